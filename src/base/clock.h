@@ -1,0 +1,33 @@
+/*
+ * Time is a seam: nothing else in the program asks the operating system what time it is. Wall time is for
+ * sale windows and records (it may jump); monotonic time (CLOCK_BOOTTIME: it goes on while the machine sleeps)
+ * is for holds, rates and deadlines. Any thread may call.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+int64_t clock_wall_ms(void); /* milliseconds since 1970-01-01T00:00:00Z */
+int64_t clock_wall_us(void);
+int64_t clock_mono_ns(void); /* CLOCK_BOOTTIME, nanoseconds; meaningful as differences only */
+static inline int64_t clock_mono_ms(void)
+{
+	return clock_mono_ns() / 1000000;
+}
+
+/* Tests and the simulation put their own source here before any thread starts; NULL restores the real one. */
+struct clock_source {
+	int64_t (*wall_us)(void);
+	int64_t (*mono_ns)(void);
+};
+void clock_set_source(const struct clock_source *source);
+
+/* "2027-01-01T10:00:00.000Z": always CLOCK_TEXT_SIZE - 1 characters for years 0 to 9999. */
+enum { CLOCK_TEXT_SIZE = 25 };
+void clock_format(int64_t wall_ms, char text[static CLOCK_TEXT_SIZE]);
+/*
+ * RFC 3339 in UTC: "YYYY-MM-DDThh:mm:ss[.fraction]Z", upper or lower case t and z, offset "+00:00" as well;
+ * digits past the millisecond are cut. 0, or -EINVAL. The text need not be NUL-terminated.
+ */
+int clock_parse(const char *text, size_t size, int64_t *wall_ms);

@@ -1,0 +1,17 @@
+/*
+ * Failpoints: named places where a test build can be told to fail, stall or die. In a release build (no PENSTOCK_TESTING)
+ * a failpoint is the constant 0 and costs nothing.
+ *
+ * PENSTOCK_FAILPOINTS="name=action[:argument][@skip][xcount],…": actions `kill` (SIGKILL to the process itself), `error:ERRNO-NUMBER`
+ * (the failpoint's value is -number), `delay:MILLISECONDS`, `on` (value 1; switches that break a rule on purpose).
+ * @skip: the first so many hits pass; xcount: then so many hits act (default: all).
+ * Changed at run time by writing the same syntax to the file named by PENSTOCK_FAILPOINTS_FILE (read again when its mtime changes).
+ */
+#pragma once
+
+#ifdef PENSTOCK_TESTING
+int failpoint_hit(const char *name);
+#define FAILPOINT(name) failpoint_hit(name)
+#else
+#define FAILPOINT(name) 0
+#endif

@@ -1,0 +1,51 @@
+/*
+ * Order events: what the stock grants and the journal keeps. An event carries its sale and the epoch that granted it; behind a
+ * barrier of its sale every event with an older epoch is void. Applying an event twice is the same as once (by id and kind).
+ *
+ * As JSON (Kafka values, dead letters): one object, "v":1, see docs/events.md. Decoding is strict: unknown kinds, missing or wrong fields
+ * are -EBADMSG; unknown extra fields are let through, so that a newer writer does not stop an older reader.
+ */
+#pragma once
+
+#include <stdint.h>
+#include "base/buffer.h"
+#include "base/slice.h"
+#include "base/uuid.h"
+#include "model/limits.h"
+
+enum event_kind {
+	EVENT_RESERVED = 1,  /* an order was granted: id, lot, quantity, buyer, key, hold */
+	EVENT_CONFIRMED = 2, /* id */
+	EVENT_CANCELLED = 3, /* id; of a held order */
+	EVENT_REFUNDED = 4,  /* id; of a confirmed order, by an operator */
+	EVENT_EXPIRED = 5,   /* id */
+	EVENT_EXTENDED = 6,  /* id, hold_expires_at_ms */
+	EVENT_WITHDRAWN = 7, /* id is the movement's; lot, quantity */
+};
+
+struct event {
+	enum event_kind kind;
+	uint32_t sale, epoch, lot; /* sale: its number; lot: its place in the sale */
+	uint32_t quantity;         /* units of the order, or withdrawn units */
+	uint32_t buyer_units;      /* reserved: the buyer's live units of the sale with this order */
+	uint32_t limit_per_buyer;  /* reserved: the limit it was granted under */
+	struct uuid id;            /* order, or movement */
+	int64_t at_ms;             /* wall time of the decision */
+	int64_t hold_expires_at_ms; /* wall; reserved and extended; 0: born confirmed */
+	struct slice buyer;        /* reserved */
+	struct slice key;          /* reserved; empty: none */
+	struct slice actor;        /* who: buyer, operator's name, "clock" */
+	struct slice trace;        /* traceparent, or empty */
+};
+
+/* Owned text of an event that outlives the request it came from. */
+struct event_text {
+	char buyer[BUYER_MAX], key[KEY_MAX], actor[NAME_MAX_BYTES], trace[TRACE_SIZE];
+};
+/* Copies the texts of `event` into `text` and lets its slices point there. Longer texts than the limits abort: they were checked. */
+void event_own(struct event *event, struct event_text *text);
+
+const char *event_kind_name(enum event_kind kind); /* "order.reserved", … */
+void event_encode(const struct event *event, struct buffer *out);
+/* 0, -EBADMSG (why, in *reason: static text) or -ENOMEM. The texts are copied to `text`. */
+int event_decode(struct slice json, struct event *event, struct event_text *text, const char **reason);

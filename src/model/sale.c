@@ -1,0 +1,154 @@
+#include "model/sale.h"
+
+#include <stdlib.h>
+
+static const char *const state_names[] = {
+	[SALE_DRAFT] = "draft",
+	[SALE_ARMED] = "armed",
+	[SALE_OPEN] = "open",
+	[SALE_PAUSED] = "paused",
+	[SALE_ENDED] = "ended",
+};
+
+static enum sale_move move(enum sale_state state, bool allowed, enum sale_state to, enum sale_state *next)
+{
+	if (state == to)
+		return SALE_MOVE_ALREADY;
+	if (!allowed)
+		return SALE_MOVE_REFUSED;
+	*next = to;
+	return SALE_MOVED;
+}
+
+enum sale_move sale_next(enum sale_state state, enum sale_action action, enum sale_state *next)
+{
+	ASSERT(state >= SALE_DRAFT);
+	ASSERT(state <= SALE_ENDED);
+	*next = state;
+	switch (action) {
+	case SALE_ARM:
+		return move(state, state == SALE_DRAFT, SALE_ARMED, next);
+	case SALE_START:
+		return move(state, state == SALE_ARMED, SALE_OPEN, next);
+	case SALE_PAUSE:
+		return move(state, state == SALE_OPEN || state == SALE_ARMED, SALE_PAUSED, next);
+	case SALE_RESUME:
+		return move(state, state == SALE_PAUSED, SALE_OPEN, next);
+	case SALE_END:
+		return move(state, true, SALE_ENDED, next);
+	}
+	assertion_failed("a known action", __FILE__, __LINE__, __func__);
+}
+
+enum sale_phase sale_phase(const struct sale *sale, int64_t wall_ms)
+{
+	if (sale->state == SALE_DRAFT)
+		return SALE_PHASE_HIDDEN;
+	if (sale->state == SALE_ENDED)
+		return SALE_PHASE_ENDED;
+	if (sale->closes_at_ms != SALE_NO_TIME && wall_ms >= sale->closes_at_ms)
+		return SALE_PHASE_ENDED;
+	if (sale->state == SALE_PAUSED)
+		return SALE_PHASE_PAUSED;
+	if (sale->state == SALE_OPEN)
+		return SALE_PHASE_OPEN;
+	if (sale->opens_at_ms != SALE_NO_TIME && wall_ms >= sale->opens_at_ms)
+		return SALE_PHASE_OPEN;
+	return SALE_PHASE_WAITING;
+}
+
+const char *sale_state_name(enum sale_state state)
+{
+	ASSERT(state >= SALE_DRAFT);
+	ASSERT(state <= SALE_ENDED);
+	return state_names[state];
+}
+
+int sale_state_parse(struct slice name, enum sale_state *state)
+{
+	for (int i = SALE_DRAFT; i <= SALE_ENDED; i++)
+		if (slice_equal(name, slice_of(state_names[i]))) {
+			*state = (enum sale_state)i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+int sale_find_lot(const struct sale *sale, struct slice sku)
+{
+	for (uint32_t i = 0; i < sale->lot_count; i++)
+		if (slice_equal(slice_of(sale->lots[i].sku), sku))
+			return (int)i;
+	return -1;
+}
+
+struct sale *sale_copy(const struct sale *sale)
+{
+	size_t size = sizeof(*sale) + sale->lot_count * sizeof(sale->lots[0]);
+	struct sale *copy = malloc(size);
+
+	if (copy)
+		memcpy(copy, sale, size);
+	return copy;
+}
+
+static bool is_lower_or_digit(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+bool sale_id_valid(struct slice id)
+{
+	if (id.size == 0 || id.size > SALE_ID_MAX || !is_lower_or_digit(id.data[0]))
+		return false;
+	for (size_t i = 0; i < id.size; i++) {
+		char c = id.data[i];
+
+		if (!is_lower_or_digit(c) && c != '-' && c != '_' && c != '.')
+			return false;
+	}
+	return true;
+}
+
+bool sku_valid(struct slice sku)
+{
+	if (sku.size == 0 || sku.size > SKU_MAX || sku.data[0] == '.')
+		return false;
+	for (size_t i = 0; i < sku.size; i++) {
+		char c = sku.data[i];
+
+		if (!is_lower_or_digit(c) && !(c >= 'A' && c <= 'Z') && c != '-' && c != '_' && c != '.')
+			return false;
+	}
+	return true;
+}
+
+bool name_valid(struct slice name)
+{
+	if (name.size == 0 || name.size > NAME_MAX_BYTES)
+		return false;
+	for (size_t i = 0; i < name.size; i++)
+		if ((unsigned char)name.data[i] < 0x20 || name.data[i] == 0x7f)
+			return false;
+	return true;
+}
+
+static bool printable(struct slice text, char lowest, size_t size_max)
+{
+	if (text.size == 0 || text.size > size_max)
+		return false;
+	for (size_t i = 0; i < text.size; i++)
+		if (text.data[i] < lowest || text.data[i] > '~')
+			return false;
+	return true;
+}
+
+bool buyer_valid(struct slice buyer)
+{
+	return printable(buyer, '!', BUYER_MAX);
+}
+
+bool key_valid(struct slice key)
+{
+	return printable(key, ' ', KEY_MAX);
+}

@@ -1,0 +1,36 @@
+/*
+ * Journal port: the durable log of accepted events. One thread owns an instance. append() blocks until the end of each entry is known or
+ * its deadline has passed; entries of one sale keep their order.
+ */
+#pragma once
+
+#include <stdint.h>
+#include "base/error.h"
+#include "model/event.h"
+
+enum journal_end {
+	JOURNAL_DURABLE = 1, /* it is in the log (also: was there already) */
+	JOURNAL_REFUSED = 2, /* it is definitely not, and never will be: may be compensated */
+	JOURNAL_UNKNOWN = 3, /* nobody can say yet: never undone, driven again */
+};
+
+struct journal_entry {
+	const struct event *event; /* caller's, unchanged until append() returns */
+	enum journal_end end;
+	const char *reason; /* REFUSED, UNKNOWN: static text for logs ("stale epoch") */
+};
+
+struct journal;
+struct journal_ops {
+	const char *name;
+	/* Sets every entry's end. */
+	void (*append)(struct journal *journal, struct journal_entry *entries, size_t count);
+	/* Starts an epoch of a sale in the log (rule 4); nothing to do where the ledger checks epochs itself. 0 or negative. */
+	int (*barrier)(struct journal *journal, uint32_t sale, uint32_t epoch);
+	/* 0 while appends are expected to work, else negative with its text in *reason (static). Any thread. */
+	int (*health)(struct journal *journal, const char **reason);
+	void (*free)(struct journal *journal);
+};
+struct journal {
+	const struct journal_ops *ops;
+};

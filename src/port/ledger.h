@@ -1,0 +1,153 @@
+/*
+ * Ledger port: the source of truth. Calls block. A handle may be used by any thread: an adapter serialises its writes (one writer
+ * connection) and reads on connections of its own, so a slow read never holds up a commit.
+ *
+ * Outcomes (positive) are declared in enum ledger_outcome; negative is fatal for the call: -EIO, -ENOSPC, -EROFS, -EBUSY (locked), -EUCLEAN
+ * (corrupt), -EINPROGRESS (the outcome of the commit is unknown), -ENOMEM. A failed call has changed nothing, unless -EINPROGRESS.
+ * Every change of state by an operator writes its row of the operator log in the same transaction.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/uuid.h"
+#include "model/event.h"
+#include "model/order.h"
+#include "model/sale.h"
+
+enum ledger_outcome {
+	LEDGER_DONE = 0,
+	LEDGER_ALREADY = 1,      /* this was done before, with the same content */
+	LEDGER_NOT_FOUND = 2,
+	LEDGER_EXISTS = 3,       /* the name is taken (with other content) */
+	LEDGER_NOT_ENOUGH = 4,   /* not so many units on hand */
+	LEDGER_WRONG_STATE = 5,  /* the sale's or order's state does not allow it */
+	LEDGER_STALE_EPOCH = 6,  /* apply: void, its sale has a newer epoch */
+	LEDGER_CONSTRAINT = 7,   /* apply: a last-line constraint fired: this must never happen; shouted and counted */
+	LEDGER_LEASE_HELD = 8,   /* another process holds the lease */
+	LEDGER_TOO_NEW = 9,      /* the schema is of a newer program */
+	LEDGER_CONFLICT = 10,    /* sale_update: the version has moved on */
+};
+
+struct ledger_item {
+	char sku[SKU_MAX + 1];
+	char name[NAME_MAX_BYTES + 1];
+	int64_t on_hand;   /* units in the warehouse that no sale has */
+	int64_t allocated; /* units that are in sales: allocated - withdrawn */
+};
+
+struct ledger_order {
+	struct uuid id;
+	uint32_t sale, lot, quantity, epoch;
+	char sale_id[SALE_ID_MAX + 1], sku[SKU_MAX + 1];
+	char buyer[BUYER_MAX + 1], key[KEY_MAX + 1], trace[TRACE_SIZE + 1];
+	enum order_state state;
+	int64_t placed_at_ms, changed_at_ms;
+	int64_t hold_expires_at_ms;       /* 0: none */
+	int64_t first_hold_expires_at_ms; /* as granted */
+};
+
+struct ledger_order_filter {
+	uint32_t sale;          /* 0: any */
+	enum order_state state; /* 0: any */
+	struct slice buyer;     /* empty: any */
+	struct uuid after;      /* null: from the start; ids rise */
+};
+
+struct ledger_log_row {
+	int64_t number, at_ms;
+	char actor[NAME_MAX_BYTES + 1];
+	char action[64];
+	char subject[128];
+	char detail[512];  /* JSON */
+	char hash[65];     /* SHA-256 in hex over the row before's hash and this row's fields */
+};
+
+struct ledger_dead_letter {
+	int64_t number, at_ms;
+	char reason[256];
+	char *event; /* JSON, owned by the row: free() */
+};
+
+/* Who does it, for the operator log. */
+struct ledger_actor {
+	struct slice name, trace;
+	int64_t now_ms;
+};
+
+/* One event to apply. outcome: DONE, ALREADY, STALE_EPOCH, CONSTRAINT, WRONG_STATE (a terminal state absorbed it), NOT_FOUND. */
+struct ledger_entry {
+	const struct event *event;
+	int outcome;
+};
+
+/* Sums that the promises are judged by; one row per lot, and the broken rows by promise. */
+struct ledger_audit {
+	int64_t sales, lots, orders, held, confirmed, cancelled, expired;
+	int64_t units_allocated, units_available, units_held, units_confirmed, units_withdrawn;
+	int64_t movements, dead_letters, log_rows;
+	int64_t p1_broken; /* lots with more live units than allocated - withdrawn, by orders or by balance */
+	int64_t p2_broken; /* orders without their movement, or a movement without its order */
+	int64_t p3_broken; /* buyers above a sale's limit, keys with two orders */
+	int64_t p4_broken; /* lots or items whose balance is not the sum of their movements */
+	int64_t log_broken; /* rows of the operator log whose hash does not follow */
+	char first[512];   /* the first fault found, in words; empty: none */
+};
+
+struct ledger;
+struct ledger_ops {
+	const char *name;
+
+	/* Applies every event in one transaction; 0 when committed (see each outcome), negative when nothing was. */
+	int (*apply)(struct ledger *ledger, struct ledger_entry *entries, size_t count);
+
+	int (*item_create)(struct ledger *ledger, const struct ledger_item *item, const struct ledger_actor *actor);
+	/* *on_hand: after. DONE, NOT_FOUND. */
+	int (*item_receive)(struct ledger *ledger, struct slice sku, int64_t units, const struct uuid *movement,
+			    const struct ledger_actor *actor, int64_t *on_hand);
+	int (*item_get)(struct ledger *ledger, struct slice sku, struct ledger_item *item);
+	/* Up to `max` items with sku > after, by sku; *count how many. */
+	int (*items)(struct ledger *ledger, struct slice after, struct ledger_item *items, size_t max, size_t *count);
+
+	/* In: everything but number, epoch, version, state (draft), lots' item. Takes the units from the items. DONE, EXISTS, NOT_FOUND (item), NOT_ENOUGH; *lot: which. */
+	int (*sale_create)(struct ledger *ledger, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot);
+	/* Writes name, price, limit, rate, hold, times of `sale` where its version is still the ledger's. DONE, NOT_FOUND, CONFLICT. */
+	int (*sale_update)(struct ledger *ledger, const struct sale *sale, const struct ledger_actor *actor);
+	/* Moves the state (sale_next); on SALE_END the time is kept. DONE, ALREADY, WRONG_STATE, NOT_FOUND. */
+	int (*sale_move)(struct ledger *ledger, uint32_t sale, enum sale_action action, const struct ledger_actor *actor);
+	/* Raises the epoch and tells it. DONE, NOT_FOUND. */
+	int (*sale_raise_epoch)(struct ledger *ledger, uint32_t sale, uint32_t *epoch);
+	/* One sale by number (or by id where number is 0); malloc'd. DONE, NOT_FOUND. */
+	int (*sale_get)(struct ledger *ledger, uint32_t number, struct slice id, struct sale **sale);
+	/* Up to `max` sales with number > after, by number, malloc'd each; live_since_ms: leave out sales that ended before then (INT64_MIN: all). */
+	int (*sales)(struct ledger *ledger, uint32_t after, int64_t live_since_ms, struct sale **sales, size_t max, size_t *count);
+	/* More units for a lot out of the item: DONE, ALREADY (movement), NOT_FOUND, NOT_ENOUGH, WRONG_STATE (ended). */
+	int (*lot_add)(struct ledger *ledger, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *movement,
+		       const struct ledger_actor *actor);
+
+	int (*order_get)(struct ledger *ledger, const struct uuid *id, struct ledger_order *order);
+	/* By id, up to `max`; *count how many. */
+	int (*orders)(struct ledger *ledger, const struct ledger_order_filter *filter, struct ledger_order *orders, size_t max,
+		      size_t *count);
+
+	int (*log_append)(struct ledger *ledger, const struct ledger_actor *actor, const char *action, struct slice subject,
+			  struct slice detail_json);
+	int (*log_rows)(struct ledger *ledger, int64_t after, struct ledger_log_row *rows, size_t max, size_t *count);
+
+	/* Dead letters: events that no transaction could apply, with their reason. */
+	int (*dead_letter)(struct ledger *ledger, const struct event *event, const char *reason, int64_t now_ms);
+	int (*dead_letters)(struct ledger *ledger, int64_t after, struct ledger_dead_letter *rows, size_t max, size_t *count);
+	int (*dead_letter_remove)(struct ledger *ledger, int64_t number);
+
+	int (*audit)(struct ledger *ledger, struct ledger_audit *audit);
+	/* 0, or negative with the reason (static text) while writes are failing. Never blocks; any thread. */
+	int (*health)(struct ledger *ledger, const char **reason);
+	/* Tries to get well again after a failure: close, reopen, read what is there. 0, or negative. Called by the owner of the journal. */
+	int (*recover)(struct ledger *ledger);
+	void (*free)(struct ledger *ledger);
+};
+struct ledger {
+	const struct ledger_ops *ops;
+};

@@ -1,0 +1,179 @@
+/*
+ * Stock port: the hot counters of a sale and the memory of who has bought.
+ *
+ * Every call takes a batch and answers each item by itself. An adapter with `local` set does no I/O and may be called by any thread
+ * at any time without blocking; any other is called by one thread that owns it. A sale lives in the stock from preheat_begin() to drop();
+ * every item names its sale's number and is refused with STOCK_UNKNOWN_SALE where the stock has none armed.
+ *
+ * The hot counter never runs ahead of the log (rule 1): units leave it in reserve() and withdraw(), before anything is written; they come
+ * back in acknowledge() of a cancel, refund or expiry, after the journal has it, or in compensate() of a grant that was definitely refused.
+ *
+ * The outbox: each grant or settlement that went out and is neither acknowledged nor compensated. An entry whose journal end is unknown
+ * stays, is claimed, and is driven again until its end is known (rule 2).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/error.h"
+#include "base/uuid.h"
+#include "model/event.h"
+#include "model/order.h"
+
+/* What a sale's stock must know; copied by preheat_begin(). */
+struct stock_rules {
+	uint32_t sale, epoch;
+	uint32_t limit_per_buyer, rate_requests, rate_seconds; /* rate_requests 0: no limit */
+	uint32_t lot_count;
+};
+
+/* One order as the stock remembers it. */
+struct stock_order {
+	struct uuid id;
+	uint32_t lot, quantity;
+	enum order_state state;
+	bool settling; /* an action on it is on its way to the journal */
+	bool durable;  /* the journal has acknowledged its grant */
+	int64_t hold_expires_at_ms; /* wall; what the buyer was told (or the last extension); 0: none */
+	int64_t first_hold_expires_at_ms; /* wall; as it was granted: what a replay says */
+};
+
+enum stock_outcome {
+	STOCK_DONE = 0,
+	STOCK_REPLAY = 1,        /* the key was used: `order` is what it got; answer it only when durable */
+	STOCK_KEY_CONFLICT = 2,  /* the key was used with another lot or quantity */
+	STOCK_NO_REPLAY = 3,     /* replay_only, and there is no order for this key */
+	STOCK_RATE_LIMITED = 4,  /* retry_after_ms */
+	STOCK_BUYER_LIMIT = 5,
+	STOCK_SOLD_OUT = 6,      /* fewer units left than asked for; `version`, `may_return` */
+	STOCK_UNKNOWN_SALE = 7,
+	STOCK_FENCED = 8,        /* the sale is being rebuilt */
+	STOCK_FULL = 9,          /* no memory for it: overload */
+	STOCK_UNAVAILABLE = 10,  /* definitely not done */
+	STOCK_OUTCOME_UNKNOWN = 11,
+	STOCK_NO_ORDER = 12,     /* settle, find: no such order in this sale (or not this buyer's) */
+	STOCK_ALREADY = 13,      /* settle: the order is there already */
+	STOCK_REFUSED = 14,      /* settle: its state does not allow it; `order` tells */
+	STOCK_BUSY = 15,         /* settle: another action on it is on its way */
+	STOCK_EXPIRED = 16,      /* settle: the deadline and grace have passed (also before the housekeeper came by) */
+};
+
+struct stock_reserve {
+	/* In. event: sale, lot, quantity, id (proposed), at_ms, hold_expires_at_ms, buyer, key, actor, trace. The texts are copied. */
+	struct event event;
+	int64_t now_ns;       /* monotonic */
+	int64_t hold_ns;      /* 0: born confirmed */
+	bool replay_only;     /* answer an earlier order of this key, but grant nothing (sale not open, or latched) */
+	/* Out. On STOCK_DONE event.epoch, event.buyer_units and event.limit_per_buyer are filled and the entry is in the outbox. */
+	enum stock_outcome outcome;
+	struct stock_order order;   /* STOCK_DONE, STOCK_REPLAY */
+	int64_t retry_after_ms;     /* STOCK_RATE_LIMITED */
+	uint32_t rate_left;         /* requests left in the window after this one */
+	uint64_t version;           /* STOCK_SOLD_OUT: the lot's version that was seen: the latch's */
+	bool may_return;            /* STOCK_SOLD_OUT: live holds may still return units */
+};
+
+struct stock_settle {
+	/* In */
+	uint32_t sale;
+	struct uuid id;
+	enum order_action action;
+	struct slice buyer;     /* empty: any (operator); else the order must be this buyer's */
+	int64_t now_ns, now_ms; /* monotonic; wall */
+	int64_t grace_ns;       /* a confirm or extend within deadline + grace is in time */
+	int64_t extend_ns;      /* ORDER_EXTEND: new hold from now */
+	struct slice actor, trace;
+	/* Out */
+	enum stock_outcome outcome;
+	struct stock_order order; /* as it is now (as it will be, on STOCK_DONE) */
+	struct event event;       /* STOCK_DONE: what the journal must get; its texts are the caller's */
+};
+
+struct stock_find {
+	uint32_t sale;
+	struct uuid id;
+	struct slice buyer; /* as in stock_settle */
+	enum stock_outcome outcome; /* STOCK_DONE, STOCK_NO_ORDER, STOCK_UNKNOWN_SALE */
+	struct stock_order order;
+};
+
+/* An outbox entry. `text` keeps the event's texts. */
+struct stock_claim {
+	struct event event;
+	struct event_text text;
+};
+
+/* An order that preheat_load() puts back. */
+struct stock_load {
+	struct uuid id;
+	uint32_t lot, quantity;
+	enum order_state state;
+	struct slice buyer, key;
+	int64_t hold_expires_at_ms, first_hold_expires_at_ms; /* wall */
+	int64_t hold_left_ns; /* from now; held orders */
+};
+
+struct stock_lot_state {
+	int64_t available, held, confirmed, withdrawn, allocated; /* `held` includes orders that are releasing */
+	uint64_t version; /* rises each time units come back or are added */
+};
+
+struct stock_totals {
+	int64_t available, held, confirmed, withdrawn, buyers, orders, outbox, memory_bytes;
+};
+
+struct stock;
+
+struct stock_ops {
+	const char *name;
+	bool local;
+
+	void (*reserve)(struct stock *stock, struct stock_reserve *items, size_t count);
+	void (*settle)(struct stock *stock, struct stock_settle *items, size_t count);
+	/*
+	 * Holds whose deadline + grace has passed: moves up to `max` of them to releasing and writes their EVENT_EXPIRED to `out` (no texts but a
+	 * static actor). Returns how many. *next_ns gets the monotonic time of the next deadline + grace, or INT64_MAX.
+	 */
+	size_t (*expire)(struct stock *stock, int64_t now_ns, int64_t now_ms, int64_t grace_ns, struct event *out,
+			 size_t max, int64_t *next_ns);
+	/* The journal has these events durably. Unknown ids and repeated calls change nothing. */
+	void (*acknowledge)(struct stock *stock, const struct event *const *events, size_t count);
+	/* These were definitely refused, and nobody else has claimed them: undo. Unknown ids and repeated calls change nothing. */
+	void (*compensate)(struct stock *stock, const struct event *const *events, size_t count);
+	/* Outbox entries that went out before `before_ns` (monotonic), oldest first; each is then owned by the claimer. */
+	size_t (*claim)(struct stock *stock, int64_t before_ns, int64_t now_ns, struct stock_claim *out, size_t max);
+	void (*find)(struct stock *stock, struct stock_find *items, size_t count);
+	/*
+	 * Whether this buyer may have an order in this sale: any thread, never blocks, may say yes in error but never no. For the one exception to
+	 * the latch (a retry must get its order back).
+	 */
+	bool (*may_have_order)(struct stock *stock, uint32_t sale, struct slice buyer);
+
+	/* Pre-heat: begin, load (any number of batches), then units and arm in one step. Replaces what was there. 0 or negative. */
+	int (*preheat_begin)(struct stock *stock, const struct stock_rules *rules);
+	int (*preheat_load)(struct stock *stock, uint32_t sale, const struct stock_load *orders, size_t count, int64_t now_ns);
+	/* allocated, withdrawn: per lot. Fails with -ERANGE where the loaded orders exceed a lot or a buyer's limit: the ledger is wrong. */
+	int (*arm)(struct stock *stock, uint32_t sale, const int64_t *allocated, const int64_t *withdrawn);
+	void (*drop)(struct stock *stock, uint32_t sale);
+
+	/* Ledger first, then here. Repeating a movement id changes nothing. 0, or STOCK_UNKNOWN_SALE. */
+	int (*add)(struct stock *stock, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *movement);
+	/*
+	 * Takes up to `units` of what is available out of the counter (all or what is there: *event gets the EVENT_WITHDRAWN with the quantity
+	 * taken, in the outbox) ; quantity 0: nothing was available, no event. 0, or STOCK_UNKNOWN_SALE.
+	 */
+	int (*withdraw)(struct stock *stock, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *movement,
+			int64_t now_ms, int64_t now_ns, struct event *event);
+
+	/* What it knows now without I/O; any thread. 0, or STOCK_UNKNOWN_SALE. `lots` has room for LOTS_MAX. */
+	int (*snapshot)(struct stock *stock, uint32_t sale, struct stock_lot_state *lots, uint32_t *lot_count);
+	/* The version of one lot: one atomic read, any thread; for the latch. 0 where unknown. */
+	uint64_t (*version)(struct stock *stock, uint32_t sale, uint32_t lot);
+	void (*totals)(struct stock *stock, struct stock_totals *totals);
+	void (*free)(struct stock *stock);
+};
+
+/* The first member of every adapter's own struct. */
+struct stock {
+	const struct stock_ops *ops;
+};

@@ -1,0 +1,231 @@
+#include "core/sale_catalog.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+struct sale_table {
+	atomic_uint references;
+	uint64_t generation;
+	size_t count, slot_mask;
+	uint32_t *slots; /* place + 1 by hash of the id; 0: free */
+	struct sale_entry *entries[]; /* by number */
+};
+
+struct sale_catalog {
+	pthread_mutex_t lock; /* guards `table`; held for the swap and while the next table is made */
+	struct sale_table *table;
+	_Atomic uint64_t generation;
+};
+
+static uint64_t hash_id(struct slice id)
+{
+	uint64_t hash = 14695981039346656037u; /* FNV-1a: ids are the operator's, not the crowd's */
+
+	for (size_t i = 0; i < id.size; i++)
+		hash = (hash ^ (unsigned char)id.data[i]) * 1099511628211u;
+	return hash;
+}
+
+static void entry_unref(struct sale_entry *entry)
+{
+	if (atomic_fetch_sub(&entry->references, 1) != 1)
+		return;
+	free((void *)entry->sale);
+	free(entry);
+}
+
+static struct sale_entry *entry_new(struct sale *sale)
+{
+	struct sale_entry *entry =
+		calloc(1, sizeof(*entry) + sale->lot_count * sizeof(entry->latches[0]));
+
+	if (!entry)
+		return NULL;
+	atomic_init(&entry->references, 1);
+	entry->sale = sale;
+	return entry;
+}
+
+static struct sale_table *table_new(size_t count, uint64_t generation)
+{
+	struct sale_table *table = calloc(1, sizeof(*table) + count * sizeof(table->entries[0]));
+	size_t slots = 16;
+
+	if (!table)
+		return NULL;
+	while (slots < 2 * count)
+		slots *= 2;
+	table->slots = calloc(slots, sizeof(*table->slots));
+	if (!table->slots) {
+		free(table);
+		return NULL;
+	}
+	atomic_init(&table->references, 1);
+	table->generation = generation;
+	table->slot_mask = slots - 1;
+	return table;
+}
+
+void sale_table_unref(const struct sale_table *constant)
+{
+	struct sale_table *table = (struct sale_table *)constant;
+
+	if (!table || atomic_fetch_sub(&table->references, 1) != 1)
+		return;
+	for (size_t i = 0; i < table->count; i++)
+		entry_unref(table->entries[i]);
+	free(table->slots);
+	free(table);
+}
+
+static void table_append(struct sale_table *table, struct sale_entry *entry)
+{
+	size_t slot = hash_id(slice_of(entry->sale->id)) & table->slot_mask;
+
+	table->entries[table->count++] = entry;
+	while (table->slots[slot])
+		slot = (slot + 1) & table->slot_mask;
+	table->slots[slot] = (uint32_t)table->count;
+}
+
+int sale_catalog_new(struct sale_catalog **out)
+{
+	struct sale_catalog *catalog = calloc(1, sizeof(*catalog));
+
+	if (!catalog)
+		return error_origin(-ENOMEM);
+	catalog->table = table_new(0, 1);
+	if (!catalog->table) {
+		free(catalog);
+		return error_origin(-ENOMEM);
+	}
+	atomic_init(&catalog->generation, 1);
+	pthread_mutex_init(&catalog->lock, NULL);
+	*out = catalog;
+	return 0;
+}
+
+void sale_catalog_free(struct sale_catalog *catalog)
+{
+	if (!catalog)
+		return;
+	sale_table_unref(catalog->table);
+	pthread_mutex_destroy(&catalog->lock);
+	free(catalog);
+}
+
+/* Makes the next table: the present one without `number`, with `entry` (which may be NULL) in its place. Takes no references over on failure. */
+static int replace(struct sale_catalog *catalog, uint32_t number, struct sale_entry *entry)
+{
+	struct sale_table *old, *next;
+	bool placed = entry == NULL;
+
+	pthread_mutex_lock(&catalog->lock);
+	old = catalog->table;
+	next = table_new(old->count + 1, old->generation + 1);
+	if (!next) {
+		pthread_mutex_unlock(&catalog->lock);
+		return error_origin(-ENOMEM);
+	}
+	for (size_t i = 0; i < old->count; i++) {
+		struct sale_entry *kept = old->entries[i];
+
+		if (!placed && kept->sale->number >= number) {
+			table_append(next, entry);
+			placed = true;
+		}
+		if (kept->sale->number == number)
+			continue;
+		atomic_fetch_add(&kept->references, 1);
+		table_append(next, kept);
+	}
+	if (!placed)
+		table_append(next, entry);
+	catalog->table = next;
+	atomic_store(&catalog->generation, next->generation);
+	pthread_mutex_unlock(&catalog->lock);
+	sale_table_unref(old);
+	return 0;
+}
+
+int sale_catalog_put(struct sale_catalog *catalog, struct sale *sale)
+{
+	struct sale_entry *entry = entry_new(sale);
+	int r;
+
+	if (!entry) {
+		free(sale);
+		return error_origin(-ENOMEM);
+	}
+	r = replace(catalog, sale->number, entry);
+	if (r < 0)
+		entry_unref(entry);
+	return r;
+}
+
+int sale_catalog_remove(struct sale_catalog *catalog, uint32_t number)
+{
+	return replace(catalog, number, NULL);
+}
+
+uint64_t sale_catalog_generation(const struct sale_catalog *catalog)
+{
+	return atomic_load_explicit(&catalog->generation, memory_order_acquire);
+}
+
+const struct sale_table *sale_catalog_ref(struct sale_catalog *catalog)
+{
+	struct sale_table *table;
+
+	pthread_mutex_lock(&catalog->lock);
+	table = catalog->table;
+	atomic_fetch_add(&table->references, 1);
+	pthread_mutex_unlock(&catalog->lock);
+	return table;
+}
+
+struct sale_entry *sale_table_find(const struct sale_table *table, struct slice id)
+{
+	size_t slot = hash_id(id) & table->slot_mask;
+
+	for (; table->slots[slot]; slot = (slot + 1) & table->slot_mask) {
+		struct sale_entry *entry = table->entries[table->slots[slot] - 1];
+
+		if (slice_equal(slice_of(entry->sale->id), id))
+			return entry;
+	}
+	return NULL;
+}
+
+struct sale_entry *sale_table_find_number(const struct sale_table *table, uint32_t number)
+{
+	size_t low = 0, high = table->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (table->entries[middle]->sale->number < number)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low < table->count && table->entries[low]->sale->number == number)
+		return table->entries[low];
+	return NULL;
+}
+
+size_t sale_table_count(const struct sale_table *table)
+{
+	return table->count;
+}
+
+struct sale_entry *sale_table_at(const struct sale_table *table, size_t place)
+{
+	ASSERT(place < table->count);
+	return table->entries[place];
+}
+
+uint64_t sale_table_generation(const struct sale_table *table)
+{
+	return table->generation;
+}

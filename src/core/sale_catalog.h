@@ -1,0 +1,46 @@
+/*
+ * The sale table as the gates see it: an immutable snapshot, swapped whole. A reader keeps a reference of its own and asks once per loop
+ * whether there is a newer one (one atomic read); it never waits for the writer's work.
+ *
+ * Each entry carries the sold-out latch of its lots: the version of the lot's stock at which it was seen as sold out. A latch holds only
+ * while the stock still has that version; units that come back or are added raise the version and lift it. An entry that is replaced
+ * starts unlatched, which costs one more look at the stock.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include "base/error.h"
+#include "model/sale.h"
+
+struct sale_latch {
+	_Atomic uint64_t version; /* 0: not latched */
+	atomic_bool may_return;   /* live holds may still bring units back */
+};
+
+struct sale_entry {
+	atomic_uint references;
+	const struct sale *sale; /* owned */
+	struct sale_latch latches[]; /* one a lot */
+};
+
+struct sale_table; /* immutable */
+struct sale_catalog;
+
+int sale_catalog_new(struct sale_catalog **catalog) MUST_CHECK;
+void sale_catalog_free(struct sale_catalog *catalog);
+
+/* Writers (any slow thread). Takes `sale` over (it was malloc'd), adds it or replaces the one with its number. 0 or -ENOMEM (sale is freed). */
+int sale_catalog_put(struct sale_catalog *catalog, struct sale *sale) MUST_CHECK;
+int sale_catalog_remove(struct sale_catalog *catalog, uint32_t number) MUST_CHECK;
+
+/* Readers. The generation rises with every change. */
+uint64_t sale_catalog_generation(const struct sale_catalog *catalog);
+const struct sale_table *sale_catalog_ref(struct sale_catalog *catalog);
+void sale_table_unref(const struct sale_table *table); /* NULL is fine */
+/* Valid as long as the table's reference; NULL where there is none. */
+struct sale_entry *sale_table_find(const struct sale_table *table, struct slice id);
+struct sale_entry *sale_table_find_number(const struct sale_table *table, uint32_t number);
+/* Entries by rising number. */
+size_t sale_table_count(const struct sale_table *table);
+struct sale_entry *sale_table_at(const struct sale_table *table, size_t place);
+uint64_t sale_table_generation(const struct sale_table *table);

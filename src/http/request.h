@@ -1,0 +1,51 @@
+/* An HTTP/1.1 request as the reader hands it over. All slices point into the connection's buffer. */
+#pragma once
+
+#include "base/address.h"
+#include "base/slice.h"
+
+enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PATCH, HTTP_PUT, HTTP_DELETE, HTTP_OPTIONS, HTTP_OTHER };
+const char *http_method_name(enum http_method method);
+
+enum {
+	HTTP_HEAD_MAX = 8192,  /* bytes of request line and headers */
+	HTTP_BODY_MAX = 16384, /* bytes */
+	HTTP_HEADERS_MAX = 64,
+};
+
+struct http_header {
+	struct slice name, value; /* name as sent; value without surrounding white space */
+};
+
+/* Headers the program looks at; picked out while reading. data NULL: absent. A repeated one of these is a fault, but X-Forwarded-For. */
+enum http_known {
+	HTTP_HOST,
+	HTTP_AUTHORIZATION,
+	HTTP_CONTENT_TYPE,
+	HTTP_CONTENT_LENGTH,
+	HTTP_IDEMPOTENCY_KEY,
+	HTTP_TRACEPARENT,
+	HTTP_IF_NONE_MATCH,
+	HTTP_LAST_EVENT_ID,
+	HTTP_ACCEPT,
+	HTTP_KNOWN_COUNT,
+};
+
+struct http_request {
+	enum http_method method;
+	struct slice method_name, path, query; /* origin-form; query without '?', data NULL where there is none */
+	struct slice known[HTTP_KNOWN_COUNT];
+	struct http_header headers[HTTP_HEADERS_MAX];
+	size_t header_count;
+	struct slice body;
+	bool has_length; /* a Content-Length was given */
+	bool keep_alive;
+	bool expect_continue;
+};
+
+/* First header of that name (case-insensitive), data NULL where absent. */
+struct slice http_request_header(const struct http_request *request, struct slice name);
+/* Next value of that name after *place (start with 0); data NULL at the end. For X-Forwarded-For, which may repeat. */
+struct slice http_request_next_header(const struct http_request *request, struct slice name, size_t *place);
+/* "name=value" of the query, percent-decoded into `text` (with NUL); 0, 1 absent, -EINVAL malformed or too long. */
+int http_request_query(const struct http_request *request, struct slice name, char *text, size_t size);

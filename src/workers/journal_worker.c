@@ -1,0 +1,266 @@
+#include "workers/journal_worker.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/thread.h"
+
+enum {
+	IDLE_NS = 100000000,       /* how often an idle worker looks at the outbox and a sick journal */
+	CLAIM_MARGIN_NS = 1000000000, /* beyond T_ack: by then whoever made the entry has given up on it */
+	CLAIMS_MAX = 256,
+};
+
+struct journal_worker {
+	struct journal_worker_settings settings;
+	struct thread thread;
+	struct message **messages;      /* batch_max */
+	struct job **jobs;              /* batch_max: those that are sent */
+	struct journal_entry *entries;  /* batch_max */
+	const struct event **events;    /* batch_max */
+	void **returned;                /* batch_max */
+	struct stock_claim claims[CLAIMS_MAX];
+	struct metrics_cells *cells;
+	metric_id batch_events, append_seconds, ends[JOURNAL_UNKNOWN + 1], late, driven;
+	_Atomic int64_t undelivered;
+	int64_t next_care_ns;
+};
+
+static void register_metrics(struct journal_worker *worker)
+{
+	struct metrics *metrics = worker->settings.metrics;
+	static const char name[] = "penstock_journal_events_total";
+	static const char help[] = "Events given to the journal, by what became of them.";
+
+	worker->ends[JOURNAL_DURABLE] = metrics_counter(metrics, name, help, "end=\"durable\"");
+	worker->ends[JOURNAL_REFUSED] = metrics_counter(metrics, name, help, "end=\"refused\"");
+	worker->ends[JOURNAL_UNKNOWN] = metrics_counter(metrics, name, help, "end=\"unknown\"");
+	worker->late = metrics_counter(metrics, "penstock_journal_late_total",
+				       "Events refused unsent because they had waited past the deadline on telling.", NULL);
+	worker->driven = metrics_counter(metrics, "penstock_journal_driven_again_total",
+					 "Outbox entries of unknown end that were given to the journal again.", NULL);
+	worker->batch_events = metrics_histogram(metrics, "penstock_journal_batch_events", "Events in one append.", NULL, 1,
+						 metrics_size_bounds, metrics_size_bound_count);
+	worker->append_seconds = metrics_histogram(metrics, "penstock_journal_append_seconds",
+						   "Time of one append: with the direct journal, the ledger's commit.", NULL,
+						   1e-9, metrics_latency_bounds, metrics_latency_bound_count);
+}
+
+int journal_worker_new(struct journal_worker **out, const struct journal_worker_settings *settings)
+{
+	struct journal_worker *worker = calloc(1, sizeof(*worker));
+	size_t max = settings->batch_max < CLAIMS_MAX ? CLAIMS_MAX : settings->batch_max;
+
+	if (!worker)
+		return error_origin(-ENOMEM);
+	worker->settings = *settings;
+	worker->messages = calloc(max, sizeof(*worker->messages));
+	worker->jobs = calloc(max, sizeof(*worker->jobs));
+	worker->entries = calloc(max, sizeof(*worker->entries));
+	worker->events = calloc(max, sizeof(*worker->events));
+	worker->returned = calloc(max, sizeof(*worker->returned));
+	if (!worker->messages || !worker->jobs || !worker->entries || !worker->events || !worker->returned) {
+		journal_worker_free(worker);
+		return error_origin(-ENOMEM);
+	}
+	register_metrics(worker);
+	*out = worker;
+	return 0;
+}
+
+void journal_worker_free(struct journal_worker *worker)
+{
+	if (!worker)
+		return;
+	journal_worker_stop(worker);
+	free(worker->messages);
+	free(worker->jobs);
+	free(worker->entries);
+	free(worker->events);
+	free(worker->returned);
+	free(worker);
+}
+
+int64_t journal_worker_undelivered(const struct journal_worker *worker)
+{
+	return atomic_load_explicit(&worker->undelivered, memory_order_relaxed);
+}
+
+/* Appends the first `count` entries, measured. */
+static void append(struct journal_worker *worker, size_t count)
+{
+	struct journal *journal = worker->settings.journal;
+	int64_t start_ns = clock_mono_ns();
+
+	journal->ops->append(journal, worker->entries, count);
+	metrics_observe(worker->cells, worker->append_seconds, (uint64_t)(clock_mono_ns() - start_ns));
+	metrics_observe(worker->cells, worker->batch_events, count);
+	for (size_t i = 0; i < count; i++)
+		metrics_add(worker->cells, worker->ends[worker->entries[i].end], 1);
+}
+
+/* The events among the first `count` entries that came to this end. */
+static size_t select_end(struct journal_worker *worker, size_t count, enum journal_end end)
+{
+	size_t selected = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (worker->entries[i].end == end)
+			worker->events[selected++] = worker->entries[i].event;
+	return selected;
+}
+
+static void log_failures(const struct journal_worker *worker, size_t count)
+{
+	static struct log_limiter limiter;
+	uint64_t suppressed;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct journal_entry *entry = &worker->entries[i];
+
+		if (entry->end == JOURNAL_DURABLE || !log_limiter_pass(&limiter, &suppressed))
+			continue;
+		log_error("journal", entry->end == JOURNAL_REFUSED ? "events were refused" : "events are of unknown end",
+			  LOG_TEXT("reason", entry->reason ? entry->reason : ""), LOG_TEXT("kind", event_kind_name(entry->event->kind)),
+			  LOG_INT("sale", entry->event->sale), LOG_INT("batch", count), LOG_INT("suppressed", suppressed));
+	}
+}
+
+/* Jobs that are too old to be told of are refused unsent; the rest become entries. */
+static size_t sort_out(struct journal_worker *worker, size_t count, int64_t now_ns)
+{
+	struct stock *stock = worker->settings.stock;
+	size_t sent = 0, late = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct job *job = (struct job *)worker->messages[i];
+
+		if (now_ns - job->started_ns > worker->settings.ack_deadline_ns) {
+			job->end = JOURNAL_REFUSED;
+			job->reason = "waited too long";
+			worker->events[late++] = &job->event;
+			continue;
+		}
+		worker->jobs[sent] = job;
+		worker->entries[sent++] = (struct journal_entry){.event = &job->event, .end = JOURNAL_UNKNOWN};
+	}
+	if (late) {
+		stock->ops->compensate(stock, worker->events, late);
+		metrics_add(worker->cells, worker->late, late);
+	}
+	return sent;
+}
+
+/* Sends every message home, those of one lane together. */
+static void return_all(struct journal_worker *worker, size_t count)
+{
+	size_t left = count;
+
+	while (left) {
+		struct lane *lane = worker->messages[0]->reply;
+		size_t same = 0, other = 0, pushed = 0;
+
+		for (size_t i = 0; i < left; i++) {
+			if (worker->messages[i]->reply == lane)
+				worker->returned[same++] = worker->messages[i];
+			else
+				worker->messages[other++] = worker->messages[i];
+		}
+		while (pushed < same) {
+			ASSERT(!lane_closed(lane));
+			pushed += lane_push(lane, LANE_URGENT, worker->returned + pushed, same - pushed);
+		}
+		left = other;
+	}
+}
+
+static void process(struct journal_worker *worker, size_t count)
+{
+	struct stock *stock = worker->settings.stock;
+	size_t sent = sort_out(worker, count, clock_mono_ns()), selected;
+
+	if (sent) {
+		append(worker, sent);
+		for (size_t i = 0; i < sent; i++) {
+			worker->jobs[i]->end = worker->entries[i].end;
+			worker->jobs[i]->reason = worker->entries[i].reason;
+		}
+		log_failures(worker, sent);
+		selected = select_end(worker, sent, JOURNAL_DURABLE);
+		if (selected)
+			stock->ops->acknowledge(stock, worker->events, selected);
+		selected = select_end(worker, sent, JOURNAL_REFUSED);
+		if (selected)
+			stock->ops->compensate(stock, worker->events, selected);
+	}
+	return_all(worker, count);
+}
+
+/*
+ * Drives the outbox entries whose end nobody knows. What is refused here is not compensated: the entry was claimed, so an earlier try of it
+ * may have got through; it is driven again later.
+ */
+static void drive_claims(struct journal_worker *worker)
+{
+	struct stock *stock = worker->settings.stock;
+	int64_t now_ns = clock_mono_ns();
+	int64_t before_ns = now_ns - worker->settings.ack_deadline_ns - CLAIM_MARGIN_NS;
+	size_t count = stock->ops->claim(stock, before_ns, now_ns, worker->claims, CLAIMS_MAX), durable;
+
+	if (count) {
+		for (size_t i = 0; i < count; i++)
+			worker->entries[i] = (struct journal_entry){.event = &worker->claims[i].event, .end = JOURNAL_UNKNOWN};
+		append(worker, count);
+		metrics_add(worker->cells, worker->driven, count);
+		log_failures(worker, count);
+		durable = select_end(worker, count, JOURNAL_DURABLE);
+		if (durable)
+			stock->ops->acknowledge(stock, worker->events, durable);
+		count -= durable;
+	}
+	atomic_store_explicit(&worker->undelivered, (int64_t)count, memory_order_relaxed);
+}
+
+/* What has to be done now and then, busy or not. */
+static void care(struct journal_worker *worker)
+{
+	struct journal *journal = worker->settings.journal;
+	int64_t now_ns = clock_mono_ns();
+	const char *reason;
+
+	if (now_ns < worker->next_care_ns)
+		return;
+	worker->next_care_ns = now_ns + IDLE_NS;
+	if (journal->ops->health(journal, &reason) < 0)
+		journal->ops->append(journal, NULL, 0); /* a try to get well */
+	drive_claims(worker);
+}
+
+static void run(void *argument)
+{
+	struct journal_worker *worker = argument;
+	struct lane *lane = worker->settings.lane;
+
+	for (;;) {
+		size_t count = lane_pop(lane, (void **)worker->messages, worker->settings.batch_max, IDLE_NS);
+
+		if (count)
+			process(worker, count);
+		else if (lane_closed(lane))
+			break;
+		care(worker);
+	}
+}
+
+int journal_worker_start(struct journal_worker *worker)
+{
+	worker->cells = metrics_cells_new(worker->settings.metrics);
+	return thread_start(&worker->thread, "journal", run, worker);
+}
+
+void journal_worker_stop(struct journal_worker *worker)
+{
+	lane_close(worker->settings.lane);
+	thread_join(&worker->thread);
+}

@@ -1,0 +1,35 @@
+/*
+ * The thread that owns the journal. It takes jobs from its lane in batches (urgent ones first: confirms, cancels and expiries never starve behind
+ * purchases), appends them, tells the stock what became of each, and only then sends the answers back.
+ *
+ *   durable   stock.acknowledge, then the answer
+ *   refused   stock.compensate, then the answer
+ *   unknown   the outbox entry stays; the answer says so; the entry is claimed and driven again here until its end is known (rule 2)
+ *
+ * A job that has waited longer than the deadline on telling (rule 3) is refused unsent: nobody could be told of its success any more.
+ */
+#pragma once
+
+#include "core/message.h"
+#include "metrics/metrics.h"
+#include "port/stock.h"
+
+struct journal_worker;
+
+struct journal_worker_settings {
+	struct journal *journal; /* borrowed, like all here */
+	struct stock *stock;
+	struct lane *lane;       /* of struct message pointers that begin a struct job */
+	struct metrics *metrics;
+	size_t batch_max;
+	int64_t ack_deadline_ns;
+};
+
+/* Registers its metrics; before any metrics_cells_new(). 0 or -ENOMEM. */
+int journal_worker_new(struct journal_worker **worker, const struct journal_worker_settings *settings) MUST_CHECK;
+int journal_worker_start(struct journal_worker *worker) MUST_CHECK;
+/* Closes the lane, lets the thread finish what is in it, joins. May be repeated. */
+void journal_worker_stop(struct journal_worker *worker);
+void journal_worker_free(struct journal_worker *worker);
+/* Entries of the outbox that were driven again and are still not known to be in the journal. Any thread. */
+int64_t journal_worker_undelivered(const struct journal_worker *worker);

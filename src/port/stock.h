@@ -64,6 +64,7 @@ struct stock_reserve {
 	int64_t now_ns;       /* monotonic */
 	int64_t hold_ns;      /* 0: born confirmed */
 	bool replay_only;     /* answer an earlier order of this key, but grant nothing (sale not open, or latched) */
+	bool unlimited_rate;  /* by an operator: the buyer's rate is neither asked nor counted */
 	/* Out. On STOCK_DONE event.epoch, event.buyer_units and event.limit_per_buyer are filled and the entry is in the outbox. */
 	enum stock_outcome outcome;
 	struct stock_order order;   /* STOCK_DONE, STOCK_REPLAY */

@@ -1,0 +1,388 @@
+#include "core/sale_control.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include "base/clock.h"
+#include "base/log.h"
+
+enum {
+	ARM_AHEAD_MS = 10000,   /* a sale with an opening time is pre-heated this long before it */
+	RETRY_MS = 1000,        /* after a failure the housekeeper's turn waits so long */
+};
+
+/* Units that may be in the ledger already but not yet in the counter: the answer of the ledger was lost. */
+struct pending_add {
+	struct pending_add *next;
+	uint32_t sale, lot, units;
+	struct uuid movement;
+};
+
+struct sale_control {
+	struct sale_control_settings settings;
+	pthread_mutex_t lock;
+	struct uuid_generator ids;
+	struct pending_add *pending;
+	int64_t not_before_ms;
+};
+
+static const struct slice clock_name = {"clock", 5};
+
+int sale_control_new(struct sale_control **out, const struct sale_control_settings *settings)
+{
+	struct sale_control *control = calloc(1, sizeof(*control));
+
+	if (!control)
+		return error_origin(-ENOMEM);
+	control->settings = *settings;
+	pthread_mutex_init(&control->lock, NULL);
+	*out = control;
+	return 0;
+}
+
+void sale_control_free(struct sale_control *control)
+{
+	struct pending_add *pending;
+
+	if (!control)
+		return;
+	while ((pending = control->pending)) {
+		control->pending = pending->next;
+		free(pending);
+	}
+	pthread_mutex_destroy(&control->lock);
+	free(control);
+}
+
+static int find(struct sale_control *control, struct slice id, struct sale **sale)
+{
+	struct ledger *ledger = control->settings.ledger;
+
+	*sale = NULL;
+	return ledger->ops->sale_get(ledger, 0, id, sale);
+}
+
+/* Shows the gates the sale as the ledger has it now. */
+static int publish(struct sale_control *control, uint32_t number)
+{
+	struct ledger *ledger = control->settings.ledger;
+	struct sale *sale = NULL;
+	int r = ledger->ops->sale_get(ledger, number, SLICE_NULL, &sale);
+
+	return r ? r : sale_catalog_put(control->settings.catalog, sale);
+}
+
+int sale_control_create(struct sale_control *control, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot)
+{
+	struct ledger *ledger = control->settings.ledger;
+	int r;
+
+	pthread_mutex_lock(&control->lock);
+	r = ledger->ops->sale_create(ledger, sale, actor, lot);
+	if (r == LEDGER_DONE)
+		r = publish(control, sale->number);
+	pthread_mutex_unlock(&control->lock);
+	return r;
+}
+
+static void change_fields(struct sale *sale, unsigned fields, const struct sale *change)
+{
+	if (fields & SALE_FIELD_NAME)
+		memcpy(sale->name, change->name, sizeof(sale->name));
+	if (fields & SALE_FIELD_PRICE) {
+		sale->price_minor = change->price_minor;
+		memcpy(sale->currency, change->currency, sizeof(sale->currency));
+	}
+	if (fields & SALE_FIELD_LIMIT)
+		sale->limit_per_buyer = change->limit_per_buyer;
+	if (fields & SALE_FIELD_RATE) {
+		sale->rate_requests = change->rate_requests;
+		sale->rate_seconds = change->rate_seconds;
+	}
+	if (fields & SALE_FIELD_HOLD)
+		sale->hold_seconds = change->hold_seconds;
+	if (fields & SALE_FIELD_OPENS)
+		sale->opens_at_ms = change->opens_at_ms;
+	if (fields & SALE_FIELD_CLOSES)
+		sale->closes_at_ms = change->closes_at_ms;
+	if (fields & SALE_FIELD_LATE_CONFIRM)
+		sale->late_confirm = change->late_confirm;
+}
+
+int sale_control_update(struct sale_control *control, struct slice id, unsigned fields, const struct sale *change,
+			const struct ledger_actor *actor)
+{
+	struct ledger *ledger = control->settings.ledger;
+	struct sale *sale;
+	int r;
+
+	pthread_mutex_lock(&control->lock);
+	r = find(control, id, &sale);
+	if (r == 0 && sale->state == SALE_ENDED)
+		r = LEDGER_WRONG_STATE;
+	if (r == 0 && sale->state != SALE_DRAFT && (fields & ~(unsigned)SALE_FIELDS_HARMLESS))
+		r = SALE_CONTROL_FROZEN;
+	if (r == 0) {
+		change_fields(sale, fields, change);
+		r = ledger->ops->sale_update(ledger, sale, actor);
+	}
+	if (r == 0)
+		r = publish(control, sale->number);
+	pthread_mutex_unlock(&control->lock);
+	free(sale);
+	return r;
+}
+
+/* Pre-heats a sale that has never been armed: it has no orders yet. */
+static int preheat(struct sale_control *control, const struct sale *sale)
+{
+	struct ledger *ledger = control->settings.ledger;
+	struct stock *stock = control->settings.stock;
+	struct stock_rules rules = {
+		.sale = sale->number,
+		.limit_per_buyer = sale->limit_per_buyer,
+		.rate_requests = sale->rate_requests,
+		.rate_seconds = sale->rate_seconds,
+		.lot_count = sale->lot_count,
+	};
+	int64_t allocated[LOTS_MAX], withdrawn[LOTS_MAX];
+	int r = ledger->ops->sale_raise_epoch(ledger, sale->number, &rules.epoch);
+
+	if (r)
+		return r;
+	for (uint32_t i = 0; i < sale->lot_count; i++) {
+		allocated[i] = sale->lots[i].allocated;
+		withdrawn[i] = sale->lots[i].withdrawn;
+	}
+	r = stock->ops->preheat_begin(stock, &rules);
+	return r ? r : stock->ops->arm(stock, sale->number, allocated, withdrawn);
+}
+
+/* One move, with the pre-heating that it needs. A draft that ends is armed too, so that its units go back the one way there is. */
+static int move(struct sale_control *control, const struct sale *sale, enum sale_action action, const struct ledger_actor *actor)
+{
+	struct ledger *ledger = control->settings.ledger;
+	struct stock *stock = control->settings.stock;
+	bool preheats = sale->state == SALE_DRAFT && (action == SALE_ARM || action == SALE_START || action == SALE_END);
+	int r = 0;
+
+	if (preheats)
+		r = preheat(control, sale);
+	if (r == 0 && preheats && action == SALE_START)
+		r = ledger->ops->sale_move(ledger, sale->number, SALE_ARM, actor);
+	if (r == 0)
+		r = ledger->ops->sale_move(ledger, sale->number, action, actor);
+	if (r && preheats)
+		stock->ops->drop(stock, sale->number);
+	return r ? r : publish(control, sale->number);
+}
+
+int sale_control_move(struct sale_control *control, struct slice id, enum sale_action action, const struct ledger_actor *actor)
+{
+	struct sale *sale;
+	int r;
+
+	pthread_mutex_lock(&control->lock);
+	r = find(control, id, &sale);
+	if (r == 0)
+		r = move(control, sale, action, actor);
+	pthread_mutex_unlock(&control->lock);
+	free(sale);
+	return r;
+}
+
+static int find_lot(struct sale_control *control, struct slice id, struct slice sku, struct sale **sale, uint32_t *lot)
+{
+	int r = find(control, id, sale), place;
+
+	if (r)
+		return r;
+	place = sale_find_lot(*sale, sku);
+	if (place < 0)
+		return LEDGER_NOT_FOUND;
+	*lot = (uint32_t)place;
+	return (*sale)->state == SALE_DRAFT || (*sale)->state == SALE_ENDED ? LEDGER_WRONG_STATE : 0;
+}
+
+static int add_again_later(struct sale_control *control, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *movement)
+{
+	struct pending_add *pending = malloc(sizeof(*pending));
+
+	if (!pending)
+		return error_origin(-ENOMEM);
+	*pending = (struct pending_add){control->pending, sale, lot, units, *movement};
+	control->pending = pending;
+	return -EINPROGRESS;
+}
+
+int sale_control_add(struct sale_control *control, struct slice id, struct slice sku, uint32_t units, const struct ledger_actor *actor)
+{
+	struct ledger *ledger = control->settings.ledger;
+	struct stock *stock = control->settings.stock;
+	struct uuid movement;
+	struct sale *sale;
+	uint32_t lot;
+	int r;
+
+	pthread_mutex_lock(&control->lock);
+	r = find_lot(control, id, sku, &sale, &lot);
+	if (r == 0) {
+		movement = uuid_make(&control->ids, actor->now_ms, sale->number);
+		r = ledger->ops->lot_add(ledger, sale->number, lot, units, &movement, actor);
+		if (r == LEDGER_DONE)
+			r = stock->ops->add(stock, sale->number, lot, units, &movement);
+		else if (r == -EINPROGRESS)
+			r = add_again_later(control, sale->number, lot, units, &movement);
+	}
+	pthread_mutex_unlock(&control->lock);
+	free(sale);
+	return r == STOCK_UNKNOWN_SALE ? (int)SALE_CONTROL_NOT_IN_STOCK : r;
+}
+
+static int withdraw(struct sale_control *control, uint32_t sale, uint32_t lot, uint32_t units, const struct ledger_actor *actor,
+		    uint32_t *taken)
+{
+	struct stock *stock = control->settings.stock;
+	struct uuid movement = uuid_make(&control->ids, actor->now_ms, sale);
+	struct event event;
+
+	*taken = 0;
+	if (stock->ops->withdraw(stock, sale, lot, units, &movement, actor->now_ms, clock_mono_ns(), &event))
+		return SALE_CONTROL_NOT_IN_STOCK;
+	if (event.quantity == 0)
+		return 0;
+	event.actor = actor->name;
+	event.trace = actor->trace;
+	switch (control->settings.commit(control->settings.commit_context, &event)) {
+	case JOURNAL_DURABLE:
+		*taken = event.quantity;
+		return 0;
+	case JOURNAL_REFUSED:
+		return error_origin(-EIO);
+	case JOURNAL_UNKNOWN:
+		break;
+	}
+	return SALE_CONTROL_UNKNOWN;
+}
+
+int sale_control_withdraw(struct sale_control *control, struct slice id, struct slice sku, uint32_t units,
+			  const struct ledger_actor *actor, uint32_t *taken)
+{
+	struct sale *sale;
+	uint32_t lot;
+	int r;
+
+	*taken = 0;
+	pthread_mutex_lock(&control->lock);
+	r = find_lot(control, id, sku, &sale, &lot);
+	if (r == 0)
+		r = withdraw(control, sale->number, lot, units, actor, taken);
+	pthread_mutex_unlock(&control->lock);
+	free(sale);
+	return r;
+}
+
+/* Finishes additions whose end was lost. The ledger knows the movement: a second time changes nothing there, nor in the stock. */
+static int finish_adds(struct sale_control *control, const struct ledger_actor *actor)
+{
+	struct ledger *ledger = control->settings.ledger;
+	struct stock *stock = control->settings.stock;
+	struct pending_add **link = &control->pending;
+
+	while (*link) {
+		struct pending_add *pending = *link;
+		int r = ledger->ops->lot_add(ledger, pending->sale, pending->lot, pending->units, &pending->movement, actor);
+
+		if (r < 0)
+			return r;
+		if (r == LEDGER_DONE || r == LEDGER_ALREADY)
+			(void)stock->ops->add(stock, pending->sale, pending->lot, pending->units, &pending->movement);
+		*link = pending->next;
+		free(pending);
+	}
+	return 0;
+}
+
+/* What an ended sale has left goes back to its items; holds that run out later bring more, and it is asked again. */
+static int return_leftovers(struct sale_control *control, const struct sale *sale, const struct ledger_actor *actor)
+{
+	struct stock *stock = control->settings.stock;
+	struct stock_lot_state lots[LOTS_MAX];
+	uint32_t lot_count, taken;
+	int r = 0;
+
+	if (stock->ops->snapshot(stock, sale->number, lots, &lot_count))
+		return 0;
+	for (uint32_t i = 0; i < lot_count && r == 0; i++)
+		if (lots[i].available > 0)
+			r = withdraw(control, sale->number, i, UNITS_MAX, actor, &taken);
+	return r == SALE_CONTROL_UNKNOWN ? 0 : r;
+}
+
+/* Nothing is held any more, so nothing can come back: it may be forgotten. */
+static bool is_settled(struct sale_control *control, const struct sale *sale)
+{
+	struct stock *stock = control->settings.stock;
+	struct stock_lot_state lots[LOTS_MAX];
+	uint32_t lot_count;
+
+	if (stock->ops->snapshot(stock, sale->number, lots, &lot_count))
+		return true;
+	for (uint32_t i = 0; i < lot_count; i++)
+		if (lots[i].held > 0 || lots[i].available > 0)
+			return false;
+	return true;
+}
+
+static int care_for(struct sale_control *control, const struct sale *sale, int64_t wall_ms)
+{
+	const struct ledger_actor actor = {.name = clock_name, .now_ms = wall_ms};
+	struct stock *stock = control->settings.stock;
+	enum sale_phase phase = sale_phase(sale, wall_ms);
+	int r = 0;
+
+	switch (sale->state) {
+	case SALE_DRAFT:
+		if (sale->opens_at_ms != SALE_NO_TIME && wall_ms >= sale->opens_at_ms - ARM_AHEAD_MS)
+			r = move(control, sale, SALE_ARM, &actor);
+		break;
+	case SALE_ARMED:
+	case SALE_OPEN:
+	case SALE_PAUSED:
+		if (phase == SALE_PHASE_ENDED)
+			r = move(control, sale, SALE_END, &actor);
+		else if (phase == SALE_PHASE_OPEN && sale->state == SALE_ARMED)
+			r = move(control, sale, SALE_START, &actor);
+		break;
+	case SALE_ENDED:
+		r = return_leftovers(control, sale, &actor);
+		if (r == 0 && wall_ms - sale->ended_at_ms > control->settings.retention_ms && is_settled(control, sale)) {
+			stock->ops->drop(stock, sale->number);
+			r = sale_catalog_remove(control->settings.catalog, sale->number);
+		}
+		break;
+	}
+	/* An operator was faster: the catalog shows it by now. */
+	return r == LEDGER_ALREADY || r == LEDGER_WRONG_STATE || r == SALE_CONTROL_NOT_IN_STOCK ? 0 : r;
+}
+
+int sale_control_care(struct sale_control *control, int64_t wall_ms)
+{
+	const struct ledger_actor actor = {.name = clock_name, .now_ms = wall_ms};
+	const struct sale_table *table;
+	int first = 0, r;
+
+	if (wall_ms < control->not_before_ms && control->not_before_ms - wall_ms <= RETRY_MS)
+		return 0;
+	pthread_mutex_lock(&control->lock);
+	first = finish_adds(control, &actor);
+	table = sale_catalog_ref(control->settings.catalog);
+	for (size_t i = 0; i < sale_table_count(table); i++) {
+		r = care_for(control, sale_table_at(table, i)->sale, wall_ms);
+		if (r && !first)
+			first = r;
+	}
+	sale_table_unref(table);
+	control->not_before_ms = first ? wall_ms + RETRY_MS : 0;
+	pthread_mutex_unlock(&control->lock);
+	return first;
+}

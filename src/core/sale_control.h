@@ -1,0 +1,70 @@
+/*
+ * Sale control: every change of a sale's life and units, in the order that keeps the promises, over ledger, stock and catalog together.
+ *
+ *   arm       epoch up in the ledger; stock pre-heated from the ledger; state in the ledger; then the gates see it
+ *   add       ledger first, then the counter (rule 1)
+ *   withdraw  counter first, through the outbox and the journal, then the ledger has it (rule 1)
+ *   end       state in the ledger; what is left goes back to the item by sale_control_care(), and again as holds run out
+ *
+ * One lock is held for the whole of each call, across the ledger's I/O: only slow threads (clerk, housekeeper) come here.
+ */
+#pragma once
+
+#include "core/sale_catalog.h"
+#include "port/journal.h"
+#include "port/ledger.h"
+#include "port/stock.h"
+
+struct sale_control;
+
+struct sale_control_settings {
+	struct ledger *ledger; /* borrowed, like all here */
+	struct stock *stock;
+	struct sale_catalog *catalog;
+	/* Puts an event of the outbox into the journal and waits for its end (the stock has been told by then). */
+	enum journal_end (*commit)(void *context, const struct event *event);
+	void *commit_context;
+	int64_t retention_ms; /* how long an ended sale stays in memory, for replays */
+};
+
+/* Positive outcomes are enum ledger_outcome; beyond them: */
+enum sale_control_outcome {
+	SALE_CONTROL_NOT_IN_STOCK = 100, /* the stock does not have this sale: it ended long ago */
+	SALE_CONTROL_FROZEN = 101,       /* this field cannot be changed once the sale is armed */
+	SALE_CONTROL_UNKNOWN = 102,      /* the journal cannot say yet whether it is done; it is being driven */
+};
+
+/* What a change changes. */
+enum sale_field {
+	SALE_FIELD_NAME = 1,
+	SALE_FIELD_PRICE = 2,
+	SALE_FIELD_LIMIT = 4,
+	SALE_FIELD_RATE = 8,
+	SALE_FIELD_HOLD = 16,
+	SALE_FIELD_OPENS = 32,
+	SALE_FIELD_CLOSES = 64,
+	SALE_FIELD_LATE_CONFIRM = 128,
+	SALE_FIELDS_HARMLESS = SALE_FIELD_NAME | SALE_FIELD_CLOSES, /* also after it was armed */
+};
+
+int sale_control_new(struct sale_control **control, const struct sale_control_settings *settings) MUST_CHECK;
+void sale_control_free(struct sale_control *control);
+
+/* As ledger.sale_create; on DONE the sale is in the catalog. */
+int sale_control_create(struct sale_control *control, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot) MUST_CHECK;
+/* Changes the fields named in `fields` to those of `change`. DONE, NOT_FOUND, CONFLICT, SALE_CONTROL_FROZEN. */
+int sale_control_update(struct sale_control *control, struct slice id, unsigned fields, const struct sale *change,
+			const struct ledger_actor *actor) MUST_CHECK;
+/* SALE_START arms first where that was not done. DONE, ALREADY, WRONG_STATE, NOT_FOUND. */
+int sale_control_move(struct sale_control *control, struct slice id, enum sale_action action, const struct ledger_actor *actor) MUST_CHECK;
+/* DONE, NOT_FOUND (sale or lot), NOT_ENOUGH, WRONG_STATE (draft or ended). */
+int sale_control_add(struct sale_control *control, struct slice id, struct slice sku, uint32_t units, const struct ledger_actor *actor) MUST_CHECK;
+/* Takes up to `units`; *taken: how many were there to take. DONE, NOT_FOUND, WRONG_STATE, SALE_CONTROL_UNKNOWN, NOT_IN_STOCK. */
+int sale_control_withdraw(struct sale_control *control, struct slice id, struct slice sku, uint32_t units,
+			  const struct ledger_actor *actor, uint32_t *taken) MUST_CHECK;
+
+/*
+ * The housekeeper's turn: arms and opens and ends sales that the clock says, returns what ended sales have left, finishes units whose addition
+ * the ledger could not confirm, forgets sales that ended before the retention time. 0, or the first error (the rest was tried too).
+ */
+int sale_control_care(struct sale_control *control, int64_t wall_ms) MUST_CHECK;

@@ -1,0 +1,218 @@
+#include "workers/housekeeper.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/thread.h"
+
+enum {
+	TURN_NS = 20000000,        /* a turn at least this often: new holds and sales are seen within it */
+	PROMISES_NS = 1000000000,  /* how often the promises are looked at */
+	EXPIRE_MAX = 1024,         /* expiries in flight: one journal batch */
+	CLOCK_JUMP_US = 500000,    /* wall and monotonic time drifting apart by more in one turn is a jump, not slewing */
+	LOOKS = 3,                 /* counters are read while others change them: only what stays wrong is broken */
+};
+
+struct housekeeper {
+	struct housekeeper_settings settings;
+	struct thread thread;
+	struct lane *reply; /* expiries come back here */
+	struct job *jobs, **free_jobs;
+	size_t free_count;
+	struct event *events;
+	struct metrics_cells *cells;
+	metric_id expired, clock_jumps, broken[2];
+	int64_t next_expiry_ns, next_promises_ns, clock_offset_us;
+	int logged_error;
+	atomic_bool stop;
+};
+
+int housekeeper_new(struct housekeeper **out, const struct housekeeper_settings *settings)
+{
+	struct housekeeper *keeper = calloc(1, sizeof(*keeper));
+	struct metrics *metrics = settings->metrics;
+	static const char name[] = "penstock_promise_broken_total";
+	static const char help[] = "Times a promise was seen broken; must stay 0.";
+
+	if (!keeper)
+		return error_origin(-ENOMEM);
+	keeper->settings = *settings;
+	keeper->jobs = calloc(EXPIRE_MAX, sizeof(*keeper->jobs));
+	keeper->free_jobs = calloc(EXPIRE_MAX, sizeof(*keeper->free_jobs));
+	keeper->events = calloc(EXPIRE_MAX, sizeof(*keeper->events));
+	if (!keeper->jobs || !keeper->free_jobs || !keeper->events || lane_new(&keeper->reply, EXPIRE_MAX) < 0) {
+		housekeeper_free(keeper);
+		return error_origin(-ENOMEM);
+	}
+	for (size_t i = 0; i < EXPIRE_MAX; i++)
+		keeper->free_jobs[keeper->free_count++] = &keeper->jobs[i];
+	keeper->broken[0] = metrics_counter(metrics, name, help, "promise=\"P1\"");
+	keeper->broken[1] = metrics_counter(metrics, name, help, "promise=\"P4\"");
+	keeper->expired = metrics_counter(metrics, "penstock_holds_expired_total", "Holds that ran out and were released.", NULL);
+	keeper->clock_jumps = metrics_counter(metrics, "penstock_clock_jumps_total", "Times the wall clock jumped.", NULL);
+	*out = keeper;
+	return 0;
+}
+
+static void take_back(struct housekeeper *keeper, int64_t timeout_ns)
+{
+	void *items[64];
+	size_t count = lane_pop(keeper->reply, items, 64, timeout_ns);
+
+	for (size_t i = 0; i < count; i++) {
+		struct job *job = items[i];
+
+		if (job->end == JOURNAL_DURABLE)
+			metrics_add(keeper->cells, keeper->expired, 1);
+		keeper->free_jobs[keeper->free_count++] = job;
+	}
+}
+
+/* Sends the expiries of holds that have run out; what finds no room goes back to be held and is seen again next turn. */
+static void expire(struct housekeeper *keeper)
+{
+	struct stock *stock = keeper->settings.stock;
+	int64_t now_ns = clock_mono_ns();
+	size_t count, pushed;
+	void *items[EXPIRE_MAX];
+	const struct event *left[EXPIRE_MAX];
+
+	count = stock->ops->expire(stock, now_ns, clock_wall_ms(), keeper->settings.hold_grace_ns, keeper->events, keeper->free_count,
+				   &keeper->next_expiry_ns);
+	for (size_t i = 0; i < count; i++) {
+		struct job *job = keeper->free_jobs[--keeper->free_count];
+
+		*job = (struct job){.message = {.reply = keeper->reply}, .event = keeper->events[i], .started_ns = now_ns};
+		event_own(&job->event, &job->text);
+		items[i] = job;
+	}
+	pushed = lane_push(keeper->settings.journal_lane, LANE_URGENT, items, count);
+	for (size_t i = pushed; i < count; i++) {
+		struct job *job = items[i];
+
+		left[i - pushed] = &job->event;
+		keeper->free_jobs[keeper->free_count++] = job;
+	}
+	if (pushed < count)
+		stock->ops->compensate(stock, left, count - pushed);
+}
+
+enum fault { FAULT_NONE, FAULT_P1, FAULT_P4 };
+
+static enum fault look_at(const struct stock_lot_state *lot)
+{
+	if (lot->available < 0 || lot->held + lot->confirmed > lot->allocated - lot->withdrawn)
+		return FAULT_P1;
+	if (lot->allocated != lot->available + lot->held + lot->confirmed + lot->withdrawn)
+		return FAULT_P4;
+	return FAULT_NONE;
+}
+
+static void check_sale(struct housekeeper *keeper, const struct sale *sale)
+{
+	struct stock *stock = keeper->settings.stock;
+	struct stock_lot_state lots[LOTS_MAX];
+	enum fault faults[LOTS_MAX] = {0};
+	uint32_t lot_count = 0;
+
+	for (int look = 0; look < LOOKS; look++) {
+		bool clean = true;
+
+		if (stock->ops->snapshot(stock, sale->number, lots, &lot_count))
+			return;
+		for (uint32_t i = 0; i < lot_count; i++) {
+			faults[i] = look > 0 && faults[i] == FAULT_NONE ? FAULT_NONE : look_at(&lots[i]);
+			clean = clean && faults[i] == FAULT_NONE;
+		}
+		if (clean)
+			return;
+	}
+	for (uint32_t i = 0; i < lot_count; i++) {
+		if (faults[i] == FAULT_NONE)
+			continue;
+		metrics_add(keeper->cells, keeper->broken[faults[i] == FAULT_P4], 1);
+		log_error("housekeeper", "A PROMISE IS BROKEN: the counters of a lot do not add up",
+			  LOG_TEXT("promise", faults[i] == FAULT_P1 ? "P1" : "P4"), LOG_TEXT("sale", sale->id), LOG_INT("lot", i),
+			  LOG_INT("allocated", lots[i].allocated), LOG_INT("available", lots[i].available),
+			  LOG_INT("held", lots[i].held), LOG_INT("confirmed", lots[i].confirmed),
+			  LOG_INT("withdrawn", lots[i].withdrawn));
+	}
+}
+
+static void check_promises(struct housekeeper *keeper)
+{
+	const struct sale_table *table = sale_catalog_ref(keeper->settings.catalog);
+
+	for (size_t i = 0; i < sale_table_count(table); i++)
+		check_sale(keeper, sale_table_at(table, i)->sale);
+	sale_table_unref(table);
+}
+
+static void watch_clock(struct housekeeper *keeper)
+{
+	int64_t offset_us = clock_wall_us() - clock_mono_ns() / 1000, drift_us = offset_us - keeper->clock_offset_us;
+
+	if (keeper->clock_offset_us && (drift_us > CLOCK_JUMP_US || drift_us < -CLOCK_JUMP_US)) {
+		metrics_add(keeper->cells, keeper->clock_jumps, 1);
+		log_warn("housekeeper", "the wall clock jumped", LOG_INT("milliseconds", drift_us / 1000));
+	}
+	keeper->clock_offset_us = offset_us;
+}
+
+static void care(struct housekeeper *keeper)
+{
+	int r = sale_control_care(keeper->settings.control, clock_wall_ms());
+
+	if (r && r != keeper->logged_error)
+		log_warn("housekeeper", "sales cannot be cared for now", LOG_TEXT("error", r < 0 ? error_text(r) : "refused"), LOG_INT("code", r));
+	keeper->logged_error = r;
+}
+
+static void run(void *argument)
+{
+	struct housekeeper *keeper = argument;
+
+	while (!atomic_load(&keeper->stop)) {
+		int64_t now_ns = clock_mono_ns(), wait_ns = TURN_NS;
+
+		watch_clock(keeper);
+		if (keeper->free_count)
+			expire(keeper);
+		care(keeper);
+		if (now_ns >= keeper->next_promises_ns) {
+			keeper->next_promises_ns = now_ns + PROMISES_NS;
+			check_promises(keeper);
+		}
+		now_ns = clock_mono_ns();
+		if (keeper->next_expiry_ns - now_ns < wait_ns)
+			wait_ns = keeper->next_expiry_ns > now_ns ? keeper->next_expiry_ns - now_ns : 1000000;
+		take_back(keeper, wait_ns);
+	}
+	while (keeper->free_count < EXPIRE_MAX)
+		take_back(keeper, -1);
+}
+
+int housekeeper_start(struct housekeeper *keeper)
+{
+	keeper->cells = metrics_cells_new(keeper->settings.metrics);
+	return thread_start(&keeper->thread, "housekeeper", run, keeper);
+}
+
+void housekeeper_stop(struct housekeeper *keeper)
+{
+	atomic_store(&keeper->stop, true);
+	thread_join(&keeper->thread);
+}
+
+void housekeeper_free(struct housekeeper *keeper)
+{
+	if (!keeper)
+		return;
+	housekeeper_stop(keeper);
+	lane_free(keeper->reply);
+	free(keeper->jobs);
+	free(keeper->free_jobs);
+	free(keeper->events);
+	free(keeper);
+}

@@ -1,0 +1,27 @@
+/*
+ * The thread that keeps time: holds that run out, sales that the clock opens and closes, what ended sales have left, and a look at the promises
+ * that can be judged from memory. What it finds broken is counted and shouted; it must stay 0.
+ */
+#pragma once
+
+#include "core/message.h"
+#include "core/sale_control.h"
+#include "metrics/metrics.h"
+
+struct housekeeper;
+
+struct housekeeper_settings {
+	struct stock *stock; /* borrowed, like all here */
+	struct sale_control *control;
+	struct sale_catalog *catalog;
+	struct lane *journal_lane;
+	struct metrics *metrics;
+	int64_t hold_grace_ns;
+};
+
+/* Registers its metrics; before any metrics_cells_new(). 0 or negative. */
+int housekeeper_new(struct housekeeper **housekeeper, const struct housekeeper_settings *settings) MUST_CHECK;
+int housekeeper_start(struct housekeeper *housekeeper) MUST_CHECK;
+/* Takes no new work and waits for what it sent to the journal: before the journal worker is stopped. May be repeated. */
+void housekeeper_stop(struct housekeeper *housekeeper);
+void housekeeper_free(struct housekeeper *housekeeper);

@@ -1,0 +1,15 @@
+/* A blocking caller of the journal: puts one event into the journal's lane and waits until its end is known. */
+#pragma once
+
+#include "core/message.h"
+
+struct journal_client;
+
+/* `lane`: the journal worker's; borrowed. 0 or negative. One caller at a time. */
+int journal_client_new(struct journal_client **client, struct lane *lane) MUST_CHECK;
+void journal_client_free(struct journal_client *client);
+/*
+ * The event's outbox entry must be in the stock already; the worker tells the stock. JOURNAL_UNKNOWN too where the lane had no room or is closed:
+ * the entry then waits to be driven again.
+ */
+enum journal_end journal_client_append(struct journal_client *client, const struct event *event);

@@ -9,8 +9,10 @@
 enum {
 	TURN_NS = 20000000,        /* a turn at least this often: new holds and sales are seen within it */
 	PROMISES_NS = 1000000000,  /* how often the promises are looked at */
+	LATE_NS = 1000000,         /* between turns while holds are waiting for a free place */
 	EXPIRE_MAX = 1024,         /* expiries in flight: one journal batch */
 	CLOCK_JUMP_US = 500000,    /* wall and monotonic time drifting apart by more in one turn is a jump, not slewing */
+	RETRY_NS = 200000000,      /* after the journal refused an expiry */
 	LOOKS = 3,                 /* counters are read while others change them: only what stays wrong is broken */
 };
 
@@ -22,8 +24,8 @@ struct housekeeper {
 	size_t free_count;
 	struct event *events;
 	struct metrics_cells *cells;
-	metric_id expired, clock_jumps, broken[2];
-	int64_t next_expiry_ns, next_promises_ns, clock_offset_us;
+	metric_id expired, clock_jumps;
+	int64_t next_expiry_ns, next_promises_ns, expire_not_before_ns, clock_offset_us;
 	int logged_error;
 	atomic_bool stop;
 };
@@ -32,8 +34,6 @@ int housekeeper_new(struct housekeeper **out, const struct housekeeper_settings 
 {
 	struct housekeeper *keeper = calloc(1, sizeof(*keeper));
 	struct metrics *metrics = settings->metrics;
-	static const char name[] = "penstock_promise_broken_total";
-	static const char help[] = "Times a promise was seen broken; must stay 0.";
 
 	if (!keeper)
 		return error_origin(-ENOMEM);
@@ -47,8 +47,6 @@ int housekeeper_new(struct housekeeper **out, const struct housekeeper_settings 
 	}
 	for (size_t i = 0; i < EXPIRE_MAX; i++)
 		keeper->free_jobs[keeper->free_count++] = &keeper->jobs[i];
-	keeper->broken[0] = metrics_counter(metrics, name, help, "promise=\"P1\"");
-	keeper->broken[1] = metrics_counter(metrics, name, help, "promise=\"P4\"");
 	keeper->expired = metrics_counter(metrics, "penstock_holds_expired_total", "Holds that ran out and were released.", NULL);
 	keeper->clock_jumps = metrics_counter(metrics, "penstock_clock_jumps_total", "Times the wall clock jumped.", NULL);
 	*out = keeper;
@@ -65,6 +63,8 @@ static void take_back(struct housekeeper *keeper, int64_t timeout_ns)
 
 		if (job->end == JOURNAL_DURABLE)
 			metrics_add(keeper->cells, keeper->expired, 1);
+		else
+			keeper->expire_not_before_ns = clock_mono_ns() + RETRY_NS;
 		keeper->free_jobs[keeper->free_count++] = job;
 	}
 }
@@ -98,22 +98,21 @@ static void expire(struct housekeeper *keeper)
 		stock->ops->compensate(stock, left, count - pushed);
 }
 
-enum fault { FAULT_NONE, FAULT_P1, FAULT_P4 };
-
-static enum fault look_at(const struct stock_lot_state *lot)
+/* The promise that these counters break, or PROMISE_COUNT. */
+static enum promise look_at(const struct stock_lot_state *lot)
 {
 	if (lot->available < 0 || lot->held + lot->confirmed > lot->allocated - lot->withdrawn)
-		return FAULT_P1;
+		return PROMISE_NEVER_OVERSOLD;
 	if (lot->allocated != lot->available + lot->held + lot->confirmed + lot->withdrawn)
-		return FAULT_P4;
-	return FAULT_NONE;
+		return PROMISE_NEVER_LEAKED;
+	return PROMISE_COUNT;
 }
 
 static void check_sale(struct housekeeper *keeper, const struct sale *sale)
 {
 	struct stock *stock = keeper->settings.stock;
 	struct stock_lot_state lots[LOTS_MAX];
-	enum fault faults[LOTS_MAX] = {0};
+	enum promise faults[LOTS_MAX];
 	uint32_t lot_count = 0;
 
 	for (int look = 0; look < LOOKS; look++) {
@@ -122,18 +121,18 @@ static void check_sale(struct housekeeper *keeper, const struct sale *sale)
 		if (stock->ops->snapshot(stock, sale->number, lots, &lot_count))
 			return;
 		for (uint32_t i = 0; i < lot_count; i++) {
-			faults[i] = look > 0 && faults[i] == FAULT_NONE ? FAULT_NONE : look_at(&lots[i]);
-			clean = clean && faults[i] == FAULT_NONE;
+			faults[i] = look > 0 && faults[i] == PROMISE_COUNT ? PROMISE_COUNT : look_at(&lots[i]);
+			clean = clean && faults[i] == PROMISE_COUNT;
 		}
 		if (clean)
 			return;
 	}
 	for (uint32_t i = 0; i < lot_count; i++) {
-		if (faults[i] == FAULT_NONE)
+		if (faults[i] == PROMISE_COUNT)
 			continue;
-		metrics_add(keeper->cells, keeper->broken[faults[i] == FAULT_P4], 1);
+		promises_break(keeper->settings.promises, faults[i], 1);
 		log_error("housekeeper", "A PROMISE IS BROKEN: the counters of a lot do not add up",
-			  LOG_TEXT("promise", faults[i] == FAULT_P1 ? "P1" : "P4"), LOG_TEXT("sale", sale->id), LOG_INT("lot", i),
+			  LOG_TEXT("promise", promise_name(faults[i])), LOG_TEXT("sale", sale->id), LOG_INT("lot", i),
 			  LOG_INT("allocated", lots[i].allocated), LOG_INT("available", lots[i].available),
 			  LOG_INT("held", lots[i].held), LOG_INT("confirmed", lots[i].confirmed),
 			  LOG_INT("withdrawn", lots[i].withdrawn));
@@ -177,7 +176,7 @@ static void run(void *argument)
 		int64_t now_ns = clock_mono_ns(), wait_ns = TURN_NS;
 
 		watch_clock(keeper);
-		if (keeper->free_count)
+		if (keeper->free_count && now_ns >= keeper->expire_not_before_ns)
 			expire(keeper);
 		care(keeper);
 		if (now_ns >= keeper->next_promises_ns) {
@@ -186,7 +185,7 @@ static void run(void *argument)
 		}
 		now_ns = clock_mono_ns();
 		if (keeper->next_expiry_ns - now_ns < wait_ns)
-			wait_ns = keeper->next_expiry_ns > now_ns ? keeper->next_expiry_ns - now_ns : 1000000;
+			wait_ns = keeper->next_expiry_ns > now_ns ? keeper->next_expiry_ns - now_ns : LATE_NS;
 		take_back(keeper, wait_ns);
 	}
 	while (keeper->free_count < EXPIRE_MAX)

@@ -6,7 +6,7 @@
 
 #include "core/message.h"
 #include "core/sale_control.h"
-#include "metrics/metrics.h"
+#include "metrics/promises.h"
 
 struct housekeeper;
 
@@ -16,6 +16,7 @@ struct housekeeper_settings {
 	struct sale_catalog *catalog;
 	struct lane *journal_lane;
 	struct metrics *metrics;
+	struct promises *promises;
 	int64_t hold_grace_ns;
 };
 

@@ -1,0 +1,40 @@
+#include "metrics/promises.h"
+
+#include <stdatomic.h>
+
+static const char *const names[PROMISE_COUNT] = {"P1", "P2", "P3", "P4", "P5"};
+static const char *const labels[PROMISE_COUNT] = {
+	"promise=\"P1\"", "promise=\"P2\"", "promise=\"P3\"", "promise=\"P4\"", "promise=\"P5\"",
+};
+
+const char *promise_name(enum promise promise)
+{
+	ASSERT(promise < PROMISE_COUNT);
+	return names[promise];
+}
+
+static double read_counter(void *context)
+{
+	const _Atomic uint64_t *counter = context;
+
+	return (double)atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+void promises_register(struct promises *promises, struct metrics *metrics)
+{
+	for (int i = 0; i < PROMISE_COUNT; i++)
+		metrics_reader(metrics, "counter", "penstock_promise_broken_total", "Times a promise was seen broken; must stay 0.",
+			       labels[i], read_counter, &promises->broken[i]);
+}
+
+void promises_break(struct promises *promises, enum promise promise, uint64_t times)
+{
+	ASSERT(promise < PROMISE_COUNT);
+	atomic_fetch_add_explicit(&promises->broken[promise], times, memory_order_relaxed);
+}
+
+uint64_t promises_broken(const struct promises *promises, enum promise promise)
+{
+	ASSERT(promise < PROMISE_COUNT);
+	return atomic_load_explicit(&promises->broken[promise], memory_order_relaxed);
+}

@@ -1,0 +1,24 @@
+/* The promises P1 to P5 as counters that must stay 0. Whoever sees one broken says so here; any thread, at any time. */
+#pragma once
+
+#include <stdint.h>
+#include "metrics/metrics.h"
+
+enum promise {
+	PROMISE_NEVER_OVERSOLD, /* P1 */
+	PROMISE_NEVER_LOST,     /* P2 */
+	PROMISE_NEVER_TWICE,    /* P3 */
+	PROMISE_NEVER_LEAKED,   /* P4 */
+	PROMISE_NEVER_UNCLEAR,  /* P5 */
+	PROMISE_COUNT,
+};
+
+struct promises {
+	_Atomic uint64_t broken[PROMISE_COUNT];
+};
+
+const char *promise_name(enum promise promise); /* "P1" */
+/* Registers the counters; before any metrics_cells_new(). `promises` (zeroed) must outlive the metrics. */
+void promises_register(struct promises *promises, struct metrics *metrics);
+void promises_break(struct promises *promises, enum promise promise, uint64_t times);
+uint64_t promises_broken(const struct promises *promises, enum promise promise);

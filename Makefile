@@ -1,0 +1,50 @@
+# The front door. Meson and Ninja do the work; what stands here only says in which order. See `make help`.
+
+BUILD ?= build
+FUZZ_SECONDS ?= 600
+DESTDIR ?=
+
+# In CI warnings are errors; a newer compiler than ours must not stop a newcomer.
+WERROR := $(if $(CI),true,false)
+
+.PHONY: all demo serve test bench fuzz check format install clean help
+
+all:
+	@tools/setup build
+	@tools/build $(BUILD)
+
+demo: all ## watch a flash sale, with a crash in the middle and a verdict
+	@$(BUILD)/penstock demo
+
+serve: all ## leave a server running with a sample sale
+	@$(BUILD)/penstock demo --serve
+
+test: ## unit tests, then the whole program
+	@tools/setup build test
+	@tools/test
+
+bench: all ## speed, beside its peers on the same machine
+	@tools/setup build bench
+	@bench/run
+
+fuzz: ## FUZZ_SECONDS (600) on each target
+	@tools/setup build fuzz
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) tools/fuzz
+
+check: ## format, include law, static analysis, sanitizers, a short fuzz run
+	@tools/setup build test check fuzz
+	@tools/check
+
+format: ## lay out every C file by .clang-format
+	@tools/setup check
+	@tools/format
+
+install: all ## to DESTDIR and /usr/local
+	@meson install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
+
+clean: ## remove every build folder
+	rm -rf build build-*
+
+help:
+	@echo 'make             build $(BUILD)/penstock'
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1 \2/p' Makefile | while read -r name what; do printf 'make %-11s %s\n' "$$name" "$$what"; done

@@ -1,0 +1,160 @@
+#include "cli/options.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int duration_parse(const char *text, int64_t *milliseconds)
+{
+	static const struct {
+		const char *unit;
+		double ms;
+	} units[] = {{"ms", 1}, {"", 1000}, {"s", 1000}, {"m", 60e3}, {"h", 3600e3}, {"d", 86400e3}};
+	char *end;
+	double value = strtod(text, &end);
+
+	if (end == text || !isfinite(value) || value < 0 || !(text[0] >= '0' && text[0] <= '9'))
+		return -EINVAL;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strcmp(end, units[i].unit) == 0) {
+			if (value * units[i].ms > 1e15)
+				return -EINVAL;
+			*milliseconds = (int64_t)(value * units[i].ms + 0.5);
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static int parse_number(const char *text, double max, bool percent, double *number)
+{
+	char *end;
+	double value = strtod(text, &end);
+
+	if (percent && *end == '%')
+		end++;
+	if (end == text || *end || !isfinite(value) || value < 0 || value > max)
+		return -EINVAL;
+	*number = value;
+	return 0;
+}
+
+static int parse_integer(const char *text, int64_t *number)
+{
+	char *end;
+	long long value;
+
+	if (text[0] < '0' || text[0] > '9')
+		return -EINVAL;
+	errno = 0;
+	value = strtoll(text, &end, 10);
+	if (*end || errno)
+		return -EINVAL;
+	*number = value;
+	return 0;
+}
+
+/* 0, or -EINVAL with what would be right in *wanted. */
+static int set(const struct option *option, const char *value, const char **wanted)
+{
+	switch (option->kind) {
+	case OPTION_FLAG:
+		*(bool *)option->target = true;
+		return 0;
+	case OPTION_TEXT:
+		*(const char **)option->target = value;
+		return 0;
+	case OPTION_INTEGER:
+		*wanted = "a whole number";
+		return parse_integer(value, option->target);
+	case OPTION_NUMBER:
+		*wanted = "a number";
+		return parse_number(value, HUGE_VAL, false, option->target);
+	case OPTION_PERCENT:
+		*wanted = "a percentage from 0 to 100";
+		return parse_number(value, 100, true, option->target);
+	case OPTION_DURATION:
+		*wanted = "a time like 250ms, 2s, 5m or 24h";
+		return duration_parse(value, option->target);
+	case OPTION_LIST: {
+		struct option_list *list = option->target;
+
+		*wanted = "no more of them: there are too many";
+		if (list->count == OPTION_LIST_MAX)
+			return -EINVAL;
+		list->items[list->count++] = value;
+		return 0;
+	}
+	}
+	ASSERT(false);
+	return -EINVAL;
+}
+
+static const struct option *find(const struct option *options, size_t count, const char *argument, size_t size)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (argument[1] != '-' && argument[1] == options[i].letter && size == 2)
+			return &options[i];
+		if (argument[1] == '-' && strlen(options[i].name) == size - 2 && memcmp(options[i].name, argument + 2, size - 2) == 0)
+			return &options[i];
+	}
+	return NULL;
+}
+
+int options_parse(const struct option *options, size_t count, int *argc, char **argv, struct buffer *error)
+{
+	int kept = 0, i;
+
+	for (i = 0; i < *argc; i++) {
+		const char *argument = argv[i], *equals = strchr(argument, '='), *value, *wanted = NULL;
+		size_t size = equals ? (size_t)(equals - argument) : strlen(argument);
+		const struct option *option;
+
+		if (argument[0] != '-' || argument[1] == '\0') {
+			argv[kept++] = argv[i];
+			continue;
+		}
+		if (strcmp(argument, "--") == 0) {
+			i++;
+			break;
+		}
+		option = find(options, count, argument, size);
+		if (!option) {
+			buffer_printf(error, "unknown option %.*s", (int)size, argument);
+			return -EINVAL;
+		}
+		value = equals ? equals + 1 : NULL;
+		if (option->kind == OPTION_FLAG && value) {
+			buffer_printf(error, "--%s takes no value", option->name);
+			return -EINVAL;
+		}
+		if (option->kind != OPTION_FLAG && !value) {
+			if (i + 1 == *argc) {
+				buffer_printf(error, "--%s needs a value: %s", option->name, option->value);
+				return -EINVAL;
+			}
+			value = argv[++i];
+		}
+		if (set(option, value, &wanted) < 0) {
+			buffer_printf(error, "--%s %s: wanted is %s", option->name, value, wanted);
+			return -EINVAL;
+		}
+	}
+	for (; i < *argc; i++)
+		argv[kept++] = argv[i];
+	*argc = kept;
+	return 0;
+}
+
+void options_help(const struct option *options, size_t count, struct buffer *out)
+{
+	for (size_t i = 0; i < count; i++) {
+		char left[64];
+		int width = snprintf(left, sizeof(left), "%c%c%s --%s%s%s", options[i].letter ? '-' : ' ',
+				     options[i].letter ? options[i].letter : ' ', options[i].letter ? "," : " ", options[i].name,
+				     options[i].value ? " " : "", options[i].value ? options[i].value : "");
+
+		buffer_printf(out, "  %-26s%s%s\n", left, width > 26 ? "\n                            " : "", options[i].help);
+	}
+}

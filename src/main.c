@@ -1,0 +1,14 @@
+/* Arguments -> command -> exit code. */
+#include <signal.h>
+#include <stddef.h>
+#include "cli/commands.h"
+
+static const struct command *const commands[] = {
+	&command_serve, &command_audit, &command_token, &command_drain, &command_config, &command_version, NULL,
+};
+
+int main(int argc, char **argv)
+{
+	signal(SIGPIPE, SIG_IGN); /* a client that hangs up is an answer of write(2), not our end */
+	return cli_main(commands, argc, argv);
+}

@@ -31,6 +31,12 @@ enum ledger_outcome {
 	LEDGER_CONFLICT = 10,    /* sale_update: the version has moved on */
 };
 
+/* How a ledger is opened; each adapter has its own function for that. */
+enum ledger_open_flags {
+	LEDGER_OPEN_LEASE = 1,     /* take the exclusive lease, migrate, open for writing */
+	LEDGER_OPEN_READ_ONLY = 2, /* look only: audit, listing; needs no lease */
+};
+
 struct ledger_item {
 	char sku[SKU_MAX + 1];
 	char name[NAME_MAX_BYTES + 1];

@@ -1,0 +1,78 @@
+#include "gate/problem.h"
+
+static const struct {
+	int status;
+	const char *code, *title, *detail;
+} table[PROBLEM_COUNT] = {
+	[PROBLEM_MALFORMED_REQUEST] = {400, "malformed-request", "Malformed request", "The request is not valid HTTP/1.1 or its body is not valid JSON."},
+	[PROBLEM_LENGTH_REQUIRED] = {411, "length-required", "Length required", "Send the body with a Content-Length; chunked bodies are not read."},
+	[PROBLEM_BODY_TOO_LARGE] = {413, "body-too-large", "Body too large", "A body has at most 16384 bytes."},
+	[PROBLEM_HEADERS_TOO_LARGE] = {431, "headers-too-large", "Headers too large", "Request line and headers have at most 8192 bytes and 64 fields."},
+	[PROBLEM_HTTP_VERSION] = {505, "http-version", "HTTP version not supported", "Use HTTP/1.1."},
+	[PROBLEM_TRANSFER_ENCODING] = {501, "transfer-encoding", "Transfer coding not supported", "Send the body plain, with a Content-Length."},
+	[PROBLEM_EXPECTATION] = {417, "expectation", "Expectation failed", "The only expectation that is met is 100-continue."},
+	[PROBLEM_REQUEST_TIMEOUT] = {408, "request-timeout", "Request timeout", "The whole request did not arrive in time."},
+	[PROBLEM_UNSUPPORTED_MEDIA_TYPE] = {415, "unsupported-media-type", "Unsupported media type", "Send the body as application/json."},
+	[PROBLEM_INVALID_VALUE] = {422, "invalid-value", "Invalid value", "A value is not what it must be."},
+	[PROBLEM_UNKNOWN_FIELD] = {422, "unknown-field", "Unknown field", "The body has a field that is not known here."},
+	[PROBLEM_KEY_REUSED] = {422, "idempotency-key-reused", "Idempotency key reused",
+				"This Idempotency-Key was used with another body. A new purchase needs a new key."},
+	[PROBLEM_UNAUTHORIZED] = {401, "unauthorized", "Unauthorized", "Who asks is not known."},
+	[PROBLEM_FORBIDDEN] = {403, "forbidden", "Forbidden", "This operator's scopes do not allow it."},
+	[PROBLEM_NOT_FOUND] = {404, "not-found", "Not found", "There is nothing at this path. See /openapi.json."},
+	[PROBLEM_UNKNOWN_SALE] = {404, "unknown-sale", "Unknown sale", "There is no sale of this id."},
+	[PROBLEM_UNKNOWN_ORDER] = {404, "unknown-order", "Unknown order", "You have no order of this id."},
+	[PROBLEM_UNKNOWN_ITEM] = {404, "unknown-item", "Unknown item", "There is no item of this SKU."},
+	[PROBLEM_METHOD_NOT_ALLOWED] = {405, "method-not-allowed", "Method not allowed", "The Allow header says which methods this path has."},
+	[PROBLEM_SALE_NOT_OPEN] = {409, "sale-not-open", "Sale not open", "The sale is not open now."},
+	[PROBLEM_BUYER_LIMIT] = {409, "buyer-limit-reached", "Limit per buyer reached", "You have as many units of this sale as one buyer may have."},
+	[PROBLEM_IN_FLIGHT] = {409, "request-in-flight", "Request in flight", "An earlier request for the same is still being decided. Ask again shortly."},
+	[PROBLEM_HOLD_EXPIRED] = {409, "hold-expired", "Hold expired", "The hold ran out before the order was confirmed."},
+	[PROBLEM_ORDER_STATE] = {409, "order-state", "Order state", "The state of the order does not allow it."},
+	[PROBLEM_SALE_STATE] = {409, "sale-state", "Sale state", "The state of the sale does not allow it."},
+	[PROBLEM_NOT_ENOUGH_UNITS] = {409, "not-enough-units", "Not enough units", "The item does not have so many units on hand."},
+	[PROBLEM_NAME_TAKEN] = {409, "name-taken", "Name taken", "There is one of this name already."},
+	[PROBLEM_SALE_CHANGED] = {409, "sale-changed", "Sale changed", "Somebody else changed the sale at the same time. Read it again."},
+	[PROBLEM_SOLD_OUT] = {410, "sold-out", "Sold out", "There are not so many units left."},
+	[PROBLEM_SALE_ENDED] = {410, "sale-ended", "Sale ended", "The sale is over."},
+	[PROBLEM_RATE_LIMITED] = {429, "rate-limited", "Too many requests", "You ask more often than the sale allows one buyer."},
+	[PROBLEM_ADDRESS_RATE_LIMITED] = {429, "address-rate-limited", "Too many requests", "Your address asks more often than one address may."},
+	[PROBLEM_OVERLOADED] = {503, "overloaded", "Overloaded", "There is no room for this request now."},
+	[PROBLEM_FENCED] = {503, "fenced", "Fenced", "The stock of this sale is being rebuilt."},
+	[PROBLEM_JOURNAL_UNAVAILABLE] = {503, "journal-unavailable", "Journal unavailable",
+					 "The order could not be made durable and was not accepted. Ask again."},
+	[PROBLEM_STOCK_UNAVAILABLE] = {503, "stock-unavailable", "Stock unavailable", "The stock cannot be reached. Nothing was done."},
+	[PROBLEM_LEDGER_UNAVAILABLE] = {503, "ledger-unavailable", "Ledger unavailable", "The ledger cannot be reached. Nothing was done."},
+	[PROBLEM_SHUTTING_DOWN] = {503, "shutting-down", "Shutting down", "This server is stopping. Ask again: another one, or this one restarted, will answer."},
+	[PROBLEM_OUTCOME_UNKNOWN] = {503, "outcome-unknown", "Outcome unknown",
+				     "It cannot be said yet whether this was done. Retry with the same Idempotency-Key to learn it."},
+};
+
+int problem_status(enum problem problem)
+{
+	ASSERT(problem < PROBLEM_COUNT);
+	return table[problem].status;
+}
+
+const char *problem_code(enum problem problem)
+{
+	ASSERT(problem < PROBLEM_COUNT);
+	return table[problem].code;
+}
+
+void problem_render(enum problem problem, const char *detail, struct slice members, struct buffer *out)
+{
+	ASSERT(problem < PROBLEM_COUNT);
+	buffer_append_literal(out, "{\"type\":\"urn:penstock:problem:");
+	buffer_append_text(out, table[problem].code);
+	buffer_append_literal(out, "\",\"title\":\"");
+	buffer_append_text(out, table[problem].title);
+	buffer_append_literal(out, "\",\"status\":");
+	buffer_append_int(out, table[problem].status);
+	buffer_append_literal(out, ",\"code\":\"");
+	buffer_append_text(out, table[problem].code);
+	buffer_append_literal(out, "\",\"detail\":");
+	buffer_append_json_string(out, slice_of(detail ? detail : table[problem].detail));
+	buffer_append_slice(out, members);
+	buffer_append_literal(out, "}");
+}

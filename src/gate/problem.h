@@ -1,0 +1,57 @@
+/*
+ * Every refusal that a client can get: one table gives its status, code, title and first words (RFC 9457). Types are urn:penstock:problem:CODE; they
+ * and the codes are stable.
+ */
+#pragma once
+
+#include "base/buffer.h"
+
+enum problem {
+	PROBLEM_MALFORMED_REQUEST,
+	PROBLEM_LENGTH_REQUIRED,
+	PROBLEM_BODY_TOO_LARGE,
+	PROBLEM_HEADERS_TOO_LARGE,
+	PROBLEM_HTTP_VERSION,
+	PROBLEM_TRANSFER_ENCODING,
+	PROBLEM_EXPECTATION,
+	PROBLEM_REQUEST_TIMEOUT,
+	PROBLEM_UNSUPPORTED_MEDIA_TYPE,
+	PROBLEM_INVALID_VALUE,
+	PROBLEM_UNKNOWN_FIELD,
+	PROBLEM_KEY_REUSED,
+	PROBLEM_UNAUTHORIZED,
+	PROBLEM_FORBIDDEN,
+	PROBLEM_NOT_FOUND,
+	PROBLEM_UNKNOWN_SALE,
+	PROBLEM_UNKNOWN_ORDER,
+	PROBLEM_UNKNOWN_ITEM,
+	PROBLEM_METHOD_NOT_ALLOWED,
+	PROBLEM_SALE_NOT_OPEN,
+	PROBLEM_BUYER_LIMIT,
+	PROBLEM_IN_FLIGHT,
+	PROBLEM_HOLD_EXPIRED,
+	PROBLEM_ORDER_STATE,
+	PROBLEM_SALE_STATE,
+	PROBLEM_NOT_ENOUGH_UNITS,
+	PROBLEM_NAME_TAKEN,
+	PROBLEM_SALE_CHANGED,
+	PROBLEM_SOLD_OUT,
+	PROBLEM_SALE_ENDED,
+	PROBLEM_RATE_LIMITED,
+	PROBLEM_ADDRESS_RATE_LIMITED,
+	PROBLEM_OVERLOADED,
+	PROBLEM_FENCED,
+	PROBLEM_JOURNAL_UNAVAILABLE,
+	PROBLEM_STOCK_UNAVAILABLE,
+	PROBLEM_LEDGER_UNAVAILABLE,
+	PROBLEM_SHUTTING_DOWN,
+	PROBLEM_OUTCOME_UNKNOWN,
+	PROBLEM_COUNT,
+};
+
+int problem_status(enum problem problem);
+const char *problem_code(enum problem problem);
+/*
+ * The document. detail NULL: the table's. members: further JSON members, each beginning with a comma, or empty.
+ */
+void problem_render(enum problem problem, const char *detail, struct slice members, struct buffer *out);

@@ -1,0 +1,38 @@
+/*
+ * An answer while it is made, and the ticket that knows where it goes. Replies are made on any thread; tickets are answered on the loop's own.
+ */
+#pragma once
+
+#include "base/buffer.h"
+#include "gate/problem.h"
+#include "gate/trace.h"
+#include "http/loop.h"
+
+enum { REPLY_BODY_MAX = 8 << 20, REPLY_HEADERS_MAX = 8192 };
+
+struct reply {
+	int status;
+	enum problem problem; /* PROBLEM_COUNT: none */
+	struct slice content_type;
+	struct buffer headers; /* whole lines */
+	struct buffer body;
+};
+
+void reply_init(struct reply *reply);
+void reply_deinit(struct reply *reply);
+void reply_clear(struct reply *reply); /* 200, JSON, empty; keeps the memory */
+
+struct problem_options {
+	const char *detail;      /* NULL: the table's */
+	struct slice members;    /* further JSON members, each beginning with a comma */
+	int64_t retry_after_ms;  /* 0: no Retry-After; else rounded up to seconds */
+};
+/* Makes it a problem document. options may be NULL. Problems of 503 get a Retry-After of 1 s where none is given (P5). */
+void reply_problem(struct reply *reply, enum problem problem, const struct problem_options *options);
+/* As reply_problem(), with a detail made by printf. */
+void reply_refuse(struct reply *reply, enum problem problem, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* invalid-value or unknown-field, with its "field" member. */
+void reply_bad_field(struct reply *reply, enum problem problem, const char *field, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+/* "Name: value" with its line end; the value must have no control characters. */
+void reply_header(struct reply *reply, const char *name, struct slice value);

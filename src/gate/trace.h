@@ -1,0 +1,16 @@
+/* W3C Trace Context: the traceparent of a request, taken from the client where it is well formed, else made. */
+#pragma once
+
+#include <stdint.h>
+#include "base/slice.h"
+#include "model/limits.h"
+
+struct trace {
+	char text[TRACE_SIZE]; /* 00-<32 hex>-<16 hex>-<2 hex> */
+};
+
+void trace_take(struct trace *trace, struct slice traceparent);
+static inline struct slice trace_slice(const struct trace *trace)
+{
+	return (struct slice){trace->text, TRACE_SIZE};
+}

@@ -30,5 +30,8 @@ size_t lane_pop(struct lane *lane, void **items, size_t max, int64_t timeout_ns)
 void lane_close(struct lane *lane);
 bool lane_closed(const struct lane *lane);
 size_t lane_depth(const struct lane *lane);
-/* An eventfd that is readable while items wait; lane_pop() with timeout 0 resets it once the lane is empty. Owned by the lane. */
-int lane_event_fd(const struct lane *lane);
+/*
+ * An eventfd that is readable while items wait (and at times for an empty lane); lane_pop() resets it once the lane is empty. Owned by the
+ * lane, which begins to keep it with the first call.
+ */
+int lane_event_fd(struct lane *lane);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/buffer.h"
+#include "base/error.h"
 
 enum problem {
 	PROBLEM_MALFORMED_REQUEST,

@@ -1,0 +1,46 @@
+/*
+ * The gate: the HTTP front, public and operator. It owns its loop threads: gate.threads for buyers, one for operators. It turns requests into purchases,
+ * errands and settlements, and what came of them into answers; the rules are the core's.
+ */
+#pragma once
+
+#include "base/thread.h"
+#include "config/settings.h"
+#include "core/admission.h"
+#include "core/sale_control.h"
+#include "identity/identity.h"
+#include "identity/operators.h"
+#include "metrics/promises.h"
+#include "workers/journal_worker.h"
+
+struct gate;
+
+struct gate_settings {
+	const struct settings *settings; /* borrowed, like all here */
+	const struct admission *admission;
+	struct sale_catalog *catalog;
+	struct sale_control *control;
+	struct ledger *ledger;
+	struct journal *journal;
+	const struct journal_worker *journal_worker;
+	struct lane *journal_lane, *clerk_lane;
+	const struct identity *identity; /* NULL where buyers are known by a header */
+	const struct operators *operators;
+	struct metrics *metrics;
+	struct promises *promises;
+};
+
+/* Registers metrics, opens the listeners (so that a port that is taken stops the start). 0 or negative errno, logged. */
+int gate_new(struct gate **gate, const struct gate_settings *settings) MUST_CHECK;
+/* Requests are taken from here on; before, connections wait in the backlog. 0 or negative. */
+int gate_start(struct gate *gate) MUST_CHECK;
+/* Readiness: false at first. Any thread. */
+void gate_set_ready(struct gate *gate, bool ready);
+/* Listeners close, what is in flight is answered until the deadline (monotonic ns), then cut. Any thread; returns at once. */
+void gate_stop(struct gate *gate, int64_t deadline_ns);
+/* Waits until every loop has ended. */
+void gate_join(struct gate *gate);
+void gate_free(struct gate *gate); /* NULL is fine */
+/* The port of the first listener, as it was bound. */
+uint16_t gate_public_port(const struct gate *gate);
+uint16_t gate_operator_port(const struct gate *gate);

@@ -1,0 +1,202 @@
+#include "gate/render.h"
+
+#include "base/clock.h"
+
+void render_name(struct buffer *out, const char *name)
+{
+	if (out->size && out->data[out->size - 1] != '{')
+		buffer_append_literal(out, ",");
+	buffer_append_literal(out, "\"");
+	buffer_append_text(out, name);
+	buffer_append_literal(out, "\":");
+}
+
+void render_int_member(struct buffer *out, const char *name, int64_t value)
+{
+	render_name(out, name);
+	buffer_append_int(out, value);
+}
+
+void render_text_member(struct buffer *out, const char *name, struct slice value)
+{
+	render_name(out, name);
+	buffer_append_json_string(out, value);
+}
+
+static void bool_member(struct buffer *out, const char *name, bool value)
+{
+	render_name(out, name);
+	buffer_append_text(out, value ? "true" : "false");
+}
+
+void render_time(int64_t wall_ms, struct buffer *out)
+{
+	char text[CLOCK_TEXT_SIZE];
+
+	if (wall_ms == SALE_NO_TIME) {
+		buffer_append_literal(out, "null");
+		return;
+	}
+	clock_format(wall_ms, text);
+	buffer_append_literal(out, "\"");
+	buffer_append(out, text, CLOCK_TEXT_SIZE - 1);
+	buffer_append_literal(out, "\"");
+}
+
+static void time_member(struct buffer *out, const char *name, int64_t wall_ms)
+{
+	render_name(out, name);
+	render_time(wall_ms, out);
+}
+
+/* On the purchase path: no printf. */
+void render_order(const struct order_view *order, struct buffer *out)
+{
+	char id[UUID_TEXT_SIZE];
+
+	uuid_format(&order->id, id);
+	buffer_append_literal(out, "{\"id\":\"");
+	buffer_append(out, id, UUID_TEXT_SIZE - 1);
+	buffer_append_literal(out, "\",\"sale\":\"");
+	buffer_append_slice(out, order->sale); /* ids and SKUs have nothing to escape */
+	buffer_append_literal(out, "\",\"sku\":\"");
+	buffer_append_slice(out, order->sku);
+	buffer_append_literal(out, "\",\"buyer\":");
+	buffer_append_json_string(out, order->buyer);
+	buffer_append_literal(out, ",\"quantity\":");
+	buffer_append_int(out, order->quantity);
+	buffer_append_literal(out, ",\"state\":\"");
+	buffer_append_text(out, order_state_name(order->state));
+	buffer_append_literal(out, "\",\"placed_at\":");
+	render_time(uuid_wall_ms(&order->id), out);
+	buffer_append_literal(out, ",\"hold_expires_at\":");
+	render_time(order->hold_expires_at_ms ? order->hold_expires_at_ms : SALE_NO_TIME, out);
+	if (order->trace.size)
+		render_text_member(out, "trace", order->trace);
+	buffer_append_literal(out, "}");
+}
+
+void render_ledger_order(const struct ledger_order *order, struct buffer *out)
+{
+	render_order(&(struct order_view){
+			     .id = order->id,
+			     .sale = slice_of(order->sale_id),
+			     .sku = slice_of(order->sku),
+			     .buyer = slice_of(order->buyer),
+			     .trace = slice_of(order->trace),
+			     .quantity = order->quantity,
+			     .state = order->state,
+			     .hold_expires_at_ms = order->hold_expires_at_ms,
+		     },
+		     out);
+}
+
+static void render_terms(const struct sale *sale, const char *state, struct buffer *out)
+{
+	render_text_member(out, "id", slice_of(sale->id));
+	render_text_member(out, "name", slice_of(sale->name));
+	render_text_member(out, "state", slice_of(state));
+	render_name(out, "price");
+	buffer_append_literal(out, "{");
+	render_int_member(out, "amount", sale->price_minor);
+	render_text_member(out, "currency", slice_of(sale->currency));
+	buffer_append_literal(out, "}");
+	render_int_member(out, "limit_per_buyer", sale->limit_per_buyer);
+	render_name(out, "rate");
+	if (sale->rate_requests) {
+		buffer_append_literal(out, "{");
+		render_int_member(out, "requests", sale->rate_requests);
+		render_int_member(out, "seconds", sale->rate_seconds);
+		buffer_append_literal(out, "}");
+	} else {
+		buffer_append_literal(out, "null");
+	}
+	render_int_member(out, "hold_seconds", sale->hold_seconds);
+	time_member(out, "opens_at", sale->opens_at_ms);
+	time_member(out, "closes_at", sale->closes_at_ms);
+}
+
+static const char *phase_name(enum sale_phase phase)
+{
+	switch (phase) {
+	case SALE_PHASE_HIDDEN:
+		return "draft";
+	case SALE_PHASE_WAITING:
+		return "armed";
+	case SALE_PHASE_OPEN:
+		return "open";
+	case SALE_PHASE_PAUSED:
+		return "paused";
+	case SALE_PHASE_ENDED:
+		return "ended";
+	}
+	assertion_failed("a known phase", __FILE__, __LINE__, __func__);
+}
+
+void render_public_sale(const struct sale *sale, const struct stock_lot_state *lots, int64_t wall_ms, struct buffer *out)
+{
+	buffer_append_literal(out, "{");
+	render_terms(sale, phase_name(sale_phase(sale, wall_ms)), out);
+	render_name(out, "lots");
+	buffer_append_literal(out, "[");
+	for (uint32_t i = 0; i < sale->lot_count; i++) {
+		bool sold_out = !lots || lots[i].available == 0;
+
+		buffer_append_text(out, i ? ",{" : "{");
+		render_text_member(out, "sku", slice_of(sale->lots[i].sku));
+		bool_member(out, "sold_out", sold_out);
+		bool_member(out, "may_return", sold_out && lots && lots[i].held > 0);
+		buffer_append_literal(out, "}");
+	}
+	buffer_append_literal(out, "]}");
+}
+
+void render_operator_lot(const char *sku, const struct stock_lot_state *lot, struct buffer *out)
+{
+	buffer_append_literal(out, "{");
+	render_text_member(out, "sku", slice_of(sku));
+	render_int_member(out, "units", lot->allocated);
+	render_int_member(out, "available", lot->available);
+	render_int_member(out, "held", lot->held);
+	render_int_member(out, "confirmed", lot->confirmed);
+	render_int_member(out, "withdrawn", lot->withdrawn);
+	buffer_append_literal(out, "}");
+}
+
+void render_operator_sale(const struct sale *sale, const struct stock_lot_state *lots, struct buffer *out)
+{
+	buffer_append_literal(out, "{");
+	render_terms(sale, sale_state_name(sale->state), out);
+	render_int_member(out, "number", sale->number);
+	render_int_member(out, "epoch", sale->epoch);
+	render_int_member(out, "version", sale->version);
+	bool_member(out, "late_confirm", sale->late_confirm);
+	time_member(out, "created_at", sale->created_at_ms);
+	time_member(out, "ended_at", sale->ended_at_ms);
+	render_name(out, "lots");
+	buffer_append_literal(out, "[");
+	for (uint32_t i = 0; i < sale->lot_count; i++) {
+		const struct sale_lot *lot = &sale->lots[i];
+		struct stock_lot_state state = {
+			.available = lot->allocated - lot->held - lot->confirmed - lot->withdrawn,
+			.held = lot->held,
+			.confirmed = lot->confirmed,
+			.withdrawn = lot->withdrawn,
+			.allocated = lot->allocated,
+		};
+
+		if (i)
+			buffer_append_literal(out, ",");
+		render_operator_lot(lot->sku, lots ? &lots[i] : &state, out);
+	}
+	buffer_append_literal(out, "]}");
+}
+
+void render_item(const struct ledger_item *item, struct buffer *out)
+{
+	buffer_append_literal(out, "{");
+	render_text_member(out, "sku", slice_of(item->sku));
+	render_text_member(out, "name", slice_of(item->name));
+	render_int_member(out, "on_hand", item->on_hand);
+	buffer_append_literal(out, "}");
+}

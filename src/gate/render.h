@@ -1,0 +1,30 @@
+/* JSON of what the interface shows. */
+#pragma once
+
+#include "base/buffer.h"
+#include "port/ledger.h"
+#include "port/stock.h"
+
+/* An order as its buyer sees it. hold_expires_at_ms 0: null. */
+struct order_view {
+	struct uuid id;
+	struct slice sale, sku, buyer, trace; /* trace: operators only; empty: left out */
+	uint32_t quantity;
+	enum order_state state;
+	int64_t hold_expires_at_ms;
+};
+void render_order(const struct order_view *order, struct buffer *out);
+void render_ledger_order(const struct ledger_order *order, struct buffer *out); /* for operators: with its trace */
+
+/* For buyers: what is sold out, but no numbers. `lots`: of the stock; NULL where it has none. */
+void render_public_sale(const struct sale *sale, const struct stock_lot_state *lots, int64_t wall_ms, struct buffer *out);
+/* For operators; where the stock has no such sale the ledger's own figures stand. */
+void render_operator_sale(const struct sale *sale, const struct stock_lot_state *lots, struct buffer *out);
+void render_operator_lot(const char *sku, const struct stock_lot_state *lot, struct buffer *out);
+void render_item(const struct ledger_item *item, struct buffer *out);
+
+void render_time(int64_t wall_ms, struct buffer *out); /* a string, or null where it is not set */
+/* "name": with the comma that parts it from what is before. */
+void render_name(struct buffer *out, const char *name);
+void render_int_member(struct buffer *out, const char *name, int64_t value);
+void render_text_member(struct buffer *out, const char *name, struct slice value);

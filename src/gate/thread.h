@@ -1,0 +1,166 @@
+/*
+ * Private to the gate: one loop's thread and what its routes share. Everything here belongs to that thread, but where it says otherwise.
+ */
+#pragma once
+
+#include "gate/address_limit.h"
+#include "gate/gate.h"
+#include "gate/reply.h"
+#include "http/router.h"
+
+struct gate_thread;
+
+/* One request while its handler runs. */
+struct gate_request {
+	struct gate_thread *thread;
+	struct http_exchange *exchange;
+	const struct http_request *http;
+	struct slice parameters[HTTP_PARAMETERS_MAX];
+	struct trace trace;
+	const char *operator; /* who, where the route asks for a scope; lives as long as the gate */
+	uint32_t route;
+};
+
+/* Where a later answer goes. */
+struct ticket {
+	struct http_handle handle;
+	struct trace trace;
+	int64_t started_ns;
+	uint32_t route;
+};
+
+struct route {
+	struct http_route http; /* first: the router reads it */
+	const char *name;       /* for metrics: `route="buy"` */
+	/* Answers (gate_answer), or defers. */
+	void (*handle)(struct gate_request *request);
+	unsigned scope; /* of enum operator_scope; 0: open to all */
+};
+
+struct route_table {
+	const struct route *routes;
+	size_t count;
+};
+extern const struct route_table public_routes, operator_routes;
+
+enum { PURCHASE_OUTCOMES = PROBLEM_COUNT + 2, OUTCOME_ACCEPTED = PROBLEM_COUNT, OUTCOME_REPLAYED = PROBLEM_COUNT + 1 };
+enum { STATUS_CLASSES = 4 }; /* 2xx to 5xx */
+
+struct gate_metrics {
+	metric_id purchases[PURCHASE_OUTCOMES];
+	metric_id *public_latency, *operator_latency; /* a route each */
+	metric_id statuses[STATUS_CLASSES];
+	metric_id round_purchases, unanswered;
+};
+
+struct gate_thread {
+	struct http_handler handler; /* first: the loop calls back with it */
+	struct gate *gate;
+	const struct route_table *table;
+	const metric_id *latency;
+	struct http_router *router;
+	struct http_loop *loop;
+	struct thread thread;
+	struct lane *replies; /* messages come home here */
+	const struct sale_table *sales;
+	struct identity_cache *identities; /* NULL where buyers are known by a header */
+	struct metrics_cells *cells;
+	struct uuid_generator ids;
+	struct purchase_desk *purchases;
+	struct feed *feed;
+	struct reply reply; /* scratch: for answers given at once */
+	int64_t errands;    /* messages on their way that will come home */
+	bool operator;
+};
+
+struct gate {
+	struct gate_settings settings;
+	struct gate_metrics metrics;
+	struct http_quota quota;
+	struct address_limit *address_limit; /* NULL: off */
+	struct gate_thread *threads;         /* the operators' is the last */
+	size_t thread_count;
+	uint16_t public_port, operator_port;
+	struct buffer refusal;
+	atomic_bool ready;
+	atomic_bool stopping;
+};
+
+/* The newest sale table: the thread's own reference is renewed where there is a newer one. Not while purchases of a round are gathered. */
+const struct sale_table *gate_sales(struct gate_thread *thread);
+
+struct ticket gate_ticket(const struct gate_request *request);
+/* Answers now with thread->reply, or another. */
+void gate_answer(struct gate_request *request, struct reply *reply);
+/* Answers a deferred exchange; nothing where the client is gone. */
+void gate_answer_ticket(struct gate_thread *thread, const struct ticket *ticket, struct reply *reply);
+/* A problem, at once. */
+void gate_refuse(struct gate_request *request, enum problem problem, const struct problem_options *options);
+
+/* The client's address behind trusted proxies. */
+struct address gate_client(const struct gate_request *request);
+/* Whether the TCP peer is a trusted proxy. */
+bool gate_peer_trusted(const struct gate_request *request);
+/*
+ * Who buys. True and *buyer; else it has answered 401. gate_peek_buyer(): without trust, false where it is not plain to see.
+ */
+bool gate_identify(struct gate_request *request, struct identity_buyer *buyer);
+bool gate_peek_buyer(struct gate_request *request, struct identity_buyer *buyer);
+/* `after` and `limit` of a list; false: it has answered 422. */
+bool gate_page(struct gate_request *request, char *after, size_t after_size, int64_t *limit);
+
+/* Handlers, by file. */
+void orders_buy(struct gate_request *request);            /* purchase.c */
+void orders_show(struct gate_request *request);           /* orders.c */
+void orders_cancel(struct gate_request *request);
+void orders_operator_show(struct gate_request *request);
+void orders_operator_list(struct gate_request *request);
+void orders_operator_confirm(struct gate_request *request);
+void orders_operator_cancel(struct gate_request *request);
+void orders_operator_extend(struct gate_request *request);
+void sales_list(struct gate_request *request);            /* sales.c */
+void sales_show(struct gate_request *request);
+void sales_feed(struct gate_request *request);            /* feed.c */
+void operator_sales_list(struct gate_request *request);   /* operator_sales.c */
+void operator_sales_create(struct gate_request *request);
+void operator_sales_show(struct gate_request *request);
+void operator_sales_change(struct gate_request *request);
+void operator_sales_arm(struct gate_request *request);
+void operator_sales_open(struct gate_request *request);
+void operator_sales_pause(struct gate_request *request);
+void operator_sales_resume(struct gate_request *request);
+void operator_sales_end(struct gate_request *request);
+void operator_lots_add(struct gate_request *request);
+void operator_lots_withdraw(struct gate_request *request);
+void operator_items_list(struct gate_request *request);   /* operator_items.c */
+void operator_items_create(struct gate_request *request);
+void operator_items_show(struct gate_request *request);
+void operator_items_receive(struct gate_request *request);
+void operator_audit(struct gate_request *request);        /* operator_proof.c */
+void operator_log(struct gate_request *request);
+void health_live(struct gate_request *request);           /* health.c */
+void health_ready(struct gate_request *request);
+void health_show(struct gate_request *request);
+void health_metrics(struct gate_request *request);
+void health_log_level(struct gate_request *request);
+void health_set_log_level(struct gate_request *request);
+void pages_openapi(struct gate_request *request);         /* pages.c */
+void pages_docs(struct gate_request *request);
+void pages_dashboard(struct gate_request *request);
+void pages_asset(struct gate_request *request);
+
+/* purchase.c: the purchases of one thread. */
+int purchase_desk_new(struct purchase_desk **desk, struct gate_thread *thread, size_t in_flight_max) MUST_CHECK;
+void purchase_desk_free(struct purchase_desk *desk); /* NULL is fine */
+bool purchase_desk_gathering(const struct purchase_desk *desk);
+void purchase_desk_round_end(struct purchase_desk *desk);
+/* Answers purchases whose end did not come in time. Returns when it wants to be called next. */
+int64_t purchase_desk_tick(struct purchase_desk *desk, int64_t now_ns);
+size_t purchase_desk_in_flight(const struct purchase_desk *desk);
+
+/* feed.c: the streams of one thread. */
+int feed_new(struct feed **feed, struct gate_thread *thread) MUST_CHECK;
+void feed_free(struct feed *feed); /* NULL is fine */
+int64_t feed_tick(struct feed *feed, int64_t now_ns);
+void feed_gone(struct feed *feed, struct http_handle handle);
+void feed_stop(struct feed *feed); /* ends every stream in order */

@@ -1,0 +1,275 @@
+#include "model/event.h"
+
+#include <jansson.h>
+#include "base/clock.h"
+#include "base/error.h"
+#include "model/sale.h"
+
+enum { EVENT_VERSION = 1 };
+
+/* What a kind carries beside what every event has: v, kind, id, sale, epoch, at, and actor and trace where they are known. */
+enum {
+	WITH_LOT = 1,    /* lot, quantity */
+	WITH_BUYER = 2,  /* buyer, buyer_units, limit_per_buyer, and key where there is one */
+	WITH_HOLD = 4,   /* hold_expires_at; null: none */
+	HOLD_NEEDED = 8, /* it is never null */
+};
+static const struct kind {
+	const char *name;
+	unsigned carries;
+} kinds[] = {
+	[EVENT_RESERVED] = {"order.reserved", WITH_LOT | WITH_BUYER | WITH_HOLD},
+	[EVENT_CONFIRMED] = {"order.confirmed", 0},
+	[EVENT_CANCELLED] = {"order.cancelled", 0},
+	[EVENT_REFUNDED] = {"order.refunded", 0},
+	[EVENT_EXPIRED] = {"order.expired", 0},
+	[EVENT_EXTENDED] = {"order.extended", WITH_HOLD | HOLD_NEEDED},
+	[EVENT_WITHDRAWN] = {"stock.withdrawn", WITH_LOT},
+};
+enum { KINDS_END = sizeof(kinds) / sizeof(kinds[0]) };
+
+static const struct kind *kind_of(enum event_kind kind)
+{
+	ASSERT((size_t)kind >= EVENT_RESERVED);
+	ASSERT((size_t)kind < KINDS_END);
+	return &kinds[kind];
+}
+
+const char *event_kind_name(enum event_kind kind)
+{
+	return kind_of(kind)->name;
+}
+
+static void own(struct slice *slice, char *text, size_t size_max)
+{
+	ASSERT(slice->size <= size_max);
+	if (slice->size > 0)
+		memmove(text, slice->data, slice->size); /* it may be there already */
+	slice->data = text;
+}
+
+void event_own(struct event *event, struct event_text *text)
+{
+	own(&event->buyer, text->buyer, sizeof(text->buyer));
+	own(&event->key, text->key, sizeof(text->key));
+	own(&event->actor, text->actor, sizeof(text->actor));
+	own(&event->trace, text->trace, sizeof(text->trace));
+}
+
+/* --- Encode --- */
+
+static void put_integer(struct buffer *out, const char *name, int64_t value)
+{
+	buffer_append_literal(out, ",\"");
+	buffer_append_text(out, name);
+	buffer_append_literal(out, "\":");
+	buffer_append_int(out, value);
+}
+
+static void put_time(struct buffer *out, const char *name, int64_t wall_ms)
+{
+	char text[CLOCK_TEXT_SIZE];
+
+	buffer_append_literal(out, ",\"");
+	buffer_append_text(out, name);
+	buffer_append_literal(out, "\":\"");
+	clock_format(wall_ms, text);
+	buffer_append(out, text, CLOCK_TEXT_SIZE - 1);
+	buffer_append_literal(out, "\"");
+}
+
+static void put_text(struct buffer *out, const char *name, struct slice text)
+{
+	if (text.size == 0)
+		return;
+	buffer_append_literal(out, ",\"");
+	buffer_append_text(out, name);
+	buffer_append_literal(out, "\":");
+	buffer_append_json_string(out, text);
+}
+
+void event_encode(const struct event *event, struct buffer *out)
+{
+	const struct kind *kind = kind_of(event->kind);
+	char id[UUID_TEXT_SIZE];
+
+	buffer_append_literal(out, "{\"v\":1,\"kind\":\"");
+	buffer_append_text(out, kind->name);
+	buffer_append_literal(out, "\",\"id\":\"");
+	uuid_format(&event->id, id);
+	buffer_append(out, id, UUID_TEXT_SIZE - 1);
+	buffer_append_literal(out, "\"");
+	put_integer(out, "sale", event->sale);
+	put_integer(out, "epoch", event->epoch);
+	put_time(out, "at", event->at_ms);
+	if (kind->carries & WITH_LOT) {
+		put_integer(out, "lot", event->lot);
+		put_integer(out, "quantity", event->quantity);
+	}
+	if (kind->carries & WITH_BUYER) {
+		put_text(out, "buyer", event->buyer);
+		put_text(out, "key", event->key);
+		put_integer(out, "buyer_units", event->buyer_units);
+		put_integer(out, "limit_per_buyer", event->limit_per_buyer);
+	}
+	if (kind->carries & WITH_HOLD) {
+		if (event->hold_expires_at_ms != 0)
+			put_time(out, "hold_expires_at", event->hold_expires_at_ms);
+		else
+			buffer_append_literal(out, ",\"hold_expires_at\":null");
+	}
+	put_text(out, "actor", event->actor);
+	put_text(out, "trace", event->trace);
+	buffer_append_literal(out, "}");
+}
+
+/* --- Decode --- */
+
+/* The readers share this and do nothing once one has failed: the first fault is the one that is told. */
+struct decoding {
+	const json_t *object;
+	const char *fault;
+};
+
+static void fail(struct decoding *decoding, const char *fault)
+{
+	if (!decoding->fault)
+		decoding->fault = fault;
+}
+
+static uint32_t get_integer(struct decoding *decoding, const char *name, int64_t low, int64_t high, const char *fault)
+{
+	const json_t *value = json_object_get(decoding->object, name);
+	json_int_t integer = json_integer_value(value);
+
+	if (!json_is_integer(value) || integer < low || integer > high) {
+		fail(decoding, fault);
+		return 0;
+	}
+	return (uint32_t)integer;
+}
+
+static struct slice text_of(const json_t *value)
+{
+	return (struct slice){json_string_value(value), json_string_length(value)};
+}
+
+static int64_t get_time(struct decoding *decoding, const char *name, const char *fault)
+{
+	const json_t *value = json_object_get(decoding->object, name);
+	struct slice text = text_of(value);
+	int64_t wall_ms = 0;
+
+	if (!json_is_string(value) || clock_parse(text.data, text.size, &wall_ms) < 0)
+		fail(decoding, fault);
+	return wall_ms;
+}
+
+/* One that is not there is empty; one that is there must be valid. */
+static struct slice get_text(struct decoding *decoding, const char *name, bool (*valid)(struct slice), const char *fault)
+{
+	const json_t *value = json_object_get(decoding->object, name);
+
+	if (!value)
+		return SLICE("");
+	if (!json_is_string(value) || !valid(text_of(value))) {
+		fail(decoding, fault);
+		return SLICE("");
+	}
+	return text_of(value);
+}
+
+static bool trace_valid(struct slice trace)
+{
+	if (trace.size != TRACE_SIZE)
+		return false;
+	for (size_t i = 0; i < trace.size; i++)
+		if (!strchr("0123456789abcdef-", trace.data[i]) || trace.data[i] == '\0')
+			return false;
+	return true;
+}
+
+static enum event_kind get_kind(struct decoding *decoding)
+{
+	const json_t *value = json_object_get(decoding->object, "kind");
+
+	for (int kind = EVENT_RESERVED; kind < (int)KINDS_END; kind++)
+		if (json_is_string(value) && slice_equal(text_of(value), slice_of(kinds[kind].name)))
+			return (enum event_kind)kind;
+	fail(decoding, "kind is missing or unknown");
+	return EVENT_RESERVED;
+}
+
+static void get_id(struct decoding *decoding, struct uuid *id)
+{
+	const json_t *value = json_object_get(decoding->object, "id");
+
+	if (!json_is_string(value) || uuid_parse(text_of(value), id) < 0)
+		fail(decoding, "id is no UUID of version 7");
+}
+
+static void get_hold(struct decoding *decoding, bool needed, int64_t *hold_expires_at_ms)
+{
+	static const char fault[] = "hold_expires_at is no time";
+	const json_t *value = json_object_get(decoding->object, "hold_expires_at");
+
+	if (json_is_null(value) && !needed)
+		return;
+	*hold_expires_at_ms = get_time(decoding, "hold_expires_at", fault);
+	if (*hold_expires_at_ms <= 0) /* 0 says that there is none */
+		fail(decoding, fault);
+}
+
+static void get_fields(struct decoding *decoding, struct event *event)
+{
+	unsigned carries;
+
+	get_integer(decoding, "v", EVENT_VERSION, EVENT_VERSION, "v is not 1");
+	event->kind = get_kind(decoding);
+	carries = kind_of(event->kind)->carries;
+	get_id(decoding, &event->id);
+	event->sale = get_integer(decoding, "sale", 1, UUID_TAG_MAX, "sale is no sale's number");
+	event->epoch = get_integer(decoding, "epoch", 0, UINT32_MAX, "epoch is out of range");
+	event->at_ms = get_time(decoding, "at", "at is no time");
+	if (carries & WITH_LOT) {
+		event->lot = get_integer(decoding, "lot", 0, LOTS_MAX - 1, "lot is out of range");
+		event->quantity = get_integer(decoding, "quantity", 1, UNITS_MAX, "quantity is out of range");
+	}
+	if (carries & WITH_BUYER) {
+		event->buyer = get_text(decoding, "buyer", buyer_valid, "buyer is invalid");
+		event->key = get_text(decoding, "key", key_valid, "key is invalid");
+		event->buyer_units = get_integer(decoding, "buyer_units", 1, UNITS_MAX, "buyer_units is out of range");
+		event->limit_per_buyer = get_integer(decoding, "limit_per_buyer", 1, LIMIT_MAX, "limit_per_buyer is out of range");
+		if (event->buyer.size == 0)
+			fail(decoding, "buyer is missing");
+	}
+	if (carries & WITH_HOLD)
+		get_hold(decoding, carries & HOLD_NEEDED, &event->hold_expires_at_ms);
+	event->actor = get_text(decoding, "actor", name_valid, "actor is invalid");
+	event->trace = get_text(decoding, "trace", trace_valid, "trace is no traceparent");
+}
+
+int event_decode(struct slice json, struct event *event, struct event_text *text, const char **reason)
+{
+	struct decoding decoding = {0};
+	struct event decoded = {0};
+	json_error_t error;
+	json_t *root;
+
+	*reason = NULL;
+	root = json_loadb(json.data ? json.data : "", json.size, JSON_REJECT_DUPLICATES, &error);
+	if (!root && json_error_code(&error) == json_error_out_of_memory)
+		return error_origin(-ENOMEM);
+	decoding.object = root;
+	if (!json_is_object(root))
+		fail(&decoding, root ? "not a JSON object" : "not valid JSON");
+	else
+		get_fields(&decoding, &decoded);
+	if (!decoding.fault) {
+		event_own(&decoded, text);
+		*event = decoded;
+	}
+	json_decref(root);
+	*reason = decoding.fault;
+	return decoding.fault ? -EBADMSG : 0;
+}

@@ -1,0 +1,293 @@
+#include "crowd/pool.h"
+
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+enum { NONE = -1, READ_STEP = 16 * 1024, IN_MAX = ANSWER_HEAD_MAX + 256 * 1024, OUT_MAX = 64 * 1024 };
+
+int place_parse(const char *url, struct place *place)
+{
+	static const char scheme[] = "http://";
+	char host[POOL_HOST_SIZE], *colon, *name = host;
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
+	size_t size;
+
+	if (strncmp(url, scheme, sizeof(scheme) - 1) != 0)
+		return -EINVAL;
+	url += sizeof(scheme) - 1;
+	size = strcspn(url, "/");
+	if (size == 0 || size >= sizeof(host) || (url[size] == '/' && url[size + 1] != '\0'))
+		return -EINVAL;
+	memcpy(host, url, size);
+	host[size] = '\0';
+	memcpy(place->host, host, size + 1);
+	colon = strrchr(host, ':');
+	if (colon && strchr(colon, ']'))
+		colon = NULL;
+	if (colon)
+		*colon = '\0';
+	if (name[0] == '[' && name[strlen(name) - 1] == ']') {
+		name[strlen(name) - 1] = '\0';
+		name++;
+	}
+	if (getaddrinfo(name, colon ? colon + 1 : "80", &hints, &found) != 0)
+		return -EHOSTUNREACH;
+	memcpy(&place->address, found->ai_addr, found->ai_addrlen);
+	place->size = found->ai_addrlen;
+	freeaddrinfo(found);
+	return 0;
+}
+
+bool place_is_loopback4(const struct place *place)
+{
+	const struct sockaddr_in *address = (const struct sockaddr_in *)&place->address;
+
+	return place->address.ss_family == AF_INET && ntohl(address->sin_addr.s_addr) >> 24 == 127;
+}
+
+int pool_init(struct pool *pool, const struct place *place, int epoll, uint32_t tag, uint32_t count, uint32_t sources)
+{
+	uint32_t lists = sources ? sources : 1;
+
+	*pool = (struct pool){
+		.place = place, .epoll = epoll, .tag = tag, .sources = sources, .count = count, .oldest = NONE, .newest = NONE,
+	};
+	pool->connections = calloc(count, sizeof(pool->connections[0]));
+	pool->free = calloc(count, sizeof(pool->free[0]));
+	pool->by_source = calloc(lists, sizeof(pool->by_source[0]));
+	if (!pool->connections || !pool->free || !pool->by_source)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < lists; i++)
+		pool->by_source[i] = NONE;
+	for (uint32_t i = 0; i < count; i++) {
+		pool->connections[i].socket = -1;
+		buffer_init(&pool->connections[i].in, IN_MAX);
+		buffer_init(&pool->connections[i].out, OUT_MAX);
+		pool->free[pool->free_count++] = (int32_t)(count - 1 - i);
+	}
+	return 0;
+}
+
+void pool_deinit(struct pool *pool)
+{
+	for (uint32_t i = 0; pool->connections && i < pool->count; i++) {
+		if (pool->connections[i].socket >= 0)
+			close(pool->connections[i].socket);
+		buffer_deinit(&pool->connections[i].in);
+		buffer_deinit(&pool->connections[i].out);
+	}
+	free(pool->connections);
+	free(pool->free);
+	free(pool->by_source);
+	*pool = (struct pool){0};
+}
+
+static int32_t index_of(const struct pool *pool, const struct connection *connection)
+{
+	return (int32_t)(connection - pool->connections);
+}
+
+/* --- The idle ones: a list by age, and one for each source --- */
+
+static void idle_add(struct pool *pool, struct connection *connection)
+{
+	int32_t index = index_of(pool, connection), *head = &pool->by_source[connection->source];
+
+	connection->older = pool->newest;
+	connection->newer = NONE;
+	if (pool->newest != NONE)
+		pool->connections[pool->newest].newer = index;
+	else
+		pool->oldest = index;
+	pool->newest = index;
+	connection->source_older = *head;
+	connection->source_newer = NONE;
+	if (*head != NONE)
+		pool->connections[*head].source_newer = index;
+	*head = index;
+}
+
+static void idle_remove(struct pool *pool, struct connection *connection)
+{
+	if (connection->older != NONE)
+		pool->connections[connection->older].newer = connection->newer;
+	else
+		pool->oldest = connection->newer;
+	if (connection->newer != NONE)
+		pool->connections[connection->newer].older = connection->older;
+	else
+		pool->newest = connection->older;
+	if (connection->source_older != NONE)
+		pool->connections[connection->source_older].source_newer = connection->source_newer;
+	if (connection->source_newer != NONE)
+		pool->connections[connection->source_newer].source_older = connection->source_older;
+	else
+		pool->by_source[connection->source] = connection->source_older;
+}
+
+/* --- Opening and closing --- */
+
+/* 127.1.0.0 and on: all of 127.0.0.0/8 is this machine, so one machine can be a crowd of addresses. */
+static int bind_source(int fd, uint32_t source)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl((127U << 24) + (1U << 16) + source),
+	};
+	int on = 1;
+
+	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+	return bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+}
+
+static int open_connection(struct pool *pool, struct connection *connection, uint32_t source)
+{
+	struct epoll_event event = {
+		.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+		.data.u64 = (uint64_t)pool->tag << 32 | (uint32_t)index_of(pool, connection),
+	};
+	int fd = socket(pool->place->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1, r = 0;
+
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (pool->sources > 0)
+		r = bind_source(fd, source);
+	if (r == 0 && epoll_ctl(pool->epoll, EPOLL_CTL_ADD, fd, &event) < 0)
+		r = -errno;
+	if (r == 0 && connect(fd, (const struct sockaddr *)&pool->place->address, pool->place->size) < 0 && errno != EINPROGRESS)
+		r = -errno;
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	connection->socket = fd;
+	connection->source = source;
+	connection->state = CONNECTION_CONNECTING;
+	pool->opened++;
+	return 0;
+}
+
+void pool_close(struct pool *pool, struct connection *connection)
+{
+	ASSERT(connection->state != CONNECTION_CLOSED);
+	if (connection->state == CONNECTION_IDLE)
+		idle_remove(pool, connection);
+	close(connection->socket);
+	connection->socket = -1;
+	connection->state = CONNECTION_CLOSED;
+	pool->free[pool->free_count++] = index_of(pool, connection);
+	pool->used--;
+}
+
+bool pool_has_room(const struct pool *pool)
+{
+	return pool->free_count > 0 || pool->oldest != NONE;
+}
+
+struct connection *pool_take(struct pool *pool, uint32_t source, int *error)
+{
+	struct connection *connection;
+
+	*error = 0;
+	ASSERT(source < (pool->sources ? pool->sources : 1));
+	if (pool->by_source[source] != NONE) {
+		connection = &pool->connections[pool->by_source[source]];
+		idle_remove(pool, connection);
+		connection->state = CONNECTION_BUSY;
+	} else {
+		if (pool->free_count == 0 && pool->oldest != NONE)
+			pool_close(pool, &pool->connections[pool->oldest]);
+		if (pool->free_count == 0)
+			return NULL;
+		connection = &pool->connections[pool->free[pool->free_count - 1]];
+		*error = open_connection(pool, connection, source);
+		if (*error < 0)
+			return NULL;
+		pool->free_count--;
+		pool->used++;
+	}
+	buffer_clear(&connection->in);
+	buffer_clear(&connection->out);
+	connection->written = false;
+	return connection;
+}
+
+void pool_release(struct pool *pool, struct connection *connection)
+{
+	ASSERT(connection->state == CONNECTION_BUSY);
+	connection->state = CONNECTION_IDLE;
+	idle_add(pool, connection);
+}
+
+/* --- Bytes --- */
+
+/*
+ * A connection to a port of our own machine where nobody listens may, by chance, be given that very port as its own, and meet itself
+ * (simultaneous open, RFC 9293, section 3.5). It would answer us with our own words.
+ */
+static bool met_itself(int fd)
+{
+	struct sockaddr_storage own, peer;
+	socklen_t own_size = sizeof(own), peer_size = sizeof(peer);
+
+	return getsockname(fd, (struct sockaddr *)&own, &own_size) == 0 && getpeername(fd, (struct sockaddr *)&peer, &peer_size) == 0 &&
+	       own_size == peer_size && memcmp(&own, &peer, own_size) == 0;
+}
+
+int pool_send(struct pool *pool, struct connection *connection)
+{
+	if (connection->state == CONNECTION_CONNECTING) {
+		struct sockaddr_storage peer;
+		socklen_t size = sizeof(peer), error_size = sizeof(int);
+		int error = 0;
+
+		getsockopt(connection->socket, SOL_SOCKET, SO_ERROR, &error, &error_size);
+		if (error) {
+			pool->refused++;
+			return -error;
+		}
+		if (getpeername(connection->socket, (struct sockaddr *)&peer, &size) < 0)
+			return 0; /* not yet */
+		if (met_itself(connection->socket))
+			return -ECONNREFUSED;
+		connection->state = CONNECTION_BUSY;
+	}
+	while (connection->out.size > 0) {
+		ssize_t sent = send(connection->socket, connection->out.data, connection->out.size, MSG_NOSIGNAL);
+
+		if (sent < 0 && errno == EINTR)
+			continue;
+		if (sent < 0)
+			return errno == EAGAIN ? 0 : -errno;
+		connection->written = true;
+		buffer_consume(&connection->out, (size_t)sent);
+	}
+	return 0;
+}
+
+int pool_receive(struct connection *connection)
+{
+	for (;;) {
+		char *room = buffer_reserve(&connection->in, READ_STEP);
+		ssize_t got;
+
+		if (!room)
+			return -EMSGSIZE;
+		got = recv(connection->socket, room, READ_STEP, 0);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return errno == EAGAIN ? 0 : -errno;
+		if (got == 0)
+			return -EPIPE;
+		connection->in.size += (size_t)got;
+		if (got < READ_STEP)
+			return 0; /* edge-triggered, but a short read has emptied the socket */
+	}
+}

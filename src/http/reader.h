@@ -37,8 +37,12 @@ const struct http_fault_info *http_fault_info(enum http_fault fault);
 enum http_read_outcome {
 	HTTP_READ_WHOLE = 0,   /* request is filled; *used bytes belong to it */
 	HTTP_READ_MORE = 1,    /* not all there yet (headers); nothing used */
-	HTTP_READ_BODY = 2,    /* headers are whole and fine, the body is not all there yet; request filled but for body */
+	HTTP_READ_BODY = 2,    /* headers are whole and fine, the body is not all there yet; request filled but for body, *used is what it will take */
 	HTTP_READ_FAULT = 3,   /* *fault says why */
 };
-/* Reads one request from the start of data. Stateless: the same bytes give the same result however they arrived. */
-int http_read(const char *data, size_t size, struct http_request *request, size_t *used, enum http_fault *fault);
+/*
+ * Reads one request from the start of data (one empty line before it is skipped: RFC 9112, section 2.2). Stateless: the same bytes give the
+ * same result however they arrived, and a beginning of them gives that result, MORE or BODY. Refused at the first byte that is wrong; what
+ * takes the whole head to know (Host, Content-Length, ...) is refused at its end. After a fault the request holds what was read so far.
+ */
+enum http_read_outcome http_read(const char *data, size_t size, struct http_request *request, size_t *used, enum http_fault *fault);

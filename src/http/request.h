@@ -39,6 +39,7 @@ struct http_request {
 	size_t header_count;
 	struct slice body;
 	bool has_length; /* a Content-Length was given */
+	int minor_version; /* HTTP/1.0 or HTTP/1.1 */
 	bool keep_alive;
 	bool expect_continue;
 };
@@ -47,5 +48,8 @@ struct http_request {
 struct slice http_request_header(const struct http_request *request, struct slice name);
 /* Next value of that name after *place (start with 0); data NULL at the end. For X-Forwarded-For, which may repeat. */
 struct slice http_request_next_header(const struct http_request *request, struct slice name, size_t *place);
-/* "name=value" of the query, percent-decoded into `text` (with NUL); 0, 1 absent, -EINVAL malformed or too long. */
+/*
+ * "name=value" of the query, percent-decoded into `text` (with NUL; `size` bytes with it); '+' is itself; a name without '=' has the empty
+ * value. 0, 1 absent, -EINVAL malformed, given twice, with a NUL in it or too long.
+ */
 int http_request_query(const struct http_request *request, struct slice name, char *text, size_t size);

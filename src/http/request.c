@@ -1,0 +1,109 @@
+#include "http/request.h"
+
+#include <errno.h>
+
+static const char *const method_names[] = {
+	[HTTP_GET] = "GET", [HTTP_HEAD] = "HEAD",     [HTTP_POST] = "POST",       [HTTP_PATCH] = "PATCH",
+	[HTTP_PUT] = "PUT", [HTTP_DELETE] = "DELETE", [HTTP_OPTIONS] = "OPTIONS", [HTTP_OTHER] = "other",
+};
+
+const char *http_method_name(enum http_method method)
+{
+	return method_names[method];
+}
+
+/* ASCII only, whatever the locale: header names are tokens. */
+static bool equal_ignoring_case(struct slice a, struct slice b)
+{
+	if (a.size != b.size)
+		return false;
+	for (size_t i = 0; i < a.size; i++) {
+		unsigned char x = (unsigned char)a.data[i], y = (unsigned char)b.data[i];
+
+		if (x == y)
+			continue;
+		if ((x | 0x20) != (y | 0x20) || (x | 0x20) < 'a' || (x | 0x20) > 'z')
+			return false;
+	}
+	return true;
+}
+
+struct slice http_request_header(const struct http_request *request, struct slice name)
+{
+	size_t place = 0;
+
+	return http_request_next_header(request, name, &place);
+}
+
+struct slice http_request_next_header(const struct http_request *request, struct slice name, size_t *place)
+{
+	while (*place < request->header_count) {
+		const struct http_header *header = &request->headers[(*place)++];
+
+		if (equal_ignoring_case(header->name, name))
+			return header->value;
+	}
+	return SLICE_NULL;
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+		return (c | 0x20) - 'a' + 10;
+	return -1;
+}
+
+static int percent_decode(struct slice from, char *text, size_t size)
+{
+	size_t length = 0;
+
+	for (size_t i = 0; i < from.size; i++) {
+		int c = (unsigned char)from.data[i];
+
+		if (c == '%') {
+			int high = i + 2 < from.size ? hex_digit(from.data[i + 1]) : -1;
+			int low = i + 2 < from.size ? hex_digit(from.data[i + 2]) : -1;
+
+			if (high < 0 || low < 0)
+				return -EINVAL;
+			c = high << 4 | low;
+			i += 2;
+		}
+		if (c == '\0' || length + 1 >= size)
+			return -EINVAL;
+		text[length++] = (char)c;
+	}
+	text[length] = '\0';
+	return 0;
+}
+
+int http_request_query(const struct http_request *request, struct slice name, char *text, size_t size)
+{
+	const char *place = request->query.data;
+	const char *end = place ? place + request->query.size : NULL;
+	struct slice found = SLICE_NULL;
+
+	while (place && place < end) {
+		const char *stop = memchr(place, '&', (size_t)(end - place));
+		const char *equals;
+		struct slice key, value;
+
+		if (!stop)
+			stop = end;
+		equals = memchr(place, '=', (size_t)(stop - place));
+		key = (struct slice){place, (size_t)((equals ? equals : stop) - place)};
+		value = equals ? (struct slice){equals + 1, (size_t)(stop - equals - 1)} : (struct slice){stop, 0};
+		if (slice_equal(key, name)) {
+			/* Which of two would count is a guess that two programs make differently. */
+			if (found.data)
+				return -EINVAL;
+			found = value;
+		}
+		place = stop + 1;
+	}
+	if (!found.data)
+		return 1;
+	return percent_decode(found, text, size);
+}

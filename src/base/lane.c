@@ -30,10 +30,10 @@ struct lane {
 	pthread_cond_t arrived;
 	struct ring rings[CLASSES];
 	size_t capacity;
-	bool waiting;   /* the consumer is in pthread_cond_wait() */
-	bool signalled; /* the eventfd has been, or is about to be, written */
-	bool watched;   /* lane_event_fd() was called */
-	_Atomic bool closed;   /* written under the mutex */
+	bool waiting;         /* the consumer is in pthread_cond_wait() */
+	bool signalled;       /* the eventfd has been, or is about to be, written */
+	bool watched;         /* lane_event_fd() was called */
+	_Atomic bool closed;  /* written under the mutex */
 	_Atomic size_t depth; /* written under the mutex */
 	int event_fd;
 };

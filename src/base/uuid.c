@@ -25,7 +25,8 @@ struct uuid uuid_make(struct uuid_generator *generator, int64_t wall_ms, uint32_
 	ASSERT(tag <= UUID_TAG_MAX);
 	/* Time and counter are one number: a full counter carries into the time, and a clock that falls is not followed. */
 	generator->last = now > generator->last ? now : generator->last + 1;
-	put_u64(id.bytes, (generator->last >> COUNTER_BITS) << 16 | 7 << COUNTER_BITS | (generator->last & ((1 << COUNTER_BITS) - 1)));
+	put_u64(id.bytes,
+		(generator->last >> COUNTER_BITS) << 16 | 7 << COUNTER_BITS | (generator->last & ((1 << COUNTER_BITS) - 1)));
 	put_u64(id.bytes + 8, (uint64_t)2 << 62 | random << TAG_BITS | tag);
 	return id;
 }

@@ -23,8 +23,8 @@ static double read_counter(void *context)
 void promises_register(struct promises *promises, struct metrics *metrics)
 {
 	for (int i = 0; i < PROMISE_COUNT; i++)
-		metrics_reader(metrics, "counter", "penstock_promise_broken_total", "Times a promise was seen broken; must stay 0.",
-			       labels[i], read_counter, &promises->broken[i]);
+		metrics_reader(metrics, "counter", "penstock_promise_broken_total",
+			       "Times a promise was seen broken; must stay 0.", labels[i], read_counter, &promises->broken[i]);
 }
 
 void promises_break(struct promises *promises, enum promise promise, uint64_t times)

@@ -28,7 +28,6 @@ struct purchase {
 	int64_t open_since_ns;  /* 0: no attempt has an unknown end; else since when */
 	uint32_t buyer;         /* index */
 	uint16_t lot;           /* index into the crowd's SKUs */
-	uint16_t in_flight;     /* attempts under way */
 	uint16_t tries;         /* attempts begun */
 	uint8_t told;           /* enum told */
 	uint8_t told_state;     /* enum order_state of the 202 */

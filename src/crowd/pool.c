@@ -8,7 +8,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { NONE = -1, READ_STEP = 16 * 1024, IN_MAX = ANSWER_HEAD_MAX + 256 * 1024, OUT_MAX = 64 * 1024 };
+enum { NONE = -1, READ_STEP = 4096, IN_MAX = ANSWER_HEAD_MAX + 256 * 1024, OUT_MAX = 64 * 1024 };
 
 int place_parse(const char *url, struct place *place)
 {
@@ -98,6 +98,7 @@ static void idle_add(struct pool *pool, struct connection *connection)
 {
 	int32_t index = index_of(pool, connection), *head = &pool->by_source[connection->source];
 
+	pool->idle++;
 	connection->older = pool->newest;
 	connection->newer = NONE;
 	if (pool->newest != NONE)
@@ -114,6 +115,7 @@ static void idle_add(struct pool *pool, struct connection *connection)
 
 static void idle_remove(struct pool *pool, struct connection *connection)
 {
+	pool->idle--;
 	if (connection->older != NONE)
 		pool->connections[connection->older].newer = connection->newer;
 	else
@@ -183,6 +185,11 @@ void pool_close(struct pool *pool, struct connection *connection)
 	connection->state = CONNECTION_CLOSED;
 	pool->free[pool->free_count++] = index_of(pool, connection);
 	pool->used--;
+}
+
+uint32_t pool_busy(const struct pool *pool)
+{
+	return pool->used - pool->idle;
 }
 
 bool pool_has_room(const struct pool *pool)

@@ -45,7 +45,7 @@ struct pool {
 	uint32_t tag; /* in the upper half of epoll's data, the connection's index in the lower */
 	uint32_t sources; /* 0: no source address is chosen */
 	struct connection *connections;
-	uint32_t count, used; /* used: connections that are not closed */
+	uint32_t count, used, idle; /* used: connections that are not closed */
 	int32_t *free;
 	uint32_t free_count;
 	int32_t oldest, newest;
@@ -56,6 +56,7 @@ struct pool {
 /* `sources`: requests come from that many addresses in 127.1.0.0 and on; 0: whichever the system takes. 0 or -ENOMEM. */
 int pool_init(struct pool *pool, const struct place *place, int epoll, uint32_t tag, uint32_t count, uint32_t sources) MUST_CHECK;
 void pool_deinit(struct pool *pool); /* may be repeated */
+uint32_t pool_busy(const struct pool *pool); /* connections that are opening or wait for an answer */
 bool pool_has_room(const struct pool *pool); /* pool_take() would find one */
 /* A connection for a request from `source`, its buffers empty; NULL: none is free, or (negative *error) none could be opened. */
 struct connection *pool_take(struct pool *pool, uint32_t source, int *error);

@@ -1,0 +1,655 @@
+#include "crowd/crowd.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/random.h"
+
+#define MS INT64_C(1000000)
+#define SECOND INT64_C(1000000000)
+
+enum {
+	EVENTS_MAX = 256,
+	PAY_CONNECTIONS = 8,
+	POLITE_TRIES = 4,       /* how often somebody comes again because an answer asked for it */
+	REPETITIONS_MAX = 1000, /* of one request after lost connections; patience ends it long before */
+};
+static const int64_t SCAN_NS = 100 * MS; /* between looks for answers that are overdue */
+static const int64_t DOWN_NS = 25 * MS;  /* a server that refuses connections is left alone for so long */
+
+enum { BUY = 0, PAY = 1, SIDES = 2 };
+struct side {
+	struct plan plan;
+	struct pool pool;
+	struct histogram latency;
+};
+
+struct crowd {
+	struct crowd_options options;
+	struct book book;
+	struct tally tally;
+	struct side sides[SIDES];
+	struct histogram latency_accepted;
+	char **identities; /* header lines of each buyer */
+	size_t identity_count;
+	uint64_t random, seed;
+	int epoll;
+	int64_t started_ns, scanned_ns;
+	uint64_t planned, sent, answered, lost, paid, paid_late;
+	bool stopped;
+};
+
+/* --- Shape: who comes, when --- */
+
+/* SplitMix64: the crowd has a generator of its own, so that a seed gives the same crowd whatever else draws random numbers. */
+static uint64_t mix(uint64_t *state)
+{
+	uint64_t z = *state += 0x9e3779b97f4a7c15;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+	z = (z ^ z >> 27) * 0x94d049bb133111eb;
+	return z ^ z >> 31;
+}
+
+static bool chance(uint64_t *state, double percent)
+{
+	return (double)(mix(state) >> 11) * 0x1p-53 * 100 < percent;
+}
+
+static int64_t between(uint64_t *state, int64_t least, int64_t most)
+{
+	return least >= most ? least : least + (int64_t)(mix(state) % (uint64_t)(most - least + 1));
+}
+
+/* Everybody's requests in one random order. */
+static uint32_t *shuffled(struct crowd *crowd, size_t count)
+{
+	const struct crowd_options *options = &crowd->options;
+	uint32_t *order = calloc(count ? count : 1, sizeof(order[0]));
+	size_t at = 0;
+
+	if (!order)
+		return NULL;
+	for (size_t i = 0; i < options->buyers; i++)
+		order[at++] = (uint32_t)i;
+	for (size_t i = 0; i < options->bots; i++) {
+		for (size_t j = 0; j < options->bot_requests; j++)
+			order[at++] = (uint32_t)(options->buyers + i);
+	}
+	for (size_t i = count; i > 1; i--) {
+		size_t other = mix(&crowd->random) % i;
+		uint32_t kept = order[i - 1];
+
+		order[i - 1] = order[other];
+		order[other] = kept;
+	}
+	return order;
+}
+
+static int make_plan(struct crowd *crowd)
+{
+	const struct crowd_options *options = &crowd->options;
+	size_t count = options->buyers + options->bots * options->bot_requests;
+	uint32_t *order = shuffled(crowd, count);
+	struct plan *plan = &crowd->sides[BUY].plan;
+	int r = order ? plan_init(plan, count + options->buyers) : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		bool person = order[i] < options->buyers;
+		struct shot shot = {
+			.due_ns = arrival_time(options->arrival, i, count, options->over_ns),
+			.purchase = book_add(&crowd->book, order[i], (uint16_t)(mix(&crowd->random) % options->sku_count)),
+		};
+
+		plan_append(plan, &shot);
+		if (person && chance(&crowd->random, options->duplicates))
+			plan_append(plan, &shot);
+	}
+	free(order);
+	crowd->planned = plan->list_count;
+	return r;
+}
+
+static int identify_all(struct crowd *crowd)
+{
+	struct buffer headers;
+	char name[BOOK_NAME_SIZE];
+	int r = 0;
+
+	crowd->identity_count = crowd->book.buyers;
+	crowd->identities = calloc(crowd->identity_count ? crowd->identity_count : 1, sizeof(crowd->identities[0]));
+	if (!crowd->identities)
+		return -ENOMEM;
+	buffer_init(&headers, 8192);
+	for (size_t i = 0; r == 0 && i < crowd->identity_count; i++) {
+		book_buyer_name(&crowd->book, (uint32_t)i, name);
+		buffer_clear(&headers);
+		r = crowd->options.identify(crowd->options.context, name, &headers);
+		if (r == 0) {
+			crowd->identities[i] = headers.failed ? NULL : strndup(headers.data ? headers.data : "", headers.size);
+			r = crowd->identities[i] ? 0 : -ENOMEM;
+		}
+	}
+	buffer_deinit(&headers);
+	return r;
+}
+
+static const char *check(const struct crowd_options *options)
+{
+	if (options->buyers + options->bots == 0 || options->buyers + options->bots > 10 * 1000 * 1000)
+		return "a crowd has 1 to 10,000,000 buyers and bots";
+	if (options->bots > 0 && (options->bot_requests == 0 || options->bot_requests > 100000))
+		return "a bot sends 1 to 100,000 requests";
+	if (options->bots * options->bot_requests > 100 * 1000 * 1000)
+		return "the bots send more than 100,000,000 requests";
+	if (options->connections == 0 || options->connections > 100000)
+		return "a crowd has 1 to 100,000 connections";
+	if (options->addresses > 16000000)
+		return "there are 16,000,000 source addresses at most";
+	if (options->addresses > 0 && !place_is_loopback4(&options->server))
+		return "source addresses can be chosen only against a server on 127.0.0.0/8";
+	if (options->sku_count == 0 || options->sku_count > CROWD_SKUS_MAX)
+		return "the sale has no lots, or too many";
+	if (options->quantity == 0)
+		return "a purchase is of one unit at least";
+	return NULL;
+}
+
+int crowd_new(struct crowd **result, const struct crowd_options *options, const char **reason)
+{
+	struct crowd *crowd;
+	int r;
+
+	*reason = check(options);
+	if (*reason)
+		return -EINVAL;
+	crowd = calloc(1, sizeof(*crowd));
+	if (!crowd)
+		return -ENOMEM;
+	crowd->options = *options;
+	crowd->seed = crowd->random = options->seed ? options->seed : random_u64();
+	tally_init(&crowd->tally);
+	crowd->epoll = epoll_create1(EPOLL_CLOEXEC);
+	r = crowd->epoll < 0 ? -errno : book_init(&crowd->book, options->buyers + options->bots * options->bot_requests);
+	if (r == 0) {
+		snprintf(crowd->book.run, sizeof(crowd->book.run), "%08llx", (unsigned long long)(random_u64() & 0xffffffff));
+		crowd->book.sale = options->sale;
+		crowd->book.skus = options->skus;
+		crowd->book.sku_count = options->sku_count;
+		crowd->book.quantity = options->quantity;
+		crowd->book.people = options->buyers;
+		crowd->book.buyers = options->buyers + options->bots;
+		r = make_plan(crowd);
+	}
+	if (r == 0)
+		r = identify_all(crowd);
+	if (r == 0)
+		r = plan_init(&crowd->sides[PAY].plan, 0);
+	if (r == 0)
+		r = pool_init(&crowd->sides[BUY].pool, &crowd->options.server, crowd->epoll, BUY, options->connections, options->addresses);
+	if (r == 0)
+		r = pool_init(&crowd->sides[PAY].pool, options->operator, crowd->epoll, PAY, PAY_CONNECTIONS, 0);
+	if (r < 0) {
+		crowd_free(crowd);
+		return r;
+	}
+	*result = crowd;
+	return 0;
+}
+
+void crowd_free(struct crowd *crowd)
+{
+	if (!crowd)
+		return;
+	for (int i = 0; i < SIDES; i++) {
+		pool_deinit(&crowd->sides[i].pool);
+		plan_deinit(&crowd->sides[i].plan);
+	}
+	for (size_t i = 0; crowd->identities && i < crowd->identity_count; i++)
+		free(crowd->identities[i]);
+	free(crowd->identities);
+	tally_deinit(&crowd->tally);
+	book_deinit(&crowd->book);
+	if (crowd->epoll >= 0)
+		close(crowd->epoll);
+	free(crowd);
+}
+
+/* --- Sending --- */
+
+static void write_purchase(const struct crowd *crowd, uint32_t index, struct buffer *out)
+{
+	const struct purchase *purchase = &crowd->book.purchases[index];
+	char key[BOOK_NAME_SIZE], body[128];
+	int size = snprintf(body, sizeof(body), "{\"quantity\":%u,\"sku\":\"%s\"}", crowd->options.quantity,
+			    crowd->options.skus[purchase->lot]);
+
+	book_key(&crowd->book, index, key);
+	buffer_printf(out,
+		      "POST /v1/sales/%s/orders HTTP/1.1\r\nHost: %s\r\n%sIdempotency-Key: %s\r\nContent-Type: application/json\r\n"
+		      "Content-Length: %d\r\n\r\n%s",
+		      crowd->options.sale, crowd->options.server.host, crowd->identities[purchase->buyer], key, size, body);
+}
+
+static void write_confirmation(const struct crowd *crowd, uint32_t index, struct buffer *out)
+{
+	const char *token = crowd->options.operator_token;
+	char id[UUID_TEXT_SIZE];
+
+	uuid_format(&crowd->book.purchases[index].order, id);
+	buffer_printf(out, "POST /v1/orders/%s/confirm HTTP/1.1\r\nHost: %s\r\n%s%s%sContent-Length: 0\r\n\r\n", id,
+		      crowd->options.operator->host, token ? "Authorization: Bearer " : "", token ? token : "", token ? "\r\n" : "");
+}
+
+static uint32_t source_of(const struct crowd *crowd, const struct shot *shot)
+{
+	return crowd->options.addresses ? crowd->book.purchases[shot->purchase].buyer % crowd->options.addresses : 0;
+}
+
+static int send_again(struct crowd *crowd, int side, struct shot shot, int64_t wait_ns, int64_t now);
+
+/* The request did not get its answer: nobody knows what became of it, if it was sent at all. */
+static int lost(struct crowd *crowd, int side, const struct shot *shot, bool sent, int64_t now)
+{
+	int64_t wait = 20 * MS << (shot->repetitions < 5 ? shot->repetitions : 5);
+
+	if (side == BUY) {
+		book_lost(&crowd->book, shot->purchase, sent, now);
+		tally_count(&crowd->tally, TALLY_LOST, now - crowd->started_ns);
+		crowd->lost++;
+	}
+	if (now - shot->since_ns > crowd->options.patience_ns || shot->repetitions >= REPETITIONS_MAX) {
+		if (side == BUY)
+			book_give_up(&crowd->book, shot->purchase, "the connection was lost again and again");
+		return 0;
+	}
+	return send_again(crowd, side, *shot, between(&crowd->random, wait / 2, wait), now);
+}
+
+static int send_again(struct crowd *crowd, int side, struct shot shot, int64_t wait_ns, int64_t now)
+{
+	shot.due_ns = now + wait_ns;
+	shot.repetitions++;
+	return plan_push(&crowd->sides[side].plan, &shot);
+}
+
+/* Closes the connection; what it carried is lost. */
+static int lose(struct crowd *crowd, int side, struct connection *connection, int64_t now)
+{
+	enum connection_state state = connection->state;
+	struct shot shot = connection->shot;
+	bool written = connection->written;
+
+	pool_close(&crowd->sides[side].pool, connection);
+	if (state == CONNECTION_IDLE)
+		return 0;
+	return lost(crowd, side, &shot, written, now);
+}
+
+static bool is_local_shortage(int error)
+{
+	return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -ENOBUFS;
+}
+
+/* 0, 1 (no connection is free), or negative. */
+static int send_one(struct crowd *crowd, int side, int64_t now)
+{
+	struct pool *pool = &crowd->sides[side].pool;
+	struct plan *plan = &crowd->sides[side].plan;
+	struct shot shot = plan_pop(plan);
+	struct purchase *purchase = &crowd->book.purchases[shot.purchase];
+	struct connection *connection;
+	int error;
+
+	if (crowd->stopped && side == BUY && purchase->open_since_ns == 0)
+		return 0;
+	if (shot.repetitions == 0) {
+		shot.intended_ns = crowd->options.arrival == ARRIVAL_AT_ONCE ? now : shot.due_ns;
+		shot.since_ns = now;
+	}
+	connection = pool_take(pool, side == BUY ? source_of(crowd, &shot) : 0, &error);
+	if (!connection) {
+		if (is_local_shortage(error))
+			return error_origin(error);
+		/* No source port is free, or the network is away: as if the server had refused. */
+		pool->down_until_ns = now + DOWN_NS;
+		return lost(crowd, side, &shot, false, now);
+	}
+	connection->shot = shot;
+	connection->sent_ns = now;
+	if (side == BUY) {
+		connection->after_accept = purchase->told == TOLD_ACCEPTED;
+		if (purchase->tries < UINT16_MAX)
+			purchase->tries++;
+		crowd->sent++;
+		write_purchase(crowd, shot.purchase, &connection->out);
+	} else {
+		write_confirmation(crowd, shot.purchase, &connection->out);
+	}
+	ASSERT(!connection->out.failed);
+	if (connection->state == CONNECTION_BUSY && pool_send(pool, connection) < 0)
+		return lose(crowd, side, connection, now);
+	return 0;
+}
+
+static bool is_ready(const struct crowd *crowd, int side, int64_t now)
+{
+	const struct side *s = &crowd->sides[side];
+
+	return !plan_is_empty(&s->plan) && plan_next_due(&s->plan) <= now && s->pool.down_until_ns <= now && pool_has_room(&s->pool);
+}
+
+/* Some at a time, so that answers are read in between. */
+static int send_due(struct crowd *crowd, int64_t now)
+{
+	for (int side = 0; side < SIDES; side++) {
+		for (int i = 0; i < EVENTS_MAX && is_ready(crowd, side, now); i++) {
+			int r = send_one(crowd, side, now);
+
+			if (r < 0)
+				return r;
+		}
+	}
+	return 0;
+}
+
+/* --- Answers --- */
+
+/* A new order: it is paid, or left lying. */
+static int after_accept(struct crowd *crowd, uint32_t index, int64_t now)
+{
+	const struct purchase *purchase = &crowd->book.purchases[index];
+	struct shot shot = {.purchase = index};
+
+	if (!crowd->options.operator || purchase->told_state != ORDER_HELD || chance(&crowd->random, crowd->options.abandon))
+		return 0;
+	shot.due_ns = now + between(&crowd->random, 0, crowd->options.pay_after_ns);
+	return plan_push(&crowd->sides[PAY].plan, &shot);
+}
+
+/* Whether somebody comes again after an answer that was not the last word, and when. */
+static int come_again(struct crowd *crowd, const struct connection *connection, const struct answer *answer, int64_t now)
+{
+	const struct purchase *purchase = &crowd->book.purchases[connection->shot.purchase];
+	int64_t wait = answer->retry_after_s > 0 ? answer->retry_after_s * SECOND : 100 * MS;
+	bool open = purchase->open_since_ns != 0, bot = purchase->buyer >= crowd->book.people;
+	struct shot shot = connection->shot;
+
+	wait += between(&crowd->random, 0, 200 * MS);
+	if (open && (now + wait - shot.since_ns > crowd->options.patience_ns || shot.repetitions >= REPETITIONS_MAX)) {
+		book_give_up(&crowd->book, shot.purchase, "its outcome stayed unknown");
+		return 0;
+	}
+	if (!open && (crowd->stopped || bot || purchase->tries >= POLITE_TRIES || wait > crowd->options.patience_ns ||
+		      purchase->told == TOLD_ACCEPTED))
+		return 0;
+	shot.intended_ns = now + wait;
+	if (!open)
+		shot.since_ns = now + wait;
+	return send_again(crowd, BUY, shot, wait, now);
+}
+
+static int handle_purchase(struct crowd *crowd, struct connection *connection, const struct answer *answer, int64_t now)
+{
+	struct shot shot = connection->shot;
+	struct purchase *purchase = &crowd->book.purchases[shot.purchase];
+	bool had_order = purchase->told == TOLD_ACCEPTED;
+	enum book_next next;
+	enum tally_kind kind;
+	int r = 0;
+
+	next = book_answer(&crowd->book, shot.purchase, connection->after_accept, answer, now, &kind);
+	crowd->answered++;
+	tally_outcome(&crowd->tally, answer->status, answer->status == 202 ? SLICE_NULL : answer_code(answer->body));
+	tally_count(&crowd->tally, kind, now - crowd->started_ns);
+	histogram_record(&crowd->sides[BUY].latency, (uint64_t)(now > shot.intended_ns ? now - shot.intended_ns : 0));
+	if (!had_order && purchase->told == TOLD_ACCEPTED) {
+		if (kind == TALLY_ACCEPTED)
+			histogram_record(&crowd->latency_accepted, (uint64_t)(now > shot.intended_ns ? now - shot.intended_ns : 0));
+		r = after_accept(crowd, shot.purchase, now);
+	}
+	if (r == 0 && next == BOOK_AGAIN)
+		return come_again(crowd, connection, answer, now);
+	if (r == 0 && !purchase->retried && !crowd->stopped && purchase->buyer < crowd->book.people) {
+		purchase->retried = true;
+		if (chance(&crowd->random, crowd->options.retries)) {
+			shot = (struct shot){.purchase = shot.purchase, .due_ns = now + between(&crowd->random, 20 * MS, 400 * MS)};
+			r = plan_push(&crowd->sides[BUY].plan, &shot);
+		}
+	}
+	return r;
+}
+
+static int handle_payment(struct crowd *crowd, struct connection *connection, const struct answer *answer, int64_t now)
+{
+	struct shot shot = connection->shot;
+	struct purchase *purchase = &crowd->book.purchases[shot.purchase];
+	enum book_next next = book_confirm_answer(&crowd->book, shot.purchase, answer);
+
+	histogram_record(&crowd->sides[PAY].latency, (uint64_t)(now > shot.intended_ns ? now - shot.intended_ns : 0));
+	if (next == BOOK_AGAIN && now - shot.since_ns < crowd->options.patience_ns)
+		return send_again(crowd, PAY, shot, 200 * MS, now);
+	crowd->paid += purchase->confirm_told;
+	crowd->paid_late += purchase->confirm_late;
+	return 0;
+}
+
+/* What has come in on a connection. `ended`: the server has closed it. */
+static int handle_input(struct crowd *crowd, int side, struct connection *connection, bool ended, int64_t now)
+{
+	struct pool *pool = &crowd->sides[side].pool;
+	struct answer answer;
+	const char *reason;
+	size_t used = 0;
+	int outcome, r;
+
+	if (connection->state == CONNECTION_IDLE || connection->in.size == 0)
+		return ended ? lose(crowd, side, connection, now) : 0;
+	outcome = answer_read(connection->in.data, connection->in.size, &answer, &used, &reason);
+	if (outcome == ANSWER_MORE)
+		return ended ? lose(crowd, side, connection, now) : 0;
+	if (outcome == ANSWER_FAULT || used != connection->in.size) {
+		faults_add(&crowd->book.faults, 5, "an answer that is no proper HTTP answer: %s",
+			   outcome == ANSWER_FAULT ? reason : "there is more behind it than was asked for");
+		return lose(crowd, side, connection, now);
+	}
+	r = side == BUY ? handle_purchase(crowd, connection, &answer, now) : handle_payment(crowd, connection, &answer, now);
+	if (answer.close || ended || connection->out.size > 0)
+		pool_close(pool, connection);
+	else
+		pool_release(pool, connection);
+	return r;
+}
+
+static int handle_event(struct crowd *crowd, const struct epoll_event *event, int64_t now)
+{
+	int side = (int)(event->data.u64 >> 32), r = 0;
+	struct pool *pool = &crowd->sides[side].pool;
+	struct connection *connection = &pool->connections[event->data.u64 & UINT32_MAX];
+	bool ended = event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
+	bool connecting = connection->state == CONNECTION_CONNECTING;
+
+	if (connection->state == CONNECTION_CLOSED)
+		return 0;
+	if (connection->state != CONNECTION_IDLE && event->events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
+		r = pool_send(pool, connection);
+	if (r == -ECONNREFUSED)
+		pool->down_until_ns = now + DOWN_NS;
+	/* A server that refuses without reading us (too many connections) answers and closes: what it said is still there to read. */
+	if (r < 0 && connecting)
+		return lose(crowd, side, connection, now);
+	if (event->events & EPOLLIN) {
+		int got = pool_receive(connection);
+
+		ended = ended || got < 0;
+	}
+	return handle_input(crowd, side, connection, ended || r < 0, now);
+}
+
+/* Answers that are overdue. */
+static int scan(struct crowd *crowd, int64_t now)
+{
+	if (now - crowd->scanned_ns < SCAN_NS)
+		return 0;
+	crowd->scanned_ns = now;
+	for (int side = 0; side < SIDES; side++) {
+		struct pool *pool = &crowd->sides[side].pool;
+
+		for (uint32_t i = 0; i < pool->count; i++) {
+			struct connection *connection = &pool->connections[i];
+			int r;
+
+			if ((connection->state != CONNECTION_BUSY && connection->state != CONNECTION_CONNECTING) ||
+			    now - connection->sent_ns <= crowd->options.timeout_ns)
+				continue;
+			if (connection->written)
+				faults_add(&crowd->book.faults, 5, "a request had no answer within %lld ms",
+					   (long long)(crowd->options.timeout_ns / MS));
+			r = lose(crowd, side, connection, now);
+			if (r < 0)
+				return r;
+		}
+	}
+	return 0;
+}
+
+/* --- The loop --- */
+
+static uint32_t in_flight(const struct crowd *crowd)
+{
+	return pool_busy(&crowd->sides[BUY].pool) + pool_busy(&crowd->sides[PAY].pool);
+}
+
+static bool is_done(const struct crowd *crowd)
+{
+	return plan_is_empty(&crowd->sides[BUY].plan) && plan_is_empty(&crowd->sides[PAY].plan) && in_flight(crowd) == 0;
+}
+
+static void start(struct crowd *crowd, int64_t now)
+{
+	struct plan *plan = &crowd->sides[BUY].plan;
+
+	crowd->started_ns = crowd->scanned_ns = now;
+	for (size_t i = 0; i < plan->list_count; i++)
+		plan->list[i].due_ns += now;
+}
+
+/* When there is something to send, if nothing comes in before. */
+static int64_t next_wake(const struct crowd *crowd, int64_t now, int64_t until)
+{
+	int64_t wake = until < crowd->scanned_ns + SCAN_NS ? until : crowd->scanned_ns + SCAN_NS;
+
+	for (int side = 0; side < SIDES; side++) {
+		const struct side *s = &crowd->sides[side];
+		int64_t due = plan_next_due(&s->plan);
+
+		if (due == INT64_MAX || !pool_has_room(&s->pool))
+			continue;
+		if (due < s->pool.down_until_ns)
+			due = s->pool.down_until_ns;
+		if (due < wake)
+			wake = due;
+	}
+	return wake > now ? wake - now : 0;
+}
+
+int crowd_step(struct crowd *crowd, int64_t timeout_ns)
+{
+	struct epoll_event events[EVENTS_MAX];
+	int64_t now = clock_mono_ns(), until = now + timeout_ns;
+	int r;
+
+	if (crowd->started_ns == 0)
+		start(crowd, now);
+	do {
+		struct timespec wait;
+		int64_t wait_ns;
+		int count;
+
+		r = send_due(crowd, now);
+		if (r < 0)
+			return r;
+		if (is_done(crowd))
+			return CROWD_DONE;
+		wait_ns = next_wake(crowd, now, until);
+		wait = (struct timespec){.tv_sec = wait_ns / SECOND, .tv_nsec = wait_ns % SECOND};
+		count = epoll_pwait2(crowd->epoll, events, EVENTS_MAX, &wait, NULL);
+		if (count < 0 && errno != EINTR)
+			return error_origin(-errno);
+		now = clock_mono_ns();
+		for (int i = 0; i < count && r == 0; i++)
+			r = handle_event(crowd, &events[i], now);
+		if (r == 0)
+			r = scan(crowd, now);
+		if (r < 0)
+			return r;
+	} while (now < until);
+	return is_done(crowd) ? CROWD_DONE : CROWD_RUNNING;
+}
+
+void crowd_stop(struct crowd *crowd)
+{
+	crowd->stopped = true;
+	plan_cut(&crowd->sides[BUY].plan);
+}
+
+void crowd_progress(const struct crowd *crowd, struct crowd_progress *progress)
+{
+	int64_t now = clock_mono_ns();
+
+	*progress = (struct crowd_progress){
+		.elapsed_ns = crowd->started_ns ? now - crowd->started_ns : 0,
+		.planned = crowd->planned,
+		.sent = crowd->sent,
+		.answered = crowd->answered,
+		.lost = crowd->lost,
+		.accepted = crowd->tally.kinds[TALLY_ACCEPTED],
+		.sold_out = crowd->tally.kinds[TALLY_SOLD_OUT],
+		.paid = crowd->paid,
+		.paid_late = crowd->paid_late,
+		.pay_under_way = crowd->sides[PAY].plan.heap_count,
+		.in_flight = in_flight(crowd),
+		.connections = crowd->sides[BUY].pool.used,
+		.server_down = crowd->sides[BUY].pool.down_until_ns > now,
+	};
+	for (size_t i = 0; i < crowd->book.count; i++)
+		progress->open += crowd->book.purchases[i].open_since_ns != 0;
+}
+
+struct book *crowd_book(struct crowd *crowd)
+{
+	return &crowd->book;
+}
+
+const struct tally *crowd_tally(const struct crowd *crowd)
+{
+	return &crowd->tally;
+}
+
+const struct histogram *crowd_latency(const struct crowd *crowd)
+{
+	return &crowd->sides[BUY].latency;
+}
+
+const struct histogram *crowd_latency_accepted(const struct crowd *crowd)
+{
+	return &crowd->latency_accepted;
+}
+
+const struct histogram *crowd_latency_paid(const struct crowd *crowd)
+{
+	return &crowd->sides[PAY].latency;
+}
+
+int64_t crowd_started_ns(const struct crowd *crowd)
+{
+	return crowd->started_ns;
+}
+
+uint64_t crowd_seed(const struct crowd *crowd)
+{
+	return crowd->seed;
+}

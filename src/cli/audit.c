@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include "cli/commands.h"
 #include "cli/verdict_print.h"
-#include "ledger/sqlite.h"
 
 static int run(struct cli *cli)
 {

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 #include "engine.h"
-#include "ledger/sqlite.h"
 
 enum { WORD_MAX = 31, OPTIONS_MAX = 64, HELP_MAX = 256 * 1024 };
 

@@ -112,7 +112,7 @@ static void check_sale(struct housekeeper *keeper, const struct sale *sale)
 {
 	struct stock *stock = keeper->settings.stock;
 	struct stock_lot_state lots[LOTS_MAX];
-	enum promise faults[LOTS_MAX];
+	enum promise faults[LOTS_MAX] = {0}; /* a lot that is new at a later look has not been found fine */
 	uint32_t lot_count = 0;
 
 	for (int look = 0; look < LOOKS; look++) {

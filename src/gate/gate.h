@@ -40,7 +40,9 @@ void gate_set_ready(struct gate *gate, bool ready);
 void gate_stop(struct gate *gate, int64_t deadline_ns);
 /* Waits until every loop has ended. */
 void gate_join(struct gate *gate);
-void gate_free(struct gate *gate); /* NULL is fine */
+/* After gate_join(), and after the workers have stopped: takes back the messages that came home late, on the caller's thread. */
+void gate_take_home(struct gate *gate);
+void gate_free(struct gate *gate); /* NULL is fine; before the metrics are freed: their labels are the gate's */
 /* The port of the first listener, as it was bound. */
 uint16_t gate_public_port(const struct gate *gate);
 uint16_t gate_operator_port(const struct gate *gate);

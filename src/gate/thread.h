@@ -50,7 +50,7 @@ struct gate_metrics {
 	metric_id purchases[PURCHASE_OUTCOMES];
 	metric_id *public_latency, *operator_latency; /* a route each */
 	metric_id statuses[STATUS_CLASSES];
-	metric_id round_purchases, unanswered;
+	metric_id round_purchases;
 };
 
 struct gate_thread {
@@ -69,9 +69,13 @@ struct gate_thread {
 	struct purchase_desk *purchases;
 	struct feed *feed;
 	struct reply reply; /* scratch: for answers given at once */
-	int64_t errands;    /* messages on their way that will come home */
+	size_t away;        /* errands and settlements on their way; at most GATE_AWAY_MAX, so that the replies lane has room */
 	bool operator;
 };
+
+enum { GATE_AWAY_MAX = 1024 };
+
+extern const struct http_handler gate_handler; /* dispatch.c */
 
 struct gate {
 	struct gate_settings settings;
@@ -82,6 +86,8 @@ struct gate {
 	size_t thread_count;
 	uint16_t public_port, operator_port;
 	struct buffer refusal;
+	char **labels; /* texts of metrics' labels */
+	size_t label_count;
 	atomic_bool ready;
 	atomic_bool stopping;
 };

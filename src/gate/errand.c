@@ -1,0 +1,127 @@
+#include "gate/errand.h"
+
+#include <stdlib.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "gate/body.h"
+
+void errand_free(struct gate_errand *errand)
+{
+	if (!errand)
+		return;
+	json_decref(errand->body);
+	reply_deinit(&errand->reply);
+	free(errand);
+}
+
+static void run(struct errand *message)
+{
+	struct gate_errand *errand = (struct gate_errand *)message;
+
+	errand->work(errand);
+}
+
+static void come_home(struct message *message, void *receiver)
+{
+	struct gate_errand *errand = (struct gate_errand *)message;
+	struct gate_thread *thread = receiver;
+
+	thread->away--;
+	gate_answer_ticket(thread, &errand->ticket, &errand->reply);
+	errand_free(errand);
+}
+
+struct gate_errand *errand_new(struct gate_request *request, void (*work)(struct gate_errand *))
+{
+	struct gate_thread *thread = request->thread;
+	struct gate_errand *errand = NULL;
+
+	for (int i = 0; i < HTTP_PARAMETERS_MAX; i++)
+		if (request->parameters[i].size > ERRAND_NAME_MAX) {
+			gate_refuse(request, PROBLEM_NOT_FOUND, &(struct problem_options){.detail = "No name is so long."});
+			return NULL;
+		}
+	if (thread->away < GATE_AWAY_MAX)
+		errand = calloc(1, sizeof(*errand));
+	if (!errand) {
+		gate_refuse(request, PROBLEM_OVERLOADED, NULL);
+		return NULL;
+	}
+	errand->errand.message = (struct message){.reply = thread->replies, .deliver = come_home};
+	errand->errand.run = run;
+	errand->thread = thread;
+	errand->ticket = gate_ticket(request);
+	errand->work = work;
+	errand->operator = thread->operator;
+	for (int i = 0; i < HTTP_PARAMETERS_MAX; i++)
+		if (request->parameters[i].size)
+			memcpy(errand->names[i], request->parameters[i].data, request->parameters[i].size);
+	if (request->operator)
+		strncpy(errand->actor, request->operator, sizeof(errand->actor) - 1);
+	reply_init(&errand->reply);
+	return errand;
+}
+
+struct gate_errand *errand_new_with_body(struct gate_request *request, void (*work)(struct gate_errand *))
+{
+	struct reply *reply = &request->thread->reply;
+	json_t *body = body_parse(request->http, reply);
+	struct gate_errand *errand;
+
+	if (!body) {
+		gate_answer(request, reply);
+		return NULL;
+	}
+	errand = errand_new(request, work);
+	if (errand)
+		errand->body = body;
+	else
+		json_decref(body);
+	return errand;
+}
+
+bool errand_send_deferred(struct gate_errand *errand)
+{
+	struct gate_thread *thread = errand->thread;
+	void *item = errand;
+
+	if (lane_push(thread->gate->settings.clerk_lane, LANE_NORMAL, &item, 1) == 0)
+		return false;
+	thread->away++;
+	return true;
+}
+
+void errand_send(struct gate_request *request, struct gate_errand *errand)
+{
+	if (errand_send_deferred(errand)) {
+		http_defer(request->exchange);
+		return;
+	}
+	errand_free(errand);
+	gate_refuse(request, PROBLEM_OVERLOADED, NULL);
+}
+
+struct ledger_actor errand_actor(const struct gate_errand *errand)
+{
+	return (struct ledger_actor){
+		.name = slice_of(errand->actor),
+		.trace = trace_slice(&errand->ticket.trace),
+		.now_ms = clock_wall_ms(),
+	};
+}
+
+void errand_refuse_fatal(struct gate_errand *errand, int code)
+{
+	log_warn("gate", "the ledger could not be used", LOG_TEXT("error", error_text(code)), LOG_INT("code", code),
+		 LOG_SLICE("trace", trace_slice(&errand->ticket.trace)));
+	if (code == -EINPROGRESS)
+		reply_problem(&errand->reply, PROBLEM_OUTCOME_UNKNOWN,
+			      &(struct problem_options){.detail = "It cannot be said yet whether this was done. Read it again shortly."});
+	else
+		reply_refuse(&errand->reply, PROBLEM_LEDGER_UNAVAILABLE, "The ledger cannot be used now: %s. Nothing was done.", error_text(code));
+}
+
+struct ledger *errand_ledger(const struct gate_errand *errand)
+{
+	return errand->thread->gate->settings.ledger;
+}

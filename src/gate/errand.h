@@ -1,0 +1,45 @@
+/*
+ * Private to the gate: a request that needs the ledger. It is copied, worked on by the clerk's thread, and answered on the loop's.
+ */
+#pragma once
+
+#include <jansson.h>
+#include "gate/thread.h"
+
+enum { ERRAND_NAME_MAX = 128 };
+
+struct gate_errand {
+	struct errand errand; /* first */
+	struct gate_thread *thread;
+	struct ticket ticket;
+	/* On the clerk's thread; fills `reply`. Of the gate it may use what is for any thread. */
+	void (*work)(struct gate_errand *errand);
+	struct reply reply;
+	json_t *body; /* NULL where the route has none */
+	char names[HTTP_PARAMETERS_MAX][ERRAND_NAME_MAX + 1]; /* the path's parameters */
+	char after[ERRAND_NAME_MAX + 1];                      /* lists: the page */
+	int64_t limit;
+	struct uuid order;
+	char buyer[BUYER_MAX + 1]; /* orders: whose; empty: anybody's */
+	char sale[SALE_ID_MAX + 1];
+	enum order_state state; /* 0: any */
+	bool operator;
+	char actor[OPERATOR_NAME_MAX + 1];
+};
+
+/* A copy of the request to send; NULL: it has answered (a parameter too long is an unknown name; 503 where there is no room). */
+struct gate_errand *errand_new(struct gate_request *request, void (*work)(struct gate_errand *));
+/* As errand_new(), with the body parsed. */
+struct gate_errand *errand_new_with_body(struct gate_request *request, void (*work)(struct gate_errand *));
+/* Sends it; the request is deferred. Where the lane has no room it answers 503. Takes the errand over. */
+void errand_send(struct gate_request *request, struct gate_errand *errand);
+void errand_free(struct gate_errand *errand);
+/* Sends an errand that answers a ticket which was deferred already. False: no room; the errand is still the caller's. */
+bool errand_send_deferred(struct gate_errand *errand);
+
+/* On the clerk's thread. */
+struct ledger_actor errand_actor(const struct gate_errand *errand);
+/* Says in the reply what a negative code of ledger or control means. */
+void errand_refuse_fatal(struct gate_errand *errand, int code);
+/* The errand's ledger. */
+struct ledger *errand_ledger(const struct gate_errand *errand);

@@ -1,0 +1,337 @@
+#include "gate/gate.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "gate/thread.h"
+
+enum {
+	STREAM_BACKLOG_MAX = 256 * 1024, /* bytes waiting for the reader of a feed */
+};
+
+static double read_counter(void *context)
+{
+	return (double)atomic_load_explicit((_Atomic uint64_t *)context, memory_order_relaxed);
+}
+
+static double read_gauge(void *context)
+{
+	return (double)atomic_load_explicit((_Atomic int64_t *)context, memory_order_relaxed);
+}
+
+static double read_lane(void *context)
+{
+	return (double)lane_depth(context);
+}
+
+/* A label that lives as long as the gate. */
+static const char *label(struct gate *gate, const char *name, const char *value)
+{
+	char **grown = realloc(gate->labels, (gate->label_count + 1) * sizeof(*grown));
+	size_t size = strlen(name) + strlen(value) + 4;
+	char *text = malloc(size);
+
+	ASSERT(grown != NULL);
+	ASSERT(text != NULL);
+	snprintf(text, size, "%s=\"%s\"", name, value);
+	gate->labels = grown;
+	gate->labels[gate->label_count++] = text;
+	return text;
+}
+
+static metric_id *latency_metrics(struct gate *gate, const struct route_table *table, const char *name, const char *help)
+{
+	metric_id *ids = calloc(table->count, sizeof(*ids));
+
+	ASSERT(ids != NULL);
+	for (size_t i = 0; i < table->count; i++)
+		ids[i] = metrics_histogram(gate->settings.metrics, name, help, label(gate, "route", table->routes[i].name), 1e-9,
+					   metrics_latency_bounds, metrics_latency_bound_count);
+	return ids;
+}
+
+static void register_metrics(struct gate *gate)
+{
+	struct metrics *metrics = gate->settings.metrics;
+	struct gate_metrics *ids = &gate->metrics;
+	static const char purchases[] = "penstock_purchases_total", purchases_help[] = "Answers to POST /v1/sales/{sale}/orders, by outcome.";
+	static const char statuses[] = "penstock_http_responses_total", statuses_help[] = "Answers by class of status.";
+	static const char lanes[] = "penstock_lane_depth", lanes_help[] = "Items waiting in a lane.";
+
+	ids->purchases[OUTCOME_ACCEPTED] = metrics_counter(metrics, purchases, purchases_help, "outcome=\"accepted\"");
+	ids->purchases[OUTCOME_REPLAYED] = metrics_counter(metrics, purchases, purchases_help, "outcome=\"replayed\"");
+	for (int i = 0; i < PROBLEM_COUNT; i++)
+		ids->purchases[i] = metrics_counter(metrics, purchases, purchases_help, label(gate, "outcome", problem_code((enum problem)i)));
+	ids->statuses[0] = metrics_counter(metrics, statuses, statuses_help, "class=\"2xx\"");
+	ids->statuses[1] = metrics_counter(metrics, statuses, statuses_help, "class=\"3xx\"");
+	ids->statuses[2] = metrics_counter(metrics, statuses, statuses_help, "class=\"4xx\"");
+	ids->statuses[3] = metrics_counter(metrics, statuses, statuses_help, "class=\"5xx\"");
+	ids->public_latency = latency_metrics(gate, &public_routes, "penstock_http_request_duration_seconds",
+					      "From the last byte of a request to its answer, on the public listener.");
+	ids->operator_latency = latency_metrics(gate, &operator_routes, "penstock_operator_request_duration_seconds",
+						"From the last byte of a request to its answer, on the operator listener.");
+	ids->round_purchases = metrics_histogram(metrics, "penstock_round_purchases", "Purchases decided in one step.", NULL, 1,
+						 metrics_size_bounds, metrics_size_bound_count);
+	metrics_reader(metrics, "gauge", lanes, lanes_help, "lane=\"journal\"", read_lane, gate->settings.journal_lane);
+	metrics_reader(metrics, "gauge", lanes, lanes_help, "lane=\"clerk\"", read_lane, gate->settings.clerk_lane);
+	metrics_reader(metrics, "gauge", "penstock_connections", "Open connections.", NULL, read_gauge, &gate->quota.connections);
+}
+
+/* What the loops count themselves, summed over them. */
+#define LOOP_SUM(name, field)                                                                              \
+	static double name(void *context)                                                                  \
+	{                                                                                                  \
+		struct gate *gate = context;                                                               \
+		double sum = 0;                                                                            \
+		for (size_t i = 0; i < gate->thread_count; i++)                                            \
+			sum += read_counter((void *)&http_loop_stats(gate->threads[i].loop)->field);       \
+		return sum;                                                                                \
+	}
+LOOP_SUM(sum_accepted, accepted)
+LOOP_SUM(sum_refused, refused)
+LOOP_SUM(sum_requests, requests)
+LOOP_SUM(sum_faults, faults)
+LOOP_SUM(sum_timeouts, timeouts)
+LOOP_SUM(sum_hangups, hangups)
+LOOP_SUM(sum_accept_errors, accept_errors)
+LOOP_SUM(sum_bytes_in, bytes_in)
+LOOP_SUM(sum_bytes_out, bytes_out)
+
+static void register_loop_metrics(struct gate *gate)
+{
+	static const struct {
+		const char *name, *help;
+		double (*read)(void *);
+	} sums[] = {
+		{"penstock_connections_accepted_total", "Connections accepted.", sum_accepted},
+		{"penstock_connections_refused_total", "Connections beyond gate.connections_max, answered 503.", sum_refused},
+		{"penstock_http_requests_total", "Whole requests read.", sum_requests},
+		{"penstock_http_faults_total", "Requests that the reader refused.", sum_faults},
+		{"penstock_http_timeouts_total", "Connections closed at a deadline.", sum_timeouts},
+		{"penstock_http_hangups_total", "Clients that hung up before their answer.", sum_hangups},
+		{"penstock_accept_errors_total", "Times a connection could not be accepted.", sum_accept_errors},
+		{"penstock_http_received_bytes_total", "Bytes received.", sum_bytes_in},
+		{"penstock_http_sent_bytes_total", "Bytes sent.", sum_bytes_out},
+	};
+
+	for (size_t i = 0; i < sizeof(sums) / sizeof(sums[0]); i++)
+		metrics_reader(gate->settings.metrics, "counter", sums[i].name, sums[i].help, NULL, sums[i].read, gate);
+}
+
+/* The whole answer for a connection beyond the quota. */
+static void make_refusal(struct buffer *out)
+{
+	struct buffer body;
+
+	buffer_init(&body, 1024);
+	problem_render(PROBLEM_OVERLOADED, "This server has as many connections as it may have.", SLICE_NULL, &body);
+	buffer_init(out, 2048);
+	buffer_printf(out,
+		      "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\n"
+		      "Connection: close\r\nContent-Length: %zu\r\n\r\n",
+		      body.size);
+	buffer_append_slice(out, buffer_slice(&body));
+	buffer_deinit(&body);
+}
+
+static int listen_all(struct gate_thread *thread, struct listen_list *places, uint16_t *first_port)
+{
+	char text[ADDRESS_TEXT_SIZE];
+
+	for (size_t i = 0; i < places->count; i++) {
+		struct listen_place *place = &places->items[i];
+		uint16_t port;
+		int r = http_loop_listen(thread->loop, place, &port);
+
+		if (r < 0) {
+			address_format(&place->address, text);
+			log_error("gate", "cannot listen", LOG_TEXT("address", text), LOG_INT("port", place->port), LOG_TEXT("error", error_text(r)));
+			return r;
+		}
+		place->port = port; /* the other threads share it */
+		if (i == 0)
+			*first_port = port;
+	}
+	return 0;
+}
+
+static int thread_new(struct gate *gate, struct gate_thread *thread, bool operator)
+{
+	const struct settings *settings = gate->settings.settings;
+	const struct http_loop_settings loop = {
+		.handler = &thread->handler,
+		.quota = &gate->quota,
+		.limits = {
+			.header_ns = settings->gate.header_timeout_ns,
+			.body_ns = settings->gate.body_timeout_ns,
+			.idle_ns = settings->gate.idle_timeout_ns,
+			.write_ns = settings->gate.write_timeout_ns,
+			.stream_backlog_max = STREAM_BACKLOG_MAX,
+		},
+		.proxies = &settings->gate.trusted_proxies,
+		.refusal = buffer_slice(&gate->refusal),
+	};
+	size_t in_flight_max = operator ? 1 : (size_t)settings->gate.in_flight_max;
+	int r;
+
+	thread->handler = gate_handler;
+	thread->gate = gate;
+	thread->operator = operator;
+	thread->table = operator ? &operator_routes : &public_routes;
+	thread->latency = operator ? gate->metrics.operator_latency : gate->metrics.public_latency;
+	reply_init(&thread->reply);
+	r = http_loop_new(&thread->loop, &loop);
+	if (r == 0)
+		r = http_router_new(&thread->router, thread->table->routes, thread->table->count, sizeof(thread->table->routes[0]));
+	if (r == 0)
+		r = lane_new(&thread->replies, in_flight_max + GATE_AWAY_MAX);
+	if (r == 0)
+		r = http_loop_watch(thread->loop, lane_event_fd(thread->replies));
+	if (r == 0)
+		r = purchase_desk_new(&thread->purchases, thread, in_flight_max);
+	if (r == 0)
+		r = feed_new(&thread->feed, thread);
+	if (r == 0 && gate->settings.identity)
+		r = identity_cache_new(&thread->identities, gate->settings.identity);
+	return r;
+}
+
+static void thread_free(struct gate_thread *thread)
+{
+	http_loop_free(thread->loop);
+	http_router_free(thread->router);
+	purchase_desk_free(thread->purchases);
+	feed_free(thread->feed);
+	lane_free(thread->replies);
+	identity_cache_free(thread->identities);
+	sale_table_unref(thread->sales);
+	reply_deinit(&thread->reply);
+}
+
+/* gate.threads, or one per core but one (that is the journal's), at least 1. */
+static size_t public_threads(const struct settings *settings)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (settings->gate.threads > 0)
+		return (size_t)settings->gate.threads;
+	return cores > 2 ? (size_t)cores - 1 : 1;
+}
+
+static int open_threads(struct gate *gate)
+{
+	struct listen_list public_places = gate->settings.settings->gate.listen;
+	struct listen_list operator_places = gate->settings.settings->operator.listen;
+	size_t count = public_threads(gate->settings.settings) + 1;
+	int r = 0;
+
+	gate->threads = calloc(count, sizeof(*gate->threads));
+	if (!gate->threads)
+		return error_origin(-ENOMEM);
+	for (size_t i = 0; i < count && r == 0; i++) {
+		bool operator = i == count - 1;
+
+		gate->thread_count++;
+		r = thread_new(gate, &gate->threads[i], operator);
+		if (r == 0)
+			r = listen_all(&gate->threads[i], operator ? &operator_places : &public_places,
+				       operator ? &gate->operator_port : &gate->public_port);
+	}
+	return r;
+}
+
+int gate_new(struct gate **out, const struct gate_settings *settings)
+{
+	const struct settings_rate *rate = &settings->settings->gate.address_rate;
+	struct gate *gate = calloc(1, sizeof(*gate));
+	int r = 0;
+
+	if (!gate)
+		return error_origin(-ENOMEM);
+	gate->settings = *settings;
+	gate->quota.connections_max = settings->settings->gate.connections_max;
+	make_refusal(&gate->refusal);
+	register_metrics(gate);
+	register_loop_metrics(gate);
+	if (rate->requests)
+		r = address_limit_new(&gate->address_limit, rate->requests, rate->seconds);
+	if (r == 0)
+		r = open_threads(gate);
+	if (r < 0) {
+		gate_free(gate);
+		return r;
+	}
+	*out = gate;
+	return 0;
+}
+
+static void run(void *argument)
+{
+	http_loop_run(((struct gate_thread *)argument)->loop);
+}
+
+int gate_start(struct gate *gate)
+{
+	char name[16];
+	int r = 0;
+
+	for (size_t i = 0; i < gate->thread_count; i++)
+		gate->threads[i].cells = metrics_cells_new(gate->settings.metrics);
+	for (size_t i = 0; i < gate->thread_count && r == 0; i++) {
+		snprintf(name, sizeof(name), gate->threads[i].operator ? "operator" : "gate-%u", (unsigned)i);
+		r = thread_start(&gate->threads[i].thread, name, run, &gate->threads[i]);
+	}
+	return r;
+}
+
+void gate_set_ready(struct gate *gate, bool ready)
+{
+	atomic_store(&gate->ready, ready);
+}
+
+void gate_stop(struct gate *gate, int64_t deadline_ns)
+{
+	atomic_store(&gate->stopping, true);
+	for (size_t i = 0; i < gate->thread_count; i++)
+		http_loop_stop(gate->threads[i].loop, deadline_ns);
+}
+
+void gate_join(struct gate *gate)
+{
+	for (size_t i = 0; i < gate->thread_count; i++)
+		thread_join(&gate->threads[i].thread);
+}
+
+void gate_take_home(struct gate *gate)
+{
+	for (size_t i = 0; i < gate->thread_count; i++)
+		gate->threads[i].handler.wake(&gate->threads[i].handler);
+}
+
+void gate_free(struct gate *gate)
+{
+	if (!gate)
+		return;
+	for (size_t i = 0; i < gate->thread_count; i++)
+		thread_free(&gate->threads[i]);
+	for (size_t i = 0; i < gate->label_count; i++)
+		free(gate->labels[i]);
+	free(gate->labels);
+	free(gate->metrics.public_latency);
+	free(gate->metrics.operator_latency);
+	free(gate->threads);
+	address_limit_free(gate->address_limit);
+	buffer_deinit(&gate->refusal);
+	free(gate);
+}
+
+uint16_t gate_public_port(const struct gate *gate)
+{
+	return gate->public_port;
+}
+
+uint16_t gate_operator_port(const struct gate *gate)
+{
+	return gate->operator_port;
+}

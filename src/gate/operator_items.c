@@ -1,0 +1,146 @@
+/* The warehouse: items and their units on hand. */
+#include <stdlib.h>
+#include "base/clock.h"
+#include "gate/body.h"
+#include "gate/errand.h"
+#include "gate/render.h"
+
+static void answer_item(struct gate_errand *errand, const char *sku)
+{
+	struct ledger *ledger = errand_ledger(errand);
+	struct ledger_item item;
+	int r = ledger->ops->item_get(ledger, slice_of(sku), &item);
+
+	if (r < 0)
+		errand_refuse_fatal(errand, r);
+	else if (r == LEDGER_NOT_FOUND)
+		reply_problem(&errand->reply, PROBLEM_UNKNOWN_ITEM, NULL);
+	else
+		render_item(&item, &errand->reply.body);
+}
+
+static void work_create(struct gate_errand *errand)
+{
+	struct ledger *ledger = errand_ledger(errand);
+	struct ledger_actor actor = errand_actor(errand);
+	struct ledger_item item = {0};
+	struct slice sku, name;
+	struct body_field fields[] = {
+		{.name = "sku", .kind = BODY_TEXT, .target = &sku, .required = true, .valid = sku_valid, .rule = "1 to 64 letters, digits, '.', '_' or '-'"},
+		{.name = "name", .kind = BODY_TEXT, .target = &name, .required = true, .valid = name_valid, .rule = "1 to 200 bytes of text without control characters"},
+		{.name = "on_hand", .kind = BODY_INTEGER, .target = &item.on_hand, .required = true, .min = 0, .max = UNITS_MAX},
+	};
+	int r;
+
+	if (body_read(errand->body, fields, 3, "", &errand->reply))
+		return;
+	memcpy(item.sku, sku.data, sku.size);
+	memcpy(item.name, name.data, name.size);
+	r = ledger->ops->item_create(ledger, &item, &actor);
+	if (r < 0) {
+		errand_refuse_fatal(errand, r);
+		return;
+	}
+	if (r == LEDGER_EXISTS) {
+		reply_refuse(&errand->reply, PROBLEM_NAME_TAKEN, "There is an item %s already. Units come in with POST /v1/items/%s/receive.", item.sku, item.sku);
+		return;
+	}
+	errand->reply.status = 201;
+	buffer_printf(&errand->reply.headers, "Location: /v1/items/%s\r\n", item.sku);
+	answer_item(errand, item.sku);
+}
+
+void operator_items_create(struct gate_request *request)
+{
+	struct gate_errand *errand = errand_new_with_body(request, work_create);
+
+	if (errand)
+		errand_send(request, errand);
+}
+
+static void work_show(struct gate_errand *errand)
+{
+	answer_item(errand, errand->names[0]);
+}
+
+void operator_items_show(struct gate_request *request)
+{
+	struct gate_errand *errand = errand_new(request, work_show);
+
+	if (errand)
+		errand_send(request, errand);
+}
+
+static void work_list(struct gate_errand *errand)
+{
+	struct ledger *ledger = errand_ledger(errand);
+	struct ledger_item *items = calloc((size_t)errand->limit, sizeof(*items));
+	struct buffer *out = &errand->reply.body;
+	size_t count = 0;
+	int r = items ? ledger->ops->items(ledger, slice_of(errand->after), items, (size_t)errand->limit, &count) : -ENOMEM;
+
+	if (r < 0) {
+		errand_refuse_fatal(errand, r);
+	} else {
+		buffer_append_literal(out, "{\"items\":[");
+		for (size_t i = 0; i < count; i++) {
+			if (i)
+				buffer_append_literal(out, ",");
+			render_item(&items[i], out);
+		}
+		buffer_append_literal(out, "],\"next\":");
+		if (count == (size_t)errand->limit)
+			buffer_append_json_string(out, slice_of(items[count - 1].sku));
+		else
+			buffer_append_literal(out, "null");
+		buffer_append_literal(out, "}");
+	}
+	free(items);
+}
+
+void operator_items_list(struct gate_request *request)
+{
+	struct gate_errand *errand;
+	char after[ERRAND_NAME_MAX + 1];
+	int64_t limit;
+
+	if (!gate_page(request, after, sizeof(after), &limit))
+		return;
+	errand = errand_new(request, work_list);
+	if (!errand)
+		return;
+	memcpy(errand->after, after, sizeof(after));
+	errand->limit = limit;
+	errand_send(request, errand);
+}
+
+static void work_receive(struct gate_errand *errand)
+{
+	struct ledger *ledger = errand_ledger(errand);
+	struct ledger_actor actor = errand_actor(errand);
+	struct uuid_generator ids = {0};
+	struct uuid movement = uuid_make(&ids, actor.now_ms, 0);
+	int64_t units, on_hand;
+	struct body_field fields[] = {
+		{.name = "units", .kind = BODY_INTEGER, .target = &units, .required = true, .min = 1, .max = UNITS_MAX},
+	};
+	int r;
+
+	if (body_read(errand->body, fields, 1, "", &errand->reply))
+		return;
+	r = ledger->ops->item_receive(ledger, slice_of(errand->names[0]), units, &movement, &actor, &on_hand);
+	if (r < 0)
+		errand_refuse_fatal(errand, r);
+	else if (r == LEDGER_NOT_FOUND)
+		reply_problem(&errand->reply, PROBLEM_UNKNOWN_ITEM, NULL);
+	else
+		answer_item(errand, errand->names[0]);
+}
+
+void operator_items_receive(struct gate_request *request)
+{
+	struct gate_errand *errand = errand_new_with_body(request, work_receive);
+
+	if (errand)
+		errand_send(request, errand);
+}

@@ -1,0 +1,505 @@
+/* Sales by the operator's hand: make, list, change, move, add and withdraw units. */
+#include <stdio.h>
+#include <stdlib.h>
+#include "gate/body.h"
+#include "gate/errand.h"
+#include "gate/render.h"
+
+static struct sale_control *control_of(const struct gate_errand *errand)
+{
+	return errand->thread->gate->settings.control;
+}
+
+static void render_sale(struct gate_errand *errand, const struct sale *sale)
+{
+	struct stock *stock = errand->thread->gate->settings.admission->stock;
+	struct stock_lot_state lots[LOTS_MAX];
+	uint32_t lot_count;
+	bool in_stock = stock->ops->snapshot(stock, sale->number, lots, &lot_count) == 0 && lot_count == sale->lot_count;
+
+	render_operator_sale(sale, in_stock ? lots : NULL, &errand->reply.body);
+}
+
+static void answer_sale(struct gate_errand *errand, const char *id)
+{
+	struct ledger *ledger = errand_ledger(errand);
+	struct sale *sale = NULL;
+	int r = ledger->ops->sale_get(ledger, 0, slice_of(id), &sale);
+
+	if (r < 0)
+		errand_refuse_fatal(errand, r);
+	else if (r == LEDGER_NOT_FOUND)
+		reply_problem(&errand->reply, PROBLEM_UNKNOWN_SALE, NULL);
+	else
+		render_sale(errand, sale);
+	free(sale);
+}
+
+/* --- Bodies --- */
+
+struct terms {
+	struct slice name, currency;
+	int64_t amount, limit, hold, opens, closes, rate_requests, rate_seconds;
+	bool late_confirm;
+	json_t *price, *rate;
+};
+
+enum { TERM_NAME, TERM_PRICE, TERM_LIMIT, TERM_RATE, TERM_HOLD, TERM_OPENS, TERM_CLOSES, TERM_LATE, TERM_COUNT };
+static const unsigned term_fields[TERM_COUNT] = {
+	SALE_FIELD_NAME, SALE_FIELD_PRICE, SALE_FIELD_LIMIT, SALE_FIELD_RATE, SALE_FIELD_HOLD, SALE_FIELD_OPENS, SALE_FIELD_CLOSES, SALE_FIELD_LATE_CONFIRM,
+};
+
+static void term_table(struct terms *terms, struct body_field fields[TERM_COUNT])
+{
+	const struct body_field table[TERM_COUNT] = {
+		[TERM_NAME] = {.name = "name", .kind = BODY_TEXT, .target = &terms->name, .valid = name_valid,
+			       .rule = "1 to 200 bytes of text without control characters"},
+		[TERM_PRICE] = {.name = "price", .kind = BODY_OBJECT, .target = &terms->price},
+		[TERM_LIMIT] = {.name = "limit_per_buyer", .kind = BODY_INTEGER, .target = &terms->limit, .min = 1, .max = LIMIT_MAX},
+		[TERM_RATE] = {.name = "rate", .kind = BODY_OBJECT, .target = &terms->rate},
+		[TERM_HOLD] = {.name = "hold_seconds", .kind = BODY_INTEGER, .target = &terms->hold, .min = 0, .max = HOLD_SECONDS_MAX},
+		[TERM_OPENS] = {.name = "opens_at", .kind = BODY_TIME, .target = &terms->opens},
+		[TERM_CLOSES] = {.name = "closes_at", .kind = BODY_TIME, .target = &terms->closes},
+		[TERM_LATE] = {.name = "late_confirm", .kind = BODY_BOOLEAN, .target = &terms->late_confirm},
+	};
+
+	memcpy(fields, table, sizeof(table));
+}
+
+static bool currency_valid(struct slice text)
+{
+	if (text.size != 3)
+		return false;
+	for (size_t i = 0; i < 3; i++)
+		if (text.data[i] < 'A' || text.data[i] > 'Z')
+			return false;
+	return true;
+}
+
+/* The objects inside; 0, or 1: refused. */
+static int read_nested(struct terms *terms, struct reply *reply)
+{
+	struct body_field price[] = {
+		{.name = "amount", .kind = BODY_INTEGER, .target = &terms->amount, .required = true, .min = 0, .max = 1000000000000},
+		{.name = "currency", .kind = BODY_TEXT, .target = &terms->currency, .required = true, .valid = currency_valid,
+		 .rule = "three capital letters (ISO 4217)"},
+	};
+	struct body_field rate[] = {
+		{.name = "requests", .kind = BODY_INTEGER, .target = &terms->rate_requests, .required = true, .min = 1, .max = RATE_REQUESTS_MAX},
+		{.name = "seconds", .kind = BODY_INTEGER, .target = &terms->rate_seconds, .required = true, .min = 1, .max = RATE_SECONDS_MAX},
+	};
+
+	if (terms->price && body_read(terms->price, price, 2, "price.", reply))
+		return 1;
+	return terms->rate ? body_read(terms->rate, rate, 2, "rate.", reply) : 0;
+}
+
+/* A rate may be null: no limit. That is not an object, so it is taken out before the fields are read. */
+static bool take_null_rate(json_t *body)
+{
+	if (!json_is_null(json_object_get(body, "rate")))
+		return false;
+	json_object_del(body, "rate");
+	return true;
+}
+
+static void apply_terms(struct sale *sale, const struct terms *terms)
+{
+	memcpy(sale->name, terms->name.data ? terms->name.data : "", terms->name.size);
+	sale->price_minor = terms->amount;
+	memcpy(sale->currency, terms->currency.data ? terms->currency.data : "", terms->currency.size);
+	sale->limit_per_buyer = (uint32_t)terms->limit;
+	sale->rate_requests = (uint32_t)terms->rate_requests;
+	sale->rate_seconds = (uint32_t)terms->rate_seconds;
+	sale->hold_seconds = (uint32_t)terms->hold;
+	sale->opens_at_ms = terms->opens;
+	sale->closes_at_ms = terms->closes;
+	sale->late_confirm = terms->late_confirm;
+}
+
+static int check_times(const struct terms *terms, struct reply *reply)
+{
+	if (terms->opens == SALE_NO_TIME || terms->closes == SALE_NO_TIME || terms->closes > terms->opens)
+		return 0;
+	reply_bad_field(reply, PROBLEM_INVALID_VALUE, "closes_at", "closes_at must be later than opens_at.");
+	return 1;
+}
+
+static int read_lots(json_t *array, struct sale *sale, struct reply *reply)
+{
+	for (uint32_t i = 0; i < sale->lot_count; i++) {
+		struct sale_lot *lot = &sale->lots[i];
+		struct slice sku;
+		struct body_field fields[] = {
+			{.name = "sku", .kind = BODY_TEXT, .target = &sku, .required = true, .valid = sku_valid, .rule = "the SKU of an item"},
+			{.name = "units", .kind = BODY_INTEGER, .target = &lot->allocated, .required = true, .min = 1, .max = UNITS_MAX},
+		};
+		json_t *object = json_array_get(array, i);
+		char path[24];
+
+		snprintf(path, sizeof(path), "lots[%u].", i);
+		if (!json_is_object(object)) {
+			reply_bad_field(reply, PROBLEM_INVALID_VALUE, "lots", "lots[%u] must be an object with sku and units.", i);
+			return 1;
+		}
+		if (body_read(object, fields, 2, path, reply))
+			return 1;
+		if (sku.size && sale_find_lot(sale, sku) >= 0) {
+			reply_bad_field(reply, PROBLEM_INVALID_VALUE, "lots", "lots[%u].sku must be one that no other lot of the sale has.", i);
+			return 1;
+		}
+		memcpy(lot->sku, sku.data, sku.size);
+	}
+	return 0;
+}
+
+/* The sale that the body describes, malloc'd; NULL: refused. */
+static struct sale *read_new_sale(json_t *body, struct reply *reply)
+{
+	struct terms terms = {.limit = 1, .rate_requests = 3, .rate_seconds = 60, .hold = 120, .opens = SALE_NO_TIME, .closes = SALE_NO_TIME};
+	bool no_rate = take_null_rate(body);
+	struct body_field fields[TERM_COUNT + 2];
+	json_t *lots = NULL;
+	struct slice id;
+	struct sale *sale;
+
+	term_table(&terms, fields);
+	fields[TERM_NAME].required = fields[TERM_PRICE].required = true;
+	fields[TERM_COUNT] = (struct body_field){.name = "id", .kind = BODY_TEXT, .target = &id, .required = true, .valid = sale_id_valid,
+						 .rule = "1 to 64 of a-z, 0-9, '.', '_' or '-', beginning with a letter or digit"};
+	fields[TERM_COUNT + 1] = (struct body_field){.name = "lots", .kind = BODY_ARRAY, .target = &lots, .required = true, .min = 1, .max = LOTS_MAX};
+	if (body_read(body, fields, TERM_COUNT + 2, "", reply) || read_nested(&terms, reply) || check_times(&terms, reply))
+		return NULL;
+	if (no_rate)
+		terms.rate_requests = terms.rate_seconds = 0;
+	sale = calloc(1, sizeof(*sale) + json_array_size(lots) * sizeof(sale->lots[0]));
+	if (!sale) {
+		reply_problem(reply, PROBLEM_OVERLOADED, NULL);
+		return NULL;
+	}
+	memcpy(sale->id, id.data, id.size);
+	sale->lot_count = (uint32_t)json_array_size(lots);
+	sale->ended_at_ms = SALE_NO_TIME;
+	apply_terms(sale, &terms);
+	if (read_lots(lots, sale, reply)) {
+		free(sale);
+		return NULL;
+	}
+	return sale;
+}
+
+/* --- Routes --- */
+
+static void say_control(struct gate_errand *errand, int r)
+{
+	struct reply *reply = &errand->reply;
+
+	if (r < 0) {
+		errand_refuse_fatal(errand, r);
+		return;
+	}
+	switch (r) {
+	case LEDGER_NOT_FOUND:
+		reply_problem(reply, PROBLEM_UNKNOWN_SALE, NULL);
+		return;
+	case LEDGER_WRONG_STATE:
+		reply_problem(reply, PROBLEM_SALE_STATE, NULL);
+		return;
+	case LEDGER_NOT_ENOUGH:
+		reply_problem(reply, PROBLEM_NOT_ENOUGH_UNITS, NULL);
+		return;
+	case LEDGER_CONFLICT:
+		reply_problem(reply, PROBLEM_SALE_CHANGED, NULL);
+		return;
+	case SALE_CONTROL_FROZEN:
+		reply_refuse(reply, PROBLEM_SALE_STATE, "Once a sale is armed only its name and closes_at can be changed.");
+		return;
+	case SALE_CONTROL_NOT_IN_STOCK:
+		reply_refuse(reply, PROBLEM_SALE_STATE, "The sale ended long ago.");
+		return;
+	case SALE_CONTROL_UNKNOWN:
+		reply_problem(reply, PROBLEM_OUTCOME_UNKNOWN, &(struct problem_options){.detail = "The units are taken; the journal does not say yet that it has them."});
+		return;
+	}
+	assertion_failed("an outcome of sale control", __FILE__, __LINE__, __func__);
+}
+
+static void work_create(struct gate_errand *errand)
+{
+	struct ledger_actor actor = errand_actor(errand);
+	struct sale *sale = read_new_sale(errand->body, &errand->reply);
+	uint32_t lot = 0;
+	int r;
+
+	if (!sale)
+		return;
+	sale->created_at_ms = actor.now_ms;
+	r = sale_control_create(control_of(errand), sale, &actor, &lot);
+	if (r == LEDGER_DONE) {
+		errand->reply.status = 201;
+		buffer_printf(&errand->reply.headers, "Location: /v1/sales/%s\r\n", sale->id);
+		answer_sale(errand, sale->id);
+	} else if (r == LEDGER_EXISTS) {
+		reply_refuse(&errand->reply, PROBLEM_NAME_TAKEN, "There is a sale %s already.", sale->id);
+	} else if (r == LEDGER_NOT_FOUND) {
+		reply_refuse(&errand->reply, PROBLEM_UNKNOWN_ITEM, "There is no item %s. Make it with POST /v1/items.", sale->lots[lot].sku);
+	} else if (r == LEDGER_NOT_ENOUGH) {
+		reply_refuse(&errand->reply, PROBLEM_NOT_ENOUGH_UNITS, "The item %s does not have %lld units on hand.", sale->lots[lot].sku,
+			     (long long)sale->lots[lot].allocated);
+	} else {
+		say_control(errand, r);
+	}
+	free(sale);
+}
+
+void operator_sales_create(struct gate_request *request)
+{
+	struct gate_errand *errand = errand_new_with_body(request, work_create);
+
+	if (errand)
+		errand_send(request, errand);
+}
+
+static void work_show(struct gate_errand *errand)
+{
+	answer_sale(errand, errand->names[0]);
+}
+
+void operator_sales_show(struct gate_request *request)
+{
+	struct gate_errand *errand = errand_new(request, work_show);
+
+	if (errand)
+		errand_send(request, errand);
+}
+
+static void work_list(struct gate_errand *errand)
+{
+	struct ledger *ledger = errand_ledger(errand);
+	struct sale **sales = calloc((size_t)errand->limit, sizeof(*sales));
+	struct buffer *out = &errand->reply.body;
+	uint32_t after = (uint32_t)strtoul(errand->after, NULL, 10);
+	size_t count = 0;
+	int r = sales ? ledger->ops->sales(ledger, after, INT64_MIN, sales, (size_t)errand->limit, &count) : -ENOMEM;
+
+	if (r < 0) {
+		errand_refuse_fatal(errand, r);
+		free(sales);
+		return;
+	}
+	buffer_append_literal(out, "{\"sales\":[");
+	for (size_t i = 0; i < count; i++) {
+		if (i)
+			buffer_append_literal(out, ",");
+		render_sale(errand, sales[i]);
+	}
+	buffer_append_literal(out, "],\"next\":");
+	if (count == (size_t)errand->limit)
+		buffer_printf(out, "\"%u\"", sales[count - 1]->number);
+	else
+		buffer_append_literal(out, "null");
+	buffer_append_literal(out, "}");
+	for (size_t i = 0; i < count; i++)
+		free(sales[i]);
+	free(sales);
+}
+
+void operator_sales_list(struct gate_request *request)
+{
+	struct gate_errand *errand;
+	char after[ERRAND_NAME_MAX + 1];
+	int64_t limit;
+
+	if (!gate_page(request, after, sizeof(after), &limit))
+		return;
+	errand = errand_new(request, work_list);
+	if (!errand)
+		return;
+	memcpy(errand->after, after, sizeof(after));
+	errand->limit = limit;
+	errand_send(request, errand);
+}
+
+static void work_change(struct gate_errand *errand)
+{
+	struct ledger_actor actor = errand_actor(errand);
+	struct terms terms = {.opens = SALE_NO_TIME, .closes = SALE_NO_TIME};
+	bool no_rate = take_null_rate(errand->body);
+	struct body_field fields[TERM_COUNT];
+	unsigned given = no_rate ? SALE_FIELD_RATE : 0;
+	struct sale change = {0};
+	int r;
+
+	term_table(&terms, fields);
+	if (body_read(errand->body, fields, TERM_COUNT, "", &errand->reply) || read_nested(&terms, &errand->reply) ||
+	    check_times(&terms, &errand->reply))
+		return;
+	for (int i = 0; i < TERM_COUNT; i++)
+		if (fields[i].given)
+			given |= term_fields[i];
+	apply_terms(&change, &terms);
+	r = sale_control_update(control_of(errand), slice_of(errand->names[0]), given, &change, &actor);
+	if (r)
+		say_control(errand, r);
+	else
+		answer_sale(errand, errand->names[0]);
+}
+
+void operator_sales_change(struct gate_request *request)
+{
+	struct gate_errand *errand = errand_new_with_body(request, work_change);
+
+	if (errand)
+		errand_send(request, errand);
+}
+
+static void move(struct gate_errand *errand, enum sale_action action)
+{
+	struct ledger_actor actor = errand_actor(errand);
+	int r = sale_control_move(control_of(errand), slice_of(errand->names[0]), action, &actor);
+
+	if (r && r != LEDGER_ALREADY)
+		say_control(errand, r);
+	else
+		answer_sale(errand, errand->names[0]);
+}
+
+
+static void work_arm(struct gate_errand *errand)
+{
+	move(errand, SALE_ARM);
+}
+static void work_open(struct gate_errand *errand)
+{
+	move(errand, SALE_START);
+}
+static void work_pause(struct gate_errand *errand)
+{
+	move(errand, SALE_PAUSE);
+}
+static void work_resume(struct gate_errand *errand)
+{
+	move(errand, SALE_RESUME);
+}
+static void work_end(struct gate_errand *errand)
+{
+	move(errand, SALE_END);
+}
+
+static void send_plain(struct gate_request *request, void (*work)(struct gate_errand *))
+{
+	struct gate_errand *errand = errand_new(request, work);
+
+	if (errand)
+		errand_send(request, errand);
+}
+
+void operator_sales_arm(struct gate_request *request)
+{
+	send_plain(request, work_arm);
+}
+void operator_sales_open(struct gate_request *request)
+{
+	send_plain(request, work_open);
+}
+void operator_sales_pause(struct gate_request *request)
+{
+	send_plain(request, work_pause);
+}
+void operator_sales_resume(struct gate_request *request)
+{
+	send_plain(request, work_resume);
+}
+void operator_sales_end(struct gate_request *request)
+{
+	send_plain(request, work_end);
+}
+
+/* The lot as it is now; taken: -1 leaves it out. */
+static void answer_lot(struct gate_errand *errand, int64_t taken)
+{
+	struct gate *gate = errand->thread->gate;
+	struct stock *stock = gate->settings.admission->stock;
+	const struct sale_table *table = sale_catalog_ref(gate->settings.catalog);
+	const struct sale_entry *entry = sale_table_find(table, slice_of(errand->names[0]));
+	int lot = entry ? sale_find_lot(entry->sale, slice_of(errand->names[1])) : -1;
+	struct stock_lot_state lots[LOTS_MAX];
+	struct buffer *out = &errand->reply.body;
+	uint32_t lot_count;
+
+	if (lot < 0 || stock->ops->snapshot(stock, entry->sale->number, lots, &lot_count)) {
+		reply_problem(&errand->reply, PROBLEM_SALE_STATE, NULL);
+	} else {
+		render_operator_lot(errand->names[1], &lots[lot], out);
+		if (taken >= 0) {
+			out->size--; /* the closing brace comes after one more member */
+			render_int_member(out, "units_withdrawn", taken);
+			buffer_append_literal(out, "}");
+		}
+	}
+	sale_table_unref(table);
+}
+
+static bool read_units(struct gate_errand *errand, int64_t *units)
+{
+	struct body_field fields[] = {
+		{.name = "units", .kind = BODY_INTEGER, .target = units, .required = true, .min = 1, .max = UNITS_MAX},
+	};
+
+	return body_read(errand->body, fields, 1, "", &errand->reply) == 0;
+}
+
+static void say_lot_refusal(struct gate_errand *errand, int r)
+{
+	if (r == LEDGER_NOT_FOUND)
+		reply_refuse(&errand->reply, PROBLEM_UNKNOWN_SALE, "There is no sale %s with a lot %s.", errand->names[0], errand->names[1]);
+	else
+		say_control(errand, r);
+}
+
+static void work_add(struct gate_errand *errand)
+{
+	struct ledger_actor actor = errand_actor(errand);
+	int64_t units;
+	int r;
+
+	if (!read_units(errand, &units))
+		return;
+	r = sale_control_add(control_of(errand), slice_of(errand->names[0]), slice_of(errand->names[1]), (uint32_t)units, &actor);
+	if (r)
+		say_lot_refusal(errand, r);
+	else
+		answer_lot(errand, -1);
+}
+
+void operator_lots_add(struct gate_request *request)
+{
+	struct gate_errand *errand = errand_new_with_body(request, work_add);
+
+	if (errand)
+		errand_send(request, errand);
+}
+
+static void work_withdraw(struct gate_errand *errand)
+{
+	struct ledger_actor actor = errand_actor(errand);
+	uint32_t taken;
+	int64_t units;
+	int r;
+
+	if (!read_units(errand, &units))
+		return;
+	r = sale_control_withdraw(control_of(errand), slice_of(errand->names[0]), slice_of(errand->names[1]), (uint32_t)units, &actor, &taken);
+	if (r)
+		say_lot_refusal(errand, r);
+	else
+		answer_lot(errand, taken);
+}
+
+void operator_lots_withdraw(struct gate_request *request)
+{
+	struct gate_errand *errand = errand_new_with_body(request, work_withdraw);
+
+	if (errand)
+		errand_send(request, errand);
+}

@@ -1,0 +1,555 @@
+/*
+ * POST /v1/sales/{sale}/orders. What is public is answered at once (screen); what passes is gathered over a round of the loop and decided as one
+ * batch in the stock; what was granted goes to the journal's lane, and comes home with its end.
+ *
+ * A pending purchase owns all its memory, so a client may hang up at any time: its answer is dropped, its order is not. The pool is fixed: when it is
+ * empty, the answer is 503 overloaded.
+ */
+#include <stddef.h>
+#include <stdlib.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "gate/body.h"
+#include "gate/render.h"
+#include "gate/thread.h"
+#include "model/sale.h"
+
+enum { TELL_MARGIN_NS = 500000000 }; /* beyond T_ack, for the journal worker to refuse by itself what waited too long */
+
+struct pending {
+	struct purchase purchase; /* first: its job's message is what the lanes carry */
+	struct ticket ticket;
+	struct pending *previous, *next; /* in flight, oldest first; `next` also links the free ones */
+	bool told;                       /* it was answered outcome-unknown, and is on its way still */
+	char sale_id[SALE_ID_MAX + 1], sku[SKU_MAX + 1];
+	uint32_t rate_requests, rate_seconds;
+};
+
+struct purchase_desk {
+	struct gate_thread *thread;
+	struct pending *pool, *free_list;
+	struct pending *oldest, *newest; /* in flight */
+	struct pending **round;          /* in_flight_max */
+	struct purchase **batch;
+	void **granted;
+	size_t round_count, in_flight, in_flight_max;
+};
+
+int purchase_desk_new(struct purchase_desk **out, struct gate_thread *thread, size_t in_flight_max)
+{
+	struct purchase_desk *desk = calloc(1, sizeof(*desk));
+
+	if (!desk)
+		return error_origin(-ENOMEM);
+	desk->thread = thread;
+	desk->in_flight_max = in_flight_max;
+	desk->pool = calloc(in_flight_max, sizeof(*desk->pool));
+	desk->round = calloc(in_flight_max, sizeof(*desk->round));
+	desk->batch = calloc(in_flight_max, sizeof(*desk->batch));
+	desk->granted = calloc(in_flight_max, sizeof(*desk->granted));
+	*out = desk;
+	if (!desk->pool || !desk->round || !desk->batch || !desk->granted)
+		return error_origin(-ENOMEM);
+	return 0;
+}
+
+void purchase_desk_free(struct purchase_desk *desk)
+{
+	if (!desk)
+		return;
+	ASSERT(desk->in_flight == 0);
+	free(desk->pool);
+	free(desk->round);
+	free(desk->batch);
+	free(desk->granted);
+	free(desk);
+}
+
+bool purchase_desk_gathering(const struct purchase_desk *desk)
+{
+	return desk->round_count > 0;
+}
+
+size_t purchase_desk_in_flight(const struct purchase_desk *desk)
+{
+	return desk->in_flight;
+}
+
+/* A place in the pool: a used one, or the first that was never touched (an idle server keeps the pool's pages unmapped). */
+static struct pending *take_place(struct purchase_desk *desk)
+{
+	struct pending *pending = desk->free_list;
+
+	if (pending)
+		desk->free_list = pending->next;
+	else if (desk->in_flight < desk->in_flight_max)
+		pending = &desk->pool[desk->in_flight]; /* all before it are in use */
+	else
+		return NULL;
+	desk->in_flight++;
+	return pending;
+}
+
+static void give_back(struct purchase_desk *desk, struct pending *pending)
+{
+	pending->next = desk->free_list;
+	desk->free_list = pending;
+	desk->in_flight--;
+}
+
+static void link_newest(struct purchase_desk *desk, struct pending *pending)
+{
+	pending->next = NULL;
+	pending->previous = desk->newest;
+	if (desk->newest)
+		desk->newest->next = pending;
+	else
+		desk->oldest = pending;
+	desk->newest = pending;
+}
+
+static void unlink_flying(struct purchase_desk *desk, struct pending *pending)
+{
+	if (pending->previous)
+		pending->previous->next = pending->next;
+	else
+		desk->oldest = pending->next;
+	if (pending->next)
+		pending->next->previous = pending->previous;
+	else
+		desk->newest = pending->previous;
+}
+
+/* --- Answers --- */
+
+static void count_outcome(struct gate_thread *thread, size_t outcome)
+{
+	metrics_add(thread->cells, thread->gate->metrics.purchases[outcome], 1);
+}
+
+/* The answer to a request that goes no further. */
+static void refuse(struct gate_request *request, enum problem problem, const struct problem_options *options)
+{
+	count_outcome(request->thread, problem);
+	gate_refuse(request, problem, options);
+}
+
+/* thread->reply is a problem already. */
+static void refuse_as_said(struct gate_request *request)
+{
+	count_outcome(request->thread, request->thread->reply.problem);
+	gate_answer(request, &request->thread->reply);
+}
+
+static enum problem verdict_problem(enum verdict verdict)
+{
+	switch (verdict) {
+	case VERDICT_SALE_NOT_OPEN:
+	case VERDICT_SALE_PAUSED:
+		return PROBLEM_SALE_NOT_OPEN;
+	case VERDICT_SALE_ENDED:
+		return PROBLEM_SALE_ENDED;
+	case VERDICT_SOLD_OUT:
+		return PROBLEM_SOLD_OUT;
+	case VERDICT_BUYER_LIMIT:
+		return PROBLEM_BUYER_LIMIT;
+	case VERDICT_RATE_LIMITED:
+		return PROBLEM_RATE_LIMITED;
+	case VERDICT_KEY_CONFLICT:
+		return PROBLEM_KEY_REUSED;
+	case VERDICT_IN_FLIGHT:
+		return PROBLEM_IN_FLIGHT;
+	case VERDICT_OVERLOADED:
+		return PROBLEM_OVERLOADED;
+	case VERDICT_FENCED:
+		return PROBLEM_FENCED;
+	case VERDICT_JOURNAL_UNAVAILABLE:
+		return PROBLEM_JOURNAL_UNAVAILABLE;
+	case VERDICT_STOCK_UNAVAILABLE:
+		return PROBLEM_STOCK_UNAVAILABLE;
+	case VERDICT_OUTCOME_UNKNOWN:
+		return PROBLEM_OUTCOME_UNKNOWN;
+	case VERDICT_NONE:
+	case VERDICT_ACCEPTED:
+	case VERDICT_REPLAYED:
+	case VERDICT_COUNT:
+		break;
+	}
+	assertion_failed("a refusal", __FILE__, __LINE__, __func__);
+}
+
+/* What is said of a sale that does not sell now; also when it will, so that clients need not ask on and on. */
+static void say_window(enum verdict verdict, const struct sale *sale, int64_t now_ms, struct reply *reply)
+{
+	bool waiting = verdict == VERDICT_SALE_NOT_OPEN;
+	struct problem_options options = {.detail = waiting ? "The sale has not opened yet." : "The sale is paused."};
+	struct buffer members;
+
+	if (waiting && sale->opens_at_ms != SALE_NO_TIME)
+		options.retry_after_ms = sale->opens_at_ms > now_ms ? sale->opens_at_ms - now_ms : 1000;
+	else
+		options.retry_after_ms = 5000;
+	buffer_init(&members, 256);
+	buffer_append_text(&members, waiting ? ",\"state\":\"armed\"" : ",\"state\":\"paused\"");
+	buffer_append_literal(&members, ",\"opens_at\":");
+	render_time(sale->opens_at_ms, &members);
+	options.members = buffer_slice(&members);
+	reply_problem(reply, PROBLEM_SALE_NOT_OPEN, &options);
+	buffer_deinit(&members);
+}
+
+static void say_sold_out(bool may_return, struct reply *reply)
+{
+	struct problem_options options = {.members = may_return ? SLICE(",\"may_return\":true") : SLICE(",\"may_return\":false")};
+
+	reply_problem(reply, PROBLEM_SOLD_OUT, &options);
+}
+
+/* RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers). */
+static void say_rate(struct reply *reply, uint32_t requests, uint32_t seconds, uint32_t left, int64_t reset_ms)
+{
+	if (requests == 0)
+		return;
+	buffer_append_literal(&reply->headers, "RateLimit-Policy: \"buyer\";q=");
+	buffer_append_int(&reply->headers, requests);
+	buffer_append_literal(&reply->headers, ";w=");
+	buffer_append_int(&reply->headers, seconds);
+	buffer_append_literal(&reply->headers, "\r\nRateLimit: \"buyer\";r=");
+	buffer_append_int(&reply->headers, left);
+	buffer_append_literal(&reply->headers, ";t=");
+	buffer_append_int(&reply->headers, reset_ms > 0 ? (reset_ms + 999) / 1000 : seconds);
+	buffer_append_literal(&reply->headers, "\r\n");
+}
+
+/* The 202 is a function of what the order was when it was granted, so that every replay is the same byte for byte. */
+static void say_accepted(const struct pending *pending, struct reply *reply)
+{
+	const struct purchase *purchase = &pending->purchase;
+	char id[UUID_TEXT_SIZE];
+
+	reply->status = 202;
+	uuid_format(&purchase->order.id, id);
+	buffer_append_literal(&reply->headers, "Location: /v1/orders/");
+	buffer_append(&reply->headers, id, UUID_TEXT_SIZE - 1);
+	buffer_append_literal(&reply->headers, "\r\n");
+	render_order(&(struct order_view){
+			     .id = purchase->order.id,
+			     .sale = slice_of(pending->sale_id),
+			     .sku = slice_of(pending->sku),
+			     .buyer = purchase->job.event.buyer,
+			     .quantity = purchase->order.quantity,
+			     .state = purchase->order.first_hold_expires_at_ms ? ORDER_HELD : ORDER_CONFIRMED,
+			     .hold_expires_at_ms = purchase->order.first_hold_expires_at_ms,
+		     },
+		     &reply->body);
+}
+
+static void say_verdict(const struct pending *pending, const struct sale *sale, struct reply *reply)
+{
+	const struct purchase *purchase = &pending->purchase;
+	enum verdict verdict = purchase->verdict;
+	struct problem_options options = {0};
+
+	switch (verdict) {
+	case VERDICT_ACCEPTED:
+		say_rate(reply, pending->rate_requests, pending->rate_seconds, purchase->rate_left, 0);
+		say_accepted(pending, reply);
+		return;
+	case VERDICT_REPLAYED:
+		buffer_append_literal(&reply->headers, "Idempotent-Replayed: true\r\n");
+		say_accepted(pending, reply);
+		return;
+	case VERDICT_SALE_NOT_OPEN:
+	case VERDICT_SALE_PAUSED:
+		ASSERT(sale != NULL);
+		say_window(verdict, sale, clock_wall_ms(), reply);
+		return;
+	case VERDICT_SOLD_OUT:
+		say_sold_out(purchase->may_return, reply);
+		return;
+	case VERDICT_RATE_LIMITED:
+		options.retry_after_ms = purchase->retry_after_ms;
+		say_rate(reply, pending->rate_requests, pending->rate_seconds, 0, purchase->retry_after_ms);
+		break;
+	case VERDICT_IN_FLIGHT:
+		options.retry_after_ms = 1000;
+		break;
+	default:
+		break;
+	}
+	reply_problem(reply, verdict_problem(verdict), &options);
+}
+
+/* `sale`: while the round's table is at hand, else NULL (no verdict after the journal needs it). */
+static void tell(struct purchase_desk *desk, struct pending *pending, const struct sale *sale)
+{
+	struct gate_thread *thread = desk->thread;
+	struct reply *reply = &thread->reply;
+
+	reply_clear(reply);
+	say_verdict(pending, sale, reply);
+	if (reply->problem != PROBLEM_COUNT)
+		count_outcome(thread, reply->problem);
+	else
+		count_outcome(thread, pending->purchase.verdict == VERDICT_REPLAYED ? OUTCOME_REPLAYED : OUTCOME_ACCEPTED);
+	gate_answer_ticket(thread, &pending->ticket, reply);
+}
+
+/* --- The request --- */
+
+static bool journal_is_well(const struct gate *gate)
+{
+	const char *reason;
+
+	return gate->settings.journal->ops->health(gate->settings.journal, &reason) == 0;
+}
+
+struct wish {
+	uint32_t quantity, lot;
+	struct slice key;
+};
+
+/* What is asked for. False: it has answered. */
+static bool read_wish(struct gate_request *request, const struct sale *sale, struct wish *wish)
+{
+	int64_t quantity = 1;
+	struct slice sku = SLICE_NULL;
+	struct body_field fields[] = {
+		{.name = "quantity", .kind = BODY_INTEGER, .target = &quantity, .min = 1, .max = sale->limit_per_buyer},
+		{.name = "sku", .kind = BODY_TEXT, .target = &sku, .valid = sku_valid, .rule = "the SKU of a lot of this sale"},
+	};
+	struct reply *reply = &request->thread->reply;
+	json_t *body = body_parse(request->http, reply);
+	int lot = 0;
+	bool bad = true;
+
+	if (body && body_read(body, fields, 2, "", reply) == 0) {
+		bad = false;
+		if (fields[1].given)
+			lot = sale_find_lot(sale, sku);
+		else if (sale->lot_count > 1)
+			lot = -1;
+		if (lot < 0) {
+			bad = true;
+			reply_bad_field(reply, PROBLEM_INVALID_VALUE, "sku", fields[1].given ? "sku must be the SKU of a lot of this sale."
+											    : "sku must be given: this sale has several lots.");
+		}
+	}
+	json_decref(body);
+	wish->key = request->http->known[HTTP_IDEMPOTENCY_KEY];
+	if (!bad && wish->key.data && !key_valid(wish->key)) {
+		bad = true;
+		reply_bad_field(reply, PROBLEM_INVALID_VALUE, "Idempotency-Key", "Idempotency-Key must be 1 to %d printable ASCII characters.", KEY_MAX);
+	}
+	if (bad) {
+		refuse_as_said(request);
+		return false;
+	}
+	wish->quantity = (uint32_t)quantity;
+	wish->lot = (uint32_t)lot;
+	return true;
+}
+
+/* Whether this request may get an earlier order again although the sale refuses new ones. Without a key there is nothing to replay. */
+static bool may_replay(struct gate_request *request, const struct sale *sale, enum verdict refusal, const struct wish *wish)
+{
+	struct stock *stock = request->thread->gate->settings.admission->stock;
+	struct identity_buyer buyer;
+
+	if (!wish->key.data || !admission_may_replay(refusal))
+		return false;
+	if (!gate_peek_buyer(request, &buyer))
+		return request->http->known[HTTP_AUTHORIZATION].data != NULL;
+	return stock->ops->may_have_order(stock, sale->number, (struct slice){buyer.name, buyer.size});
+}
+
+static bool pass_address(struct gate_request *request)
+{
+	struct address_limit *limit = request->thread->gate->address_limit;
+	struct problem_options options = {0};
+	struct address client;
+
+	if (!limit)
+		return true;
+	client = gate_client(request);
+	if (address_limit_pass(limit, &client, http_exchange_started(request->exchange) / 1000000, &options.retry_after_ms))
+		return true;
+	refuse(request, PROBLEM_ADDRESS_RATE_LIMITED, &options);
+	return false;
+}
+
+static void refuse_public(struct gate_request *request, enum verdict verdict, const struct sale *sale, int64_t now_ms, bool may_return)
+{
+	struct reply *reply = &request->thread->reply;
+
+	if (verdict == VERDICT_SOLD_OUT)
+		say_sold_out(may_return, reply);
+	else if (verdict == VERDICT_SALE_ENDED)
+		reply_problem(reply, PROBLEM_SALE_ENDED, NULL);
+	else
+		say_window(verdict, sale, now_ms, reply);
+	refuse_as_said(request);
+}
+
+static void fill(struct pending *pending, struct gate_request *request, struct sale_entry *entry, const struct wish *wish,
+		 const struct identity_buyer *buyer, int64_t now_ms)
+{
+	struct gate_thread *thread = request->thread;
+	const struct sale *sale = entry->sale;
+	struct job *job = &pending->purchase.job;
+	struct event *event = &job->event;
+
+	pending->ticket = gate_ticket(request);
+	pending->told = false;
+	memcpy(pending->sale_id, sale->id, sizeof(pending->sale_id));
+	memcpy(pending->sku, sale->lots[wish->lot].sku, sizeof(pending->sku));
+	pending->rate_requests = sale->rate_requests;
+	pending->rate_seconds = sale->rate_seconds;
+	job->message.reply = thread->replies;
+	job->started_ns = clock_mono_ns();
+	*event = (struct event){
+		.kind = EVENT_RESERVED,
+		.sale = sale->number,
+		.lot = wish->lot,
+		.quantity = wish->quantity,
+		.id = uuid_make(&thread->ids, now_ms, sale->number),
+		.buyer = {buyer->name, buyer->size},
+		.key = wish->key,
+		.actor = SLICE("buyer"),
+		.trace = trace_slice(&request->trace),
+	};
+	event->at_ms = uuid_wall_ms(&event->id); /* the id's time may run ahead by its counter; the answer must say the same from either */
+	event->hold_expires_at_ms = sale->hold_seconds ? event->at_ms + (int64_t)sale->hold_seconds * 1000 : 0;
+	event_own(event, &job->text);
+	pending->purchase.sale = sale;
+	pending->purchase.latch = &entry->latches[wish->lot];
+}
+
+static void come_home(struct message *message, void *receiver)
+{
+	struct pending *pending = (struct pending *)message;
+	struct gate_thread *thread = receiver;
+	struct purchase_desk *desk = thread->purchases;
+
+	pending->purchase.verdict = admission_finish(thread->gate->settings.admission, &pending->purchase.job, clock_mono_ns());
+	if (!pending->told) {
+		unlink_flying(desk, pending);
+		tell(desk, pending, NULL);
+	}
+	give_back(desk, pending);
+}
+
+void orders_buy(struct gate_request *request)
+{
+	struct gate_thread *thread = request->thread;
+	struct gate *gate = thread->gate;
+	struct purchase_desk *desk = thread->purchases;
+	struct sale_entry *entry = sale_table_find(gate_sales(thread), request->parameters[0]);
+	int64_t now_ms = clock_wall_ms();
+	struct identity_buyer buyer;
+	struct pending *pending;
+	enum verdict refusal;
+	bool may_return = false;
+	struct wish wish;
+
+	if (atomic_load_explicit(&gate->stopping, memory_order_relaxed)) {
+		refuse(request, PROBLEM_SHUTTING_DOWN, NULL);
+		return;
+	}
+	if (!entry || entry->sale->state == SALE_DRAFT) {
+		refuse(request, PROBLEM_UNKNOWN_SALE, NULL);
+		return;
+	}
+	if (!read_wish(request, entry->sale, &wish))
+		return;
+	refusal = admission_screen(gate->settings.admission, entry, wish.lot, now_ms, &may_return);
+	if (refusal != VERDICT_NONE && !may_replay(request, entry->sale, refusal, &wish)) {
+		refuse_public(request, refusal, entry->sale, now_ms, may_return);
+		return;
+	}
+	if (!pass_address(request))
+		return;
+	if (!gate_identify(request, &buyer)) {
+		count_outcome(thread, PROBLEM_UNAUTHORIZED);
+		return;
+	}
+	/* While nothing can be made durable no unit need leave the counter; earlier orders are still told. */
+	if (refusal == VERDICT_NONE && !journal_is_well(gate))
+		refusal = VERDICT_JOURNAL_UNAVAILABLE;
+	pending = take_place(desk);
+	if (!pending) {
+		refuse(request, PROBLEM_OVERLOADED, NULL);
+		return;
+	}
+	fill(pending, request, entry, &wish, &buyer, now_ms);
+	pending->purchase.job.message.deliver = come_home;
+	pending->purchase.refusal = refusal;
+	pending->purchase.may_return = may_return;
+	http_defer(request->exchange);
+	desk->round[desk->round_count++] = pending;
+}
+
+/* --- The round --- */
+
+/* Decides the round's purchases. Those that are refused are told at once; returns how many were granted (desk->granted). */
+static size_t decide(struct purchase_desk *desk)
+{
+	struct gate *gate = desk->thread->gate;
+	size_t granted = 0;
+
+	for (size_t i = 0; i < desk->round_count; i++)
+		desk->batch[i] = &desk->round[i]->purchase;
+	admission_reserve(gate->settings.admission, desk->batch, desk->round_count);
+	for (size_t i = 0; i < desk->round_count; i++) {
+		struct pending *pending = desk->round[i];
+
+		if (pending->purchase.verdict == VERDICT_NONE) {
+			link_newest(desk, pending);
+			desk->granted[granted++] = pending;
+			continue;
+		}
+		tell(desk, pending, sale_table_find(desk->thread->sales, slice_of(pending->sale_id))->sale);
+		give_back(desk, pending);
+	}
+	return granted;
+}
+
+static void abandon(struct purchase_desk *desk, struct pending *pending)
+{
+	admission_abandon(desk->thread->gate->settings.admission, &pending->purchase);
+	unlink_flying(desk, pending);
+	tell(desk, pending, NULL);
+	give_back(desk, pending);
+}
+
+void purchase_desk_round_end(struct purchase_desk *desk)
+{
+	struct gate_thread *thread = desk->thread;
+	size_t granted, pushed;
+
+	if (desk->round_count == 0)
+		return;
+	metrics_observe(thread->cells, thread->gate->metrics.round_purchases, desk->round_count);
+	granted = decide(desk);
+	desk->round_count = 0;
+	if (granted == 0)
+		return;
+	pushed = lane_push(thread->gate->settings.journal_lane, LANE_NORMAL, desk->granted, granted);
+	for (size_t i = pushed; i < granted; i++)
+		abandon(desk, desk->granted[i]);
+}
+
+int64_t purchase_desk_tick(struct purchase_desk *desk, int64_t now_ns)
+{
+	int64_t patience_ns = desk->thread->gate->settings.admission->ack_deadline_ns + TELL_MARGIN_NS;
+
+	while (desk->oldest && now_ns - desk->oldest->purchase.job.started_ns >= patience_ns) {
+		struct pending *pending = desk->oldest;
+
+		pending->purchase.verdict = VERDICT_OUTCOME_UNKNOWN;
+		unlink_flying(desk, pending);
+		tell(desk, pending, NULL);
+		pending->told = true;
+	}
+	return desk->oldest ? desk->oldest->purchase.job.started_ns + patience_ns : INT64_MAX;
+}

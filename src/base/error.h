@@ -17,7 +17,7 @@
 
 /* Logs (level error) where a fatal error began and returns it unchanged. Use at the origin only. */
 #ifdef __clang_analyzer__
-#define error_origin(code) (code) /* it does not see into the function, and must know that the code comes back */
+#define error_origin(code) (code) /* clang-tidy does not see into the function, and must know that the code comes back */
 #else
 #define error_origin(code) error_origin_at((code), __FILE__, __LINE__, __func__)
 #endif

@@ -1,0 +1,153 @@
+#include "config/settings.h"
+
+#include <ctype.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "config/private.h"
+
+#define MS 1000000LL
+#define SECOND (1000 * MS)
+#define HOUR (3600 * SECOND)
+
+#define FIELD(member) .offset = offsetof(struct settings, member)
+
+/* Each setting once. Everything else that is said about settings, anywhere, is made from here. */
+const struct setting settings_table[] = {
+	{"gate.listen", SETTING_LISTEN, FIELD(gate.listen), .standard = "127.0.0.1:8080",
+	 .help = "Where buyers are served; behind a place, `proxy` demands a PROXY protocol header there."},
+	{"gate.threads", SETTING_COUNT, FIELD(gate.threads), .standard = "0", .unit = "threads", .low = 0, .high = 256,
+	 .help = "Event loops; 0 is one per core but one, and at least one."},
+	{"gate.address_rate", SETTING_RATE, FIELD(gate.address_rate), .standard = "3/60",
+	 .help = "Purchase requests of one client address (IPv6: of one /64) in so many seconds."},
+	{"gate.connections_max", SETTING_COUNT, FIELD(gate.connections_max), .standard = "10000", .unit = "connections", .low = 1,
+	 .high = 1000000, .help = "Open connections; one more is answered 503 and closed."},
+	{"gate.trusted_proxies", SETTING_NETWORKS, FIELD(gate.trusted_proxies), .standard = "",
+	 .help = "Whose X-Forwarded-For, PROXY protocol and buyer header are believed."},
+	{"gate.header_timeout", SETTING_DURATION, FIELD(gate.header_timeout_ns), .standard = "10s", .low = 100 * MS, .high = HOUR,
+	 .help = "For a request's headers, from its first byte."},
+	{"gate.body_timeout", SETTING_DURATION, FIELD(gate.body_timeout_ns), .standard = "10s", .low = 100 * MS, .high = HOUR,
+	 .help = "For a request's body."},
+	{"gate.idle_timeout", SETTING_DURATION, FIELD(gate.idle_timeout_ns), .standard = "75s", .low = 100 * MS, .high = HOUR,
+	 .help = "How long a connection may stay open between requests."},
+	{"gate.write_timeout", SETTING_DURATION, FIELD(gate.write_timeout_ns), .standard = "10s", .low = 100 * MS, .high = HOUR,
+	 .help = "How long a client may take to read an answer."},
+	{"gate.in_flight_max", SETTING_COUNT, FIELD(gate.in_flight_max), .standard = "4096", .unit = "purchases", .low = 1,
+	 .high = 1000000, .help = "Purchases of one thread that wait for the journal; one more is answered 503."},
+	{"gate.stop_timeout", SETTING_DURATION, FIELD(gate.stop_timeout_ns), .standard = "8s", .low = 0, .high = HOUR,
+	 .help = "After SIGTERM, how long answers in flight are waited for."},
+
+	{"operator.listen", SETTING_LISTEN, FIELD(operator.listen), .standard = "127.0.0.1:8081",
+	 .help = "Where operators are served: sales, stock, orders, metrics."},
+	{"operator.token", SETTING_SECRET, FIELD(operator.token), .standard = "",
+	 .help = "Bearer token of one operator who may do everything; made at the first start where nothing is set."},
+	{"operator.tokens", SETTING_SECRET, FIELD(operator.tokens), .standard = "",
+	 .help = "Named operators with scopes and hashed tokens, as `penstock token --operator` prints them; comma-separated."},
+
+	{"identity.mode", SETTING_CHOICE, FIELD(identity.mode), .standard = "jwt", .choices = {"jwt", "header"},
+	 .help = "How buyers say who they are: a signed token, or a header that a trusted proxy sets."},
+	{"identity.header", SETTING_TEXT, FIELD(identity.header), .standard = "X-Buyer-Id",
+	 .help = "In mode header: the name of the header with the buyer."},
+	{"identity.jwt_key", SETTING_SECRET, FIELD(identity.jwt_key), .standard = "",
+	 .help = "HS256: the shared secret. RS256, ES256: the public key in PEM."},
+	{"identity.jwt_algorithm", SETTING_CHOICE, FIELD(identity.jwt_algorithm), .standard = "HS256",
+	 .choices = {"HS256", "RS256", "ES256"}, .help = "The one algorithm that a token may be signed with."},
+	{"identity.jwt_issuer", SETTING_TEXT, FIELD(identity.jwt_issuer), .standard = "",
+	 .help = "What a token's `iss` must be; empty: not checked."},
+	{"identity.jwt_audience", SETTING_TEXT, FIELD(identity.jwt_audience), .standard = "",
+	 .help = "What a token's `aud` must hold; empty: not checked."},
+	{"identity.jwt_leeway", SETTING_DURATION, FIELD(identity.jwt_leeway_ns), .standard = "5s", .low = 0, .high = HOUR,
+	 .help = "How far the clocks of issuer and server may differ, for `exp` and `nbf`."},
+	{"identity.cache_entries", SETTING_COUNT, FIELD(identity.cache_entries), .standard = "16384", .unit = "tokens", .low = 0,
+	 .high = 10000000, .help = "Verified tokens that each thread remembers; 0: none."},
+
+	{"stock.url", SETTING_URL, FIELD(stock.url), .standard = "memory:", .help = "Where the hot counters are."},
+	{"stock.outbox_max", SETTING_COUNT, FIELD(stock.outbox_max), .standard = "65536", .unit = "events", .low = 1,
+	 .high = 100000000, .help = "Grants and settlements in flight to the journal; one more is answered 503."},
+
+	{"journal.url", SETTING_URL, FIELD(journal.url), .standard = "direct:", .help = "The durable log of accepted events."},
+	{"journal.ack_deadline", SETTING_DURATION, FIELD(journal.ack_deadline_ns), .standard = "2s", .low = 10 * MS,
+	 .high = 60 * SECOND, .help = "Success is told only if the journal has acknowledged within this time."},
+	{"journal.batch_max", SETTING_COUNT, FIELD(journal.batch_max), .standard = "2048", .unit = "events", .low = 1,
+	 .high = 65536, .help = "Events in one commit."},
+	{"journal.lane_max", SETTING_COUNT, FIELD(journal.lane_max), .standard = "16384", .unit = "events", .low = 1,
+	 .high = 10000000, .help = "Events that wait for the journal; one more is answered 503."},
+
+	{"ledger.url", SETTING_URL, FIELD(ledger.url), .standard = "sqlite:penstock.db", .help = "The source of truth."},
+
+	{"sale.hold_grace", SETTING_DURATION, FIELD(sale.hold_grace_ns), .standard = "2s", .low = 0, .high = HOUR,
+	 .help = "A confirm is in time until a hold's deadline and this much more."},
+	{"sale.retention", SETTING_DURATION, FIELD(sale.retention_ns), .standard = "24h", .low = 24 * HOUR, .high = 8760 * HOUR,
+	 .help = "How long an ended sale stays in memory, so that a retry gets its order back."},
+
+	{"drain.max_rate", SETTING_COUNT, FIELD(drain.max_rate), .standard = "0", .unit = "orders a second", .low = 0,
+	 .high = 10000000, .help = "How fast the journal may flow into the ledger; 0: as fast as it can."},
+
+	{"log.level", SETTING_CHOICE, FIELD(log.level), .standard = "info", .choices = {"debug", "info", "warn", "error", "off"},
+	 .help = "The least level that is written."},
+	{"log.format", SETTING_CHOICE, FIELD(log.format), .standard = "auto", .choices = {"auto", "text", "json"},
+	 .help = "text is for people, json for machines; auto: text on a terminal."},
+};
+
+size_t settings_count(void)
+{
+	_Static_assert(sizeof(settings_table) / sizeof(settings_table[0]) <= SETTINGS_MAX, "a place for each origin");
+	return sizeof(settings_table) / sizeof(settings_table[0]);
+}
+
+void setting_environment_name(const struct setting *setting, char name[static SETTING_NAME_MAX])
+{
+	int size = snprintf(name, SETTING_NAME_MAX, "PENSTOCK_%s", setting->name);
+
+	ASSERT(size < SETTING_NAME_MAX);
+	for (char *at = name; *at; at++)
+		*at = *at == '.' ? '_' : (char)toupper((unsigned char)*at);
+}
+
+static void wipe(char *text)
+{
+	if (text)
+		explicit_bzero(text, strlen(text));
+}
+
+void settings_free(struct settings *settings)
+{
+	struct settings_loaded *loaded = (struct settings_loaded *)settings;
+
+	if (!settings)
+		return;
+	wipe(settings->operator.token);
+	wipe(settings->operator.tokens);
+	wipe(settings->identity.jwt_key);
+	for (size_t i = 0; i < settings_count(); i++) {
+		setting_release(&settings_table[i], settings);
+		free(loaded->origins[i].text);
+		free(loaded->origins[i].place);
+	}
+	free(loaded);
+}
+
+int settings_take_flags(int *argc, char **argv, char **taken)
+{
+	int kept = 0, count = 0, at = 0, end = *argc;
+
+	for (; at < end && strcmp(argv[at], "--") != 0; at++) {
+		const char *name = argv[at] + 2, *equals = strchr(argv[at], '=');
+		size_t name_size = equals ? (size_t)(equals - argv[at]) : strlen(argv[at]);
+
+		if (strncmp(argv[at], "--", 2) != 0 || !memchr(name, '.', name_size - 2)) {
+			argv[kept++] = argv[at];
+			continue;
+		}
+		taken[count++] = argv[at];
+		/* What begins with two dashes is the next option, not a value; a value that does is written behind "=". */
+		if (!equals && at + 1 < end && strncmp(argv[at + 1], "--", 2) != 0)
+			taken[count++] = argv[++at];
+	}
+	while (at < end)
+		argv[kept++] = argv[at++];
+	if (kept < end)
+		argv[kept] = NULL;
+	*argc = kept;
+	return count;
+}

@@ -68,7 +68,8 @@ struct ledger_log_row {
 	char action[64];
 	char subject[128];
 	char detail[512];  /* JSON */
-	char hash[65];     /* SHA-256 in hex over the row before's hash and this row's fields */
+	char trace[TRACE_SIZE + 1];
+	char hash[65];     /* SHA-256 in hex over the row before's hash and the fields above */
 };
 
 struct ledger_dead_letter {
@@ -83,7 +84,10 @@ struct ledger_actor {
 	int64_t now_ms;
 };
 
-/* One event to apply. outcome: DONE, ALREADY, STALE_EPOCH, CONSTRAINT, WRONG_STATE (a terminal state absorbed it), NOT_FOUND. */
+/*
+ * One event to apply. outcome: DONE, ALREADY, STALE_EPOCH, CONSTRAINT, WRONG_STATE (a terminal state absorbed it), NOT_FOUND. Where apply()
+ * failed: ALREADY (it is there from before: driven again), -EINPROGRESS (nobody can say), or the failure (it is certainly not there).
+ */
 struct ledger_entry {
 	const struct event *event;
 	int outcome;

@@ -1,0 +1,125 @@
+/* Opening and closing the SQLite ledger, its lease, and the table of its calls. The design is told in sqlite_writer.c and sqlite_apply.c. */
+#include "ledger/sqlite.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "ledger/sqlite_private.h"
+
+/*
+ * A lock on a file beside the database, never on the database: closing any descriptor of a file drops the POSIX locks that SQLite holds on it. The
+ * file stays when the lease is given up: removing it could take it from under somebody who has just locked it.
+ */
+static int take_lease(struct sqlite_ledger *ledger)
+{
+	char text[32];
+	char *path;
+	int fd, result = 0;
+
+	if (asprintf(&path, "%s-lease", ledger->path) < 0)
+		return error_origin(-ENOMEM);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (fd < 0)
+		result = error_origin(-errno);
+	else if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		result = errno == EWOULDBLOCK ? LEDGER_LEASE_HELD : error_origin(-errno);
+	free(path);
+	if (result != 0) {
+		if (fd >= 0)
+			close(fd);
+		return result;
+	}
+	/* Only for people who look who has it; the lock is what counts. */
+	snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+	if (ftruncate(fd, 0) < 0 || write(fd, text, strlen(text)) < 0)
+		log_warn("ledger", "the lease file does not take our process id");
+	ledger->lease_fd = fd;
+	return 0;
+}
+
+static int open_read_only(struct sqlite_ledger *ledger)
+{
+	struct reader *reader;
+	int result = reader_begin(ledger, &reader);
+
+	return result < 0 ? result : reader_end(ledger, reader, sqlite_schema_check(&reader->connection));
+}
+
+static void ledger_free(struct ledger *base)
+{
+	struct sqlite_ledger *ledger;
+
+	if (!base)
+		return;
+	ledger = sqlite_ledger_of(base);
+	/* Readers first: the writer, closing last, moves the whole -wal into the database and removes it. */
+	readers_deinit(&ledger->pool);
+	writer_deinit(ledger);
+	if (ledger->lease_fd >= 0)
+		close(ledger->lease_fd);
+	free(ledger->path);
+	free(ledger);
+}
+
+static const struct ledger_ops sqlite_ops = {
+	.name = "sqlite",
+	.apply = sqlite_apply,
+	.item_create = sqlite_item_create,
+	.item_receive = sqlite_item_receive,
+	.item_get = sqlite_item_get,
+	.items = sqlite_items,
+	.sale_create = sqlite_sale_create,
+	.sale_update = sqlite_sale_update,
+	.sale_move = sqlite_sale_move,
+	.sale_raise_epoch = sqlite_sale_raise_epoch,
+	.sale_get = sqlite_sale_get,
+	.sales = sqlite_sales,
+	.lot_add = sqlite_lot_add,
+	.order_get = sqlite_order_get,
+	.orders = sqlite_orders,
+	.log_append = sqlite_log_append,
+	.log_rows = sqlite_log_rows,
+	.dead_letter = sqlite_dead_letter,
+	.dead_letters = sqlite_dead_letters,
+	.dead_letter_remove = sqlite_dead_letter_remove,
+	.audit = sqlite_audit,
+	.health = writer_health,
+	.recover = writer_recover,
+	.free = ledger_free,
+};
+
+int ledger_sqlite_open(struct ledger **out, const char *path, int flags)
+{
+	struct sqlite_ledger *ledger;
+	int result;
+
+	if (flags != LEDGER_OPEN_LEASE && flags != LEDGER_OPEN_READ_ONLY)
+		return error_origin(-EINVAL);
+	ledger = calloc(1, sizeof(*ledger));
+	if (!ledger)
+		return error_origin(-ENOMEM);
+	ledger->base.ops = &sqlite_ops;
+	ledger->read_only = flags == LEDGER_OPEN_READ_ONLY;
+	ledger->lease_fd = -1;
+	readers_init(&ledger->pool);
+	writer_init(&ledger->writer);
+	ledger->path = strdup(path);
+	if (!ledger->path) {
+		result = error_origin(-ENOMEM);
+	} else if (ledger->read_only) {
+		result = open_read_only(ledger);
+	} else {
+		result = take_lease(ledger);
+		if (result == 0)
+			result = writer_open(ledger);
+	}
+	if (result != 0) {
+		ledger_free(&ledger->base);
+		return result;
+	}
+	*out = &ledger->base;
+	return 0;
+}

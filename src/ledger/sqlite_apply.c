@@ -1,0 +1,590 @@
+/*
+ * Applying events: the hot path of the whole program. One transaction a batch; an order that is granted is three rows appended to three trees
+ * (orders, movements, idempotency_keys), and what the batch does to a lot is added up here and written once.
+ *
+ * What becomes of an event is decided in this order:
+ *
+ *   1. Is it there already? Then that is the answer, whatever else holds: who drives an event again must never hear that it is not in the
+ *      ledger when it is. A settlement is there when the order is where it leads (order_next() says ORDER_ALREADY). An extension is there when the
+ *      order has its deadline; the stock lets nobody act on an order while an action on it is on its way, so an older one cannot come late.
+ *   2. Has its sale a newer epoch? Then it is void, whatever its kind (rule 4). A newer epoch than the ledger's is let through: a ledger that was
+ *      restored from a backup meets such events, and the barrier that raised the epoch is behind them in the same log.
+ *   3. Does its lot, its order exist, and does the order's state allow it? A terminal state absorbs what comes late.
+ *   4. The tables' own constraints, the last line. A row that breaks one is left out by itself. A lot whose sum breaks one says only that
+ *      some event of the batch is bad: the batch is rolled back and applied in halves, each in a savepoint, down to the one.
+ *      This never happens in a program that works, so it may cost what it likes, and the common path has no savepoint.
+ *
+ * When the transaction fails, the caller must still be told the truth about each event: one that was driven again may be there from before. So
+ * after a failure each is looked up (LEDGER_ALREADY, or the failure; -EINPROGRESS where the ledger cannot be read).
+ *
+ * Turned down: statements of many rows. The rows of one statement stand or fall together, which ruins (4), and a step costs little beside the
+ * inserting itself (docs/performance.md).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "ledger/sqlite_private.h"
+
+/* What this batch knows of a lot and has done to it. */
+struct touched {
+	uint32_t sale, lot;
+	bool used, exists;
+	uint32_t epoch; /* the sale's */
+	int64_t item;
+	int64_t held, confirmed, withdrawn; /* changes, not yet written */
+};
+
+/* An open-addressing table over (sale, lot), and the order of first touch, so that writing goes through what was touched only. */
+struct apply_scratch {
+	struct touched *slots;
+	uint32_t *order;
+	size_t capacity; /* of slots: a power of two, at least twice the events of the batch; `order` has half of it */
+	size_t count;
+};
+
+struct apply {
+	struct connection *connection;
+	struct apply_scratch *lots;
+	bool wrote;
+};
+
+/* An order as its row is, as far as applying needs it. */
+struct order_row {
+	uint32_t sale, lot, quantity;
+	enum order_state state;
+	int64_t hold_expires_at_ms;
+	char buyer[BUYER_MAX + 1];
+};
+
+/* Inner results besides the outcomes of a ledger_entry. */
+enum { ROW_FOUND = 100 };
+
+void apply_scratch_free(struct apply_scratch *scratch)
+{
+	if (!scratch)
+		return;
+	free(scratch->slots);
+	free(scratch->order);
+	free(scratch);
+}
+
+static int scratch_fit(struct apply_scratch **scratch, size_t events)
+{
+	size_t capacity = 64;
+	struct touched *slots;
+	uint32_t *order;
+
+	if (!*scratch && !(*scratch = calloc(1, sizeof(**scratch))))
+		return error_origin(-ENOMEM);
+	while (capacity < 2 * events)
+		capacity *= 2;
+	if (capacity <= (*scratch)->capacity)
+		return 0;
+	slots = calloc(capacity, sizeof(*slots));
+	order = calloc(capacity / 2, sizeof(*order));
+	if (!slots || !order) {
+		free(slots);
+		free(order);
+		return error_origin(-ENOMEM);
+	}
+	free((*scratch)->slots);
+	free((*scratch)->order);
+	**scratch = (struct apply_scratch){slots, order, capacity, 0};
+	return 0;
+}
+
+static void scratch_clear(struct apply_scratch *scratch)
+{
+	for (size_t i = 0; i < scratch->count; i++)
+		scratch->slots[scratch->order[i]].used = false;
+	scratch->count = 0;
+}
+
+static int read_lot(struct connection *connection, struct touched *touched)
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(connection,
+					"SELECT sales.epoch, lots.item FROM lots JOIN sales ON sales.number = lots.sale"
+					" WHERE lots.sale = ?1 AND lots.place = ?2",
+					&statement);
+
+	if (result < 0)
+		return result;
+	bind_int(statement, 1, touched->sale);
+	bind_int(statement, 2, touched->lot);
+	result = step_row(connection, statement);
+	if (result < 0)
+		return result;
+	touched->exists = result == STEP_ROW;
+	if (touched->exists) {
+		touched->epoch = (uint32_t)sqlite3_column_int64(statement, 0);
+		touched->item = sqlite3_column_int64(statement, 1);
+		sqlite3_reset(statement);
+	}
+	return 0;
+}
+
+/* The lot, read at its first touch. 0, LEDGER_NOT_FOUND, or negative. */
+static int touch(struct apply *apply, uint32_t sale, uint32_t lot, struct touched **out)
+{
+	struct apply_scratch *lots = apply->lots;
+	uint64_t hash = ((uint64_t)sale << 32 | lot) * 0x9e3779b97f4a7c15u;
+	size_t at = (hash >> 32) & (lots->capacity - 1);
+	int result;
+
+	while (lots->slots[at].used && (lots->slots[at].sale != sale || lots->slots[at].lot != lot))
+		at = (at + 1) & (lots->capacity - 1);
+	if (!lots->slots[at].used) {
+		struct touched fresh = {.sale = sale, .lot = lot, .used = true};
+
+		result = read_lot(apply->connection, &fresh);
+		if (result < 0)
+			return result;
+		lots->slots[at] = fresh;
+		lots->order[lots->count++] = (uint32_t)at;
+	}
+	*out = &lots->slots[at];
+	return (*out)->exists ? 0 : LEDGER_NOT_FOUND;
+}
+
+/* ROW_FOUND, 0 where there is none, or negative. */
+static int read_order(struct connection *connection, const struct uuid *id, struct order_row *row)
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(
+		connection, "SELECT sale, lot, quantity, state, hold_expires_at_ms, buyer FROM orders WHERE id = ?1", &statement);
+
+	if (result < 0)
+		return result;
+	bind_uuid(statement, 1, id);
+	result = step_row(connection, statement);
+	if (result != STEP_ROW)
+		return result;
+	row->sale = (uint32_t)sqlite3_column_int64(statement, 0);
+	row->lot = (uint32_t)sqlite3_column_int64(statement, 1);
+	row->quantity = (uint32_t)sqlite3_column_int64(statement, 2);
+	row->state = (enum order_state)sqlite3_column_int64(statement, 3);
+	row->hold_expires_at_ms = sqlite3_column_int64(statement, 4);
+	column_text(statement, 5, row->buyer, sizeof(row->buyer));
+	sqlite3_reset(statement);
+	return ROW_FOUND;
+}
+
+static bool same_order(const struct order_row *row, const struct event *event)
+{
+	return row->sale == event->sale && row->lot == event->lot && row->quantity == event->quantity &&
+	       slice_equal(slice_of(row->buyer), event->buyer);
+}
+
+static const enum order_action actions[] = {
+	[EVENT_CONFIRMED] = ORDER_CONFIRM, [EVENT_CANCELLED] = ORDER_CANCEL, [EVENT_REFUNDED] = ORDER_REFUND,
+	[EVENT_EXPIRED] = ORDER_EXPIRE,    [EVENT_EXTENDED] = ORDER_EXTEND,
+};
+
+static const enum movement_cause causes[] = {
+	[EVENT_RESERVED] = CAUSE_RESERVE, [EVENT_CONFIRMED] = CAUSE_CONFIRM, [EVENT_CANCELLED] = CAUSE_CANCEL,
+	[EVENT_REFUNDED] = CAUSE_REFUND,  [EVENT_EXPIRED] = CAUSE_EXPIRE,    [EVENT_WITHDRAWN] = CAUSE_WITHDRAW,
+};
+
+/* What the order's row says of a settlement: LEDGER_DONE (it may go on), ALREADY, WRONG_STATE. */
+static int settlement_outcome(const struct order_row *row, const struct event *event, enum order_state *next)
+{
+	enum order_move move = order_next(row->state, actions[event->kind], next);
+
+	if (event->kind == EVENT_EXTENDED && move == ORDER_MOVED && row->hold_expires_at_ms == event->hold_expires_at_ms)
+		return LEDGER_ALREADY;
+	if (move == ORDER_MOVED)
+		return LEDGER_DONE;
+	return move == ORDER_ALREADY ? LEDGER_ALREADY : LEDGER_WRONG_STATE;
+}
+
+/* --- Writing --- */
+
+static int insert_order(struct connection *connection, const struct event *event)
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(connection,
+					"INSERT INTO orders (id, sale, lot, quantity, state, epoch, buyer_units, limit_per_buyer, placed_at_ms,"
+					" changed_at_ms, hold_expires_at_ms, first_hold_expires_at_ms, buyer, trace)"
+					" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10, ?10, ?11, ?12)",
+					&statement);
+
+	if (result < 0)
+		return result;
+	bind_uuid(statement, 1, &event->id);
+	bind_int(statement, 2, event->sale);
+	bind_int(statement, 3, event->lot);
+	bind_int(statement, 4, event->quantity);
+	bind_int(statement, 5, event->hold_expires_at_ms ? ORDER_HELD : ORDER_CONFIRMED);
+	bind_int(statement, 6, event->epoch);
+	bind_int(statement, 7, event->buyer_units);
+	bind_int(statement, 8, event->limit_per_buyer);
+	bind_int(statement, 9, event->at_ms);
+	bind_int_or_null(statement, 10, event->hold_expires_at_ms, 0);
+	bind_text(statement, 11, event->buyer);
+	bind_text_or_null(statement, 12, event->trace);
+	return step_once(connection, statement);
+}
+
+static int insert_key(struct connection *connection, const struct event *event)
+{
+	sqlite3_stmt *statement;
+	int result;
+
+	if (event->key.size == 0)
+		return 0;
+	result = connection_prepare(connection, "INSERT INTO idempotency_keys (order_id, key) VALUES (?1, ?2)", &statement);
+	if (result < 0)
+		return result;
+	bind_uuid(statement, 1, &event->id);
+	bind_text(statement, 2, event->key);
+	result = step_once(connection, statement);
+	return result == STEP_CONSTRAINT ? error_origin(-EUCLEAN) : result; /* a key without its order */
+}
+
+static int update_order(struct connection *connection, const struct event *event, enum order_state state)
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(connection,
+					"UPDATE orders SET state = ?2, changed_at_ms = ?3, hold_expires_at_ms = coalesce(?4, hold_expires_at_ms)"
+					" WHERE id = ?1",
+					&statement);
+
+	if (result < 0)
+		return result;
+	bind_uuid(statement, 1, &event->id);
+	bind_int(statement, 2, state);
+	bind_int(statement, 3, event->at_ms);
+	bind_int_or_null(statement, 4, event->kind == EVENT_EXTENDED ? event->hold_expires_at_ms : 0, 0);
+	result = step_once(connection, statement);
+	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
+}
+
+/* Adds to the lot's sums here and writes the movement. `order` is NULL for withdrawn units. */
+static int move_units(struct apply *apply, struct touched *lot, const struct event *event, const struct movement *change)
+{
+	struct movement movement = *change;
+
+	movement.cause = causes[event->kind];
+	movement.at_ms = event->at_ms;
+	movement.sale = lot->sale;
+	movement.lot = lot->lot;
+	lot->held += movement.held;
+	lot->confirmed += movement.confirmed;
+	lot->withdrawn += movement.withdrawn;
+	apply->wrote = true;
+	return movement_write(apply->connection, &movement);
+}
+
+/* --- The operator's hand --- */
+
+/* A settlement by somebody who is neither the order's buyer nor the clock is an operator's: it gets its row of the operator log. */
+static int log_operator(struct apply *apply, const struct touched *lot, const struct event *event, const char *action, struct slice buyer)
+{
+	struct ledger_actor actor = {event->actor, event->trace, event->at_ms};
+	char id[UUID_TEXT_SIZE], sale[SALE_ID_MAX + 1], sku[SKU_MAX + 1], detail[512];
+	sqlite3_stmt *statement;
+	int result, size;
+
+	if (event->actor.size == 0 || slice_equal(event->actor, SLICE("clock")) || slice_equal(event->actor, buyer))
+		return 0;
+	result = connection_prepare(apply->connection,
+				    "SELECT sales.id, items.sku FROM lots JOIN sales ON sales.number = lots.sale"
+				    " JOIN items ON items.number = lots.item WHERE lots.sale = ?1 AND lots.place = ?2",
+				    &statement);
+	if (result < 0)
+		return result;
+	bind_int(statement, 1, lot->sale);
+	bind_int(statement, 2, lot->lot);
+	result = step_row(apply->connection, statement);
+	if (result != STEP_ROW)
+		return result < 0 ? result : error_origin(-EUCLEAN);
+	column_text(statement, 0, sale, sizeof(sale));
+	column_text(statement, 1, sku, sizeof(sku));
+	sqlite3_reset(statement);
+	uuid_format(&event->id, id);
+	if (event->kind == EVENT_WITHDRAWN)
+		size = snprintf(detail, sizeof(detail), "{\"sku\":\"%s\",\"units\":%u,\"movement\":\"%s\"}", sku, event->quantity, id);
+	else
+		size = snprintf(detail, sizeof(detail), "{\"sale\":\"%s\",\"sku\":\"%s\"}", sale, sku);
+	return log_row_write(apply->connection, &actor, action, slice_of(event->kind == EVENT_WITHDRAWN ? sale : id),
+			     (struct slice){detail, (size_t)size});
+}
+
+/* --- Event by event --- */
+
+/* 0, a positive outcome, or negative. */
+static int apply_reserved(struct apply *apply, const struct event *event)
+{
+	struct order_row row;
+	struct touched *lot;
+	struct movement movement = {.order = &event->id};
+	int result = touch(apply, event->sale, event->lot, &lot);
+
+	if (result != 0)
+		return result;
+	result = event->epoch < lot->epoch ? STEP_CONSTRAINT : insert_order(apply->connection, event);
+	if (result == STEP_CONSTRAINT) {
+		result = read_order(apply->connection, &event->id, &row);
+		if (result == ROW_FOUND)
+			return same_order(&row, event) ? LEDGER_ALREADY : LEDGER_CONSTRAINT;
+		if (result == 0)
+			return event->epoch < lot->epoch ? LEDGER_STALE_EPOCH : LEDGER_CONSTRAINT;
+	}
+	if (result == 0)
+		result = insert_key(apply->connection, event);
+	if (result < 0)
+		return result;
+	if (event->hold_expires_at_ms)
+		movement.held = event->quantity;
+	else
+		movement.confirmed = event->quantity;
+	if (!slice_equal(event->actor, event->buyer))
+		movement.actor = event->actor;
+	return move_units(apply, lot, event, &movement);
+}
+
+static const char *const operator_actions[] = {
+	[EVENT_CONFIRMED] = "order.confirm", [EVENT_CANCELLED] = "order.cancel", [EVENT_REFUNDED] = "order.refund",
+	[EVENT_EXTENDED] = "order.extend",
+};
+
+static int apply_settlement(struct apply *apply, const struct event *event)
+{
+	struct movement movement = {.order = &event->id};
+	struct order_row row;
+	struct touched *lot;
+	enum order_state next;
+	int outcome, result = read_order(apply->connection, &event->id, &row);
+
+	if (result <= 0)
+		return result < 0 ? result : LEDGER_NOT_FOUND;
+	if (row.sale != event->sale)
+		return LEDGER_NOT_FOUND;
+	result = touch(apply, row.sale, row.lot, &lot);
+	if (result != 0)
+		return result;
+	outcome = settlement_outcome(&row, event, &next);
+	if (outcome != LEDGER_ALREADY && event->epoch < lot->epoch)
+		return LEDGER_STALE_EPOCH;
+	if (outcome != LEDGER_DONE)
+		return outcome;
+
+	apply->wrote = true;
+	result = update_order(apply->connection, event, next);
+	if (result < 0)
+		return result;
+	if (event->kind != EVENT_EXTENDED) {
+		if (row.state == ORDER_HELD)
+			movement.held = -(int64_t)row.quantity;
+		else
+			movement.confirmed = -(int64_t)row.quantity;
+		if (next == ORDER_CONFIRMED)
+			movement.confirmed = row.quantity;
+		if (!slice_equal(event->actor, slice_of(row.buyer)))
+			movement.actor = event->actor;
+		result = move_units(apply, lot, event, &movement);
+	}
+	if (result < 0 || event->kind == EVENT_EXPIRED)
+		return result;
+	return log_operator(apply, lot, event, operator_actions[event->kind], slice_of(row.buyer));
+}
+
+static int return_to_item(struct connection *connection, int64_t item, uint32_t units)
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(connection, "UPDATE items SET on_hand = on_hand + ?2 WHERE number = ?1", &statement);
+
+	if (result < 0)
+		return result;
+	bind_int(statement, 1, item);
+	bind_int(statement, 2, units);
+	result = step_once(connection, statement);
+	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
+}
+
+static int apply_withdrawn(struct apply *apply, const struct event *event)
+{
+	struct movement movement = {.movement = &event->id, .on_hand = event->quantity, .withdrawn = event->quantity};
+	struct touched *lot;
+	int result = touch(apply, event->sale, event->lot, &lot);
+
+	if (result != 0)
+		return result;
+	result = movement_exists(apply->connection, &event->id);
+	if (result != 0)
+		return result < 0 ? result : LEDGER_ALREADY;
+	if (event->epoch < lot->epoch)
+		return LEDGER_STALE_EPOCH;
+	movement.item = lot->item;
+	movement.actor = event->actor;
+	result = return_to_item(apply->connection, lot->item, event->quantity);
+	if (result == 0)
+		result = move_units(apply, lot, event, &movement);
+	if (result == 0)
+		result = log_operator(apply, lot, event, "lot.withdraw", SLICE_NULL);
+	return result;
+}
+
+static int apply_event(struct apply *apply, const struct event *event)
+{
+	int result = FAILPOINT("ledger.insert");
+
+	if (result < 0)
+		return result;
+	switch (event->kind) {
+	case EVENT_RESERVED:
+		return apply_reserved(apply, event);
+	case EVENT_WITHDRAWN:
+		return apply_withdrawn(apply, event);
+	case EVENT_CONFIRMED:
+	case EVENT_CANCELLED:
+	case EVENT_REFUNDED:
+	case EVENT_EXPIRED:
+	case EVENT_EXTENDED:
+		return apply_settlement(apply, event);
+	}
+	assertion_failed("a known kind of event", __FILE__, __LINE__, __func__);
+}
+
+/* --- The batch --- */
+
+/* 0, LEDGER_CONSTRAINT (some event of the batch is bad), or negative. */
+static int write_lots(struct apply *apply)
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(apply->connection,
+					"UPDATE lots SET held = held + ?3, confirmed = confirmed + ?4, withdrawn = withdrawn + ?5"
+					" WHERE sale = ?1 AND place = ?2",
+					&statement);
+
+	for (size_t i = 0; i < apply->lots->count && result == 0; i++) {
+		const struct touched *lot = &apply->lots->slots[apply->lots->order[i]];
+
+		if (!lot->held && !lot->confirmed && !lot->withdrawn)
+			continue;
+		bind_int(statement, 1, lot->sale);
+		bind_int(statement, 2, lot->lot);
+		bind_int(statement, 3, lot->held);
+		bind_int(statement, 4, lot->confirmed);
+		bind_int(statement, 5, lot->withdrawn);
+		result = step_once(apply->connection, statement);
+	}
+	return result == STEP_CONSTRAINT ? LEDGER_CONSTRAINT : result;
+}
+
+/* 0, LEDGER_CONSTRAINT where the events together break a lot, or negative. */
+static int apply_range(struct apply *apply, struct ledger_entry *entries, size_t count)
+{
+	int result = 0;
+
+	scratch_clear(apply->lots);
+	for (size_t i = 0; i < count && result >= 0; i++) {
+		result = apply_event(apply, entries[i].event);
+		entries[i].outcome = result;
+	}
+	return result < 0 ? result : write_lots(apply);
+}
+
+/* Leaves out the events that break a lot, and applies the rest. 0 or negative. */
+static int apply_halves(struct apply *apply, struct ledger_entry *entries, size_t count)
+{
+	size_t half = count / 2;
+	int result = connection_run(apply->connection, "SAVEPOINT half");
+
+	if (result == 0)
+		result = apply_range(apply, entries, count);
+	if (result == 0)
+		return connection_run(apply->connection, "RELEASE half");
+	if (result == LEDGER_CONSTRAINT)
+		result = connection_run(apply->connection, "ROLLBACK TO half");
+	if (result == 0)
+		result = connection_run(apply->connection, "RELEASE half");
+	if (result < 0)
+		return result;
+	if (count == 1) {
+		entries->outcome = LEDGER_CONSTRAINT;
+		return 0;
+	}
+	result = apply_halves(apply, entries, half);
+	return result < 0 ? result : apply_halves(apply, entries + half, count - half);
+}
+
+/* In a transaction: all of it, at first in one piece. 0 or negative. */
+static int apply_batch(struct apply *apply, struct ledger_entry *entries, size_t count)
+{
+	int result = apply_range(apply, entries, count);
+
+	if (result != LEDGER_CONSTRAINT)
+		return result;
+	result = connection_run(apply->connection, "ROLLBACK");
+	if (result == 0)
+		result = connection_run(apply->connection, "BEGIN IMMEDIATE");
+	return result < 0 ? result : apply_halves(apply, entries, count);
+}
+
+static void shout(const struct ledger_entry *entries, size_t count)
+{
+	char id[UUID_TEXT_SIZE];
+
+	for (size_t i = 0; i < count; i++) {
+		if (entries[i].outcome != LEDGER_CONSTRAINT)
+			continue;
+		uuid_format(&entries[i].event->id, id);
+		log_error("ledger", "a last-line constraint fired: an event that must not be was kept out", LOG_TEXT("id", id),
+			  LOG_TEXT("kind", event_kind_name(entries[i].event->kind)), LOG_INT("sale", entries[i].event->sale));
+	}
+}
+
+/* What is there from before, after the transaction has failed with `code`. */
+static int look_up(struct apply *apply, const struct event *event, int code)
+{
+	struct order_row row;
+	enum order_state next;
+	int result;
+
+	if (event->kind == EVENT_WITHDRAWN)
+		result = movement_exists(apply->connection, &event->id);
+	else
+		result = read_order(apply->connection, &event->id, &row);
+	if (result <= 0)
+		return result < 0 ? -EINPROGRESS : code;
+	if (event->kind == EVENT_WITHDRAWN)
+		return LEDGER_ALREADY;
+	if (event->kind == EVENT_RESERVED)
+		return same_order(&row, event) ? LEDGER_ALREADY : code;
+	if (row.sale != event->sale)
+		return code;
+	return settlement_outcome(&row, event, &next) == LEDGER_ALREADY ? LEDGER_ALREADY : code;
+}
+
+int sqlite_apply(struct ledger *base, struct ledger_entry *entries, size_t count)
+{
+	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
+	struct apply apply = {.connection = &ledger->writer.connection};
+	int result;
+
+	if (count == 0)
+		return 0;
+	writer_lock(ledger);
+	result = scratch_fit(&ledger->writer.scratch, count);
+	apply.lots = ledger->writer.scratch;
+	if (result == 0)
+		result = transaction_begin(ledger);
+	if (result == 0) {
+		result = apply_batch(&apply, entries, count);
+		/* Nothing new: no need to wait for the disk. What is there already was made durable when it came, or at opening. */
+		if (result == 0 && !apply.wrote)
+			result = LEDGER_ALREADY;
+		result = transaction_end(ledger, result);
+		if (result > 0)
+			result = 0;
+	}
+	for (size_t i = 0; i < count && result < 0; i++)
+		entries[i].outcome = writer_trusted(ledger) ? look_up(&apply, entries[i].event, result) : -EINPROGRESS;
+	writer_unlock(ledger);
+	if (result == 0)
+		shout(entries, count);
+	return result;
+}

@@ -1,0 +1,166 @@
+/* What the files of the SQLite adapter share. Nobody else includes this. */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include "ledger/sqlite.h"
+#include "ledger/sqlite_connection.h"
+
+struct apply_scratch; /* sqlite_apply.c */
+
+enum { READERS_MAX = 4 };
+
+/* The one writer: owns all writes and checkpoints. Everything here is under `lock`. */
+struct writer {
+	pthread_mutex_t lock;
+	struct connection connection;
+	int64_t commit_number;   /* of the last transaction that is known to be there */
+	int64_t doubtful_commit; /* a COMMIT of unknown outcome would have made this number; 0: none */
+	bool doubt_is_short;     /* a write failed, so its commit frame is not whole in the file */
+	int log_frames;          /* frames in SQLite's write-ahead log after the last commit */
+	int checkpoint_at;       /* frames at which the next checkpoint is tried */
+	bool poisoned;           /* a checkpoint failed: the handle must not be used again */
+	unsigned int forgotten;  /* batches that the judge's switch has left uncommitted */
+	struct apply_scratch *scratch;
+};
+
+/* Connections that only read. Lock order: the writer's, then the pool's. */
+struct reader_pool {
+	pthread_mutex_t lock;
+	pthread_cond_t returned;
+	struct reader {
+		struct connection connection;
+		bool busy;
+		bool stale; /* opened before the writer's last reopening: closed when it comes back */
+	} readers[READERS_MAX];
+};
+
+struct sqlite_ledger {
+	struct ledger base; /* first */
+	char *path;
+	bool read_only;
+	int lease_fd; /* -1: none */
+	struct writer writer;
+	struct reader_pool pool;
+	_Atomic int health; /* 0, or what the last write failed with */
+};
+
+static inline struct sqlite_ledger *sqlite_ledger_of(struct ledger *ledger)
+{
+	return (struct sqlite_ledger *)ledger;
+}
+
+/* --- sqlite_writer.c --- */
+
+void writer_init(struct writer *writer);
+/* Opens for the first time and migrates. 0, LEDGER_TOO_NEW, or negative. */
+int writer_open(struct sqlite_ledger *ledger) MUST_CHECK;
+void writer_deinit(struct sqlite_ledger *ledger);
+
+void writer_lock(struct sqlite_ledger *ledger);
+void writer_unlock(struct sqlite_ledger *ledger);
+/* Under the lock. Begins a transaction; reopens first where the connection was lost. 0 or negative. */
+int transaction_begin(struct sqlite_ledger *ledger) MUST_CHECK;
+/*
+ * Under the lock. result 0: commits; anything else: nothing of the transaction stays. Returns `result`, or what the commit failed with:
+ * -EINPROGRESS where nobody can say. Where the failure leaves the handle in doubt, it is closed and another opened.
+ */
+int transaction_end(struct sqlite_ledger *ledger, int result) MUST_CHECK;
+/* Under the lock, after a failure: whether rows that were read now are as durable as they look. */
+bool writer_trusted(const struct sqlite_ledger *ledger);
+
+/* Lock and transaction in one, for calls that are a transaction each. After a negative writer_begin() nothing is held. */
+int writer_begin(struct sqlite_ledger *ledger, struct connection **connection) MUST_CHECK;
+int writer_end(struct sqlite_ledger *ledger, int result) MUST_CHECK;
+
+int writer_recover(struct ledger *ledger) MUST_CHECK;
+int writer_health(struct ledger *ledger, const char **reason);
+
+/* --- sqlite_readers.c --- */
+
+void readers_init(struct reader_pool *pool);
+void readers_deinit(struct reader_pool *pool); /* asserts that none is out */
+/* Waits while all are out. 0 or negative. */
+int reader_begin(struct sqlite_ledger *ledger, struct reader **reader) MUST_CHECK;
+/* Gives it back; returns `result`. A reader that failed is closed. */
+int reader_end(struct sqlite_ledger *ledger, struct reader *reader, int result) MUST_CHECK;
+/* The writer has been reopened: whatever was opened before is closed, now or when it comes back. */
+void readers_renew(struct reader_pool *pool);
+
+/* --- sqlite_migrate.c --- */
+
+/* Brings the tables up to this program's. 0, LEDGER_TOO_NEW, or negative. */
+int sqlite_migrate(struct connection *connection) MUST_CHECK;
+/* For read-only opening: 0, LEDGER_TOO_NEW, or negative where the tables are not this program's. */
+int sqlite_schema_check(struct connection *connection) MUST_CHECK;
+
+/* --- movements, used by several --- */
+
+enum movement_cause { /* as in the table movement_causes */
+	CAUSE_RECEIVE = 1,
+	CAUSE_ALLOCATE = 2,
+	CAUSE_ADD = 3,
+	CAUSE_WITHDRAW = 4,
+	CAUSE_RESERVE = 5,
+	CAUSE_CONFIRM = 6,
+	CAUSE_CANCEL = 7,
+	CAUSE_REFUND = 8,
+	CAUSE_EXPIRE = 9,
+};
+
+struct movement {
+	enum movement_cause cause;
+	int64_t at_ms;
+	int64_t item;                               /* 0: none */
+	uint32_t sale, lot;                         /* sale 0: none */
+	const struct uuid *order, *movement;        /* NULL: none */
+	int64_t on_hand, allocated, held, confirmed, withdrawn; /* changes */
+	struct slice actor;                         /* empty: the order's buyer */
+};
+int movement_write(struct connection *connection, const struct movement *movement) MUST_CHECK;
+/* 1: there is a movement with this id, 0: there is none, or negative. */
+int movement_exists(struct connection *connection, const struct uuid *id) MUST_CHECK;
+
+/* --- sqlite_log.c --- */
+
+/* Writes the next row of the operator log in the running transaction. A detail that does not fit is left out, and said so. */
+int log_row_write(struct connection *connection, const struct ledger_actor *actor, const char *action, struct slice subject,
+		  struct slice detail_json) MUST_CHECK;
+/* Counts the rows whose hash does not follow; `first` (size bytes) gets the first fault in words if it is still empty. */
+int log_verify(struct connection *connection, int64_t *rows, int64_t *broken, char *first, size_t size) MUST_CHECK;
+enum { SHA256_TEXT_SIZE = 65 };
+void sha256_hex(struct slice data, char text[static SHA256_TEXT_SIZE]);
+
+/* --- the port's calls, by file --- */
+
+int sqlite_apply(struct ledger *ledger, struct ledger_entry *entries, size_t count);
+void apply_scratch_free(struct apply_scratch *scratch);
+
+int sqlite_item_create(struct ledger *ledger, const struct ledger_item *item, const struct ledger_actor *actor);
+int sqlite_item_receive(struct ledger *ledger, struct slice sku, int64_t units, const struct uuid *movement,
+			const struct ledger_actor *actor, int64_t *on_hand);
+int sqlite_item_get(struct ledger *ledger, struct slice sku, struct ledger_item *item);
+int sqlite_items(struct ledger *ledger, struct slice after, struct ledger_item *items, size_t max, size_t *count);
+
+int sqlite_sale_create(struct ledger *ledger, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot);
+int sqlite_sale_update(struct ledger *ledger, const struct sale *sale, const struct ledger_actor *actor);
+int sqlite_sale_move(struct ledger *ledger, uint32_t sale, enum sale_action action, const struct ledger_actor *actor);
+int sqlite_sale_raise_epoch(struct ledger *ledger, uint32_t sale, uint32_t *epoch);
+int sqlite_lot_add(struct ledger *ledger, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *movement,
+		   const struct ledger_actor *actor);
+int sqlite_sale_get(struct ledger *ledger, uint32_t number, struct slice id, struct sale **sale);
+int sqlite_sales(struct ledger *ledger, uint32_t after, int64_t live_since_ms, struct sale **sales, size_t max, size_t *count);
+
+int sqlite_order_get(struct ledger *ledger, const struct uuid *id, struct ledger_order *order);
+int sqlite_orders(struct ledger *ledger, const struct ledger_order_filter *filter, struct ledger_order *orders, size_t max,
+		  size_t *count);
+
+int sqlite_log_append(struct ledger *ledger, const struct ledger_actor *actor, const char *action, struct slice subject,
+		      struct slice detail_json);
+int sqlite_log_rows(struct ledger *ledger, int64_t after, struct ledger_log_row *rows, size_t max, size_t *count);
+
+int sqlite_dead_letter(struct ledger *ledger, const struct event *event, const char *reason, int64_t now_ms);
+int sqlite_dead_letters(struct ledger *ledger, int64_t after, struct ledger_dead_letter *rows, size_t max, size_t *count);
+int sqlite_dead_letter_remove(struct ledger *ledger, int64_t number);
+
+int sqlite_audit(struct ledger *ledger, struct ledger_audit *audit);

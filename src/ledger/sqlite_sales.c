@@ -1,0 +1,377 @@
+/* Sales and their lots: making and changing them. Reading is in sqlite_sales_read.c. */
+#include <stdio.h>
+#include "base/buffer.h"
+#include "ledger/sqlite_private.h"
+
+enum { DETAIL_MAX = 512 };
+
+static void bind_terms(sqlite3_stmt *statement, const struct sale *sale)
+{
+	bind_text(statement, 1, slice_of(sale->name));
+	bind_int(statement, 2, sale->price_minor);
+	bind_text(statement, 3, slice_of(sale->currency));
+	bind_int(statement, 4, sale->limit_per_buyer);
+	bind_int(statement, 5, sale->rate_requests);
+	bind_int(statement, 6, sale->rate_seconds);
+	bind_int(statement, 7, sale->hold_seconds);
+	bind_int(statement, 8, sale->late_confirm);
+	bind_int_or_null(statement, 9, sale->opens_at_ms, SALE_NO_TIME);
+	bind_int_or_null(statement, 10, sale->closes_at_ms, SALE_NO_TIME);
+}
+
+/* The terms of a sale for the operator log. */
+static int log_terms(struct connection *connection, const struct sale *sale, const struct ledger_actor *actor, const char *action)
+{
+	struct buffer detail;
+	int64_t units = 0;
+	int result;
+
+	for (uint32_t i = 0; i < sale->lot_count; i++)
+		units += sale->lots[i].allocated;
+	buffer_init(&detail, 4 * DETAIL_MAX);
+	buffer_printf(&detail, "{\"lots\":%u,\"units\":%lld,\"price\":%lld,\"currency\":\"%s\",\"limit_per_buyer\":%u,", sale->lot_count,
+		      (long long)units, (long long)sale->price_minor, sale->currency, sale->limit_per_buyer);
+	buffer_printf(&detail, "\"rate\":\"%u/%u\",\"hold_seconds\":%u,\"opens_at_ms\":%lld,\"closes_at_ms\":%lld,\"name\":",
+		      sale->rate_requests, sale->rate_seconds, sale->hold_seconds, (long long)sale->opens_at_ms,
+		      (long long)sale->closes_at_ms);
+	buffer_append_json_string(&detail, slice_of(sale->name));
+	buffer_append_literal(&detail, "}");
+	if (detail.failed)
+		result = error_origin(-ENOMEM);
+	else
+		result = log_row_write(connection, actor, action, slice_of(sale->id), buffer_slice(&detail));
+	buffer_deinit(&detail);
+	return result;
+}
+
+static int insert_sale(struct connection *connection, const struct sale *sale)
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(connection,
+					"INSERT INTO sales (name, price_minor, currency, limit_per_buyer, rate_requests, rate_seconds,"
+					" hold_seconds, late_confirm, opens_at_ms, closes_at_ms, id, created_at_ms, epoch, version, state)"
+					" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 1, 1, ?13)",
+					&statement);
+
+	if (result < 0)
+		return result;
+	bind_terms(statement, sale);
+	bind_text(statement, 11, slice_of(sale->id));
+	bind_int(statement, 12, sale->created_at_ms);
+	bind_int(statement, 13, SALE_DRAFT);
+	result = step_once(connection, statement);
+	return result == STEP_CONSTRAINT ? LEDGER_EXISTS : result;
+}
+
+/* Takes units off an item. 0, LEDGER_NOT_FOUND, LEDGER_NOT_ENOUGH, or negative. */
+static int take_from_item(struct connection *connection, struct slice sku, int64_t units, int64_t *item)
+{
+	sqlite3_stmt *find, *take;
+	int64_t on_hand;
+	int result = connection_prepare(connection, "SELECT number, on_hand FROM items WHERE sku = ?1", &find);
+
+	if (result == 0)
+		result = connection_prepare(connection, "UPDATE items SET on_hand = on_hand - ?2 WHERE number = ?1", &take);
+	if (result < 0)
+		return result;
+	bind_text(find, 1, sku);
+	result = step_row(connection, find);
+	if (result != STEP_ROW)
+		return result < 0 ? result : LEDGER_NOT_FOUND;
+	*item = sqlite3_column_int64(find, 0);
+	on_hand = sqlite3_column_int64(find, 1);
+	sqlite3_reset(find);
+	if (on_hand < units)
+		return LEDGER_NOT_ENOUGH;
+	bind_int(take, 1, *item);
+	bind_int(take, 2, units);
+	result = step_once(connection, take);
+	return result == STEP_CONSTRAINT ? LEDGER_NOT_ENOUGH : result;
+}
+
+static int insert_lot(struct connection *connection, struct sale *sale, uint32_t place, const struct ledger_actor *actor)
+{
+	struct sale_lot *lot = &sale->lots[place];
+	struct movement movement = {.cause = CAUSE_ALLOCATE,
+				    .at_ms = actor->now_ms,
+				    .sale = sale->number,
+				    .lot = place,
+				    .on_hand = -lot->allocated,
+				    .allocated = lot->allocated,
+				    .actor = actor->name};
+	sqlite3_stmt *statement;
+	int result = take_from_item(connection, slice_of(lot->sku), lot->allocated, &movement.item);
+
+	if (result == 0)
+		result = connection_prepare(connection, "INSERT INTO lots (sale, place, item, allocated) VALUES (?1, ?2, ?3, ?4)", &statement);
+	if (result != 0)
+		return result;
+	bind_int(statement, 1, sale->number);
+	bind_int(statement, 2, place);
+	bind_int(statement, 3, movement.item);
+	bind_int(statement, 4, lot->allocated);
+	result = step_once(connection, statement);
+	if (result != 0)
+		return result == STEP_CONSTRAINT ? LEDGER_CONSTRAINT : result; /* two lots of one item */
+	lot->item = (uint32_t)movement.item;
+	lot->held = lot->confirmed = lot->withdrawn = 0;
+	return movement_write(connection, &movement);
+}
+
+int sqlite_sale_create(struct ledger *base, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot)
+{
+	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
+	struct connection *connection;
+	int result = writer_begin(ledger, &connection);
+
+	if (result < 0)
+		return result;
+	*lot = 0;
+	result = insert_sale(connection, sale);
+	if (result == 0) {
+		sale->number = (uint32_t)sqlite3_last_insert_rowid(connection->db);
+		sale->epoch = 1;
+		sale->version = 1;
+		sale->state = SALE_DRAFT;
+		sale->ended_at_ms = SALE_NO_TIME;
+	}
+	for (uint32_t i = 0; i < sale->lot_count && result == 0; i++) {
+		*lot = i;
+		result = insert_lot(connection, sale, i, actor);
+	}
+	if (result == 0)
+		result = log_terms(connection, sale, actor, "sale.create");
+	return writer_end(ledger, result);
+}
+
+/* What a change of a sale must know of it. 0, LEDGER_NOT_FOUND, or negative. */
+struct sale_head {
+	char id[SALE_ID_MAX + 1];
+	uint32_t epoch, version;
+	enum sale_state state;
+};
+
+static int read_head(struct connection *connection, uint32_t number, struct sale_head *head)
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(connection, "SELECT id, epoch, version, state FROM sales WHERE number = ?1", &statement);
+
+	if (result < 0)
+		return result;
+	bind_int(statement, 1, number);
+	result = step_row(connection, statement);
+	if (result != STEP_ROW)
+		return result < 0 ? result : LEDGER_NOT_FOUND;
+	column_text(statement, 0, head->id, sizeof(head->id));
+	head->epoch = (uint32_t)sqlite3_column_int64(statement, 1);
+	head->version = (uint32_t)sqlite3_column_int64(statement, 2);
+	head->state = (enum sale_state)sqlite3_column_int64(statement, 3);
+	sqlite3_reset(statement);
+	return 0;
+}
+
+static int update_terms(struct connection *connection, const struct sale *sale)
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(connection,
+					"UPDATE sales SET name = ?1, price_minor = ?2, currency = ?3, limit_per_buyer = ?4,"
+					" rate_requests = ?5, rate_seconds = ?6, hold_seconds = ?7, late_confirm = ?8, opens_at_ms = ?9,"
+					" closes_at_ms = ?10, version = version + 1 WHERE number = ?11",
+					&statement);
+
+	if (result < 0)
+		return result;
+	bind_terms(statement, sale);
+	bind_int(statement, 11, sale->number);
+	result = step_once(connection, statement);
+	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
+}
+
+int sqlite_sale_update(struct ledger *base, const struct sale *sale, const struct ledger_actor *actor)
+{
+	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
+	struct connection *connection;
+	struct sale_head head;
+	int result = writer_begin(ledger, &connection);
+
+	if (result < 0)
+		return result;
+	result = read_head(connection, sale->number, &head);
+	if (result == 0 && head.version != sale->version)
+		result = LEDGER_CONFLICT;
+	if (result == 0)
+		result = update_terms(connection, sale);
+	if (result == 0)
+		result = log_terms(connection, sale, actor, "sale.update");
+	return writer_end(ledger, result);
+}
+
+static const char *action_name(enum sale_action action)
+{
+	switch (action) {
+	case SALE_ARM:
+		return "sale.arm";
+	case SALE_START:
+		return "sale.open";
+	case SALE_PAUSE:
+		return "sale.pause";
+	case SALE_RESUME:
+		return "sale.resume";
+	case SALE_END:
+		return "sale.end";
+	}
+	assertion_failed("a known action", __FILE__, __LINE__, __func__);
+}
+
+static int update_state(struct connection *connection, uint32_t sale, enum sale_state state, int64_t now_ms)
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(
+		connection, "UPDATE sales SET state = ?2, ended_at_ms = coalesce(?3, ended_at_ms), version = version + 1 WHERE number = ?1",
+		&statement);
+
+	if (result < 0)
+		return result;
+	bind_int(statement, 1, sale);
+	bind_int(statement, 2, state);
+	bind_int_or_null(statement, 3, state == SALE_ENDED ? now_ms : SALE_NO_TIME, SALE_NO_TIME);
+	result = step_once(connection, statement);
+	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
+}
+
+int sqlite_sale_move(struct ledger *base, uint32_t sale, enum sale_action action, const struct ledger_actor *actor)
+{
+	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
+	struct connection *connection;
+	struct sale_head head;
+	enum sale_state next;
+	enum sale_move move;
+	int result = writer_begin(ledger, &connection);
+
+	if (result < 0)
+		return result;
+	result = read_head(connection, sale, &head);
+	if (result == 0) {
+		move = sale_next(head.state, action, &next);
+		if (move != SALE_MOVED)
+			result = move == SALE_MOVE_ALREADY ? LEDGER_ALREADY : LEDGER_WRONG_STATE;
+	}
+	if (result == 0)
+		result = update_state(connection, sale, next, actor->now_ms);
+	if (result == 0)
+		result = log_row_write(connection, actor, action_name(action), slice_of(head.id), SLICE("{}"));
+	return writer_end(ledger, result);
+}
+
+int sqlite_sale_raise_epoch(struct ledger *base, uint32_t sale, uint32_t *epoch)
+{
+	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
+	struct connection *connection;
+	struct sale_head head;
+	sqlite3_stmt *statement;
+	int result = writer_begin(ledger, &connection);
+
+	if (result < 0)
+		return result;
+	result = read_head(connection, sale, &head);
+	if (result == 0)
+		result = connection_prepare(connection, "UPDATE sales SET epoch = epoch + 1, version = version + 1 WHERE number = ?1",
+					    &statement);
+	if (result == 0) {
+		bind_int(statement, 1, sale);
+		result = step_once(connection, statement) == STEP_DONE ? 0 : error_origin(-EIO);
+		*epoch = head.epoch + 1;
+	}
+	return writer_end(ledger, result);
+}
+
+/* --- More units --- */
+
+static int add_to_lot(struct connection *connection, uint32_t sale, uint32_t lot, int64_t units)
+{
+	sqlite3_stmt *grow, *touch;
+	int result = connection_prepare(connection, "UPDATE lots SET allocated = allocated + ?3 WHERE sale = ?1 AND place = ?2", &grow);
+
+	if (result == 0)
+		result = connection_prepare(connection, "UPDATE sales SET version = version + 1 WHERE number = ?1", &touch);
+	if (result < 0)
+		return result;
+	bind_int(grow, 1, sale);
+	bind_int(grow, 2, lot);
+	bind_int(grow, 3, units);
+	result = step_once(connection, grow);
+	if (result == 0) {
+		bind_int(touch, 1, sale);
+		result = step_once(connection, touch);
+	}
+	return result > 0 ? error_origin(-EIO) : result;
+}
+
+static int read_lot_sku(struct connection *connection, uint32_t sale, uint32_t lot, char sku[static SKU_MAX + 1])
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(
+		connection, "SELECT items.sku FROM lots JOIN items ON items.number = lots.item WHERE lots.sale = ?1 AND lots.place = ?2",
+		&statement);
+
+	if (result < 0)
+		return result;
+	bind_int(statement, 1, sale);
+	bind_int(statement, 2, lot);
+	result = step_row(connection, statement);
+	if (result != STEP_ROW)
+		return result < 0 ? result : LEDGER_NOT_FOUND;
+	column_text(statement, 0, sku, SKU_MAX + 1);
+	sqlite3_reset(statement);
+	return 0;
+}
+
+/* In a transaction: whether the units may come. 0, ALREADY, NOT_FOUND, WRONG_STATE, or negative. */
+static int check_add(struct connection *connection, uint32_t sale, uint32_t lot, const struct uuid *movement, struct sale_head *head,
+		     char sku[static SKU_MAX + 1])
+{
+	int result = read_head(connection, sale, head);
+
+	if (result == 0)
+		result = read_lot_sku(connection, sale, lot, sku);
+	if (result != 0)
+		return result;
+	result = movement_exists(connection, movement);
+	if (result != 0)
+		return result < 0 ? result : LEDGER_ALREADY;
+	return head->state == SALE_ENDED ? LEDGER_WRONG_STATE : 0;
+}
+
+int sqlite_lot_add(struct ledger *base, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *id,
+		   const struct ledger_actor *actor)
+{
+	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
+	struct movement movement = {.cause = CAUSE_ADD,
+				    .at_ms = actor->now_ms,
+				    .sale = sale,
+				    .lot = lot,
+				    .movement = id,
+				    .on_hand = -(int64_t)units,
+				    .allocated = units,
+				    .actor = actor->name};
+	char sku[SKU_MAX + 1], text[UUID_TEXT_SIZE], detail[256];
+	struct connection *connection;
+	struct sale_head head;
+	int result = writer_begin(ledger, &connection);
+
+	if (result < 0)
+		return result;
+	result = check_add(connection, sale, lot, id, &head, sku);
+	if (result == 0)
+		result = take_from_item(connection, slice_of(sku), units, &movement.item);
+	if (result == 0)
+		result = add_to_lot(connection, sale, lot, units);
+	if (result == 0)
+		result = movement_write(connection, &movement);
+	if (result == 0) {
+		uuid_format(id, text);
+		snprintf(detail, sizeof(detail), "{\"sku\":\"%s\",\"units\":%u,\"movement\":\"%s\"}", sku, units, text);
+		result = log_row_write(connection, actor, "lot.add", slice_of(head.id), slice_of(detail));
+	}
+	return writer_end(ledger, result);
+}

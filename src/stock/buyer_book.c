@@ -1,0 +1,283 @@
+#include "stock/buyer_book.h"
+
+#include <string.h>
+#include "base/failpoint.h"
+
+struct rate_log {
+	uint32_t count;
+	uint32_t stamps[];
+};
+
+/* These have one writer at a time: no locked instruction needed. */
+static void count(_Atomic uint32_t *counter, int32_t delta)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + (uint32_t)delta, memory_order_relaxed);
+}
+
+void buyer_book_init(struct buyer_book *book, const struct rate_window *rate, _Atomic int64_t *strangers, _Atomic int64_t *memory)
+{
+	memset(book, 0, sizeof(*book));
+	record_arena_init(&book->buyers, sizeof(struct buyer_record), memory);
+	record_arena_init(&book->orders, sizeof(struct order_record), memory);
+	record_arena_init(&book->logs, sizeof(struct rate_log) + rate->requests * sizeof(uint32_t), memory);
+	slot_index_init(&book->by_name, memory);
+	slot_index_init(&book->by_key, memory);
+	book->strangers = strangers;
+}
+
+void buyer_book_deinit(struct buyer_book *book)
+{
+	atomic_fetch_sub(book->strangers, atomic_load(&book->stranger_count));
+	atomic_store(&book->stranger_count, 0);
+	record_arena_deinit(&book->buyers);
+	record_arena_deinit(&book->orders);
+	record_arena_deinit(&book->logs);
+	slot_index_deinit(&book->by_name);
+	slot_index_deinit(&book->by_key);
+}
+
+static bool same(struct hash128 a, struct hash128 b)
+{
+	return a.low == b.low && a.high == b.high;
+}
+
+static struct rate_log *log_of(const struct buyer_book *book, const struct buyer_record *record)
+{
+	return record_arena_at(&book->logs, record->rate);
+}
+
+uint32_t buyer_book_find(const struct buyer_book *book, struct hash128 name)
+{
+	uint32_t hash = buyer_book_hash(name), buyer;
+
+	for (uint32_t at = slot_index_seek(&book->by_name, hash); slot_index_match(&book->by_name, at, hash, &buyer); at++)
+		if (same(buyer_book_buyer(book, buyer)->name, name))
+			return buyer;
+	return 0;
+}
+
+uint32_t buyer_book_add(struct buyer_book *book, struct hash128 name)
+{
+	uint32_t hash = buyer_book_hash(name), buyer;
+	struct buyer_record *record;
+
+	if (!slot_index_make_room(&book->by_name, hash))
+		return 0;
+	buyer = record_arena_new(&book->buyers);
+	if (!buyer)
+		return 0;
+	record = buyer_book_buyer(book, buyer);
+	record->name = name;
+	record->used = 1;
+	slot_index_insert(&book->by_name, hash, buyer);
+	count(&book->buyer_count, 1);
+	return buyer;
+}
+
+static void set_stranger(struct buyer_book *book, struct buyer_record *record, bool stranger)
+{
+	if (record->stranger == stranger)
+		return;
+	record->stranger = stranger;
+	count(&book->stranger_count, stranger ? 1 : -1);
+	if (stranger)
+		atomic_fetch_add_explicit(book->strangers, 1, memory_order_relaxed);
+	else
+		atomic_fetch_sub_explicit(book->strangers, 1, memory_order_relaxed);
+}
+
+static bool has_orders(const struct buyer_record *record)
+{
+	return record->chained || record->spilled;
+}
+
+void buyer_book_leave(struct buyer_book *book, uint32_t buyer)
+{
+	struct buyer_record *record = buyer_book_buyer(book, buyer);
+
+	if (has_orders(record))
+		return;
+	if (record->rate_one || record->rate_log) {
+		set_stranger(book, record, true);
+		return;
+	}
+	set_stranger(book, record, false);
+	slot_index_remove(&book->by_name, buyer_book_hash(record->name), buyer);
+	record_arena_free(&book->buyers, buyer);
+	count(&book->buyer_count, -1);
+}
+
+/* A single stamp and a log look the same from here on. */
+static uint32_t prune(const struct buyer_book *book, const struct rate_window *rate, struct buyer_record *record, int64_t now_ns)
+{
+	struct rate_log *log;
+
+	if (record->rate_one)
+		record->rate_one = rate_window_counts(rate, record->rate, now_ns);
+	if (!record->rate_log)
+		return record->rate_one;
+	log = log_of(book, record);
+	log->count = rate_window_prune(rate, log->stamps, log->count, now_ns);
+	return log->count;
+}
+
+/* The second request within a window: from one stamp to a log. */
+static bool start_log(struct buyer_book *book, struct buyer_record *record)
+{
+	uint32_t number = record_arena_new(&book->logs);
+	struct rate_log *log;
+
+	if (!number)
+		return false;
+	log = record_arena_at(&book->logs, number);
+	log->count = 1;
+	log->stamps[0] = record->rate;
+	record->rate = number;
+	record->rate_one = 0;
+	record->rate_log = 1;
+	return true;
+}
+
+enum buyer_book_answer buyer_book_ask(struct buyer_book *book, const struct rate_window *rate, uint32_t buyer, int64_t now_ns,
+				      uint32_t *left, int64_t *retry_after_ms)
+{
+	struct buyer_record *record = buyer_book_buyer(book, buyer);
+	uint32_t used;
+
+	*left = UINT32_MAX;
+	if (rate->requests == 0)
+		return BUYER_BOOK_PASSED;
+	used = prune(book, rate, record, now_ns);
+	*left = 0;
+	if (used >= rate->requests) {
+		uint32_t oldest = record->rate_log ? log_of(book, record)->stamps[0] : record->rate;
+
+		*retry_after_ms = rate_window_wait_ms(rate, oldest, now_ns);
+		return BUYER_BOOK_LIMITED;
+	}
+	if (record->rate_one && !start_log(book, record))
+		return BUYER_BOOK_NO_MEMORY;
+	if (record->rate_log) {
+		struct rate_log *log = log_of(book, record);
+
+		rate_window_insert(log->stamps, log->count++, now_ns);
+	} else {
+		record->rate = rate_window_stamp(now_ns);
+		record->rate_one = 1;
+	}
+	*left = rate->requests - used - 1;
+	return BUYER_BOOK_PASSED;
+}
+
+uint32_t buyer_book_rate_left(const struct buyer_book *book, const struct rate_window *rate, uint32_t buyer, int64_t now_ns)
+{
+	if (rate->requests == 0)
+		return UINT32_MAX;
+	return rate->requests - (buyer ? prune(book, rate, buyer_book_buyer(book, buyer), now_ns) : 0);
+}
+
+uint32_t buyer_book_find_key(const struct buyer_book *book, uint32_t buyer, struct hash128 key)
+{
+	const struct buyer_record *record = buyer_book_buyer(book, buyer);
+	uint32_t hash = buyer_book_hash(key), order;
+
+	for (order = record->first; order; order = buyer_book_order(book, order)->next)
+		if (buyer_book_order(book, order)->has_key && same(buyer_book_order(book, order)->key, key))
+			return order;
+	if (!record->spilled)
+		return 0;
+	for (uint32_t at = slot_index_seek(&book->by_key, hash); slot_index_match(&book->by_key, at, hash, &order); at++)
+		if (buyer_book_order(book, order)->buyer == buyer && same(buyer_book_order(book, order)->key, key))
+			return order;
+	return 0;
+}
+
+uint32_t buyer_book_order_new(struct buyer_book *book, uint32_t buyer, const struct hash128 *key)
+{
+	struct buyer_record *record = buyer_book_buyer(book, buyer);
+	bool spills = record->chained == BUYER_BOOK_CHAIN_MAX;
+	struct order_record *fresh;
+	uint32_t order;
+
+	if (FAILPOINT("stock.drop_key")) /* breaks P3 on purpose: the key is not remembered */
+		key = NULL;
+	if (spills && key && !slot_index_make_room(&book->by_key, buyer_book_hash(*key)))
+		return 0;
+	order = record_arena_new(&book->orders);
+	if (!order)
+		return 0;
+	fresh = buyer_book_order(book, order);
+	fresh->buyer = buyer;
+	fresh->spilled = spills;
+	if (key) {
+		fresh->key = *key;
+		fresh->has_key = 1;
+	}
+	return order;
+}
+
+void buyer_book_order_link(struct buyer_book *book, uint32_t order)
+{
+	struct order_record *record = buyer_book_order(book, order);
+	struct buyer_record *buyer = buyer_book_buyer(book, record->buyer);
+
+	ASSERT(record->quantity > 0);
+	if (!record->spilled) {
+		record->next = buyer->first;
+		buyer->first = order;
+		buyer->chained++;
+	} else {
+		buyer->spilled = 1;
+		if (record->has_key)
+			slot_index_insert(&book->by_key, buyer_book_hash(record->key), order);
+	}
+	set_stranger(book, buyer, false);
+	count(&book->order_count, 1);
+}
+
+static void unlink_order(struct buyer_book *book, uint32_t order)
+{
+	struct order_record *record = buyer_book_order(book, order);
+	struct buyer_record *buyer = buyer_book_buyer(book, record->buyer);
+	uint32_t previous = buyer->first;
+
+	count(&book->order_count, -1);
+	if (record->spilled) {
+		if (record->has_key)
+			slot_index_remove(&book->by_key, buyer_book_hash(record->key), order);
+		return;
+	}
+	buyer->chained--;
+	if (previous == order) {
+		buyer->first = record->next;
+		return;
+	}
+	while (buyer_book_order(book, previous)->next != order)
+		previous = buyer_book_order(book, previous)->next;
+	buyer_book_order(book, previous)->next = record->next;
+}
+
+void buyer_book_order_forget(struct buyer_book *book, uint32_t order)
+{
+	if (buyer_book_order(book, order)->quantity)
+		unlink_order(book, order);
+	record_arena_free(&book->orders, order);
+}
+
+void buyer_book_sweep(struct buyer_book *book, const struct rate_window *rate, int64_t now_ns, uint32_t max)
+{
+	for (uint32_t i = 0; i < max && book->buyers.used; i++) {
+		struct buyer_record *record;
+
+		book->sweep_hand = book->sweep_hand % book->buyers.used + 1;
+		record = buyer_book_buyer(book, book->sweep_hand);
+		if (!record->used || !(record->rate_one || record->rate_log) || prune(book, rate, record, now_ns))
+			continue;
+		if (record->rate_log) {
+			record_arena_free(&book->logs, record->rate);
+			record->rate_log = 0;
+		}
+		record->rate = 0;
+		buyer_book_leave(book, book->sweep_hand);
+	}
+}

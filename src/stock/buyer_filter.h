@@ -1,0 +1,27 @@
+/*
+ * Who may have an order in a sale: asked by every thread for every refused request, so it takes no lock and never waits. A Bloom filter that
+ * grows by generations, each four times the one before: eight bits an order, four of them set in one 64-bit word, so that a
+ * question costs one cache line a generation (1 in 30 is a "yes" in error). It never forgets and never says no in error:
+ * where memory runs out it says yes to everybody.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/siphash.h"
+
+struct filter_generation;
+
+struct buyer_filter {
+	_Atomic(struct filter_generation *) newest;
+	atomic_bool everybody;
+	pthread_mutex_t growing; /* leaf: held while a generation is made */
+	_Atomic int64_t *memory; /* bytes are counted here */
+};
+
+void buyer_filter_init(struct buyer_filter *filter, _Atomic int64_t *memory);
+void buyer_filter_deinit(struct buyer_filter *filter);
+void buyer_filter_add(struct buyer_filter *filter, struct hash128 buyer);
+bool buyer_filter_may_have(struct buyer_filter *filter, struct hash128 buyer);

@@ -1,0 +1,111 @@
+#include "stock/sale_stock.h"
+
+int sale_stock_add(struct sale_stock *sale, uint32_t lot, uint32_t units, const struct uuid *movement)
+{
+	struct movement *known;
+	int outcome = 0;
+
+	ASSERT(lot < sale->rules.lot_count);
+	pthread_mutex_lock(&sale->movement_lock);
+	if (!movement_log_find(&sale->movements, movement)) {
+		known = movement_log_new(&sale->movements, movement);
+		if (known) {
+			known->lot = lot;
+			lot_units_add(&sale->lots[lot], units);
+		} else {
+			outcome = STOCK_FULL;
+		}
+	}
+	pthread_mutex_unlock(&sale->movement_lock);
+	return outcome;
+}
+
+static void fill_event(const struct sale_stock *sale, const struct movement *movement, int64_t now_ms, struct event *event)
+{
+	*event = (struct event){
+		.kind = EVENT_WITHDRAWN,
+		.sale = sale->rules.sale,
+		.epoch = sale->rules.epoch,
+		.lot = movement->lot,
+		.quantity = movement->quantity,
+		.id = movement->id,
+		.at_ms = now_ms,
+	};
+}
+
+static int withdraw_locked(struct sale_stock *sale, uint32_t lot, uint32_t units, const struct uuid *id, int64_t now_ms,
+			   int64_t now_ns, struct event *event)
+{
+	const struct outbox_pending nothing = {0};
+	struct movement *movement = movement_log_find(&sale->movements, id);
+
+	if (movement) { /* done before: told again once it is durable; on its way there is nothing to write down */
+		if (!movement->outbox)
+			fill_event(sale, movement, now_ms, event);
+		return 0;
+	}
+	if (!outbox_book(sale->common->outbox))
+		return STOCK_FULL;
+	movement = movement_log_new(&sale->movements, id);
+	if (!movement) {
+		outbox_unbook(sale->common->outbox);
+		return STOCK_FULL;
+	}
+	movement->lot = lot;
+	movement->quantity = lot_units_withdraw(&sale->lots[lot], units);
+	if (movement->quantity == 0) {
+		movement_log_forget(&sale->movements, movement);
+		outbox_unbook(sale->common->outbox);
+		return 0;
+	}
+	fill_event(sale, movement, now_ms, event);
+	movement->outbox = outbox_put(sale->common->outbox, sale, now_ns, event, &nothing);
+	return 0;
+}
+
+int sale_stock_withdraw(struct sale_stock *sale, uint32_t lot, uint32_t units, const struct uuid *movement, int64_t now_ms,
+			int64_t now_ns, struct event *event)
+{
+	int outcome;
+
+	ASSERT(lot < sale->rules.lot_count);
+	*event = (struct event){0};
+	pthread_mutex_lock(&sale->movement_lock);
+	outcome = withdraw_locked(sale, lot, units, movement, now_ms, now_ns, event);
+	pthread_mutex_unlock(&sale->movement_lock);
+	return outcome;
+}
+
+void sale_stock_acknowledge_withdrawal(struct sale_stock *sale, const struct event *event)
+{
+	struct outbox_pending pending;
+	struct movement *movement;
+
+	pthread_mutex_lock(&sale->movement_lock);
+	movement = movement_log_find(&sale->movements, &event->id);
+	if (movement && outbox_take(sale->common->outbox, movement->outbox, event, false, &pending))
+		movement->outbox = 0;
+	pthread_mutex_unlock(&sale->movement_lock);
+}
+
+void sale_stock_compensate_withdrawal(struct sale_stock *sale, const struct event *event)
+{
+	struct outbox_pending pending;
+	struct movement *movement;
+
+	pthread_mutex_lock(&sale->movement_lock);
+	movement = movement_log_find(&sale->movements, &event->id);
+	if (movement && outbox_take(sale->common->outbox, movement->outbox, event, true, &pending)) {
+		lot_units_undo_withdraw(&sale->lots[movement->lot], movement->quantity);
+		movement_log_forget(&sale->movements, movement);
+	}
+	pthread_mutex_unlock(&sale->movement_lock);
+}
+
+void sale_stock_snapshot(struct sale_stock *sale, struct stock_lot_state *lots)
+{
+	pthread_mutex_lock(&sale->movement_lock);
+	for (uint32_t i = 0; i < sale->rules.lot_count; i++)
+		lot_units_read(&sale->lots[i], &lots[i]);
+	pthread_mutex_unlock(&sale->movement_lock);
+}

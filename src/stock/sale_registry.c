@@ -1,0 +1,66 @@
+#include "stock/sale_registry.h"
+
+#include <stdlib.h>
+
+void sale_registry_init(struct sale_registry *registry, _Atomic int64_t *memory)
+{
+	reader_gate_init(&registry->gate);
+	for (int i = 0; i < SALE_REGISTRY_PAGES; i++)
+		atomic_init(&registry->pages[i], NULL);
+	registry->memory = memory;
+}
+
+void sale_registry_deinit(struct sale_registry *registry)
+{
+	uint32_t number = 0;
+	struct sale_stock *left = sale_registry_next(registry, &number);
+
+	ASSERT(left == NULL);
+	for (int i = 0; i < SALE_REGISTRY_PAGES; i++)
+		free(atomic_exchange(&registry->pages[i], NULL));
+	reader_gate_deinit(&registry->gate);
+}
+
+struct sale_stock *sale_registry_next(struct sale_registry *registry, uint32_t *number)
+{
+	while (*number <= UUID_TAG_MAX) {
+		struct sale_stock *sale;
+
+		if (!atomic_load(&registry->pages[*number >> SALE_REGISTRY_PAGE_BITS])) {
+			*number = (*number | (SALE_REGISTRY_PAGE - 1)) + 1;
+			continue;
+		}
+		sale = sale_registry_find(registry, *number);
+		if (sale)
+			return sale;
+		++*number;
+	}
+	return NULL;
+}
+
+int sale_registry_make_room(struct sale_registry *registry, uint32_t number)
+{
+	_Atomic(struct sale_registry_page *) *place = &registry->pages[number >> SALE_REGISTRY_PAGE_BITS];
+	struct sale_registry_page *page, *none = NULL;
+
+	ASSERT(number <= UUID_TAG_MAX);
+	if (atomic_load(place))
+		return 0;
+	page = calloc(1, sizeof(*page));
+	if (!page)
+		return error_origin(-ENOMEM);
+	if (atomic_compare_exchange_strong(place, &none, page))
+		atomic_fetch_add(registry->memory, (int64_t)sizeof(*page));
+	else
+		free(page); /* another thread was first */
+	return 0;
+}
+
+struct sale_stock *sale_registry_swap(struct sale_registry *registry, uint32_t number, struct sale_stock *sale)
+{
+	struct sale_registry_page *page = atomic_load(&registry->pages[number >> SALE_REGISTRY_PAGE_BITS]);
+
+	if (!page)
+		return NULL;
+	return atomic_exchange(&page->sales[number & (SALE_REGISTRY_PAGE - 1)], sale);
+}

@@ -1,0 +1,326 @@
+/*
+ * What becomes of an order after its grant. An order has at most one event on its way: its grant, or one settlement; until the end of
+ * that is known every other action is told BUSY. A settlement changes nothing when it goes out but that the order is `settling` and its hold leaves the
+ * heap (so a confirm and the expiry can never both win); the acknowledgement applies it, the compensation takes it back.
+ */
+#include "base/failpoint.h"
+#include "stock/sale_stock.h"
+
+static enum event_kind event_of(enum order_action action)
+{
+	switch (action) {
+	case ORDER_CONFIRM:
+		return EVENT_CONFIRMED;
+	case ORDER_CANCEL:
+		return EVENT_CANCELLED;
+	case ORDER_REFUND:
+		return EVENT_REFUNDED;
+	case ORDER_EXPIRE:
+		return EVENT_EXPIRED;
+	case ORDER_EXTEND:
+		return EVENT_EXTENDED;
+	}
+	assertion_failed("a known action", __FILE__, __LINE__, __func__);
+}
+
+static bool in_time_only(enum order_action action)
+{
+	return action == ORDER_CONFIRM || action == ORDER_EXTEND;
+}
+
+/* At deadline + grace the hold is over: the housekeeper that wakes then finds it, and a confirm is late. */
+static bool over(int64_t deadline_ns, int64_t grace_ns, int64_t now_ns)
+{
+	return deadline_ns <= now_ns - grace_ns;
+}
+
+/* The units of a live order that ends are for sale again. */
+static void give_back(struct sale_stock *sale, const struct order_record *record, bool confirmed)
+{
+	if (confirmed)
+		lot_units_unconfirm(&sale->lots[record->lot], record->quantity);
+	lot_units_return(&sale->lots[record->lot], record->quantity);
+}
+
+static void uncount(struct sale_shard *shard, struct order_record *record)
+{
+	struct buyer_record *buyer = buyer_book_buyer(&shard->book, record->buyer);
+
+	if (!record->counted)
+		return;
+	ASSERT(buyer->live >= record->quantity);
+	buyer->live = (uint16_t)(buyer->live - record->quantity);
+	record->counted = 0;
+}
+
+/* The order and its hold leave for the journal. */
+static void send(struct sale_stock *sale, struct sale_shard *shard, uint32_t number, const struct event *event, int64_t now_ns,
+		 struct outbox_pending *pending)
+{
+	struct order_record *record = buyer_book_order(&shard->book, number);
+
+	if (record->hold_position) {
+		pending->deadline_ns = deadline_heap_at(&shard->holds, record->hold_position);
+		deadline_heap_remove(&shard->holds, record->hold_position);
+		sale_stock_publish(sale, shard);
+	}
+	if (event->kind != EVENT_CONFIRMED && event->kind != EVENT_EXTENDED && FAILPOINT("stock.return_early")) {
+		give_back(sale, record, event->kind == EVENT_REFUNDED); /* breaks rule 1 on purpose */
+		pending->returned = true;
+	}
+	record->settling = 1;
+	record->outbox = outbox_put(sale->common->outbox, sale, now_ns, event, pending);
+}
+
+static struct event order_event(const struct sale_stock *sale, const struct order_record *record, enum event_kind kind, int64_t at_ms)
+{
+	return (struct event){
+		.kind = kind,
+		.sale = sale->rules.sale,
+		.epoch = sale->rules.epoch,
+		.lot = record->lot,
+		.quantity = record->quantity,
+		.id = record->id,
+		.at_ms = at_ms,
+	};
+}
+
+/* Whether the action may go out now, and the state after it. */
+static enum stock_outcome judge(const struct sale_shard *shard, const struct order_record *record,
+				const struct stock_settle *item, enum order_state *next)
+{
+	bool late;
+
+	if (record->settling || !record->durable)
+		return STOCK_BUSY;
+	if (record->state == ORDER_EXPIRED && in_time_only(item->action))
+		return STOCK_EXPIRED;
+	switch (order_next((enum order_state)record->state, item->action, next)) {
+	case ORDER_MOVED:
+		break;
+	case ORDER_ALREADY:
+		return STOCK_ALREADY;
+	case ORDER_MOVE_REFUSED:
+		return STOCK_REFUSED;
+	}
+	if (!record->hold_position)
+		return STOCK_DONE; /* a refund */
+	late = over(deadline_heap_at(&shard->holds, record->hold_position), item->grace_ns, item->now_ns);
+	if (late && in_time_only(item->action))
+		return STOCK_EXPIRED;
+	if (!late && item->action == ORDER_EXPIRE)
+		return STOCK_REFUSED;
+	return STOCK_DONE;
+}
+
+static enum stock_outcome settle_locked(struct sale_stock *sale, struct sale_shard *shard, uint32_t number, struct stock_settle *item)
+{
+	struct order_record *record = buyer_book_order(&shard->book, number);
+	struct outbox_pending pending = {0};
+	enum order_state next;
+	enum stock_outcome outcome = judge(shard, record, item, &next);
+
+	sale_stock_tell(record, &item->order);
+	if (outcome != STOCK_DONE)
+		return outcome;
+	if (!outbox_book(sale->common->outbox))
+		return STOCK_FULL;
+	item->event = order_event(sale, record, event_of(item->action), item->now_ms);
+	item->event.actor = item->actor;
+	item->event.trace = item->trace;
+	if (item->action == ORDER_EXTEND) {
+		item->event.hold_expires_at_ms = item->now_ms + item->extend_ns / 1000000;
+		pending.next_deadline_ns = item->now_ns + item->extend_ns;
+	}
+	send(sale, shard, number, &item->event, item->now_ns, &pending);
+	sale_stock_tell(record, &item->order);
+	item->order.state = next;
+	if (item->action == ORDER_EXTEND)
+		item->order.hold_expires_at_ms = item->event.hold_expires_at_ms;
+	return STOCK_DONE;
+}
+
+/* An empty buyer is the operator: any order. */
+static bool belongs_to(const struct sale_stock *sale, const struct sale_shard *shard, const struct order_record *record,
+		       struct slice buyer)
+{
+	struct hash128 owner, asked;
+
+	if (buyer.size == 0)
+		return true;
+	if (buyer.size > BUYER_MAX)
+		return false;
+	owner = buyer_book_buyer(&shard->book, record->buyer)->name;
+	asked = sale_names_buyer(sale->common, sale->rules.sale, buyer);
+	return owner.low == asked.low && owner.high == asked.high;
+}
+
+void sale_stock_settle(struct sale_stock *sale, struct stock_settle *item)
+{
+	struct sale_shard *shard;
+	uint32_t number;
+	struct order_record *record = sale_stock_locate(sale, &item->id, &shard, &number);
+
+	item->outcome = STOCK_NO_ORDER;
+	if (!record)
+		return;
+	if (belongs_to(sale, shard, record, item->buyer))
+		item->outcome = settle_locked(sale, shard, number, item);
+	pthread_mutex_unlock(&shard->lock);
+}
+
+void sale_stock_find(struct sale_stock *sale, struct stock_find *item)
+{
+	struct sale_shard *shard;
+	uint32_t number;
+	struct order_record *record = sale_stock_locate(sale, &item->id, &shard, &number);
+
+	item->outcome = STOCK_NO_ORDER;
+	if (!record)
+		return;
+	if (belongs_to(sale, shard, record, item->buyer)) {
+		sale_stock_tell(record, &item->order);
+		item->outcome = STOCK_DONE;
+	}
+	pthread_mutex_unlock(&shard->lock);
+}
+
+static size_t expire_shard(struct sale_stock *sale, struct sale_shard *shard, int64_t cutoff_ns, int64_t now_ns, int64_t now_ms,
+			   struct event *out, size_t max, bool *outbox_full)
+{
+	size_t count = 0;
+
+	pthread_mutex_lock(&shard->lock);
+	while (count < max && deadline_heap_first(&shard->holds) <= cutoff_ns) {
+		struct outbox_pending pending = {0};
+		uint32_t number = shard->holds.entries[0].what;
+
+		if (!outbox_book(sale->common->outbox)) {
+			*outbox_full = true;
+			break;
+		}
+		out[count] = order_event(sale, buyer_book_order(&shard->book, number), EVENT_EXPIRED, now_ms);
+		out[count].actor = SLICE("clock");
+		send(sale, shard, number, &out[count], now_ns, &pending);
+		count++;
+	}
+	pthread_mutex_unlock(&shard->lock);
+	return count;
+}
+
+size_t sale_stock_expire(struct sale_stock *sale, int64_t cutoff_ns, int64_t now_ns, int64_t now_ms, struct event *out,
+			 size_t max, bool *outbox_full)
+{
+	size_t count = 0;
+
+	for (int i = 0; i < SALE_SHARDS && count < max && !*outbox_full; i++)
+		if (atomic_load(&sale->shards[i].earliest_ns) <= cutoff_ns)
+			count += expire_shard(sale, &sale->shards[i], cutoff_ns, now_ns, now_ms, out + count, max - count,
+					      outbox_full);
+	return count;
+}
+
+static void hold_again(struct sale_stock *sale, struct sale_shard *shard, uint32_t number, int64_t deadline_ns)
+{
+	deadline_heap_push(&shard->holds, deadline_ns, number);
+	sale_stock_publish(sale, shard);
+}
+
+static void end(struct sale_stock *sale, struct sale_shard *shard, struct order_record *record, enum order_state state,
+		const struct outbox_pending *pending)
+{
+	bool confirmed = record->state == ORDER_CONFIRMED;
+
+	if (!pending->returned)
+		give_back(sale, record, confirmed);
+	uncount(shard, record);
+	if (!confirmed)
+		deadline_heap_unbook(&shard->holds);
+	record->state = state & 7;
+}
+
+/* The journal has the order's event: it becomes true. */
+static void apply(struct sale_stock *sale, struct sale_shard *shard, uint32_t number, const struct event *event,
+		  const struct outbox_pending *pending)
+{
+	struct order_record *record = buyer_book_order(&shard->book, number);
+
+	record->outbox = 0;
+	record->settling = 0;
+	switch (event->kind) {
+	case EVENT_RESERVED:
+		record->durable = 1;
+		if (record->state == ORDER_HELD)
+			hold_again(sale, shard, number, pending->deadline_ns);
+		return;
+	case EVENT_CONFIRMED:
+		lot_units_confirm(&sale->lots[record->lot], record->quantity);
+		deadline_heap_unbook(&shard->holds);
+		record->state = ORDER_CONFIRMED;
+		return;
+	case EVENT_EXTENDED:
+		record->hold_expires_at_ms = event->hold_expires_at_ms;
+		hold_again(sale, shard, number, pending->next_deadline_ns);
+		return;
+	case EVENT_CANCELLED:
+	case EVENT_REFUNDED:
+		end(sale, shard, record, ORDER_CANCELLED, pending);
+		return;
+	case EVENT_EXPIRED:
+		end(sale, shard, record, ORDER_EXPIRED, pending);
+		return;
+	case EVENT_WITHDRAWN:
+		break; /* not an order's */
+	}
+	assertion_failed("an order's event", __FILE__, __LINE__, __func__);
+}
+
+void sale_stock_acknowledge(struct sale_stock *sale, const struct event *event)
+{
+	struct sale_shard *shard;
+	uint32_t number;
+	struct order_record *record = sale_stock_locate(sale, &event->id, &shard, &number);
+	struct outbox_pending pending;
+
+	if (!record)
+		return;
+	if (outbox_take(sale->common->outbox, record->outbox, event, false, &pending))
+		apply(sale, shard, number, event, &pending);
+	pthread_mutex_unlock(&shard->lock);
+}
+
+/* The grant never happened: units, limit, key and order are as before. The request stays in the rate window. */
+static void revoke(struct sale_stock *sale, struct sale_shard *shard, uint32_t number)
+{
+	struct order_record *record = buyer_book_order(&shard->book, number);
+	uint64_t id_hash = siphash64(&sale->common->id_key, record->id.bytes, sizeof(record->id.bytes));
+	uint32_t buyer = record->buyer;
+
+	give_back(sale, record, record->state == ORDER_CONFIRMED);
+	uncount(shard, record);
+	if (record->state == ORDER_HELD)
+		deadline_heap_unbook(&shard->holds);
+	sale_stock_directory_remove(sale, id_hash, shard, number);
+	buyer_book_order_forget(&shard->book, number);
+	buyer_book_leave(&shard->book, buyer);
+}
+
+void sale_stock_compensate(struct sale_stock *sale, const struct event *event)
+{
+	struct sale_shard *shard;
+	uint32_t number;
+	struct order_record *record = sale_stock_locate(sale, &event->id, &shard, &number);
+	struct outbox_pending pending;
+
+	if (!record)
+		return;
+	if (outbox_take(sale->common->outbox, record->outbox, event, true, &pending)) {
+		record->outbox = 0;
+		record->settling = 0;
+		if (event->kind == EVENT_RESERVED)
+			revoke(sale, shard, number);
+		else if (record->state == ORDER_HELD)
+			hold_again(sale, shard, number, pending.deadline_ns);
+	}
+	pthread_mutex_unlock(&shard->lock);
+}

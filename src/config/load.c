@@ -110,6 +110,22 @@ static const struct setting *find(struct slice name, const char *suffix,
 
 /* --- Values --- */
 
+/* A buffer of its own for what is wrong: the place comes before it, and nothing is written where nothing is wrong. */
+static int parse(struct loading *loading, const struct setting *setting, struct slice value, const char *place, const char *name)
+{
+	struct buffer fault;
+	int error;
+
+	buffer_init(&fault, loading->error->limit);
+	error = setting_parse(setting, value, &loading->loaded->settings, &fault);
+	if (error) {
+		begin_error(loading, place, name);
+		buffer_append_slice(loading->error, buffer_slice(&fault));
+	}
+	buffer_deinit(&fault);
+	return error;
+}
+
 /* The whole file, NUL-terminated; NULL with errno. The caller wipes and frees. */
 static char *read_whole_file(const char *path, size_t size_max, size_t *size)
 {
@@ -162,12 +178,7 @@ static int take_secret_file(struct loading *loading, const struct setting *setti
 		buffer_printf(loading->error, "%s is empty; it must hold the secret", path);
 		error = -EINVAL;
 	} else {
-		size_t mark = loading->error->size;
-
-		begin_error(loading, place, name);
-		error = setting_parse(setting, (struct slice){data, kept}, &loading->loaded->settings, loading->error);
-		if (!error)
-			loading->error->size = mark;
+		error = parse(loading, setting, (struct slice){data, kept}, place, name);
 	}
 	explicit_bzero(data, size);
 	free(data);
@@ -195,18 +206,13 @@ static int remember_origin(struct loading *loading, const struct setting *settin
 static int take_value(struct loading *loading, const struct setting *setting, bool from_file, enum settings_source source,
 		      struct slice value, const char *place, const char *name)
 {
-	size_t mark = loading->error->size;
 	int error;
 
 	value = slice_trim(value);
-	if (from_file) {
+	if (from_file)
 		error = take_secret_file(loading, setting, value, place, name);
-	} else {
-		begin_error(loading, place, name);
-		error = setting_parse(setting, value, &loading->loaded->settings, loading->error);
-		if (!error)
-			loading->error->size = mark; /* no fault: the beginning of its text goes again */
-	}
+	else
+		error = parse(loading, setting, value, place, name);
 	return error ? error : remember_origin(loading, setting, source, value, source == SOURCE_DEFAULT ? NULL : place);
 }
 

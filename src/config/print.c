@@ -14,6 +14,26 @@ static bool begins_section(size_t place)
 	return place == 0 || !slice_equal(section_of(&settings_table[place]), section_of(&settings_table[place - 1]));
 }
 
+/* The password of "scheme://user:password@host"; empty: there is none. */
+static struct slice password_of(const char *url)
+{
+	const char *user = strstr(url, "://"), *at = user ? strrchr(user, '@') : NULL;
+	const char *colon = at ? memchr(user + 3, ':', (size_t)(at - user) - 3) : NULL;
+
+	return colon ? (struct slice){colon + 1, (size_t)(at - colon) - 1} : SLICE_NULL;
+}
+
+static void print_value(const struct setting *setting, const char *text, struct buffer *out)
+{
+	struct slice password = setting->kind == SETTING_URL ? password_of(text) : SLICE_NULL;
+
+	if (password.size > 0)
+		buffer_printf(out, "# %s = %.*s(hidden)%s\n", setting->name, (int)(password.data - text), text,
+			      password.data + password.size);
+	else
+		buffer_printf(out, "%s =%s%s\n", setting->name, text[0] ? " " : "", text);
+}
+
 void settings_print(const struct settings *settings, struct buffer *out)
 {
 	const struct settings_loaded *loaded = (const struct settings_loaded *)settings;
@@ -27,7 +47,7 @@ void settings_print(const struct settings *settings, struct buffer *out)
 		if (origin->place)
 			buffer_printf(out, "# from %s\n", origin->place);
 		if (setting->kind != SETTING_SECRET)
-			buffer_printf(out, "%s =%s%s\n", setting->name, origin->text[0] ? " " : "", origin->text);
+			print_value(setting, origin->text, out);
 		else
 			buffer_printf(out, "# %s %s\n", setting->name, origin->place ? "(hidden)" : "(not set)");
 	}

@@ -82,7 +82,8 @@ struct settings {
 };
 
 struct settings_sources {
-	const char *file;          /* NULL: "penstock.conf" in the current folder where it exists, else none; a named one must exist */
+	/* NULL: the one that PENSTOCK_CONFIG in the environment names, else "penstock.conf" in the current folder where it exists. A named one must exist. */
+	const char *file;
 	char *const *environment;  /* NULL: none */
 	int flag_count;            /* settings flags, as settings_take_flags() left them */
 	char *const *flags;

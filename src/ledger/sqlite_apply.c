@@ -21,27 +21,9 @@
  * inserting itself (docs/performance.md).
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include "base/failpoint.h"
 #include "base/log.h"
-#include "ledger/sqlite_private.h"
-
-/* What this batch knows of a lot and has done to it. */
-struct touched {
-	uint32_t sale, lot;
-	bool used, exists;
-	uint32_t epoch; /* the sale's */
-	int64_t item;
-	int64_t held, confirmed, withdrawn; /* changes, not yet written */
-};
-
-/* An open-addressing table over (sale, lot), and the order of first touch, so that writing goes through what was touched only. */
-struct apply_scratch {
-	struct touched *slots;
-	uint32_t *order;
-	size_t capacity; /* of slots: a power of two, at least twice the events of the batch; `order` has half of it */
-	size_t count;
-};
+#include "ledger/sqlite_apply_lots.h"
 
 struct apply {
 	struct connection *connection;
@@ -59,94 +41,6 @@ struct order_row {
 
 /* Inner results besides the outcomes of a ledger_entry. */
 enum { ROW_FOUND = 100 };
-
-void apply_scratch_free(struct apply_scratch *scratch)
-{
-	if (!scratch)
-		return;
-	free(scratch->slots);
-	free(scratch->order);
-	free(scratch);
-}
-
-static int scratch_fit(struct apply_scratch **scratch, size_t events)
-{
-	size_t capacity = 64;
-	struct touched *slots;
-	uint32_t *order;
-
-	if (!*scratch && !(*scratch = calloc(1, sizeof(**scratch))))
-		return error_origin(-ENOMEM);
-	while (capacity < 2 * events)
-		capacity *= 2;
-	if (capacity <= (*scratch)->capacity)
-		return 0;
-	slots = calloc(capacity, sizeof(*slots));
-	order = calloc(capacity / 2, sizeof(*order));
-	if (!slots || !order) {
-		free(slots);
-		free(order);
-		return error_origin(-ENOMEM);
-	}
-	free((*scratch)->slots);
-	free((*scratch)->order);
-	**scratch = (struct apply_scratch){slots, order, capacity, 0};
-	return 0;
-}
-
-static void scratch_clear(struct apply_scratch *scratch)
-{
-	for (size_t i = 0; i < scratch->count; i++)
-		scratch->slots[scratch->order[i]].used = false;
-	scratch->count = 0;
-}
-
-static int read_lot(struct connection *connection, struct touched *touched)
-{
-	sqlite3_stmt *statement;
-	int result = connection_prepare(connection,
-					"SELECT sales.epoch, lots.item FROM lots JOIN sales ON sales.number = lots.sale"
-					" WHERE lots.sale = ?1 AND lots.place = ?2",
-					&statement);
-
-	if (result < 0)
-		return result;
-	bind_int(statement, 1, touched->sale);
-	bind_int(statement, 2, touched->lot);
-	result = step_row(connection, statement);
-	if (result < 0)
-		return result;
-	touched->exists = result == STEP_ROW;
-	if (touched->exists) {
-		touched->epoch = (uint32_t)sqlite3_column_int64(statement, 0);
-		touched->item = sqlite3_column_int64(statement, 1);
-		sqlite3_reset(statement);
-	}
-	return 0;
-}
-
-/* The lot, read at its first touch. 0, LEDGER_NOT_FOUND, or negative. */
-static int touch(struct apply *apply, uint32_t sale, uint32_t lot, struct touched **out)
-{
-	struct apply_scratch *lots = apply->lots;
-	uint64_t hash = ((uint64_t)sale << 32 | lot) * 0x9e3779b97f4a7c15u;
-	size_t at = (hash >> 32) & (lots->capacity - 1);
-	int result;
-
-	while (lots->slots[at].used && (lots->slots[at].sale != sale || lots->slots[at].lot != lot))
-		at = (at + 1) & (lots->capacity - 1);
-	if (!lots->slots[at].used) {
-		struct touched fresh = {.sale = sale, .lot = lot, .used = true};
-
-		result = read_lot(apply->connection, &fresh);
-		if (result < 0)
-			return result;
-		lots->slots[at] = fresh;
-		lots->order[lots->count++] = (uint32_t)at;
-	}
-	*out = &lots->slots[at];
-	return (*out)->exists ? 0 : LEDGER_NOT_FOUND;
-}
 
 /* ROW_FOUND, 0 where there is none, or negative. */
 static int read_order(struct connection *connection, const struct uuid *id, struct order_row *row)
@@ -320,7 +214,7 @@ static int apply_reserved(struct apply *apply, const struct event *event)
 	struct order_row row;
 	struct touched *lot;
 	struct movement movement = {.order = &event->id};
-	int result = touch(apply, event->sale, event->lot, &lot);
+	int result = apply_scratch_touch(apply->lots, apply->connection, event->sale, event->lot, &lot);
 
 	if (result != 0)
 		return result;
@@ -362,7 +256,7 @@ static int apply_settlement(struct apply *apply, const struct event *event)
 		return result < 0 ? result : LEDGER_NOT_FOUND;
 	if (row.sale != event->sale)
 		return LEDGER_NOT_FOUND;
-	result = touch(apply, row.sale, row.lot, &lot);
+	result = apply_scratch_touch(apply->lots, apply->connection, row.sale, row.lot, &lot);
 	if (result != 0)
 		return result;
 	outcome = settlement_outcome(&row, event, &next);
@@ -408,7 +302,7 @@ static int apply_withdrawn(struct apply *apply, const struct event *event)
 {
 	struct movement movement = {.movement = &event->id, .on_hand = event->quantity, .withdrawn = event->quantity};
 	struct touched *lot;
-	int result = touch(apply, event->sale, event->lot, &lot);
+	int result = apply_scratch_touch(apply->lots, apply->connection, event->sale, event->lot, &lot);
 
 	if (result != 0)
 		return result;
@@ -450,41 +344,17 @@ static int apply_event(struct apply *apply, const struct event *event)
 
 /* --- The batch --- */
 
-/* 0, LEDGER_CONSTRAINT (some event of the batch is bad), or negative. */
-static int write_lots(struct apply *apply)
-{
-	sqlite3_stmt *statement;
-	int result = connection_prepare(apply->connection,
-					"UPDATE lots SET held = held + ?3, confirmed = confirmed + ?4, withdrawn = withdrawn + ?5"
-					" WHERE sale = ?1 AND place = ?2",
-					&statement);
-
-	for (size_t i = 0; i < apply->lots->count && result == 0; i++) {
-		const struct touched *lot = &apply->lots->slots[apply->lots->order[i]];
-
-		if (!lot->held && !lot->confirmed && !lot->withdrawn)
-			continue;
-		bind_int(statement, 1, lot->sale);
-		bind_int(statement, 2, lot->lot);
-		bind_int(statement, 3, lot->held);
-		bind_int(statement, 4, lot->confirmed);
-		bind_int(statement, 5, lot->withdrawn);
-		result = step_once(apply->connection, statement);
-	}
-	return result == STEP_CONSTRAINT ? LEDGER_CONSTRAINT : result;
-}
-
 /* 0, LEDGER_CONSTRAINT where the events together break a lot, or negative. */
 static int apply_range(struct apply *apply, struct ledger_entry *entries, size_t count)
 {
 	int result = 0;
 
-	scratch_clear(apply->lots);
+	apply_scratch_clear(apply->lots);
 	for (size_t i = 0; i < count && result >= 0; i++) {
 		result = apply_event(apply, entries[i].event);
 		entries[i].outcome = result;
 	}
-	return result < 0 ? result : write_lots(apply);
+	return result < 0 ? result : apply_scratch_write(apply->lots, apply->connection);
 }
 
 /* Leaves out the events that break a lot, and applies the rest. 0 or negative. */
@@ -568,7 +438,7 @@ int sqlite_apply(struct ledger *base, struct ledger_entry *entries, size_t count
 	if (count == 0)
 		return 0;
 	writer_lock(ledger);
-	result = scratch_fit(&ledger->writer.scratch, count);
+	result = apply_scratch_fit(&ledger->writer.scratch, count);
 	apply.lots = ledger->writer.scratch;
 	if (result == 0)
 		result = transaction_begin(ledger);

@@ -11,7 +11,7 @@
 #include "base/slice.h"
 #include "base/uuid.h"
 
-enum { STATEMENTS_MAX = 64 };
+enum { STATEMENTS_MAX = 96 };
 
 struct connection {
 	sqlite3 *db; /* NULL: closed */

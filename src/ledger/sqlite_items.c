@@ -94,12 +94,12 @@ static int receive(struct connection *connection, struct slice sku, int64_t unit
 	char text[UUID_TEXT_SIZE], detail[128];
 	int result = find_item(connection, sku, &movement.item, on_hand);
 
-	if (result == 0)
-		result = movement_exists(connection, id);
-	if (result > 0)
-		return result == STEP_ROW ? LEDGER_ALREADY : result;
-	if (result == 0)
-		result = add_on_hand(connection, movement.item, units);
+	if (result != 0)
+		return result;
+	result = movement_exists(connection, id);
+	if (result != 0)
+		return result < 0 ? result : LEDGER_ALREADY;
+	result = add_on_hand(connection, movement.item, units);
 	if (result == 0)
 		result = movement_write(connection, &movement);
 	if (result != 0)

@@ -3,9 +3,10 @@
  * no sales: what a request means is the handler's.
  *
  * One request of a connection is with the handler at a time; what is pipelined behind it waits in the connection's buffer, so answers leave
- * in order. A round is: wait; read every ready connection and hand over the requests that are whole; handler.round_end(); write. So a
- * handler can gather what came in one round and decide it as a batch, and answers of one round leave in one write per connection. A connection
- * with several pipelined requests gets them handed over one after the other in the same round where each is answered at once.
+ * in order. A round is: wait; read every ready connection and hand over the requests that are whole; handler.round_end(). So a handler can
+ * gather what came in one round and decide it as a batch. A connection with several pipelined requests gets them handed over one after
+ * the other in the same round where each is answered at once (up to a bound, for the others' sake), and these answers leave in one write as
+ * soon as the last is given. What is answered later is written when it is answered.
  */
 #pragma once
 
@@ -30,6 +31,7 @@ struct http_response {
 	struct slice content_type; /* size 0: none */
 	struct slice headers;      /* further header lines, each with its CRLF; may be empty */
 	struct slice body;         /* copied */
+	bool body_stays;           /* the body outlives the loop (a page in the program itself): it is not copied */
 	bool close;                /* end the connection after it */
 };
 
@@ -41,7 +43,7 @@ struct http_handler {
 	void (*request)(struct http_handler *handler, struct http_exchange *exchange);
 	/* The reader refused it; must http_respond(). The loop closes the connection afterwards. */
 	void (*fault)(struct http_handler *handler, struct http_exchange *exchange, enum http_fault fault);
-	/* After each round of reading, before writing. */
+	/* After each round of reading; where deferred exchanges are decided as a batch. */
 	void (*round_end)(struct http_handler *handler);
 	/* The watched file descriptor is readable (http_loop_watch). */
 	void (*wake)(struct http_handler *handler);

@@ -485,8 +485,6 @@ enum http_read_outcome http_read(const char *data, size_t size, struct http_requ
 		return (enum http_read_outcome)step;
 	}
 	*used = (size_t)(r.place - data) + length;
-	if (*used > size)
-		return HTTP_READ_BODY;
-	request->body = (struct slice){r.place, length};
-	return HTTP_READ_WHOLE;
+	request->body = (struct slice){r.place, *used <= size ? length : (size_t)(data + size - r.place)};
+	return *used <= size ? HTTP_READ_WHOLE : HTTP_READ_BODY;
 }

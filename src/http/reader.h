@@ -37,7 +37,7 @@ const struct http_fault_info *http_fault_info(enum http_fault fault);
 enum http_read_outcome {
 	HTTP_READ_WHOLE = 0,   /* request is filled; *used bytes belong to it */
 	HTTP_READ_MORE = 1,    /* not all there yet (headers); nothing used */
-	HTTP_READ_BODY = 2,    /* headers are whole and fine, the body is not all there yet; request filled but for body, *used is what it will take */
+	HTTP_READ_BODY = 2,    /* headers are whole and fine, the body is not all there yet; body holds what came of it, *used is what all will take */
 	HTTP_READ_FAULT = 3,   /* *fault says why */
 };
 /*

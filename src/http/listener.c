@@ -1,0 +1,237 @@
+#include "http/listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "http/loop_state.h"
+
+enum { BACKLOG = 4096, ACCEPTS_PER_ROUND = 64 };
+static const int64_t PAUSE_NS = 100000000;
+
+static socklen_t to_sockaddr(const struct listen_place *place, struct sockaddr_storage *socket)
+{
+	*socket = (struct sockaddr_storage){0};
+	if (address_is_ipv4(&place->address)) {
+		struct sockaddr_in *in = (struct sockaddr_in *)socket;
+
+		in->sin_family = AF_INET;
+		in->sin_port = htons(place->port);
+		memcpy(&in->sin_addr, place->address.bytes + 12, 4);
+		return sizeof(*in);
+	}
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)socket;
+
+	in6->sin6_family = AF_INET6;
+	in6->sin6_port = htons(place->port);
+	memcpy(&in6->sin6_addr, place->address.bytes, 16);
+	return sizeof(*in6);
+}
+
+static int set_option(int fd, int level, int name)
+{
+	int on = 1;
+
+	return setsockopt(fd, level, name, &on, sizeof(on)) < 0 ? -errno : 0;
+}
+
+static int prepare(int fd, const struct listen_place *place, uint16_t *port)
+{
+	struct sockaddr_storage where;
+	socklen_t size = to_sockaddr(place, &where);
+	int r = 0;
+
+	if (where.ss_family == AF_INET6)
+		r = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY); /* so that 0.0.0.0 and [::] can stand side by side */
+	if (r == 0)
+		r = set_option(fd, SOL_SOCKET, SO_REUSEADDR);
+	if (r == 0)
+		r = set_option(fd, SOL_SOCKET, SO_REUSEPORT);
+	if (r == 0)
+		r = set_option(fd, IPPROTO_TCP, TCP_NODELAY); /* accepted sockets inherit it */
+	if (r < 0)
+		return r;
+	if (bind(fd, (const struct sockaddr *)&where, size) < 0 || listen(fd, BACKLOG) < 0)
+		return -errno;
+	if (getsockname(fd, (struct sockaddr *)&where, &size) < 0)
+		return -errno;
+	*port = ntohs(where.ss_family == AF_INET ? ((struct sockaddr_in *)&where)->sin_port : ((struct sockaddr_in6 *)&where)->sin6_port);
+	return 0;
+}
+
+int listener_open(struct listener *listener, const struct listen_place *place, uint16_t *port)
+{
+	int family = address_is_ipv4(&place->address) ? AF_INET : AF_INET6;
+	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = prepare(fd, place, port);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	*listener = (struct listener){.fd = fd, .proxy = place->proxy};
+	return 0;
+}
+
+/* Reads what has come, so that closing sends FIN and not RST. */
+static void drain_once(int fd, struct http_loop *loop)
+{
+	ssize_t ignored = recv(fd, loop->input, INPUT_SIZE, MSG_DONTWAIT);
+
+	(void)ignored;
+}
+
+/* Says no, at once. The connection lingers where there is room, for its client to read it. */
+static void refuse(struct http_loop *loop, int fd, const struct address *peer)
+{
+	struct slice refusal = loop->settings.refusal;
+	struct connection *connection = NULL;
+
+	count(&loop->stats.refused, 1);
+	if (refusal.size > 0 && send(fd, refusal.data, refusal.size, MSG_NOSIGNAL) > 0)
+		count(&loop->stats.bytes_out, refusal.size);
+	if (loop->refused_lingering < REFUSED_LINGERING_MAX)
+		connection = connection_new(loop, fd, peer, false, false);
+	if (connection) {
+		connection_linger(connection);
+		return;
+	}
+	shutdown(fd, SHUT_WR);
+	drain_once(fd, loop);
+	close(fd);
+}
+
+static void take(struct http_loop *loop, const struct listener *listener, int fd, const struct address *peer)
+{
+	struct http_quota *quota = loop->settings.quota;
+
+	if (atomic_fetch_add(&quota->connections, 1) >= quota->connections_max) {
+		atomic_fetch_sub(&quota->connections, 1);
+		refuse(loop, fd, peer);
+		return;
+	}
+	if (listener->proxy && !(loop->settings.proxies && network_list_contains(loop->settings.proxies, peer))) {
+		/* Whoever may say who the client is must be known. */
+		atomic_fetch_sub(&quota->connections, 1);
+		count(&loop->stats.faults, 1);
+		close(fd);
+		return;
+	}
+	if (!connection_new(loop, fd, peer, listener->proxy, true)) {
+		atomic_fetch_sub(&quota->connections, 1);
+		refuse(loop, fd, peer);
+		return;
+	}
+	count(&loop->stats.accepted, 1);
+}
+
+static int accept_one(const struct listener *listener, struct address *peer)
+{
+	struct sockaddr_storage from;
+	socklen_t size = sizeof(from);
+	int fd = accept4(listener->fd, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	address_from_sockaddr((const struct sockaddr *)&from, peer);
+	return fd;
+}
+
+/* Out of file descriptors: the spare one lets one client be told so, instead of all waiting without a word; then accepting pauses. */
+static void run_dry(struct http_loop *loop, const struct listener *listener)
+{
+	static struct log_limiter limiter;
+	uint64_t suppressed;
+	struct address peer;
+
+	if (log_limiter_pass(&limiter, &suppressed))
+		log_warn("http", "out of file descriptors, accepting pauses", LOG_INT("suppressed", suppressed));
+	if (loop->spare_fd >= 0) {
+		close(loop->spare_fd);
+		loop->spare_fd = -1;
+		int fd = accept_one(listener, &peer);
+
+		if (fd >= 0) {
+			struct slice refusal = loop->settings.refusal;
+
+			count(&loop->stats.refused, 1);
+			if (refusal.size > 0 && send(fd, refusal.data, refusal.size, MSG_NOSIGNAL) > 0)
+				count(&loop->stats.bytes_out, refusal.size);
+			shutdown(fd, SHUT_WR);
+			drain_once(fd, loop);
+			close(fd);
+		}
+		loop->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	}
+	listeners_pause(loop);
+}
+
+bool listener_accept(struct http_loop *loop, struct listener *listener)
+{
+	for (int i = 0; i < ACCEPTS_PER_ROUND; i++) {
+		struct address peer;
+		int fd = accept_one(listener, &peer);
+
+		if (fd >= 0) {
+			take(loop, listener, fd, &peer);
+			continue;
+		}
+		if (fd == -EAGAIN)
+			return true;
+		if (fd == -EINTR || fd == -ECONNABORTED)
+			continue;
+		count(&loop->stats.accept_errors, 1);
+		if (fd != -EMFILE && fd != -ENFILE && fd != -ENOBUFS && fd != -ENOMEM)
+			continue; /* an error of that connection alone (accept(2) lists many) */
+		run_dry(loop, listener);
+		return true;
+	}
+	return false;
+}
+
+static void set_events(struct http_loop *loop, uint32_t events)
+{
+	for (size_t i = 0; i < loop->listener_count; i++) {
+		struct epoll_event event = {.events = events, .data.u64 = (uint64_t)SOURCE_LISTENER << 32 | i};
+
+		if (loop->listeners[i].fd >= 0)
+			(void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, loop->listeners[i].fd, &event);
+	}
+}
+
+void listeners_pause(struct http_loop *loop)
+{
+	if (loop->accept_ns == INT64_MAX)
+		set_events(loop, 0);
+	loop->accept_ns = loop->now_ns + PAUSE_NS;
+}
+
+void listeners_resume(struct http_loop *loop)
+{
+	loop->accept_ns = INT64_MAX;
+	if (loop->spare_fd < 0)
+		loop->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	set_events(loop, EPOLLIN);
+}
+
+void listeners_close(struct http_loop *loop)
+{
+	for (size_t i = 0; i < loop->listener_count; i++) {
+		struct listener *listener = &loop->listeners[i];
+
+		/* Bounded by what a backlog holds: a stampede could go on for ever. */
+		for (int round = 0; round < BACKLOG / ACCEPTS_PER_ROUND && !listener_accept(loop, listener); round++)
+			;
+		close(listener->fd);
+		listener->fd = -1;
+	}
+	loop->accept_ns = INT64_MAX;
+	loop->listener_count = 0;
+}

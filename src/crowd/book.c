@@ -162,7 +162,7 @@ static void accepted(struct book *book, uint32_t index, const struct answer *ans
 				   (int)(answer->body.size < 200 ? answer->body.size : 200), answer->body.data);
 		return;
 	}
-	*kind = answer->replayed ? TALLY_REPLAYED : TALLY_ACCEPTED;
+	*kind = TALLY_ACCEPTED; /* new to its buyer: where the first answer was lost, a replay brings the news */
 	order = json_loadb(answer->body.data, answer->body.size, JSON_REJECT_DUPLICATES, NULL);
 	fault = json_is_object(order) ? read_order(book, purchase, order) : "it is no JSON object";
 	json_decref(order);

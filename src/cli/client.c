@@ -1,0 +1,229 @@
+#include "cli/client.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "cli/secrets.h"
+
+enum { TIMEOUT_MS = 30000, READ_STEP = 64 * 1024, REQUEST_MAX = 1024 * 1024 };
+
+void client_url(const struct listen_list *listen, char url[static CLIENT_URL_SIZE])
+{
+	static const struct address any;
+	const struct listen_place *place = &listen->items[0];
+	char address[ADDRESS_TEXT_SIZE];
+	bool v4 = address_is_ipv4(&place->address);
+
+	address_format(&place->address, address);
+	if (memcmp(&place->address, &any, sizeof(any)) == 0)
+		strcpy(address, "::1");
+	else if (strcmp(address, "0.0.0.0") == 0)
+		strcpy(address, "127.0.0.1");
+	snprintf(url, CLIENT_URL_SIZE, v4 ? "http://%s:%u" : "http://[%s]:%u", address, place->port);
+}
+
+int client_open_url(struct client *client, const char *url)
+{
+	int r;
+
+	*client = (struct client){.socket = -1};
+	buffer_init(&client->in, ANSWER_HEAD_MAX + ANSWER_BODY_MAX);
+	r = place_parse(url, &client->place);
+	if (r < 0)
+		return cli_error(CLI_USAGE, "%s: %s", url, r == -EINVAL ? "wanted is http://HOST:PORT" : "there is no such host");
+	return CLI_GO;
+}
+
+int client_open(struct client *client, const struct settings *settings, const char *url)
+{
+	char own[CLIENT_URL_SIZE];
+	int code;
+
+	client_url(&settings->operator.listen, own);
+	code = client_open_url(client, url ? url : own);
+	return code == CLI_GO ? operator_token_find(settings, &client->token) : code;
+}
+
+static void disconnect(struct client *client)
+{
+	if (client->socket >= 0)
+		close(client->socket);
+	client->socket = -1;
+	buffer_clear(&client->in);
+	client->used = 0;
+}
+
+void client_close(struct client *client)
+{
+	disconnect(client);
+	buffer_deinit(&client->in);
+	if (client->token)
+		explicit_bzero(client->token, strlen(client->token));
+	free(client->token);
+	client->token = NULL;
+}
+
+static int wait_for(int fd, short events, int64_t until_ms)
+{
+	struct pollfd poller = {.fd = fd, .events = events};
+
+	for (;;) {
+		int64_t left = until_ms - clock_mono_ms();
+		int r;
+
+		if (left <= 0)
+			return -ETIMEDOUT;
+		r = poll(&poller, 1, (int)left);
+		if (r > 0)
+			return 0;
+		if (r < 0 && errno != EINTR)
+			return -errno;
+	}
+}
+
+static int connect_to(struct client *client, int64_t until_ms)
+{
+	int fd = socket(client->place.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), r = 0, error = 0;
+	socklen_t size = sizeof(error);
+
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)&client->place.address, client->place.size) < 0) {
+		r = errno == EINPROGRESS ? wait_for(fd, POLLOUT, until_ms) : -errno;
+		if (r == 0 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error)
+			r = -error;
+	}
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	client->socket = fd;
+	return 0;
+}
+
+static int send_all(int fd, const struct buffer *out, int64_t until_ms)
+{
+	size_t at = 0;
+
+	while (at < out->size) {
+		ssize_t sent = send(fd, out->data + at, out->size - at, MSG_NOSIGNAL);
+
+		if (sent > 0) {
+			at += (size_t)sent;
+		} else if (errno == EAGAIN) {
+			int r = wait_for(fd, POLLOUT, until_ms);
+
+			if (r < 0)
+				return r;
+		} else if (errno != EINTR) {
+			return -errno;
+		}
+	}
+	return 0;
+}
+
+static int receive(struct client *client, struct answer *answer, int64_t until_ms)
+{
+	const char *reason;
+
+	for (;;) {
+		int outcome = answer_read(client->in.data, client->in.size, answer, &client->used, &reason), r;
+		char *room;
+		ssize_t got;
+
+		if (outcome == ANSWER_WHOLE)
+			return 0;
+		if (outcome == ANSWER_FAULT)
+			return -EBADMSG;
+		r = wait_for(client->socket, POLLIN, until_ms);
+		room = buffer_reserve(&client->in, READ_STEP);
+		if (r < 0 || !room)
+			return r < 0 ? r : -ENOMEM;
+		got = recv(client->socket, room, READ_STEP, 0);
+		if (got == 0)
+			return -ECONNRESET;
+		if (got < 0 && errno != EINTR && errno != EAGAIN)
+			return -errno;
+		if (got > 0)
+			client->in.size += (size_t)got;
+	}
+}
+
+static void write_request(const struct client *client, const char *method, const char *path, const char *body, struct buffer *out)
+{
+	bool reads = strcmp(method, "GET") == 0;
+
+	buffer_printf(out, "%s %s HTTP/1.1\r\nHost: %s\r\n", method, path, client->place.host);
+	if (client->token)
+		buffer_printf(out, "Authorization: Bearer %s\r\n", client->token);
+	if (body)
+		buffer_append_text(out, "Content-Type: application/json\r\n");
+	if (!reads)
+		buffer_printf(out, "Content-Length: %zu\r\n", body ? strlen(body) : 0);
+	buffer_append_text(out, "\r\n");
+	if (body)
+		buffer_append_text(out, body);
+}
+
+static int exchange(struct client *client, const struct buffer *out, struct answer *answer)
+{
+	int64_t until_ms = clock_mono_ms() + TIMEOUT_MS;
+	int r = client->socket >= 0 ? 0 : connect_to(client, until_ms);
+
+	buffer_consume(&client->in, client->used);
+	client->used = 0;
+	if (r == 0)
+		r = send_all(client->socket, out, until_ms);
+	return r < 0 ? r : receive(client, answer, until_ms);
+}
+
+int client_call(struct client *client, const char *method, const char *path, json_t *body, int *status, json_t **result)
+{
+	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	struct answer answer;
+	struct buffer out;
+	int r;
+
+	*result = NULL;
+	buffer_init(&out, REQUEST_MAX);
+	write_request(client, method, path, text, &out);
+	r = (body && !text) || out.failed ? -ENOMEM : exchange(client, &out, &answer);
+	buffer_deinit(&out);
+	free(text);
+	json_decref(body);
+	if (r < 0) {
+		disconnect(client);
+		return r;
+	}
+	*status = answer.status;
+	*result = json_loadb(answer.body.data, answer.body.size, JSON_REJECT_DUPLICATES, NULL);
+	if (answer.close)
+		disconnect(client);
+	return 0;
+}
+
+int client_ask(struct client *client, const char *method, const char *path, json_t *body, json_t **answer)
+{
+	const char *code, *detail;
+	int status = 0, r = client_call(client, method, path, body, &status, answer);
+
+	if (r == -ECONNREFUSED)
+		return cli_error(CLI_FAILED, "no server answers at http://%s; is `penstock serve` running?", client->place.host);
+	if (r < 0)
+		return cli_error(CLI_FAILED, "http://%s: %s", client->place.host, error_text(r));
+	if (status >= 200 && status < 300)
+		return CLI_GO;
+	code = json_string_value(json_object_get(*answer, "code"));
+	detail = json_string_value(json_object_get(*answer, "detail"));
+	if (!detail)
+		detail = json_string_value(json_object_get(*answer, "title"));
+	cli_error(CLI_FAILED, "%s %s: %d %s%s%s", method, path, status, code ? code : "", detail ? ": " : "", detail ? detail : "");
+	if (status == 401)
+		cli_error(CLI_FAILED, "give the operator's token with --operator.token_file, or run this in the server's folder");
+	json_decref(*answer);
+	*answer = NULL;
+	return CLI_FAILED;
+}

@@ -1,0 +1,34 @@
+/* How a crowd fared: judged by the ledger, and shown to people and to programs. Shared by rehearse and demo. */
+#pragma once
+
+#include <jansson.h>
+#include "cli/cli.h"
+#include "crowd/crowd.h"
+#include "crowd/verdict.h"
+
+/* May cover several crowds of one sale. Zero-initialised. */
+struct crowd_judgement {
+	struct faults faults; /* by the answers and by the ledger, the audit's included */
+	uint64_t told, held, confirmed, cancelled, expired; /* orders of the crowds: that they were told; as the ledger has them */
+	struct ledger_audit audit;
+};
+/* Adds a crowd to the judgement and asks the ledger again. CLI_GO, or the exit code: the ledger could not be read, the error told. */
+int crowd_judge(struct crowd_judgement *judgement, struct crowd *crowd, struct ledger *ledger, const char *sale) MUST_CHECK;
+
+/* Each returns CLI_OK, or CLI_FAILED where a promise is broken. */
+int crowd_report(const struct crowd *crowd, const struct crowd_options *options, const struct crowd_judgement *judgement);
+int crowd_report_json(const struct crowd *crowd, const struct crowd_options *options, const struct crowd_judgement *judgement);
+
+/* Parts of the report. */
+int crowd_report_promises(const struct crowd_judgement *judgement);
+void crowd_report_answers(const struct tally *tally);
+void crowd_report_latency(const char *name, const struct histogram *latency);
+/* Answers over time; `step_ms`, a multiple of TALLY_SLICE_MS, a line. */
+void crowd_report_picture(const struct tally *tally, int64_t step_ms);
+
+/* One line on standard error, written over and over. */
+void crowd_report_progress(const struct crowd *crowd);
+void crowd_report_progress_end(void);
+
+/* "12,345" in one of a few static places: good for the arguments of one printf. */
+const char *thousands(uint64_t number);

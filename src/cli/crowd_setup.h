@@ -1,0 +1,26 @@
+/* What a crowd needs to know before it sets out: where the server is, who it is, what the sale sells. Shared by rehearse and demo. */
+#pragma once
+
+#include "cli/client.h"
+#include "cli/secrets.h"
+#include "crowd/crowd.h"
+
+struct crowd_setup {
+	struct place server, operator;
+	struct client client; /* to the operator listener */
+	struct token_maker maker;
+	bool by_header;
+	char *header; /* name of the trusted header */
+	int64_t lifetime_s;
+	char *sale;
+	char *skus[CROWD_SKUS_MAX];
+	size_t sku_count;
+};
+
+/*
+ * Fills the places, the identity, the sale and its SKUs of `options`. NULL for the URLs: those of the settings; NULL for the sale: the only
+ * one that is open or armed. Raises the limit of descriptors for options->connections. CLI_GO or the exit code, the error told. Deinit in either case.
+ */
+int crowd_setup_init(struct crowd_setup *setup, struct crowd_options *options, const struct settings *settings, const char *server_url,
+		     const char *operator_url, const char *sale) MUST_CHECK;
+void crowd_setup_deinit(struct crowd_setup *setup);

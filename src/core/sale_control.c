@@ -123,8 +123,11 @@ int sale_control_update(struct sale_control *control, struct slice id, unsigned 
 		r = SALE_CONTROL_FROZEN;
 	if (r == 0) {
 		change_fields(sale, fields, change);
-		r = ledger->ops->sale_update(ledger, sale, actor);
+		if (sale->opens_at_ms != SALE_NO_TIME && sale->closes_at_ms != SALE_NO_TIME && sale->closes_at_ms <= sale->opens_at_ms)
+			r = SALE_CONTROL_BAD_TIMES;
 	}
+	if (r == 0)
+		r = ledger->ops->sale_update(ledger, sale, actor);
 	if (r == 0)
 		r = publish(control, sale->number);
 	pthread_mutex_unlock(&control->lock);
@@ -252,7 +255,7 @@ static int withdraw(struct sale_control *control, uint32_t sale, uint32_t lot, u
 		return 0;
 	event.actor = actor->name;
 	event.trace = actor->trace;
-	switch (control->settings.commit(control->settings.commit_context, &event)) {
+	switch (control->settings.commit.append(control->settings.commit.context, &event)) {
 	case JOURNAL_DURABLE:
 		*taken = event.quantity;
 		return 0;

@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "core/order_control.h"
 #include "core/sale_catalog.h"
 #include "port/journal.h"
 #include "port/ledger.h"
@@ -21,9 +22,7 @@ struct sale_control_settings {
 	struct ledger *ledger; /* borrowed, like all here */
 	struct stock *stock;
 	struct sale_catalog *catalog;
-	/* Puts an event of the outbox into the journal and waits for its end (the stock has been told by then). */
-	enum journal_end (*commit)(void *context, const struct event *event);
-	void *commit_context;
+	struct journal_commit commit; /* the stock has been told by the time it returns */
 	int64_t retention_ms; /* how long an ended sale stays in memory, for replays */
 };
 
@@ -31,6 +30,7 @@ struct sale_control_settings {
 enum sale_control_outcome {
 	SALE_CONTROL_NOT_IN_STOCK = 100, /* the stock does not have this sale: it ended long ago */
 	SALE_CONTROL_FROZEN = 101,       /* this field cannot be changed once the sale is armed */
+	SALE_CONTROL_BAD_TIMES = 103,    /* it would close before it opens */
 	SALE_CONTROL_UNKNOWN = 102,      /* the journal cannot say yet whether it is done; it is being driven */
 };
 
@@ -52,7 +52,7 @@ void sale_control_free(struct sale_control *control);
 
 /* As ledger.sale_create; on DONE the sale is in the catalog. */
 int sale_control_create(struct sale_control *control, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot) MUST_CHECK;
-/* Changes the fields named in `fields` to those of `change`. DONE, NOT_FOUND, CONFLICT, SALE_CONTROL_FROZEN. */
+/* Changes the fields named in `fields` to those of `change`. DONE, NOT_FOUND, CONFLICT, WRONG_STATE (ended), FROZEN, BAD_TIMES. */
 int sale_control_update(struct sale_control *control, struct slice id, unsigned fields, const struct sale *change,
 			const struct ledger_actor *actor) MUST_CHECK;
 /* SALE_START arms first where that was not done. DONE, ALREADY, WRONG_STATE, NOT_FOUND. */

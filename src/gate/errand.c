@@ -31,34 +31,41 @@ static void come_home(struct message *message, void *receiver)
 	errand_free(errand);
 }
 
+struct gate_errand *errand_new_deferred(struct gate_thread *thread, const struct ticket *ticket, void (*work)(struct gate_errand *))
+{
+	struct gate_errand *errand = thread->away < GATE_AWAY_MAX ? calloc(1, sizeof(*errand)) : NULL;
+
+	if (!errand)
+		return NULL;
+	errand->errand.message = (struct message){.reply = thread->replies, .deliver = come_home};
+	errand->errand.run = run;
+	errand->thread = thread;
+	errand->ticket = *ticket;
+	errand->work = work;
+	reply_init(&errand->reply);
+	return errand;
+}
+
 struct gate_errand *errand_new(struct gate_request *request, void (*work)(struct gate_errand *))
 {
-	struct gate_thread *thread = request->thread;
-	struct gate_errand *errand = NULL;
+	const struct ticket ticket = gate_ticket(request);
+	struct gate_errand *errand;
 
 	for (int i = 0; i < HTTP_PARAMETERS_MAX; i++)
 		if (request->parameters[i].size > ERRAND_NAME_MAX) {
 			gate_refuse(request, PROBLEM_NOT_FOUND, &(struct problem_options){.detail = "No name is so long."});
 			return NULL;
 		}
-	if (thread->away < GATE_AWAY_MAX)
-		errand = calloc(1, sizeof(*errand));
+	errand = errand_new_deferred(request->thread, &ticket, work);
 	if (!errand) {
 		gate_refuse(request, PROBLEM_OVERLOADED, NULL);
 		return NULL;
 	}
-	errand->errand.message = (struct message){.reply = thread->replies, .deliver = come_home};
-	errand->errand.run = run;
-	errand->thread = thread;
-	errand->ticket = gate_ticket(request);
-	errand->work = work;
-	errand->operator = thread->operator;
 	for (int i = 0; i < HTTP_PARAMETERS_MAX; i++)
 		if (request->parameters[i].size)
 			memcpy(errand->names[i], request->parameters[i].data, request->parameters[i].size);
 	if (request->operator)
 		strncpy(errand->actor, request->operator, sizeof(errand->actor) - 1);
-	reply_init(&errand->reply);
 	return errand;
 }
 

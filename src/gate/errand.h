@@ -23,12 +23,14 @@ struct gate_errand {
 	char buyer[BUYER_MAX + 1]; /* orders: whose; empty: anybody's */
 	char sale[SALE_ID_MAX + 1];
 	enum order_state state; /* 0: any */
-	bool operator;
+	enum order_action action;  /* settlements */
 	char actor[OPERATOR_NAME_MAX + 1];
 };
 
 /* A copy of the request to send; NULL: it has answered (a parameter too long is an unknown name; 503 where there is no room). */
 struct gate_errand *errand_new(struct gate_request *request, void (*work)(struct gate_errand *));
+/* For a ticket that was deferred already; NULL where there is no room. */
+struct gate_errand *errand_new_deferred(struct gate_thread *thread, const struct ticket *ticket, void (*work)(struct gate_errand *)) MUST_CHECK;
 /* As errand_new(), with the body parsed. */
 struct gate_errand *errand_new_with_body(struct gate_request *request, void (*work)(struct gate_errand *));
 /* Sends it; the request is deferred. Where the lane has no room it answers 503. Takes the errand over. */

@@ -20,6 +20,7 @@ struct gate_settings {
 	const struct admission *admission;
 	struct sale_catalog *catalog;
 	struct sale_control *control;
+	struct order_control orders;
 	struct ledger *ledger;
 	struct journal *journal;
 	const struct journal_worker *journal_worker;

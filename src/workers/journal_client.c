@@ -1,9 +1,11 @@
 #include "workers/journal_client.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include "base/clock.h"
 
 struct journal_client {
+	pthread_mutex_t lock; /* one append at a time: held until its job is back */
 	struct lane *to, *reply;
 };
 
@@ -20,6 +22,7 @@ int journal_client_new(struct journal_client **out, struct lane *lane)
 		free(client);
 		return r;
 	}
+	pthread_mutex_init(&client->lock, NULL);
 	*out = client;
 	return 0;
 }
@@ -29,18 +32,30 @@ void journal_client_free(struct journal_client *client)
 	if (!client)
 		return;
 	lane_free(client->reply);
+	pthread_mutex_destroy(&client->lock);
 	free(client);
 }
 
 enum journal_end journal_client_append(struct journal_client *client, const struct event *event)
 {
-	struct job job = {.message = {.reply = client->reply}, .event = *event, .started_ns = clock_mono_ns()};
+	struct job job = {.message = {.reply = client->reply}, .event = *event, .started_ns = clock_mono_ns(), .end = JOURNAL_UNKNOWN};
 	void *item = &job;
 
 	event_own(&job.event, &job.text);
-	if (lane_push(client->to, LANE_URGENT, &item, 1) == 0)
-		return JOURNAL_UNKNOWN;
-	while (lane_pop(client->reply, &item, 1, -1) == 0)
-		continue;
+	pthread_mutex_lock(&client->lock);
+	if (lane_push(client->to, LANE_URGENT, &item, 1) == 1)
+		while (lane_pop(client->reply, &item, 1, -1) == 0)
+			continue;
+	pthread_mutex_unlock(&client->lock);
 	return job.end;
+}
+
+static enum journal_end append(void *context, const struct event *event)
+{
+	return journal_client_append(context, event);
+}
+
+struct journal_commit journal_client_commit(struct journal_client *client)
+{
+	return (struct journal_commit){append, client};
 }

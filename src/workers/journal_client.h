@@ -2,14 +2,17 @@
 #pragma once
 
 #include "core/message.h"
+#include "core/order_control.h"
 
 struct journal_client;
 
-/* `lane`: the journal worker's; borrowed. 0 or negative. One caller at a time. */
+/* `lane`: the journal worker's; borrowed. 0 or negative. */
 int journal_client_new(struct journal_client **client, struct lane *lane) MUST_CHECK;
 void journal_client_free(struct journal_client *client);
 /*
  * The event's outbox entry must be in the stock already; the worker tells the stock. JOURNAL_UNKNOWN too where the lane had no room or is closed:
- * the entry then waits to be driven again.
+ * the entry then waits to be driven again. Any thread; callers wait for each other.
  */
 enum journal_end journal_client_append(struct journal_client *client, const struct event *event);
+/* The client as the core sees it. */
+struct journal_commit journal_client_commit(struct journal_client *client);

@@ -1,0 +1,101 @@
+#include "core/order_control.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/clock.h"
+
+static int outcome_of(enum journal_end end)
+{
+	switch (end) {
+	case JOURNAL_DURABLE:
+		return ORDER_CONTROL_DONE;
+	case JOURNAL_REFUSED:
+		return ORDER_CONTROL_UNAVAILABLE;
+	case JOURNAL_UNKNOWN:
+		return ORDER_CONTROL_UNKNOWN;
+	}
+	assertion_failed("a known end", __FILE__, __LINE__, __func__);
+}
+
+/* The sale as it is now; 0 and *sale (the caller's), or negative; an order's sale is always there. */
+static int sale_of(const struct order_control *control, const struct ledger_order *order, struct sale **sale)
+{
+	int r;
+
+	*sale = NULL;
+	r = control->ledger->ops->sale_get(control->ledger, order->sale, SLICE_NULL, sale);
+	return r > 0 ? error_origin(-EUCLEAN) : r;
+}
+
+int order_control_refund(const struct order_control *control, const struct ledger_order *order, const struct ledger_actor *actor)
+{
+	struct event event = {
+		.kind = EVENT_REFUNDED,
+		.sale = order->sale,
+		.lot = order->lot,
+		.quantity = order->quantity,
+		.id = order->id,
+		.at_ms = actor->now_ms,
+		.actor = actor->name,
+		.trace = actor->trace,
+	};
+	struct sale *sale;
+	int r;
+
+	if (order->state != ORDER_CONFIRMED)
+		return ORDER_CONTROL_REFUSED;
+	r = sale_of(control, order, &sale);
+	if (r < 0)
+		return r;
+	event.epoch = sale->epoch;
+	free(sale);
+	return outcome_of(control->commit.append(control->commit.context, &event));
+}
+
+static void ask(const struct ledger_order *order, const struct ledger_actor *actor, struct slice key, struct stock_reserve *reserve)
+{
+	struct uuid_generator ids = {0};
+
+	*reserve = (struct stock_reserve){
+		.event = {
+			.kind = EVENT_RESERVED,
+			.sale = order->sale,
+			.lot = order->lot,
+			.quantity = order->quantity,
+			.id = uuid_make(&ids, actor->now_ms, order->sale),
+			.buyer = slice_of(order->buyer),
+			.key = key,
+			.actor = actor->name,
+			.trace = actor->trace,
+		},
+		.now_ns = clock_mono_ns(),
+		.unlimited_rate = true,
+	};
+	reserve->event.at_ms = uuid_wall_ms(&reserve->event.id);
+}
+
+int order_control_confirm_late(const struct order_control *control, const struct ledger_order *order, const struct ledger_actor *actor, struct uuid *fresh)
+{
+	char key[KEY_MAX + 1], id[UUID_TEXT_SIZE];
+	struct stock_reserve reserve;
+	struct sale *sale;
+	bool allowed;
+	int r = sale_of(control, order, &sale);
+
+	if (r < 0)
+		return r;
+	allowed = sale->late_confirm && order->state == ORDER_EXPIRED;
+	free(sale);
+	if (!allowed)
+		return ORDER_CONTROL_REFUSED;
+	uuid_format(&order->id, id);
+	snprintf(key, sizeof(key), "late-confirm %s", id); /* a buyer's own key has this form only by intent, and then it is its own loss */
+	ask(order, actor, slice_of(key), &reserve);
+	control->stock->ops->reserve(control->stock, &reserve, 1);
+	if (reserve.outcome != STOCK_DONE && reserve.outcome != STOCK_REPLAY)
+		return ORDER_CONTROL_REFUSED;
+	*fresh = reserve.order.id;
+	if (reserve.outcome == STOCK_REPLAY)
+		return reserve.order.durable ? ORDER_CONTROL_DONE : ORDER_CONTROL_UNKNOWN;
+	return outcome_of(control->commit.append(control->commit.context, &reserve.event));
+}

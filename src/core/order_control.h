@@ -1,0 +1,37 @@
+/*
+ * What can still be done for an order when its hold or its sale is past: blocking, for slow threads.
+ */
+#pragma once
+
+#include "base/uuid.h"
+#include "port/journal.h"
+#include "port/ledger.h"
+#include "port/stock.h"
+
+/* Puts an event into the journal and waits for its end. Any thread. */
+struct journal_commit {
+	enum journal_end (*append)(void *context, const struct event *event);
+	void *context;
+};
+
+struct order_control {
+	struct ledger *ledger; /* borrowed, like all here */
+	struct stock *stock;
+	struct journal_commit commit;
+};
+
+enum order_control_outcome {
+	ORDER_CONTROL_DONE = 0,
+	ORDER_CONTROL_REFUSED = 1,     /* not confirmed; no late confirm allowed; no units, or the buyer's limit */
+	ORDER_CONTROL_UNKNOWN = 2,     /* the journal cannot say yet */
+	ORDER_CONTROL_UNAVAILABLE = 3, /* the journal refused: nothing was done */
+};
+
+/* Refunds a confirmed order of a sale that has left the stock. */
+int order_control_refund(const struct order_control *control, const struct ledger_order *order, const struct ledger_actor *actor) MUST_CHECK;
+/*
+ * A confirm that came after its hold had expired, where the sale allows it: the units are reserved again, as a new order of the same buyer that is born
+ * confirmed. Asked twice it gives the same order. On DONE *fresh is the new order's id.
+ */
+int order_control_confirm_late(const struct order_control *control, const struct ledger_order *order, const struct ledger_actor *actor,
+			       struct uuid *fresh) MUST_CHECK;

@@ -1,0 +1,210 @@
+/*
+ * The feed of a sale: Server-Sent Events. Each stream remembers what it was sent last; a look every LOOK_NS sends what has changed since, so a
+ * stampede of changes costs a watcher at most ten events a second. Buyers are told what is sold out, operators the numbers.
+ *
+ *   event: sale    the sale as GET /v1/sales/{sale} shows it: at first, and when its state changes
+ *   event: stock   {"lots":[…]}: when that changes
+ */
+#include <stdlib.h>
+#include "base/clock.h"
+#include "gate/render.h"
+#include "gate/thread.h"
+
+enum {
+	STREAMS_MAX = 1024, /* a thread: each costs a look at its sale every LOOK_NS */
+	LOOK_NS = 100000000,
+	STOCK_TEXT_MAX = 64 * 1024, /* LOTS_MAX lots of an operator's view are 30 KiB */
+};
+static const int64_t heartbeat_ns = 15000000000;
+
+struct stream {
+	struct http_handle handle;
+	uint32_t sale;
+	struct buffer sale_text, stock_text; /* as sent last */
+	int64_t sent_ns;
+	uint64_t event;
+};
+
+struct feed {
+	struct gate_thread *thread;
+	struct stream *streams[STREAMS_MAX];
+	size_t count;
+	int64_t next_ns;
+};
+
+int feed_new(struct feed **out, struct gate_thread *thread)
+{
+	struct feed *feed = calloc(1, sizeof(*feed));
+
+	if (!feed)
+		return error_origin(-ENOMEM);
+	feed->thread = thread;
+	*out = feed;
+	return 0;
+}
+
+static void stream_free(struct stream *stream)
+{
+	buffer_deinit(&stream->sale_text);
+	buffer_deinit(&stream->stock_text);
+	free(stream);
+}
+
+void feed_free(struct feed *feed)
+{
+	if (!feed)
+		return;
+	for (size_t i = 0; i < feed->count; i++)
+		stream_free(feed->streams[i]);
+	free(feed);
+}
+
+static void remove_at(struct feed *feed, size_t place)
+{
+	stream_free(feed->streams[place]);
+	feed->streams[place] = feed->streams[--feed->count];
+}
+
+void feed_gone(struct feed *feed, struct http_handle handle)
+{
+	for (size_t i = 0; i < feed->count; i++)
+		if (feed->streams[i]->handle.slot == handle.slot && feed->streams[i]->handle.generation == handle.generation) {
+			remove_at(feed, i);
+			return;
+		}
+}
+
+void feed_stop(struct feed *feed)
+{
+	while (feed->count) {
+		struct http_exchange *exchange = http_find(feed->thread->loop, feed->streams[0]->handle);
+
+		if (exchange)
+			http_stream_end(exchange);
+		remove_at(feed, 0);
+	}
+}
+
+static void render_stock(const struct feed *feed, const struct sale *sale, const struct stock_lot_state *lots, struct buffer *out)
+{
+	buffer_append_literal(out, "{\"lots\":[");
+	for (uint32_t i = 0; i < sale->lot_count; i++) {
+		if (i)
+			buffer_append_literal(out, ",");
+		if (feed->thread->operator) {
+			render_operator_lot(sale->lots[i].sku, &lots[i], out);
+			continue;
+		}
+		buffer_append_literal(out, "{");
+		render_text_member(out, "sku", slice_of(sale->lots[i].sku));
+		render_name(out, "sold_out");
+		buffer_append_text(out, lots[i].available == 0 ? "true" : "false");
+		render_name(out, "may_return");
+		buffer_append_text(out, lots[i].available == 0 && lots[i].held > 0 ? "true" : "false");
+		buffer_append_literal(out, "}");
+	}
+	buffer_append_literal(out, "]}");
+}
+
+/* Sends an event where its text is not what was sent last; then `fresh` becomes that. */
+static void send_change(struct stream *stream, struct http_exchange *exchange, const char *name, struct buffer *last, struct buffer *fresh, int64_t now_ns)
+{
+	struct buffer out, old = *last;
+
+	if (slice_equal(buffer_slice(last), buffer_slice(fresh)))
+		return;
+	*last = *fresh;
+	*fresh = old;
+	buffer_init(&out, 2 * STOCK_TEXT_MAX);
+	buffer_printf(&out, "id: %llu\nevent: %s\ndata: ", (unsigned long long)++stream->event, name);
+	buffer_append_slice(&out, buffer_slice(last));
+	buffer_append_literal(&out, "\n\n");
+	http_stream_write(exchange, buffer_slice(&out));
+	buffer_deinit(&out);
+	stream->sent_ns = now_ns;
+}
+
+/* What the sale is to its watchers without its stock: its terms and state. */
+static void render_state(const struct sale *sale, struct buffer *out)
+{
+	static const struct stock_lot_state nothing[LOTS_MAX];
+
+	render_public_sale(sale, nothing, clock_wall_ms(), out);
+}
+
+static void look(struct feed *feed, struct stream *stream, struct http_exchange *exchange, int64_t now_ns)
+{
+	struct stock *stock = feed->thread->gate->settings.admission->stock;
+	struct sale_entry *entry = sale_table_find_number(gate_sales(feed->thread), stream->sale);
+	struct stock_lot_state lots[LOTS_MAX];
+	struct buffer fresh;
+	uint32_t lot_count;
+
+	buffer_init(&fresh, STOCK_TEXT_MAX);
+	if (entry) {
+		render_state(entry->sale, &fresh);
+		send_change(stream, exchange, "sale", &stream->sale_text, &fresh, now_ns);
+		if (stock->ops->snapshot(stock, stream->sale, lots, &lot_count) == 0 && lot_count == entry->sale->lot_count) {
+			buffer_clear(&fresh);
+			render_stock(feed, entry->sale, lots, &fresh);
+			send_change(stream, exchange, "stock", &stream->stock_text, &fresh, now_ns);
+		}
+	}
+	if (now_ns - stream->sent_ns > heartbeat_ns) {
+		http_stream_write(exchange, SLICE(": still here\n\n"));
+		stream->sent_ns = now_ns;
+	}
+	buffer_deinit(&fresh);
+}
+
+int64_t feed_tick(struct feed *feed, int64_t now_ns)
+{
+	if (feed->count == 0)
+		return INT64_MAX;
+	if (now_ns < feed->next_ns)
+		return feed->next_ns;
+	for (size_t i = feed->count; i-- > 0;) {
+		struct http_exchange *exchange = http_find(feed->thread->loop, feed->streams[i]->handle);
+
+		if (exchange)
+			look(feed, feed->streams[i], exchange, now_ns);
+		else
+			remove_at(feed, i);
+	}
+	feed->next_ns = now_ns + LOOK_NS;
+	return feed->next_ns;
+}
+
+void sales_feed(struct gate_request *request)
+{
+	struct gate_thread *thread = request->thread;
+	struct feed *feed = thread->feed;
+	struct sale_entry *entry = sale_table_find(gate_sales(thread), request->parameters[0]);
+	struct stream *stream;
+
+	if (!entry || (entry->sale->state == SALE_DRAFT && !thread->operator)) {
+		gate_refuse(request, PROBLEM_UNKNOWN_SALE, NULL);
+		return;
+	}
+	if (request->http->method == HTTP_HEAD) {
+		thread->reply.content_type = SLICE("text/event-stream");
+		gate_answer(request, &thread->reply);
+		return;
+	}
+	stream = feed->count < STREAMS_MAX ? calloc(1, sizeof(*stream)) : NULL;
+	if (!stream) {
+		gate_refuse(request, PROBLEM_OVERLOADED, NULL);
+		return;
+	}
+	buffer_init(&stream->sale_text, STOCK_TEXT_MAX);
+	buffer_init(&stream->stock_text, STOCK_TEXT_MAX);
+	stream->handle = http_exchange_handle(request->exchange);
+	stream->sale = entry->sale->number;
+	stream->sent_ns = http_loop_now(thread->loop);
+	feed->streams[feed->count++] = stream;
+	reply_header(&thread->reply, "traceparent", trace_slice(&request->trace));
+	reply_header(&thread->reply, "Cache-Control", SLICE("no-store"));
+	http_stream_start(request->exchange, buffer_slice(&thread->reply.headers));
+	http_stream_write(request->exchange, SLICE("retry: 1000\n\n"));
+	look(feed, stream, request->exchange, stream->sent_ns);
+}

@@ -1,0 +1,230 @@
+/* For load balancers, people and Prometheus. */
+#include "base/clock.h"
+#include "gate/body.h"
+#include "gate/render.h"
+#include "gate/thread.h"
+
+static void answer_text(struct gate_request *request, int status, const char *text)
+{
+	struct reply *reply = &request->thread->reply;
+
+	reply->status = status;
+	reply->content_type = SLICE("text/plain; charset=utf-8");
+	buffer_append_text(&reply->body, text);
+	gate_answer(request, reply);
+}
+
+void health_live(struct gate_request *request)
+{
+	answer_text(request, 200, "ok\n");
+}
+
+struct check {
+	const char *name, *reason; /* reason NULL: well */
+	bool needed;               /* not ready without it */
+};
+enum { CHECK_SERVING, CHECK_STOPPING, CHECK_JOURNAL, CHECK_LEDGER, CHECK_COUNT };
+
+static void look(const struct gate *gate, struct check checks[CHECK_COUNT])
+{
+	struct journal *journal = gate->settings.journal;
+	struct ledger *ledger = gate->settings.ledger;
+	const char *reason = NULL;
+
+	checks[CHECK_SERVING] = (struct check){"serving", atomic_load(&gate->ready) ? NULL : "starting: stock is being loaded", true};
+	checks[CHECK_STOPPING] = (struct check){"stopping", atomic_load(&gate->stopping) ? "stopping" : NULL, true};
+	checks[CHECK_JOURNAL] = (struct check){"journal", journal->ops->health(journal, &reason) < 0 ? reason : NULL, true};
+	checks[CHECK_LEDGER] = (struct check){"ledger", ledger->ops->health(ledger, &reason) < 0 ? reason : NULL, false};
+}
+
+/* 200 or 503; with ?verbose the checks by name, in the manner of Kubernetes. */
+void health_ready(struct gate_request *request)
+{
+	struct gate *gate = request->thread->gate;
+	struct check checks[CHECK_COUNT];
+	struct buffer text;
+	bool ready = true;
+	char none[2];
+
+	look(gate, checks);
+	buffer_init(&text, 4096);
+	for (int i = 0; i < CHECK_COUNT; i++) {
+		ready = ready && (!checks[i].reason || !checks[i].needed);
+		buffer_printf(&text, "[%s]%s %s\n", checks[i].reason ? "-" : "+", checks[i].name, checks[i].reason ? checks[i].reason : "ok");
+	}
+	if (http_request_query(request->http, SLICE("verbose"), none, sizeof(none)) == 1)
+		buffer_clear(&text);
+	buffer_append_text(&text, ready ? "ready\n" : "not ready\n");
+	buffer_append_literal(&text, "");
+	if (buffer_reserve(&text, 1)) {
+		text.data[text.size] = '\0';
+		answer_text(request, ready ? 200 : 503, text.data);
+	}
+	buffer_deinit(&text);
+}
+
+static void begin_component(struct buffer *out, const char *name, const char *status)
+{
+	render_name(out, name);
+	buffer_append_literal(out, "{");
+	render_text_member(out, "status", slice_of(status));
+	render_name(out, "details");
+	buffer_append_literal(out, "{");
+}
+
+static void end_component(struct buffer *out)
+{
+	buffer_append_literal(out, "}}");
+}
+
+static void checked_component(struct buffer *out, const struct check *check, const char *kind)
+{
+	begin_component(out, check->name, check->reason ? "DOWN" : "UP");
+	render_text_member(out, "kind", slice_of(kind));
+	if (check->reason)
+		render_text_member(out, "reason", slice_of(check->reason));
+	end_component(out);
+}
+
+static void stock_component(const struct gate *gate, struct buffer *out)
+{
+	struct stock *stock = gate->settings.admission->stock;
+	struct stock_totals totals = {0};
+
+	stock->ops->totals(stock, &totals);
+	begin_component(out, "stock", "UP");
+	render_text_member(out, "kind", slice_of(stock->ops->name));
+	render_int_member(out, "available", totals.available);
+	render_int_member(out, "held", totals.held);
+	render_int_member(out, "confirmed", totals.confirmed);
+	render_int_member(out, "withdrawn", totals.withdrawn);
+	render_int_member(out, "buyers", totals.buyers);
+	render_int_member(out, "orders", totals.orders);
+	render_int_member(out, "outbox", totals.outbox);
+	render_int_member(out, "memory_bytes", totals.memory_bytes);
+	end_component(out);
+}
+
+static void sales_component(struct gate_thread *thread, struct buffer *out)
+{
+	const struct sale_table *table = gate_sales(thread);
+	int64_t open = 0, now_ms = clock_wall_ms();
+
+	for (size_t i = 0; i < sale_table_count(table); i++)
+		open += sale_phase(sale_table_at(table, i)->sale, now_ms) == SALE_PHASE_OPEN;
+	begin_component(out, "sales", "UP");
+	render_int_member(out, "known", (int64_t)sale_table_count(table));
+	render_int_member(out, "open", open);
+	end_component(out);
+}
+
+static bool promises_component(const struct gate *gate, struct buffer *out)
+{
+	bool whole = true;
+
+	for (int i = 0; i < PROMISE_COUNT; i++)
+		whole = whole && promises_broken(gate->settings.promises, (enum promise)i) == 0;
+	begin_component(out, "promises", whole ? "UP" : "DOWN");
+	for (int i = 0; i < PROMISE_COUNT; i++)
+		render_int_member(out, promise_name((enum promise)i), (int64_t)promises_broken(gate->settings.promises, (enum promise)i));
+	end_component(out);
+	return whole;
+}
+
+static void lanes_component(const struct gate *gate, struct buffer *out)
+{
+	int64_t undelivered = journal_worker_undelivered(gate->settings.journal_worker);
+
+	begin_component(out, "lanes", "UP");
+	render_int_member(out, "journal", (int64_t)lane_depth(gate->settings.journal_lane));
+	render_int_member(out, "clerk", (int64_t)lane_depth(gate->settings.clerk_lane));
+	render_int_member(out, "outcome_unknown", undelivered);
+	end_component(out);
+}
+
+/* In the shape of Spring Boot's Actuator, which dashboards know. */
+void health_show(struct gate_request *request)
+{
+	struct gate *gate = request->thread->gate;
+	struct reply *reply = &request->thread->reply;
+	struct check checks[CHECK_COUNT];
+	struct buffer components;
+	const char *status = "UP";
+
+	look(gate, checks);
+	buffer_init(&components, 16384);
+	buffer_append_literal(&components, "{");
+	checked_component(&components, &checks[CHECK_LEDGER], gate->settings.ledger->ops->name);
+	checked_component(&components, &checks[CHECK_JOURNAL], gate->settings.journal->ops->name);
+	stock_component(gate, &components);
+	sales_component(request->thread, &components);
+	lanes_component(gate, &components);
+	if (!promises_component(gate, &components) || checks[CHECK_JOURNAL].reason || checks[CHECK_LEDGER].reason)
+		status = "DOWN";
+	buffer_append_literal(&components, "}");
+	if (checks[CHECK_SERVING].reason || checks[CHECK_STOPPING].reason)
+		status = "OUT_OF_SERVICE";
+	reply->status = strcmp(status, "UP") == 0 ? 200 : 503;
+	buffer_append_literal(&reply->body, "{");
+	render_text_member(&reply->body, "status", slice_of(status));
+	render_name(&reply->body, "components");
+	buffer_append_slice(&reply->body, buffer_slice(&components));
+	buffer_append_literal(&reply->body, "}");
+	buffer_deinit(&components);
+	gate_answer(request, reply);
+}
+
+void health_metrics(struct gate_request *request)
+{
+	struct reply *reply = &request->thread->reply;
+
+	reply->content_type = SLICE("text/plain; version=0.0.4; charset=utf-8");
+	metrics_render(request->thread->gate->settings.metrics, &reply->body);
+	gate_answer(request, reply);
+}
+
+static const char *level_name(enum log_level level)
+{
+	static const char *const names[] = {[LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error", [LOG_OFF] = "off"};
+
+	return names[level];
+}
+
+void health_log_level(struct gate_request *request)
+{
+	struct reply *reply = &request->thread->reply;
+
+	buffer_append_literal(&reply->body, "{");
+	render_text_member(&reply->body, "level", slice_of(level_name(log_get_level())));
+	buffer_append_literal(&reply->body, "}");
+	gate_answer(request, reply);
+}
+
+static bool level_valid(struct slice text)
+{
+	for (int i = LOG_DEBUG; i <= LOG_OFF; i++)
+		if (slice_equal(text, slice_of(level_name((enum log_level)i))))
+			return true;
+	return false;
+}
+
+void health_set_log_level(struct gate_request *request)
+{
+	struct reply *reply = &request->thread->reply;
+	struct slice text = SLICE_NULL;
+	struct body_field fields[] = {
+		{.name = "level", .kind = BODY_TEXT, .target = &text, .required = true, .valid = level_valid, .rule = "one of debug, info, warn, error, off"},
+	};
+	json_t *body = body_parse(request->http, reply);
+
+	if (!body || body_read(body, fields, 1, "", reply)) {
+		json_decref(body);
+		gate_answer(request, reply);
+		return;
+	}
+	for (int i = LOG_DEBUG; i <= LOG_OFF; i++)
+		if (slice_equal(text, slice_of(level_name((enum log_level)i))))
+			log_set_level((enum log_level)i);
+	json_decref(body);
+	health_log_level(request);
+}

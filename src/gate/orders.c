@@ -1,0 +1,275 @@
+/* Orders: read, list, and what a buyer or an operator does to one. */
+#include <stdlib.h>
+#include "gate/body.h"
+#include "gate/errand.h"
+#include "gate/render.h"
+#include "gate/settlement.h"
+
+/* The order that the path names; false: it has answered. What is no id is no order. */
+static bool read_id(struct gate_request *request, struct uuid *id)
+{
+	if (uuid_parse(request->parameters[0], id) == 0)
+		return true;
+	gate_refuse(request, PROBLEM_UNKNOWN_ORDER, NULL);
+	return false;
+}
+
+/* --- Buyers --- */
+
+static void work_buyers_order(struct gate_errand *errand)
+{
+	struct ledger *ledger = errand_ledger(errand);
+	struct ledger_order order;
+	int r = ledger->ops->order_get(ledger, &errand->order, &order);
+
+	if (r < 0) {
+		errand_refuse_fatal(errand, r);
+	} else if (r == LEDGER_NOT_FOUND || strcmp(order.buyer, errand->buyer) != 0) {
+		reply_problem(&errand->reply, PROBLEM_UNKNOWN_ORDER, NULL);
+	} else {
+		order.trace[0] = '\0'; /* operators' business */
+		render_ledger_order(&order, &errand->reply.body);
+	}
+}
+
+static void ask_ledger(struct gate_request *request, const struct uuid *id, const struct identity_buyer *buyer)
+{
+	struct gate_errand *errand = errand_new(request, work_buyers_order);
+
+	if (!errand)
+		return;
+	errand->order = *id;
+	memcpy(errand->buyer, buyer->name, buyer->size);
+	errand_send(request, errand);
+}
+
+void orders_show(struct gate_request *request)
+{
+	struct gate_thread *thread = request->thread;
+	struct stock *stock = thread->gate->settings.admission->stock;
+	struct stock_find find = {0};
+	struct identity_buyer buyer;
+	struct sale_entry *entry;
+
+	if (!gate_identify(request, &buyer) || !read_id(request, &find.id))
+		return;
+	find.sale = uuid_tag(&find.id);
+	find.buyer = (struct slice){buyer.name, buyer.size};
+	stock->ops->find(stock, &find, 1);
+	entry = sale_table_find_number(gate_sales(thread), find.sale);
+	if (find.outcome != STOCK_DONE || !entry || find.order.lot >= entry->sale->lot_count) {
+		ask_ledger(request, &find.id, &buyer);
+		return;
+	}
+	if (!find.order.durable) { /* nobody has been told of it yet */
+		gate_refuse(request, PROBLEM_UNKNOWN_ORDER, NULL);
+		return;
+	}
+	render_order(&(struct order_view){
+			     .id = find.id,
+			     .sale = slice_of(entry->sale->id),
+			     .sku = slice_of(entry->sale->lots[find.order.lot].sku),
+			     .buyer = find.buyer,
+			     .quantity = find.order.quantity,
+			     .state = find.order.state,
+			     .hold_expires_at_ms = find.order.hold_expires_at_ms,
+		     },
+		     &thread->reply.body);
+	gate_answer(request, &thread->reply);
+}
+
+void orders_cancel(struct gate_request *request)
+{
+	struct settlement_request wanted = {.action = ORDER_CANCEL, .actor = SLICE("buyer")};
+	struct identity_buyer buyer;
+
+	if (!gate_identify(request, &buyer) || !read_id(request, &wanted.id))
+		return;
+	wanted.buyer = (struct slice){buyer.name, buyer.size};
+	settlement_start(request, &wanted);
+}
+
+/* --- Operators --- */
+
+static void settle(struct gate_request *request, enum order_action action, int64_t extend_ns)
+{
+	struct settlement_request wanted = {.action = action, .actor = slice_of(request->operator), .extend_ns = extend_ns};
+
+	if (read_id(request, &wanted.id))
+		settlement_start(request, &wanted);
+}
+
+/* The body may be left out, but may not hold what would be ignored. */
+static bool read_body(struct gate_request *request, struct body_field *fields, size_t count)
+{
+	struct reply *reply = &request->thread->reply;
+	json_t *body = body_parse(request->http, reply);
+	bool fine = body && body_read(body, fields, count, "", reply) == 0;
+
+	json_decref(body);
+	if (!fine)
+		gate_answer(request, reply);
+	return fine;
+}
+
+void orders_operator_confirm(struct gate_request *request)
+{
+	if (read_body(request, NULL, 0))
+		settle(request, ORDER_CONFIRM, 0);
+}
+
+void orders_operator_cancel(struct gate_request *request)
+{
+	if (read_body(request, NULL, 0))
+		settle(request, ORDER_CANCEL, 0);
+}
+
+void orders_operator_extend(struct gate_request *request)
+{
+	int64_t seconds;
+	struct body_field fields[] = {
+		{.name = "seconds", .kind = BODY_INTEGER, .target = &seconds, .required = true, .min = 1, .max = HOLD_SECONDS_MAX},
+	};
+
+	if (read_body(request, fields, 1))
+		settle(request, ORDER_EXTEND, seconds * 1000000000);
+}
+
+static void work_show(struct gate_errand *errand)
+{
+	struct ledger *ledger = errand_ledger(errand);
+	struct ledger_order order;
+	int r = ledger->ops->order_get(ledger, &errand->order, &order);
+
+	if (r < 0)
+		errand_refuse_fatal(errand, r);
+	else if (r == LEDGER_NOT_FOUND)
+		reply_refuse(&errand->reply, PROBLEM_UNKNOWN_ORDER, "There is no order of this id.");
+	else
+		render_ledger_order(&order, &errand->reply.body);
+}
+
+void orders_operator_show(struct gate_request *request)
+{
+	struct gate_errand *errand;
+	struct uuid id;
+
+	if (!read_id(request, &id))
+		return;
+	errand = errand_new(request, work_show);
+	if (!errand)
+		return;
+	errand->order = id;
+	errand_send(request, errand);
+}
+
+/* The sale's number for its id; 0: any; false: it has said that there is none. */
+static bool filter_sale(struct gate_errand *errand, uint32_t *number)
+{
+	struct ledger *ledger = errand_ledger(errand);
+	struct sale *sale = NULL;
+	int r;
+
+	*number = 0;
+	if (errand->sale[0] == '\0')
+		return true;
+	r = ledger->ops->sale_get(ledger, 0, slice_of(errand->sale), &sale);
+	if (r < 0)
+		errand_refuse_fatal(errand, r);
+	else if (r == LEDGER_NOT_FOUND)
+		reply_problem(&errand->reply, PROBLEM_UNKNOWN_SALE, NULL);
+	else
+		*number = sale->number;
+	free(sale);
+	return r == 0;
+}
+
+static void render_page(struct gate_errand *errand, const struct ledger_order *orders, size_t count)
+{
+	struct buffer *out = &errand->reply.body;
+	char id[UUID_TEXT_SIZE];
+
+	buffer_append_literal(out, "{\"orders\":[");
+	for (size_t i = 0; i < count; i++) {
+		if (i)
+			buffer_append_literal(out, ",");
+		render_ledger_order(&orders[i], out);
+	}
+	buffer_append_literal(out, "],\"next\":");
+	if (count == (size_t)errand->limit) {
+		uuid_format(&orders[count - 1].id, id);
+		buffer_append_json_string(out, slice_of(id));
+	} else {
+		buffer_append_literal(out, "null");
+	}
+	buffer_append_literal(out, "}");
+}
+
+static void work_list(struct gate_errand *errand)
+{
+	struct ledger *ledger = errand_ledger(errand);
+	struct ledger_order_filter filter = {.state = errand->state, .buyer = slice_of(errand->buyer), .after = errand->order};
+	struct ledger_order *orders;
+	size_t count = 0;
+	int r;
+
+	if (!filter_sale(errand, &filter.sale))
+		return;
+	orders = calloc((size_t)errand->limit, sizeof(*orders));
+	r = orders ? ledger->ops->orders(ledger, &filter, orders, (size_t)errand->limit, &count) : -ENOMEM;
+	if (r < 0)
+		errand_refuse_fatal(errand, r);
+	else
+		render_page(errand, orders, count);
+	free(orders);
+}
+
+static void refuse_query(struct gate_request *request, const char *field, const char *rule)
+{
+	reply_bad_field(&request->thread->reply, PROBLEM_INVALID_VALUE, field, "%s must be %s.", field, rule);
+	gate_answer(request, &request->thread->reply);
+}
+
+/* The list's filters out of the query; false: it has answered. */
+static bool read_filters(struct gate_request *request, struct gate_errand *errand, const char *after)
+{
+	char state[16];
+	int r;
+
+	if (*after && uuid_parse(slice_of(after), &errand->order) < 0) {
+		refuse_query(request, "after", "the `next` of the page before");
+		return false;
+	}
+	r = http_request_query(request->http, SLICE("state"), state, sizeof(state));
+	if (r < 0 || (r == 0 && order_state_parse(slice_of(state), &errand->state) < 0)) {
+		refuse_query(request, "state", "one of held, confirmed, cancelled, expired");
+		return false;
+	}
+	if (http_request_query(request->http, SLICE("sale"), errand->sale, sizeof(errand->sale)) < 0) {
+		refuse_query(request, "sale", "the id of a sale");
+		return false;
+	}
+	if (http_request_query(request->http, SLICE("buyer"), errand->buyer, sizeof(errand->buyer)) < 0) {
+		refuse_query(request, "buyer", "the name of a buyer");
+		return false;
+	}
+	return true;
+}
+
+void orders_operator_list(struct gate_request *request)
+{
+	struct gate_errand *errand;
+	char after[UUID_TEXT_SIZE];
+	int64_t limit;
+
+	if (!gate_page(request, after, sizeof(after), &limit))
+		return;
+	errand = errand_new(request, work_list);
+	if (!errand)
+		return;
+	errand->limit = limit;
+	if (read_filters(request, errand, after))
+		errand_send(request, errand);
+	else
+		errand_free(errand);
+}

@@ -1,0 +1,64 @@
+/* What is for sale, as buyers see it: from the gate's own snapshot, without I/O. */
+#include <stdlib.h>
+#include "base/clock.h"
+#include "gate/render.h"
+#include "gate/thread.h"
+
+static void render(struct gate_thread *thread, const struct sale *sale, struct buffer *out)
+{
+	struct stock *stock = thread->gate->settings.admission->stock;
+	struct stock_lot_state lots[LOTS_MAX];
+	uint32_t lot_count;
+	bool in_stock = stock->ops->snapshot(stock, sale->number, lots, &lot_count) == 0 && lot_count == sale->lot_count;
+
+	render_public_sale(sale, in_stock ? lots : NULL, clock_wall_ms(), out);
+}
+
+void sales_show(struct gate_request *request)
+{
+	struct gate_thread *thread = request->thread;
+	struct sale_entry *entry = sale_table_find(gate_sales(thread), request->parameters[0]);
+
+	if (!entry || entry->sale->state == SALE_DRAFT) {
+		gate_refuse(request, PROBLEM_UNKNOWN_SALE, NULL);
+		return;
+	}
+	render(thread, entry->sale, &thread->reply.body);
+	gate_answer(request, &thread->reply);
+}
+
+void sales_list(struct gate_request *request)
+{
+	struct gate_thread *thread = request->thread;
+	const struct sale_table *table = gate_sales(thread);
+	struct buffer *out = &thread->reply.body;
+	uint32_t number = 0, last = 0;
+	char after[16];
+	int64_t limit, shown = 0;
+	bool more = false;
+
+	if (!gate_page(request, after, sizeof(after), &limit))
+		return;
+	number = (uint32_t)strtoul(after, NULL, 10);
+	buffer_append_literal(out, "{\"sales\":[");
+	for (size_t i = 0; i < sale_table_count(table); i++) {
+		const struct sale *sale = sale_table_at(table, i)->sale;
+
+		if (sale->number <= number || sale->state == SALE_DRAFT)
+			continue;
+		more = shown == limit;
+		if (more)
+			break;
+		if (shown++)
+			buffer_append_literal(out, ",");
+		render(thread, sale, out);
+		last = sale->number;
+	}
+	buffer_append_literal(out, "],\"next\":");
+	if (more)
+		buffer_printf(out, "\"%u\"", last);
+	else
+		buffer_append_literal(out, "null");
+	buffer_append_literal(out, "}");
+	gate_answer(request, &thread->reply);
+}

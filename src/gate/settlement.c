@@ -173,8 +173,8 @@ static void send_event(struct gate_request *request, const struct settlement_req
 		settlement->order = settle->order;
 		settlement->operator = wanted->buyer.size == 0;
 		(void)describe(request, &settle->order, &sale_id, &sku);
-		strncpy(settlement->sale_id, sale_id, SALE_ID_MAX);
-		strncpy(settlement->sku, sku, SKU_MAX);
+		memcpy(settlement->sale_id, sale_id, strlen(sale_id) + 1);
+		memcpy(settlement->sku, sku, strlen(sku) + 1);
 		if (wanted->buyer.size)
 			memcpy(settlement->buyer, wanted->buyer.data, wanted->buyer.size);
 		if (lane_push(thread->gate->settings.journal_lane, LANE_URGENT, &item, 1) == 1) {

@@ -10,7 +10,6 @@
 #include "cli/crowd_report.h"
 #include "cli/crowd_setup.h"
 #include "cli/style.h"
-#include "ledger/sqlite.h"
 
 static const int64_t STEP_NS = 100 * INT64_C(1000000);
 

@@ -1,0 +1,123 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "cli/client.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/table.h"
+
+static void item_cells(struct table *table, const json_t *item)
+{
+	table_cell(table, "%s", field_text(item, "sku"));
+	table_cell(table, "%s", field_text(item, "name"));
+	table_cell(table, "%" PRId64, field_integer(item, "on_hand"));
+}
+
+static const char *const titles[] = {"SKU", "NAME", ">ON HAND", NULL};
+
+static int show(json_t *item, bool json)
+{
+	struct table table;
+
+	if (json)
+		return output_json(item);
+	table_init(&table, titles);
+	item_cells(&table, item);
+	table_print(&table);
+	table_deinit(&table);
+	json_decref(item);
+	return CLI_OK;
+}
+
+/* Asks for one item's route and shows the item that comes back. */
+static int ask_and_show(struct cli *cli, const char *url, bool json, const char *method, const char *path, json_t *body)
+{
+	struct client client;
+	json_t *answer;
+	int code = client_session(cli, &client, url);
+
+	if (code == CLI_GO)
+		code = client_ask(&client, method, path, body, &answer);
+	else
+		json_decref(body);
+	client_close(&client);
+	return code == CLI_GO ? show(answer, json) : code;
+}
+
+static int create(struct cli *cli)
+{
+	const char *url = NULL, *name = NULL;
+	int64_t units = 0;
+	bool json = false;
+	const struct option table[] = {
+		{"name", 'n', OPTION_TEXT, &name, "TEXT", "what people call it (the SKU)"},
+		{"units", 'u', OPTION_INTEGER, &units, "N", "units on hand (0)"},
+		CLIENT_OPTIONS(&url, &json),
+	};
+	int code = cli_options(cli, table, 4, 1, 1);
+
+	if (code != CLI_GO)
+		return code;
+	return ask_and_show(cli, url, json, "POST", "/v1/items",
+			    json_pack("{s:s, s:s, s:I}", "sku", cli->argv[0], "name", name ? name : cli->argv[0], "on_hand",
+				      (json_int_t)units));
+}
+
+static int show_one(struct cli *cli)
+{
+	const char *url = NULL;
+	bool json = false;
+	const struct option table[] = {CLIENT_OPTIONS(&url, &json)};
+	char path[OUTPUT_PATH_SIZE];
+	int code = cli_options(cli, table, 2, 1, 1);
+
+	if (code == CLI_GO)
+		code = output_path(path, "/v1/items/", cli->argv[0], "");
+	return code == CLI_GO ? ask_and_show(cli, url, json, "GET", path, NULL) : code;
+}
+
+static int receive(struct cli *cli)
+{
+	const char *url = NULL;
+	bool json = false;
+	const struct option table[] = {CLIENT_OPTIONS(&url, &json)};
+	char path[OUTPUT_PATH_SIZE];
+	int64_t units;
+	int code = cli_options(cli, table, 2, 2, 2);
+
+	if (code == CLI_GO)
+		code = output_path(path, "/v1/items/", cli->argv[0], "/receive");
+	if (code == CLI_GO)
+		code = output_units(cli, cli->argv[1], &units);
+	return code == CLI_GO ? ask_and_show(cli, url, json, "POST", path, json_pack("{s:I}", "units", (json_int_t)units)) : code;
+}
+
+static int list(struct cli *cli)
+{
+	const char *url = NULL;
+	bool json = false;
+	const struct option table[] = {CLIENT_OPTIONS(&url, &json)};
+	int code = cli_options(cli, table, 2, 0, 0);
+
+	return code == CLI_GO ? output_list(cli, url, json, "/v1/items", "items", titles, item_cells) : code;
+}
+
+static const struct command command_create = {
+	.name = "item create", .synopsis = "SKU [--name TEXT] [--units N]", .summary = "Make an item", .settings = true, .run = create,
+};
+static const struct command command_list = {
+	.name = "item list", .synopsis = "", .summary = "List the items and their units on hand", .settings = true, .run = list,
+};
+static const struct command command_show = {
+	.name = "item show", .synopsis = "SKU", .summary = "Show one item", .settings = true, .run = show_one,
+};
+static const struct command command_receive = {
+	.name = "item receive", .synopsis = "SKU UNITS", .summary = "Add units that have come into the warehouse", .settings = true, .run = receive,
+};
+
+const struct command command_item = {
+	.name = "item",
+	.synopsis = "COMMAND",
+	.summary = "The warehouse: items and their units on hand",
+	.children = (const struct command *const[]){&command_create, &command_list, &command_show, &command_receive, NULL},
+};

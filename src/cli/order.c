@@ -1,0 +1,154 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cli/commands.h"
+#include "cli/output.h"
+
+static const char *const titles[] = {"ORDER", "SALE", "SKU", "BUYER", ">UNITS", "STATE", "PLACED", "HELD UNTIL", NULL};
+
+static void order_cells(struct table *table, const json_t *order)
+{
+	table_cell(table, "%s", field_text(order, "id"));
+	table_cell(table, "%s", field_text(order, "sale"));
+	table_cell(table, "%s", field_text(order, "sku"));
+	table_cell(table, "%s", field_text(order, "buyer"));
+	table_cell(table, "%" PRId64, field_integer(order, "quantity"));
+	table_cell(table, "%s", field_text(order, "state"));
+	table_cell(table, "%s", field_text(order, "placed_at"));
+	table_cell(table, "%s", field_text(order, "hold_expires_at"));
+}
+
+static int ask_and_show(struct cli *cli, const char *url, bool json, const char *method, const char *path, json_t *body)
+{
+	struct client client;
+	struct table table;
+	json_t *answer;
+	int code = client_session(cli, &client, url);
+
+	if (code == CLI_GO)
+		code = client_ask(&client, method, path, body, &answer);
+	else
+		json_decref(body);
+	client_close(&client);
+	if (code != CLI_GO)
+		return code;
+	if (json)
+		return output_json(answer);
+	table_init(&table, titles);
+	order_cells(&table, answer);
+	table_print(&table);
+	table_deinit(&table);
+	json_decref(answer);
+	return CLI_OK;
+}
+
+static int add_filter(struct buffer *path, const char *name, const char *value)
+{
+	for (const char *at = value; *at; at++) {
+		if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~@:-", *at))
+			return cli_error(CLI_USAGE, "--%s %s: a character in it cannot be asked for", name, value);
+	}
+	buffer_printf(path, "%c%s=%s", memchr(path->data, '?', path->size) ? '&' : '?', name, value);
+	return CLI_GO;
+}
+
+static int list(struct cli *cli)
+{
+	const char *url = NULL, *sale = NULL, *state = NULL, *buyer = NULL;
+	bool json = false;
+	const struct option table[] = {
+		{"sale", 's', OPTION_TEXT, &sale, "ID", "of this sale only"},
+		{"state", 0, OPTION_TEXT, &state, "STATE", "held, confirmed, cancelled or expired"},
+		{"buyer", 'b', OPTION_TEXT, &buyer, "NAME", "of this buyer only"},
+		CLIENT_OPTIONS(&url, &json),
+	};
+	struct buffer path;
+	int code = cli_options(cli, table, 5, 0, 0);
+
+	if (code != CLI_GO)
+		return code;
+	buffer_init(&path, 1024);
+	buffer_append_text(&path, "/v1/orders");
+	if (sale)
+		code = add_filter(&path, "sale", sale);
+	if (code == CLI_GO && state)
+		code = add_filter(&path, "state", state);
+	if (code == CLI_GO && buyer)
+		code = add_filter(&path, "buyer", buyer);
+	buffer_append(&path, "", 1);
+	if (code == CLI_GO)
+		code = output_list(cli, url, json, path.data, "orders", titles, order_cells);
+	buffer_deinit(&path);
+	return code;
+}
+
+static int on_order(struct cli *cli, const char *method, const char *action)
+{
+	const char *url = NULL;
+	bool json = false;
+	const struct option table[] = {CLIENT_OPTIONS(&url, &json)};
+	char path[OUTPUT_PATH_SIZE];
+	int code = cli_options(cli, table, 2, 1, 1);
+
+	if (code == CLI_GO)
+		code = output_path(path, "/v1/orders/", cli->argv[0], action);
+	return code == CLI_GO ? ask_and_show(cli, url, json, method, path, NULL) : code;
+}
+
+static int show(struct cli *cli)
+{
+	return on_order(cli, "GET", "");
+}
+
+static int confirm(struct cli *cli)
+{
+	return on_order(cli, "POST", "/confirm");
+}
+
+static int cancel(struct cli *cli)
+{
+	return on_order(cli, "POST", "/cancel");
+}
+
+static int extend(struct cli *cli)
+{
+	const char *url = NULL;
+	bool json = false;
+	const struct option table[] = {CLIENT_OPTIONS(&url, &json)};
+	char path[OUTPUT_PATH_SIZE];
+	int64_t ms;
+	int code = cli_options(cli, table, 2, 2, 2);
+
+	if (code == CLI_GO)
+		code = output_path(path, "/v1/orders/", cli->argv[0], "/extend");
+	if (code != CLI_GO)
+		return code;
+	if (duration_parse(cli->argv[1], &ms) < 0 || ms < 1000 || ms % 1000 != 0)
+		return cli_usage(cli, "\"%s\": wanted is a time in whole seconds, like 90s or 5m", cli->argv[1]);
+	return ask_and_show(cli, url, json, "POST", path, json_pack("{s:I}", "seconds", (json_int_t)(ms / 1000)));
+}
+
+static const struct command command_list = {
+	.name = "order list", .synopsis = "[--sale ID] [--state STATE] [--buyer NAME]", .summary = "List orders", .settings = true, .run = list,
+};
+static const struct command command_show = {
+	.name = "order show", .synopsis = "ORDER", .summary = "Show one order", .settings = true, .run = show,
+};
+static const struct command command_confirm = {
+	.name = "order confirm", .synopsis = "ORDER", .summary = "Confirm a held order: it is paid", .settings = true, .run = confirm,
+};
+static const struct command command_cancel = {
+	.name = "order cancel", .synopsis = "ORDER", .summary = "Cancel an order (a confirmed one: a refund); its units are for sale again",
+	.settings = true, .run = cancel,
+};
+static const struct command command_extend = {
+	.name = "order extend", .synopsis = "ORDER TIME", .summary = "Hold an order longer", .settings = true, .run = extend,
+};
+
+const struct command command_order = {
+	.name = "order",
+	.synopsis = "COMMAND",
+	.summary = "Orders: list, confirm, cancel, extend",
+	.children = (const struct command *const[]){&command_list, &command_show, &command_confirm, &command_cancel, &command_extend, NULL},
+};

@@ -1,0 +1,140 @@
+#include "cli/output.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "model/limits.h"
+
+int client_session(struct cli *cli, struct client *client, const char *url)
+{
+	struct settings *settings;
+	int code;
+
+	*client = (struct client){.socket = -1};
+	code = cli_settings(cli, &settings);
+	if (code != CLI_GO)
+		return code;
+	code = client_open(client, settings, url);
+	settings_free(settings);
+	return code;
+}
+
+const char *field_text(const json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text ? text : "";
+}
+
+int64_t field_integer(const json_t *object, const char *name)
+{
+	return json_integer_value(json_object_get(object, name));
+}
+
+int output_json(json_t *json)
+{
+	char *text = json_dumps(json, JSON_INDENT(2));
+
+	json_decref(json);
+	if (!text)
+		return cli_error(CLI_FAILED, "%s", error_text(-ENOMEM));
+	puts(text);
+	free(text);
+	return CLI_OK;
+}
+
+int output_path(char path[static OUTPUT_PATH_SIZE], const char *before, const char *name, const char *after)
+{
+	for (const char *at = name; *at; at++) {
+		if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-", *at))
+			return cli_error(CLI_USAGE, "\"%s\": a name is made of letters, digits, dots, dashes and underscores", name);
+	}
+	if (name[0] == '\0' || snprintf(path, OUTPUT_PATH_SIZE, "%s%s%s", before, name, after) >= OUTPUT_PATH_SIZE)
+		return cli_error(CLI_USAGE, "\"%s\" is no name", name);
+	return CLI_GO;
+}
+
+int output_units(const struct cli *cli, const char *text, int64_t *units)
+{
+	char *end;
+
+	errno = 0;
+	*units = strtoll(text, &end, 10);
+	if (errno || end == text || *end || *units < 1 || *units > UNITS_MAX)
+		return cli_usage(cli, "\"%s\": wanted is a number of units, at least 1", text);
+	return CLI_GO;
+}
+
+/* A cursor is opaque and goes into a query: everything but letters and digits is percent-encoded. */
+static void append_query(struct buffer *out, const char *text)
+{
+	for (; *text; text++) {
+		if ((*text >= '0' && *text <= '9') || (*text >= 'A' && *text <= 'Z') || (*text >= 'a' && *text <= 'z') ||
+		    strchr("-._~", *text))
+			buffer_append(out, text, 1);
+		else
+			buffer_printf(out, "%%%02X", (unsigned char)*text);
+	}
+}
+
+/* One page into `all`; *after: the next page's query, empty at the end. */
+static int fetch_page(struct client *client, const char *path, const char *name, struct buffer *after, json_t *all)
+{
+	struct buffer query;
+	json_t *answer, *next;
+	int code;
+
+	buffer_init(&query, 4096);
+	buffer_printf(&query, "%s%climit=1000", path, strchr(path, '?') ? '&' : '?');
+	if (after->size > 0) {
+		buffer_append_text(&query, "&after=");
+		buffer_append_slice(&query, buffer_slice(after));
+	}
+	buffer_append(&query, "", 1);
+	code = client_ask(client, "GET", query.data, NULL, &answer);
+	buffer_deinit(&query);
+	buffer_clear(after);
+	if (code != CLI_GO)
+		return code;
+	json_array_extend(all, json_object_get(answer, name));
+	next = json_object_get(answer, "next");
+	if (json_is_string(next))
+		append_query(after, json_string_value(next));
+	else if (json_is_integer(next))
+		buffer_append_int(after, json_integer_value(next));
+	json_decref(answer);
+	return CLI_GO;
+}
+
+int output_list(struct cli *cli, const char *url, bool json, const char *path, const char *name, const char *const *titles,
+		void (*cells)(struct table *, const json_t *))
+{
+	struct client client;
+	struct buffer after;
+	json_t *all = json_array(), *row;
+	struct table table;
+	size_t index;
+	int code = client_session(cli, &client, url);
+
+	buffer_init(&after, 1024);
+	while (code == CLI_GO) {
+		code = fetch_page(&client, path, name, &after, all);
+		if (after.size == 0)
+			break;
+	}
+	buffer_deinit(&after);
+	client_close(&client);
+	if (code != CLI_GO) {
+		json_decref(all);
+		return code;
+	}
+	if (json)
+		return output_json(all);
+	table_init(&table, titles);
+	json_array_foreach(all, index, row)
+		cells(&table, row);
+	table_print(&table);
+	table_deinit(&table);
+	json_decref(all);
+	return CLI_OK;
+}

@@ -1,0 +1,24 @@
+/* What the commands over the operator's routes share: one connection a command, paths, lists, JSON. */
+#pragma once
+
+#include "cli/client.h"
+#include "cli/table.h"
+
+enum { OUTPUT_PATH_SIZE = 256 };
+
+/* Loads the settings and opens the client by them. CLI_GO or the exit code; close in either case. */
+int client_session(struct cli *cli, struct client *client, const char *url) MUST_CHECK;
+
+/* "" and 0 where the field is missing, null or of another kind. */
+const char *field_text(const json_t *object, const char *name);
+int64_t field_integer(const json_t *object, const char *name);
+
+/* Prints the JSON, indented, and drops it. */
+int output_json(json_t *json);
+/* before + name + after; a name that no URL path could carry is refused. CLI_GO or the exit code. */
+int output_path(char path[static OUTPUT_PATH_SIZE], const char *before, const char *name, const char *after) MUST_CHECK;
+/* A number of units, at least 1. CLI_GO or the exit code. */
+int output_units(const struct cli *cli, const char *text, int64_t *units) MUST_CHECK;
+/* Every page of a list as one table, or as one JSON array. `path` may carry a query. */
+int output_list(struct cli *cli, const char *url, bool json, const char *path, const char *name, const char *const *titles,
+		void (*cells)(struct table *, const json_t *));

@@ -1,0 +1,71 @@
+#include "cli/table.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/error.h"
+#include "cli/style.h"
+
+enum { CELL_MAX = 512, TEXT_MAX = 64 * 1024 * 1024 };
+
+void table_cell(struct table *table, const char *format, ...)
+{
+	char cell[CELL_MAX];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(cell, sizeof(cell), format, arguments);
+	va_end(arguments);
+	buffer_append(&table->text, cell, strlen(cell) + 1);
+	table->cells++;
+}
+
+void table_init(struct table *table, const char *const *titles)
+{
+	*table = (struct table){0};
+	buffer_init(&table->text, TEXT_MAX);
+	for (; titles[table->columns]; table->columns++) {
+		ASSERT(table->columns < TABLE_COLUMNS_MAX);
+		table->right[table->columns] = titles[table->columns][0] == '>';
+		table_cell(table, "%s", titles[table->columns] + table->right[table->columns]);
+	}
+}
+
+void table_deinit(struct table *table)
+{
+	buffer_deinit(&table->text);
+}
+
+/* Characters, not bytes: continuation bytes of UTF-8 take no room. */
+static int width_of(const char *cell)
+{
+	int width = 0;
+
+	for (; *cell; cell++)
+		width += (*cell & 0xc0) != 0x80;
+	return width;
+}
+
+void table_print(const struct table *table)
+{
+	int widths[TABLE_COLUMNS_MAX] = {0};
+	const char *cell = table->text.data;
+
+	if (table->text.failed)
+		return;
+	for (size_t i = 0; i < table->cells; i++, cell += strlen(cell) + 1) {
+		int width = width_of(cell);
+
+		if (width > widths[i % table->columns])
+			widths[i % table->columns] = width;
+	}
+	cell = table->text.data;
+	for (size_t i = 0; i < table->cells; i++, cell += strlen(cell) + 1) {
+		size_t column = i % table->columns;
+		bool last = column == table->columns - 1, title = i < table->columns;
+		int pad = widths[column] - width_of(cell);
+
+		printf("%s%*s%s%s%*s%s", title ? style(STYLE_BOLD) : "", table->right[column] ? pad : 0, "", cell,
+		       title ? style(STYLE_END) : "", table->right[column] || last ? 0 : pad, "", last ? "\n" : "  ");
+	}
+}

@@ -1,0 +1,16 @@
+/* A table for people: cells are gathered, then printed with every column as wide as its widest cell. */
+#pragma once
+
+#include "base/buffer.h"
+
+enum { TABLE_COLUMNS_MAX = 12 };
+struct table {
+	size_t columns, cells;
+	bool right[TABLE_COLUMNS_MAX]; /* aligned to the right: numbers */
+	struct buffer text;            /* every cell with a NUL behind it */
+};
+/* Titles, NULL-terminated; one that begins with '>' is of a column of numbers. */
+void table_init(struct table *table, const char *const *titles);
+void table_deinit(struct table *table);
+void table_cell(struct table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void table_print(const struct table *table);

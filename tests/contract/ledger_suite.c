@@ -1,0 +1,697 @@
+#include "contract/ledger_suite.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include "contract/ledger_kit.h"
+
+static const struct ledger_suite_adapter *adapter;
+
+struct fixture {
+	void *place;
+	struct kit kit;
+};
+
+static int set_up(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+	struct ledger *ledger;
+
+	assert_non_null(fixture);
+	fixture->place = adapter->place_new();
+	assert_int_equal(adapter->open(fixture->place, &ledger), 0);
+	kit_stock(&fixture->kit, ledger);
+	*state = fixture;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->kit.ledger->ops->free(fixture->kit.ledger);
+	adapter->place_free(fixture->place);
+	free(fixture);
+	return 0;
+}
+
+/* Closes and opens again: what is left must be what was there. */
+static void restart(struct fixture *fixture)
+{
+	fixture->kit.ledger->ops->free(fixture->kit.ledger);
+	assert_int_equal(adapter->open(fixture->place, &fixture->kit.ledger), 0);
+}
+
+static struct kit *kit_of(void **state)
+{
+	return &((struct fixture *)*state)->kit;
+}
+
+/* --- Items --- */
+
+static void test_item_is_created_once(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct ledger_actor actor = kit_actor(kit);
+	struct ledger_item item = {.sku = "HAT", .name = "Hat", .on_hand = 7};
+
+	assert_int_equal(kit->ledger->ops->item_create(kit->ledger, &item, &actor), LEDGER_DONE);
+	assert_int_equal(kit->ledger->ops->item_create(kit->ledger, &item, &actor), LEDGER_EXISTS);
+	kit_assert_item(kit, "HAT", 7, 0);
+	assert_int_equal(kit->ledger->ops->item_get(kit->ledger, SLICE("CAP"), &item), LEDGER_NOT_FOUND);
+	kit_assert_audit(kit);
+}
+
+static void test_received_units_are_counted_once_per_movement(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct ledger_actor actor = kit_actor(kit);
+	struct uuid movement = kit_id(kit);
+	struct ledger *ledger = kit->ledger;
+	int64_t on_hand = 0;
+
+	assert_int_equal(ledger->ops->item_receive(ledger, SLICE("SHOE"), 20, &movement, &actor, &on_hand), LEDGER_DONE);
+	assert_int_equal(on_hand, KIT_ON_HAND - KIT_SHOES + 20);
+	assert_int_equal(ledger->ops->item_receive(ledger, SLICE("SHOE"), 20, &movement, &actor, &on_hand), LEDGER_ALREADY);
+	assert_int_equal(on_hand, KIT_ON_HAND - KIT_SHOES + 20);
+	movement = kit_id(kit);
+	assert_int_equal(ledger->ops->item_receive(ledger, SLICE("NONE"), 20, &movement, &actor, &on_hand), LEDGER_NOT_FOUND);
+	kit_assert_audit(kit);
+}
+
+static void test_items_are_listed_by_sku_page_by_page(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct ledger_item items[2];
+	size_t count;
+
+	assert_int_equal(kit->ledger->ops->items(kit->ledger, SLICE_NULL, items, 1, &count), 0);
+	assert_int_equal(count, 1);
+	assert_string_equal(items[0].sku, "SHIRT");
+	assert_int_equal(items[0].allocated, KIT_SHIRTS);
+	assert_int_equal(kit->ledger->ops->items(kit->ledger, SLICE("SHIRT"), items, 2, &count), 0);
+	assert_int_equal(count, 1);
+	assert_string_equal(items[0].sku, "SHOE");
+	assert_int_equal(kit->ledger->ops->items(kit->ledger, SLICE("SHOE"), items, 2, &count), 0);
+	assert_int_equal(count, 0);
+}
+
+/* --- Sales --- */
+
+static void test_sale_comes_back_as_it_was_made(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct sale *sale;
+
+	restart(*state);
+	assert_int_equal(kit->ledger->ops->sale_get(kit->ledger, 0, SLICE("drop"), &sale), LEDGER_DONE);
+	assert_int_equal(sale->number, kit->sale);
+	assert_int_equal(sale->state, SALE_DRAFT);
+	assert_int_equal(sale->epoch, 1);
+	assert_int_equal(sale->version, 1);
+	assert_string_equal(sale->name, "The \"drop\"");
+	assert_int_equal(sale->price_minor, 17900);
+	assert_string_equal(sale->currency, "EUR");
+	assert_int_equal(sale->limit_per_buyer, KIT_LIMIT);
+	assert_int_equal(sale->rate_requests, 3);
+	assert_int_equal(sale->rate_seconds, 60);
+	assert_int_equal(sale->hold_seconds, KIT_HOLD_MS / 1000);
+	assert_false(sale->late_confirm);
+	assert_int_equal(sale->opens_at_ms, KIT_NOW_MS + 5000);
+	assert_int_equal(sale->closes_at_ms, SALE_NO_TIME);
+	assert_int_equal(sale->created_at_ms, KIT_NOW_MS);
+	assert_int_equal(sale->ended_at_ms, SALE_NO_TIME);
+	assert_int_equal(sale->lot_count, 2);
+	assert_string_equal(sale->lots[KIT_SHOE].sku, "SHOE");
+	assert_int_equal(sale->lots[KIT_SHOE].allocated, KIT_SHOES);
+	free(sale);
+	assert_int_equal(kit->ledger->ops->sale_get(kit->ledger, 0, SLICE("none"), &sale), LEDGER_NOT_FOUND);
+	assert_int_equal(kit->ledger->ops->sale_get(kit->ledger, 999, SLICE_NULL, &sale), LEDGER_NOT_FOUND);
+}
+
+static void test_sale_takes_its_units_from_the_items(void **state)
+{
+	struct kit *kit = kit_of(state);
+
+	kit_assert_item(kit, "SHIRT", KIT_ON_HAND - KIT_SHIRTS, KIT_SHIRTS);
+	kit_assert_item(kit, "SHOE", KIT_ON_HAND - KIT_SHOES, KIT_SHOES);
+	kit_assert_audit(kit);
+}
+
+static void test_sale_that_cannot_be_made_changes_nothing(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct ledger_actor actor = kit_actor(kit);
+	struct ledger *ledger = kit->ledger;
+	struct sale *sale = kit_sale(kit), *none;
+	uint32_t lot;
+
+	assert_int_equal(ledger->ops->sale_create(ledger, sale, &actor, &lot), LEDGER_EXISTS);
+	strcpy(sale->id, "second");
+	sale->lots[KIT_SHOE].allocated = KIT_ON_HAND;
+	assert_int_equal(ledger->ops->sale_create(ledger, sale, &actor, &lot), LEDGER_NOT_ENOUGH);
+	assert_int_equal(lot, KIT_SHOE);
+	sale->lots[KIT_SHOE].allocated = 1;
+	strcpy(sale->lots[KIT_SHOE].sku, "BOOT");
+	assert_int_equal(ledger->ops->sale_create(ledger, sale, &actor, &lot), LEDGER_NOT_FOUND);
+	assert_int_equal(lot, KIT_SHOE);
+	free(sale);
+	assert_int_equal(ledger->ops->sale_get(ledger, 0, SLICE("second"), &none), LEDGER_NOT_FOUND);
+	kit_assert_item(kit, "SHIRT", KIT_ON_HAND - KIT_SHIRTS, KIT_SHIRTS);
+	kit_assert_audit(kit);
+}
+
+static void test_sale_update_needs_the_version_it_was_read_at(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct ledger_actor actor = kit_actor(kit);
+	struct ledger *ledger = kit->ledger;
+	struct sale *sale = kit_sale(kit);
+
+	strcpy(sale->name, "Renamed");
+	sale->closes_at_ms = KIT_NOW_MS + 9000;
+	assert_int_equal(ledger->ops->sale_update(ledger, sale, &actor), LEDGER_DONE);
+	assert_int_equal(ledger->ops->sale_update(ledger, sale, &actor), LEDGER_CONFLICT);
+	sale->number = 999;
+	assert_int_equal(ledger->ops->sale_update(ledger, sale, &actor), LEDGER_NOT_FOUND);
+	free(sale);
+	sale = kit_sale(kit);
+	assert_string_equal(sale->name, "Renamed");
+	assert_int_equal(sale->closes_at_ms, KIT_NOW_MS + 9000);
+	assert_int_equal(sale->version, 2);
+	free(sale);
+}
+
+static void test_sale_moves_as_its_life_allows(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct ledger_actor actor = kit_actor(kit);
+	struct ledger *ledger = kit->ledger;
+	struct sale *sale;
+
+	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_START, &actor), LEDGER_WRONG_STATE);
+	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_ARM, &actor), LEDGER_DONE);
+	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_ARM, &actor), LEDGER_ALREADY);
+	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_START, &actor), LEDGER_DONE);
+	actor.now_ms += 77;
+	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_END, &actor), LEDGER_DONE);
+	assert_int_equal(ledger->ops->sale_move(ledger, 999, SALE_END, &actor), LEDGER_NOT_FOUND);
+	sale = kit_sale(kit);
+	assert_int_equal(sale->state, SALE_ENDED);
+	assert_int_equal(sale->ended_at_ms, KIT_NOW_MS + 77);
+	free(sale);
+}
+
+static void test_sales_are_listed_by_number_without_the_long_ended(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct ledger_actor actor = kit_actor(kit);
+	struct ledger *ledger = kit->ledger;
+	struct sale *sale = kit_sale(kit), *sales[4];
+	uint32_t lot;
+	size_t count;
+
+	strcpy(sale->id, "second");
+	assert_int_equal(ledger->ops->sale_create(ledger, sale, &actor, &lot), LEDGER_DONE);
+	free(sale);
+	assert_int_equal(ledger->ops->sales(ledger, 0, INT64_MIN, sales, 4, &count), 0);
+	assert_int_equal(count, 2);
+	assert_string_equal(sales[0]->id, "drop");
+	assert_string_equal(sales[1]->id, "second");
+	assert_int_equal(sales[1]->lot_count, 2);
+	free(sales[0]);
+	free(sales[1]);
+	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_END, &actor), LEDGER_DONE);
+	assert_int_equal(ledger->ops->sales(ledger, 0, KIT_NOW_MS, sales, 4, &count), 0);
+	assert_int_equal(count, 2);
+	free(sales[0]);
+	free(sales[1]);
+	assert_int_equal(ledger->ops->sales(ledger, 0, KIT_NOW_MS + 1, sales, 4, &count), 0);
+	assert_int_equal(count, 1);
+	assert_string_equal(sales[0]->id, "second");
+	assert_int_equal(ledger->ops->sales(ledger, sales[0]->number, INT64_MIN, sales + 1, 3, &count), 0);
+	assert_int_equal(count, 0);
+	free(sales[0]);
+}
+
+static void test_units_are_added_to_a_lot_once_per_movement(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct ledger_actor actor = kit_actor(kit);
+	struct ledger *ledger = kit->ledger;
+	struct uuid movement = kit_id(kit);
+
+	assert_int_equal(ledger->ops->lot_add(ledger, kit->sale, KIT_SHOE, 20, &movement, &actor), LEDGER_DONE);
+	assert_int_equal(ledger->ops->lot_add(ledger, kit->sale, KIT_SHOE, 20, &movement, &actor), LEDGER_ALREADY);
+	kit_assert_lot(kit, KIT_SHOE, KIT_SHOES + 20, 0, 0, 0);
+	kit_assert_item(kit, "SHOE", KIT_ON_HAND - KIT_SHOES - 20, KIT_SHOES + 20);
+	movement = kit_id(kit);
+	assert_int_equal(ledger->ops->lot_add(ledger, kit->sale, KIT_SHOE, 1000, &movement, &actor), LEDGER_NOT_ENOUGH);
+	assert_int_equal(ledger->ops->lot_add(ledger, kit->sale, 7, 1, &movement, &actor), LEDGER_NOT_FOUND);
+	assert_int_equal(ledger->ops->lot_add(ledger, 999, 0, 1, &movement, &actor), LEDGER_NOT_FOUND);
+	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_END, &actor), LEDGER_DONE);
+	assert_int_equal(ledger->ops->lot_add(ledger, kit->sale, KIT_SHOE, 1, &movement, &actor), LEDGER_WRONG_STATE);
+	kit_assert_audit(kit);
+}
+
+/* --- Orders --- */
+
+static void test_reserved_order_is_there_after_a_restart(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct event event = kit_reserve(kit, KIT_SHOE, 2, "ann");
+	struct ledger_order order;
+
+	restart(*state);
+	assert_int_equal(kit->ledger->ops->order_get(kit->ledger, &event.id, &order), LEDGER_DONE);
+	assert_true(uuid_equal(&order.id, &event.id));
+	assert_int_equal(order.sale, kit->sale);
+	assert_int_equal(order.lot, KIT_SHOE);
+	assert_int_equal(order.quantity, 2);
+	assert_int_equal(order.epoch, 1);
+	assert_string_equal(order.sale_id, "drop");
+	assert_string_equal(order.sku, "SHOE");
+	assert_string_equal(order.buyer, "ann");
+	assert_string_equal(order.key, "ann");
+	assert_int_equal(strlen(order.trace), TRACE_SIZE);
+	assert_int_equal(order.state, ORDER_HELD);
+	assert_int_equal(order.placed_at_ms, KIT_NOW_MS);
+	assert_int_equal(order.hold_expires_at_ms, KIT_NOW_MS + KIT_HOLD_MS);
+	assert_int_equal(order.first_hold_expires_at_ms, KIT_NOW_MS + KIT_HOLD_MS);
+	kit_assert_lot(kit, KIT_SHOE, KIT_SHOES, 2, 0, 0);
+	kit_assert_audit(kit);
+	event.id = kit_id(kit);
+	assert_int_equal(kit->ledger->ops->order_get(kit->ledger, &event.id, &order), LEDGER_NOT_FOUND);
+}
+
+static void test_order_without_hold_is_born_confirmed(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct event event = kit_reserved(kit, KIT_SHIRT, 1, "ann");
+	struct ledger_order order;
+
+	event.hold_expires_at_ms = 0;
+	event.key = SLICE_NULL;
+	event.trace = SLICE_NULL;
+	assert_int_equal(kit_apply(kit, &event), LEDGER_DONE);
+	assert_int_equal(kit->ledger->ops->order_get(kit->ledger, &event.id, &order), LEDGER_DONE);
+	assert_int_equal(order.state, ORDER_CONFIRMED);
+	assert_int_equal(order.hold_expires_at_ms, 0);
+	assert_string_equal(order.key, "");
+	assert_string_equal(order.trace, "");
+	kit_assert_lot(kit, KIT_SHIRT, KIT_SHIRTS, 0, 1, 0);
+	kit_assert_audit(kit);
+}
+
+static void test_each_event_twice_is_once(void **state)
+{
+	static const struct {
+		enum event_kind kind;
+		bool confirm_first;
+		enum order_state end;
+	} cases[] = {
+		{EVENT_CONFIRMED, false, ORDER_CONFIRMED}, {EVENT_CANCELLED, false, ORDER_CANCELLED}, {EVENT_EXPIRED, false, ORDER_EXPIRED},
+		{EVENT_EXTENDED, false, ORDER_HELD},       {EVENT_REFUNDED, true, ORDER_CANCELLED},
+	};
+	static const char *const buyers[] = {"ann", "ben", "cid", "dan", "eve"};
+	struct kit *kit = kit_of(state);
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct event reserved = kit_reserve(kit, KIT_SHIRT, 1, buyers[i]);
+		struct event confirmed = kit_settled(kit, EVENT_CONFIRMED, &reserved);
+		struct event settled = kit_settled(kit, cases[i].kind, &reserved);
+
+		assert_int_equal(kit_apply(kit, &reserved), LEDGER_ALREADY);
+		if (cases[i].confirm_first)
+			assert_int_equal(kit_apply(kit, &confirmed), LEDGER_DONE);
+		assert_int_equal(kit_apply(kit, &settled), LEDGER_DONE);
+		assert_int_equal(kit_apply(kit, &settled), LEDGER_ALREADY);
+		assert_int_equal(kit_apply(kit, &reserved), LEDGER_ALREADY);
+		kit_assert_order(kit, &reserved.id, cases[i].end);
+		kit_assert_audit(kit);
+	}
+	/* One confirmed and one held (extended) are left. */
+	kit_assert_lot(kit, KIT_SHIRT, KIT_SHIRTS, 1, 1, 0);
+}
+
+static void test_extension_moves_the_deadline_and_keeps_the_first(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct event reserved = kit_reserve(kit, KIT_SHIRT, 1, "ann");
+	struct event extended = kit_settled(kit, EVENT_EXTENDED, &reserved);
+	struct ledger_order order;
+
+	assert_int_equal(kit_apply(kit, &extended), LEDGER_DONE);
+	assert_int_equal(kit->ledger->ops->order_get(kit->ledger, &reserved.id, &order), LEDGER_DONE);
+	assert_int_equal(order.hold_expires_at_ms, KIT_NOW_MS + 2 * KIT_HOLD_MS);
+	assert_int_equal(order.first_hold_expires_at_ms, KIT_NOW_MS + KIT_HOLD_MS);
+}
+
+static void test_terminal_state_absorbs_what_comes_late(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct event reserved = kit_reserve(kit, KIT_SHIRT, 1, "ann");
+	struct event expired = kit_settled(kit, EVENT_EXPIRED, &reserved);
+	enum event_kind late[] = {EVENT_CONFIRMED, EVENT_CANCELLED, EVENT_REFUNDED, EVENT_EXTENDED};
+
+	assert_int_equal(kit_apply(kit, &expired), LEDGER_DONE);
+	for (size_t i = 0; i < sizeof(late) / sizeof(late[0]); i++) {
+		struct event event = kit_settled(kit, late[i], &reserved);
+
+		/* Cancelled and refunded lead to another terminal state than expired. */
+		assert_int_equal(kit_apply(kit, &event), LEDGER_WRONG_STATE);
+	}
+	kit_assert_order(kit, &reserved.id, ORDER_EXPIRED);
+	kit_assert_lot(kit, KIT_SHIRT, KIT_SHIRTS, 0, 0, 0);
+	kit_assert_audit(kit);
+}
+
+static void test_events_of_nothing_are_not_found(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct event reserved = kit_reserved(kit, KIT_SHIRT, 1, "ann");
+	struct event settled = kit_settled(kit, EVENT_CONFIRMED, &reserved);
+
+	assert_int_equal(kit_apply(kit, &settled), LEDGER_NOT_FOUND);
+	reserved.lot = 9;
+	assert_int_equal(kit_apply(kit, &reserved), LEDGER_NOT_FOUND);
+	reserved.lot = KIT_SHIRT;
+	reserved.sale = 999;
+	assert_int_equal(kit_apply(kit, &reserved), LEDGER_NOT_FOUND);
+	reserved = kit_reserve(kit, KIT_SHIRT, 1, "ann");
+	settled = kit_settled(kit, EVENT_CONFIRMED, &reserved);
+	settled.sale = 999;
+	assert_int_equal(kit_apply(kit, &settled), LEDGER_NOT_FOUND);
+	settled = kit_withdrawn(kit, 9, 1);
+	assert_int_equal(kit_apply(kit, &settled), LEDGER_NOT_FOUND);
+	kit_assert_audit(kit);
+}
+
+static void test_stale_epoch_is_void_unless_it_is_there_already(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct event there = kit_reserve(kit, KIT_SHIRT, 1, "ann");
+	struct event other = kit_reserve(kit, KIT_SHIRT, 1, "ben");
+	struct event confirmed = kit_settled(kit, EVENT_CONFIRMED, &there);
+	struct event late = kit_reserved(kit, KIT_SHIRT, 1, "cid");
+	struct event cancelled = kit_settled(kit, EVENT_CANCELLED, &other);
+	struct event withdrawn = kit_withdrawn(kit, KIT_SHIRT, 1), withdrawn_late = kit_withdrawn(kit, KIT_SHIRT, 1);
+	uint32_t epoch = 0;
+
+	assert_int_equal(kit_apply(kit, &confirmed), LEDGER_DONE);
+	assert_int_equal(kit_apply(kit, &withdrawn), LEDGER_DONE);
+	assert_int_equal(kit->ledger->ops->sale_raise_epoch(kit->ledger, kit->sale, &epoch), LEDGER_DONE);
+	assert_int_equal(epoch, 2);
+	assert_int_equal(kit->ledger->ops->sale_raise_epoch(kit->ledger, 999, &epoch), LEDGER_NOT_FOUND);
+
+	assert_int_equal(kit_apply(kit, &late), LEDGER_STALE_EPOCH);
+	assert_int_equal(kit_apply(kit, &cancelled), LEDGER_STALE_EPOCH);
+	assert_int_equal(kit_apply(kit, &withdrawn_late), LEDGER_STALE_EPOCH);
+	assert_int_equal(kit_apply(kit, &there), LEDGER_ALREADY);
+	assert_int_equal(kit_apply(kit, &confirmed), LEDGER_ALREADY);
+	assert_int_equal(kit_apply(kit, &withdrawn), LEDGER_ALREADY);
+	late.epoch = 2;
+	assert_int_equal(kit_apply(kit, &late), LEDGER_DONE);
+	kit_assert_lot(kit, KIT_SHIRT, KIT_SHIRTS, 2, 1, 1);
+	kit_assert_audit(kit);
+}
+
+static void test_withdrawn_units_go_back_to_the_item_once(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct event event = kit_withdrawn(kit, KIT_SHOE, 4);
+
+	assert_int_equal(kit_apply(kit, &event), LEDGER_DONE);
+	assert_int_equal(kit_apply(kit, &event), LEDGER_ALREADY);
+	kit_assert_lot(kit, KIT_SHOE, KIT_SHOES, 0, 0, 4);
+	kit_assert_item(kit, "SHOE", KIT_ON_HAND - KIT_SHOES + 4, KIT_SHOES - 4);
+	kit_assert_audit(kit);
+}
+
+static void test_same_id_with_other_content_is_kept_out(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct event event = kit_reserve(kit, KIT_SHOE, 1, "ann");
+
+	event.quantity = 2;
+	assert_int_equal(kit_apply(kit, &event), LEDGER_CONSTRAINT);
+	event.quantity = 1;
+	event.buyer = SLICE("ben");
+	assert_int_equal(kit_apply(kit, &event), LEDGER_CONSTRAINT);
+	kit_assert_lot(kit, KIT_SHOE, KIT_SHOES, 1, 0, 0);
+	kit_assert_audit(kit);
+}
+
+static void test_one_bad_event_does_not_harm_its_batch(void **state)
+{
+	static const char *const buyers[] = {"ann", "ben", "cid", "dan", "eve", "fay", "gil", "hal"};
+	struct kit *kit = kit_of(state);
+	struct event events[8];
+	struct ledger_entry entries[8];
+
+	for (size_t i = 0; i < 8; i++) {
+		events[i] = kit_reserved(kit, i % 2, 1, buyers[i]);
+		entries[i] = (struct ledger_entry){&events[i], -1};
+	}
+	events[2].buyer_units = KIT_LIMIT + 1;
+	events[5].quantity = KIT_SHOES; /* with its neighbours, more than the lot has */
+	assert_int_equal(kit->ledger->ops->apply(kit->ledger, entries, 8), 0);
+	for (size_t i = 0; i < 8; i++)
+		assert_int_equal(entries[i].outcome, i == 2 || i == 5 ? LEDGER_CONSTRAINT : LEDGER_DONE);
+	kit_assert_lot(kit, KIT_SHIRT, KIT_SHIRTS, 3, 0, 0);
+	kit_assert_lot(kit, KIT_SHOE, KIT_SHOES, 3, 0, 0);
+	kit_assert_audit(kit);
+}
+
+static void test_lot_is_never_oversold(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct event events[KIT_SHOES + 4];
+	struct ledger_entry entries[KIT_SHOES + 4];
+	size_t done = 0, kept_out = 0;
+
+	for (size_t i = 0; i < KIT_SHOES + 4; i++) {
+		events[i] = kit_reserved(kit, KIT_SHOE, 1, "ann");
+		entries[i] = (struct ledger_entry){&events[i], -1};
+	}
+	assert_int_equal(kit->ledger->ops->apply(kit->ledger, entries, KIT_SHOES + 4), 0);
+	for (size_t i = 0; i < KIT_SHOES + 4; i++) {
+		done += entries[i].outcome == LEDGER_DONE;
+		kept_out += entries[i].outcome == LEDGER_CONSTRAINT;
+	}
+	assert_int_equal(done, KIT_SHOES);
+	assert_int_equal(kept_out, 4);
+	kit_assert_lot(kit, KIT_SHOE, KIT_SHOES, KIT_SHOES, 0, 0);
+}
+
+static void test_batch_keeps_the_order_of_its_events(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct event reserved = kit_reserved(kit, KIT_SHOE, 1, "ann");
+	struct event confirmed = kit_settled(kit, EVENT_CONFIRMED, &reserved);
+	struct event refunded = kit_settled(kit, EVENT_REFUNDED, &reserved);
+	struct ledger_entry entries[] = {{&reserved, -1}, {&confirmed, -1}, {&refunded, -1}};
+
+	assert_int_equal(kit->ledger->ops->apply(kit->ledger, entries, 3), 0);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(entries[i].outcome, LEDGER_DONE);
+	kit_assert_order(kit, &reserved.id, ORDER_CANCELLED);
+	kit_assert_lot(kit, KIT_SHOE, KIT_SHOES, 0, 0, 0);
+	kit_assert_audit(kit);
+}
+
+static void test_orders_are_listed_by_id_with_filters(void **state)
+{
+	static const char *const buyers[] = {"ann", "ben", "ann", "cid", "ann"};
+	struct kit *kit = kit_of(state);
+	struct ledger *ledger = kit->ledger;
+	struct ledger_order_filter filter = {0};
+	struct ledger_order orders[5];
+	struct event events[5], cancelled;
+	size_t count;
+
+	for (size_t i = 0; i < 5; i++)
+		events[i] = kit_reserve(kit, i == 4 ? KIT_SHIRT : KIT_SHOE, 1, buyers[i]);
+	cancelled = kit_settled(kit, EVENT_CANCELLED, &events[2]);
+	assert_int_equal(kit_apply(kit, &cancelled), LEDGER_DONE);
+
+	assert_int_equal(ledger->ops->orders(ledger, &filter, orders, 3, &count), 0);
+	assert_int_equal(count, 3);
+	filter.after = orders[2].id;
+	assert_int_equal(ledger->ops->orders(ledger, &filter, orders + 3, 2, &count), 0);
+	assert_int_equal(count, 2);
+	for (size_t i = 0; i < 5; i++) {
+		assert_true(uuid_equal(&orders[i].id, &events[i].id));
+		assert_string_equal(orders[i].buyer, buyers[i]);
+		assert_string_equal(orders[i].key, buyers[i]);
+		assert_string_equal(orders[i].sku, i == 4 ? "SHIRT" : "SHOE");
+	}
+	filter = (struct ledger_order_filter){.sale = kit->sale, .state = ORDER_HELD, .buyer = SLICE("ann")};
+	assert_int_equal(ledger->ops->orders(ledger, &filter, orders, 5, &count), 0);
+	assert_int_equal(count, 2);
+	assert_true(uuid_equal(&orders[1].id, &events[4].id));
+	filter = (struct ledger_order_filter){.sale = kit->sale + 1};
+	assert_int_equal(ledger->ops->orders(ledger, &filter, orders, 5, &count), 0);
+	assert_int_equal(count, 0);
+}
+
+/* --- The log and the dead letters --- */
+
+static size_t log_rows(struct kit *kit, struct ledger_log_row *rows, size_t max)
+{
+	size_t count;
+
+	assert_int_equal(kit->ledger->ops->log_rows(kit->ledger, 0, rows, max, &count), 0);
+	return count;
+}
+
+static void test_operators_hand_is_logged_with_the_change(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct event reserved = kit_reserve(kit, KIT_SHIRT, 1, "ann"), bens = kit_reserve(kit, KIT_SHIRT, 1, "ben");
+	struct event confirmed = kit_settled(kit, EVENT_CONFIRMED, &reserved);
+	struct event by_buyer = kit_settled(kit, EVENT_CANCELLED, &bens);
+	struct ledger_log_row rows[8];
+	char id[UUID_TEXT_SIZE];
+
+	assert_int_equal(log_rows(kit, rows, 8), 3);
+	assert_string_equal(rows[0].action, "item.create");
+	assert_string_equal(rows[0].subject, "SHIRT");
+	assert_string_equal(rows[2].action, "sale.create");
+	assert_string_equal(rows[2].actor, "olga");
+	assert_int_equal(rows[2].at_ms, KIT_NOW_MS);
+	assert_int_equal(strlen(rows[2].hash), 64);
+
+	by_buyer.actor = SLICE("ben");
+	assert_int_equal(kit_apply(kit, &by_buyer), LEDGER_DONE);
+	assert_int_equal(kit_apply(kit, &confirmed), LEDGER_DONE);
+	assert_int_equal(kit_apply(kit, &confirmed), LEDGER_ALREADY);
+	assert_int_equal(log_rows(kit, rows, 8), 4);
+	uuid_format(&reserved.id, id);
+	assert_string_equal(rows[3].action, "order.confirm");
+	assert_string_equal(rows[3].subject, id);
+	kit_assert_audit(kit);
+}
+
+static void test_log_takes_rows_of_its_own_and_cuts_what_is_too_long(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct ledger_actor actor = kit_actor(kit);
+	struct ledger_log_row rows[8];
+	char detail[600];
+	size_t count;
+
+	memset(detail, 'x', sizeof(detail));
+	assert_int_equal(kit->ledger->ops->log_append(kit->ledger, &actor, "server.start", SLICE("here"), SLICE("{\"a\":1}")), 0);
+	assert_int_equal(kit->ledger->ops->log_append(kit->ledger, &actor, "long", SLICE("here"), (struct slice){detail, sizeof(detail)}),
+			 0);
+	assert_int_equal(kit->ledger->ops->log_rows(kit->ledger, 3, rows, 8, &count), 0);
+	assert_int_equal(count, 2);
+	assert_string_equal(rows[0].detail, "{\"a\":1}");
+	assert_string_equal(rows[1].detail, "{\"omitted\":\"too long\"}");
+	kit_assert_audit(kit);
+}
+
+static void test_dead_letters_are_kept_until_removed(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct event event = kit_reserved(kit, KIT_SHIRT, 1, "ann"), decoded;
+	struct ledger_dead_letter rows[4];
+	struct event_text text;
+	const char *reason;
+	size_t count;
+
+	assert_int_equal(kit->ledger->ops->dead_letter(kit->ledger, &event, "no such lot", 42), 0);
+	restart(*state);
+	assert_int_equal(kit->ledger->ops->dead_letters(kit->ledger, 0, rows, 4, &count), 0);
+	assert_int_equal(count, 1);
+	assert_string_equal(rows[0].reason, "no such lot");
+	assert_int_equal(rows[0].at_ms, 42);
+	assert_int_equal(event_decode(slice_of(rows[0].event), &decoded, &text, &reason), 0);
+	assert_true(uuid_equal(&decoded.id, &event.id));
+	free(rows[0].event);
+	assert_int_equal(kit->ledger->ops->dead_letter_remove(kit->ledger, rows[0].number), LEDGER_DONE);
+	assert_int_equal(kit->ledger->ops->dead_letter_remove(kit->ledger, rows[0].number), LEDGER_NOT_FOUND);
+	assert_int_equal(kit->ledger->ops->dead_letters(kit->ledger, 0, rows, 4, &count), 0);
+	assert_int_equal(count, 0);
+}
+
+static void test_audit_counts_what_there_is(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct event ann = kit_reserve(kit, KIT_SHIRT, 2, "ann"), ben = kit_reserve(kit, KIT_SHIRT, 1, "ben");
+	struct event confirmed = kit_settled(kit, EVENT_CONFIRMED, &ann), expired = kit_settled(kit, EVENT_EXPIRED, &ben);
+	struct event withdrawn = kit_withdrawn(kit, KIT_SHOE, 2);
+	struct ledger_audit audit;
+
+	kit_reserve(kit, KIT_SHOE, 1, "cid");
+	assert_int_equal(kit_apply(kit, &confirmed), LEDGER_DONE);
+	assert_int_equal(kit_apply(kit, &expired), LEDGER_DONE);
+	assert_int_equal(kit_apply(kit, &withdrawn), LEDGER_DONE);
+	kit_assert_audit(kit);
+	assert_int_equal(kit->ledger->ops->audit(kit->ledger, &audit), 0);
+	assert_int_equal(audit.sales, 1);
+	assert_int_equal(audit.lots, 2);
+	assert_int_equal(audit.orders, 3);
+	assert_int_equal(audit.held, 1);
+	assert_int_equal(audit.confirmed, 1);
+	assert_int_equal(audit.expired, 1);
+	assert_int_equal(audit.cancelled, 0);
+	assert_int_equal(audit.units_allocated, KIT_SHIRTS + KIT_SHOES);
+	assert_int_equal(audit.units_held, 1);
+	assert_int_equal(audit.units_confirmed, 2);
+	assert_int_equal(audit.units_withdrawn, 2);
+	assert_int_equal(audit.movements, 2 + 2 + 3 + 2 + 1); /* received, allocated, reserved, settled, withdrawn */
+	assert_int_equal(audit.log_rows, 3 + 2);              /* made, confirmed and withdrawn */
+}
+
+static void test_healthy_ledger_has_nothing_to_recover(void **state)
+{
+	struct kit *kit = kit_of(state);
+	const char *reason = "unset";
+
+	assert_int_equal(kit->ledger->ops->health(kit->ledger, &reason), 0);
+	assert_int_equal(kit->ledger->ops->recover(kit->ledger), 0);
+	assert_int_equal(kit->ledger->ops->apply(kit->ledger, NULL, 0), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int ledger_suite_run(const struct ledger_suite_adapter *which)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_item_is_created_once),
+		TEST(test_received_units_are_counted_once_per_movement),
+		TEST(test_items_are_listed_by_sku_page_by_page),
+		TEST(test_sale_comes_back_as_it_was_made),
+		TEST(test_sale_takes_its_units_from_the_items),
+		TEST(test_sale_that_cannot_be_made_changes_nothing),
+		TEST(test_sale_update_needs_the_version_it_was_read_at),
+		TEST(test_sale_moves_as_its_life_allows),
+		TEST(test_sales_are_listed_by_number_without_the_long_ended),
+		TEST(test_units_are_added_to_a_lot_once_per_movement),
+		TEST(test_reserved_order_is_there_after_a_restart),
+		TEST(test_order_without_hold_is_born_confirmed),
+		TEST(test_each_event_twice_is_once),
+		TEST(test_extension_moves_the_deadline_and_keeps_the_first),
+		TEST(test_terminal_state_absorbs_what_comes_late),
+		TEST(test_events_of_nothing_are_not_found),
+		TEST(test_stale_epoch_is_void_unless_it_is_there_already),
+		TEST(test_withdrawn_units_go_back_to_the_item_once),
+		TEST(test_same_id_with_other_content_is_kept_out),
+		TEST(test_one_bad_event_does_not_harm_its_batch),
+		TEST(test_lot_is_never_oversold),
+		TEST(test_batch_keeps_the_order_of_its_events),
+		TEST(test_orders_are_listed_by_id_with_filters),
+		TEST(test_operators_hand_is_logged_with_the_change),
+		TEST(test_log_takes_rows_of_its_own_and_cuts_what_is_too_long),
+		TEST(test_dead_letters_are_kept_until_removed),
+		TEST(test_audit_counts_what_there_is),
+		TEST(test_healthy_ledger_has_nothing_to_recover),
+	};
+
+	adapter = which;
+	return cmocka_run_group_tests_name(which->name, tests, NULL, NULL);
+}

@@ -1,0 +1,304 @@
+/* A sale's life in the stock: pre-heat, arm, units that come and go, drop. */
+#include "contract/stock_shop.h"
+
+static const int64_t nothing[LOTS_MAX];
+
+static struct stock_load load_of(struct shop *shop, const char *buyer, const char *key, uint32_t quantity, enum order_state state)
+{
+	return (struct stock_load){
+		.id = shop_id(shop),
+		.quantity = quantity,
+		.state = state,
+		.buyer = slice_of(buyer),
+		.key = slice_of(key),
+		.hold_expires_at_ms = state == ORDER_HELD ? shop->now_ms + 5000 : 0,
+		.first_hold_expires_at_ms = shop->now_ms + 4000,
+		.hold_left_ns = state == ORDER_HELD ? 5000 * MS : 0,
+	};
+}
+
+static int begin(struct shop *shop)
+{
+	shop->rules.lot_count = 1;
+	return shop->stock->ops->preheat_begin(shop->stock, &shop->rules);
+}
+
+static int load(struct shop *shop, const struct stock_load *orders, size_t count)
+{
+	return shop->stock->ops->preheat_load(shop->stock, SHOP_SALE, orders, count, shop->now_ns);
+}
+
+static int arm(struct shop *shop, int64_t allocated, int64_t withdrawn)
+{
+	return shop->stock->ops->arm(shop->stock, SHOP_SALE, &allocated, &withdrawn);
+}
+
+static void test_a_sale_is_fenced_until_it_is_armed_and_unknown_after_the_drop(void **state)
+{
+	struct shop *shop = *state;
+	struct stock *stock = shop->stock;
+	struct stock_lot_state lots[LOTS_MAX];
+	struct stock_reserve item;
+	struct uuid movement;
+	uint32_t count;
+
+	assert_int_equal(shop_buy(shop, "ann", "", 1).outcome, STOCK_UNKNOWN_SALE);
+	assert_int_equal(begin(shop), 0);
+	assert_int_equal(shop_buy(shop, "ann", "", 1).outcome, STOCK_FENCED);
+	assert_true(stock->ops->version(stock, SHOP_SALE, 0) == 0);
+	assert_true(stock->ops->may_have_order(stock, SHOP_SALE, SLICE("ann"))); /* who knows */
+	assert_int_equal(stock->ops->snapshot(stock, SHOP_SALE, lots, &count), STOCK_UNKNOWN_SALE);
+	movement = shop_id(shop);
+	assert_int_equal(stock->ops->add(stock, SHOP_SALE, 0, 1, &movement), STOCK_UNKNOWN_SALE);
+	assert_int_equal(arm(shop, 5, 0), 0);
+	assert_true(stock->ops->version(stock, SHOP_SALE, 0) > 0);
+	item = shop_order(shop, "ann", "", 1);
+	stock->ops->drop(stock, SHOP_SALE);
+	stock->ops->drop(stock, SHOP_SALE);
+	assert_int_equal(shop_buy(shop, "ann", "", 1).outcome, STOCK_UNKNOWN_SALE);
+	assert_int_equal(shop_find(shop, &item.order.id).outcome, STOCK_UNKNOWN_SALE);
+	assert_int_equal(shop_settle(shop, &item.order.id, ORDER_CONFIRM).outcome, STOCK_UNKNOWN_SALE);
+	assert_true(stock->ops->version(stock, SHOP_SALE, 0) == 0);
+	assert_int_equal(shop_totals(shop).orders, 0);
+}
+
+static void test_loaded_orders_are_as_if_they_were_bought_here(void **state)
+{
+	struct shop *shop = *state;
+	struct stock_load orders[4];
+	struct stock_reserve item;
+	struct event out[2];
+	int64_t next;
+
+	orders[0] = load_of(shop, "ann", "k1", 2, ORDER_HELD);
+	orders[1] = load_of(shop, "bob", "k1", 1, ORDER_CONFIRMED);
+	orders[2] = load_of(shop, "bob", "k2", 2, ORDER_CANCELLED);
+	orders[3] = load_of(shop, "cid", "", 1, ORDER_EXPIRED);
+	assert_int_equal(begin(shop), 0);
+	assert_int_equal(load(shop, orders, 2), 0);
+	assert_int_equal(load(shop, orders + 2, 2), 0);
+	assert_int_equal(load(shop, orders, 4), 0); /* a page read twice */
+	assert_int_equal(arm(shop, 10, 3), 0);
+	shop_assert_lot(shop, 0, 4, 2, 1, 3);
+	item = shop_buy(shop, "ann", "k1", 2);
+	assert_int_equal(item.outcome, STOCK_REPLAY);
+	assert_true(item.order.durable);
+	assert_true(item.order.hold_expires_at_ms == shop->now_ms + 5000);
+	assert_true(item.order.first_hold_expires_at_ms == shop->now_ms + 4000);
+	assert_int_equal(shop_buy(shop, "ann", "", 1).outcome, STOCK_BUYER_LIMIT);
+	assert_int_equal(shop_buy(shop, "bob", "k2", 2).outcome, STOCK_REPLAY);
+	assert_int_equal(shop_buy(shop, "bob", "", 2).outcome, STOCK_BUYER_LIMIT);
+	assert_int_equal(shop_buy(shop, "bob", "", 1).outcome, STOCK_DONE);
+	assert_true(shop->stock->ops->may_have_order(shop->stock, SHOP_SALE, SLICE("cid")));
+	assert_int_equal(shop_expire(shop, out, 2, &next), 0);
+	assert_true(next == shop->now_ns + (5000 + SHOP_GRACE_MS) * MS);
+	assert_int_equal(shop_settle(shop, &orders[0].id, ORDER_CONFIRM).outcome, STOCK_DONE);
+	assert_int_equal(shop_settle(shop, &orders[3].id, ORDER_CONFIRM).outcome, STOCK_EXPIRED);
+}
+
+static void test_arm_refuses_a_ledger_that_has_sold_too_much(void **state)
+{
+	struct shop *shop = *state;
+	struct stock_load order = load_of(shop, "ann", "", 2, ORDER_HELD);
+
+	assert_int_equal(begin(shop), 0);
+	assert_int_equal(load(shop, &order, 1), 0);
+	assert_int_equal(arm(shop, 3, 2), -ERANGE);
+	assert_int_equal(shop_buy(shop, "bob", "", 1).outcome, STOCK_FENCED);
+	assert_int_equal(arm(shop, 3, 1), 0);
+	shop_assert_lot(shop, 0, 0, 2, 0, 1);
+}
+
+static void test_arm_refuses_a_buyer_above_the_limit(void **state)
+{
+	struct shop *shop = *state;
+	struct stock_load orders[2];
+
+	orders[0] = load_of(shop, "ann", "", 2, ORDER_CONFIRMED);
+	orders[1] = load_of(shop, "ann", "", 1, ORDER_HELD);
+	assert_int_equal(begin(shop), 0);
+	assert_int_equal(load(shop, orders, 2), 0);
+	assert_int_equal(arm(shop, 10, 0), -ERANGE);
+}
+
+static void test_preheat_replaces_a_sale_as_a_whole(void **state)
+{
+	struct shop *shop = *state;
+	struct stock *stock = shop->stock;
+	struct stock_reserve item, pending;
+	struct event out[1];
+	uint64_t version;
+	int64_t next;
+
+	shop_sell(shop, 1, 5);
+	item = shop_order(shop, "ann", "k", 1);
+	pending = shop_buy(shop, "bob", "k", 1);
+	version = stock->ops->version(stock, SHOP_SALE, 0);
+	shop->rules.epoch = 2;
+	shop_sell(shop, 1, 5);
+	assert_int_equal(shop_find(shop, &item.order.id).outcome, STOCK_NO_ORDER);
+	assert_int_equal(shop_totals(shop).outbox, 0);
+	shop_acknowledge(shop, &pending.event); /* of the old epoch */
+	shop_compensate(shop, &pending.event);
+	shop_assert_lot(shop, 0, 5, 0, 0, 0);
+	assert_int_equal(shop_expire(shop, out, 1, &next), 0);
+	assert_true(next == INT64_MAX);
+	assert_true(stock->ops->version(stock, SHOP_SALE, 0) != version); /* no old latch fits */
+	item = shop_buy(shop, "ann", "k", 1);
+	assert_int_equal(item.outcome, STOCK_DONE);
+	assert_int_equal(item.event.epoch, 2);
+}
+
+static void test_added_units_are_for_sale_and_lift_the_latch(void **state)
+{
+	struct shop *shop = *state;
+	struct stock *stock = shop->stock;
+	struct uuid movement;
+	uint64_t version;
+
+	shop_sell(shop, 2, 1);
+	shop_order(shop, "ann", "", 1);
+	version = stock->ops->version(stock, SHOP_SALE, 0);
+	movement = shop_id(shop);
+	assert_int_equal(stock->ops->add(stock, SHOP_SALE, 0, 3, &movement), 0);
+	assert_int_equal(stock->ops->add(stock, SHOP_SALE, 0, 3, &movement), 0);
+	shop_assert_lot(shop, 0, 3, 1, 0, 0);
+	shop_assert_lot(shop, 1, 1, 0, 0, 0);
+	assert_true(stock->ops->version(stock, SHOP_SALE, 0) > version);
+	assert_int_equal(stock->ops->add(stock, 99, 0, 3, &movement), STOCK_UNKNOWN_SALE);
+}
+
+static struct event withdraw(struct shop *shop, uint32_t units, const struct uuid *movement)
+{
+	struct event event;
+
+	assert_int_equal(shop->stock->ops->withdraw(shop->stock, SHOP_SALE, 0, units, movement, shop->now_ms, shop->now_ns, &event), 0);
+	return event;
+}
+
+static void test_withdraw_takes_what_is_there(void **state)
+{
+	struct shop *shop = *state;
+	struct uuid movement;
+	struct event event, again;
+
+	shop->rules.epoch = 4;
+	shop_sell(shop, 1, 5);
+	shop_order(shop, "ann", "", 2);
+	movement = shop_id(shop);
+	event = withdraw(shop, 10, &movement);
+	assert_int_equal(event.kind, EVENT_WITHDRAWN);
+	assert_int_equal(event.quantity, 3);
+	assert_int_equal(event.epoch, 4);
+	assert_true(uuid_equal(&event.id, &movement));
+	shop_assert_lot(shop, 0, 0, 2, 0, 3);
+	assert_int_equal(shop_totals(shop).outbox, 1);
+	again = withdraw(shop, 10, &movement);
+	assert_true(again.quantity == 0 || again.quantity == 3);
+	shop_acknowledge(shop, &event);
+	shop_acknowledge(shop, &event);
+	assert_int_equal(shop_totals(shop).outbox, 0);
+	assert_int_equal(withdraw(shop, 10, &movement).quantity, 3); /* told again */
+	shop_compensate(shop, &event);
+	shop_assert_lot(shop, 0, 0, 2, 0, 3);
+	movement = shop_id(shop);
+	assert_int_equal(withdraw(shop, 1, &movement).quantity, 0); /* nothing was there */
+	assert_int_equal(shop_totals(shop).outbox, 0);
+	assert_int_equal(shop->stock->ops->withdraw(shop->stock, 99, 0, 1, &movement, 0, 0, &event), STOCK_UNKNOWN_SALE);
+}
+
+static void test_compensated_withdrawal_is_for_sale_again(void **state)
+{
+	struct shop *shop = *state;
+	struct stock *stock = shop->stock;
+	struct uuid movement;
+	struct event event;
+	uint64_t version;
+
+	shop_sell(shop, 1, 5);
+	movement = shop_id(shop);
+	event = withdraw(shop, 5, &movement);
+	assert_int_equal(shop_buy(shop, "ann", "", 1).outcome, STOCK_SOLD_OUT);
+	version = stock->ops->version(stock, SHOP_SALE, 0);
+	shop_compensate(shop, &event);
+	shop_compensate(shop, &event);
+	shop_assert_lot(shop, 0, 5, 0, 0, 0);
+	assert_true(stock->ops->version(stock, SHOP_SALE, 0) > version);
+	assert_int_equal(withdraw(shop, 2, &movement).quantity, 2);
+}
+
+static void test_totals_add_up_over_sales(void **state)
+{
+	struct shop *shop = *state;
+	struct stock_totals totals;
+
+	shop_sell(shop, 2, 5);
+	shop_order(shop, "ann", "", 2);
+	shop->sale = 12345;
+	shop->hold_ms = 0;
+	shop_sell(shop, 1, 7);
+	shop_order(shop, "ann", "", 1);
+	shop_buy(shop, "bob", "", 1);
+	totals = shop_totals(shop);
+	assert_int_equal(totals.available, 3 + 5 + 5);
+	assert_int_equal(totals.held, 2);
+	assert_int_equal(totals.confirmed, 2);
+	assert_int_equal(totals.orders, 3);
+	assert_int_equal(totals.buyers, 3);
+	assert_int_equal(totals.outbox, 1);
+	assert_true(totals.memory_bytes > 0);
+}
+
+static void test_expiry_follows_the_deadlines_of_all_sales(void **state)
+{
+	struct shop *shop = *state;
+	struct event out[8];
+	int64_t next;
+
+	shop->hold_ms = 50000;
+	shop_sell(shop, 1, 5);
+	shop_order(shop, "ann", "", 1);
+	shop->sale = 8;
+	shop->hold_ms = 20000;
+	shop_sell(shop, 1, 5);
+	shop_order(shop, "ann", "", 1);
+	assert_int_equal(shop_expire(shop, out, 8, &next), 0);
+	assert_true(next == shop->now_ns + (20000 + SHOP_GRACE_MS) * MS);
+	shop->stock->ops->drop(shop->stock, 8);
+	assert_int_equal(shop_expire(shop, out, 8, &next), 0);
+	assert_true(next == shop->now_ns + (50000 + SHOP_GRACE_MS) * MS);
+	shop_pass(shop, 60000);
+	assert_int_equal(shop_expire(shop, out, 8, &next), 1);
+	assert_int_equal(out[0].sale, SHOP_SALE);
+}
+
+static void test_preheat_out_of_turn_is_an_error(void **state)
+{
+	struct shop *shop = *state;
+	struct stock_load order = load_of(shop, "ann", "", 1, ORDER_HELD);
+
+	assert_true(load(shop, &order, 1) < 0);
+	assert_true(arm(shop, 1, 0) < 0);
+	shop_sell(shop, 1, 1);
+	assert_true(load(shop, &order, 1) < 0);
+	assert_true(shop->stock->ops->arm(shop->stock, SHOP_SALE, nothing, nothing) < 0);
+	shop_assert_lot(shop, 0, 1, 0, 0, 0);
+	order.lot = 1;
+	assert_int_equal(begin(shop), 0);
+	assert_int_equal(load(shop, &order, 1), -ERANGE);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test_setup_teardown(test_a_sale_is_fenced_until_it_is_armed_and_unknown_after_the_drop, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_loaded_orders_are_as_if_they_were_bought_here, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_arm_refuses_a_ledger_that_has_sold_too_much, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_arm_refuses_a_buyer_above_the_limit, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_preheat_replaces_a_sale_as_a_whole, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_added_units_are_for_sale_and_lift_the_latch, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_withdraw_takes_what_is_there, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_compensated_withdrawal_is_for_sale_again, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_totals_add_up_over_sales, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_expiry_follows_the_deadlines_of_all_sales, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_preheat_out_of_turn_is_an_error, shop_open, shop_close),
+};
+const struct shop_tests shop_tests_life = {tests, sizeof(tests) / sizeof(tests[0])};

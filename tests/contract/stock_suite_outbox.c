@@ -1,0 +1,256 @@
+/* The outbox: acknowledge, compensate, claim. */
+#include "contract/stock_shop.h"
+
+#include <stdlib.h>
+
+static size_t claim(struct shop *shop, int64_t older_than_ms, struct stock_claim *out, size_t max)
+{
+	return shop->stock->ops->claim(shop->stock, shop->now_ns - older_than_ms * MS, shop->now_ns, out, max);
+}
+
+static void test_acknowledge_makes_an_order_durable_and_may_be_repeated(void **state)
+{
+	struct shop *shop = *state;
+	struct stock_reserve item;
+
+	shop_sell(shop, 1, 5);
+	item = shop_buy(shop, "ann", "k", 1);
+	assert_false(shop_find(shop, &item.order.id).order.durable);
+	shop_acknowledge(shop, &item.event);
+	shop_acknowledge(shop, &item.event);
+	assert_true(shop_find(shop, &item.order.id).order.durable);
+	assert_int_equal(shop_totals(shop).outbox, 0);
+	shop_compensate(shop, &item.event); /* too late: nothing */
+	shop_assert_lot(shop, 0, 4, 1, 0, 0);
+}
+
+static void test_events_that_nobody_knows_change_nothing(void **state)
+{
+	struct shop *shop = *state;
+	struct event event = {.kind = EVENT_CANCELLED, .sale = SHOP_SALE, .quantity = 1};
+	struct stock_reserve item;
+
+	shop_sell(shop, 1, 5);
+	item = shop_order(shop, "ann", "k", 1);
+	event.id = item.order.id; /* a cancel that never went out */
+	shop_acknowledge(shop, &event);
+	event.id = shop_id(shop);
+	shop_acknowledge(shop, &event);
+	shop_compensate(shop, &event);
+	event.kind = EVENT_WITHDRAWN;
+	shop_acknowledge(shop, &event);
+	shop_compensate(shop, &event);
+	event.sale = 99;
+	shop_acknowledge(shop, &event);
+	shop_compensate(shop, &event);
+	shop_assert_lot(shop, 0, 4, 1, 0, 0);
+}
+
+static void test_compensate_undoes_a_grant_whole(void **state)
+{
+	struct shop *shop = *state;
+	struct stock_reserve item;
+	uint64_t version;
+
+	shop_sell(shop, 1, 2);
+	version = shop->stock->ops->version(shop->stock, SHOP_SALE, 0);
+	item = shop_buy(shop, "ann", "k", 2);
+	shop_compensate(shop, &item.event);
+	shop_assert_lot(shop, 0, 2, 0, 0, 0);
+	assert_true(shop->stock->ops->version(shop->stock, SHOP_SALE, 0) > version);
+	assert_int_equal(shop_find(shop, &item.order.id).outcome, STOCK_NO_ORDER);
+	assert_int_equal(shop_totals(shop).outbox, 0);
+	assert_int_equal(shop_totals(shop).orders, 0);
+	shop_compensate(shop, &item.event);
+	shop_assert_lot(shop, 0, 2, 0, 0, 0);
+	item = shop_buy(shop, "ann", "k", 1); /* the key is free again, with other content too */
+	assert_int_equal(item.outcome, STOCK_DONE);
+	assert_int_equal(item.event.buyer_units, 1);
+}
+
+static void test_compensate_undoes_a_grant_that_was_born_confirmed(void **state)
+{
+	struct shop *shop = *state;
+	struct stock_reserve item;
+
+	shop->hold_ms = 0;
+	shop_sell(shop, 1, 2);
+	item = shop_buy(shop, "ann", "k", 2);
+	shop_compensate(shop, &item.event);
+	shop_assert_lot(shop, 0, 2, 0, 0, 0);
+}
+
+static void test_compensate_takes_a_settlement_back(void **state)
+{
+	static const enum order_action actions[] = {ORDER_CONFIRM, ORDER_CANCEL, ORDER_EXTEND};
+	struct shop *shop = *state;
+	struct stock_reserve item;
+	struct stock_settle settle;
+	struct event out[1];
+	int64_t next, deadline;
+
+	shop_sell(shop, 1, 5);
+	item = shop_order(shop, "ann", "k", 1);
+	deadline = shop->now_ns + (SHOP_HOLD_MS + SHOP_GRACE_MS) * MS;
+	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+		shop_pass(shop, 100);
+		settle = shop_settle(shop, &item.order.id, actions[i]);
+		assert_int_equal(settle.outcome, STOCK_DONE);
+		shop_compensate(shop, &settle.event);
+		assert_int_equal(shop_find(shop, &item.order.id).order.state, ORDER_HELD);
+		assert_false(shop_find(shop, &item.order.id).order.settling);
+		assert_true(shop_find(shop, &item.order.id).order.hold_expires_at_ms == item.order.hold_expires_at_ms);
+		assert_int_equal(shop_expire(shop, out, 1, &next), 0);
+		assert_true(next == deadline);
+	}
+	shop_assert_lot(shop, 0, 4, 1, 0, 0);
+}
+
+static void test_compensate_takes_a_refund_back(void **state)
+{
+	struct shop *shop = *state;
+	struct stock_reserve item;
+	struct stock_settle settle;
+
+	shop->hold_ms = 0;
+	shop_sell(shop, 1, 5);
+	item = shop_order(shop, "ann", "k", 1);
+	settle = shop_settle(shop, &item.order.id, ORDER_REFUND);
+	shop_compensate(shop, &settle.event);
+	shop_assert_lot(shop, 0, 4, 0, 1, 0);
+	assert_int_equal(shop_settle(shop, &item.order.id, ORDER_REFUND).outcome, STOCK_DONE);
+}
+
+static void test_compensate_takes_an_expiry_back_to_be_seen_again(void **state)
+{
+	struct shop *shop = *state;
+	struct event out[2];
+	int64_t next;
+
+	shop_sell(shop, 1, 5);
+	shop_order(shop, "ann", "k", 1);
+	shop_pass(shop, 2 * SHOP_HOLD_MS);
+	assert_int_equal(shop_expire(shop, out, 2, &next), 1);
+	shop_compensate(shop, &out[0]);
+	assert_int_equal(shop_expire(shop, out, 2, &next), 1);
+}
+
+static void test_claim_hands_out_old_entries_oldest_first_with_their_texts(void **state)
+{
+	struct shop *shop = *state;
+	struct stock_claim *claims = calloc(4, sizeof(*claims));
+	struct stock_reserve a, b;
+	char buyer[] = "ann", key[] = "key-1";
+
+	assert_non_null(claims);
+	shop_sell(shop, 1, 5);
+	a = shop_ask(shop, buyer, key, 1);
+	a.event.trace = SLICE("00-trace");
+	shop->stock->ops->reserve(shop->stock, &a, 1);
+	memset(buyer, 'x', 3); /* the stock keeps its own copy */
+	memset(key, 'x', 5);
+	shop_pass(shop, 1000);
+	b = shop_buy(shop, "bob", "", 1);
+	shop_pass(shop, 1000);
+	shop_buy(shop, "cid", "", 1);
+	assert_int_equal(claim(shop, 2001, claims, 4), 0);
+	assert_int_equal(claim(shop, 500, claims, 4), 2);
+	assert_true(uuid_equal(&claims[0].event.id, &a.event.id));
+	assert_true(uuid_equal(&claims[1].event.id, &b.event.id));
+	assert_int_equal(claims[0].event.kind, EVENT_RESERVED);
+	assert_int_equal(claims[0].event.buyer_units, 1);
+	assert_int_equal(claims[0].event.limit_per_buyer, 2);
+	assert_int_equal(claims[0].event.epoch, 1);
+	assert_true(slice_equal(claims[0].event.buyer, SLICE("ann")));
+	assert_true(slice_equal(claims[0].event.key, SLICE("key-1")));
+	assert_true(slice_equal(claims[0].event.actor, SLICE("ann")) || slice_equal(claims[0].event.actor, SLICE("xxx")));
+	assert_true(slice_equal(claims[0].event.trace, SLICE("00-trace")));
+	free(claims);
+}
+
+static void test_claimed_entries_are_driven_again_but_never_compensated(void **state)
+{
+	struct shop *shop = *state;
+	struct stock_claim *claims = calloc(4, sizeof(*claims));
+	struct stock_reserve item;
+
+	assert_non_null(claims);
+	shop_sell(shop, 1, 5);
+	item = shop_buy(shop, "ann", "k", 1);
+	shop_pass(shop, 5000);
+	assert_int_equal(claim(shop, 4000, claims, 4), 1);
+	assert_int_equal(claim(shop, 4000, claims, 4), 0); /* its time has begun again */
+	shop_compensate(shop, &item.event);
+	shop_assert_lot(shop, 0, 4, 1, 0, 0);
+	assert_int_equal(shop_totals(shop).outbox, 1);
+	shop_pass(shop, 5000);
+	assert_int_equal(claim(shop, 4000, claims, 4), 1);
+	shop_acknowledge(shop, &claims[0].event);
+	assert_true(shop_find(shop, &item.order.id).order.durable);
+	assert_int_equal(shop_totals(shop).outbox, 0);
+	free(claims);
+}
+
+static void test_claimed_settlements_stay_on_their_way(void **state)
+{
+	struct shop *shop = *state;
+	struct stock_claim *claims = calloc(1, sizeof(*claims));
+	struct stock_reserve item;
+	struct stock_settle settle;
+
+	assert_non_null(claims);
+	shop_sell(shop, 1, 5);
+	item = shop_order(shop, "ann", "k", 1);
+	settle = shop_settle(shop, &item.order.id, ORDER_CANCEL);
+	shop_pass(shop, 5000);
+	assert_int_equal(claim(shop, 4000, claims, 1), 1);
+	assert_int_equal(claims[0].event.kind, EVENT_CANCELLED);
+	assert_true(slice_equal(claims[0].event.actor, SLICE("operator")));
+	shop_compensate(shop, &settle.event);
+	assert_true(shop_find(shop, &item.order.id).order.settling);
+	shop_acknowledge(shop, &claims[0].event);
+	shop_assert_lot(shop, 0, 5, 0, 0, 0);
+	free(claims);
+}
+
+static void test_a_full_outbox_refuses_before_anything_is_taken(void **state)
+{
+	struct shop *shop = *state;
+	struct stock_reserve first = {0}, item;
+	struct event event;
+	struct uuid movement;
+	char buyer[32];
+
+	shop->rules.limit_per_buyer = 1;
+	shop_sell(shop, 1, SHOP_OUTBOX + 5);
+	for (int i = 0; i < SHOP_OUTBOX; i++) {
+		snprintf(buyer, sizeof(buyer), "b%d", i);
+		item = shop_buy(shop, buyer, "k", 1);
+		assert_int_equal(item.outcome, STOCK_DONE);
+		if (i == 0)
+			first = item;
+	}
+	assert_int_equal(shop_buy(shop, "late", "k", 1).outcome, STOCK_FULL);
+	shop_assert_lot(shop, 0, 5, SHOP_OUTBOX, 0, 0);
+	movement = shop_id(shop);
+	assert_int_equal(shop->stock->ops->withdraw(shop->stock, SHOP_SALE, 0, 1, &movement, 0, shop->now_ns, &event), STOCK_FULL);
+	shop_assert_lot(shop, 0, 5, SHOP_OUTBOX, 0, 0);
+	shop_acknowledge(shop, &first.event);
+	assert_int_equal(shop_buy(shop, "late", "k", 1).outcome, STOCK_DONE);
+	assert_int_equal(shop_settle(shop, &first.order.id, ORDER_CONFIRM).outcome, STOCK_FULL);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test_setup_teardown(test_acknowledge_makes_an_order_durable_and_may_be_repeated, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_events_that_nobody_knows_change_nothing, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_compensate_undoes_a_grant_whole, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_compensate_undoes_a_grant_that_was_born_confirmed, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_compensate_takes_a_settlement_back, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_compensate_takes_a_refund_back, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_compensate_takes_an_expiry_back_to_be_seen_again, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_claim_hands_out_old_entries_oldest_first_with_their_texts, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_claimed_entries_are_driven_again_but_never_compensated, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_claimed_settlements_stay_on_their_way, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_a_full_outbox_refuses_before_anything_is_taken, shop_open, shop_close),
+};
+const struct shop_tests shop_tests_outbox = {tests, sizeof(tests) / sizeof(tests[0])};

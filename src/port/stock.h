@@ -157,11 +157,15 @@ struct stock_ops {
 	int (*arm)(struct stock *stock, uint32_t sale, const int64_t *allocated, const int64_t *withdrawn);
 	void (*drop)(struct stock *stock, uint32_t sale);
 
-	/* Ledger first, then here. Repeating a movement id changes nothing. 0, or STOCK_UNKNOWN_SALE. */
+	/*
+	 * Ledger first, then here. Repeating a movement id changes nothing. 0, STOCK_UNKNOWN_SALE, or STOCK_FULL (no memory for the movement:
+	 * nothing was added).
+	 */
 	int (*add)(struct stock *stock, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *movement);
 	/*
 	 * Takes up to `units` of what is available out of the counter (all or what is there: *event gets the EVENT_WITHDRAWN with the quantity
-	 * taken, in the outbox) ; quantity 0: nothing was available, no event. 0, or STOCK_UNKNOWN_SALE.
+	 * taken, in the outbox) ; quantity 0: nothing was available, no event. A repeated movement id takes nothing: *event is told again once it
+	 * is durable, and has quantity 0 while it is on its way. 0, STOCK_UNKNOWN_SALE, or STOCK_FULL (no room in the outbox).
 	 */
 	int (*withdraw)(struct stock *stock, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *movement,
 			int64_t now_ms, int64_t now_ns, struct event *event);

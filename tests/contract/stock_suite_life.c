@@ -172,7 +172,8 @@ static struct event withdraw(struct shop *shop, uint32_t units, const struct uui
 {
 	struct event event;
 
-	assert_int_equal(shop->stock->ops->withdraw(shop->stock, SHOP_SALE, 0, units, movement, shop->now_ms, shop->now_ns, &event), 0);
+	assert_int_equal(shop->stock->ops->withdraw(shop->stock, SHOP_SALE, 0, units, movement, shop->now_ms, shop->now_ns, &event),
+			 0);
 	return event;
 }
 

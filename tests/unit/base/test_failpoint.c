@@ -1,0 +1,129 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/failpoint.h"
+
+static char path[] = "/tmp/penstock-failpoints-XXXXXX";
+
+/* Sizes differ from one content to the next, so the change is seen even where a file's time is coarse. */
+static void write_file(const char *text)
+{
+	static int pad;
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	fprintf(file, "%s%*s\n", text, ++pad, "");
+	fclose(file);
+}
+
+static void test_unknown_point_does_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(FAILPOINT("nobody.named.this"), 0);
+}
+
+static void test_environment_sets_points(void **state)
+{
+	(void)state;
+	assert_int_equal(FAILPOINT("env.error"), -ENOSPC);
+	assert_int_equal(FAILPOINT("env.on"), 1);
+}
+
+static void test_skip_and_count_choose_the_hits(void **state)
+{
+	static const int expected[] = {0, 0, -EIO, -EIO, -EIO, 0, 0};
+
+	(void)state;
+	write_file("chosen=error:5@2x3");
+	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
+		assert_int_equal(FAILPOINT("chosen"), expected[i]);
+}
+
+static void test_file_is_read_again_when_it_changes(void **state)
+{
+	(void)state;
+	write_file("a=on");
+	assert_int_equal(FAILPOINT("a"), 1);
+	assert_int_equal(FAILPOINT("b"), 0);
+	write_file("b=on, c=error:7");
+	assert_int_equal(FAILPOINT("a"), 0);
+	assert_int_equal(FAILPOINT("b"), 1);
+	assert_int_equal(FAILPOINT("c"), -7);
+	write_file("");
+	assert_int_equal(FAILPOINT("b"), 0);
+	assert_int_equal(FAILPOINT("env.on"), 1);
+}
+
+static void test_bad_file_counts_as_empty(void **state)
+{
+	static const char *const bad[] = {"a",      "a=",      "a=fly", "a=error", "a=error:x",
+					  "a=on:3", "a=delay", "=on",   "a=on@",   "a=on@x2"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		write_file(bad[i]);
+		assert_int_equal(FAILPOINT("a"), 0);
+	}
+}
+
+static void test_delay_stalls(void **state)
+{
+	int64_t begun = clock_mono_ns();
+
+	(void)state;
+	write_file("slow=delay:5");
+	assert_int_equal(FAILPOINT("slow"), 0);
+	assert_true(clock_mono_ns() - begun >= 5000000);
+}
+
+static void test_kill_kills(void **state)
+{
+	pid_t child;
+	int status;
+
+	(void)state;
+	write_file("die=kill@1");
+	child = fork();
+	if (child == 0) {
+		if (FAILPOINT("die") == 0)
+			(void)!FAILPOINT("die");
+		_exit(3);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGKILL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_unknown_point_does_nothing),
+		cmocka_unit_test(test_environment_sets_points),
+		cmocka_unit_test(test_skip_and_count_choose_the_hits),
+		cmocka_unit_test(test_file_is_read_again_when_it_changes),
+		cmocka_unit_test(test_bad_file_counts_as_empty),
+		cmocka_unit_test(test_delay_stalls),
+		cmocka_unit_test(test_kill_kills),
+	};
+	int failed, fd = mkstemp(path);
+
+	if (fd < 0)
+		return 1;
+	close(fd);
+	setenv("PENSTOCK_FAILPOINTS", "env.error=error:28,env.on=on", 1);
+	setenv("PENSTOCK_FAILPOINTS_FILE", path, 1);
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	unlink(path);
+	return failed;
+}

@@ -1,0 +1,313 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+
+static int64_t now_us = 1798797600123000, now_ns = 5000000000;
+static int saved_stderr, capture;
+static char written[4 * LOG_LINE_MAX];
+
+static int64_t fake_wall_us(void)
+{
+	return now_us;
+}
+
+static int64_t fake_mono_ns(void)
+{
+	return now_ns;
+}
+
+static const struct clock_source fake = {fake_wall_us, fake_mono_ns};
+
+/* Standard error goes to a file in memory for the length of a test. */
+static int begin(void **state)
+{
+	(void)state;
+	clock_set_source(&fake);
+	capture = memfd_create("log", 0);
+	saved_stderr = dup(STDERR_FILENO);
+	dup2(capture, STDERR_FILENO);
+	log_set_level(LOG_INFO);
+	log_set_format(LOG_FORMAT_JSON);
+	return capture < 0 ? -1 : 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	dup2(saved_stderr, STDERR_FILENO);
+	close(saved_stderr);
+	close(capture);
+	clock_set_source(NULL);
+	log_set_level(LOG_INFO);
+	return 0;
+}
+
+static size_t read_log(void)
+{
+	ssize_t size = pread(capture, written, sizeof(written) - 1, 0);
+
+	assert_true(size >= 0);
+	written[size] = '\0';
+	return (size_t)size;
+}
+
+static json_t *read_line(void)
+{
+	size_t size = read_log();
+	json_t *line;
+
+	assert_true(size > 0);
+	assert_int_equal(written[size - 1], '\n');
+	line = json_loadb(written, size, JSON_REJECT_DUPLICATES, NULL);
+	assert_non_null(line);
+	return line;
+}
+
+static void assert_text(json_t *line, const char *name, const char *expected)
+{
+	assert_string_equal(json_string_value(json_object_get(line, name)), expected);
+}
+
+static void test_json_line_has_time_level_component_message_and_fields(void **state)
+{
+	(void)state;
+	log_info("gate", "a request was refused", LOG_TEXT("reason", "too large"), LOG_INT("size", -12));
+	read_log();
+	assert_string_equal(written, "{\"time\":\"2027-01-01T10:00:00.123Z\",\"level\":\"info\",\"component\":\"gate\","
+				     "\"message\":\"a request was refused\",\"reason\":\"too large\",\"size\":-12}\n");
+}
+
+static void test_json_line_escapes_what_comes_from_outside(void **state)
+{
+	static const char evil[] = "a\"}\n{\"level\":\"error\"\x1b[31m\x7f\xff\\";
+	json_t *line;
+
+	(void)state;
+	log_warn("gate", "odd", LOG_SLICE("text", ((struct slice){evil, sizeof(evil) - 1})));
+	line = read_line();
+	assert_null(strchr(written, '\x1b'));
+	assert_ptr_equal(strchr(written, '\n'), written + strlen(written) - 1);
+	assert_text(line, "text", "a\"}\n{\"level\":\"error\"\x1b[31m\x7f\xef\xbf\xbd\\");
+	assert_text(line, "level", "warn");
+	json_decref(line);
+}
+
+static void test_cut_json_line_is_still_json(void **state)
+{
+	static char long_text[2 * LOG_LINE_MAX];
+
+	(void)state;
+	/* Text that doubles or grows sixfold when escaped, and letters of several bytes: the cut falls everywhere. */
+	for (size_t shift = 0; shift < 16; shift++) {
+		static const char *const fills[] = {"x", "\"", "\x01", "\xe2\x82\xac", "\xff"};
+
+		for (size_t f = 0; f < sizeof(fills) / sizeof(fills[0]); f++) {
+			size_t size = 0, fill_size = strlen(fills[f]);
+			json_t *line;
+
+			while (size < shift)
+				long_text[size++] = 'a';
+			while (size + fill_size <= sizeof(long_text)) {
+				memcpy(long_text + size, fills[f], fill_size);
+				size += fill_size;
+			}
+			assert_int_equal(ftruncate(capture, 0), 0);
+			assert_true(lseek(capture, 0, SEEK_SET) == 0);
+			log_error("gate", "long", LOG_SLICE("text", ((struct slice){long_text, size})), LOG_INT("after", 1));
+			line = read_line();
+			assert_true(strlen(written) <= LOG_LINE_MAX);
+			assert_true(strlen(written) > LOG_LINE_MAX - 32);
+			assert_text(line, "message", "long");
+			json_decref(line);
+		}
+	}
+}
+
+static void test_line_of_many_fields_is_cut_between_them(void **state)
+{
+	struct log_field fields[600];
+	json_t *line;
+
+	(void)state;
+	for (size_t i = 0; i < 600; i++) {
+		static char names[600][8];
+
+		snprintf(names[i], sizeof(names[i]), "f%zu", i);
+		fields[i] = LOG_INT(names[i], INT64_MIN);
+	}
+	log_write(LOG_INFO, "gate", "many", fields, 600);
+	line = read_line();
+	assert_true(json_is_integer(json_object_get(line, "f0")));
+	assert_null(json_object_get(line, "f599"));
+	json_decref(line);
+}
+
+static void test_text_line_is_for_people(void **state)
+{
+	(void)state;
+	log_set_format(LOG_FORMAT_TEXT);
+	log_info("gate", "listening", LOG_TEXT("address", "127.0.0.1:8080"), LOG_INT("threads", 2), LOG_TEXT("empty", ""));
+	read_log();
+	assert_string_equal(written, "10:00:00.123 info  gate: listening  address=127.0.0.1:8080 threads=2 empty=\"\"\n");
+}
+
+static void test_text_line_quotes_and_escapes_odd_values(void **state)
+{
+	(void)state;
+	log_set_format(LOG_FORMAT_TEXT);
+	log_info("gate", "odd", LOG_TEXT("a", "two words"), LOG_TEXT("b", "x\ny\x1b[0m"), LOG_TEXT("c", "a=b"),
+		 LOG_TEXT("d", "\"q\""));
+	read_log();
+	assert_non_null(strstr(written, "  a=\"two words\" b=\"x\\ny\\u001b[0m\" c=\"a=b\" d=\"\\\"q\\\"\"\n"));
+}
+
+static void test_cut_text_line_ends_with_a_newline(void **state)
+{
+	static char long_text[2 * LOG_LINE_MAX];
+
+	(void)state;
+	log_set_format(LOG_FORMAT_TEXT);
+	memset(long_text, 'x', sizeof(long_text));
+	log_info("gate", "long", LOG_SLICE("text", ((struct slice){long_text, sizeof(long_text)})));
+	assert_true(read_log() <= LOG_LINE_MAX);
+	assert_int_equal(written[strlen(written) - 1], '\n');
+}
+
+static void test_level_holds_lines_back(void **state)
+{
+	(void)state;
+	log_debug("gate", "hidden");
+	log_set_level(LOG_OFF);
+	log_error("gate", "hidden");
+	assert_int_equal(read_log(), 0);
+	log_set_level(LOG_DEBUG);
+	log_debug("gate", "shown");
+	assert_true(read_log() > 0);
+}
+
+static int evaluated;
+static int64_t evaluate(void)
+{
+	return ++evaluated;
+}
+
+static void test_line_that_is_held_back_costs_no_evaluation(void **state)
+{
+	(void)state;
+	evaluated = 0;
+	log_debug("gate", "hidden", LOG_INT("n", evaluate()));
+	assert_int_equal(evaluated, 0);
+	log_info("gate", "shown", LOG_INT("n", evaluate()));
+	assert_int_equal(evaluated, 1);
+}
+
+static void test_logging_leaves_errno_alone(void **state)
+{
+	(void)state;
+	dup2(capture, STDERR_FILENO);
+	errno = EXDEV;
+	log_error("gate", "a line");
+	assert_int_equal(errno, EXDEV);
+}
+
+static void test_level_names(void **state)
+{
+	enum log_level level = LOG_INFO;
+
+	(void)state;
+	assert_int_equal(log_level_parse("debug", &level), 0);
+	assert_int_equal(level, LOG_DEBUG);
+	assert_int_equal(log_level_parse("off", &level), 0);
+	assert_int_equal(level, LOG_OFF);
+	assert_int_equal(log_level_parse("INFO", &level), -EINVAL);
+	assert_int_equal(log_level_parse("", &level), -EINVAL);
+	assert_int_equal(level, LOG_OFF);
+}
+
+static void test_limiter_lets_one_line_a_second_pass_and_counts_the_rest(void **state)
+{
+	struct log_limiter limiter = {0};
+	uint64_t suppressed = 99;
+
+	(void)state;
+	assert_true(log_limiter_pass(&limiter, &suppressed));
+	assert_int_equal(suppressed, 0);
+	for (int i = 0; i < 10; i++)
+		assert_false(log_limiter_pass(&limiter, &suppressed));
+	now_ns += 1000000000;
+	assert_true(log_limiter_pass(&limiter, &suppressed));
+	assert_int_equal(suppressed, 10);
+	assert_false(log_limiter_pass(&limiter, &suppressed));
+	now_ns += 5000000000;
+	assert_true(log_limiter_pass(&limiter, &suppressed));
+	assert_int_equal(suppressed, 1);
+}
+
+static void test_limiter_passes_in_the_first_second_after_boot(void **state)
+{
+	struct log_limiter limiter = {0};
+	uint64_t suppressed;
+	int64_t before = now_ns;
+
+	(void)state;
+	now_ns = 1000;
+	assert_true(log_limiter_pass(&limiter, &suppressed));
+	now_ns = before;
+}
+
+static void test_error_origin_logs_and_returns_the_code(void **state)
+{
+	json_t *line;
+
+	(void)state;
+	assert_int_equal(error_origin(-ENOSPC), -ENOSPC);
+	line = read_line();
+	assert_text(line, "level", "error");
+	assert_text(line, "error", "no space left on device");
+	assert_text(line, "function", "test_error_origin_logs_and_returns_the_code");
+	json_decref(line);
+}
+
+static void test_error_texts(void **state)
+{
+	(void)state;
+	assert_string_equal(error_text(-ENOENT), "no such file or directory");
+	assert_string_equal(error_text(-EIO), "input/output error");
+	assert_string_equal(error_text(-100000), "unknown error");
+	assert_string_equal(error_text(1), "unknown error");
+}
+
+int main(void)
+{
+#define CAPTURED(test) cmocka_unit_test_setup_teardown(test, begin, end)
+	const struct CMUnitTest tests[] = {
+		CAPTURED(test_json_line_has_time_level_component_message_and_fields),
+		CAPTURED(test_json_line_escapes_what_comes_from_outside),
+		CAPTURED(test_cut_json_line_is_still_json),
+		CAPTURED(test_line_of_many_fields_is_cut_between_them),
+		CAPTURED(test_text_line_is_for_people),
+		CAPTURED(test_text_line_quotes_and_escapes_odd_values),
+		CAPTURED(test_cut_text_line_ends_with_a_newline),
+		CAPTURED(test_level_holds_lines_back),
+		CAPTURED(test_line_that_is_held_back_costs_no_evaluation),
+		CAPTURED(test_logging_leaves_errno_alone),
+		CAPTURED(test_level_names),
+		CAPTURED(test_limiter_lets_one_line_a_second_pass_and_counts_the_rest),
+		CAPTURED(test_limiter_passes_in_the_first_second_after_boot),
+		CAPTURED(test_error_origin_logs_and_returns_the_code),
+		CAPTURED(test_error_texts),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -97,9 +97,12 @@ struct process_facts *metrics_process_facts(struct metrics *metrics)
 /* The text format wants a family's samples together. */
 static void check_family(const struct metrics *metrics, const struct metric *metric)
 {
-	const struct metric *last = metrics->count > 0 ? &metrics->table[metrics->count - 1] : NULL;
+	const struct metric *last;
 
-	if (last && strcmp(last->name, metric->name) == 0) {
+	if (metrics->count == 0)
+		return;
+	last = &metrics->table[metrics->count - 1];
+	if (strcmp(last->name, metric->name) == 0) {
 		ASSERT(strcmp(last->type, metric->type) == 0);
 		return;
 	}

@@ -8,25 +8,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/base64url.h"
 #include "base/random.h"
 
 enum { TEXT_SIZE = (KEY_FILE_RANDOM_BYTES * 8 + 5) / 6 };
-
-/* RFC 4648, section 5, without padding. */
-static void base64url(const uint8_t *bytes, size_t size, char *text)
-{
-	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-	uint32_t bits = 0;
-	int have = 0;
-
-	for (size_t i = 0; i < size; i++) {
-		bits = bits << 8 | bytes[i];
-		for (have += 8; have >= 6; have -= 6)
-			*text++ = alphabet[bits >> (have - 6) & 63];
-	}
-	if (have > 0)
-		*text++ = alphabet[bits << (6 - have) & 63];
-}
 
 static int write_all(int file, const char *data, size_t size)
 {
@@ -74,7 +59,7 @@ static int make(const char *path)
 	int file, r;
 
 	random_bytes(bytes, sizeof(bytes));
-	base64url(bytes, sizeof(bytes), text);
+	base64url_encode(bytes, sizeof(bytes), text);
 	text[TEXT_SIZE] = '\n';
 	if (asprintf(&temporary, "%s.%016llx", path, (unsigned long long)random_u64()) < 0)
 		return -ENOMEM;

@@ -1,0 +1,211 @@
+/* The judge is judged: each promise is broken on purpose, by somebody with a shell or by a switch in the program, and the audit must say so. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include "base/log.h"
+#include "contract/ledger_kit.h"
+#include "contract/sqlite_place.h"
+#include "ledger/sqlite.h"
+
+struct fixture {
+	struct sqlite_place *place;
+	struct kit kit;
+	struct event held, confirmed, cancelled;
+};
+
+static int set_up(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+	struct kit *kit = &fixture->kit;
+	struct ledger *ledger;
+	struct event event;
+
+	fixture->place = sqlite_place_new();
+	assert_int_equal(ledger_sqlite_open(&ledger, fixture->place->path, LEDGER_OPEN_LEASE), 0);
+	kit_stock(kit, ledger);
+	fixture->held = kit_reserve(kit, KIT_SHIRT, 2, "ann");
+	fixture->confirmed = kit_reserve(kit, KIT_SHIRT, 1, "ben");
+	fixture->cancelled = kit_reserve(kit, KIT_SHOE, 1, "cid");
+	event = kit_settled(kit, EVENT_CONFIRMED, &fixture->confirmed);
+	assert_int_equal(kit_apply(kit, &event), LEDGER_DONE);
+	event = kit_settled(kit, EVENT_CANCELLED, &fixture->cancelled);
+	assert_int_equal(kit_apply(kit, &event), LEDGER_DONE);
+	kit_assert_audit(kit);
+	*state = fixture;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *fixture = *state;
+
+	failpoints_set("");
+	fixture->kit.ledger->ops->free(fixture->kit.ledger);
+	sqlite_place_free(fixture->place);
+	free(fixture);
+	return 0;
+}
+
+/* Breaks the ledger and asserts that the count is above nothing and the words begin so. */
+static void assert_caught(struct fixture *fixture, const char *sql, size_t count_offset, const char *words)
+{
+	struct ledger_audit audit;
+	int64_t count;
+
+	if (sql)
+		sqlite_place_run(fixture->place, sql);
+	assert_int_equal(fixture->kit.ledger->ops->audit(fixture->kit.ledger, &audit), 0);
+	memcpy(&count, (const char *)&audit + count_offset, sizeof(count));
+	if (count == 0)
+		fail_msg("not caught: %s (first: %s)", sql ? sql : "the switch", audit.first);
+	if (!strstr(audit.first, words))
+		fail_msg("caught, but not told: %s (first: %s)", sql ? sql : "the switch", audit.first);
+}
+
+#define CAUGHT(fixture, sql, promise, words) assert_caught((fixture), (sql), offsetof(struct ledger_audit, promise), (words))
+#define DROP_MOVEMENT_TRIGGERS "DROP TRIGGER movements_no_update; DROP TRIGGER movements_no_delete;"
+#define DROP_LOG_TRIGGERS "DROP TRIGGER operator_log_no_update; DROP TRIGGER operator_log_no_delete;"
+
+static void test_oversold_lot_is_caught(void **state)
+{
+	CAUGHT(*state, "UPDATE orders SET quantity = 11, limit_per_buyer = 99 WHERE buyer = 'ann'", p1_broken, "P1: lot SHIRT of sale drop has");
+}
+
+static void test_oversold_balance_is_caught(void **state)
+{
+	CAUGHT(*state, "UPDATE lots SET held = 20 WHERE place = 0", p1_broken, "P1: lot SHIRT of sale drop");
+}
+
+static void test_order_of_no_lot_is_caught(void **state)
+{
+	CAUGHT(*state, "UPDATE orders SET lot = 9 WHERE buyer = 'cid'", p1_broken, "P1: there is no lot 9");
+}
+
+static void test_lost_order_is_caught(void **state)
+{
+	CAUGHT(*state, "DELETE FROM orders WHERE buyer = 'cid'", p2_broken, "has movements, but no row");
+}
+
+static void test_lost_movement_is_caught(void **state)
+{
+	CAUGHT(*state, DROP_MOVEMENT_TRIGGERS "DELETE FROM movements WHERE cause = 5 AND lot = 1", p2_broken,
+	       "P4: lot SHOE of sale drop says 0 units held, but its movements come to -1");
+}
+
+static void test_movement_dropped_by_the_switch_is_caught(void **state)
+{
+	struct fixture *fixture = *state;
+
+	failpoints_set("ledger.drop_movement=onx1");
+	kit_reserve(&fixture->kit, KIT_SHOE, 1, "dan");
+	CAUGHT(fixture, NULL, p2_broken, "P4: lot SHOE of sale drop says 1 units held, but its movements come to 0");
+	CAUGHT(fixture, NULL, p4_broken, "P4");
+}
+
+static void test_state_that_no_movement_made_is_caught(void **state)
+{
+	CAUGHT(*state, "UPDATE orders SET state = 4 WHERE buyer = 'ann'; UPDATE lots SET held = 0 WHERE place = 0", p2_broken, "P4: lot SHIRT");
+}
+
+static void test_order_booked_twice_is_caught(void **state)
+{
+	CAUGHT(*state,
+	       "INSERT INTO movements (at_ms, cause, sale, lot, order_id, on_hand, allocated, held, confirmed, withdrawn)"
+	       " SELECT at_ms, cause, sale, lot, order_id, 0, 0, 0, 0, 0 FROM movements WHERE cause = 5 AND lot = 1",
+	       p2_broken, "was reserved 2 times");
+}
+
+static void test_buyer_above_the_limit_is_caught(void **state)
+{
+	CAUGHT(*state, "UPDATE orders SET buyer = 'ann' WHERE buyer = 'ben'; UPDATE orders SET limit_per_buyer = 2", p3_broken,
+	       "P3: buyer ann has 3 live units of sale drop, above the limit of 2");
+}
+
+static void test_key_with_two_orders_is_caught(void **state)
+{
+	CAUGHT(*state, "UPDATE orders SET buyer = 'ann' WHERE buyer = 'cid'; UPDATE idempotency_keys SET key = 'ann' WHERE key = 'cid'",
+	       p3_broken, "P3: one idempotency key of buyer ann has 2 orders");
+}
+
+static void test_key_without_order_is_caught(void **state)
+{
+	CAUGHT(*state, "INSERT INTO idempotency_keys VALUES (randomblob(16), 'stray')", p3_broken, "P3: an idempotency key has no order: stray");
+}
+
+static void test_leaked_unit_is_caught(void **state)
+{
+	CAUGHT(*state, "UPDATE lots SET held = held + 1 WHERE place = 1", p4_broken, "P4: lot SHOE of sale drop says 1 units held");
+}
+
+static void test_unit_from_nowhere_is_caught(void **state)
+{
+	CAUGHT(*state, "UPDATE lots SET allocated = allocated + 1 WHERE place = 1", p4_broken,
+	       "P4: lot SHOE of sale drop says 6 units allocated, but its movements come to 5");
+}
+
+static void test_item_that_does_not_add_up_is_caught(void **state)
+{
+	CAUGHT(*state, "UPDATE items SET on_hand = on_hand + 1 WHERE sku = 'SHOE'", p4_broken, "P4: item SHOE says 96 units on hand");
+}
+
+static void test_changed_log_row_is_caught(void **state)
+{
+	CAUGHT(*state, DROP_LOG_TRIGGERS "UPDATE operator_log SET actor = 'mallory' WHERE number = 2", log_broken,
+	       "operator log, row 2: its hash does not follow");
+}
+
+static void test_removed_log_row_is_caught(void **state)
+{
+	CAUGHT(*state, DROP_LOG_TRIGGERS "DELETE FROM operator_log WHERE number = 2", log_broken, "operator log, row 3: rows before it are gone");
+}
+
+static void test_removed_end_of_the_log_is_caught(void **state)
+{
+	CAUGHT(*state, DROP_LOG_TRIGGERS "DELETE FROM operator_log WHERE number = (SELECT max(number) FROM operator_log)", log_broken,
+	       "it is the last that was written, and it is gone");
+}
+
+static void test_log_and_movements_refuse_to_be_changed(void **state)
+{
+	static const char *const changes[] = {"UPDATE movements SET held = 0", "DELETE FROM movements", "UPDATE operator_log SET actor = 'x'",
+					      "DELETE FROM operator_log"};
+	struct fixture *fixture = *state;
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(fixture->place->path, &db), SQLITE_OK);
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
+		assert_int_equal(sqlite3_exec(db, changes[i], NULL, NULL, NULL), SQLITE_CONSTRAINT);
+	sqlite3_close(db);
+	kit_assert_audit(&fixture->kit);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_oversold_lot_is_caught),
+		TEST(test_oversold_balance_is_caught),
+		TEST(test_order_of_no_lot_is_caught),
+		TEST(test_lost_order_is_caught),
+		TEST(test_lost_movement_is_caught),
+		TEST(test_movement_dropped_by_the_switch_is_caught),
+		TEST(test_state_that_no_movement_made_is_caught),
+		TEST(test_order_booked_twice_is_caught),
+		TEST(test_buyer_above_the_limit_is_caught),
+		TEST(test_key_with_two_orders_is_caught),
+		TEST(test_key_without_order_is_caught),
+		TEST(test_leaked_unit_is_caught),
+		TEST(test_unit_from_nowhere_is_caught),
+		TEST(test_item_that_does_not_add_up_is_caught),
+		TEST(test_changed_log_row_is_caught),
+		TEST(test_removed_log_row_is_caught),
+		TEST(test_removed_end_of_the_log_is_caught),
+		TEST(test_log_and_movements_refuse_to_be_changed),
+	};
+
+	log_set_level(LOG_OFF);
+	return cmocka_run_group_tests_name("ledger: sqlite audit", tests, NULL, NULL);
+}

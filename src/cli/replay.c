@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "cli/commands.h"
 #include "cli/output.h"
-#include "ledger/sqlite.h"
 
 enum { PAGE = 200 };
 

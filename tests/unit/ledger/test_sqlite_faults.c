@@ -203,6 +203,28 @@ static void test_failed_sync_is_refused_for_good_while_another_process_reads(voi
 	hold_against_truth(fixture, entries, BATCH, result);
 }
 
+static void test_failed_sync_is_done_only_when_the_database_itself_has_it(void **state)
+{
+	struct fixture *fixture = *state, after = {0};
+	struct ledger_entry entries[BATCH];
+	struct event events[BATCH];
+	char command[512];
+
+	fault_vfs_arm(FAULT_SYNC, 1, 1);
+	assert_int_equal(apply_batch(&fixture->kit, events, entries), 0);
+	fault_vfs_arm(FAULT_NONE, 0, 0);
+	/* The log's pages may never reach the disk after a failed sync: what was said to be done must be found without it. */
+	after.place = sqlite_place_new();
+	snprintf(command, sizeof(command), "cp %s %s", fixture->place->path, after.place->path);
+	assert_int_equal(system(command), 0);
+	reopen(&after);
+	for (size_t i = 0; i < BATCH; i++)
+		assert_true(is_there(&after.kit, &events[i].id));
+	after.kit.ledger->ops->free(after.kit.ledger);
+	sqlite_place_free(after.place);
+	hold_against_truth(fixture, entries, BATCH, 0);
+}
+
 static void test_failure_before_the_commit_changes_nothing(void **state)
 {
 	static const char *const points[] = {"ledger.begin=error:5", "ledger.insert=error:5@2", "ledger.before_commit=error:28",
@@ -431,6 +453,7 @@ int main(void)
 		cmocka_unit_test(test_io_error_at_every_write_of_a_commit),
 		cmocka_unit_test(test_io_error_at_the_sync_of_a_commit),
 		TEST(test_failed_sync_is_refused_for_good_while_another_process_reads),
+		TEST(test_failed_sync_is_done_only_when_the_database_itself_has_it),
 		TEST(test_failure_before_the_commit_changes_nothing),
 		TEST(test_commit_that_happened_is_found_to_have),
 		TEST(test_commit_that_did_not_happen_is_found_not_to_have),

@@ -1,0 +1,213 @@
+/* Opening: the lease, the migrations, what is refused; and readers beside the writer. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "base/log.h"
+#include "contract/ledger_kit.h"
+#include "contract/sqlite_place.h"
+#include "ledger/sqlite.h"
+
+static int set_up(void **state)
+{
+	*state = sqlite_place_new();
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	sqlite_place_free(*state);
+	return 0;
+}
+
+static struct ledger *open_place(struct sqlite_place *place)
+{
+	struct ledger *ledger;
+
+	assert_int_equal(ledger_sqlite_open(&ledger, place->path, LEDGER_OPEN_LEASE), 0);
+	return ledger;
+}
+
+static void test_lease_has_one_holder_at_a_time(void **state)
+{
+	struct sqlite_place *place = *state;
+	struct ledger *first = open_place(place), *second;
+
+	assert_int_equal(ledger_sqlite_open(&second, place->path, LEDGER_OPEN_LEASE), LEDGER_LEASE_HELD);
+	first->ops->free(first);
+	second = open_place(place);
+	second->ops->free(second);
+}
+
+static void test_reading_needs_no_lease_and_writes_nothing(void **state)
+{
+	struct sqlite_place *place = *state;
+	struct ledger *writer = open_place(place), *reader;
+	struct ledger_item item = {.sku = "HAT", .name = "Hat"};
+	struct ledger_audit audit;
+	struct ledger_actor actor;
+	struct event event;
+	struct kit kit;
+
+	kit_stock(&kit, writer);
+	kit_reserve(&kit, KIT_SHIRT, 1, "ann");
+	actor = kit_actor(&kit);
+	assert_int_equal(ledger_sqlite_open(&reader, place->path, LEDGER_OPEN_READ_ONLY), 0);
+	assert_int_equal(reader->ops->audit(reader, &audit), 0);
+	assert_int_equal(audit.orders, 1);
+	assert_int_equal(reader->ops->item_create(reader, &item, &actor), -EROFS);
+	event = kit_reserved(&kit, KIT_SHIRT, 1, "ben");
+	kit.ledger = reader;
+	assert_int_equal(kit_apply(&kit, &event), -EROFS);
+	reader->ops->free(reader);
+	writer->ops->free(writer);
+}
+
+static void test_opening_what_is_not_there_to_read_fails(void **state)
+{
+	struct sqlite_place *place = *state;
+	struct ledger *ledger;
+
+	assert_int_equal(ledger_sqlite_open(&ledger, place->path, LEDGER_OPEN_READ_ONLY), -ENOENT);
+	assert_int_equal(access(place->path, F_OK), -1);
+	assert_int_equal(ledger_sqlite_open(&ledger, "/nonexistent/folder/ledger.db", LEDGER_OPEN_LEASE), -ENOENT);
+	assert_int_equal(ledger_sqlite_open(&ledger, place->path, 0), -EINVAL);
+	assert_int_equal(ledger_sqlite_open(&ledger, place->path, LEDGER_OPEN_LEASE | LEDGER_OPEN_READ_ONLY), -EINVAL);
+}
+
+static void test_newer_ledger_is_refused_and_left_alone(void **state)
+{
+	struct sqlite_place *place = *state;
+	struct ledger *ledger = open_place(place);
+
+	ledger->ops->free(ledger);
+	sqlite_place_run(place, "INSERT INTO schema_migrations SELECT max(number) + 1, 'later', 'x', 0 FROM schema_migrations");
+	assert_int_equal(ledger_sqlite_open(&ledger, place->path, LEDGER_OPEN_LEASE), LEDGER_TOO_NEW);
+	assert_int_equal(ledger_sqlite_open(&ledger, place->path, LEDGER_OPEN_READ_ONLY), LEDGER_TOO_NEW);
+	/* The refusal has given the lease back. */
+	sqlite_place_run(place, "DELETE FROM schema_migrations WHERE name = 'later'");
+	ledger = open_place(place);
+	ledger->ops->free(ledger);
+}
+
+static void test_ledger_of_other_migrations_is_refused(void **state)
+{
+	struct sqlite_place *place = *state;
+	struct ledger *ledger = open_place(place);
+
+	ledger->ops->free(ledger);
+	sqlite_place_run(place, "UPDATE schema_migrations SET hash = 'other' WHERE number = 1");
+	assert_int_equal(ledger_sqlite_open(&ledger, place->path, LEDGER_OPEN_LEASE), -EUCLEAN);
+}
+
+static void test_file_that_is_no_ledger_is_refused_and_left_alone(void **state)
+{
+	static const char text[] = "This is not a database, but a letter of some length, kept here by mistake. It must not be overwritten.";
+	struct sqlite_place *place = *state;
+	struct ledger *ledger;
+	char back[sizeof(text)] = "";
+	int fd;
+
+	sqlite_place_run(place, "CREATE TABLE recipes (name TEXT)");
+	assert_int_equal(ledger_sqlite_open(&ledger, place->path, LEDGER_OPEN_LEASE), -EUCLEAN);
+	assert_int_equal(ledger_sqlite_open(&ledger, place->path, LEDGER_OPEN_READ_ONLY), -EUCLEAN);
+	unlink(place->path);
+	fd = open(place->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert_int_equal(write(fd, text, sizeof(text)), sizeof(text));
+	assert_int_equal(ledger_sqlite_open(&ledger, place->path, LEDGER_OPEN_LEASE), -EUCLEAN);
+	assert_int_equal(pread(fd, back, sizeof(back), 0), sizeof(back));
+	assert_string_equal(back, text);
+	close(fd);
+}
+
+/* --- Readers beside the writer --- */
+
+enum { READING_THREADS = 6, BATCHES = 60, BATCH = 16 };
+
+struct reading {
+	struct ledger *ledger;
+	_Atomic bool stop;
+	_Atomic int faults;
+	_Atomic int rounds;
+};
+
+static void *read_on(void *argument)
+{
+	struct reading *reading = argument;
+	struct ledger_order_filter filter = {0};
+	struct ledger_order orders[32];
+	struct ledger_audit audit;
+	size_t count;
+
+	while (!atomic_load(&reading->stop)) {
+		if (reading->ledger->ops->audit(reading->ledger, &audit) != 0 || audit.first[0])
+			atomic_fetch_add(&reading->faults, 1);
+		if (audit.orders % BATCH != 0) /* half a batch was seen */
+			atomic_fetch_add(&reading->faults, 1);
+		if (reading->ledger->ops->orders(reading->ledger, &filter, orders, 32, &count) != 0)
+			atomic_fetch_add(&reading->faults, 1);
+		atomic_fetch_add(&reading->rounds, 1);
+	}
+	return NULL;
+}
+
+static void test_readers_see_whole_batches_while_the_writer_works(void **state)
+{
+	struct ledger *ledger = open_place(*state);
+	struct reading reading = {.ledger = ledger};
+	pthread_t threads[READING_THREADS];
+	struct ledger_entry entries[BATCH];
+	struct event events[BATCH];
+	char buyers[BATCH][32];
+	struct ledger_actor actor;
+	struct uuid movement;
+	int64_t on_hand;
+	struct kit kit;
+
+	kit_stock(&kit, ledger);
+	actor = kit_actor(&kit);
+	movement = kit_id(&kit);
+	assert_int_equal(ledger->ops->item_receive(ledger, SLICE("SHIRT"), BATCH * BATCHES, &movement, &actor, &on_hand), 0);
+	movement = kit_id(&kit);
+	assert_int_equal(ledger->ops->lot_add(ledger, kit.sale, KIT_SHIRT, BATCH * BATCHES, &movement, &actor), 0);
+	for (size_t i = 0; i < READING_THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, read_on, &reading), 0);
+	for (size_t batch = 0; batch < BATCHES; batch++) {
+		for (size_t i = 0; i < BATCH; i++) {
+			snprintf(buyers[i], sizeof(buyers[i]), "b%zu-%zu", batch, i);
+			events[i] = kit_reserved(&kit, KIT_SHIRT, 1, buyers[i]);
+			entries[i] = (struct ledger_entry){&events[i], -1};
+		}
+		assert_int_equal(ledger->ops->apply(ledger, entries, BATCH), 0);
+	}
+	atomic_store(&reading.stop, true);
+	for (size_t i = 0; i < READING_THREADS; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(atomic_load(&reading.faults), 0);
+	assert_true(atomic_load(&reading.rounds) > 0);
+	kit_assert_audit(&kit);
+	ledger->ops->free(ledger);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_lease_has_one_holder_at_a_time),
+		TEST(test_reading_needs_no_lease_and_writes_nothing),
+		TEST(test_opening_what_is_not_there_to_read_fails),
+		TEST(test_newer_ledger_is_refused_and_left_alone),
+		TEST(test_ledger_of_other_migrations_is_refused),
+		TEST(test_file_that_is_no_ledger_is_refused_and_left_alone),
+		TEST(test_readers_see_whole_batches_while_the_writer_works),
+	};
+
+	log_set_level(LOG_OFF);
+	return cmocka_run_group_tests_name("ledger: sqlite open", tests, NULL, NULL);
+}

@@ -138,14 +138,15 @@ static void scan(struct ledger *ledger, bool confirm)
 		if (count)
 			filter.after = orders[count - 1].id;
 		for (size_t i = 0; i < count && confirm; i++) {
-			events[i] = (struct event){.kind = EVENT_EXPIRED, .sale = orders[i].sale, .epoch = 1, .id = orders[i].id, .at_ms = 1};
+			events[i] = (struct event){
+				.kind = EVENT_EXPIRED, .sale = orders[i].sale, .epoch = 1, .id = orders[i].id, .at_ms = 1};
 			entries[i] = (struct ledger_entry){&events[i], -1};
 		}
 		if (confirm)
 			check("settle", ledger->ops->apply(ledger, entries, count));
 	} while (count == SCAN_PAGE);
-	printf("%s %zu orders: %.0f ms, %.2f us an order\n", confirm ? "scan and expire" : "scan", total, (wall_us() - start) / 1e3,
-	       (wall_us() - start) / (double)total);
+	printf("%s %zu orders: %.0f ms, %.2f us an order\n", confirm ? "scan and expire" : "scan", total,
+	       (wall_us() - start) / 1e3, (wall_us() - start) / (double)total);
 }
 
 int main(int count, char **arguments)

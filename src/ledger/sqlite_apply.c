@@ -174,7 +174,8 @@ static int move_units(struct apply *apply, struct touched *lot, const struct eve
 /* --- The operator's hand --- */
 
 /* A settlement by somebody who is neither the order's buyer nor the clock is an operator's: it gets its row of the operator log. */
-static int log_operator(struct apply *apply, const struct touched *lot, const struct event *event, const char *action, struct slice buyer)
+static int log_operator(struct apply *apply, const struct touched *lot, const struct event *event, const char *action,
+			struct slice buyer)
 {
 	struct ledger_actor actor = {event->actor, event->trace, event->at_ms};
 	char id[UUID_TEXT_SIZE], sale[SALE_ID_MAX + 1], sku[SKU_MAX + 1], detail[512];
@@ -240,7 +241,9 @@ static int apply_reserved(struct apply *apply, const struct event *event)
 }
 
 static const char *const operator_actions[] = {
-	[EVENT_CONFIRMED] = "order.confirm", [EVENT_CANCELLED] = "order.cancel", [EVENT_REFUNDED] = "order.refund",
+	[EVENT_CONFIRMED] = "order.confirm",
+	[EVENT_CANCELLED] = "order.cancel",
+	[EVENT_REFUNDED] = "order.refund",
 	[EVENT_EXTENDED] = "order.extend",
 };
 

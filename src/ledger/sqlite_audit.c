@@ -49,9 +49,8 @@ static int each_row(struct connection *connection, const char *sql, void (*row)(
 	return result;
 }
 
-static const char counts_sql[] =
-	"SELECT (SELECT count(*) FROM sales), (SELECT count(*) FROM lots), (SELECT count(*) FROM movements),"
-	" (SELECT count(*) FROM dead_letters)";
+static const char counts_sql[] = "SELECT (SELECT count(*) FROM sales), (SELECT count(*) FROM lots), (SELECT count(*) FROM movements),"
+				 " (SELECT count(*) FROM dead_letters)";
 
 static void counts_row(sqlite3_stmt *statement, struct ledger_audit *audit)
 {
@@ -126,8 +125,8 @@ static void lots_row(sqlite3_stmt *statement, struct ledger_audit *audit)
 	audit->units_available += allocated - held - confirmed - withdrawn;
 	if (live > allocated - withdrawn || held + confirmed > allocated - withdrawn) {
 		audit->p1_broken++;
-		note(audit, "P1: lot %s of sale %s has %lld units in live orders (%lld by balance), but only %lld to sell", text(statement, 1),
-		     text(statement, 0), live, held + confirmed, allocated - withdrawn);
+		note(audit, "P1: lot %s of sale %s has %lld units in live orders (%lld by balance), but only %lld to sell",
+		     text(statement, 1), text(statement, 0), live, held + confirmed, allocated - withdrawn);
 	}
 	broken = held < 0 || confirmed < 0 || withdrawn < 0;
 	if (broken)
@@ -148,8 +147,8 @@ static const char lotless_sql[] = "SELECT sale, lot, count(*) FROM (SELECT sale,
 static void lotless_row(sqlite3_stmt *statement, struct ledger_audit *audit)
 {
 	audit->p1_broken++;
-	note(audit, "P1: there is no lot %lld of sale %lld, but %lld orders or movements of it", number(statement, 1), number(statement, 0),
-	     number(statement, 2));
+	note(audit, "P1: there is no lot %lld of sale %lld, but %lld orders or movements of it", number(statement, 1),
+	     number(statement, 0), number(statement, 2));
 }
 
 /* --- P2 --- */
@@ -189,13 +188,14 @@ static const char buyers_sql[] =
 static void buyers_row(sqlite3_stmt *statement, struct ledger_audit *audit)
 {
 	audit->p3_broken++;
-	note(audit, "P3: buyer %s has %lld live units of sale %s, above the limit of %lld", text(statement, 1), number(statement, 2),
-	     text(statement, 0), number(statement, 3));
+	note(audit, "P3: buyer %s has %lld live units of sale %s, above the limit of %lld", text(statement, 1),
+	     number(statement, 2), text(statement, 0), number(statement, 3));
 }
 
-static const char keys_sql[] = "SELECT orders.sale, orders.buyer, idempotency_keys.key, count(*) FROM idempotency_keys"
-			       " LEFT JOIN orders ON orders.id = idempotency_keys.order_id"
-			       " GROUP BY orders.sale, orders.buyer, idempotency_keys.key HAVING count(*) > 1 OR orders.sale IS NULL";
+static const char keys_sql[] =
+	"SELECT orders.sale, orders.buyer, idempotency_keys.key, count(*) FROM idempotency_keys"
+	" LEFT JOIN orders ON orders.id = idempotency_keys.order_id"
+	" GROUP BY orders.sale, orders.buyer, idempotency_keys.key HAVING count(*) > 1 OR orders.sale IS NULL";
 
 static void keys_row(sqlite3_stmt *statement, struct ledger_audit *audit)
 {
@@ -217,8 +217,8 @@ static const char items_sql[] =
 static void items_row(sqlite3_stmt *statement, struct ledger_audit *audit)
 {
 	audit->p4_broken++;
-	note(audit, "P4: item %s says %lld units on hand, but its movements come to %lld", text(statement, 0), number(statement, 1),
-	     number(statement, 2));
+	note(audit, "P4: item %s says %lld units on hand, but its movements come to %lld", text(statement, 0),
+	     number(statement, 1), number(statement, 2));
 }
 
 static int run(struct connection *connection, struct ledger_audit *audit)

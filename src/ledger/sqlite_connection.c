@@ -78,8 +78,8 @@ int connection_error(struct connection *connection, int code)
 
 	if (log_limiter_pass(&limiter, &suppressed))
 		log_error("ledger", "SQLite failed", LOG_TEXT("error", error_text(result)),
-			  LOG_TEXT("sqlite", connection->db ? sqlite3_errmsg(connection->db) : sqlite3_errstr(code)), LOG_INT("code", code),
-			  LOG_INT("suppressed", suppressed));
+			  LOG_TEXT("sqlite", connection->db ? sqlite3_errmsg(connection->db) : sqlite3_errstr(code)),
+			  LOG_INT("code", code), LOG_INT("suppressed", suppressed));
 	return result;
 }
 

@@ -8,7 +8,8 @@ enum { EVENT_JSON_MAX = 16384 };
 static int insert(struct connection *connection, struct slice json, const char *reason, int64_t now_ms)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection, "INSERT INTO dead_letters (at_ms, reason, event) VALUES (?1, ?2, ?3)", &statement);
+	int result =
+		connection_prepare(connection, "INSERT INTO dead_letters (at_ms, reason, event) VALUES (?1, ?2, ?3)", &statement);
 
 	if (result < 0)
 		return result;
@@ -46,7 +47,8 @@ int sqlite_dead_letters(struct ledger *base, int64_t after, struct ledger_dead_l
 	if (result < 0)
 		return result;
 	result = connection_prepare(&reader->connection,
-				    "SELECT number, at_ms, reason, event FROM dead_letters WHERE number > ?1 ORDER BY number LIMIT ?2", &statement);
+				    "SELECT number, at_ms, reason, event FROM dead_letters WHERE number > ?1 ORDER BY number LIMIT ?2",
+				    &statement);
 	if (result < 0)
 		return reader_end(ledger, reader, result);
 	bind_int(statement, 1, after);

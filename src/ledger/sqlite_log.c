@@ -151,7 +151,8 @@ int log_verify(struct connection *connection, int64_t *rows, int64_t *broken, ch
 	sqlite3_stmt *statement;
 	int64_t last = 0;
 	int result = connection_prepare(
-		connection, "SELECT number, at_ms, actor, action, subject, detail, trace, hash FROM operator_log ORDER BY number", &statement);
+		connection, "SELECT number, at_ms, actor, action, subject, detail, trace, hash FROM operator_log ORDER BY number",
+		&statement);
 
 	*rows = *broken = 0;
 	memcpy(before, first_hash, sizeof(first_hash));
@@ -159,8 +160,8 @@ int log_verify(struct connection *connection, int64_t *rows, int64_t *broken, ch
 		return result;
 	while ((result = step_row(connection, statement)) == STEP_ROW) {
 		row = (struct log_fields){sqlite3_column_int64(statement, 0), sqlite3_column_int64(statement, 1),
-					  column_slice(statement, 2),          column_slice(statement, 3),
-					  column_slice(statement, 4),          column_slice(statement, 5),
+					  column_slice(statement, 2),         column_slice(statement, 3),
+					  column_slice(statement, 4),         column_slice(statement, 5),
 					  column_slice(statement, 6)};
 		result = hash_row(slice_of(before), &row, hash);
 		if (result < 0) {

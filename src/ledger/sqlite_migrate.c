@@ -7,8 +7,9 @@
 #include "embedded_migrations.h"
 #include "ledger/sqlite_private.h"
 
-static const char create_table[] = "CREATE TABLE IF NOT EXISTS schema_migrations ("
-				   "number INTEGER PRIMARY KEY, name TEXT NOT NULL, hash TEXT NOT NULL, applied_at_ms INTEGER NOT NULL) STRICT";
+static const char create_table[] =
+	"CREATE TABLE IF NOT EXISTS schema_migrations ("
+	"number INTEGER PRIMARY KEY, name TEXT NOT NULL, hash TEXT NOT NULL, applied_at_ms INTEGER NOT NULL) STRICT";
 
 /* One number out of a statement that gives one row. */
 static int read_number(struct connection *connection, const char *sql, int64_t *number)

@@ -4,16 +4,17 @@
  */
 #include "ledger/sqlite_private.h"
 
-#define ORDER_COLUMNS                                                                                                                  \
-	"orders.id, orders.sale, orders.lot, orders.quantity, orders.epoch, orders.state, orders.placed_at_ms, orders.changed_at_ms,"   \
+#define ORDER_COLUMNS                                                                                                                 \
+	"orders.id, orders.sale, orders.lot, orders.quantity, orders.epoch, orders.state, orders.placed_at_ms, orders.changed_at_ms," \
 	" orders.hold_expires_at_ms, orders.first_hold_expires_at_ms, orders.buyer, orders.trace, idempotency_keys.key"
 #define ORDER_TABLES " FROM orders LEFT JOIN idempotency_keys ON idempotency_keys.order_id = orders.id"
 
 static const char select_order[] = "SELECT " ORDER_COLUMNS ORDER_TABLES " WHERE orders.id = ?1";
 static const char select_orders[] = "SELECT " ORDER_COLUMNS ORDER_TABLES " WHERE orders.id > ?1 ORDER BY orders.id LIMIT ?2";
-static const char select_filtered[] = "SELECT " ORDER_COLUMNS ORDER_TABLES " WHERE orders.id > ?1"
-				      " AND (?3 = 0 OR orders.sale = ?3) AND (?4 = 0 OR orders.state = ?4) AND (?5 = '' OR orders.buyer = ?5)"
-				      " ORDER BY orders.id LIMIT ?2";
+static const char select_filtered[] =
+	"SELECT " ORDER_COLUMNS ORDER_TABLES " WHERE orders.id > ?1"
+	" AND (?3 = 0 OR orders.sale = ?3) AND (?4 = 0 OR orders.state = ?4) AND (?5 = '' OR orders.buyer = ?5)"
+	" ORDER BY orders.id LIMIT ?2";
 
 static void read_order(sqlite3_stmt *statement, struct ledger_order *order)
 {

@@ -96,7 +96,8 @@ int sqlite_schema_check(struct connection *connection) MUST_CHECK;
 
 /* --- movements, used by several --- */
 
-enum movement_cause { /* as in the table movement_causes */
+/* As in the table movement_causes. */
+enum movement_cause {
 	CAUSE_RECEIVE = 1,
 	CAUSE_ALLOCATE = 2,
 	CAUSE_ADD = 3,
@@ -111,11 +112,11 @@ enum movement_cause { /* as in the table movement_causes */
 struct movement {
 	enum movement_cause cause;
 	int64_t at_ms;
-	int64_t item;                               /* 0: none */
-	uint32_t sale, lot;                         /* sale 0: none */
-	const struct uuid *order, *movement;        /* NULL: none */
+	int64_t item;                                           /* 0: none */
+	uint32_t sale, lot;                                     /* sale 0: none */
+	const struct uuid *order, *movement;                    /* NULL: none */
 	int64_t on_hand, allocated, held, confirmed, withdrawn; /* changes */
-	struct slice actor;                         /* empty: the order's buyer */
+	struct slice actor;                                     /* empty: the order's buyer */
 };
 int movement_write(struct connection *connection, const struct movement *movement) MUST_CHECK;
 /* 1: there is a movement with this id, 0: there is none, or negative. */

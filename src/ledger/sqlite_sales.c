@@ -29,8 +29,8 @@ static int log_terms(struct connection *connection, const struct sale *sale, con
 	for (uint32_t i = 0; i < sale->lot_count; i++)
 		units += sale->lots[i].allocated;
 	buffer_init(&detail, 4 * DETAIL_MAX);
-	buffer_printf(&detail, "{\"lots\":%u,\"units\":%lld,\"price\":%lld,\"currency\":\"%s\",\"limit_per_buyer\":%u,", sale->lot_count,
-		      (long long)units, (long long)sale->price_minor, sale->currency, sale->limit_per_buyer);
+	buffer_printf(&detail, "{\"lots\":%u,\"units\":%lld,\"price\":%lld,\"currency\":\"%s\",\"limit_per_buyer\":%u,",
+		      sale->lot_count, (long long)units, (long long)sale->price_minor, sale->currency, sale->limit_per_buyer);
 	buffer_printf(&detail, "\"rate\":\"%u/%u\",\"hold_seconds\":%u,\"opens_at_ms\":%lld,\"closes_at_ms\":%lld,\"name\":",
 		      sale->rate_requests, sale->rate_seconds, sale->hold_seconds, (long long)sale->opens_at_ms,
 		      (long long)sale->closes_at_ms);
@@ -47,11 +47,12 @@ static int log_terms(struct connection *connection, const struct sale *sale, con
 static int insert_sale(struct connection *connection, const struct sale *sale)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection,
-					"INSERT INTO sales (name, price_minor, currency, limit_per_buyer, rate_requests, rate_seconds,"
-					" hold_seconds, late_confirm, opens_at_ms, closes_at_ms, id, created_at_ms, epoch, version, state)"
-					" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 1, 1, ?13)",
-					&statement);
+	int result =
+		connection_prepare(connection,
+				   "INSERT INTO sales (name, price_minor, currency, limit_per_buyer, rate_requests, rate_seconds,"
+				   " hold_seconds, late_confirm, opens_at_ms, closes_at_ms, id, created_at_ms, epoch, version, state)"
+				   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 1, 1, ?13)",
+				   &statement);
 
 	if (result < 0)
 		return result;
@@ -103,7 +104,8 @@ static int insert_lot(struct connection *connection, struct sale *sale, uint32_t
 	int result = take_from_item(connection, slice_of(lot->sku), lot->allocated, &movement.item);
 
 	if (result == 0)
-		result = connection_prepare(connection, "INSERT INTO lots (sale, place, item, allocated) VALUES (?1, ?2, ?3, ?4)", &statement);
+		result = connection_prepare(connection, "INSERT INTO lots (sale, place, item, allocated) VALUES (?1, ?2, ?3, ?4)",
+					    &statement);
 	if (result != 0)
 		return result;
 	bind_int(statement, 1, sale->number);
@@ -227,7 +229,8 @@ static int update_state(struct connection *connection, uint32_t sale, enum sale_
 {
 	sqlite3_stmt *statement;
 	int result = connection_prepare(
-		connection, "UPDATE sales SET state = ?2, ended_at_ms = coalesce(?3, ended_at_ms), version = version + 1 WHERE number = ?1",
+		connection,
+		"UPDATE sales SET state = ?2, ended_at_ms = coalesce(?3, ended_at_ms), version = version + 1 WHERE number = ?1",
 		&statement);
 
 	if (result < 0)
@@ -290,7 +293,8 @@ int sqlite_sale_raise_epoch(struct ledger *base, uint32_t sale, uint32_t *epoch)
 static int add_to_lot(struct connection *connection, uint32_t sale, uint32_t lot, int64_t units)
 {
 	sqlite3_stmt *grow, *touch;
-	int result = connection_prepare(connection, "UPDATE lots SET allocated = allocated + ?3 WHERE sale = ?1 AND place = ?2", &grow);
+	int result =
+		connection_prepare(connection, "UPDATE lots SET allocated = allocated + ?3 WHERE sale = ?1 AND place = ?2", &grow);
 
 	if (result == 0)
 		result = connection_prepare(connection, "UPDATE sales SET version = version + 1 WHERE number = ?1", &touch);
@@ -311,7 +315,8 @@ static int read_lot_sku(struct connection *connection, uint32_t sale, uint32_t l
 {
 	sqlite3_stmt *statement;
 	int result = connection_prepare(
-		connection, "SELECT items.sku FROM lots JOIN items ON items.number = lots.item WHERE lots.sale = ?1 AND lots.place = ?2",
+		connection,
+		"SELECT items.sku FROM lots JOIN items ON items.number = lots.item WHERE lots.sale = ?1 AND lots.place = ?2",
 		&statement);
 
 	if (result < 0)
@@ -327,8 +332,8 @@ static int read_lot_sku(struct connection *connection, uint32_t sale, uint32_t l
 }
 
 /* In a transaction: whether the units may come. 0, ALREADY, NOT_FOUND, WRONG_STATE, or negative. */
-static int check_add(struct connection *connection, uint32_t sale, uint32_t lot, const struct uuid *movement, struct sale_head *head,
-		     char sku[static SKU_MAX + 1])
+static int check_add(struct connection *connection, uint32_t sale, uint32_t lot, const struct uuid *movement,
+		     struct sale_head *head, char sku[static SKU_MAX + 1])
 {
 	int result = read_head(connection, sale, head);
 

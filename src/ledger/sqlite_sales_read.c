@@ -2,14 +2,15 @@
 #include <stdlib.h>
 #include "ledger/sqlite_private.h"
 
-#define SALE_COLUMNS                                                                                                                   \
-	"number, epoch, version, state, id, name, price_minor, currency, limit_per_buyer, rate_requests, rate_seconds, hold_seconds,"   \
+#define SALE_COLUMNS                                                                                                                  \
+	"number, epoch, version, state, id, name, price_minor, currency, limit_per_buyer, rate_requests, rate_seconds, hold_seconds," \
 	" late_confirm, opens_at_ms, closes_at_ms, created_at_ms, ended_at_ms, (SELECT count(*) FROM lots WHERE lots.sale = sales.number)"
 
 static const char select_by_number[] = "SELECT " SALE_COLUMNS " FROM sales WHERE number = ?1";
 static const char select_by_id[] = "SELECT " SALE_COLUMNS " FROM sales WHERE id = ?1";
-static const char select_after[] = "SELECT " SALE_COLUMNS " FROM sales WHERE number > ?1 AND (ended_at_ms IS NULL OR ended_at_ms >= ?2)"
-				   " ORDER BY number LIMIT ?3";
+static const char select_after[] =
+	"SELECT " SALE_COLUMNS " FROM sales WHERE number > ?1 AND (ended_at_ms IS NULL OR ended_at_ms >= ?2)"
+	" ORDER BY number LIMIT ?3";
 
 /* The sale on the statement's row, its lots still empty; NULL when out of memory. */
 static struct sale *read_sale(sqlite3_stmt *statement)

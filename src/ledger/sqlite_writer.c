@@ -271,7 +271,8 @@ static void checkpoint(struct sqlite_ledger *ledger)
 	code = sqlite3_wal_checkpoint_v2(writer->connection.db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log, &moved);
 	if (code != SQLITE_OK && code != SQLITE_BUSY) {
 		/* The commits are safe in the -wal; the next transaction begins with another handle. */
-		log_error("ledger", "a checkpoint failed", LOG_TEXT("error", error_text(connection_error(&writer->connection, code))));
+		log_error("ledger", "a checkpoint failed",
+			  LOG_TEXT("error", error_text(connection_error(&writer->connection, code))));
 		writer->poisoned = true;
 	}
 	writer->checkpoint_at = moved >= in_log ? CHECKPOINT_FRAMES : writer->log_frames + CHECKPOINT_FRAMES;

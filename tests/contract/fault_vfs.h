@@ -6,9 +6,9 @@
 
 enum fault {
 	FAULT_NONE,
-	FAULT_WRITE_FULL,  /* the write fails with SQLITE_FULL, nothing is written */
-	FAULT_WRITE_IO,    /* half of it is written, then SQLITE_IOERR_WRITE */
-	FAULT_SYNC,        /* SQLITE_IOERR_FSYNC; what was written stays readable */
+	FAULT_WRITE_FULL, /* the write fails with SQLITE_FULL, nothing is written */
+	FAULT_WRITE_IO,   /* half of it is written, then SQLITE_IOERR_WRITE */
+	FAULT_SYNC,       /* SQLITE_IOERR_FSYNC; what was written stays readable */
 };
 
 void fault_vfs_install(void);

@@ -312,8 +312,9 @@ static void test_each_event_twice_is_once(void **state)
 		bool confirm_first;
 		enum order_state end;
 	} cases[] = {
-		{EVENT_CONFIRMED, false, ORDER_CONFIRMED}, {EVENT_CANCELLED, false, ORDER_CANCELLED}, {EVENT_EXPIRED, false, ORDER_EXPIRED},
-		{EVENT_EXTENDED, false, ORDER_HELD},       {EVENT_REFUNDED, true, ORDER_CANCELLED},
+		{EVENT_CONFIRMED, false, ORDER_CONFIRMED}, {EVENT_CANCELLED, false, ORDER_CANCELLED},
+		{EVENT_EXPIRED, false, ORDER_EXPIRED},     {EVENT_EXTENDED, false, ORDER_HELD},
+		{EVENT_REFUNDED, true, ORDER_CANCELLED},
 	};
 	static const char *const buyers[] = {"ann", "ben", "cid", "dan", "eve"};
 	struct kit *kit = kit_of(state);
@@ -585,8 +586,8 @@ static void test_log_takes_rows_of_its_own_and_cuts_what_is_too_long(void **stat
 
 	memset(detail, 'x', sizeof(detail));
 	assert_int_equal(kit->ledger->ops->log_append(kit->ledger, &actor, "server.start", SLICE("here"), SLICE("{\"a\":1}")), 0);
-	assert_int_equal(kit->ledger->ops->log_append(kit->ledger, &actor, "long", SLICE("here"), (struct slice){detail, sizeof(detail)}),
-			 0);
+	assert_int_equal(
+		kit->ledger->ops->log_append(kit->ledger, &actor, "long", SLICE("here"), (struct slice){detail, sizeof(detail)}), 0);
 	assert_int_equal(kit->ledger->ops->log_rows(kit->ledger, 3, rows, 8, &count), 0);
 	assert_int_equal(count, 2);
 	assert_string_equal(rows[0].detail, "{\"a\":1}");

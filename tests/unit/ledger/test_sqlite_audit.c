@@ -70,7 +70,8 @@ static void assert_caught(struct fixture *fixture, const char *sql, size_t count
 
 static void test_oversold_lot_is_caught(void **state)
 {
-	CAUGHT(*state, "UPDATE orders SET quantity = 11, limit_per_buyer = 99 WHERE buyer = 'ann'", p1_broken, "P1: lot SHIRT of sale drop has");
+	CAUGHT(*state, "UPDATE orders SET quantity = 11, limit_per_buyer = 99 WHERE buyer = 'ann'", p1_broken,
+	       "P1: lot SHIRT of sale drop has");
 }
 
 static void test_oversold_balance_is_caught(void **state)
@@ -106,7 +107,8 @@ static void test_movement_dropped_by_the_switch_is_caught(void **state)
 
 static void test_state_that_no_movement_made_is_caught(void **state)
 {
-	CAUGHT(*state, "UPDATE orders SET state = 4 WHERE buyer = 'ann'; UPDATE lots SET held = 0 WHERE place = 0", p2_broken, "P4: lot SHIRT");
+	CAUGHT(*state, "UPDATE orders SET state = 4 WHERE buyer = 'ann'; UPDATE lots SET held = 0 WHERE place = 0", p2_broken,
+	       "P4: lot SHIRT");
 }
 
 static void test_order_booked_twice_is_caught(void **state)
@@ -125,13 +127,15 @@ static void test_buyer_above_the_limit_is_caught(void **state)
 
 static void test_key_with_two_orders_is_caught(void **state)
 {
-	CAUGHT(*state, "UPDATE orders SET buyer = 'ann' WHERE buyer = 'cid'; UPDATE idempotency_keys SET key = 'ann' WHERE key = 'cid'",
+	CAUGHT(*state,
+	       "UPDATE orders SET buyer = 'ann' WHERE buyer = 'cid'; UPDATE idempotency_keys SET key = 'ann' WHERE key = 'cid'",
 	       p3_broken, "P3: one idempotency key of buyer ann has 2 orders");
 }
 
 static void test_key_without_order_is_caught(void **state)
 {
-	CAUGHT(*state, "INSERT INTO idempotency_keys VALUES (randomblob(16), 'stray')", p3_broken, "P3: an idempotency key has no order: stray");
+	CAUGHT(*state, "INSERT INTO idempotency_keys VALUES (randomblob(16), 'stray')", p3_broken,
+	       "P3: an idempotency key has no order: stray");
 }
 
 static void test_leaked_unit_is_caught(void **state)
@@ -158,19 +162,20 @@ static void test_changed_log_row_is_caught(void **state)
 
 static void test_removed_log_row_is_caught(void **state)
 {
-	CAUGHT(*state, DROP_LOG_TRIGGERS "DELETE FROM operator_log WHERE number = 2", log_broken, "operator log, row 3: rows before it are gone");
+	CAUGHT(*state, DROP_LOG_TRIGGERS "DELETE FROM operator_log WHERE number = 2", log_broken,
+	       "operator log, row 3: rows before it are gone");
 }
 
 static void test_removed_end_of_the_log_is_caught(void **state)
 {
-	CAUGHT(*state, DROP_LOG_TRIGGERS "DELETE FROM operator_log WHERE number = (SELECT max(number) FROM operator_log)", log_broken,
-	       "it is the last that was written, and it is gone");
+	CAUGHT(*state, DROP_LOG_TRIGGERS "DELETE FROM operator_log WHERE number = (SELECT max(number) FROM operator_log)",
+	       log_broken, "it is the last that was written, and it is gone");
 }
 
 static void test_log_and_movements_refuse_to_be_changed(void **state)
 {
-	static const char *const changes[] = {"UPDATE movements SET held = 0", "DELETE FROM movements", "UPDATE operator_log SET actor = 'x'",
-					      "DELETE FROM operator_log"};
+	static const char *const changes[] = {"UPDATE movements SET held = 0", "DELETE FROM movements",
+					      "UPDATE operator_log SET actor = 'x'", "DELETE FROM operator_log"};
 	struct fixture *fixture = *state;
 	sqlite3 *db;
 

@@ -142,8 +142,9 @@ static void judge(const struct sqlite_place *place, uint32_t sale, const struct 
 
 static void test_acknowledged_orders_outlive_a_kill_at_each_step(void **state)
 {
-	static const char *const points[] = {"ledger.begin=kill@5",         "ledger.insert=kill@3",       "ledger.insert=kill@43",
-					     "ledger.before_commit=kill@0", "ledger.before_commit=kill@7", "ledger.after_commit=kill@0",
+	static const char *const points[] = {"ledger.begin=kill@5",         "ledger.insert=kill@3",
+					     "ledger.insert=kill@43",       "ledger.before_commit=kill@0",
+					     "ledger.before_commit=kill@7", "ledger.after_commit=kill@0",
 					     "ledger.after_commit=kill@9"};
 	struct sqlite_place *place = sqlite_place_new();
 	uint32_t sale = stock_up(place);

@@ -107,7 +107,8 @@ static void test_ledger_of_other_migrations_is_refused(void **state)
 
 static void test_file_that_is_no_ledger_is_refused_and_left_alone(void **state)
 {
-	static const char text[] = "This is not a database, but a letter of some length, kept here by mistake. It must not be overwritten.";
+	static const char text[] =
+		"This is not a database, but a letter of some length, kept here by mistake. It must not be overwritten.";
 	struct sqlite_place *place = *state;
 	struct ledger *ledger;
 	char back[sizeof(text)] = "";

@@ -221,13 +221,11 @@ void crowd_report_picture(const struct tally *tally, int64_t step_ms)
 	}
 	printf("  %8s %9s %9s %9s %9s\n", "seconds", "accepted", "sold out", "limited", "lost");
 	for (size_t i = 0; i < tally->slice_count; i += step) {
-		uint64_t counts[TALLY_KINDS] = {0}, sum = 0;
+		uint64_t counts[TALLY_KINDS] = {0};
 
 		for (size_t j = i; j < i + step && j < tally->slice_count; j++)
 			for (int kind = 0; kind < TALLY_KINDS; kind++)
 				counts[kind] += tally->slices[j].counts[kind];
-		for (int kind = 0; kind < TALLY_KINDS; kind++)
-			sum += counts[kind];
 		printf("  %8.1f %9s %9s %9s %9s  ", (double)i * TALLY_SLICE_MS / 1000, thousands(counts[TALLY_ACCEPTED]),
 		       thousands(counts[TALLY_SOLD_OUT]), thousands(counts[TALLY_LIMITED]), thousands(counts[TALLY_LOST]));
 		for (int kind = 0; kind < TALLY_KINDS; kind++)

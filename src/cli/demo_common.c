@@ -1,0 +1,91 @@
+#include <stdio.h>
+#include <string.h>
+#include "base/clock.h"
+#include "cli/demo.h"
+
+/* Asks; an answer that the name is taken is fine. */
+static int ask_once(struct client *client, const char *path, json_t *body, bool *taken)
+{
+	const char *code;
+	json_t *answer;
+	int status, r = client_call(client, "POST", path, body, &status, &answer);
+
+	*taken = false;
+	if (r < 0)
+		return cli_error(CLI_FAILED, "POST %s: %s", path, error_text(r));
+	code = json_string_value(json_object_get(answer, "code"));
+	*taken = status == 409 && code && strcmp(code, "name-taken") == 0;
+	if (status / 100 != 2 && !*taken) {
+		cli_error(CLI_FAILED, "POST %s: %d %s", path, status, code ? code : "");
+		json_decref(answer);
+		return CLI_FAILED;
+	}
+	json_decref(answer);
+	return CLI_GO;
+}
+
+static int move(struct client *client, const char *sale, const char *action)
+{
+	char path[160];
+	json_t *answer;
+	int code;
+
+	snprintf(path, sizeof(path), "/v1/sales/%s/%s", sale, action);
+	code = client_ask(client, "POST", path, NULL, &answer);
+	if (code == CLI_GO)
+		json_decref(answer);
+	return code;
+}
+
+int demo_make_sale(struct client *client, const char *sku, const char *sale, int64_t units, int64_t hold_s, int64_t opens_in_ms)
+{
+	char opens_at[CLOCK_TEXT_SIZE];
+	bool taken;
+	json_t *body = json_pack("{s:s, s:s, s:I}", "sku", sku, "name", "Air 1, size 42", "on_hand", (json_int_t)units);
+	int code = ask_once(client, "/v1/items", body, &taken);
+
+	if (code != CLI_GO)
+		return code;
+	clock_format(clock_wall_ms() + opens_in_ms, opens_at);
+	body = json_pack("{s:s, s:s, s:[{s:s, s:I}], s:{s:i, s:s}, s:i, s:{s:i, s:i}, s:I, s:o}", "id", sale, "name", "Air 1 drop", "lots", "sku",
+			 sku, "units", (json_int_t)units, "price", "amount", 17900, "currency", "EUR", "limit_per_buyer", 1, "rate",
+			 "requests", 3, "seconds", 60, "hold_seconds", (json_int_t)hold_s, "opens_at",
+			 opens_in_ms > 0 ? json_string(opens_at) : json_null());
+	code = ask_once(client, "/v1/sales", body, &taken);
+	if (code != CLI_GO || taken)
+		return code;
+	code = move(client, sale, "arm");
+	return code == CLI_GO && opens_in_ms == 0 ? move(client, sale, "open") : code;
+}
+
+void demo_show_log(const struct server_process *server)
+{
+	FILE *log = server->log_to_terminal ? NULL : fopen(server->log_file, "r");
+	char text[4096];
+	size_t size;
+
+	if (!log)
+		return;
+	fseek(log, 0, SEEK_END);
+	fseek(log, ftell(log) > (long)sizeof(text) ? -(long)sizeof(text) : -ftell(log), SEEK_END);
+	size = fread(text, 1, sizeof(text), log);
+	fclose(log);
+	fprintf(stderr, "The end of its log (%s):\n%.*s\n", server->log_file, (int)size, text);
+}
+
+int demo_settings(const struct server_process *server, struct settings **settings)
+{
+	char ledger[SERVER_PATH_SIZE + 64];
+	char *flags[] = {ledger, NULL};
+	struct settings_sources sources = {.file = "/dev/null", .flag_count = 1, .flags = flags};
+	struct buffer error;
+	int r;
+
+	snprintf(ledger, sizeof(ledger), "--ledger.url=sqlite:%s/penstock.db", server->folder);
+	buffer_init(&error, 4096);
+	r = settings_load(settings, &sources, &error);
+	if (r < 0)
+		cli_error(CLI_FAILED, "settings: %.*s", (int)error.size, error.data ? error.data : "");
+	buffer_deinit(&error);
+	return r < 0 ? CLI_FAILED : CLI_GO;
+}

@@ -1,0 +1,51 @@
+/* Any bytes: decoding refuses them with a reason, or gives an event that is encoded and decoded to itself. */
+#include <stddef.h>
+#include <stdint.h>
+#include "base/error.h"
+#include "base/log.h"
+#include "model/event.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_same(const struct event *a, const struct event *b)
+{
+	ASSERT(a->kind == b->kind);
+	ASSERT(a->sale == b->sale);
+	ASSERT(a->epoch == b->epoch);
+	ASSERT(a->lot == b->lot);
+	ASSERT(a->quantity == b->quantity);
+	ASSERT(a->buyer_units == b->buyer_units);
+	ASSERT(a->limit_per_buyer == b->limit_per_buyer);
+	ASSERT(uuid_equal(&a->id, &b->id));
+	ASSERT(a->at_ms == b->at_ms);
+	ASSERT(a->hold_expires_at_ms == b->hold_expires_at_ms);
+	ASSERT(slice_equal(a->buyer, b->buyer));
+	ASSERT(slice_equal(a->key, b->key));
+	ASSERT(slice_equal(a->actor, b->actor));
+	ASSERT(slice_equal(a->trace, b->trace));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct event event, again;
+	struct event_text text, text_again;
+	struct buffer out;
+	const char *reason;
+	int error;
+
+	log_set_level(LOG_OFF);
+	error = event_decode((struct slice){(const char *)data, size}, &event, &text, &reason);
+	if (error) {
+		ASSERT(error == -EBADMSG);
+		ASSERT(reason);
+		return 0;
+	}
+	ASSERT(!reason);
+	buffer_init(&out, 1 << 16);
+	event_encode(&event, &out);
+	ASSERT(!out.failed);
+	ASSERT(event_decode(buffer_slice(&out), &again, &text_again, &reason) == 0);
+	check_same(&event, &again);
+	buffer_deinit(&out);
+	return 0;
+}

@@ -1,0 +1,270 @@
+"""The program as a user meets it: a real process, real sockets, a real ledger in a folder of its own."""
+
+import http.client
+import json
+import os
+import select
+import signal
+import socket
+import sqlite3
+import subprocess
+import time
+import urllib.parse
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jwt
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(os.environ.get("PENSTOCK", ROOT / "build/penstock"))
+TESTING_PROGRAM = Path(os.environ.get("PENSTOCK_TESTING", ROOT / "build-test/penstock"))
+
+JWT_KEY = "the tests' own secret of more than 32 bytes"
+OPERATOR_TOKEN = "the-operators-own-token"
+
+
+def wait_until(condition, seconds=10.0, what="the condition"):
+    """Bounded polling: returns the condition's first true value."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"{what} did not come within {seconds} s"
+        select.select([], [], [], 0.01)
+
+
+def buyer_token(buyer, lifetime=3600, key=JWT_KEY, algorithm="HS256", **claims):
+    now = int(time.time())
+    return jwt.encode({"sub": buyer, "iat": now, "exp": now + lifetime, **claims}, key, algorithm=algorithm)
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict
+    body: bytes
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    @property
+    def code(self):
+        return self.json["code"]
+
+    def header(self, name):
+        return self.headers.get(name.lower())
+
+
+def request(base, method, path, body=None, headers=None, timeout=15.0, source=None):
+    """One request on a connection of its own."""
+    address = urllib.parse.urlsplit(base)
+    connection = http.client.HTTPConnection(
+        address.hostname, address.port, timeout=timeout, source_address=(source, 0) if source else None
+    )
+    headers = dict(headers or {})
+    if isinstance(body, (dict, list)):
+        body = json.dumps(body)
+        headers.setdefault("Content-Type", "application/json")
+    try:
+        connection.request(method, path, body=body, headers=headers)
+        reply = connection.getresponse()
+        return Answer(reply.status, {k.lower(): v for k, v in reply.getheaders()}, reply.read())
+    finally:
+        connection.close()
+
+
+@dataclass
+class Server:
+    """One `penstock serve`. Made by the `serve` fixture, which ends it."""
+
+    folder: Path
+    program: Path = PROGRAM
+    settings: dict = field(default_factory=dict)
+    environment: dict = field(default_factory=dict)
+    wrapper: tuple = ()
+    process: subprocess.Popen = None
+    public: str = None
+    operator: str = None
+
+    @property
+    def ledger(self):
+        return self.folder / "penstock.db"
+
+    @property
+    def log_path(self):
+        return self.folder / "log"
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def arguments(self):
+        settings = {
+            "gate.listen": "127.0.0.1:0",
+            "operator.listen": "127.0.0.1:0",
+            "gate.address_rate": "off",
+            "ledger.url": f"sqlite:{self.ledger}",
+            "log.format": "json",
+            **self.settings,
+        }
+        return [f"--{name}={value}" for name, value in settings.items()]
+
+    def start(self, wait=True):
+        ready = self.folder / "ready"
+        ready.unlink(missing_ok=True)
+        environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("PENSTOCK")},
+            "PENSTOCK_IDENTITY_JWT_KEY": JWT_KEY,
+            "PENSTOCK_OPERATOR_TOKEN": OPERATOR_TOKEN,
+            **self.environment,
+        }
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                [*self.wrapper, str(self.program), "serve", "--ready-file", str(ready), *self.arguments()],
+                cwd=self.folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        if wait:
+            self.wait_ready(ready)
+        return self
+
+    def wait_ready(self, ready=None):
+        ready = ready or self.folder / "ready"
+
+        def look():
+            assert self.process.poll() is None, f"the server ended with {self.process.returncode}:\n{self.log()}"
+            return ready.exists()
+
+        wait_until(look, 30, "the server's readiness")
+        places = dict(line.split(" ", 1) for line in ready.read_text().splitlines())
+        self.public, self.operator = places["public"], places["operator"]
+
+    def stop(self, seconds=15):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.wait(seconds)
+
+    def wait(self, seconds=15):
+        return self.process.wait(seconds)
+
+    def kill(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def restart(self):
+        """After stop() or kill()."""
+        return self.start()
+
+    # --- requests ---
+
+    def buy(self, sale, buyer, key=None, body=None, token=None, timeout=15.0, **headers):
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        headers.setdefault("Authorization", f"Bearer {token or buyer_token(buyer)}")
+        return request(self.public, "POST", f"/v1/sales/{sale}/orders", {} if body is None else body, headers, timeout)
+
+    def ask(self, method, path, buyer=None, body=None, headers=None):
+        headers = dict(headers or {})
+        if buyer:
+            headers["Authorization"] = f"Bearer {buyer_token(buyer)}"
+        return request(self.public, method, path, body, headers)
+
+    def operate(self, method, path, body=None, token=OPERATOR_TOKEN, headers=None):
+        headers = dict(headers or {})
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        if body is None and method in ("POST", "PATCH", "PUT"):
+            body = ""
+        return request(self.operator, method, path, body, headers)
+
+    # --- what tests need again and again ---
+
+    def make_sale(self, sale="drop", units=10, lots=None, state="open", **terms):
+        """An item for each lot and a sale of them, moved to `state`."""
+        lots = lots or {f"{sale}-item": units}
+        for sku, count in lots.items():
+            answer = self.operate("POST", "/v1/items", {"sku": sku, "name": sku, "on_hand": count})
+            assert answer.status in (201, 409), answer.body
+        body = {
+            "id": sale,
+            "name": sale,
+            "lots": [{"sku": sku, "units": count} for sku, count in lots.items()],
+            "price": {"amount": 100, "currency": "EUR"},
+            "rate": None,
+            **terms,
+        }
+        answer = self.operate("POST", "/v1/sales", body)
+        assert answer.status == 201, answer.body
+        if state != "draft":
+            answer = self.operate("POST", f"/v1/sales/{sale}/{'arm' if state == 'armed' else 'open'}")
+            assert answer.status == 200, answer.body
+        return answer.json
+
+    def sale(self, sale):
+        answer = self.operate("GET", f"/v1/sales/{sale}")
+        assert answer.status == 200, answer.body
+        return answer.json
+
+    def lot(self, sale, place=0):
+        return self.sale(sale)["lots"][place]
+
+    def order(self, order):
+        return self.operate("GET", f"/v1/orders/{order}")
+
+    def orders(self, **query):
+        found, after = [], None
+        while True:
+            page = {"limit": 1000, **query, **({"after": after} if after else {})}
+            answer = self.operate("GET", "/v1/orders?" + urllib.parse.urlencode(page))
+            assert answer.status == 200, answer.body
+            found += answer.json["orders"]
+            after = answer.json["next"]
+            if not after:
+                return found
+
+    def metric(self, name):
+        """The value of one series, as it is written in /metrics."""
+        for line in request(self.operator, "GET", "/metrics").body.decode().splitlines():
+            if line.startswith(name + " "):
+                return float(line.rsplit(" ", 1)[1])
+        raise AssertionError(f"no series {name}")
+
+    def audit(self):
+        """The audit of the running server, which must find every promise kept."""
+        answer = self.operate("POST", "/v1/audit")
+        assert answer.status == 200, answer.body
+        assert answer.json["ok"], answer.json
+        return answer.json
+
+    def audit_ledger(self):
+        """`penstock audit` on the ledger alone: its exit code and what it printed."""
+        return audit_ledger(self.ledger, self.program)
+
+    def rows(self, query, *parameters):
+        with sqlite3.connect(f"file:{self.ledger}?mode=ro", uri=True) as ledger:
+            return ledger.execute(query, parameters).fetchall()
+
+    def connect(self, timeout=10.0):
+        address = urllib.parse.urlsplit(self.public)
+        return socket.create_connection((address.hostname, address.port), timeout=timeout)
+
+
+def audit_ledger(ledger, program=PROGRAM):
+    done = subprocess.run(
+        [str(program), "audit", f"--ledger.url=sqlite:{ledger}"], capture_output=True, text=True, timeout=120
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def run(*arguments, program=PROGRAM, timeout=120, **options):
+    """A command of the program, to its end."""
+    return subprocess.run(
+        [str(program), *map(str, arguments)], capture_output=True, text=True, timeout=timeout, **options
+    )

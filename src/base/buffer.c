@@ -148,10 +148,10 @@ void buffer_append_json_string(struct buffer *buffer, struct slice text)
 		size_t unit_size, taken;
 
 		buffer_append(buffer, text.data, run);
+		if (run == text.size) /* before any step: an empty text may have no data */
+			break;
 		text.data += run;
 		text.size -= run;
-		if (text.size == 0)
-			break;
 		taken = json_escape_unit(text, unit, &unit_size);
 		buffer_append(buffer, unit, unit_size);
 		text.data += taken;

@@ -126,12 +126,18 @@ static bool run_end(const struct slot_index *index, uint32_t at, uint32_t *end)
 	return at < last;
 }
 
+/* A run may outgrow the slack in a table that is nearly empty only if its hashes are all but equal; more memory is no help then. */
+static bool hopeless(const struct slot_index *index)
+{
+	return index->count >= SLOT_INDEX_SLACK - 1 && index->count < capacity_of(index) / 8;
+}
+
 bool slot_index_make_room(struct slot_index *index, uint32_t hash)
 {
 	uint32_t end;
 
 	while (!slots_of(index) || index->count >= capacity_of(index) / 5 * 4 || !run_end(index, slot_index_seek(index, hash), &end))
-		if (!grow(index))
+		if (hopeless(index) || !grow(index))
 			return false;
 	return true;
 }

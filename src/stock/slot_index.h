@@ -27,7 +27,7 @@ enum { SLOT_INDEX_SLACK = 32 }; /* room for the runs at the end; one that outgro
 void slot_index_init(struct slot_index *index, _Atomic int64_t *memory);
 void slot_index_deinit(struct slot_index *index); /* may be repeated */
 
-/* Makes sure that one insertion of this hash needs no memory. False when out of memory. */
+/* Makes sure that one insertion of this hash needs no memory. False when out of memory, or where too many share one hash. */
 bool slot_index_make_room(struct slot_index *index, uint32_t hash);
 /* After slot_index_make_room() of this hash. */
 void slot_index_insert(struct slot_index *index, uint32_t hash, uint32_t value);

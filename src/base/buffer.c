@@ -120,23 +120,24 @@ void buffer_append_int(struct buffer *buffer, int64_t value)
 
 void buffer_printf(struct buffer *buffer, const char *format, ...)
 {
-	va_list arguments, again;
+	va_list arguments;
 	char *at;
 	int size;
 
 	va_start(arguments, format);
-	va_copy(again, arguments);
 	size = vsnprintf(NULL, 0, format, arguments);
 	va_end(arguments);
-	/* One more byte for the NUL that vsnprintf() writes. */
-	at = size < 0 ? NULL : buffer_reserve(buffer, (size_t)size + 1);
-	if (at) {
-		vsnprintf(at, (size_t)size + 1, format, again);
-		buffer->size += (size_t)size;
-	}
-	if (size < 0)
+	if (size < 0) {
 		buffer->failed = true;
-	va_end(again);
+		return;
+	}
+	at = buffer_reserve(buffer, (size_t)size + 1); /* one more for the NUL that vsnprintf() writes */
+	if (!at)
+		return;
+	va_start(arguments, format);
+	vsnprintf(at, (size_t)size + 1, format, arguments);
+	va_end(arguments);
+	buffer->size += (size_t)size;
 }
 
 void buffer_append_json_string(struct buffer *buffer, struct slice text)

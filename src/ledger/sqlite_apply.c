@@ -128,13 +128,14 @@ static int insert_key(struct connection *connection, const struct event *event)
 
 	if (event->key.size == 0)
 		return 0;
-	result = connection_prepare(connection, "INSERT INTO idempotency_keys (order_id, key) VALUES (?1, ?2)", &statement);
+	/* The order's row is new, so a key that is there already belongs to nothing and must not stop its batch. */
+	result = connection_prepare(connection, "INSERT OR REPLACE INTO idempotency_keys (order_id, key) VALUES (?1, ?2)", &statement);
 	if (result < 0)
 		return result;
 	bind_uuid(statement, 1, &event->id);
 	bind_text(statement, 2, event->key);
 	result = step_once(connection, statement);
-	return result == STEP_CONSTRAINT ? error_origin(-EUCLEAN) : result; /* a key without its order */
+	return result == STEP_CONSTRAINT ? error_origin(-EUCLEAN) : result;
 }
 
 static int update_order(struct connection *connection, const struct event *event, enum order_state state)
@@ -152,7 +153,7 @@ static int update_order(struct connection *connection, const struct event *event
 	bind_int(statement, 3, event->at_ms);
 	bind_int_or_null(statement, 4, event->kind == EVENT_EXTENDED ? event->hold_expires_at_ms : 0, 0);
 	result = step_once(connection, statement);
-	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
+	return result == STEP_CONSTRAINT ? LEDGER_CONSTRAINT : result;
 }
 
 /* Adds to the lot's sums here and writes the movement. `order` is NULL for withdrawn units. */
@@ -270,7 +271,7 @@ static int apply_settlement(struct apply *apply, const struct event *event)
 
 	apply->wrote = true;
 	result = update_order(apply->connection, event, next);
-	if (result < 0)
+	if (result != 0)
 		return result;
 	if (event->kind != EVENT_EXTENDED) {
 		if (row.state == ORDER_HELD)

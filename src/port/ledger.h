@@ -114,7 +114,7 @@ struct ledger_ops {
 	int (*apply)(struct ledger *ledger, struct ledger_entry *entries, size_t count);
 
 	int (*item_create)(struct ledger *ledger, const struct ledger_item *item, const struct ledger_actor *actor);
-	/* *on_hand: after. DONE, NOT_FOUND. */
+	/* *on_hand: after. DONE, ALREADY (movement), NOT_FOUND. */
 	int (*item_receive)(struct ledger *ledger, struct slice sku, int64_t units, const struct uuid *movement,
 			    const struct ledger_actor *actor, int64_t *on_hand);
 	int (*item_get)(struct ledger *ledger, struct slice sku, struct ledger_item *item);

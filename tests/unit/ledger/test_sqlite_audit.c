@@ -186,6 +186,34 @@ static void test_log_and_movements_refuse_to_be_changed(void **state)
 	kit_assert_audit(&fixture->kit);
 }
 
+static void test_event_that_a_forged_lot_cannot_bear_is_kept_out_alone(void **state)
+{
+	struct fixture *fixture = *state;
+	struct kit *kit = &fixture->kit;
+	struct event confirmed = kit_settled(kit, EVENT_CONFIRMED, &fixture->held), reserved = kit_reserved(kit, KIT_SHOE, 1, "dan");
+	struct ledger_entry entries[] = {{&confirmed, -1}, {&reserved, -1}};
+
+	sqlite_place_run(fixture->place, "UPDATE lots SET held = 0 WHERE place = 0");
+	assert_int_equal(kit->ledger->ops->apply(kit->ledger, entries, 2), 0);
+	assert_int_equal(entries[0].outcome, LEDGER_CONSTRAINT);
+	assert_int_equal(entries[1].outcome, LEDGER_DONE);
+	kit_assert_order(kit, &fixture->held.id, ORDER_HELD);
+}
+
+static void test_stray_key_does_not_stop_its_order(void **state)
+{
+	struct fixture *fixture = *state;
+	struct event reserved = kit_reserved(&fixture->kit, KIT_SHOE, 1, "dan");
+	char sql[128], *at = sql + sprintf(sql, "INSERT INTO idempotency_keys VALUES (x'");
+
+	for (size_t i = 0; i < sizeof(reserved.id.bytes); i++)
+		at += sprintf(at, "%02x", reserved.id.bytes[i]);
+	strcpy(at, "', 'stray')");
+	sqlite_place_run(fixture->place, sql);
+	assert_int_equal(kit_apply(&fixture->kit, &reserved), LEDGER_DONE);
+	kit_assert_audit(&fixture->kit);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -209,6 +237,8 @@ int main(void)
 		TEST(test_removed_log_row_is_caught),
 		TEST(test_removed_end_of_the_log_is_caught),
 		TEST(test_log_and_movements_refuse_to_be_changed),
+		TEST(test_event_that_a_forged_lot_cannot_bear_is_kept_out_alone),
+		TEST(test_stray_key_does_not_stop_its_order),
 	};
 
 	log_set_level(LOG_OFF);

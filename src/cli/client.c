@@ -185,12 +185,19 @@ int client_call(struct client *client, const char *method, const char *path, jso
 	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 	struct answer answer;
 	struct buffer out;
+	bool reused;
 	int r;
 
 	*result = NULL;
 	buffer_init(&out, REQUEST_MAX);
 	write_request(client, method, path, text, &out);
+	reused = client->socket >= 0;
 	r = (body && !text) || out.failed ? -ENOMEM : exchange(client, &out, &answer);
+	/* A connection that lay idle may have been closed at the other end meanwhile. To read again does no harm. */
+	if ((r == -ECONNRESET || r == -EPIPE) && reused && strcmp(method, "GET") == 0) {
+		disconnect(client);
+		r = exchange(client, &out, &answer);
+	}
 	buffer_deinit(&out);
 	free(text);
 	json_decref(body);

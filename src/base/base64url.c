@@ -54,5 +54,8 @@ ssize_t base64url_decode(struct slice text, void *data, size_t capacity)
 			bytes[size++] = (uint8_t)(bits >> count);
 		}
 	}
+	/* The bits that no byte needs are zero, so that no two texts mean the same (section 3.5). */
+	if (bits & ((1U << count) - 1))
+		return -EINVAL;
 	return (ssize_t)size;
 }

@@ -65,6 +65,8 @@ int operator_scopes_parse(struct slice text, unsigned *scopes)
 {
 	unsigned found = 0;
 
+	if (text.size && text.data[text.size - 1] == '+')
+		return -EINVAL;
 	do {
 		struct slice name = cut(&text, '+');
 		bool known = false;
@@ -104,6 +106,10 @@ static int add(struct operators *operators, struct slice name, unsigned scopes, 
 	*reason = "two operators have the same name";
 	for (size_t i = 0; i < operators->count; i++)
 		if (slice_equal(slice_of(operators->items[i].name), name))
+			return -EINVAL;
+	*reason = "two operators have the same token";
+	for (size_t i = 0; i < operators->count; i++)
+		if (CRYPTO_memcmp(operators->items[i].hash, hash, SHA256_DIGEST_LENGTH) == 0)
 			return -EINVAL;
 	*reason = "there are more than 64 operators";
 	if (operators->count == OPERATORS_MAX)

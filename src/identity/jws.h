@@ -1,0 +1,26 @@
+/*
+ * Signed tokens in their compact form (RFC 7515, section 7.1): HEADER.PAYLOAD.SIGNATURE, each part in base64url. What they say is not looked at here.
+ * A key is read once and then only read: any thread may verify with it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include "base/error.h"
+#include "base/slice.h"
+#include "identity/identity.h"
+
+enum { JWS_SIZE_MAX = 4096 }; /* bytes of a token: what half of a request's headers can hold */
+
+struct jws {
+	struct slice header, payload, signature; /* in base64url, not decoded yet */
+	struct slice input;                      /* what is signed: header, dot, payload */
+};
+
+/* False unless there are exactly three parts, none empty, and at most JWS_SIZE_MAX bytes. */
+bool jws_split(struct slice token, struct jws *jws);
+
+struct jws_key;
+/* Takes identity_settings' algorithm and key. 0, -EINVAL (*reason: static text), -ENOMEM. */
+int jws_key_new(struct jws_key **key, enum identity_algorithm algorithm, struct slice text, const char **reason) MUST_CHECK;
+void jws_key_free(struct jws_key *key); /* NULL is fine */
+bool jws_verify(const struct jws_key *key, const struct jws *jws) MUST_CHECK;

@@ -1,0 +1,67 @@
+#include "identity/token_cache.h"
+
+#include <stdlib.h>
+#include "base/random.h"
+
+/* A token has WAYS places, by its hash, the newest first: two tokens that meet do not keep throwing each other out. */
+enum { WAYS = 4 };
+
+struct entry {
+	struct hash128 token;
+	struct token_grant grant; /* no buyer: free */
+};
+
+struct identity_cache {
+	struct siphash_key key;
+	size_t sets;
+	struct entry entries[]; /* sets x WAYS */
+};
+
+int token_cache_new(struct identity_cache **out, size_t entries)
+{
+	size_t sets = (entries + WAYS - 1) / WAYS;
+	/* calloc: this much comes as fresh pages, which the kernel fills with zeros when they are first touched. */
+	struct identity_cache *cache = calloc(1, sizeof(*cache) + sets * WAYS * sizeof(cache->entries[0]));
+
+	if (!cache)
+		return error_origin(-ENOMEM);
+	random_bytes(&cache->key, sizeof(cache->key));
+	cache->sets = sets;
+	*out = cache;
+	return 0;
+}
+
+void identity_cache_free(struct identity_cache *cache)
+{
+	free(cache);
+}
+
+struct hash128 token_cache_hash(const struct identity_cache *cache, struct slice token)
+{
+	return siphash128(&cache->key, token.data, token.size);
+}
+
+const struct token_grant *token_cache_find(const struct identity_cache *cache, struct hash128 token)
+{
+	const struct entry *set;
+
+	if (cache->sets == 0)
+		return NULL;
+	set = &cache->entries[token.low % cache->sets * WAYS];
+	for (size_t i = 0; i < WAYS && set[i].grant.buyer.size; i++)
+		if (set[i].token.low == token.low && set[i].token.high == token.high)
+			return &set[i].grant;
+	return NULL;
+}
+
+void token_cache_put(struct identity_cache *cache, struct hash128 token, const struct token_grant *grant)
+{
+	struct entry *set;
+
+	if (cache->sets == 0)
+		return;
+	set = &cache->entries[token.low % cache->sets * WAYS];
+	memmove(set + 1, set, (WAYS - 1) * sizeof(set[0]));
+	set[0].token = token;
+	set[0].grant = *grant;
+}

@@ -168,7 +168,7 @@ static int run_rush(struct demo *demo)
 			code = watch_restart(demo, &progress);
 		if (!sold_out && progress.sold_out > 0) {
 			sold_out = true;
-			tell(demo, "sold out: %s orders accepted; from here on the answer is 410", thousands(progress.accepted));
+			tell(demo, "sold out: the last units are taken, and from here on the answer is 410");
 		}
 	}
 	if (r < 0)
@@ -281,7 +281,7 @@ static void print_summary(const struct demo *demo)
 		if (kind(demo->rush, lines[i].kind) + kind(demo->late, lines[i].kind) > 0)
 			summary_line(lines[i].name, thousands(kind(demo->rush, lines[i].kind)), thousands(kind(demo->late, lines[i].kind)));
 	summary_line("orders paid", thousands(rush.paid), thousands(late.paid));
-	printf("\n%s  latency, ms     p50       p90       p99     p99.9    p99.99       max%s\n", style(STYLE_BOLD), style(STYLE_END));
+	printf("\n%s  latency, ms     p50       p90       p99     p99.9    p99.99       max%s   from the moment each meant to send\n", style(STYLE_BOLD), style(STYLE_END));
 	crowd_report_latency("the rush", crowd_latency(demo->rush));
 	if (demo->late)
 		crowd_report_latency("latecomers", crowd_latency(demo->late));
@@ -301,6 +301,7 @@ static void print_next(const struct demo *demo)
 
 static int judge(struct demo *demo)
 {
+	const struct crowd_mark marks[] = {{demo->killed_ns, "killed"}, {demo->ready_ns, "back"}};
 	struct crowd_judgement judgement = {0};
 	struct ledger *ledger;
 	struct tally all;
@@ -320,7 +321,7 @@ static int judge(struct demo *demo)
 	tally_init(&all);
 	tally_merge(&all, crowd_tally(demo->rush), 0);
 	printf("\n%sThe rush, in steps of 0.2 s%s\n", style(STYLE_BOLD), style(STYLE_END));
-	crowd_report_picture(&all, 200);
+	crowd_report_picture(&all, 200, marks, sizeof(marks) / sizeof(marks[0]));
 	tally_deinit(&all);
 	print_summary(demo);
 	printf("\n%sVerdict%s  %s orders that were told, held against the ledger: %s confirmed, %s expired, %s held\n", style(STYLE_BOLD),
@@ -405,8 +406,8 @@ static int demonstrate(struct demo_options *options)
 
 	if (code != CLI_GO)
 		return code;
-	options->folder = folder;
 	demo.options = *options;
+	demo.options.folder = folder;
 	demo.setup.client.socket = -1;
 	code = play(&demo);
 	server_process_end(&demo.server, SIGTERM);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 
 enum {
+	LOOK_NS = 100000000, /* a thread looks at its purchases and feeds at least so often: both may begin between two looks */
 	STOP_LOOK_NS = 20000000,
 	WAKE_BATCH = 256,
 };
@@ -195,14 +196,16 @@ static void handle_wake(struct http_handler *handler)
 static int64_t handle_tick(struct http_handler *handler, int64_t now_ns)
 {
 	struct gate_thread *thread = (struct gate_thread *)handler;
-	int64_t purchases = purchase_desk_tick(thread->purchases, now_ns), feed;
+	int64_t next_ns = now_ns + LOOK_NS, due_ns = purchase_desk_tick(thread->purchases, now_ns);
 
+	if (due_ns < next_ns)
+		next_ns = due_ns;
 	if (http_loop_stopping(thread->loop)) {
 		feed_stop(thread->feed);
 		return now_ns + STOP_LOOK_NS;
 	}
-	feed = feed_tick(thread->feed, now_ns);
-	return purchases < feed ? purchases : feed;
+	due_ns = feed_tick(thread->feed, now_ns);
+	return due_ns < next_ns ? due_ns : next_ns;
 }
 
 static void handle_gone(struct http_handler *handler, struct http_handle handle)

@@ -1,0 +1,259 @@
+"""The warehouse and the life of a sale by the operator's hand."""
+
+import threading
+import time
+
+import pytest
+
+from penstock import request, run, wait_until
+
+
+def test_items_are_made_received_and_listed(server):
+    answer = server.operate("POST", "/v1/items", {"sku": "A-1", "name": "Item", "on_hand": 5})
+    assert (answer.status, answer.header("Location")) == (201, "/v1/items/A-1")
+    assert server.operate("POST", "/v1/items/A-1/receive", {"units": 7}).json["on_hand"] == 12
+    assert server.operate("GET", "/v1/items/A-1").json == {"sku": "A-1", "name": "Item", "on_hand": 12}
+    assert server.operate("POST", "/v1/items", {"sku": "A-1", "name": "Other", "on_hand": 1}).code == "name-taken"
+    assert server.operate("GET", "/v1/items/A-2").code == "unknown-item"
+    assert server.operate("POST", "/v1/items/A-2/receive", {"units": 1}).code == "unknown-item"
+    for i in range(2, 6):
+        server.operate("POST", "/v1/items", {"sku": f"A-{i}", "name": "Item", "on_hand": 0})
+    page = server.operate("GET", "/v1/items?limit=3").json
+    assert [item["sku"] for item in page["items"]] == ["A-1", "A-2", "A-3"]
+    page = server.operate("GET", f"/v1/items?limit=3&after={page['next']}").json
+    assert [item["sku"] for item in page["items"]] == ["A-4", "A-5"] and page["next"] is None
+
+
+@pytest.mark.parametrize(
+    "change,code,field",
+    [
+        ({"id": "UPPER"}, "invalid-value", "id"),
+        ({"id": None}, "invalid-value", "id"),
+        ({"name": ""}, "invalid-value", "name"),
+        ({"lots": []}, "invalid-value", "lots"),
+        ({"lots": [{"sku": "A", "units": 0}]}, "invalid-value", "lots[0].units"),
+        ({"lots": [{"sku": "A", "units": 1}, {"sku": "A", "units": 1}]}, "invalid-value", "lots"),
+        ({"lots": [{"sku": "none", "units": 1}]}, "unknown-item", None),
+        ({"lots": [{"sku": "A", "units": 11}]}, "not-enough-units", None),
+        ({"price": {"amount": 1}}, "invalid-value", "price.currency"),
+        ({"price": {"amount": 1, "currency": "euro"}}, "invalid-value", "price.currency"),
+        ({"limit_per_buyer": 0}, "invalid-value", "limit_per_buyer"),
+        ({"rate": {"requests": 61, "seconds": 1}}, "invalid-value", "rate.requests"),
+        ({"hold_seconds": -1}, "invalid-value", "hold_seconds"),
+        ({"opens_at": "tomorrow"}, "invalid-value", "opens_at"),
+        ({"opens_at": "2030-01-02T00:00:00Z", "closes_at": "2030-01-01T00:00:00Z"}, "invalid-value", "closes_at"),
+        ({"colour": "red"}, "unknown-field", "colour"),
+    ],
+)
+def test_a_bad_sale_is_refused_and_takes_no_units(server, change, code, field):
+    server.operate("POST", "/v1/items", {"sku": "A", "name": "A", "on_hand": 10})
+    body = {"id": "s", "name": "s", "lots": [{"sku": "A", "units": 1}], "price": {"amount": 1, "currency": "EUR"}, **change}
+    answer = server.operate("POST", "/v1/sales", {k: v for k, v in body.items() if not (k == "id" and v is None)})
+    assert (answer.code, answer.json.get("field")) == (code, field)
+    assert server.operate("GET", "/v1/items/A").json["on_hand"] == 10
+    server.audit()
+
+
+def test_a_sale_takes_its_units_from_the_item_and_gives_back_what_is_left(server):
+    server.operate("POST", "/v1/items", {"sku": "A", "name": "A", "on_hand": 10})
+    server.make_sale("drop", lots={"A": 6}, hold_seconds=0)
+    assert server.operate("GET", "/v1/items/A").json["on_hand"] == 4
+    assert server.buy("drop", "anna").status == 202
+    assert server.operate("POST", "/v1/sales/drop/end").json["state"] == "ended"
+    wait_until(lambda: server.operate("GET", "/v1/items/A").json["on_hand"] == 9, 10)
+    assert server.lot("drop") == {"sku": "A", "units": 6, "available": 0, "held": 0, "confirmed": 1, "withdrawn": 5}
+    server.audit()
+
+
+def test_a_draft_that_ends_gives_everything_back(server):
+    server.operate("POST", "/v1/items", {"sku": "A", "name": "A", "on_hand": 10})
+    server.make_sale("drop", lots={"A": 6}, state="draft")
+    assert server.operate("POST", "/v1/sales/drop/end").json["state"] == "ended"
+    wait_until(lambda: server.operate("GET", "/v1/items/A").json["on_hand"] == 10, 10)
+    server.audit()
+
+
+def test_holds_of_an_ended_sale_still_live_and_their_units_go_back(serve):
+    server = serve({"sale.hold_grace": "100ms"})
+    server.operate("POST", "/v1/items", {"sku": "A", "name": "A", "on_hand": 2})
+    server.make_sale("drop", lots={"A": 2}, hold_seconds=1)
+    one, two = (server.buy("drop", buyer).json["id"] for buyer in ("anna", "bert"))
+    server.operate("POST", "/v1/sales/drop/end")
+    assert server.operate("POST", f"/v1/orders/{one}/confirm").status == 200
+    wait_until(lambda: server.operate("GET", "/v1/items/A").json["on_hand"] == 1, 10)
+    assert server.order(two).json["state"] == "expired"
+    server.audit()
+
+
+def test_units_are_added_and_withdrawn_while_it_runs(server):
+    server.operate("POST", "/v1/items", {"sku": "A", "name": "A", "on_hand": 10})
+    server.make_sale("drop", lots={"A": 1}, hold_seconds=0)
+    assert server.buy("drop", "anna").status == 202
+    assert server.buy("drop", "bert").code == "sold-out"
+    assert server.buy("drop", "bert").code == "sold-out"
+    answer = server.operate("POST", "/v1/sales/drop/lots/A/add", {"units": 3})
+    assert (answer.status, answer.json["available"], answer.json["units"]) == (200, 3, 4)
+    assert server.buy("drop", "bert").status == 202  # the latch has lifted
+    answer = server.operate("POST", "/v1/sales/drop/lots/A/withdraw", {"units": 5})
+    assert (answer.json["units_withdrawn"], answer.json["available"], answer.json["withdrawn"]) == (2, 0, 2)
+    assert server.operate("GET", "/v1/items/A").json["on_hand"] == 8
+    assert server.operate("POST", "/v1/sales/drop/lots/A/add", {"units": 9}).code == "not-enough-units"
+    assert server.operate("POST", "/v1/sales/drop/lots/B/add", {"units": 1}).status == 404
+    assert server.buy("drop", "carl").code == "sold-out"
+    server.audit()
+    server.kill()
+    server.restart()
+    assert server.lot("drop") == {"sku": "A", "units": 4, "available": 0, "held": 0, "confirmed": 2, "withdrawn": 2}
+    server.audit()
+
+
+def test_the_moves_that_a_state_does_not_allow(server):
+    server.make_sale("drop", 5, state="draft")
+    assert server.operate("POST", "/v1/sales/drop/pause").code == "sale-state"
+    assert server.operate("POST", "/v1/sales/drop/arm").json["state"] == "armed"
+    assert server.operate("POST", "/v1/sales/drop/arm").json["state"] == "armed"
+    assert server.operate("POST", "/v1/sales/drop/resume").code == "sale-state"
+    assert server.operate("POST", "/v1/sales/drop/open").json["state"] == "open"
+    assert server.operate("POST", "/v1/sales/drop/end").json["state"] == "ended"
+    assert server.operate("POST", "/v1/sales/drop/open").code == "sale-state"
+    assert server.operate("POST", "/v1/sales/none/open").code == "unknown-sale"
+
+
+def test_what_can_be_changed_before_and_after_arming(server):
+    server.make_sale("drop", 5, state="draft")
+    answer = server.operate("PATCH", "/v1/sales/drop", {"name": "New", "limit_per_buyer": 4, "rate": {"requests": 9, "seconds": 9}})
+    assert (answer.json["name"], answer.json["limit_per_buyer"], answer.json["rate"]) == ("New", 4, {"requests": 9, "seconds": 9})
+    server.operate("POST", "/v1/sales/drop/arm")
+    assert server.operate("PATCH", "/v1/sales/drop", {"limit_per_buyer": 5}).code == "sale-state"
+    assert server.operate("PATCH", "/v1/sales/drop", {"name": "Newer", "closes_at": "2099-01-01T00:00:00.000Z"}).json["name"] == "Newer"
+    assert server.operate("PATCH", "/v1/sales/drop", {"opens_at": "never"}).json["field"] == "opens_at"
+
+
+def test_a_sale_opens_and_closes_by_the_clock(server):
+    def iso(at):
+        return time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(at)) + f"{int(at * 1000) % 1000:03}Z"
+
+    now = time.time()
+    server.make_sale("drop", 50, state="draft", opens_at=iso(now + 1.0), closes_at=iso(now + 2.5))
+    wait_until(lambda: server.sale("drop")["state"] == "armed", 5)
+    assert server.buy("drop", "anna").code == "sale-not-open"
+    wait_until(lambda: server.buy("drop", "anna").status == 202, 5)
+    opened = time.time()
+    assert opened >= now + 1.0
+    wait_until(lambda: server.buy("drop", "bert").code == "sale-ended" if time.time() > now + 2.6 else None, 5)
+    wait_until(lambda: server.sale("drop")["state"] == "ended", 5)
+    server.audit()
+
+
+def test_thousands_of_sales_are_independent(server):
+    server.operate("POST", "/v1/items", {"sku": "A", "name": "A", "on_hand": 100000})
+    for i in range(300):
+        server.make_sale(f"sale-{i}", lots={"A": 2}, hold_seconds=0)
+    assert server.buy("sale-7", "anna").status == 202
+    assert server.buy("sale-299", "anna").status == 202
+    assert server.lot("sale-8")["available"] == 2
+    page = request(server.public, "GET", "/v1/sales?limit=200").json
+    assert len(page["sales"]) == 200 and page["next"]
+    server.kill()
+    server.restart()
+    assert server.lot("sale-7")["available"] == 1
+    server.audit()
+
+
+def test_the_log_tells_who_did_what_and_is_chained(server):
+    server.make_sale("drop", 5)
+    server.operate("POST", "/v1/sales/drop/pause")
+    rows = server.operate("GET", "/v1/log").json["rows"]
+    assert [row["action"] for row in rows][-1] == "sale.pause"
+    assert {row["actor"] for row in rows} == {"operator"}
+    assert len({row["hash"] for row in rows}) == len(rows)
+    assert server.audit()["operator_log"] == {"rows": len(rows), "broken": 0}
+
+
+def test_operators_have_scopes(serve, tmp_path):
+    entries, tokens = [], {}
+    for name, scopes in (("reader", "read"), ("payments", "orders"), ("stock", "read+stock")):
+        done = run("token", "--operator", name, "--scopes", scopes)
+        assert done.returncode == 0, done.stderr
+        words = done.stdout.split()
+        tokens[name], entry = words[words.index("token") + 1], words[words.index("=") + 1]
+        entries.append(entry)
+    server = serve(environment={"PENSTOCK_OPERATOR_TOKENS": ", ".join(entries)})
+    server.make_sale("drop", 5)
+    order = server.buy("drop", "anna").json["id"]
+    assert server.operate("GET", "/v1/sales", token=tokens["reader"]).status == 200
+    assert server.operate("POST", "/v1/sales/drop/pause", token=tokens["reader"]).code == "forbidden"
+    assert server.operate("GET", "/v1/sales", token=tokens["payments"]).code == "forbidden"
+    assert server.operate("POST", f"/v1/orders/{order}/confirm", token=tokens["payments"]).status == 200
+    assert server.operate("POST", "/v1/sales/drop/pause", token=tokens["stock"]).status == 200
+    assert server.operate("GET", "/v1/sales", token=None).code == "unauthorized"
+    assert server.operate("GET", "/v1/sales", token="not-a-token-of-anybody").code == "unauthorized"
+    assert server.operate("GET", "/v1/log").json["rows"][-1]["actor"] == "stock"
+    for text in tokens.values():
+        assert text not in server.log()
+
+
+def test_the_operators_routes_do_not_exist_for_the_public(server):
+    for method, path in (("GET", "/metrics"), ("GET", "/v1/items"), ("POST", "/v1/audit"), ("GET", "/health"), ("GET", "/dashboard")):
+        assert request(server.public, method, path, "" if method == "POST" else None).status == 404
+
+
+def test_a_public_operator_listener_needs_a_token(serve):
+    server = serve({"operator.listen": "0.0.0.0:0"}, environment={"PENSTOCK_OPERATOR_TOKEN": ""}, wait=False)
+    assert server.wait() != 0
+    assert "operator.token" in server.log()
+
+
+def test_the_feed_tells_of_changes(server):
+    server.make_sale("drop", 2, hold_seconds=0)
+    events, lines = [], server.connect()
+    lines.sendall(b"GET /v1/sales/drop/events HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    def read():
+        stream = lines.makefile("rb")
+        for line in stream:
+            if line.startswith(b"data: "):
+                events.append(line)
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    wait_until(lambda: len(events) >= 2, 5)
+    assert b'"sold_out":false' in events[1]
+    server.buy("drop", "anna")
+    server.buy("drop", "bert")
+    wait_until(lambda: any(b'"sold_out":true' in event for event in events), 5)
+    server.operate("POST", "/v1/sales/drop/pause")
+    wait_until(lambda: any(b'"state":"paused"' in event for event in events), 5)
+    server.stop()
+    reader.join(5)
+    lines.close()
+
+
+def test_metrics_count_purchases_by_outcome(server):
+    server.make_sale("drop", 1, hold_seconds=0)
+    server.buy("drop", "anna", key="k")
+    server.buy("drop", "anna", key="k")
+    server.buy("drop", "bert")
+    assert server.metric('penstock_purchases_total{outcome="accepted"}') == 1
+    assert server.metric('penstock_purchases_total{outcome="replayed"}') == 1
+    assert server.metric('penstock_purchases_total{outcome="sold-out"}') == 1
+    assert server.metric('penstock_http_request_duration_seconds_count{route="buy"}') == 3
+    for promise in ("P1", "P2", "P3", "P4", "P5"):
+        assert server.metric(f'penstock_promise_broken_total{{promise="{promise}"}}') == 0
+
+
+def test_health_and_readiness(server):
+    assert request(server.public, "GET", "/livez").status == 200
+    ready = request(server.public, "GET", "/readyz?verbose")
+    assert ready.status == 200 and b"[+]journal ok" in ready.body
+    health = request(server.operator, "GET", "/health").json
+    assert health["status"] == "UP" and set(health["components"]) >= {"ledger", "journal", "stock", "sales", "lanes", "promises"}
+
+
+def test_the_log_level_changes_at_run_time(server):
+    server.make_sale("drop", 5)
+    assert server.operate("PUT", "/v1/log-level", {"level": "debug"}).json == {"level": "debug"}
+    trace = server.buy("drop", "anna").header("traceparent")
+    wait_until(lambda: trace in server.log(), 5)
+    assert server.operate("PUT", "/v1/log-level", {"level": "loud"}).json["field"] == "level"
+    assert server.operate("PUT", "/v1/log-level", {"level": "info"}).json == {"level": "info"}

@@ -91,11 +91,20 @@ static const struct ledger_ops sqlite_ops = {
 	.free = ledger_free,
 };
 
+/* SQLite counts its memory under a lock that every connection of the process shares; nobody asks for the figure. */
+static void configure(void)
+{
+	if (sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0) != SQLITE_OK)
+		log_debug("ledger", "SQLite was in use before the ledger: it goes on counting its memory");
+}
+
 int ledger_sqlite_open(struct ledger **out, const char *path, int flags)
 {
+	static pthread_once_t configured = PTHREAD_ONCE_INIT;
 	struct sqlite_ledger *ledger;
 	int result;
 
+	pthread_once(&configured, configure);
 	if (flags != LEDGER_OPEN_LEASE && flags != LEDGER_OPEN_READ_ONLY)
 		return error_origin(-EINVAL);
 	ledger = calloc(1, sizeof(*ledger));

@@ -33,15 +33,22 @@ static void read_order(sqlite3_stmt *statement, struct ledger_order *order)
 	column_text(statement, 12, order->key, sizeof(order->key));
 }
 
-/* The names of the order's sale and item. Neighbours are mostly of one lot: `like` has names that may be right already. */
-static int name_lot(struct connection *connection, struct ledger_order *order, const struct ledger_order *like)
+/* Orders of a page by their lot, so that its names are looked up once and not for every order: the last one seen in each of a few places. */
+enum { RECENT_LOTS = 64 };
+struct recent {
+	const struct ledger_order *orders[RECENT_LOTS];
+};
+
+/* The names of the order's sale and item. `recent` may be NULL. */
+static int name_lot(struct connection *connection, struct ledger_order *order, struct recent *recent)
 {
+	const struct ledger_order **like = recent ? &recent->orders[(order->sale * 31 + order->lot) % RECENT_LOTS] : NULL;
 	sqlite3_stmt *statement;
 	int result;
 
-	if (like && like->sale == order->sale && like->lot == order->lot) {
-		memcpy(order->sale_id, like->sale_id, sizeof(order->sale_id));
-		memcpy(order->sku, like->sku, sizeof(order->sku));
+	if (like && *like && (*like)->sale == order->sale && (*like)->lot == order->lot) {
+		memcpy(order->sale_id, (*like)->sale_id, sizeof(order->sale_id));
+		memcpy(order->sku, (*like)->sku, sizeof(order->sku));
 		return 0;
 	}
 	result = connection_prepare(connection,
@@ -60,6 +67,8 @@ static int name_lot(struct connection *connection, struct ledger_order *order, c
 	column_text(statement, 0, order->sale_id, sizeof(order->sale_id));
 	column_text(statement, 1, order->sku, sizeof(order->sku));
 	sqlite3_reset(statement);
+	if (like)
+		*like = order;
 	return 0;
 }
 
@@ -91,6 +100,7 @@ int sqlite_orders(struct ledger *base, const struct ledger_order_filter *filter,
 {
 	bool filtered = filter->sale || filter->state || filter->buyer.size;
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
+	struct recent recent = {{NULL}};
 	struct reader *reader;
 	sqlite3_stmt *statement;
 	int result = reader_begin(ledger, &reader);
@@ -112,7 +122,7 @@ int sqlite_orders(struct ledger *base, const struct ledger_order_filter *filter,
 		struct ledger_order *order = &orders[*count];
 
 		read_order(statement, order);
-		result = name_lot(&reader->connection, order, *count ? order - 1 : NULL);
+		result = name_lot(&reader->connection, order, &recent);
 		if (result < 0) {
 			sqlite3_reset(statement);
 			break;

@@ -224,6 +224,9 @@ static int read_version(struct reading *r, struct slice target)
 	if (start[5] != '1' || start[7] > '1')
 		return refuse(r, HTTP_FAULT_VERSION);
 	r->request->minor_version = start[7] - '0';
+	/* CONNECT asks for a tunnel, whatever its target looks like. */
+	if (slice_equal(r->request->method_name, SLICE("CONNECT")))
+		return refuse(r, HTTP_FAULT_TARGET);
 	if (target.data[0] != '/' && !(r->request->method == HTTP_OPTIONS && slice_equal(target, SLICE("*"))))
 		return refuse(r, HTTP_FAULT_TARGET);
 	return GO_ON;

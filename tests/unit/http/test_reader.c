@@ -273,6 +273,7 @@ static void test_targets_are_in_origin_form(void **state)
 	refuse_line("OPTIONS *? HTTP/1.1", HTTP_FAULT_TARGET);
 	refuse_line("GET http://a/ HTTP/1.1", HTTP_FAULT_TARGET);
 	refuse_line("CONNECT a:443 HTTP/1.1", HTTP_FAULT_TARGET);
+	refuse_line("CONNECT / HTTP/1.1", HTTP_FAULT_TARGET);
 	refuse_line("GET a HTTP/1.1", HTTP_FAULT_TARGET);
 	refuse_line("GET ?a HTTP/1.1", HTTP_FAULT_TARGET);
 	refuse_line("GET /#a HTTP/1.1", HTTP_FAULT_TARGET);

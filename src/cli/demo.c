@@ -21,7 +21,6 @@
 #include "cli/crowd_setup.h"
 #include "cli/demo.h"
 #include "cli/style.h"
-#include "ledger/sqlite.h"
 
 #define MS INT64_C(1000000)
 #define SECOND INT64_C(1000000000)

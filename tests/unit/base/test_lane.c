@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <poll.h>
-#include <stdlib.h>
+#include <unistd.h>
 #include "base/clock.h"
 #include "base/lane.h"
 #include "base/thread.h"
@@ -196,6 +196,32 @@ static void test_event_fd_knows_items_that_came_before_it_was_asked_for(void **s
 	assert_false(readable(lane));
 }
 
+static void test_event_fd_works_on_a_lane_that_was_used_without_it(void **state)
+{
+	struct lane *lane = *state;
+	void *out[CAPACITY];
+
+	assert_int_equal(push(lane, LANE_NORMAL, 1, 1), 1);
+	assert_int_equal(lane_pop(lane, out, CAPACITY, 0), 1);
+	assert_false(readable(lane));
+	assert_int_equal(push(lane, LANE_NORMAL, 1, 1), 1);
+	assert_true(readable(lane));
+	assert_int_equal(lane_pop(lane, out, CAPACITY, 0), 1);
+}
+
+/* A producer writes the eventfd outside the lock, so the write may land when its items are gone already. */
+static void test_pop_clears_a_signal_that_came_late(void **state)
+{
+	struct lane *lane = *state;
+	const uint64_t one = 1;
+	void *out[CAPACITY];
+
+	assert_int_equal(write(lane_event_fd(lane), &one, sizeof(one)), sizeof(one));
+	assert_true(readable(lane));
+	assert_int_equal(lane_pop(lane, out, CAPACITY, 0), 0);
+	assert_false(readable(lane));
+}
+
 static void test_lane_without_room_is_refused(void **state)
 {
 	struct lane *lane = NULL;
@@ -317,6 +343,8 @@ int main(void)
 		WITH_LANE(test_push_wakes_a_waiting_consumer),
 		WITH_LANE(test_event_fd_is_readable_while_items_wait),
 		WITH_LANE(test_event_fd_knows_items_that_came_before_it_was_asked_for),
+		WITH_LANE(test_event_fd_works_on_a_lane_that_was_used_without_it),
+		WITH_LANE(test_pop_clears_a_signal_that_came_late),
 		cmocka_unit_test(test_lane_without_room_is_refused),
 		cmocka_unit_test(test_every_item_arrives_once_and_in_order_at_a_blocking_consumer),
 		cmocka_unit_test(test_every_item_arrives_once_and_in_order_at_a_polling_consumer),

@@ -381,7 +381,7 @@ static const char *file_of(const struct settings_sources *sources)
 	if (sources->file)
 		return sources->file;
 	for (char *const *variable = sources->environment; variable && *variable; variable++)
-		if (strncmp(*variable, file_variable, strlen(file_variable)) == 0)
+		if (strncmp(*variable, file_variable, strlen(file_variable)) == 0 && (*variable)[strlen(file_variable)])
 			return *variable + strlen(file_variable);
 	return NULL;
 }

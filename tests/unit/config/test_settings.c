@@ -176,6 +176,8 @@ static void test_environment_names_the_file(void **state)
 	write_file("other.conf", "gate.threads = 2\n");
 	assert_loads("gate.threads = 1\n", LIST("PENSTOCK_CONFIG=other.conf"), NULL);
 	assert_int_equal(settings->gate.threads, 2);
+	assert_loads(NULL, LIST("PENSTOCK_CONFIG="), NULL);
+	assert_int_equal(settings->gate.threads, 1);
 	assert_int_equal(load(NULL, LIST("PENSTOCK_CONFIG=gone.conf"), NULL), -ENOENT);
 	assert_message("gone.conf: no such file or directory");
 }

@@ -1,7 +1,8 @@
 /*
- * Signatures straight over OpenSSL. libjwt, which makes our tokens and judges this file in its tests, parses the key anew for every token: on one
- * core an RS256 token costs it 316 us and an ES256 one 425 us, against 27 and 75 us here (HS256: 4.4 against 0.6), and those are what a crowd with
- * forged tokens would make us pay. It also takes a payload that names a claim twice, and turns down access tokens (`"typ":"at+jwt"`, RFC 9068).
+ * Signatures straight over OpenSSL, with a key that is read once. libjwt, which makes our tokens and judges this file in its tests, reads the key
+ * anew for every token: on one core it takes 316 us to verify an RS256 token, 425 us an ES256 one and 4.4 us an HS256 one, against 28, 79 and
+ * 3 us here with everything else that makes a token good; and a crowd with forged tokens would make us pay that. It also takes a payload that
+ * names a claim twice, and turns down access tokens (`"typ":"at+jwt"`, RFC 9068).
  */
 #include "identity/jws.h"
 
@@ -33,10 +34,11 @@ struct jws_key {
 
 bool jws_split(struct slice token, struct jws *jws)
 {
-	const char *end = token.data + token.size, *first, *second;
+	const char *end, *first, *second;
 
 	if (token.size == 0 || token.size > JWS_SIZE_MAX)
 		return false;
+	end = token.data + token.size;
 	first = memchr(token.data, '.', token.size);
 	if (!first)
 		return false;

@@ -86,6 +86,14 @@ void buyer_filter_add(struct buyer_filter *filter, struct hash128 buyer)
 	atomic_fetch_add_explicit(&generation->buyers, 1, memory_order_relaxed);
 }
 
+void buyer_filter_prefetch(struct buyer_filter *filter, struct hash128 buyer)
+{
+	struct filter_generation *generation = atomic_load_explicit(&filter->newest, memory_order_acquire);
+
+	if (generation)
+		__builtin_prefetch((const void *)word_of(generation, buyer), 1);
+}
+
 bool buyer_filter_may_have(struct buyer_filter *filter, struct hash128 buyer)
 {
 	struct filter_generation *generation = atomic_load_explicit(&filter->newest, memory_order_acquire);

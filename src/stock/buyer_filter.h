@@ -24,4 +24,6 @@ struct buyer_filter {
 void buyer_filter_init(struct buyer_filter *filter, _Atomic int64_t *memory);
 void buyer_filter_deinit(struct buyer_filter *filter);
 void buyer_filter_add(struct buyer_filter *filter, struct hash128 buyer);
+/* A hint to the processor. */
+void buyer_filter_prefetch(struct buyer_filter *filter, struct hash128 buyer);
 bool buyer_filter_may_have(struct buyer_filter *filter, struct hash128 buyer);

@@ -71,11 +71,20 @@ static struct sale_stock *armed(struct stock_memory *memory, uint32_t number, en
 	return atomic_load(&sale->state) == SALE_STOCK_ARMED ? sale : NULL;
 }
 
+/*
+ * With many sales or buyers nothing of a purchase is in the cache, and waiting for one line after the other would cost more than the decision.
+ * So a group is walked in steps: each asks for the lines that the next one needs, and while they come it is busy with the others.
+ */
 static void reserve_group(struct stock_memory *memory, struct stock_reserve *items, size_t count)
 {
 	struct sale_stock *sales[GROUP];
 	struct sale_names names[GROUP];
 
+	for (size_t i = 0; i < count; i++) {
+		sales[i] = sale_registry_find(&memory->registry, items[i].event.sale);
+		if (sales[i])
+			sale_stock_prefetch(sales[i]);
+	}
 	for (size_t i = 0; i < count; i++) {
 		struct event *event = &items[i].event;
 
@@ -83,8 +92,11 @@ static void reserve_group(struct stock_memory *memory, struct stock_reserve *ite
 		if (!sales[i])
 			continue;
 		names[i] = sale_names_make(&memory->common, event->sale, event->buyer, event->key, &event->id);
-		sale_stock_prefetch(sales[i], &names[i]);
+		sale_stock_prefetch_shard(sales[i], &names[i], event->lot);
 	}
+	for (size_t i = 0; i < count; i++)
+		if (sales[i])
+			sale_stock_prefetch_slots(sales[i], &names[i]);
 	for (size_t i = 0; i < count; i++)
 		if (sales[i])
 			sale_stock_reserve(sales[i], &items[i], &names[i]);
@@ -288,7 +300,7 @@ static int load_group(struct stock_memory *memory, struct sale_stock *sale, cons
 
 	for (size_t i = 0; i < count; i++) {
 		names[i] = sale_names_make(&memory->common, sale->rules.sale, orders[i].buyer, orders[i].key, &orders[i].id);
-		sale_stock_prefetch(sale, &names[i]);
+		sale_stock_prefetch_slots(sale, &names[i]);
 	}
 	for (size_t i = 0; i < count && r == 0; i++)
 		r = sale_stock_load(sale, &orders[i], &names[i], now_ns);

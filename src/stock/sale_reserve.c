@@ -10,7 +10,7 @@
 #include "stock/sale_stock.h"
 
 enum {
-	SWEEP_EACH = 2,   /* with every request: two looks for one possible stranger, so the sweep outruns the growth */
+	SWEEP_EACH = 2, /* with every request, where there are strangers: two looks for one more, so the sweep outruns the growth */
 	SWEEP_HARD = 256, /* where strangers have no room left */
 };
 
@@ -184,6 +184,7 @@ void sale_stock_reserve(struct sale_stock *sale, struct stock_reserve *item, con
 	item->outcome = decide(&d);
 	if (d.buyer)
 		buyer_book_leave(&d.shard->book, d.buyer);
-	buyer_book_sweep(&d.shard->book, &sale->rate, item->now_ns, SWEEP_EACH);
+	if (d.shard->book.stranger_count)
+		buyer_book_sweep(&d.shard->book, &sale->rate, item->now_ns, SWEEP_EACH);
 	pthread_mutex_unlock(&d.shard->lock);
 }

@@ -139,10 +139,31 @@ static uint32_t place_of(struct sale_stock *sale, struct sale_shard *shard, uint
 	return number << SALE_SHARD_BITS | (uint32_t)(shard - sale->shards);
 }
 
-void sale_stock_prefetch(struct sale_stock *sale, const struct sale_names *names)
+enum { CACHE_LINE = 64 };
+
+static void prefetch(const void *start, size_t size)
+{
+	for (size_t at = 0; at < size; at += CACHE_LINE)
+		__builtin_prefetch((const char *)start + at, 1);
+}
+
+void sale_stock_prefetch(struct sale_stock *sale)
+{
+	prefetch(sale, offsetof(struct sale_stock, directories));
+}
+
+void sale_stock_prefetch_shard(struct sale_stock *sale, const struct sale_names *names, uint32_t lot)
+{
+	prefetch(sale_stock_shard(sale, names->buyer), sizeof(struct sale_shard));
+	prefetch(directory_of(sale, names->id_hash), sizeof(struct sale_directory));
+	prefetch(&sale->lots[lot], sizeof(sale->lots[lot]));
+}
+
+void sale_stock_prefetch_slots(struct sale_stock *sale, const struct sale_names *names)
 {
 	slot_index_prefetch(&sale_stock_shard(sale, names->buyer)->book.by_name, buyer_book_hash(names->buyer));
 	slot_index_prefetch(&directory_of(sale, names->id_hash)->places, directory_hash(names->id_hash));
+	buyer_filter_prefetch(&sale->filter, names->buyer);
 }
 
 bool sale_stock_directory_add(struct sale_stock *sale, uint64_t id_hash, struct sale_shard *shard, uint32_t number)

@@ -80,7 +80,10 @@ void sale_stock_free(struct sale_stock *sale);
 struct hash128 sale_names_buyer(const struct stock_common *common, uint32_t sale, struct slice buyer);
 struct sale_names sale_names_make(const struct stock_common *common, uint32_t sale, struct slice buyer, struct slice key,
 				  const struct uuid *id);
-void sale_stock_prefetch(struct sale_stock *sale, const struct sale_names *names);
+/* Hints to the processor, each of which reads what the one before has asked for. No lock needed. */
+void sale_stock_prefetch(struct sale_stock *sale);
+void sale_stock_prefetch_shard(struct sale_stock *sale, const struct sale_names *names, uint32_t lot);
+void sale_stock_prefetch_slots(struct sale_stock *sale, const struct sale_names *names);
 
 static inline struct sale_shard *sale_stock_shard(struct sale_stock *sale, struct hash128 buyer)
 {

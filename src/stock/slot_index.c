@@ -68,7 +68,7 @@ static uint32_t larger(uint32_t capacity)
 {
 	if (capacity < CAPACITY_MIN)
 		return CAPACITY_MIN;
-	return capacity < DOUBLE_UNTIL ? 2 * capacity : capacity + capacity / 4;
+	return capacity < DOUBLE_UNTIL ? 2 * capacity : capacity + capacity / 2;
 }
 
 static bool grow(struct slot_index *index)

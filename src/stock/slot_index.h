@@ -4,7 +4,7 @@
  *
  * The place of a hash is hash * capacity / 2^32, which rises with the hash, and entries are kept in the order of their hashes (linear
  * probing with sorted runs). That buys three things: a search that finds nothing ends at the first larger hash, so the table may be
- * four fifths full; the capacity need not be a power of two, so it grows by a quarter and wastes little; and growing is one sequential
+ * four fifths full; the capacity need not be a power of two, so it grows by half and wastes little; and growing is one sequential
  * pass over both tables, with no random access: about 2 ns an entry.
  *
  * One owner (the lock of whoever embeds it), except slot_index_prefetch().

@@ -201,7 +201,7 @@ static void bar(enum tally_kind kind, uint64_t count, uint64_t most, int columns
 	fputs(style(STYLE_END), stdout);
 }
 
-void crowd_report_picture(const struct tally *tally, int64_t step_ms)
+void crowd_report_picture(const struct tally *tally, int64_t step_ms, const struct crowd_mark *marks, size_t mark_count)
 {
 	size_t step = (size_t)(step_ms / TALLY_SLICE_MS);
 	int columns = style_columns() - 56;
@@ -230,6 +230,9 @@ void crowd_report_picture(const struct tally *tally, int64_t step_ms)
 		       thousands(counts[TALLY_SOLD_OUT]), thousands(counts[TALLY_LIMITED]), thousands(counts[TALLY_LOST]));
 		for (int kind = 0; kind < TALLY_KINDS; kind++)
 			bar((enum tally_kind)kind, counts[kind], most, columns);
+		for (size_t mark = 0; mark < mark_count; mark++)
+			if (marks[mark].at_ns / (step_ms * 1000000) == (int64_t)(i / step))
+				printf("  %s<- %s%s", style(STYLE_BOLD), marks[mark].text, style(STYLE_END));
 		putchar('\n');
 	}
 	printf("  %s# accepted  = replayed  . sold out  + limited  - not now  ! unavailable  x lost%s\n", style(STYLE_DIM), style(STYLE_END));
@@ -267,6 +270,14 @@ static const struct tally_outcome *misled(const struct tally *tally)
 	return NULL;
 }
 
+static uint64_t count_of(const struct tally *tally, int status, const char *code)
+{
+	for (size_t i = 0; i < tally->outcome_count; i++)
+		if (tally->outcomes[i].status == status && strcmp(tally->outcomes[i].code, code) == 0)
+			return tally->outcomes[i].count;
+	return 0;
+}
+
 int crowd_report(const struct crowd *crowd, const struct crowd_options *options, const struct crowd_judgement *judgement)
 {
 	const struct tally *tally = crowd_tally(crowd);
@@ -296,6 +307,8 @@ int crowd_report(const struct crowd *crowd, const struct crowd_options *options,
 	code = crowd_report_promises(judgement);
 	if (wrong && wrong->count == progress.answered)
 		return cli_error(CLI_FAILED, "every request was answered %d %s: nothing was rehearsed", wrong->status, wrong->code);
+	if (count_of(tally, 429, "address-rate-limited") * 10 > progress.answered)
+		cli_error(CLI_OK, "many requests were refused by their address (gate.address_rate); with --addresses the crowd comes from more of them");
 	if (wrong)
 		cli_error(CLI_OK, "%" PRIu64 " requests were answered %d %s", wrong->count, wrong->status, wrong->code);
 	return code;

@@ -23,8 +23,13 @@ int crowd_report_json(const struct crowd *crowd, const struct crowd_options *opt
 int crowd_report_promises(const struct crowd_judgement *judgement);
 void crowd_report_answers(const struct tally *tally);
 void crowd_report_latency(const char *name, const struct histogram *latency);
+/* Something that happened, to be marked in the picture. */
+struct crowd_mark {
+	int64_t at_ns; /* since the start */
+	const char *text;
+};
 /* Answers over time; `step_ms`, a multiple of TALLY_SLICE_MS, a line. */
-void crowd_report_picture(const struct tally *tally, int64_t step_ms);
+void crowd_report_picture(const struct tally *tally, int64_t step_ms, const struct crowd_mark *marks, size_t mark_count);
 
 /* One line on standard error, written over and over. */
 void crowd_report_progress(const struct crowd *crowd);

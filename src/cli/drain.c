@@ -17,7 +17,7 @@ static int run(struct cli *cli)
 	if (engine_check_profile(settings, &reason) < 0) {
 		code = cli_error(CLI_USAGE, "%s", reason);
 	} else {
-		printf("The journal is %s: every order is in the ledger (%s) before its buyer is answered.\n"
+		printf("The journal is %s so every order is in the ledger (%s) before its buyer is answered.\n"
 		       "There is nothing to drain.\n",
 		       settings->journal.url, settings->ledger.url);
 		code = CLI_OK;

@@ -18,6 +18,7 @@ enum {
 	REPETITIONS_MAX = 1000, /* of one request after lost connections; patience ends it long before */
 };
 static const int64_t SCAN_NS = 100 * MS; /* between looks for answers that are overdue */
+static const int64_t POLITE_NS = 10 * SECOND; /* who is asked to come again later than that goes away */
 static const int64_t DOWN_NS = 25 * MS;  /* a server that refuses connections is left alone for so long */
 
 enum { BUY = 0, PAY = 1, SIDES = 2 };
@@ -383,8 +384,7 @@ static int come_again(struct crowd *crowd, const struct connection *connection, 
 		book_give_up(&crowd->book, shot.purchase, "its outcome stayed unknown");
 		return 0;
 	}
-	if (!open && (crowd->stopped || bot || purchase->tries >= POLITE_TRIES || wait > crowd->options.patience_ns ||
-		      purchase->told == TOLD_ACCEPTED))
+	if (!open && (crowd->stopped || bot || purchase->tries >= POLITE_TRIES || wait > POLITE_NS || purchase->told == TOLD_ACCEPTED))
 		return 0;
 	shot.intended_ns = now + wait;
 	if (!open)

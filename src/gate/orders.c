@@ -80,12 +80,12 @@ void orders_show(struct gate_request *request)
 
 void orders_cancel(struct gate_request *request)
 {
-	struct settlement_request wanted = {.action = ORDER_CANCEL, .actor = SLICE("buyer")};
+	struct settlement_request wanted = {.action = ORDER_CANCEL};
 	struct identity_buyer buyer;
 
 	if (!gate_identify(request, &buyer) || !read_id(request, &wanted.id))
 		return;
-	wanted.buyer = (struct slice){buyer.name, buyer.size};
+	wanted.buyer = wanted.actor = (struct slice){buyer.name, buyer.size};
 	settlement_start(request, &wanted);
 }
 

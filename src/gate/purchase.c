@@ -415,7 +415,7 @@ static void fill(struct pending *pending, struct gate_request *request, struct s
 		.id = uuid_make(&thread->ids, now_ms, sale->number),
 		.buyer = {buyer->name, buyer->size},
 		.key = wish->key,
-		.actor = SLICE("buyer"),
+		.actor = {buyer->name, buyer->size},
 		.trace = trace_slice(&request->trace),
 	};
 	event->at_ms = uuid_wall_ms(&event->id); /* the id's time may run ahead by its counter; the answer must say the same from either */

@@ -34,7 +34,7 @@ struct event {
 	int64_t hold_expires_at_ms; /* wall; reserved and extended; 0: born confirmed */
 	struct slice buyer;        /* reserved */
 	struct slice key;          /* reserved; empty: none */
-	struct slice actor;        /* who: buyer, operator's name, "clock" */
+	struct slice actor;        /* who: the buyer's own name, an operator's, or "clock" */
 	struct slice trace;        /* traceparent, or empty */
 };
 

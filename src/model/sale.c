@@ -31,7 +31,7 @@ enum sale_move sale_next(enum sale_state state, enum sale_action action, enum sa
 	case SALE_START:
 		return move(state, state == SALE_ARMED, SALE_OPEN, next);
 	case SALE_PAUSE:
-		return move(state, state == SALE_OPEN || state == SALE_ARMED, SALE_PAUSED, next);
+		return move(state, state == SALE_OPEN, SALE_PAUSED, next);
 	case SALE_RESUME:
 		return move(state, state == SALE_PAUSED, SALE_OPEN, next);
 	case SALE_END:

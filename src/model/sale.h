@@ -1,7 +1,7 @@
 /*
  * A sale: what it sells, to whom, when; and its life by hand and by the clock:
  *
- *   draft -arm-> armed -open-> open <-pause/resume-> paused        armed, open, paused -end-> ended
+ *   draft -arm-> armed -open-> open <-pause/resume-> paused        every one but ended -end-> ended
  *
  * `sold out` is not a state but a fact about the stock; it may lift.
  */

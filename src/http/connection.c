@@ -479,6 +479,16 @@ void connection_linger(struct connection *connection)
 	drain(connection);
 }
 
+void connection_end_stream(struct connection *connection)
+{
+	struct http_loop *loop = connection->loop;
+	struct http_handle handle = {connection->slot, connection->exchange.generation};
+
+	connection_enter(connection, PHASE_CLOSING);
+	connection_queue(connection);
+	loop->handler->gone(loop->handler, handle);
+}
+
 void connection_progress(struct connection *connection)
 {
 	if (connection->phase == PHASE_FREE)
@@ -496,8 +506,21 @@ void connection_progress(struct connection *connection)
 		drain(connection);
 	else if (connection->phase == PHASE_CLOSING)
 		connection_linger(connection);
+	else if (connection->phase == PHASE_STREAM && connection->exchange.head_only)
+		connection_end_stream(connection);
 	else if (is_reading(connection))
 		read_requests(connection);
+}
+
+static bool is_lost(const struct connection *connection, uint32_t events)
+{
+	if (events & EPOLLERR)
+		return true;
+	/* After FIN both ways: what is unread yet must be read, or closing would send RST after all. */
+	if (connection->phase == PHASE_LINGER)
+		return false;
+	/* A stream's reader has nothing more to say; where it sends FIN it has left. */
+	return events & EPOLLHUP || (events & EPOLLRDHUP && connection->phase == PHASE_STREAM);
 }
 
 void connection_event(struct connection *connection, uint32_t events)
@@ -508,13 +531,10 @@ void connection_event(struct connection *connection, uint32_t events)
 		connection->readable = true;
 	if (events & EPOLLRDHUP)
 		connection->half_closed = true;
-	/* After FIN both ways a lingering connection reports EPOLLHUP; any other one has lost its client. A stream's reader has nothing to say,
-	 * so where it sends FIN it has left. */
-	if (events & (EPOLLHUP | EPOLLERR) || (events & EPOLLRDHUP && connection->phase == PHASE_STREAM)) {
+	if (is_lost(connection, events))
 		connection_drop(connection);
-		return;
-	}
-	connection_progress(connection);
+	else
+		connection_progress(connection);
 }
 
 /* So that the kernel does not keep what the client does not take. */

@@ -93,6 +93,8 @@ void connection_event(struct connection *connection, uint32_t events);
 void connection_expired(struct connection *connection);
 /* Sends FIN after what was written; waits for the client's, briefly. Not from within a callback. */
 void connection_linger(struct connection *connection);
+/* The loop ends a stream: the handler is told, what was written still leaves. Not from within a callback. */
+void connection_end_stream(struct connection *connection);
 /* Starts the time again that the phase and its waiting output allow. */
 void connection_set_deadline(struct connection *connection);
 

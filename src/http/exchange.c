@@ -219,6 +219,8 @@ void http_stream_start(struct http_exchange *exchange, struct slice headers)
 		output_append(connection, headers.data, headers.size);
 	output_append(connection, "\r\n", 2);
 	connection_enter(connection, PHASE_STREAM);
+	if (exchange->head_only) /* that was all: the loop ends it in its next round */
+		connection_queue(connection);
 	release(connection);
 }
 
@@ -229,12 +231,10 @@ void http_stream_write(struct http_exchange *exchange, struct slice data)
 	ASSERT(connection->phase == PHASE_STREAM);
 	if (exchange->head_only || data.size == 0)
 		return;
-	if (connection->out_size > 0 && connection->out_size + data.size > connection->loop->settings.limits.stream_backlog_max) {
-		connection_doom(connection);
-		return;
-	}
 	output_append(connection, data.data, data.size);
 	release(connection);
+	if (connection->out_size > connection->loop->settings.limits.stream_backlog_max)
+		connection_doom(connection);
 }
 
 void http_stream_end(struct http_exchange *exchange)

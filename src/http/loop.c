@@ -269,11 +269,7 @@ static void wind_down(struct connection *connection)
 	struct http_loop *loop = connection->loop;
 
 	if (connection->phase == PHASE_STREAM) {
-		struct http_handle handle = {connection->slot, connection->exchange.generation};
-
-		connection_enter(connection, PHASE_CLOSING);
-		connection_queue(connection);
-		loop->handler->gone(loop->handler, handle);
+		connection_end_stream(connection);
 		return;
 	}
 	if (connection->phase != PHASE_IDLE && connection->phase != PHASE_PROXY)

@@ -59,7 +59,7 @@ struct http_quota {
 	int64_t connections_max;
 };
 
-struct http_limits {
+struct http_limits {                /* of 0: none */
 	int64_t header_ns; /* from the first byte (or accept) to whole headers */
 	int64_t body_ns;   /* from whole headers to the whole body */
 	int64_t idle_ns;   /* between requests of a kept connection */
@@ -118,7 +118,10 @@ void http_defer(struct http_exchange *exchange);
 /* The exchange (or stream) of this handle, or NULL when it is gone. */
 struct http_exchange *http_find(struct http_loop *loop, struct http_handle handle);
 
-/* Server-Sent Events: 200 with text/event-stream, no length. Then writes; the loop cuts off a reader that is too slow (gone() is called). */
+/*
+ * Server-Sent Events: 200 with text/event-stream, no length; it ends with the connection. Then writes; the loop cuts off a reader that is too
+ * slow, and ends the stream of a HEAD request after its head and every stream when it stops (gone() is called, never inside these).
+ */
 void http_stream_start(struct http_exchange *exchange, struct slice headers);
 void http_stream_write(struct http_exchange *exchange, struct slice data);
 void http_stream_end(struct http_exchange *exchange);

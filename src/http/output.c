@@ -79,10 +79,14 @@ void output_append(struct connection *connection, const void *data, size_t size)
 		flush(loop, 0);
 	if (loop->output_size + size > OUTPUT_SIZE)
 		flush(loop, MSG_MORE);
-	if (connection_has_output(connection) || size > OUTPUT_SIZE) {
+	if (connection_has_output(connection)) {
 		/* Behind a borrowed tail nothing can wait: but nothing is answered while a tail waits. */
 		ASSERT(connection->tail.size == 0);
 		keep(connection, data, size);
+		return;
+	}
+	if (size > OUTPUT_SIZE) {
+		output_append_large(connection, (struct slice){data, size}, false);
 		return;
 	}
 	loop->output_owner = connection;

@@ -280,7 +280,14 @@ static void test_faults_are_answered_and_end_the_connection(void **state)
 	client_send_bytes(&client, much, sizeof(much));
 	assert_body(client_expect(&client, 413), "body-too-large");
 	client_expect_end(&client);
-	assert_int_equal(http_loop_stats(fixture.loop)->faults, 2);
+	client_close(&client);
+	client_connect(&client, &fixture);
+	client_send(&client, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n");
+	client_send_bytes(&client, much, sizeof(much));
+	shutdown(client.fd, SHUT_WR);
+	assert_body(client_expect(&client, 413), "body-too-large");
+	client_expect_end(&client);
+	assert_int_equal(http_loop_stats(fixture.loop)->faults, 3);
 	end();
 }
 
@@ -558,18 +565,36 @@ static void open_stream(void)
 
 static void test_a_stream_gets_its_events_and_its_end(void **state)
 {
+	struct http_limits limits = fixture_limits();
+
 	(void)state;
-	start();
+	limits.stream_backlog_max = 8000000;
+	fixture_start(&fixture, limits, 10);
+	client_connect(&client, &fixture);
 	open_stream();
 	assert_int_equal(http_loop_stats(fixture.loop)->streams, 1);
 	fixture_publish(&fixture, 100);
 	client_skip(&client, 100);
 	fixture_publish(&fixture, 60000);
 	client_skip(&client, 60000);
+	/* More than any buffer of the loop. */
+	fixture_publish(&fixture, 5000000);
+	client_skip(&client, 5000000);
 	fixture_end_streams(&fixture);
 	client_expect_end(&client);
 	end();
 	assert_int_equal(fixture.gone, 0);
+}
+
+static void test_the_stream_of_a_head_request_ends_at_once(void **state)
+{
+	(void)state;
+	start();
+	client_send(&client, "HEAD /stream HTTP/1.1\r\nHost: a\r\n\r\n");
+	assert_head(client_answer(&client, true), "text/event-stream");
+	client_expect_end(&client);
+	assert_int_equal(fixture.gone, 1);
+	end();
 }
 
 static void test_a_stream_goes_with_its_reader(void **state)
@@ -760,6 +785,7 @@ int main(void)
 		cmocka_unit_test(test_where_a_proxy_is_required_others_are_closed_without_an_answer),
 		cmocka_unit_test(test_without_proxy_such_a_header_is_a_fault),
 		cmocka_unit_test(test_a_stream_gets_its_events_and_its_end),
+		cmocka_unit_test(test_the_stream_of_a_head_request_ends_at_once),
 		cmocka_unit_test(test_a_stream_goes_with_its_reader),
 		cmocka_unit_test(test_a_slow_reader_of_a_stream_is_cut_off),
 		cmocka_unit_test(test_stopping_answers_what_is_in_flight),

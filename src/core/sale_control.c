@@ -233,7 +233,7 @@ int sale_control_add(struct sale_control *control, struct slice id, struct slice
 		r = ledger->ops->lot_add(ledger, sale->number, lot, units, &movement, actor);
 		if (r == LEDGER_DONE)
 			r = stock->ops->add(stock, sale->number, lot, units, &movement);
-		else if (r == -EINPROGRESS)
+		if (r == -EINPROGRESS || r == STOCK_FULL)
 			r = add_again_later(control, sale->number, lot, units, &movement);
 	}
 	pthread_mutex_unlock(&control->lock);
@@ -249,8 +249,14 @@ static int withdraw(struct sale_control *control, uint32_t sale, uint32_t lot, u
 	struct event event;
 
 	*taken = 0;
-	if (stock->ops->withdraw(stock, sale, lot, units, &movement, actor->now_ms, clock_mono_ns(), &event))
+	switch (stock->ops->withdraw(stock, sale, lot, units, &movement, actor->now_ms, clock_mono_ns(), &event)) {
+	case STOCK_DONE:
+		break;
+	case STOCK_FULL:
+		return SALE_CONTROL_FULL;
+	default:
 		return SALE_CONTROL_NOT_IN_STOCK;
+	}
 	if (event.quantity == 0)
 		return 0;
 	event.actor = actor->name;
@@ -297,8 +303,9 @@ static int finish_adds(struct sale_control *control, const struct ledger_actor *
 
 		if (r < 0)
 			return r;
-		if (r == LEDGER_DONE || r == LEDGER_ALREADY)
-			(void)stock->ops->add(stock, pending->sale, pending->lot, pending->units, &pending->movement);
+		if ((r == LEDGER_DONE || r == LEDGER_ALREADY) &&
+		    stock->ops->add(stock, pending->sale, pending->lot, pending->units, &pending->movement) == STOCK_FULL)
+			return -EAGAIN;
 		*link = pending->next;
 		free(pending);
 	}
@@ -318,7 +325,7 @@ static int return_leftovers(struct sale_control *control, const struct sale *sal
 	for (uint32_t i = 0; i < lot_count && r == 0; i++)
 		if (lots[i].available > 0)
 			r = withdraw(control, sale->number, i, UNITS_MAX, actor, &taken);
-	return r == SALE_CONTROL_UNKNOWN ? 0 : r;
+	return r == SALE_CONTROL_UNKNOWN || r == SALE_CONTROL_FULL ? 0 : r; /* asked again next turn */
 }
 
 /* Nothing is held any more, so nothing can come back: it may be forgotten. */

@@ -31,6 +31,7 @@ enum sale_control_outcome {
 	SALE_CONTROL_NOT_IN_STOCK = 100, /* the stock does not have this sale: it ended long ago */
 	SALE_CONTROL_FROZEN = 101,       /* this field cannot be changed once the sale is armed */
 	SALE_CONTROL_BAD_TIMES = 103,    /* it would close before it opens */
+	SALE_CONTROL_FULL = 104,         /* the stock has no room for it now: nothing was done */
 	SALE_CONTROL_UNKNOWN = 102,      /* the journal cannot say yet whether it is done; it is being driven */
 };
 

@@ -217,6 +217,9 @@ static void say_control(struct gate_errand *errand, int r)
 	case SALE_CONTROL_BAD_TIMES:
 		reply_bad_field(reply, PROBLEM_INVALID_VALUE, "closes_at", "closes_at must be later than opens_at.");
 		return;
+	case SALE_CONTROL_FULL:
+		reply_problem(reply, PROBLEM_OVERLOADED, NULL);
+		return;
 	case SALE_CONTROL_NOT_IN_STOCK:
 		reply_refuse(reply, PROBLEM_SALE_STATE, "The sale ended long ago.");
 		return;

@@ -122,10 +122,29 @@ forget:
 	return outcome;
 }
 
+/* STOCK_DONE: the request may go on, and is counted. An operator's is neither asked nor counted. */
+static enum stock_outcome ask_rate(const struct decision *d)
+{
+	struct stock_reserve *item = d->item;
+
+	if (item->unlimited_rate)
+		return STOCK_DONE;
+	switch (buyer_book_ask(&d->shard->book, &d->sale->rate, d->buyer, item->now_ns, &item->rate_left, &item->retry_after_ms)) {
+	case BUYER_BOOK_PASSED:
+		return STOCK_DONE;
+	case BUYER_BOOK_LIMITED:
+		return STOCK_RATE_LIMITED;
+	case BUYER_BOOK_NO_MEMORY:
+		break;
+	}
+	return STOCK_FULL;
+}
+
 static enum stock_outcome decide(struct decision *d)
 {
 	struct buyer_book *book = &d->shard->book;
 	struct stock_reserve *item = d->item;
+	enum stock_outcome outcome;
 
 	d->buyer = buyer_book_find(book, d->names->buyer);
 	item->rate_left = buyer_book_rate_left(book, &d->sale->rate, d->buyer, item->now_ns);
@@ -139,14 +158,9 @@ static enum stock_outcome decide(struct decision *d)
 		return STOCK_NO_REPLAY;
 	if (!d->buyer && !(d->buyer = admit(d)))
 		return STOCK_FULL;
-	switch (buyer_book_ask(book, &d->sale->rate, d->buyer, item->now_ns, &item->rate_left, &item->retry_after_ms)) {
-	case BUYER_BOOK_PASSED:
-		break;
-	case BUYER_BOOK_LIMITED:
-		return STOCK_RATE_LIMITED;
-	case BUYER_BOOK_NO_MEMORY:
-		return STOCK_FULL;
-	}
+	outcome = ask_rate(d);
+	if (outcome != STOCK_DONE)
+		return outcome;
 	if (buyer_book_buyer(book, d->buyer)->live + item->event.quantity > d->sale->rules.limit_per_buyer)
 		return STOCK_BUYER_LIMIT;
 	return grant(d);

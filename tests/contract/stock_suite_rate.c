@@ -132,11 +132,28 @@ static void test_idle_buyers_without_orders_are_forgotten(void **state)
 	assert_int_equal(shop_totals(shop).buyers, 1);
 }
 
+static void test_an_operators_request_is_neither_limited_nor_counted(void **state)
+{
+	struct shop *shop = *state;
+	struct stock_reserve item;
+
+	open_rated(shop, 1, 60);
+	for (int i = 0; i < 3; i++) {
+		item = shop_ask(shop, "ann", "", 1);
+		item.unlimited_rate = true;
+		shop->stock->ops->reserve(shop->stock, &item, 1);
+		assert_int_equal(item.outcome, STOCK_DONE);
+	}
+	assert_int_equal(shop_buy(shop, "ann", "", 1).outcome, STOCK_DONE);
+	assert_int_equal(shop_buy(shop, "ann", "", 1).outcome, STOCK_RATE_LIMITED);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_rate_lets_so_many_pass_and_says_what_is_left, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_rate_window_slides_and_retry_after_is_exact, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_a_rate_refusal_consumes_nothing, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_a_request_that_is_refused_later_has_consumed, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_an_operators_request_is_neither_limited_nor_counted, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_replays_and_conflicts_are_free, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_rate_survives_a_compensated_grant, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_idle_buyers_without_orders_are_forgotten, shop_open, shop_close),

@@ -1,12 +1,8 @@
 /*
- * How a connection is read. Its socket is registered once, edge-triggered for everything, and never again: `readable` remembers what an
- * edge said until a short read shows that the kernel has no more. A request that arrives whole, which is nearly every one, is read into
- * the loop's buffer, handed over from there and answered from there: one recv(), one send(), no copy, no memory. Only a part of a
- * request, or one that waits behind a deferred one, is copied to memory of the connection's own, at most HTTP_HEAD_MAX + HTTP_BODY_MAX or one
- * read (16 KiB), whichever is more; an idle connection has none.
+ * Slots, phases and the end of connections. A socket is registered once, edge-triggered for everything, and never again: `readable`
+ * remembers what an edge said until a short read shows that the kernel has no more.
  *
- * While an exchange is deferred nothing is read, so the kernel's window holds the client back. A client that has shut down its
- * sending side still gets its answers; one that is gone (EPOLLHUP, EPOLLERR) makes the exchange go.
+ * A client that has shut down its sending side still gets its answers; one that is gone (EPOLLHUP, EPOLLERR) makes its exchange go.
  *
  * The last answer is followed by FIN, and what the client still sends is thrown away for a second or 256 KiB: closing at once with
  * unread bytes would send RST, and that can destroy the answer on its way (RFC 9112, section 9.6).
@@ -20,7 +16,7 @@
 #include <unistd.h>
 #include "http/loop_state.h"
 #include "http/output.h"
-#include "http/proxy.h"
+#include "http/serve.h"
 
 static const int64_t LINGER_NS = 1000000000;
 enum { LINGER_BYTES_MAX = 262144, LINGER_READS = 4 };
@@ -75,7 +71,7 @@ struct connection *connection_new(struct http_loop *loop, int fd, const struct a
 	return connection;
 }
 
-static void free_input(struct connection *connection)
+void connection_free_input(struct connection *connection)
 {
 	free(connection->in);
 	connection->in = NULL;
@@ -105,7 +101,7 @@ void connection_drop(struct connection *connection)
 	timers_remove(&connection->timer);
 	close(connection->fd);
 	connection->fd = -1;
-	free_input(connection);
+	connection_free_input(connection);
 	free_output(connection);
 	connection->next_free = loop->closed;
 	loop->closed = connection;
@@ -213,246 +209,6 @@ void connection_set_deadline(struct connection *connection)
 	timers_set(&loop->timers, &connection->timer, allowed > 0 ? loop->now_ns + allowed : TIMER_NEVER);
 }
 
-static bool is_reading(const struct connection *connection)
-{
-	return connection->phase >= PHASE_PROXY && connection->phase <= PHASE_BODY;
-}
-
-/* --- handing over --- */
-
-static void begin_exchange(struct connection *connection)
-{
-	connection_enter(connection, PHASE_CALLED);
-	connection->exchange.generation++;
-	connection->exchange.started_ns = connection->loop->now_ns;
-	connection->exchange.head_only = connection->loop->request.method == HTTP_HEAD;
-	connection->fresh = connection->continued = false;
-	connection->in_need = 0;
-}
-
-static void hand_over(struct connection *connection)
-{
-	struct http_loop *loop = connection->loop;
-
-	begin_exchange(connection);
-	connection->exchange.keep_alive = loop->request.keep_alive;
-	connection->exchange.says_keep_alive = loop->request.minor_version == 0;
-	count(&loop->stats.requests, 1);
-	loop->handler->request(loop->handler, &connection->exchange);
-	ASSERT(connection->phase != PHASE_CALLED); /* the handler answers, defers or starts a stream */
-}
-
-static void hand_over_fault(struct connection *connection, enum http_fault fault)
-{
-	struct http_loop *loop = connection->loop;
-
-	begin_exchange(connection);
-	connection->exchange.keep_alive = false;
-	count(&loop->stats.faults, 1);
-	loop->handler->fault(loop->handler, &connection->exchange, fault);
-	ASSERT(connection->phase == PHASE_CLOSING);
-}
-
-static size_t serve_proxy(struct connection *connection, const char *data, size_t size)
-{
-	size_t used = 0;
-
-	switch (proxy_read(data, size, &connection->peer, &used)) {
-	case PROXY_WHOLE:
-		connection_enter(connection, PHASE_IDLE);
-		return used;
-	case PROXY_MORE:
-		connection->starved = true;
-		connection->in_need = size < PROXY_SIZE_MAX ? 0 : size + 1;
-		return 0;
-	case PROXY_MALFORMED:
-		break;
-	}
-	count(&connection->loop->stats.faults, 1);
-	connection_doom(connection);
-	return 0;
-}
-
-/* The head is whole and fine; its body is not there yet. */
-static void await_body(struct connection *connection, const struct http_request *request, size_t need)
-{
-	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
-
-	connection->in_need = need;
-	connection->starved = true;
-	if (connection->phase != PHASE_BODY)
-		connection_enter(connection, PHASE_BODY);
-	if (request->expect_continue && request->body.size == 0 && !connection->continued) {
-		connection->continued = true;
-		output_append(connection, go_on, sizeof(go_on) - 1);
-	}
-}
-
-/* Takes one request from the front; returns how many bytes it took. */
-static size_t serve_one(struct connection *connection, const char *data, size_t size)
-{
-	struct http_request *request = &connection->loop->request;
-	enum http_fault fault;
-	size_t used;
-
-	switch (http_read(data, size, request, &used, &fault)) {
-	case HTTP_READ_WHOLE:
-		hand_over(connection);
-		return used;
-	case HTTP_READ_MORE:
-		connection->starved = true;
-		if (connection->phase != PHASE_HEAD)
-			connection_enter(connection, PHASE_HEAD);
-		return 0;
-	case HTTP_READ_BODY:
-		await_body(connection, request, used);
-		return 0;
-	case HTTP_READ_FAULT:
-		hand_over_fault(connection, fault);
-		return size; /* what follows a fault has no meaning */
-	}
-	return 0;
-}
-
-/* Hands over what is whole at the front of `data`, as far as its turn goes; returns how many bytes were taken. */
-static size_t serve(struct connection *connection, const char *data, size_t size)
-{
-	struct http_loop *loop = connection->loop;
-	size_t used = 0;
-
-	loop->serving = connection;
-	connection->starved = false;
-	while (used < size && is_reading(connection) && !connection->starved && !connection->doomed &&
-	       !connection_has_output(connection) && loop->requests_left > 0) {
-		if (connection->phase == PHASE_PROXY) {
-			used += serve_proxy(connection, data + used, size - used);
-		} else {
-			used += serve_one(connection, data + used, size - used);
-			loop->requests_left--;
-		}
-	}
-	loop->serving = NULL;
-	return used;
-}
-
-/* --- reading --- */
-
-static bool grow_input(struct connection *connection, size_t capacity)
-{
-	char *in;
-
-	if (capacity <= connection->in_capacity)
-		return true;
-	in = realloc(connection->in, capacity);
-	if (!in) {
-		connection_doom(connection);
-		return false;
-	}
-	connection->in = in;
-	connection->in_capacity = capacity;
-	return true;
-}
-
-static void consume_input(struct connection *connection, size_t used)
-{
-	connection->in_size -= used;
-	if (connection->in_size == 0)
-		free_input(connection);
-	else if (used > 0)
-		memmove(connection->in, connection->in + used, connection->in_size);
-}
-
-/* One recv(); what it got, 0 where there is nothing now. */
-static size_t receive(struct connection *connection, char *data, size_t size)
-{
-	struct http_loop *loop = connection->loop;
-	ssize_t got;
-
-	do
-		got = recv(connection->fd, data, size, 0);
-	while (got < 0 && errno == EINTR);
-	if (got < 0) {
-		connection->readable = false;
-		if (errno != EAGAIN)
-			connection_doom(connection);
-		return 0;
-	}
-	if (got == 0) {
-		connection->readable = false;
-		connection->peer_done = true;
-		return 0;
-	}
-	/* A short read has emptied the socket and the next bytes come with an edge; but FIN's edge may have come with these bytes. */
-	if ((size_t)got < size)
-		connection->readable = connection->half_closed;
-	count(&loop->stats.bytes_in, (uint64_t)got);
-	return (size_t)got;
-}
-
-static void read_shared(struct connection *connection)
-{
-	struct http_loop *loop = connection->loop;
-	size_t size = receive(connection, loop->input, INPUT_SIZE);
-	size_t used = size > 0 ? serve(connection, loop->input, size) : 0;
-
-	if (used < size && !connection->doomed && connection->phase != PHASE_CLOSING && grow_input(connection, size - used)) {
-		memcpy(connection->in, loop->input + used, size - used);
-		connection->in_size = size - used;
-	}
-}
-
-static void read_own(struct connection *connection)
-{
-	enum { STEP = 1024 };
-	size_t need = connection->in_need > connection->in_size ? connection->in_need : connection->in_size + STEP;
-	size_t size;
-	bool line;
-
-	if (!grow_input(connection, need))
-		return;
-	size = receive(connection, connection->in + connection->in_size, connection->in_capacity - connection->in_size);
-	if (size == 0)
-		return;
-	/* A part of a line decides nothing: looking only where a line ended keeps a head that drips in from costing its square. */
-	line = memchr(connection->in + connection->in_size, '\n', size) != NULL;
-	connection->in_size += size;
-	if (connection->in_need > 0 ? connection->in_size >= connection->in_need : line || connection->in_size >= HTTP_HEAD_MAX)
-		connection->starved = false;
-	else if (connection->phase == PHASE_PROXY)
-		connection->starved = false;
-}
-
-static void read_requests(struct connection *connection)
-{
-	struct http_loop *loop = connection->loop;
-
-	loop->requests_left = REQUESTS_PER_TURN;
-	while (is_reading(connection) && !connection->doomed && !connection_has_output(connection) && loop->requests_left > 0) {
-		if (connection->in_size > 0 && !connection->starved)
-			consume_input(connection, serve(connection, connection->in, connection->in_size));
-		else if (!connection->readable)
-			break;
-		else if (connection->in_size > 0)
-			read_own(connection);
-		else
-			read_shared(connection);
-	}
-	if (loop->output_owner == connection)
-		output_flush(loop);
-	if (connection->doomed)
-		connection_drop(connection);
-	else if (connection_has_output(connection))
-		return;
-	else if (connection->phase == PHASE_CLOSING)
-		connection_linger(connection);
-	else if (!is_reading(connection))
-		return;
-	else if (connection->readable || (connection->in_size > 0 && !connection->starved))
-		connection_queue(connection);
-	else if (connection->peer_done)
-		connection_drop(connection);
-}
-
 /* --- the end --- */
 
 static void drain(struct connection *connection)
@@ -460,7 +216,7 @@ static void drain(struct connection *connection)
 	struct http_loop *loop = connection->loop;
 
 	for (int i = 0; i < LINGER_READS && connection->readable && !connection->doomed; i++)
-		connection->drained += receive(connection, loop->input, INPUT_SIZE);
+		connection->drained += serve_receive(connection, loop->input, INPUT_SIZE);
 	if (connection->peer_done || connection->doomed || connection->drained > LINGER_BYTES_MAX)
 		connection_drop(connection);
 	else if (connection->readable)
@@ -469,7 +225,7 @@ static void drain(struct connection *connection)
 
 void connection_linger(struct connection *connection)
 {
-	free_input(connection);
+	connection_free_input(connection);
 	if (connection->peer_done || shutdown(connection->fd, SHUT_WR) < 0) {
 		connection_drop(connection);
 		return;
@@ -508,8 +264,8 @@ void connection_progress(struct connection *connection)
 		connection_linger(connection);
 	else if (connection->phase == PHASE_STREAM && connection->exchange.head_only)
 		connection_end_stream(connection);
-	else if (is_reading(connection))
-		read_requests(connection);
+	else if (connection_is_reading(connection))
+		serve_requests(connection);
 }
 
 static bool is_lost(const struct connection *connection, uint32_t events)
@@ -564,7 +320,7 @@ void connection_expired(struct connection *connection)
 		/* For what is known of it: a HEAD request gets no body. */
 		(void)http_read(connection->in, connection->in_size, &loop->request, &used, &fault);
 		loop->serving = connection;
-		hand_over_fault(connection, HTTP_FAULT_TIMEOUT);
+		serve_fault(connection, HTTP_FAULT_TIMEOUT);
 		loop->serving = NULL;
 		output_flush(loop);
 		connection_queue(connection);

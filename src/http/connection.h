@@ -42,8 +42,8 @@ enum phase {
 struct http_exchange {
 	int64_t started_ns;
 	uint32_t generation;
-	bool head_only;      /* a HEAD request: no body in the answer */
-	bool keep_alive;     /* the client would like to go on */
+	bool head_only;       /* a HEAD request: no body in the answer */
+	bool keep_alive;      /* the client would like to go on */
 	bool says_keep_alive; /* and as it speaks HTTP/1.0 must be told so */
 };
 
@@ -55,14 +55,14 @@ struct connection {
 	int fd;
 	uint32_t slot;
 	enum phase phase;
-	bool counted;   /* holds a place of the quota; a refused one that lingers does not */
-	bool fresh;     /* has not had a request yet */
-	bool readable;  /* the kernel may have bytes: edge-triggered, so this remembers it */
+	bool counted;     /* holds a place of the quota; a refused one that lingers does not */
+	bool fresh;       /* has not had a request yet */
+	bool readable;    /* the kernel may have bytes: edge-triggered, so this remembers it */
 	bool half_closed; /* FIN is there, perhaps behind bytes that are to be read */
-	bool peer_done; /* the client will send nothing more, and everything it sent was read */
-	bool starved;   /* what is in `in` is not enough: more must be read first */
-	bool continued; /* 100 Continue was sent for this request */
-	bool doomed;    /* to be dropped in the next round */
+	bool peer_done;   /* the client will send nothing more, and everything it sent was read */
+	bool starved;     /* what is in `in` is not enough: more must be read first */
+	bool continued;   /* 100 Continue was sent for this request */
+	bool doomed;      /* to be dropped in the next round */
 	bool in_ready;
 
 	char *in; /* a part of a request, or what is pipelined behind one that is deferred; else NULL */
@@ -91,12 +91,20 @@ void connection_progress(struct connection *connection);
 void connection_event(struct connection *connection, uint32_t events);
 /* Its deadline has passed. */
 void connection_expired(struct connection *connection);
+/* Drops what was read and not handed over. */
+void connection_free_input(struct connection *connection);
 /* Sends FIN after what was written; waits for the client's, briefly. Not from within a callback. */
 void connection_linger(struct connection *connection);
 /* The loop ends a stream: the handler is told, what was written still leaves. Not from within a callback. */
 void connection_end_stream(struct connection *connection);
 /* Starts the time again that the phase and its waiting output allow. */
 void connection_set_deadline(struct connection *connection);
+
+/* Waits for bytes of a request. */
+static inline bool connection_is_reading(const struct connection *connection)
+{
+	return connection->phase >= PHASE_PROXY && connection->phase <= PHASE_BODY;
+}
 
 static inline bool connection_has_output(const struct connection *connection)
 {

@@ -56,8 +56,8 @@ struct http_exchange *http_find(struct http_loop *loop, struct http_handle handl
 static const char *status_line(int status)
 {
 	switch (status) {
-#define STATUS(code, reason)                                                                                                     \
-	case code:                                                                                                               \
+#define STATUS(code, reason) \
+	case code:           \
 		return "HTTP/1.1 " #code " " reason "\r\n";
 		STATUS(200, "OK")
 		STATUS(201, "Created")

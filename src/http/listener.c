@@ -59,7 +59,8 @@ static int prepare(int fd, const struct listen_place *place, uint16_t *port)
 		return -errno;
 	if (getsockname(fd, (struct sockaddr *)&where, &size) < 0)
 		return -errno;
-	*port = ntohs(where.ss_family == AF_INET ? ((struct sockaddr_in *)&where)->sin_port : ((struct sockaddr_in6 *)&where)->sin6_port);
+	*port = ntohs(where.ss_family == AF_INET ? ((struct sockaddr_in *)&where)->sin_port
+						 : ((struct sockaddr_in6 *)&where)->sin6_port);
 	return 0;
 }
 

@@ -171,9 +171,9 @@ static void make_date_line(struct http_loop *loop)
 	char line[64];
 
 	gmtime_r(&seconds, &tm);
-	snprintf(line, sizeof(line), "Date: %s, %02u %s %04u %02u:%02u:%02u GMT\r\n", days[tm.tm_wday % 7], (unsigned)tm.tm_mday % 100,
-		 months[tm.tm_mon % 12], (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100,
-		 (unsigned)tm.tm_sec % 100);
+	snprintf(line, sizeof(line), "Date: %s, %02u %s %04u %02u:%02u:%02u GMT\r\n", days[tm.tm_wday % 7],
+		 (unsigned)tm.tm_mday % 100, months[tm.tm_mon % 12], (unsigned)(tm.tm_year + 1900) % 10000,
+		 (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100);
 	memcpy(loop->date_line, line, DATE_LINE_SIZE);
 	loop->date_ns = loop->now_ns + (1000 - wall_ms % 1000) * 1000000;
 }

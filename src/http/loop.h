@@ -59,11 +59,11 @@ struct http_quota {
 	int64_t connections_max;
 };
 
-struct http_limits {                /* of 0: none */
-	int64_t header_ns; /* from the first byte (or accept) to whole headers */
-	int64_t body_ns;   /* from whole headers to the whole body */
-	int64_t idle_ns;   /* between requests of a kept connection */
-	int64_t write_ns;  /* a client that takes no byte for so long is cut off */
+struct http_limits {               /* of 0: none */
+	int64_t header_ns;         /* from the first byte (or accept) to whole headers */
+	int64_t body_ns;           /* from whole headers to the whole body */
+	int64_t idle_ns;           /* between requests of a kept connection */
+	int64_t write_ns;          /* a client that takes no byte for so long is cut off */
 	size_t stream_backlog_max; /* bytes waiting for a stream's reader; beyond it is cut off */
 };
 
@@ -74,11 +74,11 @@ struct http_stats {
 };
 
 struct http_loop_settings {
-	struct http_handler *handler;        /* borrowed */
-	struct http_quota *quota;            /* borrowed */
+	struct http_handler *handler; /* borrowed */
+	struct http_quota *quota;     /* borrowed */
 	struct http_limits limits;
-	const struct network_list *proxies;  /* who may send PROXY headers; borrowed */
-	struct slice refusal;                /* a whole response (status line to body) for a connection beyond the quota; borrowed */
+	const struct network_list *proxies; /* who may send PROXY headers; borrowed */
+	struct slice refusal; /* a whole response (status line to body) for a connection beyond the quota; borrowed */
 };
 
 int http_loop_new(struct http_loop **loop, const struct http_loop_settings *settings) MUST_CHECK;

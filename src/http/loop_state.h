@@ -7,14 +7,14 @@
 #include "http/timers.h"
 
 enum {
-	INPUT_SIZE = 16384,      /* one read; more than one request of any usual client */
-	OUTPUT_SIZE = 65536,     /* answers of one connection in one round */
-	LARGE_SIZE = 16384,      /* a body from here on is sent from where it is */
-	REQUESTS_PER_TURN = 64,  /* of one connection, before others have theirs */
+	INPUT_SIZE = 16384,     /* one read; more than one request of any usual client */
+	OUTPUT_SIZE = 65536,    /* answers of one connection in one round */
+	LARGE_SIZE = 16384,     /* a body from here on is sent from where it is */
+	REQUESTS_PER_TURN = 64, /* of one connection, before others have theirs */
 	EVENTS_PER_ROUND = 256,
-	CHUNK_CONNECTIONS = 64,  /* connections are made in chunks, and never given back before the loop ends */
+	CHUNK_CONNECTIONS = 64, /* connections are made in chunks, and never given back before the loop ends */
 	REFUSED_LINGERING_MAX = 256,
-	DATE_LINE_SIZE = 37,     /* "Date: Tue, 24 Nov 2026 02:07:41 GMT\r\n" */
+	DATE_LINE_SIZE = 37, /* "Date: Tue, 24 Nov 2026 02:07:41 GMT\r\n" */
 };
 
 /* Where an event of epoll belongs; with the slot or index in the lower half of epoll_data.u64. */
@@ -28,11 +28,11 @@ struct http_loop {
 	_Atomic bool stop_asked;
 	_Atomic int64_t stop_deadline_ns;
 
-	bool stopping;             /* this thread has seen stop_asked */
+	bool stopping; /* this thread has seen stop_asked */
 	int64_t now_ns;
-	int64_t tick_ns;           /* when the handler wants its tick */
-	int64_t accept_ns;         /* when accepting goes on; INT64_MAX: it is not paused */
-	int64_t date_ns;           /* when the Date line is made anew */
+	int64_t tick_ns;   /* when the handler wants its tick */
+	int64_t accept_ns; /* when accepting goes on; INT64_MAX: it is not paused */
+	int64_t date_ns;   /* when the Date line is made anew */
 	char date_line[DATE_LINE_SIZE + 1];
 	struct timers timers;
 

@@ -264,7 +264,8 @@ static bool is_host(struct slice value)
 	} else {
 		const char *start = place;
 
-		while (place < end && (is(*place, HOST) || (*place == '%' && end - place > 2 && is(place[1], HEX) && is(place[2], HEX))))
+		while (place < end &&
+		       (is(*place, HOST) || (*place == '%' && end - place > 2 && is(place[1], HEX) && is(place[2], HEX))))
 			place++;
 		if (place == start)
 			return false;

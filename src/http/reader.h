@@ -12,19 +12,19 @@
 enum http_fault {
 	HTTP_FAULT_NONE = 0,
 	HTTP_FAULT_REQUEST_LINE,
-	HTTP_FAULT_VERSION,            /* 505 */
+	HTTP_FAULT_VERSION, /* 505 */
 	HTTP_FAULT_TARGET,
 	HTTP_FAULT_HEADER,
-	HTTP_FAULT_HEADERS_TOO_LARGE,  /* 431 */
+	HTTP_FAULT_HEADERS_TOO_LARGE, /* 431 */
 	HTTP_FAULT_HOST,
 	HTTP_FAULT_REPEATED_HEADER,
 	HTTP_FAULT_CONTENT_LENGTH,
-	HTTP_FAULT_LENGTH_REQUIRED,    /* 411: POST, PATCH, PUT without Content-Length, or with Transfer-Encoding: chunked */
-	HTTP_FAULT_TRANSFER_ENCODING,  /* 501: any other transfer coding */
-	HTTP_FAULT_BODY_TOO_LARGE,     /* 413 */
-	HTTP_FAULT_EXPECTATION,        /* 417 */
-	HTTP_FAULT_PROXY_HEADER,       /* a PROXY protocol header was required and is missing or malformed: closed without an answer */
-	HTTP_FAULT_TIMEOUT,            /* 408 */
+	HTTP_FAULT_LENGTH_REQUIRED,   /* 411: POST, PATCH, PUT without Content-Length, or with Transfer-Encoding: chunked */
+	HTTP_FAULT_TRANSFER_ENCODING, /* 501: any other transfer coding */
+	HTTP_FAULT_BODY_TOO_LARGE,    /* 413 */
+	HTTP_FAULT_EXPECTATION,       /* 417 */
+	HTTP_FAULT_PROXY_HEADER, /* a PROXY protocol header was required and is missing or malformed: closed without an answer */
+	HTTP_FAULT_TIMEOUT,      /* 408 */
 	HTTP_FAULT_COUNT,
 };
 struct http_fault_info {
@@ -35,10 +35,10 @@ struct http_fault_info {
 const struct http_fault_info *http_fault_info(enum http_fault fault);
 
 enum http_read_outcome {
-	HTTP_READ_WHOLE = 0,   /* request is filled; *used bytes belong to it */
-	HTTP_READ_MORE = 1,    /* not all there yet (headers); nothing used */
-	HTTP_READ_BODY = 2,    /* headers are whole and fine, the body is not all there yet; body holds what came of it, *used is what all will take */
-	HTTP_READ_FAULT = 3,   /* *fault says why */
+	HTTP_READ_WHOLE = 0, /* request is filled; *used bytes belong to it */
+	HTTP_READ_MORE = 1,  /* not all there yet (headers); nothing used */
+	HTTP_READ_BODY = 2, /* headers are whole and fine, the body is not all there yet; body holds what came of it, *used is what all will take */
+	HTTP_READ_FAULT = 3, /* *fault says why */
 };
 /*
  * Reads one request from the start of data (one empty line before it is skipped: RFC 9112, section 2.2). Stateless: the same bytes give the

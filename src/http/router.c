@@ -10,11 +10,11 @@
 enum { NONE = UINT32_MAX, ROOT = 0, DEPTH_MAX = 16 };
 
 struct node {
-	struct slice text;          /* the literal segment; of the parameter's child: not looked at */
-	uint32_t child, sibling;    /* literals */
+	struct slice text;       /* the literal segment; of the parameter's child: not looked at */
+	uint32_t child, sibling; /* literals */
 	uint32_t parameter;
 	uint32_t routes[HTTP_OTHER]; /* by method; NONE */
-	bool is_end;                /* some method has a route here */
+	bool is_end;                 /* some method has a route here */
 };
 
 struct http_router {

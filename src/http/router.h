@@ -11,8 +11,8 @@ struct http_route {
 	const char *pattern;
 };
 struct http_match {
-	size_t route;                                   /* index into the table */
-	struct slice parameters[HTTP_PARAMETERS_MAX];  /* in the pattern's order; raw segments, never empty, percent-encoding is not decoded (no id has any) */
+	size_t route;                                 /* index into the table */
+	struct slice parameters[HTTP_PARAMETERS_MAX]; /* in the pattern's order; raw segments, never empty, percent-encoding is not decoded (no id has any) */
 };
 enum http_route_outcome {
 	HTTP_ROUTE_FOUND = 0,

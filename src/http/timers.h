@@ -7,7 +7,10 @@
 
 #include <stdint.h>
 
-enum { TIMERS_SLOTS = 1024, TIMERS_TICK_BITS = 24 }; /* 2^24 ns a tick, 17 s around; what is further off is looked at once a round */
+enum {
+	TIMERS_SLOTS = 1024,
+	TIMERS_TICK_BITS = 24
+}; /* 2^24 ns a tick, 17 s around; what is further off is looked at once a round */
 
 #define TIMER_NEVER INT64_MAX
 

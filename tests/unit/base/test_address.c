@@ -36,8 +36,24 @@ static void test_addresses_are_read_and_written(void **state)
 
 static void test_what_is_no_address_is_refused(void **state)
 {
-	static const char *const wrong[] = {"", "1", "1.2.3", "1.2.3.256", "1.2.3.4.5", "01.2.3.4", " 1.2.3.4", "1.2.3.4 ", "1.2.3.4:80",
-					    "[1.2.3.4]", "[::1", "::1]", "[]", ":", ":::", "::g", "fe80::1%eth0", "localhost",
+	static const char *const wrong[] = {"",
+					    "1",
+					    "1.2.3",
+					    "1.2.3.256",
+					    "1.2.3.4.5",
+					    "01.2.3.4",
+					    " 1.2.3.4",
+					    "1.2.3.4 ",
+					    "1.2.3.4:80",
+					    "[1.2.3.4]",
+					    "[::1",
+					    "::1]",
+					    "[]",
+					    ":",
+					    ":::",
+					    "::g",
+					    "fe80::1%eth0",
+					    "localhost",
 					    "1111111111111111111111111111111111111111111111111111111111111111"};
 	struct address address;
 
@@ -53,7 +69,8 @@ static void test_loopback_is_known(void **state)
 	static const struct {
 		const char *text;
 		bool loopback;
-	} cases[] = {{"127.0.0.1", true}, {"127.255.0.9", true}, {"::1", true}, {"::", false}, {"128.0.0.1", false}, {"::2", false}};
+	} cases[] = {{"127.0.0.1", true}, {"127.255.0.9", true}, {"::1", true},
+		     {"::", false},       {"128.0.0.1", false},  {"::2", false}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -231,8 +248,19 @@ static void test_listening_places_are_read(void **state)
 
 static void test_bad_listening_places_are_named(void **state)
 {
-	static const char *const wrong[] = {"", "8080", ":8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:080", "::1:8080",
-					    "[::1]8080", "localhost:8080", "127.0.0.1:8080 tls", "127.0.0.1:8080 proxy proxy", "[]:1"};
+	static const char *const wrong[] = {"",
+					    "8080",
+					    ":8080",
+					    "127.0.0.1",
+					    "127.0.0.1:",
+					    "127.0.0.1:65536",
+					    "127.0.0.1:080",
+					    "::1:8080",
+					    "[::1]8080",
+					    "localhost:8080",
+					    "127.0.0.1:8080 tls",
+					    "127.0.0.1:8080 proxy proxy",
+					    "[]:1"};
 	struct listen_list list;
 	struct slice bad;
 
@@ -244,7 +272,8 @@ static void test_bad_listening_places_are_named(void **state)
 	assert_int_equal(listen_list_parse(SLICE_NULL, &list, &bad), -EINVAL);
 	assert_int_equal(listen_list_parse(SLICE("1.1.1.1:1,1.1.1.1:2,"), &list, &bad), -EINVAL);
 	assert_int_equal(listen_list_parse(SLICE("::1:1"), &list, &bad), -EINVAL);
-	assert_int_equal(listen_list_parse(SLICE("[::]:1,[::]:2,[::]:3,[::]:4,[::]:5,[::]:6,[::]:7,[::]:8,[::]:9"), &list, &bad), -E2BIG);
+	assert_int_equal(listen_list_parse(SLICE("[::]:1,[::]:2,[::]:3,[::]:4,[::]:5,[::]:6,[::]:7,[::]:8,[::]:9"), &list, &bad),
+			 -E2BIG);
 	assert_true(slice_equal(bad, SLICE("[::]:9")));
 }
 

@@ -51,7 +51,8 @@ static void on_request(struct http_handler *handler, struct http_exchange *excha
 
 	assert_ptr_equal(http_find(fixture->loop, handle), exchange);
 	if (slice_equal(path, SLICE("/now"))) {
-		http_respond(exchange, &(struct http_response){.status = 200, .headers = SLICE("X-Now: 1\r\n"), .body = request->query});
+		http_respond(exchange,
+			     &(struct http_response){.status = 200, .headers = SLICE("X-Now: 1\r\n"), .body = request->query});
 	} else if (slice_equal(path, SLICE("/echo"))) {
 		answer(exchange, 200, request->body);
 	} else if (slice_equal(path, SLICE("/empty"))) {

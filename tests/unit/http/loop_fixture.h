@@ -77,12 +77,12 @@ void client_expect_end(struct client *client);
 bool client_is_silent(struct client *client);
 
 /* Waits until the expression holds; fails the test when it does not in time. */
-#define WAIT_UNTIL(condition)                                                                                                    \
-	do {                                                                                                                     \
-		int patience_ = FIXTURE_PATIENCE_MS;                                                                             \
-		while (!(condition)) {                                                                                           \
-			if (patience_-- == 0)                                                                                    \
-				fail_msg("waited in vain for %s", #condition);                                                   \
-			poll(NULL, 0, 1);                                                                                        \
-		}                                                                                                                \
+#define WAIT_UNTIL(condition)                                                  \
+	do {                                                                   \
+		int patience_ = FIXTURE_PATIENCE_MS;                           \
+		while (!(condition)) {                                         \
+			if (patience_-- == 0)                                  \
+				fail_msg("waited in vain for %s", #condition); \
+			poll(NULL, 0, 1);                                      \
+		}                                                              \
 	} while (0)

@@ -95,10 +95,19 @@ static void test_malformed_version_1_is_refused(void **state)
 
 static void test_version_2_names_the_source(void **state)
 {
-	static const char ipv4[] = V2 "\x21\x11\0\x0c" "\xc0\0\2\1" "\xc0\0\2\2" "\x12\x67\0\x50";
-	static const char extended[] = V2 "\x21\x11\0\x10" "\xc0\0\2\1" "\xc0\0\2\2" "\x12\x67\0\x50" "\4\0\1x";
-	static const char ipv6[] = V2 "\x21\x21\0\x24" "\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1"
-				      "\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\2" "\0\1\0\2";
+	static const char ipv4[] = V2 "\x21\x11\0\x0c"
+				      "\xc0\0\2\1"
+				      "\xc0\0\2\2"
+				      "\x12\x67\0\x50";
+	static const char extended[] = V2 "\x21\x11\0\x10"
+					  "\xc0\0\2\1"
+					  "\xc0\0\2\2"
+					  "\x12\x67\0\x50"
+					  "\4\0\1x";
+	static const char ipv6[] = V2 "\x21\x21\0\x24"
+				      "\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1"
+				      "\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\2"
+				      "\0\1\0\2";
 
 	(void)state;
 	assert_source(ipv4, sizeof(ipv4) - 1, "192.0.2.1");
@@ -109,9 +118,15 @@ static void test_version_2_names_the_source(void **state)
 static void test_version_2_local_and_other_families_keep_the_peer(void **state)
 {
 	static const char local[] = V2 "\x20\0\0\0";
-	static const char local_with_address[] = V2 "\x20\x11\0\x0c" "\xc0\0\2\1" "\xc0\0\2\2" "\x12\x67\0\x50";
+	static const char local_with_address[] = V2 "\x20\x11\0\x0c"
+						    "\xc0\0\2\1"
+						    "\xc0\0\2\2"
+						    "\x12\x67\0\x50";
 	static const char unspecified[] = V2 "\x21\0\0\2xy";
-	static const char udp[] = V2 "\x21\x12\0\x0c" "\xc0\0\2\1" "\xc0\0\2\2" "\x12\x67\0\x50";
+	static const char udp[] = V2 "\x21\x12\0\x0c"
+				     "\xc0\0\2\1"
+				     "\xc0\0\2\2"
+				     "\x12\x67\0\x50";
 
 	(void)state;
 	assert_source(local, sizeof(local) - 1, peer_text);

@@ -65,8 +65,8 @@ static void refuse_split(const char *data, size_t size, enum http_fault expected
 		if (refused || outcome == HTTP_READ_FAULT) {
 			refused = true;
 			if (outcome != HTTP_READ_FAULT || fault != expected)
-				fail_msg("outcome %d, fault %d, not fault %d, after %zu of %zu bytes of: %s", outcome, fault, expected, i,
-					 size, data);
+				fail_msg("outcome %d, fault %d, not fault %d, after %zu of %zu bytes of: %s", outcome, fault,
+					 expected, i, size, data);
 		} else if (outcome != HTTP_READ_MORE) {
 			fail_msg("outcome %d after %zu bytes of: %s", outcome, i, data);
 		}
@@ -133,15 +133,15 @@ static void test_a_purchase_is_read_whole(void **state)
 {
 	(void)state;
 	take_whole("POST /v1/sales/aj1/orders?dry=1&x HTTP/1.1\r\n"
-	       "Host: shop.example:8080\r\n"
-	       "authorization: Bearer abc.def\r\n"
-	       "Content-Type:application/json\r\n"
-	       "CONTENT-LENGTH:  14 \t\r\n"
-	       "Idempotency-Key: 7\r\n"
-	       "X-Forwarded-For: 192.0.2.1\r\n"
-	       "x-forwarded-for: 192.0.2.2\r\n"
-	       "\r\n"
-	       "{\"quantity\":1}");
+		   "Host: shop.example:8080\r\n"
+		   "authorization: Bearer abc.def\r\n"
+		   "Content-Type:application/json\r\n"
+		   "CONTENT-LENGTH:  14 \t\r\n"
+		   "Idempotency-Key: 7\r\n"
+		   "X-Forwarded-For: 192.0.2.1\r\n"
+		   "x-forwarded-for: 192.0.2.2\r\n"
+		   "\r\n"
+		   "{\"quantity\":1}");
 	assert_int_equal(request.method, HTTP_POST);
 	assert_slice(request.method_name, "POST");
 	assert_slice(request.path, "/v1/sales/aj1/orders");
@@ -169,7 +169,7 @@ static void test_every_known_header_is_picked_out(void **state)
 {
 	(void)state;
 	take_whole("GET / HTTP/1.1\r\nHost: h\r\nAuthorization: a\r\nContent-Type: t\r\nContent-Length: 0\r\nIdempotency-Key: k\r\n"
-	       "Traceparent: p\r\nIf-None-Match: m\r\nLast-Event-ID: e\r\nAccept: c\r\n\r\n");
+		   "Traceparent: p\r\nIf-None-Match: m\r\nLast-Event-ID: e\r\nAccept: c\r\n\r\n");
 	static const char *const values[HTTP_KNOWN_COUNT] = {"h", "a", "t", "0", "k", "p", "m", "e", "c"};
 	for (size_t i = 0; i < HTTP_KNOWN_COUNT; i++)
 		assert_slice(request.known[i], values[i]);
@@ -544,9 +544,9 @@ static void test_every_fault_has_a_status_and_a_code(void **state)
 		enum http_fault fault;
 		int status;
 	} statuses[] = {
-		{HTTP_FAULT_REQUEST_LINE, 400},	   {HTTP_FAULT_VERSION, 505},		{HTTP_FAULT_HEADERS_TOO_LARGE, 431},
+		{HTTP_FAULT_REQUEST_LINE, 400},    {HTTP_FAULT_VERSION, 505},           {HTTP_FAULT_HEADERS_TOO_LARGE, 431},
 		{HTTP_FAULT_LENGTH_REQUIRED, 411}, {HTTP_FAULT_TRANSFER_ENCODING, 501}, {HTTP_FAULT_BODY_TOO_LARGE, 413},
-		{HTTP_FAULT_EXPECTATION, 417},	   {HTTP_FAULT_TIMEOUT, 408},
+		{HTTP_FAULT_EXPECTATION, 417},     {HTTP_FAULT_TIMEOUT, 408},
 	};
 
 	(void)state;

@@ -83,8 +83,21 @@ static void test_a_literal_wins_but_does_not_hide_what_is_below_a_parameter(void
 
 static void test_other_paths_are_unknown(void **state)
 {
-	static const char *const paths[] = {"", "*", "v1/sales", "/v1", "/v1/", "/v1/sales/", "/v1//sales", "//", "/v1/sales/a/", "/V1/sales",
-					    "/v1/sales/a/orders/", "/v1/sales//orders", "/v1/sales/a/lots/b", "/v1/salesx", "/v1/sale",
+	static const char *const paths[] = {"",
+					    "*",
+					    "v1/sales",
+					    "/v1",
+					    "/v1/",
+					    "/v1/sales/",
+					    "/v1//sales",
+					    "//",
+					    "/v1/sales/a/",
+					    "/V1/sales",
+					    "/v1/sales/a/orders/",
+					    "/v1/sales//orders",
+					    "/v1/sales/a/lots/b",
+					    "/v1/salesx",
+					    "/v1/sale",
 					    "/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a"};
 
 	(void)state;
@@ -112,8 +125,8 @@ static void test_other_methods_are_told_what_is_allowed(void **state)
 
 static void test_every_method_fits_into_allow(void **state)
 {
-	static const struct http_route all[] = {{HTTP_GET, "/"}, {HTTP_HEAD, "/"}, {HTTP_POST, "/"}, {HTTP_PATCH, "/"},
-						{HTTP_PUT, "/"}, {HTTP_DELETE, "/"}};
+	static const struct http_route all[] = {{HTTP_GET, "/"},   {HTTP_HEAD, "/"}, {HTTP_POST, "/"},
+						{HTTP_PATCH, "/"}, {HTTP_PUT, "/"},  {HTTP_DELETE, "/"}};
 	struct http_router *other;
 
 	(void)state;

@@ -123,7 +123,8 @@ static int command_help(const struct command *command, const struct option *opti
 		buffer_append_text(&out, "\nSettings (a flag wins over the environment, that over the file):\n");
 		settings_help(&out);
 	} else if (command->settings) {
-		buffer_append_text(&out, "\nAny setting can be given as a flag (--ledger.url sqlite:shop.db), as in `penstock serve --help`.\n");
+		buffer_append_text(
+			&out, "\nAny setting can be given as a flag (--ledger.url sqlite:shop.db), as in `penstock serve --help`.\n");
 	}
 	code = cli_print(&out);
 	buffer_deinit(&out);
@@ -144,8 +145,8 @@ int cli_options(struct cli *cli, const struct option *options, size_t count, int
 	for (; total < count; total++)
 		all[total] = options[total];
 	if (cli->command->settings)
-		all[total++] = (struct option){"config", 'c', OPTION_TEXT, &cli->config_file, "FILE",
-					       "settings file (penstock.conf, where it is there)"};
+		all[total++] = (struct option){"config",          'c',    OPTION_TEXT,
+					       &cli->config_file, "FILE", "settings file (penstock.conf, where it is there)"};
 	all[total++] = (struct option){"help", 'h', OPTION_FLAG, &help, NULL, "this text"};
 	buffer_init(&error, 4096);
 	if (options_parse(all, total, &cli->argc, cli->argv, &error) < 0)
@@ -158,7 +159,8 @@ int cli_options(struct cli *cli, const struct option *options, size_t count, int
 	if (cli->argc < least)
 		return cli_usage(cli, "something is missing: penstock %s %s", cli->command->name, cli->command->synopsis);
 	if (cli->argc > most)
-		return cli_usage(cli, "what is \"%s\" for? usage: penstock %s %s", cli->argv[most], cli->command->name, cli->command->synopsis);
+		return cli_usage(cli, "what is \"%s\" for? usage: penstock %s %s", cli->argv[most], cli->command->name,
+				 cli->command->synopsis);
 	if (cli->flag_count > 0 && !cli->command->settings)
 		return cli_usage(cli, "it takes no settings (%s)", cli->flags[0]);
 	return CLI_GO;
@@ -239,7 +241,8 @@ static int unknown(const struct command *parent, const struct command *const *co
 	if (suggestion)
 		return cli_error(CLI_USAGE, "there is no command \"%s%s%s\"; did you mean `penstock %s`?", before, space, word,
 				 suggestion->name);
-	return cli_error(CLI_USAGE, "there is no command \"%s%s%s\"; `penstock %s%s--help` lists them", before, space, word, before, space);
+	return cli_error(CLI_USAGE, "there is no command \"%s%s%s\"; `penstock %s%s--help` lists them", before, space, word,
+			 before, space);
 }
 
 static bool is_help(const char *word)

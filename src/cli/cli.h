@@ -13,12 +13,12 @@ enum { CLI_GO = -1 }; /* no exit code yet: carry on */
 
 struct cli;
 struct command {
-	const char *name;     /* "sale create" */
-	const char *synopsis; /* what follows the name: "ID --lot SKU=UNITS … [OPTION…]" */
-	const char *summary;  /* one line */
-	const char *details;  /* more for --help, lines of their own; NULL: none */
-	bool settings;        /* takes settings (file, environment, flags) */
-	int (*run)(struct cli *cli); /* returns the exit code */
+	const char *name;                      /* "sale create" */
+	const char *synopsis;                  /* what follows the name: "ID --lot SKU=UNITS … [OPTION…]" */
+	const char *summary;                   /* one line */
+	const char *details;                   /* more for --help, lines of their own; NULL: none */
+	bool settings;                         /* takes settings (file, environment, flags) */
+	int (*run)(struct cli *cli);           /* returns the exit code */
 	const struct command *const *children; /* commands below this one, NULL-terminated; then run is NULL */
 };
 

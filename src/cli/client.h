@@ -35,8 +35,8 @@ enum { CLIENT_URL_SIZE = 80 };
 void client_url(const struct listen_list *listen, char url[static CLIENT_URL_SIZE]);
 
 /* The options that every command with a client has. */
-#define CLIENT_OPTIONS(url, json)                                                                                                    \
-	{"operator", 0, OPTION_TEXT, (url), "URL", "the operator listener (that of the settings)"},                                    \
-	{                                                                                                                            \
-		"json", 'j', OPTION_FLAG, (json), NULL, "as JSON"                                                                    \
+#define CLIENT_OPTIONS(url, json)                                                                   \
+	{"operator", 0, OPTION_TEXT, (url), "URL", "the operator listener (that of the settings)"}, \
+	{                                                                                           \
+		"json", 'j', OPTION_FLAG, (json), NULL, "as JSON"                                   \
 	}

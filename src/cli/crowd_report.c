@@ -185,8 +185,9 @@ static void bar(enum tally_kind kind, uint64_t count, uint64_t most, int columns
 		char sign;
 		enum style style;
 	} looks[TALLY_KINDS] = {
-		[TALLY_ACCEPTED] = {'#', STYLE_GREEN}, [TALLY_REPLAYED] = {'=', STYLE_BLUE},	 [TALLY_SOLD_OUT] = {'.', STYLE_DIM},
-		[TALLY_LIMITED] = {'+', STYLE_YELLOW}, [TALLY_NOT_NOW] = {'-', STYLE_DIM},	 [TALLY_UNAVAILABLE] = {'!', STYLE_RED},
+		[TALLY_ACCEPTED] = {'#', STYLE_GREEN}, [TALLY_REPLAYED] = {'=', STYLE_BLUE},
+		[TALLY_SOLD_OUT] = {'.', STYLE_DIM},   [TALLY_LIMITED] = {'+', STYLE_YELLOW},
+		[TALLY_NOT_NOW] = {'-', STYLE_DIM},    [TALLY_UNAVAILABLE] = {'!', STYLE_RED},
 		[TALLY_LOST] = {'x', STYLE_RED},       [TALLY_OTHER] = {'?', STYLE_RED},
 	};
 	uint64_t width = most ? (count * (uint64_t)columns + most / 2) / most : 0;
@@ -235,7 +236,8 @@ void crowd_report_picture(const struct tally *tally, int64_t step_ms, const stru
 				printf("  %s<- %s%s", style(STYLE_BOLD), marks[mark].text, style(STYLE_END));
 		putchar('\n');
 	}
-	printf("  %s# accepted  = replayed  . sold out  + limited  - not now  ! unavailable  x lost%s\n", style(STYLE_DIM), style(STYLE_END));
+	printf("  %s# accepted  = replayed  . sold out  + limited  - not now  ! unavailable  x lost%s\n", style(STYLE_DIM),
+	       style(STYLE_END));
 }
 
 static double seconds(const struct crowd_progress *progress)
@@ -252,7 +254,10 @@ static double busy_seconds(const struct tally *tally)
 static const char *loop_name(const struct crowd_options *options)
 {
 	static const char *const names[] = {
-		[ARRIVAL_AT_ONCE] = "closed loop", [ARRIVAL_STEADY] = "steady", [ARRIVAL_SPIKE] = "a spike", [ARRIVAL_RAMP] = "a ramp",
+		[ARRIVAL_AT_ONCE] = "closed loop",
+		[ARRIVAL_STEADY] = "steady",
+		[ARRIVAL_SPIKE] = "a spike",
+		[ARRIVAL_RAMP] = "a ramp",
 	};
 
 	return names[options->arrival];
@@ -291,24 +296,25 @@ int crowd_report(const struct crowd *crowd, const struct crowd_options *options,
 	if (options->over_ns)
 		printf(" over %.1f s", (double)options->over_ns / 1e9);
 	printf("; up to %u connections; seed %" PRIu64 "\n", options->connections, crowd_seed(crowd));
-	printf("%sRequests%s  %s sent, %s answered, %s lost and sent again, %s open; %s a second\n\n", style(STYLE_BOLD), style(STYLE_END),
-	       thousands(progress.sent), thousands(progress.answered), thousands(progress.lost), thousands(progress.open),
-	       thousands((uint64_t)((double)progress.answered / busy_seconds(tally))));
+	printf("%sRequests%s  %s sent, %s answered, %s lost and sent again, %s open; %s a second\n\n", style(STYLE_BOLD),
+	       style(STYLE_END), thousands(progress.sent), thousands(progress.answered), thousands(progress.lost),
+	       thousands(progress.open), thousands((uint64_t)((double)progress.answered / busy_seconds(tally))));
 	printf("%sAnswers%s\n", style(STYLE_BOLD), style(STYLE_END));
 	crowd_report_answers(tally);
 	printf("\n%sLatency%s, ms      p50       p90       p99     p99.9    p99.99       max\n", style(STYLE_BOLD), style(STYLE_END));
 	crowd_report_latency("answers", crowd_latency(crowd));
 	crowd_report_latency("accepted", crowd_latency_accepted(crowd));
 	crowd_report_latency("paid", crowd_latency_paid(crowd));
-	printf("\n%sOrders%s    %s accepted; in the ledger now: %s held, %s confirmed, %s cancelled, %s expired\n\n", style(STYLE_BOLD),
-	       style(STYLE_END), thousands(judgement->told), thousands(judgement->held), thousands(judgement->confirmed),
-	       thousands(judgement->cancelled), thousands(judgement->expired));
+	printf("\n%sOrders%s    %s accepted; in the ledger now: %s held, %s confirmed, %s cancelled, %s expired\n\n",
+	       style(STYLE_BOLD), style(STYLE_END), thousands(judgement->told), thousands(judgement->held),
+	       thousands(judgement->confirmed), thousands(judgement->cancelled), thousands(judgement->expired));
 	printf("%sPromises%s\n", style(STYLE_BOLD), style(STYLE_END));
 	code = crowd_report_promises(judgement);
 	if (wrong && wrong->count == progress.answered)
 		return cli_error(CLI_FAILED, "every request was answered %d %s: nothing was rehearsed", wrong->status, wrong->code);
 	if (count_of(tally, 429, "address-rate-limited") * 10 > progress.answered)
-		cli_error(CLI_OK, "many requests were refused by their address (gate.address_rate); with --addresses the crowd comes from more of them");
+		cli_error(CLI_OK,
+			  "many requests were refused by their address (gate.address_rate); with --addresses the crowd comes from more of them");
 	if (wrong)
 		cli_error(CLI_OK, "%" PRIu64 " requests were answered %d %s", wrong->count, wrong->status, wrong->code);
 	return code;
@@ -337,8 +343,8 @@ static json_t *latency_to_json(const struct histogram *latency)
 {
 	return json_pack("{s:I, s:f, s:f, s:f, s:f, s:f, s:f}", "count", (json_int_t)latency->total, "p50",
 			 (double)histogram_quantile(latency, 0.5) / 1e6, "p90", (double)histogram_quantile(latency, 0.9) / 1e6, "p99",
-			 (double)histogram_quantile(latency, 0.99) / 1e6, "p99.9", (double)histogram_quantile(latency, 0.999) / 1e6, "p99.99",
-			 (double)histogram_quantile(latency, 0.9999) / 1e6, "max", (double)latency->max / 1e6);
+			 (double)histogram_quantile(latency, 0.99) / 1e6, "p99.9", (double)histogram_quantile(latency, 0.999) / 1e6,
+			 "p99.99", (double)histogram_quantile(latency, 0.9999) / 1e6, "max", (double)latency->max / 1e6);
 }
 
 static json_t *answers_to_json(const struct tally *tally)
@@ -396,13 +402,14 @@ int crowd_report_json(const struct crowd *crowd, const struct crowd_options *opt
 	json = json_pack("{s:b, s:s, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:f, s:f}, s:o, s:{s:o, s:o, s:o}, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:o, "
 			 "s:o, s:i, s:o}",
 			 "ok", holds, "sale", options->sale, "seed", (json_int_t)crowd_seed(crowd), "requests", "planned",
-			 (json_int_t)progress.planned, "sent", (json_int_t)progress.sent, "answered", (json_int_t)progress.answered, "lost",
-			 (json_int_t)progress.lost, "open", (json_int_t)progress.open, "seconds", seconds(&progress), "per_second",
-			 (double)progress.answered / busy_seconds(tally), "answers", answers_to_json(tally), "latency_ms", "answers",
-			 latency_to_json(crowd_latency(crowd)), "accepted", latency_to_json(crowd_latency_accepted(crowd)), "paid",
-			 latency_to_json(crowd_latency_paid(crowd)), "orders", "told", (json_int_t)judgement->told, "paid",
-			 (json_int_t)progress.paid, "paid_late", (json_int_t)progress.paid_late, "held", (json_int_t)judgement->held,
-			 "confirmed", (json_int_t)judgement->confirmed, "cancelled", (json_int_t)judgement->cancelled, "expired",
+			 (json_int_t)progress.planned, "sent", (json_int_t)progress.sent, "answered",
+			 (json_int_t)progress.answered, "lost", (json_int_t)progress.lost, "open", (json_int_t)progress.open,
+			 "seconds", seconds(&progress), "per_second", (double)progress.answered / busy_seconds(tally), "answers",
+			 answers_to_json(tally), "latency_ms", "answers", latency_to_json(crowd_latency(crowd)), "accepted",
+			 latency_to_json(crowd_latency_accepted(crowd)), "paid", latency_to_json(crowd_latency_paid(crowd)),
+			 "orders", "told", (json_int_t)judgement->told, "paid", (json_int_t)progress.paid, "paid_late",
+			 (json_int_t)progress.paid_late, "held", (json_int_t)judgement->held, "confirmed",
+			 (json_int_t)judgement->confirmed, "cancelled", (json_int_t)judgement->cancelled, "expired",
 			 (json_int_t)judgement->expired, "promises", promises_to_json(&judgement->faults), "audit",
 			 audit_to_json(&judgement->audit), "slice_ms", TALLY_SLICE_MS, "timeline", timeline_to_json(tally));
 	text = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;

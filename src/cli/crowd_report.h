@@ -8,7 +8,7 @@
 
 /* May cover several crowds of one sale. Zero-initialised. */
 struct crowd_judgement {
-	struct faults faults; /* by the answers and by the ledger, the audit's included */
+	struct faults faults;                               /* by the answers and by the ledger, the audit's included */
 	uint64_t told, held, confirmed, cancelled, expired; /* orders of the crowds: that they were told; as the ledger has them */
 	struct ledger_audit audit;
 };

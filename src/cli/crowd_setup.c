@@ -34,8 +34,8 @@ static int raise_descriptors(uint32_t connections)
 	if (limit.rlim_cur >= needed)
 		return CLI_GO;
 	if (limit.rlim_max < needed)
-		return cli_error(CLI_USAGE, "%u connections need %llu descriptors, and the limit is %llu (ulimit -Hn)", connections,
-				 (unsigned long long)needed, (unsigned long long)limit.rlim_max);
+		return cli_error(CLI_USAGE, "%u connections need %llu descriptors, and the limit is %llu (ulimit -Hn)",
+				 connections, (unsigned long long)needed, (unsigned long long)limit.rlim_max);
 	limit.rlim_cur = needed;
 	return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? cli_error(CLI_FAILED, "descriptors: %s", error_text(-errno)) : CLI_GO;
 }
@@ -108,12 +108,13 @@ static int parse_place(const char *url, const struct listen_list *listen, struct
 	client_url(listen, own);
 	r = place_parse(url ? url : own, place);
 	if (r < 0)
-		return cli_error(CLI_USAGE, "%s: %s", url ? url : own, r == -EINVAL ? "wanted is http://HOST:PORT" : "there is no such host");
+		return cli_error(CLI_USAGE, "%s: %s", url ? url : own,
+				 r == -EINVAL ? "wanted is http://HOST:PORT" : "there is no such host");
 	return CLI_GO;
 }
 
-int crowd_setup_init(struct crowd_setup *setup, struct crowd_options *options, const struct settings *settings, const char *server_url,
-		     const char *operator_url, const char *sale)
+int crowd_setup_init(struct crowd_setup *setup, struct crowd_options *options, const struct settings *settings,
+		     const char *server_url, const char *operator_url, const char *sale)
 {
 	int code;
 
@@ -137,7 +138,7 @@ int crowd_setup_init(struct crowd_setup *setup, struct crowd_options *options, c
 	if (code == CLI_GO)
 		code = read_skus(setup);
 	options->server = setup->server;
-	options->operator = &setup->operator;
+	options->operator= & setup->operator;
 	options->operator_token = setup->client.token;
 	options->sale = setup->sale;
 	options->skus = (const char *const *)setup->skus;

@@ -21,6 +21,6 @@ struct crowd_setup {
  * Fills the places, the identity, the sale and its SKUs of `options`. NULL for the URLs: those of the settings; NULL for the sale: the only
  * one that is open or armed. Raises the limit of descriptors for options->connections. CLI_GO or the exit code, the error told. Deinit in either case.
  */
-int crowd_setup_init(struct crowd_setup *setup, struct crowd_options *options, const struct settings *settings, const char *server_url,
-		     const char *operator_url, const char *sale) MUST_CHECK;
+int crowd_setup_init(struct crowd_setup *setup, struct crowd_options *options, const struct settings *settings,
+		     const char *server_url, const char *operator_url, const char *sale) MUST_CHECK;
 void crowd_setup_deinit(struct crowd_setup *setup);

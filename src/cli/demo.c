@@ -35,10 +35,10 @@ struct demo {
 	struct crowd_setup setup;
 	struct crowd_options rush_options, late_options;
 	struct crowd *rush, *late;
-	int64_t opens_ms;                            /* clock_mono_ms() at the opening */
-	int64_t killed_ns, ready_ns;                 /* since the start of the rush */
+	int64_t opens_ms;            /* clock_mono_ms() at the opening */
+	int64_t killed_ns, ready_ns; /* since the start of the rush */
 	uint64_t accepted_at_kill;
-	int64_t returned;                            /* units that were for sale again before the latecomers came */
+	int64_t returned; /* units that were for sale again before the latecomers came */
 };
 
 /* A line of the story, with the time since the opening. */
@@ -58,8 +58,15 @@ static void __attribute__((format(printf, 2, 3))) tell(const struct demo *demo, 
 static int start_server(struct demo *demo)
 {
 	/* People have an address each here, so the limit by address meets the bots alone. A short grace after the hold keeps the story short. */
-	static const char *const flags[] = {"--ledger.url", "sqlite:penstock.db", "--gate.address_rate", "15/60", "--sale.hold_grace", "500ms",
-					    "--log.format", "json", NULL};
+	static const char *const flags[] = {"--ledger.url",
+					    "sqlite:penstock.db",
+					    "--gate.address_rate",
+					    "15/60",
+					    "--sale.hold_grace",
+					    "500ms",
+					    "--log.format",
+					    "json",
+					    NULL};
 	int r = server_process_init(&demo->server, demo->options.folder, 0, 0);
 
 	memcpy(demo->server.flags, flags, sizeof(flags));
@@ -98,7 +105,8 @@ static int make_crowds(struct demo *demo)
 		.pay_after_ns = 1500 * MS,
 		.seed = (uint64_t)options->seed,
 	};
-	if (crowd_setup_init(&demo->setup, &demo->rush_options, demo->settings, demo->server.public_url, demo->server.operator_url, sale) != CLI_GO)
+	if (crowd_setup_init(&demo->setup, &demo->rush_options, demo->settings, demo->server.public_url,
+			     demo->server.operator_url, sale) != CLI_GO)
 		return CLI_FAILED;
 	r = crowd_new(&demo->rush, &demo->rush_options, &reason);
 	return r < 0 ? cli_error(CLI_FAILED, "%s", reason ? reason : error_text(r)) : CLI_GO;
@@ -127,8 +135,8 @@ static int kill_server(struct demo *demo, const struct crowd_progress *progress)
 	demo->killed_ns = progress->elapsed_ns;
 	demo->accepted_at_kill = progress->accepted;
 	server_process_end(&demo->server, SIGKILL);
-	tell(demo, "%sSIGKILL%s: the server dies with %s orders accepted and %s requests in flight", style(STYLE_RED), style(STYLE_END),
-	     thousands(progress->accepted), thousands(progress->in_flight));
+	tell(demo, "%sSIGKILL%s: the server dies with %s orders accepted and %s requests in flight", style(STYLE_RED),
+	     style(STYLE_END), thousands(progress->accepted), thousands(progress->in_flight));
 	r = server_process_start(&demo->server);
 	return r < 0 ? cli_error(CLI_FAILED, "the server could not be started again: %s", error_text(r)) : CLI_GO;
 }
@@ -143,7 +151,8 @@ static int watch_restart(struct demo *demo, const struct crowd_progress *progres
 	}
 	if (r == 1) {
 		demo->ready_ns = progress->elapsed_ns;
-		tell(demo, "the server is back after %lld ms; the ledger has every order", (long long)((demo->ready_ns - demo->killed_ns) / MS));
+		tell(demo, "the server is back after %lld ms; the ledger has every order",
+		     (long long)((demo->ready_ns - demo->killed_ns) / MS));
 	}
 	return CLI_GO;
 }
@@ -154,8 +163,8 @@ static int run_rush(struct demo *demo)
 	bool sold_out = false;
 	int r = CROWD_RUNNING, code = CLI_GO;
 
-	tell(demo, "%s people and %s bots come at once for %s units", thousands(demo->rush_options.buyers), thousands(demo->rush_options.bots),
-	     thousands((uint64_t)demo->options.units));
+	tell(demo, "%s people and %s bots come at once for %s units", thousands(demo->rush_options.buyers),
+	     thousands(demo->rush_options.bots), thousands((uint64_t)demo->options.units));
 	while (r == CROWD_RUNNING && code == CLI_GO) {
 		struct crowd_progress progress;
 
@@ -278,9 +287,11 @@ static void print_summary(const struct demo *demo)
 	summary_line("requests", thousands(rush.sent), thousands(late.sent));
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		if (kind(demo->rush, lines[i].kind) + kind(demo->late, lines[i].kind) > 0)
-			summary_line(lines[i].name, thousands(kind(demo->rush, lines[i].kind)), thousands(kind(demo->late, lines[i].kind)));
+			summary_line(lines[i].name, thousands(kind(demo->rush, lines[i].kind)),
+				     thousands(kind(demo->late, lines[i].kind)));
 	summary_line("orders paid", thousands(rush.paid), thousands(late.paid));
-	printf("\n%s  latency, ms     p50       p90       p99     p99.9    p99.99       max%s   from the moment each meant to send\n", style(STYLE_BOLD), style(STYLE_END));
+	printf("\n%s  latency, ms     p50       p90       p99     p99.9    p99.99       max%s   from the moment each meant to send\n",
+	       style(STYLE_BOLD), style(STYLE_END));
 	crowd_report_latency("the rush", crowd_latency(demo->rush));
 	if (demo->late)
 		crowd_report_latency("latecomers", crowd_latency(demo->late));
@@ -323,12 +334,14 @@ static int judge(struct demo *demo)
 	crowd_report_picture(&all, 200, marks, sizeof(marks) / sizeof(marks[0]));
 	tally_deinit(&all);
 	print_summary(demo);
-	printf("\n%sVerdict%s  %s orders that were told, held against the ledger: %s confirmed, %s expired, %s held\n", style(STYLE_BOLD),
-	       style(STYLE_END), thousands(judgement.told), thousands(judgement.confirmed), thousands(judgement.expired), thousands(judgement.held));
+	printf("\n%sVerdict%s  %s orders that were told, held against the ledger: %s confirmed, %s expired, %s held\n",
+	       style(STYLE_BOLD), style(STYLE_END), thousands(judgement.told), thousands(judgement.confirmed),
+	       thousands(judgement.expired), thousands(judgement.held));
 	code = crowd_report_promises(&judgement);
-	printf("  units: %s allocated = %s available + %s held + %s confirmed + %s withdrawn\n", thousands((uint64_t)judgement.audit.units_allocated),
-	       thousands((uint64_t)judgement.audit.units_available), thousands((uint64_t)judgement.audit.units_held),
-	       thousands((uint64_t)judgement.audit.units_confirmed), thousands((uint64_t)judgement.audit.units_withdrawn));
+	printf("  units: %s allocated = %s available + %s held + %s confirmed + %s withdrawn\n",
+	       thousands((uint64_t)judgement.audit.units_allocated), thousands((uint64_t)judgement.audit.units_available),
+	       thousands((uint64_t)judgement.audit.units_held), thousands((uint64_t)judgement.audit.units_confirmed),
+	       thousands((uint64_t)judgement.audit.units_withdrawn));
 	return code;
 }
 
@@ -342,8 +355,8 @@ static int play(struct demo *demo)
 		code = demo_settings(&demo->server, &demo->settings);
 	if (code != CLI_GO)
 		return code;
-	printf("%sA flash sale%s on a server of its own, buyers at %s, ledger in %s\n", style(STYLE_BOLD), style(STYLE_END), demo->server.public_url,
-	       demo->options.folder);
+	printf("%sA flash sale%s on a server of its own, buyers at %s, ledger in %s\n", style(STYLE_BOLD), style(STYLE_END),
+	       demo->server.public_url, demo->options.folder);
 	{
 		struct client client;
 
@@ -385,7 +398,14 @@ static int make_folder(const struct demo_options *options, char folder[static PA
 static void remove_folder(const char *folder)
 {
 	static const char *const names[] = {
-		"penstock.db", "penstock.db-wal", "penstock.db-shm", "penstock.db-lease", "penstock.db.jwt-key", "penstock.db.operator-token", "ready", "server.log",
+		"penstock.db",
+		"penstock.db-wal",
+		"penstock.db-shm",
+		"penstock.db-lease",
+		"penstock.db.jwt-key",
+		"penstock.db.operator-token",
+		"ready",
+		"server.log",
 	};
 	char path[PATH_MAX + 64];
 
@@ -426,7 +446,8 @@ static int run(struct cli *cli)
 	struct demo_options options = {.buyers = 20000, .bots = 100, .units = 1000};
 	const struct option table[] = {
 		{"serve", 0, OPTION_FLAG, &options.serve, NULL, "leave a server running, with a sample sale to buy from by hand"},
-		{"folder", 0, OPTION_TEXT, &options.folder, "PATH", "where the ledger is kept (a fresh one in /tmp; with --serve ./penstock-sample)"},
+		{"folder", 0, OPTION_TEXT, &options.folder, "PATH",
+		 "where the ledger is kept (a fresh one in /tmp; with --serve ./penstock-sample)"},
 		{"buyers", 'b', OPTION_INTEGER, &options.buyers, "N", "people in the rush (20000)"},
 		{"bots", 0, OPTION_INTEGER, &options.bots, "N", "bots among them, 25 requests each (100)"},
 		{"units", 'u', OPTION_INTEGER, &options.units, "N", "units for sale (1000)"},

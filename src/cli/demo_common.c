@@ -47,10 +47,10 @@ int demo_make_sale(struct client *client, const char *sku, const char *sale, int
 	if (code != CLI_GO)
 		return code;
 	clock_format(clock_wall_ms() + opens_in_ms, opens_at);
-	body = json_pack("{s:s, s:s, s:[{s:s, s:I}], s:{s:i, s:s}, s:i, s:{s:i, s:i}, s:I, s:o}", "id", sale, "name", "Air 1 drop", "lots", "sku",
-			 sku, "units", (json_int_t)units, "price", "amount", 17900, "currency", "EUR", "limit_per_buyer", 1, "rate",
-			 "requests", 3, "seconds", 60, "hold_seconds", (json_int_t)hold_s, "opens_at",
-			 opens_in_ms > 0 ? json_string(opens_at) : json_null());
+	body = json_pack("{s:s, s:s, s:[{s:s, s:I}], s:{s:i, s:s}, s:i, s:{s:i, s:i}, s:I, s:o}", "id", sale, "name",
+			 "Air 1 drop", "lots", "sku", sku, "units", (json_int_t)units, "price", "amount", 17900, "currency",
+			 "EUR", "limit_per_buyer", 1, "rate", "requests", 3, "seconds", 60, "hold_seconds", (json_int_t)hold_s,
+			 "opens_at", opens_in_ms > 0 ? json_string(opens_at) : json_null());
 	code = ask_once(client, "/v1/sales", body, &taken);
 	if (code != CLI_GO || taken)
 		return code;

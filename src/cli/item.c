@@ -103,16 +103,32 @@ static int list(struct cli *cli)
 }
 
 static const struct command command_create = {
-	.name = "item create", .synopsis = "SKU [--name TEXT] [--units N]", .summary = "Make an item", .settings = true, .run = create,
+	.name = "item create",
+	.synopsis = "SKU [--name TEXT] [--units N]",
+	.summary = "Make an item",
+	.settings = true,
+	.run = create,
 };
 static const struct command command_list = {
-	.name = "item list", .synopsis = "", .summary = "List the items and their units on hand", .settings = true, .run = list,
+	.name = "item list",
+	.synopsis = "",
+	.summary = "List the items and their units on hand",
+	.settings = true,
+	.run = list,
 };
 static const struct command command_show = {
-	.name = "item show", .synopsis = "SKU", .summary = "Show one item", .settings = true, .run = show_one,
+	.name = "item show",
+	.synopsis = "SKU",
+	.summary = "Show one item",
+	.settings = true,
+	.run = show_one,
 };
 static const struct command command_receive = {
-	.name = "item receive", .synopsis = "SKU UNITS", .summary = "Add units that have come into the warehouse", .settings = true, .run = receive,
+	.name = "item receive",
+	.synopsis = "SKU UNITS",
+	.summary = "Add units that have come into the warehouse",
+	.settings = true,
+	.run = receive,
 };
 
 const struct command command_item = {

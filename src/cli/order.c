@@ -130,25 +130,45 @@ static int extend(struct cli *cli)
 }
 
 static const struct command command_list = {
-	.name = "order list", .synopsis = "[--sale ID] [--state STATE] [--buyer NAME]", .summary = "List orders", .settings = true, .run = list,
+	.name = "order list",
+	.synopsis = "[--sale ID] [--state STATE] [--buyer NAME]",
+	.summary = "List orders",
+	.settings = true,
+	.run = list,
 };
 static const struct command command_show = {
-	.name = "order show", .synopsis = "ORDER", .summary = "Show one order", .settings = true, .run = show,
+	.name = "order show",
+	.synopsis = "ORDER",
+	.summary = "Show one order",
+	.settings = true,
+	.run = show,
 };
 static const struct command command_confirm = {
-	.name = "order confirm", .synopsis = "ORDER", .summary = "Confirm a held order: it is paid", .settings = true, .run = confirm,
+	.name = "order confirm",
+	.synopsis = "ORDER",
+	.summary = "Confirm a held order: it is paid",
+	.settings = true,
+	.run = confirm,
 };
 static const struct command command_cancel = {
-	.name = "order cancel", .synopsis = "ORDER", .summary = "Cancel an order (a confirmed one: a refund); its units are for sale again",
-	.settings = true, .run = cancel,
+	.name = "order cancel",
+	.synopsis = "ORDER",
+	.summary = "Cancel an order (a confirmed one: a refund); its units are for sale again",
+	.settings = true,
+	.run = cancel,
 };
 static const struct command command_extend = {
-	.name = "order extend", .synopsis = "ORDER TIME", .summary = "Hold an order longer", .settings = true, .run = extend,
+	.name = "order extend",
+	.synopsis = "ORDER TIME",
+	.summary = "Hold an order longer",
+	.settings = true,
+	.run = extend,
 };
 
 const struct command command_order = {
 	.name = "order",
 	.synopsis = "COMMAND",
 	.summary = "Orders: list, confirm, cancel, extend",
-	.children = (const struct command *const[]){&command_list, &command_show, &command_confirm, &command_cancel, &command_extend, NULL},
+	.children = (const struct command *const[]){&command_list, &command_show, &command_confirm, &command_cancel,
+						    &command_extend, NULL},
 };

@@ -131,8 +131,7 @@ int output_list(struct cli *cli, const char *url, bool json, const char *path, c
 	if (json)
 		return output_json(all);
 	table_init(&table, titles);
-	json_array_foreach(all, index, row)
-		cells(&table, row);
+	json_array_foreach(all, index, row) cells(&table, row);
 	table_print(&table);
 	table_deinit(&table);
 	json_decref(all);

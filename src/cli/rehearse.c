@@ -15,7 +15,7 @@ static const int64_t STEP_NS = 100 * INT64_C(1000000);
 
 struct rehearsal {
 	struct crowd_setup setup;
-	const char *server, *operator, *ledger, *sale, *arrival;
+	const char *server, *operator, * ledger, *sale, *arrival;
 	int64_t buyers, bots, bot_requests, quantity, connections, addresses, seed;
 	int64_t over_ms, timeout_ms, patience_ms, pay_after_ms;
 	double rate, retries, duplicates, abandon;
@@ -124,8 +124,15 @@ static int rehearse(struct rehearsal *rehearsal, const struct settings *settings
 static int run(struct cli *cli)
 {
 	struct rehearsal rehearsal = {
-		.buyers = 1000, .bot_requests = 10, .quantity = 1, .connections = 64, .retries = 5, .abandon = 20,
-		.timeout_ms = 10000, .patience_ms = 90000, .pay_after_ms = 500,
+		.buyers = 1000,
+		.bot_requests = 10,
+		.quantity = 1,
+		.connections = 64,
+		.retries = 5,
+		.abandon = 20,
+		.timeout_ms = 10000,
+		.patience_ms = 90000,
+		.pay_after_ms = 500,
 	};
 	const struct option table[] = {
 		{"sale", 's', OPTION_TEXT, &rehearsal.sale, "ID", "the sale to buy in (the only open one)"},
@@ -166,7 +173,7 @@ static int run(struct cli *cli)
 	code = crowd_setup_init(&rehearsal.setup, &options, settings, rehearsal.server, rehearsal.operator, rehearsal.sale);
 	if (code == CLI_GO) {
 		if (rehearsal.no_payments)
-			options.operator = NULL;
+			options.operator= NULL;
 		code = rehearse(&rehearsal, settings, &options);
 	}
 	crowd_setup_deinit(&rehearsal.setup);
@@ -178,10 +185,11 @@ const struct command command_rehearse = {
 	.name = "rehearse",
 	.synopsis = "[--sale ID] [OPTION…] [--SETTING VALUE…]",
 	.summary = "Send a crowd to a sale over HTTP, and judge what it was told by the ledger",
-	.details = "The crowd buys for real: use a sale made for it. With --rate, --arrival or --over the requests come at their own times and\n"
-		   "latency counts from those (open loop); else every connection sends as soon as it has its answer (closed loop).\n"
-		   "People are refused by gate.address_rate when they share few addresses: see --addresses.\n"
-		   "Every answer is kept and held against the ledger. Exit code 1: a promise was broken; the first example is shown.\n",
+	.details =
+		"The crowd buys for real: use a sale made for it. With --rate, --arrival or --over the requests come at their own times and\n"
+		"latency counts from those (open loop); else every connection sends as soon as it has its answer (closed loop).\n"
+		"People are refused by gate.address_rate when they share few addresses: see --addresses.\n"
+		"Every answer is kept and held against the ledger. Exit code 1: a promise was broken; the first example is shown.\n",
 	.settings = true,
 	.run = run,
 };

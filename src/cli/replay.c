@@ -74,8 +74,8 @@ static int handle(struct ledger *ledger, const struct ledger_dead_letter *row, e
 	}
 	clock_format(row->at_ms, at);
 	if (json) {
-		json_t *object = json_pack("{s:I, s:s, s:s, s:o}", "number", (json_int_t)row->number, "at", at, "reason", row->reason,
-					   "event", json_loads(row->event, JSON_DECODE_ANY, NULL));
+		json_t *object = json_pack("{s:I, s:s, s:s, s:o}", "number", (json_int_t)row->number, "at", at, "reason",
+					   row->reason, "event", json_loads(row->event, JSON_DECODE_ANY, NULL));
 		char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
 
 		json_decref(object);
@@ -149,7 +149,8 @@ static int run(struct cli *cli)
 		if (r >= 0 && task == TASK_LIST && !json && totals.seen == 0)
 			puts("There are no dead letters: every event could be applied.");
 		else if (r >= 0 && task != TASK_LIST)
-			printf("%" PRId64 " applied, %" PRId64 " dropped, %" PRId64 " kept\n", totals.applied, totals.dropped, totals.kept);
+			printf("%" PRId64 " applied, %" PRId64 " dropped, %" PRId64 " kept\n", totals.applied, totals.dropped,
+			       totals.kept);
 	}
 	settings_free(settings);
 	return code;

@@ -53,12 +53,12 @@ static void show_sale(const json_t *sale)
 	printf("price %" PRId64 " %s in minor units; %" PRId64 " a buyer; held for %" PRId64 " s\n", field_integer(price, "amount"),
 	       field_text(price, "currency"), field_integer(sale, "limit_per_buyer"), field_integer(sale, "hold_seconds"));
 	if (json_is_object(rate))
-		printf("%" PRId64 " requests a buyer in %" PRId64 " s\n", field_integer(rate, "requests"), field_integer(rate, "seconds"));
+		printf("%" PRId64 " requests a buyer in %" PRId64 " s\n", field_integer(rate, "requests"),
+		       field_integer(rate, "seconds"));
 	printf("opens %s, closes %s\n\n", field_text(sale, "opens_at")[0] ? field_text(sale, "opens_at") : "by hand",
 	       field_text(sale, "closes_at")[0] ? field_text(sale, "closes_at") : "by hand");
 	table_init(&table, lot_titles);
-	json_array_foreach(json_object_get(sale, "lots"), index, lot)
-		lot_cells(&table, lot);
+	json_array_foreach(json_object_get(sale, "lots"), index, lot) lot_cells(&table, lot);
 	table_print(&table);
 	table_deinit(&table);
 }
@@ -97,20 +97,21 @@ struct sale_terms {
 };
 static const struct sale_terms no_terms = {.price = -1, .limit = -1, .hold_ms = -1, .opens_in_ms = -1, .closes_in_ms = -1};
 
-#define TERMS_OPTIONS(terms)                                                                                                         \
-	{"name", 'n', OPTION_TEXT, &(terms).name, "TEXT", "what people call it (the id)"},                                             \
-		{"price", 'p', OPTION_INTEGER, &(terms).price, "N", "in minor units: 17900 is 179.00"},                                  \
-		{"currency", 0, OPTION_TEXT, &(terms).currency, "CODE", "ISO 4217 (EUR)"},                                               \
-		{"limit", 'l', OPTION_INTEGER, &(terms).limit, "N", "units a buyer may have, over all lots"},                            \
-		{"rate", 0, OPTION_TEXT, &(terms).rate, "N/SECONDS", "requests of a buyer in any so many seconds, or off"},              \
-		{"hold", 0, OPTION_DURATION, &(terms).hold_ms, "TIME", "how long an order waits for its payment; 0: none"},              \
-		{"opens-at", 0, OPTION_TEXT, &(terms).opens_at, "TIME", "RFC 3339, UTC: 2027-01-01T10:00:00Z"},                          \
-		{"opens-in", 0, OPTION_DURATION, &(terms).opens_in_ms, "TIME", "from now: 10s, 5m"},                                     \
-		{"closes-at", 0, OPTION_TEXT, &(terms).closes_at, "TIME", "as --opens-at"},                                              \
-		{"closes-in", 0, OPTION_DURATION, &(terms).closes_in_ms, "TIME", "from now"},                                            \
-		{"late-confirm", 0, OPTION_FLAG, &(terms).late_confirm, NULL, "a payment after the hold may still get a unit, if one is left"}, \
-	{                                                                                                                            \
-		"no-late-confirm", 0, OPTION_FLAG, &(terms).no_late_confirm, NULL, "it may not"                                      \
+#define TERMS_OPTIONS(terms)                                                                                                \
+	{"name", 'n', OPTION_TEXT, &(terms).name, "TEXT", "what people call it (the id)"},                                  \
+		{"price", 'p', OPTION_INTEGER, &(terms).price, "N", "in minor units: 17900 is 179.00"},                     \
+		{"currency", 0, OPTION_TEXT, &(terms).currency, "CODE", "ISO 4217 (EUR)"},                                  \
+		{"limit", 'l', OPTION_INTEGER, &(terms).limit, "N", "units a buyer may have, over all lots"},               \
+		{"rate", 0, OPTION_TEXT, &(terms).rate, "N/SECONDS", "requests of a buyer in any so many seconds, or off"}, \
+		{"hold", 0, OPTION_DURATION, &(terms).hold_ms, "TIME", "how long an order waits for its payment; 0: none"}, \
+		{"opens-at", 0, OPTION_TEXT, &(terms).opens_at, "TIME", "RFC 3339, UTC: 2027-01-01T10:00:00Z"},             \
+		{"opens-in", 0, OPTION_DURATION, &(terms).opens_in_ms, "TIME", "from now: 10s, 5m"},                        \
+		{"closes-at", 0, OPTION_TEXT, &(terms).closes_at, "TIME", "as --opens-at"},                                 \
+		{"closes-in", 0, OPTION_DURATION, &(terms).closes_in_ms, "TIME", "from now"},                               \
+		{"late-confirm",        0,    OPTION_FLAG,                                                                  \
+		 &(terms).late_confirm, NULL, "a payment after the hold may still get a unit, if one is left"},             \
+	{                                                                                                                   \
+		"no-late-confirm", 0, OPTION_FLAG, &(terms).no_late_confirm, NULL, "it may not"                             \
 	}
 
 static void set_time(json_t *body, const char *name, const char *at, int64_t in_ms)
@@ -154,8 +155,8 @@ static int set_lots(const struct cli *cli, json_t *body, const struct option_lis
 		code = output_units(cli, equals + 1, &units);
 		if (code != CLI_GO)
 			return code;
-		json_array_append_new(array, json_pack("{s:s%, s:I}", "sku", lots->items[i], (size_t)(equals - lots->items[i]), "units",
-						       (json_int_t)units));
+		json_array_append_new(array, json_pack("{s:s%, s:I}", "sku", lots->items[i], (size_t)(equals - lots->items[i]),
+						       "units", (json_int_t)units));
 	}
 	return CLI_GO;
 }
@@ -369,8 +370,8 @@ static int watch(struct cli *cli)
 	return code;
 }
 
-#define SALE_COMMAND(word, words, text, function)                                                                                    \
-	static const struct command command_##word = {                                                                               \
+#define SALE_COMMAND(word, words, text, function)      \
+	static const struct command command_##word = { \
 		.name = "sale " #word, .synopsis = words, .summary = text, .settings = true, .run = function}
 
 SALE_COMMAND(create, "ID --lot SKU=UNITS… [OPTION…]", "Make a sale; it is a draft until it is armed", create);

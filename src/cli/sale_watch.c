@@ -112,9 +112,9 @@ int sale_watch(struct client *client, const char *path, bool json)
 		buffer_printf(&out, "Authorization: Bearer %s\r\n", client->token);
 	buffer_append_text(&out, "\r\n");
 	r = fd < 0 || connect(fd, (const struct sockaddr *)&client->place.address, client->place.size) < 0 ||
-			    send(fd, out.data, out.size, MSG_NOSIGNAL) != (ssize_t)out.size ?
-		    -errno :
-		    read_head(fd, &in, &status);
+			    send(fd, out.data, out.size, MSG_NOSIGNAL) != (ssize_t)out.size
+		    ? -errno
+		    : read_head(fd, &in, &status);
 	if (r == 0 && status != 200)
 		r = cli_error(CLI_FAILED, "GET %s: %d", path, status);
 	while (r == 0) {

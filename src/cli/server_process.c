@@ -80,7 +80,8 @@ static _Noreturn void become_server(const struct server_process *server)
 {
 	char public_listen[32], operator_listen[32];
 	const char *arguments[ARGUMENTS_MAX] = {
-		"penstock", "serve", "--ready-file", server->ready_file, "--gate.listen", public_listen, "--operator.listen", operator_listen,
+		"penstock",      "serve",       "--ready-file",      server->ready_file,
+		"--gate.listen", public_listen, "--operator.listen", operator_listen,
 	};
 	size_t count = 8;
 

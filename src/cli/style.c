@@ -25,7 +25,7 @@ static bool coloured(void)
 const char *style(enum style style)
 {
 	static const char *const sequences[] = {
-		[STYLE_END] = "\033[0m",  [STYLE_BOLD] = "\033[1m",    [STYLE_DIM] = "\033[2m",  [STYLE_RED] = "\033[31m",
+		[STYLE_END] = "\033[0m",    [STYLE_BOLD] = "\033[1m",    [STYLE_DIM] = "\033[2m",   [STYLE_RED] = "\033[31m",
 		[STYLE_GREEN] = "\033[32m", [STYLE_YELLOW] = "\033[33m", [STYLE_BLUE] = "\033[34m",
 	};
 

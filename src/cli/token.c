@@ -36,7 +36,8 @@ static int buyer_token(struct cli *cli, const char *buyer, int64_t lifetime_ms)
 	int code, r;
 
 	if (!buyer_valid(slice_of(buyer)))
-		return cli_error(CLI_USAGE, "buyer \"%s\": wanted are 1 to %d printable ASCII characters without a space", buyer, BUYER_MAX);
+		return cli_error(CLI_USAGE, "buyer \"%s\": wanted are 1 to %d printable ASCII characters without a space", buyer,
+				 BUYER_MAX);
 	if (lifetime_ms < 1000)
 		return cli_error(CLI_USAGE, "a token must live for a second at least");
 	code = cli_settings(cli, &settings);
@@ -60,7 +61,7 @@ static int buyer_token(struct cli *cli, const char *buyer, int64_t lifetime_ms)
 
 static int run(struct cli *cli)
 {
-	const char *operator = NULL, *scopes = "read+orders+stock";
+	const char *operator= NULL, *scopes = "read+orders+stock";
 	int64_t lifetime_ms = 3600 * 1000;
 	const struct option table[] = {
 		{"lifetime", 0, OPTION_DURATION, &lifetime_ms, "TIME", "how long a buyer's token is good for (1h)"},
@@ -71,7 +72,7 @@ static int run(struct cli *cli)
 
 	if (code != CLI_GO)
 		return code;
-	if (operator && cli->argc > 0)
+	if (operator&& cli->argc> 0)
 		return cli_usage(cli, "a buyer and --operator do not go together");
 	if (operator)
 		return operator_token(operator, scopes);

@@ -7,16 +7,18 @@
 
 bool audit_holds(const struct ledger_audit *audit)
 {
-	return audit->p1_broken == 0 && audit->p2_broken == 0 && audit->p3_broken == 0 && audit->p4_broken == 0 && audit->log_broken == 0;
+	return audit->p1_broken == 0 && audit->p2_broken == 0 && audit->p3_broken == 0 && audit->p4_broken == 0 &&
+	       audit->log_broken == 0;
 }
 
 static void promise_line(const char *number, const char *text, int64_t broken, const char *what)
 {
 	if (broken == 0)
-		printf("  %s%-4s%s %-40s %sholds%s\n", style(STYLE_BOLD), number, style(STYLE_END), text, style(STYLE_GREEN), style(STYLE_END));
+		printf("  %s%-4s%s %-40s %sholds%s\n", style(STYLE_BOLD), number, style(STYLE_END), text, style(STYLE_GREEN),
+		       style(STYLE_END));
 	else
-		printf("  %s%-4s%s %-40s %sBROKEN%s: %" PRId64 " %s\n", style(STYLE_BOLD), number, style(STYLE_END), text, style(STYLE_RED),
-		       style(STYLE_END), broken, what);
+		printf("  %s%-4s%s %-40s %sBROKEN%s: %" PRId64 " %s\n", style(STYLE_BOLD), number, style(STYLE_END), text,
+		       style(STYLE_RED), style(STYLE_END), broken, what);
 }
 
 int audit_print(const struct ledger_audit *audit)
@@ -49,13 +51,13 @@ json_t *audit_to_json(const struct ledger_audit *audit)
 			 "ok", audit_holds(audit), "promises", "p1", "broken", (json_int_t)audit->p1_broken, "p2", "broken",
 			 (json_int_t)audit->p2_broken, "p3", "broken", (json_int_t)audit->p3_broken, "p4", "broken",
 			 (json_int_t)audit->p4_broken, "operator_log", "rows", (json_int_t)audit->log_rows, "broken",
-			 (json_int_t)audit->log_broken, "totals", "sales", (json_int_t)audit->sales, "lots", (json_int_t)audit->lots, "orders",
-			 (json_int_t)audit->orders, "held", (json_int_t)audit->held, "confirmed", (json_int_t)audit->confirmed, "cancelled",
-			 (json_int_t)audit->cancelled, "expired", (json_int_t)audit->expired, "units_allocated",
-			 (json_int_t)audit->units_allocated, "units_available", (json_int_t)audit->units_available, "units_held",
-			 (json_int_t)audit->units_held, "units_confirmed", (json_int_t)audit->units_confirmed, "units_withdrawn",
-			 (json_int_t)audit->units_withdrawn, "movements", (json_int_t)audit->movements, "dead_letters",
-			 (json_int_t)audit->dead_letters, "first", first);
+			 (json_int_t)audit->log_broken, "totals", "sales", (json_int_t)audit->sales, "lots",
+			 (json_int_t)audit->lots, "orders", (json_int_t)audit->orders, "held", (json_int_t)audit->held,
+			 "confirmed", (json_int_t)audit->confirmed, "cancelled", (json_int_t)audit->cancelled, "expired",
+			 (json_int_t)audit->expired, "units_allocated", (json_int_t)audit->units_allocated, "units_available",
+			 (json_int_t)audit->units_available, "units_held", (json_int_t)audit->units_held, "units_confirmed",
+			 (json_int_t)audit->units_confirmed, "units_withdrawn", (json_int_t)audit->units_withdrawn, "movements",
+			 (json_int_t)audit->movements, "dead_letters", (json_int_t)audit->dead_letters, "first", first);
 }
 
 int audit_print_json(const struct ledger_audit *audit)

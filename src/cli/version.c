@@ -14,8 +14,9 @@ static int run(struct cli *cli)
 	if (code != CLI_GO)
 		return code;
 	if (json)
-		printf("{\"version\":\"%s\",\"revision\":\"%s\",\"sqlite\":\"%s\",\"openssl\":\"%s\",\"jansson\":\"%s\"}\n", PENSTOCK_VERSION,
-		       PENSTOCK_REVISION, sqlite3_libversion(), OpenSSL_version(OPENSSL_VERSION_STRING), JANSSON_VERSION);
+		printf("{\"version\":\"%s\",\"revision\":\"%s\",\"sqlite\":\"%s\",\"openssl\":\"%s\",\"jansson\":\"%s\"}\n",
+		       PENSTOCK_VERSION, PENSTOCK_REVISION, sqlite3_libversion(), OpenSSL_version(OPENSSL_VERSION_STRING),
+		       JANSSON_VERSION);
 	else
 		printf("penstock %s (%s)\n", PENSTOCK_VERSION, PENSTOCK_REVISION);
 	return CLI_OK;

@@ -85,8 +85,8 @@ int answer_read(const char *data, size_t size, struct answer *answer, size_t *us
 		} else {
 			colon = memchr(at, ':', (size_t)(stop - at));
 			fault = colon ? read_header((struct slice){at, (size_t)(colon - at)},
-						    trim((struct slice){colon + 1, (size_t)(stop - colon - 1)}), answer, &length) :
-					"a header line without a colon";
+						    trim((struct slice){colon + 1, (size_t)(stop - colon - 1)}), answer, &length)
+				      : "a header line without a colon";
 		}
 		if (fault) {
 			*reason = fault;

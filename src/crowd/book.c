@@ -68,7 +68,8 @@ void book_buyer_name(const struct book *book, uint32_t buyer, char name[static B
 {
 	bool bot = buyer >= book->people;
 
-	snprintf(name, BOOK_NAME_SIZE, "%s-%s-%06" PRIu32, bot ? "bot" : "buyer", book->run, bot ? buyer - (uint32_t)book->people : buyer);
+	snprintf(name, BOOK_NAME_SIZE, "%s-%s-%06" PRIu32, bot ? "bot" : "buyer", book->run,
+		 bot ? buyer - (uint32_t)book->people : buyer);
 }
 
 void book_key(const struct book *book, uint32_t purchase, char key[static BOOK_NAME_SIZE])
@@ -158,8 +159,8 @@ static void accepted(struct book *book, uint32_t index, const struct answer *ans
 	if (purchase->told == TOLD_ACCEPTED) {
 		book->replays++;
 		if (hash != purchase->body)
-			faults_add(&book->faults, 3, "key %s was answered 202 twice with different bytes, the second time: %.*s", key,
-				   (int)(answer->body.size < 200 ? answer->body.size : 200), answer->body.data);
+			faults_add(&book->faults, 3, "key %s was answered 202 twice with different bytes, the second time: %.*s",
+				   key, (int)(answer->body.size < 200 ? answer->body.size : 200), answer->body.data);
 		return;
 	}
 	*kind = TALLY_ACCEPTED; /* new to its buyer: where the first answer was lost, a replay brings the news */
@@ -225,8 +226,8 @@ static enum book_next refused(struct book *book, uint32_t index, bool after_acce
 	book_key(book, index, key);
 	if (!rule) {
 		*kind = TALLY_OTHER;
-		faults_add(&book->faults, 5, "key %s was answered %d \"%.*s\", which is no answer to a purchase", key, answer->status,
-			   (int)(code.size < 40 ? code.size : 40), code.data ? code.data : "");
+		faults_add(&book->faults, 5, "key %s was answered %d \"%.*s\", which is no answer to a purchase", key,
+			   answer->status, (int)(code.size < 40 ? code.size : 40), code.data ? code.data : "");
 		return BOOK_SETTLED;
 	}
 	*kind = rule->kind;

@@ -22,18 +22,18 @@
 enum told { TOLD_NOTHING = 0, TOLD_ACCEPTED = 1, TOLD_REFUSED = 2 };
 
 struct purchase {
-	struct uuid order;      /* TOLD_ACCEPTED: and what was told with it */
-	uint64_t body;          /* hash of the whole 202 body */
+	struct uuid order;                        /* TOLD_ACCEPTED: and what was told with it */
+	uint64_t body;                            /* hash of the whole 202 body */
 	int64_t placed_at_ms, hold_expires_at_ms; /* hold 0: none */
-	int64_t open_since_ns;  /* 0: no attempt has an unknown end; else since when */
-	uint32_t buyer;         /* index */
-	uint16_t lot;           /* index into the crowd's SKUs */
-	uint16_t tries;         /* attempts begun */
-	uint8_t told;           /* enum told */
-	uint8_t told_state;     /* enum order_state of the 202 */
-	bool confirm_told;      /* the operator was told that it is confirmed */
-	bool confirm_late;      /* … that it came too late */
-	bool retried, seen;     /* seen: the ledger has it (verdict) */
+	int64_t open_since_ns;                    /* 0: no attempt has an unknown end; else since when */
+	uint32_t buyer;                           /* index */
+	uint16_t lot;                             /* index into the crowd's SKUs */
+	uint16_t tries;                           /* attempts begun */
+	uint8_t told;                             /* enum told */
+	uint8_t told_state;                       /* enum order_state of the 202 */
+	bool confirm_told;                        /* the operator was told that it is confirmed */
+	bool confirm_late;                        /* … that it came too late */
+	bool retried, seen;                       /* seen: the ledger has it (verdict) */
 };
 
 enum { PROMISES = 6, FAULT_TEXT_SIZE = 320 };

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/random.h"
+#include "crowd/shape.h"
 
 #define MS INT64_C(1000000)
 #define SECOND INT64_C(1000000000)
@@ -17,9 +18,9 @@ enum {
 	POLITE_TRIES = 4,       /* how often somebody comes again because an answer asked for it */
 	REPETITIONS_MAX = 1000, /* of one request after lost connections; patience ends it long before */
 };
-static const int64_t SCAN_NS = 100 * MS; /* between looks for answers that are overdue */
+static const int64_t SCAN_NS = 100 * MS;      /* between looks for answers that are overdue */
 static const int64_t POLITE_NS = 10 * SECOND; /* who is asked to come again later than that goes away */
-static const int64_t DOWN_NS = 25 * MS;  /* a server that refuses connections is left alone for so long */
+static const int64_t DOWN_NS = 25 * MS;       /* a server that refuses connections is left alone for so long */
 
 enum { BUY = 0, PAY = 1, SIDES = 2 };
 struct side {
@@ -43,76 +44,7 @@ struct crowd {
 	bool stopped;
 };
 
-/* --- Shape: who comes, when --- */
-
-/* SplitMix64: the crowd has a generator of its own, so that a seed gives the same crowd whatever else draws random numbers. */
-static uint64_t mix(uint64_t *state)
-{
-	uint64_t z = *state += 0x9e3779b97f4a7c15;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-	z = (z ^ z >> 27) * 0x94d049bb133111eb;
-	return z ^ z >> 31;
-}
-
-static bool chance(uint64_t *state, double percent)
-{
-	return (double)(mix(state) >> 11) * 0x1p-53 * 100 < percent;
-}
-
-static int64_t between(uint64_t *state, int64_t least, int64_t most)
-{
-	return least >= most ? least : least + (int64_t)(mix(state) % (uint64_t)(most - least + 1));
-}
-
-/* Everybody's requests in one random order. */
-static uint32_t *shuffled(struct crowd *crowd, size_t count)
-{
-	const struct crowd_options *options = &crowd->options;
-	uint32_t *order = calloc(count ? count : 1, sizeof(order[0]));
-	size_t at = 0;
-
-	if (!order)
-		return NULL;
-	for (size_t i = 0; i < options->buyers; i++)
-		order[at++] = (uint32_t)i;
-	for (size_t i = 0; i < options->bots; i++) {
-		for (size_t j = 0; j < options->bot_requests; j++)
-			order[at++] = (uint32_t)(options->buyers + i);
-	}
-	for (size_t i = count; i > 1; i--) {
-		size_t other = mix(&crowd->random) % i;
-		uint32_t kept = order[i - 1];
-
-		order[i - 1] = order[other];
-		order[other] = kept;
-	}
-	return order;
-}
-
-static int make_plan(struct crowd *crowd)
-{
-	const struct crowd_options *options = &crowd->options;
-	size_t count = options->buyers + options->bots * options->bot_requests;
-	uint32_t *order = shuffled(crowd, count);
-	struct plan *plan = &crowd->sides[BUY].plan;
-	int r = order ? plan_init(plan, count + options->buyers) : -ENOMEM;
-
-	for (size_t i = 0; r == 0 && i < count; i++) {
-		bool person = order[i] < options->buyers;
-		struct shot shot = {
-			.due_ns = arrival_time(options->arrival, i, count, options->over_ns),
-			.purchase = book_add(&crowd->book, order[i], (uint16_t)(mix(&crowd->random) % options->sku_count)),
-		};
-
-		plan_append(plan, &shot);
-		if (person && chance(&crowd->random, options->duplicates))
-			plan_append(plan, &shot);
-	}
-	free(order);
-	crowd->planned = plan->list_count;
-	return r;
-}
+/* --- Beginning and end --- */
 
 static int identify_all(struct crowd *crowd)
 {
@@ -138,33 +70,12 @@ static int identify_all(struct crowd *crowd)
 	return r;
 }
 
-static const char *check(const struct crowd_options *options)
-{
-	if (options->buyers + options->bots == 0 || options->buyers + options->bots > 10 * 1000 * 1000)
-		return "a crowd has 1 to 10,000,000 buyers and bots";
-	if (options->bots > 0 && (options->bot_requests == 0 || options->bot_requests > 100000))
-		return "a bot sends 1 to 100,000 requests";
-	if (options->bots * options->bot_requests > 100 * 1000 * 1000)
-		return "the bots send more than 100,000,000 requests";
-	if (options->connections == 0 || options->connections > 100000)
-		return "a crowd has 1 to 100,000 connections";
-	if (options->addresses > 16000000)
-		return "there are 16,000,000 source addresses at most";
-	if (options->addresses > 0 && !place_is_loopback4(&options->server))
-		return "source addresses can be chosen only against a server on 127.0.0.0/8";
-	if (options->sku_count == 0 || options->sku_count > CROWD_SKUS_MAX)
-		return "the sale has no lots, or too many";
-	if (options->quantity == 0)
-		return "a purchase is of one unit at least";
-	return NULL;
-}
-
 int crowd_new(struct crowd **result, const struct crowd_options *options, const char **reason)
 {
 	struct crowd *crowd;
 	int r;
 
-	*reason = check(options);
+	*reason = shape_check(options);
 	if (*reason)
 		return -EINVAL;
 	crowd = calloc(1, sizeof(*crowd));
@@ -183,14 +94,16 @@ int crowd_new(struct crowd **result, const struct crowd_options *options, const 
 		crowd->book.quantity = options->quantity;
 		crowd->book.people = options->buyers;
 		crowd->book.buyers = options->buyers + options->bots;
-		r = make_plan(crowd);
+		r = shape_plan(options, &crowd->random, &crowd->book, &crowd->sides[BUY].plan);
+		crowd->planned = crowd->sides[BUY].plan.list_count;
 	}
 	if (r == 0)
 		r = identify_all(crowd);
 	if (r == 0)
 		r = plan_init(&crowd->sides[PAY].plan, 0);
 	if (r == 0)
-		r = pool_init(&crowd->sides[BUY].pool, &crowd->options.server, crowd->epoll, BUY, options->connections, options->addresses);
+		r = pool_init(&crowd->sides[BUY].pool, &crowd->options.server, crowd->epoll, BUY, options->connections,
+			      options->addresses);
 	if (r == 0)
 		r = pool_init(&crowd->sides[PAY].pool, options->operator, crowd->epoll, PAY, PAY_CONNECTIONS, 0);
 	if (r < 0) {
@@ -267,7 +180,7 @@ static int lost(struct crowd *crowd, int side, const struct shot *shot, bool sen
 			book_give_up(&crowd->book, shot->purchase, "the connection was lost again and again");
 		return 0;
 	}
-	return send_again(crowd, side, *shot, between(&crowd->random, wait / 2, wait), now);
+	return send_again(crowd, side, *shot, shape_between(&crowd->random, wait / 2, wait), now);
 }
 
 static int send_again(struct crowd *crowd, int side, struct shot shot, int64_t wait_ns, int64_t now)
@@ -365,9 +278,9 @@ static int after_accept(struct crowd *crowd, uint32_t index, int64_t now)
 	const struct purchase *purchase = &crowd->book.purchases[index];
 	struct shot shot = {.purchase = index};
 
-	if (!crowd->options.operator || purchase->told_state != ORDER_HELD || chance(&crowd->random, crowd->options.abandon))
+	if (!crowd->options.operator|| purchase->told_state != ORDER_HELD || shape_chance(&crowd->random, crowd->options.abandon))
 		return 0;
-	shot.due_ns = now + between(&crowd->random, 0, crowd->options.pay_after_ns);
+	shot.due_ns = now + shape_between(&crowd->random, 0, crowd->options.pay_after_ns);
 	return plan_push(&crowd->sides[PAY].plan, &shot);
 }
 
@@ -379,7 +292,7 @@ static int come_again(struct crowd *crowd, const struct connection *connection, 
 	bool open = purchase->open_since_ns != 0, bot = purchase->buyer >= crowd->book.people;
 	struct shot shot = connection->shot;
 
-	wait += between(&crowd->random, 0, 200 * MS);
+	wait += shape_between(&crowd->random, 0, 200 * MS);
 	if (open && (now + wait - shot.since_ns > crowd->options.patience_ns || shot.repetitions >= REPETITIONS_MAX)) {
 		book_give_up(&crowd->book, shot.purchase, "its outcome stayed unknown");
 		return 0;
@@ -415,8 +328,9 @@ static int handle_purchase(struct crowd *crowd, struct connection *connection, c
 		return come_again(crowd, connection, answer, now);
 	if (r == 0 && !purchase->retried && !crowd->stopped && purchase->buyer < crowd->book.people) {
 		purchase->retried = true;
-		if (chance(&crowd->random, crowd->options.retries)) {
-			shot = (struct shot){.purchase = shot.purchase, .due_ns = now + between(&crowd->random, 20 * MS, 400 * MS)};
+		if (shape_chance(&crowd->random, crowd->options.retries)) {
+			shot = (struct shot){.purchase = shot.purchase,
+					     .due_ns = now + shape_between(&crowd->random, 20 * MS, 400 * MS)};
 			r = plan_push(&crowd->sides[BUY].plan, &shot);
 		}
 	}

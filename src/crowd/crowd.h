@@ -34,15 +34,15 @@ struct crowd_options {
 	size_t sku_count;             /* at least 1 */
 	uint32_t quantity;
 	size_t buyers, bots, bot_requests; /* requests of each bot */
-	double retries;    /* percent of people who send the same request again after its answer */
-	double duplicates; /* percent of people who press twice: the same key on two connections at once */
-	double abandon;    /* percent of accepted orders that are never paid */
+	double retries;                    /* percent of people who send the same request again after its answer */
+	double duplicates;                 /* percent of people who press twice: the same key on two connections at once */
+	double abandon;                    /* percent of accepted orders that are never paid */
 	enum arrival arrival;
-	int64_t over_ns;   /* how long the arrival takes; 0 with ARRIVAL_AT_ONCE */
+	int64_t over_ns; /* how long the arrival takes; 0 with ARRIVAL_AT_ONCE */
 	uint32_t connections;
-	uint32_t addresses; /* source addresses, from 127.1.0.0 on; 0: whichever the system takes */
-	int64_t timeout_ns;  /* an answer must come within */
-	int64_t patience_ns; /* an open outcome must be resolved within */
+	uint32_t addresses;   /* source addresses, from 127.1.0.0 on; 0: whichever the system takes */
+	int64_t timeout_ns;   /* an answer must come within */
+	int64_t patience_ns;  /* an open outcome must be resolved within */
 	int64_t pay_after_ns; /* the slowest payer */
 	uint64_t seed;        /* of the crowd's shape; 0: a random one */
 	/* Appends header lines that say who the buyer is ("Authorization: Bearer …\r\n"). 0 or negative. Called once a buyer, by crowd_new(). */
@@ -55,7 +55,7 @@ struct crowd_progress {
 	uint64_t planned, sent, answered, lost; /* requests to buy */
 	uint64_t accepted, sold_out;            /* orders; answers */
 	uint64_t paid, paid_late, pay_under_way;
-	uint64_t open;       /* outcomes not known at this moment */
+	uint64_t open; /* outcomes not known at this moment */
 	uint32_t in_flight, connections;
 	bool server_down;
 };

@@ -55,7 +55,13 @@ int pool_init(struct pool *pool, const struct place *place, int epoll, uint32_t 
 	uint32_t lists = sources ? sources : 1;
 
 	*pool = (struct pool){
-		.place = place, .epoll = epoll, .tag = tag, .sources = sources, .count = count, .oldest = NONE, .newest = NONE,
+		.place = place,
+		.epoll = epoll,
+		.tag = tag,
+		.sources = sources,
+		.count = count,
+		.oldest = NONE,
+		.newest = NONE,
 	};
 	pool->connections = calloc(count, sizeof(pool->connections[0]));
 	pool->free = calloc(count, sizeof(pool->free[0]));
@@ -243,8 +249,9 @@ static bool met_itself(int fd)
 	struct sockaddr_storage own, peer;
 	socklen_t own_size = sizeof(own), peer_size = sizeof(peer);
 
-	return getsockname(fd, (struct sockaddr *)&own, &own_size) == 0 && getpeername(fd, (struct sockaddr *)&peer, &peer_size) == 0 &&
-	       own_size == peer_size && memcmp(&own, &peer, own_size) == 0;
+	return getsockname(fd, (struct sockaddr *)&own, &own_size) == 0 &&
+	       getpeername(fd, (struct sockaddr *)&peer, &peer_size) == 0 && own_size == peer_size &&
+	       memcmp(&own, &peer, own_size) == 0;
 }
 
 int pool_send(struct pool *pool, struct connection *connection)

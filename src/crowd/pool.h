@@ -35,27 +35,27 @@ struct connection {
 	int64_t sent_ns;
 	bool after_accept, written;
 	struct buffer in, out;
-	int32_t older, newer;             /* idle ones, by age */
+	int32_t older, newer;               /* idle ones, by age */
 	int32_t source_older, source_newer; /* … of one source */
 };
 
 struct pool {
 	const struct place *place;
 	int epoll;
-	uint32_t tag; /* in the upper half of epoll's data, the connection's index in the lower */
+	uint32_t tag;     /* in the upper half of epoll's data, the connection's index in the lower */
 	uint32_t sources; /* 0: no source address is chosen */
 	struct connection *connections;
 	uint32_t count, used, idle; /* used: connections that are not closed */
 	int32_t *free;
 	uint32_t free_count;
 	int32_t oldest, newest;
-	int32_t *by_source; /* newest idle connection of each */
+	int32_t *by_source;    /* newest idle connection of each */
 	int64_t down_until_ns; /* the server refused a connection: none is tried before */
 	uint64_t opened, refused;
 };
 /* `sources`: requests come from that many addresses in 127.1.0.0 and on; 0: whichever the system takes. 0 or -ENOMEM. */
 int pool_init(struct pool *pool, const struct place *place, int epoll, uint32_t tag, uint32_t count, uint32_t sources) MUST_CHECK;
-void pool_deinit(struct pool *pool); /* may be repeated */
+void pool_deinit(struct pool *pool);         /* may be repeated */
 uint32_t pool_busy(const struct pool *pool); /* connections that are opening or wait for an answer */
 bool pool_has_room(const struct pool *pool); /* pool_take() would find one */
 /* A connection for a request from `source`, its buffers empty; NULL: none is free, or (negative *error) none could be opened. */

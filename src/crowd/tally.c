@@ -7,8 +7,9 @@
 const char *tally_kind_name(enum tally_kind kind)
 {
 	static const char *const names[TALLY_KINDS] = {
-		[TALLY_ACCEPTED] = "accepted", [TALLY_REPLAYED] = "replayed",	    [TALLY_SOLD_OUT] = "sold out", [TALLY_LIMITED] = "limited",
-		[TALLY_NOT_NOW] = "not now",   [TALLY_UNAVAILABLE] = "unavailable", [TALLY_LOST] = "lost",	   [TALLY_OTHER] = "other",
+		[TALLY_ACCEPTED] = "accepted", [TALLY_REPLAYED] = "replayed", [TALLY_SOLD_OUT] = "sold out",
+		[TALLY_LIMITED] = "limited",   [TALLY_NOT_NOW] = "not now",   [TALLY_UNAVAILABLE] = "unavailable",
+		[TALLY_LOST] = "lost",         [TALLY_OTHER] = "other",
 	};
 
 	ASSERT(kind < TALLY_KINDS);

@@ -82,7 +82,8 @@ static void compare(struct verdict *verdict, uint32_t index, const struct verdic
 	if (what)
 		faults_add(&verdict->faults, 2, "order %s: its %s is not what its buyer was told", id, what);
 	if (purchase->confirm_told && order->state != ORDER_CONFIRMED)
-		faults_add(&verdict->faults, 2, "order %s was told confirmed, and the ledger has it %s", id, order_state_name(order->state));
+		faults_add(&verdict->faults, 2, "order %s was told confirmed, and the ledger has it %s", id,
+			   order_state_name(order->state));
 }
 
 void verdict_order(struct verdict *verdict, const struct verdict_order *order)
@@ -128,7 +129,7 @@ void verdict_finish(struct verdict *verdict)
 		const struct verdict_lot *lot = &verdict->lots[i];
 
 		if (lot->live > lot->units)
-			faults_add(&verdict->faults, 1, "%.*s has %" PRId64 " units in live orders of %" PRId64, (int)lot->sku.size, lot->sku.data,
-				   lot->live, lot->units);
+			faults_add(&verdict->faults, 1, "%.*s has %" PRId64 " units in live orders of %" PRId64,
+				   (int)lot->sku.size, lot->sku.data, lot->live, lot->units);
 	}
 }

@@ -38,10 +38,11 @@ struct verdict {
 	uint32_t *live; /* units, by the crowd's buyers */
 	uint64_t orders, ours, strangers;
 	uint64_t held, confirmed, cancelled, expired; /* ours */
-	struct faults faults; /* what the ledger showed; what the answers showed is the book's */
+	struct faults faults;                         /* what the ledger showed; what the answers showed is the book's */
 };
 /* 0 or -ENOMEM. */
-int verdict_init(struct verdict *verdict, struct book *book, struct verdict_lot *lots, size_t lot_count, uint32_t limit_per_buyer) MUST_CHECK;
+int verdict_init(struct verdict *verdict, struct book *book, struct verdict_lot *lots, size_t lot_count,
+		 uint32_t limit_per_buyer) MUST_CHECK;
 void verdict_deinit(struct verdict *verdict); /* may be repeated */
 void verdict_order(struct verdict *verdict, const struct verdict_order *order);
 /* After the last order. */

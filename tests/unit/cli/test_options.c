@@ -50,8 +50,8 @@ static void test_takes_every_form_and_leaves_the_rest_in_order(void **state)
 	int left;
 
 	(void)state;
-	assert_int_equal(PARSE(&left, "one", "--flag", "-t", "x", "two", "--number=12", "--time", "5m", "--percent", "7.5%", "--item", "a",
-			       "--item=b", "-"),
+	assert_int_equal(PARSE(&left, "one", "--flag", "-t", "x", "two", "--number=12", "--time", "5m", "--percent", "7.5%",
+			       "--item", "a", "--item=b", "-"),
 			 0);
 	assert_int_equal(left, 3);
 	assert_string_equal(argv[0], "one");

@@ -21,7 +21,7 @@ struct fake_order {
 struct fake_sale {
 	/* Set before it starts. */
 	uint32_t units;
-	uint32_t lose_every;     /* of so many purchases, the answer to one is not sent: the connection is closed after the order was made */
+	uint32_t lose_every; /* of so many purchases, the answer to one is not sent: the connection is closed after the order was made */
 	uint32_t overload_every; /* of so many purchases, one is answered 503 */
 	uint32_t die_after;      /* purchases until it stops serving for die_ms */
 	int64_t die_ms;

@@ -8,7 +8,8 @@
 #include <cmocka.h>
 #include "crowd/answer.h"
 
-static const char accepted[] = "HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\ncontent-length: 5\r\nIdempotent-Replayed: true\r\n\r\nhello";
+static const char accepted[] =
+	"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\ncontent-length: 5\r\nIdempotent-Replayed: true\r\n\r\nhello";
 
 static int read_text(const char *text, struct answer *answer)
 {
@@ -67,7 +68,8 @@ static void test_knows_when_to_come_again(void **state)
 	struct answer answer;
 
 	(void)state;
-	assert_int_equal(read_text("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", &answer),
+	assert_int_equal(read_text("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+				   &answer),
 			 ANSWER_WHOLE);
 	assert_int_equal(answer.retry_after_s, 2);
 	assert_true(answer.close);
@@ -105,12 +107,9 @@ static void test_finds_the_code_of_a_problem(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_reads_an_answer),
-		cmocka_unit_test(test_asks_for_more_at_every_byte),
-		cmocka_unit_test(test_leaves_what_follows),
-		cmocka_unit_test(test_knows_when_to_come_again),
-		cmocka_unit_test(test_refuses_what_is_unclear),
-		cmocka_unit_test(test_finds_the_code_of_a_problem),
+		cmocka_unit_test(test_reads_an_answer),         cmocka_unit_test(test_asks_for_more_at_every_byte),
+		cmocka_unit_test(test_leaves_what_follows),     cmocka_unit_test(test_knows_when_to_come_again),
+		cmocka_unit_test(test_refuses_what_is_unclear), cmocka_unit_test(test_finds_the_code_of_a_problem),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,3 +1,4 @@
+#include "gate/away.h"
 #include "gate/thread.h"
 
 #include <stdlib.h>
@@ -150,6 +151,10 @@ static void handle_request(struct http_handler *handler, struct http_exchange *e
 	memcpy(request.parameters, match.parameters, sizeof(request.parameters));
 	if (route->scope && !allowed(&request, route->scope))
 		return;
+	if (route->body && !request.http->has_length) {
+		gate_refuse(&request, PROBLEM_LENGTH_REQUIRED, NULL);
+		return;
+	}
 	route->handle(&request);
 }
 
@@ -198,6 +203,9 @@ static int64_t handle_tick(struct http_handler *handler, int64_t now_ns)
 	struct gate_thread *thread = (struct gate_thread *)handler;
 	int64_t next_ns = now_ns + LOOK_NS, due_ns = purchase_desk_tick(thread->purchases, now_ns);
 
+	if (due_ns < next_ns)
+		next_ns = due_ns;
+	due_ns = away_tick(thread, now_ns);
 	if (due_ns < next_ns)
 		next_ns = due_ns;
 	if (http_loop_stopping(thread->loop)) {

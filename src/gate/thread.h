@@ -35,6 +35,7 @@ struct route {
 	/* Answers (gate_answer), or defers. */
 	void (*handle)(struct gate_request *request);
 	unsigned scope; /* of enum operator_scope; 0: open to all */
+	bool body;      /* it reads one: a request without Content-Length is told so, and not taken for an empty body */
 };
 
 struct route_table {
@@ -43,6 +44,7 @@ struct route_table {
 };
 extern const struct route_table public_routes, operator_routes;
 
+enum { GATE_AWAY_MAX = 1024 };
 enum { PURCHASE_OUTCOMES = PROBLEM_COUNT + 2, OUTCOME_ACCEPTED = PROBLEM_COUNT, OUTCOME_REPLAYED = PROBLEM_COUNT + 1 };
 enum { STATUS_CLASSES = 4 }; /* 2xx to 5xx */
 
@@ -69,11 +71,10 @@ struct gate_thread {
 	struct purchase_desk *purchases;
 	struct feed *feed;
 	struct reply reply; /* scratch: for answers given at once */
-	size_t away;        /* errands and settlements on their way; at most GATE_AWAY_MAX, so that the replies lane has room */
+	struct away *away;  /* errands and settlements on their way */
+	size_t away_count;  /* those that were given up too; at most GATE_AWAY_MAX, so that the replies lane has room */
 	bool operator;
 };
-
-enum { GATE_AWAY_MAX = 1024 };
 
 extern const struct http_handler gate_handler; /* dispatch.c */
 

@@ -418,7 +418,6 @@ static enum http_fault read_length(struct slice value, size_t *length)
 static enum http_fault judge_head(struct reading *r, size_t *length)
 {
 	struct http_request *request = r->request;
-	bool has_body = request->method == HTTP_POST || request->method == HTTP_PATCH || request->method == HTTP_PUT;
 
 	*length = 0;
 	request->has_length = request->known[HTTP_CONTENT_LENGTH].data != NULL;
@@ -433,8 +432,6 @@ static enum http_fault judge_head(struct reading *r, size_t *length)
 
 		if (fault != HTTP_FAULT_NONE)
 			return fault;
-	} else if (has_body) {
-		return HTTP_FAULT_LENGTH_REQUIRED;
 	}
 	/* HTTP/1.0 has no expectations: they are not looked at (RFC 9110, section 10.1.1). */
 	if (request->minor_version == 0)

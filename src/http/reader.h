@@ -19,7 +19,7 @@ enum http_fault {
 	HTTP_FAULT_HOST,
 	HTTP_FAULT_REPEATED_HEADER,
 	HTTP_FAULT_CONTENT_LENGTH,
-	HTTP_FAULT_LENGTH_REQUIRED,   /* 411: POST, PATCH, PUT without Content-Length, or with Transfer-Encoding: chunked */
+	HTTP_FAULT_LENGTH_REQUIRED,   /* 411: Transfer-Encoding: chunked */
 	HTTP_FAULT_TRANSFER_ENCODING, /* 501: any other transfer coding */
 	HTTP_FAULT_BODY_TOO_LARGE,    /* 413 */
 	HTTP_FAULT_EXPECTATION,       /* 417 */

@@ -5,6 +5,9 @@
 #include "base/log.h"
 #include "gate/body.h"
 
+/* An audit of a few million orders fits in. */
+static const int64_t patience_ns = 60000000000;
+
 void errand_free(struct gate_errand *errand)
 {
 	if (!errand)
@@ -26,21 +29,21 @@ static void come_home(struct message *message, void *receiver)
 	struct gate_errand *errand = (struct gate_errand *)message;
 	struct gate_thread *thread = receiver;
 
-	thread->away--;
-	gate_answer_ticket(thread, &errand->ticket, &errand->reply);
+	if (away_end(thread, &errand->away))
+		gate_answer_ticket(thread, &errand->away.ticket, &errand->reply);
 	errand_free(errand);
 }
 
 struct gate_errand *errand_new_deferred(struct gate_thread *thread, const struct ticket *ticket, void (*work)(struct gate_errand *))
 {
-	struct gate_errand *errand = thread->away < GATE_AWAY_MAX ? calloc(1, sizeof(*errand)) : NULL;
+	struct gate_errand *errand = away_has_room(thread) ? calloc(1, sizeof(*errand)) : NULL;
 
 	if (!errand)
 		return NULL;
 	errand->errand.message = (struct message){.reply = thread->replies, .deliver = come_home};
 	errand->errand.run = run;
 	errand->thread = thread;
-	errand->ticket = *ticket;
+	errand->away.ticket = *ticket;
 	errand->work = work;
 	reply_init(&errand->reply);
 	return errand;
@@ -90,11 +93,15 @@ struct gate_errand *errand_new_with_body(struct gate_request *request, void (*wo
 bool errand_send_deferred(struct gate_errand *errand)
 {
 	struct gate_thread *thread = errand->thread;
+	const struct ticket ticket = errand->away.ticket;
 	void *item = errand;
 
-	if (lane_push(thread->gate->settings.clerk_lane, LANE_NORMAL, &item, 1) == 0)
+	/* Once it is pushed it is the clerk's. */
+	away_begin(thread, &errand->away, &ticket, patience_ns);
+	if (lane_push(thread->gate->settings.clerk_lane, LANE_NORMAL, &item, 1) == 0) {
+		(void)!away_end(thread, &errand->away);
 		return false;
-	thread->away++;
+	}
 	return true;
 }
 
@@ -112,7 +119,7 @@ struct ledger_actor errand_actor(const struct gate_errand *errand)
 {
 	return (struct ledger_actor){
 		.name = slice_of(errand->actor),
-		.trace = trace_slice(&errand->ticket.trace),
+		.trace = trace_slice(&errand->away.ticket.trace),
 		.now_ms = clock_wall_ms(),
 	};
 }
@@ -120,7 +127,7 @@ struct ledger_actor errand_actor(const struct gate_errand *errand)
 void errand_refuse_fatal(struct gate_errand *errand, int code)
 {
 	log_warn("gate", "the ledger could not be used", LOG_TEXT("error", error_text(code)), LOG_INT("code", code),
-		 LOG_SLICE("trace", trace_slice(&errand->ticket.trace)));
+		 LOG_SLICE("trace", trace_slice(&errand->away.ticket.trace)));
 	if (code == -EINPROGRESS)
 		reply_problem(&errand->reply, PROBLEM_OUTCOME_UNKNOWN,
 			      &(struct problem_options){.detail = "It cannot be said yet whether this was done. Read it again shortly."});

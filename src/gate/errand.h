@@ -4,14 +4,14 @@
 #pragma once
 
 #include <jansson.h>
-#include "gate/thread.h"
+#include "gate/away.h"
 
 enum { ERRAND_NAME_MAX = 128 };
 
 struct gate_errand {
 	struct errand errand; /* first */
 	struct gate_thread *thread;
-	struct ticket ticket;
+	struct away away; /* its ticket */
 	/* On the clerk's thread; fills `reply`. Of the gate it may use what is for any thread. */
 	void (*work)(struct gate_errand *errand);
 	struct reply reply;

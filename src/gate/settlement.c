@@ -5,9 +5,11 @@
 #include "gate/errand.h"
 #include "gate/render.h"
 
+enum { MARGIN_NS = 500000000 }; /* beyond T_ack, for the journal worker to refuse by itself what waited too long */
+
 struct settlement {
 	struct job job; /* first */
-	struct ticket ticket;
+	struct away away; /* its ticket */
 	struct stock_order order; /* as it is when the journal has it */
 	char sale_id[SALE_ID_MAX + 1], sku[SKU_MAX + 1], buyer[BUYER_MAX + 1];
 	bool operator;
@@ -69,7 +71,7 @@ static void finish(struct gate_thread *thread, struct settlement *settlement)
 		reply_problem(reply, PROBLEM_OUTCOME_UNKNOWN, &(struct problem_options){.detail = "It cannot be said yet whether this was done. Ask again shortly."});
 		break;
 	}
-	gate_answer_ticket(thread, &settlement->ticket, reply);
+	gate_answer_ticket(thread, &settlement->away.ticket, reply);
 }
 
 /* The row is there: with the direct journal the acknowledgement was its commit. */
@@ -79,7 +81,7 @@ static bool finish_from_ledger(struct gate_thread *thread, const struct settleme
 
 	if (settlement->job.end != JOURNAL_DURABLE || !settlement->operator)
 		return false;
-	errand = errand_new_deferred(thread, &settlement->ticket, work_order);
+	errand = errand_new_deferred(thread, &settlement->away.ticket, work_order);
 	if (!errand)
 		return false;
 	errand->order = settlement->job.event.id;
@@ -94,8 +96,7 @@ static void come_home(struct message *message, void *receiver)
 	struct settlement *settlement = (struct settlement *)message;
 	struct gate_thread *thread = receiver;
 
-	thread->away--;
-	if (!finish_from_ledger(thread, settlement))
+	if (away_end(thread, &settlement->away) && !finish_from_ledger(thread, settlement))
 		finish(thread, settlement);
 	free(settlement);
 }
@@ -161,7 +162,8 @@ static void send_event(struct gate_request *request, const struct settlement_req
 {
 	struct gate_thread *thread = request->thread;
 	struct stock *stock = thread->gate->settings.admission->stock;
-	struct settlement *settlement = thread->away < GATE_AWAY_MAX ? calloc(1, sizeof(*settlement)) : NULL;
+	struct settlement *settlement = away_has_room(thread) ? calloc(1, sizeof(*settlement)) : NULL;
+	const struct ticket ticket = gate_ticket(request);
 	const struct event *event = &settle->event;
 	const char *sale_id = "", *sku = "";
 	void *item = settlement;
@@ -169,7 +171,6 @@ static void send_event(struct gate_request *request, const struct settlement_req
 	if (settlement) {
 		settlement->job = (struct job){.message = {.reply = thread->replies, .deliver = come_home}, .event = *event, .started_ns = now_ns};
 		event_own(&settlement->job.event, &settlement->job.text);
-		settlement->ticket = gate_ticket(request);
 		settlement->order = settle->order;
 		settlement->operator = wanted->buyer.size == 0;
 		(void)describe(request, &settle->order, &sale_id, &sku);
@@ -177,11 +178,12 @@ static void send_event(struct gate_request *request, const struct settlement_req
 		memcpy(settlement->sku, sku, strlen(sku) + 1);
 		if (wanted->buyer.size)
 			memcpy(settlement->buyer, wanted->buyer.data, wanted->buyer.size);
+		away_begin(thread, &settlement->away, &ticket, thread->gate->settings.admission->ack_deadline_ns + MARGIN_NS);
 		if (lane_push(thread->gate->settings.journal_lane, LANE_URGENT, &item, 1) == 1) {
-			thread->away++;
 			http_defer(request->exchange);
 			return;
 		}
+		(void)!away_end(thread, &settlement->away);
 	}
 	stock->ops->compensate(stock, &event, 1);
 	free(settlement);

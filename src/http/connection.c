@@ -143,8 +143,8 @@ void connection_doom(struct connection *connection)
 #define MAY(phase) (1u << PHASE_##phase)
 static const unsigned moves[] = {
 	[PHASE_FREE] = MAY(PROXY) | MAY(IDLE),
-	[PHASE_PROXY] = MAY(IDLE) | MAY(LINGER) | MAY(FREE),
-	[PHASE_IDLE] = MAY(HEAD) | MAY(BODY) | MAY(CALLED) | MAY(CLOSING) | MAY(LINGER) | MAY(FREE),
+	[PHASE_PROXY] = MAY(IDLE) | MAY(FREE),
+	[PHASE_IDLE] = MAY(HEAD) | MAY(BODY) | MAY(CALLED) | MAY(LINGER) | MAY(FREE),
 	[PHASE_HEAD] = MAY(BODY) | MAY(CALLED) | MAY(FREE),
 	[PHASE_BODY] = MAY(CALLED) | MAY(FREE),
 	[PHASE_CALLED] = MAY(IDLE) | MAY(DEFERRED) | MAY(STREAM) | MAY(CLOSING),

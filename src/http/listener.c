@@ -81,32 +81,38 @@ int listener_open(struct listener *listener, const struct listen_place *place, u
 	return 0;
 }
 
-/* Reads what has come, so that closing sends FIN and not RST. */
-static void drain_once(int fd, struct http_loop *loop)
+static void send_refusal(struct http_loop *loop, int fd)
 {
-	ssize_t ignored = recv(fd, loop->input, INPUT_SIZE, MSG_DONTWAIT);
+	struct slice refusal = loop->settings.refusal;
 
+	count(&loop->stats.refused, 1);
+	if (refusal.size > 0 && send(fd, refusal.data, refusal.size, MSG_NOSIGNAL) > 0)
+		count(&loop->stats.bytes_out, refusal.size);
+}
+
+/* For a connection that cannot linger: what has come already is read, so that closing sends FIN and not RST. */
+static void close_refused(struct http_loop *loop, int fd)
+{
+	ssize_t ignored;
+
+	shutdown(fd, SHUT_WR);
+	ignored = recv(fd, loop->input, INPUT_SIZE, MSG_DONTWAIT);
 	(void)ignored;
+	close(fd);
 }
 
 /* Says no, at once. The connection lingers where there is room, for its client to read it. */
 static void refuse(struct http_loop *loop, int fd, const struct address *peer)
 {
-	struct slice refusal = loop->settings.refusal;
 	struct connection *connection = NULL;
 
-	count(&loop->stats.refused, 1);
-	if (refusal.size > 0 && send(fd, refusal.data, refusal.size, MSG_NOSIGNAL) > 0)
-		count(&loop->stats.bytes_out, refusal.size);
+	send_refusal(loop, fd);
 	if (loop->refused_lingering < REFUSED_LINGERING_MAX)
 		connection = connection_new(loop, fd, peer, false, false);
-	if (connection) {
+	if (connection)
 		connection_linger(connection);
-		return;
-	}
-	shutdown(fd, SHUT_WR);
-	drain_once(fd, loop);
-	close(fd);
+	else
+		close_refused(loop, fd);
 }
 
 static void take(struct http_loop *loop, const struct listener *listener, int fd, const struct address *peer)
@@ -160,14 +166,8 @@ static void run_dry(struct http_loop *loop, const struct listener *listener)
 		int fd = accept_one(listener, &peer);
 
 		if (fd >= 0) {
-			struct slice refusal = loop->settings.refusal;
-
-			count(&loop->stats.refused, 1);
-			if (refusal.size > 0 && send(fd, refusal.data, refusal.size, MSG_NOSIGNAL) > 0)
-				count(&loop->stats.bytes_out, refusal.size);
-			shutdown(fd, SHUT_WR);
-			drain_once(fd, loop);
-			close(fd);
+			send_refusal(loop, fd);
+			close_refused(loop, fd);
 		}
 		loop->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	}

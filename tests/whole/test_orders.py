@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from penstock import wait_until
+from penstock import TESTING_PROGRAM, wait_until
 
 
 def held(server, sale="drop", units=5, **terms):
@@ -185,3 +185,20 @@ def test_the_list_filters_and_pages(server):
     for query, field in (("state=odd", "state"), ("limit=0", "limit"), ("after=x", "after")):
         assert server.operate("GET", f"/v1/orders?{query}").json["field"] == field
     assert server.operate("GET", "/v1/orders?sale=none").code == "unknown-sale"
+
+
+def test_a_journal_that_hangs_leaves_nobody_without_an_answer(serve):
+    server = serve(program=TESTING_PROGRAM, environment={"PENSTOCK_FAILPOINTS_FILE": "failpoints"})
+    order = held(server, hold_seconds=600)
+    (server.folder / "failpoints").write_text("ledger.before_commit=delay:6000x1")
+    with ThreadPoolExecutor(3) as pool:
+        buying = pool.submit(server.buy, "drop", "bert", "key")
+        wait_until(lambda: server.metric('penstock_stock_outbox_entries') == 1)
+        cancelling = pool.submit(server.ask, "POST", f"/v1/orders/{order}/cancel", "anna", "")
+        confirming = pool.submit(act, server, order, "confirm")
+        codes = {call.result().code for call in (buying, cancelling, confirming)}
+    assert codes <= {"outcome-unknown", "request-in-flight"}
+    assert "outcome-unknown" in codes
+    # When it is well again the retry resolves it.
+    wait_until(lambda: server.buy("drop", "bert", "key").status == 202, 15)
+    server.audit()

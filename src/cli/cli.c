@@ -91,7 +91,7 @@ static int top_help(const struct command *const *commands)
 
 	buffer_init(&out, HELP_MAX);
 	buffer_append_text(&out, "penstock stands between a stampede of buyers and an order database, and keeps its promises.\n\n"
-				 "Usage: penstock COMMAND [ARGUMENT…]\n\nCommands:\n");
+				 "Usage: penstock COMMAND [ARGUMENT...]\n\nCommands:\n");
 	list_commands(commands, &out);
 	buffer_append_text(&out, "\nFirst steps:\n"
 				 "  penstock demo            watch a flash sale, with a crash in the middle and a verdict\n"
@@ -294,6 +294,8 @@ int cli_main(const struct command *const *commands, int argc, char **argv)
 	const struct command *command;
 	int code;
 
+	/* A command says itself what went wrong, in words; the log is the server's, and `serve` turns it on. */
+	log_set_level(LOG_OFF);
 	if (argc < 2) {
 		top_help(commands);
 		return CLI_USAGE;

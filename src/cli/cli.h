@@ -14,7 +14,7 @@ enum { CLI_GO = -1 }; /* no exit code yet: carry on */
 struct cli;
 struct command {
 	const char *name;                      /* "sale create" */
-	const char *synopsis;                  /* what follows the name: "ID --lot SKU=UNITS … [OPTION…]" */
+	const char *synopsis;                  /* what follows the name: "ID --lot SKU=UNITS ... [OPTION...]" */
 	const char *summary;                   /* one line */
 	const char *details;                   /* more for --help, lines of their own; NULL: none */
 	bool settings;                         /* takes settings (file, environment, flags) */
@@ -43,7 +43,7 @@ int cli_options(struct cli *cli, const struct option *options, size_t count, int
 /* Loads the settings; the caller frees them. CLI_GO, or the exit code, the error printed. */
 int cli_settings(struct cli *cli, struct settings **settings) MUST_CHECK;
 
-/* "penstock: …" on standard error; returns the exit code it is given. */
+/* "penstock: ..." on standard error; returns the exit code it is given. */
 int cli_error(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* As cli_error(CLI_USAGE, …), and names the command's --help. */
 int cli_usage(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));

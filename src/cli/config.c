@@ -30,7 +30,7 @@ static int run(struct cli *cli)
 
 const struct command command_config = {
 	.name = "config",
-	.synopsis = "[--document] [--SETTING VALUE…]",
+	.synopsis = "[--document] [--SETTING VALUE...]",
 	.summary = "Print the settings in force, secrets hidden",
 	.details = "What it prints can be used as a settings file.\n",
 	.settings = true,

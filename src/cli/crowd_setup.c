@@ -24,6 +24,21 @@ static int identify(void *context, const char *buyer, struct buffer *headers)
 	return 0;
 }
 
+/* One token beforehand: a key that cannot sign is better told now than by the crowd. */
+static int try_token(const struct crowd_setup *setup)
+{
+	struct buffer headers;
+	int r;
+
+	buffer_init(&headers, 8192);
+	r = identify((void *)setup, "somebody", &headers);
+	buffer_deinit(&headers);
+	if (r < 0)
+		return cli_error(CLI_USAGE, "no token can be signed with identity.jwt_key: %s (RS256 and ES256 need the private key)",
+				 error_text(r));
+	return CLI_GO;
+}
+
 static int raise_descriptors(uint32_t connections)
 {
 	struct rlimit limit;
@@ -125,6 +140,8 @@ int crowd_setup_init(struct crowd_setup *setup, struct crowd_options *options, c
 	setup->header = strdup(settings->identity.header);
 	if (code == CLI_GO && !setup->by_header)
 		code = token_maker_init(&setup->maker, settings);
+	if (code == CLI_GO && !setup->by_header)
+		code = try_token(setup);
 	if (code == CLI_GO)
 		code = parse_place(server_url, &settings->gate.listen, &setup->server);
 	if (code == CLI_GO)

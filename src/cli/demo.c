@@ -174,7 +174,8 @@ static int run_rush(struct demo *demo)
 			code = kill_server(demo, &progress);
 		else if (demo->killed_ns > 0 && demo->ready_ns == 0)
 			code = watch_restart(demo, &progress);
-		if (!sold_out && progress.sold_out > 0) {
+		/* It answers a little before it calls itself ready: the story is told in order. */
+		if (!sold_out && progress.sold_out > 0 && (demo->killed_ns == 0 || demo->ready_ns > 0)) {
 			sold_out = true;
 			tell(demo, "sold out: the last units are taken, and from here on the answer is 410");
 		}
@@ -465,7 +466,7 @@ static int run(struct cli *cli)
 
 const struct command command_demo = {
 	.name = "demo",
-	.synopsis = "[OPTION…]",
+	.synopsis = "[OPTION...]",
 	.summary = "Watch a flash sale, with a crash in the middle and a verdict",
 	.details = "It starts a server of its own on free ports, sends a crowd to a sale, kills the server with SIGKILL when half of the units are\n"
 		   "gone, starts it again, lets people pay or not, sells what comes back, and holds what everybody was told against the ledger.\n"

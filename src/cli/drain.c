@@ -28,7 +28,7 @@ static int run(struct cli *cli)
 
 const struct command command_drain = {
 	.name = "drain",
-	.synopsis = "[--SETTING VALUE…]",
+	.synopsis = "[--SETTING VALUE...]",
 	.summary = "Move the journal into the ledger (nothing to do where the journal is direct:)",
 	.settings = true,
 	.run = run,

@@ -33,7 +33,7 @@ static int run(struct cli *cli)
 
 const struct command command_health = {
 	.name = "health",
-	.synopsis = "[--json] [--SETTING VALUE…]",
+	.synopsis = "[--json] [--SETTING VALUE...]",
 	.summary = "Ask a running server whether it is ready; exit 1 where it is not",
 	.details = "For the health check of a container or a service manager. --json prints the state of each component.\n",
 	.settings = true,

@@ -183,7 +183,7 @@ static int run(struct cli *cli)
 
 const struct command command_rehearse = {
 	.name = "rehearse",
-	.synopsis = "[--sale ID] [OPTION…] [--SETTING VALUE…]",
+	.synopsis = "[--sale ID] [OPTION...] [--SETTING VALUE...]",
 	.summary = "Send a crowd to a sale over HTTP, and judge what it was told by the ledger",
 	.details =
 		"The crowd buys for real: use a sale made for it. With --rate, --arrival or --over the requests come at their own times and\n"

@@ -374,10 +374,10 @@ static int watch(struct cli *cli)
 	static const struct command command_##word = { \
 		.name = "sale " #word, .synopsis = words, .summary = text, .settings = true, .run = function}
 
-SALE_COMMAND(create, "ID --lot SKU=UNITS… [OPTION…]", "Make a sale; it is a draft until it is armed", create);
+SALE_COMMAND(create, "ID --lot SKU=UNITS... [OPTION...]", "Make a sale; it is a draft until it is armed", create);
 SALE_COMMAND(list, "", "List the sales", list);
 SALE_COMMAND(show, "ID", "Show one sale and its lots", show_one);
-SALE_COMMAND(change, "ID OPTION…", "Change a sale; once it is armed, only its name and closing time", change);
+SALE_COMMAND(change, "ID OPTION...", "Change a sale; once it is armed, only its name and closing time", change);
 SALE_COMMAND(arm, "ID", "Load its stock; from then on the clock opens it", move);
 SALE_COMMAND(open, "ID", "Open it now", move);
 SALE_COMMAND(pause, "ID", "Pause it: nothing is sold, what is held stays held", move);

@@ -38,7 +38,7 @@ static void print_event(const char *data, bool json)
 	json_decref(sale);
 }
 
-/* Prints the whole lines "data: …" at the start of `in`, and drops them. */
+/* Prints the whole lines "data: ..." at the start of `in`, and drops them. */
 static void take_lines(struct buffer *in, bool json)
 {
 	const char *end;

@@ -82,7 +82,7 @@ int crowd_new(struct crowd **result, const struct crowd_options *options, const 
 	if (!crowd)
 		return -ENOMEM;
 	crowd->options = *options;
-	crowd->seed = crowd->random = options->seed ? options->seed : random_u64();
+	crowd->seed = crowd->random = options->seed ? options->seed : random_u64() >> 1; /* fits --seed */
 	tally_init(&crowd->tally);
 	crowd->epoll = epoll_create1(EPOLL_CLOEXEC);
 	r = crowd->epoll < 0 ? -errno : book_init(&crowd->book, options->buyers + options->bots * options->bot_requests);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -17,10 +18,17 @@
 #include "workers/journal_client.h"
 #include "build_info.h"
 
-enum { CLERK_LANE_MAX = 4096 };
+enum { CLERK_LANE_MAX = 4096, STOCK_FIGURES = 8 };
+
+/* A field of struct stock_totals, for /metrics. */
+struct stock_figure {
+	struct stock *stock;
+	size_t offset;
+};
 
 struct engine {
 	const struct settings *settings;
+	struct stock_figure figures[STOCK_FIGURES];
 	struct ledger *ledger;
 	struct journal *journal;
 	struct stock *stock;
@@ -199,74 +207,39 @@ static int make_operators(struct engine *engine)
 
 /* --- Start --- */
 
-static double read_available(void *context)
+/* One figure of the stock's totals. */
+static double read_total(void *context)
 {
+	const struct stock_figure *figure = context;
 	struct stock_totals totals = {0};
-	struct stock *stock = context;
 
-	stock->ops->totals(stock, &totals);
-	return (double)totals.available;
-}
-
-static double read_held(void *context)
-{
-	struct stock_totals totals = {0};
-	struct stock *stock = context;
-
-	stock->ops->totals(stock, &totals);
-	return (double)totals.held;
-}
-
-static double read_confirmed(void *context)
-{
-	struct stock_totals totals = {0};
-	struct stock *stock = context;
-
-	stock->ops->totals(stock, &totals);
-	return (double)totals.confirmed;
-}
-
-static double read_buyers(void *context)
-{
-	struct stock_totals totals = {0};
-	struct stock *stock = context;
-
-	stock->ops->totals(stock, &totals);
-	return (double)totals.buyers;
-}
-
-static double read_outbox(void *context)
-{
-	struct stock_totals totals = {0};
-	struct stock *stock = context;
-
-	stock->ops->totals(stock, &totals);
-	return (double)totals.outbox;
-}
-
-static double read_memory(void *context)
-{
-	struct stock_totals totals = {0};
-	struct stock *stock = context;
-
-	stock->ops->totals(stock, &totals);
-	return (double)totals.memory_bytes;
+	figure->stock->ops->totals(figure->stock, &totals);
+	return (double)*(const int64_t *)((const char *)&totals + figure->offset);
 }
 
 static void register_metrics(struct engine *engine)
 {
-	struct metrics *metrics = engine->metrics;
-	static const char units[] = "penstock_stock_units", help[] = "Units in the stock, over all its sales.";
+	static const char units[] = "penstock_stock_units", units_help[] = "Units in the stock, over all its sales.";
+	static const struct {
+		const char *name, *help, *labels;
+		size_t offset;
+	} figures[STOCK_FIGURES] = {
+		{units, units_help, "state=\"available\"", offsetof(struct stock_totals, available)},
+		{units, units_help, "state=\"held\"", offsetof(struct stock_totals, held)},
+		{units, units_help, "state=\"confirmed\"", offsetof(struct stock_totals, confirmed)},
+		{units, units_help, "state=\"withdrawn\"", offsetof(struct stock_totals, withdrawn)},
+		{"penstock_stock_buyers", "Buyers remembered.", NULL, offsetof(struct stock_totals, buyers)},
+		{"penstock_stock_orders", "Orders remembered.", NULL, offsetof(struct stock_totals, orders)},
+		{"penstock_stock_outbox_entries", "Events granted and not yet known to be in the journal.", NULL, offsetof(struct stock_totals, outbox)},
+		{"penstock_stock_memory_bytes", "Memory of the stock.", NULL, offsetof(struct stock_totals, memory_bytes)},
+	};
 
-	promises_register(&engine->promises, metrics);
-	metrics_reader(metrics, "gauge", units, help, "state=\"available\"", read_available, engine->stock);
-	metrics_reader(metrics, "gauge", units, help, "state=\"held\"", read_held, engine->stock);
-	metrics_reader(metrics, "gauge", units, help, "state=\"confirmed\"", read_confirmed, engine->stock);
-	metrics_reader(metrics, "gauge", "penstock_stock_buyers", "Buyers remembered.", NULL, read_buyers, engine->stock);
-	metrics_reader(metrics, "gauge", "penstock_stock_outbox_entries", "Events granted and not yet known to be in the journal.", NULL, read_outbox,
-		       engine->stock);
-	metrics_reader(metrics, "gauge", "penstock_stock_memory_bytes", "Memory of the stock.", NULL, read_memory, engine->stock);
-	metrics_process(metrics, PENSTOCK_VERSION, PENSTOCK_REVISION);
+	promises_register(&engine->promises, engine->metrics);
+	for (size_t i = 0; i < STOCK_FIGURES; i++) {
+		engine->figures[i] = (struct stock_figure){engine->stock, figures[i].offset};
+		metrics_reader(engine->metrics, "gauge", figures[i].name, figures[i].help, figures[i].labels, read_total, &engine->figures[i]);
+	}
+	metrics_process(engine->metrics, PENSTOCK_VERSION, PENSTOCK_REVISION);
 }
 
 static int make_workers(struct engine *engine)

@@ -1,5 +1,6 @@
 #include "gate/gate.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -9,11 +10,6 @@
 enum {
 	STREAM_BACKLOG_MAX = 256 * 1024, /* bytes waiting for the reader of a feed */
 };
-
-static double read_counter(void *context)
-{
-	return (double)atomic_load_explicit((_Atomic uint64_t *)context, memory_order_relaxed);
-}
 
 static double read_gauge(void *context)
 {
@@ -78,45 +74,41 @@ static void register_metrics(struct gate *gate)
 	metrics_reader(metrics, "gauge", "penstock_connections", "Open connections.", NULL, read_gauge, &gate->quota.connections);
 }
 
-/* What the loops count themselves, summed over them. */
-#define LOOP_SUM(name, field)                                                                              \
-	static double name(void *context)                                                                  \
-	{                                                                                                  \
-		struct gate *gate = context;                                                               \
-		double sum = 0;                                                                            \
-		for (size_t i = 0; i < gate->thread_count; i++)                                            \
-			sum += read_counter((void *)&http_loop_stats(gate->threads[i].loop)->field);       \
-		return sum;                                                                                \
+/* One figure that the loops count themselves, summed over them. */
+static double read_loops(void *context)
+{
+	const struct loop_figure *figure = context;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < figure->gate->thread_count; i++) {
+		const char *stats = (const char *)http_loop_stats(figure->gate->threads[i].loop);
+
+		sum += atomic_load_explicit((const _Atomic uint64_t *)(stats + figure->offset), memory_order_relaxed);
 	}
-LOOP_SUM(sum_accepted, accepted)
-LOOP_SUM(sum_refused, refused)
-LOOP_SUM(sum_requests, requests)
-LOOP_SUM(sum_faults, faults)
-LOOP_SUM(sum_timeouts, timeouts)
-LOOP_SUM(sum_hangups, hangups)
-LOOP_SUM(sum_accept_errors, accept_errors)
-LOOP_SUM(sum_bytes_in, bytes_in)
-LOOP_SUM(sum_bytes_out, bytes_out)
+	return (double)sum;
+}
 
 static void register_loop_metrics(struct gate *gate)
 {
 	static const struct {
 		const char *name, *help;
-		double (*read)(void *);
-	} sums[] = {
-		{"penstock_connections_accepted_total", "Connections accepted.", sum_accepted},
-		{"penstock_connections_refused_total", "Connections beyond gate.connections_max, answered 503.", sum_refused},
-		{"penstock_http_requests_total", "Whole requests read.", sum_requests},
-		{"penstock_http_faults_total", "Requests that the reader refused.", sum_faults},
-		{"penstock_http_timeouts_total", "Connections closed at a deadline.", sum_timeouts},
-		{"penstock_http_hangups_total", "Clients that hung up before their answer.", sum_hangups},
-		{"penstock_accept_errors_total", "Times a connection could not be accepted.", sum_accept_errors},
-		{"penstock_http_received_bytes_total", "Bytes received.", sum_bytes_in},
-		{"penstock_http_sent_bytes_total", "Bytes sent.", sum_bytes_out},
+		size_t offset;
+	} figures[GATE_LOOP_FIGURES] = {
+		{"penstock_connections_accepted_total", "Connections accepted.", offsetof(struct http_stats, accepted)},
+		{"penstock_connections_refused_total", "Connections beyond gate.connections_max, answered 503.", offsetof(struct http_stats, refused)},
+		{"penstock_http_requests_total", "Whole requests read.", offsetof(struct http_stats, requests)},
+		{"penstock_http_faults_total", "Requests that the reader refused.", offsetof(struct http_stats, faults)},
+		{"penstock_http_timeouts_total", "Connections closed at a deadline.", offsetof(struct http_stats, timeouts)},
+		{"penstock_http_hangups_total", "Clients that hung up before their answer.", offsetof(struct http_stats, hangups)},
+		{"penstock_accept_errors_total", "Times a connection could not be accepted.", offsetof(struct http_stats, accept_errors)},
+		{"penstock_http_received_bytes_total", "Bytes received.", offsetof(struct http_stats, bytes_in)},
+		{"penstock_http_sent_bytes_total", "Bytes sent.", offsetof(struct http_stats, bytes_out)},
 	};
 
-	for (size_t i = 0; i < sizeof(sums) / sizeof(sums[0]); i++)
-		metrics_reader(gate->settings.metrics, "counter", sums[i].name, sums[i].help, NULL, sums[i].read, gate);
+	for (size_t i = 0; i < GATE_LOOP_FIGURES; i++) {
+		gate->figures[i] = (struct loop_figure){gate, figures[i].offset};
+		metrics_reader(gate->settings.metrics, "counter", figures[i].name, figures[i].help, NULL, read_loops, &gate->figures[i]);
+	}
 }
 
 /* The whole answer for a connection beyond the quota. */

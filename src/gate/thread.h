@@ -78,9 +78,17 @@ struct gate_thread {
 
 extern const struct http_handler gate_handler; /* dispatch.c */
 
+/* One field of struct http_stats, for /metrics. */
+struct loop_figure {
+	const struct gate *gate;
+	size_t offset;
+};
+enum { GATE_LOOP_FIGURES = 9 };
+
 struct gate {
 	struct gate_settings settings;
 	struct gate_metrics metrics;
+	struct loop_figure figures[GATE_LOOP_FIGURES];
 	struct http_quota quota;
 	struct address_limit *address_limit; /* NULL: off */
 	struct gate_thread *threads;         /* the operators' is the last */

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gate/body.h"
+#include "gate/render.h"
 
 /* An audit of a few million orders fits in. */
 static const int64_t patience_ns = 60000000000;
@@ -113,6 +114,64 @@ void errand_send(struct gate_request *request, struct gate_errand *errand)
 	}
 	errand_free(errand);
 	gate_refuse(request, PROBLEM_OVERLOADED, NULL);
+}
+
+void errand_start(struct gate_request *request, void (*work)(struct gate_errand *))
+{
+	struct gate_errand *errand = errand_new(request, work);
+
+	if (errand)
+		errand_send(request, errand);
+}
+
+void errand_start_with_body(struct gate_request *request, void (*work)(struct gate_errand *))
+{
+	struct gate_errand *errand = errand_new_with_body(request, work);
+
+	if (errand)
+		errand_send(request, errand);
+}
+
+void errand_start_list(struct gate_request *request, void (*work)(struct gate_errand *))
+{
+	struct gate_errand *errand;
+	char after[ERRAND_NAME_MAX + 1];
+	int64_t limit;
+
+	if (!gate_page(request, after, sizeof(after), &limit))
+		return;
+	errand = errand_new(request, work);
+	if (!errand)
+		return;
+	memcpy(errand->after, after, sizeof(after));
+	errand->limit = limit;
+	errand_send(request, errand);
+}
+
+void errand_end_list(struct gate_errand *errand, size_t count, struct slice last)
+{
+	struct buffer *out = &errand->reply.body;
+
+	buffer_append_literal(out, "],\"next\":");
+	if (count == (size_t)errand->limit)
+		buffer_append_json_string(out, last);
+	else
+		buffer_append_literal(out, "null");
+	buffer_append_literal(out, "}");
+}
+
+void errand_work_order(struct gate_errand *errand)
+{
+	struct ledger *ledger = errand_ledger(errand);
+	struct ledger_order order;
+	int r = ledger->ops->order_get(ledger, &errand->order, &order);
+
+	if (r < 0)
+		errand_refuse_fatal(errand, r);
+	else if (r == LEDGER_NOT_FOUND)
+		reply_refuse(&errand->reply, PROBLEM_UNKNOWN_ORDER, "There is no order of this id.");
+	else
+		render_ledger_order(&order, &errand->reply.body);
 }
 
 struct ledger_actor errand_actor(const struct gate_errand *errand)

@@ -33,6 +33,10 @@ struct gate_errand *errand_new(struct gate_request *request, void (*work)(struct
 struct gate_errand *errand_new_deferred(struct gate_thread *thread, const struct ticket *ticket, void (*work)(struct gate_errand *)) MUST_CHECK;
 /* As errand_new(), with the body parsed. */
 struct gate_errand *errand_new_with_body(struct gate_request *request, void (*work)(struct gate_errand *));
+/* In one: new and sent. A list reads `after` and `limit` of the query. */
+void errand_start(struct gate_request *request, void (*work)(struct gate_errand *));
+void errand_start_with_body(struct gate_request *request, void (*work)(struct gate_errand *));
+void errand_start_list(struct gate_request *request, void (*work)(struct gate_errand *));
 /* Sends it; the request is deferred. Where the lane has no room it answers 503. Takes the errand over. */
 void errand_send(struct gate_request *request, struct gate_errand *errand);
 void errand_free(struct gate_errand *errand);
@@ -43,5 +47,9 @@ bool errand_send_deferred(struct gate_errand *errand);
 struct ledger_actor errand_actor(const struct gate_errand *errand);
 /* Says in the reply what a negative code of ledger or control means. */
 void errand_refuse_fatal(struct gate_errand *errand, int code);
+/* Ends a list whose elements were rendered: `],"next":…}`. last: what to go on after; only where the page is full. */
+void errand_end_list(struct gate_errand *errand, size_t count, struct slice last);
+/* The order errand->order as operators see it. */
+void errand_work_order(struct gate_errand *errand);
 /* The errand's ledger. */
 struct ledger *errand_ledger(const struct gate_errand *errand);

@@ -52,10 +52,7 @@ static void work_create(struct gate_errand *errand)
 
 void operator_items_create(struct gate_request *request)
 {
-	struct gate_errand *errand = errand_new_with_body(request, work_create);
-
-	if (errand)
-		errand_send(request, errand);
+	errand_start_with_body(request, work_create);
 }
 
 static void work_show(struct gate_errand *errand)
@@ -65,10 +62,7 @@ static void work_show(struct gate_errand *errand)
 
 void operator_items_show(struct gate_request *request)
 {
-	struct gate_errand *errand = errand_new(request, work_show);
-
-	if (errand)
-		errand_send(request, errand);
+	errand_start(request, work_show);
 }
 
 static void work_list(struct gate_errand *errand)
@@ -88,30 +82,14 @@ static void work_list(struct gate_errand *errand)
 				buffer_append_literal(out, ",");
 			render_item(&items[i], out);
 		}
-		buffer_append_literal(out, "],\"next\":");
-		if (count == (size_t)errand->limit)
-			buffer_append_json_string(out, slice_of(items[count - 1].sku));
-		else
-			buffer_append_literal(out, "null");
-		buffer_append_literal(out, "}");
+		errand_end_list(errand, count, slice_of(count ? items[count - 1].sku : ""));
 	}
 	free(items);
 }
 
 void operator_items_list(struct gate_request *request)
 {
-	struct gate_errand *errand;
-	char after[ERRAND_NAME_MAX + 1];
-	int64_t limit;
-
-	if (!gate_page(request, after, sizeof(after), &limit))
-		return;
-	errand = errand_new(request, work_list);
-	if (!errand)
-		return;
-	memcpy(errand->after, after, sizeof(after));
-	errand->limit = limit;
-	errand_send(request, errand);
+	errand_start_list(request, work_list);
 }
 
 static void work_receive(struct gate_errand *errand)
@@ -139,8 +117,5 @@ static void work_receive(struct gate_errand *errand)
 
 void operator_items_receive(struct gate_request *request)
 {
-	struct gate_errand *errand = errand_new_with_body(request, work_receive);
-
-	if (errand)
-		errand_send(request, errand);
+	errand_start_with_body(request, work_receive);
 }

@@ -1,10 +1,9 @@
 /* Proof: the audit of P1 to P4 now, and the operator log. */
+#include <stdio.h>
 #include <stdlib.h>
 #include "base/clock.h"
 #include "gate/errand.h"
 #include "gate/render.h"
-
-enum { LOG_PAGE_MAX = 1000 };
 
 static void render_promise(struct buffer *out, const char *name, int64_t broken)
 {
@@ -81,10 +80,7 @@ static void work_audit(struct gate_errand *errand)
 
 void operator_audit(struct gate_request *request)
 {
-	struct gate_errand *errand = errand_new(request, work_audit);
-
-	if (errand)
-		errand_send(request, errand);
+	errand_start(request, work_audit);
 }
 
 static void render_row(const struct ledger_log_row *row, struct buffer *out)
@@ -108,6 +104,7 @@ static void work_log(struct gate_errand *errand)
 	struct ledger_log_row *rows = calloc((size_t)errand->limit, sizeof(*rows));
 	struct buffer *out = &errand->reply.body;
 	size_t count = 0;
+	char last[24];
 	int r = rows ? ledger->ops->log_rows(ledger, strtoll(errand->after, NULL, 10), rows, (size_t)errand->limit, &count) : -ENOMEM;
 
 	if (r < 0) {
@@ -119,28 +116,13 @@ static void work_log(struct gate_errand *errand)
 				buffer_append_literal(out, ",");
 			render_row(&rows[i], out);
 		}
-		buffer_append_literal(out, "],\"next\":");
-		if (count == (size_t)errand->limit)
-			buffer_printf(out, "\"%lld\"", (long long)rows[count - 1].number);
-		else
-			buffer_append_literal(out, "null");
-		buffer_append_literal(out, "}");
+		snprintf(last, sizeof(last), "%lld", count ? (long long)rows[count - 1].number : 0);
+		errand_end_list(errand, count, slice_of(last));
 	}
 	free(rows);
 }
 
 void operator_log(struct gate_request *request)
 {
-	struct gate_errand *errand;
-	char after[ERRAND_NAME_MAX + 1];
-	int64_t limit;
-
-	if (!gate_page(request, after, sizeof(after), &limit))
-		return;
-	errand = errand_new(request, work_log);
-	if (!errand)
-		return;
-	memcpy(errand->after, after, sizeof(after));
-	errand->limit = limit;
-	errand_send(request, errand);
+	errand_start_list(request, work_log);
 }

@@ -260,10 +260,7 @@ static void work_create(struct gate_errand *errand)
 
 void operator_sales_create(struct gate_request *request)
 {
-	struct gate_errand *errand = errand_new_with_body(request, work_create);
-
-	if (errand)
-		errand_send(request, errand);
+	errand_start_with_body(request, work_create);
 }
 
 static void work_show(struct gate_errand *errand)
@@ -273,10 +270,7 @@ static void work_show(struct gate_errand *errand)
 
 void operator_sales_show(struct gate_request *request)
 {
-	struct gate_errand *errand = errand_new(request, work_show);
-
-	if (errand)
-		errand_send(request, errand);
+	errand_start(request, work_show);
 }
 
 static void work_list(struct gate_errand *errand)
@@ -285,6 +279,7 @@ static void work_list(struct gate_errand *errand)
 	struct sale **sales = calloc((size_t)errand->limit, sizeof(*sales));
 	struct buffer *out = &errand->reply.body;
 	uint32_t after = (uint32_t)strtoul(errand->after, NULL, 10);
+	char last[16];
 	size_t count = 0;
 	int r = sales ? ledger->ops->sales(ledger, after, INT64_MIN, sales, (size_t)errand->limit, &count) : -ENOMEM;
 
@@ -299,12 +294,8 @@ static void work_list(struct gate_errand *errand)
 			buffer_append_literal(out, ",");
 		render_sale(errand, sales[i]);
 	}
-	buffer_append_literal(out, "],\"next\":");
-	if (count == (size_t)errand->limit)
-		buffer_printf(out, "\"%u\"", sales[count - 1]->number);
-	else
-		buffer_append_literal(out, "null");
-	buffer_append_literal(out, "}");
+	snprintf(last, sizeof(last), "%u", count ? sales[count - 1]->number : 0);
+	errand_end_list(errand, count, slice_of(last));
 	for (size_t i = 0; i < count; i++)
 		free(sales[i]);
 	free(sales);
@@ -312,18 +303,7 @@ static void work_list(struct gate_errand *errand)
 
 void operator_sales_list(struct gate_request *request)
 {
-	struct gate_errand *errand;
-	char after[ERRAND_NAME_MAX + 1];
-	int64_t limit;
-
-	if (!gate_page(request, after, sizeof(after), &limit))
-		return;
-	errand = errand_new(request, work_list);
-	if (!errand)
-		return;
-	memcpy(errand->after, after, sizeof(after));
-	errand->limit = limit;
-	errand_send(request, errand);
+	errand_start_list(request, work_list);
 }
 
 static void work_change(struct gate_errand *errand)
@@ -353,10 +333,7 @@ static void work_change(struct gate_errand *errand)
 
 void operator_sales_change(struct gate_request *request)
 {
-	struct gate_errand *errand = errand_new_with_body(request, work_change);
-
-	if (errand)
-		errand_send(request, errand);
+	errand_start_with_body(request, work_change);
 }
 
 static void move(struct gate_errand *errand, enum sale_action action)
@@ -392,33 +369,25 @@ static void work_end(struct gate_errand *errand)
 	move(errand, SALE_END);
 }
 
-static void send_plain(struct gate_request *request, void (*work)(struct gate_errand *))
-{
-	struct gate_errand *errand = errand_new(request, work);
-
-	if (errand)
-		errand_send(request, errand);
-}
-
 void operator_sales_arm(struct gate_request *request)
 {
-	send_plain(request, work_arm);
+	errand_start(request, work_arm);
 }
 void operator_sales_open(struct gate_request *request)
 {
-	send_plain(request, work_open);
+	errand_start(request, work_open);
 }
 void operator_sales_pause(struct gate_request *request)
 {
-	send_plain(request, work_pause);
+	errand_start(request, work_pause);
 }
 void operator_sales_resume(struct gate_request *request)
 {
-	send_plain(request, work_resume);
+	errand_start(request, work_resume);
 }
 void operator_sales_end(struct gate_request *request)
 {
-	send_plain(request, work_end);
+	errand_start(request, work_end);
 }
 
 /* The lot as it is now; taken: -1 leaves it out. */
@@ -480,10 +449,7 @@ static void work_add(struct gate_errand *errand)
 
 void operator_lots_add(struct gate_request *request)
 {
-	struct gate_errand *errand = errand_new_with_body(request, work_add);
-
-	if (errand)
-		errand_send(request, errand);
+	errand_start_with_body(request, work_add);
 }
 
 static void work_withdraw(struct gate_errand *errand)
@@ -504,8 +470,5 @@ static void work_withdraw(struct gate_errand *errand)
 
 void operator_lots_withdraw(struct gate_request *request)
 {
-	struct gate_errand *errand = errand_new_with_body(request, work_withdraw);
-
-	if (errand)
-		errand_send(request, errand);
+	errand_start_with_body(request, work_withdraw);
 }

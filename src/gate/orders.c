@@ -135,20 +135,6 @@ void orders_operator_extend(struct gate_request *request)
 		settle(request, ORDER_EXTEND, seconds * 1000000000);
 }
 
-static void work_show(struct gate_errand *errand)
-{
-	struct ledger *ledger = errand_ledger(errand);
-	struct ledger_order order;
-	int r = ledger->ops->order_get(ledger, &errand->order, &order);
-
-	if (r < 0)
-		errand_refuse_fatal(errand, r);
-	else if (r == LEDGER_NOT_FOUND)
-		reply_refuse(&errand->reply, PROBLEM_UNKNOWN_ORDER, "There is no order of this id.");
-	else
-		render_ledger_order(&order, &errand->reply.body);
-}
-
 void orders_operator_show(struct gate_request *request)
 {
 	struct gate_errand *errand;
@@ -156,7 +142,7 @@ void orders_operator_show(struct gate_request *request)
 
 	if (!read_id(request, &id))
 		return;
-	errand = errand_new(request, work_show);
+	errand = errand_new(request, errand_work_order);
 	if (!errand)
 		return;
 	errand->order = id;
@@ -187,7 +173,7 @@ static bool filter_sale(struct gate_errand *errand, uint32_t *number)
 static void render_page(struct gate_errand *errand, const struct ledger_order *orders, size_t count)
 {
 	struct buffer *out = &errand->reply.body;
-	char id[UUID_TEXT_SIZE];
+	char id[UUID_TEXT_SIZE] = "";
 
 	buffer_append_literal(out, "{\"orders\":[");
 	for (size_t i = 0; i < count; i++) {
@@ -195,14 +181,9 @@ static void render_page(struct gate_errand *errand, const struct ledger_order *o
 			buffer_append_literal(out, ",");
 		render_ledger_order(&orders[i], out);
 	}
-	buffer_append_literal(out, "],\"next\":");
-	if (count == (size_t)errand->limit) {
+	if (count)
 		uuid_format(&orders[count - 1].id, id);
-		buffer_append_json_string(out, slice_of(id));
-	} else {
-		buffer_append_literal(out, "null");
-	}
-	buffer_append_literal(out, "}");
+	errand_end_list(errand, count, slice_of(id));
 }
 
 static void work_list(struct gate_errand *errand)

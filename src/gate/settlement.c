@@ -30,24 +30,10 @@ static void say_order(const struct stock_order *order, const char *sale_id, cons
 		     &reply->body);
 }
 
-static void work_order(struct gate_errand *errand)
-{
-	struct ledger *ledger = errand_ledger(errand);
-	struct ledger_order order;
-	int r = ledger->ops->order_get(ledger, &errand->order, &order);
-
-	if (r < 0)
-		errand_refuse_fatal(errand, r);
-	else if (r == LEDGER_NOT_FOUND)
-		reply_problem(&errand->reply, PROBLEM_UNKNOWN_ORDER, NULL);
-	else
-		render_ledger_order(&order, &errand->reply.body);
-}
-
 /* An operator's answer names the buyer, whom the stock knows by fingerprint alone: the clerk reads the row. */
 static void answer_from_ledger(struct gate_request *request, const struct uuid *id)
 {
-	struct gate_errand *errand = errand_new(request, work_order);
+	struct gate_errand *errand = errand_new(request, errand_work_order);
 
 	if (!errand)
 		return;
@@ -81,7 +67,7 @@ static bool finish_from_ledger(struct gate_thread *thread, const struct settleme
 
 	if (settlement->job.end != JOURNAL_DURABLE || !settlement->operator)
 		return false;
-	errand = errand_new_deferred(thread, &settlement->away.ticket, work_order);
+	errand = errand_new_deferred(thread, &settlement->away.ticket, errand_work_order);
 	if (!errand)
 		return false;
 	errand->order = settlement->job.event.id;
@@ -197,7 +183,7 @@ static void say_order_control(struct gate_errand *errand, int r, enum problem re
 	switch (r) {
 	case ORDER_CONTROL_DONE:
 		errand->order = *id;
-		work_order(errand);
+		errand_work_order(errand);
 		return;
 	case ORDER_CONTROL_REFUSED:
 		reply_problem(&errand->reply, refusal, NULL);

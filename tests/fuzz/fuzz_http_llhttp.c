@@ -127,9 +127,11 @@ static void compare_keep_alive(const struct http_request *request)
 	struct slice value;
 	size_t place = 0;
 
-	/* It does not take a tab for white space between connection options. */
+	/* It does not take a tab for white space around connection options: look at the whole line, up to its end. */
 	while ((value = http_request_next_header(request, SLICE("Connection"), &place)).data) {
-		if (memchr(value.data, '\t', value.size))
+		const char *end = rawmemchr(value.data, '\r');
+
+		if (memchr(value.data, '\t', (size_t)(end - value.data)))
 			return;
 	}
 	/* With HTTP/1.0 it lets keep-alive win over close. */

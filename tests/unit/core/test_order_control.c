@@ -1,0 +1,233 @@
+/* Orders past their hold or their sale, over a real ledger and stock. */
+#include "unit/core/house.h"
+
+#include <string.h>
+
+static int refund(struct house *house, const struct uuid *id)
+{
+	struct ledger_actor actor = house_actor();
+	struct ledger_order order = house_order(house, id);
+
+	return order_control_refund(&house->orders, &order, &actor);
+}
+
+static int confirm_late(struct house *house, const struct uuid *id, struct uuid *fresh)
+{
+	struct ledger_actor actor = house_actor();
+	struct ledger_order order = house_order(house, id);
+
+	return order_control_confirm_late(&house->orders, &order, &actor, fresh);
+}
+
+/* An open sale that allows late confirms, and an order of ann's that has expired. */
+static struct uuid expired_order(struct house *house, uint32_t rate_requests)
+{
+	struct sale *draft = house_draft("drop");
+	struct uuid id;
+
+	draft->late_confirm = true;
+	draft->rate_requests = rate_requests;
+	draft->rate_seconds = 60;
+	house_create(house, draft);
+	assert_int_equal(house_move(house, "drop", SALE_START), LEDGER_DONE);
+	id = house_buy(house, "drop", 0, "ann", "k", 2);
+	house_pass(HOUSE_HOLD_S * 1000);
+	assert_int_equal(house_expire(house), 1);
+	return id;
+}
+
+static void test_a_late_confirm_is_a_new_order_that_is_born_confirmed(void **state)
+{
+	struct house *house = *state;
+	struct uuid old = expired_order(house, 0), fresh;
+	struct ledger_order order;
+
+	assert_int_equal(confirm_late(house, &old, &fresh), ORDER_CONTROL_DONE);
+	assert_false(uuid_equal(&old, &fresh));
+	order = house_order(house, &fresh);
+	assert_int_equal(order.state, ORDER_CONFIRMED);
+	assert_int_equal(order.quantity, 2);
+	assert_int_equal(order.lot, 0);
+	assert_string_equal(order.buyer, "ann");
+	assert_int_equal(order.hold_expires_at_ms, 0);
+	assert_int_equal(house_order(house, &old).state, ORDER_EXPIRED);
+	house_assert_lot(house, "drop", 0, 8, 0, 2, 0);
+	house_assert_audit(house);
+}
+
+static void test_asked_twice_it_is_the_same_order(void **state)
+{
+	struct house *house = *state;
+	struct uuid old = expired_order(house, 0), first, second;
+
+	assert_int_equal(confirm_late(house, &old, &first), ORDER_CONTROL_DONE);
+	assert_int_equal(confirm_late(house, &old, &second), ORDER_CONTROL_DONE);
+	assert_true(uuid_equal(&first, &second));
+	house_assert_lot(house, "drop", 0, 8, 0, 2, 0);
+}
+
+static void test_a_buyers_rate_is_not_asked_for_an_operators_confirm(void **state)
+{
+	struct house *house = *state;
+	struct uuid old = expired_order(house, 1), fresh;
+
+	(void)house_buy(house, "drop", 1, "ann", "other", 1); /* ann's one request of the minute */
+	assert_int_equal(confirm_late(house, &old, &fresh), ORDER_CONTROL_DONE);
+}
+
+static void test_only_an_expired_order_of_a_sale_that_allows_it_is_confirmed_late(void **state)
+{
+	struct house *house = *state;
+	struct uuid id, fresh;
+
+	house_sell(house, "drop"); /* which does not */
+	id = house_buy(house, "drop", 0, "ann", "k", 1);
+	assert_int_equal(confirm_late(house, &id, &fresh), ORDER_CONTROL_REFUSED);
+	house_pass(HOUSE_HOLD_S * 1000);
+	assert_int_equal(house_expire(house), 1);
+	assert_int_equal(confirm_late(house, &id, &fresh), ORDER_CONTROL_REFUSED);
+	house_assert_lot(house, "drop", 0, 10, 0, 0, 0);
+}
+
+static void test_a_held_order_is_not_confirmed_late(void **state)
+{
+	struct house *house = *state;
+	struct uuid old = expired_order(house, 0), held, fresh;
+
+	(void)old;
+	held = house_buy(house, "drop", 0, "ben", "k", 1);
+	assert_int_equal(confirm_late(house, &held, &fresh), ORDER_CONTROL_REFUSED);
+	house_settle(house, &held, ORDER_CANCEL);
+	assert_int_equal(confirm_late(house, &held, &fresh), ORDER_CONTROL_REFUSED);
+	house_assert_lot(house, "drop", 0, 10, 0, 0, 0);
+}
+
+static void test_without_units_or_beyond_the_limit_it_is_refused(void **state)
+{
+	struct house *house = *state;
+	struct uuid old = expired_order(house, 0), fresh;
+
+	(void)house_buy(house, "drop", 0, "ann", "again", 2); /* 2 of 3: two more would be too many */
+	assert_int_equal(confirm_late(house, &old, &fresh), ORDER_CONTROL_REFUSED);
+	house_pass(HOUSE_HOLD_S * 1000);
+	assert_int_equal(house_expire(house), 1);
+	(void)house_buy(house, "drop", 0, "ben", "k", 3);
+	(void)house_buy(house, "drop", 0, "cid", "k", 3);
+	(void)house_buy(house, "drop", 0, "dan", "k", 3);
+	assert_int_equal(confirm_late(house, &old, &fresh), ORDER_CONTROL_REFUSED);
+	house_assert_lot(house, "drop", 0, 1, 9, 0, 0);
+	house_assert_audit(house);
+}
+
+static void test_the_journals_end_is_told(void **state)
+{
+	struct house *house = *state;
+	struct uuid old = expired_order(house, 0), first, second;
+	static struct stock_claim claim;
+
+	house->pretend = JOURNAL_REFUSED;
+	assert_int_equal(confirm_late(house, &old, &first), ORDER_CONTROL_UNAVAILABLE);
+	house_assert_lot(house, "drop", 0, 10, 0, 0, 0);
+	house->pretend = JOURNAL_UNKNOWN;
+	assert_int_equal(confirm_late(house, &old, &first), ORDER_CONTROL_UNKNOWN);
+	assert_int_equal(confirm_late(house, &old, &second), ORDER_CONTROL_UNKNOWN); /* still on its way: not told as done */
+	assert_true(uuid_equal(&first, &second));
+	house->pretend = (enum journal_end)0;
+	house_pass(5000);
+	assert_int_equal(house->stock->ops->claim(house->stock, clock_mono_ns(), clock_mono_ns(), &claim, 1), 1);
+	assert_int_equal(house_append(house, &claim.event), JOURNAL_DURABLE);
+	assert_int_equal(confirm_late(house, &old, &second), ORDER_CONTROL_DONE);
+	assert_true(uuid_equal(&first, &second));
+	house_assert_lot(house, "drop", 0, 8, 0, 2, 0);
+	house_assert_audit(house);
+}
+
+/* --- Refunds of a sale that the stock has forgotten --- */
+
+static struct uuid confirmed_order_of_a_forgotten_sale(struct house *house)
+{
+	struct uuid id;
+
+	house_sell(house, "drop");
+	id = house_buy(house, "drop", 0, "ann", "k", 2);
+	house_settle(house, &id, ORDER_CONFIRM);
+	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
+	assert_int_equal(sale_control_care(house->control, clock_wall_ms()), 0);
+	house_pass(HOUSE_RETENTION_MS + 1);
+	assert_int_equal(sale_control_care(house->control, clock_wall_ms()), 0);
+	assert_int_equal(house_shown(house, "drop"), 0);
+	return id;
+}
+
+static void test_a_refund_after_the_sale_is_forgotten(void **state)
+{
+	struct house *house = *state;
+	struct uuid id = confirmed_order_of_a_forgotten_sale(house);
+
+	assert_int_equal(refund(house, &id), ORDER_CONTROL_DONE);
+	assert_int_equal(house_order(house, &id).state, ORDER_CANCELLED);
+	assert_int_equal(refund(house, &id), ORDER_CONTROL_REFUSED); /* it is cancelled by now */
+	assert_int_equal(house_on_hand(house, "SHIRT"), HOUSE_ON_HAND); /* its units are the warehouse's again */
+	house_assert_audit(house);
+}
+
+static void test_a_late_confirm_after_the_sale_is_forgotten_is_refused(void **state)
+{
+	struct house *house = *state;
+	struct uuid old = expired_order(house, 0), fresh;
+
+	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
+	assert_int_equal(sale_control_care(house->control, clock_wall_ms()), 0);
+	house_pass(HOUSE_RETENTION_MS + 1);
+	assert_int_equal(sale_control_care(house->control, clock_wall_ms()), 0);
+	assert_int_equal(confirm_late(house, &old, &fresh), ORDER_CONTROL_REFUSED);
+	house_assert_audit(house);
+}
+
+static void test_a_refund_tells_the_journals_end(void **state)
+{
+	struct house *house = *state;
+	struct uuid id = confirmed_order_of_a_forgotten_sale(house);
+
+	house->pretend = JOURNAL_REFUSED;
+	assert_int_equal(refund(house, &id), ORDER_CONTROL_UNAVAILABLE);
+	house->pretend = JOURNAL_UNKNOWN;
+	assert_int_equal(refund(house, &id), ORDER_CONTROL_UNKNOWN);
+	house->pretend = (enum journal_end)0;
+	assert_int_equal(house_order(house, &id).state, ORDER_CONFIRMED);
+	assert_int_equal(refund(house, &id), ORDER_CONTROL_DONE);
+	house_assert_audit(house);
+}
+
+static void test_an_order_that_is_not_confirmed_is_not_refunded(void **state)
+{
+	struct house *house = *state;
+	struct uuid id;
+
+	house_sell(house, "drop");
+	id = house_buy(house, "drop", 0, "ann", "k", 2);
+	house->appends = 0;
+	assert_int_equal(refund(house, &id), ORDER_CONTROL_REFUSED);
+	assert_int_equal(house->appends, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, house_open, house_close)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_a_late_confirm_is_a_new_order_that_is_born_confirmed),
+		TEST(test_asked_twice_it_is_the_same_order),
+		TEST(test_a_buyers_rate_is_not_asked_for_an_operators_confirm),
+		TEST(test_only_an_expired_order_of_a_sale_that_allows_it_is_confirmed_late),
+		TEST(test_a_held_order_is_not_confirmed_late),
+		TEST(test_without_units_or_beyond_the_limit_it_is_refused),
+		TEST(test_the_journals_end_is_told),
+		TEST(test_a_refund_after_the_sale_is_forgotten),
+		TEST(test_a_late_confirm_after_the_sale_is_forgotten_is_refused),
+		TEST(test_a_refund_tells_the_journals_end),
+		TEST(test_an_order_that_is_not_confirmed_is_not_refunded),
+	};
+
+	return cmocka_run_group_tests_name("core: order control", tests, NULL, NULL);
+}

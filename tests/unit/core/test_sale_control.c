@@ -1,0 +1,534 @@
+/* A sale's life and units over a real ledger and stock: the order of the rules, what is lost on the way, and the clock. */
+#include "unit/core/house.h"
+
+#include <string.h>
+
+static int add(struct house *house, const char *id, const char *sku, uint32_t units)
+{
+	struct ledger_actor actor = house_actor();
+
+	return sale_control_add(house->control, slice_of(id), slice_of(sku), units, &actor);
+}
+
+static int withdraw(struct house *house, const char *id, const char *sku, uint32_t units, uint32_t *taken)
+{
+	struct ledger_actor actor = house_actor();
+
+	return sale_control_withdraw(house->control, slice_of(id), slice_of(sku), units, &actor, taken);
+}
+
+static int care(struct house *house)
+{
+	return sale_control_care(house->control, clock_wall_ms());
+}
+
+static int64_t allocated(struct house *house, const char *id, uint32_t lot)
+{
+	struct sale *sale = house_sale(house, id);
+	int64_t units = sale->lots[lot].allocated;
+
+	free(sale);
+	return units;
+}
+
+/* --- Life --- */
+
+static void test_a_new_sale_is_a_draft_that_the_catalog_shows(void **state)
+{
+	struct house *house = *state;
+	struct ledger_actor actor = house_actor();
+	struct sale *draft = house_draft("drop");
+	uint32_t lot = 99;
+
+	house_create(house, house_draft("drop"));
+	assert_int_equal(house_shown(house, "drop"), SALE_DRAFT);
+	assert_int_equal(house_on_hand(house, "SHIRT"), HOUSE_ON_HAND - 10);
+	assert_int_equal(sale_control_create(house->control, draft, &actor, &lot), LEDGER_EXISTS);
+	strcpy(draft->id, "other");
+	strcpy(draft->lots[1].sku, "HAT");
+	assert_int_equal(sale_control_create(house->control, draft, &actor, &lot), LEDGER_NOT_FOUND);
+	assert_int_equal(lot, 1);
+	strcpy(draft->lots[1].sku, "SHOE");
+	draft->lots[1].allocated = HOUSE_ON_HAND;
+	assert_int_equal(sale_control_create(house->control, draft, &actor, &lot), LEDGER_NOT_ENOUGH);
+	assert_int_equal(house_shown(house, "other"), 0);
+	free(draft);
+	house_assert_audit(house);
+}
+
+static void test_each_move_is_in_the_ledger_and_in_the_catalog(void **state)
+{
+	static const struct {
+		enum sale_action action;
+		int outcome;
+		enum sale_state after;
+	} moves[] = {
+		{SALE_PAUSE, LEDGER_WRONG_STATE, SALE_DRAFT},   {SALE_ARM, LEDGER_DONE, SALE_ARMED},
+		{SALE_ARM, LEDGER_ALREADY, SALE_ARMED},         {SALE_RESUME, LEDGER_WRONG_STATE, SALE_ARMED},
+		{SALE_START, LEDGER_DONE, SALE_OPEN},           {SALE_START, LEDGER_ALREADY, SALE_OPEN},
+		{SALE_PAUSE, LEDGER_DONE, SALE_PAUSED},         {SALE_START, LEDGER_WRONG_STATE, SALE_PAUSED},
+		{SALE_RESUME, LEDGER_DONE, SALE_OPEN},          {SALE_END, LEDGER_DONE, SALE_ENDED},
+		{SALE_END, LEDGER_ALREADY, SALE_ENDED},         {SALE_RESUME, LEDGER_WRONG_STATE, SALE_ENDED},
+	};
+	struct house *house = *state;
+
+	house_create(house, house_draft("drop"));
+	for (size_t i = 0; i < sizeof(moves) / sizeof(moves[0]); i++) {
+		struct sale *sale;
+
+		assert_int_equal(house_move(house, "drop", moves[i].action), moves[i].outcome);
+		sale = house_sale(house, "drop");
+		assert_int_equal(sale->state, moves[i].after);
+		free(sale);
+		assert_int_equal(house_shown(house, "drop"), moves[i].after);
+	}
+	assert_int_equal(house_move(house, "none", SALE_ARM), LEDGER_NOT_FOUND);
+}
+
+static void test_arming_raises_the_epoch_and_fills_the_stock(void **state)
+{
+	struct house *house = *state;
+	struct sale *sale;
+
+	house_create(house, house_draft("drop"));
+	sale = house_sale(house, "drop");
+	assert_int_equal(house_move(house, "drop", SALE_ARM), LEDGER_DONE);
+	house_assert_lot(house, "drop", 0, 10, 0, 0, 0);
+	house_assert_lot(house, "drop", 1, 5, 0, 0, 0);
+	(void)house_buy(house, "drop", 0, "ann", "k", 1);
+	assert_int_equal(house->last.epoch, sale->epoch + 1);
+	free(sale);
+}
+
+static void test_a_failed_arming_leaves_no_stock_behind(void **state)
+{
+	struct house *house = *state;
+	struct stock_lot_state lots[LOTS_MAX];
+	uint32_t count;
+
+	house_create(house, house_draft("drop"));
+	failpoints_set("ledger.before_commit=error:5@1x1"); /* the epoch is written, the move is not */
+	assert_int_equal(house_move(house, "drop", SALE_ARM), -5);
+	failpoints_set("");
+	assert_int_equal(house->stock->ops->snapshot(house->stock, house_number(house, "drop"), lots, &count), STOCK_UNKNOWN_SALE);
+	assert_int_equal(house_shown(house, "drop"), SALE_DRAFT);
+	assert_int_equal(house_move(house, "drop", SALE_ARM), LEDGER_DONE);
+	house_assert_lot(house, "drop", 0, 10, 0, 0, 0);
+}
+
+static void test_changes_end_with_the_draft_but_for_the_harmless(void **state)
+{
+	struct house *house = *state;
+	struct ledger_actor actor = house_actor();
+	struct sale *change = house_draft("drop"), *sale;
+	unsigned all = SALE_FIELD_NAME | SALE_FIELD_PRICE | SALE_FIELD_LIMIT | SALE_FIELD_RATE | SALE_FIELD_HOLD | SALE_FIELD_OPENS |
+		       SALE_FIELD_CLOSES | SALE_FIELD_LATE_CONFIRM;
+
+	house_create(house, house_draft("drop"));
+	strcpy(change->name, "New");
+	strcpy(change->currency, "USD");
+	change->price_minor = 1;
+	change->limit_per_buyer = 7;
+	change->rate_requests = 4;
+	change->rate_seconds = 5;
+	change->hold_seconds = 6;
+	change->opens_at_ms = HOUSE_NOW_MS + 100000;
+	change->closes_at_ms = HOUSE_NOW_MS + 200000;
+	change->late_confirm = true;
+	assert_int_equal(sale_control_update(house->control, SLICE("drop"), all, change, &actor), LEDGER_DONE);
+	sale = house_sale(house, "drop");
+	assert_string_equal(sale->name, "New");
+	assert_string_equal(sale->currency, "USD");
+	assert_int_equal(sale->price_minor, 1);
+	assert_int_equal(sale->limit_per_buyer, 7);
+	assert_int_equal(sale->rate_requests, 4);
+	assert_int_equal(sale->rate_seconds, 5);
+	assert_int_equal(sale->hold_seconds, 6);
+	assert_int_equal(sale->opens_at_ms, HOUSE_NOW_MS + 100000);
+	assert_int_equal(sale->closes_at_ms, HOUSE_NOW_MS + 200000);
+	assert_true(sale->late_confirm);
+	free(sale);
+
+	change->closes_at_ms = change->opens_at_ms;
+	assert_int_equal(sale_control_update(house->control, SLICE("drop"), SALE_FIELD_CLOSES, change, &actor), SALE_CONTROL_BAD_TIMES);
+	assert_int_equal(house_move(house, "drop", SALE_ARM), LEDGER_DONE);
+	for (unsigned field = 1; field <= SALE_FIELD_LATE_CONFIRM; field *= 2) {
+		change->closes_at_ms = HOUSE_NOW_MS + 300000;
+		assert_int_equal(sale_control_update(house->control, SLICE("drop"), field, change, &actor),
+				 field & SALE_FIELDS_HARMLESS ? LEDGER_DONE : SALE_CONTROL_FROZEN);
+	}
+	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
+	assert_int_equal(sale_control_update(house->control, SLICE("drop"), SALE_FIELD_NAME, change, &actor), LEDGER_WRONG_STATE);
+	assert_int_equal(sale_control_update(house->control, SLICE("none"), SALE_FIELD_NAME, change, &actor), LEDGER_NOT_FOUND);
+	free(change);
+}
+
+/* --- Units: rule 1 --- */
+
+static void test_added_units_are_in_the_ledger_and_for_sale(void **state)
+{
+	struct house *house = *state;
+	uint32_t taken;
+
+	house_create(house, house_draft("drop"));
+	assert_int_equal(add(house, "drop", "SHIRT", 4), LEDGER_WRONG_STATE); /* a draft */
+	assert_int_equal(withdraw(house, "drop", "SHIRT", 4, &taken), LEDGER_WRONG_STATE);
+	assert_int_equal(house_move(house, "drop", SALE_START), LEDGER_DONE);
+	assert_int_equal(add(house, "drop", "SHIRT", 4), LEDGER_DONE);
+	house_assert_lot(house, "drop", 0, 14, 0, 0, 0);
+	assert_int_equal(house_on_hand(house, "SHIRT"), HOUSE_ON_HAND - 14);
+	assert_int_equal(add(house, "drop", "SHIRT", HOUSE_ON_HAND), LEDGER_NOT_ENOUGH);
+	assert_int_equal(add(house, "drop", "HAT", 1), LEDGER_NOT_FOUND);
+	assert_int_equal(add(house, "none", "SHIRT", 1), LEDGER_NOT_FOUND);
+	house_assert_lot(house, "drop", 0, 14, 0, 0, 0);
+	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
+	assert_int_equal(add(house, "drop", "SHIRT", 1), LEDGER_WRONG_STATE);
+	house_assert_audit(house);
+}
+
+/* Ledger first: units that the ledger refused are never for sale. */
+static void test_units_that_the_ledger_did_not_take_are_not_for_sale(void **state)
+{
+	struct house *house = *state;
+
+	house_sell(house, "drop");
+	failpoints_set("ledger.before_commit=error:5x1");
+	assert_int_equal(add(house, "drop", "SHIRT", 4), -5);
+	failpoints_set("");
+	house_assert_lot(house, "drop", 0, 10, 0, 0, 0);
+	assert_int_equal(care(house), 0);
+	house_assert_lot(house, "drop", 0, 10, 0, 0, 0);
+	assert_int_equal(allocated(house, "drop", 0), 10);
+	house_assert_audit(house);
+}
+
+/*
+ * The answer of the commit is lost, and the ledger cannot be looked at: the units are not for sale until it is known, and then exactly once,
+ * whether the commit had got through or not.
+ */
+static void lose_the_answer_of_an_addition(struct house *house, const char *failpoints)
+{
+	house_sell(house, "drop");
+	failpoints_set(failpoints);
+	assert_int_equal(add(house, "drop", "SHIRT", 4), -EINPROGRESS);
+	assert_int_equal(house_lot(house, "drop", 0).available, 10);
+	assert_true(care(house) < 0); /* still sick */
+	assert_int_equal(house_lot(house, "drop", 0).available, 10);
+	failpoints_set("");
+	house_pass(2000); /* the turn after a failure waits */
+	assert_int_equal(care(house), 0);
+	house_assert_lot(house, "drop", 0, 14, 0, 0, 0);
+	house_pass(2000);
+	assert_int_equal(care(house), 0);
+	house_assert_lot(house, "drop", 0, 14, 0, 0, 0);
+	assert_int_equal(house_on_hand(house, "SHIRT"), HOUSE_ON_HAND - 14);
+	house_assert_audit(house);
+}
+
+static void test_an_addition_that_got_through_unheard_is_finished_once(void **state)
+{
+	lose_the_answer_of_an_addition(*state, "ledger.commit_unknown=error:5,ledger.reopen=error:5");
+}
+
+static void test_an_addition_that_was_lost_unheard_is_done_once(void **state)
+{
+	lose_the_answer_of_an_addition(*state, "ledger.commit_lost=error:5,ledger.reopen=error:5");
+}
+
+static void look_during_withdrawal(struct house *house)
+{
+	/* Counter first: at the time of the append the units have left the counter, and the ledger does not know. */
+	assert_int_equal(house_lot(house, "drop", 0).available, 6);
+	assert_int_equal(house->last.kind, EVENT_WITHDRAWN);
+	assert_int_equal(house->last.quantity, 4);
+}
+
+static void test_withdrawn_units_leave_the_counter_before_the_ledger_has_it(void **state)
+{
+	struct house *house = *state;
+	uint32_t taken;
+
+	house_sell(house, "drop");
+	house->during = look_during_withdrawal;
+	assert_int_equal(withdraw(house, "drop", "SHIRT", 4, &taken), 0);
+	assert_true(house->during_ran);
+	house->during = NULL;
+	assert_int_equal(taken, 4);
+	house_assert_lot(house, "drop", 0, 6, 0, 0, 4);
+	assert_int_equal(house_on_hand(house, "SHIRT"), HOUSE_ON_HAND - 6);
+	house_assert_audit(house);
+}
+
+static void test_withdrawing_takes_what_is_there(void **state)
+{
+	struct house *house = *state;
+	uint32_t taken;
+
+	house_sell(house, "drop");
+	(void)house_buy(house, "drop", 1, "ann", "k", 3);
+	assert_int_equal(withdraw(house, "drop", "SHOE", 100, &taken), 0);
+	assert_int_equal(taken, 2);
+	house_assert_lot(house, "drop", 1, 0, 3, 0, 2);
+	house->appends = 0;
+	assert_int_equal(withdraw(house, "drop", "SHOE", 100, &taken), 0);
+	assert_int_equal(taken, 0);
+	assert_int_equal(house->appends, 0);
+	assert_int_equal(withdraw(house, "drop", "HAT", 1, &taken), LEDGER_NOT_FOUND);
+	assert_int_equal(withdraw(house, "none", "SHOE", 1, &taken), LEDGER_NOT_FOUND);
+	house_assert_audit(house);
+}
+
+static void test_a_refused_withdrawal_gives_the_units_back(void **state)
+{
+	struct house *house = *state;
+	uint32_t taken = 99;
+
+	house_sell(house, "drop");
+	house->pretend = JOURNAL_REFUSED;
+	assert_true(withdraw(house, "drop", "SHIRT", 4, &taken) < 0);
+	assert_int_equal(taken, 0);
+	house_assert_lot(house, "drop", 0, 10, 0, 0, 0);
+	house_assert_audit(house);
+}
+
+static void test_a_withdrawal_of_unknown_end_is_never_undone(void **state)
+{
+	struct house *house = *state;
+	static struct stock_claim claim;
+	uint32_t taken;
+
+	house_sell(house, "drop");
+	house->pretend = JOURNAL_UNKNOWN;
+	assert_int_equal(withdraw(house, "drop", "SHIRT", 4, &taken), SALE_CONTROL_UNKNOWN);
+	assert_int_equal(taken, 0);
+	assert_int_equal(house_lot(house, "drop", 0).available, 6);
+	/* It is driven again, and then both have it. */
+	house->pretend = (enum journal_end)0;
+	house_pass(10000);
+	assert_int_equal(house->stock->ops->claim(house->stock, clock_mono_ns(), clock_mono_ns(), &claim, 1), 1);
+	assert_int_equal(house_append(house, &claim.event), JOURNAL_DURABLE);
+	house_assert_lot(house, "drop", 0, 6, 0, 0, 4);
+	house_assert_audit(house);
+}
+
+/* --- After the end --- */
+
+static void test_what_an_ended_sale_has_left_goes_back_to_its_items(void **state)
+{
+	struct house *house = *state;
+	struct uuid held, confirmed;
+
+	house_sell(house, "drop");
+	held = house_buy(house, "drop", 0, "ann", "k", 2);
+	confirmed = house_buy(house, "drop", 0, "ben", "k", 1);
+	house_settle(house, &confirmed, ORDER_CONFIRM);
+	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
+	house_assert_lot(house, "drop", 0, 7, 2, 1, 0);
+	assert_int_equal(care(house), 0);
+	house_assert_lot(house, "drop", 0, 0, 2, 1, 7);
+	house_assert_lot(house, "drop", 1, 0, 0, 0, 5);
+	assert_int_equal(house_on_hand(house, "SHIRT"), HOUSE_ON_HAND - 3);
+	/* Holds that run out later bring more. */
+	house_settle(house, &held, ORDER_CANCEL);
+	assert_int_equal(care(house), 0);
+	house_assert_lot(house, "drop", 0, 0, 0, 1, 9);
+	assert_int_equal(house_on_hand(house, "SHIRT"), HOUSE_ON_HAND - 1);
+	assert_int_equal(house_on_hand(house, "SHOE"), HOUSE_ON_HAND);
+	house_assert_audit(house);
+}
+
+static void test_a_draft_that_ends_gives_its_units_back(void **state)
+{
+	struct house *house = *state;
+
+	house_create(house, house_draft("drop"));
+	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(house_on_hand(house, "SHIRT"), HOUSE_ON_HAND);
+	assert_int_equal(house_on_hand(house, "SHOE"), HOUSE_ON_HAND);
+	house_assert_audit(house);
+}
+
+static void test_leftovers_that_the_journal_refused_are_asked_for_again(void **state)
+{
+	struct house *house = *state;
+
+	house_sell(house, "drop");
+	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
+	house->pretend = JOURNAL_REFUSED;
+	assert_true(care(house) < 0);
+	house_assert_lot(house, "drop", 0, 10, 0, 0, 0);
+	house->pretend = (enum journal_end)0;
+	house->appends = 0;
+	assert_int_equal(care(house), 0); /* waits after the failure */
+	assert_int_equal(house->appends, 0);
+	house_pass(1000);
+	assert_int_equal(care(house), 0);
+	house_assert_lot(house, "drop", 0, 0, 0, 0, 10);
+	house_assert_audit(house);
+}
+
+static void test_an_ended_sale_is_forgotten_after_the_retention_and_not_while_it_holds(void **state)
+{
+	struct house *house = *state;
+	struct stock_lot_state lots[LOTS_MAX];
+	struct uuid held;
+	uint32_t count, number, taken;
+
+	house_sell(house, "drop");
+	number = house_number(house, "drop");
+	held = house_buy(house, "drop", 0, "ann", "k", 1);
+	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
+	house_pass(HOUSE_RETENTION_MS);
+	assert_int_equal(care(house), 0);
+	house_pass(1);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(house_shown(house, "drop"), SALE_ENDED); /* its hold is still there */
+	house_settle(house, &held, ORDER_CANCEL);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(house_shown(house, "drop"), 0);
+	assert_int_equal(house->stock->ops->snapshot(house->stock, number, lots, &count), STOCK_UNKNOWN_SALE);
+	assert_int_equal(house_on_hand(house, "SHIRT"), HOUSE_ON_HAND);
+	assert_int_equal(withdraw(house, "drop", "SHIRT", 1, &taken), LEDGER_WRONG_STATE);
+	assert_int_equal(care(house), 0);
+	house_assert_audit(house);
+}
+
+static void test_an_ended_sale_is_kept_through_the_retention(void **state)
+{
+	struct house *house = *state;
+
+	house_sell(house, "drop");
+	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
+	house_pass(HOUSE_RETENTION_MS);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(house_shown(house, "drop"), SALE_ENDED);
+	house_pass(1);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(house_shown(house, "drop"), 0);
+}
+
+/* --- The clock --- */
+
+static void create_timed(struct house *house, int64_t opens_ms, int64_t closes_ms)
+{
+	struct sale *draft = house_draft("drop");
+
+	draft->opens_at_ms = opens_ms;
+	draft->closes_at_ms = closes_ms;
+	house_create(house, draft);
+}
+
+static void test_the_clock_arms_opens_and_ends(void **state)
+{
+	struct house *house = *state;
+
+	create_timed(house, HOUSE_NOW_MS + 20000, HOUSE_NOW_MS + 50000);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(house_shown(house, "drop"), SALE_DRAFT);
+	house_pass(9999);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(house_shown(house, "drop"), SALE_DRAFT);
+	house_pass(1); /* ten seconds before it opens */
+	assert_int_equal(care(house), 0);
+	assert_int_equal(house_shown(house, "drop"), SALE_ARMED);
+	house_pass(9999);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(house_shown(house, "drop"), SALE_ARMED);
+	house_pass(1);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(house_shown(house, "drop"), SALE_OPEN);
+	house_pass(29999);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(house_shown(house, "drop"), SALE_OPEN);
+	house_pass(1);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(house_shown(house, "drop"), SALE_ENDED);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(house_on_hand(house, "SHIRT"), HOUSE_ON_HAND);
+	house_assert_audit(house);
+}
+
+static void test_a_paused_sale_ends_by_the_clock_but_is_not_opened_by_it(void **state)
+{
+	struct house *house = *state;
+
+	create_timed(house, HOUSE_NOW_MS + 1000, HOUSE_NOW_MS + 5000);
+	assert_int_equal(house_move(house, "drop", SALE_START), LEDGER_DONE); /* by hand, before its time */
+	assert_int_equal(house_move(house, "drop", SALE_PAUSE), LEDGER_DONE);
+	house_pass(2000);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(house_shown(house, "drop"), SALE_PAUSED);
+	house_pass(3000);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(house_shown(house, "drop"), SALE_ENDED);
+}
+
+static void test_a_clock_that_jumps_back_takes_no_move_back(void **state)
+{
+	struct house *house = *state;
+
+	create_timed(house, HOUSE_NOW_MS + 1000, SALE_NO_TIME);
+	assert_int_equal(care(house), 0);
+	house_pass(1000);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(house_shown(house, "drop"), SALE_OPEN);
+	house_jump(-3600000);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(house_shown(house, "drop"), SALE_OPEN);
+}
+
+static void test_one_sick_sale_does_not_keep_the_others_from_their_time(void **state)
+{
+	struct house *house = *state;
+	struct sale *draft;
+
+	for (char id[] = "a"; id[0] <= 'c'; id[0]++) {
+		draft = house_draft(id);
+		draft->opens_at_ms = HOUSE_NOW_MS;
+		house_create(house, draft);
+	}
+	failpoints_set("ledger.begin=error:5x1"); /* the first sale's arming */
+	assert_int_equal(care(house), -5);
+	failpoints_set("");
+	assert_int_equal(house_shown(house, "a"), SALE_DRAFT);
+	assert_int_equal(house_shown(house, "b"), SALE_ARMED);
+	assert_int_equal(house_shown(house, "c"), SALE_ARMED);
+	house_pass(1000);
+	assert_int_equal(care(house), 0);
+	house_pass(1000);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(house_shown(house, "a"), SALE_OPEN);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, house_open, house_close)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_a_new_sale_is_a_draft_that_the_catalog_shows),
+		TEST(test_each_move_is_in_the_ledger_and_in_the_catalog),
+		TEST(test_arming_raises_the_epoch_and_fills_the_stock),
+		TEST(test_a_failed_arming_leaves_no_stock_behind),
+		TEST(test_changes_end_with_the_draft_but_for_the_harmless),
+		TEST(test_added_units_are_in_the_ledger_and_for_sale),
+		TEST(test_units_that_the_ledger_did_not_take_are_not_for_sale),
+		TEST(test_an_addition_that_got_through_unheard_is_finished_once),
+		TEST(test_an_addition_that_was_lost_unheard_is_done_once),
+		TEST(test_withdrawn_units_leave_the_counter_before_the_ledger_has_it),
+		TEST(test_withdrawing_takes_what_is_there),
+		TEST(test_a_refused_withdrawal_gives_the_units_back),
+		TEST(test_a_withdrawal_of_unknown_end_is_never_undone),
+		TEST(test_what_an_ended_sale_has_left_goes_back_to_its_items),
+		TEST(test_a_draft_that_ends_gives_its_units_back),
+		TEST(test_leftovers_that_the_journal_refused_are_asked_for_again),
+		TEST(test_an_ended_sale_is_forgotten_after_the_retention_and_not_while_it_holds),
+		TEST(test_an_ended_sale_is_kept_through_the_retention),
+		TEST(test_the_clock_arms_opens_and_ends),
+		TEST(test_a_paused_sale_ends_by_the_clock_but_is_not_opened_by_it),
+		TEST(test_a_clock_that_jumps_back_takes_no_move_back),
+		TEST(test_one_sick_sale_does_not_keep_the_others_from_their_time),
+	};
+
+	return cmocka_run_group_tests_name("core: sale control", tests, NULL, NULL);
+}

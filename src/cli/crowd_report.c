@@ -232,7 +232,7 @@ void crowd_report_picture(const struct tally *tally, int64_t step_ms, const stru
 		for (int kind = 0; kind < TALLY_KINDS; kind++)
 			bar((enum tally_kind)kind, counts[kind], most, columns);
 		for (size_t mark = 0; mark < mark_count; mark++)
-			if (marks[mark].at_ns / (step_ms * 1000000) == (int64_t)(i / step))
+			if (marks[mark].at_ns > 0 && marks[mark].at_ns / (step_ms * 1000000) == (int64_t)(i / step))
 				printf("  %s<- %s%s", style(STYLE_BOLD), marks[mark].text, style(STYLE_END));
 		putchar('\n');
 	}

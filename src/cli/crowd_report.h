@@ -25,7 +25,7 @@ void crowd_report_answers(const struct tally *tally);
 void crowd_report_latency(const char *name, const struct histogram *latency);
 /* Something that happened, to be marked in the picture. */
 struct crowd_mark {
-	int64_t at_ns; /* since the start */
+	int64_t at_ns; /* since the start; 0: it did not happen */
 	const char *text;
 };
 /* Answers over time; `step_ms`, a multiple of TALLY_SLICE_MS, a line. */

@@ -53,7 +53,8 @@ static void send_reply(struct http_exchange *exchange, const struct trace *trace
 				       .status = reply->status,
 				       .content_type = reply->content_type,
 				       .headers = buffer_slice(&reply->headers),
-				       .body = buffer_slice(&reply->body),
+				       .body = reply->page.data ? reply->page : buffer_slice(&reply->body),
+				       .body_stays = reply->page.data != NULL,
 			       });
 }
 

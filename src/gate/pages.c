@@ -24,7 +24,7 @@ static void serve(struct gate_request *request, const char *path, size_t size)
 	if (seen.data && slice_equal(seen, slice_of(file->etag)))
 		reply->status = 304;
 	else
-		buffer_append(&reply->body, file->data, file->size);
+		reply->page = (struct slice){(const char *)file->data, file->size};
 	gate_answer(request, reply);
 }
 

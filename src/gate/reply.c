@@ -23,6 +23,7 @@ void reply_clear(struct reply *reply)
 	reply->content_type = SLICE("application/json");
 	buffer_clear(&reply->headers);
 	buffer_clear(&reply->body);
+	reply->page = SLICE_NULL;
 }
 
 void reply_header(struct reply *reply, const char *name, struct slice value)
@@ -44,6 +45,7 @@ void reply_problem(struct reply *reply, enum problem problem, const struct probl
 	reply->status = problem_status(problem);
 	reply->problem = problem;
 	reply->content_type = SLICE("application/problem+json");
+	reply->page = SLICE_NULL;
 	buffer_clear(&reply->body);
 	problem_render(problem, options->detail, options->members, &reply->body);
 	if (retry_after_ms == 0 && reply->status == 503)

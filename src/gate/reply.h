@@ -16,6 +16,7 @@ struct reply {
 	struct slice content_type;
 	struct buffer headers; /* whole lines */
 	struct buffer body;
+	struct slice page; /* where it is set, it is the body: static storage, sent without a copy */
 };
 
 void reply_init(struct reply *reply);

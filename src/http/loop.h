@@ -30,7 +30,7 @@ struct http_response {
 	int status;
 	struct slice content_type; /* size 0: none */
 	struct slice headers;      /* further header lines, each with its CRLF; may be empty */
-	struct slice body;         /* copied */
+	struct slice body;         /* copied, unless: */
 	bool body_stays;           /* the body outlives the loop (a page in the program itself): it is not copied */
 	bool close;                /* end the connection after it */
 };

@@ -27,6 +27,20 @@ static int sale_of(const struct order_control *control, const struct ledger_orde
 	return r > 0 ? error_origin(-EUCLEAN) : r;
 }
 
+/*
+ * The refunded units are in a lot that nobody sells from and no housekeeper cares for: they go on to the item. Where that does not get through, the next
+ * start finds the sale with units left, and cares for it again.
+ */
+static void return_to_item(const struct order_control *control, const struct event *refund)
+{
+	struct uuid_generator ids = {0};
+	struct event event = *refund;
+
+	event.kind = EVENT_WITHDRAWN;
+	event.id = uuid_make(&ids, refund->at_ms, refund->sale);
+	(void)control->commit.append(control->commit.context, &event);
+}
+
 int order_control_refund(const struct order_control *control, const struct ledger_order *order, const struct ledger_actor *actor)
 {
 	struct event event = {
@@ -49,7 +63,10 @@ int order_control_refund(const struct order_control *control, const struct ledge
 		return r;
 	event.epoch = sale->epoch;
 	free(sale);
-	return outcome_of(control->commit.append(control->commit.context, &event));
+	r = outcome_of(control->commit.append(control->commit.context, &event));
+	if (r == ORDER_CONTROL_DONE)
+		return_to_item(control, &event);
+	return r;
 }
 
 static void ask(const struct ledger_order *order, const struct ledger_actor *actor, struct slice key, struct stock_reserve *reserve)

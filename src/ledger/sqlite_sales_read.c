@@ -9,7 +9,8 @@
 static const char select_by_number[] = "SELECT " SALE_COLUMNS " FROM sales WHERE number = ?1";
 static const char select_by_id[] = "SELECT " SALE_COLUMNS " FROM sales WHERE id = ?1";
 static const char select_after[] =
-	"SELECT " SALE_COLUMNS " FROM sales WHERE number > ?1 AND (ended_at_ms IS NULL OR ended_at_ms >= ?2)"
+	"SELECT " SALE_COLUMNS " FROM sales WHERE number > ?1 AND (ended_at_ms IS NULL OR ended_at_ms >= ?2 OR EXISTS"
+	" (SELECT 1 FROM lots WHERE lots.sale = sales.number AND lots.allocated > lots.confirmed + lots.withdrawn))"
 	" ORDER BY number LIMIT ?3";
 
 /* The sale on the statement's row, its lots still empty; NULL when out of memory. */

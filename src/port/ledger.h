@@ -131,7 +131,10 @@ struct ledger_ops {
 	int (*sale_raise_epoch)(struct ledger *ledger, uint32_t sale, uint32_t *epoch);
 	/* One sale by number (or by id where number is 0); malloc'd. DONE, NOT_FOUND. */
 	int (*sale_get)(struct ledger *ledger, uint32_t number, struct slice id, struct sale **sale);
-	/* Up to `max` sales with number > after, by number, malloc'd each; live_since_ms: leave out sales that ended before then (INT64_MIN: all). */
+	/*
+	 * Up to `max` sales with number > after, by number, malloc'd each; live_since_ms: leave out sales that ended before then, unless they have units
+	 * that are still held or have not gone back to their item (INT64_MIN: all).
+	 */
 	int (*sales)(struct ledger *ledger, uint32_t after, int64_t live_since_ms, struct sale **sales, size_t max, size_t *count);
 	/* More units for a lot out of the item: DONE, ALREADY (movement), NOT_FOUND, NOT_ENOUGH, WRONG_STATE (ended). */
 	int (*lot_add)(struct ledger *ledger, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *movement,

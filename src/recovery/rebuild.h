@@ -13,6 +13,6 @@ struct rebuild_result {
 	size_t sales, orders; /* brought back */
 };
 
-/* live_since_ms: sales that ended before then are left out. 0 or negative; -ERANGE: the ledger's orders break a promise (logged which sale). */
+/* live_since_ms: as in ledger.sales: sales that ended before then and have nothing left are left out. 0 or negative; -ERANGE: the ledger's orders break a promise (logged which sale). */
 int rebuild_stock(struct ledger *ledger, struct stock *stock, struct sale_catalog *catalog, int64_t live_since_ms,
 		  struct rebuild_result *result) MUST_CHECK;

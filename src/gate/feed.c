@@ -2,7 +2,7 @@
  * The feed of a sale: Server-Sent Events. Each stream remembers what it was sent last; a look every LOOK_NS sends what has changed since, so a
  * stampede of changes costs a watcher at most ten events a second. Buyers are told what is sold out, operators the numbers.
  *
- *   event: sale    the sale as GET /v1/sales/{sale} shows it: at first, and when its state changes
+ *   event: sale    the sale as GET /v1/sales/{sale} shows it, but for its lots: at first, and when it changes
  *   event: stock   {"lots":[…]}: when that changes
  */
 #include <stdlib.h>
@@ -124,14 +124,6 @@ static void send_change(struct stream *stream, struct http_exchange *exchange, c
 	stream->sent_ns = now_ns;
 }
 
-/* What the sale is to its watchers without its stock: its terms and state. */
-static void render_state(const struct sale *sale, struct buffer *out)
-{
-	static const struct stock_lot_state nothing[LOTS_MAX];
-
-	render_public_sale(sale, nothing, clock_wall_ms(), out);
-}
-
 static void look(struct feed *feed, struct stream *stream, struct http_exchange *exchange, int64_t now_ns)
 {
 	struct stock *stock = feed->thread->gate->settings.admission->stock;
@@ -142,7 +134,7 @@ static void look(struct feed *feed, struct stream *stream, struct http_exchange 
 
 	buffer_init(&fresh, STOCK_TEXT_MAX);
 	if (entry) {
-		render_state(entry->sale, &fresh);
+		render_public_terms(entry->sale, clock_wall_ms(), &fresh);
 		send_change(stream, exchange, "sale", &stream->sale_text, &fresh, now_ns);
 		if (stock->ops->snapshot(stock, stream->sale, lots, &lot_count) == 0 && lot_count == entry->sale->lot_count) {
 			buffer_clear(&fresh);

@@ -133,6 +133,13 @@ static const char *phase_name(enum sale_phase phase)
 	assertion_failed("a known phase", __FILE__, __LINE__, __func__);
 }
 
+void render_public_terms(const struct sale *sale, int64_t wall_ms, struct buffer *out)
+{
+	buffer_append_literal(out, "{");
+	render_terms(sale, phase_name(sale_phase(sale, wall_ms)), out);
+	buffer_append_literal(out, "}");
+}
+
 void render_public_sale(const struct sale *sale, const struct stock_lot_state *lots, int64_t wall_ms, struct buffer *out)
 {
 	buffer_append_literal(out, "{");

@@ -18,6 +18,8 @@ void render_ledger_order(const struct ledger_order *order, struct buffer *out); 
 
 /* For buyers: what is sold out, but no numbers. `lots`: of the stock; NULL where it has none. */
 void render_public_sale(const struct sale *sale, const struct stock_lot_state *lots, int64_t wall_ms, struct buffer *out);
+/* As render_public_sale(), without its lots. */
+void render_public_terms(const struct sale *sale, int64_t wall_ms, struct buffer *out);
 /* For operators; where the stock has no such sale the ledger's own figures stand. */
 void render_operator_sale(const struct sale *sale, const struct stock_lot_state *lots, struct buffer *out);
 void render_operator_lot(const char *sku, const struct stock_lot_state *lot, struct buffer *out);

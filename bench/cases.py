@@ -1,0 +1,237 @@
+"""The measurements. Each makes one or more figures; bench/run picks them by the figures' names."""
+
+import shutil
+import subprocess
+import urllib.error
+import urllib.request
+
+import load
+from load import burst, make_requests, wrk
+from measure import ROUNDS, Failed, Figure, say
+from peers import HotRow, Nginx
+from server import PROGRAM, SCRATCH, Server
+
+MILLION = 1_000_000
+HEADER_IDENTITY = {"identity.mode": "header", "gate.trusted_proxies": "127.0.0.1"}
+
+
+def sold_out_server(requests):
+    """A server that has sold its one unit, to the first of the requests. Returns it with the body that everyone else gets."""
+    server = Server("sold-out").fresh()
+    server.start()
+    server.make_item(1)
+    server.make_sale("s", 1)
+    burst(server, requests, 0, 1, 1, 202)
+    lines = requests.path.read_bytes()[requests.size : 2 * requests.size].split(b"\r\n")
+    headers = dict(line.decode().split(": ", 1) for line in lines[1:-2])
+    try:
+        urllib.request.urlopen(urllib.request.Request(f"{server.public}/v1/sales/s/orders", lines[-1], headers))
+    except urllib.error.HTTPError as refusal:
+        if refusal.code == 410:
+            return server, refusal.read().decode()
+    server.kill()
+    raise Failed("the sale did not sell out")
+
+
+def load_sold_out(server, connections, requests):
+    before = server.purchases()
+    run = wrk(server.public, server.pid, connections, requests)
+    after = server.purchases()
+    told = {outcome: after[outcome] - before[outcome] for outcome in after if after[outcome] != before[outcome]}
+    if run.refused != run.requests or set(told) != {"sold-out"} or not run.requests <= told["sold-out"] <= run.requests + connections:
+        raise Failed(f"{run.requests} answers, {run.refused} of them refusals, by the server's own count {told}")
+    return run
+
+
+def load_nginx(nginx, connections, requests):
+    run = wrk(nginx.url, nginx.pid, connections, requests)
+    if run.refused != run.requests:
+        raise Failed(f"nginx answered {run.requests - run.refused} of {run.requests} otherwise")
+    return run
+
+
+def compared(ours, theirs):
+    return (
+        f"by the clock {ours.rate:,.0f} against {theirs.rate:,.0f} a second; core busy {ours.busy:.0%} and {theirs.busy:.0%}, "
+        f"the load's {ours.load_seconds / ours.seconds:.0%} and {theirs.load_seconds / theirs.seconds:.0%}"
+    )
+
+
+def sold_out():
+    figures = [
+        Figure(
+            f"sold_out_vs_nginx_{connections}",
+            f"sold-out answers for a second of one core, {connections} connections; against nginx `return 410`",
+            "answers/core-s",
+            ">= 0.9",
+        )
+        for connections in (64, 512)
+    ]
+    requests = make_requests("tokens", 500_000, "token")
+    server, body = sold_out_server(requests)
+    with server, Nginx(body) as nginx:
+        for _ in range(ROUNDS):
+            for figure, connections in zip(figures, (64, 512)):
+                ours, theirs = load_sold_out(server, connections, requests), load_nginx(nginx, connections, requests)
+                figure.add(ours.core_rate, theirs.core_rate, compared(ours, theirs))
+        server.stop()
+        server.prove()
+    return figures
+
+
+def load_accepted(identity, connections, requests):
+    """A new server with a new ledger sells to the first buyers of `requests`; every 202 is then looked for in the ledger."""
+    with Server("accepted", **identity).fresh() as server:
+        server.start()
+        server.make_item(MILLION)
+        server.make_sale("s", MILLION)
+        run = wrk(server.public, server.pid, connections, requests)
+        server.stop()
+        orders = server.orders()
+        if run.refused or not run.requests <= orders <= run.requests + connections:
+            raise Failed(f"{run.requests} answers, {run.refused} of them refusals, {orders} orders in the ledger")
+        server.prove()
+    return run
+
+
+def accepted():
+    connections = 256
+    by_header = Figure(
+        "accepted_vs_nginx", f"purchases accepted and durable a second, {connections} connections, buyer by header; against nginx", "orders/s", ">= 0.4"
+    )
+    by_token = Figure("accepted_jwt_vs_nginx", "the same, each buyer with a new HS256 token; against nginx", "orders/s", ">= 0.3")
+    by_row = Figure("accepted_vs_hot_row", f"the same by header; against PostgreSQL with one hot row, {HotRow.CLIENTS} clients", "orders/s", ">= 50")
+    headers, tokens = make_requests("headers", 500_000, "header"), make_requests("tokens", 500_000, "token")
+    server, body = sold_out_server(tokens)
+    server.kill()
+    with Nginx(body) as nginx, HotRow() as hot_row:
+        for _ in range(ROUNDS):
+            theirs = load_nginx(nginx, connections, headers)
+            header = load_accepted(HEADER_IDENTITY, connections, headers)
+            # Not the clock's rate, which would be lower where the load cannot fill nginx's core.
+            by_header.add(header.rate, theirs.core_rate, compared(header, theirs))
+            token = load_accepted({}, connections, tokens)
+            by_token.add(token.rate, theirs.core_rate, compared(token, theirs))
+            by_row.add(header.rate, hot_row.sell(load.SECONDS))
+    return [by_header, by_token, by_row]
+
+
+def one_purchase():
+    figure = Figure("one_purchase_fsyncs", "microseconds of one durable purchase on an idle server; against one fsync of its size", "us", "<= 1.5")
+    warm_up, count = 50, 200
+    requests = make_requests("headers", warm_up + ROUNDS * count, "header")
+    with Server("one-purchase", **HEADER_IDENTITY).fresh() as server:
+        server.start()
+        server.make_item(MILLION)
+        server.make_sale("s", MILLION)
+        log = server.folder / "penstock.db-wal"
+        before = log.stat().st_size
+        burst(server, requests, 0, warm_up, 1)
+        size = (log.stat().st_size - before) // warm_up
+        for i in range(ROUNDS):
+            seen = burst(server, requests, warm_up + i * count, count, 1, sync=(server.folder / "sync", size))
+            figure.add(seen["step_ns"] / 1000, seen["sync_ns"] / 1000, f"{size:,} bytes are written for a purchase")
+        server.stop()
+        server.prove()
+    return [figure]
+
+
+def idle():
+    resident = Figure("idle_rss_mib", "memory of an idle server", "MiB", "<= 20")
+    ready = Figure("ready_ms", "start to ready, the ledger made anew", "ms", "<= 100")
+    for _ in range(ROUNDS):
+        with Server("idle").fresh() as server:
+            ready.add(server.start() * 1000)
+            server.operate("GET", "/health")
+            resident.add(server.resident_bytes() / 2**20)
+            server.stop()
+    return [resident, ready]
+
+
+def filled_ledger(orders):
+    """A ledger with so many orders of so many buyers in sale `s`."""
+    path = SCRATCH / f"ledger-{orders}.db"
+    SCRATCH.mkdir(parents=True, exist_ok=True)
+    for old in SCRATCH.glob(f"{path.name}*"):
+        old.unlink()
+    say(f"filling a ledger with {orders:,} orders")
+    done = subprocess.run([PROGRAM.parent / "bench/fill_ledger", path, str(orders)], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Failed(f"fill_ledger: {done.stderr}")
+    return path
+
+
+def remembered():
+    """A server on a ledger of a million orders: how soon it is ready, what each buyer takes."""
+    restart = Figure("restart_s_1m", "start to ready on a ledger with a million orders", "s", "<= 5")
+    memory = Figure("bytes_per_buyer", "memory per remembered buyer at 1 million, each with an order, a key and a hold", "bytes", "<= 160")
+    full = filled_ledger(MILLION)
+    with Server("full").fresh(full) as server, Server("empty").fresh() as empty:
+        for _ in range(ROUNDS):
+            restart.add(server.start())
+            empty.start()
+            memory.add((server.resident_bytes() - empty.resident_bytes()) / MILLION)
+            server.stop()
+            empty.stop()
+    full.unlink()
+    return [restart, memory]
+
+
+# Lockstep: batches of the same size on both sides, so that only what is compared differs.
+STEP, BURST = 64, 6400
+
+
+def flat_buyers():
+    figure = Figure(
+        "flat_buyers", "CPU of a purchase (the server's, gate to ledger) at 1 million buyers; at 1 thousand", "us", "<= 1.15"
+    )
+    requests = make_requests("headers", BURST, "header")
+    many, few = filled_ledger(MILLION), filled_ledger(1000)
+    for _ in range(ROUNDS):
+        cost = []
+        for name, ledger in (("many", many), ("few", few)):
+            with Server(name, **HEADER_IDENTITY).fresh(ledger) as server:
+                server.start()
+                cost.append(burst(server, requests, 0, BURST, STEP)["cpu_ns"] / 1000)
+                server.stop()
+        figure.add(*cost)
+    many.unlink()
+    few.unlink()
+    return [figure]
+
+
+def flat_sales():
+    sales = 1000
+    figure = Figure("flat_sales", f"CPU of a purchase (the server's, gate to ledger) at {sales:,} sales, one after the other; at 1", "us", "<= 1.15")
+    names = [f"s{i:04}" for i in range(sales)]
+    one = make_requests("headers-one", ROUNDS * BURST, "header", (names[0].encode(),))
+    all_of_them = make_requests("headers-all", ROUNDS * BURST, "header", [name.encode() for name in names])
+    with Server("many-sales", **HEADER_IDENTITY).fresh() as many, Server("one-sale", **HEADER_IDENTITY).fresh() as single:
+        say(f"opening {sales:,} sales")
+        for server, its in ((many, names), (single, names[:1])):
+            server.start()
+            server.make_item(1_000_000_000)
+            for name in its:
+                server.make_sale(name, 100_000)
+        for i in range(ROUNDS):
+            cost = [burst(server, its, i * BURST, BURST, STEP)["cpu_ns"] / 1000 for server, its in ((many, all_of_them), (single, one))]
+            figure.add(*cost)
+        for server in (many, single):
+            server.stop()
+            server.prove()
+    return [figure]
+
+
+CASES = {
+    sold_out: ("sold_out_vs_nginx_64", "sold_out_vs_nginx_512"),
+    accepted: ("accepted_vs_nginx", "accepted_jwt_vs_nginx", "accepted_vs_hot_row"),
+    one_purchase: ("one_purchase_fsyncs",),
+    remembered: ("bytes_per_buyer", "restart_s_1m"),
+    idle: ("idle_rss_mib", "ready_ms"),
+    flat_buyers: ("flat_buyers",),
+    flat_sales: ("flat_sales",),
+}
+
+
+def clean():
+    shutil.rmtree(SCRATCH, ignore_errors=True)

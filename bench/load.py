@@ -1,0 +1,105 @@
+"""The load: requests made beforehand, sent by wrk (as many as it can) or by burst (so many, in lockstep)."""
+
+import base64
+import hmac
+import json
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from measure import Failed, cpu_seconds
+from server import JWT_KEY, LOAD_CORE, PROGRAM, SCRATCH
+
+SECONDS = 2
+BENCH = Path(__file__).resolve().parent
+
+
+@dataclass
+class Requests:
+    """A file of purchases, each of another buyer and all of the same size."""
+
+    path: Path
+    size: int
+    count: int
+
+
+def unpadded(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+def token(buyer, now):
+    text = unpadded(b'{"alg":"HS256","typ":"JWT"}') + b"." + unpadded(b'{"sub":"%s","iat":%d,"exp":%d}' % (buyer, now, now + 36000))
+    return text + b"." + unpadded(hmac.digest(JWT_KEY.encode(), text, "sha256"))
+
+
+def make_requests(name, count, identity, sales=(b"s",)):
+    """identity: "token" or "header". A purchase is what the documentation tells people to send: an Idempotency-Key is with it."""
+    SCRATCH.mkdir(parents=True, exist_ok=True)
+    path = SCRATCH / name
+    now = int(time.time())
+    with open(path, "wb") as file:
+        for i in range(count):
+            buyer = b"buyer-%09d" % i
+            who = b"Authorization: Bearer " + token(buyer, now) if identity == "token" else b"X-Buyer-Id: " + buyer
+            size = file.write(
+                b"POST /v1/sales/%s/orders HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n%s\r\n"
+                b"Idempotency-Key: 0193f0a0-7b6c-7000-8000-%012d\r\nContent-Length: 14\r\n\r\n"
+                b'{"quantity":1}' % (sales[i % len(sales)], who, i)
+            )
+    if path.stat().st_size != size * count:
+        raise Failed("requests of different sizes")
+    return Requests(path, size, count)
+
+
+@dataclass
+class Run:
+    """What wrk saw, and who was busy with it."""
+
+    requests: int
+    refused: int  # with a status of 400 or more
+    seconds: float
+    server_seconds: float  # CPU
+    load_seconds: float  # CPU
+
+    @property
+    def rate(self):
+        """Answers a second."""
+        return self.requests / self.seconds
+
+    @property
+    def core_rate(self):
+        """Answers for each second of CPU that the server used: its rate if the load could fill its core."""
+        return self.requests / self.server_seconds
+
+    @property
+    def busy(self):
+        return self.server_seconds / self.seconds
+
+
+def wrk(url, pid, connections, requests):
+    """Loads the server process `pid` behind url; every request at most once."""
+    command = ["taskset", "-c", LOAD_CORE, "wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{SECONDS}s"]
+    command += ["--timeout", "10s", "--script", str(BENCH / "load.lua"), url, "--", str(requests.path), str(requests.size)]
+    before = cpu_seconds(pid)
+    done = subprocess.run(command, capture_output=True, text=True)
+    server_seconds = cpu_seconds(pid) - before
+    if done.returncode != 0:
+        raise Failed(f"wrk: {done.stdout}{done.stderr}")
+    seen = json.loads(done.stdout.splitlines()[-1])
+    if seen["errors"]:
+        raise Failed(f"wrk saw {seen['errors']} errors of connections")
+    if seen["requests"] > requests.count:
+        raise Failed(f"{seen['requests']} answers, but only {requests.count} requests were made: buyers came twice")
+    return Run(seen["requests"], seen["refused"], seen["microseconds"] / 1e6, server_seconds, seen["cpu"])
+
+
+def burst(server, requests, first, count, connections, status=202, sync=None):
+    """So many purchases in lockstep. sync: (file, bytes) to be written and synced after each step."""
+    command = ["taskset", "-c", LOAD_CORE, str(PROGRAM.parent / "bench/burst"), str(server.port), str(requests.path), str(requests.size)]
+    command += [str(number) for number in (first, count, connections, status, server.pid)]
+    command += [str(part) for part in sync or ()]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Failed(f"burst: {done.stderr}")
+    return json.loads(done.stdout)

@@ -147,7 +147,7 @@ static int run(struct cli *cli)
 		{"rate", 'r', OPTION_NUMBER, &rehearsal.rate, "N", "requests a second, whatever the server does (open loop)"},
 		{"arrival", 0, OPTION_TEXT, &rehearsal.arrival, "SHAPE", "steady, spike or ramp (open loop)"},
 		{"over", 0, OPTION_DURATION, &rehearsal.over_ms, "TIME", "how long the arrival takes (10s)"},
-		{"connections", 'c', OPTION_INTEGER, &rehearsal.connections, "N", "at once, at most (64); alone: a closed loop"},
+		{"connections", 0,   OPTION_INTEGER, &rehearsal.connections, "N", "at once, at most (64); alone: a closed loop"},
 		{"addresses", 0, OPTION_INTEGER, &rehearsal.addresses, "N", "come from N loopback addresses, 127.1.0.0 and on"},
 		{"timeout", 0, OPTION_DURATION, &rehearsal.timeout_ms, "TIME", "an answer must come within (10s)"},
 		{"patience", 0, OPTION_DURATION, &rehearsal.patience_ms, "TIME", "an unknown outcome must be known within (90s)"},

@@ -1,0 +1,201 @@
+"""The commands, as a person at a terminal meets them."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+
+import pytest
+
+from penstock import JWT_KEY, OPERATOR_TOKEN, PROGRAM, Server, audit_ledger, run, wait_until
+
+COMMANDS = [
+    "serve", "demo", "rehearse", "audit", "sale", "item", "order", "token", "replay", "drain", "config", "health", "version",
+]
+
+
+def operate(server, *arguments, **options):
+    """A command against a running server, its addresses and token from the environment."""
+    environment = {
+        **os.environ,
+        "PENSTOCK_OPERATOR_LISTEN": server.operator.removeprefix("http://"),
+        "PENSTOCK_GATE_LISTEN": server.public.removeprefix("http://"),
+        "PENSTOCK_LEDGER_URL": f"sqlite:{server.ledger}",
+        "PENSTOCK_OPERATOR_TOKEN": OPERATOR_TOKEN,
+        "PENSTOCK_IDENTITY_JWT_KEY": JWT_KEY,
+    }
+    for name in ("PENSTOCK", "PENSTOCK_TESTING"):
+        environment.pop(name, None)
+    return run(*arguments, env=environment, cwd=server.folder, **options)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("PENSTOCK")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
+def test_help_goes_to_standard_output(command):
+    done = run(*command, "--help")
+    assert done.returncode == 0 and "Usage: penstock" in done.stdout and done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "arguments,words",
+    [
+        (["serv"], "serve"),
+        (["serve", "--gate.lisen", "x"], "gate.listen"),
+        (["serve", "--gate.listen", "nowhere"], "gate.listen"),
+        (["serve", "--gate.threads=-1"], "gate.threads"),
+        (["serve", "extra"], "extra"),
+        (["serve", "--stock.url", "redis://x"], "memory:"),
+        (["serve", "--ledger.url", "oracle:x"], "sqlite:"),
+        (["token", "two words"], "buyer"),
+        (["rehearse", "--buyers", "many"], "buyers"),
+    ],
+)
+def test_what_was_asked_wrongly_is_told_on_standard_error(arguments, words, tmp_path):
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert words in done.stderr, done.stderr
+    assert done.stdout == ""
+
+
+def test_alone_it_shows_its_help_and_fails():
+    done = run()
+    assert done.returncode == 2 and "Usage: penstock" in done.stdout
+
+
+def test_version():
+    done = run("version")
+    assert done.returncode == 0 and done.stdout.startswith("penstock 0.")
+
+
+def test_config_tells_what_is_in_force_and_hides_secrets(tmp_path):
+    (tmp_path / "penstock.conf").write_text("# ours\ngate.listen = 127.0.0.1:1111\noperator.token = a-secret-of-ours-1\n")
+    done = run("config", "--gate.threads", "3", cwd=tmp_path, env={**os.environ, "PENSTOCK_GATE_CONNECTIONS_MAX": "77"})
+    assert done.returncode == 0, done.stderr
+    for line in ("gate.listen = 127.0.0.1:1111", "gate.threads = 3", "gate.connections_max = 77"):
+        assert line in done.stdout
+    assert "a-secret-of-ours-1" not in done.stdout
+
+
+def test_a_fault_in_the_file_names_its_line(tmp_path):
+    (tmp_path / "penstock.conf").write_text("gate.threads = 2\n\ngate.listen = here\n")
+    done = run("serve", cwd=tmp_path)
+    assert done.returncode == 2 and "penstock.conf:3:" in done.stderr
+
+
+def test_the_settings_page_is_what_the_program_says():
+    from penstock import ROOT
+
+    assert run("config", "--document").stdout == (ROOT / "docs/settings.md").read_text()
+
+
+def test_sales_and_items_from_a_terminal(server):
+    assert operate(server, "item", "create", "SHOE", "--name", "A shoe", "--units", "10").returncode == 0
+    assert "SHOE" in operate(server, "item", "list").stdout
+    done = operate(server, "sale", "create", "drop", "--lot", "SHOE=4", "--price", "17900", "--hold", "60s")
+    assert done.returncode == 0, done.stderr
+    assert operate(server, "sale", "open", "drop").returncode == 0
+    order = server.buy("drop", "anna").json["id"]
+    shown = operate(server, "sale", "show", "drop")
+    assert shown.returncode == 0 and "SHOE" in shown.stdout
+    assert operate(server, "order", "confirm", order).returncode == 0
+    assert server.order(order).json["state"] == "confirmed"
+    assert operate(server, "sale", "add", "drop", "SHOE", "2").returncode == 0
+    assert server.lot("drop")["units"] == 6
+    assert operate(server, "sale", "withdraw", "drop", "SHOE", "1").returncode == 0
+    assert operate(server, "sale", "end", "drop").returncode == 0
+    done = operate(server, "sale", "open", "drop")
+    assert done.returncode == 1 and "state" in done.stderr
+    assert operate(server, "order", "show", "nonsense").returncode != 0
+
+
+def test_health(server):
+    assert operate(server, "health").returncode == 0
+    server.stop()
+    assert operate(server, "health").returncode == 1
+
+
+def test_audit_proves_a_ledger_and_finds_what_was_changed_by_hand(server):
+    server.make_sale("drop", 5)
+    for i in range(3):
+        server.buy("drop", f"buyer-{i}")
+    assert audit_ledger(server.ledger)[0] == 0  # while the server runs
+    server.stop()
+    code, text = audit_ledger(server.ledger)
+    assert code == 0 and "P1" in text and "holds" in text
+    with sqlite3.connect(server.ledger) as ledger:
+        ledger.execute("update orders set quantity = quantity + 1")
+    code, text = audit_ledger(server.ledger)
+    assert code == 1 and "BROKEN" in text.upper()
+    assert audit_ledger(server.folder / "none.db")[0] != 0
+
+
+def rehearse(server, *arguments):
+    done = operate(server, "rehearse", "--json", "--ledger", f"sqlite:{server.ledger}", *arguments)
+    return done.returncode, done
+
+
+def test_rehearse_judges_a_sale(server):
+    server.make_sale("drop", 200, hold_seconds=60)
+    code, done = rehearse(server, "--sale", "drop", "--buyers", "1000", "--bots", "5", "--retries", "10", "--duplicates", "5")
+    assert code == 0, done.stdout + done.stderr
+    report = json.loads(done.stdout)
+    assert report, done.stdout
+    assert server.lot("drop")["available"] == 0
+    server.audit()
+
+
+def test_rehearse_survives_the_servers_death(serve):
+    server = serve()
+    port = server.public.rsplit(":", 1)[1], server.operator.rsplit(":", 1)[1]
+    server.make_sale("drop", 500, hold_seconds=120)
+    server.settings = {"gate.listen": f"127.0.0.1:{port[0]}", "operator.listen": f"127.0.0.1:{port[1]}"}
+    crowd = subprocess.Popen(
+        [
+            str(PROGRAM), "rehearse", "--json", "--sale", "drop", "--buyers", "4000", "--rate", "1500", "--retries", "10",
+            "--server", server.public, "--operator", server.operator, "--ledger", f"sqlite:{server.ledger}",
+        ],
+        env={**os.environ, "PENSTOCK_OPERATOR_TOKEN": OPERATOR_TOKEN, "PENSTOCK_IDENTITY_JWT_KEY": JWT_KEY},
+        cwd=server.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )
+    try:
+        for sold in (100, 300):
+            wait_until(lambda: server.lot("drop")["available"] <= 500 - sold, 30)
+            server.kill()
+            server.restart()
+        out, error = crowd.communicate(timeout=120)
+    finally:
+        crowd.kill()
+    assert crowd.returncode == 0, out + error
+    assert server.lot("drop")["available"] == 0
+    server.audit()
+
+
+def test_the_verdict_catches_another_ledger(serve):
+    server, other = serve(), serve()
+    for one in (server, other):
+        one.make_sale("drop", 20, hold_seconds=60)
+    done = operate(server, "rehearse", "--sale", "drop", "--buyers", "30", "--no-payments", "--ledger", f"sqlite:{other.ledger}")
+    assert done.returncode == 1 and "BROKEN" in done.stdout.upper()
+
+
+def test_the_demo(tmp_path):
+    done = run("demo", "--clean", cwd=tmp_path, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for words in ("SIGKILL", "sold out", "P1 never oversold  holds", "P5 never unclear   holds"):
+        assert words in done.stdout
+
+
+def test_the_sample_server(tmp_path):
+    program = subprocess.Popen([str(PROGRAM), "demo", "--serve"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        lines = []
+        wait_until(lambda: lines.append(program.stdout.readline()) or any("curl" in line for line in lines), 20)
+    finally:
+        program.send_signal(signal.SIGINT)
+        assert program.wait(15) == 0

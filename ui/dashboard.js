@@ -7,13 +7,16 @@
 const POLL_MS = 1000;
 const SALES_MS = 5000;
 const POINTS_MAX = 600; // ten minutes at one a second
+const WINDOW_S = 60; // that a chart shows at least
 const RETRY_MS = 2000;
 const TOKEN_KEY = "penstock.operator-token";
 
 const byId = (id) => document.getElementById(id);
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const number = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
-const small = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
+const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
+const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
+const format = (figure) => (Math.abs(figure) >= 100 ? number : short).format(figure);
 
 // --- Metrics: Prometheus text (exposition format 0.0.4), and what two scrapes say together ---
 
@@ -89,7 +92,9 @@ const STOCK = [
 ];
 
 class Chart {
-	constructor(name, series, unit) {
+	// least: what the scale shows at least.
+	constructor(name, series, unit, least) {
+		this.least = least;
 		this.place = byId(`chart-${name}`);
 		this.text = byId(`text-${name}`);
 		this.series = series;
@@ -107,20 +112,33 @@ class Chart {
 		return { width: Math.max(240, this.place.clientWidth), height: 220 };
 	}
 
+	// The time that is shown; nothing is known before the first point.
+	span(low, high) {
+		const end = high ?? Date.now() / 1000;
+
+		return [Math.min(low ?? end, end - WINDOW_S), end];
+	}
+
 	// Anew: colours are the scheme's, and a chart keeps those that it was made with.
 	draw() {
 		this.plot?.destroy();
 		const axis = () => ({ stroke: colour("quiet"), grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line"), width: 1 } });
 		const series = this.series.map((line) => ({
 			label: line.label, stroke: colour(line.stroke), dash: line.dash, width: 2, spanGaps: true, points: { show: false },
-			value: (plot, figure) => (figure == null ? "–" : small.format(figure)),
+			value: (plot, figure) => (figure == null ? "–" : format(figure)),
 		}));
 		this.plot = new uPlot({
 			...this.size(),
 			cursor: { drag: { x: false, y: false } },
-			scales: { y: { range: (plot, low, high) => [0, Math.max(high * 1.1, 1)] } },
-			axes: [axis(), { ...axis(), size: 60, values: (plot, ticks) => ticks.map((tick) => number.format(tick)) }],
-			series: [{ label: "time" }, ...series],
+			scales: {
+				x: { range: (plot, low, high) => this.span(low, high) },
+				y: { range: (plot, low, high) => [0, Math.max(high * 1.1, this.least)] },
+			},
+			axes: [
+				{ ...axis(), space: 80, values: (plot, ticks) => ticks.map((tick) => clock.format(tick * 1000)) },
+				{ ...axis(), size: 60, values: (plot, ticks) => ticks.map((tick) => format(tick)) },
+			],
+			series: [{ label: "time", value: (plot, seconds) => (seconds == null ? "–" : clock.format(seconds * 1000)) }, ...series],
 		}, this.data, this.place);
 	}
 
@@ -130,16 +148,18 @@ class Chart {
 		if (this.data[0].length > POINTS_MAX)
 			this.data.forEach((column) => column.shift());
 		this.plot.setData(this.data);
-		this.text.textContent = this.series.map((line, i) => `${line.label} ${figures[i] == null ? "none" : small.format(figures[i])}`).join(", ") +
+		if (this.plot.cursor.left < 0) // nobody points at a time: the legend tells the last one
+			this.plot.setLegend({ idx: this.data[0].length - 1 });
+		this.text.textContent = this.series.map((line, i) => `${line.label} ${figures[i] == null ? "none" : format(figures[i])}`).join(", ") +
 			(this.unit ? ` ${this.unit}` : "");
 	}
 }
 
 const charts = {
-	outcomes: new Chart("outcomes", OUTCOMES, "a second"),
-	latency: new Chart("latency", QUANTILES, "milliseconds"),
-	commit: new Chart("commit", QUANTILES, "milliseconds"),
-	lanes: new Chart("lanes", [{ label: "journal", stroke: "blue" }, { label: "clerk", stroke: "purple", dash: [6, 3] }], "waiting"),
+	outcomes: new Chart("outcomes", OUTCOMES, "a second", 10),
+	latency: new Chart("latency", QUANTILES, "milliseconds", 1),
+	commit: new Chart("commit", QUANTILES, "milliseconds", 1),
+	lanes: new Chart("lanes", [{ label: "journal", stroke: "blue" }, { label: "clerk", stroke: "purple", dash: [6, 3] }], "waiting", 10),
 };
 let stockChart = null;
 
@@ -180,7 +200,7 @@ function showFigures(samples, now) {
 	charts.lanes.push(at, ["journal", "clerk"].map((lane) => value(samples, `penstock_lane_depth{lane="${lane}"}`)));
 	byId("tile-accepted").textContent = number.format(rates[0]);
 	byId("tile-refused").textContent = number.format(all - rates[0] - rates[1]);
-	byId("tile-p99").textContent = latency[1] === null ? "–" : small.format(latency[1]);
+	byId("tile-p99").textContent = latency[1] === null ? "–" : format(latency[1]);
 }
 
 function showState(samples) {
@@ -219,6 +239,7 @@ async function poll() {
 		if (before && sum(samples, "penstock_http_requests_total") >= sum(before.samples, "penstock_http_requests_total"))
 			showFigures(samples, now);
 		before = { samples, now };
+		drawStock(now / 1000);
 		showState(samples);
 		showHealth(await health.json());
 		notice("");
@@ -321,7 +342,7 @@ const unitCells = (units) => [element("td", {}, bar(units)),
 	...STOCK.map(({ label }) => element("td", { class: "number" }, number.format(units[label])))];
 
 const ORDER = ["open", "paused", "armed", "draft", "ended"];
-let watched = null; // { id, abort }
+let watched = null; // { id, abort, lots }
 
 function showSales(sales, more) {
 	const focused = document.activeElement?.dataset?.sale;
@@ -378,11 +399,14 @@ async function* readEvents(stream) {
 	}
 }
 
-function showStock(lots) {
-	const units = unitsOf(lots);
+// The stream tells changes alone; the chart goes on in between.
+function drawStock(seconds) {
+	if (watched?.lots)
+		stockChart.push(seconds, Object.values(unitsOf(watched.lots)));
+}
 
-	if (!paused)
-		stockChart.push(Date.now() / 1000, STOCK.map(({ label }) => units[label]));
+function showStock(lots) {
+	watched.lots = lots;
 	byId("lots").tBodies[0].replaceChildren(...lots.map((lot) =>
 		element("tr", {}, element("th", { scope: "row" }, lot.sku), ...unitCells(lot))));
 }
@@ -399,7 +423,7 @@ async function watch(sale) {
 	byId("watched").hidden = false;
 	byId("watched-title").textContent = sale.name;
 	document.querySelectorAll("button[data-sale]").forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.sale === sale.id)));
-	stockChart ??= new Chart("stock", STOCK, "units");
+	stockChart ??= new Chart("stock", STOCK, "units", 10);
 	stockChart.clear();
 	showStock(sale.lots);
 	while (watched === mine) {
@@ -407,7 +431,9 @@ async function watch(sale) {
 			const answer = await ask(`/v1/sales/${encodeURIComponent(sale.id)}/events`, { signal: mine.abort.signal });
 
 			for await (const event of readEvents(answer.body))
-				if (event.name === "stock")
+				if (watched !== mine)
+					return;
+				else if (event.name === "stock")
 					showStock(event.data.lots);
 				else if (event.name === "sale")
 					byId("watched-title").textContent = `${event.data.name}: ${event.data.state}`;

@@ -1,9 +1,10 @@
 #include "base/clock.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 #include <time.h>
-#include "base/error.h"
+#include "base/assertion.h"
 
 enum { DAYS_400_YEARS = 146097, DAYS_TO_1970 = 719468 /* from 0000-03-01 */, MS_PER_DAY = 86400000 };
 

@@ -32,23 +32,9 @@ const char *error_text(int code)
 	return texts[-code];
 }
 
-/* Builds differ in what stands before src/; the log should not. */
-static const char *short_path(const char *file)
-{
-	const char *found = strstr(file, "src/");
-
-	return found ? found : file;
-}
-
 int error_origin_at(int code, const char *file, int line, const char *function)
 {
 	log_error("error", "an operation failed", LOG_TEXT("error", error_text(code)), LOG_INT("code", code),
-		  LOG_TEXT("file", short_path(file)), LOG_INT("line", line), LOG_TEXT("function", function));
+		  LOG_TEXT("file", assertion_place(file)), LOG_INT("line", line), LOG_TEXT("function", function));
 	return code;
-}
-
-_Noreturn void assertion_failed(const char *condition, const char *file, int line, const char *function)
-{
-	fprintf(stderr, "%s:%d: %s: assertion failed: %s\n", short_path(file), line, function, condition);
-	abort();
 }

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <errno.h>
+#include "base/assertion.h"
 
 #define MUST_CHECK __attribute__((warn_unused_result))
 
@@ -25,12 +26,3 @@ int error_origin_at(int code, const char *file, int line, const char *function);
 
 /* Short lower-case text of a negative error code ("no space left on device"). Static storage. */
 const char *error_text(int code);
-
-/*
- * Assertion that stays on in release builds. The condition must have no side effect; one condition
- * each. Prints the place and aborts.
- */
-#define ASSERT(condition)                                                                          \
-	((condition) ? (void)0 : assertion_failed(#condition, __FILE__, __LINE__, __func__))
-_Noreturn void assertion_failed(const char *condition, const char *file, int line,
-				const char *function);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 #include "base/clock.h"
-#include "base/error.h"
+#include "base/assertion.h"
 #include "base/json_text.h"
 
 /*

@@ -1,9 +1,10 @@
 #include "base/random.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/random.h>
-#include "base/error.h"
+#include "base/assertion.h"
 
 enum { POOL_SIZE = 512 };
 

@@ -1,7 +1,8 @@
 #include "base/uuid.h"
 
+#include <errno.h>
 #include <string.h>
-#include "base/error.h"
+#include "base/assertion.h"
 #include "base/random.h"
 
 /*

@@ -1,3 +1,4 @@
+/* What the loop hands over: requests to their routes, messages to those who wait for them, time to those who count it. */
 #include "gate/away.h"
 #include "gate/thread.h"
 
@@ -10,83 +11,6 @@ enum {
 	STOP_LOOK_NS = 20000000,
 	WAKE_BATCH = 256,
 };
-
-const struct sale_table *gate_sales(struct gate_thread *thread)
-{
-	struct sale_catalog *catalog = thread->gate->settings.catalog;
-
-	if (purchase_desk_gathering(thread->purchases))
-		return thread->sales;
-	if (!thread->sales || sale_table_generation(thread->sales) != sale_catalog_generation(catalog)) {
-		sale_table_unref(thread->sales);
-		thread->sales = sale_catalog_ref(catalog);
-	}
-	return thread->sales;
-}
-
-struct ticket gate_ticket(const struct gate_request *request)
-{
-	return (struct ticket){
-		.handle = http_exchange_handle(request->exchange),
-		.trace = request->trace,
-		.started_ns = http_exchange_started(request->exchange),
-		.route = request->route,
-	};
-}
-
-static void count(struct gate_thread *thread, uint32_t route, const struct reply *reply, int64_t started_ns)
-{
-	const struct gate_metrics *metrics = &thread->gate->metrics;
-	int class = reply->status / 100 - 2;
-
-	metrics_observe(thread->cells, thread->latency[route], (uint64_t)(clock_mono_ns() - started_ns));
-	if (class >= 0 && class < STATUS_CLASSES)
-		metrics_add(thread->cells, metrics->statuses[class], 1);
-}
-
-static void send_reply(struct http_exchange *exchange, const struct trace *trace, struct reply *reply)
-{
-	reply_header(reply, "traceparent", trace_slice(trace));
-	if (reply->body.failed || reply->headers.failed)
-		reply_problem(reply, PROBLEM_OVERLOADED, NULL);
-	http_respond(exchange, &(struct http_response){
-				       .status = reply->status,
-				       .content_type = reply->content_type,
-				       .headers = buffer_slice(&reply->headers),
-				       .body = reply->page.data ? reply->page : buffer_slice(&reply->body),
-				       .body_stays = reply->page.data != NULL,
-			       });
-}
-
-static void log_answer(const struct gate_thread *thread, uint32_t route, const struct trace *trace, const struct reply *reply)
-{
-	log_debug("gate", "answered", LOG_TEXT("route", thread->table->routes[route].name), LOG_INT("status", reply->status),
-		  LOG_TEXT("problem", reply->problem == PROBLEM_COUNT ? "" : problem_code(reply->problem)),
-		  LOG_SLICE("trace", trace_slice(trace)));
-}
-
-void gate_answer(struct gate_request *request, struct reply *reply)
-{
-	count(request->thread, request->route, reply, http_exchange_started(request->exchange));
-	log_answer(request->thread, request->route, &request->trace, reply);
-	send_reply(request->exchange, &request->trace, reply);
-}
-
-void gate_answer_ticket(struct gate_thread *thread, const struct ticket *ticket, struct reply *reply)
-{
-	struct http_exchange *exchange = http_find(thread->loop, ticket->handle);
-
-	count(thread, ticket->route, reply, ticket->started_ns);
-	log_answer(thread, ticket->route, &ticket->trace, reply);
-	if (exchange)
-		send_reply(exchange, &ticket->trace, reply);
-}
-
-void gate_refuse(struct gate_request *request, enum problem problem, const struct problem_options *options)
-{
-	reply_problem(&request->thread->reply, problem, options);
-	gate_answer(request, &request->thread->reply);
-}
 
 static void answer_no_route(struct gate_request *request, int outcome, const char *allow)
 {
@@ -103,10 +27,10 @@ static void answer_no_route(struct gate_request *request, int outcome, const cha
 			reply_problem(reply, PROBLEM_METHOD_NOT_ALLOWED, NULL);
 		}
 	}
-	send_reply(request->exchange, &request->trace, reply);
+	gate_send(request->exchange, &request->trace, reply);
 }
 
-/* True when the operator may; else it has answered 401 or 403. A loopback listener without any operator is open to all who reach it. */
+/* True when the operator may; else it has answered 401 or 403. */
 static bool allowed(struct gate_request *request, unsigned scope)
 {
 	const struct operators *operators = request->thread->gate->settings.operators;
@@ -177,7 +101,7 @@ static void handle_fault(struct http_handler *handler, struct http_exchange *exc
 	reply_clear(&thread->reply);
 	trace_take(&trace, SLICE_NULL);
 	reply_problem(&thread->reply, fault_problem(fault), &(struct problem_options){.detail = http_fault_info(fault)->detail});
-	send_reply(exchange, &trace, &thread->reply);
+	gate_send(exchange, &trace, &thread->reply);
 }
 
 static void handle_round_end(struct http_handler *handler)
@@ -220,34 +144,6 @@ static int64_t handle_tick(struct http_handler *handler, int64_t now_ns)
 static void handle_gone(struct http_handler *handler, struct http_handle handle)
 {
 	feed_gone(((struct gate_thread *)handler)->feed, handle);
-}
-
-bool gate_page(struct gate_request *request, char *after, size_t after_size, int64_t *limit)
-{
-	struct reply *reply = &request->thread->reply;
-	char text[16];
-	char *end;
-	int r;
-
-	*after = '\0';
-	*limit = 100;
-	if (http_request_query(request->http, SLICE("after"), after, after_size) < 0) {
-		reply_bad_field(reply, PROBLEM_INVALID_VALUE, "after", "after must be the `next` of the page before.");
-		gate_answer(request, reply);
-		return false;
-	}
-	r = http_request_query(request->http, SLICE("limit"), text, sizeof(text));
-	if (r == 0) {
-		*limit = strtoll(text, &end, 10);
-		if (*end || end == text || *limit < 1 || *limit > 1000)
-			r = -EINVAL;
-	}
-	if (r < 0) {
-		reply_bad_field(reply, PROBLEM_INVALID_VALUE, "limit", "limit must be a whole number from 1 to 1000.");
-		gate_answer(request, reply);
-		return false;
-	}
-	return true;
 }
 
 const struct http_handler gate_handler = {

@@ -65,11 +65,6 @@ void purchase_desk_free(struct purchase_desk *desk)
 	free(desk);
 }
 
-bool purchase_desk_gathering(const struct purchase_desk *desk)
-{
-	return desk->round_count > 0;
-}
-
 size_t purchase_desk_in_flight(const struct purchase_desk *desk)
 {
 	return desk->in_flight;
@@ -487,6 +482,7 @@ void orders_buy(struct gate_request *request)
 	pending->purchase.may_return = may_return;
 	http_defer(request->exchange);
 	desk->round[desk->round_count++] = pending;
+	thread->gathering = true;
 }
 
 /* --- The round --- */
@@ -532,6 +528,7 @@ void purchase_desk_round_end(struct purchase_desk *desk)
 	metrics_observe(thread->cells, thread->gate->metrics.round_purchases, desk->round_count);
 	granted = decide(desk);
 	desk->round_count = 0;
+	thread->gathering = false;
 	if (granted == 0)
 		return;
 	pushed = lane_push(thread->gate->settings.journal_lane, LANE_NORMAL, desk->granted, granted);

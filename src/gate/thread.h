@@ -65,6 +65,7 @@ struct gate_thread {
 	struct thread thread;
 	struct lane *replies; /* messages come home here */
 	const struct sale_table *sales;
+	bool gathering; /* purchases of a round are being gathered: `sales` stays what it is */
 	struct identity_cache *identities; /* NULL where buyers are known by a header */
 	struct metrics_cells *cells;
 	struct uuid_generator ids;
@@ -109,6 +110,8 @@ struct ticket gate_ticket(const struct gate_request *request);
 void gate_answer(struct gate_request *request, struct reply *reply);
 /* Answers a deferred exchange; nothing where the client is gone. */
 void gate_answer_ticket(struct gate_thread *thread, const struct ticket *ticket, struct reply *reply);
+/* Sends a reply that no route stands for. */
+void gate_send(struct http_exchange *exchange, const struct trace *trace, struct reply *reply);
 /* A problem, at once. */
 void gate_refuse(struct gate_request *request, enum problem problem, const struct problem_options *options);
 
@@ -167,7 +170,6 @@ void pages_asset(struct gate_request *request);
 /* purchase.c: the purchases of one thread. */
 int purchase_desk_new(struct purchase_desk **desk, struct gate_thread *thread, size_t in_flight_max) MUST_CHECK;
 void purchase_desk_free(struct purchase_desk *desk); /* NULL is fine */
-bool purchase_desk_gathering(const struct purchase_desk *desk);
 void purchase_desk_round_end(struct purchase_desk *desk);
 /* Answers purchases whose end did not come in time. Returns when it wants to be called next. */
 int64_t purchase_desk_tick(struct purchase_desk *desk, int64_t now_ns);

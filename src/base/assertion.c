@@ -1,0 +1,18 @@
+#include "base/assertion.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *assertion_place(const char *file)
+{
+	const char *found = strstr(file, "src/");
+
+	return found ? found : file;
+}
+
+_Noreturn void assertion_failed(const char *condition, const char *file, int line, const char *function)
+{
+	fprintf(stderr, "%s:%d: %s: assertion failed: %s\n", assertion_place(file), line, function, condition);
+	abort();
+}

@@ -34,6 +34,11 @@ def wait_until(condition, seconds=10.0, what="the condition"):
         select.select([], [], [], 0.01)
 
 
+def plain_environment():
+    """Without PENSTOCK and PENSTOCK_TESTING, which the program would take for settings."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK")}
+
+
 def buyer_token(buyer, lifetime=3600, key=JWT_KEY, algorithm="HS256", **claims):
     now = int(time.time())
     return jwt.encode({"sub": buyer, "iat": now, "exp": now + lifetime, **claims}, key, algorithm=algorithm)
@@ -114,7 +119,7 @@ class Server:
         ready = self.folder / "ready"
         ready.unlink(missing_ok=True)
         environment = {
-            **{k: v for k, v in os.environ.items() if not k.startswith("PENSTOCK")},
+            **plain_environment(),
             "PENSTOCK_IDENTITY_JWT_KEY": JWT_KEY,
             "PENSTOCK_OPERATOR_TOKEN": OPERATOR_TOKEN,
             **self.environment,
@@ -258,13 +263,14 @@ class Server:
 
 def audit_ledger(ledger, program=PROGRAM):
     done = subprocess.run(
-        [str(program), "audit", f"--ledger.url=sqlite:{ledger}"], capture_output=True, text=True, timeout=120
+        [str(program), "audit", f"--ledger.url=sqlite:{ledger}"], capture_output=True, text=True, timeout=120, env=plain_environment()
     )
     return done.returncode, done.stdout + done.stderr
 
 
 def run(*arguments, program=PROGRAM, timeout=120, **options):
     """A command of the program, to its end."""
+    options.setdefault("env", plain_environment())
     return subprocess.run(
         [str(program), *map(str, arguments)], capture_output=True, text=True, timeout=timeout, **options
     )

@@ -2,9 +2,6 @@
 #include "gate/away.h"
 #include "gate/thread.h"
 
-#include <stdlib.h>
-#include "base/clock.h"
-#include "base/log.h"
 
 enum {
 	LOOK_NS = 100000000, /* a thread looks at its purchases and feeds at least so often: both may begin between two looks */

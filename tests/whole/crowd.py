@@ -62,6 +62,8 @@ class Connection:
         self.place = (address.hostname, address.port)
         self.reader = self.writer = None
         self.sent = False  # whether the last request left
+        self.sent_at = None  # since when it has
+        self.broken_off = False  # whether its answer ended in the middle
 
     def close(self):
         if self.writer:
@@ -69,7 +71,7 @@ class Connection:
         self.reader = self.writer = None
 
     async def ask(self, method, path, body=b"", headers=None):
-        self.sent = False
+        self.sent = self.broken_off = False
         try:
             if not self.writer:
                 self.reader, self.writer = await asyncio.open_connection(*self.place)
@@ -79,10 +81,14 @@ class Connection:
             lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
             self.sent = True
             self.writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+            self.sent_at = time.monotonic()
             return await self.read()
-        except (OSError, asyncio.IncompleteReadError):
-            self.close()
-            return None
+        except asyncio.IncompleteReadError as error:
+            self.broken_off = self.broken_off or bool(error.partial)
+        except OSError:
+            pass
+        self.close()
+        return None
 
     async def read(self):
         head = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
@@ -90,7 +96,9 @@ class Connection:
         for line in head[1:-2]:
             name, _, value = line.partition(":")
             headers[name.lower()] = value.strip()
+        self.broken_off = True
         body = await self.reader.readexactly(int(headers["content-length"]))
+        self.broken_off = False
         if headers.get("connection") == "close":
             self.close()
         return Answer(int(head[0].split(" ")[1]), headers, body)

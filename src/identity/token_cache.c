@@ -6,6 +6,8 @@
 /* A token has WAYS places, by its hash, the newest first: two tokens that meet do not keep throwing each other out. */
 enum { WAYS = 4 };
 
+enum { HEADER_MAX = 256 };
+
 struct entry {
 	struct hash128 token;
 	struct token_grant grant; /* no buyer: free */
@@ -14,6 +16,8 @@ struct entry {
 struct identity_cache {
 	struct siphash_key key;
 	size_t sets;
+	size_t header_size; /* 0: none yet */
+	char header[HEADER_MAX];
 	struct entry entries[]; /* sets x WAYS */
 };
 
@@ -64,4 +68,17 @@ void token_cache_put(struct identity_cache *cache, struct hash128 token, const s
 	memmove(set + 1, set, (WAYS - 1) * sizeof(set[0]));
 	set[0].token = token;
 	set[0].grant = *grant;
+}
+
+bool token_cache_header_known(const struct identity_cache *cache, struct slice header)
+{
+	return header.size > 0 && header.size == cache->header_size && memcmp(header.data, cache->header, header.size) == 0;
+}
+
+void token_cache_header_put(struct identity_cache *cache, struct slice header)
+{
+	if (header.size > HEADER_MAX)
+		return;
+	memcpy(cache->header, header.data, header.size);
+	cache->header_size = header.size;
 }

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "base/error.h"
 #include "base/siphash.h"
@@ -23,3 +24,7 @@ struct hash128 token_cache_hash(const struct identity_cache *cache, struct slice
 /* NULL where it is not known. Good until the next token_cache_put(). The times are the caller's to judge: a clock may jump. */
 const struct token_grant *token_cache_find(const struct identity_cache *cache, struct hash128 token);
 void token_cache_put(struct identity_cache *cache, struct hash128 token, const struct token_grant *grant);
+
+/* The last token header (as it stands in the token) that was found good; one that is longer than most is not kept. */
+bool token_cache_header_known(const struct identity_cache *cache, struct slice header);
+void token_cache_header_put(struct identity_cache *cache, struct slice header);

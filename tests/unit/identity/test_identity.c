@@ -77,6 +77,27 @@ static void test_a_good_token_names_its_buyer(void **state)
 	door_close(&door);
 }
 
+/* The last good header is known again without being read: that must not make another one good, nor a signature. */
+static void test_a_known_header_vouches_for_itself_alone(void **state)
+{
+	struct identity_settings settings = forge_settings();
+	char longer[400], padding[320];
+	struct door door;
+
+	(void)state;
+	memset(padding, 'x', sizeof(padding));
+	snprintf(longer, sizeof(longer), "{\"alg\":\"HS256\",\"kid\":\"%.*s\"}", (int)sizeof(padding), padding);
+	door_open(&door, &settings);
+	expect_refused(&door, forge("{\"alg\":\"none\"}", FORGE_CLAIMS, settings.key), "another algorithm");
+	expect_buyer(&door, forge_claims(FORGE_CLAIMS), "alice");
+	expect_refused(&door, forge("{\"alg\":\"none\"}", FORGE_CLAIMS, settings.key), "another algorithm");
+	expect_refused(&door, forge(FORGE_HS256 " ", FORGE_CLAIMS, SLICE("another secret of thirty-two bytes")), "signature");
+	expect_refused(&door, forge(FORGE_HS256, FORGE_CLAIMS, SLICE("another secret of thirty-two bytes")), "signature");
+	expect_buyer(&door, forge(longer, "{\"sub\":\"bob\",\"exp\":1800000600}", settings.key), "bob");
+	expect_buyer(&door, forge_claims("{\"sub\":\"carol\",\"exp\":1800000600}"), "carol");
+	door_close(&door);
+}
+
 static void test_a_header_without_a_bearer_token_is_missing(void **state)
 {
 	struct identity_settings settings = forge_settings();
@@ -509,6 +530,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_good_token_names_its_buyer),
+		cmocka_unit_test(test_a_known_header_vouches_for_itself_alone),
 		cmocka_unit_test(test_a_header_without_a_bearer_token_is_missing),
 		cmocka_unit_test(test_an_unsigned_token_is_refused),
 		cmocka_unit_test(test_the_algorithm_is_the_settings_and_not_the_tokens),

@@ -94,9 +94,9 @@ def wrk(url, pid, connections, requests):
     return Run(seen["requests"], seen["refused"], seen["microseconds"] / 1e6, server_seconds, seen["cpu"])
 
 
-def burst(server, requests, first, count, connections, status=202, sync=None):
+def burst(server, requests, first, count, connections, status=202, sync=None, core=LOAD_CORE):
     """So many purchases in lockstep. sync: (file, bytes) to be written and synced after each step."""
-    command = ["taskset", "-c", LOAD_CORE, str(PROGRAM.parent / "bench/burst"), str(server.port), str(requests.path), str(requests.size)]
+    command = ["taskset", "-c", core, str(PROGRAM.parent / "bench/burst"), str(server.port), str(requests.path), str(requests.size)]
     command += [str(number) for number in (first, count, connections, status, server.pid)]
     command += [str(part) for part in sync or ()]
     done = subprocess.run(command, capture_output=True, text=True)

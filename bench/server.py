@@ -1,4 +1,4 @@
-"""A penstock server of its own, in a folder of its own, all its threads on one core."""
+"""A penstock server of its own, in a folder of its own; all its threads on one core, unless it is told otherwise."""
 
 import json
 import os
@@ -15,14 +15,15 @@ ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = Path(os.environ.get("PENSTOCK", ROOT / "build/penstock")).resolve()
 # On the disk that people will use: a file system in memory has no fsync worth the name.
 SCRATCH = ROOT / "build/bench"
-SERVER_CORE, LOAD_CORE = "0", "1"
+SERVER_CORE, LOAD_CORE, ANY_CORE = "0", "1", "0,1"
 JWT_KEY = "the bench's own secret of more than 32 bytes"
 OPERATOR_TOKEN = "the-operators-token-of-the-bench"
 
 
 class Server:
-    def __init__(self, name, **settings):
+    def __init__(self, name, core=SERVER_CORE, **settings):
         self.folder = SCRATCH / name
+        self.core = core
         self.settings = {
             "gate.listen": "127.0.0.1:0",
             "operator.listen": "127.0.0.1:0",
@@ -64,7 +65,7 @@ class Server:
         with open(self.folder / "log", "ab") as log:
             begin = time.monotonic()
             self.process = subprocess.Popen(
-                ["taskset", "-c", SERVER_CORE, str(PROGRAM), "serve", "--ready-file", str(ready), *flags],
+                ["taskset", "-c", self.core, str(PROGRAM), "serve", "--ready-file", str(ready), *flags],
                 cwd=self.folder,
                 env={**{k: v for k, v in os.environ.items() if not k.startswith("PENSTOCK")}, **secrets},
                 stdin=subprocess.DEVNULL,

@@ -20,23 +20,15 @@
  * Turned down: statements of many rows. The rows of one statement stand or fall together, which ruins (4), and a step costs little beside the
  * inserting itself (docs/performance.md).
  */
-#include <stdio.h>
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "ledger/log_detail.h"
 #include "ledger/sqlite_apply_lots.h"
 
 struct apply {
 	struct connection *connection;
 	struct apply_scratch *lots;
 	bool wrote;
-};
-
-/* An order as its row is, as far as applying needs it. */
-struct order_row {
-	uint32_t sale, lot, quantity;
-	enum order_state state;
-	int64_t hold_expires_at_ms;
-	char buyer[BUYER_MAX + 1];
 };
 
 /* Inner results besides the outcomes of a ledger_entry. */
@@ -63,34 +55,6 @@ static int read_order(struct connection *connection, const struct uuid *id, stru
 	column_text(statement, 5, row->buyer, sizeof(row->buyer));
 	sqlite3_reset(statement);
 	return ROW_FOUND;
-}
-
-static bool same_order(const struct order_row *row, const struct event *event)
-{
-	return row->sale == event->sale && row->lot == event->lot && row->quantity == event->quantity &&
-	       slice_equal(slice_of(row->buyer), event->buyer);
-}
-
-static const enum order_action actions[] = {
-	[EVENT_CONFIRMED] = ORDER_CONFIRM, [EVENT_CANCELLED] = ORDER_CANCEL, [EVENT_REFUNDED] = ORDER_REFUND,
-	[EVENT_EXPIRED] = ORDER_EXPIRE,    [EVENT_EXTENDED] = ORDER_EXTEND,
-};
-
-static const enum movement_cause causes[] = {
-	[EVENT_RESERVED] = CAUSE_RESERVE, [EVENT_CONFIRMED] = CAUSE_CONFIRM, [EVENT_CANCELLED] = CAUSE_CANCEL,
-	[EVENT_REFUNDED] = CAUSE_REFUND,  [EVENT_EXPIRED] = CAUSE_EXPIRE,    [EVENT_WITHDRAWN] = CAUSE_WITHDRAW,
-};
-
-/* What the order's row says of a settlement: LEDGER_DONE (it may go on), ALREADY, WRONG_STATE. */
-static int settlement_outcome(const struct order_row *row, const struct event *event, enum order_state *next)
-{
-	enum order_move move = order_next(row->state, actions[event->kind], next);
-
-	if (event->kind == EVENT_EXTENDED && move == ORDER_MOVED && row->hold_expires_at_ms == event->hold_expires_at_ms)
-		return LEDGER_ALREADY;
-	if (move == ORDER_MOVED)
-		return LEDGER_DONE;
-	return move == ORDER_ALREADY ? LEDGER_ALREADY : LEDGER_WRONG_STATE;
 }
 
 /* --- Writing --- */
@@ -161,7 +125,7 @@ static int move_units(struct apply *apply, struct touched *lot, const struct eve
 {
 	struct movement movement = *change;
 
-	movement.cause = causes[event->kind];
+	movement.cause = event_cause(event->kind);
 	movement.at_ms = event->at_ms;
 	movement.sale = lot->sale;
 	movement.lot = lot->lot;
@@ -174,16 +138,17 @@ static int move_units(struct apply *apply, struct touched *lot, const struct eve
 
 /* --- The operator's hand --- */
 
-/* A settlement by somebody who is neither the order's buyer nor the clock is an operator's: it gets its row of the operator log. */
-static int log_operator(struct apply *apply, const struct touched *lot, const struct event *event, const char *action,
-			struct slice buyer)
+/* The row of the operator log for what is an operator's; `buyer` is the order's. */
+static int log_operator(struct apply *apply, const struct touched *lot, const struct event *event, struct slice buyer)
 {
 	struct ledger_actor actor = {event->actor, event->trace, event->at_ms};
-	char id[UUID_TEXT_SIZE], sale[SALE_ID_MAX + 1], sku[SKU_MAX + 1], detail[512];
+	char id[UUID_TEXT_SIZE], sale[SALE_ID_MAX + 1], sku[SKU_MAX + 1], detail[LOG_DETAIL_SIZE];
+	bool withdrawn = event->kind == EVENT_WITHDRAWN;
 	sqlite3_stmt *statement;
-	int result, size;
+	struct slice json;
+	int result;
 
-	if (event->actor.size == 0 || slice_equal(event->actor, SLICE("clock")) || slice_equal(event->actor, buyer))
+	if (!event_by_operator(event, buyer))
 		return 0;
 	result = connection_prepare(apply->connection,
 				    "SELECT sales.id, items.sku FROM lots JOIN sales ON sales.number = lots.sale"
@@ -200,12 +165,8 @@ static int log_operator(struct apply *apply, const struct touched *lot, const st
 	column_text(statement, 1, sku, sizeof(sku));
 	sqlite3_reset(statement);
 	uuid_format(&event->id, id);
-	if (event->kind == EVENT_WITHDRAWN)
-		size = snprintf(detail, sizeof(detail), "{\"sku\":\"%s\",\"units\":%u,\"movement\":\"%s\"}", sku, event->quantity, id);
-	else
-		size = snprintf(detail, sizeof(detail), "{\"sale\":\"%s\",\"sku\":\"%s\"}", sale, sku);
-	return log_row_write(apply->connection, &actor, action, slice_of(event->kind == EVENT_WITHDRAWN ? sale : id),
-			     (struct slice){detail, (size_t)size});
+	json = withdrawn ? log_detail_units(detail, sku, event->quantity, &event->id) : log_detail_order(detail, sale, sku);
+	return log_row_write(apply->connection, &actor, log_action_of_event(event->kind), slice_of(withdrawn ? sale : id), json);
 }
 
 /* --- Event by event --- */
@@ -224,7 +185,7 @@ static int apply_reserved(struct apply *apply, const struct event *event)
 	if (result == STEP_CONSTRAINT) {
 		result = read_order(apply->connection, &event->id, &row);
 		if (result == ROW_FOUND)
-			return same_order(&row, event) ? LEDGER_ALREADY : LEDGER_CONSTRAINT;
+			return order_row_same(&row, event) ? LEDGER_ALREADY : LEDGER_CONSTRAINT;
 		if (result == 0)
 			return event->epoch < lot->epoch ? LEDGER_STALE_EPOCH : LEDGER_CONSTRAINT;
 	}
@@ -232,21 +193,9 @@ static int apply_reserved(struct apply *apply, const struct event *event)
 		result = insert_key(apply->connection, event);
 	if (result < 0)
 		return result;
-	if (event->hold_expires_at_ms)
-		movement.held = event->quantity;
-	else
-		movement.confirmed = event->quantity;
-	if (!slice_equal(event->actor, event->buyer))
-		movement.actor = event->actor;
+	movement_reserve(&movement, event);
 	return move_units(apply, lot, event, &movement);
 }
-
-static const char *const operator_actions[] = {
-	[EVENT_CONFIRMED] = "order.confirm",
-	[EVENT_CANCELLED] = "order.cancel",
-	[EVENT_REFUNDED] = "order.refund",
-	[EVENT_EXTENDED] = "order.extend",
-};
 
 static int apply_settlement(struct apply *apply, const struct event *event)
 {
@@ -263,7 +212,7 @@ static int apply_settlement(struct apply *apply, const struct event *event)
 	result = apply_scratch_touch(apply->lots, apply->connection, row.sale, row.lot, &lot);
 	if (result != 0)
 		return result;
-	outcome = settlement_outcome(&row, event, &next);
+	outcome = order_row_settle(&row, event, &next);
 	if (outcome != LEDGER_ALREADY && event->epoch < lot->epoch)
 		return LEDGER_STALE_EPOCH;
 	if (outcome != LEDGER_DONE)
@@ -274,19 +223,14 @@ static int apply_settlement(struct apply *apply, const struct event *event)
 	if (result != 0)
 		return result;
 	if (event->kind != EVENT_EXTENDED) {
-		if (row.state == ORDER_HELD)
-			movement.held = -(int64_t)row.quantity;
-		else
-			movement.confirmed = -(int64_t)row.quantity;
-		if (next == ORDER_CONFIRMED)
-			movement.confirmed = row.quantity;
+		movement_settle(&movement, &row, next);
 		if (!slice_equal(event->actor, slice_of(row.buyer)))
 			movement.actor = event->actor;
 		result = move_units(apply, lot, event, &movement);
 	}
 	if (result < 0 || event->kind == EVENT_EXPIRED)
 		return result;
-	return log_operator(apply, lot, event, operator_actions[event->kind], slice_of(row.buyer));
+	return log_operator(apply, lot, event, slice_of(row.buyer));
 }
 
 static int return_to_item(struct connection *connection, int64_t item, uint32_t units)
@@ -321,7 +265,7 @@ static int apply_withdrawn(struct apply *apply, const struct event *event)
 	if (result == 0)
 		result = move_units(apply, lot, event, &movement);
 	if (result == 0)
-		result = log_operator(apply, lot, event, "lot.withdraw", SLICE_NULL);
+		result = log_operator(apply, lot, event, SLICE_NULL);
 	return result;
 }
 
@@ -427,10 +371,10 @@ static int look_up(struct apply *apply, const struct event *event, int code)
 	if (event->kind == EVENT_WITHDRAWN)
 		return LEDGER_ALREADY;
 	if (event->kind == EVENT_RESERVED)
-		return same_order(&row, event) ? LEDGER_ALREADY : code;
+		return order_row_same(&row, event) ? LEDGER_ALREADY : code;
 	if (row.sale != event->sale)
 		return code;
-	return settlement_outcome(&row, event, &next) == LEDGER_ALREADY ? LEDGER_ALREADY : code;
+	return order_row_settle(&row, event, &next) == LEDGER_ALREADY ? LEDGER_ALREADY : code;
 }
 
 int sqlite_apply(struct ledger *base, struct ledger_entry *entries, size_t count)

@@ -1,31 +1,14 @@
 /*
  * The audit: every promise recomputed from the rows, in one read transaction, so that a running writer does not blur it. It trusts no balance and
  * no constraint: what the writer keeps up to date is held against the sum of what it has written down.
- *
- *   P1  for every lot, the units of its live orders, and its balance, against what was allocated and not withdrawn; orders of no lot
- *   P2  every order's movements (exactly one that reserved it; their sum is what its state says) and every movement's order
- *   P3  every buyer's live units in a sale against the limit that they were granted under; every key's orders
- *   P4  every lot's and item's balance against the sum of its movements; no balance below zero
- *   and the hash chain of the operator log
+ * What makes a promise broken is in audit_rules.h; here are the sums. The hash chain of the operator log is followed in the same transaction.
  */
-#include <stdarg.h>
-#include <stdio.h>
+#include "ledger/audit_rules.h"
 #include "ledger/sqlite_private.h"
 
-__attribute__((format(printf, 2, 3))) static void note(struct ledger_audit *audit, const char *format, ...)
+static int64_t number(sqlite3_stmt *statement, int column)
 {
-	va_list arguments;
-
-	if (audit->first[0])
-		return;
-	va_start(arguments, format);
-	vsnprintf(audit->first, sizeof(audit->first), format, arguments);
-	va_end(arguments);
-}
-
-static long long number(sqlite3_stmt *statement, int column)
-{
-	return (long long)sqlite3_column_int64(statement, column);
+	return sqlite3_column_int64(statement, column);
 }
 
 static const char *text(sqlite3_stmt *statement, int column)
@@ -64,26 +47,7 @@ static const char states_sql[] = "SELECT state, count(*) FROM orders GROUP BY st
 
 static void states_row(sqlite3_stmt *statement, struct ledger_audit *audit)
 {
-	int64_t count = number(statement, 1);
-
-	audit->orders += count;
-	switch (number(statement, 0)) {
-	case ORDER_HELD:
-		audit->held = count;
-		break;
-	case ORDER_CONFIRMED:
-		audit->confirmed = count;
-		break;
-	case ORDER_CANCELLED:
-		audit->cancelled = count;
-		break;
-	case ORDER_EXPIRED:
-		audit->expired = count;
-		break;
-	default:
-		audit->p2_broken += count;
-		note(audit, "P2: %lld orders are in a state that does not exist (%lld)", (long long)count, number(statement, 0));
-	}
+	audit_state(audit, number(statement, 0), number(statement, 1));
 }
 
 /* --- P1 and the lots' half of P4 --- */
@@ -102,42 +66,24 @@ static const char lots_sql[] =
 	"   ON m.sale = lots.sale AND m.lot = lots.place"
 	" ORDER BY lots.sale, lots.place";
 
-/* One of a lot's balances against what it must be. */
-static bool differs(sqlite3_stmt *statement, struct ledger_audit *audit, const char *what, int balance, int must_be, const char *by)
-{
-	if (number(statement, balance) == number(statement, must_be))
-		return false;
-	note(audit, "P4: lot %s of sale %s says %lld units %s, but its %s come to %lld", text(statement, 1), text(statement, 0),
-	     number(statement, balance), what, by, number(statement, must_be));
-	return true;
-}
-
 static void lots_row(sqlite3_stmt *statement, struct ledger_audit *audit)
 {
-	long long allocated = number(statement, 2), held = number(statement, 3), confirmed = number(statement, 4);
-	long long withdrawn = number(statement, 5), live = number(statement, 6) + number(statement, 7);
-	bool broken;
+	const struct audit_lot lot = {
+		.sale = text(statement, 0),
+		.sku = text(statement, 1),
+		.allocated = number(statement, 2),
+		.held = number(statement, 3),
+		.confirmed = number(statement, 4),
+		.withdrawn = number(statement, 5),
+		.orders_held = number(statement, 6),
+		.orders_confirmed = number(statement, 7),
+		.moved_allocated = number(statement, 8),
+		.moved_held = number(statement, 9),
+		.moved_confirmed = number(statement, 10),
+		.moved_withdrawn = number(statement, 11),
+	};
 
-	audit->units_allocated += allocated;
-	audit->units_held += held;
-	audit->units_confirmed += confirmed;
-	audit->units_withdrawn += withdrawn;
-	audit->units_available += allocated - held - confirmed - withdrawn;
-	if (live > allocated - withdrawn || held + confirmed > allocated - withdrawn) {
-		audit->p1_broken++;
-		note(audit, "P1: lot %s of sale %s has %lld units in live orders (%lld by balance), but only %lld to sell",
-		     text(statement, 1), text(statement, 0), live, held + confirmed, allocated - withdrawn);
-	}
-	broken = held < 0 || confirmed < 0 || withdrawn < 0;
-	if (broken)
-		note(audit, "P4: lot %s of sale %s has a balance below zero", text(statement, 1), text(statement, 0));
-	broken |= differs(statement, audit, "held", 3, 6, "orders");
-	broken |= differs(statement, audit, "confirmed", 4, 7, "orders");
-	broken |= differs(statement, audit, "allocated", 2, 8, "movements");
-	broken |= differs(statement, audit, "held", 3, 9, "movements");
-	broken |= differs(statement, audit, "confirmed", 4, 10, "movements");
-	broken |= differs(statement, audit, "withdrawn", 5, 11, "movements");
-	audit->p4_broken += broken;
+	audit_lot(audit, &lot);
 }
 
 static const char lotless_sql[] = "SELECT sale, lot, count(*) FROM (SELECT sale, lot FROM orders"
@@ -146,9 +92,7 @@ static const char lotless_sql[] = "SELECT sale, lot, count(*) FROM (SELECT sale,
 
 static void lotless_row(sqlite3_stmt *statement, struct ledger_audit *audit)
 {
-	audit->p1_broken++;
-	note(audit, "P1: there is no lot %lld of sale %lld, but %lld orders or movements of it", number(statement, 1),
-	     number(statement, 0), number(statement, 2));
+	audit_lotless(audit, number(statement, 0), number(statement, 1), number(statement, 2));
 }
 
 /* --- P2 --- */
@@ -165,17 +109,9 @@ static const char books_sql[] =
 
 static void books_row(sqlite3_stmt *statement, struct ledger_audit *audit)
 {
-	audit->p2_broken++;
-	if (number(statement, 1) == 0)
-		note(audit, "P2: order %s has movements, but no row", text(statement, 0));
-	else if (number(statement, 2) == 0)
-		note(audit, "P2: order %s has no movement that reserved its units", text(statement, 0));
-	else if (number(statement, 2) > 1)
-		note(audit, "P2: order %s was reserved %lld times", text(statement, 0), number(statement, 2));
-	else if (!number(statement, 5))
-		note(audit, "P2: order %s and its movements are of different lots", text(statement, 0));
-	else
-		note(audit, "P2: the state of order %s is not what its movements say", text(statement, 0));
+	const struct audit_books books = {text(statement, 0), number(statement, 1), number(statement, 2), number(statement, 5)};
+
+	audit_books(audit, &books);
 }
 
 /* --- P3 --- */
@@ -187,9 +123,7 @@ static const char buyers_sql[] =
 
 static void buyers_row(sqlite3_stmt *statement, struct ledger_audit *audit)
 {
-	audit->p3_broken++;
-	note(audit, "P3: buyer %s has %lld live units of sale %s, above the limit of %lld", text(statement, 1),
-	     number(statement, 2), text(statement, 0), number(statement, 3));
+	audit_buyer(audit, text(statement, 0), text(statement, 1), number(statement, 2), number(statement, 3));
 }
 
 static const char keys_sql[] =
@@ -199,12 +133,9 @@ static const char keys_sql[] =
 
 static void keys_row(sqlite3_stmt *statement, struct ledger_audit *audit)
 {
-	audit->p3_broken++;
-	if (sqlite3_column_type(statement, 0) == SQLITE_NULL)
-		note(audit, "P3: an idempotency key has no order: %s", text(statement, 2));
-	else
-		note(audit, "P3: one idempotency key of buyer %s has %lld orders: %s", text(statement, 1), number(statement, 3),
-		     text(statement, 2));
+	bool orphan = sqlite3_column_type(statement, 0) == SQLITE_NULL;
+
+	audit_key(audit, orphan ? NULL : text(statement, 1), text(statement, 2), number(statement, 3));
 }
 
 /* --- P4, the items' half --- */
@@ -216,9 +147,7 @@ static const char items_sql[] =
 
 static void items_row(sqlite3_stmt *statement, struct ledger_audit *audit)
 {
-	audit->p4_broken++;
-	note(audit, "P4: item %s says %lld units on hand, but its movements come to %lld", text(statement, 0),
-	     number(statement, 1), number(statement, 2));
+	audit_item(audit, text(statement, 0), number(statement, 1), number(statement, 2));
 }
 
 static int run(struct connection *connection, struct ledger_audit *audit)

@@ -1,5 +1,5 @@
 /* Items: what is in the warehouse. */
-#include <stdio.h>
+#include "ledger/log_detail.h"
 #include "ledger/sqlite_private.h"
 
 static const char select_item[] = "SELECT items.sku, items.name, items.on_hand,"
@@ -36,7 +36,7 @@ int sqlite_item_create(struct ledger *base, const struct ledger_item *item, cons
 	struct movement movement = {.cause = CAUSE_RECEIVE, .at_ms = actor->now_ms, .on_hand = item->on_hand, .actor = actor->name};
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
 	struct connection *connection;
-	char detail[64];
+	char detail[LOG_DETAIL_SIZE];
 	int result = writer_begin(ledger, &connection);
 
 	if (result < 0)
@@ -47,10 +47,8 @@ int sqlite_item_create(struct ledger *base, const struct ledger_item *item, cons
 		movement.item = sqlite3_last_insert_rowid(connection->db);
 		result = movement_write(connection, &movement);
 	}
-	if (result == 0) {
-		snprintf(detail, sizeof(detail), "{\"on_hand\":%lld}", (long long)item->on_hand);
-		result = log_row_write(connection, actor, "item.create", slice_of(item->sku), slice_of(detail));
-	}
+	if (result == 0)
+		result = log_row_write(connection, actor, "item.create", slice_of(item->sku), log_detail_item(detail, item->on_hand));
 	return writer_end(ledger, result);
 }
 
@@ -91,7 +89,7 @@ static int receive(struct connection *connection, struct slice sku, int64_t unit
 {
 	struct movement movement = {
 		.cause = CAUSE_RECEIVE, .at_ms = actor->now_ms, .movement = id, .on_hand = units, .actor = actor->name};
-	char text[UUID_TEXT_SIZE], detail[128];
+	char detail[LOG_DETAIL_SIZE];
 	int result = find_item(connection, sku, &movement.item, on_hand);
 
 	if (result != 0)
@@ -105,9 +103,7 @@ static int receive(struct connection *connection, struct slice sku, int64_t unit
 	if (result != 0)
 		return result;
 	*on_hand += units;
-	uuid_format(id, text);
-	snprintf(detail, sizeof(detail), "{\"units\":%lld,\"movement\":\"%s\"}", (long long)units, text);
-	return log_row_write(connection, actor, "item.receive", sku, slice_of(detail));
+	return log_row_write(connection, actor, "item.receive", sku, log_detail_receive(detail, units, id));
 }
 
 int sqlite_item_receive(struct ledger *base, struct slice sku, int64_t units, const struct uuid *movement,

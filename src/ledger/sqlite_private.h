@@ -3,6 +3,8 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include "ledger/log_chain.h"
+#include "ledger/rules.h"
 #include "ledger/sqlite.h"
 #include "ledger/sqlite_connection.h"
 
@@ -96,28 +98,6 @@ int sqlite_schema_check(struct connection *connection) MUST_CHECK;
 
 /* --- movements, used by several --- */
 
-/* As in the table movement_causes. */
-enum movement_cause {
-	CAUSE_RECEIVE = 1,
-	CAUSE_ALLOCATE = 2,
-	CAUSE_ADD = 3,
-	CAUSE_WITHDRAW = 4,
-	CAUSE_RESERVE = 5,
-	CAUSE_CONFIRM = 6,
-	CAUSE_CANCEL = 7,
-	CAUSE_REFUND = 8,
-	CAUSE_EXPIRE = 9,
-};
-
-struct movement {
-	enum movement_cause cause;
-	int64_t at_ms;
-	int64_t item;                                           /* 0: none */
-	uint32_t sale, lot;                                     /* sale 0: none */
-	const struct uuid *order, *movement;                    /* NULL: none */
-	int64_t on_hand, allocated, held, confirmed, withdrawn; /* changes */
-	struct slice actor;                                     /* empty: the order's buyer */
-};
 int movement_write(struct connection *connection, const struct movement *movement) MUST_CHECK;
 /* 1: there is a movement with this id, 0: there is none, or negative. */
 int movement_exists(struct connection *connection, const struct uuid *id) MUST_CHECK;
@@ -127,10 +107,8 @@ int movement_exists(struct connection *connection, const struct uuid *id) MUST_C
 /* Writes the next row of the operator log in the running transaction. A detail that does not fit is left out, and said so. */
 int log_row_write(struct connection *connection, const struct ledger_actor *actor, const char *action, struct slice subject,
 		  struct slice detail_json) MUST_CHECK;
-/* Counts the rows whose hash does not follow; `first` (size bytes) gets the first fault in words if it is still empty. */
+/* Follows the log from end to end; `first` (size bytes) gets the first fault in words if it is still empty. */
 int log_verify(struct connection *connection, int64_t *rows, int64_t *broken, char *first, size_t size) MUST_CHECK;
-enum { SHA256_TEXT_SIZE = 65 };
-void sha256_hex(struct slice data, char text[static SHA256_TEXT_SIZE]);
 
 /* --- the port's calls, by file --- */
 

@@ -1,9 +1,6 @@
 /* Sales and their lots: making and changing them. Reading is in sqlite_sales_read.c. */
-#include <stdio.h>
-#include "base/buffer.h"
+#include "ledger/log_detail.h"
 #include "ledger/sqlite_private.h"
-
-enum { DETAIL_MAX = 512 };
 
 static void bind_terms(sqlite3_stmt *statement, const struct sale *sale)
 {
@@ -23,19 +20,10 @@ static void bind_terms(sqlite3_stmt *statement, const struct sale *sale)
 static int log_terms(struct connection *connection, const struct sale *sale, const struct ledger_actor *actor, const char *action)
 {
 	struct buffer detail;
-	int64_t units = 0;
 	int result;
 
-	for (uint32_t i = 0; i < sale->lot_count; i++)
-		units += sale->lots[i].allocated;
-	buffer_init(&detail, 4 * DETAIL_MAX);
-	buffer_printf(&detail, "{\"lots\":%u,\"units\":%lld,\"price\":%lld,\"currency\":\"%s\",\"limit_per_buyer\":%u,",
-		      sale->lot_count, (long long)units, (long long)sale->price_minor, sale->currency, sale->limit_per_buyer);
-	buffer_printf(&detail, "\"rate\":\"%u/%u\",\"hold_seconds\":%u,\"opens_at_ms\":%lld,\"closes_at_ms\":%lld,\"name\":",
-		      sale->rate_requests, sale->rate_seconds, sale->hold_seconds, (long long)sale->opens_at_ms,
-		      (long long)sale->closes_at_ms);
-	buffer_append_json_string(&detail, slice_of(sale->name));
-	buffer_append_literal(&detail, "}");
+	buffer_init(&detail, LOG_TERMS_MAX);
+	log_detail_terms(&detail, sale);
 	if (detail.failed)
 		result = error_origin(-ENOMEM);
 	else
@@ -208,23 +196,6 @@ int sqlite_sale_update(struct ledger *base, const struct sale *sale, const struc
 	return writer_end(ledger, result);
 }
 
-static const char *action_name(enum sale_action action)
-{
-	switch (action) {
-	case SALE_ARM:
-		return "sale.arm";
-	case SALE_START:
-		return "sale.open";
-	case SALE_PAUSE:
-		return "sale.pause";
-	case SALE_RESUME:
-		return "sale.resume";
-	case SALE_END:
-		return "sale.end";
-	}
-	assertion_failed("a known action", __FILE__, __LINE__, __func__);
-}
-
 static int update_state(struct connection *connection, uint32_t sale, enum sale_state state, int64_t now_ms)
 {
 	sqlite3_stmt *statement;
@@ -262,7 +233,7 @@ int sqlite_sale_move(struct ledger *base, uint32_t sale, enum sale_action action
 	if (result == 0)
 		result = update_state(connection, sale, next, actor->now_ms);
 	if (result == 0)
-		result = log_row_write(connection, actor, action_name(action), slice_of(head.id), SLICE("{}"));
+		result = log_row_write(connection, actor, log_action_of_sale(action), slice_of(head.id), SLICE("{}"));
 	return writer_end(ledger, result);
 }
 
@@ -359,7 +330,7 @@ int sqlite_lot_add(struct ledger *base, uint32_t sale, uint32_t lot, uint32_t un
 				    .on_hand = -(int64_t)units,
 				    .allocated = units,
 				    .actor = actor->name};
-	char sku[SKU_MAX + 1], text[UUID_TEXT_SIZE], detail[256];
+	char sku[SKU_MAX + 1], detail[LOG_DETAIL_SIZE];
 	struct connection *connection;
 	struct sale_head head;
 	int result = writer_begin(ledger, &connection);
@@ -373,10 +344,7 @@ int sqlite_lot_add(struct ledger *base, uint32_t sale, uint32_t lot, uint32_t un
 		result = add_to_lot(connection, sale, lot, units);
 	if (result == 0)
 		result = movement_write(connection, &movement);
-	if (result == 0) {
-		uuid_format(id, text);
-		snprintf(detail, sizeof(detail), "{\"sku\":\"%s\",\"units\":%u,\"movement\":\"%s\"}", sku, units, text);
-		result = log_row_write(connection, actor, "lot.add", slice_of(head.id), slice_of(detail));
-	}
+	if (result == 0)
+		result = log_row_write(connection, actor, "lot.add", slice_of(head.id), log_detail_units(detail, sku, units, id));
 	return writer_end(ledger, result);
 }

@@ -1,0 +1,39 @@
+/*
+ * The audit's judgement: what makes a promise broken, given the sums that an adapter has read out of its rows. An adapter asks its database for sums
+ * (its SQL is its own) and hands each row over; the counting, the words and the rules are the same everywhere.
+ *
+ *   P1  for every lot, the units of its live orders, and its balance, against what was allocated and not withdrawn; orders of no lot
+ *   P2  every order's movements (exactly one that reserved it; their sum is what its state says) and every movement's order
+ *   P3  every buyer's live units in a sale against the limit that they were granted under; every key's orders
+ *   P4  every lot's and item's balance against the sum of its movements; no balance below zero
+ *
+ * Texts are the caller's, needed during the call only. Private to the adapters.
+ */
+#pragma once
+
+#include "port/ledger.h"
+
+void audit_state(struct ledger_audit *audit, int64_t state, int64_t orders);
+
+struct audit_lot {
+	const char *sale, *sku;
+	int64_t allocated, held, confirmed, withdrawn; /* the lot's balances */
+	int64_t orders_held, orders_confirmed;         /* units, by its orders */
+	int64_t moved_allocated, moved_held, moved_confirmed, moved_withdrawn;
+};
+void audit_lot(struct ledger_audit *audit, const struct audit_lot *lot);
+/* Orders and movements of a lot that is not there. */
+void audit_lotless(struct ledger_audit *audit, int64_t sale, int64_t lot, int64_t rows);
+
+/* An order whose rows do not come to one order, one reservation, and nothing between its state and its movements. */
+struct audit_books {
+	const char *order;
+	int64_t rows, reserves;
+	bool one_lot;
+};
+void audit_books(struct ledger_audit *audit, const struct audit_books *books);
+
+void audit_buyer(struct ledger_audit *audit, const char *sale, const char *buyer, int64_t units, int64_t limit);
+/* buyer NULL: a key of no order. */
+void audit_key(struct ledger_audit *audit, const char *buyer, const char *key, int64_t orders);
+void audit_item(struct ledger_audit *audit, const char *sku, int64_t on_hand, int64_t moved);

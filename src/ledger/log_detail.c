@@ -1,0 +1,85 @@
+#include "ledger/log_detail.h"
+
+#include <stdio.h>
+
+void log_detail_terms(struct buffer *out, const struct sale *sale)
+{
+	int64_t units = 0;
+
+	for (uint32_t i = 0; i < sale->lot_count; i++)
+		units += sale->lots[i].allocated;
+	buffer_printf(out, "{\"lots\":%u,\"units\":%lld,\"price\":%lld,\"currency\":\"%s\",\"limit_per_buyer\":%u,",
+		      sale->lot_count, (long long)units, (long long)sale->price_minor, sale->currency, sale->limit_per_buyer);
+	buffer_printf(out, "\"rate\":\"%u/%u\",\"hold_seconds\":%u,\"opens_at_ms\":%lld,\"closes_at_ms\":%lld,\"name\":",
+		      sale->rate_requests, sale->rate_seconds, sale->hold_seconds, (long long)sale->opens_at_ms,
+		      (long long)sale->closes_at_ms);
+	buffer_append_json_string(out, slice_of(sale->name));
+	buffer_append_literal(out, "}");
+}
+
+struct slice log_detail_item(char text[static LOG_DETAIL_SIZE], int64_t on_hand)
+{
+	snprintf(text, LOG_DETAIL_SIZE, "{\"on_hand\":%lld}", (long long)on_hand);
+	return slice_of(text);
+}
+
+struct slice log_detail_receive(char text[static LOG_DETAIL_SIZE], int64_t units, const struct uuid *movement)
+{
+	char id[UUID_TEXT_SIZE];
+
+	uuid_format(movement, id);
+	snprintf(text, LOG_DETAIL_SIZE, "{\"units\":%lld,\"movement\":\"%s\"}", (long long)units, id);
+	return slice_of(text);
+}
+
+struct slice log_detail_units(char text[static LOG_DETAIL_SIZE], const char *sku, uint32_t units, const struct uuid *movement)
+{
+	char id[UUID_TEXT_SIZE];
+
+	uuid_format(movement, id);
+	snprintf(text, LOG_DETAIL_SIZE, "{\"sku\":\"%s\",\"units\":%u,\"movement\":\"%s\"}", sku, units, id);
+	return slice_of(text);
+}
+
+struct slice log_detail_order(char text[static LOG_DETAIL_SIZE], const char *sale_id, const char *sku)
+{
+	snprintf(text, LOG_DETAIL_SIZE, "{\"sale\":\"%s\",\"sku\":\"%s\"}", sale_id, sku);
+	return slice_of(text);
+}
+
+const char *log_action_of_sale(enum sale_action action)
+{
+	switch (action) {
+	case SALE_ARM:
+		return "sale.arm";
+	case SALE_START:
+		return "sale.open";
+	case SALE_PAUSE:
+		return "sale.pause";
+	case SALE_RESUME:
+		return "sale.resume";
+	case SALE_END:
+		return "sale.end";
+	}
+	assertion_failed("a known action", __FILE__, __LINE__, __func__);
+}
+
+const char *log_action_of_event(enum event_kind kind)
+{
+	switch (kind) {
+	case EVENT_CONFIRMED:
+		return "order.confirm";
+	case EVENT_CANCELLED:
+		return "order.cancel";
+	case EVENT_REFUNDED:
+		return "order.refund";
+	case EVENT_EXTENDED:
+		return "order.extend";
+	case EVENT_WITHDRAWN:
+		return "lot.withdraw";
+	case EVENT_RESERVED:
+	case EVENT_EXPIRED:
+		break;
+	}
+	assertion_failed("a kind of event that is an operator's", __FILE__, __LINE__, __func__);
+}

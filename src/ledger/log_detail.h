@@ -1,0 +1,17 @@
+/* What the operator log says of each change: its action's name and its detail in JSON. The same in every database. Private to the adapters. */
+#pragma once
+
+#include "port/ledger.h"
+
+enum { LOG_DETAIL_SIZE = 512, LOG_TERMS_MAX = 4096 };
+
+/* `out` starts empty, with room for LOG_TERMS_MAX; the caller looks at out->failed. */
+void log_detail_terms(struct buffer *out, const struct sale *sale);
+struct slice log_detail_item(char text[static LOG_DETAIL_SIZE], int64_t on_hand);
+struct slice log_detail_receive(char text[static LOG_DETAIL_SIZE], int64_t units, const struct uuid *movement);
+/* Units of a lot added or withdrawn. */
+struct slice log_detail_units(char text[static LOG_DETAIL_SIZE], const char *sku, uint32_t units, const struct uuid *movement);
+struct slice log_detail_order(char text[static LOG_DETAIL_SIZE], const char *sale_id, const char *sku);
+
+const char *log_action_of_sale(enum sale_action action);
+const char *log_action_of_event(enum event_kind kind);

@@ -1,0 +1,68 @@
+#include "ledger/rules.h"
+
+bool order_row_same(const struct order_row *row, const struct event *event)
+{
+	return row->sale == event->sale && row->lot == event->lot && row->quantity == event->quantity &&
+	       slice_equal(slice_of(row->buyer), event->buyer);
+}
+
+int order_row_settle(const struct order_row *row, const struct event *event, enum order_state *next)
+{
+	static const enum order_action actions[] = {
+		[EVENT_CONFIRMED] = ORDER_CONFIRM, [EVENT_CANCELLED] = ORDER_CANCEL, [EVENT_REFUNDED] = ORDER_REFUND,
+		[EVENT_EXPIRED] = ORDER_EXPIRE,    [EVENT_EXTENDED] = ORDER_EXTEND,
+	};
+	enum order_move move = order_next(row->state, actions[event->kind], next);
+
+	if (event->kind == EVENT_EXTENDED && move == ORDER_MOVED && row->hold_expires_at_ms == event->hold_expires_at_ms)
+		return LEDGER_ALREADY;
+	if (move == ORDER_MOVED)
+		return LEDGER_DONE;
+	return move == ORDER_ALREADY ? LEDGER_ALREADY : LEDGER_WRONG_STATE;
+}
+
+enum movement_cause event_cause(enum event_kind kind)
+{
+	switch (kind) {
+	case EVENT_RESERVED:
+		return CAUSE_RESERVE;
+	case EVENT_CONFIRMED:
+		return CAUSE_CONFIRM;
+	case EVENT_CANCELLED:
+		return CAUSE_CANCEL;
+	case EVENT_REFUNDED:
+		return CAUSE_REFUND;
+	case EVENT_EXPIRED:
+		return CAUSE_EXPIRE;
+	case EVENT_WITHDRAWN:
+		return CAUSE_WITHDRAW;
+	case EVENT_EXTENDED:
+		break;
+	}
+	assertion_failed("a kind of event that moves units", __FILE__, __LINE__, __func__);
+}
+
+void movement_reserve(struct movement *movement, const struct event *event)
+{
+	if (event->hold_expires_at_ms)
+		movement->held = event->quantity;
+	else
+		movement->confirmed = event->quantity;
+	if (!slice_equal(event->actor, event->buyer))
+		movement->actor = event->actor;
+}
+
+void movement_settle(struct movement *movement, const struct order_row *row, enum order_state next)
+{
+	if (row->state == ORDER_HELD)
+		movement->held = -(int64_t)row->quantity;
+	else
+		movement->confirmed = -(int64_t)row->quantity;
+	if (next == ORDER_CONFIRMED)
+		movement->confirmed = row->quantity;
+}
+
+bool event_by_operator(const struct event *event, struct slice buyer)
+{
+	return event->actor.size != 0 && !slice_equal(event->actor, SLICE("clock")) && !slice_equal(event->actor, buyer);
+}

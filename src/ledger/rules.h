@@ -1,0 +1,52 @@
+/*
+ * What the rows of a ledger in SQL mean, whichever database holds them: the numbers that stand in its tables, and what an event may still do to an
+ * order. Pure functions. Private to the adapters.
+ */
+#pragma once
+
+#include "port/ledger.h"
+
+/* As in the table movement_causes. */
+enum movement_cause {
+	CAUSE_RECEIVE = 1,
+	CAUSE_ALLOCATE = 2,
+	CAUSE_ADD = 3,
+	CAUSE_WITHDRAW = 4,
+	CAUSE_RESERVE = 5,
+	CAUSE_CONFIRM = 6,
+	CAUSE_CANCEL = 7,
+	CAUSE_REFUND = 8,
+	CAUSE_EXPIRE = 9,
+};
+
+struct movement {
+	enum movement_cause cause;
+	int64_t at_ms;
+	int64_t item;                                           /* 0: none */
+	uint32_t sale, lot;                                     /* sale 0: none */
+	const struct uuid *order, *movement;                    /* NULL: none */
+	int64_t on_hand, allocated, held, confirmed, withdrawn; /* changes */
+	struct slice actor;                                     /* empty: the order's buyer */
+};
+
+/* An order as its row is, as far as applying an event needs it. */
+struct order_row {
+	uint32_t sale, lot, quantity;
+	enum order_state state;
+	int64_t hold_expires_at_ms;
+	char buyer[BUYER_MAX + 1];
+};
+
+/* Whether the row is what a reserved event made. */
+bool order_row_same(const struct order_row *row, const struct event *event);
+/* What the order's row says of a settlement: LEDGER_DONE (it may go on: *next is the state after it), ALREADY, WRONG_STATE. */
+int order_row_settle(const struct order_row *row, const struct event *event, enum order_state *next) MUST_CHECK;
+
+/* The cause of an event's movement; an extension has none. */
+enum movement_cause event_cause(enum event_kind kind);
+/* Changes of the lot's balances by an order that is reserved, or goes from its row's state to `next`. */
+void movement_reserve(struct movement *movement, const struct event *event);
+void movement_settle(struct movement *movement, const struct order_row *row, enum order_state next);
+
+/* A settlement by somebody who is neither the order's buyer nor the clock is an operator's: it gets its row of the operator log. */
+bool event_by_operator(const struct event *event, struct slice buyer);

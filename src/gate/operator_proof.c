@@ -101,12 +101,17 @@ static void render_row(const struct ledger_log_row *row, struct buffer *out)
 static void work_log(struct gate_errand *errand)
 {
 	struct ledger *ledger = errand_ledger(errand);
-	struct ledger_log_row *rows = calloc((size_t)errand->limit, sizeof(*rows));
 	struct buffer *out = &errand->reply.body;
+	struct ledger_log_row *rows;
 	size_t count = 0;
+	int64_t after;
 	char last[24];
-	int r = rows ? ledger->ops->log_rows(ledger, strtoll(errand->after, NULL, 10), rows, (size_t)errand->limit, &count) : -ENOMEM;
+	int r;
 
+	if (!gate_after_number(errand->after, INT64_MAX, &after, &errand->reply))
+		return;
+	rows = calloc((size_t)errand->limit, sizeof(*rows));
+	r = rows ? ledger->ops->log_rows(ledger, after, rows, (size_t)errand->limit, &count) : -ENOMEM;
 	if (r < 0) {
 		errand_refuse_fatal(errand, r);
 	} else {

@@ -276,13 +276,17 @@ void operator_sales_show(struct gate_request *request)
 static void work_list(struct gate_errand *errand)
 {
 	struct ledger *ledger = errand_ledger(errand);
-	struct sale **sales = calloc((size_t)errand->limit, sizeof(*sales));
 	struct buffer *out = &errand->reply.body;
-	uint32_t after = (uint32_t)strtoul(errand->after, NULL, 10);
+	struct sale **sales;
 	char last[16];
 	size_t count = 0;
-	int r = sales ? ledger->ops->sales(ledger, after, INT64_MIN, sales, (size_t)errand->limit, &count) : -ENOMEM;
+	int64_t after;
+	int r;
 
+	if (!gate_after_number(errand->after, UUID_TAG_MAX, &after, &errand->reply))
+		return;
+	sales = calloc((size_t)errand->limit, sizeof(*sales));
+	r = sales ? ledger->ops->sales(ledger, (uint32_t)after, INT64_MIN, sales, (size_t)errand->limit, &count) : -ENOMEM;
 	if (r < 0) {
 		errand_refuse_fatal(errand, r);
 		free(sales);

@@ -1,5 +1,4 @@
 /* What is for sale, as buyers see it: from the gate's own snapshot, without I/O. */
-#include <stdlib.h>
 #include "base/clock.h"
 #include "gate/render.h"
 #include "gate/thread.h"
@@ -32,14 +31,17 @@ void sales_list(struct gate_request *request)
 	struct gate_thread *thread = request->thread;
 	const struct sale_table *table = gate_sales(thread);
 	struct buffer *out = &thread->reply.body;
-	uint32_t number = 0, last = 0;
+	int64_t limit, number, shown = 0;
+	uint32_t last = 0;
 	char after[16];
-	int64_t limit, shown = 0;
 	bool more = false;
 
 	if (!gate_page(request, after, sizeof(after), &limit))
 		return;
-	number = (uint32_t)strtoul(after, NULL, 10);
+	if (!gate_after_number(after, UUID_TAG_MAX, &number, &thread->reply)) {
+		gate_answer(request, &thread->reply);
+		return;
+	}
 	buffer_append_literal(out, "{\"sales\":[");
 	for (size_t i = 0; i < sale_table_count(table); i++) {
 		const struct sale *sale = sale_table_at(table, i)->sale;

@@ -82,6 +82,24 @@ void gate_refuse(struct gate_request *request, enum problem problem, const struc
 	gate_answer(request, &request->thread->reply);
 }
 
+static void bad_after(struct reply *reply)
+{
+	reply_bad_field(reply, PROBLEM_INVALID_VALUE, "after", "after must be the `next` of the page before.");
+}
+
+bool gate_after_number(const char *after, int64_t max, int64_t *number, struct reply *reply)
+{
+	*number = 0;
+	for (const char *c = after; *c; c++) {
+		if (*c < '0' || *c > '9' || *number > (max - (*c - '0')) / 10) {
+			bad_after(reply);
+			return false;
+		}
+		*number = *number * 10 + (*c - '0');
+	}
+	return true;
+}
+
 bool gate_page(struct gate_request *request, char *after, size_t after_size, int64_t *limit)
 {
 	struct reply *reply = &request->thread->reply;
@@ -92,7 +110,7 @@ bool gate_page(struct gate_request *request, char *after, size_t after_size, int
 	*after = '\0';
 	*limit = 100;
 	if (http_request_query(request->http, SLICE("after"), after, after_size) < 0) {
-		reply_bad_field(reply, PROBLEM_INVALID_VALUE, "after", "after must be the `next` of the page before.");
+		bad_after(reply);
 		gate_answer(request, reply);
 		return false;
 	}

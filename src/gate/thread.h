@@ -126,6 +126,8 @@ bool gate_identify(struct gate_request *request, struct identity_buyer *buyer);
 bool gate_peek_buyer(struct gate_request *request, struct identity_buyer *buyer);
 /* `after` and `limit` of a list; false: it has answered 422. */
 bool gate_page(struct gate_request *request, char *after, size_t after_size, int64_t *limit);
+/* `after` of a list by number, up to max; empty is 0. False: `reply` refuses it. Any thread. */
+bool gate_after_number(const char *after, int64_t max, int64_t *number, struct reply *reply);
 
 /* Handlers, by file. */
 void orders_buy(struct gate_request *request);            /* purchase.c */

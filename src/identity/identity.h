@@ -16,7 +16,7 @@ enum identity_algorithm { IDENTITY_HS256, IDENTITY_RS256, IDENTITY_ES256 };
 
 struct identity_settings {
 	enum identity_algorithm algorithm;
-	struct slice key;              /* HS256: secret of at least 32 bytes; else public key in PEM (a private one serves for making tokens) */
+	struct slice key; /* HS256: secret of at least 32 bytes; else public key in PEM (a private one serves for making tokens) */
 	struct slice issuer, audience; /* empty: not checked */
 	int64_t leeway_ms;
 	size_t cache_entries; /* per cache; 0: none */
@@ -51,4 +51,5 @@ int identity_verify(const struct identity *identity, struct identity_cache *cach
 bool identity_peek_subject(struct slice authorization, struct identity_buyer *buyer);
 
 /* Makes a token for `buyer` (NUL-terminated result, malloc'd) valid for lifetime_s. 0, -EINVAL, -ENOMEM. */
-int identity_make_token(const struct identity_settings *settings, struct slice buyer, int64_t wall_ms, int64_t lifetime_s, char **token) MUST_CHECK;
+int identity_make_token(const struct identity_settings *settings, struct slice buyer, int64_t wall_ms, int64_t lifetime_s,
+			char **token) MUST_CHECK;

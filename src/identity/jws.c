@@ -16,12 +16,12 @@
 #include "base/base64url.h"
 
 enum {
-	SECRET_MIN = 32,      /* bytes of an HS256 secret: as long as the hash (RFC 7518, section 3.2) */
-	RSA_BITS_MIN = 2048,  /* RFC 7518, section 3.3 */
-	RSA_BITS_MAX = 8192,  /* its signature fits a token, and its price a request */
+	SECRET_MIN = 32,     /* bytes of an HS256 secret: as long as the hash (RFC 7518, section 3.2) */
+	RSA_BITS_MIN = 2048, /* RFC 7518, section 3.3 */
+	RSA_BITS_MAX = 8192, /* its signature fits a token, and its price a request */
 	SIGNATURE_MAX = RSA_BITS_MAX / 8,
-	P256_BYTES = 32,      /* of r, and of s (RFC 7518, section 3.4) */
-	P256_DER_MAX = 72,    /* bytes of the same as an ASN.1 sequence of two integers */
+	P256_BYTES = 32,   /* of r, and of s (RFC 7518, section 3.4) */
+	P256_DER_MAX = 72, /* bytes of the same as an ASN.1 sequence of two integers */
 	SHA256_BYTES = 32,
 };
 
@@ -103,7 +103,8 @@ static const char *judge_public(enum identity_algorithm algorithm, const EVP_PKE
 			return "RS256 needs an RSA key of 2048 to 8192 bits";
 		return NULL;
 	}
-	if (!EVP_PKEY_is_a(key, "EC") || EVP_PKEY_get_group_name(key, curve, sizeof(curve), NULL) != 1 || strcmp(curve, "prime256v1") != 0)
+	if (!EVP_PKEY_is_a(key, "EC") || EVP_PKEY_get_group_name(key, curve, sizeof(curve), NULL) != 1 ||
+	    strcmp(curve, "prime256v1") != 0)
 		return "ES256 needs a key on the curve P-256";
 	return NULL;
 }

@@ -8,7 +8,8 @@
 #include "base/random.h"
 #include "identity/bearer.h"
 
-struct operator {
+struct operator
+{
 	char name[OPERATOR_NAME_MAX + 1];
 	unsigned scopes;
 	uint8_t hash[SHA256_DIGEST_LENGTH];
@@ -96,9 +97,10 @@ static bool name_fine(struct slice name)
 	return true;
 }
 
-static int add(struct operators *operators, struct slice name, unsigned scopes, const uint8_t hash[SHA256_DIGEST_LENGTH], const char **reason)
+static int add(struct operators *operators, struct slice name, unsigned scopes, const uint8_t hash[SHA256_DIGEST_LENGTH],
+	       const char **reason)
 {
-	struct operator *operator = &operators->items[operators->count];
+	struct operator* operator= & operators->items[operators->count];
 
 	*reason = "an operator's name has 1 to 64 letters, digits, dots, dashes or underscores";
 	if (!name_fine(name))
@@ -178,7 +180,7 @@ int operators_check(const struct operators *operators, struct slice authorizatio
 {
 	struct slice token = bearer_token(authorization);
 	uint8_t hash[SHA256_DIGEST_LENGTH];
-	const struct operator *found = NULL;
+	const struct operator* found = NULL;
 
 	if (token.size == 0)
 		return OPERATORS_MISSING;

@@ -144,5 +144,6 @@ const char *forge_private(enum forge_key key)
 
 struct identity_settings forge_settings(void)
 {
-	return (struct identity_settings){.algorithm = IDENTITY_HS256, .key = SLICE(FORGE_SECRET), .leeway_ms = 5000, .cache_entries = 64};
+	return (struct identity_settings){
+		.algorithm = IDENTITY_HS256, .key = SLICE(FORGE_SECRET), .leeway_ms = 5000, .cache_entries = 64};
 }

@@ -72,7 +72,8 @@ static void test_a_good_token_names_its_buyer(void **state)
 	expect_buyer(&door, forge_claims(FORGE_CLAIMS), "alice");
 	expect_buyer(&door, forge("{\"alg\":\"HS256\"}", FORGE_CLAIMS, settings.key), "alice");
 	expect_buyer(&door, forge("{\"typ\":\"at+jwt\",\"kid\":\"7\",\"alg\":\"HS256\"}", FORGE_CLAIMS, settings.key), "alice");
-	expect_buyer(&door, forge_claims("{\"exp\":1800000600.5,\"sub\":\"auth0|5f\\u0041\",\"nested\":{\"sub\":\"eve\"}}"), "auth0|5fA");
+	expect_buyer(&door, forge_claims("{\"exp\":1800000600.5,\"sub\":\"auth0|5f\\u0041\",\"nested\":{\"sub\":\"eve\"}}"),
+		     "auth0|5fA");
 	expect_buyer(&door, forge_text("bEARER   %s", forge_claims(FORGE_CLAIMS).data + 7), "alice");
 	door_close(&door);
 }
@@ -116,7 +117,8 @@ static void test_a_header_without_a_bearer_token_is_missing(void **state)
 /* RFC 8725, section 2.1. */
 static void test_an_unsigned_token_is_refused(void **state)
 {
-	static const char *const headers[] = {"{\"alg\":\"none\"}", "{\"alg\":\"None\",\"typ\":\"JWT\"}", "{\"typ\":\"JWT\"}", "{\"alg\":null}", "{\"alg\":[\"HS256\"]}"};
+	static const char *const headers[] = {"{\"alg\":\"none\"}", "{\"alg\":\"None\",\"typ\":\"JWT\"}", "{\"typ\":\"JWT\"}",
+					      "{\"alg\":null}", "{\"alg\":[\"HS256\"]}"};
 	struct identity_settings settings = forge_settings();
 	struct door door;
 
@@ -139,7 +141,8 @@ static void test_the_algorithm_is_the_settings_and_not_the_tokens(void **state)
 	(void)state;
 	door_open(&door, &settings);
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-		expect_refused(&door, forge(forge_text("{\"alg\":\"%s\"}", others[i]).data, FORGE_CLAIMS, settings.key), "another algorithm");
+		expect_refused(&door, forge(forge_text("{\"alg\":\"%s\"}", others[i]).data, FORGE_CLAIMS, settings.key),
+			       "another algorithm");
 	door_close(&door);
 }
 
@@ -158,8 +161,10 @@ static void test_a_public_key_is_no_hmac_secret(void **state)
 		settings.key = slice_of(forge_public(keys[i]));
 		door_open(&door, &settings);
 		expect_refused(&door, forge(FORGE_HS256, FORGE_CLAIMS, settings.key), "another algorithm");
-		expect_refused(&door, forge("{\"alg\":\"RS256\"}", FORGE_CLAIMS, settings.key), i == 0 ? "signature" : "another algorithm");
-		expect_refused(&door, forge("{\"alg\":\"ES256\"}", FORGE_CLAIMS, settings.key), i == 1 ? "signature" : "another algorithm");
+		expect_refused(&door, forge("{\"alg\":\"RS256\"}", FORGE_CLAIMS, settings.key),
+			       i == 0 ? "signature" : "another algorithm");
+		expect_refused(&door, forge("{\"alg\":\"ES256\"}", FORGE_CLAIMS, settings.key),
+			       i == 1 ? "signature" : "another algorithm");
 		door_close(&door);
 
 		settings.algorithm = IDENTITY_HS256;
@@ -241,8 +246,12 @@ static void test_headers_that_ask_for_more_are_refused(void **state)
 
 static void test_what_is_no_token_is_refused(void **state)
 {
-	static const char *const texts[] = {"Bearer x", "Bearer .", "Bearer ..", "Bearer ...", "Bearer a.b", "Bearer a.b.c", "Bearer a.b.c.d.e",
-					    "Bearer \x01\x02.\xff.\xfe", "Bearer e30.e30.e30", "Bearer eyJhbGciOiJIUzI1NiJ9.e30.", "Bearer *.*.*"};
+	static const char *const texts[] = {"Bearer x",           "Bearer .",
+					    "Bearer ..",          "Bearer ...",
+					    "Bearer a.b",         "Bearer a.b.c",
+					    "Bearer a.b.c.d.e",   "Bearer \x01\x02.\xff.\xfe",
+					    "Bearer e30.e30.e30", "Bearer eyJhbGciOiJIUzI1NiJ9.e30.",
+					    "Bearer *.*.*"};
 	struct identity_settings settings = forge_settings();
 	struct door door;
 
@@ -268,7 +277,8 @@ static void test_a_token_of_any_size_gets_its_answer(void **state)
 	memset(padding, 'x', sizeof(padding) - 1);
 	door_open(&door, &settings);
 	for (int size = 2900; size < 3100; size++) {
-		struct slice token = forge_claims(forge_text("{\"sub\":\"alice\",\"exp\":1800000600,\"pad\":\"%.*s\"}", size, padding).data);
+		struct slice token =
+			forge_claims(forge_text("{\"sub\":\"alice\",\"exp\":1800000600,\"pad\":\"%.*s\"}", size, padding).data);
 		int r = knock(&door, token);
 
 		assert_int_equal(r, token.size - strlen("Bearer ") <= 4096 ? IDENTITY_KNOWN : IDENTITY_INVALID);
@@ -283,7 +293,16 @@ static void test_a_token_of_any_size_gets_its_answer(void **state)
 
 static void test_the_subject_must_be_a_buyers_name(void **state)
 {
-	static const char *const subjects[] = {"null", "7", "true", "\"\"", "\"al ice\"", "\"al\\nice\"", "\"\\u00e4lice\"", "\"\x7f\"", "[\"alice\"]", "{\"name\":\"alice\"}"};
+	static const char *const subjects[] = {"null",
+					       "7",
+					       "true",
+					       "\"\"",
+					       "\"al ice\"",
+					       "\"al\\nice\"",
+					       "\"\\u00e4lice\"",
+					       "\"\x7f\"",
+					       "[\"alice\"]",
+					       "{\"name\":\"alice\"}"};
 	struct identity_settings settings = forge_settings();
 	char name[BUYER_MAX + 2];
 	struct door door;
@@ -291,7 +310,8 @@ static void test_the_subject_must_be_a_buyers_name(void **state)
 	(void)state;
 	door_open(&door, &settings);
 	for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++)
-		expect_refused(&door, forge_claims(forge_text("{\"sub\":%s,\"exp\":1800000600}", subjects[i]).data), "sub must name the buyer");
+		expect_refused(&door, forge_claims(forge_text("{\"sub\":%s,\"exp\":1800000600}", subjects[i]).data),
+			       "sub must name the buyer");
 	expect_refused(&door, forge_claims("{\"exp\":1800000600}"), "sub must name the buyer");
 	memset(name, 'b', sizeof(name));
 	name[BUYER_MAX] = '\0';
@@ -302,7 +322,8 @@ static void test_the_subject_must_be_a_buyers_name(void **state)
 
 static void test_expiry_is_required_and_kept(void **state)
 {
-	static const char *const wrong[] = {"", ",\"exp\":null", ",\"exp\":\"1800000600\"", ",\"exp\":-1", ",\"exp\":[1800000600]", ",\"exp\":true"};
+	static const char *const wrong[] = {
+		"", ",\"exp\":null", ",\"exp\":\"1800000600\"", ",\"exp\":-1", ",\"exp\":[1800000600]", ",\"exp\":true"};
 	struct identity_settings settings = forge_settings();
 	struct door door;
 
@@ -387,8 +408,10 @@ static void test_the_issuer_must_be_exact(void **state)
 	door_open(&door, &settings);
 	expect_buyer(&door, forge_claims("{\"sub\":\"alice\",\"exp\":1800000600,\"iss\":\"https:\\/\\/login.example\"}"), "alice");
 	expect_refused(&door, forge_claims(FORGE_CLAIMS), "another issuer");
-	expect_refused(&door, forge_claims("{\"sub\":\"alice\",\"exp\":1800000600,\"iss\":\"https://login.example/\"}"), "another issuer");
-	expect_refused(&door, forge_claims("{\"sub\":\"alice\",\"exp\":1800000600,\"iss\":[\"https://login.example\"]}"), "another issuer");
+	expect_refused(&door, forge_claims("{\"sub\":\"alice\",\"exp\":1800000600,\"iss\":\"https://login.example/\"}"),
+		       "another issuer");
+	expect_refused(&door, forge_claims("{\"sub\":\"alice\",\"exp\":1800000600,\"iss\":[\"https://login.example\"]}"),
+		       "another issuer");
 	door_close(&door);
 }
 
@@ -516,7 +539,9 @@ static void test_libjwt_agrees_with_what_is_taken(void **state)
 			if (knock(&door, mutant) != IDENTITY_KNOWN)
 				continue;
 			taken++;
-			assert_int_equal(jwt_decode(&jwt, mutant.data + 7, (const unsigned char *)settings.key.data, (int)settings.key.size), 0);
+			assert_int_equal(jwt_decode(&jwt, mutant.data + 7, (const unsigned char *)settings.key.data,
+						    (int)settings.key.size),
+					 0);
 			assert_string_equal(jwt_get_grant(jwt, "sub"), "alice");
 			jwt_free(jwt);
 		}

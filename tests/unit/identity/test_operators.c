@@ -135,8 +135,10 @@ static void test_weak_tokens_and_taken_names_are_refused(void **state)
 	assert_int_equal(operators_add(operators, SLICE("alice"), OPERATOR_ALL, SLICE(BOB_TOKEN), &reason), -EINVAL);
 	assert_int_equal(operators_add(operators, SLICE("bob"), OPERATOR_ALL, SLICE("sixteen-bytes-xx"), &reason), -EINVAL);
 	memset(name, 'n', sizeof(name));
-	assert_int_equal(operators_add(operators, (struct slice){name, OPERATOR_NAME_MAX + 1}, OPERATOR_ALL, SLICE(BOB_TOKEN), &reason), -EINVAL);
-	assert_int_equal(operators_add(operators, (struct slice){name, OPERATOR_NAME_MAX}, OPERATOR_ALL, SLICE(BOB_TOKEN), &reason), 0);
+	assert_int_equal(operators_add(operators, (struct slice){name, OPERATOR_NAME_MAX + 1}, OPERATOR_ALL, SLICE(BOB_TOKEN), &reason),
+			 -EINVAL);
+	assert_int_equal(operators_add(operators, (struct slice){name, OPERATOR_NAME_MAX}, OPERATOR_ALL, SLICE(BOB_TOKEN), &reason),
+			 0);
 	assert_int_equal(operators_count(operators), 2);
 }
 
@@ -148,7 +150,8 @@ static void test_there_is_room_for_so_many_and_no_more(void **state)
 	for (int i = 0; i <= OPERATORS_MAX; i++) {
 		snprintf(name, sizeof(name), "operator-%02d", i);
 		snprintf(token, sizeof(token), "token-0123456789-%02d", i);
-		assert_int_equal(operators_add(operators, slice_of(name), OPERATOR_READ, slice_of(token), &reason), i < OPERATORS_MAX ? 0 : -E2BIG);
+		assert_int_equal(operators_add(operators, slice_of(name), OPERATOR_READ, slice_of(token), &reason),
+				 i < OPERATORS_MAX ? 0 : -E2BIG);
 	}
 	expect_known("Bearer token-0123456789-00", "operator-00", OPERATOR_READ);
 	expect_known("Bearer token-0123456789-63", "operator-63", OPERATOR_READ);

@@ -84,7 +84,8 @@ static void some_space(struct buffer *out)
 
 static void some_string(struct buffer *out)
 {
-	static const char *const pieces[] = {"sub", "alice", "bob", "\\\"", "\\\\", "{", "}", "[", "]", ",", ":", "\\u0073", "\\u0022", "\xc3\xa4", " ", "x"};
+	static const char *const pieces[] = {"sub", "alice", "bob", "\\\"",    "\\\\",    "{",        "}", "[",
+					     "]",   ",",     ":",   "\\u0073", "\\u0022", "\xc3\xa4", " ", "x"};
 
 	buffer_append_literal(out, "\"");
 	for (uint64_t count = below(4); count > 0; count--)
@@ -152,7 +153,8 @@ static void some_payload(struct buffer *out)
 	some_object(out, 3);
 	if (out->size > 2 && below(10)) {
 		struct slice rest = {out->data + 1, out->size - 1};
-		struct slice whole = forge_text("{\"exp\":1800000600%s%.*s", memchr(rest.data, ':', rest.size) ? "," : "", (int)rest.size, rest.data);
+		struct slice whole = forge_text("{\"exp\":1800000600%s%.*s", memchr(rest.data, ':', rest.size) ? "," : "",
+						(int)rest.size, rest.data);
 
 		buffer_clear(out);
 		buffer_append_slice(out, whole);

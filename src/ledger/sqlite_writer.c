@@ -230,6 +230,8 @@ void writer_deinit(struct sqlite_ledger *ledger)
 /* Nothing of the transaction is there, and it is certain. Returns `code`. */
 static int abandon(struct sqlite_ledger *ledger, int code)
 {
+	static struct log_limiter limiter;
+	uint64_t suppressed;
 	struct writer *writer = &ledger->writer;
 	bool usable = code == -EBUSY || code == -ENOMEM;
 
@@ -238,8 +240,8 @@ static int abandon(struct sqlite_ledger *ledger, int code)
 		usable = connection_run(&writer->connection, "ROLLBACK") == 0;
 	if (!usable) {
 		close_failed(ledger);
-		if (reopen(ledger) < 0)
-			log_warn("ledger", "reopening failed; tried again with the next write");
+		if (reopen(ledger) < 0 && log_limiter_pass(&limiter, &suppressed))
+			log_warn("ledger", "reopening failed; tried again with the next write", LOG_INT("suppressed", suppressed));
 	}
 	return code;
 }
@@ -247,7 +249,9 @@ static int abandon(struct sqlite_ledger *ledger, int code)
 /* A COMMIT that would have made `number` failed with `code`. 0 where it happened, `code` where not, -EINPROGRESS. */
 static int resolve(struct sqlite_ledger *ledger, int64_t number, int code, bool is_short)
 {
+	static struct log_limiter limiter;
 	struct writer *writer = &ledger->writer;
+	uint64_t suppressed;
 	bool happened;
 
 	set_health(ledger, code);
@@ -258,8 +262,9 @@ static int resolve(struct sqlite_ledger *ledger, int64_t number, int code, bool 
 		return error_origin(-EINPROGRESS);
 	happened = writer->commit_number == number;
 	writer->doubtful_commit = 0;
-	log_warn("ledger", "a commit failed and was resolved", LOG_TEXT("error", error_text(code)),
-		 LOG_TEXT("found", happened ? "committed" : "not committed"));
+	if (log_limiter_pass(&limiter, &suppressed))
+		log_warn("ledger", "a commit failed and was resolved", LOG_TEXT("error", error_text(code)),
+			 LOG_TEXT("found", happened ? "committed" : "not committed"), LOG_INT("suppressed", suppressed));
 	return happened ? 0 : code;
 }
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import jwt
 
+import openapi
+
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(os.environ.get("PENSTOCK", ROOT / "build/penstock"))
 TESTING_PROGRAM = Path(os.environ.get("PENSTOCK_TESTING", ROOT / "build-test/penstock"))
@@ -63,7 +65,7 @@ class Answer:
 
 
 def request(base, method, path, body=None, headers=None, timeout=15.0, source=None):
-    """One request on a connection of its own."""
+    """One request on a connection of its own. The answer must be one that docs/openapi.json promises."""
     address = urllib.parse.urlsplit(base)
     connection = http.client.HTTPConnection(
         address.hostname, address.port, timeout=timeout, source_address=(source, 0) if source else None
@@ -75,9 +77,12 @@ def request(base, method, path, body=None, headers=None, timeout=15.0, source=No
     try:
         connection.request(method, path, body=body, headers=headers)
         reply = connection.getresponse()
-        return Answer(reply.status, {k.lower(): v for k, v in reply.getheaders()}, reply.read())
+        answer = Answer(reply.status, {k.lower(): v for k, v in reply.getheaders()}, reply.read())
     finally:
         connection.close()
+    if method not in ("HEAD", "OPTIONS"):
+        openapi.document().judge(method, path, answer)
+    return answer
 
 
 @dataclass
@@ -89,13 +94,14 @@ class Server:
     settings: dict = field(default_factory=dict)
     environment: dict = field(default_factory=dict)
     wrapper: tuple = ()
+    disk: Path = None  # where the ledger is, if not in the folder
     process: subprocess.Popen = None
     public: str = None
     operator: str = None
 
     @property
     def ledger(self):
-        return self.folder / "penstock.db"
+        return (self.disk or self.folder) / "penstock.db"
 
     @property
     def log_path(self):

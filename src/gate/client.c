@@ -64,6 +64,8 @@ bool gate_identify(struct gate_request *request, struct identity_buyer *buyer)
 	if (!identity) {
 		if (header_buyer(request, buyer, &reason))
 			return true;
+		/* A 401 always names a scheme (RFC 9110, section 11.6.1), and this one is the gateway's own business. */
+		reply_header(reply, "WWW-Authenticate", SLICE("Gateway realm=\"penstock\""));
 	} else {
 		int r = identity_verify(identity, thread->identities, authorization, clock_wall_ms(), buyer, &reason);
 

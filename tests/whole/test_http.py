@@ -595,11 +595,12 @@ def test_a_connection_too_many_is_answered(serve):
     finally:
         for connection in kept:
             connection.close()
-    wait_until(lambda: can_ask(server), 5)
+    wait_until(lambda: is_served(server), 5)
 
 
-def can_ask(server):
-    try:
-        return request(server.public, "GET", "/livez").status == 200
-    except OSError:
-        return False
+def is_served(server):
+    with Wire(server.public) as wire:
+        try:
+            return wire.ask(GET).status == 200
+        except (Closed, OSError):
+            return False

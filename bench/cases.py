@@ -7,7 +7,7 @@ import urllib.request
 
 import load
 from load import burst, make_requests, wrk
-from measure import ROUNDS, Failed, Figure, say
+from measure import ROUNDS, Failed, Figure, rounds, say
 from peers import HotRow, Nginx
 from server import ANY_CORE, PROGRAM, SCRATCH, Server
 
@@ -70,10 +70,10 @@ def sold_out():
     requests = make_requests("tokens", 500_000, "token")
     server, body = sold_out_server(requests)
     with server, Nginx(body) as nginx:
-        for _ in range(ROUNDS):
+        for _ in rounds(*figures):
             for figure, connections in zip(figures, (64, 512)):
                 ours, theirs = load_sold_out(server, connections, requests), load_nginx(nginx, connections, requests)
-                figure.add(ours.core_rate, theirs.core_rate, compared(ours, theirs))
+                figure.add(ours.core_rate, theirs.core_rate, compared(ours, theirs), max(ours.disturbance, theirs.disturbance))
         server.stop()
         server.prove()
     return figures
@@ -105,14 +105,14 @@ def accepted():
     server, body = sold_out_server(tokens)
     server.kill()
     with Nginx(body) as nginx, HotRow() as hot_row:
-        for _ in range(ROUNDS):
+        for _ in rounds(by_header, by_token, by_row):
             theirs = load_nginx(nginx, connections, headers)
             header = load_accepted(HEADER_IDENTITY, connections, headers)
             # Not the clock's rate, which would be lower where the load cannot fill nginx's core.
-            by_header.add(header.rate, theirs.core_rate, compared(header, theirs))
+            by_header.add(header.rate, theirs.core_rate, compared(header, theirs), max(header.disturbance, theirs.disturbance))
             token = load_accepted({}, connections, tokens)
-            by_token.add(token.rate, theirs.core_rate, compared(token, theirs))
-            by_row.add(header.rate, hot_row.sell(load.SECONDS))
+            by_token.add(token.rate, theirs.core_rate, compared(token, theirs), max(token.disturbance, theirs.disturbance))
+            by_row.add(header.rate, hot_row.sell(load.SECONDS), None, header.disturbance)
     return [by_header, by_token, by_row]
 
 

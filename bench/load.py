@@ -3,13 +3,14 @@
 import base64
 import hmac
 import json
+import resource
 import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from measure import Failed, cpu_seconds
-from server import JWT_KEY, LOAD_CORE, PROGRAM, SCRATCH
+from measure import Failed, busy_seconds, cpu_seconds
+from server import JWT_KEY, LOAD_CORE, PROGRAM, SCRATCH, SERVER_CORE
 
 SECONDS = 2
 BENCH = Path(__file__).resolve().parent
@@ -61,6 +62,7 @@ class Run:
     seconds: float
     server_seconds: float  # CPU
     load_seconds: float  # CPU
+    disturbance: float  # the share of a core, the server's or the load's, that others had
 
     @property
     def rate(self):
@@ -81,9 +83,11 @@ def wrk(url, pid, connections, requests):
     """Loads the server process `pid` behind url; every request at most once."""
     command = ["taskset", "-c", LOAD_CORE, "wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{SECONDS}s"]
     command += ["--timeout", "10s", "--script", str(BENCH / "load.lua"), url, "--", str(requests.path), str(requests.size)]
-    before = cpu_seconds(pid)
+    before = cpu_seconds(pid), children_seconds(), busy_seconds(SERVER_CORE), busy_seconds(LOAD_CORE), time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True)
-    server_seconds = cpu_seconds(pid) - before
+    after = cpu_seconds(pid), children_seconds(), busy_seconds(SERVER_CORE), busy_seconds(LOAD_CORE), time.monotonic()
+    server, load, server_core, load_core, elapsed = (b - a for a, b in zip(before, after))
+    disturbance = max(server_core - server, load_core - load, 0) / elapsed
     if done.returncode != 0:
         raise Failed(f"wrk: {done.stdout}{done.stderr}")
     seen = json.loads(done.stdout.splitlines()[-1])
@@ -91,7 +95,12 @@ def wrk(url, pid, connections, requests):
         raise Failed(f"wrk saw {seen['errors']} errors of connections")
     if seen["requests"] > requests.count:
         raise Failed(f"{seen['requests']} answers, but only {requests.count} requests were made: buyers came twice")
-    return Run(seen["requests"], seen["refused"], seen["microseconds"] / 1e6, server_seconds, seen["cpu"])
+    return Run(seen["requests"], seen["refused"], seen["microseconds"] / 1e6, server, seen["cpu"], disturbance)
+
+
+def children_seconds():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def burst(server, requests, first, count, connections, status=202, sync=None, core=LOAD_CORE):

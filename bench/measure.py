@@ -1,15 +1,30 @@
-"""Figures and how they are taken: rounds of all sides in turn, so that what else the machine does hits all of them alike."""
+"""
+Figures and how they are taken: rounds of all sides in turn, so that what else the machine does hits all of them alike. Where something else had
+more than a little of the cores, rounds are added, and those that were disturbed least count: chosen by that alone, never by their result.
+"""
 
+import os
 import statistics
 import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 ROUNDS = 5
+ROUNDS_MAX = 10
+DISTURBED = 0.1  # of a core, taken by others
 
 
 class Failed(Exception):
     """A measurement that cannot be trusted: not a missed bar."""
+
+
+@dataclass
+class Sample:
+    value: float
+    reference: float
+    note: str
+    disturbance: float
 
 
 @dataclass
@@ -20,38 +35,45 @@ class Figure:
     what: str
     unit: str
     bar: str
-    values: list = field(default_factory=list)
-    references: list = field(default_factory=list)
-    notes: list = field(default_factory=list)
+    samples: list = field(default_factory=list)
 
-    def add(self, value, reference=None, note=None):
-        self.values.append(value)
-        if reference is not None:
-            self.references.append(reference)
-        if note:
-            self.notes.append(note)
+    def add(self, value, reference=None, note=None, disturbance=0.0):
+        """One round. disturbance: what share of a core others had meanwhile."""
+        self.samples.append(Sample(value, reference, note, disturbance))
 
     @property
-    def ratios(self):
-        return [value / reference for value, reference in zip(self.values, self.references)]
+    def calm(self):
+        return sum(sample.disturbance <= DISTURBED for sample in self.samples) >= ROUNDS
 
     def result(self):
-        judged = self.ratios or self.values
+        samples = sorted(self.samples, key=lambda sample: sample.disturbance)[:ROUNDS]
+        compared = samples[0].reference is not None
+        judged = [sample.value / sample.reference if compared else sample.value for sample in samples]
         median = statistics.median(judged)
+        typical = samples[judged.index(median)]
         sign, bar = self.bar.split()
         return {
             "name": self.name,
-            "value": rounded(statistics.median(self.values)),
+            "value": rounded(statistics.median(sample.value for sample in samples)),
             "unit": self.unit,
-            "reference": rounded(statistics.median(self.references)) if self.references else None,
-            "ratio": rounded(median) if self.references else None,
+            "reference": rounded(statistics.median(sample.reference for sample in samples)) if compared else None,
+            "ratio": rounded(median) if compared else None,
             "bar": self.bar,
             "ok": median >= float(bar) if sign == ">=" else median <= float(bar),
             "spread": rounded((max(judged) - min(judged)) / median),
             "rounds": len(judged),
             "what": self.what,
-            "note": self.notes[-1] if self.notes else None,
+            "disturbed": rounded(max(sample.disturbance for sample in samples)),
+            "note": typical.note,
         }
+
+
+def rounds(*figures):
+    """for _ in rounds(figure, ...): takes as many as are needed."""
+    for done in range(ROUNDS_MAX):
+        if done >= ROUNDS and all(figure.calm for figure in figures):
+            return
+        yield done
 
 
 def rounded(value):
@@ -72,6 +94,16 @@ def wait_until(condition, what, seconds=30.0, pause=0.0005):
         if time.monotonic() > deadline:
             raise Failed(f"{what} did not come within {seconds:.0f} s")
         time.sleep(pause)
+
+
+def busy_seconds(core):
+    """CPU time that anybody has had of this core."""
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *ticks = line.split()
+        if name == f"cpu{core}":
+            user, nice, system, _idle, _waiting, interrupts, soft_interrupts, stolen = map(int, ticks[:8])
+            return (user + nice + system + interrupts + soft_interrupts + stolen) / os.sysconf("SC_CLK_TCK")
+    raise Failed(f"/proc/stat knows no core {core}")
 
 
 def cpu_seconds(pid):

@@ -48,6 +48,7 @@ static bool fit(struct journal_direct *journal, size_t count)
 static void judge(struct journal_entry *entry, int outcome)
 {
 	entry->end = JOURNAL_REFUSED;
+	entry->broken = false;
 	switch (outcome) {
 	case LEDGER_DONE:
 	case LEDGER_ALREADY:
@@ -65,6 +66,8 @@ static void judge(struct journal_entry *entry, int outcome)
 		break;
 	case LEDGER_CONSTRAINT:
 		entry->reason = "a constraint of the ledger";
+		entry->broken = true;
+		entry->forbidden = true;
 		break;
 	case -EINPROGRESS:
 		entry->end = JOURNAL_UNKNOWN;

@@ -22,7 +22,7 @@ struct journal_worker {
 	void **returned;                /* batch_max */
 	struct stock_claim claims[CLAIMS_MAX];
 	struct metrics_cells *cells;
-	metric_id batch_events, append_seconds, ends[JOURNAL_UNKNOWN + 1], late, driven;
+	metric_id batch_events, append_seconds, ends[JOURNAL_UNKNOWN + 1], late, driven, forbidden;
 	_Atomic int64_t undelivered;
 	int64_t next_care_ns;
 };
@@ -40,6 +40,10 @@ static void register_metrics(struct journal_worker *worker)
 				       "Events refused unsent because they had waited past the deadline on telling.", NULL);
 	worker->driven = metrics_counter(metrics, "penstock_journal_driven_again_total",
 					 "Outbox entries of unknown end that were given to the journal again.", NULL);
+	worker->forbidden = metrics_counter(metrics, "penstock_journal_forbidden_total",
+					    "Events that would have broken a promise, kept out by the last line; must stay 0.", NULL);
+	worker->last_line = metrics_counter(metrics, "penstock_journal_last_line_total",
+					    "Events kept out by the ledger's own constraints; must stay 0.", NULL);
 	worker->batch_events = metrics_histogram(metrics, "penstock_journal_batch_events", "Events in one append.", NULL, 1,
 						 metrics_size_bounds, metrics_size_bound_count);
 	worker->append_seconds = metrics_histogram(metrics, "penstock_journal_append_seconds",
@@ -96,8 +100,11 @@ static void append(struct journal_worker *worker, size_t count)
 	journal->ops->append(journal, worker->entries, count);
 	metrics_observe(worker->cells, worker->append_seconds, (uint64_t)(clock_mono_ns() - start_ns));
 	metrics_observe(worker->cells, worker->batch_events, count);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		metrics_add(worker->cells, worker->ends[worker->entries[i].end], 1);
+		if (worker->entries[i].forbidden)
+			metrics_add(worker->cells, worker->forbidden, 1);
+	}
 }
 
 /* The events among the first `count` entries that came to this end. */

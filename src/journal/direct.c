@@ -48,7 +48,6 @@ static bool fit(struct journal_direct *journal, size_t count)
 static void judge(struct journal_entry *entry, int outcome)
 {
 	entry->end = JOURNAL_REFUSED;
-	entry->broken = false;
 	switch (outcome) {
 	case LEDGER_DONE:
 	case LEDGER_ALREADY:
@@ -66,7 +65,6 @@ static void judge(struct journal_entry *entry, int outcome)
 		break;
 	case LEDGER_CONSTRAINT:
 		entry->reason = "a constraint of the ledger";
-		entry->broken = true;
 		entry->forbidden = true;
 		break;
 	case -EINPROGRESS:

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <stdbool.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include "base/error.h"
 #include "model/event.h"
@@ -20,7 +19,6 @@ struct journal_entry {
 	const struct event *event; /* caller's, unchanged until append() returns */
 	enum journal_end end;
 	const char *reason; /* REFUSED, UNKNOWN: static text for logs ("stale epoch") */
-	bool broken;        /* REFUSED by the ledger's last line: had it been let through, a promise would be broken */
 	bool forbidden;     /* REFUSED because it would have broken a promise: the last line held, something before it did not */
 };
 

@@ -42,8 +42,6 @@ static void register_metrics(struct journal_worker *worker)
 					 "Outbox entries of unknown end that were given to the journal again.", NULL);
 	worker->forbidden = metrics_counter(metrics, "penstock_journal_forbidden_total",
 					    "Events that would have broken a promise, kept out by the last line; must stay 0.", NULL);
-	worker->last_line = metrics_counter(metrics, "penstock_journal_last_line_total",
-					    "Events kept out by the ledger's own constraints; must stay 0.", NULL);
 	worker->batch_events = metrics_histogram(metrics, "penstock_journal_batch_events", "Events in one append.", NULL, 1,
 						 metrics_size_bounds, metrics_size_bound_count);
 	worker->append_seconds = metrics_histogram(metrics, "penstock_journal_append_seconds",

@@ -295,12 +295,17 @@ class Crowd:
         promises = self.server.operate("GET", "/health").json["components"]["promises"]
         if promises["status"] != "UP":
             self.faults.append(f"the health: {promises}")
+        forbidden = self.server.metric("penstock_journal_forbidden_total")
+        if forbidden:
+            self.faults.append(f"P1: the ledger's last line had to keep out {forbidden:.0f} events")
         code, text = self.server.audit_ledger()
         if code != 0:
             self.faults.append(f"penstock audit: {code} {text}")
 
     def verdict(self):
-        """Every fault that is known of, by the book, the server and the ledger. The server must be running."""
+        """Every fault that is known of, by the book, the server and the ledger."""
+        if self.server.process.poll() is not None:
+            return [*self.faults, f"the server is dead: {self.server.log()[-2000:]}"]
         self.ask_again(self.accepted)
         self.check_told_units()
         self.check_server()

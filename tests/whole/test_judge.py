@@ -1,0 +1,51 @@
+"""The judge is judged: with a rule broken on purpose, the run that is clean without must not pass.
+
+The switches are failpoints of the testing build. Two judges are held against each: the crowd's own book (crowd.py), and `penstock rehearse`.
+"""
+
+import pytest
+
+from crowd import Crowd, new_seed
+from failpoints import serve_with_failpoints
+
+# switch -> the promises that it breaks; one of them at least must be named.
+SWITCHES = {
+    "stock.drop_key": {"P3"},
+    "stock.oversell": {"P1"},
+    "stock.forget_buyer": {"P3"},
+    "stock.return_early": {"P1", "P4"},
+    "ledger.forget_fsync": {"P2"},
+    "ledger.drop_movement": {"P2", "P4"},
+}
+# A unit that comes back before its cancel is durable is only sold twice where the cancel then fails.
+FAILING = ",".join(f"ledger.insert=error:5@{skip}x1" for skip in range(40, 2000, 120))
+# A commit takes a while, so that more happens meanwhile.
+SLOW = "ledger.before_commit=delay:5"
+
+
+def judged_by_the_book(serve, folder, switch, *others):
+    server, failpoints = serve_with_failpoints(serve, folder, {"sale.hold_grace": "0s"})
+    server.make_sale("drop", lots={"size-1": 60, "size-2": 30}, limit_per_buyer=2, hold_seconds=1)
+    crowd = Crowd(server, "drop", new_seed(switch or "no switch"), buyers=100)
+    failpoints.set(",".join([*([f"{switch}=on"] if switch else []), *others]))
+    crowd.shop(1.2, clients=16)
+    faults = crowd.verdict()
+    if not faults:
+        server.kill()
+        failpoints.lift()
+        server.restart()
+        faults = crowd.verdict()
+    print(crowd.answers, *faults[:5], sep="\n")
+    return faults
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_the_book_catches(serve, tmp_path, switch):
+    faults = judged_by_the_book(serve, tmp_path, switch, SLOW, *([FAILING] if switch == "stock.return_early" else []))
+    assert any(promise in fault for fault in faults for promise in SWITCHES[switch]), faults[:5]
+
+
+@pytest.mark.parametrize("others", [(), (SLOW,), (SLOW, FAILING)])
+def test_the_book_is_clean_without_a_switch(serve, tmp_path, others):
+    faults = judged_by_the_book(serve, tmp_path, None, *others)
+    assert not faults, faults[:5]

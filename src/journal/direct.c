@@ -48,6 +48,7 @@ static bool fit(struct journal_direct *journal, size_t count)
 static void judge(struct journal_entry *entry, int outcome)
 {
 	entry->end = JOURNAL_REFUSED;
+	entry->forbidden = false;
 	switch (outcome) {
 	case LEDGER_DONE:
 	case LEDGER_ALREADY:

@@ -7,7 +7,7 @@ import urllib.request
 
 import load
 from load import burst, make_requests, wrk
-from measure import ROUNDS, Failed, Figure, rounds, say
+from measure import ROUNDS, ROUNDS_MAX, Failed, Figure, rounds, say
 from peers import HotRow, Nginx
 from server import ANY_CORE, PROGRAM, SCRATCH, Server
 
@@ -112,14 +112,15 @@ def accepted():
             by_header.add(header.rate, theirs.core_rate, compared(header, theirs), max(header.disturbance, theirs.disturbance))
             token = load_accepted({}, connections, tokens)
             by_token.add(token.rate, theirs.core_rate, compared(token, theirs), max(token.disturbance, theirs.disturbance))
-            by_row.add(header.rate, hot_row.sell(load.SECONDS), None, header.disturbance)
+            naive, disturbance = hot_row.sell(load.SECONDS)
+            by_row.add(header.rate, naive, None, max(header.disturbance, disturbance))
     return [by_header, by_token, by_row]
 
 
 def one_purchase():
     figure = Figure("one_purchase_fsyncs", "microseconds of one durable purchase on an idle server; against one fsync of its size", "us", "<= 1.5")
     warm_up, count = 50, 200
-    requests = make_requests("headers", warm_up + ROUNDS * count, "header")
+    requests = make_requests("headers", warm_up + ROUNDS_MAX * count, "header")
     # Nobody shares the machine with this buyer: the scheduler may place the threads as it does in life.
     with Server("one-purchase", ANY_CORE, **HEADER_IDENTITY).fresh() as server:
         server.start()
@@ -129,9 +130,9 @@ def one_purchase():
         before = log.stat().st_size
         burst(server, requests, 0, warm_up, 1, core=ANY_CORE)
         size = (log.stat().st_size - before) // warm_up
-        for i in range(ROUNDS):
+        for i in rounds(figure):
             seen = burst(server, requests, warm_up + i * count, count, 1, sync=(server.folder / "sync", size), core=ANY_CORE)
-            figure.add(seen["step_ns"] / 1000, seen["sync_ns"] / 1000, f"{size:,} bytes are written for a purchase")
+            figure.add(seen["step_ns"] / 1000, seen["sync_ns"] / 1000, f"{size:,} bytes are written for a purchase", seen["disturbance"])
         server.stop()
         server.prove()
     return [figure]
@@ -179,7 +180,11 @@ def remembered():
 
 
 # Lockstep: batches of the same size on both sides, so that only what is compared differs.
-STEP, BURST = 64, 6400
+STEP, BURST = 64, 12800
+
+
+def add_costs(figure, ours, theirs):
+    figure.add(ours["cpu_ns"] / 1000, theirs["cpu_ns"] / 1000, None, max(ours["disturbance"], theirs["disturbance"]))
 
 
 def flat_buyers():
@@ -188,14 +193,14 @@ def flat_buyers():
     )
     requests = make_requests("headers", BURST, "header")
     many, few = filled_ledger(MILLION), filled_ledger(1000)
-    for _ in range(ROUNDS):
-        cost = []
+    for _ in rounds(figure):
+        seen = []
         for name, ledger in (("many", many), ("few", few)):
             with Server(name, **HEADER_IDENTITY).fresh(ledger) as server:
                 server.start()
-                cost.append(burst(server, requests, 0, BURST, STEP)["cpu_ns"] / 1000)
+                seen.append(burst(server, requests, 0, BURST, STEP))
                 server.stop()
-        figure.add(*cost)
+        add_costs(figure, *seen)
     many.unlink()
     few.unlink()
     return [figure]
@@ -205,8 +210,8 @@ def flat_sales():
     sales = 1000
     figure = Figure("flat_sales", f"CPU of a purchase (the server's, gate to ledger) at {sales:,} sales, one after the other; at 1", "us", "<= 1.15")
     names = [f"s{i:04}" for i in range(sales)]
-    one = make_requests("headers-one", ROUNDS * BURST, "header", (names[0].encode(),))
-    all_of_them = make_requests("headers-all", ROUNDS * BURST, "header", [name.encode() for name in names])
+    one = make_requests("headers-one", ROUNDS_MAX * BURST, "header", (names[0].encode(),))
+    all_of_them = make_requests("headers-all", ROUNDS_MAX * BURST, "header", [name.encode() for name in names])
     with Server("many-sales", **HEADER_IDENTITY).fresh() as many, Server("one-sale", **HEADER_IDENTITY).fresh() as single:
         say(f"opening {sales:,} sales")
         for server, its in ((many, names), (single, names[:1])):
@@ -214,9 +219,8 @@ def flat_sales():
             server.make_item(1_000_000_000)
             for name in its:
                 server.make_sale(name, 100_000)
-        for i in range(ROUNDS):
-            cost = [burst(server, its, i * BURST, BURST, STEP)["cpu_ns"] / 1000 for server, its in ((many, all_of_them), (single, one))]
-            figure.add(*cost)
+        for i in rounds(figure):
+            add_costs(figure, *(burst(server, its, i * BURST, BURST, STEP) for server, its in ((many, all_of_them), (single, one))))
         for server in (many, single):
             server.stop()
             server.prove()

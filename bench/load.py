@@ -3,14 +3,13 @@
 import base64
 import hmac
 import json
-import resource
 import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from measure import Failed, busy_seconds, cpu_seconds
-from server import JWT_KEY, LOAD_CORE, PROGRAM, SCRATCH, SERVER_CORE
+from measure import Failed, Watch, cpu_seconds
+from server import JWT_KEY, LOAD_CORE, PROGRAM, SCRATCH
 
 SECONDS = 2
 BENCH = Path(__file__).resolve().parent
@@ -62,7 +61,7 @@ class Run:
     seconds: float
     server_seconds: float  # CPU
     load_seconds: float  # CPU
-    disturbance: float  # the share of a core, the server's or the load's, that others had
+    disturbance: float  # see Watch
 
     @property
     def rate(self):
@@ -83,11 +82,8 @@ def wrk(url, pid, connections, requests):
     """Loads the server process `pid` behind url; every request at most once."""
     command = ["taskset", "-c", LOAD_CORE, "wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{SECONDS}s"]
     command += ["--timeout", "10s", "--script", str(BENCH / "load.lua"), url, "--", str(requests.path), str(requests.size)]
-    before = cpu_seconds(pid), children_seconds(), busy_seconds(SERVER_CORE), busy_seconds(LOAD_CORE), time.monotonic()
-    done = subprocess.run(command, capture_output=True, text=True)
-    after = cpu_seconds(pid), children_seconds(), busy_seconds(SERVER_CORE), busy_seconds(LOAD_CORE), time.monotonic()
-    server, load, server_core, load_core, elapsed = (b - a for a, b in zip(before, after))
-    disturbance = max(server_core - server, load_core - load, 0) / elapsed
+    with Watch(lambda: cpu_seconds(pid)) as watch:
+        done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         raise Failed(f"wrk: {done.stdout}{done.stderr}")
     seen = json.loads(done.stdout.splitlines()[-1])
@@ -95,12 +91,7 @@ def wrk(url, pid, connections, requests):
         raise Failed(f"wrk saw {seen['errors']} errors of connections")
     if seen["requests"] > requests.count:
         raise Failed(f"{seen['requests']} answers, but only {requests.count} requests were made: buyers came twice")
-    return Run(seen["requests"], seen["refused"], seen["microseconds"] / 1e6, server, seen["cpu"], disturbance)
-
-
-def children_seconds():
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+    return Run(seen["requests"], seen["refused"], seen["microseconds"] / 1e6, watch.server, seen["cpu"], watch.disturbance)
 
 
 def burst(server, requests, first, count, connections, status=202, sync=None, core=LOAD_CORE):
@@ -108,7 +99,8 @@ def burst(server, requests, first, count, connections, status=202, sync=None, co
     command = ["taskset", "-c", core, str(PROGRAM.parent / "bench/burst"), str(server.port), str(requests.path), str(requests.size)]
     command += [str(number) for number in (first, count, connections, status, server.pid)]
     command += [str(part) for part in sync or ()]
-    done = subprocess.run(command, capture_output=True, text=True)
+    with Watch(lambda: cpu_seconds(server.pid)) as watch:
+        done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         raise Failed(f"burst: {done.stderr}")
-    return json.loads(done.stdout)
+    return {**json.loads(done.stdout), "disturbance": watch.disturbance}

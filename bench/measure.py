@@ -4,6 +4,7 @@ more than a little of the cores, rounds are added, and those that were disturbed
 """
 
 import os
+import resource
 import statistics
 import sys
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 
 ROUNDS = 5
 ROUNDS_MAX = 10
-DISTURBED = 0.1  # of a core, taken by others
+DISTURBED = 0.15  # of a core, taken by others
 
 
 class Failed(Exception):
@@ -96,14 +97,34 @@ def wait_until(condition, what, seconds=30.0, pause=0.0005):
         time.sleep(pause)
 
 
-def busy_seconds(core):
-    """CPU time that anybody has had of this core."""
-    for line in Path("/proc/stat").read_text().splitlines():
-        name, *ticks = line.split()
-        if name == f"cpu{core}":
-            user, nice, system, _idle, _waiting, interrupts, soft_interrupts, stolen = map(int, ticks[:8])
-            return (user + nice + system + interrupts + soft_interrupts + stolen) / os.sysconf("SC_CLK_TCK")
-    raise Failed(f"/proc/stat knows no core {core}")
+class Watch:
+    """
+    with Watch(lambda: seconds of CPU that the server has had): who had the cores meanwhile. What is neither the server's nor that of our children, the
+    load, was taken by others (or by the kernel's own threads, which is little).
+    """
+
+    def __init__(self, server):
+        self.read = lambda: (server(), children_seconds(), busy_seconds(), time.monotonic())
+
+    def __enter__(self):
+        self.begin = self.read()
+        return self
+
+    def __exit__(self, *exception):
+        self.server, children, busy, seconds = (end - begin for begin, end in zip(self.begin, self.read()))
+        self.disturbance = max(busy - self.server - children, 0) / seconds
+
+
+def busy_seconds():
+    """CPU time that anybody has had of any core."""
+    user, nice, system, _idle, _waiting, interrupts, soft_interrupts, stolen = map(int, Path("/proc/stat").read_text().split()[1:9])
+    return (user + nice + system + interrupts + soft_interrupts + stolen) / os.sysconf("SC_CLK_TCK")
+
+
+def children_seconds():
+    """CPU time of the children that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def cpu_seconds(pid):

@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from measure import Failed, wait_until
+from measure import Failed, Watch, wait_until
 from server import LOAD_CORE, SCRATCH, SERVER_CORE
 
 
@@ -138,16 +138,22 @@ class HotRow:
         return self.run(*self.client("psql", "-d", "postgres", "-v", "ON_ERROR_STOP=1", "-Atqc", statement)).strip()
 
     def sell(self, seconds):
-        """Purchases a second."""
+        """Purchases a second, and how much others disturbed them."""
         flags = ["-n", "-M", "prepared", "-c", str(self.CLIENTS), "-j", "1", "-T", str(seconds), "-f", str(self.folder / "purchase.sql")]
         before = int(self.psql("SELECT count(*) FROM orders"))
-        out = self.run("taskset", "-c", LOAD_CORE, *self.client("pgbench", *flags, "postgres"))
+        with Watch(self.cpu_seconds) as watch:
+            out = self.run("taskset", "-c", LOAD_CORE, *self.client("pgbench", *flags, "postgres"))
         sold = int(self.psql("SELECT count(*) FROM orders")) - before
         rate = re.search(r"^tps = ([0-9.]+)", out, re.MULTILINE)
         counted = re.search(r"^number of transactions actually processed: (\d+)", out, re.MULTILINE)
         if not rate or not counted or int(counted[1]) != sold:
             raise Failed(f"pgbench and the table do not agree ({sold} orders): {out}")
-        return float(rate[1])
+        return float(rate[1]), watch.disturbance
+
+    def cpu_seconds(self):
+        """Of the server and of its sessions that have ended."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return sum(int(ticks) for ticks in fields[11:15]) / os.sysconf("SC_CLK_TCK")
 
     def __exit__(self, *exception):
         if self.process and self.process.poll() is None:

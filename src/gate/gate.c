@@ -3,12 +3,14 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include "base/log.h"
 #include "gate/thread.h"
 
 enum {
 	STREAM_BACKLOG_MAX = 256 * 1024, /* bytes waiting for the reader of a feed */
+	DESCRIPTORS_BESIDE = 64,         /* open files beside connections: the ledger, lanes, listeners, loops */
 };
 
 static double read_gauge(void *context)
@@ -233,6 +235,22 @@ static int open_threads(struct gate *gate)
 	return r;
 }
 
+/* Each connection is a descriptor: as many as may be, and a word where those are too few. */
+static void raise_descriptors(int64_t connections_max)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	if (limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	if (limit.rlim_cur < (rlim_t)connections_max + DESCRIPTORS_BESIDE)
+		log_warn("gate", "the limit of open files is too low for gate.connections_max: clients will wait when it is reached",
+			 LOG_INT("limit", limit.rlim_cur), LOG_INT("connections_max", connections_max));
+}
+
 int gate_new(struct gate **out, const struct gate_settings *settings)
 {
 	const struct settings_rate *rate = &settings->settings->gate.address_rate;
@@ -243,6 +261,7 @@ int gate_new(struct gate **out, const struct gate_settings *settings)
 		return error_origin(-ENOMEM);
 	gate->settings = *settings;
 	gate->quota.connections_max = settings->settings->gate.connections_max;
+	raise_descriptors(gate->quota.connections_max);
 	make_refusal(&gate->refusal);
 	register_metrics(gate);
 	register_loop_metrics(gate);

@@ -3,10 +3,13 @@
 The switches are failpoints of the testing build. Two judges are held against each: the crowd's own book (crowd.py), and `penstock rehearse`.
 """
 
+import json
+
 import pytest
 
 from crowd import Crowd, new_seed
 from failpoints import serve_with_failpoints
+from penstock import JWT_KEY, OPERATOR_TOKEN, plain_environment, run
 
 # switch -> the promises that it breaks; one of them at least must be named.
 SWITCHES = {
@@ -49,3 +52,46 @@ def test_the_book_catches(serve, tmp_path, switch):
 def test_the_book_is_clean_without_a_switch(serve, tmp_path, others):
     faults = judged_by_the_book(serve, tmp_path, None, *others)
     assert not faults, faults[:5]
+
+
+# --- penstock rehearse ---
+
+# Its buyers cancel nothing, so units hardly come back while it buys: stock.return_early is the book's to catch. What stock.oversell sells twice,
+# the ledger's last line keeps out: it is in no 202 and in no row, and the server itself tells of it.
+REHEARSED = sorted(set(SWITCHES) - {"stock.return_early"})
+
+
+def rehearsed(serve, folder, switch, *others):
+    """(exit code, report, server) of a crowd that is bigger than the sale, repeats itself and does not always pay."""
+    server, failpoints = serve_with_failpoints(serve, folder, {"sale.hold_grace": "0s"})
+    server.make_sale("drop", lots={"size-1": 60, "size-2": 30}, limit_per_buyer=2, hold_seconds=1)
+    failpoints.set(",".join([*([f"{switch}=on"] if switch else []), *others]))
+    done = run(
+        *("rehearse", "--sale=drop", "--json", f"--server={server.public}", f"--operator={server.operator}"),
+        *(f"--ledger=sqlite:{server.ledger}", "--buyers=600", "--bots=20", "--bot-requests=20", "--duplicates=20", "--retries=30"),
+        *("--abandon=60", "--connections=16", "--pay-after=200ms", "--patience=10s"),
+        env={**plain_environment(), "PENSTOCK_IDENTITY_JWT_KEY": JWT_KEY, "PENSTOCK_OPERATOR_TOKEN": OPERATOR_TOKEN},
+    )
+    print(done.stdout[-3000:], done.stderr[-2000:])
+    return done.returncode, json.loads(done.stdout), server
+
+
+def named(report):
+    return {f"P{number}" for number in range(1, 6) if report["promises"][f"p{number}"]["broken"]}
+
+
+@pytest.mark.parametrize("switch", REHEARSED)
+def test_rehearse_catches(serve, tmp_path, switch):
+    code, report, server = rehearsed(serve, tmp_path, switch, SLOW)
+    if switch == "stock.oversell":
+        assert server.metric("penstock_journal_forbidden_total") > 0
+    else:
+        assert code == 1 and not report["ok"]
+        assert named(report) & SWITCHES[switch]
+
+
+@pytest.mark.parametrize("others", [(), (SLOW,), (SLOW, FAILING)])
+def test_rehearse_is_content_without_a_switch(serve, tmp_path, others):
+    code, report, server = rehearsed(serve, tmp_path, None, *others)
+    assert code == 0 and report["ok"] and not named(report)
+    assert server.metric("penstock_journal_forbidden_total") == 0

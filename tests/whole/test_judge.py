@@ -68,7 +68,7 @@ def rehearsed(serve, folder, switch, *others):
     failpoints.set(",".join([*([f"{switch}=on"] if switch else []), *others]))
     done = run(
         *("rehearse", "--sale=drop", "--json", f"--server={server.public}", f"--operator={server.operator}"),
-        *(f"--ledger=sqlite:{server.ledger}", "--buyers=600", "--bots=20", "--bot-requests=20", "--duplicates=20", "--retries=30"),
+        *(f"--ledger=sqlite:{server.ledger}", "--buyers=200", "--bots=10", "--bot-requests=60", "--duplicates=20", "--retries=30"),
         *("--abandon=60", "--connections=16", "--pay-after=200ms", "--patience=10s"),
         env={**plain_environment(), "PENSTOCK_IDENTITY_JWT_KEY": JWT_KEY, "PENSTOCK_OPERATOR_TOKEN": OPERATOR_TOKEN},
     )

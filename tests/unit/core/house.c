@@ -1,6 +1,7 @@
 #include "unit/core/house.h"
 
 #include <string.h>
+#include <time.h>
 #include "base/log.h"
 #include "journal/direct.h"
 #include "ledger/sqlite.h"
@@ -8,16 +9,59 @@
 
 enum { OUTBOX = 256 };
 
-static int64_t wall_now_us, mono_now_ns;
+static _Atomic int64_t wall_now_us, mono_now_ns;
+static _Atomic int64_t running_since_ns; /* 0: time stands still */
+
+static int64_t real_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+static int64_t run_ns(void)
+{
+	int64_t since_ns = running_since_ns;
+
+	return since_ns ? real_ns() - since_ns : 0;
+}
 
 static int64_t read_wall_us(void)
 {
-	return wall_now_us;
+	return wall_now_us + run_ns() / 1000;
 }
 
 static int64_t read_mono_ns(void)
 {
-	return mono_now_ns;
+	return mono_now_ns + run_ns();
+}
+
+void house_take_clock(void)
+{
+	static const struct clock_source source = {read_wall_us, read_mono_ns};
+
+	log_set_level(LOG_OFF);
+	running_since_ns = 0;
+	wall_now_us = HOUSE_NOW_MS * 1000;
+	mono_now_ns = INT64_C(1000000000000);
+	clock_set_source(&source);
+}
+
+void house_let_time_run(void)
+{
+	running_since_ns = real_ns();
+}
+
+void house_wait(bool (*condition)(void *context), void *context)
+{
+	const struct timespec pause = {0, 1000000};
+	int64_t deadline_ns = real_ns() + INT64_C(20000000000);
+
+	while (!condition(context)) {
+		assert_true(real_ns() < deadline_ns);
+		nanosleep(&pause, NULL);
+	}
 }
 
 void house_pass(int64_t ms)
@@ -96,15 +140,11 @@ void house_restart(struct house *house)
 
 int house_open(void **state)
 {
-	static const struct clock_source source = {read_wall_us, read_mono_ns};
 	struct house *house = calloc(1, sizeof(*house));
 	struct ledger_item item = {.name = "A thing", .on_hand = HOUSE_ON_HAND};
 	struct ledger_actor actor;
 
-	log_set_level(LOG_OFF);
-	wall_now_us = HOUSE_NOW_MS * 1000;
-	mono_now_ns = INT64_C(1000000000000);
-	clock_set_source(&source);
+	house_take_clock();
 	assert_non_null(house);
 	house->place = sqlite_place_new();
 	begin(house);

@@ -47,8 +47,13 @@ int house_close(void **state);
 /* Everything but the ledger's file is made anew, as a program that starts again would; the stock is empty. */
 void house_restart(struct house *house);
 
+/* The clock alone, for tests that need no house: it stands still at HOUSE_NOW_MS. clock_set_source(NULL) gives it back. */
+void house_take_clock(void);
 void house_pass(int64_t ms); /* both clocks */
 void house_jump(int64_t ms); /* the wall clock alone */
+void house_let_time_run(void); /* for tests with threads: both clocks go on from here, until the house is closed */
+/* Bounded polling; fails the test where the condition does not come. */
+void house_wait(bool (*condition)(void *context), void *context);
 struct ledger_actor house_actor(void); /* "olga", now */
 
 /* A draft of lots SHIRT (10) and SHOE (5), limit 3, hold HOUSE_HOLD_S, no times; the caller changes it and creates it. */

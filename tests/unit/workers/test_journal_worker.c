@@ -1,0 +1,586 @@
+/*
+ * The journal's thread over the memory stock and a journal that comes to the end it is told: what becomes of the stock, and when. The buyer's first letter
+ * says the end of its events: d(urable), r(efused), u(nknown).
+ */
+#include "unit/core/house.h"
+
+#include <string.h>
+#include "base/thread.h"
+#include "stock/memory.h"
+#include "workers/journal_client.h"
+#include "workers/journal_worker.h"
+
+enum { ACK_NS = 200000000, BATCH_MAX = 4, SEEN_MAX = 4096, LANE_SIZE = 64, SALE = 7, UNITS = 50, OUTBOX = 64 };
+
+struct fake_journal {
+	struct journal base; /* first */
+	pthread_mutex_t lock;
+	struct {
+		enum event_kind kind;
+		struct uuid id;
+	} seen[SEEN_MAX];
+	size_t seen_count, appends, largest, looks;
+	atomic_int end;       /* of every entry; 0: by the buyer's name */
+	atomic_bool sick;
+	atomic_bool held;     /* append() does not return before this is false */
+	atomic_bool waiting;  /* it is in append() */
+};
+
+struct bench {
+	struct fake_journal journal;
+	struct stock *stock;
+	struct lane *lane, *reply;
+	struct metrics *metrics;
+	struct journal_worker *worker;
+	struct uuid_generator ids;
+	struct job jobs[LANE_SIZE];
+	size_t job_count;
+};
+
+static bool is_let_go(void *context)
+{
+	return !atomic_load(&((struct fake_journal *)context)->held);
+}
+
+static enum journal_end end_of(struct fake_journal *journal, const struct event *event)
+{
+	if (atomic_load(&journal->end))
+		return (enum journal_end)atomic_load(&journal->end);
+	switch (event->buyer.size ? event->buyer.data[0] : 'd') {
+	case 'r':
+		return JOURNAL_REFUSED;
+	case 'u':
+		return JOURNAL_UNKNOWN;
+	default:
+		return JOURNAL_DURABLE;
+	}
+}
+
+static void fake_append(struct journal *base, struct journal_entry *entries, size_t count)
+{
+	struct fake_journal *journal = (struct fake_journal *)base;
+
+	pthread_mutex_lock(&journal->lock);
+	if (count == 0)
+		journal->looks++;
+	else
+		journal->appends++;
+	if (count > journal->largest)
+		journal->largest = count;
+	for (size_t i = 0; i < count; i++) {
+		assert_in_range(journal->seen_count, 0, SEEN_MAX - 1);
+		journal->seen[journal->seen_count].kind = entries[i].event->kind;
+		journal->seen[journal->seen_count++].id = entries[i].event->id;
+		entries[i].end = end_of(journal, entries[i].event);
+		entries[i].reason = entries[i].end == JOURNAL_DURABLE ? NULL : "as told";
+	}
+	pthread_mutex_unlock(&journal->lock);
+	atomic_store(&journal->waiting, true);
+	house_wait(is_let_go, journal);
+	atomic_store(&journal->waiting, false);
+}
+
+static int fake_health(struct journal *base, const char **reason)
+{
+	*reason = "as told";
+	return atomic_load(&((struct fake_journal *)base)->sick) ? -EIO : 0;
+}
+
+static const struct journal_ops fake_ops = {.name = "fake", .append = fake_append, .health = fake_health};
+
+static size_t seen_count(struct bench *bench)
+{
+	size_t count;
+
+	pthread_mutex_lock(&bench->journal.lock);
+	count = bench->journal.seen_count;
+	pthread_mutex_unlock(&bench->journal.lock);
+	return count;
+}
+
+static int bench_open(void **state)
+{
+	const int64_t allocated[] = {UNITS}, withdrawn[] = {0};
+	struct bench *bench = calloc(1, sizeof(*bench));
+
+	assert_non_null(bench);
+	house_take_clock();
+	house_let_time_run();
+	bench->journal.base.ops = &fake_ops;
+	pthread_mutex_init(&bench->journal.lock, NULL);
+	assert_int_equal(stock_memory_new(&bench->stock, OUTBOX), 0);
+	assert_int_equal(bench->stock->ops->preheat_begin(bench->stock, &(struct stock_rules){.sale = SALE, .epoch = 1, .limit_per_buyer = 5, .lot_count = 1}), 0);
+	assert_int_equal(bench->stock->ops->arm(bench->stock, SALE, allocated, withdrawn), 0);
+	assert_int_equal(lane_new(&bench->lane, LANE_SIZE), 0);
+	assert_int_equal(lane_new(&bench->reply, LANE_SIZE), 0);
+	assert_int_equal(metrics_new(&bench->metrics), 0);
+	assert_int_equal(journal_worker_new(&bench->worker, &(struct journal_worker_settings){.journal = &bench->journal.base,
+											       .stock = bench->stock,
+											       .lane = bench->lane,
+											       .metrics = bench->metrics,
+											       .batch_max = BATCH_MAX,
+											       .ack_deadline_ns = ACK_NS}),
+			 0);
+	*state = bench;
+	return 0;
+}
+
+static int bench_close(void **state)
+{
+	struct bench *bench = *state;
+
+	journal_worker_free(bench->worker);
+	metrics_free(bench->metrics);
+	lane_free(bench->lane);
+	lane_free(bench->reply);
+	bench->stock->ops->free(bench->stock);
+	pthread_mutex_destroy(&bench->journal.lock);
+	clock_set_source(NULL);
+	free(bench);
+	return 0;
+}
+
+static void start(struct bench *bench)
+{
+	assert_int_equal(journal_worker_start(bench->worker), 0);
+}
+
+/* Takes a unit for the buyer; its job, not sent. */
+static struct job *reserve(struct bench *bench, const char *buyer)
+{
+	struct job *job = &bench->jobs[bench->job_count++];
+	struct stock_reserve item = {
+		.event = {.kind = EVENT_RESERVED,
+			  .sale = SALE,
+			  .quantity = 1,
+			  .id = uuid_make(&bench->ids, clock_wall_ms(), SALE),
+			  .at_ms = clock_wall_ms(),
+			  .hold_expires_at_ms = clock_wall_ms() + 60000,
+			  .buyer = slice_of(buyer),
+			  .key = SLICE("key"),
+			  .actor = slice_of(buyer)},
+		.now_ns = clock_mono_ns(),
+		.hold_ns = INT64_C(60000000000),
+	};
+
+	bench->stock->ops->reserve(bench->stock, &item, 1);
+	assert_int_equal(item.outcome, STOCK_DONE);
+	*job = (struct job){.message = {.reply = bench->reply}, .event = item.event, .started_ns = item.now_ns, .end = JOURNAL_UNKNOWN};
+	event_own(&job->event, &job->text);
+	return job;
+}
+
+static void send(struct bench *bench, struct job *job, enum lane_class class)
+{
+	void *item = job;
+
+	assert_int_equal(lane_push(bench->lane, class, &item, 1), 1);
+}
+
+static struct job *buy(struct bench *bench, const char *buyer)
+{
+	struct job *job = reserve(bench, buyer);
+
+	send(bench, job, LANE_NORMAL);
+	return job;
+}
+
+static struct job *answer(struct bench *bench)
+{
+	void *item;
+
+	assert_int_equal(lane_pop(bench->reply, &item, 1, INT64_C(20000000000)), 1);
+	return item;
+}
+
+static struct stock_lot_state lot(struct bench *bench)
+{
+	struct stock_lot_state lots[LOTS_MAX];
+	uint32_t count;
+
+	assert_int_equal(bench->stock->ops->snapshot(bench->stock, SALE, lots, &count), 0);
+	return lots[0];
+}
+
+static int64_t outbox(struct bench *bench)
+{
+	struct stock_totals totals;
+
+	bench->stock->ops->totals(bench->stock, &totals);
+	return totals.outbox;
+}
+
+static struct stock_find find(struct bench *bench, const struct job *job)
+{
+	struct stock_find item = {.sale = SALE, .id = job->event.id};
+
+	bench->stock->ops->find(bench->stock, &item, 1);
+	return item;
+}
+
+/* --- Ends --- */
+
+static void test_a_durable_event_is_acknowledged_before_it_is_answered(void **state)
+{
+	struct bench *bench = *state;
+	struct job *job;
+
+	start(bench);
+	job = buy(bench, "dora");
+	assert_ptr_equal(answer(bench), job);
+	assert_int_equal(job->end, JOURNAL_DURABLE);
+	assert_true(find(bench, job).order.durable);
+	assert_int_equal(outbox(bench), 0);
+	assert_int_equal(lot(bench).held, 1);
+}
+
+static void test_a_refused_event_is_compensated_before_it_is_answered(void **state)
+{
+	struct bench *bench = *state;
+	struct job *job;
+
+	start(bench);
+	job = buy(bench, "rita");
+	assert_ptr_equal(answer(bench), job);
+	assert_int_equal(job->end, JOURNAL_REFUSED);
+	assert_string_equal(job->reason, "as told");
+	assert_int_equal(find(bench, job).outcome, STOCK_NO_ORDER);
+	assert_int_equal(outbox(bench), 0);
+	assert_int_equal(lot(bench).available, UNITS);
+}
+
+static void test_a_batch_of_all_ends_gives_each_its_own(void **state)
+{
+	static const char *const buyers[] = {"d1", "r1", "u1", "d2"};
+	struct bench *bench = *state;
+	struct job *jobs[4];
+
+	for (size_t i = 0; i < 4; i++)
+		jobs[i] = buy(bench, buyers[i]);
+	start(bench);
+	for (size_t i = 0; i < 4; i++)
+		(void)answer(bench);
+	assert_int_equal(jobs[0]->end, JOURNAL_DURABLE);
+	assert_int_equal(jobs[1]->end, JOURNAL_REFUSED);
+	assert_int_equal(jobs[2]->end, JOURNAL_UNKNOWN);
+	assert_int_equal(jobs[3]->end, JOURNAL_DURABLE);
+	assert_true(find(bench, jobs[0]).order.durable);
+	assert_int_equal(find(bench, jobs[1]).outcome, STOCK_NO_ORDER);
+	assert_false(find(bench, jobs[2]).order.durable);
+	assert_int_equal(lot(bench).held, 3);
+}
+
+static bool is_driven_again(void *context)
+{
+	return seen_count(context) >= 3;
+}
+
+static bool is_clear(void *context)
+{
+	return outbox(context) == 0;
+}
+
+static bool is_undelivered(void *context)
+{
+	return journal_worker_undelivered(((struct bench *)context)->worker) == 1;
+}
+
+static bool is_delivered(void *context)
+{
+	return journal_worker_undelivered(((struct bench *)context)->worker) == 0;
+}
+
+static void test_an_unknown_event_is_left_and_driven_again_until_it_is_known(void **state)
+{
+	struct bench *bench = *state;
+	struct job *job;
+
+	start(bench);
+	job = buy(bench, "ulla");
+	assert_ptr_equal(answer(bench), job);
+	assert_int_equal(job->end, JOURNAL_UNKNOWN);
+	assert_int_equal(lot(bench).held, 1);
+	assert_int_equal(outbox(bench), 1);
+	/* Not before whoever made it has given up on it. */
+	assert_int_equal(seen_count(bench), 1);
+	for (int round = 0; round < 2; round++) {
+		size_t before = seen_count(bench);
+
+		house_pass(5000);
+		house_wait(is_undelivered, bench);
+		assert_true(seen_count(bench) >= before);
+	}
+	assert_int_equal(outbox(bench), 1);
+	atomic_store(&bench->journal.end, JOURNAL_DURABLE);
+	house_pass(5000);
+	house_wait(is_clear, bench);
+	house_wait(is_delivered, bench);
+	assert_true(find(bench, job).order.durable);
+	assert_int_equal(lot(bench).held, 1);
+	for (size_t i = 0; i < seen_count(bench); i++)
+		assert_true(uuid_equal(&bench->journal.seen[i].id, &job->event.id));
+}
+
+/* Rule 2: an earlier try may have got through. */
+static void test_what_was_claimed_is_never_compensated(void **state)
+{
+	struct bench *bench = *state;
+	struct job *job;
+
+	start(bench);
+	job = buy(bench, "ulla");
+	(void)answer(bench);
+	atomic_store(&bench->journal.end, JOURNAL_REFUSED);
+	house_pass(5000);
+	house_wait(is_undelivered, bench);
+	house_pass(5000);
+	house_wait(is_driven_again, bench);
+	assert_int_equal(lot(bench).held, 1);
+	assert_int_equal(lot(bench).available, UNITS - 1);
+	assert_int_equal(outbox(bench), 1);
+	atomic_store(&bench->journal.end, JOURNAL_DURABLE);
+	house_pass(5000);
+	house_wait(is_clear, bench);
+	assert_true(find(bench, job).order.durable);
+}
+
+static void test_what_waited_too_long_is_refused_unsent(void **state)
+{
+	struct bench *bench = *state;
+	struct job *late = reserve(bench, "dora"), *good;
+
+	house_pass(ACK_NS / 1000000 + 1);
+	good = reserve(bench, "dina");
+	send(bench, late, LANE_NORMAL);
+	send(bench, good, LANE_NORMAL);
+	start(bench);
+	(void)answer(bench);
+	(void)answer(bench);
+	assert_int_equal(late->end, JOURNAL_REFUSED);
+	assert_string_equal(late->reason, "waited too long");
+	assert_int_equal(good->end, JOURNAL_DURABLE);
+	assert_int_equal(seen_count(bench), 1);
+	assert_true(uuid_equal(&bench->journal.seen[0].id, &good->event.id));
+	assert_int_equal(find(bench, late).outcome, STOCK_NO_ORDER);
+	assert_int_equal(lot(bench).held, 1);
+}
+
+/* --- Order --- */
+
+static bool is_waiting(void *context)
+{
+	return atomic_load(&((struct bench *)context)->journal.waiting);
+}
+
+static void test_urgent_events_go_before_purchases(void **state)
+{
+	struct bench *bench = *state;
+	struct job *urgent;
+
+	atomic_store(&bench->journal.held, true);
+	start(bench);
+	(void)buy(bench, "d0");
+	house_wait(is_waiting, bench);
+	(void)buy(bench, "d1");
+	(void)buy(bench, "d2");
+	urgent = reserve(bench, "d3");
+	send(bench, urgent, LANE_URGENT);
+	atomic_store(&bench->journal.held, false);
+	for (int i = 0; i < 4; i++)
+		(void)answer(bench);
+	assert_true(uuid_equal(&bench->journal.seen[1].id, &urgent->event.id));
+	assert_int_equal(seen_count(bench), 4);
+}
+
+static void test_what_piles_up_is_one_batch_up_to_its_size(void **state)
+{
+	struct bench *bench = *state;
+
+	for (int i = 0; i < 10; i++) {
+		char buyer[8];
+
+		snprintf(buyer, sizeof(buyer), "d%d", i);
+		(void)buy(bench, buyer);
+	}
+	start(bench);
+	for (int i = 0; i < 10; i++) {
+		struct job *job = answer(bench);
+
+		assert_ptr_equal(job, &bench->jobs[i]);
+		assert_int_equal(job->end, JOURNAL_DURABLE);
+	}
+	assert_int_equal(bench->journal.largest, BATCH_MAX);
+	assert_int_equal(bench->journal.appends, 3);
+}
+
+static void test_stopping_finishes_what_is_in_the_lane(void **state)
+{
+	struct bench *bench = *state;
+
+	for (int i = 0; i < 10; i++) {
+		char buyer[8];
+
+		snprintf(buyer, sizeof(buyer), "d%d", i);
+		(void)buy(bench, buyer);
+	}
+	start(bench);
+	journal_worker_stop(bench->worker);
+	journal_worker_stop(bench->worker);
+	assert_int_equal(lane_depth(bench->reply), 10);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(answer(bench)->end, JOURNAL_DURABLE);
+}
+
+static void test_answers_go_to_the_lanes_they_name(void **state)
+{
+	struct bench *bench = *state;
+	struct job *other;
+	struct lane *lane;
+	void *item;
+
+	assert_int_equal(lane_new(&lane, 4), 0);
+	(void)buy(bench, "d0");
+	other = reserve(bench, "d1");
+	other->message.reply = lane;
+	send(bench, other, LANE_NORMAL);
+	(void)buy(bench, "d2");
+	start(bench);
+	assert_ptr_equal(answer(bench), &bench->jobs[0]);
+	assert_ptr_equal(answer(bench), &bench->jobs[2]);
+	assert_int_equal(lane_pop(lane, &item, 1, INT64_C(20000000000)), 1);
+	assert_ptr_equal(item, other);
+	lane_free(lane);
+}
+
+static bool is_looked_at(void *context)
+{
+	struct bench *bench = context;
+	bool looked;
+
+	pthread_mutex_lock(&bench->journal.lock);
+	looked = bench->journal.looks >= 2;
+	pthread_mutex_unlock(&bench->journal.lock);
+	return looked;
+}
+
+static void test_a_sick_journal_is_given_a_try_to_get_well(void **state)
+{
+	struct bench *bench = *state;
+
+	atomic_store(&bench->journal.sick, true);
+	start(bench);
+	house_wait(is_looked_at, bench);
+}
+
+/* --- The blocking client --- */
+
+static void test_a_client_waits_for_the_end(void **state)
+{
+	static const struct {
+		const char *buyer;
+		enum journal_end end;
+	} ends[] = {{"dora", JOURNAL_DURABLE}, {"rita", JOURNAL_REFUSED}, {"ulla", JOURNAL_UNKNOWN}};
+	struct bench *bench = *state;
+	struct journal_client *client;
+
+	assert_int_equal(journal_client_new(&client, bench->lane), 0);
+	start(bench);
+	for (size_t i = 0; i < 3; i++) {
+		struct event event = reserve(bench, ends[i].buyer)->event;
+		struct journal_commit commit = journal_client_commit(client);
+
+		assert_int_equal(commit.append(commit.context, &event), ends[i].end);
+	}
+	assert_int_equal(lot(bench).held, 2);
+	journal_client_free(client);
+	journal_client_free(NULL);
+}
+
+static void test_a_client_without_room_does_not_know(void **state)
+{
+	struct bench *bench = *state;
+	struct journal_client *client;
+	struct job *job = reserve(bench, "dora");
+	void *item = job;
+
+	assert_int_equal(journal_client_new(&client, bench->lane), 0);
+	for (int i = 0; i < LANE_SIZE; i++)
+		assert_int_equal(lane_push(bench->lane, LANE_URGENT, &item, 1), 1);
+	assert_int_equal(journal_client_append(client, &job->event), JOURNAL_UNKNOWN);
+	while (lane_pop(bench->lane, &item, 1, 0))
+		continue;
+	lane_close(bench->lane);
+	assert_int_equal(journal_client_append(client, &job->event), JOURNAL_UNKNOWN);
+	assert_int_equal(outbox(bench), 1); /* it waits to be driven again */
+	journal_client_free(client);
+}
+
+enum { CALLERS = 4, CALLS = 5 };
+struct caller {
+	struct thread thread;
+	struct journal_client *client;
+	struct event events[CALLS];
+	bool wrong;
+};
+
+static void call(void *argument)
+{
+	struct caller *caller = argument;
+
+	for (int i = 0; i < CALLS; i++)
+		caller->wrong |= journal_client_append(caller->client, &caller->events[i]) != JOURNAL_DURABLE;
+}
+
+static void test_a_client_serves_several_threads(void **state)
+{
+	struct bench *bench = *state;
+	struct caller callers[CALLERS] = {0};
+	struct journal_client *client;
+
+	assert_int_equal(journal_client_new(&client, bench->lane), 0);
+	start(bench);
+	for (int i = 0; i < CALLERS; i++) {
+		char buyer[8];
+
+		snprintf(buyer, sizeof(buyer), "d%d", i);
+		callers[i].client = client;
+		for (int j = 0; j < CALLS; j++) {
+			buyer[2] = (char)('a' + j);
+			buyer[3] = '\0';
+			callers[i].events[j] = reserve(bench, buyer)->event;
+		}
+	}
+	for (int i = 0; i < CALLERS; i++)
+		assert_int_equal(thread_start(&callers[i].thread, "caller", call, &callers[i]), 0);
+	for (int i = 0; i < CALLERS; i++) {
+		thread_join(&callers[i].thread);
+		assert_false(callers[i].wrong);
+	}
+	assert_int_equal(outbox(bench), 0);
+	assert_int_equal(seen_count(bench), CALLERS * CALLS);
+	journal_client_free(client);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, bench_open, bench_close)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_a_durable_event_is_acknowledged_before_it_is_answered),
+		TEST(test_a_refused_event_is_compensated_before_it_is_answered),
+		TEST(test_a_batch_of_all_ends_gives_each_its_own),
+		TEST(test_an_unknown_event_is_left_and_driven_again_until_it_is_known),
+		TEST(test_what_was_claimed_is_never_compensated),
+		TEST(test_what_waited_too_long_is_refused_unsent),
+		TEST(test_urgent_events_go_before_purchases),
+		TEST(test_what_piles_up_is_one_batch_up_to_its_size),
+		TEST(test_stopping_finishes_what_is_in_the_lane),
+		TEST(test_answers_go_to_the_lanes_they_name),
+		TEST(test_a_sick_journal_is_given_a_try_to_get_well),
+		TEST(test_a_client_waits_for_the_end),
+		TEST(test_a_client_without_room_does_not_know),
+		TEST(test_a_client_serves_several_threads),
+	};
+
+	return cmocka_run_group_tests_name("workers: journal worker and client", tests, NULL, NULL);
+}

@@ -106,6 +106,7 @@ class Chart {
 
 	clear() {
 		this.data = [[], ...this.series.map(() => [])];
+		this.place.classList.add("empty");
 	}
 
 	size() {
@@ -148,6 +149,8 @@ class Chart {
 		if (this.data[0].length > POINTS_MAX)
 			this.data.forEach((column) => column.shift());
 		this.plot.setData(this.data);
+		if (figures.some((figure) => figure != null))
+			this.place.classList.remove("empty");
 		if (this.plot.cursor.left < 0) // nobody points at a time: the legend tells the last one
 			this.plot.setLegend({ idx: this.data[0].length - 1 });
 		this.text.textContent = this.series.map((line, i) => `${line.label} ${figures[i] == null ? "none" : format(figures[i])}`).join(", ") +
@@ -158,7 +161,9 @@ class Chart {
 const charts = {
 	outcomes: new Chart("outcomes", OUTCOMES, "a second", 10),
 	latency: new Chart("latency", QUANTILES, "milliseconds", 1),
+	units: new Chart("units", STOCK, "units", 10),
 	commit: new Chart("commit", QUANTILES, "milliseconds", 1),
+	batch: new Chart("batch", [{ label: "mean", stroke: "blue" }], "events", 10),
 	lanes: new Chart("lanes", [{ label: "journal", stroke: "blue" }, { label: "clerk", stroke: "purple", dash: [6, 3] }], "waiting", 10),
 };
 let stockChart = null;
@@ -172,31 +177,41 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
 
 let before = null, paused = false;
 
-function notice(text) {
-	const place = byId("notice");
+// Only what has changed: a live region says again whatever is written to it.
+function say(place, text) {
 	if (place.textContent !== text)
 		place.textContent = text;
-	place.hidden = text === "";
+}
+
+function notice(text) {
+	say(byId("notice"), text);
+	byId("notice").hidden = text === "";
+	document.body.classList.toggle("stale", text !== "");
 }
 
 function showFigures(samples, now) {
 	const seconds = (now - before.now) / 1000;
 	const rate = (code) => (value(samples, code) - value(before.samples, code)) / seconds;
 	const outcome = (code) => rate(`penstock_purchases_total{outcome="${code}"}`);
-	const all = (sum(samples, "penstock_purchases_total") - sum(before.samples, "penstock_purchases_total")) / seconds;
+	const gained = (name) => sum(samples, name) - sum(before.samples, name);
+	const all = gained("penstock_purchases_total") / seconds;
 	const rates = OUTCOMES.map(({ codes }) => codes?.reduce((total, code) => total + outcome(code), 0) ?? 0);
-	rates[rates.length - 1] = Math.max(0, all - [...NAMED].reduce((total, code) => total + outcome(code), 0));
+	const others = all - [...NAMED].reduce((total, code) => total + outcome(code), 0);
+	rates[rates.length - 1] = Math.abs(others) < 1e-6 ? 0 : others; // what rounding leaves is no purchase
 
-	const milliseconds = (name, labels) => {
+	const milliseconds = (name, labels = "") => {
 		const buckets = bucketsBetween(before.samples, samples, name, labels);
 		return [0.5, 0.99].map((q) => (quantile(buckets, q) === null ? null : quantile(buckets, q) * 1000));
 	};
+	const commits = gained("penstock_journal_batch_events_count");
 	const latency = milliseconds("penstock_http_request_duration_seconds", 'route="buy"');
 	const at = now / 1000;
 
 	charts.outcomes.push(at, rates);
 	charts.latency.push(at, latency);
-	charts.commit.push(at, milliseconds("penstock_journal_append_seconds", ""));
+	charts.units.push(at, STOCK.map(({ label }) => value(samples, `penstock_stock_units{state="${label}"}`)));
+	charts.commit.push(at, milliseconds("penstock_journal_append_seconds"));
+	charts.batch.push(at, [commits ? gained("penstock_journal_batch_events_sum") / commits : null]);
 	charts.lanes.push(at, ["journal", "clerk"].map((lane) => value(samples, `penstock_lane_depth{lane="${lane}"}`)));
 	byId("tile-accepted").textContent = number.format(rates[0]);
 	byId("tile-refused").textContent = number.format(all - rates[0] - rates[1]);
@@ -208,7 +223,7 @@ function showState(samples) {
 	const tile = byId("tile-promises");
 	const build = [...samples.keys()].find((key) => key.startsWith("penstock_build_info"));
 
-	tile.textContent = broken.length ? `${broken.join(", ")} broken` : "kept";
+	say(tile, broken.length ? `${broken.join(", ")} broken` : "kept");
 	tile.className = broken.length ? "bad" : "good";
 	tile.parentElement.classList.toggle("broken", broken.length > 0);
 	byId("tile-connections").textContent = number.format(value(samples, "penstock_connections"));
@@ -216,15 +231,20 @@ function showState(samples) {
 	byId("build").textContent = build ? `${build.match(/version="([^"]*)"/)?.[1]} (${build.match(/revision="([^"]*)"/)?.[1]})` : "";
 }
 
-function showHealth(health) {
+function showHealthTile(word, well) {
 	const tile = byId("tile-health");
+
+	say(tile, word);
+	tile.className = well ? "good" : "bad";
+	tile.parentElement.classList.toggle("broken", !well);
+}
+
+function showHealth(health) {
 	const reasons = Object.entries(health.components).filter(([, component]) => component.status !== "UP")
 		.map(([name, component]) => `${name}: ${component.details.reason ?? component.status.toLowerCase()}`);
 	const list = byId("reasons");
 
-	tile.textContent = { UP: "up", DOWN: "down", OUT_OF_SERVICE: "out of service" }[health.status] ?? health.status;
-	tile.className = health.status === "UP" ? "good" : "bad";
-	tile.parentElement.classList.toggle("broken", health.status !== "UP");
+	showHealthTile({ UP: "up", DOWN: "down", OUT_OF_SERVICE: "out of service" }[health.status] ?? health.status, health.status === "UP");
 	list.hidden = reasons.length === 0;
 	list.replaceChildren(...reasons.map((reason) => element("li", {}, reason)));
 }
@@ -245,7 +265,8 @@ async function poll() {
 		notice("");
 	} catch {
 		before = null;
-		notice("The server does not answer. Trying again.");
+		showHealthTile("no answer", false);
+		notice("The server does not answer; what stands here is what it said last. Trying again.");
 	}
 }
 
@@ -280,7 +301,7 @@ function showLock(locked) {
 	byId("token-forget").hidden = sessionStorage.getItem(TOKEN_KEY) === null;
 	if (!locked)
 		return;
-	byId("sales").hidden = byId("sales-none").hidden = byId("watched").hidden = true;
+	byId("sales-scroll").hidden = byId("sales-none").hidden = byId("watched").hidden = true;
 	stopWatching();
 	if (!asked)
 		askForToken();
@@ -293,8 +314,11 @@ dialog.querySelector("form").addEventListener("submit", async (event) => {
 		await ask("/v1/sales?limit=1");
 		dialog.close();
 		await pollSales();
-	} catch {
+	} catch (error) {
 		sessionStorage.removeItem(TOKEN_KEY);
+		byId("token-wrong").textContent = error instanceof Unauthorized
+			? "This token was not taken: it is not the server's, or it lacks the scope read."
+			: "The server did not answer. Try again.";
 		byId("token-wrong").hidden = false;
 		byId("token").select();
 	}
@@ -348,7 +372,7 @@ function showSales(sales, more) {
 	const focused = document.activeElement?.dataset?.sale;
 
 	sales.sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state) || b.number - a.number);
-	byId("sales").hidden = sales.length === 0;
+	byId("sales-scroll").hidden = sales.length === 0;
 	byId("sales-none").hidden = sales.length > 0;
 	byId("sales").tBodies[0].replaceChildren(...sales.map((sale) => {
 		const button = element("button", { type: "button", "data-sale": sale.id, "aria-pressed": String(watched?.id === sale.id) }, sale.name);

@@ -1,0 +1,336 @@
+/* The thread that keeps time, with the journal's beside it, over a whole house whose clock runs. */
+#include "unit/core/house.h"
+
+#include <string.h>
+#include "workers/housekeeper.h"
+#include "workers/journal_client.h"
+#include "workers/journal_worker.h"
+
+enum { HOLDS = 20 };
+#define ACK_NS INT64_C(2000000000)
+
+struct bench {
+	struct house *house;
+	struct lane *lane;
+	struct metrics *metrics;
+	struct promises promises;
+	struct journal_worker *worker;
+	struct journal_client *client;
+	struct sale_control *control;
+	struct housekeeper *keeper;
+	struct uuid order;
+};
+
+static int bench_open(void **state)
+{
+	struct bench *bench = calloc(1, sizeof(*bench));
+
+	assert_non_null(bench);
+	assert_int_equal(house_open((void **)&bench->house), 0);
+	*state = bench;
+	return 0;
+}
+
+/* After the house has its sales; from here on time runs. */
+static void start(struct bench *bench, size_t lane_size)
+{
+	struct house *house = bench->house;
+
+	assert_int_equal(metrics_new(&bench->metrics), 0);
+	promises_register(&bench->promises, bench->metrics);
+	assert_int_equal(lane_new(&bench->lane, lane_size), 0);
+	assert_int_equal(journal_worker_new(&bench->worker, &(struct journal_worker_settings){.journal = house->journal,
+											       .stock = house->stock,
+											       .lane = bench->lane,
+											       .metrics = bench->metrics,
+											       .batch_max = 64,
+											       .ack_deadline_ns = ACK_NS}),
+			 0);
+	assert_int_equal(journal_client_new(&bench->client, bench->lane), 0);
+	assert_int_equal(sale_control_new(&bench->control, &(struct sale_control_settings){.ledger = house->ledger,
+											    .stock = house->stock,
+											    .catalog = house->catalog,
+											    .commit = journal_client_commit(bench->client),
+											    .retention_ms = HOUSE_RETENTION_MS}),
+			 0);
+	assert_int_equal(housekeeper_new(&bench->keeper, &(struct housekeeper_settings){.stock = house->stock,
+											 .control = bench->control,
+											 .catalog = house->catalog,
+											 .journal_lane = bench->lane,
+											 .metrics = bench->metrics,
+											 .promises = &bench->promises,
+											 .hold_grace_ns = 0}),
+			 0);
+	house_let_time_run();
+	assert_int_equal(journal_worker_start(bench->worker), 0);
+	assert_int_equal(housekeeper_start(bench->keeper), 0);
+}
+
+static void stop(struct bench *bench)
+{
+	if (!bench->keeper)
+		return;
+	housekeeper_free(bench->keeper);
+	journal_worker_free(bench->worker);
+	journal_client_free(bench->client);
+	sale_control_free(bench->control);
+	lane_free(bench->lane);
+	bench->keeper = NULL;
+}
+
+static int bench_close(void **state)
+{
+	struct bench *bench = *state;
+
+	failpoints_set("");
+	stop(bench);
+	metrics_free(bench->metrics);
+	house_close((void **)&bench->house);
+	free(bench);
+	return 0;
+}
+
+static bool is_all_back(void *context)
+{
+	struct stock_lot_state lot = house_lot(((struct bench *)context)->house, "drop", 0);
+
+	return lot.available == lot.allocated - lot.withdrawn;
+}
+
+/* The value of one series of the metrics. */
+static double metric(struct bench *bench, const char *name)
+{
+	struct buffer out;
+	const char *found;
+	char line[96];
+	double value;
+
+	buffer_init(&out, 1 << 20);
+	metrics_render(bench->metrics, &out);
+	buffer_append(&out, "", 1);
+	snprintf(line, sizeof(line), "\n%s ", name);
+	found = strstr(out.data, line);
+	assert_non_null(found);
+	value = strtod(found + strlen(line), NULL);
+	buffer_deinit(&out);
+	return value;
+}
+
+static void assert_no_promise_broken(struct bench *bench)
+{
+	for (int promise = 0; promise < PROMISE_COUNT; promise++)
+		assert_int_equal(promises_broken(&bench->promises, (enum promise)promise), 0);
+}
+
+static void hold_many(struct house *house)
+{
+	struct sale *draft = house_draft("drop");
+	char buyer[16];
+
+	draft->lots[0].allocated = HOLDS;
+	house_create(house, draft);
+	assert_int_equal(house_move(house, "drop", SALE_START), LEDGER_DONE);
+	for (int i = 0; i < HOLDS; i++) {
+		snprintf(buyer, sizeof(buyer), "buyer-%d", i);
+		(void)house_buy(house, "drop", 0, buyer, "k", 1);
+	}
+}
+
+static bool is_counted(void *context)
+{
+	return metric(context, "penstock_holds_expired_total") == HOLDS;
+}
+
+static void test_holds_that_run_out_are_expired_in_stock_and_ledger(void **state)
+{
+	struct bench *bench = *state;
+
+	hold_many(bench->house);
+	start(bench, 256);
+	assert_int_equal(house_lot(bench->house, "drop", 0).held, HOLDS);
+	house_pass(HOUSE_HOLD_S * 1000);
+	house_wait(is_all_back, bench);
+	house_wait(is_counted, bench);
+	house_assert_lot(bench->house, "drop", 0, HOLDS, 0, 0, 0);
+	stop(bench);
+	assert_no_promise_broken(bench);
+	house_assert_audit(bench->house);
+}
+
+/* What finds no room goes back to be held and is seen again next turn: each expires once, none is lost. */
+static void test_a_full_lane_loses_no_expiry(void **state)
+{
+	struct bench *bench = *state;
+
+	hold_many(bench->house);
+	start(bench, 2);
+	house_pass(HOUSE_HOLD_S * 1000);
+	house_wait(is_all_back, bench);
+	house_wait(is_counted, bench);
+	house_assert_lot(bench->house, "drop", 0, HOLDS, 0, 0, 0);
+	stop(bench);
+	assert_no_promise_broken(bench);
+	house_assert_audit(bench->house);
+}
+
+static bool is_refused(void *context)
+{
+	return metric(context, "penstock_journal_events_total{end=\"refused\"}") >= HOLDS;
+}
+
+static void test_expiries_that_the_journal_refuses_are_tried_again(void **state)
+{
+	struct bench *bench = *state;
+
+	hold_many(bench->house);
+	failpoints_set("ledger.begin=error:28");
+	start(bench, 256);
+	house_pass(HOUSE_HOLD_S * 1000);
+	house_wait(is_refused, bench);
+	assert_int_equal(house_lot(bench->house, "drop", 0).available, 0);
+	failpoints_set("");
+	house_wait(is_all_back, bench);
+	house_wait(is_counted, bench);
+	stop(bench);
+	assert_no_promise_broken(bench);
+	house_assert_audit(bench->house);
+}
+
+static bool is_open(void *context)
+{
+	return house_shown(((struct bench *)context)->house, "drop") == SALE_OPEN;
+}
+
+static bool is_ended(void *context)
+{
+	return house_shown(((struct bench *)context)->house, "drop") == SALE_ENDED;
+}
+
+static bool is_returned(void *context)
+{
+	struct bench *bench = context;
+
+	return house_on_hand(bench->house, "SHIRT") == HOUSE_ON_HAND && house_on_hand(bench->house, "SHOE") == HOUSE_ON_HAND;
+}
+
+static void test_sales_live_by_the_clock(void **state)
+{
+	struct bench *bench = *state;
+	struct sale *draft = house_draft("drop");
+
+	draft->opens_at_ms = HOUSE_NOW_MS + 100000;
+	draft->closes_at_ms = HOUSE_NOW_MS + 200000;
+	house_create(bench->house, draft);
+	start(bench, 256);
+	house_pass(100000);
+	house_wait(is_open, bench);
+	house_pass(100000);
+	house_wait(is_ended, bench);
+	house_wait(is_returned, bench);
+	stop(bench);
+	house_assert_audit(bench->house);
+}
+
+/* It has made a turn, so it has looked at the clock. */
+static bool is_watching(void *context)
+{
+	return house_shown(((struct bench *)context)->house, "timed") == SALE_OPEN;
+}
+
+static bool is_jump_seen(void *context)
+{
+	return metric(context, "penstock_clock_jumps_total") == 1;
+}
+
+/* A hold is counted by monotonic time: a wall clock that jumps neither ends nor prolongs it. */
+static void test_a_jump_of_the_wall_clock_is_counted_and_expires_nothing(void **state)
+{
+	struct bench *bench = *state;
+	struct sale *timed = house_draft("timed");
+
+	timed->opens_at_ms = HOUSE_NOW_MS;
+	house_create(bench->house, timed);
+	hold_many(bench->house);
+	start(bench, 256);
+	house_wait(is_watching, bench);
+	house_jump(7200000);
+	house_wait(is_jump_seen, bench);
+	assert_int_equal(house_lot(bench->house, "drop", 0).held, HOLDS);
+	house_jump(-14400000);
+	house_pass(HOUSE_HOLD_S * 1000);
+	house_wait(is_all_back, bench);
+	stop(bench);
+	assert_no_promise_broken(bench);
+}
+
+/* --- A stock that does not add up --- */
+
+static int (*true_snapshot)(struct stock *, uint32_t, struct stock_lot_state *, uint32_t *);
+static struct stock_lot_state lie;
+
+static int lying_snapshot(struct stock *stock, uint32_t sale, struct stock_lot_state *lots, uint32_t *count)
+{
+	int outcome = true_snapshot(stock, sale, lots, count);
+
+	lots[1] = lie;
+	return outcome;
+}
+
+static bool is_oversold_seen(void *context)
+{
+	return promises_broken(&((struct bench *)context)->promises, PROMISE_NEVER_OVERSOLD) > 0;
+}
+
+static bool is_leak_seen(void *context)
+{
+	return promises_broken(&((struct bench *)context)->promises, PROMISE_NEVER_LEAKED) > 0;
+}
+
+static void lie_about(struct bench *bench, struct stock_lot_state what, bool (*is_seen)(void *))
+{
+	const struct stock_ops *honest = bench->house->stock->ops;
+	struct stock_ops ops = *honest;
+
+	house_sell(bench->house, "drop");
+	lie = what;
+	true_snapshot = ops.snapshot;
+	ops.snapshot = lying_snapshot;
+	bench->house->stock->ops = &ops;
+	start(bench, 256);
+	house_wait(is_seen, bench);
+	stop(bench);
+	bench->house->stock->ops = honest;
+}
+
+static void test_more_live_units_than_there_are_break_the_first_promise(void **state)
+{
+	struct bench *bench = *state;
+
+	lie_about(bench, (struct stock_lot_state){.available = 0, .held = 3, .confirmed = 3, .allocated = 5}, is_oversold_seen);
+	assert_int_equal(promises_broken(&bench->promises, PROMISE_NEVER_LEAKED), 0);
+}
+
+static void test_a_unit_that_is_nowhere_breaks_the_fourth(void **state)
+{
+	struct bench *bench = *state;
+
+	lie_about(bench, (struct stock_lot_state){.available = 1, .held = 1, .confirmed = 1, .withdrawn = 1, .allocated = 5}, is_leak_seen);
+	assert_int_equal(promises_broken(&bench->promises, PROMISE_NEVER_OVERSOLD), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, bench_open, bench_close)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_holds_that_run_out_are_expired_in_stock_and_ledger),
+		TEST(test_a_full_lane_loses_no_expiry),
+		TEST(test_expiries_that_the_journal_refuses_are_tried_again),
+		TEST(test_sales_live_by_the_clock),
+		TEST(test_a_jump_of_the_wall_clock_is_counted_and_expires_nothing),
+		TEST(test_more_live_units_than_there_are_break_the_first_promise),
+		TEST(test_a_unit_that_is_nowhere_breaks_the_fourth),
+	};
+
+	return cmocka_run_group_tests_name("workers: housekeeper", tests, NULL, NULL);
+}

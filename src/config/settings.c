@@ -21,7 +21,7 @@ const struct setting settings_table[] = {
 	{"gate.address_rate", SETTING_RATE, FIELD(gate.address_rate), .standard = "3/60",
 	 .help = "Purchase requests of one client address (IPv6: of one /64) in so many seconds."},
 	{"gate.connections_max", SETTING_COUNT, FIELD(gate.connections_max), .standard = "10000", .unit = "connections", .low = 1,
-	 .high = 1000000, .help = "Open connections; one more is answered 503 and closed."},
+	 .high = 1000000, .help = "Open connections of buyers; one more is answered 503 and closed."},
 	{"gate.trusted_proxies", SETTING_NETWORKS, FIELD(gate.trusted_proxies), .standard = "",
 	 .help = "Whose X-Forwarded-For, PROXY protocol and buyer header are believed."},
 	{"gate.header_timeout", SETTING_DURATION, FIELD(gate.header_timeout_ns), .standard = "10s", .low = 100 * MS, .high = HOUR,

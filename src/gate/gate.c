@@ -11,6 +11,7 @@
 enum {
 	STREAM_BACKLOG_MAX = 256 * 1024, /* bytes waiting for the reader of a feed */
 	DESCRIPTORS_BESIDE = 64,         /* open files beside connections: the ledger, lanes, listeners, loops */
+	OPERATOR_CONNECTIONS_MAX = 256,  /* of their own: whoever fills the public listener does not shut the operators out */
 };
 
 static double read_gauge(void *context)
@@ -73,7 +74,7 @@ static void register_metrics(struct gate *gate)
 						 metrics_size_bounds, metrics_size_bound_count);
 	metrics_reader(metrics, "gauge", lanes, lanes_help, "lane=\"journal\"", read_lane, gate->settings.journal_lane);
 	metrics_reader(metrics, "gauge", lanes, lanes_help, "lane=\"clerk\"", read_lane, gate->settings.clerk_lane);
-	metrics_reader(metrics, "gauge", "penstock_connections", "Open connections.", NULL, read_gauge, &gate->quota.connections);
+	metrics_reader(metrics, "gauge", "penstock_connections", "Open connections on the public listener.", NULL, read_gauge, &gate->quota.connections);
 }
 
 /* One figure that the loops count themselves, summed over them. */
@@ -155,7 +156,7 @@ static int thread_new(struct gate *gate, struct gate_thread *thread, bool operat
 	const struct settings *settings = gate->settings.settings;
 	const struct http_loop_settings loop = {
 		.handler = &thread->handler,
-		.quota = &gate->quota,
+		.quota = operator ? &gate->operator_quota : &gate->quota,
 		.limits = {
 			.header_ns = settings->gate.header_timeout_ns,
 			.body_ns = settings->gate.body_timeout_ns,
@@ -246,7 +247,7 @@ static void raise_descriptors(int64_t connections_max)
 		limit.rlim_cur = limit.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &limit);
 	}
-	if (limit.rlim_cur < (rlim_t)connections_max + DESCRIPTORS_BESIDE)
+	if (limit.rlim_cur < (rlim_t)connections_max + OPERATOR_CONNECTIONS_MAX + DESCRIPTORS_BESIDE)
 		log_warn("gate", "the limit of open files is too low for gate.connections_max: clients will wait when it is reached",
 			 LOG_INT("limit", limit.rlim_cur), LOG_INT("connections_max", connections_max));
 }
@@ -261,6 +262,7 @@ int gate_new(struct gate **out, const struct gate_settings *settings)
 		return error_origin(-ENOMEM);
 	gate->settings = *settings;
 	gate->quota.connections_max = settings->settings->gate.connections_max;
+	gate->operator_quota.connections_max = OPERATOR_CONNECTIONS_MAX;
 	raise_descriptors(gate->quota.connections_max);
 	make_refusal(&gate->refusal);
 	register_metrics(gate);

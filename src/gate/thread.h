@@ -90,7 +90,7 @@ struct gate {
 	struct gate_settings settings;
 	struct gate_metrics metrics;
 	struct loop_figure figures[GATE_LOOP_FIGURES];
-	struct http_quota quota;
+	struct http_quota quota, operator_quota;
 	struct address_limit *address_limit; /* NULL: off */
 	struct gate_thread *threads;         /* the operators' is the last */
 	size_t thread_count;

@@ -1,0 +1,224 @@
+"""Clients that are slow, silent or very many: they are cut or refused in time, and nobody else waits for them."""
+
+import os
+import resource
+import socket
+import threading
+import time
+
+import pytest
+
+from penstock import buyer_token, wait_until
+from wire import Closed, Wire
+
+GET = b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n"
+QUICK = {"gate.header_timeout": "400ms", "gate.body_timeout": "400ms", "gate.idle_timeout": "400ms", "gate.write_timeout": "400ms"}
+
+
+def purchase(buyer, key="key"):
+    return (
+        f"POST /v1/sales/drop/orders HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
+        f"Authorization: Bearer {buyer_token(buyer)}\r\nIdempotency-Key: {key}\r\n\r\n{{}}"
+    ).encode()
+
+
+def end_of(wire):
+    """What still comes before the end."""
+    try:
+        while True:
+            wire.more()
+    except (Closed, ConnectionResetError):
+        return wire.buffer
+
+
+class Dripping(threading.Thread):
+    """Sends a byte every 50 ms, far within every deadline if that began anew with each byte."""
+
+    def __init__(self, wire, data):
+        super().__init__(daemon=True)
+        self.wire, self.data, self.over = wire, data, threading.Event()
+
+    def run(self):
+        for i in range(len(self.data)):
+            try:
+                self.wire.send(self.data[i : i + 1])
+            except OSError:
+                return
+            if self.over.wait(0.05):
+                return
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.join()
+
+
+@pytest.mark.parametrize("before", [b"", b"POST /v1/sales/drop/orders HTTP/1.1\r\nHost: test\r\nContent-Length: 9999\r\n\r\n"], ids=["headers", "body"])
+def test_bytes_that_drip_are_cut_at_the_deadline(serve, before):
+    server = serve(QUICK)
+    with Wire(server.public) as wire:
+        wire.send(before)
+        start = time.monotonic()
+        with Dripping(wire, b"GET /livez HTTP/1.1\r\nHost: test\r\nX-Padding: " + b"x" * 200):
+            reply = wire.read()
+        assert (reply.status, reply.code) == (408, "request-timeout")
+        assert reply.header("connection") == "close"
+        assert 0.3 < time.monotonic() - start < 3
+        assert end_of(wire) == b""
+
+
+def test_silence_is_cut_without_a_word(serve):
+    server = serve(QUICK)
+    with Wire(server.public) as never, Wire(server.public) as after:
+        assert after.ask(GET).status == 200
+        assert end_of(never) == b"" and end_of(after) == b""
+    wait_until(lambda: server.metric("penstock_http_timeouts_total") == 2)
+
+
+def test_half_requests_hold_no_slot(serve):
+    server = serve({**QUICK, "gate.in_flight_max": 2, "gate.body_timeout": "1h"})
+    server.make_sale("drop", 50)
+    slow = [Wire(server.public) for _ in range(20)]
+    for i, wire in enumerate(slow):
+        wire.send(purchase(f"slow-{i}")[:-1])
+    for i in range(10):
+        assert server.buy("drop", f"quick-{i}").status == 202
+    for wire in slow:
+        wire.send(b"}")
+    assert {wire.read().status for wire in slow} <= {202, 503}
+    server.audit()
+
+
+def test_a_client_that_does_not_read_is_cut(serve):
+    server = serve(QUICK)
+    wire = Wire(server.public, timeout=0.2)
+    wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    with pytest.raises(OSError):  # first nothing more is read from it, then it is cut
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            try:
+                wire.send(b"GET /openapi.json HTTP/1.1\r\nHost: test\r\n\r\n" * 50)
+            except TimeoutError:
+                assert server.ask("GET", "/livez").status == 200
+    wire.socket.close()
+    assert server.metric("penstock_http_timeouts_total") == 1
+    wait_until(lambda: server.metric("penstock_connections") == 0)
+
+
+def test_slow_connections_fill_the_server_only_for_their_time(serve):
+    server = serve({**QUICK, "gate.header_timeout": "2s", "gate.connections_max": 20})
+    slow = []
+    for _ in range(20):
+        slow.append(Wire(server.public))
+        slow[-1].send(b"GET /livez HT")
+    wait_until(lambda: server.metric("penstock_connections") == 20, what="all to be taken")
+    start = time.monotonic()
+    with Wire(server.public) as more:
+        reply = more.read()
+    assert (reply.status, reply.code, reply.header("retry-after")) == (503, "overloaded", "1")
+    assert time.monotonic() - start < 0.5
+    assert server.operate("GET", "/v1/sales").status == 200, "operators have a door of their own"
+    wait_until(lambda: served(server), 10, "room again")
+    assert all(end_of(wire).startswith(b"HTTP/1.1 408 ") for wire in slow)
+
+
+def served(server):
+    try:
+        with Wire(server.public) as wire:
+            return wire.ask(GET).status == 200
+    except (Closed, ConnectionError):
+        return False
+
+
+# --- Many ---
+
+
+@pytest.fixture
+def many_files():
+    """As many open files as this process may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield hard
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_five_thousand_connections_at_once(serve, many_files):
+    count = 5000
+    if many_files < count + 200:
+        pytest.skip(f"this process may open only {many_files} files")
+    server = serve({"gate.in_flight_max": 8192, "gate.threads": 2})
+    server.make_sale("drop", 3000)
+    wires = [Wire(server.public, timeout=30) for _ in range(count)]
+    wait_until(lambda: server.metric("penstock_connections") == count)
+    for wire in wires:
+        wire.send(GET)
+    assert {wire.read().status for wire in wires} == {200}
+    for i, wire in enumerate(wires):
+        wire.send(purchase(f"buyer-{i}"))
+    statuses = [wire.read().status for wire in wires]
+    assert (statuses.count(202), statuses.count(410)) == (3000, 2000)
+    server.audit()
+    for wire in wires:
+        wire.socket.close()
+    wait_until(lambda: server.metric("penstock_connections") == 0, what="the end of all of them")
+
+
+def open_files(server):
+    return len(os.listdir(f"/proc/{server.process.pid}/fd"))
+
+
+def limit_files(server, count):
+    _, hard = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (count, hard))
+
+
+def test_a_server_without_file_descriptors_serves_those_that_it_has(serve):
+    server = serve()
+    server.make_sale("drop", 100)
+    old = [Wire(server.public) for _ in range(10)]
+    assert {wire.ask(GET).status for wire in old} == {200}
+    before = open_files(server)
+    limit_files(server, before + 5)
+    new = [Wire(server.public, timeout=0.5) for _ in range(30)]
+    wait_until(lambda: "out of file descriptors" in server.log(), what="the warning")
+    for i, wire in enumerate(old):
+        assert wire.ask(purchase(f"buyer-{i}")).status == 202
+    told = 0
+    for wire in new:
+        try:
+            wire.send(GET)
+            status = wire.read().status
+            assert status in (200, 503)
+            told += status == 503
+        except (Closed, TimeoutError, ConnectionError):
+            pass
+    assert told, "nobody was told"
+    for wire in new:
+        wire.socket.close()
+    wait_until(lambda: served(server), what="accepting again, once others are gone")
+    limit_files(server, before + 1000)
+    again = [Wire(server.public) for _ in range(30)]
+    assert {wire.ask(GET).status for wire in again} == {200}
+    assert {wire.ask(GET).status for wire in old} == {200}
+    assert server.rows("select count(*) from orders") == [(10,)]
+    server.audit()
+
+
+def test_a_limit_that_is_raised_lets_the_waiting_in(serve):
+    server = serve()
+    limit_files(server, open_files(server) + 2)
+    waiting = [Wire(server.public) for _ in range(5)]
+    wait_until(lambda: "out of file descriptors" in server.log(), what="the warning")
+    limit_files(server, 1000)
+    statuses = []
+    for wire in waiting:
+        try:
+            wire.send(GET)
+            statuses.append(wire.read().status)
+        except (Closed, ConnectionError):
+            statuses.append(503)
+    assert set(statuses) <= {200, 503} and statuses.count(200) >= 2
+    assert served(server)

@@ -53,8 +53,8 @@ static void send_all(int fd, const char *data, size_t size)
 		die("a request could not be sent whole");
 }
 
-/* Reads one whole answer and returns its status. */
-static int receive(int fd)
+/* Reads one whole answer, which must have this status. */
+static void receive(int fd, int status)
 {
 	static const char length_name[] = "\r\nContent-Length: ";
 	char answer[ANSWER_MAX + 1];
@@ -75,8 +75,10 @@ static int receive(int fd)
 		if (!length || length > end)
 			die("an answer without a length");
 		if (size >= (size_t)(end + 4 - answer) + (size_t)atol(length + sizeof(length_name) - 1))
-			return atoi(answer + sizeof("HTTP/1.1 ") - 1);
+			break;
 	}
+	if (atoi(answer + sizeof("HTTP/1.1 ") - 1) != status)
+		die(answer);
 }
 
 /* Appends and syncs; nanoseconds. */
@@ -160,8 +162,7 @@ int main(int argc, char **argv)
 		for (size_t i = 0; i < step; i++)
 			send_all(sockets[i], requests + (first + done + i) * size, size);
 		for (size_t i = 0; i < step; i++)
-			if (receive(sockets[i]) != status)
-				die("another status than expected");
+			receive(sockets[i], status);
 		step_ns[steps] = now_ns(CLOCK_MONOTONIC) - start;
 		if (sync_fd >= 0)
 			sync_ns[steps] = append_and_sync(sync_fd, sync_size);

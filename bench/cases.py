@@ -15,9 +15,8 @@ MILLION = 1_000_000
 HEADER_IDENTITY = {"identity.mode": "header", "gate.trusted_proxies": "127.0.0.1"}
 
 
-def sold_out_server(requests):
-    """A server that has sold its one unit, to the first of the requests. Returns it with the body that everyone else gets."""
-    server = Server("sold-out").fresh()
+def sell_out(server, requests):
+    """The server has sold its one unit, to the first of the requests. Returns the body that everyone else gets."""
     server.start()
     server.make_item(1)
     server.make_sale("s", 1)
@@ -28,8 +27,7 @@ def sold_out_server(requests):
         urllib.request.urlopen(urllib.request.Request(f"{server.public}/v1/sales/s/orders", lines[-1], headers))
     except urllib.error.HTTPError as refusal:
         if refusal.code == 410:
-            return server, refusal.read().decode()
-    server.kill()
+            return refusal.read().decode()
     raise Failed("the sale did not sell out")
 
 
@@ -68,8 +66,7 @@ def sold_out():
         for connections in (64, 512)
     ]
     requests = make_requests("tokens", 500_000, "token")
-    server, body = sold_out_server(requests)
-    with server, Nginx(body) as nginx:
+    with Server("sold-out").fresh() as server, Nginx(sell_out(server, requests)) as nginx:
         for _ in rounds(*figures):
             for figure, connections in zip(figures, (64, 512)):
                 ours, theirs = load_sold_out(server, connections, requests), load_nginx(nginx, connections, requests)
@@ -102,8 +99,8 @@ def accepted():
     by_token = Figure("accepted_jwt_vs_nginx", "the same, each buyer with a new HS256 token; against nginx", "orders/s", ">= 0.3")
     by_row = Figure("accepted_vs_hot_row", f"the same by header; against PostgreSQL with one hot row, {HotRow.CLIENTS} clients", "orders/s", ">= 50")
     headers, tokens = make_requests("headers", 500_000, "header"), make_requests("tokens", 500_000, "token")
-    server, body = sold_out_server(tokens)
-    server.kill()
+    with Server("sold-out").fresh() as server:
+        body = sell_out(server, tokens)
     with Nginx(body) as nginx, HotRow() as hot_row:
         for _ in rounds(by_header, by_token, by_row):
             theirs = load_nginx(nginx, connections, headers)
@@ -216,9 +213,9 @@ def flat_sales():
         say(f"opening {sales:,} sales")
         for server, its in ((many, names), (single, names[:1])):
             server.start()
-            server.make_item(1_000_000_000)
+            server.make_item(sales * MILLION)
             for name in its:
-                server.make_sale(name, 100_000)
+                server.make_sale(name, MILLION)
         for i in rounds(figure):
             add_costs(figure, *(burst(server, its, i * BURST, BURST, STEP) for server, its in ((many, all_of_them), (single, one))))
         for server in (many, single):

@@ -6,6 +6,7 @@ import re
 import shutil
 import socket
 import subprocess
+import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -20,15 +21,33 @@ def free_port():
         return probe.getsockname()[1]
 
 
-class Nginx:
+class Peer:
+    """A process that is ended with its block, also where its start fails."""
+
+    process = None
+
+    def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exception):
+        if self.process and self.process.poll() is None:
+            self.stop()
+            self.process.wait(30)
+
+
+class Nginx(Peer):
     """One worker that answers everything with `return 410` and this body."""
 
     def __init__(self, body):
         self.body = body
         self.folder = SCRATCH / "nginx"
-        self.process = None
 
-    def __enter__(self):
+    def start(self):
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         port = free_port()
@@ -47,7 +66,6 @@ class Nginx:
         wait_until(self.answers, "nginx")
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         self.pid = int(children[0])
-        return self
 
     def answers(self):
         if self.process.poll() is not None:
@@ -59,13 +77,11 @@ class Nginx:
         except OSError:
             return False
 
-    def __exit__(self, *exception):
-        if self.process:
-            self.process.terminate()
-            self.process.wait()
+    def stop(self):
+        self.process.terminate()
 
 
-class HotRow:
+class HotRow(Peer):
     """PostgreSQL, as Debian sets it up, and pgbench that sells the naive way: everybody updates one row."""
 
     CLIENTS = 64
@@ -82,13 +98,29 @@ class HotRow:
         COMMIT;
     """
 
-    def __init__(self):
-        self.folder = SCRATCH / "postgres"
-        self.process = None
+    folder = None
 
     def as_owner(self, *command):
         """PostgreSQL does not run as root."""
         return ["runuser", "-u", "postgres", "--", *command] if os.geteuid() == 0 else list(command)
+
+    def make_folder(self):
+        """On the same disk as the rest. Its user may not be let into our folder: then where everybody is."""
+        SCRATCH.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix="postgres-", dir=SCRATCH))
+        if os.geteuid() != 0:
+            return folder
+        owner = pwd.getpwnam("postgres")
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
+        if subprocess.run(self.as_owner("test", "-w", str(folder)), cwd="/").returncode == 0:
+            return folder
+        folder.rmdir()
+        folder = Path(tempfile.mkdtemp(prefix="penstock-bench-", dir="/var/tmp"))
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
+        if folder.stat().st_dev != SCRATCH.stat().st_dev:
+            folder.rmdir()
+            raise Failed(f"the user postgres cannot get into {SCRATCH}, and /var/tmp is on another disk")
+        return folder
 
     def program(self, name):
         found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[4]))
@@ -102,12 +134,8 @@ class HotRow:
             raise Failed(f"{command[0]}: {done.stdout}{done.stderr}")
         return done.stdout
 
-    def __enter__(self):
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
-        if os.geteuid() == 0:
-            owner = pwd.getpwnam("postgres")
-            os.chown(self.folder, owner.pw_uid, owner.pw_gid)
+    def start(self):
+        self.folder = self.make_folder()
         self.data, self.port = str(self.folder / "data"), free_port()
         self.run(self.program("initdb"), "-D", self.data, "-A", "trust", "-U", "bench", "--no-sync")
         settings = {"port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "on", "max_connections": 100}
@@ -122,8 +150,9 @@ class HotRow:
             )
         wait_until(self.answers, "PostgreSQL", pause=0.05)
         self.psql(self.SCHEMA)
-        (self.folder / "purchase.sql").write_text("\n".join(line.strip() for line in self.PURCHASE.strip().splitlines()) + "\n")
-        return self
+        script = self.folder / "purchase.sql"
+        script.write_text("\n".join(line.strip() for line in self.PURCHASE.strip().splitlines()) + "\n")
+        script.chmod(0o644)
 
     def answers(self):
         if self.process.poll() is not None:
@@ -155,8 +184,10 @@ class HotRow:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return sum(int(ticks) for ticks in fields[11:15]) / os.sysconf("SC_CLK_TCK")
 
+    def stop(self):
+        subprocess.run(self.as_owner(self.program("pg_ctl"), "-D", self.data, "-m", "immediate", "stop"), cwd="/", capture_output=True)
+
     def __exit__(self, *exception):
-        if self.process and self.process.poll() is None:
-            # Fast shutdown; runuser passes the signal on.
-            subprocess.run(self.as_owner(self.program("pg_ctl"), "-D", self.data, "-m", "immediate", "stop"), cwd="/", capture_output=True)
-            self.process.wait(30)
+        super().__exit__()
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)

@@ -15,7 +15,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = Path(os.environ.get("PENSTOCK", ROOT / "build/penstock")).resolve()
 # On the disk that people will use: a file system in memory has no fsync worth the name.
 SCRATCH = ROOT / "build/bench"
-SERVER_CORE, LOAD_CORE, ANY_CORE = "0", "1", "0,1"
+# The first and the last that we may use: where there are more than two, these are least likely to share a core's hardware.
+CORES = [str(core) for core in sorted(os.sched_getaffinity(0))]
+SERVER_CORE, LOAD_CORE, ANY_CORE = CORES[0], CORES[-1], ",".join(CORES)
 JWT_KEY = "the bench's own secret of more than 32 bytes"
 OPERATOR_TOKEN = "the-operators-token-of-the-bench"
 

@@ -25,4 +25,5 @@ int housekeeper_new(struct housekeeper **housekeeper, const struct housekeeper_s
 int housekeeper_start(struct housekeeper *housekeeper) MUST_CHECK;
 /* Takes no new work and waits for what it sent to the journal: before the journal worker is stopped. May be repeated. */
 void housekeeper_stop(struct housekeeper *housekeeper);
+/* After the journal worker has stopped: until then its thread may still be in the lane that expiries come back by. */
 void housekeeper_free(struct housekeeper *housekeeper);

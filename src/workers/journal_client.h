@@ -8,6 +8,7 @@ struct journal_client;
 
 /* `lane`: the journal worker's; borrowed. 0 or negative. */
 int journal_client_new(struct journal_client **client, struct lane *lane) MUST_CHECK;
+/* After the journal worker has stopped: until then its thread may still be in the lane that answers come back by. */
 void journal_client_free(struct journal_client *client);
 /*
  * The event's outbox entry must be in the stock already; the worker tells the stock. JOURNAL_UNKNOWN too where the lane had no room or is closed:

@@ -70,8 +70,9 @@ static void stop(struct bench *bench)
 {
 	if (!bench->keeper)
 		return;
-	housekeeper_free(bench->keeper);
+	housekeeper_stop(bench->keeper);
 	journal_worker_free(bench->worker);
+	housekeeper_free(bench->keeper);
 	journal_client_free(bench->client);
 	sale_control_free(bench->control);
 	lane_free(bench->lane);

@@ -449,6 +449,7 @@ static void test_answers_go_to_the_lanes_they_name(void **state)
 	assert_ptr_equal(answer(bench), &bench->jobs[2]);
 	assert_int_equal(lane_pop(lane, &item, 1, INT64_C(20000000000)), 1);
 	assert_ptr_equal(item, other);
+	journal_worker_stop(bench->worker); /* its thread may still be in the push */
 	lane_free(lane);
 }
 
@@ -492,6 +493,7 @@ static void test_a_client_waits_for_the_end(void **state)
 		assert_int_equal(commit.append(commit.context, &event), ends[i].end);
 	}
 	assert_int_equal(lot(bench).held, 2);
+	journal_worker_stop(bench->worker);
 	journal_client_free(client);
 	journal_client_free(NULL);
 }
@@ -558,6 +560,7 @@ static void test_a_client_serves_several_threads(void **state)
 	}
 	assert_int_equal(outbox(bench), 0);
 	assert_int_equal(seen_count(bench), CALLERS * CALLS);
+	journal_worker_stop(bench->worker);
 	journal_client_free(client);
 }
 

@@ -1,0 +1,131 @@
+"""The pages that the program carries inside itself: served whole, with their types, and without help from any other host."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from penstock import request
+
+EVERYWHERE = {
+    "/docs": "text/html; charset=utf-8",
+    "/openapi.json": "application/json",
+    "/assets/docs.js": "text/javascript; charset=utf-8",
+    "/assets/swagger-ui.css": "text/css; charset=utf-8",
+    "/assets/swagger-ui-bundle.js": "text/javascript; charset=utf-8",
+    "/assets/favicon-32x32.png": "image/png",
+    "/assets/dashboard.css": "text/css; charset=utf-8",
+    "/assets/dashboard.js": "text/javascript; charset=utf-8",
+    "/assets/uPlot.iife.min.js": "text/javascript; charset=utf-8",
+    "/assets/uPlot.min.css": "text/css; charset=utf-8",
+}
+OPERATORS = {"/dashboard": "text/html; charset=utf-8"}
+OURS = ("/docs", "/dashboard", "/assets/docs.js", "/assets/dashboard.js", "/assets/dashboard.css")
+
+CHROMIUM = shutil.which("chromium")
+CHROMIUM_QUIET = (
+    "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync "
+    "--disable-dev-shm-usage"
+).split()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    from penstock import Server
+
+    server = Server(tmp_path_factory.mktemp("pages")).start()
+    yield server
+    server.kill()
+
+
+def get(server, path, **headers):
+    return request(server.operator, "GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+
+@pytest.mark.parametrize("path, kind", {**EVERYWHERE, **OPERATORS}.items())
+def test_a_page_comes_with_its_type_and_is_not_sent_twice(server, path, kind):
+    answer = get(server, path)
+    assert (answer.status, answer.header("Content-Type")) == (200, kind)
+    assert len(answer.body) == int(answer.header("Content-Length")) > 0
+    assert answer.header("X-Content-Type-Options") == "nosniff"
+
+    again = get(server, path, If_None_Match=answer.header("ETag"))
+    assert (again.status, again.body) == (304, b"")
+    assert again.header("ETag") == answer.header("ETag")
+    assert get(server, path, If_None_Match='"another"').status == 200
+
+
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_both_listeners_serve_the_same(server, path):
+    assert request(server.public, "GET", path).body == get(server, path).body
+
+
+def test_the_dashboard_is_the_operators(server):
+    assert request(server.public, "GET", "/dashboard").status == 404
+
+
+@pytest.mark.parametrize("path", ["/assets/none.js", "/assets/..%2fdocs", "/assets/", "/assets/docs.js/"])
+def test_there_are_no_other_files(server, path):
+    assert get(server, path).status == 404
+
+
+@pytest.mark.parametrize("path", ["/docs", "/dashboard"])
+def test_a_page_may_reach_this_server_alone(server, path):
+    policy = dict(part.strip().split(" ", 1) for part in get(server, path).header("Content-Security-Policy").split(";"))
+    assert policy["default-src"] == "'none'" and policy["frame-ancestors"] == "'none'"
+    assert policy["script-src"] == "'self'" and policy["connect-src"] == "'self'"
+    assert all("http" not in sources and "*" not in sources for sources in policy.values())
+
+
+@pytest.mark.parametrize("path", ["/docs", "/dashboard"])
+def test_what_a_page_loads_is_here_and_nothing_is_inline(server, path):
+    page = get(server, path).body.decode()
+    loaded = re.findall(r'<(?:script|link|img)\b[^>]*?(?:src|href)="([^"]*)"', page)
+    assert loaded
+    for place in loaded:
+        assert place.startswith("/assets/") and get(server, place).status == 200, place
+    # The policy would keep these out, in silence.
+    assert not re.search(r"<script(?![^>]*\bsrc=)|\son\w+=|javascript:", page)
+
+
+@pytest.mark.parametrize("path", OURS)
+def test_no_other_host_is_named(server, path):
+    text = get(server, path).body.decode()
+    assert set(re.findall(r"(?:https?:)?//([\w.-]+\.[a-z]{2,})", text)) <= {"www.w3.org"}  # the name of SVG, which nobody fetches
+
+
+# --- In a browser ---
+
+
+def drawn(url, folder, milliseconds=8000):
+    """The page as it stands when its scripts have run: in virtual time, so nobody waits for a clock."""
+    done = subprocess.run(
+        [CHROMIUM, *CHROMIUM_QUIET, f"--user-data-dir={folder}", f"--virtual-time-budget={milliseconds}", "--dump-dom", url],
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+in_chromium = pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed")
+
+
+@in_chromium
+def test_the_interface_is_drawn(server, tmp_path):
+    page = drawn(f"{server.public}/docs", tmp_path)
+    assert "/v1/sales/{sale}/orders" in page.replace("\u200b", "").replace("<wbr>", "")
+    assert page.count("opblock-summary-path") > 30
+    assert "Failed to load" not in page and "errors-wrapper" not in page
+
+
+@in_chromium
+def test_the_dashboard_is_drawn_and_asks_for_a_token(server, tmp_path):
+    page = drawn(f"{server.operator}/dashboard", tmp_path, 4000)
+    assert re.search(r'id="tile-promises"[^>]*class="good"[^>]*>kept<', page)
+    assert re.search(r'id="tile-health"[^>]*class="good"[^>]*>up<', page)
+    assert page.count('class="u-wrap"') == 6, "a chart each"
+    assert re.search(r'<dialog id="token-dialog"[^>]*\bopen\b', page)
+    assert re.search(r'id="notice"[^>]*hidden', page)

@@ -77,7 +77,8 @@ static void read_object(const json_t *object, const char *path, struct reply *re
 		read_object(values.price, "price.", reply, depth + 1);
 	if (!fields[6].given)
 		return;
-	json_array_foreach(values.lots, i, element) {
+	json_array_foreach(values.lots, i, element)
+	{
 		if (json_is_object(element) && depth < 4)
 			read_object(element, "lots[0].", reply, depth + 1);
 	}

@@ -49,8 +49,8 @@ void house_restart(struct house *house);
 
 /* The clock alone, for tests that need no house: it stands still at HOUSE_NOW_MS. clock_set_source(NULL) gives it back. */
 void house_take_clock(void);
-void house_pass(int64_t ms); /* both clocks */
-void house_jump(int64_t ms); /* the wall clock alone */
+void house_pass(int64_t ms);   /* both clocks */
+void house_jump(int64_t ms);   /* the wall clock alone */
 void house_let_time_run(void); /* for tests with threads: both clocks go on from here, until the house is closed */
 /* Bounded polling; fails the test where the condition does not come. */
 void house_wait(bool (*condition)(void *context), void *context);
@@ -75,7 +75,8 @@ size_t house_expire(struct house *house);
 struct ledger_order house_order(struct house *house, const struct uuid *order);
 
 struct stock_lot_state house_lot(struct house *house, const char *id, uint32_t lot);
-#define house_assert_lot(house, id, lot, a, h, c, w) house_assert_lot_at((house), (id), (lot), (a), (h), (c), (w), __FILE__, __LINE__)
+#define house_assert_lot(house, id, lot, a, h, c, w) \
+	house_assert_lot_at((house), (id), (lot), (a), (h), (c), (w), __FILE__, __LINE__)
 /* available, held, confirmed, withdrawn: in the stock and in the ledger alike. */
 void house_assert_lot_at(struct house *house, const char *id, uint32_t lot, int64_t available, int64_t held, int64_t confirmed,
 			 int64_t withdrawn, const char *file, int line);

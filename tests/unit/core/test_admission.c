@@ -59,7 +59,8 @@ static enum verdict reserve(struct shop *shop, struct purchase *purchase)
 	return purchase->verdict;
 }
 
-static enum verdict buy(struct shop *shop, struct purchase *purchase, uint32_t lot, const char *buyer, const char *key, uint32_t quantity)
+static enum verdict buy(struct shop *shop, struct purchase *purchase, uint32_t lot, const char *buyer, const char *key,
+			uint32_t quantity)
 {
 	ask(shop, purchase, lot, buyer, key, quantity, VERDICT_NONE);
 	return reserve(shop, purchase);

@@ -166,7 +166,7 @@ static void test_a_refund_after_the_sale_is_forgotten(void **state)
 
 	assert_int_equal(refund(house, &id), ORDER_CONTROL_DONE);
 	assert_int_equal(house_order(house, &id).state, ORDER_CANCELLED);
-	assert_int_equal(refund(house, &id), ORDER_CONTROL_REFUSED); /* it is cancelled by now */
+	assert_int_equal(refund(house, &id), ORDER_CONTROL_REFUSED);    /* it is cancelled by now */
 	assert_int_equal(house_on_hand(house, "SHIRT"), HOUSE_ON_HAND); /* its units are the warehouse's again */
 	house_assert_audit(house);
 }

@@ -63,12 +63,12 @@ static void test_each_move_is_in_the_ledger_and_in_the_catalog(void **state)
 		int outcome;
 		enum sale_state after;
 	} moves[] = {
-		{SALE_PAUSE, LEDGER_WRONG_STATE, SALE_DRAFT},   {SALE_ARM, LEDGER_DONE, SALE_ARMED},
-		{SALE_ARM, LEDGER_ALREADY, SALE_ARMED},         {SALE_RESUME, LEDGER_WRONG_STATE, SALE_ARMED},
-		{SALE_START, LEDGER_DONE, SALE_OPEN},           {SALE_START, LEDGER_ALREADY, SALE_OPEN},
-		{SALE_PAUSE, LEDGER_DONE, SALE_PAUSED},         {SALE_START, LEDGER_WRONG_STATE, SALE_PAUSED},
-		{SALE_RESUME, LEDGER_DONE, SALE_OPEN},          {SALE_END, LEDGER_DONE, SALE_ENDED},
-		{SALE_END, LEDGER_ALREADY, SALE_ENDED},         {SALE_RESUME, LEDGER_WRONG_STATE, SALE_ENDED},
+		{SALE_PAUSE, LEDGER_WRONG_STATE, SALE_DRAFT}, {SALE_ARM, LEDGER_DONE, SALE_ARMED},
+		{SALE_ARM, LEDGER_ALREADY, SALE_ARMED},       {SALE_RESUME, LEDGER_WRONG_STATE, SALE_ARMED},
+		{SALE_START, LEDGER_DONE, SALE_OPEN},         {SALE_START, LEDGER_ALREADY, SALE_OPEN},
+		{SALE_PAUSE, LEDGER_DONE, SALE_PAUSED},       {SALE_START, LEDGER_WRONG_STATE, SALE_PAUSED},
+		{SALE_RESUME, LEDGER_DONE, SALE_OPEN},        {SALE_END, LEDGER_DONE, SALE_ENDED},
+		{SALE_END, LEDGER_ALREADY, SALE_ENDED},       {SALE_RESUME, LEDGER_WRONG_STATE, SALE_ENDED},
 	};
 	struct house *house = *state;
 
@@ -121,8 +121,8 @@ static void test_changes_end_with_the_draft_but_for_the_harmless(void **state)
 	struct house *house = *state;
 	struct ledger_actor actor = house_actor();
 	struct sale *change = house_draft("drop"), *sale;
-	unsigned all = SALE_FIELD_NAME | SALE_FIELD_PRICE | SALE_FIELD_LIMIT | SALE_FIELD_RATE | SALE_FIELD_HOLD | SALE_FIELD_OPENS |
-		       SALE_FIELD_CLOSES | SALE_FIELD_LATE_CONFIRM;
+	unsigned all = SALE_FIELD_NAME | SALE_FIELD_PRICE | SALE_FIELD_LIMIT | SALE_FIELD_RATE | SALE_FIELD_HOLD |
+		       SALE_FIELD_OPENS | SALE_FIELD_CLOSES | SALE_FIELD_LATE_CONFIRM;
 
 	house_create(house, house_draft("drop"));
 	strcpy(change->name, "New");
@@ -150,7 +150,8 @@ static void test_changes_end_with_the_draft_but_for_the_harmless(void **state)
 	free(sale);
 
 	change->closes_at_ms = change->opens_at_ms;
-	assert_int_equal(sale_control_update(house->control, SLICE("drop"), SALE_FIELD_CLOSES, change, &actor), SALE_CONTROL_BAD_TIMES);
+	assert_int_equal(sale_control_update(house->control, SLICE("drop"), SALE_FIELD_CLOSES, change, &actor),
+			 SALE_CONTROL_BAD_TIMES);
 	assert_int_equal(house_move(house, "drop", SALE_ARM), LEDGER_DONE);
 	for (unsigned field = 1; field <= SALE_FIELD_LATE_CONFIRM; field *= 2) {
 		change->closes_at_ms = HOUSE_NOW_MS + 300000;

@@ -71,7 +71,8 @@ static void test_addresses_are_counted_apart_but_ipv6_by_its_64(void **state)
 {
 	struct address_limit *limit = make(1, 60);
 	struct address four = address("192.0.2.1"), other = address("192.0.2.2");
-	struct address six = address("2001:db8:1:2::1"), neighbour = address("2001:db8:1:2:ffff::9"), next = address("2001:db8:1:3::1");
+	struct address six = address("2001:db8:1:2::1"), neighbour = address("2001:db8:1:2:ffff::9"),
+		       next = address("2001:db8:1:3::1");
 	int64_t retry_ms;
 
 	(void)state;

@@ -105,8 +105,10 @@ static void test_an_empty_body_is_an_empty_object(void **state)
 
 static void test_the_type_is_json_in_any_case_with_any_parameters(void **state)
 {
-	static const char *const good[] = {"application/json", "Application/JSON", "application/json; charset=utf-8", "application/json ;a=b"};
-	static const char *const bad[] = {"", "text/json", "application/jsonp", "application/json-patch+json", "application/problem+json", "application"};
+	static const char *const good[] = {"application/json", "Application/JSON", "application/json; charset=utf-8",
+					   "application/json ;a=b"};
+	static const char *const bad[] = {
+		"", "text/json", "application/jsonp", "application/json-patch+json", "application/problem+json", "application"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
@@ -123,9 +125,28 @@ static void test_the_type_is_json_in_any_case_with_any_parameters(void **state)
 static void test_what_is_no_json_object_is_malformed(void **state)
 {
 	static const char *const texts[] = {
-		" ", "{", "}", "[]", "1", "null", "\"a\"", "{}{}", "{} x", "{'a':1}", "{\"a\":1,}", "{\"a\":01}", "{\"a\":1,\"a\":2}",
-		"{\"a\":{\"b\":1,\"b\":1}}", "{\"a\":\"\\ud800\"}", "{\"a\":\"\xff\"}", "{\"a\":\"\\u0000\"}", "\xef\xbb\xbf{}", "{\"a\":99999999999999999999}",
-		"{\"a\":1e999}", "// {}", "{\"a\":NaN}",
+		" ",
+		"{",
+		"}",
+		"[]",
+		"1",
+		"null",
+		"\"a\"",
+		"{}{}",
+		"{} x",
+		"{'a':1}",
+		"{\"a\":1,}",
+		"{\"a\":01}",
+		"{\"a\":1,\"a\":2}",
+		"{\"a\":{\"b\":1,\"b\":1}}",
+		"{\"a\":\"\\ud800\"}",
+		"{\"a\":\"\xff\"}",
+		"{\"a\":\"\\u0000\"}",
+		"\xef\xbb\xbf{}",
+		"{\"a\":99999999999999999999}",
+		"{\"a\":1e999}",
+		"// {}",
+		"{\"a\":NaN}",
 	};
 
 	(void)state;
@@ -147,7 +168,8 @@ static void test_deep_nesting_is_refused_and_does_not_overflow(void **state)
 
 static void test_integers_are_whole_and_within_their_bounds(void **state)
 {
-	static const char *const bad[] = {"4", "11", "-5", "5.0", "5e0", "\"5\"", "true", "null", "[]", "{}", "9223372036854775807"};
+	static const char *const bad[] = {
+		"4", "11", "-5", "5.0", "5e0", "\"5\"", "true", "null", "[]", "{}", "9223372036854775807"};
 	int64_t value = 0;
 	struct body_field fields[] = {{.name = "n", .kind = BODY_INTEGER, .target = &value, .min = 5, .max = 10}};
 	char text[64];
@@ -221,7 +243,14 @@ static void test_texts_are_judged_by_their_rule(void **state)
 static void test_times_are_rfc_3339_or_null(void **state)
 {
 	static const char *const bad[] = {
-		"1", "\"\"", "\"2027-01-01\"", "\"2027-01-01T10:00:00\"", "\"2027-13-01T10:00:00Z\"", "\"1969-12-31T23:59:59Z\"", "true", "{}",
+		"1",
+		"\"\"",
+		"\"2027-01-01\"",
+		"\"2027-01-01T10:00:00\"",
+		"\"2027-13-01T10:00:00Z\"",
+		"\"1969-12-31T23:59:59Z\"",
+		"true",
+		"{}",
 	};
 	int64_t value = 0;
 	struct body_field fields[] = {{.name = "t", .kind = BODY_TIME, .target = &value}};

@@ -46,9 +46,23 @@ static struct sale *sale(void)
 	struct sale *sale = calloc(1, sizeof(*sale) + 2 * sizeof(sale->lots[0]));
 
 	assert_non_null(sale);
-	*sale = (struct sale){.number = 3, .epoch = 4, .version = 5, .state = SALE_OPEN, .id = "aj1", .name = "Air \"1\"", .price_minor = 17900,
-			      .currency = "EUR", .limit_per_buyer = 1, .rate_requests = 3, .rate_seconds = 60, .hold_seconds = 120,
-			      .opens_at_ms = AT, .closes_at_ms = SALE_NO_TIME, .created_at_ms = AT, .ended_at_ms = SALE_NO_TIME, .lot_count = 2};
+	*sale = (struct sale){.number = 3,
+			      .epoch = 4,
+			      .version = 5,
+			      .state = SALE_OPEN,
+			      .id = "aj1",
+			      .name = "Air \"1\"",
+			      .price_minor = 17900,
+			      .currency = "EUR",
+			      .limit_per_buyer = 1,
+			      .rate_requests = 3,
+			      .rate_seconds = 60,
+			      .hold_seconds = 120,
+			      .opens_at_ms = AT,
+			      .closes_at_ms = SALE_NO_TIME,
+			      .created_at_ms = AT,
+			      .ended_at_ms = SALE_NO_TIME,
+			      .lot_count = 2};
 	sale->lots[0] = (struct sale_lot){.sku = "A", .item = 1, .allocated = 10, .held = 1, .confirmed = 2, .withdrawn = 3};
 	sale->lots[1] = (struct sale_lot){.sku = "B", .item = 2, .allocated = 5};
 	return sale;
@@ -67,7 +81,12 @@ static void test_a_time_is_a_text_or_null(void **state)
 
 static void test_an_order(void **state)
 {
-	struct order_view order = {.id = id(), .sale = SLICE("aj1"), .sku = SLICE("A"), .buyer = SLICE("b\"1"), .quantity = 2, .state = ORDER_HELD,
+	struct order_view order = {.id = id(),
+				   .sale = SLICE("aj1"),
+				   .sku = SLICE("A"),
+				   .buyer = SLICE("b\"1"),
+				   .quantity = 2,
+				   .state = ORDER_HELD,
 				   .hold_expires_at_ms = AT + 120000};
 	char text[UUID_TEXT_SIZE], expected[512];
 
@@ -93,10 +112,21 @@ static void test_an_order(void **state)
 /* A replay, and an operator's look, must be the same bytes: both ways to an order lead to one writer. */
 static void test_an_order_of_the_ledger_is_the_same_text(void **state)
 {
-	struct ledger_order row = {.id = id(), .quantity = 2, .sale_id = "aj1", .sku = "A", .buyer = "b1", .state = ORDER_EXPIRED,
-				   .placed_at_ms = AT, .hold_expires_at_ms = AT + 1};
-	struct order_view view = {.id = row.id, .sale = SLICE("aj1"), .sku = SLICE("A"), .buyer = SLICE("b1"), .quantity = 2,
-				  .state = ORDER_EXPIRED, .hold_expires_at_ms = AT + 1};
+	struct ledger_order row = {.id = id(),
+				   .quantity = 2,
+				   .sale_id = "aj1",
+				   .sku = "A",
+				   .buyer = "b1",
+				   .state = ORDER_EXPIRED,
+				   .placed_at_ms = AT,
+				   .hold_expires_at_ms = AT + 1};
+	struct order_view view = {.id = row.id,
+				  .sale = SLICE("aj1"),
+				  .sku = SLICE("A"),
+				  .buyer = SLICE("b1"),
+				  .quantity = 2,
+				  .state = ORDER_EXPIRED,
+				  .hold_expires_at_ms = AT + 1};
 	char text[512];
 
 	(void)state;
@@ -107,7 +137,7 @@ static void test_an_order_of_the_ledger_is_the_same_text(void **state)
 	assert_out(text);
 }
 
-#define TERMS                                                                                                                           \
+#define TERMS                                                                                                                                   \
 	"\"id\":\"aj1\",\"name\":\"Air \\\"1\\\"\",\"state\":\"open\",\"price\":{\"amount\":17900,\"currency\":\"EUR\"},\"limit_per_buyer\":1," \
 	"\"rate\":{\"requests\":3,\"seconds\":60},\"hold_seconds\":120,\"opens_at\":\"2027-01-01T10:00:00.127Z\",\"closes_at\":null"
 
@@ -118,12 +148,15 @@ static void test_buyers_see_no_numbers_of_a_sale(void **state)
 
 	(void)state;
 	render_public_sale(shown, lots, AT, &out);
-	assert_out("{" TERMS ",\"lots\":[{\"sku\":\"A\",\"sold_out\":true,\"may_return\":true},{\"sku\":\"B\",\"sold_out\":false,\"may_return\":false}]}");
+	assert_out("{" TERMS
+		   ",\"lots\":[{\"sku\":\"A\",\"sold_out\":true,\"may_return\":true},{\"sku\":\"B\",\"sold_out\":false,\"may_return\":false}]}");
 	lots[0].held = 0;
 	render_public_sale(shown, lots, AT, &out);
-	assert_out("{" TERMS ",\"lots\":[{\"sku\":\"A\",\"sold_out\":true,\"may_return\":false},{\"sku\":\"B\",\"sold_out\":false,\"may_return\":false}]}");
+	assert_out("{" TERMS
+		   ",\"lots\":[{\"sku\":\"A\",\"sold_out\":true,\"may_return\":false},{\"sku\":\"B\",\"sold_out\":false,\"may_return\":false}]}");
 	render_public_sale(shown, NULL, AT, &out);
-	assert_out("{" TERMS ",\"lots\":[{\"sku\":\"A\",\"sold_out\":true,\"may_return\":false},{\"sku\":\"B\",\"sold_out\":true,\"may_return\":false}]}");
+	assert_out("{" TERMS
+		   ",\"lots\":[{\"sku\":\"A\",\"sold_out\":true,\"may_return\":false},{\"sku\":\"B\",\"sold_out\":true,\"may_return\":false}]}");
 	free(shown);
 }
 
@@ -150,8 +183,9 @@ static void test_buyers_see_the_state_by_the_clock(void **state)
 
 static void test_operators_see_the_stocks_figures_or_the_ledgers(void **state)
 {
-	static const char more[] = ",\"number\":3,\"epoch\":4,\"version\":5,\"late_confirm\":false,\"created_at\":\"2027-01-01T10:00:00.127Z\","
-				   "\"ended_at\":null,\"lots\":[";
+	static const char more[] =
+		",\"number\":3,\"epoch\":4,\"version\":5,\"late_confirm\":false,\"created_at\":\"2027-01-01T10:00:00.127Z\","
+		"\"ended_at\":null,\"lots\":[";
 	struct stock_lot_state lots[] = {{9, 8, 7, 6, 30, 1}, {5, 0, 0, 0, 5, 1}};
 	struct sale *shown = sale();
 	char expected[1024];

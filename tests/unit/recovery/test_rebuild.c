@@ -29,7 +29,8 @@ static struct stock_order find(struct house *house, const struct uuid *id)
 }
 
 /* Asks again with a key that was used. */
-static struct stock_reserve retry(struct house *house, const char *sale, uint32_t lot, const char *buyer, const char *key, uint32_t quantity)
+static struct stock_reserve retry(struct house *house, const char *sale, uint32_t lot, const char *buyer, const char *key,
+				  uint32_t quantity)
 {
 	uint32_t number = house_number(house, sale);
 	struct stock_reserve item = {

@@ -40,26 +40,27 @@ static void start(struct bench *bench, size_t lane_size)
 	promises_register(&bench->promises, bench->metrics);
 	assert_int_equal(lane_new(&bench->lane, lane_size), 0);
 	assert_int_equal(journal_worker_new(&bench->worker, &(struct journal_worker_settings){.journal = house->journal,
-											       .stock = house->stock,
-											       .lane = bench->lane,
-											       .metrics = bench->metrics,
-											       .batch_max = 64,
-											       .ack_deadline_ns = ACK_NS}),
+											      .stock = house->stock,
+											      .lane = bench->lane,
+											      .metrics = bench->metrics,
+											      .batch_max = 64,
+											      .ack_deadline_ns = ACK_NS}),
 			 0);
 	assert_int_equal(journal_client_new(&bench->client, bench->lane), 0);
-	assert_int_equal(sale_control_new(&bench->control, &(struct sale_control_settings){.ledger = house->ledger,
-											    .stock = house->stock,
-											    .catalog = house->catalog,
-											    .commit = journal_client_commit(bench->client),
-											    .retention_ms = HOUSE_RETENTION_MS}),
+	assert_int_equal(sale_control_new(&bench->control,
+					  &(struct sale_control_settings){.ledger = house->ledger,
+									  .stock = house->stock,
+									  .catalog = house->catalog,
+									  .commit = journal_client_commit(bench->client),
+									  .retention_ms = HOUSE_RETENTION_MS}),
 			 0);
 	assert_int_equal(housekeeper_new(&bench->keeper, &(struct housekeeper_settings){.stock = house->stock,
-											 .control = bench->control,
-											 .catalog = house->catalog,
-											 .journal_lane = bench->lane,
-											 .metrics = bench->metrics,
-											 .promises = &bench->promises,
-											 .hold_grace_ns = 0}),
+											.control = bench->control,
+											.catalog = house->catalog,
+											.journal_lane = bench->lane,
+											.metrics = bench->metrics,
+											.promises = &bench->promises,
+											.hold_grace_ns = 0}),
 			 0);
 	house_let_time_run();
 	assert_int_equal(journal_worker_start(bench->worker), 0);
@@ -315,7 +316,8 @@ static void test_a_unit_that_is_nowhere_breaks_the_fourth(void **state)
 {
 	struct bench *bench = *state;
 
-	lie_about(bench, (struct stock_lot_state){.available = 1, .held = 1, .confirmed = 1, .withdrawn = 1, .allocated = 5}, is_leak_seen);
+	lie_about(bench, (struct stock_lot_state){.available = 1, .held = 1, .confirmed = 1, .withdrawn = 1, .allocated = 5},
+		  is_leak_seen);
 	assert_int_equal(promises_broken(&bench->promises, PROMISE_NEVER_OVERSOLD), 0);
 }
 

@@ -20,10 +20,10 @@ struct fake_journal {
 		struct uuid id;
 	} seen[SEEN_MAX];
 	size_t seen_count, appends, largest, looks;
-	atomic_int end;       /* of every entry; 0: by the buyer's name */
+	atomic_int end; /* of every entry; 0: by the buyer's name */
 	atomic_bool sick;
-	atomic_bool held;     /* append() does not return before this is false */
-	atomic_bool waiting;  /* it is in append() */
+	atomic_bool held;    /* append() does not return before this is false */
+	atomic_bool waiting; /* it is in append() */
 };
 
 struct bench {
@@ -109,17 +109,19 @@ static int bench_open(void **state)
 	bench->journal.base.ops = &fake_ops;
 	pthread_mutex_init(&bench->journal.lock, NULL);
 	assert_int_equal(stock_memory_new(&bench->stock, OUTBOX), 0);
-	assert_int_equal(bench->stock->ops->preheat_begin(bench->stock, &(struct stock_rules){.sale = SALE, .epoch = 1, .limit_per_buyer = 5, .lot_count = 1}), 0);
+	assert_int_equal(bench->stock->ops->preheat_begin(
+				 bench->stock, &(struct stock_rules){.sale = SALE, .epoch = 1, .limit_per_buyer = 5, .lot_count = 1}),
+			 0);
 	assert_int_equal(bench->stock->ops->arm(bench->stock, SALE, allocated, withdrawn), 0);
 	assert_int_equal(lane_new(&bench->lane, LANE_SIZE), 0);
 	assert_int_equal(lane_new(&bench->reply, LANE_SIZE), 0);
 	assert_int_equal(metrics_new(&bench->metrics), 0);
 	assert_int_equal(journal_worker_new(&bench->worker, &(struct journal_worker_settings){.journal = &bench->journal.base,
-											       .stock = bench->stock,
-											       .lane = bench->lane,
-											       .metrics = bench->metrics,
-											       .batch_max = BATCH_MAX,
-											       .ack_deadline_ns = ACK_NS}),
+											      .stock = bench->stock,
+											      .lane = bench->lane,
+											      .metrics = bench->metrics,
+											      .batch_max = BATCH_MAX,
+											      .ack_deadline_ns = ACK_NS}),
 			 0);
 	*state = bench;
 	return 0;

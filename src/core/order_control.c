@@ -74,24 +74,26 @@ static void ask(const struct ledger_order *order, const struct ledger_actor *act
 	struct uuid_generator ids = {0};
 
 	*reserve = (struct stock_reserve){
-		.event = {
-			.kind = EVENT_RESERVED,
-			.sale = order->sale,
-			.lot = order->lot,
-			.quantity = order->quantity,
-			.id = uuid_make(&ids, actor->now_ms, order->sale),
-			.buyer = slice_of(order->buyer),
-			.key = key,
-			.actor = actor->name,
-			.trace = actor->trace,
-		},
+		.event =
+			{
+				.kind = EVENT_RESERVED,
+				.sale = order->sale,
+				.lot = order->lot,
+				.quantity = order->quantity,
+				.id = uuid_make(&ids, actor->now_ms, order->sale),
+				.buyer = slice_of(order->buyer),
+				.key = key,
+				.actor = actor->name,
+				.trace = actor->trace,
+			},
 		.now_ns = clock_mono_ns(),
 		.unlimited_rate = true,
 	};
 	reserve->event.at_ms = uuid_wall_ms(&reserve->event.id);
 }
 
-int order_control_confirm_late(const struct order_control *control, const struct ledger_order *order, const struct ledger_actor *actor, struct uuid *fresh)
+int order_control_confirm_late(const struct order_control *control, const struct ledger_order *order,
+			       const struct ledger_actor *actor, struct uuid *fresh)
 {
 	char key[KEY_MAX + 1], id[UUID_TEXT_SIZE];
 	struct stock_reserve reserve;

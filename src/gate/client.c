@@ -8,7 +8,8 @@ enum { FORWARDED_MAX = 1024 }; /* bytes of X-Forwarded-For that are looked at: t
 
 bool gate_peer_trusted(const struct gate_request *request)
 {
-	return network_list_contains(&request->thread->gate->settings.settings->gate.trusted_proxies, http_exchange_peer(request->exchange));
+	return network_list_contains(&request->thread->gate->settings.settings->gate.trusted_proxies,
+				     http_exchange_peer(request->exchange));
 }
 
 struct address gate_client(const struct gate_request *request)
@@ -72,7 +73,8 @@ bool gate_identify(struct gate_request *request, struct identity_buyer *buyer)
 		if (r == IDENTITY_KNOWN)
 			return true;
 		reply_header(reply, "WWW-Authenticate",
-			     r == IDENTITY_MISSING ? SLICE("Bearer realm=\"penstock\"") : SLICE("Bearer realm=\"penstock\", error=\"invalid_token\""));
+			     r == IDENTITY_MISSING ? SLICE("Bearer realm=\"penstock\"")
+						   : SLICE("Bearer realm=\"penstock\", error=\"invalid_token\""));
 		if (r == IDENTITY_MISSING)
 			reason = "Send the buyer's token: Authorization: Bearer TOKEN.";
 	}

@@ -2,7 +2,6 @@
 #include "gate/away.h"
 #include "gate/thread.h"
 
-
 enum {
 	LOOK_NS = 100000000, /* a thread looks at its purchases and feeds at least so often: both may begin between two looks */
 	STOP_LOOK_NS = 20000000,
@@ -34,12 +33,13 @@ static bool allowed(struct gate_request *request, unsigned scope)
 	struct reply *reply = &request->thread->reply;
 	unsigned scopes = 0;
 
-	switch (operators_check(operators, request->http->known[HTTP_AUTHORIZATION], &request->operator, &scopes)) {
+	switch (operators_check(operators, request->http->known[HTTP_AUTHORIZATION], &request->operator, & scopes)) {
 	case OPERATORS_KNOWN:
 		break;
 	case OPERATORS_MISSING:
 		reply_header(reply, "WWW-Authenticate", SLICE("Bearer realm=\"penstock operator\""));
-		gate_refuse(request, PROBLEM_UNAUTHORIZED, &(struct problem_options){.detail = "Send an operator's token: Authorization: Bearer TOKEN."});
+		gate_refuse(request, PROBLEM_UNAUTHORIZED,
+			    &(struct problem_options){.detail = "Send an operator's token: Authorization: Bearer TOKEN."});
 		return false;
 	default:
 		reply_header(reply, "WWW-Authenticate", SLICE("Bearer realm=\"penstock operator\", error=\"invalid_token\""));

@@ -56,7 +56,8 @@ static void work_audit(struct gate_errand *errand)
 	count_broken(errand->thread->gate->settings.promises, &audit);
 	buffer_append_literal(out, "{");
 	render_name(out, "ok");
-	buffer_append_text(out, audit.p1_broken + audit.p2_broken + audit.p3_broken + audit.p4_broken + audit.log_broken ? "false" : "true");
+	buffer_append_text(out, audit.p1_broken + audit.p2_broken + audit.p3_broken + audit.p4_broken + audit.log_broken ? "false"
+															 : "true");
 	render_name(out, "promises");
 	buffer_append_literal(out, "{");
 	render_promise(out, "p1", audit.p1_broken);

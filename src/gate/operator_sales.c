@@ -46,13 +46,17 @@ struct terms {
 
 enum { TERM_NAME, TERM_PRICE, TERM_LIMIT, TERM_RATE, TERM_HOLD, TERM_OPENS, TERM_CLOSES, TERM_LATE, TERM_COUNT };
 static const unsigned term_fields[TERM_COUNT] = {
-	SALE_FIELD_NAME, SALE_FIELD_PRICE, SALE_FIELD_LIMIT, SALE_FIELD_RATE, SALE_FIELD_HOLD, SALE_FIELD_OPENS, SALE_FIELD_CLOSES, SALE_FIELD_LATE_CONFIRM,
+	SALE_FIELD_NAME, SALE_FIELD_PRICE, SALE_FIELD_LIMIT,  SALE_FIELD_RATE,
+	SALE_FIELD_HOLD, SALE_FIELD_OPENS, SALE_FIELD_CLOSES, SALE_FIELD_LATE_CONFIRM,
 };
 
 static void term_table(struct terms *terms, struct body_field fields[TERM_COUNT])
 {
 	const struct body_field table[TERM_COUNT] = {
-		[TERM_NAME] = {.name = "name", .kind = BODY_TEXT, .target = &terms->name, .valid = name_valid,
+		[TERM_NAME] = {.name = "name",
+			       .kind = BODY_TEXT,
+			       .target = &terms->name,
+			       .valid = name_valid,
 			       .rule = "1 to 200 bytes of text without control characters"},
 		[TERM_PRICE] = {.name = "price", .kind = BODY_OBJECT, .target = &terms->price},
 		[TERM_LIMIT] = {.name = "limit_per_buyer", .kind = BODY_INTEGER, .target = &terms->limit, .min = 1, .max = LIMIT_MAX},
@@ -81,7 +85,11 @@ static int read_nested(struct terms *terms, struct reply *reply)
 {
 	struct body_field price[] = {
 		{.name = "amount", .kind = BODY_INTEGER, .target = &terms->amount, .required = true, .min = 0, .max = 1000000000000},
-		{.name = "currency", .kind = BODY_TEXT, .target = &terms->currency, .required = true, .valid = currency_valid,
+		{.name = "currency",
+		 .kind = BODY_TEXT,
+		 .target = &terms->currency,
+		 .required = true,
+		 .valid = currency_valid,
 		 .rule = "three capital letters (ISO 4217)"},
 	};
 	struct body_field rate[] = {
@@ -145,7 +153,8 @@ static int read_lots(json_t *array, struct sale *sale, struct reply *reply)
 		if (body_read(object, fields, 2, path, reply))
 			return 1;
 		if (sku.size && sale_find_lot(sale, sku) >= 0) {
-			reply_bad_field(reply, PROBLEM_INVALID_VALUE, "lots", "lots[%u].sku must be one that no other lot of the sale has.", i);
+			reply_bad_field(reply, PROBLEM_INVALID_VALUE, "lots",
+					"lots[%u].sku must be one that no other lot of the sale has.", i);
 			return 1;
 		}
 		memcpy(lot->sku, sku.data, sku.size);
@@ -156,7 +165,8 @@ static int read_lots(json_t *array, struct sale *sale, struct reply *reply)
 /* The sale that the body describes, malloc'd; NULL: refused. */
 static struct sale *read_new_sale(json_t *body, struct reply *reply)
 {
-	struct terms terms = {.limit = 1, .rate_requests = 3, .rate_seconds = 60, .hold = 120, .opens = SALE_NO_TIME, .closes = SALE_NO_TIME};
+	struct terms terms = {
+		.limit = 1, .rate_requests = 3, .rate_seconds = 60, .hold = 120, .opens = SALE_NO_TIME, .closes = SALE_NO_TIME};
 	bool no_rate = take_null_rate(body);
 	struct body_field fields[TERM_COUNT + 2];
 	json_t *lots = NULL;
@@ -165,9 +175,14 @@ static struct sale *read_new_sale(json_t *body, struct reply *reply)
 
 	term_table(&terms, fields);
 	fields[TERM_NAME].required = fields[TERM_PRICE].required = true;
-	fields[TERM_COUNT] = (struct body_field){.name = "id", .kind = BODY_TEXT, .target = &id, .required = true, .valid = sale_id_valid,
+	fields[TERM_COUNT] = (struct body_field){.name = "id",
+						 .kind = BODY_TEXT,
+						 .target = &id,
+						 .required = true,
+						 .valid = sale_id_valid,
 						 .rule = "1 to 64 of a-z, 0-9, '.', '_' or '-', beginning with a letter or digit"};
-	fields[TERM_COUNT + 1] = (struct body_field){.name = "lots", .kind = BODY_ARRAY, .target = &lots, .required = true, .min = 1, .max = LOTS_MAX};
+	fields[TERM_COUNT + 1] =
+		(struct body_field){.name = "lots", .kind = BODY_ARRAY, .target = &lots, .required = true, .min = 1, .max = LOTS_MAX};
 	if (body_read(body, fields, TERM_COUNT + 2, "", reply) || read_nested(&terms, reply) || check_times(&terms, reply))
 		return NULL;
 	if (no_rate)
@@ -224,7 +239,9 @@ static void say_control(struct gate_errand *errand, int r)
 		reply_refuse(reply, PROBLEM_SALE_STATE, "The sale ended long ago.");
 		return;
 	case SALE_CONTROL_UNKNOWN:
-		reply_problem(reply, PROBLEM_OUTCOME_UNKNOWN, &(struct problem_options){.detail = "The units are taken; the journal does not say yet that it has them."});
+		reply_problem(reply, PROBLEM_OUTCOME_UNKNOWN,
+			      &(struct problem_options){
+				      .detail = "The units are taken; the journal does not say yet that it has them."});
 		return;
 	}
 	assertion_failed("an outcome of sale control", __FILE__, __LINE__, __func__);
@@ -248,10 +265,11 @@ static void work_create(struct gate_errand *errand)
 	} else if (r == LEDGER_EXISTS) {
 		reply_refuse(&errand->reply, PROBLEM_NAME_TAKEN, "There is a sale %s already.", sale->id);
 	} else if (r == LEDGER_NOT_FOUND) {
-		reply_refuse(&errand->reply, PROBLEM_UNKNOWN_ITEM, "There is no item %s. Make it with POST /v1/items.", sale->lots[lot].sku);
+		reply_refuse(&errand->reply, PROBLEM_UNKNOWN_ITEM, "There is no item %s. Make it with POST /v1/items.",
+			     sale->lots[lot].sku);
 	} else if (r == LEDGER_NOT_ENOUGH) {
-		reply_refuse(&errand->reply, PROBLEM_NOT_ENOUGH_UNITS, "The item %s does not have %lld units on hand.", sale->lots[lot].sku,
-			     (long long)sale->lots[lot].allocated);
+		reply_refuse(&errand->reply, PROBLEM_NOT_ENOUGH_UNITS, "The item %s does not have %lld units on hand.",
+			     sale->lots[lot].sku, (long long)sale->lots[lot].allocated);
 	} else {
 		say_control(errand, r);
 	}
@@ -351,7 +369,6 @@ static void move(struct gate_errand *errand, enum sale_action action)
 		answer_sale(errand, errand->names[0]);
 }
 
-
 static void work_arm(struct gate_errand *errand)
 {
 	move(errand, SALE_ARM);
@@ -431,7 +448,8 @@ static bool read_units(struct gate_errand *errand, int64_t *units)
 static void say_lot_refusal(struct gate_errand *errand, int r)
 {
 	if (r == LEDGER_NOT_FOUND)
-		reply_refuse(&errand->reply, PROBLEM_UNKNOWN_SALE, "There is no sale %s with a lot %s.", errand->names[0], errand->names[1]);
+		reply_refuse(&errand->reply, PROBLEM_UNKNOWN_SALE, "There is no sale %s with a lot %s.", errand->names[0],
+			     errand->names[1]);
 	else
 		say_control(errand, r);
 }
@@ -465,7 +483,8 @@ static void work_withdraw(struct gate_errand *errand)
 
 	if (!read_units(errand, &units))
 		return;
-	r = sale_control_withdraw(control_of(errand), slice_of(errand->names[0]), slice_of(errand->names[1]), (uint32_t)units, &actor, &taken);
+	r = sale_control_withdraw(control_of(errand), slice_of(errand->names[0]), slice_of(errand->names[1]), (uint32_t)units,
+				  &actor, &taken);
 	if (r)
 		say_lot_refusal(errand, r);
 	else

@@ -19,16 +19,16 @@
 
 enum ledger_outcome {
 	LEDGER_DONE = 0,
-	LEDGER_ALREADY = 1,      /* this was done before, with the same content */
+	LEDGER_ALREADY = 1, /* this was done before, with the same content */
 	LEDGER_NOT_FOUND = 2,
-	LEDGER_EXISTS = 3,       /* the name is taken (with other content) */
-	LEDGER_NOT_ENOUGH = 4,   /* not so many units on hand */
-	LEDGER_WRONG_STATE = 5,  /* the sale's or order's state does not allow it */
-	LEDGER_STALE_EPOCH = 6,  /* apply: void, its sale has a newer epoch */
-	LEDGER_CONSTRAINT = 7,   /* apply: a last-line constraint fired: this must never happen; shouted and counted */
-	LEDGER_LEASE_HELD = 8,   /* another process holds the lease */
-	LEDGER_TOO_NEW = 9,      /* the schema is of a newer program */
-	LEDGER_CONFLICT = 10,    /* sale_update: the version has moved on */
+	LEDGER_EXISTS = 3,      /* the name is taken (with other content) */
+	LEDGER_NOT_ENOUGH = 4,  /* not so many units on hand */
+	LEDGER_WRONG_STATE = 5, /* the sale's or order's state does not allow it */
+	LEDGER_STALE_EPOCH = 6, /* apply: void, its sale has a newer epoch */
+	LEDGER_CONSTRAINT = 7,  /* apply: a last-line constraint fired: this must never happen; shouted and counted */
+	LEDGER_LEASE_HELD = 8,  /* another process holds the lease */
+	LEDGER_TOO_NEW = 9,     /* the schema is of a newer program */
+	LEDGER_CONFLICT = 10,   /* sale_update: the version has moved on */
 };
 
 /* How a ledger is opened; each adapter has its own function for that. */
@@ -67,9 +67,9 @@ struct ledger_log_row {
 	char actor[NAME_MAX_BYTES + 1];
 	char action[64];
 	char subject[128];
-	char detail[512];  /* JSON */
+	char detail[512]; /* JSON */
 	char trace[TRACE_SIZE + 1];
-	char hash[65];     /* SHA-256 in hex over the row before's hash and the fields above */
+	char hash[65]; /* SHA-256 in hex over the row before's hash and the fields above */
 };
 
 struct ledger_dead_letter {
@@ -98,12 +98,12 @@ struct ledger_audit {
 	int64_t sales, lots, orders, held, confirmed, cancelled, expired;
 	int64_t units_allocated, units_available, units_held, units_confirmed, units_withdrawn;
 	int64_t movements, dead_letters, log_rows;
-	int64_t p1_broken; /* lots with more live units than allocated - withdrawn, by orders or by balance */
-	int64_t p2_broken; /* orders without their movement, or a movement without its order */
-	int64_t p3_broken; /* buyers above a sale's limit, keys with two orders */
-	int64_t p4_broken; /* lots or items whose balance is not the sum of their movements */
+	int64_t p1_broken;  /* lots with more live units than allocated - withdrawn, by orders or by balance */
+	int64_t p2_broken;  /* orders without their movement, or a movement without its order */
+	int64_t p3_broken;  /* buyers above a sale's limit, keys with two orders */
+	int64_t p4_broken;  /* lots or items whose balance is not the sum of their movements */
 	int64_t log_broken; /* rows of the operator log whose hash does not follow */
-	char first[512];   /* the first fault found, in words; empty: none */
+	char first[512];    /* the first fault found, in words; empty: none */
 };
 
 struct ledger;

@@ -38,7 +38,7 @@ static int tear_down(void **state)
 
 static enum journal_end append(struct fixture *fixture, const struct event *event)
 {
-	struct journal_entry entry = {event, 0, NULL};
+	struct journal_entry entry = {.event = event};
 
 	fixture->journal->ops->append(fixture->journal, &entry, 1);
 	if (entry.end != JOURNAL_DURABLE)

@@ -61,7 +61,7 @@ static int tear_down(void **state)
 
 static enum journal_end append(struct place *place, const struct event *event, const char **reason)
 {
-	struct journal_entry entry = {event, 0, NULL};
+	struct journal_entry entry = {.event = event};
 
 	place->journal->ops->append(place->journal, &entry, 1);
 	*reason = entry.reason;
@@ -98,7 +98,7 @@ static void test_failed_transaction_refuses_but_not_what_is_there(void **state)
 {
 	struct place *place = *state;
 	struct event there = kit_reserve(&place->kit, KIT_SHIRT, 1, "ann"), fresh = kit_reserved(&place->kit, KIT_SHIRT, 1, "ben");
-	struct journal_entry entries[] = {{&there, 0, NULL}, {&fresh, 0, NULL}};
+	struct journal_entry entries[] = {{.event = &there}, {.event = &fresh}};
 	const char *reason;
 
 	failpoints_set("ledger.before_commit=error:28");

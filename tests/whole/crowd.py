@@ -54,6 +54,16 @@ class Wish:
     answers: Counter = field(default_factory=Counter)
 
 
+@dataclass
+class LotBook:
+    """What the operator was told of a lot: its units, and how many more there may be of those that got no clear answer."""
+
+    units: int
+    withdrawn: int
+    units_in_doubt: int = 0
+    withdrawn_in_doubt: int = 0
+
+
 class Connection:
     """A keep-alive connection. `ask` gives the whole answer, or None where none came."""
 
@@ -108,7 +118,8 @@ class Crowd:
     def __init__(self, server, sale, seed, limit=2, buyers=300, settle=True):
         self.server, self.sale, self.limit, self.settle = server, sale, limit, settle
         self.random = random.Random(seed)
-        self.skus = [lot["sku"] for lot in server.sale(sale)["lots"]]
+        self.lots = {lot["sku"]: LotBook(lot["units"], lot["withdrawn"]) for lot in server.sale(sale)["lots"]}
+        self.skus = list(self.lots)
         self.buyers = [f"buyer-{i}" for i in range(buyers)]
         self.tokens = {}
         self.wishes, self.accepted = [], []
@@ -181,12 +192,35 @@ class Crowd:
         elif answer.status not in (409, 503):
             self.faults.append(f"P5: {action} of order {wish.order} was answered {answer.status} {answer.body}")
 
+    async def move_units(self, operator):
+        """The operator takes a few units out of the sale, or puts some in."""
+        sku, action, units = self.random.choice(self.skus), self.random.choice(["add", "withdraw"]), self.random.randint(1, 3)
+        book = self.lots[sku]
+        path = f"/v1/sales/{self.sale}/lots/{sku}/{action}"
+        headers = {"Authorization": f"Bearer {OPERATOR_TOKEN}"}
+        answer = await operator.ask("POST", path, json.dumps({"units": units}).encode(), headers)
+        if answer and answer.status == 200:
+            if action == "add":
+                book.units += units
+            else:
+                book.withdrawn += answer.json["units_withdrawn"]
+        elif not answer or answer.code in ("outcome-unknown", "request-in-flight"):
+            self.unanswered += not answer
+            if action == "add":
+                book.units_in_doubt += units
+            else:
+                book.withdrawn_in_doubt += units
+        elif answer.status not in (409, 503):
+            self.faults.append(f"P5: {action} was answered {answer.status} {answer.body}")
+
     async def client(self, over):
         """One client, until `over` or until the server is no longer there."""
         public, operator = Connection(self.server.public), Connection(self.server.operator)
         while not over.is_set():
             dice = self.random.random()
-            if dice < 0.25 and self.settle and self.accepted:
+            if dice < 0.03 and self.settle:
+                await self.move_units(operator)
+            elif dice < 0.25 and self.settle and self.accepted:
                 await self.settle_one(public, operator, self.random.choice(self.accepted[-100:]))
             elif dice < 0.45 and self.wishes:
                 await self.buy(public, self.random.choice(self.wishes[-200:]))
@@ -289,6 +323,11 @@ class Crowd:
             parts = [lot[name] for name in ("available", "held", "confirmed", "withdrawn")]
             if sum(parts) != lot["units"] or min(parts) < 0:
                 self.faults.append(f"P4: the counters do not add up: {lot}")
+            book = self.lots[lot["sku"]]
+            if not 0 <= lot["units"] - book.units <= book.units_in_doubt:
+                self.faults.append(f"P4: the operator was told {book}, there are {lot}")
+            if not 0 <= lot["withdrawn"] - book.withdrawn <= book.withdrawn_in_doubt:
+                self.faults.append(f"P4: the operator was told {book}, there are {lot}")
         audit = self.server.operate("POST", "/v1/audit")
         if audit.status != 200 or not audit.json["ok"]:
             self.faults.append(f"the audit: {audit.body}")

@@ -32,8 +32,12 @@ def ledger_health(server):
 
 def stock_agrees(server):
     """The hot counters are what the ledger has: what was taken for orders that failed has come back."""
-    rows = server.rows("select l.held, l.confirmed from lots l join sales s on s.number = l.sale where s.id = 'drop' order by l.place")
-    return [(lot["held"], lot["confirmed"]) for lot in server.sale("drop")["lots"]] == rows
+    names = ("units", "held", "confirmed", "withdrawn")
+    rows = server.rows(
+        "select l.allocated, l.held, l.confirmed, l.withdrawn from lots l join sales s on s.number = l.sale"
+        " where s.id = 'drop' order by l.place"
+    )
+    return [tuple(lot[name] for name in names) for lot in server.sale("drop")["lots"]] == rows
 
 
 def assert_well(server, crowd):

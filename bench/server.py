@@ -115,8 +115,8 @@ class Server:
     def make_item(self, units):
         self.operate("POST", "/v1/items", {"sku": "A", "name": "Item", "on_hand": units})
 
-    def make_sale(self, sale, units, hold_seconds=120):
-        """An open sale of `units` of the item."""
+    def make_sale(self, sale, units, hold_seconds=3600):
+        """An open sale of `units` of the item. No hold runs out while it is measured."""
         terms = {"price": {"amount": 17900, "currency": "EUR"}, "limit_per_buyer": 1, "rate": None, "hold_seconds": hold_seconds}
         self.operate("POST", "/v1/sales", {"id": sale, "name": sale, "lots": [{"sku": "A", "units": units}], **terms})
         self.operate("POST", f"/v1/sales/{sale}/open")

@@ -32,7 +32,7 @@ LIVE = ("held", "confirmed")
 
 
 def new_seed(name):
-    """Another one each time, printed, so that a failure can be had again: PENSTOCK_SEED=number."""
+    """Another one each time, printed: PENSTOCK_SEED=number makes the same choices again (but not the machine's timing)."""
     seed = int(os.environ.get("PENSTOCK_SEED", random.SystemRandom().randrange(2**32)))
     print(f"{name}: PENSTOCK_SEED={seed}")
     return seed

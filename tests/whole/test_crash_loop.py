@@ -2,6 +2,7 @@
 
 import subprocess
 from contextlib import suppress
+from random import Random
 
 import pytest
 
@@ -33,3 +34,33 @@ def test_what_was_told_stays_true_through_25_kills(serve, part):
     crowd.assert_kept()
     server.stop()
     assert server.audit_ledger()[0] == 0
+
+
+def test_a_ledger_can_be_proved_while_its_server_is_dead(serve):
+    server = serve()
+    server.make_sale("drop", 500, limit_per_buyer=2)
+    crowd = Crowd(server, "drop", new_seed("dead"))
+    for _ in range(3):
+        crowd.shop(0.1, then=server.process.kill)
+        server.process.wait()
+        code, text = server.audit_ledger()
+        assert code == 0, text
+        crowd.check_ledger()
+        assert not crowd.faults
+        server.restart()
+    crowd.assert_kept()
+
+
+def test_deaths_during_the_first_start(serve):
+    random = Random(new_seed("first start"))
+    server = serve(wait=False)
+    for _ in range(30):
+        with suppress(subprocess.TimeoutExpired):
+            server.process.wait(random.uniform(0, 0.03))
+        assert server.process.poll() is None, server.log()
+        server.kill()
+        server.start(wait=False)
+    server.wait_ready()
+    server.make_sale("drop", 5)
+    assert server.buy("drop", "anna").status == 202
+    server.audit()

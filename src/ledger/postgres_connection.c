@@ -1,0 +1,594 @@
+#include "ledger/postgres_connection.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/clock.h"
+#include "base/log.h"
+
+enum {
+	/*
+	 * A write must be answered while somebody may still be told (T_ack is 2 s by default); what takes the server longer than this is a fault.
+	 * The server gives up first, so that its "no" is heard and the connection lives.
+	 */
+	WRITE_STATEMENT_MS = 4000,
+	WRITE_TRIP_MS = 5000,
+	WRITE_LOCK_MS = 2000,
+	READ_TRIP_MS = 600000, /* an audit of many million orders */
+	VERSION_MIN = 120000,
+	ARRAY_HEADER = 20,
+	ARRAY_MAX = 64 * 1024 * 1024,
+};
+
+/* Types that every server has under these numbers (its catalog pg_type). */
+enum { OID_INT8 = 20, OID_TEXT = 25, OID_UUID = 2950, OID_INT8_ARRAY = 1016, OID_TEXT_ARRAY = 1009, OID_UUID_ARRAY = 2951 };
+
+/* --- Errors --- */
+
+static bool state_is(const char *state, const char *start)
+{
+	return strncmp(state, start, strlen(start)) == 0;
+}
+
+static int translate(const char *state)
+{
+	static const struct {
+		const char *start; /* of the SQLSTATE: its class, or all of it */
+		int code;
+	} table[] = {
+		{"PS001", PG_FENCED},  {"PS002", PG_STALE}, {"40001", PG_RETRY}, {"40P01", PG_RETRY},   {"22", PG_CONSTRAINT},
+		{"23", PG_CONSTRAINT}, {"08", -ENOTCONN},   {"57P", -ENOTCONN},  {"57014", -ETIMEDOUT}, {"55P03", -EBUSY},
+		{"53100", -ENOSPC},    {"53200", -ENOMEM},  {"53", -EBUSY},      {"25006", -EROFS},     {"28", -EACCES},
+		{"42501", -EACCES},    {"3D000", -ENOENT},  {"XX001", -EUCLEAN}, {"XX002", -EUCLEAN},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (state_is(state, table[i].start))
+			return table[i].code;
+	return -EIO;
+}
+
+static void complain(int code, const char *state, const char *text)
+{
+	static struct log_limiter limiter;
+	uint64_t suppressed;
+	size_t size = strcspn(text, "\n");
+
+	if (log_limiter_pass(&limiter, &suppressed))
+		log_error("ledger", "PostgreSQL failed", LOG_TEXT("error", error_text(code)),
+			  LOG_SLICE("postgres", ((struct slice){text, size})), LOG_TEXT("state", state),
+			  LOG_INT("suppressed", suppressed));
+}
+
+/* What a failed result comes to; logged. */
+static int result_error(struct pg_connection *connection, const PGresult *result)
+{
+	const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+	const char *text = result ? PQresultErrorMessage(result) : PQerrorMessage(connection->handle);
+	int code = state ? translate(state) : -ENOTCONN;
+
+	if (PQstatus(connection->handle) == CONNECTION_BAD)
+		code = -ENOTCONN;
+	if (code < 0)
+		complain(code, state ? state : "", text);
+	else
+		log_debug("ledger", "PostgreSQL refused a statement",
+			  LOG_SLICE("postgres", ((struct slice){text, strcspn(text, "\n")})));
+	return code;
+}
+
+static void on_notice(void *argument, const char *message)
+{
+	(void)argument;
+	log_debug("ledger", "notice from PostgreSQL", LOG_SLICE("text", ((struct slice){message, strcspn(message, "\n")})));
+}
+
+/* --- Waiting --- */
+
+/* Until the socket is ready or the time is up. 0, -ETIMEDOUT, -ENOTCONN. */
+static int wait_socket(struct pg_connection *connection, bool writing, int64_t deadline_ns)
+{
+	struct pollfd socket = {.fd = PQsocket(connection->handle), .events = (short)(POLLIN | (writing ? POLLOUT : 0))};
+	int64_t left_ns = deadline_ns - clock_mono_ns();
+	int ready;
+
+	if (socket.fd < 0)
+		return -ENOTCONN;
+	if (left_ns <= 0)
+		return -ETIMEDOUT;
+	ready = poll(&socket, 1, (int)(left_ns / 1000000 + 1));
+	if (ready < 0 && errno != EINTR)
+		return -ENOTCONN;
+	if (ready > 0 && (socket.revents & (POLLIN | POLLERR | POLLHUP)) && !PQconsumeInput(connection->handle))
+		return -ENOTCONN;
+	return 0;
+}
+
+/* The next result, or NULL in *result at the end of a statement's. */
+static int next_result(struct pg_connection *connection, int64_t deadline_ns, PGresult **result)
+{
+	int waited, unsent;
+
+	while ((unsent = PQflush(connection->handle)) > 0) {
+		waited = wait_socket(connection, true, deadline_ns);
+		if (waited < 0)
+			return waited;
+	}
+	if (unsent < 0)
+		return -ENOTCONN;
+	while (PQisBusy(connection->handle)) {
+		waited = wait_socket(connection, false, deadline_ns);
+		if (waited < 0)
+			return waited;
+	}
+	*result = PQgetResult(connection->handle);
+	return 0;
+}
+
+static bool succeeded(const PGresult *result)
+{
+	ExecStatusType status = PQresultStatus(result);
+
+	return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+}
+
+/* The connection is of no more use. Returns `code`. */
+static int give_up(struct pg_connection *connection, int code)
+{
+	complain(code, "", code == -ETIMEDOUT ? "no answer in time" : PQerrorMessage(connection->handle));
+	pg_close(connection);
+	return code == -ETIMEDOUT ? -ETIMEDOUT : -ENOTCONN;
+}
+
+/* --- Opening --- */
+
+int pg_script(struct pg_connection *connection, const char *sql, PGresult **out)
+{
+	int64_t deadline_ns = clock_mono_ns() + connection->timeout_ns;
+	PGresult *result, *last = NULL;
+	int end = 0, got;
+
+	if (PQpipelineStatus(connection->handle) != PQ_PIPELINE_OFF && !PQexitPipelineMode(connection->handle))
+		return give_up(connection, -ENOTCONN);
+	if (!PQsendQuery(connection->handle, sql))
+		return give_up(connection, -ENOTCONN);
+	for (;;) {
+		got = next_result(connection, deadline_ns, &result);
+		if (got < 0) {
+			PQclear(last);
+			return give_up(connection, got);
+		}
+		if (!result)
+			break;
+		if (end == 0 && !succeeded(result))
+			end = result_error(connection, result);
+		PQclear(last);
+		last = result;
+	}
+	if (PQstatus(connection->handle) == CONNECTION_BAD)
+		pg_close(connection);
+	if (out && end == 0)
+		*out = last;
+	else
+		PQclear(last);
+	return end > 0 ? -EIO : end;
+}
+
+/*
+ * The writer finds every row by its key. A plan is made once and kept, perhaps while a table is still empty, where reading all of it looks cheapest; so it
+ * is never allowed to.
+ */
+static int begin_session(struct pg_connection *connection, bool read_only)
+{
+	char sql[512];
+	int version = PQserverVersion(connection->handle), size;
+	const char *encoding = PQparameterStatus(connection->handle, "server_encoding");
+
+	if (version < VERSION_MIN) {
+		log_error("ledger", "PostgreSQL 12 or newer is needed", LOG_INT("version", version));
+		return -ENOTSUP;
+	}
+	if (!encoding || strcmp(encoding, "UTF8") != 0) {
+		log_error("ledger", "the database must have the encoding UTF8", LOG_TEXT("encoding", encoding ? encoding : ""));
+		return -ENOTSUP;
+	}
+	size = snprintf(sql, sizeof(sql),
+			"SET search_path = penstock; SET default_transaction_isolation = 'read committed';"
+			" SET plan_cache_mode = force_generic_plan; SET enable_seqscan = %s; SET default_transaction_read_only = %s;"
+			" SET statement_timeout = %d; SET lock_timeout = %d; SET idle_in_transaction_session_timeout = 0;%s",
+			read_only ? "on" : "off", read_only ? "on" : "off", read_only ? 0 : WRITE_STATEMENT_MS, WRITE_LOCK_MS,
+			version >= 140000 ? " SET idle_session_timeout = 0;" : "");
+	ASSERT(size < (int)sizeof(sql));
+	return pg_script(connection, sql, NULL);
+}
+
+int pg_open(struct pg_connection *connection, const char *url, bool read_only)
+{
+	/* What stands before dbname can be said otherwise by the URL, what stands behind it cannot. A dead host is found out within some seconds. */
+	const char *const names[] = {
+		"connect_timeout",      "tcp_user_timeout",          "keepalives_idle", "keepalives_interval", "keepalives_count",
+		"target_session_attrs", "fallback_application_name", "dbname",          "client_encoding",     NULL};
+	const char *const values[] = {"2",        "5000", "5",    "2", "3", read_only ? "any" : "read-write",
+				      "penstock", url,    "UTF8", NULL};
+	int result;
+
+	*connection = (struct pg_connection){.timeout_ns = (read_only ? READ_TRIP_MS : WRITE_TRIP_MS) * INT64_C(1000000)};
+	connection->handle = PQconnectdbParams(names, values, 1);
+	if (!connection->handle)
+		return error_origin(-ENOMEM);
+	if (PQstatus(connection->handle) != CONNECTION_OK) {
+		complain(-ENOTCONN, "", PQerrorMessage(connection->handle));
+		pg_close(connection);
+		return -ENOTCONN;
+	}
+	PQsetNoticeProcessor(connection->handle, on_notice, NULL);
+	result = PQsetnonblocking(connection->handle, 1) == 0 ? begin_session(connection, read_only) : -ENOTCONN;
+	if (result < 0)
+		pg_close(connection);
+	return result;
+}
+
+void pg_close(struct pg_connection *connection)
+{
+	if (!connection->handle)
+		return;
+	PQfinish(connection->handle);
+	connection->handle = NULL;
+	memset(connection->prepared, 0, sizeof(connection->prepared));
+	connection->trip_size = connection->trip_asked = 0;
+	connection->trip_failed = false;
+}
+
+/* --- Parameters --- */
+
+static void store_big_endian(char *out, uint64_t value, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		out[i] = (char)(value >> (8 * (size - 1 - i)));
+}
+
+static void put(struct pg_params *params, Oid type, const char *value, size_t size)
+{
+	ASSERT(params->count < PG_PARAMS_MAX);
+	params->types[params->count] = type;
+	params->values[params->count] = value;
+	params->sizes[params->count++] = (int)size;
+}
+
+void pg_put_int(struct pg_params *params, int64_t value)
+{
+	char *bytes = params->numbers[params->count];
+
+	store_big_endian(bytes, (uint64_t)value, 8);
+	put(params, OID_INT8, bytes, 8);
+}
+
+void pg_put_int_or_null(struct pg_params *params, int64_t value, int64_t none)
+{
+	if (value == none)
+		put(params, OID_INT8, NULL, 0);
+	else
+		pg_put_int(params, value);
+}
+
+void pg_put_text(struct pg_params *params, struct slice text)
+{
+	put(params, OID_TEXT, text.size ? text.data : "", text.size);
+}
+
+void pg_put_text_or_null(struct pg_params *params, struct slice text)
+{
+	put(params, OID_TEXT, text.size ? text.data : NULL, text.size);
+}
+
+void pg_put_uuid(struct pg_params *params, const struct uuid *id)
+{
+	put(params, OID_UUID, id ? (const char *)id->bytes : NULL, id ? sizeof(id->bytes) : 0);
+}
+
+/* --- Arrays --- */
+
+void pg_array_init(struct pg_array *array, enum pg_kind kind)
+{
+	*array = (struct pg_array){.kind = kind};
+	buffer_init(&array->bytes, ARRAY_MAX);
+	pg_array_clear(array);
+}
+
+void pg_array_deinit(struct pg_array *array)
+{
+	buffer_deinit(&array->bytes);
+}
+
+void pg_array_clear(struct pg_array *array)
+{
+	buffer_clear(&array->bytes);
+	array->count = 0;
+	array->has_null = false;
+	if (buffer_reserve(&array->bytes, ARRAY_HEADER))
+		array->bytes.size = ARRAY_HEADER; /* written when the array is complete */
+}
+
+static void element(struct pg_array *array, const void *data, size_t size)
+{
+	char *out = buffer_reserve(&array->bytes, 4 + size);
+
+	array->count++;
+	if (!out)
+		return;
+	store_big_endian(out, size, 4);
+	if (size)
+		memcpy(out + 4, data, size);
+	array->bytes.size += 4 + size;
+}
+
+void pg_array_int(struct pg_array *array, int64_t value)
+{
+	char bytes[8];
+
+	ASSERT(array->kind == PG_INT);
+	store_big_endian(bytes, (uint64_t)value, 8);
+	element(array, bytes, 8);
+}
+
+void pg_array_text(struct pg_array *array, struct slice text)
+{
+	ASSERT(array->kind == PG_TEXT);
+	element(array, text.data, text.size);
+}
+
+void pg_array_uuid(struct pg_array *array, const struct uuid *id)
+{
+	ASSERT(array->kind == PG_UUID);
+	element(array, id->bytes, sizeof(id->bytes));
+}
+
+void pg_array_null(struct pg_array *array)
+{
+	char *out = buffer_reserve(&array->bytes, 4);
+
+	array->count++;
+	array->has_null = true;
+	if (!out)
+		return;
+	store_big_endian(out, UINT32_MAX, 4);
+	array->bytes.size += 4;
+}
+
+void pg_put_array(struct pg_params *params, struct pg_array *array)
+{
+	static const Oid elements[] = {[PG_INT] = OID_INT8, [PG_TEXT] = OID_TEXT, [PG_UUID] = OID_UUID};
+	static const Oid arrays[] = {[PG_INT] = OID_INT8_ARRAY, [PG_TEXT] = OID_TEXT_ARRAY, [PG_UUID] = OID_UUID_ARRAY};
+	char *header = array->bytes.data;
+
+	if (array->bytes.failed) {
+		put(params, 0, NULL, 0); /* seen by pg_add() */
+		return;
+	}
+	store_big_endian(header, array->count ? 1 : 0, 4); /* dimensions */
+	store_big_endian(header + 4, array->has_null, 4);
+	store_big_endian(header + 8, elements[array->kind], 4);
+	store_big_endian(header + 12, array->count, 4);
+	store_big_endian(header + 16, 1, 4); /* subscripts from 1 */
+	put(params, arrays[array->kind], header, array->count ? array->bytes.size : 12);
+}
+
+/* --- Trips --- */
+
+/* The name of the statement on the server. */
+static void statement_name(char name[static 16], size_t index)
+{
+	snprintf(name, 16, "s%zu", index);
+}
+
+/* Where it is, or where there is room for it. */
+static size_t find_prepared(const struct pg_connection *connection, const char *sql)
+{
+	size_t room = PG_STATEMENTS_MAX;
+
+	for (size_t i = 0; i < PG_STATEMENTS_MAX; i++) {
+		if (connection->prepared[i] == sql)
+			return i;
+		if (!connection->prepared[i] && room == PG_STATEMENTS_MAX)
+			room = i;
+	}
+	ASSERT(room < PG_STATEMENTS_MAX);
+	return room;
+}
+
+void pg_add(struct pg_connection *connection, const char *sql, const struct pg_params *params)
+{
+	static const struct pg_params none;
+	static const int binary[PG_PARAMS_MAX] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+	size_t index = find_prepared(connection, sql);
+	char name[16];
+	bool sent;
+
+	params = params ? params : &none;
+	ASSERT(connection->trip_asked < PG_TRIP_MAX);
+	for (int i = 0; i < params->count; i++)
+		connection->trip_failed |= params->types[i] == 0;
+	if (!connection->handle || connection->trip_failed) {
+		connection->trip_failed = true;
+		return;
+	}
+	if (PQpipelineStatus(connection->handle) == PQ_PIPELINE_OFF && !PQenterPipelineMode(connection->handle))
+		connection->trip_failed = true;
+	statement_name(name, index);
+	if (!connection->prepared[index]) {
+		connection->prepared[index] = sql;
+		sent = PQsendPrepare(connection->handle, name, sql, params->count, params->types);
+		connection->trip_failed |= !sent;
+		connection->trip[connection->trip_size++].prepares = sql;
+	}
+	sent = PQsendQueryPrepared(connection->handle, name, params->count, params->values, params->sizes, binary, 1);
+	connection->trip_failed |= !sent;
+	connection->trip[connection->trip_size++].prepares = NULL;
+	connection->trip_asked++;
+}
+
+/*
+ * One statement's result and the mark behind it. 0 (with *result), enum pg_end or negative; PG_ABORTED where one before it failed. *lost: nothing more
+ * will come.
+ */
+enum { PG_ABORTED = 100 };
+
+static int take_one(struct pg_connection *connection, int64_t deadline_ns, bool *lost, PGresult **result)
+{
+	PGresult *mark = NULL;
+	int end = next_result(connection, deadline_ns, result), got;
+
+	*lost = end < 0 || !*result;
+	if (*lost)
+		return end < 0 ? end : -ENOTCONN;
+	if (PQresultStatus(*result) == PGRES_PIPELINE_ABORTED)
+		end = PG_ABORTED;
+	else if (!succeeded(*result))
+		end = result_error(connection, *result);
+	if (end != 0) {
+		PQclear(*result);
+		*result = NULL;
+	}
+	*lost = PQstatus(connection->handle) == CONNECTION_BAD;
+	if (*lost)
+		return -ENOTCONN;
+	got = next_result(connection, deadline_ns, &mark);
+	*lost = got < 0 || mark;
+	PQclear(mark);
+	if (!*lost)
+		return end;
+	PQclear(*result);
+	*result = NULL;
+	return got < 0 ? got : -ENOTCONN;
+}
+
+/* All results of the trip, up to its end: 0, or the first failure. */
+static int take_all(struct pg_connection *connection, PGresult **results, bool *lost)
+{
+	int64_t deadline_ns = clock_mono_ns() + connection->timeout_ns;
+	PGresult *result = NULL;
+	size_t taken = 0;
+	int first = 0, end;
+
+	for (size_t i = 0; i < connection->trip_size; i++) {
+		const char *prepares = connection->trip[i].prepares;
+
+		end = take_one(connection, deadline_ns, lost, &result);
+		if (*lost)
+			return end;
+		if (first == 0)
+			first = end;
+		if (prepares && end != 0)
+			connection->prepared[find_prepared(connection, prepares)] = NULL; /* the server does not know it */
+		if (!prepares && results)
+			results[taken++] = result;
+		else
+			PQclear(result);
+	}
+	end = next_result(connection, deadline_ns, &result);
+	*lost = end < 0 || PQresultStatus(result) != PGRES_PIPELINE_SYNC;
+	if (end == 0)
+		PQclear(result);
+	if (*lost)
+		return end < 0 ? end : -ENOTCONN;
+	return first;
+}
+
+int pg_run(struct pg_connection *connection, PGresult **results)
+{
+	size_t asked = connection->trip_asked;
+	bool lost = false;
+	int end;
+
+	for (size_t i = 0; results && i < asked; i++)
+		results[i] = NULL;
+	if (!connection->handle)
+		return -ENOTCONN;
+	if (connection->trip_failed || !PQpipelineSync(connection->handle)) {
+		bool memory = PQstatus(connection->handle) != CONNECTION_BAD;
+
+		return give_up(connection, memory ? -ENOMEM : -ENOTCONN);
+	}
+	end = take_all(connection, results, &lost);
+	connection->trip_size = connection->trip_asked = 0;
+	if (end != 0 && results)
+		pg_clear(results, asked);
+	return lost ? give_up(connection, end) : end;
+}
+
+void pg_clear(PGresult **results, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		PQclear(results[i]);
+		results[i] = NULL;
+	}
+}
+
+int pg_query(struct pg_connection *connection, const char *sql, const struct pg_params *params, PGresult **result)
+{
+	*result = NULL;
+	pg_add(connection, sql, params);
+	return pg_run(connection, result);
+}
+
+int pg_do(struct pg_connection *connection, const char *sql, const struct pg_params *params)
+{
+	pg_add(connection, sql, params);
+	return pg_run(connection, NULL);
+}
+
+/* --- Results --- */
+
+int64_t pg_get_int_or(const PGresult *result, int row, int column, int64_t none)
+{
+	const uint8_t *bytes = (const uint8_t *)PQgetvalue(result, row, column);
+	int size = PQgetlength(result, row, column);
+	uint64_t value = 0;
+
+	if (PQgetisnull(result, row, column))
+		return none;
+	ASSERT(size == 1 || size == 2 || size == 4 || size == 8);
+	for (int i = 0; i < size; i++)
+		value = value << 8 | bytes[i];
+	switch (size) {
+	case 2:
+		return (int16_t)value;
+	case 4:
+		return (int32_t)value;
+	default:
+		return (int64_t)value;
+	}
+}
+
+int64_t pg_get_int(const PGresult *result, int row, int column)
+{
+	return pg_get_int_or(result, row, column, 0);
+}
+
+struct slice pg_get_slice(const PGresult *result, int row, int column)
+{
+	return (struct slice){PQgetvalue(result, row, column), (size_t)PQgetlength(result, row, column)};
+}
+
+void pg_get_text(const PGresult *result, int row, int column, char *text, size_t size)
+{
+	struct slice value = pg_get_slice(result, row, column);
+	size_t length = value.size < size - 1 ? value.size : size - 1;
+
+	memcpy(text, value.data, length);
+	text[length] = '\0';
+}
+
+void pg_get_uuid(const PGresult *result, int row, int column, struct uuid *id)
+{
+	struct slice value = pg_get_slice(result, row, column);
+
+	*id = (struct uuid){{0}};
+	if (value.size == sizeof(id->bytes))
+		memcpy(id->bytes, value.data, value.size);
+}
+
+int64_t pg_changed(PGresult *result)
+{
+	return strtoll(PQcmdTuples(result), NULL, 10);
+}

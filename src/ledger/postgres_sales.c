@@ -1,0 +1,349 @@
+/* Sales and their lots: making and changing them. Reading is in postgres_sales_read.c. */
+#include "ledger/log_detail.h"
+#include "ledger/postgres_private.h"
+
+static void put_terms(struct pg_params *params, const struct sale *sale)
+{
+	pg_put_text(params, slice_of(sale->name));
+	pg_put_int(params, sale->price_minor);
+	pg_put_text(params, slice_of(sale->currency));
+	pg_put_int(params, sale->limit_per_buyer);
+	pg_put_int(params, sale->rate_requests);
+	pg_put_int(params, sale->rate_seconds);
+	pg_put_int(params, sale->hold_seconds);
+	pg_put_int(params, sale->late_confirm);
+	pg_put_int_or_null(params, sale->opens_at_ms, SALE_NO_TIME);
+	pg_put_int_or_null(params, sale->closes_at_ms, SALE_NO_TIME);
+}
+
+/* The terms of a sale for the operator log. */
+static int log_terms(struct pg_connection *connection, const struct sale *sale, const struct ledger_actor *actor, const char *action)
+{
+	struct buffer detail;
+	int result;
+
+	buffer_init(&detail, LOG_TERMS_MAX);
+	log_detail_terms(&detail, sale);
+	if (detail.failed)
+		result = error_origin(-ENOMEM);
+	else
+		result = pg_log_row_write(connection, actor, action, slice_of(sale->id), buffer_slice(&detail));
+	buffer_deinit(&detail);
+	return result;
+}
+
+/* 0 with the sale's number, LEDGER_EXISTS, or negative. */
+static int insert_sale(struct pg_connection *connection, const struct sale *sale, uint32_t *number)
+{
+	struct pg_params params = {0};
+	PGresult *result;
+	int end;
+
+	put_terms(&params, sale);
+	pg_put_text(&params, slice_of(sale->id));
+	pg_put_int(&params, sale->created_at_ms);
+	pg_put_int(&params, SALE_DRAFT);
+	end = pg_outcome(pg_query(connection,
+				  "INSERT INTO sales (name, price_minor, currency, limit_per_buyer, rate_requests, rate_seconds,"
+				  " hold_seconds, late_confirm, opens_at_ms, closes_at_ms, id, created_at_ms, epoch, version, state)"
+				  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8 <> 0, $9, $10, $11, $12, 1, 1, $13)"
+				  " ON CONFLICT (id) DO NOTHING RETURNING number",
+				  &params, &result),
+			 -EIO);
+	if (end < 0)
+		return end;
+	if (PQntuples(result) == 1)
+		*number = (uint32_t)pg_get_int(result, 0, 0);
+	else
+		end = LEDGER_EXISTS;
+	PQclear(result);
+	return end;
+}
+
+/* Takes units off an item. 0, LEDGER_NOT_FOUND, LEDGER_NOT_ENOUGH, or negative. */
+static int take_from_item(struct pg_connection *connection, struct slice sku, int64_t units, int64_t *item)
+{
+	struct pg_params find = {0}, take = {0};
+	PGresult *results[2];
+	int end;
+
+	pg_put_text(&find, sku);
+	pg_put_text(&take, sku);
+	pg_put_int(&take, units);
+	pg_add(connection, "SELECT number FROM items WHERE sku = $1", &find);
+	pg_add(connection, "UPDATE items SET on_hand = on_hand - $2 WHERE sku = $1 AND on_hand >= $2", &take);
+	end = pg_outcome(pg_run(connection, results), LEDGER_NOT_ENOUGH);
+	if (end != 0)
+		return end;
+	if (PQntuples(results[0]) == 0) {
+		end = LEDGER_NOT_FOUND;
+	} else {
+		*item = pg_get_int(results[0], 0, 0);
+		if (pg_changed(results[1]) == 0)
+			end = LEDGER_NOT_ENOUGH;
+	}
+	pg_clear(results, 2);
+	return end;
+}
+
+static int insert_lot(struct pg_connection *connection, struct sale *sale, uint32_t place, const struct ledger_actor *actor)
+{
+	struct sale_lot *lot = &sale->lots[place];
+	struct movement movement = {.cause = CAUSE_ALLOCATE,
+				    .at_ms = actor->now_ms,
+				    .sale = sale->number,
+				    .lot = place,
+				    .on_hand = -lot->allocated,
+				    .allocated = lot->allocated,
+				    .actor = actor->name};
+	struct pg_params params = {0};
+	int result = take_from_item(connection, slice_of(lot->sku), lot->allocated, &movement.item);
+
+	if (result != 0)
+		return result;
+	pg_put_int(&params, sale->number);
+	pg_put_int(&params, place);
+	pg_put_int(&params, movement.item);
+	pg_put_int(&params, lot->allocated);
+	/* Two lots of one item break the constraint. */
+	result = pg_outcome(pg_do(connection, "INSERT INTO lots (sale, place, item, allocated) VALUES ($1, $2, $3, $4)", &params),
+			    LEDGER_CONSTRAINT);
+	if (result != 0)
+		return result;
+	lot->item = (uint32_t)movement.item;
+	lot->held = lot->confirmed = lot->withdrawn = 0;
+	return pg_movement_write(connection, &movement);
+}
+
+int postgres_sale_create(struct ledger *base, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot)
+{
+	struct postgres_ledger *ledger = postgres_ledger_of(base);
+	struct pg_connection *connection;
+	int result = pg_writer_begin(ledger, &connection);
+
+	if (result < 0)
+		return result;
+	*lot = 0;
+	result = insert_sale(connection, sale, &sale->number);
+	if (result == 0) {
+		sale->epoch = 1;
+		sale->version = 1;
+		sale->state = SALE_DRAFT;
+		sale->ended_at_ms = SALE_NO_TIME;
+	}
+	for (uint32_t i = 0; i < sale->lot_count && result == 0; i++) {
+		*lot = i;
+		result = insert_lot(connection, sale, i, actor);
+	}
+	if (result == 0)
+		result = log_terms(connection, sale, actor, "sale.create");
+	return pg_writer_end(ledger, result);
+}
+
+/* What a change of a sale must know of it. */
+struct sale_head {
+	char id[SALE_ID_MAX + 1];
+	uint32_t epoch, version;
+	enum sale_state state;
+};
+
+/* 0, LEDGER_NOT_FOUND, or negative. */
+static int read_head(struct pg_connection *connection, uint32_t number, struct sale_head *head)
+{
+	struct pg_params params = {0};
+	PGresult *result;
+	int end;
+
+	pg_put_int(&params, number);
+	end = pg_outcome(pg_query(connection, "SELECT id, epoch, version, state FROM sales WHERE number = $1", &params, &result),
+			 -EIO);
+	if (end < 0)
+		return end;
+	if (PQntuples(result) == 0) {
+		end = LEDGER_NOT_FOUND;
+	} else {
+		pg_get_text(result, 0, 0, head->id, sizeof(head->id));
+		head->epoch = (uint32_t)pg_get_int(result, 0, 1);
+		head->version = (uint32_t)pg_get_int(result, 0, 2);
+		head->state = (enum sale_state)pg_get_int(result, 0, 3);
+	}
+	PQclear(result);
+	return end;
+}
+
+static int update_terms(struct pg_connection *connection, const struct sale *sale)
+{
+	struct pg_params params = {0};
+
+	put_terms(&params, sale);
+	pg_put_int(&params, sale->number);
+	return pg_outcome(pg_do(connection,
+				"UPDATE sales SET name = $1, price_minor = $2, currency = $3, limit_per_buyer = $4, rate_requests = $5,"
+				" rate_seconds = $6, hold_seconds = $7, late_confirm = $8 <> 0, opens_at_ms = $9, closes_at_ms = $10,"
+				" version = version + 1 WHERE number = $11",
+				&params),
+			  -EIO);
+}
+
+int postgres_sale_update(struct ledger *base, const struct sale *sale, const struct ledger_actor *actor)
+{
+	struct postgres_ledger *ledger = postgres_ledger_of(base);
+	struct pg_connection *connection;
+	struct sale_head head;
+	int result = pg_writer_begin(ledger, &connection);
+
+	if (result < 0)
+		return result;
+	result = read_head(connection, sale->number, &head);
+	if (result == 0 && head.version != sale->version)
+		result = LEDGER_CONFLICT;
+	if (result == 0)
+		result = update_terms(connection, sale);
+	if (result == 0)
+		result = log_terms(connection, sale, actor, "sale.update");
+	return pg_writer_end(ledger, result);
+}
+
+static int update_state(struct pg_connection *connection, uint32_t sale, enum sale_state state, int64_t now_ms)
+{
+	struct pg_params params = {0};
+
+	pg_put_int(&params, sale);
+	pg_put_int(&params, state);
+	pg_put_int_or_null(&params, state == SALE_ENDED ? now_ms : SALE_NO_TIME, SALE_NO_TIME);
+	return pg_outcome(pg_do(connection,
+				"UPDATE sales SET state = $2, ended_at_ms = coalesce($3, ended_at_ms), version = version + 1 WHERE number = $1",
+				&params),
+			  -EIO);
+}
+
+int postgres_sale_move(struct ledger *base, uint32_t sale, enum sale_action action, const struct ledger_actor *actor)
+{
+	struct postgres_ledger *ledger = postgres_ledger_of(base);
+	struct pg_connection *connection;
+	struct sale_head head;
+	enum sale_state next;
+	enum sale_move move;
+	int result = pg_writer_begin(ledger, &connection);
+
+	if (result < 0)
+		return result;
+	result = read_head(connection, sale, &head);
+	if (result == 0) {
+		move = sale_next(head.state, action, &next);
+		if (move != SALE_MOVED)
+			result = move == SALE_MOVE_ALREADY ? LEDGER_ALREADY : LEDGER_WRONG_STATE;
+	}
+	if (result == 0)
+		result = update_state(connection, sale, next, actor->now_ms);
+	if (result == 0)
+		result = pg_log_row_write(connection, actor, log_action_of_sale(action), slice_of(head.id), SLICE("{}"));
+	return pg_writer_end(ledger, result);
+}
+
+int postgres_sale_raise_epoch(struct ledger *base, uint32_t sale, uint32_t *epoch)
+{
+	struct postgres_ledger *ledger = postgres_ledger_of(base);
+	struct pg_connection *connection;
+	struct pg_params params = {0};
+	PGresult *result;
+	int end = pg_writer_begin(ledger, &connection);
+
+	if (end < 0)
+		return end;
+	pg_put_int(&params, sale);
+	end = pg_outcome(pg_query(connection,
+				  "UPDATE sales SET epoch = epoch + 1, version = version + 1 WHERE number = $1 RETURNING epoch",
+				  &params, &result),
+			 -EIO);
+	if (end == 0 && PQntuples(result) == 0)
+		end = LEDGER_NOT_FOUND;
+	if (end == 0)
+		*epoch = (uint32_t)pg_get_int(result, 0, 0);
+	PQclear(result);
+	return pg_writer_end(ledger, end);
+}
+
+/* --- More units --- */
+
+static int add_to_lot(struct pg_connection *connection, uint32_t sale, uint32_t lot, int64_t units)
+{
+	struct pg_params grow = {0}, touch = {0};
+
+	pg_put_int(&grow, sale);
+	pg_put_int(&grow, lot);
+	pg_put_int(&grow, units);
+	pg_put_int(&touch, sale);
+	pg_add(connection, "UPDATE lots SET allocated = allocated + $3 WHERE sale = $1 AND place = $2", &grow);
+	pg_add(connection, "UPDATE sales SET version = version + 1 WHERE number = $1", &touch);
+	return pg_outcome(pg_run(connection, NULL), -EIO);
+}
+
+static int read_lot_sku(struct pg_connection *connection, uint32_t sale, uint32_t lot, char sku[static SKU_MAX + 1])
+{
+	struct pg_params params = {0};
+	PGresult *result;
+	int end;
+
+	pg_put_int(&params, sale);
+	pg_put_int(&params, lot);
+	end = pg_outcome(pg_query(connection,
+				  "SELECT items.sku FROM lots JOIN items ON items.number = lots.item WHERE lots.sale = $1 AND lots.place = $2",
+				  &params, &result),
+			 -EIO);
+	if (end < 0)
+		return end;
+	if (PQntuples(result) == 0)
+		end = LEDGER_NOT_FOUND;
+	else
+		pg_get_text(result, 0, 0, sku, SKU_MAX + 1);
+	PQclear(result);
+	return end;
+}
+
+/* In a transaction: whether the units may come. 0, ALREADY, NOT_FOUND, WRONG_STATE, or negative. */
+static int check_add(struct pg_connection *connection, uint32_t sale, uint32_t lot, const struct uuid *movement,
+		     struct sale_head *head, char sku[static SKU_MAX + 1])
+{
+	int result = read_head(connection, sale, head);
+
+	if (result == 0)
+		result = read_lot_sku(connection, sale, lot, sku);
+	if (result != 0)
+		return result;
+	result = pg_movement_exists(connection, movement);
+	if (result != 0)
+		return result < 0 ? result : LEDGER_ALREADY;
+	return head->state == SALE_ENDED ? LEDGER_WRONG_STATE : 0;
+}
+
+int postgres_lot_add(struct ledger *base, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *id,
+		     const struct ledger_actor *actor)
+{
+	struct postgres_ledger *ledger = postgres_ledger_of(base);
+	struct movement movement = {.cause = CAUSE_ADD,
+				    .at_ms = actor->now_ms,
+				    .sale = sale,
+				    .lot = lot,
+				    .movement = id,
+				    .on_hand = -(int64_t)units,
+				    .allocated = units,
+				    .actor = actor->name};
+	char sku[SKU_MAX + 1], detail[LOG_DETAIL_SIZE];
+	struct pg_connection *connection;
+	struct sale_head head;
+	int result = pg_writer_begin(ledger, &connection);
+
+	if (result < 0)
+		return result;
+	result = check_add(connection, sale, lot, id, &head, sku);
+	if (result == 0)
+		result = take_from_item(connection, slice_of(sku), units, &movement.item);
+	if (result == 0)
+		result = add_to_lot(connection, sale, lot, units);
+	if (result == 0)
+		result = pg_movement_write(connection, &movement);
+	if (result == 0)
+		result = pg_log_row_write(connection, actor, "lot.add", slice_of(head.id), log_detail_units(detail, sku, units, id));
+	return pg_writer_end(ledger, result);
+}

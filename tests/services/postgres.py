@@ -1,0 +1,159 @@
+"""A private PostgreSQL for tests: its own folder, socket and port, with fsync, and ended with whoever started it.
+
+As a program (for tests in C): `postgres.py run` prints the socket's folder and the port once the server takes connections, and runs until its
+standard input ends.
+"""
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+# The server refuses to run as root; Debian's package has a user for it.
+USER = "postgres"
+SETTINGS = {
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "max_connections": "60",
+    "shared_buffers": "64MB",
+    "max_wal_size": "512MB",
+    "listen_addresses": "127.0.0.1",
+    "log_min_messages": "warning",
+    "log_line_prefix": "%m [%p] ",
+    "restart_after_crash": "on",
+}
+
+
+def folder_of_programs():
+    """Debian keeps the server's programs of each version apart, and off the PATH."""
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).resolve().parent  # a link to one of them leads to all
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
+    if not versions:
+        sys.exit("there is no PostgreSQL server here: run tools/setup test")
+    return versions[-1].parent
+
+
+def free_port():
+    with socket.socket() as place:
+        place.bind(("127.0.0.1", 0))
+        return place.getsockname()[1]
+
+
+def wait_until(condition, seconds, what):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} did not come within {seconds} s")
+        time.sleep(0.01)
+
+
+class Postgres:
+    def __init__(self, **settings):
+        self.programs = folder_of_programs()
+        self.folder = Path(tempfile.mkdtemp(prefix="penstock-pg-", dir="/tmp"))  # a socket's path has at most 107 bytes
+        self.data = self.folder / "data"
+        self.log = self.folder / "log"
+        self.settings = {**SETTINGS, **settings}
+        self.as_user = {}
+        if os.geteuid() == 0:
+            user = pwd.getpwnam(USER)
+            os.chown(self.folder, user.pw_uid, user.pw_gid)
+            self.as_user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        os.chmod(self.folder, 0o755)
+        self.process = None
+        self.made = 0
+        self.port = free_port()
+        self.program("initdb", "-D", self.data, "-U", "penstock", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+
+    def program(self, name, *arguments):
+        done = subprocess.run(
+            [str(self.programs / name), *map(str, arguments)],
+            cwd=self.folder, capture_output=True, text=True, timeout=120, **self.as_user,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def start(self, wait=True):
+        arguments = [f"-c{name}={value}" for name, value in self.settings.items()]
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [str(self.programs / "postgres"), "-D", str(self.data), "-k", str(self.folder), "-p", str(self.port), *arguments],
+                cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, **self.as_user,
+            )  # fmt: skip
+        if wait:
+            wait_until(self.is_ready, 60, "PostgreSQL")
+        return self
+
+    def is_ready(self):
+        assert self.process.poll() is None, self.log.read_text(errors="replace")
+        done = subprocess.run(
+            [str(self.programs / "pg_isready"), "-q", "-h", str(self.folder), "-p", str(self.port)], timeout=60
+        )
+        return done.returncode == 0
+
+    def url(self, database="postgres", tcp=False):
+        if tcp:
+            return f"postgresql://penstock@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://penstock@/{database}?host={self.folder}&port={self.port}"
+
+    def sql(self, query, database="postgres"):
+        """The rows of a query, as lists of texts."""
+        text = self.program("psql", "-XqAt", "-F", "\x1f", "-v", "ON_ERROR_STOP=1", "-d", self.url(database), "-c", query)
+        return [line.split("\x1f") for line in text.splitlines()]
+
+    def make_database(self):
+        self.made += 1
+        name = f"ledger_{self.made}"
+        self.sql(f"CREATE DATABASE {name}")
+        return name
+
+    def kill(self, number=signal.SIGKILL):
+        """The server's first process, and nobody else."""
+        self.process.send_signal(number)
+        self.process.wait(60)
+
+    def crash(self):
+        """Everything at once, as in a power cut, but for what the kernel has not written yet."""
+        os.killpg(self.process.pid, signal.SIGSTOP)  # so that no one of them sees another go
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(60)
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)  # a fast shutdown
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.crash()
+
+    def free(self):
+        with contextlib.suppress(ProcessLookupError):
+            self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def main(arguments):
+    if arguments != ["run"]:
+        sys.exit(__doc__)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)  # a terminal sends them to all; the end of our input is what counts
+    server = Postgres()
+    try:
+        server.start()
+        print(server.folder, server.port, flush=True)
+        sys.stdin.read()
+    finally:
+        server.free()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

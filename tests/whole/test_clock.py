@@ -2,6 +2,7 @@
 
 import glob
 import http.client
+import json
 import time
 import urllib.parse
 from datetime import datetime, timezone
@@ -156,36 +157,37 @@ def test_orders_after_a_jump_back_are_orders_like_others(server, clock):
 
 
 def first_accept(server, sale, opens_at):
-    """How late the first accept came, in seconds, of a client that asks all the time."""
+    """When the first request was sent that was accepted, in seconds after the opening, of a client that asks all the time."""
     address = urllib.parse.urlsplit(server.public)
     connection = http.client.HTTPConnection(address.hostname, address.port)
     headers = {"Authorization": f"Bearer {buyer_token('anna')}", "Content-Type": "application/json"}
     wait_until(lambda: time.time() > opens_at - 0.1, what="the opening")
     while True:
+        sent_at = time.time()
         connection.request("POST", f"/v1/sales/{sale}/orders", b"{}", headers)
         reply = connection.getresponse()
         body = reply.read()
         if reply.status == 202:
             break
-        assert reply.status == 409 and time.time() < opens_at + 2, body
-    late = time.time() - opens_at
+        assert reply.status == 409, body
+        assert sent_at < opens_at + 0.010, "it was refused although the sale should be open"
+    assert time.time() > opens_at and json.loads(body)["placed_at"] >= rfc3339(opens_at), "it opened too early"
     connection.close()
-    assert late > 0, "it opened too early"
-    return late
+    return sent_at - opens_at
 
 
 @pytest.mark.parametrize("state", ["armed", "draft"])
 def test_a_sale_opens_within_ten_milliseconds_of_its_time(serve, state):
     server = serve()
-    late = []
-    for i in range(5):  # the machine may be busy with something else
+    sent = []
+    for i in range(10):  # a busy machine may keep this client from asking in time; the server is never excused
         opens_at = round(time.time() + (0.4 if state == "armed" else 1.5), 3)
         server.make_sale(f"drop-{i}", 5, state=state, opens_at=rfc3339(opens_at))
-        late.append(first_accept(server, f"drop-{i}", opens_at))
-        if late[-1] < 0.010:
+        sent.append(first_accept(server, f"drop-{i}", opens_at))
+        if sent[-1] < 0.010:
             break
-    print("late, milliseconds:", [round(1000 * seconds, 1) for seconds in late])
-    assert min(late) < 0.010
+    print("accepted, sent so many milliseconds after the opening:", [round(1000 * seconds, 1) for seconds in sent])
+    assert min(sent) < 0.010
 
 
 def test_a_sale_closes_by_the_clock(serve):

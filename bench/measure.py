@@ -110,7 +110,9 @@ class Watch:
         self.begin = self.read()
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, failure, *_):
+        if failure:
+            return
         self.server, children, busy, seconds = (end - begin for begin, end in zip(self.begin, self.read()))
         self.disturbance = max(busy - self.server - children, 0) / seconds
 

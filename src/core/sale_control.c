@@ -245,11 +245,19 @@ static int withdraw(struct sale_control *control, uint32_t sale, uint32_t lot, u
 		    uint32_t *taken)
 {
 	struct stock *stock = control->settings.stock;
-	struct uuid movement = uuid_make(&control->ids, actor->now_ms, sale);
-	struct event event;
+	struct stock_withdrawal withdrawal = {
+		.sale = sale,
+		.lot = lot,
+		.units = units,
+		.movement = uuid_make(&control->ids, actor->now_ms, sale),
+		.now_ns = clock_mono_ns(),
+		.now_ms = actor->now_ms,
+		.actor = actor->name,
+		.trace = actor->trace,
+	};
 
 	*taken = 0;
-	switch (stock->ops->withdraw(stock, sale, lot, units, &movement, actor->now_ms, clock_mono_ns(), &event)) {
+	switch (stock->ops->withdraw(stock, &withdrawal)) {
 	case STOCK_DONE:
 		break;
 	case STOCK_FULL:
@@ -257,13 +265,11 @@ static int withdraw(struct sale_control *control, uint32_t sale, uint32_t lot, u
 	default:
 		return SALE_CONTROL_NOT_IN_STOCK;
 	}
-	if (event.quantity == 0)
+	if (withdrawal.event.quantity == 0)
 		return 0;
-	event.actor = actor->name;
-	event.trace = actor->trace;
-	switch (control->settings.commit.append(control->settings.commit.context, &event)) {
+	switch (control->settings.commit.append(control->settings.commit.context, &withdrawal.event)) {
 	case JOURNAL_DURABLE:
-		*taken = event.quantity;
+		*taken = withdrawal.event.quantity;
 		return 0;
 	case JOURNAL_REFUSED:
 		return error_origin(-EIO);

@@ -98,6 +98,17 @@ struct stock_find {
 	struct stock_order order;
 };
 
+/* Units that an operator, or the end of the sale, takes back. */
+struct stock_withdrawal {
+	/* In */
+	uint32_t sale, lot, units;
+	struct uuid movement;
+	int64_t now_ns, now_ms;    /* monotonic; wall */
+	struct slice actor, trace; /* copied to the outbox */
+	/* Out */
+	struct event event; /* EVENT_WITHDRAWN; its texts are the caller's */
+};
+
 /* An outbox entry. `text` keeps the event's texts. */
 struct stock_claim {
 	struct event event;
@@ -163,12 +174,10 @@ struct stock_ops {
 	 */
 	int (*add)(struct stock *stock, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *movement);
 	/*
-	 * Takes up to `units` of what is available out of the counter (all or what is there: *event gets the EVENT_WITHDRAWN with the quantity
-	 * taken, in the outbox) ; quantity 0: nothing was available, no event. A repeated movement id takes nothing: *event is told again once it
-	 * is durable, and has quantity 0 while it is on its way. 0, STOCK_UNKNOWN_SALE, or STOCK_FULL (no room in the outbox).
+	 * Takes up to `units` of what is available out of the counter, all or what is there; the event, with the quantity taken, is in the outbox. Quantity 0:
+	 * nothing was available, or this movement is on its way already. A repeated movement takes nothing. 0, STOCK_UNKNOWN_SALE, or STOCK_FULL.
 	 */
-	int (*withdraw)(struct stock *stock, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *movement,
-			int64_t now_ms, int64_t now_ns, struct event *event);
+	int (*withdraw)(struct stock *stock, struct stock_withdrawal *withdrawal);
 
 	/* What it knows now without I/O; any thread. 0, or STOCK_UNKNOWN_SALE. `lots` has room for LOTS_MAX. */
 	int (*snapshot)(struct stock *stock, uint32_t sale, struct stock_lot_state *lots, uint32_t *lot_count);

@@ -361,18 +361,17 @@ static int memory_add(struct stock *stock, uint32_t number, uint32_t lot, uint32
 	return outcome;
 }
 
-static int memory_withdraw(struct stock *stock, uint32_t number, uint32_t lot, uint32_t units, const struct uuid *movement,
-			   int64_t now_ms, int64_t now_ns, struct event *event)
+static int memory_withdraw(struct stock *stock, struct stock_withdrawal *withdrawal)
 {
 	struct stock_memory *memory = memory_of(stock);
 	unsigned ticket = reader_gate_enter(&memory->registry.gate);
 	enum stock_outcome why;
-	struct sale_stock *sale = armed(memory, number, &why);
+	struct sale_stock *sale = armed(memory, withdrawal->sale, &why);
 	int outcome = STOCK_UNKNOWN_SALE;
 
-	*event = (struct event){0};
+	withdrawal->event = (struct event){0};
 	if (sale)
-		outcome = sale_stock_withdraw(sale, lot, units, movement, now_ms, now_ns, event);
+		outcome = sale_stock_withdraw(sale, withdrawal);
 	reader_gate_leave(&memory->registry.gate, ticket);
 	return outcome;
 }

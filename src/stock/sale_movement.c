@@ -20,58 +20,57 @@ int sale_stock_add(struct sale_stock *sale, uint32_t lot, uint32_t units, const 
 	return outcome;
 }
 
-static void fill_event(const struct sale_stock *sale, const struct movement *movement, int64_t now_ms, struct event *event)
+static void fill_event(const struct sale_stock *sale, const struct movement *movement, struct stock_withdrawal *withdrawal)
 {
-	*event = (struct event){
+	withdrawal->event = (struct event){
 		.kind = EVENT_WITHDRAWN,
 		.sale = sale->rules.sale,
 		.epoch = sale->rules.epoch,
 		.lot = movement->lot,
 		.quantity = movement->quantity,
 		.id = movement->id,
-		.at_ms = now_ms,
+		.at_ms = withdrawal->now_ms,
+		.actor = withdrawal->actor,
+		.trace = withdrawal->trace,
 	};
 }
 
-static int withdraw_locked(struct sale_stock *sale, uint32_t lot, uint32_t units, const struct uuid *id, int64_t now_ms,
-			   int64_t now_ns, struct event *event)
+static int withdraw_locked(struct sale_stock *sale, struct stock_withdrawal *withdrawal)
 {
 	const struct outbox_pending nothing = {0};
-	struct movement *movement = movement_log_find(&sale->movements, id);
+	struct movement *movement = movement_log_find(&sale->movements, &withdrawal->movement);
 
 	if (movement) { /* done before: told again once it is durable; on its way there is nothing to write down */
 		if (!movement->outbox)
-			fill_event(sale, movement, now_ms, event);
+			fill_event(sale, movement, withdrawal);
 		return 0;
 	}
 	if (!outbox_book(sale->common->outbox))
 		return STOCK_FULL;
-	movement = movement_log_new(&sale->movements, id);
+	movement = movement_log_new(&sale->movements, &withdrawal->movement);
 	if (!movement) {
 		outbox_unbook(sale->common->outbox);
 		return STOCK_FULL;
 	}
-	movement->lot = lot;
-	movement->quantity = lot_units_withdraw(&sale->lots[lot], units);
+	movement->lot = withdrawal->lot;
+	movement->quantity = lot_units_withdraw(&sale->lots[withdrawal->lot], withdrawal->units);
 	if (movement->quantity == 0) {
 		movement_log_forget(&sale->movements, movement);
 		outbox_unbook(sale->common->outbox);
 		return 0;
 	}
-	fill_event(sale, movement, now_ms, event);
-	movement->outbox = outbox_put(sale->common->outbox, sale, now_ns, event, &nothing);
+	fill_event(sale, movement, withdrawal);
+	movement->outbox = outbox_put(sale->common->outbox, sale, withdrawal->now_ns, &withdrawal->event, &nothing);
 	return 0;
 }
 
-int sale_stock_withdraw(struct sale_stock *sale, uint32_t lot, uint32_t units, const struct uuid *movement, int64_t now_ms,
-			int64_t now_ns, struct event *event)
+int sale_stock_withdraw(struct sale_stock *sale, struct stock_withdrawal *withdrawal)
 {
 	int outcome;
 
-	ASSERT(lot < sale->rules.lot_count);
-	*event = (struct event){0};
+	ASSERT(withdrawal->lot < sale->rules.lot_count);
 	pthread_mutex_lock(&sale->movement_lock);
-	outcome = withdraw_locked(sale, lot, units, movement, now_ms, now_ns, event);
+	outcome = withdraw_locked(sale, withdrawal);
 	pthread_mutex_unlock(&sale->movement_lock);
 	return outcome;
 }

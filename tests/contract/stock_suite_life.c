@@ -170,11 +170,17 @@ static void test_added_units_are_for_sale_and_lift_the_latch(void **state)
 
 static struct event withdraw(struct shop *shop, uint32_t units, const struct uuid *movement)
 {
-	struct event event;
+	struct stock_withdrawal withdrawal = {
+		.sale = SHOP_SALE,
+		.units = units,
+		.movement = *movement,
+		.now_ns = shop->now_ns,
+		.now_ms = shop->now_ms,
+		.actor = SLICE("olga"),
+	};
 
-	assert_int_equal(shop->stock->ops->withdraw(shop->stock, SHOP_SALE, 0, units, movement, shop->now_ms, shop->now_ns, &event),
-			 0);
-	return event;
+	assert_int_equal(shop->stock->ops->withdraw(shop->stock, &withdrawal), 0);
+	return withdrawal.event;
 }
 
 static void test_withdraw_takes_what_is_there(void **state)
@@ -191,6 +197,7 @@ static void test_withdraw_takes_what_is_there(void **state)
 	assert_int_equal(event.kind, EVENT_WITHDRAWN);
 	assert_int_equal(event.quantity, 3);
 	assert_int_equal(event.epoch, 4);
+	assert_true(slice_equal(event.actor, SLICE("olga")));
 	assert_true(uuid_equal(&event.id, &movement));
 	shop_assert_lot(shop, 0, 0, 2, 0, 3);
 	assert_int_equal(shop_totals(shop).outbox, 1);
@@ -205,7 +212,8 @@ static void test_withdraw_takes_what_is_there(void **state)
 	movement = shop_id(shop);
 	assert_int_equal(withdraw(shop, 1, &movement).quantity, 0); /* nothing was there */
 	assert_int_equal(shop_totals(shop).outbox, 0);
-	assert_int_equal(shop->stock->ops->withdraw(shop->stock, 99, 0, 1, &movement, 0, 0, &event), STOCK_UNKNOWN_SALE);
+	assert_int_equal(shop->stock->ops->withdraw(shop->stock, &(struct stock_withdrawal){.sale = 99, .units = 1, .movement = movement}),
+			 STOCK_UNKNOWN_SALE);
 }
 
 static void test_compensated_withdrawal_is_for_sale_again(void **state)

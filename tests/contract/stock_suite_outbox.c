@@ -217,7 +217,7 @@ static void test_a_full_outbox_refuses_before_anything_is_taken(void **state)
 {
 	struct shop *shop = *state;
 	struct stock_reserve first = {0}, item;
-	struct event event;
+	struct stock_withdrawal withdrawal;
 	struct uuid movement;
 	char buyer[32];
 
@@ -233,7 +233,8 @@ static void test_a_full_outbox_refuses_before_anything_is_taken(void **state)
 	assert_int_equal(shop_buy(shop, "late", "k", 1).outcome, STOCK_FULL);
 	shop_assert_lot(shop, 0, 5, SHOP_OUTBOX, 0, 0);
 	movement = shop_id(shop);
-	assert_int_equal(shop->stock->ops->withdraw(shop->stock, SHOP_SALE, 0, 1, &movement, 0, shop->now_ns, &event), STOCK_FULL);
+	withdrawal = (struct stock_withdrawal){.sale = SHOP_SALE, .units = 1, .movement = movement, .now_ns = shop->now_ns};
+	assert_int_equal(shop->stock->ops->withdraw(shop->stock, &withdrawal), STOCK_FULL);
 	shop_assert_lot(shop, 0, 5, SHOP_OUTBOX, 0, 0);
 	shop_acknowledge(shop, &first.event);
 	assert_int_equal(shop_buy(shop, "late", "k", 1).outcome, STOCK_DONE);

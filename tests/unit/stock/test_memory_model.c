@@ -332,6 +332,7 @@ static void do_move(void)
 {
 	struct uuid id = uuid_make(&m.ids, m.now_ms, SALE);
 	uint32_t lot = random_below(LOTS), units = 1 + random_below(3);
+	struct stock_withdrawal withdrawal;
 	struct event event;
 
 	if (random_below(2)) {
@@ -342,11 +343,13 @@ static void do_move(void)
 		m.versions[lot]++;
 		return;
 	}
+	withdrawal = (struct stock_withdrawal){.sale = SALE, .lot = lot, .units = units, .movement = id, .now_ns = m.now_ns, .now_ms = m.now_ms};
 	if (outbox_count() == OUTBOX) {
-		assert_int_equal(m.stock->ops->withdraw(m.stock, SALE, lot, units, &id, m.now_ms, m.now_ns, &event), STOCK_FULL);
+		assert_int_equal(m.stock->ops->withdraw(m.stock, &withdrawal), STOCK_FULL);
 		return;
 	}
-	assert_int_equal(m.stock->ops->withdraw(m.stock, SALE, lot, units, &id, m.now_ms, m.now_ns, &event), 0);
+	assert_int_equal(m.stock->ops->withdraw(m.stock, &withdrawal), 0);
+	event = withdrawal.event;
 	units = m.available[lot] < units ? (uint32_t)m.available[lot] : units;
 	assert_int_equal(event.quantity, units);
 	if (units == 0)

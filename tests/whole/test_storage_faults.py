@@ -147,6 +147,55 @@ def test_units_of_expired_holds_come_back_only_when_the_ledger_knows(serve, tmp_
     server.audit()
 
 
+def figures(server):
+    """What the operator's requests below change, each under its own name."""
+    sale, item = server.sale("drop"), server.operate("GET", "/v1/items/other").json
+    return {"state": sale["state"], "name": sale["name"], "units": sale["lots"][0]["units"], "withdrawn": sale["lots"][0]["withdrawn"],
+            "on_hand": item["on_hand"]}
+
+
+OPERATIONS = {
+    "on_hand": ("POST", "/v1/items/other/receive", {"units": 3}),
+    "name": ("PATCH", "/v1/sales/drop", {"name": "another"}),
+    "state": ("POST", "/v1/sales/drop/pause", None),
+    "units": ("POST", "/v1/sales/drop/lots/drop-item/add", {"units": 1}),
+    "withdrawn": ("POST", "/v1/sales/drop/lots/drop-item/withdraw", {"units": 1}),
+}
+
+
+@pytest.mark.parametrize("changes", OPERATIONS)
+@pytest.mark.parametrize(
+    "spec,told",
+    [
+        (f"ledger.begin={EIO}", "ledger-unavailable"),
+        (f"ledger.commit_lost={EIO}", "ledger-unavailable"),
+        (f"ledger.commit_unknown={EIO}x1", None),
+        (f"ledger.commit_unknown={EIO}x1,ledger.reopen={EIO}", "outcome-unknown"),
+    ],
+    ids=["begin", "commit lost", "commit unknown", "nobody knows"],
+)
+def test_an_operator_is_told_the_truth_while_writes_fail(serve, tmp_path, changes, spec, told):
+    server, failpoints = serve_with_failpoints(serve, tmp_path)
+    server.operate("POST", "/v1/items", {"sku": "other", "name": "other", "on_hand": 5})
+    server.operate("POST", "/v1/items", {"sku": "drop-item", "name": "drop-item", "on_hand": 20})
+    server.make_sale("drop", 10)
+    before = figures(server)
+    failpoints.set(spec)
+    answer = server.operate(*OPERATIONS[changes])
+    assert (answer.json.get("code"), answer.status) == ((told, 503) if told else (None, 200))
+    failpoints.lift()
+    wait_until(lambda: is_ready(server), what="recovery")
+    wait_until(lambda: stock_agrees(server), what="the stock")
+    after = figures(server)
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed == (set() if told == "ledger-unavailable" else {changes})
+    server.audit()
+    server.kill()
+    server.restart()
+    assert figures(server) == after and stock_agrees(server)
+    server.audit()
+
+
 @pytest.mark.parametrize("point", ["begin", "insert", "before_commit", "commit_lost", "commit_unknown", "after_commit"])
 def test_a_death_at_each_step_of_a_commit_loses_nothing(serve, tmp_path, point):
     server, failpoints = serve_with_failpoints(serve, tmp_path)

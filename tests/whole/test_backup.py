@@ -53,5 +53,5 @@ def test_a_backup_made_in_a_rush_is_whole_and_serves(serve, tmp_path):
     name, answer = told[0]
     again = restored.buy("drop", name, key=name)
     assert (again.status, again.body) == (202, answer.body)
-    assert restored.buy("drop", "somebody new").status == 202
+    assert restored.buy("drop", "somebody-new").status == 202
     restored.audit()

@@ -101,7 +101,7 @@ static int make_crowds(struct demo *demo)
 		.connections = 512,
 		.addresses = (uint32_t)(options->buyers + options->bots),
 		.timeout_ns = 10 * SECOND,
-		.patience_ns = 30 * SECOND,
+		.patience_ns = 90 * SECOND, /* a bot whose answer was lost may be told to wait out the address limit's minute */
 		.pay_after_ns = 1500 * MS,
 		.seed = (uint64_t)options->seed,
 	};

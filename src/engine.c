@@ -88,11 +88,13 @@ static int open_ledger(struct engine *engine)
 
 	switch (r) {
 	case LEDGER_LEASE_HELD:
-		log_error("engine", "another penstock uses this ledger: the stock in memory is only right with a single one. Stop it, or name another ledger.url",
+		log_error("engine",
+			  "another penstock uses this ledger: the stock in memory is only right with a single one. Stop it, or name another ledger.url",
 			  LOG_TEXT("ledger", url));
 		return -EBUSY;
 	case LEDGER_TOO_NEW:
-		log_error("engine", "this ledger was written by a newer penstock: run that one, or restore a backup of before", LOG_TEXT("ledger", url));
+		log_error("engine", "this ledger was written by a newer penstock: run that one, or restore a backup of before",
+			  LOG_TEXT("ledger", url));
 		return -EINVAL;
 	}
 	if (r < 0)
@@ -116,7 +118,8 @@ static char *secret(const struct engine *engine, const char *set, const char *su
 		log_error("engine", "a key file cannot be used", LOG_TEXT("for", name), LOG_TEXT("path", path ? path : ""),
 			  LOG_TEXT("error", key_file_error(r)));
 	else
-		log_info("engine", "no setting names this secret: it is kept in a file", LOG_TEXT("for", name), LOG_TEXT("path", path));
+		log_info("engine", "no setting names this secret: it is kept in a file", LOG_TEXT("for", name),
+			 LOG_TEXT("path", path));
 	free(path);
 	return r < 0 ? NULL : key;
 }
@@ -193,7 +196,8 @@ static int make_operators(struct engine *engine)
 		r = operators_parse(engine->operators, slice_of(settings->operator.tokens), &reason);
 	if (r == 0 && (*settings->operator.token || operators_count(engine->operators) == 0)) {
 		if (!*settings->operator.token && !only_loopback(&settings->operator.listen)) {
-			log_error("engine", "operator.listen is not a loopback address: set operator.token or operator.tokens (see `penstock token --help`)");
+			log_error("engine",
+				  "operator.listen is not a loopback address: set operator.token or operator.tokens (see `penstock token --help`)");
 			return -EINVAL;
 		}
 		token = secret(engine, settings->operator.token, KEY_FILE_OPERATOR_TOKEN, "operator.token");
@@ -230,14 +234,16 @@ static void register_metrics(struct engine *engine)
 		{units, units_help, "state=\"withdrawn\"", offsetof(struct stock_totals, withdrawn)},
 		{"penstock_stock_buyers", "Buyers remembered.", NULL, offsetof(struct stock_totals, buyers)},
 		{"penstock_stock_orders", "Orders remembered.", NULL, offsetof(struct stock_totals, orders)},
-		{"penstock_stock_outbox_entries", "Events granted and not yet known to be in the journal.", NULL, offsetof(struct stock_totals, outbox)},
+		{"penstock_stock_outbox_entries", "Events granted and not yet known to be in the journal.", NULL,
+		 offsetof(struct stock_totals, outbox)},
 		{"penstock_stock_memory_bytes", "Memory of the stock.", NULL, offsetof(struct stock_totals, memory_bytes)},
 	};
 
 	promises_register(&engine->promises, engine->metrics);
 	for (size_t i = 0; i < STOCK_FIGURES; i++) {
 		engine->figures[i] = (struct stock_figure){engine->stock, figures[i].offset};
-		metrics_reader(engine->metrics, "gauge", figures[i].name, figures[i].help, figures[i].labels, read_total, &engine->figures[i]);
+		metrics_reader(engine->metrics, "gauge", figures[i].name, figures[i].help, figures[i].labels, read_total,
+			       &engine->figures[i]);
 	}
 	metrics_process(engine->metrics, PENSTOCK_VERSION, PENSTOCK_REVISION);
 }
@@ -337,8 +343,8 @@ static int make(struct engine *engine)
 static int write_ready_file(const struct engine *engine, const char *path)
 {
 	char text[256], temporary[4096];
-	int size = snprintf(text, sizeof(text), "public http://127.0.0.1:%u\noperator http://127.0.0.1:%u\n", gate_public_port(engine->gate),
-			    gate_operator_port(engine->gate));
+	int size = snprintf(text, sizeof(text), "public http://127.0.0.1:%u\noperator http://127.0.0.1:%u\n",
+			    gate_public_port(engine->gate), gate_operator_port(engine->gate));
 	int fd;
 	bool fine;
 
@@ -379,7 +385,8 @@ static int start(struct engine *engine, const struct engine_options *options)
 	if (options->ready_file) {
 		r = write_ready_file(engine, options->ready_file);
 		if (r < 0)
-			log_error("engine", "the ready file cannot be written", LOG_TEXT("path", options->ready_file), LOG_TEXT("error", error_text(r)));
+			log_error("engine", "the ready file cannot be written", LOG_TEXT("path", options->ready_file),
+				  LOG_TEXT("error", error_text(r)));
 	}
 	return r;
 }

@@ -6,7 +6,7 @@
 #include "base/slice.h"
 
 /* Characters for `size` bytes, without the NUL. */
-#define BASE64URL_SIZE(size) (((size) * 4 + 2) / 3)
+#define BASE64URL_SIZE(size) (((size)*4 + 2) / 3)
 
 /* Writes BASE64URL_SIZE(size) characters and a NUL. */
 void base64url_encode(const void *data, size_t size, char *text);

@@ -16,8 +16,8 @@ struct buffer {
 };
 
 void buffer_init(struct buffer *buffer, size_t limit);
-void buffer_deinit(struct buffer *buffer); /* may be repeated */
-void buffer_clear(struct buffer *buffer);  /* keeps the memory, forgets `failed` */
+void buffer_deinit(struct buffer *buffer);               /* may be repeated */
+void buffer_clear(struct buffer *buffer);                /* keeps the memory, forgets `failed` */
 void buffer_consume(struct buffer *buffer, size_t size); /* drops bytes at the front */
 /* Room for `size` more bytes at data + size, or NULL (and failed). The caller then adds to `size` itself. */
 char *buffer_reserve(struct buffer *buffer, size_t size);

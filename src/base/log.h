@@ -34,16 +34,15 @@ void log_set_format(enum log_format format);
 int log_level_parse(const char *name, enum log_level *level);
 
 /* component: the module's name ("gate"); message: a constant text without data in it. */
-void log_write(enum log_level level, const char *component, const char *message,
-	       const struct log_field *fields, size_t count);
+void log_write(enum log_level level, const char *component, const char *message, const struct log_field *fields, size_t count);
 
-#define LOG_AT(level, component, message, ...)                                                     \
-	do {                                                                                       \
-		if ((level) >= log_get_level()) {                                                  \
-			const struct log_field log_fields_[] = {{0}, ##__VA_ARGS__};               \
-			log_write((level), (component), (message), log_fields_ + 1,                \
-				  sizeof(log_fields_) / sizeof(log_fields_[0]) - 1);               \
-		}                                                                                  \
+#define LOG_AT(level, component, message, ...)                                       \
+	do {                                                                         \
+		if ((level) >= log_get_level()) {                                    \
+			const struct log_field log_fields_[] = {{0}, ##__VA_ARGS__}; \
+			log_write((level), (component), (message), log_fields_ + 1,  \
+				  sizeof(log_fields_) / sizeof(log_fields_[0]) - 1); \
+		}                                                                    \
 	} while (0)
 #define log_debug(component, message, ...) LOG_AT(LOG_DEBUG, component, message, ##__VA_ARGS__)
 #define log_info(component, message, ...) LOG_AT(LOG_INFO, component, message, ##__VA_ARGS__)

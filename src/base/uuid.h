@@ -13,7 +13,7 @@
 struct uuid {
 	uint8_t bytes[16];
 };
-enum { UUID_TEXT_SIZE = 37 };          /* 36 characters and NUL */
+enum { UUID_TEXT_SIZE = 37 }; /* 36 characters and NUL */
 enum { UUID_TAG_MAX = (1 << 24) - 1 };
 
 /* One generator a thread; zero-initialised. */

@@ -145,7 +145,7 @@ int crowd_setup_init(struct crowd_setup *setup, struct crowd_options *options, c
 	if (code == CLI_GO)
 		code = parse_place(server_url, &settings->gate.listen, &setup->server);
 	if (code == CLI_GO)
-		code = parse_place(operator_url, &settings->operator.listen, &setup->operator);
+		code = parse_place(operator_url, &settings->operator.listen, &setup->operators);
 	if (code == CLI_GO)
 		code = raise_descriptors(options->connections);
 	if (code == CLI_GO && sale)
@@ -155,7 +155,7 @@ int crowd_setup_init(struct crowd_setup *setup, struct crowd_options *options, c
 	if (code == CLI_GO)
 		code = read_skus(setup);
 	options->server = setup->server;
-	options->operator= & setup->operator;
+	options->operators = &setup->operators;
 	options->operator_token = setup->client.token;
 	options->sale = setup->sale;
 	options->skus = (const char *const *)setup->skus;

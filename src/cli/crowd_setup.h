@@ -6,7 +6,7 @@
 #include "crowd/crowd.h"
 
 struct crowd_setup {
-	struct place server, operator;
+	struct place server, operators;
 	struct client client; /* to the operator listener */
 	struct token_maker maker;
 	bool by_header;

@@ -15,7 +15,7 @@ static const int64_t STEP_NS = 100 * INT64_C(1000000);
 
 struct rehearsal {
 	struct crowd_setup setup;
-	const char *server, *operator, * ledger, *sale, *arrival;
+	const char *server, *operators, *ledger, *sale, *arrival;
 	int64_t buyers, bots, bot_requests, quantity, connections, addresses, seed;
 	int64_t over_ms, timeout_ms, patience_ms, pay_after_ms;
 	double rate, retries, duplicates, abandon;
@@ -147,14 +147,14 @@ static int run(struct cli *cli)
 		{"rate", 'r', OPTION_NUMBER, &rehearsal.rate, "N", "requests a second, whatever the server does (open loop)"},
 		{"arrival", 0, OPTION_TEXT, &rehearsal.arrival, "SHAPE", "steady, spike or ramp (open loop)"},
 		{"over", 0, OPTION_DURATION, &rehearsal.over_ms, "TIME", "how long the arrival takes (10s)"},
-		{"connections", 0,   OPTION_INTEGER, &rehearsal.connections, "N", "at once, at most (64); alone: a closed loop"},
+		{"connections", 0, OPTION_INTEGER, &rehearsal.connections, "N", "at once, at most (64); alone: a closed loop"},
 		{"addresses", 0, OPTION_INTEGER, &rehearsal.addresses, "N", "come from N loopback addresses, 127.1.0.0 and on"},
 		{"timeout", 0, OPTION_DURATION, &rehearsal.timeout_ms, "TIME", "an answer must come within (10s)"},
 		{"patience", 0, OPTION_DURATION, &rehearsal.patience_ms, "TIME", "an unknown outcome must be known within (90s)"},
 		{"pay-after", 0, OPTION_DURATION, &rehearsal.pay_after_ms, "TIME", "the slowest payer (500ms)"},
 		{"seed", 0, OPTION_INTEGER, &rehearsal.seed, "N", "the same crowd again"},
 		{"server", 0, OPTION_TEXT, &rehearsal.server, "URL", "the public listener (that of the settings)"},
-		{"operator", 0, OPTION_TEXT, &rehearsal.operator, "URL", "the operator listener (that of the settings)"},
+		{"operator", 0, OPTION_TEXT, &rehearsal.operators, "URL", "the operator listener (that of the settings)"},
 		{"ledger", 0, OPTION_TEXT, &rehearsal.ledger, "URL", "the ledger to judge by (that of the settings)"},
 		{"json", 'j', OPTION_FLAG, &rehearsal.json, NULL, "report as JSON"},
 	};
@@ -170,10 +170,10 @@ static int run(struct cli *cli)
 	code = cli_settings(cli, &settings);
 	if (code != CLI_GO)
 		return code;
-	code = crowd_setup_init(&rehearsal.setup, &options, settings, rehearsal.server, rehearsal.operator, rehearsal.sale);
+	code = crowd_setup_init(&rehearsal.setup, &options, settings, rehearsal.server, rehearsal.operators, rehearsal.sale);
 	if (code == CLI_GO) {
 		if (rehearsal.no_payments)
-			options.operator= NULL;
+			options.operators = NULL;
 		code = rehearse(&rehearsal, settings, &options);
 	}
 	crowd_setup_deinit(&rehearsal.setup);

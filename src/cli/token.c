@@ -61,21 +61,21 @@ static int buyer_token(struct cli *cli, const char *buyer, int64_t lifetime_ms)
 
 static int run(struct cli *cli)
 {
-	const char *operator= NULL, *scopes = "read+orders+stock";
+	const char *name = NULL, *scopes = "read+orders+stock";
 	int64_t lifetime_ms = 3600 * 1000;
 	const struct option table[] = {
 		{"lifetime", 0, OPTION_DURATION, &lifetime_ms, "TIME", "how long a buyer's token is good for (1h)"},
-		{"operator", 0, OPTION_TEXT, &operator, "NAME", "make an operator's token instead"},
+		{"operator", 0, OPTION_TEXT, &name, "NAME", "make an operator's token instead"},
 		{"scopes", 0, OPTION_TEXT, &scopes, "LIST", "what the operator may do: read+orders+stock (all)"},
 	};
 	int code = cli_options(cli, table, 3, 0, 1);
 
 	if (code != CLI_GO)
 		return code;
-	if (operator&& cli->argc> 0)
+	if (name && cli->argc > 0)
 		return cli_usage(cli, "a buyer and --operator do not go together");
-	if (operator)
-		return operator_token(operator, scopes);
+	if (name)
+		return operator_token(name, scopes);
 	if (cli->argc == 0)
 		return cli_usage(cli, "whose token? penstock token BUYER");
 	return buyer_token(cli, cli->argv[0], lifetime_ms);

@@ -37,23 +37,23 @@ struct settings {
 		int64_t body_timeout_ns;             /* gate.body_timeout     10s */
 		int64_t idle_timeout_ns;             /* gate.idle_timeout     75s */
 		int64_t write_timeout_ns;            /* gate.write_timeout    10s */
-		int64_t in_flight_max;               /* gate.in_flight_max    4096: purchases waiting for the journal, per thread */
-		int64_t stop_timeout_ns;             /* gate.stop_timeout     8s: for answers in flight after SIGTERM */
+		int64_t in_flight_max;   /* gate.in_flight_max    4096: purchases waiting for the journal, per thread */
+		int64_t stop_timeout_ns; /* gate.stop_timeout     8s: for answers in flight after SIGTERM */
 	} gate;
 	struct {
 		struct listen_list listen; /* operator.listen  127.0.0.1:8081 */
 		char *token;               /* operator.token   secret; one operator "operator" with every scope */
-		char *tokens;              /* operator.tokens  secret; "alice:read+orders:HASH, …" as `penstock token --operator` prints */
+		char *tokens; /* operator.tokens  secret; "alice:read+orders:HASH, …" as `penstock token --operator` prints */
 	} operator;
 	struct {
-		enum identity_mode mode;          /* identity.mode           jwt */
-		char *header;                     /* identity.header         X-Buyer-Id */
-		char *jwt_key;                    /* identity.jwt_key        secret; HS256: the shared secret; RS256, ES256: public key in PEM */
+		enum identity_mode mode; /* identity.mode           jwt */
+		char *header;            /* identity.header         X-Buyer-Id */
+		char *jwt_key; /* identity.jwt_key        secret; HS256: the shared secret; RS256, ES256: public key in PEM */
 		enum jwt_algorithm jwt_algorithm; /* identity.jwt_algorithm  HS256 */
 		char *jwt_issuer;                 /* identity.jwt_issuer     (not checked) */
 		char *jwt_audience;               /* identity.jwt_audience   (not checked) */
 		int64_t jwt_leeway_ns;            /* identity.jwt_leeway     5s */
-		int64_t cache_entries;            /* identity.cache_entries  16384: verified tokens remembered, per thread; 0: none */
+		int64_t cache_entries; /* identity.cache_entries  16384: verified tokens remembered, per thread; 0: none */
 	} identity;
 	struct {
 		char *url;          /* stock.url         memory: */
@@ -70,7 +70,7 @@ struct settings {
 	} ledger;
 	struct {
 		int64_t hold_grace_ns; /* sale.hold_grace  2s: a confirm is in time until deadline + grace */
-		int64_t retention_ns;  /* sale.retention   24h: an ended sale's orders stay in memory for replays (at least 24h) */
+		int64_t retention_ns; /* sale.retention   24h: an ended sale's orders stay in memory for replays (at least 24h) */
 	} sale;
 	struct {
 		int64_t max_rate; /* drain.max_rate  0: orders a second, 0 unlimited; nothing to do where the journal is direct */
@@ -84,8 +84,8 @@ struct settings {
 struct settings_sources {
 	/* NULL: the one that PENSTOCK_CONFIG in the environment names, else "penstock.conf" in the current folder where it exists. A named one must exist. */
 	const char *file;
-	char *const *environment;  /* NULL: none */
-	int flag_count;            /* settings flags, as settings_take_flags() left them */
+	char *const *environment; /* NULL: none */
+	int flag_count;           /* settings flags, as settings_take_flags() left them */
 	char *const *flags;
 };
 
@@ -100,6 +100,7 @@ void settings_free(struct settings *settings); /* wipes secrets; NULL is fine */
  */
 int settings_take_flags(int *argc, char **argv, char **taken);
 
-void settings_print(const struct settings *settings, struct buffer *out);  /* as a file that could be loaded; secrets as "(hidden)" in a comment */
-void settings_help(struct buffer *out);                                    /* the flags, for --help */
-void settings_document(struct buffer *out);                                /* docs/settings.md */
+void settings_print(const struct settings *settings,
+		    struct buffer *out);    /* as a file that could be loaded; secrets as "(hidden)" in a comment */
+void settings_help(struct buffer *out);     /* the flags, for --help */
+void settings_document(struct buffer *out); /* docs/settings.md */

@@ -41,10 +41,10 @@ struct admission {
 };
 
 struct purchase {
-	struct job job; /* event: lot, quantity, id, at_ms, texts filled by the gate */
-	const struct sale *sale;     /* copied facts below are what outlives the snapshot */
-	struct sale_latch *latch;    /* valid until reserve() returns */
-	enum verdict refusal;        /* what screen() said; a replay alone may pass it */
+	struct job job;           /* event: lot, quantity, id, at_ms, texts filled by the gate */
+	const struct sale *sale;  /* copied facts below are what outlives the snapshot */
+	struct sale_latch *latch; /* valid until reserve() returns */
+	enum verdict refusal;     /* what screen() said; a replay alone may pass it */
 	/* Out */
 	enum verdict verdict;
 	struct stock_order order; /* accepted, replayed */

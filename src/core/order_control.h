@@ -28,10 +28,11 @@ enum order_control_outcome {
 };
 
 /* Refunds a confirmed order of a sale that has left the stock. */
-int order_control_refund(const struct order_control *control, const struct ledger_order *order, const struct ledger_actor *actor) MUST_CHECK;
+int order_control_refund(const struct order_control *control, const struct ledger_order *order,
+			 const struct ledger_actor *actor) MUST_CHECK;
 /*
  * A confirm that came after its hold had expired, where the sale allows it: the units are reserved again, as a new order of the same buyer that is born
  * confirmed. Asked twice it gives the same order. On DONE *fresh is the new order's id.
  */
-int order_control_confirm_late(const struct order_control *control, const struct ledger_order *order, const struct ledger_actor *actor,
-			       struct uuid *fresh) MUST_CHECK;
+int order_control_confirm_late(const struct order_control *control, const struct ledger_order *order,
+			       const struct ledger_actor *actor, struct uuid *fresh) MUST_CHECK;

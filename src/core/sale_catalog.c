@@ -7,7 +7,7 @@ struct sale_table {
 	atomic_uint references;
 	uint64_t generation;
 	size_t count, slot_mask;
-	uint32_t *slots; /* place + 1 by hash of the id; 0: free */
+	uint32_t *slots;              /* place + 1 by hash of the id; 0: free */
 	struct sale_entry *entries[]; /* by number */
 };
 
@@ -36,8 +36,7 @@ static void entry_unref(struct sale_entry *entry)
 
 static struct sale_entry *entry_new(struct sale *sale)
 {
-	struct sale_entry *entry =
-		calloc(1, sizeof(*entry) + sale->lot_count * sizeof(entry->latches[0]));
+	struct sale_entry *entry = calloc(1, sizeof(*entry) + sale->lot_count * sizeof(entry->latches[0]));
 
 	if (!entry)
 		return NULL;

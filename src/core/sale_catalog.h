@@ -19,7 +19,7 @@ struct sale_latch {
 
 struct sale_entry {
 	atomic_uint references;
-	const struct sale *sale; /* owned */
+	const struct sale *sale;     /* owned */
 	struct sale_latch latches[]; /* one a lot */
 };
 

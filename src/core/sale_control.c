@@ -6,8 +6,8 @@
 #include "base/log.h"
 
 enum {
-	ARM_AHEAD_MS = 10000,   /* a sale with an opening time is pre-heated this long before it */
-	RETRY_MS = 1000,        /* after a failure the housekeeper's turn waits so long */
+	ARM_AHEAD_MS = 10000, /* a sale with an opening time is pre-heated this long before it */
+	RETRY_MS = 1000,      /* after a failure the housekeeper's turn waits so long */
 };
 
 /* Units that may be in the ledger already but not yet in the counter: the answer of the ledger was lost. */

@@ -23,7 +23,7 @@ struct sale_control_settings {
 	struct stock *stock;
 	struct sale_catalog *catalog;
 	struct journal_commit commit; /* the stock has been told by the time it returns */
-	int64_t retention_ms; /* how long an ended sale stays in memory, for replays */
+	int64_t retention_ms;         /* how long an ended sale stays in memory, for replays */
 };
 
 /* Positive outcomes are enum ledger_outcome; beyond them: */
@@ -57,9 +57,11 @@ int sale_control_create(struct sale_control *control, struct sale *sale, const s
 int sale_control_update(struct sale_control *control, struct slice id, unsigned fields, const struct sale *change,
 			const struct ledger_actor *actor) MUST_CHECK;
 /* SALE_START arms first where that was not done. DONE, ALREADY, WRONG_STATE, NOT_FOUND. */
-int sale_control_move(struct sale_control *control, struct slice id, enum sale_action action, const struct ledger_actor *actor) MUST_CHECK;
+int sale_control_move(struct sale_control *control, struct slice id, enum sale_action action,
+		      const struct ledger_actor *actor) MUST_CHECK;
 /* DONE, NOT_FOUND (sale or lot), NOT_ENOUGH, WRONG_STATE (draft or ended). */
-int sale_control_add(struct sale_control *control, struct slice id, struct slice sku, uint32_t units, const struct ledger_actor *actor) MUST_CHECK;
+int sale_control_add(struct sale_control *control, struct slice id, struct slice sku, uint32_t units,
+		     const struct ledger_actor *actor) MUST_CHECK;
 /* Takes up to `units`; *taken: how many were there to take. DONE, NOT_FOUND, WRONG_STATE, SALE_CONTROL_UNKNOWN, NOT_IN_STOCK. */
 int sale_control_withdraw(struct sale_control *control, struct slice id, struct slice sku, uint32_t units,
 			  const struct ledger_actor *actor, uint32_t *taken) MUST_CHECK;

@@ -105,7 +105,7 @@ int crowd_new(struct crowd **result, const struct crowd_options *options, const 
 		r = pool_init(&crowd->sides[BUY].pool, &crowd->options.server, crowd->epoll, BUY, options->connections,
 			      options->addresses);
 	if (r == 0)
-		r = pool_init(&crowd->sides[PAY].pool, options->operator, crowd->epoll, PAY, PAY_CONNECTIONS, 0);
+		r = pool_init(&crowd->sides[PAY].pool, options->operators, crowd->epoll, PAY, PAY_CONNECTIONS, 0);
 	if (r < 0) {
 		crowd_free(crowd);
 		return r;
@@ -155,7 +155,7 @@ static void write_confirmation(const struct crowd *crowd, uint32_t index, struct
 
 	uuid_format(&crowd->book.purchases[index].order, id);
 	buffer_printf(out, "POST /v1/orders/%s/confirm HTTP/1.1\r\nHost: %s\r\n%s%s%sContent-Length: 0\r\n\r\n", id,
-		      crowd->options.operator->host, token ? "Authorization: Bearer " : "", token ? token : "", token ? "\r\n" : "");
+		      crowd->options.operators->host, token ? "Authorization: Bearer " : "", token ? token : "", token ? "\r\n" : "");
 }
 
 static uint32_t source_of(const struct crowd *crowd, const struct shot *shot)
@@ -278,7 +278,7 @@ static int after_accept(struct crowd *crowd, uint32_t index, int64_t now)
 	const struct purchase *purchase = &crowd->book.purchases[index];
 	struct shot shot = {.purchase = index};
 
-	if (!crowd->options.operator|| purchase->told_state != ORDER_HELD || shape_chance(&crowd->random, crowd->options.abandon))
+	if (!crowd->options.operators || purchase->told_state != ORDER_HELD || shape_chance(&crowd->random, crowd->options.abandon))
 		return 0;
 	shot.due_ns = now + shape_between(&crowd->random, 0, crowd->options.pay_after_ns);
 	return plan_push(&crowd->sides[PAY].plan, &shot);

@@ -27,11 +27,11 @@ enum { CROWD_SKUS_MAX = 200 };
 
 struct crowd_options {
 	struct place server;
-	const struct place *operator; /* payments go there; NULL: nobody pays */
-	const char *operator_token;   /* NULL: none */
-	const char *sale;             /* borrowed, as every pointer here, until crowd_free() */
-	const char *const *skus;      /* buyers spread over them */
-	size_t sku_count;             /* at least 1 */
+	const struct place *operators; /* payments go there; NULL: nobody pays */
+	const char *operator_token;    /* NULL: none */
+	const char *sale;              /* borrowed, as every pointer here, until crowd_free() */
+	const char *const *skus;       /* buyers spread over them */
+	size_t sku_count;              /* at least 1 */
 	uint32_t quantity;
 	size_t buyers, bots, bot_requests; /* requests of each bot */
 	double retries;                    /* percent of people who send the same request again after its answer */

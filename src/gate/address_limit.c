@@ -14,7 +14,7 @@ enum {
 /* One address: the times of its last `requests` passed requests, as a ring. Variable size: entry_size. */
 struct entry {
 	uint8_t address[16];
-	int64_t last_ms; /* 0: free */
+	int64_t last_ms;      /* 0: free */
 	uint32_t count, head; /* times in the ring; the oldest one's place */
 	int64_t times_ms[];
 };

@@ -55,8 +55,10 @@ int64_t away_tick(struct gate_thread *thread, int64_t now_ns)
 		unlink_away(thread, away);
 		away->told = true;
 		reply_clear(&thread->reply);
-		reply_problem(&thread->reply, PROBLEM_OUTCOME_UNKNOWN,
-			      &(struct problem_options){.detail = "The ledger did not answer in time. It cannot be said yet whether this was done: read it again shortly."});
+		reply_problem(
+			&thread->reply, PROBLEM_OUTCOME_UNKNOWN,
+			&(struct problem_options){
+				.detail = "The ledger did not answer in time. It cannot be said yet whether this was done: read it again shortly."});
 		gate_answer_ticket(thread, &away->ticket, &thread->reply);
 	}
 	return first_ns;

@@ -37,8 +37,8 @@ json_t *body_parse(const struct http_request *request, struct reply *reply)
 	}
 	document = json_loadb(request->body.data, request->body.size, JSON_REJECT_DUPLICATES, &error);
 	if (!document) {
-		reply_refuse(reply, PROBLEM_MALFORMED_REQUEST, "The body is not valid JSON: line %d, column %d: %s.", error.line, error.column,
-			     error.text);
+		reply_refuse(reply, PROBLEM_MALFORMED_REQUEST, "The body is not valid JSON: line %d, column %d: %s.", error.line,
+			     error.column, error.text);
 		return NULL;
 	}
 	if (!json_is_object(document)) {
@@ -154,7 +154,8 @@ int body_read(const json_t *object, struct body_field *fields, size_t count, con
 	const char *name;
 	json_t *value;
 
-	json_object_foreach((json_t *)object, name, value) {
+	json_object_foreach((json_t *)object, name, value)
+	{
 		struct body_field *field = find_field(fields, count, name);
 
 		if (!field) {

@@ -33,7 +33,7 @@ static bool allowed(struct gate_request *request, unsigned scope)
 	struct reply *reply = &request->thread->reply;
 	unsigned scopes = 0;
 
-	switch (operators_check(operators, request->http->known[HTTP_AUTHORIZATION], &request->operator, & scopes)) {
+	switch (operators_check(operators, request->http->known[HTTP_AUTHORIZATION], &request->actor, &scopes)) {
 	case OPERATORS_KNOWN:
 		break;
 	case OPERATORS_MISSING:

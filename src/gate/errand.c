@@ -68,8 +68,8 @@ struct gate_errand *errand_new(struct gate_request *request, void (*work)(struct
 	for (int i = 0; i < HTTP_PARAMETERS_MAX; i++)
 		if (request->parameters[i].size)
 			memcpy(errand->names[i], request->parameters[i].data, request->parameters[i].size);
-	if (request->operator)
-		strncpy(errand->actor, request->operator, sizeof(errand->actor) - 1);
+	if (request->actor)
+		strncpy(errand->actor, request->actor, sizeof(errand->actor) - 1);
 	return errand;
 }
 
@@ -189,9 +189,11 @@ void errand_refuse_fatal(struct gate_errand *errand, int code)
 		 LOG_SLICE("trace", trace_slice(&errand->away.ticket.trace)));
 	if (code == -EINPROGRESS)
 		reply_problem(&errand->reply, PROBLEM_OUTCOME_UNKNOWN,
-			      &(struct problem_options){.detail = "It cannot be said yet whether this was done. Read it again shortly."});
+			      &(struct problem_options){
+				      .detail = "It cannot be said yet whether this was done. Read it again shortly."});
 	else
-		reply_refuse(&errand->reply, PROBLEM_LEDGER_UNAVAILABLE, "The ledger cannot be used now: %s. Nothing was done.", error_text(code));
+		reply_refuse(&errand->reply, PROBLEM_LEDGER_UNAVAILABLE, "The ledger cannot be used now: %s. Nothing was done.",
+			     error_text(code));
 }
 
 struct ledger *errand_ledger(const struct gate_errand *errand)

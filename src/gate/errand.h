@@ -15,22 +15,23 @@ struct gate_errand {
 	/* On the clerk's thread; fills `reply`. Of the gate it may use what is for any thread. */
 	void (*work)(struct gate_errand *errand);
 	struct reply reply;
-	json_t *body; /* NULL where the route has none */
+	json_t *body;                                         /* NULL where the route has none */
 	char names[HTTP_PARAMETERS_MAX][ERRAND_NAME_MAX + 1]; /* the path's parameters */
 	char after[ERRAND_NAME_MAX + 1];                      /* lists: the page */
 	int64_t limit;
 	struct uuid order;
 	char buyer[BUYER_MAX + 1]; /* orders: whose; empty: anybody's */
 	char sale[SALE_ID_MAX + 1];
-	enum order_state state; /* 0: any */
-	enum order_action action;  /* settlements */
+	enum order_state state;   /* 0: any */
+	enum order_action action; /* settlements */
 	char actor[OPERATOR_NAME_MAX + 1];
 };
 
 /* A copy of the request to send; NULL: it has answered (a parameter too long is an unknown name; 503 where there is no room). */
 struct gate_errand *errand_new(struct gate_request *request, void (*work)(struct gate_errand *));
 /* For a ticket that was deferred already; NULL where there is no room. */
-struct gate_errand *errand_new_deferred(struct gate_thread *thread, const struct ticket *ticket, void (*work)(struct gate_errand *)) MUST_CHECK;
+struct gate_errand *errand_new_deferred(struct gate_thread *thread, const struct ticket *ticket,
+					void (*work)(struct gate_errand *)) MUST_CHECK;
 /* As errand_new(), with the body parsed. */
 struct gate_errand *errand_new_with_body(struct gate_request *request, void (*work)(struct gate_errand *));
 /* In one: new and sent. A list reads `after` and `limit` of the query. */

@@ -91,7 +91,7 @@ static void render_stock(const struct feed *feed, const struct sale *sale, const
 	for (uint32_t i = 0; i < sale->lot_count; i++) {
 		if (i)
 			buffer_append_literal(out, ",");
-		if (feed->thread->operator) {
+		if (feed->thread->for_operators) {
 			render_operator_lot(sale->lots[i].sku, &lots[i], out);
 			continue;
 		}
@@ -107,7 +107,8 @@ static void render_stock(const struct feed *feed, const struct sale *sale, const
 }
 
 /* Sends an event where its text is not what was sent last; then `fresh` becomes that. */
-static void send_change(struct stream *stream, struct http_exchange *exchange, const char *name, struct buffer *last, struct buffer *fresh, int64_t now_ns)
+static void send_change(struct stream *stream, struct http_exchange *exchange, const char *name, struct buffer *last,
+			struct buffer *fresh, int64_t now_ns)
 {
 	struct buffer out, old = *last;
 
@@ -174,7 +175,7 @@ void sales_feed(struct gate_request *request)
 	struct sale_entry *entry = sale_table_find(gate_sales(thread), request->parameters[0]);
 	struct stream *stream;
 
-	if (!entry || (entry->sale->state == SALE_DRAFT && !thread->operator)) {
+	if (!entry || (entry->sale->state == SALE_DRAFT && !thread->for_operators)) {
 		gate_refuse(request, PROBLEM_UNKNOWN_SALE, NULL);
 		return;
 	}

@@ -54,14 +54,16 @@ static void register_metrics(struct gate *gate)
 {
 	struct metrics *metrics = gate->settings.metrics;
 	struct gate_metrics *ids = &gate->metrics;
-	static const char purchases[] = "penstock_purchases_total", purchases_help[] = "Answers to POST /v1/sales/{sale}/orders, by outcome.";
+	static const char purchases[] = "penstock_purchases_total",
+			  purchases_help[] = "Answers to POST /v1/sales/{sale}/orders, by outcome.";
 	static const char statuses[] = "penstock_http_responses_total", statuses_help[] = "Answers by class of status.";
 	static const char lanes[] = "penstock_lane_depth", lanes_help[] = "Items waiting in a lane.";
 
 	ids->purchases[OUTCOME_ACCEPTED] = metrics_counter(metrics, purchases, purchases_help, "outcome=\"accepted\"");
 	ids->purchases[OUTCOME_REPLAYED] = metrics_counter(metrics, purchases, purchases_help, "outcome=\"replayed\"");
 	for (int i = 0; i < PROBLEM_COUNT; i++)
-		ids->purchases[i] = metrics_counter(metrics, purchases, purchases_help, label(gate, "outcome", problem_code((enum problem)i)));
+		ids->purchases[i] =
+			metrics_counter(metrics, purchases, purchases_help, label(gate, "outcome", problem_code((enum problem)i)));
 	ids->statuses[0] = metrics_counter(metrics, statuses, statuses_help, "class=\"2xx\"");
 	ids->statuses[1] = metrics_counter(metrics, statuses, statuses_help, "class=\"3xx\"");
 	ids->statuses[2] = metrics_counter(metrics, statuses, statuses_help, "class=\"4xx\"");
@@ -74,7 +76,8 @@ static void register_metrics(struct gate *gate)
 						 metrics_size_bounds, metrics_size_bound_count);
 	metrics_reader(metrics, "gauge", lanes, lanes_help, "lane=\"journal\"", read_lane, gate->settings.journal_lane);
 	metrics_reader(metrics, "gauge", lanes, lanes_help, "lane=\"clerk\"", read_lane, gate->settings.clerk_lane);
-	metrics_reader(metrics, "gauge", "penstock_connections", "Open connections on the public listener.", NULL, read_gauge, &gate->quota.connections);
+	metrics_reader(metrics, "gauge", "penstock_connections", "Open connections on the public listener.", NULL, read_gauge,
+		       &gate->quota.connections);
 }
 
 /* One figure that the loops count themselves, summed over them. */
@@ -98,19 +101,22 @@ static void register_loop_metrics(struct gate *gate)
 		size_t offset;
 	} figures[GATE_LOOP_FIGURES] = {
 		{"penstock_connections_accepted_total", "Connections accepted.", offsetof(struct http_stats, accepted)},
-		{"penstock_connections_refused_total", "Connections beyond gate.connections_max, answered 503.", offsetof(struct http_stats, refused)},
+		{"penstock_connections_refused_total", "Connections beyond gate.connections_max, answered 503.",
+		 offsetof(struct http_stats, refused)},
 		{"penstock_http_requests_total", "Whole requests read.", offsetof(struct http_stats, requests)},
 		{"penstock_http_faults_total", "Requests that the reader refused.", offsetof(struct http_stats, faults)},
 		{"penstock_http_timeouts_total", "Connections closed at a deadline.", offsetof(struct http_stats, timeouts)},
 		{"penstock_http_hangups_total", "Clients that hung up before their answer.", offsetof(struct http_stats, hangups)},
-		{"penstock_accept_errors_total", "Times a connection could not be accepted.", offsetof(struct http_stats, accept_errors)},
+		{"penstock_accept_errors_total", "Times a connection could not be accepted.",
+		 offsetof(struct http_stats, accept_errors)},
 		{"penstock_http_received_bytes_total", "Bytes received.", offsetof(struct http_stats, bytes_in)},
 		{"penstock_http_sent_bytes_total", "Bytes sent.", offsetof(struct http_stats, bytes_out)},
 	};
 
 	for (size_t i = 0; i < GATE_LOOP_FIGURES; i++) {
 		gate->figures[i] = (struct loop_figure){gate, figures[i].offset};
-		metrics_reader(gate->settings.metrics, "counter", figures[i].name, figures[i].help, NULL, read_loops, &gate->figures[i]);
+		metrics_reader(gate->settings.metrics, "counter", figures[i].name, figures[i].help, NULL, read_loops,
+			       &gate->figures[i]);
 	}
 }
 
@@ -141,7 +147,8 @@ static int listen_all(struct gate_thread *thread, struct listen_list *places, ui
 
 		if (r < 0) {
 			address_format(&place->address, text);
-			log_error("gate", "cannot listen", LOG_TEXT("address", text), LOG_INT("port", place->port), LOG_TEXT("error", error_text(r)));
+			log_error("gate", "cannot listen", LOG_TEXT("address", text), LOG_INT("port", place->port),
+				  LOG_TEXT("error", error_text(r)));
 			return r;
 		}
 		place->port = port; /* the other threads share it */
@@ -151,30 +158,31 @@ static int listen_all(struct gate_thread *thread, struct listen_list *places, ui
 	return 0;
 }
 
-static int thread_new(struct gate *gate, struct gate_thread *thread, bool operator)
+static int thread_new(struct gate *gate, struct gate_thread *thread, bool for_operators)
 {
 	const struct settings *settings = gate->settings.settings;
 	const struct http_loop_settings loop = {
 		.handler = &thread->handler,
-		.quota = operator ? &gate->operator_quota : &gate->quota,
-		.limits = {
-			.header_ns = settings->gate.header_timeout_ns,
-			.body_ns = settings->gate.body_timeout_ns,
-			.idle_ns = settings->gate.idle_timeout_ns,
-			.write_ns = settings->gate.write_timeout_ns,
-			.stream_backlog_max = STREAM_BACKLOG_MAX,
-		},
+		.quota = for_operators ? &gate->operator_quota : &gate->quota,
+		.limits =
+			{
+				.header_ns = settings->gate.header_timeout_ns,
+				.body_ns = settings->gate.body_timeout_ns,
+				.idle_ns = settings->gate.idle_timeout_ns,
+				.write_ns = settings->gate.write_timeout_ns,
+				.stream_backlog_max = STREAM_BACKLOG_MAX,
+			},
 		.proxies = &settings->gate.trusted_proxies,
 		.refusal = buffer_slice(&gate->refusal),
 	};
-	size_t in_flight_max = operator ? 1 : (size_t)settings->gate.in_flight_max;
+	size_t in_flight_max = for_operators ? 1 : (size_t)settings->gate.in_flight_max;
 	int r;
 
 	thread->handler = gate_handler;
 	thread->gate = gate;
-	thread->operator = operator;
-	thread->table = operator ? &operator_routes : &public_routes;
-	thread->latency = operator ? gate->metrics.operator_latency : gate->metrics.public_latency;
+	thread->for_operators = for_operators;
+	thread->table = for_operators ? &operator_routes : &public_routes;
+	thread->latency = for_operators ? gate->metrics.operator_latency : gate->metrics.public_latency;
 	reply_init(&thread->reply);
 	r = http_loop_new(&thread->loop, &loop);
 	if (r == 0)
@@ -225,13 +233,13 @@ static int open_threads(struct gate *gate)
 	if (!gate->threads)
 		return error_origin(-ENOMEM);
 	for (size_t i = 0; i < count && r == 0; i++) {
-		bool operator = i == count - 1;
+		bool for_operators = i == count - 1;
 
 		gate->thread_count++;
-		r = thread_new(gate, &gate->threads[i], operator);
+		r = thread_new(gate, &gate->threads[i], for_operators);
 		if (r == 0)
-			r = listen_all(&gate->threads[i], operator ? &operator_places : &public_places,
-				       operator ? &gate->operator_port : &gate->public_port);
+			r = listen_all(&gate->threads[i], for_operators ? &operator_places : &public_places,
+				       for_operators ? &gate->operator_port : &gate->public_port);
 	}
 	return r;
 }
@@ -292,7 +300,7 @@ int gate_start(struct gate *gate)
 	for (size_t i = 0; i < gate->thread_count; i++)
 		gate->threads[i].cells = metrics_cells_new(gate->settings.metrics);
 	for (size_t i = 0; i < gate->thread_count && r == 0; i++) {
-		snprintf(name, sizeof(name), gate->threads[i].operator ? "operator" : "gate-%u", (unsigned)i);
+		snprintf(name, sizeof(name), gate->threads[i].for_operators ? "operator" : "gate-%u", (unsigned)i);
 		r = thread_start(&gate->threads[i].thread, name, run, &gate->threads[i]);
 	}
 	return r;

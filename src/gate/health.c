@@ -50,7 +50,8 @@ void health_ready(struct gate_request *request)
 	buffer_init(&text, 4096);
 	for (int i = 0; i < CHECK_COUNT; i++) {
 		ready = ready && (!checks[i].reason || !checks[i].needed);
-		buffer_printf(&text, "[%s]%s %s\n", checks[i].reason ? "-" : "+", checks[i].name, checks[i].reason ? checks[i].reason : "ok");
+		buffer_printf(&text, "[%s]%s %s\n", checks[i].reason ? "-" : "+", checks[i].name,
+			      checks[i].reason ? checks[i].reason : "ok");
 	}
 	if (http_request_query(request->http, SLICE("verbose"), none, sizeof(none)) == 1)
 		buffer_clear(&text);
@@ -126,7 +127,8 @@ static bool promises_component(const struct gate *gate, struct buffer *out)
 		whole = whole && promises_broken(gate->settings.promises, (enum promise)i) == 0;
 	begin_component(out, "promises", whole ? "UP" : "DOWN");
 	for (int i = 0; i < PROMISE_COUNT; i++)
-		render_int_member(out, promise_name((enum promise)i), (int64_t)promises_broken(gate->settings.promises, (enum promise)i));
+		render_int_member(out, promise_name((enum promise)i),
+				  (int64_t)promises_broken(gate->settings.promises, (enum promise)i));
 	end_component(out);
 	return whole;
 }
@@ -185,7 +187,8 @@ void health_metrics(struct gate_request *request)
 
 static const char *level_name(enum log_level level)
 {
-	static const char *const names[] = {[LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error", [LOG_OFF] = "off"};
+	static const char *const names[] = {
+		[LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error", [LOG_OFF] = "off"};
 
 	return names[level];
 }
@@ -213,7 +216,12 @@ void health_set_log_level(struct gate_request *request)
 	struct reply *reply = &request->thread->reply;
 	struct slice text = SLICE_NULL;
 	struct body_field fields[] = {
-		{.name = "level", .kind = BODY_TEXT, .target = &text, .required = true, .valid = level_valid, .rule = "one of debug, info, warn, error, off"},
+		{.name = "level",
+		 .kind = BODY_TEXT,
+		 .target = &text,
+		 .required = true,
+		 .valid = level_valid,
+		 .rule = "one of debug, info, warn, error, off"},
 	};
 	json_t *body = body_parse(request->http, reply);
 

@@ -27,7 +27,12 @@ static void work_create(struct gate_errand *errand)
 	struct slice sku, name;
 	struct body_field fields[] = {
 		{.name = "sku", .kind = BODY_TEXT, .target = &sku, .required = true, .valid = sku_valid, .rule = "1 to 64 letters, digits, '.', '_' or '-'"},
-		{.name = "name", .kind = BODY_TEXT, .target = &name, .required = true, .valid = name_valid, .rule = "1 to 200 bytes of text without control characters"},
+		{.name = "name",
+		 .kind = BODY_TEXT,
+		 .target = &name,
+		 .required = true,
+		 .valid = name_valid,
+		 .rule = "1 to 200 bytes of text without control characters"},
 		{.name = "on_hand", .kind = BODY_INTEGER, .target = &item.on_hand, .required = true, .min = 0, .max = UNITS_MAX},
 	};
 	int r;
@@ -42,7 +47,8 @@ static void work_create(struct gate_errand *errand)
 		return;
 	}
 	if (r == LEDGER_EXISTS) {
-		reply_refuse(&errand->reply, PROBLEM_NAME_TAKEN, "There is an item %s already. Units come in with POST /v1/items/%s/receive.", item.sku, item.sku);
+		reply_refuse(&errand->reply, PROBLEM_NAME_TAKEN,
+			     "There is an item %s already. Units come in with POST /v1/items/%s/receive.", item.sku, item.sku);
 		return;
 	}
 	errand->reply.status = 201;

@@ -65,16 +65,17 @@ void orders_show(struct gate_request *request)
 		gate_refuse(request, PROBLEM_UNKNOWN_ORDER, NULL);
 		return;
 	}
-	render_order(&(struct order_view){
-			     .id = find.id,
-			     .sale = slice_of(entry->sale->id),
-			     .sku = slice_of(entry->sale->lots[find.order.lot].sku),
-			     .buyer = find.buyer,
-			     .quantity = find.order.quantity,
-			     .state = find.order.state,
-			     .hold_expires_at_ms = find.order.hold_expires_at_ms,
-		     },
-		     &thread->reply.body);
+	render_order(
+		&(struct order_view){
+			.id = find.id,
+			.sale = slice_of(entry->sale->id),
+			.sku = slice_of(entry->sale->lots[find.order.lot].sku),
+			.buyer = find.buyer,
+			.quantity = find.order.quantity,
+			.state = find.order.state,
+			.hold_expires_at_ms = find.order.hold_expires_at_ms,
+		},
+		&thread->reply.body);
 	gate_answer(request, &thread->reply);
 }
 
@@ -93,7 +94,7 @@ void orders_cancel(struct gate_request *request)
 
 static void settle(struct gate_request *request, enum order_action action, int64_t extend_ns)
 {
-	struct settlement_request wanted = {.action = action, .actor = slice_of(request->operator), .extend_ns = extend_ns};
+	struct settlement_request wanted = {.action = action, .actor = slice_of(request->actor), .extend_ns = extend_ns};
 
 	if (read_id(request, &wanted.id))
 		settlement_start(request, &wanted);

@@ -3,9 +3,9 @@
 #include "gate/thread.h"
 
 /* Scripts and styles from this server alone; Swagger UI draws with inline styles and data: pictures. */
-#define PAGE_HEADERS                                                                                                       \
+#define PAGE_HEADERS                                                                                                               \
 	"Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " \
-	"connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'\r\n"                              \
+	"connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'\r\n"                                      \
 	"X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\nCache-Control: no-cache\r\n"
 
 static void serve(struct gate_request *request, const char *path, size_t size)

@@ -227,16 +227,17 @@ static void say_accepted(const struct pending *pending, struct reply *reply)
 	buffer_append_literal(&reply->headers, "Location: /v1/orders/");
 	buffer_append(&reply->headers, id, UUID_TEXT_SIZE - 1);
 	buffer_append_literal(&reply->headers, "\r\n");
-	render_order(&(struct order_view){
-			     .id = purchase->order.id,
-			     .sale = slice_of(pending->sale_id),
-			     .sku = slice_of(pending->sku),
-			     .buyer = purchase->job.event.buyer,
-			     .quantity = purchase->order.quantity,
-			     .state = purchase->order.first_hold_expires_at_ms ? ORDER_HELD : ORDER_CONFIRMED,
-			     .hold_expires_at_ms = purchase->order.first_hold_expires_at_ms,
-		     },
-		     &reply->body);
+	render_order(
+		&(struct order_view){
+			.id = purchase->order.id,
+			.sale = slice_of(pending->sale_id),
+			.sku = slice_of(pending->sku),
+			.buyer = purchase->job.event.buyer,
+			.quantity = purchase->order.quantity,
+			.state = purchase->order.first_hold_expires_at_ms ? ORDER_HELD : ORDER_CONFIRMED,
+			.hold_expires_at_ms = purchase->order.first_hold_expires_at_ms,
+		},
+		&reply->body);
 }
 
 static void say_verdict(const struct pending *pending, const struct sale *sale, struct reply *reply)
@@ -326,15 +327,17 @@ static bool read_wish(struct gate_request *request, const struct sale *sale, str
 			lot = -1;
 		if (lot < 0) {
 			bad = true;
-			reply_bad_field(reply, PROBLEM_INVALID_VALUE, "sku", fields[1].given ? "sku must be the SKU of a lot of this sale."
-											    : "sku must be given: this sale has several lots.");
+			reply_bad_field(reply, PROBLEM_INVALID_VALUE, "sku",
+					fields[1].given ? "sku must be the SKU of a lot of this sale."
+							: "sku must be given: this sale has several lots.");
 		}
 	}
 	json_decref(body);
 	wish->key = request->http->known[HTTP_IDEMPOTENCY_KEY];
 	if (!bad && wish->key.data && !key_valid(wish->key)) {
 		bad = true;
-		reply_bad_field(reply, PROBLEM_INVALID_VALUE, "Idempotency-Key", "Idempotency-Key must be 1 to %d printable ASCII characters.", KEY_MAX);
+		reply_bad_field(reply, PROBLEM_INVALID_VALUE, "Idempotency-Key",
+				"Idempotency-Key must be 1 to %d printable ASCII characters.", KEY_MAX);
 	}
 	if (bad) {
 		refuse_as_said(request);

@@ -78,17 +78,18 @@ void render_order(const struct order_view *order, struct buffer *out)
 
 void render_ledger_order(const struct ledger_order *order, struct buffer *out)
 {
-	render_order(&(struct order_view){
-			     .id = order->id,
-			     .sale = slice_of(order->sale_id),
-			     .sku = slice_of(order->sku),
-			     .buyer = slice_of(order->buyer),
-			     .trace = slice_of(order->trace),
-			     .quantity = order->quantity,
-			     .state = order->state,
-			     .hold_expires_at_ms = order->hold_expires_at_ms,
-		     },
-		     out);
+	render_order(
+		&(struct order_view){
+			.id = order->id,
+			.sale = slice_of(order->sale_id),
+			.sku = slice_of(order->sku),
+			.buyer = slice_of(order->buyer),
+			.trace = slice_of(order->trace),
+			.quantity = order->quantity,
+			.state = order->state,
+			.hold_expires_at_ms = order->hold_expires_at_ms,
+		},
+		out);
 }
 
 static void render_terms(const struct sale *sale, const char *state, struct buffer *out)

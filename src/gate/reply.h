@@ -24,9 +24,9 @@ void reply_deinit(struct reply *reply);
 void reply_clear(struct reply *reply); /* 200, JSON, empty; keeps the memory */
 
 struct problem_options {
-	const char *detail;      /* NULL: the table's */
-	struct slice members;    /* further JSON members, each beginning with a comma */
-	int64_t retry_after_ms;  /* 0: no Retry-After; else rounded up to seconds */
+	const char *detail;     /* NULL: the table's */
+	struct slice members;   /* further JSON members, each beginning with a comma */
+	int64_t retry_after_ms; /* 0: no Retry-After; else rounded up to seconds */
 };
 /* Makes it a problem document. options may be NULL. Problems of 503 get a Retry-After of 1 s where none is given (P5). */
 void reply_problem(struct reply *reply, enum problem problem, const struct problem_options *options);

@@ -8,26 +8,27 @@
 enum { MARGIN_NS = 500000000 }; /* beyond T_ack, for the journal worker to refuse by itself what waited too long */
 
 struct settlement {
-	struct job job; /* first */
-	struct away away; /* its ticket */
+	struct job job;           /* first */
+	struct away away;         /* its ticket */
 	struct stock_order order; /* as it is when the journal has it */
 	char sale_id[SALE_ID_MAX + 1], sku[SKU_MAX + 1], buyer[BUYER_MAX + 1];
-	bool operator;
+	bool by_operator;
 };
 
 /* A buyer knows who it is: the stock's memory is enough. */
 static void say_order(const struct stock_order *order, const char *sale_id, const char *sku, struct slice buyer, struct reply *reply)
 {
-	render_order(&(struct order_view){
-			     .id = order->id,
-			     .sale = slice_of(sale_id),
-			     .sku = slice_of(sku),
-			     .buyer = buyer,
-			     .quantity = order->quantity,
-			     .state = order->state,
-			     .hold_expires_at_ms = order->hold_expires_at_ms,
-		     },
-		     &reply->body);
+	render_order(
+		&(struct order_view){
+			.id = order->id,
+			.sale = slice_of(sale_id),
+			.sku = slice_of(sku),
+			.buyer = buyer,
+			.quantity = order->quantity,
+			.state = order->state,
+			.hold_expires_at_ms = order->hold_expires_at_ms,
+		},
+		&reply->body);
 }
 
 /* An operator's answer names the buyer, whom the stock knows by fingerprint alone: the clerk reads the row. */
@@ -51,10 +52,12 @@ static void finish(struct gate_thread *thread, struct settlement *settlement)
 		say_order(&settlement->order, settlement->sale_id, settlement->sku, slice_of(settlement->buyer), reply);
 		break;
 	case JOURNAL_REFUSED:
-		reply_problem(reply, PROBLEM_JOURNAL_UNAVAILABLE, &(struct problem_options){.detail = "The change could not be made durable. Nothing was done."});
+		reply_problem(reply, PROBLEM_JOURNAL_UNAVAILABLE,
+			      &(struct problem_options){.detail = "The change could not be made durable. Nothing was done."});
 		break;
 	case JOURNAL_UNKNOWN:
-		reply_problem(reply, PROBLEM_OUTCOME_UNKNOWN, &(struct problem_options){.detail = "It cannot be said yet whether this was done. Ask again shortly."});
+		reply_problem(reply, PROBLEM_OUTCOME_UNKNOWN,
+			      &(struct problem_options){.detail = "It cannot be said yet whether this was done. Ask again shortly."});
 		break;
 	}
 	gate_answer_ticket(thread, &settlement->away.ticket, reply);
@@ -65,7 +68,7 @@ static bool finish_from_ledger(struct gate_thread *thread, const struct settleme
 {
 	struct gate_errand *errand;
 
-	if (settlement->job.end != JOURNAL_DURABLE || !settlement->operator)
+	if (settlement->job.end != JOURNAL_DURABLE || !settlement->by_operator)
 		return false;
 	errand = errand_new_deferred(thread, &settlement->away.ticket, errand_work_order);
 	if (!errand)
@@ -144,7 +147,8 @@ static void answer_already(struct gate_request *request, const struct settlement
 }
 
 /* Sends the event that the stock has made. Where there is no room it is undone: it never left. */
-static void send_event(struct gate_request *request, const struct settlement_request *wanted, const struct stock_settle *settle, int64_t now_ns)
+static void send_event(struct gate_request *request, const struct settlement_request *wanted, const struct stock_settle *settle,
+		       int64_t now_ns)
 {
 	struct gate_thread *thread = request->thread;
 	struct stock *stock = thread->gate->settings.admission->stock;
@@ -155,10 +159,11 @@ static void send_event(struct gate_request *request, const struct settlement_req
 	void *item = settlement;
 
 	if (settlement) {
-		settlement->job = (struct job){.message = {.reply = thread->replies, .deliver = come_home}, .event = *event, .started_ns = now_ns};
+		settlement->job = (struct job){
+			.message = {.reply = thread->replies, .deliver = come_home}, .event = *event, .started_ns = now_ns};
 		event_own(&settlement->job.event, &settlement->job.text);
 		settlement->order = settle->order;
-		settlement->operator = wanted->buyer.size == 0;
+		settlement->by_operator = wanted->buyer.size == 0;
 		(void)describe(request, &settle->order, &sale_id, &sku);
 		memcpy(settlement->sale_id, sale_id, strlen(sale_id) + 1);
 		memcpy(settlement->sku, sku, strlen(sku) + 1);
@@ -245,8 +250,8 @@ static bool is_late_confirm(struct gate_request *request, const struct settlemen
 {
 	struct sale_entry *entry = sale_table_find_number(gate_sales(request->thread), settle->sale);
 
-	return wanted->action == ORDER_CONFIRM && wanted->buyer.size == 0 && settle->order.state == ORDER_EXPIRED && !settle->order.settling &&
-	       entry && entry->sale->late_confirm;
+	return wanted->action == ORDER_CONFIRM && wanted->buyer.size == 0 && settle->order.state == ORDER_EXPIRED &&
+	       !settle->order.settling && entry && entry->sale->late_confirm;
 }
 
 void settlement_start(struct gate_request *request, const struct settlement_request *wanted)
@@ -268,7 +273,8 @@ void settlement_start(struct gate_request *request, const struct settlement_requ
 	};
 
 	stock->ops->settle(stock, &settle, 1);
-	if (settle.outcome == STOCK_REFUSED && wanted->action == ORDER_CANCEL && wanted->buyer.size == 0 && settle.order.state == ORDER_CONFIRMED) {
+	if (settle.outcome == STOCK_REFUSED && wanted->action == ORDER_CANCEL && wanted->buyer.size == 0 &&
+	    settle.order.state == ORDER_CONFIRMED) {
 		settle.action = ORDER_REFUND; /* an operator may cancel what is confirmed, too */
 		stock->ops->settle(stock, &settle, 1);
 	}

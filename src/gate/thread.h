@@ -17,7 +17,7 @@ struct gate_request {
 	const struct http_request *http;
 	struct slice parameters[HTTP_PARAMETERS_MAX];
 	struct trace trace;
-	const char *operator; /* who, where the route asks for a scope; lives as long as the gate */
+	const char *actor; /* who, where the route asks for a scope; lives as long as the gate */
 	uint32_t route;
 };
 
@@ -65,7 +65,7 @@ struct gate_thread {
 	struct thread thread;
 	struct lane *replies; /* messages come home here */
 	const struct sale_table *sales;
-	bool gathering; /* purchases of a round are being gathered: `sales` stays what it is */
+	bool gathering;                    /* purchases of a round are being gathered: `sales` stays what it is */
 	struct identity_cache *identities; /* NULL where buyers are known by a header */
 	struct metrics_cells *cells;
 	struct uuid_generator ids;
@@ -74,7 +74,7 @@ struct gate_thread {
 	struct reply reply; /* scratch: for answers given at once */
 	struct away *away;  /* errands and settlements on their way */
 	size_t away_count;  /* those that were given up too; at most GATE_AWAY_MAX, so that the replies lane has room */
-	bool operator;
+	bool for_operators;
 };
 
 extern const struct http_handler gate_handler; /* dispatch.c */
@@ -130,18 +130,18 @@ bool gate_page(struct gate_request *request, char *after, size_t after_size, int
 bool gate_after_number(const char *after, int64_t max, int64_t *number, struct reply *reply);
 
 /* Handlers, by file. */
-void orders_buy(struct gate_request *request);            /* purchase.c */
-void orders_show(struct gate_request *request);           /* orders.c */
+void orders_buy(struct gate_request *request);  /* purchase.c */
+void orders_show(struct gate_request *request); /* orders.c */
 void orders_cancel(struct gate_request *request);
 void orders_operator_show(struct gate_request *request);
 void orders_operator_list(struct gate_request *request);
 void orders_operator_confirm(struct gate_request *request);
 void orders_operator_cancel(struct gate_request *request);
 void orders_operator_extend(struct gate_request *request);
-void sales_list(struct gate_request *request);            /* sales.c */
+void sales_list(struct gate_request *request); /* sales.c */
 void sales_show(struct gate_request *request);
-void sales_feed(struct gate_request *request);            /* feed.c */
-void operator_sales_list(struct gate_request *request);   /* operator_sales.c */
+void sales_feed(struct gate_request *request);          /* feed.c */
+void operator_sales_list(struct gate_request *request); /* operator_sales.c */
 void operator_sales_create(struct gate_request *request);
 void operator_sales_show(struct gate_request *request);
 void operator_sales_change(struct gate_request *request);
@@ -152,19 +152,19 @@ void operator_sales_resume(struct gate_request *request);
 void operator_sales_end(struct gate_request *request);
 void operator_lots_add(struct gate_request *request);
 void operator_lots_withdraw(struct gate_request *request);
-void operator_items_list(struct gate_request *request);   /* operator_items.c */
+void operator_items_list(struct gate_request *request); /* operator_items.c */
 void operator_items_create(struct gate_request *request);
 void operator_items_show(struct gate_request *request);
 void operator_items_receive(struct gate_request *request);
-void operator_audit(struct gate_request *request);        /* operator_proof.c */
+void operator_audit(struct gate_request *request); /* operator_proof.c */
 void operator_log(struct gate_request *request);
-void health_live(struct gate_request *request);           /* health.c */
+void health_live(struct gate_request *request); /* health.c */
 void health_ready(struct gate_request *request);
 void health_show(struct gate_request *request);
 void health_metrics(struct gate_request *request);
 void health_log_level(struct gate_request *request);
 void health_set_log_level(struct gate_request *request);
-void pages_openapi(struct gate_request *request);         /* pages.c */
+void pages_openapi(struct gate_request *request); /* pages.c */
 void pages_docs(struct gate_request *request);
 void pages_dashboard(struct gate_request *request);
 void pages_asset(struct gate_request *request);

@@ -38,7 +38,7 @@ struct http_request {
 	struct http_header headers[HTTP_HEADERS_MAX];
 	size_t header_count;
 	struct slice body;
-	bool has_length;   /* a Content-Length was given; without it there is no body, whatever the method (RFC 9112, section 6.3) */
+	bool has_length; /* a Content-Length was given; without it there is no body, whatever the method (RFC 9112, section 6.3) */
 	int minor_version; /* HTTP/1.0 or HTTP/1.1 */
 	bool keep_alive;
 	bool expect_continue;

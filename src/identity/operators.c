@@ -8,8 +8,7 @@
 #include "base/random.h"
 #include "identity/bearer.h"
 
-struct operator
-{
+struct operator_entry {
 	char name[OPERATOR_NAME_MAX + 1];
 	unsigned scopes;
 	uint8_t hash[SHA256_DIGEST_LENGTH];
@@ -17,7 +16,7 @@ struct operator
 
 struct operators {
 	size_t count;
-	struct operator items[OPERATORS_MAX];
+	struct operator_entry items[OPERATORS_MAX];
 };
 
 static const struct {
@@ -100,7 +99,7 @@ static bool name_fine(struct slice name)
 static int add(struct operators *operators, struct slice name, unsigned scopes, const uint8_t hash[SHA256_DIGEST_LENGTH],
 	       const char **reason)
 {
-	struct operator* operator= & operators->items[operators->count];
+	struct operator_entry *added = &operators->items[operators->count];
 
 	*reason = "an operator's name has 1 to 64 letters, digits, dots, dashes or underscores";
 	if (!name_fine(name))
@@ -116,9 +115,9 @@ static int add(struct operators *operators, struct slice name, unsigned scopes, 
 	*reason = "there are more than 64 operators";
 	if (operators->count == OPERATORS_MAX)
 		return -E2BIG;
-	memcpy(operator->name, name.data, name.size);
-	operator->scopes = scopes;
-	memcpy(operator->hash, hash, sizeof(operator->hash));
+	memcpy(added->name, name.data, name.size);
+	added->scopes = scopes;
+	memcpy(added->hash, hash, sizeof(added->hash));
 	operators->count++;
 	*reason = NULL;
 	return 0;
@@ -180,7 +179,7 @@ int operators_check(const struct operators *operators, struct slice authorizatio
 {
 	struct slice token = bearer_token(authorization);
 	uint8_t hash[SHA256_DIGEST_LENGTH];
-	const struct operator* found = NULL;
+	const struct operator_entry *found = NULL;
 
 	if (token.size == 0)
 		return OPERATORS_MISSING;

@@ -25,17 +25,17 @@ enum event_kind {
 
 struct event {
 	enum event_kind kind;
-	uint32_t sale, epoch, lot; /* sale: its number; lot: its place in the sale */
-	uint32_t quantity;         /* units of the order, or withdrawn units */
-	uint32_t buyer_units;      /* reserved: the buyer's live units of the sale with this order */
-	uint32_t limit_per_buyer;  /* reserved: the limit it was granted under */
-	struct uuid id;            /* order, or movement */
-	int64_t at_ms;             /* wall time of the decision */
+	uint32_t sale, epoch, lot;  /* sale: its number; lot: its place in the sale */
+	uint32_t quantity;          /* units of the order, or withdrawn units */
+	uint32_t buyer_units;       /* reserved: the buyer's live units of the sale with this order */
+	uint32_t limit_per_buyer;   /* reserved: the limit it was granted under */
+	struct uuid id;             /* order, or movement */
+	int64_t at_ms;              /* wall time of the decision */
 	int64_t hold_expires_at_ms; /* wall; reserved and extended; 0: born confirmed */
-	struct slice buyer;        /* reserved */
-	struct slice key;          /* reserved; empty: none */
-	struct slice actor;        /* who: the buyer's own name, an operator's, or "clock" */
-	struct slice trace;        /* traceparent, or empty */
+	struct slice buyer;         /* reserved */
+	struct slice key;           /* reserved; empty: none */
+	struct slice actor;         /* who: the buyer's own name, an operator's, or "clock" */
+	struct slice trace;         /* traceparent, or empty */
 };
 
 /* Owned text of an event that outlives the request it came from. */

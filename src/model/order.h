@@ -23,7 +23,7 @@ enum order_action {
 
 enum order_move {
 	ORDER_MOVED = 0,
-	ORDER_ALREADY = 1,     /* the order is where the action leads: done before */
+	ORDER_ALREADY = 1,      /* the order is where the action leads: done before */
 	ORDER_MOVE_REFUSED = 2, /* the state does not allow it */
 };
 
@@ -31,5 +31,5 @@ enum order_move {
 enum order_move order_next(enum order_state state, enum order_action action, enum order_state *next) MUST_CHECK;
 /* Live orders hold units: held and confirmed. */
 bool order_is_live(enum order_state state);
-const char *order_state_name(enum order_state state); /* "held", … */
+const char *order_state_name(enum order_state state);              /* "held", … */
 int order_state_parse(struct slice name, enum order_state *state); /* 0 or -EINVAL */

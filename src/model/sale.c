@@ -3,11 +3,7 @@
 #include <stdlib.h>
 
 static const char *const state_names[] = {
-	[SALE_DRAFT] = "draft",
-	[SALE_ARMED] = "armed",
-	[SALE_OPEN] = "open",
-	[SALE_PAUSED] = "paused",
-	[SALE_ENDED] = "ended",
+	[SALE_DRAFT] = "draft", [SALE_ARMED] = "armed", [SALE_OPEN] = "open", [SALE_PAUSED] = "paused", [SALE_ENDED] = "ended",
 };
 
 static enum sale_move move(enum sale_state state, bool allowed, enum sale_state to, enum sale_state *next)

@@ -20,7 +20,7 @@ enum { SALE_NO_TIME = -1 }; /* opens_at_ms, closes_at_ms, ended_at_ms: not set *
 
 struct sale_lot {
 	char sku[SKU_MAX + 1];
-	uint32_t item; /* ledger number of the item */
+	uint32_t item;                /* ledger number of the item */
 	int64_t allocated, withdrawn; /* units, as the ledger had them when this was read */
 	int64_t held, confirmed;
 };
@@ -38,8 +38,8 @@ struct sale {
 	uint32_t limit_per_buyer;
 	uint32_t rate_requests, rate_seconds; /* rate_requests 0: no limit */
 	uint32_t hold_seconds;                /* 0: orders are born confirmed */
-	bool late_confirm; /* a confirm after expiry may reserve again while units are left */
-	int64_t opens_at_ms, closes_at_ms; /* wall; SALE_NO_TIME */
+	bool late_confirm;                    /* a confirm after expiry may reserve again while units are left */
+	int64_t opens_at_ms, closes_at_ms;    /* wall; SALE_NO_TIME */
 	int64_t created_at_ms, ended_at_ms;
 	uint32_t lot_count;
 	struct sale_lot lots[]; /* lot_count of them */

@@ -32,46 +32,46 @@ struct stock_order {
 	struct uuid id;
 	uint32_t lot, quantity;
 	enum order_state state;
-	bool settling; /* an action on it is on its way to the journal */
-	bool durable;  /* the journal has acknowledged its grant */
-	int64_t hold_expires_at_ms; /* wall; what the buyer was told (or the last extension); 0: none */
+	bool settling;                    /* an action on it is on its way to the journal */
+	bool durable;                     /* the journal has acknowledged its grant */
+	int64_t hold_expires_at_ms;       /* wall; what the buyer was told (or the last extension); 0: none */
 	int64_t first_hold_expires_at_ms; /* wall; as it was granted: what a replay says */
 };
 
 enum stock_outcome {
 	STOCK_DONE = 0,
-	STOCK_REPLAY = 1,        /* the key was used: `order` is what it got; answer it only when durable */
-	STOCK_KEY_CONFLICT = 2,  /* the key was used with another lot or quantity */
-	STOCK_NO_REPLAY = 3,     /* replay_only, and there is no order for this key */
-	STOCK_RATE_LIMITED = 4,  /* retry_after_ms */
+	STOCK_REPLAY = 1,       /* the key was used: `order` is what it got; answer it only when durable */
+	STOCK_KEY_CONFLICT = 2, /* the key was used with another lot or quantity */
+	STOCK_NO_REPLAY = 3,    /* replay_only, and there is no order for this key */
+	STOCK_RATE_LIMITED = 4, /* retry_after_ms */
 	STOCK_BUYER_LIMIT = 5,
-	STOCK_SOLD_OUT = 6,      /* fewer units left than asked for; `version`, `may_return` */
+	STOCK_SOLD_OUT = 6, /* fewer units left than asked for; `version`, `may_return` */
 	STOCK_UNKNOWN_SALE = 7,
-	STOCK_FENCED = 8,        /* the sale is being rebuilt */
-	STOCK_FULL = 9,          /* no memory for it: overload */
-	STOCK_UNAVAILABLE = 10,  /* definitely not done */
+	STOCK_FENCED = 8,       /* the sale is being rebuilt */
+	STOCK_FULL = 9,         /* no memory for it: overload */
+	STOCK_UNAVAILABLE = 10, /* definitely not done */
 	STOCK_OUTCOME_UNKNOWN = 11,
-	STOCK_NO_ORDER = 12,     /* settle, find: no such order in this sale (or not this buyer's) */
-	STOCK_ALREADY = 13,      /* settle: the order is there already */
-	STOCK_REFUSED = 14,      /* settle: its state does not allow it; `order` tells */
-	STOCK_BUSY = 15,         /* settle: another action on it is on its way */
-	STOCK_EXPIRED = 16,      /* settle: the deadline and grace have passed (also before the housekeeper came by) */
+	STOCK_NO_ORDER = 12, /* settle, find: no such order in this sale (or not this buyer's) */
+	STOCK_ALREADY = 13,  /* settle: the order is there already */
+	STOCK_REFUSED = 14,  /* settle: its state does not allow it; `order` tells */
+	STOCK_BUSY = 15,     /* settle: another action on it is on its way */
+	STOCK_EXPIRED = 16,  /* settle: the deadline and grace have passed (also before the housekeeper came by) */
 };
 
 struct stock_reserve {
 	/* In. event: sale, lot, quantity, id (proposed), at_ms, hold_expires_at_ms, buyer, key, actor, trace. The texts are copied. */
 	struct event event;
-	int64_t now_ns;       /* monotonic */
-	int64_t hold_ns;      /* 0: born confirmed */
-	bool replay_only;     /* answer an earlier order of this key, but grant nothing (sale not open, or latched) */
-	bool unlimited_rate;  /* by an operator: the buyer's rate is neither asked nor counted */
+	int64_t now_ns;      /* monotonic */
+	int64_t hold_ns;     /* 0: born confirmed */
+	bool replay_only;    /* answer an earlier order of this key, but grant nothing (sale not open, or latched) */
+	bool unlimited_rate; /* by an operator: the buyer's rate is neither asked nor counted */
 	/* Out. On STOCK_DONE event.epoch, event.buyer_units and event.limit_per_buyer are filled and the entry is in the outbox. */
 	enum stock_outcome outcome;
-	struct stock_order order;   /* STOCK_DONE, STOCK_REPLAY */
-	int64_t retry_after_ms;     /* STOCK_RATE_LIMITED */
-	uint32_t rate_left;         /* requests left in the window after this one */
-	uint64_t version;           /* STOCK_SOLD_OUT: the lot's version that was seen: the latch's */
-	bool may_return;            /* STOCK_SOLD_OUT: live holds may still return units */
+	struct stock_order order; /* STOCK_DONE, STOCK_REPLAY */
+	int64_t retry_after_ms;   /* STOCK_RATE_LIMITED */
+	uint32_t rate_left;       /* requests left in the window after this one */
+	uint64_t version;         /* STOCK_SOLD_OUT: the lot's version that was seen: the latch's */
+	bool may_return;          /* STOCK_SOLD_OUT: live holds may still return units */
 };
 
 struct stock_settle {
@@ -93,7 +93,7 @@ struct stock_settle {
 struct stock_find {
 	uint32_t sale;
 	struct uuid id;
-	struct slice buyer; /* as in stock_settle */
+	struct slice buyer;         /* as in stock_settle */
 	enum stock_outcome outcome; /* STOCK_DONE, STOCK_NO_ORDER, STOCK_UNKNOWN_SALE */
 	struct stock_order order;
 };
@@ -122,12 +122,12 @@ struct stock_load {
 	enum order_state state;
 	struct slice buyer, key;
 	int64_t hold_expires_at_ms, first_hold_expires_at_ms; /* wall */
-	int64_t hold_left_ns; /* from now; held orders */
+	int64_t hold_left_ns;                                 /* from now; held orders */
 };
 
 struct stock_lot_state {
 	int64_t available, held, confirmed, withdrawn, allocated; /* `held` includes orders that are releasing */
-	uint64_t version; /* rises each time units come back or are added */
+	uint64_t version;                                         /* rises each time units come back or are added */
 };
 
 struct stock_totals {
@@ -146,8 +146,8 @@ struct stock_ops {
 	 * Holds whose deadline + grace has passed: moves up to `max` of them to releasing and writes their EVENT_EXPIRED to `out` (no texts but a
 	 * static actor). Returns how many. *next_ns gets the monotonic time of the next deadline + grace, or INT64_MAX.
 	 */
-	size_t (*expire)(struct stock *stock, int64_t now_ns, int64_t now_ms, int64_t grace_ns, struct event *out,
-			 size_t max, int64_t *next_ns);
+	size_t (*expire)(struct stock *stock, int64_t now_ns, int64_t now_ms, int64_t grace_ns, struct event *out, size_t max,
+			 int64_t *next_ns);
 	/* The journal has these events durably. Unknown ids and repeated calls change nothing. */
 	void (*acknowledge)(struct stock *stock, const struct event *const *events, size_t count);
 	/* These were definitely refused, and nobody else has claimed them: undo. Unknown ids and repeated calls change nothing. */

@@ -27,8 +27,8 @@ static int begin_sale(struct ledger *ledger, struct stock *stock, struct sale *s
 }
 
 /* Every live sale goes into the catalog; those that were armed get an empty stock that waits for their orders. */
-static int begin_sales(struct ledger *ledger, struct stock *stock, struct sale_catalog *catalog, int64_t live_since_ms, size_t *armed,
-		       int64_t *oldest_ms)
+static int begin_sales(struct ledger *ledger, struct stock *stock, struct sale_catalog *catalog, int64_t live_since_ms,
+		       size_t *armed, int64_t *oldest_ms)
 {
 	struct sale *page[SALES_PAGE];
 	uint32_t after = 0;
@@ -140,7 +140,8 @@ static int arm_sales(struct stock *stock, const struct sale_table *table)
 		}
 		r = stock->ops->arm(stock, sale->number, allocated, withdrawn);
 		if (r < 0) {
-			log_error("recovery", "the ledger's orders of a sale exceed its units or its limit per buyer: run `penstock audit`",
+			log_error("recovery",
+				  "the ledger's orders of a sale exceed its units or its limit per buyer: run `penstock audit`",
 				  LOG_TEXT("sale", sale->id));
 			return r;
 		}

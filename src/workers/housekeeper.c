@@ -7,13 +7,13 @@
 #include "base/thread.h"
 
 enum {
-	TURN_NS = 20000000,        /* a turn at least this often: new holds and sales are seen within it */
-	PROMISES_NS = 1000000000,  /* how often the promises are looked at */
-	LATE_NS = 1000000,         /* between turns while holds are waiting for a free place */
-	EXPIRE_MAX = 1024,         /* expiries in flight: one journal batch */
-	CLOCK_JUMP_US = 500000,    /* wall and monotonic time drifting apart by more in one turn is a jump, not slewing */
-	RETRY_NS = 200000000,      /* after the journal refused an expiry */
-	LOOKS = 3,                 /* counters are read while others change them: only what stays wrong is broken */
+	TURN_NS = 20000000,       /* a turn at least this often: new holds and sales are seen within it */
+	PROMISES_NS = 1000000000, /* how often the promises are looked at */
+	LATE_NS = 1000000,        /* between turns while holds are waiting for a free place */
+	EXPIRE_MAX = 1024,        /* expiries in flight: one journal batch */
+	CLOCK_JUMP_US = 500000,   /* wall and monotonic time drifting apart by more in one turn is a jump, not slewing */
+	RETRY_NS = 200000000,     /* after the journal refused an expiry */
+	LOOKS = 3,                /* counters are read while others change them: only what stays wrong is broken */
 };
 
 struct housekeeper {
@@ -78,8 +78,8 @@ static void expire(struct housekeeper *keeper)
 	void *items[EXPIRE_MAX];
 	const struct event *left[EXPIRE_MAX];
 
-	count = stock->ops->expire(stock, now_ns, clock_wall_ms(), keeper->settings.hold_grace_ns, keeper->events, keeper->free_count,
-				   &keeper->next_expiry_ns);
+	count = stock->ops->expire(stock, now_ns, clock_wall_ms(), keeper->settings.hold_grace_ns, keeper->events,
+				   keeper->free_count, &keeper->next_expiry_ns);
 	for (size_t i = 0; i < count; i++) {
 		struct job *job = keeper->free_jobs[--keeper->free_count];
 
@@ -164,7 +164,8 @@ static void care(struct housekeeper *keeper)
 	int r = sale_control_care(keeper->settings.control, clock_wall_ms());
 
 	if (r && r != keeper->logged_error)
-		log_warn("housekeeper", "sales cannot be cared for now", LOG_TEXT("error", r < 0 ? error_text(r) : "refused"), LOG_INT("code", r));
+		log_warn("housekeeper", "sales cannot be cared for now", LOG_TEXT("error", r < 0 ? error_text(r) : "refused"),
+			 LOG_INT("code", r));
 	keeper->logged_error = r;
 }
 

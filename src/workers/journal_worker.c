@@ -7,7 +7,7 @@
 #include "base/thread.h"
 
 enum {
-	IDLE_NS = 100000000,       /* how often an idle worker looks at the outbox and a sick journal */
+	IDLE_NS = 100000000,          /* how often an idle worker looks at the outbox and a sick journal */
 	CLAIM_MARGIN_NS = 1000000000, /* beyond T_ack: by then whoever made the entry has given up on it */
 	CLAIMS_MAX = 256,
 };
@@ -15,11 +15,11 @@ enum {
 struct journal_worker {
 	struct journal_worker_settings settings;
 	struct thread thread;
-	struct message **messages;      /* batch_max */
-	struct job **jobs;              /* batch_max: those that are sent */
-	struct journal_entry *entries;  /* batch_max */
-	const struct event **events;    /* batch_max */
-	void **returned;                /* batch_max */
+	struct message **messages;     /* batch_max */
+	struct job **jobs;             /* batch_max: those that are sent */
+	struct journal_entry *entries; /* batch_max */
+	const struct event **events;   /* batch_max */
+	void **returned;               /* batch_max */
 	struct stock_claim claims[CLAIMS_MAX];
 	struct metrics_cells *cells;
 	metric_id batch_events, append_seconds, ends[JOURNAL_UNKNOWN + 1], late, driven, forbidden;
@@ -127,8 +127,9 @@ static void log_failures(const struct journal_worker *worker, size_t count)
 		if (entry->end == JOURNAL_DURABLE || !log_limiter_pass(&limiter, &suppressed))
 			continue;
 		log_error("journal", entry->end == JOURNAL_REFUSED ? "events were refused" : "events are of unknown end",
-			  LOG_TEXT("reason", entry->reason ? entry->reason : ""), LOG_TEXT("kind", event_kind_name(entry->event->kind)),
-			  LOG_INT("sale", entry->event->sale), LOG_INT("batch", count), LOG_INT("suppressed", suppressed));
+			  LOG_TEXT("reason", entry->reason ? entry->reason : ""),
+			  LOG_TEXT("kind", event_kind_name(entry->event->kind)), LOG_INT("sale", entry->event->sale),
+			  LOG_INT("batch", count), LOG_INT("suppressed", suppressed));
 	}
 }
 

@@ -19,7 +19,7 @@ struct journal_worker;
 struct journal_worker_settings {
 	struct journal *journal; /* borrowed, like all here */
 	struct stock *stock;
-	struct lane *lane;       /* of struct message pointers that begin a struct job */
+	struct lane *lane; /* of struct message pointers that begin a struct job */
 	struct metrics *metrics;
 	size_t batch_max;
 	int64_t ack_deadline_ns;

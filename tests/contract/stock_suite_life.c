@@ -212,7 +212,8 @@ static void test_withdraw_takes_what_is_there(void **state)
 	movement = shop_id(shop);
 	assert_int_equal(withdraw(shop, 1, &movement).quantity, 0); /* nothing was there */
 	assert_int_equal(shop_totals(shop).outbox, 0);
-	assert_int_equal(shop->stock->ops->withdraw(shop->stock, &(struct stock_withdrawal){.sale = 99, .units = 1, .movement = movement}),
+	assert_int_equal(shop->stock->ops->withdraw(shop->stock,
+						    &(struct stock_withdrawal){.sale = 99, .units = 1, .movement = movement}),
 			 STOCK_UNKNOWN_SALE);
 }
 

@@ -74,7 +74,7 @@ static void run(struct fixture *fixture)
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u", fixture->sale.port);
 	assert_int_equal(place_parse(url, &fixture->place), 0);
 	fixture->options.server = fixture->place;
-	fixture->options.operator= & fixture->place;
+	fixture->options.operators = &fixture->place;
 	assert_int_equal(crowd_new(&fixture->crowd, &fixture->options, &reason), 0);
 	do {
 		r = crowd_step(fixture->crowd, 10 * MS);

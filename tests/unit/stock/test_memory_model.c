@@ -343,7 +343,8 @@ static void do_move(void)
 		m.versions[lot]++;
 		return;
 	}
-	withdrawal = (struct stock_withdrawal){.sale = SALE, .lot = lot, .units = units, .movement = id, .now_ns = m.now_ns, .now_ms = m.now_ms};
+	withdrawal = (struct stock_withdrawal){
+		.sale = SALE, .lot = lot, .units = units, .movement = id, .now_ns = m.now_ns, .now_ms = m.now_ms};
 	if (outbox_count() == OUTBOX) {
 		assert_int_equal(m.stock->ops->withdraw(m.stock, &withdrawal), STOCK_FULL);
 		return;

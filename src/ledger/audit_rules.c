@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 __attribute__((format(printf, 2, 3))) static void note(struct ledger_audit *audit, const char *format, ...)
 {
@@ -117,4 +118,12 @@ void audit_item(struct ledger_audit *audit, const char *sku, int64_t on_hand, in
 {
 	audit->p4_broken++;
 	note(audit, "P4: item %s says %lld units on hand, but its movements come to %lld", sku, (long long)on_hand, (long long)moved);
+}
+
+void audit_damage(struct ledger_audit *audit, const char *said)
+{
+	if (strcmp(said, "ok") == 0)
+		return;
+	audit->p2_broken++;
+	note(audit, "P2: the ledger's file is damaged: %s", said);
 }

@@ -3,7 +3,8 @@
  * (its SQL is its own) and hands each row over; the counting, the words and the rules are the same everywhere.
  *
  *   P1  for every lot, the units of its live orders, and its balance, against what was allocated and not withdrawn; orders of no lot
- *   P2  every order's movements (exactly one that reserved it; their sum is what its state says) and every movement's order
+ *   P2  every order's movements (exactly one that reserved it; their sum is what its state says) and every movement's order;
+ *       the database's own word that its file is whole: nobody knows what stood on a damaged page
  *   P3  every buyer's live units in a sale against the limit that they were granted under; every key's orders
  *   P4  every lot's and item's balance against the sum of its movements; no balance below zero
  *
@@ -37,3 +38,5 @@ void audit_buyer(struct ledger_audit *audit, const char *sale, const char *buyer
 /* buyer NULL: a key of no order. */
 void audit_key(struct ledger_audit *audit, const char *buyer, const char *key, int64_t orders);
 void audit_item(struct ledger_audit *audit, const char *sku, int64_t on_hand, int64_t moved);
+/* What the database says of its file; "ok": it is whole. */
+void audit_damage(struct ledger_audit *audit, const char *said);

@@ -150,6 +150,15 @@ static void items_row(sqlite3_stmt *statement, struct ledger_audit *audit)
 	audit_item(audit, text(statement, 0), number(statement, 1), number(statement, 2));
 }
 
+/* --- The file itself --- */
+
+static const char damage_sql[] = "PRAGMA quick_check(1)";
+
+static void damage_row(sqlite3_stmt *statement, struct ledger_audit *audit)
+{
+	audit_damage(audit, text(statement, 0));
+}
+
 static int run(struct connection *connection, struct ledger_audit *audit)
 {
 	static const struct {
@@ -158,6 +167,7 @@ static int run(struct connection *connection, struct ledger_audit *audit)
 	} steps[] = {
 		{counts_sql, counts_row}, {states_sql, states_row}, {lots_sql, lots_row}, {lotless_sql, lotless_row},
 		{books_sql, books_row},   {buyers_sql, buyers_row}, {keys_sql, keys_row}, {items_sql, items_row},
+		{damage_sql, damage_row},
 	};
 	int result = connection_run(connection, "BEGIN");
 

@@ -82,7 +82,7 @@ struct stock_settle {
 	struct slice buyer;     /* empty: any (operator); else the order must be this buyer's */
 	int64_t now_ns, now_ms; /* monotonic; wall */
 	int64_t grace_ns;       /* a confirm or extend within deadline + grace is in time */
-	int64_t extend_ns;      /* ORDER_EXTEND: new hold from now */
+	int64_t extend_ns;      /* ORDER_EXTEND: new hold from now; where it has as much already: STOCK_ALREADY */
 	struct slice actor, trace;
 	/* Out */
 	enum stock_outcome outcome;

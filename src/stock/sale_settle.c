@@ -89,6 +89,7 @@ static struct event order_event(const struct sale_stock *sale, const struct orde
 static enum stock_outcome judge(const struct sale_shard *shard, const struct order_record *record,
 				const struct stock_settle *item, enum order_state *next)
 {
+	int64_t deadline_ns;
 	bool late;
 
 	if (record->settling || !record->durable)
@@ -105,11 +106,14 @@ static enum stock_outcome judge(const struct sale_shard *shard, const struct ord
 	}
 	if (!record->hold_position)
 		return STOCK_DONE; /* a refund */
-	late = over(deadline_heap_at(&shard->holds, record->hold_position), item->grace_ns, item->now_ns);
+	deadline_ns = deadline_heap_at(&shard->holds, record->hold_position);
+	late = over(deadline_ns, item->grace_ns, item->now_ns);
 	if (late && in_time_only(item->action))
 		return STOCK_EXPIRED;
 	if (!late && item->action == ORDER_EXPIRE)
 		return STOCK_REFUSED;
+	if (item->action == ORDER_EXTEND && item->now_ns + item->extend_ns <= deadline_ns)
+		return STOCK_ALREADY; /* an extension never shortens */
 	return STOCK_DONE;
 }
 

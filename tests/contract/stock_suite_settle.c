@@ -261,6 +261,26 @@ static void test_extend_moves_the_deadline_but_not_what_a_replay_says(void **sta
 	assert_true(next == shop->now_ns + SHOP_GRACE_MS * MS);
 }
 
+static void test_extension_never_shortens(void **state)
+{
+	struct shop *shop = *state;
+	struct stock_reserve item;
+	struct stock_settle settle;
+
+	shop_sell(shop, 1, 5);
+	item = shop_order(shop, "ann", "k", 1);
+	settle = (struct stock_settle){.sale = SHOP_SALE,
+				       .id = item.order.id,
+				       .action = ORDER_EXTEND,
+				       .now_ns = shop->now_ns,
+				       .now_ms = shop->now_ms,
+				       .extend_ns = (SHOP_HOLD_MS - 1) * MS};
+	shop->stock->ops->settle(shop->stock, &settle, 1);
+	assert_int_equal(settle.outcome, STOCK_ALREADY);
+	assert_true(settle.order.hold_expires_at_ms == item.order.hold_expires_at_ms);
+	assert_int_equal(shop_totals(shop).outbox, 0);
+}
+
 static void test_two_extensions_are_told_apart(void **state)
 {
 	struct shop *shop = *state;
@@ -305,6 +325,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_late_confirm_is_told_that_the_hold_expired, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_a_hold_in_doubt_does_not_expire, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_extend_moves_the_deadline_but_not_what_a_replay_says, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_extension_never_shortens, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_two_extensions_are_told_apart, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_cancel_of_a_late_hold_is_allowed, shop_open, shop_close),
 };

@@ -370,6 +370,18 @@ def test_a_corrupt_ledger_is_refused(serve):
     assert run("audit", f"--ledger.url=sqlite:{server.ledger}").returncode > 0
 
 
+def test_the_audit_sees_damage_to_any_page(serve):
+    server = sold_and_stopped(serve)
+    whole = server.ledger.read_bytes()
+    size = int.from_bytes(whole[16:18], "big")
+    for page in range(1, len(whole) // size):
+        damaged = bytearray(whole)
+        damaged[page * size : page * size + 12] = bytes(12)  # the header that says what the page is
+        server.ledger.write_bytes(damaged)
+        done = run("audit", f"--ledger.url=sqlite:{server.ledger}")
+        assert done.returncode > 0, f"page {page + 1} of {len(whole) // size}: {done.stdout}"
+
+
 def test_a_ledger_cut_short_is_refused(serve):
     server = sold_and_stopped(serve)
     os.truncate(server.ledger, server.ledger.stat().st_size // 2)

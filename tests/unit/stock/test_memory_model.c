@@ -205,7 +205,7 @@ static struct model_order *random_order(void)
 	return m.order_count ? &m.orders[m.order_count - 1 - (int)random_below((uint32_t)recent)] : NULL;
 }
 
-static enum stock_outcome expect_settle(const struct model_order *order, enum order_action action)
+static enum stock_outcome expect_settle(const struct model_order *order, enum order_action action, int64_t extend_ns)
 {
 	bool over = order->state == ORDER_HELD && order->deadline_ns + GRACE_MS * MS <= m.now_ns;
 	enum order_state next;
@@ -224,6 +224,8 @@ static enum stock_outcome expect_settle(const struct model_order *order, enum or
 	case ORDER_MOVED:
 		break;
 	}
+	if (action == ORDER_EXTEND && m.now_ns + extend_ns <= order->deadline_ns)
+		return STOCK_ALREADY;
 	return outbox_count() == OUTBOX ? STOCK_FULL : STOCK_DONE;
 }
 
@@ -232,19 +234,20 @@ static void do_settle(void)
 	static const enum order_action actions[] = {ORDER_CONFIRM, ORDER_CANCEL, ORDER_REFUND, ORDER_EXTEND};
 	struct model_order *order = random_order();
 	enum order_action action = actions[random_below(4)];
+	int64_t extend_ns = (1 + random_below(8)) * 1000 * MS;
 	struct stock_settle item;
 	enum stock_outcome expected;
 
 	if (!order)
 		return;
-	expected = expect_settle(order, action);
+	expected = expect_settle(order, action, extend_ns);
 	item = (struct stock_settle){.sale = SALE,
 				     .id = order->id,
 				     .action = action,
 				     .now_ns = m.now_ns,
 				     .now_ms = m.now_ms,
 				     .grace_ns = GRACE_MS * MS,
-				     .extend_ns = (1 + random_below(8)) * 1000 * MS,
+				     .extend_ns = extend_ns,
 				     .buyer = slice_of(random_below(2) ? buyers[order->buyer] : "")};
 	m.stock->ops->settle(m.stock, &item, 1);
 	assert_int_equal(item.outcome, expected);

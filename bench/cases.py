@@ -91,6 +91,11 @@ def load_accepted(identity, connections, requests):
     return run
 
 
+def by_the_clock(ours, theirs):
+    """Accepted purchases wait for the disk too, so the clock counts, for both. Where the load cannot fill nginx's core, that spares us: said here."""
+    return f"{compared(ours, theirs)}; against what a full core of nginx would answer: {ours.rate / theirs.core_rate:.3g}"
+
+
 def accepted():
     connections = 256
     by_header = Figure(
@@ -105,10 +110,9 @@ def accepted():
         for _ in rounds(by_header, by_token, by_row):
             theirs = load_nginx(nginx, connections, headers)
             header = load_accepted(HEADER_IDENTITY, connections, headers)
-            # Not the clock's rate, which would be lower where the load cannot fill nginx's core.
-            by_header.add(header.rate, theirs.core_rate, compared(header, theirs), max(header.disturbance, theirs.disturbance))
+            by_header.add(header.rate, theirs.rate, by_the_clock(header, theirs), max(header.disturbance, theirs.disturbance))
             token = load_accepted({}, connections, tokens)
-            by_token.add(token.rate, theirs.core_rate, compared(token, theirs), max(token.disturbance, theirs.disturbance))
+            by_token.add(token.rate, theirs.rate, by_the_clock(token, theirs), max(token.disturbance, theirs.disturbance))
             naive, disturbance = hot_row.sell(load.SECONDS)
             by_row.add(header.rate, naive, None, max(header.disturbance, disturbance))
     return [by_header, by_token, by_row]

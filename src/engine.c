@@ -10,6 +10,7 @@
 #include "gate/gate.h"
 #include "identity/key_file.h"
 #include "journal/direct.h"
+#include "ledger/postgres.h"
 #include "ledger/sqlite.h"
 #include "recovery/rebuild.h"
 #include "stock/memory.h"
@@ -56,10 +57,17 @@ static const char *after_scheme(const char *url, const char *scheme)
 	return strncmp(url, scheme, size) == 0 ? url + size : NULL;
 }
 
+static bool is_postgres(const char *url)
+{
+	return after_scheme(url, "postgresql://") || after_scheme(url, "postgres://");
+}
+
 int engine_open_ledger(const char *url, int flags, struct ledger **ledger)
 {
 	const char *path = after_scheme(url, "sqlite:");
 
+	if (is_postgres(url))
+		return ledger_postgres_open(ledger, url, flags);
 	if (!path || !*path)
 		return -EINVAL;
 	return ledger_sqlite_open(ledger, path, flags);
@@ -74,8 +82,8 @@ int engine_check_profile(const struct settings *settings, const char **reason)
 		*reason = "stock.url: this program has the stock memory: and no other; set stock.url = memory:";
 	else if (strcmp(settings->journal.url, "direct:") != 0)
 		*reason = "journal.url: this program has the journal direct: and no other; set journal.url = direct:";
-	else if (!path || !*path)
-		*reason = "ledger.url: this program has the ledger sqlite:PATH and no other; set ledger.url = sqlite:penstock.db";
+	else if (!is_postgres(settings->ledger.url) && (!path || !*path))
+		*reason = "ledger.url: this program has the ledgers sqlite:PATH and postgresql://... and no other; set ledger.url = sqlite:penstock.db";
 	else if (settings->identity.mode == IDENTITY_HEADER && settings->gate.trusted_proxies.count == 0)
 		*reason = "identity.mode = header takes the buyer's name from trusted proxies alone; list them in gate.trusted_proxies";
 	return *reason ? -EINVAL : 0;
@@ -85,20 +93,22 @@ static int open_ledger(struct engine *engine)
 {
 	const char *url = engine->settings->ledger.url;
 	int r = engine_open_ledger(url, LEDGER_OPEN_LEASE, &engine->ledger);
+	char name[SETTINGS_URL_TEXT_SIZE];
 
+	settings_url_text(url, name);
 	switch (r) {
 	case LEDGER_LEASE_HELD:
 		log_error("engine",
 			  "another penstock uses this ledger: the stock in memory is only right with a single one. Stop it, or name another ledger.url",
-			  LOG_TEXT("ledger", url));
+			  LOG_TEXT("ledger", name));
 		return -EBUSY;
 	case LEDGER_TOO_NEW:
 		log_error("engine", "this ledger was written by a newer penstock: run that one, or restore a backup of before",
-			  LOG_TEXT("ledger", url));
+			  LOG_TEXT("ledger", name));
 		return -EINVAL;
 	}
 	if (r < 0)
-		log_error("engine", "the ledger cannot be opened", LOG_TEXT("ledger", url), LOG_TEXT("error", error_text(r)));
+		log_error("engine", "the ledger cannot be opened", LOG_TEXT("ledger", name), LOG_TEXT("error", error_text(r)));
 	return r;
 }
 
@@ -362,6 +372,7 @@ static int start(struct engine *engine, const struct engine_options *options)
 {
 	int64_t start_ns = clock_mono_ns(), live_since_ms = clock_wall_ms() - engine->settings->sale.retention_ns / 1000000;
 	struct rebuild_result rebuilt;
+	char ledger[SETTINGS_URL_TEXT_SIZE];
 	int r = rebuild_stock(engine->ledger, engine->stock, engine->catalog, live_since_ms, &rebuilt);
 
 	if (r < 0) {
@@ -380,8 +391,9 @@ static int start(struct engine *engine, const struct engine_options *options)
 	if (r < 0)
 		return error_origin(r);
 	gate_set_ready(engine->gate, true);
+	settings_url_text(engine->settings->ledger.url, ledger);
 	log_info("engine", "penstock is ready", LOG_INT("public_port", gate_public_port(engine->gate)),
-		 LOG_INT("operator_port", gate_operator_port(engine->gate)), LOG_TEXT("ledger", engine->settings->ledger.url));
+		 LOG_INT("operator_port", gate_operator_port(engine->gate)), LOG_TEXT("ledger", ledger));
 	if (options->ready_file) {
 		r = write_ready_file(engine, options->ready_file);
 		if (r < 0)

@@ -24,7 +24,7 @@ static int run(struct cli *cli)
 	if (code == CLI_GO) {
 		r = ledger->ops->audit(ledger, &audit);
 		if (r < 0)
-			code = cli_error(CLI_FAILED, "ledger %s: it could not be read through: %s", url, error_text(r));
+			code = cli_error(CLI_FAILED, "the ledger could not be read through: %s", error_text(r));
 		else if (json)
 			code = audit_print_json(&audit);
 		else
@@ -39,7 +39,7 @@ const struct command command_audit = {
 	.name = "audit",
 	.synopsis = "[LEDGER] [--json]",
 	.summary = "Prove the promises P1 to P4 on a ledger; exit 1 where one is broken",
-	.details = "LEDGER is a URL like sqlite:penstock.db; without it, the ledger of the settings. It is only read, so the server may run.\n"
+	.details = "LEDGER is a URL like sqlite:penstock.db or postgresql://user@host/database; without it, the ledger of the settings. It is only read, so the server may run.\n"
 		   "It also follows the chain of hashes through the operator's log.\n",
 	.settings = true,
 	.run = run,

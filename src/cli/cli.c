@@ -190,18 +190,23 @@ int cli_settings(struct cli *cli, struct settings **settings)
 int cli_open_ledger(const char *url, int flags, struct ledger **ledger)
 {
 	int r = engine_open_ledger(url, flags, ledger);
+	char name[SETTINGS_URL_TEXT_SIZE];
 
+	settings_url_text(url, name);
 	switch (r) {
 	case 0:
 		return CLI_GO;
 	case LEDGER_LEASE_HELD:
-		return cli_error(CLI_FAILED, "ledger %s: a server is running on it; stop it first", url);
+		return cli_error(CLI_FAILED, "ledger %s: a server is running on it; stop it first", name);
 	case LEDGER_TOO_NEW:
-		return cli_error(CLI_FAILED, "ledger %s: it was written by a newer penstock than this one", url);
+		return cli_error(CLI_FAILED, "ledger %s: it was written by a newer penstock than this one", name);
 	case -EINVAL:
-		return cli_error(CLI_USAGE, "ledger %s: there is no such kind of ledger; wanted is sqlite:PATH", url);
+		return cli_error(CLI_USAGE,
+				 "ledger %s: there is no such kind of ledger; wanted is sqlite:PATH or postgresql://...", name);
+	case -ENOTCONN:
+		return cli_error(CLI_FAILED, "ledger %s: its server cannot be reached", name);
 	default:
-		return cli_error(CLI_FAILED, "ledger %s: %s", url, error_text(r));
+		return cli_error(CLI_FAILED, "ledger %s: %s", name, error_text(r));
 	}
 }
 

@@ -14,18 +14,44 @@ static bool begins_section(size_t place)
 	return place == 0 || !slice_equal(section_of(&settings_table[place]), section_of(&settings_table[place - 1]));
 }
 
-/* The password of "scheme://user:password@host"; empty: there is none. */
-static struct slice password_of(const char *url)
+/* The value of the URL's parameter `password`. */
+static struct slice password_parameter(const char *url)
+{
+	static const char name[] = "password=";
+	const char *at = strchr(url, '?');
+
+	while (at) {
+		if (strncmp(at + 1, name, sizeof(name) - 1) == 0) {
+			at += sizeof(name);
+			return (struct slice){at, strcspn(at, "&")};
+		}
+		at = strchr(at + 1, '&');
+	}
+	return SLICE_NULL;
+}
+
+struct slice settings_url_password(const char *url)
 {
 	const char *user = strstr(url, "://"), *at = user ? strrchr(user, '@') : NULL;
 	const char *colon = at ? memchr(user + 3, ':', (size_t)(at - user) - 3) : NULL;
 
-	return colon ? (struct slice){colon + 1, (size_t)(at - colon) - 1} : SLICE_NULL;
+	return colon ? (struct slice){colon + 1, (size_t)(at - colon) - 1} : password_parameter(url);
+}
+
+void settings_url_text(const char *url, char text[static SETTINGS_URL_TEXT_SIZE])
+{
+	struct slice password = settings_url_password(url);
+
+	if (password.size > 0)
+		snprintf(text, SETTINGS_URL_TEXT_SIZE, "%.*s(hidden)%s", (int)(password.data - url), url,
+			 password.data + password.size);
+	else
+		snprintf(text, SETTINGS_URL_TEXT_SIZE, "%s", url);
 }
 
 static void print_value(const struct setting *setting, const char *text, struct buffer *out)
 {
-	struct slice password = setting->kind == SETTING_URL ? password_of(text) : SLICE_NULL;
+	struct slice password = setting->kind == SETTING_URL ? settings_url_password(text) : SLICE_NULL;
 
 	if (password.size > 0)
 		buffer_printf(out, "# %s = %.*s(hidden)%s\n", setting->name, (int)(password.data - text), text,

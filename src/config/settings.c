@@ -73,7 +73,8 @@ const struct setting settings_table[] = {
 	{"journal.lane_max", SETTING_COUNT, FIELD(journal.lane_max), .standard = "16384", .unit = "events", .low = 1,
 	 .high = 10000000, .help = "Events that wait for the journal; one more is answered 503."},
 
-	{"ledger.url", SETTING_URL, FIELD(ledger.url), .standard = "sqlite:penstock.db", .help = "The source of truth."},
+	{"ledger.url", SETTING_URL, FIELD(ledger.url), .standard = "sqlite:penstock.db",
+	 .help = "The source of truth: sqlite:PATH, or postgresql://USER@HOST/DATABASE as libpq takes it (PGPASSFILE keeps the password out of here)."},
 
 	{"sale.hold_grace", SETTING_DURATION, FIELD(sale.hold_grace_ns), .standard = "2s", .low = 0, .high = HOUR,
 	 .help = "A confirm is in time until a hold's deadline and this much more."},

@@ -104,3 +104,9 @@ void settings_print(const struct settings *settings,
 		    struct buffer *out);    /* as a file that could be loaded; secrets as "(hidden)" in a comment */
 void settings_help(struct buffer *out);     /* the flags, for --help */
 void settings_document(struct buffer *out); /* docs/settings.md */
+
+/* The password that a URL carries ("scheme://user:password@host", or its parameter `password`); empty: none. */
+struct slice settings_url_password(const char *url);
+/* The URL for people and logs: without its password, and cut to the room there is. */
+enum { SETTINGS_URL_TEXT_SIZE = 256 };
+void settings_url_text(const char *url, char text[static SETTINGS_URL_TEXT_SIZE]);

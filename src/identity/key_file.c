@@ -158,12 +158,15 @@ int key_file_load_or_make(const char *path, char **key)
 
 char *key_file_path(const char *ledger_url, const char *suffix)
 {
-	static const char scheme[] = "sqlite:";
+	static const char file[] = "sqlite:", server[] = "postgres";
+	const char *base = NULL;
 	char *path;
 
-	if (strncmp(ledger_url, scheme, sizeof(scheme) - 1) != 0 || ledger_url[sizeof(scheme) - 1] == '\0')
-		return NULL;
-	if (asprintf(&path, "%s%s", ledger_url + sizeof(scheme) - 1, suffix) < 0)
+	if (strncmp(ledger_url, file, sizeof(file) - 1) == 0 && ledger_url[sizeof(file) - 1] != '\0')
+		base = ledger_url + sizeof(file) - 1;
+	else if (strncmp(ledger_url, server, sizeof(server) - 1) == 0)
+		base = "penstock"; /* a server has no place beside it: the folder that the program runs in */
+	if (!base || asprintf(&path, "%s%s", base, suffix) < 0)
 		return NULL;
 	return path;
 }

@@ -27,7 +27,7 @@ int key_file_load(const char *path, char **key) MUST_CHECK;
  */
 int key_file_load_or_make(const char *path, char **key) MUST_CHECK;
 
-/* "LEDGER.jwt-key" for "sqlite:LEDGER", malloc'd; NULL where the ledger is no file (or out of memory). */
+/* "LEDGER.jwt-key" for "sqlite:LEDGER", "penstock.jwt-key" in the current folder for "postgresql://…", malloc'd; NULL for others, or out of memory. */
 char *key_file_path(const char *ledger_url, const char *suffix);
 
 /* What a negative code of the two above means for whoever has to mend it: one clause, static text. */

@@ -1,15 +1,43 @@
+import sys
+from pathlib import Path
+
 import pytest
 
 from penstock import Server
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "services"))
+
+from postgres import Postgres  # noqa: E402  (its folder is known only now)
+
+
+@pytest.fixture(scope="session")
+def shared_postgres():
+    """One for all tests that only need a database in it; a test that breaks its server makes its own."""
+    server = Postgres()
+    try:
+        yield server.start()
+    finally:
+        server.free()
+
 
 @pytest.fixture
-def serve(tmp_path):
+def ledger(request):
+    """The settings of a fresh ledger, for each server: SQLite, unless the test is parametrised by `ledger`."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return dict
+    postgres = request.getfixturevalue("shared_postgres")
+    return lambda: {"ledger.url": postgres.url(postgres.make_database())}
+
+
+@pytest.fixture
+def serve(tmp_path, ledger):
     """Starts servers: serve(settings={...}, program=..., environment={...}). Each has a folder of its own; all are ended."""
     servers = []
 
     def start(settings=None, wait=True, folder=None, **options):
-        server = Server(folder or tmp_path / f"server-{len(servers)}", settings=settings or {}, **options)
+        server = Server(
+            folder or tmp_path / f"server-{len(servers)}", settings={**ledger(), **(settings or {})}, **options
+        )
         servers.append(server)
         return server.start(wait)
 

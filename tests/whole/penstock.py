@@ -104,6 +104,10 @@ class Server:
         return (self.disk or self.folder) / "penstock.db"
 
     @property
+    def ledger_url(self):
+        return self.settings.get("ledger.url", f"sqlite:{self.ledger}")
+
+    @property
     def log_path(self):
         return self.folder / "log"
 
@@ -115,7 +119,7 @@ class Server:
             "gate.listen": "127.0.0.1:0",
             "operator.listen": "127.0.0.1:0",
             "gate.address_rate": "off",
-            "ledger.url": f"sqlite:{self.ledger}",
+            "ledger.url": self.ledger_url,
             "log.format": "json",
             **self.settings,
         }
@@ -256,7 +260,7 @@ class Server:
 
     def audit_ledger(self):
         """`penstock audit` on the ledger alone: its exit code and what it printed."""
-        return audit_ledger(self.ledger, self.program)
+        return audit_ledger(self.ledger_url, self.program)
 
     def rows(self, query, *parameters):
         with sqlite3.connect(f"file:{self.ledger}?mode=ro", uri=True) as ledger:
@@ -268,8 +272,10 @@ class Server:
 
 
 def audit_ledger(ledger, program=PROGRAM):
+    """ledger: a URL, or the path of a SQLite file."""
+    url = ledger if "://" in str(ledger) or str(ledger).startswith("sqlite:") else f"sqlite:{ledger}"
     done = subprocess.run(
-        [str(program), "audit", f"--ledger.url=sqlite:{ledger}"], capture_output=True, text=True, timeout=120, env=plain_environment()
+        [str(program), "audit", f"--ledger.url={url}"], capture_output=True, text=True, timeout=120, env=plain_environment()
     )
     return done.returncode, done.stdout + done.stderr
 

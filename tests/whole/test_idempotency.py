@@ -6,6 +6,8 @@ import pytest
 
 from penstock import wait_until
 
+pytestmark = pytest.mark.parametrize("ledger", ["sqlite", "postgres"], indirect=True)
+
 
 def bought(server, **terms):
     server.make_sale("drop", 2, **terms)

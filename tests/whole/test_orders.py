@@ -7,6 +7,8 @@ import pytest
 
 from penstock import TESTING_PROGRAM, wait_until
 
+pytestmark = pytest.mark.parametrize("ledger", ["sqlite", "postgres"], indirect=True)
+
 
 def held(server, sale="drop", units=5, **terms):
     server.make_sale(sale, units, **{"hold_seconds": 60, **terms})

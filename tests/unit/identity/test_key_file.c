@@ -108,7 +108,10 @@ static void test_a_key_lies_beside_the_ledgers_file(void **state)
 	(void)state;
 	assert_string_equal(found, "/var/lib/penstock.db.jwt-key");
 	free(found);
-	assert_null(key_file_path("postgresql://localhost/shop", KEY_FILE_JWT_KEY));
+	found = key_file_path("postgresql://localhost/shop", KEY_FILE_JWT_KEY);
+	assert_string_equal(found, "penstock.jwt-key");
+	free(found);
+	assert_null(key_file_path("redis://localhost/0", KEY_FILE_JWT_KEY));
 	assert_null(key_file_path("sqlite:", KEY_FILE_JWT_KEY));
 }
 

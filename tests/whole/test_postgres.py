@@ -1,0 +1,222 @@
+"""The ledger in PostgreSQL: a real server that dies, comes back, and gives the lease to another."""
+
+import contextlib
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from postgres import Postgres
+
+from penstock import TESTING_PROGRAM, wait_until
+
+WRITER = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
+
+
+@pytest.fixture
+def postgres():
+    """A server of the test's own, to be broken."""
+    server = Postgres()
+    try:
+        yield server.start()
+    finally:
+        server.free()
+
+
+@pytest.fixture
+def database(postgres):
+    return postgres.make_database()
+
+
+@pytest.fixture
+def gate(serve, postgres, database):
+    return serve({"ledger.url": postgres.url(database)})
+
+
+def steal_lease(postgres, database):
+    """Ends the session that has the lease, as an administrator may."""
+    (pid,) = postgres.sql(WRITER, database)[0]
+    assert postgres.sql(f"SELECT pg_terminate_backend({pid})", database) == [["t"]]
+    wait_until(lambda: not postgres.sql(WRITER, database), 10, "the end of the session")
+
+
+class Load:
+    """Buyers, each with a key, that try again until they know; what they were told is kept."""
+
+    def __init__(self, server, sale):
+        self.server, self.sale = server, sale
+        self.accepted, self.statuses = {}, set()
+        self.lock = threading.Lock()
+        self.going = True
+        self.threads = [threading.Thread(target=self.run, args=(number,)) for number in range(4)]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self, number):
+        turn = 0
+        while self.going:
+            turn += 1
+            self.buy(f"buyer-{number}-{turn}")
+
+    def buy(self, buyer):
+        while True:
+            try:
+                answer = self.server.buy(self.sale, buyer, key=buyer)
+            except OSError:
+                if self.going:
+                    raise
+                return  # the test has failed, and ends its server
+            with self.lock:
+                self.statuses.add((answer.status, None if answer.status == 202 else answer.code))
+                if answer.status == 202:
+                    self.accepted[buyer] = answer.body
+            if answer.status in (202, 410):
+                return
+
+    def wait_for(self, count):
+        already = len(self.accepted)
+        wait_until(lambda: len(self.accepted) >= already + count, 30, "more orders")
+
+    def close(self):
+        self.going = False
+        for thread in self.threads:
+            thread.join(60)
+            assert not thread.is_alive(), "a buyer never got to know"
+
+
+def assert_kept(server, load, units):
+    """Every 202 is an order, its retry is the same, and each unit is held or for sale."""
+    orders = {order["id"]: order for order in server.orders()}
+    for buyer, body in load.accepted.items():
+        again = server.buy(load.sale, buyer, key=buyer)
+        assert (again.status, again.body) == (202, body)
+        assert again.json["id"] in orders
+    assert len(orders) == len(load.accepted)
+    lot = server.lot(load.sale)
+    assert (lot["held"], lot["available"]) == (len(orders), units - len(orders))
+    server.audit()
+    assert server.audit_ledger()[0] == 0
+
+
+def test_the_database_has_what_was_sold(gate, postgres, database):
+    gate.make_sale("drop", 3)
+    assert [gate.buy("drop", f"buyer-{i}").status for i in range(4)] == [202, 202, 202, 410]
+    assert postgres.sql("SELECT count(*), min(buyer) FROM penstock.orders", database) == [["3", "buyer-0"]]
+    code, text = gate.audit_ledger()
+    assert code == 0, text
+    postgres.sql("UPDATE penstock.lots SET held = held - 1", database)
+    code, text = gate.audit_ledger()
+    assert code == 1 and "P4" in text
+
+
+@pytest.mark.parametrize("victim", ["server", "writer", "restart"])
+def test_a_server_that_dies_under_load(gate, postgres, database, victim):
+    units = 100000
+    gate.make_sale("drop", units, hold_seconds=3600)
+    load = Load(gate, "drop")
+    with contextlib.closing(load):
+        for turn in range(2):
+            load.wait_for(40)
+            if victim == "server":
+                postgres.crash()
+                answer = gate.buy("drop", f"in-between-{turn}", key=f"in-between-{turn}")
+                postgres.start()
+                assert answer.status == 503
+                load.buy(f"in-between-{turn}")  # the retry resolves it
+            elif victim == "writer":
+                # One process of the server is killed: it ends all sessions and recovers by itself.
+                (pid,) = postgres.sql(WRITER, database)[0]
+                subprocess.run(["kill", "-KILL", pid], check=True)
+            else:
+                postgres.stop()
+                postgres.start()
+            load.wait_for(40)
+    assert {status for status, _ in load.statuses} <= {202, 409, 503}, load.statuses
+    wait_until(lambda: gate.metric("penstock_stock_outbox_entries") == 0, 15, "the outbox's end")
+    assert_kept(gate, load, units)
+
+
+@pytest.mark.parametrize(
+    ("failpoint", "status"),
+    [("ledger.commit_unknown=error:107x1", 202), ("ledger.commit_lost=error:5x1", 503), ("ledger.before_commit=error:28x1", 503)],
+)
+def test_a_commit_without_an_answer_is_resolved(serve, postgres, database, failpoint, status):
+    gate = serve(
+        {"ledger.url": postgres.url(database)}, program=TESTING_PROGRAM, environment={"PENSTOCK_FAILPOINTS_FILE": "failpoints"}
+    )
+    gate.make_sale("drop", 1)
+    (gate.folder / "failpoints").write_text(failpoint)
+    assert gate.buy("drop", "anna", key="k").status == status
+    wait_until(lambda: (a := gate.buy("drop", "anna", key="k")).status == 202 and a, 10, "the retry")
+    assert gate.lot("drop")["held"] == 1
+    gate.audit()
+
+
+def test_a_server_restarted_in_mid_transaction(serve, postgres, database):
+    gate = serve(
+        {"ledger.url": postgres.url(database)}, program=TESTING_PROGRAM, environment={"PENSTOCK_FAILPOINTS_FILE": "failpoints"}
+    )
+    gate.make_sale("drop", 5)
+    order = gate.buy("drop", "anna", key="k").json["id"]
+    # A settlement reads before it writes: its transaction is open while it waits here.
+    (gate.folder / "failpoints").write_text("ledger.before_commit=delay:1500x1")
+    with ThreadPoolExecutor(1) as pool:
+        confirming = pool.submit(gate.operate, "POST", f"/v1/orders/{order}/confirm")
+        wait_until(
+            lambda: postgres.sql("SELECT 1 FROM pg_stat_activity WHERE state = 'idle in transaction'", database),
+            10,
+            "the open transaction",
+        )
+        postgres.crash()
+        postgres.start()
+        assert confirming.result().status in (200, 503)
+    wait_until(lambda: gate.operate("POST", f"/v1/orders/{order}/confirm").status == 200, 15, "the confirmation")
+    assert gate.order(order).json["state"] == "confirmed"
+    gate.audit()
+
+
+def test_a_second_gate_is_refused(gate, serve, postgres, database):
+    second = serve({"ledger.url": postgres.url(database)}, wait=False)
+    assert second.wait(30) != 0
+    assert "another penstock uses this ledger" in second.log()
+    gate.make_sale("drop", 1)
+    assert gate.buy("drop", "anna").status == 202
+
+
+def test_a_gate_whose_lease_is_another_s_sells_no_more(gate, serve, postgres, database):
+    gate.make_sale("drop", 5)
+    assert gate.buy("drop", "anna").status == 202
+    steal_lease(postgres, database)
+    second = serve({"ledger.url": postgres.url(database)})
+    assert second.buy("drop", "bert").status == 202
+    assert gate.buy("drop", "carl").status == 503
+    assert second.stop() == 0
+    # Nobody has it now, but another has sold in between.
+    wait_until(lambda: "has had the lease of this ledger" in gate.log(), 10, "the loss")
+    assert gate.buy("drop", "dora").status == 503
+    assert {order["buyer"] for order in gate.orders()} == {"anna", "bert"}
+    gate.kill()
+    third = serve({"ledger.url": postgres.url(database)})
+    assert third.lot("drop")["held"] == 2
+    assert third.buy("drop", "dora").status == 202
+    third.audit()
+
+
+def test_a_lease_that_nobody_used_is_taken_back(gate, postgres, database):
+    gate.make_sale("drop", 5)
+    (key,) = postgres.sql("SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks WHERE locktype = 'advisory'", database)[0]
+    steal_lease(postgres, database)
+    person = subprocess.Popen(
+        [str(postgres.programs / "psql"), "-XqAt", "-d", postgres.url(database)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        person.stdin.write(f"SELECT pg_advisory_lock({key}) IS NULL;\n")
+        person.stdin.flush()
+        person.stdout.readline()
+        assert gate.buy("drop", "anna").status == 503
+    finally:
+        person.stdin.close()
+        person.wait(10)
+    wait_until(lambda: gate.buy("drop", "bert").status == 202, 10, "the lease")
+    gate.audit()

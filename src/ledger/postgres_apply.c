@@ -391,7 +391,7 @@ static void look_up_all(struct postgres_ledger *ledger, struct ledger_entry *ent
 	struct makeup makeup;
 	bool read = false;
 
-	if (batch && ledger->writer.connection.handle && code != -EINPROGRESS) {
+	if (batch && code != -EINPROGRESS && pg_writer_ready(ledger) == 0) {
 		pg_batch_clear(batch);
 		makeup = makeup_of(batch, entries, count);
 		read = read_batch(ledger, &makeup, 0) == 0;

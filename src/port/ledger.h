@@ -2,8 +2,8 @@
  * Ledger port: the source of truth. Calls block. A handle may be used by any thread: an adapter serialises its writes (one writer
  * connection) and reads on connections of its own, so a slow read never holds up a commit.
  *
- * Outcomes (positive) are declared in enum ledger_outcome; negative is fatal for the call: -EIO, -ENOSPC, -EROFS, -EBUSY (locked), -EUCLEAN
- * (corrupt), -EINPROGRESS (the outcome of the commit is unknown), -ENOMEM. A failed call has changed nothing, unless -EINPROGRESS.
+ * Outcomes (positive) are declared in enum ledger_outcome; negative is fatal for the call: -EIO, -ENOSPC, -EROFS, -EBUSY (locked, or the lease is
+ * lost), -EUCLEAN (corrupt), -ENOTCONN (its server is away), -ETIMEDOUT, -EINPROGRESS (the outcome of the commit is unknown), -ENOMEM. A failed call has changed nothing, unless -EINPROGRESS.
  * Every change of state by an operator writes its row of the operator log in the same transaction.
  */
 #pragma once

@@ -1,6 +1,6 @@
 /*
- * What an order costs in the ledger alone: micro_ledger FILE [ORDERS]. Prints wall and CPU microseconds per reserved order for batches of 1, 256,
- * 1024 and 4096, then what settling, a scan of all orders (a restart) and an audit cost. FILE is made new and removed.
+ * What an order costs in the ledger alone: micro_ledger FILE|URL [ORDERS]. URL: an empty database, postgresql://... Prints wall and CPU microseconds per reserved order for batches of 1, 256,
+ * 1024 and 4096, then what settling, a scan of all orders (a restart) and an audit cost. FILE is made new and removed; what is made in the database stays.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "ledger/postgres.h"
 #include "ledger/sqlite.h"
 
 enum { BATCH_MAX = 4096, LOTS = 5, BUYER_SIZE = 24, SCAN_PAGE = 4096 };
@@ -36,11 +37,26 @@ static void check(const char *what, int result)
 	exit(1);
 }
 
+static bool is_url(const char *place)
+{
+	return strncmp(place, "postgres", 8) == 0 && strstr(place, "://");
+}
+
+static void open_ledger(struct ledger **ledger, const char *place)
+{
+	if (is_url(place))
+		check("open", ledger_postgres_open(ledger, place, LEDGER_OPEN_LEASE));
+	else
+		check("open", ledger_sqlite_open(ledger, place, LEDGER_OPEN_LEASE));
+}
+
 static void remove_files(const char *path)
 {
 	static const char *const endings[] = {"", "-wal", "-shm", "-lease"};
 	char name[4096];
 
+	if (is_url(path))
+		return;
 	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
 		snprintf(name, sizeof(name), "%s%s", path, endings[i]);
 		unlink(name);
@@ -158,12 +174,12 @@ int main(int count, char **arguments)
 	uint32_t sale;
 
 	if (count < 2) {
-		fprintf(stderr, "usage: micro_ledger FILE [ORDERS]\n");
+		fprintf(stderr, "usage: micro_ledger FILE|URL [ORDERS]\n");
 		return 2;
 	}
 	log_set_level(LOG_WARN);
 	remove_files(arguments[1]);
-	check("open", ledger_sqlite_open(&ledger, arguments[1], LEDGER_OPEN_LEASE));
+	open_ledger(&ledger, arguments[1]);
 	sale = make_sale(ledger);
 	reserve(ledger, sale, 1, 500);
 	reserve(ledger, sale, 256, orders / 256 / 4 * 256);
@@ -176,7 +192,7 @@ int main(int count, char **arguments)
 	scan(ledger, true);
 	ledger->ops->free(ledger);
 	start = wall_us();
-	check("open again", ledger_sqlite_open(&ledger, arguments[1], LEDGER_OPEN_LEASE));
+	open_ledger(&ledger, arguments[1]);
 	printf("open again: %.0f ms\n", (wall_us() - start) / 1e3);
 	ledger->ops->free(ledger);
 	remove_files(arguments[1]);

@@ -21,8 +21,9 @@
  * When the transaction fails, the caller must still be told the truth about each event: one that was driven again may be there from before. So
  * after a failure each is looked up (LEDGER_ALREADY, or the failure; -EINPROGRESS where the ledger cannot be read).
  *
- * Turned down: COPY (it has no place in a pipeline: two more trips, for rows that are not many thousands; figures in docs/performance.md); a
- * function on the server that judges (the rules would be written twice, and once in another language).
+ * Turned down: COPY, which has no place in a pipeline: two more trips. Microseconds a row, of a table like `orders` alone: one row 330 by arrays, 430
+ * by COPY; 16 rows 24 and 34; 256 rows 6.3 and 5.7; 1,024 rows 4.3 and 4.3; 4,096 rows 4.3 and 2.8; by way of a staging table never better than either.
+ * Also a function on the server that judges: the rules would be written twice, and once in another language.
  */
 #include "base/failpoint.h"
 #include "base/log.h"

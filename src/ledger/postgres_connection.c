@@ -194,10 +194,10 @@ static int begin_session(struct pg_connection *connection, bool read_only)
 	}
 	size = snprintf(sql, sizeof(sql),
 			"SET search_path = penstock; SET default_transaction_isolation = 'read committed';"
-			" SET plan_cache_mode = force_generic_plan; SET enable_seqscan = %s; SET jit = off; SET default_transaction_read_only = %s;"
+			" SET plan_cache_mode = %s; SET enable_seqscan = %s; SET jit = off; SET default_transaction_read_only = %s;"
 			" SET statement_timeout = %d; SET lock_timeout = %d; SET idle_in_transaction_session_timeout = 0;%s",
-			read_only ? "on" : "off", read_only ? "on" : "off", read_only ? 0 : WRITE_STATEMENT_MS, WRITE_LOCK_MS,
-			version >= 140000 ? " SET idle_session_timeout = 0;" : "");
+			read_only ? "auto" : "force_generic_plan", read_only ? "on" : "off", read_only ? "on" : "off",
+			read_only ? 0 : WRITE_STATEMENT_MS, WRITE_LOCK_MS, version >= 140000 ? " SET idle_session_timeout = 0;" : "");
 	ASSERT(size < (int)sizeof(sql));
 	return pg_script(connection, sql, NULL);
 }

@@ -1,14 +1,15 @@
 /*
  * Reading orders: one by its id, or many in the order of their ids, which is the order of the tree: nothing is sorted, and a page begins where the
- * one before it ended. A filter looks at every order behind `after`; that is the price of having no second index to write.
+ * one before it ended. A filter looks at every order behind `after`; that is the price of having no second index to write. A key is looked up for
+ * each order: where it is joined, the planner may read the whole table of keys for every page.
  */
 #include "ledger/postgres_private.h"
 
 #define ORDER_COLUMNS                                                                                                                 \
 	"orders.id, orders.sale, orders.lot, orders.quantity, orders.epoch, orders.state, orders.placed_at_ms, orders.changed_at_ms," \
-	" orders.hold_expires_at_ms, orders.first_hold_expires_at_ms, orders.buyer, orders.trace, idempotency_keys.key, sales.id, items.sku"
+	" orders.hold_expires_at_ms, orders.first_hold_expires_at_ms, orders.buyer, orders.trace, "                                   \
+	" (SELECT key FROM idempotency_keys WHERE order_id = orders.id), sales.id, items.sku"
 #define ORDER_TABLES                                                             \
-	" LEFT JOIN idempotency_keys ON idempotency_keys.order_id = orders.id"   \
 	" LEFT JOIN lots ON lots.sale = orders.sale AND lots.place = orders.lot" \
 	" LEFT JOIN sales ON sales.number = orders.sale LEFT JOIN items ON items.number = lots.item"
 

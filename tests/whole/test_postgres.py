@@ -1,6 +1,8 @@
 """The ledger in PostgreSQL: a real server that dies, comes back, and gives the lease to another."""
 
 import contextlib
+import os
+import signal
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -126,7 +128,7 @@ def test_a_server_that_dies_under_load(gate, postgres, database, victim):
             elif victim == "writer":
                 # One process of the server is killed: it ends all sessions and recovers by itself.
                 (pid,) = postgres.sql(WRITER, database)[0]
-                subprocess.run(["kill", "-KILL", pid], check=True)
+                os.kill(int(pid), signal.SIGKILL)
             else:
                 postgres.stop()
                 postgres.start()

@@ -8,10 +8,9 @@
 
 enum {
 	/*
-	 * A write must be answered while somebody may still be told (T_ack is 2 s by default); what takes the server longer than this is a fault.
-	 * The server gives up first, so that its "no" is heard and the connection lives.
+	 * A write must be answered while somebody may still be told (T_ack is 2 s by default); what takes the server longer than this is a fault. The
+	 * server must not be the one to give up (statement_timeout): cut short while it waits for its replicas, it says that the commit is done.
 	 */
-	WRITE_STATEMENT_MS = 4000,
 	WRITE_TRIP_MS = 5000,
 	WRITE_LOCK_MS = 2000,
 	READ_TRIP_MS = 600000, /* an audit of many million orders */
@@ -195,9 +194,9 @@ static int begin_session(struct pg_connection *connection, bool read_only)
 	size = snprintf(sql, sizeof(sql),
 			"SET search_path = penstock; SET default_transaction_isolation = 'read committed';"
 			" SET plan_cache_mode = %s; SET enable_seqscan = %s; SET jit = off; SET default_transaction_read_only = %s;"
-			" SET statement_timeout = %d; SET lock_timeout = %d; SET idle_in_transaction_session_timeout = 0;%s",
+			" SET statement_timeout = 0; SET lock_timeout = %d; SET idle_in_transaction_session_timeout = 0;%s",
 			read_only ? "auto" : "force_generic_plan", read_only ? "on" : "off", read_only ? "on" : "off",
-			read_only ? 0 : WRITE_STATEMENT_MS, WRITE_LOCK_MS, version >= 140000 ? " SET idle_session_timeout = 0;" : "");
+			WRITE_LOCK_MS, version >= 140000 ? " SET idle_session_timeout = 0;" : "");
 	ASSERT(size < (int)sizeof(sql));
 	return pg_script(connection, sql, NULL);
 }

@@ -23,12 +23,12 @@ struct pg_writer {
 	pthread_mutex_t lock;
 	struct pg_connection connection;
 	struct pg_backoff backoff;
-	int64_t lease;           /* our number; 0: not yet taken */
-	bool lease_lost;         /* another process has taken it since: for good */
-	int64_t session, since;  /* the server's process that serves us, and when it began: it may outlive our connection */
-	int64_t commit_number;   /* of the last transaction that is known to be there */
-	int64_t doubtful_commit; /* a COMMIT of unknown outcome would have made this number; 0: none */
-	bool told_settings;      /* what the server's settings mean has been said */
+	int64_t lease;          /* our number; 0: not yet taken */
+	bool lease_lost;        /* another process has taken it since: for good */
+	int64_t session, since; /* the server's process that serves us, and when it began: it may outlive our connection */
+	int64_t commit_number;  /* of the last transaction that is known to be there */
+	int64_t found_number;   /* that the ledger had when the session was resumed */
+	bool told_settings;     /* what the server's settings mean has been said */
 	struct pg_batch *batch;
 };
 
@@ -68,7 +68,10 @@ int pg_backoff_note(struct pg_backoff *backoff, int result);
 
 /* Connects, takes the lease for the first time and migrates. 0, LEDGER_LEASE_HELD, LEDGER_TOO_NEW, or negative. */
 int pg_session_begin(struct postgres_ledger *ledger) MUST_CHECK;
-/* Connects again and takes the lease back, if nobody else has had it. Then commit_number is the ledger's. 0 or negative. */
+/*
+ * Connects again and takes the lease back, if nobody else has had it. Then found_number is what had been committed, and a commit of our own has made
+ * sure of it. 0 or negative.
+ */
 int pg_session_resume(struct postgres_ledger *ledger) MUST_CHECK;
 
 /* --- postgres_writer.c --- */
@@ -78,7 +81,7 @@ void pg_writer_deinit(struct postgres_ledger *ledger);
 void pg_writer_lock(struct postgres_ledger *ledger);
 void pg_writer_unlock(struct postgres_ledger *ledger);
 
-/* Under the lock: there is a session with the lease, and no doubt. 0 or negative. */
+/* Under the lock: there is a session with the lease. 0 or negative. */
 int pg_writer_ready(struct postgres_ledger *ledger) MUST_CHECK;
 /* Adds what every transaction begins with. */
 void pg_add_begin(struct postgres_ledger *ledger);

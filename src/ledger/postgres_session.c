@@ -15,6 +15,9 @@
  *       pooler has swapped, or whose lock a person has taken away, commits nothing. Who comes back to find another number has lost the lease for
  *       good, even if nobody has it now: another has sold in between, and our stock does not know what.
  *
+ * What is seen on a new session may be on the server's own disk alone: a commit that was waiting for a replica when its session ended. So nothing is
+ * told from it before a small commit of our own has come through behind it, replicas and all.
+ *
  * Turned down: looking into pg_locks in every transaction (it locks the server's whole lock table to look); a lease with a term (a clock to agree
  * on, and a sale that stops when it is not renewed).
  */
@@ -113,6 +116,20 @@ static int read_commits(struct pg_connection *connection, int64_t *lease, int64_
 	return end;
 }
 
+/* A commit of our own: when it is durable, whatever was committed before it is. */
+static int commit_number_only(struct pg_writer *writer, int64_t number)
+{
+	struct pg_params params = {0};
+	int end;
+
+	pg_put_int(&params, writer->lease);
+	pg_put_int(&params, number);
+	end = pg_do(&writer->connection, "SELECT take_commit($1, $2)", &params);
+	if (end == 0)
+		writer->commit_number = number;
+	return end > 0 ? -EBUSY : end;
+}
+
 static int take_number(struct pg_writer *writer)
 {
 	PGresult *result;
@@ -174,6 +191,8 @@ int pg_session_resume(struct postgres_ledger *ledger)
 		writer->lease_lost = true;
 		end = -EBUSY;
 	}
+	if (end == 0)
+		end = commit_number_only(writer, number + 1);
 	if (end < 0) {
 		pg_close(&writer->connection);
 		/* If the next try needs to end it, the old session is still the one that we had the lease on. */
@@ -181,6 +200,6 @@ int pg_session_resume(struct postgres_ledger *ledger)
 		writer->since = since;
 		return end;
 	}
-	writer->commit_number = number;
+	writer->found_number = number;
 	return 0;
 }

@@ -3,8 +3,8 @@
  *
  * A COMMIT whose answer did not come may have happened. Every transaction raises the one number in `commits`; when the answer is lost, the lease is
  * taken on a new session (which proves that the old one has ended, see postgres_session.c) and the number is read: the new number is there, or the
- * transaction is not and never will be. Where there is no new session to be had, nobody can say (-EINPROGRESS); the doubt is kept, and settled
- * before the next transaction.
+ * transaction is not and never will be. Where there is no new session to be had, nobody can say (-EINPROGRESS); who drives the same events again
+ * finds their rows, or that there are none.
  *
  * What fails before COMMIT was sent has no doubt: nothing was committed. A connection that died while nobody looked (the server was restarted)
  * shows so; one new connection is tried at once, and after that with growing pauses: a call never waits out a server that is away.
@@ -69,8 +69,6 @@ int pg_writer_ready(struct postgres_ledger *ledger)
 		if (result == 0)
 			result = pg_backoff_note(&writer->backoff, pg_session_resume(ledger));
 	}
-	if (result == 0)
-		writer->doubtful_commit = 0; /* settled, for a caller that has long been told that nobody can say */
 	return result < 0 && !ledger->read_only ? pg_writer_failed(ledger, result) : result;
 }
 
@@ -137,11 +135,9 @@ static int resolve(struct postgres_ledger *ledger, int64_t number, int code)
 
 	set_health(ledger, code);
 	pg_close(&writer->connection);
-	writer->doubtful_commit = number;
 	if (pg_backoff_note(&writer->backoff, pg_session_resume(ledger)) < 0)
 		return error_origin(-EINPROGRESS);
-	happened = writer->commit_number == number;
-	writer->doubtful_commit = 0;
+	happened = writer->found_number == number;
 	log_warn("ledger", "a commit was lost on its way and was resolved", LOG_TEXT("error", error_text(code)),
 		 LOG_TEXT("found", happened ? "committed" : "not committed"));
 	if (happened)

@@ -222,3 +222,21 @@ def test_a_lease_that_nobody_used_is_taken_back(gate, postgres, database):
         person.wait(10)
     wait_until(lambda: gate.buy("drop", "bert").status == 202, 10, "the lease")
     gate.audit()
+
+
+def test_a_replica_that_hangs_makes_no_promise(gate, postgres, database):
+    """A commit that waits for its replica is on one disk: it is not told, however often it is asked for, until it is on both."""
+    gate.make_sale("drop", 5)
+    postgres.sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+    postgres.sql("SELECT pg_reload_conf()")
+    wait_until(lambda: postgres.sql("SHOW synchronous_standby_names") == [["nobody"]])
+    first = gate.buy("drop", "anna", key="k")
+    assert (first.status, first.code) == (503, "outcome-unknown")
+    wait_until(lambda: postgres.sql("SELECT count(*) FROM penstock.orders", database) == [["1"]], 20, "the order on the one disk")
+    for _ in range(3):
+        assert gate.buy("drop", "anna", key="k").status in (409, 503)
+    postgres.sql("ALTER SYSTEM RESET synchronous_standby_names")
+    postgres.sql("SELECT pg_reload_conf()")
+    wait_until(lambda: gate.buy("drop", "anna", key="k").status == 202, 20, "the replica")
+    assert gate.lot("drop")["held"] == 1
+    gate.audit()

@@ -7,8 +7,8 @@
 
 enum {
 	/*
-	 * A write must be answered while somebody may still be told (T_ack is 2 s by default); what takes the server longer than this is a fault. The
-	 * server must not be the one to give up (statement_timeout): cut short while it waits for its replicas, it says that the commit is done.
+	 * A write must be answered while somebody may still be told (T_ack is 2 s by default); what takes longer than this is a fault. Ours is the only
+	 * clock: the server's statement_timeout does not run while a COMMIT waits for replicas, which is what takes longest.
 	 */
 	WRITE_TRIP_MS = 5000,
 	WRITE_LOCK_MS = 2000,

@@ -121,10 +121,24 @@ class Postgres:
         self.process.send_signal(number)
         self.process.wait(60)
 
+    def children(self):
+        """The server's other processes: each is a session and a process group of its own, but the child of the first."""
+        found = []
+        for status in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                pid, rest = status.read_text().split(" ", 1)
+                if int(rest.rsplit(")", 1)[1].split()[1]) == self.process.pid:
+                    found.append(int(pid))
+        return found
+
     def crash(self):
         """Everything at once, as in a power cut, but for what the kernel has not written yet."""
-        os.killpg(self.process.pid, signal.SIGSTOP)  # so that no one of them sees another go
-        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.send_signal(signal.SIGSTOP)  # so that it starts no more of them
+        for number in (signal.SIGSTOP, signal.SIGKILL):  # and no one of them sees another go
+            for pid in self.children():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+        self.process.kill()
         self.process.wait(60)
 
     def stop(self):

@@ -165,9 +165,9 @@ static int run(struct connection *connection, struct ledger_audit *audit)
 		const char *sql;
 		void (*row)(sqlite3_stmt *, struct ledger_audit *);
 	} steps[] = {
-		{counts_sql, counts_row}, {states_sql, states_row}, {lots_sql, lots_row}, {lotless_sql, lotless_row},
-		{books_sql, books_row},   {buyers_sql, buyers_row}, {keys_sql, keys_row}, {items_sql, items_row},
-		{damage_sql, damage_row},
+		{counts_sql, counts_row},   {states_sql, states_row}, {lots_sql, lots_row},
+		{lotless_sql, lotless_row}, {books_sql, books_row},   {buyers_sql, buyers_row},
+		{keys_sql, keys_row},       {items_sql, items_row},   {damage_sql, damage_row},
 	};
 	int result = connection_run(connection, "BEGIN");
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/preheat.h"
 
 enum {
 	ARM_AHEAD_MS = 10000, /* a sale with an opening time is pre-heated this long before it */
@@ -138,26 +139,10 @@ int sale_control_update(struct sale_control *control, struct slice id, unsigned 
 /* Pre-heats a sale that has never been armed: it has no orders yet. */
 static int preheat(struct sale_control *control, const struct sale *sale)
 {
-	struct ledger *ledger = control->settings.ledger;
-	struct stock *stock = control->settings.stock;
-	struct stock_rules rules = {
-		.sale = sale->number,
-		.limit_per_buyer = sale->limit_per_buyer,
-		.rate_requests = sale->rate_requests,
-		.rate_seconds = sale->rate_seconds,
-		.lot_count = sale->lot_count,
-	};
-	int64_t allocated[LOTS_MAX], withdrawn[LOTS_MAX];
-	int r = ledger->ops->sale_raise_epoch(ledger, sale->number, &rules.epoch);
+	uint32_t epoch;
+	int r = preheat_begin(control->settings.ledger, control->settings.stock, sale, &epoch);
 
-	if (r)
-		return r;
-	for (uint32_t i = 0; i < sale->lot_count; i++) {
-		allocated[i] = sale->lots[i].allocated;
-		withdrawn[i] = sale->lots[i].withdrawn;
-	}
-	r = stock->ops->preheat_begin(stock, &rules);
-	return r ? r : stock->ops->arm(stock, sale->number, allocated, withdrawn);
+	return r ? r : preheat_arm(control->settings.stock, sale);
 }
 
 /* One move, with the pre-heating that it needs. A draft that ends is armed too, so that its units go back the one way there is. */
@@ -224,7 +209,7 @@ int sale_control_add(struct sale_control *control, struct slice id, struct slice
 	struct uuid movement;
 	struct sale *sale;
 	uint32_t lot;
-	int r;
+	int r, added = 0; /* by the ledger; by the stock */
 
 	pthread_mutex_lock(&control->lock);
 	r = find_lot(control, id, sku, &sale, &lot);
@@ -232,13 +217,15 @@ int sale_control_add(struct sale_control *control, struct slice id, struct slice
 		movement = uuid_make(&control->ids, actor->now_ms, sale->number);
 		r = ledger->ops->lot_add(ledger, sale->number, lot, units, &movement, actor);
 		if (r == LEDGER_DONE)
-			r = stock->ops->add(stock, sale->number, lot, units, &movement);
-		if (r == -EINPROGRESS || r == STOCK_FULL)
+			added = stock->ops->add(stock, sale->number, lot, units, &movement);
+		if (r == -EINPROGRESS || added == STOCK_FULL)
 			r = add_again_later(control, sale->number, lot, units, &movement);
+		else if (added)
+			r = SALE_CONTROL_NOT_IN_STOCK;
 	}
 	pthread_mutex_unlock(&control->lock);
 	free(sale);
-	return r == STOCK_UNKNOWN_SALE ? (int)SALE_CONTROL_NOT_IN_STOCK : r;
+	return r;
 }
 
 static int withdraw(struct sale_control *control, uint32_t sale, uint32_t lot, uint32_t units, const struct ledger_actor *actor,

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/preheat.h"
 
 enum {
 	SALES_PAGE = 256,
@@ -11,19 +12,9 @@ enum {
 
 static int begin_sale(struct ledger *ledger, struct stock *stock, struct sale *sale)
 {
-	struct stock_rules rules = {
-		.sale = sale->number,
-		.limit_per_buyer = sale->limit_per_buyer,
-		.rate_requests = sale->rate_requests,
-		.rate_seconds = sale->rate_seconds,
-		.lot_count = sale->lot_count,
-	};
-	int r = ledger->ops->sale_raise_epoch(ledger, sale->number, &rules.epoch);
+	int r = preheat_begin(ledger, stock, sale, &sale->epoch);
 
-	if (r)
-		return r < 0 ? r : error_origin(-ESTALE);
-	sale->epoch = rules.epoch;
-	return stock->ops->preheat_begin(stock, &rules);
+	return r > 0 ? error_origin(-ESTALE) : r;
 }
 
 /* Every live sale goes into the catalog; those that were armed get an empty stock that waits for their orders. */
@@ -126,19 +117,13 @@ static int load_orders(struct ledger *ledger, struct stock *stock, const struct 
 
 static int arm_sales(struct stock *stock, const struct sale_table *table)
 {
-	int64_t allocated[LOTS_MAX], withdrawn[LOTS_MAX];
-
 	for (size_t i = 0; i < sale_table_count(table); i++) {
 		const struct sale *sale = sale_table_at(table, i)->sale;
 		int r;
 
 		if (sale->state == SALE_DRAFT)
 			continue;
-		for (uint32_t lot = 0; lot < sale->lot_count; lot++) {
-			allocated[lot] = sale->lots[lot].allocated;
-			withdrawn[lot] = sale->lots[lot].withdrawn;
-		}
-		r = stock->ops->arm(stock, sale->number, allocated, withdrawn);
+		r = preheat_arm(stock, sale);
 		if (r < 0) {
 			log_error("recovery",
 				  "the ledger's orders of a sale exceed its units or its limit per buyer: run `penstock audit`",

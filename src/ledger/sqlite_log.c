@@ -72,7 +72,7 @@ int log_verify(struct connection *connection, int64_t *rows, int64_t *broken, ch
 	struct log_follower follower;
 	struct log_fields row;
 	sqlite3_stmt *statement;
-	int64_t given;
+	int64_t given = 0;
 	int result = connection_prepare(
 		connection, "SELECT number, at_ms, actor, action, subject, detail, trace, hash FROM operator_log ORDER BY number",
 		&statement);
@@ -91,8 +91,9 @@ int log_verify(struct connection *connection, int64_t *rows, int64_t *broken, ch
 			return result;
 		}
 	}
-	if (result == 0)
-		result = read_given(connection, &given);
+	if (result < 0)
+		return result;
+	result = read_given(connection, &given);
 	if (result < 0)
 		return result;
 	log_follow_end(&follower, given);

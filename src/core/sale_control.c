@@ -137,10 +137,9 @@ int sale_control_update(struct sale_control *control, struct slice id, unsigned 
 }
 
 /* Pre-heats a sale that has never been armed: it has no orders yet. */
-static int preheat(struct sale_control *control, const struct sale *sale)
+static int preheat(struct sale_control *control, const struct sale *sale, uint32_t *epoch)
 {
-	uint32_t epoch;
-	int r = preheat_begin(control->settings.ledger, control->settings.stock, sale, &epoch);
+	int r = preheat_begin(control->settings.ledger, control->settings.stock, sale, epoch);
 
 	return r ? r : preheat_arm(control->settings.stock, sale);
 }
@@ -151,16 +150,17 @@ static int move(struct sale_control *control, const struct sale *sale, enum sale
 	struct ledger *ledger = control->settings.ledger;
 	struct stock *stock = control->settings.stock;
 	bool preheats = sale->state == SALE_DRAFT && (action == SALE_ARM || action == SALE_START || action == SALE_END);
+	uint32_t epoch = sale->epoch;
 	int r = 0;
 
 	if (preheats)
-		r = preheat(control, sale);
+		r = preheat(control, sale, &epoch);
 	if (r == 0 && preheats && action == SALE_START)
 		r = ledger->ops->sale_move(ledger, sale->number, SALE_ARM, actor);
 	if (r == 0)
 		r = ledger->ops->sale_move(ledger, sale->number, action, actor);
 	if (r && preheats)
-		stock->ops->drop(stock, sale->number);
+		stock->ops->drop(stock, sale->number, epoch);
 	return r ? r : publish(control, sale->number);
 }
 
@@ -191,6 +191,28 @@ static int find_lot(struct sale_control *control, struct slice id, struct slice 
 	return (*sale)->state == SALE_DRAFT || (*sale)->state == SALE_ENDED ? LEDGER_WRONG_STATE : 0;
 }
 
+/* Tells the stock what the ledger has allocated to a sale by now. 0, an outcome of the stock, or negative. */
+static int allocate(struct sale_control *control, uint32_t number)
+{
+	struct ledger *ledger = control->settings.ledger;
+	struct stock *stock = control->settings.stock;
+	struct sale *sale = NULL;
+	int r = ledger->ops->sale_get(ledger, number, SLICE_NULL, &sale), outcome = 0;
+
+	if (r)
+		return r > 0 ? error_origin(-EUCLEAN) : r;
+	for (uint32_t i = 0; i < sale->lot_count && outcome == 0; i++)
+		outcome = stock->ops->allocate(stock, number, i, sale->lots[i].allocated);
+	free(sale);
+	return outcome;
+}
+
+/* Whether the stock may have these units still to come: it cannot be asked now. */
+static bool is_undecided(int r)
+{
+	return r < 0 || r == STOCK_FENCED || r == STOCK_UNAVAILABLE || r == STOCK_OUTCOME_UNKNOWN;
+}
+
 static int add_again_later(struct sale_control *control, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *movement)
 {
 	struct pending_add *pending = malloc(sizeof(*pending));
@@ -205,7 +227,6 @@ static int add_again_later(struct sale_control *control, uint32_t sale, uint32_t
 int sale_control_add(struct sale_control *control, struct slice id, struct slice sku, uint32_t units, const struct ledger_actor *actor)
 {
 	struct ledger *ledger = control->settings.ledger;
-	struct stock *stock = control->settings.stock;
 	struct uuid movement;
 	struct sale *sale;
 	uint32_t lot;
@@ -217,8 +238,8 @@ int sale_control_add(struct sale_control *control, struct slice id, struct slice
 		movement = uuid_make(&control->ids, actor->now_ms, sale->number);
 		r = ledger->ops->lot_add(ledger, sale->number, lot, units, &movement, actor);
 		if (r == LEDGER_DONE)
-			added = stock->ops->add(stock, sale->number, lot, units, &movement);
-		if (r == -EINPROGRESS || added == STOCK_FULL)
+			added = allocate(control, sale->number);
+		if (r == -EINPROGRESS || is_undecided(added))
 			r = add_again_later(control, sale->number, lot, units, &movement);
 		else if (added)
 			r = SALE_CONTROL_NOT_IN_STOCK;
@@ -287,7 +308,6 @@ int sale_control_withdraw(struct sale_control *control, struct slice id, struct 
 static int finish_adds(struct sale_control *control, const struct ledger_actor *actor)
 {
 	struct ledger *ledger = control->settings.ledger;
-	struct stock *stock = control->settings.stock;
 	struct pending_add **link = &control->pending;
 
 	while (*link) {
@@ -296,8 +316,7 @@ static int finish_adds(struct sale_control *control, const struct ledger_actor *
 
 		if (r < 0)
 			return r;
-		if ((r == LEDGER_DONE || r == LEDGER_ALREADY) &&
-		    stock->ops->add(stock, pending->sale, pending->lot, pending->units, &pending->movement) == STOCK_FULL)
+		if ((r == LEDGER_DONE || r == LEDGER_ALREADY) && is_undecided(allocate(control, pending->sale)))
 			return -EAGAIN;
 		*link = pending->next;
 		free(pending);
@@ -359,7 +378,7 @@ static int care_for(struct sale_control *control, const struct sale *sale, int64
 	case SALE_ENDED:
 		r = return_leftovers(control, sale, &actor);
 		if (r == 0 && wall_ms - sale->ended_at_ms > control->settings.retention_ms && is_settled(control, sale)) {
-			stock->ops->drop(stock, sale->number);
+			stock->ops->drop(stock, sale->number, sale->epoch);
 			r = sale_catalog_remove(control->settings.catalog, sale->number);
 		}
 		break;

@@ -79,6 +79,7 @@ const char *log_action_of_event(enum event_kind kind)
 		return "lot.withdraw";
 	case EVENT_RESERVED:
 	case EVENT_EXPIRED:
+	case EVENT_BARRIER:
 		break;
 	}
 	assertion_failed("a kind of event that is an operator's", __FILE__, __LINE__, __func__);

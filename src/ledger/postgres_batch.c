@@ -411,6 +411,8 @@ int pg_batch_apply(struct pg_batch *batch, const struct event *event)
 	case EVENT_EXPIRED:
 	case EVENT_EXTENDED:
 		return apply_settlement(batch, event);
+	case EVENT_BARRIER:
+		break;
 	}
 	assertion_failed("a known kind of event", __FILE__, __LINE__, __func__);
 }

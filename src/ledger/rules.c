@@ -37,6 +37,7 @@ enum movement_cause event_cause(enum event_kind kind)
 	case EVENT_WITHDRAWN:
 		return CAUSE_WITHDRAW;
 	case EVENT_EXTENDED:
+	case EVENT_BARRIER:
 		break;
 	}
 	assertion_failed("a kind of event that moves units", __FILE__, __LINE__, __func__);

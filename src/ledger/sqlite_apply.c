@@ -286,6 +286,8 @@ static int apply_event(struct apply *apply, const struct event *event)
 	case EVENT_EXPIRED:
 	case EVENT_EXTENDED:
 		return apply_settlement(apply, event);
+	case EVENT_BARRIER:
+		break;
 	}
 	assertion_failed("a known kind of event", __FILE__, __LINE__, __func__);
 }

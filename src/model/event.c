@@ -25,6 +25,7 @@ static const struct kind {
 	[EVENT_EXPIRED] = {"order.expired", 0},
 	[EVENT_EXTENDED] = {"order.extended", WITH_HOLD | HOLD_NEEDED},
 	[EVENT_WITHDRAWN] = {"stock.withdrawn", WITH_LOT},
+	[EVENT_BARRIER] = {"sale.barrier", 0},
 };
 enum { KINDS_END = sizeof(kinds) / sizeof(kinds[0]) };
 

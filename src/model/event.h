@@ -21,6 +21,7 @@ enum event_kind {
 	EVENT_EXPIRED = 5,   /* id */
 	EVENT_EXTENDED = 6,  /* id, hold_expires_at_ms */
 	EVENT_WITHDRAWN = 7, /* id is the movement's; lot, quantity */
+	EVENT_BARRIER = 8,   /* starts `epoch` of its sale: behind it, events of an older one are void; id is its own */
 };
 
 struct event {

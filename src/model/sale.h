@@ -29,7 +29,9 @@ struct sale_lot {
 struct sale {
 	uint32_t number; /* ledger's, 1 to UUID_TAG_MAX: the tag of its orders' ids */
 	uint32_t epoch;
+	uint32_t barrier; /* the newest epoch whose barrier the ledger has seen in the journal; 0: none */
 	uint32_t version; /* rises with every change of this record */
+	uint64_t change; /* the ledger's number of the last change of anything here but held, confirmed and withdrawn: see sales_changed() */
 	enum sale_state state;
 	char id[SALE_ID_MAX + 1];
 	char name[NAME_MAX_BYTES + 1];

@@ -27,7 +27,10 @@ struct journal_ops {
 	const char *name;
 	/* Sets every entry's end. */
 	void (*append)(struct journal *journal, struct journal_entry *entries, size_t count);
-	/* Starts an epoch of a sale in the log (rule 4); nothing to do where the ledger checks epochs itself. 0 or negative. */
+	/*
+	 * Starts an epoch of a sale in the log (rule 4): an EVENT_BARRIER. Nothing to do where the ledger checks epochs itself. 0: durable; negative: it is
+	 * not, or nobody can say (-EINPROGRESS); asking again is safe.
+	 */
 	int (*barrier)(struct journal *journal, uint32_t sale, uint32_t epoch);
 	/* 0 while appends are expected to work, else negative with its text in *reason (static). Any thread. */
 	int (*health)(struct journal *journal, const char **reason);

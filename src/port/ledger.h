@@ -21,20 +21,23 @@ enum ledger_outcome {
 	LEDGER_DONE = 0,
 	LEDGER_ALREADY = 1, /* this was done before, with the same content */
 	LEDGER_NOT_FOUND = 2,
-	LEDGER_EXISTS = 3,      /* the name is taken (with other content) */
-	LEDGER_NOT_ENOUGH = 4,  /* not so many units on hand */
-	LEDGER_WRONG_STATE = 5, /* the sale's or order's state does not allow it */
-	LEDGER_STALE_EPOCH = 6, /* apply: void, its sale has a newer epoch */
-	LEDGER_CONSTRAINT = 7,  /* apply: a last-line constraint fired: this must never happen; shouted and counted */
-	LEDGER_LEASE_HELD = 8,  /* another process holds the lease */
-	LEDGER_TOO_NEW = 9,     /* the schema is of a newer program */
-	LEDGER_CONFLICT = 10,   /* sale_update: the version has moved on */
+	LEDGER_EXISTS = 3,          /* the name is taken (with other content) */
+	LEDGER_NOT_ENOUGH = 4,      /* not so many units on hand */
+	LEDGER_WRONG_STATE = 5,     /* the sale's or order's state does not allow it */
+	LEDGER_STALE_EPOCH = 6,     /* apply: void, its sale has a newer epoch */
+	LEDGER_CONSTRAINT = 7,      /* apply: a last-line constraint fired: this must never happen; shouted and counted */
+	LEDGER_LEASE_HELD = 8,      /* another process holds the lease */
+	LEDGER_TOO_NEW = 9,         /* the schema is of a newer program */
+	LEDGER_CONFLICT = 10,       /* sale_update: the version has moved on */
+	LEDGER_STALE_POSITION = 11, /* drain: another drain has moved this partition on: nothing was done */
+	LEDGER_OTHER_LOG = 12,      /* journal_identify: the rows here come from another log */
 };
 
 /* How a ledger is opened; each adapter has its own function for that. */
 enum ledger_open_flags {
 	LEDGER_OPEN_LEASE = 1,     /* take the exclusive lease, migrate, open for writing */
 	LEDGER_OPEN_READ_ONLY = 2, /* look only: audit, listing; needs no lease */
+	LEDGER_OPEN_SHARED = 4, /* one of several gates and drains: share the lease, which keeps exclusive ones out; migrate, open for writing */
 };
 
 struct ledger_item {
@@ -93,6 +96,30 @@ struct ledger_entry {
 	int outcome;
 };
 
+/* A partition of the journal moves from one position to the next. */
+struct ledger_progress {
+	uint32_t partition;
+	int64_t from, to; /* offset of the next record: as the drain found it, and after this batch */
+	uint64_t mark;    /* fingerprint of the record before `to` */
+};
+
+/* A record of the journal that is no event: it goes to the dead letters as it is. */
+struct ledger_bad_record {
+	const char *reason;
+	struct slice record;
+};
+
+/* One transaction of a drain. */
+struct ledger_drain {
+	struct ledger_entry *entries; /* in the order of their partitions; outcomes as apply()'s */
+	size_t count;
+	const struct ledger_bad_record *bad;
+	size_t bad_count;
+	const struct ledger_progress *progress; /* each partition at most once */
+	size_t progress_count;
+	int64_t now_ms;
+};
+
 /* Sums that the promises are judged by; one row per lot, and the broken rows by promise. */
 struct ledger_audit {
 	int64_t sales, lots, orders, held, confirmed, cancelled, expired;
@@ -112,6 +139,26 @@ struct ledger_ops {
 
 	/* Applies every event in one transaction; 0 when committed (see each outcome), negative when nothing was. */
 	int (*apply)(struct ledger *ledger, struct ledger_entry *entries, size_t count);
+
+	/*
+	 * Applies what a drain has read, and moves its positions, in one transaction. An event is void (LEDGER_STALE_EPOCH) where its epoch is older than its
+	 * sale's barrier (apply(): than its sale's epoch); EVENT_BARRIER raises the barrier, and never lowers it. What no transaction can apply
+	 * (LEDGER_NOT_FOUND, LEDGER_CONSTRAINT) and the bad records become dead letters in the same transaction. 0: committed; LEDGER_STALE_POSITION;
+	 * negative: nothing was done; -EINPROGRESS: nobody can say, the position tells.
+	 */
+	int (*drain)(struct ledger *ledger, struct ledger_drain *batch);
+	/*
+	 * Says which log this ledger is filled from; the first time it is written down. DONE; LEDGER_OTHER_LOG: it is filled from another, `known` (malloc'd text,
+	 * "CLUSTER TOPIC") says which.
+	 */
+	int (*journal_identify)(struct ledger *ledger, struct slice cluster, struct slice topic, char **known);
+	/* The position of a partition of that log, and the fingerprint of the record before it. DONE, NOT_FOUND: nothing was read from it yet. */
+	int (*journal_position)(struct ledger *ledger, uint32_t partition, int64_t *next, uint64_t *mark);
+	/*
+	 * Tries to be, or to stay, the one process that cares for the sales and rebuilds their stock: DONE, LEDGER_LEASE_HELD (another is), or negative. It
+	 * ends with the process, or with its session. Where the lease is exclusive, its holder is always elected.
+	 */
+	int (*elect)(struct ledger *ledger);
 
 	int (*item_create)(struct ledger *ledger, const struct ledger_item *item, const struct ledger_actor *actor);
 	/* *on_hand: after. DONE, ALREADY (movement), NOT_FOUND. */
@@ -136,6 +183,11 @@ struct ledger_ops {
 	 * that are still held or have not gone back to their item (INT64_MIN: all).
 	 */
 	int (*sales)(struct ledger *ledger, uint32_t after, int64_t live_since_ms, struct sale **sales, size_t max, size_t *count);
+	/*
+	 * Up to `max` sales whose `change` is above `after`, by rising change, malloc'd each: what other processes have changed. Changes become visible in the
+	 * order of their numbers.
+	 */
+	int (*sales_changed)(struct ledger *ledger, uint64_t after, struct sale **sales, size_t max, size_t *count);
 	/* More units for a lot out of the item: DONE, ALREADY (movement), NOT_FOUND, NOT_ENOUGH, WRONG_STATE (ended). */
 	int (*lot_add)(struct ledger *ledger, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *movement,
 		       const struct ledger_actor *actor);

@@ -1,9 +1,14 @@
 /*
  * Stock port: the hot counters of a sale and the memory of who has bought.
  *
- * Every call takes a batch and answers each item by itself. An adapter with `local` set does no I/O and may be called by any thread
- * at any time without blocking; any other is called by one thread that owns it. A sale lives in the stock from preheat_begin() to drop();
- * every item names its sale's number and is refused with STOCK_UNKNOWN_SALE where the stock has none armed.
+ * Every call takes a batch and answers each item by itself. An adapter with `local` set does no I/O and may be called by any thread at any time
+ * without blocking. Any other blocks, and is called by threads that may block, several at once (it has a connection for each); only what says "any
+ * thread" below never does: it tells what the adapter knew at its last refresh(). A sale lives in the stock from preheat_begin() to drop(); every item
+ * names its sale's number and is refused with STOCK_UNKNOWN_SALE where the stock has none armed, and with STOCK_FENCED where what is there must not be
+ * sold from (it is being rebuilt, or an old reign has come back).
+ *
+ * Several processes may share one stock. Then it has one clock, its own: deadlines are told and kept by it, and now_ns, now_ms only say how long ago
+ * something was.
  *
  * The hot counter never runs ahead of the log (rule 1): units leave it in reserve() and withdraw(), before anything is written; they come
  * back in acknowledge() of a cancel, refund or expiry, after the journal has it, or in compensate() of a grant that was definitely refused.
@@ -65,7 +70,10 @@ struct stock_reserve {
 	int64_t hold_ns;     /* 0: born confirmed */
 	bool replay_only;    /* answer an earlier order of this key, but grant nothing (sale not open, or latched) */
 	bool unlimited_rate; /* by an operator: the buyer's rate is neither asked nor counted */
-	/* Out. On STOCK_DONE event.epoch, event.buyer_units and event.limit_per_buyer are filled and the entry is in the outbox. */
+	/*
+	 * Out. On STOCK_DONE event.epoch, event.buyer_units and event.limit_per_buyer are filled, event.hold_expires_at_ms is what the stock's clock makes of
+	 * it, and the entry is in the outbox.
+	 */
 	enum stock_outcome outcome;
 	struct stock_order order; /* STOCK_DONE, STOCK_REPLAY */
 	int64_t retry_after_ms;   /* STOCK_RATE_LIMITED */
@@ -86,16 +94,18 @@ struct stock_settle {
 	struct slice actor, trace;
 	/* Out */
 	enum stock_outcome outcome;
-	struct stock_order order; /* as it is now (as it will be, on STOCK_DONE) */
-	struct event event;       /* STOCK_DONE: what the journal must get; its texts are the caller's */
+	struct stock_order order;  /* as it is now (as it will be, on STOCK_DONE) */
+	char owner[BUYER_MAX + 1]; /* the order's buyer, with `order`; empty where the stock keeps no names */
+	struct event event;        /* STOCK_DONE: what the journal must get; its texts are the caller's */
 };
 
 struct stock_find {
 	uint32_t sale;
 	struct uuid id;
 	struct slice buyer;         /* as in stock_settle */
-	enum stock_outcome outcome; /* STOCK_DONE, STOCK_NO_ORDER, STOCK_UNKNOWN_SALE */
+	enum stock_outcome outcome; /* STOCK_DONE, STOCK_NO_ORDER, STOCK_UNKNOWN_SALE, STOCK_FENCED, STOCK_UNAVAILABLE */
 	struct stock_order order;
+	char owner[BUYER_MAX + 1]; /* as in stock_settle */
 };
 
 /* Units that an operator, or the end of the sale, takes back. */
@@ -128,6 +138,15 @@ struct stock_load {
 struct stock_lot_state {
 	int64_t available, held, confirmed, withdrawn, allocated; /* `held` includes orders that are releasing */
 	uint64_t version;                                         /* rises each time units come back or are added */
+};
+
+/* A sale that this process sells, for refresh(). */
+struct stock_refresh {
+	/* In */
+	uint32_t sale, epoch; /* the epoch as the ledger had it when it was last read; a stock with an older one is an old reign */
+	uint32_t lot_count;
+	/* Out: STOCK_DONE, STOCK_UNKNOWN_SALE, STOCK_FENCED, STOCK_UNAVAILABLE */
+	enum stock_outcome outcome;
 };
 
 struct stock_totals {
@@ -164,21 +183,33 @@ struct stock_ops {
 	/* Pre-heat: begin, load (any number of batches), then units and arm in one step. Replaces what was there. 0 or negative. */
 	int (*preheat_begin)(struct stock *stock, const struct stock_rules *rules);
 	int (*preheat_load)(struct stock *stock, uint32_t sale, const struct stock_load *orders, size_t count, int64_t now_ns);
-	/* allocated, withdrawn: per lot. Fails with -ERANGE where the loaded orders exceed a lot or a buyer's limit: the ledger is wrong. */
+	/*
+	 * allocated, withdrawn: per lot. Fails with -ERANGE where the loaded orders exceed a lot or a buyer's limit: the ledger is wrong; with -ESTALE where
+	 * another process has begun a newer epoch since.
+	 */
 	int (*arm)(struct stock *stock, uint32_t sale, const int64_t *allocated, const int64_t *withdrawn);
-	void (*drop)(struct stock *stock, uint32_t sale);
+	/* Forgets the sale, but for one that has a newer epoch than this. */
+	void (*drop)(struct stock *stock, uint32_t sale, uint32_t epoch);
 
 	/*
-	 * Ledger first, then here. Repeating a movement id changes nothing. 0, STOCK_UNKNOWN_SALE, or STOCK_FULL (no memory for the movement:
-	 * nothing was added).
+	 * The lot's allocation as the ledger has it now: ledger first, then here (rule 1). It only rises: one that is not above what is here changes nothing, so
+	 * repeating is harmless. 0, or an outcome: STOCK_UNKNOWN_SALE, STOCK_FENCED, STOCK_UNAVAILABLE, STOCK_OUTCOME_UNKNOWN.
 	 */
-	int (*add)(struct stock *stock, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *movement);
+	int (*allocate)(struct stock *stock, uint32_t sale, uint32_t lot, int64_t allocated);
 	/*
 	 * Takes up to `units` of what is available out of the counter, all or what is there; the event, with the quantity taken, is in the outbox. Quantity 0:
-	 * nothing was available, or this movement is on its way already. A repeated movement takes nothing. 0, STOCK_UNKNOWN_SALE, or STOCK_FULL.
+	 * nothing was available, or this movement is on its way already. A repeated movement takes nothing. 0, or an outcome: STOCK_UNKNOWN_SALE, STOCK_FULL,
+	 * STOCK_FENCED, STOCK_UNAVAILABLE, STOCK_OUTCOME_UNKNOWN (it may be in the outbox, and is then driven like any other).
 	 */
 	int (*withdraw)(struct stock *stock, struct stock_withdrawal *withdrawal);
 
+	/*
+	 * Learns what other processes have done to these sales: units, versions, who has bought, fences. Called every few tens of milliseconds; nothing to do
+	 * for a stock that no other process has.
+	 */
+	void (*refresh)(struct stock *stock, struct stock_refresh *sales, size_t count);
+	/* 0 while calls are expected to work, else negative with why (static text). Any thread. */
+	int (*health)(struct stock *stock, const char **reason);
 	/* What it knows now without I/O; any thread. 0, or STOCK_UNKNOWN_SALE. `lots` has room for LOTS_MAX. */
 	int (*snapshot)(struct stock *stock, uint32_t sale, struct stock_lot_state *lots, uint32_t *lot_count);
 	/* The version of one lot: one atomic read, any thread; for the latch. 0 where unknown. */

@@ -19,7 +19,7 @@
  *
  * The invariants, in this order of importance:
  *   - available + held + confirmed + withdrawn = allocated, for every reader at every moment (one word, see lot_units.h);
- *   - units go back only in acknowledge() of an end, in compensate() of a grant or withdrawal that nobody has claimed, or in add();
+ *   - units go back only in acknowledge() of an end, in compensate() of a grant or withdrawal that nobody has claimed, or in allocate();
  *   - an order has at most one event on its way, and its outbox entry knows how to finish or undo it;
  *   - the heaps hold exactly the orders that are held, durable and not settling. So an expiry, a confirm and a cancel of one order have one winner,
  *     and an order whose grant is in doubt is left alone until the doubt is gone.
@@ -341,24 +341,29 @@ static int memory_arm(struct stock *stock, uint32_t number, const int64_t *alloc
 	return r;
 }
 
-static void memory_drop(struct stock *stock, uint32_t number)
+static void memory_drop(struct stock *stock, uint32_t number, uint32_t epoch)
 {
 	struct stock_memory *memory = memory_of(stock);
+	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	struct sale_stock *sale = sale_registry_find(&memory->registry, number);
+	bool newer = sale && sale->rules.epoch > epoch;
 
-	if (number <= UUID_TAG_MAX)
+	reader_gate_leave(&memory->registry.gate, ticket);
+	if (sale && !newer)
 		retire(memory, sale_registry_swap(&memory->registry, number, NULL));
 }
 
-static int memory_add(struct stock *stock, uint32_t number, uint32_t lot, uint32_t units, const struct uuid *movement)
+static int memory_allocate(struct stock *stock, uint32_t number, uint32_t lot, int64_t allocated)
 {
 	struct stock_memory *memory = memory_of(stock);
 	unsigned ticket = reader_gate_enter(&memory->registry.gate);
 	enum stock_outcome why;
 	struct sale_stock *sale = armed(memory, number, &why);
-	int outcome = sale ? sale_stock_add(sale, lot, units, movement) : STOCK_UNKNOWN_SALE;
 
+	if (sale)
+		sale_stock_allocate(sale, lot, allocated);
 	reader_gate_leave(&memory->registry.gate, ticket);
-	return outcome;
+	return sale ? 0 : (int)why;
 }
 
 static int memory_withdraw(struct stock *stock, struct stock_withdrawal *withdrawal)
@@ -367,13 +372,32 @@ static int memory_withdraw(struct stock *stock, struct stock_withdrawal *withdra
 	unsigned ticket = reader_gate_enter(&memory->registry.gate);
 	enum stock_outcome why;
 	struct sale_stock *sale = armed(memory, withdrawal->sale, &why);
-	int outcome = STOCK_UNKNOWN_SALE;
+	int outcome = (int)why;
 
 	withdrawal->event = (struct event){0};
 	if (sale)
 		outcome = sale_stock_withdraw(sale, withdrawal);
 	reader_gate_leave(&memory->registry.gate, ticket);
 	return outcome;
+}
+
+/* Nobody else has this stock: what is here is what there is. */
+static void memory_refresh(struct stock *stock, struct stock_refresh *sales, size_t count)
+{
+	struct stock_memory *memory = memory_of(stock);
+	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+
+	for (size_t i = 0; i < count; i++)
+		if (armed(memory, sales[i].sale, &sales[i].outcome))
+			sales[i].outcome = STOCK_DONE;
+	reader_gate_leave(&memory->registry.gate, ticket);
+}
+
+static int memory_health(struct stock *stock, const char **reason)
+{
+	(void)stock;
+	*reason = NULL;
+	return 0;
 }
 
 static int memory_snapshot(struct stock *stock, uint32_t number, struct stock_lot_state *lots, uint32_t *lot_count)
@@ -423,7 +447,7 @@ static void memory_free(struct stock *stock)
 	struct stock_memory *memory = memory_of(stock);
 
 	for (uint32_t number = 0; sale_registry_next(&memory->registry, &number); number++)
-		memory_drop(stock, number);
+		memory_drop(stock, number, UINT32_MAX);
 	ASSERT(outbox_count(memory->common.outbox) == 0);
 	ASSERT(atomic_load(&memory->common.strangers) == 0);
 	sale_registry_deinit(&memory->registry);
@@ -447,8 +471,10 @@ static const struct stock_ops memory_ops = {
 	.preheat_load = memory_preheat_load,
 	.arm = memory_arm,
 	.drop = memory_drop,
-	.add = memory_add,
+	.allocate = memory_allocate,
 	.withdraw = memory_withdraw,
+	.refresh = memory_refresh,
+	.health = memory_health,
 	.snapshot = memory_snapshot,
 	.version = memory_version,
 	.totals = memory_totals,

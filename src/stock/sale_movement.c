@@ -1,23 +1,14 @@
 #include "stock/sale_stock.h"
 
-int sale_stock_add(struct sale_stock *sale, uint32_t lot, uint32_t units, const struct uuid *movement)
+void sale_stock_allocate(struct sale_stock *sale, uint32_t lot, int64_t allocated)
 {
-	struct movement *known;
-	int outcome = 0;
+	struct lot_units *units = &sale->lots[lot];
 
 	ASSERT(lot < sale->rules.lot_count);
 	pthread_mutex_lock(&sale->movement_lock);
-	if (!movement_log_find(&sale->movements, movement)) {
-		known = movement_log_new(&sale->movements, movement);
-		if (known) {
-			known->lot = lot;
-			lot_units_add(&sale->lots[lot], units);
-		} else {
-			outcome = STOCK_FULL;
-		}
-	}
+	if (allocated > units->allocated)
+		lot_units_add(units, (uint32_t)(allocated - units->allocated));
 	pthread_mutex_unlock(&sale->movement_lock);
-	return outcome;
 }
 
 static void fill_event(const struct sale_stock *sale, const struct movement *movement, struct stock_withdrawal *withdrawal)

@@ -274,6 +274,7 @@ static void apply(struct sale_stock *sale, struct sale_shard *shard, uint32_t nu
 		end(sale, shard, record, ORDER_EXPIRED, pending);
 		return;
 	case EVENT_WITHDRAWN:
+	case EVENT_BARRIER:
 		break; /* not an order's */
 	}
 	assertion_failed("an order's event", __FILE__, __LINE__, __func__);

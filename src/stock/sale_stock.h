@@ -114,7 +114,7 @@ void sale_stock_acknowledge(struct sale_stock *sale, const struct event *event);
 void sale_stock_compensate(struct sale_stock *sale, const struct event *event);
 
 /* sale_movement.c: units that come and go by an operator. */
-int sale_stock_add(struct sale_stock *sale, uint32_t lot, uint32_t units, const struct uuid *movement);
+void sale_stock_allocate(struct sale_stock *sale, uint32_t lot, int64_t allocated);
 int sale_stock_withdraw(struct sale_stock *sale, struct stock_withdrawal *withdrawal);
 void sale_stock_acknowledge_withdrawal(struct sale_stock *sale, const struct event *event);
 void sale_stock_compensate_withdrawal(struct sale_stock *sale, const struct event *event);

@@ -39,7 +39,6 @@ static void test_a_sale_is_fenced_until_it_is_armed_and_unknown_after_the_drop(v
 	struct stock *stock = shop->stock;
 	struct stock_lot_state lots[LOTS_MAX];
 	struct stock_reserve item;
-	struct uuid movement;
 	uint32_t count;
 
 	assert_int_equal(shop_buy(shop, "ann", "", 1).outcome, STOCK_UNKNOWN_SALE);
@@ -48,13 +47,14 @@ static void test_a_sale_is_fenced_until_it_is_armed_and_unknown_after_the_drop(v
 	assert_true(stock->ops->version(stock, SHOP_SALE, 0) == 0);
 	assert_true(stock->ops->may_have_order(stock, SHOP_SALE, SLICE("ann"))); /* who knows */
 	assert_int_equal(stock->ops->snapshot(stock, SHOP_SALE, lots, &count), STOCK_UNKNOWN_SALE);
-	movement = shop_id(shop);
-	assert_int_equal(stock->ops->add(stock, SHOP_SALE, 0, 1, &movement), STOCK_UNKNOWN_SALE);
+	assert_int_equal(stock->ops->allocate(stock, SHOP_SALE, 0, 9), STOCK_FENCED);
 	assert_int_equal(arm(shop, 5, 0), 0);
 	assert_true(stock->ops->version(stock, SHOP_SALE, 0) > 0);
 	item = shop_order(shop, "ann", "", 1);
-	stock->ops->drop(stock, SHOP_SALE);
-	stock->ops->drop(stock, SHOP_SALE);
+	stock->ops->drop(stock, SHOP_SALE, shop->rules.epoch - 1); /* it has a newer epoch */
+	assert_true(shop_find(shop, &(struct uuid){{0}}).outcome != STOCK_UNKNOWN_SALE);
+	stock->ops->drop(stock, SHOP_SALE, shop->rules.epoch);
+	stock->ops->drop(stock, SHOP_SALE, shop->rules.epoch);
 	assert_int_equal(shop_buy(shop, "ann", "", 1).outcome, STOCK_UNKNOWN_SALE);
 	assert_int_equal(shop_find(shop, &item.order.id).outcome, STOCK_UNKNOWN_SALE);
 	assert_int_equal(shop_settle(shop, &item.order.id, ORDER_CONFIRM).outcome, STOCK_UNKNOWN_SALE);
@@ -153,19 +153,18 @@ static void test_added_units_are_for_sale_and_lift_the_latch(void **state)
 {
 	struct shop *shop = *state;
 	struct stock *stock = shop->stock;
-	struct uuid movement;
 	uint64_t version;
 
 	shop_sell(shop, 2, 1);
 	shop_order(shop, "ann", "", 1);
 	version = stock->ops->version(stock, SHOP_SALE, 0);
-	movement = shop_id(shop);
-	assert_int_equal(stock->ops->add(stock, SHOP_SALE, 0, 3, &movement), 0);
-	assert_int_equal(stock->ops->add(stock, SHOP_SALE, 0, 3, &movement), 0);
+	assert_int_equal(stock->ops->allocate(stock, SHOP_SALE, 0, 4), 0);
+	assert_int_equal(stock->ops->allocate(stock, SHOP_SALE, 0, 4), 0);
+	assert_int_equal(stock->ops->allocate(stock, SHOP_SALE, 0, 2), 0); /* told late: another was faster */
 	shop_assert_lot(shop, 0, 3, 1, 0, 0);
 	shop_assert_lot(shop, 1, 1, 0, 0, 0);
 	assert_true(stock->ops->version(stock, SHOP_SALE, 0) > version);
-	assert_int_equal(stock->ops->add(stock, 99, 0, 3, &movement), STOCK_UNKNOWN_SALE);
+	assert_int_equal(stock->ops->allocate(stock, 99, 0, 3), STOCK_UNKNOWN_SALE);
 }
 
 static struct event withdraw(struct shop *shop, uint32_t units, const struct uuid *movement)
@@ -274,7 +273,7 @@ static void test_expiry_follows_the_deadlines_of_all_sales(void **state)
 	shop_order(shop, "ann", "", 1);
 	assert_int_equal(shop_expire(shop, out, 8, &next), 0);
 	assert_true(next == shop->now_ns + (20000 + SHOP_GRACE_MS) * MS);
-	shop->stock->ops->drop(shop->stock, 8);
+	shop->stock->ops->drop(shop->stock, 8, 1);
 	assert_int_equal(shop_expire(shop, out, 8, &next), 0);
 	assert_true(next == shop->now_ns + (50000 + SHOP_GRACE_MS) * MS);
 	shop_pass(shop, 60000);

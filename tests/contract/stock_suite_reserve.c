@@ -260,7 +260,7 @@ static void test_sales_are_independent(void **state)
 	shop->sale = UUID_TAG_MAX;
 	shop_sell(shop, 1, 1);
 	assert_int_equal(shop_buy(shop, "ann", "k", 1).outcome, STOCK_DONE);
-	shop->stock->ops->drop(shop->stock, UUID_TAG_MAX);
+	shop->stock->ops->drop(shop->stock, UUID_TAG_MAX, UINT32_MAX);
 	shop->sale = SHOP_SALE;
 	shop_assert_lot(shop, 0, 0, 1, 0, 0);
 }

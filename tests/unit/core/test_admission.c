@@ -389,7 +389,7 @@ static void test_a_sale_without_stock_is_fenced(void **state)
 
 	house_sell(house, "drop");
 	shop = open_shop(house);
-	house->stock->ops->drop(house->stock, shop.entry->sale->number);
+	house->stock->ops->drop(house->stock, shop.entry->sale->number, UINT32_MAX);
 	assert_int_equal(buy(&shop, &purchase, 0, "ann", "k", 1), VERDICT_FENCED);
 	close_shop(&shop);
 }

@@ -201,7 +201,7 @@ static void life_thread(void *argument)
 		expect(stock->ops->preheat_load(stock, OTHER_SALE, &load, 1, atomic_load(&now_ns)) == 0, "load");
 		expect(stock->ops->arm(stock, OTHER_SALE, &allocated, &withdrawn) == 0, "arm");
 		if (random_u64() % 2)
-			stock->ops->drop(stock, OTHER_SALE);
+			stock->ops->drop(stock, OTHER_SALE, UINT32_MAX);
 	}
 }
 
@@ -263,7 +263,7 @@ static void test_no_unit_is_lost_or_made_by_threads(void **state)
 
 	/* Everything on its way ends, every hold runs out. */
 	now_ns += 1000000 * MS;
-	stock->ops->drop(stock, OTHER_SALE);
+	stock->ops->drop(stock, OTHER_SALE, UINT32_MAX);
 	count = stock->ops->claim(stock, INT64_MAX, now_ns, claims, OUTBOX);
 	for (size_t i = 0; i < count; i++)
 		acknowledge(&claims[i].event);

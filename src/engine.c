@@ -6,20 +6,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "adapters.h"
 #include "base/clock.h"
 #include "gate/gate.h"
 #include "identity/key_file.h"
-#include "journal/direct.h"
-#include "ledger/postgres.h"
-#include "ledger/sqlite.h"
+#include "recovery/catalog_load.h"
 #include "recovery/rebuild.h"
-#include "stock/memory.h"
 #include "workers/clerk.h"
 #include "workers/housekeeper.h"
 #include "workers/journal_client.h"
+#include "workers/rebuilder.h"
+#include "workers/sale_keeper.h"
+#include "workers/stock_worker.h"
 #include "build_info.h"
 
-enum { CLERK_LANE_MAX = 4096, STOCK_FIGURES = 8 };
+enum { CLERK_LANE_MAX = 4096, FENCED_LANE_MAX = 4096, STOCK_BATCH_MAX = 1024, STOCK_FIGURES = 8 };
 
 /* A field of struct stock_totals, for /metrics. */
 struct stock_figure {
@@ -37,69 +38,37 @@ struct engine {
 	struct promises promises;
 	struct sale_catalog *catalog;
 	struct lane *journal_lane, *clerk_lane;
+	struct lane *stock_lane, *fenced_lane; /* of a stock that is not local */
+	uint64_t change;                       /* of the sale table as it was loaded; where the ledger is shared */
+	struct stock_worker *stock_worker;     /* of a stock that is not local */
+	struct rebuilder *rebuilder;           /* of a stock that is not local */
 	struct journal_worker *journal_worker;
 	struct journal_client *journal_client;
 	struct sale_control *control;
 	struct clerk *clerk;
 	struct housekeeper *housekeeper;
+	struct sale_keeper *sale_keeper;
 	struct identity *identity;
 	struct operators *operators;
 	struct admission admission;
 	struct gate *gate;
 };
 
-/* --- Adapters by URL --- */
-
-static const char *after_scheme(const char *url, const char *scheme)
-{
-	size_t size = strlen(scheme);
-
-	return strncmp(url, scheme, size) == 0 ? url + size : NULL;
-}
-
-static bool is_postgres(const char *url)
-{
-	return after_scheme(url, "postgresql://") || after_scheme(url, "postgres://");
-}
-
-int engine_open_ledger(const char *url, int flags, struct ledger **ledger)
-{
-	const char *path = after_scheme(url, "sqlite:");
-
-	if (is_postgres(url))
-		return ledger_postgres_open(ledger, url, flags);
-	if (!path || !*path)
-		return -EINVAL;
-	return ledger_sqlite_open(ledger, path, flags);
-}
-
-int engine_check_profile(const struct settings *settings, const char **reason)
-{
-	const char *path = after_scheme(settings->ledger.url, "sqlite:");
-
-	*reason = NULL;
-	if (strcmp(settings->stock.url, "memory:") != 0)
-		*reason = "stock.url: this program has the stock memory: and no other; set stock.url = memory:";
-	else if (strcmp(settings->journal.url, "direct:") != 0)
-		*reason = "journal.url: this program has the journal direct: and no other; set journal.url = direct:";
-	else if (!is_postgres(settings->ledger.url) && (!path || !*path))
-		*reason = "ledger.url: this program has the ledgers sqlite:PATH and postgresql://... and no other; set ledger.url = sqlite:penstock.db";
-	else if (settings->identity.mode == IDENTITY_HEADER && settings->gate.trusted_proxies.count == 0)
-		*reason = "identity.mode = header takes the buyer's name from trusted proxies alone; list them in gate.trusted_proxies";
-	return *reason ? -EINVAL : 0;
-}
+/* --- The ledger and its lease --- */
 
 static int open_ledger(struct engine *engine)
 {
 	const char *url = engine->settings->ledger.url;
-	int r = engine_open_ledger(url, LEDGER_OPEN_LEASE, &engine->ledger);
+	bool shared = adapters_shared(engine->settings);
+	int r = adapters_open_ledger(url, shared ? LEDGER_OPEN_SHARED : LEDGER_OPEN_LEASE, &engine->ledger);
 	char name[SETTINGS_URL_TEXT_SIZE];
 
 	settings_url_text(url, name);
 	switch (r) {
 	case LEDGER_LEASE_HELD:
 		log_error("engine",
-			  "another penstock uses this ledger: the stock in memory is only right with a single one. Stop it, or name another ledger.url",
+			  shared ? "a penstock with its stock in memory uses this ledger, which is only right with a single one: stop it, or name another ledger.url"
+				 : "another penstock uses this ledger: the stock in memory is only right with a single one. Stop it, or name another ledger.url",
 			  LOG_TEXT("ledger", name));
 		return -EBUSY;
 	case LEDGER_TOO_NEW:
@@ -258,6 +227,29 @@ static void register_metrics(struct engine *engine)
 	metrics_process(engine->metrics, PENSTOCK_VERSION, PENSTOCK_REVISION);
 }
 
+static int make_stock_workers(struct engine *engine)
+{
+	const struct stock_worker_settings stock_worker = {
+		.admission = &engine->admission,
+		.lane = engine->stock_lane,
+		.journal_lane = engine->journal_lane,
+		.metrics = engine->metrics,
+		.batch_max = STOCK_BATCH_MAX,
+	};
+	const struct rebuilder_settings rebuilder = {
+		.ledger = engine->ledger,
+		.stock = engine->stock,
+		.journal = engine->journal,
+		.catalog = engine->catalog,
+		.fenced = engine->fenced_lane,
+		.metrics = engine->metrics,
+		.ack_deadline_ns = engine->settings->journal.ack_deadline_ns,
+	};
+	int r = stock_worker_new(&engine->stock_worker, &stock_worker);
+
+	return r < 0 ? r : rebuilder_new(&engine->rebuilder, &rebuilder);
+}
+
 static int make_workers(struct engine *engine)
 {
 	const struct settings *settings = engine->settings;
@@ -279,6 +271,7 @@ static int make_workers(struct engine *engine)
 		.stock = engine->stock,
 		.catalog = engine->catalog,
 		.journal_lane = engine->journal_lane,
+		.fenced_lane = engine->fenced_lane,
 		.metrics = engine->metrics,
 		.promises = &engine->promises,
 		.hold_grace_ns = settings->sale.hold_grace_ns,
@@ -291,11 +284,11 @@ static int make_workers(struct engine *engine)
 		return r;
 	control.commit = journal_client_commit(engine->journal_client);
 	r = sale_control_new(&engine->control, &control);
-	if (r < 0)
-		return r;
-	housekeeper.control = engine->control;
-	r = housekeeper_new(&engine->housekeeper, &housekeeper);
-	return r < 0 ? r : clerk_new(&engine->clerk, engine->clerk_lane);
+	if (r == 0)
+		r = housekeeper_new(&engine->housekeeper, &housekeeper);
+	if (r == 0)
+		r = clerk_new(&engine->clerk, engine->clerk_lane);
+	return r == 0 && !engine->stock->ops->local ? make_stock_workers(engine) : r;
 }
 
 static int make_gate(struct engine *engine)
@@ -311,6 +304,8 @@ static int make_gate(struct engine *engine)
 		.journal_worker = engine->journal_worker,
 		.journal_lane = engine->journal_lane,
 		.clerk_lane = engine->clerk_lane,
+		.stock_lane = engine->stock_lane,
+		.rebuilder = engine->rebuilder,
 		.identity = engine->identity,
 		.operators = engine->operators,
 		.metrics = engine->metrics,
@@ -318,6 +313,14 @@ static int make_gate(struct engine *engine)
 	};
 
 	return gate_new(&engine->gate, &settings);
+}
+
+/* A stock that is not local has a worker between it and the gate, and one that rebuilds what it forgets. */
+static int make_stock_lanes(struct engine *engine)
+{
+	int r = lane_new(&engine->stock_lane, (size_t)engine->settings->journal.lane_max);
+
+	return r < 0 ? r : lane_new(&engine->fenced_lane, FENCED_LANE_MAX);
 }
 
 /* Everything in place, nothing running. */
@@ -331,9 +334,9 @@ static int make(struct engine *engine)
 	if (r == 0)
 		r = make_operators(engine);
 	if (r == 0)
-		r = journal_direct_new(&engine->journal, engine->ledger);
+		r = adapters_open_journal(settings, engine->ledger, &engine->journal);
 	if (r == 0)
-		r = stock_memory_new(&engine->stock, (size_t)settings->stock.outbox_max);
+		r = adapters_open_stock(settings, &engine->stock);
 	if (r == 0)
 		r = metrics_new(&engine->metrics);
 	if (r == 0)
@@ -342,6 +345,8 @@ static int make(struct engine *engine)
 		r = lane_new(&engine->journal_lane, (size_t)settings->journal.lane_max);
 	if (r == 0)
 		r = lane_new(&engine->clerk_lane, CLERK_LANE_MAX);
+	if (r == 0 && !engine->stock->ops->local)
+		r = make_stock_lanes(engine);
 	if (r < 0)
 		return r;
 	engine->admission = (struct admission){engine->stock, settings->journal.ack_deadline_ns};
@@ -368,28 +373,71 @@ static int write_ready_file(const struct engine *engine, const char *path)
 	return fine && rename(temporary, path) == 0 ? 0 : -EIO;
 }
 
-static int start(struct engine *engine, const struct engine_options *options)
+/* What this process sells: with a stock of its own that is built from the ledger; a shared one is there already, or is rebuilt where it is not. */
+static int load_sales(struct engine *engine)
 {
 	int64_t start_ns = clock_mono_ns(), live_since_ms = clock_wall_ms() - engine->settings->sale.retention_ns / 1000000;
-	struct rebuild_result rebuilt;
-	char ledger[SETTINGS_URL_TEXT_SIZE];
-	int r = rebuild_stock(engine->ledger, engine->stock, engine->catalog, live_since_ms, &rebuilt);
+	struct rebuild_result rebuilt = {0};
+	int r;
 
-	if (r < 0) {
+	if (engine->stock->ops->local)
+		r = rebuild_stock(engine->ledger, engine->stock, engine->catalog, live_since_ms, &rebuilt);
+	else
+		r = catalog_load(engine->ledger, engine->catalog, live_since_ms, &engine->change);
+	if (r < 0)
 		log_error("engine", "the stock cannot be built from the ledger", LOG_TEXT("error", error_text(r)));
-		return r;
-	}
-	log_info("engine", "stock loaded", LOG_INT("sales", rebuilt.sales), LOG_INT("orders", rebuilt.orders),
-		 LOG_INT("milliseconds", (clock_mono_ns() - start_ns) / 1000000));
-	r = journal_worker_start(engine->journal_worker);
+	else
+		log_info("engine", "stock loaded", LOG_INT("sales", rebuilt.sales), LOG_INT("orders", rebuilt.orders),
+			 LOG_INT("milliseconds", (clock_mono_ns() - start_ns) / 1000000));
+	return r;
+}
+
+/* After the sales are loaded: it goes on from there. */
+static int make_sale_keeper(struct engine *engine)
+{
+	const struct sale_keeper_settings settings = {
+		.ledger = engine->ledger,
+		.control = engine->control,
+		.catalog = engine->catalog,
+		.metrics = engine->metrics,
+		.retention_ms = engine->settings->sale.retention_ns / 1000000,
+		.shared = adapters_shared(engine->settings),
+		.change = engine->change,
+	};
+
+	return sale_keeper_new(&engine->sale_keeper, &settings);
+}
+
+static int start_threads(struct engine *engine)
+{
+	int r = journal_worker_start(engine->journal_worker);
+
+	if (r == 0 && engine->stock_worker)
+		r = stock_worker_start(engine->stock_worker);
 	if (r == 0)
 		r = clerk_start(engine->clerk);
 	if (r == 0)
 		r = housekeeper_start(engine->housekeeper);
 	if (r == 0)
+		r = sale_keeper_start(engine->sale_keeper);
+	if (r == 0 && engine->rebuilder)
+		r = rebuilder_start(engine->rebuilder);
+	if (r == 0)
 		r = gate_start(engine->gate);
+	return r < 0 ? error_origin(r) : 0;
+}
+
+static int start(struct engine *engine, const struct engine_options *options)
+{
+	char ledger[SETTINGS_URL_TEXT_SIZE];
+	int r = load_sales(engine);
+
+	if (r == 0)
+		r = make_sale_keeper(engine);
+	if (r == 0)
+		r = start_threads(engine);
 	if (r < 0)
-		return error_origin(r);
+		return r;
 	gate_set_ready(engine->gate, true);
 	settings_url_text(engine->settings->ledger.url, ledger);
 	log_info("engine", "penstock is ready", LOG_INT("public_port", gate_public_port(engine->gate)),
@@ -425,7 +473,8 @@ static void arm_force(const sigset_t *signals)
 }
 
 /*
- * In the order of the way of a purchase: no new requests and the last answers; the errands; the expiries on their way; what is in the journal's lane.
+ * In the order of the way of a purchase: no new requests and the last answers; the errands; the expiries on their way; what is with the stock's worker; what
+ * is in the journal's lane.
  */
 static void stop(struct engine *engine)
 {
@@ -438,6 +487,12 @@ static void stop(struct engine *engine)
 		clerk_stop(engine->clerk);
 	if (engine->housekeeper)
 		housekeeper_stop(engine->housekeeper);
+	if (engine->rebuilder)
+		rebuilder_stop(engine->rebuilder);
+	if (engine->sale_keeper)
+		sale_keeper_stop(engine->sale_keeper);
+	if (engine->stock_worker)
+		stock_worker_stop(engine->stock_worker);
 	if (engine->journal_worker)
 		journal_worker_stop(engine->journal_worker);
 	if (engine->gate)
@@ -449,13 +504,16 @@ static void release(struct engine *engine)
 	gate_free(engine->gate);
 	clerk_free(engine->clerk);
 	housekeeper_free(engine->housekeeper);
+	rebuilder_free(engine->rebuilder);
+	sale_keeper_free(engine->sale_keeper);
+	stock_worker_free(engine->stock_worker);
 	sale_control_free(engine->control);
 	journal_client_free(engine->journal_client);
 	journal_worker_free(engine->journal_worker);
-	if (engine->clerk_lane)
-		lane_free(engine->clerk_lane);
-	if (engine->journal_lane)
-		lane_free(engine->journal_lane);
+	lane_free(engine->clerk_lane);
+	lane_free(engine->journal_lane);
+	lane_free(engine->stock_lane);
+	lane_free(engine->fenced_lane);
 	sale_catalog_free(engine->catalog);
 	metrics_free(engine->metrics);
 	if (engine->stock)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "engine.h"
+#include "adapters.h"
 
 enum { WORD_MAX = 31, OPTIONS_MAX = 64, HELP_MAX = 256 * 1024 };
 
@@ -189,7 +189,7 @@ int cli_settings(struct cli *cli, struct settings **settings)
 
 int cli_open_ledger(const char *url, int flags, struct ledger **ledger)
 {
-	int r = engine_open_ledger(url, flags, ledger);
+	int r = adapters_open_ledger(url, flags, ledger);
 	char name[SETTINGS_URL_TEXT_SIZE];
 
 	settings_url_text(url, name);

@@ -1,7 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "cli/commands.h"
-#include "engine.h"
+#include "adapters.h"
 
 static int run(struct cli *cli)
 {
@@ -14,7 +14,7 @@ static int run(struct cli *cli)
 	code = cli_settings(cli, &settings);
 	if (code != CLI_GO)
 		return code;
-	if (engine_check_profile(settings, &reason) < 0) {
+	if (adapters_check(settings, &reason) < 0) {
 		code = cli_error(CLI_USAGE, "%s", reason);
 	} else {
 		printf("The journal is %s so every order is in the ledger (%s) before its buyer is answered.\n"

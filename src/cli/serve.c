@@ -1,4 +1,5 @@
 #include "cli/commands.h"
+#include "adapters.h"
 #include "engine.h"
 
 static int run(struct cli *cli)
@@ -18,7 +19,7 @@ static int run(struct cli *cli)
 		return code;
 	log_set_level(settings->log.level);
 	log_set_format(settings->log.format);
-	if (engine_check_profile(settings, &reason) < 0)
+	if (adapters_check(settings, &reason) < 0)
 		code = cli_error(CLI_USAGE, "%s", reason);
 	else
 		code = engine_run(settings, &options) < 0 ? CLI_FAILED : CLI_OK;

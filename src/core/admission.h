@@ -42,8 +42,8 @@ struct admission {
 
 struct purchase {
 	struct job job;           /* event: lot, quantity, id, at_ms, texts filled by the gate */
-	const struct sale *sale;  /* copied facts below are what outlives the snapshot */
-	struct sale_latch *latch; /* valid until reserve() returns */
+	int64_t hold_ns;          /* of the sale; 0: born confirmed */
+	struct sale_latch *latch; /* of the lot; its entry must stay until admission_reserve() has returned */
 	enum verdict refusal;     /* what screen() said; a replay alone may pass it */
 	/* Out */
 	enum verdict verdict;
@@ -64,7 +64,7 @@ bool admission_may_replay(enum verdict refusal);
 
 /*
  * Step 7 for a batch. Each purchase gets its verdict, or keeps VERDICT_NONE: then its units are taken and its job must go to the journal,
- * or admission_abandon() must be called. Thread: any, where the stock is local.
+ * or admission_abandon() must be called. Thread: any where the stock is local, else one that may block.
  */
 void admission_reserve(const struct admission *admission, struct purchase *const *purchases, size_t count);
 /* The job never left (no room in the lane): gives the units back, the verdict is VERDICT_OVERLOADED. */

@@ -9,6 +9,7 @@
 #include "model/event.h"
 #include "port/journal.h"
 #include "port/ledger.h"
+#include "port/stock.h"
 
 struct message {
 	struct lane *reply;
@@ -24,14 +25,36 @@ static inline void message_return(struct message *message)
 		ASSERT(!lane_closed(message->reply));
 }
 
-/* One event on its way to the journal. The journal worker sets `end`, after it has told the stock. */
+/* What the stock's worker makes of a job; the journal's does not look. */
+enum job_kind {
+	JOB_PURCHASE = 0,   /* begins a struct purchase (core/admission.h) */
+	JOB_SETTLEMENT = 1, /* begins a struct settle_job */
+	JOB_LOOKUP = 2,     /* begins a struct lookup_job */
+};
+
+/*
+ * One event on its way to the journal, by way of the stock's worker where the stock is not local. The journal worker sets `end`, after it has told
+ * the stock; what the stock refused comes home with end 0.
+ */
 struct job {
 	struct message message;
+	enum job_kind kind;
 	struct event event;
 	struct event_text text;
 	int64_t started_ns; /* monotonic; the deadline on telling counts from here */
 	enum journal_end end;
 	const char *reason; /* static text where it is not durable */
+};
+
+/* A settlement that the stock's worker is to decide. STOCK_DONE: job.event is on its way. Its texts lie in job.text. */
+struct settle_job {
+	struct job job;
+	struct stock_settle settle;
+};
+
+struct lookup_job {
+	struct job job;
+	struct stock_find find;
 };
 
 /* Blocking work on the ledger for a thread that must not block; run by the clerk. */

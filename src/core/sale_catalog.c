@@ -26,9 +26,14 @@ static uint64_t hash_id(struct slice id)
 	return hash;
 }
 
-static void entry_unref(struct sale_entry *entry)
+void sale_entry_ref(struct sale_entry *entry)
 {
-	if (atomic_fetch_sub(&entry->references, 1) != 1)
+	atomic_fetch_add(&entry->references, 1);
+}
+
+void sale_entry_unref(struct sale_entry *entry)
+{
+	if (!entry || atomic_fetch_sub(&entry->references, 1) != 1)
 		return;
 	free((void *)entry->sale);
 	free(entry);
@@ -72,7 +77,7 @@ void sale_table_unref(const struct sale_table *constant)
 	if (!table || atomic_fetch_sub(&table->references, 1) != 1)
 		return;
 	for (size_t i = 0; i < table->count; i++)
-		entry_unref(table->entries[i]);
+		sale_entry_unref(table->entries[i]);
 	free(table->slots);
 	free(table);
 }
@@ -135,7 +140,7 @@ static int replace(struct sale_catalog *catalog, uint32_t number, struct sale_en
 		}
 		if (kept->sale->number == number)
 			continue;
-		atomic_fetch_add(&kept->references, 1);
+		sale_entry_ref(kept);
 		table_append(next, kept);
 	}
 	if (!placed)
@@ -158,7 +163,7 @@ int sale_catalog_put(struct sale_catalog *catalog, struct sale *sale)
 	}
 	r = replace(catalog, sale->number, entry);
 	if (r < 0)
-		entry_unref(entry);
+		sale_entry_unref(entry);
 	return r;
 }
 

@@ -23,6 +23,10 @@ struct sale_entry {
 	struct sale_latch latches[]; /* one a lot */
 };
 
+/* For who keeps an entry longer than its table. Any thread. */
+void sale_entry_ref(struct sale_entry *entry);
+void sale_entry_unref(struct sale_entry *entry); /* NULL is fine */
+
 struct sale_table; /* immutable */
 struct sale_catalog;
 

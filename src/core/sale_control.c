@@ -270,6 +270,11 @@ static int withdraw(struct sale_control *control, uint32_t sale, uint32_t lot, u
 		break;
 	case STOCK_FULL:
 		return SALE_CONTROL_FULL;
+	case STOCK_FENCED:
+	case STOCK_UNAVAILABLE:
+		return SALE_CONTROL_STOCK_AWAY;
+	case STOCK_OUTCOME_UNKNOWN:
+		return SALE_CONTROL_UNKNOWN;
 	default:
 		return SALE_CONTROL_NOT_IN_STOCK;
 	}
@@ -337,7 +342,8 @@ static int return_leftovers(struct sale_control *control, const struct sale *sal
 	for (uint32_t i = 0; i < lot_count && r == 0; i++)
 		if (lots[i].available > 0)
 			r = withdraw(control, sale->number, i, UNITS_MAX, actor, &taken);
-	return r == SALE_CONTROL_UNKNOWN || r == SALE_CONTROL_FULL ? 0 : r; /* asked again next turn */
+	/* Asked again next turn. */
+	return r == SALE_CONTROL_UNKNOWN || r == SALE_CONTROL_FULL || r == SALE_CONTROL_STOCK_AWAY ? 0 : r;
 }
 
 /* Nothing is held any more, so nothing can come back: it may be forgotten. */
@@ -353,6 +359,27 @@ static bool is_settled(struct sale_control *control, const struct sale *sale)
 		if (lots[i].held > 0 || lots[i].available > 0)
 			return false;
 	return true;
+}
+
+/* Units that the ledger has allocated and the stock does not know of: whoever added them has died in between. */
+static int finish_allocation(struct sale_control *control, const struct sale *sale)
+{
+	struct stock *stock = control->settings.stock;
+	struct stock_lot_state lots[LOTS_MAX];
+	uint32_t lot_count;
+
+	if (stock->ops->local || stock->ops->snapshot(stock, sale->number, lots, &lot_count))
+		return 0;
+	for (uint32_t i = 0; i < lot_count && i < sale->lot_count; i++)
+		if (lots[i].allocated < sale->lots[i].allocated)
+			return allocate(control, sale->number) < 0 ? -EAGAIN : 0;
+	return 0;
+}
+
+/* Its retention is over and nothing of it can come back. */
+static bool is_past(struct sale_control *control, const struct sale *sale, int64_t wall_ms)
+{
+	return sale->state == SALE_ENDED && wall_ms - sale->ended_at_ms > control->settings.retention_ms && is_settled(control, sale);
 }
 
 static int care_for(struct sale_control *control, const struct sale *sale, int64_t wall_ms)
@@ -374,10 +401,12 @@ static int care_for(struct sale_control *control, const struct sale *sale, int64
 			r = move(control, sale, SALE_END, &actor);
 		else if (phase == SALE_PHASE_OPEN && sale->state == SALE_ARMED)
 			r = move(control, sale, SALE_START, &actor);
+		if (r == 0)
+			r = finish_allocation(control, sale);
 		break;
 	case SALE_ENDED:
 		r = return_leftovers(control, sale, &actor);
-		if (r == 0 && wall_ms - sale->ended_at_ms > control->settings.retention_ms && is_settled(control, sale)) {
+		if (r == 0 && is_past(control, sale, wall_ms)) {
 			stock->ops->drop(stock, sale->number, sale->epoch);
 			r = sale_catalog_remove(control->settings.catalog, sale->number);
 		}
@@ -387,7 +416,7 @@ static int care_for(struct sale_control *control, const struct sale *sale, int64
 	return r == LEDGER_ALREADY || r == LEDGER_WRONG_STATE || r == SALE_CONTROL_NOT_IN_STOCK ? 0 : r;
 }
 
-int sale_control_care(struct sale_control *control, int64_t wall_ms)
+int sale_control_care(struct sale_control *control, int64_t wall_ms, bool elected)
 {
 	const struct ledger_actor actor = {.name = clock_name, .now_ms = wall_ms};
 	const struct sale_table *table;
@@ -399,7 +428,13 @@ int sale_control_care(struct sale_control *control, int64_t wall_ms)
 	first = finish_adds(control, &actor);
 	table = sale_catalog_ref(control->settings.catalog);
 	for (size_t i = 0; i < sale_table_count(table); i++) {
-		r = care_for(control, sale_table_at(table, i)->sale, wall_ms);
+		const struct sale *sale = sale_table_at(table, i)->sale;
+
+		r = 0;
+		if (elected)
+			r = care_for(control, sale, wall_ms);
+		else if (is_past(control, sale, wall_ms))
+			r = sale_catalog_remove(control->settings.catalog, sale->number);
 		if (r && !first)
 			first = r;
 	}

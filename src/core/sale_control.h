@@ -6,7 +6,8 @@
  *   withdraw  counter first, through the outbox and the journal, then the ledger has it (rule 1)
  *   end       state in the ledger; what is left goes back to the item by sale_control_care(), and again as holds run out
  *
- * One lock is held for the whole of each call, across the ledger's I/O: only slow threads (clerk, housekeeper) come here.
+ * One lock is held for the whole of each call, across the ledger's I/O: only slow threads (clerk, sale keeper) come here. Between processes the
+ * ledger's transactions and the epoch decide: what lost is told so and leaves nothing behind.
  */
 #pragma once
 
@@ -32,6 +33,7 @@ enum sale_control_outcome {
 	SALE_CONTROL_FROZEN = 101,       /* this field cannot be changed once the sale is armed */
 	SALE_CONTROL_BAD_TIMES = 103,    /* it would close before it opens */
 	SALE_CONTROL_FULL = 104,         /* the stock has no room for it now: nothing was done */
+	SALE_CONTROL_STOCK_AWAY = 105,   /* the stock cannot be used now, or the sale is being rebuilt: nothing was done */
 	SALE_CONTROL_UNKNOWN = 102,      /* the journal cannot say yet whether it is done; it is being driven */
 };
 
@@ -67,7 +69,8 @@ int sale_control_withdraw(struct sale_control *control, struct slice id, struct 
 			  const struct ledger_actor *actor, uint32_t *taken) MUST_CHECK;
 
 /*
- * The housekeeper's turn: arms and opens and ends sales that the clock says, returns what ended sales have left, finishes units whose addition
- * the ledger could not confirm, forgets sales that ended before the retention time. 0, or the first error (the rest was tried too).
+ * The sale keeper's turn: arms and opens and ends sales that the clock says, returns what ended sales have left, finishes units whose addition
+ * the ledger could not confirm, forgets sales that ended before the retention time. Of several processes on one ledger one alone is elected to care for
+ * the sales; the others finish what is their own. 0, or the first error (the rest was tried too).
  */
-int sale_control_care(struct sale_control *control, int64_t wall_ms) MUST_CHECK;
+int sale_control_care(struct sale_control *control, int64_t wall_ms, bool elected) MUST_CHECK;

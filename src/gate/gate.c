@@ -76,6 +76,8 @@ static void register_metrics(struct gate *gate)
 						 metrics_size_bounds, metrics_size_bound_count);
 	metrics_reader(metrics, "gauge", lanes, lanes_help, "lane=\"journal\"", read_lane, gate->settings.journal_lane);
 	metrics_reader(metrics, "gauge", lanes, lanes_help, "lane=\"clerk\"", read_lane, gate->settings.clerk_lane);
+	if (gate->settings.stock_lane)
+		metrics_reader(metrics, "gauge", lanes, lanes_help, "lane=\"stock\"", read_lane, gate->settings.stock_lane);
 	metrics_reader(metrics, "gauge", "penstock_connections", "Open connections on the public listener.", NULL, read_gauge,
 		       &gate->quota.connections);
 }

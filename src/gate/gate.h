@@ -12,6 +12,7 @@
 #include "identity/operators.h"
 #include "metrics/promises.h"
 #include "workers/journal_worker.h"
+#include "workers/rebuilder.h"
 
 struct gate;
 
@@ -25,7 +26,9 @@ struct gate_settings {
 	struct journal *journal;
 	const struct journal_worker *journal_worker;
 	struct lane *journal_lane, *clerk_lane;
-	const struct identity *identity; /* NULL where buyers are known by a header */
+	struct lane *stock_lane;           /* of a stock that is not local; else NULL */
+	const struct rebuilder *rebuilder; /* of a stock that is not local; else NULL */
+	const struct identity *identity;   /* NULL where buyers are known by a header */
 	const struct operators *operators;
 	struct metrics *metrics;
 	struct promises *promises;

@@ -23,16 +23,18 @@ struct check {
 	const char *name, *reason; /* reason NULL: well */
 	bool needed;               /* not ready without it */
 };
-enum { CHECK_SERVING, CHECK_STOPPING, CHECK_JOURNAL, CHECK_LEDGER, CHECK_COUNT };
+enum { CHECK_SERVING, CHECK_STOPPING, CHECK_STOCK, CHECK_JOURNAL, CHECK_LEDGER, CHECK_COUNT };
 
 static void look(const struct gate *gate, struct check checks[CHECK_COUNT])
 {
 	struct journal *journal = gate->settings.journal;
 	struct ledger *ledger = gate->settings.ledger;
+	struct stock *stock = gate->settings.admission->stock;
 	const char *reason = NULL;
 
 	checks[CHECK_SERVING] = (struct check){"serving", atomic_load(&gate->ready) ? NULL : "starting: stock is being loaded", true};
 	checks[CHECK_STOPPING] = (struct check){"stopping", atomic_load(&gate->stopping) ? "stopping" : NULL, true};
+	checks[CHECK_STOCK] = (struct check){"stock", stock->ops->health(stock, &reason) < 0 ? reason : NULL, true};
 	checks[CHECK_JOURNAL] = (struct check){"journal", journal->ops->health(journal, &reason) < 0 ? reason : NULL, true};
 	checks[CHECK_LEDGER] = (struct check){"ledger", ledger->ops->health(ledger, &reason) < 0 ? reason : NULL, false};
 }
@@ -87,14 +89,16 @@ static void checked_component(struct buffer *out, const struct check *check, con
 	end_component(out);
 }
 
-static void stock_component(const struct gate *gate, struct buffer *out)
+static void stock_component(const struct gate *gate, const struct check *check, struct buffer *out)
 {
 	struct stock *stock = gate->settings.admission->stock;
 	struct stock_totals totals = {0};
 
 	stock->ops->totals(stock, &totals);
-	begin_component(out, "stock", "UP");
+	begin_component(out, "stock", check->reason ? "DOWN" : "UP");
 	render_text_member(out, "kind", slice_of(stock->ops->name));
+	if (check->reason)
+		render_text_member(out, "reason", slice_of(check->reason));
 	render_int_member(out, "available", totals.available);
 	render_int_member(out, "held", totals.held);
 	render_int_member(out, "confirmed", totals.confirmed);
@@ -103,6 +107,22 @@ static void stock_component(const struct gate *gate, struct buffer *out)
 	render_int_member(out, "orders", totals.orders);
 	render_int_member(out, "outbox", totals.outbox);
 	render_int_member(out, "memory_bytes", totals.memory_bytes);
+	end_component(out);
+}
+
+/* What a shared stock has forgotten is rebuilt by one process of several: this one's part in it. */
+static void rebuild_component(const struct gate *gate, struct buffer *out)
+{
+	const struct rebuild_progress *progress;
+
+	if (!gate->settings.rebuilder)
+		return;
+	progress = rebuilder_progress(gate->settings.rebuilder);
+	begin_component(out, "rebuild", "UP");
+	render_text_member(out, "phase", slice_of(rebuild_phase_name((enum rebuild_phase)atomic_load(&progress->phase))));
+	render_int_member(out, "sales", atomic_load(&progress->sales));
+	render_int_member(out, "rebuilt", atomic_load(&progress->rebuilt_total));
+	render_int_member(out, "failed", atomic_load(&progress->failed_total));
 	end_component(out);
 }
 
@@ -158,10 +178,12 @@ void health_show(struct gate_request *request)
 	buffer_append_literal(&components, "{");
 	checked_component(&components, &checks[CHECK_LEDGER], gate->settings.ledger->ops->name);
 	checked_component(&components, &checks[CHECK_JOURNAL], gate->settings.journal->ops->name);
-	stock_component(gate, &components);
+	stock_component(gate, &checks[CHECK_STOCK], &components);
+	rebuild_component(gate, &components);
 	sales_component(request->thread, &components);
 	lanes_component(gate, &components);
-	if (!promises_component(gate, &components) || checks[CHECK_JOURNAL].reason || checks[CHECK_LEDGER].reason)
+	if (!promises_component(gate, &components) || checks[CHECK_STOCK].reason || checks[CHECK_JOURNAL].reason ||
+	    checks[CHECK_LEDGER].reason)
 		status = "DOWN";
 	buffer_append_literal(&components, "}");
 	if (checks[CHECK_SERVING].reason || checks[CHECK_STOPPING].reason)

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include "gate/body.h"
 #include "gate/errand.h"
+#include "gate/lookup.h"
 #include "gate/render.h"
 #include "gate/settlement.h"
 
@@ -32,51 +33,13 @@ static void work_buyers_order(struct gate_errand *errand)
 	}
 }
 
-static void ask_ledger(struct gate_request *request, const struct uuid *id, const struct identity_buyer *buyer)
-{
-	struct gate_errand *errand = errand_new(request, work_buyers_order);
-
-	if (!errand)
-		return;
-	errand->order = *id;
-	memcpy(errand->buyer, buyer->name, buyer->size);
-	errand_send(request, errand);
-}
-
 void orders_show(struct gate_request *request)
 {
-	struct gate_thread *thread = request->thread;
-	struct stock *stock = thread->gate->settings.admission->stock;
-	struct stock_find find = {0};
 	struct identity_buyer buyer;
-	struct sale_entry *entry;
+	struct uuid id;
 
-	if (!gate_identify(request, &buyer) || !read_id(request, &find.id))
-		return;
-	find.sale = uuid_tag(&find.id);
-	find.buyer = (struct slice){buyer.name, buyer.size};
-	stock->ops->find(stock, &find, 1);
-	entry = sale_table_find_number(gate_sales(thread), find.sale);
-	if (find.outcome != STOCK_DONE || !entry || find.order.lot >= entry->sale->lot_count) {
-		ask_ledger(request, &find.id, &buyer);
-		return;
-	}
-	if (!find.order.durable) { /* nobody has been told of it yet */
-		gate_refuse(request, PROBLEM_UNKNOWN_ORDER, NULL);
-		return;
-	}
-	render_order(
-		&(struct order_view){
-			.id = find.id,
-			.sale = slice_of(entry->sale->id),
-			.sku = slice_of(entry->sale->lots[find.order.lot].sku),
-			.buyer = find.buyer,
-			.quantity = find.order.quantity,
-			.state = find.order.state,
-			.hold_expires_at_ms = find.order.hold_expires_at_ms,
-		},
-		&thread->reply.body);
-	gate_answer(request, &thread->reply);
+	if (gate_identify(request, &buyer) && read_id(request, &id))
+		lookup_start(request, &id, (struct slice){buyer.name, buyer.size}, work_buyers_order);
 }
 
 void orders_cancel(struct gate_request *request)
@@ -138,16 +101,10 @@ void orders_operator_extend(struct gate_request *request)
 
 void orders_operator_show(struct gate_request *request)
 {
-	struct gate_errand *errand;
 	struct uuid id;
 
-	if (!read_id(request, &id))
-		return;
-	errand = errand_new(request, errand_work_order);
-	if (!errand)
-		return;
-	errand->order = id;
-	errand_send(request, errand);
+	if (read_id(request, &id))
+		lookup_start(request, &id, SLICE_NULL, errand_work_order);
 }
 
 /* The sale's number for its id; 0: any; false: it has said that there is none. */

@@ -1,6 +1,7 @@
 /*
  * POST /v1/sales/{sale}/orders. What is public is answered at once (screen); what passes is gathered over a round of the loop and decided as one
- * batch in the stock; what was granted goes to the journal's lane, and comes home with its end.
+ * batch in the stock; what was granted goes to the journal's lane, and comes home with its end. A stock that is not local is asked by its worker: the
+ * round goes to the worker's lane, and from there what was refused comes home and what was granted goes on to the journal's.
  *
  * A pending purchase owns all its memory, so a client may hang up at any time: its answer is dropped, its order is not. The pool is fixed: when it is
  * empty, the answer is 503 overloaded.
@@ -21,6 +22,8 @@ struct pending {
 	struct ticket ticket;
 	struct pending *previous, *next; /* in flight, oldest first; `next` also links the free ones */
 	bool told;                       /* it was answered outcome-unknown, and is on its way still */
+	struct sale_entry *entry;        /* kept while it is with the stock's worker; else NULL */
+	int64_t opens_at_ms;
 	char sale_id[SALE_ID_MAX + 1], sku[SKU_MAX + 1];
 	uint32_t rate_requests, rate_seconds;
 };
@@ -174,20 +177,20 @@ static enum problem verdict_problem(enum verdict verdict)
 }
 
 /* What is said of a sale that does not sell now; also when it will, so that clients need not ask on and on. */
-static void say_window(enum verdict verdict, const struct sale *sale, int64_t now_ms, struct reply *reply)
+static void say_window(enum verdict verdict, int64_t opens_at_ms, int64_t now_ms, struct reply *reply)
 {
 	bool waiting = verdict == VERDICT_SALE_NOT_OPEN;
 	struct problem_options options = {.detail = waiting ? "The sale has not opened yet." : "The sale is paused."};
 	struct buffer members;
 
-	if (waiting && sale->opens_at_ms != SALE_NO_TIME)
-		options.retry_after_ms = sale->opens_at_ms > now_ms ? sale->opens_at_ms - now_ms : 1000;
+	if (waiting && opens_at_ms != SALE_NO_TIME)
+		options.retry_after_ms = opens_at_ms > now_ms ? opens_at_ms - now_ms : 1000;
 	else
 		options.retry_after_ms = 5000;
 	buffer_init(&members, 256);
 	buffer_append_text(&members, waiting ? ",\"state\":\"armed\"" : ",\"state\":\"paused\"");
 	buffer_append_literal(&members, ",\"opens_at\":");
-	render_time(sale->opens_at_ms, &members);
+	render_time(opens_at_ms, &members);
 	options.members = buffer_slice(&members);
 	reply_problem(reply, PROBLEM_SALE_NOT_OPEN, &options);
 	buffer_deinit(&members);
@@ -240,10 +243,9 @@ static void say_accepted(const struct pending *pending, struct reply *reply)
 		&reply->body);
 }
 
-static void say_verdict(const struct pending *pending, const struct sale *sale, struct reply *reply)
+static void say_verdict(const struct pending *pending, enum verdict verdict, struct reply *reply)
 {
 	const struct purchase *purchase = &pending->purchase;
-	enum verdict verdict = purchase->verdict;
 	struct problem_options options = {0};
 
 	switch (verdict) {
@@ -257,8 +259,7 @@ static void say_verdict(const struct pending *pending, const struct sale *sale, 
 		return;
 	case VERDICT_SALE_NOT_OPEN:
 	case VERDICT_SALE_PAUSED:
-		ASSERT(sale != NULL);
-		say_window(verdict, sale, clock_wall_ms(), reply);
+		say_window(verdict, pending->opens_at_ms, clock_wall_ms(), reply);
 		return;
 	case VERDICT_SOLD_OUT:
 		say_sold_out(purchase->may_return, reply);
@@ -276,18 +277,17 @@ static void say_verdict(const struct pending *pending, const struct sale *sale, 
 	reply_problem(reply, verdict_problem(verdict), &options);
 }
 
-/* `sale`: while the round's table is at hand, else NULL (no verdict after the journal needs it). */
-static void tell(struct purchase_desk *desk, struct pending *pending, const struct sale *sale)
+static void tell(struct purchase_desk *desk, struct pending *pending, enum verdict verdict)
 {
 	struct gate_thread *thread = desk->thread;
 	struct reply *reply = &thread->reply;
 
 	reply_clear(reply);
-	say_verdict(pending, sale, reply);
+	say_verdict(pending, verdict, reply);
 	if (reply->problem != PROBLEM_COUNT)
 		count_outcome(thread, reply->problem);
 	else
-		count_outcome(thread, pending->purchase.verdict == VERDICT_REPLAYED ? OUTCOME_REPLAYED : OUTCOME_ACCEPTED);
+		count_outcome(thread, verdict == VERDICT_REPLAYED ? OUTCOME_REPLAYED : OUTCOME_ACCEPTED);
 	gate_answer_ticket(thread, &pending->ticket, reply);
 }
 
@@ -385,7 +385,7 @@ static void refuse_public(struct gate_request *request, enum verdict verdict, co
 	else if (verdict == VERDICT_SALE_ENDED)
 		reply_problem(reply, PROBLEM_SALE_ENDED, NULL);
 	else
-		say_window(verdict, sale, now_ms, reply);
+		say_window(verdict, sale->opens_at_ms, now_ms, reply);
 	refuse_as_said(request);
 }
 
@@ -399,11 +399,15 @@ static void fill(struct pending *pending, struct gate_request *request, struct s
 
 	pending->ticket = gate_ticket(request);
 	pending->told = false;
+	pending->entry = NULL;
+	pending->opens_at_ms = sale->opens_at_ms;
 	memcpy(pending->sale_id, sale->id, sizeof(pending->sale_id));
 	memcpy(pending->sku, sale->lots[wish->lot].sku, sizeof(pending->sku));
 	pending->rate_requests = sale->rate_requests;
 	pending->rate_seconds = sale->rate_seconds;
 	job->message.reply = thread->replies;
+	job->kind = JOB_PURCHASE;
+	job->end = (enum journal_end)0;
 	job->started_ns = clock_mono_ns();
 	*event = (struct event){
 		.kind = EVENT_RESERVED,
@@ -419,7 +423,8 @@ static void fill(struct pending *pending, struct gate_request *request, struct s
 	event->at_ms = uuid_wall_ms(&event->id); /* the id's time may run ahead by its counter; the answer must say the same from either */
 	event->hold_expires_at_ms = sale->hold_seconds ? event->at_ms + (int64_t)sale->hold_seconds * 1000 : 0;
 	event_own(event, &job->text);
-	pending->purchase.sale = sale;
+	pending->purchase.verdict = VERDICT_NONE;
+	pending->purchase.hold_ns = (int64_t)sale->hold_seconds * 1000000000;
 	pending->purchase.latch = &entry->latches[wish->lot];
 }
 
@@ -429,10 +434,14 @@ static void come_home(struct message *message, void *receiver)
 	struct gate_thread *thread = receiver;
 	struct purchase_desk *desk = thread->purchases;
 
-	pending->purchase.verdict = admission_finish(thread->gate->settings.admission, &pending->purchase.job, clock_mono_ns());
+	enum verdict verdict = pending->purchase.verdict;
+
+	if (verdict == VERDICT_NONE)
+		verdict = admission_finish(thread->gate->settings.admission, &pending->purchase.job, clock_mono_ns());
+	sale_entry_unref(pending->entry);
 	if (!pending->told) {
 		unlink_flying(desk, pending);
-		tell(desk, pending, NULL);
+		tell(desk, pending, verdict);
 	}
 	give_back(desk, pending);
 }
@@ -507,7 +516,7 @@ static size_t decide(struct purchase_desk *desk)
 			desk->granted[granted++] = pending;
 			continue;
 		}
-		tell(desk, pending, sale_table_find(desk->thread->sales, slice_of(pending->sale_id))->sale);
+		tell(desk, pending, pending->purchase.verdict);
 		give_back(desk, pending);
 	}
 	return granted;
@@ -517,8 +526,34 @@ static void abandon(struct purchase_desk *desk, struct pending *pending)
 {
 	admission_abandon(desk->thread->gate->settings.admission, &pending->purchase);
 	unlink_flying(desk, pending);
-	tell(desk, pending, NULL);
+	tell(desk, pending, VERDICT_OVERLOADED);
 	give_back(desk, pending);
+}
+
+/* The round for the stock's worker. A purchase may be home again before this returns: it is not touched once it is in the lane. */
+static void send_to_stock(struct purchase_desk *desk)
+{
+	size_t count = desk->round_count, pushed;
+
+	for (size_t i = 0; i < count; i++) {
+		struct pending *pending = desk->round[i];
+
+		pending->entry = sale_table_find(desk->thread->sales, slice_of(pending->sale_id));
+		sale_entry_ref(pending->entry);
+		link_newest(desk, pending);
+		desk->granted[i] = pending;
+	}
+	pushed = lane_push(desk->thread->gate->settings.stock_lane, LANE_NORMAL, desk->granted, count);
+	for (size_t i = pushed; i < count; i++) {
+		struct pending *pending = desk->round[i];
+
+		sale_entry_unref(pending->entry);
+		unlink_flying(desk, pending);
+		tell(desk, pending, VERDICT_OVERLOADED);
+		give_back(desk, pending);
+	}
+	desk->round_count = 0;
+	desk->thread->gathering = false;
 }
 
 void purchase_desk_round_end(struct purchase_desk *desk)
@@ -529,6 +564,10 @@ void purchase_desk_round_end(struct purchase_desk *desk)
 	if (desk->round_count == 0)
 		return;
 	metrics_observe(thread->cells, thread->gate->metrics.round_purchases, desk->round_count);
+	if (!thread->gate->settings.admission->stock->ops->local) {
+		send_to_stock(desk);
+		return;
+	}
 	granted = decide(desk);
 	desk->round_count = 0;
 	thread->gathering = false;
@@ -546,9 +585,8 @@ int64_t purchase_desk_tick(struct purchase_desk *desk, int64_t now_ns)
 	while (desk->oldest && now_ns - desk->oldest->purchase.job.started_ns >= patience_ns) {
 		struct pending *pending = desk->oldest;
 
-		pending->purchase.verdict = VERDICT_OUTCOME_UNKNOWN;
 		unlink_flying(desk, pending);
-		tell(desk, pending, NULL);
+		tell(desk, pending, VERDICT_OUTCOME_UNKNOWN);
 		pending->told = true;
 	}
 	return desk->oldest ? desk->oldest->purchase.job.started_ns + patience_ns : INT64_MAX;

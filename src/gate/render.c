@@ -76,6 +76,21 @@ void render_order(const struct order_view *order, struct buffer *out)
 	buffer_append_literal(out, "}");
 }
 
+void render_stock_order(const struct stock_order *order, const char *sale_id, const char *sku, struct slice buyer, struct buffer *out)
+{
+	render_order(
+		&(struct order_view){
+			.id = order->id,
+			.sale = slice_of(sale_id),
+			.sku = slice_of(sku),
+			.buyer = buyer,
+			.quantity = order->quantity,
+			.state = order->state,
+			.hold_expires_at_ms = order->hold_expires_at_ms,
+		},
+		out);
+}
+
 void render_ledger_order(const struct ledger_order *order, struct buffer *out)
 {
 	render_order(

@@ -14,6 +14,7 @@ struct order_view {
 	int64_t hold_expires_at_ms;
 };
 void render_order(const struct order_view *order, struct buffer *out);
+void render_stock_order(const struct stock_order *order, const char *sale_id, const char *sku, struct slice buyer, struct buffer *out);
 void render_ledger_order(const struct ledger_order *order, struct buffer *out); /* for operators: with its trace */
 
 /* For buyers: what is sold out, but no numbers. `lots`: of the stock; NULL where it has none. */

@@ -8,49 +8,77 @@
 enum { MARGIN_NS = 500000000 }; /* beyond T_ack, for the journal worker to refuse by itself what waited too long */
 
 struct settlement {
-	struct job job;           /* first */
-	struct away away;         /* its ticket */
-	struct stock_order order; /* as it is when the journal has it */
+	struct settle_job decision; /* first: its job's message is what the lanes carry */
+	struct away away;           /* its ticket */
 	char sale_id[SALE_ID_MAX + 1], sku[SKU_MAX + 1], buyer[BUYER_MAX + 1];
 	bool by_operator;
 };
 
-/* A buyer knows who it is: the stock's memory is enough. */
-static void say_order(const struct stock_order *order, const char *sale_id, const char *sku, struct slice buyer, struct reply *reply)
+/* An answer from the ledger's row, to who was deferred already. The settlement is over. */
+static void ask_ledger(struct gate_thread *thread, struct settlement *settlement, void (*work)(struct gate_errand *))
 {
-	render_order(
-		&(struct order_view){
-			.id = order->id,
-			.sale = slice_of(sale_id),
-			.sku = slice_of(sku),
-			.buyer = buyer,
-			.quantity = order->quantity,
-			.state = order->state,
-			.hold_expires_at_ms = order->hold_expires_at_ms,
-		},
-		&reply->body);
+	const struct ticket ticket = settlement->away.ticket;
+	const struct stock_settle *settle = &settlement->decision.settle;
+	struct gate_errand *errand = errand_new_deferred(thread, &ticket, work);
+
+	if (errand) {
+		errand->order = settle->id;
+		errand->action = settle->action == ORDER_REFUND ? ORDER_CANCEL : settle->action;
+		memcpy(errand->buyer, settlement->buyer, sizeof(settlement->buyer));
+		memcpy(errand->actor, settle->actor.data, settlement->by_operator ? settle->actor.size : 0);
+		if (errand_send_deferred(errand))
+			return;
+		errand_free(errand);
+	}
+	reply_clear(&thread->reply);
+	if (settle->outcome == STOCK_DONE)
+		reply_problem(&thread->reply, PROBLEM_OUTCOME_UNKNOWN,
+			      &(struct problem_options){.detail = "It is done, but cannot be shown now. Read the order again shortly."});
+	else
+		reply_problem(&thread->reply, PROBLEM_OVERLOADED, NULL);
+	gate_answer_ticket(thread, &ticket, &thread->reply);
 }
 
-/* An operator's answer names the buyer, whom the stock knows by fingerprint alone: the clerk reads the row. */
-static void answer_from_ledger(struct gate_request *request, const struct uuid *id)
+/* The sale and the order's lot, where the gates still know the sale. */
+static bool describe(struct gate_thread *thread, struct settlement *settlement)
 {
-	struct gate_errand *errand = errand_new(request, errand_work_order);
+	const struct stock_settle *settle = &settlement->decision.settle;
+	struct sale_entry *entry = sale_table_find_number(gate_sales(thread), settle->sale);
 
-	if (!errand)
-		return;
-	errand->order = *id;
-	errand_send(request, errand);
+	if (!entry || settle->order.lot >= entry->sale->lot_count)
+		return false;
+	memcpy(settlement->sale_id, entry->sale->id, sizeof(settlement->sale_id));
+	memcpy(settlement->sku, entry->sale->lots[settle->order.lot].sku, sizeof(settlement->sku));
+	return true;
 }
 
+/*
+ * The order as the stock has it. False: the stock keeps no names (an operator's answer names the buyer), or the gates do not know the sale any more.
+ */
+static bool say_from_stock(struct gate_thread *thread, struct settlement *settlement)
+{
+	const struct stock_settle *settle = &settlement->decision.settle;
+	const char *owner = settlement->by_operator ? settle->owner : settlement->buyer;
+
+	if (*owner == '\0' || (settlement->sale_id[0] == '\0' && !describe(thread, settlement)))
+		return false;
+	reply_clear(&thread->reply);
+	render_stock_order(&settle->order, settlement->sale_id, settlement->sku, slice_of(owner), &thread->reply.body);
+	gate_answer_ticket(thread, &settlement->away.ticket, &thread->reply);
+	return true;
+}
+
+/* The journal's end is known. */
 static void finish(struct gate_thread *thread, struct settlement *settlement)
 {
 	struct reply *reply = &thread->reply;
 
 	reply_clear(reply);
-	switch (settlement->job.end) {
+	switch (settlement->decision.job.end) {
 	case JOURNAL_DURABLE:
-		say_order(&settlement->order, settlement->sale_id, settlement->sku, slice_of(settlement->buyer), reply);
-		break;
+		if (!say_from_stock(thread, settlement))
+			ask_ledger(thread, settlement, errand_work_order);
+		return;
 	case JOURNAL_REFUSED:
 		reply_problem(reply, PROBLEM_JOURNAL_UNAVAILABLE,
 			      &(struct problem_options){.detail = "The change could not be made durable. Nothing was done."});
@@ -63,43 +91,18 @@ static void finish(struct gate_thread *thread, struct settlement *settlement)
 	gate_answer_ticket(thread, &settlement->away.ticket, reply);
 }
 
-/* The row is there: with the direct journal the acknowledgement was its commit. */
-static bool finish_from_ledger(struct gate_thread *thread, const struct settlement *settlement)
+static void refuse(struct gate_thread *thread, const struct settlement *settlement)
 {
-	struct gate_errand *errand;
+	const struct stock_settle *settle = &settlement->decision.settle;
+	struct reply *reply = &thread->reply;
 
-	if (settlement->job.end != JOURNAL_DURABLE || !settlement->by_operator)
-		return false;
-	errand = errand_new_deferred(thread, &settlement->away.ticket, errand_work_order);
-	if (!errand)
-		return false;
-	errand->order = settlement->job.event.id;
-	if (errand_send_deferred(errand))
-		return true;
-	errand_free(errand);
-	return false;
-}
-
-static void come_home(struct message *message, void *receiver)
-{
-	struct settlement *settlement = (struct settlement *)message;
-	struct gate_thread *thread = receiver;
-
-	if (away_end(thread, &settlement->away) && !finish_from_ledger(thread, settlement))
-		finish(thread, settlement);
-	free(settlement);
-}
-
-static void refuse(struct gate_request *request, const struct settlement_request *wanted, const struct stock_settle *settle)
-{
-	struct reply *reply = &request->thread->reply;
-
+	reply_clear(reply);
 	switch (settle->outcome) {
 	case STOCK_EXPIRED:
 		reply_problem(reply, PROBLEM_HOLD_EXPIRED, NULL);
 		break;
 	case STOCK_REFUSED:
-		if (settle->order.state == ORDER_EXPIRED && wanted->action != ORDER_CANCEL)
+		if (settle->order.state == ORDER_EXPIRED && settle->action != ORDER_CANCEL)
 			reply_problem(reply, PROBLEM_HOLD_EXPIRED, NULL);
 		else
 			reply_refuse(reply, PROBLEM_ORDER_STATE, "The order is %s.", order_state_name(settle->order.state));
@@ -113,72 +116,15 @@ static void refuse(struct gate_request *request, const struct settlement_request
 	case STOCK_FULL:
 		reply_problem(reply, PROBLEM_OVERLOADED, NULL);
 		break;
+	case STOCK_OUTCOME_UNKNOWN:
+		reply_problem(reply, PROBLEM_OUTCOME_UNKNOWN,
+			      &(struct problem_options){.detail = "It cannot be said yet whether this was done. Ask again shortly."});
+		break;
 	default:
 		reply_problem(reply, PROBLEM_STOCK_UNAVAILABLE, NULL);
 		break;
 	}
-	gate_answer(request, reply);
-}
-
-/* The sale and the order's lot, where the gates still know the sale. */
-static bool describe(struct gate_request *request, const struct stock_order *order, const char **sale_id, const char **sku)
-{
-	struct sale_entry *entry = sale_table_find_number(gate_sales(request->thread), uuid_tag(&order->id));
-
-	if (!entry || order->lot >= entry->sale->lot_count)
-		return false;
-	*sale_id = entry->sale->id;
-	*sku = entry->sale->lots[order->lot].sku;
-	return true;
-}
-
-static void answer_already(struct gate_request *request, const struct settlement_request *wanted, const struct stock_order *order)
-{
-	const char *sale_id, *sku;
-
-	if (wanted->buyer.size == 0) {
-		answer_from_ledger(request, &wanted->id);
-	} else if (describe(request, order, &sale_id, &sku)) {
-		say_order(order, sale_id, sku, wanted->buyer, &request->thread->reply);
-		gate_answer(request, &request->thread->reply);
-	} else {
-		gate_refuse(request, PROBLEM_UNKNOWN_ORDER, NULL);
-	}
-}
-
-/* Sends the event that the stock has made. Where there is no room it is undone: it never left. */
-static void send_event(struct gate_request *request, const struct settlement_request *wanted, const struct stock_settle *settle,
-		       int64_t now_ns)
-{
-	struct gate_thread *thread = request->thread;
-	struct stock *stock = thread->gate->settings.admission->stock;
-	struct settlement *settlement = away_has_room(thread) ? calloc(1, sizeof(*settlement)) : NULL;
-	const struct ticket ticket = gate_ticket(request);
-	const struct event *event = &settle->event;
-	const char *sale_id = "", *sku = "";
-	void *item = settlement;
-
-	if (settlement) {
-		settlement->job = (struct job){
-			.message = {.reply = thread->replies, .deliver = come_home}, .event = *event, .started_ns = now_ns};
-		event_own(&settlement->job.event, &settlement->job.text);
-		settlement->order = settle->order;
-		settlement->by_operator = wanted->buyer.size == 0;
-		(void)describe(request, &settle->order, &sale_id, &sku);
-		memcpy(settlement->sale_id, sale_id, strlen(sale_id) + 1);
-		memcpy(settlement->sku, sku, strlen(sku) + 1);
-		if (wanted->buyer.size)
-			memcpy(settlement->buyer, wanted->buyer.data, wanted->buyer.size);
-		away_begin(thread, &settlement->away, &ticket, thread->gate->settings.admission->ack_deadline_ns + MARGIN_NS);
-		if (lane_push(thread->gate->settings.journal_lane, LANE_URGENT, &item, 1) == 1) {
-			http_defer(request->exchange);
-			return;
-		}
-		(void)!away_end(thread, &settlement->away);
-	}
-	stock->ops->compensate(stock, &event, 1);
-	free(settlement);
-	gate_refuse(request, PROBLEM_OVERLOADED, NULL);
+	gate_answer_ticket(thread, &settlement->away.ticket, reply);
 }
 
 /* --- When the stock has the order no more, or its hold has run out --- */
@@ -232,72 +178,160 @@ static void work_without_stock(struct gate_errand *errand)
 		reply_refuse(&errand->reply, PROBLEM_ORDER_STATE, "The order is %s.", order_state_name(order.state));
 }
 
-static void settle_without_stock(struct gate_request *request, const struct settlement_request *wanted)
+/* Whether a confirm that came too late goes on: the sale says so, and the expiry is done (until then its units are not free). */
+static bool is_late_confirm(struct gate_thread *thread, const struct settlement *settlement)
 {
-	struct gate_errand *errand = errand_new(request, work_without_stock);
+	const struct stock_settle *settle = &settlement->decision.settle;
+	struct sale_entry *entry = sale_table_find_number(gate_sales(thread), settle->sale);
 
-	if (!errand)
-		return;
-	errand->order = wanted->id;
-	errand->action = wanted->action;
-	if (wanted->buyer.size)
-		memcpy(errand->buyer, wanted->buyer.data, wanted->buyer.size);
-	errand_send(request, errand);
+	return settle->action == ORDER_CONFIRM && settlement->by_operator && settle->order.state == ORDER_EXPIRED &&
+	       !settle->order.settling && entry && entry->sale->late_confirm;
 }
 
-/* Whether a confirm that came too late goes on: the sale says so, and the expiry is done (until then its units are not free). */
-static bool is_late_confirm(struct gate_request *request, const struct settlement_request *wanted, const struct stock_settle *settle)
-{
-	struct sale_entry *entry = sale_table_find_number(gate_sales(request->thread), settle->sale);
+/* --- The way --- */
 
-	return wanted->action == ORDER_CONFIRM && wanted->buyer.size == 0 && settle->order.state == ORDER_EXPIRED &&
-	       !settle->order.settling && entry && entry->sale->late_confirm;
+/* It is over for the stock: answers, or asks the ledger. */
+static void end(struct gate_thread *thread, struct settlement *settlement)
+{
+	switch (settlement->decision.settle.outcome) {
+	case STOCK_DONE:
+		finish(thread, settlement);
+		return;
+	case STOCK_ALREADY:
+		if (!say_from_stock(thread, settlement))
+			ask_ledger(thread, settlement, settlement->by_operator ? errand_work_order : work_without_stock);
+		return;
+	case STOCK_NO_ORDER:
+	case STOCK_UNKNOWN_SALE:
+		ask_ledger(thread, settlement, work_without_stock);
+		return;
+	case STOCK_EXPIRED:
+	case STOCK_REFUSED:
+		if (is_late_confirm(thread, settlement)) {
+			ask_ledger(thread, settlement, work_without_stock);
+			return;
+		}
+		break;
+	default:
+		break;
+	}
+	refuse(thread, settlement);
+}
+
+static void close_settlement(struct gate_thread *thread, struct settlement *settlement)
+{
+	if (away_end(thread, &settlement->away))
+		end(thread, settlement);
+	free(settlement);
+}
+
+/* Sends the event that the stock has made. Where there is no room it is undone: it never left. */
+static bool send_event(struct gate_thread *thread, struct settlement *settlement)
+{
+	struct stock *stock = thread->gate->settings.admission->stock;
+	struct stock_settle *settle = &settlement->decision.settle;
+	struct job *job = &settlement->decision.job;
+	const struct event *event = &job->event;
+	void *item = settlement;
+
+	job->event = settle->event;
+	event_own(&job->event, &job->text);
+	(void)describe(thread, settlement);
+	if (lane_push(thread->gate->settings.journal_lane, LANE_URGENT, &item, 1) == 1)
+		return true;
+	stock->ops->compensate(stock, &event, 1);
+	settle->outcome = STOCK_FULL;
+	return false;
+}
+
+/* An operator may cancel what is confirmed, too: then it is asked again as a refund. */
+static bool becomes_refund(struct settlement *settlement)
+{
+	struct stock_settle *settle = &settlement->decision.settle;
+
+	if (settle->outcome != STOCK_REFUSED || settle->action != ORDER_CANCEL || !settlement->by_operator ||
+	    settle->order.state != ORDER_CONFIRMED)
+		return false;
+	settle->action = ORDER_REFUND;
+	return true;
+}
+
+/* Asks the stock, here or by its worker. */
+static void ask_stock(struct gate_thread *thread, struct settlement *settlement)
+{
+	struct stock *stock = thread->gate->settings.admission->stock;
+	struct stock_settle *settle = &settlement->decision.settle;
+	void *item = settlement;
+
+	if (!stock->ops->local) {
+		if (lane_push(thread->gate->settings.stock_lane, LANE_URGENT, &item, 1) == 1)
+			return;
+		settle->outcome = STOCK_FULL;
+		close_settlement(thread, settlement);
+		return;
+	}
+	stock->ops->settle(stock, settle, 1);
+	if (becomes_refund(settlement))
+		stock->ops->settle(stock, settle, 1);
+	if (settle->outcome != STOCK_DONE || !send_event(thread, settlement))
+		close_settlement(thread, settlement);
+}
+
+static void come_home(struct message *message, void *receiver)
+{
+	struct settlement *settlement = (struct settlement *)message;
+	struct gate_thread *thread = receiver;
+
+	if (!settlement->away.told && becomes_refund(settlement))
+		ask_stock(thread, settlement);
+	else
+		close_settlement(thread, settlement);
+}
+
+static void fill(struct settlement *settlement, struct gate_request *request, const struct settlement_request *wanted)
+{
+	const struct gate_thread *thread = request->thread;
+	struct job *job = &settlement->decision.job;
+	struct event *texts = &job->event;
+
+	*job = (struct job){
+		.message = {.reply = thread->replies, .deliver = come_home},
+		.kind = JOB_SETTLEMENT,
+		.started_ns = clock_mono_ns(),
+	};
+	texts->buyer = wanted->buyer;
+	texts->actor = wanted->actor;
+	texts->trace = trace_slice(&request->trace);
+	event_own(texts, &job->text);
+	settlement->by_operator = wanted->buyer.size == 0;
+	if (wanted->buyer.size)
+		memcpy(settlement->buyer, wanted->buyer.data, wanted->buyer.size);
+	settlement->decision.settle = (struct stock_settle){
+		.sale = uuid_tag(&wanted->id),
+		.id = wanted->id,
+		.action = wanted->action,
+		.buyer = texts->buyer,
+		.now_ns = job->started_ns,
+		.now_ms = clock_wall_ms(),
+		.grace_ns = thread->gate->settings.settings->sale.hold_grace_ns,
+		.extend_ns = wanted->extend_ns,
+		.actor = texts->actor,
+		.trace = texts->trace,
+	};
 }
 
 void settlement_start(struct gate_request *request, const struct settlement_request *wanted)
 {
-	struct gate *gate = request->thread->gate;
-	struct stock *stock = gate->settings.admission->stock;
-	int64_t now_ns = clock_mono_ns();
-	struct stock_settle settle = {
-		.sale = uuid_tag(&wanted->id),
-		.id = wanted->id,
-		.action = wanted->action,
-		.buyer = wanted->buyer,
-		.now_ns = now_ns,
-		.now_ms = clock_wall_ms(),
-		.grace_ns = gate->settings.settings->sale.hold_grace_ns,
-		.extend_ns = wanted->extend_ns,
-		.actor = wanted->actor,
-		.trace = trace_slice(&request->trace),
-	};
+	struct gate_thread *thread = request->thread;
+	struct settlement *settlement = away_has_room(thread) ? calloc(1, sizeof(*settlement)) : NULL;
+	const struct ticket ticket = gate_ticket(request);
 
-	stock->ops->settle(stock, &settle, 1);
-	if (settle.outcome == STOCK_REFUSED && wanted->action == ORDER_CANCEL && wanted->buyer.size == 0 &&
-	    settle.order.state == ORDER_CONFIRMED) {
-		settle.action = ORDER_REFUND; /* an operator may cancel what is confirmed, too */
-		stock->ops->settle(stock, &settle, 1);
-	}
-	switch (settle.outcome) {
-	case STOCK_DONE:
-		send_event(request, wanted, &settle, now_ns);
-		return;
-	case STOCK_ALREADY:
-		answer_already(request, wanted, &settle.order);
-		return;
-	case STOCK_NO_ORDER:
-	case STOCK_UNKNOWN_SALE:
-		settle_without_stock(request, wanted);
-		return;
-	case STOCK_EXPIRED:
-	case STOCK_REFUSED:
-		if (is_late_confirm(request, wanted, &settle))
-			settle_without_stock(request, wanted);
-		else
-			refuse(request, wanted, &settle);
-		return;
-	default:
-		refuse(request, wanted, &settle);
+	if (!settlement) {
+		gate_refuse(request, PROBLEM_OVERLOADED, NULL);
 		return;
 	}
+	fill(settlement, request, wanted);
+	http_defer(request->exchange);
+	away_begin(thread, &settlement->away, &ticket, thread->gate->settings.admission->ack_deadline_ns + MARGIN_NS);
+	ask_stock(thread, settlement);
 }

@@ -134,6 +134,7 @@ static void journal_free(struct journal *base)
 
 static const struct journal_ops direct_ops = {
 	.name = "direct",
+	.in_ledger = true,
 	.append = append,
 	.barrier = barrier,
 	.health = health,

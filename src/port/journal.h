@@ -25,6 +25,8 @@ struct journal_entry {
 struct journal;
 struct journal_ops {
 	const char *name;
+	/* What is durable is in the ledger already, and the ledger holds each event's epoch against its sale's: a rebuild waits for nobody. */
+	bool in_ledger;
 	/* Sets every entry's end. */
 	void (*append)(struct journal *journal, struct journal_entry *entries, size_t count);
 	/*

@@ -221,4 +221,5 @@ struct stock_ops {
 /* The first member of every adapter's own struct. */
 struct stock {
 	const struct stock_ops *ops;
+	int64_t quiesce_ns; /* after preheat_begin(): how long a reign that was cut off from us may still grant elsewhere; 0 where it cannot */
 };

@@ -10,7 +10,7 @@ enum {
 	ORDERS_PAGE = 4096, /* 3 MiB of rows at a time; freed when done */
 };
 
-static int begin_sale(struct ledger *ledger, struct stock *stock, struct sale *sale)
+int rebuild_begin(struct ledger *ledger, struct stock *stock, struct sale *sale)
 {
 	int r = preheat_begin(ledger, stock, sale, &sale->epoch);
 
@@ -18,8 +18,7 @@ static int begin_sale(struct ledger *ledger, struct stock *stock, struct sale *s
 }
 
 /* Every live sale goes into the catalog; those that were armed get an empty stock that waits for their orders. */
-static int begin_sales(struct ledger *ledger, struct stock *stock, struct sale_catalog *catalog, int64_t live_since_ms,
-		       size_t *armed, int64_t *oldest_ms)
+static int begin_sales(struct ledger *ledger, struct stock *stock, struct sale_catalog *catalog, int64_t live_since_ms)
 {
 	struct sale *page[SALES_PAGE];
 	uint32_t after = 0;
@@ -30,12 +29,8 @@ static int begin_sales(struct ledger *ledger, struct stock *stock, struct sale_c
 		r = ledger->ops->sales(ledger, after, live_since_ms, page, SALES_PAGE, &count);
 		for (size_t i = 0; r == 0 && i < count; i++) {
 			after = page[i]->number;
-			if (page[i]->state != SALE_DRAFT) {
-				r = begin_sale(ledger, stock, page[i]);
-				(*armed)++;
-				if (page[i]->created_at_ms < *oldest_ms)
-					*oldest_ms = page[i]->created_at_ms;
-			}
+			if (page[i]->state != SALE_DRAFT)
+				r = rebuild_begin(ledger, stock, page[i]);
 			if (r == 0) {
 				r = sale_catalog_put(catalog, page[i]);
 				page[i] = NULL;
@@ -134,22 +129,38 @@ static int arm_sales(struct stock *stock, const struct sale_table *table)
 	return 0;
 }
 
+int rebuild_load(struct ledger *ledger, struct stock *stock, const struct sale_table *table, struct rebuild_result *result)
+{
+	int64_t oldest_ms = INT64_MAX;
+	int r = 0;
+
+	*result = (struct rebuild_result){0};
+	for (size_t i = 0; i < sale_table_count(table); i++) {
+		const struct sale *sale = sale_table_at(table, i)->sale;
+
+		if (sale->state == SALE_DRAFT)
+			continue;
+		result->sales++;
+		if (sale->created_at_ms < oldest_ms)
+			oldest_ms = sale->created_at_ms;
+	}
+	if (result->sales)
+		r = load_orders(ledger, stock, table, oldest_ms, result);
+	return r == 0 ? arm_sales(stock, table) : r;
+}
+
 int rebuild_stock(struct ledger *ledger, struct stock *stock, struct sale_catalog *catalog, int64_t live_since_ms,
 		  struct rebuild_result *result)
 {
 	const struct sale_table *table;
-	int64_t oldest_ms = INT64_MAX;
 	int r;
 
 	*result = (struct rebuild_result){0};
-	r = begin_sales(ledger, stock, catalog, live_since_ms, &result->sales, &oldest_ms);
+	r = begin_sales(ledger, stock, catalog, live_since_ms);
 	if (r < 0)
 		return r;
 	table = sale_catalog_ref(catalog);
-	if (result->sales)
-		r = load_orders(ledger, stock, table, oldest_ms, result);
-	if (r == 0)
-		r = arm_sales(stock, table);
+	r = rebuild_load(ledger, stock, table, result);
 	sale_table_unref(table);
 	return r;
 }

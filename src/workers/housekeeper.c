@@ -25,8 +25,9 @@ struct housekeeper {
 	struct event *events;
 	struct metrics_cells *cells;
 	metric_id expired, clock_jumps;
+	struct stock_refresh *refreshes; /* of a shared stock */
+	size_t refresh_room;
 	int64_t next_expiry_ns, next_promises_ns, expire_not_before_ns, clock_offset_us;
-	int logged_error;
 	atomic_bool stop;
 };
 
@@ -159,14 +160,44 @@ static void watch_clock(struct housekeeper *keeper)
 	keeper->clock_offset_us = offset_us;
 }
 
-static void care(struct housekeeper *keeper)
+static bool make_room(struct housekeeper *keeper, size_t count)
 {
-	int r = sale_control_care(keeper->settings.control, clock_wall_ms());
+	struct stock_refresh *grown;
 
-	if (r && r != keeper->logged_error)
-		log_warn("housekeeper", "sales cannot be cared for now", LOG_TEXT("error", r < 0 ? error_text(r) : "refused"),
-			 LOG_INT("code", r));
-	keeper->logged_error = r;
+	if (count <= keeper->refresh_room)
+		return true;
+	grown = realloc(keeper->refreshes, count * sizeof(*grown));
+	if (!grown)
+		return false;
+	keeper->refreshes = grown;
+	keeper->refresh_room = count;
+	return true;
+}
+
+/* Learns what others have done to the sales of a shared stock. What it has forgotten, or must not be sold from, is told to the rebuilder. */
+static void refresh(struct housekeeper *keeper)
+{
+	struct stock *stock = keeper->settings.stock;
+	const struct sale_table *table = sale_catalog_ref(keeper->settings.catalog);
+	size_t count = 0;
+
+	for (size_t i = 0; make_room(keeper, sale_table_count(table)) && i < sale_table_count(table); i++) {
+		const struct sale *sale = sale_table_at(table, i)->sale;
+
+		if (sale->state != SALE_DRAFT)
+			keeper->refreshes[count++] =
+				(struct stock_refresh){.sale = sale->number, .epoch = sale->epoch, .lot_count = sale->lot_count};
+	}
+	sale_table_unref(table);
+	if (count)
+		stock->ops->refresh(stock, keeper->refreshes, count);
+	for (size_t i = 0; i < count; i++) {
+		void *number = (void *)(uintptr_t)keeper->refreshes[i].sale;
+
+		/* One that finds no room is told again next turn. */
+		if (keeper->refreshes[i].outcome == STOCK_FENCED || keeper->refreshes[i].outcome == STOCK_UNKNOWN_SALE)
+			(void)!lane_push(keeper->settings.fenced_lane, LANE_NORMAL, &number, 1);
+	}
 }
 
 static void run(void *argument)
@@ -179,7 +210,8 @@ static void run(void *argument)
 		watch_clock(keeper);
 		if (keeper->free_count && now_ns >= keeper->expire_not_before_ns)
 			expire(keeper);
-		care(keeper);
+		if (!keeper->settings.stock->ops->local)
+			refresh(keeper);
 		if (now_ns >= keeper->next_promises_ns) {
 			keeper->next_promises_ns = now_ns + PROMISES_NS;
 			check_promises(keeper);
@@ -214,5 +246,6 @@ void housekeeper_free(struct housekeeper *keeper)
 	free(keeper->jobs);
 	free(keeper->free_jobs);
 	free(keeper->events);
+	free(keeper->refreshes);
 	free(keeper);
 }

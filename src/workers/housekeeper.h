@@ -1,20 +1,21 @@
 /*
- * The thread that keeps time: holds that run out, sales that the clock opens and closes, what ended sales have left, and a look at the promises
- * that can be judged from memory. What it finds broken is counted and shouted; it must stay 0.
+ * The thread that keeps the stock: holds that run out, what other processes have done to a stock that is shared, and a look at the promises that can be
+ * judged from memory. What it finds broken is counted and shouted; it must stay 0. It never touches the ledger, so nothing that the ledger does keeps a
+ * hold from running out.
  */
 #pragma once
 
 #include "core/message.h"
-#include "core/sale_control.h"
+#include "core/sale_catalog.h"
 #include "metrics/promises.h"
 
 struct housekeeper;
 
 struct housekeeper_settings {
 	struct stock *stock; /* borrowed, like all here */
-	struct sale_control *control;
 	struct sale_catalog *catalog;
 	struct lane *journal_lane;
+	struct lane *fenced_lane; /* gets the numbers of sales that must be rebuilt (workers/rebuilder.h); NULL where the stock is local */
 	struct metrics *metrics;
 	struct promises *promises;
 	int64_t hold_grace_ns;

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "workers/homeward.h"
 
 enum {
 	IDLE_NS = 100000000,          /* how often an idle worker looks at the outbox and a sick journal */
@@ -158,29 +159,6 @@ static size_t sort_out(struct journal_worker *worker, size_t count, int64_t now_
 	return sent;
 }
 
-/* Sends every message home, those of one lane together. */
-static void return_all(struct journal_worker *worker, size_t count)
-{
-	size_t left = count;
-
-	while (left) {
-		struct lane *lane = worker->messages[0]->reply;
-		size_t same = 0, other = 0, pushed = 0;
-
-		for (size_t i = 0; i < left; i++) {
-			if (worker->messages[i]->reply == lane)
-				worker->returned[same++] = worker->messages[i];
-			else
-				worker->messages[other++] = worker->messages[i];
-		}
-		while (pushed < same) {
-			ASSERT(!lane_closed(lane));
-			pushed += lane_push(lane, LANE_URGENT, worker->returned + pushed, same - pushed);
-		}
-		left = other;
-	}
-}
-
 static void process(struct journal_worker *worker, size_t count)
 {
 	struct stock *stock = worker->settings.stock;
@@ -200,7 +178,7 @@ static void process(struct journal_worker *worker, size_t count)
 		if (selected)
 			stock->ops->compensate(stock, worker->events, selected);
 	}
-	return_all(worker, count);
+	messages_return(worker->messages, worker->returned, count);
 }
 
 /*

@@ -34,7 +34,7 @@ static void ask(struct shop *shop, struct purchase *purchase, uint32_t lot, cons
 	int64_t now_ms = clock_wall_ms();
 
 	*purchase = (struct purchase){
-		.sale = sale,
+		.hold_ns = (int64_t)sale->hold_seconds * 1000000000,
 		.latch = &shop->entry->latches[lot],
 		.refusal = refusal,
 		.job = {.started_ns = clock_mono_ns(),
@@ -228,8 +228,7 @@ static void test_a_granted_purchase_carries_what_the_journal_needs(void **state)
 	assert_true(purchase.job.event.epoch > 0);
 	assert_int_equal(purchase.order.state, ORDER_HELD);
 	assert_true(uuid_equal(&purchase.order.id, &purchase.job.event.id));
-	assert_null(purchase.sale); /* nothing that the snapshot owns is kept */
-	assert_null(purchase.latch);
+	assert_null(purchase.latch); /* nothing that the snapshot owns is kept */
 	assert_int_equal(house_append(house, &purchase.job.event), JOURNAL_DURABLE);
 	house_assert_lot(house, "drop", 0, 8, 2, 0, 0);
 	house_assert_audit(house);
@@ -416,7 +415,7 @@ static void test_what_a_remote_stock_says(void **state)
 		{STOCK_OUTCOME_UNKNOWN, VERDICT_OUTCOME_UNKNOWN},
 	};
 	static const struct stock_ops ops = {.name = "ready", .reserve = answer_ready};
-	struct stock stock = {&ops};
+	struct stock stock = {.ops = &ops};
 	struct house *house = *state;
 	struct purchase purchase;
 	struct shop shop;

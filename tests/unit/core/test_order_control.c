@@ -152,9 +152,9 @@ static struct uuid confirmed_order_of_a_forgotten_sale(struct house *house)
 	id = house_buy(house, "drop", 0, "ann", "k", 2);
 	house_settle(house, &id, ORDER_CONFIRM);
 	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
-	assert_int_equal(sale_control_care(house->control, clock_wall_ms()), 0);
+	assert_int_equal(sale_control_care(house->control, clock_wall_ms(), true), 0);
 	house_pass(HOUSE_RETENTION_MS + 1);
-	assert_int_equal(sale_control_care(house->control, clock_wall_ms()), 0);
+	assert_int_equal(sale_control_care(house->control, clock_wall_ms(), true), 0);
 	assert_int_equal(house_shown(house, "drop"), 0);
 	return id;
 }
@@ -177,9 +177,9 @@ static void test_a_late_confirm_after_the_sale_is_forgotten_is_refused(void **st
 	struct uuid old = expired_order(house, 0), fresh;
 
 	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
-	assert_int_equal(sale_control_care(house->control, clock_wall_ms()), 0);
+	assert_int_equal(sale_control_care(house->control, clock_wall_ms(), true), 0);
 	house_pass(HOUSE_RETENTION_MS + 1);
-	assert_int_equal(sale_control_care(house->control, clock_wall_ms()), 0);
+	assert_int_equal(sale_control_care(house->control, clock_wall_ms(), true), 0);
 	assert_int_equal(confirm_late(house, &old, &fresh), ORDER_CONTROL_REFUSED);
 	house_assert_audit(house);
 }

@@ -19,7 +19,7 @@ static int withdraw(struct house *house, const char *id, const char *sku, uint32
 
 static int care(struct house *house)
 {
-	return sale_control_care(house->control, clock_wall_ms());
+	return sale_control_care(house->control, clock_wall_ms(), true);
 }
 
 static int64_t allocated(struct house *house, const char *id, uint32_t lot)

@@ -267,7 +267,7 @@ static void test_a_sale_that_ended_long_ago_is_left_out(void **state)
 	id = house_buy(house, "drop", 0, "ann", "k", 1);
 	house_settle(house, &id, ORDER_CONFIRM);
 	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
-	assert_int_equal(sale_control_care(house->control, clock_wall_ms()), 0);
+	assert_int_equal(sale_control_care(house->control, clock_wall_ms(), true), 0);
 	house_pass(HOUSE_RETENTION_MS);
 	restart(house, 1, 1);
 	assert_int_equal(house_shown(house, "drop"), SALE_ENDED);
@@ -287,7 +287,7 @@ static void test_a_sale_that_ended_long_ago_with_units_left_is_cared_for(void **
 	house_pass(HOUSE_RETENTION_MS + 1);
 	restart(house, 1, 1);
 	assert_int_equal(house_expire(house), 1);
-	assert_int_equal(sale_control_care(house->control, clock_wall_ms()), 0);
+	assert_int_equal(sale_control_care(house->control, clock_wall_ms(), true), 0);
 	assert_int_equal(house_on_hand(house, "SHIRT"), HOUSE_ON_HAND);
 	assert_int_equal(house_on_hand(house, "SHOE"), HOUSE_ON_HAND);
 	restart(house, 0, 0);

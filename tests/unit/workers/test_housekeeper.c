@@ -1,10 +1,11 @@
-/* The thread that keeps time, with the journal's beside it, over a whole house whose clock runs. */
+/* The threads that keep time, the stock's and the sales', with the journal's beside them, over a whole house whose clock runs. */
 #include "unit/core/house.h"
 
 #include <string.h>
 #include "workers/housekeeper.h"
 #include "workers/journal_client.h"
 #include "workers/journal_worker.h"
+#include "workers/sale_keeper.h"
 
 enum { HOLDS = 20 };
 #define ACK_NS INT64_C(2000000000)
@@ -18,6 +19,7 @@ struct bench {
 	struct journal_client *client;
 	struct sale_control *control;
 	struct housekeeper *keeper;
+	struct sale_keeper *sales;
 	struct uuid order;
 };
 
@@ -55,14 +57,20 @@ static void start(struct bench *bench, size_t lane_size)
 									  .retention_ms = HOUSE_RETENTION_MS}),
 			 0);
 	assert_int_equal(housekeeper_new(&bench->keeper, &(struct housekeeper_settings){.stock = house->stock,
-											.control = bench->control,
 											.catalog = house->catalog,
 											.journal_lane = bench->lane,
 											.metrics = bench->metrics,
 											.promises = &bench->promises,
 											.hold_grace_ns = 0}),
 			 0);
+	assert_int_equal(sale_keeper_new(&bench->sales, &(struct sale_keeper_settings){.ledger = house->ledger,
+										       .control = bench->control,
+										       .catalog = house->catalog,
+										       .metrics = bench->metrics,
+										       .retention_ms = HOUSE_RETENTION_MS}),
+			 0);
 	house_let_time_run();
+	assert_int_equal(sale_keeper_start(bench->sales), 0);
 	assert_int_equal(journal_worker_start(bench->worker), 0);
 	assert_int_equal(housekeeper_start(bench->keeper), 0);
 }
@@ -72,6 +80,7 @@ static void stop(struct bench *bench)
 	if (!bench->keeper)
 		return;
 	housekeeper_stop(bench->keeper);
+	sale_keeper_free(bench->sales);
 	journal_worker_free(bench->worker);
 	housekeeper_free(bench->keeper);
 	journal_client_free(bench->client);

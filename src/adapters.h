@@ -1,0 +1,20 @@
+/*
+ * The adapters behind the ports, by URL: the one place that names them. A new one is a new file in its folder and a line here.
+ */
+#pragma once
+
+#include "config/settings.h"
+#include "port/journal.h"
+#include "port/ledger.h"
+#include "port/stock.h"
+
+/* Checks that the URLs of stock, journal and ledger go together. 0, or -EINVAL with what is wrong and what would be right in *reason. */
+int adapters_check(const struct settings *settings, const char **reason) MUST_CHECK;
+/* Several processes may sell from this ledger: the stock is theirs in common. */
+bool adapters_shared(const struct settings *settings);
+
+/* flags: enum ledger_open_flags. 0, a positive enum ledger_outcome (lease held, too new), or negative; -EINVAL: no such kind of ledger. */
+int adapters_open_ledger(const char *url, int flags, struct ledger **ledger) MUST_CHECK;
+/* The ledger is borrowed. 0 or negative: the log said why. */
+int adapters_open_journal(const struct settings *settings, struct ledger *ledger, struct journal **journal) MUST_CHECK;
+int adapters_open_stock(const struct settings *settings, struct stock **stock) MUST_CHECK;

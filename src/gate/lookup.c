@@ -1,0 +1,103 @@
+#include "gate/lookup.h"
+
+#include <stdlib.h>
+#include "base/clock.h"
+#include "gate/render.h"
+
+struct lookup {
+	struct lookup_job decision; /* first: its job's message is what the lane carries */
+	struct away away;           /* its ticket */
+	void (*work)(struct gate_errand *errand);
+	char buyer[BUYER_MAX + 1]; /* empty: an operator */
+};
+
+static void answer_problem(struct gate_thread *thread, const struct lookup *lookup, enum problem problem)
+{
+	reply_clear(&thread->reply);
+	reply_problem(&thread->reply, problem, NULL);
+	gate_answer_ticket(thread, &lookup->away.ticket, &thread->reply);
+}
+
+static void ask_ledger(struct gate_thread *thread, struct lookup *lookup)
+{
+	const struct ticket ticket = lookup->away.ticket;
+	struct gate_errand *errand = errand_new_deferred(thread, &ticket, lookup->work);
+
+	if (errand) {
+		errand->order = lookup->decision.find.id;
+		memcpy(errand->buyer, lookup->buyer, sizeof(errand->buyer));
+		if (errand_send_deferred(errand))
+			return;
+		errand_free(errand);
+	}
+	answer_problem(thread, lookup, PROBLEM_OVERLOADED);
+}
+
+/* What the stock has said. */
+static void end(struct gate_thread *thread, struct lookup *lookup)
+{
+	const struct stock_find *find = &lookup->decision.find;
+	struct sale_entry *entry = sale_table_find_number(gate_sales(thread), find->sale);
+	const char *owner = lookup->buyer[0] ? lookup->buyer : find->owner;
+
+	if (find->outcome != STOCK_DONE || !*owner || !entry || find->order.lot >= entry->sale->lot_count) {
+		ask_ledger(thread, lookup);
+	} else if (!find->order.durable) { /* nobody has been told of it yet */
+		answer_problem(thread, lookup, PROBLEM_UNKNOWN_ORDER);
+	} else {
+		reply_clear(&thread->reply);
+		render_stock_order(&find->order, entry->sale->id, entry->sale->lots[find->order.lot].sku, slice_of(owner),
+				   &thread->reply.body);
+		gate_answer_ticket(thread, &lookup->away.ticket, &thread->reply);
+	}
+}
+
+static void come_home(struct message *message, void *receiver)
+{
+	struct lookup *lookup = (struct lookup *)message;
+	struct gate_thread *thread = receiver;
+
+	if (away_end(thread, &lookup->away))
+		end(thread, lookup);
+	free(lookup);
+}
+
+static void fill(struct lookup *lookup, struct gate_request *request, const struct uuid *id, struct slice buyer)
+{
+	lookup->decision.job = (struct job){
+		.message = {.reply = request->thread->replies, .deliver = come_home},
+		.kind = JOB_LOOKUP,
+		.started_ns = clock_mono_ns(),
+	};
+	if (buyer.size)
+		memcpy(lookup->buyer, buyer.data, buyer.size);
+	lookup->decision.find = (struct stock_find){.sale = uuid_tag(id), .id = *id, .buyer = slice_of(lookup->buyer)};
+}
+
+void lookup_start(struct gate_request *request, const struct uuid *id, struct slice buyer, void (*work)(struct gate_errand *))
+{
+	struct gate_thread *thread = request->thread;
+	struct stock *stock = thread->gate->settings.admission->stock;
+	struct lookup *lookup = away_has_room(thread) ? calloc(1, sizeof(*lookup)) : NULL;
+	const struct ticket ticket = gate_ticket(request);
+	void *item = lookup;
+
+	if (!lookup) {
+		gate_refuse(request, PROBLEM_OVERLOADED, NULL);
+		return;
+	}
+	fill(lookup, request, id, buyer);
+	lookup->work = work;
+	http_defer(request->exchange);
+	away_begin(thread, &lookup->away, &ticket, thread->gate->settings.admission->ack_deadline_ns);
+	if (!stock->ops->local) {
+		if (lane_push(thread->gate->settings.stock_lane, LANE_URGENT, &item, 1) == 1)
+			return;
+		(void)!away_end(thread, &lookup->away);
+		answer_problem(thread, lookup, PROBLEM_OVERLOADED);
+		free(lookup);
+		return;
+	}
+	stock->ops->find(stock, &lookup->decision.find, 1);
+	come_home(&lookup->decision.job.message, thread);
+}

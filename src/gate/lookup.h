@@ -1,0 +1,10 @@
+/*
+ * Private to the gate: reading one order. The stock knows it first (an accepted order can be read at once, before any drain has written it); what
+ * the stock does not have, or cannot name the buyer of, is read from the ledger by the clerk.
+ */
+#pragma once
+
+#include "gate/errand.h"
+
+/* Answers, now or later. buyer: whose it must be; empty: an operator asks. `work` reads it from the ledger (errand->order, errand->buyer). */
+void lookup_start(struct gate_request *request, const struct uuid *id, struct slice buyer, void (*work)(struct gate_errand *));

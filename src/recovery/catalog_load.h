@@ -1,0 +1,10 @@
+/* The sale table as the ledger has it, for a server whose stock is there already: its own sales at start, others' changes later. */
+#pragma once
+
+#include "core/sale_catalog.h"
+#include "port/ledger.h"
+
+/* Every live sale. live_since_ms: as in ledger.sales. *change: where catalog_follow() goes on. 0 or negative. */
+int catalog_load(struct ledger *ledger, struct sale_catalog *catalog, int64_t live_since_ms, uint64_t *change) MUST_CHECK;
+/* What was changed since, by whomever. Sales that ended before live_since_ms stay out. *change moves on. 0 or negative. */
+int catalog_follow(struct ledger *ledger, struct sale_catalog *catalog, int64_t live_since_ms, uint64_t *change) MUST_CHECK;

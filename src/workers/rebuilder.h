@@ -1,0 +1,59 @@
+/*
+ * The thread that rebuilds the stock of sales that a shared stock has forgotten, or must not sell from (rule 4). The one process that is elected does it,
+ * without an operator:
+ *
+ *   1. the epoch up in the ledger, the stock begun anew: nothing can be granted any more but by a reign that was cut off from us
+ *   2. wait until nobody can be told any more of what such a reign has granted: T_ack, a margin, and as long as the stock says that it may last
+ *   3. the barrier into the journal; behind it every event of an older epoch is void
+ *   4. wait until the drain has brought the ledger up to the barrier
+ *   5. load the ledger's orders, arm
+ *
+ * With a journal that is in the ledger, which holds every event's epoch against the sale's in the commit itself, 2 to 4 fall away. Whatever fails is
+ * begun again from 1: a rebuild that was broken off has changed nothing but the epoch.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include "base/lane.h"
+#include "core/sale_catalog.h"
+#include "metrics/metrics.h"
+#include "port/journal.h"
+#include "port/ledger.h"
+#include "port/stock.h"
+
+enum rebuild_phase {
+	REBUILD_IDLE = 0,
+	REBUILD_BEGUN = 1,    /* waiting until nobody can be told of an older epoch's grant */
+	REBUILD_BARRIER = 2,  /* waiting for the journal to take the barriers */
+	REBUILD_DRAINING = 3, /* waiting for the drain */
+	REBUILD_LOADING = 4,
+};
+const char *rebuild_phase_name(enum rebuild_phase phase);
+
+/* Any thread. */
+struct rebuild_progress {
+	_Atomic int phase;
+	_Atomic int64_t sales;         /* being rebuilt now */
+	_Atomic int64_t rebuilt_total; /* sales, since the start */
+	_Atomic int64_t failed_total;  /* rounds that were broken off */
+};
+
+struct rebuilder;
+
+struct rebuilder_settings {
+	struct ledger *ledger; /* borrowed, like all here */
+	struct stock *stock;
+	struct journal *journal;
+	struct sale_catalog *catalog;
+	struct lane *fenced; /* numbers of sales, from the housekeeper */
+	struct metrics *metrics;
+	int64_t ack_deadline_ns;
+};
+
+/* Registers its metrics. 0 or negative. */
+int rebuilder_new(struct rebuilder **rebuilder, const struct rebuilder_settings *settings) MUST_CHECK;
+int rebuilder_start(struct rebuilder *rebuilder) MUST_CHECK;
+/* Breaks off what is being rebuilt. After the housekeeper has stopped. May be repeated. */
+void rebuilder_stop(struct rebuilder *rebuilder);
+void rebuilder_free(struct rebuilder *rebuilder); /* NULL is fine */
+const struct rebuild_progress *rebuilder_progress(const struct rebuilder *rebuilder);

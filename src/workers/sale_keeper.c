@@ -1,0 +1,112 @@
+#include "workers/sale_keeper.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "recovery/catalog_load.h"
+
+enum {
+	TURN_NS = 20000000,    /* opening times are exact by the gates' own clocks; this is how soon the rest follows */
+	ELECT_NS = 1000000000, /* how often the election is asked about */
+};
+
+struct sale_keeper {
+	struct sale_keeper_settings settings;
+	struct thread thread;
+	struct lane *rest; /* nothing is ever in it: waiting there is a rest that a stop ends */
+	int64_t next_elect_ns;
+	atomic_bool elected;
+	int logged_error;
+};
+
+static double read_elected(void *context)
+{
+	return atomic_load((atomic_bool *)context);
+}
+
+int sale_keeper_new(struct sale_keeper **out, const struct sale_keeper_settings *settings)
+{
+	struct sale_keeper *keeper = calloc(1, sizeof(*keeper));
+	int r;
+
+	if (!keeper)
+		return error_origin(-ENOMEM);
+	keeper->settings = *settings;
+	r = lane_new(&keeper->rest, 1);
+	if (r < 0) {
+		free(keeper);
+		return r;
+	}
+	atomic_init(&keeper->elected, !settings->shared);
+	metrics_reader(settings->metrics, "gauge", "penstock_elected", "1 where this process cares for the sales of its ledger.", NULL,
+		       read_elected, &keeper->elected);
+	*out = keeper;
+	return 0;
+}
+
+static void elect(struct sale_keeper *keeper, int64_t now_ns)
+{
+	struct ledger *ledger = keeper->settings.ledger;
+	bool before = atomic_load(&keeper->elected), elected;
+
+	if (now_ns < keeper->next_elect_ns)
+		return;
+	keeper->next_elect_ns = now_ns + ELECT_NS;
+	elected = ledger->ops->elect(ledger) == LEDGER_DONE;
+	atomic_store(&keeper->elected, elected);
+	if (elected != before)
+		log_info("sales", elected ? "this process cares for the sales now" : "another process cares for the sales now");
+}
+
+static int turn(struct sale_keeper *keeper)
+{
+	const struct sale_keeper_settings *settings = &keeper->settings;
+	int64_t wall_ms = clock_wall_ms();
+	int r = 0, followed = 0;
+
+	if (settings->shared) {
+		followed = catalog_follow(settings->ledger, settings->catalog, wall_ms - settings->retention_ms,
+					  &keeper->settings.change);
+		elect(keeper, clock_mono_ns());
+	}
+	r = sale_control_care(settings->control, wall_ms, atomic_load(&keeper->elected));
+	return followed ? followed : r;
+}
+
+static void run(void *argument)
+{
+	struct sale_keeper *keeper = argument;
+	void *nothing;
+
+	while (!lane_closed(keeper->rest)) {
+		int r = turn(keeper);
+
+		if (r && r != keeper->logged_error)
+			log_warn("sales", "sales cannot be cared for now", LOG_TEXT("error", r < 0 ? error_text(r) : "refused"),
+				 LOG_INT("code", r));
+		keeper->logged_error = r;
+		(void)!lane_pop(keeper->rest, &nothing, 1, TURN_NS);
+	}
+}
+
+int sale_keeper_start(struct sale_keeper *keeper)
+{
+	return thread_start(&keeper->thread, "sales", run, keeper);
+}
+
+void sale_keeper_stop(struct sale_keeper *keeper)
+{
+	lane_close(keeper->rest);
+	thread_join(&keeper->thread);
+}
+
+void sale_keeper_free(struct sale_keeper *keeper)
+{
+	if (!keeper)
+		return;
+	sale_keeper_stop(keeper);
+	lane_free(keeper->rest);
+	free(keeper);
+}

@@ -1,0 +1,29 @@
+/*
+ * The thread that keeps the sales: the clock opens and closes them, what ended ones have left goes back (sale_control_care()). Where the ledger is shared it
+ * also stands for election, since one process alone may care, and follows what the others change, so that every gate shows the same sales within a
+ * turn or two.
+ */
+#pragma once
+
+#include "base/lane.h"
+#include "core/sale_control.h"
+#include "metrics/metrics.h"
+
+struct sale_keeper;
+
+struct sale_keeper_settings {
+	struct ledger *ledger; /* borrowed, like all here */
+	struct sale_control *control;
+	struct sale_catalog *catalog;
+	struct metrics *metrics;
+	int64_t retention_ms; /* sales that ended longer ago are not shown again */
+	bool shared;          /* other processes write to this ledger: they are followed, and the election counts */
+	uint64_t change;      /* shared: what was loaded already (catalog_load()) */
+};
+
+/* Registers its metrics; before any metrics_cells_new(). 0 or negative. */
+int sale_keeper_new(struct sale_keeper **keeper, const struct sale_keeper_settings *settings) MUST_CHECK;
+int sale_keeper_start(struct sale_keeper *keeper) MUST_CHECK;
+/* Before the journal's worker is stopped. May be repeated. */
+void sale_keeper_stop(struct sale_keeper *keeper);
+void sale_keeper_free(struct sale_keeper *keeper); /* NULL is fine */

@@ -137,9 +137,10 @@ void admission_reserve(const struct admission *admission, struct purchase *const
 void admission_abandon(const struct admission *admission, struct purchase *purchase)
 {
 	const struct event *event = &purchase->job.event;
+	bool undone;
 
-	admission->stock->ops->compensate(admission->stock, &event, 1);
-	purchase->verdict = VERDICT_OVERLOADED;
+	admission->stock->ops->compensate(admission->stock, &event, 1, &undone);
+	purchase->verdict = undone ? VERDICT_OVERLOADED : VERDICT_OUTCOME_UNKNOWN;
 }
 
 enum verdict admission_finish(const struct admission *admission, const struct job *job, int64_t now_ns)

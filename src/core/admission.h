@@ -67,7 +67,7 @@ bool admission_may_replay(enum verdict refusal);
  * or admission_abandon() must be called. Thread: any where the stock is local, else one that may block.
  */
 void admission_reserve(const struct admission *admission, struct purchase *const *purchases, size_t count);
-/* The job never left (no room in the lane): gives the units back, the verdict is VERDICT_OVERLOADED. */
+/* The job never left (no room in the lane): gives the units back, the verdict is VERDICT_OVERLOADED, or unknown where another has claimed it. */
 void admission_abandon(const struct admission *admission, struct purchase *purchase);
 /* Steps 8 and 9: the verdict that the journal's end means, told at now_ns. */
 enum verdict admission_finish(const struct admission *admission, const struct job *job, int64_t now_ns);

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gate/body.h"
-#include "gate/render.h"
+#include "gate/purchase_answer.h"
 #include "gate/thread.h"
 #include "model/sale.h"
 
@@ -23,9 +23,7 @@ struct pending {
 	struct pending *previous, *next; /* in flight, oldest first; `next` also links the free ones */
 	bool told;                       /* it was answered outcome-unknown, and is on its way still */
 	struct sale_entry *entry;        /* kept while it is with the stock's worker; else NULL */
-	int64_t opens_at_ms;
-	char sale_id[SALE_ID_MAX + 1], sku[SKU_MAX + 1];
-	uint32_t rate_requests, rate_seconds;
+	struct purchase_terms terms;
 };
 
 struct purchase_desk {
@@ -139,151 +137,13 @@ static void refuse_as_said(struct gate_request *request)
 	gate_answer(request, &request->thread->reply);
 }
 
-static enum problem verdict_problem(enum verdict verdict)
-{
-	switch (verdict) {
-	case VERDICT_SALE_NOT_OPEN:
-	case VERDICT_SALE_PAUSED:
-		return PROBLEM_SALE_NOT_OPEN;
-	case VERDICT_SALE_ENDED:
-		return PROBLEM_SALE_ENDED;
-	case VERDICT_SOLD_OUT:
-		return PROBLEM_SOLD_OUT;
-	case VERDICT_BUYER_LIMIT:
-		return PROBLEM_BUYER_LIMIT;
-	case VERDICT_RATE_LIMITED:
-		return PROBLEM_RATE_LIMITED;
-	case VERDICT_KEY_CONFLICT:
-		return PROBLEM_KEY_REUSED;
-	case VERDICT_IN_FLIGHT:
-		return PROBLEM_IN_FLIGHT;
-	case VERDICT_OVERLOADED:
-		return PROBLEM_OVERLOADED;
-	case VERDICT_FENCED:
-		return PROBLEM_FENCED;
-	case VERDICT_JOURNAL_UNAVAILABLE:
-		return PROBLEM_JOURNAL_UNAVAILABLE;
-	case VERDICT_STOCK_UNAVAILABLE:
-		return PROBLEM_STOCK_UNAVAILABLE;
-	case VERDICT_OUTCOME_UNKNOWN:
-		return PROBLEM_OUTCOME_UNKNOWN;
-	case VERDICT_NONE:
-	case VERDICT_ACCEPTED:
-	case VERDICT_REPLAYED:
-	case VERDICT_COUNT:
-		break;
-	}
-	assertion_failed("a refusal", __FILE__, __LINE__, __func__);
-}
-
-/* What is said of a sale that does not sell now; also when it will, so that clients need not ask on and on. */
-static void say_window(enum verdict verdict, int64_t opens_at_ms, int64_t now_ms, struct reply *reply)
-{
-	bool waiting = verdict == VERDICT_SALE_NOT_OPEN;
-	struct problem_options options = {.detail = waiting ? "The sale has not opened yet." : "The sale is paused."};
-	struct buffer members;
-
-	if (waiting && opens_at_ms != SALE_NO_TIME)
-		options.retry_after_ms = opens_at_ms > now_ms ? opens_at_ms - now_ms : 1000;
-	else
-		options.retry_after_ms = 5000;
-	buffer_init(&members, 256);
-	buffer_append_text(&members, waiting ? ",\"state\":\"armed\"" : ",\"state\":\"paused\"");
-	buffer_append_literal(&members, ",\"opens_at\":");
-	render_time(opens_at_ms, &members);
-	options.members = buffer_slice(&members);
-	reply_problem(reply, PROBLEM_SALE_NOT_OPEN, &options);
-	buffer_deinit(&members);
-}
-
-static void say_sold_out(bool may_return, struct reply *reply)
-{
-	struct problem_options options = {.members = may_return ? SLICE(",\"may_return\":true") : SLICE(",\"may_return\":false")};
-
-	reply_problem(reply, PROBLEM_SOLD_OUT, &options);
-}
-
-/* RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers). */
-static void say_rate(struct reply *reply, uint32_t requests, uint32_t seconds, uint32_t left, int64_t reset_ms)
-{
-	if (requests == 0)
-		return;
-	buffer_append_literal(&reply->headers, "RateLimit-Policy: \"buyer\";q=");
-	buffer_append_int(&reply->headers, requests);
-	buffer_append_literal(&reply->headers, ";w=");
-	buffer_append_int(&reply->headers, seconds);
-	buffer_append_literal(&reply->headers, "\r\nRateLimit: \"buyer\";r=");
-	buffer_append_int(&reply->headers, left);
-	buffer_append_literal(&reply->headers, ";t=");
-	buffer_append_int(&reply->headers, reset_ms > 0 ? (reset_ms + 999) / 1000 : seconds);
-	buffer_append_literal(&reply->headers, "\r\n");
-}
-
-/* The 202 is a function of what the order was when it was granted, so that every replay is the same byte for byte. */
-static void say_accepted(const struct pending *pending, struct reply *reply)
-{
-	const struct purchase *purchase = &pending->purchase;
-	char id[UUID_TEXT_SIZE];
-
-	reply->status = 202;
-	uuid_format(&purchase->order.id, id);
-	buffer_append_literal(&reply->headers, "Location: /v1/orders/");
-	buffer_append(&reply->headers, id, UUID_TEXT_SIZE - 1);
-	buffer_append_literal(&reply->headers, "\r\n");
-	render_order(
-		&(struct order_view){
-			.id = purchase->order.id,
-			.sale = slice_of(pending->sale_id),
-			.sku = slice_of(pending->sku),
-			.buyer = purchase->job.event.buyer,
-			.quantity = purchase->order.quantity,
-			.state = purchase->order.first_hold_expires_at_ms ? ORDER_HELD : ORDER_CONFIRMED,
-			.hold_expires_at_ms = purchase->order.first_hold_expires_at_ms,
-		},
-		&reply->body);
-}
-
-static void say_verdict(const struct pending *pending, enum verdict verdict, struct reply *reply)
-{
-	const struct purchase *purchase = &pending->purchase;
-	struct problem_options options = {0};
-
-	switch (verdict) {
-	case VERDICT_ACCEPTED:
-		say_rate(reply, pending->rate_requests, pending->rate_seconds, purchase->rate_left, 0);
-		say_accepted(pending, reply);
-		return;
-	case VERDICT_REPLAYED:
-		buffer_append_literal(&reply->headers, "Idempotent-Replayed: true\r\n");
-		say_accepted(pending, reply);
-		return;
-	case VERDICT_SALE_NOT_OPEN:
-	case VERDICT_SALE_PAUSED:
-		say_window(verdict, pending->opens_at_ms, clock_wall_ms(), reply);
-		return;
-	case VERDICT_SOLD_OUT:
-		say_sold_out(purchase->may_return, reply);
-		return;
-	case VERDICT_RATE_LIMITED:
-		options.retry_after_ms = purchase->retry_after_ms;
-		say_rate(reply, pending->rate_requests, pending->rate_seconds, 0, purchase->retry_after_ms);
-		break;
-	case VERDICT_IN_FLIGHT:
-		options.retry_after_ms = 1000;
-		break;
-	default:
-		break;
-	}
-	reply_problem(reply, verdict_problem(verdict), &options);
-}
-
 static void tell(struct purchase_desk *desk, struct pending *pending, enum verdict verdict)
 {
 	struct gate_thread *thread = desk->thread;
 	struct reply *reply = &thread->reply;
 
 	reply_clear(reply);
-	say_verdict(pending, verdict, reply);
+	purchase_say(&pending->purchase, &pending->terms, verdict, reply);
 	if (reply->problem != PROBLEM_COUNT)
 		count_outcome(thread, reply->problem);
 	else
@@ -381,11 +241,11 @@ static void refuse_public(struct gate_request *request, enum verdict verdict, co
 	struct reply *reply = &request->thread->reply;
 
 	if (verdict == VERDICT_SOLD_OUT)
-		say_sold_out(may_return, reply);
+		purchase_say_sold_out(may_return, reply);
 	else if (verdict == VERDICT_SALE_ENDED)
 		reply_problem(reply, PROBLEM_SALE_ENDED, NULL);
 	else
-		say_window(verdict, sale->opens_at_ms, now_ms, reply);
+		purchase_say_window(verdict, sale->opens_at_ms, now_ms, reply);
 	refuse_as_said(request);
 }
 
@@ -400,11 +260,11 @@ static void fill(struct pending *pending, struct gate_request *request, struct s
 	pending->ticket = gate_ticket(request);
 	pending->told = false;
 	pending->entry = NULL;
-	pending->opens_at_ms = sale->opens_at_ms;
-	memcpy(pending->sale_id, sale->id, sizeof(pending->sale_id));
-	memcpy(pending->sku, sale->lots[wish->lot].sku, sizeof(pending->sku));
-	pending->rate_requests = sale->rate_requests;
-	pending->rate_seconds = sale->rate_seconds;
+	pending->terms.opens_at_ms = sale->opens_at_ms;
+	memcpy(pending->terms.sale_id, sale->id, sizeof(pending->terms.sale_id));
+	memcpy(pending->terms.sku, sale->lots[wish->lot].sku, sizeof(pending->terms.sku));
+	pending->terms.rate_requests = sale->rate_requests;
+	pending->terms.rate_seconds = sale->rate_seconds;
 	job->message.reply = thread->replies;
 	job->kind = JOB_PURCHASE;
 	job->end = (enum journal_end)0;
@@ -526,7 +386,7 @@ static void abandon(struct purchase_desk *desk, struct pending *pending)
 {
 	admission_abandon(desk->thread->gate->settings.admission, &pending->purchase);
 	unlink_flying(desk, pending);
-	tell(desk, pending, VERDICT_OVERLOADED);
+	tell(desk, pending, pending->purchase.verdict);
 	give_back(desk, pending);
 }
 
@@ -538,7 +398,7 @@ static void send_to_stock(struct purchase_desk *desk)
 	for (size_t i = 0; i < count; i++) {
 		struct pending *pending = desk->round[i];
 
-		pending->entry = sale_table_find(desk->thread->sales, slice_of(pending->sale_id));
+		pending->entry = sale_table_find(desk->thread->sales, slice_of(pending->terms.sale_id));
 		sale_entry_ref(pending->entry);
 		link_newest(desk, pending);
 		desk->granted[i] = pending;

@@ -233,14 +233,15 @@ static bool send_event(struct gate_thread *thread, struct settlement *settlement
 	struct job *job = &settlement->decision.job;
 	const struct event *event = &job->event;
 	void *item = settlement;
+	bool undone;
 
 	job->event = settle->event;
 	event_own(&job->event, &job->text);
 	(void)describe(thread, settlement);
 	if (lane_push(thread->gate->settings.journal_lane, LANE_URGENT, &item, 1) == 1)
 		return true;
-	stock->ops->compensate(stock, &event, 1);
-	settle->outcome = STOCK_FULL;
+	stock->ops->compensate(stock, &event, 1, &undone);
+	settle->outcome = undone ? STOCK_FULL : STOCK_OUTCOME_UNKNOWN;
 	return false;
 }
 

@@ -169,8 +169,11 @@ struct stock_ops {
 			 int64_t *next_ns);
 	/* The journal has these events durably. Unknown ids and repeated calls change nothing. */
 	void (*acknowledge)(struct stock *stock, const struct event *const *events, size_t count);
-	/* These were definitely refused, and nobody else has claimed them: undo. Unknown ids and repeated calls change nothing. */
-	void (*compensate)(struct stock *stock, const struct event *const *events, size_t count);
+	/*
+	 * These were definitely refused: undoes those that nobody else has claimed. Unknown ids and repeated calls change nothing. undone[i]: nothing of it is
+	 * left; false: it is claimed, or the stock cannot be asked: it may still become true, and its end is unknown.
+	 */
+	void (*compensate)(struct stock *stock, const struct event *const *events, size_t count, bool *undone);
 	/* Outbox entries that went out before `before_ns` (monotonic), oldest first; each is then owned by the claimer. */
 	size_t (*claim)(struct stock *stock, int64_t before_ns, int64_t now_ns, struct stock_claim *out, size_t max);
 	void (*find)(struct stock *stock, struct stock_find *items, size_t count);

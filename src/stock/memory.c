@@ -197,7 +197,7 @@ static void memory_acknowledge(struct stock *stock, const struct event *const *e
 	reader_gate_leave(&memory->registry.gate, ticket);
 }
 
-static void memory_compensate(struct stock *stock, const struct event *const *events, size_t count)
+static void memory_compensate(struct stock *stock, const struct event *const *events, size_t count, bool *undone)
 {
 	struct stock_memory *memory = memory_of(stock);
 	unsigned ticket = reader_gate_enter(&memory->registry.gate);
@@ -205,12 +205,13 @@ static void memory_compensate(struct stock *stock, const struct event *const *ev
 	for (size_t i = 0; i < count; i++) {
 		struct sale_stock *sale = sale_registry_find(&memory->registry, events[i]->sale);
 
+		undone[i] = true;
 		if (!sale)
 			continue;
 		if (events[i]->kind == EVENT_WITHDRAWN)
-			sale_stock_compensate_withdrawal(sale, events[i]);
+			undone[i] = sale_stock_compensate_withdrawal(sale, events[i]);
 		else
-			sale_stock_compensate(sale, events[i]);
+			undone[i] = sale_stock_compensate(sale, events[i]);
 	}
 	reader_gate_leave(&memory->registry.gate, ticket);
 }

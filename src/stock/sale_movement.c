@@ -78,18 +78,22 @@ void sale_stock_acknowledge_withdrawal(struct sale_stock *sale, const struct eve
 	pthread_mutex_unlock(&sale->movement_lock);
 }
 
-void sale_stock_compensate_withdrawal(struct sale_stock *sale, const struct event *event)
+bool sale_stock_compensate_withdrawal(struct sale_stock *sale, const struct event *event)
 {
 	struct outbox_pending pending;
 	struct movement *movement;
+	bool undone = true;
 
 	pthread_mutex_lock(&sale->movement_lock);
 	movement = movement_log_find(&sale->movements, &event->id);
-	if (movement && outbox_take(sale->common->outbox, movement->outbox, event, true, &pending)) {
+	if (movement)
+		undone = outbox_take(sale->common->outbox, movement->outbox, event, true, &pending);
+	if (movement && undone) {
 		lot_units_undo_withdraw(&sale->lots[movement->lot], movement->quantity);
 		movement_log_forget(&sale->movements, movement);
 	}
 	pthread_mutex_unlock(&sale->movement_lock);
+	return undone;
 }
 
 void sale_stock_snapshot(struct sale_stock *sale, struct stock_lot_state *lots)

@@ -310,16 +310,18 @@ static void revoke(struct sale_stock *sale, struct sale_shard *shard, uint32_t n
 	buyer_book_leave(&shard->book, buyer);
 }
 
-void sale_stock_compensate(struct sale_stock *sale, const struct event *event)
+bool sale_stock_compensate(struct sale_stock *sale, const struct event *event)
 {
 	struct sale_shard *shard;
 	uint32_t number;
 	struct order_record *record = sale_stock_locate(sale, &event->id, &shard, &number);
 	struct outbox_pending pending;
+	bool undone;
 
 	if (!record)
-		return;
-	if (outbox_take(sale->common->outbox, record->outbox, event, true, &pending)) {
+		return true;
+	undone = outbox_take(sale->common->outbox, record->outbox, event, true, &pending);
+	if (undone) {
 		record->outbox = 0;
 		record->settling = 0;
 		if (event->kind == EVENT_RESERVED)
@@ -328,4 +330,5 @@ void sale_stock_compensate(struct sale_stock *sale, const struct event *event)
 			hold_again(sale, shard, number, pending.deadline_ns);
 	}
 	pthread_mutex_unlock(&shard->lock);
+	return undone;
 }

@@ -78,6 +78,7 @@ static void expire(struct housekeeper *keeper)
 	size_t count, pushed;
 	void *items[EXPIRE_MAX];
 	const struct event *left[EXPIRE_MAX];
+	bool undone[EXPIRE_MAX]; /* what is not is driven by whoever has claimed it */
 
 	count = stock->ops->expire(stock, now_ns, clock_wall_ms(), keeper->settings.hold_grace_ns, keeper->events,
 				   keeper->free_count, &keeper->next_expiry_ns);
@@ -96,7 +97,7 @@ static void expire(struct housekeeper *keeper)
 		keeper->free_jobs[keeper->free_count++] = job;
 	}
 	if (pushed < count)
-		stock->ops->compensate(stock, left, count - pushed);
+		stock->ops->compensate(stock, left, count - pushed, undone);
 }
 
 /* The promise that these counters break, or PROMISE_COUNT. */

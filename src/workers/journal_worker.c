@@ -20,6 +20,8 @@ struct journal_worker {
 	struct job **jobs;             /* batch_max: those that are sent */
 	struct journal_entry *entries; /* batch_max */
 	const struct event **events;   /* batch_max */
+	struct job **refused;          /* batch_max */
+	bool *undone;                  /* batch_max */
 	void **returned;               /* batch_max */
 	struct stock_claim claims[CLAIMS_MAX];
 	struct metrics_cells *cells;
@@ -63,7 +65,10 @@ int journal_worker_new(struct journal_worker **out, const struct journal_worker_
 	worker->entries = calloc(max, sizeof(*worker->entries));
 	worker->events = calloc(max, sizeof(*worker->events));
 	worker->returned = calloc(max, sizeof(*worker->returned));
-	if (!worker->messages || !worker->jobs || !worker->entries || !worker->events || !worker->returned) {
+	worker->refused = calloc(max, sizeof(*worker->refused));
+	worker->undone = calloc(max, sizeof(*worker->undone));
+	if (!worker->messages || !worker->jobs || !worker->entries || !worker->events || !worker->returned || !worker->refused ||
+	    !worker->undone) {
 		journal_worker_free(worker);
 		return error_origin(-ENOMEM);
 	}
@@ -82,6 +87,8 @@ void journal_worker_free(struct journal_worker *worker)
 	free(worker->entries);
 	free(worker->events);
 	free(worker->returned);
+	free(worker->refused);
+	free(worker->undone);
 	free(worker);
 }
 
@@ -134,10 +141,23 @@ static void log_failures(const struct journal_worker *worker, size_t count)
 	}
 }
 
+/* Undoes what was refused. What cannot be undone may still become true: nobody can say what its end is. */
+static void compensate(struct journal_worker *worker, size_t count)
+{
+	struct stock *stock = worker->settings.stock;
+
+	for (size_t i = 0; i < count; i++)
+		worker->events[i] = &worker->refused[i]->event;
+	if (count)
+		stock->ops->compensate(stock, worker->events, count, worker->undone);
+	for (size_t i = 0; i < count; i++)
+		if (!worker->undone[i])
+			worker->refused[i]->end = JOURNAL_UNKNOWN;
+}
+
 /* Jobs that are too old to be told of are refused unsent; the rest become entries. */
 static size_t sort_out(struct journal_worker *worker, size_t count, int64_t now_ns)
 {
-	struct stock *stock = worker->settings.stock;
 	size_t sent = 0, late = 0;
 
 	for (size_t i = 0; i < count; i++) {
@@ -146,37 +166,36 @@ static size_t sort_out(struct journal_worker *worker, size_t count, int64_t now_
 		if (now_ns - job->started_ns > worker->settings.ack_deadline_ns) {
 			job->end = JOURNAL_REFUSED;
 			job->reason = "waited too long";
-			worker->events[late++] = &job->event;
+			worker->refused[late++] = job;
 			continue;
 		}
 		worker->jobs[sent] = job;
 		worker->entries[sent++] = (struct journal_entry){.event = &job->event, .end = JOURNAL_UNKNOWN};
 	}
-	if (late) {
-		stock->ops->compensate(stock, worker->events, late);
+	compensate(worker, late);
+	if (late)
 		metrics_add(worker->cells, worker->late, late);
-	}
 	return sent;
 }
 
 static void process(struct journal_worker *worker, size_t count)
 {
 	struct stock *stock = worker->settings.stock;
-	size_t sent = sort_out(worker, count, clock_mono_ns()), selected;
+	size_t sent = sort_out(worker, count, clock_mono_ns()), selected, refused = 0;
 
 	if (sent) {
 		append(worker, sent);
 		for (size_t i = 0; i < sent; i++) {
 			worker->jobs[i]->end = worker->entries[i].end;
 			worker->jobs[i]->reason = worker->entries[i].reason;
+			if (worker->jobs[i]->end == JOURNAL_REFUSED)
+				worker->refused[refused++] = worker->jobs[i];
 		}
 		log_failures(worker, sent);
 		selected = select_end(worker, sent, JOURNAL_DURABLE);
 		if (selected)
 			stock->ops->acknowledge(stock, worker->events, selected);
-		selected = select_end(worker, sent, JOURNAL_REFUSED);
-		if (selected)
-			stock->ops->compensate(stock, worker->events, selected);
+		compensate(worker, refused);
 	}
 	messages_return(worker->messages, worker->returned, count);
 }

@@ -3,7 +3,7 @@
  * purchases), appends them, tells the stock what became of each, and only then sends the answers back.
  *
  *   durable   stock.acknowledge, then the answer
- *   refused   stock.compensate, then the answer
+ *   refused   stock.compensate, then the answer; what another has claimed by then is unknown
  *   unknown   the outbox entry stays; the answer says so; the entry is claimed and driven again here until its end is known (rule 2)
  *
  * A job that has waited longer than the deadline on telling (rule 3) is refused unsent: nobody could be told of its success any more.

@@ -57,12 +57,12 @@ int rebuilder_new(struct rebuilder **out, const struct rebuilder_settings *setti
 		free(rebuilder);
 		return r;
 	}
-	metrics_reader(metrics, "gauge", "penstock_rebuild_sales", "Sales whose stock this process is rebuilding now.", NULL, read_figure,
-		       &rebuilder->progress.sales);
+	metrics_reader(metrics, "gauge", "penstock_rebuild_sales", "Sales whose stock this process is rebuilding now.", NULL,
+		       read_figure, &rebuilder->progress.sales);
 	metrics_reader(metrics, "counter", "penstock_rebuild_sales_total", "Sales whose stock was rebuilt from the ledger.", NULL,
 		       read_figure, &rebuilder->progress.rebuilt_total);
-	metrics_reader(metrics, "counter", "penstock_rebuild_failures_total", "Rebuilds that were broken off and begun again.", NULL,
-		       read_figure, &rebuilder->progress.failed_total);
+	metrics_reader(metrics, "counter", "penstock_rebuild_failures_total", "Rebuilds that were broken off and begun again.",
+		       NULL, read_figure, &rebuilder->progress.failed_total);
 	*out = rebuilder;
 	return 0;
 }

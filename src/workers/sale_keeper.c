@@ -40,8 +40,8 @@ int sale_keeper_new(struct sale_keeper **out, const struct sale_keeper_settings 
 		return r;
 	}
 	atomic_init(&keeper->elected, !settings->shared);
-	metrics_reader(settings->metrics, "gauge", "penstock_elected", "1 where this process cares for the sales of its ledger.", NULL,
-		       read_elected, &keeper->elected);
+	metrics_reader(settings->metrics, "gauge", "penstock_elected", "1 where this process cares for the sales of its ledger.",
+		       NULL, read_elected, &keeper->elected);
 	*out = keeper;
 	return 0;
 }

@@ -29,10 +29,11 @@ static void register_metrics(struct stock_worker *worker)
 {
 	struct metrics *metrics = worker->settings.metrics;
 
-	worker->batch_jobs = metrics_histogram(metrics, "penstock_stock_batch_jobs", "Purchases, settlements and look-ups in one batch.",
-					       NULL, 1, metrics_size_bounds, metrics_size_bound_count);
-	worker->call_seconds = metrics_histogram(metrics, "penstock_stock_call_seconds", "Time of one batch in the stock.", NULL, 1e-9,
-						 metrics_latency_bounds, metrics_latency_bound_count);
+	worker->batch_jobs =
+		metrics_histogram(metrics, "penstock_stock_batch_jobs", "Purchases, settlements and look-ups in one batch.", NULL,
+				  1, metrics_size_bounds, metrics_size_bound_count);
+	worker->call_seconds = metrics_histogram(metrics, "penstock_stock_call_seconds", "Time of one batch in the stock.", NULL,
+						 1e-9, metrics_latency_bounds, metrics_latency_bound_count);
 	worker->late = metrics_counter(metrics, "penstock_stock_late_total",
 				       "Purchases refused unasked because they had waited past the deadline on telling.", NULL);
 }
@@ -177,12 +178,13 @@ static void abandon(struct stock_worker *worker, struct job *job)
 {
 	struct stock *stock = worker->settings.admission->stock;
 	const struct event *event = &job->event;
+	bool undone;
 
 	if (job->kind == JOB_PURCHASE) {
 		admission_abandon(worker->settings.admission, (struct purchase *)job);
 	} else {
-		stock->ops->compensate(stock, &event, 1);
-		((struct settle_job *)job)->settle.outcome = STOCK_FULL;
+		stock->ops->compensate(stock, &event, 1, &undone);
+		((struct settle_job *)job)->settle.outcome = undone ? STOCK_FULL : STOCK_OUTCOME_UNKNOWN;
 	}
 	put(&worker->home, job);
 }

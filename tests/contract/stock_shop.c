@@ -115,9 +115,12 @@ void shop_acknowledge(struct shop *shop, const struct event *event)
 	shop->stock->ops->acknowledge(shop->stock, &event, 1);
 }
 
-void shop_compensate(struct shop *shop, const struct event *event)
+bool shop_compensate(struct shop *shop, const struct event *event)
 {
-	shop->stock->ops->compensate(shop->stock, &event, 1);
+	bool undone = false;
+
+	shop->stock->ops->compensate(shop->stock, &event, 1, &undone);
+	return undone;
 }
 
 struct stock_find shop_find(struct shop *shop, const struct uuid *id)

@@ -51,7 +51,7 @@ struct stock_reserve shop_buy_lot(struct shop *shop, uint32_t lot, const char *b
 struct stock_reserve shop_order(struct shop *shop, const char *buyer, const char *key, uint32_t quantity);
 struct stock_settle shop_settle(struct shop *shop, const struct uuid *id, enum order_action action);
 void shop_acknowledge(struct shop *shop, const struct event *event);
-void shop_compensate(struct shop *shop, const struct event *event);
+bool shop_compensate(struct shop *shop, const struct event *event); /* whether nothing of it is left */
 struct stock_find shop_find(struct shop *shop, const struct uuid *id);
 size_t shop_expire(struct shop *shop, struct event *out, size_t max, int64_t *next_ns);
 struct stock_lot_state shop_lot(struct shop *shop, uint32_t lot);

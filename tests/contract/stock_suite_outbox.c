@@ -20,7 +20,7 @@ static void test_acknowledge_makes_an_order_durable_and_may_be_repeated(void **s
 	shop_acknowledge(shop, &item.event);
 	assert_true(shop_find(shop, &item.order.id).order.durable);
 	assert_int_equal(shop_totals(shop).outbox, 0);
-	shop_compensate(shop, &item.event); /* too late: nothing */
+	assert_false(shop_compensate(shop, &item.event)); /* too late: nothing */
 	shop_assert_lot(shop, 0, 4, 1, 0, 0);
 }
 
@@ -55,13 +55,13 @@ static void test_compensate_undoes_a_grant_whole(void **state)
 	shop_sell(shop, 1, 2);
 	version = shop->stock->ops->version(shop->stock, SHOP_SALE, 0);
 	item = shop_buy(shop, "ann", "k", 2);
-	shop_compensate(shop, &item.event);
+	assert_true(shop_compensate(shop, &item.event));
 	shop_assert_lot(shop, 0, 2, 0, 0, 0);
 	assert_true(shop->stock->ops->version(shop->stock, SHOP_SALE, 0) > version);
 	assert_int_equal(shop_find(shop, &item.order.id).outcome, STOCK_NO_ORDER);
 	assert_int_equal(shop_totals(shop).outbox, 0);
 	assert_int_equal(shop_totals(shop).orders, 0);
-	shop_compensate(shop, &item.event);
+	assert_true(shop_compensate(shop, &item.event));
 	shop_assert_lot(shop, 0, 2, 0, 0, 0);
 	item = shop_buy(shop, "ann", "k", 1); /* the key is free again, with other content too */
 	assert_int_equal(item.outcome, STOCK_DONE);
@@ -76,7 +76,7 @@ static void test_compensate_undoes_a_grant_that_was_born_confirmed(void **state)
 	shop->hold_ms = 0;
 	shop_sell(shop, 1, 2);
 	item = shop_buy(shop, "ann", "k", 2);
-	shop_compensate(shop, &item.event);
+	assert_true(shop_compensate(shop, &item.event));
 	shop_assert_lot(shop, 0, 2, 0, 0, 0);
 }
 
@@ -180,7 +180,7 @@ static void test_claimed_entries_are_driven_again_but_never_compensated(void **s
 	shop_pass(shop, 5000);
 	assert_int_equal(claim(shop, 4000, claims, 4), 1);
 	assert_int_equal(claim(shop, 4000, claims, 4), 0); /* its time has begun again */
-	shop_compensate(shop, &item.event);
+	assert_false(shop_compensate(shop, &item.event));
 	shop_assert_lot(shop, 0, 4, 1, 0, 0);
 	assert_int_equal(shop_totals(shop).outbox, 1);
 	shop_pass(shop, 5000);
@@ -206,7 +206,7 @@ static void test_claimed_settlements_stay_on_their_way(void **state)
 	assert_int_equal(claim(shop, 4000, claims, 1), 1);
 	assert_int_equal(claims[0].event.kind, EVENT_CANCELLED);
 	assert_true(slice_equal(claims[0].event.actor, SLICE("operator")));
-	shop_compensate(shop, &settle.event);
+	assert_false(shop_compensate(shop, &settle.event));
 	assert_true(shop_find(shop, &item.order.id).order.settling);
 	shop_acknowledge(shop, &claims[0].event);
 	shop_assert_lot(shop, 0, 5, 0, 0, 0);

@@ -101,7 +101,7 @@ enum journal_end house_append(void *context, const struct event *event)
 	if (entry.end == JOURNAL_DURABLE)
 		house->stock->ops->acknowledge(house->stock, &event, 1);
 	else if (entry.end == JOURNAL_REFUSED)
-		house->stock->ops->compensate(house->stock, &event, 1);
+		house->stock->ops->compensate(house->stock, &event, 1, &(bool){false});
 	return entry.end;
 }
 

@@ -296,7 +296,7 @@ static void do_end(bool durable)
 	if (durable)
 		m.stock->ops->acknowledge(m.stock, &event, 1);
 	else
-		m.stock->ops->compensate(m.stock, &event, 1);
+		m.stock->ops->compensate(m.stock, &event, 1, &(bool){false});
 	if (!order->way.on || (!durable && order->way.claimed))
 		return;
 	if (durable) {
@@ -320,7 +320,7 @@ static void do_movement_end(bool durable)
 	if (durable)
 		m.stock->ops->acknowledge(m.stock, &event, 1);
 	else
-		m.stock->ops->compensate(m.stock, &event, 1);
+		m.stock->ops->compensate(m.stock, &event, 1, &(bool){false});
 	if (!move->way.on || (!durable && move->way.claimed))
 		return;
 	move->way.on = false;

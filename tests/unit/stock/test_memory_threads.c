@@ -102,7 +102,7 @@ static void settle(const struct uuid *id, int64_t now)
 	if (random_u64() % 4)
 		acknowledge(event);
 	else
-		stock->ops->compensate(stock, &event, 1); /* nothing where it is claimed: then the claimer ends it */
+		stock->ops->compensate(stock, &event, 1, &(bool){false}); /* nothing where it is claimed: then the claimer ends it */
 }
 
 static void buyer_thread(void *argument)
@@ -120,7 +120,7 @@ static void buyer_thread(void *argument)
 		if (item.outcome == STOCK_DONE) {
 			atomic_fetch_add(&granted_units, item.event.quantity);
 			if (random_u64() % 5 == 0) {
-				stock->ops->compensate(stock, &event, 1);
+				stock->ops->compensate(stock, &event, 1, &(bool){false});
 			} else {
 				acknowledge(event);
 			}

@@ -346,6 +346,30 @@ static void test_what_was_claimed_is_never_compensated(void **state)
 	assert_true(find(bench, job).order.durable);
 }
 
+static bool is_waiting(void *context)
+{
+	return atomic_load(&((struct bench *)context)->journal.waiting);
+}
+
+/* Another gate that shares the stock may drive an entry that is refused here: then it is not known what becomes of it, and must not be told. */
+static void test_what_another_has_claimed_meanwhile_is_unknown(void **state)
+{
+	struct bench *bench = *state;
+	struct stock_claim claim;
+	struct job *job;
+
+	start(bench);
+	atomic_store(&bench->journal.held, true);
+	job = buy(bench, "rita");
+	house_wait(is_waiting, bench);
+	assert_int_equal(bench->stock->ops->claim(bench->stock, INT64_MAX, clock_mono_ns(), &claim, 1), 1);
+	atomic_store(&bench->journal.held, false);
+	assert_ptr_equal(answer(bench), job);
+	assert_int_equal(job->end, JOURNAL_UNKNOWN);
+	assert_int_equal(lot(bench).available, UNITS - 1);
+	assert_int_equal(outbox(bench), 1);
+}
+
 static void test_what_waited_too_long_is_refused_unsent(void **state)
 {
 	struct bench *bench = *state;
@@ -368,11 +392,6 @@ static void test_what_waited_too_long_is_refused_unsent(void **state)
 }
 
 /* --- Order --- */
-
-static bool is_waiting(void *context)
-{
-	return atomic_load(&((struct bench *)context)->journal.waiting);
-}
 
 static void test_urgent_events_go_before_purchases(void **state)
 {
@@ -576,6 +595,7 @@ int main(void)
 		TEST(test_a_batch_of_all_ends_gives_each_its_own),
 		TEST(test_an_unknown_event_is_left_and_driven_again_until_it_is_known),
 		TEST(test_what_was_claimed_is_never_compensated),
+		TEST(test_what_another_has_claimed_meanwhile_is_unknown),
 		TEST(test_what_waited_too_long_is_refused_unsent),
 		TEST(test_urgent_events_go_before_purchases),
 		TEST(test_what_piles_up_is_one_batch_up_to_its_size),

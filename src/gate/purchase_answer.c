@@ -1,0 +1,140 @@
+#include "gate/purchase_answer.h"
+
+#include "base/clock.h"
+#include "gate/render.h"
+
+static enum problem verdict_problem(enum verdict verdict)
+{
+	switch (verdict) {
+	case VERDICT_SALE_NOT_OPEN:
+	case VERDICT_SALE_PAUSED:
+		return PROBLEM_SALE_NOT_OPEN;
+	case VERDICT_SALE_ENDED:
+		return PROBLEM_SALE_ENDED;
+	case VERDICT_SOLD_OUT:
+		return PROBLEM_SOLD_OUT;
+	case VERDICT_BUYER_LIMIT:
+		return PROBLEM_BUYER_LIMIT;
+	case VERDICT_RATE_LIMITED:
+		return PROBLEM_RATE_LIMITED;
+	case VERDICT_KEY_CONFLICT:
+		return PROBLEM_KEY_REUSED;
+	case VERDICT_IN_FLIGHT:
+		return PROBLEM_IN_FLIGHT;
+	case VERDICT_OVERLOADED:
+		return PROBLEM_OVERLOADED;
+	case VERDICT_FENCED:
+		return PROBLEM_FENCED;
+	case VERDICT_JOURNAL_UNAVAILABLE:
+		return PROBLEM_JOURNAL_UNAVAILABLE;
+	case VERDICT_STOCK_UNAVAILABLE:
+		return PROBLEM_STOCK_UNAVAILABLE;
+	case VERDICT_OUTCOME_UNKNOWN:
+		return PROBLEM_OUTCOME_UNKNOWN;
+	case VERDICT_NONE:
+	case VERDICT_ACCEPTED:
+	case VERDICT_REPLAYED:
+	case VERDICT_COUNT:
+		break;
+	}
+	assertion_failed("a refusal", __FILE__, __LINE__, __func__);
+}
+
+/* What is said of a sale that does not sell now; also when it will, so that clients need not ask on and on. */
+void purchase_say_window(enum verdict verdict, int64_t opens_at_ms, int64_t now_ms, struct reply *reply)
+{
+	bool waiting = verdict == VERDICT_SALE_NOT_OPEN;
+	struct problem_options options = {.detail = waiting ? "The sale has not opened yet." : "The sale is paused."};
+	struct buffer members;
+
+	if (waiting && opens_at_ms != SALE_NO_TIME)
+		options.retry_after_ms = opens_at_ms > now_ms ? opens_at_ms - now_ms : 1000;
+	else
+		options.retry_after_ms = 5000;
+	buffer_init(&members, 256);
+	buffer_append_text(&members, waiting ? ",\"state\":\"armed\"" : ",\"state\":\"paused\"");
+	buffer_append_literal(&members, ",\"opens_at\":");
+	render_time(opens_at_ms, &members);
+	options.members = buffer_slice(&members);
+	reply_problem(reply, PROBLEM_SALE_NOT_OPEN, &options);
+	buffer_deinit(&members);
+}
+
+void purchase_say_sold_out(bool may_return, struct reply *reply)
+{
+	struct problem_options options = {.members = may_return ? SLICE(",\"may_return\":true") : SLICE(",\"may_return\":false")};
+
+	reply_problem(reply, PROBLEM_SOLD_OUT, &options);
+}
+
+/* RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers). */
+static void say_rate(struct reply *reply, uint32_t requests, uint32_t seconds, uint32_t left, int64_t reset_ms)
+{
+	if (requests == 0)
+		return;
+	buffer_append_literal(&reply->headers, "RateLimit-Policy: \"buyer\";q=");
+	buffer_append_int(&reply->headers, requests);
+	buffer_append_literal(&reply->headers, ";w=");
+	buffer_append_int(&reply->headers, seconds);
+	buffer_append_literal(&reply->headers, "\r\nRateLimit: \"buyer\";r=");
+	buffer_append_int(&reply->headers, left);
+	buffer_append_literal(&reply->headers, ";t=");
+	buffer_append_int(&reply->headers, reset_ms > 0 ? (reset_ms + 999) / 1000 : seconds);
+	buffer_append_literal(&reply->headers, "\r\n");
+}
+
+/* The 202 is a function of what the order was when it was granted, so that every replay is the same byte for byte. */
+static void say_accepted(const struct purchase *purchase, const struct purchase_terms *terms, struct reply *reply)
+{
+	char id[UUID_TEXT_SIZE];
+
+	reply->status = 202;
+	uuid_format(&purchase->order.id, id);
+	buffer_append_literal(&reply->headers, "Location: /v1/orders/");
+	buffer_append(&reply->headers, id, UUID_TEXT_SIZE - 1);
+	buffer_append_literal(&reply->headers, "\r\n");
+	render_order(
+		&(struct order_view){
+			.id = purchase->order.id,
+			.sale = slice_of(terms->sale_id),
+			.sku = slice_of(terms->sku),
+			.buyer = purchase->job.event.buyer,
+			.quantity = purchase->order.quantity,
+			.state = purchase->order.first_hold_expires_at_ms ? ORDER_HELD : ORDER_CONFIRMED,
+			.hold_expires_at_ms = purchase->order.first_hold_expires_at_ms,
+		},
+		&reply->body);
+}
+
+void purchase_say(const struct purchase *purchase, const struct purchase_terms *terms, enum verdict verdict, struct reply *reply)
+{
+	struct problem_options options = {0};
+
+	switch (verdict) {
+	case VERDICT_ACCEPTED:
+		say_rate(reply, terms->rate_requests, terms->rate_seconds, purchase->rate_left, 0);
+		say_accepted(purchase, terms, reply);
+		return;
+	case VERDICT_REPLAYED:
+		buffer_append_literal(&reply->headers, "Idempotent-Replayed: true\r\n");
+		say_accepted(purchase, terms, reply);
+		return;
+	case VERDICT_SALE_NOT_OPEN:
+	case VERDICT_SALE_PAUSED:
+		purchase_say_window(verdict, terms->opens_at_ms, clock_wall_ms(), reply);
+		return;
+	case VERDICT_SOLD_OUT:
+		purchase_say_sold_out(purchase->may_return, reply);
+		return;
+	case VERDICT_RATE_LIMITED:
+		options.retry_after_ms = purchase->retry_after_ms;
+		say_rate(reply, terms->rate_requests, terms->rate_seconds, 0, purchase->retry_after_ms);
+		break;
+	case VERDICT_IN_FLIGHT:
+		options.retry_after_ms = 1000;
+		break;
+	default:
+		break;
+	}
+	reply_problem(reply, verdict_problem(verdict), &options);
+}

@@ -24,10 +24,15 @@ REFUSALS = {
     (410, "sale-ended"),
     (503, "overloaded"),
     (503, "journal-unavailable"),
+    (503, "stock-unavailable"),
+    (503, "fenced"),
     (503, "outcome-unknown"),
     (503, "shutting-down"),
 }
-NOT_YET = {"request-in-flight", "overloaded", "journal-unavailable", "outcome-unknown", "shutting-down"}
+NOT_YET = {
+    *("request-in-flight", "overloaded", "journal-unavailable", "stock-unavailable", "fenced", "outcome-unknown"),
+    "shutting-down",
+}
 LIVE = ("held", "confirmed")
 
 
@@ -269,14 +274,7 @@ class Crowd:
     # --- the verdict ---
 
     def check_ledger(self):
-        rows = self.server.rows(
-            "select lower(hex(o.id)), o.buyer, k.key, i.sku, o.quantity, s.name from orders o"
-            " join order_states s on s.number = o.state join sales a on a.number = o.sale"
-            " join lots l on l.sale = o.sale and l.place = o.lot join items i on i.number = l.item"
-            " left join idempotency_keys k on k.order_id = o.id where a.id = ?",
-            self.sale,
-        )
-        orders = {row[0]: row[1:] for row in rows}
+        orders = self.server.order_rows(self.sale)
         live = defaultdict(int)
         for buyer, _, _, quantity, state in orders.values():
             live[buyer] += quantity if state in LIVE else 0
@@ -343,8 +341,9 @@ class Crowd:
 
     def verdict(self):
         """Every fault that is known of, by the book, the server and the ledger."""
-        if self.server.process.poll() is not None:
-            return [*self.faults, f"the server is dead: {self.server.log()[-2000:]}"]
+        dead = self.server.dead()
+        if dead:
+            return [*self.faults, f"the server is dead: {dead}"]
         self.ask_again(self.accepted)
         self.check_told_units()
         self.check_server()

@@ -95,9 +95,11 @@ class Server:
     environment: dict = field(default_factory=dict)
     wrapper: tuple = ()
     disk: Path = None  # where the ledger is, if not in the folder
+    command: str = "serve"
     process: subprocess.Popen = None
     public: str = None
     operator: str = None
+    monitor: str = None  # of a drain
 
     @property
     def ledger(self):
@@ -115,9 +117,9 @@ class Server:
         return self.log_path.read_text(errors="replace")
 
     def arguments(self):
+        listens = {"serve": ["gate.listen", "operator.listen"], "drain": ["drain.listen"]}[self.command]
         settings = {
-            "gate.listen": "127.0.0.1:0",
-            "operator.listen": "127.0.0.1:0",
+            **{name: "127.0.0.1:0" for name in listens},
             "gate.address_rate": "off",
             "ledger.url": self.ledger_url,
             "log.format": "json",
@@ -137,7 +139,7 @@ class Server:
         self.folder.mkdir(parents=True, exist_ok=True)
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [*self.wrapper, str(self.program), "serve", "--ready-file", str(ready), *self.arguments()],
+                [*self.wrapper, str(self.program), self.command, "--ready-file", str(ready), *self.arguments()],
                 cwd=self.folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -157,7 +159,7 @@ class Server:
 
         wait_until(look, 30, "the server's readiness")
         places = dict(line.split(" ", 1) for line in ready.read_text().splitlines())
-        self.public, self.operator = places["public"], places["operator"]
+        self.public, self.operator, self.monitor = places.get("public"), places.get("operator"), places.get("monitor")
 
     def stop(self, seconds=15):
         if self.process and self.process.poll() is None:
@@ -166,6 +168,10 @@ class Server:
 
     def wait(self, seconds=15):
         return self.process.wait(seconds)
+
+    def dead(self):
+        """The end of its log, where it has ended; else empty."""
+        return "" if self.process.poll() is None else self.log()[-2000:] or "it said nothing"
 
     def kill(self):
         if self.process and self.process.poll() is None:
@@ -246,7 +252,7 @@ class Server:
 
     def metric(self, name):
         """The value of one series, as it is written in /metrics."""
-        for line in request(self.operator, "GET", "/metrics").body.decode().splitlines():
+        for line in request(self.operator or self.monitor, "GET", "/metrics").body.decode().splitlines():
             if line.startswith(name + " "):
                 return float(line.rsplit(" ", 1)[1])
         raise AssertionError(f"no series {name}")
@@ -262,6 +268,11 @@ class Server:
         """`penstock audit` on the ledger alone: its exit code and what it printed."""
         return audit_ledger(self.ledger_url, self.program)
 
+    def order_rows(self, sale):
+        """What the ledger has of a sale's orders: id (32 hex digits): buyer, key, SKU, quantity, state."""
+        rows = self.rows(ORDER_ROWS.format(id="lower(hex(o.id))", schema="", sale="?"), sale)
+        return {row[0]: row[1:] for row in rows}
+
     def rows(self, query, *parameters):
         with sqlite3.connect(f"file:{self.ledger}?mode=ro", uri=True) as ledger:
             return ledger.execute(query, parameters).fetchall()
@@ -269,6 +280,15 @@ class Server:
     def connect(self, timeout=10.0):
         address = urllib.parse.urlsplit(self.public)
         return socket.create_connection((address.hostname, address.port), timeout=timeout)
+
+
+# {schema}, {id} and {sale} as the database wants them.
+ORDER_ROWS = (
+    "select {id}, o.buyer, k.key, i.sku, o.quantity, s.name from {schema}orders o"
+    " join {schema}order_states s on s.number = o.state join {schema}sales a on a.number = o.sale"
+    " join {schema}lots l on l.sale = o.sale and l.place = o.lot join {schema}items i on i.number = l.item"
+    " left join {schema}idempotency_keys k on k.order_id = o.id where a.id = {sale}"
+)
 
 
 def audit_ledger(ledger, program=PROGRAM):

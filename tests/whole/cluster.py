@@ -1,0 +1,120 @@
+"""A cluster as an operator runs it: several gates, and drains where there is a broker, over one Redis, one PostgreSQL and one Kafka; all of them real.
+
+To a crowd it is one server: each look at `public` or `operator` is another gate's.
+"""
+
+import itertools
+from contextlib import suppress
+from pathlib import Path
+
+from penstock import ORDER_ROWS, PROGRAM, Server, request, wait_until
+
+numbers = itertools.count(1)
+
+
+class Cluster:
+    def __init__(self, folder, postgres, redis, kafka=None, program=PROGRAM, settings=None, environment=None):
+        """Starts nothing. kafka: None leaves the journal direct."""
+        self.folder, self.postgres, self.redis, self.kafka = Path(folder), postgres, redis, kafka
+        self.program, self.environment = program, environment or {}
+        self.database = postgres.make_database()
+        self.settings = {"ledger.url": postgres.url(self.database), "stock.url": redis.url(), **(settings or {})}
+        if kafka:
+            self.settings["journal.url"] = f"kafka://{kafka.brokers}/penstock-{next(numbers)}-{self.database}"
+        self.gates, self.drains = [], []
+        self.turn = itertools.count()
+
+    def start(self, gates=2, drains=1):
+        for _ in range(gates):
+            self.add_gate()
+        for _ in range(drains if self.kafka else 0):
+            self.add_drain()
+        return self
+
+    def add_gate(self, **options):
+        return self._add(self.gates, "gate", "serve", **options)
+
+    def add_drain(self, **options):
+        return self._add(self.drains, "drain", "drain", **options)
+
+    def _add(self, them, name, command, settings=None, environment=None, **options):
+        server = Server(
+            self.folder / f"{name}-{len(them) + 1}",
+            command=command,
+            program=self.program,
+            settings={**self.settings, **(settings or {})},
+            environment={**self.environment, **(environment or {})},
+            **options,
+        )
+        them.append(server)
+        return server.start()
+
+    def free(self):
+        for server in [*self.gates, *self.drains]:
+            server.kill()
+
+    # --- one server to a crowd ---
+
+    def gate(self):
+        """One that lives; another each time."""
+        alive = [gate for gate in self.gates if gate.process.poll() is None]
+        assert alive, "no gate is alive"
+        return alive[next(self.turn) % len(alive)]
+
+    @property
+    def public(self):
+        return self.gate().public
+
+    @property
+    def operator(self):
+        return self.gate().operator
+
+    def __getattr__(self, name):
+        """buy, ask, operate, make_sale, sale, lot, order, orders, audit: any gate's."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.gate(), name)
+
+    def metric(self, name):
+        """Summed over the gates."""
+        return sum(gate.metric(name) for gate in self.gates if gate.process.poll() is None)
+
+    def dead(self):
+        return "".join(server.dead() for server in [*self.gates, *self.drains])
+
+    def order_rows(self, sale):
+        query = ORDER_ROWS.format(id="replace(o.id::text, '-', '')", schema="penstock.", sale=f"'{sale}'")
+        rows = self.postgres.sql(query, self.database)
+        return {row[0]: (row[1], row[2] or None, row[3], int(row[4]), row[5]) for row in rows}
+
+    # --- waiting ---
+
+    def health(self, server=None):
+        return request((server or self.gate()).operator, "GET", "/health").json
+
+    def is_selling(self, sale):
+        """Every gate's stock has the sale: none is fenced or away."""
+        for gate in self.gates:
+            with suppress(OSError):
+                if request(gate.public, "GET", "/readyz").status != 200:
+                    return False
+                lots = gate.sale(sale)["lots"]
+                if any(lot.get("available") is None for lot in lots):
+                    return False
+                continue
+            return False
+        return True
+
+    def is_settled(self):
+        """Nothing is on its way: not in an outbox, not in the journal."""
+        with suppress(OSError):
+            if any(gate.metric("penstock_stock_outbox_entries") for gate in self.gates if gate.process.poll() is None):
+                return False
+            lags = [drain.metric("penstock_drain_lag_records") for drain in self.drains if drain.process.poll() is None]
+            return all(lag == 0 for lag in lags)
+        return False
+
+    def settle(self, seconds=30):
+        """Twice in a row: what was in nobody's hands between two looks has arrived by the second."""
+        for _ in range(2):
+            wait_until(self.is_settled, seconds, "the end of what is on its way")

@@ -8,6 +8,9 @@ from penstock import Server
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "services"))
 
 from postgres import Postgres  # noqa: E402  (its folder is known only now)
+from redis import Redis  # noqa: E402
+
+from cluster import Cluster  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +21,40 @@ def shared_postgres():
         yield server.start()
     finally:
         server.free()
+
+
+@pytest.fixture
+def own_postgres():
+    """A server of the test's own, to be broken."""
+    server = Postgres()
+    try:
+        yield server.start()
+    finally:
+        server.free()
+
+
+@pytest.fixture
+def redis():
+    """A server of the test's own: one that forgets, forgets for all."""
+    server = Redis()
+    try:
+        yield server.start()
+    finally:
+        server.free()
+
+
+@pytest.fixture
+def gates(tmp_path, shared_postgres, redis):
+    """Makes clusters without a broker: gates(count, settings=..., program=...). All is ended with the test."""
+    clusters = []
+
+    def make(count=2, postgres=None, redis=redis, **options):
+        clusters.append(Cluster(tmp_path / f"cluster-{len(clusters)}", postgres or shared_postgres, redis, **options))
+        return clusters[-1].start(gates=count)
+
+    yield make
+    for cluster in clusters:
+        cluster.free()
 
 
 @pytest.fixture

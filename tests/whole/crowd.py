@@ -120,8 +120,9 @@ class Connection:
 
 
 class Crowd:
-    def __init__(self, server, sale, seed, limit=2, buyers=300, settle=True):
-        self.server, self.sale, self.limit, self.settle = server, sale, limit, settle
+    def __init__(self, server, sale, seed, limit=2, buyers=300, settle=True, stay=False):
+        """stay: whose server dies goes on to another gate of the cluster that `server` is; else it goes home."""
+        self.server, self.sale, self.limit, self.settle, self.stay = server, sale, limit, settle, stay
         self.random = random.Random(seed)
         self.lots = {lot["sku"]: LotBook(lot["units"], lot["withdrawn"]) for lot in server.sale(sale)["lots"]}
         self.skus = list(self.lots)
@@ -232,20 +233,30 @@ class Crowd:
             else:
                 await self.buy(public, self.new_wish())
             if not public.writer or (operator.place and operator.sent and not operator.writer):
-                break
+                if not self.stay:
+                    break
+                public.close()
+                operator.close()
+                await asyncio.sleep(0.01)
+                public, operator = Connection(self.server.public), Connection(self.server.operator)
         public.close()
         operator.close()
 
-    def shop(self, seconds, clients=10, then=None):
-        """So many clients for so long; `then` happens while they are at it, and ends it where it ends the server."""
+    def shop(self, seconds, clients=10, then=None, after=0):
+        """
+        So many clients for so long; `then` happens while they are at it, and ends it where it ends the server. Those who stay shop on for so long after it.
+        `then` runs beside them, and may take its time.
+        """
 
         async def run():
             over = asyncio.Event()
             tasks = [asyncio.create_task(self.client(over)) for _ in range(clients)]
             await asyncio.sleep(seconds)
             if then:
-                then()
-            else:
+                await asyncio.to_thread(then)
+            if self.stay:
+                await asyncio.sleep(after)
+            if self.stay or not then:
                 over.set()
             await asyncio.wait_for(asyncio.gather(*tasks), 30)
 

@@ -1,0 +1,217 @@
+"""A stock that dies, forgets, comes back as it was, or does not answer: nothing is oversold, lost or told twice, and it comes back by itself."""
+
+import contextlib
+import time
+
+import pytest
+from redis import Redis, Sentinel
+from redis import wait_until as wait_for_service
+
+from crowd import Crowd, new_seed
+from penstock import TESTING_PROGRAM, wait_until
+
+TERMS = {"lots": {"size-1": 3000, "size-2": 900}, "limit_per_buyer": 2, "hold_seconds": 60}
+
+
+def rush(cluster, name, fault, before=0.4, after=0.6, clients=12, **terms):
+    """A crowd at work while `fault` happens, and for a while after; then every promise is looked at."""
+    cluster.make_sale("drop", **{**TERMS, **terms})
+    wait_until(lambda: cluster.is_selling("drop"), 10, "the sale at every gate")
+    crowd = Crowd(cluster, "drop", new_seed(name), buyers=600, stay=True)
+    crowd.shop(before, clients, then=fault, after=after)
+    wait_until(lambda: cluster.is_selling("drop"), 30, "the stock, by itself")
+    crowd.shop(0.3, clients)
+    crowd.ask_again([wish for wish in crowd.wishes if not wish.answers])
+    cluster.settle()
+    print(crowd.answers, "unanswered:", crowd.unanswered)
+    crowd.assert_kept()
+    assert cluster.audit_ledger()[0] == 0
+    assert crowd.answers["accepted"] > 50
+    return crowd
+
+
+def rebuilt(cluster):
+    return cluster.metric("penstock_rebuild_sales_total")
+
+
+def test_redis_dies_and_comes_back_empty(gates):
+    cluster = gates(2)
+
+    def fault():
+        cluster.redis.kill()
+        cluster.redis.restart(empty=True)
+
+    rush(cluster, "empty", fault)
+    assert rebuilt(cluster) >= 1
+
+
+def test_redis_dies_and_comes_back_with_what_was_on_its_disk(gates):
+    cluster = gates(2)
+
+    def fault():
+        cluster.redis.kill()
+        cluster.redis.restart()
+
+    rush(cluster, "old disk", fault)
+    assert rebuilt(cluster) >= 1
+
+
+@pytest.mark.parametrize("command", [("FLUSHALL",), ("FUNCTION", "FLUSH"), ("FUNCTION", "DELETE", "penstock")])
+def test_somebody_wipes_it_in_mid_sale(gates, command):
+    cluster = gates(2)
+    rush(cluster, " ".join(command), lambda: cluster.redis.call(*command))
+    assert rebuilt(cluster) >= 1
+
+
+def test_redis_does_not_answer_for_a_while(gates):
+    cluster = gates(2)
+
+    def fault():
+        cluster.redis.freeze()
+        # Every gate answers in bounded time what it can: a purchase that it cannot decide is no order and no refusal of one.
+        started = time.monotonic()
+        answer = cluster.buy("drop", "nobody", key="frozen", body={"sku": "size-1"})
+        assert answer.status == 503 and answer.code in ("stock-unavailable", "outcome-unknown"), answer.body
+        assert time.monotonic() - started < 8
+        cluster.redis.thaw()
+
+    rush(cluster, "frozen", fault)
+
+
+def test_redis_has_no_memory_left(gates):
+    cluster = gates(2)
+
+    def fault():
+        cluster.redis.call("CONFIG", "SET", "maxmemory", "1")
+        wait_until(lambda: cluster.buy("drop", "full", key="full", body={"sku": "size-1"}).status == 503, 5, "a refusal")
+        answer = cluster.buy("drop", "full", key="full", body={"sku": "size-1"})
+        assert (answer.status, answer.code) == (503, "overloaded"), answer.body
+        cluster.redis.call("CONFIG", "SET", "maxmemory", "0")
+
+    rush(cluster, "no memory", fault)
+
+
+def test_a_gate_dies_and_the_others_finish_what_it_began(gates):
+    cluster = gates(3)
+    rush(cluster, "dead gate", cluster.gates[0].kill, after=0.5)
+
+
+def test_every_gate_dies_and_is_started_again(gates):
+    cluster = gates(2)
+
+    def fault():
+        for gate in cluster.gates:
+            gate.kill()
+        for gate in cluster.gates:
+            gate.restart()
+
+    rush(cluster, "all gates", fault)
+    assert rebuilt(cluster) == 0  # the stock was there all the time
+
+
+def test_the_ledger_dies_and_comes_back(gates, own_postgres):
+    cluster = gates(2, postgres=own_postgres)
+
+    def fault():
+        own_postgres.crash()
+        wait_until(lambda: cluster.buy("drop", "nobody", key="down", body={"sku": "size-1"}).status == 503, 10, "a refusal")
+        own_postgres.start()
+
+    rush(cluster, "ledger", fault, after=2)
+
+
+def test_redis_is_away_when_a_gate_starts(gates):
+    cluster = gates(1)
+    cluster.make_sale("drop", 5)
+    order = cluster.buy("drop", "anna", key="k")
+    cluster.gates[0].stop()
+    cluster.redis.kill()
+    gate = cluster.gates[0]
+    gate.start(wait=False)
+    with contextlib.suppress(AssertionError):
+        wait_until(lambda: gate.process.poll() is not None, 3, "an end")
+    cluster.redis.restart(empty=True)
+    if gate.process.poll() is not None:  # it says why, and a supervisor starts it again
+        assert "redis" in gate.log().lower()
+        gate.start()
+    else:
+        gate.wait_ready()
+    wait_until(lambda: cluster.is_selling("drop"), 30, "the stock")
+    assert gate.buy("drop", "anna", key="k").body == order.body
+
+
+class Pair:
+    """A master, its replica and three Sentinels: to a cluster it is one Redis."""
+
+    def __init__(self, **settings):
+        self.master, self.replica = Redis(**settings).start(), Redis(**settings).start()
+        self.replica.follow(self.master)
+        self.sentinels = [Sentinel(self.master).start() for _ in range(3)]
+        wait_for_service(self.is_watched, 30, "the Sentinels")
+
+    def is_watched(self):
+        return all(
+            len(one.call("SENTINEL", "SENTINELS", one.name)) == 2 and len(one.call("SENTINEL", "REPLICAS", one.name)) == 1
+            for one in self.sentinels
+        )
+
+    def url(self):
+        places = ",".join(f"127.0.0.1:{one.port}" for one in self.sentinels)
+        return f"redis+sentinel://{places}/{self.sentinels[0].name}"
+
+    def wait_for_failover(self):
+        wait_for_service(lambda: all(one.master_port() == self.replica.port for one in self.sentinels), 30, "the failover")
+
+    def free(self):
+        for one in [*self.sentinels, self.master, self.replica]:
+            one.free()
+
+
+@pytest.fixture
+def redis_pair():
+    pair = Pair()
+    try:
+        yield pair
+    finally:
+        pair.free()
+
+
+def test_the_master_dies_and_its_replica_takes_over(gates, redis_pair):
+    cluster = gates(2, redis=redis_pair)
+
+    def fault():
+        redis_pair.master.kill()
+        redis_pair.wait_for_failover()
+
+    rush(cluster, "failover", fault, after=1)
+    assert rebuilt(cluster) >= 1
+
+
+def test_an_old_master_that_comes_back_grants_nothing(gates, redis_pair):
+    """It has everything as it was when it was cut off, and is promoted again."""
+    cluster = gates(2, redis=redis_pair)
+
+    def fault():
+        redis_pair.master.freeze()
+        redis_pair.wait_for_failover()
+        wait_until(lambda: cluster.is_selling("drop"), 30, "the stock on the replica")
+        redis_pair.master.thaw()
+        # Sentinel makes it a replica; now the other one dies, and it is promoted again.
+        wait_for_service(lambda: redis_pair.master.info("replication")["role"] == "slave", 30, "the demotion")
+        redis_pair.replica.kill()
+        wait_for_service(lambda: redis_pair.master.info("replication")["role"] == "master", 40, "the promotion")
+
+    rush(cluster, "old master", fault, after=1)
+    assert rebuilt(cluster) >= 2
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "redis.reply_lost",  # the stock has done it, and nobody here knows
+        "ledger.commit_unknown",
+    ],
+)
+def test_an_answer_is_lost_and_the_retry_resolves_it(gates, step):
+    cluster = gates(1, program=TESTING_PROGRAM, environment={"PENSTOCK_FAILPOINTS": f"{step}=error:5@20x3"})
+    rush(cluster, step, lambda: None)

@@ -12,11 +12,13 @@ struct column {
 	const char *at;
 };
 
-static const char copy_orders[] = "COPY orders (id, sale, lot, quantity, state, epoch, buyer_units, limit_per_buyer, placed_at_ms, changed_at_ms,"
-				  " hold_expires_at_ms, first_hold_expires_at_ms, buyer, trace) FROM STDIN (FORMAT binary)";
+static const char copy_orders[] =
+	"COPY orders (id, sale, lot, quantity, state, epoch, buyer_units, limit_per_buyer, placed_at_ms, changed_at_ms,"
+	" hold_expires_at_ms, first_hold_expires_at_ms, buyer, trace) FROM STDIN (FORMAT binary)";
 static const char copy_keys[] = "COPY idempotency_keys (order_id, key) FROM STDIN (FORMAT binary)";
-static const char copy_movements[] = "COPY movements (at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, allocated, held, confirmed,"
-				     " withdrawn, actor) FROM STDIN (FORMAT binary)";
+static const char copy_movements[] =
+	"COPY movements (at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, allocated, held, confirmed,"
+	" withdrawn, actor) FROM STDIN (FORMAT binary)";
 
 static int32_t size_at(const char *at)
 {
@@ -98,16 +100,18 @@ int pg_copy_orders(struct pg_connection *connection, struct pg_batch *batch)
 {
 	const struct pg_array *new = batch->new, *moves = batch->moves;
 	struct column orders[] = {
-		{&new[NEW_ID], 0, NULL},      {&new[NEW_SALE], 4, NULL},	{&new[NEW_LOT], 4, NULL},   {&new[NEW_QUANTITY], 4, NULL},
-		{&new[NEW_STATE], 2, NULL},   {&new[NEW_EPOCH], 8, NULL},	{&new[NEW_BUYER_UNITS], 4, NULL}, {&new[NEW_LIMIT], 4, NULL},
-		{&new[NEW_AT], 8, NULL},      {&new[NEW_AT], 8, NULL},	{&new[NEW_HOLD], 8, NULL},  {&new[NEW_HOLD], 8, NULL},
-		{&new[NEW_BUYER], 0, NULL},   {&new[NEW_TRACE], 0, NULL},
+		{&new[NEW_ID], 0, NULL},          {&new[NEW_SALE], 4, NULL},  {&new[NEW_LOT], 4, NULL},
+		{&new[NEW_QUANTITY], 4, NULL},    {&new[NEW_STATE], 2, NULL}, {&new[NEW_EPOCH], 8, NULL},
+		{&new[NEW_BUYER_UNITS], 4, NULL}, {&new[NEW_LIMIT], 4, NULL}, {&new[NEW_AT], 8, NULL},
+		{&new[NEW_AT], 8, NULL},          {&new[NEW_HOLD], 8, NULL},  {&new[NEW_HOLD], 8, NULL},
+		{&new[NEW_BUYER], 0, NULL},       {&new[NEW_TRACE], 0, NULL},
 	};
 	struct column keys[] = {{&new[NEW_ID], 0, NULL}, {&new[NEW_KEY], 0, NULL}};
 	struct column movements[] = {
-		{&moves[MOVE_AT], 8, NULL},    {&moves[MOVE_CAUSE], 2, NULL}, {&moves[MOVE_ITEM], 4, NULL},    {&moves[MOVE_SALE], 4, NULL},
-		{&moves[MOVE_LOT], 4, NULL},   {&moves[MOVE_ORDER], 0, NULL}, {&moves[MOVE_ID], 0, NULL},      {&moves[MOVE_ON_HAND], 8, NULL},
-		{NULL, 8, NULL},               {&moves[MOVE_HELD], 8, NULL},  {&moves[MOVE_CONFIRMED], 8, NULL}, {&moves[MOVE_WITHDRAWN], 8, NULL},
+		{&moves[MOVE_AT], 8, NULL},    {&moves[MOVE_CAUSE], 2, NULL},     {&moves[MOVE_ITEM], 4, NULL},
+		{&moves[MOVE_SALE], 4, NULL},  {&moves[MOVE_LOT], 4, NULL},       {&moves[MOVE_ORDER], 0, NULL},
+		{&moves[MOVE_ID], 0, NULL},    {&moves[MOVE_ON_HAND], 8, NULL},   {NULL, 8, NULL},
+		{&moves[MOVE_HELD], 8, NULL},  {&moves[MOVE_CONFIRMED], 8, NULL}, {&moves[MOVE_WITHDRAWN], 8, NULL},
 		{&moves[MOVE_ACTOR], 0, NULL},
 	};
 	struct buffer rows;

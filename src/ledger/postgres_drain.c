@@ -99,7 +99,8 @@ int postgres_journal_identify(struct ledger *base, struct slice cluster, struct 
 	pg_put_text(&params, cluster);
 	pg_put_text(&params, topic);
 	while (pg_work_begin(&work)) {
-		end = pg_outcome(pg_do(work.connection, "INSERT INTO journal VALUES (1, $1, $2) ON CONFLICT DO NOTHING", &params), -EIO);
+		end = pg_outcome(pg_do(work.connection, "INSERT INTO journal VALUES (1, $1, $2) ON CONFLICT DO NOTHING", &params),
+				 -EIO);
 		if (end == 0)
 			end = compare_log(work.connection, cluster, topic, known);
 		pg_work_end(&work, end);
@@ -119,8 +120,8 @@ static int read_position(struct postgres_ledger *ledger, uint32_t partition, int
 		end = pg_writer_ready(ledger);
 		if (end < 0)
 			return end;
-		end = pg_outcome(pg_query(&ledger->writer.connection, "SELECT next, mark FROM journal_offsets WHERE partition = $1",
-					  &params, &result),
+		end = pg_outcome(pg_query(&ledger->writer.connection,
+					  "SELECT next, mark FROM journal_offsets WHERE partition = $1", &params, &result),
 				 -EIO);
 	}
 	if (end < 0)

@@ -20,8 +20,8 @@ static const char *const by_id[] = {"SELECT " SALE_COLUMNS " FROM sales WHERE id
 static const char *const changed[] = {
 	"SELECT " SALE_COLUMNS " FROM sales WHERE " CHANGED,
 	"SELECT items.sku, lots.item, lots.allocated, lots.withdrawn, lots.held, lots.confirmed, lots.place, lots.sale"
-	" FROM (SELECT number, change FROM sales WHERE " CHANGED ") AS some JOIN lots ON lots.sale = some.number"
-	" JOIN items ON items.number = lots.item ORDER BY some.change, lots.place"};
+	" FROM (SELECT number, change FROM sales WHERE " CHANGED ") AS page JOIN lots ON lots.sale = page.number"
+	" JOIN items ON items.number = lots.item ORDER BY page.change, lots.place"};
 static const char *const listed[] = {"SELECT " SALE_COLUMNS " FROM sales WHERE " AFTER, LOT_ROWS AFTER LOT_ORDER};
 
 /* The sale of a row, its lots still empty; NULL when out of memory. */

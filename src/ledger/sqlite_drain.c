@@ -12,10 +12,12 @@
 static int move(struct connection *connection, const struct ledger_progress *progress)
 {
 	sqlite3_stmt *update, *insert;
-	int result = connection_prepare(connection, "UPDATE journal_offsets SET next = ?3, mark = ?4 WHERE partition = ?1 AND next = ?2", &update);
+	int result = connection_prepare(
+		connection, "UPDATE journal_offsets SET next = ?3, mark = ?4 WHERE partition = ?1 AND next = ?2", &update);
 
 	if (result == 0)
-		result = connection_prepare(connection, "INSERT INTO journal_offsets (partition, next, mark) VALUES (?1, ?2, ?3)", &insert);
+		result = connection_prepare(connection, "INSERT INTO journal_offsets (partition, next, mark) VALUES (?1, ?2, ?3)",
+					    &insert);
 	if (result < 0)
 		return result;
 	bind_int(update, 1, progress->partition);

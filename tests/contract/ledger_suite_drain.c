@@ -226,7 +226,7 @@ static void test_what_cannot_be_applied_becomes_a_dead_letter_and_harms_nobody(v
 	events[5].quantity = KIT_SHOES; /* with its neighbours, more than the lot has */
 	assert_int_equal(kit->ledger->ops->drain(kit->ledger, &drain), LEDGER_DONE);
 	for (size_t i = 0; i < 8; i++)
-		assert_int_equal(entries[i].outcome, i == 4                 ? LEDGER_NOT_FOUND
+		assert_int_equal(entries[i].outcome, i == 4             ? LEDGER_NOT_FOUND
 						     : i == 2 || i == 5 ? LEDGER_CONSTRAINT
 									: LEDGER_DONE);
 	kit_assert_lot(kit, KIT_SHIRT, KIT_SHIRTS, 2, 0, 0);

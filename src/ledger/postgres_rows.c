@@ -2,7 +2,7 @@
 #include "ledger/postgres_rows.h"
 
 /* So many new orders that COPY is faster, its trips included. */
-enum { COPY_MIN = 1024 };
+enum { COPY_MIN = 256 };
 
 /* --- Reading --- */
 

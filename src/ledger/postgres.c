@@ -19,6 +19,7 @@ static void ledger_free(struct ledger *base)
 	if (!base)
 		return;
 	ledger = postgres_ledger_of(base);
+	pg_elector_deinit(&ledger->elector);
 	pg_readers_deinit(&ledger->pool);
 	pg_writer_deinit(ledger);
 	if (ledger->url)
@@ -30,6 +31,10 @@ static void ledger_free(struct ledger *base)
 static const struct ledger_ops postgres_ops = {
 	.name = "postgres",
 	.apply = postgres_apply,
+	.drain = postgres_drain,
+	.journal_identify = postgres_journal_identify,
+	.journal_position = postgres_journal_position,
+	.elect = postgres_elect,
 	.item_create = postgres_item_create,
 	.item_receive = postgres_item_receive,
 	.item_get = postgres_item_get,
@@ -40,6 +45,7 @@ static const struct ledger_ops postgres_ops = {
 	.sale_raise_epoch = postgres_sale_raise_epoch,
 	.sale_get = postgres_sale_get,
 	.sales = postgres_sales,
+	.sales_changed = postgres_sales_changed,
 	.lot_add = postgres_lot_add,
 	.order_get = postgres_order_get,
 	.orders = postgres_orders,
@@ -59,13 +65,15 @@ int ledger_postgres_open(struct ledger **out, const char *url, int flags)
 	struct postgres_ledger *ledger;
 	int result;
 
-	if (flags != LEDGER_OPEN_LEASE && flags != LEDGER_OPEN_READ_ONLY)
+	if (flags != LEDGER_OPEN_LEASE && flags != LEDGER_OPEN_SHARED && flags != LEDGER_OPEN_READ_ONLY)
 		return error_origin(-EINVAL);
 	ledger = calloc(1, sizeof(*ledger));
 	if (!ledger)
 		return error_origin(-ENOMEM);
 	ledger->base.ops = &postgres_ops;
 	ledger->read_only = flags == LEDGER_OPEN_READ_ONLY;
+	ledger->shared = flags == LEDGER_OPEN_SHARED;
+	pg_elector_init(&ledger->elector);
 	pg_readers_init(&ledger->pool);
 	pg_writer_init(&ledger->writer);
 	ledger->url = strdup(url);

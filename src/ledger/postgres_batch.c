@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include "base/failpoint.h"
+#include "ledger/dead_letter.h"
 #include "ledger/log_detail.h"
 
 enum { LOTS_START = 64, LOTS_KEPT_MAX = 65536, ORDERS_START = 256 };
@@ -22,8 +23,9 @@ static const enum pg_kind int_kinds[LOT_COLUMNS] = {PG_INT};
 static const enum pg_kind log_kinds[LOG_COLUMNS] = {[LOG_ACTOR] = PG_TEXT,  [LOG_ACTION] = PG_TEXT, [LOG_SUBJECT] = PG_TEXT,
 						    [LOG_DETAIL] = PG_TEXT, [LOG_TRACE] = PG_TEXT,  [LOG_HASH] = PG_TEXT};
 static const enum pg_kind uuid_kind[] = {PG_UUID};
+static const enum pg_kind dead_kinds[DEAD_COLUMNS] = {[DEAD_REASON] = PG_TEXT, [DEAD_EVENT] = PG_TEXT};
 
-enum { TABLES = 9 };
+enum { TABLES = 12 };
 static void tables_of(struct pg_batch *batch, struct columns tables[static TABLES])
 {
 	const struct columns all[TABLES] = {
@@ -34,6 +36,9 @@ static void tables_of(struct pg_batch *batch, struct columns tables[static TABLE
 		{batch->returns, int_kinds, RETURN_COLUMNS},
 		{batch->log, log_kinds, LOG_COLUMNS},
 		{batch->epochs, int_kinds, EPOCH_COLUMNS},
+		{batch->barriers, int_kinds, EPOCH_COLUMNS},
+		{batch->dead, dead_kinds, DEAD_COLUMNS},
+		{batch->positions, int_kinds, POSITION_COLUMNS},
 		{&batch->ids, uuid_kind, 1},
 		{&batch->sales, int_kinds, 1},
 	};
@@ -65,7 +70,7 @@ void pg_batch_free(struct pg_batch *batch)
 	for (size_t i = 0; i < TABLES; i++)
 		for (size_t j = 0; j < tables[i].count; j++)
 			pg_array_deinit(&tables[i].arrays[j]);
-	free(batch->lots);
+	pg_batch_forget_lots(batch);
 	free(batch->orders);
 	free(batch->order_slots);
 	free(batch);
@@ -101,7 +106,7 @@ int pg_batch_fit(struct pg_batch **out, size_t events)
 	return 0;
 }
 
-void pg_batch_clear(struct pg_batch *batch)
+void pg_batch_clear(struct pg_batch *batch, bool by_barrier)
 {
 	struct columns tables[TABLES];
 
@@ -121,6 +126,8 @@ void pg_batch_clear(struct pg_batch *batch)
 		for (size_t j = 0; j < tables[i].count; j++)
 			pg_array_clear(&tables[i].arrays[j]);
 	batch->has_new = batch->has_moves = batch->has_changes = batch->has_lots = batch->has_returns = batch->has_log = false;
+	batch->has_barriers = batch->has_dead = false;
+	batch->by_barrier = by_barrier;
 }
 
 /* --- Lots --- */
@@ -138,21 +145,26 @@ static size_t lot_slot(const struct pg_batch *batch, uint32_t sale, uint32_t lot
 void pg_batch_forget_lots(struct pg_batch *batch)
 {
 	free(batch->lots);
+	free(batch->lot_order);
 	batch->lots = NULL;
+	batch->lot_order = NULL;
 	batch->lot_capacity = batch->lot_count = 0;
 }
 
 static int grow_lots(struct pg_batch *batch)
 {
 	struct batch_lot *old = batch->lots;
-	size_t capacity = batch->lot_capacity;
+	size_t capacity = batch->lot_capacity, wanted = capacity ? 2 * capacity : LOTS_START;
+	size_t *order = realloc(batch->lot_order, wanted * sizeof(*order));
 
-	batch->lots = calloc(capacity ? 2 * capacity : LOTS_START, sizeof(*batch->lots));
+	if (order)
+		batch->lot_order = order;
+	batch->lots = order ? calloc(wanted, sizeof(*batch->lots)) : NULL;
 	if (!batch->lots) {
 		batch->lots = old;
 		return error_origin(-ENOMEM);
 	}
-	batch->lot_capacity = capacity ? 2 * capacity : LOTS_START;
+	batch->lot_capacity = wanted;
 	for (size_t i = 0; i < capacity; i++)
 		if (old[i].used)
 			batch->lots[lot_slot(batch, old[i].sale, old[i].lot)] = old[i];
@@ -308,6 +320,19 @@ static int add_log_row(struct pg_batch *batch, const struct batch_lot *lot, cons
 
 /* --- Judging; the order of the questions is told in postgres_apply.c --- */
 
+static bool is_void(const struct pg_batch *batch, const struct batch_lot *lot, const struct event *event)
+{
+	return event->epoch < (batch->by_barrier ? lot->barrier : lot->epoch);
+}
+
+/* An event whose order or lot is not there: it may be void, like what it follows. Every sale has a lot 0. */
+static int not_found(struct pg_batch *batch, const struct event *event)
+{
+	const struct batch_lot *lot = pg_batch_lot(batch, event->sale, 0);
+
+	return lot && is_void(batch, lot, event) ? LEDGER_STALE_EPOCH : LEDGER_NOT_FOUND;
+}
+
 static int apply_reserved(struct pg_batch *batch, const struct event *event)
 {
 	struct batch_lot *lot = pg_batch_lot(batch, event->sale, event->lot);
@@ -315,11 +340,11 @@ static int apply_reserved(struct pg_batch *batch, const struct event *event)
 	struct batch_order *order;
 
 	if (!lot)
-		return LEDGER_NOT_FOUND;
+		return not_found(batch, event);
 	order = pg_batch_order(batch, &event->id);
 	if (order->is_order)
 		return order_row_same(&order->row, event) ? LEDGER_ALREADY : LEDGER_CONSTRAINT;
-	if (event->epoch < lot->epoch)
+	if (is_void(batch, lot, event))
 		return LEDGER_STALE_EPOCH;
 	order->is_order = true;
 	order->row = (struct order_row){
@@ -346,12 +371,12 @@ static int apply_settlement(struct pg_batch *batch, const struct event *event)
 	int outcome;
 
 	if (!order->is_order || order->row.sale != event->sale)
-		return LEDGER_NOT_FOUND;
+		return not_found(batch, event);
 	lot = pg_batch_lot(batch, order->row.sale, order->row.lot);
 	if (!lot)
 		return LEDGER_NOT_FOUND;
 	outcome = order_row_settle(&order->row, event, &next);
-	if (outcome != LEDGER_ALREADY && event->epoch < lot->epoch)
+	if (outcome != LEDGER_ALREADY && is_void(batch, lot, event))
 		return LEDGER_STALE_EPOCH;
 	if (outcome != LEDGER_DONE)
 		return outcome;
@@ -379,11 +404,11 @@ static int apply_withdrawn(struct pg_batch *batch, const struct event *event)
 	struct batch_order *known;
 
 	if (!lot)
-		return LEDGER_NOT_FOUND;
+		return not_found(batch, event);
 	known = pg_batch_order(batch, &event->id);
 	if (known->is_movement)
 		return LEDGER_ALREADY;
-	if (event->epoch < lot->epoch)
+	if (is_void(batch, lot, event))
 		return LEDGER_STALE_EPOCH;
 	known->is_movement = true;
 	movement.item = lot->item;
@@ -392,6 +417,23 @@ static int apply_withdrawn(struct pg_batch *batch, const struct event *event)
 	batch->has_returns = true;
 	add_movement(batch, lot, event, &movement);
 	return add_log_row(batch, lot, event, SLICE_NULL);
+}
+
+static int apply_barrier(struct pg_batch *batch, const struct event *event)
+{
+	const struct batch_lot *first = pg_batch_lot(batch, event->sale, 0);
+
+	if (!first)
+		return LEDGER_NOT_FOUND;
+	if (event->epoch <= first->barrier)
+		return LEDGER_ALREADY;
+	for (size_t i = 0; i < batch->lot_capacity; i++)
+		if (batch->lots[i].used && batch->lots[i].sale == event->sale)
+			batch->lots[i].barrier = event->epoch;
+	pg_array_int(&batch->barriers[EPOCH_SALE], event->sale);
+	pg_array_int(&batch->barriers[EPOCH_EPOCH], event->epoch);
+	batch->has_barriers = true;
+	return LEDGER_DONE;
 }
 
 int pg_batch_apply(struct pg_batch *batch, const struct event *event)
@@ -412,9 +454,34 @@ int pg_batch_apply(struct pg_batch *batch, const struct event *event)
 	case EVENT_EXTENDED:
 		return apply_settlement(batch, event);
 	case EVENT_BARRIER:
-		break;
+		return apply_barrier(batch, event);
 	}
 	assertion_failed("a known kind of event", __FILE__, __LINE__, __func__);
+}
+
+static int compare_lots(const void *left, const void *right, void *argument)
+{
+	const struct batch_lot *lots = argument, *a = &lots[*(const size_t *)left], *b = &lots[*(const size_t *)right];
+
+	if (a->sale != b->sale)
+		return a->sale < b->sale ? -1 : 1;
+	return a->lot < b->lot ? -1 : a->lot > b->lot;
+}
+
+/*
+ * The touched lots by sale and place: each is locked as it is written, and whatever plan the server makes of the statement, it goes through the array
+ * or through the table's key.
+ */
+static size_t sort_lots(struct pg_batch *batch)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < batch->lot_capacity; i++)
+		if (batch->lots[i].used && batch->lots[i].touched)
+			batch->lot_order[count++] = i;
+	if (count)
+		qsort_r(batch->lot_order, count, sizeof(*batch->lot_order), compare_lots, batch->lots);
+	return count;
 }
 
 void pg_batch_finish(struct pg_batch *batch)
@@ -429,14 +496,12 @@ void pg_batch_finish(struct pg_batch *batch)
 		pg_array_int(&batch->changes[CHANGE_AT], order->changed_at_ms);
 		add_int_or_null(&batch->changes[CHANGE_HOLD], order->extended_to_ms, order->extended_to_ms);
 	}
-	for (size_t i = 0; i < batch->lot_capacity; i++) {
-		const struct batch_lot *lot = &batch->lots[i];
+	for (size_t i = 0, count = sort_lots(batch); i < count; i++) {
+		const struct batch_lot *lot = &batch->lots[batch->lot_order[i]];
 
-		if (!lot->used || !lot->touched)
-			continue;
 		/* The epoch of each, for a batch that is written without reading first. */
 		pg_array_int(&batch->epochs[EPOCH_SALE], lot->sale);
-		pg_array_int(&batch->epochs[EPOCH_EPOCH], lot->epoch);
+		pg_array_int(&batch->epochs[EPOCH_EPOCH], batch->by_barrier ? lot->barrier : lot->epoch);
 		if (!lot->held && !lot->confirmed && !lot->withdrawn)
 			continue;
 		pg_array_int(&batch->lot_changes[LOT_SALE], lot->sale);
@@ -450,5 +515,24 @@ void pg_batch_finish(struct pg_batch *batch)
 
 bool pg_batch_wrote(const struct pg_batch *batch)
 {
-	return batch->has_new || batch->has_moves || batch->has_changes;
+	return batch->has_new || batch->has_moves || batch->has_changes || batch->has_barriers;
+}
+
+int pg_batch_bury(struct pg_batch *batch, int64_t at_ms, const char *reason, const struct event *event, struct slice record)
+{
+	struct buffer text;
+	bool failed;
+
+	buffer_init(&text, DEAD_LETTER_MAX);
+	if (event)
+		dead_letter_event(&text, event);
+	else
+		dead_letter_record(&text, record);
+	failed = text.failed;
+	pg_array_int(&batch->dead[DEAD_AT], at_ms);
+	pg_array_text(&batch->dead[DEAD_REASON], slice_of(reason));
+	pg_array_text(&batch->dead[DEAD_EVENT], buffer_slice(&text));
+	batch->has_dead = true;
+	buffer_deinit(&text);
+	return failed ? error_origin(-ENOMEM) : 0;
 }

@@ -29,10 +29,10 @@ static int translate(const char *state)
 		const char *start; /* of the SQLSTATE: its class, or all of it */
 		int code;
 	} table[] = {
-		{"PS001", PG_FENCED},  {"PS002", PG_STALE}, {"40001", PG_RETRY}, {"40P01", PG_RETRY},   {"22", PG_CONSTRAINT},
-		{"23", PG_CONSTRAINT}, {"08", -ENOTCONN},   {"57P", -ENOTCONN},  {"57014", -ETIMEDOUT}, {"55P03", -EBUSY},
-		{"53100", -ENOSPC},    {"53200", -ENOMEM},  {"53", -EBUSY},      {"25006", -EROFS},     {"28", -EACCES},
-		{"42501", -EACCES},    {"3D000", -ENOENT},  {"XX001", -EUCLEAN}, {"XX002", -EUCLEAN},
+		{"PS001", PG_FENCED},  {"PS002", PG_STALE},   {"PS003", PG_MOVED}, {"40001", PG_RETRY}, {"40P01", PG_RETRY},
+		{"22", PG_CONSTRAINT}, {"23", PG_CONSTRAINT}, {"08", -ENOTCONN},   {"57P", -ENOTCONN},  {"57014", -ETIMEDOUT},
+		{"55P03", -EBUSY},     {"53100", -ENOSPC},    {"53200", -ENOMEM},  {"53", -EBUSY},      {"25006", -EROFS},
+		{"28", -EACCES},       {"42501", -EACCES},    {"3D000", -ENOENT},  {"XX001", -EUCLEAN}, {"XX002", -EUCLEAN},
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
@@ -97,18 +97,26 @@ static int wait_socket(struct pg_connection *connection, bool writing, int64_t d
 	return 0;
 }
 
-/* The next result, or NULL in *result at the end of a statement's. */
-static int next_result(struct pg_connection *connection, int64_t deadline_ns, PGresult **result)
+/* Everything that libpq has of ours goes out; what the server says meanwhile is taken in. 0 or negative. */
+static int flush(struct pg_connection *connection, int64_t deadline_ns)
 {
-	int waited, unsent;
+	int unsent, waited;
 
 	while ((unsent = PQflush(connection->handle)) > 0) {
 		waited = wait_socket(connection, true, deadline_ns);
 		if (waited < 0)
 			return waited;
 	}
-	if (unsent < 0)
-		return -ENOTCONN;
+	return unsent < 0 ? -ENOTCONN : 0;
+}
+
+/* The next result, or NULL in *result at the end of a statement's. */
+static int next_result(struct pg_connection *connection, int64_t deadline_ns, PGresult **result)
+{
+	int waited = flush(connection, deadline_ns);
+
+	if (waited < 0)
+		return waited;
 	while (PQisBusy(connection->handle)) {
 		waited = wait_socket(connection, false, deadline_ns);
 		if (waited < 0)
@@ -394,4 +402,56 @@ int pg_do(struct pg_connection *connection, const char *sql, const struct pg_par
 {
 	pg_add(connection, sql, params);
 	return pg_run(connection, NULL);
+}
+
+/* --- COPY --- */
+
+static int send_rows(struct pg_connection *connection, struct slice rows, int64_t deadline_ns)
+{
+	enum { PIECE = 65536 };
+	int end = 0;
+
+	for (size_t at = 0; at < rows.size && end == 0; at += PIECE) {
+		size_t size = rows.size - at < PIECE ? rows.size - at : PIECE;
+
+		if (PQputCopyData(connection->handle, rows.data + at, (int)size) != 1)
+			return -ENOTCONN;
+		end = flush(connection, deadline_ns);
+	}
+	if (end == 0 && PQputCopyEnd(connection->handle, NULL) != 1)
+		end = -ENOTCONN;
+	return end == 0 ? flush(connection, deadline_ns) : end;
+}
+
+int pg_send_rows(struct pg_connection *connection, const char *sql, struct slice rows)
+{
+	int64_t deadline_ns = clock_mono_ns() + connection->timeout_ns;
+	PGresult *result;
+	bool wanted = false;
+	int end = 0, got;
+
+	if (!connection->handle)
+		return -ENOTCONN;
+	ASSERT(connection->trip_size == 0);
+	if (PQpipelineStatus(connection->handle) != PQ_PIPELINE_OFF && !PQexitPipelineMode(connection->handle))
+		return give_up(connection, -ENOTCONN);
+	if (!PQsendQuery(connection->handle, sql))
+		return give_up(connection, -ENOTCONN);
+	for (;;) {
+		got = next_result(connection, deadline_ns, &result);
+		if (got == 0 && !result)
+			break;
+		if (got == 0 && PQresultStatus(result) == PGRES_COPY_IN) {
+			wanted = !wanted;
+			got = wanted ? send_rows(connection, rows, deadline_ns) : -ENOTCONN;
+		} else if (got == 0 && end == 0 && !succeeded(result)) {
+			end = result_error(connection, result);
+		}
+		PQclear(result);
+		if (got < 0)
+			return give_up(connection, got);
+	}
+	if (PQstatus(connection->handle) == CONNECTION_BAD)
+		return give_up(connection, -ENOTCONN);
+	return end;
 }

@@ -23,7 +23,8 @@ enum pg_end {
 	PG_CONSTRAINT = 1, /* a constraint, or a value that the server does not take */
 	PG_RETRY = 2,      /* a deadlock or a serialization failure: the same again may work */
 	PG_FENCED = 3,     /* another process has taken the lease (PS001) */
-	PG_STALE = 4,      /* a sale has another epoch than was thought (PS002) */
+	PG_STALE = 4,      /* a sale has another epoch or barrier than was thought (PS002) */
+	PG_MOVED = 5,      /* another drain has moved the position on (PS003) */
 };
 
 struct pg_connection {
@@ -58,7 +59,8 @@ void pg_put_text(struct pg_params *params, struct slice text); /* an empty text 
 void pg_put_text_or_null(struct pg_params *params, struct slice text);
 void pg_put_uuid(struct pg_params *params, const struct uuid *id); /* NULL: null */
 
-/* A column of values that goes as one parameter: int8[], text[] or uuid[]. */
+/* A column of values that goes as one parameter: int8[], text[] or uuid[]. Behind its header each value has its size before it, as the server wants it. */
+enum { PG_ARRAY_HEADER = 20 };
 enum pg_kind { PG_INT, PG_TEXT, PG_UUID };
 struct pg_array {
 	struct buffer bytes;
@@ -90,6 +92,9 @@ void pg_clear(PGresult **results, size_t count);
 int pg_query(struct pg_connection *connection, const char *sql, const struct pg_params *params, PGresult **result) MUST_CHECK;
 /* One whose result is of no interest: 0, enum pg_end, or negative. */
 int pg_do(struct pg_connection *connection, const char *sql, const struct pg_params *params) MUST_CHECK;
+
+/* COPY ... FROM STDIN of these bytes, a trip by itself. 0, enum pg_end, or negative. */
+int pg_send_rows(struct pg_connection *connection, const char *sql, struct slice rows) MUST_CHECK;
 
 /* --- Results in binary. Rows and columns count from 0; null reads as 0, "" or the null id. --- */
 

@@ -1,9 +1,7 @@
 /* Dead letters: events that no transaction could apply, kept with their reason until somebody has replayed them. */
 #include <stdlib.h>
+#include "ledger/dead_letter.h"
 #include "ledger/postgres_private.h"
-
-/* An event's texts are at most some 600 bytes; escaped and with its names it stays far below. */
-enum { EVENT_JSON_MAX = 16384 };
 
 static int insert(struct pg_connection *connection, struct slice json, const char *reason, int64_t now_ms)
 {
@@ -17,18 +15,17 @@ static int insert(struct pg_connection *connection, struct slice json, const cha
 
 int postgres_dead_letter(struct ledger *base, const struct event *event, const char *reason, int64_t now_ms)
 {
-	struct postgres_ledger *ledger = postgres_ledger_of(base);
-	struct pg_connection *connection;
+	struct pg_work work = {.ledger = postgres_ledger_of(base)};
 	struct buffer json;
-	int result;
 
-	buffer_init(&json, EVENT_JSON_MAX);
-	event_encode(event, &json);
-	result = json.failed ? error_origin(-ENOMEM) : pg_writer_begin(ledger, &connection);
-	if (result == 0)
-		result = pg_writer_end(ledger, insert(connection, buffer_slice(&json), reason, now_ms));
+	buffer_init(&json, DEAD_LETTER_MAX);
+	dead_letter_event(&json, event);
+	if (json.failed)
+		work.result = error_origin(-ENOMEM);
+	while (!json.failed && pg_work_begin(&work))
+		pg_work_end(&work, insert(work.connection, buffer_slice(&json), reason, now_ms));
 	buffer_deinit(&json);
-	return result;
+	return work.result;
 }
 
 int postgres_dead_letters(struct ledger *base, int64_t after, struct ledger_dead_letter *rows, size_t max, size_t *count)
@@ -66,18 +63,18 @@ int postgres_dead_letters(struct ledger *base, int64_t after, struct ledger_dead
 
 int postgres_dead_letter_remove(struct ledger *base, int64_t number)
 {
-	struct postgres_ledger *ledger = postgres_ledger_of(base);
-	struct pg_connection *connection;
+	struct pg_work work = {.ledger = postgres_ledger_of(base)};
 	struct pg_params params = {0};
 	PGresult *result;
-	int end = pg_writer_begin(ledger, &connection);
+	int end;
 
-	if (end < 0)
-		return end;
 	pg_put_int(&params, number);
-	end = pg_outcome(pg_query(connection, "DELETE FROM dead_letters WHERE number = $1", &params, &result), -EIO);
-	if (end == 0 && pg_changed(result) == 0)
-		end = LEDGER_NOT_FOUND;
-	PQclear(result);
-	return pg_writer_end(ledger, end);
+	while (pg_work_begin(&work)) {
+		end = pg_outcome(pg_query(work.connection, "DELETE FROM dead_letters WHERE number = $1", &params, &result), -EIO);
+		if (end == 0 && pg_changed(result) == 0)
+			end = LEDGER_NOT_FOUND;
+		PQclear(result);
+		pg_work_end(&work, end);
+	}
+	return work.result;
 }

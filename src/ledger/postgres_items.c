@@ -44,21 +44,21 @@ static int insert_item(struct pg_connection *connection, const struct ledger_ite
 int postgres_item_create(struct ledger *base, const struct ledger_item *item, const struct ledger_actor *actor)
 {
 	struct movement movement = {.cause = CAUSE_RECEIVE, .at_ms = actor->now_ms, .on_hand = item->on_hand, .actor = actor->name};
-	struct postgres_ledger *ledger = postgres_ledger_of(base);
-	struct pg_connection *connection;
+	struct pg_work work = {.ledger = postgres_ledger_of(base), .logs = true};
 	char detail[LOG_DETAIL_SIZE];
-	int result = pg_writer_begin(ledger, &connection);
+	int result;
 
-	if (result < 0)
-		return result;
 	ASSERT(item->on_hand >= 0);
-	result = insert_item(connection, item, &movement.item);
-	if (result == 0 && item->on_hand)
-		result = pg_movement_write(connection, &movement);
-	if (result == 0)
-		result = pg_log_row_write(connection, actor, "item.create", slice_of(item->sku),
-					  log_detail_item(detail, item->on_hand));
-	return pg_writer_end(ledger, result);
+	while (pg_work_begin(&work)) {
+		result = insert_item(work.connection, item, &movement.item);
+		if (result == 0 && item->on_hand)
+			result = pg_movement_write(work.connection, &movement);
+		if (result == 0)
+			result = pg_log_row_write(work.connection, actor, "item.create", slice_of(item->sku),
+						  log_detail_item(detail, item->on_hand));
+		pg_work_end(&work, result);
+	}
+	return work.result;
 }
 
 /* 0 with the item's number and units, LEDGER_NOT_FOUND, or negative. */
@@ -117,14 +117,12 @@ static int receive(struct pg_connection *connection, struct slice sku, int64_t u
 int postgres_item_receive(struct ledger *base, struct slice sku, int64_t units, const struct uuid *movement,
 			  const struct ledger_actor *actor, int64_t *on_hand)
 {
-	struct postgres_ledger *ledger = postgres_ledger_of(base);
-	struct pg_connection *connection;
-	int result = pg_writer_begin(ledger, &connection);
+	struct pg_work work = {.ledger = postgres_ledger_of(base), .logs = true};
 
 	ASSERT(units > 0);
-	if (result < 0)
-		return result;
-	return pg_writer_end(ledger, receive(connection, sku, units, movement, actor, on_hand));
+	while (pg_work_begin(&work))
+		pg_work_end(&work, receive(work.connection, sku, units, movement, actor, on_hand));
+	return work.result;
 }
 
 int postgres_item_get(struct ledger *base, struct slice sku, struct ledger_item *item)

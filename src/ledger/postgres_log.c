@@ -1,10 +1,11 @@
 /*
  * The operator log: who did what. Append only (triggers refuse the rest). Its hash chain is in log_chain.h; operator_log_head keeps the last row ever
- * written, which the next one follows.
+ * written, which the next one follows: who writes a row locks it before anything else.
  */
 #include "ledger/postgres_private.h"
 
 const char pg_log_head_sql[] = "SELECT number, hash FROM operator_log_head";
+const char pg_log_head_lock_sql[] = "SELECT number, hash FROM operator_log_head FOR UPDATE";
 const char pg_log_head_update_sql[] = "UPDATE operator_log_head SET number = $1, hash = $2";
 
 static const char insert_row[] = "INSERT INTO operator_log (number, at_ms, actor, action, subject, detail, trace, hash)"
@@ -61,13 +62,11 @@ int pg_log_row_write(struct pg_connection *connection, const struct ledger_actor
 int postgres_log_append(struct ledger *base, const struct ledger_actor *actor, const char *action, struct slice subject,
 			struct slice detail_json)
 {
-	struct postgres_ledger *ledger = postgres_ledger_of(base);
-	struct pg_connection *connection;
-	int result = pg_writer_begin(ledger, &connection);
+	struct pg_work work = {.ledger = postgres_ledger_of(base), .logs = true};
 
-	if (result < 0)
-		return result;
-	return pg_writer_end(ledger, pg_log_row_write(connection, actor, action, subject, detail_json));
+	while (pg_work_begin(&work))
+		pg_work_end(&work, pg_log_row_write(work.connection, actor, action, subject, detail_json));
+	return work.result;
 }
 
 int postgres_log_rows(struct ledger *base, int64_t after, struct ledger_log_row *rows, size_t max, size_t *count)

@@ -1,6 +1,8 @@
 /*
- * Migrations: the steps that lead from an empty schema to this program's tables, each in one transaction with its row in schema_migrations. A step
- * that has been taken is never changed: its hash is kept, and a ledger made by another text of the same number is refused.
+ * Migrations: the steps that lead from an empty schema to this program's tables, each with its row in schema_migrations. A step that has been taken is
+ * never changed: its hash is kept, and a ledger made by another text of the same number is refused.
+ *
+ * Looking and stepping are one transaction under a lock, so that of several processes that start at once, one steps and the others find it done.
  */
 #include <stdlib.h>
 #include "base/clock.h"
@@ -78,10 +80,9 @@ static int apply_migration(struct pg_connection *connection, const struct embedd
 
 	sha256_hex(slice_of(migration->sql), hash);
 	buffer_init(&script, SCRIPT_MAX);
-	buffer_append_literal(&script, "BEGIN; SET LOCAL statement_timeout = 0;\n");
 	buffer_append_text(&script, create_table);
 	buffer_append_text(&script, migration->sql);
-	buffer_printf(&script, "\n;INSERT INTO schema_migrations VALUES (%d, '%s', '%s', %lld); COMMIT", migration->number,
+	buffer_printf(&script, "\n;INSERT INTO schema_migrations VALUES (%d, '%s', '%s', %lld)", migration->number,
 		      migration->name, hash, (long long)clock_wall_ms());
 	buffer_append(&script, "", 1);
 	end = script.failed ? error_origin(-ENOMEM) : pg_script(connection, script.data, NULL);
@@ -91,7 +92,8 @@ static int apply_migration(struct pg_connection *connection, const struct embedd
 	return end;
 }
 
-int pg_migrate(struct pg_connection *connection)
+/* In a transaction, under the lock. 0, LEDGER_TOO_NEW, or negative. */
+static int migrate(struct pg_connection *connection)
 {
 	size_t applied = 0;
 	int result = has_tables(connection);
@@ -107,6 +109,21 @@ int pg_migrate(struct pg_connection *connection)
 	for (size_t i = applied; i < embedded_migrations_postgres_count && result == 0; i++)
 		result = apply_migration(connection, &embedded_migrations_postgres[i]);
 	return result;
+}
+
+int pg_migrate(struct pg_connection *connection)
+{
+	/* Whoever is before us at it has his time, and our connection's clock is longer. */
+	int ended, result = pg_script(connection,
+				      "BEGIN; SET LOCAL lock_timeout = 4000; SELECT pg_advisory_xact_lock(8099000947049456493)",
+				      NULL);
+
+	if (result == 0)
+		result = migrate(connection);
+	if (!connection->handle)
+		return result;
+	ended = pg_script(connection, result == 0 ? "COMMIT" : "ROLLBACK", NULL);
+	return result == 0 ? ended : result;
 }
 
 int pg_schema_check(struct pg_connection *connection)

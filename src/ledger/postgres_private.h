@@ -18,17 +18,20 @@ struct pg_backoff {
 	int code; /* what the last try came to; 0: none has failed */
 };
 
+enum { PG_NOBODY_KNOWS = -1 };
+
 /* The one that writes, and holds the lease. Everything here is under `lock`. */
 struct pg_writer {
 	pthread_mutex_t lock;
 	struct pg_connection connection;
 	struct pg_backoff backoff;
-	int64_t lease;          /* our number; 0: not yet taken */
-	bool lease_lost;        /* another process has taken it since: for good */
-	int64_t session, since; /* the server's process that serves us, and when it began: it may outlive our connection */
-	int64_t commit_number;  /* of the last transaction that is known to be there */
-	int64_t found_number;   /* that the ledger had when the session was resumed */
-	bool told_settings;     /* what the server's settings mean has been said */
+	int64_t lease;           /* our number, or that of all who share it; 0: not yet taken */
+	int64_t id;              /* our row of `writers`, where the lease is shared */
+	_Atomic bool lease_lost; /* another process has taken it since: for good */
+	int64_t session, since;  /* the server's process that serves us, and when it began: it may outlive our connection */
+	int64_t commit_number;   /* of the last transaction that is known to be there */
+	int64_t found_number;    /* that the ledger had when the session was resumed; PG_NOBODY_KNOWS */
+	bool told_settings;      /* what the server's settings mean has been said */
 	struct pg_batch *batch;
 };
 
@@ -43,11 +46,20 @@ struct pg_reader_pool {
 	} readers[PG_READERS_MAX];
 };
 
+/* Who is elected has a lock on a session of its own. */
+struct pg_elector {
+	pthread_mutex_t lock;
+	struct pg_connection connection;
+	struct pg_backoff backoff;
+	bool elected;
+};
+
 struct postgres_ledger {
 	struct ledger base; /* first */
 	char *url;
-	bool read_only;
+	bool read_only, shared;
 	struct pg_writer writer;
+	struct pg_elector elector;
 	struct pg_reader_pool pool;
 	_Atomic int health; /* 0, or what the last write failed with */
 };
@@ -66,13 +78,18 @@ int pg_backoff_note(struct pg_backoff *backoff, int result);
 
 /* --- postgres_session.c: the writer's session and its lease --- */
 
-/* Connects, takes the lease for the first time and migrates. 0, LEDGER_LEASE_HELD, LEDGER_TOO_NEW, or negative. */
+/* Connects, takes the lease for the first time, alone or shared, and migrates. 0, LEDGER_LEASE_HELD, LEDGER_TOO_NEW, or negative. */
 int pg_session_begin(struct postgres_ledger *ledger) MUST_CHECK;
 /*
  * Connects again and takes the lease back, if nobody else has had it. Then found_number is what had been committed, and a commit of our own has made
  * sure of it. 0 or negative.
  */
 int pg_session_resume(struct postgres_ledger *ledger) MUST_CHECK;
+
+/* Gives the lease up. */
+void pg_session_end(struct postgres_ledger *ledger);
+/* The statement that each transaction begins with: of the lease, or our row of `writers`, and the next number. A string constant. */
+const char *pg_take_number_sql(const struct postgres_ledger *ledger);
 
 /* --- postgres_writer.c --- */
 
@@ -101,13 +118,37 @@ int pg_writer_failed(struct postgres_ledger *ledger, int code);
 /* The end of a trip as an outcome of the port: `on_constraint` for a constraint; what must not be is negative. */
 int pg_outcome(int end, int on_constraint) MUST_CHECK;
 
-/* Lock and transaction in one, for calls that are a transaction each. After a negative pg_writer_begin() nothing is held. */
-int pg_writer_begin(struct postgres_ledger *ledger, struct pg_connection **connection) MUST_CHECK;
-/* result 0: commits; anything else, an outcome or negative: nothing stays. Returns it, or what committing failed with. */
-int pg_writer_end(struct postgres_ledger *ledger, int result) MUST_CHECK;
+enum { PG_TRIES_MAX = 5 }; /* of one transaction that a deadlock has ended */
+
+/*
+ * Lock and transaction in one, for calls that are a transaction each:
+ *
+ *     while (pg_work_begin(&work))
+ *         pg_work_end(&work, result);
+ *     return work.result;
+ *
+ * It goes round again where the server has ended the transaction for a deadlock: nothing of it is there.
+ */
+struct pg_work {
+	struct postgres_ledger *ledger;
+	bool logs;         /* it writes a row of the operator log: its end is locked */
+	bool changes_sale; /* it changes a sale: `change` is its number, and nobody else changes one meanwhile */
+	struct pg_connection *connection;
+	int64_t change;
+	int result, tries;
+	bool over;
+};
+bool pg_work_begin(struct pg_work *work); /* false: see work.result */
+/* result 0: commits; anything else, an outcome or negative: nothing stays. work.result: it, or what committing failed with. */
+void pg_work_end(struct pg_work *work, int result);
 
 int pg_writer_recover(struct ledger *ledger) MUST_CHECK;
 int pg_writer_health(struct ledger *ledger, const char **reason);
+
+/* --- postgres_elect.c --- */
+
+void pg_elector_init(struct pg_elector *elector);
+void pg_elector_deinit(struct pg_elector *elector);
 
 /* --- postgres_readers.c --- */
 
@@ -141,16 +182,20 @@ struct pg_log_head {
 	int64_t number;
 	char hash[SHA256_TEXT_SIZE];
 };
-extern const char pg_log_head_sql[], pg_log_head_update_sql[];
+extern const char pg_log_head_sql[], pg_log_head_lock_sql[], pg_log_head_update_sql[];
 void pg_log_head_read(const PGresult *result, struct pg_log_head *head);
 void pg_log_head_put(struct pg_params *params, const struct pg_log_head *head);
-/* Writes the next row of the operator log in the running transaction. */
+/* Writes the next row of the operator log in the running transaction, which has the log's end locked. */
 int pg_log_row_write(struct pg_connection *connection, const struct ledger_actor *actor, const char *action, struct slice subject,
 		     struct slice detail_json) MUST_CHECK;
 
 /* --- The port's calls, by file --- */
 
 int postgres_apply(struct ledger *ledger, struct ledger_entry *entries, size_t count);
+int postgres_drain(struct ledger *ledger, struct ledger_drain *batch);
+int postgres_journal_identify(struct ledger *ledger, struct slice cluster, struct slice topic, char **known);
+int postgres_journal_position(struct ledger *ledger, uint32_t partition, int64_t *next, uint64_t *mark);
+int postgres_elect(struct ledger *ledger);
 
 int postgres_item_create(struct ledger *ledger, const struct ledger_item *item, const struct ledger_actor *actor);
 int postgres_item_receive(struct ledger *ledger, struct slice sku, int64_t units, const struct uuid *movement,
@@ -166,6 +211,7 @@ int postgres_lot_add(struct ledger *ledger, uint32_t sale, uint32_t lot, uint32_
 		     const struct ledger_actor *actor);
 int postgres_sale_get(struct ledger *ledger, uint32_t number, struct slice id, struct sale **sale);
 int postgres_sales(struct ledger *ledger, uint32_t after, int64_t live_since_ms, struct sale **sales, size_t max, size_t *count);
+int postgres_sales_changed(struct ledger *ledger, uint64_t after, struct sale **sales, size_t max, size_t *count);
 
 int postgres_order_get(struct ledger *ledger, const struct uuid *id, struct ledger_order *order);
 int postgres_orders(struct ledger *ledger, const struct ledger_order_filter *filter, struct ledger_order *orders, size_t max,

@@ -33,7 +33,7 @@ static int log_terms(struct pg_connection *connection, const struct sale *sale, 
 }
 
 /* 0 with the sale's number, LEDGER_EXISTS, or negative. */
-static int insert_sale(struct pg_connection *connection, const struct sale *sale, uint32_t *number)
+static int insert_sale(struct pg_connection *connection, const struct sale *sale, int64_t change, uint32_t *number)
 {
 	struct pg_params params = {0};
 	PGresult *result;
@@ -43,10 +43,11 @@ static int insert_sale(struct pg_connection *connection, const struct sale *sale
 	pg_put_text(&params, slice_of(sale->id));
 	pg_put_int(&params, sale->created_at_ms);
 	pg_put_int(&params, SALE_DRAFT);
+	pg_put_int(&params, change);
 	end = pg_outcome(pg_query(connection,
 				  "INSERT INTO sales (name, price_minor, currency, limit_per_buyer, rate_requests, rate_seconds,"
-				  " hold_seconds, late_confirm, opens_at_ms, closes_at_ms, id, created_at_ms, epoch, version, state)"
-				  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8 <> 0, $9, $10, $11, $12, 1, 1, $13)"
+				  " hold_seconds, late_confirm, opens_at_ms, closes_at_ms, id, created_at_ms, epoch, version, state, change)"
+				  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8 <> 0, $9, $10, $11, $12, 1, 1, $13, $14)"
 				  " ON CONFLICT (id) DO NOTHING RETURNING number",
 				  &params, &result),
 			 -EIO);
@@ -115,29 +116,34 @@ static int insert_lot(struct pg_connection *connection, struct sale *sale, uint3
 	return pg_movement_write(connection, &movement);
 }
 
-int postgres_sale_create(struct ledger *base, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot)
+/* In a transaction. *lot: which one could not be made. */
+static int create(struct pg_work *work, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot)
 {
-	struct postgres_ledger *ledger = postgres_ledger_of(base);
-	struct pg_connection *connection;
-	int result = pg_writer_begin(ledger, &connection);
+	int result = insert_sale(work->connection, sale, work->change, &sale->number);
 
-	if (result < 0)
-		return result;
 	*lot = 0;
-	result = insert_sale(connection, sale, &sale->number);
 	if (result == 0) {
 		sale->epoch = 1;
+		sale->barrier = 0;
 		sale->version = 1;
+		sale->change = (uint64_t)work->change;
 		sale->state = SALE_DRAFT;
 		sale->ended_at_ms = SALE_NO_TIME;
 	}
 	for (uint32_t i = 0; i < sale->lot_count && result == 0; i++) {
 		*lot = i;
-		result = insert_lot(connection, sale, i, actor);
+		result = insert_lot(work->connection, sale, i, actor);
 	}
-	if (result == 0)
-		result = log_terms(connection, sale, actor, "sale.create");
-	return pg_writer_end(ledger, result);
+	return result == 0 ? log_terms(work->connection, sale, actor, "sale.create") : result;
+}
+
+int postgres_sale_create(struct ledger *base, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot)
+{
+	struct pg_work work = {.ledger = postgres_ledger_of(base), .logs = true, .changes_sale = true};
+
+	while (pg_work_begin(&work))
+		pg_work_end(&work, create(&work, sale, actor, lot));
+	return work.result;
 }
 
 /* What a change of a sale must know of it. */
@@ -171,102 +177,107 @@ static int read_head(struct pg_connection *connection, uint32_t number, struct s
 	return end;
 }
 
-static int update_terms(struct pg_connection *connection, const struct sale *sale)
+static int update_terms(struct pg_work *work, const struct sale *sale)
 {
 	struct pg_params params = {0};
 
 	put_terms(&params, sale);
 	pg_put_int(&params, sale->number);
-	return pg_outcome(pg_do(connection,
+	pg_put_int(&params, work->change);
+	return pg_outcome(pg_do(work->connection,
 				"UPDATE sales SET name = $1, price_minor = $2, currency = $3, limit_per_buyer = $4, rate_requests = $5,"
 				" rate_seconds = $6, hold_seconds = $7, late_confirm = $8 <> 0, opens_at_ms = $9, closes_at_ms = $10,"
-				" version = version + 1 WHERE number = $11",
+				" version = version + 1, change = $12 WHERE number = $11",
 				&params),
 			  -EIO);
 }
 
 int postgres_sale_update(struct ledger *base, const struct sale *sale, const struct ledger_actor *actor)
 {
-	struct postgres_ledger *ledger = postgres_ledger_of(base);
-	struct pg_connection *connection;
+	struct pg_work work = {.ledger = postgres_ledger_of(base), .logs = true, .changes_sale = true};
 	struct sale_head head;
-	int result = pg_writer_begin(ledger, &connection);
+	int result;
 
-	if (result < 0)
-		return result;
-	result = read_head(connection, sale->number, &head);
-	if (result == 0 && head.version != sale->version)
-		result = LEDGER_CONFLICT;
-	if (result == 0)
-		result = update_terms(connection, sale);
-	if (result == 0)
-		result = log_terms(connection, sale, actor, "sale.update");
-	return pg_writer_end(ledger, result);
+	while (pg_work_begin(&work)) {
+		result = read_head(work.connection, sale->number, &head);
+		if (result == 0 && head.version != sale->version)
+			result = LEDGER_CONFLICT;
+		if (result == 0)
+			result = update_terms(&work, sale);
+		if (result == 0)
+			result = log_terms(work.connection, sale, actor, "sale.update");
+		pg_work_end(&work, result);
+	}
+	return work.result;
 }
 
-static int update_state(struct pg_connection *connection, uint32_t sale, enum sale_state state, int64_t now_ms)
+static int update_state(struct pg_work *work, uint32_t sale, enum sale_state state, int64_t now_ms)
 {
 	struct pg_params params = {0};
 
 	pg_put_int(&params, sale);
 	pg_put_int(&params, state);
 	pg_put_int_or_null(&params, state == SALE_ENDED ? now_ms : SALE_NO_TIME, SALE_NO_TIME);
-	return pg_outcome(pg_do(connection,
-				"UPDATE sales SET state = $2, ended_at_ms = coalesce($3, ended_at_ms), version = version + 1 WHERE number = $1",
+	pg_put_int(&params, work->change);
+	return pg_outcome(pg_do(work->connection,
+				"UPDATE sales SET state = $2, ended_at_ms = coalesce($3, ended_at_ms), version = version + 1, change = $4"
+				" WHERE number = $1",
 				&params),
 			  -EIO);
 }
 
-int postgres_sale_move(struct ledger *base, uint32_t sale, enum sale_action action, const struct ledger_actor *actor)
+/* In a transaction. */
+static int move(struct pg_work *work, uint32_t sale, enum sale_action action, const struct ledger_actor *actor)
 {
-	struct postgres_ledger *ledger = postgres_ledger_of(base);
-	struct pg_connection *connection;
 	struct sale_head head;
 	enum sale_state next;
-	enum sale_move move;
-	int result = pg_writer_begin(ledger, &connection);
+	enum sale_move moved;
+	int result = read_head(work->connection, sale, &head);
 
-	if (result < 0)
+	if (result != 0)
 		return result;
-	result = read_head(connection, sale, &head);
-	if (result == 0) {
-		move = sale_next(head.state, action, &next);
-		if (move != SALE_MOVED)
-			result = move == SALE_MOVE_ALREADY ? LEDGER_ALREADY : LEDGER_WRONG_STATE;
-	}
-	if (result == 0)
-		result = update_state(connection, sale, next, actor->now_ms);
-	if (result == 0)
-		result = pg_log_row_write(connection, actor, log_action_of_sale(action), slice_of(head.id), SLICE("{}"));
-	return pg_writer_end(ledger, result);
+	moved = sale_next(head.state, action, &next);
+	if (moved != SALE_MOVED)
+		return moved == SALE_MOVE_ALREADY ? LEDGER_ALREADY : LEDGER_WRONG_STATE;
+	result = update_state(work, sale, next, actor->now_ms);
+	if (result != 0)
+		return result;
+	return pg_log_row_write(work->connection, actor, log_action_of_sale(action), slice_of(head.id), SLICE("{}"));
+}
+
+int postgres_sale_move(struct ledger *base, uint32_t sale, enum sale_action action, const struct ledger_actor *actor)
+{
+	struct pg_work work = {.ledger = postgres_ledger_of(base), .logs = true, .changes_sale = true};
+
+	while (pg_work_begin(&work))
+		pg_work_end(&work, move(&work, sale, action, actor));
+	return work.result;
 }
 
 int postgres_sale_raise_epoch(struct ledger *base, uint32_t sale, uint32_t *epoch)
 {
-	struct postgres_ledger *ledger = postgres_ledger_of(base);
-	struct pg_connection *connection;
+	/* raise_epoch() takes the number of the change itself, behind those who hold the epoch. */
+	struct pg_work work = {.ledger = postgres_ledger_of(base)};
 	struct pg_params params = {0};
 	PGresult *result;
-	int end = pg_writer_begin(ledger, &connection);
+	int end;
 
-	if (end < 0)
-		return end;
 	pg_put_int(&params, sale);
-	end = pg_outcome(pg_query(connection,
-				  "UPDATE sales SET epoch = epoch + 1, version = version + 1 WHERE number = $1 RETURNING epoch",
-				  &params, &result),
-			 -EIO);
-	if (end == 0 && PQntuples(result) == 0)
-		end = LEDGER_NOT_FOUND;
-	if (end == 0)
-		*epoch = (uint32_t)pg_get_int(result, 0, 0);
-	PQclear(result);
-	return pg_writer_end(ledger, end);
+	while (pg_work_begin(&work)) {
+		end = pg_outcome(pg_query(work.connection, "SELECT raise_epoch($1)", &params, &result), -EIO);
+		if (end == 0 && PQgetisnull(result, 0, 0))
+			end = LEDGER_NOT_FOUND;
+		if (end == 0)
+			*epoch = (uint32_t)pg_get_int(result, 0, 0);
+		PQclear(result);
+		pg_work_end(&work, end);
+	}
+	return work.result;
 }
 
 /* --- More units --- */
 
-static int add_to_lot(struct pg_connection *connection, uint32_t sale, uint32_t lot, int64_t units)
+static int add_to_lot(struct pg_work *work, uint32_t sale, uint32_t lot, int64_t units)
 {
 	struct pg_params grow = {0}, touch = {0};
 
@@ -274,9 +285,10 @@ static int add_to_lot(struct pg_connection *connection, uint32_t sale, uint32_t 
 	pg_put_int(&grow, lot);
 	pg_put_int(&grow, units);
 	pg_put_int(&touch, sale);
-	pg_add(connection, "UPDATE lots SET allocated = allocated + $3 WHERE sale = $1 AND place = $2", &grow);
-	pg_add(connection, "UPDATE sales SET version = version + 1 WHERE number = $1", &touch);
-	return pg_outcome(pg_run(connection, NULL), -EIO);
+	pg_put_int(&touch, work->change);
+	pg_add(work->connection, "UPDATE lots SET allocated = allocated + $3 WHERE sale = $1 AND place = $2", &grow);
+	pg_add(work->connection, "UPDATE sales SET version = version + 1, change = $2 WHERE number = $1", &touch);
+	return pg_outcome(pg_run(work->connection, NULL), -EIO);
 }
 
 static int read_lot_sku(struct pg_connection *connection, uint32_t sale, uint32_t lot, char sku[static SKU_MAX + 1])
@@ -317,10 +329,10 @@ static int check_add(struct pg_connection *connection, uint32_t sale, uint32_t l
 	return head->state == SALE_ENDED ? LEDGER_WRONG_STATE : 0;
 }
 
-int postgres_lot_add(struct ledger *base, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *id,
-		     const struct ledger_actor *actor)
+/* In a transaction. */
+static int add(struct pg_work *work, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *id,
+	       const struct ledger_actor *actor)
 {
-	struct postgres_ledger *ledger = postgres_ledger_of(base);
 	struct movement movement = {.cause = CAUSE_ADD,
 				    .at_ms = actor->now_ms,
 				    .sale = sale,
@@ -330,20 +342,26 @@ int postgres_lot_add(struct ledger *base, uint32_t sale, uint32_t lot, uint32_t 
 				    .allocated = units,
 				    .actor = actor->name};
 	char sku[SKU_MAX + 1], detail[LOG_DETAIL_SIZE];
-	struct pg_connection *connection;
 	struct sale_head head;
-	int result = pg_writer_begin(ledger, &connection);
+	int result = check_add(work->connection, sale, lot, id, &head, sku);
 
-	if (result < 0)
+	if (result == 0)
+		result = take_from_item(work->connection, slice_of(sku), units, &movement.item);
+	if (result == 0)
+		result = add_to_lot(work, sale, lot, units);
+	if (result == 0)
+		result = pg_movement_write(work->connection, &movement);
+	if (result != 0)
 		return result;
-	result = check_add(connection, sale, lot, id, &head, sku);
-	if (result == 0)
-		result = take_from_item(connection, slice_of(sku), units, &movement.item);
-	if (result == 0)
-		result = add_to_lot(connection, sale, lot, units);
-	if (result == 0)
-		result = pg_movement_write(connection, &movement);
-	if (result == 0)
-		result = pg_log_row_write(connection, actor, "lot.add", slice_of(head.id), log_detail_units(detail, sku, units, id));
-	return pg_writer_end(ledger, result);
+	return pg_log_row_write(work->connection, actor, "lot.add", slice_of(head.id), log_detail_units(detail, sku, units, id));
+}
+
+int postgres_lot_add(struct ledger *base, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *id,
+		     const struct ledger_actor *actor)
+{
+	struct pg_work work = {.ledger = postgres_ledger_of(base), .logs = true, .changes_sale = true};
+
+	while (pg_work_begin(&work))
+		pg_work_end(&work, add(&work, sale, lot, units, id, actor));
+	return work.result;
 }

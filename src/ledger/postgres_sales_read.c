@@ -4,7 +4,8 @@
 
 #define SALE_COLUMNS                                                                                                                  \
 	"number, epoch, version, state, id, name, price_minor, currency, limit_per_buyer, rate_requests, rate_seconds, hold_seconds," \
-	" late_confirm, opens_at_ms, closes_at_ms, created_at_ms, ended_at_ms, (SELECT count(*) FROM lots WHERE lots.sale = sales.number)"
+	" late_confirm, opens_at_ms, closes_at_ms, created_at_ms, ended_at_ms, barrier, change,"                                      \
+	" (SELECT count(*) FROM lots WHERE lots.sale = sales.number)"
 #define LOT_ROWS                                                                                                        \
 	"SELECT items.sku, lots.item, lots.allocated, lots.withdrawn, lots.held, lots.confirmed, lots.place, lots.sale" \
 	" FROM lots JOIN items ON items.number = lots.item WHERE lots.sale IN (SELECT number FROM sales WHERE "
@@ -15,12 +16,18 @@
 
 static const char *const by_number[] = {"SELECT " SALE_COLUMNS " FROM sales WHERE number = $1", LOT_ROWS "number = $1" LOT_ORDER};
 static const char *const by_id[] = {"SELECT " SALE_COLUMNS " FROM sales WHERE id = $1", LOT_ROWS "id = $1" LOT_ORDER};
+#define CHANGED "change > $1 ORDER BY change LIMIT $2"
+static const char *const changed[] = {
+	"SELECT " SALE_COLUMNS " FROM sales WHERE " CHANGED,
+	"SELECT items.sku, lots.item, lots.allocated, lots.withdrawn, lots.held, lots.confirmed, lots.place, lots.sale"
+	" FROM (SELECT number, change FROM sales WHERE " CHANGED ") AS page JOIN lots ON lots.sale = page.number"
+	" JOIN items ON items.number = lots.item ORDER BY page.change, lots.place"};
 static const char *const listed[] = {"SELECT " SALE_COLUMNS " FROM sales WHERE " AFTER, LOT_ROWS AFTER LOT_ORDER};
 
 /* The sale of a row, its lots still empty; NULL when out of memory. */
 static struct sale *read_sale(const PGresult *result, int row)
 {
-	uint32_t lot_count = (uint32_t)pg_get_int(result, row, 17);
+	uint32_t lot_count = (uint32_t)pg_get_int(result, row, 19);
 	struct sale *sale = calloc(1, sizeof(*sale) + lot_count * sizeof(sale->lots[0]));
 
 	if (!sale)
@@ -42,6 +49,8 @@ static struct sale *read_sale(const PGresult *result, int row)
 	sale->closes_at_ms = pg_get_int_or(result, row, 14, SALE_NO_TIME);
 	sale->created_at_ms = pg_get_int(result, row, 15);
 	sale->ended_at_ms = pg_get_int_or(result, row, 16, SALE_NO_TIME);
+	sale->barrier = (uint32_t)pg_get_int(result, row, 17);
+	sale->change = (uint64_t)pg_get_int(result, row, 18);
 	sale->lot_count = lot_count;
 	return sale;
 }
@@ -113,4 +122,13 @@ int postgres_sales(struct ledger *base, uint32_t after, int64_t live_since_ms, s
 	pg_put_int(&params, live_since_ms);
 	pg_put_int(&params, (int64_t)max);
 	return read_page(postgres_ledger_of(base), listed, &params, sales, count);
+}
+
+int postgres_sales_changed(struct ledger *base, uint64_t after, struct sale **sales, size_t max, size_t *count)
+{
+	struct pg_params params = {0};
+
+	pg_put_int(&params, (int64_t)after);
+	pg_put_int(&params, (int64_t)max);
+	return read_page(postgres_ledger_of(base), changed, &params, sales, count);
 }

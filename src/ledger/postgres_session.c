@@ -15,8 +15,17 @@
  *       pooler has swapped, or whose lock a person has taken away, commits nothing. Who comes back to find another number has lost the lease for
  *       good, even if nobody has it now: another has sold in between, and our stock does not know what.
  *
+ * A shared lease (LEDGER_OPEN_SHARED) is the same in both halves, but for a number for each:
+ *
+ *   The advisory lock is taken shared, so those who share keep out who wants it alone, and the reverse. It does not prove that our own old session has ended:
+ *       a second lock does, one that only we take.
+ *   Each has a row of its own in `writers` with the number that its transactions raise: one row for all would make them wait for each other's
+ *       commits. Who opens alone deletes the rows and raises commits.lease; who opens shared raises it over one who was alone. So either commits nothing once
+ *       the other has come in, and finds out for good when it connects again. Among those who share, the lease's number stays.
+ *
  * What is seen on a new session may be on the server's own disk alone: a commit that was waiting for a replica when its session ended. So nothing is
- * told from it before a small commit of our own has come through behind it, replicas and all.
+ * told from it before a small commit of our own has come through behind it, replicas and all. (With a shared lease that goes for what others have
+ * committed, too, at any time: postgres_apply.c.)
  *
  * Turned down: looking into pg_locks in every transaction (it locks the server's whole lock table to look); a lease with a term (a clock to agree
  * on, and a sale that stops when it is not renewed).
@@ -27,8 +36,9 @@
 #include "base/log.h"
 #include "ledger/postgres_private.h"
 
-/* The advisory lock's key: "penstock" in ASCII. */
+/* The advisory locks' keys: "penstock" in ASCII; and of each writer who shares, a pair: "penw" and its row in `writers` (join_writers() takes it first). */
 #define LEASE_KEY "8099000947049456491"
+#define WRITER_CLASS "1885695607"
 
 static int64_t text_int(const PGresult *result, int column)
 {
@@ -68,10 +78,12 @@ static int check_settings(struct pg_writer *writer)
 }
 
 /* Waits a little for whoever is just about to end. 0, LEDGER_LEASE_HELD, or negative. */
-static int lock_lease(struct pg_connection *connection)
+static int lock_lease(struct pg_connection *connection, bool shared)
 {
 	PGresult *result;
-	int end = pg_script(connection, "SELECT pg_try_advisory_lock(" LEASE_KEY ")", &result);
+	int end = pg_script(connection,
+			    shared ? "SELECT pg_try_advisory_lock_shared(" LEASE_KEY ")" : "SELECT pg_try_advisory_lock(" LEASE_KEY ")",
+			    &result);
 	bool taken;
 
 	if (end < 0)
@@ -81,7 +93,8 @@ static int lock_lease(struct pg_connection *connection)
 	if (taken)
 		return 0;
 	/* A process that was killed a moment ago: the server sees it soon. Under the session's lock_timeout. */
-	end = pg_script(connection, "SELECT pg_advisory_lock(" LEASE_KEY ")", NULL);
+	end = pg_script(connection,
+			shared ? "SELECT pg_advisory_lock_shared(" LEASE_KEY ")" : "SELECT pg_advisory_lock(" LEASE_KEY ")", NULL);
 	return end == -EBUSY ? LEDGER_LEASE_HELD : end;
 }
 
@@ -99,16 +112,27 @@ static int end_old_session(struct pg_writer *writer, int64_t session, int64_t si
 	return pg_script(&writer->connection, sql, NULL);
 }
 
-static int read_commits(struct pg_connection *connection, int64_t *lease, int64_t *number)
+const char *pg_take_number_sql(const struct postgres_ledger *ledger)
 {
-	PGresult *result;
-	int end = pg_query(connection, "SELECT lease, number FROM commits", NULL, &result);
+	return ledger->shared ? "SELECT take_turn($1, $2)" : "SELECT take_commit($1, $2)";
+}
 
+/* The lease's number, and that of our last commit. */
+static int read_numbers(struct postgres_ledger *ledger, int64_t *lease, int64_t *number)
+{
+	static const char alone[] = "SELECT lease, number FROM commits WHERE $1 = 0";
+	static const char shared[] = "SELECT lease, writers.number FROM commits LEFT JOIN writers ON writers.id = $1";
+	struct pg_params params = {0};
+	PGresult *result;
+	int end;
+
+	pg_put_int(&params, ledger->shared ? ledger->writer.id : 0);
+	end = pg_query(&ledger->writer.connection, ledger->shared ? shared : alone, &params, &result);
 	if (end != 0)
 		return end < 0 ? end : error_origin(-EIO);
 	if (PQntuples(result) == 1) {
 		*lease = pg_get_int(result, 0, 0);
-		*number = pg_get_int(result, 0, 1);
+		*number = pg_get_int_or(result, 0, 1, PG_NOBODY_KNOWS);
 	} else {
 		end = error_origin(-EUCLEAN);
 	}
@@ -117,35 +141,84 @@ static int read_commits(struct pg_connection *connection, int64_t *lease, int64_
 }
 
 /* A commit of our own: when it is durable, whatever was committed before it is. */
-static int commit_number_only(struct pg_writer *writer, int64_t number)
+static int commit_number_only(struct postgres_ledger *ledger, int64_t number)
 {
+	struct pg_writer *writer = &ledger->writer;
 	struct pg_params params = {0};
 	int end;
 
-	pg_put_int(&params, writer->lease);
+	pg_put_int(&params, ledger->shared ? writer->id : writer->lease);
 	pg_put_int(&params, number);
-	end = pg_do(&writer->connection, "SELECT take_commit($1, $2)", &params);
+	end = pg_do(&writer->connection, pg_take_number_sql(ledger), &params);
 	if (end == 0)
 		writer->commit_number = number;
 	return end > 0 ? -EBUSY : end;
 }
 
-static int take_number(struct pg_writer *writer)
+/* Our number, or our part in one. */
+static int take_lease(struct postgres_ledger *ledger)
 {
+	struct pg_writer *writer = &ledger->writer;
 	PGresult *result;
-	int end = pg_query(&writer->connection,
-			   "UPDATE commits SET lease = lease + 1, number = number + 1 RETURNING lease, number", NULL, &result);
+	int end = pg_query(&writer->connection, ledger->shared ? "SELECT * FROM open_shared()" : "SELECT * FROM open_alone()",
+			   NULL, &result);
 
 	if (end != 0)
 		return end < 0 ? end : error_origin(-EIO);
-	if (PQntuples(result) == 1) {
-		writer->lease = pg_get_int(result, 0, 0);
-		writer->commit_number = pg_get_int(result, 0, 1);
-	} else {
-		end = error_origin(-EUCLEAN);
-	}
+	writer->lease = pg_get_int(result, 0, 0);
+	writer->id = ledger->shared ? pg_get_int(result, 0, 1) : 0;
+	writer->commit_number = ledger->shared ? 0 : pg_get_int(result, 0, 1);
 	PQclear(result);
-	return end;
+	return 0;
+}
+
+/* Waits until no older session of ours is left, where the lease's own lock does not say so. 0 or negative. */
+static int lock_own(struct postgres_ledger *ledger)
+{
+	char sql[128];
+
+	if (!ledger->shared)
+		return 0;
+	snprintf(sql, sizeof(sql), "SELECT pg_advisory_lock(" WRITER_CLASS ", %lld)", (long long)ledger->writer.id);
+	return pg_script(&ledger->writer.connection, sql, NULL);
+}
+
+/* Our row has been swept out while we had no session: what the last commit came to, nobody knows. */
+static int join_again(struct postgres_ledger *ledger)
+{
+	struct pg_writer *writer = &ledger->writer;
+	PGresult *result;
+	int end = pg_query(&writer->connection, "SELECT join_writers()", NULL, &result);
+
+	if (end != 0)
+		return end < 0 ? end : error_origin(-EIO);
+	writer->id = pg_get_int(result, 0, 0);
+	PQclear(result);
+	return commit_number_only(ledger, 1);
+}
+
+/* On a new session with its locks. 0 or negative. */
+static int take_lease_back(struct postgres_ledger *ledger)
+{
+	struct pg_writer *writer = &ledger->writer;
+	struct pg_params params = {0};
+	int64_t lease = 0, number = 0;
+	int end = read_numbers(ledger, &lease, &number);
+
+	if (end < 0)
+		return end;
+	if (lease != writer->lease) {
+		log_error("ledger", "another process has had the lease of this ledger: this one sells no more; restart it",
+			  LOG_INT("lease", writer->lease), LOG_INT("now", lease));
+		atomic_store(&writer->lease_lost, true);
+		return -EBUSY;
+	}
+	writer->found_number = number;
+	if (number == PG_NOBODY_KNOWS)
+		return join_again(ledger);
+	pg_put_int(&params, writer->id);
+	end = ledger->shared ? pg_do(&writer->connection, "UPDATE writers SET seen = now() WHERE id = $1", &params) : 0;
+	return end == 0 ? commit_number_only(ledger, number + 1) : end < 0 ? end : -EBUSY;
 }
 
 int pg_session_begin(struct postgres_ledger *ledger)
@@ -156,11 +229,11 @@ int pg_session_begin(struct postgres_ledger *ledger)
 	if (end == 0)
 		end = check_settings(writer);
 	if (end == 0)
-		end = lock_lease(&writer->connection);
+		end = lock_lease(&writer->connection, ledger->shared);
 	if (end == 0)
 		end = pg_migrate(&writer->connection);
 	if (end == 0)
-		end = take_number(writer);
+		end = take_lease(ledger);
 	if (end != 0)
 		pg_close(&writer->connection);
 	return end;
@@ -169,7 +242,7 @@ int pg_session_begin(struct postgres_ledger *ledger)
 int pg_session_resume(struct postgres_ledger *ledger)
 {
 	struct pg_writer *writer = &ledger->writer;
-	int64_t session = writer->session, since = writer->since, lease = 0, number = 0;
+	int64_t session = writer->session, since = writer->since;
 	int end = FAILPOINT("ledger.reopen");
 
 	ASSERT(!writer->connection.handle);
@@ -180,26 +253,30 @@ int pg_session_resume(struct postgres_ledger *ledger)
 	if (end == 0)
 		end = end_old_session(writer, session, since);
 	if (end == 0)
-		end = lock_lease(&writer->connection);
+		end = lock_lease(&writer->connection, ledger->shared);
 	if (end == LEDGER_LEASE_HELD)
 		end = -EBUSY;
 	if (end == 0)
-		end = read_commits(&writer->connection, &lease, &number);
-	if (end == 0 && lease != writer->lease) {
-		log_error("ledger", "another process has had the lease of this ledger: this one sells no more; restart it",
-			  LOG_INT("lease", writer->lease), LOG_INT("now", lease));
-		writer->lease_lost = true;
-		end = -EBUSY;
-	}
+		end = lock_own(ledger);
 	if (end == 0)
-		end = commit_number_only(writer, number + 1);
+		end = take_lease_back(ledger);
 	if (end < 0) {
 		pg_close(&writer->connection);
 		/* If the next try needs to end it, the old session is still the one that we had the lease on. */
 		writer->session = session;
 		writer->since = since;
-		return end;
 	}
-	writer->found_number = number;
-	return 0;
+	return end;
+}
+
+void pg_session_end(struct postgres_ledger *ledger)
+{
+	struct pg_writer *writer = &ledger->writer;
+	struct pg_params params = {0};
+
+	pg_put_int(&params, writer->id);
+	if (ledger->shared && writer->connection.handle && writer->id &&
+	    pg_do(&writer->connection, "DELETE FROM writers WHERE id = $1", &params) != 0)
+		log_debug("ledger", "our row of the writers stays until it is swept out");
+	pg_close(&writer->connection);
 }

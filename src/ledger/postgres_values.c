@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include "ledger/postgres_connection.h"
 
-enum { ARRAY_HEADER = 20, ARRAY_MAX = 64 * 1024 * 1024 };
+enum { ARRAY_MAX = 64 * 1024 * 1024 };
 
 /* Types that every server has under these numbers (its catalog pg_type). */
 enum { OID_INT8 = 20, OID_TEXT = 25, OID_UUID = 2950, OID_INT8_ARRAY = 1016, OID_TEXT_ARRAY = 1009, OID_UUID_ARRAY = 2951 };
@@ -73,8 +73,8 @@ void pg_array_clear(struct pg_array *array)
 	buffer_clear(&array->bytes);
 	array->count = 0;
 	array->has_null = false;
-	if (buffer_reserve(&array->bytes, ARRAY_HEADER))
-		array->bytes.size = ARRAY_HEADER; /* written when the array is complete */
+	if (buffer_reserve(&array->bytes, PG_ARRAY_HEADER))
+		array->bytes.size = PG_ARRAY_HEADER; /* written when the array is complete */
 }
 
 static void element(struct pg_array *array, const void *data, size_t size)

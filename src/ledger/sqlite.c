@@ -67,6 +67,10 @@ static void ledger_free(struct ledger *base)
 static const struct ledger_ops sqlite_ops = {
 	.name = "sqlite",
 	.apply = sqlite_apply,
+	.drain = sqlite_drain,
+	.journal_identify = sqlite_journal_identify,
+	.journal_position = sqlite_journal_position,
+	.elect = sqlite_elect,
 	.item_create = sqlite_item_create,
 	.item_receive = sqlite_item_receive,
 	.item_get = sqlite_item_get,
@@ -77,6 +81,7 @@ static const struct ledger_ops sqlite_ops = {
 	.sale_raise_epoch = sqlite_sale_raise_epoch,
 	.sale_get = sqlite_sale_get,
 	.sales = sqlite_sales,
+	.sales_changed = sqlite_sales_changed,
 	.lot_add = sqlite_lot_add,
 	.order_get = sqlite_order_get,
 	.orders = sqlite_orders,
@@ -105,6 +110,10 @@ int ledger_sqlite_open(struct ledger **out, const char *path, int flags)
 	int result;
 
 	pthread_once(&configured, configure);
+	if (flags == LEDGER_OPEN_SHARED) {
+		log_error("ledger", "a SQLite ledger is one process's alone: several need a PostgreSQL ledger");
+		return -ENOTSUP;
+	}
 	if (flags != LEDGER_OPEN_LEASE && flags != LEDGER_OPEN_READ_ONLY)
 		return error_origin(-EINVAL);
 	ledger = calloc(1, sizeof(*ledger));

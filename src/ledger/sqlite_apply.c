@@ -7,7 +7,7 @@
  *   1. Is it there already? Then that is the answer, whatever else holds: who drives an event again must never hear that it is not in the
  *      ledger when it is. A settlement is there when the order is where it leads (order_next() says ORDER_ALREADY). An extension is there when the
  *      order has its deadline; the stock lets nobody act on an order while an action on it is on its way, so an older one cannot come late.
- *   2. Has its sale a newer epoch? Then it is void, whatever its kind (rule 4). A newer epoch than the ledger's is let through: a ledger that was
+ *   2. Has its sale a newer epoch (for a drain: a barrier of one)? Then it is void, whatever its kind (rule 4), also if what it follows was void. A newer epoch than the ledger's is let through: a ledger that was
  *      restored from a backup meets such events, and the barrier that raised the epoch is behind them in the same log.
  *   3. Does its lot, its order exist, and does the order's state allow it? A terminal state absorbs what comes late.
  *   4. The tables' own constraints, the last line. A row that breaks one is left out by itself. A lot whose sum breaks one says only that
@@ -23,13 +23,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "ledger/log_detail.h"
-#include "ledger/sqlite_apply_lots.h"
-
-struct apply {
-	struct connection *connection;
-	struct apply_scratch *lots;
-	bool wrote;
-};
+#include "ledger/sqlite_apply.h"
 
 /* Inner results besides the outcomes of a ledger_entry. */
 enum { ROW_FOUND = 100 };
@@ -171,6 +165,20 @@ static int log_operator(struct apply *apply, const struct touched *lot, const st
 
 /* --- Event by event --- */
 
+static bool is_void(const struct touched *lot, const struct event *event)
+{
+	return event->epoch < lot->oldest;
+}
+
+/* The outcome of an event whose order or lot is not there: it may be void, like what it follows. Every sale has a lot 0. */
+static int not_found(struct apply *apply, const struct event *event)
+{
+	struct touched *lot;
+	int result = apply_scratch_touch(apply->lots, apply->connection, event->sale, 0, &lot);
+
+	return result == 0 && is_void(lot, event) ? LEDGER_STALE_EPOCH : result < 0 ? result : LEDGER_NOT_FOUND;
+}
+
 /* 0, a positive outcome, or negative. */
 static int apply_reserved(struct apply *apply, const struct event *event)
 {
@@ -180,14 +188,14 @@ static int apply_reserved(struct apply *apply, const struct event *event)
 	int result = apply_scratch_touch(apply->lots, apply->connection, event->sale, event->lot, &lot);
 
 	if (result != 0)
-		return result;
-	result = event->epoch < lot->epoch ? STEP_CONSTRAINT : insert_order(apply->connection, event);
+		return result < 0 ? result : not_found(apply, event);
+	result = is_void(lot, event) ? STEP_CONSTRAINT : insert_order(apply->connection, event);
 	if (result == STEP_CONSTRAINT) {
 		result = read_order(apply->connection, &event->id, &row);
 		if (result == ROW_FOUND)
 			return order_row_same(&row, event) ? LEDGER_ALREADY : LEDGER_CONSTRAINT;
 		if (result == 0)
-			return event->epoch < lot->epoch ? LEDGER_STALE_EPOCH : LEDGER_CONSTRAINT;
+			return is_void(lot, event) ? LEDGER_STALE_EPOCH : LEDGER_CONSTRAINT;
 	}
 	if (result == 0)
 		result = insert_key(apply->connection, event);
@@ -206,14 +214,14 @@ static int apply_settlement(struct apply *apply, const struct event *event)
 	int outcome, result = read_order(apply->connection, &event->id, &row);
 
 	if (result <= 0)
-		return result < 0 ? result : LEDGER_NOT_FOUND;
+		return result < 0 ? result : not_found(apply, event);
 	if (row.sale != event->sale)
-		return LEDGER_NOT_FOUND;
+		return not_found(apply, event);
 	result = apply_scratch_touch(apply->lots, apply->connection, row.sale, row.lot, &lot);
 	if (result != 0)
 		return result;
 	outcome = order_row_settle(&row, event, &next);
-	if (outcome != LEDGER_ALREADY && event->epoch < lot->epoch)
+	if (outcome != LEDGER_ALREADY && is_void(lot, event))
 		return LEDGER_STALE_EPOCH;
 	if (outcome != LEDGER_DONE)
 		return outcome;
@@ -253,11 +261,11 @@ static int apply_withdrawn(struct apply *apply, const struct event *event)
 	int result = apply_scratch_touch(apply->lots, apply->connection, event->sale, event->lot, &lot);
 
 	if (result != 0)
-		return result;
+		return result < 0 ? result : not_found(apply, event);
 	result = movement_exists(apply->connection, &event->id);
 	if (result != 0)
 		return result < 0 ? result : LEDGER_ALREADY;
-	if (event->epoch < lot->epoch)
+	if (is_void(lot, event))
 		return LEDGER_STALE_EPOCH;
 	movement.item = lot->item;
 	movement.actor = event->actor;
@@ -267,6 +275,35 @@ static int apply_withdrawn(struct apply *apply, const struct event *event)
 	if (result == 0)
 		result = log_operator(apply, lot, event, SLICE_NULL);
 	return result;
+}
+
+static int apply_barrier(struct apply *apply, const struct event *event)
+{
+	sqlite3_stmt *find, *raise;
+	int64_t barrier;
+	int result = connection_prepare(apply->connection, "SELECT barrier FROM sales WHERE number = ?1", &find);
+
+	if (result == 0)
+		result = connection_prepare(apply->connection,
+					    "UPDATE sales SET barrier = ?2, version = version + 1 WHERE number = ?1", &raise);
+	if (result < 0)
+		return result;
+	bind_int(find, 1, event->sale);
+	result = step_row(apply->connection, find);
+	if (result != STEP_ROW)
+		return result < 0 ? result : LEDGER_NOT_FOUND;
+	barrier = sqlite3_column_int64(find, 0);
+	sqlite3_reset(find);
+	if (event->epoch <= barrier)
+		return LEDGER_ALREADY;
+	apply->wrote = true;
+	bind_int(raise, 1, event->sale);
+	bind_int(raise, 2, event->epoch);
+	result = step_once(apply->connection, raise);
+	if (result != 0)
+		return result < 0 ? result : LEDGER_CONSTRAINT;
+	apply_scratch_raise(apply->lots, event->sale, event->epoch);
+	return sale_changed(apply->connection, event->sale);
 }
 
 static int apply_event(struct apply *apply, const struct event *event)
@@ -287,7 +324,7 @@ static int apply_event(struct apply *apply, const struct event *event)
 	case EVENT_EXTENDED:
 		return apply_settlement(apply, event);
 	case EVENT_BARRIER:
-		break;
+		return apply_barrier(apply, event);
 	}
 	assertion_failed("a known kind of event", __FILE__, __LINE__, __func__);
 }
@@ -299,7 +336,7 @@ static int apply_range(struct apply *apply, struct ledger_entry *entries, size_t
 {
 	int result = 0;
 
-	apply_scratch_clear(apply->lots);
+	apply_scratch_clear(apply->lots, apply->drain != NULL);
 	for (size_t i = 0; i < count && result >= 0; i++) {
 		result = apply_event(apply, entries[i].event);
 		entries[i].outcome = result;
@@ -331,8 +368,7 @@ static int apply_halves(struct apply *apply, struct ledger_entry *entries, size_
 	return result < 0 ? result : apply_halves(apply, entries + half, count - half);
 }
 
-/* In a transaction: all of it, at first in one piece. 0 or negative. */
-static int apply_batch(struct apply *apply, struct ledger_entry *entries, size_t count)
+int sqlite_apply_batch(struct apply *apply, struct ledger_entry *entries, size_t count)
 {
 	int result = apply_range(apply, entries, count);
 
@@ -341,10 +377,12 @@ static int apply_batch(struct apply *apply, struct ledger_entry *entries, size_t
 	result = connection_run(apply->connection, "ROLLBACK");
 	if (result == 0)
 		result = connection_run(apply->connection, "BEGIN IMMEDIATE");
-	return result < 0 ? result : apply_halves(apply, entries, count);
+	if (result == 0 && apply->drain)
+		result = sqlite_drain_move(apply->connection, apply->drain);
+	return result != 0 ? result : apply_halves(apply, entries, count);
 }
 
-static void shout(const struct ledger_entry *entries, size_t count)
+void sqlite_apply_shout(const struct ledger_entry *entries, size_t count)
 {
 	char id[UUID_TEXT_SIZE];
 
@@ -357,6 +395,21 @@ static void shout(const struct ledger_entry *entries, size_t count)
 	}
 }
 
+/* Whether a barrier is there from before. 1, 0, or negative. */
+static int barrier_exists(struct connection *connection, const struct event *event)
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(connection, "SELECT 1 FROM sales WHERE number = ?1 AND barrier >= ?2", &statement);
+
+	if (result < 0)
+		return result;
+	bind_int(statement, 1, event->sale);
+	bind_int(statement, 2, event->epoch);
+	result = step_row(connection, statement);
+	sqlite3_reset(statement);
+	return result == STEP_ROW ? 1 : result;
+}
+
 /* What is there from before, after the transaction has failed with `code`. */
 static int look_up(struct apply *apply, const struct event *event, int code)
 {
@@ -366,11 +419,13 @@ static int look_up(struct apply *apply, const struct event *event, int code)
 
 	if (event->kind == EVENT_WITHDRAWN)
 		result = movement_exists(apply->connection, &event->id);
+	else if (event->kind == EVENT_BARRIER)
+		result = barrier_exists(apply->connection, event);
 	else
 		result = read_order(apply->connection, &event->id, &row);
 	if (result <= 0)
 		return result < 0 ? -EINPROGRESS : code;
-	if (event->kind == EVENT_WITHDRAWN)
+	if (event->kind == EVENT_WITHDRAWN || event->kind == EVENT_BARRIER)
 		return LEDGER_ALREADY;
 	if (event->kind == EVENT_RESERVED)
 		return order_row_same(&row, event) ? LEDGER_ALREADY : code;
@@ -388,12 +443,12 @@ int sqlite_apply(struct ledger *base, struct ledger_entry *entries, size_t count
 	if (count == 0)
 		return 0;
 	writer_lock(ledger);
-	result = apply_scratch_fit(&ledger->writer.scratch, count);
+	result = apply_scratch_fit(&ledger->writer.scratch, APPLY_LOTS_MAX * count);
 	apply.lots = ledger->writer.scratch;
 	if (result == 0)
 		result = transaction_begin(ledger);
 	if (result == 0) {
-		result = apply_batch(&apply, entries, count);
+		result = sqlite_apply_batch(&apply, entries, count);
 		/* Nothing new: no need to wait for the disk. What is there already was made durable when it came, or at opening. */
 		if (result == 0 && !apply.wrote)
 			result = LEDGER_ALREADY;
@@ -405,6 +460,6 @@ int sqlite_apply(struct ledger *base, struct ledger_entry *entries, size_t count
 		entries[i].outcome = writer_trusted(ledger) ? look_up(&apply, entries[i].event, result) : -EINPROGRESS;
 	writer_unlock(ledger);
 	if (result == 0)
-		shout(entries, count);
+		sqlite_apply_shout(entries, count);
 	return result;
 }

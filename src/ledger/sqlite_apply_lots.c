@@ -8,6 +8,7 @@ struct apply_scratch {
 	uint32_t *order;
 	size_t capacity; /* of slots: a power of two, at least twice the events of the batch; `order` has half of it */
 	size_t count;
+	bool by_barrier;
 };
 
 void apply_scratch_free(struct apply_scratch *scratch)
@@ -40,22 +41,30 @@ int apply_scratch_fit(struct apply_scratch **scratch, size_t events)
 	}
 	free((*scratch)->slots);
 	free((*scratch)->order);
-	**scratch = (struct apply_scratch){slots, order, capacity, 0};
+	**scratch = (struct apply_scratch){.slots = slots, .order = order, .capacity = capacity};
 	return 0;
 }
 
-void apply_scratch_clear(struct apply_scratch *scratch)
+void apply_scratch_clear(struct apply_scratch *scratch, bool by_barrier)
 {
 	for (size_t i = 0; i < scratch->count; i++)
 		scratch->slots[scratch->order[i]].used = false;
 	scratch->count = 0;
+	scratch->by_barrier = by_barrier;
 }
 
-static int read_lot(struct connection *connection, struct touched *touched)
+void apply_scratch_raise(struct apply_scratch *scratch, uint32_t sale, uint32_t barrier)
+{
+	for (size_t i = 0; scratch->by_barrier && i < scratch->count; i++)
+		if (scratch->slots[scratch->order[i]].sale == sale)
+			scratch->slots[scratch->order[i]].oldest = barrier;
+}
+
+static int read_lot(struct connection *connection, bool by_barrier, struct touched *touched)
 {
 	sqlite3_stmt *statement;
 	int result = connection_prepare(connection,
-					"SELECT sales.epoch, lots.item FROM lots JOIN sales ON sales.number = lots.sale"
+					"SELECT sales.epoch, lots.item, sales.barrier FROM lots JOIN sales ON sales.number = lots.sale"
 					" WHERE lots.sale = ?1 AND lots.place = ?2",
 					&statement);
 
@@ -68,7 +77,7 @@ static int read_lot(struct connection *connection, struct touched *touched)
 		return result;
 	touched->exists = result == STEP_ROW;
 	if (touched->exists) {
-		touched->epoch = (uint32_t)sqlite3_column_int64(statement, 0);
+		touched->oldest = (uint32_t)sqlite3_column_int64(statement, by_barrier ? 2 : 0);
 		touched->item = sqlite3_column_int64(statement, 1);
 		sqlite3_reset(statement);
 	}
@@ -86,7 +95,7 @@ int apply_scratch_touch(struct apply_scratch *lots, struct connection *connectio
 	if (!lots->slots[at].used) {
 		struct touched fresh = {.sale = sale, .lot = lot, .used = true};
 
-		result = read_lot(connection, &fresh);
+		result = read_lot(connection, lots->by_barrier, &fresh);
 		if (result < 0)
 			return result;
 		lots->slots[at] = fresh;

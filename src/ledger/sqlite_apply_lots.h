@@ -1,4 +1,4 @@
-/* What a batch does to each lot, added up, so that a lot's row is read once and written once a batch. Private to sqlite_apply.c. */
+/* What a batch does to each lot, added up, so that a lot's row is read once and written once a batch. Private to sqlite_apply.c and sqlite_drain.c. */
 #pragma once
 
 #include "ledger/sqlite_private.h"
@@ -7,14 +7,17 @@
 struct touched {
 	uint32_t sale, lot;
 	bool used, exists;
-	uint32_t epoch; /* the sale's */
+	uint32_t oldest; /* epoch of the sale that is not void: its own, or its barrier's */
 	int64_t item;
 	int64_t held, confirmed, withdrawn; /* changes, not yet written */
 };
 
 /* Room for a batch of so many events. 0 or -ENOMEM. */
 int apply_scratch_fit(struct apply_scratch **scratch, size_t events) MUST_CHECK;
-void apply_scratch_clear(struct apply_scratch *scratch);
+/* Forgets what it knows. by_barrier: events of older epochs than the sale's barrier are void, not than its epoch. */
+void apply_scratch_clear(struct apply_scratch *scratch, bool by_barrier);
+/* A barrier was met: what is known of the sale's lots is brought up to it. */
+void apply_scratch_raise(struct apply_scratch *scratch, uint32_t sale, uint32_t barrier);
 /* The lot, read at its first touch. 0, LEDGER_NOT_FOUND, or negative. */
 int apply_scratch_touch(struct apply_scratch *scratch, struct connection *connection, uint32_t sale, uint32_t lot,
 			struct touched **touched) MUST_CHECK;

@@ -1,11 +1,9 @@
 /* Dead letters: events that no transaction could apply, kept with their reason until somebody has replayed them. */
 #include <stdlib.h>
+#include "ledger/dead_letter.h"
 #include "ledger/sqlite_private.h"
 
-/* An event's texts are at most some 600 bytes; escaped and with its names it stays far below. */
-enum { EVENT_JSON_MAX = 16384 };
-
-static int insert(struct connection *connection, struct slice json, const char *reason, int64_t now_ms)
+int dead_letter_write(struct connection *connection, struct slice json, const char *reason, int64_t now_ms)
 {
 	sqlite3_stmt *statement;
 	int result =
@@ -27,11 +25,11 @@ int sqlite_dead_letter(struct ledger *base, const struct event *event, const cha
 	struct buffer json;
 	int result;
 
-	buffer_init(&json, EVENT_JSON_MAX);
-	event_encode(event, &json);
+	buffer_init(&json, DEAD_LETTER_MAX);
+	dead_letter_event(&json, event);
 	result = json.failed ? error_origin(-ENOMEM) : writer_begin(ledger, &connection);
 	if (result == 0)
-		result = writer_end(ledger, insert(connection, buffer_slice(&json), reason, now_ms));
+		result = writer_end(ledger, dead_letter_write(connection, buffer_slice(&json), reason, now_ms));
 	buffer_deinit(&json);
 	return result;
 }

@@ -102,6 +102,14 @@ int movement_write(struct connection *connection, const struct movement *movemen
 /* 1: there is a movement with this id, 0: there is none, or negative. */
 int movement_exists(struct connection *connection, const struct uuid *id) MUST_CHECK;
 
+/* A dead letter in the running transaction. */
+int dead_letter_write(struct connection *connection, struct slice json, const char *reason, int64_t now_ms) MUST_CHECK;
+
+/* --- sqlite_sales.c --- */
+
+/* In a transaction that has changed the sale: the number of that change. */
+int sale_changed(struct connection *connection, uint32_t sale) MUST_CHECK;
+
 /* --- sqlite_log.c --- */
 
 /* Writes the next row of the operator log in the running transaction. A detail that does not fit is left out, and said so. */
@@ -114,6 +122,10 @@ int log_verify(struct connection *connection, int64_t *rows, int64_t *broken, ch
 
 int sqlite_apply(struct ledger *ledger, struct ledger_entry *entries, size_t count);
 void apply_scratch_free(struct apply_scratch *scratch);
+int sqlite_drain(struct ledger *ledger, struct ledger_drain *batch);
+int sqlite_journal_identify(struct ledger *ledger, struct slice cluster, struct slice topic, char **known);
+int sqlite_journal_position(struct ledger *ledger, uint32_t partition, int64_t *next, uint64_t *mark);
+int sqlite_elect(struct ledger *ledger);
 
 int sqlite_item_create(struct ledger *ledger, const struct ledger_item *item, const struct ledger_actor *actor);
 int sqlite_item_receive(struct ledger *ledger, struct slice sku, int64_t units, const struct uuid *movement,
@@ -129,6 +141,7 @@ int sqlite_lot_add(struct ledger *ledger, uint32_t sale, uint32_t lot, uint32_t 
 		   const struct ledger_actor *actor);
 int sqlite_sale_get(struct ledger *ledger, uint32_t number, struct slice id, struct sale **sale);
 int sqlite_sales(struct ledger *ledger, uint32_t after, int64_t live_since_ms, struct sale **sales, size_t max, size_t *count);
+int sqlite_sales_changed(struct ledger *ledger, uint64_t after, struct sale **sales, size_t max, size_t *count);
 
 int sqlite_order_get(struct ledger *ledger, const struct uuid *id, struct ledger_order *order);
 int sqlite_orders(struct ledger *ledger, const struct ledger_order_filter *filter, struct ledger_order *orders, size_t max,

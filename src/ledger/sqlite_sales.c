@@ -32,14 +32,45 @@ static int log_terms(struct connection *connection, const struct sale *sale, con
 	return result;
 }
 
+int sale_changed(struct connection *connection, uint32_t sale)
+{
+	sqlite3_stmt *statement;
+	int result = connection_run(connection, "UPDATE sale_changes SET number = number + 1");
+
+	if (result == 0)
+		result = connection_prepare(
+			connection, "UPDATE sales SET change = (SELECT number FROM sale_changes) WHERE number = ?1", &statement);
+	if (result < 0)
+		return result;
+	bind_int(statement, 1, sale);
+	result = step_once(connection, statement);
+	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
+}
+
+static int read_change(struct connection *connection, uint64_t *change)
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(connection, "SELECT number FROM sale_changes", &statement);
+
+	if (result < 0)
+		return result;
+	result = step_row(connection, statement);
+	if (result != STEP_ROW)
+		return result < 0 ? result : error_origin(-EUCLEAN);
+	*change = (uint64_t)sqlite3_column_int64(statement, 0);
+	sqlite3_reset(statement);
+	return 0;
+}
+
 static int insert_sale(struct connection *connection, const struct sale *sale)
 {
 	sqlite3_stmt *statement;
 	int result =
 		connection_prepare(connection,
 				   "INSERT INTO sales (name, price_minor, currency, limit_per_buyer, rate_requests, rate_seconds,"
-				   " hold_seconds, late_confirm, opens_at_ms, closes_at_ms, id, created_at_ms, epoch, version, state)"
-				   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 1, 1, ?13)",
+				   " hold_seconds, late_confirm, opens_at_ms, closes_at_ms, id, created_at_ms, epoch, version, state, change)"
+				   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 1, 1, ?13,"
+				   " (SELECT number FROM sale_changes))",
 				   &statement);
 
 	if (result < 0)
@@ -48,7 +79,9 @@ static int insert_sale(struct connection *connection, const struct sale *sale)
 	bind_text(statement, 11, slice_of(sale->id));
 	bind_int(statement, 12, sale->created_at_ms);
 	bind_int(statement, 13, SALE_DRAFT);
-	result = step_once(connection, statement);
+	result = connection_run(connection, "UPDATE sale_changes SET number = number + 1");
+	if (result == 0)
+		result = step_once(connection, statement);
 	return result == STEP_CONSTRAINT ? LEDGER_EXISTS : result;
 }
 
@@ -121,9 +154,11 @@ int sqlite_sale_create(struct ledger *base, struct sale *sale, const struct ledg
 	if (result == 0) {
 		sale->number = (uint32_t)sqlite3_last_insert_rowid(connection->db);
 		sale->epoch = 1;
+		sale->barrier = 0;
 		sale->version = 1;
 		sale->state = SALE_DRAFT;
 		sale->ended_at_ms = SALE_NO_TIME;
+		result = read_change(connection, &sale->change);
 	}
 	for (uint32_t i = 0; i < sale->lot_count && result == 0; i++) {
 		*lot = i;
@@ -192,6 +227,8 @@ int sqlite_sale_update(struct ledger *base, const struct sale *sale, const struc
 	if (result == 0)
 		result = update_terms(connection, sale);
 	if (result == 0)
+		result = sale_changed(connection, sale->number);
+	if (result == 0)
 		result = log_terms(connection, sale, actor, "sale.update");
 	return writer_end(ledger, result);
 }
@@ -233,6 +270,8 @@ int sqlite_sale_move(struct ledger *base, uint32_t sale, enum sale_action action
 	if (result == 0)
 		result = update_state(connection, sale, next, actor->now_ms);
 	if (result == 0)
+		result = sale_changed(connection, sale);
+	if (result == 0)
 		result = log_row_write(connection, actor, log_action_of_sale(action), slice_of(head.id), SLICE("{}"));
 	return writer_end(ledger, result);
 }
@@ -256,6 +295,8 @@ int sqlite_sale_raise_epoch(struct ledger *base, uint32_t sale, uint32_t *epoch)
 		result = step_once(connection, statement) == STEP_DONE ? 0 : error_origin(-EIO);
 		*epoch = head.epoch + 1;
 	}
+	if (result == 0)
+		result = sale_changed(connection, sale);
 	return writer_end(ledger, result);
 }
 
@@ -279,6 +320,8 @@ static int add_to_lot(struct connection *connection, uint32_t sale, uint32_t lot
 		bind_int(touch, 1, sale);
 		result = step_once(connection, touch);
 	}
+	if (result == 0)
+		result = sale_changed(connection, sale);
 	return result > 0 ? error_origin(-EIO) : result;
 }
 

@@ -4,7 +4,8 @@
 
 #define SALE_COLUMNS                                                                                                                  \
 	"number, epoch, version, state, id, name, price_minor, currency, limit_per_buyer, rate_requests, rate_seconds, hold_seconds," \
-	" late_confirm, opens_at_ms, closes_at_ms, created_at_ms, ended_at_ms, (SELECT count(*) FROM lots WHERE lots.sale = sales.number)"
+	" late_confirm, opens_at_ms, closes_at_ms, created_at_ms, ended_at_ms, barrier, change,"                                      \
+	" (SELECT count(*) FROM lots WHERE lots.sale = sales.number)"
 
 static const char select_by_number[] = "SELECT " SALE_COLUMNS " FROM sales WHERE number = ?1";
 static const char select_by_id[] = "SELECT " SALE_COLUMNS " FROM sales WHERE id = ?1";
@@ -13,10 +14,12 @@ static const char select_after[] =
 	" (SELECT 1 FROM lots WHERE lots.sale = sales.number AND lots.allocated > lots.confirmed + lots.withdrawn))"
 	" ORDER BY number LIMIT ?3";
 
+static const char select_changed[] = "SELECT " SALE_COLUMNS " FROM sales WHERE change > ?1 ORDER BY change LIMIT ?2";
+
 /* The sale on the statement's row, its lots still empty; NULL when out of memory. */
 static struct sale *read_sale(sqlite3_stmt *statement)
 {
-	uint32_t lot_count = (uint32_t)sqlite3_column_int64(statement, 17);
+	uint32_t lot_count = (uint32_t)sqlite3_column_int64(statement, 19);
 	struct sale *sale = calloc(1, sizeof(*sale) + lot_count * sizeof(sale->lots[0]));
 
 	if (!sale)
@@ -38,6 +41,8 @@ static struct sale *read_sale(sqlite3_stmt *statement)
 	sale->closes_at_ms = column_int_or(statement, 14, SALE_NO_TIME);
 	sale->created_at_ms = sqlite3_column_int64(statement, 15);
 	sale->ended_at_ms = column_int_or(statement, 16, SALE_NO_TIME);
+	sale->barrier = (uint32_t)sqlite3_column_int64(statement, 17);
+	sale->change = (uint64_t)sqlite3_column_int64(statement, 18);
 	sale->lot_count = lot_count;
 	return sale;
 }
@@ -125,6 +130,28 @@ int sqlite_sale_get(struct ledger *base, uint32_t number, struct slice id, struc
 	return result;
 }
 
+/* The sales of a statement with its parameters; the reader is given back. */
+static int read_page(struct sqlite_ledger *ledger, struct reader *reader, sqlite3_stmt *statement, struct sale **sales, size_t *count)
+{
+	int result;
+
+	while ((result = step_row(&reader->connection, statement)) == STEP_ROW) {
+		sales[*count] = read_sale(statement);
+		if (!sales[*count]) {
+			sqlite3_reset(statement);
+			result = error_origin(-ENOMEM);
+			break;
+		}
+		++*count;
+	}
+	for (size_t i = 0; i < *count && result == 0; i++)
+		result = read_lots(&reader->connection, sales[i]);
+	result = end(ledger, reader, result);
+	while (result < 0 && *count)
+		free(sales[--*count]);
+	return result;
+}
+
 int sqlite_sales(struct ledger *base, uint32_t after, int64_t live_since_ms, struct sale **sales, size_t max, size_t *count)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
@@ -141,19 +168,23 @@ int sqlite_sales(struct ledger *base, uint32_t after, int64_t live_since_ms, str
 	bind_int(statement, 1, after);
 	bind_int(statement, 2, live_since_ms);
 	bind_int(statement, 3, (int64_t)max);
-	while ((result = step_row(&reader->connection, statement)) == STEP_ROW) {
-		sales[*count] = read_sale(statement);
-		if (!sales[*count]) {
-			sqlite3_reset(statement);
-			result = error_origin(-ENOMEM);
-			break;
-		}
-		++*count;
-	}
-	for (size_t i = 0; i < *count && result == 0; i++)
-		result = read_lots(&reader->connection, sales[i]);
-	result = end(ledger, reader, result);
-	while (result < 0 && *count)
-		free(sales[--*count]);
-	return result;
+	return read_page(ledger, reader, statement, sales, count);
+}
+
+int sqlite_sales_changed(struct ledger *base, uint64_t after, struct sale **sales, size_t max, size_t *count)
+{
+	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
+	struct reader *reader;
+	sqlite3_stmt *statement;
+	int result = begin(ledger, &reader);
+
+	*count = 0;
+	if (result < 0)
+		return result;
+	result = connection_prepare(&reader->connection, select_changed, &statement);
+	if (result < 0)
+		return end(ledger, reader, result);
+	bind_int(statement, 1, (int64_t)after);
+	bind_int(statement, 2, (int64_t)max);
+	return read_page(ledger, reader, statement, sales, count);
 }

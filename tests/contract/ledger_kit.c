@@ -107,6 +107,63 @@ struct event kit_withdrawn(struct kit *kit, uint32_t lot, uint32_t quantity)
 	};
 }
 
+struct event kit_barrier(struct kit *kit, uint32_t epoch)
+{
+	return (struct event){.kind = EVENT_BARRIER,
+			      .sale = kit->sale,
+			      .epoch = epoch,
+			      .id = kit_id(kit),
+			      .at_ms = kit->now_ms,
+			      .actor = SLICE("recovery")};
+}
+
+int kit_drain(struct kit *kit, int64_t from, struct ledger_entry *entries, size_t count)
+{
+	int64_t to = from + (int64_t)count;
+	struct ledger_progress progress = {.from = from, .to = to, .mark = 10 * (uint64_t)to};
+	struct ledger_drain drain = {
+		.entries = entries, .count = count, .progress = &progress, .progress_count = 1, .now_ms = kit->now_ms};
+
+	for (size_t i = 0; i < count; i++)
+		entries[i].outcome = -1;
+	return kit->ledger->ops->drain(kit->ledger, &drain);
+}
+
+void kit_assert_position(struct kit *kit, uint32_t partition, int64_t next)
+{
+	int64_t found = -1;
+	uint64_t mark = 0;
+	int result = kit->ledger->ops->journal_position(kit->ledger, partition, &found, &mark);
+
+	assert_int_equal(result, next < 0 ? LEDGER_NOT_FOUND : LEDGER_DONE);
+	assert_int_equal(found, next);
+	if (next >= 0)
+		assert_int_equal(mark, 10 * next);
+}
+
+uint32_t kit_big_sale(struct kit *kit, int64_t units)
+{
+	struct ledger_item item = {.sku = "BIG", .name = "Many", .on_hand = units};
+	struct ledger_actor actor = kit_actor(kit);
+	struct sale *sale = calloc(1, sizeof(*sale) + sizeof(sale->lots[0]));
+	uint32_t lot, number;
+
+	assert_non_null(sale);
+	assert_int_equal(kit->ledger->ops->item_create(kit->ledger, &item, &actor), LEDGER_DONE);
+	strcpy(sale->id, "big");
+	strcpy(sale->name, "Big");
+	strcpy(sale->currency, "EUR");
+	sale->limit_per_buyer = KIT_LIMIT;
+	sale->opens_at_ms = sale->closes_at_ms = SALE_NO_TIME;
+	sale->lot_count = 1;
+	strcpy(sale->lots[0].sku, "BIG");
+	sale->lots[0].allocated = units;
+	assert_int_equal(kit->ledger->ops->sale_create(kit->ledger, sale, &actor, &lot), LEDGER_DONE);
+	number = sale->number;
+	free(sale);
+	return number;
+}
+
 int kit_apply(struct kit *kit, const struct event *event)
 {
 	struct ledger_entry entry = {event, -1};

@@ -31,9 +31,16 @@ struct uuid kit_id(struct kit *kit);
 struct event kit_reserved(struct kit *kit, uint32_t lot, uint32_t quantity, const char *buyer);
 struct event kit_settled(struct kit *kit, enum event_kind kind, const struct event *reserved);
 struct event kit_withdrawn(struct kit *kit, uint32_t lot, uint32_t quantity);
+struct event kit_barrier(struct kit *kit, uint32_t epoch);
 
 /* Applies one event: its outcome, or what apply() failed with. */
 int kit_apply(struct kit *kit, const struct event *event);
+/* Drains these events, whose outcomes it writes: partition 0 moves from `from` by one a record, and its mark is ten times its position. */
+int kit_drain(struct kit *kit, int64_t from, struct ledger_entry *entries, size_t count);
+/* Asserts where the drain is; -1: it was never there. */
+void kit_assert_position(struct kit *kit, uint32_t partition, int64_t next);
+/* A sale "big" of one lot of so many units; its number. */
+uint32_t kit_big_sale(struct kit *kit, int64_t units);
 /* Reserves and asserts that it is done. */
 struct event kit_reserve(struct kit *kit, uint32_t lot, uint32_t quantity, const char *buyer);
 /* Asserts a lot's balances. */

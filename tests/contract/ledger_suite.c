@@ -5,18 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
-#include "contract/ledger_kit.h"
 
 static const struct ledger_suite_adapter *adapter;
 
-struct fixture {
-	void *place;
-	struct kit kit;
-};
-
-static int set_up(void **state)
+int ledger_suite_set_up(void **state)
 {
-	struct fixture *fixture = calloc(1, sizeof(*fixture));
+	struct ledger_fixture *fixture = calloc(1, sizeof(*fixture));
 	struct ledger *ledger;
 
 	assert_non_null(fixture);
@@ -27,9 +21,9 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int tear_down(void **state)
+int ledger_suite_tear_down(void **state)
 {
-	struct fixture *fixture = *state;
+	struct ledger_fixture *fixture = *state;
 
 	fixture->kit.ledger->ops->free(fixture->kit.ledger);
 	adapter->place_free(fixture->place);
@@ -37,8 +31,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* Closes and opens again: what is left must be what was there. */
-static void restart(struct fixture *fixture)
+void ledger_suite_restart(struct ledger_fixture *fixture)
 {
 	fixture->kit.ledger->ops->free(fixture->kit.ledger);
 	assert_int_equal(adapter->open(fixture->place, &fixture->kit.ledger), 0);
@@ -46,7 +39,7 @@ static void restart(struct fixture *fixture)
 
 static struct kit *kit_of(void **state)
 {
-	return &((struct fixture *)*state)->kit;
+	return &((struct ledger_fixture *)*state)->kit;
 }
 
 /* --- Items --- */
@@ -105,7 +98,7 @@ static void test_sale_comes_back_as_it_was_made(void **state)
 	struct kit *kit = kit_of(state);
 	struct sale *sale;
 
-	restart(*state);
+	ledger_suite_restart(*state);
 	assert_int_equal(kit->ledger->ops->sale_get(kit->ledger, 0, SLICE("drop"), &sale), LEDGER_DONE);
 	assert_int_equal(sale->number, kit->sale);
 	assert_int_equal(sale->state, SALE_DRAFT);
@@ -274,7 +267,7 @@ static void test_reserved_order_is_there_after_a_restart(void **state)
 	struct event event = kit_reserve(kit, KIT_SHOE, 2, "ann");
 	struct ledger_order order;
 
-	restart(*state);
+	ledger_suite_restart(*state);
 	assert_int_equal(kit->ledger->ops->order_get(kit->ledger, &event.id, &order), LEDGER_DONE);
 	assert_true(uuid_equal(&order.id, &event.id));
 	assert_int_equal(order.sale, kit->sale);
@@ -615,7 +608,7 @@ static void test_dead_letters_are_kept_until_removed(void **state)
 	size_t count;
 
 	assert_int_equal(kit->ledger->ops->dead_letter(kit->ledger, &event, "no such lot", 42), 0);
-	restart(*state);
+	ledger_suite_restart(*state);
 	assert_int_equal(kit->ledger->ops->dead_letters(kit->ledger, 0, rows, 4, &count), 0);
 	assert_int_equal(count, 1);
 	assert_string_equal(rows[0].reason, "no such lot");
@@ -668,7 +661,7 @@ static void test_healthy_ledger_has_nothing_to_recover(void **state)
 	assert_int_equal(kit->ledger->ops->apply(kit->ledger, NULL, 0), 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, ledger_suite_set_up, ledger_suite_tear_down)
 
 int ledger_suite_run(const struct ledger_suite_adapter *which)
 {
@@ -704,5 +697,5 @@ int ledger_suite_run(const struct ledger_suite_adapter *which)
 	};
 
 	adapter = which;
-	return cmocka_run_group_tests_name(which->name, tests, NULL, NULL);
+	return cmocka_run_group_tests_name(which->name, tests, NULL, NULL) + ledger_suite_drain_run(which->name);
 }

@@ -1,7 +1,7 @@
 /* What every ledger must do, as port/ledger.h says, run against an adapter. */
 #pragma once
 
-#include "port/ledger.h"
+#include "contract/ledger_kit.h"
 
 struct ledger_suite_adapter {
 	const char *name;
@@ -13,3 +13,18 @@ struct ledger_suite_adapter {
 
 /* The number of failed tests. */
 int ledger_suite_run(const struct ledger_suite_adapter *adapter);
+
+/* --- For the suite's own files --- */
+
+/* The state of each test. */
+struct ledger_fixture {
+	void *place;
+	struct kit kit;
+};
+
+int ledger_suite_set_up(void **state);
+int ledger_suite_tear_down(void **state);
+/* Closes and opens again: what is left must be what was there. */
+void ledger_suite_restart(struct ledger_fixture *fixture);
+
+int ledger_suite_drain_run(const char *name);

@@ -1,0 +1,222 @@
+/*
+ * What a drain costs beside a bare COPY of the same rows: micro_drain URL [ORDERS [BATCH]]. URL: an empty database, postgresql://... Drains purchases in batches, then
+ * copies the rows that came of them (orders, keys, movements) into tables with the same indexes, in transactions of the same size. What is made in the
+ * database stays.
+ */
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "ledger/postgres.h"
+
+enum { LOTS = 5, BUYER_SIZE = 24, COPY_HEADER = 19 };
+
+static struct uuid_generator generator;
+static uint64_t buyers;
+
+static double wall_us(void)
+{
+	return (double)clock_mono_ns() / 1e3;
+}
+
+static void check(const char *what, int result)
+{
+	if (result == 0)
+		return;
+	fprintf(stderr, "micro_drain: %s: %d\n", what, result);
+	exit(1);
+}
+
+static void *must_have(void *memory)
+{
+	check("memory", memory ? 0 : -ENOMEM);
+	return memory;
+}
+
+static uint32_t make_sale(struct ledger *ledger)
+{
+	struct ledger_actor actor = {SLICE("bench"), SLICE_NULL, clock_wall_ms()};
+	struct sale *sale = must_have(calloc(1, sizeof(*sale) + LOTS * sizeof(sale->lots[0])));
+	uint32_t lot, number;
+
+	snprintf(sale->id, sizeof(sale->id), "bench");
+	snprintf(sale->name, sizeof(sale->name), "Bench");
+	snprintf(sale->currency, sizeof(sale->currency), "EUR");
+	sale->limit_per_buyer = 1;
+	sale->opens_at_ms = sale->closes_at_ms = SALE_NO_TIME;
+	sale->lot_count = LOTS;
+	for (uint32_t i = 0; i < LOTS; i++) {
+		struct ledger_item item = {.name = "Item", .on_hand = UNITS_MAX};
+
+		snprintf(item.sku, sizeof(item.sku), "SKU-%u", i);
+		check("item", ledger->ops->item_create(ledger, &item, &actor));
+		snprintf(sale->lots[i].sku, sizeof(sale->lots[i].sku), "SKU-%u", i);
+		sale->lots[i].allocated = UNITS_MAX;
+	}
+	check("sale", ledger->ops->sale_create(ledger, sale, &actor, &lot));
+	number = sale->number;
+	free(sale);
+	return number;
+}
+
+static void fill(struct event *events, char (*names)[BUYER_SIZE], struct ledger_entry *entries, size_t count, uint32_t sale)
+{
+	static const char key[] = "1c3a4b0e-5a1f-4c8e-9d0a-0123456789ab";
+	static const char trace[] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+	int64_t now_ms = clock_wall_ms();
+
+	for (size_t i = 0; i < count; i++) {
+		int size = snprintf(names[i], BUYER_SIZE, "buyer-%llu", (unsigned long long)++buyers);
+
+		events[i] = (struct event){.kind = EVENT_RESERVED,
+					   .sale = sale,
+					   .epoch = 1,
+					   .lot = (uint32_t)(buyers % LOTS),
+					   .quantity = 1,
+					   .buyer_units = 1,
+					   .limit_per_buyer = 1,
+					   .id = uuid_make(&generator, now_ms, sale),
+					   .at_ms = now_ms,
+					   .hold_expires_at_ms = now_ms + 120000,
+					   .buyer = {names[i], (size_t)size},
+					   .key = {key, sizeof(key) - 1},
+					   .actor = {names[i], (size_t)size},
+					   .trace = {trace, sizeof(trace) - 1}};
+		entries[i] = (struct ledger_entry){&events[i], -1};
+	}
+}
+
+static double drain(struct ledger *ledger, uint32_t sale, size_t orders, size_t batch)
+{
+	struct event *events = must_have(calloc(batch, sizeof(*events)));
+	struct ledger_entry *entries = must_have(calloc(batch, sizeof(*entries)));
+	char(*names)[BUYER_SIZE] = must_have(calloc(batch, sizeof(*names)));
+	struct ledger_progress progress = {0};
+	double wall = 0;
+
+	for (size_t done = 0; done < orders; done += batch) {
+		struct ledger_drain work = {
+			.entries = entries, .count = batch, .progress = &progress, .progress_count = 1, .now_ms = clock_wall_ms()};
+
+		fill(events, names, entries, batch, sale);
+		progress.from = (int64_t)done;
+		progress.to = (int64_t)(done + batch);
+		wall -= wall_us();
+		check("drain", ledger->ops->drain(ledger, &work));
+		wall += wall_us();
+		for (size_t i = 0; i < batch; i++)
+			check("outcome", entries[i].outcome);
+	}
+	free(events);
+	free(entries);
+	free(names);
+	return wall;
+}
+
+/* --- The bare COPY --- */
+
+struct rows {
+	char **data;
+	int *sizes;
+	size_t count;
+};
+
+static void say(PGconn *connection, const char *sql, ExecStatusType expected)
+{
+	PGresult *result = PQexec(connection, sql);
+
+	if (PQresultStatus(result) != expected) {
+		fprintf(stderr, "micro_drain: %s: %s\n", sql, PQerrorMessage(connection));
+		exit(1);
+	}
+	PQclear(result);
+}
+
+/* A row a piece, without COPY's header and end. */
+static struct rows read_rows(PGconn *connection, const char *sql, size_t orders)
+{
+	struct rows rows = {must_have(calloc(orders + 2, sizeof(char *))), must_have(calloc(orders + 2, sizeof(int))), 0};
+	char *data;
+	int size;
+
+	say(connection, sql, PGRES_COPY_OUT);
+	while ((size = PQgetCopyData(connection, &data, 0)) > 0 && rows.count < orders + 2) {
+		int skip = rows.count == 0 ? COPY_HEADER : 0;
+
+		rows.data[rows.count] = memmove(data, data + skip, (size_t)(size - skip));
+		rows.sizes[rows.count++] = size - skip;
+	}
+	PQclear(PQgetResult(connection));
+	PQclear(PQgetResult(connection));
+	rows.count--; /* the end */
+	return rows;
+}
+
+static void copy_rows(PGconn *connection, const char *sql, const struct rows *rows, size_t from, size_t count)
+{
+	static const char header[] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0", end[2] = {'\377', '\377'};
+	PGresult *result;
+
+	say(connection, sql, PGRES_COPY_IN);
+	PQputCopyData(connection, header, sizeof(header));
+	for (size_t i = from; i < from + count && i < rows->count; i++)
+		PQputCopyData(connection, rows->data[i], rows->sizes[i]);
+	PQputCopyData(connection, end, sizeof(end));
+	PQputCopyEnd(connection, NULL);
+	while ((result = PQgetResult(connection))) {
+		if (PQresultStatus(result) != PGRES_COMMAND_OK)
+			check(PQresultErrorMessage(result), 1);
+		PQclear(result);
+	}
+}
+
+static double copy(const char *url, size_t orders, size_t batch)
+{
+	PGconn *connection = PQconnectdb(url);
+	struct rows tables[3];
+	double wall = 0;
+
+	say(connection,
+	    "SET search_path = penstock; CREATE TABLE bare_orders (LIKE orders INCLUDING ALL) WITH (fillfactor = 85);"
+	    "CREATE TABLE bare_keys (LIKE idempotency_keys INCLUDING ALL); CREATE TABLE bare_movements (LIKE movements INCLUDING ALL)",
+	    PGRES_COMMAND_OK);
+	tables[0] = read_rows(connection, "COPY (SELECT * FROM orders ORDER BY id) TO STDOUT (FORMAT binary)", orders);
+	tables[1] = read_rows(connection, "COPY (SELECT * FROM idempotency_keys ORDER BY order_id) TO STDOUT (FORMAT binary)", orders);
+	tables[2] = read_rows(connection, "COPY (SELECT * FROM movements WHERE order_id IS NOT NULL ORDER BY number) TO STDOUT (FORMAT binary)",
+			      orders);
+	for (size_t done = 0; done < orders; done += batch) {
+		wall -= wall_us();
+		say(connection, "BEGIN", PGRES_COMMAND_OK);
+		copy_rows(connection, "COPY bare_orders FROM STDIN (FORMAT binary)", &tables[0], done, batch);
+		copy_rows(connection, "COPY bare_keys FROM STDIN (FORMAT binary)", &tables[1], done, batch);
+		copy_rows(connection, "COPY bare_movements FROM STDIN (FORMAT binary)", &tables[2], done, batch);
+		say(connection, "COMMIT", PGRES_COMMAND_OK);
+		wall += wall_us();
+	}
+	PQfinish(connection);
+	return wall;
+}
+
+int main(int count, char **arguments)
+{
+	size_t batch = count > 3 ? (size_t)atol(arguments[3]) : 4096;
+	size_t orders = (count > 2 ? (size_t)atol(arguments[2]) : 200000) / batch * batch;
+	double drained, copied;
+	struct ledger *ledger;
+	char *known;
+
+	if (count < 2 || orders == 0) {
+		fprintf(stderr, "usage: micro_drain URL [ORDERS [BATCH]]\n");
+		return 2;
+	}
+	log_set_level(LOG_WARN);
+	check("open", ledger_postgres_open(&ledger, arguments[1], LEDGER_OPEN_SHARED));
+	check("identify", ledger->ops->journal_identify(ledger, SLICE("bench"), SLICE("bench"), &known));
+	drained = drain(ledger, make_sale(ledger), orders, batch);
+	copied = copy(arguments[1], orders, batch);
+	printf("batches of %zu: drain %.2f us an order, bare COPY %.2f us, ratio %.2f (%zu orders)\n", batch, drained / (double)orders,
+	       copied / (double)orders, copied / drained, orders);
+	ledger->ops->free(ledger);
+	return 0;
+}

@@ -244,6 +244,7 @@ static int make_stock_workers(struct engine *engine)
 		.fenced = engine->fenced_lane,
 		.metrics = engine->metrics,
 		.ack_deadline_ns = engine->settings->journal.ack_deadline_ns,
+		.pace = rebuilder_pace_usual,
 	};
 	int r = stock_worker_new(&engine->stock_worker, &stock_worker);
 

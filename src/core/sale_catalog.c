@@ -118,6 +118,14 @@ void sale_catalog_free(struct sale_catalog *catalog)
 	free(catalog);
 }
 
+/* Whether the table has a newer state of this sale: whoever read this one was slower. A sale without a number of change is always new. */
+static bool is_old(const struct sale_table *table, const struct sale_entry *entry)
+{
+	const struct sale_entry *present = entry ? sale_table_find_number(table, entry->sale->number) : NULL;
+
+	return present && entry->sale->change && entry->sale->change < present->sale->change;
+}
+
 /* Makes the next table: the present one without `number`, with `entry` (which may be NULL) in its place. Takes no references over on failure. */
 static int replace(struct sale_catalog *catalog, uint32_t number, struct sale_entry *entry)
 {
@@ -126,6 +134,11 @@ static int replace(struct sale_catalog *catalog, uint32_t number, struct sale_en
 
 	pthread_mutex_lock(&catalog->lock);
 	old = catalog->table;
+	if (is_old(old, entry)) {
+		pthread_mutex_unlock(&catalog->lock);
+		sale_entry_unref(entry);
+		return 0;
+	}
 	next = table_new(old->count + 1, old->generation + 1);
 	if (!next) {
 		pthread_mutex_unlock(&catalog->lock);

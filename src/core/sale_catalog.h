@@ -33,7 +33,8 @@ struct sale_catalog;
 int sale_catalog_new(struct sale_catalog **catalog) MUST_CHECK;
 void sale_catalog_free(struct sale_catalog *catalog);
 
-/* Writers (any slow thread). Takes `sale` over (it was malloc'd), adds it or replaces the one with its number. 0 or -ENOMEM (sale is freed). */
+/* Writers (any slow thread). Takes `sale` over (it was malloc'd), adds it or replaces the one with its number, unless that is of a newer change: two that read the
+ * ledger may come here in either order. 0 or -ENOMEM (sale is freed). */
 int sale_catalog_put(struct sale_catalog *catalog, struct sale *sale) MUST_CHECK;
 int sale_catalog_remove(struct sale_catalog *catalog, uint32_t number) MUST_CHECK;
 

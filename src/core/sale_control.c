@@ -24,6 +24,7 @@ struct sale_control {
 	struct uuid_generator ids;
 	struct pending_add *pending;
 	int64_t not_before_ms;
+	int error; /* why care waits until then */
 };
 
 static const struct slice clock_name = {"clock", 5};
@@ -136,11 +137,35 @@ int sale_control_update(struct sale_control *control, struct slice id, unsigned 
 	return r;
 }
 
-/* Pre-heats a sale that has never been armed: it has no orders yet. */
+/* 0 where the ledger has the sale as a draft, else LEDGER_ALREADY, LEDGER_NOT_FOUND, or negative. */
+static int ask_draft(struct sale_control *control, uint32_t number)
+{
+	struct ledger *ledger = control->settings.ledger;
+	struct sale *sale = NULL;
+	int r = ledger->ops->sale_get(ledger, number, SLICE_NULL, &sale);
+
+	if (r == 0 && sale->state != SALE_DRAFT)
+		r = LEDGER_ALREADY;
+	free(sale);
+	return r;
+}
+
+/*
+ * Pre-heats a sale that has never been armed: it has no orders yet. Another process may be arming it too, so the ledger is asked twice. Before: what is
+ * armed already must not be begun anew. Between begin and arm: orders come after the move, and after begin() no older reign grants any; so where it is
+ * a draft still, there are none. Where it is not, its stock has lost orders: it stays fenced until it is rebuilt.
+ */
 static int preheat(struct sale_control *control, const struct sale *sale, uint32_t *epoch)
 {
-	int r = preheat_begin(control->settings.ledger, control->settings.stock, sale, epoch);
+	int r = ask_draft(control, sale->number);
 
+	if (r == 0)
+		r = preheat_begin(control->settings.ledger, control->settings.stock, sale, epoch);
+	if (r)
+		return r;
+	r = ask_draft(control, sale->number);
+	if (r == LEDGER_ALREADY)
+		return error_origin(-ESTALE);
 	return r ? r : preheat_arm(control->settings.stock, sale);
 }
 
@@ -150,7 +175,7 @@ static int move(struct sale_control *control, const struct sale *sale, enum sale
 	struct ledger *ledger = control->settings.ledger;
 	struct stock *stock = control->settings.stock;
 	bool preheats = sale->state == SALE_DRAFT && (action == SALE_ARM || action == SALE_START || action == SALE_END);
-	uint32_t epoch = sale->epoch;
+	uint32_t epoch = 0; /* the one begun here; what another process has begun stays */
 	int r = 0;
 
 	if (preheats)
@@ -159,7 +184,7 @@ static int move(struct sale_control *control, const struct sale *sale, enum sale
 		r = ledger->ops->sale_move(ledger, sale->number, SALE_ARM, actor);
 	if (r == 0)
 		r = ledger->ops->sale_move(ledger, sale->number, action, actor);
-	if (r && preheats)
+	if (r && epoch)
 		stock->ops->drop(stock, sale->number, epoch);
 	return r ? r : publish(control, sale->number);
 }
@@ -241,8 +266,9 @@ int sale_control_add(struct sale_control *control, struct slice id, struct slice
 			added = allocate(control, sale->number);
 		if (r == -EINPROGRESS || is_undecided(added))
 			r = add_again_later(control, sale->number, lot, units, &movement);
-		else if (added)
+		else if (added && control->settings.stock->ops->local)
 			r = SALE_CONTROL_NOT_IN_STOCK;
+		/* A shared stock has forgotten the sale: it is rebuilt from the ledger, which has the units. */
 	}
 	pthread_mutex_unlock(&control->lock);
 	free(sale);
@@ -275,8 +301,8 @@ static int withdraw(struct sale_control *control, uint32_t sale, uint32_t lot, u
 		return SALE_CONTROL_STOCK_AWAY;
 	case STOCK_OUTCOME_UNKNOWN:
 		return SALE_CONTROL_UNKNOWN;
-	default:
-		return SALE_CONTROL_NOT_IN_STOCK;
+	default: /* a shared stock has forgotten the sale, which is rebuilt */
+		return stock->ops->local ? SALE_CONTROL_NOT_IN_STOCK : SALE_CONTROL_STOCK_AWAY;
 	}
 	if (withdrawal.event.quantity == 0)
 		return 0;
@@ -346,6 +372,22 @@ static int return_leftovers(struct sale_control *control, const struct sale *sal
 	return r == SALE_CONTROL_UNKNOWN || r == SALE_CONTROL_FULL || r == SALE_CONTROL_STOCK_AWAY ? 0 : r;
 }
 
+/* As is_settled(), by the ledger: of a sale that a shared stock has forgotten. What it still holds must be rebuilt first, to come back. */
+static bool is_settled_in_ledger(struct sale_control *control, uint32_t number)
+{
+	struct ledger *ledger = control->settings.ledger;
+	struct sale *sale = NULL;
+	bool settled = ledger->ops->sale_get(ledger, number, SLICE_NULL, &sale) == LEDGER_DONE;
+
+	for (uint32_t i = 0; settled && i < sale->lot_count; i++) {
+		const struct sale_lot *lot = &sale->lots[i];
+
+		settled = lot->held == 0 && lot->confirmed + lot->withdrawn == lot->allocated;
+	}
+	free(sale);
+	return settled;
+}
+
 /* Nothing is held any more, so nothing can come back: it may be forgotten. */
 static bool is_settled(struct sale_control *control, const struct sale *sale)
 {
@@ -354,7 +396,7 @@ static bool is_settled(struct sale_control *control, const struct sale *sale)
 	uint32_t lot_count;
 
 	if (stock->ops->snapshot(stock, sale->number, lots, &lot_count))
-		return true;
+		return stock->ops->local || is_settled_in_ledger(control, sale->number);
 	for (uint32_t i = 0; i < lot_count; i++)
 		if (lots[i].held > 0 || lots[i].available > 0)
 			return false;
@@ -406,9 +448,11 @@ static int care_for(struct sale_control *control, const struct sale *sale, int64
 		break;
 	case SALE_ENDED:
 		r = return_leftovers(control, sale, &actor);
+		/* Out of the catalog first: what is in there and not in the stock is rebuilt. */
 		if (r == 0 && is_past(control, sale, wall_ms)) {
-			stock->ops->drop(stock, sale->number, sale->epoch);
 			r = sale_catalog_remove(control->settings.catalog, sale->number);
+			if (r == 0)
+				stock->ops->drop(stock, sale->number, sale->epoch);
 		}
 		break;
 	}
@@ -423,7 +467,7 @@ int sale_control_care(struct sale_control *control, int64_t wall_ms, bool electe
 	int first = 0, r;
 
 	if (wall_ms < control->not_before_ms && control->not_before_ms - wall_ms <= RETRY_MS)
-		return 0;
+		return control->error;
 	pthread_mutex_lock(&control->lock);
 	first = finish_adds(control, &actor);
 	table = sale_catalog_ref(control->settings.catalog);
@@ -440,6 +484,7 @@ int sale_control_care(struct sale_control *control, int64_t wall_ms, bool electe
 	}
 	sale_table_unref(table);
 	control->not_before_ms = first ? wall_ms + RETRY_MS : 0;
+	control->error = first;
 	pthread_mutex_unlock(&control->lock);
 	return first;
 }

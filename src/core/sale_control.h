@@ -71,6 +71,6 @@ int sale_control_withdraw(struct sale_control *control, struct slice id, struct 
 /*
  * The sale keeper's turn: arms and opens and ends sales that the clock says, returns what ended sales have left, finishes units whose addition
  * the ledger could not confirm, forgets sales that ended before the retention time. Of several processes on one ledger one alone is elected to care for
- * the sales; the others finish what is their own. 0, or the first error (the rest was tried too).
+ * the sales; the others finish what is their own. 0, or the first error (the rest was tried too); it is told again while the next try waits.
  */
 int sale_control_care(struct sale_control *control, int64_t wall_ms, bool elected) MUST_CHECK;

@@ -1,10 +1,20 @@
 #include "recovery/catalog_load.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 enum { PAGE = 64 };
 
-/* Takes the page's sales over, whatever comes. */
+static bool is_shown(struct sale_catalog *catalog, uint32_t number)
+{
+	const struct sale_table *table = sale_catalog_ref(catalog);
+	bool shown = sale_table_find_number(table, number) != NULL;
+
+	sale_table_unref(table);
+	return shown;
+}
+
+/* Takes the page's sales over, whatever comes. One that ended before then is put only where it is shown: it has something left still. */
 static int put_page(struct sale_catalog *catalog, struct sale **page, size_t count, int64_t live_since_ms, uint64_t *change)
 {
 	int r = 0;
@@ -12,8 +22,9 @@ static int put_page(struct sale_catalog *catalog, struct sale **page, size_t cou
 	for (size_t i = 0; i < count; i++) {
 		struct sale *sale = page[i];
 		uint64_t number = sale->change;
+		bool past = sale->state == SALE_ENDED && sale->ended_at_ms < live_since_ms;
 
-		if (r < 0 || (sale->state == SALE_ENDED && sale->ended_at_ms < live_since_ms))
+		if (r < 0 || (past && !is_shown(catalog, sale->number)))
 			free(sale);
 		else
 			r = sale_catalog_put(catalog, sale);
@@ -27,15 +38,19 @@ int catalog_load(struct ledger *ledger, struct sale_catalog *catalog, int64_t li
 {
 	struct sale *page[PAGE];
 	uint32_t after = 0;
+	uint64_t later = 0;
 	size_t count;
 	int r;
 
 	*change = 0;
 	do {
+		/* Only the first page's numbers are below all that is changed while the others are read. */
+		uint64_t *highest = after == 0 ? change : &later;
+
 		r = ledger->ops->sales(ledger, after, live_since_ms, page, PAGE, &count);
 		if (r == 0 && count) {
 			after = page[count - 1]->number;
-			r = put_page(catalog, page, count, INT64_MIN, change);
+			r = put_page(catalog, page, count, INT64_MIN, highest);
 		}
 	} while (r == 0 && count == PAGE);
 	return r;

@@ -110,8 +110,11 @@ static int load_orders(struct ledger *ledger, struct stock *stock, const struct 
 	return r;
 }
 
-static int arm_sales(struct stock *stock, const struct sale_table *table)
+/* All that can be: one sale whose orders are wrong does not keep the others from being sold. The first error. */
+static int arm_sales(struct stock *stock, const struct sale_table *table, struct rebuild_result *result)
 {
+	int first = 0;
+
 	for (size_t i = 0; i < sale_table_count(table); i++) {
 		const struct sale *sale = sale_table_at(table, i)->sale;
 		int r;
@@ -119,19 +122,22 @@ static int arm_sales(struct stock *stock, const struct sale_table *table)
 		if (sale->state == SALE_DRAFT)
 			continue;
 		r = preheat_arm(stock, sale);
-		if (r < 0) {
+		if (r == -ERANGE)
 			log_error("recovery",
 				  "the ledger's orders of a sale exceed its units or its limit per buyer: run `penstock audit`",
 				  LOG_TEXT("sale", sale->id));
-			return r;
-		}
+		if (r == 0)
+			result->sales++;
+		else if (first == 0)
+			first = r;
 	}
-	return 0;
+	return first;
 }
 
 int rebuild_load(struct ledger *ledger, struct stock *stock, const struct sale_table *table, struct rebuild_result *result)
 {
 	int64_t oldest_ms = INT64_MAX;
+	size_t live = 0;
 	int r = 0;
 
 	*result = (struct rebuild_result){0};
@@ -140,13 +146,13 @@ int rebuild_load(struct ledger *ledger, struct stock *stock, const struct sale_t
 
 		if (sale->state == SALE_DRAFT)
 			continue;
-		result->sales++;
+		live++;
 		if (sale->created_at_ms < oldest_ms)
 			oldest_ms = sale->created_at_ms;
 	}
-	if (result->sales)
+	if (live)
 		r = load_orders(ledger, stock, table, oldest_ms, result);
-	return r == 0 ? arm_sales(stock, table) : r;
+	return r == 0 ? arm_sales(stock, table, result) : r;
 }
 
 int rebuild_stock(struct ledger *ledger, struct stock *stock, struct sale_catalog *catalog, int64_t live_since_ms,

@@ -16,7 +16,8 @@ struct rebuild_result {
 
 /* Ends a sale's reign: raises its epoch (sale->epoch: the new one) and begins its stock. 0 or negative; -ESTALE: another process does the same. */
 int rebuild_begin(struct ledger *ledger, struct stock *stock, struct sale *sale) MUST_CHECK;
-/* Loads the orders of the table's sales, drafts left out, and arms them. Every one has been begun. 0 or negative, as rebuild_stock(). */
+/* Loads the orders of the table's sales, drafts left out, and arms them. Every one has been begun. 0 or negative, as
+ * rebuild_stock(); the sales that could be armed are, and are counted. */
 int rebuild_load(struct ledger *ledger, struct stock *stock, const struct sale_table *table, struct rebuild_result *result) MUST_CHECK;
 
 /* All of both. live_since_ms: as in ledger.sales: sales that ended before then and have nothing left are left out. 0 or negative; -ERANGE: the ledger's orders break a promise (logged which sale). */

@@ -8,11 +8,14 @@
 
 enum {
 	SALES_MAX = 4096,         /* in one round; more wait for the next */
-	POLL_NS = 50000000,       /* between looks at the ledger while the drain comes up to the barrier */
-	MARGIN_NS = 500000000,    /* beyond T_ack: clocks of machines that run a little apart */
-	GATHER_NS = 200000000,    /* sales that were forgotten together are rebuilt together */
-	PAUSE_NS = 1000000000,    /* after a round that failed */
 	SAY_AGAIN_NS = 5000000000 /* how often a wait that lasts is said again */
+};
+
+const struct rebuilder_pace rebuilder_pace_usual = {
+	.gather_ns = 200000000,
+	.margin_ns = 500000000,
+	.poll_ns = 50000000,
+	.pause_ns = 1000000000,
 };
 
 struct rebuilder {
@@ -95,6 +98,16 @@ static bool is_fenced(struct rebuilder *rebuilder, uint32_t number)
 	return nothing.outcome == STOCK_FENCED || nothing.outcome == STOCK_UNKNOWN_SALE;
 }
 
+/* One that was forgotten on purpose, its time being over, is not in the catalog any more. */
+static bool is_shown(struct rebuilder *rebuilder, uint32_t number)
+{
+	const struct sale_table *table = sale_catalog_ref(rebuilder->settings.catalog);
+	bool shown = sale_table_find_number(table, number) != NULL;
+
+	sale_table_unref(table);
+	return shown;
+}
+
 /* Begins every sale that is to be rebuilt; the table's sales are as the ledger has them. */
 static int begin(struct rebuilder *rebuilder, struct sale_catalog *fenced)
 {
@@ -105,7 +118,7 @@ static int begin(struct rebuilder *rebuilder, struct sale_catalog *fenced)
 		struct sale *sale = NULL;
 		int r;
 
-		if (!is_fenced(rebuilder, rebuilder->numbers[i]))
+		if (!is_fenced(rebuilder, rebuilder->numbers[i]) || !is_shown(rebuilder, rebuilder->numbers[i]))
 			continue;
 		r = ledger->ops->sale_get(ledger, rebuilder->numbers[i], SLICE_NULL, &sale);
 		if (r < 0)
@@ -139,7 +152,7 @@ static int put_barriers(struct rebuilder *rebuilder, const struct sale_table *ta
 		const struct sale *sale = sale_table_at(table, i)->sale;
 
 		while ((r = journal->ops->barrier(journal, sale->number, sale->epoch)) < 0)
-			if (!rest(rebuilder, PAUSE_NS))
+			if (!rest(rebuilder, rebuilder->settings.pace.pause_ns))
 				return -ECANCELED;
 	}
 	return r;
@@ -174,7 +187,7 @@ static int await_drain(struct rebuilder *rebuilder, const struct sale_table *tab
 	while ((drained = is_drained(rebuilder, table)) != 1) {
 		if (drained == -ESTALE)
 			return drained;
-		if (!rest(rebuilder, POLL_NS))
+		if (!rest(rebuilder, rebuilder->settings.pace.poll_ns))
 			return -ECANCELED;
 		if (clock_mono_ns() < say_ns)
 			continue;
@@ -188,10 +201,11 @@ static int await_drain(struct rebuilder *rebuilder, const struct sale_table *tab
 /* Rule 4 for a journal that is not in the ledger. */
 static int wait_out(struct rebuilder *rebuilder, const struct sale_table *table)
 {
+	const struct rebuilder_settings *settings = &rebuilder->settings;
 	int r;
 
 	set_phase(rebuilder, REBUILD_BEGUN);
-	if (!rest(rebuilder, rebuilder->settings.ack_deadline_ns + MARGIN_NS + rebuilder->settings.stock->quiesce_ns))
+	if (!rest(rebuilder, settings->ack_deadline_ns + settings->pace.margin_ns + settings->stock->quiesce_ns))
 		return -ECANCELED;
 	set_phase(rebuilder, REBUILD_BARRIER);
 	r = put_barriers(rebuilder, table);
@@ -221,7 +235,7 @@ static int load(struct rebuilder *rebuilder, const struct sale_table *table)
 {
 	struct sale_catalog *ready = NULL;
 	const struct sale_table *fresh;
-	struct rebuild_result result;
+	struct rebuild_result result = {0};
 	int r = sale_catalog_new(&ready);
 
 	if (r < 0)
@@ -234,10 +248,9 @@ static int load(struct rebuilder *rebuilder, const struct sale_table *table)
 		sale_table_unref(fresh);
 	}
 	sale_catalog_free(ready);
-	if (r == 0) {
-		atomic_fetch_add(&rebuilder->progress.rebuilt_total, (int64_t)result.sales);
+	atomic_fetch_add(&rebuilder->progress.rebuilt_total, (int64_t)result.sales);
+	if (result.sales)
 		log_info("rebuild", "stock rebuilt from the ledger", LOG_INT("sales", result.sales), LOG_INT("orders", result.orders));
-	}
 	return r;
 }
 
@@ -296,7 +309,7 @@ static void work(struct rebuilder *rebuilder)
 		log_warn("rebuild", "the stock cannot be rebuilt now; it is tried again", LOG_TEXT("error", error_text(r)));
 	}
 	if (r)
-		(void)rest(rebuilder, PAUSE_NS);
+		(void)rest(rebuilder, rebuilder->settings.pace.pause_ns);
 	forget_old_news(rebuilder);
 }
 
@@ -304,20 +317,20 @@ static void run(void *argument)
 {
 	struct rebuilder *rebuilder = argument;
 	struct lane *fenced = rebuilder->settings.fenced;
+	int64_t gather_ns = rebuilder->settings.pace.gather_ns;
 
 	while (!lane_closed(rebuilder->rest)) {
-		size_t popped = lane_pop(fenced, rebuilder->popped, SALES_MAX, GATHER_NS);
+		size_t popped = lane_pop(fenced, rebuilder->popped, SALES_MAX, gather_ns);
 
 		rebuilder->count = 0;
 		if (popped == 0)
 			continue;
 		gather(rebuilder, popped);
-		if (!rest(rebuilder, GATHER_NS))
+		if (!rest(rebuilder, gather_ns))
 			break;
 		gather(rebuilder, lane_pop(fenced, rebuilder->popped, SALES_MAX, 0));
 		work(rebuilder);
 	}
-	forget_old_news(rebuilder);
 }
 
 int rebuilder_start(struct rebuilder *rebuilder)
@@ -330,6 +343,7 @@ void rebuilder_stop(struct rebuilder *rebuilder)
 	lane_close(rebuilder->rest);
 	lane_close(rebuilder->settings.fenced);
 	thread_join(&rebuilder->thread);
+	forget_old_news(rebuilder); /* here, for a thread that was never started */
 }
 
 void rebuilder_free(struct rebuilder *rebuilder)

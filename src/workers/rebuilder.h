@@ -40,20 +40,29 @@ struct rebuild_progress {
 
 struct rebuilder;
 
+struct rebuilder_pace {
+	int64_t gather_ns; /* sales that were forgotten together are rebuilt together */
+	int64_t margin_ns; /* beyond T_ack: clocks of machines that run a little apart */
+	int64_t poll_ns;   /* between looks at the ledger while the drain comes up to the barrier */
+	int64_t pause_ns;  /* after a round or a barrier that failed */
+};
+extern const struct rebuilder_pace rebuilder_pace_usual;
+
 struct rebuilder_settings {
 	struct ledger *ledger; /* borrowed, like all here */
 	struct stock *stock;
 	struct journal *journal;
-	struct sale_catalog *catalog;
+	struct sale_catalog *catalog; /* what is not in there is not rebuilt */
 	struct lane *fenced; /* numbers of sales, from the housekeeper */
 	struct metrics *metrics;
 	int64_t ack_deadline_ns;
+	struct rebuilder_pace pace;
 };
 
 /* Registers its metrics. 0 or negative. */
 int rebuilder_new(struct rebuilder **rebuilder, const struct rebuilder_settings *settings) MUST_CHECK;
 int rebuilder_start(struct rebuilder *rebuilder) MUST_CHECK;
-/* Breaks off what is being rebuilt. After the housekeeper has stopped. May be repeated. */
+/* Breaks off what is being rebuilt, and empties the lane. After the housekeeper has stopped. May be repeated. */
 void rebuilder_stop(struct rebuilder *rebuilder);
 void rebuilder_free(struct rebuilder *rebuilder); /* NULL is fine */
 const struct rebuild_progress *rebuilder_progress(const struct rebuilder *rebuilder);

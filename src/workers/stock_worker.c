@@ -21,6 +21,8 @@ struct stock_worker {
 	struct pile normal, urgent, home; /* for the journal's lane; for their senders */
 	struct stock_settle *settles;
 	struct stock_find *finds;
+	const struct event **abandoned;
+	bool *undone; /* of those */
 	struct metrics_cells *cells;
 	metric_id batch_jobs, call_seconds, late;
 };
@@ -53,7 +55,9 @@ static bool make_piles(struct stock_worker *worker)
 	worker->scratch = calloc(max, sizeof(*worker->scratch));
 	worker->settles = calloc(max, sizeof(*worker->settles));
 	worker->finds = calloc(max, sizeof(*worker->finds));
-	return fine && worker->batch && worker->scratch && worker->settles && worker->finds;
+	worker->abandoned = calloc(max, sizeof(*worker->abandoned));
+	worker->undone = calloc(max, sizeof(*worker->undone));
+	return fine && worker->batch && worker->scratch && worker->settles && worker->finds && worker->abandoned && worker->undone;
 }
 
 int stock_worker_new(struct stock_worker **out, const struct stock_worker_settings *settings)
@@ -87,6 +91,8 @@ void stock_worker_free(struct stock_worker *worker)
 	free(worker->scratch);
 	free(worker->settles);
 	free(worker->finds);
+	free(worker->abandoned);
+	free(worker->undone);
 	free(worker);
 }
 
@@ -173,28 +179,33 @@ static void reserve(struct stock_worker *worker)
 	}
 }
 
-/* What found no room never left: it is undone, and goes home. */
-static void abandon(struct stock_worker *worker, struct job *job)
+/* What found no room never left: it is undone, all at once, and goes home. */
+static void abandon(struct stock_worker *worker, void *const *items, size_t count)
 {
 	struct stock *stock = worker->settings.admission->stock;
-	const struct event *event = &job->event;
-	bool undone;
 
-	if (job->kind == JOB_PURCHASE) {
-		admission_abandon(worker->settings.admission, (struct purchase *)job);
-	} else {
-		stock->ops->compensate(stock, &event, 1, &undone);
-		((struct settle_job *)job)->settle.outcome = undone ? STOCK_FULL : STOCK_OUTCOME_UNKNOWN;
+	for (size_t i = 0; i < count; i++)
+		worker->abandoned[i] = &((struct job *)items[i])->event;
+	if (count)
+		stock->ops->compensate(stock, worker->abandoned, count, worker->undone);
+	for (size_t i = 0; i < count; i++) {
+		struct job *job = items[i];
+		bool undone = worker->undone[i];
+
+		if (job->kind == JOB_PURCHASE)
+			((struct purchase *)job)->verdict = undone ? VERDICT_OVERLOADED : VERDICT_OUTCOME_UNKNOWN;
+		else
+			((struct settle_job *)job)->settle.outcome = undone ? STOCK_FULL : STOCK_OUTCOME_UNKNOWN;
+		put(&worker->home, job);
 	}
-	put(&worker->home, job);
 }
 
+/* Once it is pushed it is the journal's. */
 static void send_on(struct stock_worker *worker, const struct pile *pile, enum lane_class class)
 {
 	size_t pushed = lane_push(worker->settings.journal_lane, class, pile->items, pile->count);
 
-	for (size_t i = pushed; i < pile->count; i++)
-		abandon(worker, pile->items[i]);
+	abandon(worker, pile->items + pushed, pile->count - pushed);
 }
 
 static void process(struct stock_worker *worker, size_t count)

@@ -132,6 +132,27 @@ static void test_a_replaced_sale_starts_unlatched_and_the_others_keep_their_latc
 	sale_table_unref(after);
 }
 
+/* Found: of two that read the ledger, the slower could put back what the faster had replaced, and nobody ever looked again. */
+static void test_an_older_change_never_replaces_a_newer(void **state)
+{
+	struct sale_catalog *catalog = *state;
+	static const struct {
+		uint64_t change;
+		uint32_t version, shown;
+	} puts[] = {{7, 1, 1}, {9, 2, 2}, {8, 3, 2}, {9, 4, 4}, {0, 5, 5}, {1, 6, 6}};
+
+	for (size_t i = 0; i < sizeof(puts) / sizeof(puts[0]); i++) {
+		struct sale *sale = make(1, "one", puts[i].version);
+		const struct sale_table *table;
+
+		sale->change = puts[i].change;
+		assert_int_equal(sale_catalog_put(catalog, sale), 0);
+		table = sale_catalog_ref(catalog);
+		assert_int_equal(sale_table_find_number(table, 1)->sale->version, puts[i].shown);
+		sale_table_unref(table);
+	}
+}
+
 static void test_a_reader_keeps_its_table(void **state)
 {
 	struct sale_catalog *catalog = *state;
@@ -279,6 +300,7 @@ int main(void)
 		TEST(test_sales_are_found_by_id_and_number_and_lie_by_number),
 		TEST(test_thousands_are_found),
 		TEST(test_a_replaced_sale_starts_unlatched_and_the_others_keep_their_latch),
+		TEST(test_an_older_change_never_replaces_a_newer),
 		TEST(test_a_reader_keeps_its_table),
 		TEST(test_the_generation_rises_with_every_change),
 		TEST(test_removing_what_is_not_there_leaves_the_rest),

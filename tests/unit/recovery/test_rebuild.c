@@ -324,6 +324,27 @@ static void test_a_ledger_with_more_than_a_buyers_limit_is_refused(void **state)
 	refuse(house, "UPDATE sales SET limit_per_buyer = 1");
 }
 
+/* Found: the sales behind the wrong one were never armed; of a shared stock that had forgotten all, one wrong sale kept the rest from being sold. */
+static void test_a_sale_that_is_wrong_does_not_keep_the_others_from_being_armed(void **state)
+{
+	struct house *house = *state;
+	struct stock_lot_state lots[LOTS_MAX];
+	struct rebuild_result result;
+	uint32_t count;
+
+	for (int i = 0; i < 3; i++) {
+		house_sell(house, sales[i]);
+		(void)house_buy(house, sales[i], 1, "ann", "k", 2);
+	}
+	sqlite_place_run(house->place, "UPDATE lots SET allocated = 1 WHERE place = 1 AND sale = (SELECT min(number) FROM sales)");
+	house_restart(house);
+	assert_int_equal(rebuild(house, &result), -ERANGE);
+	assert_int_equal(result.sales, 2);
+	assert_int_equal(house->stock->ops->snapshot(house->stock, house_number(house, "first"), lots, &count), STOCK_UNKNOWN_SALE);
+	house_assert_lot(house, "second", 1, 3, 2, 0, 0);
+	house_assert_lot(house, "third", 1, 3, 2, 0, 0);
+}
+
 static void test_an_empty_ledger_is_rebuilt_to_nothing(void **state)
 {
 	restart(*state, 0, 0);
@@ -357,6 +378,7 @@ int main(void)
 		TEST(test_a_sale_that_ended_long_ago_with_units_left_is_cared_for),
 		TEST(test_a_ledger_with_more_orders_than_units_is_refused),
 		TEST(test_a_ledger_with_more_than_a_buyers_limit_is_refused),
+		TEST(test_a_sale_that_is_wrong_does_not_keep_the_others_from_being_armed),
 		TEST(test_an_empty_ledger_is_rebuilt_to_nothing),
 		TEST(test_a_ledger_that_cannot_be_written_stops_the_rebuild),
 	};

@@ -1,11 +1,8 @@
 #include "engine.h"
 
-#include <fcntl.h>
-#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 #include "base/clock.h"
 #include "gate/gate.h"
 #include "identity/key_file.h"
@@ -18,6 +15,7 @@
 #include "workers/housekeeper.h"
 #include "workers/journal_client.h"
 #include "build_info.h"
+#include "process.h"
 
 enum { CLERK_LANE_MAX = 4096, STOCK_FIGURES = 8 };
 
@@ -352,20 +350,11 @@ static int make(struct engine *engine)
 
 static int write_ready_file(const struct engine *engine, const char *path)
 {
-	char text[256], temporary[4096];
-	int size = snprintf(text, sizeof(text), "public http://127.0.0.1:%u\noperator http://127.0.0.1:%u\n",
-			    gate_public_port(engine->gate), gate_operator_port(engine->gate));
-	int fd;
-	bool fine;
+	char text[256];
 
-	if (snprintf(temporary, sizeof(temporary), "%s.%d", path, (int)getpid()) >= (int)sizeof(temporary))
-		return -ENAMETOOLONG;
-	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return -errno;
-	fine = write(fd, text, (size_t)size) == size;
-	close(fd);
-	return fine && rename(temporary, path) == 0 ? 0 : -EIO;
+	snprintf(text, sizeof(text), "public http://127.0.0.1:%u\noperator http://127.0.0.1:%u\n", gate_public_port(engine->gate),
+		 gate_operator_port(engine->gate));
+	return process_write_ready_file(path, text);
 }
 
 static int start(struct engine *engine, const struct engine_options *options)
@@ -394,35 +383,10 @@ static int start(struct engine *engine, const struct engine_options *options)
 	settings_url_text(engine->settings->ledger.url, ledger);
 	log_info("engine", "penstock is ready", LOG_INT("public_port", gate_public_port(engine->gate)),
 		 LOG_INT("operator_port", gate_operator_port(engine->gate)), LOG_TEXT("ledger", ledger));
-	if (options->ready_file) {
-		r = write_ready_file(engine, options->ready_file);
-		if (r < 0)
-			log_error("engine", "the ready file cannot be written", LOG_TEXT("path", options->ready_file),
-				  LOG_TEXT("error", error_text(r)));
-	}
-	return r;
+	return options->ready_file ? write_ready_file(engine, options->ready_file) : 0;
 }
 
 /* --- Stop --- */
-
-static void force(int signal)
-{
-	static const char text[] = "penstock: stopped by force\n";
-
-	(void)signal;
-	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
-	_exit(1);
-}
-
-/* From here on a second signal ends the process at once. */
-static void arm_force(const sigset_t *signals)
-{
-	struct sigaction action = {.sa_handler = force};
-
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGINT, &action, NULL);
-	pthread_sigmask(SIG_UNBLOCK, signals, NULL);
-}
 
 /*
  * In the order of the way of a purchase: no new requests and the last answers; the errands; the expiries on their way; what is in the journal's lane.
@@ -471,21 +435,14 @@ static void release(struct engine *engine)
 int engine_run(const struct settings *settings, const struct engine_options *options)
 {
 	struct engine engine = {.settings = settings};
-	sigset_t signals;
-	int r, signal;
+	int r;
 
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	process_block_signals();
 	r = make(&engine);
 	if (r == 0)
 		r = start(&engine, options);
-	if (r == 0) {
-		sigwait(&signals, &signal);
-		log_info("engine", "stopping", LOG_TEXT("signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"));
-		arm_force(&signals);
-	}
+	if (r == 0)
+		process_wait_signal(-1);
 	stop(&engine);
 	release(&engine);
 	if (r == 0)

@@ -10,8 +10,8 @@
 #include "build_info.h"
 #include "process.h"
 
-static const int64_t LOOK_AGAIN_NS = 1000000000;   /* while the journal cannot be reached at the start */
-static const int64_t ANSWER_NS = 1000000000;       /* for answers in flight when it stops */
+static const int64_t LOOK_AGAIN_NS = 1000000000; /* while the journal cannot be reached at the start */
+static const int64_t ANSWER_NS = 1000000000;     /* for answers in flight when it stops */
 enum { CHECK_SERVING, CHECK_STOPPING, CHECK_DRAIN, CHECK_LEDGER, CHECK_COUNT };
 
 struct drain_engine {

@@ -4,7 +4,8 @@
 
 enum { DOUBLINGS_MAX = 6 };
 static const int64_t FIRST_NS = 100000000;
-static const int64_t LAST_NS = 5000000000; /* a database that is back is noticed within so long, and one that is away is asked 20 times a minute */
+static const int64_t LAST_NS =
+	5000000000; /* a database that is back is noticed within so long, and one that is away is asked 20 times a minute */
 
 int64_t backoff_jitter(int64_t ns)
 {

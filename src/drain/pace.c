@@ -7,10 +7,10 @@ enum {
 	BATCH_LEAST = 16, /* below it a commit is all fsync and round trip: a smaller one would be no faster */
 	BATCH_STEP = 32,  /* from the start to 2,048 in 62 commits: a third of a second of 5 ms each, 6 s at a target of 100 ms */
 };
-static const int64_t RECORD = 1000000000;       /* what a record costs: time earns `rate` a nanosecond */
-static const int64_t QUANTUM_NS = 20000000;     /* at most 50 commits a second for the rate's sake */
-static const int64_t BUSY_NS = 250000000;       /* a commit that stalls for longer is a fault of the ledger, not something to make up for */
-static const int64_t REST_MAX_NS = 1000000000;  /* a ledger that came back after a long stall is not left alone for as long again */
+static const int64_t RECORD = 1000000000;   /* what a record costs: time earns `rate` a nanosecond */
+static const int64_t QUANTUM_NS = 20000000; /* at most 50 commits a second for the rate's sake */
+static const int64_t BUSY_NS = 250000000; /* a commit that stalls for longer is a fault of the ledger, not something to make up for */
+static const int64_t REST_MAX_NS = 1000000000; /* a ledger that came back after a long stall is not left alone for as long again */
 
 static size_t least(size_t a, size_t b)
 {

@@ -27,8 +27,8 @@ struct pace_settings {
 
 struct pace {
 	struct pace_settings settings;
-	int64_t credit;        /* billionths of a record */
-	int64_t at_ns;         /* up to when time has earned */
+	int64_t credit; /* billionths of a record */
+	int64_t at_ns;  /* up to when time has earned */
 	int64_t rest_until_ns;
 	size_t batch; /* records that the next batch may have, for the ledger's sake */
 	bool idle;    /* time since at_ns was not spent working */

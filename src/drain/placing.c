@@ -55,8 +55,8 @@ void drain_unplace_all(struct drain *drain)
 
 static const char *fault_text(int fault)
 {
-	return fault == -ESTALE ? "the journal has another record before it: this is not the log that the ledger was filled from" :
-				  "the journal does not have this record any more";
+	return fault == -ESTALE ? "the journal has another record before it: this is not the log that the ledger was filled from"
+				: "the journal does not have this record any more";
 }
 
 /* Held partitions, counted and told anew. */

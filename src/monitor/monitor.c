@@ -215,14 +215,15 @@ int monitor_new(struct monitor **out, const struct listen_list *places, const st
 	monitor->metrics = metrics;
 	monitor->quota.connections_max = CONNECTIONS_MAX;
 	buffer_init(&monitor->body, BODY_MAX);
-	r = http_loop_new(&monitor->loop,
-			  &(struct http_loop_settings){
-				  .handler = &monitor->handler,
-				  .quota = &monitor->quota,
-				  .limits = {.header_ns = PATIENCE_NS, .body_ns = PATIENCE_NS, .idle_ns = IDLE_NS, .write_ns = PATIENCE_NS},
-				  .refusal = SLICE("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n"
-						   "Content-Length: 0\r\n\r\n"),
-			  });
+	r = http_loop_new(
+		&monitor->loop,
+		&(struct http_loop_settings){
+			.handler = &monitor->handler,
+			.quota = &monitor->quota,
+			.limits = {.header_ns = PATIENCE_NS, .body_ns = PATIENCE_NS, .idle_ns = IDLE_NS, .write_ns = PATIENCE_NS},
+			.refusal = SLICE("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n"
+					 "Content-Length: 0\r\n\r\n"),
+		});
 	if (r == 0)
 		r = http_router_new(&monitor->router, routes, sizeof(routes) / sizeof(routes[0]), sizeof(routes[0]));
 	if (r == 0)

@@ -24,5 +24,5 @@ int monitor_new(struct monitor **monitor, const struct listen_list *places, cons
 int monitor_start(struct monitor *monitor) MUST_CHECK;
 /* No new requests; what is in flight is answered until then (monotonic ns). Waits for the end; may be repeated. */
 void monitor_stop(struct monitor *monitor, int64_t deadline_ns);
-void monitor_free(struct monitor *monitor); /* NULL is fine; stops it at once */
+void monitor_free(struct monitor *monitor);           /* NULL is fine; stops it at once */
 uint16_t monitor_port(const struct monitor *monitor); /* of the first listener, as it was bound */

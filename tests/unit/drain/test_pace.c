@@ -18,8 +18,8 @@ enum { BATCH_MAX = 2048, WINDOWS_MAX = 64 };
 struct run {
 	struct pace pace;
 	int64_t now_ns;
-	int64_t commit_ns, commit_spread_ns; /* what a commit takes, and how much more it may */
-	int64_t late_ns;                     /* how late a wait may end */
+	int64_t commit_ns, commit_spread_ns;              /* what a commit takes, and how much more it may */
+	int64_t late_ns;                                  /* how late a wait may end */
 	int64_t records, window_ns, windows[WINDOWS_MAX]; /* records committed in each */
 };
 

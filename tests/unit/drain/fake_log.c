@@ -171,7 +171,8 @@ static int reader_read(struct journal_reader *base, struct journal_record *recor
 		if (reader->partitions[i].placed && reader->partitions[i].next < log->partitions[i].start)
 			return -ENODATA;
 	/* By turns, so that partitions are mixed in a batch. */
-	for (uint32_t idle = 0, i = first; *count < max && *count < FAKE_RECORDS_MAX && idle < FAKE_PARTITIONS; i = (i + 1) % FAKE_PARTITIONS) {
+	for (uint32_t idle = 0, i = first; *count < max && *count < FAKE_RECORDS_MAX && idle < FAKE_PARTITIONS;
+	     i = (i + 1) % FAKE_PARTITIONS) {
 		if (!reader->partitions[i].placed || reader->partitions[i].next == log->partitions[i].end) {
 			idle++;
 			continue;

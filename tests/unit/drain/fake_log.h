@@ -53,7 +53,7 @@ struct fake_reader {
 	size_t value_count;
 	/* The next calls fail with this; 0: they do not. */
 	int identity_fault, read_fault, bury_fault, seek_fault[FAKE_PARTITIONS];
-	unsigned chance;  /* of each call to fail, in a thousand */
+	unsigned chance; /* of each call to fail, in a thousand */
 	size_t reads, businesses, seeks, read_most;
 	bool lag_unknown;
 };

@@ -30,13 +30,12 @@ struct model {
 static void open_drain(struct model *model, struct station *station)
 {
 	assert_int_equal(metrics_new(&station->metrics), 0);
-	assert_int_equal(drain_new(&station->drain,
-				   &(struct drain_settings){.reader = &station->reader.base,
-							    .ledger = &model->ledger.base,
-							    .metrics = station->metrics,
-							    .pace = {.rate = random_u64() % 2 ? 0 : 50000,
-								     .batch_max = 1 + random_u64() % BATCH_MAX,
-								     .target_ns = 5000000}}),
+	assert_int_equal(drain_new(&station->drain, &(struct drain_settings){.reader = &station->reader.base,
+									     .ledger = &model->ledger.base,
+									     .metrics = station->metrics,
+									     .pace = {.rate = random_u64() % 2 ? 0 : 50000,
+										      .batch_max = 1 + random_u64() % BATCH_MAX,
+										      .target_ns = 5000000}}),
 			 0);
 }
 
@@ -73,8 +72,9 @@ static void move(struct model *model)
 
 static void write_some(struct model *model)
 {
-	static const int outcomes[] = {LEDGER_DONE,        LEDGER_DONE,      LEDGER_DONE,       LEDGER_DONE, LEDGER_ALREADY, LEDGER_STALE_EPOCH,
-				       LEDGER_WRONG_STATE, LEDGER_NOT_FOUND, LEDGER_CONSTRAINT, -1};
+	static const int outcomes[] = {
+		LEDGER_DONE,        LEDGER_DONE,        LEDGER_DONE,      LEDGER_DONE,       LEDGER_ALREADY,
+		LEDGER_STALE_EPOCH, LEDGER_WRONG_STATE, LEDGER_NOT_FOUND, LEDGER_CONSTRAINT, -1};
 	uint32_t partition = (uint32_t)(random_u64() % FAKE_PARTITIONS);
 	size_t count = random_u64() % 40;
 

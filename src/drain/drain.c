@@ -139,6 +139,7 @@ int drain_identify(struct drain *drain)
 	if (r < 0)
 		return r;
 	r = ledger->ops->journal_identify(ledger, slice_of(cluster), slice_of(topic), &known);
+	drain->sick = r < 0;
 	if (r == LEDGER_OTHER_LOG) {
 		log_error("drain",
 			  "the ledger is filled from another journal: its positions mean nothing in this one. Set journal.url and ledger.url to those that belong together",

@@ -169,7 +169,8 @@ static void test_a_port_that_is_taken_stops_the_start(void **state)
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
 	assert_int_equal(address_parse(SLICE("127.0.0.1"), &places.items[0].address), 0);
 	places.items[0].port = ntohs(address.sin_port);
-	assert_int_equal(monitor_new(&other, &places, bench->metrics, &(struct monitor_source){bench, checks, components}), -EADDRINUSE);
+	assert_int_equal(monitor_new(&other, &places, bench->metrics, &(struct monitor_source){bench, checks, components}),
+			 -EADDRINUSE);
 	close(fd);
 }
 

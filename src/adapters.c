@@ -36,7 +36,12 @@ static bool is_kafka(const char *url)
 
 bool adapters_shared(const struct settings *settings)
 {
-	return is_redis(settings->stock.url);
+	return is_redis(settings->stock.url) || is_kafka(settings->journal.url);
+}
+
+bool adapters_drained(const struct settings *settings)
+{
+	return is_kafka(settings->journal.url);
 }
 
 int adapters_check(const struct settings *settings, const char **reason)
@@ -59,6 +64,16 @@ int adapters_check(const struct settings *settings, const char **reason)
 	return *reason ? -EINVAL : 0;
 }
 
+int adapters_check_drain(const struct settings *settings, const char **reason)
+{
+	*reason = NULL;
+	if (!is_kafka(settings->journal.url))
+		*reason = "journal.url: a drain reads kafka://HOST:PORT,.../TOPIC, and direct: needs no drain";
+	else if (!is_postgres(settings->ledger.url))
+		*reason = "ledger.url: a journal is drained into postgresql://...; set ledger.url to the gates' database";
+	return *reason ? -EINVAL : 0;
+}
+
 int adapters_open_ledger(const char *url, int flags, struct ledger **ledger)
 {
 	if (is_postgres(url))
@@ -66,6 +81,30 @@ int adapters_open_ledger(const char *url, int flags, struct ledger **ledger)
 	if (!is_sqlite(url))
 		return -EINVAL;
 	return ledger_sqlite_open(ledger, after_scheme(url, "sqlite:"), flags);
+}
+
+int adapters_open_own_ledger(const struct settings *settings, struct ledger **ledger)
+{
+	bool shared = adapters_shared(settings);
+	int r = adapters_open_ledger(settings->ledger.url, shared ? LEDGER_OPEN_SHARED : LEDGER_OPEN_LEASE, ledger);
+	char name[SETTINGS_URL_TEXT_SIZE];
+
+	settings_url_text(settings->ledger.url, name);
+	switch (r) {
+	case LEDGER_LEASE_HELD:
+		log_error("adapters",
+			  shared ? "a penstock with its stock in memory uses this ledger, which is only right with a single one: stop it, or name another ledger.url"
+				 : "another penstock uses this ledger: the stock in memory is only right with a single one. Stop it, or name another ledger.url",
+			  LOG_TEXT("ledger", name));
+		return -EBUSY;
+	case LEDGER_TOO_NEW:
+		log_error("adapters", "this ledger was written by a newer penstock: run that one, or restore a backup of before",
+			  LOG_TEXT("ledger", name));
+		return -EINVAL;
+	}
+	if (r < 0)
+		log_error("adapters", "the ledger cannot be opened", LOG_TEXT("ledger", name), LOG_TEXT("error", error_text(r)));
+	return r;
 }
 
 int adapters_open_journal(const struct settings *settings, struct ledger *ledger, struct journal **journal)
@@ -80,4 +119,10 @@ int adapters_open_stock(const struct settings *settings, struct stock **stock)
 	if (is_redis(settings->stock.url))
 		return -ENOTSUP;
 	return stock_memory_new(stock, (size_t)settings->stock.outbox_max);
+}
+
+int adapters_open_reader(const struct settings *settings, struct journal_reader **reader)
+{
+	*reader = NULL;
+	return is_kafka(settings->journal.url) ? -ENOTSUP : -EINVAL;
 }

@@ -5,16 +5,25 @@
 
 #include "config/settings.h"
 #include "port/journal.h"
+#include "port/journal_reader.h"
 #include "port/ledger.h"
 #include "port/stock.h"
 
 /* Checks that the URLs of stock, journal and ledger go together. 0, or -EINVAL with what is wrong and what would be right in *reason. */
 int adapters_check(const struct settings *settings, const char **reason) MUST_CHECK;
-/* Several processes may sell from this ledger: the stock is theirs in common. */
+/* Between the journal and the ledger there is something to drain: not where the journal is the ledger's own commit. */
+bool adapters_drained(const struct settings *settings);
+/* The same for a drain, to which the stock is nothing. */
+int adapters_check_drain(const struct settings *settings, const char **reason) MUST_CHECK;
+/* Several processes may write to this ledger: gates that have their stock in common, drains. */
 bool adapters_shared(const struct settings *settings);
 
 /* flags: enum ledger_open_flags. 0, a positive enum ledger_outcome (lease held, too new), or negative; -EINVAL: no such kind of ledger. */
 int adapters_open_ledger(const char *url, int flags, struct ledger **ledger) MUST_CHECK;
+/* The ledger of a process that serves or drains, as the settings have it. 0 or negative: the log said why. */
+int adapters_open_own_ledger(const struct settings *settings, struct ledger **ledger) MUST_CHECK;
 /* The ledger is borrowed. 0 or negative: the log said why. */
 int adapters_open_journal(const struct settings *settings, struct ledger *ledger, struct journal **journal) MUST_CHECK;
 int adapters_open_stock(const struct settings *settings, struct stock **stock) MUST_CHECK;
+/* The other end of the journal, of settings that are drained. 0 or negative: the log said why. */
+int adapters_open_reader(const struct settings *settings, struct journal_reader **reader) MUST_CHECK;

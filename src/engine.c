@@ -1,11 +1,8 @@
 #include "engine.h"
 
-#include <fcntl.h>
-#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 #include "adapters.h"
 #include "base/clock.h"
 #include "gate/gate.h"
@@ -19,6 +16,8 @@
 #include "workers/sale_keeper.h"
 #include "workers/stock_worker.h"
 #include "build_info.h"
+#include "process.h"
+#include "process.h"
 
 enum { CLERK_LANE_MAX = 4096, FENCED_LANE_MAX = 4096, STOCK_BATCH_MAX = 1024, STOCK_FIGURES = 8 };
 
@@ -53,33 +52,6 @@ struct engine {
 	struct admission admission;
 	struct gate *gate;
 };
-
-/* --- The ledger and its lease --- */
-
-static int open_ledger(struct engine *engine)
-{
-	const char *url = engine->settings->ledger.url;
-	bool shared = adapters_shared(engine->settings);
-	int r = adapters_open_ledger(url, shared ? LEDGER_OPEN_SHARED : LEDGER_OPEN_LEASE, &engine->ledger);
-	char name[SETTINGS_URL_TEXT_SIZE];
-
-	settings_url_text(url, name);
-	switch (r) {
-	case LEDGER_LEASE_HELD:
-		log_error("engine",
-			  shared ? "a penstock with its stock in memory uses this ledger, which is only right with a single one: stop it, or name another ledger.url"
-				 : "another penstock uses this ledger: the stock in memory is only right with a single one. Stop it, or name another ledger.url",
-			  LOG_TEXT("ledger", name));
-		return -EBUSY;
-	case LEDGER_TOO_NEW:
-		log_error("engine", "this ledger was written by a newer penstock: run that one, or restore a backup of before",
-			  LOG_TEXT("ledger", name));
-		return -EINVAL;
-	}
-	if (r < 0)
-		log_error("engine", "the ledger cannot be opened", LOG_TEXT("ledger", name), LOG_TEXT("error", error_text(r)));
-	return r;
-}
 
 /* --- Keys --- */
 
@@ -328,7 +300,7 @@ static int make_stock_lanes(struct engine *engine)
 static int make(struct engine *engine)
 {
 	const struct settings *settings = engine->settings;
-	int r = open_ledger(engine);
+	int r = adapters_open_own_ledger(engine->settings, &engine->ledger);
 
 	if (r == 0)
 		r = make_identity(engine);
@@ -358,20 +330,11 @@ static int make(struct engine *engine)
 
 static int write_ready_file(const struct engine *engine, const char *path)
 {
-	char text[256], temporary[4096];
-	int size = snprintf(text, sizeof(text), "public http://127.0.0.1:%u\noperator http://127.0.0.1:%u\n",
-			    gate_public_port(engine->gate), gate_operator_port(engine->gate));
-	int fd;
-	bool fine;
+	char text[256];
 
-	if (snprintf(temporary, sizeof(temporary), "%s.%d", path, (int)getpid()) >= (int)sizeof(temporary))
-		return -ENAMETOOLONG;
-	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return -errno;
-	fine = write(fd, text, (size_t)size) == size;
-	close(fd);
-	return fine && rename(temporary, path) == 0 ? 0 : -EIO;
+	snprintf(text, sizeof(text), "public http://127.0.0.1:%u\noperator http://127.0.0.1:%u\n", gate_public_port(engine->gate),
+		 gate_operator_port(engine->gate));
+	return process_write_ready_file(path, text);
 }
 
 /* What this process sells: with a stock of its own that is built from the ledger; a shared one is there already, or is rebuilt where it is not. */
@@ -443,35 +406,10 @@ static int start(struct engine *engine, const struct engine_options *options)
 	settings_url_text(engine->settings->ledger.url, ledger);
 	log_info("engine", "penstock is ready", LOG_INT("public_port", gate_public_port(engine->gate)),
 		 LOG_INT("operator_port", gate_operator_port(engine->gate)), LOG_TEXT("ledger", ledger));
-	if (options->ready_file) {
-		r = write_ready_file(engine, options->ready_file);
-		if (r < 0)
-			log_error("engine", "the ready file cannot be written", LOG_TEXT("path", options->ready_file),
-				  LOG_TEXT("error", error_text(r)));
-	}
-	return r;
+	return options->ready_file ? write_ready_file(engine, options->ready_file) : 0;
 }
 
 /* --- Stop --- */
-
-static void force(int signal)
-{
-	static const char text[] = "penstock: stopped by force\n";
-
-	(void)signal;
-	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
-	_exit(1);
-}
-
-/* From here on a second signal ends the process at once. */
-static void arm_force(const sigset_t *signals)
-{
-	struct sigaction action = {.sa_handler = force};
-
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGINT, &action, NULL);
-	pthread_sigmask(SIG_UNBLOCK, signals, NULL);
-}
 
 /*
  * In the order of the way of a purchase: no new requests and the last answers; the errands; the expiries on their way; what is with the stock's worker; what
@@ -530,21 +468,14 @@ static void release(struct engine *engine)
 int engine_run(const struct settings *settings, const struct engine_options *options)
 {
 	struct engine engine = {.settings = settings};
-	sigset_t signals;
-	int r, signal;
+	int r;
 
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	process_block_signals();
 	r = make(&engine);
 	if (r == 0)
 		r = start(&engine, options);
-	if (r == 0) {
-		sigwait(&signals, &signal);
-		log_info("engine", "stopping", LOG_TEXT("signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"));
-		arm_force(&signals);
-	}
+	if (r == 0)
+		process_wait_signal(-1);
 	stop(&engine);
 	release(&engine);
 	if (r == 0)

@@ -1,35 +1,58 @@
 #include <stdio.h>
-#include <string.h>
 #include "cli/commands.h"
 #include "adapters.h"
+#include "drain_engine.h"
+
+static int nothing_to_drain(const struct settings *settings)
+{
+	const char *reason;
+
+	if (adapters_check(settings, &reason) < 0)
+		return cli_error(CLI_USAGE, "%s", reason);
+	printf("The journal is %s so every order is in the ledger (%s) before its buyer is answered.\n"
+	       "There is nothing to drain.\n",
+	       settings->journal.url, settings->ledger.url);
+	return CLI_OK;
+}
+
+static int drain(const struct settings *settings, const struct drain_engine_options *options)
+{
+	const char *reason;
+
+	if (adapters_check_drain(settings, &reason) < 0)
+		return cli_error(CLI_USAGE, "%s", reason);
+	log_set_level(settings->log.level);
+	log_set_format(settings->log.format);
+	return drain_engine_run(settings, options) < 0 ? CLI_FAILED : CLI_OK;
+}
 
 static int run(struct cli *cli)
 {
+	struct drain_engine_options options = {0};
+	const struct option table[] = {
+		{"ready-file", 0, OPTION_TEXT, &options.ready_file, "PATH", "write the address there once it drains"},
+	};
 	struct settings *settings;
-	const char *reason;
-	int code = cli_options(cli, NULL, 0, 0, 0);
+	int code = cli_options(cli, table, 1, 0, 0);
 
 	if (code != CLI_GO)
 		return code;
 	code = cli_settings(cli, &settings);
 	if (code != CLI_GO)
 		return code;
-	if (adapters_check(settings, &reason) < 0) {
-		code = cli_error(CLI_USAGE, "%s", reason);
-	} else {
-		printf("The journal is %s so every order is in the ledger (%s) before its buyer is answered.\n"
-		       "There is nothing to drain.\n",
-		       settings->journal.url, settings->ledger.url);
-		code = CLI_OK;
-	}
+	code = adapters_drained(settings) ? drain(settings, &options) : nothing_to_drain(settings);
 	settings_free(settings);
 	return code;
 }
 
 const struct command command_drain = {
 	.name = "drain",
-	.synopsis = "[--SETTING VALUE...]",
+	.synopsis = "[OPTION...] [--SETTING VALUE...]",
 	.summary = "Move the journal into the ledger (nothing to do where the journal is direct:)",
+	.details =
+		"It runs until SIGTERM, at the pace of drain.max_rate and of the ledger's own latency, and shows its metrics and health on\n"
+		"127.0.0.1:8082. Several drains share a journal's partitions. Whatever dies, each order is in the ledger once: where a partition\n"
+		"stands is written in the transaction that writes its orders. A ledger that is down for an hour means lag, not loss.\n",
 	.settings = true,
 	.run = run,
 };

@@ -1,12 +1,12 @@
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "base/clock.h"
+#include "base/json_write.h"
 #include "cli/commands.h"
-#include "cli/output.h"
 
-enum { PAGE = 200 };
+enum { PAGE = 200, LINE_MAX_BYTES = 16 << 20 };
 
 enum task { TASK_LIST, TASK_APPLY, TASK_DROP };
 struct totals {
@@ -34,56 +34,89 @@ static const char *outcome_text(int outcome)
 }
 
 /* Tries one event again. It leaves the table when it is applied, or when it can never count any more. */
-static int apply(struct ledger *ledger, const struct ledger_dead_letter *row, struct totals *totals)
+static int apply(struct ledger *ledger, int64_t number, const struct event *event, struct totals *totals)
 {
-	struct event event;
-	struct event_text text;
-	struct ledger_entry entry = {.event = &event};
-	const char *reason;
-	int r = event_decode(slice_of(row->event), &event, &text, &reason);
+	struct ledger_entry entry = {.event = event};
+	int r = ledger->ops->apply(ledger, &entry, 1);
 
-	if (r == -EBADMSG) {
-		printf("%" PRId64 "  kept: it cannot be read: %s\n", row->number, reason);
-		totals->kept++;
-		return 0;
-	}
-	if (r == 0)
-		r = ledger->ops->apply(ledger, &entry, 1);
 	if (r < 0)
 		return r;
-	printf("%" PRId64 "  %s\n", row->number, outcome_text(entry.outcome));
+	printf("%" PRId64 "  %s\n", number, outcome_text(entry.outcome));
 	if (entry.outcome == LEDGER_NOT_FOUND || entry.outcome == LEDGER_CONSTRAINT) {
 		totals->kept++;
 		return 0;
 	}
 	totals->applied += entry.outcome == LEDGER_DONE || entry.outcome == LEDGER_ALREADY;
 	totals->dropped += entry.outcome == LEDGER_STALE_EPOCH || entry.outcome == LEDGER_WRONG_STATE;
-	return ledger->ops->dead_letter_remove(ledger, row->number);
+	return ledger->ops->dead_letter_remove(ledger, number);
+}
+
+/* One object a line: the event, or the record as a text where it is none. */
+static int list_json(const struct ledger_dead_letter *row, bool is_event)
+{
+	char at[CLOCK_TEXT_SIZE];
+	struct buffer line;
+	int code;
+
+	clock_format(row->at_ms, at);
+	buffer_init(&line, LINE_MAX_BYTES);
+	buffer_append_literal(&line, "{");
+	json_write_int(&line, "number", row->number);
+	json_write_text(&line, "at", slice_of(at));
+	json_write_text(&line, "reason", slice_of(row->reason));
+	json_write_name(&line, "event");
+	buffer_append_text(&line, is_event ? row->event : "null");
+	if (!is_event)
+		json_write_text(&line, "record", slice_of(row->event));
+	buffer_append_literal(&line, "}\n");
+	code = cli_print(&line);
+	buffer_deinit(&line);
+	return code == CLI_OK ? 0 : -EIO;
+}
+
+/* What is no event comes from anywhere: it is shown escaped, so that it cannot speak to the terminal. */
+static int list_text(const struct ledger_dead_letter *row, bool is_event)
+{
+	char at[CLOCK_TEXT_SIZE];
+	struct buffer line;
+	int code;
+
+	clock_format(row->at_ms, at);
+	buffer_init(&line, LINE_MAX_BYTES);
+	buffer_printf(&line, "%" PRId64 "  %s  %s\n  ", row->number, at, row->reason);
+	if (is_event) {
+		buffer_append_text(&line, row->event);
+	} else {
+		buffer_append_literal(&line, "no event: ");
+		buffer_append_json_string(&line, slice_of(row->event));
+	}
+	buffer_append_literal(&line, "\n");
+	code = cli_print(&line);
+	buffer_deinit(&line);
+	return code == CLI_OK ? 0 : -EIO;
 }
 
 static int handle(struct ledger *ledger, const struct ledger_dead_letter *row, enum task task, bool json, struct totals *totals)
 {
-	char at[CLOCK_TEXT_SIZE];
+	struct event event;
+	struct event_text text;
+	const char *reason;
+	int r;
 
 	totals->seen++;
-	if (task == TASK_APPLY)
-		return apply(ledger, row, totals);
 	if (task == TASK_DROP) {
 		totals->dropped++;
 		return ledger->ops->dead_letter_remove(ledger, row->number);
 	}
-	clock_format(row->at_ms, at);
-	if (json) {
-		json_t *object = json_pack("{s:I, s:s, s:s, s:o}", "number", (json_int_t)row->number, "at", at, "reason",
-					   row->reason, "event", json_loads(row->event, JSON_DECODE_ANY, NULL));
-		char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
-
-		json_decref(object);
-		puts(text ? text : "null");
-		free(text);
-	} else {
-		printf("%" PRId64 "  %s  %s\n  %s\n", row->number, at, row->reason, row->event);
-	}
+	r = event_decode(slice_of(row->event), &event, &text, &reason);
+	if (r < 0 && r != -EBADMSG)
+		return r;
+	if (task == TASK_LIST)
+		return json ? list_json(row, r == 0) : list_text(row, r == 0);
+	if (r == 0)
+		return apply(ledger, row->number, &event, totals);
+	printf("%" PRId64 "  kept: it is no event (%s); --drop removes it\n", row->number, reason);
+	totals->kept++;
 	return 0;
 }
 
@@ -114,6 +147,20 @@ static int walk(struct ledger *ledger, enum task task, int64_t only, bool json, 
 	return r < 0 ? r : 0;
 }
 
+/*
+ * Beside a stock in memory nobody else may write. Gates that share their stock, and drains, go on: an event is applied by itself and once, whoever does
+ * it. It does not take the way through the journal again: a dead letter is behind its partition's position, where no drain looks any more, and the stock
+ * granted its units when it was made, so only the ledger lacks it.
+ */
+static int open_flags(const struct settings *settings, enum task task)
+{
+	bool alone = strcmp(settings->stock.url, "memory:") == 0 && strcmp(settings->journal.url, "direct:") == 0;
+
+	if (task == TASK_LIST)
+		return LEDGER_OPEN_READ_ONLY;
+	return alone ? LEDGER_OPEN_LEASE : LEDGER_OPEN_SHARED;
+}
+
 static int run(struct cli *cli)
 {
 	bool all = false, drop = false, json = false;
@@ -138,7 +185,7 @@ static int run(struct cli *cli)
 	code = cli_settings(cli, &settings);
 	if (code != CLI_GO)
 		return code;
-	code = cli_open_ledger(settings->ledger.url, task == TASK_LIST ? LEDGER_OPEN_READ_ONLY : LEDGER_OPEN_LEASE, &ledger);
+	code = cli_open_ledger(settings->ledger.url, open_flags(settings, task), &ledger);
 	if (code == CLI_GO) {
 		r = walk(ledger, task, number, json, &totals);
 		ledger->ops->free(ledger);
@@ -160,8 +207,10 @@ const struct command command_replay = {
 	.name = "replay",
 	.synopsis = "[--all | --number N] [--drop] [--json]",
 	.summary = "List the events that could not be applied, and try them again",
-	.details = "Without --all or --number it lists them. Trying again writes to the ledger: stop the server first. An event that is applied, or\n"
-		   "that can never count any more, leaves the table; exit code 1 where some had to be kept.\n",
+	.details = "Without --all or --number it lists them. Trying again writes to the ledger: a server with its stock in memory must be stopped first;\n"
+		   "gates that share their stock, and drains, may go on, for the event is written to the ledger alone, which is what lacks it. An event\n"
+		   "that is applied, or that can never count any more, leaves the table; so does, with --drop, what is no event at all and cannot be\n"
+		   "tried again. Exit code 1 where some had to be kept.\n",
 	.settings = true,
 	.run = run,
 };

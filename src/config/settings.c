@@ -81,8 +81,14 @@ const struct setting settings_table[] = {
 	{"sale.retention", SETTING_DURATION, FIELD(sale.retention_ns), .standard = "24h", .low = 24 * HOUR, .high = 8760 * HOUR,
 	 .help = "How long an ended sale stays in memory, so that a retry gets its order back."},
 
-	{"drain.max_rate", SETTING_COUNT, FIELD(drain.max_rate), .standard = "0", .unit = "orders a second", .low = 0,
-	 .high = 10000000, .help = "How fast the journal may flow into the ledger; 0: as fast as it can."},
+	{"drain.listen", SETTING_LISTEN, FIELD(drain.listen), .standard = "127.0.0.1:8082",
+	 .help = "Where a drain shows its metrics and its health, to anybody who asks."},
+	{"drain.max_rate", SETTING_COUNT, FIELD(drain.max_rate), .standard = "0", .unit = "orders a second", .low = 0, .high = 10000000,
+	 .help = "How fast one drain may write the journal into the ledger, a purchase, payment, cancel or expiry each counted as one; 0: as fast as the ledger's latency allows."},
+	{"drain.batch_max", SETTING_COUNT, FIELD(drain.batch_max), .standard = "2048", .unit = "events", .low = 1, .high = 65536,
+	 .help = "Events in one commit of a drain at the most; less where the commits take too long."},
+	{"drain.latency_target", SETTING_DURATION, FIELD(drain.latency_target_ns), .standard = "100ms", .low = MS, .high = 60 * SECOND,
+	 .help = "A commit that takes longer makes a drain slow down, for the sake of the ledger's other users."},
 
 	{"log.level", SETTING_CHOICE, FIELD(log.level), .standard = "info", .choices = {"debug", "info", "warn", "error", "off"},
 	 .help = "The least level that is written."},

@@ -73,7 +73,10 @@ struct settings {
 		int64_t retention_ns; /* sale.retention   24h: an ended sale's orders stay in memory for replays (at least 24h) */
 	} sale;
 	struct {
-		int64_t max_rate; /* drain.max_rate  0: orders a second, 0 unlimited; nothing to do where the journal is direct */
+		struct listen_list listen; /* drain.listen          127.0.0.1:8082 */
+		int64_t max_rate; /* drain.max_rate        0: orders a second, 0 unlimited; nothing to do where the journal is direct */
+		int64_t batch_max;         /* drain.batch_max       2048 records a commit */
+		int64_t latency_target_ns; /* drain.latency_target  100ms: of one commit */
 	} drain;
 	struct {
 		enum log_level level;   /* log.level   info */

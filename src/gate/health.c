@@ -3,6 +3,7 @@
 #include "gate/body.h"
 #include "gate/render.h"
 #include "gate/thread.h"
+#include "monitor/health.h"
 
 static void answer_text(struct gate_request *request, int status, const char *text)
 {
@@ -19,83 +20,50 @@ void health_live(struct gate_request *request)
 	answer_text(request, 200, "ok\n");
 }
 
-struct check {
-	const char *name, *reason; /* reason NULL: well */
-	bool needed;               /* not ready without it */
-};
 enum { CHECK_SERVING, CHECK_STOPPING, CHECK_STOCK, CHECK_JOURNAL, CHECK_LEDGER, CHECK_COUNT };
 
-static void look(const struct gate *gate, struct check checks[CHECK_COUNT])
+static void look(const struct gate *gate, struct health_check checks[CHECK_COUNT])
 {
 	struct journal *journal = gate->settings.journal;
 	struct ledger *ledger = gate->settings.ledger;
 	struct stock *stock = gate->settings.admission->stock;
 	const char *reason = NULL;
 
-	checks[CHECK_SERVING] = (struct check){"serving", atomic_load(&gate->ready) ? NULL : "starting: stock is being loaded", true};
-	checks[CHECK_STOPPING] = (struct check){"stopping", atomic_load(&gate->stopping) ? "stopping" : NULL, true};
-	checks[CHECK_STOCK] = (struct check){"stock", stock->ops->health(stock, &reason) < 0 ? reason : NULL, true};
-	checks[CHECK_JOURNAL] = (struct check){"journal", journal->ops->health(journal, &reason) < 0 ? reason : NULL, true};
-	checks[CHECK_LEDGER] = (struct check){"ledger", ledger->ops->health(ledger, &reason) < 0 ? reason : NULL, false};
+	checks[CHECK_SERVING] =
+		(struct health_check){"serving", atomic_load(&gate->ready) ? NULL : "starting: stock is being loaded", true};
+	checks[CHECK_STOPPING] = (struct health_check){"stopping", atomic_load(&gate->stopping) ? "stopping" : NULL, true};
+	checks[CHECK_STOCK] = (struct health_check){"stock", stock->ops->health(stock, &reason) < 0 ? reason : NULL, true};
+	checks[CHECK_JOURNAL] = (struct health_check){"journal", journal->ops->health(journal, &reason) < 0 ? reason : NULL, true};
+	checks[CHECK_LEDGER] = (struct health_check){"ledger", ledger->ops->health(ledger, &reason) < 0 ? reason : NULL, false};
 }
 
 /* 200 or 503; with ?verbose the checks by name, in the manner of Kubernetes. */
 void health_ready(struct gate_request *request)
 {
 	struct gate *gate = request->thread->gate;
-	struct check checks[CHECK_COUNT];
+	struct health_check checks[CHECK_COUNT];
 	struct buffer text;
-	bool ready = true;
+	bool verbose;
 	char none[2];
 
 	look(gate, checks);
+	verbose = http_request_query(request->http, SLICE("verbose"), none, sizeof(none)) != 1;
 	buffer_init(&text, 4096);
-	for (int i = 0; i < CHECK_COUNT; i++) {
-		ready = ready && (!checks[i].reason || !checks[i].needed);
-		buffer_printf(&text, "[%s]%s %s\n", checks[i].reason ? "-" : "+", checks[i].name,
-			      checks[i].reason ? checks[i].reason : "ok");
-	}
-	if (http_request_query(request->http, SLICE("verbose"), none, sizeof(none)) == 1)
-		buffer_clear(&text);
-	buffer_append_text(&text, ready ? "ready\n" : "not ready\n");
-	buffer_append_literal(&text, "");
+	health_render_ready(checks, CHECK_COUNT, verbose, &text);
 	if (buffer_reserve(&text, 1)) {
 		text.data[text.size] = '\0';
-		answer_text(request, ready ? 200 : 503, text.data);
+		answer_text(request, health_is_ready(checks, CHECK_COUNT) ? 200 : 503, text.data);
 	}
 	buffer_deinit(&text);
 }
 
-static void begin_component(struct buffer *out, const char *name, const char *status)
-{
-	render_name(out, name);
-	buffer_append_literal(out, "{");
-	render_text_member(out, "status", slice_of(status));
-	render_name(out, "details");
-	buffer_append_literal(out, "{");
-}
-
-static void end_component(struct buffer *out)
-{
-	buffer_append_literal(out, "}}");
-}
-
-static void checked_component(struct buffer *out, const struct check *check, const char *kind)
-{
-	begin_component(out, check->name, check->reason ? "DOWN" : "UP");
-	render_text_member(out, "kind", slice_of(kind));
-	if (check->reason)
-		render_text_member(out, "reason", slice_of(check->reason));
-	end_component(out);
-}
-
-static void stock_component(const struct gate *gate, const struct check *check, struct buffer *out)
+static void stock_component(const struct gate *gate, const struct health_check *check, struct buffer *out)
 {
 	struct stock *stock = gate->settings.admission->stock;
 	struct stock_totals totals = {0};
 
 	stock->ops->totals(stock, &totals);
-	begin_component(out, "stock", check->reason ? "DOWN" : "UP");
+	health_begin_component(out, "stock", check->reason ? "DOWN" : "UP");
 	render_text_member(out, "kind", slice_of(stock->ops->name));
 	if (check->reason)
 		render_text_member(out, "reason", slice_of(check->reason));
@@ -107,7 +75,7 @@ static void stock_component(const struct gate *gate, const struct check *check, 
 	render_int_member(out, "orders", totals.orders);
 	render_int_member(out, "outbox", totals.outbox);
 	render_int_member(out, "memory_bytes", totals.memory_bytes);
-	end_component(out);
+	health_end_component(out);
 }
 
 /* What a shared stock has forgotten is rebuilt by one process of several: this one's part in it. */
@@ -118,12 +86,12 @@ static void rebuild_component(const struct gate *gate, struct buffer *out)
 	if (!gate->settings.rebuilder)
 		return;
 	progress = rebuilder_progress(gate->settings.rebuilder);
-	begin_component(out, "rebuild", "UP");
+	health_begin_component(out, "rebuild", "UP");
 	render_text_member(out, "phase", slice_of(rebuild_phase_name((enum rebuild_phase)atomic_load(&progress->phase))));
 	render_int_member(out, "sales", atomic_load(&progress->sales));
 	render_int_member(out, "rebuilt", atomic_load(&progress->rebuilt_total));
 	render_int_member(out, "failed", atomic_load(&progress->failed_total));
-	end_component(out);
+	health_end_component(out);
 }
 
 static void sales_component(struct gate_thread *thread, struct buffer *out)
@@ -133,10 +101,10 @@ static void sales_component(struct gate_thread *thread, struct buffer *out)
 
 	for (size_t i = 0; i < sale_table_count(table); i++)
 		open += sale_phase(sale_table_at(table, i)->sale, now_ms) == SALE_PHASE_OPEN;
-	begin_component(out, "sales", "UP");
+	health_begin_component(out, "sales", "UP");
 	render_int_member(out, "known", (int64_t)sale_table_count(table));
 	render_int_member(out, "open", open);
-	end_component(out);
+	health_end_component(out);
 }
 
 static bool promises_component(const struct gate *gate, struct buffer *out)
@@ -145,11 +113,11 @@ static bool promises_component(const struct gate *gate, struct buffer *out)
 
 	for (int i = 0; i < PROMISE_COUNT; i++)
 		whole = whole && promises_broken(gate->settings.promises, (enum promise)i) == 0;
-	begin_component(out, "promises", whole ? "UP" : "DOWN");
+	health_begin_component(out, "promises", whole ? "UP" : "DOWN");
 	for (int i = 0; i < PROMISE_COUNT; i++)
 		render_int_member(out, promise_name((enum promise)i),
 				  (int64_t)promises_broken(gate->settings.promises, (enum promise)i));
-	end_component(out);
+	health_end_component(out);
 	return whole;
 }
 
@@ -157,11 +125,11 @@ static void lanes_component(const struct gate *gate, struct buffer *out)
 {
 	int64_t undelivered = journal_worker_undelivered(gate->settings.journal_worker);
 
-	begin_component(out, "lanes", "UP");
+	health_begin_component(out, "lanes", "UP");
 	render_int_member(out, "journal", (int64_t)lane_depth(gate->settings.journal_lane));
 	render_int_member(out, "clerk", (int64_t)lane_depth(gate->settings.clerk_lane));
 	render_int_member(out, "outcome_unknown", undelivered);
-	end_component(out);
+	health_end_component(out);
 }
 
 /* In the shape of Spring Boot's Actuator, which dashboards know. */
@@ -169,15 +137,15 @@ void health_show(struct gate_request *request)
 {
 	struct gate *gate = request->thread->gate;
 	struct reply *reply = &request->thread->reply;
-	struct check checks[CHECK_COUNT];
+	struct health_check checks[CHECK_COUNT];
 	struct buffer components;
 	const char *status = "UP";
 
 	look(gate, checks);
 	buffer_init(&components, 16384);
 	buffer_append_literal(&components, "{");
-	checked_component(&components, &checks[CHECK_LEDGER], gate->settings.ledger->ops->name);
-	checked_component(&components, &checks[CHECK_JOURNAL], gate->settings.journal->ops->name);
+	health_render_check(&checks[CHECK_LEDGER], gate->settings.ledger->ops->name, &components);
+	health_render_check(&checks[CHECK_JOURNAL], gate->settings.journal->ops->name, &components);
 	stock_component(gate, &checks[CHECK_STOCK], &components);
 	rebuild_component(gate, &components);
 	sales_component(request->thread, &components);
@@ -189,11 +157,7 @@ void health_show(struct gate_request *request)
 	if (checks[CHECK_SERVING].reason || checks[CHECK_STOPPING].reason)
 		status = "OUT_OF_SERVICE";
 	reply->status = strcmp(status, "UP") == 0 ? 200 : 503;
-	buffer_append_literal(&reply->body, "{");
-	render_text_member(&reply->body, "status", slice_of(status));
-	render_name(&reply->body, "components");
-	buffer_append_slice(&reply->body, buffer_slice(&components));
-	buffer_append_literal(&reply->body, "}");
+	health_render(status, buffer_slice(&components), &reply->body);
 	buffer_deinit(&components);
 	gate_answer(request, reply);
 }

@@ -2,27 +2,6 @@
 
 #include "base/clock.h"
 
-void render_name(struct buffer *out, const char *name)
-{
-	if (out->size && out->data[out->size - 1] != '{')
-		buffer_append_literal(out, ",");
-	buffer_append_literal(out, "\"");
-	buffer_append_text(out, name);
-	buffer_append_literal(out, "\":");
-}
-
-void render_int_member(struct buffer *out, const char *name, int64_t value)
-{
-	render_name(out, name);
-	buffer_append_int(out, value);
-}
-
-void render_text_member(struct buffer *out, const char *name, struct slice value)
-{
-	render_name(out, name);
-	buffer_append_json_string(out, value);
-}
-
 static void bool_member(struct buffer *out, const char *name, bool value)
 {
 	render_name(out, name);

@@ -1,7 +1,7 @@
 /* JSON of what the interface shows. */
 #pragma once
 
-#include "base/buffer.h"
+#include "base/json_write.h"
 #include "port/ledger.h"
 #include "port/stock.h"
 
@@ -27,7 +27,17 @@ void render_operator_lot(const char *sku, const struct stock_lot_state *lot, str
 void render_item(const struct ledger_item *item, struct buffer *out);
 
 void render_time(int64_t wall_ms, struct buffer *out); /* a string, or null where it is not set */
-/* "name": with the comma that parts it from what is before. */
-void render_name(struct buffer *out, const char *name);
-void render_int_member(struct buffer *out, const char *name, int64_t value);
-void render_text_member(struct buffer *out, const char *name, struct slice value);
+
+/* As json_write.h has them. */
+static inline void render_name(struct buffer *out, const char *name)
+{
+	json_write_name(out, name);
+}
+static inline void render_int_member(struct buffer *out, const char *name, int64_t value)
+{
+	json_write_int(out, name, value);
+}
+static inline void render_text_member(struct buffer *out, const char *name, struct slice value)
+{
+	json_write_text(out, name, value);
+}

@@ -137,6 +137,41 @@ def test_audit_proves_a_ledger_and_finds_what_was_changed_by_hand(server):
     assert audit_ledger(server.folder / "none.db")[0] != 0
 
 
+def test_replay_shows_tries_and_forgets_dead_letters(server):
+    server.make_sale("drop", 5)
+    order = server.buy("drop", "anna").json["id"]
+    server.stop()
+    event = {"v": 1, "kind": "order.confirmed", "id": order, "sale": 1, "epoch": 1, "at": "2027-01-01T10:00:00.000Z", "actor": "clock"}
+    nobodys = {**event, "id": "01930000-0000-7000-8000-000000000001"}
+    records = [json.dumps(event), json.dumps(nobodys), 'no event \x1b[31m"at all"', '{"half": ']
+    with sqlite3.connect(server.ledger) as ledger:
+        (event["epoch"],) = ledger.execute("select epoch from sales").fetchone()
+        records[0] = json.dumps(event)
+        ledger.executemany("insert into dead_letters (at_ms, reason, event) values (1800000000000, 'as told', ?)", [(r,) for r in records])
+
+    done = operate(server, "replay")
+    assert done.returncode == 0 and order in done.stdout and "no event: " in done.stdout and "\x1b" not in done.stdout
+    listed = [json.loads(line) for line in operate(server, "replay", "--json").stdout.splitlines()]
+    assert [row["event"] for row in listed] == [event, nobodys, None, None]
+    assert [row.get("record") for row in listed] == [None, None, *records[2:]]
+
+    done = operate(server, "replay", "--all")
+    assert done.returncode == 1 and "1 applied, 0 dropped, 3 kept" in done.stdout and "it is no event" in done.stdout
+    done = operate(server, "replay", "--all", "--drop")
+    assert done.returncode == 0 and "0 applied, 3 dropped, 0 kept" in done.stdout
+    assert "no dead letters" in operate(server, "replay").stdout
+    assert server.audit_ledger()[0] == 0
+
+
+def test_a_drain_says_where_there_is_nothing_to_drain(tmp_path):
+    done = run("drain", cwd=tmp_path)
+    assert done.returncode == 0 and "nothing to drain" in done.stdout
+    done = run("drain", "--journal.url", "kafka://127.0.0.1:9092/orders", cwd=tmp_path)
+    assert done.returncode == 2 and "postgresql://" in done.stderr
+    done = run("drain", "--journal.url", "pulsar://x", cwd=tmp_path)
+    assert done.returncode == 2 and "kafka://" in done.stderr
+
+
 def rehearse(server, *arguments):
     done = operate(server, "rehearse", "--json", "--ledger", f"sqlite:{server.ledger}", *arguments)
     return done.returncode, done

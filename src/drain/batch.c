@@ -1,0 +1,253 @@
+/* One batch: from records to one transaction, and what becomes of those that no transaction can apply. */
+#include <stdlib.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "drain/private.h"
+
+static const char NOT_FOUND_REASON[] = "its sale, lot or order is not in the ledger";
+static const char CONSTRAINT_REASON[] = "it would break a promise: a constraint of the ledger kept it out";
+
+/* --- Gather --- */
+
+/* False: the record is none that is to be read now, so all of its partition is read again. */
+static bool advance(struct drain *drain, const struct journal_record *record)
+{
+	struct partition *partition = drain_placed(drain, record->partition);
+	struct ledger_progress *progress;
+
+	if (!partition)
+		return false;
+	if (partition->progress == 0) {
+		progress = &drain->progress[drain->progress_count];
+		*progress = (struct ledger_progress){.partition = record->partition, .from = partition->next, .to = partition->next};
+		drain->progress_at_ms[drain->progress_count] = 0;
+		partition->progress = ++drain->progress_count;
+	}
+	progress = &drain->progress[partition->progress - 1];
+	if (record->offset < progress->to)
+		return false;
+	progress->to = record->offset + 1;
+	progress->mark = record->mark;
+	if (!record->reason)
+		drain->progress_at_ms[partition->progress - 1] = record->event.at_ms;
+	return true;
+}
+
+static void clear(struct drain *drain)
+{
+	for (size_t i = 0; i < drain->progress_count; i++)
+		drain->partitions[drain->progress[i].partition].progress = 0;
+	drain->entry_count = drain->bad_count = drain->progress_count = 0;
+}
+
+/* False: the records contradict what is known of their partitions, and are let go. */
+static bool gather(struct drain *drain, size_t count)
+{
+	clear(drain);
+	for (size_t i = 0; i < count; i++) {
+		struct journal_record *record = &drain->records[i];
+
+		if (!advance(drain, record)) {
+			log_error("drain", "the journal's reader gave a record that was not to be read: its place is read again",
+				  LOG_INT("partition", record->partition), LOG_INT("position", record->offset));
+			drain_fail(drain, DRAIN_STEP_READ, -EPROTO, true);
+			return false;
+		}
+		if (record->reason) {
+			drain->bad[drain->bad_count++] = (struct ledger_bad_record){record->reason, record->value};
+			drain->graves[drain->grave_count++] = (struct grave){record, record->reason, NULL};
+		} else {
+			drain->entries[drain->entry_count] = (struct ledger_entry){&record->event, 0};
+			drain->entry_records[drain->entry_count++] = record;
+		}
+	}
+	return true;
+}
+
+/* --- The dead --- */
+
+static bool keep_value(struct grave *grave)
+{
+	struct slice *value = &grave->record->value;
+
+	if (grave->value || value->size == 0)
+		return true;
+	grave->value = malloc(value->size);
+	if (!grave->value)
+		return false;
+	memcpy(grave->value, value->data, value->size);
+	value->data = grave->value;
+	return true;
+}
+
+size_t drain_forget_graves(struct drain *drain)
+{
+	size_t count = drain->grave_count;
+
+	for (size_t i = 0; i < count; i++)
+		free(drain->graves[i].value);
+	drain->grave_count = 0;
+	return count;
+}
+
+int drain_bury(struct drain *drain)
+{
+	struct journal_reader *reader = drain->settings.reader;
+	size_t done = 0, left;
+	int r = 0;
+
+	while (done < drain->grave_count && r == 0) {
+		struct grave *grave = &drain->graves[done];
+
+		r = reader->ops->bury(reader, grave->record, grave->reason);
+		if (r == 0) {
+			free(grave->value);
+			done++;
+		}
+	}
+	left = drain->grave_count - done;
+	memmove(drain->graves, drain->graves + done, left * sizeof(drain->graves[0]));
+	drain->grave_count = left;
+	/* The reader's memory is gone with its next read; without memory the copy is given up, the row is there. */
+	for (size_t i = 0; i < drain->grave_count; i++)
+		if (!keep_value(&drain->graves[i]))
+			drain->graves[i].record->value = SLICE_NULL;
+	return r;
+}
+
+static void shout(const struct journal_record *record)
+{
+	char id[UUID_TEXT_SIZE];
+
+	uuid_format(&record->event.id, id);
+	log_error("drain", "AN EVENT WOULD HAVE BROKEN A PROMISE: the ledger's last line kept it out",
+		  LOG_TEXT("kind", event_kind_name(record->event.kind)), LOG_TEXT("id", id), LOG_INT("sale", record->event.sale),
+		  LOG_INT("partition", record->partition), LOG_INT("position", record->offset));
+}
+
+static void die(struct drain *drain, struct journal_record *record, enum drain_death death)
+{
+	metrics_add(drain->cells, drain->metrics.deaths[death], 1);
+	drain->graves[drain->grave_count++] =
+		(struct grave){record, death == DRAIN_DEATH_CONSTRAINT ? CONSTRAINT_REASON : NOT_FOUND_REASON, NULL};
+	if (death == DRAIN_DEATH_CONSTRAINT)
+		shout(record);
+}
+
+/* --- Commit --- */
+
+static enum drain_event_outcome judge(struct drain *drain, size_t place)
+{
+	switch (drain->entries[place].outcome) {
+	case LEDGER_DONE:
+		return DRAIN_EVENT_DONE;
+	case LEDGER_ALREADY:
+		return DRAIN_EVENT_ALREADY;
+	case LEDGER_STALE_EPOCH:
+		return DRAIN_EVENT_VOID;
+	case LEDGER_WRONG_STATE:
+		return DRAIN_EVENT_ABSORBED;
+	case LEDGER_NOT_FOUND:
+		die(drain, drain->entry_records[place], DRAIN_DEATH_NOT_FOUND);
+		return DRAIN_EVENT_DEAD;
+	case LEDGER_CONSTRAINT:
+		die(drain, drain->entry_records[place], DRAIN_DEATH_CONSTRAINT);
+		return DRAIN_EVENT_DEAD;
+	}
+	assertion_failed("a known outcome", __FILE__, __LINE__, __func__);
+}
+
+/* The event that was applied last, of the partition that is furthest behind. */
+static int64_t last_at_ms(const struct drain *drain)
+{
+	int64_t at_ms = 0;
+
+	for (size_t i = 0; i < drain->progress_count; i++)
+		if (drain->progress_at_ms[i] && (at_ms == 0 || drain->progress_at_ms[i] < at_ms))
+			at_ms = drain->progress_at_ms[i];
+	return at_ms;
+}
+
+static void committed(struct drain *drain, size_t count, int64_t commit_ns)
+{
+	int64_t at_ms = last_at_ms(drain);
+
+	for (size_t i = 0; i < drain->progress_count; i++)
+		drain->partitions[drain->progress[i].partition].next = drain->progress[i].to;
+	for (size_t i = 0; i < drain->entry_count; i++)
+		metrics_add(drain->cells, drain->metrics.events[judge(drain, i)], 1);
+	metrics_add(drain->cells, drain->metrics.events[DRAIN_EVENT_DEAD], drain->bad_count);
+	metrics_add(drain->cells, drain->metrics.deaths[DRAIN_DEATH_UNREADABLE], drain->bad_count);
+	metrics_add(drain->cells, drain->metrics.batches, 1);
+	metrics_observe(drain->cells, drain->metrics.batch_records, count);
+	metrics_observe(drain->cells, drain->metrics.commit_seconds, (uint64_t)commit_ns);
+	pace_committed(&drain->pace, clock_mono_ns(), count, commit_ns);
+	if (at_ms) {
+		pthread_mutex_lock(&drain->lock);
+		drain->shown.last_at_ms = at_ms;
+		pthread_mutex_unlock(&drain->lock);
+	}
+}
+
+/* Another drain has the partition now, or had it for a while: this one asks the ledger where they stand. */
+static void rejoin(struct drain *drain)
+{
+	static const int64_t PAUSE_NS = 50000000; /* two that have one partition for a moment do not race for it */
+
+	metrics_add(drain->cells, drain->metrics.stale, 1);
+	log_info("drain", "another drain is ahead: nothing was done, the positions are read again",
+		 LOG_INT("partition", drain->progress[0].partition), LOG_INT("position", drain->progress[0].from));
+	for (size_t i = 0; i < drain->progress_count; i++)
+		drain_unplace(drain, drain->progress[i].partition);
+	drain->not_before_ns = clock_mono_ns() + backoff_jitter(PAUSE_NS);
+}
+
+static void commit(struct drain *drain, size_t count)
+{
+	struct ledger *ledger = drain->settings.ledger;
+	struct ledger_drain batch = {
+		.entries = drain->entries,
+		.count = drain->entry_count,
+		.bad = drain->bad,
+		.bad_count = drain->bad_count,
+		.progress = drain->progress,
+		.progress_count = drain->progress_count,
+		.now_ms = clock_wall_ms(),
+	};
+	int64_t start_ns = clock_mono_ns();
+	int r = ledger->ops->drain(ledger, &batch);
+
+	if (r == 0) {
+		committed(drain, count, clock_mono_ns() - start_ns);
+		r = drain_bury(drain);
+		if (r < 0)
+			drain_fail(drain, DRAIN_STEP_BURY, r, false);
+		return;
+	}
+	if (r == LEDGER_STALE_POSITION) {
+		rejoin(drain);
+		return;
+	}
+	if (r == -EINPROGRESS)
+		metrics_add(drain->cells, drain->metrics.unknown, 1);
+	pace_failed(&drain->pace, clock_mono_ns(), count);
+	drain_fail(drain, DRAIN_STEP_COMMIT, r < 0 ? r : -EPROTO, true);
+}
+
+void drain_apply(struct drain *drain, size_t count)
+{
+	int r;
+
+	ASSERT(drain->grave_count == 0);
+	if (!gather(drain, count)) {
+		drain_forget_graves(drain);
+		return;
+	}
+	r = drain_bury(drain);
+	if (r < 0) {
+		drain_forget_graves(drain);
+		drain_fail(drain, DRAIN_STEP_BURY, r, true);
+		return;
+	}
+	commit(drain, count);
+}

@@ -1,0 +1,191 @@
+/* Where partitions stand: the ledger says it, the reader goes there, and what cannot go on is held. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "drain/private.h"
+
+/* A held partition is looked at so often: it heals only by somebody's hand. */
+static const int64_t HELD_RETRY_NS = 15000000000;
+
+/* The partition of that number, with room made for it; NULL: out of memory, or no number that a log of ours has. */
+static struct partition *partition_of(struct drain *drain, uint32_t number)
+{
+	size_t count = drain->partition_count;
+	struct partition *grown;
+
+	if (number < count)
+		return &drain->partitions[number];
+	if (number >= PARTITIONS_MAX)
+		return NULL;
+	while (count <= number)
+		count = count ? count * 2 : 16;
+	grown = realloc(drain->partitions, count * sizeof(*grown));
+	if (!grown)
+		return NULL;
+	memset(grown + drain->partition_count, 0, (count - drain->partition_count) * sizeof(*grown));
+	drain->partitions = grown;
+	drain->partition_count = count;
+	return &grown[number];
+}
+
+struct partition *drain_placed(struct drain *drain, uint32_t number)
+{
+	if (number >= drain->partition_count || drain->partitions[number].state != PARTITION_PLACED)
+		return NULL;
+	return &drain->partitions[number];
+}
+
+void drain_unplace(struct drain *drain, uint32_t number)
+{
+	struct partition *partition = drain_placed(drain, number);
+
+	if (!partition)
+		return;
+	partition->state = PARTITION_ABSENT;
+	drain->settings.reader->ops->unplace(drain->settings.reader, number);
+}
+
+void drain_unplace_all(struct drain *drain)
+{
+	for (size_t i = 0; i < drain->partition_count; i++)
+		drain_unplace(drain, (uint32_t)i);
+}
+
+static const char *fault_text(int fault)
+{
+	return fault == -ESTALE ? "the journal has another record before it: this is not the log that the ledger was filled from"
+				: "the journal does not have this record any more";
+}
+
+/* Held partitions, counted and told anew. */
+static void show_held(struct drain *drain)
+{
+	const struct partition *first = NULL;
+	int64_t held = 0;
+
+	for (size_t i = 0; i < drain->partition_count; i++)
+		if (drain->partitions[i].state == PARTITION_HELD) {
+			first = first ? first : &drain->partitions[i];
+			held++;
+		}
+	pthread_mutex_lock(&drain->lock);
+	drain->shown.held = held;
+	if (first)
+		snprintf(drain->shown.reason, sizeof(drain->shown.reason), "partition %zu is held at %" PRId64 ": %s",
+			 (size_t)(first - drain->partitions), first->next, fault_text(first->fault));
+	else if (drain->backoff.failures == 0)
+		drain->shown.reason[0] = '\0';
+	pthread_mutex_unlock(&drain->lock);
+}
+
+static void hold(struct drain *drain, uint32_t number, struct partition *partition, int64_t next, int fault)
+{
+	bool known = partition->state == PARTITION_HELD && partition->fault == fault && partition->next == next;
+
+	partition->state = PARTITION_HELD;
+	partition->next = next;
+	partition->fault = fault;
+	partition->retry_ns = clock_mono_ns() + backoff_jitter(HELD_RETRY_NS);
+	if (known)
+		return;
+	log_error("drain", "A PARTITION IS HELD: its orders wait, nothing of it is skipped", LOG_INT("partition", number),
+		  LOG_INT("position", next), LOG_TEXT("reason", fault_text(fault)));
+	show_held(drain);
+}
+
+static void placed(struct drain *drain, uint32_t number, struct partition *partition, int64_t next)
+{
+	bool was_held = partition->state == PARTITION_HELD;
+
+	partition->state = PARTITION_PLACED;
+	partition->next = next;
+	backoff_reset(&partition->backoff);
+	log_debug("drain", "a partition is placed", LOG_INT("partition", number), LOG_INT("position", next));
+	if (!was_held)
+		return;
+	log_info("drain", "a partition goes on", LOG_INT("partition", number), LOG_INT("position", next));
+	show_held(drain);
+}
+
+/* 0, or negative where the ledger failed. What fails with the reader is this partition's alone: the others go on. */
+static int place(struct drain *drain, uint32_t number, struct partition *partition)
+{
+	struct journal_reader *reader = drain->settings.reader;
+	struct ledger *ledger = drain->settings.ledger;
+	int64_t next = 0;
+	uint64_t mark = 0;
+	int r = ledger->ops->journal_position(ledger, number, &next, &mark);
+
+	if (r < 0)
+		return r;
+	if (r == LEDGER_NOT_FOUND) {
+		next = 0;
+		mark = 0;
+	}
+	r = reader->ops->seek(reader, number, next, mark);
+	switch (r) {
+	case 0:
+		placed(drain, number, partition, next);
+		break;
+	case -ENOENT:
+		partition->state = PARTITION_ABSENT;
+		break;
+	case -ESTALE:
+	case -ENODATA:
+		hold(drain, number, partition, next, r);
+		break;
+	default:
+		partition->state = PARTITION_LATE;
+		partition->retry_ns = clock_mono_ns() + backoff_next(&partition->backoff);
+		metrics_add(drain->cells, drain->metrics.failures[DRAIN_STEP_PLACE], 1);
+		log_warn("drain", "a partition cannot be placed now", LOG_INT("partition", number), LOG_INT("position", next),
+			 LOG_TEXT("error", error_text(r)));
+	}
+	return 0;
+}
+
+/* What waits at the reader no more was given to another. */
+static void forget_absent(struct drain *drain)
+{
+	bool any_held = false;
+
+	for (size_t i = 0; i < drain->partition_count; i++) {
+		struct partition *partition = &drain->partitions[i];
+
+		if (partition->listed == drain->round || partition->state == PARTITION_PLACED || partition->state == PARTITION_ABSENT)
+			continue;
+		any_held = any_held || partition->state == PARTITION_HELD;
+		partition->state = PARTITION_ABSENT;
+	}
+	if (any_held)
+		show_held(drain);
+}
+
+int drain_place(struct drain *drain)
+{
+	struct journal_reader *reader = drain->settings.reader;
+	size_t count = reader->ops->unplaced(reader, drain->waiting, PARTITIONS_MAX);
+
+	drain->round++;
+	for (size_t i = 0; i < count; i++) {
+		struct partition *partition = partition_of(drain, drain->waiting[i]);
+		int r = partition ? 0 : -ENOMEM;
+
+		if (partition) {
+			bool waits = partition->state == PARTITION_HELD || partition->state == PARTITION_LATE;
+
+			partition->listed = drain->round;
+			if (waits && clock_mono_ns() < partition->retry_ns)
+				continue;
+			r = place(drain, drain->waiting[i], partition);
+		}
+		if (r < 0) {
+			drain_fail(drain, DRAIN_STEP_PLACE, r, true);
+			return r;
+		}
+	}
+	forget_absent(drain);
+	return 0;
+}

@@ -1,0 +1,88 @@
+/* Between the files of drain/ alone. Everything belongs to the drain's thread, but `shown`. */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include "base/lane.h"
+#include "base/thread.h"
+#include "drain/backoff.h"
+#include "drain/drain.h"
+#include "drain/drain_metrics.h"
+
+enum partition_state {
+	PARTITION_ABSENT, /* not ours, as far as is known */
+	PARTITION_PLACED, /* the reader reads it from `next` on */
+	PARTITION_HELD,   /* it cannot go on; tried again at retry_ns */
+	PARTITION_LATE,   /* its place could not be taken just now; tried again at retry_ns */
+};
+struct partition {
+	enum partition_state state;
+	int64_t next; /* as the ledger has it */
+	int fault;    /* held: why */
+	int64_t retry_ns;
+	struct backoff backoff;
+	uint64_t listed; /* the last round in which the reader said that it waits for its place */
+	size_t progress; /* its place in drain->progress plus 1; 0: not in this batch */
+};
+
+/* A record of the last batch that the ledger keeps as a dead letter, on its way to the dead-letter log. */
+struct grave {
+	struct journal_record *record;
+	const char *reason;
+	char *value; /* owned, once the reader's is gone */
+};
+
+struct drain {
+	struct drain_settings settings;
+	struct pace pace;
+	struct thread thread;
+	struct lane *bell; /* nothing travels in it: closing it ends a pause */
+	atomic_bool stop;
+	bool identified, sick; /* sick: the ledger has failed, and may have to recover */
+	struct backoff backoff;
+	enum drain_step failed; /* the step that failed last */
+	int64_t not_before_ns;
+
+	struct partition *partitions; /* by number */
+	size_t partition_count;
+	uint64_t round;
+	uint32_t *waiting; /* PARTITIONS_MAX */
+
+	struct journal_record *records; /* batch_max, like the next four */
+	struct ledger_entry *entries;
+	struct journal_record **entry_records;
+	struct ledger_bad_record *bad;
+	struct grave *graves;
+	struct ledger_progress *progress;
+	int64_t *progress_at_ms; /* of each partition's last event in this batch */
+	size_t entry_count, bad_count, grave_count, progress_count;
+
+	struct metrics_cells *cells;
+	struct drain_metrics metrics;
+	pthread_mutex_t lock; /* guards `shown` */
+	struct drain_state shown;
+};
+
+/* Kafka advises at most 4,000 partitions a broker; a log of one shop has dozens. */
+enum { PARTITIONS_MAX = 4096 };
+
+/* drain.c */
+/* What was read is let go; a pause; the ledger is asked again for every position, where `everything`. */
+void drain_fail(struct drain *drain, enum drain_step step, int code, bool everything);
+
+/* placing.c */
+/* Places what waits for it. 0, or negative: drain_fail() was called. */
+int drain_place(struct drain *drain);
+/* A partition that the reader is to be told the place of again. */
+void drain_unplace(struct drain *drain, uint32_t partition);
+void drain_unplace_all(struct drain *drain);
+/* NULL where it is none that was placed. */
+struct partition *drain_placed(struct drain *drain, uint32_t number);
+
+/* batch.c */
+/* Brings the first `count` records into the ledger, or lets them go. */
+void drain_apply(struct drain *drain, size_t count);
+/* Copies dead letters to their log, where some are left. 0, or negative: it was not all done. */
+int drain_bury(struct drain *drain);
+/* Forgets graves that were never dug; how many. */
+size_t drain_forget_graves(struct drain *drain);

@@ -1,0 +1,85 @@
+#include "process.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/log.h"
+
+static void stop_signals(sigset_t *signals)
+{
+	sigemptyset(signals);
+	sigaddset(signals, SIGTERM);
+	sigaddset(signals, SIGINT);
+}
+
+void process_block_signals(void)
+{
+	sigset_t signals;
+
+	stop_signals(&signals);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+}
+
+static void force(int signal)
+{
+	static const char text[] = "penstock: stopped by force\n";
+
+	(void)signal;
+	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+	_exit(1);
+}
+
+/* From here on a second signal ends the process at once. */
+static void arm_force(const sigset_t *signals)
+{
+	struct sigaction action = {.sa_handler = force};
+
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
+	pthread_sigmask(SIG_UNBLOCK, signals, NULL);
+}
+
+bool process_wait_signal(int64_t timeout_ns)
+{
+	const struct timespec timeout = {timeout_ns / 1000000000, timeout_ns % 1000000000};
+	sigset_t signals;
+	int signal;
+
+	stop_signals(&signals);
+	do
+		signal = timeout_ns < 0 ? sigwaitinfo(&signals, NULL) : sigtimedwait(&signals, NULL, &timeout);
+	while (signal < 0 && errno == EINTR);
+	if (signal < 0)
+		return false;
+	log_info("engine", "stopping", LOG_TEXT("signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"));
+	arm_force(&signals);
+	return true;
+}
+
+static int write_whole(const char *path, const char *text)
+{
+	char temporary[4096];
+	size_t size = strlen(text);
+	int fd;
+	bool fine;
+
+	if (snprintf(temporary, sizeof(temporary), "%s.%d", path, (int)getpid()) >= (int)sizeof(temporary))
+		return -ENAMETOOLONG;
+	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return -errno;
+	fine = write(fd, text, size) == (ssize_t)size;
+	close(fd);
+	return fine && rename(temporary, path) == 0 ? 0 : -EIO;
+}
+
+int process_write_ready_file(const char *path, const char *text)
+{
+	int r = write_whole(path, text);
+
+	if (r < 0)
+		log_error("engine", "the ready file cannot be written", LOG_TEXT("path", path), LOG_TEXT("error", error_text(r)));
+	return r;
+}

@@ -94,7 +94,8 @@ static int barrier(struct journal *base, uint32_t sale, uint32_t epoch)
 	append(base, &entry, 1);
 	if (entry.end == JOURNAL_DURABLE)
 		return 0;
-	log_warn("kafka", "a barrier is not known to be in the log", LOG_INT("sale", sale), LOG_INT("epoch", epoch), LOG_TEXT("reason", entry.reason));
+	log_warn("kafka", "a barrier is not known to be in the log", LOG_INT("sale", sale), LOG_INT("epoch", epoch),
+		 LOG_TEXT("reason", entry.reason));
 	return entry.end == JOURNAL_UNKNOWN ? -EINPROGRESS : -EAGAIN;
 }
 

@@ -12,13 +12,13 @@
 
 /* What a cluster is asked for, by both ends. Texts are the caller's; they are copied. */
 struct kafka_options {
-	const char *url;        /* kafka://HOST[:PORT][,HOST[:PORT]…]/TOPIC; the port is 9092 where there is none */
+	const char *url; /* kafka://HOST[:PORT][,HOST[:PORT]…]/TOPIC; the port is 9092 where there is none */
 	const char *properties; /* "NAME=VALUE;NAME=VALUE": librdkafka's own (security.protocol, sasl.…, ssl.…); NULL or empty: none. May hold secrets */
 	/* Of a topic that is not there yet. One that is there keeps its own, and is told of where they promise less. */
-	uint32_t partitions;    /* sales are spread over them; as many drains can share the work. At least 1 */
-	uint32_t replication;   /* brokers that keep each record */
-	uint32_t min_insync;    /* of which so many must have it before it counts as acknowledged */
-	int64_t retention_ms;   /* how long a record is kept, read or not; 0: for ever */
+	uint32_t partitions;     /* sales are spread over them; as many drains can share the work. At least 1 */
+	uint32_t replication;    /* brokers that keep each record */
+	uint32_t min_insync;     /* of which so many must have it before it counts as acknowledged */
+	int64_t retention_ms;    /* how long a record is kept, read or not; 0: for ever */
 	int64_t ack_deadline_ns; /* journal: append() blocks no longer than about this */
 	const char *group;       /* reader: the readers that share the partitions; NULL: "penstock-drain" */
 };

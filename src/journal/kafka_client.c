@@ -49,8 +49,8 @@ static bool topic_valid(const char *topic)
 	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 	size_t size = strlen(topic);
 
-	return size > 0 && size < KAFKA_TOPIC_SIZE - sizeof(".dead") && strspn(topic, letters) == size && strcmp(topic, ".") != 0 &&
-	       strcmp(topic, "..") != 0;
+	return size > 0 && size < KAFKA_TOPIC_SIZE - sizeof(".dead") && strspn(topic, letters) == size &&
+	       strcmp(topic, ".") != 0 && strcmp(topic, "..") != 0;
 }
 
 int kafka_address_parse(const char *url, struct kafka_address *address, struct buffer *error)
@@ -67,7 +67,8 @@ int kafka_address_parse(const char *url, struct kafka_address *address, struct b
 		goto malformed;
 	size = (size_t)(slash - brokers);
 	if (size >= sizeof(address->brokers) || memchr(brokers, '@', size)) {
-		buffer_append_literal(error, "the list of brokers is too long, or has an \"@\": who we are is said by journal.kafka.properties");
+		buffer_append_literal(
+			error, "the list of brokers is too long, or has an \"@\": who we are is said by journal.kafka.properties");
 		return -EINVAL;
 	}
 	if (!topic_valid(slash + 1)) {

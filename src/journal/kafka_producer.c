@@ -27,15 +27,15 @@
 #include "journal/kafka_record.h"
 
 enum {
-	INDEX_BITS = 20,      /* of a record's opaque: its place in the append; the rest is the generation */
-	PRODUCE_KEY = 0,      /* ApiKey of a Produce request */
+	INDEX_BITS = 20,       /* of a record's opaque: its place in the append; the rest is the generation */
+	PRODUCE_KEY = 0,       /* ApiKey of a Produce request */
 	RECORD_MAX = 64 << 10, /* bytes of JSON; an event has under 2 KiB */
 	SLICE_MS = 50,
-	PURGE_MS = 200,    /* for the reports of what is purged: the broker threads only have to run */
+	PURGE_MS = 200, /* for the reports of what is purged: the broker threads only have to run */
 	LOOK_MS = 500,
-	LINGER_MS = 1000,  /* never waited for: the flush behind each batch ends it, and until then the batch is not cut in pieces */
+	LINGER_MS = 1000, /* never waited for: the flush behind each batch ends it, and until then the batch is not cut in pieces */
 	RETRIES = 3,
-	MARGIN_MS = 1000,  /* the library's own deadline comes after ours */
+	MARGIN_MS = 1000, /* the library's own deadline comes after ours */
 };
 _Static_assert(sizeof(void *) == 8, "an opaque has a generation and an index");
 
@@ -66,7 +66,8 @@ static void note_acknowledged(struct kafka_producer *producer, const rd_kafka_me
 
 	if (!partition) {
 		if (log_limiter_pass(&limiter, &suppressed))
-			log_error("kafka", "the topic was given more partitions: a sale's events are no longer in one", LOG_INT("partition", message->partition));
+			log_error("kafka", "the topic was given more partitions: a sale's events are no longer in one",
+				  LOG_INT("partition", message->partition));
 		return;
 	}
 	partition->acked_by = rd_kafka_message_broker_id(message);
@@ -166,8 +167,8 @@ static void on_error(rd_kafka_t *client, int code, const char *text, void *argum
 }
 
 /* On a broker's thread. */
-static rd_kafka_resp_err_t on_request(rd_kafka_t *client, int socket, const char *broker, int32_t broker_id, int16_t key, int16_t version,
-				      int32_t correlation, size_t size, void *argument)
+static rd_kafka_resp_err_t on_request(rd_kafka_t *client, int socket, const char *broker, int32_t broker_id, int16_t key,
+				      int16_t version, int32_t correlation, size_t size, void *argument)
 {
 	struct kafka_producer *producer = argument;
 
@@ -191,7 +192,7 @@ static int start(struct kafka_producer *producer, struct buffer *error)
 
 	if (!conf)
 		return -EINVAL;
-	kafka_conf_set(conf, "enable.idempotence", "true"); /* with it, acks=all */
+	kafka_conf_set(conf, "enable.idempotence", "true");    /* with it, acks=all */
 	kafka_conf_set(conf, "partitioner", "murmur2_random"); /* as every other client of Kafka has it */
 	kafka_conf_set_int(conf, "message.send.max.retries", RETRIES);
 	kafka_conf_set_int(conf, "message.timeout.ms", kafka_ms(producer->deadline_ns, 1) + MARGIN_MS);
@@ -242,10 +243,12 @@ int kafka_producer_ensure(struct kafka_producer *producer)
 
 static int check_options(const struct kafka_options *options, struct buffer *error)
 {
-	if (options->partitions >= 1 && options->replication >= 1 && options->min_insync >= 1 && options->min_insync <= options->replication &&
-	    options->ack_deadline_ns > 0 && options->retention_ms >= 0)
+	if (options->partitions >= 1 && options->replication >= 1 && options->min_insync >= 1 &&
+	    options->min_insync <= options->replication && options->ack_deadline_ns > 0 && options->retention_ms >= 0)
 		return 0;
-	buffer_append_literal(error, "a topic has at least 1 partition, and no more brokers must acknowledge (min_insync) than have a copy (replication)");
+	buffer_append_literal(
+		error,
+		"a topic has at least 1 partition, and no more brokers must acknowledge (min_insync) than have a copy (replication)");
 	return -EINVAL;
 }
 
@@ -309,7 +312,8 @@ static void enqueue(struct kafka_producer *producer, size_t index, int64_t deadl
 	rd_kafka_resp_err_t result;
 
 	for (;;) {
-		result = kafka_record_produce(producer->client, producer->topic, entry->event, opaque_of(producer, index), &producer->scratch);
+		result = kafka_record_produce(producer->client, producer->topic, entry->event, opaque_of(producer, index),
+					      &producer->scratch);
 		if (!result)
 			return;
 		if (result != RD_KAFKA_RESP_ERR__QUEUE_FULL)

@@ -22,12 +22,12 @@ struct kafka_producer {
 
 	rd_kafka_t *client; /* NULL: to be made */
 	rd_kafka_topic_t *topic;
-	bool spent; /* something of it failed: it ends, and a new one begins */
-	bool fatal; /* its own word */
-	bool lost;  /* the log lost what it had acknowledged, or is another one: for good */
-	struct kafka_partition *partitions;       /* facts.partitions */
-	struct kafka_partition_state *states;     /* facts.partitions: room to look */
-	_Atomic uint64_t requests;                /* Produce requests that went out whole, to any broker, ever. Broker threads write */
+	bool spent;                           /* something of it failed: it ends, and a new one begins */
+	bool fatal;                           /* its own word */
+	bool lost;                            /* the log lost what it had acknowledged, or is another one: for good */
+	struct kafka_partition *partitions;   /* facts.partitions */
+	struct kafka_partition_state *states; /* facts.partitions: room to look */
+	_Atomic uint64_t requests; /* Produce requests that went out whole, to any broker, ever. Broker threads write */
 	struct buffer scratch;
 
 	/* The append under way: a report that comes later finds another generation, and touches nothing. */

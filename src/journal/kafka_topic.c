@@ -10,7 +10,8 @@ enum { ASK_MS = 5000, APPEAR_NS_MS = 10000 };
 
 /* One request to the cluster's administration, and its answer; NULL: none came. */
 static rd_kafka_event_t *ask(rd_kafka_t *client, rd_kafka_admin_op_t kind,
-			     void (*send)(rd_kafka_t *client, void *what, const rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue),
+			     void (*send)(rd_kafka_t *client, void *what, const rd_kafka_AdminOptions_t *options,
+					  rd_kafka_queue_t *queue),
 			     void *what)
 {
 	rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(client, kind);
@@ -142,7 +143,8 @@ static int make(rd_kafka_t *client, const char *name, const struct kafka_topic *
 
 /* --- Looking at it --- */
 
-int kafka_topic_state(rd_kafka_t *client, rd_kafka_topic_t *topic, struct kafka_partition_state *partitions, uint32_t count, int timeout_ms)
+int kafka_topic_state(rd_kafka_t *client, rd_kafka_topic_t *topic, struct kafka_partition_state *partitions, uint32_t count,
+		      int timeout_ms)
 {
 	const struct rd_kafka_metadata *metadata;
 	rd_kafka_resp_err_t result = rd_kafka_metadata(client, 0, topic, &metadata, timeout_ms);
@@ -209,11 +211,15 @@ static int judge(const char *name, const struct settings *settings, struct buffe
 	static const int64_t least_ms = KAFKA_RETENTION_MIN_HOURS * INT64_C(3600000);
 
 	if (settings->compacted) {
-		buffer_printf(error, "the topic %s is compacted (cleanup.policy): all but the last event of a sale would be lost; set it to delete", name);
+		buffer_printf(error,
+			      "the topic %s is compacted (cleanup.policy): all but the last event of a sale would be lost; set it to delete",
+			      name);
 		return -EINVAL;
 	}
 	if (settings->retention_ms >= 0 && settings->retention_ms < least_ms) {
-		buffer_printf(error, "the topic %s keeps records for %" PRId64 " s (retention.ms): less than %d h, so orders would be lost if the database is away; raise it",
+		buffer_printf(error,
+			      "the topic %s keeps records for %" PRId64
+			      " s (retention.ms): less than %d h, so orders would be lost if the database is away; raise it",
 			      name, settings->retention_ms / 1000, KAFKA_RETENTION_MIN_HOURS);
 		return -EINVAL;
 	}
@@ -226,14 +232,17 @@ static void tell(const char *name, const struct kafka_topic *found, const struct
 		 LOG_INT("replication", found->replication), LOG_INT("min_insync", found->min_insync),
 		 LOG_INT("retention_ms", found->retention_ms));
 	if (found->replication == 1)
-		log_warn("kafka", "each record is on one broker alone: orders that were answered are lost with its disk", LOG_TEXT("topic", name));
+		log_warn("kafka", "each record is on one broker alone: orders that were answered are lost with its disk",
+			 LOG_TEXT("topic", name));
 	else if (found->min_insync < 2)
-		log_warn("kafka", "one broker alone may acknowledge (min.insync.replicas is 1): what it has answered for is lost with its disk",
+		log_warn("kafka",
+			 "one broker alone may acknowledge (min.insync.replicas is 1): what it has answered for is lost with its disk",
 			 LOG_TEXT("topic", name));
 	else if (found->min_insync >= found->replication)
 		log_warn("kafka", "every replica must acknowledge: one broker away stops all sales", LOG_TEXT("topic", name));
 	if (settings->unclean)
-		log_warn("kafka", "a replica that is behind may become leader (unclean.leader.election.enable): acknowledged orders can be lost",
+		log_warn("kafka",
+			 "a replica that is behind may become leader (unclean.leader.election.enable): acknowledged orders can be lost",
 			 LOG_TEXT("topic", name));
 	if (found->retention_ms >= 0 && (wish->retention_ms < 0 || found->retention_ms < wish->retention_ms))
 		log_warn("kafka", "the topic keeps records for less long than the settings say", LOG_TEXT("topic", name),
@@ -253,7 +262,8 @@ int kafka_topic_ready(rd_kafka_t *client, const char *name, struct kafka_topic *
 		if (result < 0)
 			return result;
 		/* The broker that is asked may hear of it later than the one that made it. */
-		while ((asked = describe(client, name, &settings)) == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && clock_mono_ms() < deadline_ms)
+		while ((asked = describe(client, name, &settings)) == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART &&
+		       clock_mono_ms() < deadline_ms)
 			rd_kafka_poll(client, 50);
 	}
 	if (asked) {

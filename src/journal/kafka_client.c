@@ -84,6 +84,17 @@ malformed:
 	return -EINVAL;
 }
 
+int kafka_options_check(const struct kafka_options *options, struct buffer *error)
+{
+	if (options->partitions >= 1 && options->replication >= 1 && options->min_insync >= 1 &&
+	    options->min_insync <= options->replication && options->ack_deadline_ns > 0 && options->retention_ms >= 0)
+		return 0;
+	buffer_append_literal(
+		error,
+		"a topic has at least 1 partition, and no more brokers must acknowledge (min_insync) than have a copy (replication)");
+	return -EINVAL;
+}
+
 /* --- Settings --- */
 
 /* librdkafka's threads tell their own story here; ours is told by whoever uses the client. */
@@ -159,7 +170,7 @@ static bool apply_property(rd_kafka_conf_t *conf, char *property, struct buffer 
 	}
 }
 
-static bool apply_properties(rd_kafka_conf_t *conf, const char *properties, struct buffer *error)
+bool kafka_conf_apply(rd_kafka_conf_t *conf, const char *properties, struct buffer *error)
 {
 	char *copy = strdup(properties), *rest = copy, *property;
 	size_t size = strlen(properties);
@@ -189,7 +200,7 @@ rd_kafka_conf_t *kafka_conf_new(const struct kafka_address *address, const char 
 	kafka_conf_set(conf, "reconnect.backoff.max.ms", "1000");
 	kafka_conf_set(conf, "log.connection.close", "false");
 	rd_kafka_conf_set_log_cb(conf, log_line);
-	if (properties && !apply_properties(conf, properties, error)) {
+	if (properties && !kafka_conf_apply(conf, properties, error)) {
 		rd_kafka_conf_destroy(conf);
 		return NULL;
 	}

@@ -13,6 +13,7 @@ struct kafka_address {
 };
 
 /* 0, or -EINVAL with a sentence in `error`. */
+int kafka_options_check(const struct kafka_options *options, struct buffer *error) MUST_CHECK; /* but the URL and the properties */
 int kafka_address_parse(const char *url, struct kafka_address *address, struct buffer *error) MUST_CHECK;
 
 /*
@@ -20,6 +21,8 @@ int kafka_address_parse(const char *url, struct kafka_address *address, struct b
  * never repeats a value.
  */
 rd_kafka_conf_t *kafka_conf_new(const struct kafka_address *address, const char *properties, struct buffer *error);
+/* `properties` alone, for who wants them upon settings of its own. False with a sentence in `error`. */
+bool kafka_conf_apply(rd_kafka_conf_t *conf, const char *properties, struct buffer *error);
 /* A setting of our own. One that this librdkafka does not know is a fault of the program: aborts. */
 void kafka_conf_set(rd_kafka_conf_t *conf, const char *name, const char *value);
 void kafka_conf_set_int(rd_kafka_conf_t *conf, const char *name, int64_t value);

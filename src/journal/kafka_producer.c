@@ -241,20 +241,9 @@ int kafka_producer_ensure(struct kafka_producer *producer)
 	return result;
 }
 
-static int check_options(const struct kafka_options *options, struct buffer *error)
-{
-	if (options->partitions >= 1 && options->replication >= 1 && options->min_insync >= 1 &&
-	    options->min_insync <= options->replication && options->ack_deadline_ns > 0 && options->retention_ms >= 0)
-		return 0;
-	buffer_append_literal(
-		error,
-		"a topic has at least 1 partition, and no more brokers must acknowledge (min_insync) than have a copy (replication)");
-	return -EINVAL;
-}
-
 int kafka_producer_init(struct kafka_producer *producer, const struct kafka_options *options, struct buffer *error)
 {
-	int result = check_options(options, error);
+	int result = kafka_options_check(options, error);
 
 	*producer = (struct kafka_producer){.deadline_ns = options->ack_deadline_ns, .generation = 1};
 	buffer_init(&producer->scratch, RECORD_MAX);

@@ -5,7 +5,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-void kafka_dead_init(struct kafka_dead *dead, const struct kafka_address *address, const char *properties, const struct kafka_topic *facts, int timeout_ms)
+void kafka_dead_init(struct kafka_dead *dead, const struct kafka_address *address, const char *properties,
+		     const struct kafka_topic *facts, int timeout_ms)
 {
 	*dead = (struct kafka_dead){.address = *address, .properties = properties, .wish = *facts, .timeout_ms = timeout_ms};
 	snprintf(dead->address.topic, sizeof(dead->address.topic), "%.243s.dead", address->topic);
@@ -60,7 +61,8 @@ static int begin(struct kafka_dead *dead)
 		result = dead->topic ? 0 : error_origin(-ENOMEM);
 	}
 	if (result < 0) {
-		log_error("kafka", "no dead letters can be written", LOG_TEXT("topic", dead->address.topic), LOG_SLICE("reason", buffer_slice(&error)));
+		log_error("kafka", "no dead letters can be written", LOG_TEXT("topic", dead->address.topic),
+			  LOG_SLICE("reason", buffer_slice(&error)));
 		kafka_dead_deinit(dead);
 	}
 	buffer_deinit(&error);

@@ -16,8 +16,8 @@ struct kafka_dead {
 };
 
 /* Connects to nothing yet. `facts`: what the topic is like whose dead they are. */
-void kafka_dead_init(struct kafka_dead *dead, const struct kafka_address *address, const char *properties, const struct kafka_topic *facts,
-		     int timeout_ms);
+void kafka_dead_init(struct kafka_dead *dead, const struct kafka_address *address, const char *properties,
+		     const struct kafka_topic *facts, int timeout_ms);
 void kafka_dead_deinit(struct kafka_dead *dead); /* may be repeated */
 /* 0: it is durable there; negative: it is not, or nobody can say. Twice is harmless. */
 int kafka_dead_bury(struct kafka_dead *dead, const rd_kafka_message_t *message, const char *reason) MUST_CHECK;

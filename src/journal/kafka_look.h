@@ -9,7 +9,8 @@ struct kafka_look {
 	const char *name; /* the topic's; borrowed */
 };
 
-int kafka_look_init(struct kafka_look *look, const struct kafka_address *address, const char *properties, struct buffer *error) MUST_CHECK;
+int kafka_look_init(struct kafka_look *look, const struct kafka_address *address, const char *properties,
+		    struct buffer *error) MUST_CHECK;
 void kafka_look_deinit(struct kafka_look *look); /* may be repeated */
 /* The first offset that is there, and the one behind the last. 0 or negative (-ETIMEDOUT, -ENOTCONN). */
 int kafka_look_ends(struct kafka_look *look, uint32_t partition, int64_t *low, int64_t *high) MUST_CHECK;

@@ -24,8 +24,8 @@
 
 enum {
 	OPEN_MS = 10000,
-	SLICE_MS = 50,        /* how long the group's business may wait for a record to come, and the other way round */
-	SESSION_MS = 10000,   /* after so long a silence the others share what a reader had */
+	SLICE_MS = 50,      /* how long the group's business may wait for a record to come, and the other way round */
+	SESSION_MS = 10000, /* after so long a silence the others share what a reader had */
 	HEARTBEAT_MS = 1000,
 	PARTITIONS_MAX = 100000,
 };
@@ -45,10 +45,10 @@ struct reader {
 	rd_kafka_queue_t *records;
 	struct kafka_look look;
 	struct kafka_dead dead;
-	struct place *places; /* facts.partitions */
-	bool joined;          /* the group has given us something, be it nothing */
-	bool moved;           /* the client's assignment is no longer what the places say */
-	bool away;            /* no broker was to be reached */
+	struct place *places;      /* facts.partitions */
+	bool joined;               /* the group has given us something, be it nothing */
+	bool moved;                /* the client's assignment is no longer what the places say */
+	bool away;                 /* no broker was to be reached */
 	rd_kafka_message_t **held; /* of the last read() */
 	size_t held_count, held_capacity;
 };
@@ -138,21 +138,32 @@ static int apply(struct reader *reader)
 		return 0;
 	wanted = rd_kafka_topic_partition_list_new((int)reader->facts.partitions);
 	for (uint32_t i = 0; i < reader->facts.partitions; i++) {
-		rd_kafka_queue_t *queue;
-
 		if (!reader->places[i].placed || reader->places[i].gone)
 			continue;
 		rd_kafka_topic_partition_list_add(wanted, reader->address.topic, (int32_t)i)->offset = reader->places[i].next;
-		queue = rd_kafka_queue_get_partition(reader->client, reader->address.topic, (int32_t)i);
-		if (!queue)
-			continue;
-		rd_kafka_queue_forward(queue, reader->records);
-		rd_kafka_queue_destroy(queue);
 	}
 	result = rd_kafka_assign(reader->client, wanted);
 	rd_kafka_topic_partition_list_destroy(wanted);
 	reader->moved = result != RD_KAFKA_RESP_ERR_NO_ERROR;
 	return kafka_errno(result);
+}
+
+/*
+ * Leads what is fetched into the queue of records. Again and again, because the library's own thread undoes it when it has stopped fetching a partition, which
+ * may be after we have placed it anew; what has come meanwhile is led on then.
+ */
+static void lead(struct reader *reader)
+{
+	for (uint32_t i = 0; i < reader->facts.partitions; i++) {
+		rd_kafka_queue_t *queue = NULL;
+
+		if (reader->places[i].placed && !reader->places[i].gone)
+			queue = rd_kafka_queue_get_partition(reader->client, reader->address.topic, (int32_t)i);
+		if (!queue)
+			continue;
+		rd_kafka_queue_forward(queue, reader->records);
+		rd_kafka_queue_destroy(queue);
+	}
 }
 
 /* The group's business: rebalances, errors. Records do not come here. */
@@ -325,8 +336,12 @@ static int decode(const rd_kafka_message_t *message, struct journal_record *reco
 /* Takes what has been fetched, waiting up to timeout_ms for the first. */
 static int take_fetched(struct reader *reader, struct journal_record *records, size_t max, int timeout_ms, size_t *count)
 {
-	ssize_t got = rd_kafka_consume_batch_queue(reader->records, timeout_ms, reader->held, max);
+	ssize_t got = rd_kafka_consume_batch_queue(reader->records, timeout_ms, reader->held, 1);
 	int result = 0;
+
+	/* Asked for more at once, the library would wait for them, though it has some. */
+	if (got == 1 && max > 1)
+		got += rd_kafka_consume_batch_queue(reader->records, 0, reader->held + 1, max - 1);
 
 	for (ssize_t i = 0; i < got; i++) {
 		rd_kafka_message_t *message = reader->held[i];
@@ -361,7 +376,8 @@ static bool is_away(struct reader *reader)
 {
 	const struct rd_kafka_metadata *metadata;
 
-	if (reader->away && rd_kafka_metadata(reader->client, 0, reader->look.topic, &metadata, SLICE_MS) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+	if (reader->away &&
+	    rd_kafka_metadata(reader->client, 0, reader->look.topic, &metadata, SLICE_MS) == RD_KAFKA_RESP_ERR_NO_ERROR) {
 		rd_kafka_metadata_destroy(metadata);
 		reader->away = false;
 	}
@@ -385,6 +401,7 @@ static int read_records(struct journal_reader *base, struct journal_record *reco
 		wait_ms = kafka_ms(left_ns, 0) < SLICE_MS ? kafka_ms(left_ns, 0) : SLICE_MS;
 		serve(reader, max ? 0 : wait_ms);
 		result = apply(reader);
+		lead(reader);
 		if (result == 0 && max)
 			result = take_fetched(reader, records, max, wait_ms, count);
 	} while (result == 0 && *count == 0 && !is_any_gone(reader) && left_ns > 0);

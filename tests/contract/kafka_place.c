@@ -248,7 +248,8 @@ static size_t read_partition(rd_kafka_t *consumer, const char *topic, int32_t pa
 	int64_t low, high, next;
 	size_t count = 0;
 
-	assert_int_equal(rd_kafka_query_watermark_offsets(consumer, topic, partition, &low, &high, ASK_MS), RD_KAFKA_RESP_ERR_NO_ERROR);
+	assert_int_equal(rd_kafka_query_watermark_offsets(consumer, topic, partition, &low, &high, ASK_MS),
+			 RD_KAFKA_RESP_ERR_NO_ERROR);
 	rd_kafka_topic_partition_list_add(places, topic, partition)->offset = next = low;
 	assert_int_equal(rd_kafka_assign(consumer, places), RD_KAFKA_RESP_ERR_NO_ERROR);
 	while (next < high && count < max) {

@@ -64,6 +64,13 @@ struct settings {
 		int64_t ack_deadline_ns; /* journal.ack_deadline  2s */
 		int64_t batch_max;       /* journal.batch_max     2048 events a commit */
 		int64_t lane_max;        /* journal.lane_max      16384 events waiting */
+		struct {
+			int64_t partitions;   /* journal.kafka.partitions   12; these four: of a topic that is made */
+			int64_t replication;  /* journal.kafka.replication  3 */
+			int64_t min_insync;   /* journal.kafka.min_insync   2 */
+			int64_t retention_ns; /* journal.kafka.retention    168h */
+			char *properties;     /* journal.kafka.properties   secret; "NAME=VALUE;NAME=VALUE" for librdkafka */
+		} kafka;
 	} journal;
 	struct {
 		char *url; /* ledger.url  sqlite:penstock.db */

@@ -1,0 +1,15 @@
+/* An event as a record of Kafka: CloudEvents 1.0 in binary mode. What the headers are is said in docs/events.md. Private to journal/. */
+#pragma once
+
+#include "journal/kafka_client.h"
+#include "model/event.h"
+
+/* Hands the event to the producer, which copies it. `scratch` is room to write in. What rd_kafka_produceva() says. */
+rd_kafka_resp_err_t kafka_record_produce(rd_kafka_t *client, rd_kafka_topic_t *topic, const struct event *event, void *opaque,
+					 struct buffer *scratch);
+
+/*
+ * A fingerprint of a record's key and value, the same in every process and version: the ledger keeps it beside its position, to know the log again. No secret:
+ * it tells a log that was made anew from the one that was read, not a forger from a writer.
+ */
+uint64_t kafka_record_mark(struct slice key, struct slice value);

@@ -1,0 +1,517 @@
+/* The journal's contract, held by a real Kafka broker; and what the journal makes of one that is late, away, or has another log. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "contract/journal_suite.h"
+#include "contract/kafka_place.h"
+#include "contract/ledger_kit.h"
+#include "contract/sqlite_place.h"
+#include "journal/kafka.h"
+#include "ledger/sqlite.h"
+
+#define MS INT64_C(1000000)
+enum { DEADLINE_MS = 700, RECORDS_MAX = 64, SALES = 7 };
+
+static struct kafka_place_record records[RECORDS_MAX];
+
+struct place {
+	char topic[32], url[KAFKA_PLACE_URL_SIZE];
+	struct journal *journal;
+	struct uuid_generator ids;
+	/* The suite's events are a ledger's. */
+	struct sqlite_place *files;
+	struct ledger *ledger;
+};
+
+static struct kafka_options options_of(const char *url)
+{
+	return (struct kafka_options){
+		.url = url,
+		.partitions = 3,
+		.replication = 1,
+		.min_insync = 1,
+		.retention_ms = INT64_C(7) * 24 * 3600 * 1000,
+		.ack_deadline_ns = DEADLINE_MS * MS,
+	};
+}
+
+static struct journal *open_journal(const struct kafka_options *options)
+{
+	struct buffer error;
+	struct journal *journal = NULL;
+
+	buffer_init(&error, 4096);
+	if (journal_kafka_open(&journal, options, &error) != 0)
+		fail_msg("%.*s", (int)error.size, error.data);
+	buffer_deinit(&error);
+	return journal;
+}
+
+static struct place *new_place(bool proxied, int64_t deadline_ms)
+{
+	struct place *place = calloc(1, sizeof(*place));
+	struct kafka_options options;
+
+	assert_non_null(place);
+	kafka_place_start(1);
+	kafka_place_topic(place->topic);
+	kafka_place_url(place->topic, proxied, place->url);
+	options = options_of(place->url);
+	options.ack_deadline_ns = deadline_ms * MS;
+	place->journal = open_journal(&options);
+	return place;
+}
+
+static int set_up(void **state)
+{
+	*state = new_place(false, 10000);
+	return 0;
+}
+
+static int set_up_proxied(void **state)
+{
+	*state = new_place(true, DEADLINE_MS);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct place *place = *state;
+
+	failpoints_set("");
+	place->journal->ops->free(place->journal);
+	free(place);
+	return 0;
+}
+
+static void *suite_place_new(struct journal **journal, struct ledger **ledger)
+{
+	struct place *place = new_place(false, 10000);
+
+	place->files = sqlite_place_new();
+	assert_int_equal(ledger_sqlite_open(&place->ledger, place->files->path, LEDGER_OPEN_LEASE), 0);
+	*journal = place->journal;
+	*ledger = place->ledger;
+	return place;
+}
+
+static void suite_place_free(void *argument)
+{
+	struct place *place = argument;
+
+	place->ledger->ops->free(place->ledger);
+	sqlite_place_free(place->files);
+	tear_down(&argument);
+}
+
+static struct event event_of(struct place *place, uint32_t sale)
+{
+	return (struct event){
+		.kind = EVENT_RESERVED,
+		.sale = sale,
+		.epoch = 3,
+		.lot = 1,
+		.quantity = 2,
+		.buyer_units = 2,
+		.limit_per_buyer = 4,
+		.id = uuid_make(&place->ids, KIT_NOW_MS, sale),
+		.at_ms = KIT_NOW_MS,
+		.hold_expires_at_ms = KIT_NOW_MS + 60000,
+		.buyer = SLICE("ann"),
+		.key = SLICE("k1"),
+		.actor = SLICE("ann"),
+		.trace = SLICE("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+	};
+}
+
+static enum journal_end append(struct place *place, const struct event *event)
+{
+	struct journal_entry entry = {.event = event};
+
+	place->journal->ops->append(place->journal, &entry, 1);
+	if (entry.end != JOURNAL_DURABLE)
+		assert_non_null(entry.reason);
+	return entry.end;
+}
+
+static bool is_well(struct place *place)
+{
+	const char *reason;
+
+	return place->journal->ops->health(place->journal, &reason) == 0;
+}
+
+/* Looks after the journal as its owner does, until it is well. */
+static void wait_well(struct place *place)
+{
+	int64_t deadline_ns = clock_mono_ns() + 20000 * MS;
+
+	while (!is_well(place)) {
+		assert_true(clock_mono_ns() < deadline_ns);
+		place->journal->ops->append(place->journal, NULL, 0);
+	}
+}
+
+static size_t copies_of(const struct event *event, size_t count)
+{
+	char id[UUID_TEXT_SIZE];
+	size_t copies = 0;
+
+	uuid_format(&event->id, id);
+	for (size_t i = 0; i < count; i++)
+		copies += strstr(records[i].value, id) != NULL;
+	return copies;
+}
+
+static void assert_header(const struct kafka_place_record *record, const char *line)
+{
+	if (!strstr(record->headers, line))
+		fail_msg("no \"%s\" in:\n%s", line, record->headers);
+}
+
+/* --- A broker that is well --- */
+
+static void test_records_are_what_was_appended_in_order_within_a_sale(void **state)
+{
+	struct place *place = *state;
+	struct event events[RECORDS_MAX];
+	struct journal_entry entries[RECORDS_MAX];
+	size_t next[SALES + 1] = {0}, count;
+	int32_t partition[SALES + 1];
+
+	for (uint32_t i = 0; i < RECORDS_MAX; i++) {
+		events[i] = event_of(place, i % SALES + 1);
+		entries[i] = (struct journal_entry){.event = &events[i]};
+	}
+	place->journal->ops->append(place->journal, entries, RECORDS_MAX);
+	for (size_t i = 0; i < RECORDS_MAX; i++)
+		assert_int_equal(entries[i].end, JOURNAL_DURABLE);
+	count = kafka_place_read(place->topic, records, RECORDS_MAX);
+	assert_int_equal(count, RECORDS_MAX);
+	for (size_t i = 0; i < count; i++) {
+		uint32_t sale = (uint32_t)atoi(records[i].key);
+		struct buffer json;
+
+		buffer_init(&json, 4096);
+		event_encode(&events[next[sale] * SALES + sale - 1], &json);
+		assert_int_equal(json.size, strlen(records[i].value));
+		assert_memory_equal(records[i].value, json.data, json.size);
+		buffer_deinit(&json);
+		if (next[sale]++ == 0)
+			partition[sale] = records[i].partition;
+		assert_int_equal(records[i].partition, partition[sale]);
+	}
+}
+
+static void test_headers_are_a_cloud_event(void **state)
+{
+	struct place *place = *state;
+	struct event event = event_of(place, 9);
+	char id[UUID_TEXT_SIZE], line[128];
+
+	assert_int_equal(append(place, &event), JOURNAL_DURABLE);
+	event.trace = SLICE("");
+	event.kind = EVENT_CONFIRMED;
+	assert_int_equal(append(place, &event), JOURNAL_DURABLE);
+	assert_int_equal(kafka_place_read(place->topic, records, RECORDS_MAX), 2);
+	uuid_format(&event.id, id);
+	snprintf(line, sizeof(line), "ce_id=%s/order.reserved/%d\n", id, KIT_NOW_MS);
+	assert_header(&records[0], line);
+	snprintf(line, sizeof(line), "ce_subject=sales/9/%s\n", id);
+	assert_header(&records[0], line);
+	assert_header(&records[0], "ce_specversion=1.0\n");
+	assert_header(&records[0], "ce_type=penstock.order.reserved.v1\n");
+	assert_header(&records[0], "ce_source=/penstock\n");
+	assert_header(&records[0], "ce_time=1970-01-21T20:00:00.000Z\n");
+	assert_header(&records[0], "content-type=application/json\n");
+	assert_header(&records[0], "traceparent=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\n");
+	assert_header(&records[1], "ce_type=penstock.order.confirmed.v1\n");
+	assert_null(strstr(records[1].headers, "traceparent"));
+}
+
+static void test_barrier_is_a_record_of_its_sale(void **state)
+{
+	struct place *place = *state;
+	struct event event, before = event_of(place, 5);
+	struct event_text text;
+	const char *reason;
+
+	assert_int_equal(append(place, &before), JOURNAL_DURABLE);
+	assert_int_equal(place->journal->ops->barrier(place->journal, 5, 4), 0);
+	assert_int_equal(kafka_place_read(place->topic, records, RECORDS_MAX), 2);
+	assert_int_equal(records[0].partition, records[1].partition);
+	assert_string_equal(records[1].key, "5");
+	assert_int_equal(event_decode(slice_of(records[1].value), &event, &text, &reason), 0);
+	assert_int_equal(event.kind, EVENT_BARRIER);
+	assert_int_equal(event.sale, 5);
+	assert_int_equal(event.epoch, 4);
+	assert_int_equal(uuid_tag(&event.id), 5);
+}
+
+static void test_it_says_which_log_it_is(void **state)
+{
+	struct place *place = *state;
+
+	assert_string_equal(journal_kafka_cluster(place->journal), "cGVuc3RvY2stdGVzdHMtMQ");
+	assert_string_equal(journal_kafka_topic(place->journal), place->topic);
+}
+
+/* --- Opening --- */
+
+static void refuse_open(const struct kafka_options *options, int expected, const char *words)
+{
+	struct journal *journal = NULL;
+	struct buffer error;
+
+	buffer_init(&error, 4096);
+	assert_int_equal(journal_kafka_open(&journal, options, &error), expected);
+	buffer_append(&error, "", 1);
+	if (!strstr(error.data, words))
+		fail_msg("no \"%s\" in: %s", words, error.data);
+	assert_null(strstr(error.data, "hunter2"));
+	buffer_deinit(&error);
+}
+
+static void test_what_cannot_keep_a_promise_is_refused_with_a_sentence(void **state)
+{
+	char topic[32], url[KAFKA_PLACE_URL_SIZE];
+	struct kafka_options options = options_of(url);
+
+	(void)state;
+	kafka_place_start(1);
+	kafka_place_topic(topic);
+	kafka_place_url(topic, false, url);
+	options.replication = 3;
+	refuse_open(&options, -EINVAL, "could not be made");
+	options = options_of(url);
+	options.min_insync = 2;
+	refuse_open(&options, -EINVAL, "min_insync");
+	options = options_of(url);
+	options.properties = "acks=1";
+	refuse_open(&options, -EINVAL, "acks is the program's own");
+	options.properties = " linger.ms=1 ; sasl.pasword=hunter2";
+	refuse_open(&options, -EINVAL, "no property \"sasl.pasword\"");
+	options.properties = "security.protocol=hunter2";
+	refuse_open(&options, -EINVAL, "security.protocol has a value");
+	kafka_place_make(topic, 1, 1, "cleanup.policy", "compact");
+	options = options_of(url);
+	refuse_open(&options, -EINVAL, "is compacted");
+	kafka_place_topic(topic);
+	kafka_place_url(topic, false, url);
+	kafka_place_make(topic, 1, 1, "retention.ms", "3600000");
+	refuse_open(&options, -EINVAL, "keeps records for 3600 s");
+	options.url = "kafka://localhost/no topic";
+	refuse_open(&options, -EINVAL, "a topic's name");
+	options.url = "kafka://me:hunter2@localhost/topic";
+	refuse_open(&options, -EINVAL, "journal.kafka.properties");
+	options.url = "kafka://localhost";
+	refuse_open(&options, -EINVAL, "kafka://HOST:PORT");
+}
+
+static void test_topic_that_is_there_is_taken_as_it_is(void **state)
+{
+	struct place place = {0};
+	struct kafka_options options;
+	struct event event;
+
+	(void)state;
+	kafka_place_start(1);
+	kafka_place_topic(place.topic);
+	kafka_place_url(place.topic, false, place.url);
+	kafka_place_make(place.topic, 1, 1, NULL, NULL);
+	options = options_of(place.url);
+	place.journal = open_journal(&options);
+	event = event_of(&place, 1);
+	assert_int_equal(append(&place, &event), JOURNAL_DURABLE);
+	assert_int_equal(kafka_place_read(place.topic, records, RECORDS_MAX), 1);
+	place.journal->ops->free(place.journal);
+}
+
+/* --- A broker that is late or away --- */
+
+static void test_lost_acknowledgement_is_unknown_and_resolved_when_driven_again(void **state)
+{
+	struct place *place = *state;
+	struct event first = event_of(place, 1), lost = event_of(place, 1), next = event_of(place, 1);
+	int64_t start_ns;
+
+	assert_int_equal(append(place, &first), JOURNAL_DURABLE);
+	kafka_place_tell("proxy drop");
+	start_ns = clock_mono_ns();
+	assert_int_equal(append(place, &lost), JOURNAL_UNKNOWN);
+	assert_true(clock_mono_ns() - start_ns < 2 * DEADLINE_MS * MS);
+	assert_false(is_well(place));
+	/* It is there: to call it refused would have sold its units twice. */
+	assert_int_equal(copies_of(&lost, kafka_place_read(place->topic, records, RECORDS_MAX)), 1);
+	kafka_place_tell("proxy cut");
+	kafka_place_tell("proxy pass");
+	wait_well(place);
+	assert_int_equal(append(place, &lost), JOURNAL_DURABLE);
+	assert_int_equal(append(place, &next), JOURNAL_DURABLE);
+	assert_int_equal(copies_of(&lost, kafka_place_read(place->topic, records, RECORDS_MAX)), 2);
+	assert_true(is_well(place));
+}
+
+static void test_acknowledgement_after_the_deadline_touches_nothing(void **state)
+{
+	struct place *place = *state;
+	struct event late = event_of(place, 1), next = event_of(place, 1);
+	struct journal_entry *entry = calloc(1, sizeof(*entry));
+
+	assert_non_null(entry);
+	entry->event = &late;
+	kafka_place_tell("proxy hold");
+	place->journal->ops->append(place->journal, entry, 1);
+	assert_int_equal(entry->end, JOURNAL_UNKNOWN);
+	free(entry); /* a report that went there now would be found by the sanitizers */
+	kafka_place_tell("proxy pass");
+	wait_well(place);
+	assert_int_equal(append(place, &next), JOURNAL_DURABLE);
+	assert_int_equal(copies_of(&late, kafka_place_read(place->topic, records, RECORDS_MAX)), 1);
+}
+
+static void test_what_never_left_is_refused_within_the_deadline(void **state)
+{
+	struct place *place = *state;
+	struct event event = event_of(place, 1);
+	int64_t start_ns;
+
+	kafka_place_tell("proxy cut");
+	start_ns = clock_mono_ns();
+	/* Once the client knows that the connection is gone, nothing of an append leaves. */
+	for (int tries = 0; append(place, &event) != JOURNAL_REFUSED; tries++)
+		assert_true(tries < 5);
+	assert_true(clock_mono_ns() - start_ns < 6 * 2 * DEADLINE_MS * MS);
+	assert_false(is_well(place));
+	assert_int_equal(append(place, &event), JOURNAL_REFUSED);
+	place->journal->ops->append(place->journal, NULL, 0);
+	assert_false(is_well(place));
+	kafka_place_tell("proxy pass");
+	wait_well(place);
+	assert_int_equal(append(place, &event), JOURNAL_DURABLE);
+}
+
+static void test_nothing_acknowledged_is_missing_after_the_broker_was_killed(void **state)
+{
+	enum { BATCHES = 20, BATCH = 2 };
+	struct place *place = *state;
+	struct event events[BATCHES * BATCH];
+	enum journal_end ends[BATCHES * BATCH];
+	size_t count;
+
+	for (size_t i = 0; i < BATCHES; i++) {
+		struct journal_entry entries[BATCH];
+
+		if (i == BATCHES / 2)
+			kafka_place_tell("kill 1");
+		if (i == BATCHES / 2 + 2) {
+			kafka_place_tell("start 1");
+			wait_well(place);
+		}
+		for (size_t j = 0; j < BATCH; j++) {
+			events[i * BATCH + j] = event_of(place, (uint32_t)j + 1);
+			entries[j] = (struct journal_entry){.event = &events[i * BATCH + j]};
+		}
+		place->journal->ops->append(place->journal, entries, BATCH);
+		for (size_t j = 0; j < BATCH; j++)
+			ends[i * BATCH + j] = entries[j].end;
+	}
+	count = kafka_place_read(place->topic, records, RECORDS_MAX);
+	for (size_t i = 0; i < BATCHES * (size_t)BATCH; i++) {
+		bool away = i / BATCH == BATCHES / 2 || i / BATCH == BATCHES / 2 + 1;
+
+		assert_true(away == (ends[i] != JOURNAL_DURABLE));
+		if (ends[i] == JOURNAL_DURABLE)
+			assert_int_equal(copies_of(&events[i], count), 1);
+		if (ends[i] == JOURNAL_REFUSED)
+			assert_int_equal(copies_of(&events[i], count), 0);
+	}
+	assert_int_equal(ends[(BATCHES / 2 + 1) * BATCH], JOURNAL_REFUSED);
+}
+
+#ifdef PENSTOCK_TESTING
+static void test_producer_that_has_turned_fatal_is_replaced(void **state)
+{
+	struct place *place = *state;
+	struct event event = event_of(place, 1);
+
+	assert_int_equal(append(place, &event), JOURNAL_DURABLE);
+	failpoints_set("journal.fatal=onx1");
+	assert_int_not_equal(append(place, &event), JOURNAL_DURABLE);
+	assert_false(is_well(place));
+	assert_int_equal(append(place, &event), JOURNAL_DURABLE);
+	assert_true(is_well(place));
+}
+#endif
+
+/* --- Another log --- */
+
+static void make_again(struct place *place)
+{
+	kafka_place_delete(place->topic);
+	kafka_place_make(place->topic, 3, 1, NULL, NULL);
+}
+
+static void assert_lost(struct place *place)
+{
+	struct event event = event_of(place, 1);
+	const char *reason;
+
+	assert_true(place->journal->ops->health(place->journal, &reason) < 0);
+	assert_non_null(strstr(reason, "lost records"));
+	place->journal->ops->append(place->journal, NULL, 0);
+	assert_int_equal(append(place, &event), JOURNAL_UNKNOWN);
+	assert_int_equal(place->journal->ops->barrier(place->journal, 1, 9), -EINPROGRESS);
+	assert_false(is_well(place));
+}
+
+static void test_topic_that_was_made_again_is_never_believed(void **state)
+{
+	struct place *place = *state;
+	struct event event = event_of(place, 1);
+
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(append(place, &event), JOURNAL_DURABLE);
+	make_again(place);
+	assert_int_not_equal(append(place, &event), JOURNAL_DURABLE);
+	for (int tries = 0; tries < 20; tries++) {
+		const char *reason;
+
+		place->journal->ops->append(place->journal, NULL, 0);
+		if (place->journal->ops->health(place->journal, &reason) < 0 && strstr(reason, "lost records"))
+			break;
+		assert_int_not_equal(append(place, &event), JOURNAL_DURABLE);
+	}
+	assert_lost(place);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST_PROXIED(name) cmocka_unit_test_setup_teardown(name, set_up_proxied, tear_down)
+
+int main(void)
+{
+	static const struct journal_suite_adapter adapter = {"journal: kafka", suite_place_new, suite_place_free};
+	const struct CMUnitTest tests[] = {
+		TEST(test_records_are_what_was_appended_in_order_within_a_sale),
+		TEST(test_headers_are_a_cloud_event),
+		TEST(test_barrier_is_a_record_of_its_sale),
+		TEST(test_it_says_which_log_it_is),
+		cmocka_unit_test(test_what_cannot_keep_a_promise_is_refused_with_a_sentence),
+		cmocka_unit_test(test_topic_that_is_there_is_taken_as_it_is),
+		TEST_PROXIED(test_lost_acknowledgement_is_unknown_and_resolved_when_driven_again),
+		TEST_PROXIED(test_acknowledgement_after_the_deadline_touches_nothing),
+		TEST_PROXIED(test_what_never_left_is_refused_within_the_deadline),
+		TEST_PROXIED(test_nothing_acknowledged_is_missing_after_the_broker_was_killed),
+#ifdef PENSTOCK_TESTING
+		TEST(test_producer_that_has_turned_fatal_is_replaced),
+#endif
+		TEST_PROXIED(test_topic_that_was_made_again_is_never_believed),
+	};
+
+	log_set_level(getenv("TEST_LOG") ? LOG_DEBUG : LOG_OFF);
+	return journal_suite_run(&adapter) + cmocka_run_group_tests_name("journal: kafka, failures", tests, NULL, NULL);
+}

@@ -1,0 +1,497 @@
+/* The journal reader's contract, held by a real Kafka broker. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "contract/kafka_place.h"
+#include "journal/kafka.h"
+#include "journal/kafka_reader.h"
+
+#define MS INT64_C(1000000)
+enum { PARTITIONS = 3, SALES = 5, RECORDS_MAX = 128, PATIENCE_MS = 20000, NOW_MS = 1800000000 };
+
+struct seen {
+	uint32_t partition, sale;
+	int64_t offset;
+	uint64_t mark;
+	struct uuid id;
+	bool is_event;
+};
+
+struct place {
+	char topic[32], url[KAFKA_PLACE_URL_SIZE];
+	struct journal *journal;
+	struct journal_reader *reader;
+	struct uuid_generator ids;
+	struct uuid written[RECORDS_MAX];
+	struct seen seen[RECORDS_MAX];
+	size_t written_count, seen_count;
+};
+
+static struct journal_record records[RECORDS_MAX];
+static struct kafka_place_record raw[RECORDS_MAX];
+
+static struct kafka_options options_of(const struct place *place)
+{
+	return (struct kafka_options){
+		.url = place->url,
+		.properties = "session.timeout.ms=2000;heartbeat.interval.ms=200",
+		.partitions = PARTITIONS,
+		.replication = 1,
+		.min_insync = 1,
+		.retention_ms = INT64_C(7) * 24 * 3600 * 1000,
+		.ack_deadline_ns = 10000 * MS,
+		.group = place->topic, /* a group of its own, as the topic */
+	};
+}
+
+static struct journal_reader *open_reader(struct place *place)
+{
+	struct kafka_options options = options_of(place);
+	struct journal_reader *reader = NULL;
+	struct buffer error;
+
+	buffer_init(&error, 4096);
+	if (journal_kafka_reader_open(&reader, &options, &error) != 0)
+		fail_msg("%.*s", (int)error.size, error.data);
+	buffer_deinit(&error);
+	return reader;
+}
+
+static int set_up(void **state)
+{
+	struct place *place = calloc(1, sizeof(*place));
+	struct kafka_options options;
+	struct buffer error;
+
+	assert_non_null(place);
+	kafka_place_start(1);
+	kafka_place_topic(place->topic);
+	kafka_place_url(place->topic, false, place->url);
+	options = options_of(place);
+	options.properties = NULL;
+	buffer_init(&error, 4096);
+	assert_int_equal(journal_kafka_open(&place->journal, &options, &error), 0);
+	buffer_deinit(&error);
+	place->reader = open_reader(place);
+	*state = place;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct place *place = *state;
+
+	if (place->reader)
+		place->reader->ops->free(place->reader);
+	place->journal->ops->free(place->journal);
+	free(place);
+	return 0;
+}
+
+/* Appends one event of each sale in turn. */
+static void write_events(struct place *place, size_t count)
+{
+	struct event events[RECORDS_MAX];
+	struct journal_entry entries[RECORDS_MAX];
+
+	for (size_t i = 0; i < count; i++) {
+		uint32_t sale = (uint32_t)(i % SALES) + 1;
+
+		events[i] = (struct event){.kind = EVENT_CONFIRMED, .sale = sale, .epoch = 1, .at_ms = NOW_MS, .actor = SLICE("olga")};
+		events[i].id = place->written[place->written_count++] = uuid_make(&place->ids, NOW_MS, sale);
+		entries[i] = (struct journal_entry){.event = &events[i]};
+	}
+	place->journal->ops->append(place->journal, entries, count);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(entries[i].end, JOURNAL_DURABLE);
+}
+
+/* One read; what came is noted. */
+static int read_once(struct place *place, struct journal_reader *reader, size_t max, int64_t timeout_ms)
+{
+	size_t count;
+	int result = reader->ops->read(reader, records, max, timeout_ms * MS, &count);
+
+	assert_true(count <= max);
+	for (size_t i = 0; i < count; i++) {
+		assert_true(place->seen_count < RECORDS_MAX);
+		place->seen[place->seen_count++] = (struct seen){records[i].partition, records[i].event.sale, records[i].offset,
+								 records[i].mark,      records[i].event.id,   !records[i].reason};
+	}
+	return result;
+}
+
+static size_t count_unplaced(struct journal_reader *reader)
+{
+	uint32_t partitions[PARTITIONS + 1];
+
+	return reader->ops->unplaced(reader, partitions, PARTITIONS + 1);
+}
+
+static void wait_given(struct place *place, struct journal_reader *reader, size_t count)
+{
+	int64_t deadline_ns = clock_mono_ns() + PATIENCE_MS * MS;
+
+	while (count_unplaced(reader) != count) {
+		assert_true(clock_mono_ns() < deadline_ns);
+		assert_int_equal(read_once(place, reader, 0, 50), 0);
+	}
+}
+
+static void place_all_at_start(struct journal_reader *reader)
+{
+	uint32_t partitions[PARTITIONS];
+	size_t count = reader->ops->unplaced(reader, partitions, PARTITIONS);
+
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(reader->ops->seek(reader, partitions[i], 0, 0), 0);
+}
+
+static void read_until(struct place *place, struct journal_reader *reader, size_t seen)
+{
+	int64_t deadline_ns = clock_mono_ns() + PATIENCE_MS * MS;
+
+	while (place->seen_count < seen) {
+		if (clock_mono_ns() >= deadline_ns)
+			fail_msg("%zu of %zu records came", place->seen_count, seen);
+		assert_int_equal(read_once(place, reader, RECORDS_MAX - place->seen_count, 500), 0);
+	}
+}
+
+/* Every record that was written is there once, those of a sale in the order in which they were written, and a partition's offsets without a hole. */
+static void assert_all_seen_in_order(const struct place *place)
+{
+	int64_t next[PARTITIONS] = {0};
+
+	assert_int_equal(place->seen_count, place->written_count);
+	for (uint32_t sale = 1; sale <= SALES; sale++) {
+		size_t at = sale - 1; /* as write_events() does */
+
+		for (size_t i = 0; i < place->seen_count; i++) {
+			if (place->seen[i].sale != sale)
+				continue;
+			assert_true(uuid_equal(&place->seen[i].id, &place->written[at]));
+			at += SALES;
+		}
+		assert_int_equal(at % SALES, sale - 1);
+		assert_true(at >= place->written_count);
+	}
+	for (size_t i = 0; i < place->seen_count; i++)
+		assert_int_equal(place->seen[i].offset, next[place->seen[i].partition]++);
+}
+
+/* Any partition with at least `count` records; *last: the last of the first `count`. */
+static uint32_t partition_with(const struct place *place, int64_t count, struct seen *last)
+{
+	*last = (struct seen){0};
+	for (size_t i = 0; i < place->seen_count && !last->is_event; i++)
+		if (place->seen[i].offset == count - 1)
+			*last = place->seen[i];
+	assert_true(last->is_event);
+	return last->partition;
+}
+
+/* --- Reading --- */
+
+static void test_all_is_read_in_order_and_nothing_before_seek(void **state)
+{
+	struct place *place = *state;
+
+	write_events(place, 40);
+	wait_given(place, place->reader, PARTITIONS);
+	assert_int_equal(read_once(place, place->reader, 10, 300), 0);
+	assert_int_equal(place->seen_count, 0);
+	assert_int_equal(place->reader->ops->lag(place->reader), -1);
+	place_all_at_start(place->reader);
+	assert_int_equal(count_unplaced(place->reader), 0);
+	read_until(place, place->reader, 7);
+	read_until(place, place->reader, 40);
+	write_events(place, 20);
+	read_until(place, place->reader, 60);
+	assert_all_seen_in_order(place);
+	assert_int_equal(place->reader->ops->lag(place->reader), 0);
+}
+
+static void test_no_more_is_taken_than_was_asked_for_and_nothing_is_lost_by_it(void **state)
+{
+	struct place *place = *state;
+
+	write_events(place, 40);
+	wait_given(place, place->reader, PARTITIONS);
+	place_all_at_start(place->reader);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(read_once(place, place->reader, 0, 100), 0);
+	assert_int_equal(place->seen_count, 0);
+	for (int64_t deadline_ns = clock_mono_ns() + PATIENCE_MS * MS; place->seen_count < 40;) {
+		assert_true(clock_mono_ns() < deadline_ns);
+		assert_int_equal(read_once(place, place->reader, 3, 500), 0);
+	}
+	assert_all_seen_in_order(place);
+}
+
+static void test_reading_goes_on_from_a_place_that_is_known_by_its_mark(void **state)
+{
+	struct place *place = *state;
+	struct journal_reader *reader = place->reader;
+	struct seen last;
+	uint32_t partition;
+	size_t total;
+
+	write_events(place, 40);
+	wait_given(place, reader, PARTITIONS);
+	place_all_at_start(reader);
+	read_until(place, reader, 40);
+	partition = partition_with(place, 4, &last);
+	reader->ops->unplace(reader, partition);
+	assert_int_equal(count_unplaced(reader), 1);
+	assert_int_equal(reader->ops->seek(reader, partition, 4, last.mark + 1), -ESTALE);
+	assert_int_equal(reader->ops->seek(reader, partition, 3, last.mark), -ESTALE);
+	assert_int_equal(reader->ops->seek(reader, partition, 1000, last.mark), -ENODATA);
+	assert_int_equal(reader->ops->seek(reader, PARTITIONS, 0, 0), -ENOENT);
+	assert_int_equal(count_unplaced(reader), 1);
+	assert_int_equal(reader->ops->seek(reader, partition, 4, last.mark), 0);
+	total = place->seen_count;
+	read_until(place, reader, total + 1);
+	assert_int_equal(place->seen[total].partition, partition);
+	assert_int_equal(place->seen[total].offset, 4);
+}
+
+static void test_unplaced_partition_is_silent(void **state)
+{
+	struct place *place = *state;
+	struct journal_reader *reader = place->reader;
+	size_t total;
+
+	write_events(place, 40);
+	wait_given(place, reader, PARTITIONS);
+	place_all_at_start(reader);
+	assert_int_equal(read_once(place, reader, 1, PATIENCE_MS), 0);
+	for (uint32_t i = 0; i < PARTITIONS; i++)
+		reader->ops->unplace(reader, i);
+	total = place->seen_count;
+	assert_int_equal(read_once(place, reader, 50, 300), 0);
+	assert_int_equal(place->seen_count, total);
+	place->seen_count = 0;
+	place_all_at_start(reader);
+	read_until(place, reader, 40);
+	assert_all_seen_in_order(place);
+}
+
+static void test_barrier_and_what_is_no_event_come_in_their_places(void **state)
+{
+	struct place *place = *state;
+
+	assert_int_equal(place->journal->ops->barrier(place->journal, 1, 7), 0);
+	kafka_place_write(place->topic, 0, "1", "{\"v\":1,\"kind\":\"order.eaten\"}");
+	kafka_place_write(place->topic, 0, "", "");
+	wait_given(place, place->reader, PARTITIONS);
+	place_all_at_start(place->reader);
+	for (int64_t deadline_ns = clock_mono_ns() + PATIENCE_MS * MS; place->seen_count < 3;) {
+		size_t before = place->seen_count;
+
+		assert_true(clock_mono_ns() < deadline_ns);
+		assert_int_equal(read_once(place, place->reader, 1, 500), 0);
+		if (place->seen_count == before)
+			continue;
+		if (place->seen[before].is_event) {
+			assert_int_equal(records[0].event.kind, EVENT_BARRIER);
+			assert_int_equal(records[0].event.epoch, 7);
+		} else {
+			assert_string_equal(records[0].reason, records[0].value.size ? "kind is missing or unknown" : "not valid JSON");
+		}
+	}
+}
+
+static void test_dead_letter_keeps_what_it_was_and_says_why(void **state)
+{
+	struct place *place = *state;
+	static const char value[] = "{\"v\":1,\"kind\":\"order.eaten\"}";
+	char dead[40];
+
+	kafka_place_write(place->topic, 2, "11", value);
+	wait_given(place, place->reader, PARTITIONS);
+	place_all_at_start(place->reader);
+	read_until(place, place->reader, 1);
+	assert_int_equal(place->reader->ops->bury(place->reader, &records[0], records[0].reason), 0);
+	assert_int_equal(place->reader->ops->bury(place->reader, &records[0], "again"), 0);
+	snprintf(dead, sizeof(dead), "%s.dead", place->topic);
+	assert_int_equal(kafka_place_read(dead, raw, RECORDS_MAX), 2);
+	assert_string_equal(raw[0].key, "11");
+	assert_string_equal(raw[0].value, value);
+	assert_non_null(strstr(raw[0].headers, "penstock-reason=kind is missing or unknown\npenstock-source-topic=topic-"));
+	assert_non_null(strstr(raw[0].headers, "penstock-source-partition=2\npenstock-source-offset=0\n"));
+}
+
+/* --- The log is not what it was --- */
+
+static void test_what_retention_took_is_told_and_never_skipped(void **state)
+{
+	struct place *place = *state;
+	struct journal_reader *reader = place->reader;
+	struct seen last;
+	uint32_t partition;
+
+	write_events(place, 60);
+	wait_given(place, reader, PARTITIONS);
+	place_all_at_start(reader);
+	read_until(place, reader, 60);
+	partition = partition_with(place, 8, &last);
+	reader->ops->unplace(reader, partition);
+	/* Taken before it is asked for. */
+	kafka_place_cut(place->topic, (int32_t)partition, 5);
+	assert_int_equal(reader->ops->seek(reader, partition, 4, last.mark), -ENODATA);
+	assert_int_equal(reader->ops->seek(reader, partition, 0, 0), -ENODATA);
+	/* What comes next is there; what was before it cannot be compared. */
+	assert_int_equal(reader->ops->seek(reader, partition, 5, 12345), 0);
+	/* Taken between the seek and the read. */
+	kafka_place_cut(place->topic, (int32_t)partition, 7);
+	for (int64_t deadline_ns = clock_mono_ns() + PATIENCE_MS * MS; read_once(place, reader, 10, 500) != -ENODATA;)
+		assert_true(clock_mono_ns() < deadline_ns);
+	assert_int_equal(place->seen_count, 60);
+	assert_int_equal(read_once(place, reader, 10, 100), -ENODATA);
+	reader->ops->unplace(reader, partition);
+	assert_int_equal(read_once(place, reader, 10, 100), 0);
+	assert_int_equal(reader->ops->seek(reader, partition, 8, last.mark), 0);
+}
+
+static void test_topic_that_was_made_again_is_found_out(void **state)
+{
+	struct place *place = *state;
+	struct journal_reader *reader = place->reader;
+	struct seen last;
+	uint32_t partition;
+	int result;
+
+	write_events(place, 40);
+	wait_given(place, reader, PARTITIONS);
+	place_all_at_start(reader);
+	read_until(place, reader, 40);
+	partition = partition_with(place, 4, &last);
+	kafka_place_delete(place->topic);
+	kafka_place_make(place->topic, PARTITIONS, 1, NULL, NULL);
+	/* The one that reads: what is to come next is not there. */
+	for (int64_t deadline_ns = clock_mono_ns() + PATIENCE_MS * MS; read_once(place, reader, 10, 500) != -ENODATA;)
+		assert_true(clock_mono_ns() < deadline_ns);
+	assert_int_equal(place->seen_count, 40);
+	/* One that is new: a log that is shorter, and then one that is as long but another. */
+	reader->ops->free(reader);
+	reader = place->reader = open_reader(place);
+	wait_given(place, reader, PARTITIONS);
+	while ((result = reader->ops->seek(reader, partition, 4, last.mark)) == -ENOTCONN || result == -ETIMEDOUT)
+		;
+	assert_int_equal(result, -ENODATA);
+	for (int i = 0; i < 8; i++)
+		kafka_place_write(place->topic, (int32_t)partition, "1", "{}");
+	assert_int_equal(reader->ops->seek(reader, partition, 4, last.mark), -ESTALE);
+}
+
+/* --- Others --- */
+
+static void test_readers_share_partitions_and_take_over(void **state)
+{
+	struct place *place = *state;
+	struct journal_reader *second;
+	int64_t deadline_ns = clock_mono_ns() + PATIENCE_MS * MS;
+
+	wait_given(place, place->reader, PARTITIONS);
+	place_all_at_start(place->reader);
+	second = open_reader(place);
+	/* Everything is given anew, also what stays: its place may have moved meanwhile. */
+	while (count_unplaced(place->reader) + count_unplaced(second) != PARTITIONS || count_unplaced(second) == 0) {
+		assert_true(clock_mono_ns() < deadline_ns);
+		assert_int_equal(read_once(place, place->reader, 0, 50), 0);
+		assert_int_equal(read_once(place, second, 0, 50), 0);
+	}
+	assert_true(count_unplaced(place->reader) > 0);
+	place_all_at_start(place->reader);
+	place_all_at_start(second);
+	write_events(place, 40);
+	while (place->seen_count < 40) {
+		assert_true(clock_mono_ns() < deadline_ns);
+		assert_int_equal(read_once(place, place->reader, 40, 50), 0);
+		assert_int_equal(read_once(place, second, 40, 50), 0);
+	}
+	assert_all_seen_in_order(place);
+	second->ops->free(second);
+	wait_given(place, place->reader, PARTITIONS);
+	place->seen_count = 0;
+	place_all_at_start(place->reader);
+	read_until(place, place->reader, 40);
+	assert_all_seen_in_order(place);
+}
+
+static void test_broker_that_comes_back_is_read_on(void **state)
+{
+	struct place *place = *state;
+	int64_t deadline_ns;
+	const char *reason;
+	int result;
+
+	write_events(place, 20);
+	wait_given(place, place->reader, PARTITIONS);
+	place_all_at_start(place->reader);
+	read_until(place, place->reader, 20);
+	kafka_place_tell("kill 1");
+	deadline_ns = clock_mono_ns() + PATIENCE_MS * MS;
+	while (read_once(place, place->reader, 10, 100) != -ENOTCONN)
+		assert_true(clock_mono_ns() < deadline_ns);
+	kafka_place_tell("start 1");
+	deadline_ns = clock_mono_ns() + PATIENCE_MS * MS;
+	while (place->journal->ops->health(place->journal, &reason) < 0) {
+		assert_true(clock_mono_ns() < deadline_ns);
+		place->journal->ops->append(place->journal, NULL, 0);
+	}
+	write_events(place, 20);
+	while (place->seen_count < 40) {
+		assert_true(clock_mono_ns() < deadline_ns);
+		result = read_once(place, place->reader, 10, 500);
+		assert_true(result == 0 || result == -ENOTCONN);
+		/* The group may have been formed anew; then the ledger says where to go on. */
+		for (uint32_t i = 0; i < PARTITIONS; i++) {
+			struct seen last = {.offset = -1};
+
+			for (size_t j = 0; j < place->seen_count; j++)
+				if (place->seen[j].partition == i)
+					last = place->seen[j];
+			if (count_unplaced(place->reader) > 0)
+				(void)!place->reader->ops->seek(place->reader, i, last.offset + 1, last.mark);
+		}
+	}
+	assert_all_seen_in_order(place);
+}
+
+static void test_it_says_which_log_it_is(void **state)
+{
+	struct place *place = *state;
+	const char *cluster, *topic;
+
+	assert_int_equal(place->reader->ops->identity(place->reader, &cluster, &topic), 0);
+	assert_string_equal(cluster, journal_kafka_cluster(place->journal));
+	assert_string_equal(topic, journal_kafka_topic(place->journal));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_all_is_read_in_order_and_nothing_before_seek),
+		TEST(test_no_more_is_taken_than_was_asked_for_and_nothing_is_lost_by_it),
+		TEST(test_reading_goes_on_from_a_place_that_is_known_by_its_mark),
+		TEST(test_unplaced_partition_is_silent),
+		TEST(test_barrier_and_what_is_no_event_come_in_their_places),
+		TEST(test_dead_letter_keeps_what_it_was_and_says_why),
+		TEST(test_what_retention_took_is_told_and_never_skipped),
+		TEST(test_topic_that_was_made_again_is_found_out),
+		TEST(test_readers_share_partitions_and_take_over),
+		TEST(test_broker_that_comes_back_is_read_on),
+		TEST(test_it_says_which_log_it_is),
+	};
+
+	log_set_level(getenv("TEST_LOG") ? LOG_DEBUG : LOG_OFF);
+	return cmocka_run_group_tests_name("journal reader: kafka", tests, NULL, NULL);
+}

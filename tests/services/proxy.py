@@ -1,0 +1,134 @@
+"""A TCP proxy of the tests' own, to lose what a server says: the requests get through, the answers do not.
+
+What it does is set by `mode`, for all its connections at once, and may be changed at any time:
+
+  pass   both ways
+  hold   what the server says is kept, and goes on its way when the mode is `pass` again
+  drop   what the server says is thrown away
+  cut    every connection is closed, and new ones are closed at once
+"""
+
+import contextlib
+import select
+import socket
+import threading
+
+MODES = ("pass", "hold", "drop", "cut")
+CHUNK = 65536
+
+
+class Proxy:
+    def __init__(self, target_port, target_host="127.0.0.1"):
+        self.target = (target_host, target_port)
+        self.mode = "pass"
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = self.listener.getsockname()[1]
+        # Whoever changes the mode wakes the loop by it.
+        self.waker, self.woken = socket.socketpair()
+        self.pairs = {}  # each end of a connection -> the other
+        self.servers = set()  # those ends that lead to the server
+        self.kept = {}  # client's end -> what is held back from it
+        self.changed = threading.Condition()
+        self.ending = False
+        self.thread = threading.Thread(target=self.run, name="proxy", daemon=True)
+
+    def start(self):
+        self.thread.start()
+        return self
+
+    def set(self, mode):
+        """In force when it returns: nothing that the server says afterwards is treated in the old way."""
+        assert mode in MODES, mode
+        with self.changed:
+            self.wanted = mode
+            self.waker.send(b"!")
+            assert self.changed.wait_for(lambda: self.mode == mode, 10), f"the proxy did not turn to {mode}"
+
+    def stop(self):
+        self.ending = True
+        self.waker.send(b"!")
+        if self.thread.ident:
+            self.thread.join(10)
+        for place in (self.listener, self.waker, self.woken):
+            place.close()
+
+    # --- The loop ---
+
+    def run(self):
+        while not self.ending:
+            ready, _, _ = select.select([self.woken, self.listener, *self.readable()], [], [])
+            # The mode first, so that what is read after it is treated in the new way.
+            if self.woken in ready:
+                self.turn()
+                continue
+            for place in ready:
+                if place is self.listener:
+                    self.accept()
+                elif place in self.pairs:
+                    self.carry(place)
+        self.cut()
+
+    def readable(self):
+        return list(self.pairs)
+
+    def turn(self):
+        self.woken.recv(CHUNK)
+        if self.ending:
+            return
+        with self.changed:
+            self.mode = self.wanted
+            if self.mode == "cut":
+                self.cut()
+            if self.mode == "pass":
+                for client, data in list(self.kept.items()):
+                    self.give(client, data)
+            self.kept.clear()
+            self.changed.notify_all()
+
+    def accept(self):
+        client, _ = self.listener.accept()
+        if self.mode == "cut":
+            client.close()
+            return
+        try:
+            server = socket.create_connection(self.target, timeout=5)
+        except OSError:
+            client.close()
+            return
+        for place in (client, server):
+            place.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            place.settimeout(5)
+        self.pairs[client], self.pairs[server] = server, client
+        self.servers.add(server)
+
+    def carry(self, place):
+        other = self.pairs[place]
+        try:
+            data = place.recv(CHUNK)
+        except OSError:
+            data = b""
+        if not data:
+            self.close(place)
+        elif place not in self.servers or self.mode == "pass":
+            self.give(other, data)
+        elif self.mode == "hold":
+            self.kept[other] = self.kept.get(other, b"") + data
+
+    def give(self, place, data):
+        try:
+            place.sendall(data)
+        except OSError:
+            self.close(place)
+
+    def close(self, place):
+        for end in (place, self.pairs.pop(place, None)):
+            if end:
+                self.pairs.pop(end, None)
+                self.servers.discard(end)
+                self.kept.pop(end, None)
+                with contextlib.suppress(OSError):
+                    end.close()
+
+    def cut(self):
+        for place in list(self.pairs):
+            self.close(place)

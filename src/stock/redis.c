@@ -209,7 +209,8 @@ static void totals(struct stock *stock, struct stock_totals *totals)
 	unsigned ticket = reader_gate_enter(&redis->sales.registry.gate);
 	struct redis_sale *sale;
 
-	*totals = (struct stock_totals){.memory_bytes = redis_pool_server(&redis->pool).memory_bytes + atomic_load(&redis->sales.memory)};
+	*totals = (struct stock_totals){.memory_bytes =
+						redis_pool_server(&redis->pool).memory_bytes + atomic_load(&redis->sales.memory)};
 	for (uint32_t number = 0; (sale = sale_registry_next(&redis->sales.registry, &number)); number++)
 		if (atomic_load(&sale->state) == REDIS_SALE_ARMED && !atomic_load(&sale->dropped))
 			add_up(sale, totals);

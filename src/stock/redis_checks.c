@@ -45,10 +45,12 @@ static void tell_settings(const redisReply *reply, const struct redis_server *se
 	if (!server->aof)
 		log_info("stock", "Redis keeps no log (appendonly no): a restart fences its sales until they are built again");
 	else if (strcmp(setting(reply, "appendfsync"), "always") != 0)
-		log_info("stock", "Redis keeps a log that may lack its last second: a restart fences its sales until they are built again",
+		log_info("stock",
+			 "Redis keeps a log that may lack its last second: a restart fences its sales until they are built again",
 			 LOG_TEXT("appendfsync", setting(reply, "appendfsync")));
 	if (!reply || reply->type != REDIS_REPLY_ARRAY) {
-		log_info("stock", "the user of stock.url may not read Redis' settings (CONFIG GET): see to min-replicas-to-write yourself");
+		log_info("stock",
+			 "the user of stock.url may not read Redis' settings (CONFIG GET): see to min-replicas-to-write yourself");
 		return;
 	}
 	if (atoi(replicas) == 0)

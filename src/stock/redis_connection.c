@@ -13,8 +13,8 @@ static void complain(const char *message, const struct redis_address *address, c
 	uint64_t suppressed;
 
 	if (log_limiter_pass(&limiter, &suppressed))
-		log_warn("stock", message, LOG_TEXT("host", address->host), LOG_INT("port", address->port), LOG_TEXT("error", error),
-			 LOG_INT("suppressed", suppressed));
+		log_warn("stock", message, LOG_TEXT("host", address->host), LOG_INT("port", address->port),
+			 LOG_TEXT("error", error), LOG_INT("suppressed", suppressed));
 }
 
 static struct timeval to_timeval(int64_t ns)
@@ -42,8 +42,8 @@ static bool is_error(const redisReply *reply, const char *start)
 
 static redisReply *log_in(redisContext *context, const struct redis_url *url)
 {
-	return url->user[0] ? redisCommand(context, "AUTH %s %s", url->user, url->password) :
-			      redisCommand(context, "AUTH %s", url->password);
+	return url->user[0] ? redisCommand(context, "AUTH %s %s", url->user, url->password)
+			    : redisCommand(context, "AUTH %s", url->password);
 }
 
 /* A Sentinel has a password of its own, or the servers' too, or none. */
@@ -174,7 +174,8 @@ static const char *greet(struct redis_connection *connection, const struct redis
 	if (url->password[0])
 		fault = expect_ok(log_in(connection->context, url), "Redis refused the user or password of stock.url");
 	if (!fault && url->database > 0)
-		fault = expect_ok(redisCommand(connection->context, "SELECT %d", url->database), "Redis refused the database of stock.url");
+		fault = expect_ok(redisCommand(connection->context, "SELECT %d", url->database),
+				  "Redis refused the database of stock.url");
 	if (!fault && redis_connection_look(connection) < 0)
 		fault = "Redis does not tell who it is (INFO)";
 	if (!fault && !connection->server.master)

@@ -38,7 +38,8 @@ struct redis_timeouts {
 };
 
 /* A new connection, or NULL and why (static text). Blocks for the timeouts at most, for each address. */
-struct redis_connection *redis_connection_open(const struct redis_url *url, const struct redis_timeouts *timeouts, const char **reason);
+struct redis_connection *redis_connection_open(const struct redis_url *url, const struct redis_timeouts *timeouts,
+					       const char **reason);
 void redis_connection_free(struct redis_connection *connection); /* NULL is fine */
 /* Nothing has come that nobody asked for: the other end is still there, as far as this one can know. */
 bool redis_connection_is_quiet(const struct redis_connection *connection);

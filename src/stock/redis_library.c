@@ -66,7 +66,8 @@ static int make_text(struct buffer *text)
 	buffer_append_text(text, embedded_text_redis_functions);
 #ifdef PENSTOCK_TESTING
 	/* A test's clock: milliseconds since 1970, standing still until it is set again. */
-	buffer_append_literal(text, "register('test_clock', function(_, args) test_ms = tonumber(args[1]) return 1 end, {'allow-oom'})\n");
+	buffer_append_literal(text,
+			      "register('test_clock', function(_, args) test_ms = tonumber(args[1]) return 1 end, {'allow-oom'})\n");
 #endif
 	return text->failed ? error_origin(-ENOMEM) : 0;
 }
@@ -80,8 +81,8 @@ static int version_of(struct slice text)
 
 static int load(struct redis_connection *connection, const struct buffer *text, bool replace)
 {
-	redisReply *reply = replace ? redis_connection_command(connection, "FUNCTION LOAD REPLACE %b", text->data, text->size) :
-					    redis_connection_command(connection, "FUNCTION LOAD %b", text->data, text->size);
+	redisReply *reply = replace ? redis_connection_command(connection, "FUNCTION LOAD REPLACE %b", text->data, text->size)
+				    : redis_connection_command(connection, "FUNCTION LOAD %b", text->data, text->size);
 	int r = 0;
 
 	if (!reply)

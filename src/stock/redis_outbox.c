@@ -10,7 +10,8 @@ static uint32_t sale_of(const void *items, size_t index)
 }
 
 /* True where some call was not answered. */
-static bool tell_once(struct stock_redis *redis, const char *function, const struct event *const *events, const struct redis_groups *groups)
+static bool tell_once(struct stock_redis *redis, const char *function, const struct event *const *events,
+		      const struct redis_groups *groups)
 {
 	struct redis_reader answer;
 	struct redis_trip trip;

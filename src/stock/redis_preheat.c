@@ -91,8 +91,8 @@ int redis_preheat_begin(struct stock *stock, const struct stock_rules *rules)
 static void write_load(struct buffer *out, const struct stock_load *order, int64_t clock_ms)
 {
 	/* The deadline is what the buyer was told: it was this clock, or one like it, that told it. */
-	int64_t hold_ms = order->state == ORDER_HELD && order->hold_expires_at_ms == 0 ? clock_ms + redis_ms(order->hold_left_ns) :
-											   order->hold_expires_at_ms;
+	int64_t hold_ms = order->state == ORDER_HELD && order->hold_expires_at_ms == 0 ? clock_ms + redis_ms(order->hold_left_ns)
+										       : order->hold_expires_at_ms;
 
 	redis_write_id(out, &order->id);
 	redis_write(out, order->lot, 2);
@@ -105,7 +105,8 @@ static void write_load(struct buffer *out, const struct stock_load *order, int64
 }
 
 /* Some calls in one round trip. 0 or negative. */
-static int load_some(struct stock_redis *redis, uint32_t sale, const struct redis_look *look, const struct stock_load *orders, size_t count)
+static int load_some(struct stock_redis *redis, uint32_t sale, const struct redis_look *look, const struct stock_load *orders,
+		     size_t count)
 {
 	int64_t clock_ms = redis_sales_now_ms(&redis->sales);
 	struct redis_reader answer;

@@ -36,7 +36,8 @@ void redis_group(struct redis_groups *groups, uint32_t (*sale_of)(const void *it
  * Reads the status and head of an answered call, and learns from it. STOCK_DONE; or what the whole call came to: STOCK_UNKNOWN_SALE, STOCK_FENCED,
  * STOCK_FULL, STOCK_UNAVAILABLE, STOCK_OUTCOME_UNKNOWN, REDIS_STALE, REDIS_OUT_OF_RANGE.
  */
-int redis_take_head(struct stock_redis *redis, uint32_t sale, enum redis_end end, struct redis_reader *answer, struct redis_head *head);
+int redis_take_head(struct stock_redis *redis, uint32_t sale, enum redis_end end, struct redis_reader *answer,
+		    struct redis_head *head);
 /* An order as the functions tell it. */
 void redis_take_order(struct redis_reader *answer, struct stock_order *order);
 /* Asks for the rest of the names until there are no more. */
@@ -48,7 +49,8 @@ int64_t redis_ms(int64_t ns);
 void redis_reserve(struct stock *stock, struct stock_reserve *items, size_t count);
 void redis_settle(struct stock *stock, struct stock_settle *items, size_t count);
 void redis_find(struct stock *stock, struct stock_find *items, size_t count);
-size_t redis_expire(struct stock *stock, int64_t now_ns, int64_t now_ms, int64_t grace_ns, struct event *out, size_t max, int64_t *next_ns);
+size_t redis_expire(struct stock *stock, int64_t now_ns, int64_t now_ms, int64_t grace_ns, struct event *out, size_t max,
+		    int64_t *next_ns);
 void redis_acknowledge(struct stock *stock, const struct event *const *events, size_t count);
 void redis_compensate(struct stock *stock, const struct event *const *events, size_t count);
 size_t redis_claim(struct stock *stock, int64_t before_ns, int64_t now_ns, struct stock_claim *out, size_t max);

@@ -10,7 +10,8 @@ enum {
 
 static void learn_counts(struct stock_redis *redis, uint32_t number, const struct redis_head *head, struct redis_reader *answer)
 {
-	int64_t oldest_ms = redis_read64(answer), outbox = redis_read32(answer), orders = redis_read32(answer), buyers = redis_read32(answer);
+	int64_t oldest_ms = redis_read64(answer), outbox = redis_read32(answer), orders = redis_read32(answer),
+		buyers = redis_read32(answer);
 	unsigned ticket = reader_gate_enter(&redis->sales.registry.gate);
 	struct redis_sale *sale = redis_sales_find(&redis->sales, number);
 

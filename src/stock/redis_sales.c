@@ -46,7 +46,8 @@ struct redis_look redis_sales_look(struct redis_sales *sales, uint32_t number)
 	struct redis_look look = {0};
 
 	if (sale)
-		look = (struct redis_look){atomic_load(&sale->known), sale->epoch, atomic_load(&sale->begun), atomic_load(&sale->names_from)};
+		look = (struct redis_look){atomic_load(&sale->known), sale->epoch, atomic_load(&sale->begun),
+					   atomic_load(&sale->names_from)};
 	reader_gate_leave(&sales->registry.gate, ticket);
 	return look;
 }

@@ -28,11 +28,11 @@ struct redis_sale {
 	_Atomic uint32_t known; /* the newest epoch that this process has heard of */
 	_Atomic uint32_t begun; /* the epoch that this process has begun itself; 0: none */
 	_Atomic int state;
-	atomic_bool dropped;                             /* to be forgotten by Redis too, as soon as it can be told */
-	_Atomic int64_t deadline_ms, oldest_ms;          /* on the clock of Redis; 0: none */
-	_Atomic int64_t outbox, orders, buyers;          /* at the last refresh */
-	_Atomic uint64_t names_from;                     /* so many bytes of the list of names are in the filter */
-	atomic_bool names_complete;                      /* it was read to its end at least once */
+	atomic_bool dropped;                    /* to be forgotten by Redis too, as soon as it can be told */
+	_Atomic int64_t deadline_ms, oldest_ms; /* on the clock of Redis; 0: none */
+	_Atomic int64_t outbox, orders, buyers; /* at the last refresh */
+	_Atomic uint64_t names_from;            /* so many bytes of the list of names are in the filter */
+	atomic_bool names_complete;             /* it was read to its end at least once */
 	struct buyer_filter filter;
 	pthread_mutex_t lock; /* the lots' states; a leaf, held for a copy */
 	uint32_t lot_count;

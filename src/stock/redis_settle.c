@@ -173,7 +173,8 @@ void redis_find(struct stock *stock, struct stock_find *items, size_t count)
 
 /* --- Expire --- */
 
-static size_t expire_sale(struct stock_redis *redis, uint32_t sale, int64_t now_ms, int64_t grace_ns, struct event *out, size_t max, bool *asked)
+static size_t expire_sale(struct stock_redis *redis, uint32_t sale, int64_t now_ms, int64_t grace_ns, struct event *out,
+			  size_t max, bool *asked)
 {
 	struct redis_look look = redis_sales_look(&redis->sales, sale);
 	struct redis_reader answer;
@@ -223,7 +224,8 @@ static bool next_deadline(struct redis_sales *sales, uint32_t *number, int64_t *
 	return found;
 }
 
-size_t redis_expire(struct stock *stock, int64_t now_ns, int64_t now_ms, int64_t grace_ns, struct event *out, size_t max, int64_t *next_ns)
+size_t redis_expire(struct stock *stock, int64_t now_ns, int64_t now_ms, int64_t grace_ns, struct event *out, size_t max,
+		    int64_t *next_ns)
 {
 	struct stock_redis *redis = redis_of(stock);
 	int64_t clock_ms = redis_sales_now_ms(&redis->sales), grace_ms = redis_ms(grace_ns), deadline_ms, next;

@@ -51,16 +51,24 @@ static int free_port(void)
 
 static void become_server(const struct redis_place *place)
 {
-	const char *arguments[32] = {"redis-server", "--bind", "127.0.0.1", "--port", NULL, "--save", "", "--dir", place->folder, "--logfile",
-				     "redis.log"};
-	char port[16];
-	size_t count = 0;
+	const char *arguments[32] = {"redis-server", "--bind",    "127.0.0.1", "--dir",
+				     place->folder,  "--logfile", "redis.log", "--port"};
+	char port[16], file[96];
+	size_t count = 8;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	snprintf(port, sizeof(port), "%d", place->port);
-	arguments[4] = port;
-	while (count < 31 && arguments[count])
+	arguments[count++] = port;
+	if (place->sentinel) { /* its file comes first */
+		snprintf(file, sizeof(file), "%s/sentinel.conf", place->folder);
+		memmove(arguments + 2, arguments + 1, (count - 1) * sizeof(arguments[0]));
+		arguments[1] = file;
 		count++;
+		arguments[count++] = "--sentinel";
+	} else {
+		arguments[count++] = "--save";
+		arguments[count++] = "";
+	}
 	for (size_t i = 0; place->options[i]; i++)
 		arguments[count++] = place->options[i];
 	arguments[count] = NULL;
@@ -108,28 +116,58 @@ void redis_place_start(struct redis_place *place)
 		fail_msg("no redis-server came up in %s", place->folder);
 }
 
-struct redis_place *redis_place_new(const char *option, ...)
+static void start_anywhere(struct redis_place *place)
 {
-	struct redis_place *place = calloc(1, sizeof(*place));
 	bool started = false;
-	size_t count = 0;
-	va_list options;
 
-	assert_non_null(place);
-	va_start(options, option);
-	for (; option; option = va_arg(options, const char *)) {
-		assert_true(count < REDIS_PLACE_OPTIONS);
-		place->options[count++] = option;
-	}
-	va_end(options);
-	snprintf(place->folder, sizeof(place->folder), "/tmp/penstock-redis-XXXXXX");
-	assert_non_null(mkdtemp(place->folder));
 	for (int i = 0; i < STARTS && !started; i++) {
 		place->port = free_port();
 		started = start(place);
 	}
 	if (!started)
 		fail_msg("no redis-server came up: tools/setup test must have run");
+}
+
+static struct redis_place *make_place(void)
+{
+	struct redis_place *place = calloc(1, sizeof(*place));
+
+	assert_non_null(place);
+	snprintf(place->folder, sizeof(place->folder), "/tmp/penstock-redis-XXXXXX");
+	assert_non_null(mkdtemp(place->folder));
+	return place;
+}
+
+struct redis_place *redis_place_new_sentinel(const struct redis_place *master)
+{
+	struct redis_place *place = make_place();
+	char path[96];
+	FILE *file;
+
+	place->sentinel = true;
+	snprintf(path, sizeof(path), "%s/sentinel.conf", place->folder);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fprintf(file, "sentinel monitor mymaster 127.0.0.1 %d 1\nsentinel failover-timeout mymaster 5000\n", master->port);
+	assert_int_equal(fclose(file), 0);
+	start_anywhere(place);
+	snprintf(place->url, sizeof(place->url), "redis+sentinel://127.0.0.1:%d/mymaster", place->port);
+	return place;
+}
+
+struct redis_place *redis_place_new(const char *option, ...)
+{
+	struct redis_place *place = make_place();
+	size_t count = 0;
+	va_list options;
+
+	va_start(options, option);
+	for (; option; option = va_arg(options, const char *)) {
+		assert_true(count < REDIS_PLACE_OPTIONS);
+		place->options[count++] = option;
+	}
+	va_end(options);
+	start_anywhere(place);
 	snprintf(place->url, sizeof(place->url), "redis://127.0.0.1:%d", place->port);
 	return place;
 }

@@ -12,11 +12,14 @@ struct redis_place {
 	int port;
 	char folder[64];
 	char url[64];
+	bool sentinel;
 	const char *options[REDIS_PLACE_OPTIONS + 1]; /* more arguments of redis-server, from the next start on; NULL-terminated */
 };
 
 /* A server without persistence, started. More arguments may follow, NULL ends them. */
 struct redis_place *redis_place_new(const char *option, ...);
+/* A Sentinel of the master at this place, whom it calls `mymaster`. Its URL is that of stock.url. */
+struct redis_place *redis_place_new_sentinel(const struct redis_place *master);
 void redis_place_free(struct redis_place *place);
 void redis_place_start(struct redis_place *place); /* on the port and in the folder of before; returns when it answers */
 void redis_place_kill(struct redis_place *place);  /* at once, by SIGKILL */

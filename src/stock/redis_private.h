@@ -42,6 +42,8 @@ int redis_take_head(struct stock_redis *redis, uint32_t sale, enum redis_end end
 void redis_take_order(struct redis_reader *answer, struct stock_order *order);
 /* Asks for the rest of the names until there are no more. */
 void redis_read_names(struct stock_redis *redis, uint32_t sale);
+/* A request as penstock_reserve takes it; for the bench too. */
+void redis_reserve_pack(struct buffer *out, const struct stock_reserve *item);
 /* Milliseconds, rounded up. */
 int64_t redis_ms(int64_t ns);
 

@@ -8,7 +8,7 @@ static uint32_t sale_of(const void *items, size_t index)
 	return ((const struct stock_reserve *)items)[index].event.sale;
 }
 
-static void ask(struct buffer *out, const struct stock_reserve *item)
+void redis_reserve_pack(struct buffer *out, const struct stock_reserve *item)
 {
 	const struct event *event = &item->event;
 
@@ -105,7 +105,7 @@ static void reserve_batch(struct stock_redis *redis, struct stock_reserve *items
 
 		redis_trip_call(&trip, "penstock_reserve", sale, &look);
 		for (uint16_t j = groups.starts[i]; j < groups.starts[i + 1]; j++)
-			ask(redis_trip_argument(&trip), &items[groups.order[j]]);
+			redis_reserve_pack(redis_trip_argument(&trip), &items[groups.order[j]]);
 	}
 	redis_trip_send(&trip);
 	for (uint16_t i = 0; i < groups.count; i++) {

@@ -13,7 +13,7 @@ void sale_registry_init(struct sale_registry *registry, _Atomic int64_t *memory)
 void sale_registry_deinit(struct sale_registry *registry)
 {
 	uint32_t number = 0;
-	struct sale_stock *left = sale_registry_next(registry, &number);
+	void *left = sale_registry_next(registry, &number);
 
 	ASSERT(left == NULL);
 	for (int i = 0; i < SALE_REGISTRY_PAGES; i++)
@@ -21,10 +21,10 @@ void sale_registry_deinit(struct sale_registry *registry)
 	reader_gate_deinit(&registry->gate);
 }
 
-struct sale_stock *sale_registry_next(struct sale_registry *registry, uint32_t *number)
+void *sale_registry_next(struct sale_registry *registry, uint32_t *number)
 {
 	while (*number <= UUID_TAG_MAX) {
-		struct sale_stock *sale;
+		void *sale;
 
 		if (!atomic_load(&registry->pages[*number >> SALE_REGISTRY_PAGE_BITS])) {
 			*number = (*number | (SALE_REGISTRY_PAGE - 1)) + 1;
@@ -56,7 +56,7 @@ int sale_registry_make_room(struct sale_registry *registry, uint32_t number)
 	return 0;
 }
 
-struct sale_stock *sale_registry_swap(struct sale_registry *registry, uint32_t number, struct sale_stock *sale)
+void *sale_registry_swap(struct sale_registry *registry, uint32_t number, void *sale)
 {
 	struct sale_registry_page *page = atomic_load(&registry->pages[number >> SALE_REGISTRY_PAGE_BITS]);
 

@@ -1,6 +1,6 @@
 /*
  * The sales of a stock by number, in two levels of atomic pointers: a look-up is two reads, whatever the number of sales. Pages are made when
- * needed (32 KiB for 4,096 numbers) and stay. A reader is inside the gate (reader_gate.h) while it looks up and uses a sale.
+ * needed (32 KiB for 4,096 numbers) and stay. What a sale is, is the stock's own. A reader is inside the gate (reader_gate.h) while it looks up and uses a sale.
  */
 #pragma once
 
@@ -10,13 +10,11 @@
 #include "base/uuid.h"
 #include "stock/reader_gate.h"
 
-struct sale_stock;
-
 enum { SALE_REGISTRY_PAGE_BITS = 12, SALE_REGISTRY_PAGE = 1 << SALE_REGISTRY_PAGE_BITS };
 enum { SALE_REGISTRY_PAGES = (UUID_TAG_MAX + 1) >> SALE_REGISTRY_PAGE_BITS };
 
 struct sale_registry_page {
-	_Atomic(struct sale_stock *) sales[SALE_REGISTRY_PAGE];
+	_Atomic(void *) sales[SALE_REGISTRY_PAGE];
 };
 
 struct sale_registry {
@@ -29,7 +27,7 @@ void sale_registry_init(struct sale_registry *registry, _Atomic int64_t *memory)
 void sale_registry_deinit(struct sale_registry *registry); /* asserts that it is empty */
 
 /* Inside the gate. NULL where there is none. */
-static inline struct sale_stock *sale_registry_find(struct sale_registry *registry, uint32_t number)
+static inline void *sale_registry_find(struct sale_registry *registry, uint32_t number)
 {
 	struct sale_registry_page *page;
 
@@ -40,9 +38,9 @@ static inline struct sale_stock *sale_registry_find(struct sale_registry *regist
 }
 
 /* Inside the gate. The sale with the least number >= *number, which is set to it; NULL where there is none. */
-struct sale_stock *sale_registry_next(struct sale_registry *registry, uint32_t *number);
+void *sale_registry_next(struct sale_registry *registry, uint32_t *number);
 
 /* Makes sure that this number has a page. 0 or -ENOMEM. */
 int sale_registry_make_room(struct sale_registry *registry, uint32_t number) MUST_CHECK;
 /* Puts `sale` (NULL: nothing) in the place of `number`, after sale_registry_make_room(); returns what was there. */
-struct sale_stock *sale_registry_swap(struct sale_registry *registry, uint32_t number, struct sale_stock *sale);
+void *sale_registry_swap(struct sale_registry *registry, uint32_t number, void *sale);

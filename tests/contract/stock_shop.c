@@ -1,12 +1,32 @@
 #include "contract/stock_shop.h"
 
 #include <stdlib.h>
+#include "base/clock.h"
+
+static const struct shop *clock_shop;
+
+static int64_t shop_wall_us(void)
+{
+	return clock_shop->now_ms * 1000;
+}
+
+static int64_t shop_mono_ns(void)
+{
+	return clock_shop->now_ns;
+}
+
+static void set_clock(struct shop *shop)
+{
+	if (shop_factory()->set_clock)
+		shop_factory()->set_clock(shop->stock, shop->now_ms);
+}
 
 int shop_open(void **state)
 {
+	static const struct clock_source source = {shop_wall_us, shop_mono_ns};
 	struct shop *shop = calloc(1, sizeof(*shop));
 
-	if (!shop || shop_factory()->make(&shop->stock, SHOP_OUTBOX) < 0)
+	if (!shop)
 		return -1;
 	shop->now_ns = 1000000 * MS;
 	shop->now_ms = INT64_C(1800000000000);
@@ -14,6 +34,11 @@ int shop_open(void **state)
 	shop->sale = SHOP_SALE;
 	shop->rules = (struct stock_rules){.sale = SHOP_SALE, .epoch = 1, .limit_per_buyer = 2};
 	*state = shop;
+	clock_shop = shop;
+	clock_set_source(&source);
+	if (shop_factory()->make(&shop->stock, SHOP_OUTBOX) < 0)
+		return -1;
+	set_clock(shop);
 	return 0;
 }
 
@@ -22,8 +47,21 @@ int shop_close(void **state)
 	struct shop *shop = *state;
 
 	shop->stock->ops->free(shop->stock);
+	clock_set_source(NULL);
 	free(shop);
 	return 0;
+}
+
+static void note_sale(struct shop *shop)
+{
+	size_t i = 0;
+
+	while (i < shop->sold_count && shop->sold[i].sale != shop->sale)
+		i++;
+	assert_true(i < SHOP_SALES);
+	shop->sold[i] = (struct stock_refresh){.sale = shop->sale, .epoch = shop->rules.epoch, .lot_count = shop->rules.lot_count};
+	if (i == shop->sold_count)
+		shop->sold_count++;
 }
 
 void shop_sell(struct shop *shop, uint32_t lot_count, int64_t units)
@@ -36,12 +74,19 @@ void shop_sell(struct shop *shop, uint32_t lot_count, int64_t units)
 		allocated[i] = units;
 	assert_int_equal(shop->stock->ops->preheat_begin(shop->stock, &shop->rules), 0);
 	assert_int_equal(shop->stock->ops->arm(shop->stock, shop->sale, allocated, withdrawn), 0);
+	note_sale(shop);
 }
 
 void shop_pass(struct shop *shop, int64_t ms)
 {
 	shop->now_ns += ms * MS;
 	shop->now_ms += ms;
+	set_clock(shop);
+}
+
+void shop_refresh(struct shop *shop)
+{
+	shop->stock->ops->refresh(shop->stock, shop->sold, shop->sold_count);
 }
 
 int64_t shop_mono(const struct shop *shop)
@@ -141,6 +186,7 @@ struct stock_lot_state shop_lot(struct shop *shop, uint32_t lot)
 	struct stock_lot_state lots[LOTS_MAX];
 	uint32_t count = 0;
 
+	shop_refresh(shop);
 	assert_int_equal(shop->stock->ops->snapshot(shop->stock, shop->sale, lots, &count), 0);
 	assert_int_equal(count, shop->rules.lot_count);
 	assert_true(lot < count);
@@ -151,6 +197,7 @@ struct stock_totals shop_totals(struct shop *shop)
 {
 	struct stock_totals totals;
 
+	shop_refresh(shop);
 	shop->stock->ops->totals(shop->stock, &totals);
 	return totals;
 }

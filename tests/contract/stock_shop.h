@@ -1,5 +1,6 @@
 /*
- * A stock with one sale, a clock of its own, and short words for what tests do to it. Time passes only by shop_pass(); ids rise.
+ * A stock with one sale, a clock of its own, and short words for what tests do to it. Time passes only by shop_pass(), for the stock's own clock and the
+ * program's too; ids rise. What a stock tells without I/O is asked after a refresh().
  */
 #pragma once
 
@@ -14,7 +15,7 @@
 #include "base/uuid.h"
 #include "contract/stock_suite.h"
 
-enum { SHOP_SALE = 7, SHOP_HOLD_MS = 120000, SHOP_GRACE_MS = 2000, SHOP_OUTBOX = 64 };
+enum { SHOP_SALES = 8, SHOP_SALE = 7, SHOP_HOLD_MS = 120000, SHOP_GRACE_MS = 2000, SHOP_OUTBOX = 64 };
 #define MS INT64_C(1000000)
 
 struct shop {
@@ -24,6 +25,8 @@ struct shop {
 	int64_t now_ns, now_ms; /* monotonic; wall */
 	int64_t hold_ms;        /* of orders to come; 0: born confirmed */
 	uint32_t sale;
+	struct stock_refresh sold[SHOP_SALES]; /* by shop_sell() */
+	size_t sold_count;
 };
 
 /* What the suites of one file bring. */
@@ -41,6 +44,7 @@ int shop_close(void **state);
 /* Replaces the shop's sale: lots of `units` each; limit 2 a buyer, no rate limit, epoch 1, unless shop->rules say otherwise before. */
 void shop_sell(struct shop *shop, uint32_t lot_count, int64_t units);
 void shop_pass(struct shop *shop, int64_t ms);
+void shop_refresh(struct shop *shop);
 int64_t shop_mono(const struct shop *shop);
 
 /* A purchase of lot 0 unless told; key "" is none. The event's texts are the caller's. */

@@ -10,6 +10,8 @@ struct stock_factory {
 	const char *name;
 	/* A new, empty stock with room for `outbox_max` entries in its outbox. 0 or negative. Freed by its ops->free(). */
 	int (*make)(struct stock **stock, size_t outbox_max);
+	/* Sets the clock of a stock that has one of its own, which then stands; NULL: it has none. */
+	void (*set_clock)(struct stock *stock, int64_t now_ms);
 };
 
 /* Returns the number of failed tests, as cmocka does. */

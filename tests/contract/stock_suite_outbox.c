@@ -5,6 +5,7 @@
 
 static size_t claim(struct shop *shop, int64_t older_than_ms, struct stock_claim *out, size_t max)
 {
+	shop_refresh(shop);
 	return shop->stock->ops->claim(shop->stock, shop->now_ns - older_than_ms * MS, shop->now_ns, out, max);
 }
 

@@ -286,7 +286,8 @@ static void test_may_have_order_never_says_no_in_error(void **state)
 		wrong += stock->ops->may_have_order(stock, SHOP_SALE, slice_of(buyer));
 	}
 	assert_true(wrong < 600); /* a yes in error costs a look at the stock: it must be the exception */
-	assert_false(stock->ops->may_have_order(stock, 99, SLICE("buyer-0")));
+	if (stock->ops->local)    /* one that others share may not know better */
+		assert_false(stock->ops->may_have_order(stock, 99, SLICE("buyer-0")));
 }
 
 static const struct CMUnitTest tests[] = {

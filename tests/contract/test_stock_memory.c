@@ -3,7 +3,7 @@
 
 int main(void)
 {
-	static const struct stock_factory factory = {"stock: memory", stock_memory_new};
+	static const struct stock_factory factory = {"stock: memory", stock_memory_new, NULL};
 
 	return stock_suite_run(&factory);
 }

@@ -1,0 +1,196 @@
+/*
+ * What a purchase costs in the Redis stock: micro_redis URL [ROUNDS]. The server must be empty and this program's own (it is flushed). Prints, for batches
+ * of 1, 16, 64 and 256: purchases a second through the adapter (reserve alone, and with its acknowledgement), the same by a bare hiredis loop that
+ * sends the very same calls and reads nothing of their answers, and the ratio; then sold-out refusals, and what a server keeps of a buyer. Each
+ * figure is the best of ROUNDS (5): what else the machine did only ever slows.
+ */
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "stock/redis.h"
+#include "stock/redis_private.h"
+
+enum { SALE = 1, BATCH_MAX = 256, PURCHASES = 40960, TEXT = 40 };
+
+static struct uuid_generator ids;
+static struct stock_reserve items[BATCH_MAX];
+static const struct event *events[BATCH_MAX];
+static char texts[BATCH_MAX][2][TEXT];
+static uint64_t names;
+static uint32_t epoch;
+
+static void die(const char *what)
+{
+	fprintf(stderr, "micro_redis: %s\n", what);
+	exit(1);
+}
+
+static void sell(struct stock *stock, int64_t units)
+{
+	struct stock_rules rules = {
+		.sale = SALE, .epoch = ++epoch, .limit_per_buyer = 1, .rate_requests = 3, .rate_seconds = 60, .lot_count = 1};
+	int64_t withdrawn = 0;
+
+	if (stock->ops->preheat_begin(stock, &rules) < 0 || stock->ops->arm(stock, SALE, &units, &withdrawn) < 0)
+		die("no sale");
+}
+
+static void fill(size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		int buyer = snprintf(texts[i][0], TEXT, "buyer-%012llu", (unsigned long long)++names);
+		int key = snprintf(texts[i][1], TEXT, "key-%020llx", (unsigned long long)names * 0x9e3779b97f4a7c15u);
+
+		items[i] = (struct stock_reserve){
+			.event = {.sale = SALE,
+				  .quantity = 1,
+				  .id = uuid_make(&ids, clock_wall_ms(), SALE),
+				  .at_ms = clock_wall_ms(),
+				  .buyer = {texts[i][0], (size_t)buyer},
+				  .key = {texts[i][1], (size_t)key},
+				  .actor = {texts[i][0], (size_t)buyer}},
+			.hold_ns = INT64_C(120000000000),
+		};
+		events[i] = &items[i].event;
+	}
+}
+
+static double per_second(size_t count, int64_t spent_ns)
+{
+	return (double)count * 1e9 / (double)spent_ns;
+}
+
+static double adapter(struct stock *stock, size_t batch, bool acknowledge, enum stock_outcome expected)
+{
+	int64_t spent_ns = 0;
+	size_t done;
+
+	for (done = 0; done < PURCHASES; done += batch) {
+		int64_t start_ns;
+
+		fill(batch);
+		start_ns = clock_mono_ns();
+		stock->ops->reserve(stock, items, batch);
+		if (acknowledge)
+			stock->ops->acknowledge(stock, events, batch);
+		spent_ns += clock_mono_ns() - start_ns;
+		for (size_t i = 0; i < batch; i++)
+			if (items[i].outcome != expected)
+				die("an outcome that was not expected");
+	}
+	return per_second(done, spent_ns);
+}
+
+/* The same calls, made before the clock runs: what Redis, the socket and hiredis alone take. */
+static double bare(struct stock *stock, size_t batch)
+{
+	struct stock_redis *redis = (struct stock_redis *)stock;
+	struct redis_connection *connection = redis_pool_take(&redis->pool);
+	struct buffer packed[BATCH_MAX], head;
+	const char *arguments[BATCH_MAX + 5] = {"FCALL", "penstock_reserve", "1", "{ps:1}"};
+	size_t sizes[BATCH_MAX + 5] = {5, 16, 1, 6}, done;
+	int64_t spent_ns = 0;
+
+	if (!connection)
+		die("no connection");
+	buffer_init(&head, 4096);
+	redis_write(&head, 1, 1);
+	redis_write(&head, epoch, 4);
+	redis_write(&head, 0, 4);
+	redis_write(&head, 0, 8);
+	redis_write(&head, 1 << 20, 4);
+	redis_write(&head, 0, 1);
+	buffer_append(&head, connection->server.run_id, REDIS_ID_SIZE);
+	buffer_append(&head, connection->server.replid, REDIS_ID_SIZE);
+	arguments[4] = head.data;
+	sizes[4] = head.size;
+	for (size_t i = 0; i < batch; i++)
+		buffer_init(&packed[i], 4096);
+	for (done = 0; done < PURCHASES; done += batch) {
+		int64_t start_ns;
+		redisReply *reply;
+
+		fill(batch);
+		for (size_t i = 0; i < batch; i++) {
+			buffer_clear(&packed[i]);
+			redis_reserve_pack(&packed[i], &items[i]);
+			arguments[5 + i] = packed[i].data;
+			sizes[5 + i] = packed[i].size;
+		}
+		start_ns = clock_mono_ns();
+		reply = redisCommandArgv(connection->context, (int)(5 + batch), arguments, sizes);
+		spent_ns += clock_mono_ns() - start_ns;
+		if (!reply || reply->type != REDIS_REPLY_STRING || reply->str[0] != 0)
+			die("a call failed");
+		freeReplyObject(reply);
+	}
+	for (size_t i = 0; i < batch; i++)
+		buffer_deinit(&packed[i]);
+	buffer_deinit(&head);
+	redis_pool_give(&redis->pool, connection);
+	return per_second(done, spent_ns);
+}
+
+static double best(double former, double now)
+{
+	return now > former ? now : former;
+}
+
+static void report(struct stock *stock, size_t batch, int rounds)
+{
+	double alone = 0, ended = 0, loop = 0;
+
+	for (int i = 0; i < rounds; i++) {
+		sell(stock, UNITS_MAX);
+		loop = best(loop, bare(stock, batch));
+		sell(stock, UNITS_MAX);
+		alone = best(alone, adapter(stock, batch, false, STOCK_DONE));
+		sell(stock, UNITS_MAX);
+		ended = best(ended, adapter(stock, batch, true, STOCK_DONE));
+	}
+	printf("batches of %3zu: %9.0f/s reserved  %9.0f/s with their acknowledgement  %9.0f/s bare loop  ratio %.2f\n", batch, alone,
+	       ended, loop, alone / loop);
+}
+
+static int64_t used_memory(struct stock *stock)
+{
+	struct redis_connection *connection = redis_pool_take(&((struct stock_redis *)stock)->pool);
+	int64_t bytes;
+
+	if (!connection || redis_connection_look(connection) < 0)
+		die("no INFO");
+	bytes = connection->server.memory_bytes;
+	redis_pool_give(&((struct stock_redis *)stock)->pool, connection);
+	return bytes;
+}
+
+int main(int argc, char **argv)
+{
+	static const size_t batches[] = {1, 16, 64, 256};
+	struct stock_redis_settings settings = {.outbox_max = 1 << 20, .call_timeout_ns = INT64_C(10000000000)};
+	int rounds = argc > 2 ? atoi(argv[2]) : 5;
+	struct stock *stock;
+	int64_t before;
+
+	if (argc < 2)
+		die("usage: micro_redis URL [ROUNDS]");
+	log_set_level(LOG_WARN);
+	settings.url = argv[1];
+	if (stock_redis_open(&stock, &settings) < 0)
+		die("no stock");
+	for (size_t i = 0; i < sizeof(batches) / sizeof(batches[0]); i++)
+		report(stock, batches[i], rounds);
+	sell(stock, 0);
+	printf("sold out, batches of 64: %9.0f/s\n", adapter(stock, 64, false, STOCK_SOLD_OUT));
+	sell(stock, UNITS_MAX);
+	before = used_memory(stock);
+	for (int i = 0; i < 5; i++)
+		adapter(stock, 256, true, STOCK_DONE);
+	printf("an order of a buyer with a key and a hold: %.0f bytes of Redis\n",
+	       (double)(used_memory(stock) - before) / (5.0 * PURCHASES));
+	stock->ops->drop(stock, SALE, UINT32_MAX);
+	stock->ops->free(stock);
+	return 0;
+}

@@ -1,0 +1,179 @@
+-- A sale's life: begun, loaded, armed, looked at, dropped.
+
+local function forget(key, rate_ms)
+	local now = clock_ms()
+	local doomed = {'UNLINK', key .. ':m', key .. ':l', key .. ':o', key .. ':k', key .. ':b', key .. ':n', key .. ':h', key .. ':x',
+		key .. ':p', key .. ':v'}
+	if rate_ms and rate_ms > 0 then
+		doomed[#doomed + 1] = key .. ':r:' .. floor(now / rate_ms)
+		doomed[#doomed + 1] = key .. ':r:' .. (floor(now / rate_ms) - 1)
+	end
+	call(unpack(doomed))
+end
+
+local function begin(keys, args)
+	local key = keys[1]
+	local version, known = unpack_bin('<BI', args[1])
+	local run_id, replid = sub(args[1], -80, -41), sub(args[1], -40)
+	local epoch, limit, rate_requests, rate_ms, lots, token = unpack_bin('<IIIIIc32', args[2])
+	local m = call('HMGET', key .. ':m', 'epoch', 'rate_ms')
+	if version ~= VERSION then
+		return redis.error_reply('PSVERSION this is library version ' .. VERSION)
+	end
+	if epoch < known or (m[1] and tonumber(m[1]) > epoch) then
+		return pack('<BI', STALE, m[1] or 0)
+	end
+	forget(key, tonumber(m[2] or 0))
+	reign = reign or token
+	call('HSET', key .. ':m', 'epoch', epoch, 'state', 'loading', 'reign', reign, 'run_id', run_id, 'replid', replid, 'limit', limit,
+		'rate_requests', rate_requests, 'rate_ms', rate_ms, 'lots', lots)
+	call('SET', key .. ':l', string.rep(pack(LOT, 0, 0, 0, 0, 0, 1, 0), lots))
+	return pack('<BI', 0, epoch)
+end
+
+-- The sale that this caller has begun with `epoch`.
+local function enter_loading(keys, args, epoch)
+	local sale, refusal = enter(keys, args, 'loading')
+	local its_epoch = sale and sale.epoch or tonumber(call('HGET', keys[1] .. ':m', 'epoch') or 0)
+	if its_epoch > epoch then
+		return nil, pack('<BI', STALE, its_epoch)
+	end
+	return sale, refusal
+end
+
+local function load(keys, args)
+	local sale, refusal = enter_loading(keys, args, unpack_bin('<I', args[2]))
+	if not sale then
+		return refusal
+	end
+	local key = sale.key
+	local ids, q_buyers, lists = {'HMGET', key .. ':o'}, {'HMGET', key .. ':b'}, end_lists(key)
+	local names, keyed, over = {}, {'HSET', key .. ':k'}, false
+	for i = 3, #args do
+		local id, lot, quantity, _, _, _, buyer = unpack_bin('<c16HHBi8i8Bc0', args[i])
+		if lot >= sale.lot_count or quantity == 0 then
+			return pack('<BI', OUT_OF_RANGE, sale.epoch)
+		end
+		ids[i], q_buyers[i] = id, buyer
+	end
+	local records, known = records_of(ids), call(unpack(q_buyers))
+	for i = 3, #args do
+		local id, lot_number, quantity, state, hold, first, buyer, idem = unpack_bin('<c16HHBi8i8Bc0Bc0', args[i])
+		if not records[id] then
+			local live = state == HELD or state == CONFIRMED
+			local value = lists.buyers[buyer] or known[i - 2]
+			if not value then
+				names[#names + 1] = buyer .. '\n'
+				value = 0
+			end
+			value = value + 10000
+			if live then
+				local lot = lot_of(sale, lot_number)
+				local which = state == HELD and 'held' or 'confirmed'
+				lot[which] = lot[which] + quantity
+				lot.changed = true
+				over = over or value % 10000 + quantity > sale.limit
+				value = value + quantity
+			end
+			lists.buyers[buyer] = value
+			keep(lists, records, id, pack('<BBHi8i8HHB', state, DURABLE + (live and COUNTED or 0), 0, hold, first, lot_number, quantity,
+				#buyer) .. buyer)
+			if state == HELD then
+				hold_again(lists, id, hold)
+			end
+			if idem ~= '' then
+				keyed[#keyed + 1] = buyer .. ' ' .. idem
+				keyed[#keyed + 1] = id
+			end
+		end
+	end
+	call('APPEND', key .. ':n', concat(names))
+	end_write(sale, lists)
+	write(keyed)
+	if over then
+		call('HSET', key .. ':m', 'over', 1)
+	end
+	return finish(sale)
+end
+
+local function arm(keys, args)
+	local sale, refusal = enter_loading(keys, args, unpack_bin('<I', args[2]))
+	if not sale then
+		return refusal
+	end
+	local over = call('HGET', sale.key .. ':m', 'over')
+	for i = 3, #args do
+		local lot = lot_of(sale, i - 3)
+		lot.allocated, lot.withdrawn = unpack_bin('<II', args[i])
+		lot.available = lot.allocated - lot.withdrawn - lot.held - lot.confirmed
+		lot.changed = true
+		over = over or lot.available < 0
+	end
+	if over then
+		return pack('<BI', OUT_OF_RANGE, sale.epoch)
+	end
+	call('HSET', sale.key .. ':m', 'state', 'armed')
+	return finish(sale) .. names_since(sale, 0) .. pack('<H', sale.lot_count) .. call('GET', sale.key .. ':l')
+end
+
+-- Needs no reign: what is forgotten harms nobody. But for a sale that has a newer epoch.
+local function drop(keys, args)
+	local epoch = unpack_bin('<I', args[2])
+	local m = call('HMGET', keys[1] .. ':m', 'epoch', 'rate_ms')
+	if not m[1] or tonumber(m[1]) <= epoch then
+		forget(keys[1], tonumber(m[2] or 0))
+	end
+	return pack('<BI', 0, 0)
+end
+
+local function refresh(keys, args)
+	local sale, refusal = enter(keys, args, 'armed')
+	if not sale then
+		return refusal
+	end
+	local key = sale.key
+	local oldest = call('ZRANGE', key .. ':x', 0, 0, 'WITHSCORES')
+	return finish(sale) .. pack('<i8III', oldest[2] or 0, call('ZCARD', key .. ':x'), call('HLEN', key .. ':o'), call('HLEN', key .. ':b')) ..
+		names_since(sale, sale.names_from) .. pack('<H', sale.lot_count) .. call('GET', key .. ':l')
+end
+
+-- Which commands of the functions the caller's user may not use: a function that found out in the middle would have written half.
+local function check(keys)
+	local key, missing = keys[1], {}
+	local commands = {{'TIME'}, {'GET', key}, {'SET', key, 0}, {'GETRANGE', key, 0, 0}, {'SETRANGE', key, 0, 0}, {'STRLEN', key},
+		{'APPEND', key, 0}, {'HGET', key, 0}, {'HMGET', key, 0}, {'HSET', key, 0, 0}, {'HDEL', key, 0}, {'HLEN', key},
+		{'ZADD', key, 0, 0}, {'ZREM', key, 0}, {'ZRANGE', key, 0, 0}, {'ZCARD', key}, {'UNLINK', key}, {'PEXPIRE', key, 1}}
+	for i = 1, #commands do
+		if not redis.acl_check_cmd(unpack(commands[i])) then
+			missing[#missing + 1] = '+' .. string.lower(commands[i][1])
+		end
+	end
+	return concat(missing, ' ')
+end
+
+-- What only reads still counts as a write, so that a server which has become a replica says so. What frees memory or ends work goes on
+-- where memory is full.
+local function register(name, callback, flags)
+	local function run(keys, args)
+		if not call then
+			awake()
+		end
+		return callback(keys, args)
+	end
+	redis.register_function{function_name = 'penstock_' .. name, callback = run, flags = flags}
+end
+register('reserve', reserve, {})
+register('settle', settle, {'allow-oom'})
+register('find', find, {'allow-oom'})
+register('expire', expire, {'allow-oom'})
+register('acknowledge', acknowledge, {'allow-oom'})
+register('compensate', compensate, {'allow-oom'})
+register('claim', claim, {'allow-oom'})
+register('allocate', allocate, {'allow-oom'})
+register('withdraw', withdraw, {})
+register('begin', begin, {})
+register('load', load, {})
+register('arm', arm, {'allow-oom'})
+register('drop', drop, {'allow-oom'})
+register('refresh', refresh, {'allow-oom'})
+register('check', check, {'no-writes'})

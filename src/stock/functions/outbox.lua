@@ -1,0 +1,239 @@
+-- The outbox: what has come to its end, and what nobody has brought to one.
+
+local function end_lists(key)
+	return {orders = {'HSET', key .. ':o'}, holds = {'ZADD', key .. ':h'}, done = {'ZREM', key .. ':x'}, pending = {'HDEL', key .. ':p'},
+		gone = {'HDEL', key .. ':o'}, keys = {'HDEL', key .. ':k'}, buyers = {}}
+end
+
+local function end_write(sale, lists)
+	local key = sale.key
+	local buyers, strangers = {'HSET', key .. ':b'}, {'HDEL', key .. ':b'}
+	write(lists.orders)
+	write(lists.holds)
+	write(lists.done)
+	write(lists.pending)
+	write(lists.gone)
+	write(lists.keys)
+	for buyer, value in pairs(lists.buyers) do
+		if value < 10000 then
+			strangers[#strangers + 1] = buyer
+		else
+			buyers[#buyers + 1] = buyer
+			buyers[#buyers + 1] = value
+		end
+	end
+	write(buyers)
+	write(strangers)
+end
+
+local function buyer_value(sale, lists, buyer)
+	return lists.buyers[buyer] or tonumber(call('HGET', sale.key .. ':b', buyer) or 0)
+end
+
+local function keep(lists, records, id, record)
+	local list = lists.orders
+	records[id] = record
+	list[#list + 1] = id
+	list[#list + 1] = record
+end
+
+local function hold_again(lists, id, hold)
+	local list = lists.holds
+	list[#list + 1] = hold
+	list[#list + 1] = id
+end
+
+local function done(lists, id)
+	lists.done[#lists.done + 1] = id
+end
+
+-- The journal has the grant: what only its event needed goes.
+local function grant_durable(lists, records, id, record)
+	local state, flags, units, hold, first, lot, quantity, buyer, rest = unpack_bin(RECORD, record)
+	flags = flags % CLAIMED + DURABLE
+	keep(lists, records, id, pack(RECORD_HEAD, state, flags, units, hold, first) .. sub(record, HEAD_SIZE + 1, rest - 1))
+	if state == HELD then
+		hold_again(lists, id, hold)
+	end
+	done(lists, id)
+end
+
+-- The journal has the settlement: it becomes true.
+local function settlement_durable(sale, lists, records, id, record, kind, next_hold, returned)
+	local state, flags, units, hold, first, lot_number, quantity, buyer = unpack_bin(RECORD, record)
+	local lot = lot_of(sale, lot_number)
+	flags = flags % CLAIMED - SETTLING
+	if kind == EV_CONFIRMED then
+		lot.held = lot.held - quantity
+		lot.confirmed = lot.confirmed + quantity
+		lot.changed = true
+		state = CONFIRMED
+	elseif kind == EV_EXTENDED then
+		hold = next_hold
+		hold_again(lists, id, hold)
+	else
+		if returned == 0 then
+			return_units(lot, quantity, state == CONFIRMED)
+		end
+		if has(flags, COUNTED) then
+			lists.buyers[buyer] = buyer_value(sale, lists, buyer) - quantity
+			flags = flags - COUNTED
+		end
+		state = kind == EV_EXPIRED and EXPIRED or CANCELLED
+	end
+	keep(lists, records, id, pack(RECORD_HEAD, state, flags, units, hold, first) .. sub(record, HEAD_SIZE + 1))
+	lists.pending[#lists.pending + 1] = id
+	done(lists, id)
+end
+
+-- The grant never happened. The request stays in the rate window.
+local function grant_undone(sale, lists, records, id, record)
+	local state, flags, _, _, _, lot, quantity, buyer, _, key = unpack_bin('<BBHi8i8HHBc0i8Bc0', record)
+	return_units(lot_of(sale, lot), quantity, state == CONFIRMED)
+	lists.buyers[buyer] = buyer_value(sale, lists, buyer) - 10000 - (has(flags, COUNTED) and quantity or 0)
+	records[id] = nil
+	lists.gone[#lists.gone + 1] = id
+	if key ~= '' then
+		lists.keys[#lists.keys + 1] = buyer .. ' ' .. key
+	end
+	done(lists, id)
+end
+
+local function settlement_undone(lists, records, id, record)
+	local state, flags, units, hold, first = unpack_bin(RECORD_HEAD, record)
+	keep(lists, records, id, pack(RECORD_HEAD, state, flags % CLAIMED - SETTLING, units, hold, first) .. sub(record, HEAD_SIZE + 1))
+	if state == HELD then
+		hold_again(lists, id, hold)
+	end
+	lists.pending[#lists.pending + 1] = id
+	done(lists, id)
+end
+
+local function movement_end(sale, lists, id, durable)
+	local record = call('HGET', sale.key .. ':v', id)
+	if not record then
+		return
+	end
+	local flags, lot_number, quantity = unpack_bin('<BHI', record)
+	if flags == 0 or (not durable and has(flags, CLAIMED) and not has(sale.broken, UNDO_CLAIMED)) then
+		return
+	end
+	if durable then
+		call('HSET', sale.key .. ':v', id, pack('<BHI', 0, lot_number, quantity))
+	else
+		local lot = lot_of(sale, lot_number)
+		lot.withdrawn = lot.withdrawn - quantity
+		lot.available = lot.available + quantity
+		lot.version = lot.version + 1
+		lot.changed = true
+		call('HDEL', sale.key .. ':v', id)
+	end
+	done(lists, 'm' .. id)
+end
+
+-- What has come to its end: acknowledged (durable), or compensated.
+local function settle_ends(keys, args, durable)
+	local sale, refusal = enter(keys, args, 'armed')
+	if not sale then
+		return refusal
+	end
+	local ids, q_pending, lists = {'HMGET', sale.key .. ':o'}, {'HMGET', sale.key .. ':p'}, end_lists(sale.key)
+	for i = 2, #args do
+		local id = sub(args[i], 1, 16)
+		ids[i + 1], q_pending[i + 1] = id, id
+	end
+	local records, pending = records_of(ids), call(unpack(q_pending))
+	for i = 2, #args do
+		local id, kind, epoch, hold = unpack_bin('<c16BIi8', args[i])
+		local record = records[id]
+		if epoch ~= sale.epoch then
+			record = nil -- of an old reign
+		elseif kind == EV_WITHDRAWN then
+			movement_end(sale, lists, id, durable)
+			record = nil
+		end
+		local flags = record and select(2, unpack_bin('BB', record))
+		local mine = record and (durable or not has(flags, CLAIMED) or has(sale.broken, UNDO_CLAIMED))
+		if mine and kind == RESERVED and not has(flags, DURABLE) then
+			if durable then
+				grant_durable(lists, records, id, record)
+			else
+				grant_undone(sale, lists, records, id, record)
+			end
+		elseif mine and has(flags, SETTLING) and pending[i - 1] then
+			local its_kind, _, next_hold, returned = unpack_bin('<Bi8i8B', pending[i - 1])
+			if its_kind == kind and (kind ~= EV_EXTENDED or next_hold == hold) then
+				if durable then
+					settlement_durable(sale, lists, records, id, record, kind, next_hold, returned)
+				else
+					settlement_undone(lists, records, id, record)
+				end
+			end
+		end
+	end
+	end_write(sale, lists)
+	return finish(sale)
+end
+
+local function acknowledge(keys, args)
+	return settle_ends(keys, args, true)
+end
+
+local function compensate(keys, args)
+	return settle_ends(keys, args, false)
+end
+
+-- Whoever asks owns the entries from now on: nobody else takes them for as long, and nobody compensates them.
+local function claim_order(sale, lists, id)
+	local record = call('HGET', sale.key .. ':o', id)
+	if not record then
+		return nil
+	end
+	local state, flags, units, hold, first = unpack_bin(RECORD_HEAD, record)
+	local rest = sub(record, HEAD_SIZE + 1)
+	keep(lists, {}, id, pack(RECORD_HEAD, state, flags % CLAIMED + CLAIMED, units, hold, first) .. rest)
+	if not has(flags, DURABLE) then
+		return pack('B', RESERVED) .. id .. pack('<Hi8', units, first) .. rest
+	end
+	local settlement = call('HGET', sale.key .. ':p', id)
+	local lot, quantity = unpack_bin('<HH', rest)
+	return sub(settlement, 1, 1) .. id .. pack('<HH', lot, quantity) .. sub(settlement, 2)
+end
+
+local function claim_movement(sale, id)
+	local record = call('HGET', sale.key .. ':v', id)
+	if not record then
+		return nil
+	end
+	call('HSET', sale.key .. ':v', id, pack('B', unpack_bin('B', record) % CLAIMED + CLAIMED) .. sub(record, 2))
+	return pack('B', EV_WITHDRAWN) .. id .. sub(record, 2)
+end
+
+local function claim(keys, args)
+	local sale, refusal = enter(keys, args, 'armed')
+	if not sale then
+		return refusal
+	end
+	local age, max = unpack_bin('<i8I', args[2])
+	local lists, out, again = end_lists(sale.key), {}, {'ZADD', sale.key .. ':x'}
+	local old = call('ZRANGE', sale.key .. ':x', '-inf', string.format('(%.0f', sale.now - age), 'BYSCORE', 'LIMIT', 0, max)
+	for i = 1, #old do
+		local text
+		if #old[i] == 16 then
+			text = claim_order(sale, lists, old[i])
+		else
+			text = claim_movement(sale, sub(old[i], 2))
+		end
+		if text then
+			out[#out + 1] = text
+			again[#again + 1] = sale.now
+			again[#again + 1] = old[i]
+		else
+			done(lists, old[i])
+		end
+	end
+	end_write(sale, lists)
+	write(again)
+	local oldest = call('ZRANGE', sale.key .. ':x', 0, 0, 'WITHSCORES')
+	return finish(sale) .. pack('<i8I', oldest[2] or 0, #out) .. concat(out)
+end

@@ -1,0 +1,167 @@
+-- The purchase decision: step 7 of the way of a purchase, for a whole batch.
+
+local function order_text(id, record)
+	local state, flags, _, hold, first, lot, quantity = unpack_bin('<BBHi8i8HH', record)
+	return id .. pack('<BBi8i8HH', state, flags, hold, first, lot, quantity)
+end
+
+-- The times in a window's text that still count: it is sorted, eight bytes each.
+local function window_prune(text, after)
+	local from = 1
+	while from < #text and unpack_bin('<i8', text, from) <= after do
+		from = from + 8
+	end
+	return from > 1 and sub(text, from) or text
+end
+
+local function windows_of(sale, buyers)
+	local windows = {}
+	if sale.rate_requests == 0 then
+		return windows
+	end
+	local bucket = floor(sale.now / sale.rate_ms)
+	local after = sale.now - sale.rate_ms
+	sale.rate_key = sale.key .. ':r:' .. bucket
+	buyers[2] = sale.rate_key
+	local current = call(unpack(buyers))
+	buyers[2] = sale.key .. ':r:' .. (bucket - 1)
+	local former = call(unpack(buyers))
+	for i = 1, #current do
+		windows[buyers[i + 2]] = window_prune(current[i] or former[i] or '', after)
+	end
+	return windows
+end
+
+-- What an earlier order of this request is answered with.
+local function replay(id, record, buyer, lot, quantity, left)
+	local _, _, _, _, _, its_lot, its_quantity, owner = unpack_bin(RECORD, record)
+	if owner ~= buyer or its_lot ~= lot or its_quantity ~= quantity then
+		return pack('<BB', KEY_CONFLICT, left)
+	end
+	return pack('<BB', REPLAY, left) .. order_text(id, record)
+end
+
+-- Writes what a batch has granted and counted. False, and nothing is written, where the list of names is full.
+local function reserve_write(sale, granted, windows)
+	local key = sale.key
+	if #granted.names > 0 then
+		granted.names[#granted.names + 1] = ''
+		local text = concat(granted.names, '\n')
+		if call('STRLEN', key .. ':n') + #text > NAMES_MAX then
+			return false
+		end
+		call('APPEND', key .. ':n', text)
+	end
+	write(granted.orders)
+	write(granted.keys)
+	write(granted.outbox)
+	local buyers, asked = {'HSET', key .. ':b'}, {'HSET', sale.rate_key}
+	for buyer, value in pairs(granted.buyers) do
+		buyers[#buyers + 1] = buyer
+		buyers[#buyers + 1] = value
+	end
+	write(buyers)
+	for buyer in pairs(granted.asked) do
+		asked[#asked + 1] = buyer
+		asked[#asked + 1] = windows[buyer]
+	end
+	if #asked > 2 then
+		call(unpack(asked))
+		call('PEXPIRE', sale.rate_key, 2 * sale.rate_ms)
+	end
+	return true
+end
+
+local function reserve(keys, args)
+	local sale, refusal = enter(keys, args, 'armed')
+	if not sale then
+		return refusal
+	end
+	local key, now, limit, rate = sale.key, sale.now, sale.limit, sale.rate_requests
+	local q_orders, q_keys, q_buyers = {'HMGET', key .. ':o'}, {'HMGET', key .. ':k'}, {'HMGET', key .. ':b'}
+	local items, names = {}, {}
+	for i = 2, #args do
+		local id, flags, hold, lot, quantity, buyer, _, idem = unpack_bin('<c16BIHHBc0i8Bc0', args[i])
+		names[i] = idem ~= '' and buyer .. ' ' .. idem or ''
+		items[i] = {id, flags, hold, lot, quantity, buyer}
+		q_orders[i + 1], q_keys[i + 1], q_buyers[i + 1] = id, names[i], buyer
+	end
+	local orders, keyed, known = call(unpack(q_orders)), call(unpack(q_keys)), call(unpack(q_buyers))
+	local windows = windows_of(sale, q_buyers)
+	local outbox = call('ZCARD', key .. ':x')
+	local fresh, fresh_keys, buyers = {}, {}, {}
+	local granted = {orders = {'HSET', key .. ':o'}, keys = {'HSET', key .. ':k'}, outbox = {'ZADD', key .. ':x'}, buyers = buyers,
+		names = {}, asked = {}}
+	local out, sold_out, counts = {}, false, not has(sale.broken, FORGET_BUYER)
+	for i = 2, #args do
+		local id, flags, hold, lot, quantity, buyer = unpack(items[i])
+		local window = windows[buyer]
+		local left = window and rate - #window / 8 or 0
+		local name = names[i]
+		local record = orders[i - 1] or fresh[id]
+		local earlier = name ~= '' and (keyed[i - 1] or fresh_keys[name])
+		local answer
+		if record then
+			answer = replay(id, record, buyer, lot, quantity, left)
+		elseif earlier then
+			answer = replay(earlier, fresh[earlier] or call('HGET', key .. ':o', earlier), buyer, lot, quantity, left)
+		elseif flags % 2 == REPLAY_ONLY then
+			answer = pack('<BB', NO_REPLAY, left)
+		elseif window and left <= 0 and flags < UNLIMITED then
+			answer = pack('<BBI', RATE_LIMITED, 0, unpack_bin('<i8', window) + sale.rate_ms - now)
+		else
+			if window and flags < UNLIMITED then
+				windows[buyer] = window .. pack('<i8', now)
+				granted.asked[buyer] = true
+				left = left - 1
+			end
+			local value = buyers[buyer] or known[i - 1]
+			local live = value and value % 10000 or 0
+			local units = lot < sale.lot_count and lot_of(sale, lot)
+			if live + quantity > limit then
+				answer = pack('<BB', BUYER_LIMIT, left)
+			elseif not units or units.available < quantity then
+				sold_out = true
+				answer = pack('<BBIB', SOLD_OUT, left, units and units.version or 0, units and units.held > 0 and 1 or 0)
+			elseif outbox >= sale.outbox_max then
+				answer = pack('<BB', FULL, left)
+			else
+				local state = hold > 0 and HELD or CONFIRMED
+				local deadline = hold > 0 and now + hold or 0
+				outbox = outbox + 1
+				units.available = units.available - quantity
+				if hold > 0 then
+					units.held = units.held + quantity
+				else
+					units.confirmed = units.confirmed + quantity
+				end
+				units.changed = true
+				buyers[buyer] = (value or 0) + 10000 + (counts and quantity or 0)
+				record = pack(RECORD_HEAD, state, counts and COUNTED or 0, live + quantity, deadline, deadline) .. sub(args[i], 22)
+				fresh[id] = record
+				local list = granted.orders
+				list[#list + 1] = id
+				list[#list + 1] = record
+				list = granted.outbox
+				list[#list + 1] = now
+				list[#list + 1] = id
+				if name ~= '' then
+					fresh_keys[name] = id
+					list = granted.keys
+					list[#list + 1] = name
+					list[#list + 1] = id
+				end
+				if not value then
+					granted.names[#granted.names + 1] = buyer
+				end
+				answer = pack('<BBBHi8', 0, left, state, live + quantity, deadline)
+			end
+		end
+		out[i - 1] = answer
+	end
+	if not reserve_write(sale, granted, windows) then
+		return pack('<BI', FULL, sale.epoch)
+	end
+	local head = finish(sale)
+	return head .. (sold_out and '\1' .. names_since(sale, sale.names_from) or '\0') .. concat(out)
+end

@@ -1,0 +1,156 @@
+-- What becomes of an order after its grant.
+
+local function found_text(id, record)
+	local _, _, _, _, _, _, _, owner = unpack_bin(RECORD, record)
+	return order_text(id, record) .. pack('B', #owner) .. owner
+end
+
+-- The order leaves for the journal. `rest` is actor and trace, as the caller packed them.
+local function send(sale, lists, id, record, kind, at, next_hold, rest)
+	local state, flags, units, hold, first, lot, quantity = unpack_bin('<BBHi8i8HH', record)
+	local returned = 0
+	if kind ~= EV_CONFIRMED and kind ~= EV_EXTENDED and has(sale.broken, RETURN_EARLY) then
+		return_units(lot_of(sale, lot), quantity, state == CONFIRMED)
+		returned = 1
+	end
+	record = pack(RECORD_HEAD, state, flags + SETTLING, units, hold, first) .. sub(record, HEAD_SIZE + 1)
+	local list = lists.orders
+	list[#list + 1] = id
+	list[#list + 1] = record
+	list = lists.pending
+	list[#list + 1] = id
+	list[#list + 1] = pack('<Bi8i8B', kind, at, next_hold, returned) .. rest
+	list = lists.outbox
+	list[#list + 1] = sale.now
+	list[#list + 1] = id
+	lists.holds[#lists.holds + 1] = id
+	return record
+end
+
+local function send_lists(key)
+	return {orders = {'HSET', key .. ':o'}, pending = {'HSET', key .. ':p'}, outbox = {'ZADD', key .. ':x'}, holds = {'ZREM', key .. ':h'}}
+end
+
+local function send_write(lists)
+	write(lists.orders)
+	write(lists.pending)
+	write(lists.outbox)
+	write(lists.holds)
+end
+
+-- Whether the action may go out now; and the state after it.
+local function judge(sale, record, action, grace, extend)
+	local state, flags, _, hold = unpack_bin(RECORD_HEAD, record)
+	local in_time_only = action == CONFIRM or action == EXTEND
+	if has(flags, SETTLING) or not has(flags, DURABLE) then
+		return BUSY
+	end
+	if state == EXPIRED and in_time_only then
+		return ENDED
+	end
+	local move = MOVES[state][action]
+	if move[1] ~= 0 then
+		return move[1] == 1 and ALREADY or REFUSED
+	end
+	if state ~= HELD then
+		return 0, move[2]
+	end
+	local late = hold <= sale.now - grace
+	if late and in_time_only then
+		return ENDED
+	end
+	if not late and action == EXPIRE then
+		return REFUSED
+	end
+	if action == EXTEND and sale.now + extend <= hold then
+		return ALREADY -- an extension never shortens
+	end
+	return 0, move[2]
+end
+
+local function settle(keys, args)
+	local sale, refusal = enter(keys, args, 'armed')
+	if not sale then
+		return refusal
+	end
+	local ids, lists, out = {'HMGET', sale.key .. ':o'}, send_lists(sale.key), {}
+	for i = 2, #args do
+		ids[i + 1] = sub(args[i], 1, 16)
+	end
+	local records = records_of(ids)
+	local outbox = call('ZCARD', sale.key .. ':x')
+	for i = 2, #args do
+		local id, action, at, grace, extend, buyer, rest = unpack_bin('<c16Bi8i8i8Bc0', args[i])
+		local record = records[id]
+		local owner = record and select(8, unpack_bin(RECORD, record))
+		if not record or (buyer ~= '' and buyer ~= owner) then
+			out[i - 1] = pack('B', NO_ORDER)
+		else
+			local outcome, state = judge(sale, record, action, grace, extend)
+			if outcome == 0 and outbox >= sale.outbox_max then
+				outcome = FULL
+			end
+			if outcome == 0 then
+				local next_hold = action == EXTEND and sale.now + extend or 0
+				local told
+				outbox = outbox + 1
+				record = send(sale, lists, id, record, EVENT_OF[action], at, next_hold, sub(args[i], rest))
+				records[id] = record
+				told = found_text(id, record)
+				-- as it will be
+				told = id .. pack('B', state) .. sub(told, 18)
+				if action == EXTEND then
+					told = sub(told, 1, 18) .. pack('<i8', next_hold) .. sub(told, 27)
+				end
+				out[i - 1] = pack('B', 0) .. told
+			else
+				out[i - 1] = pack('B', outcome) .. found_text(id, record)
+			end
+		end
+	end
+	send_write(lists)
+	return finish(sale) .. concat(out)
+end
+
+local function find(keys, args)
+	local sale, refusal = enter(keys, args, 'armed')
+	if not sale then
+		return refusal
+	end
+	local out = {}
+	for i = 2, #args do
+		local id, buyer = unpack_bin('<c16Bc0', args[i])
+		local record = call('HGET', sale.key .. ':o', id)
+		local owner = record and select(8, unpack_bin(RECORD, record))
+		if not record or (buyer ~= '' and buyer ~= owner) then
+			out[i - 1] = pack('B', NO_ORDER)
+		else
+			out[i - 1] = pack('B', 0) .. found_text(id, record)
+		end
+	end
+	return finish(sale) .. concat(out)
+end
+
+local function expire(keys, args)
+	local sale, refusal = enter(keys, args, 'armed')
+	if not sale then
+		return refusal
+	end
+	local grace, at, max, rest = unpack_bin('<i8i8I', args[2])
+	local room = sale.outbox_max - call('ZCARD', sale.key .. ':x')
+	local out, lists = {}, send_lists(sale.key)
+	max = max < room and max or room
+	if max > 0 then
+		local due = call('ZRANGE', sale.key .. ':h', '-inf', sale.now - grace, 'BYSCORE', 'LIMIT', 0, max)
+		local ids = {'HMGET', sale.key .. ':o', unpack(due)}
+		local records = #due > 0 and records_of(ids) or {}
+		for i = 1, #due do
+			local record = records[due[i]]
+			local lot, quantity = unpack_bin('<HH', record, HEAD_SIZE + 1)
+			send(sale, lists, due[i], record, EV_EXPIRED, at, 0, sub(args[2], rest))
+			out[i] = due[i] .. pack('<HH', lot, quantity)
+		end
+	end
+	send_write(lists)
+	return finish(sale) .. pack('<I', #out) .. concat(out)
+end

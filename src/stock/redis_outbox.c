@@ -1,0 +1,167 @@
+/* What has come to its end, and what nobody has brought to one: acknowledge, compensate, claim. See functions/outbox.lua. */
+#include "base/clock.h"
+#include "stock/redis_private.h"
+
+enum { TRIES = 2 }; /* an end may be told twice; what is not told at all is claimed later, and driven again */
+
+static uint32_t sale_of(const void *items, size_t index)
+{
+	return ((const struct event *const *)items)[index]->sale;
+}
+
+/* True where some call was not answered. */
+static bool tell_once(struct stock_redis *redis, const char *function, const struct event *const *events,
+		      const struct redis_groups *groups)
+{
+	struct redis_reader answer;
+	struct redis_trip trip;
+	struct redis_head head;
+	bool unanswered = false;
+
+	redis_trip_begin(&trip, redis);
+	trip.changes = true;
+	for (uint16_t i = 0; i < groups->count; i++) {
+		uint32_t sale = events[groups->order[groups->starts[i]]]->sale;
+		struct redis_look look = redis_sales_look(&redis->sales, sale);
+
+		redis_trip_call(&trip, function, sale, &look);
+		for (uint16_t j = groups->starts[i]; j < groups->starts[i + 1]; j++) {
+			const struct event *event = events[groups->order[j]];
+			struct buffer *out = redis_trip_argument(&trip);
+
+			redis_write_id(out, &event->id);
+			redis_write(out, (uint64_t)event->kind, 1);
+			redis_write(out, event->epoch, 4);
+			redis_write(out, (uint64_t)event->hold_expires_at_ms, 8);
+		}
+	}
+	redis_trip_send(&trip);
+	for (uint16_t i = 0; i < groups->count; i++) {
+		enum redis_end end = redis_trip_next(&trip, &answer);
+
+		redis_take_head(redis, events[groups->order[groups->starts[i]]]->sale, end, &answer, &head);
+		unanswered |= end != REDIS_ANSWERED;
+	}
+	redis_trip_end(&trip);
+	return unanswered;
+}
+
+static void tell(struct stock *stock, const char *function, const struct event *const *events, size_t count)
+{
+	for (size_t start = 0; start < count; start += REDIS_BATCH) {
+		struct redis_groups groups;
+		size_t size = count - start < REDIS_BATCH ? count - start : REDIS_BATCH;
+
+		redis_group(&groups, sale_of, events + start, size);
+		for (int i = 0; i < TRIES && tell_once(redis_of(stock), function, events + start, &groups); i++)
+			;
+	}
+}
+
+void redis_acknowledge(struct stock *stock, const struct event *const *events, size_t count)
+{
+	tell(stock, "penstock_acknowledge", events, count);
+}
+
+void redis_compensate(struct stock *stock, const struct event *const *events, size_t count)
+{
+	tell(stock, "penstock_compensate", events, count);
+}
+
+/* --- Claim --- */
+
+static void take_claim(struct redis_reader *answer, uint32_t sale, const struct redis_head *head, struct stock_claim *claim)
+{
+	struct event *event = &claim->event;
+
+	*event = (struct event){.kind = redis_read8(answer), .sale = sale, .epoch = head->epoch};
+	event->id = redis_read_id(answer);
+	switch (event->kind) {
+	case EVENT_RESERVED:
+		event->buyer_units = redis_read16(answer);
+		event->hold_expires_at_ms = redis_read64(answer);
+		event->limit_per_buyer = head->limit;
+		event->lot = redis_read16(answer);
+		event->quantity = redis_read16(answer);
+		event->buyer = redis_read_text(answer);
+		event->at_ms = redis_read64(answer);
+		event->key = redis_read_text(answer);
+		break;
+	case EVENT_WITHDRAWN:
+		event->lot = redis_read16(answer);
+		event->quantity = redis_read32(answer);
+		event->at_ms = redis_read64(answer);
+		break;
+	default:
+		event->lot = redis_read16(answer);
+		event->quantity = redis_read16(answer);
+		event->at_ms = redis_read64(answer);
+		event->hold_expires_at_ms = redis_read64(answer);
+		redis_read8(answer); /* whether a broken build gave the units back too early */
+		break;
+	}
+	event->actor = redis_read_text(answer);
+	event->trace = redis_read_text(answer);
+	if (!answer->failed)
+		event_own(event, &claim->text);
+}
+
+static size_t claim_sale(struct stock_redis *redis, uint32_t sale, int64_t age_ms, struct stock_claim *out, size_t max)
+{
+	struct redis_look look = redis_sales_look(&redis->sales, sale);
+	struct redis_reader answer;
+	struct redis_head head;
+	struct redis_trip trip;
+	struct buffer *argument;
+	size_t count = 0, taken = 0;
+
+	redis_trip_begin(&trip, redis);
+	trip.changes = true;
+	redis_trip_call(&trip, "penstock_claim", sale, &look);
+	argument = redis_trip_argument(&trip);
+	redis_write(argument, (uint64_t)age_ms, 8);
+	redis_write(argument, max < REDIS_BATCH ? max : REDIS_BATCH, 4);
+	redis_trip_send(&trip);
+	if (redis_take_head(redis, sale, redis_trip_next(&trip, &answer), &answer, &head) == STOCK_DONE) {
+		redis_sales_learn_outbox(&redis->sales, sale, head.epoch, redis_read64(&answer));
+		count = redis_read32(&answer);
+	}
+	for (; taken < count; taken++) {
+		take_claim(&answer, sale, &head, &out[taken]);
+		if (answer.failed)
+			break;
+	}
+	redis_trip_end(&trip);
+	return taken;
+}
+
+/* The next sale at or behind *number with an entry of before `before_ms`, on the clock of Redis. */
+static bool next_old(struct redis_sales *sales, uint32_t *number, int64_t before_ms)
+{
+	unsigned ticket = reader_gate_enter(&sales->registry.gate);
+	struct redis_sale *sale;
+	bool found = false;
+
+	while ((sale = sale_registry_next(&sales->registry, number))) {
+		int64_t oldest_ms = atomic_load(&sale->oldest_ms);
+
+		found = oldest_ms != 0 && oldest_ms < before_ms && !atomic_load(&sale->dropped);
+		if (found)
+			break;
+		++*number;
+	}
+	reader_gate_leave(&sales->registry.gate, ticket);
+	return found;
+}
+
+size_t redis_claim(struct stock *stock, int64_t before_ns, int64_t now_ns, struct stock_claim *out, size_t max)
+{
+	struct stock_redis *redis = redis_of(stock);
+	int64_t age_ms = redis_ms(now_ns - before_ns);
+	int64_t before_ms = redis_sales_now_ms(&redis->sales) - age_ms;
+	size_t count = 0;
+
+	for (uint32_t number = 0; count < max && next_old(&redis->sales, &number, before_ms); number++)
+		count += claim_sale(redis, number, age_ms, out + count, max - count);
+	return count;
+}

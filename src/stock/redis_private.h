@@ -1,0 +1,65 @@
+/* What the parts of the stock in Redis share. See redis.c for the whole picture. */
+#pragma once
+
+#include "port/stock.h"
+#include "stock/redis_pool.h"
+#include "stock/redis_sales.h"
+#include "stock/redis_trip.h"
+
+enum { REDIS_BATCH = 256 }; /* items of one sale in one call: a call holds up every other one, and 256 take about a millisecond */
+
+/* Whole answers that are no stock_outcome: enum redis_status in functions/common.lua. */
+enum { REDIS_STALE = 100, REDIS_OUT_OF_RANGE = 101 };
+
+struct stock_redis {
+	struct stock stock; /* first member */
+	struct redis_pool pool;
+	struct redis_sales sales;
+	size_t outbox_max;
+	_Atomic int64_t next_look_ns; /* when the server is looked at again */
+};
+
+static inline struct stock_redis *redis_of(struct stock *stock)
+{
+	return (struct stock_redis *)stock;
+}
+
+/* The items of a batch by sale: `order` names them, those of one sale together and in the batch's order. */
+struct redis_groups {
+	uint16_t order[REDIS_BATCH];
+	uint16_t starts[REDIS_BATCH + 1];
+	uint16_t count;
+};
+void redis_group(struct redis_groups *groups, uint32_t (*sale_of)(const void *items, size_t index), const void *items, size_t count);
+
+/*
+ * Reads the status and head of an answered call, and learns from it. STOCK_DONE; or what the whole call came to: STOCK_UNKNOWN_SALE, STOCK_FENCED,
+ * STOCK_FULL, STOCK_UNAVAILABLE, STOCK_OUTCOME_UNKNOWN, REDIS_STALE, REDIS_OUT_OF_RANGE.
+ */
+int redis_take_head(struct stock_redis *redis, uint32_t sale, enum redis_end end, struct redis_reader *answer,
+		    struct redis_head *head);
+/* An order as the functions tell it. */
+void redis_take_order(struct redis_reader *answer, struct stock_order *order);
+/* Asks for the rest of the names until there are no more. */
+void redis_read_names(struct stock_redis *redis, uint32_t sale);
+/* A request as penstock_reserve takes it; for the bench too. */
+void redis_reserve_pack(struct buffer *out, const struct stock_reserve *item);
+/* Milliseconds, rounded up. */
+int64_t redis_ms(int64_t ns);
+
+/* The port's functions, by file. */
+void redis_reserve(struct stock *stock, struct stock_reserve *items, size_t count);
+void redis_settle(struct stock *stock, struct stock_settle *items, size_t count);
+void redis_find(struct stock *stock, struct stock_find *items, size_t count);
+size_t redis_expire(struct stock *stock, int64_t now_ns, int64_t now_ms, int64_t grace_ns, struct event *out, size_t max,
+		    int64_t *next_ns);
+void redis_acknowledge(struct stock *stock, const struct event *const *events, size_t count);
+void redis_compensate(struct stock *stock, const struct event *const *events, size_t count);
+size_t redis_claim(struct stock *stock, int64_t before_ns, int64_t now_ns, struct stock_claim *out, size_t max);
+int redis_preheat_begin(struct stock *stock, const struct stock_rules *rules);
+int redis_preheat_load(struct stock *stock, uint32_t sale, const struct stock_load *orders, size_t count, int64_t now_ns);
+int redis_arm(struct stock *stock, uint32_t sale, const int64_t *allocated, const int64_t *withdrawn);
+void redis_drop(struct stock *stock, uint32_t sale, uint32_t epoch);
+int redis_allocate(struct stock *stock, uint32_t sale, uint32_t lot, int64_t allocated);
+int redis_withdraw(struct stock *stock, struct stock_withdrawal *withdrawal);
+void redis_refresh(struct stock *stock, struct stock_refresh *items, size_t count);

@@ -1,0 +1,313 @@
+#include "stock/redis_sales.h"
+
+#include <stdlib.h>
+#include "base/clock.h"
+#include "base/random.h"
+
+void redis_sales_init(struct redis_sales *sales)
+{
+	sale_registry_init(&sales->registry, &sales->memory);
+	pthread_mutex_init(&sales->changing, NULL);
+	random_bytes(&sales->name_key, sizeof(sales->name_key));
+	atomic_init(&sales->clock_ms, clock_wall_ms() - clock_mono_ms());
+}
+
+static void free_sale(struct redis_sale *sale)
+{
+	if (!sale)
+		return;
+	buyer_filter_deinit(&sale->filter);
+	pthread_mutex_destroy(&sale->lock);
+	free(sale);
+}
+
+void redis_sales_deinit(struct redis_sales *sales)
+{
+	for (uint32_t number = 0; sale_registry_next(&sales->registry, &number); number++)
+		free_sale(sale_registry_swap(&sales->registry, number, NULL));
+	sale_registry_deinit(&sales->registry);
+	pthread_mutex_destroy(&sales->changing);
+}
+
+struct hash128 redis_sales_name(const struct redis_sales *sales, struct slice buyer)
+{
+	return siphash128(&sales->name_key, buyer.data, buyer.size);
+}
+
+int64_t redis_sales_now_ms(const struct redis_sales *sales)
+{
+	return clock_mono_ms() + atomic_load_explicit(&sales->clock_ms, memory_order_relaxed);
+}
+
+struct redis_look redis_sales_look(struct redis_sales *sales, uint32_t number)
+{
+	unsigned ticket = reader_gate_enter(&sales->registry.gate);
+	struct redis_sale *sale = redis_sales_find(sales, number);
+	struct redis_look look = {0};
+
+	if (sale)
+		look = (struct redis_look){atomic_load(&sale->known), sale->epoch, atomic_load(&sale->begun),
+					   atomic_load(&sale->names_from)};
+	reader_gate_leave(&sales->registry.gate, ticket);
+	return look;
+}
+
+static void raise_to(_Atomic uint32_t *known, uint32_t epoch)
+{
+	uint32_t seen = atomic_load(known);
+
+	while (seen < epoch && !atomic_compare_exchange_weak(known, &seen, epoch))
+		;
+}
+
+static struct redis_sale *make_sale(struct redis_sales *sales, uint32_t number, uint32_t epoch, uint32_t lot_count)
+{
+	struct redis_sale *sale = calloc(1, sizeof(*sale) + lot_count * sizeof(sale->lots[0]));
+
+	if (!sale)
+		return NULL;
+	sale->number = number;
+	sale->epoch = epoch;
+	sale->lot_count = lot_count;
+	atomic_init(&sale->known, epoch);
+	atomic_init(&sale->state, REDIS_SALE_FENCED);
+	buyer_filter_init(&sale->filter, &sales->memory);
+	pthread_mutex_init(&sale->lock, NULL);
+	return sale;
+}
+
+/* Nobody else changes the registry meanwhile, so what is found here stays. */
+static int put(struct redis_sales *sales, uint32_t number, uint32_t epoch, uint32_t lot_count, bool begins)
+{
+	struct redis_sale *former = redis_sales_find(sales, number), *sale;
+	int r;
+
+	if (former && !begins && former->epoch >= epoch && former->lot_count >= lot_count && !atomic_load(&former->dropped))
+		return 0;
+	r = sale_registry_make_room(&sales->registry, number);
+	if (r < 0)
+		return r;
+	sale = make_sale(sales, number, epoch, lot_count);
+	if (!sale)
+		return error_origin(-ENOMEM);
+	if (former) {
+		atomic_store(&sale->begun, atomic_load(&former->begun));
+		raise_to(&sale->known, atomic_load(&former->known));
+	}
+	if (begins) {
+		atomic_store(&sale->begun, epoch);
+		atomic_store(&sale->state, REDIS_SALE_LOADING);
+	}
+	sale_registry_swap(&sales->registry, number, sale);
+	reader_gate_wait(&sales->registry.gate);
+	free_sale(former);
+	return 0;
+}
+
+int redis_sales_expect(struct redis_sales *sales, uint32_t number, uint32_t epoch, uint32_t lot_count)
+{
+	int r;
+
+	pthread_mutex_lock(&sales->changing);
+	r = put(sales, number, epoch, lot_count, false);
+	pthread_mutex_unlock(&sales->changing);
+	return r;
+}
+
+int redis_sales_begin(struct redis_sales *sales, uint32_t number, uint32_t epoch, uint32_t lot_count)
+{
+	int r;
+
+	pthread_mutex_lock(&sales->changing);
+	r = put(sales, number, epoch, lot_count, true);
+	pthread_mutex_unlock(&sales->changing);
+	return r;
+}
+
+void redis_sales_forget(struct redis_sales *sales, uint32_t number)
+{
+	struct redis_sale *former;
+
+	pthread_mutex_lock(&sales->changing);
+	former = redis_sales_find(sales, number) ? sale_registry_swap(&sales->registry, number, NULL) : NULL;
+	if (former)
+		reader_gate_wait(&sales->registry.gate);
+	pthread_mutex_unlock(&sales->changing);
+	free_sale(former);
+}
+
+void redis_sales_hear_of(struct redis_sales *sales, uint32_t number, uint32_t epoch)
+{
+	unsigned ticket = reader_gate_enter(&sales->registry.gate);
+	struct redis_sale *sale = redis_sales_find(sales, number);
+
+	if (sale)
+		raise_to(&sale->known, epoch);
+	reader_gate_leave(&sales->registry.gate, ticket);
+}
+
+/* A fence that comes late, of a reign that is over, does no harm: the next answer opens it again. */
+void redis_sales_fence(struct redis_sales *sales, uint32_t number, uint32_t epoch)
+{
+	unsigned ticket = reader_gate_enter(&sales->registry.gate);
+	struct redis_sale *sale = redis_sales_find(sales, number);
+
+	if (sale) {
+		raise_to(&sale->known, epoch);
+		if (atomic_load(&sale->state) == REDIS_SALE_ARMED) {
+			atomic_store(&sale->state, REDIS_SALE_FENCED);
+			for (uint32_t i = 0; i < sale->lot_count; i++)
+				atomic_store(&sale->lots[i].version, 0);
+		}
+	}
+	reader_gate_leave(&sales->registry.gate, ticket);
+}
+
+void redis_sales_add_buyer(struct redis_sales *sales, uint32_t number, struct slice buyer)
+{
+	unsigned ticket = reader_gate_enter(&sales->registry.gate);
+	struct redis_sale *sale = redis_sales_find(sales, number);
+
+	if (sale)
+		buyer_filter_add(&sale->filter, redis_sales_name(sales, buyer));
+	reader_gate_leave(&sales->registry.gate, ticket);
+}
+
+/* --- Answers --- */
+
+static void learn_lot(struct redis_sale *sale, uint32_t lot, struct redis_reader *answer)
+{
+	struct stock_lot_state state = {0};
+	uint32_t count, revision;
+
+	state.available = redis_read32(answer);
+	state.held = redis_read32(answer);
+	state.confirmed = redis_read32(answer);
+	state.withdrawn = redis_read32(answer);
+	state.allocated = redis_read32(answer);
+	count = redis_read32(answer);
+	revision = redis_read32(answer);
+	if (!sale || answer->failed || lot >= sale->lot_count)
+		return;
+	state.version = (uint64_t)sale->epoch << 32 | count;
+	pthread_mutex_lock(&sale->lock);
+	if (revision >= sale->lots[lot].revision) {
+		sale->lots[lot].state = state;
+		sale->lots[lot].revision = revision;
+	}
+	if (atomic_load(&sale->state) == REDIS_SALE_ARMED)
+		atomic_store(&sale->lots[lot].version, sale->lots[lot].state.version);
+	pthread_mutex_unlock(&sale->lock);
+}
+
+/* Inside the gate. The entry that an answer of this epoch tells of, or NULL. */
+static struct redis_sale *entry_of(struct redis_sales *sales, uint32_t number, uint32_t epoch)
+{
+	struct redis_sale *sale = redis_sales_find(sales, number);
+
+	return sale && sale->epoch == epoch && !atomic_load(&sale->dropped) ? sale : NULL;
+}
+
+/* Where Redis has a newer epoch than the entry, the entry is of the past. */
+static void follow(struct redis_sales *sales, uint32_t number, uint32_t epoch, uint32_t lot_count)
+{
+	unsigned ticket = reader_gate_enter(&sales->registry.gate);
+	struct redis_sale *sale = redis_sales_find(sales, number);
+	bool behind = sale && !atomic_load(&sale->dropped) && (sale->epoch < epoch || sale->lot_count < lot_count);
+
+	reader_gate_leave(&sales->registry.gate, ticket);
+	if (behind && redis_sales_expect(sales, number, epoch, lot_count) < 0)
+		redis_sales_fence(sales, number, epoch); /* no memory: tried again with the next answer */
+}
+
+bool redis_sales_learn(struct redis_sales *sales, uint32_t number, struct redis_reader *answer, struct redis_head *head)
+{
+	int64_t now_ms, deadline_ms;
+	uint32_t lot_count, touched;
+	struct redis_sale *sale;
+	unsigned ticket;
+
+	head->epoch = redis_read32(answer);
+	head->limit = redis_read32(answer);
+	now_ms = redis_read64(answer);
+	deadline_ms = redis_read64(answer);
+	lot_count = redis_read16(answer);
+	touched = redis_read16(answer);
+	if (answer->failed)
+		return false;
+	atomic_store_explicit(&sales->clock_ms, now_ms - clock_mono_ms(), memory_order_relaxed);
+	follow(sales, number, head->epoch, lot_count);
+	ticket = reader_gate_enter(&sales->registry.gate);
+	sale = entry_of(sales, number, head->epoch);
+	if (sale)
+		atomic_store(&sale->deadline_ms, deadline_ms);
+	for (uint32_t i = 0; i < touched; i++)
+		learn_lot(sale, redis_read16(answer), answer);
+	reader_gate_leave(&sales->registry.gate, ticket);
+	return !answer->failed;
+}
+
+void redis_sales_learn_lots(struct redis_sales *sales, uint32_t number, uint32_t epoch, struct redis_reader *answer)
+{
+	unsigned ticket = reader_gate_enter(&sales->registry.gate);
+	struct redis_sale *sale = entry_of(sales, number, epoch);
+	uint32_t count = redis_read16(answer);
+
+	if (sale)
+		atomic_store(&sale->state, REDIS_SALE_ARMED);
+	for (uint32_t i = 0; i < count; i++)
+		learn_lot(sale, i, answer);
+	reader_gate_leave(&sales->registry.gate, ticket);
+}
+
+static void add_names(struct redis_sales *sales, struct redis_sale *sale, struct slice names)
+{
+	size_t start = 0;
+
+	for (size_t i = 0; i < names.size; i++) {
+		if (names.data[i] != '\n')
+			continue;
+		buyer_filter_add(&sale->filter, redis_sales_name(sales, (struct slice){names.data + start, i - start}));
+		start = i + 1;
+	}
+}
+
+/* The part of a chunk up to the end of its last whole name: the next chunk begins there. */
+static struct slice whole_names(struct slice chunk)
+{
+	while (chunk.size && chunk.data[chunk.size - 1] != '\n')
+		chunk.size--;
+	return chunk;
+}
+
+bool redis_sales_learn_names(struct redis_sales *sales, uint32_t number, uint32_t epoch, struct redis_reader *answer)
+{
+	uint64_t from = (uint64_t)redis_read64(answer), total = (uint64_t)redis_read64(answer);
+	struct slice names = whole_names(redis_read_bytes(answer, redis_read32(answer)));
+	unsigned ticket = reader_gate_enter(&sales->registry.gate);
+	struct redis_sale *sale = entry_of(sales, number, epoch);
+	uint64_t end = from + names.size, seen;
+	bool more = false;
+
+	if (sale && !answer->failed) {
+		add_names(sales, sale, names);
+		seen = atomic_load(&sale->names_from);
+		while (seen >= from && seen < end && !atomic_compare_exchange_weak(&sale->names_from, &seen, end))
+			;
+		more = atomic_load(&sale->names_from) < total;
+		if (!more)
+			atomic_store(&sale->names_complete, true);
+	}
+	reader_gate_leave(&sales->registry.gate, ticket);
+	return more;
+}
+
+void redis_sales_learn_outbox(struct redis_sales *sales, uint32_t number, uint32_t epoch, int64_t oldest_ms)
+{
+	unsigned ticket = reader_gate_enter(&sales->registry.gate);
+	struct redis_sale *sale = entry_of(sales, number, epoch);
+
+	if (sale)
+		atomic_store(&sale->oldest_ms, oldest_ms);
+	reader_gate_leave(&sales->registry.gate, ticket);
+}

@@ -1,0 +1,252 @@
+/* What becomes of an order after its grant: settle, find, expire. The decisions are in functions/settle.lua. */
+#include "base/clock.h"
+#include "stock/redis_private.h"
+
+enum { RETRY_NS = 100000000 }; /* a sale that could not be asked for its holds is asked again so soon */
+
+static uint32_t sale_of_settle(const void *items, size_t index)
+{
+	return ((const struct stock_settle *)items)[index].sale;
+}
+
+static uint32_t sale_of_find(const void *items, size_t index)
+{
+	return ((const struct stock_find *)items)[index].sale;
+}
+
+static enum event_kind event_of(enum order_action action)
+{
+	switch (action) {
+	case ORDER_CONFIRM:
+		return EVENT_CONFIRMED;
+	case ORDER_CANCEL:
+		return EVENT_CANCELLED;
+	case ORDER_REFUND:
+		return EVENT_REFUNDED;
+	case ORDER_EXPIRE:
+		return EVENT_EXPIRED;
+	case ORDER_EXTEND:
+		return EVENT_EXTENDED;
+	}
+	assertion_failed("a known action", __FILE__, __LINE__, __func__);
+}
+
+/* The order and its buyer's name. */
+static void take_found(struct redis_reader *answer, struct stock_order *order, char *owner)
+{
+	struct slice name;
+
+	redis_take_order(answer, order);
+	name = redis_read_text(answer);
+	if (name.size > BUYER_MAX)
+		name.size = 0;
+	memcpy(owner, name.data, name.size);
+	owner[name.size] = '\0';
+}
+
+static void take_settled(struct redis_reader *answer, const struct redis_head *head, struct stock_settle *item)
+{
+	item->outcome = redis_read8(answer);
+	if (item->outcome != STOCK_NO_ORDER)
+		take_found(answer, &item->order, item->owner);
+	if (answer->failed)
+		item->outcome = STOCK_OUTCOME_UNKNOWN;
+	if (item->outcome != STOCK_DONE)
+		return;
+	item->event = (struct event){
+		.kind = event_of(item->action),
+		.sale = item->sale,
+		.epoch = head->epoch,
+		.lot = item->order.lot,
+		.quantity = item->order.quantity,
+		.id = item->id,
+		.at_ms = item->now_ms,
+		.hold_expires_at_ms = item->action == ORDER_EXTEND ? item->order.hold_expires_at_ms : 0,
+		.actor = item->actor,
+		.trace = item->trace,
+	};
+}
+
+static void ask_settle(struct buffer *out, const struct stock_settle *item)
+{
+	redis_write_id(out, &item->id);
+	redis_write(out, (uint64_t)item->action, 1);
+	redis_write(out, (uint64_t)item->now_ms, 8);
+	redis_write(out, (uint64_t)redis_ms(item->grace_ns), 8);
+	redis_write(out, (uint64_t)redis_ms(item->extend_ns), 8);
+	redis_write_text(out, item->buyer);
+	redis_write_text(out, item->actor);
+	redis_write_text(out, item->trace);
+}
+
+static void settle_batch(struct stock_redis *redis, struct stock_settle *items, size_t count)
+{
+	struct redis_groups groups;
+	struct redis_reader answer;
+	struct redis_trip trip;
+	struct redis_head head;
+
+	redis_group(&groups, sale_of_settle, items, count);
+	redis_trip_begin(&trip, redis);
+	trip.changes = true;
+	for (uint16_t i = 0; i < groups.count; i++) {
+		uint32_t sale = items[groups.order[groups.starts[i]]].sale;
+		struct redis_look look = redis_sales_look(&redis->sales, sale);
+
+		redis_trip_call(&trip, "penstock_settle", sale, &look);
+		for (uint16_t j = groups.starts[i]; j < groups.starts[i + 1]; j++)
+			ask_settle(redis_trip_argument(&trip), &items[groups.order[j]]);
+	}
+	redis_trip_send(&trip);
+	for (uint16_t i = 0; i < groups.count; i++) {
+		enum redis_end end = redis_trip_next(&trip, &answer);
+		int outcome = redis_take_head(redis, items[groups.order[groups.starts[i]]].sale, end, &answer, &head);
+
+		for (uint16_t j = groups.starts[i]; j < groups.starts[i + 1]; j++) {
+			struct stock_settle *item = &items[groups.order[j]];
+
+			if (outcome == STOCK_DONE)
+				take_settled(&answer, &head, item);
+			else
+				item->outcome = (enum stock_outcome)outcome;
+		}
+	}
+	redis_trip_end(&trip);
+}
+
+void redis_settle(struct stock *stock, struct stock_settle *items, size_t count)
+{
+	for (size_t start = 0; start < count; start += REDIS_BATCH)
+		settle_batch(redis_of(stock), items + start, count - start < REDIS_BATCH ? count - start : REDIS_BATCH);
+}
+
+/* An answer that was lost has changed nothing: the order could not be asked for. */
+static enum stock_outcome found(int outcome)
+{
+	return outcome == STOCK_UNKNOWN_SALE || outcome == STOCK_FENCED ? (enum stock_outcome)outcome : STOCK_UNAVAILABLE;
+}
+
+static void find_batch(struct stock_redis *redis, struct stock_find *items, size_t count)
+{
+	struct redis_groups groups;
+	struct redis_reader answer;
+	struct redis_trip trip;
+	struct redis_head head;
+
+	redis_group(&groups, sale_of_find, items, count);
+	redis_trip_begin(&trip, redis);
+	for (uint16_t i = 0; i < groups.count; i++) {
+		uint32_t sale = items[groups.order[groups.starts[i]]].sale;
+		struct redis_look look = redis_sales_look(&redis->sales, sale);
+
+		redis_trip_call(&trip, "penstock_find", sale, &look);
+		for (uint16_t j = groups.starts[i]; j < groups.starts[i + 1]; j++) {
+			struct buffer *out = redis_trip_argument(&trip);
+
+			redis_write_id(out, &items[groups.order[j]].id);
+			redis_write_text(out, items[groups.order[j]].buyer);
+		}
+	}
+	redis_trip_send(&trip);
+	for (uint16_t i = 0; i < groups.count; i++) {
+		enum redis_end end = redis_trip_next(&trip, &answer);
+		int outcome = redis_take_head(redis, items[groups.order[groups.starts[i]]].sale, end, &answer, &head);
+
+		for (uint16_t j = groups.starts[i]; j < groups.starts[i + 1]; j++) {
+			struct stock_find *item = &items[groups.order[j]];
+
+			item->outcome = outcome == STOCK_DONE ? redis_read8(&answer) : found(outcome);
+			if (item->outcome == STOCK_DONE)
+				take_found(&answer, &item->order, item->owner);
+			if (answer.failed)
+				item->outcome = STOCK_UNAVAILABLE;
+		}
+	}
+	redis_trip_end(&trip);
+}
+
+void redis_find(struct stock *stock, struct stock_find *items, size_t count)
+{
+	for (size_t start = 0; start < count; start += REDIS_BATCH)
+		find_batch(redis_of(stock), items + start, count - start < REDIS_BATCH ? count - start : REDIS_BATCH);
+}
+
+/* --- Expire --- */
+
+static size_t expire_sale(struct stock_redis *redis, uint32_t sale, int64_t now_ms, int64_t grace_ns, struct event *out,
+			  size_t max, bool *asked)
+{
+	struct redis_look look = redis_sales_look(&redis->sales, sale);
+	struct redis_reader answer;
+	struct redis_head head;
+	struct redis_trip trip;
+	struct buffer *argument;
+	size_t count = 0;
+
+	redis_trip_begin(&trip, redis);
+	trip.changes = true;
+	redis_trip_call(&trip, "penstock_expire", sale, &look);
+	argument = redis_trip_argument(&trip);
+	redis_write(argument, (uint64_t)redis_ms(grace_ns), 8);
+	redis_write(argument, (uint64_t)now_ms, 8);
+	redis_write(argument, max < REDIS_BATCH ? max : REDIS_BATCH, 4);
+	redis_write_text(argument, SLICE("clock"));
+	redis_write_text(argument, SLICE(""));
+	redis_trip_send(&trip);
+	*asked = redis_take_head(redis, sale, redis_trip_next(&trip, &answer), &answer, &head) == STOCK_DONE;
+	if (*asked)
+		count = redis_read32(&answer);
+	for (size_t i = 0; i < count; i++) {
+		out[i] = (struct event){
+			.kind = EVENT_EXPIRED, .sale = sale, .epoch = head.epoch, .at_ms = now_ms, .actor = SLICE("clock")};
+		out[i].id = redis_read_id(&answer);
+		out[i].lot = redis_read16(&answer);
+		out[i].quantity = redis_read16(&answer);
+	}
+	redis_trip_end(&trip);
+	return answer.failed ? 0 : count; /* what is not told here is claimed later */
+}
+
+/* The next sale at or behind *number with a deadline; what it is, on the clock of Redis. */
+static bool next_deadline(struct redis_sales *sales, uint32_t *number, int64_t *deadline_ms)
+{
+	unsigned ticket = reader_gate_enter(&sales->registry.gate);
+	struct redis_sale *sale;
+	bool found = false;
+
+	for (; !found && (sale = sale_registry_next(&sales->registry, number)); ++*number) {
+		*deadline_ms = atomic_load(&sale->deadline_ms);
+		found = *deadline_ms != 0 && atomic_load(&sale->state) == REDIS_SALE_ARMED && !atomic_load(&sale->dropped);
+		if (found)
+			break;
+	}
+	reader_gate_leave(&sales->registry.gate, ticket);
+	return found;
+}
+
+size_t redis_expire(struct stock *stock, int64_t now_ns, int64_t now_ms, int64_t grace_ns, struct event *out, size_t max,
+		    int64_t *next_ns)
+{
+	struct stock_redis *redis = redis_of(stock);
+	int64_t clock_ms = redis_sales_now_ms(&redis->sales), grace_ms = redis_ms(grace_ns), deadline_ms, next;
+	uint32_t number = 0;
+	size_t count = 0;
+
+	*next_ns = INT64_MAX;
+	while (next_deadline(&redis->sales, &number, &deadline_ms)) {
+		bool asked = true;
+		size_t before = count;
+
+		if (deadline_ms + grace_ms <= clock_ms && count < max) {
+			count += expire_sale(redis, number, now_ms, grace_ns, out + count, max - count, &asked);
+			if (asked && count > before)
+				continue; /* the same again: there may be more */
+			if (!next_deadline(&redis->sales, &(uint32_t){number}, &deadline_ms))
+				break;
+		}
+		next = asked ? now_ns + (deadline_ms + grace_ms - clock_ms) * 1000000 : now_ns + RETRY_NS;
+		*next_ns = next < *next_ns ? next : *next_ns;
+		number++;
+	}
+	return count;
+}

@@ -1,0 +1,100 @@
+/* Numbers and texts as the functions pack them (Lua's struct library): little-endian, unaligned; texts with one byte of size in front. */
+#pragma once
+
+#include <stdint.h>
+#include "base/assertion.h"
+#include "base/buffer.h"
+#include "base/uuid.h"
+
+/* The bytes of an answer not read yet. What is missing is read as zero, and `failed` says so. */
+struct redis_reader {
+	const unsigned char *data;
+	size_t size;
+	bool failed;
+};
+
+static inline uint64_t redis_read(struct redis_reader *reader, size_t bytes)
+{
+	uint64_t value = 0;
+
+	if (reader->size < bytes) {
+		reader->failed = true;
+		reader->size = 0;
+		return 0;
+	}
+	for (size_t i = 0; i < bytes; i++)
+		value |= (uint64_t)reader->data[i] << 8 * i;
+	reader->data += bytes;
+	reader->size -= bytes;
+	return value;
+}
+
+static inline uint8_t redis_read8(struct redis_reader *reader)
+{
+	return (uint8_t)redis_read(reader, 1);
+}
+
+static inline uint16_t redis_read16(struct redis_reader *reader)
+{
+	return (uint16_t)redis_read(reader, 2);
+}
+
+static inline uint32_t redis_read32(struct redis_reader *reader)
+{
+	return (uint32_t)redis_read(reader, 4);
+}
+
+static inline int64_t redis_read64(struct redis_reader *reader)
+{
+	return (int64_t)redis_read(reader, 8);
+}
+
+static inline struct slice redis_read_bytes(struct redis_reader *reader, size_t size)
+{
+	struct slice bytes = {(const char *)reader->data, size};
+
+	if (reader->size < size) {
+		reader->failed = true;
+		reader->size = 0;
+		return SLICE("");
+	}
+	reader->data += size;
+	reader->size -= size;
+	return bytes;
+}
+
+static inline struct slice redis_read_text(struct redis_reader *reader)
+{
+	return redis_read_bytes(reader, redis_read8(reader));
+}
+
+static inline struct uuid redis_read_id(struct redis_reader *reader)
+{
+	struct slice bytes = redis_read_bytes(reader, sizeof(struct uuid));
+	struct uuid id = {{0}};
+
+	if (bytes.size)
+		memcpy(id.bytes, bytes.data, bytes.size);
+	return id;
+}
+
+static inline void redis_write(struct buffer *out, uint64_t value, size_t bytes)
+{
+	unsigned char text[8];
+
+	for (size_t i = 0; i < bytes; i++)
+		text[i] = (unsigned char)(value >> 8 * i);
+	buffer_append(out, text, bytes);
+}
+
+static inline void redis_write_id(struct buffer *out, const struct uuid *id)
+{
+	buffer_append(out, id->bytes, sizeof(id->bytes));
+}
+
+static inline void redis_write_text(struct buffer *out, struct slice text)
+{
+	ASSERT(text.size <= UINT8_MAX);
+	redis_write(out, text.size, 1);
+	buffer_append_slice(out, text);
+}

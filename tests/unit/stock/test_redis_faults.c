@@ -1,0 +1,299 @@
+/* What goes wrong between a gate and its Redis, and that each call ends in one of its declared ways. */
+#include "unit/stock/redis_gate.h"
+
+static struct redis_place *place;
+
+static int set_up(void **state)
+{
+	(void)state;
+	place = redis_place_new("--maxmemory-policy", "noeviction", NULL);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	redis_place_free(place);
+	return 0;
+}
+
+static int open_with(const char *url, bool force)
+{
+	struct stock_redis_settings settings = {.url = url, .outbox_max = 16, .connect_timeout_ns = 200 * MS, .call_timeout_ns = 200 * MS, .force = force};
+	struct stock *stock;
+	int r = stock_redis_open(&stock, &settings);
+
+	if (r == 0)
+		stock->ops->free(stock);
+	return r;
+}
+
+static bool answers_again(void *context)
+{
+	enum stock_outcome outcome = gate_refresh(context);
+
+	return outcome != STOCK_UNAVAILABLE;
+}
+
+static void test_a_call_that_is_not_answered_is_of_unknown_outcome(void **state)
+{
+	struct stock_withdrawal withdrawal = {.sale = GATE_SALE, .units = 1, .movement = {{1}}};
+	struct gate gate;
+	struct stock_reserve item;
+	const char *reason;
+
+	(void)state;
+	gate_open(&gate, place->url);
+	assert_int_equal(gate_sell(&gate, 1, 5), 0);
+	assert_int_equal(gate.stock->ops->health(gate.stock, &reason), 0);
+	item = gate_ask(&gate, "ann", "k");
+	redis_place_pause(place, true);
+	gate.stock->ops->reserve(gate.stock, &item, 1);
+	assert_int_equal(item.outcome, STOCK_OUTCOME_UNKNOWN);
+	assert_true(gate.stock->ops->may_have_order(gate.stock, GATE_SALE, SLICE("ann")));
+	assert_true(gate.stock->ops->health(gate.stock, &reason) < 0);
+	assert_non_null(reason);
+	redis_place_pause(place, false);
+	redis_place_await(answers_again, &gate);
+	item = gate_buy(&gate, "ann", "k"); /* the retry tells which it was, and there is one order, not two */
+	assert_true(item.outcome == STOCK_REPLAY || item.outcome == STOCK_DONE);
+	assert_int_equal(gate_lot(&gate).held, 1);
+	assert_int_equal(gate.stock->ops->health(gate.stock, &reason), 0);
+	assert_int_equal(gate.stock->ops->withdraw(gate.stock, &withdrawal), 0);
+	gate_close(&gate);
+}
+
+static void test_a_call_that_cannot_be_sent_is_unavailable(void **state)
+{
+	struct stock_withdrawal withdrawal = {.sale = GATE_SALE, .units = 1, .movement = {{1}}};
+	struct stock_claim *claims = calloc(1, sizeof(*claims));
+	struct stock_find find = {.sale = GATE_SALE};
+	struct gate gate;
+	struct event out[1];
+	const char *reason;
+	int64_t next;
+
+	(void)state;
+	assert_non_null(claims);
+	gate_open(&gate, place->url);
+	assert_int_equal(gate_sell(&gate, 1, 5), 0);
+	gate_order(&gate, "bob", "");
+	redis_place_kill(place); /* the connection that was used is looked at before it is used again */
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(gate_buy(&gate, "ann", "k").outcome, STOCK_UNAVAILABLE);
+	assert_int_equal(gate_settle(&gate, &find.id, ORDER_CANCEL).outcome, STOCK_UNAVAILABLE);
+	gate.stock->ops->find(gate.stock, &find, 1);
+	assert_int_equal(find.outcome, STOCK_UNAVAILABLE);
+	assert_int_equal(gate_refresh(&gate), STOCK_UNAVAILABLE);
+	assert_int_equal(gate.stock->ops->allocate(gate.stock, GATE_SALE, 0, 9), STOCK_UNAVAILABLE);
+	assert_int_equal(gate.stock->ops->withdraw(gate.stock, &withdrawal), STOCK_UNAVAILABLE);
+	assert_int_equal(gate.stock->ops->expire(gate.stock, gate_now_ns(), 0, 0, out, 1, &next), 0);
+	assert_int_equal(gate.stock->ops->claim(gate.stock, gate_now_ns(), gate_now_ns(), claims, 1), 0);
+	assert_int_equal(gate_sell(&gate, 2, 5), -ENOTCONN);
+	assert_true(gate.stock->ops->health(gate.stock, &reason) < 0);
+	gate_close(&gate);
+	free(claims);
+}
+
+static void test_a_drop_that_redis_did_not_hear_of_is_told_later(void **state)
+{
+	struct stock_lot_state lots[LOTS_MAX];
+	struct stock_refresh none;
+	struct gate gate;
+	redisReply *reply;
+	uint32_t count;
+
+	(void)state;
+	gate_open(&gate, place->url);
+	assert_int_equal(gate_sell(&gate, 1, 5), 0);
+	redis_place_pause(place, true);
+	gate.stock->ops->drop(gate.stock, GATE_SALE, 1);
+	assert_int_equal(gate.stock->ops->snapshot(gate.stock, GATE_SALE, lots, &count), STOCK_UNKNOWN_SALE);
+	redis_place_pause(place, false);
+	for (int i = 0; i < 1000; i++) {
+		gate.stock->ops->refresh(gate.stock, &none, 0);
+		reply = redis_place_ask(place, "EXISTS {ps:7}:m");
+		count = (uint32_t)reply->integer;
+		freeReplyObject(reply);
+		if (count == 0)
+			break;
+	}
+	assert_int_equal(count, 0);
+	gate_close(&gate);
+}
+
+static void test_full_memory_is_told_before_anything_is_taken(void **state)
+{
+	struct stock_withdrawal withdrawal = {.sale = GATE_SALE, .units = 1, .movement = {{1}}};
+	struct stock_settle settle;
+	struct stock_reserve item;
+	struct gate gate;
+	redisReply *reply;
+
+	(void)state;
+	gate_open(&gate, place->url);
+	assert_int_equal(gate_sell(&gate, 1, 5), 0);
+	item = gate_order(&gate, "ann", "k");
+	redis_place_run(place, "CONFIG SET maxmemory 1");
+	assert_int_equal(gate_buy(&gate, "bob", "k").outcome, STOCK_FULL);
+	assert_int_equal(gate.stock->ops->withdraw(gate.stock, &withdrawal), STOCK_FULL);
+	assert_int_equal(gate_lot(&gate).available, 4); /* what is there can be looked at, */
+	settle = gate_settle(&gate, &item.order.id, ORDER_CANCEL); /* and ended */
+	assert_int_equal(settle.outcome, STOCK_DONE);
+	gate_acknowledge(&gate, &settle.event);
+	assert_int_equal(gate_lot(&gate).available, 5);
+	assert_int_equal(gate_sell(&gate, 2, 5), -ENOMEM);
+	gate.stock->ops->drop(gate.stock, GATE_SALE, 1);
+	reply = redis_place_ask(place, "DBSIZE");
+	assert_int_equal(reply->integer, 0);
+	freeReplyObject(reply);
+	redis_place_run(place, "CONFIG SET maxmemory 0");
+	gate_close(&gate);
+}
+
+static void test_too_few_replicas_refuse_definitely(void **state)
+{
+	struct gate gate;
+
+	(void)state;
+	gate_open(&gate, place->url);
+	assert_int_equal(gate_sell(&gate, 1, 5), 0);
+	redis_place_run(place, "CONFIG SET min-replicas-to-write 1");
+	assert_int_equal(gate_buy(&gate, "ann", "k").outcome, STOCK_UNAVAILABLE);
+	redis_place_run(place, "CONFIG SET min-replicas-to-write 0");
+	assert_int_equal(gate_lot(&gate).available, 5);
+	assert_int_equal(gate_buy(&gate, "ann", "k").outcome, STOCK_DONE);
+	gate_close(&gate);
+}
+
+/* What docs/operations.md says that the user needs, and no more. */
+#define ACL_RULE                                                                                                                         \
+	"on >secret ~{ps:* resetchannels -@all +auth +select +ping +info +function|load +function|list +fcall +time +get +set +getrange" \
+	" +setrange +strlen +append +hget +hmget +hset +hdel +hlen +zadd +zrem +zrange +zcard +unlink +pexpire"
+
+static void test_a_user_with_just_these_rights_can_do_everything(void **state)
+{
+	struct stock_load order = {.id = {{9}}, .quantity = 1, .state = ORDER_CONFIRMED, .buyer = SLICE("cid"), .key = SLICE("k")};
+	struct stock_claim *claims = calloc(1, sizeof(*claims));
+	struct stock_withdrawal withdrawal = {.sale = GATE_SALE, .units = 1, .movement = {{1}}};
+	int64_t units = 5, withdrawn = 0, next;
+	struct stock_reserve item;
+	struct stock_settle settle;
+	struct event out[1];
+	struct gate gate;
+	char url[96];
+
+	(void)state;
+	assert_non_null(claims);
+	redis_place_run(place, "ACL SETUSER penstock " ACL_RULE);
+	redis_place_run(place, "ACL SETUSER default -@all +ping +acl +exists");
+	snprintf(url, sizeof(url), "redis://penstock:secret@127.0.0.1:%d/0", place->port);
+	gate_open(&gate, url);
+	gate.rules.rate_requests = 3;
+	gate.rules.rate_seconds = 60;
+	gate.epoch = gate.rules.epoch = 1;
+	assert_int_equal(gate.stock->ops->preheat_begin(gate.stock, &gate.rules), 0);
+	assert_int_equal(gate.stock->ops->preheat_load(gate.stock, GATE_SALE, &order, 1, 0), 0);
+	assert_int_equal(gate.stock->ops->arm(gate.stock, GATE_SALE, &units, &withdrawn), 0);
+	item = gate_buy(&gate, "ann", "k");
+	assert_int_equal(item.outcome, STOCK_DONE);
+	assert_int_equal(gate_refresh(&gate), STOCK_DONE);
+	gate_compensate(&gate, &item.event);
+	item = gate_order(&gate, "ann", "k");
+	settle = gate_settle(&gate, &item.order.id, ORDER_CANCEL);
+	assert_int_equal(settle.outcome, STOCK_DONE);
+	gate_acknowledge(&gate, &settle.event);
+	gate.hold_ms = 1;
+	item = gate_order(&gate, "bob", "k");
+	gate.stock->ops->expire(gate.stock, gate_now_ns(), 0, 0, out, 1, &next);
+	assert_int_equal(gate.stock->ops->allocate(gate.stock, GATE_SALE, 0, 9), 0);
+	assert_int_equal(gate.stock->ops->withdraw(gate.stock, &withdrawal), 0);
+	assert_int_equal(gate_refresh(&gate), STOCK_DONE);
+	gate.stock->ops->claim(gate.stock, gate_now_ns() + 1000 * MS, gate_now_ns(), claims, 1);
+	gate.stock->ops->drop(gate.stock, GATE_SALE, 1);
+	gate_close(&gate);
+	free(claims);
+}
+
+static void test_each_right_that_is_missing_is_found_at_the_start(void **state)
+{
+	static const char *const rights[] = {"+time", "+get", "+set", "+getrange", "+setrange", "+strlen", "+append", "+hget", "+hmget", "+hset",
+					     "+hdel", "+hlen", "+zadd", "+zrem", "+zrange", "+zcard", "+unlink", "+pexpire", "+fcall",
+					     "+function|load", "+function|list"};
+	char url[96];
+
+	(void)state;
+	snprintf(url, sizeof(url), "redis://penstock:secret@127.0.0.1:%d/0", place->port);
+	for (size_t i = 0; i < sizeof(rights) / sizeof(rights[0]); i++) {
+		redis_place_run(place, "FUNCTION FLUSH");
+		redis_place_run(place, "ACL SETUSER penstock " ACL_RULE);
+		redis_place_run(place, "ACL SETUSER penstock -%s", rights[i] + 1);
+		if (open_with(url, false) != -EACCES)
+			fail_msg("%s is not missed", rights[i]);
+	}
+	redis_place_run(place, "ACL SETUSER penstock " ACL_RULE);
+	redis_place_run(place, "ACL SETUSER penstock resetkeys ~other:*");
+	assert_int_equal(open_with(url, false), -EACCES);
+	redis_place_run(place, "ACL SETUSER penstock allkeys");
+	assert_int_equal(open_with(url, false), 0);
+}
+
+static void test_a_server_that_is_not_fit_is_refused(void **state)
+{
+	char url[96];
+
+	(void)state;
+	redis_place_run(place, "CONFIG SET maxmemory-policy allkeys-lru");
+	assert_int_equal(open_with(place->url, false), -EPERM);
+	assert_int_equal(open_with(place->url, true), 0);
+	redis_place_run(place, "CONFIG SET maxmemory-policy noeviction");
+	assert_int_equal(open_with("redis://127.0.0.1:1", false), -ENOTCONN);
+	assert_int_equal(open_with("redis+sentinel://127.0.0.1:1/mymaster", false), -ENOTCONN);
+	assert_int_equal(open_with("rediss://127.0.0.1", false), -EINVAL);
+	snprintf(url, sizeof(url), "%s/99", place->url);
+	assert_int_equal(open_with(url, false), -ENOTCONN); /* there are 16 databases */
+	snprintf(url, sizeof(url), "redis://nobody:wrong@127.0.0.1:%d", place->port);
+	assert_int_equal(open_with(url, false), -ENOTCONN);
+	redis_place_run(place, "REPLICAOF 127.0.0.1 1");
+	assert_int_equal(open_with(place->url, false), -ENOTCONN);
+}
+
+static void test_the_functions_of_another_program_are_replaced_but_not_a_newer_ones(void **state)
+{
+	static const char text[] = "#!lua name=penstock\n"
+				   "local VERSION = %d\n"
+				   "redis.register_function('penstock_check', function() return '' end)\n";
+	char older[256], newer[256];
+	struct gate gate;
+
+	(void)state;
+	snprintf(older, sizeof(older), text, 0);
+	snprintf(newer, sizeof(newer), text, 1000);
+	gate_open(&gate, place->url);
+	assert_int_equal(gate_sell(&gate, 1, 5), 0);
+	assert_int_equal(open_with(place->url, false), 0); /* the same: nothing happens */
+	assert_int_equal(gate_buy(&gate, "ann", "").outcome, STOCK_DONE);
+	redis_place_run(place, "FUNCTION LOAD REPLACE %s", older);
+	assert_int_equal(open_with(place->url, false), 0);
+	assert_int_equal(gate_buy(&gate, "ann", "").outcome, STOCK_FENCED);
+	redis_place_run(place, "FUNCTION LOAD REPLACE %s", newer);
+	assert_int_equal(open_with(place->url, false), -ENOTSUP);
+	gate_close(&gate);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_a_call_that_is_not_answered_is_of_unknown_outcome, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_call_that_cannot_be_sent_is_unavailable, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_drop_that_redis_did_not_hear_of_is_told_later, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_full_memory_is_told_before_anything_is_taken, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_too_few_replicas_refuse_definitely, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_user_with_just_these_rights_can_do_everything, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_each_right_that_is_missing_is_found_at_the_start, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_server_that_is_not_fit_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_the_functions_of_another_program_are_replaced_but_not_a_newer_ones, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

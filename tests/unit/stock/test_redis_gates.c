@@ -1,0 +1,293 @@
+/* Several gates on one Redis: what one does the others learn, and nothing is done twice. */
+#include "unit/stock/redis_gate.h"
+
+#include "base/thread.h"
+
+enum { GATES = 2, THREADS = 2, BUYERS = 150, UNITS = 400 };
+
+static struct redis_place *place;
+static struct gate gates[GATES];
+
+static int set_up(void **state)
+{
+	(void)state;
+	place = redis_place_new(NULL);
+	for (int i = 0; i < GATES; i++)
+		gate_open(&gates[i], place->url);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	for (int i = 0; i < GATES; i++)
+		gate_close(&gates[i]);
+	redis_place_free(place);
+	return 0;
+}
+
+static void sell(int64_t units)
+{
+	assert_int_equal(gate_sell(&gates[0], 1, units), 0);
+	gates[1].epoch = 1;
+	assert_int_equal(gate_refresh(&gates[1]), STOCK_DONE);
+}
+
+/* The clock of Redis, for all. */
+static void set_clock(int64_t now_ms)
+{
+	for (int i = 0; i < GATES; i++)
+		stock_redis_set_clock(gates[i].stock, now_ms);
+}
+
+static void test_each_hold_expires_once(void **state)
+{
+	enum { HOLDS = 30 };
+	struct event out[GATES][HOLDS];
+	size_t counts[GATES];
+	char buyer[16];
+	int64_t next;
+
+	(void)state;
+	set_clock(1000000);
+	sell(HOLDS);
+	for (int i = 0; i < HOLDS; i++) {
+		snprintf(buyer, sizeof(buyer), "b%d", i);
+		gate_order(&gates[i % GATES], buyer, "");
+	}
+	for (int i = 0; i < GATES; i++)
+		gate_refresh(&gates[i]);
+	set_clock(1000000 + GATE_HOLD_MS);
+	counts[0] = gates[0].stock->ops->expire(gates[0].stock, 0, 1, 0, out[0], 20, &next);
+	assert_true(next <= 0); /* there are more */
+	counts[1] = gates[1].stock->ops->expire(gates[1].stock, 0, 1, 0, out[1], HOLDS, &next);
+	assert_int_equal(counts[0], 20);
+	assert_int_equal(counts[1], 10);
+	for (size_t i = 0; i < counts[0]; i++)
+		for (size_t j = 0; j < counts[1]; j++)
+			assert_false(uuid_equal(&out[0][i].id, &out[1][j].id));
+	assert_int_equal(gates[0].stock->ops->expire(gates[0].stock, 0, 1, 0, out[0], HOLDS, &next), 0);
+	assert_true(next == INT64_MAX);
+	for (int i = 0; i < GATES; i++) /* each is acknowledged by both: the second changes nothing */
+		for (size_t j = 0; j < counts[1]; j++)
+			gate_acknowledge(&gates[i], &out[1][j]);
+	assert_int_equal(gate_lot(&gates[0]).available, 10);
+}
+
+static void test_the_entries_of_a_dead_gate_go_to_another_and_are_not_compensated(void **state)
+{
+	struct stock_claim *claims = calloc(8, sizeof(*claims));
+	struct stock_reserve item;
+
+	(void)state;
+	assert_non_null(claims);
+	set_clock(1000000);
+	sell(5);
+	item = gate_buy(&gates[0], "ann", "k"); /* and then nothing is heard of it */
+	set_clock(1003000);
+	gate_refresh(&gates[1]);
+	assert_int_equal(gates[1].stock->ops->claim(gates[1].stock, gate_now_ns() - 5000 * MS, gate_now_ns(), claims, 8), 0);
+	assert_int_equal(gates[1].stock->ops->claim(gates[1].stock, gate_now_ns() - 2000 * MS, gate_now_ns(), claims, 8), 1);
+	assert_true(uuid_equal(&claims[0].event.id, &item.event.id));
+	assert_true(slice_equal(claims[0].event.buyer, SLICE("ann")));
+	assert_true(slice_equal(claims[0].event.key, SLICE("k")));
+	assert_true(claims[0].event.hold_expires_at_ms == item.event.hold_expires_at_ms);
+	gate_refresh(&gates[0]);
+	assert_int_equal(gates[0].stock->ops->claim(gates[0].stock, gate_now_ns() - 2000 * MS, gate_now_ns(), claims, 8), 0);
+	gate_compensate(&gates[0], &item.event); /* it was not dead, only slow, and is refused now: too late */
+	assert_int_equal(gate_lot(&gates[0]).available, 4);
+	gate_acknowledge(&gates[1], &claims[0].event);
+	item = gate_buy(&gates[0], "ann", "k");
+	assert_int_equal(item.outcome, STOCK_REPLAY);
+	assert_true(item.order.durable);
+	free(claims);
+}
+
+static void test_who_has_bought_elsewhere_is_known_with_the_next_refresh(void **state)
+{
+	char buyer[16];
+
+	(void)state;
+	sell(100);
+	for (int i = 0; i < 60; i++) {
+		snprintf(buyer, sizeof(buyer), "buyer-%d", i);
+		gate_order(&gates[0], buyer, "");
+	}
+	assert_false(gates[1].stock->ops->may_have_order(gates[1].stock, GATE_SALE, SLICE("buyer-7")));
+	gate_refresh(&gates[1]);
+	for (int i = 0; i < 60; i++) {
+		snprintf(buyer, sizeof(buyer), "buyer-%d", i);
+		assert_true(gates[1].stock->ops->may_have_order(gates[1].stock, GATE_SALE, slice_of(buyer)));
+	}
+	assert_false(gates[1].stock->ops->may_have_order(gates[1].stock, GATE_SALE, SLICE("stranger")));
+}
+
+static void test_sold_out_tells_who_has_bought_before_anybody_is_turned_away(void **state)
+{
+	char buyer[16];
+
+	(void)state;
+	sell(60);
+	for (int i = 0; i < 60; i++) {
+		snprintf(buyer, sizeof(buyer), "buyer-%d", i);
+		gate_order(&gates[0], buyer, "");
+	}
+	assert_int_equal(gate_buy(&gates[1], "late", "").outcome, STOCK_SOLD_OUT); /* no refresh in between */
+	for (int i = 0; i < 60; i++) {
+		snprintf(buyer, sizeof(buyer), "buyer-%d", i);
+		assert_true(gates[1].stock->ops->may_have_order(gates[1].stock, GATE_SALE, slice_of(buyer)));
+	}
+}
+
+static void test_names_of_more_than_a_chunk_are_read_to_their_end(void **state)
+{
+	enum { ORDERS = 12000 };
+	struct stock_load *orders = calloc(ORDERS, sizeof(*orders));
+	char(*names)[BUYER_MAX + 1] = calloc(ORDERS, sizeof(*names));
+	int64_t units = ORDERS, withdrawn = 0;
+
+	(void)state;
+	assert_non_null(orders);
+	assert_non_null(names);
+	for (int i = 0; i < ORDERS; i++) {
+		snprintf(names[i], sizeof(names[i]), "%0120d", i);
+		orders[i] = (struct stock_load){.id = uuid_make(&gates[0].ids, 1, GATE_SALE), .quantity = 1, .state = ORDER_CONFIRMED, .buyer = slice_of(names[i])};
+	}
+	gates[0].rules.epoch = 1;
+	assert_int_equal(gates[0].stock->ops->preheat_begin(gates[0].stock, &gates[0].rules), 0);
+	assert_int_equal(gates[0].stock->ops->preheat_load(gates[0].stock, GATE_SALE, orders, ORDERS, 0), 0);
+	assert_int_equal(gates[0].stock->ops->arm(gates[0].stock, GATE_SALE, &units, &withdrawn), 0);
+	gates[1].epoch = 1;
+	assert_int_equal(gate_buy(&gates[0], "late", "").outcome, STOCK_SOLD_OUT);
+	assert_int_equal(gate_refresh(&gates[1]), STOCK_DONE);
+	for (int g = 0; g < GATES; g++)
+		for (int i = 0; i < ORDERS; i++)
+			assert_true(gates[g].stock->ops->may_have_order(gates[g].stock, GATE_SALE, slice_of(names[i])));
+	assert_false(gates[1].stock->ops->may_have_order(gates[1].stock, GATE_SALE, SLICE("x")) &&
+		     gates[1].stock->ops->may_have_order(gates[1].stock, GATE_SALE, SLICE("y")));
+	free(orders);
+	free(names);
+}
+
+static void test_a_latch_is_lifted_by_what_another_gate_returns(void **state)
+{
+	struct stock_reserve item, refused;
+	struct stock_settle settle;
+
+	(void)state;
+	sell(1);
+	item = gate_order(&gates[0], "ann", "");
+	refused = gate_buy(&gates[1], "bob", "");
+	assert_int_equal(refused.outcome, STOCK_SOLD_OUT);
+	assert_true(refused.may_return);
+	assert_true(refused.version == gates[1].stock->ops->version(gates[1].stock, GATE_SALE, 0));
+	settle = gate_settle(&gates[0], &item.order.id, ORDER_CANCEL);
+	gate_acknowledge(&gates[0], &settle.event);
+	assert_true(refused.version == gates[1].stock->ops->version(gates[1].stock, GATE_SALE, 0)); /* not heard of yet */
+	gate_refresh(&gates[1]);
+	assert_true(refused.version < gates[1].stock->ops->version(gates[1].stock, GATE_SALE, 0));
+	assert_int_equal(gate_buy(&gates[1], "bob", "").outcome, STOCK_DONE);
+}
+
+static void test_versions_of_a_new_reign_are_above_the_old(void **state)
+{
+	uint64_t version;
+
+	(void)state;
+	sell(1);
+	version = gates[1].stock->ops->version(gates[1].stock, GATE_SALE, 0);
+	assert_int_equal(gate_sell(&gates[0], 2, 1), 0);
+	gate_refresh(&gates[1]);
+	assert_true(gates[1].stock->ops->version(gates[1].stock, GATE_SALE, 0) > version);
+	assert_int_equal(gate_buy(&gates[1], "bob", "").event.epoch, 2);
+}
+
+/* --- All at once --- */
+
+struct crowd {
+	struct thread thread;
+	struct gate gate; /* ids of its own */
+	int granted, by_buyer[BUYERS];
+};
+
+static void storm(void *argument)
+{
+	struct crowd *crowd = argument;
+	const struct event *events[16];
+	struct stock_reserve items[16];
+	char buyers[16][16];
+	int who[16];
+
+	for (int round = 0; round < 60; round++) {
+		size_t granted = 0;
+
+		for (int i = 0; i < 16; i++) {
+			who[i] = (round * 16 + i * 7) % BUYERS;
+			snprintf(buyers[i], sizeof(buyers[i]), "b%d", who[i]);
+			items[i] = gate_ask(&crowd->gate, buyers[i], "");
+		}
+		crowd->gate.stock->ops->reserve(crowd->gate.stock, items, 16);
+		for (int i = 0; i < 16; i++) {
+			if (items[i].outcome != STOCK_DONE)
+				continue;
+			crowd->by_buyer[who[i]]++;
+			crowd->granted++;
+			events[granted++] = &items[i].event;
+		}
+		if (round % 3 == 2) { /* the journal refuses some */
+			crowd->gate.stock->ops->compensate(crowd->gate.stock, events, granted);
+			for (int i = 0; i < 16; i++)
+				crowd->by_buyer[who[i]] -= items[i].outcome == STOCK_DONE;
+			crowd->granted -= (int)granted;
+		} else {
+			crowd->gate.stock->ops->acknowledge(crowd->gate.stock, events, granted);
+		}
+		gate_refresh(&crowd->gate);
+	}
+}
+
+static void test_a_crowd_over_all_gates_gets_what_there_is_and_nobody_too_much(void **state)
+{
+	static struct crowd crowds[GATES * THREADS];
+	int granted = 0;
+	struct stock_lot_state lot;
+
+	(void)state;
+	sell(UNITS);
+	for (int i = 0; i < GATES * THREADS; i++) {
+		crowds[i].gate = gates[i % GATES];
+		crowds[i].gate.hold_ms = i % 2 ? GATE_HOLD_MS : 0;
+		assert_int_equal(thread_start(&crowds[i].thread, "crowd", storm, &crowds[i]), 0);
+	}
+	for (int i = 0; i < GATES * THREADS; i++) {
+		thread_join(&crowds[i].thread);
+		granted += crowds[i].granted;
+	}
+	for (int b = 0; b < BUYERS; b++) {
+		int units = 0;
+
+		for (int i = 0; i < GATES * THREADS; i++)
+			units += crowds[i].by_buyer[b];
+		assert_true(units <= 2);
+	}
+	lot = gate_lot(&gates[0]);
+	assert_int_equal(lot.allocated, UNITS);
+	assert_int_equal(lot.held + lot.confirmed, granted);
+	assert_int_equal(granted, BUYERS * 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_each_hold_expires_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_the_entries_of_a_dead_gate_go_to_another_and_are_not_compensated, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_who_has_bought_elsewhere_is_known_with_the_next_refresh, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_sold_out_tells_who_has_bought_before_anybody_is_turned_away, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_names_of_more_than_a_chunk_are_read_to_their_end, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_latch_is_lifted_by_what_another_gate_returns, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_versions_of_a_new_reign_are_above_the_old, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_crowd_over_all_gates_gets_what_there_is_and_nobody_too_much, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,26 +1,22 @@
-"""What deploy/ holds, tried: the proxies in front of a running server, and every other file by the tool that reads it."""
+"""The proxies of deploy/, tried in front of running servers: one gate, and two of which one fails."""
 
 import contextlib
 import datetime
 import http.client
-import json
-import re
 import shutil
 import socket
 import ssl
 import subprocess
-import sys
+import threading
 import time
-from pathlib import Path
 
 import pytest
-import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from penstock import ROOT, Answer, buyer_token, wait_until
+from penstock import ROOT, Answer, Server, buyer_token, wait_until
 
 DEPLOY = ROOT / "deploy"
 
@@ -104,19 +100,27 @@ class Front:
 
     def buy(self, buyer, source="127.0.0.1", **headers):
         headers = {name.replace("_", "-"): text for name, text in headers.items()}
-        headers |= {"Authorization": f"Bearer {buyer_token(buyer)}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {buyer_token(buyer)}", "Content-Type": "application/json", **headers}
         return self.ask("POST", "/v1/sales/drop/orders", "{}", headers, source)
 
 
-def start_nginx(server, folder, certificate):
+def gate_address(gate):
+    """HOST:PORT of a server, or of a thing with a port."""
+    return gate.public.removeprefix("http://") if isinstance(gate, Server) else f"127.0.0.1:{gate.port}"
+
+
+def start_nginx(gates, folder, certificate):
     port = free_port()
+    second = "" if len(gates) == 1 else f"server {gate_address(gates[1])} max_fails=2 fail_timeout=2s;"
     settings = replaced(
         (DEPLOY / "nginx/penstock.conf").read_text(),
-        ("server 127.0.0.1:8080;", f"server {server.public.removeprefix('http://')};"),
+        ("server 127.0.0.1:8080 ", f"server {gate_address(gates[0])} "),
+        ("# server gate-2.example:8080 max_fails=2 fail_timeout=2s;", second),
         ("listen 443 ssl http2 backlog=4096;", f"listen 127.0.0.1:{port} ssl http2 backlog=4096;"),
         ("\tlisten [::]:443 ssl http2 backlog=4096;\n", ""),
         ("/etc/nginx/tls/shop.example.pem", str(certificate)),
         ("/etc/nginx/tls/shop.example.key", str(certificate)),
+        ("/etc/nginx/penstock.inc", str(DEPLOY / "nginx/penstock.inc")),
     )
     places = "".join(
         f"{name}_temp_path {folder}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -129,19 +133,19 @@ def start_nginx(server, folder, certificate):
     return Front(["/usr/sbin/nginx", "-c", str(main), "-p", str(folder)], port, certificate, folder / "nginx.log")
 
 
-def start_haproxy(server, folder, certificate):
+def start_haproxy(gates, folder, certificate):
     port = free_port()
-    gate = server.public.removeprefix("http://")
     settings = folder / "haproxy.cfg"
-    settings.write_text(
-        replaced(
-            (DEPLOY / "haproxy/haproxy.cfg").read_text(),
-            ("server gate 127.0.0.1:8080", f"server gate {gate}"),
-            ("bind :443", f"bind 127.0.0.1:{port}"),
-            ("/etc/haproxy/shop.example.pem", str(certificate)),
-            ("maxconn 20000", "maxconn 500"),
-        )
+    text = replaced(
+        (DEPLOY / "haproxy/haproxy.cfg").read_text(),
+        ("server gate-1 127.0.0.1:8080", f"server gate-1 {gate_address(gates[0])}"),
+        ("bind :443", f"bind 127.0.0.1:{port}"),
+        ("/etc/haproxy/shop.example.pem", str(certificate)),
+        ("maxconn 20000", "maxconn 500"),
     )
+    if len(gates) > 1:
+        text = replaced(text, ("# server gate-2 gate-2.example:8080", f"server gate-2 {gate_address(gates[1])}"))
+    settings.write_text(text)
     return Front(["/usr/sbin/haproxy", "-f", str(settings)], port, certificate, folder / "haproxy.log")
 
 
@@ -153,7 +157,7 @@ def shop(serve, tmp_path, certificate, request):
 
     def open_shop(**settings):
         server = serve(settings={"gate.listen": listen, "gate.trusted_proxies": "127.0.0.1", **settings})
-        fronts.append(start(server, tmp_path, certificate))
+        fronts.append(start([server], tmp_path, certificate))
         return server, fronts[-1]
 
     yield open_shop
@@ -241,60 +245,121 @@ def test_what_is_the_operators_is_not_reached(shop):
         assert proxy.ask("GET", path).status == 200, path
 
 
-# --- The files that other programs read ---
+# --- Two gates ---
 
 
-def checked(*command, cwd=DEPLOY):
-    done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
+class SilentGate:
+    """A gate that is ready, reads every purchase, and then dies: nobody knows what it had done."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.purchases = 0
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection):
+        with contextlib.suppress(OSError), connection:
+            connection.settimeout(10)
+            text = b""
+            while b"\r\n\r\n" not in text:
+                text += connection.recv(65536) or b"\r\n\r\n"
+            if b"POST /v1/" in text:
+                self.purchases += 1
+            elif b"GET /readyz" in text:
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nready\n")
+
+    def stop(self):
+        self.listener.close()
 
 
-def test_the_compose_file_is_one():
-    checker = Path(sys.executable).with_name("check-jsonschema")
-    checked(checker, "--builtin-schema", "vendor.compose-spec", "docker/compose.yml")
+class GoneGate:
+    """A gate that is not there: its port refuses connections."""
+
+    def __init__(self):
+        self.port, self.purchases = free_port(), 0
+
+    def stop(self):
+        pass
 
 
-def test_the_images_are_pinned():
-    services = yaml.safe_load((DEPLOY / "docker/compose.yml").read_text())["services"]
-    for name, service in services.items():
-        assert "build" in service or service["image"].partition(":")[2] not in ("", "latest"), name
-    for line in (DEPLOY / "docker/Dockerfile").read_text().splitlines():
-        if line.startswith("FROM "):
-            assert line.split()[1].partition(":")[2] not in ("", "latest"), line
+@pytest.fixture
+def two_gates(serve, tmp_path, certificate, request):
+    """two_gates(other) -> a server with a sale, and the proxy in front of it and of the other gate, which fails."""
+    stops = []
+    start, listen = request.param
+
+    def open_shop(other):
+        server = serve(settings={"gate.listen": listen, "gate.trusted_proxies": "127.0.0.1"})
+        server.make_sale("drop", 500)
+        stops.append(other)
+        stops.append(start([server, other], tmp_path, certificate))
+        return server, stops[-1]
+
+    yield open_shop
+    for each in reversed(stops):
+        each.stop()
 
 
-@tool("promtool")
-def test_the_alerts_fire_when_they_should():
-    checked("promtool", "check", "config", "prometheus/prometheus.yml")
-    checked("promtool", "test", "rules", "prometheus/alerts_test.yml")
+before_two = pytest.mark.parametrize(
+    "two_gates",
+    [
+        pytest.param((start_nginx, "127.0.0.1:0"), id="nginx", marks=tool("nginx")),
+        pytest.param((start_haproxy, "127.0.0.1:0 proxy"), id="haproxy", marks=tool("haproxy")),
+    ],
+    indirect=True,
+)
 
 
-def metric_names(text):
-    """Words that begin as our metrics do."""
-    return set(re.findall(r"\b(?:penstock|process)_[a-z_]+\b", text))
+@before_two
+def test_a_gate_that_is_gone_is_noticed_by_no_buyer(two_gates):
+    _, proxy = two_gates(GoneGate())
+    # What never left the proxy is sent to the other gate, with a key or without.
+    assert [proxy.buy(f"a{i}").status for i in range(6)] == [202] * 6
+    assert [proxy.buy(f"b{i}", Idempotency_Key="k").status for i in range(6)] == [202] * 6
 
 
-def test_alerts_and_panels_ask_for_metrics_that_exist(server):
-    there = metric_names(server.operate("GET", "/metrics").body.decode())
-    rules = yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text())
-    asked = {name for group in rules["groups"] for rule in group["rules"] for name in metric_names(rule["expr"])}
-    for path in (DEPLOY / "grafana/dashboards").glob("*.json"):
-        panels = json.loads(path.read_text())["panels"]
-        asked |= {name for panel in panels for target in panel.get("targets", []) for name in metric_names(target["expr"])}
-    assert len(asked) > 10
-    assert asked <= there
+@before_two
+def test_a_purchase_with_a_key_is_asked_of_another_gate(two_gates):
+    silent = SilentGate()
+    server, proxy = two_gates(silent)
+    tried = 0
+    while silent.purchases == 0 and tried < 20:
+        answer = proxy.buy(f"b{tried}", Idempotency_Key="k")
+        assert answer.status == 202 and answer.json["buyer"] == f"b{tried}"
+        tried += 1
+    assert silent.purchases > 0, "no purchase came to the gate that dies"
+    assert len(server.orders(sale="drop")) == tried
 
 
-@tool("systemd-analyze")
-def test_the_unit_is_sound(tmp_path):
-    unit = tmp_path / "penstock.service"
-    # The program is not installed here, nor need its manual be.
-    unit.write_text(
-        "".join(
-            line.replace("/usr/local/bin/penstock", "/bin/true")
-            for line in (DEPLOY / "systemd/penstock.service").read_text().splitlines(True)
-            if not line.startswith("Documentation=")
-        )
-    )
-    assert "penstock.service:" not in checked("systemd-analyze", "verify", unit)
+@before_two
+def test_a_purchase_without_a_key_is_asked_once(two_gates):
+    silent = SilentGate()
+    server, proxy = two_gates(silent)
+    statuses = []
+    while silent.purchases == 0 and len(statuses) < 20:
+        statuses.append(proxy.buy(f"b{len(statuses)}").status)
+    assert silent.purchases == 1, "no purchase came to the gate that dies"
+    assert statuses[-1] == 502 and set(statuses[:-1]) <= {202}
+    assert len(server.orders(sale="drop")) == len(statuses) - 1
+
+
+@before_two
+def test_what_is_only_asked_is_asked_of_another_gate(two_gates):
+    _, proxy = two_gates(GoneGate())
+    assert [proxy.ask("GET", "/v1/sales/drop").status for _ in range(6)] == [200] * 6
+
+
+@tool("haproxy")
+@pytest.mark.parametrize("two_gates", [pytest.param((start_haproxy, "127.0.0.1:0 proxy"), id="haproxy")], indirect=True)
+def test_the_settings_are_without_a_warning(two_gates):
+    _, proxy = two_gates(GoneGate())
+    assert "[ALERT]" not in proxy.log.read_text()
+    # A gate that is away is told; nothing else may be wrong.
+    warnings = [line for line in proxy.log.read_text().splitlines() if "[WARNING]" in line and "is DOWN" not in line]
+    assert warnings == []

@@ -1,9 +1,12 @@
 #include "adapters.h"
 
+#include <stdlib.h>
 #include "journal/direct.h"
+#include "journal/kafka_reader.h"
 #include "ledger/postgres.h"
 #include "ledger/sqlite.h"
 #include "stock/memory.h"
+#include "stock/redis.h"
 
 static const char *after_scheme(const char *url, const char *scheme)
 {
@@ -49,6 +52,8 @@ int adapters_check(const struct settings *settings, const char **reason)
 	const char *stock = settings->stock.url, *journal = settings->journal.url, *ledger = settings->ledger.url;
 
 	*reason = NULL;
+	if (is_redis(stock) && stock_redis_check_url(stock, reason) < 0)
+		return -EINVAL;
 	if (strcmp(stock, "memory:") != 0 && !is_redis(stock))
 		*reason = "stock.url: there are the stocks memory:, redis://HOST:PORT/DB and redis+sentinel://HOST:PORT,.../NAME, and no other";
 	else if (strcmp(journal, "direct:") != 0 && !is_kafka(journal))
@@ -107,22 +112,96 @@ int adapters_open_own_ledger(const struct settings *settings, struct ledger **le
 	return r;
 }
 
+static struct kafka_options kafka_options(const struct settings *settings)
+{
+	return (struct kafka_options){
+		.url = settings->journal.url,
+		.properties = settings->journal.kafka.properties,
+		.partitions = (uint32_t)settings->journal.kafka.partitions,
+		.replication = (uint32_t)settings->journal.kafka.replication,
+		.min_insync = (uint32_t)settings->journal.kafka.min_insync,
+		.retention_ms = settings->journal.kafka.retention_ns / 1000000,
+		.ack_deadline_ns = settings->journal.ack_deadline_ns,
+	};
+}
+
+static int say_kafka(int result, struct buffer *error)
+{
+	if (result < 0)
+		log_error("adapters", "the journal cannot be used", LOG_SLICE("reason", buffer_slice(error)));
+	buffer_deinit(error);
+	return result;
+}
+
+/* A gate that wrote to another log than the one its ledger is filled from would accept orders that no drain ever sees. */
+static int check_log(struct ledger *ledger, const char *cluster, const char *topic)
+{
+	char *known = NULL;
+	int r = ledger->ops->journal_identify(ledger, slice_of(cluster), slice_of(topic), &known);
+
+	if (r == LEDGER_OTHER_LOG) {
+		log_error("adapters",
+			  "the ledger is filled from another log than journal.url names: name that one, or the ledger of this one",
+			  LOG_TEXT("ledger_has", known ? known : ""), LOG_TEXT("cluster", cluster), LOG_TEXT("topic", topic));
+		r = -EINVAL;
+	}
+	free(known);
+	return r;
+}
+
+static int open_kafka(const struct settings *settings, struct ledger *ledger, struct journal **journal)
+{
+	struct kafka_options options = kafka_options(settings);
+	struct buffer error;
+	int r;
+
+	buffer_init(&error, 4096);
+	r = say_kafka(journal_kafka_open(journal, &options, &error), &error);
+	if (r < 0)
+		return r;
+	r = check_log(ledger, journal_kafka_cluster(*journal), journal_kafka_topic(*journal));
+	if (r < 0) {
+		(*journal)->ops->free(*journal);
+		*journal = NULL;
+	}
+	return r;
+}
+
 int adapters_open_journal(const struct settings *settings, struct ledger *ledger, struct journal **journal)
 {
 	if (is_kafka(settings->journal.url))
-		return -ENOTSUP;
+		return open_kafka(settings, ledger, journal);
 	return journal_direct_new(journal, ledger);
+}
+
+int adapters_open_reader(const struct settings *settings, struct journal_reader **reader)
+{
+	struct kafka_options options = kafka_options(settings);
+	struct buffer error;
+
+	ASSERT(adapters_drained(settings));
+	buffer_init(&error, 4096);
+	return say_kafka(journal_kafka_reader_open(reader, &options, &error), &error);
+}
+
+static int open_redis(const struct settings *settings, struct stock **stock)
+{
+	const int64_t usual_ns = 1000000000, half_ns = settings->journal.ack_deadline_ns / 2;
+	const struct stock_redis_settings redis = {
+		.url = settings->stock.url,
+		.outbox_max = (size_t)settings->stock.outbox_max,
+		/* A purchase waits for Redis and then for the journal, and must be told about within the deadline of both. */
+		.call_timeout_ns = half_ns < usual_ns ? half_ns : usual_ns,
+		.connect_timeout_ns = half_ns < usual_ns ? half_ns : usual_ns,
+		.force = settings->stock.redis.eviction == REDIS_EVICTION_ALLOW,
+	};
+
+	return stock_redis_open(stock, &redis);
 }
 
 int adapters_open_stock(const struct settings *settings, struct stock **stock)
 {
 	if (is_redis(settings->stock.url))
-		return -ENOTSUP;
+		return open_redis(settings, stock);
 	return stock_memory_new(stock, (size_t)settings->stock.outbox_max);
-}
-
-int adapters_open_reader(const struct settings *settings, struct journal_reader **reader)
-{
-	*reader = NULL;
-	return is_kafka(settings->journal.url) ? -ENOTSUP : -EINVAL;
 }

@@ -61,11 +61,14 @@ const struct setting settings_table[] = {
 	{"identity.cache_entries", SETTING_COUNT, FIELD(identity.cache_entries), .standard = "16384", .unit = "tokens", .low = 0,
 	 .high = 10000000, .help = "Verified tokens that each thread remembers; 0: none."},
 
-	{"stock.url", SETTING_URL, FIELD(stock.url), .standard = "memory:", .help = "Where the hot counters are."},
+	{"stock.url", SETTING_URL, FIELD(stock.url), .standard = "memory:",
+	 .help = "Where the hot counters are: memory:, redis://USER:PASSWORD@HOST:PORT/DB, or redis+sentinel://HOST:PORT,HOST:PORT/NAME."},
 	{"stock.outbox_max", SETTING_COUNT, FIELD(stock.outbox_max), .standard = "65536", .unit = "events", .low = 1,
 	 .high = 100000000, .help = "Grants and settlements in flight to the journal; one more is answered 503."},
+	{"stock.redis.eviction", SETTING_CHOICE, FIELD(stock.redis.eviction), .standard = "refuse", .choices = {"refuse", "allow"},
+	 .help = "A Redis whose maxmemory-policy lets it throw orders away when its memory is full: refuse it at the start, or go on all the same."},
 
-	{"journal.url", SETTING_URL, FIELD(journal.url), .standard = "direct:", .help = "The durable log of accepted events."},
+	{"journal.url", SETTING_URL, FIELD(journal.url), .standard = "direct:", .help = "The durable log of accepted events: direct: (the ledger itself), or kafka://HOST:PORT,HOST:PORT/TOPIC."},
 	{"journal.ack_deadline", SETTING_DURATION, FIELD(journal.ack_deadline_ns), .standard = "2s", .low = 10 * MS,
 	 .high = 60 * SECOND, .help = "Success is told only if the journal has acknowledged within this time."},
 	{"journal.batch_max", SETTING_COUNT, FIELD(journal.batch_max), .standard = "2048", .unit = "events", .low = 1,

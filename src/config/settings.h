@@ -24,6 +24,7 @@ struct settings_rate {
 };
 enum identity_mode { IDENTITY_JWT, IDENTITY_HEADER };
 enum jwt_algorithm { JWT_HS256, JWT_RS256, JWT_ES256 };
+enum redis_eviction { REDIS_EVICTION_REFUSE, REDIS_EVICTION_ALLOW };
 
 /* Texts are owned by the settings, never NULL; empty where not set. */
 struct settings {
@@ -58,6 +59,9 @@ struct settings {
 	struct {
 		char *url;          /* stock.url         memory: */
 		int64_t outbox_max; /* stock.outbox_max  65536: grants in flight */
+		struct {
+			enum redis_eviction eviction; /* stock.redis.eviction  refuse: a maxmemory-policy that throws orders away */
+		} redis;
 	} stock;
 	struct {
 		char *url;               /* journal.url           direct: */

@@ -9,9 +9,9 @@ static uint32_t sale_of(const void *items, size_t index)
 	return ((const struct event *const *)items)[index]->sale;
 }
 
-/* True where some call was not answered. */
+/* True where some call was not answered. `ended` gets what became of each event; one that was not asked about has not ended. */
 static bool tell_once(struct stock_redis *redis, const char *function, const struct event *const *events,
-		      const struct redis_groups *groups)
+		      const struct redis_groups *groups, bool *ended)
 {
 	struct redis_reader answer;
 	struct redis_trip trip;
@@ -39,33 +39,44 @@ static bool tell_once(struct stock_redis *redis, const char *function, const str
 	for (uint16_t i = 0; i < groups->count; i++) {
 		enum redis_end end = redis_trip_next(&trip, &answer);
 
-		redis_take_head(redis, events[groups->order[groups->starts[i]]]->sale, end, &answer, &head);
+		int status = redis_take_head(redis, events[groups->order[groups->starts[i]]]->sale, end, &answer, &head);
+
+		for (uint16_t j = groups->starts[i]; j < groups->starts[i + 1]; j++)
+			ended[groups->order[j]] = status == STOCK_UNKNOWN_SALE || (status == STOCK_DONE && redis_read8(&answer) == 1);
 		unanswered |= end != REDIS_ANSWERED;
 	}
 	redis_trip_end(&trip);
 	return unanswered;
 }
 
-static void tell(struct stock *stock, const char *function, const struct event *const *events, size_t count)
+/* Up to REDIS_BATCH events. */
+static void tell(struct stock *stock, const char *function, const struct event *const *events, size_t count, bool *ended)
 {
-	for (size_t start = 0; start < count; start += REDIS_BATCH) {
-		struct redis_groups groups;
-		size_t size = count - start < REDIS_BATCH ? count - start : REDIS_BATCH;
+	struct redis_groups groups;
 
-		redis_group(&groups, sale_of, events + start, size);
-		for (int i = 0; i < TRIES && tell_once(redis_of(stock), function, events + start, &groups); i++)
-			;
-	}
+	redis_group(&groups, sale_of, events, count);
+	for (int i = 0; i < TRIES && tell_once(redis_of(stock), function, events, &groups, ended); i++)
+		;
 }
 
 void redis_acknowledge(struct stock *stock, const struct event *const *events, size_t count)
 {
-	tell(stock, "penstock_acknowledge", events, count);
+	bool ended[REDIS_BATCH];
+
+	for (size_t start = 0; start < count; start += REDIS_BATCH) {
+		size_t size = count - start < REDIS_BATCH ? count - start : REDIS_BATCH;
+
+		tell(stock, "penstock_acknowledge", events + start, size, ended);
+	}
 }
 
-void redis_compensate(struct stock *stock, const struct event *const *events, size_t count)
+void redis_compensate(struct stock *stock, const struct event *const *events, size_t count, bool *undone)
 {
-	tell(stock, "penstock_compensate", events, count);
+	for (size_t start = 0; start < count; start += REDIS_BATCH) {
+		size_t size = count - start < REDIS_BATCH ? count - start : REDIS_BATCH;
+
+		tell(stock, "penstock_compensate", events + start, size, undone + start);
+	}
 }
 
 /* --- Claim --- */

@@ -54,7 +54,7 @@ void redis_find(struct stock *stock, struct stock_find *items, size_t count);
 size_t redis_expire(struct stock *stock, int64_t now_ns, int64_t now_ms, int64_t grace_ns, struct event *out, size_t max,
 		    int64_t *next_ns);
 void redis_acknowledge(struct stock *stock, const struct event *const *events, size_t count);
-void redis_compensate(struct stock *stock, const struct event *const *events, size_t count);
+void redis_compensate(struct stock *stock, const struct event *const *events, size_t count, bool *undone);
 size_t redis_claim(struct stock *stock, int64_t before_ns, int64_t now_ns, struct stock_claim *out, size_t max);
 int redis_preheat_begin(struct stock *stock, const struct stock_rules *rules);
 int redis_preheat_load(struct stock *stock, uint32_t sale, const struct stock_load *orders, size_t count, int64_t now_ns);

@@ -109,14 +109,15 @@ local function settlement_undone(lists, records, id, record)
 	done(lists, id)
 end
 
+-- False: there is something of it, and it stays.
 local function movement_end(sale, lists, id, durable)
 	local record = call('HGET', sale.key .. ':v', id)
 	if not record then
-		return
+		return true
 	end
 	local flags, lot_number, quantity = unpack_bin('<BHI', record)
 	if flags == 0 or (not durable and has(flags, CLAIMED) and not has(sale.broken, UNDO_CLAIMED)) then
-		return
+		return false
 	end
 	if durable then
 		call('HSET', sale.key .. ':v', id, pack('<BHI', 0, lot_number, quantity))
@@ -129,9 +130,46 @@ local function movement_end(sale, lists, id, durable)
 		call('HDEL', sale.key .. ':v', id)
 	end
 	done(lists, 'm' .. id)
+	return true
 end
 
--- What has come to its end: acknowledged (durable), or compensated.
+-- An order's grant or settlement. False: there is something of it, and it stays.
+local function order_end(sale, lists, records, pending, id, kind, hold, durable)
+	local record = records[id]
+	if not record then
+		return true
+	end
+	local flags = select(2, unpack_bin('BB', record))
+	if not durable and has(flags, CLAIMED) and not has(sale.broken, UNDO_CLAIMED) then
+		return false
+	end
+	if kind == RESERVED then
+		if has(flags, DURABLE) then
+			return false
+		end
+		if durable then
+			grant_durable(lists, records, id, record)
+		else
+			grant_undone(sale, lists, records, id, record)
+		end
+		return true
+	end
+	if not has(flags, SETTLING) or not pending then
+		return false
+	end
+	local its_kind, _, next_hold, returned = unpack_bin('<Bi8i8B', pending)
+	if its_kind ~= kind or (kind == EV_EXTENDED and next_hold ~= hold) then
+		return false
+	end
+	if durable then
+		settlement_durable(sale, lists, records, id, record, kind, next_hold, returned)
+	else
+		settlement_undone(lists, records, id, record)
+	end
+	return true
+end
+
+-- What has come to its end: acknowledged (durable), or compensated. The answer has a byte for each: 1 where nothing else is left of it.
 local function settle_ends(keys, args, durable)
 	local sale, refusal = enter(keys, args, 'armed')
 	if not sale then
@@ -142,37 +180,21 @@ local function settle_ends(keys, args, durable)
 		local id = sub(args[i], 1, 16)
 		ids[i + 1], q_pending[i + 1] = id, id
 	end
-	local records, pending = records_of(ids), call(unpack(q_pending))
+	local records, pending, ends = records_of(ids), call(unpack(q_pending)), {}
 	for i = 2, #args do
 		local id, kind, epoch, hold = unpack_bin('<c16BIi8', args[i])
-		local record = records[id]
+		local ended
 		if epoch ~= sale.epoch then
-			record = nil -- of an old reign
+			ended = false -- of an old reign: what became of it is the journal's to say
 		elseif kind == EV_WITHDRAWN then
-			movement_end(sale, lists, id, durable)
-			record = nil
+			ended = movement_end(sale, lists, id, durable)
+		else
+			ended = order_end(sale, lists, records, pending[i - 1], id, kind, hold, durable)
 		end
-		local flags = record and select(2, unpack_bin('BB', record))
-		local mine = record and (durable or not has(flags, CLAIMED) or has(sale.broken, UNDO_CLAIMED))
-		if mine and kind == RESERVED and not has(flags, DURABLE) then
-			if durable then
-				grant_durable(lists, records, id, record)
-			else
-				grant_undone(sale, lists, records, id, record)
-			end
-		elseif mine and has(flags, SETTLING) and pending[i - 1] then
-			local its_kind, _, next_hold, returned = unpack_bin('<Bi8i8B', pending[i - 1])
-			if its_kind == kind and (kind ~= EV_EXTENDED or next_hold == hold) then
-				if durable then
-					settlement_durable(sale, lists, records, id, record, kind, next_hold, returned)
-				else
-					settlement_undone(lists, records, id, record)
-				end
-			end
-		end
+		ends[i - 1] = ended and '\1' or '\0'
 	end
 	end_write(sale, lists)
-	return finish(sale)
+	return finish(sale) .. concat(ends)
 end
 
 local function acknowledge(keys, args)

@@ -90,7 +90,7 @@ void gate_acknowledge(struct gate *gate, const struct event *event)
 
 void gate_compensate(struct gate *gate, const struct event *event)
 {
-	gate->stock->ops->compensate(gate->stock, &event, 1);
+	gate->stock->ops->compensate(gate->stock, &event, 1, &(bool){false});
 }
 
 struct stock_lot_state gate_lot(struct gate *gate)

@@ -214,6 +214,7 @@ static void storm(void *argument)
 {
 	struct crowd *crowd = argument;
 	const struct event *events[16];
+	bool undone[16];
 	struct stock_reserve items[16];
 	char buyers[16][16];
 	int who[16];
@@ -235,7 +236,7 @@ static void storm(void *argument)
 			events[granted++] = &items[i].event;
 		}
 		if (round % 3 == 2) { /* the journal refuses some */
-			crowd->gate.stock->ops->compensate(crowd->gate.stock, events, granted);
+			crowd->gate.stock->ops->compensate(crowd->gate.stock, events, granted, undone);
 			for (int i = 0; i < 16; i++)
 				crowd->by_buyer[who[i]] -= items[i].outcome == STOCK_DONE;
 			crowd->granted -= (int)granted;

@@ -93,15 +93,14 @@ class Cluster:
         return request((server or self.gate()).operator, "GET", "/health").json
 
     def is_selling(self, sale):
-        """Every gate's stock has the sale: none is fenced or away."""
+        """Every living gate's stock decides purchases: it is not fenced, away or just being rebuilt. The one that is asked for is always the same."""
         for gate in self.gates:
-            with suppress(OSError):
-                if request(gate.public, "GET", "/readyz").status != 200:
-                    return False
-                lots = gate.sale(sale)["lots"]
-                if any(lot.get("available") is None for lot in lots):
-                    return False
+            if gate.process.poll() is not None:
                 continue
+            with suppress(OSError):
+                sku = gate.sale(sale)["lots"][0]["sku"]
+                if gate.buy(sale, "probe", key="probe", body={"sku": sku}).status != 503:
+                    continue
             return False
         return True
 

@@ -128,6 +128,7 @@ class Server:
         return [f"--{name}={value}" for name, value in settings.items()]
 
     def start(self, wait=True):
+        self.killed = False
         ready = self.folder / "ready"
         ready.unlink(missing_ok=True)
         environment = {
@@ -170,10 +171,11 @@ class Server:
         return self.process.wait(seconds)
 
     def dead(self):
-        """The end of its log, where it has ended; else empty."""
-        return "" if self.process.poll() is None else self.log()[-2000:] or "it said nothing"
+        """The end of its log, where it has ended by itself; else empty."""
+        return "" if self.killed or self.process.poll() is None else self.log()[-2000:] or "it said nothing"
 
     def kill(self):
+        self.killed = True
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()

@@ -20,7 +20,9 @@ class Cluster:
         self.database = postgres.make_database()
         self.settings = {"ledger.url": postgres.url(self.database), "stock.url": redis.url(), **(settings or {})}
         if kafka:
-            self.settings["journal.url"] = f"kafka://{kafka.brokers}/penstock-{next(numbers)}-{self.database}"
+            self.topic = f"penstock-{next(numbers)}-{self.database}"
+            brokers = {"journal.kafka.replication": len(kafka.nodes), "journal.kafka.min_insync": (len(kafka.nodes) + 1) // 2}
+            self.settings = {"journal.url": kafka.url(self.topic), "journal.kafka.partitions": 3, **brokers, **self.settings}
         self.gates, self.drains = [], []
         self.turn = itertools.count()
 

@@ -91,9 +91,6 @@ class Cluster:
 
     # --- waiting ---
 
-    def health(self, server=None):
-        return request((server or self.gate()).operator, "GET", "/health").json
-
     def is_selling(self, sale):
         """Every living gate's stock decides purchases: it is not fenced, away or just being rebuilt. The one that is asked for is always the same."""
         for gate in self.gates:

@@ -39,11 +39,11 @@ class Cluster:
     def add_drain(self, **options):
         return self._add(self.drains, "drain", "drain", **options)
 
-    def _add(self, them, name, command, settings=None, environment=None, **options):
+    def _add(self, them, name, command, settings=None, environment=None, program=None, **options):
         server = Server(
             self.folder / f"{name}-{len(them) + 1}",
             command=command,
-            program=self.program,
+            program=program or self.program,
             settings={**self.settings, **(settings or {})},
             environment={**self.environment, **(environment or {})},
             **options,

@@ -8,6 +8,7 @@ standard input says, a line each, answering "ok": `stop N`, `kill N`, `start N` 
 """
 
 import contextlib
+import re
 import shutil
 import signal
 import socket
@@ -205,6 +206,12 @@ class Kafka:
         return subprocess.run(
             ["kcat", "-b", self.brokers, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=True, **options
         ).stdout
+
+    def ends(self, topic, partitions):
+        """The offset behind each partition's last record."""
+        places = [word for number in range(partitions) for word in ("-t", f"{topic}:{number}:-1")]
+        lines = self.kcat("-Q", *places).splitlines()
+        return {int(number): int(offset) for number, offset in re.findall(r"\[(\d+)\] offset (\d+)", "\n".join(lines))}
 
     def free(self):
         for node in self.nodes:

@@ -1,13 +1,15 @@
 /*
  * What an accepted event costs in the Kafka journal: micro_kafka URL [ROUNDS]. URL: kafka://HOST:PORT/TOPIC; a topic that is not there is made, with 12
- * partitions and one replica, and what is written stays in it. Prints, for batches of 1, 64 and 512 (what the journal's worker takes at most) and for events of one
- * sale and of 16: events a second through append(), the same by a bare librdkafka producer (idempotent, acks=all) that sends the very same records, which it
- * finds made, and waits for each batch's reports, and the ratio; then what the bare producer does where it waits for nothing before the end. They take
- * turns; each figure is the best of ROUNDS (5), each ratio the median of the rounds' own, with the least and the greatest. That the records are the same is looked up in the log first.
+ * partitions and one replica, and what is written stays in it. Prints, for batches of 1, 64 and 512 (what the journal's worker takes at most) and for events of
+ * one sale and of 16: events a second through append(), the same by a bare librdkafka producer (idempotent, acks=all) that sends the very same records,
+ * which it finds made, and waits for each batch's reports, the CPU time of an event on either side, and the ratio of the rates; then what the bare producer does
+ * where it waits for nothing before the end. Both sides take turns batch by batch. Each figure is the best of ROUNDS (5): what else the machine did only ever
+ * slows; each ratio is the median of the rounds' own, with the least and the greatest. That the records are the same is looked up in the log first.
  */
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include "base/clock.h"
 #include "base/log.h"
 #include "journal/kafka.h"
@@ -246,11 +248,6 @@ static void compare(const struct kafka_address *address, int32_t partition, int6
 
 /* --- Measuring --- */
 
-static double per_second(size_t count, int64_t spent_ns)
-{
-	return (double)count * 1e9 / (double)spent_ns;
-}
-
 static void append(struct journal *journal, size_t count)
 {
 	journal->ops->append(journal, entries, count);
@@ -259,43 +256,66 @@ static void append(struct journal *journal, size_t count)
 			die(entries[i].reason);
 }
 
-static double by_append(struct journal *journal, size_t batch, size_t total, uint32_t sales)
+/* Time that it took, by the clock and of this process's threads. */
+struct spent {
+	int64_t wall_ns, cpu_ns;
+};
+
+static int64_t cpu_ns(void)
 {
-	int64_t spent_ns = 0;
-	size_t done;
+	struct rusage usage;
 
-	for (done = 0; done < total; done += batch) {
-		int64_t start_ns;
-
-		fill(batch, sales);
-		start_ns = clock_mono_ns();
-		append(journal, batch);
-		spent_ns += clock_mono_ns() - start_ns;
-	}
-	return per_second(done, spent_ns);
+	getrusage(RUSAGE_SELF, &usage);
+	return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * INT64_C(1000000000) +
+	       (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * INT64_C(1000);
 }
 
-/* Waits for each batch's reports, or for all at the end. */
-static double by_bare(struct bare *bare, size_t batch, size_t total, uint32_t sales, bool each)
+static void by_append(struct journal *journal, size_t batch, uint32_t sales, struct spent *spent)
 {
-	size_t expected = bare->reported, done;
-	int64_t spent_ns = 0, start_ns;
+	int64_t start_ns, start_cpu_ns;
 
-	for (done = 0; done < total; done += batch) {
-		make_records(batch, sales);
+	fill(batch, sales);
+	start_cpu_ns = cpu_ns();
+	start_ns = clock_mono_ns();
+	append(journal, batch);
+	spent->wall_ns += clock_mono_ns() - start_ns;
+	spent->cpu_ns += cpu_ns() - start_cpu_ns;
+}
+
+static void by_bare(struct bare *bare, size_t batch, uint32_t sales, struct spent *spent)
+{
+	size_t expected = bare->reported + batch;
+	int64_t start_ns, start_cpu_ns;
+
+	make_records(batch, sales);
+	start_cpu_ns = cpu_ns();
+	start_ns = clock_mono_ns();
+	for (size_t i = 0; i < batch; i++)
+		bare_send(bare, &records[i]);
+	bare_wait(bare);
+	spent->wall_ns += clock_mono_ns() - start_ns;
+	spent->cpu_ns += cpu_ns() - start_cpu_ns;
+	if (bare->reported != expected)
+		die("a report is missing");
+}
+
+/* One that waits for all at the end alone. */
+static double without_waiting(struct bare *bare)
+{
+	int64_t spent_ns = 0, start_ns;
+	size_t done;
+
+	for (done = 0; done < EVENTS; done += BATCH_MAX) {
+		make_records(BATCH_MAX, 1);
 		start_ns = clock_mono_ns();
-		for (size_t i = 0; i < batch; i++)
+		for (size_t i = 0; i < BATCH_MAX; i++)
 			bare_send(bare, &records[i]);
-		if (each)
-			bare_wait(bare);
 		spent_ns += clock_mono_ns() - start_ns;
 	}
 	start_ns = clock_mono_ns();
 	bare_wait(bare);
 	spent_ns += clock_mono_ns() - start_ns;
-	if (bare->reported != expected + done)
-		die("a report is missing");
-	return per_second(done, spent_ns);
+	return (double)done * 1e9 / (double)spent_ns;
 }
 
 static double best(double former, double now)
@@ -316,27 +336,40 @@ static double median(double *values, int count)
 	return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
 }
 
+/* A round: both take turns batch by batch, so that what else the machine does hits both alike. */
+static void take_turns(struct journal *journal, struct bare *bare, size_t batch, uint32_t sales, size_t total, struct spent spent[2])
+{
+	spent[0] = spent[1] = (struct spent){0};
+	for (size_t done = 0; done < total; done += batch) {
+		bool journal_first = done / batch % 2;
+
+		if (journal_first)
+			by_append(journal, batch, sales, &spent[0]);
+		by_bare(bare, batch, sales, &spent[1]);
+		if (!journal_first)
+			by_append(journal, batch, sales, &spent[0]);
+	}
+}
+
 static void report(struct journal *journal, struct bare *bare, size_t batch, uint32_t sales, int rounds)
 {
 	size_t total = batch == 1 ? EVENTS / 40 : batch < BATCH_MAX ? EVENTS / 4 : EVENTS;
-	double journal_best = 0, bare_best = 0, middle, ratios[ROUNDS_MAX];
+	double rate[2] = {0}, cpu_us[2] = {1e9, 1e9}, middle, ratios[ROUNDS_MAX];
+	struct spent spent[2];
 
 	for (int i = 0; i < rounds; i++) {
-		double first = 0, second;
+		take_turns(journal, bare, batch, sales, total, spent);
+		for (int side = 0; side < 2; side++) {
+			double us = (double)spent[side].cpu_ns / 1e3 / (double)total;
 
-		/* Who comes first takes turns, too. */
-		if (i % 2)
-			first = by_append(journal, batch, total, sales);
-		second = by_bare(bare, batch, total, sales, true);
-		if (i % 2 == 0)
-			first = by_append(journal, batch, total, sales);
-		journal_best = best(journal_best, first);
-		bare_best = best(bare_best, second);
-		ratios[i] = first / second;
+			rate[side] = best(rate[side], (double)total * 1e9 / (double)spent[side].wall_ns);
+			cpu_us[side] = us < cpu_us[side] ? us : cpu_us[side];
+		}
+		ratios[i] = (double)spent[1].wall_ns / (double)spent[0].wall_ns;
 	}
 	middle = median(ratios, rounds); /* which sorts them */
-	printf("batches of %3zu, %2u sale%s %9.0f/s appended  %9.0f/s bare producer  ratio %.2f (%.2f to %.2f)\n", batch, sales,
-	       sales == 1 ? ": " : "s:", journal_best, bare_best, middle, ratios[0], ratios[rounds - 1]);
+	printf("batches of %3zu, %2u sale%s %9.0f/s appended (%.2f us of CPU)  %9.0f/s bare producer (%.2f us)  ratio %.2f (%.2f to %.2f)\n",
+	       batch, sales, sales == 1 ? ": " : "s:", rate[0], cpu_us[0], rate[1], cpu_us[1], middle, ratios[0], ratios[rounds - 1]);
 }
 
 static void open_all(const char *url, struct journal **journal, struct bare *bare, struct kafka_address *address)
@@ -367,6 +400,7 @@ int main(int argc, char **argv)
 	struct kafka_address address;
 	struct journal *journal;
 	struct bare bare, free_running;
+	struct spent warm[2];
 	double most = 0;
 
 	if (argc < 2 || rounds < 1 || rounds > ROUNDS_MAX)
@@ -381,14 +415,13 @@ int main(int argc, char **argv)
 	bare_wait(&bare);
 	compare(&address, bare.partition, bare.offset);
 	/* A broker that has just been started is slow at first. */
-	by_bare(&bare, BATCH_MAX, EVENTS, 16, true);
-	by_append(journal, BATCH_MAX, EVENTS, 16);
+	take_turns(journal, &bare, BATCH_MAX, 16, EVENTS, warm);
 	for (size_t i = 0; i < sizeof(batches) / sizeof(batches[0]); i++)
 		for (size_t j = 0; j < sizeof(sales) / sizeof(sales[0]); j++)
 			report(journal, &bare, batches[i], sales[j], rounds);
 	bare_open(&free_running, &address, "5");
 	for (int i = 0; i < rounds; i++)
-		most = best(most, by_bare(&free_running, BATCH_MAX, EVENTS, 1, false));
+		most = best(most, without_waiting(&free_running));
 	printf("a bare producer that waits for nothing before the end, 1 sale: %9.0f/s\n", most);
 	bare_close(&free_running);
 	bare_close(&bare);

@@ -45,15 +45,13 @@ def test_every_reference_leads_somewhere_and_every_component_is_used():
             assert f"#/components/{kind}/{name}" in references()
 
 
-def test_every_channel_has_its_operation():
-    """One that sends all messages of the channel, and names them as messages of the channel."""
-    channels = document().json["channels"]
-    operations = {operation["channel"]["$ref"]: operation for operation in document().json["operations"].values()}
-    assert set(operations) == {f"#/channels/{name}" for name in channels}
-    for name, channel in channels.items():
-        operation = operations[f"#/channels/{name}"]
-        assert operation["action"] == "send"
-        assert [message["$ref"] for message in operation["messages"]] == [f"#/channels/{name}/messages/{key}" for key in channel["messages"]]
+def test_every_channel_has_its_operations():
+    """Of all messages of the channel, named as messages of the channel. Gates write events and drains read them; drains write dead letters."""
+    channels, operations = document().json["channels"], document().json["operations"].values()
+    found = [(operation["action"], operation["channel"]["$ref"].removeprefix("#/channels/")) for operation in operations]
+    assert sorted(found) == [("receive", "events"), ("send", "deadLetters"), ("send", "events")]
+    for operation, (_, name) in zip(operations, found):
+        assert [message["$ref"] for message in operation["messages"]] == [f"#/channels/{name}/messages/{key}" for key in channels[name]["messages"]]
 
 
 @pytest.mark.parametrize("channel", ["events", "deadLetters"])
@@ -79,7 +77,7 @@ def test_the_document_has_the_programs_kinds_and_no_other():
     assert list(document().events()) == kinds
 
 
-def test_the_guide_names_every_kind_header_and_member():
+def test_the_guide_names_every_kind_header_member_and_reason():
     guide = (ROOT / "docs/events.md").read_text()
     assert "asyncapi.json" in guide
     for message in [*document().events().values(), *document().messages("deadLetters").values()]:
@@ -88,6 +86,10 @@ def test_the_guide_names_every_kind_header_and_member():
             words |= set(document().resolve(message[part]).get("properties", {}))
         for word in words:
             assert f"`{word}`" in guide, word
+    reasons = re.findall(r'_REASON\[\] = "(.+)";', (ROOT / "src/drain/batch.c").read_text())
+    assert len(reasons) == 2
+    for reason in reasons:
+        assert f"| `{reason}` |" in guide, reason
 
 
 def example_of(kind):

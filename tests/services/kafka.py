@@ -221,6 +221,19 @@ class Kafka:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+class Proxied:
+    """The same brokers, by the way on which answers can be lost."""
+
+    def __init__(self, kafka):
+        self.kafka, self.nodes = kafka, kafka.nodes
+
+    def url(self, topic):
+        return f"kafka://{self.kafka.proxied}/{topic}"
+
+    def ends(self, topic, partitions):
+        return self.kafka.ends(topic, partitions)
+
+
 def obey(kafka, line):
     verb, argument = line.split()
     if verb == "proxy":

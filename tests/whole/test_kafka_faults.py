@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import pytest
-from kafka import Kafka
+from kafka import Kafka, Proxied
 
 from crowd import Crowd, new_seed
 from penstock import wait_until
@@ -27,19 +27,6 @@ def brokers():
     yield make
     for server in servers:
         server.free()
-
-
-class Proxied:
-    """The same brokers, by the way on which answers can be lost."""
-
-    def __init__(self, kafka):
-        self.kafka, self.nodes = kafka, kafka.nodes
-
-    def url(self, topic):
-        return f"kafka://{self.kafka.proxied}/{topic}"
-
-    def ends(self, topic, partitions):
-        return self.kafka.ends(topic, partitions)
 
 
 def last(seconds):

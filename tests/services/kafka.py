@@ -138,8 +138,9 @@ class Kafka:
             "log.cleaner.enable": "false",
             "num.recovery.threads.per.data.dir": 1,
             "replica.lag.time.max.ms": 4000,
-            "broker.session.timeout.ms": 4000,
-            "broker.heartbeat.interval.ms": 500,
+            # One that was killed is not let in again before its last life has run out.
+            "broker.session.timeout.ms": 4000 if nodes > 1 else 2500,
+            "broker.heartbeat.interval.ms": 500 if nodes > 1 else 300,
             **{name.replace("_", "."): value for name, value in settings.items()},
         }
         self.nodes = [Node(i + 1, self.folder, voters, group, shared) for i, group in enumerate(groups)]

@@ -485,6 +485,7 @@ static void test_it_says_which_log_it_is(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_broker_that_comes_back_is_read_on), /* first: a broker that was killed looks through all it has */
 		TEST(test_all_is_read_in_order_and_nothing_before_seek),
 		TEST(test_no_more_is_taken_than_was_asked_for_and_nothing_is_lost_by_it),
 		TEST(test_reading_goes_on_from_a_place_that_is_known_by_its_mark),
@@ -494,7 +495,6 @@ int main(void)
 		TEST(test_what_retention_took_is_told_and_never_skipped),
 		TEST(test_topic_that_was_made_again_is_found_out),
 		TEST(test_readers_share_partitions_and_take_over),
-		TEST(test_broker_that_comes_back_is_read_on),
 		TEST(test_it_says_which_log_it_is),
 	};
 

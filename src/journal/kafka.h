@@ -20,7 +20,6 @@ struct kafka_options {
 	uint32_t min_insync;     /* of which so many must have it before it counts as acknowledged */
 	int64_t retention_ms;    /* how long a record is kept, read or not; 0: for ever */
 	int64_t ack_deadline_ns; /* journal: append() blocks no longer than about this */
-	const char *group;       /* reader: the readers that share the partitions; NULL: "penstock-drain" */
 };
 
 /* A retention below this is refused: the drain's database may be away for a while, and what it has not read by then would be lost. */

@@ -15,6 +15,7 @@
  */
 #include "journal/kafka_reader.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/log.h"
@@ -114,6 +115,7 @@ static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t what, rd_kafka_
 		return;
 	}
 	take_none(reader);
+	reader->joined = false; /* what is ours now is known when it is given anew */
 	rd_kafka_assign(client, NULL);
 }
 
@@ -166,6 +168,20 @@ static void lead(struct reader *reader)
 	}
 }
 
+/* Trouble that the library goes on with by itself. A broker that is away, or no longer leads, is none that a person can end here. */
+static void tell(const char *what, const rd_kafka_message_t *message)
+{
+	static struct log_limiter limiter;
+	int error = kafka_errno(message->err);
+	uint64_t suppressed;
+
+	if (error == -ENOTCONN || error == -ETIMEDOUT)
+		log_debug("kafka", what, LOG_INT("partition", message->partition), LOG_TEXT("error", rd_kafka_err2str(message->err)));
+	else if (log_limiter_pass(&limiter, &suppressed))
+		log_warn("kafka", what, LOG_INT("partition", message->partition),
+			 LOG_TEXT("error", rd_kafka_err2str(message->err)), LOG_INT("suppressed", suppressed));
+}
+
 /* The group's business: rebalances, errors. Records do not come here. */
 static void serve(struct reader *reader, int timeout_ms)
 {
@@ -173,7 +189,7 @@ static void serve(struct reader *reader, int timeout_ms)
 
 	if (!message)
 		return;
-	log_debug("kafka", "the group says", LOG_TEXT("error", rd_kafka_err2str(message->err)));
+	tell("the group has trouble", message);
 	rd_kafka_message_destroy(message);
 }
 
@@ -293,9 +309,10 @@ static void take_error(struct reader *reader, const rd_kafka_message_t *message)
 	struct place *place = place_of(reader, message->partition);
 	int64_t low, high;
 
-	if (message->err != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || !place || !place->placed || place->gone) {
-		log_debug("kafka", "trouble with a partition", LOG_INT("partition", message->partition),
-			  LOG_TEXT("error", rd_kafka_err2str(message->err)));
+	if (!place || !place->placed || place->gone)
+		return;
+	if (message->err != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
+		tell("a partition cannot be read", message);
 		return;
 	}
 	reader->moved = true; /* its fetching has ended: it begins again, or ends for good */
@@ -333,34 +350,45 @@ static int decode(const rd_kafka_message_t *message, struct journal_record *reco
 	return result == -EBADMSG ? 0 : result;
 }
 
+/* True: it is the next record, now in *record. */
+static bool take_one(struct reader *reader, const rd_kafka_message_t *message, struct journal_record *record, int *result)
+{
+	if (message->err) {
+		take_error(reader, message);
+		return false;
+	}
+	if (!take_record(reader, message))
+		return false;
+	*result = decode(message, record);
+	if (*result == 0)
+		return true;
+	/* No memory. It, and what lies behind it, is fetched again: nothing is skipped. */
+	reader->places[message->partition].next--;
+	reader->moved = true;
+	return false;
+}
+
 /* Takes what has been fetched, waiting up to timeout_ms for the first. */
 static int take_fetched(struct reader *reader, struct journal_record *records, size_t max, int timeout_ms, size_t *count)
 {
-	ssize_t got = rd_kafka_consume_batch_queue(reader->records, timeout_ms, reader->held, 1);
+	ssize_t got = rd_kafka_consume_batch_queue(reader->records, timeout_ms, reader->held, 1), more = 0;
 	int result = 0;
 
 	/* Asked for more at once, the library would wait for them, though it has some. */
 	if (got == 1 && max > 1)
-		got += rd_kafka_consume_batch_queue(reader->records, 0, reader->held + 1, max - 1);
-
+		more = rd_kafka_consume_batch_queue(reader->records, 0, reader->held + 1, max - 1);
+	if (more > 0)
+		got += more;
 	for (ssize_t i = 0; i < got; i++) {
 		rd_kafka_message_t *message = reader->held[i];
-		bool taken = false;
 
-		if (message->err)
-			take_error(reader, message);
+		if (result == 0 && take_one(reader, message, &records[*count], &result))
+			reader->held[(*count)++] = message;
 		else
-			taken = take_record(reader, message);
-		if (taken && result == 0)
-			result = decode(message, &records[*count]);
-		if (!taken || result < 0) {
 			rd_kafka_message_destroy(message);
-			continue;
-		}
-		reader->held[(*count)++] = message;
 	}
 	reader->held_count = *count;
-	return result;
+	return *count > 0 ? 0 : result;
 }
 
 static bool is_any_gone(const struct reader *reader)
@@ -529,12 +557,16 @@ static int learn(struct reader *reader, const struct kafka_options *options, str
 	return reader->places ? 0 : error_origin(-ENOMEM);
 }
 
-static int join(struct reader *reader, const char *group, struct buffer *error)
+/* One group a topic, so that another Penstock in the same cluster does not take part in ours; named so that who may have TOPIC* may have it. */
+static int join(struct reader *reader, struct buffer *error)
 {
+	char group[KAFKA_TOPIC_SIZE + sizeof(".drain")];
 	rd_kafka_topic_partition_list_t *topics;
 	rd_kafka_resp_err_t result;
-	int started = start(reader, group, error);
+	int started;
 
+	snprintf(group, sizeof(group), "%s.drain", reader->address.topic);
+	started = start(reader, group, error);
 	if (started < 0)
 		return started;
 	reader->records = rd_kafka_queue_new(reader->client);
@@ -566,7 +598,7 @@ int journal_kafka_reader_open(struct journal_reader **out, const struct kafka_op
 	if (result == 0)
 		result = learn(reader, options, error);
 	if (result == 0)
-		result = join(reader, options->group ? options->group : "penstock-drain", error);
+		result = join(reader, error);
 	if (result < 0) {
 		reader_free(&reader->base);
 		return result;

@@ -8,7 +8,7 @@
 #include "port/journal_reader.h"
 
 /*
- * Connects, makes the topic or checks the one that is there (as journal_kafka_open() does, with the same errors), and joins the group. Of the options
+ * Connects, makes the topic or checks the one that is there (as journal_kafka_open() does, with the same errors), and joins the group TOPIC.drain. Of the options
  * ack_deadline_ns counts for bury() alone. Dead letters go to the topic TOPIC.dead, which is made at the first.
  */
 int journal_kafka_reader_open(struct journal_reader **reader, const struct kafka_options *options, struct buffer *error) MUST_CHECK;

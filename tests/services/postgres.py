@@ -80,7 +80,11 @@ class Postgres:
         self.process = None
         self.made = 0
         self.port = free_port()
-        self.program("initdb", "-D", self.data, "-U", "penstock", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        try:
+            self.program("initdb", "-D", self.data, "-U", "penstock", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
 
     def program(self, name, *arguments):
         done = subprocess.run(

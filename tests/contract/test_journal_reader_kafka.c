@@ -101,7 +101,8 @@ static void write_events(struct place *place, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		uint32_t sale = (uint32_t)(i % SALES) + 1;
 
-		events[i] = (struct event){.kind = EVENT_CONFIRMED, .sale = sale, .epoch = 1, .at_ms = NOW_MS, .actor = SLICE("olga")};
+		events[i] =
+			(struct event){.kind = EVENT_CONFIRMED, .sale = sale, .epoch = 1, .at_ms = NOW_MS, .actor = SLICE("olga")};
 		events[i].id = place->written[place->written_count++] = uuid_make(&place->ids, NOW_MS, sale);
 		entries[i] = (struct journal_entry){.event = &events[i]};
 	}
@@ -301,7 +302,8 @@ static void test_barrier_and_what_is_no_event_come_in_their_places(void **state)
 			assert_int_equal(records[0].event.kind, EVENT_BARRIER);
 			assert_int_equal(records[0].event.epoch, 7);
 		} else {
-			assert_string_equal(records[0].reason, records[0].value.size ? "kind is missing or unknown" : "not valid JSON");
+			assert_string_equal(records[0].reason,
+					    records[0].value.size ? "kind is missing or unknown" : "not valid JSON");
 		}
 	}
 }

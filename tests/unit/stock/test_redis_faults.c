@@ -19,7 +19,8 @@ static int tear_down(void **state)
 
 static int open_with(const char *url, bool force)
 {
-	struct stock_redis_settings settings = {.url = url, .outbox_max = 16, .connect_timeout_ns = 200 * MS, .call_timeout_ns = 200 * MS, .force = force};
+	struct stock_redis_settings settings = {
+		.url = url, .outbox_max = 16, .connect_timeout_ns = 200 * MS, .call_timeout_ns = 200 * MS, .force = force};
 	struct stock *stock;
 	int r = stock_redis_open(&stock, &settings);
 
@@ -137,7 +138,7 @@ static void test_full_memory_is_told_before_anything_is_taken(void **state)
 	redis_place_run(place, "CONFIG SET maxmemory 1");
 	assert_int_equal(gate_buy(&gate, "bob", "k").outcome, STOCK_FULL);
 	assert_int_equal(gate.stock->ops->withdraw(gate.stock, &withdrawal), STOCK_FULL);
-	assert_int_equal(gate_lot(&gate).available, 4); /* what is there can be looked at, */
+	assert_int_equal(gate_lot(&gate).available, 4);            /* what is there can be looked at, */
 	settle = gate_settle(&gate, &item.order.id, ORDER_CANCEL); /* and ended */
 	assert_int_equal(settle.outcome, STOCK_DONE);
 	gate_acknowledge(&gate, &settle.event);
@@ -217,9 +218,10 @@ static void test_a_user_with_just_these_rights_can_do_everything(void **state)
 
 static void test_each_right_that_is_missing_is_found_at_the_start(void **state)
 {
-	static const char *const rights[] = {"+time", "+get", "+set", "+getrange", "+setrange", "+strlen", "+append", "+hget", "+hmget", "+hset",
-					     "+hdel", "+hlen", "+zadd", "+zrem", "+zrange", "+zcard", "+unlink", "+pexpire", "+fcall",
-					     "+function|load", "+function|list"};
+	static const char *const rights[] = {"+time",   "+get",           "+set",          "+getrange", "+setrange", "+strlen",
+					     "+append", "+hget",          "+hmget",        "+hset",     "+hdel",     "+hlen",
+					     "+zadd",   "+zrem",          "+zrange",       "+zcard",    "+unlink",   "+pexpire",
+					     "+fcall",  "+function|load", "+function|list"};
 	char url[96];
 
 	(void)state;
@@ -292,7 +294,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_user_with_just_these_rights_can_do_everything, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_each_right_that_is_missing_is_found_at_the_start, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_server_that_is_not_fit_is_refused, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_the_functions_of_another_program_are_replaced_but_not_a_newer_ones, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_the_functions_of_another_program_are_replaced_but_not_a_newer_ones, set_up,
+						tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

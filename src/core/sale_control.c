@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "core/preheat.h"
 
@@ -262,6 +263,7 @@ int sale_control_add(struct sale_control *control, struct slice id, struct slice
 	if (r == 0) {
 		movement = uuid_make(&control->ids, actor->now_ms, sale->number);
 		r = ledger->ops->lot_add(ledger, sale->number, lot, units, &movement, actor);
+		(void)FAILPOINT("add.in_ledger"); /* the ledger has the units, the counter does not */
 		if (r == LEDGER_DONE)
 			added = allocate(control, sale->number);
 		if (r == -EINPROGRESS || is_undecided(added))
@@ -306,6 +308,7 @@ static int withdraw(struct sale_control *control, uint32_t sale, uint32_t lot, u
 	}
 	if (withdrawal.event.quantity == 0)
 		return 0;
+	(void)FAILPOINT("withdraw.decided"); /* the units are out of the counter, the journal does not know */
 	switch (control->settings.commit.append(control->settings.commit.context, &withdrawal.event)) {
 	case JOURNAL_DURABLE:
 		*taken = withdrawal.event.quantity;

@@ -414,29 +414,44 @@ void operator_sales_end(struct gate_request *request)
 	errand_start(request, work_end);
 }
 
-/* The lot as it is now; taken: -1 leaves it out. */
-static void answer_lot(struct gate_errand *errand, int64_t taken)
+/* The lot as it is now, or, while a shared stock is being rebuilt, as the ledger has it. 0, an outcome of the ledger's, or negative. */
+static int look_at_lot(struct gate_errand *errand, struct stock_lot_state *state)
 {
 	struct gate *gate = errand->thread->gate;
 	struct stock *stock = gate->settings.admission->stock;
-	const struct sale_table *table = sale_catalog_ref(gate->settings.catalog);
-	const struct sale_entry *entry = sale_table_find(table, slice_of(errand->names[0]));
-	int lot = entry ? sale_find_lot(entry->sale, slice_of(errand->names[1])) : -1;
 	struct stock_lot_state lots[LOTS_MAX];
-	struct buffer *out = &errand->reply.body;
+	struct sale *sale = NULL;
 	uint32_t lot_count;
+	int r = gate->settings.ledger->ops->sale_get(gate->settings.ledger, 0, slice_of(errand->names[0]), &sale);
+	int lot = r == 0 ? sale_find_lot(sale, slice_of(errand->names[1])) : -1;
 
-	if (lot < 0 || stock->ops->snapshot(stock, entry->sale->number, lots, &lot_count)) {
-		reply_problem(&errand->reply, PROBLEM_SALE_STATE, NULL);
-	} else {
-		render_operator_lot(errand->names[1], &lots[lot], out);
-		if (taken >= 0) {
-			out->size--; /* the closing brace comes after one more member */
-			render_int_member(out, "units_withdrawn", taken);
-			buffer_append_literal(out, "}");
-		}
+	if (r == 0 && lot < 0)
+		r = LEDGER_NOT_FOUND;
+	if (r == 0 && stock->ops->snapshot(stock, sale->number, lots, &lot_count) == 0 && (uint32_t)lot < lot_count)
+		*state = lots[lot];
+	else if (r == 0)
+		*state = lot_state_in_ledger(&sale->lots[lot]);
+	free(sale);
+	return r;
+}
+
+/* What was asked for is done: whatever cannot be shown now, it must not be told as a refusal. taken: -1 leaves it out. */
+static void answer_lot(struct gate_errand *errand, int64_t taken)
+{
+	struct buffer *out = &errand->reply.body;
+	struct stock_lot_state state;
+
+	if (look_at_lot(errand, &state)) {
+		reply_problem(&errand->reply, PROBLEM_OUTCOME_UNKNOWN,
+			      &(struct problem_options){.detail = "It is done, but what the lot has now cannot be read."});
+		return;
 	}
-	sale_table_unref(table);
+	render_operator_lot(errand->names[1], &state, out);
+	if (taken >= 0) {
+		out->size--; /* the closing brace comes after one more member */
+		render_int_member(out, "units_withdrawn", taken);
+		buffer_append_literal(out, "}");
+	}
 }
 
 static bool read_units(struct gate_errand *errand, int64_t *units)

@@ -137,12 +137,14 @@ void render_public_terms(const struct sale *sale, int64_t wall_ms, struct buffer
 
 void render_public_sale(const struct sale *sale, const struct stock_lot_state *lots, int64_t wall_ms, struct buffer *out)
 {
+	enum sale_phase phase = sale_phase(sale, wall_ms);
+
 	buffer_append_literal(out, "{");
-	render_terms(sale, phase_name(sale_phase(sale, wall_ms)), out);
+	render_terms(sale, phase_name(phase), out);
 	render_name(out, "lots");
 	buffer_append_literal(out, "[");
 	for (uint32_t i = 0; i < sale->lot_count; i++) {
-		bool sold_out = !lots || lots[i].available == 0;
+		bool sold_out = lots ? lots[i].available == 0 : phase == SALE_PHASE_ENDED;
 
 		buffer_append_text(out, i ? ",{" : "{");
 		render_text_member(out, "sku", slice_of(sale->lots[i].sku));
@@ -165,6 +167,17 @@ void render_operator_lot(const char *sku, const struct stock_lot_state *lot, str
 	buffer_append_literal(out, "}");
 }
 
+struct stock_lot_state lot_state_in_ledger(const struct sale_lot *lot)
+{
+	return (struct stock_lot_state){
+		.available = lot->allocated - lot->held - lot->confirmed - lot->withdrawn,
+		.held = lot->held,
+		.confirmed = lot->confirmed,
+		.withdrawn = lot->withdrawn,
+		.allocated = lot->allocated,
+	};
+}
+
 void render_operator_sale(const struct sale *sale, const struct stock_lot_state *lots, struct buffer *out)
 {
 	buffer_append_literal(out, "{");
@@ -179,13 +192,7 @@ void render_operator_sale(const struct sale *sale, const struct stock_lot_state 
 	buffer_append_literal(out, "[");
 	for (uint32_t i = 0; i < sale->lot_count; i++) {
 		const struct sale_lot *lot = &sale->lots[i];
-		struct stock_lot_state state = {
-			.available = lot->allocated - lot->held - lot->confirmed - lot->withdrawn,
-			.held = lot->held,
-			.confirmed = lot->confirmed,
-			.withdrawn = lot->withdrawn,
-			.allocated = lot->allocated,
-		};
+		struct stock_lot_state state = lot_state_in_ledger(lot);
 
 		if (i)
 			buffer_append_literal(out, ",");

@@ -17,12 +17,17 @@ void render_order(const struct order_view *order, struct buffer *out);
 void render_stock_order(const struct stock_order *order, const char *sale_id, const char *sku, struct slice buyer, struct buffer *out);
 void render_ledger_order(const struct ledger_order *order, struct buffer *out); /* for operators: with its trace */
 
-/* For buyers: what is sold out, but no numbers. `lots`: of the stock; NULL where it has none. */
+/*
+ * For buyers: what is sold out, but no numbers. `lots`: of the stock; NULL where it has none: then nothing of an ended sale is left, and of another one
+ * nobody can say so.
+ */
 void render_public_sale(const struct sale *sale, const struct stock_lot_state *lots, int64_t wall_ms, struct buffer *out);
 /* As render_public_sale(), without its lots. */
 void render_public_terms(const struct sale *sale, int64_t wall_ms, struct buffer *out);
 /* For operators; where the stock has no such sale the ledger's own figures stand. */
 void render_operator_sale(const struct sale *sale, const struct stock_lot_state *lots, struct buffer *out);
+/* What is on hand and gone by the ledger's figures. */
+struct stock_lot_state lot_state_in_ledger(const struct sale_lot *lot);
 void render_operator_lot(const char *sku, const struct stock_lot_state *lot, struct buffer *out);
 void render_item(const struct ledger_item *item, struct buffer *out);
 

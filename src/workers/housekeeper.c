@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/thread.h"
 
@@ -82,6 +83,8 @@ static void expire(struct housekeeper *keeper)
 
 	count = stock->ops->expire(stock, now_ns, clock_wall_ms(), keeper->settings.hold_grace_ns, keeper->events,
 				   keeper->free_count, &keeper->next_expiry_ns);
+	if (count)
+		(void)FAILPOINT("expire.decided"); /* the holds are releasing, the journal does not know */
 	for (size_t i = 0; i < count; i++) {
 		struct job *job = keeper->free_jobs[--keeper->free_count];
 

@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "workers/homeward.h"
@@ -103,7 +104,13 @@ static void append(struct journal_worker *worker, size_t count)
 	struct journal *journal = worker->settings.journal;
 	int64_t start_ns = clock_mono_ns();
 
+	(void)FAILPOINT("journal.before_append");
 	journal->ops->append(journal, worker->entries, count);
+	(void)FAILPOINT("journal.after_append");
+	if (FAILPOINT("journal.unknown_is_refused") > 0) /* breaks rule 2 on purpose */
+		for (size_t i = 0; i < count; i++)
+			if (worker->entries[i].end == JOURNAL_UNKNOWN)
+				worker->entries[i].end = JOURNAL_REFUSED;
 	metrics_observe(worker->cells, worker->append_seconds, (uint64_t)(clock_mono_ns() - start_ns));
 	metrics_observe(worker->cells, worker->batch_events, count);
 	for (size_t i = 0; i < count; i++) {
@@ -195,6 +202,7 @@ static void process(struct journal_worker *worker, size_t count)
 		selected = select_end(worker, sent, JOURNAL_DURABLE);
 		if (selected)
 			stock->ops->acknowledge(stock, worker->events, selected);
+		(void)FAILPOINT("journal.acknowledged"); /* the stock knows of it, the buyer does not */
 		compensate(worker, refused);
 	}
 	messages_return(worker->messages, worker->returned, count);

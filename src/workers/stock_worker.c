@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/thread.h"
 #include "workers/homeward.h"
 
@@ -218,6 +219,8 @@ static void process(struct stock_worker *worker, size_t count)
 	reserve(worker);
 	metrics_observe(worker->cells, worker->call_seconds, (uint64_t)(clock_mono_ns() - start_ns));
 	metrics_observe(worker->cells, worker->batch_jobs, count);
+	if (worker->normal.count + worker->urgent.count)
+		(void)FAILPOINT("stock.decided"); /* the stock has it, the journal does not */
 	send_on(worker, &worker->urgent, LANE_URGENT);
 	send_on(worker, &worker->normal, LANE_NORMAL);
 	messages_return((struct message **)worker->home.items, worker->scratch, worker->home.count);

@@ -20,7 +20,9 @@ class Cluster:
         self.database = postgres.make_database()
         self.settings = {"ledger.url": postgres.url(self.database), "stock.url": redis.url(), **(settings or {})}
         if kafka:
-            self.settings["journal.url"] = f"kafka://{kafka.brokers}/penstock-{next(numbers)}-{self.database}"
+            self.topic = f"penstock-{next(numbers)}-{self.database}"
+            brokers = {"journal.kafka.replication": len(kafka.nodes), "journal.kafka.min_insync": (len(kafka.nodes) + 1) // 2}
+            self.settings = {"journal.url": kafka.url(self.topic), "journal.kafka.partitions": 3, **brokers, **self.settings}
         self.gates, self.drains = [], []
         self.turn = itertools.count()
 
@@ -89,19 +91,15 @@ class Cluster:
 
     # --- waiting ---
 
-    def health(self, server=None):
-        return request((server or self.gate()).operator, "GET", "/health").json
-
     def is_selling(self, sale):
-        """Every gate's stock has the sale: none is fenced or away."""
+        """Every living gate's stock decides purchases: it is not fenced, away or just being rebuilt. The one that is asked for is always the same."""
         for gate in self.gates:
-            with suppress(OSError):
-                if request(gate.public, "GET", "/readyz").status != 200:
-                    return False
-                lots = gate.sale(sale)["lots"]
-                if any(lot.get("available") is None for lot in lots):
-                    return False
+            if gate.process.poll() is not None:
                 continue
+            with suppress(OSError):
+                sku = gate.sale(sale)["lots"][0]["sku"]
+                if gate.buy(sale, "probe", key="probe", body={"sku": sku}).status != 503:
+                    continue
             return False
         return True
 

@@ -7,7 +7,8 @@ from penstock import Server
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "services"))
 
-from postgres import Postgres  # noqa: E402  (its folder is known only now)
+from kafka import Kafka  # noqa: E402  (its folder is known only now)
+from postgres import Postgres  # noqa: E402
 from redis import Redis  # noqa: E402
 
 from cluster import Cluster  # noqa: E402
@@ -43,9 +44,19 @@ def redis():
         server.free()
 
 
+@pytest.fixture(scope="session")
+def kafka():
+    """One broker for all tests that only need a topic in it; a test that breaks its brokers makes its own."""
+    server = Kafka()
+    try:
+        yield server.start()
+    finally:
+        server.free()
+
+
 @pytest.fixture
 def gates(tmp_path, shared_postgres, redis):
-    """Makes clusters without a broker: gates(count, settings=..., program=...). All is ended with the test."""
+    """Makes clusters: gates(count, kafka=..., settings=..., program=...); without kafka the journal is direct. All is ended with the test."""
     clusters = []
 
     def make(count=2, postgres=None, redis=redis, **options):

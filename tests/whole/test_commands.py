@@ -155,7 +155,8 @@ def test_replay_shows_tries_and_forgets_dead_letters(server):
     records = [json.dumps(event), json.dumps(nobodys), 'no event \x1b[31m"at all"', '{"half": ']
     with sqlite3.connect(server.ledger) as ledger:
         (event["epoch"],) = ledger.execute("select epoch from sales").fetchone()
-        records[0] = json.dumps(event)
+        nobodys["epoch"] = event["epoch"]
+        records[:2] = json.dumps(event), json.dumps(nobodys)
         ledger.executemany("insert into dead_letters (at_ms, reason, event) values (1800000000000, 'as told', ?)", [(r,) for r in records])
 
     done = operate(server, "replay")

@@ -128,7 +128,7 @@ def test_each_hold_runs_out_once(pair):
 def test_the_clock_opens_a_sale_at_every_gate(pair):
     _, a, b = pair
     a.make_sale("drop", 5, state="draft", opens_at="2020-01-01T00:00:00.000Z")
-    wait_until(lambda: [gate.buy("drop", f"buyer-of-{gate.folder.name}").status for gate in (a, b)] == [202, 202], 10, "the sale at both")
+    wait_until(lambda: [gate.buy("drop", f"buyer-of-{gate.folder.name}", key="k").status for gate in (a, b)] == [202, 202], 10, "the sale at both")
     assert a.metric("penstock_elected") + b.metric("penstock_elected") == 1
 
 

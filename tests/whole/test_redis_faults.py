@@ -7,28 +7,8 @@ import pytest
 from redis import Redis, Sentinel
 from redis import wait_until as wait_for_service
 
-from crowd import Crowd, new_seed
 from penstock import TESTING_PROGRAM, wait_until
-
-TERMS = {"lots": {"size-1": 3000, "size-2": 900}, "limit_per_buyer": 2, "hold_seconds": 60}
-
-
-def rush(cluster, name, fault, before=0.4, after=0.6, clients=12, **terms):
-    """A crowd at work while `fault` happens, and for a while after; then every promise is looked at."""
-    cluster.make_sale("drop", **{**TERMS, **terms})
-    wait_until(lambda: cluster.is_selling("drop"), 10, "the sale at every gate")
-    crowd = Crowd(cluster, "drop", new_seed(name), buyers=600, stay=True)
-    crowd.shop(before, clients, then=fault, after=after)
-    wait_until(lambda: cluster.is_selling("drop"), 30, "the stock, by itself")
-    crowd.shop(0.3, clients)
-    crowd.ask_again([wish for wish in crowd.wishes if not wish.answers])
-    cluster.settle()
-    print(crowd.answers, "unanswered:", crowd.unanswered)
-    crowd.assert_kept()
-    assert cluster.audit_ledger()[0] == 0
-    assert crowd.answers["accepted"] > 50
-    return crowd
-
+from rush import rush
 
 def rebuilt(cluster):
     return cluster.metric("penstock_rebuild_sales_total")

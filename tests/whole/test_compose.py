@@ -473,6 +473,8 @@ def test_every_alert_is_told_and_tested_by_its_name():
         assert rule["labels"]["severity"] in ("warning", "critical") and rule["annotations"]["summary"], rule["alert"]
     tests = yaml.safe_load((DEPLOY / "prometheus/alerts_test.yml").read_text())["tests"]
     assert {rule["alertname"] for test in tests for rule in test["alert_rule_test"]} <= set(names)
+    fired = {rule["alertname"] for test in tests for rule in test["alert_rule_test"] if rule["exp_alerts"]}
+    assert {rule["alert"] for rule in alert_rules() if rule["labels"]["severity"] == "critical"} <= fired
 
 
 def test_panels_have_their_own_places():

@@ -127,9 +127,16 @@ def make_postgres():
 def make_kafka(cluster):
     """With the broker's settings of compose.yaml."""
     named = {name: value for name, value in SERVICES["kafka"]["environment"].items() if name.startswith("KAFKA_")}
-    broker = Kafka(**{name[6:].lower(): value for name, value in named.items() if not BROKERS_PLACES.fullmatch(name)})
-    broker.CLUSTER = cluster
-    return broker.start()
+    settings = {name[6:].lower(): value for name, value in named.items() if not BROKERS_PLACES.fullmatch(name)}
+    for tries_left in (2, 1, 0):
+        broker = Kafka(**settings)
+        broker.CLUSTER = cluster
+        try:
+            return broker.start()
+        except AssertionError:  # it takes seconds to come, and one of its ports may be another's by then
+            broker.free()
+            if not tries_left:
+                raise
 
 
 class Penstock(Process):

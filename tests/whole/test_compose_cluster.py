@@ -89,6 +89,21 @@ def test_the_health_check_of_a_drain_is_its_readiness(cluster):
     assert done.returncode == 0 and json.loads(done.stdout)["status"] == "UP"
 
 
+def test_a_ledger_that_is_away_is_told_and_no_buyer_notices(cluster):
+    cluster.make_sale("away", 10)
+    gate, drain = cluster["gate-1"], cluster["drain"]
+    ledger = 'penstock_component_up{component="ledger"}'
+    cluster.postgres.stop()
+    wait_until(lambda: gate.metric(ledger) == 0, 10, "the figure of a ledger that is away")
+    assert gate.is_healthy()
+    assert cluster.buy("anna", "away", "127.0.4.1").status == 202
+    # A drain finds out when there is something to write.
+    wait_until(lambda: drain.metric(ledger) == 0 and not drain.is_healthy(), 10, "the drain's figure")
+    cluster.postgres.start()
+    wait_until(lambda: gate.metric(ledger) == drain.metric(ledger) == 1 and drain.is_healthy(), 20, "the ledger")
+    wait_until(lambda: gate.operate("GET", "/v1/orders?sale=away").json.get("orders"), 10, "the order")
+
+
 def test_what_redis_forgets_is_built_again(cluster):
     cluster.make_sale("back", 10)
     order = cluster.buy("anna", "back", "127.0.0.7", Idempotency_Key="k")

@@ -8,6 +8,7 @@ standard input says, a line each, answering "ok": `stop N`, `kill N`, `start N` 
 """
 
 import contextlib
+import re
 import shutil
 import signal
 import socket
@@ -205,6 +206,13 @@ class Kafka:
         return subprocess.run(
             ["kcat", "-b", self.brokers, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=True, **options
         ).stdout
+
+    def ends(self, topic, partitions):
+        """The offset behind each partition's last record; none while one of them has no leader."""
+        places = [word for number in range(partitions) for word in ("-t", f"{topic}:{number}:-1")]
+        with contextlib.suppress(subprocess.CalledProcessError):
+            return {int(number): int(offset) for number, offset in re.findall(r"\[(\d+)\] offset (\d+)", self.kcat("-Q", *places))}
+        return {}
 
     def free(self):
         for node in self.nodes:

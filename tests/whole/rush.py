@@ -12,6 +12,12 @@ def rush(cluster, name, fault, before=0.4, after=0.6, clients=12, back=30, **ter
     wait_until(lambda: cluster.is_selling("drop"), 10, "the sale at every gate")
     crowd = Crowd(cluster, "drop", new_seed(name), buyers=600, stay=True)
     crowd.shop(before, clients, then=fault, after=after)
+    finish(cluster, crowd, back, clients)
+    return crowd
+
+
+def finish(cluster, crowd, back=30, clients=12):
+    """The stock comes back by itself within so many seconds, the rest is asked for, and every promise is looked at."""
     wait_until(lambda: cluster.is_selling("drop"), back, "the stock, by itself")
     crowd.shop(0.3, clients)
     crowd.ask_again([wish for wish in crowd.wishes if not wish.answers])
@@ -20,4 +26,3 @@ def rush(cluster, name, fault, before=0.4, after=0.6, clients=12, back=30, **ter
     crowd.assert_kept()
     assert cluster.audit_ledger()[0] == 0
     assert crowd.answers["accepted"] > 50
-    return crowd

@@ -1,0 +1,80 @@
+"""A gate that dies at each step of what it does, and processes that die at any moment: what was told stays true, and the units come back."""
+
+import pytest
+
+from crowd import Crowd, new_seed
+from failpoints import Failpoints
+from penstock import TESTING_PROGRAM, wait_until
+from rush import TERMS, finish, rush
+
+# What is at work there, and what must be under way for it to happen.
+STEPS = {
+    "stock.decided": {},
+    "journal.before_append": {},
+    "journal.after_append": {},
+    "journal.acknowledged": {},
+    "expire.decided": {"hold_seconds": 1},
+    "withdraw.decided": {},
+    "add.in_ledger": {},
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_gate_dies_at(gates, kafka, tmp_path, step):
+    failpoints = Failpoints(tmp_path / "failpoints")
+    cluster = gates(1, kafka=kafka, settings={"sale.hold_grace": "0s"})
+    dying = cluster.add_gate(program=TESTING_PROGRAM, environment={"PENSTOCK_FAILPOINTS_FILE": str(failpoints.path)})
+
+    def fault():
+        failpoints.set(f"{step}=kill@2")
+        wait_until(lambda: dying.process.poll() is not None, 15, "the gate's death")
+        failpoints.lift()
+        dying.killed = True
+        dying.restart()
+
+    rush(cluster, step, fault, before=0.2, lots={"size-1": 900, "size-2": 300}, **STEPS[step])
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_gates_die_25_times(gates, kafka, part):
+    cluster = gates(2, kafka=kafka, settings={"sale.hold_grace": "0s"})
+    cluster.make_sale("drop", **{**TERMS, "hold_seconds": [1, 60, 0, 1][part]})
+    crowd = Crowd(cluster, "drop", new_seed(f"gates die {part}"), buyers=800, stay=True)
+
+    def kill_one():
+        gate = crowd.random.choice(cluster.gates)
+        gate.kill()
+        gate.restart()
+
+    for _ in range(25):
+        crowd.shop(crowd.random.uniform(0.01, 0.15), clients=12, then=kill_one)
+    assert crowd.unanswered >= 10, "the kills did not hit the crowd at work"
+    finish(cluster, crowd)
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_a_drain_dies_50_times(gates, kafka, tmp_path, part):
+    """Between a commit and whatever comes next, and at random."""
+    failpoints = Failpoints(tmp_path / "failpoints")
+    environment = {"PENSTOCK_FAILPOINTS_FILE": str(failpoints.path)}
+    # A dead reader's partitions are given away when its session ends: the shortest that the broker allows.
+    settings = {"journal.kafka.properties": "session.timeout.ms=1000"}
+    cluster = gates(1, kafka=kafka, settings={"sale.hold_grace": "0s"})
+    cluster.make_sale("drop", **{**TERMS, "hold_seconds": [1, 60][part]})
+    drain = cluster.drains[0]
+    drain.kill()
+    drain.program, drain.environment = TESTING_PROGRAM, {**drain.environment, **environment}
+    drain.settings = {**drain.settings, **settings}
+    crowd = Crowd(cluster, "drop", new_seed(f"drain dies {part}"), buyers=800, stay=True)
+
+    def die():
+        wait_until(lambda: drain.process.poll() is not None, 20, "the drain's death")
+
+    for _ in range(50):
+        step = crowd.random.choice(["ledger.after_commit", "ledger.before_commit", "ledger.insert"])
+        failpoints.set(f"{step}=kill@{crowd.random.randint(0, 2)}")
+        drain.start(wait=False)
+        crowd.shop(0.02, clients=8, then=die)
+    failpoints.lift()
+    drain.restart()
+    finish(cluster, crowd)

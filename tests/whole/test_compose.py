@@ -356,6 +356,13 @@ def test_redis_takes_its_settings_and_users(redis, secrets):
     assert "NOAUTH" in nobody.stdout
 
 
+def test_the_guide_names_the_rights_of_the_users_file():
+    def user(text):
+        return re.search(r"^user penstock on #\S+ (.+)$", text, re.MULTILINE).group(1)
+
+    assert user((ROOT / "docs/operations.md").read_text()) == user((DEPLOY / "redis/users.acl").read_text())
+
+
 # --- Prometheus and Grafana ---
 
 
@@ -431,7 +438,10 @@ def in_source(metric, text):
     return any(f'"{metric.removesuffix(suffix)}"' in text for suffix in ("", "_bucket", "_sum", "_count"))
 
 
-@pytest.mark.parametrize("metric", ASKED)
+OF_THE_GUIDE = metric_names((ROOT / "docs/operations.md").read_text())
+
+
+@pytest.mark.parametrize("metric", sorted({*ASKED, *(name for name in OF_THE_GUIDE if not name.endswith("_"))}))
 def test_a_metric_that_is_asked_for_is_made(metric):
     text = sources()
     assert in_source(metric, text)

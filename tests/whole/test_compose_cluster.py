@@ -7,7 +7,7 @@ import re
 import pytest
 from composed import DEPLOY, Composed
 
-from penstock import wait_until
+from penstock import request, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +36,25 @@ def test_an_order_goes_all_the_way_from_nginx_to_postgresql(cluster):
     wait_until(lambda: rows() and rows()[0][1] == "2", 10, "the order in the ledger, by the drain")
     done = cluster.audit()
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_guides_first_commands_work_inside_a_gate(cluster):
+    gate = cluster["gate-1"]
+    for command in (
+        ("item", "create", "AJ1-42", "--name", "Air 1, size 42", "--units", "5000"),
+        ("sale", "create", "aj1", "--lot", "AJ1-42=1000", "--name", "Air 1 drop", "--price", "17900", "--limit", "1", "--hold", "120s", "--opens-in", "5m", "--arm"),
+        ("audit",),
+        ("replay",),
+    ):  # fmt: skip
+        done = gate.run(*command)
+        assert done.returncode == 0, (command, done.stdout, done.stderr)
+    token = gate.run("token", "b1").stdout.strip()
+    shown = request(cluster["nginx"].public, "GET", "/v1/sales/aj1")
+    assert shown.status == 200 and shown.json["state"] == "armed"
+    answer = request(
+        cluster["nginx"].public, "POST", "/v1/sales/aj1/orders", {}, {"Authorization": f"Bearer {token}"}, source="127.0.6.1"
+    )
+    assert (answer.status, answer.code) == (409, "sale-not-open")
 
 
 def test_everything_that_a_gate_does_its_redis_user_may_do(cluster):

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import urllib.error
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -51,16 +51,25 @@ class Services:
     def postgres(self):
         return self.begin(Postgres(max_wal_size="4GB"))  # so that no round has a checkpoint that others have not
 
-    def pids(self):
+    def cpu_seconds(self):
         """Of those that run."""
-        found = []
+        spent = 0.0
         if "redis" in self.__dict__:
-            found.append(self.redis.process.pid)
+            spent += cpu_seconds(self.redis.process.pid)
         if "kafka" in self.__dict__:
-            found += [node.process.pid for node in self.kafka.nodes]
+            spent += sum(cpu_seconds(node.process.pid) for node in self.kafka.nodes)
         if "postgres" in self.__dict__:
-            found += [self.postgres.process.pid, *self.postgres.children()]
-        return found
+            spent += with_the_ended(self.postgres.process.pid)
+            for pid in self.postgres.children():
+                with suppress(OSError):  # it has ended meanwhile
+                    spent += cpu_seconds(pid)
+        return spent
+
+
+def with_the_ended(pid):
+    """CPU time of a process and of its children that have ended, such as PostgreSQL's sessions."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return sum(int(ticks) for ticks in fields[11:15]) / os.sysconf("SC_CLK_TCK")
 
 
 def pin(pid, cores):
@@ -143,7 +152,7 @@ class Cluster:
     def cpu_seconds(self):
         """Of everything that is the cluster."""
         alive = [process.pid for process in self.processes if process.process.poll() is None]
-        return sum(cpu_seconds(pid) for pid in alive + services.pids())
+        return sum(map(cpu_seconds, alive)) + services.cpu_seconds()
 
     def watch(self):
         return Watch(self.cpu_seconds)

@@ -13,10 +13,6 @@ CONNECTIONS = 256
 DONE = 'penstock_drain_events_total{outcome="done"}'
 
 
-def services_seconds():
-    return sum(cpu_seconds(pid) for pid in services.pids())
-
-
 # --- The stock ---
 
 
@@ -27,7 +23,7 @@ def stock_adapter():
     pin(redis.process.pid, SERVER_CORE)
     for _ in rounds(figure):
         redis.call("FLUSHALL")
-        with Watch(services_seconds) as watch:
+        with Watch(services.cpu_seconds) as watch:
             seen = helper("micro_redis", redis.url(), turns, batch, count, core=LOAD_CORE)
         figure.add(seen["adapter"], seen["bare"], f"a call of the bare loop took {seen['call_ns'] / 1000:.0f} us", watch.disturbance)
     pin(redis.process.pid, ANY_CORE)
@@ -87,14 +83,14 @@ def deliver(cluster, accepted):
 
 def bare_producer(topic, count, in_flight):
     """Records a second, and how much others disturbed it."""
-    with Watch(services_seconds) as watch:
+    with Watch(services.cpu_seconds) as watch:
         seen = helper("bare_producer", services.kafka.brokers, topic, f"{topic}-bare-{in_flight}", count, in_flight)
     return seen["records"] / seen["ns"] * 1e9, watch.disturbance
 
 
 def three_trips():
     services.redis.call("FLUSHALL")
-    with Watch(services_seconds) as watch:
+    with Watch(services.cpu_seconds) as watch:
         begin = redis_seconds()
         seen = helper("three_trips", services.redis.port, CONNECTIONS, load.SECONDS * 1000)
         spent = redis_seconds() - begin
@@ -135,14 +131,16 @@ def idle_purchase():
         gate = cluster.gate()
         cluster.sell(gate)
         burst(gate, requests, 0, warm_up, 1, core=ANY_CORE)
+        accepted = warm_up
         for i in rounds(figure):
+            accepted += count
             with cluster.watch() as watch:
                 ours = burst(gate, requests, warm_up + i * count, count, 1, core=ANY_CORE)["step_ns"]
                 call = helper("micro_redis", services.redis.url(1), 1, 1, count)["call_ns"]
                 ack = helper("bare_producer", services.kafka.brokers, cluster.topic, f"{cluster.topic}-bare", count, 1)["p50_ns"]
             figure.add(ours / 1000, (call + ack) / 1000, f"Redis {call / 1000:.0f} us, Kafka {ack / 1000:.0f} us", watch.disturbance)
         gate.stop()
-        deliver(cluster, warm_up)
+        deliver(cluster, accepted)
     return [figure]
 
 

@@ -197,8 +197,10 @@ def drain_at_full_speed(cluster, total):
         progress = Progress(drain)
         begin, first = progress.wait(total // 2)
         end, last = progress.wait(total)
+        own = cpu_seconds(drain.pid)
     drain.stop()
-    return (last - first) / (end - begin), watch.disturbance
+    note = f"CPU of an order: the drain {own / total * 1e6:.1f} us, with Kafka and PostgreSQL {watch.server / total * 1e6:.1f} us"
+    return (last - first) / (end - begin), note, watch.disturbance
 
 
 def drain_at_rate(cluster, rate, seconds):
@@ -219,13 +221,14 @@ def drained():
         say(f"{total:,} orders in the topic")
         for _ in rounds(speed):
             with filled.branch() as cluster:
-                ours, disturbed = drain_at_full_speed(cluster, total)
+                ours, note, disturbed = drain_at_full_speed(cluster, total)
                 if cluster.orders() < total:
                     raise Failed(f"{cluster.orders()} orders of {total}")
                 cluster.prove()
                 with cluster.watch() as watch:
                     copy = helper("micro_drain", "copy", cluster.settings["ledger.url"], cluster.orders(), 2048)
-                speed.add(ours, copy["orders"] / copy["ns"] * 1e9, None, max(disturbed, watch.disturbance))
+                note += f"; PostgreSQL for the bare COPY {watch.server / copy['orders'] * 1e6:.1f} us"
+                speed.add(ours, copy["orders"] / copy["ns"] * 1e9, note, max(disturbed, watch.disturbance))
                 cluster.drop()
             with filled.branch() as cluster:
                 paced = drain_at_rate(cluster, rate, seconds)

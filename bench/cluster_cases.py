@@ -186,7 +186,7 @@ class Progress:
         return done
 
     def wait(self, events):
-        wait_until(lambda: self.look() >= events, f"{events:,} events in the ledger", 60, 0.002)
+        wait_until(lambda: self.look() >= events, f"{events:,} events in the ledger", 60, 0.01)
         return self.seen[-1]
 
 

@@ -223,22 +223,31 @@ class Composed:
         self.kafka = self.postgres = None
         self.processes = {}
 
+    # Each is known as soon as it is there: whatever fails beside it, free() ends it.
+
+    def start_kafka(self, cluster):
+        self.kafka = make_kafka(cluster)
+
+    def start_postgres(self):
+        self.postgres = make_postgres()
+
     def start(self):
         cluster = re.fullmatch(r"KAFKA_CLUSTER_ID=(\S+)\n", (self.secrets / "env").read_text()).group(1)
         with ThreadPoolExecutor(2) as pool:
-            kafka, postgres = pool.submit(make_kafka, cluster), pool.submit(make_postgres)
-            self.processes["redis"] = Redis(self.folder / "redis", self.secrets).wait_healthy("redis")
-            self.kafka = kafka.result()
-            self.postgres = postgres.result()
+            started = [pool.submit(self.start_kafka, cluster), pool.submit(self.start_postgres)]
+            self.processes["redis"] = Redis(self.folder / "redis", self.secrets)
+            self.processes["redis"].wait_healthy("redis")
+        for each in started:
+            each.result()
         self.write_settings()
         healthy = {"redis", "kafka", "postgres"}
         for name in ("gate-1", "gate-2", "drain", "nginx"):
             assert set(SERVICES[name]["depends_on"]) <= healthy, name
             if name == "nginx":
-                made = Nginx(self.folder / name, self.gates)
+                self.processes[name] = Nginx(self.folder / name, self.gates)
             else:
-                made = Penstock(name, self.folder / name, self.secrets)
-            self.processes[name] = made.wait_healthy(name)
+                self.processes[name] = Penstock(name, self.folder / name, self.secrets)
+            self.processes[name].wait_healthy(name)
             healthy.add(name)
         return self
 

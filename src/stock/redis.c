@@ -269,7 +269,7 @@ static int check_server(struct stock_redis *redis, bool force)
 		log_error("stock", "Redis cannot be used", LOG_TEXT("reason", atomic_load(&redis->pool.fault)));
 		return -ENOTCONN;
 	}
-	r = redis_check_server(connection, force);
+	r = redis_check_server(connection, force, redis->pool.url.sentinel, &redis->stock.quiesce_ns);
 	redis_pool_give(&redis->pool, connection);
 	return r;
 }

@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "stock/redis_library.h"
 
-enum { VERSION_MIN = 7 };
+enum { VERSION_MIN = 7, UNKNOWN_LAG_SECONDS = 11 };
 
 static int check_version(const struct redis_server *server)
 {
@@ -64,7 +64,20 @@ static void tell_settings(const redisReply *reply, const struct redis_server *se
 			 LOG_TEXT("min_replicas_max_lag", setting(reply, "min-replicas-max-lag")));
 }
 
-static int check_settings(struct redis_connection *connection)
+/* See redis_check_server(). */
+static int64_t cut_off_ns(const redisReply *reply, bool sentinel)
+{
+	const char *replicas = setting(reply, "min-replicas-to-write");
+	int seconds = 0;
+
+	if (!*replicas && sentinel)
+		seconds = UNKNOWN_LAG_SECONDS;
+	else if (atoi(replicas) > 0)
+		seconds = atoi(setting(reply, "min-replicas-max-lag")) + 1;
+	return seconds * INT64_C(1000000000);
+}
+
+static int check_settings(struct redis_connection *connection, bool sentinel, int64_t *quiesce_ns)
 {
 	redisReply *reply = redis_connection_command(connection, "CONFIG GET %s %s %s", "appendfsync", "min-replicas-to-write",
 						     "min-replicas-max-lag");
@@ -72,6 +85,7 @@ static int check_settings(struct redis_connection *connection)
 	if (!reply)
 		return -ENOTCONN;
 	tell_settings(reply, &connection->server);
+	*quiesce_ns = cut_off_ns(reply, sentinel);
 	freeReplyObject(reply);
 	return 0;
 }
@@ -92,7 +106,7 @@ static int check_permissions(struct redis_connection *connection)
 	return r;
 }
 
-int redis_check_server(struct redis_connection *connection, bool force)
+int redis_check_server(struct redis_connection *connection, bool force, bool sentinel, int64_t *quiesce_ns)
 {
 	int r = check_version(&connection->server);
 
@@ -103,6 +117,6 @@ int redis_check_server(struct redis_connection *connection, bool force)
 	if (r >= 0)
 		r = check_permissions(connection);
 	if (r == 0)
-		r = check_settings(connection);
+		r = check_settings(connection, sentinel, quiesce_ns);
 	return r;
 }

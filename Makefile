@@ -7,17 +7,29 @@ DESTDIR ?=
 # In CI warnings are errors; a newer compiler than ours must not stop a newcomer.
 WERROR := $(if $(CI),true,false)
 
-.PHONY: all demo serve test bench fuzz check format install clean help
+PROFILE ?= embedded
+
+.PHONY: all demo serve cluster test bench fuzz check format install clean help
 
 all:
 	@tools/setup build
 	@tools/build $(BUILD)
 
-demo: all ## watch a flash sale, with a crash in the middle and a verdict
+demo: ## watch a flash sale, with a crash in the middle and a verdict; PROFILE=cluster: at two gates, with three
+ifeq ($(PROFILE),embedded)
+	@$(MAKE) --no-print-directory all
 	@$(BUILD)/penstock demo
+else ifeq ($(PROFILE),cluster)
+	@tools/cluster demo
+else
+	@echo 'make demo: there is no PROFILE $(PROFILE); there are embedded (what you get without) and cluster' >&2; exit 2
+endif
 
 serve: all ## leave a server running with a sample sale
 	@$(BUILD)/penstock demo --serve
+
+cluster: ## leave a cluster running: Redis, Kafka, PostgreSQL, two gates, a drain, and a sample sale
+	@tools/cluster up
 
 test: ## unit tests, then the whole program
 	@tools/setup build test

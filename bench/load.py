@@ -78,11 +78,11 @@ class Run:
         return self.server_seconds / self.seconds
 
 
-def wrk(url, pid, connections, requests):
-    """Loads the server process `pid` behind url; every request at most once."""
-    command = ["taskset", "-c", LOAD_CORE, "wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{SECONDS}s"]
+def wrk(url, server, connections, requests, seconds=SECONDS, core=LOAD_CORE):
+    """Loads what is behind url; every request at most once. server: a process, or what tells the CPU seconds of several."""
+    command = ["taskset", "-c", core, "wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"]
     command += ["--timeout", "10s", "--script", str(BENCH / "load.lua"), url, "--", str(requests.path), str(requests.size)]
-    with Watch(lambda: cpu_seconds(pid)) as watch:
+    with Watch(server if callable(server) else lambda: cpu_seconds(server)) as watch:
         done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         raise Failed(f"wrk: {done.stdout}{done.stderr}")

@@ -1,8 +1,11 @@
 /*
- * What a purchase costs in the Redis stock: micro_redis URL [ROUNDS]. The server must be empty and this program's own (it is flushed). Prints, for batches
+ * What a purchase costs in the Redis stock: micro_redis URL [ROUNDS [BATCH COUNT]]. The database must be empty and this program's own. Prints, for batches
  * of 1, 16, 64 and 256: purchases a second through the adapter (reserve alone, and with its acknowledgement), the same by a bare hiredis loop that
  * sends the very same calls and reads nothing of their answers, and the ratio; then sold-out refusals, and what a server keeps of a buyer. Each
  * figure is the best of ROUNDS (5): what else the machine did only ever slows.
+ *
+ * With BATCH and COUNT, for bench/run: adapter and bare loop take turns, ROUNDS times COUNT purchases in batches of BATCH. Prints a JSON object: the medians of
+ * the rounds (purchases a second), and the median of a bare call in nanoseconds.
  */
 #include <hiredis/hiredis.h>
 #include <stdio.h>
@@ -12,12 +15,15 @@
 #include "stock/redis.h"
 #include "stock/redis_private.h"
 
-enum { SALE = 1, BATCH_MAX = 256, PURCHASES = 40960, TEXT = 40 };
+enum { SALE = 1, BATCH_MAX = 256, PURCHASES = 40960, ROUNDS_MAX = 100, TEXT = 40 };
 
 static struct uuid_generator ids;
 static struct stock_reserve items[BATCH_MAX];
 static const struct event *events[BATCH_MAX];
 static char texts[BATCH_MAX][2][TEXT];
+static size_t purchases = PURCHASES; /* in one measurement */
+static int64_t call_ns[PURCHASES];   /* of the bare loop, each */
+static size_t calls;
 static uint64_t names;
 static uint32_t epoch;
 
@@ -67,7 +73,7 @@ static double adapter(struct stock *stock, size_t batch, bool acknowledge, enum 
 	int64_t spent_ns = 0;
 	size_t done;
 
-	for (done = 0; done < PURCHASES; done += batch) {
+	for (done = 0; done < purchases; done += batch) {
 		int64_t start_ns;
 
 		fill(batch);
@@ -108,7 +114,8 @@ static double bare(struct stock *stock, size_t batch)
 	sizes[4] = head.size;
 	for (size_t i = 0; i < batch; i++)
 		buffer_init(&packed[i], 4096);
-	for (done = 0; done < PURCHASES; done += batch) {
+	calls = 0;
+	for (done = 0; done < purchases; done += batch) {
 		int64_t start_ns;
 		redisReply *reply;
 
@@ -121,7 +128,8 @@ static double bare(struct stock *stock, size_t batch)
 		}
 		start_ns = clock_mono_ns();
 		reply = redisCommandArgv(connection->context, (int)(5 + batch), arguments, sizes);
-		spent_ns += clock_mono_ns() - start_ns;
+		call_ns[calls] = clock_mono_ns() - start_ns;
+		spent_ns += call_ns[calls++];
 		if (!reply || reply->type != REDIS_REPLY_STRING || reply->str[0] != 0)
 			die("a call failed");
 		freeReplyObject(reply);
@@ -150,8 +158,38 @@ static void report(struct stock *stock, size_t batch, int rounds)
 		sell(stock, UNITS_MAX);
 		ended = best(ended, adapter(stock, batch, true, STOCK_DONE));
 	}
-	printf("batches of %3zu: %9.0f/s reserved  %9.0f/s with their acknowledgement  %9.0f/s bare loop  ratio %.2f\n", batch, alone,
-	       ended, loop, alone / loop);
+	printf("batches of %3zu: %9.0f/s reserved  %9.0f/s with their acknowledgement  %9.0f/s bare loop  ratio %.2f\n", batch,
+	       alone, ended, loop, alone / loop);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double median(double *values, size_t count)
+{
+	qsort(values, count, sizeof(*values), by_number);
+	return values[count / 2];
+}
+
+static void compare(struct stock *stock, size_t batch, size_t rounds)
+{
+	static double times[PURCHASES];
+	double ours[ROUNDS_MAX], theirs[ROUNDS_MAX];
+
+	for (size_t i = 0; i < rounds; i++) {
+		sell(stock, UNITS_MAX);
+		theirs[i] = bare(stock, batch);
+		sell(stock, UNITS_MAX);
+		ours[i] = adapter(stock, batch, false, STOCK_DONE);
+	}
+	for (size_t i = 0; i < calls; i++)
+		times[i] = (double)call_ns[i];
+	printf("{\"adapter\":%.1f,\"bare\":%.1f,\"call_ns\":%.0f}\n", median(ours, rounds), median(theirs, rounds),
+	       median(times, calls));
 }
 
 static int64_t used_memory(struct stock *stock)
@@ -166,20 +204,12 @@ static int64_t used_memory(struct stock *stock)
 	return bytes;
 }
 
-int main(int argc, char **argv)
+/* All that is known of a purchase in Redis. */
+static void report_all(struct stock *stock, int rounds)
 {
 	static const size_t batches[] = {1, 16, 64, 256};
-	struct stock_redis_settings settings = {.outbox_max = 1 << 20, .call_timeout_ns = INT64_C(10000000000)};
-	int rounds = argc > 2 ? atoi(argv[2]) : 5;
-	struct stock *stock;
 	int64_t before;
 
-	if (argc < 2)
-		die("usage: micro_redis URL [ROUNDS]");
-	log_set_level(LOG_WARN);
-	settings.url = argv[1];
-	if (stock_redis_open(&stock, &settings) < 0)
-		die("no stock");
 	for (size_t i = 0; i < sizeof(batches) / sizeof(batches[0]); i++)
 		report(stock, batches[i], rounds);
 	sell(stock, 0);
@@ -190,6 +220,29 @@ int main(int argc, char **argv)
 		adapter(stock, 256, true, STOCK_DONE);
 	printf("an order of a buyer with a key and a hold: %.0f bytes of Redis\n",
 	       (double)(used_memory(stock) - before) / (5.0 * PURCHASES));
+}
+
+int main(int argc, char **argv)
+{
+	struct stock_redis_settings settings = {.outbox_max = 1 << 20, .call_timeout_ns = INT64_C(10000000000)};
+	int rounds = argc > 2 ? atoi(argv[2]) : 5;
+	size_t batch = argc > 4 ? strtoul(argv[3], NULL, 10) : 0;
+	struct stock *stock;
+
+	if (argc < 2 || argc == 4 || argc > 5 || rounds < 1 || rounds > ROUNDS_MAX)
+		die("usage: micro_redis URL [ROUNDS [BATCH COUNT]]");
+	if (argc > 4)
+		purchases = strtoul(argv[4], NULL, 10);
+	if (batch > BATCH_MAX || purchases > PURCHASES || (argc > 4 && (batch < 1 || purchases < batch)))
+		die("numbers that do not fit");
+	log_set_level(LOG_WARN);
+	settings.url = argv[1];
+	if (stock_redis_open(&stock, &settings) < 0)
+		die("no stock");
+	if (batch)
+		compare(stock, batch, (size_t)rounds);
+	else
+		report_all(stock, rounds);
 	stock->ops->drop(stock, SALE, UINT32_MAX);
 	stock->ops->free(stock);
 	return 0;

@@ -23,9 +23,10 @@ OPERATOR_TOKEN = "the-operators-token-of-the-bench"
 
 
 class Server:
-    def __init__(self, name, core=SERVER_CORE, **settings):
+    def __init__(self, name, core=SERVER_CORE, command="serve", **settings):
         self.folder = SCRATCH / name
         self.core = core
+        self.command = command
         self.settings = {
             "gate.listen": "127.0.0.1:0",
             "operator.listen": "127.0.0.1:0",
@@ -67,7 +68,7 @@ class Server:
         with open(self.folder / "log", "ab") as log:
             begin = time.monotonic()
             self.process = subprocess.Popen(
-                ["taskset", "-c", self.core, str(PROGRAM), "serve", "--ready-file", str(ready), *flags],
+                ["taskset", "-c", self.core, str(PROGRAM), self.command, "--ready-file", str(ready), *flags],
                 cwd=self.folder,
                 env={**{k: v for k, v in os.environ.items() if not k.startswith("PENSTOCK")}, **secrets},
                 stdin=subprocess.DEVNULL,
@@ -79,7 +80,7 @@ class Server:
         if not ready.exists():
             raise Failed(f"the server ended: {(self.folder / 'log').read_text()}")
         places = dict(line.split(" ", 1) for line in ready.read_text().splitlines())
-        self.public, self.operator = places["public"], places["operator"]
+        self.public, self.operator, self.monitor = places.get("public"), places.get("operator"), places.get("monitor")
         return seconds
 
     def stop(self):
@@ -121,10 +122,16 @@ class Server:
         self.operate("POST", "/v1/sales", {"id": sale, "name": sale, "lots": [{"sku": "A", "units": units}], **terms})
         self.operate("POST", f"/v1/sales/{sale}/open")
 
+    def metrics(self):
+        if self.operator:
+            return self.operate("GET", "/metrics")
+        with urllib.request.urlopen(f"{self.monitor}/metrics", timeout=30) as answer:
+            return answer.read().decode()
+
     def purchases(self):
         """Answers to purchases so far, by outcome."""
         found = {}
-        for line in self.operate("GET", "/metrics").splitlines():
+        for line in self.metrics().splitlines():
             if line.startswith("penstock_purchases_total{"):
                 name, value = line.rsplit(" ", 1)
                 found[name.split('"')[1]] = int(float(value))

@@ -133,6 +133,27 @@ static int say_kafka(int result, struct buffer *error)
 	return result;
 }
 
+/* A log that was made anew under its old name is known by its length, unless it has grown again; then the drain knows it by its records. */
+static int check_length(struct ledger *ledger, struct journal *journal)
+{
+	for (uint32_t i = 0; i < journal_kafka_partitions(journal); i++) {
+		int64_t next, end;
+		uint64_t mark;
+		int r = ledger->ops->journal_position(ledger, i, &next, &mark);
+
+		if (r < 0)
+			return r;
+		/* A partition that does not answer now is no reason not to start. */
+		if (r == LEDGER_NOT_FOUND || journal_kafka_end(journal, i, &end) < 0 || end >= next)
+			continue;
+		log_error("adapters",
+			  "the log is shorter than what the ledger was filled from: it was made anew, or has lost records, and no drain would read it",
+			  LOG_INT("partition", i), LOG_INT("end", end), LOG_INT("ledger_has_read_to", next));
+		return -EINVAL;
+	}
+	return 0;
+}
+
 /* A gate that wrote to another log than the one its ledger is filled from would accept orders that no drain ever sees. */
 static int check_log(struct ledger *ledger, const char *cluster, const char *topic)
 {
@@ -160,6 +181,8 @@ static int open_kafka(const struct settings *settings, struct ledger *ledger, st
 	if (r < 0)
 		return r;
 	r = check_log(ledger, journal_kafka_cluster(*journal), journal_kafka_topic(*journal));
+	if (r == 0)
+		r = check_length(ledger, *journal);
 	if (r < 0) {
 		(*journal)->ops->free(*journal);
 		*journal = NULL;

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/json_write.h"
 #include "base/log.h"
+#include "components.h"
 #include "drain/drain.h"
 #include "monitor/monitor.h"
 #include "build_info.h"
@@ -87,6 +88,7 @@ static int make(struct drain_engine *engine)
 	r = drain_new(&engine->drain, &drain);
 	if (r < 0)
 		return r;
+	components_register_drain(engine->metrics, engine->drain, engine->ledger);
 	metrics_process(engine->metrics, PENSTOCK_VERSION, PENSTOCK_REVISION);
 	return monitor_new(&engine->monitor, &settings->drain.listen, engine->metrics, &source);
 }

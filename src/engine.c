@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include "adapters.h"
 #include "base/clock.h"
+#include "components.h"
 #include "gate/gate.h"
 #include "identity/key_file.h"
 #include "recovery/catalog_load.h"
@@ -16,7 +17,6 @@
 #include "workers/sale_keeper.h"
 #include "workers/stock_worker.h"
 #include "build_info.h"
-#include "process.h"
 #include "process.h"
 
 enum { CLERK_LANE_MAX = 4096, FENCED_LANE_MAX = 4096, STOCK_BATCH_MAX = 1024, STOCK_FIGURES = 8 };
@@ -196,6 +196,7 @@ static void register_metrics(struct engine *engine)
 		metrics_reader(engine->metrics, "gauge", figures[i].name, figures[i].help, figures[i].labels, read_total,
 			       &engine->figures[i]);
 	}
+	components_register_gate(engine->metrics, engine->stock, engine->journal, engine->ledger);
 	metrics_process(engine->metrics, PENSTOCK_VERSION, PENSTOCK_REVISION);
 }
 

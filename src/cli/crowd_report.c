@@ -1,13 +1,15 @@
 #include "cli/crowd_report.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/clock.h"
 #include "cli/style.h"
 #include "cli/verdict_print.h"
 
-enum { PAGE = 1000, LOOKS_MAX = 5, PLACES = 12 };
+enum { PAGE = 1000, LOOKS_MAX = 5, LOOK_AGAIN_MS = 100, PLACES = 12 };
 
 const char *thousands(uint64_t number)
 {
@@ -75,15 +77,18 @@ static int look(struct verdict *verdict, struct book *book, struct ledger *ledge
 
 /*
  * Orders are read a page at a time while the sale goes on: a unit that came back after its order was read, and was sold again before the last
- * page, is counted twice. Such a shadow is gone at the next look; a broken promise stays.
+ * page, is counted twice. Such a shadow is gone at the next look; so is what a drain has still to bring. A broken promise stays.
  */
-static int look_until_clear(struct verdict *verdict, struct book *book, struct ledger *ledger, const char *id)
+static int look_until_clear(struct verdict *verdict, struct book *book, struct ledger *ledger, const char *id, int64_t settle_ms)
 {
+	int64_t until_ms = clock_mono_ms() + settle_ms;
 	int r = 0;
 
-	for (int i = 0; i < LOOKS_MAX; i++) {
+	for (int i = 0; i < LOOKS_MAX || clock_mono_ms() < until_ms; i++) {
 		struct sale *sale;
 
+		if (i >= LOOKS_MAX)
+			poll(NULL, 0, LOOK_AGAIN_MS);
 		r = ledger->ops->sale_get(ledger, 0, slice_of(id), &sale);
 		if (r != 0)
 			return r;
@@ -95,12 +100,12 @@ static int look_until_clear(struct verdict *verdict, struct book *book, struct l
 	return r;
 }
 
-int crowd_judge(struct crowd_judgement *judgement, struct crowd *crowd, struct ledger *ledger, const char *sale)
+int crowd_judge(struct crowd_judgement *judgement, struct crowd *crowd, struct ledger *ledger, const char *sale, int64_t settle_ms)
 {
 	struct book *book = crowd_book(crowd);
 	struct ledger_audit before = judgement->audit, *audit = &judgement->audit;
 	struct verdict verdict;
-	int r = look_until_clear(&verdict, book, ledger, sale);
+	int r = look_until_clear(&verdict, book, ledger, sale, settle_ms);
 
 	if (r == LEDGER_NOT_FOUND)
 		return cli_error(CLI_FAILED, "the ledger has no sale %s: is it the ledger of this server?", sale);
@@ -205,7 +210,7 @@ static void bar(enum tally_kind kind, uint64_t count, uint64_t most, int columns
 void crowd_report_picture(const struct tally *tally, int64_t step_ms, const struct crowd_mark *marks, size_t mark_count)
 {
 	size_t step = (size_t)(step_ms / TALLY_SLICE_MS);
-	int columns = style_columns() - 56;
+	int columns = style_columns() - 69;
 	uint64_t most = 1;
 
 	if (columns > 80)
@@ -220,15 +225,16 @@ void crowd_report_picture(const struct tally *tally, int64_t step_ms, const stru
 				sum += tally->slices[j].counts[kind];
 		most = sum > most ? sum : most;
 	}
-	printf("  %8s %9s %9s %9s %9s\n", "seconds", "accepted", "sold out", "limited", "lost");
+	printf("  %8s %9s %9s %9s %12s %9s\n", "seconds", "accepted", "sold out", "limited", "unavailable", "lost");
 	for (size_t i = 0; i < tally->slice_count; i += step) {
 		uint64_t counts[TALLY_KINDS] = {0};
 
 		for (size_t j = i; j < i + step && j < tally->slice_count; j++)
 			for (int kind = 0; kind < TALLY_KINDS; kind++)
 				counts[kind] += tally->slices[j].counts[kind];
-		printf("  %8.1f %9s %9s %9s %9s  ", (double)i * TALLY_SLICE_MS / 1000, thousands(counts[TALLY_ACCEPTED]),
-		       thousands(counts[TALLY_SOLD_OUT]), thousands(counts[TALLY_LIMITED]), thousands(counts[TALLY_LOST]));
+		printf("  %8.1f %9s %9s %9s %12s %9s  ", (double)i * TALLY_SLICE_MS / 1000, thousands(counts[TALLY_ACCEPTED]),
+		       thousands(counts[TALLY_SOLD_OUT]), thousands(counts[TALLY_LIMITED]), thousands(counts[TALLY_UNAVAILABLE]),
+		       thousands(counts[TALLY_LOST]));
 		for (int kind = 0; kind < TALLY_KINDS; kind++)
 			bar((enum tally_kind)kind, counts[kind], most, columns);
 		for (size_t mark = 0; mark < mark_count; mark++)

@@ -12,8 +12,12 @@ struct crowd_judgement {
 	uint64_t told, held, confirmed, cancelled, expired; /* orders of the crowds: that they were told; as the ledger has them */
 	struct ledger_audit audit;
 };
-/* Adds a crowd to the judgement and asks the ledger again. CLI_GO, or the exit code: the ledger could not be read, the error told. */
-int crowd_judge(struct crowd_judgement *judgement, struct crowd *crowd, struct ledger *ledger, const char *sale) MUST_CHECK;
+/*
+ * Adds a crowd to the judgement and asks the ledger again: for up to settle_ms, where it follows behind a journal and has not caught up. CLI_GO, or the
+ * exit code: the ledger could not be read, the error told.
+ */
+int crowd_judge(struct crowd_judgement *judgement, struct crowd *crowd, struct ledger *ledger, const char *sale,
+		int64_t settle_ms) MUST_CHECK;
 
 /* Each returns CLI_OK, or CLI_FAILED where a promise is broken. */
 int crowd_report(const struct crowd *crowd, const struct crowd_options *options, const struct crowd_judgement *judgement);

@@ -128,13 +128,25 @@ static int parse_place(const char *url, const struct listen_list *listen, struct
 	return CLI_GO;
 }
 
+static int parse_places(const struct option_list *urls, const struct listen_list *listen, struct place *places, size_t *count)
+{
+	int code = CLI_GO;
+
+	if (urls->count > POOL_PLACES_MAX)
+		return cli_error(CLI_USAGE, "a crowd goes to %d servers at most", POOL_PLACES_MAX);
+	*count = urls->count ? urls->count : 1;
+	for (size_t i = 0; code == CLI_GO && i < *count; i++)
+		code = parse_place(urls->count ? urls->items[i] : NULL, listen, &places[i]);
+	return code;
+}
+
 int crowd_setup_init(struct crowd_setup *setup, struct crowd_options *options, const struct settings *settings,
-		     const char *server_url, const char *operator_url, const char *sale)
+		     const struct crowd_target *target)
 {
 	int code;
 
 	*setup = (struct crowd_setup){0};
-	code = client_open(&setup->client, settings, operator_url);
+	code = client_open(&setup->client, settings, target->operators.count ? target->operators.items[0] : NULL);
 	setup->lifetime_s = 24 * 3600;
 	setup->by_header = settings->identity.mode == IDENTITY_HEADER;
 	setup->header = strdup(settings->identity.header);
@@ -143,19 +155,19 @@ int crowd_setup_init(struct crowd_setup *setup, struct crowd_options *options, c
 	if (code == CLI_GO && !setup->by_header)
 		code = try_token(setup);
 	if (code == CLI_GO)
-		code = parse_place(server_url, &settings->gate.listen, &setup->server);
+		code = parse_places(&target->servers, &settings->gate.listen, setup->servers, &options->server_count);
 	if (code == CLI_GO)
-		code = parse_place(operator_url, &settings->operator.listen, &setup->operators);
+		code = parse_places(&target->operators, &settings->operator.listen, setup->operators, &options->operator_count);
 	if (code == CLI_GO)
 		code = raise_descriptors(options->connections);
-	if (code == CLI_GO && sale)
-		setup->sale = strdup(sale);
+	if (code == CLI_GO && target->sale)
+		setup->sale = strdup(target->sale);
 	else if (code == CLI_GO)
 		code = choose_sale(setup);
 	if (code == CLI_GO)
 		code = read_skus(setup);
-	options->server = setup->server;
-	options->operators = &setup->operators;
+	options->servers = setup->servers;
+	options->operators = setup->operators;
 	options->operator_token = setup->client.token;
 	options->sale = setup->sale;
 	options->skus = (const char *const *)setup->skus;

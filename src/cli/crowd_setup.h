@@ -5,9 +5,15 @@
 #include "cli/secrets.h"
 #include "crowd/crowd.h"
 
+/* Which sale, and where. */
+struct crowd_target {
+	struct option_list servers, operators; /* URLs; empty: the listener of the settings */
+	const char *sale;                      /* NULL: the only one that is open or armed */
+};
+
 struct crowd_setup {
-	struct place server, operators;
-	struct client client; /* to the operator listener */
+	struct place servers[POOL_PLACES_MAX], operators[POOL_PLACES_MAX];
+	struct client client; /* to the (first) operator listener */
 	struct token_maker maker;
 	bool by_header;
 	char *header; /* name of the trusted header */
@@ -18,9 +24,9 @@ struct crowd_setup {
 };
 
 /*
- * Fills the places, the identity, the sale and its SKUs of `options`. NULL for the URLs: those of the settings; NULL for the sale: the only
- * one that is open or armed. Raises the limit of descriptors for options->connections. CLI_GO or the exit code, the error told. Deinit in either case.
+ * Fills the places, the identity, the sale and its SKUs of `options`. Raises the limit of descriptors for options->connections. CLI_GO or the exit
+ * code, the error told. Deinit in either case.
  */
 int crowd_setup_init(struct crowd_setup *setup, struct crowd_options *options, const struct settings *settings,
-		     const char *server_url, const char *operator_url, const char *sale) MUST_CHECK;
+		     const struct crowd_target *target) MUST_CHECK;
 void crowd_setup_deinit(struct crowd_setup *setup);

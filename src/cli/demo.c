@@ -85,6 +85,11 @@ static int start_server(struct demo *demo)
 static int make_crowds(struct demo *demo)
 {
 	const struct demo_options *options = &demo->options;
+	const struct crowd_target target = {
+		.servers = {.items = {demo->server.public_url}, .count = 1},
+		.operators = {.items = {demo->server.operator_url}, .count = 1},
+		.sale = sale,
+	};
 	const char *reason = NULL;
 	int r;
 
@@ -105,8 +110,7 @@ static int make_crowds(struct demo *demo)
 		.pay_after_ns = 1500 * MS,
 		.seed = (uint64_t)options->seed,
 	};
-	if (crowd_setup_init(&demo->setup, &demo->rush_options, demo->settings, demo->server.public_url,
-			     demo->server.operator_url, sale) != CLI_GO)
+	if (crowd_setup_init(&demo->setup, &demo->rush_options, demo->settings, &target) != CLI_GO)
 		return CLI_FAILED;
 	r = crowd_new(&demo->rush, &demo->rush_options, &reason);
 	return r < 0 ? cli_error(CLI_FAILED, "%s", reason ? reason : error_text(r)) : CLI_GO;
@@ -323,9 +327,9 @@ static int judge(struct demo *demo)
 	code = cli_open_ledger(url, LEDGER_OPEN_READ_ONLY, &ledger);
 	if (code != CLI_GO)
 		return code;
-	code = crowd_judge(&judgement, demo->rush, ledger, sale);
+	code = crowd_judge(&judgement, demo->rush, ledger, sale, 0);
 	if (code == CLI_GO && demo->late)
-		code = crowd_judge(&judgement, demo->late, ledger, sale);
+		code = crowd_judge(&judgement, demo->late, ledger, sale, 0);
 	ledger->ops->free(ledger);
 	if (code != CLI_GO)
 		return code;

@@ -3,18 +3,41 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 
+/* A drain tells anybody who asks. */
+static int open_client(struct cli *cli, struct client *client, const char *url, bool drain)
+{
+	char own[CLIENT_URL_SIZE];
+	struct settings *settings;
+	int code;
+
+	if (!drain)
+		return client_session(cli, client, url);
+	*client = (struct client){.socket = -1};
+	code = cli_settings(cli, &settings);
+	if (code != CLI_GO)
+		return code;
+	client_url(&settings->drain.listen, own);
+	settings_free(settings);
+	return client_open_url(client, own);
+}
+
 static int run(struct cli *cli)
 {
 	const char *url = NULL;
-	bool json = false;
-	const struct option table[] = {CLIENT_OPTIONS(&url, &json)};
+	bool json = false, drain = false;
+	const struct option table[] = {
+		CLIENT_OPTIONS(&url, &json),
+		{"drain", 0, OPTION_FLAG, &drain, NULL, "ask a drain, at the drain.listen of the settings"},
+	};
 	struct client client;
 	json_t *answer = NULL;
-	int status = 0, r, code = cli_options(cli, table, 2, 0, 0);
+	int status = 0, r, code = cli_options(cli, table, 3, 0, 0);
 
 	if (code != CLI_GO)
 		return code;
-	code = client_session(cli, &client, url);
+	if (drain && url)
+		return cli_error(CLI_USAGE, "--drain asks drain.listen, --operator another address: give one of them");
+	code = open_client(cli, &client, url, drain);
 	if (code == CLI_GO) {
 		r = client_call(&client, "GET", json ? "/health" : "/readyz", NULL, &status, &answer);
 		if (r < 0)
@@ -33,8 +56,8 @@ static int run(struct cli *cli)
 
 const struct command command_health = {
 	.name = "health",
-	.synopsis = "[--json] [--SETTING VALUE...]",
-	.summary = "Ask a running server whether it is ready; exit 1 where it is not",
+	.synopsis = "[--drain] [--json] [--SETTING VALUE...]",
+	.summary = "Ask a running server or drain whether it is ready; exit 1 where it is not",
 	.details = "For the health check of a container or a service manager. --json prints the state of each component.\n",
 	.settings = true,
 	.run = run,

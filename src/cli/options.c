@@ -55,8 +55,27 @@ static int parse_integer(const char *text, int64_t *number)
 	return 0;
 }
 
+static int add(struct option_list *list, const char *item)
+{
+	if (list->count == OPTION_LIST_MAX)
+		return -EINVAL;
+	list->items[list->count++] = item;
+	return 0;
+}
+
+/* Cuts the text at its commas. */
+static int add_several(struct option_list *list, char *text)
+{
+	char *item;
+	int r = 0;
+
+	while (r == 0 && (item = strsep(&text, ",")))
+		r = *item ? add(list, item) : -EINVAL;
+	return r;
+}
+
 /* 0, or -EINVAL with what would be right in *wanted. */
-static int set(const struct option *option, const char *value, const char **wanted)
+static int set(const struct option *option, char *value, const char **wanted)
 {
 	switch (option->kind) {
 	case OPTION_FLAG:
@@ -77,15 +96,12 @@ static int set(const struct option *option, const char *value, const char **want
 	case OPTION_DURATION:
 		*wanted = "a time like 250ms, 2s, 5m or 24h";
 		return duration_parse(value, option->target);
-	case OPTION_LIST: {
-		struct option_list *list = option->target;
-
+	case OPTION_LIST:
 		*wanted = "no more of them: there are too many";
-		if (list->count == OPTION_LIST_MAX)
-			return -EINVAL;
-		list->items[list->count++] = value;
-		return 0;
-	}
+		return add(option->target, value);
+	case OPTION_COMMAS:
+		*wanted = "a list with commas";
+		return add_several(option->target, value);
 	}
 	ASSERT(false);
 	return -EINVAL;
@@ -107,7 +123,8 @@ int options_parse(const struct option *options, size_t count, int *argc, char **
 	int kept = 0, i;
 
 	for (i = 0; i < *argc; i++) {
-		const char *argument = argv[i], *equals = strchr(argument, '='), *value, *wanted = NULL;
+		const char *argument = argv[i], *wanted = NULL;
+		char *equals = strchr(argv[i], '='), *value;
 		size_t size = equals ? (size_t)(equals - argument) : strlen(argument);
 		const struct option *option;
 

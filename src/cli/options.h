@@ -18,6 +18,7 @@ enum option_kind {
 	OPTION_PERCENT,  /* double, 0 to 100; a "%" behind it is fine */
 	OPTION_DURATION, /* int64_t, milliseconds: 250ms, 2s, 5m, 24h; a plain number is seconds */
 	OPTION_LIST,     /* struct option_list: may be given again and again */
+	OPTION_COMMAS,   /* … and each may be several, joined by commas */
 };
 enum { OPTION_LIST_MAX = 200 };
 struct option_list {

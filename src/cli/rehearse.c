@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "adapters.h"
 #include "base/clock.h"
 #include "cli/client.h"
 #include "cli/commands.h"
@@ -12,12 +13,14 @@
 #include "cli/style.h"
 
 static const int64_t STEP_NS = 100 * INT64_C(1000000);
+enum { SETTLE_MS = 30000, MARKS_MAX = 32, MARK_TEXT_SIZE = 64 };
 
 struct rehearsal {
 	struct crowd_setup setup;
-	const char *server, *operators, *ledger, *sale, *arrival;
+	struct crowd_target target;
+	const char *ledger, *arrival, *marks;
 	int64_t buyers, bots, bot_requests, quantity, connections, addresses, seed;
-	int64_t over_ms, timeout_ms, patience_ms, pay_after_ms;
+	int64_t over_ms, timeout_ms, patience_ms, pay_after_ms, settle_ms, picture_ms;
 	double rate, retries, duplicates, abandon;
 	bool json, no_payments;
 };
@@ -91,9 +94,50 @@ static int drive(struct crowd *crowd, bool show)
 	return r;
 }
 
+/* The marks whose moments came while the crowd was at it. */
+static size_t read_marks(FILE *file, int64_t start_ms, struct crowd_mark *marks, char (*texts)[MARK_TEXT_SIZE])
+{
+	char line[MARK_TEXT_SIZE + 32];
+	size_t count = 0;
+
+	while (count < MARKS_MAX && fgets(line, sizeof(line), file)) {
+		char *text;
+		int64_t at_ms = strtoll(line, &text, 10) - start_ms;
+
+		if (text == line || at_ms < 0)
+			continue;
+		text += strspn(text, " ");
+		snprintf(texts[count], MARK_TEXT_SIZE, "%.*s", (int)strcspn(text, "\n"), text);
+		marks[count] = (struct crowd_mark){at_ms * 1000000 + 1, texts[count]};
+		count++;
+	}
+	return count;
+}
+
+static int draw(const struct rehearsal *rehearsal, const struct crowd *crowd, int64_t start_ms)
+{
+	struct crowd_mark marks[MARKS_MAX];
+	char texts[MARKS_MAX][MARK_TEXT_SIZE];
+	size_t count = 0;
+	FILE *file = rehearsal->marks ? fopen(rehearsal->marks, "r") : NULL;
+
+	if (rehearsal->marks && !file)
+		return cli_error(CLI_FAILED, "%s: %s", rehearsal->marks, error_text(-errno));
+	if (file) {
+		count = read_marks(file, start_ms, marks, texts);
+		fclose(file);
+	}
+	crowd_report_picture(crowd_tally(crowd), rehearsal->picture_ms, marks, count);
+	putchar('\n');
+	return CLI_GO;
+}
+
 static int rehearse(struct rehearsal *rehearsal, const struct settings *settings, struct crowd_options *options)
 {
 	const char *url = rehearsal->ledger ? rehearsal->ledger : settings->ledger.url;
+	/* With the direct journal, what was told is in the ledger. */
+	int64_t settle_ms = rehearsal->settle_ms >= 0 ? rehearsal->settle_ms : adapters_drained(settings) ? SETTLE_MS : 0;
+	int64_t start_ms = 0;
 	struct crowd_judgement judgement = {0};
 	struct ledger *ledger = NULL;
 	struct crowd *crowd = NULL;
@@ -108,12 +152,15 @@ static int rehearse(struct rehearsal *rehearsal, const struct settings *settings
 	if (r < 0)
 		code = cli_error(r == -EINVAL ? CLI_USAGE : CLI_FAILED, "%s", r == -EINVAL && reason ? reason : error_text(r));
 	if (code == CLI_GO) {
+		start_ms = clock_wall_ms();
 		r = drive(crowd, !rehearsal->json && style_is_terminal(2));
 		if (r < 0)
 			code = cli_error(CLI_FAILED, "the crowd cannot go on: %s", error_text(r));
 	}
 	if (code == CLI_GO)
-		code = crowd_judge(&judgement, crowd, ledger, options->sale);
+		code = crowd_judge(&judgement, crowd, ledger, options->sale, settle_ms);
+	if (code == CLI_GO)
+		code = rehearsal->picture_ms ? draw(rehearsal, crowd, start_ms) : CLI_GO;
 	if (code == CLI_GO)
 		code = rehearsal->json ? crowd_report_json(crowd, options, &judgement) : crowd_report(crowd, options, &judgement);
 	crowd_free(crowd);
@@ -133,9 +180,10 @@ static int run(struct cli *cli)
 		.timeout_ms = 10000,
 		.patience_ms = 90000,
 		.pay_after_ms = 500,
+		.settle_ms = -1,
 	};
 	const struct option table[] = {
-		{"sale", 's', OPTION_TEXT, &rehearsal.sale, "ID", "the sale to buy in (the only open one)"},
+		{"sale", 's', OPTION_TEXT, &rehearsal.target.sale, "ID", "the sale to buy in (the only open one)"},
 		{"buyers", 'b', OPTION_INTEGER, &rehearsal.buyers, "N", "people who buy once (1000)"},
 		{"bots", 0, OPTION_INTEGER, &rehearsal.bots, "N", "bots that buy again and again (0)"},
 		{"bot-requests", 0, OPTION_INTEGER, &rehearsal.bot_requests, "N", "requests of each bot (10)"},
@@ -153,9 +201,13 @@ static int run(struct cli *cli)
 		{"patience", 0, OPTION_DURATION, &rehearsal.patience_ms, "TIME", "an unknown outcome must be known within (90s)"},
 		{"pay-after", 0, OPTION_DURATION, &rehearsal.pay_after_ms, "TIME", "the slowest payer (500ms)"},
 		{"seed", 0, OPTION_INTEGER, &rehearsal.seed, "N", "the same crowd again"},
-		{"server", 0, OPTION_TEXT, &rehearsal.server, "URL", "the public listener (that of the settings)"},
-		{"operator", 0, OPTION_TEXT, &rehearsal.operators, "URL", "the operator listener (that of the settings)"},
+		{"server", 0, OPTION_COMMAS, &rehearsal.target.servers, "URL",
+		 "the public listener (that of the settings); of several gates: URL,URL"},
+		{"operator", 0, OPTION_COMMAS, &rehearsal.target.operators, "URL", "the operator listener, likewise"},
 		{"ledger", 0, OPTION_TEXT, &rehearsal.ledger, "URL", "the ledger to judge by (that of the settings)"},
+		{"settle", 0, OPTION_DURATION, &rehearsal.settle_ms, "TIME", "a ledger behind a journal has caught up within (30s)"},
+		{"picture", 0, OPTION_DURATION, &rehearsal.picture_ms, "TIME", "draw the answers over time, so much of it a line"},
+		{"marks", 0, OPTION_TEXT, &rehearsal.marks, "PATH", "moments to be seen in the picture: a line each, UNIX-MS TEXT"},
 		{"json", 'j', OPTION_FLAG, &rehearsal.json, NULL, "report as JSON"},
 	};
 	struct crowd_options options = {0};
@@ -164,16 +216,18 @@ static int run(struct cli *cli)
 
 	if (code != CLI_GO)
 		return code;
+	if (rehearsal.picture_ms % TALLY_SLICE_MS != 0 || (rehearsal.json && rehearsal.picture_ms > 0))
+		return cli_usage(cli, "--picture takes a multiple of %dms, and is not for --json", TALLY_SLICE_MS);
 	code = shape(cli, &rehearsal, &options);
 	if (code != CLI_GO)
 		return code;
 	code = cli_settings(cli, &settings);
 	if (code != CLI_GO)
 		return code;
-	code = crowd_setup_init(&rehearsal.setup, &options, settings, rehearsal.server, rehearsal.operators, rehearsal.sale);
+	code = crowd_setup_init(&rehearsal.setup, &options, settings, &rehearsal.target);
 	if (code == CLI_GO) {
 		if (rehearsal.no_payments)
-			options.operators = NULL;
+			options.operator_count = 0;
 		code = rehearse(&rehearsal, settings, &options);
 	}
 	crowd_setup_deinit(&rehearsal.setup);
@@ -188,6 +242,8 @@ const struct command command_rehearse = {
 	.details =
 		"The crowd buys for real: use a sale made for it. With --rate, --arrival or --over the requests come at their own times and\n"
 		"latency counts from those (open loop); else every connection sends as soon as it has its answer (closed loop).\n"
+		"Several gates take turns, as behind a load balancer: --server URL,URL (and --operator); one that is down is left out until it is back.\n"
+		"A ledger behind a journal is looked at again until it has caught up (--settle).\n"
 		"People are refused by gate.address_rate when they share few addresses: see --addresses.\n"
 		"Every answer is kept and held against the ledger. Exit code 1: a promise was broken; the first example is shown.\n",
 	.settings = true,

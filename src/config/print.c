@@ -178,8 +178,8 @@ static const char document_head[] =
 	"A secret is best kept in a file of its own: `NAME_file = PATH`, `PENSTOCK_NAME_FILE=PATH` or `--NAME_file PATH` read it from there\n"
 	"(one newline at its end is cut). Flags can be seen by every user of the machine.\n"
 	"\n"
-	"An unknown name or a bad value stops the start, with the place and what would be right. `penstock config` prints what is in force and\n"
-	"where it comes from.\n";
+	"An unknown name or a bad value stops the start, with the place and what would be right. `penstock config` prints what is in force,\n"
+	"secrets hidden.\n";
 
 void settings_document(struct buffer *out)
 {

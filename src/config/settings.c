@@ -68,7 +68,8 @@ const struct setting settings_table[] = {
 	{"stock.redis.eviction", SETTING_CHOICE, FIELD(stock.redis.eviction), .standard = "refuse", .choices = {"refuse", "allow"},
 	 .help = "A Redis whose maxmemory-policy lets it throw orders away when its memory is full: refuse it at the start, or go on all the same."},
 
-	{"journal.url", SETTING_URL, FIELD(journal.url), .standard = "direct:", .help = "The durable log of accepted events: direct: (the ledger itself), or kafka://HOST:PORT,HOST:PORT/TOPIC."},
+	{"journal.url", SETTING_URL, FIELD(journal.url), .standard = "direct:",
+	 .help = "The durable log of accepted events: direct: (the ledger itself), or kafka://HOST:PORT,HOST:PORT/TOPIC."},
 	{"journal.ack_deadline", SETTING_DURATION, FIELD(journal.ack_deadline_ns), .standard = "2s", .low = 10 * MS,
 	 .high = 60 * SECOND, .help = "Success is told only if the journal has acknowledged within this time."},
 	{"journal.batch_max", SETTING_COUNT, FIELD(journal.batch_max), .standard = "2048", .unit = "events", .low = 1,

@@ -20,7 +20,6 @@ enum {
 };
 static const int64_t SCAN_NS = 100 * MS;      /* between looks for answers that are overdue */
 static const int64_t POLITE_NS = 10 * SECOND; /* who is asked to come again later than that goes away */
-static const int64_t DOWN_NS = 25 * MS;       /* a server that refuses connections is left alone for so long */
 
 enum { BUY = 0, PAY = 1, SIDES = 2 };
 struct side {
@@ -102,10 +101,11 @@ int crowd_new(struct crowd **result, const struct crowd_options *options, const 
 	if (r == 0)
 		r = plan_init(&crowd->sides[PAY].plan, 0);
 	if (r == 0)
-		r = pool_init(&crowd->sides[BUY].pool, &crowd->options.server, crowd->epoll, BUY, options->connections,
-			      options->addresses);
+		r = pool_init(&crowd->sides[BUY].pool, options->servers, options->server_count, crowd->epoll, BUY,
+			      options->connections, options->addresses);
 	if (r == 0)
-		r = pool_init(&crowd->sides[PAY].pool, options->operators, crowd->epoll, PAY, PAY_CONNECTIONS, 0);
+		r = pool_init(&crowd->sides[PAY].pool, options->operators, options->operator_count, crowd->epoll, PAY,
+			      PAY_CONNECTIONS, 0);
 	if (r < 0) {
 		crowd_free(crowd);
 		return r;
@@ -134,7 +134,7 @@ void crowd_free(struct crowd *crowd)
 
 /* --- Sending --- */
 
-static void write_purchase(const struct crowd *crowd, uint32_t index, struct buffer *out)
+static void write_purchase(const struct crowd *crowd, uint32_t index, const struct place *place, struct buffer *out)
 {
 	const struct purchase *purchase = &crowd->book.purchases[index];
 	char key[BOOK_NAME_SIZE], body[128];
@@ -145,17 +145,17 @@ static void write_purchase(const struct crowd *crowd, uint32_t index, struct buf
 	buffer_printf(out,
 		      "POST /v1/sales/%s/orders HTTP/1.1\r\nHost: %s\r\n%sIdempotency-Key: %s\r\nContent-Type: application/json\r\n"
 		      "Content-Length: %d\r\n\r\n%s",
-		      crowd->options.sale, crowd->options.server.host, crowd->identities[purchase->buyer], key, size, body);
+		      crowd->options.sale, place->host, crowd->identities[purchase->buyer], key, size, body);
 }
 
-static void write_confirmation(const struct crowd *crowd, uint32_t index, struct buffer *out)
+static void write_confirmation(const struct crowd *crowd, uint32_t index, const struct place *place, struct buffer *out)
 {
 	const char *token = crowd->options.operator_token;
 	char id[UUID_TEXT_SIZE];
 
 	uuid_format(&crowd->book.purchases[index].order, id);
-	buffer_printf(out, "POST /v1/orders/%s/confirm HTTP/1.1\r\nHost: %s\r\n%s%s%sContent-Length: 0\r\n\r\n", id,
-		      crowd->options.operators->host, token ? "Authorization: Bearer " : "", token ? token : "", token ? "\r\n" : "");
+	buffer_printf(out, "POST /v1/orders/%s/confirm HTTP/1.1\r\nHost: %s\r\n%s%s%sContent-Length: 0\r\n\r\n", id, place->host,
+		      token ? "Authorization: Bearer " : "", token ? token : "", token ? "\r\n" : "");
 }
 
 static uint32_t source_of(const struct crowd *crowd, const struct shot *shot)
@@ -224,12 +224,13 @@ static int send_one(struct crowd *crowd, int side, int64_t now)
 		shot.intended_ns = crowd->options.arrival == ARRIVAL_AT_ONCE ? now : shot.due_ns;
 		shot.since_ns = now;
 	}
-	connection = pool_take(pool, side == BUY ? source_of(crowd, &shot) : 0, &error);
+	do
+		connection = pool_take(pool, side == BUY ? source_of(crowd, &shot) : 0, now, &error);
+	while (!connection && error < 0 && !is_local_shortage(error) && pool_up_at(pool) <= now);
 	if (!connection) {
 		if (is_local_shortage(error))
 			return error_origin(error);
 		/* No source port is free, or the network is away: as if the server had refused. */
-		pool->down_until_ns = now + DOWN_NS;
 		return lost(crowd, side, &shot, false, now);
 	}
 	connection->shot = shot;
@@ -239,9 +240,9 @@ static int send_one(struct crowd *crowd, int side, int64_t now)
 		if (purchase->tries < UINT16_MAX)
 			purchase->tries++;
 		crowd->sent++;
-		write_purchase(crowd, shot.purchase, &connection->out);
+		write_purchase(crowd, shot.purchase, &pool->places[connection->place], &connection->out);
 	} else {
-		write_confirmation(crowd, shot.purchase, &connection->out);
+		write_confirmation(crowd, shot.purchase, &pool->places[connection->place], &connection->out);
 	}
 	ASSERT(!connection->out.failed);
 	if (connection->state == CONNECTION_BUSY && pool_send(pool, connection) < 0)
@@ -253,7 +254,7 @@ static bool is_ready(const struct crowd *crowd, int side, int64_t now)
 {
 	const struct side *s = &crowd->sides[side];
 
-	return !plan_is_empty(&s->plan) && plan_next_due(&s->plan) <= now && s->pool.down_until_ns <= now && pool_has_room(&s->pool);
+	return !plan_is_empty(&s->plan) && plan_next_due(&s->plan) <= now && pool_up_at(&s->pool) <= now && pool_has_room(&s->pool);
 }
 
 /* Some at a time, so that answers are read in between. */
@@ -278,7 +279,8 @@ static int after_accept(struct crowd *crowd, uint32_t index, int64_t now)
 	const struct purchase *purchase = &crowd->book.purchases[index];
 	struct shot shot = {.purchase = index};
 
-	if (!crowd->options.operators || purchase->told_state != ORDER_HELD || shape_chance(&crowd->random, crowd->options.abandon))
+	if (crowd->options.operator_count == 0 || purchase->told_state != ORDER_HELD ||
+	    shape_chance(&crowd->random, crowd->options.abandon))
 		return 0;
 	shot.due_ns = now + shape_between(&crowd->random, 0, crowd->options.pay_after_ns);
 	return plan_push(&crowd->sides[PAY].plan, &shot);
@@ -391,7 +393,7 @@ static int handle_event(struct crowd *crowd, const struct epoll_event *event, in
 	if (connection->state != CONNECTION_IDLE && event->events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
 		r = pool_send(pool, connection);
 	if (r == -ECONNREFUSED)
-		pool->down_until_ns = now + DOWN_NS;
+		pool_refused(pool, connection, now);
 	/* A server that refuses without reading us (too many connections) answers and closes: what it said is still there to read. */
 	if (r < 0 && connecting)
 		return lose(crowd, side, connection, now);
@@ -458,12 +460,12 @@ static int64_t next_wake(const struct crowd *crowd, int64_t now, int64_t until)
 
 	for (int side = 0; side < SIDES; side++) {
 		const struct side *s = &crowd->sides[side];
-		int64_t due = plan_next_due(&s->plan);
+		int64_t due = plan_next_due(&s->plan), up = pool_up_at(&s->pool);
 
 		if (due == INT64_MAX || !pool_has_room(&s->pool))
 			continue;
-		if (due < s->pool.down_until_ns)
-			due = s->pool.down_until_ns;
+		if (due < up)
+			due = up;
 		if (due < wake)
 			wake = due;
 	}
@@ -527,7 +529,7 @@ void crowd_progress(const struct crowd *crowd, struct crowd_progress *progress)
 		.pay_under_way = crowd->sides[PAY].plan.heap_count,
 		.in_flight = in_flight(crowd),
 		.connections = crowd->sides[BUY].pool.used,
-		.server_down = crowd->sides[BUY].pool.down_until_ns > now,
+		.server_down = pool_up_at(&crowd->sides[BUY].pool) > now,
 	};
 	for (size_t i = 0; i < crowd->book.count; i++)
 		progress->open += crowd->book.purchases[i].open_since_ns != 0;

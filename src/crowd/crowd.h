@@ -6,7 +6,8 @@
  * the driver got round to it, so a server that stalls cannot hide the requests that it kept from being sent (no coordinated omission).
  * The exception is the closed loop (ARRIVAL_AT_ONCE), where every connection sends as soon as it has its answer.
  *
- * It survives the death of the server: what was under way is sent again with the same key until its outcome is known, within `patience`.
+ * It survives the death of the server: what was under way is sent again with the same key until its outcome is known, within `patience`. There may
+ * be several servers of one sale; what one of them lost is asked again of whichever has its turn.
  * Everything that was told is kept in the book, which judges it (book.h, verdict.h).
  *
  * One thread: crowd_step() does a piece of work and comes back, so that the caller can look, print, or kill the server meanwhile.
@@ -26,8 +27,10 @@
 enum { CROWD_SKUS_MAX = 200 };
 
 struct crowd_options {
-	struct place server;
-	const struct place *operators; /* payments go there; NULL: nobody pays */
+	const struct place *servers;   /* they take turns; one that is down is left out */
+	size_t server_count;           /* 1 to POOL_PLACES_MAX */
+	const struct place *operators; /* payments go there, in turns */
+	size_t operator_count;         /* 0: nobody pays */
 	const char *operator_token;    /* NULL: none */
 	const char *sale;              /* borrowed, as every pointer here, until crowd_free() */
 	const char *const *skus;       /* buyers spread over them */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 enum { NONE = -1, READ_STEP = 4096, IN_MAX = ANSWER_HEAD_MAX + 256 * 1024, OUT_MAX = 64 * 1024 };
+static const int64_t DOWN_NS = 25 * INT64_C(1000000); /* a server that refuses connections is left alone for so long */
 
 int place_parse(const char *url, struct place *place)
 {
@@ -50,12 +51,15 @@ bool place_is_loopback4(const struct place *place)
 	return place->address.ss_family == AF_INET && ntohl(address->sin_addr.s_addr) >> 24 == 127;
 }
 
-int pool_init(struct pool *pool, const struct place *place, int epoll, uint32_t tag, uint32_t count, uint32_t sources)
+int pool_init(struct pool *pool, const struct place *places, size_t place_count, int epoll, uint32_t tag, uint32_t count,
+	      uint32_t sources)
 {
-	uint32_t lists = sources ? sources : 1;
+	size_t lists = (sources ? sources : 1) * place_count;
 
+	ASSERT(place_count <= POOL_PLACES_MAX);
 	*pool = (struct pool){
-		.place = place,
+		.places = places,
+		.place_count = (uint32_t)place_count,
 		.epoll = epoll,
 		.tag = tag,
 		.sources = sources,
@@ -65,10 +69,10 @@ int pool_init(struct pool *pool, const struct place *place, int epoll, uint32_t 
 	};
 	pool->connections = calloc(count, sizeof(pool->connections[0]));
 	pool->free = calloc(count, sizeof(pool->free[0]));
-	pool->by_source = calloc(lists, sizeof(pool->by_source[0]));
+	pool->by_source = calloc(lists ? lists : 1, sizeof(pool->by_source[0]));
 	if (!pool->connections || !pool->free || !pool->by_source)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < lists; i++)
+	for (size_t i = 0; i < lists; i++)
 		pool->by_source[i] = NONE;
 	for (uint32_t i = 0; i < count; i++) {
 		pool->connections[i].socket = -1;
@@ -98,11 +102,16 @@ static int32_t index_of(const struct pool *pool, const struct connection *connec
 	return (int32_t)(connection - pool->connections);
 }
 
-/* --- The idle ones: a list by age, and one for each source --- */
+/* --- The idle ones: a list by age, and one for each source and place --- */
+
+static int32_t *idle_list(const struct pool *pool, uint32_t source, uint32_t place)
+{
+	return &pool->by_source[(size_t)source * pool->place_count + place];
+}
 
 static void idle_add(struct pool *pool, struct connection *connection)
 {
-	int32_t index = index_of(pool, connection), *head = &pool->by_source[connection->source];
+	int32_t index = index_of(pool, connection), *head = idle_list(pool, connection->source, connection->place);
 
 	pool->idle++;
 	connection->older = pool->newest;
@@ -135,7 +144,7 @@ static void idle_remove(struct pool *pool, struct connection *connection)
 	if (connection->source_newer != NONE)
 		pool->connections[connection->source_newer].source_older = connection->source_older;
 	else
-		pool->by_source[connection->source] = connection->source_older;
+		*idle_list(pool, connection->source, connection->place) = connection->source_older;
 }
 
 /* --- Opening and closing --- */
@@ -153,13 +162,14 @@ static int bind_source(int fd, uint32_t source)
 	return bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 }
 
-static int open_connection(struct pool *pool, struct connection *connection, uint32_t source)
+static int open_connection(struct pool *pool, struct connection *connection, uint32_t source, uint32_t place)
 {
+	const struct place *to = &pool->places[place];
 	struct epoll_event event = {
 		.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
 		.data.u64 = (uint64_t)pool->tag << 32 | (uint32_t)index_of(pool, connection),
 	};
-	int fd = socket(pool->place->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1, r = 0;
+	int fd = socket(to->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1, r = 0;
 
 	if (fd < 0)
 		return -errno;
@@ -168,7 +178,7 @@ static int open_connection(struct pool *pool, struct connection *connection, uin
 		r = bind_source(fd, source);
 	if (r == 0 && epoll_ctl(pool->epoll, EPOLL_CTL_ADD, fd, &event) < 0)
 		r = -errno;
-	if (r == 0 && connect(fd, (const struct sockaddr *)&pool->place->address, pool->place->size) < 0 && errno != EINPROGRESS)
+	if (r == 0 && connect(fd, (const struct sockaddr *)&to->address, to->size) < 0 && errno != EINPROGRESS)
 		r = -errno;
 	if (r < 0) {
 		close(fd);
@@ -176,6 +186,7 @@ static int open_connection(struct pool *pool, struct connection *connection, uin
 	}
 	connection->socket = fd;
 	connection->source = source;
+	connection->place = place;
 	connection->state = CONNECTION_CONNECTING;
 	pool->opened++;
 	return 0;
@@ -203,14 +214,54 @@ bool pool_has_room(const struct pool *pool)
 	return pool->free_count > 0 || pool->oldest != NONE;
 }
 
-struct connection *pool_take(struct pool *pool, uint32_t source, int *error)
+/* --- Several places take turns --- */
+
+int64_t pool_up_at(const struct pool *pool)
+{
+	int64_t first = INT64_MAX;
+
+	for (uint32_t i = 0; i < pool->place_count; i++)
+		if (pool->down_until_ns[i] < first)
+			first = pool->down_until_ns[i];
+	return first;
+}
+
+static uint32_t next_place(struct pool *pool, int64_t now_ns)
+{
+	for (uint32_t i = 0; i < pool->place_count; i++) {
+		uint32_t place = pool->turn++ % pool->place_count;
+
+		if (pool->down_until_ns[place] <= now_ns)
+			return place;
+	}
+	ASSERT(false);
+	return 0;
+}
+
+/* An idle connection of that source, if need be to another place that is up; NONE: there is none. */
+static int32_t find_idle(const struct pool *pool, uint32_t source, uint32_t place, int64_t now_ns)
+{
+	int32_t found = *idle_list(pool, source, place);
+
+	if (found != NONE || pool->free_count > 0)
+		return found;
+	/* All connections are open: one that is there is better used than closed for another. */
+	for (uint32_t i = 0; i < pool->place_count && found == NONE; i++)
+		if (pool->down_until_ns[i] <= now_ns)
+			found = *idle_list(pool, source, i);
+	return found;
+}
+
+struct connection *pool_take(struct pool *pool, uint32_t source, int64_t now_ns, int *error)
 {
 	struct connection *connection;
+	uint32_t place = next_place(pool, now_ns);
+	int32_t idle = find_idle(pool, source, place, now_ns);
 
 	*error = 0;
 	ASSERT(source < (pool->sources ? pool->sources : 1));
-	if (pool->by_source[source] != NONE) {
-		connection = &pool->connections[pool->by_source[source]];
+	if (idle != NONE) {
+		connection = &pool->connections[idle];
 		idle_remove(pool, connection);
 		connection->state = CONNECTION_BUSY;
 	} else {
@@ -219,9 +270,11 @@ struct connection *pool_take(struct pool *pool, uint32_t source, int *error)
 		if (pool->free_count == 0)
 			return NULL;
 		connection = &pool->connections[pool->free[pool->free_count - 1]];
-		*error = open_connection(pool, connection, source);
-		if (*error < 0)
+		*error = open_connection(pool, connection, source, place);
+		if (*error < 0) {
+			pool->down_until_ns[place] = now_ns + DOWN_NS;
 			return NULL;
+		}
 		pool->free_count--;
 		pool->used++;
 	}
@@ -229,6 +282,11 @@ struct connection *pool_take(struct pool *pool, uint32_t source, int *error)
 	buffer_clear(&connection->out);
 	connection->written = false;
 	return connection;
+}
+
+void pool_refused(struct pool *pool, const struct connection *connection, int64_t now_ns)
+{
+	pool->down_until_ns[connection->place] = now_ns + DOWN_NS;
 }
 
 void pool_release(struct pool *pool, struct connection *connection)

@@ -1,6 +1,7 @@
 /*
- * The crowd's connections to one server: a bounded number of non-blocking sockets, kept alive and used again, each from one source address.
- * One request at a time on each. When all are taken and one of another address lies idle, the longest idle one is closed for it.
+ * The crowd's connections to a server, or to several that are one to their clients: a bounded number of non-blocking sockets, kept alive and used
+ * again, each from one source address. One request at a time on each. When all are taken and one of another address lies idle, the longest idle
+ * one is closed for it. Several servers take turns, as behind a load balancer; one that refuses connections is left out for a moment.
  *
  * The pool moves bytes; what they mean is its owner's. One thread.
  */
@@ -15,7 +16,7 @@
 #include "crowd/answer.h"
 #include "crowd/plan.h"
 
-enum { POOL_HOST_SIZE = 128 };
+enum { POOL_HOST_SIZE = 128, POOL_PLACES_MAX = 16 };
 /* Where a server listens, from "http://HOST:PORT". */
 struct place {
 	struct sockaddr_storage address;
@@ -30,17 +31,19 @@ enum connection_state { CONNECTION_CLOSED, CONNECTION_CONNECTING, CONNECTION_BUS
 struct connection {
 	enum connection_state state;
 	int socket;
-	uint32_t source;
+	uint32_t source, place;
 	struct shot shot; /* what it carries, while busy */
 	int64_t sent_ns;
 	bool after_accept, written;
 	struct buffer in, out;
 	int32_t older, newer;               /* idle ones, by age */
-	int32_t source_older, source_newer; /* … of one source */
+	int32_t source_older, source_newer; /* … of one source, to one place */
 };
 
 struct pool {
-	const struct place *place;
+	const struct place *places; /* borrowed */
+	uint32_t place_count, turn;
+	int64_t down_until_ns[POOL_PLACES_MAX]; /* the server there refused a connection: none is tried before */
 	int epoll;
 	uint32_t tag;     /* in the upper half of epoll's data, the connection's index in the lower */
 	uint32_t sources; /* 0: no source address is chosen */
@@ -49,17 +52,27 @@ struct pool {
 	int32_t *free;
 	uint32_t free_count;
 	int32_t oldest, newest;
-	int32_t *by_source;    /* newest idle connection of each */
-	int64_t down_until_ns; /* the server refused a connection: none is tried before */
+	int32_t *by_source; /* newest idle connection of each, to each place */
 	uint64_t opened, refused;
 };
-/* `sources`: requests come from that many addresses in 127.1.0.0 and on; 0: whichever the system takes. 0 or -ENOMEM. */
-int pool_init(struct pool *pool, const struct place *place, int epoll, uint32_t tag, uint32_t count, uint32_t sources) MUST_CHECK;
+/*
+ * `count` connections to `place_count` places, at most POOL_PLACES_MAX (0: never used). `sources`: requests come from that many addresses in 127.1.0.0
+ * and on; 0: whichever the system takes. 0 or -ENOMEM.
+ */
+int pool_init(struct pool *pool, const struct place *places, size_t place_count, int epoll, uint32_t tag, uint32_t count,
+	      uint32_t sources) MUST_CHECK;
 void pool_deinit(struct pool *pool);         /* may be repeated */
 uint32_t pool_busy(const struct pool *pool); /* connections that are opening or wait for an answer */
 bool pool_has_room(const struct pool *pool); /* pool_take() would find one */
-/* A connection for a request from `source`, its buffers empty; NULL: none is free, or (negative *error) none could be opened. */
-struct connection *pool_take(struct pool *pool, uint32_t source, int *error);
+/* When a place may be tried: the past where one is up, INT64_MAX where there is none. */
+int64_t pool_up_at(const struct pool *pool);
+/*
+ * A connection for a request from `source`, its buffers empty, to one of the places that are up (there is one). NULL: none is free, or (negative
+ * *error) none could be opened to that place, which is down from now on.
+ */
+struct connection *pool_take(struct pool *pool, uint32_t source, int64_t now_ns, int *error);
+/* The server that a connection leads to has refused it. */
+void pool_refused(struct pool *pool, const struct connection *connection, int64_t now_ns);
 /* Sends what is in `out`, as far as it goes. 0 or negative: close it. */
 int pool_send(struct pool *pool, struct connection *connection) MUST_CHECK;
 /* Reads what is there into `in`. 0; -ECONNRESET and the like; -EPIPE: the end of the stream. */

@@ -14,8 +14,11 @@ const char *shape_check(const struct crowd_options *options)
 		return "a crowd has 1 to 100,000 connections";
 	if (options->addresses > 16000000)
 		return "there are 16,000,000 source addresses at most";
-	if (options->addresses > 0 && !place_is_loopback4(&options->server))
-		return "source addresses can be chosen only against a server on 127.0.0.0/8";
+	if (options->server_count == 0 || options->server_count > POOL_PLACES_MAX || options->operator_count > POOL_PLACES_MAX)
+		return "a crowd goes to 1 to 16 servers";
+	for (size_t i = 0; options->addresses > 0 && i < options->server_count; i++)
+		if (!place_is_loopback4(&options->servers[i]))
+			return "source addresses can be chosen only against a server on 127.0.0.0/8";
 	if (options->sku_count == 0 || options->sku_count > CROWD_SKUS_MAX)
 		return "the sale has no lots, or too many";
 	if (options->quantity == 0)

@@ -184,13 +184,21 @@ static void well(struct drain *drain, size_t count)
 
 /* --- A turn --- */
 
-static void show(struct drain *drain)
+/*
+ * `in_hand`: records that were read and are not committed. While something fails, what the reader says is too little: it has read on, or has no place. Then
+ * the lag is what it was at the least, and never none.
+ */
+static void show(struct drain *drain, size_t in_hand)
 {
 	int64_t lag = drain->settings.reader->ops->lag(drain->settings.reader);
 
+	if (lag >= 0)
+		lag += (int64_t)in_hand;
 	pthread_mutex_lock(&drain->lock);
 	if (drain->backoff.failures == 0 || lag > drain->shown.lag_records)
 		drain->shown.lag_records = lag;
+	else if (drain->shown.lag_records == 0)
+		drain->shown.lag_records = -1;
 	drain->shown.batch = (int64_t)drain->pace.batch;
 	pthread_mutex_unlock(&drain->lock);
 }
@@ -210,7 +218,7 @@ static int64_t pause(struct drain *drain, int64_t wait_ns)
 
 	if (r == -ENODATA)
 		drain_unplace_all(drain);
-	show(drain);
+	show(drain, 0);
 	return wait_ns < BUSINESS_NS ? wait_ns : BUSINESS_NS;
 }
 
@@ -230,11 +238,13 @@ static int64_t read_batch(struct drain *drain)
 	}
 	ASSERT(count <= max);
 	pace_took(&drain->pace, clock_mono_ns(), count, count < max && reader->ops->lag(reader) <= 0);
-	if (count > 0)
+	if (count > 0) {
+		show(drain, count);
 		drain_apply(drain, count);
+	}
 	if (clock_mono_ns() >= drain->not_before_ns)
 		well(drain, count);
-	show(drain);
+	show(drain, 0);
 	return 0;
 }
 

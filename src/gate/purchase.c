@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "gate/body.h"
 #include "gate/purchase_answer.h"
@@ -442,6 +443,8 @@ int64_t purchase_desk_tick(struct purchase_desk *desk, int64_t now_ns)
 {
 	int64_t patience_ns = desk->thread->gate->settings.admission->ack_deadline_ns + TELL_MARGIN_NS;
 
+	if (FAILPOINT("gate.tell_late") > 0) /* breaks rule 3 on purpose */
+		patience_ns *= 10;
 	while (desk->oldest && now_ns - desk->oldest->purchase.job.started_ns >= patience_ns) {
 		struct pending *pending = desk->oldest;
 

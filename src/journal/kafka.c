@@ -175,3 +175,17 @@ const char *journal_kafka_topic(const struct journal *journal)
 {
 	return kafka_of_const(journal)->producer.address.topic;
 }
+
+uint32_t journal_kafka_partitions(const struct journal *journal)
+{
+	return kafka_of_const(journal)->producer.facts.partitions;
+}
+
+int journal_kafka_end(struct journal *journal, uint32_t partition, int64_t *end)
+{
+	const struct kafka_producer *producer = &kafka_of(journal)->producer;
+	int64_t low;
+
+	return kafka_errno(rd_kafka_query_watermark_offsets(producer->client, producer->address.topic, (int32_t)partition, &low,
+							    end, OPEN_MS));
+}

@@ -133,7 +133,7 @@ static void on_error(rd_kafka_t *client, int code, const char *text, void *argum
 /* Tells the client what to fetch, from where. What it had fetched for these places and not handed over, it fetches again. */
 static int apply(struct reader *reader)
 {
-	rd_kafka_topic_partition_list_t *wanted;
+	rd_kafka_topic_partition_list_t *wanted, *begun;
 	rd_kafka_resp_err_t result;
 
 	if (!reader->moved)
@@ -146,6 +146,9 @@ static int apply(struct reader *reader)
 	}
 	result = rd_kafka_assign(reader->client, wanted);
 	rd_kafka_topic_partition_list_destroy(wanted);
+	/* Asked of the same thread: it has begun to fetch when it answers, so what lead() says comes after what it does itself. */
+	if (rd_kafka_assignment(reader->client, &begun) == RD_KAFKA_RESP_ERR_NO_ERROR)
+		rd_kafka_topic_partition_list_destroy(begun);
 	reader->moved = result != RD_KAFKA_RESP_ERR_NO_ERROR;
 	return kafka_errno(result);
 }
@@ -182,15 +185,24 @@ static void tell(const char *what, const rd_kafka_message_t *message)
 			 LOG_TEXT("error", rd_kafka_err2str(message->err)), LOG_INT("suppressed", suppressed));
 }
 
-/* The group's business: rebalances, errors. Records do not come here. */
+/*
+ * The group's business: rebalances, errors. A record comes here where it was fetched before lead() had its way: it and those with it are fetched again, for they
+ * would be missed.
+ */
 static void serve(struct reader *reader, int timeout_ms)
 {
 	rd_kafka_message_t *message = rd_kafka_consumer_poll(reader->client, timeout_ms);
 
-	if (!message)
-		return;
-	tell("the group has trouble", message);
-	rd_kafka_message_destroy(message);
+	while (message) {
+		const struct place *place = place_of(reader, message->partition);
+
+		if (message->err)
+			tell("the group has trouble", message);
+		else if (place && place->placed && !place->gone && message->offset >= place->next)
+			reader->moved = true;
+		rd_kafka_message_destroy(message);
+		message = rd_kafka_consumer_poll(reader->client, 0);
+	}
 }
 
 /* --- Places --- */

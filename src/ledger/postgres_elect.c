@@ -99,5 +99,10 @@ int postgres_elect(struct ledger *base)
 	pthread_mutex_lock(&ledger->elector.lock);
 	result = elect(ledger);
 	pthread_mutex_unlock(&ledger->elector.lock);
+	/* Where the journal is elsewhere nothing may be written for long: this is then how its health is found out, both ways. */
+	if (result < 0 && result != -EBUSY)
+		return pg_writer_failed(ledger, result);
+	if (result >= 0)
+		(void)!pg_writer_recover(base);
 	return result;
 }

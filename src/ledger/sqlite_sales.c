@@ -172,14 +172,15 @@ int sqlite_sale_create(struct ledger *base, struct sale *sale, const struct ledg
 /* What a change of a sale must know of it. 0, LEDGER_NOT_FOUND, or negative. */
 struct sale_head {
 	char id[SALE_ID_MAX + 1];
-	uint32_t epoch, version;
+	uint32_t epoch, barrier, version;
 	enum sale_state state;
 };
 
 static int read_head(struct connection *connection, uint32_t number, struct sale_head *head)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection, "SELECT id, epoch, version, state FROM sales WHERE number = ?1", &statement);
+	int result = connection_prepare(connection, "SELECT id, epoch, version, state, barrier FROM sales WHERE number = ?1",
+					&statement);
 
 	if (result < 0)
 		return result;
@@ -191,6 +192,7 @@ static int read_head(struct connection *connection, uint32_t number, struct sale
 	head->epoch = (uint32_t)sqlite3_column_int64(statement, 1);
 	head->version = (uint32_t)sqlite3_column_int64(statement, 2);
 	head->state = (enum sale_state)sqlite3_column_int64(statement, 3);
+	head->barrier = (uint32_t)sqlite3_column_int64(statement, 4);
 	sqlite3_reset(statement);
 	return 0;
 }
@@ -288,12 +290,13 @@ int sqlite_sale_raise_epoch(struct ledger *base, uint32_t sale, uint32_t *epoch)
 		return result;
 	result = read_head(connection, sale, &head);
 	if (result == 0)
-		result = connection_prepare(connection, "UPDATE sales SET epoch = epoch + 1, version = version + 1 WHERE number = ?1",
+		result = connection_prepare(connection, "UPDATE sales SET epoch = ?2, version = version + 1 WHERE number = ?1",
 					    &statement);
 	if (result == 0) {
+		*epoch = (head.epoch > head.barrier ? head.epoch : head.barrier) + 1;
 		bind_int(statement, 1, sale);
+		bind_int(statement, 2, *epoch);
 		result = step_once(connection, statement) == STEP_DONE ? 0 : error_origin(-EIO);
-		*epoch = head.epoch + 1;
 	}
 	if (result == 0)
 		result = sale_changed(connection, sale);

@@ -174,7 +174,7 @@ struct ledger_ops {
 	int (*sale_update)(struct ledger *ledger, const struct sale *sale, const struct ledger_actor *actor);
 	/* Moves the state (sale_next); on SALE_END the time is kept. DONE, ALREADY, WRONG_STATE, NOT_FOUND. */
 	int (*sale_move)(struct ledger *ledger, uint32_t sale, enum sale_action action, const struct ledger_actor *actor);
-	/* Raises the epoch and tells it. DONE, NOT_FOUND. */
+	/* Raises the epoch, to above the newest barrier that was met too, and tells it. DONE, NOT_FOUND. */
 	int (*sale_raise_epoch)(struct ledger *ledger, uint32_t sale, uint32_t *epoch);
 	/* One sale by number (or by id where number is 0); malloc'd. DONE, NOT_FOUND. */
 	int (*sale_get)(struct ledger *ledger, uint32_t number, struct slice id, struct sale **sale);

@@ -160,10 +160,11 @@ static const char *expect_ok(redisReply *reply, const char *failure)
 {
 	bool ok = reply && reply->type != REDIS_REPLY_ERROR;
 
-	if (reply && !ok)
+	if (!reply)
+		return "Redis does not answer";
+	if (!ok)
 		log_warn("stock", failure, LOG_TEXT("redis", reply->str));
-	if (reply)
-		freeReplyObject(reply);
+	freeReplyObject(reply);
 	return ok ? NULL : failure;
 }
 

@@ -168,12 +168,14 @@ static int is_drained(struct rebuilder *rebuilder, const struct sale_table *tabl
 		const struct sale *wanted = sale_table_at(table, i)->sale;
 		struct sale *sale = NULL;
 		int r = ledger->ops->sale_get(ledger, wanted->number, SLICE_NULL, &sale);
-		bool there = r == 0 && sale->barrier >= wanted->epoch;
+		uint32_t barrier = r == 0 ? sale->barrier : 0;
 
 		free(sale);
 		if (r)
 			return r < 0 ? r : error_origin(-ESTALE);
-		if (!there)
+		if (barrier > wanted->epoch) /* another has begun anew, or the ledger was restored from a backup: what we would grant is void */
+			return error_origin(-ESTALE);
+		if (barrier < wanted->epoch)
 			return 0;
 	}
 	return 1;

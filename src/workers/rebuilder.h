@@ -53,7 +53,7 @@ struct rebuilder_settings {
 	struct stock *stock;
 	struct journal *journal;
 	struct sale_catalog *catalog; /* what is not in there is not rebuilt */
-	struct lane *fenced; /* numbers of sales, from the housekeeper */
+	struct lane *fenced;          /* numbers of sales, from the housekeeper */
 	struct metrics *metrics;
 	int64_t ack_deadline_ns;
 	struct rebuilder_pace pace;

@@ -331,8 +331,7 @@ static void test_epoch_that_was_raised_lets_nothing_older_through(void **state)
 
 		for (size_t i = 0; i < WRITERS; i++) {
 			atomic_store(&bought[i], 0);
-			buyers[i] = (struct buyer){
-				.kit = kit_over(fixture, i), .sale = sale, .epoch = epoch, .bought = &bought[i]};
+			buyers[i] = (struct buyer){.kit = kit_over(fixture, i), .sale = sale, .epoch = epoch, .bought = &bought[i]};
 			must(pthread_create(&threads[i], NULL, buy, &buyers[i]));
 		}
 		for (size_t i = 0; i < WRITERS; i++)
@@ -421,7 +420,8 @@ static void test_two_who_drive_the_same_events_do_them_once(void **state)
 }
 
 /* Operators at two gates: units come and go, sales change, and the log is one chain. */
-struct operator {
+struct operator
+{
 	struct kit kit;
 	uint32_t sale;
 	int failed;
@@ -430,7 +430,7 @@ struct operator {
 static void *operate(void *argument)
 {
 	enum { ROUNDS = 20 };
-	struct operator *operator = argument;
+	struct operator* operator= argument;
 	struct kit *kit = &operator->kit;
 	struct ledger *ledger = kit->ledger;
 	struct ledger_actor actor = kit_actor(kit);

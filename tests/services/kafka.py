@@ -9,6 +9,7 @@ standard input says, a line each, answering "ok": `stop N`, `kill N`, `start N` 
 
 import base64
 import contextlib
+import re
 import shutil
 import signal
 import socket
@@ -221,11 +222,31 @@ class Kafka:
             ["kcat", "-b", self.brokers, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=True, **options
         ).stdout
 
+    def ends(self, topic, partitions):
+        """The offset behind each partition's last record; none while one of them has no leader."""
+        places = [word for number in range(partitions) for word in ("-t", f"{topic}:{number}:-1")]
+        with contextlib.suppress(subprocess.CalledProcessError):
+            return {int(number): int(offset) for number, offset in re.findall(r"\[(\d+)\] offset (\d+)", self.kcat("-Q", *places))}
+        return {}
+
     def free(self):
         for node in self.nodes:
             node.end(signal.SIGKILL)
             node.proxy.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Proxied:
+    """The same brokers, by the way on which answers can be lost."""
+
+    def __init__(self, kafka):
+        self.kafka, self.nodes = kafka, kafka.nodes
+
+    def url(self, topic):
+        return f"kafka://{self.kafka.proxied}/{topic}"
+
+    def ends(self, topic, partitions):
+        return self.kafka.ends(topic, partitions)
 
 
 def obey(kafka, line):

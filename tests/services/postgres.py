@@ -56,6 +56,14 @@ def wait_until(condition, seconds, what):
         time.sleep(0.01)
 
 
+def is_alive(pid):
+    """Whether it still has its memory: one that has ended, and that nobody has asked about, has none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
 class Postgres:
     def __init__(self, **settings):
         self.programs = folder_of_programs()
@@ -72,7 +80,11 @@ class Postgres:
         self.process = None
         self.made = 0
         self.port = free_port()
-        self.program("initdb", "-D", self.data, "-U", "penstock", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        try:
+            self.program("initdb", "-D", self.data, "-U", "penstock", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
 
     def program(self, name, *arguments):
         done = subprocess.run(
@@ -134,12 +146,14 @@ class Postgres:
     def crash(self):
         """Everything at once, as in a power cut, but for what the kernel has not written yet."""
         self.process.send_signal(signal.SIGSTOP)  # so that it starts no more of them
+        children = self.children()
         for number in (signal.SIGSTOP, signal.SIGKILL):  # and no one of them sees another go
-            for pid in self.children():
+            for pid in children:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, number)
         self.process.kill()
         self.process.wait(60)
+        wait_until(lambda: not any(map(is_alive, children)), 60, "the end of PostgreSQL's processes")
 
     def stop(self):
         if self.process and self.process.poll() is None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from penstock import ORDER_ROWS, PROGRAM, Server, request, wait_until
 
 numbers = itertools.count(1)
+PARTITIONS = 3
 
 
 class Cluster:
@@ -22,7 +23,7 @@ class Cluster:
         if kafka:
             self.topic = f"penstock-{next(numbers)}-{self.database}"
             brokers = {"journal.kafka.replication": len(kafka.nodes), "journal.kafka.min_insync": (len(kafka.nodes) + 1) // 2}
-            self.settings = {"journal.url": kafka.url(self.topic), "journal.kafka.partitions": 3, **brokers, **self.settings}
+            self.settings = {"journal.url": kafka.url(self.topic), "journal.kafka.partitions": PARTITIONS, **brokers, **self.settings}
         self.gates, self.drains = [], []
         self.turn = itertools.count()
 
@@ -108,9 +109,16 @@ class Cluster:
         with suppress(OSError):
             if any(gate.metric("penstock_stock_outbox_entries") for gate in self.gates if gate.process.poll() is None):
                 return False
-            lags = [drain.metric("penstock_drain_lag_records") for drain in self.drains if drain.process.poll() is None]
-            return all(lag == 0 for lag in lags)
+            return self.is_drained()
         return False
+
+    def is_drained(self):
+        """By the log and the ledger themselves."""
+        if not self.kafka:
+            return True
+        ends = self.kafka.ends(self.topic, PARTITIONS)
+        rows = self.postgres.sql("SELECT partition, next FROM penstock.journal_offsets", self.database)
+        return len(ends) == PARTITIONS and ends == {**dict.fromkeys(range(PARTITIONS), 0), **{int(p): int(n) for p, n in rows}}
 
     def settle(self, seconds=30):
         """Twice in a row: what was in nobody's hands between two looks has arrived by the second."""

@@ -59,9 +59,9 @@ def gates(tmp_path, shared_postgres, redis):
     """Makes clusters: gates(count, kafka=..., settings=..., program=...); without kafka the journal is direct. All is ended with the test."""
     clusters = []
 
-    def make(count=2, postgres=None, redis=redis, **options):
+    def make(count=2, postgres=None, redis=redis, drains=1, **options):
         clusters.append(Cluster(tmp_path / f"cluster-{len(clusters)}", postgres or shared_postgres, redis, **options))
-        return clusters[-1].start(gates=count)
+        return clusters[-1].start(gates=count, drains=drains)
 
     yield make
     for cluster in clusters:

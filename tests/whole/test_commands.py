@@ -122,6 +122,15 @@ def test_health(server):
     assert operate(server, "health").returncode == 1
 
 
+def test_the_health_of_a_drain_is_asked_where_the_settings_say(server):
+    """Whatever answers /readyz there; a drain itself is in test_compose_cluster.py."""
+    place = server.operator.removeprefix("http://")
+    assert run("health", "--drain", "--drain.listen", place).returncode == 0
+    assert run("health", "--drain", "--operator", server.operator).returncode == 2
+    server.stop()
+    assert run("health", "--drain", "--drain.listen", place).returncode == 1
+
+
 def test_audit_proves_a_ledger_and_finds_what_was_changed_by_hand(server):
     server.make_sale("drop", 5)
     for i in range(3):

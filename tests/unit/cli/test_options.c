@@ -12,7 +12,7 @@ static struct values {
 	const char *text;
 	int64_t number, time;
 	double percent;
-	struct option_list list;
+	struct option_list list, commas;
 } values;
 
 static const struct option options[] = {
@@ -22,6 +22,7 @@ static const struct option options[] = {
 	{"time", 0, OPTION_DURATION, &values.time, "TIME", "a time"},
 	{"percent", 0, OPTION_PERCENT, &values.percent, "PERCENT", "a share"},
 	{"item", 0, OPTION_LIST, &values.list, "ITEM", "again and again"},
+	{"part", 0, OPTION_COMMAS, &values.commas, "PART", "several at once"},
 };
 
 static char error_text_kept[256];
@@ -75,6 +76,22 @@ static void test_two_dashes_end_the_options(void **state)
 	assert_int_equal(left, 2);
 	assert_string_equal(argv[0], "--text");
 	assert_null(values.text);
+}
+
+static void test_cuts_lists_at_their_commas(void **state)
+{
+	char parts[] = "a,b", more[] = "--part=c", bad[] = "a,,b", item[] = "a,b";
+	int left;
+
+	(void)state;
+	assert_int_equal(PARSE(&left, "--part", parts, more, "--item", item), 0);
+	assert_int_equal(values.commas.count, 3);
+	assert_string_equal(values.commas.items[0], "a");
+	assert_string_equal(values.commas.items[1], "b");
+	assert_string_equal(values.commas.items[2], "c");
+	assert_int_equal(values.list.count, 1);
+	assert_string_equal(values.list.items[0], "a,b");
+	assert_int_equal(PARSE(&left, "--part", bad), -EINVAL);
 }
 
 static void test_says_what_is_wrong(void **state)
@@ -134,6 +151,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_takes_every_form_and_leaves_the_rest_in_order),
 		cmocka_unit_test(test_two_dashes_end_the_options),
+		cmocka_unit_test(test_cuts_lists_at_their_commas),
 		cmocka_unit_test(test_says_what_is_wrong),
 		cmocka_unit_test(test_reads_durations),
 		cmocka_unit_test(test_help_names_every_option),

@@ -48,6 +48,8 @@ static int setup(void **state)
 		.pay_after_ns = 20 * MS,
 		.seed = 7,
 		.identify = identify,
+		.servers = &fixture.place,
+		.server_count = 1,
 	};
 	*state = &fixture;
 	return 0;
@@ -62,19 +64,22 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Sends the crowd to the sale and waits for its end, for 20 s at most. */
-static void run(struct fixture *fixture)
+static void start_sale(struct fixture *fixture)
 {
-	int64_t until_ns = clock_mono_ns() + 20 * SECOND;
-	const char *reason;
 	char url[64];
-	int r;
 
 	fake_sale_start(&fixture->sale);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u", fixture->sale.port);
 	assert_int_equal(place_parse(url, &fixture->place), 0);
-	fixture->options.server = fixture->place;
-	fixture->options.operators = &fixture->place;
+}
+
+/* Sends the crowd out and waits for its end, for 20 s at most. */
+static void go(struct fixture *fixture)
+{
+	int64_t until_ns = clock_mono_ns() + 20 * SECOND;
+	const char *reason;
+	int r;
+
 	assert_int_equal(crowd_new(&fixture->crowd, &fixture->options, &reason), 0);
 	do {
 		r = crowd_step(fixture->crowd, 10 * MS);
@@ -82,6 +87,14 @@ static void run(struct fixture *fixture)
 	} while (r == CROWD_RUNNING);
 	assert_int_equal(r, CROWD_DONE);
 	fake_sale_stop(&fixture->sale);
+}
+
+static void run(struct fixture *fixture)
+{
+	start_sale(fixture);
+	fixture->options.operators = &fixture->place;
+	fixture->options.operator_count = 1;
+	go(fixture);
 }
 
 static void judge(struct fixture *fixture, struct verdict *verdict)
@@ -241,6 +254,50 @@ static void test_a_crowd_comes_from_many_addresses(void **state)
 	assert_int_equal(kind(fixture, TALLY_ACCEPTED), 50);
 }
 
+static void test_several_servers_take_turns(void **state)
+{
+	struct fixture *fixture = *state;
+	struct fake_sale other = {.units = 1000};
+	struct place places[2];
+	char url[64];
+
+	fake_sale_start(&other);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u", other.port);
+	assert_int_equal(place_parse(url, &places[1]), 0);
+	fixture->sale.units = 1000;
+	start_sale(fixture);
+	places[0] = fixture->place;
+	fixture->options.servers = places;
+	fixture->options.server_count = 2;
+	/* An order is known where it was made, and paid there. */
+	fixture->options.operator_count = 0;
+	go(fixture);
+	fake_sale_stop(&other);
+	assert_int_equal(kind(fixture, TALLY_ACCEPTED), 300);
+	assert_int_equal(fixture->sale.purchases + other.purchases, 300);
+	assert_true(fixture->sale.purchases >= 16 && other.purchases >= 16);
+	fake_sale_free(&other);
+}
+
+static void test_a_server_that_is_down_is_left_out(void **state)
+{
+	struct fixture *fixture = *state;
+	struct crowd_progress progress;
+	struct place places[2];
+
+	assert_int_equal(place_parse("http://127.0.0.1:9", &places[0]), 0);
+	start_sale(fixture);
+	places[1] = fixture->place;
+	fixture->options.servers = fixture->options.operators = places;
+	fixture->options.server_count = fixture->options.operator_count = 2;
+	go(fixture);
+	assert_promises_hold(fixture);
+	assert_int_equal(kind(fixture, TALLY_ACCEPTED), 50);
+	crowd_progress(fixture->crowd, &progress);
+	assert_int_equal(progress.paid, 50);
+	assert_false(progress.server_down);
+}
+
 static void test_a_stopped_crowd_ends_early(void **state)
 {
 	struct fixture *fixture = *state;
@@ -250,7 +307,7 @@ static void test_a_stopped_crowd_ends_early(void **state)
 
 	fake_sale_start(&fixture->sale);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u", fixture->sale.port);
-	assert_int_equal(place_parse(url, &fixture->options.server), 0);
+	assert_int_equal(place_parse(url, &fixture->place), 0);
 	fixture->options.arrival = ARRIVAL_STEADY;
 	fixture->options.over_ns = 3600 * SECOND;
 	assert_int_equal(crowd_new(&fixture->crowd, &fixture->options, &reason), 0);
@@ -319,7 +376,7 @@ static void test_a_seed_makes_the_same_crowd(void **state)
 
 	fixture->options.bots = 5;
 	fixture->options.bot_requests = 5;
-	assert_int_equal(place_parse("http://127.0.0.1:9", &fixture->options.server), 0);
+	assert_int_equal(place_parse("http://127.0.0.1:9", &fixture->place), 0);
 	assert_int_equal(crowd_new(&fixture->crowd, &fixture->options, &reason), 0);
 	assert_int_equal(crowd_new(&again, &fixture->options, &reason), 0);
 	for (size_t i = 0; i < crowd_book(again)->count; i++)
@@ -332,10 +389,13 @@ static void test_impossible_crowds_are_refused(void **state)
 	struct fixture *fixture = *state;
 	const char *reason;
 
-	assert_int_equal(place_parse("http://[::1]:9", &fixture->options.server), 0);
+	assert_int_equal(place_parse("http://[::1]:9", &fixture->place), 0);
 	fixture->options.addresses = 10;
 	assert_int_equal(crowd_new(&fixture->crowd, &fixture->options, &reason), -EINVAL);
 	fixture->options.addresses = 0;
+	fixture->options.server_count = 0;
+	assert_int_equal(crowd_new(&fixture->crowd, &fixture->options, &reason), -EINVAL);
+	fixture->options.server_count = 1;
 	fixture->options.buyers = 0;
 	assert_int_equal(crowd_new(&fixture->crowd, &fixture->options, &reason), -EINVAL);
 }
@@ -368,6 +428,8 @@ int main(void)
 		TEST(test_an_open_loop_keeps_to_its_times),
 		TEST(test_latency_counts_from_the_intended_time),
 		TEST(test_a_crowd_comes_from_many_addresses),
+		TEST(test_several_servers_take_turns),
+		TEST(test_a_server_that_is_down_is_left_out),
 		TEST(test_a_stopped_crowd_ends_early),
 		TEST(test_a_server_that_never_answers_breaks_p5),
 		TEST(test_a_server_that_forgets_keys_breaks_p3),

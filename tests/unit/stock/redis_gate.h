@@ -19,7 +19,7 @@ enum { GATE_SALE = 7, GATE_HOLD_MS = 120000, GATE_GRACE_MS = 2000 };
 struct gate {
 	struct stock *stock;
 	struct uuid_generator ids;
-	uint32_t epoch;     /* as this gate's ledger has it; 0: not known */
+	uint32_t epoch; /* as this gate's ledger has it; 0: not known */
 	int64_t hold_ms;
 	struct stock_rules rules;
 };

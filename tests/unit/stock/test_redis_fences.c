@@ -42,7 +42,8 @@ static void assert_rebuilt(struct gate *gate)
 	assert_int_equal(gate_lot(gate).available, 4);
 }
 
-struct try {
+struct
+try {
 	struct gate *gate;
 	enum stock_outcome outcome;
 };

@@ -151,7 +151,10 @@ static void test_names_of_more_than_a_chunk_are_read_to_their_end(void **state)
 	assert_non_null(names);
 	for (int i = 0; i < ORDERS; i++) {
 		snprintf(names[i], sizeof(names[i]), "%0120d", i);
-		orders[i] = (struct stock_load){.id = uuid_make(&gates[0].ids, 1, GATE_SALE), .quantity = 1, .state = ORDER_CONFIRMED, .buyer = slice_of(names[i])};
+		orders[i] = (struct stock_load){.id = uuid_make(&gates[0].ids, 1, GATE_SALE),
+						.quantity = 1,
+						.state = ORDER_CONFIRMED,
+						.buyer = slice_of(names[i])};
 	}
 	gates[0].rules.epoch = 1;
 	assert_int_equal(gates[0].stock->ops->preheat_begin(gates[0].stock, &gates[0].rules), 0);
@@ -281,7 +284,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_each_hold_expires_once, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_the_entries_of_a_dead_gate_go_to_another_and_are_not_compensated, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_the_entries_of_a_dead_gate_go_to_another_and_are_not_compensated, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(test_who_has_bought_elsewhere_is_known_with_the_next_refresh, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sold_out_tells_who_has_bought_before_anybody_is_turned_away, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_names_of_more_than_a_chunk_are_read_to_their_end, set_up, tear_down),

@@ -68,7 +68,9 @@ DECLARE
 	raised bigint;
 BEGIN
 	PERFORM pg_advisory_xact_lock(1885695589, (sale % 64)::integer);
-	UPDATE sales SET epoch = epoch + 1, version = version + 1, change = next_change() WHERE number = sale RETURNING epoch INTO raised;
+	-- A ledger that was restored from a backup has met barriers of epochs that it had not raised itself: what is granted now must not lie before them.
+	UPDATE sales SET epoch = greatest(epoch, barrier) + 1, version = version + 1, change = next_change()
+		WHERE number = sale RETURNING epoch INTO raised;
 	RETURN raised;
 END $$;
 

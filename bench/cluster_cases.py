@@ -1,0 +1,246 @@
+"""The measurements of a cluster: Redis, Kafka, PostgreSQL. As in cases.py, each makes one or more figures."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import load
+from cluster import MILLION, Cluster, helper, pin, services
+from load import burst, make_requests, wrk
+from measure import ROUNDS_MAX, Failed, Figure, Watch, cpu_seconds, rounds, say, wait_until
+from server import ANY_CORE, LOAD_CORE, SERVER_CORE
+
+CONNECTIONS = 256
+DONE = 'penstock_drain_events_total{outcome="done"}'
+
+
+# --- The stock ---
+
+
+def stock_adapter():
+    batch, count, turns = 64, 10240, 5
+    figure = Figure("stock_redis_vs_bare", f"purchases a second by the Redis adapter, batches of {batch}; by a bare hiredis loop", "purchases/s", ">= 0.7")
+    redis = services.redis
+    pin(redis.process.pid, SERVER_CORE)
+    for _ in rounds(figure):
+        redis.call("FLUSHALL")
+        with Watch(services.cpu_seconds) as watch:
+            seen = helper("micro_redis", redis.url(), turns, batch, count, core=LOAD_CORE)
+        figure.add(seen["adapter"], seen["bare"], f"a call of the bare loop took {seen['call_ns'] / 1000:.0f} us", watch.disturbance)
+    pin(redis.process.pid, ANY_CORE)
+    return [figure]
+
+
+def redis_seconds():
+    """CPU as Redis counts it."""
+    seen = services.redis.info("cpu")
+    return float(seen["used_cpu_user"]) + float(seen["used_cpu_sys"])
+
+
+def spend(gates, count):
+    """Redis' CPU for so many purchases, in lockstep on CONNECTIONS connections, which the gates share."""
+    requests = make_requests("headers", count, "header")
+    with Cluster() as cluster, ThreadPoolExecutor(gates) as pool:
+        them = [cluster.gate(f"gate-{i}", core=LOAD_CORE) for i in range(gates)]
+        cluster.sell(them[0])
+        wait_until(lambda: all(gate.sells("s") for gate in them), "the sale at every gate", pause=0.01)
+        pin(services.redis.process.pid, SERVER_CORE)
+        share, each = count // gates, CONNECTIONS // gates
+        with cluster.watch() as watch:
+            begin = redis_seconds()
+            list(pool.map(lambda i: burst(them[i], requests, i * share, share, each), range(gates)))
+            spent = redis_seconds() - begin
+        pin(services.redis.process.pid, ANY_CORE)
+        calls = services.redis.info("commandstats")["cmdstat_fcall"]
+    return spent / count, watch.disturbance, calls
+
+
+def two_gates():
+    count = 20480
+    figure = Figure("two_gates_vs_one", f"Redis' CPU of a purchase, {CONNECTIONS} buyers at two gates; at one", "us", "<= 1.1")
+    for _ in rounds(figure):
+        seen = []
+        for gates in (2, 1):
+            services.redis.call("CONFIG", "RESETSTAT")
+            seen.append(spend(gates, count))
+        (two, disturbed, calls), (one, disturbed_one, calls_one) = seen
+        figure.add(two * 1e6, one * 1e6, f"FCALL with two gates {calls}; with one {calls_one}", max(disturbed, disturbed_one))
+    return [figure]
+
+
+# --- Accepted purchases ---
+
+
+def deliver(cluster, accepted):
+    """The drain brings everything into the ledger, and nothing is missing."""
+    drain = cluster.drain()
+    cluster.settle(drain)
+    drain.stop()
+    orders = cluster.orders()
+    if not accepted <= orders <= accepted + CONNECTIONS:
+        raise Failed(f"{accepted} purchases were accepted, {orders} orders are in the ledger")
+    cluster.prove()
+
+
+def bare_producer(topic, count, in_flight):
+    """Records a second, and how much others disturbed it."""
+    with Watch(services.cpu_seconds) as watch:
+        seen = helper("bare_producer", services.kafka.brokers, topic, f"{topic}-bare-{in_flight}", count, in_flight)
+    return seen["records"] / seen["ns"] * 1e9, watch.disturbance
+
+
+def three_trips():
+    services.redis.call("FLUSHALL")
+    with Watch(services.cpu_seconds) as watch:
+        begin = redis_seconds()
+        seen = helper("three_trips", services.redis.port, CONNECTIONS, load.SECONDS * 1000)
+        spent = redis_seconds() - begin
+    services.redis.call("FLUSHALL")
+    return seen["purchases"] / seen["ns"] * 1e9, spent / seen["purchases"], watch.disturbance
+
+
+def accept(requests):
+    """One round: (wrk's run, how the bare producer did, notes)."""
+    with Cluster() as cluster:
+        gate = cluster.gate()
+        cluster.sell(gate)
+        begin = redis_seconds()
+        run = wrk(gate.public, cluster.cpu_seconds, CONNECTIONS, requests, core=ANY_CORE)
+        in_redis, in_gate = (redis_seconds() - begin) / run.requests, cpu_seconds(gate.pid) / run.requests
+        gate.stop()
+        if run.refused:
+            raise Failed(f"{run.refused} of {run.requests} were refused")
+        bare, disturbed = bare_producer(cluster.topic, run.requests, CONNECTIONS)
+        free, _ = bare_producer(cluster.topic, run.requests, 0)
+        deliver(cluster, run.requests)
+    note = (
+        f"CPU of a purchase: gate {in_gate * 1e6:.1f} us, Redis {in_redis * 1e6:.1f}, the whole cluster {run.server_seconds / run.requests * 1e6:.1f}, "
+        f"wrk {run.load_seconds / run.requests * 1e6:.1f}; without a limit in flight the producer sends {free:,.0f}/s, ratio {run.rate / free:.2g}"
+    )
+    return run, bare, in_redis, note, max(run.disturbance, disturbed)
+
+
+def accepted_by_cluster():
+    by_kafka = Figure(
+        "kafka_vs_bare",
+        f"purchases accepted a second by a cluster of one gate, acks=all, {CONNECTIONS} connections; a bare producer of the same records, as many in flight",
+        "purchases/s",
+        ">= 0.5",
+    )
+    by_trips = Figure("stock_vs_three_trips", f"the same; a gate of three round trips to Redis a purchase, {CONNECTIONS} clients", "purchases/s", ">= 10")
+    requests = make_requests("headers", 500_000, "header")
+    accept(requests)  # not counted: the broker's program is not compiled yet
+    for _ in rounds(by_kafka, by_trips):
+        run, bare, in_redis, note, disturbed = accept(requests)
+        by_kafka.add(run.rate, bare, note, disturbed)
+        trips, in_redis_trips, disturbed = three_trips()
+        note = f"Redis' CPU of a purchase {in_redis * 1e6:.1f} us against {in_redis_trips * 1e6:.1f} us: {in_redis_trips / in_redis:.2g} times as much"
+        by_trips.add(run.rate, trips, note, max(run.disturbance, disturbed))
+    return [by_kafka, by_trips]
+
+
+def idle_purchase():
+    figure = Figure("idle_purchase_vs_parts", "one purchase on an idle cluster, p50; one Redis call and one acknowledgement of Kafka, p50 each", "us", "<= 1.3")
+    warm_up, count = 1000, 300
+    requests = make_requests("headers", warm_up + ROUNDS_MAX * count, "header")
+    with Cluster() as cluster:
+        gate = cluster.gate()
+        cluster.sell(gate)
+        burst(gate, requests, 0, warm_up, 1, core=ANY_CORE)
+        accepted = warm_up
+        for i in rounds(figure):
+            accepted += count
+            with cluster.watch() as watch:
+                ours = burst(gate, requests, warm_up + i * count, count, 1, core=ANY_CORE)["step_ns"]
+                call = helper("micro_redis", services.redis.url(1), 1, 1, count)["call_ns"]
+                ack = helper("bare_producer", services.kafka.brokers, cluster.topic, f"{cluster.topic}-bare", count, 1)["p50_ns"]
+            figure.add(ours / 1000, (call + ack) / 1000, f"Redis {call / 1000:.0f} us, Kafka {ack / 1000:.0f} us", watch.disturbance)
+        gate.stop()
+        deliver(cluster, accepted)
+    return [figure]
+
+
+# --- The drain ---
+
+
+def fill(cluster, seconds):
+    """A gate fills the topic; nobody drains it."""
+    gate = cluster.gate()
+    cluster.sell(gate)
+    run = wrk(gate.public, cluster.cpu_seconds, CONNECTIONS, make_requests("headers", 500_000, "header"), seconds, ANY_CORE)
+    gate.stop()
+    if run.refused:
+        raise Failed(f"{run.refused} of {run.requests} were refused")
+    return run.requests
+
+
+class Progress:
+    """A drain's committed events, looked at often: (seconds, events) at each change."""
+
+    def __init__(self, drain):
+        self.drain, self.seen = drain, [(time.monotonic(), 0)]
+
+    def look(self):
+        done = self.drain.metric(DONE)
+        if done != self.seen[-1][1]:
+            self.seen.append((time.monotonic(), done))
+        return done
+
+    def wait(self, events):
+        wait_until(lambda: self.look() >= events, f"{events:,} events in the ledger", 60, 0.01)
+        return self.seen[-1]
+
+
+def drain_at_full_speed(cluster, total):
+    """Events a second of the second half: a drain begins with small batches and makes them larger."""
+    with cluster.watch() as watch:
+        drain = cluster.drain(**{"drain.latency_target": "1m"})
+        progress = Progress(drain)
+        begin, first = progress.wait(total // 2)
+        end, last = progress.wait(total)
+        own = cpu_seconds(drain.pid)
+    drain.stop()
+    note = f"CPU of an order: the drain {own / total * 1e6:.1f} us, with Kafka and PostgreSQL {watch.server / total * 1e6:.1f} us"
+    return (last - first) / (end - begin), note, watch.disturbance
+
+
+def drain_at_rate(cluster, rate, seconds):
+    drain = cluster.drain(**{"drain.max_rate": str(rate)})
+    progress = Progress(drain)
+    begin, first = progress.wait(rate // 10)
+    end, last = progress.wait(first + rate * seconds)
+    drain.stop()
+    return (last - first) / (end - begin)
+
+
+def drained():
+    rate, seconds, fill_seconds = 10_000, 3, 8
+    speed = Figure("drain_vs_copy", "orders a second by `penstock drain`, unthrottled; by a bare COPY of the same rows", "orders/s", ">= 0.7")
+    error = Figure("drain_rate_error", f"deviation from drain.max_rate = {rate:,} over {seconds} s", "of it", "<= 0.05")
+    with Cluster() as filled:
+        total = fill(filled, fill_seconds)
+        say(f"{total:,} orders in the topic")
+        for _ in rounds(speed):
+            with filled.branch() as cluster:
+                ours, note, disturbed = drain_at_full_speed(cluster, total)
+                if cluster.orders() < total:
+                    raise Failed(f"{cluster.orders()} orders of {total}")
+                cluster.prove()
+                with cluster.watch() as watch:
+                    copy = helper("micro_drain", "copy", cluster.settings["ledger.url"], cluster.orders(), 2048)
+                note += f"; PostgreSQL for the bare COPY {watch.server / copy['orders'] * 1e6:.1f} us"
+                speed.add(ours, copy["orders"] / copy["ns"] * 1e9, note, max(disturbed, watch.disturbance))
+                cluster.drop()
+            with filled.branch() as cluster:
+                paced = drain_at_rate(cluster, rate, seconds)
+                error.add(abs(paced / rate - 1), None, f"{paced:,.0f} orders a second")
+                cluster.drop()
+    return [speed, error]
+
+
+CASES = {
+    stock_adapter: ("stock_redis_vs_bare",),
+    accepted_by_cluster: ("kafka_vs_bare", "stock_vs_three_trips"),
+    drained: ("drain_vs_copy", "drain_rate_error"),
+    two_gates: ("two_gates_vs_one",),
+    idle_purchase: ("idle_purchase_vs_parts",),
+}

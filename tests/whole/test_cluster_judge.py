@@ -1,0 +1,162 @@
+"""The judge is judged: with one of the six rules (docs/architecture.md) broken on purpose, the run that is clean without must not pass.
+
+Each rule has the situation that it is for. The switches are failpoints of the testing build; who looks is the crowd's own book, the server's audit and
+`penstock audit`.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Callable
+
+import pytest
+from kafka import Kafka, Proxied
+
+from crowd import Crowd, new_seed
+from failpoints import Failpoints
+from penstock import TESTING_PROGRAM, wait_until
+
+TERMS = {"lots": {"size-1": 150, "size-2": 60}, "limit_per_buyer": 2, "hold_seconds": 60}
+
+
+@pytest.fixture(scope="module")
+def brokers():
+    server = Kafka()
+    try:
+        yield server.start()
+    finally:
+        server.free()
+
+
+@dataclass
+class Scene:
+    cluster: object
+    brokers: Kafka
+    crowd: Crowd
+    failpoints: Failpoints
+    switches: list
+
+    def switch(self, *others):
+        self.failpoints.set(",".join([*self.switches, *others]))
+
+    def shop(self, seconds, then=None, after=0.0):
+        self.crowd.shop(seconds, clients=12, then=then, after=after)
+
+    def wait_selling(self):
+        wait_until(lambda: self.cluster.is_selling("drop"), 40, "the stock, by itself")
+
+
+def the_broker_refuses_for_a_while(scene):
+    """Cancels are refused, so a unit that has come back before is there twice."""
+
+    def fault():
+        scene.brokers.stop_node(1)
+        wait_until(lambda: scene.crowd.answers["journal-unavailable"] > 30, 20, "refusals")
+        scene.brokers.start_node(1)
+
+    scene.shop(0.5, fault, after=1)
+
+
+def answers_of_the_broker_are_lost(scene):
+    """What nobody can say the end of is in the journal all the same."""
+
+    def fault():
+        scene.brokers.set_proxies("drop")
+        wait_until(lambda: scene.crowd.answers["outcome-unknown"] + scene.crowd.answers["journal-unavailable"] > 5, 20, "what is not known")
+        scene.brokers.set_proxies("cut")
+        scene.brokers.set_proxies("pass")
+
+    scene.shop(0.3, fault, after=1)
+
+
+def an_append_is_late_and_the_stock_is_rebuilt_meanwhile(scene):
+    """It lands behind the barrier, so it is void: it must not be told as done."""
+
+    def fault():
+        scene.switch("journal.before_append=delay:7000x1")
+        wait_until(lambda: scene.crowd.answers["outcome-unknown"] >= 0, 1)
+        scene.cluster.redis.call("FLUSHALL")
+        scene.wait_selling()
+
+    scene.shop(0.2, fault, after=4)
+
+
+def the_stock_forgets_while_the_drain_is_behind(scene):
+    """The ledger does not have yet what was told."""
+
+    def fault():
+        scene.cluster.redis.call("FLUSHALL")
+        scene.wait_selling()
+
+    scene.shop(0.6, fault, after=0.5)
+
+
+def orders_are_made_and_settled(scene):
+    """A payment is not to be met before its order."""
+    scene.shop(1.5)
+
+
+def the_drain_dies_at_its_commits(scene):
+    drain = scene.cluster.drains[0]
+
+    def fault():
+        for skip in range(1, 7):
+            scene.switch(f"ledger.before_commit=kill@{skip}x1")
+            wait_until(lambda: drain.process.poll() is not None, 20, "the drain's death")
+            scene.switch()
+            drain.killed = True
+            drain.start(wait=False)
+
+    scene.shop(0.2, fault, after=0.5)
+
+
+@dataclass
+class Rule:
+    situation: Callable
+    switches: tuple
+    settings: dict
+    drain_only: bool = False
+
+
+RULES = {
+    1: Rule(the_broker_refuses_for_a_while, ("stock.return_early=on",), {}),
+    2: Rule(answers_of_the_broker_are_lost, ("journal.unknown_is_refused=on",), {}),
+    3: Rule(an_append_is_late_and_the_stock_is_rebuilt_meanwhile, ("gate.tell_late=on",), {}),
+    4: Rule(the_stock_forgets_while_the_drain_is_behind, ("rebuild.no_barrier=on",), {"drain.max_rate": 60}),
+    5: Rule(orders_are_made_and_settled, ("journal.scatter=on",), {}),
+    6: Rule(the_drain_dies_at_its_commits, ("ledger.positions_apart=on",), {"journal.kafka.properties": "session.timeout.ms=1000"}, drain_only=True),
+}
+
+
+def judged(gates, brokers, folder, rule, broken):
+    failpoints = Failpoints(folder / "failpoints")
+    failpoints.lift()
+    environment = {"PENSTOCK_FAILPOINTS_FILE": str(failpoints.path)}
+    on = {"program": TESTING_PROGRAM, "environment": environment}
+    cluster = gates(0, kafka=Proxied(brokers), settings={"sale.hold_grace": "0s", **rule.settings}, drains=0)
+    for _ in range(2):
+        cluster.add_gate(**({} if rule.drain_only else on))
+    cluster.add_drain(**(on if rule.drain_only else {}))
+    cluster.make_sale("drop", **TERMS)
+    wait_until(lambda: cluster.is_selling("drop"), 10, "the sale at every gate")
+    crowd = Crowd(cluster, "drop", new_seed(rule.situation.__name__), buyers=200, stay=True)
+    scene = Scene(cluster, brokers, crowd, failpoints, list(rule.switches) if broken else [])
+    scene.switch()
+    rule.situation(scene)
+    with suppress(AssertionError) if broken else suppress():
+        scene.wait_selling()
+        crowd.ask_again([wish for wish in crowd.wishes if not wish.answers])
+        cluster.settle(60)
+    faults = crowd.verdict()
+    print(crowd.answers, *faults[:5], sep="\n")
+    return faults
+
+
+@pytest.mark.parametrize("number", RULES)
+def test_a_broken_rule_is_caught(gates, brokers, tmp_path, number):
+    assert judged(gates, brokers, tmp_path, RULES[number], broken=True)
+
+
+@pytest.mark.parametrize("number", RULES)
+def test_the_same_is_clean_with_the_rule(gates, brokers, tmp_path, number):
+    faults = judged(gates, brokers, tmp_path, RULES[number], broken=False)
+    assert not faults, faults[:5]

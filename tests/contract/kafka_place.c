@@ -181,6 +181,27 @@ void kafka_place_delete(const char *topic)
 	wait_known(topic, false);
 }
 
+void kafka_place_grow(const char *topic, size_t partitions)
+{
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(server.client);
+	char text[256];
+	rd_kafka_NewPartitions_t *wanted = rd_kafka_NewPartitions_new(topic, partitions, text, sizeof(text));
+	const rd_kafka_topic_result_t **results;
+	rd_kafka_event_t *answer;
+	size_t count;
+
+	assert_non_null(wanted);
+	rd_kafka_CreatePartitions(server.client, &wanted, 1, NULL, queue);
+	answer = rd_kafka_queue_poll(queue, ASK_MS);
+	assert_non_null(answer);
+	results = rd_kafka_CreatePartitions_result_topics(rd_kafka_event_CreatePartitions_result(answer), &count);
+	expect_fine(answer, results, count);
+	rd_kafka_event_destroy(answer);
+	rd_kafka_NewPartitions_destroy(wanted);
+	rd_kafka_queue_destroy(queue);
+	wait_known(topic, true);
+}
+
 void kafka_place_cut(const char *topic, int32_t partition, int64_t offset)
 {
 	rd_kafka_queue_t *queue = rd_kafka_queue_new(server.client);

@@ -22,6 +22,7 @@ void kafka_place_tell(const char *command);
 /* Makes a topic; setting: a name and its value, or NULL. */
 void kafka_place_make(const char *topic, int partitions, int replication, const char *setting, const char *value);
 void kafka_place_delete(const char *topic);
+void kafka_place_grow(const char *topic, size_t partitions); /* to so many */
 /* What lies before `offset` is gone, as retention would have it. */
 void kafka_place_cut(const char *topic, int32_t partition, int64_t offset);
 /* A record by another hand; acknowledged. */

@@ -85,7 +85,7 @@ static int set_up_with(void **state, const char *properties)
 /* A rebalance is heard of soon; one that nobody has asked for does not come, however slow the machine is. */
 static int set_up(void **state)
 {
-	return set_up_with(state, "heartbeat.interval.ms=100;fetch.wait.max.ms=50");
+	return set_up_with(state, "heartbeat.interval.ms=100;fetch.wait.max.ms=50;topic.metadata.refresh.interval.ms=500");
 }
 
 static int set_up_short_session(void **state)
@@ -405,6 +405,18 @@ static void test_topic_that_was_made_again_is_found_out(void **state)
 
 /* --- Others --- */
 
+/* Serves both until the group has given each its share. */
+static void wait_shared(struct place *place, struct journal_reader *second)
+{
+	int64_t deadline_ns = clock_mono_ns() + PATIENCE_MS * MS;
+
+	while (count_unplaced(place->reader) + count_unplaced(second) != PARTITIONS || count_unplaced(second) == 0) {
+		assert_true(clock_mono_ns() < deadline_ns);
+		assert_int_equal(read_once(place, place->reader, 0, 50), 0);
+		assert_int_equal(read_once(place, second, 0, 50), 0);
+	}
+}
+
 static void test_readers_share_partitions_and_take_over(void **state)
 {
 	struct place *place = *state;
@@ -415,11 +427,7 @@ static void test_readers_share_partitions_and_take_over(void **state)
 	place_all_at_start(place->reader);
 	second = open_reader(place);
 	/* Everything is given anew, also what stays: its place may have moved meanwhile. */
-	while (count_unplaced(place->reader) + count_unplaced(second) != PARTITIONS || count_unplaced(second) == 0) {
-		assert_true(clock_mono_ns() < deadline_ns);
-		assert_int_equal(read_once(place, place->reader, 0, 50), 0);
-		assert_int_equal(read_once(place, second, 0, 50), 0);
-	}
+	wait_shared(place, second);
 	assert_true(count_unplaced(place->reader) > 0);
 	place_all_at_start(place->reader);
 	place_all_at_start(second);
@@ -436,6 +444,75 @@ static void test_readers_share_partitions_and_take_over(void **state)
 	place_all_at_start(place->reader);
 	read_until(place, place->reader, 40);
 	assert_all_seen_in_order(place);
+}
+
+static void test_what_was_fetched_before_a_rebalance_is_not_taken_after_it(void **state)
+{
+	struct place *place = *state;
+	struct journal_reader *second;
+
+	write_events(place, 40);
+	wait_given(place, place->reader, PARTITIONS);
+	place_all_at_start(place->reader);
+	for (int64_t deadline_ns = clock_mono_ns() + PATIENCE_MS * MS; place->seen_count < 5;) { /* the rest is on our side by then */
+		assert_true(clock_mono_ns() < deadline_ns);
+		assert_int_equal(read_once(place, place->reader, 1, 500), 0);
+	}
+	second = open_reader(place);
+	wait_shared(place, second);
+	second->ops->free(second);
+	wait_given(place, place->reader, PARTITIONS);
+	assert_int_equal(read_once(place, place->reader, 10, 100), 0);
+	assert_int_equal(place->seen_count, 5);
+	/* The ledger stands further back than what was fetched: that is no gap. */
+	place->seen_count = 0;
+	place_all_at_start(place->reader);
+	read_until(place, place->reader, 40);
+	assert_all_seen_in_order(place);
+}
+
+static void test_more_readers_than_partitions_leave_one_idle_and_well(void **state)
+{
+	struct place *place = *state;
+	struct journal_reader *others[PARTITIONS];
+	int64_t deadline_ns = clock_mono_ns() + PATIENCE_MS * MS;
+	size_t given = 0, idle = 0;
+
+	wait_given(place, place->reader, PARTITIONS);
+	for (size_t i = 0; i < PARTITIONS; i++)
+		others[i] = open_reader(place);
+	while (given != PARTITIONS || idle != 1) {
+		assert_true(clock_mono_ns() < deadline_ns);
+		assert_int_equal(read_once(place, place->reader, 0, 20), 0);
+		given = count_unplaced(place->reader);
+		idle = given == 0;
+		for (size_t i = 0; i < PARTITIONS; i++) {
+			size_t count;
+
+			assert_int_equal(read_once(place, others[i], 0, 20), 0);
+			count = count_unplaced(others[i]);
+			given += count;
+			idle += count == 0 && others[i]->ops->lag(others[i]) == 0;
+		}
+	}
+	for (size_t i = 0; i < PARTITIONS; i++)
+		others[i]->ops->free(others[i]);
+	wait_given(place, place->reader, PARTITIONS);
+}
+
+static void test_partition_that_was_added_is_given_and_read(void **state)
+{
+	struct place *place = *state;
+
+	wait_given(place, place->reader, PARTITIONS);
+	place_all_at_start(place->reader);
+	kafka_place_grow(place->topic, PARTITIONS + 1);
+	kafka_place_write(place->topic, PARTITIONS, "9", "{}");
+	wait_given(place, place->reader, PARTITIONS + 1);
+	assert_int_equal(place->reader->ops->seek(place->reader, PARTITIONS, 0, 0), 0);
+	read_until(place, place->reader, 1);
+	assert_int_equal(place->seen[0].partition, PARTITIONS);
+	assert_int_equal(place->reader->ops->seek(place->reader, PARTITIONS + 1, 0, 0), -ENOENT);
 }
 
 /* Reads until so much was seen, and goes on where it was whenever the group was formed anew; the ledger would say where. */
@@ -517,6 +594,9 @@ int main(void)
 		TEST(test_what_retention_took_is_told_and_never_skipped),
 		TEST(test_topic_that_was_made_again_is_found_out),
 		TEST(test_readers_share_partitions_and_take_over),
+		TEST(test_what_was_fetched_before_a_rebalance_is_not_taken_after_it),
+		TEST(test_more_readers_than_partitions_leave_one_idle_and_well),
+		TEST(test_partition_that_was_added_is_given_and_read),
 		TEST(test_it_says_which_log_it_is),
 	};
 

@@ -97,7 +97,7 @@ class Cluster:
         for gate in self.gates:
             if gate.process.poll() is not None:
                 continue
-            with suppress(OSError):
+            with suppress(OSError, AssertionError):
                 sku = gate.sale(sale)["lots"][0]["sku"]
                 if gate.buy(sale, "probe", key="probe", body={"sku": sku}).status != 503:
                     continue

@@ -51,9 +51,12 @@ def the_broker_refuses_for_a_while(scene):
     def fault():
         scene.brokers.stop_node(1)
         wait_until(lambda: scene.crowd.answers["journal-unavailable"] > 30, 20, "refusals")
+        for wish in scene.crowd.accepted[:30]:
+            wish.attempted.add("cancel")
+            scene.cluster.ask("POST", f"/v1/orders/{wish.order}/cancel", wish.buyer)
         scene.brokers.start_node(1)
 
-    scene.shop(0.5, fault, after=1)
+    scene.shop(1, fault, after=1)
 
 
 def answers_of_the_broker_are_lost(scene):
@@ -91,8 +94,11 @@ def the_stock_forgets_while_the_drain_is_behind(scene):
 
 
 def orders_are_made_and_settled(scene):
-    """A payment is not to be met before its order."""
+    """A payment is not to be met before its order, whichever partition a drain begins with."""
+    drain = scene.cluster.drains[0]
+    drain.kill()
     scene.shop(1.5)
+    drain.start()
 
 
 def the_drain_dies_at_its_commits(scene):

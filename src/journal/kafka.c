@@ -184,8 +184,6 @@ uint32_t journal_kafka_partitions(const struct journal *journal)
 int journal_kafka_end(struct journal *journal, uint32_t partition, int64_t *end)
 {
 	const struct kafka_producer *producer = &kafka_of(journal)->producer;
-	int64_t low;
 
-	return kafka_errno(rd_kafka_query_watermark_offsets(producer->client, producer->address.topic, (int32_t)partition, &low,
-							    end, OPEN_MS));
+	return kafka_client_ends(producer->client, producer->address.topic, partition, NULL, end, OPEN_MS);
 }

@@ -203,7 +203,7 @@ rd_kafka_conf_t *kafka_conf_new(const struct kafka_address *address, const char 
 	kafka_conf_set(conf, "reconnect.backoff.max.ms", "1000");
 	/* A leader that dies before we ever met it is not missed by the library: without this it waits for it for five minutes. */
 	kafka_conf_set(conf, "topic.metadata.refresh.interval.ms", "2000");
-	/* A question to a broker that dies is given up by then; some of the library's calls know no other end (rd_kafka_query_watermark_offsets). */
+	/* A question to a broker that dies is given up by then; some of the library's calls know no other end. */
 	kafka_conf_set(conf, "socket.timeout.ms", "3000");
 	kafka_conf_set(conf, "log.connection.close", "false");
 	rd_kafka_conf_set_log_cb(conf, log_line);
@@ -266,4 +266,31 @@ int kafka_ms(int64_t ns, int least)
 	if (ms < least)
 		return least;
 	return ms > 3600000 ? 3600000 : (int)ms;
+}
+
+/* `which`: RD_KAFKA_OFFSET_BEGINNING or RD_KAFKA_OFFSET_END, which go for times. */
+static rd_kafka_resp_err_t ask_offset(rd_kafka_t *client, const char *topic, uint32_t partition, int64_t which, int64_t *offset,
+				      int timeout_ms)
+{
+	rd_kafka_topic_partition_list_t *places = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_resp_err_t error;
+
+	rd_kafka_topic_partition_list_add(places, topic, (int32_t)partition)->offset = which;
+	error = rd_kafka_offsets_for_times(client, places, timeout_ms);
+	if (!error)
+		error = places->elems[0].err;
+	*offset = places->elems[0].offset;
+	rd_kafka_topic_partition_list_destroy(places);
+	return error;
+}
+
+int kafka_client_ends(rd_kafka_t *client, const char *topic, uint32_t partition, int64_t *low, int64_t *high, int timeout_ms)
+{
+	rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
+
+	if (low)
+		error = ask_offset(client, topic, partition, RD_KAFKA_OFFSET_BEGINNING, low, timeout_ms);
+	if (!error && high)
+		error = ask_offset(client, topic, partition, RD_KAFKA_OFFSET_END, high, timeout_ms);
+	return kafka_errno(error);
 }

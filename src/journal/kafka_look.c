@@ -42,7 +42,7 @@ void kafka_look_deinit(struct kafka_look *look)
 int kafka_look_ends(struct kafka_look *look, uint32_t partition, int64_t *low, int64_t *high)
 {
 	rd_kafka_poll(look->client, 0);
-	return kafka_errno(rd_kafka_query_watermark_offsets(look->client, look->name, (int32_t)partition, low, high, LOOK_MS));
+	return kafka_client_ends(look->client, look->name, partition, low, high, LOOK_MS);
 }
 
 static struct slice key_of(const rd_kafka_message_t *message)

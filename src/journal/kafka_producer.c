@@ -376,11 +376,11 @@ void kafka_producer_send(struct kafka_producer *producer, struct journal_entry *
 static const char *look_at_ends(struct kafka_producer *producer)
 {
 	for (uint32_t i = 0; i < producer->facts.partitions; i++) {
-		int64_t low, high, last = producer->partitions[i].last_offset;
+		int64_t high, last = producer->partitions[i].last_offset;
 
 		if (last < 0)
 			continue;
-		if (rd_kafka_query_watermark_offsets(producer->client, producer->address.topic, (int32_t)i, &low, &high, LOOK_MS))
+		if (kafka_client_ends(producer->client, producer->address.topic, i, NULL, &high, LOOK_MS) < 0)
 			return "the log's ends cannot be read";
 		if (high <= last) {
 			mark_lost(producer, (int32_t)i, last, high);

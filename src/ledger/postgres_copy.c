@@ -69,6 +69,7 @@ static int make_rows(struct buffer *rows, struct column *columns, size_t count, 
 	buffer_append(rows, header, sizeof(header));
 	for (size_t i = 0; i < count; i++)
 		columns[i].at = columns[i].array ? columns[i].array->bytes.data + PG_ARRAY_HEADER : NULL;
+	ASSERT(count > 0 && columns[0].array && columns[count - 1].array);
 	for (uint32_t row = 0; row < columns[0].array->count; row++) {
 		size_t start = rows->size;
 		bool null = skip_null && size_at(columns[count - 1].at) < 0;

@@ -188,7 +188,7 @@ static uint64_t version(struct stock *stock, uint32_t number, uint32_t lot)
 
 static void add_up(struct redis_sale *sale, struct stock_totals *totals)
 {
-	struct stock_lot_state lots[LOTS_MAX];
+	struct stock_lot_state lots[LOTS_MAX] = {0};
 
 	totals->outbox += atomic_load(&sale->outbox);
 	totals->orders += atomic_load(&sale->orders);

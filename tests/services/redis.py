@@ -142,6 +142,11 @@ class Redis(Server):
                     path.unlink()
         return self.start()
 
+    def role(self):
+        """"master", "slave", or None while it does not say: a change of it closes connections."""
+        with contextlib.suppress(OSError):
+            return self.info("replication")["role"]
+
     def follow(self, master):
         self.call("REPLICAOF", "127.0.0.1", master.port)
         wait_until(lambda: self.info("replication").get("master_link_status") == "up", 20, "the replica's link")

@@ -177,9 +177,9 @@ def test_an_old_master_that_comes_back_grants_nothing(gates, redis_pair):
         wait_until(lambda: cluster.is_selling("drop"), 30, "the stock on the replica")
         redis_pair.master.thaw()
         # Sentinel makes it a replica; now the other one dies, and it is promoted again.
-        wait_for_service(lambda: redis_pair.master.info("replication")["role"] == "slave", 30, "the demotion")
+        wait_for_service(lambda: redis_pair.master.role() == "slave", 30, "the demotion")
         redis_pair.replica.kill()
-        wait_for_service(lambda: redis_pair.master.info("replication")["role"] == "master", 40, "the promotion")
+        wait_for_service(lambda: redis_pair.master.role() == "master", 40, "the promotion")
 
     rush(cluster, "old master", fault, after=1)
     assert rebuilt(cluster) >= 2

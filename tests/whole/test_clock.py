@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 import pytest
 
 from penstock import buyer_token, wait_until
+from rush import rush
 
 LIBRARY = next(iter(sorted(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1"))), None)
 HOUR = 3600
@@ -198,3 +199,16 @@ def test_a_sale_closes_by_the_clock(serve):
     wait_until(lambda: buy(server, f"buyer-{next(buyers)}").json.get("code") == "sale-ended", 5, "the end")
     assert 0 <= time.time() - closes_at < 1
     assert max(order["placed_at"] for order in server.orders(sale="drop")) < rfc3339(closes_at)
+
+
+def test_two_gates_whose_clocks_are_five_seconds_apart(gates, clock):
+    """A shared stock has one clock: holds run out once, and when they should, whoever asks."""
+    cluster = gates(1, settings={"sale.hold_grace": "0s"})
+    clock.set(5)
+    cluster.add_gate(environment=clock.environment())
+    rush(cluster, "clocks", lambda: None, before=2, after=1, hold_seconds=1, lots={"size-1": 300, "size-2": 90})
+    start = time.monotonic()
+    order = cluster.gates[1].buy("drop", "late", key="late", body={"sku": "size-1"})
+    assert order.status == 202, order.body
+    wait_until(lambda: cluster.gates[0].order(order.json["id"]).json["state"] == "expired", 10, "the hold's end")
+    assert 0.9 < time.monotonic() - start < 4

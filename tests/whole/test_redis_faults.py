@@ -1,9 +1,11 @@
 """A stock that dies, forgets, comes back as it was, or does not answer: nothing is oversold, lost or told twice, and it comes back by itself."""
 
 import contextlib
+import shutil
 import time
 
 import pytest
+from proxy import Proxy
 from redis import Redis, Sentinel
 from redis import wait_until as wait_for_service
 
@@ -34,6 +36,54 @@ def test_redis_dies_and_comes_back_with_what_was_on_its_disk(gates):
 
     rush(cluster, "old disk", fault)
     assert rebuilt(cluster) >= 1
+
+
+def test_redis_comes_back_with_an_old_append_only_file(gates):
+    """It has what it had a while ago, and says nothing of it."""
+    cluster = gates(2)
+    log = cluster.redis.folder / "appendonlydir"
+
+    def fault():
+        shutil.copytree(log, cluster.redis.folder / "old")
+        before = cluster.lot("drop")["held"]
+        wait_until(lambda: cluster.lot("drop")["held"] > before + 20, 10, "orders that it will have forgotten")
+        cluster.redis.kill()
+        shutil.rmtree(log)
+        (cluster.redis.folder / "old").rename(log)
+        cluster.redis.restart()
+
+    rush(cluster, "old file", fault)
+    assert rebuilt(cluster) >= 1
+
+
+class BehindProxy:
+    """A Redis by a way on which answers can be lost."""
+
+    def __init__(self, redis):
+        self.redis, self.proxy = redis, Proxy(redis.port).start()
+
+    def url(self):
+        return f"redis://127.0.0.1:{self.proxy.port}/0"
+
+
+def test_connections_are_cut_after_the_command_was_sent(gates, redis):
+    """What was done is not known here, and is not done twice."""
+    behind = BehindProxy(redis)
+    cluster = gates(2, redis=behind)
+
+    def fault():
+        for _ in range(5):
+            behind.proxy.set("drop")
+            answer = cluster.buy("drop", "nobody", key="cut", body={"sku": "size-1"}, timeout=30)
+            assert answer.status in (202, 409, 503), answer.body
+            behind.proxy.set("cut")
+            behind.proxy.set("pass")
+
+    try:
+        crowd = rush(cluster, "cut", fault)
+        assert crowd.answers["outcome-unknown"] + crowd.answers["stock-unavailable"] > 0
+    finally:
+        behind.proxy.stop()
 
 
 @pytest.mark.parametrize("command", [("FLUSHALL",), ("FUNCTION", "FLUSH"), ("FUNCTION", "DELETE", "penstock")])

@@ -58,19 +58,26 @@ class Cluster:
 
     # --- one server to a crowd ---
 
+    def alive(self):
+        return [gate for gate in self.gates if gate.process.poll() is None]
+
+    def next_of(self, gates):
+        """Another each time."""
+        return gates[next(self.turn) % len(gates)]
+
     def gate(self):
-        """One that lives; another each time."""
-        alive = [gate for gate in self.gates if gate.process.poll() is None]
+        alive = self.alive()
         assert alive, "no gate is alive"
-        return alive[next(self.turn) % len(alive)]
+        return self.next_of(alive)
 
     @property
     def public(self):
-        return self.gate().public
+        """Where a client goes. While all gates are dead that is the place of a dead one."""
+        return self.next_of(self.alive() or self.gates).public
 
     @property
     def operator(self):
-        return self.gate().operator
+        return self.next_of(self.alive() or self.gates).operator
 
     def __getattr__(self, name):
         """buy, ask, operate, make_sale, sale, lot, order, orders, audit: any gate's."""
@@ -80,7 +87,7 @@ class Cluster:
 
     def metric(self, name):
         """Summed over the gates."""
-        return sum(gate.metric(name) for gate in self.gates if gate.process.poll() is None)
+        return sum(gate.metric(name) for gate in self.alive())
 
     def dead(self):
         return "".join(server.dead() for server in [*self.gates, *self.drains])
@@ -94,9 +101,7 @@ class Cluster:
 
     def is_selling(self, sale):
         """Every living gate's stock decides purchases: it is not fenced, away or just being rebuilt. The one that is asked for is always the same."""
-        for gate in self.gates:
-            if gate.process.poll() is not None:
-                continue
+        for gate in self.alive():
             with suppress(OSError, AssertionError):
                 sku = gate.sale(sale)["lots"][0]["sku"]
                 if gate.buy(sale, "probe", key="probe", body={"sku": sku}).status != 503:
@@ -107,7 +112,7 @@ class Cluster:
     def is_settled(self):
         """Nothing is on its way: not in an outbox, not in the journal."""
         with suppress(OSError):
-            if any(gate.metric("penstock_stock_outbox_entries") for gate in self.gates if gate.process.poll() is None):
+            if any(gate.metric("penstock_stock_outbox_entries") for gate in self.alive()):
                 return False
             return self.is_drained()
         return False

@@ -42,6 +42,23 @@ const char *event_kind_name(enum event_kind kind)
 	return kind_of(kind)->name;
 }
 
+enum event_kind event_kind_of(enum order_action action)
+{
+	switch (action) {
+	case ORDER_CONFIRM:
+		return EVENT_CONFIRMED;
+	case ORDER_CANCEL:
+		return EVENT_CANCELLED;
+	case ORDER_REFUND:
+		return EVENT_REFUNDED;
+	case ORDER_EXPIRE:
+		return EVENT_EXPIRED;
+	case ORDER_EXTEND:
+		return EVENT_EXTENDED;
+	}
+	assertion_failed("a known action", __FILE__, __LINE__, __func__);
+}
+
 static void own(struct slice *slice, char *text, size_t size_max)
 {
 	ASSERT(slice->size <= size_max);

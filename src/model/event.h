@@ -12,6 +12,7 @@
 #include "base/slice.h"
 #include "base/uuid.h"
 #include "model/limits.h"
+#include "model/order.h"
 
 enum event_kind {
 	EVENT_RESERVED = 1,  /* an order was granted: id, lot, quantity, buyer, key, hold */
@@ -47,6 +48,7 @@ struct event_text {
 void event_own(struct event *event, struct event_text *text);
 
 const char *event_kind_name(enum event_kind kind); /* "order.reserved", … */
+enum event_kind event_kind_of(enum order_action action);
 void event_encode(const struct event *event, struct buffer *out);
 /* 0, -EBADMSG (why, in *reason: static text) or -ENOMEM. The texts are copied to `text`. */
 int event_decode(struct slice json, struct event *event, struct event_text *text, const char **reason);

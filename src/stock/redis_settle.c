@@ -14,23 +14,6 @@ static uint32_t sale_of_find(const void *items, size_t index)
 	return ((const struct stock_find *)items)[index].sale;
 }
 
-static enum event_kind event_of(enum order_action action)
-{
-	switch (action) {
-	case ORDER_CONFIRM:
-		return EVENT_CONFIRMED;
-	case ORDER_CANCEL:
-		return EVENT_CANCELLED;
-	case ORDER_REFUND:
-		return EVENT_REFUNDED;
-	case ORDER_EXPIRE:
-		return EVENT_EXPIRED;
-	case ORDER_EXTEND:
-		return EVENT_EXTENDED;
-	}
-	assertion_failed("a known action", __FILE__, __LINE__, __func__);
-}
-
 /* The order and its buyer's name. */
 static void take_found(struct redis_reader *answer, struct stock_order *order, char *owner)
 {
@@ -54,7 +37,7 @@ static void take_settled(struct redis_reader *answer, const struct redis_head *h
 	if (item->outcome != STOCK_DONE)
 		return;
 	item->event = (struct event){
-		.kind = event_of(item->action),
+		.kind = event_kind_of(item->action),
 		.sale = item->sale,
 		.epoch = head->epoch,
 		.lot = item->order.lot,

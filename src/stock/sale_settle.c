@@ -6,23 +6,6 @@
 #include "base/failpoint.h"
 #include "stock/sale_stock.h"
 
-static enum event_kind event_of(enum order_action action)
-{
-	switch (action) {
-	case ORDER_CONFIRM:
-		return EVENT_CONFIRMED;
-	case ORDER_CANCEL:
-		return EVENT_CANCELLED;
-	case ORDER_REFUND:
-		return EVENT_REFUNDED;
-	case ORDER_EXPIRE:
-		return EVENT_EXPIRED;
-	case ORDER_EXTEND:
-		return EVENT_EXTENDED;
-	}
-	assertion_failed("a known action", __FILE__, __LINE__, __func__);
-}
-
 static bool in_time_only(enum order_action action)
 {
 	return action == ORDER_CONFIRM || action == ORDER_EXTEND;
@@ -129,7 +112,7 @@ static enum stock_outcome settle_locked(struct sale_stock *sale, struct sale_sha
 		return outcome;
 	if (!outbox_book(sale->common->outbox))
 		return STOCK_FULL;
-	item->event = order_event(sale, record, event_of(item->action), item->now_ms);
+	item->event = order_event(sale, record, event_kind_of(item->action), item->now_ms);
 	item->event.actor = item->actor;
 	item->event.trace = item->trace;
 	if (item->action == ORDER_EXTEND) {

@@ -135,6 +135,21 @@ int connection_prepare(struct connection *connection, const char *sql, sqlite3_s
 	return 0;
 }
 
+int connection_read_number(struct connection *connection, const char *sql, int64_t *number)
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(connection, sql, &statement);
+
+	if (result < 0)
+		return result;
+	result = step_row(connection, statement);
+	if (result != STEP_ROW)
+		return result < 0 ? result : error_origin(-EUCLEAN);
+	*number = sqlite3_column_int64(statement, 0);
+	sqlite3_reset(statement);
+	return 0;
+}
+
 int connection_run(struct connection *connection, const char *sql)
 {
 	sqlite3_stmt *statement;

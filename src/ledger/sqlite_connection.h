@@ -36,6 +36,8 @@ void connection_close(struct connection *connection, bool failed);
 
 /* `sql` must be a string constant; the statement stays the connection's. Reset by step_once(), or by the caller after rows. */
 int connection_prepare(struct connection *connection, const char *sql, sqlite3_stmt **statement) MUST_CHECK;
+/* The one number that a constant without parameters gives. 0 or negative (no row: -EUCLEAN). */
+int connection_read_number(struct connection *connection, const char *sql, int64_t *number) MUST_CHECK;
 /* Runs a constant that has no parameters and gives no rows. 0 or negative (a constraint too: -EIO). */
 int connection_run(struct connection *connection, const char *sql) MUST_CHECK;
 

@@ -11,30 +11,15 @@ static const char create_table[] =
 	"CREATE TABLE IF NOT EXISTS schema_migrations ("
 	"number INTEGER PRIMARY KEY, name TEXT NOT NULL, hash TEXT NOT NULL, applied_at_ms INTEGER NOT NULL) STRICT";
 
-/* One number out of a statement that gives one row. */
-static int read_number(struct connection *connection, const char *sql, int64_t *number)
-{
-	sqlite3_stmt *statement;
-	int result = connection_prepare(connection, sql, &statement);
-
-	if (result < 0)
-		return result;
-	result = step_row(connection, statement);
-	if (result != STEP_ROW)
-		return result < 0 ? result : error_origin(-EUCLEAN);
-	*number = sqlite3_column_int64(statement, 0);
-	sqlite3_reset(statement);
-	return 0;
-}
-
 /* 1: the file has a ledger's tables, 0: it has none at all. */
 static int has_tables(struct connection *connection)
 {
 	int64_t ours = 0, all = 0;
-	int result = read_number(connection, "SELECT count(*) FROM sqlite_schema", &all);
+	int result = connection_read_number(connection, "SELECT count(*) FROM sqlite_schema", &all);
 
 	if (result == 0)
-		result = read_number(connection, "SELECT count(*) FROM sqlite_schema WHERE name = 'schema_migrations'", &ours);
+		result = connection_read_number(connection, "SELECT count(*) FROM sqlite_schema WHERE name = 'schema_migrations'",
+						&ours);
 	if (result < 0)
 		return result;
 	if (all && !ours) {

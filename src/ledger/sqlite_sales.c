@@ -47,21 +47,6 @@ int sale_changed(struct connection *connection, uint32_t sale)
 	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
 }
 
-static int read_change(struct connection *connection, uint64_t *change)
-{
-	sqlite3_stmt *statement;
-	int result = connection_prepare(connection, "SELECT number FROM sale_changes", &statement);
-
-	if (result < 0)
-		return result;
-	result = step_row(connection, statement);
-	if (result != STEP_ROW)
-		return result < 0 ? result : error_origin(-EUCLEAN);
-	*change = (uint64_t)sqlite3_column_int64(statement, 0);
-	sqlite3_reset(statement);
-	return 0;
-}
-
 static int insert_sale(struct connection *connection, const struct sale *sale)
 {
 	sqlite3_stmt *statement;
@@ -145,6 +130,7 @@ int sqlite_sale_create(struct ledger *base, struct sale *sale, const struct ledg
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
 	struct connection *connection;
+	int64_t change = 0;
 	int result = writer_begin(ledger, &connection);
 
 	if (result < 0)
@@ -158,7 +144,8 @@ int sqlite_sale_create(struct ledger *base, struct sale *sale, const struct ledg
 		sale->version = 1;
 		sale->state = SALE_DRAFT;
 		sale->ended_at_ms = SALE_NO_TIME;
-		result = read_change(connection, &sale->change);
+		result = connection_read_number(connection, "SELECT number FROM sale_changes", &change);
+		sale->change = (uint64_t)change;
 	}
 	for (uint32_t i = 0; i < sale->lot_count && result == 0; i++) {
 		*lot = i;

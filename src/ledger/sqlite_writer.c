@@ -86,20 +86,7 @@ static void close_failed(struct sqlite_ledger *ledger)
 	readers_renew(&ledger->pool);
 }
 
-static int read_commit_number(struct connection *connection, int64_t *number)
-{
-	sqlite3_stmt *statement;
-	int result = connection_prepare(connection, "SELECT number FROM commits", &statement);
-
-	if (result < 0)
-		return result;
-	result = step_row(connection, statement);
-	if (result != STEP_ROW)
-		return result < 0 ? result : error_origin(-EUCLEAN);
-	*number = sqlite3_column_int64(statement, 0);
-	sqlite3_reset(statement);
-	return 0;
-}
+static const char select_commit_number[] = "SELECT number FROM commits";
 
 static int write_commit_number(struct connection *connection, int64_t number)
 {
@@ -166,7 +153,7 @@ static int commit_number_only(struct connection *connection, int64_t number)
 static int settle_doubt(struct writer *writer)
 {
 	int64_t number;
-	int result = read_commit_number(&writer->connection, &number);
+	int result = connection_read_number(&writer->connection, select_commit_number, &number);
 
 	if (result < 0)
 		return result;
@@ -177,7 +164,7 @@ static int settle_doubt(struct writer *writer)
 			result = commit_number_only(&writer->connection, writer->doubtful_commit + 1);
 	}
 	if (result == 0)
-		result = read_commit_number(&writer->connection, &number);
+		result = connection_read_number(&writer->connection, select_commit_number, &number);
 	if (result == 0)
 		writer->commit_number = number;
 	return result;
@@ -211,7 +198,7 @@ int writer_open(struct sqlite_ledger *ledger)
 	if (result == 0)
 		result = sqlite_migrate(&writer->connection);
 	if (result == 0)
-		result = read_commit_number(&writer->connection, &writer->commit_number);
+		result = connection_read_number(&writer->connection, select_commit_number, &writer->commit_number);
 	if (result == 0)
 		result = commit_number_only(&writer->connection, ++writer->commit_number);
 	if (result != 0)

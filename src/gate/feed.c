@@ -127,17 +127,15 @@ static void send_change(struct stream *stream, struct http_exchange *exchange, c
 
 static void look(struct feed *feed, struct stream *stream, struct http_exchange *exchange, int64_t now_ns)
 {
-	struct stock *stock = feed->thread->gate->settings.admission->stock;
 	struct sale_entry *entry = sale_table_find_number(gate_sales(feed->thread), stream->sale);
 	struct stock_lot_state lots[LOTS_MAX];
 	struct buffer fresh;
-	uint32_t lot_count;
 
 	buffer_init(&fresh, STOCK_TEXT_MAX);
 	if (entry) {
 		render_public_terms(entry->sale, clock_wall_ms(), &fresh);
 		send_change(stream, exchange, "sale", &stream->sale_text, &fresh, now_ns);
-		if (stock->ops->snapshot(stock, stream->sale, lots, &lot_count) == 0 && lot_count == entry->sale->lot_count) {
+		if (gate_lots(feed->thread->gate, entry->sale, lots)) {
 			buffer_clear(&fresh);
 			render_stock(feed, entry->sale, lots, &fresh);
 			send_change(stream, exchange, "stock", &stream->stock_text, &fresh, now_ns);

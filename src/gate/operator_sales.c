@@ -12,12 +12,9 @@ static struct sale_control *control_of(const struct gate_errand *errand)
 
 static void render_sale(struct gate_errand *errand, const struct sale *sale)
 {
-	struct stock *stock = errand->thread->gate->settings.admission->stock;
 	struct stock_lot_state lots[LOTS_MAX];
-	uint32_t lot_count;
-	bool in_stock = stock->ops->snapshot(stock, sale->number, lots, &lot_count) == 0 && lot_count == sale->lot_count;
 
-	render_operator_sale(sale, in_stock ? lots : NULL, &errand->reply.body);
+	render_operator_sale(sale, gate_lots(errand->thread->gate, sale, lots) ? lots : NULL, &errand->reply.body);
 }
 
 static void answer_sale(struct gate_errand *errand, const char *id)
@@ -418,16 +415,14 @@ void operator_sales_end(struct gate_request *request)
 static int look_at_lot(struct gate_errand *errand, struct stock_lot_state *state)
 {
 	struct gate *gate = errand->thread->gate;
-	struct stock *stock = gate->settings.admission->stock;
 	struct stock_lot_state lots[LOTS_MAX];
 	struct sale *sale = NULL;
-	uint32_t lot_count;
 	int r = gate->settings.ledger->ops->sale_get(gate->settings.ledger, 0, slice_of(errand->names[0]), &sale);
 	int lot = r == 0 ? sale_find_lot(sale, slice_of(errand->names[1])) : -1;
 
 	if (r == 0 && lot < 0)
 		r = LEDGER_NOT_FOUND;
-	if (r == 0 && stock->ops->snapshot(stock, sale->number, lots, &lot_count) == 0 && (uint32_t)lot < lot_count)
+	if (r == 0 && gate_lots(gate, sale, lots))
 		*state = lots[lot];
 	else if (r == 0)
 		*state = lot_state_in_ledger(&sale->lots[lot]);

@@ -5,12 +5,9 @@
 
 static void render(struct gate_thread *thread, const struct sale *sale, struct buffer *out)
 {
-	struct stock *stock = thread->gate->settings.admission->stock;
 	struct stock_lot_state lots[LOTS_MAX];
-	uint32_t lot_count;
-	bool in_stock = stock->ops->snapshot(stock, sale->number, lots, &lot_count) == 0 && lot_count == sale->lot_count;
 
-	render_public_sale(sale, in_stock ? lots : NULL, clock_wall_ms(), out);
+	render_public_sale(sale, gate_lots(thread->gate, sale, lots) ? lots : NULL, clock_wall_ms(), out);
 }
 
 void sales_show(struct gate_request *request)

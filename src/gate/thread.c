@@ -18,6 +18,14 @@ const struct sale_table *gate_sales(struct gate_thread *thread)
 	return thread->sales;
 }
 
+bool gate_lots(const struct gate *gate, const struct sale *sale, struct stock_lot_state lots[LOTS_MAX])
+{
+	struct stock *stock = gate->settings.admission->stock;
+	uint32_t lot_count;
+
+	return stock->ops->snapshot(stock, sale->number, lots, &lot_count) == 0 && lot_count == sale->lot_count;
+}
+
 struct ticket gate_ticket(const struct gate_request *request)
 {
 	return (struct ticket){

@@ -105,6 +105,9 @@ struct gate {
 /* The newest sale table: the thread's own reference is renewed where there is a newer one. Not while purchases of a round are gathered. */
 const struct sale_table *gate_sales(struct gate_thread *thread);
 
+/* What the stock has of each lot. False: it does not have the sale now, and nobody but the ledger can say. */
+bool gate_lots(const struct gate *gate, const struct sale *sale, struct stock_lot_state lots[LOTS_MAX]);
+
 struct ticket gate_ticket(const struct gate_request *request);
 /* Answers now with thread->reply, or another. */
 void gate_answer(struct gate_request *request, struct reply *reply);

@@ -14,44 +14,36 @@ from redis import Redis  # noqa: E402
 from cluster import Cluster  # noqa: E402
 
 
-@pytest.fixture(scope="session")
-def shared_postgres():
-    """One for all tests that only need a database in it; a test that breaks its server makes its own."""
-    server = Postgres()
+def running(server):
+    """A fixture's life of a service."""
     try:
         yield server.start()
     finally:
         server.free()
+
+
+@pytest.fixture(scope="session")
+def shared_postgres():
+    """One for all tests that only need a database in it; a test that breaks its server makes its own."""
+    yield from running(Postgres())
 
 
 @pytest.fixture
 def own_postgres():
     """A server of the test's own, to be broken."""
-    server = Postgres()
-    try:
-        yield server.start()
-    finally:
-        server.free()
+    yield from running(Postgres())
 
 
 @pytest.fixture
 def redis():
     """A server of the test's own: one that forgets, forgets for all."""
-    server = Redis()
-    try:
-        yield server.start()
-    finally:
-        server.free()
+    yield from running(Redis())
 
 
 @pytest.fixture(scope="session")
 def kafka():
     """One broker for all tests that only need a topic in it; a test that breaks its brokers makes its own."""
-    server = Kafka()
-    try:
-        yield server.start()
-    finally:
-        server.free()
+    yield from running(Kafka())
 
 
 @pytest.fixture

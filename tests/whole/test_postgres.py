@@ -9,7 +9,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from postgres import Postgres
 
 from penstock import TESTING_PROGRAM, wait_until
 
@@ -17,13 +16,8 @@ WRITER = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
 
 
 @pytest.fixture
-def postgres():
-    """A server of the test's own, to be broken."""
-    server = Postgres()
-    try:
-        yield server.start()
-    finally:
-        server.free()
+def postgres(own_postgres):
+    return own_postgres
 
 
 @pytest.fixture

@@ -201,9 +201,9 @@ rd_kafka_conf_t *kafka_conf_new(const struct kafka_address *address, const char 
 	/* A broker that is back is found within a second, not ten. */
 	kafka_conf_set(conf, "reconnect.backoff.ms", "50");
 	kafka_conf_set(conf, "reconnect.backoff.max.ms", "1000");
-	/* A leader that dies before we ever met it is not missed by the library: without this it waits for it for five minutes. */
+	/* A leader that has moved is found within seconds, also where nothing was asked of the one that is gone. */
 	kafka_conf_set(conf, "topic.metadata.refresh.interval.ms", "2000");
-	/* A question to a broker that dies is given up by then; some of the library's calls know no other end. */
+	/* A question to a broker that hangs is given up within seconds, not a minute. */
 	kafka_conf_set(conf, "socket.timeout.ms", "3000");
 	kafka_conf_set(conf, "log.connection.close", "false");
 	rd_kafka_conf_set_log_cb(conf, log_line);

@@ -80,7 +80,7 @@ static double adapter(struct stock *stock, size_t batch, bool acknowledge, enum 
 		start_ns = clock_mono_ns();
 		stock->ops->reserve(stock, items, batch);
 		if (acknowledge)
-			stock->ops->acknowledge(stock, events, batch);
+			stock_acknowledge(stock, events, batch);
 		spent_ns += clock_mono_ns() - start_ns;
 		for (size_t i = 0; i < batch; i++)
 			if (items[i].outcome != expected)

@@ -11,10 +11,10 @@ struct lookup {
 	char buyer[BUYER_MAX + 1]; /* empty: an operator */
 };
 
-static void answer_problem(struct gate_thread *thread, const struct lookup *lookup, enum problem problem)
+static void answer_problem(struct gate_thread *thread, const struct lookup *lookup, enum problem problem, const char *detail)
 {
 	reply_clear(&thread->reply);
-	reply_problem(&thread->reply, problem, NULL);
+	reply_problem(&thread->reply, problem, &(struct problem_options){.detail = detail});
 	gate_answer_ticket(thread, &lookup->away.ticket, &thread->reply);
 }
 
@@ -30,7 +30,7 @@ static void ask_ledger(struct gate_thread *thread, struct lookup *lookup)
 			return;
 		errand_free(errand);
 	}
-	answer_problem(thread, lookup, PROBLEM_OVERLOADED);
+	answer_problem(thread, lookup, PROBLEM_OVERLOADED, NULL);
 }
 
 /* What the stock has said. */
@@ -42,8 +42,9 @@ static void end(struct gate_thread *thread, struct lookup *lookup)
 
 	if (find->outcome != STOCK_DONE || !*owner || !entry || find->order.lot >= entry->sale->lot_count) {
 		ask_ledger(thread, lookup);
-	} else if (!find->order.durable) { /* nobody has been told of it yet */
-		answer_problem(thread, lookup, PROBLEM_UNKNOWN_ORDER);
+	} else if (!find->order.durable) { /* the journal may have it, and the stock not have heard so */
+		answer_problem(thread, lookup, PROBLEM_OUTCOME_UNKNOWN,
+			       "It cannot be said yet whether this order was made. Read it again shortly.");
 	} else {
 		reply_clear(&thread->reply);
 		render_stock_order(&find->order, entry->sale->id, entry->sale->lots[find->order.lot].sku, slice_of(owner),
@@ -94,7 +95,7 @@ void lookup_start(struct gate_request *request, const struct uuid *id, struct sl
 		if (lane_push(thread->gate->settings.stock_lane, LANE_URGENT, &item, 1) == 1)
 			return;
 		(void)!away_end(thread, &lookup->away);
-		answer_problem(thread, lookup, PROBLEM_OVERLOADED);
+		answer_problem(thread, lookup, PROBLEM_OVERLOADED, NULL);
 		free(lookup);
 		return;
 	}

@@ -11,7 +11,7 @@
  * something was.
  *
  * The hot counter never runs ahead of the log (rule 1): units leave it in reserve() and withdraw(), before anything is written; they come
- * back in acknowledge() of a cancel, refund or expiry, after the journal has it, or in compensate() of a grant that was definitely refused.
+ * back in the acknowledgement of a cancel, refund or expiry, after the journal has it, or in compensate() of a grant that was definitely refused.
  *
  * The outbox: each grant or settlement that went out and is neither acknowledged nor compensated. An entry whose journal end is unknown
  * stays, is claimed, and is driven again until its end is known (rule 2).
@@ -167,8 +167,13 @@ struct stock_ops {
 	 */
 	size_t (*expire)(struct stock *stock, int64_t now_ns, int64_t now_ms, int64_t grace_ns, struct event *out, size_t max,
 			 int64_t *next_ns);
-	/* The journal has these events durably. Unknown ids and repeated calls change nothing. */
-	void (*acknowledge)(struct stock *stock, const struct event *const *events, size_t count);
+	/*
+	 * The journal has these events durably. Unknown ids and repeated calls change nothing. In two halves, so that those who wait for the journal need not
+	 * wait for the stock too: behind the first, whatever is asked of the stock finds them acknowledged; the second learns that it was done, and tells
+	 * it again where it was not. (One that is lost all the same stays in the outbox, and is claimed.) One thread; the events may go after the first.
+	 */
+	void (*acknowledge_send)(struct stock *stock, const struct event *const *events, size_t count);
+	void (*acknowledge_wait)(struct stock *stock);
 	/*
 	 * These were definitely refused: undoes those that nobody else has claimed. Unknown ids and repeated calls change nothing. undone[i]: nothing of it is
 	 * left; false: it is claimed, or the stock cannot be asked: it may still become true, and its end is unknown.
@@ -226,3 +231,10 @@ struct stock {
 	const struct stock_ops *ops;
 	int64_t quiesce_ns; /* after preheat_begin(): how long a reign that was cut off from us may still grant elsewhere; 0 where it cannot */
 };
+
+/* Both halves. */
+static inline void stock_acknowledge(struct stock *stock, const struct event *const *events, size_t count)
+{
+	stock->ops->acknowledge_send(stock, events, count);
+	stock->ops->acknowledge_wait(stock);
+}

@@ -197,6 +197,12 @@ static void memory_acknowledge(struct stock *stock, const struct event *const *e
 	reader_gate_leave(&memory->registry.gate, ticket);
 }
 
+/* It was done at once. */
+static void memory_acknowledge_wait(struct stock *stock)
+{
+	(void)stock;
+}
+
 static void memory_compensate(struct stock *stock, const struct event *const *events, size_t count, bool *undone)
 {
 	struct stock_memory *memory = memory_of(stock);
@@ -463,7 +469,8 @@ static const struct stock_ops memory_ops = {
 	.reserve = memory_reserve,
 	.settle = memory_settle,
 	.expire = memory_expire,
-	.acknowledge = memory_acknowledge,
+	.acknowledge_send = memory_acknowledge,
+	.acknowledge_wait = memory_acknowledge_wait,
 	.compensate = memory_compensate,
 	.claim = memory_claim,
 	.find = memory_find,

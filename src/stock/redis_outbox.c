@@ -6,68 +6,110 @@ enum { TRIES = 2 }; /* an end may be told twice; what is not told at all is clai
 
 static uint32_t sale_of(const void *items, size_t index)
 {
-	return ((const struct event *const *)items)[index]->sale;
+	return ((const struct redis_ending *)items)[index].sale;
+}
+
+static void prepare(struct redis_telling *telling, const char *function, const struct event *const *events, size_t count)
+{
+	telling->function = function;
+	telling->count = count;
+	for (size_t i = 0; i < count; i++)
+		telling->items[i] = (struct redis_ending){
+			.id = events[i]->id,
+			.hold_expires_at_ms = events[i]->hold_expires_at_ms,
+			.sale = events[i]->sale,
+			.epoch = events[i]->epoch,
+			.kind = events[i]->kind,
+		};
+	redis_group(&telling->groups, sale_of, telling->items, count);
+}
+
+static void send(struct redis_telling *telling, struct stock_redis *redis)
+{
+	const struct redis_groups *groups = &telling->groups;
+	struct redis_trip *trip = &telling->trip;
+
+	redis_trip_begin(trip, redis);
+	trip->changes = true;
+	for (uint16_t i = 0; i < groups->count; i++) {
+		uint32_t sale = telling->items[groups->order[groups->starts[i]]].sale;
+		struct redis_look look = redis_sales_look(&redis->sales, sale);
+
+		redis_trip_call(trip, telling->function, sale, &look);
+		for (uint16_t j = groups->starts[i]; j < groups->starts[i + 1]; j++) {
+			const struct redis_ending *ending = &telling->items[groups->order[j]];
+			struct buffer *out = redis_trip_argument(trip);
+
+			redis_write_id(out, &ending->id);
+			redis_write(out, (uint64_t)ending->kind, 1);
+			redis_write(out, ending->epoch, 4);
+			redis_write(out, (uint64_t)ending->hold_expires_at_ms, 8);
+		}
+	}
+	redis_trip_send(trip);
 }
 
 /* True where some call was not answered. `ended` gets what became of each event; one that was not asked about has not ended. */
-static bool tell_once(struct stock_redis *redis, const char *function, const struct event *const *events,
-		      const struct redis_groups *groups, bool *ended)
+static bool take(struct redis_telling *telling, bool *ended)
 {
+	const struct redis_groups *groups = &telling->groups;
+	struct redis_trip *trip = &telling->trip;
 	struct redis_reader answer;
-	struct redis_trip trip;
 	struct redis_head head;
 	bool unanswered = false;
 
-	redis_trip_begin(&trip, redis);
-	trip.changes = true;
 	for (uint16_t i = 0; i < groups->count; i++) {
-		uint32_t sale = events[groups->order[groups->starts[i]]]->sale;
-		struct redis_look look = redis_sales_look(&redis->sales, sale);
-
-		redis_trip_call(&trip, function, sale, &look);
-		for (uint16_t j = groups->starts[i]; j < groups->starts[i + 1]; j++) {
-			const struct event *event = events[groups->order[j]];
-			struct buffer *out = redis_trip_argument(&trip);
-
-			redis_write_id(out, &event->id);
-			redis_write(out, (uint64_t)event->kind, 1);
-			redis_write(out, event->epoch, 4);
-			redis_write(out, (uint64_t)event->hold_expires_at_ms, 8);
-		}
-	}
-	redis_trip_send(&trip);
-	for (uint16_t i = 0; i < groups->count; i++) {
-		enum redis_end end = redis_trip_next(&trip, &answer);
-
-		int status = redis_take_head(redis, events[groups->order[groups->starts[i]]]->sale, end, &answer, &head);
+		enum redis_end end = redis_trip_next(trip, &answer);
+		int status = redis_take_head(trip->redis, telling->items[groups->order[groups->starts[i]]].sale, end, &answer, &head);
 
 		for (uint16_t j = groups->starts[i]; j < groups->starts[i + 1]; j++)
 			ended[groups->order[j]] = status == STOCK_UNKNOWN_SALE || (status == STOCK_DONE && redis_read8(&answer) == 1);
 		unanswered |= end != REDIS_ANSWERED;
 	}
-	redis_trip_end(&trip);
+	redis_trip_end(trip);
 	return unanswered;
+}
+
+/* The answers to what was sent; what was not answered is sent again. */
+static void conclude(struct redis_telling *telling, bool *ended)
+{
+	for (int i = 1; take(telling, ended) && i < TRIES; i++)
+		send(telling, telling->trip.redis);
 }
 
 /* Up to REDIS_BATCH events. */
 static void tell(struct stock *stock, const char *function, const struct event *const *events, size_t count, bool *ended)
 {
-	struct redis_groups groups;
+	struct redis_telling telling;
 
-	redis_group(&groups, sale_of, events, count);
-	for (int i = 0; i < TRIES && tell_once(redis_of(stock), function, events, &groups, ended); i++)
-		;
+	prepare(&telling, function, events, count);
+	send(&telling, redis_of(stock));
+	conclude(&telling, ended);
 }
 
-void redis_acknowledge(struct stock *stock, const struct event *const *events, size_t count)
+/* Of more than a call carries, the last part alone is on its way when this returns; the others have arrived. */
+void redis_acknowledge_send(struct stock *stock, const struct event *const *events, size_t count)
 {
+	static const char function[] = "penstock_acknowledge";
+	struct redis_telling *telling = &redis_of(stock)->acknowledging;
 	bool ended[REDIS_BATCH];
 
-	for (size_t start = 0; start < count; start += REDIS_BATCH) {
-		size_t size = count - start < REDIS_BATCH ? count - start : REDIS_BATCH;
+	ASSERT(telling->count == 0);
+	for (; count > REDIS_BATCH; events += REDIS_BATCH, count -= REDIS_BATCH)
+		tell(stock, function, events, REDIS_BATCH, ended);
+	prepare(telling, function, events, count);
+	if (count)
+		send(telling, redis_of(stock));
+}
 
-		tell(stock, "penstock_acknowledge", events + start, size, ended);
-	}
+void redis_acknowledge_wait(struct stock *stock)
+{
+	struct redis_telling *telling = &redis_of(stock)->acknowledging;
+	bool ended[REDIS_BATCH];
+
+	if (telling->count)
+		conclude(telling, ended);
+	telling->count = 0;
 }
 
 void redis_compensate(struct stock *stock, const struct event *const *events, size_t count, bool *undone)

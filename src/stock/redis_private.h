@@ -11,19 +11,6 @@ enum { REDIS_BATCH = 256 }; /* items of one sale in one call: a call holds up ev
 /* Whole answers that are no stock_outcome: enum redis_status in functions/common.lua. */
 enum { REDIS_STALE = 100, REDIS_OUT_OF_RANGE = 101 };
 
-struct stock_redis {
-	struct stock stock; /* first member */
-	struct redis_pool pool;
-	struct redis_sales sales;
-	size_t outbox_max;
-	_Atomic int64_t next_look_ns; /* when the server is looked at again */
-};
-
-static inline struct stock_redis *redis_of(struct stock *stock)
-{
-	return (struct stock_redis *)stock;
-}
-
 /* The items of a batch by sale: `order` names them, those of one sale together and in the batch's order. */
 struct redis_groups {
 	uint16_t order[REDIS_BATCH];
@@ -31,6 +18,37 @@ struct redis_groups {
 	uint16_t count;
 };
 void redis_group(struct redis_groups *groups, uint32_t (*sale_of)(const void *items, size_t index), const void *items, size_t count);
+
+/* An event that has come to its end, as much of it as the functions want to know. */
+struct redis_ending {
+	struct uuid id;
+	int64_t hold_expires_at_ms;
+	uint32_t sale, epoch;
+	enum event_kind kind;
+};
+
+/* Ends that are told in one trip. */
+struct redis_telling {
+	const char *function;
+	struct redis_ending items[REDIS_BATCH];
+	size_t count;
+	struct redis_groups groups;
+	struct redis_trip trip;
+};
+
+struct stock_redis {
+	struct stock stock; /* first member */
+	struct redis_pool pool;
+	struct redis_sales sales;
+	size_t outbox_max;
+	_Atomic int64_t next_look_ns;       /* when the server is looked at again */
+	struct redis_telling acknowledging; /* between the two halves of an acknowledgement: its thread's */
+};
+
+static inline struct stock_redis *redis_of(struct stock *stock)
+{
+	return (struct stock_redis *)stock;
+}
 
 /*
  * Reads the status and head of an answered call, and learns from it. STOCK_DONE; or what the whole call came to: STOCK_UNKNOWN_SALE, STOCK_FENCED,
@@ -53,7 +71,8 @@ void redis_settle(struct stock *stock, struct stock_settle *items, size_t count)
 void redis_find(struct stock *stock, struct stock_find *items, size_t count);
 size_t redis_expire(struct stock *stock, int64_t now_ns, int64_t now_ms, int64_t grace_ns, struct event *out, size_t max,
 		    int64_t *next_ns);
-void redis_acknowledge(struct stock *stock, const struct event *const *events, size_t count);
+void redis_acknowledge_send(struct stock *stock, const struct event *const *events, size_t count);
+void redis_acknowledge_wait(struct stock *stock);
 void redis_compensate(struct stock *stock, const struct event *const *events, size_t count, bool *undone);
 size_t redis_claim(struct stock *stock, int64_t before_ns, int64_t now_ns, struct stock_claim *out, size_t max);
 int redis_preheat_begin(struct stock *stock, const struct stock_rules *rules);

@@ -200,12 +200,13 @@ static void process(struct journal_worker *worker, size_t count)
 		}
 		log_failures(worker, sent);
 		selected = select_end(worker, sent, JOURNAL_DURABLE);
-		if (selected)
-			stock->ops->acknowledge(stock, worker->events, selected);
-		(void)FAILPOINT("journal.acknowledged"); /* the stock knows of it, the buyer does not */
+		stock->ops->acknowledge_send(stock, worker->events, selected);
+		(void)FAILPOINT("journal.acknowledged"); /* the stock is told of it, the buyer is not */
 		compensate(worker, refused);
 	}
 	messages_return(worker->messages, worker->returned, count);
+	if (sent)
+		stock->ops->acknowledge_wait(stock);
 }
 
 /*
@@ -226,8 +227,7 @@ static void drive_claims(struct journal_worker *worker)
 		metrics_add(worker->cells, worker->driven, count);
 		log_failures(worker, count);
 		durable = select_end(worker, count, JOURNAL_DURABLE);
-		if (durable)
-			stock->ops->acknowledge(stock, worker->events, durable);
+		stock_acknowledge(stock, worker->events, durable);
 		count -= durable;
 	}
 	atomic_store_explicit(&worker->undelivered, (int64_t)count, memory_order_relaxed);

@@ -157,7 +157,7 @@ struct stock_settle shop_settle(struct shop *shop, const struct uuid *id, enum o
 
 void shop_acknowledge(struct shop *shop, const struct event *event)
 {
-	shop->stock->ops->acknowledge(shop->stock, &event, 1);
+	stock_acknowledge(shop->stock, &event, 1);
 }
 
 bool shop_compensate(struct shop *shop, const struct event *event)

@@ -25,6 +25,34 @@ static void test_acknowledge_makes_an_order_durable_and_may_be_repeated(void **s
 	shop_assert_lot(shop, 0, 4, 1, 0, 0);
 }
 
+/* Whoever is told between the two halves may cancel at once. */
+static void test_an_acknowledgement_on_its_way_is_before_whatever_is_asked_later(void **state)
+{
+	struct shop *shop = *state;
+	struct stock_reserve item;
+	struct stock_settle settle;
+	const struct event *event = &item.event;
+
+	shop_sell(shop, 1, 5);
+	for (int i = 0; i < 50; i++) {
+		char buyer[16];
+
+		snprintf(buyer, sizeof(buyer), "b%d", i);
+		item = shop_buy(shop, buyer, "k", 1);
+		assert_int_equal(item.outcome, STOCK_DONE);
+		settle.id = item.order.id;
+		shop->stock->ops->acknowledge_send(shop->stock, &event, 1);
+		memset(&item, 0xee, sizeof(item)); /* it has gone home with its answer */
+		settle = shop_settle(shop, &settle.id, ORDER_CANCEL);
+		assert_int_equal(settle.outcome, STOCK_DONE);
+		shop->stock->ops->acknowledge_wait(shop->stock);
+		shop_acknowledge(shop, &settle.event);
+	}
+	shop->stock->ops->acknowledge_send(shop->stock, NULL, 0); /* nothing to tell, nothing to wait for */
+	shop->stock->ops->acknowledge_wait(shop->stock);
+	shop_assert_lot(shop, 0, 5, 0, 0, 0);
+}
+
 static void test_events_that_nobody_knows_change_nothing(void **state)
 {
 	struct shop *shop = *state;
@@ -244,6 +272,7 @@ static void test_a_full_outbox_refuses_before_anything_is_taken(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_acknowledge_makes_an_order_durable_and_may_be_repeated, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_an_acknowledgement_on_its_way_is_before_whatever_is_asked_later, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_events_that_nobody_knows_change_nothing, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_compensate_undoes_a_grant_whole, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_compensate_undoes_a_grant_that_was_born_confirmed, shop_open, shop_close),

@@ -99,7 +99,7 @@ enum journal_end house_append(void *context, const struct event *event)
 	else
 		house->journal->ops->append(house->journal, &entry, 1);
 	if (entry.end == JOURNAL_DURABLE)
-		house->stock->ops->acknowledge(house->stock, &event, 1);
+		stock_acknowledge(house->stock, &event, 1);
 	else if (entry.end == JOURNAL_REFUSED)
 		house->stock->ops->compensate(house->stock, &event, 1, &(bool){false});
 	return entry.end;

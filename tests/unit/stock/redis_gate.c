@@ -85,7 +85,7 @@ struct stock_settle gate_settle(struct gate *gate, const struct uuid *id, enum o
 
 void gate_acknowledge(struct gate *gate, const struct event *event)
 {
-	gate->stock->ops->acknowledge(gate->stock, &event, 1);
+	stock_acknowledge(gate->stock, &event, 1);
 }
 
 void gate_compensate(struct gate *gate, const struct event *event)

@@ -38,7 +38,7 @@ static struct stock_reserve buy(const char *buyer, const char *key, uint32_t qua
 
 	stock->ops->reserve(stock, &item, 1);
 	if (item.outcome == STOCK_DONE)
-		stock->ops->acknowledge(stock, &event, 1);
+		stock_acknowledge(stock, &event, 1);
 	return item;
 }
 
@@ -83,7 +83,7 @@ static bool units_return_before_the_record(void)
 	stock->ops->settle(stock, &settle, 1);
 	if (settle.outcome != STOCK_DONE || lot().available != 2)
 		return false;
-	stock->ops->acknowledge(stock, &event, 1);
+	stock_acknowledge(stock, &event, 1);
 	return lot().available == 2;
 }
 

@@ -294,7 +294,7 @@ static void do_end(bool durable)
 	if (!order)
 		return;
 	if (durable)
-		m.stock->ops->acknowledge(m.stock, &event, 1);
+		stock_acknowledge(m.stock, &event, 1);
 	else
 		m.stock->ops->compensate(m.stock, &event, 1, &(bool){false});
 	if (!order->way.on || (!durable && order->way.claimed))
@@ -318,7 +318,7 @@ static void do_movement_end(bool durable)
 	if (!move)
 		return;
 	if (durable)
-		m.stock->ops->acknowledge(m.stock, &event, 1);
+		stock_acknowledge(m.stock, &event, 1);
 	else
 		m.stock->ops->compensate(m.stock, &event, 1, &(bool){false});
 	if (!move->way.on || (!durable && move->way.claimed))

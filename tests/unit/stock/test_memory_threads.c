@@ -55,7 +55,7 @@ static void acknowledge(const struct event *event)
 {
 	if (ends(event->kind))
 		atomic_fetch_add(&ended_units, event->quantity);
-	stock->ops->acknowledge(stock, &event, 1);
+	stock_acknowledge(stock, &event, 1);
 }
 
 static struct stock_reserve buy(struct uuid_generator *ids, int64_t now)
@@ -220,7 +220,7 @@ static void visit_thread(void *argument)
 		if (item.outcome == STOCK_DONE) {
 			const struct event *event = &item.event;
 
-			stock->ops->acknowledge(stock, &event, 1);
+			stock_acknowledge(stock, &event, 1);
 		}
 		(void)stock->ops->may_have_order(stock, OTHER_SALE, SLICE("bob"));
 		(void)stock->ops->version(stock, OTHER_SALE, 0);

@@ -136,19 +136,24 @@ static int say_kafka(int result, struct buffer *error)
 /* A log that was made anew under its old name is known by its length, unless it has grown again; then the drain knows it by its records. */
 static int check_length(struct ledger *ledger, struct journal *journal)
 {
-	for (uint32_t i = 0; i < journal_kafka_partitions(journal); i++) {
-		int64_t next, end;
+	int64_t ends[JOURNAL_PARTITIONS_MAX];
+	uint32_t count;
+
+	/* A log that does not answer now is no reason not to start. */
+	if (journal->ops->ends(journal, ends, JOURNAL_PARTITIONS_MAX, &count) < 0)
+		return 0;
+	for (uint32_t i = 0; i < count; i++) {
+		int64_t next;
 		uint64_t mark;
 		int r = ledger->ops->journal_position(ledger, i, &next, &mark);
 
 		if (r < 0)
 			return r;
-		/* A partition that does not answer now is no reason not to start. */
-		if (r == LEDGER_NOT_FOUND || journal_kafka_end(journal, i, &end) < 0 || end >= next)
+		if (r == LEDGER_NOT_FOUND || ends[i] >= next)
 			continue;
 		log_error("adapters",
 			  "the log is shorter than what the ledger was filled from: it was made anew, or has lost records, and no drain would read it",
-			  LOG_INT("partition", i), LOG_INT("end", end), LOG_INT("ledger_has_read_to", next));
+			  LOG_INT("partition", i), LOG_INT("end", ends[i]), LOG_INT("ledger_has_read_to", next));
 		return -EINVAL;
 	}
 	return 0;

@@ -21,7 +21,7 @@ static int make_room(struct drain *drain, size_t max)
 	drain->graves = calloc(max, sizeof(*drain->graves));
 	drain->progress = calloc(max, sizeof(*drain->progress));
 	drain->progress_at_ms = calloc(max, sizeof(*drain->progress_at_ms));
-	drain->waiting = calloc(PARTITIONS_MAX, sizeof(*drain->waiting));
+	drain->waiting = calloc(JOURNAL_PARTITIONS_MAX, sizeof(*drain->waiting));
 	if (!drain->records || !drain->entries || !drain->entry_records || !drain->bad || !drain->graves || !drain->progress ||
 	    !drain->progress_at_ms || !drain->waiting)
 		return error_origin(-ENOMEM);

@@ -17,7 +17,7 @@ static struct partition *partition_of(struct drain *drain, uint32_t number)
 
 	if (number < count)
 		return &drain->partitions[number];
-	if (number >= PARTITIONS_MAX)
+	if (number >= JOURNAL_PARTITIONS_MAX)
 		return NULL;
 	while (count <= number)
 		count = count ? count * 2 : 16;
@@ -166,7 +166,7 @@ static void forget_absent(struct drain *drain)
 int drain_place(struct drain *drain)
 {
 	struct journal_reader *reader = drain->settings.reader;
-	size_t count = reader->ops->unplaced(reader, drain->waiting, PARTITIONS_MAX);
+	size_t count = reader->ops->unplaced(reader, drain->waiting, JOURNAL_PARTITIONS_MAX);
 
 	drain->round++;
 	for (size_t i = 0; i < count; i++) {

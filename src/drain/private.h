@@ -8,6 +8,7 @@
 #include "drain/backoff.h"
 #include "drain/drain.h"
 #include "drain/drain_metrics.h"
+#include "port/journal.h"
 
 enum partition_state {
 	PARTITION_ABSENT, /* not ours, as far as is known */
@@ -46,7 +47,7 @@ struct drain {
 	struct partition *partitions; /* by number */
 	size_t partition_count;
 	uint64_t round;
-	uint32_t *waiting; /* PARTITIONS_MAX */
+	uint32_t *waiting; /* JOURNAL_PARTITIONS_MAX */
 
 	struct journal_record *records; /* batch_max, like the next four */
 	struct ledger_entry *entries;
@@ -62,9 +63,6 @@ struct drain {
 	pthread_mutex_t lock; /* guards `shown` */
 	struct drain_state shown;
 };
-
-/* Kafka advises at most 4,000 partitions a broker; a log of one shop has dozens. */
-enum { PARTITIONS_MAX = 4096 };
 
 /* drain.c */
 /* What was read is let go; a pause; the ledger is asked again for every position, where `everything`. */

@@ -1,17 +1,19 @@
 /* The journal port over Kafka. What is known of a record's end, and why, is said in kafka_producer.c. */
 #include "journal/kafka.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/log.h"
 #include "journal/kafka_producer.h"
 
-enum { OPEN_MS = 10000 };
+enum { OPEN_MS = 10000, ENDS_MS = 1000 };
 
 struct journal_kafka {
-	struct journal base; /* first */
+	struct journal base;  /* first */
+	pthread_mutex_t lock; /* of the producer, whole: it has one append under way at a time */
 	struct kafka_producer producer;
-	struct uuid_generator ids; /* of barriers */
+	struct uuid_generator ids; /* of barriers: the rebuilder's thread */
 	char *cluster;
 	_Atomic(const char *) sick; /* static text; NULL: well */
 };
@@ -49,9 +51,8 @@ static const char *first_failure(const struct journal_entry *entries, size_t cou
 	return NULL;
 }
 
-static void append(struct journal *base, struct journal_entry *entries, size_t count)
+static void append_locked(struct journal_kafka *journal, struct journal_entry *entries, size_t count)
 {
-	struct journal_kafka *journal = kafka_of(base);
 	struct kafka_producer *producer = &journal->producer;
 	int result;
 
@@ -77,6 +78,15 @@ static void append(struct journal *base, struct journal_entry *entries, size_t c
 		set_sick(journal, NULL);
 }
 
+static void append(struct journal *base, struct journal_entry *entries, size_t count)
+{
+	struct journal_kafka *journal = kafka_of(base);
+
+	pthread_mutex_lock(&journal->lock);
+	append_locked(journal, entries, count);
+	pthread_mutex_unlock(&journal->lock);
+}
+
 static int barrier(struct journal *base, uint32_t sale, uint32_t epoch)
 {
 	struct journal_kafka *journal = kafka_of(base);
@@ -99,6 +109,23 @@ static int barrier(struct journal *base, uint32_t sale, uint32_t epoch)
 	return entry.end == JOURNAL_UNKNOWN ? -EINPROGRESS : -EAGAIN;
 }
 
+static int ends(struct journal *base, int64_t *ends, uint32_t max, uint32_t *count)
+{
+	struct journal_kafka *journal = kafka_of(base);
+	struct kafka_producer *producer = &journal->producer;
+	int result;
+
+	*count = producer->facts.partitions;
+	if (*count > max)
+		return error_origin(-ERANGE);
+	pthread_mutex_lock(&journal->lock);
+	result = kafka_producer_ensure(producer);
+	for (uint32_t i = 0; i < *count && result == 0; i++)
+		result = kafka_client_ends(producer->client, producer->address.topic, i, NULL, &ends[i], ENDS_MS);
+	pthread_mutex_unlock(&journal->lock);
+	return result;
+}
+
 static int health(struct journal *base, const char **reason)
 {
 	*reason = atomic_load(&kafka_of(base)->sick);
@@ -112,6 +139,7 @@ static void journal_free(struct journal *base)
 	if (!base)
 		return;
 	kafka_producer_deinit(&journal->producer);
+	pthread_mutex_destroy(&journal->lock);
 	free(journal->cluster);
 	free(journal);
 }
@@ -120,6 +148,7 @@ static const struct journal_ops kafka_ops = {
 	.name = "kafka",
 	.append = append,
 	.barrier = barrier,
+	.ends = ends,
 	.health = health,
 	.free = journal_free,
 };
@@ -146,6 +175,7 @@ int journal_kafka_open(struct journal **out, const struct kafka_options *options
 	if (!journal)
 		return error_origin(-ENOMEM);
 	journal->base.ops = &kafka_ops;
+	pthread_mutex_init(&journal->lock, NULL);
 	result = kafka_producer_init(&journal->producer, options, error);
 	if (result == 0)
 		result = read_cluster(journal, error);
@@ -174,16 +204,4 @@ const char *journal_kafka_cluster(const struct journal *journal)
 const char *journal_kafka_topic(const struct journal *journal)
 {
 	return kafka_of_const(journal)->producer.address.topic;
-}
-
-uint32_t journal_kafka_partitions(const struct journal *journal)
-{
-	return kafka_of_const(journal)->producer.facts.partitions;
-}
-
-int journal_kafka_end(struct journal *journal, uint32_t partition, int64_t *end)
-{
-	const struct kafka_producer *producer = &kafka_of(journal)->producer;
-
-	return kafka_client_ends(producer->client, producer->address.topic, partition, NULL, end, OPEN_MS);
 }

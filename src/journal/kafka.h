@@ -34,6 +34,3 @@ int journal_kafka_open(struct journal **journal, const struct kafka_options *opt
 /* Which log it is; the texts live as long as the journal. The owner's thread. */
 const char *journal_kafka_cluster(const struct journal *journal);
 const char *journal_kafka_topic(const struct journal *journal);
-uint32_t journal_kafka_partitions(const struct journal *journal);
-/* The offset behind the last record of a partition. 0, or negative: it does not say so now. The owner's thread; blocks up to some seconds. */
-int journal_kafka_end(struct journal *journal, uint32_t partition, int64_t *end) MUST_CHECK;

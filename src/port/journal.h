@@ -1,6 +1,6 @@
 /*
- * Journal port: the durable log of accepted events. One thread owns an instance. append() blocks until the end of each entry is known or
- * its deadline has passed; entries of one sale keep their order.
+ * Journal port: the durable log of accepted events. append() blocks until the end of each entry is known or its deadline has passed; entries of one sale
+ * keep their order. One thread appends, that of the worker; what else is asked may come from any, and waits while an append is under way.
  */
 #pragma once
 
@@ -14,6 +14,9 @@ enum journal_end {
 	JOURNAL_REFUSED = 2, /* it is definitely not, and never will be: may be compensated */
 	JOURNAL_UNKNOWN = 3, /* nobody can say yet: never undone, driven again */
 };
+
+/* Kafka advises at most 4,000 partitions a broker; a log of one shop has dozens. */
+enum { JOURNAL_PARTITIONS_MAX = 4096 };
 
 struct journal_entry {
 	const struct event *event; /* caller's, unchanged until append() returns */
@@ -34,6 +37,11 @@ struct journal_ops {
 	 * not, or nobody can say (-EINPROGRESS); asking again is safe.
 	 */
 	int (*barrier)(struct journal *journal, uint32_t sale, uint32_t epoch);
+	/*
+	 * Where the log ends now: for each partition the position behind its last record. *count: how many there are; 0 where what is durable is in the ledger.
+	 * -ERANGE: more than `max`. 0 or negative: it does not say so now. Blocks up to some seconds.
+	 */
+	int (*ends)(struct journal *journal, int64_t *ends, uint32_t max, uint32_t *count);
 	/* 0 while appends are expected to work, else negative with its text in *reason (static). Any thread. */
 	int (*health)(struct journal *journal, const char **reason);
 	void (*free)(struct journal *journal);

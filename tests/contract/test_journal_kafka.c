@@ -1,11 +1,13 @@
 /* The journal's contract, held by a real Kafka broker; and what the journal makes of one that is late, away, or has another log. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "contract/journal_suite.h"
 #include "contract/kafka_place.h"
 #include "contract/ledger_kit.h"
@@ -250,6 +252,53 @@ static void test_barrier_is_a_record_of_its_sale(void **state)
 	assert_int_equal(event.sale, 5);
 	assert_int_equal(event.epoch, 4);
 	assert_int_equal(uuid_tag(&event.id), 5);
+}
+
+struct appender {
+	struct thread thread;
+	struct place *place;
+	atomic_bool stop;
+	uint32_t durable, others;
+};
+
+static void append_all_the_time(void *argument)
+{
+	struct appender *appender = argument;
+
+	while (!atomic_load(&appender->stop)) {
+		struct event event = event_of(appender->place, 2);
+
+		if (append(appender->place, &event) == JOURNAL_DURABLE)
+			appender->durable++;
+		else
+			appender->others++;
+	}
+}
+
+/* A sale is rebuilt while others are sold: the rebuilder's barriers come between the worker's appends, and neither takes the other's reports. */
+static void test_barriers_may_come_from_another_thread(void **state)
+{
+	struct place *place = *state;
+	struct appender appender = {.place = place};
+	int64_t ends[8];
+	uint32_t count = 0;
+	int64_t total = 0;
+
+	assert_int_equal(thread_start(&appender.thread, "appender", append_all_the_time, &appender), 0);
+	for (uint32_t i = 1; i <= 200; i++) {
+		assert_int_equal(place->journal->ops->barrier(place->journal, 5, i), 0);
+		if (i % 50 == 0)
+			assert_int_equal(place->journal->ops->ends(place->journal, ends, 8, &count), 0);
+	}
+	atomic_store(&appender.stop, true);
+	thread_join(&appender.thread);
+	assert_int_equal(appender.others, 0);
+	assert_true(appender.durable > 0);
+	assert_int_equal(place->journal->ops->ends(place->journal, ends, 8, &count), 0);
+	assert_int_equal(count, 3);
+	for (uint32_t i = 0; i < count; i++)
+		total += ends[i];
+	assert_int_equal(total, 200 + appender.durable);
 }
 
 static void test_it_says_which_log_it_is(void **state)
@@ -509,6 +558,7 @@ int main(void)
 		TEST(test_records_are_what_was_appended_in_order_within_a_sale),
 		TEST(test_headers_are_a_cloud_event),
 		TEST(test_barrier_is_a_record_of_its_sale),
+		TEST(test_barriers_may_come_from_another_thread),
 		TEST(test_it_says_which_log_it_is),
 		cmocka_unit_test(test_what_cannot_keep_a_promise_is_refused_with_a_sentence),
 		cmocka_unit_test(test_topic_that_is_there_is_taken_as_it_is),

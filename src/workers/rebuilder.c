@@ -5,6 +5,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "recovery/catch_up.h"
 #include "recovery/rebuild.h"
 
 enum {
@@ -23,6 +24,8 @@ struct rebuilder {
 	struct rebuilder_settings settings;
 	struct thread thread;
 	struct rebuild_progress progress;
+	struct catch_up mark; /* where the journal ended when the round began */
+	bool marked;
 	uint32_t numbers[SALES_MAX];
 	size_t count;
 	void *popped[SALES_MAX];
@@ -33,6 +36,7 @@ const char *rebuild_phase_name(enum rebuild_phase phase)
 {
 	static const char *const names[] = {
 		[REBUILD_IDLE] = "idle",
+		[REBUILD_CATCHING_UP] = "waiting for the ledger to have what the journal has",
 		[REBUILD_BEGUN] = "waiting until older grants can be told no more",
 		[REBUILD_BARRIER] = "waiting for the journal to take the barrier",
 		[REBUILD_DRAINING] = "waiting for the drain",
@@ -181,13 +185,29 @@ static int is_drained(struct rebuilder *rebuilder, const struct sale_table *tabl
 	return 1;
 }
 
-static int await_drain(struct rebuilder *rebuilder, const struct sale_table *table)
+/* Whether the ledger has what the journal had when this was asked first. 1, 0, or negative. */
+static int is_caught_up(struct rebuilder *rebuilder, const struct sale_table *table)
+{
+	(void)table;
+	if (!rebuilder->marked) {
+		int r = catch_up_mark(&rebuilder->mark, rebuilder->settings.journal);
+
+		if (r < 0)
+			return r;
+		rebuilder->marked = true;
+	}
+	return catch_up_reached(&rebuilder->mark, rebuilder->settings.ledger);
+}
+
+/* Until `ask` says 1; -ESTALE where it says so, -ECANCELED where it is time to stop. */
+static int await_drain(struct rebuilder *rebuilder, int (*ask)(struct rebuilder *, const struct sale_table *),
+		       const struct sale_table *table)
 {
 	int64_t say_ns = clock_mono_ns() + SAY_AGAIN_NS;
 	int drained;
 
-	/* A ledger that is away comes back: what was begun stays begun. */
-	while ((drained = is_drained(rebuilder, table)) != 1) {
+	/* A ledger or a journal that is away comes back: what was begun stays begun. */
+	while ((drained = ask(rebuilder, table)) != 1) {
 		if (drained == -ESTALE)
 			return drained;
 		if (!rest(rebuilder, rebuilder->settings.pace.poll_ns))
@@ -195,10 +215,21 @@ static int await_drain(struct rebuilder *rebuilder, const struct sale_table *tab
 		if (clock_mono_ns() < say_ns)
 			continue;
 		say_ns = clock_mono_ns() + SAY_AGAIN_NS;
-		log_warn("rebuild", "still waiting for the drain to come up to the barrier: is it running?",
-			 LOG_INT("sales", sale_table_count(table)));
+		log_warn("rebuild", "still waiting for the drain: is it running?",
+			 LOG_TEXT("phase", rebuild_phase_name(atomic_load(&rebuilder->progress.phase))));
 	}
 	return 0;
+}
+
+/*
+ * A ledger that is behind the journal may give a sale an epoch that the journal knows already, whose old barrier would be taken for the new one: it was restored
+ * from a backup.
+ */
+static int catch_up(struct rebuilder *rebuilder)
+{
+	set_phase(rebuilder, REBUILD_CATCHING_UP);
+	rebuilder->marked = false;
+	return await_drain(rebuilder, is_caught_up, NULL);
 }
 
 /* Rule 4 for a journal that is not in the ledger. */
@@ -215,7 +246,7 @@ static int wait_out(struct rebuilder *rebuilder, const struct sale_table *table)
 	if (r < 0)
 		return r;
 	set_phase(rebuilder, REBUILD_DRAINING);
-	return await_drain(rebuilder, table);
+	return await_drain(rebuilder, is_drained, table);
 }
 
 /* The sales as the ledger has them by now: units may have been added or withdrawn since they were begun. */
@@ -261,16 +292,21 @@ static int load(struct rebuilder *rebuilder, const struct sale_table *table)
 
 static int rebuild(struct rebuilder *rebuilder)
 {
+	/* The failpoint breaks rule 4 on purpose. */
+	bool waits = !rebuilder->settings.journal->ops->in_ledger && !FAILPOINT("rebuild.no_barrier");
 	struct sale_catalog *fenced = NULL;
 	const struct sale_table *table;
 	int r = sale_catalog_new(&fenced);
 
 	if (r < 0)
 		return r;
-	r = begin(rebuilder, fenced);
+	atomic_store(&rebuilder->progress.sales, (int64_t)rebuilder->count);
+	if (waits)
+		r = catch_up(rebuilder);
+	if (r == 0)
+		r = begin(rebuilder, fenced);
 	table = sale_catalog_ref(fenced);
-	if (r == 0 && sale_table_count(table) && !rebuilder->settings.journal->ops->in_ledger &&
-	    !FAILPOINT("rebuild.no_barrier")) /* which breaks rule 4 on purpose */
+	if (r == 0 && sale_table_count(table) && waits)
 		r = wait_out(rebuilder, table);
 	if (r == 0 && sale_table_count(table))
 		r = load(rebuilder, table);

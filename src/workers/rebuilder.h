@@ -2,13 +2,14 @@
  * The thread that rebuilds the stock of sales that a shared stock has forgotten, or must not sell from (rule 4). The one process that is elected does it,
  * without an operator:
  *
- *   1. the epoch up in the ledger, the stock begun anew: nothing can be granted any more but by a reign that was cut off from us
- *   2. wait until nobody can be told any more of what such a reign has granted: T_ack, a margin, and as long as the stock says that it may last
- *   3. the barrier into the journal; behind it every event of an older epoch is void
- *   4. wait until the drain has brought the ledger up to the barrier
- *   5. load the ledger's orders, arm
+ *   1. wait until the drain has brought the ledger up to where the journal ends: a ledger that is behind does not know which epochs there were
+ *   2. the epoch up in the ledger, the stock begun anew: nothing can be granted any more but by a reign that was cut off from us
+ *   3. wait until nobody can be told any more of what such a reign has granted: T_ack, a margin, and as long as the stock says that it may last
+ *   4. the barrier into the journal; behind it every event of an older epoch is void
+ *   5. wait until the drain has brought the ledger up to the barrier
+ *   6. load the ledger's orders, arm
  *
- * With a journal that is in the ledger, which holds every event's epoch against the sale's in the commit itself, 2 to 4 fall away. Whatever fails is
+ * With a journal that is in the ledger, which holds every event's epoch against the sale's in the commit itself, 1 and 3 to 5 fall away. Whatever fails is
  * begun again from 1: a rebuild that was broken off has changed nothing but the epoch.
  */
 #pragma once
@@ -23,10 +24,11 @@
 
 enum rebuild_phase {
 	REBUILD_IDLE = 0,
-	REBUILD_BEGUN = 1,    /* waiting until nobody can be told of an older epoch's grant */
-	REBUILD_BARRIER = 2,  /* waiting for the journal to take the barriers */
-	REBUILD_DRAINING = 3, /* waiting for the drain */
-	REBUILD_LOADING = 4,
+	REBUILD_CATCHING_UP = 1, /* waiting for the drain to bring the ledger up to the journal's end */
+	REBUILD_BEGUN = 2,       /* waiting until nobody can be told of an older epoch's grant */
+	REBUILD_BARRIER = 3,     /* waiting for the journal to take the barriers */
+	REBUILD_DRAINING = 4,    /* waiting for the drain to come up to them */
+	REBUILD_LOADING = 5,
 };
 const char *rebuild_phase_name(enum rebuild_phase phase);
 

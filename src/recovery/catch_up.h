@@ -1,0 +1,18 @@
+/*
+ * Whether a ledger has what its journal has. One that was restored from a backup lacks orders, and epochs too, until a drain has read the journal again.
+ */
+#pragma once
+
+#include "port/journal.h"
+#include "port/ledger.h"
+
+/* Where the journal ended at some moment. */
+struct catch_up {
+	uint32_t partitions;
+	int64_t ends[JOURNAL_PARTITIONS_MAX];
+};
+
+/* 0, or negative: the journal does not say so now. Blocks as journal.ends. */
+int catch_up_mark(struct catch_up *mark, struct journal *journal) MUST_CHECK;
+/* 1: the ledger has everything that lies before the mark; 0: not yet; or negative. */
+int catch_up_reached(const struct catch_up *mark, struct ledger *ledger) MUST_CHECK;

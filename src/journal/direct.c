@@ -86,7 +86,6 @@ static void append(struct journal *base, struct journal_entry *entries, size_t c
 	int result;
 
 	if (count == 0) {
-		/* The owner's look at a sick journal. */
 		if (ledger->ops->health(ledger, &reason) < 0 && ledger->ops->recover(ledger) == 0)
 			log_info("journal", "the ledger has recovered", LOG_TEXT("from", reason));
 		return;

@@ -15,6 +15,7 @@ struct journal_kafka {
 	struct kafka_producer producer;
 	struct uuid_generator ids; /* of barriers: the rebuilder's thread */
 	char *cluster;
+	bool doubted;               /* the last look failed, and nothing before it */
 	_Atomic(const char *) sick; /* static text; NULL: well */
 };
 
@@ -51,14 +52,24 @@ static const char *first_failure(const struct journal_entry *entries, size_t cou
 	return NULL;
 }
 
+/* A journal that is well is not called sick for a single look that failed: a broker may be slow for a moment. */
+static void look(struct journal_kafka *journal)
+{
+	const char *reason = kafka_producer_look(&journal->producer);
+	bool doubtful = reason && !atomic_load(&journal->sick) && !journal->producer.lost && !journal->doubted;
+
+	journal->doubted = doubtful;
+	if (!doubtful)
+		set_sick(journal, reason);
+}
+
 static void append_locked(struct journal_kafka *journal, struct journal_entry *entries, size_t count)
 {
 	struct kafka_producer *producer = &journal->producer;
 	int result;
 
 	if (count == 0) {
-		/* The owner's look at a sick journal. */
-		set_sick(journal, kafka_producer_look(producer));
+		look(journal);
 		return;
 	}
 	if (producer->lost) {

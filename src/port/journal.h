@@ -30,7 +30,7 @@ struct journal_ops {
 	const char *name;
 	/* What is durable is in the ledger already, and the ledger holds each event's epoch against its sale's: a rebuild waits for nobody. */
 	bool in_ledger;
-	/* Sets every entry's end. */
+	/* Sets every entry's end. Of no entries: a look whether it is well, and a try to get well where it is not. */
 	void (*append)(struct journal *journal, struct journal_entry *entries, size_t count);
 	/*
 	 * Starts an epoch of a sale in the log (rule 4): an EVENT_BARRIER. Nothing to do where the ledger checks epochs itself. 0: durable; negative: it is

@@ -10,6 +10,7 @@
 
 enum {
 	IDLE_NS = 100000000,          /* how often an idle worker looks at the outbox and a sick journal */
+	SILENCE_NS = 1000000000,      /* a journal that has had nothing to say for so long is asked whether it is well */
 	CLAIM_MARGIN_NS = 1000000000, /* beyond T_ack: by then whoever made the entry has given up on it */
 	CLAIMS_MAX = 256,
 };
@@ -28,7 +29,7 @@ struct journal_worker {
 	struct metrics_cells *cells;
 	metric_id batch_events, append_seconds, ends[JOURNAL_UNKNOWN + 1], late, driven, forbidden;
 	_Atomic int64_t undelivered;
-	int64_t next_care_ns;
+	int64_t next_care_ns, spoken_ns; /* spoken: when the journal last had something to say */
 };
 
 static void register_metrics(struct journal_worker *worker)
@@ -106,6 +107,7 @@ static void append(struct journal_worker *worker, size_t count)
 
 	(void)FAILPOINT("journal.before_append");
 	journal->ops->append(journal, worker->entries, count);
+	worker->spoken_ns = clock_mono_ns();
 	(void)FAILPOINT("journal.after_append");
 	if (FAILPOINT("journal.unknown_is_refused") > 0) /* breaks rule 2 on purpose */
 		for (size_t i = 0; i < count; i++)
@@ -243,8 +245,10 @@ static void care(struct journal_worker *worker)
 	if (now_ns < worker->next_care_ns)
 		return;
 	worker->next_care_ns = now_ns + IDLE_NS;
-	if (journal->ops->health(journal, &reason) < 0)
-		journal->ops->append(journal, NULL, 0); /* a try to get well */
+	if (journal->ops->health(journal, &reason) < 0 || now_ns - worker->spoken_ns >= SILENCE_NS) {
+		journal->ops->append(journal, NULL, 0);
+		worker->spoken_ns = now_ns;
+	}
 	drive_claims(worker);
 }
 

@@ -65,6 +65,25 @@ def test_the_broker_is_killed(gates, brokers):
     rush(cluster, "broker killed", fault, after=1, back=60)
 
 
+def test_a_gate_that_nobody_buys_from_tells_that_the_journal_is_away(gates, brokers):
+    """Before a sale opens is when an operator can still do something about it."""
+    kafka = brokers(1)
+    cluster = gates(1, kafka=kafka)
+    gate = cluster.gates[0]
+
+    def ready():
+        return gate.operate("GET", "/readyz").status == 200
+
+    wait_until(ready, 10, "a gate that is ready")
+    kafka.stop_node(1)
+    wait_until(lambda: not ready(), 15, "a gate that knows")
+    assert gate.metric('penstock_component_up{component="journal"}') == 0
+    assert gate.operate("GET", "/health").json["components"]["journal"]["status"] == "DOWN"
+    kafka.start_node(1)
+    wait_until(ready, 30, "a gate that is ready again")
+    assert gate.metric('penstock_component_up{component="journal"}') == 1
+
+
 def test_one_of_three_brokers_is_killed(gates, brokers):
     kafka = brokers(3)
     cluster = gates(2, kafka=kafka)

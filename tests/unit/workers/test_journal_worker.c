@@ -494,6 +494,16 @@ static void test_a_sick_journal_is_given_a_try_to_get_well(void **state)
 	house_wait(is_looked_at, bench);
 }
 
+/* While nobody buys it may have gone away, and whoever asks for the health should hear of it. */
+static void test_a_journal_that_is_given_nothing_is_looked_at(void **state)
+{
+	struct bench *bench = *state;
+
+	start(bench);
+	house_wait(is_looked_at, bench);
+	assert_int_equal(bench->journal.appends, 0);
+}
+
 /* --- The blocking client --- */
 
 static void test_a_client_waits_for_the_end(void **state)
@@ -602,6 +612,7 @@ int main(void)
 		TEST(test_stopping_finishes_what_is_in_the_lane),
 		TEST(test_answers_go_to_the_lanes_they_name),
 		TEST(test_a_sick_journal_is_given_a_try_to_get_well),
+		TEST(test_a_journal_that_is_given_nothing_is_looked_at),
 		TEST(test_a_client_waits_for_the_end),
 		TEST(test_a_client_without_room_does_not_know),
 		TEST(test_a_client_serves_several_threads),

@@ -14,7 +14,8 @@ int order_row_settle(const struct order_row *row, const struct event *event, enu
 	};
 	enum order_move move = order_next(row->state, actions[event->kind], next);
 
-	if (event->kind == EVENT_EXTENDED && move == ORDER_MOVED && row->hold_expires_at_ms == event->hold_expires_at_ms)
+	/* An extension never shortens: an older one that comes again, late, is done. */
+	if (event->kind == EVENT_EXTENDED && move == ORDER_MOVED && row->hold_expires_at_ms >= event->hold_expires_at_ms)
 		return LEDGER_ALREADY;
 	if (move == ORDER_MOVED)
 		return LEDGER_DONE;

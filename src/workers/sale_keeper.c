@@ -50,13 +50,18 @@ static void elect(struct sale_keeper *keeper, int64_t now_ns)
 {
 	struct ledger *ledger = keeper->settings.ledger;
 	bool before = atomic_load(&keeper->elected), elected;
+	int r;
 
 	if (now_ns < keeper->next_elect_ns)
 		return;
 	keeper->next_elect_ns = now_ns + ELECT_NS;
-	elected = ledger->ops->elect(ledger) == LEDGER_DONE;
+	r = ledger->ops->elect(ledger);
+	elected = r == LEDGER_DONE;
 	atomic_store(&keeper->elected, elected);
-	if (elected != before)
+	if (r < 0 && before)
+		log_warn("sales", "this process cannot care for the sales now: the ledger does not answer",
+			 LOG_TEXT("error", error_text(r)));
+	else if (elected != before)
 		log_info("sales", elected ? "this process cares for the sales now" : "another process cares for the sales now");
 }
 

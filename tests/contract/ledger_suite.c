@@ -353,6 +353,23 @@ static void test_extension_moves_the_deadline_and_keeps_the_first(void **state)
 	assert_int_equal(order.first_hold_expires_at_ms, KIT_NOW_MS + KIT_HOLD_MS);
 }
 
+/* Driven again by who did not hear that it was taken, and behind a later one. */
+static void test_an_older_extension_that_comes_late_shortens_nothing(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct event reserved = kit_reserve(kit, KIT_SHIRT, 1, "ann");
+	struct event first = kit_settled(kit, EVENT_EXTENDED, &reserved), second = first;
+	struct ledger_order order;
+
+	second.hold_expires_at_ms += 1000;
+	assert_int_equal(kit_apply(kit, &first), LEDGER_DONE);
+	assert_int_equal(kit_apply(kit, &second), LEDGER_DONE);
+	assert_int_equal(kit_apply(kit, &first), LEDGER_ALREADY);
+	assert_int_equal(kit->ledger->ops->order_get(kit->ledger, &reserved.id, &order), LEDGER_DONE);
+	assert_int_equal(order.hold_expires_at_ms, second.hold_expires_at_ms);
+	kit_assert_audit(kit);
+}
+
 static void test_terminal_state_absorbs_what_comes_late(void **state)
 {
 	struct kit *kit = kit_of(state);
@@ -680,6 +697,7 @@ int ledger_suite_run(const struct ledger_suite_adapter *which)
 		TEST(test_order_without_hold_is_born_confirmed),
 		TEST(test_each_event_twice_is_once),
 		TEST(test_extension_moves_the_deadline_and_keeps_the_first),
+		TEST(test_an_older_extension_that_comes_late_shortens_nothing),
 		TEST(test_terminal_state_absorbs_what_comes_late),
 		TEST(test_events_of_nothing_are_not_found),
 		TEST(test_stale_epoch_is_void_unless_it_is_there_already),

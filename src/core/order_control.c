@@ -111,8 +111,19 @@ int order_control_confirm_late(const struct order_control *control, const struct
 	snprintf(key, sizeof(key), "late-confirm %s", id); /* a buyer's own key has this form only by intent, and then it is its own loss */
 	ask(order, actor, slice_of(key), &reserve);
 	control->stock->ops->reserve(control->stock, &reserve, 1);
-	if (reserve.outcome != STOCK_DONE && reserve.outcome != STOCK_REPLAY)
+	switch (reserve.outcome) {
+	case STOCK_DONE:
+	case STOCK_REPLAY:
+		break;
+	case STOCK_OUTCOME_UNKNOWN:
+		return ORDER_CONTROL_UNKNOWN;
+	case STOCK_FENCED:
+	case STOCK_FULL:
+	case STOCK_UNAVAILABLE:
+		return ORDER_CONTROL_STOCK_AWAY;
+	default:
 		return ORDER_CONTROL_REFUSED;
+	}
 	*fresh = reserve.order.id;
 	if (reserve.outcome == STOCK_REPLAY)
 		return reserve.order.durable ? ORDER_CONTROL_DONE : ORDER_CONTROL_UNKNOWN;

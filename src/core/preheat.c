@@ -1,19 +1,16 @@
 #include "core/preheat.h"
 
-int preheat_begin(struct ledger *ledger, struct stock *stock, const struct sale *sale, uint32_t *epoch)
+int preheat_begin(struct stock *stock, const struct sale *sale, uint32_t epoch)
 {
-	struct stock_rules rules = {
+	const struct stock_rules rules = {
 		.sale = sale->number,
+		.epoch = epoch,
 		.limit_per_buyer = sale->limit_per_buyer,
 		.rate_requests = sale->rate_requests,
 		.rate_seconds = sale->rate_seconds,
 		.lot_count = sale->lot_count,
 	};
-	int r = ledger->ops->sale_raise_epoch(ledger, sale->number, &rules.epoch);
 
-	if (r)
-		return r;
-	*epoch = rules.epoch;
 	return stock->ops->preheat_begin(stock, &rules);
 }
 

@@ -158,16 +158,20 @@ static int ask_draft(struct sale_control *control, uint32_t number)
  */
 static int preheat(struct sale_control *control, const struct sale *sale, uint32_t *epoch)
 {
+	struct ledger *ledger = control->settings.ledger;
+	struct stock *stock = control->settings.stock;
 	int r = ask_draft(control, sale->number);
 
 	if (r == 0)
-		r = preheat_begin(control->settings.ledger, control->settings.stock, sale, epoch);
+		r = ledger->ops->sale_raise_epoch(ledger, sale->number, epoch);
 	if (r)
 		return r;
+	if (preheat_begin(stock, sale, *epoch) < 0)
+		return SALE_CONTROL_STOCK_AWAY;
 	r = ask_draft(control, sale->number);
-	if (r == LEDGER_ALREADY)
-		return error_origin(-ESTALE);
-	return r ? r : preheat_arm(control->settings.stock, sale);
+	if (r)
+		return r == LEDGER_ALREADY ? SALE_CONTROL_STOCK_AWAY : r;
+	return preheat_arm(stock, sale) < 0 ? SALE_CONTROL_STOCK_AWAY : 0;
 }
 
 /* One move, with the pre-heating that it needs. A draft that ends is armed too, so that its units go back the one way there is. */

@@ -58,7 +58,7 @@ int sale_control_create(struct sale_control *control, struct sale *sale, const s
 /* Changes the fields named in `fields` to those of `change`. DONE, NOT_FOUND, CONFLICT, WRONG_STATE (ended), FROZEN, BAD_TIMES. */
 int sale_control_update(struct sale_control *control, struct slice id, unsigned fields, const struct sale *change,
 			const struct ledger_actor *actor) MUST_CHECK;
-/* SALE_START arms first where that was not done. DONE, ALREADY, WRONG_STATE, NOT_FOUND. */
+/* SALE_START arms first where that was not done. DONE, ALREADY, WRONG_STATE, NOT_FOUND, SALE_CONTROL_STOCK_AWAY (what is armed here is a draft still). */
 int sale_control_move(struct sale_control *control, struct slice id, enum sale_action action,
 		      const struct ledger_actor *actor) MUST_CHECK;
 /* DONE, NOT_FOUND (sale or lot), NOT_ENOUGH, WRONG_STATE (draft or ended). */

@@ -143,6 +143,9 @@ static void say_order_control(struct gate_errand *errand, int r, enum problem re
 		reply_problem(&errand->reply, PROBLEM_OUTCOME_UNKNOWN,
 			      &(struct problem_options){.detail = "It cannot be said yet whether this was done. Ask again shortly."});
 		return;
+	case ORDER_CONTROL_STOCK_AWAY:
+		reply_problem(&errand->reply, PROBLEM_STOCK_UNAVAILABLE, NULL);
+		return;
 	case ORDER_CONTROL_UNAVAILABLE:
 		reply_problem(&errand->reply, PROBLEM_JOURNAL_UNAVAILABLE,
 			      &(struct problem_options){.detail = "The change could not be made durable. Nothing was done."});

@@ -12,9 +12,11 @@ enum {
 
 int rebuild_begin(struct ledger *ledger, struct stock *stock, struct sale *sale)
 {
-	int r = preheat_begin(ledger, stock, sale, &sale->epoch);
+	int r = ledger->ops->sale_raise_epoch(ledger, sale->number, &sale->epoch);
 
-	return r > 0 ? error_origin(-ESTALE) : r;
+	if (r)
+		return r > 0 ? error_origin(-ESTALE) : r;
+	return preheat_begin(stock, sale, sale->epoch);
 }
 
 /* Every live sale goes into the catalog; those that were armed get an empty stock that waits for their orders. */

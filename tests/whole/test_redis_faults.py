@@ -170,6 +170,21 @@ def test_redis_is_away_when_a_gate_starts(gates):
     assert gate.buy("drop", "anna", key="k").body == order.body
 
 
+def test_an_operator_is_told_that_it_is_the_stock_that_is_away(gates):
+    """Not the ledger; and a draft that could not be armed is one still, and is armed when the stock is back."""
+    cluster = gates(1)
+    cluster.make_sale("running", 5)
+    cluster.make_sale("next", 5, state="draft")
+    cluster.redis.kill()
+    for path, body in (("next/arm", None), ("next/open", None), ("running/lots/running-item/withdraw", {"units": 1})):
+        answer = cluster.operate("POST", f"/v1/sales/{path}", body)
+        assert (answer.status, answer.code) == (503, "stock-unavailable"), answer.body
+    assert cluster.sale("next")["state"] == "draft"
+    cluster.redis.restart(empty=True)
+    wait_until(lambda: cluster.operate("POST", "/v1/sales/next/arm").status == 200, 20, "the stock")
+    assert cluster.lot("next")["available"] == 5
+
+
 class Pair:
     """A master, its replica and three Sentinels: to a cluster it is one Redis."""
 

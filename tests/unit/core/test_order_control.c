@@ -1,7 +1,9 @@
 /* Orders past their hold or their sale, over a real ledger and stock. */
 #include "unit/core/house.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include "core/preheat.h"
 
 static int refund(struct house *house, const struct uuid *id)
 {
@@ -100,6 +102,18 @@ static void test_a_held_order_is_not_confirmed_late(void **state)
 	house_settle(house, &held, ORDER_CANCEL);
 	assert_int_equal(confirm_late(house, &held, &fresh), ORDER_CONTROL_REFUSED);
 	house_assert_lot(house, "drop", 0, 10, 0, 0, 0);
+}
+
+/* "The hold has expired" would be the last word on a payment that could still be taken. */
+static void test_a_stock_that_cannot_be_asked_now_is_no_refusal(void **state)
+{
+	struct house *house = *state;
+	struct uuid old = expired_order(house, 0), fresh;
+	struct sale *sale = house_sale(house, "drop");
+
+	assert_int_equal(preheat_begin(house->stock, sale, sale->epoch + 1), 0); /* it is being loaded */
+	free(sale);
+	assert_int_equal(confirm_late(house, &old, &fresh), ORDER_CONTROL_STOCK_AWAY);
 }
 
 static void test_without_units_or_beyond_the_limit_it_is_refused(void **state)
@@ -221,6 +235,7 @@ int main(void)
 		TEST(test_a_buyers_rate_is_not_asked_for_an_operators_confirm),
 		TEST(test_only_an_expired_order_of_a_sale_that_allows_it_is_confirmed_late),
 		TEST(test_a_held_order_is_not_confirmed_late),
+		TEST(test_a_stock_that_cannot_be_asked_now_is_no_refusal),
 		TEST(test_without_units_or_beyond_the_limit_it_is_refused),
 		TEST(test_the_journals_end_is_told),
 		TEST(test_a_refund_after_the_sale_is_forgotten),

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "base/clock.h"
 
 enum { ASK_MS = 20000 };
 
@@ -223,12 +224,19 @@ void kafka_place_cut(const char *topic, int32_t partition, int64_t offset)
 
 /* --- Records --- */
 
+/* A client hears of a partition that was added some time after the brokers. */
 void kafka_place_write(const char *topic, int32_t partition, const char *key, const char *value)
 {
-	assert_int_equal(rd_kafka_producev(server.client, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
+	int64_t deadline_ns = clock_mono_ns() + ASK_MS * INT64_C(1000000);
+	rd_kafka_resp_err_t result;
+
+	while ((result = rd_kafka_producev(server.client, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
 					   RD_KAFKA_V_KEY(key, strlen(key)), RD_KAFKA_V_VALUE((void *)(uintptr_t)value, strlen(value)),
-					   RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END),
-			 RD_KAFKA_RESP_ERR_NO_ERROR);
+					   RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END)) ==
+		       RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION &&
+	       clock_mono_ns() < deadline_ns)
+		wait_known(topic, true); /* which asks for them */
+	assert_int_equal(result, RD_KAFKA_RESP_ERR_NO_ERROR);
 	assert_int_equal(rd_kafka_flush(server.client, ASK_MS), RD_KAFKA_RESP_ERR_NO_ERROR);
 }
 

@@ -1,7 +1,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/table.h"
@@ -15,33 +14,9 @@ static void item_cells(struct table *table, const json_t *item)
 
 static const char *const titles[] = {"SKU", "NAME", ">ON HAND", NULL};
 
-static int show(json_t *item, bool json)
-{
-	struct table table;
-
-	if (json)
-		return output_json(item);
-	table_init(&table, titles);
-	item_cells(&table, item);
-	table_print(&table);
-	table_deinit(&table);
-	json_decref(item);
-	return CLI_OK;
-}
-
-/* Asks for one item's route and shows the item that comes back. */
 static int ask_and_show(struct cli *cli, const char *url, bool json, const char *method, const char *path, json_t *body)
 {
-	struct client client;
-	json_t *answer;
-	int code = client_session(cli, &client, url);
-
-	if (code == CLI_GO)
-		code = client_ask(&client, method, path, body, &answer);
-	else
-		json_decref(body);
-	client_close(&client);
-	return code == CLI_GO ? show(answer, json) : code;
+	return output_one(cli, url, json, method, path, body, titles, item_cells);
 }
 
 static int create(struct cli *cli)

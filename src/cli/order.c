@@ -21,26 +21,7 @@ static void order_cells(struct table *table, const json_t *order)
 
 static int ask_and_show(struct cli *cli, const char *url, bool json, const char *method, const char *path, json_t *body)
 {
-	struct client client;
-	struct table table;
-	json_t *answer;
-	int code = client_session(cli, &client, url);
-
-	if (code == CLI_GO)
-		code = client_ask(&client, method, path, body, &answer);
-	else
-		json_decref(body);
-	client_close(&client);
-	if (code != CLI_GO)
-		return code;
-	if (json)
-		return output_json(answer);
-	table_init(&table, titles);
-	order_cells(&table, answer);
-	table_print(&table);
-	table_deinit(&table);
-	json_decref(answer);
-	return CLI_OK;
+	return output_one(cli, url, json, method, path, body, titles, order_cells);
 }
 
 static int add_filter(struct buffer *path, const char *name, const char *value)

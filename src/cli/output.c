@@ -19,6 +19,19 @@ int client_session(struct cli *cli, struct client *client, const char *url)
 	return code;
 }
 
+int output_ask(struct cli *cli, const char *url, const char *method, const char *path, json_t *body, json_t **answer)
+{
+	struct client client;
+	int code = client_session(cli, &client, url);
+
+	if (code == CLI_GO)
+		code = client_ask(&client, method, path, body, answer);
+	else
+		json_decref(body);
+	client_close(&client);
+	return code;
+}
+
 const char *field_text(const json_t *object, const char *name)
 {
 	const char *text = json_string_value(json_object_get(object, name));
@@ -63,6 +76,25 @@ int output_units(const struct cli *cli, const char *text, int64_t *units)
 	if (errno || end == text || *end || *units < 1 || *units > UNITS_MAX)
 		return cli_usage(cli, "\"%s\": wanted is a number of units, at least 1", text);
 	return CLI_GO;
+}
+
+int output_one(struct cli *cli, const char *url, bool json, const char *method, const char *path, json_t *body,
+	       const char *const *titles, void (*cells)(struct table *, const json_t *))
+{
+	struct table table;
+	json_t *answer;
+	int code = output_ask(cli, url, method, path, body, &answer);
+
+	if (code != CLI_GO)
+		return code;
+	if (json)
+		return output_json(answer);
+	table_init(&table, titles);
+	cells(&table, answer);
+	table_print(&table);
+	table_deinit(&table);
+	json_decref(answer);
+	return CLI_OK;
 }
 
 /* A cursor is opaque and goes into a query: everything but letters and digits is percent-encoded. */

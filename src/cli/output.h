@@ -9,6 +9,9 @@ enum { OUTPUT_PATH_SIZE = 256 };
 /* Loads the settings and opens the client by them. CLI_GO or the exit code; close in either case. */
 int client_session(struct cli *cli, struct client *client, const char *url) MUST_CHECK;
 
+/* One question to one client. Takes `body`. CLI_GO and *answer, or the exit code. */
+int output_ask(struct cli *cli, const char *url, const char *method, const char *path, json_t *body, json_t **answer) MUST_CHECK;
+
 /* "" and 0 where the field is missing, null or of another kind. */
 const char *field_text(const json_t *object, const char *name);
 int64_t field_integer(const json_t *object, const char *name);
@@ -19,6 +22,9 @@ int output_json(json_t *json);
 int output_path(char path[static OUTPUT_PATH_SIZE], const char *before, const char *name, const char *after) MUST_CHECK;
 /* A number of units, at least 1. CLI_GO or the exit code. */
 int output_units(const struct cli *cli, const char *text, int64_t *units) MUST_CHECK;
+/* The answer to one question as a table of one row, or as JSON. Takes `body`. The exit code. */
+int output_one(struct cli *cli, const char *url, bool json, const char *method, const char *path, json_t *body,
+	       const char *const *titles, void (*cells)(struct table *, const json_t *));
 /* Every page of a list as one table, or as one JSON array. `path` may carry a query. */
 int output_list(struct cli *cli, const char *url, bool json, const char *path, const char *name, const char *const *titles,
 		void (*cells)(struct table *, const json_t *));

@@ -74,15 +74,9 @@ static int show(json_t *sale, bool json)
 
 static int ask_and_show(struct cli *cli, const char *url, bool json, const char *method, const char *path, json_t *body)
 {
-	struct client client;
 	json_t *answer;
-	int code = client_session(cli, &client, url);
+	int code = output_ask(cli, url, method, path, body, &answer);
 
-	if (code == CLI_GO)
-		code = client_ask(&client, method, path, body, &answer);
-	else
-		json_decref(body);
-	client_close(&client);
 	return code == CLI_GO ? show(answer, json) : code;
 }
 
@@ -317,8 +311,6 @@ static int units(struct cli *cli)
 	bool json = false;
 	const struct option table[] = {CLIENT_OPTIONS(&url, &json)};
 	char lots[OUTPUT_PATH_SIZE], lot[OUTPUT_PATH_SIZE], path[2 * OUTPUT_PATH_SIZE];
-	struct client client;
-	json_t *answer;
 	int64_t count;
 	int code = cli_options(cli, table, 2, 3, 3);
 
@@ -331,23 +323,7 @@ static int units(struct cli *cli)
 	if (code != CLI_GO)
 		return code;
 	snprintf(path, sizeof(path), "%s%s%s", lots, lot, strrchr(cli->command->name, ' ') + 1);
-	code = client_session(cli, &client, url);
-	if (code == CLI_GO)
-		code = client_ask(&client, "POST", path, json_pack("{s:I}", "units", (json_int_t)count), &answer);
-	client_close(&client);
-	if (code != CLI_GO)
-		return code;
-	if (!json) {
-		struct table shown;
-
-		table_init(&shown, lot_titles);
-		lot_cells(&shown, answer);
-		table_print(&shown);
-		table_deinit(&shown);
-		json_decref(answer);
-		return CLI_OK;
-	}
-	return output_json(answer);
+	return output_one(cli, url, json, "POST", path, json_pack("{s:I}", "units", (json_int_t)count), lot_titles, lot_cells);
 }
 
 static int watch(struct cli *cli)

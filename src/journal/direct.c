@@ -125,6 +125,13 @@ static int ends(struct journal *journal, int64_t *ends, uint32_t max, uint32_t *
 	return 0;
 }
 
+static uint32_t partition(struct journal *journal, uint32_t sale)
+{
+	(void)journal;
+	(void)sale;
+	return 0;
+}
+
 static int health(struct journal *journal, const char **reason)
 {
 	struct ledger *ledger = direct_of(journal)->ledger;
@@ -146,6 +153,7 @@ static const struct journal_ops direct_ops = {
 	.append = append,
 	.barrier = barrier,
 	.ends = ends,
+	.partition = partition,
 	.health = health,
 	.free = journal_free,
 };

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "journal/kafka_producer.h"
+#include "journal/kafka_record.h"
 
 enum { OPEN_MS = 10000, ENDS_MS = 1000 };
 
@@ -137,6 +138,16 @@ static int ends(struct journal *base, int64_t *ends, uint32_t max, uint32_t *cou
 	return result;
 }
 
+/* As the producer's own partitioner has it. */
+static uint32_t partition(struct journal *base, uint32_t sale)
+{
+	const struct kafka_producer *producer = &kafka_of(base)->producer;
+	char key[KAFKA_KEY_SIZE];
+	size_t size = kafka_record_key(sale, key);
+
+	return (uint32_t)rd_kafka_msg_partitioner_murmur2_random(NULL, key, size, (int32_t)producer->facts.partitions, NULL, NULL);
+}
+
 static int health(struct journal *base, const char **reason)
 {
 	*reason = atomic_load(&kafka_of(base)->sick);
@@ -160,6 +171,7 @@ static const struct journal_ops kafka_ops = {
 	.append = append,
 	.barrier = barrier,
 	.ends = ends,
+	.partition = partition,
 	.health = health,
 	.free = journal_free,
 };

@@ -51,6 +51,11 @@ static rd_kafka_headers_t *headers_of(const struct event *event)
 	return headers;
 }
 
+size_t kafka_record_key(uint32_t sale, char key[static KAFKA_KEY_SIZE])
+{
+	return (size_t)snprintf(key, KAFKA_KEY_SIZE, "%u", sale);
+}
+
 rd_kafka_resp_err_t kafka_record_produce(rd_kafka_t *client, rd_kafka_topic_t *topic, const struct event *event, void *opaque,
 					 struct buffer *scratch)
 {
@@ -61,8 +66,8 @@ rd_kafka_resp_err_t kafka_record_produce(rd_kafka_t *client, rd_kafka_topic_t *t
 	rd_kafka_resp_err_t result;
 	rd_kafka_vu_t fields[6];
 	size_t count = 0;
-	char key[16];
-	int key_size = snprintf(key, sizeof(key), "%u", event->sale + scattered);
+	char key[KAFKA_KEY_SIZE];
+	size_t key_size = kafka_record_key(event->sale + scattered, key);
 
 	buffer_clear(scratch);
 	event_encode(event, scratch);
@@ -72,7 +77,7 @@ rd_kafka_resp_err_t kafka_record_produce(rd_kafka_t *client, rd_kafka_topic_t *t
 	fields[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic};
 	fields[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY};
 	fields[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = opaque};
-	fields[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {key, (size_t)key_size}};
+	fields[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {key, key_size}};
 	fields[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {scratch->data, scratch->size}};
 	fields[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers};
 	error = rd_kafka_produceva(client, fields, count);

@@ -4,6 +4,10 @@
 #include "journal/kafka_client.h"
 #include "model/event.h"
 
+enum { KAFKA_KEY_SIZE = 16 };
+/* The key of a sale's records. Its size. */
+size_t kafka_record_key(uint32_t sale, char key[static KAFKA_KEY_SIZE]);
+
 /* Hands the event to the producer, which copies it. `scratch` is room to write in. What rd_kafka_produceva() says. */
 rd_kafka_resp_err_t kafka_record_produce(rd_kafka_t *client, rd_kafka_topic_t *topic, const struct event *event, void *opaque,
 					 struct buffer *scratch);

@@ -42,6 +42,8 @@ struct journal_ops {
 	 * -ERANGE: more than `max`. 0 or negative: it does not say so now. Blocks up to some seconds.
 	 */
 	int (*ends)(struct journal *journal, int64_t *ends, uint32_t max, uint32_t *count);
+	/* Which of them has the events of a sale. */
+	uint32_t (*partition)(struct journal *journal, uint32_t sale);
 	/* 0 while appends are expected to work, else negative with its text in *reason (static). Any thread. */
 	int (*health)(struct journal *journal, const char **reason);
 	void (*free)(struct journal *journal);

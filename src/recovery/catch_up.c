@@ -1,8 +1,19 @@
 #include "recovery/catch_up.h"
 
-int catch_up_mark(struct catch_up *mark, struct journal *journal)
+/* One that no drain can go on with need not hold up the sales of the others. */
+int catch_up_mark(struct catch_up *mark, struct journal *journal, const uint32_t *sales, size_t count)
 {
-	return journal->ops->ends(journal, mark->ends, JOURNAL_PARTITIONS_MAX, &mark->partitions);
+	bool wanted[JOURNAL_PARTITIONS_MAX] = {false};
+	int r = journal->ops->ends(journal, mark->ends, JOURNAL_PARTITIONS_MAX, &mark->partitions);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < count && mark->partitions; i++)
+		wanted[journal->ops->partition(journal, sales[i])] = true;
+	for (uint32_t i = 0; i < mark->partitions; i++)
+		if (!wanted[i])
+			mark->ends[i] = 0;
+	return 0;
 }
 
 int catch_up_reached(const struct catch_up *mark, struct ledger *ledger)

@@ -185,12 +185,12 @@ static int is_drained(struct rebuilder *rebuilder, const struct sale_table *tabl
 	return 1;
 }
 
-/* Whether the ledger has what the journal had when this was asked first. 1, 0, or negative. */
+/* Whether the ledger has what the journal had of the round's sales when this was asked first. 1, 0, or negative. */
 static int is_caught_up(struct rebuilder *rebuilder, const struct sale_table *table)
 {
 	(void)table;
 	if (!rebuilder->marked) {
-		int r = catch_up_mark(&rebuilder->mark, rebuilder->settings.journal);
+		int r = catch_up_mark(&rebuilder->mark, rebuilder->settings.journal, rebuilder->numbers, rebuilder->count);
 
 		if (r < 0)
 			return r;

@@ -132,8 +132,8 @@ static int ends(struct journal *base, int64_t *ends, uint32_t max, uint32_t *cou
 		return error_origin(-ERANGE);
 	pthread_mutex_lock(&journal->lock);
 	result = kafka_producer_ensure(producer);
-	for (uint32_t i = 0; i < *count && result == 0; i++)
-		result = kafka_client_ends(producer->client, producer->address.topic, i, NULL, &ends[i], ENDS_MS);
+	if (result == 0)
+		result = kafka_client_all_ends(producer->client, producer->address.topic, *count, ends, ENDS_MS);
 	pthread_mutex_unlock(&journal->lock);
 	return result;
 }

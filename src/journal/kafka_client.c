@@ -268,18 +268,26 @@ int kafka_ms(int64_t ns, int least)
 	return ms > 3600000 ? 3600000 : (int)ms;
 }
 
-/* `which`: RD_KAFKA_OFFSET_BEGINNING or RD_KAFKA_OFFSET_END, which go for times. */
-static rd_kafka_resp_err_t ask_offset(rd_kafka_t *client, const char *topic, uint32_t partition, int64_t which, int64_t *offset,
-				      int timeout_ms)
+/*
+ * Of the partitions from `first` on, in one request to each of their leaders. `which`: RD_KAFKA_OFFSET_BEGINNING or RD_KAFKA_OFFSET_END, which go for times. An
+ * offset that is not told is negative; the error is the first one's.
+ */
+static rd_kafka_resp_err_t ask_offsets(rd_kafka_t *client, const char *topic, uint32_t first, uint32_t count, int64_t which,
+				       int64_t *offsets, int timeout_ms)
 {
-	rd_kafka_topic_partition_list_t *places = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_topic_partition_list_t *places = rd_kafka_topic_partition_list_new((int)count);
 	rd_kafka_resp_err_t error;
 
-	rd_kafka_topic_partition_list_add(places, topic, (int32_t)partition)->offset = which;
+	for (uint32_t i = 0; i < count; i++)
+		rd_kafka_topic_partition_list_add(places, topic, (int32_t)(first + i))->offset = which;
 	error = rd_kafka_offsets_for_times(client, places, timeout_ms);
-	if (!error)
-		error = places->elems[0].err;
-	*offset = places->elems[0].offset;
+	for (uint32_t i = 0; i < count; i++) {
+		bool told = !error && !places->elems[i].err;
+
+		offsets[i] = told ? places->elems[i].offset : -1;
+	}
+	for (uint32_t i = 0; i < count && !error; i++)
+		error = places->elems[i].err;
 	rd_kafka_topic_partition_list_destroy(places);
 	return error;
 }
@@ -289,8 +297,13 @@ int kafka_client_ends(rd_kafka_t *client, const char *topic, uint32_t partition,
 	rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
 
 	if (low)
-		error = ask_offset(client, topic, partition, RD_KAFKA_OFFSET_BEGINNING, low, timeout_ms);
+		error = ask_offsets(client, topic, partition, 1, RD_KAFKA_OFFSET_BEGINNING, low, timeout_ms);
 	if (!error && high)
-		error = ask_offset(client, topic, partition, RD_KAFKA_OFFSET_END, high, timeout_ms);
+		error = ask_offsets(client, topic, partition, 1, RD_KAFKA_OFFSET_END, high, timeout_ms);
 	return kafka_errno(error);
+}
+
+int kafka_client_all_ends(rd_kafka_t *client, const char *topic, uint32_t count, int64_t *ends, int timeout_ms)
+{
+	return kafka_errno(ask_offsets(client, topic, 0, count, RD_KAFKA_OFFSET_END, ends, timeout_ms));
 }

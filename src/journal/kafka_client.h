@@ -36,6 +36,9 @@ rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct
  */
 int kafka_client_ends(rd_kafka_t *client, const char *topic, uint32_t partition, int64_t *low, int64_t *high, int timeout_ms) MUST_CHECK;
 
+/* The ends of the first `count` partitions. 0, or negative: the first that was not told; it and others like it are -1 in `ends`. */
+int kafka_client_all_ends(rd_kafka_t *client, const char *topic, uint32_t count, int64_t *ends, int timeout_ms) MUST_CHECK;
+
 /* The errno that stands for it. */
 int kafka_errno(rd_kafka_resp_err_t error);
 /* Whole milliseconds, at least `least`, of a time in nanoseconds. */

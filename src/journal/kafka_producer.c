@@ -264,7 +264,8 @@ int kafka_producer_init(struct kafka_producer *producer, const struct kafka_opti
 		return result;
 	producer->partitions = calloc(producer->facts.partitions, sizeof(*producer->partitions));
 	producer->states = calloc(producer->facts.partitions, sizeof(*producer->states));
-	if (!producer->partitions || !producer->states)
+	producer->ends = calloc(producer->facts.partitions, sizeof(*producer->ends));
+	if (!producer->partitions || !producer->states || !producer->ends)
 		return error_origin(-ENOMEM);
 	for (uint32_t i = 0; i < producer->facts.partitions; i++)
 		producer->partitions[i] = (struct kafka_partition){-1, -1, -1};
@@ -279,10 +280,12 @@ void kafka_producer_deinit(struct kafka_producer *producer)
 	free(producer->properties);
 	free(producer->partitions);
 	free(producer->states);
+	free(producer->ends);
 	buffer_deinit(&producer->scratch);
 	producer->properties = NULL;
 	producer->partitions = NULL;
 	producer->states = NULL;
+	producer->ends = NULL;
 }
 
 /* --- Sending --- */
@@ -375,15 +378,17 @@ void kafka_producer_send(struct kafka_producer *producer, struct journal_entry *
 /* The log still has what it has acknowledged. */
 static const char *look_at_ends(struct kafka_producer *producer)
 {
-	for (uint32_t i = 0; i < producer->facts.partitions; i++) {
-		int64_t high, last = producer->partitions[i].last_offset;
+	uint32_t count = producer->facts.partitions;
 
-		if (last < 0)
-			continue;
-		if (kafka_client_ends(producer->client, producer->address.topic, i, NULL, &high, LOOK_MS) < 0)
+	/* What was never written to need not answer. */
+	(void)!kafka_client_all_ends(producer->client, producer->address.topic, count, producer->ends, LOOK_MS);
+	for (uint32_t i = 0; i < count; i++) {
+		int64_t last = producer->partitions[i].last_offset, end = producer->ends[i];
+
+		if (last >= 0 && end < 0)
 			return "the log's ends cannot be read";
-		if (high <= last) {
-			mark_lost(producer, (int32_t)i, last, high);
+		if (last >= 0 && end <= last) {
+			mark_lost(producer, (int32_t)i, last, end);
 			return reason_lost;
 		}
 	}

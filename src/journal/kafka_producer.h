@@ -27,6 +27,7 @@ struct kafka_producer {
 	bool lost;                            /* the log lost what it had acknowledged, or is another one: for good */
 	struct kafka_partition *partitions;   /* facts.partitions */
 	struct kafka_partition_state *states; /* facts.partitions: room to look */
+	int64_t *ends;                        /* the same */
 	_Atomic uint64_t requests; /* Produce requests that went out whole, to any broker, ever. Broker threads write */
 	struct buffer scratch;
 

@@ -88,11 +88,12 @@ def bare_producer(topic, count, in_flight):
     return seen["records"] / seen["ns"] * 1e9, watch.disturbance
 
 
-def three_trips():
+def three_trips(clients, seconds):
+    """Purchases a second, Redis' CPU of one, and how much others disturbed it."""
     services.redis.call("FLUSHALL")
     with Watch(services.cpu_seconds) as watch:
         begin = redis_seconds()
-        seen = helper("three_trips", services.redis.port, CONNECTIONS, load.SECONDS * 1000)
+        seen = helper("three_trips", services.redis.port, clients, seconds * 1000)
         spent = redis_seconds() - begin
     services.redis.call("FLUSHALL")
     return seen["purchases"] / seen["ns"] * 1e9, spent / seen["purchases"], watch.disturbance
@@ -132,8 +133,12 @@ def accepted_by_cluster():
     for _ in rounds(by_kafka, by_trips):
         run, bare, in_redis, note, disturbed = accept(requests)
         by_kafka.add(run.rate, bare, note, disturbed)
-        trips, in_redis_trips, disturbed = three_trips()
-        note = f"Redis' CPU of a purchase {in_redis * 1e6:.1f} us against {in_redis_trips * 1e6:.1f} us: {in_redis_trips / in_redis:.2g} times as much"
+        trips, in_redis_trips, disturbed = three_trips(CONNECTIONS, load.SECONDS)
+        in_turn, _, _ = three_trips(1, 1)
+        note = (
+            f"Redis' CPU of a purchase {in_redis * 1e6:.1f} us against {in_redis_trips * 1e6:.1f} us: {in_redis_trips / in_redis:.2g} times as much; "
+            f"one client, as a gate with one blocking connection is, makes {in_turn:,.0f}/s, ratio {run.rate / in_turn:.2g}"
+        )
         by_trips.add(run.rate, trips, note, max(run.disturbance, disturbed))
     return [by_kafka, by_trips]
 

@@ -25,15 +25,15 @@ static inline void message_return(struct message *message)
 		ASSERT(!lane_closed(message->reply));
 }
 
-/* What the stock's worker makes of a job; the journal's does not look. */
 enum job_kind {
-	JOB_PURCHASE = 0,   /* begins a struct purchase (core/admission.h) */
-	JOB_SETTLEMENT = 1, /* begins a struct settle_job */
-	JOB_LOOKUP = 2,     /* begins a struct lookup_job */
+	JOB_EVENT = 0,      /* nothing but its event, which the stock has made already: for the journal alone */
+	JOB_PURCHASE = 1,   /* begins a struct purchase (core/admission.h) */
+	JOB_SETTLEMENT = 2, /* begins a struct settle_job */
+	JOB_LOOKUP = 3,     /* begins a struct lookup_job: for the stock alone */
 };
 
 /*
- * One event on its way to the journal, by way of the stock's worker where the stock is not local. The journal worker sets `end`, after it has told
+ * One event on its way to the journal, by way of the stock's worker where the stock is not local. The journal worker sets `end`, and tells
  * the stock; what the stock refused comes home with end 0.
  */
 struct job {

@@ -187,6 +187,35 @@ static size_t sort_out(struct journal_worker *worker, size_t count, int64_t now_
 	return sent;
 }
 
+/* Purchases to the front. How many. */
+static size_t purchases_first(struct message **messages, size_t count)
+{
+	size_t purchases = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct message *message = messages[i];
+
+		if (((struct job *)message)->kind != JOB_PURCHASE)
+			continue;
+		messages[i] = messages[purchases];
+		messages[purchases++] = message;
+	}
+	return purchases;
+}
+
+/*
+ * A buyer is told while the stock is being told: nothing that he can ask of it comes before that. Whoever has settled an order waits, for he may look at the
+ * units next.
+ */
+static void answer(struct journal_worker *worker, size_t count)
+{
+	size_t purchases = purchases_first(worker->messages, count);
+
+	messages_return(worker->messages, worker->returned, purchases);
+	worker->settings.stock->ops->acknowledge_wait(worker->settings.stock);
+	messages_return(worker->messages + purchases, worker->returned, count - purchases);
+}
+
 static void process(struct journal_worker *worker, size_t count)
 {
 	struct stock *stock = worker->settings.stock;
@@ -206,9 +235,7 @@ static void process(struct journal_worker *worker, size_t count)
 		(void)FAILPOINT("journal.acknowledged"); /* the stock is told of it, the buyer is not */
 		compensate(worker, refused);
 	}
-	messages_return(worker->messages, worker->returned, count);
-	if (sent)
-		stock->ops->acknowledge_wait(stock);
+	answer(worker, count);
 }
 
 /*

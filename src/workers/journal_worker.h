@@ -2,7 +2,7 @@
  * The thread that owns the journal. It takes jobs from its lane in batches (urgent ones first: confirms, cancels and expiries never starve behind
  * purchases), appends them, tells the stock what became of each, and only then sends the answers back.
  *
- *   durable   stock.acknowledge_send, then the answer: nobody waits for the stock, and whoever is told finds it there
+ *   durable   the stock is told, then the answer goes; a purchase's already while that is on its way, for nothing that is asked later comes before it
  *   refused   stock.compensate, then the answer; what another has claimed by then is unknown
  *   unknown   the outbox entry stays; the answer says so; the entry is claimed and driven again here until its end is known (rule 2)
  *

@@ -125,6 +125,8 @@ static void sort_out(struct stock_worker *worker, size_t count, int64_t now_ns)
 		case JOB_LOOKUP:
 			put(&worker->lookups, job);
 			break;
+		case JOB_EVENT:
+			assertion_failed("a job for the stock", __FILE__, __LINE__, __func__);
 		}
 	}
 }

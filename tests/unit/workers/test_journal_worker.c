@@ -167,7 +167,11 @@ static struct job *reserve(struct bench *bench, const char *buyer)
 
 	bench->stock->ops->reserve(bench->stock, &item, 1);
 	assert_int_equal(item.outcome, STOCK_DONE);
-	*job = (struct job){.message = {.reply = bench->reply}, .event = item.event, .started_ns = item.now_ns, .end = JOURNAL_UNKNOWN};
+	*job = (struct job){.message = {.reply = bench->reply},
+			    .kind = JOB_PURCHASE,
+			    .event = item.event,
+			    .started_ns = item.now_ns,
+			    .end = JOURNAL_UNKNOWN};
 	event_own(&job->event, &job->text);
 	return job;
 }
@@ -413,6 +417,59 @@ static void test_urgent_events_go_before_purchases(void **state)
 	assert_int_equal(seen_count(bench), 4);
 }
 
+/* --- The second half of an acknowledgement --- */
+
+static struct slow_stock {
+	struct stock_ops ops;
+	atomic_bool held, waiting;
+} slow;
+
+static bool is_slow_let_go(void *context)
+{
+	(void)context;
+	return !atomic_load(&slow.held);
+}
+
+static bool is_slow_waiting(void *context)
+{
+	(void)context;
+	return atomic_load(&slow.waiting);
+}
+
+static void slow_wait(struct stock *stock)
+{
+	(void)stock;
+	atomic_store(&slow.waiting, true);
+	house_wait(is_slow_let_go, NULL);
+}
+
+/* A buyer need not wait for the stock's answer; whoever has settled an order may look at the units next. */
+static void test_a_purchase_is_answered_while_the_stock_is_being_told_and_a_settlement_after(void **state)
+{
+	struct bench *bench = *state;
+	const struct stock_ops *ops = bench->stock->ops;
+	struct job *settlement = reserve(bench, "d0"), *purchase;
+	void *item;
+
+	slow.ops = *ops;
+	slow.ops.acknowledge_wait = slow_wait;
+	atomic_store(&slow.held, true);
+	bench->stock->ops = &slow.ops;
+	settlement->kind = JOB_SETTLEMENT;
+	send(bench, settlement, LANE_URGENT);
+	purchase = buy(bench, "d1");
+	start(bench);
+	house_wait(is_slow_waiting, NULL);
+	assert_ptr_equal(answer(bench), purchase);
+	assert_true(find(bench, purchase).order.durable);
+	assert_int_equal(lane_pop(bench->reply, &item, 1, 0), 0);
+	atomic_store(&slow.held, false);
+	assert_ptr_equal(answer(bench), settlement);
+	assert_int_equal(bench->journal.appends, 1);
+	journal_worker_stop(bench->worker);
+	bench->stock->ops = ops;
+}
+
 static void test_what_piles_up_is_one_batch_up_to_its_size(void **state)
 {
 	struct bench *bench = *state;
@@ -608,6 +665,7 @@ int main(void)
 		TEST(test_what_another_has_claimed_meanwhile_is_unknown),
 		TEST(test_what_waited_too_long_is_refused_unsent),
 		TEST(test_urgent_events_go_before_purchases),
+		TEST(test_a_purchase_is_answered_while_the_stock_is_being_told_and_a_settlement_after),
 		TEST(test_what_piles_up_is_one_batch_up_to_its_size),
 		TEST(test_stopping_finishes_what_is_in_the_lane),
 		TEST(test_answers_go_to_the_lanes_they_name),

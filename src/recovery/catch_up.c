@@ -19,15 +19,16 @@ int catch_up_mark(struct catch_up *mark, struct journal *journal, const uint32_t
 int catch_up_reached(const struct catch_up *mark, struct ledger *ledger)
 {
 	for (uint32_t i = 0; i < mark->partitions; i++) {
-		int64_t next = 0;
+		int64_t next;
 		uint64_t last;
-		int r = ledger->ops->journal_position(ledger, i, &next, &last);
+		int r;
 
+		if (mark->ends[i] == 0)
+			continue;
+		r = ledger->ops->journal_position(ledger, i, &next, &last);
 		if (r < 0)
 			return r;
-		if (r == LEDGER_NOT_FOUND)
-			next = 0; /* nothing of it was ever read */
-		if (next < mark->ends[i])
+		if (r == LEDGER_NOT_FOUND || next < mark->ends[i])
 			return 0;
 	}
 	return 1;

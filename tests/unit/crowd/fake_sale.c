@@ -69,7 +69,6 @@ static struct fake_order *find_order(struct fake_sale *sale, const char *key)
 /* True: the connection is to be closed. */
 static bool purchase(struct fake_sale *sale, int fd, const char *in)
 {
-	static struct uuid_generator generator;
 	char key[64], body[512], id[UUID_TEXT_SIZE];
 	struct fake_order *order;
 
@@ -85,7 +84,7 @@ static bool purchase(struct fake_sale *sale, int fd, const char *in)
 	if (!order && (sale->order_count < sale->units || sale->oversells)) {
 		assert_true(sale->order_count < FAKE_ORDERS_MAX);
 		order = &sale->orders[sale->order_count++];
-		order->id = uuid_make(&generator, clock_wall_ms(), 1);
+		order->id = uuid_make(&sale->ids, clock_wall_ms(), 1);
 		strcpy(order->key, key);
 		header(in, "X-Buyer: ", order->buyer, sizeof(order->buyer));
 	}

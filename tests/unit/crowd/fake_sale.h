@@ -34,6 +34,7 @@ struct fake_sale {
 	int listener;
 	struct thread thread;
 	_Atomic bool stop;
+	struct uuid_generator ids;
 	struct fake_order *orders;
 	uint32_t order_count, purchases, confirmations, sources;
 	uint8_t *seen_sources;

@@ -68,7 +68,8 @@ def answers_of_the_broker_are_lost(scene):
         scene.brokers.set_proxies("cut")
         scene.brokers.set_proxies("pass")
 
-    scene.shop(0.3, fault, after=1)
+    # Before the sale is sold out, for then no purchase is on its way; and on until it is, which shows a unit that was sold twice.
+    scene.shop(0.1, fault, after=3)
 
 
 def an_append_is_late_and_the_stock_is_rebuilt_meanwhile(scene):

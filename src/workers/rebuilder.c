@@ -25,7 +25,6 @@ struct rebuilder {
 	struct thread thread;
 	struct rebuild_progress progress;
 	struct catch_up mark; /* where the journal ended when the round began */
-	bool marked;
 	uint32_t numbers[SALES_MAX];
 	size_t count;
 	void *popped[SALES_MAX];
@@ -185,17 +184,10 @@ static int is_drained(struct rebuilder *rebuilder, const struct sale_table *tabl
 	return 1;
 }
 
-/* Whether the ledger has what the journal had of the round's sales when this was asked first. 1, 0, or negative. */
+/* Whether the ledger has what the journal had when it was marked. 1, 0, or negative. */
 static int is_caught_up(struct rebuilder *rebuilder, const struct sale_table *table)
 {
 	(void)table;
-	if (!rebuilder->marked) {
-		int r = catch_up_mark(&rebuilder->mark, rebuilder->settings.journal, rebuilder->numbers, rebuilder->count);
-
-		if (r < 0)
-			return r;
-		rebuilder->marked = true;
-	}
 	return catch_up_reached(&rebuilder->mark, rebuilder->settings.ledger);
 }
 
@@ -206,7 +198,7 @@ static int await_drain(struct rebuilder *rebuilder, int (*ask)(struct rebuilder 
 	int64_t say_ns = clock_mono_ns() + SAY_AGAIN_NS;
 	int drained;
 
-	/* A ledger or a journal that is away comes back: what was begun stays begun. */
+	/* A ledger that is away comes back: what was begun stays begun. */
 	while ((drained = ask(rebuilder, table)) != 1) {
 		if (drained == -ESTALE)
 			return drained;
@@ -228,7 +220,9 @@ static int await_drain(struct rebuilder *rebuilder, int (*ask)(struct rebuilder 
 static int catch_up(struct rebuilder *rebuilder)
 {
 	set_phase(rebuilder, REBUILD_CATCHING_UP);
-	rebuilder->marked = false;
+	while (catch_up_mark(&rebuilder->mark, rebuilder->settings.journal, rebuilder->numbers, rebuilder->count) < 0)
+		if (!rest(rebuilder, rebuilder->settings.pace.poll_ns))
+			return -ECANCELED;
 	return await_drain(rebuilder, is_caught_up, NULL);
 }
 

@@ -294,11 +294,9 @@ static rd_kafka_resp_err_t ask_offsets(rd_kafka_t *client, const char *topic, ui
 
 int kafka_client_ends(rd_kafka_t *client, const char *topic, uint32_t partition, int64_t *low, int64_t *high, int timeout_ms)
 {
-	rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
+	rd_kafka_resp_err_t error = ask_offsets(client, topic, partition, 1, RD_KAFKA_OFFSET_BEGINNING, low, timeout_ms);
 
-	if (low)
-		error = ask_offsets(client, topic, partition, 1, RD_KAFKA_OFFSET_BEGINNING, low, timeout_ms);
-	if (!error && high)
+	if (!error)
 		error = ask_offsets(client, topic, partition, 1, RD_KAFKA_OFFSET_END, high, timeout_ms);
 	return kafka_errno(error);
 }

@@ -31,7 +31,7 @@ void kafka_conf_set_int(rd_kafka_conf_t *conf, const char *name, int64_t value);
 rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct buffer *error);
 
 /*
- * A partition's first offset that is there, and the one behind its last; NULL: not wanted. In place of rd_kafka_query_watermark_offsets(), which, in librdkafka 2.0, asks
+ * A partition's first offset that is there, and the one behind its last. In place of rd_kafka_query_watermark_offsets(), which, in librdkafka 2.0, asks
  * a leader that is dead for ever, whatever its time-out. 0 or negative (-ETIMEDOUT, -ENOTCONN).
  */
 int kafka_client_ends(rd_kafka_t *client, const char *topic, uint32_t partition, int64_t *low, int64_t *high, int timeout_ms) MUST_CHECK;

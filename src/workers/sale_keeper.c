@@ -80,6 +80,13 @@ static int turn(struct sale_keeper *keeper)
 	return followed ? followed : r;
 }
 
+static const char *why(int r)
+{
+	if (r < 0)
+		return error_text(r);
+	return r == SALE_CONTROL_STOCK_AWAY ? "the stock cannot be used" : "refused";
+}
+
 static void run(void *argument)
 {
 	struct sale_keeper *keeper = argument;
@@ -89,8 +96,7 @@ static void run(void *argument)
 		int r = turn(keeper);
 
 		if (r && r != keeper->logged_error)
-			log_warn("sales", "sales cannot be cared for now", LOG_TEXT("error", r < 0 ? error_text(r) : "refused"),
-				 LOG_INT("code", r));
+			log_warn("sales", "sales cannot be cared for now", LOG_TEXT("error", why(r)), LOG_INT("code", r));
 		keeper->logged_error = r;
 		(void)!lane_pop(keeper->rest, &nothing, 1, TURN_NS);
 	}

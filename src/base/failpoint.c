@@ -3,6 +3,7 @@
 #ifdef PENSTOCK_TESTING
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -162,6 +163,22 @@ static bool find_hit(struct point_set *set, const char *name, struct point *hit)
 	return false;
 }
 
+/* Before it acts, for a test that waits for it. Switches act all the time, and are not told. */
+static void record(const struct point *hit)
+{
+	const char *path = getenv("PENSTOCK_FAILPOINTS_FILE");
+	char hits[PATH_MAX];
+	FILE *file;
+
+	if (!path || hit->action == ACTION_ON || (size_t)snprintf(hits, sizeof(hits), "%s.hits", path) >= sizeof(hits))
+		return;
+	file = fopen(hits, "ae");
+	if (!file)
+		abort();
+	fprintf(file, "%s\n", hit->name); /* one write, so that two processes' lines do not mix */
+	fclose(file);
+}
+
 int failpoint_hit(const char *name)
 {
 	struct point hit;
@@ -175,6 +192,7 @@ int failpoint_hit(const char *name)
 	pthread_mutex_unlock(&mutex);
 	if (!found)
 		return 0;
+	record(&hit);
 	switch (hit.action) {
 	case ACTION_KILL:
 		kill(getpid(), SIGKILL);

@@ -19,6 +19,11 @@ class Failpoints:
     def lift(self):
         self.set("")
 
+    def hits(self, name):
+        """How often it has acted, in all processes that read the file; the last may be at it."""
+        hits = self.path.with_name(self.path.name + ".hits")
+        return hits.read_text().splitlines().count(name) if hits.exists() else 0
+
 
 def serve_with_failpoints(serve, folder, settings=None, **options):
     """(server, failpoints); none is set yet."""

@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 
-static char path[] = "/tmp/penstock-failpoints-XXXXXX";
+static char path[] = "/tmp/penstock-failpoints-XXXXXX", hits_path[sizeof(path) + 5];
 
 /* Sizes differ from one content to the next, so the change is seen even where a file's time is coarse. */
 static void write_file(const char *text)
@@ -87,6 +87,29 @@ static void test_delay_stalls(void **state)
 	assert_true(clock_mono_ns() - begun >= 5000000);
 }
 
+static void test_what_acts_leaves_its_name(void **state)
+{
+	char line[64];
+	FILE *hits;
+
+	(void)state;
+	unlink(hits_path);
+	write_file("one=delay:1x1, two=on, three=error:5@1");
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(FAILPOINT("one"), 0);
+		assert_int_equal(FAILPOINT("two"), 1);
+		assert_int_equal(FAILPOINT("three"), i == 0 ? 0 : -5);
+	}
+	hits = fopen(hits_path, "r");
+	assert_non_null(hits);
+	assert_non_null(fgets(line, sizeof(line), hits));
+	assert_string_equal(line, "one\n");
+	assert_non_null(fgets(line, sizeof(line), hits));
+	assert_string_equal(line, "three\n");
+	assert_null(fgets(line, sizeof(line), hits));
+	fclose(hits);
+}
+
 static void test_kill_kills(void **state)
 {
 	pid_t child;
@@ -108,22 +131,21 @@ static void test_kill_kills(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_unknown_point_does_nothing),
-		cmocka_unit_test(test_environment_sets_points),
-		cmocka_unit_test(test_skip_and_count_choose_the_hits),
-		cmocka_unit_test(test_file_is_read_again_when_it_changes),
-		cmocka_unit_test(test_bad_file_counts_as_empty),
-		cmocka_unit_test(test_delay_stalls),
-		cmocka_unit_test(test_kill_kills),
+		cmocka_unit_test(test_unknown_point_does_nothing),     cmocka_unit_test(test_environment_sets_points),
+		cmocka_unit_test(test_skip_and_count_choose_the_hits), cmocka_unit_test(test_file_is_read_again_when_it_changes),
+		cmocka_unit_test(test_bad_file_counts_as_empty),       cmocka_unit_test(test_delay_stalls),
+		cmocka_unit_test(test_what_acts_leaves_its_name),      cmocka_unit_test(test_kill_kills),
 	};
 	int failed, fd = mkstemp(path);
 
 	if (fd < 0)
 		return 1;
 	close(fd);
+	snprintf(hits_path, sizeof(hits_path), "%s.hits", path);
 	setenv("PENSTOCK_FAILPOINTS", "env.error=error:28,env.on=on", 1);
 	setenv("PENSTOCK_FAILPOINTS_FILE", path, 1);
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
 	unlink(path);
+	unlink(hits_path);
 	return failed;
 }

@@ -253,7 +253,7 @@ static int make_workers(struct engine *engine)
 	int r = journal_worker_new(&engine->journal_worker, &journal_worker);
 
 	if (r == 0)
-		r = journal_client_new(&engine->journal_client, engine->journal_lane);
+		r = journal_client_new(&engine->journal_client, engine->journal_lane, settings->journal.ack_deadline_ns);
 	if (r < 0)
 		return r;
 	control.commit = journal_client_commit(engine->journal_client);

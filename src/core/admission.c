@@ -1,6 +1,6 @@
 #include "core/admission.h"
 
-#include "base/failpoint.h"
+#include "core/telling.h"
 
 enum {
 	BATCH = 256
@@ -147,10 +147,8 @@ void admission_abandon(const struct admission *admission, struct purchase *purch
 
 enum verdict admission_finish(const struct admission *admission, const struct job *job, int64_t now_ns)
 {
-	switch (job->end) {
+	switch (telling_end(job->end, job->started_ns, admission->ack_deadline_ns, now_ns)) {
 	case JOURNAL_DURABLE:
-		if (now_ns - job->started_ns > admission->ack_deadline_ns && !FAILPOINT("gate.tell_late")) /* which breaks rule 3 on purpose */
-			return VERDICT_OUTCOME_UNKNOWN;
 		return VERDICT_ACCEPTED;
 	case JOURNAL_REFUSED:
 		return VERDICT_JOURNAL_UNAVAILABLE;

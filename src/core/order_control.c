@@ -29,19 +29,18 @@ static int sale_of(const struct order_control *control, const struct ledger_orde
 
 /*
  * The refunded units are in a lot that nobody sells from and no housekeeper cares for: they go on to the item. Where that does not get through, the next
- * start finds the sale with units left, and cares for it again.
+ * start finds the sale with units left, and cares for it again. The movement has the order's own id, so that an order that is refunded twice, while a drain
+ * is behind, gives its units once.
  */
-static void return_to_item(const struct order_control *control, const struct event *refund)
+static void return_to_item(const struct order_control *control, const struct event *refund, int64_t started_ns)
 {
-	struct uuid_generator ids = {0};
 	struct event event = *refund;
 
 	event.kind = EVENT_WITHDRAWN;
-	event.id = uuid_make(&ids, refund->at_ms, refund->sale);
-	(void)control->commit.append(control->commit.context, &event);
+	(void)control->commit.append(control->commit.context, &event, started_ns);
 }
 
-int order_control_refund(const struct order_control *control, const struct ledger_order *order, const struct ledger_actor *actor)
+int order_control_refund(const struct order_control *control, struct ledger_order *order, const struct ledger_actor *actor)
 {
 	struct event event = {
 		.kind = EVENT_REFUNDED,
@@ -53,6 +52,7 @@ int order_control_refund(const struct order_control *control, const struct ledge
 		.actor = actor->name,
 		.trace = actor->trace,
 	};
+	int64_t started_ns = clock_mono_ns();
 	struct sale *sale;
 	int r;
 
@@ -63,9 +63,11 @@ int order_control_refund(const struct order_control *control, const struct ledge
 		return r;
 	event.epoch = sale->epoch;
 	free(sale);
-	r = outcome_of(control->commit.append(control->commit.context, &event));
-	if (r == ORDER_CONTROL_DONE)
-		return_to_item(control, &event);
+	r = outcome_of(control->commit.append(control->commit.context, &event, started_ns));
+	if (r != ORDER_CONTROL_DONE)
+		return r;
+	return_to_item(control, &event, started_ns);
+	order->state = ORDER_CANCELLED;
 	return r;
 }
 
@@ -93,7 +95,7 @@ static void ask(const struct ledger_order *order, const struct ledger_actor *act
 }
 
 int order_control_confirm_late(const struct order_control *control, const struct ledger_order *order,
-			       const struct ledger_actor *actor, struct uuid *fresh)
+			       const struct ledger_actor *actor, struct ledger_order *fresh)
 {
 	char key[KEY_MAX + 1], id[UUID_TEXT_SIZE];
 	struct stock_reserve reserve;
@@ -124,8 +126,12 @@ int order_control_confirm_late(const struct order_control *control, const struct
 	default:
 		return ORDER_CONTROL_REFUSED;
 	}
-	*fresh = reserve.order.id;
+	*fresh = *order;
+	fresh->id = reserve.order.id;
+	fresh->state = reserve.order.state;
+	fresh->hold_expires_at_ms = reserve.order.hold_expires_at_ms;
+	snprintf(fresh->trace, sizeof(fresh->trace), "%.*s", (int)actor->trace.size, actor->trace.data);
 	if (reserve.outcome == STOCK_REPLAY)
 		return reserve.order.durable ? ORDER_CONTROL_DONE : ORDER_CONTROL_UNKNOWN;
-	return outcome_of(control->commit.append(control->commit.context, &reserve.event));
+	return outcome_of(control->commit.append(control->commit.context, &reserve.event, reserve.now_ns));
 }

@@ -8,9 +8,11 @@
 #include "port/ledger.h"
 #include "port/stock.h"
 
-/* Puts an event into the journal and waits for its end. Any thread. */
+/*
+ * Puts an event into the journal, waits, and says what may be told of its end (core/telling.h). started_ns: from before the event was granted. Any thread.
+ */
 struct journal_commit {
-	enum journal_end (*append)(void *context, const struct event *event);
+	enum journal_end (*append)(void *context, const struct event *event, int64_t started_ns);
 	void *context;
 };
 
@@ -28,12 +30,15 @@ enum order_control_outcome {
 	ORDER_CONTROL_STOCK_AWAY = 4,  /* the stock cannot be used now, or has no room: nothing was done */
 };
 
-/* Refunds a confirmed order of a sale that has left the stock. */
-int order_control_refund(const struct order_control *control, const struct ledger_order *order,
-			 const struct ledger_actor *actor) MUST_CHECK;
+/*
+ * Refunds a confirmed order of a sale that has left the stock. On DONE *order is as it is now, which a ledger behind a drain does not say yet. Asked twice
+ * before it does, its units come back once.
+ */
+int order_control_refund(const struct order_control *control, struct ledger_order *order, const struct ledger_actor *actor) MUST_CHECK;
 /*
  * A confirm that came after its hold had expired, where the sale allows it: the units are reserved again, as a new order of the same buyer that is born
- * confirmed. Asked twice it gives the same order. On DONE *fresh is the new order's id.
+ * confirmed. Asked twice it gives the same order. Of `order` the ledger need not know yet: its sale, lot, quantity, buyer, state and names are looked at. On
+ * DONE *fresh is the new order, of which the same holds.
  */
 int order_control_confirm_late(const struct order_control *control, const struct ledger_order *order,
-			       const struct ledger_actor *actor, struct uuid *fresh) MUST_CHECK;
+			       const struct ledger_actor *actor, struct ledger_order *fresh) MUST_CHECK;

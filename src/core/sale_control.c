@@ -313,12 +313,12 @@ static int withdraw(struct sale_control *control, uint32_t sale, uint32_t lot, u
 	if (withdrawal.event.quantity == 0)
 		return 0;
 	(void)FAILPOINT("withdraw.decided"); /* the units are out of the counter, the journal does not know */
-	switch (control->settings.commit.append(control->settings.commit.context, &withdrawal.event)) {
+	switch (control->settings.commit.append(control->settings.commit.context, &withdrawal.event, withdrawal.now_ns)) {
 	case JOURNAL_DURABLE:
 		*taken = withdrawal.event.quantity;
 		return 0;
 	case JOURNAL_REFUSED:
-		return error_origin(-EIO);
+		return SALE_CONTROL_JOURNAL_AWAY;
 	case JOURNAL_UNKNOWN:
 		break;
 	}

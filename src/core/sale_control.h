@@ -34,6 +34,7 @@ enum sale_control_outcome {
 	SALE_CONTROL_BAD_TIMES = 103,    /* it would close before it opens */
 	SALE_CONTROL_FULL = 104,         /* the stock has no room for it now: nothing was done */
 	SALE_CONTROL_STOCK_AWAY = 105,   /* the stock cannot be used now, or the sale is being rebuilt: nothing was done */
+	SALE_CONTROL_JOURNAL_AWAY = 106, /* the journal refused: nothing was done */
 	SALE_CONTROL_UNKNOWN = 102,      /* the journal cannot say yet whether it is done; it is being driven */
 };
 
@@ -64,7 +65,7 @@ int sale_control_move(struct sale_control *control, struct slice id, enum sale_a
 /* DONE, NOT_FOUND (sale or lot), NOT_ENOUGH, WRONG_STATE (draft or ended). */
 int sale_control_add(struct sale_control *control, struct slice id, struct slice sku, uint32_t units,
 		     const struct ledger_actor *actor) MUST_CHECK;
-/* Takes up to `units`; *taken: how many were there to take. DONE, NOT_FOUND, WRONG_STATE, SALE_CONTROL_UNKNOWN, NOT_IN_STOCK. */
+/* Takes up to `units`; *taken: how many were there to take. DONE, NOT_FOUND, WRONG_STATE, SALE_CONTROL_UNKNOWN, NOT_IN_STOCK, JOURNAL_AWAY. */
 int sale_control_withdraw(struct sale_control *control, struct slice id, struct slice sku, uint32_t units,
 			  const struct ledger_actor *actor, uint32_t *taken) MUST_CHECK;
 

@@ -24,6 +24,7 @@ struct gate_errand {
 	char sale[SALE_ID_MAX + 1];
 	enum order_state state;   /* 0: any */
 	enum order_action action; /* settlements */
+	struct ledger_order known; /* settlements: as a stock that keeps names has it, which may be ahead of the ledger; else its buyer is empty */
 	char actor[OPERATOR_NAME_MAX + 1];
 };
 

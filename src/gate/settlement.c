@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include "base/clock.h"
+#include "core/telling.h"
 #include "gate/errand.h"
 #include "gate/render.h"
 
@@ -14,6 +15,38 @@ struct settlement {
 	bool by_operator;
 };
 
+/* The sale and the order's lot, where the gates still know the sale. */
+static bool describe(struct gate_thread *thread, struct settlement *settlement)
+{
+	const struct stock_settle *settle = &settlement->decision.settle;
+	struct sale_entry *entry = sale_table_find_number(gate_sales(thread), settle->sale);
+
+	if (!entry || settle->order.lot >= entry->sale->lot_count)
+		return false;
+	memcpy(settlement->sale_id, entry->sale->id, sizeof(settlement->sale_id));
+	memcpy(settlement->sku, entry->sale->lots[settle->order.lot].sku, sizeof(settlement->sku));
+	return true;
+}
+
+/* What the stock has said of the order, for who goes on with it. Nothing where it keeps no names, or the gates do not know the sale any more. */
+static void know(struct gate_thread *thread, struct settlement *settlement, struct ledger_order *known)
+{
+	const struct stock_settle *settle = &settlement->decision.settle;
+
+	if (settle->owner[0] == '\0' || (settlement->sale_id[0] == '\0' && !describe(thread, settlement)))
+		return;
+	*known = (struct ledger_order){
+		.id = settle->id,
+		.sale = settle->sale,
+		.lot = settle->order.lot,
+		.quantity = settle->order.quantity,
+		.state = settle->order.state,
+	};
+	memcpy(known->sale_id, settlement->sale_id, sizeof(known->sale_id));
+	memcpy(known->sku, settlement->sku, sizeof(known->sku));
+	memcpy(known->buyer, settle->owner, sizeof(known->buyer));
+}
+
 /* An answer from the ledger's row, to who was deferred already. The settlement is over. */
 static void ask_ledger(struct gate_thread *thread, struct settlement *settlement, void (*work)(struct gate_errand *))
 {
@@ -23,6 +56,7 @@ static void ask_ledger(struct gate_thread *thread, struct settlement *settlement
 
 	if (errand) {
 		errand->order = settle->id;
+		know(thread, settlement, &errand->known);
 		errand->action = settle->action == ORDER_REFUND ? ORDER_CANCEL : settle->action;
 		memcpy(errand->buyer, settlement->buyer, sizeof(settlement->buyer));
 		memcpy(errand->actor, settle->actor.data, settlement->by_operator ? settle->actor.size : 0);
@@ -37,19 +71,6 @@ static void ask_ledger(struct gate_thread *thread, struct settlement *settlement
 	else
 		reply_problem(&thread->reply, PROBLEM_OVERLOADED, NULL);
 	gate_answer_ticket(thread, &ticket, &thread->reply);
-}
-
-/* The sale and the order's lot, where the gates still know the sale. */
-static bool describe(struct gate_thread *thread, struct settlement *settlement)
-{
-	const struct stock_settle *settle = &settlement->decision.settle;
-	struct sale_entry *entry = sale_table_find_number(gate_sales(thread), settle->sale);
-
-	if (!entry || settle->order.lot >= entry->sale->lot_count)
-		return false;
-	memcpy(settlement->sale_id, entry->sale->id, sizeof(settlement->sale_id));
-	memcpy(settlement->sku, entry->sale->lots[settle->order.lot].sku, sizeof(settlement->sku));
-	return true;
 }
 
 /*
@@ -71,10 +92,11 @@ static bool say_from_stock(struct gate_thread *thread, struct settlement *settle
 /* The journal's end is known. */
 static void finish(struct gate_thread *thread, struct settlement *settlement)
 {
+	const struct job *job = &settlement->decision.job;
 	struct reply *reply = &thread->reply;
 
 	reply_clear(reply);
-	switch (settlement->decision.job.end) {
+	switch (telling_end(job->end, job->started_ns, thread->gate->settings.admission->ack_deadline_ns, clock_mono_ns())) {
 	case JOURNAL_DURABLE:
 		if (!say_from_stock(thread, settlement))
 			ask_ledger(thread, settlement, errand_work_order);
@@ -129,12 +151,11 @@ static void refuse(struct gate_thread *thread, const struct settlement *settleme
 
 /* --- When the stock has the order no more, or its hold has run out --- */
 
-static void say_order_control(struct gate_errand *errand, int r, enum problem refusal, const struct uuid *id)
+static void say_order_control(struct gate_errand *errand, int r, enum problem refusal, const struct ledger_order *order)
 {
 	switch (r) {
 	case ORDER_CONTROL_DONE:
-		errand->order = *id;
-		errand_work_order(errand);
+		render_ledger_order(order, &errand->reply.body);
 		return;
 	case ORDER_CONTROL_REFUSED:
 		reply_problem(&errand->reply, refusal, NULL);
@@ -154,6 +175,15 @@ static void say_order_control(struct gate_errand *errand, int r, enum problem re
 	errand_refuse_fatal(errand, r);
 }
 
+static void confirm_late(struct gate_errand *errand, const struct ledger_order *order)
+{
+	const struct order_control *control = &errand->thread->gate->settings.orders;
+	struct ledger_actor actor = errand_actor(errand);
+	struct ledger_order fresh;
+
+	say_order_control(errand, order_control_confirm_late(control, order, &actor, &fresh), PROBLEM_HOLD_EXPIRED, &fresh);
+}
+
 /* The ledger's row decides: a late confirm of an expired order, a refund of a confirmed one, or what was done already. */
 static void work_without_stock(struct gate_errand *errand)
 {
@@ -161,7 +191,6 @@ static void work_without_stock(struct gate_errand *errand)
 	struct ledger *ledger = errand_ledger(errand);
 	struct ledger_actor actor = errand_actor(errand);
 	struct ledger_order order;
-	struct uuid fresh;
 	int r = ledger->ops->order_get(ledger, &errand->order, &order);
 
 	if (errand->buyer[0])
@@ -171,14 +200,23 @@ static void work_without_stock(struct gate_errand *errand)
 	else if (r == LEDGER_NOT_FOUND || (errand->buyer[0] && strcmp(errand->buyer, order.buyer) != 0))
 		reply_problem(&errand->reply, PROBLEM_UNKNOWN_ORDER, NULL);
 	else if (errand->action == ORDER_CONFIRM && order.state == ORDER_EXPIRED)
-		say_order_control(errand, order_control_confirm_late(control, &order, &actor, &fresh), PROBLEM_HOLD_EXPIRED, &fresh);
+		confirm_late(errand, &order);
 	else if (errand->action == ORDER_CANCEL && !errand->buyer[0] && order.state == ORDER_CONFIRMED)
-		say_order_control(errand, order_control_refund(control, &order, &actor), PROBLEM_ORDER_STATE, &order.id);
+		say_order_control(errand, order_control_refund(control, &order, &actor), PROBLEM_ORDER_STATE, &order);
 	else if ((errand->action == ORDER_CONFIRM && order.state == ORDER_CONFIRMED) ||
 		 (errand->action != ORDER_CONFIRM && order.state == ORDER_CANCELLED))
 		render_ledger_order(&order, &errand->reply.body);
 	else
 		reply_refuse(&errand->reply, PROBLEM_ORDER_STATE, "The order is %s.", order_state_name(order.state));
+}
+
+/* By the stock's word where it has names: a ledger behind a drain may not know of the expiry yet, nor of the order. */
+static void work_late_confirm(struct gate_errand *errand)
+{
+	if (errand->known.buyer[0])
+		confirm_late(errand, &errand->known);
+	else
+		work_without_stock(errand);
 }
 
 /* Whether a confirm that came too late goes on: the sale says so, and the expiry is done (until then its units are not free). */
@@ -211,7 +249,7 @@ static void end(struct gate_thread *thread, struct settlement *settlement)
 	case STOCK_EXPIRED:
 	case STOCK_REFUSED:
 		if (is_late_confirm(thread, settlement)) {
-			ask_ledger(thread, settlement, work_without_stock);
+			ask_ledger(thread, settlement, work_late_confirm);
 			return;
 		}
 		break;

@@ -3,13 +3,15 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include "base/clock.h"
+#include "core/telling.h"
 
 struct journal_client {
 	pthread_mutex_t lock; /* one append at a time: held until its job is back */
 	struct lane *to, *reply;
+	int64_t ack_deadline_ns;
 };
 
-int journal_client_new(struct journal_client **out, struct lane *lane)
+int journal_client_new(struct journal_client **out, struct lane *lane, int64_t ack_deadline_ns)
 {
 	struct journal_client *client = calloc(1, sizeof(*client));
 	int r;
@@ -17,6 +19,7 @@ int journal_client_new(struct journal_client **out, struct lane *lane)
 	if (!client)
 		return error_origin(-ENOMEM);
 	client->to = lane;
+	client->ack_deadline_ns = ack_deadline_ns;
 	r = lane_new(&client->reply, 1);
 	if (r < 0) {
 		free(client);
@@ -36,9 +39,9 @@ void journal_client_free(struct journal_client *client)
 	free(client);
 }
 
-enum journal_end journal_client_append(struct journal_client *client, const struct event *event)
+enum journal_end journal_client_append(struct journal_client *client, const struct event *event, int64_t started_ns)
 {
-	struct job job = {.message = {.reply = client->reply}, .event = *event, .started_ns = clock_mono_ns(), .end = JOURNAL_UNKNOWN};
+	struct job job = {.message = {.reply = client->reply}, .event = *event, .started_ns = started_ns, .end = JOURNAL_UNKNOWN};
 	void *item = &job;
 
 	event_own(&job.event, &job.text);
@@ -47,12 +50,12 @@ enum journal_end journal_client_append(struct journal_client *client, const stru
 		while (lane_pop(client->reply, &item, 1, -1) == 0)
 			continue;
 	pthread_mutex_unlock(&client->lock);
-	return job.end;
+	return telling_end(job.end, started_ns, client->ack_deadline_ns, clock_mono_ns());
 }
 
-static enum journal_end append(void *context, const struct event *event)
+static enum journal_end append(void *context, const struct event *event, int64_t started_ns)
 {
-	return journal_client_append(context, event);
+	return journal_client_append(context, event, started_ns);
 }
 
 struct journal_commit journal_client_commit(struct journal_client *client)

@@ -84,7 +84,13 @@ static const char *why(int r)
 {
 	if (r < 0)
 		return error_text(r);
-	return r == SALE_CONTROL_STOCK_AWAY ? "the stock cannot be used" : "refused";
+	switch (r) {
+	case SALE_CONTROL_STOCK_AWAY:
+		return "the stock cannot be used";
+	case SALE_CONTROL_JOURNAL_AWAY:
+		return "the journal cannot be used";
+	}
+	return "refused";
 }
 
 static void run(void *argument)

@@ -1,5 +1,8 @@
 """The whole cluster: gates and drains over Redis, Kafka and PostgreSQL."""
 
+import pytest
+
+from penstock import wait_until
 from rush import rush
 
 
@@ -12,6 +15,37 @@ def test_an_order_is_known_at_once_at_every_gate_and_soon_in_the_ledger(gates, k
     assert b.order(order.json["id"]).json["state"] == "held"
     cluster.settle()
     assert {row[4] for row in cluster.order_rows("drop").values()} == {"held"}
+
+
+@pytest.mark.parametrize("behind", ["before the order", "before its expiry"])
+def test_a_late_confirm_does_not_wait_for_the_drain(gates, kafka, behind):
+    """What the ledger does not say yet, the stock does."""
+    cluster = gates(2, kafka=kafka, settings={"sale.hold_grace": "0s"})
+    a, b = cluster.gates
+    cluster.make_sale("drop", 5, hold_seconds=1, late_confirm=True, limit_per_buyer=2)
+    wait_until(lambda: cluster.is_selling("drop"), 10, "the sale at every gate")
+    if behind == "before the order":
+        cluster.drains[0].stop()
+    order = a.buy("drop", "anna", body={"quantity": 2}).json["id"]
+    if behind == "before its expiry":
+        cluster.settle()
+        cluster.drains[0].stop()
+    wait_until(lambda: b.order(order).json["state"] == "expired", 10, "its expiry")
+    answers = [gate.operate("POST", f"/v1/orders/{order}/confirm") for gate in (a, b)]
+    assert [answer.status for answer in answers] == [200, 200], [answer.body for answer in answers]
+    fresh, again = (answer.json for answer in answers)
+    assert fresh["id"] == again["id"] != order
+    assert {name: fresh[name] for name in ("state", "buyer", "quantity", "sku")} == {
+        "state": "confirmed",
+        "buyer": "anna",
+        "quantity": 2,
+        "sku": "drop-item",
+    }
+    assert a.order(fresh["id"]).json["state"] == "confirmed"
+    cluster.drains[0].start()
+    cluster.settle()
+    assert sorted(row[4] for row in cluster.order_rows("drop").values() if row[0] == "anna") == ["confirmed", "expired"]
+    cluster.audit()
 
 
 def test_a_crowd_at_two_gates_with_two_drains(gates, kafka):

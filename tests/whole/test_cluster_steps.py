@@ -78,3 +78,31 @@ def test_a_drain_dies_50_times(gates, kafka, tmp_path, part):
     failpoints.lift()
     drain.restart()
     finish(cluster, crowd)
+
+
+LATE = {
+    "a withdrawal": ("journal.before_append", "outcome-unknown", 2),
+    "a withdrawal whose stock was slow": ("withdraw.decided", "journal-unavailable", 0),
+    "a cancel": ("journal.before_append", "outcome-unknown", 1),
+}
+
+
+@pytest.mark.parametrize("what", LATE)
+def test_what_is_late_is_not_told_as_done(gates, kafka, tmp_path, what):
+    """A rebuild may have made it void meanwhile: the deadline on telling is not for purchases alone."""
+    step, code, done = LATE[what]
+    failpoints = Failpoints(tmp_path / "failpoints")
+    cluster = gates(0, kafka=kafka, drains=1)
+    gate = cluster.add_gate(program=TESTING_PROGRAM, environment={"PENSTOCK_FAILPOINTS_FILE": str(failpoints.path)})
+    cluster.make_sale("drop", 5, hold_seconds=60)
+    order = gate.buy("drop", "anna").json["id"]
+    failpoints.set(f"{step}=delay:2200x1")
+    if what == "a cancel":
+        answer = gate.ask("POST", f"/v1/orders/{order}/cancel", "anna")
+    else:
+        answer = gate.operate("POST", "/v1/sales/drop/lots/drop-item/withdraw", {"units": 2})
+    assert (answer.status, answer.code) == (503, code), answer.body
+    cluster.settle()
+    lot = gate.lot("drop")
+    assert (lot["withdrawn"], lot["held"], lot["available"]) == {0: (0, 1, 4), 1: (0, 0, 5), 2: (2, 1, 2)}[done]
+    cluster.audit()

@@ -83,4 +83,4 @@ void house_assert_lot_at(struct house *house, const char *id, uint32_t lot, int6
 int64_t house_on_hand(struct house *house, const char *sku);
 void house_assert_audit(struct house *house); /* every promise holds */
 /* The journal's way of the core: what `control` and `orders` commit by. */
-enum journal_end house_append(void *context, const struct event *event);
+enum journal_end house_append(void *context, const struct event *event, int64_t started_ns);

@@ -229,7 +229,7 @@ static void test_a_granted_purchase_carries_what_the_journal_needs(void **state)
 	assert_int_equal(purchase.order.state, ORDER_HELD);
 	assert_true(uuid_equal(&purchase.order.id, &purchase.job.event.id));
 	assert_null(purchase.latch); /* nothing that the snapshot owns is kept */
-	assert_int_equal(house_append(house, &purchase.job.event), JOURNAL_DURABLE);
+	assert_int_equal(house_append(house, &purchase.job.event, clock_mono_ns()), JOURNAL_DURABLE);
 	house_assert_lot(house, "drop", 0, 8, 2, 0, 0);
 	house_assert_audit(house);
 	close_shop(&shop);
@@ -245,7 +245,7 @@ static void test_a_key_is_in_flight_then_replayed_then_in_conflict(void **state)
 	shop = open_shop(house);
 	assert_int_equal(buy(&shop, &first, 0, "ann", "k", 1), VERDICT_NONE);
 	assert_int_equal(buy(&shop, &second, 0, "ann", "k", 1), VERDICT_IN_FLIGHT);
-	assert_int_equal(house_append(house, &first.job.event), JOURNAL_DURABLE);
+	assert_int_equal(house_append(house, &first.job.event, clock_mono_ns()), JOURNAL_DURABLE);
 	assert_int_equal(buy(&shop, &second, 0, "ann", "k", 1), VERDICT_REPLAYED);
 	assert_true(uuid_equal(&second.order.id, &first.order.id));
 	assert_int_equal(buy(&shop, &second, 0, "ann", "k", 2), VERDICT_KEY_CONFLICT);

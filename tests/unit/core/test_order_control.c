@@ -13,7 +13,7 @@ static int refund(struct house *house, const struct uuid *id)
 	return order_control_refund(&house->orders, &order, &actor);
 }
 
-static int confirm_late(struct house *house, const struct uuid *id, struct uuid *fresh)
+static int confirm_late(struct house *house, const struct uuid *id, struct ledger_order *fresh)
 {
 	struct ledger_actor actor = house_actor();
 	struct ledger_order order = house_order(house, id);
@@ -41,12 +41,20 @@ static struct uuid expired_order(struct house *house, uint32_t rate_requests)
 static void test_a_late_confirm_is_a_new_order_that_is_born_confirmed(void **state)
 {
 	struct house *house = *state;
-	struct uuid old = expired_order(house, 0), fresh;
-	struct ledger_order order;
+	struct uuid old = expired_order(house, 0);
+	struct ledger_order fresh, order;
 
 	assert_int_equal(confirm_late(house, &old, &fresh), ORDER_CONTROL_DONE);
-	assert_false(uuid_equal(&old, &fresh));
-	order = house_order(house, &fresh);
+	assert_false(uuid_equal(&old, &fresh.id));
+	order = house_order(house, &fresh.id);
+	assert_int_equal(fresh.state, ORDER_CONFIRMED); /* what is told is what the ledger has, or will have */
+	assert_int_equal(fresh.quantity, order.quantity);
+	assert_int_equal(fresh.lot, order.lot);
+	assert_string_equal(fresh.buyer, order.buyer);
+	assert_string_equal(fresh.sale_id, order.sale_id);
+	assert_string_equal(fresh.sku, order.sku);
+	assert_string_equal(fresh.trace, order.trace);
+	assert_int_equal(fresh.hold_expires_at_ms, order.hold_expires_at_ms);
 	assert_int_equal(order.state, ORDER_CONFIRMED);
 	assert_int_equal(order.quantity, 2);
 	assert_int_equal(order.lot, 0);
@@ -60,18 +68,20 @@ static void test_a_late_confirm_is_a_new_order_that_is_born_confirmed(void **sta
 static void test_asked_twice_it_is_the_same_order(void **state)
 {
 	struct house *house = *state;
-	struct uuid old = expired_order(house, 0), first, second;
+	struct uuid old = expired_order(house, 0);
+	struct ledger_order first, second;
 
 	assert_int_equal(confirm_late(house, &old, &first), ORDER_CONTROL_DONE);
 	assert_int_equal(confirm_late(house, &old, &second), ORDER_CONTROL_DONE);
-	assert_true(uuid_equal(&first, &second));
+	assert_true(uuid_equal(&first.id, &second.id));
 	house_assert_lot(house, "drop", 0, 8, 0, 2, 0);
 }
 
 static void test_a_buyers_rate_is_not_asked_for_an_operators_confirm(void **state)
 {
 	struct house *house = *state;
-	struct uuid old = expired_order(house, 1), fresh;
+	struct uuid old = expired_order(house, 1);
+	struct ledger_order fresh;
 
 	(void)house_buy(house, "drop", 1, "ann", "other", 1); /* ann's one request of the minute */
 	assert_int_equal(confirm_late(house, &old, &fresh), ORDER_CONTROL_DONE);
@@ -80,7 +90,8 @@ static void test_a_buyers_rate_is_not_asked_for_an_operators_confirm(void **stat
 static void test_only_an_expired_order_of_a_sale_that_allows_it_is_confirmed_late(void **state)
 {
 	struct house *house = *state;
-	struct uuid id, fresh;
+	struct uuid id;
+	struct ledger_order fresh;
 
 	house_sell(house, "drop"); /* which does not */
 	id = house_buy(house, "drop", 0, "ann", "k", 1);
@@ -94,7 +105,8 @@ static void test_only_an_expired_order_of_a_sale_that_allows_it_is_confirmed_lat
 static void test_a_held_order_is_not_confirmed_late(void **state)
 {
 	struct house *house = *state;
-	struct uuid old = expired_order(house, 0), held, fresh;
+	struct uuid old = expired_order(house, 0), held;
+	struct ledger_order fresh;
 
 	(void)old;
 	held = house_buy(house, "drop", 0, "ben", "k", 1);
@@ -108,7 +120,8 @@ static void test_a_held_order_is_not_confirmed_late(void **state)
 static void test_a_stock_that_cannot_be_asked_now_is_no_refusal(void **state)
 {
 	struct house *house = *state;
-	struct uuid old = expired_order(house, 0), fresh;
+	struct uuid old = expired_order(house, 0);
+	struct ledger_order fresh;
 	struct sale *sale = house_sale(house, "drop");
 
 	assert_int_equal(preheat_begin(house->stock, sale, sale->epoch + 1), 0); /* it is being loaded */
@@ -119,7 +132,8 @@ static void test_a_stock_that_cannot_be_asked_now_is_no_refusal(void **state)
 static void test_without_units_or_beyond_the_limit_it_is_refused(void **state)
 {
 	struct house *house = *state;
-	struct uuid old = expired_order(house, 0), fresh;
+	struct uuid old = expired_order(house, 0);
+	struct ledger_order fresh;
 
 	(void)house_buy(house, "drop", 0, "ann", "again", 2); /* 2 of 3: two more would be too many */
 	assert_int_equal(confirm_late(house, &old, &fresh), ORDER_CONTROL_REFUSED);
@@ -136,7 +150,8 @@ static void test_without_units_or_beyond_the_limit_it_is_refused(void **state)
 static void test_the_journals_end_is_told(void **state)
 {
 	struct house *house = *state;
-	struct uuid old = expired_order(house, 0), first, second;
+	struct uuid old = expired_order(house, 0);
+	struct ledger_order first, second;
 	static struct stock_claim claim;
 
 	house->pretend = JOURNAL_REFUSED;
@@ -145,13 +160,13 @@ static void test_the_journals_end_is_told(void **state)
 	house->pretend = JOURNAL_UNKNOWN;
 	assert_int_equal(confirm_late(house, &old, &first), ORDER_CONTROL_UNKNOWN);
 	assert_int_equal(confirm_late(house, &old, &second), ORDER_CONTROL_UNKNOWN); /* still on its way: not told as done */
-	assert_true(uuid_equal(&first, &second));
+	assert_true(uuid_equal(&first.id, &second.id));
 	house->pretend = (enum journal_end)0;
 	house_pass(5000);
 	assert_int_equal(house->stock->ops->claim(house->stock, clock_mono_ns(), clock_mono_ns(), &claim, 1), 1);
-	assert_int_equal(house_append(house, &claim.event), JOURNAL_DURABLE);
+	assert_int_equal(house_append(house, &claim.event, clock_mono_ns()), JOURNAL_DURABLE);
 	assert_int_equal(confirm_late(house, &old, &second), ORDER_CONTROL_DONE);
-	assert_true(uuid_equal(&first, &second));
+	assert_true(uuid_equal(&first.id, &second.id));
 	house_assert_lot(house, "drop", 0, 8, 0, 2, 0);
 	house_assert_audit(house);
 }
@@ -185,10 +200,27 @@ static void test_a_refund_after_the_sale_is_forgotten(void **state)
 	house_assert_audit(house);
 }
 
+/* As where a drain is behind: the row still says confirmed at the second time. */
+static void test_a_refund_that_is_asked_twice_gives_its_units_once(void **state)
+{
+	struct house *house = *state;
+	struct uuid id = confirmed_order_of_a_forgotten_sale(house);
+	struct ledger_order first = house_order(house, &id), second = first;
+	struct ledger_actor actor = house_actor();
+
+	assert_int_equal(order_control_refund(&house->orders, &first, &actor), ORDER_CONTROL_DONE);
+	assert_int_equal(first.state, ORDER_CANCELLED);
+	actor.now_ms++;
+	assert_int_equal(order_control_refund(&house->orders, &second, &actor), ORDER_CONTROL_DONE);
+	assert_int_equal(house_on_hand(house, "SHIRT"), HOUSE_ON_HAND);
+	house_assert_audit(house);
+}
+
 static void test_a_late_confirm_after_the_sale_is_forgotten_is_refused(void **state)
 {
 	struct house *house = *state;
-	struct uuid old = expired_order(house, 0), fresh;
+	struct uuid old = expired_order(house, 0);
+	struct ledger_order fresh;
 
 	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
 	assert_int_equal(sale_control_care(house->control, clock_wall_ms(), true), 0);
@@ -239,6 +271,7 @@ int main(void)
 		TEST(test_without_units_or_beyond_the_limit_it_is_refused),
 		TEST(test_the_journals_end_is_told),
 		TEST(test_a_refund_after_the_sale_is_forgotten),
+		TEST(test_a_refund_that_is_asked_twice_gives_its_units_once),
 		TEST(test_a_late_confirm_after_the_sale_is_forgotten_is_refused),
 		TEST(test_a_refund_tells_the_journals_end),
 		TEST(test_an_order_that_is_not_confirmed_is_not_refunded),

@@ -287,7 +287,7 @@ static void test_a_refused_withdrawal_gives_the_units_back(void **state)
 
 	house_sell(house, "drop");
 	house->pretend = JOURNAL_REFUSED;
-	assert_true(withdraw(house, "drop", "SHIRT", 4, &taken) < 0);
+	assert_int_equal(withdraw(house, "drop", "SHIRT", 4, &taken), SALE_CONTROL_JOURNAL_AWAY);
 	assert_int_equal(taken, 0);
 	house_assert_lot(house, "drop", 0, 10, 0, 0, 0);
 	house_assert_audit(house);
@@ -308,7 +308,7 @@ static void test_a_withdrawal_of_unknown_end_is_never_undone(void **state)
 	house->pretend = (enum journal_end)0;
 	house_pass(10000);
 	assert_int_equal(house->stock->ops->claim(house->stock, clock_mono_ns(), clock_mono_ns(), &claim, 1), 1);
-	assert_int_equal(house_append(house, &claim.event), JOURNAL_DURABLE);
+	assert_int_equal(house_append(house, &claim.event, clock_mono_ns()), JOURNAL_DURABLE);
 	house_assert_lot(house, "drop", 0, 6, 0, 0, 4);
 	house_assert_audit(house);
 }
@@ -358,11 +358,11 @@ static void test_leftovers_that_the_journal_refused_are_asked_for_again(void **s
 	house_sell(house, "drop");
 	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
 	house->pretend = JOURNAL_REFUSED;
-	assert_true(care(house) < 0);
+	assert_int_equal(care(house), SALE_CONTROL_JOURNAL_AWAY);
 	house_assert_lot(house, "drop", 0, 10, 0, 0, 0);
 	house->pretend = (enum journal_end)0;
 	house->appends = 0;
-	assert_true(care(house) < 0); /* waits after the failure */
+	assert_int_equal(care(house), SALE_CONTROL_JOURNAL_AWAY); /* waits after the failure */
 	assert_int_equal(house->appends, 0);
 	house_pass(1000);
 	assert_int_equal(care(house), 0);

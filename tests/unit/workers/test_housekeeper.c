@@ -48,7 +48,7 @@ static void start(struct bench *bench, size_t lane_size)
 											      .batch_max = 64,
 											      .ack_deadline_ns = ACK_NS}),
 			 0);
-	assert_int_equal(journal_client_new(&bench->client, bench->lane), 0);
+	assert_int_equal(journal_client_new(&bench->client, bench->lane, ACK_NS), 0);
 	assert_int_equal(sale_control_new(&bench->control,
 					  &(struct sale_control_settings){.ledger = house->ledger,
 									  .stock = house->stock,

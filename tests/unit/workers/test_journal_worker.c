@@ -11,6 +11,7 @@
 #include "workers/journal_worker.h"
 
 enum { ACK_NS = 200000000, BATCH_MAX = 4, SEEN_MAX = 4096, LANE_SIZE = 64, SALE = 7, UNITS = 50, OUTBOX = 64 };
+static const int64_t PATIENCE_NS = 60000000000; /* of a client whose lateness is not the matter */
 
 struct fake_journal {
 	struct journal base; /* first */
@@ -572,13 +573,13 @@ static void test_a_client_waits_for_the_end(void **state)
 	struct bench *bench = *state;
 	struct journal_client *client;
 
-	assert_int_equal(journal_client_new(&client, bench->lane), 0);
+	assert_int_equal(journal_client_new(&client, bench->lane, PATIENCE_NS), 0);
 	start(bench);
 	for (size_t i = 0; i < 3; i++) {
 		struct event event = reserve(bench, ends[i].buyer)->event;
 		struct journal_commit commit = journal_client_commit(client);
 
-		assert_int_equal(commit.append(commit.context, &event), ends[i].end);
+		assert_int_equal(commit.append(commit.context, &event, clock_mono_ns()), ends[i].end);
 	}
 	assert_int_equal(lot(bench).held, 2);
 	journal_worker_stop(bench->worker);
@@ -593,15 +594,46 @@ static void test_a_client_without_room_does_not_know(void **state)
 	struct job *job = reserve(bench, "dora");
 	void *item = job;
 
-	assert_int_equal(journal_client_new(&client, bench->lane), 0);
+	assert_int_equal(journal_client_new(&client, bench->lane, PATIENCE_NS), 0);
 	for (int i = 0; i < LANE_SIZE; i++)
 		assert_int_equal(lane_push(bench->lane, LANE_URGENT, &item, 1), 1);
-	assert_int_equal(journal_client_append(client, &job->event), JOURNAL_UNKNOWN);
+	assert_int_equal(journal_client_append(client, &job->event, clock_mono_ns()), JOURNAL_UNKNOWN);
 	while (lane_pop(bench->lane, &item, 1, 0))
 		continue;
 	lane_close(bench->lane);
-	assert_int_equal(journal_client_append(client, &job->event), JOURNAL_UNKNOWN);
+	assert_int_equal(journal_client_append(client, &job->event, clock_mono_ns()), JOURNAL_UNKNOWN);
 	assert_int_equal(outbox(bench), 1); /* it waits to be driven again */
+	journal_client_free(client);
+}
+
+/* It is in the journal, behind whatever has come in between. */
+static void test_a_client_tells_no_success_that_is_late(void **state)
+{
+	struct bench *bench = *state;
+	struct event event = reserve(bench, "dora")->event;
+	struct journal_client *client;
+
+	assert_int_equal(journal_client_new(&client, bench->lane, 0), 0);
+	start(bench);
+	assert_int_equal(journal_client_append(client, &event, clock_mono_ns()), JOURNAL_UNKNOWN);
+	assert_int_equal(bench->journal.appends, 1);
+	assert_int_equal(outbox(bench), 0);
+	journal_worker_stop(bench->worker);
+	journal_client_free(client);
+}
+
+static void test_a_client_does_not_send_what_is_late(void **state)
+{
+	struct bench *bench = *state;
+	struct event event = reserve(bench, "dora")->event;
+	struct journal_client *client;
+
+	assert_int_equal(journal_client_new(&client, bench->lane, PATIENCE_NS), 0);
+	start(bench);
+	assert_int_equal(journal_client_append(client, &event, clock_mono_ns() - ACK_NS - 1), JOURNAL_REFUSED);
+	assert_int_equal(bench->journal.appends, 0);
+	assert_int_equal(lot(bench).held, 0);
+	journal_worker_stop(bench->worker);
 	journal_client_free(client);
 }
 
@@ -618,7 +650,7 @@ static void call(void *argument)
 	struct caller *caller = argument;
 
 	for (int i = 0; i < CALLS; i++)
-		caller->wrong |= journal_client_append(caller->client, &caller->events[i]) != JOURNAL_DURABLE;
+		caller->wrong |= journal_client_append(caller->client, &caller->events[i], clock_mono_ns()) != JOURNAL_DURABLE;
 }
 
 static void test_a_client_serves_several_threads(void **state)
@@ -627,7 +659,7 @@ static void test_a_client_serves_several_threads(void **state)
 	struct caller callers[CALLERS] = {0};
 	struct journal_client *client;
 
-	assert_int_equal(journal_client_new(&client, bench->lane), 0);
+	assert_int_equal(journal_client_new(&client, bench->lane, PATIENCE_NS), 0);
 	start(bench);
 	for (int i = 0; i < CALLERS; i++) {
 		char buyer[8];
@@ -673,6 +705,8 @@ int main(void)
 		TEST(test_a_journal_that_is_given_nothing_is_looked_at),
 		TEST(test_a_client_waits_for_the_end),
 		TEST(test_a_client_without_room_does_not_know),
+		TEST(test_a_client_tells_no_success_that_is_late),
+		TEST(test_a_client_does_not_send_what_is_late),
 		TEST(test_a_client_serves_several_threads),
 	};
 

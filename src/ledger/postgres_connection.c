@@ -12,7 +12,8 @@ enum {
 	 */
 	WRITE_TRIP_MS = 5000,
 	WRITE_LOCK_MS = 2000,
-	READ_TRIP_MS = 600000, /* an audit of many million orders */
+	WRITE_SILENCE_MS = 10000, /* of a process that sleeps in the middle of a transaction, whose locks others wait for */
+	READ_TRIP_MS = 600000,    /* an audit of many million orders */
 	VERSION_MIN = 120000,
 };
 
@@ -176,12 +177,14 @@ int pg_script(struct pg_connection *connection, const char *sql, PGresult **out)
 }
 
 /*
+ * Locks are not kept by the dead: the server looks whether we are still there, for it may be a power cut that nobody told it of.
+ *
  * The writer finds every row by its key. A plan is made once and kept, perhaps while a table is still empty, where reading all of it looks cheapest; so it
  * is never allowed to. The price that the planner then puts on the tables of one row would have each statement compiled (jit), at 20 ms and more.
  */
 static int begin_session(struct pg_connection *connection, bool read_only)
 {
-	char sql[512];
+	char sql[768];
 	int version = PQserverVersion(connection->handle), size;
 	const char *encoding = PQparameterStatus(connection->handle, "server_encoding");
 
@@ -196,9 +199,10 @@ static int begin_session(struct pg_connection *connection, bool read_only)
 	size = snprintf(sql, sizeof(sql),
 			"SET search_path = penstock; SET default_transaction_isolation = 'read committed';"
 			" SET plan_cache_mode = %s; SET enable_seqscan = %s; SET jit = off; SET default_transaction_read_only = %s;"
-			" SET statement_timeout = 0; SET lock_timeout = %d; SET idle_in_transaction_session_timeout = 0;%s",
+			" SET statement_timeout = 0; SET lock_timeout = %d; SET idle_in_transaction_session_timeout = %d;"
+			" SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 10000;%s",
 			read_only ? "auto" : "force_generic_plan", read_only ? "on" : "off", read_only ? "on" : "off",
-			WRITE_LOCK_MS, version >= 140000 ? " SET idle_session_timeout = 0;" : "");
+			WRITE_LOCK_MS, read_only ? 0 : WRITE_SILENCE_MS, version >= 140000 ? " SET idle_session_timeout = 0;" : "");
 	ASSERT(size < (int)sizeof(sql));
 	return pg_script(connection, sql, NULL);
 }

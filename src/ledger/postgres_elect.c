@@ -2,6 +2,9 @@
  * The election: of all who share a ledger, one cares for its sales. An advisory lock has it, on a session of its own: the writer's may be busy for
  * seconds, and who is elected must find out soon that its session has gone, for then another is elected.
  *
+ * Who is silent is not elected for long: a process that is stopped, or sleeps with its machine, would keep the lock and do nothing. So the server ends this
+ * session after some seconds in which it was not asked (PostgreSQL 14; before, only that of a machine that is gone).
+ *
  * It only saves work. What the elected one does is guarded by itself: an epoch that is raised twice is raised twice, and a sale moves once.
  */
 #include "base/log.h"
@@ -28,6 +31,15 @@ static void set_elected(struct pg_elector *elector, bool elected)
 	elector->elected = elected;
 }
 
+static int open_session(struct pg_connection *connection, const char *url)
+{
+	int end = pg_open(connection, url, false);
+
+	if (end == 0 && PQserverVersion(connection->handle) >= 140000)
+		end = pg_script(connection, "SET idle_session_timeout = '5s'", NULL);
+	return end;
+}
+
 static int connect_elector(struct postgres_ledger *ledger)
 {
 	struct pg_elector *elector = &ledger->elector;
@@ -36,7 +48,7 @@ static int connect_elector(struct postgres_ledger *ledger)
 	if (elector->connection.handle)
 		return 0;
 	end = pg_backoff_check(&elector->backoff);
-	return end < 0 ? end : pg_backoff_note(&elector->backoff, pg_open(&elector->connection, ledger->url, false));
+	return end < 0 ? end : pg_backoff_note(&elector->backoff, open_session(&elector->connection, ledger->url));
 }
 
 /* 1: we have it, 0: another has, or negative. */

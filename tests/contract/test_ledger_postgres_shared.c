@@ -711,6 +711,18 @@ static void test_elected_one_whose_session_has_died_finds_out(void **state)
 	assert_int_equal(elect(fixture, 1), LEDGER_DONE);
 }
 
+/* A process that is stopped keeps its session, and does nothing. */
+static void test_elected_one_that_is_silent_is_so_no_longer(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(elect(fixture, 0), LEDGER_DONE);
+	while (elect(fixture, 1) == LEDGER_LEASE_HELD)
+		;
+	assert_int_equal(elect(fixture, 1), LEDGER_DONE);
+	assert_int_equal(elect(fixture, 0), LEDGER_LEASE_HELD);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -734,6 +746,7 @@ int main(void)
 		TEST(test_of_two_drains_of_a_partition_one_wins_each_step),
 		TEST(test_one_is_elected_and_the_other_follows_it),
 		TEST(test_elected_one_whose_session_has_died_finds_out),
+		TEST(test_elected_one_that_is_silent_is_so_no_longer),
 	};
 
 	log_set_level(LOG_OFF);

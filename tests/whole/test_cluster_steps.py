@@ -1,5 +1,9 @@
 """A gate that dies at each step of what it does, and processes that die at any moment: what was told stays true, and the units come back."""
 
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
 import pytest
 
 from crowd import Crowd, new_seed
@@ -106,3 +110,69 @@ def test_what_is_late_is_not_told_as_done(gates, kafka, tmp_path, what):
     lot = gate.lot("drop")
     assert (lot["withdrawn"], lot["held"], lot["available"]) == {0: (0, 1, 4), 1: (0, 0, 5), 2: (2, 1, 2)}[done]
     cluster.audit()
+
+
+@contextmanager
+def killed_at_last(server):
+    try:
+        yield
+    finally:
+        server.kill()
+
+
+@contextmanager
+def asleep(process):
+    """As a machine that is suspended, or a process whose memory is paged in: it says nothing, its connections stay, and it goes on where it was."""
+    process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize("journal", ["kafka", "direct"])
+@pytest.mark.parametrize("elected", [True, False])
+def test_a_gate_sleeps_while_the_stock_is_rebuilt(gates, kafka, journal, elected):
+    """What it says when it wakes must not be what has become void; and an elected one that sleeps must not keep the others from rebuilding."""
+    cluster = gates(2, kafka=kafka if journal == "kafka" else None)
+    wait_until(lambda: cluster.metric("penstock_elected") == 1, 10, "the election")
+    gate, other = sorted(cluster.gates, key=lambda gate: gate.metric("penstock_elected") == elected, reverse=True)
+
+    def fault():
+        with asleep(gate.process):
+            cluster.redis.call("FLUSHALL")
+            wait_until(lambda: other.metric("penstock_rebuild_sales_total") >= 1, 40, "the other's rebuild")
+
+    rush(cluster, f"sleeping gate, {journal}", fault, clients=16)
+
+
+def test_a_gate_sleeps_in_the_middle_of_its_transaction(gates, tmp_path):
+    """With the head of the operators' log locked, which the others need: until the ledger ends its session."""
+    failpoints = Failpoints(tmp_path / "failpoints")
+    cluster = gates(1)
+    awake = cluster.gates[0]
+    sleeper = cluster.add_gate(program=TESTING_PROGRAM, environment={"PENSTOCK_FAILPOINTS_FILE": str(failpoints.path)})
+    cluster.make_sale("drop", 5)
+    failpoints.set("ledger.before_commit=delay:60000x1")
+    with ThreadPoolExecutor() as pool, killed_at_last(sleeper):
+        pool.submit(sleeper.operate, "PATCH", "/v1/sales/drop", {"name": "never so called"})
+        wait_until(lambda: failpoints.hits("ledger.before_commit"), 10, "the transaction")
+        refused = awake.operate("PATCH", "/v1/sales/drop", {"name": "called so"})
+        assert (refused.status, refused.code) == (503, "ledger-unavailable"), refused.body
+        wait_until(lambda: awake.operate("PATCH", "/v1/sales/drop", {"name": "called so"}).status == 200, 30, "the end of its session")
+    assert awake.sale("drop")["name"] == "called so"
+    cluster.audit()
+
+
+def test_a_drain_sleeps_with_its_partitions(gates, kafka):
+    """Its locks are not for ever: another one goes on, and what the sleeper does when it wakes is not done twice."""
+    cluster = gates(1, kafka=kafka, settings={"journal.kafka.properties": "session.timeout.ms=1000"})
+    cluster.add_drain()
+
+    def fault():
+        for turn, drain in enumerate(cluster.drains):  # one of them has the sale's partition
+            with asleep(drain.process):
+                order = cluster.buy("drop", f"buyer-of-turn-{turn}", body={"sku": "size-1"}).json["id"].replace("-", "")
+                wait_until(lambda: order in cluster.order_rows("drop"), 40, "the other drain")
+
+    rush(cluster, "sleeping drain", fault)

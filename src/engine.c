@@ -362,6 +362,8 @@ static int make_sale_keeper(struct engine *engine)
 {
 	const struct sale_keeper_settings settings = {
 		.ledger = engine->ledger,
+		.stock = engine->stock,
+		.journal = engine->journal,
 		.control = engine->control,
 		.catalog = engine->catalog,
 		.metrics = engine->metrics,

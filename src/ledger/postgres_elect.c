@@ -11,7 +11,8 @@
 #include "ledger/postgres_private.h"
 
 /* "penstock" in ASCII, and one: the key behind the lease's. */
-static const char try_lock[] = "SELECT pg_try_advisory_lock(8099000947049456492)";
+#define KEY "8099000947049456492"
+static const char try_lock[] = "SELECT pg_try_advisory_lock(" KEY ")", unlock[] = "SELECT pg_advisory_unlock(" KEY ")";
 
 void pg_elector_init(struct pg_elector *elector)
 {
@@ -51,16 +52,16 @@ static int connect_elector(struct postgres_ledger *ledger)
 	return end < 0 ? end : pg_backoff_note(&elector->backoff, open_session(&elector->connection, ledger->url));
 }
 
-/* 1: we have it, 0: another has, or negative. */
-static int ask(struct pg_elector *elector)
+/* 1: we have it, 0: another has or may have, or negative. */
+static int ask(struct pg_elector *elector, bool stands)
 {
 	PGresult *result;
 	int end, taken;
 
 	/* Taking it again would count it twice; that the session answers says that it still has it. */
-	if (elector->elected) {
-		end = pg_do(&elector->connection, "SELECT 1", NULL);
-		return end == 0 ? 1 : end < 0 ? end : error_origin(-EIO);
+	if (elector->elected || !stands) {
+		end = pg_do(&elector->connection, elector->elected && !stands ? unlock : "SELECT 1", NULL);
+		return end == 0 ? stands : end < 0 ? end : error_origin(-EIO);
 	}
 	end = pg_query(&elector->connection, try_lock, NULL, &result);
 	if (end != 0)
@@ -70,7 +71,7 @@ static int ask(struct pg_elector *elector)
 	return taken;
 }
 
-static int elect(struct postgres_ledger *ledger)
+static int elect(struct postgres_ledger *ledger, bool stands)
 {
 	struct pg_elector *elector = &ledger->elector;
 	int end = 0;
@@ -85,7 +86,7 @@ static int elect(struct postgres_ledger *ledger)
 	for (int tries = 0; tries < 2; tries++) {
 		end = connect_elector(ledger);
 		if (end == 0)
-			end = ask(elector);
+			end = ask(elector, stands);
 		if (end < 0) {
 			pg_close(&elector->connection);
 			set_elected(elector, false);
@@ -99,7 +100,7 @@ static int elect(struct postgres_ledger *ledger)
 	return end == 1 ? LEDGER_DONE : LEDGER_LEASE_HELD;
 }
 
-int postgres_elect(struct ledger *base)
+int postgres_elect(struct ledger *base, bool stands)
 {
 	struct postgres_ledger *ledger = postgres_ledger_of(base);
 	int result;
@@ -109,7 +110,7 @@ int postgres_elect(struct ledger *base)
 	if (!ledger->shared)
 		return LEDGER_DONE;
 	pthread_mutex_lock(&ledger->elector.lock);
-	result = elect(ledger);
+	result = elect(ledger, stands);
 	pthread_mutex_unlock(&ledger->elector.lock);
 	/* Where the journal is elsewhere nothing may be written for long: this is then how its health is found out, both ways. */
 	if (result < 0 && result != -EBUSY)

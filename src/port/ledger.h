@@ -156,9 +156,10 @@ struct ledger_ops {
 	int (*journal_position)(struct ledger *ledger, uint32_t partition, int64_t *next, uint64_t *mark);
 	/*
 	 * Tries to be, or to stay, the one process that cares for the sales and rebuilds their stock: DONE, LEDGER_LEASE_HELD (another is), or negative. It
-	 * ends with the process, or with its session. Where the lease is exclusive, its holder is always elected.
+	 * ends with the process, or with its session, or where it does not stand any more: then LEDGER_LEASE_HELD too. Where the lease is exclusive, its
+	 * holder is always elected.
 	 */
-	int (*elect)(struct ledger *ledger);
+	int (*elect)(struct ledger *ledger, bool stands);
 
 	int (*item_create)(struct ledger *ledger, const struct ledger_item *item, const struct ledger_actor *actor);
 	/* *on_hand: after. DONE, ALREADY (movement), NOT_FOUND. */

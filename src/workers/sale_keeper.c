@@ -7,16 +7,16 @@
 #include "base/thread.h"
 #include "recovery/catalog_load.h"
 
-enum {
-	TURN_NS = 20000000,    /* opening times are exact by the gates' own clocks; this is how soon the rest follows */
-	ELECT_NS = 1000000000, /* how often the election is asked about */
-};
+static const int64_t TURN_NS = 20000000; /* opening times are exact by the gates' own clocks; this is how soon the rest follows */
+static const int64_t ELECT_NS = 1000000000; /* how often the election is asked about */
+static const int64_t UNFIT_NS =
+	3000000000; /* who reaches nothing for so long does not stand: a service that starts again is not worth an election */
 
 struct sale_keeper {
 	struct sale_keeper_settings settings;
 	struct thread thread;
-	struct lane *rest; /* nothing is ever in it: waiting there is a rest that a stop ends */
-	int64_t next_elect_ns;
+	struct lane *rest;             /* nothing is ever in it: waiting there is a rest that a stop ends */
+	int64_t next_elect_ns, fit_ns; /* when it will be asked next; when all that caring needs was last there */
 	atomic_bool elected;
 	int logged_error;
 };
@@ -39,11 +39,24 @@ int sale_keeper_new(struct sale_keeper **out, const struct sale_keeper_settings 
 		free(keeper);
 		return r;
 	}
+	keeper->fit_ns = clock_mono_ns();
 	atomic_init(&keeper->elected, !settings->shared);
 	metrics_reader(settings->metrics, "gauge", "penstock_elected", "1 where this process cares for the sales of its ledger.",
 		       NULL, read_elected, &keeper->elected);
 	*out = keeper;
 	return 0;
+}
+
+/* The ledger is not asked about: who does not reach it is not elected by it. */
+static bool stands(struct sale_keeper *keeper, int64_t now_ns)
+{
+	struct stock *stock = keeper->settings.stock;
+	struct journal *journal = keeper->settings.journal;
+	const char *reason;
+
+	if (stock->ops->health(stock, &reason) == 0 && (journal->ops->in_ledger || journal->ops->health(journal, &reason) == 0))
+		keeper->fit_ns = now_ns;
+	return now_ns - keeper->fit_ns < UNFIT_NS;
 }
 
 static void elect(struct sale_keeper *keeper, int64_t now_ns)
@@ -55,7 +68,7 @@ static void elect(struct sale_keeper *keeper, int64_t now_ns)
 	if (now_ns < keeper->next_elect_ns)
 		return;
 	keeper->next_elect_ns = now_ns + ELECT_NS;
-	r = ledger->ops->elect(ledger);
+	r = ledger->ops->elect(ledger, stands(keeper, now_ns));
 	elected = r == LEDGER_DONE;
 	atomic_store(&keeper->elected, elected);
 	if (r < 0 && before)

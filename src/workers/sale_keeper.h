@@ -1,7 +1,7 @@
 /*
  * The thread that keeps the sales: the clock opens and closes them, what ended ones have left goes back (sale_control_care()). Where the ledger is shared it
  * also stands for election, since one process alone may care, and follows what the others change, so that every gate shows the same sales within a
- * turn or two.
+ * turn or two. Who does not reach the stock or the journal for some seconds does not stand: another may reach them.
  */
 #pragma once
 
@@ -13,6 +13,8 @@ struct sale_keeper;
 
 struct sale_keeper_settings {
 	struct ledger *ledger; /* borrowed, like all here */
+	struct stock *stock;
+	struct journal *journal;
 	struct sale_control *control;
 	struct sale_catalog *catalog;
 	struct metrics *metrics;

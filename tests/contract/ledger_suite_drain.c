@@ -453,8 +453,8 @@ static void test_holder_of_the_lease_is_elected(void **state)
 {
 	struct kit *kit = kit_of(state);
 
-	assert_int_equal(kit->ledger->ops->elect(kit->ledger), LEDGER_DONE);
-	assert_int_equal(kit->ledger->ops->elect(kit->ledger), LEDGER_DONE);
+	assert_int_equal(kit->ledger->ops->elect(kit->ledger, true), LEDGER_DONE);
+	assert_int_equal(kit->ledger->ops->elect(kit->ledger, true), LEDGER_DONE);
 }
 
 /* --- Failures --- */

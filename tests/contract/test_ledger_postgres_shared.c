@@ -82,7 +82,7 @@ static void terminate_all(struct fixture *fixture)
 
 static int elect(struct fixture *fixture, size_t writer)
 {
-	return fixture->ledgers[writer]->ops->elect(fixture->ledgers[writer]);
+	return fixture->ledgers[writer]->ops->elect(fixture->ledgers[writer], true);
 }
 
 static void must(int code)
@@ -711,6 +711,18 @@ static void test_elected_one_whose_session_has_died_finds_out(void **state)
 	assert_int_equal(elect(fixture, 1), LEDGER_DONE);
 }
 
+static void test_who_does_not_stand_leaves_it_to_the_other(void **state)
+{
+	struct fixture *fixture = *state;
+	struct ledger *first = fixture->ledgers[0];
+
+	assert_int_equal(first->ops->elect(first, false), LEDGER_LEASE_HELD);
+	assert_int_equal(elect(fixture, 0), LEDGER_DONE);
+	assert_int_equal(first->ops->elect(first, false), LEDGER_LEASE_HELD);
+	assert_int_equal(elect(fixture, 1), LEDGER_DONE);
+	assert_int_equal(elect(fixture, 0), LEDGER_LEASE_HELD);
+}
+
 /* A process that is stopped keeps its session, and does nothing. */
 static void test_elected_one_that_is_silent_is_so_no_longer(void **state)
 {
@@ -747,6 +759,7 @@ int main(void)
 		TEST(test_one_is_elected_and_the_other_follows_it),
 		TEST(test_elected_one_whose_session_has_died_finds_out),
 		TEST(test_elected_one_that_is_silent_is_so_no_longer),
+		TEST(test_who_does_not_stand_leaves_it_to_the_other),
 	};
 
 	log_set_level(LOG_OFF);

@@ -1,6 +1,10 @@
 """The whole cluster: gates and drains over Redis, Kafka and PostgreSQL."""
 
+import contextlib
+
 import pytest
+from kafka import Proxied
+from proxy import Proxy
 
 from penstock import wait_until
 from rush import rush
@@ -62,3 +66,39 @@ def test_redis_dies_and_comes_back_empty(gates, kafka):
         cluster.redis.restart(empty=True)
 
     rush(cluster, "empty", fault)
+
+
+@contextlib.contextmanager
+def own_way(cluster, kafka, to):
+    """Settings of a gate that reaches one of the services on a way of its own, and how that way is set."""
+    if to == "kafka":
+        try:
+            yield {"journal.url": Proxied(kafka).url(cluster.topic)}, kafka.set_proxies
+        finally:
+            kafka.set_proxies("pass")
+        return
+    proxy = Proxy(cluster.redis.port).start()
+    try:
+        yield {"stock.url": f"redis://127.0.0.1:{proxy.port}/0"}, proxy.set
+    finally:
+        proxy.stop()
+
+
+@pytest.mark.parametrize("to", ["redis", "kafka"])
+def test_an_elected_gate_that_is_cut_off_lets_another_care(gates, kafka, to):
+    """It reaches PostgreSQL, and could keep its office for ever; the other could rebuild the stock."""
+    cluster = gates(0, kafka=kafka)
+    with own_way(cluster, kafka, to) as (settings, turn):
+        cut_off = cluster.add_gate(settings=settings)
+        wait_until(lambda: cut_off.metric("penstock_elected") == 1, 10, "its election")
+        other = cluster.add_gate()
+
+        def fault():
+            turn("cut")
+            cluster.redis.call("FLUSHALL")
+            wait_until(lambda: other.metric("penstock_rebuild_sales_total") >= 1, 40, "the other's rebuild")
+            assert other.metric("penstock_elected") == 1
+            turn("pass")
+
+        rush(cluster, f"cut off from {to}", fault)
+        assert cluster.metric("penstock_elected") == 1

@@ -3,7 +3,6 @@
 #ifdef PENSTOCK_TESTING
 
 #include <errno.h>
-#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -166,13 +165,12 @@ static bool find_hit(struct point_set *set, const char *name, struct point *hit)
 /* Before it acts, for a test that waits for it. Switches act all the time, and are not told. */
 static void record(const struct point *hit)
 {
-	const char *path = getenv("PENSTOCK_FAILPOINTS_FILE");
-	char hits[PATH_MAX];
+	const char *path = getenv("PENSTOCK_FAILPOINTS_HITS");
 	FILE *file;
 
-	if (!path || hit->action == ACTION_ON || (size_t)snprintf(hits, sizeof(hits), "%s.hits", path) >= sizeof(hits))
+	if (!path || hit->action == ACTION_ON)
 		return;
-	file = fopen(hits, "ae");
+	file = fopen(path, "ae");
 	if (!file)
 		abort();
 	fprintf(file, "%s\n", hit->name); /* one write, so that two processes' lines do not mix */

@@ -5,8 +5,8 @@
  * PENSTOCK_FAILPOINTS="name=action[:argument][@skip][xcount],…": actions `kill` (SIGKILL to the process itself), `error:ERRNO-NUMBER`
  * (the failpoint's value is -number), `delay:MILLISECONDS`, `on` (value 1; switches that break a rule on purpose).
  * @skip: the first so many hits pass; xcount: then so many hits act (default: all).
- * Changed at run time by writing the same syntax to the file named by PENSTOCK_FAILPOINTS_FILE (read again when its mtime changes). Beside it, with
- * ".hits" at the end of its name, each point that acts (but for `on`) leaves a line with its name before it does.
+ * Changed at run time by writing the same syntax to the file named by PENSTOCK_FAILPOINTS_FILE (read again when its mtime changes). To the one named by
+ * PENSTOCK_FAILPOINTS_HITS each point that acts (but for `on`) adds a line with its name before it does.
  */
 #pragma once
 

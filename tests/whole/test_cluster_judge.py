@@ -13,7 +13,7 @@ from kafka import Kafka, Proxied
 
 from crowd import Crowd, new_seed
 from failpoints import Failpoints
-from penstock import TESTING_PROGRAM, wait_until
+from penstock import wait_until
 
 TERMS = {"lots": {"size-1": 150, "size-2": 60}, "limit_per_buyer": 2, "hold_seconds": 60}
 
@@ -137,14 +137,11 @@ RULES = {
 
 
 def judged(gates, brokers, folder, rule, broken):
-    failpoints = Failpoints(folder / "failpoints")
-    failpoints.lift()
-    environment = {"PENSTOCK_FAILPOINTS_FILE": str(failpoints.path)}
-    on = {"program": TESTING_PROGRAM, "environment": environment}
+    failpoints = Failpoints(folder)
     cluster = gates(0, kafka=Proxied(brokers), settings={"sale.hold_grace": "0s", **rule.settings}, drains=0)
     for _ in range(2):
-        cluster.add_gate(**({} if rule.drain_only else on))
-    cluster.add_drain(**(on if rule.drain_only else {}))
+        cluster.add_gate(**({} if rule.drain_only else failpoints.server))
+    cluster.add_drain(**(failpoints.server if rule.drain_only else {}))
     cluster.make_sale("drop", **TERMS)
     wait_until(lambda: cluster.is_selling("drop"), 10, "the sale at every gate")
     crowd = Crowd(cluster, "drop", new_seed(rule.situation.__name__), buyers=200, stay=True)

@@ -8,7 +8,7 @@ import pytest
 
 from crowd import Crowd, new_seed
 from failpoints import Failpoints
-from penstock import TESTING_PROGRAM, wait_until
+from penstock import wait_until
 from rush import TERMS, finish, rush
 
 # What is at work there, and what must be under way for it to happen.
@@ -25,9 +25,9 @@ STEPS = {
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_gate_dies_at(gates, kafka, tmp_path, step):
-    failpoints = Failpoints(tmp_path / "failpoints")
+    failpoints = Failpoints(tmp_path)
     cluster = gates(1, kafka=kafka, settings={"sale.hold_grace": "0s"})
-    dying = cluster.add_gate(program=TESTING_PROGRAM, environment={"PENSTOCK_FAILPOINTS_FILE": str(failpoints.path)})
+    dying = cluster.add_gate(**failpoints.server)
 
     def fault():
         failpoints.set(f"{step}=kill@2")
@@ -59,16 +59,13 @@ def test_gates_die_25_times(gates, kafka, part):
 @pytest.mark.parametrize("part", range(2))
 def test_a_drain_dies_50_times(gates, kafka, tmp_path, part):
     """Between a commit and whatever comes next, and at random."""
-    failpoints = Failpoints(tmp_path / "failpoints")
-    environment = {"PENSTOCK_FAILPOINTS_FILE": str(failpoints.path)}
+    failpoints = Failpoints(tmp_path)
     # A dead reader's partitions are given away when its session ends: the shortest that the broker allows.
     settings = {"journal.kafka.properties": "session.timeout.ms=1000"}
-    cluster = gates(1, kafka=kafka, settings={"sale.hold_grace": "0s"})
+    cluster = gates(1, kafka=kafka, settings={"sale.hold_grace": "0s"}, drains=0)
     cluster.make_sale("drop", **{**TERMS, "hold_seconds": [1, 60][part]})
-    drain = cluster.drains[0]
+    drain = cluster.add_drain(settings=settings, **failpoints.server)
     drain.kill()
-    drain.program, drain.environment = TESTING_PROGRAM, {**drain.environment, **environment}
-    drain.settings = {**drain.settings, **settings}
     crowd = Crowd(cluster, "drop", new_seed(f"drain dies {part}"), buyers=800, stay=True)
 
     def die():
@@ -95,9 +92,9 @@ LATE = {
 def test_what_is_late_is_not_told_as_done(gates, kafka, tmp_path, what):
     """A rebuild may have made it void meanwhile: the deadline on telling is not for purchases alone."""
     step, code, done = LATE[what]
-    failpoints = Failpoints(tmp_path / "failpoints")
+    failpoints = Failpoints(tmp_path)
     cluster = gates(0, kafka=kafka, drains=1)
-    gate = cluster.add_gate(program=TESTING_PROGRAM, environment={"PENSTOCK_FAILPOINTS_FILE": str(failpoints.path)})
+    gate = cluster.add_gate(**failpoints.server)
     cluster.make_sale("drop", 5, hold_seconds=60)
     order = gate.buy("drop", "anna").json["id"]
     failpoints.set(f"{step}=delay:2200x1")
@@ -148,10 +145,10 @@ def test_a_gate_sleeps_while_the_stock_is_rebuilt(gates, kafka, journal, elected
 
 def test_a_gate_sleeps_in_the_middle_of_its_transaction(gates, tmp_path):
     """With the head of the operators' log locked, which the others need: until the ledger ends its session."""
-    failpoints = Failpoints(tmp_path / "failpoints")
+    failpoints = Failpoints(tmp_path)
     cluster = gates(1)
     awake = cluster.gates[0]
-    sleeper = cluster.add_gate(program=TESTING_PROGRAM, environment={"PENSTOCK_FAILPOINTS_FILE": str(failpoints.path)})
+    sleeper = cluster.add_gate(**failpoints.server)
     cluster.make_sale("drop", 5)
     failpoints.set("ledger.before_commit=delay:60000x1")
     with ThreadPoolExecutor() as pool, killed_at_last(sleeper):

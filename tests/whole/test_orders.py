@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from penstock import TESTING_PROGRAM, wait_until
+from failpoints import serve_with_failpoints
+from penstock import wait_until
 
 pytestmark = pytest.mark.parametrize("ledger", ["sqlite", "postgres"], indirect=True)
 
@@ -189,10 +190,10 @@ def test_the_list_filters_and_pages(server):
     assert server.operate("GET", "/v1/orders?sale=none").code == "unknown-sale"
 
 
-def test_a_journal_that_hangs_leaves_nobody_without_an_answer(serve):
-    server = serve(program=TESTING_PROGRAM, environment={"PENSTOCK_FAILPOINTS_FILE": "failpoints"})
+def test_a_journal_that_hangs_leaves_nobody_without_an_answer(serve, tmp_path):
+    server, failpoints = serve_with_failpoints(serve, tmp_path)
     order = held(server, hold_seconds=600)
-    (server.folder / "failpoints").write_text("ledger.before_commit=delay:6000x1")
+    failpoints.set("ledger.before_commit=delay:6000x1")
     with ThreadPoolExecutor(3) as pool:
         buying = pool.submit(server.buy, "drop", "bert", "key")
         wait_until(lambda: server.metric('penstock_stock_outbox_entries') == 1)

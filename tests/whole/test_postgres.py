@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from penstock import TESTING_PROGRAM, wait_until
+from failpoints import serve_with_failpoints
+from penstock import wait_until
 
 WRITER = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
 
@@ -137,26 +138,22 @@ def test_a_server_that_dies_under_load(gate, postgres, database, victim):
     ("failpoint", "status"),
     [("ledger.commit_unknown=error:107x1", 202), ("ledger.commit_lost=error:5x1", 503), ("ledger.before_commit=error:28x1", 503)],
 )
-def test_a_commit_without_an_answer_is_resolved(serve, postgres, database, failpoint, status):
-    gate = serve(
-        {"ledger.url": postgres.url(database)}, program=TESTING_PROGRAM, environment={"PENSTOCK_FAILPOINTS_FILE": "failpoints"}
-    )
+def test_a_commit_without_an_answer_is_resolved(serve, tmp_path, postgres, database, failpoint, status):
+    gate, failpoints = serve_with_failpoints(serve, tmp_path, {"ledger.url": postgres.url(database)})
     gate.make_sale("drop", 1)
-    (gate.folder / "failpoints").write_text(failpoint)
+    failpoints.set(failpoint)
     assert gate.buy("drop", "anna", key="k").status == status
     wait_until(lambda: (a := gate.buy("drop", "anna", key="k")).status == 202 and a, 10, "the retry")
     assert gate.lot("drop")["held"] == 1
     gate.audit()
 
 
-def test_a_server_restarted_in_mid_transaction(serve, postgres, database):
-    gate = serve(
-        {"ledger.url": postgres.url(database)}, program=TESTING_PROGRAM, environment={"PENSTOCK_FAILPOINTS_FILE": "failpoints"}
-    )
+def test_a_server_restarted_in_mid_transaction(serve, tmp_path, postgres, database):
+    gate, failpoints = serve_with_failpoints(serve, tmp_path, {"ledger.url": postgres.url(database)})
     gate.make_sale("drop", 5)
     order = gate.buy("drop", "anna", key="k").json["id"]
     # A settlement reads before it writes: its transaction is open while it waits here.
-    (gate.folder / "failpoints").write_text("ledger.before_commit=delay:1500x1")
+    failpoints.set("ledger.before_commit=delay:1500x1")
     with ThreadPoolExecutor(1) as pool:
         confirming = pool.submit(gate.operate, "POST", f"/v1/orders/{order}/confirm")
         wait_until(

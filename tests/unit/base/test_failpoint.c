@@ -144,6 +144,7 @@ int main(void)
 	snprintf(hits_path, sizeof(hits_path), "%s.hits", path);
 	setenv("PENSTOCK_FAILPOINTS", "env.error=error:28,env.on=on", 1);
 	setenv("PENSTOCK_FAILPOINTS_FILE", path, 1);
+	setenv("PENSTOCK_FAILPOINTS_HITS", hits_path, 1);
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
 	unlink(path);
 	unlink(hits_path);

@@ -4,6 +4,7 @@ Each rule has the situation that it is for. The switches are failpoints of the t
 `penstock audit`.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Callable
@@ -48,12 +49,15 @@ class Scene:
 def the_broker_refuses_for_a_while(scene):
     """Cancels are refused, so a unit that has come back before is there twice."""
 
+    def cancel(wish):
+        wish.attempted.add("cancel")
+        scene.cluster.ask("POST", f"/v1/orders/{wish.order}/cancel", wish.buyer)
+
     def fault():
         scene.brokers.stop_node(1)
         wait_until(lambda: scene.crowd.answers["journal-unavailable"] > 30, 20, "refusals")
-        for wish in scene.crowd.accepted[:30]:
-            wish.attempted.add("cancel")
-            scene.cluster.ask("POST", f"/v1/orders/{wish.order}/cancel", wish.buyer)
+        with ThreadPoolExecutor(15) as pool:
+            list(pool.map(cancel, scene.crowd.accepted[:30]))
         scene.brokers.start_node(1)
 
     scene.shop(1, fault, after=1)

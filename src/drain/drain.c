@@ -9,6 +9,7 @@
 static const int64_t READ_NS = 100000000;     /* a read waits so long: how late a stop is heard, and a partition that is new */
 static const int64_t BUSINESS_NS = 500000000; /* the reader's group hears from it at least so often, whatever it waits for */
 static const int64_t REFUSED_NS = 15000000000;
+static const int64_t LEAVE_NS = 10000000000; /* as long as the group waits for a reader that is silent */
 
 /* --- Life --- */
 
@@ -154,11 +155,30 @@ int drain_identify(struct drain *drain)
 	return DRAIN_DONE;
 }
 
+/* A drain that does not reach its ledger for long leaves the partitions to those that may. */
+static void share(struct drain *drain, bool shares)
+{
+	struct journal_reader *reader = drain->settings.reader;
+
+	if (drain->alone != shares || reader->ops->share(reader, shares) < 0)
+		return;
+	drain->alone = !shares;
+	if (shares)
+		log_info("drain", "it has a share in the partitions again");
+	else
+		log_warn("drain", "the partitions are left to other drains until the ledger is there");
+}
+
 /* True: the log is the ledger's. */
 static bool identified(struct drain *drain)
 {
 	int r = drain->identified && !drain->sick ? 0 : drain_identify(drain);
 
+	if (r == 0)
+		drain->strange_ns = 0;
+	else if (drain->strange_ns == 0)
+		drain->strange_ns = clock_mono_ns();
+	share(drain, r == 0 || clock_mono_ns() - drain->strange_ns < LEAVE_NS);
 	if (r < 0)
 		drain_fail(drain, DRAIN_STEP_IDENTIFY, r, true);
 	else if (r == DRAIN_OTHER_LOG) {
@@ -200,6 +220,7 @@ static void show(struct drain *drain, size_t in_hand)
 	else if (drain->shown.lag_records == 0)
 		drain->shown.lag_records = -1;
 	drain->shown.batch = (int64_t)drain->pace.batch;
+	drain->shown.partitions = (int64_t)drain->settings.reader->ops->given(drain->settings.reader);
 	pthread_mutex_unlock(&drain->lock);
 }
 

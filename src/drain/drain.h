@@ -42,7 +42,8 @@ struct drain_state {
 	int64_t lag_records; /* -1: not known; while it is not well, as it was last known */
 	int64_t last_at_ms; /* wall time of the event that was applied last; of the partition that is furthest behind; 0: none yet */
 	int64_t rate, batch;            /* the pace in force: records a second (0: no limit), records a commit */
-	int64_t held;                   /* partitions that cannot go on */
+	int64_t partitions;             /* that are this drain's */
+	int64_t held;                   /* of them, those that cannot go on */
 	char reason[DRAIN_REASON_SIZE]; /* why it is not well; empty: it is */
 };
 

@@ -49,6 +49,11 @@ static double read_batch(void *drain)
 	return (double)look(drain).batch;
 }
 
+static double read_partitions(void *drain)
+{
+	return (double)look(drain).partitions;
+}
+
 static double read_held(void *drain)
 {
 	return (double)look(drain).held;
@@ -96,6 +101,8 @@ void drain_metrics_register(struct drain_metrics *ids, struct metrics *metrics, 
 	metrics_reader(metrics, "gauge", "penstock_drain_rate_limit", "Records a second that may be written.", NULL, read_rate, drain);
 	metrics_reader(metrics, "gauge", "penstock_drain_batch_limit", "Records that the next commit may have.", NULL, read_batch,
 		       drain);
+	metrics_reader(metrics, "gauge", "penstock_drain_partitions",
+		       "Partitions that are this drain's; over all drains they are the topic's.", NULL, read_partitions, drain);
 	metrics_reader(metrics, "gauge", "penstock_drain_partitions_held", "Partitions that cannot go on; must stay 0.", NULL,
 		       read_held, drain);
 }

@@ -214,6 +214,35 @@ static int identity(struct journal_reader *base, const char **cluster, const cha
 	return 0;
 }
 
+static rd_kafka_resp_err_t subscribe(struct reader *reader)
+{
+	rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_resp_err_t result;
+
+	rd_kafka_topic_partition_list_add(topics, reader->address.topic, RD_KAFKA_PARTITION_UA);
+	result = rd_kafka_subscribe(reader->client, topics);
+	rd_kafka_topic_partition_list_destroy(topics);
+	return result;
+}
+
+/* What we had is taken from us within the next poll, as with any rebalance. */
+static int share(struct journal_reader *base, bool shares)
+{
+	struct reader *reader = reader_of(base);
+
+	return kafka_errno(shares ? subscribe(reader) : rd_kafka_unsubscribe(reader->client));
+}
+
+static size_t given(struct journal_reader *base)
+{
+	struct reader *reader = reader_of(base);
+	size_t count = 0;
+
+	for (uint32_t i = 0; i < reader->facts.partitions; i++)
+		count += reader->places[i].ours;
+	return count;
+}
+
 static size_t unplaced(struct journal_reader *base, uint32_t *partitions, size_t max)
 {
 	struct reader *reader = reader_of(base);
@@ -510,6 +539,8 @@ static void reader_free(struct journal_reader *base)
 static const struct journal_reader_ops kafka_reader_ops = {
 	.name = "kafka",
 	.identity = identity,
+	.share = share,
+	.given = given,
 	.unplaced = unplaced,
 	.seek = seek,
 	.unplace = unplace,
@@ -573,7 +604,6 @@ static int learn(struct reader *reader, const struct kafka_options *options, str
 static int join(struct reader *reader, struct buffer *error)
 {
 	char group[KAFKA_TOPIC_SIZE + sizeof(".drain")];
-	rd_kafka_topic_partition_list_t *topics;
 	rd_kafka_resp_err_t result;
 	int started;
 
@@ -583,10 +613,7 @@ static int join(struct reader *reader, struct buffer *error)
 		return started;
 	reader->records = rd_kafka_queue_new(reader->client);
 	rd_kafka_poll_set_consumer(reader->client);
-	topics = rd_kafka_topic_partition_list_new(1);
-	rd_kafka_topic_partition_list_add(topics, reader->address.topic, RD_KAFKA_PARTITION_UA);
-	result = rd_kafka_subscribe(reader->client, topics);
-	rd_kafka_topic_partition_list_destroy(topics);
+	result = subscribe(reader);
 	if (result)
 		buffer_printf(error, "the group %s cannot be joined: %s", group, rd_kafka_err2str(result));
 	return kafka_errno(result);

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "base/error.h"
 #include "base/slice.h"
@@ -27,6 +28,13 @@ struct journal_reader_ops {
 	const char *name;
 	/* Which log this is; the texts live as long as the reader. 0, or negative while it cannot be told (-ENOTCONN). */
 	int (*identity)(struct journal_reader *reader, const char **cluster, const char **topic);
+	/*
+	 * Whether this reader has a share in the partitions, as it has from its start. One that can do nothing with its records leaves them to the other readers.
+	 * 0, or negative: not now, nothing has changed.
+	 */
+	int (*share)(struct journal_reader *reader, bool shares);
+	/* How many partitions are this reader's now. */
+	size_t (*given)(struct journal_reader *reader);
 	/* Up to `max` partitions that were given to this reader and wait for seek(). */
 	size_t (*unplaced)(struct journal_reader *reader, uint32_t *partitions, size_t max);
 	/*

@@ -446,6 +446,32 @@ static void test_readers_share_partitions_and_take_over(void **state)
 	assert_all_seen_in_order(place);
 }
 
+/* One that does not reach its ledger, say. */
+static void test_reader_that_has_no_share_leaves_all_to_the_other_until_it_has_again(void **state)
+{
+	struct place *place = *state;
+	struct journal_reader *second;
+
+	wait_given(place, place->reader, PARTITIONS);
+	place_all_at_start(place->reader);
+	second = open_reader(place);
+	wait_shared(place, second);
+	assert_int_equal(place->reader->ops->share(place->reader, false), 0);
+	while (count_unplaced(second) < PARTITIONS) {
+		assert_int_equal(read_once(place, place->reader, 0, 50), 0);
+		assert_int_equal(read_once(place, second, 0, 50), 0);
+	}
+	assert_int_equal(count_unplaced(place->reader), 0);
+	place_all_at_start(second);
+	write_events(place, 40);
+	read_until(place, second, 40);
+	assert_all_seen_in_order(place);
+	assert_int_equal(place->reader->ops->share(place->reader, true), 0);
+	wait_shared(place, second);
+	assert_true(count_unplaced(place->reader) > 0);
+	second->ops->free(second);
+}
+
 static void test_what_was_fetched_before_a_rebalance_is_not_taken_after_it(void **state)
 {
 	struct place *place = *state;
@@ -594,6 +620,7 @@ int main(void)
 		TEST(test_what_retention_took_is_told_and_never_skipped),
 		TEST(test_topic_that_was_made_again_is_found_out),
 		TEST(test_readers_share_partitions_and_take_over),
+		TEST(test_reader_that_has_no_share_leaves_all_to_the_other_until_it_has_again),
 		TEST(test_what_was_fetched_before_a_rebalance_is_not_taken_after_it),
 		TEST(test_more_readers_than_partitions_leave_one_idle_and_well),
 		TEST(test_partition_that_was_added_is_given_and_read),

@@ -70,16 +70,20 @@ def test_redis_dies_and_comes_back_empty(gates, kafka):
 
 @contextlib.contextmanager
 def own_way(cluster, kafka, to):
-    """Settings of a gate that reaches one of the services on a way of its own, and how that way is set."""
+    """Settings of a process that reaches one of the services on a way of its own, and how that way is set."""
     if to == "kafka":
         try:
             yield {"journal.url": Proxied(kafka).url(cluster.topic)}, kafka.set_proxies
         finally:
             kafka.set_proxies("pass")
         return
-    proxy = Proxy(cluster.redis.port).start()
+    proxy = Proxy({"redis": cluster.redis, "postgres": cluster.postgres}[to].port).start()
+    urls = {
+        "redis": {"stock.url": f"redis://127.0.0.1:{proxy.port}/0"},
+        "postgres": {"ledger.url": f"postgresql://penstock@127.0.0.1:{proxy.port}/{cluster.database}"},
+    }
     try:
-        yield {"stock.url": f"redis://127.0.0.1:{proxy.port}/0"}, proxy.set
+        yield urls[to], proxy.set
     finally:
         proxy.stop()
 
@@ -102,3 +106,32 @@ def test_an_elected_gate_that_is_cut_off_lets_another_care(gates, kafka, to):
 
         rush(cluster, f"cut off from {to}", fault)
         assert cluster.metric("penstock_elected") == 1
+
+
+def share_of(drain):
+    return drain.metric("penstock_drain_partitions")
+
+
+def test_a_drain_that_is_cut_off_from_the_ledger_leaves_its_partitions(gates, kafka):
+    """Kafka hears from it, and would never give them to the other."""
+    cluster = gates(1, kafka=kafka, drains=0)
+    sales = [f"sale-{i}" for i in range(8)]  # so that each of the two has some
+    with own_way(cluster, kafka, "postgres") as (settings, turn):
+        cut_off = cluster.add_drain(settings=settings)
+        cluster.add_drain()
+        for sale in sales:
+            cluster.make_sale(sale, 5)
+            assert cluster.buy(sale, "anna").status == 202
+        cluster.settle()
+        wait_until(lambda: all(share_of(drain) in (1, 2) for drain in cluster.drains), 20, "a share for each")
+        turn("cut")
+        for sale in sales:
+            assert cluster.buy(sale, "ben").status == 202
+        wait_until(cluster.is_drained, 40, "the other drain")
+        assert share_of(cut_off) == 0
+        turn("pass")
+        wait_until(lambda: share_of(cut_off) in (1, 2), 20, "its share")
+        for sale in sales:
+            assert cluster.buy(sale, "cleo").status == 202
+        cluster.settle()
+    cluster.audit()

@@ -212,9 +212,33 @@ static int reader_bury(struct journal_reader *base, const struct journal_record 
 	return 0;
 }
 
+static int reader_share(struct journal_reader *base, bool shares)
+{
+	struct fake_reader *reader = reader_of(base);
+
+	if (chance(reader->chance))
+		return -ETIMEDOUT;
+	reader->shares++;
+	reader->alone = !shares;
+	for (uint32_t i = 0; i < FAKE_PARTITIONS; i++)
+		fake_reader_give(reader, i, shares);
+	return 0;
+}
+
+static size_t reader_given(struct journal_reader *base)
+{
+	size_t count = 0;
+
+	for (int i = 0; i < FAKE_PARTITIONS; i++)
+		count += reader_of(base)->partitions[i].given;
+	return count;
+}
+
 static const struct journal_reader_ops reader_ops = {
 	.name = "fake",
 	.identity = reader_identity,
+	.share = reader_share,
+	.given = reader_given,
 	.unplaced = reader_unplaced,
 	.seek = reader_seek,
 	.unplace = reader_unplace,

@@ -56,6 +56,8 @@ struct fake_reader {
 	unsigned chance; /* of each call to fail, in a thousand */
 	size_t reads, businesses, seeks, read_most;
 	bool lag_unknown;
+	bool alone;    /* it has no share in the partitions */
+	size_t shares; /* how often it was told whether it has */
 };
 void fake_reader_init(struct fake_reader *reader, struct fake_log *log);
 void fake_reader_give(struct fake_reader *reader, uint32_t partition, bool given);

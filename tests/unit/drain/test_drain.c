@@ -333,7 +333,10 @@ static void test_a_ledger_away_for_an_hour_means_lag_and_not_loss(void **state)
 	before = bench->ledger.positions + bench->ledger.drains;
 	run_for(bench, 3600 * SECOND);
 	assert_ill(bench, "not connected");
-	/* It asked, but not all the time; and it stayed in its group. */
+	/* It asked, but not all the time; and it left its partitions to others, who may reach the ledger. */
+	assert_true(bench->reader.alone);
+	assert_int_equal(sample(bench, "penstock_drain_partitions"), 0);
+	assert_int_equal(bench->reader.shares, 1);
 	assert_in_range(sample(bench, "penstock_drain_failures_total{step=\"identify\"}"), 700, 1500);
 	assert_int_equal(bench->ledger.positions + bench->ledger.drains, before + 1);
 	assert_true(bench->reader.businesses > 7000);
@@ -342,7 +345,24 @@ static void test_a_ledger_away_for_an_hour_means_lag_and_not_loss(void **state)
 	run_out(bench);
 	assert_int_equal(bench->ledger.recoveries, 1);
 	assert_int_equal(bench->ledger.applied, 4 * 100);
+	assert_int_equal(bench->reader.shares, 2);
+	assert_int_equal(sample(bench, "penstock_drain_partitions"), 4);
 	assert_well(bench);
+}
+
+static void test_a_ledger_away_for_a_moment_is_not_worth_a_rebalance(void **state)
+{
+	struct bench *bench = *state;
+
+	fill(bench, 100);
+	turn(bench);
+	bench->ledger.sick = true;
+	bench->ledger.recover_fault = -ENOTCONN;
+	run_for(bench, 9 * SECOND);
+	bench->ledger.recover_fault = 0;
+	run_out(bench);
+	assert_int_equal(bench->ledger.applied, 4 * 100);
+	assert_int_equal(bench->reader.shares, 0);
 }
 
 static void test_the_batch_shrinks_and_failures_wait_longer_and_longer(void **state)
@@ -707,6 +727,7 @@ int main(void)
 		TEST(even_a_failure_that_was_a_commit_is_not_done_again),
 		TEST(a_last_batch_of_unknown_outcome_leaves_it_well),
 		TEST(a_ledger_away_for_an_hour_means_lag_and_not_loss),
+		TEST(a_ledger_away_for_a_moment_is_not_worth_a_rebalance),
 		TEST(the_batch_shrinks_and_failures_wait_longer_and_longer),
 		TEST(a_read_that_fails_loses_nothing),
 		TEST(a_position_that_cannot_be_read_is_read_later),

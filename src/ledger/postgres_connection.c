@@ -33,7 +33,8 @@ static int translate(const char *state)
 		{"PS001", PG_FENCED},  {"PS002", PG_STALE},   {"PS003", PG_MOVED}, {"40001", PG_RETRY}, {"40P01", PG_RETRY},
 		{"22", PG_CONSTRAINT}, {"23", PG_CONSTRAINT}, {"08", -ENOTCONN},   {"57P", -ENOTCONN},  {"57014", -ETIMEDOUT},
 		{"55P03", -EBUSY},     {"53100", -ENOSPC},    {"53200", -ENOMEM},  {"53", -EBUSY},      {"25006", -EROFS},
-		{"28", -EACCES},       {"42501", -EACCES},    {"3D000", -ENOENT},  {"XX001", -EUCLEAN}, {"XX002", -EUCLEAN},
+		{"25P03", -ENOTCONN},  {"28", -EACCES},       {"42501", -EACCES},  {"3D000", -ENOENT},  {"XX001", -EUCLEAN},
+		{"XX002", -EUCLEAN},
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)

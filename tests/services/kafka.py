@@ -143,7 +143,7 @@ class Kafka:
             "share.coordinator.state.topic.replication.factor": nodes,
             "share.coordinator.state.topic.min.isr": 1,
             "group.initial.rebalance.delay.ms": 0,
-            "group.min.session.timeout.ms": 1000,
+            "group.min.session.timeout.ms": 300,
             "log.retention.check.interval.ms": 500,
             "log.segment.delete.delay.ms": 100,
             "file.delete.delay.ms": 100,

@@ -60,8 +60,8 @@ def test_gates_die_25_times(gates, kafka, part):
 def test_a_drain_dies_50_times(gates, kafka, tmp_path, part):
     """Between a commit and whatever comes next, and at random."""
     failpoints = Failpoints(tmp_path)
-    # A dead reader's partitions are given away when its session ends: the shortest that the broker allows.
-    settings = {"journal.kafka.properties": "session.timeout.ms=1000"}
+    # A dead reader's partitions are given away when its session ends: a short one.
+    settings = {"journal.kafka.properties": "session.timeout.ms=400;heartbeat.interval.ms=100"}
     cluster = gates(1, kafka=kafka, settings={"sale.hold_grace": "0s"}, drains=0)
     cluster.make_sale("drop", **{**TERMS, "hold_seconds": [1, 60][part]})
     drain = cluster.add_drain(settings=settings, **failpoints.server)

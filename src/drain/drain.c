@@ -210,7 +210,8 @@ static void well(struct drain *drain, size_t count)
  */
 static void show(struct drain *drain, size_t in_hand)
 {
-	int64_t lag = drain->settings.reader->ops->lag(drain->settings.reader);
+	struct journal_reader *reader = drain->settings.reader;
+	int64_t lag = reader->ops->lag(reader), partitions = (int64_t)reader->ops->given(reader);
 
 	if (lag >= 0)
 		lag += (int64_t)in_hand;
@@ -220,7 +221,7 @@ static void show(struct drain *drain, size_t in_hand)
 	else if (drain->shown.lag_records == 0)
 		drain->shown.lag_records = -1;
 	drain->shown.batch = (int64_t)drain->pace.batch;
-	drain->shown.partitions = (int64_t)drain->settings.reader->ops->given(drain->settings.reader);
+	drain->shown.partitions = partitions;
 	pthread_mutex_unlock(&drain->lock);
 }
 

@@ -236,8 +236,7 @@ static void say_control(struct gate_errand *errand, int r)
 		reply_problem(reply, PROBLEM_STOCK_UNAVAILABLE, NULL);
 		return;
 	case SALE_CONTROL_JOURNAL_AWAY:
-		reply_problem(reply, PROBLEM_JOURNAL_UNAVAILABLE,
-			      &(struct problem_options){.detail = "The change could not be made durable. Nothing was done."});
+		reply_change_refused(reply);
 		return;
 	case SALE_CONTROL_NOT_IN_STOCK:
 		reply_refuse(reply, PROBLEM_SALE_STATE, "The sale ended long ago.");

@@ -68,6 +68,18 @@ void reply_refuse(struct reply *reply, enum problem problem, const char *format,
 	reply_problem(reply, problem, &(struct problem_options){.detail = detail});
 }
 
+void reply_change_refused(struct reply *reply)
+{
+	reply_problem(reply, PROBLEM_JOURNAL_UNAVAILABLE,
+		      &(struct problem_options){.detail = "The change could not be made durable. Nothing was done."});
+}
+
+void reply_change_unknown(struct reply *reply)
+{
+	reply_problem(reply, PROBLEM_OUTCOME_UNKNOWN,
+		      &(struct problem_options){.detail = "It cannot be said yet whether this was done. Ask again shortly."});
+}
+
 void reply_bad_field(struct reply *reply, enum problem problem, const char *field, const char *format, ...)
 {
 	struct buffer members;

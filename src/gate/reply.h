@@ -32,6 +32,9 @@ struct problem_options {
 void reply_problem(struct reply *reply, enum problem problem, const struct problem_options *options);
 /* As reply_problem(), with a detail made by printf. */
 void reply_refuse(struct reply *reply, enum problem problem, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* journal-unavailable, of a change that the journal has refused; outcome-unknown, of one whose end it does not know. */
+void reply_change_refused(struct reply *reply);
+void reply_change_unknown(struct reply *reply);
 /* invalid-value or unknown-field, with its "field" member. */
 void reply_bad_field(struct reply *reply, enum problem problem, const char *field, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));

@@ -19,8 +19,11 @@ struct settlement {
 static bool describe(struct gate_thread *thread, struct settlement *settlement)
 {
 	const struct stock_settle *settle = &settlement->decision.settle;
-	struct sale_entry *entry = sale_table_find_number(gate_sales(thread), settle->sale);
+	struct sale_entry *entry;
 
+	if (settlement->sale_id[0])
+		return true; /* it was known when its event was sent */
+	entry = sale_table_find_number(gate_sales(thread), settle->sale);
 	if (!entry || settle->order.lot >= entry->sale->lot_count)
 		return false;
 	memcpy(settlement->sale_id, entry->sale->id, sizeof(settlement->sale_id));
@@ -28,12 +31,15 @@ static bool describe(struct gate_thread *thread, struct settlement *settlement)
 	return true;
 }
 
-/* What the stock has said of the order, for who goes on with it. Nothing where it keeps no names, or the gates do not know the sale any more. */
+/*
+ * The order that the stock has refused to move, for who goes on with it. Nothing where the stock keeps no names, or the gates do not know the sale any more.
+ */
 static void know(struct gate_thread *thread, struct settlement *settlement, struct ledger_order *known)
 {
 	const struct stock_settle *settle = &settlement->decision.settle;
 
-	if (settle->owner[0] == '\0' || (settlement->sale_id[0] == '\0' && !describe(thread, settlement)))
+	if ((settle->outcome != STOCK_REFUSED && settle->outcome != STOCK_EXPIRED) || settle->owner[0] == '\0' ||
+	    !describe(thread, settlement))
 		return;
 	*known = (struct ledger_order){
 		.id = settle->id,
@@ -81,7 +87,7 @@ static bool say_from_stock(struct gate_thread *thread, struct settlement *settle
 	const struct stock_settle *settle = &settlement->decision.settle;
 	const char *owner = settlement->by_operator ? settle->owner : settlement->buyer;
 
-	if (*owner == '\0' || (settlement->sale_id[0] == '\0' && !describe(thread, settlement)))
+	if (*owner == '\0' || !describe(thread, settlement))
 		return false;
 	reply_clear(&thread->reply);
 	render_stock_order(&settle->order, settlement->sale_id, settlement->sku, slice_of(owner), &thread->reply.body);
@@ -102,12 +108,10 @@ static void finish(struct gate_thread *thread, struct settlement *settlement)
 			ask_ledger(thread, settlement, errand_work_order);
 		return;
 	case JOURNAL_REFUSED:
-		reply_problem(reply, PROBLEM_JOURNAL_UNAVAILABLE,
-			      &(struct problem_options){.detail = "The change could not be made durable. Nothing was done."});
+		reply_change_refused(reply);
 		break;
 	case JOURNAL_UNKNOWN:
-		reply_problem(reply, PROBLEM_OUTCOME_UNKNOWN,
-			      &(struct problem_options){.detail = "It cannot be said yet whether this was done. Ask again shortly."});
+		reply_change_unknown(reply);
 		break;
 	}
 	gate_answer_ticket(thread, &settlement->away.ticket, reply);
@@ -139,8 +143,7 @@ static void refuse(struct gate_thread *thread, const struct settlement *settleme
 		reply_problem(reply, PROBLEM_OVERLOADED, NULL);
 		break;
 	case STOCK_OUTCOME_UNKNOWN:
-		reply_problem(reply, PROBLEM_OUTCOME_UNKNOWN,
-			      &(struct problem_options){.detail = "It cannot be said yet whether this was done. Ask again shortly."});
+		reply_change_unknown(reply);
 		break;
 	default:
 		reply_problem(reply, PROBLEM_STOCK_UNAVAILABLE, NULL);
@@ -161,37 +164,34 @@ static void say_order_control(struct gate_errand *errand, int r, enum problem re
 		reply_problem(&errand->reply, refusal, NULL);
 		return;
 	case ORDER_CONTROL_UNKNOWN:
-		reply_problem(&errand->reply, PROBLEM_OUTCOME_UNKNOWN,
-			      &(struct problem_options){.detail = "It cannot be said yet whether this was done. Ask again shortly."});
+		reply_change_unknown(&errand->reply);
 		return;
 	case ORDER_CONTROL_STOCK_AWAY:
 		reply_problem(&errand->reply, PROBLEM_STOCK_UNAVAILABLE, NULL);
 		return;
 	case ORDER_CONTROL_UNAVAILABLE:
-		reply_problem(&errand->reply, PROBLEM_JOURNAL_UNAVAILABLE,
-			      &(struct problem_options){.detail = "The change could not be made durable. Nothing was done."});
+		reply_change_refused(&errand->reply);
 		return;
 	}
 	errand_refuse_fatal(errand, r);
 }
 
-static void confirm_late(struct gate_errand *errand, const struct ledger_order *order)
+/* The order as it stands. By the stock's word where it has names: a ledger behind a drain may not know of its expiry yet, nor of the order. */
+static int find_order(struct gate_errand *errand, struct ledger_order *order)
 {
-	const struct order_control *control = &errand->thread->gate->settings.orders;
-	struct ledger_actor actor = errand_actor(errand);
-	struct ledger_order fresh;
+	struct ledger *ledger = errand_ledger(errand);
 
-	say_order_control(errand, order_control_confirm_late(control, order, &actor, &fresh), PROBLEM_HOLD_EXPIRED, &fresh);
+	*order = errand->known;
+	return errand->known.buyer[0] ? LEDGER_DONE : ledger->ops->order_get(ledger, &errand->order, order);
 }
 
-/* The ledger's row decides: a late confirm of an expired order, a refund of a confirmed one, or what was done already. */
+/* A late confirm of an expired order, a refund of a confirmed one, or what was done already. */
 static void work_without_stock(struct gate_errand *errand)
 {
 	const struct order_control *control = &errand->thread->gate->settings.orders;
-	struct ledger *ledger = errand_ledger(errand);
 	struct ledger_actor actor = errand_actor(errand);
-	struct ledger_order order;
-	int r = ledger->ops->order_get(ledger, &errand->order, &order);
+	struct ledger_order order, fresh;
+	int r = find_order(errand, &order);
 
 	if (errand->buyer[0])
 		order.trace[0] = '\0'; /* operators' business */
@@ -200,7 +200,7 @@ static void work_without_stock(struct gate_errand *errand)
 	else if (r == LEDGER_NOT_FOUND || (errand->buyer[0] && strcmp(errand->buyer, order.buyer) != 0))
 		reply_problem(&errand->reply, PROBLEM_UNKNOWN_ORDER, NULL);
 	else if (errand->action == ORDER_CONFIRM && order.state == ORDER_EXPIRED)
-		confirm_late(errand, &order);
+		say_order_control(errand, order_control_confirm_late(control, &order, &actor, &fresh), PROBLEM_HOLD_EXPIRED, &fresh);
 	else if (errand->action == ORDER_CANCEL && !errand->buyer[0] && order.state == ORDER_CONFIRMED)
 		say_order_control(errand, order_control_refund(control, &order, &actor), PROBLEM_ORDER_STATE, &order);
 	else if ((errand->action == ORDER_CONFIRM && order.state == ORDER_CONFIRMED) ||
@@ -208,15 +208,6 @@ static void work_without_stock(struct gate_errand *errand)
 		render_ledger_order(&order, &errand->reply.body);
 	else
 		reply_refuse(&errand->reply, PROBLEM_ORDER_STATE, "The order is %s.", order_state_name(order.state));
-}
-
-/* By the stock's word where it has names: a ledger behind a drain may not know of the expiry yet, nor of the order. */
-static void work_late_confirm(struct gate_errand *errand)
-{
-	if (errand->known.buyer[0])
-		confirm_late(errand, &errand->known);
-	else
-		work_without_stock(errand);
 }
 
 /* Whether a confirm that came too late goes on: the sale says so, and the expiry is done (until then its units are not free). */
@@ -249,7 +240,7 @@ static void end(struct gate_thread *thread, struct settlement *settlement)
 	case STOCK_EXPIRED:
 	case STOCK_REFUSED:
 		if (is_late_confirm(thread, settlement)) {
-			ask_ledger(thread, settlement, work_late_confirm);
+			ask_ledger(thread, settlement, work_without_stock);
 			return;
 		}
 		break;

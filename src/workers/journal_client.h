@@ -6,7 +6,7 @@
 
 struct journal_client;
 
-/* `lane`: the journal worker's; borrowed. 0 or negative. */
+/* `lane`: the journal worker's; borrowed. ack_deadline_ns: a success that is known later is none to tell. 0 or negative. */
 int journal_client_new(struct journal_client **client, struct lane *lane, int64_t ack_deadline_ns) MUST_CHECK;
 /* After the journal worker has stopped: until then its thread may still be in the lane that answers come back by. */
 void journal_client_free(struct journal_client *client);

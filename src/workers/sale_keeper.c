@@ -9,8 +9,8 @@
 
 static const int64_t TURN_NS = 20000000; /* opening times are exact by the gates' own clocks; this is how soon the rest follows */
 static const int64_t ELECT_NS = 1000000000; /* how often the election is asked about */
-static const int64_t UNFIT_NS =
-	3000000000; /* who reaches nothing for so long does not stand: a service that starts again is not worth an election */
+/* Who reaches nothing for so long does not stand: a service that starts again is not worth an election. */
+static const int64_t UNFIT_NS = 3000000000;
 
 struct sale_keeper {
 	struct sale_keeper_settings settings;

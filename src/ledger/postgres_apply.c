@@ -22,15 +22,9 @@
  * A drain is the same with three differences (postgres_drain.c): its positions move in the same transaction, it judges by the sale's barrier, and what cannot be
  * applied becomes a dead letter.
  *
- * What becomes of an event is decided in this order:
- *
- *   1. Is it there already? Then that is the answer, whatever else holds: who drives an event again must never hear that it is not in the ledger
- *      when it is.
- *   2. Has its sale a newer epoch (for a drain: a barrier of one)? Then it is void, whatever its kind (rule 4), also if what it follows was void. A newer epoch than the ledger's is let through: a ledger that was
- *      restored from a backup meets such events, and the barrier that raised the epoch is behind them in the same log.
- *   3. Does its lot, its order exist, and does the order's state allow it? A terminal state absorbs what comes late.
- *   4. The tables' own constraints, the last line. One that fires says only that some event of the batch is bad: the batch is rolled back and
- *      applied in halves, each in a savepoint, down to the one. This never happens in a program that works, so it may cost what it likes.
+ * What becomes of an event is event_judge()'s to say. Behind it lie the tables' own constraints, the last line. One that fires says only that
+ * some event of the batch is bad: the batch is rolled back and applied in halves, each in a savepoint, down to the one. This never happens in
+ * a program that works, so it may cost what it likes.
  *
  * When the transaction fails, the caller must still be told the truth about each event: one that was driven again may be there from before. So
  * after a failure each is looked up (LEDGER_ALREADY, or the failure; -EINPROGRESS where the ledger cannot be read).
@@ -40,7 +34,7 @@
  * Also a function on the server that judges: the rules would be written twice, and once in another language.
  */
 #include "base/failpoint.h"
-#include "base/log.h"
+#include "ledger/event_batch.h"
 #include "ledger/postgres_events.h"
 
 /* Judges every event; 0 or negative. */
@@ -151,8 +145,8 @@ static int apply_range(const struct pg_events *events, struct ledger_entry *entr
 	return pg_run(connection, NULL);
 }
 
-/* apply_range(), of which nothing stays where it breaks a constraint. */
-static int try_range(const struct pg_events *events, struct ledger_entry *entries, size_t count)
+/* apply_range(), of which nothing stays where it breaks a constraint. 0, enum pg_end, or negative. */
+static int try_once(const struct pg_events *events, struct ledger_entry *entries, size_t count)
 {
 	struct pg_connection *connection = &events->ledger->writer.connection;
 	int result = apply_range(events, entries, count), undone;
@@ -165,23 +159,17 @@ static int try_range(const struct pg_events *events, struct ledger_entry *entrie
 	return undone != 0 ? undone : PG_CONSTRAINT;
 }
 
-/* Leaves out the events that break a constraint, and applies the rest. 0, enum pg_end, or negative. */
-static int apply_halves(const struct pg_events *events, struct ledger_entry *entries, size_t count)
+/* An event_range. */
+static int try_range(void *context, struct ledger_entry *entries, size_t count, bool *broken)
 {
-	size_t half = count / 2;
-	int result = try_range(events, entries, count);
+	const struct pg_events *events = context;
+	int result = try_once(events, entries, count);
 
 	/* Another gate that drives the same event may have committed it since it was looked for: that shows the second time. */
 	if (result == PG_CONSTRAINT && count == 1)
-		result = try_range(events, entries, count);
-	if (result != PG_CONSTRAINT)
-		return result;
-	if (count == 1) {
-		entries->outcome = LEDGER_CONSTRAINT;
-		return 0;
-	}
-	result = apply_halves(events, entries, half);
-	return result != 0 ? result : apply_halves(events, entries + half, count - half);
+		result = try_once(events, entries, count);
+	*broken = result == PG_CONSTRAINT;
+	return *broken ? 0 : result;
 }
 
 static int go_in_halves(const struct pg_events *events)
@@ -193,7 +181,7 @@ static int go_in_halves(const struct pg_events *events)
 	add_opening(events);
 	result = pg_transaction_run(ledger, NULL);
 	if (result == 0)
-		result = pg_transaction_settle(ledger, apply_halves(events, events->entries, events->count));
+		result = pg_transaction_settle(ledger, event_batch_halve(try_range, (void *)events, events->entries, events->count));
 	if (result == 0 && events->drain) {
 		pg_batch_clear(ledger->writer.batch, true);
 		result = pg_drain_bury(events);
@@ -205,19 +193,6 @@ static int go_in_halves(const struct pg_events *events)
 }
 
 /* --- The batch --- */
-
-static void shout(const struct ledger_entry *entries, size_t count)
-{
-	char id[UUID_TEXT_SIZE];
-
-	for (size_t i = 0; i < count; i++) {
-		if (entries[i].outcome != LEDGER_CONSTRAINT)
-			continue;
-		uuid_format(&entries[i].event->id, id);
-		log_error("ledger", "a last-line constraint fired: an event that must not be was kept out", LOG_TEXT("id", id),
-			  LOG_TEXT("kind", event_kind_name(entries[i].event->kind)), LOG_INT("sale", entries[i].event->sale));
-	}
-}
 
 /* One transaction. 0, enum pg_end, or negative. */
 static int attempt(const struct pg_events *events)
@@ -257,33 +232,11 @@ int pg_events_write(const struct pg_events *events)
 	if (result > 0 && result != PG_MOVED)
 		result = pg_writer_failed(ledger, -EBUSY);
 	if (result == 0)
-		shout(events->entries, events->count);
+		event_batch_shout(events->entries, events->count);
 	return result;
 }
 
-/* What is there from before, after the transaction has failed with `code`. */
-static int look_up(struct pg_batch *batch, const struct event *event, int code)
-{
-	const struct batch_order *known = pg_batch_order(batch, &event->id);
-	const struct batch_lot *lot;
-	enum order_state next;
-
-	if (event->kind == EVENT_BARRIER) {
-		lot = pg_batch_lot(batch, event->sale, 0);
-		return lot && event->epoch <= lot->barrier ? LEDGER_ALREADY : code;
-	}
-	if (event->kind == EVENT_WITHDRAWN)
-		return known->is_movement ? LEDGER_ALREADY : code;
-	if (!known->is_order)
-		return code;
-	if (event->kind == EVENT_RESERVED)
-		return order_row_same(&known->row, event) ? LEDGER_ALREADY : code;
-	if (known->row.sale != event->sale)
-		return code;
-	return order_row_settle(&known->row, event, &next) == LEDGER_ALREADY ? LEDGER_ALREADY : code;
-}
-
-/* Reads for look_up(), in a transaction whose commit makes sure of what it reads: the rows may be another's. */
+/* Reads for look_up_all(), in a transaction whose commit makes sure of what it reads: the rows may be another's. */
 static bool read_again(const struct pg_events *events)
 {
 	struct postgres_ledger *ledger = events->ledger;
@@ -305,7 +258,12 @@ static void look_up_all(const struct pg_events *events, int code)
 	for (size_t i = 0; i < events->count; i++) {
 		struct ledger_entry *entry = &events->entries[i];
 
-		entry->outcome = read ? look_up(events->ledger->writer.batch, entry->event, code) : -EINPROGRESS;
+		entry->outcome = -EINPROGRESS;
+		if (read) {
+			struct event_facts facts = pg_batch_facts(events->ledger->writer.batch, entry->event);
+
+			entry->outcome = event_is_there(entry->event, &facts) ? LEDGER_ALREADY : code;
+		}
 	}
 }
 

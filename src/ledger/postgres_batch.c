@@ -258,7 +258,7 @@ static void add_order(struct pg_batch *batch, const struct event *event)
 }
 
 /* Adds to the lot's sums and makes the movement's row. */
-static void add_movement(struct pg_batch *batch, struct batch_lot *lot, const struct event *event, const struct movement *movement)
+static void add_movement(struct pg_batch *batch, struct batch_lot *lot, const struct movement *movement)
 {
 	struct pg_array *moves = batch->moves;
 
@@ -268,11 +268,11 @@ static void add_movement(struct pg_batch *batch, struct batch_lot *lot, const st
 	lot->touched = true;
 	if (FAILPOINT("ledger.drop_movement") > 0)
 		return;
-	pg_array_int(&moves[MOVE_AT], event->at_ms);
-	pg_array_int(&moves[MOVE_CAUSE], event_cause(event->kind));
+	pg_array_int(&moves[MOVE_AT], movement->at_ms);
+	pg_array_int(&moves[MOVE_CAUSE], movement->cause);
 	add_int_or_null(&moves[MOVE_ITEM], movement->item, movement->item != 0);
-	pg_array_int(&moves[MOVE_SALE], lot->sale);
-	pg_array_int(&moves[MOVE_LOT], lot->lot);
+	pg_array_int(&moves[MOVE_SALE], movement->sale);
+	pg_array_int(&moves[MOVE_LOT], movement->lot);
 	add_uuid_or_null(&moves[MOVE_ORDER], movement->order);
 	add_uuid_or_null(&moves[MOVE_ID], movement->movement);
 	pg_array_int(&moves[MOVE_ON_HAND], movement->on_hand);
@@ -283,8 +283,25 @@ static void add_movement(struct pg_batch *batch, struct batch_lot *lot, const st
 	batch->has_moves = true;
 }
 
-/* The row of the operator log for what is an operator's; `buyer` is the order's. */
-static int add_log_row(struct pg_batch *batch, const struct batch_lot *lot, const struct event *event, struct slice buyer)
+static void add_return(struct pg_batch *batch, const struct movement *movement)
+{
+	pg_array_int(&batch->returns[RETURN_ITEM], movement->item);
+	pg_array_int(&batch->returns[RETURN_UNITS], movement->on_hand);
+	batch->has_returns = true;
+}
+
+static void add_barrier(struct pg_batch *batch, const struct event *event)
+{
+	for (size_t i = 0; i < batch->lot_capacity; i++)
+		if (batch->lots[i].used && batch->lots[i].sale == event->sale)
+			batch->lots[i].barrier = event->epoch;
+	pg_array_int(&batch->barriers[EPOCH_SALE], event->sale);
+	pg_array_int(&batch->barriers[EPOCH_EPOCH], event->epoch);
+	batch->has_barriers = true;
+}
+
+/* The row of the operator log for what is an operator's. */
+static int add_log_row(struct pg_batch *batch, const struct batch_lot *lot, const struct event *event)
 {
 	struct ledger_actor actor = {event->actor, event->trace, event->at_ms};
 	bool withdrawn = event->kind == EVENT_WITHDRAWN;
@@ -294,8 +311,6 @@ static int add_log_row(struct pg_batch *batch, const struct batch_lot *lot, cons
 	struct slice json;
 	int result;
 
-	if (!event_by_operator(event, buyer))
-		return 0;
 	uuid_format(&event->id, id);
 	json = withdrawn ? log_detail_units(detail, lot->sku, event->quantity, &event->id)
 			 : log_detail_order(detail, lot->sale_id, lot->sku);
@@ -318,145 +333,72 @@ static int add_log_row(struct pg_batch *batch, const struct batch_lot *lot, cons
 	return 0;
 }
 
-/* --- Judging; the order of the questions is told in postgres_apply.c --- */
+/* --- Event by event --- */
 
-static bool is_void(const struct pg_batch *batch, const struct batch_lot *lot, const struct event *event)
+struct event_facts pg_batch_facts(struct pg_batch *batch, const struct event *event)
 {
-	return event->epoch < (batch->by_barrier ? lot->barrier : lot->epoch);
-}
+	const struct batch_order *order = pg_batch_order(batch, &event->id);
+	struct event_facts facts = {.order = order->is_order ? &order->row : NULL, .has_movement = order->is_movement};
+	uint32_t place = event_settles(event->kind) && facts.order ? facts.order->lot : event->lot;
+	const struct batch_lot *lot = pg_batch_lot(batch, event->sale, place);
 
-/* An event whose order or lot is not there: it may be void, like what it follows. Every sale has a lot 0. */
-static int not_found(struct pg_batch *batch, const struct event *event)
-{
-	const struct batch_lot *lot = pg_batch_lot(batch, event->sale, 0);
-
-	return lot && is_void(batch, lot, event) ? LEDGER_STALE_EPOCH : LEDGER_NOT_FOUND;
-}
-
-static int apply_reserved(struct pg_batch *batch, const struct event *event)
-{
-	struct batch_lot *lot = pg_batch_lot(batch, event->sale, event->lot);
-	struct movement movement = {.order = &event->id};
-	struct batch_order *order;
-
+	facts.has_lot = lot != NULL;
 	if (!lot)
-		return not_found(batch, event);
-	order = pg_batch_order(batch, &event->id);
-	if (order->is_order)
-		return order_row_same(&order->row, event) ? LEDGER_ALREADY : LEDGER_CONSTRAINT;
-	if (is_void(batch, lot, event))
-		return LEDGER_STALE_EPOCH;
-	order->is_order = true;
-	order->row = (struct order_row){
-		.sale = event->sale,
-		.lot = event->lot,
-		.quantity = event->quantity,
-		.state = event->hold_expires_at_ms ? ORDER_HELD : ORDER_CONFIRMED,
-		.hold_expires_at_ms = event->hold_expires_at_ms,
-	};
-	ASSERT(event->buyer.size <= BUYER_MAX);
-	memcpy(order->row.buyer, event->buyer.data, event->buyer.size);
-	add_order(batch, event);
-	movement_reserve(&movement, event);
-	add_movement(batch, lot, event, &movement);
-	return LEDGER_DONE;
+		lot = pg_batch_lot(batch, event->sale, 0); /* every sale has one */
+	facts.has_sale = lot != NULL;
+	if (lot) {
+		facts.item = lot->item;
+		facts.barrier = lot->barrier;
+		facts.oldest = batch->by_barrier ? lot->barrier : lot->epoch;
+	}
+	return facts;
 }
 
-static int apply_settlement(struct pg_batch *batch, const struct event *event)
+/* The order's row as it is after the event. */
+static void change_order(struct pg_batch *batch, const struct event *event, const struct event_change *change)
 {
 	struct batch_order *order = pg_batch_order(batch, &event->id);
-	struct movement movement = {.order = &event->id};
-	struct batch_lot *lot;
-	enum order_state next;
-	int outcome;
 
-	if (!order->is_order || order->row.sale != event->sale)
-		return not_found(batch, event);
-	lot = pg_batch_lot(batch, order->row.sale, order->row.lot);
-	if (!lot)
-		return LEDGER_NOT_FOUND;
-	outcome = order_row_settle(&order->row, event, &next);
-	if (outcome != LEDGER_ALREADY && is_void(batch, lot, event))
-		return LEDGER_STALE_EPOCH;
-	if (outcome != LEDGER_DONE)
-		return outcome;
-	if (event->kind == EVENT_EXTENDED) {
-		order->extended_to_ms = order->row.hold_expires_at_ms = event->hold_expires_at_ms;
+	if (event->kind == EVENT_RESERVED) {
+		ASSERT(event->buyer.size <= BUYER_MAX);
+		order->is_order = true;
+		order->row = (struct order_row){.sale = event->sale, .lot = event->lot, .quantity = event->quantity};
+		memcpy(order->row.buyer, event->buyer.data, event->buyer.size);
+		add_order(batch, event);
 	} else {
-		movement_settle(&movement, &order->row, next);
-		if (!slice_equal(event->actor, slice_of(order->row.buyer)))
-			movement.actor = event->actor;
-		add_movement(batch, lot, event, &movement);
+		order->changed_at_ms = event->at_ms;
+		order->changed = batch->has_changes = true;
+		if (event->kind == EVENT_EXTENDED)
+			order->extended_to_ms = event->hold_expires_at_ms;
 	}
-	order->row.state = next;
-	order->changed_at_ms = event->at_ms;
-	order->changed = batch->has_changes = true;
-	if (event->kind == EVENT_EXPIRED)
-		return LEDGER_DONE;
-	return add_log_row(batch, lot, event, slice_of(order->row.buyer));
-}
-
-static int apply_withdrawn(struct pg_batch *batch, const struct event *event)
-{
-	struct batch_lot *lot = pg_batch_lot(batch, event->sale, event->lot);
-	struct movement movement = {
-		.movement = &event->id, .on_hand = event->quantity, .withdrawn = event->quantity, .actor = event->actor};
-	struct batch_order *known;
-
-	if (!lot)
-		return not_found(batch, event);
-	known = pg_batch_order(batch, &event->id);
-	if (known->is_movement)
-		return LEDGER_ALREADY;
-	if (is_void(batch, lot, event))
-		return LEDGER_STALE_EPOCH;
-	known->is_movement = true;
-	movement.item = lot->item;
-	pg_array_int(&batch->returns[RETURN_ITEM], lot->item);
-	pg_array_int(&batch->returns[RETURN_UNITS], event->quantity);
-	batch->has_returns = true;
-	add_movement(batch, lot, event, &movement);
-	return add_log_row(batch, lot, event, SLICE_NULL);
-}
-
-static int apply_barrier(struct pg_batch *batch, const struct event *event)
-{
-	const struct batch_lot *first = pg_batch_lot(batch, event->sale, 0);
-
-	if (!first)
-		return LEDGER_NOT_FOUND;
-	if (event->epoch <= first->barrier)
-		return LEDGER_ALREADY;
-	for (size_t i = 0; i < batch->lot_capacity; i++)
-		if (batch->lots[i].used && batch->lots[i].sale == event->sale)
-			batch->lots[i].barrier = event->epoch;
-	pg_array_int(&batch->barriers[EPOCH_SALE], event->sale);
-	pg_array_int(&batch->barriers[EPOCH_EPOCH], event->epoch);
-	batch->has_barriers = true;
-	return LEDGER_DONE;
+	order->row.state = change->state;
+	order->row.hold_expires_at_ms = change->hold_expires_at_ms;
 }
 
 int pg_batch_apply(struct pg_batch *batch, const struct event *event)
 {
+	struct event_facts facts = pg_batch_facts(batch, event);
+	struct event_change change;
+	struct batch_lot *lot;
 	int result = FAILPOINT("ledger.insert");
 
 	if (result < 0)
 		return result;
-	switch (event->kind) {
-	case EVENT_RESERVED:
-		return apply_reserved(batch, event);
-	case EVENT_WITHDRAWN:
-		return apply_withdrawn(batch, event);
-	case EVENT_CONFIRMED:
-	case EVENT_CANCELLED:
-	case EVENT_REFUNDED:
-	case EVENT_EXPIRED:
-	case EVENT_EXTENDED:
-		return apply_settlement(batch, event);
-	case EVENT_BARRIER:
-		return apply_barrier(batch, event);
-	}
-	assertion_failed("a known kind of event", __FILE__, __LINE__, __func__);
+	result = event_judge(event, &facts, &change);
+	if (result != LEDGER_DONE)
+		return result;
+	lot = pg_batch_lot(batch, event->sale, event_settles(event->kind) ? facts.order->lot : event->lot);
+	if (event->kind == EVENT_BARRIER)
+		add_barrier(batch, event);
+	else if (event->kind == EVENT_WITHDRAWN)
+		pg_batch_order(batch, &event->id)->is_movement = true;
+	else
+		change_order(batch, event, &change);
+	if (change.moves)
+		add_movement(batch, lot, &change.movement);
+	if (change.movement.on_hand)
+		add_return(batch, &change.movement);
+	return change.logged ? add_log_row(batch, lot, event) : LEDGER_DONE;
 }
 
 static int compare_lots(const void *left, const void *right, void *argument)

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "ledger/event_judge.h"
 #include "ledger/postgres_private.h"
 
 /* What is known of a lot. Kept from batch to batch: only the sale's epoch and barrier can change, and the server checks the one that is judged by. */
@@ -94,6 +95,8 @@ int pg_batch_know_lot(struct pg_batch *batch, const struct batch_lot *lot) MUST_
 struct batch_lot *pg_batch_lot(struct pg_batch *batch, uint32_t sale, uint32_t lot); /* NULL: not known */
 struct batch_order *pg_batch_order(struct pg_batch *batch, const struct uuid *id);   /* made at its first touch */
 
+/* What the batch knows of the rows that an event is about. */
+struct event_facts pg_batch_facts(struct pg_batch *batch, const struct event *event);
 /* Judges an event and makes its rows. An outcome of a ledger_entry, or negative. */
 int pg_batch_apply(struct pg_batch *batch, const struct event *event) MUST_CHECK;
 /* After the last event: the rows that are sums of many. */

@@ -2,26 +2,18 @@
  * Applying events: the hot path of the whole program. One transaction a batch; an order that is granted is three rows appended to three trees
  * (orders, movements, idempotency_keys), and what the batch does to a lot is added up here and written once.
  *
- * What becomes of an event is decided in this order:
- *
- *   1. Is it there already? Then that is the answer, whatever else holds: who drives an event again must never hear that it is not in the
- *      ledger when it is. A settlement is there when the order is where it leads (order_next() says ORDER_ALREADY). An extension is there when the
- *      order has its deadline; the stock lets nobody act on an order while an action on it is on its way, so an older one cannot come late.
- *   2. Has its sale a newer epoch (for a drain: a barrier of one)? Then it is void, whatever its kind (rule 4), also if what it follows was void. A newer epoch than the ledger's is let through: a ledger that was
- *      restored from a backup meets such events, and the barrier that raised the epoch is behind them in the same log.
- *   3. Does its lot, its order exist, and does the order's state allow it? A terminal state absorbs what comes late.
- *   4. The tables' own constraints, the last line. A row that breaks one is left out by itself. A lot whose sum breaks one says only that
- *      some event of the batch is bad: the batch is rolled back and applied in halves, each in a savepoint, down to the one.
- *      This never happens in a program that works, so it may cost what it likes, and the common path has no savepoint.
+ * What becomes of an event is event_judge()'s to say. Behind it lie the tables' own constraints, the last line. A row that breaks one is left out by
+ * itself. A lot whose sum breaks one says only that some event of the batch is bad: the batch is rolled back and applied in halves, each in a
+ * savepoint, down to the one. This never happens in a program that works, so it may cost what it likes, and the common path has no savepoint.
  *
  * When the transaction fails, the caller must still be told the truth about each event: one that was driven again may be there from before. So
  * after a failure each is looked up (LEDGER_ALREADY, or the failure; -EINPROGRESS where the ledger cannot be read).
  *
- * Turned down: statements of many rows. The rows of one statement stand or fall together, which ruins (4), and a step costs little beside the
+ * Turned down: statements of many rows. The rows of one statement stand or fall together, which ruins the last line, and a step costs little beside the
  * inserting itself (docs/performance.md).
  */
 #include "base/failpoint.h"
-#include "base/log.h"
+#include "ledger/event_batch.h"
 #include "ledger/log_detail.h"
 #include "ledger/sqlite_apply.h"
 
@@ -114,26 +106,38 @@ static int update_order(struct connection *connection, const struct event *event
 	return result == STEP_CONSTRAINT ? LEDGER_CONSTRAINT : result;
 }
 
-/* Adds to the lot's sums here and writes the movement. `order` is NULL for withdrawn units. */
-static int move_units(struct apply *apply, struct touched *lot, const struct event *event, const struct movement *change)
+static int return_to_item(struct connection *connection, const struct movement *movement)
 {
-	struct movement movement = *change;
+	sqlite3_stmt *statement;
+	int result = connection_prepare(connection, "UPDATE items SET on_hand = on_hand + ?2 WHERE number = ?1", &statement);
 
-	movement.cause = event_cause(event->kind);
-	movement.at_ms = event->at_ms;
-	movement.sale = lot->sale;
-	movement.lot = lot->lot;
-	lot->held += movement.held;
-	lot->confirmed += movement.confirmed;
-	lot->withdrawn += movement.withdrawn;
-	apply->wrote = true;
-	return movement_write(apply->connection, &movement);
+	if (result < 0)
+		return result;
+	bind_int(statement, 1, movement->item);
+	bind_int(statement, 2, movement->on_hand);
+	result = step_once(connection, statement);
+	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
 }
 
-/* --- The operator's hand --- */
+static int raise_barrier(struct apply *apply, const struct event *event)
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(apply->connection,
+					"UPDATE sales SET barrier = ?2, version = version + 1 WHERE number = ?1", &statement);
 
-/* The row of the operator log for what is an operator's; `buyer` is the order's. */
-static int log_operator(struct apply *apply, const struct touched *lot, const struct event *event, struct slice buyer)
+	if (result < 0)
+		return result;
+	bind_int(statement, 1, event->sale);
+	bind_int(statement, 2, event->epoch);
+	result = step_once(apply->connection, statement);
+	if (result != 0)
+		return result < 0 ? result : LEDGER_CONSTRAINT;
+	apply_scratch_raise(apply->lots, event->sale, event->epoch);
+	return sale_changed(apply->connection, event->sale);
+}
+
+/* The row of the operator log for what is an operator's. */
+static int log_operator(struct apply *apply, const struct touched *lot, const struct event *event)
 {
 	struct ledger_actor actor = {event->actor, event->trace, event->at_ms};
 	char id[UUID_TEXT_SIZE], sale[SALE_ID_MAX + 1], sku[SKU_MAX + 1], detail[LOG_DETAIL_SIZE];
@@ -142,8 +146,6 @@ static int log_operator(struct apply *apply, const struct touched *lot, const st
 	struct slice json;
 	int result;
 
-	if (!event_by_operator(event, buyer))
-		return 0;
 	result = connection_prepare(apply->connection,
 				    "SELECT sales.id, items.sku FROM lots JOIN sales ON sales.number = lots.sale"
 				    " JOIN items ON items.number = lots.item WHERE lots.sale = ?1 AND lots.place = ?2",
@@ -163,147 +165,129 @@ static int log_operator(struct apply *apply, const struct touched *lot, const st
 	return log_row_write(apply->connection, &actor, log_action_of_event(event->kind), slice_of(withdrawn ? sale : id), json);
 }
 
+/* What an event does to its lot, its item and the operator log. */
+static int write_change(struct apply *apply, struct touched *lot, const struct event *event, const struct event_change *change)
+{
+	int result = 0;
+
+	apply->wrote = true;
+	if (change->moves) {
+		lot->held += change->movement.held;
+		lot->confirmed += change->movement.confirmed;
+		lot->withdrawn += change->movement.withdrawn;
+		result = movement_write(apply->connection, &change->movement);
+	}
+	if (result == 0 && change->movement.on_hand)
+		result = return_to_item(apply->connection, &change->movement);
+	if (result == 0 && change->logged)
+		result = log_operator(apply, lot, event);
+	return result;
+}
+
 /* --- Event by event --- */
 
-static bool is_void(const struct touched *lot, const struct event *event)
+/* What the batch knows of the lot, and where there is none, of its sale. Every sale has a lot 0. */
+static int know_lot(struct apply *apply, uint32_t sale, uint32_t place, struct event_facts *facts, struct touched **lot)
 {
-	return event->epoch < lot->oldest;
-}
+	int result = apply_scratch_touch(apply->lots, apply->connection, sale, place, lot);
 
-/* The outcome of an event whose order or lot is not there: it may be void, like what it follows. Every sale has a lot 0. */
-static int not_found(struct apply *apply, const struct event *event)
-{
-	struct touched *lot;
-	int result = apply_scratch_touch(apply->lots, apply->connection, event->sale, 0, &lot);
-
-	return result == 0 && is_void(lot, event) ? LEDGER_STALE_EPOCH : result < 0 ? result : LEDGER_NOT_FOUND;
-}
-
-/* 0, a positive outcome, or negative. */
-static int apply_reserved(struct apply *apply, const struct event *event)
-{
-	struct order_row row;
-	struct touched *lot;
-	struct movement movement = {.order = &event->id};
-	int result = apply_scratch_touch(apply->lots, apply->connection, event->sale, event->lot, &lot);
-
-	if (result != 0)
-		return result < 0 ? result : not_found(apply, event);
-	result = is_void(lot, event) ? STEP_CONSTRAINT : insert_order(apply->connection, event);
-	if (result == STEP_CONSTRAINT) {
-		result = read_order(apply->connection, &event->id, &row);
-		if (result == ROW_FOUND)
-			return order_row_same(&row, event) ? LEDGER_ALREADY : LEDGER_CONSTRAINT;
-		if (result == 0)
-			return is_void(lot, event) ? LEDGER_STALE_EPOCH : LEDGER_CONSTRAINT;
-	}
-	if (result == 0)
-		result = insert_key(apply->connection, event);
+	facts->has_lot = result == 0;
+	if (result == LEDGER_NOT_FOUND)
+		result = apply_scratch_touch(apply->lots, apply->connection, sale, 0, lot);
 	if (result < 0)
 		return result;
-	movement_reserve(&movement, event);
-	return move_units(apply, lot, event, &movement);
+	facts->has_sale = result == 0;
+	facts->oldest = (*lot)->oldest;
+	facts->barrier = (*lot)->barrier;
+	facts->item = (*lot)->item;
+	return 0;
+}
+
+/*
+ * The row is inserted without looking for one first: its absence is what the common path finds. 0, a positive outcome, or negative.
+ */
+static int apply_reserved(struct apply *apply, const struct event *event)
+{
+	struct event_facts facts = {0};
+	struct event_change change;
+	struct order_row row;
+	struct touched *lot;
+	int outcome, result = know_lot(apply, event->sale, event->lot, &facts, &lot);
+
+	if (result < 0)
+		return result;
+	outcome = event_judge(event, &facts, &change);
+	if (outcome == LEDGER_DONE) {
+		result = insert_order(apply->connection, event);
+		if (result == STEP_CONSTRAINT)
+			outcome = LEDGER_CONSTRAINT;
+		else if (result == 0)
+			result = insert_key(apply->connection, event);
+		if (result < 0)
+			return result;
+	}
+	if (outcome == LEDGER_DONE)
+		return write_change(apply, lot, event, &change);
+	result = read_order(apply->connection, &event->id, &row);
+	if (result <= 0)
+		return result < 0 ? result : outcome;
+	facts.order = &row;
+	return event_judge(event, &facts, &change);
 }
 
 static int apply_settlement(struct apply *apply, const struct event *event)
 {
-	struct movement movement = {.order = &event->id};
+	struct event_facts facts = {0};
+	struct event_change change;
 	struct order_row row;
 	struct touched *lot;
-	enum order_state next;
-	int outcome, result = read_order(apply->connection, &event->id, &row);
-
-	if (result <= 0)
-		return result < 0 ? result : not_found(apply, event);
-	if (row.sale != event->sale)
-		return not_found(apply, event);
-	result = apply_scratch_touch(apply->lots, apply->connection, row.sale, row.lot, &lot);
-	if (result != 0)
-		return result;
-	outcome = order_row_settle(&row, event, &next);
-	if (outcome != LEDGER_ALREADY && is_void(lot, event))
-		return LEDGER_STALE_EPOCH;
-	if (outcome != LEDGER_DONE)
-		return outcome;
-
-	apply->wrote = true;
-	result = update_order(apply->connection, event, next);
-	if (result != 0)
-		return result;
-	if (event->kind != EVENT_EXTENDED) {
-		movement_settle(&movement, &row, next);
-		if (!slice_equal(event->actor, slice_of(row.buyer)))
-			movement.actor = event->actor;
-		result = move_units(apply, lot, event, &movement);
-	}
-	if (result < 0 || event->kind == EVENT_EXPIRED)
-		return result;
-	return log_operator(apply, lot, event, slice_of(row.buyer));
-}
-
-static int return_to_item(struct connection *connection, int64_t item, uint32_t units)
-{
-	sqlite3_stmt *statement;
-	int result = connection_prepare(connection, "UPDATE items SET on_hand = on_hand + ?2 WHERE number = ?1", &statement);
+	int result = read_order(apply->connection, &event->id, &row);
 
 	if (result < 0)
 		return result;
-	bind_int(statement, 1, item);
-	bind_int(statement, 2, units);
-	result = step_once(connection, statement);
-	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
+	if (result == ROW_FOUND)
+		facts.order = &row;
+	result = know_lot(apply, event->sale, facts.order ? row.lot : 0, &facts, &lot);
+	if (result < 0)
+		return result;
+	result = event_judge(event, &facts, &change);
+	if (result != LEDGER_DONE)
+		return result;
+	apply->wrote = true;
+	result = update_order(apply->connection, event, change.state);
+	return result != 0 ? result : write_change(apply, lot, event, &change);
 }
 
 static int apply_withdrawn(struct apply *apply, const struct event *event)
 {
-	struct movement movement = {.movement = &event->id, .on_hand = event->quantity, .withdrawn = event->quantity};
+	struct event_facts facts = {0};
+	struct event_change change;
 	struct touched *lot;
-	int result = apply_scratch_touch(apply->lots, apply->connection, event->sale, event->lot, &lot);
+	int result = movement_exists(apply->connection, &event->id);
 
-	if (result != 0)
-		return result < 0 ? result : not_found(apply, event);
-	result = movement_exists(apply->connection, &event->id);
-	if (result != 0)
-		return result < 0 ? result : LEDGER_ALREADY;
-	if (is_void(lot, event))
-		return LEDGER_STALE_EPOCH;
-	movement.item = lot->item;
-	movement.actor = event->actor;
-	result = return_to_item(apply->connection, lot->item, event->quantity);
-	if (result == 0)
-		result = move_units(apply, lot, event, &movement);
-	if (result == 0)
-		result = log_operator(apply, lot, event, SLICE_NULL);
-	return result;
+	facts.has_movement = result > 0;
+	if (result >= 0)
+		result = know_lot(apply, event->sale, event->lot, &facts, &lot);
+	if (result < 0)
+		return result;
+	result = event_judge(event, &facts, &change);
+	return result != LEDGER_DONE ? result : write_change(apply, lot, event, &change);
 }
 
 static int apply_barrier(struct apply *apply, const struct event *event)
 {
-	sqlite3_stmt *find, *raise;
-	int64_t barrier;
-	int result = connection_prepare(apply->connection, "SELECT barrier FROM sales WHERE number = ?1", &find);
+	struct event_facts facts = {0};
+	struct event_change change;
+	struct touched *lot;
+	int result = know_lot(apply, event->sale, 0, &facts, &lot);
 
-	if (result == 0)
-		result = connection_prepare(apply->connection,
-					    "UPDATE sales SET barrier = ?2, version = version + 1 WHERE number = ?1", &raise);
 	if (result < 0)
 		return result;
-	bind_int(find, 1, event->sale);
-	result = step_row(apply->connection, find);
-	if (result != STEP_ROW)
-		return result < 0 ? result : LEDGER_NOT_FOUND;
-	barrier = sqlite3_column_int64(find, 0);
-	sqlite3_reset(find);
-	if (event->epoch <= barrier)
-		return LEDGER_ALREADY;
+	result = event_judge(event, &facts, &change);
+	if (result != LEDGER_DONE)
+		return result;
 	apply->wrote = true;
-	bind_int(raise, 1, event->sale);
-	bind_int(raise, 2, event->epoch);
-	result = step_once(apply->connection, raise);
-	if (result != 0)
-		return result < 0 ? result : LEDGER_CONSTRAINT;
-	apply_scratch_raise(apply->lots, event->sale, event->epoch);
-	return sale_changed(apply->connection, event->sale);
+	return raise_barrier(apply, event);
 }
 
 static int apply_event(struct apply *apply, const struct event *event)
@@ -312,21 +296,13 @@ static int apply_event(struct apply *apply, const struct event *event)
 
 	if (result < 0)
 		return result;
-	switch (event->kind) {
-	case EVENT_RESERVED:
+	if (event->kind == EVENT_RESERVED)
 		return apply_reserved(apply, event);
-	case EVENT_WITHDRAWN:
+	if (event->kind == EVENT_WITHDRAWN)
 		return apply_withdrawn(apply, event);
-	case EVENT_CONFIRMED:
-	case EVENT_CANCELLED:
-	case EVENT_REFUNDED:
-	case EVENT_EXPIRED:
-	case EVENT_EXTENDED:
-		return apply_settlement(apply, event);
-	case EVENT_BARRIER:
+	if (event->kind == EVENT_BARRIER)
 		return apply_barrier(apply, event);
-	}
-	assertion_failed("a known kind of event", __FILE__, __LINE__, __func__);
+	return apply_settlement(apply, event);
 }
 
 /* --- The batch --- */
@@ -344,28 +320,18 @@ static int apply_range(struct apply *apply, struct ledger_entry *entries, size_t
 	return result < 0 ? result : apply_scratch_write(apply->lots, apply->connection);
 }
 
-/* Leaves out the events that break a lot, and applies the rest. 0 or negative. */
-static int apply_halves(struct apply *apply, struct ledger_entry *entries, size_t count)
+/* apply_range() in a savepoint, of which nothing stays where it breaks a lot: an event_range. */
+static int try_range(void *context, struct ledger_entry *entries, size_t count, bool *broken)
 {
-	size_t half = count / 2;
+	struct apply *apply = context;
 	int result = connection_run(apply->connection, "SAVEPOINT half");
 
 	if (result == 0)
 		result = apply_range(apply, entries, count);
-	if (result == 0)
-		return connection_run(apply->connection, "RELEASE half");
-	if (result == LEDGER_CONSTRAINT)
+	*broken = result == LEDGER_CONSTRAINT;
+	if (*broken)
 		result = connection_run(apply->connection, "ROLLBACK TO half");
-	if (result == 0)
-		result = connection_run(apply->connection, "RELEASE half");
-	if (result < 0)
-		return result;
-	if (count == 1) {
-		entries->outcome = LEDGER_CONSTRAINT;
-		return 0;
-	}
-	result = apply_halves(apply, entries, half);
-	return result < 0 ? result : apply_halves(apply, entries + half, count - half);
+	return result == 0 ? connection_run(apply->connection, "RELEASE half") : result;
 }
 
 int sqlite_apply_batch(struct apply *apply, struct ledger_entry *entries, size_t count)
@@ -379,71 +345,42 @@ int sqlite_apply_batch(struct apply *apply, struct ledger_entry *entries, size_t
 		result = connection_run(apply->connection, "BEGIN IMMEDIATE");
 	if (result == 0 && apply->drain)
 		result = sqlite_drain_move(apply->connection, apply->drain);
-	return result != 0 ? result : apply_halves(apply, entries, count);
-}
-
-void sqlite_apply_shout(const struct ledger_entry *entries, size_t count)
-{
-	char id[UUID_TEXT_SIZE];
-
-	for (size_t i = 0; i < count; i++) {
-		if (entries[i].outcome != LEDGER_CONSTRAINT)
-			continue;
-		uuid_format(&entries[i].event->id, id);
-		log_error("ledger", "a last-line constraint fired: an event that must not be was kept out", LOG_TEXT("id", id),
-			  LOG_TEXT("kind", event_kind_name(entries[i].event->kind)), LOG_INT("sale", entries[i].event->sale));
-	}
-}
-
-/* Whether a barrier is there from before. 1, 0, or negative. */
-static int barrier_exists(struct connection *connection, const struct event *event)
-{
-	sqlite3_stmt *statement;
-	int result = connection_prepare(connection, "SELECT 1 FROM sales WHERE number = ?1 AND barrier >= ?2", &statement);
-
-	if (result < 0)
-		return result;
-	bind_int(statement, 1, event->sale);
-	bind_int(statement, 2, event->epoch);
-	result = step_row(connection, statement);
-	sqlite3_reset(statement);
-	return result == STEP_ROW ? 1 : result;
+	return result != 0 ? result : event_batch_halve(try_range, apply, entries, count);
 }
 
 /* What is there from before, after the transaction has failed with `code`. */
 static int look_up(struct apply *apply, const struct event *event, int code)
 {
+	struct event_facts facts = {0};
 	struct order_row row;
-	enum order_state next;
-	int result;
+	struct touched *lot;
+	int result = 0;
 
 	if (event->kind == EVENT_WITHDRAWN)
 		result = movement_exists(apply->connection, &event->id);
 	else if (event->kind == EVENT_BARRIER)
-		result = barrier_exists(apply->connection, event);
+		result = know_lot(apply, event->sale, 0, &facts, &lot);
 	else
 		result = read_order(apply->connection, &event->id, &row);
-	if (result <= 0)
-		return result < 0 ? -EINPROGRESS : code;
-	if (event->kind == EVENT_WITHDRAWN || event->kind == EVENT_BARRIER)
-		return LEDGER_ALREADY;
-	if (event->kind == EVENT_RESERVED)
-		return order_row_same(&row, event) ? LEDGER_ALREADY : code;
-	if (row.sale != event->sale)
-		return code;
-	return order_row_settle(&row, event, &next) == LEDGER_ALREADY ? LEDGER_ALREADY : code;
+	if (result < 0)
+		return -EINPROGRESS;
+	facts.has_movement = event->kind == EVENT_WITHDRAWN && result > 0;
+	facts.order = result == ROW_FOUND ? &row : NULL;
+	return event_is_there(event, &facts) ? LEDGER_ALREADY : code;
 }
 
 int sqlite_apply(struct ledger *base, struct ledger_entry *entries, size_t count)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
 	struct apply apply = {.connection = &ledger->writer.connection};
+	bool readable;
 	int result;
 
 	if (count == 0)
 		return 0;
 	writer_lock(ledger);
 	result = apply_scratch_fit(&ledger->writer.scratch, APPLY_LOTS_MAX * count);
+	readable = result == 0;
 	apply.lots = ledger->writer.scratch;
 	if (result == 0)
 		result = transaction_begin(ledger);
@@ -456,10 +393,13 @@ int sqlite_apply(struct ledger *base, struct ledger_entry *entries, size_t count
 		if (result > 0)
 			result = 0;
 	}
+	readable &= writer_trusted(ledger);
+	if (result < 0 && readable)
+		apply_scratch_clear(apply.lots, false);
 	for (size_t i = 0; i < count && result < 0; i++)
-		entries[i].outcome = writer_trusted(ledger) ? look_up(&apply, entries[i].event, result) : -EINPROGRESS;
+		entries[i].outcome = readable ? look_up(&apply, entries[i].event, result) : -EINPROGRESS;
 	writer_unlock(ledger);
 	if (result == 0)
-		sqlite_apply_shout(entries, count);
+		event_batch_shout(entries, count);
 	return result;
 }

@@ -14,8 +14,6 @@ struct apply {
 
 /* In a transaction: all of it, at first in one piece. 0 or negative; LEDGER_STALE_POSITION where it is a drain's. */
 int sqlite_apply_batch(struct apply *apply, struct ledger_entry *entries, size_t count) MUST_CHECK;
-/* Says what the last line has kept out. */
-void sqlite_apply_shout(const struct ledger_entry *entries, size_t count);
 
 /* --- sqlite_drain.c --- */
 

@@ -55,9 +55,15 @@ void apply_scratch_clear(struct apply_scratch *scratch, bool by_barrier)
 
 void apply_scratch_raise(struct apply_scratch *scratch, uint32_t sale, uint32_t barrier)
 {
-	for (size_t i = 0; scratch->by_barrier && i < scratch->count; i++)
-		if (scratch->slots[scratch->order[i]].sale == sale)
-			scratch->slots[scratch->order[i]].oldest = barrier;
+	for (size_t i = 0; i < scratch->count; i++) {
+		struct touched *lot = &scratch->slots[scratch->order[i]];
+
+		if (lot->sale != sale)
+			continue;
+		lot->barrier = barrier;
+		if (scratch->by_barrier)
+			lot->oldest = barrier;
+	}
 }
 
 static int read_lot(struct connection *connection, bool by_barrier, struct touched *touched)
@@ -77,7 +83,8 @@ static int read_lot(struct connection *connection, bool by_barrier, struct touch
 		return result;
 	touched->exists = result == STEP_ROW;
 	if (touched->exists) {
-		touched->oldest = (uint32_t)sqlite3_column_int64(statement, by_barrier ? 2 : 0);
+		touched->barrier = (uint32_t)sqlite3_column_int64(statement, 2);
+		touched->oldest = by_barrier ? touched->barrier : (uint32_t)sqlite3_column_int64(statement, 0);
 		touched->item = sqlite3_column_int64(statement, 1);
 		sqlite3_reset(statement);
 	}

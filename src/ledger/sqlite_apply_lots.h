@@ -1,6 +1,7 @@
 /* What a batch does to each lot, added up, so that a lot's row is read once and written once a batch. Private to sqlite_apply.c and sqlite_drain.c. */
 #pragma once
 
+#include "ledger/event_judge.h"
 #include "ledger/sqlite_private.h"
 
 /* What this batch knows of a lot and has done to it. */
@@ -8,6 +9,7 @@ struct touched {
 	uint32_t sale, lot;
 	bool used, exists;
 	uint32_t oldest; /* epoch of the sale that is not void: its own, or its barrier's */
+	uint32_t barrier;
 	int64_t item;
 	int64_t held, confirmed, withdrawn; /* changes, not yet written */
 };

@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 #include "ledger/dead_letter.h"
+#include "ledger/event_batch.h"
 #include "ledger/sqlite_apply.h"
 
 /* Whether the position was where it was thought to be, and is now moved. 1, 0, or negative. */
@@ -98,7 +99,7 @@ int sqlite_drain(struct ledger *base, struct ledger_drain *drain)
 	}
 	writer_unlock(ledger);
 	if (result == 0)
-		sqlite_apply_shout(drain->entries, drain->count);
+		event_batch_shout(drain->entries, drain->count);
 	return result;
 }
 

@@ -1,0 +1,155 @@
+#include "ledger/event_judge.h"
+
+bool event_settles(enum event_kind kind)
+{
+	switch (kind) {
+	case EVENT_CONFIRMED:
+	case EVENT_CANCELLED:
+	case EVENT_REFUNDED:
+	case EVENT_EXPIRED:
+	case EVENT_EXTENDED:
+		return true;
+	case EVENT_RESERVED:
+	case EVENT_WITHDRAWN:
+	case EVENT_BARRIER:
+		return false;
+	}
+	assertion_failed("a known kind of event", __FILE__, __LINE__, __func__);
+}
+
+bool event_is_there(const struct event *event, const struct event_facts *facts)
+{
+	enum order_state next;
+
+	switch (event->kind) {
+	case EVENT_RESERVED:
+		return facts->order && order_row_same(facts->order, event);
+	case EVENT_WITHDRAWN:
+		return facts->has_movement;
+	case EVENT_BARRIER:
+		return facts->has_sale && event->epoch <= facts->barrier;
+	case EVENT_CONFIRMED:
+	case EVENT_CANCELLED:
+	case EVENT_REFUNDED:
+	case EVENT_EXPIRED:
+	case EVENT_EXTENDED:
+		break;
+	}
+	return facts->order && facts->order->sale == event->sale && order_row_settle(facts->order, event, &next) == LEDGER_ALREADY;
+}
+
+static bool is_void(const struct event *event, const struct event_facts *facts)
+{
+	return facts->has_sale && event->epoch < facts->oldest;
+}
+
+/* Of an event whose order or lot is not there: it may be void, like what it follows. */
+static int not_found(const struct event *event, const struct event_facts *facts)
+{
+	return is_void(event, facts) ? LEDGER_STALE_EPOCH : LEDGER_NOT_FOUND;
+}
+
+static void move(struct event_change *change, const struct event *event, uint32_t lot)
+{
+	change->moves = true;
+	change->movement.cause = event_cause(event->kind);
+	change->movement.at_ms = event->at_ms;
+	change->movement.sale = event->sale;
+	change->movement.lot = lot;
+}
+
+static int judge_reserved(const struct event *event, const struct event_facts *facts, struct event_change *change)
+{
+	if (!facts->has_lot)
+		return not_found(event, facts);
+	if (facts->order)
+		return LEDGER_CONSTRAINT; /* another order has this id */
+	if (is_void(event, facts))
+		return LEDGER_STALE_EPOCH;
+	change->state = event->hold_expires_at_ms ? ORDER_HELD : ORDER_CONFIRMED;
+	change->hold_expires_at_ms = event->hold_expires_at_ms;
+	change->movement.order = &event->id;
+	movement_reserve(&change->movement, event);
+	move(change, event, event->lot);
+	return LEDGER_DONE;
+}
+
+static int judge_settlement(const struct event *event, const struct event_facts *facts, struct event_change *change)
+{
+	const struct order_row *order = facts->order;
+	int outcome;
+
+	if (!order || order->sale != event->sale || !facts->has_lot)
+		return not_found(event, facts);
+	if (is_void(event, facts))
+		return LEDGER_STALE_EPOCH;
+	outcome = order_row_settle(order, event, &change->state);
+	if (outcome != LEDGER_DONE)
+		return outcome;
+	change->hold_expires_at_ms = order->hold_expires_at_ms;
+	change->logged = event->kind != EVENT_EXPIRED && event_by_operator(event, slice_of(order->buyer));
+	if (event->kind == EVENT_EXTENDED) {
+		change->hold_expires_at_ms = event->hold_expires_at_ms;
+		return LEDGER_DONE;
+	}
+	change->movement.order = &event->id;
+	movement_settle(&change->movement, order, change->state);
+	if (!slice_equal(event->actor, slice_of(order->buyer)))
+		change->movement.actor = event->actor;
+	move(change, event, order->lot);
+	return LEDGER_DONE;
+}
+
+static int judge_withdrawn(const struct event *event, const struct event_facts *facts, struct event_change *change)
+{
+	if (!facts->has_lot)
+		return not_found(event, facts);
+	if (is_void(event, facts))
+		return LEDGER_STALE_EPOCH;
+	change->movement.movement = &event->id;
+	change->movement.item = facts->item;
+	change->movement.on_hand = event->quantity;
+	change->movement.withdrawn = event->quantity;
+	change->movement.actor = event->actor;
+	change->logged = event_by_operator(event, SLICE_NULL);
+	move(change, event, event->lot);
+	return LEDGER_DONE;
+}
+
+int event_judge(const struct event *event, const struct event_facts *facts, struct event_change *change)
+{
+	*change = (struct event_change){0};
+	if (event_is_there(event, facts))
+		return LEDGER_ALREADY;
+	switch (event->kind) {
+	case EVENT_RESERVED:
+		return judge_reserved(event, facts, change);
+	case EVENT_WITHDRAWN:
+		return judge_withdrawn(event, facts, change);
+	case EVENT_BARRIER:
+		return facts->has_sale ? LEDGER_DONE : LEDGER_NOT_FOUND;
+	case EVENT_CONFIRMED:
+	case EVENT_CANCELLED:
+	case EVENT_REFUNDED:
+	case EVENT_EXPIRED:
+	case EVENT_EXTENDED:
+		return judge_settlement(event, facts, change);
+	}
+	assertion_failed("a known kind of event", __FILE__, __LINE__, __func__);
+}
+
+void lot_sums_add(struct lot_sums *sums, const struct movement *movement)
+{
+	sums->allocated += movement->allocated;
+	sums->held += movement->held;
+	sums->confirmed += movement->confirmed;
+	sums->withdrawn += movement->withdrawn;
+}
+
+bool event_fits(const struct event *event, const struct lot_sums *after)
+{
+	if (event->kind == EVENT_RESERVED && event->buyer_units > event->limit_per_buyer)
+		return false;
+	return after->held >= 0 && after->confirmed >= 0 && after->withdrawn >= 0 &&
+	       after->held + after->confirmed + after->withdrawn <= after->allocated;
+}

@@ -1,10 +1,38 @@
 #include "core/admission.h"
 
 #include "core/telling.h"
+#include "model/limits.h"
 
 enum {
 	BATCH = 256
 }; /* purchases handed to the stock in one call: a round trip where it is not local; 100 KiB of the caller's stack */
+
+/*
+ * A latch is one word, so that nobody reads the version of one refusal with the quantity of another. Of the version it has the low
+ * 53 bits: in a shared stock two million epochs, in memory more changes than anybody makes.
+ */
+enum { LATCH_QUANTITY_BITS = 10, LATCH_VERSION_SHIFT = LATCH_QUANTITY_BITS + 1 };
+_Static_assert(LIMIT_MAX < 1 << LATCH_QUANTITY_BITS, "a quantity fits into a latch");
+
+static uint64_t latch_word(uint64_t version, bool may_return, uint32_t quantity)
+{
+	return version << LATCH_VERSION_SHIFT | (uint64_t)may_return << LATCH_QUANTITY_BITS | quantity;
+}
+
+static uint32_t latch_quantity(uint64_t word)
+{
+	return word & ((1u << LATCH_QUANTITY_BITS) - 1);
+}
+
+static bool latch_may_return(uint64_t word)
+{
+	return word >> LATCH_QUANTITY_BITS & 1;
+}
+
+static uint64_t latch_version(uint64_t word)
+{
+	return word >> LATCH_VERSION_SHIFT;
+}
 
 static enum verdict screen_phase(const struct sale *sale, int64_t now_ms)
 {
@@ -22,20 +50,22 @@ static enum verdict screen_phase(const struct sale *sale, int64_t now_ms)
 	return VERDICT_NONE;
 }
 
-enum verdict admission_screen(const struct admission *admission, struct sale_entry *entry, uint32_t lot, int64_t now_ms,
-			      bool *may_return)
+enum verdict admission_screen(const struct admission *admission, struct sale_entry *entry, uint32_t lot, uint32_t quantity,
+			      int64_t now_ms, bool *may_return)
 {
 	struct stock *stock = admission->stock;
-	struct sale_latch *latch = &entry->latches[lot];
 	enum verdict verdict = screen_phase(entry->sale, now_ms);
-	uint64_t latched;
+	uint64_t latched, version;
 
 	if (verdict != VERDICT_NONE)
 		return verdict;
-	latched = atomic_load_explicit(&latch->version, memory_order_acquire);
-	if (latched == 0 || latched != stock->ops->version(stock, entry->sale->number, lot))
+	latched = atomic_load_explicit(&entry->latches[lot].word, memory_order_acquire);
+	if (latched == 0 || quantity < latch_quantity(latched))
 		return VERDICT_NONE;
-	*may_return = atomic_load_explicit(&latch->may_return, memory_order_relaxed);
+	version = stock->ops->version(stock, entry->sale->number, lot);
+	if (version == 0 || latch_version(latch_word(version, false, 0)) != latch_version(latched))
+		return VERDICT_NONE;
+	*may_return = latch_may_return(latched);
 	return VERDICT_SOLD_OUT;
 }
 
@@ -55,15 +85,24 @@ static void fill(struct stock_reserve *item, const struct purchase *purchase)
 }
 
 /*
- * A lot is latched only for one unit: a refusal of a larger order says nothing about smaller ones. The version was read before the
- * counter, so units that came back since then have raised it and the latch does not hold.
+ * A refusal of so many units says nothing about fewer: the latch keeps the least quantity that was refused at its version. The version
+ * was read before the counter, so units that came back since then have raised it and the latch does not hold. What was refused at
+ * an earlier version than the latch's is of no use any more.
  */
 static void latch(struct purchase *purchase, const struct stock_reserve *item)
 {
-	if (item->event.quantity != 1)
+	_Atomic uint64_t *word = &purchase->latch->word;
+	uint64_t fresh = latch_word(item->version, item->may_return, item->event.quantity);
+	uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
+
+	if (item->version == 0)
 		return;
-	atomic_store_explicit(&purchase->latch->may_return, item->may_return, memory_order_relaxed);
-	atomic_store_explicit(&purchase->latch->version, item->version, memory_order_release);
+	do {
+		if (latch_version(seen) > latch_version(fresh))
+			return;
+		if (latch_version(seen) == latch_version(fresh) && latch_quantity(seen) < latch_quantity(fresh))
+			return;
+	} while (!atomic_compare_exchange_weak_explicit(word, &seen, fresh, memory_order_release, memory_order_relaxed));
 }
 
 static enum verdict judge(struct purchase *purchase, const struct stock_reserve *item)

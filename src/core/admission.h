@@ -54,11 +54,11 @@ struct purchase {
 };
 
 /*
- * Steps 3 and 4 at this moment of wall time: VERDICT_NONE to go on, or the refusal. *may_return for VERDICT_SOLD_OUT.
- * No I/O, no lock.
+ * Steps 3 and 4 at this moment of wall time, for so many units: VERDICT_NONE to go on, or the refusal. *may_return for
+ * VERDICT_SOLD_OUT. No I/O, no lock.
  */
-enum verdict admission_screen(const struct admission *admission, struct sale_entry *entry, uint32_t lot, int64_t now_ms,
-			      bool *may_return);
+enum verdict admission_screen(const struct admission *admission, struct sale_entry *entry, uint32_t lot, uint32_t quantity,
+			      int64_t now_ms, bool *may_return);
 /* Whether a buyer with an order in this sale may pass this refusal, to get that order again. */
 bool admission_may_replay(enum verdict refusal);
 

@@ -2,9 +2,9 @@
  * The sale table as the gates see it: an immutable snapshot, swapped whole. A reader keeps a reference of its own and asks once per loop
  * whether there is a newer one (one atomic read); it never waits for the writer's work.
  *
- * Each entry carries the sold-out latch of its lots: the version of the lot's stock at which it was seen as sold out. A latch holds only
- * while the stock still has that version; units that come back or are added raise the version and lift it. An entry that is replaced
- * starts unlatched, which costs one more look at the stock.
+ * Each entry carries the sold-out latch of its lots: the least quantity that was refused, and the version of the lot's stock at
+ * which it was. A latch holds only for so many units or more, and while the stock still has that version; units that come back or
+ * are added raise the version and lift it. An entry that is replaced starts unlatched, which costs one more look at the stock.
  */
 #pragma once
 
@@ -13,8 +13,7 @@
 #include "model/sale.h"
 
 struct sale_latch {
-	_Atomic uint64_t version; /* 0: not latched */
-	atomic_bool may_return;   /* live holds may still bring units back */
+	_Atomic uint64_t word; /* admission.c; 0: not latched */
 };
 
 struct sale_entry {

@@ -330,7 +330,7 @@ void orders_buy(struct gate_request *request)
 	}
 	if (!read_wish(request, entry->sale, &wish))
 		return;
-	refusal = admission_screen(gate->settings.admission, entry, wish.lot, now_ms, &may_return);
+	refusal = admission_screen(gate->settings.admission, entry, wish.lot, wish.quantity, now_ms, &may_return);
 	if (refusal != VERDICT_NONE && !may_replay(request, entry->sale, refusal, &wish)) {
 		refuse_public(request, refusal, entry->sale, now_ms, may_return);
 		return;

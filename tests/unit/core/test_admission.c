@@ -66,9 +66,14 @@ static enum verdict buy(struct shop *shop, struct purchase *purchase, uint32_t l
 	return reserve(shop, purchase);
 }
 
+static enum verdict screen_for(struct shop *shop, uint32_t lot, uint32_t quantity, bool *may_return)
+{
+	return admission_screen(&shop->admission, shop->entry, lot, quantity, clock_wall_ms(), may_return);
+}
+
 static enum verdict screen(struct shop *shop, uint32_t lot, bool *may_return)
 {
-	return admission_screen(&shop->admission, shop->entry, lot, clock_wall_ms(), may_return);
+	return screen_for(shop, lot, 1, may_return);
 }
 
 /* --- Screen --- */
@@ -196,7 +201,7 @@ static void test_the_latch_tells_whether_holds_may_return_units(void **state)
 	close_shop(&shop);
 }
 
-static void test_a_refusal_of_a_larger_order_does_not_latch(void **state)
+static void test_a_latch_keeps_the_least_quantity_that_was_refused(void **state)
 {
 	struct house *house = *state;
 	struct purchase purchase;
@@ -205,10 +210,40 @@ static void test_a_refusal_of_a_larger_order_does_not_latch(void **state)
 
 	house_sell(house, "drop");
 	shop = open_shop(house);
-	(void)house_buy(house, "drop", 1, "ann", "", 3);
+	(void)house_buy(house, "drop", 1, "ann", "", 3); /* of five */
 	assert_int_equal(buy(&shop, &purchase, 1, "ben", "", 3), VERDICT_SOLD_OUT);
-	assert_int_equal(screen(&shop, 1, &may_return), VERDICT_NONE);
-	assert_int_equal(buy(&shop, &purchase, 1, "ben", "", 2), VERDICT_NONE);
+	assert_int_equal(screen_for(&shop, 1, 3, &may_return), VERDICT_SOLD_OUT);
+	assert_int_equal(screen_for(&shop, 1, 2, &may_return), VERDICT_NONE);
+	assert_int_equal(buy(&shop, &purchase, 1, "ben", "", 1), VERDICT_NONE);
+	assert_int_equal(buy(&shop, &purchase, 1, "cid", "", 2), VERDICT_SOLD_OUT);
+	assert_int_equal(buy(&shop, &purchase, 1, "cid", "", 3), VERDICT_SOLD_OUT); /* takes nothing of the latch away */
+	assert_int_equal(screen_for(&shop, 1, 2, &may_return), VERDICT_SOLD_OUT);
+	assert_int_equal(screen_for(&shop, 1, 1, &may_return), VERDICT_NONE);
+	assert_int_equal(buy(&shop, &purchase, 1, "cid", "", 1), VERDICT_NONE);
+	close_shop(&shop);
+}
+
+/* The word's two parts: a refusal of few at an old version must not stand beside the version of a refusal of many. */
+static void test_a_latch_of_an_old_version_says_nothing_of_a_new_one(void **state)
+{
+	struct house *house = *state;
+	struct purchase late, purchase;
+	struct purchase *purchases[] = {&late};
+	struct uuid ids[2];
+	struct shop shop;
+	bool may_return;
+
+	house_sell(house, "drop");
+	shop = open_shop(house);
+	sell_out(&shop, ids);
+	assert_int_equal(buy(&shop, &purchase, 1, "cid", "", 1), VERDICT_SOLD_OUT);
+	house_settle(house, &ids[1], ORDER_CANCEL); /* two are back */
+	assert_int_equal(buy(&shop, &purchase, 1, "cid", "", 3), VERDICT_SOLD_OUT);
+	assert_int_equal(screen_for(&shop, 1, 3, &may_return), VERDICT_SOLD_OUT);
+	assert_int_equal(screen_for(&shop, 1, 1, &may_return), VERDICT_NONE);
+	ask(&shop, &late, 1, "dan", "", 1, VERDICT_NONE);
+	admission_reserve(&shop.admission, purchases, 1);
+	assert_int_equal(late.verdict, VERDICT_NONE);
 	close_shop(&shop);
 }
 
@@ -268,13 +303,17 @@ static void test_limit_and_rate_are_asked_before_the_units(void **state)
 	shop = open_shop(house);
 	assert_int_equal(buy(&shop, &purchase, 0, "ann", "", 3), VERDICT_NONE);
 	assert_int_equal(purchase.rate_left, 1);
-	assert_int_equal(buy(&shop, &purchase, 0, "ann", "", 1), VERDICT_BUYER_LIMIT);
-	assert_int_equal(purchase.rate_left, 0);
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(buy(&shop, &purchase, 0, "ann", "", 1), VERDICT_BUYER_LIMIT);
+		assert_int_equal(purchase.rate_left, 1); /* a refusal consumes nothing */
+	}
+	assert_int_equal(buy(&shop, &purchase, 0, "ben", "", 1), VERDICT_NONE);
+	assert_int_equal(buy(&shop, &purchase, 0, "ben", "", 1), VERDICT_NONE);
 	house_pass(10000);
-	assert_int_equal(buy(&shop, &purchase, 0, "ann", "", 1), VERDICT_RATE_LIMITED);
+	assert_int_equal(buy(&shop, &purchase, 0, "ben", "", 1), VERDICT_RATE_LIMITED);
 	assert_int_equal(purchase.retry_after_ms, 50000);
 	house_pass(50000);
-	assert_int_equal(buy(&shop, &purchase, 0, "ann", "", 1), VERDICT_BUYER_LIMIT);
+	assert_int_equal(buy(&shop, &purchase, 0, "ben", "", 1), VERDICT_NONE);
 	close_shop(&shop);
 }
 
@@ -458,7 +497,8 @@ int main(void)
 		TEST(test_a_lot_seen_as_sold_out_is_latched_until_units_come_back),
 		TEST(test_added_units_lift_the_latch),
 		TEST(test_the_latch_tells_whether_holds_may_return_units),
-		TEST(test_a_refusal_of_a_larger_order_does_not_latch),
+		TEST(test_a_latch_keeps_the_least_quantity_that_was_refused),
+		TEST(test_a_latch_of_an_old_version_says_nothing_of_a_new_one),
 		TEST(test_a_granted_purchase_carries_what_the_journal_needs),
 		TEST(test_a_key_is_in_flight_then_replayed_then_in_conflict),
 		TEST(test_limit_and_rate_are_asked_before_the_units),

@@ -118,14 +118,14 @@ static void test_a_replaced_sale_starts_unlatched_and_the_others_keep_their_latc
 	put(catalog, 2, "two", 1);
 	before = sale_catalog_ref(catalog);
 	for (size_t i = 0; i < 2; i++)
-		atomic_store(&sale_table_at(before, i)->latches[1].version, 77);
+		atomic_store(&sale_table_at(before, i)->latches[1].word, 77);
 	put(catalog, 1, "one", 2);
 	after = sale_catalog_ref(catalog);
 	assert_int_equal(sale_table_count(after), 2);
 	assert_int_equal(sale_table_at(after, 0)->sale->version, 2);
-	assert_int_equal(atomic_load(&sale_table_at(after, 0)->latches[1].version), 0);
+	assert_int_equal(atomic_load(&sale_table_at(after, 0)->latches[1].word), 0);
 	other = sale_table_at(after, 1);
-	assert_int_equal(atomic_load(&other->latches[1].version), 77);
+	assert_int_equal(atomic_load(&other->latches[1].word), 77);
 	/* Both tables share the entry that did not change: a latch set in one is seen in the other. */
 	assert_ptr_equal(sale_table_at(before, 1), other);
 	sale_table_unref(before);
@@ -250,7 +250,7 @@ static void read_on(void *argument)
 			party->wrong |= sale_table_find(table, slice_of(entry->sale->id)) != entry;
 			party->wrong |= entry->sale->version < seen[entry->sale->number];
 			seen[entry->sale->number] = entry->sale->version;
-			atomic_store(&entry->latches[0].version, generation);
+			atomic_store(&entry->latches[0].word, generation);
 		}
 		sale_table_unref(table);
 		party->looks++;

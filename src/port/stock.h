@@ -77,9 +77,9 @@ struct stock_reserve {
 	enum stock_outcome outcome;
 	struct stock_order order; /* STOCK_DONE, STOCK_REPLAY */
 	int64_t retry_after_ms;   /* STOCK_RATE_LIMITED */
-	uint32_t rate_left;       /* requests left in the window after this one */
-	uint64_t version;         /* STOCK_SOLD_OUT: the lot's version that was seen: the latch's */
-	bool may_return;          /* STOCK_SOLD_OUT: live holds may still return units */
+	uint32_t rate_left; /* grants left in the buyer's window: a refusal consumes none, and a compensated grant gives its own back */
+	uint64_t version; /* STOCK_SOLD_OUT: the lot's version that was seen: the latch's */
+	bool may_return;  /* STOCK_SOLD_OUT: live holds may still return units */
 };
 
 struct stock_settle {

@@ -14,7 +14,7 @@ static void count(_Atomic uint32_t *counter, int32_t delta)
 	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + (uint32_t)delta, memory_order_relaxed);
 }
 
-void buyer_book_init(struct buyer_book *book, const struct rate_window *rate, _Atomic int64_t *strangers, _Atomic int64_t *memory)
+void buyer_book_init(struct buyer_book *book, const struct rate_window *rate, _Atomic int64_t *memory)
 {
 	memset(book, 0, sizeof(*book));
 	record_arena_init(&book->buyers, sizeof(struct buyer_record), memory);
@@ -22,13 +22,10 @@ void buyer_book_init(struct buyer_book *book, const struct rate_window *rate, _A
 	record_arena_init(&book->logs, sizeof(struct rate_log) + rate->requests * sizeof(uint32_t), memory);
 	slot_index_init(&book->by_name, memory);
 	slot_index_init(&book->by_key, memory);
-	book->strangers = strangers;
 }
 
 void buyer_book_deinit(struct buyer_book *book)
 {
-	atomic_fetch_sub(book->strangers, atomic_load(&book->stranger_count));
-	atomic_store(&book->stranger_count, 0);
 	record_arena_deinit(&book->buyers);
 	record_arena_deinit(&book->orders);
 	record_arena_deinit(&book->logs);
@@ -74,21 +71,18 @@ uint32_t buyer_book_add(struct buyer_book *book, struct hash128 name)
 	return buyer;
 }
 
-static void set_stranger(struct buyer_book *book, struct buyer_record *record, bool stranger)
-{
-	if (record->stranger == stranger)
-		return;
-	record->stranger = stranger;
-	count(&book->stranger_count, stranger ? 1 : -1);
-	if (stranger)
-		atomic_fetch_add_explicit(book->strangers, 1, memory_order_relaxed);
-	else
-		atomic_fetch_sub_explicit(book->strangers, 1, memory_order_relaxed);
-}
-
 static bool has_orders(const struct buyer_record *record)
 {
 	return record->chained || record->spilled;
+}
+
+/* The buyer's log, where it has one, goes. */
+static void end_log(struct buyer_book *book, struct buyer_record *record)
+{
+	if (record->rate_log)
+		record_arena_free(&book->logs, record->rate);
+	record->rate_log = 0;
+	record->rate = 0;
 }
 
 void buyer_book_leave(struct buyer_book *book, uint32_t buyer)
@@ -97,11 +91,7 @@ void buyer_book_leave(struct buyer_book *book, uint32_t buyer)
 
 	if (has_orders(record))
 		return;
-	if (record->rate_one || record->rate_log) {
-		set_stranger(book, record, true);
-		return;
-	}
-	set_stranger(book, record, false);
+	end_log(book, record);
 	slot_index_remove(&book->by_name, buyer_book_hash(record->name), buyer);
 	record_arena_free(&book->buyers, buyer);
 	count(&book->buyer_count, -1);
@@ -121,7 +111,7 @@ static uint32_t prune(const struct buyer_book *book, const struct rate_window *r
 	return log->count;
 }
 
-/* The second request within a window: from one stamp to a log. */
+/* The second grant within a window: from one stamp to a log. */
 static bool start_log(struct buyer_book *book, struct buyer_record *record)
 {
 	uint32_t number = record_arena_new(&book->logs);
@@ -138,42 +128,53 @@ static bool start_log(struct buyer_book *book, struct buyer_record *record)
 	return true;
 }
 
-enum buyer_book_answer buyer_book_ask(struct buyer_book *book, const struct rate_window *rate, uint32_t buyer, int64_t now_ns,
-				      uint32_t *left, int64_t *retry_after_ms)
-{
-	struct buyer_record *record = buyer_book_buyer(book, buyer);
-	uint32_t used;
-
-	*left = UINT32_MAX;
-	if (rate->requests == 0)
-		return BUYER_BOOK_PASSED;
-	used = prune(book, rate, record, now_ns);
-	*left = 0;
-	if (used >= rate->requests) {
-		uint32_t oldest = record->rate_log ? log_of(book, record)->stamps[0] : record->rate;
-
-		*retry_after_ms = rate_window_wait_ms(rate, oldest, now_ns);
-		return BUYER_BOOK_LIMITED;
-	}
-	if (record->rate_one && !start_log(book, record))
-		return BUYER_BOOK_NO_MEMORY;
-	if (record->rate_log) {
-		struct rate_log *log = log_of(book, record);
-
-		rate_window_insert(log->stamps, log->count++, now_ns);
-	} else {
-		record->rate = rate_window_stamp(now_ns);
-		record->rate_one = 1;
-	}
-	*left = rate->requests - used - 1;
-	return BUYER_BOOK_PASSED;
-}
-
 uint32_t buyer_book_rate_left(const struct buyer_book *book, const struct rate_window *rate, uint32_t buyer, int64_t now_ns)
 {
 	if (rate->requests == 0)
 		return UINT32_MAX;
 	return rate->requests - (buyer ? prune(book, rate, buyer_book_buyer(book, buyer), now_ns) : 0);
+}
+
+int64_t buyer_book_rate_wait_ms(const struct buyer_book *book, const struct rate_window *rate, uint32_t buyer, int64_t now_ns)
+{
+	const struct buyer_record *record = buyer_book_buyer(book, buyer);
+
+	return rate_window_wait_ms(rate, record->rate_log ? log_of(book, record)->stamps[0] : record->rate, now_ns);
+}
+
+bool buyer_book_rate_book(struct buyer_book *book, uint32_t buyer)
+{
+	struct buyer_record *record = buyer_book_buyer(book, buyer);
+
+	return !record->rate_one || start_log(book, record);
+}
+
+uint32_t buyer_book_rate_count(struct buyer_book *book, uint32_t buyer, int64_t now_ns)
+{
+	struct buyer_record *record = buyer_book_buyer(book, buyer);
+	struct rate_log *log;
+
+	if (record->rate_log) {
+		log = log_of(book, record);
+		rate_window_insert(log->stamps, log->count++, now_ns);
+	} else {
+		record->rate = rate_window_stamp(now_ns);
+		record->rate_one = 1;
+	}
+	return rate_window_stamp(now_ns);
+}
+
+void buyer_book_rate_return(struct buyer_book *book, uint32_t buyer, uint32_t stamp)
+{
+	struct buyer_record *record = buyer_book_buyer(book, buyer);
+	struct rate_log *log;
+
+	if (record->rate_one && record->rate == stamp)
+		record->rate_one = 0;
+	if (!record->rate_log)
+		return;
+	log = log_of(book, record);
+	log->count = rate_window_remove(log->stamps, log->count, stamp);
 }
 
 uint32_t buyer_book_find_key(const struct buyer_book *book, uint32_t buyer, struct hash128 key)
@@ -231,7 +232,6 @@ void buyer_book_order_link(struct buyer_book *book, uint32_t order)
 		if (record->has_key)
 			slot_index_insert(&book->by_key, buyer_book_hash(record->key), order);
 	}
-	set_stranger(book, buyer, false);
 	count(&book->order_count, 1);
 }
 
@@ -273,11 +273,6 @@ void buyer_book_sweep(struct buyer_book *book, const struct rate_window *rate, i
 		record = buyer_book_buyer(book, book->sweep_hand);
 		if (!record->used || !(record->rate_one || record->rate_log) || prune(book, rate, record, now_ns))
 			continue;
-		if (record->rate_log) {
-			record_arena_free(&book->logs, record->rate);
-			record->rate_log = 0;
-		}
-		record->rate = 0;
-		buyer_book_leave(book, book->sweep_hand);
+		end_log(book, record);
 	}
 }

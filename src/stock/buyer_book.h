@@ -5,11 +5,11 @@
  * with a chance of 10^12 / 2^129, about 10^-27; keys are compared only within one buyer.
  *
  * An order is 68 bytes, a buyer 28. A buyer's first CHAIN_MAX orders hang in a chain, which is all that an honest buyer ever has; more (a buyer
- * who places and cancels all day) are found through an index by key, so nobody can make a look-up long. The first request of a
- * buyer in its window is kept in the buyer's record; only who asks again gets a log.
+ * who places and cancels all day) are found through an index by key, so nobody can make a look-up long.
  *
- * A buyer without an order is a stranger: kept while its rate window is, then dropped by the sweep, which looks at a few records with every
- * request and whenever the housekeeper comes by.
+ * The rate window counts grants alone: what was refused consumes nothing, and a grant that is undone gives its place back. So
+ * nothing is kept of a buyer without an order. The first grant in a window is kept in the buyer's record; only who buys again
+ * gets a log, and the sweep takes it back when the window has passed.
  */
 #pragma once
 
@@ -40,20 +40,17 @@ struct buyer_record {
 	uint32_t rate;  /* a stamp, or the number of a log; see the flags */
 	uint16_t live;  /* units in live orders */
 	uint8_t chained;
-	unsigned used : 1, rate_one : 1, rate_log : 1, spilled : 1, stranger : 1;
+	unsigned used : 1, rate_one : 1, rate_log : 1, spilled : 1;
 } __attribute__((packed, aligned(4)));
 
 struct buyer_book {
 	struct record_arena buyers, orders, logs;
 	struct slot_index by_name, by_key;
 	uint32_t sweep_hand;
-	_Atomic uint32_t buyer_count, order_count, stranger_count; /* written under the lock, read by anyone */
-	_Atomic int64_t *strangers;                                /* of the whole stock */
+	_Atomic uint32_t buyer_count, order_count; /* written under the lock, read by anyone */
 };
 
-enum buyer_book_answer { BUYER_BOOK_PASSED, BUYER_BOOK_LIMITED, BUYER_BOOK_NO_MEMORY };
-
-void buyer_book_init(struct buyer_book *book, const struct rate_window *rate, _Atomic int64_t *strangers, _Atomic int64_t *memory);
+void buyer_book_init(struct buyer_book *book, const struct rate_window *rate, _Atomic int64_t *memory);
 void buyer_book_deinit(struct buyer_book *book);
 
 static inline struct buyer_record *buyer_book_buyer(const struct buyer_book *book, uint32_t buyer)
@@ -73,14 +70,19 @@ static inline uint32_t buyer_book_hash(struct hash128 name)
 
 uint32_t buyer_book_find(const struct buyer_book *book, struct hash128 name); /* 0: unknown */
 uint32_t buyer_book_add(struct buyer_book *book, struct hash128 name);        /* 0: no memory */
-/* The end of a request: a buyer without an order becomes a stranger, or is dropped where nothing is known of it. */
+/* The end of a request: a buyer without an order is dropped. */
 void buyer_book_leave(struct buyer_book *book, uint32_t buyer);
 
-/* Asks for one request; PASSED consumes it. *left: after this one. *retry_after_ms: LIMITED. */
-enum buyer_book_answer buyer_book_ask(struct buyer_book *book, const struct rate_window *rate, uint32_t buyer, int64_t now_ns,
-				      uint32_t *left, int64_t *retry_after_ms);
-/* Requests left, without asking. */
+/* Grants left in the window; UINT32_MAX where there is no limit. buyer 0: one that is not known. */
 uint32_t buyer_book_rate_left(const struct buyer_book *book, const struct rate_window *rate, uint32_t buyer, int64_t now_ns);
+/* After how long there is one again, where none is left. */
+int64_t buyer_book_rate_wait_ms(const struct buyer_book *book, const struct rate_window *rate, uint32_t buyer, int64_t now_ns);
+/* Makes room for one grant more, where some are left. False: no memory. */
+bool buyer_book_rate_book(struct buyer_book *book, uint32_t buyer);
+/* Counts a grant that room was made for. Its stamp. */
+uint32_t buyer_book_rate_count(struct buyer_book *book, uint32_t buyer, int64_t now_ns);
+/* A counted grant never was: its place is free again. */
+void buyer_book_rate_return(struct buyer_book *book, uint32_t buyer, uint32_t stamp);
 
 uint32_t buyer_book_find_key(const struct buyer_book *book, uint32_t buyer, struct hash128 key); /* 0: none */
 /* A record for an order of this buyer with this key (NULL: none), linked to nothing yet; 0: no memory. */
@@ -89,5 +91,5 @@ void buyer_book_order_link(struct buyer_book *book, uint32_t order); /* cannot f
 /* Forgets an order, linked or not. */
 void buyer_book_order_forget(struct buyer_book *book, uint32_t order);
 
-/* Looks at the next `max` buyers and drops what is idle. */
+/* Looks at the next `max` buyers and forgets windows that have passed. */
 void buyer_book_sweep(struct buyer_book *book, const struct rate_window *rate, int64_t now_ns, uint32_t max);

@@ -25,10 +25,9 @@
  *     and an order whose grant is in doubt is left alone until the doubt is gone.
  *
  * Memory. An order of a buyer with a key costs 68 (order) + 28 (buyer) + about 22 (two index entries) + about 15 (hold) + 3 (filter) bytes: 136 in all
- * at a million, measured (bench/micro_stock). Idle strangers (buyers without an order) are dropped by a sweep and their records used again; they
- * are at most STRANGERS_MAX at once over all sales, and beyond that a buyer whom the sale does not know is told STOCK_FULL. Orders, also ended
- * ones, stay until the sale is dropped: a retry must get its order back. What a sale has grown to goes back to the system when it is dropped
- * or replaced.
+ * at a million, measured (bench/micro_stock). Nothing is kept of a buyer without an order. Orders, also ended ones, stay until
+ * the sale is dropped: a retry must get its order back. What a sale has grown to goes back to the system when it is dropped or
+ * replaced.
  *
  * Reigns. A re-heated sale is a new sale_stock: whoever was inside the old one may still finish there, with an old epoch, which the ledger voids.
  * The versions of its lots go on above the old ones, so that a latch of the old reign never fits the new.
@@ -146,7 +145,7 @@ static void memory_find(struct stock *stock, struct stock_find *items, size_t co
 	reader_gate_leave(&memory->registry.gate, ticket);
 }
 
-/* Every call looks after one sale more, so that strangers go also where nobody asks any longer. */
+/* Every call looks after one sale more. A stamp must be forgotten within 24 days (rate_window.h). */
 static void sweep_next(struct stock_memory *memory, int64_t now_ns)
 {
 	uint32_t number = atomic_load_explicit(&memory->sweep_sale, memory_order_relaxed);
@@ -456,7 +455,6 @@ static void memory_free(struct stock *stock)
 	for (uint32_t number = 0; sale_registry_next(&memory->registry, &number); number++)
 		memory_drop(stock, number, UINT32_MAX);
 	ASSERT(outbox_count(memory->common.outbox) == 0);
-	ASSERT(atomic_load(&memory->common.strangers) == 0);
 	sale_registry_deinit(&memory->registry);
 	calendar_deinit(&memory->common.calendar);
 	outbox_free(memory->common.outbox);

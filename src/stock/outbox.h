@@ -15,6 +15,8 @@ struct outbox_pending {
 	int64_t deadline_ns;      /* of the hold, as it is (or was granted) */
 	int64_t next_deadline_ns; /* of the hold, once extended */
 	bool returned;            /* a broken build gave the units back too early */
+	bool counted;             /* the grant has a place in its buyer's rate window, under `stamp` */
+	uint32_t stamp;
 };
 
 struct outbox;

@@ -38,3 +38,16 @@ void rate_window_insert(uint32_t *stamps, uint32_t count, int64_t now_ns)
 		stamps[count] = stamps[count - 1];
 	stamps[count] = stamp;
 }
+
+uint32_t rate_window_remove(uint32_t *stamps, uint32_t count, uint32_t stamp)
+{
+	uint32_t at = count;
+
+	while (at > 0 && stamps[at - 1] != stamp)
+		at--;
+	if (at == 0)
+		return count;
+	for (; at < count; at++)
+		stamps[at - 1] = stamps[at];
+	return count - 1;
+}

@@ -6,7 +6,7 @@
 #include "stock/redis_library.h"
 #include "stock/redis_private.h"
 
-enum { FIXED_ARGUMENTS = 4, LIBRARY_VERSION = 1 };
+enum { FIXED_ARGUMENTS = 4, LIBRARY_VERSION = 2 };
 
 /* Rules that a test breaks on purpose, as functions/common.lua names them. */
 static uint8_t broken_rules(void)

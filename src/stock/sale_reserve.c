@@ -4,15 +4,10 @@
  *   same key -> the same order · replay only -> no more · the buyer's rate · the buyer's limit · units · take
  *
  * Everything that can fail for want of memory is made ready before the units leave the counter; after that nothing fails. So a purchase
- * either has its units, its order, its key, its hold and its outbox entry, or it has changed nothing but the rate window.
+ * either has its units, its order, its key, its hold, its outbox entry and its place in the rate window, or it has changed nothing.
  */
 #include "base/failpoint.h"
 #include "stock/sale_stock.h"
-
-enum {
-	SWEEP_EACH = 2, /* with every request, where there are strangers: two looks for one more, so the sweep outruns the growth */
-	SWEEP_HARD = 256, /* where strangers have no room left */
-};
 
 struct decision {
 	struct sale_stock *sale;
@@ -30,18 +25,6 @@ static enum stock_outcome replay(const struct order_record *record, struct stock
 	return STOCK_REPLAY;
 }
 
-/* A buyer that is not known yet, where there is room for strangers. */
-static uint32_t admit(const struct decision *d)
-{
-	struct stock_common *common = d->sale->common;
-
-	if (atomic_load_explicit(&common->strangers, memory_order_relaxed) >= STRANGERS_MAX)
-		buyer_book_sweep(&d->shard->book, &d->sale->rate, d->item->now_ns, SWEEP_HARD);
-	if (atomic_load_explicit(&common->strangers, memory_order_relaxed) >= STRANGERS_MAX)
-		return 0;
-	return buyer_book_add(&d->shard->book, d->names->buyer);
-}
-
 static void fill_order(const struct decision *d, struct order_record *record)
 {
 	const struct event *event = &d->item->event;
@@ -53,15 +36,25 @@ static void fill_order(const struct decision *d, struct order_record *record)
 	record->hold_expires_at_ms = record->first_hold_expires_at_ms = event->hold_expires_at_ms;
 }
 
+/* An operator's purchase is neither asked nor counted. */
+static bool is_rated(const struct decision *d)
+{
+	return d->sale->rate.requests > 0 && !d->item->unlimited_rate;
+}
+
 /* The units are taken: nothing here can fail. */
 static void take(const struct decision *d, uint32_t number)
 {
 	struct order_record *record = buyer_book_order(&d->shard->book, number);
 	struct buyer_record *buyer = buyer_book_buyer(&d->shard->book, d->buyer);
 	struct stock_reserve *item = d->item;
-	struct outbox_pending pending = {.deadline_ns = item->now_ns + item->hold_ns};
+	struct outbox_pending pending = {.deadline_ns = item->now_ns + item->hold_ns, .counted = is_rated(d)};
 
 	fill_order(d, record);
+	if (pending.counted) {
+		pending.stamp = buyer_book_rate_count(&d->shard->book, d->buyer, item->now_ns);
+		item->rate_left--;
+	}
 	if (record->state == ORDER_CONFIRMED)
 		lot_units_confirm(&d->sale->lots[record->lot], record->quantity);
 	buyer_book_order_link(&d->shard->book, number);
@@ -84,7 +77,7 @@ static enum stock_outcome sold_out(const struct decision *d)
 	return STOCK_SOLD_OUT;
 }
 
-static enum stock_outcome grant(const struct decision *d)
+static enum stock_outcome grant(struct decision *d)
 {
 	struct lot_units *lot = &d->sale->lots[d->item->event.lot];
 	struct outbox *outbox = d->sale->common->outbox;
@@ -94,6 +87,10 @@ static enum stock_outcome grant(const struct decision *d)
 
 	if (!lot_units_enough(lot, d->item->event.quantity, &d->item->version))
 		return sold_out(d);
+	if (!d->buyer)
+		d->buyer = buyer_book_add(&d->shard->book, d->names->buyer);
+	if (!d->buyer || (is_rated(d) && !buyer_book_rate_book(&d->shard->book, d->buyer)))
+		return STOCK_FULL;
 	number = buyer_book_order_new(&d->shard->book, d->buyer, d->names->has_key ? &d->names->key : NULL);
 	if (!number)
 		return STOCK_FULL;
@@ -122,29 +119,11 @@ forget:
 	return outcome;
 }
 
-/* STOCK_DONE: the request may go on, and is counted. An operator's is neither asked nor counted. */
-static enum stock_outcome ask_rate(const struct decision *d)
-{
-	struct stock_reserve *item = d->item;
-
-	if (item->unlimited_rate)
-		return STOCK_DONE;
-	switch (buyer_book_ask(&d->shard->book, &d->sale->rate, d->buyer, item->now_ns, &item->rate_left, &item->retry_after_ms)) {
-	case BUYER_BOOK_PASSED:
-		return STOCK_DONE;
-	case BUYER_BOOK_LIMITED:
-		return STOCK_RATE_LIMITED;
-	case BUYER_BOOK_NO_MEMORY:
-		break;
-	}
-	return STOCK_FULL;
-}
-
 static enum stock_outcome decide(struct decision *d)
 {
 	struct buyer_book *book = &d->shard->book;
 	struct stock_reserve *item = d->item;
-	enum stock_outcome outcome;
+	uint32_t live;
 
 	d->buyer = buyer_book_find(book, d->names->buyer);
 	item->rate_left = buyer_book_rate_left(book, &d->sale->rate, d->buyer, item->now_ns);
@@ -156,12 +135,12 @@ static enum stock_outcome decide(struct decision *d)
 	}
 	if (item->replay_only)
 		return STOCK_NO_REPLAY;
-	if (!d->buyer && !(d->buyer = admit(d)))
-		return STOCK_FULL;
-	outcome = ask_rate(d);
-	if (outcome != STOCK_DONE)
-		return outcome;
-	if (buyer_book_buyer(book, d->buyer)->live + item->event.quantity > d->sale->rules.limit_per_buyer)
+	if (is_rated(d) && item->rate_left == 0) {
+		item->retry_after_ms = buyer_book_rate_wait_ms(book, &d->sale->rate, d->buyer, item->now_ns);
+		return STOCK_RATE_LIMITED;
+	}
+	live = d->buyer ? buyer_book_buyer(book, d->buyer)->live : 0;
+	if (live + item->event.quantity > d->sale->rules.limit_per_buyer)
 		return STOCK_BUYER_LIMIT;
 	return grant(d);
 }
@@ -198,7 +177,5 @@ void sale_stock_reserve(struct sale_stock *sale, struct stock_reserve *item, con
 	item->outcome = decide(&d);
 	if (d.buyer)
 		buyer_book_leave(&d.shard->book, d.buyer);
-	if (d.shard->book.stranger_count)
-		buyer_book_sweep(&d.shard->book, &sale->rate, item->now_ns, SWEEP_EACH);
 	pthread_mutex_unlock(&d.shard->lock);
 }

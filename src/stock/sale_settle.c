@@ -277,8 +277,8 @@ void sale_stock_acknowledge(struct sale_stock *sale, const struct event *event)
 	pthread_mutex_unlock(&shard->lock);
 }
 
-/* The grant never happened: units, limit, key and order are as before. The request stays in the rate window. */
-static void revoke(struct sale_stock *sale, struct sale_shard *shard, uint32_t number)
+/* The grant never happened: units, limit, rate, key and order are as before. */
+static void revoke(struct sale_stock *sale, struct sale_shard *shard, uint32_t number, const struct outbox_pending *pending)
 {
 	struct order_record *record = buyer_book_order(&shard->book, number);
 	uint64_t id_hash = siphash64(&sale->common->id_key, record->id.bytes, sizeof(record->id.bytes));
@@ -286,6 +286,8 @@ static void revoke(struct sale_stock *sale, struct sale_shard *shard, uint32_t n
 
 	give_back(sale, record, record->state == ORDER_CONFIRMED);
 	uncount(shard, record);
+	if (pending->counted)
+		buyer_book_rate_return(&shard->book, buyer, pending->stamp);
 	if (record->state == ORDER_HELD)
 		deadline_heap_unbook(&shard->holds);
 	sale_stock_directory_remove(sale, id_hash, shard, number);
@@ -308,7 +310,7 @@ bool sale_stock_compensate(struct sale_stock *sale, const struct event *event)
 		record->outbox = 0;
 		record->settling = 0;
 		if (event->kind == EVENT_RESERVED)
-			revoke(sale, shard, number);
+			revoke(sale, shard, number, &pending);
 		else if (record->state == ORDER_HELD)
 			hold_again(sale, shard, number, pending.deadline_ns);
 	}

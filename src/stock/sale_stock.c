@@ -32,7 +32,7 @@ static void init_shards(struct sale_stock *sale)
 		struct sale_shard *shard = &sale->shards[i];
 
 		pthread_mutex_init(&shard->lock, NULL);
-		buyer_book_init(&shard->book, &sale->rate, &sale->common->strangers, &sale->memory);
+		buyer_book_init(&shard->book, &sale->rate, &sale->memory);
 		deadline_heap_init(&shard->holds, hold_moved, shard, &sale->memory);
 		atomic_init(&shard->earliest_ns, INT64_MAX);
 		pthread_mutex_init(&sale->directories[i].lock, NULL);

@@ -27,12 +27,8 @@ struct stock_common {
 	struct siphash_key buyer_key, key_key, id_key; /* random, of this process */
 	struct outbox *outbox;
 	struct calendar calendar;
-	_Atomic int64_t strangers; /* buyers without an order */
-	_Atomic int64_t memory;    /* bytes of what is not a sale's own */
+	_Atomic int64_t memory; /* bytes of what is not a sale's own */
 };
-
-/* Strangers at once, over all sales: about 45 bytes each, 100 MB in all. Beyond it reserve() says STOCK_FULL to buyers it does not know. */
-enum { STRANGERS_MAX = 1 << 21 };
 
 struct sale_shard {
 	alignas(64) pthread_mutex_t lock; /* its book and holds */
@@ -121,6 +117,6 @@ void sale_stock_acknowledge_withdrawal(struct sale_stock *sale, const struct eve
 bool sale_stock_compensate_withdrawal(struct sale_stock *sale, const struct event *event);
 void sale_stock_snapshot(struct sale_stock *sale, struct stock_lot_state *lots);
 
-/* Looks at up to `max` buyers of each shard and drops strangers whose window is idle. */
+/* Looks at up to `max` buyers of each shard and forgets rate windows that have passed. */
 void sale_stock_sweep(struct sale_stock *sale, int64_t now_ns, uint32_t max);
 void sale_stock_count(struct sale_stock *sale, struct stock_totals *totals);

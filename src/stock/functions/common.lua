@@ -12,9 +12,10 @@
 --   :x  zset    the outbox: an order's id, or "m" and a movement's id, by the time of the last try
 --   :p  hash    order id -> the settlement of it that is on its way
 --   :v  hash    movement id -> its record
---   :r:NUMBER   hash    buyer -> the times of its last requests; one a window, forgotten when two have passed
+--   :r:NUMBER   hash    buyer -> the times of its last grants; one a window, forgotten when two have passed
 --
--- An order's record: state, flags, buyer_units, hold, first hold | lot, quantity, buyer | and, until it is durable, time, key, actor, trace.
+-- An order's record: state, flags, buyer_units, hold, first hold | lot, quantity, buyer | and, until it is durable, time, key, actor, trace
+-- and the grant's time in the buyer's window (0: it is not counted).
 --
 -- Every function reads what it needs for its whole batch in a few commands, decides in Lua, and writes with a few commands at the end, so
 -- that a call costs some tens of commands, not some for each item, and that an error changes nothing.
@@ -25,7 +26,7 @@ local function awake()
 	call, pack, unpack_bin, floor, sub, concat = redis.call, struct.pack, struct.unpack, math.floor, string.sub, table.concat
 end
 
-local VERSION = 1
+local VERSION = 2
 local LOT, LOT_SIZE = '<IIIIIII', 28
 local RECORD, RECORD_HEAD, HEAD_SIZE = '<BBHi8i8HHBc0', '<BBHi8i8', 20
 local HELD, CONFIRMED, CANCELLED, EXPIRED = 1, 2, 3, 4
@@ -131,6 +132,10 @@ local function records_of(ids)
 		records[ids[i + 2]] = found[i]
 	end
 	return records
+end
+
+local function rate_key(sale, bucket)
+	return sale.key .. ':r:' .. bucket
 end
 
 local function return_units(lot, quantity, confirmed)

@@ -86,9 +86,31 @@ local function settlement_durable(sale, lists, records, id, record, kind, next_h
 	done(lists, id)
 end
 
--- The grant never happened. The request stays in the rate window.
+-- The grant's place in its buyer's window is free again. A window is read from the newer hash where that has it, so there it must go.
+local function window_return(sale, buyer, stamp)
+	local bucket = floor(sale.now / sale.rate_ms)
+	for number = bucket, bucket - 1, -1 do
+		local key = rate_key(sale, number)
+		local text = call('HGET', key, buyer)
+		for at = 1, text and #text or 0, 8 do
+			if unpack_bin('<i8', text, at) == stamp then
+				call('HSET', key, buyer, sub(text, 1, at - 1) .. sub(text, at + 8))
+				break
+			end
+		end
+		if text then
+			return
+		end
+	end
+end
+
+-- The grant never happened.
 local function grant_undone(sale, lists, records, id, record)
 	local state, flags, _, _, _, lot, quantity, buyer, _, key = unpack_bin('<BBHi8i8HHBc0i8Bc0', record)
+	local stamp = unpack_bin('<i8', record, #record - 7)
+	if stamp > 0 then
+		window_return(sale, buyer, stamp)
+	end
 	return_units(lot_of(sale, lot), quantity, state == CONFIRMED)
 	lists.buyers[buyer] = buyer_value(sale, lists, buyer) - 10000 - (has(flags, COUNTED) and quantity or 0)
 	records[id] = nil
@@ -215,7 +237,7 @@ local function claim_order(sale, lists, id)
 	local rest = sub(record, HEAD_SIZE + 1)
 	keep(lists, {}, id, pack(RECORD_HEAD, state, flags % CLAIMED + CLAIMED, units, hold, first) .. rest)
 	if not has(flags, DURABLE) then
-		return pack('B', RESERVED) .. id .. pack('<Hi8', units, first) .. rest
+		return pack('B', RESERVED) .. id .. pack('<Hi8', units, first) .. sub(rest, 1, -9)
 	end
 	local settlement = call('HGET', sale.key .. ':p', id)
 	local lot, quantity = unpack_bin('<HH', rest)

@@ -21,10 +21,10 @@ local function windows_of(sale, buyers)
 	end
 	local bucket = floor(sale.now / sale.rate_ms)
 	local after = sale.now - sale.rate_ms
-	sale.rate_key = sale.key .. ':r:' .. bucket
+	sale.rate_key = rate_key(sale, bucket)
 	buyers[2] = sale.rate_key
 	local current = call(unpack(buyers))
-	buyers[2] = sale.key .. ':r:' .. (bucket - 1)
+	buyers[2] = rate_key(sale, bucket - 1)
 	local former = call(unpack(buyers))
 	for i = 1, #current do
 		windows[buyers[i + 2]] = window_prune(current[i] or former[i] or '', after)
@@ -110,11 +110,6 @@ local function reserve(keys, args)
 		elseif window and left <= 0 and flags < UNLIMITED then
 			answer = pack('<BBI', RATE_LIMITED, 0, unpack_bin('<i8', window) + sale.rate_ms - now)
 		else
-			if window and flags < UNLIMITED then
-				windows[buyer] = window .. pack('<i8', now)
-				granted.asked[buyer] = true
-				left = left - 1
-			end
 			local value = buyers[buyer] or known[i - 1]
 			local live = value and value % 10000 or 0
 			local units = lot < sale.lot_count and lot_of(sale, lot)
@@ -136,8 +131,16 @@ local function reserve(keys, args)
 					units.confirmed = units.confirmed + quantity
 				end
 				units.changed = true
+				local stamp = 0
+				if window and flags < UNLIMITED then
+					stamp = now
+					windows[buyer] = window .. pack('<i8', stamp)
+					granted.asked[buyer] = true
+					left = left - 1
+				end
 				buyers[buyer] = (value or 0) + 10000 + (counts and quantity or 0)
-				record = pack(RECORD_HEAD, state, counts and COUNTED or 0, live + quantity, deadline, deadline) .. sub(args[i], 22)
+				record = pack(RECORD_HEAD, state, counts and COUNTED or 0, live + quantity, deadline, deadline) .. sub(args[i], 22) ..
+					pack('<i8', stamp)
 				fresh[id] = record
 				local list = granted.orders
 				list[#list + 1] = id

@@ -46,6 +46,8 @@ struct model_order {
 	uint32_t lot, quantity;
 	enum order_state state;
 	bool gone, durable;
+	bool counted; /* in the buyer's rate window, since */
+	int64_t granted_ns;
 	int64_t deadline_ns, hold_ms, first_hold_ms;
 	struct model_way way;
 };
@@ -65,8 +67,6 @@ static struct {
 	struct model_order orders[ORDERS_MAX];
 	struct model_move moves[MOVES_MAX];
 	int order_count, move_count;
-	int64_t passed_ns[BUYERS][STEPS];
-	int passed[BUYERS];
 } m;
 
 static const char *const buyers[BUYERS] = {"ann", "bob", "cid", "dan", "eve", "fay", "gil", "hal",
@@ -104,12 +104,17 @@ static uint32_t units_of(int buyer)
 	return units;
 }
 
-static uint32_t requests_of(int buyer, int64_t *oldest_ns)
+static uint32_t grants_of(int buyer, int64_t *oldest_ns)
 {
 	uint32_t count = 0;
 
-	for (int i = m.passed[buyer] - 1; i >= 0 && m.now_ns - m.passed_ns[buyer][i] < RATE_SECONDS * 1000 * MS; i--) {
-		*oldest_ns = m.passed_ns[buyer][i];
+	*oldest_ns = INT64_MAX;
+	for (int i = 0; i < m.order_count; i++) {
+		const struct model_order *order = &m.orders[i];
+
+		if (order->gone || !order->counted || order->buyer != buyer || m.now_ns - order->granted_ns >= RATE_SECONDS * 1000 * MS)
+			continue;
+		*oldest_ns = order->granted_ns < *oldest_ns ? order->granted_ns : *oldest_ns;
 		count++;
 	}
 	return count;
@@ -132,11 +137,10 @@ static enum stock_outcome expect_reserve(int buyer, int key, const struct stock_
 		return same->lot == item->event.lot && same->quantity == item->event.quantity ? STOCK_REPLAY : STOCK_KEY_CONFLICT;
 	if (item->replay_only)
 		return STOCK_NO_REPLAY;
-	if (requests_of(buyer, &oldest_ns) >= RATE) {
+	if (grants_of(buyer, &oldest_ns) >= RATE) {
 		*retry_ms = (oldest_ns + RATE_SECONDS * 1000 * MS - m.now_ns) / MS;
 		return STOCK_RATE_LIMITED;
 	}
-	m.passed_ns[buyer][m.passed[buyer]++] = m.now_ns;
 	if (units_of(buyer) + item->event.quantity > LIMIT)
 		return STOCK_BUYER_LIMIT;
 	if (m.available[item->event.lot] < item->event.quantity)
@@ -156,6 +160,8 @@ static void granted(int buyer, int key, const struct stock_reserve *item)
 		.lot = item->event.lot,
 		.quantity = item->event.quantity,
 		.state = item->hold_ns ? ORDER_HELD : ORDER_CONFIRMED,
+		.counted = true,
+		.granted_ns = m.now_ns,
 		.deadline_ns = m.now_ns + item->hold_ns,
 		.hold_ms = item->event.hold_expires_at_ms,
 		.first_hold_ms = item->event.hold_expires_at_ms,
@@ -191,7 +197,7 @@ static void do_reserve(void)
 	if (expected == STOCK_RATE_LIMITED)
 		assert_int_equal(item.retry_after_ms, retry_ms);
 	else
-		assert_int_equal(item.rate_left, RATE - requests_of(buyer, &retry_ms));
+		assert_int_equal(item.rate_left, RATE - grants_of(buyer, &retry_ms));
 	if (expected == STOCK_REPLAY)
 		assert_true(uuid_equal(&item.order.id, &order_with_key(buyer, key)->id));
 	if (expected == STOCK_SOLD_OUT)
@@ -451,8 +457,8 @@ static void begin(void)
 				    .lot_count = LOTS};
 
 	assert_int_equal(m.stock->ops->preheat_begin(m.stock, &rules), 0);
-	for (int i = 0; i < BUYERS; i++)
-		m.passed[i] = 0; /* the rate is not in the ledger */
+	for (int i = 0; i < m.order_count; i++)
+		m.orders[i].counted = false; /* the rate is not in the ledger */
 }
 
 /* A restart: what is durable is loaded again, what was on its way never happened. */

@@ -147,10 +147,10 @@ static void release(struct drain_engine *engine)
 int drain_engine_run(const struct settings *settings, const struct drain_engine_options *options)
 {
 	struct drain_engine engine = {.settings = settings};
-	int r;
+	int r = process_begin();
 
-	process_block_signals();
-	r = make(&engine);
+	if (r == 0)
+		r = make(&engine);
 	if (r == 0)
 		r = monitor_start(engine.monitor);
 	if (r == 0 && identify(&engine, &r)) {
@@ -166,5 +166,6 @@ int drain_engine_run(const struct settings *settings, const struct drain_engine_
 	release(&engine);
 	if (r == 0)
 		log_info("engine", "stopped");
+	process_end();
 	return r;
 }

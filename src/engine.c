@@ -471,10 +471,10 @@ static void release(struct engine *engine)
 int engine_run(const struct settings *settings, const struct engine_options *options)
 {
 	struct engine engine = {.settings = settings};
-	int r;
+	int r = process_begin();
 
-	process_block_signals();
-	r = make(&engine);
+	if (r == 0)
+		r = make(&engine);
 	if (r == 0)
 		r = start(&engine, options);
 	if (r == 0)
@@ -483,5 +483,6 @@ int engine_run(const struct settings *settings, const struct engine_options *opt
 	release(&engine);
 	if (r == 0)
 		log_info("engine", "stopped");
+	process_end();
 	return r;
 }

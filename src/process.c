@@ -14,12 +14,18 @@ static void stop_signals(sigset_t *signals)
 	sigaddset(signals, SIGINT);
 }
 
-void process_block_signals(void)
+int process_begin(void)
 {
 	sigset_t signals;
 
 	stop_signals(&signals);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	return log_start();
+}
+
+void process_end(void)
+{
+	log_stop();
 }
 
 static void force(int signal)
@@ -27,7 +33,7 @@ static void force(int signal)
 	static const char text[] = "penstock: stopped by force\n";
 
 	(void)signal;
-	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+	log_at_once(text, sizeof(text) - 1);
 	_exit(1);
 }
 

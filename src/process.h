@@ -7,8 +7,10 @@
 #include <stdint.h>
 #include "base/error.h"
 
-/* Keeps SIGTERM and SIGINT from everybody; before any thread starts. */
-void process_block_signals(void);
+/* Keeps SIGTERM and SIGINT from everybody, and starts the log's writer; before any other thread starts. 0, or negative: logged. */
+int process_begin(void) MUST_CHECK;
+/* After all other threads have ended: what was logged is written, as far as somebody reads it. */
+void process_end(void);
 /* Waits for one of them; at most so long (negative: for ever). True when it came; it is logged, and a second one ends the process at once. */
 bool process_wait_signal(int64_t timeout_ns);
 /* Writes the text to `path`, whole or not at all. 0, or negative: logged. */

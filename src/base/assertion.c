@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/log.h"
 
 const char *assertion_place(const char *file)
 {
@@ -13,6 +14,9 @@ const char *assertion_place(const char *file)
 
 _Noreturn void assertion_failed(const char *condition, const char *file, int line, const char *function)
 {
-	fprintf(stderr, "%s:%d: %s: assertion failed: %s\n", assertion_place(file), line, function, condition);
+	char text[512];
+
+	snprintf(text, sizeof(text), "%s:%d: %s: assertion failed: %s\n", assertion_place(file), line, function, condition);
+	log_at_once(text, strlen(text));
 	abort();
 }

@@ -6,9 +6,10 @@
 #include "base/clock.h"
 #include "base/assertion.h"
 #include "base/json_text.h"
+#include "base/log_writer.h"
 
 /*
- * A line is built on the stack and written at once. Room for what closes it is kept back, so that a line that is cut is still well formed:
+ * A line is built on the stack and handed on whole. Room for what closes it is kept back, so that a line that is cut is still well formed:
  * a text is cut between two characters, and a field that does not fit at all is left out.
  */
 struct line {
@@ -163,29 +164,37 @@ static bool wants_json(void)
 	return format == LOG_FORMAT_JSON;
 }
 
+static void make_line(struct line *line, enum log_level level, const char *component, const char *message,
+		      const struct log_field *fields, size_t count)
+{
+	line->size = 0;
+	if (wants_json())
+		write_json(line, level, component, message, fields, count);
+	else
+		write_text(line, level, component, message, fields, count);
+	line->data[line->size++] = '\n';
+}
+
 void log_write(enum log_level level, const char *component, const char *message, const struct log_field *fields, size_t count)
 {
 	int saved = errno; /* a log line in an error path must not change what the path is about */
 	struct line line;
-	size_t written = 0;
 
 	if (level < log_get_level() || level >= LOG_OFF)
 		return;
-	line.size = 0;
-	if (wants_json())
-		write_json(&line, level, component, message, fields, count);
-	else
-		write_text(&line, level, component, message, fields, count);
-	line.data[line.size++] = '\n';
-	while (written < line.size) {
-		ssize_t size = write(STDERR_FILENO, line.data + written, line.size - written);
-
-		if (size > 0)
-			written += (size_t)size;
-		else if (size < 0 && errno != EINTR)
-			break; /* nowhere to say so */
-	}
+	make_line(&line, level, component, message, fields, count);
+	log_writer_put(line.data, line.size);
 	errno = saved;
+}
+
+size_t log_dropped_line(char *out, unsigned long long count)
+{
+	const struct log_field field = LOG_INT("lines", count);
+	struct line line;
+
+	make_line(&line, LOG_WARN, "log", "lines were dropped: whoever reads this log did not keep up", &field, 1);
+	memcpy(out, line.data, line.size);
+	return line.size;
 }
 
 bool log_limiter_pass(struct log_limiter *limiter, uint64_t *suppressed)

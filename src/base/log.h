@@ -2,6 +2,9 @@
  * Structured log, one line an event, on standard error: JSON (one object a line), or text for people when
  * on a terminal. Any thread may call. A line is written with one write(2), so lines never mix. Input that
  * comes from outside is escaped; a line is cut at LOG_LINE_MAX bytes. Never log a secret.
+ *
+ * A command writes its lines itself. A server calls log_start() before its other threads: from then on nobody waits
+ * for whoever reads the log; what finds no room is dropped and counted, and said when it goes on (log_writer.c).
  */
 #pragma once
 
@@ -32,6 +35,18 @@ enum log_level log_get_level(void);
 void log_set_format(enum log_format format);
 /* 0, or -EINVAL if the name is none of debug, info, warn, error, off. */
 int log_level_parse(const char *name, enum log_level *level);
+
+/* Starts the writer; before any thread that logs. 0, or negative: lines are written by whoever logs, as before. */
+int log_start(void);
+/* Main thread, after the others have ended. Waits at most 100 ms for what was not written yet. */
+void log_stop(void);
+/* Lines that were dropped since the start. Any thread. */
+uint64_t log_dropped(void);
+/*
+ * A last word, past the lines that wait: written now if standard error takes it within 100 ms, else not at all. For a process that is about to end
+ * without log_stop(); a signal handler may call.
+ */
+void log_at_once(const char *text, size_t size);
 
 /* component: the module's name ("gate"); message: a constant text without data in it. */
 void log_write(enum log_level level, const char *component, const char *message, const struct log_field *fields, size_t count);

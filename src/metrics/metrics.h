@@ -29,7 +29,7 @@ metric_id metrics_histogram(struct metrics *metrics, const char *name, const cha
 /* type "gauge" or "counter" (for something counted elsewhere). `read` is called by the scraping thread. */
 void metrics_reader(struct metrics *metrics, const char *type, const char *name, const char *help, const char *labels,
 		    double (*read)(void *context), void *context);
-/* process_cpu_seconds_total, process_resident_memory_bytes, process_open_fds, process_max_fds, process_start_time_seconds, … and penstock_build_info. */
+/* process_cpu_seconds_total, process_resident_memory_bytes, process_open_fds, process_max_fds, process_start_time_seconds, …, penstock_build_info and penstock_log_dropped_total. */
 void metrics_process(struct metrics *metrics, const char *version, const char *revision);
 
 /* Standard bucket bounds: latency from 50 us to 10 s; sizes in powers of two to 4,096. */

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/log.h"
 #include "metrics/metrics.h"
 #include "metrics/private.h"
 
@@ -111,6 +112,12 @@ static double read_start_seconds(void *context)
 	return facts->start_seconds;
 }
 
+static double read_log_dropped(void *context)
+{
+	(void)context;
+	return (double)log_dropped();
+}
+
 static double read_one(void *context)
 {
 	(void)context;
@@ -134,4 +141,6 @@ void metrics_process(struct metrics *metrics, const char *version, const char *r
 	metrics_reader(metrics, "gauge", "process_max_fds", "File descriptors that may be open.", NULL, read_max_fds, NULL);
 	metrics_reader(metrics, "gauge", "process_start_time_seconds", "When the process started, in seconds since 1970.", NULL,
 		       read_start_seconds, facts);
+	metrics_reader(metrics, "counter", "penstock_log_dropped_total",
+		       "Log lines dropped, as whoever reads the log did not keep up.", NULL, read_log_dropped, NULL);
 }

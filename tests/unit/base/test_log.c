@@ -4,7 +4,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -288,8 +290,122 @@ static void test_error_texts(void **state)
 	assert_string_equal(error_text(1), "unknown error");
 }
 
+/* --- The writer --- */
+
+static int pipe_ends[2];
+
+/* Standard error is a pipe that nobody reads yet. */
+static int begin_pipe(void **state)
+{
+	(void)state;
+	if (pipe(pipe_ends) < 0)
+		return -1;
+	fcntl(pipe_ends[1], F_SETPIPE_SZ, 4096);
+	saved_stderr = dup(STDERR_FILENO);
+	dup2(pipe_ends[1], STDERR_FILENO);
+	close(pipe_ends[1]);
+	log_set_level(LOG_INFO);
+	log_set_format(LOG_FORMAT_JSON);
+	return 0;
+}
+
+static int end_pipe(void **state)
+{
+	(void)state;
+	dup2(saved_stderr, STDERR_FILENO);
+	close(saved_stderr);
+	close(pipe_ends[0]);
+	return 0;
+}
+
+/* Reads whole lines into `written` until one has `text` in it. */
+static void read_pipe_until(const char *text)
+{
+	size_t size = 0;
+
+	for (;;) {
+		struct pollfd reader = {.fd = pipe_ends[0], .events = POLLIN};
+		ssize_t got;
+
+		assert_int_equal(poll(&reader, 1, 60000), 1);
+		got = read(pipe_ends[0], written + size, sizeof(written) - 1 - size);
+		assert_true(got > 0);
+		size += (size_t)got;
+		written[size] = '\0';
+		if (strstr(written, text) && written[size - 1] == '\n')
+			return;
+		if (size > sizeof(written) / 2) {
+			char *line = strrchr(written, '\n');
+
+			if (line) {
+				size = strlen(line + 1);
+				memmove(written, line + 1, size + 1);
+			}
+		}
+	}
+}
+
+static void write_until_dropped(void)
+{
+	uint64_t before = log_dropped();
+
+	for (int i = 0; i < 100000 && log_dropped() < before + 3; i++)
+		log_info("gate", "a line", LOG_INT("number", i));
+	assert_int_equal(log_dropped(), before + 3);
+}
+
+static void test_nobody_waits_for_a_reader_that_has_stopped_and_what_was_dropped_is_said(void **state)
+{
+	(void)state;
+	assert_int_equal(log_start(), 0);
+	write_until_dropped();
+	read_pipe_until("lines were dropped");
+	assert_non_null(strstr(written, "\"lines\":3"));
+	log_info("gate", "it goes on");
+	read_pipe_until("it goes on");
+	log_stop();
+}
+
+static void test_what_was_logged_before_a_stop_is_written_by_it(void **state)
+{
+	(void)state;
+	assert_int_equal(log_start(), 0);
+	log_info("gate", "first");
+	log_info("gate", "last");
+	log_stop();
+	read_pipe_until("last");
+	assert_true(strstr(written, "first") < strstr(written, "last"));
+	log_info("gate", "after the stop");
+	read_pipe_until("after the stop");
+}
+
+static void test_a_failed_assertion_is_written_past_the_lines_that_wait(void **state)
+{
+	static const char word[] = "the last word\n";
+
+	(void)state;
+	assert_int_equal(log_start(), 0);
+	write_until_dropped();
+	log_at_once(word, sizeof(word) - 1); /* nobody reads: it must return */
+	read_pipe_until("lines were dropped");
+	log_at_once(word, sizeof(word) - 1);
+	read_pipe_until("the last word");
+	log_stop();
+}
+
+/* The last test: the writer is stuck for good after it. */
+static void test_a_stop_does_not_wait_for_a_reader_that_has_stopped(void **state)
+{
+	(void)state;
+	assert_int_equal(log_start(), 0);
+	write_until_dropped();
+	log_stop();
+	log_info("gate", "after the stop");
+}
+
 int main(void)
 {
+#define PIPED(test) cmocka_unit_test_setup_teardown(test, begin_pipe, end_pipe)
 #define CAPTURED(test) cmocka_unit_test_setup_teardown(test, begin, end)
 	const struct CMUnitTest tests[] = {
 		CAPTURED(test_json_line_has_time_level_component_message_and_fields),
@@ -307,6 +423,10 @@ int main(void)
 		CAPTURED(test_limiter_passes_in_the_first_second_after_boot),
 		CAPTURED(test_error_origin_logs_and_returns_the_code),
 		CAPTURED(test_error_texts),
+		PIPED(test_nobody_waits_for_a_reader_that_has_stopped_and_what_was_dropped_is_said),
+		PIPED(test_what_was_logged_before_a_stop_is_written_by_it),
+		PIPED(test_a_failed_assertion_is_written_past_the_lines_that_wait),
+		PIPED(test_a_stop_does_not_wait_for_a_reader_that_has_stopped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "journal/kafka_producer.h"
 #include "journal/kafka_record.h"
+#include "journal/kafka_tail.h"
 
 enum { OPEN_MS = 10000, ENDS_MS = 1000 };
 
@@ -15,6 +16,7 @@ struct journal_kafka {
 	pthread_mutex_t lock; /* of the producer, whole: it has one append under way at a time */
 	struct kafka_producer producer;
 	struct uuid_generator ids; /* of barriers: the rebuilder's thread */
+	struct kafka_tail tail;    /* the same thread's */
 	char *cluster;
 	bool doubted;               /* the last look failed, and nothing before it */
 	_Atomic(const char *) sick; /* static text; NULL: well */
@@ -148,6 +150,11 @@ static uint32_t partition(struct journal *base, uint32_t sale)
 	return (uint32_t)rd_kafka_msg_partitioner_murmur2_random(NULL, key, size, (int32_t)producer->facts.partitions, NULL, NULL);
 }
 
+static int read_range(struct journal *base, const struct journal_range *range, journal_take take, void *context)
+{
+	return kafka_tail_read(&kafka_of(base)->tail, range, take, context);
+}
+
 static int health(struct journal *base, const char **reason)
 {
 	*reason = atomic_load(&kafka_of(base)->sick);
@@ -160,6 +167,7 @@ static void journal_free(struct journal *base)
 
 	if (!base)
 		return;
+	kafka_tail_deinit(&journal->tail);
 	kafka_producer_deinit(&journal->producer);
 	pthread_mutex_destroy(&journal->lock);
 	free(journal->cluster);
@@ -172,6 +180,7 @@ static const struct journal_ops kafka_ops = {
 	.barrier = barrier,
 	.ends = ends,
 	.partition = partition,
+	.read = read_range,
 	.health = health,
 	.free = journal_free,
 };
@@ -200,6 +209,7 @@ int journal_kafka_open(struct journal **out, const struct kafka_options *options
 	journal->base.ops = &kafka_ops;
 	pthread_mutex_init(&journal->lock, NULL);
 	result = kafka_producer_init(&journal->producer, options, error);
+	kafka_tail_init(&journal->tail, &journal->producer.address, journal->producer.properties);
 	if (result == 0)
 		result = read_cluster(journal, error);
 	if (result < 0) {

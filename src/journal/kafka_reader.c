@@ -378,19 +378,6 @@ static bool take_record(struct reader *reader, const rd_kafka_message_t *message
 	return true;
 }
 
-static int decode(const rd_kafka_message_t *message, struct journal_record *record)
-{
-	struct slice key = {message->key, message->key_len};
-	int result;
-
-	record->partition = (uint32_t)message->partition;
-	record->offset = message->offset;
-	record->value = (struct slice){message->payload, message->len};
-	record->mark = kafka_record_mark(key, record->value);
-	result = event_decode(record->value, &record->event, &record->text, &record->reason);
-	return result == -EBADMSG ? 0 : result;
-}
-
 /* True: it is the next record, now in *record. */
 static bool take_one(struct reader *reader, const rd_kafka_message_t *message, struct journal_record *record, int *result)
 {
@@ -400,7 +387,7 @@ static bool take_one(struct reader *reader, const rd_kafka_message_t *message, s
 	}
 	if (!take_record(reader, message))
 		return false;
-	*result = decode(message, record);
+	*result = kafka_record_decode(message, record);
 	if (*result == 0)
 		return true;
 	/* No memory. It, and what lies behind it, is fetched again: nothing is skipped. */

@@ -88,3 +88,16 @@ rd_kafka_resp_err_t kafka_record_produce(rd_kafka_t *client, rd_kafka_topic_t *t
 	rd_kafka_headers_destroy(headers);
 	return result;
 }
+
+int kafka_record_decode(const rd_kafka_message_t *message, struct journal_record *record)
+{
+	int result;
+
+	record->partition = (uint32_t)message->partition;
+	record->offset = message->offset;
+	record->key = (struct slice){message->key, message->key_len};
+	record->value = (struct slice){message->payload, message->len};
+	record->mark = kafka_record_mark(record->key, record->value);
+	result = event_decode(record->value, &record->event, &record->text, &record->reason);
+	return result == -EBADMSG ? 0 : result;
+}

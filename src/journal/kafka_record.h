@@ -2,7 +2,7 @@
 #pragma once
 
 #include "journal/kafka_client.h"
-#include "model/event.h"
+#include "port/journal_record.h"
 
 enum { KAFKA_KEY_SIZE = 16 };
 /* The key of a sale's records. Its size. */
@@ -11,6 +11,9 @@ size_t kafka_record_key(uint32_t sale, char key[static KAFKA_KEY_SIZE]);
 /* Hands the event to the producer, which copies it. `scratch` is room to write in. What rd_kafka_produceva() says. */
 rd_kafka_resp_err_t kafka_record_produce(rd_kafka_t *client, rd_kafka_topic_t *topic, const struct event *event, void *opaque,
 					 struct buffer *scratch);
+
+/* The event that a record is, or why it is none. 0 or -ENOMEM. */
+int kafka_record_decode(const rd_kafka_message_t *message, struct journal_record *record) MUST_CHECK;
 
 /*
  * A fingerprint of a record's key and value, the same in every process and version: the ledger keeps it beside its position, to know the log again. No secret:

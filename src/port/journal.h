@@ -1,13 +1,14 @@
 /*
  * Journal port: the durable log of accepted events. append() blocks until the end of each entry is known or its deadline has passed; entries of one sale
- * keep their order. One thread appends, that of the worker; what else is asked may come from any, and waits while an append is under way.
+ * keep their order. One thread appends, that of the worker; what else is asked may come from any, and waits while an append is under way. Only
+ * read() waits for nobody, and has a thread of its own.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/error.h"
-#include "model/event.h"
+#include "port/journal_record.h"
 
 enum journal_end {
 	JOURNAL_DURABLE = 1, /* it is in the log (also: was there already) */
@@ -24,6 +25,16 @@ struct journal_entry {
 	const char *reason; /* REFUSED, UNKNOWN: static text for logs ("stale epoch") */
 	bool forbidden;     /* REFUSED because it would have broken a promise: the last line held, something before it did not */
 };
+
+/* A piece of one partition: what lies from `from` to before `to`. `mark` is the fingerprint of the record before `from`; at 0 there is none. */
+struct journal_range {
+	uint32_t partition;
+	int64_t from, to;
+	uint64_t mark;
+};
+
+/* Takes some records, in their order. They, and what they point to, are the reader's again when it returns. Negative: no more of them. */
+typedef int (*journal_take)(void *context, struct journal_record *records, size_t count);
 
 struct journal;
 struct journal_ops {
@@ -44,6 +55,13 @@ struct journal_ops {
 	int (*ends)(struct journal *journal, int64_t *ends, uint32_t max, uint32_t *count);
 	/* Which of them has the events of a sale. */
 	uint32_t (*partition)(struct journal *journal, uint32_t sale);
+	/*
+	 * Reads what the log has in a range, every record once and in order, and hands it over in batches, so the memory is bounded however long
+	 * the range is. Nobody else's reading is disturbed: no group, no position is kept. One thread at a time. A range with nothing in it is
+	 * only held against its mark. 0; -ESTALE: the log has another record before `from`, so it is another log; -ENODATA: it does not have all of the
+	 * range (its retention took some, or it is shorter); -ETIMEDOUT, -ENOTCONN: no broker answers; -EACCES: this client may not read; what take() said.
+	 */
+	int (*read)(struct journal *journal, const struct journal_range *range, journal_take take, void *context);
 	/* 0 while appends are expected to work, else negative with its text in *reason (static). Any thread. */
 	int (*health)(struct journal *journal, const char **reason);
 	void (*free)(struct journal *journal);

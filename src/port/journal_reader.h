@@ -10,18 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/error.h"
-#include "base/slice.h"
-#include "model/event.h"
-
-struct journal_record {
-	uint32_t partition;
-	int64_t offset;
-	uint64_t mark;      /* fingerprint of the record's bytes */
-	const char *reason; /* static text: why it is no event; NULL: it is one */
-	struct event event;
-	struct event_text text; /* the event's */
-	struct slice value;     /* as read; the reader's until the next read() */
-};
+#include "port/journal_record.h"
 
 struct journal_reader;
 struct journal_reader_ops {

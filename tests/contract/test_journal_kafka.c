@@ -380,6 +380,194 @@ static void test_topic_that_is_there_is_taken_as_it_is(void **state)
 	place.journal->ops->free(place.journal);
 }
 
+/* --- Reading a range --- */
+
+struct taken {
+	struct place *place;
+	size_t count, batches;
+	int64_t offsets[RECORDS_MAX];
+	uint64_t marks[RECORDS_MAX];
+	struct uuid ids[RECORDS_MAX];
+	const char *reasons[RECORDS_MAX];
+	int stop; /* said at the first batch */
+};
+
+static int take(void *context, struct journal_record *batch, size_t count)
+{
+	struct taken *taken = context;
+
+	taken->batches++;
+	for (size_t i = 0; i < count; i++) {
+		assert_true(taken->count < RECORDS_MAX);
+		taken->offsets[taken->count] = batch[i].offset;
+		taken->marks[taken->count] = batch[i].mark;
+		taken->ids[taken->count] = batch[i].event.id;
+		taken->reasons[taken->count++] = batch[i].reason;
+	}
+	return taken->stop;
+}
+
+static int read_range(struct place *place, struct taken *taken, int64_t from, uint64_t mark, int64_t to)
+{
+	struct journal_range range = {
+		.partition = place->journal->ops->partition(place->journal, 1),
+		.from = from,
+		.to = to,
+		.mark = mark,
+	};
+
+	*taken = (struct taken){.place = place, .stop = taken->stop};
+	return place->journal->ops->read(place->journal, &range, take, taken);
+}
+
+/* Twelve events of sale 1: nothing else is in its partition. */
+static void write_twelve(struct place *place, struct uuid ids[12])
+{
+	for (size_t i = 0; i < 12; i++) {
+		struct event event = event_of(place, 1);
+
+		ids[i] = event.id;
+		assert_int_equal(append(place, &event), JOURNAL_DURABLE);
+	}
+}
+
+static void test_range_is_read_whole_and_once_from_anywhere(void **state)
+{
+	struct place *place = *state;
+	struct taken all = {0}, some = {0};
+	struct uuid ids[12];
+
+	write_twelve(place, ids);
+	assert_int_equal(read_range(place, &all, 0, 0, 12), 0);
+	assert_int_equal(all.count, 12);
+	for (size_t i = 0; i < 12; i++) {
+		assert_int_equal(all.offsets[i], i);
+		assert_true(uuid_equal(&all.ids[i], &ids[i]));
+		assert_null(all.reasons[i]);
+	}
+	/* What lies behind the range stays there, also where it was fetched with it. */
+	assert_int_equal(read_range(place, &some, 5, all.marks[4], 9), 0);
+	assert_int_equal(some.count, 4);
+	assert_int_equal(some.offsets[0], 5);
+	assert_int_equal(some.marks[0], all.marks[5]);
+	assert_int_equal(read_range(place, &some, 12, all.marks[11], 12), 0);
+	assert_int_equal(some.count, 0);
+	assert_int_equal(read_range(place, &some, 0, 0, 0), 0);
+	assert_int_equal(some.count, 0);
+}
+
+static void test_what_take_says_ends_the_read(void **state)
+{
+	struct place *place = *state;
+	struct taken taken = {.stop = -ECANCELED};
+	struct uuid ids[12];
+
+	write_twelve(place, ids);
+	assert_int_equal(read_range(place, &taken, 0, 0, 12), -ECANCELED);
+	assert_int_equal(taken.batches, 1);
+}
+
+static void test_range_behind_another_record_is_of_another_log(void **state)
+{
+	struct place *place = *state;
+	struct taken taken = {0};
+	struct uuid ids[12];
+
+	write_twelve(place, ids);
+	assert_int_equal(read_range(place, &taken, 5, 4711, 12), -ESTALE);
+	assert_int_equal(taken.count, 0);
+	assert_int_equal(read_range(place, &taken, 12, 4711, 12), -ESTALE);
+}
+
+static void test_log_that_is_shorter_than_the_range_is_said(void **state)
+{
+	struct place *place = *state;
+	struct taken taken = {0};
+	struct uuid ids[12];
+
+	write_twelve(place, ids);
+	assert_int_equal(read_range(place, &taken, 40, 4711, 50), -ENODATA);
+	assert_int_equal(read_range(place, &taken, 13, 4711, 14), -ENODATA);
+	assert_int_equal(taken.count, 0);
+}
+
+static void test_range_that_retention_has_cut_is_said(void **state)
+{
+	struct place *place = *state;
+	struct taken all = {0}, taken = {0};
+	struct uuid ids[12];
+
+	write_twelve(place, ids);
+	assert_int_equal(read_range(place, &all, 0, 0, 12), 0);
+	kafka_place_cut(place->topic, (int32_t)place->journal->ops->partition(place->journal, 1), 6);
+	assert_int_equal(read_range(place, &taken, 3, all.marks[2], 12), -ENODATA);
+	assert_int_equal(taken.count, 0);
+	assert_int_equal(read_range(place, &taken, 0, 0, 12), -ENODATA);
+	/* The record before it alone is gone: all of the range is there. */
+	assert_int_equal(read_range(place, &taken, 6, all.marks[5], 12), 0);
+	assert_int_equal(taken.count, 6);
+	assert_int_equal(taken.offsets[0], 6);
+	assert_int_equal(read_range(place, &taken, 7, all.marks[6], 12), 0);
+	assert_int_equal(taken.count, 5);
+}
+
+static void test_topic_that_was_made_anew_is_not_read(void **state)
+{
+	struct place *place = *state;
+	struct taken all = {0}, taken = {0};
+	struct uuid ids[12];
+	char json[] = "{}";
+
+	write_twelve(place, ids);
+	assert_int_equal(read_range(place, &all, 0, 0, 12), 0);
+	kafka_place_delete(place->topic);
+	kafka_place_make(place->topic, 3, 1, NULL, NULL);
+	assert_int_equal(read_range(place, &taken, 12, all.marks[11], 12), -ENODATA);
+	for (int i = 0; i < 12; i++)
+		kafka_place_write(place->topic, (int32_t)place->journal->ops->partition(place->journal, 1), "1", json);
+	assert_int_equal(read_range(place, &taken, 8, all.marks[7], 12), -ESTALE);
+	assert_int_equal(taken.count, 0);
+}
+
+static void test_record_that_is_no_event_is_said_with_its_reason(void **state)
+{
+	struct place *place = *state;
+	struct taken taken = {0};
+	struct event event = event_of(place, 1);
+
+	kafka_place_write(place->topic, (int32_t)place->journal->ops->partition(place->journal, 1), "1", "garbage");
+	assert_int_equal(append(place, &event), JOURNAL_DURABLE);
+	assert_int_equal(read_range(place, &taken, 0, 0, 2), 0);
+	assert_int_equal(taken.count, 2);
+	assert_non_null(taken.reasons[0]);
+	assert_null(taken.reasons[1]);
+}
+
+static void test_silent_broker_is_given_up_and_read_when_it_is_back(void **state)
+{
+	struct place *place = *state;
+	struct taken taken = {0};
+	struct uuid ids[12];
+	int64_t start_ns, deadline_ns;
+	int result;
+
+	write_twelve(place, ids);
+	kafka_place_tell("proxy hold");
+	start_ns = clock_mono_ns();
+	result = read_range(place, &taken, 0, 0, 12);
+	assert_true(result == -ETIMEDOUT || result == -ENOTCONN);
+	assert_int_equal(taken.count, 0);
+	assert_true(clock_mono_ns() - start_ns < 20000 * MS);
+	kafka_place_tell("proxy cut");
+	kafka_place_tell("proxy pass");
+	deadline_ns = clock_mono_ns() + 30000 * MS;
+	while ((result = read_range(place, &taken, 0, 0, 12)) != 0) {
+		assert_true(result == -ETIMEDOUT || result == -ENOTCONN);
+		assert_true(clock_mono_ns() < deadline_ns);
+	}
+	assert_int_equal(taken.count, 12);
+}
+
 /* --- A broker that is late or away --- */
 
 static void test_lost_acknowledgement_is_unknown_and_resolved_when_driven_again(void **state)
@@ -562,6 +750,14 @@ int main(void)
 		TEST(test_barrier_is_a_record_of_its_sale),
 		TEST(test_barriers_may_come_from_another_thread),
 		TEST(test_it_says_which_log_it_is),
+		TEST(test_range_is_read_whole_and_once_from_anywhere),
+		TEST(test_what_take_says_ends_the_read),
+		TEST(test_range_behind_another_record_is_of_another_log),
+		TEST(test_log_that_is_shorter_than_the_range_is_said),
+		TEST(test_range_that_retention_has_cut_is_said),
+		TEST(test_topic_that_was_made_anew_is_not_read),
+		TEST(test_record_that_is_no_event_is_said_with_its_reason),
+		TEST_PROXIED(test_silent_broker_is_given_up_and_read_when_it_is_back),
 		cmocka_unit_test(test_what_cannot_keep_a_promise_is_refused_with_a_sentence),
 		cmocka_unit_test(test_topic_that_is_there_is_taken_as_it_is),
 		TEST_PROXIED(test_lost_acknowledgement_is_unknown_and_resolved_when_driven_again),

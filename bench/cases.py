@@ -1,7 +1,11 @@
 """The measurements. Each makes one or more figures; bench/run picks them by the figures' names."""
 
+import itertools
+import json
 import shutil
 import subprocess
+import threading
+import time
 import urllib.error
 import urllib.request
 
@@ -228,7 +232,61 @@ def flat_sales():
     return [figure]
 
 
+def confirm(server, orders):
+    """Seconds of each confirm of these orders, one after the other."""
+    seconds = []
+    for order in orders:
+        begin = time.monotonic()
+        server.operate("POST", f"/v1/orders/{order}/confirm")
+        seconds.append(time.monotonic() - begin)
+    return seconds
+
+
+def audited(server, work):
+    """What `work` returns while audits run one after the other, from within the first on."""
+    stop, audits, faults = threading.Event(), [], []
+
+    def audit():
+        while not stop.is_set():
+            try:
+                audits.append(server.operate("POST", "/v1/audit"))
+            except urllib.error.HTTPError as refusal:
+                if refusal.code != 503:
+                    faults.append(refusal.code)
+                    return
+
+    thread = threading.Thread(target=audit)
+    thread.start()
+    time.sleep(0.2)
+    result = work()
+    running = thread.is_alive()
+    stop.set()
+    thread.join()
+    if faults or not running:
+        raise Failed(f"no audit was running all the time: {faults}")
+    return result
+
+
+def confirm_beside_audit():
+    """A payment confirms orders of a ledger of a million orders, by itself and while that ledger is audited."""
+    orders, count = MILLION, 100
+    figure = Figure("confirm_beside_audit", f"p99 of a confirm during an audit of {orders:,} orders; of a confirm alone", "ms", "<= 3")
+    path = filled_ledger(orders)
+    with Server("confirm", ANY_CORE).fresh(path) as server:
+        server.start()
+        page = json.loads(server.operate("GET", f"/v1/orders?state=held&limit={2 * ROUNDS_MAX * count // 2}"))["orders"]
+        ids = iter([order["id"] for order in page])
+        for _ in rounds(figure):
+            alone = confirm(server, itertools.islice(ids, count // 2))
+            beside = audited(server, lambda: confirm(server, itertools.islice(ids, count // 2)))
+            figure.add(max(beside) * 1000, max(alone) * 1000)
+        server.stop()
+    path.unlink()
+    return [figure]
+
+
 CASES = {
+    confirm_beside_audit: ("confirm_beside_audit",),
     sold_out: ("sold_out_vs_nginx_64", "sold_out_vs_nginx_512"),
     accepted: ("accepted_vs_nginx", "accepted_jwt_vs_nginx", "accepted_vs_hot_row"),
     one_purchase: ("one_purchase_fsyncs",),

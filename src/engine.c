@@ -10,16 +10,16 @@
 #include "identity/key_file.h"
 #include "recovery/catalog_load.h"
 #include "recovery/rebuild.h"
-#include "workers/clerk.h"
 #include "workers/housekeeper.h"
 #include "workers/journal_client.h"
+#include "workers/ledger_workers.h"
 #include "workers/rebuilder.h"
 #include "workers/sale_keeper.h"
 #include "workers/stock_worker.h"
 #include "build_info.h"
 #include "process.h"
 
-enum { CLERK_LANE_MAX = 4096, FENCED_LANE_MAX = 4096, STOCK_BATCH_MAX = 1024, STOCK_FIGURES = 8 };
+enum { LEDGER_LANE_MAX = 4096, FENCED_LANE_MAX = 4096, STOCK_BATCH_MAX = 1024, STOCK_FIGURES = 8 };
 
 /* A field of struct stock_totals, for /metrics. */
 struct stock_figure {
@@ -36,7 +36,7 @@ struct engine {
 	struct metrics *metrics;
 	struct promises promises;
 	struct sale_catalog *catalog;
-	struct lane *journal_lane, *clerk_lane;
+	struct lane *journal_lane;
 	struct lane *stock_lane, *fenced_lane; /* of a stock that is not local */
 	uint64_t change;                       /* of the sale table as it was loaded; where the ledger is shared */
 	struct stock_worker *stock_worker;     /* of a stock that is not local */
@@ -44,7 +44,7 @@ struct engine {
 	struct journal_worker *journal_worker;
 	struct journal_client *journal_client;
 	struct sale_control *control;
-	struct clerk *clerk;
+	struct ledger_workers *ledger_workers;
 	struct housekeeper *housekeeper;
 	struct sale_keeper *sale_keeper;
 	struct identity *identity;
@@ -261,7 +261,7 @@ static int make_workers(struct engine *engine)
 	if (r == 0)
 		r = housekeeper_new(&engine->housekeeper, &housekeeper);
 	if (r == 0)
-		r = clerk_new(&engine->clerk, engine->clerk_lane);
+		r = ledger_workers_new(&engine->ledger_workers, LEDGER_LANE_MAX);
 	return r == 0 && !engine->stock->ops->local ? make_stock_workers(engine) : r;
 }
 
@@ -277,7 +277,7 @@ static int make_gate(struct engine *engine)
 		.journal = engine->journal,
 		.journal_worker = engine->journal_worker,
 		.journal_lane = engine->journal_lane,
-		.clerk_lane = engine->clerk_lane,
+		.ledger_workers = engine->ledger_workers,
 		.stock_lane = engine->stock_lane,
 		.rebuilder = engine->rebuilder,
 		.identity = engine->identity,
@@ -317,8 +317,6 @@ static int make(struct engine *engine)
 		r = sale_catalog_new(&engine->catalog);
 	if (r == 0)
 		r = lane_new(&engine->journal_lane, (size_t)settings->journal.lane_max);
-	if (r == 0)
-		r = lane_new(&engine->clerk_lane, CLERK_LANE_MAX);
 	if (r == 0 && !engine->stock->ops->local)
 		r = make_stock_lanes(engine);
 	if (r < 0)
@@ -382,7 +380,7 @@ static int start_threads(struct engine *engine)
 	if (r == 0 && engine->stock_worker)
 		r = stock_worker_start(engine->stock_worker);
 	if (r == 0)
-		r = clerk_start(engine->clerk);
+		r = ledger_workers_start(engine->ledger_workers);
 	if (r == 0)
 		r = housekeeper_start(engine->housekeeper);
 	if (r == 0)
@@ -415,7 +413,7 @@ static int start(struct engine *engine, const struct engine_options *options)
 /* --- Stop --- */
 
 /*
- * In the order of the way of a purchase: no new requests and the last answers; the errands; the expiries on their way; what is with the stock's worker; what
+ * In the order of the way of a purchase: no new requests and the last answers; the work on the ledger; the expiries on their way; what is with the stock's worker; what
  * is in the journal's lane.
  */
 static void stop(struct engine *engine)
@@ -425,8 +423,8 @@ static void stop(struct engine *engine)
 		gate_stop(engine->gate, clock_mono_ns() + engine->settings->gate.stop_timeout_ns);
 		gate_join(engine->gate);
 	}
-	if (engine->clerk)
-		clerk_stop(engine->clerk);
+	if (engine->ledger_workers)
+		ledger_workers_stop(engine->ledger_workers);
 	if (engine->housekeeper)
 		housekeeper_stop(engine->housekeeper);
 	if (engine->rebuilder)
@@ -444,7 +442,7 @@ static void stop(struct engine *engine)
 static void release(struct engine *engine)
 {
 	gate_free(engine->gate);
-	clerk_free(engine->clerk);
+	ledger_workers_free(engine->ledger_workers);
 	housekeeper_free(engine->housekeeper);
 	rebuilder_free(engine->rebuilder);
 	sale_keeper_free(engine->sale_keeper);
@@ -452,7 +450,6 @@ static void release(struct engine *engine)
 	sale_control_free(engine->control);
 	journal_client_free(engine->journal_client);
 	journal_worker_free(engine->journal_worker);
-	lane_free(engine->clerk_lane);
 	lane_free(engine->journal_lane);
 	lane_free(engine->stock_lane);
 	lane_free(engine->fenced_lane);

@@ -164,7 +164,7 @@ const charts = {
 	units: new Chart("units", STOCK, "units", 10),
 	commit: new Chart("commit", QUANTILES, "milliseconds", 1),
 	batch: new Chart("batch", [{ label: "mean", stroke: "blue" }], "events", 10),
-	lanes: new Chart("lanes", [{ label: "journal", stroke: "blue" }, { label: "clerk", stroke: "purple", dash: [6, 3] }], "waiting", 10),
+	lanes: new Chart("lanes", [{ label: "journal", stroke: "blue" }, { label: "ledger", stroke: "purple", dash: [6, 3] }], "waiting", 10),
 };
 let stockChart = null;
 
@@ -212,7 +212,7 @@ function showFigures(samples, now) {
 	charts.units.push(at, STOCK.map(({ label }) => value(samples, `penstock_stock_units{state="${label}"}`)));
 	charts.commit.push(at, milliseconds("penstock_journal_append_seconds"));
 	charts.batch.push(at, [commits ? gained("penstock_journal_batch_events_sum") / commits : null]);
-	charts.lanes.push(at, ["journal", "clerk"].map((lane) => value(samples, `penstock_lane_depth{lane="${lane}"}`)));
+	charts.lanes.push(at, ["journal", "ledger"].map((lane) => value(samples, `penstock_lane_depth{lane="${lane}"}`)));
 	byId("tile-accepted").textContent = number.format(rates[0]);
 	byId("tile-refused").textContent = number.format(all - rates[0] - rates[1]);
 	byId("tile-p99").textContent = latency[1] === null ? "–" : format(latency[1]);

@@ -57,8 +57,8 @@ struct lookup_job {
 	struct stock_find find;
 };
 
-/* Blocking work on the ledger for a thread that must not block; run by the clerk. */
-struct errand {
+/* Blocking work on the ledger for a thread that must not block; a ledger worker runs it. */
+struct blocking_task {
 	struct message message;
-	void (*run)(struct errand *errand);
+	void (*run)(struct blocking_task *task);
 };

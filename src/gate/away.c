@@ -2,16 +2,24 @@
 
 #include "base/clock.h"
 
+enum { MARGIN_NS = 500000000 };
+
+int64_t away_patience_ns(const struct gate_thread *thread)
+{
+	return thread->gate->settings.admission->ack_deadline_ns + MARGIN_NS;
+}
+
 bool away_has_room(const struct gate_thread *thread)
 {
 	return thread->away_count < GATE_AWAY_MAX;
 }
 
-void away_begin(struct gate_thread *thread, struct away *away, const struct ticket *ticket, int64_t patience_ns)
+void away_begin(struct gate_thread *thread, struct away *away, const struct ticket *ticket, enum away_kind kind, int64_t patience_ns)
 {
 	ASSERT(away_has_room(thread));
 	away->ticket = *ticket;
 	away->give_up_ns = clock_mono_ns() + patience_ns;
+	away->kind = kind;
 	away->told = false;
 	away->previous = NULL;
 	away->next = thread->away;
@@ -40,7 +48,23 @@ bool away_end(struct gate_thread *thread, struct away *away)
 	return true;
 }
 
-/* All are looked at: they are few, and of two kinds of patience. */
+static void give_up(struct reply *reply, enum away_kind kind)
+{
+	static const struct {
+		enum problem problem;
+		const char *detail;
+	} says[] = {
+		[AWAY_CHANGE] = {PROBLEM_OUTCOME_UNKNOWN,
+				 "The ledger did not answer in time. It cannot be said yet whether this was done: read it again shortly."},
+		[AWAY_READ] = {PROBLEM_LEDGER_UNAVAILABLE, "The ledger did not answer in time."},
+		[AWAY_AUDIT] = {PROBLEM_OVERLOADED, "The audit goes on. Ask again: whoever does when it is done gets its result."},
+	};
+
+	reply_clear(reply);
+	reply_problem(reply, says[kind].problem, &(struct problem_options){.detail = says[kind].detail});
+}
+
+/* All are looked at: they are few. */
 int64_t away_tick(struct gate_thread *thread, int64_t now_ns)
 {
 	int64_t first_ns = INT64_MAX;
@@ -54,11 +78,7 @@ int64_t away_tick(struct gate_thread *thread, int64_t now_ns)
 		}
 		unlink_away(thread, away);
 		away->told = true;
-		reply_clear(&thread->reply);
-		reply_problem(
-			&thread->reply, PROBLEM_OUTCOME_UNKNOWN,
-			&(struct problem_options){
-				.detail = "The ledger did not answer in time. It cannot be said yet whether this was done: read it again shortly."});
+		give_up(&thread->reply, away->kind);
 		gate_answer_ticket(thread, &away->ticket, &thread->reply);
 	}
 	return first_ns;

@@ -6,9 +6,6 @@
 #include "gate/body.h"
 #include "gate/render.h"
 
-/* An audit of a few million orders fits in. */
-static const int64_t patience_ns = 60000000000;
-
 void errand_free(struct gate_errand *errand)
 {
 	if (!errand)
@@ -18,9 +15,9 @@ void errand_free(struct gate_errand *errand)
 	free(errand);
 }
 
-static void run(struct errand *message)
+static void run(struct blocking_task *task)
 {
-	struct gate_errand *errand = (struct gate_errand *)message;
+	struct gate_errand *errand = (struct gate_errand *)task;
 
 	errand->work(errand);
 }
@@ -35,19 +32,28 @@ static void come_home(struct message *message, void *receiver)
 	errand_free(errand);
 }
 
-struct gate_errand *errand_new_deferred(struct gate_thread *thread, const struct ticket *ticket, void (*work)(struct gate_errand *))
+struct gate_errand *errand_new_deferred(struct gate_thread *thread, const struct ticket *ticket, enum task_class class,
+					void (*work)(struct gate_errand *))
 {
 	struct gate_errand *errand = away_has_room(thread) ? calloc(1, sizeof(*errand)) : NULL;
 
 	if (!errand)
 		return NULL;
-	errand->errand.message = (struct message){.reply = thread->replies, .deliver = come_home};
-	errand->errand.run = run;
+	errand->task.message = (struct message){.reply = thread->replies, .deliver = come_home};
+	errand->task.run = run;
+	errand->class = class;
 	errand->thread = thread;
 	errand->away.ticket = *ticket;
 	errand->work = work;
 	reply_init(&errand->reply);
 	return errand;
+}
+
+static enum task_class class_of(const struct gate_request *request)
+{
+	if (request->http->method != HTTP_GET)
+		return TASK_CHANGE;
+	return request->parameters[0].size ? TASK_LOOKUP : TASK_LIST;
 }
 
 struct gate_errand *errand_new(struct gate_request *request, void (*work)(struct gate_errand *))
@@ -60,7 +66,7 @@ struct gate_errand *errand_new(struct gate_request *request, void (*work)(struct
 			gate_refuse(request, PROBLEM_NOT_FOUND, &(struct problem_options){.detail = "No name is so long."});
 			return NULL;
 		}
-	errand = errand_new_deferred(request->thread, &ticket, work);
+	errand = errand_new_deferred(request->thread, &ticket, class_of(request), work);
 	if (!errand) {
 		gate_refuse(request, PROBLEM_OVERLOADED, NULL);
 		return NULL;
@@ -95,15 +101,14 @@ bool errand_send_deferred(struct gate_errand *errand)
 {
 	struct gate_thread *thread = errand->thread;
 	const struct ticket ticket = errand->away.ticket;
-	void *item = errand;
+	const bool reads = errand->class == TASK_LIST || errand->class == TASK_LOOKUP;
 
-	/* Once it is pushed it is the clerk's. */
-	away_begin(thread, &errand->away, &ticket, patience_ns);
-	if (lane_push(thread->gate->settings.clerk_lane, LANE_NORMAL, &item, 1) == 0) {
-		(void)!away_end(thread, &errand->away);
-		return false;
-	}
-	return true;
+	/* Once it is sent it is the worker's. */
+	away_begin(thread, &errand->away, &ticket, reads ? AWAY_READ : AWAY_CHANGE, away_patience_ns(thread));
+	if (ledger_workers_send(thread->gate->settings.ledger_workers, errand->class, &errand->task))
+		return true;
+	(void)!away_end(thread, &errand->away);
+	return false;
 }
 
 void errand_send(struct gate_request *request, struct gate_errand *errand)

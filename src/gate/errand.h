@@ -1,5 +1,5 @@
 /*
- * Private to the gate: a request that needs the ledger. It is copied, worked on by the clerk's thread, and answered on the loop's.
+ * Private to the gate: a request that needs the ledger. It is copied, worked on by a ledger worker, and answered on the loop's thread.
  */
 #pragma once
 
@@ -9,10 +9,11 @@
 enum { ERRAND_NAME_MAX = 128 };
 
 struct gate_errand {
-	struct errand errand; /* first */
+	struct blocking_task task; /* first */
+	enum task_class class;
 	struct gate_thread *thread;
 	struct away away; /* its ticket */
-	/* On the clerk's thread; fills `reply`. Of the gate it may use what is for any thread. */
+	/* On the worker's thread; fills `reply`. Of the gate it may use what is for any thread. */
 	void (*work)(struct gate_errand *errand);
 	struct reply reply;
 	json_t *body;                                         /* NULL where the route has none */
@@ -28,10 +29,10 @@ struct gate_errand {
 	char actor[OPERATOR_NAME_MAX + 1];
 };
 
-/* A copy of the request to send; NULL: it has answered (a parameter too long is an unknown name; 503 where there is no room). */
+/* A copy of the request to send, as a list, a lookup or a change by its method and parameters; NULL: it has answered (a parameter too long is an unknown name; 503 where there is no room). */
 struct gate_errand *errand_new(struct gate_request *request, void (*work)(struct gate_errand *));
 /* For a ticket that was deferred already; NULL where there is no room. */
-struct gate_errand *errand_new_deferred(struct gate_thread *thread, const struct ticket *ticket,
+struct gate_errand *errand_new_deferred(struct gate_thread *thread, const struct ticket *ticket, enum task_class class,
 					void (*work)(struct gate_errand *)) MUST_CHECK;
 /* As errand_new(), with the body parsed. */
 struct gate_errand *errand_new_with_body(struct gate_request *request, void (*work)(struct gate_errand *));
@@ -45,7 +46,7 @@ void errand_free(struct gate_errand *errand);
 /* Sends an errand that answers a ticket which was deferred already. False: no room; the errand is still the caller's. */
 bool errand_send_deferred(struct gate_errand *errand);
 
-/* On the clerk's thread. */
+/* On the worker's thread. */
 struct ledger_actor errand_actor(const struct gate_errand *errand);
 /* Says in the reply what a negative code of ledger or control means. */
 void errand_refuse_fatal(struct gate_errand *errand, int code);

@@ -19,6 +19,16 @@ static double read_gauge(void *context)
 	return (double)atomic_load_explicit((_Atomic int64_t *)context, memory_order_relaxed);
 }
 
+static double read_ledger_lanes(void *context)
+{
+	const struct ledger_workers *workers = context;
+	size_t depth = 0;
+
+	for (int i = 0; i < TASK_CLASSES; i++)
+		depth += ledger_workers_depth(workers, (enum task_class)i);
+	return (double)depth;
+}
+
 static double read_lane(void *context)
 {
 	return (double)lane_depth(context);
@@ -75,7 +85,7 @@ static void register_metrics(struct gate *gate)
 	ids->round_purchases = metrics_histogram(metrics, "penstock_round_purchases", "Purchases decided in one step.", NULL, 1,
 						 metrics_size_bounds, metrics_size_bound_count);
 	metrics_reader(metrics, "gauge", lanes, lanes_help, "lane=\"journal\"", read_lane, gate->settings.journal_lane);
-	metrics_reader(metrics, "gauge", lanes, lanes_help, "lane=\"clerk\"", read_lane, gate->settings.clerk_lane);
+	metrics_reader(metrics, "gauge", lanes, lanes_help, "lane=\"ledger\"", read_ledger_lanes, gate->settings.ledger_workers);
 	if (gate->settings.stock_lane)
 		metrics_reader(metrics, "gauge", lanes, lanes_help, "lane=\"stock\"", read_lane, gate->settings.stock_lane);
 	metrics_reader(metrics, "gauge", "penstock_connections", "Open connections on the public listener.", NULL, read_gauge,
@@ -190,13 +200,15 @@ static int thread_new(struct gate *gate, struct gate_thread *thread, bool for_op
 	if (r == 0)
 		r = http_router_new(&thread->router, thread->table->routes, thread->table->count, sizeof(thread->table->routes[0]));
 	if (r == 0)
-		r = lane_new(&thread->replies, in_flight_max + GATE_AWAY_MAX);
+		r = lane_new(&thread->replies, in_flight_max + GATE_AWAY_MAX + 1 /* an audit */);
 	if (r == 0)
 		r = http_loop_watch(thread->loop, lane_event_fd(thread->replies));
 	if (r == 0)
 		r = purchase_desk_new(&thread->purchases, thread, in_flight_max);
 	if (r == 0)
 		r = feed_new(&thread->feed, thread);
+	if (r == 0)
+		r = audit_desk_new(&thread->audits, thread);
 	if (r == 0 && gate->settings.identity)
 		r = identity_cache_new(&thread->identities, gate->settings.identity);
 	return r;
@@ -208,6 +220,7 @@ static void thread_free(struct gate_thread *thread)
 	http_router_free(thread->router);
 	purchase_desk_free(thread->purchases);
 	feed_free(thread->feed);
+	audit_desk_free(thread->audits);
 	lane_free(thread->replies);
 	identity_cache_free(thread->identities);
 	sale_table_unref(thread->sales);

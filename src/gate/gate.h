@@ -1,6 +1,6 @@
 /*
  * The gate: the HTTP front, public and operator. It owns its loop threads: gate.threads for buyers, one for operators. It turns requests into purchases,
- * errands and settlements, and what came of them into answers; the rules are the core's.
+ * tasks for the ledger and settlements, and what came of them into answers; the rules are the core's.
  */
 #pragma once
 
@@ -12,6 +12,7 @@
 #include "identity/operators.h"
 #include "metrics/promises.h"
 #include "workers/journal_worker.h"
+#include "workers/ledger_workers.h"
 #include "workers/rebuilder.h"
 
 struct gate;
@@ -25,7 +26,8 @@ struct gate_settings {
 	struct ledger *ledger;
 	struct journal *journal;
 	const struct journal_worker *journal_worker;
-	struct lane *journal_lane, *clerk_lane;
+	struct lane *journal_lane;
+	struct ledger_workers *ledger_workers;
 	struct lane *stock_lane;           /* of a stock that is not local; else NULL */
 	const struct rebuilder *rebuilder; /* of a stock that is not local; else NULL */
 	const struct identity *identity;   /* NULL where buyers are known by a header */

@@ -123,11 +123,13 @@ static bool promises_component(const struct gate *gate, struct buffer *out)
 
 static void lanes_component(const struct gate *gate, struct buffer *out)
 {
-	int64_t undelivered = journal_worker_undelivered(gate->settings.journal_worker);
+	int64_t undelivered = journal_worker_undelivered(gate->settings.journal_worker), ledger = 0;
 
+	for (int i = 0; i < TASK_CLASSES; i++)
+		ledger += (int64_t)ledger_workers_depth(gate->settings.ledger_workers, (enum task_class)i);
 	health_begin_component(out, "lanes", "UP");
 	render_int_member(out, "journal", (int64_t)lane_depth(gate->settings.journal_lane));
-	render_int_member(out, "clerk", (int64_t)lane_depth(gate->settings.clerk_lane));
+	render_int_member(out, "ledger", ledger);
 	render_int_member(out, "outcome_unknown", undelivered);
 	health_end_component(out);
 }

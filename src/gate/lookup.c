@@ -21,7 +21,7 @@ static void answer_problem(struct gate_thread *thread, const struct lookup *look
 static void ask_ledger(struct gate_thread *thread, struct lookup *lookup)
 {
 	const struct ticket ticket = lookup->away.ticket;
-	struct gate_errand *errand = errand_new_deferred(thread, &ticket, lookup->work);
+	struct gate_errand *errand = errand_new_deferred(thread, &ticket, TASK_LOOKUP, lookup->work);
 
 	if (errand) {
 		errand->order = lookup->decision.find.id;
@@ -90,7 +90,7 @@ void lookup_start(struct gate_request *request, const struct uuid *id, struct sl
 	fill(lookup, request, id, buyer);
 	lookup->work = work;
 	http_defer(request->exchange);
-	away_begin(thread, &lookup->away, &ticket, thread->gate->settings.admission->ack_deadline_ns);
+	away_begin(thread, &lookup->away, &ticket, AWAY_READ, thread->gate->settings.admission->ack_deadline_ns);
 	if (!stock->ops->local) {
 		if (lane_push(thread->gate->settings.stock_lane, LANE_URGENT, &item, 1) == 1)
 			return;

@@ -1,6 +1,6 @@
 /*
  * Private to the gate: reading one order. The stock knows it first (an accepted order can be read at once, before any drain has written it); what
- * the stock does not have, or cannot name the buyer of, is read from the ledger by the clerk.
+ * the stock does not have, or cannot name the buyer of, is read from the ledger by its worker.
  */
 #pragma once
 

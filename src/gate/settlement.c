@@ -6,8 +6,6 @@
 #include "gate/errand.h"
 #include "gate/render.h"
 
-enum { MARGIN_NS = 500000000 }; /* beyond T_ack, for the journal worker to refuse by itself what waited too long */
-
 struct settlement {
 	struct settle_job decision; /* first: its job's message is what the lanes carry */
 	struct away away;           /* its ticket */
@@ -58,7 +56,7 @@ static void ask_ledger(struct gate_thread *thread, struct settlement *settlement
 {
 	const struct ticket ticket = settlement->away.ticket;
 	const struct stock_settle *settle = &settlement->decision.settle;
-	struct gate_errand *errand = errand_new_deferred(thread, &ticket, work);
+	struct gate_errand *errand = errand_new_deferred(thread, &ticket, TASK_SETTLE, work);
 
 	if (errand) {
 		errand->order = settle->id;
@@ -365,6 +363,6 @@ void settlement_start(struct gate_request *request, const struct settlement_requ
 	}
 	fill(settlement, request, wanted);
 	http_defer(request->exchange);
-	away_begin(thread, &settlement->away, &ticket, thread->gate->settings.admission->ack_deadline_ns + MARGIN_NS);
+	away_begin(thread, &settlement->away, &ticket, AWAY_CHANGE, away_patience_ns(thread));
 	ask_stock(thread, settlement);
 }

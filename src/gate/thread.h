@@ -71,8 +71,9 @@ struct gate_thread {
 	struct uuid_generator ids;
 	struct purchase_desk *purchases;
 	struct feed *feed;
+	struct audit_desk *audits;
 	struct reply reply; /* scratch: for answers given at once */
-	struct away *away;  /* errands and settlements on their way */
+	struct away *away;  /* tasks and settlements on their way */
 	size_t away_count;  /* those that were given up too; at most GATE_AWAY_MAX, so that the replies lane has room */
 	bool for_operators;
 };
@@ -159,9 +160,9 @@ void operator_items_list(struct gate_request *request); /* operator_items.c */
 void operator_items_create(struct gate_request *request);
 void operator_items_show(struct gate_request *request);
 void operator_items_receive(struct gate_request *request);
-void operator_audit(struct gate_request *request); /* operator_proof.c */
-void operator_log(struct gate_request *request);
-void health_live(struct gate_request *request); /* health.c */
+void operator_audit(struct gate_request *request); /* audit.c */
+void operator_log(struct gate_request *request);   /* operator_log.c */
+void health_live(struct gate_request *request);    /* health.c */
 void health_ready(struct gate_request *request);
 void health_show(struct gate_request *request);
 void health_metrics(struct gate_request *request);
@@ -179,6 +180,10 @@ void purchase_desk_round_end(struct purchase_desk *desk);
 /* Answers purchases whose end did not come in time. Returns when it wants to be called next. */
 int64_t purchase_desk_tick(struct purchase_desk *desk, int64_t now_ns);
 size_t purchase_desk_in_flight(const struct purchase_desk *desk);
+
+/* audit.c: the audit that runs, and who waits for it. */
+int audit_desk_new(struct audit_desk **desk, struct gate_thread *thread) MUST_CHECK;
+void audit_desk_free(struct audit_desk *desk); /* NULL is fine; nothing runs any more */
 
 /* feed.c: the streams of one thread. */
 int feed_new(struct feed **feed, struct gate_thread *thread) MUST_CHECK;

@@ -10,7 +10,8 @@
 
 struct pg_batch; /* postgres_batch.h */
 
-enum { PG_READERS_MAX = 4 };
+/* One for each thread that reads (the ledger workers, the sale keeper, the rebuild), so that none waits for another's. */
+enum { PG_READERS_MAX = 8 };
 
 /* When connecting may be tried again: later each time, and never for all processes at the same moment. */
 struct pg_backoff {

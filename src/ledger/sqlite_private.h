@@ -10,7 +10,8 @@
 
 struct apply_scratch; /* sqlite_apply.c */
 
-enum { READERS_MAX = 4 };
+/* One for each thread that reads (the ledger workers, the sale keeper, the rebuild), so that none waits for another's. */
+enum { READERS_MAX = 8 };
 
 /* The one writer: owns all writes and checkpoints. Everything here is under `lock`. */
 struct writer {

@@ -337,7 +337,7 @@ class Crowd:
                 self.faults.append(f"P4: the operator was told {book}, there are {lot}")
             if not 0 <= lot["withdrawn"] - book.withdrawn <= book.withdrawn_in_doubt:
                 self.faults.append(f"P4: the operator was told {book}, there are {lot}")
-        audit = self.server.operate("POST", "/v1/audit")
+        audit = self.server.operate_audit()
         if audit.status != 200 or not audit.json["ok"]:
             self.faults.append(f"the audit: {audit.body}")
         promises = self.server.operate("GET", "/health").json["components"]["promises"]

@@ -260,9 +260,17 @@ class Server:
                 return float(line.rsplit(" ", 1)[1])
         raise AssertionError(f"no series {name}")
 
+    def operate_audit(self):
+        """Asks until the audit is done: where it takes long its first askers are told to ask again."""
+        end = time.monotonic() + 60
+        answer = self.operate("POST", "/v1/audit")
+        while answer.status == 503 and answer.code == "overloaded" and time.monotonic() < end:
+            answer = self.operate("POST", "/v1/audit")
+        return answer
+
     def audit(self):
         """The audit of the running server, which must find every promise kept."""
-        answer = self.operate("POST", "/v1/audit")
+        answer = self.operate_audit()
         assert answer.status == 200, answer.body
         assert answer.json["ok"], answer.json
         return answer.json

@@ -1,0 +1,103 @@
+#include "workers/ledger_workers.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/thread.h"
+
+enum { BATCH = 64 };
+
+struct worker {
+	struct thread thread;
+	struct lane *lane;
+};
+
+struct ledger_workers {
+	struct worker workers[TASK_CLASSES];
+};
+
+const char *task_class_name(enum task_class class)
+{
+	static const char *const names[TASK_CLASSES] = {
+		[TASK_BRAKE] = "brake",   [TASK_SETTLE] = "settle", [TASK_CHANGE] = "change",
+		[TASK_LOOKUP] = "lookup", [TASK_LIST] = "list",     [TASK_AUDIT] = "audit",
+	};
+
+	return names[class];
+}
+
+int ledger_workers_new(struct ledger_workers **out, size_t lane_max)
+{
+	struct ledger_workers *workers = calloc(1, sizeof(*workers));
+	int r = workers ? 0 : error_origin(-ENOMEM);
+
+	for (int i = 0; i < TASK_CLASSES && r == 0; i++)
+		r = lane_new(&workers->workers[i].lane, lane_max);
+	if (r < 0) {
+		ledger_workers_free(workers);
+		return r;
+	}
+	*out = workers;
+	return 0;
+}
+
+static void run(void *argument)
+{
+	struct worker *worker = argument;
+	void *items[BATCH];
+
+	for (;;) {
+		size_t count = lane_pop(worker->lane, items, BATCH, -1);
+
+		if (count == 0)
+			break;
+		for (size_t i = 0; i < count; i++) {
+			struct blocking_task *task = items[i];
+
+			task->run(task);
+			message_return(&task->message);
+		}
+	}
+}
+
+int ledger_workers_start(struct ledger_workers *workers)
+{
+	char name[16];
+	int r = 0;
+
+	for (int i = 0; i < TASK_CLASSES && r == 0; i++) {
+		snprintf(name, sizeof(name), "ledger-%s", task_class_name((enum task_class)i));
+		r = thread_start(&workers->workers[i].thread, name, run, &workers->workers[i]);
+	}
+	return r;
+}
+
+bool ledger_workers_send(struct ledger_workers *workers, enum task_class class, struct blocking_task *task)
+{
+	void *item = task;
+
+	return lane_push(workers->workers[class].lane, LANE_NORMAL, &item, 1) == 1;
+}
+
+size_t ledger_workers_depth(const struct ledger_workers *workers, enum task_class class)
+{
+	return lane_depth(workers->workers[class].lane);
+}
+
+void ledger_workers_stop(struct ledger_workers *workers)
+{
+	for (int i = 0; i < TASK_CLASSES; i++)
+		if (workers->workers[i].lane)
+			lane_close(workers->workers[i].lane);
+	for (int i = 0; i < TASK_CLASSES; i++)
+		thread_join(&workers->workers[i].thread);
+}
+
+void ledger_workers_free(struct ledger_workers *workers)
+{
+	if (!workers)
+		return;
+	ledger_workers_stop(workers);
+	for (int i = 0; i < TASK_CLASSES; i++)
+		lane_free(workers->workers[i].lane);
+	free(workers);
+}

@@ -1,5 +1,6 @@
 #include "core/admission.h"
 
+#include "base/clock.h"
 #include "core/telling.h"
 #include "model/limits.h"
 
@@ -50,28 +51,64 @@ static enum verdict screen_phase(const struct sale *sale, int64_t now_ms)
 	return VERDICT_NONE;
 }
 
+/* To be asked before what it is about is read: a refresh in between would make what was read look younger than it is. */
+static bool is_fresh(struct stock *stock, uint32_t sale)
+{
+	return stock->ops->local || clock_mono_ns() - stock->ops->known_ns(stock, sale) < ADMISSION_FRESH_NS;
+}
+
 enum verdict admission_screen(const struct admission *admission, struct sale_entry *entry, uint32_t lot, uint32_t quantity,
-			      int64_t now_ms, bool *may_return)
+			      int64_t now_ms, struct admission_view *view)
 {
 	struct stock *stock = admission->stock;
 	enum verdict verdict = screen_phase(entry->sale, now_ms);
 	uint64_t latched, version;
+	bool fresh;
 
+	*view = (struct admission_view){0};
 	if (verdict != VERDICT_NONE)
 		return verdict;
 	latched = atomic_load_explicit(&entry->latches[lot].word, memory_order_acquire);
 	if (latched == 0 || quantity < latch_quantity(latched))
 		return VERDICT_NONE;
+	fresh = is_fresh(stock, entry->sale->number);
 	version = stock->ops->version(stock, entry->sale->number, lot);
 	if (version == 0 || latch_version(latch_word(version, false, 0)) != latch_version(latched))
 		return VERDICT_NONE;
-	*may_return = latch_may_return(latched);
-	return VERDICT_SOLD_OUT;
+	view->may_return = latch_may_return(latched);
+	view->stale = !fresh;
+	return fresh ? VERDICT_SOLD_OUT : VERDICT_NONE;
 }
 
 bool admission_may_replay(enum verdict refusal)
 {
 	return refusal == VERDICT_SALE_PAUSED || refusal == VERDICT_SALE_ENDED || refusal == VERDICT_SOLD_OUT;
+}
+
+bool admission_may_have_order(const struct admission *admission, uint32_t sale, struct slice buyer, struct admission_view *view)
+{
+	struct stock *stock = admission->stock;
+	bool fresh = is_fresh(stock, sale);
+
+	if (stock->ops->may_have_order(stock, sale, buyer))
+		return true;
+	view->stale = !fresh;
+	return !fresh;
+}
+
+bool admission_ask(struct sale_latch *latch)
+{
+	if (atomic_fetch_add(&latch->asking, 1) < ADMISSION_ASKS_MAX)
+		return true;
+	atomic_fetch_sub(&latch->asking, 1);
+	return false;
+}
+
+void admission_asked(struct sale_latch *latch)
+{
+	unsigned before = atomic_fetch_sub(&latch->asking, 1);
+
+	ASSERT(before > 0);
 }
 
 static void fill(struct stock_reserve *item, const struct purchase *purchase)

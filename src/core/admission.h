@@ -6,6 +6,11 @@
  *   finish   what the journal's end means for the buyer (8, 9), with the deadline on telling (rule 3)
  *
  * Between screen and reserve the gate does what is its own: the limit per address and the identity (5 and 6).
+ *
+ * What is remembered of a shared stock (latch, filter of buyers) is worth something only while it is young: a gate that slept, or is cut off, knows nothing of
+ * what the others have done since. So a refusal is said from memory only while the last refresh was sent less than ADMISSION_FRESH_NS ago; else
+ * the stock is asked, by at most ADMISSION_ASKS_MAX requests a lot at a time, or a slow stock would get the whole stampede. So: *sold out is said only if
+ * at some instant from ADMISSION_FRESH_NS before the request (of a local stock: from the request) to its answer there were not so many units.*
  */
 #pragma once
 
@@ -35,6 +40,11 @@ enum verdict {
 	VERDICT_COUNT,
 };
 
+enum {
+	ADMISSION_FRESH_NS = 100000000, /* five turns of the refresh */
+	ADMISSION_ASKS_MAX = 64, /* a quarter of a batch: a stock that is well has answered them before the next refresh is due */
+};
+
 struct admission {
 	struct stock *stock; /* borrowed */
 	int64_t ack_deadline_ns;
@@ -53,14 +63,28 @@ struct purchase {
 	bool may_return;
 };
 
+/* What else screen() has seen. */
+struct admission_view {
+	bool may_return; /* of VERDICT_SOLD_OUT */
+	bool stale;      /* what is remembered of this stock is too old to be said: who goes on for that needs admission_ask() */
+};
+
 /*
- * Steps 3 and 4 at this moment of wall time, for so many units: VERDICT_NONE to go on, or the refusal. *may_return for
- * VERDICT_SOLD_OUT. No I/O, no lock.
+ * Steps 3 and 4 at this moment of wall time, for so many units: VERDICT_NONE to go on, or the refusal. A lot that is latched by
+ * what is too old is VERDICT_NONE with view->stale. No I/O, no lock.
  */
 enum verdict admission_screen(const struct admission *admission, struct sale_entry *entry, uint32_t lot, uint32_t quantity,
-			      int64_t now_ms, bool *may_return);
+			      int64_t now_ms, struct admission_view *view);
 /* Whether a buyer with an order in this sale may pass this refusal, to get that order again. */
 bool admission_may_replay(enum verdict refusal);
+/* Whether this buyer may have an order in this sale; yes, with view->stale, where what is remembered of it is too old. Any thread, no lock. */
+bool admission_may_have_order(const struct admission *admission, uint32_t sale, struct slice buyer, struct admission_view *view);
+/*
+ * A place among those that ask the stock about this lot because of view->stale; false: there is none, the answer is VERDICT_STOCK_UNAVAILABLE. Given back
+ * with admission_asked() when the stock has answered; the latch's entry must stay until then.
+ */
+bool admission_ask(struct sale_latch *latch);
+void admission_asked(struct sale_latch *latch);
 
 /*
  * Step 7 for a batch. Each purchase gets its verdict, or keeps VERDICT_NONE: then its units are taken and its job must go to the journal,

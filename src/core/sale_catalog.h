@@ -4,7 +4,9 @@
  *
  * Each entry carries the sold-out latch of its lots: the least quantity that was refused, and the version of the lot's stock at
  * which it was. A latch holds only for so many units or more, and while the stock still has that version; units that come back or
- * are added raise the version and lift it. An entry that is replaced starts unlatched, which costs one more look at the stock.
+ * are added raise the version and lift it. Of a shared stock the version is what this process heard of last, so there the latch
+ * also holds only while that is young (admission.h). An entry that is replaced starts unlatched, which costs one more look at the
+ * stock.
  */
 #pragma once
 
@@ -14,6 +16,7 @@
 
 struct sale_latch {
 	_Atomic uint64_t word; /* admission.c; 0: not latched */
+	atomic_uint asking;    /* purchases at the stock only because what is known of it is too old; see admission_ask() */
 };
 
 struct sale_entry {

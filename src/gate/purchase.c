@@ -24,6 +24,7 @@ struct pending {
 	struct pending *previous, *next; /* in flight, oldest first; `next` also links the free ones */
 	bool told;                       /* it was answered outcome-unknown, and is on its way still */
 	struct sale_entry *entry;        /* kept while it is with the stock's worker; else NULL */
+	struct sale_latch *asking;       /* of that entry: it has a place among those that ask; else NULL */
 	struct purchase_terms terms;
 };
 
@@ -210,16 +211,17 @@ static bool read_wish(struct gate_request *request, const struct sale *sale, str
 }
 
 /* Whether this request may get an earlier order again although the sale refuses new ones. Without a key there is nothing to replay. */
-static bool may_replay(struct gate_request *request, const struct sale *sale, enum verdict refusal, const struct wish *wish)
+static bool may_replay(struct gate_request *request, const struct sale *sale, enum verdict refusal, const struct wish *wish,
+		       struct admission_view *view)
 {
-	struct stock *stock = request->thread->gate->settings.admission->stock;
+	const struct admission *admission = request->thread->gate->settings.admission;
 	struct identity_buyer buyer;
 
 	if (!wish->key.data || !admission_may_replay(refusal))
 		return false;
 	if (!gate_peek_buyer(request, &buyer))
 		return request->http->known[HTTP_AUTHORIZATION].data != NULL;
-	return stock->ops->may_have_order(stock, sale->number, (struct slice){buyer.name, buyer.size});
+	return admission_may_have_order(admission, sale->number, (struct slice){buyer.name, buyer.size}, view);
 }
 
 static bool pass_address(struct gate_request *request)
@@ -261,6 +263,7 @@ static void fill(struct pending *pending, struct gate_request *request, struct s
 	pending->ticket = gate_ticket(request);
 	pending->told = false;
 	pending->entry = NULL;
+	pending->asking = NULL;
 	pending->terms.opens_at_ms = sale->opens_at_ms;
 	memcpy(pending->terms.sale_id, sale->id, sizeof(pending->terms.sale_id));
 	memcpy(pending->terms.sku, sale->lots[wish->lot].sku, sizeof(pending->terms.sku));
@@ -289,6 +292,16 @@ static void fill(struct pending *pending, struct gate_request *request, struct s
 	pending->purchase.latch = &entry->latches[wish->lot];
 }
 
+/* The stock has answered, or was never asked. */
+static void let_go(struct pending *pending)
+{
+	if (pending->asking)
+		admission_asked(pending->asking);
+	pending->asking = NULL;
+	sale_entry_unref(pending->entry);
+	pending->entry = NULL;
+}
+
 static void come_home(struct message *message, void *receiver)
 {
 	struct pending *pending = (struct pending *)message;
@@ -299,7 +312,7 @@ static void come_home(struct message *message, void *receiver)
 
 	if (verdict == VERDICT_NONE)
 		verdict = admission_finish(thread->gate->settings.admission, &pending->purchase.job, clock_mono_ns());
-	sale_entry_unref(pending->entry);
+	let_go(pending);
 	if (!pending->told) {
 		unlink_flying(desk, pending);
 		tell(desk, pending, verdict);
@@ -317,7 +330,7 @@ void orders_buy(struct gate_request *request)
 	struct identity_buyer buyer;
 	struct pending *pending;
 	enum verdict refusal;
-	bool may_return = false;
+	struct admission_view view;
 	struct wish wish;
 
 	if (atomic_load_explicit(&gate->stopping, memory_order_relaxed)) {
@@ -330,9 +343,9 @@ void orders_buy(struct gate_request *request)
 	}
 	if (!read_wish(request, entry->sale, &wish))
 		return;
-	refusal = admission_screen(gate->settings.admission, entry, wish.lot, wish.quantity, now_ms, &may_return);
-	if (refusal != VERDICT_NONE && !may_replay(request, entry->sale, refusal, &wish)) {
-		refuse_public(request, refusal, entry->sale, now_ms, may_return);
+	refusal = admission_screen(gate->settings.admission, entry, wish.lot, wish.quantity, now_ms, &view);
+	if (refusal != VERDICT_NONE && !may_replay(request, entry->sale, refusal, &wish, &view)) {
+		refuse_public(request, refusal, entry->sale, now_ms, view.may_return);
 		return;
 	}
 	if (!pass_address(request))
@@ -344,15 +357,22 @@ void orders_buy(struct gate_request *request)
 	/* While nothing can be made durable no unit need leave the counter; earlier orders are still told. */
 	if (refusal == VERDICT_NONE && !journal_is_well(gate))
 		refusal = VERDICT_JOURNAL_UNAVAILABLE;
+	if (view.stale && !admission_ask(&entry->latches[wish.lot])) {
+		refuse(request, PROBLEM_STOCK_UNAVAILABLE, NULL);
+		return;
+	}
 	pending = take_place(desk);
 	if (!pending) {
+		if (view.stale)
+			admission_asked(&entry->latches[wish.lot]);
 		refuse(request, PROBLEM_OVERLOADED, NULL);
 		return;
 	}
 	fill(pending, request, entry, &wish, &buyer, now_ms);
 	pending->purchase.job.message.deliver = come_home;
 	pending->purchase.refusal = refusal;
-	pending->purchase.may_return = may_return;
+	pending->purchase.may_return = view.may_return;
+	pending->asking = view.stale ? &entry->latches[wish.lot] : NULL;
 	http_defer(request->exchange);
 	desk->round[desk->round_count++] = pending;
 	thread->gathering = true;
@@ -408,7 +428,7 @@ static void send_to_stock(struct purchase_desk *desk)
 	for (size_t i = pushed; i < count; i++) {
 		struct pending *pending = desk->round[i];
 
-		sale_entry_unref(pending->entry);
+		let_go(pending);
 		unlink_flying(desk, pending);
 		tell(desk, pending, VERDICT_OVERLOADED);
 		give_back(desk, pending);

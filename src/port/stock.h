@@ -187,6 +187,11 @@ struct stock_ops {
 	 * the latch (a retry must get its order back).
 	 */
 	bool (*may_have_order)(struct stock *stock, uint32_t sale, struct slice buyer);
+	/*
+	 * How old may_have_order() and version() are for this sale: the monotonic time at which the newest refresh() that told all of it was sent; 0: none was
+	 * answered yet. Only where the stock is not local: what a local one says is the truth of that moment. Any thread, never blocks.
+	 */
+	int64_t (*known_ns)(struct stock *stock, uint32_t sale);
 
 	/* Pre-heat: begin, load (any number of batches), then units and arm in one step. Replaces what was there. 0 or negative. */
 	int (*preheat_begin)(struct stock *stock, const struct stock_rules *rules);

@@ -186,6 +186,17 @@ static uint64_t version(struct stock *stock, uint32_t number, uint32_t lot)
 	return seen;
 }
 
+static int64_t known_ns(struct stock *stock, uint32_t number)
+{
+	struct redis_sales *sales = &redis_of(stock)->sales;
+	unsigned ticket = reader_gate_enter(&sales->registry.gate);
+	struct redis_sale *sale = redis_sales_find(sales, number);
+	int64_t known = sale ? atomic_load(&sale->known_ns) : 0;
+
+	reader_gate_leave(&sales->registry.gate, ticket);
+	return known;
+}
+
 static void add_up(struct redis_sale *sale, struct stock_totals *totals)
 {
 	struct stock_lot_state lots[LOTS_MAX] = {0};
@@ -240,6 +251,7 @@ static const struct stock_ops redis_ops = {
 	.claim = redis_claim,
 	.find = redis_find,
 	.may_have_order = may_have_order,
+	.known_ns = known_ns,
 	.preheat_begin = redis_preheat_begin,
 	.preheat_load = redis_preheat_load,
 	.arm = redis_arm,

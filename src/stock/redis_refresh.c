@@ -24,8 +24,9 @@ static void learn_counts(struct stock_redis *redis, uint32_t number, const struc
 	reader_gate_leave(&redis->sales.registry.gate, ticket);
 }
 
-/* True: there are names still to be read. */
-static bool take(struct stock_redis *redis, enum redis_end end, struct redis_reader *answer, struct stock_refresh *item)
+/* True: there are names still to be read; what is known of the sale is of sent_ns only once they are. */
+static bool take(struct stock_redis *redis, enum redis_end end, int64_t sent_ns, struct redis_reader *answer,
+		 struct stock_refresh *item)
 {
 	struct redis_head head;
 	int outcome = redis_take_head(redis, item->sale, end, answer, &head);
@@ -35,6 +36,8 @@ static bool take(struct stock_redis *redis, enum redis_end end, struct redis_rea
 		learn_counts(redis, item->sale, &head, answer);
 		more = redis_sales_learn_names(&redis->sales, item->sale, head.epoch, answer);
 		redis_sales_learn_lots(&redis->sales, item->sale, head.epoch, answer);
+		if (!more && !answer->failed)
+			redis_sales_note_known(&redis->sales, item->sale, head.epoch, sent_ns);
 	}
 	switch (outcome) {
 	case STOCK_DONE:
@@ -94,6 +97,7 @@ static void refresh_batch(struct stock_redis *redis, struct stock_refresh *items
 	bool more[SALES_PER_TRIP];
 	struct redis_reader answer;
 	struct redis_trip trip;
+	int64_t sent_ns;
 
 	redis_trip_begin(&trip, redis);
 	for (size_t i = 0; i < count; i++) {
@@ -104,11 +108,12 @@ static void refresh_batch(struct stock_redis *redis, struct stock_refresh *items
 		look = redis_sales_look(&redis->sales, items[i].sale);
 		redis_trip_call(&trip, "penstock_refresh", items[i].sale, &look);
 	}
+	sent_ns = clock_mono_ns();
 	redis_trip_send(&trip);
 	for (size_t i = 0; i < count; i++) {
 		enum redis_end end = redis_trip_next(&trip, &answer);
 
-		more[i] = take(redis, end, &answer, &items[i]);
+		more[i] = take(redis, end, sent_ns, &answer, &items[i]);
 	}
 	redis_trip_end(&trip);
 	for (size_t i = 0; i < count; i++)
@@ -136,11 +141,12 @@ void redis_read_names(struct stock_redis *redis, uint32_t sale)
 
 	while (more) {
 		struct redis_look look = redis_sales_look(&redis->sales, sale);
+		int64_t sent_ns = clock_mono_ns();
 
 		redis_trip_begin(&trip, redis);
 		redis_trip_call(&trip, "penstock_refresh", sale, &look);
 		redis_trip_send(&trip);
-		more = take(redis, redis_trip_next(&trip, &answer), &answer, &item);
+		more = take(redis, redis_trip_next(&trip, &answer), sent_ns, &answer, &item);
 		redis_trip_end(&trip);
 	}
 }

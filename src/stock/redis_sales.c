@@ -302,6 +302,17 @@ bool redis_sales_learn_names(struct redis_sales *sales, uint32_t number, uint32_
 	return more;
 }
 
+void redis_sales_note_known(struct redis_sales *sales, uint32_t number, uint32_t epoch, int64_t sent_ns)
+{
+	unsigned ticket = reader_gate_enter(&sales->registry.gate);
+	struct redis_sale *sale = entry_of(sales, number, epoch);
+	int64_t known_ns = sale ? atomic_load(&sale->known_ns) : 0;
+
+	while (sale && known_ns < sent_ns && !atomic_compare_exchange_weak(&sale->known_ns, &known_ns, sent_ns))
+		;
+	reader_gate_leave(&sales->registry.gate, ticket);
+}
+
 void redis_sales_learn_outbox(struct redis_sales *sales, uint32_t number, uint32_t epoch, int64_t oldest_ms)
 {
 	unsigned ticket = reader_gate_enter(&sales->registry.gate);

@@ -33,6 +33,7 @@ struct redis_sale {
 	_Atomic int64_t outbox, orders, buyers; /* at the last refresh */
 	_Atomic uint64_t names_from;            /* so many bytes of the list of names are in the filter */
 	atomic_bool names_complete;             /* it was read to its end at least once */
+	_Atomic int64_t known_ns;               /* monotonic; when the newest refresh that told all of it was sent; 0: none */
 	struct buyer_filter filter;
 	pthread_mutex_t lock; /* the lots' states; a leaf, held for a copy */
 	uint32_t lot_count;
@@ -77,6 +78,8 @@ bool redis_sales_learn(struct redis_sales *sales, uint32_t number, struct redis_
 bool redis_sales_learn_names(struct redis_sales *sales, uint32_t number, uint32_t epoch, struct redis_reader *answer);
 /* Reads all lots. */
 void redis_sales_learn_lots(struct redis_sales *sales, uint32_t number, uint32_t epoch, struct redis_reader *answer);
+/* All of it was told, by a refresh that was sent at sent_ns: counted from then on, for what was decided after that may not be in it. */
+void redis_sales_note_known(struct redis_sales *sales, uint32_t number, uint32_t epoch, int64_t sent_ns);
 void redis_sales_learn_outbox(struct redis_sales *sales, uint32_t number, uint32_t epoch, int64_t oldest_ms);
 
 /* For callers inside the gate. */

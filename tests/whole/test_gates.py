@@ -1,12 +1,16 @@
 """Several gates over one Redis and one PostgreSQL, with no broker: to buyers and operators they are one."""
 
 import itertools
+import signal
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from proxy import Proxy
 
-from penstock import Server, request, wait_until
+from penstock import Server, buyer_token, request, wait_until
+from wire import Wire
 
 
 @pytest.fixture
@@ -109,6 +113,108 @@ def test_added_units_are_for_sale_everywhere(pair):
     assert [gate.buy("drop", "cleo").status for gate in (b, a)] == [410, 410]
     wait_until(lambda: [lot["units"] for lot in (a.lot("drop"), b.lot("drop"))] == [3, 3], 5, "the units at both")
     a.audit()
+
+
+def purchase(buyer):
+    return (
+        f"POST /v1/sales/drop/orders HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
+        f"Authorization: Bearer {buyer_token(buyer)}\r\nIdempotency-Key: k\r\n\r\n{{}}"
+    )
+
+
+# --- What a gate knew a second ago ---
+
+
+def resell(gate, orders, buyers):
+    """These orders are cancelled, and the units sold to others."""
+    for order in orders:
+        assert gate.operate("POST", f"/v1/orders/{order['id']}/cancel").status == 200
+    wait_until(lambda: gate.lot("drop")["available"] == len(orders), 10, "the units")
+    answers = [gate.buy("drop", buyer, key="k") for buyer in buyers]
+    assert {answer.status for answer in answers} == {202}
+    return answers
+
+
+def sell_out(cluster, seller, other, units):
+    """Both gates know it, and who has bought."""
+    cluster.make_sale("drop", units, hold_seconds=600)
+    wait_for_sale(other, state="open")
+    orders = [seller.buy("drop", f"first-{i}", key="k").json for i in range(units)]
+    assert other.buy("drop", "late", key="k").status == 410
+    wait_until(lambda: [other.buy("drop", "late", key="k").status for _ in range(5)] == [410] * 5, 5, "the latch")
+    return orders
+
+
+def test_a_gate_that_slept_refuses_nobody_by_what_it_knew_before(pair):
+    """Found: it said 410 to buyers who had orders, for 1.2 s of sleep are 1.2 s of which it has heard nothing."""
+    cluster, a, b = pair
+    count = 40
+    orders = sell_out(cluster, a, b, count)
+    stopped = time.monotonic()
+    b.process.send_signal(signal.SIGSTOP)
+    try:
+        sold = resell(a, orders, [f"second-{i}" for i in range(count)])
+        # They wait at the sleeper's door, so that it answers them before it has heard of anything.
+        wires = [Wire(b.public, timeout=30) for _ in range(count)]
+        for i, wire in enumerate(wires):
+            wire.send(purchase(f"second-{i}"))
+        wait_until(lambda: time.monotonic() - stopped > 1.2, 5, "the sleep")
+    finally:
+        b.process.send_signal(signal.SIGCONT)
+    replies = [wire.read() for wire in wires]
+    assert Counter(reply.status for reply in replies) == {202: count}
+    assert [reply.body for reply in replies] == [answer.body for answer in sold]
+    a.audit()
+
+
+def test_a_gate_that_is_cut_off_from_the_stock_refuses_nobody_by_what_it_knew_before(gates, redis):
+    """Found: it went on saying 410 of units that were for sale elsewhere, and to buyers who had orders."""
+    proxy = Proxy(redis.port).start()
+    try:
+        cluster = gates(1)
+        a, b = cluster.gates[0], cluster.add_gate(settings={"stock.url": f"redis://127.0.0.1:{proxy.port}/0"})
+        orders = sell_out(cluster, a, b, 3)
+        proxy.set("cut")
+        cut = time.monotonic()
+        sold = resell(a, orders[:2], ["anna", "ben"])
+        assert a.operate("POST", f"/v1/orders/{orders[2]['id']}/cancel").status == 200
+        wait_until(lambda: time.monotonic() - cut > 0.2, 5, "what it knows to grow old")
+        for buyer in ("anna", "ben", "cleo"):
+            answer = b.buy("drop", buyer, key="k")
+            assert (answer.status, answer.code) == (503, "stock-unavailable")
+        proxy.set("pass")
+        answers = [wait_until(lambda: (lambda a: a.status == 202 and a)(b.buy("drop", buyer, key="k")), 15, "the stock") for buyer in ("anna", "ben", "cleo")]
+        assert [answer.body for answer in answers[:2]] == [answer.body for answer in sold]
+        a.audit()
+    finally:
+        proxy.stop()
+
+
+def test_a_slow_stock_is_not_asked_by_the_whole_stampede(gates, redis):
+    """What is too old to be said is asked about, by a bounded number at a time."""
+    proxy = Proxy(redis.port).start()
+    try:
+        cluster = gates(1, settings={"stock.url": f"redis://127.0.0.1:{proxy.port}/0"})
+        (gate,) = cluster.gates
+        cluster.make_sale("drop", 1)
+        assert [gate.buy("drop", who, key="k").status for who in ("anna", "ben", "ben")] == [202, 410, 410]
+        wires = [Wire(gate.public, timeout=30) for _ in range(400)]
+        wanted = [purchase(f"buyer-{i}") for i in range(len(wires))]
+        proxy.set("hold")
+        held = time.monotonic()
+        wait_until(lambda: time.monotonic() - held > 0.2, 5, "what it knows to grow old")
+        first = time.monotonic()
+        for wire, request in zip(wires, wanted):
+            wire.send(request)
+        seconds = time.monotonic() - first
+        codes = Counter(wire.read().code for wire in wires)
+        assert set(codes) <= {"stock-unavailable", "outcome-unknown"}, codes
+        # A call is given up after a second; then the next 64 may ask.
+        assert codes["outcome-unknown"] <= 64 * (2 + int(seconds)), (codes, seconds)
+        proxy.set("pass")
+        wait_until(lambda: gate.buy("drop", "ben", key="k").status == 410, 15, "the stock")
+    finally:
+        proxy.stop()
 
 
 def test_each_hold_runs_out_once(pair):

@@ -68,7 +68,13 @@ static enum verdict buy(struct shop *shop, struct purchase *purchase, uint32_t l
 
 static enum verdict screen_for(struct shop *shop, uint32_t lot, uint32_t quantity, bool *may_return)
 {
-	return admission_screen(&shop->admission, shop->entry, lot, quantity, clock_wall_ms(), may_return);
+	struct admission_view view;
+	enum verdict verdict = admission_screen(&shop->admission, shop->entry, lot, quantity, clock_wall_ms(), &view);
+
+	assert_false(view.stale); /* of a stock in memory nothing is only remembered */
+	if (verdict == VERDICT_SOLD_OUT)
+		*may_return = view.may_return;
+	return verdict;
 }
 
 static enum verdict screen(struct shop *shop, uint32_t lot, bool *may_return)
@@ -244,6 +250,105 @@ static void test_a_latch_of_an_old_version_says_nothing_of_a_new_one(void **stat
 	ask(&shop, &late, 1, "dan", "", 1, VERDICT_NONE);
 	admission_reserve(&shop.admission, purchases, 1);
 	assert_int_equal(late.verdict, VERDICT_NONE);
+	close_shop(&shop);
+}
+
+/* --- What is remembered of a shared stock --- */
+
+static int64_t known_ns; /* when the last refresh was sent */
+
+static int64_t tell_known(struct stock *stock, uint32_t sale)
+{
+	(void)stock;
+	(void)sale;
+	return known_ns;
+}
+
+/* The house's stock, as if other gates had it too. */
+static void share(struct shop *shop, struct stock_ops *ops)
+{
+	*ops = *shop->house->stock->ops;
+	ops->local = false;
+	ops->known_ns = tell_known;
+	shop->house->stock->ops = ops;
+	known_ns = clock_mono_ns();
+}
+
+/* Found: a gate that had slept, or was cut off from Redis, said "sold out" of units that were for sale. */
+static void test_a_latch_of_a_shared_stock_is_said_only_while_the_last_refresh_is_young(void **state)
+{
+	struct house *house = *state;
+	const struct stock_ops *honest = house->stock->ops;
+	struct admission_view view;
+	struct purchase purchase;
+	struct stock_ops ops;
+	struct uuid ids[2];
+	struct shop shop;
+
+	house_sell(house, "drop");
+	shop = open_shop(house);
+	sell_out(&shop, ids);
+	assert_int_equal(buy(&shop, &purchase, 1, "cid", "", 1), VERDICT_SOLD_OUT);
+	share(&shop, &ops);
+	house_pass(99);
+	assert_int_equal(admission_screen(&shop.admission, shop.entry, 1, 1, clock_wall_ms(), &view), VERDICT_SOLD_OUT);
+	assert_false(view.stale);
+	assert_true(view.may_return);
+	house_pass(1);
+	assert_int_equal(admission_screen(&shop.admission, shop.entry, 1, 1, clock_wall_ms(), &view), VERDICT_NONE);
+	assert_true(view.stale);
+	known_ns = clock_mono_ns(); /* refreshed, and nothing has changed */
+	assert_int_equal(admission_screen(&shop.admission, shop.entry, 1, 1, clock_wall_ms(), &view), VERDICT_SOLD_OUT);
+	known_ns = 0; /* an entry that was made anew */
+	assert_int_equal(admission_screen(&shop.admission, shop.entry, 1, 1, clock_wall_ms(), &view), VERDICT_NONE);
+	assert_true(view.stale);
+	/* A lot that nobody has seen as sold out is asked for as ever, by as many as like. */
+	assert_int_equal(admission_screen(&shop.admission, shop.entry, 0, 1, clock_wall_ms(), &view), VERDICT_NONE);
+	assert_false(view.stale);
+	house->stock->ops = honest;
+	close_shop(&shop);
+}
+
+/* Found: such a gate also said "sold out" to buyers whose orders it had not heard of. */
+static void test_who_has_bought_from_a_shared_stock_is_known_only_while_the_last_refresh_is_young(void **state)
+{
+	struct house *house = *state;
+	const struct stock_ops *honest = house->stock->ops;
+	struct admission_view view = {0};
+	struct stock_ops ops;
+	struct shop shop;
+	uint32_t number;
+
+	house_sell(house, "drop");
+	number = house_number(house, "drop");
+	(void)house_buy(house, "drop", 0, "ann", "k", 1);
+	shop = open_shop(house);
+	share(&shop, &ops);
+	assert_true(admission_may_have_order(&shop.admission, number, SLICE("ann"), &view));
+	assert_false(admission_may_have_order(&shop.admission, number, SLICE("stranger"), &view));
+	assert_false(view.stale);
+	house_pass(100);
+	assert_true(admission_may_have_order(&shop.admission, number, SLICE("stranger"), &view));
+	assert_true(view.stale);
+	house->stock->ops = honest;
+	close_shop(&shop);
+}
+
+static void test_those_who_ask_because_nothing_young_is_known_are_bounded(void **state)
+{
+	struct house *house = *state;
+	struct shop shop;
+
+	house_sell(house, "drop");
+	shop = open_shop(house);
+	for (int i = 0; i < ADMISSION_ASKS_MAX; i++)
+		assert_true(admission_ask(&shop.entry->latches[1]));
+	assert_false(admission_ask(&shop.entry->latches[1]));
+	assert_true(admission_ask(&shop.entry->latches[0])); /* each lot has its own */
+	admission_asked(&shop.entry->latches[0]);
+	admission_asked(&shop.entry->latches[1]);
+	assert_true(admission_ask(&shop.entry->latches[1]));
+	assert_false(admission_ask(&shop.entry->latches[1]));
 	close_shop(&shop);
 }
 
@@ -499,6 +604,9 @@ int main(void)
 		TEST(test_the_latch_tells_whether_holds_may_return_units),
 		TEST(test_a_latch_keeps_the_least_quantity_that_was_refused),
 		TEST(test_a_latch_of_an_old_version_says_nothing_of_a_new_one),
+		TEST(test_a_latch_of_a_shared_stock_is_said_only_while_the_last_refresh_is_young),
+		TEST(test_who_has_bought_from_a_shared_stock_is_known_only_while_the_last_refresh_is_young),
+		TEST(test_those_who_ask_because_nothing_young_is_known_are_bounded),
 		TEST(test_a_granted_purchase_carries_what_the_journal_needs),
 		TEST(test_a_key_is_in_flight_then_replayed_then_in_conflict),
 		TEST(test_limit_and_rate_are_asked_before_the_units),

@@ -163,6 +163,7 @@ static void test_names_of_more_than_a_chunk_are_read_to_their_end(void **state)
 	gates[1].epoch = 1;
 	assert_int_equal(gate_buy(&gates[0], "late", "").outcome, STOCK_SOLD_OUT);
 	assert_int_equal(gate_refresh(&gates[1]), STOCK_DONE);
+	assert_true(gates[1].stock->ops->known_ns(gates[1].stock, GATE_SALE) > 0);
 	for (int g = 0; g < GATES; g++)
 		for (int i = 0; i < ORDERS; i++)
 			assert_true(gates[g].stock->ops->may_have_order(gates[g].stock, GATE_SALE, slice_of(names[i])));
@@ -190,6 +191,44 @@ static void test_a_latch_is_lifted_by_what_another_gate_returns(void **state)
 	gate_refresh(&gates[1]);
 	assert_true(refused.version < gates[1].stock->ops->version(gates[1].stock, GATE_SALE, 0));
 	assert_int_equal(gate_buy(&gates[1], "bob", "").outcome, STOCK_DONE);
+}
+
+static int64_t known(struct gate *gate)
+{
+	return gate->stock->ops->known_ns(gate->stock, GATE_SALE);
+}
+
+/* Found: what a gate remembered had no age, so that one which slept, or was cut off, told what had been true once. */
+static void test_what_is_known_is_as_old_as_the_sending_of_the_last_refresh_that_was_answered(void **state)
+{
+	bool from_sending = false;
+	int64_t before, after, first;
+
+	(void)state;
+	assert_true(known(&gates[1]) == 0);
+	assert_int_equal(gate_sell(&gates[0], 1, 5), 0);
+	gates[1].epoch = 1;
+	before = gate_now_ns();
+	assert_int_equal(gate_refresh(&gates[1]), STOCK_DONE);
+	first = known(&gates[1]);
+	assert_true(first >= before);
+	assert_true(first <= gate_now_ns());
+	/* A server that is slow: the answer is of the moment when it was asked, at best. */
+	for (int i = 0; i < 50 && !from_sending; i++) {
+		redis_place_run(place, "CLIENT PAUSE 60 ALL");
+		before = gate_now_ns();
+		assert_int_equal(gate_refresh(&gates[1]), STOCK_DONE);
+		after = gate_now_ns();
+		from_sending = after - before > 40 * MS && known(&gates[1]) - before < after - known(&gates[1]);
+	}
+	assert_true(from_sending);
+	first = known(&gates[1]);
+	(void)gate_buy(&gates[1], "ann", ""); /* tells of what it touched, not of all */
+	assert_true(known(&gates[1]) == first);
+	redis_place_pause(place, true);
+	assert_int_equal(gate_refresh(&gates[1]), STOCK_UNAVAILABLE);
+	redis_place_pause(place, false);
+	assert_true(known(&gates[1]) == first);
 }
 
 static void test_versions_of_a_new_reign_are_above_the_old(void **state)
@@ -296,6 +335,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_sold_out_tells_who_has_bought_before_anybody_is_turned_away, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_names_of_more_than_a_chunk_are_read_to_their_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_latch_is_lifted_by_what_another_gate_returns, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_is_known_is_as_old_as_the_sending_of_the_last_refresh_that_was_answered,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_versions_of_a_new_reign_are_above_the_old, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_crowd_over_all_gates_gets_what_there_is_and_nobody_too_much, set_up, tear_down),
 	};

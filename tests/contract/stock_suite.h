@@ -12,6 +12,8 @@ struct stock_factory {
 	int (*make)(struct stock **stock, size_t outbox_max);
 	/* Sets the clock of a stock that has one of its own, which then stands; NULL: it has none. */
 	void (*set_clock)(struct stock *stock, int64_t now_ms);
+	/* Another process' view of the stock that was made last; NULL: none shares it. */
+	int (*join)(struct stock **stock, size_t outbox_max);
 };
 
 /* Returns the number of failed tests, as cmocka does. */

@@ -3,7 +3,7 @@
 
 int main(void)
 {
-	static const struct stock_factory factory = {"stock: memory", stock_memory_new, NULL};
+	static const struct stock_factory factory = {.name = "stock: memory", .make = stock_memory_new};
 
 	return stock_suite_run(&factory);
 }

@@ -22,7 +22,7 @@ static int make(struct stock **stock, size_t outbox_max)
 
 int main(void)
 {
-	static const struct stock_factory factory = {"stock: redis", make, stock_redis_set_clock};
+	static const struct stock_factory factory = {.name = "stock: redis", .make = make, .set_clock = stock_redis_set_clock};
 
 	place = redis_place_new(NULL);
 	atexit(end_place);

@@ -150,7 +150,7 @@ static void test_names_of_more_than_a_chunk_are_read_to_their_end(void **state)
 	assert_non_null(orders);
 	assert_non_null(names);
 	for (int i = 0; i < ORDERS; i++) {
-		snprintf(names[i], sizeof(names[i]), "%0120d", i);
+		snprintf(names[i], sizeof(names[i]), "%0127d", i); /* a chunk ends with a whole name, and tells nothing of the next */
 		orders[i] = (struct stock_load){.id = uuid_make(&gates[0].ids, 1, GATE_SALE),
 						.quantity = 1,
 						.state = ORDER_CONFIRMED,

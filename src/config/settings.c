@@ -70,8 +70,8 @@ const struct setting settings_table[] = {
 
 	{"journal.url", SETTING_URL, FIELD(journal.url), .standard = "direct:",
 	 .help = "The durable log of accepted events: direct: (the ledger itself), or kafka://HOST:PORT,HOST:PORT/TOPIC."},
-	{"journal.ack_deadline", SETTING_DURATION, FIELD(journal.ack_deadline_ns), .standard = "2s", .low = 10 * MS,
-	 .high = 60 * SECOND, .help = "Success is told only if the journal has acknowledged within this time."},
+	{"journal.ack_deadline", SETTING_DURATION, FIELD(journal.ack_deadline_ns), .standard = "2s", .low = 10 * MS, .high = 60 * SECOND,
+	 .help = "Success is told only if journal and stock have acknowledged within this time; what is not is outcome-unknown."},
 	{"journal.batch_max", SETTING_COUNT, FIELD(journal.batch_max), .standard = "2048", .unit = "events", .low = 1,
 	 .high = 65536, .help = "Events in one commit."},
 	{"journal.lane_max", SETTING_COUNT, FIELD(journal.lane_max), .standard = "16384", .unit = "events", .low = 1,

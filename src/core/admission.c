@@ -223,7 +223,7 @@ void admission_abandon(const struct admission *admission, struct purchase *purch
 
 enum verdict admission_finish(const struct admission *admission, const struct job *job, int64_t now_ns)
 {
-	switch (telling_end(job->end, job->started_ns, admission->ack_deadline_ns, now_ns)) {
+	switch (telling_end(job->end, job->proof, job->started_ns, admission->ack_deadline_ns, now_ns)) {
 	case JOURNAL_DURABLE:
 		return VERDICT_ACCEPTED;
 	case JOURNAL_REFUSED:

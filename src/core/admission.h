@@ -3,7 +3,7 @@
  *
  *   screen   what is public: the sale's window, the sold-out latch (steps 3 and 4 of the way of a purchase)
  *   reserve  the one atomic step in the stock (7), a batch at a time
- *   finish   what the journal's end means for the buyer (8, 9), with the deadline on telling (rule 3)
+ *   finish   what the journal's end means for the buyer (8, 9), told under the epoch that granted it (rule 3)
  *
  * Between screen and reserve the gate does what is its own: the limit per address and the identity (5 and 6).
  *

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 #include "base/lane.h"
+#include "core/telling.h"
 #include "model/event.h"
 #include "port/journal.h"
 #include "port/ledger.h"
@@ -33,8 +34,8 @@ enum job_kind {
 };
 
 /*
- * One event on its way to the journal, by way of the stock's worker where the stock is not local. The journal worker sets `end`, and tells
- * the stock; what the stock refused comes home with end 0.
+ * One event on its way to the journal, by way of the stock's worker where the stock is not local. The journal worker sets `end` and `proof`, and tells
+ * the stock; what the stock refused comes home with end 0. What may be told of it telling_end() says.
  */
 struct job {
 	struct message message;
@@ -43,7 +44,8 @@ struct job {
 	struct event_text text;
 	int64_t started_ns; /* monotonic; the deadline on telling counts from here */
 	enum journal_end end;
-	const char *reason; /* static text where it is not durable */
+	enum epoch_proof proof; /* of what is durable */
+	const char *reason;     /* static text where it is not durable */
 };
 
 /* A settlement that the stock's worker is to decide. STOCK_DONE: job.event is on its way. Its texts lie in job.text. */

@@ -37,7 +37,17 @@ static void return_to_item(const struct order_control *control, const struct eve
 	struct event event = *refund;
 
 	event.kind = EVENT_WITHDRAWN;
-	(void)control->commit.append(control->commit.context, &event, started_ns);
+	(void)control->commit.append(control->commit.context, &event, started_ns, NULL);
+}
+
+/* Whether the ledger has the event's epoch still: the record lies before the barrier of any later one. */
+static bool is_current(const struct order_control *control, const struct ledger_order *order, const struct event *event)
+{
+	struct sale *sale;
+	bool current = sale_of(control, order, &sale) == 0 && sale->epoch == event->epoch;
+
+	free(sale);
+	return current;
 }
 
 int order_control_refund(const struct order_control *control, struct ledger_order *order, const struct ledger_actor *actor)
@@ -53,7 +63,9 @@ int order_control_refund(const struct order_control *control, struct ledger_orde
 		.trace = actor->trace,
 	};
 	int64_t started_ns = clock_mono_ns();
+	enum journal_end end;
 	struct sale *sale;
+	bool no_stock;
 	int r;
 
 	if (order->state != ORDER_CONFIRMED)
@@ -63,7 +75,10 @@ int order_control_refund(const struct order_control *control, struct ledger_orde
 		return r;
 	event.epoch = sale->epoch;
 	free(sale);
-	r = outcome_of(control->commit.append(control->commit.context, &event, started_ns));
+	end = control->commit.append(control->commit.context, &event, started_ns, &no_stock);
+	if (no_stock && is_current(control, order, &event))
+		end = JOURNAL_DURABLE;
+	r = outcome_of(end);
 	if (r != ORDER_CONTROL_DONE)
 		return r;
 	return_to_item(control, &event, started_ns);
@@ -133,5 +148,5 @@ int order_control_confirm_late(const struct order_control *control, const struct
 	snprintf(fresh->trace, sizeof(fresh->trace), "%.*s", (int)actor->trace.size, actor->trace.data);
 	if (reserve.outcome == STOCK_REPLAY)
 		return reserve.order.durable ? ORDER_CONTROL_DONE : ORDER_CONTROL_UNKNOWN;
-	return outcome_of(control->commit.append(control->commit.context, &reserve.event, reserve.now_ns));
+	return outcome_of(control->commit.append(control->commit.context, &reserve.event, reserve.now_ns, NULL));
 }

@@ -313,7 +313,7 @@ static int withdraw(struct sale_control *control, uint32_t sale, uint32_t lot, u
 	if (withdrawal.event.quantity == 0)
 		return 0;
 	(void)FAILPOINT("withdraw.decided"); /* the units are out of the counter, the journal does not know */
-	switch (control->settings.commit.append(control->settings.commit.context, &withdrawal.event, withdrawal.now_ns)) {
+	switch (control->settings.commit.append(control->settings.commit.context, &withdrawal.event, withdrawal.now_ns, NULL)) {
 	case JOURNAL_DURABLE:
 		*taken = withdrawal.event.quantity;
 		return 0;

@@ -100,7 +100,8 @@ static void finish(struct gate_thread *thread, struct settlement *settlement)
 	struct reply *reply = &thread->reply;
 
 	reply_clear(reply);
-	switch (telling_end(job->end, job->started_ns, thread->gate->settings.admission->ack_deadline_ns, clock_mono_ns())) {
+	switch (telling_end(job->end, job->proof, job->started_ns, thread->gate->settings.admission->ack_deadline_ns,
+			    clock_mono_ns())) {
 	case JOURNAL_DURABLE:
 		if (!say_from_stock(thread, settlement))
 			ask_ledger(thread, settlement, errand_work_order);

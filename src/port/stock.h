@@ -149,6 +149,16 @@ struct stock_refresh {
 	enum stock_outcome outcome;
 };
 
+/* What a stock says to an acknowledgement. Only the first two prove that the event's epoch was still the stock's when it was asked (rule 3). */
+enum stock_ack {
+	STOCK_ACK_UNANSWERED = 0, /* it could not be asked, or did not say */
+	STOCK_ACK_DONE = 1,
+	STOCK_ACK_ALREADY = 2,     /* it was acknowledged before */
+	STOCK_ACK_UNKNOWN = 3,     /* no such order or movement, or nothing of this kind is on its way for it */
+	STOCK_ACK_OTHER_EPOCH = 4, /* the sale is fenced, or armed under another epoch than the event's */
+	STOCK_ACK_NO_SALE = 5,     /* the stock does not have the sale, and has not forgotten it either */
+};
+
 struct stock_totals {
 	int64_t available, held, confirmed, withdrawn, buyers, orders, outbox, memory_bytes;
 };
@@ -168,11 +178,12 @@ struct stock_ops {
 	size_t (*expire)(struct stock *stock, int64_t now_ns, int64_t now_ms, int64_t grace_ns, struct event *out, size_t max,
 			 int64_t *next_ns);
 	/*
-	 * The journal has these events durably. Unknown ids and repeated calls change nothing. In two halves, so that those who wait for the journal need not
-	 * wait for the stock too: behind the first, whatever is asked of the stock finds them acknowledged; the second learns that it was done, and tells
-	 * it again where it was not. (One that is lost all the same stays in the outbox, and is claimed.) One thread; the events may go after the first.
+	 * The journal has these events durably. Unknown ids and repeated calls change nothing. In two halves, for a journal whose word is proof enough need
+	 * not wait for the stock's: behind the first, whatever is asked of the stock finds them acknowledged; the second learns what it said to each, and tells
+	 * it again where it said nothing. (One that is lost all the same stays in the outbox, and is claimed.) One thread; the events may go after the first;
+	 * `answers`, one for each event, is the stock's until the second has returned. NULL: nobody wants to know.
 	 */
-	void (*acknowledge_send)(struct stock *stock, const struct event *const *events, size_t count);
+	void (*acknowledge_send)(struct stock *stock, const struct event *const *events, size_t count, enum stock_ack *answers);
 	void (*acknowledge_wait)(struct stock *stock);
 	/*
 	 * These were definitely refused: undoes those that nobody else has claimed. Unknown ids and repeated calls change nothing. undone[i]: nothing of it is
@@ -237,9 +248,9 @@ struct stock {
 	int64_t quiesce_ns; /* after preheat_begin(): how long a reign that was cut off from us may still grant elsewhere; 0 where it cannot */
 };
 
-/* Both halves. */
+/* Both halves, for who need not know what the stock says. */
 static inline void stock_acknowledge(struct stock *stock, const struct event *const *events, size_t count)
 {
-	stock->ops->acknowledge_send(stock, events, count);
+	stock->ops->acknowledge_send(stock, events, count, NULL);
 	stock->ops->acknowledge_wait(stock);
 }

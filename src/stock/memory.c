@@ -178,20 +178,27 @@ static size_t memory_expire(struct stock *stock, int64_t now_ns, int64_t now_ms,
 	return count;
 }
 
-static void memory_acknowledge(struct stock *stock, const struct event *const *events, size_t count)
+static enum stock_ack acknowledge_one(struct stock_memory *memory, const struct event *event)
+{
+	struct sale_stock *sale = sale_registry_find(&memory->registry, event->sale);
+
+	if (!sale)
+		return STOCK_ACK_NO_SALE;
+	if (event->epoch != sale->rules.epoch)
+		return STOCK_ACK_OTHER_EPOCH;
+	return event->kind == EVENT_WITHDRAWN ? sale_stock_acknowledge_withdrawal(sale, event) : sale_stock_acknowledge(sale, event);
+}
+
+static void memory_acknowledge(struct stock *stock, const struct event *const *events, size_t count, enum stock_ack *answers)
 {
 	struct stock_memory *memory = memory_of(stock);
 	unsigned ticket = reader_gate_enter(&memory->registry.gate);
 
 	for (size_t i = 0; i < count; i++) {
-		struct sale_stock *sale = sale_registry_find(&memory->registry, events[i]->sale);
+		enum stock_ack said = acknowledge_one(memory, events[i]);
 
-		if (!sale)
-			continue;
-		if (events[i]->kind == EVENT_WITHDRAWN)
-			sale_stock_acknowledge_withdrawal(sale, events[i]);
-		else
-			sale_stock_acknowledge(sale, events[i]);
+		if (answers)
+			answers[i] = said;
 	}
 	reader_gate_leave(&memory->registry.gate, ticket);
 }

@@ -9,10 +9,12 @@ static uint32_t sale_of(const void *items, size_t index)
 	return ((const struct redis_ending *)items)[index].sale;
 }
 
-static void prepare(struct redis_telling *telling, const char *function, const struct event *const *events, size_t count)
+static void prepare(struct redis_telling *telling, const char *function, const struct event *const *events, size_t count,
+		    enum stock_ack *answers)
 {
 	telling->function = function;
 	telling->count = count;
+	telling->answers = answers;
 	for (size_t i = 0; i < count; i++)
 		telling->items[i] = (struct redis_ending){
 			.id = events[i]->id,
@@ -49,8 +51,20 @@ static void send(struct redis_telling *telling, struct stock_redis *redis)
 	redis_trip_send(trip);
 }
 
-/* True where some call was not answered. `ended` gets what became of each event; one that was not asked about has not ended. */
-static bool take(struct redis_telling *telling, bool *ended)
+/* What an event's byte means, where the call was answered; what the whole call came to, where it was not. */
+static enum stock_ack take_answer(int status, struct redis_reader *answer)
+{
+	uint8_t said = status == STOCK_DONE ? redis_read8(answer) : STOCK_ACK_UNANSWERED;
+
+	if (status == STOCK_UNKNOWN_SALE)
+		return STOCK_ACK_NO_SALE;
+	if (status == STOCK_FENCED)
+		return STOCK_ACK_OTHER_EPOCH;
+	return said <= STOCK_ACK_OTHER_EPOCH ? (enum stock_ack)said : STOCK_ACK_UNANSWERED;
+}
+
+/* True where some call was not answered. */
+static bool take(struct redis_telling *telling)
 {
 	const struct redis_groups *groups = &telling->groups;
 	struct redis_trip *trip = &telling->trip;
@@ -62,8 +76,12 @@ static bool take(struct redis_telling *telling, bool *ended)
 		enum redis_end end = redis_trip_next(trip, &answer);
 		int status = redis_take_head(trip->redis, telling->items[groups->order[groups->starts[i]]].sale, end, &answer, &head);
 
-		for (uint16_t j = groups->starts[i]; j < groups->starts[i + 1]; j++)
-			ended[groups->order[j]] = status == STOCK_UNKNOWN_SALE || (status == STOCK_DONE && redis_read8(&answer) == 1);
+		for (uint16_t j = groups->starts[i]; j < groups->starts[i + 1]; j++) {
+			enum stock_ack said = take_answer(status, &answer);
+
+			if (telling->answers)
+				telling->answers[groups->order[j]] = said;
+		}
 		unanswered |= end != REDIS_ANSWERED;
 	}
 	redis_trip_end(trip);
@@ -71,33 +89,34 @@ static bool take(struct redis_telling *telling, bool *ended)
 }
 
 /* The answers to what was sent; what was not answered is sent again. */
-static void conclude(struct redis_telling *telling, bool *ended)
+static void conclude(struct redis_telling *telling)
 {
-	for (int i = 1; take(telling, ended) && i < TRIES; i++)
+	for (int i = 1; take(telling) && i < TRIES; i++)
 		send(telling, telling->trip.redis);
 }
 
 /* Up to REDIS_BATCH events. */
-static void tell(struct stock *stock, const char *function, const struct event *const *events, size_t count, bool *ended)
+static void tell(struct stock *stock, const char *function, const struct event *const *events, size_t count, enum stock_ack *answers)
 {
 	struct redis_telling telling;
 
-	prepare(&telling, function, events, count);
+	prepare(&telling, function, events, count, answers);
 	send(&telling, redis_of(stock));
-	conclude(&telling, ended);
+	conclude(&telling);
 }
 
 /* Of more than a call carries, the last part alone is on its way when this returns; the others have arrived. */
-void redis_acknowledge_send(struct stock *stock, const struct event *const *events, size_t count)
+void redis_acknowledge_send(struct stock *stock, const struct event *const *events, size_t count, enum stock_ack *answers)
 {
 	static const char function[] = "penstock_acknowledge";
 	struct redis_telling *telling = &redis_of(stock)->acknowledging;
-	bool ended[REDIS_BATCH];
 
 	ASSERT(telling->count == 0);
-	for (; count > REDIS_BATCH; events += REDIS_BATCH, count -= REDIS_BATCH)
-		tell(stock, function, events, REDIS_BATCH, ended);
-	prepare(telling, function, events, count);
+	for (; count > REDIS_BATCH; events += REDIS_BATCH, count -= REDIS_BATCH) {
+		tell(stock, function, events, REDIS_BATCH, answers);
+		answers = answers ? answers + REDIS_BATCH : NULL;
+	}
+	prepare(telling, function, events, count, answers);
 	if (count)
 		send(telling, redis_of(stock));
 }
@@ -105,19 +124,23 @@ void redis_acknowledge_send(struct stock *stock, const struct event *const *even
 void redis_acknowledge_wait(struct stock *stock)
 {
 	struct redis_telling *telling = &redis_of(stock)->acknowledging;
-	bool ended[REDIS_BATCH];
 
 	if (telling->count)
-		conclude(telling, ended);
+		conclude(telling);
 	telling->count = 0;
 }
 
 void redis_compensate(struct stock *stock, const struct event *const *events, size_t count, bool *undone)
 {
+	enum stock_ack answers[REDIS_BATCH];
+
 	for (size_t start = 0; start < count; start += REDIS_BATCH) {
 		size_t size = count - start < REDIS_BATCH ? count - start : REDIS_BATCH;
 
-		tell(stock, "penstock_compensate", events + start, size, undone + start);
+		tell(stock, "penstock_compensate", events + start, size, answers);
+		for (size_t i = 0; i < size; i++)
+			undone[start + i] = answers[i] == STOCK_ACK_DONE || answers[i] == STOCK_ACK_UNKNOWN ||
+					    answers[i] == STOCK_ACK_NO_SALE;
 	}
 }
 

@@ -32,6 +32,7 @@ struct redis_telling {
 	const char *function;
 	struct redis_ending items[REDIS_BATCH];
 	size_t count;
+	enum stock_ack *answers; /* what became of each; NULL: nobody wants to know */
 	struct redis_groups groups;
 	struct redis_trip trip;
 };
@@ -71,7 +72,7 @@ void redis_settle(struct stock *stock, struct stock_settle *items, size_t count)
 void redis_find(struct stock *stock, struct stock_find *items, size_t count);
 size_t redis_expire(struct stock *stock, int64_t now_ns, int64_t now_ms, int64_t grace_ns, struct event *out, size_t max,
 		    int64_t *next_ns);
-void redis_acknowledge_send(struct stock *stock, const struct event *const *events, size_t count);
+void redis_acknowledge_send(struct stock *stock, const struct event *const *events, size_t count, enum stock_ack *answers);
 void redis_acknowledge_wait(struct stock *stock);
 void redis_compensate(struct stock *stock, const struct event *const *events, size_t count, bool *undone);
 size_t redis_claim(struct stock *stock, int64_t before_ns, int64_t now_ns, struct stock_claim *out, size_t max);

@@ -66,16 +66,22 @@ int sale_stock_withdraw(struct sale_stock *sale, struct stock_withdrawal *withdr
 	return outcome;
 }
 
-void sale_stock_acknowledge_withdrawal(struct sale_stock *sale, const struct event *event)
+enum stock_ack sale_stock_acknowledge_withdrawal(struct sale_stock *sale, const struct event *event)
 {
+	enum stock_ack answer = STOCK_ACK_UNKNOWN;
 	struct outbox_pending pending;
 	struct movement *movement;
 
 	pthread_mutex_lock(&sale->movement_lock);
 	movement = movement_log_find(&sale->movements, &event->id);
-	if (movement && outbox_take(sale->common->outbox, movement->outbox, event, false, &pending))
+	if (movement && outbox_take(sale->common->outbox, movement->outbox, event, false, &pending)) {
 		movement->outbox = 0;
+		answer = STOCK_ACK_DONE;
+	} else if (movement && !movement->outbox) {
+		answer = STOCK_ACK_ALREADY;
+	}
 	pthread_mutex_unlock(&sale->movement_lock);
+	return answer;
 }
 
 bool sale_stock_compensate_withdrawal(struct sale_stock *sale, const struct event *event)

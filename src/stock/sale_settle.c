@@ -263,18 +263,46 @@ static void apply(struct sale_stock *sale, struct sale_shard *shard, uint32_t nu
 	assertion_failed("an order's event", __FILE__, __LINE__, __func__);
 }
 
-void sale_stock_acknowledge(struct sale_stock *sale, const struct event *event)
+/* An event that is not on its way: whether it has become true before. */
+static bool has_become(const struct order_record *record, const struct event *event)
 {
+	switch (event->kind) {
+	case EVENT_RESERVED:
+		return record->durable;
+	case EVENT_CONFIRMED:
+		return record->state == ORDER_CONFIRMED;
+	case EVENT_CANCELLED:
+	case EVENT_REFUNDED:
+		return record->state == ORDER_CANCELLED;
+	case EVENT_EXPIRED:
+		return record->state == ORDER_EXPIRED;
+	case EVENT_EXTENDED:
+		return event->hold_expires_at_ms <= record->hold_expires_at_ms;
+	case EVENT_WITHDRAWN:
+	case EVENT_BARRIER:
+		break; /* not an order's */
+	}
+	return false;
+}
+
+enum stock_ack sale_stock_acknowledge(struct sale_stock *sale, const struct event *event)
+{
+	enum stock_ack answer = STOCK_ACK_UNKNOWN;
 	struct sale_shard *shard;
 	uint32_t number;
 	struct order_record *record = sale_stock_locate(sale, &event->id, &shard, &number);
 	struct outbox_pending pending;
 
 	if (!record)
-		return;
-	if (outbox_take(sale->common->outbox, record->outbox, event, false, &pending))
+		return answer;
+	if (outbox_take(sale->common->outbox, record->outbox, event, false, &pending)) {
 		apply(sale, shard, number, event, &pending);
+		answer = STOCK_ACK_DONE;
+	} else if (has_become(record, event)) {
+		answer = STOCK_ACK_ALREADY;
+	}
 	pthread_mutex_unlock(&shard->lock);
+	return answer;
 }
 
 /* The grant never happened: units, limit, rate, key and order are as before. */

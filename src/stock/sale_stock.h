@@ -106,14 +106,14 @@ void sale_stock_settle(struct sale_stock *sale, struct stock_settle *item);
 void sale_stock_find(struct sale_stock *sale, struct stock_find *item);
 size_t sale_stock_expire(struct sale_stock *sale, int64_t cutoff_ns, int64_t now_ns, int64_t now_ms, struct event *out,
 			 size_t max, bool *outbox_full);
-void sale_stock_acknowledge(struct sale_stock *sale, const struct event *event);
+enum stock_ack sale_stock_acknowledge(struct sale_stock *sale, const struct event *event);
 /* Whether nothing of it is left. */
 bool sale_stock_compensate(struct sale_stock *sale, const struct event *event);
 
 /* sale_movement.c: units that come and go by an operator. */
 void sale_stock_allocate(struct sale_stock *sale, uint32_t lot, int64_t allocated);
 int sale_stock_withdraw(struct sale_stock *sale, struct stock_withdrawal *withdrawal);
-void sale_stock_acknowledge_withdrawal(struct sale_stock *sale, const struct event *event);
+enum stock_ack sale_stock_acknowledge_withdrawal(struct sale_stock *sale, const struct event *event);
 bool sale_stock_compensate_withdrawal(struct sale_stock *sale, const struct event *event);
 void sale_stock_snapshot(struct sale_stock *sale, struct stock_lot_state *lots);
 

@@ -39,10 +39,11 @@ void journal_client_free(struct journal_client *client)
 	free(client);
 }
 
-enum journal_end journal_client_append(struct journal_client *client, const struct event *event, int64_t started_ns)
+enum journal_end journal_client_append(struct journal_client *client, const struct event *event, int64_t started_ns, bool *no_stock)
 {
 	struct job job = {.message = {.reply = client->reply}, .event = *event, .started_ns = started_ns, .end = JOURNAL_UNKNOWN};
 	void *item = &job;
+	int64_t now_ns;
 
 	event_own(&job.event, &job.text);
 	pthread_mutex_lock(&client->lock);
@@ -50,12 +51,16 @@ enum journal_end journal_client_append(struct journal_client *client, const stru
 		while (lane_pop(client->reply, &item, 1, -1) == 0)
 			continue;
 	pthread_mutex_unlock(&client->lock);
-	return telling_end(job.end, started_ns, client->ack_deadline_ns, clock_mono_ns());
+	now_ns = clock_mono_ns();
+	if (no_stock)
+		*no_stock = job.proof == EPOCH_NO_STOCK &&
+			    telling_end(job.end, EPOCH_PROVEN, started_ns, client->ack_deadline_ns, now_ns) == JOURNAL_DURABLE;
+	return telling_end(job.end, job.proof, started_ns, client->ack_deadline_ns, now_ns);
 }
 
-static enum journal_end append(void *context, const struct event *event, int64_t started_ns)
+static enum journal_end append(void *context, const struct event *event, int64_t started_ns, bool *no_stock)
 {
-	return journal_client_append(context, event, started_ns);
+	return journal_client_append(context, event, started_ns, no_stock);
 }
 
 struct journal_commit journal_client_commit(struct journal_client *client)

@@ -12,9 +12,9 @@ int journal_client_new(struct journal_client **client, struct lane *lane, int64_
 void journal_client_free(struct journal_client *client);
 /*
  * The event's outbox entry must be in the stock already; the worker tells the stock. JOURNAL_UNKNOWN too where the lane had no room or is closed:
- * the entry then waits to be driven again; and where it is durable later than the deadline. started_ns: monotonic, from before the event was granted. Any
+ * the entry then waits to be driven again; and where it is durable, but may not be told. started_ns and *no_stock as in struct journal_commit. Any
  * thread; callers wait for each other.
  */
-enum journal_end journal_client_append(struct journal_client *client, const struct event *event, int64_t started_ns);
+enum journal_end journal_client_append(struct journal_client *client, const struct event *event, int64_t started_ns, bool *no_stock);
 /* The client as the core sees it. */
 struct journal_commit journal_client_commit(struct journal_client *client);

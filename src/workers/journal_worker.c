@@ -22,12 +22,14 @@ struct journal_worker {
 	struct job **jobs;             /* batch_max: those that are sent */
 	struct journal_entry *entries; /* batch_max */
 	const struct event **events;   /* batch_max */
+	size_t *durable;               /* batch_max: which of the jobs that are sent the stock is told of */
+	enum stock_ack *answers;       /* batch_max: what it says to each of those */
 	struct job **refused;          /* batch_max */
 	bool *undone;                  /* batch_max */
 	void **returned;               /* batch_max */
 	struct stock_claim claims[CLAIMS_MAX];
 	struct metrics_cells *cells;
-	metric_id batch_events, append_seconds, ends[JOURNAL_UNKNOWN + 1], late, driven, forbidden;
+	metric_id batch_events, append_seconds, ends[JOURNAL_UNKNOWN + 1], late, unproven, driven, forbidden;
 	_Atomic int64_t undelivered;
 	int64_t next_care_ns, spoken_ns; /* spoken: when the journal last had something to say */
 };
@@ -43,6 +45,9 @@ static void register_metrics(struct journal_worker *worker)
 	worker->ends[JOURNAL_UNKNOWN] = metrics_counter(metrics, name, help, "end=\"unknown\"");
 	worker->late = metrics_counter(metrics, "penstock_journal_late_total",
 				       "Events refused unsent because they had waited past the deadline on telling.", NULL);
+	worker->unproven = metrics_counter(
+		metrics, "penstock_journal_unproven_total",
+		"Events that the journal has and the stock did not acknowledge under their epoch: not told as done.", NULL);
 	worker->driven = metrics_counter(metrics, "penstock_journal_driven_again_total",
 					 "Outbox entries of unknown end that were given to the journal again.", NULL);
 	worker->forbidden = metrics_counter(metrics, "penstock_journal_forbidden_total",
@@ -67,10 +72,12 @@ int journal_worker_new(struct journal_worker **out, const struct journal_worker_
 	worker->entries = calloc(max, sizeof(*worker->entries));
 	worker->events = calloc(max, sizeof(*worker->events));
 	worker->returned = calloc(max, sizeof(*worker->returned));
+	worker->durable = calloc(max, sizeof(*worker->durable));
+	worker->answers = calloc(max, sizeof(*worker->answers));
 	worker->refused = calloc(max, sizeof(*worker->refused));
 	worker->undone = calloc(max, sizeof(*worker->undone));
 	if (!worker->messages || !worker->jobs || !worker->entries || !worker->events || !worker->returned || !worker->refused ||
-	    !worker->undone) {
+	    !worker->undone || !worker->durable || !worker->answers) {
 		journal_worker_free(worker);
 		return error_origin(-ENOMEM);
 	}
@@ -88,6 +95,8 @@ void journal_worker_free(struct journal_worker *worker)
 	free(worker->jobs);
 	free(worker->entries);
 	free(worker->events);
+	free(worker->durable);
+	free(worker->answers);
 	free(worker->returned);
 	free(worker->refused);
 	free(worker->undone);
@@ -122,14 +131,16 @@ static void append(struct journal_worker *worker, size_t count)
 	}
 }
 
-/* The events among the first `count` entries that came to this end. */
-static size_t select_end(struct journal_worker *worker, size_t count, enum journal_end end)
+/* The events among the first `count` entries that are durable, and where they stand. */
+static size_t select_durable(struct journal_worker *worker, size_t count)
 {
 	size_t selected = 0;
 
 	for (size_t i = 0; i < count; i++)
-		if (worker->entries[i].end == end)
+		if (worker->entries[i].end == JOURNAL_DURABLE) {
+			worker->durable[selected] = i;
 			worker->events[selected++] = worker->entries[i].event;
+		}
 	return selected;
 }
 
@@ -204,22 +215,36 @@ static size_t purchases_first(struct message **messages, size_t count)
 }
 
 /*
- * A buyer is told while the stock is being told: nothing that he can ask of it comes before that. Whoever has settled an order waits, for he may look at the
- * units next.
+ * The commit has held each event's epoch against its sale's. A buyer is told while the stock is being told: nothing that he can ask of it comes before that.
+ * Whoever has settled an order waits, for he may look at the units next.
  */
-static void answer(struct journal_worker *worker, size_t count)
+static void answer_by_commit(struct journal_worker *worker, size_t count, size_t durable)
 {
 	size_t purchases = purchases_first(worker->messages, count);
 
+	for (size_t i = 0; i < durable; i++)
+		worker->jobs[worker->durable[i]]->proof = EPOCH_PROVEN;
 	messages_return(worker->messages, worker->returned, purchases);
 	worker->settings.stock->ops->acknowledge_wait(worker->settings.stock);
 	messages_return(worker->messages + purchases, worker->returned, count - purchases);
 }
 
+/* Nobody is told before the stock has said under which epoch it was told. */
+static void answer_by_stock(struct journal_worker *worker, size_t count, size_t durable)
+{
+	worker->settings.stock->ops->acknowledge_wait(worker->settings.stock);
+	for (size_t i = 0; i < durable; i++) {
+		worker->jobs[worker->durable[i]]->proof = epoch_proof_of(worker->answers[i]);
+		if (worker->answers[i] != STOCK_ACK_DONE && worker->answers[i] != STOCK_ACK_ALREADY)
+			metrics_add(worker->cells, worker->unproven, 1);
+	}
+	messages_return(worker->messages, worker->returned, count);
+}
+
 static void process(struct journal_worker *worker, size_t count)
 {
 	struct stock *stock = worker->settings.stock;
-	size_t sent = sort_out(worker, count, clock_mono_ns()), selected, refused = 0;
+	size_t sent = sort_out(worker, count, clock_mono_ns()), durable = 0, refused = 0;
 
 	if (sent) {
 		append(worker, sent);
@@ -230,12 +255,15 @@ static void process(struct journal_worker *worker, size_t count)
 				worker->refused[refused++] = worker->jobs[i];
 		}
 		log_failures(worker, sent);
-		selected = select_end(worker, sent, JOURNAL_DURABLE);
-		stock->ops->acknowledge_send(stock, worker->events, selected);
+		durable = select_durable(worker, sent);
+		stock->ops->acknowledge_send(stock, worker->events, durable, worker->answers);
 		(void)FAILPOINT("journal.acknowledged"); /* the stock is told of it, the buyer is not */
 		compensate(worker, refused);
 	}
-	answer(worker, count);
+	if (worker->settings.journal->ops->in_ledger)
+		answer_by_commit(worker, count, durable);
+	else
+		answer_by_stock(worker, count, durable);
 }
 
 /*
@@ -255,7 +283,7 @@ static void drive_claims(struct journal_worker *worker)
 		append(worker, count);
 		metrics_add(worker->cells, worker->driven, count);
 		log_failures(worker, count);
-		durable = select_end(worker, count, JOURNAL_DURABLE);
+		durable = select_durable(worker, count);
 		stock_acknowledge(stock, worker->events, durable);
 		count -= durable;
 	}

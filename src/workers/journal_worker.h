@@ -2,11 +2,12 @@
  * The thread that owns the journal. It takes jobs from its lane in batches (urgent ones first: confirms, cancels and expiries never starve behind
  * purchases), appends them, tells the stock what became of each, and only then sends the answers back.
  *
- *   durable   the stock is told, then the answer goes; a purchase's already while that is on its way, for nothing that is asked later comes before it
+ *   durable   the stock is told; the answer goes when it has said that the event's epoch is still its own (rule 3). A journal that is in the ledger has
+ *             checked the epoch itself: there a purchase's answer goes while the stock is being told, for nothing that is asked later comes before that
  *   refused   stock.compensate, then the answer; what another has claimed by then is unknown
  *   unknown   the outbox entry stays; the answer says so; the entry is claimed and driven again here until its end is known (rule 2)
  *
- * A job that has waited longer than the deadline on telling (rule 3) is refused unsent: nobody could be told of its success any more.
+ * A job that has waited longer than the deadline on telling is refused unsent: nobody could be told of its success any more.
  */
 #pragma once
 

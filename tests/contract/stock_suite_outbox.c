@@ -32,6 +32,7 @@ static void test_an_acknowledgement_on_its_way_is_before_whatever_is_asked_later
 	struct stock_reserve item;
 	struct stock_settle settle;
 	const struct event *event = &item.event;
+	enum stock_ack answer;
 
 	shop_sell(shop, 1, 5);
 	for (int i = 0; i < 50; i++) {
@@ -41,16 +42,71 @@ static void test_an_acknowledgement_on_its_way_is_before_whatever_is_asked_later
 		item = shop_buy(shop, buyer, "k", 1);
 		assert_int_equal(item.outcome, STOCK_DONE);
 		settle.id = item.order.id;
-		shop->stock->ops->acknowledge_send(shop->stock, &event, 1);
+		shop->stock->ops->acknowledge_send(shop->stock, &event, 1, &answer);
 		memset(&item, 0xee, sizeof(item)); /* it has gone home with its answer */
 		settle = shop_settle(shop, &settle.id, ORDER_CANCEL);
 		assert_int_equal(settle.outcome, STOCK_DONE);
 		shop->stock->ops->acknowledge_wait(shop->stock);
+		assert_int_equal(answer, STOCK_ACK_DONE);
 		shop_acknowledge(shop, &settle.event);
 	}
-	shop->stock->ops->acknowledge_send(shop->stock, NULL, 0); /* nothing to tell, nothing to wait for */
+	shop->stock->ops->acknowledge_send(shop->stock, NULL, 0, NULL); /* nothing to tell, nothing to wait for */
 	shop->stock->ops->acknowledge_wait(shop->stock);
 	shop_assert_lot(shop, 0, 5, 0, 0, 0);
+}
+
+static enum stock_ack ask(struct shop *shop, const struct event *event)
+{
+	enum stock_ack answer = STOCK_ACK_UNANSWERED;
+
+	shop->stock->ops->acknowledge_send(shop->stock, &event, 1, &answer);
+	shop->stock->ops->acknowledge_wait(shop->stock);
+	return answer;
+}
+
+/* What is told rests on it: "yes, again", "I know nothing of it" and "not under this epoch" are three answers. */
+static void test_an_acknowledgement_tells_done_already_unknown_and_another_epoch_apart(void **state)
+{
+	static const enum order_action actions[] = {ORDER_EXTEND, ORDER_CONFIRM, ORDER_REFUND};
+	struct shop *shop = *state;
+	struct stock_reserve item, other;
+	struct stock_settle settle;
+	struct stock_withdrawal withdrawal = {
+		.sale = SHOP_SALE, .units = 1, .movement = shop_id(shop), .now_ns = shop->now_ns, .actor = SLICE("olga")};
+	struct event event;
+
+	shop_sell(shop, 1, 9);
+	item = shop_buy(shop, "ann", "k", 1);
+	other = shop_buy(shop, "ben", "k", 1);
+	event = item.event;
+	event.epoch++;
+	assert_int_equal(ask(shop, &event), STOCK_ACK_OTHER_EPOCH);
+	event.epoch -= 2;
+	assert_int_equal(ask(shop, &event), STOCK_ACK_OTHER_EPOCH);
+	assert_int_equal(ask(shop, &item.event), STOCK_ACK_DONE);
+	assert_int_equal(ask(shop, &item.event), STOCK_ACK_ALREADY);
+	assert_true(shop_compensate(shop, &other.event));
+	assert_int_equal(ask(shop, &other.event), STOCK_ACK_UNKNOWN);
+	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+		event = item.event;
+		event.kind = event_kind_of(actions[i]);
+		event.hold_expires_at_ms = INT64_MAX;
+		assert_int_equal(ask(shop, &event), STOCK_ACK_UNKNOWN); /* it never went out */
+		shop_pass(shop, 100);
+		settle = shop_settle(shop, &item.order.id, actions[i]);
+		assert_int_equal(settle.outcome, STOCK_DONE);
+		assert_int_equal(ask(shop, &settle.event), STOCK_ACK_DONE);
+		assert_int_equal(ask(shop, &settle.event), STOCK_ACK_ALREADY);
+	}
+	assert_int_equal(shop->stock->ops->withdraw(shop->stock, &withdrawal), 0);
+	assert_int_equal(ask(shop, &withdrawal.event), STOCK_ACK_DONE);
+	assert_int_equal(ask(shop, &withdrawal.event), STOCK_ACK_ALREADY);
+	withdrawal.event.id = shop_id(shop);
+	assert_int_equal(ask(shop, &withdrawal.event), STOCK_ACK_UNKNOWN);
+	event = item.event;
+	event.sale = 99;
+	assert_int_equal(ask(shop, &event), STOCK_ACK_NO_SALE);
+	shop_assert_lot(shop, 0, 8, 0, 0, 1);
 }
 
 static void test_events_that_nobody_knows_change_nothing(void **state)
@@ -273,6 +329,8 @@ static void test_a_full_outbox_refuses_before_anything_is_taken(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_acknowledge_makes_an_order_durable_and_may_be_repeated, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_an_acknowledgement_on_its_way_is_before_whatever_is_asked_later, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_an_acknowledgement_tells_done_already_unknown_and_another_epoch_apart, shop_open,
+					shop_close),
 	cmocka_unit_test_setup_teardown(test_events_that_nobody_knows_change_nothing, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_compensate_undoes_a_grant_whole, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_compensate_undoes_a_grant_that_was_born_confirmed, shop_open, shop_close),

@@ -128,12 +128,18 @@ class Rule:
     switches: tuple
     settings: dict
     drain_only: bool = False
+    always: tuple = ()  # what makes the situation, with the rule too
 
 
 RULES = {
     1: Rule(the_broker_refuses_for_a_while, ("stock.return_early=on",), {}),
     2: Rule(answers_of_the_broker_are_lost, ("journal.unknown_is_refused=on",), {}),
-    3: Rule(an_append_is_late_and_the_stock_is_rebuilt_meanwhile, ("gate.tell_late=on",), {}),
+    3: Rule(
+        an_append_is_late_and_the_stock_is_rebuilt_meanwhile,
+        ("telling.without_proof=on",),
+        {},
+        always=("telling.clock_stands_still=on",),  # as a machine's that is paused as a whole: no deadline helps
+    ),
     4: Rule(the_stock_forgets_while_the_drain_is_behind, ("rebuild.no_barrier=on",), {"drain.max_rate": 60}),
     5: Rule(orders_are_made_and_settled, ("journal.scatter=on",), {}),
     6: Rule(the_drain_dies_at_its_commits, ("ledger.positions_apart=on",), {"journal.kafka.properties": "session.timeout.ms=1000"}, drain_only=True),
@@ -149,7 +155,7 @@ def judged(gates, brokers, folder, rule, broken):
     cluster.make_sale("drop", **TERMS)
     wait_until(lambda: cluster.is_selling("drop"), 10, "the sale at every gate")
     crowd = Crowd(cluster, "drop", new_seed(rule.situation.__name__), buyers=200, stay=True)
-    scene = Scene(cluster, brokers, crowd, failpoints, list(rule.switches) if broken else [])
+    scene = Scene(cluster, brokers, crowd, failpoints, [*rule.always, *(rule.switches if broken else ())])
     scene.switch()
     rule.situation(scene)
     with suppress(AssertionError) if broken else suppress():

@@ -131,15 +131,20 @@ local function settlement_undone(lists, records, id, record)
 	done(lists, id)
 end
 
--- False: there is something of it, and it stays.
+-- What is said of each event that has come to its end: enum stock_ack. STAYS: there is something of it that cannot be undone.
+local STAYS, ENDED, WAS_ENDED, NOT_THERE, OTHER_EPOCH = 0, 1, 2, 3, 4
+
 local function movement_end(sale, lists, id, durable)
 	local record = call('HGET', sale.key .. ':v', id)
 	if not record then
-		return true
+		return NOT_THERE
 	end
 	local flags, lot_number, quantity = unpack_bin('<BHI', record)
-	if flags == 0 or (not durable and has(flags, CLAIMED) and not has(sale.broken, UNDO_CLAIMED)) then
-		return false
+	if flags == 0 then
+		return WAS_ENDED
+	end
+	if not durable and has(flags, CLAIMED) and not has(sale.broken, UNDO_CLAIMED) then
+		return STAYS
 	end
 	if durable then
 		call('HSET', sale.key .. ':v', id, pack('<BHI', 0, lot_number, quantity))
@@ -152,46 +157,60 @@ local function movement_end(sale, lists, id, durable)
 		call('HDEL', sale.key .. ':v', id)
 	end
 	done(lists, 'm' .. id)
-	return true
+	return ENDED
 end
 
--- An order's grant or settlement. False: there is something of it, and it stays.
+-- A settlement that is not on its way: whether it has become true before.
+local function has_become(kind, state, hold, its_hold)
+	if kind == EV_EXTENDED then
+		return hold <= its_hold
+	end
+	if kind == EV_CONFIRMED then
+		return state == CONFIRMED
+	end
+	return state == (kind == EV_EXPIRED and EXPIRED or CANCELLED)
+end
+
+-- An order's grant or settlement.
 local function order_end(sale, lists, records, pending, id, kind, hold, durable)
 	local record = records[id]
 	if not record then
-		return true
+		return NOT_THERE
 	end
-	local flags = select(2, unpack_bin('BB', record))
+	local state, flags, _, its_hold = unpack_bin(RECORD_HEAD, record)
 	if not durable and has(flags, CLAIMED) and not has(sale.broken, UNDO_CLAIMED) then
-		return false
+		return STAYS
 	end
 	if kind == RESERVED then
 		if has(flags, DURABLE) then
-			return false
+			return WAS_ENDED
 		end
 		if durable then
 			grant_durable(lists, records, id, record)
 		else
 			grant_undone(sale, lists, records, id, record)
 		end
-		return true
+		return ENDED
 	end
-	if not has(flags, SETTLING) or not pending then
-		return false
+	local its_kind, next_hold, returned, _
+	if has(flags, SETTLING) and pending then
+		its_kind, _, next_hold, returned = unpack_bin('<Bi8i8B', pending)
 	end
-	local its_kind, _, next_hold, returned = unpack_bin('<Bi8i8B', pending)
 	if its_kind ~= kind or (kind == EV_EXTENDED and next_hold ~= hold) then
-		return false
+		if not durable then
+			return STAYS
+		end
+		return has_become(kind, state, hold, its_hold) and WAS_ENDED or NOT_THERE
 	end
 	if durable then
 		settlement_durable(sale, lists, records, id, record, kind, next_hold, returned)
 	else
 		settlement_undone(lists, records, id, record)
 	end
-	return true
+	return ENDED
 end
 
--- What has come to its end: acknowledged (durable), or compensated. The answer has a byte for each: 1 where nothing else is left of it.
+-- What has come to its end: acknowledged (durable), or compensated. The answer has a byte for each.
 local function settle_ends(keys, args, durable)
 	local sale, refusal = enter(keys, args, 'armed')
 	if not sale then
@@ -207,13 +226,13 @@ local function settle_ends(keys, args, durable)
 		local id, kind, epoch, hold = unpack_bin('<c16BIi8', args[i])
 		local ended
 		if epoch ~= sale.epoch then
-			ended = false -- of an old reign: what became of it is the journal's to say
+			ended = OTHER_EPOCH -- what became of it is the journal's to say
 		elseif kind == EV_WITHDRAWN then
 			ended = movement_end(sale, lists, id, durable)
 		else
 			ended = order_end(sale, lists, records, pending[i - 1], id, kind, hold, durable)
 		end
-		ends[i - 1] = ended and '\1' or '\0'
+		ends[i - 1] = string.char(ended)
 	end
 	end_write(sale, lists)
 	return finish(sale) .. concat(ends)

@@ -32,6 +32,7 @@ struct house {
 	struct uuid_generator ids;
 	/* The next appends come to this end without reaching the ledger; 0: the journal's own. */
 	enum journal_end pretend;
+	bool no_stock; /* what is durable no stock can prove the epoch of */
 	/* What the last append was asked for. */
 	struct event last;
 	struct event_text last_text;
@@ -83,4 +84,4 @@ void house_assert_lot_at(struct house *house, const char *id, uint32_t lot, int6
 int64_t house_on_hand(struct house *house, const char *sku);
 void house_assert_audit(struct house *house); /* every promise holds */
 /* The journal's way of the core: what `control` and `orders` commit by. */
-enum journal_end house_append(void *context, const struct event *event, int64_t started_ns);
+enum journal_end house_append(void *context, const struct event *event, int64_t started_ns, bool *no_stock);

@@ -369,7 +369,7 @@ static void test_a_granted_purchase_carries_what_the_journal_needs(void **state)
 	assert_int_equal(purchase.order.state, ORDER_HELD);
 	assert_true(uuid_equal(&purchase.order.id, &purchase.job.event.id));
 	assert_null(purchase.latch); /* nothing that the snapshot owns is kept */
-	assert_int_equal(house_append(house, &purchase.job.event, clock_mono_ns()), JOURNAL_DURABLE);
+	assert_int_equal(house_append(house, &purchase.job.event, clock_mono_ns(), NULL), JOURNAL_DURABLE);
 	house_assert_lot(house, "drop", 0, 8, 2, 0, 0);
 	house_assert_audit(house);
 	close_shop(&shop);
@@ -385,7 +385,7 @@ static void test_a_key_is_in_flight_then_replayed_then_in_conflict(void **state)
 	shop = open_shop(house);
 	assert_int_equal(buy(&shop, &first, 0, "ann", "k", 1), VERDICT_NONE);
 	assert_int_equal(buy(&shop, &second, 0, "ann", "k", 1), VERDICT_IN_FLIGHT);
-	assert_int_equal(house_append(house, &first.job.event, clock_mono_ns()), JOURNAL_DURABLE);
+	assert_int_equal(house_append(house, &first.job.event, clock_mono_ns(), NULL), JOURNAL_DURABLE);
 	assert_int_equal(buy(&shop, &second, 0, "ann", "k", 1), VERDICT_REPLAYED);
 	assert_true(uuid_equal(&second.order.id, &first.order.id));
 	assert_int_equal(buy(&shop, &second, 0, "ann", "k", 2), VERDICT_KEY_CONFLICT);
@@ -579,7 +579,7 @@ static void test_what_a_remote_stock_says(void **state)
 static void test_success_is_told_only_within_the_deadline(void **state)
 {
 	const struct admission admission = {NULL, ACK_NS};
-	struct job job = {.started_ns = 5000, .end = JOURNAL_DURABLE};
+	struct job job = {.started_ns = 5000, .end = JOURNAL_DURABLE, .proof = EPOCH_PROVEN};
 
 	(void)state;
 	assert_int_equal(admission_finish(&admission, &job, 5000), VERDICT_ACCEPTED);
@@ -590,6 +590,29 @@ static void test_success_is_told_only_within_the_deadline(void **state)
 	assert_int_equal(admission_finish(&admission, &job, 5001 + (int64_t)ACK_NS), VERDICT_JOURNAL_UNAVAILABLE);
 	job.end = JOURNAL_UNKNOWN;
 	assert_int_equal(admission_finish(&admission, &job, 5000), VERDICT_OUTCOME_UNKNOWN);
+}
+
+/* The journal has it, but perhaps behind the barrier of a newer epoch: a paused machine's clock says nothing about that. */
+static void test_success_is_told_only_where_the_epoch_is_proven(void **state)
+{
+	static const struct {
+		enum stock_ack answer;
+		enum verdict verdict;
+	} cases[] = {
+		{STOCK_ACK_DONE, VERDICT_ACCEPTED},           {STOCK_ACK_ALREADY, VERDICT_ACCEPTED},
+		{STOCK_ACK_UNKNOWN, VERDICT_OUTCOME_UNKNOWN}, {STOCK_ACK_OTHER_EPOCH, VERDICT_OUTCOME_UNKNOWN},
+		{STOCK_ACK_NO_SALE, VERDICT_OUTCOME_UNKNOWN}, {STOCK_ACK_UNANSWERED, VERDICT_OUTCOME_UNKNOWN},
+	};
+	const struct admission admission = {NULL, ACK_NS};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct job job = {.started_ns = 5000, .end = JOURNAL_DURABLE, .proof = epoch_proof_of(cases[i].answer)};
+
+		assert_int_equal(admission_finish(&admission, &job, 5000), cases[i].verdict);
+		job.end = JOURNAL_REFUSED;
+		assert_int_equal(admission_finish(&admission, &job, 5000), VERDICT_JOURNAL_UNAVAILABLE);
+	}
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, house_open, house_close)
@@ -618,6 +641,7 @@ int main(void)
 		TEST(test_what_a_remote_stock_says),
 		cmocka_unit_test(test_only_some_refusals_may_be_passed_by_a_replay),
 		cmocka_unit_test(test_success_is_told_only_within_the_deadline),
+		cmocka_unit_test(test_success_is_told_only_where_the_epoch_is_proven),
 	};
 
 	return cmocka_run_group_tests_name("core: admission", tests, NULL, NULL);

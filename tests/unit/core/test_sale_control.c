@@ -308,7 +308,7 @@ static void test_a_withdrawal_of_unknown_end_is_never_undone(void **state)
 	house->pretend = (enum journal_end)0;
 	house_pass(10000);
 	assert_int_equal(house->stock->ops->claim(house->stock, clock_mono_ns(), clock_mono_ns(), &claim, 1), 1);
-	assert_int_equal(house_append(house, &claim.event, clock_mono_ns()), JOURNAL_DURABLE);
+	assert_int_equal(house_append(house, &claim.event, clock_mono_ns(), NULL), JOURNAL_DURABLE);
 	house_assert_lot(house, "drop", 0, 6, 0, 0, 4);
 	house_assert_audit(house);
 }

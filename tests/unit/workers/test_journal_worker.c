@@ -87,7 +87,7 @@ static int fake_health(struct journal *base, const char **reason)
 	return atomic_load(&((struct fake_journal *)base)->sick) ? -EIO : 0;
 }
 
-static const struct journal_ops fake_ops = {.name = "fake", .append = fake_append, .health = fake_health};
+static struct journal_ops fake_ops = {.name = "fake", .append = fake_append, .health = fake_health};
 
 static size_t seen_count(struct bench *bench)
 {
@@ -108,6 +108,7 @@ static int bench_open(void **state)
 	house_take_clock();
 	house_let_time_run();
 	bench->journal.base.ops = &fake_ops;
+	fake_ops.in_ledger = false;
 	pthread_mutex_init(&bench->journal.lock, NULL);
 	assert_int_equal(stock_memory_new(&bench->stock, OUTBOX), 0);
 	assert_int_equal(bench->stock->ops->preheat_begin(
@@ -423,6 +424,7 @@ static void test_urgent_events_go_before_purchases(void **state)
 static struct slow_stock {
 	struct stock_ops ops;
 	atomic_bool held, waiting;
+	enum stock_ack *answers, say; /* say: instead of what the stock says itself; 0: that */
 } slow;
 
 static bool is_slow_let_go(void *context)
@@ -442,33 +444,125 @@ static void slow_wait(struct stock *stock)
 	(void)stock;
 	atomic_store(&slow.waiting, true);
 	house_wait(is_slow_let_go, NULL);
+	if (slow.say)
+		slow.answers[0] = slow.say;
 }
 
-/* A buyer need not wait for the stock's answer; whoever has settled an order may look at the units next. */
-static void test_a_purchase_is_answered_while_the_stock_is_being_told_and_a_settlement_after(void **state)
+static const struct stock_ops *real_ops;
+
+static void slow_send(struct stock *stock, const struct event *const *events, size_t count, enum stock_ack *answers)
+{
+	slow.answers = answers;
+	real_ops->acknowledge_send(stock, events, count, answers);
+}
+
+/* Until hasten(). */
+static void slow_down(struct bench *bench, bool held, enum stock_ack say)
+{
+	real_ops = bench->stock->ops;
+	slow.ops = *real_ops;
+	slow.ops.acknowledge_send = slow_send;
+	slow.ops.acknowledge_wait = slow_wait;
+	slow.say = say;
+	atomic_store(&slow.waiting, false);
+	atomic_store(&slow.held, held);
+	bench->stock->ops = &slow.ops;
+}
+
+static void hasten(struct bench *bench)
+{
+	bench->stock->ops = real_ops;
+}
+
+/* The commit has checked its epoch: a buyer need not wait for the stock. Whoever has settled an order may look at the units next. */
+static void test_a_purchase_is_answered_by_the_commit_and_a_settlement_after_the_stock_was_told(void **state)
 {
 	struct bench *bench = *state;
-	const struct stock_ops *ops = bench->stock->ops;
 	struct job *settlement = reserve(bench, "d0"), *purchase;
 	void *item;
 
-	slow.ops = *ops;
-	slow.ops.acknowledge_wait = slow_wait;
-	atomic_store(&slow.held, true);
-	bench->stock->ops = &slow.ops;
+	fake_ops.in_ledger = true;
+	slow_down(bench, true, STOCK_ACK_UNANSWERED);
 	settlement->kind = JOB_SETTLEMENT;
 	send(bench, settlement, LANE_URGENT);
 	purchase = buy(bench, "d1");
 	start(bench);
 	house_wait(is_slow_waiting, NULL);
 	assert_ptr_equal(answer(bench), purchase);
+	assert_int_equal(purchase->proof, EPOCH_PROVEN);
 	assert_true(find(bench, purchase).order.durable);
 	assert_int_equal(lane_pop(bench->reply, &item, 1, 0), 0);
 	atomic_store(&slow.held, false);
 	assert_ptr_equal(answer(bench), settlement);
+	assert_int_equal(settlement->proof, EPOCH_PROVEN);
 	assert_int_equal(bench->journal.appends, 1);
 	journal_worker_stop(bench->worker);
-	bench->stock->ops = ops;
+	hasten(bench);
+}
+
+/* A log does not know of epochs: whether the record lies before the barrier only the stock's answer shows. */
+static void test_nobody_is_answered_before_the_stock_where_the_journal_is_a_log(void **state)
+{
+	struct bench *bench = *state;
+	struct job *purchase = buy(bench, "d0");
+	void *item;
+
+	slow_down(bench, true, STOCK_ACK_UNANSWERED);
+	start(bench);
+	house_wait(is_slow_waiting, NULL);
+	assert_int_equal(lane_pop(bench->reply, &item, 1, 0), 0);
+	atomic_store(&slow.held, false);
+	assert_ptr_equal(answer(bench), purchase);
+	assert_int_equal(purchase->end, JOURNAL_DURABLE);
+	assert_int_equal(purchase->proof, EPOCH_PROVEN);
+	journal_worker_stop(bench->worker);
+	hasten(bench);
+}
+
+static void test_what_the_stock_says_is_the_proof(void **state)
+{
+	static const struct {
+		const char *buyer;
+		enum stock_ack says;
+		enum epoch_proof proof;
+	} cases[] = {
+		{"d0", STOCK_ACK_ALREADY, EPOCH_PROVEN},
+		{"d1", STOCK_ACK_UNKNOWN, EPOCH_UNPROVEN},
+		{"d2", STOCK_ACK_OTHER_EPOCH, EPOCH_UNPROVEN},
+		{"d3", STOCK_ACK_NO_SALE, EPOCH_NO_STOCK},
+	};
+	struct bench *bench = *state;
+
+	start(bench);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct job *job;
+
+		slow_down(bench, false, cases[i].says);
+		job = buy(bench, cases[i].buyer);
+		assert_ptr_equal(answer(bench), job);
+		assert_int_equal(job->end, JOURNAL_DURABLE);
+		assert_int_equal(job->proof, cases[i].proof);
+		hasten(bench);
+	}
+	journal_worker_stop(bench->worker);
+}
+
+/* A refund of a sale that no stock has: whoever took the epoch from the ledger looks there again. */
+static void test_a_client_says_where_no_stock_has_the_sale(void **state)
+{
+	struct bench *bench = *state;
+	struct event event = reserve(bench, "dora")->event;
+	struct journal_client *client;
+	bool no_stock = false;
+
+	assert_int_equal(journal_client_new(&client, bench->lane, PATIENCE_NS), 0);
+	slow_down(bench, false, STOCK_ACK_NO_SALE);
+	start(bench);
+	assert_int_equal(journal_client_append(client, &event, clock_mono_ns(), &no_stock), JOURNAL_UNKNOWN);
+	assert_true(no_stock);
+	journal_worker_stop(bench->worker);
+	hasten(bench);
+	journal_client_free(client);
 }
 
 static void test_what_piles_up_is_one_batch_up_to_its_size(void **state)
@@ -579,7 +673,7 @@ static void test_a_client_waits_for_the_end(void **state)
 		struct event event = reserve(bench, ends[i].buyer)->event;
 		struct journal_commit commit = journal_client_commit(client);
 
-		assert_int_equal(commit.append(commit.context, &event, clock_mono_ns()), ends[i].end);
+		assert_int_equal(commit.append(commit.context, &event, clock_mono_ns(), NULL), ends[i].end);
 	}
 	assert_int_equal(lot(bench).held, 2);
 	journal_worker_stop(bench->worker);
@@ -597,11 +691,11 @@ static void test_a_client_without_room_does_not_know(void **state)
 	assert_int_equal(journal_client_new(&client, bench->lane, PATIENCE_NS), 0);
 	for (int i = 0; i < LANE_SIZE; i++)
 		assert_int_equal(lane_push(bench->lane, LANE_URGENT, &item, 1), 1);
-	assert_int_equal(journal_client_append(client, &job->event, clock_mono_ns()), JOURNAL_UNKNOWN);
+	assert_int_equal(journal_client_append(client, &job->event, clock_mono_ns(), NULL), JOURNAL_UNKNOWN);
 	while (lane_pop(bench->lane, &item, 1, 0))
 		continue;
 	lane_close(bench->lane);
-	assert_int_equal(journal_client_append(client, &job->event, clock_mono_ns()), JOURNAL_UNKNOWN);
+	assert_int_equal(journal_client_append(client, &job->event, clock_mono_ns(), NULL), JOURNAL_UNKNOWN);
 	assert_int_equal(outbox(bench), 1); /* it waits to be driven again */
 	journal_client_free(client);
 }
@@ -615,7 +709,7 @@ static void test_a_client_tells_no_success_that_is_late(void **state)
 
 	assert_int_equal(journal_client_new(&client, bench->lane, 0), 0);
 	start(bench);
-	assert_int_equal(journal_client_append(client, &event, clock_mono_ns()), JOURNAL_UNKNOWN);
+	assert_int_equal(journal_client_append(client, &event, clock_mono_ns(), NULL), JOURNAL_UNKNOWN);
 	assert_int_equal(bench->journal.appends, 1);
 	assert_int_equal(outbox(bench), 0);
 	journal_worker_stop(bench->worker);
@@ -630,7 +724,7 @@ static void test_a_client_does_not_send_what_is_late(void **state)
 
 	assert_int_equal(journal_client_new(&client, bench->lane, PATIENCE_NS), 0);
 	start(bench);
-	assert_int_equal(journal_client_append(client, &event, clock_mono_ns() - ACK_NS - 1), JOURNAL_REFUSED);
+	assert_int_equal(journal_client_append(client, &event, clock_mono_ns() - ACK_NS - 1, NULL), JOURNAL_REFUSED);
 	assert_int_equal(bench->journal.appends, 0);
 	assert_int_equal(lot(bench).held, 0);
 	journal_worker_stop(bench->worker);
@@ -650,7 +744,7 @@ static void call(void *argument)
 	struct caller *caller = argument;
 
 	for (int i = 0; i < CALLS; i++)
-		caller->wrong |= journal_client_append(caller->client, &caller->events[i], clock_mono_ns()) != JOURNAL_DURABLE;
+		caller->wrong |= journal_client_append(caller->client, &caller->events[i], clock_mono_ns(), NULL) != JOURNAL_DURABLE;
 }
 
 static void test_a_client_serves_several_threads(void **state)
@@ -697,7 +791,10 @@ int main(void)
 		TEST(test_what_another_has_claimed_meanwhile_is_unknown),
 		TEST(test_what_waited_too_long_is_refused_unsent),
 		TEST(test_urgent_events_go_before_purchases),
-		TEST(test_a_purchase_is_answered_while_the_stock_is_being_told_and_a_settlement_after),
+		TEST(test_a_purchase_is_answered_by_the_commit_and_a_settlement_after_the_stock_was_told),
+		TEST(test_nobody_is_answered_before_the_stock_where_the_journal_is_a_log),
+		TEST(test_what_the_stock_says_is_the_proof),
+		TEST(test_a_client_says_where_no_stock_has_the_sale),
 		TEST(test_what_piles_up_is_one_batch_up_to_its_size),
 		TEST(test_stopping_finishes_what_is_in_the_lane),
 		TEST(test_answers_go_to_the_lanes_they_name),

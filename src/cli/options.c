@@ -82,8 +82,10 @@ static int set(const struct option *option, char *value, const char **wanted)
 		*(bool *)option->target = true;
 		return 0;
 	case OPTION_TEXT:
+		/* A script's variable that is not set must not widen what was asked for. */
+		*wanted = "not nothing: leave the option out where it is not meant";
 		*(const char **)option->target = value;
-		return 0;
+		return *value ? 0 : -EINVAL;
 	case OPTION_INTEGER:
 		*wanted = "a whole number";
 		return parse_integer(value, option->target);

@@ -12,7 +12,7 @@
 
 enum option_kind {
 	OPTION_FLAG,     /* bool */
-	OPTION_TEXT,     /* const char * */
+	OPTION_TEXT,     /* const char *, not empty */
 	OPTION_INTEGER,  /* int64_t, not below zero */
 	OPTION_NUMBER,   /* double, not below zero */
 	OPTION_PERCENT,  /* double, 0 to 100; a "%" behind it is fine */

@@ -1,4 +1,5 @@
 /* What the loop hands over: requests to their routes, messages to those who wait for them, time to those who count it. */
+#include <stdio.h>
 #include "gate/away.h"
 #include "gate/thread.h"
 
@@ -52,6 +53,48 @@ static bool allowed(struct gate_request *request, unsigned scope)
 	return false;
 }
 
+/* The place of `name` among the names with a space between, behind it; NULL: it is none of them. */
+static const char *find_name(const char *names, struct slice name)
+{
+	while (names && *names) {
+		size_t size = strcspn(names, " ?");
+
+		if (name.size == size && memcmp(names, name.data, size) == 0)
+			return names + size;
+		names = strchr(names, ' ');
+		names = names ? names + 1 : NULL;
+	}
+	return NULL;
+}
+
+/*
+ * True where the route knows every parameter of the query and each has a value; else it has answered 422. One that is misspelt must not count as left out:
+ * a list would show more than was asked for.
+ */
+static bool query_fits(struct gate_request *request, const struct route *route)
+{
+	struct reply *reply = &request->thread->reply;
+	struct slice name, value;
+	size_t place = 0;
+	char shown[100];
+
+	while (http_request_next_query(request->http, &place, &name, &value)) {
+		const char *known = find_name(route->query, name);
+
+		if (known && (value.size || *known == '?'))
+			continue;
+		snprintf(shown, sizeof(shown), "%.*s", (int)(name.size < sizeof(shown) ? name.size : sizeof(shown) - 1), name.data);
+		if (known)
+			reply_bad_field(reply, PROBLEM_INVALID_VALUE, shown, "%s must have a value, or be left out.", shown);
+		else
+			reply_bad_field(reply, PROBLEM_UNKNOWN_FIELD, shown, "There is no parameter %s here. Known are: %s.",
+					shown, route->query ? route->query : "none");
+		gate_answer(request, reply);
+		return false;
+	}
+	return true;
+}
+
 static void handle_request(struct http_handler *handler, struct http_exchange *exchange)
 {
 	struct gate_thread *thread = (struct gate_thread *)handler;
@@ -72,6 +115,8 @@ static void handle_request(struct http_handler *handler, struct http_exchange *e
 	request.route = (uint32_t)match.route;
 	memcpy(request.parameters, match.parameters, sizeof(request.parameters));
 	if (route->scope && !allowed(&request, route->scope))
+		return;
+	if (request.http->query.size && !query_fits(&request, route))
 		return;
 	if (route->body && !request.http->has_length) {
 		gate_refuse(&request, PROBLEM_LENGTH_REQUIRED, NULL);

@@ -36,6 +36,7 @@ struct route {
 	void (*handle)(struct gate_request *request);
 	unsigned scope; /* of enum operator_scope; 0: open to all */
 	bool body;      /* it reads one: a request without Content-Length is told so, and not taken for an empty body */
+	const char *query; /* the names that its query may have, with a space between; NULL: none. One with '?' behind it needs no value */
 };
 
 struct route_table {

@@ -79,29 +79,37 @@ static int percent_decode(struct slice from, char *text, size_t size)
 	return 0;
 }
 
-int http_request_query(const struct http_request *request, struct slice name, char *text, size_t size)
+bool http_request_next_query(const struct http_request *request, size_t *place, struct slice *name, struct slice *value)
 {
-	const char *place = request->query.data;
-	const char *end = place ? place + request->query.size : NULL;
-	struct slice found = SLICE_NULL;
-
-	while (place && place < end) {
-		const char *stop = memchr(place, '&', (size_t)(end - place));
-		const char *equals;
-		struct slice key, value;
+	while (*place < request->query.size) {
+		const char *start = request->query.data + *place, *end = request->query.data + request->query.size;
+		const char *stop = memchr(start, '&', (size_t)(end - start)), *equals;
 
 		if (!stop)
 			stop = end;
-		equals = memchr(place, '=', (size_t)(stop - place));
-		key = (struct slice){place, (size_t)((equals ? equals : stop) - place)};
-		value = equals ? (struct slice){equals + 1, (size_t)(stop - equals - 1)} : (struct slice){stop, 0};
-		if (slice_equal(key, name)) {
-			/* Which of two would count is a guess that two programs make differently. */
-			if (found.data)
-				return -EINVAL;
-			found = value;
-		}
-		place = stop + 1;
+		*place = (size_t)(stop - request->query.data) + 1;
+		if (stop == start)
+			continue;
+		equals = memchr(start, '=', (size_t)(stop - start));
+		*name = (struct slice){start, (size_t)((equals ? equals : stop) - start)};
+		*value = equals ? (struct slice){equals + 1, (size_t)(stop - equals - 1)} : SLICE_NULL;
+		return true;
+	}
+	return false;
+}
+
+int http_request_query(const struct http_request *request, struct slice name, char *text, size_t size)
+{
+	struct slice key, value, found = SLICE_NULL;
+	size_t place = 0;
+
+	while (http_request_next_query(request, &place, &key, &value)) {
+		if (!slice_equal(key, name))
+			continue;
+		/* Which of two would count is a guess that two programs make differently. */
+		if (found.data)
+			return -EINVAL;
+		found = value.data ? value : SLICE("");
 	}
 	if (!found.data)
 		return 1;

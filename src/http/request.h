@@ -53,3 +53,8 @@ struct slice http_request_next_header(const struct http_request *request, struct
  * value. 0, 1 absent, -EINVAL malformed, given twice, with a NUL in it or too long.
  */
 int http_request_query(const struct http_request *request, struct slice name, char *text, size_t size);
+/*
+ * The query's parameters one after the other, as they were sent: true, or false at the end. *place begins with 0; value.data NULL: no '='. What
+ * is empty between two '&' is none.
+ */
+bool http_request_next_query(const struct http_request *request, size_t *place, struct slice *name, struct slice *value);

@@ -116,6 +116,11 @@ def test_sales_and_items_from_a_terminal(server):
     assert operate(server, "order", "show", "nonsense").returncode != 0
 
 
+def test_an_empty_filter_is_refused(server):
+    done = operate(server, "order", "list", "--sale", "")
+    assert done.returncode == 2 and "--sale" in done.stderr and done.stdout == ""
+
+
 def test_health(server):
     assert operate(server, "health").returncode == 0
     server.stop()

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+import openapi
 from penstock import request, run, wait_until
 
 
@@ -52,6 +53,27 @@ def test_a_bad_sale_is_refused_and_takes_no_units(server, change, code, field):
     assert (answer.code, answer.json.get("field")) == (code, field)
     assert server.operate("GET", "/v1/items/A").json["on_hand"] == 10
     server.audit()
+
+
+@pytest.mark.parametrize("query,code,field", [("stat=held", "unknown-field", "stat"), ("state=", "invalid-value", "state"),
+    ("state", "invalid-value", "state"), ("sale=&buyer=anna", "invalid-value", "sale"), ("limit=", "invalid-value", "limit"),
+    ("state=held&state=held", "invalid-value", "state")])
+def test_a_filter_that_is_misspelt_or_empty_does_not_show_everybodys_orders(server, query, code, field):
+    answer = server.operate("GET", f"/v1/orders?{query}")
+    assert (answer.status, answer.code, answer.json["field"]) == (422, code, field)
+
+
+def test_every_route_refuses_a_parameter_that_it_does_not_know(server):
+    server.make_sale("drop", 5)
+    fill = {"{sale}": "drop", "{sku}": "drop-item", "{order}": "0193e0a1-5c3f-7000-9c1e-2f6a4b000001", "{file}": "swagger-ui.css"}
+    for listener, ask in (("public", server.ask), ("operator", server.operate)):
+        for path, method, _ in openapi.document().operations(listener):
+            for name, value in fill.items():
+                path = path.replace(name, value)
+            body = None if method == "GET" else ""
+            answer = ask(method, path + "?nonsense=1", body=body)
+            assert (answer.status, answer.code, answer.json["field"]) == (422, "unknown-field", "nonsense"), (method, path)
+    assert server.sale("drop")["state"] == "open"
 
 
 def test_a_sale_takes_its_units_from_the_item_and_gives_back_what_is_left(server):

@@ -46,6 +46,16 @@ static int parse(const char *const *words, int *left)
 }
 #define PARSE(left, ...) parse((const char *const[]){__VA_ARGS__, NULL}, left)
 
+static void test_refuses_an_empty_text_which_would_ask_for_everything(void **state)
+{
+	int left;
+
+	(void)state;
+	assert_int_equal(PARSE(&left, "--text", ""), -EINVAL);
+	assert_non_null(strstr(error_text_kept, "--text"));
+	assert_int_equal(PARSE(&left, "--text="), -EINVAL);
+}
+
 static void test_takes_every_form_and_leaves_the_rest_in_order(void **state)
 {
 	int left;
@@ -149,6 +159,7 @@ static void test_help_names_every_option(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_refuses_an_empty_text_which_would_ask_for_everything),
 		cmocka_unit_test(test_takes_every_form_and_leaves_the_rest_in_order),
 		cmocka_unit_test(test_two_dashes_end_the_options),
 		cmocka_unit_test(test_cuts_lists_at_their_commas),

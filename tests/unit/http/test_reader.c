@@ -595,6 +595,31 @@ static void test_query_values_are_found_and_decoded(void **state)
 	assert_string_equal(text, "x+y");
 }
 
+static void test_query_parameters_are_walked_in_order(void **state)
+{
+	struct slice name, value;
+	size_t place = 0;
+
+	(void)state;
+	query("&a=1&&flag&empty=&=x&");
+	assert_true(http_request_next_query(&request, &place, &name, &value));
+	assert_slice(name, "a");
+	assert_slice(value, "1");
+	assert_true(http_request_next_query(&request, &place, &name, &value));
+	assert_slice(name, "flag");
+	assert_null(value.data);
+	assert_true(http_request_next_query(&request, &place, &name, &value));
+	assert_slice(name, "empty");
+	assert_slice(value, "");
+	assert_true(http_request_next_query(&request, &place, &name, &value));
+	assert_slice(name, "");
+	assert_slice(value, "x");
+	assert_false(http_request_next_query(&request, &place, &name, &value));
+	request.query = SLICE_NULL;
+	place = 0;
+	assert_false(http_request_next_query(&request, &place, &name, &value));
+}
+
 static void test_bad_query_values_are_refused(void **state)
 {
 	char text[4];
@@ -636,6 +661,7 @@ int main(void)
 		cmocka_unit_test(test_headers_have_a_limit),
 		cmocka_unit_test(test_every_fault_has_a_status_and_a_code),
 		cmocka_unit_test(test_query_values_are_found_and_decoded),
+		cmocka_unit_test(test_query_parameters_are_walked_in_order),
 		cmocka_unit_test(test_bad_query_values_are_refused),
 	};
 

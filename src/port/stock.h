@@ -18,6 +18,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/error.h"
@@ -204,9 +205,14 @@ struct stock_ops {
 	 */
 	int64_t (*known_ns)(struct stock *stock, uint32_t sale);
 
-	/* Pre-heat: begin, load (any number of batches), then units and arm in one step. Replaces what was there. 0 or negative. */
+	/*
+	 * Pre-heat: begin, load (any number of batches), then units and arm in one step. Replaces what was there. 0 or negative. An order that is loaded again
+	 * is as it was loaded last: its former state counts no more. Buyer, key, lot and quantity of an order never change.
+	 */
 	int (*preheat_begin)(struct stock *stock, const struct stock_rules *rules);
 	int (*preheat_load)(struct stock *stock, uint32_t sale, const struct stock_load *orders, size_t count, int64_t now_ns);
+	/* As find(), of a sale that is being loaded: what a rebuild has loaded of it so far. */
+	void (*preheat_find)(struct stock *stock, struct stock_find *items, size_t count);
 	/*
 	 * allocated, withdrawn: per lot. Fails with -ERANGE where the loaded orders exceed a lot or a buyer's limit: the ledger is wrong; with -ESTALE where
 	 * another process has begun a newer epoch since.
@@ -245,6 +251,11 @@ struct stock_ops {
 /* The first member of every adapter's own struct. */
 struct stock {
 	const struct stock_ops *ops;
+	/*
+	 * Monotonic: when a caller of another version of the stock's functions may last have had something granted; 0: there never was one. What older versions
+	 * tell their buyers rests on the journal alone, so what they were granted may be told for another T_ack.
+	 */
+	_Atomic int64_t strangers_ns;
 	int64_t quiesce_ns; /* after preheat_begin(): how long a reign that was cut off from us may still grant elsewhere; 0 where it cannot */
 };
 

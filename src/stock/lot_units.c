@@ -25,6 +25,15 @@ void lot_units_load(struct lot_units *lot, uint32_t quantity, bool confirmed)
 		atomic_fetch_add(&lot->confirmed, quantity);
 }
 
+void lot_units_unload(struct lot_units *lot, uint32_t quantity, bool confirmed)
+{
+	uint64_t before = atomic_fetch_sub(&lot->counter, quantity);
+
+	ASSERT(taken_of(before) >= quantity);
+	if (confirmed)
+		atomic_fetch_sub(&lot->confirmed, quantity);
+}
+
 int lot_units_arm(struct lot_units *lot, int64_t allocated, int64_t withdrawn, uint64_t version)
 {
 	uint32_t taken = taken_of(atomic_load(&lot->counter));

@@ -25,6 +25,7 @@ struct lot_units {
 
 /* Loaded orders, before the lot is armed. */
 void lot_units_load(struct lot_units *lot, uint32_t quantity, bool confirmed);
+void lot_units_unload(struct lot_units *lot, uint32_t quantity, bool confirmed);
 /* 0, or -ERANGE where the loaded orders are more than allocated - withdrawn. */
 int lot_units_arm(struct lot_units *lot, int64_t allocated, int64_t withdrawn, uint64_t version);
 

@@ -339,6 +339,22 @@ static int memory_preheat_load(struct stock *stock, uint32_t number, const struc
 	return r;
 }
 
+static void memory_preheat_find(struct stock *stock, struct stock_find *items, size_t count)
+{
+	struct stock_memory *memory = memory_of(stock);
+	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+
+	for (size_t i = 0; i < count; i++) {
+		struct sale_stock *sale = sale_registry_find(&memory->registry, items[i].sale);
+
+		if (!sale || atomic_load(&sale->state) != SALE_STOCK_LOADING)
+			items[i].outcome = sale ? STOCK_FENCED : STOCK_UNKNOWN_SALE;
+		else
+			sale_stock_find(sale, &items[i]);
+	}
+	reader_gate_leave(&memory->registry.gate, ticket);
+}
+
 static int memory_arm(struct stock *stock, uint32_t number, const int64_t *allocated, const int64_t *withdrawn)
 {
 	struct stock_memory *memory = memory_of(stock);
@@ -482,6 +498,7 @@ static const struct stock_ops memory_ops = {
 	.may_have_order = memory_may_have_order,
 	.preheat_begin = memory_preheat_begin,
 	.preheat_load = memory_preheat_load,
+	.preheat_find = memory_preheat_find,
 	.arm = memory_arm,
 	.drop = memory_drop,
 	.allocate = memory_allocate,

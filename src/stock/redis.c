@@ -254,6 +254,7 @@ static const struct stock_ops redis_ops = {
 	.known_ns = known_ns,
 	.preheat_begin = redis_preheat_begin,
 	.preheat_load = redis_preheat_load,
+	.preheat_find = redis_preheat_find,
 	.arm = redis_arm,
 	.drop = redis_drop,
 	.allocate = redis_allocate,
@@ -283,6 +284,8 @@ static int check_server(struct stock_redis *redis, bool force)
 		return -ENOTCONN;
 	}
 	r = redis_check_server(connection, force, redis->pool.url.sentinel, &redis->stock.quiesce_ns);
+	/* From now on the functions are ours; nobody says who called others before. */
+	atomic_store(&redis->stock.strangers_ns, clock_mono_ns());
 	redis_pool_give(&redis->pool, connection);
 	return r;
 }

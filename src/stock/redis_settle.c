@@ -109,7 +109,7 @@ static enum stock_outcome found(int outcome)
 	return outcome == STOCK_UNKNOWN_SALE || outcome == STOCK_FENCED ? (enum stock_outcome)outcome : STOCK_UNAVAILABLE;
 }
 
-static void find_batch(struct stock_redis *redis, struct stock_find *items, size_t count)
+static void find_batch(struct stock_redis *redis, const char *function, struct stock_find *items, size_t count)
 {
 	struct redis_groups groups;
 	struct redis_reader answer;
@@ -122,7 +122,7 @@ static void find_batch(struct stock_redis *redis, struct stock_find *items, size
 		uint32_t sale = items[groups.order[groups.starts[i]]].sale;
 		struct redis_look look = redis_sales_look(&redis->sales, sale);
 
-		redis_trip_call(&trip, "penstock_find", sale, &look);
+		redis_trip_call(&trip, function, sale, &look);
 		for (uint16_t j = groups.starts[i]; j < groups.starts[i + 1]; j++) {
 			struct buffer *out = redis_trip_argument(&trip);
 
@@ -148,10 +148,20 @@ static void find_batch(struct stock_redis *redis, struct stock_find *items, size
 	redis_trip_end(&trip);
 }
 
-void redis_find(struct stock *stock, struct stock_find *items, size_t count)
+static void find_all(struct stock *stock, const char *function, struct stock_find *items, size_t count)
 {
 	for (size_t start = 0; start < count; start += REDIS_BATCH)
-		find_batch(redis_of(stock), items + start, count - start < REDIS_BATCH ? count - start : REDIS_BATCH);
+		find_batch(redis_of(stock), function, items + start, count - start < REDIS_BATCH ? count - start : REDIS_BATCH);
+}
+
+void redis_find(struct stock *stock, struct stock_find *items, size_t count)
+{
+	find_all(stock, "penstock_find", items, count);
+}
+
+void redis_preheat_find(struct stock *stock, struct stock_find *items, size_t count)
+{
+	find_all(stock, "penstock_find_loaded", items, count);
 }
 
 /* --- Expire --- */

@@ -264,6 +264,20 @@ static void fill_loaded(struct order_record *record, const struct stock_load *or
 	record->first_hold_expires_at_ms = order->first_hold_expires_at_ms;
 }
 
+/* What was counted of a loaded order is counted no more. */
+static void uncount_loaded(struct sale_stock *sale, struct sale_shard *shard, struct order_record *record)
+{
+	struct buyer_record *buyer = buyer_book_buyer(&shard->book, record->buyer);
+
+	if (!order_is_live((enum order_state)record->state))
+		return;
+	lot_units_unload(&sale->lots[record->lot], record->quantity, record->state == ORDER_CONFIRMED);
+	buyer->live = (uint16_t)(buyer->live - (buyer->live < record->quantity ? buyer->live : record->quantity));
+	if (record->hold_position)
+		deadline_heap_remove(&shard->holds, record->hold_position);
+	sale_stock_publish(sale, shard);
+}
+
 /* Counts a loaded live order: units of its lot and of its buyer, and its hold. */
 static void count_loaded(struct sale_stock *sale, struct sale_shard *shard, uint32_t number, const struct stock_load *order,
 			 int64_t now_ns)
@@ -306,6 +320,20 @@ static int load_locked(struct sale_stock *sale, struct sale_shard *shard, const 
 	return 0;
 }
 
+static int load_again(struct sale_stock *sale, struct sale_shard *shard, uint32_t number, const struct stock_load *order, int64_t now_ns)
+{
+	struct order_record *record = buyer_book_order(&shard->book, number);
+
+	if (record->lot != order->lot || record->quantity != order->quantity)
+		return error_origin(-ERANGE);
+	uncount_loaded(sale, shard, record);
+	if (order->state == ORDER_HELD && !deadline_heap_book(&shard->holds))
+		return error_origin(-ENOMEM);
+	fill_loaded(record, order);
+	count_loaded(sale, shard, number, order, now_ns);
+	return 0;
+}
+
 int sale_stock_load(struct sale_stock *sale, const struct stock_load *order, const struct sale_names *names, int64_t now_ns)
 {
 	struct sale_shard *shard;
@@ -315,12 +343,12 @@ int sale_stock_load(struct sale_stock *sale, const struct stock_load *order, con
 	if (order->lot >= sale->rules.lot_count || order->quantity == 0 || order->quantity > LIMIT_MAX)
 		return error_origin(-ERANGE);
 	if (sale_stock_locate(sale, &order->id, &shard, &number)) {
-		pthread_mutex_unlock(&shard->lock);
-		return 0; /* loaded before */
+		r = load_again(sale, shard, number, order, now_ns);
+	} else {
+		shard = sale_stock_shard(sale, names->buyer);
+		pthread_mutex_lock(&shard->lock);
+		r = load_locked(sale, shard, order, names, now_ns);
 	}
-	shard = sale_stock_shard(sale, names->buyer);
-	pthread_mutex_lock(&shard->lock);
-	r = load_locked(sale, shard, order, names, now_ns);
 	pthread_mutex_unlock(&shard->lock);
 	return r;
 }

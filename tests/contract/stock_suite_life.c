@@ -121,6 +121,60 @@ static void test_arm_refuses_a_buyer_above_the_limit(void **state)
 	assert_int_equal(arm(shop, 10, 0), -ERANGE);
 }
 
+static struct stock_find find_loaded(struct shop *shop, const struct uuid *id)
+{
+	struct stock_find item = {.sale = SHOP_SALE, .id = *id};
+
+	shop->stock->ops->preheat_find(shop->stock, &item, 1);
+	return item;
+}
+
+/* What a rebuild applies over the ledger's orders. */
+static void test_an_order_that_is_loaded_again_is_as_it_was_loaded_last(void **state)
+{
+	struct shop *shop = *state;
+	struct stock_load orders[3], again[4];
+	struct stock_find found;
+	struct stock_lot_state lots[LOTS_MAX];
+	uint32_t count;
+	struct event out[4];
+	int64_t next;
+
+	orders[0] = load_of(shop, "ann", "k1", 2, ORDER_HELD);
+	orders[1] = load_of(shop, "bob", "k1", 1, ORDER_HELD);
+	orders[2] = load_of(shop, "cid", "k1", 1, ORDER_HELD);
+	assert_int_equal(begin(shop), 0);
+	assert_int_equal(load(shop, orders, 3), 0);
+	found = find_loaded(shop, &orders[0].id);
+	assert_int_equal(found.outcome, STOCK_DONE);
+	assert_int_equal(found.order.state, ORDER_HELD);
+	assert_int_equal(found.order.quantity, 2);
+	assert_int_equal(found.order.hold_expires_at_ms, orders[0].hold_expires_at_ms);
+	assert_int_equal(found.order.first_hold_expires_at_ms, orders[0].first_hold_expires_at_ms);
+	/* Cancelled, confirmed, extended; and what the cancelled one gave back to its buyer is bought again. */
+	for (size_t i = 0; i < 3; i++)
+		again[i] = orders[i];
+	again[0].state = ORDER_CANCELLED;
+	again[1].state = ORDER_CONFIRMED;
+	again[2].hold_expires_at_ms += 60000;
+	again[2].hold_left_ns += 60000 * MS;
+	again[3] = load_of(shop, "ann", "k2", 2, ORDER_HELD);
+	assert_int_equal(load(shop, again, 4), 0);
+	assert_int_equal(find_loaded(shop, &orders[0].id).order.state, ORDER_CANCELLED);
+	assert_int_equal(find_loaded(shop, &(struct uuid){{1}}).outcome, STOCK_NO_ORDER);
+	assert_int_equal(arm(shop, 10, 1), 0);
+	assert_int_equal(shop->stock->ops->snapshot(shop->stock, SHOP_SALE, lots, &count), 0);
+	assert_int_equal(lots[0].held, 3);
+	assert_int_equal(lots[0].confirmed, 1);
+	assert_int_equal(lots[0].available, 5);
+	/* Only the hold of ann's second order ends now; bob's is confirmed, cid's extended. */
+	shop_pass(shop, 6000);
+	assert_int_equal(shop->stock->ops->expire(shop->stock, shop->now_ns, shop->now_ms, 0, out, 4, &next), 1);
+	assert_true(uuid_equal(&out[0].id, &again[3].id));
+	assert_int_equal(shop_buy(shop, "ann", "k1", 2).outcome, STOCK_REPLAY);
+	assert_int_equal(find_loaded(shop, &orders[0].id).outcome, STOCK_FENCED);
+}
+
 static void test_preheat_replaces_a_sale_as_a_whole(void **state)
 {
 	struct shop *shop = *state;
@@ -302,6 +356,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_loaded_orders_are_as_if_they_were_bought_here, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_arm_refuses_a_ledger_that_has_sold_too_much, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_arm_refuses_a_buyer_above_the_limit, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_an_order_that_is_loaded_again_is_as_it_was_loaded_last, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_preheat_replaces_a_sale_as_a_whole, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_added_units_are_for_sale_and_lift_the_latch, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_withdraw_takes_what_is_there, shop_open, shop_close),

@@ -41,6 +41,26 @@ local function enter_loading(keys, args, epoch)
 	return sale, refusal
 end
 
+local function count(sale, lot_number, state, quantity)
+	local lot = lot_of(sale, lot_number)
+	local which = state == HELD and 'held' or 'confirmed'
+	lot[which] = lot[which] + quantity
+	lot.changed = true
+end
+
+-- An order that is loaded again: what it was counts no more. How many units its buyer had of it.
+local function uncount(sale, unheld, id, record)
+	local state, _, _, _, _, lot_number, quantity = unpack_bin('<BBHi8i8HH', record)
+	if state ~= HELD and state ~= CONFIRMED then
+		return 0
+	end
+	if state == HELD then
+		unheld[#unheld + 1] = id
+	end
+	count(sale, lot_number, state, -quantity)
+	return quantity
+end
+
 local function load(keys, args)
 	local sale, refusal = enter_loading(keys, args, unpack_bin('<I', args[2]))
 	if not sale then
@@ -48,7 +68,7 @@ local function load(keys, args)
 	end
 	local key = sale.key
 	local ids, q_buyers, lists = {'HMGET', key .. ':o'}, {'HMGET', key .. ':b'}, end_lists(key)
-	local names, keyed, over = {}, {'HSET', key .. ':k'}, false
+	local names, keyed, unheld, over = {}, {'HSET', key .. ':k'}, {'ZREM', key .. ':h'}, false
 	for i = 3, #args do
 		local id, lot, quantity, _, _, _, buyer = unpack_bin('<c16HHBi8i8Bc0', args[i])
 		if lot >= sale.lot_count or quantity == 0 then
@@ -59,35 +79,36 @@ local function load(keys, args)
 	local records, known = records_of(ids), call(unpack(q_buyers))
 	for i = 3, #args do
 		local id, lot_number, quantity, state, hold, first, buyer, idem = unpack_bin('<c16HHBi8i8Bc0Bc0', args[i])
-		if not records[id] then
-			local live = state == HELD or state == CONFIRMED
-			local value = lists.buyers[buyer] or known[i - 2]
-			if not value then
-				names[#names + 1] = buyer .. '\n'
-				value = 0
-			end
+		local before = records[id]
+		local live = state == HELD or state == CONFIRMED
+		local value = lists.buyers[buyer] or known[i - 2]
+		if not value then
+			names[#names + 1] = buyer .. '\n'
+			value = 0
+		end
+		if before then
+			value = value - uncount(sale, unheld, id, before)
+		else
 			value = value + 10000
-			if live then
-				local lot = lot_of(sale, lot_number)
-				local which = state == HELD and 'held' or 'confirmed'
-				lot[which] = lot[which] + quantity
-				lot.changed = true
-				over = over or value % 10000 + quantity > sale.limit
-				value = value + quantity
-			end
-			lists.buyers[buyer] = value
-			keep(lists, records, id, pack('<BBHi8i8HHB', state, DURABLE + (live and COUNTED or 0), 0, hold, first, lot_number, quantity,
-				#buyer) .. buyer)
-			if state == HELD then
-				hold_again(lists, id, hold)
-			end
-			if idem ~= '' then
-				keyed[#keyed + 1] = buyer .. ' ' .. idem
-				keyed[#keyed + 1] = id
-			end
+		end
+		if live then
+			count(sale, lot_number, state, quantity)
+			over = over or value % 10000 + quantity > sale.limit
+			value = value + quantity
+		end
+		lists.buyers[buyer] = value
+		keep(lists, records, id, pack('<BBHi8i8HHB', state, DURABLE + (live and COUNTED or 0), 0, hold, first, lot_number, quantity,
+			#buyer) .. buyer)
+		if state == HELD then
+			hold_again(lists, id, hold)
+		end
+		if idem ~= '' then
+			keyed[#keyed + 1] = buyer .. ' ' .. idem
+			keyed[#keyed + 1] = id
 		end
 	end
 	call('APPEND', key .. ':n', concat(names))
+	write(unheld)
 	end_write(sale, lists)
 	write(keyed)
 	if over then
@@ -173,6 +194,7 @@ register('allocate', allocate, {'allow-oom'})
 register('withdraw', withdraw, {})
 register('begin', begin, {})
 register('load', load, {})
+register('find_loaded', find_loaded, {'allow-oom'})
 register('arm', arm, {'allow-oom'})
 register('drop', drop, {'allow-oom'})
 register('refresh', refresh, {'allow-oom'})

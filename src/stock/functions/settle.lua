@@ -112,8 +112,8 @@ local function settle(keys, args)
 	return finish(sale) .. concat(out)
 end
 
-local function find(keys, args)
-	local sale, refusal = enter(keys, args, 'armed')
+local function find_in(keys, args, state)
+	local sale, refusal = enter(keys, args, state)
 	if not sale then
 		return refusal
 	end
@@ -129,6 +129,15 @@ local function find(keys, args)
 		end
 	end
 	return finish(sale) .. concat(out)
+end
+
+local function find(keys, args)
+	return find_in(keys, args, 'armed')
+end
+
+-- Of a sale that is being loaded.
+local function find_loaded(keys, args)
+	return find_in(keys, args, 'loading')
 end
 
 local function expire(keys, args)

@@ -108,6 +108,11 @@ struct address address_client_key(const struct address *address)
 	return address_is_ipv4(address) ? *address : prefix_of(address, 64);
 }
 
+struct address address_site(const struct address *address)
+{
+	return address_is_ipv4(address) ? *address : prefix_of(address, 48);
+}
+
 /* Walks a comma-separated list; false at its end. *place begins as the whole list. */
 static bool next_item(struct slice *place, struct slice *item)
 {

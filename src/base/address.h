@@ -30,6 +30,8 @@ bool address_is_ipv4(const struct address *address);
 bool address_is_loopback(const struct address *address); /* 127.0.0.0/8, ::1 */
 /* What is counted as one client: the address itself, or its /64 where it is IPv6. */
 struct address address_client_key(const struct address *address);
+/* What one customer of a provider has at the most: the address itself, or its /48 where it is IPv6. */
+struct address address_site(const struct address *address);
 
 /* "10.0.0.0/8, 2001:db8::/32, 127.0.0.1": comma-separated, empty is an empty list. 0, -EINVAL (bad item in *bad), -E2BIG. */
 int network_list_parse(struct slice text, struct network_list *list, struct slice *bad);

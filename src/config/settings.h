@@ -29,15 +29,16 @@ enum redis_eviction { REDIS_EVICTION_REFUSE, REDIS_EVICTION_ALLOW };
 /* Texts are owned by the settings, never NULL; empty where not set. */
 struct settings {
 	struct {
-		struct listen_list listen;           /* gate.listen           127.0.0.1:8080 */
-		int64_t threads;                     /* gate.threads          0: one per core but one, at least 1 */
-		struct settings_rate address_rate;   /* gate.address_rate     3/60; "off" */
-		int64_t connections_max;             /* gate.connections_max  10000 */
-		struct network_list trusted_proxies; /* gate.trusted_proxies  (none) */
-		int64_t header_timeout_ns;           /* gate.header_timeout   10s */
-		int64_t body_timeout_ns;             /* gate.body_timeout     10s */
-		int64_t idle_timeout_ns;             /* gate.idle_timeout     75s */
-		int64_t write_timeout_ns;            /* gate.write_timeout    10s */
+		struct listen_list listen;             /* gate.listen           127.0.0.1:8080 */
+		int64_t threads;                       /* gate.threads          0: one per core but one, at least 1 */
+		struct settings_rate address_failures; /* gate.address_failures 30/60; "off" */
+		struct settings_rate address_rate;     /* gate.address_rate     off */
+		int64_t connections_max;               /* gate.connections_max  10000 */
+		struct network_list trusted_proxies;   /* gate.trusted_proxies  (none) */
+		int64_t header_timeout_ns;             /* gate.header_timeout   10s */
+		int64_t body_timeout_ns;               /* gate.body_timeout     10s */
+		int64_t idle_timeout_ns;               /* gate.idle_timeout     75s */
+		int64_t write_timeout_ns;              /* gate.write_timeout    10s */
 		int64_t in_flight_max;   /* gate.in_flight_max    4096: purchases waiting for the journal, per thread */
 		int64_t stop_timeout_ns; /* gate.stop_timeout     8s: for answers in flight after SIGTERM */
 	} gate;

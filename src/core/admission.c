@@ -184,7 +184,8 @@ static void take(struct purchase *purchase, const struct stock_reserve *item)
 	struct event *event = &purchase->job.event;
 
 	purchase->order = item->order;
-	purchase->retry_after_ms = item->retry_after_ms;
+	if (item->outcome == STOCK_RATE_LIMITED)
+		purchase->retry_after_ms = item->retry_after_ms;
 	purchase->rate_left = item->rate_left;
 	if (item->outcome == STOCK_SOLD_OUT)
 		purchase->may_return = item->may_return;

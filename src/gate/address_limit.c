@@ -1,13 +1,13 @@
 #include "gate/address_limit.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include "base/random.h"
 #include "base/siphash.h"
 
 enum {
 	WAYS = 8,
-	BUCKETS = 16384, /* 131,072 addresses: 7 MiB with 3 requests a window, touched as addresses come */
 	LOCKS = 64,
 };
 
@@ -22,13 +22,15 @@ struct entry {
 struct address_limit {
 	struct siphash_key key;
 	uint32_t requests;
+	size_t buckets;
 	int64_t window_ms;
+	_Atomic int64_t full_until_ms; /* nobody's ring is full longer than this */
 	size_t entry_size;
 	char *entries;
 	pthread_mutex_t locks[LOCKS]; /* each guards the buckets whose number is its own modulo LOCKS; held for one look at one bucket */
 };
 
-int address_limit_new(struct address_limit **out, uint32_t requests, uint32_t seconds)
+int address_limit_new(struct address_limit **out, uint32_t requests, uint32_t seconds, enum address_limit_size size)
 {
 	struct address_limit *limit = calloc(1, sizeof(*limit));
 
@@ -38,9 +40,10 @@ int address_limit_new(struct address_limit **out, uint32_t requests, uint32_t se
 		return error_origin(-ENOMEM);
 	random_bytes(&limit->key, sizeof(limit->key));
 	limit->requests = requests;
+	limit->buckets = size / WAYS;
 	limit->window_ms = (int64_t)seconds * 1000;
 	limit->entry_size = sizeof(struct entry) + requests * sizeof(int64_t);
-	limit->entries = calloc((size_t)BUCKETS * WAYS, limit->entry_size);
+	limit->entries = calloc(limit->buckets * WAYS, limit->entry_size);
 	if (!limit->entries) {
 		free(limit);
 		return error_origin(-ENOMEM);
@@ -61,44 +64,129 @@ void address_limit_free(struct address_limit *limit)
 	free(limit);
 }
 
-/* The address's entry in its bucket, or the one whose place it takes. */
-static struct entry *find(struct address_limit *limit, size_t bucket, const struct address *client)
+/* A client's bucket, locked. */
+struct place {
+	struct address key;
+	size_t bucket;
+	pthread_mutex_t *lock;
+};
+
+static struct place enter(struct address_limit *limit, const struct address *client)
 {
-	struct entry *oldest = NULL;
+	struct place place = {.key = address_client_key(client)};
 
-	for (size_t way = 0; way < WAYS; way++) {
-		struct entry *entry = (struct entry *)(limit->entries + (bucket * WAYS + way) * limit->entry_size);
-
-		if (entry->last_ms && memcmp(entry->address, client->bytes, sizeof(entry->address)) == 0)
-			return entry;
-		if (!oldest || entry->last_ms < oldest->last_ms)
-			oldest = entry;
-	}
-	memcpy(oldest->address, client->bytes, sizeof(oldest->address));
-	oldest->count = oldest->head = 0;
-	return oldest;
+	place.bucket = siphash64(&limit->key, place.key.bytes, sizeof(place.key.bytes)) % limit->buckets;
+	place.lock = &limit->locks[place.bucket % LOCKS];
+	pthread_mutex_lock(place.lock);
+	return place;
 }
 
-bool address_limit_pass(struct address_limit *limit, const struct address *client, int64_t now_ms, int64_t *retry_after_ms)
+static void leave(const struct place *place)
 {
-	struct address key = address_client_key(client);
-	size_t bucket = siphash64(&limit->key, key.bytes, sizeof(key.bytes)) % BUCKETS;
-	pthread_mutex_t *lock = &limit->locks[bucket % LOCKS];
-	struct entry *entry;
-	bool pass;
+	pthread_mutex_unlock(place->lock);
+}
 
-	pthread_mutex_lock(lock);
-	entry = find(limit, bucket, &key);
-	entry->last_ms = now_ms > 0 ? now_ms : 1;
+/* The client's entry, or NULL; *oldest: the one whose place it may take. */
+static struct entry *find(struct address_limit *limit, const struct place *place, struct entry **oldest)
+{
+	*oldest = NULL;
+	for (size_t way = 0; way < WAYS; way++) {
+		struct entry *entry = (struct entry *)(limit->entries + (place->bucket * WAYS + way) * limit->entry_size);
+
+		if (entry->last_ms && memcmp(entry->address, place->key.bytes, sizeof(entry->address)) == 0)
+			return entry;
+		if (!*oldest || entry->last_ms < (*oldest)->last_ms)
+			*oldest = entry;
+	}
+	return NULL;
+}
+
+static struct entry *take_over(struct entry *entry, const struct place *place)
+{
+	memcpy(entry->address, place->key.bytes, sizeof(entry->address));
+	entry->count = entry->head = 0;
+	return entry;
+}
+
+static void slide(const struct address_limit *limit, struct entry *entry, int64_t now_ms)
+{
 	while (entry->count && now_ms - entry->times_ms[entry->head] >= limit->window_ms) {
 		entry->head = (entry->head + 1) % limit->requests;
 		entry->count--;
 	}
+}
+
+static int64_t free_ms(const struct address_limit *limit, const struct entry *entry)
+{
+	return entry->times_ms[entry->head] + limit->window_ms;
+}
+
+static void note_full(struct address_limit *limit, int64_t until_ms)
+{
+	int64_t known_ms = atomic_load_explicit(&limit->full_until_ms, memory_order_relaxed);
+
+	while (known_ms < until_ms && !atomic_compare_exchange_weak(&limit->full_until_ms, &known_ms, until_ms))
+		;
+}
+
+bool address_limit_pass(struct address_limit *limit, const struct address *client, int64_t now_ms, int64_t *retry_after_ms)
+{
+	struct place place = enter(limit, client);
+	struct entry *oldest, *entry = find(limit, &place, &oldest);
+	bool pass;
+
+	if (!entry)
+		entry = take_over(oldest, &place);
+	entry->last_ms = now_ms > 0 ? now_ms : 1;
+	slide(limit, entry, now_ms);
 	pass = entry->count < limit->requests;
 	if (pass)
 		entry->times_ms[(entry->head + entry->count++) % limit->requests] = now_ms;
 	else
-		*retry_after_ms = entry->times_ms[entry->head] + limit->window_ms - now_ms;
-	pthread_mutex_unlock(lock);
+		*retry_after_ms = free_ms(limit, entry) - now_ms;
+	if (entry->count == limit->requests)
+		note_full(limit, free_ms(limit, entry));
+	leave(&place);
 	return pass;
+}
+
+void address_limit_give_back(struct address_limit *limit, const struct address *client, int64_t counted_ms)
+{
+	struct place place = enter(limit, client);
+	struct entry *oldest, *entry = find(limit, &place, &oldest);
+	uint32_t i = entry ? entry->count : 0;
+
+	while (i > 0 && entry->times_ms[(entry->head + i - 1) % limit->requests] != counted_ms)
+		i--;
+	/* What came after it moves up. */
+	for (; i > 0 && i < entry->count; i++)
+		entry->times_ms[(entry->head + i - 1) % limit->requests] = entry->times_ms[(entry->head + i) % limit->requests];
+	if (i > 0)
+		entry->count--;
+	leave(&place);
+}
+
+bool address_limit_full(struct address_limit *limit, const struct address *client, int64_t now_ms, int64_t *retry_after_ms)
+{
+	struct place place;
+	struct entry *oldest, *entry;
+	bool full = false;
+
+	if (!address_limit_may_be_full(limit, now_ms))
+		return false;
+	place = enter(limit, client);
+	entry = find(limit, &place, &oldest);
+	if (entry) {
+		slide(limit, entry, now_ms);
+		full = entry->count == limit->requests;
+	}
+	if (full)
+		*retry_after_ms = free_ms(limit, entry) - now_ms;
+	leave(&place);
+	return full;
+}
+
+bool address_limit_may_be_full(const struct address_limit *limit, int64_t now_ms)
+{
+	return now_ms < atomic_load_explicit(&limit->full_until_ms, memory_order_relaxed);
 }

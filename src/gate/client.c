@@ -2,6 +2,7 @@
 #include "gate/thread.h"
 
 #include "base/clock.h"
+#include "identity/bearer.h"
 #include "model/sale.h"
 
 enum { FORWARDED_MAX = 1024 }; /* bytes of X-Forwarded-For that are looked at: the right end, where the trusted proxies write */
@@ -54,32 +55,95 @@ static bool header_buyer(struct gate_request *request, struct identity_buyer *bu
 	return true;
 }
 
-bool gate_identify(struct gate_request *request, struct identity_buyer *buyer)
+static int64_t now_ms_of(const struct gate_request *request)
+{
+	return http_exchange_started(request->exchange) / 1000000;
+}
+
+bool gate_verify(struct gate_request *request, struct identity_buyer *buyer, const char **reason)
 {
 	struct gate_thread *thread = request->thread;
 	const struct identity *identity = thread->gate->settings.identity;
-	struct reply *reply = &thread->reply;
-	struct slice authorization = request->http->known[HTTP_AUTHORIZATION];
+	struct identity_budget *budget = thread->gate->identity_budget;
+	bool known;
+
+	if (identity)
+		known = identity_verify(identity, thread->identities, request->http->known[HTTP_AUTHORIZATION], clock_wall_ms(),
+					buyer, reason) == IDENTITY_KNOWN;
+	else
+		known = header_buyer(request, buyer, reason);
+	if (known)
+		return true;
+	metrics_add(thread->cells, thread->gate->metrics.identity_failures[0], 1);
+	if (budget) {
+		struct address client = gate_client(request);
+
+		identity_budget_count(budget, &client, now_ms_of(request));
+	}
+	return false;
+}
+
+/* Without a check. */
+static bool is_known(struct gate_request *request)
+{
+	struct identity_buyer buyer;
+	const char *reason;
+
+	if (!request->thread->gate->settings.identity)
+		return header_buyer(request, &buyer, &reason);
+	return identity_remembers(request->thread->identities, request->http->known[HTTP_AUTHORIZATION], clock_wall_ms());
+}
+
+bool gate_failures_spent(struct gate_request *request, int64_t *retry_after_ms)
+{
+	struct identity_budget *budget = request->thread->gate->identity_budget;
+	struct address client;
+
+	if (!budget || !identity_budget_may_be_spent(budget, now_ms_of(request)))
+		return false;
+	client = gate_client(request);
+	return identity_budget_spent(budget, &client, now_ms_of(request), retry_after_ms) && !is_known(request);
+}
+
+void gate_refuse_address(struct gate_request *request, int64_t retry_after_ms)
+{
+	gate_refuse(request, PROBLEM_ADDRESS_RATE_LIMITED,
+		    &(struct problem_options){.detail = "Too many requests of your address could not say who asks.",
+					      .retry_after_ms = retry_after_ms});
+}
+
+bool gate_identify(struct gate_request *request, struct identity_buyer *buyer)
+{
+	struct reply *reply = &request->thread->reply;
 	const char *reason = NULL;
+	int64_t retry_after_ms;
 
-	if (!identity) {
-		if (header_buyer(request, buyer, &reason))
-			return true;
-		/* A 401 always names a scheme (RFC 9110, section 11.6.1), and this one is the gateway's own business. */
+	if (gate_failures_spent(request, &retry_after_ms)) {
+		gate_refuse_address(request, retry_after_ms);
+		return false;
+	}
+	if (gate_verify(request, buyer, &reason))
+		return true;
+	/* A 401 always names a scheme (RFC 9110, section 11.6.1); where a header names the buyer it is the gateway's own business. */
+	if (!request->thread->gate->settings.identity) {
 		reply_header(reply, "WWW-Authenticate", SLICE("Gateway realm=\"penstock\""));
+	} else if (bearer_token(request->http->known[HTTP_AUTHORIZATION]).size == 0) {
+		reply_header(reply, "WWW-Authenticate", SLICE("Bearer realm=\"penstock\""));
+		reason = "Send the buyer's token: Authorization: Bearer TOKEN.";
 	} else {
-		int r = identity_verify(identity, thread->identities, authorization, clock_wall_ms(), buyer, &reason);
-
-		if (r == IDENTITY_KNOWN)
-			return true;
-		reply_header(reply, "WWW-Authenticate",
-			     r == IDENTITY_MISSING ? SLICE("Bearer realm=\"penstock\"")
-						   : SLICE("Bearer realm=\"penstock\", error=\"invalid_token\""));
-		if (r == IDENTITY_MISSING)
-			reason = "Send the buyer's token: Authorization: Bearer TOKEN.";
+		reply_header(reply, "WWW-Authenticate", SLICE("Bearer realm=\"penstock\", error=\"invalid_token\""));
 	}
 	gate_refuse(request, PROBLEM_UNAUTHORIZED, &(struct problem_options){.detail = reason});
 	return false;
+}
+
+bool gate_brings_identity(const struct gate_request *request)
+{
+	const char *header = request->thread->gate->settings.settings->identity.header;
+
+	if (request->thread->gate->settings.identity)
+		return request->http->known[HTTP_AUTHORIZATION].data != NULL;
+	return http_request_header(request->http, slice_of(header)).data != NULL;
 }
 
 bool gate_peek_buyer(struct gate_request *request, struct identity_buyer *buyer)

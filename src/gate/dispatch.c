@@ -43,6 +43,7 @@ static bool allowed(struct gate_request *request, unsigned scope)
 			    &(struct problem_options){.detail = "Send an operator's token: Authorization: Bearer TOKEN."});
 		return false;
 	default:
+		metrics_add(request->thread->cells, request->thread->gate->metrics.identity_failures[1], 1);
 		reply_header(reply, "WWW-Authenticate", SLICE("Bearer realm=\"penstock operator\", error=\"invalid_token\""));
 		gate_refuse(request, PROBLEM_UNAUTHORIZED, &(struct problem_options){.detail = "No operator has this token."});
 		return false;

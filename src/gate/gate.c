@@ -82,6 +82,10 @@ static void register_metrics(struct gate *gate)
 					      "From the last byte of a request to its answer, on the public listener.");
 	ids->operator_latency = latency_metrics(gate, &operator_routes, "penstock_operator_request_duration_seconds",
 						"From the last byte of a request to its answer, on the operator listener.");
+	for (int i = 0; i < 2; i++)
+		ids->identity_failures[i] = metrics_counter(metrics, "penstock_identity_failures_total",
+							    "Requests whose token or header named nobody.",
+							    i ? "listener=\"operator\"" : "listener=\"public\"");
 	ids->round_purchases = metrics_histogram(metrics, "penstock_round_purchases", "Purchases decided in one step.", NULL, 1,
 						 metrics_size_bounds, metrics_size_bound_count);
 	metrics_reader(metrics, "gauge", lanes, lanes_help, "lane=\"journal\"", read_lane, gate->settings.journal_lane);
@@ -277,7 +281,8 @@ static void raise_descriptors(int64_t connections_max)
 
 int gate_new(struct gate **out, const struct gate_settings *settings)
 {
-	const struct settings_rate *rate = &settings->settings->gate.address_rate;
+	const struct settings_rate *rate = &settings->settings->gate.address_rate,
+				   *failures = &settings->settings->gate.address_failures;
 	struct gate *gate = calloc(1, sizeof(*gate));
 	int r = 0;
 
@@ -291,7 +296,9 @@ int gate_new(struct gate **out, const struct gate_settings *settings)
 	register_metrics(gate);
 	register_loop_metrics(gate);
 	if (rate->requests)
-		r = address_limit_new(&gate->address_limit, rate->requests, rate->seconds);
+		r = address_limit_new(&gate->address_limit, rate->requests, rate->seconds, ADDRESS_LIMIT_CLIENTS);
+	if (r == 0 && failures->requests)
+		r = identity_budget_new(&gate->identity_budget, failures->requests, failures->seconds);
 	if (r == 0)
 		r = open_threads(gate);
 	if (r < 0) {
@@ -358,6 +365,7 @@ void gate_free(struct gate *gate)
 	free(gate->metrics.operator_latency);
 	free(gate->threads);
 	address_limit_free(gate->address_limit);
+	identity_budget_free(gate->identity_budget);
 	buffer_deinit(&gate->refusal);
 	free(gate);
 }

@@ -25,6 +25,8 @@ struct pending {
 	bool told;                       /* it was answered outcome-unknown, and is on its way still */
 	struct sale_entry *entry;        /* kept while it is with the stock's worker; else NULL */
 	struct sale_latch *asking;       /* of that entry: it has a place among those that ask; else NULL */
+	struct address client;           /* where counted_ms: by gate.address_rate */
+	int64_t counted_ms;              /* 0: not counted */
 	struct purchase_terms terms;
 };
 
@@ -144,6 +146,8 @@ static void tell(struct purchase_desk *desk, struct pending *pending, enum verdi
 	struct gate_thread *thread = desk->thread;
 	struct reply *reply = &thread->reply;
 
+	if (verdict == VERDICT_REPLAYED && pending->counted_ms)
+		address_limit_give_back(thread->gate->address_limit, &pending->client, pending->counted_ms);
 	reply_clear(reply);
 	purchase_say(&pending->purchase, &pending->terms, verdict, reply);
 	if (reply->problem != PROBLEM_COUNT)
@@ -165,6 +169,17 @@ static bool journal_is_well(const struct gate *gate)
 struct wish {
 	uint32_t quantity, lot;
 	struct slice key;
+};
+
+/* What was found out on the way to the stock. */
+struct door {
+	int64_t now_ms;       /* wall */
+	enum verdict refusal; /* a replay alone may pass it */
+	struct admission_view view;
+	int64_t retry_after_ms; /* of VERDICT_ADDRESS_LIMITED */
+	bool counted;           /* by gate.address_rate, at counted_ms: */
+	struct address client;
+	int64_t counted_ms;
 };
 
 /* What is asked for. False: it has answered. */
@@ -210,46 +225,71 @@ static bool read_wish(struct gate_request *request, const struct sale *sale, str
 	return true;
 }
 
-/* Whether this request may get an earlier order again although the sale refuses new ones. Without a key there is nothing to replay. */
-static bool may_replay(struct gate_request *request, const struct sale *sale, enum verdict refusal, const struct wish *wish,
-		       struct admission_view *view)
-{
-	const struct admission *admission = request->thread->gate->settings.admission;
-	struct identity_buyer buyer;
-
-	if (!wish->key.data || !admission_may_replay(refusal))
-		return false;
-	if (!gate_peek_buyer(request, &buyer))
-		return request->http->known[HTTP_AUTHORIZATION].data != NULL;
-	return admission_may_have_order(admission, sale->number, (struct slice){buyer.name, buyer.size}, view);
-}
-
-static bool pass_address(struct gate_request *request)
-{
-	struct address_limit *limit = request->thread->gate->address_limit;
-	struct problem_options options = {0};
-	struct address client;
-
-	if (!limit)
-		return true;
-	client = gate_client(request);
-	if (address_limit_pass(limit, &client, http_exchange_started(request->exchange) / 1000000, &options.retry_after_ms))
-		return true;
-	refuse(request, PROBLEM_ADDRESS_RATE_LIMITED, &options);
-	return false;
-}
-
-static void refuse_public(struct gate_request *request, enum verdict verdict, const struct sale *sale, int64_t now_ms, bool may_return)
+static void refuse_public(struct gate_request *request, const struct sale *sale, const struct door *door)
 {
 	struct reply *reply = &request->thread->reply;
 
-	if (verdict == VERDICT_SOLD_OUT)
-		purchase_say_sold_out(may_return, reply);
-	else if (verdict == VERDICT_SALE_ENDED)
+	if (door->refusal == VERDICT_SOLD_OUT)
+		purchase_say_sold_out(door->view.may_return, reply);
+	else if (door->refusal == VERDICT_SALE_ENDED)
 		reply_problem(reply, PROBLEM_SALE_ENDED, NULL);
 	else
-		purchase_say_window(verdict, sale->opens_at_ms, now_ms, reply);
+		purchase_say_window(door->refusal, sale->opens_at_ms, door->now_ms, reply);
 	refuse_as_said(request);
+}
+
+/*
+ * The sale refuses new orders, and says so to anybody. Only a buyer who may have an order in it goes on, for a retry must get that order back. True and
+ * *buyer: it is one; else it has answered. What it answers says nothing of who has bought: a token that does not verify gets what a stranger gets, and
+ * once the client's address has spent its budget, every token that must be checked gets the same 429, whoever it names.
+ */
+static bool pass_refusal(struct gate_request *request, const struct sale *sale, const struct wish *wish, struct door *door,
+			 struct identity_buyer *buyer)
+{
+	const struct admission *admission = request->thread->gate->settings.admission;
+	struct identity_buyer named;
+	int64_t retry_after_ms;
+	const char *reason;
+	bool may_have = wish->key.data && admission_may_replay(door->refusal) && gate_brings_identity(request);
+
+	if (may_have && gate_failures_spent(request, &retry_after_ms)) {
+		count_outcome(request->thread, PROBLEM_ADDRESS_RATE_LIMITED);
+		gate_refuse_address(request, retry_after_ms);
+		return false;
+	}
+	if (may_have && gate_peek_buyer(request, &named))
+		may_have = admission_may_have_order(admission, sale->number, (struct slice){named.name, named.size}, &door->view);
+	if (may_have && gate_verify(request, buyer, &reason))
+		return true;
+	refuse_public(request, sale, door);
+	return false;
+}
+
+/*
+ * All purchases of one address, where a setting limits them. False: it has answered. One that may be a replay goes on beyond the limit, for that alone; and
+ * one that turns out to be a replay is not counted after all (tell).
+ */
+static bool pass_address(struct gate_request *request, const struct sale *sale, const struct wish *wish,
+			 const struct identity_buyer *buyer, struct door *door)
+{
+	struct address_limit *limit = request->thread->gate->address_limit;
+	struct problem_options options = {0};
+
+	if (!limit || door->refusal != VERDICT_NONE)
+		return true;
+	door->client = gate_client(request);
+	door->counted_ms = http_exchange_started(request->exchange) / 1000000;
+	door->counted = address_limit_pass(limit, &door->client, door->counted_ms, &options.retry_after_ms);
+	if (door->counted)
+		return true;
+	if (wish->key.data && admission_may_have_order(request->thread->gate->settings.admission, sale->number,
+						       (struct slice){buyer->name, buyer->size}, &door->view)) {
+		door->refusal = VERDICT_ADDRESS_LIMITED;
+		door->retry_after_ms = options.retry_after_ms;
+		return true;
+	}
+	refuse(request, PROBLEM_ADDRESS_RATE_LIMITED, &options);
+	return false;
 }
 
 static void fill(struct pending *pending, struct gate_request *request, struct sale_entry *entry, const struct wish *wish,
@@ -320,17 +360,44 @@ static void come_home(struct message *message, void *receiver)
 	give_back(desk, pending);
 }
 
+/* The purchase as it goes to the stock; false: it has answered. */
+static bool put_into_round(struct gate_request *request, struct sale_entry *entry, const struct wish *wish,
+			   const struct identity_buyer *buyer, const struct door *door)
+{
+	struct purchase_desk *desk = request->thread->purchases;
+	struct sale_latch *latch = &entry->latches[wish->lot];
+	struct pending *pending;
+
+	if (door->view.stale && !admission_ask(latch)) {
+		refuse(request, PROBLEM_STOCK_UNAVAILABLE, NULL);
+		return false;
+	}
+	pending = take_place(desk);
+	if (!pending) {
+		if (door->view.stale)
+			admission_asked(latch);
+		refuse(request, PROBLEM_OVERLOADED, NULL);
+		return false;
+	}
+	fill(pending, request, entry, wish, buyer, door->now_ms);
+	pending->purchase.job.message.deliver = come_home;
+	pending->purchase.refusal = door->refusal;
+	pending->purchase.may_return = door->view.may_return;
+	pending->purchase.retry_after_ms = door->retry_after_ms;
+	pending->asking = door->view.stale ? latch : NULL;
+	pending->client = door->client;
+	pending->counted_ms = door->counted ? door->counted_ms : 0;
+	desk->round[desk->round_count++] = pending;
+	return true;
+}
+
 void orders_buy(struct gate_request *request)
 {
 	struct gate_thread *thread = request->thread;
 	struct gate *gate = thread->gate;
-	struct purchase_desk *desk = thread->purchases;
 	struct sale_entry *entry = sale_table_find(gate_sales(thread), request->parameters[0]);
-	int64_t now_ms = clock_wall_ms();
+	struct door door = {.now_ms = clock_wall_ms()};
 	struct identity_buyer buyer;
-	struct pending *pending;
-	enum verdict refusal;
-	struct admission_view view;
 	struct wish wish;
 
 	if (atomic_load_explicit(&gate->stopping, memory_order_relaxed)) {
@@ -343,38 +410,22 @@ void orders_buy(struct gate_request *request)
 	}
 	if (!read_wish(request, entry->sale, &wish))
 		return;
-	refusal = admission_screen(gate->settings.admission, entry, wish.lot, wish.quantity, now_ms, &view);
-	if (refusal != VERDICT_NONE && !may_replay(request, entry->sale, refusal, &wish, &view)) {
-		refuse_public(request, refusal, entry->sale, now_ms, view.may_return);
+	door.refusal = admission_screen(gate->settings.admission, entry, wish.lot, wish.quantity, door.now_ms, &door.view);
+	if (door.refusal != VERDICT_NONE) {
+		if (!pass_refusal(request, entry->sale, &wish, &door, &buyer))
+			return;
+	} else if (!gate_identify(request, &buyer)) {
+		count_outcome(thread, thread->reply.problem);
 		return;
 	}
-	if (!pass_address(request))
+	if (!pass_address(request, entry->sale, &wish, &buyer, &door))
 		return;
-	if (!gate_identify(request, &buyer)) {
-		count_outcome(thread, PROBLEM_UNAUTHORIZED);
-		return;
-	}
 	/* While nothing can be made durable no unit need leave the counter; earlier orders are still told. */
-	if (refusal == VERDICT_NONE && !journal_is_well(gate))
-		refusal = VERDICT_JOURNAL_UNAVAILABLE;
-	if (view.stale && !admission_ask(&entry->latches[wish.lot])) {
-		refuse(request, PROBLEM_STOCK_UNAVAILABLE, NULL);
+	if (door.refusal == VERDICT_NONE && !journal_is_well(gate))
+		door.refusal = VERDICT_JOURNAL_UNAVAILABLE;
+	if (!put_into_round(request, entry, &wish, &buyer, &door))
 		return;
-	}
-	pending = take_place(desk);
-	if (!pending) {
-		if (view.stale)
-			admission_asked(&entry->latches[wish.lot]);
-		refuse(request, PROBLEM_OVERLOADED, NULL);
-		return;
-	}
-	fill(pending, request, entry, &wish, &buyer, now_ms);
-	pending->purchase.job.message.deliver = come_home;
-	pending->purchase.refusal = refusal;
-	pending->purchase.may_return = view.may_return;
-	pending->asking = view.stale ? &entry->latches[wish.lot] : NULL;
 	http_defer(request->exchange);
-	desk->round[desk->round_count++] = pending;
 	thread->gathering = true;
 }
 

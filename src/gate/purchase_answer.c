@@ -21,6 +21,8 @@ static enum problem verdict_problem(enum verdict verdict)
 		return PROBLEM_KEY_REUSED;
 	case VERDICT_IN_FLIGHT:
 		return PROBLEM_IN_FLIGHT;
+	case VERDICT_ADDRESS_LIMITED:
+		return PROBLEM_ADDRESS_RATE_LIMITED;
 	case VERDICT_OVERLOADED:
 		return PROBLEM_OVERLOADED;
 	case VERDICT_FENCED:
@@ -129,6 +131,9 @@ void purchase_say(const struct purchase *purchase, const struct purchase_terms *
 	case VERDICT_RATE_LIMITED:
 		options.retry_after_ms = purchase->retry_after_ms;
 		say_rate(reply, terms->rate_requests, terms->rate_seconds, 0, purchase->retry_after_ms);
+		break;
+	case VERDICT_ADDRESS_LIMITED:
+		options.retry_after_ms = purchase->retry_after_ms;
 		break;
 	case VERDICT_IN_FLIGHT:
 		options.retry_after_ms = 1000;

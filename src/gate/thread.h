@@ -5,6 +5,7 @@
 
 #include "gate/address_limit.h"
 #include "gate/gate.h"
+#include "gate/identity_budget.h"
 #include "gate/reply.h"
 #include "http/router.h"
 
@@ -54,6 +55,7 @@ struct gate_metrics {
 	metric_id *public_latency, *operator_latency; /* a route each */
 	metric_id statuses[STATUS_CLASSES];
 	metric_id round_purchases;
+	metric_id identity_failures[2]; /* on the public listener, on the operators' */
 };
 
 struct gate_thread {
@@ -93,8 +95,9 @@ struct gate {
 	struct gate_metrics metrics;
 	struct loop_figure figures[GATE_LOOP_FIGURES];
 	struct http_quota quota, operator_quota;
-	struct address_limit *address_limit; /* NULL: off */
-	struct gate_thread *threads;         /* the operators' is the last */
+	struct address_limit *address_limit;     /* NULL: off */
+	struct identity_budget *identity_budget; /* NULL: off */
+	struct gate_thread *threads;             /* the operators' is the last */
 	size_t thread_count;
 	uint16_t public_port, operator_port;
 	struct buffer refusal;
@@ -124,10 +127,19 @@ void gate_refuse(struct gate_request *request, enum problem problem, const struc
 struct address gate_client(const struct gate_request *request);
 /* Whether the TCP peer is a trusted proxy. */
 bool gate_peer_trusted(const struct gate_request *request);
-/*
- * Who buys. True and *buyer; else it has answered 401. gate_peek_buyer(): without trust, false where it is not plain to see.
- */
+/* Who buys. True and *buyer; else it has answered 401, or 429 where gate_failures_spent(). */
 bool gate_identify(struct gate_request *request, struct identity_buyer *buyer);
+/* The same without an answer: false leaves *reason, and is counted against the client's address. */
+bool gate_verify(struct gate_request *request, struct identity_buyer *buyer, const char **reason);
+/*
+ * Whether this client's address has failed too often, and this request has no identity that needs no check: then it is 429, whatever it asks for. Two
+ * atomic reads where no address has.
+ */
+bool gate_failures_spent(struct gate_request *request, int64_t *retry_after_ms);
+void gate_refuse_address(struct gate_request *request, int64_t retry_after_ms);
+/* Whether it says at all who it is. */
+bool gate_brings_identity(const struct gate_request *request);
+/* Without trust; false where it is not plain to see. */
 bool gate_peek_buyer(struct gate_request *request, struct identity_buyer *buyer);
 /* `after` and `limit` of a list; false: it has answered 422. */
 bool gate_page(struct gate_request *request, char *after, size_t after_size, int64_t *limit);

@@ -253,6 +253,16 @@ int identity_verify(const struct identity *identity, struct identity_cache *cach
 	return IDENTITY_KNOWN;
 }
 
+bool identity_remembers(const struct identity_cache *cache, struct slice authorization, int64_t wall_ms)
+{
+	struct slice token = bearer_token(authorization);
+	const struct token_grant *grant = NULL;
+
+	if (token.size > 0 && token.size <= JWS_SIZE_MAX)
+		grant = token_cache_find(cache, token_cache_hash(cache, token));
+	return grant && !judge_time(grant, wall_ms);
+}
+
 /* --- Making one --- */
 
 static int add_claims(jwt_t *jwt, const struct identity_settings *settings, struct slice buyer, int64_t wall_ms, int64_t lifetime_s)

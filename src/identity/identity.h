@@ -44,6 +44,8 @@ struct identity_buyer {
  */
 int identity_verify(const struct identity *identity, struct identity_cache *cache, struct slice authorization, int64_t wall_ms,
 		    struct identity_buyer *buyer, const char **reason) MUST_CHECK;
+/* Whether identity_verify() would know this token without checking it: it was good before, and is still in time. */
+bool identity_remembers(const struct identity_cache *cache, struct slice authorization, int64_t wall_ms);
 /*
  * What the token says its `sub` is, without any trust: only to choose between a quick 410 and the whole way. False where that is not plain
  * to see (odd escapes, no token): then the whole way is right. Cheap: no signature, no allocation.

@@ -140,3 +140,127 @@ def test_the_proxy_protocol(serve):
             return connection.makefile("rb").readline().split()[1]
 
     assert [buy("a", "203.0.113.1"), buy("b", "203.0.113.1"), buy("c", "203.0.113.2")] == [b"202", b"429", b"202"]
+
+
+# --- What fails is limited by address, what is known by its buyer ---
+
+
+def ask(server, token, key=None, client=None, path="/v1/sales/drop/orders", method="POST"):
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    if key:
+        headers["Idempotency-Key"] = key
+    if client:
+        headers["X-Forwarded-For"] = client
+    return request(server.public, method, path, {} if method == "POST" else None, headers)
+
+
+def spend(server, client, count=30):
+    assert {ask(server, f"garbage-{i}", client=client, path="/v1/orders/x", method="GET").status for i in range(count)} == {401}
+
+
+def test_buyers_behind_one_address_do_not_shut_each_other_out(server):
+    """Found: the fourth purchase of an office within a minute was refused, whoever made it."""
+    server.make_sale("drop", 50)
+    assert [server.buy("drop", f"buyer-{i}", key="k").status for i in range(5)] == [202] * 5
+
+
+def test_a_retry_with_its_key_always_gets_its_order(serve):
+    """Found: a retry was counted by the limit of its address, and refused by it."""
+    server = serve({"gate.address_rate": "2/60"})
+    server.make_sale("drop", 50)
+    first = server.buy("drop", "anna", key="k")
+    assert {server.buy("drop", "anna", key="k").body for _ in range(5)} == {first.body}
+    assert [server.buy("drop", buyer, key="k").status for buyer in ("ben", "cleo")] == [202, 429]  # replays were not counted
+    again = server.buy("drop", "anna", key="k")
+    assert (again.status, again.body) == (202, first.body)
+    other = server.buy("drop", "anna", key="another")
+    assert other.code == "address-rate-limited" and int(other.header("Retry-After")) >= 1
+
+
+def test_three_garbage_tokens_shut_out_nobody(server):
+    """Found: they were counted as purchases of their address."""
+    server.make_sale("drop", 50)
+    assert {ask(server, f"garbage-{i}").status for i in range(3)} == {401}
+    assert server.buy("drop", "anna", key="k").status == 202
+
+
+def test_failed_identities_are_limited_by_address(serve):
+    """Found: forged tokens cost a check each, as often as somebody liked; on reads without any limit."""
+    server = serve({"gate.trusted_proxies": "127.0.0.1"})
+    server.make_sale("drop", 50)
+    known = buyer_token("anna")
+    first = ask(server, known, "k", "203.0.113.1")
+    assert first.status == 202
+    spend(server, "203.0.113.1")
+    for path, method in (("/v1/sales/drop/orders", "POST"), ("/v1/orders/x", "GET"), ("/v1/orders/x/cancel", "POST")):
+        answer = ask(server, "more garbage", client="203.0.113.1", path=path, method=method)
+        assert (answer.status, answer.code) == (429, "address-rate-limited")
+        assert 1 <= int(answer.header("Retry-After")) <= 60
+    # A token that is known needs no check, and other addresses have budgets of their own.
+    assert ask(server, known, "k", "203.0.113.1").body == first.body
+    assert ask(server, buyer_token("ben"), "k", "203.0.113.2").status == 202
+    # IPv6: a /64 has one, within that of its /48.
+    spend(server, "2001:db8:1:1::1")
+    assert ask(server, "garbage", client="2001:db8:1:1::2").status == 429
+    assert ask(server, "garbage", client="2001:db8:1:2::1").status == 401
+    assert server.metric('penstock_identity_failures_total{listener="public"}') == 30 + 30 + 1
+
+
+# --- Who has bought is nobody's business ---
+
+STATES = {
+    "sold out": lambda server: None,
+    "paused": lambda server: server.operate("POST", "/v1/sales/drop/pause"),
+    "ended": lambda server: server.operate("POST", "/v1/sales/drop/end"),
+    "open": lambda server: server.operate("POST", "/v1/items/drop-item/receive", {"units": 1})
+    and server.operate("POST", "/v1/sales/drop/lots/drop-item/add", {"units": 1}),
+}
+
+
+def plain(answer):
+    """Byte for byte, but for what is made for each answer."""
+    headers = {name: value for name, value in answer.headers.items() if name not in ("date", "traceparent")}
+    return answer.status, headers, answer.body
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_nobody_learns_from_an_answer_who_has_bought(serve, state):
+    """Found: an unsigned token in the name of a buyer was told 401, in that of a stranger 410."""
+    server = serve({"gate.trusted_proxies": "127.0.0.1"})
+    server.make_sale("drop", 1, hold_seconds=0)
+    bought = server.buy("drop", "anna", key="k")
+    assert bought.status == 202 and server.buy("drop", "ben", key="k").status == 410
+    STATES[state](server)
+
+    def tokens(name):
+        return [unsigned(name), buyer_token(name, key="another secret that has enough bytes"), buyer_token(name, lifetime=-100)]
+
+    def odd(name):  # whom it names is not plain to see
+        return buyer_token(name, key="another secret that has enough bytes", note="\\u0022sub")
+
+    for make in (*(lambda name, i=i: tokens(name)[i] for i in range(3)), odd):
+        for key in ("k", "other", None):
+            assert plain(ask(server, make("anna"), key)) == plain(ask(server, make("stranger"), key))
+    if state != "open":
+        stranger = plain(ask(server, buyer_token("stranger"), "k"))
+        assert plain(ask(server, unsigned("anna"), "k")) == stranger
+    assert server.buy("drop", "anna", key="k").body == bought.body
+
+
+@pytest.mark.parametrize("state", ["sold out", "paused", "ended"])
+def test_a_spent_budget_tells_nobody_who_has_bought(serve, state):
+    """Each check that fails spends; then nobody whose token must be checked is told anything else than 429."""
+    server = serve({"gate.trusted_proxies": "127.0.0.1", "gate.address_failures": "5/60"})
+    server.make_sale("drop", 1, hold_seconds=0)
+    token = buyer_token("anna")
+    bought = ask(server, token, "k", "203.0.113.9")
+    assert bought.status == 202 and ask(server, buyer_token("ben"), "k", "203.0.113.9").status == 410
+    STATES[state](server)
+    refused = plain(ask(server, buyer_token("stranger"), "k", "203.0.113.1"))
+    assert [plain(ask(server, unsigned("anna"), "k", "203.0.113.1")) for _ in range(5)] == [refused] * 5
+    hits = [ask(server, unsigned(name), "k", "203.0.113.1") for name in ("anna", "stranger")]
+    hits.append(ask(server, buyer_token("cleo"), "k", "203.0.113.1"))  # a good one too: it is not known yet
+    assert [(answer.status, answer.code) for answer in hits] == [(429, "address-rate-limited")] * 3
+    assert len({answer.body for answer in hits}) == 1
+    assert ask(server, unsigned("anna"), None, "203.0.113.1").status in (409, 410)  # without a key there is nothing to be learned
+    assert ask(server, token, "k", "203.0.113.1").body == bought.body

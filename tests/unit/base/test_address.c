@@ -277,10 +277,25 @@ static void test_bad_listening_places_are_named(void **state)
 	assert_true(slice_equal(bad, SLICE("[::]:9")));
 }
 
+static void test_the_site_of_an_address_is_what_one_customer_has(void **state)
+{
+	struct address a, b, site;
+
+	(void)state;
+	assert_int_equal(address_parse(SLICE("2001:db8:1:ffff::1"), &a), 0);
+	assert_int_equal(address_parse(SLICE("2001:db8:1::"), &b), 0);
+	site = address_site(&a);
+	assert_memory_equal(&site, &b, sizeof(b));
+	assert_int_equal(address_parse(SLICE("192.0.2.1"), &a), 0);
+	site = address_site(&a);
+	assert_memory_equal(&site, &a, sizeof(a));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_addresses_are_read_and_written),
+		cmocka_unit_test(test_the_site_of_an_address_is_what_one_customer_has),
 		cmocka_unit_test(test_what_is_no_address_is_refused),
 		cmocka_unit_test(test_loopback_is_known),
 		cmocka_unit_test(test_socket_addresses_are_taken_over),

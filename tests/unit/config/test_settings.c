@@ -106,8 +106,9 @@ static void test_defaults_without_any_source(void **state)
 	assert_int_equal(settings->gate.listen.items[0].port, 8080);
 	assert_true(address_is_loopback(&settings->gate.listen.items[0].address));
 	assert_int_equal(settings->operator.listen.items[0].port, 8081);
-	assert_int_equal(settings->gate.address_rate.requests, 3);
-	assert_int_equal(settings->gate.address_rate.seconds, 60);
+	assert_int_equal(settings->gate.address_rate.requests, 0); /* neighbours do not punish each other */
+	assert_int_equal(settings->gate.address_failures.requests, 30);
+	assert_int_equal(settings->gate.address_failures.seconds, 60);
 	assert_int_equal(settings->gate.trusted_proxies.count, 0);
 	assert_int_equal(settings->gate.idle_timeout_ns, 75 * SECOND);
 	assert_int_equal(settings->journal.ack_deadline_ns, 2 * SECOND);

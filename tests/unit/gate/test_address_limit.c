@@ -28,7 +28,7 @@ static struct address_limit *make(uint32_t requests, uint32_t seconds)
 {
 	struct address_limit *limit;
 
-	assert_int_equal(address_limit_new(&limit, requests, seconds), 0);
+	assert_int_equal(address_limit_new(&limit, requests, seconds, ADDRESS_LIMIT_CLIENTS), 0);
 	return limit;
 }
 
@@ -155,11 +155,58 @@ static void test_more_addresses_than_places_loosen_the_limit_and_refuse_nobody_w
 	address_limit_free(limit);
 }
 
+static void test_what_is_given_back_does_not_count(void **state)
+{
+	struct address_limit *limit = make(3, 60);
+	struct address client = address("192.0.2.1"), other = address("192.0.2.2");
+	int64_t retry_ms;
+
+	(void)state;
+	for (int64_t at = 1000; at <= 3000; at += 1000)
+		assert_true(address_limit_pass(limit, &client, at, &retry_ms));
+	address_limit_give_back(limit, &client, 2000);
+	assert_true(address_limit_pass(limit, &client, 4000, &retry_ms));
+	assert_false(address_limit_pass(limit, &client, 5000, &retry_ms));
+	assert_int_equal(retry_ms, 56000); /* 1000, 3000 and 4000 are there, in this order */
+	assert_false(address_limit_pass(limit, &client, 60999, &retry_ms));
+	assert_true(address_limit_pass(limit, &client, 61000, &retry_ms));
+	assert_false(address_limit_pass(limit, &client, 62999, &retry_ms));
+	assert_true(address_limit_pass(limit, &client, 63000, &retry_ms));
+	address_limit_give_back(limit, &client, 12345); /* never counted, or long gone */
+	address_limit_give_back(limit, &other, 63000);
+	assert_false(address_limit_pass(limit, &client, 63000, &retry_ms));
+	address_limit_free(limit);
+}
+
+static void test_a_look_counts_nothing_and_takes_no_place(void **state)
+{
+	struct address_limit *limit = make(2, 60);
+	struct address client = address("192.0.2.1"), other = address("192.0.2.2");
+	int64_t retry_ms = -1;
+
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		assert_false(address_limit_full(limit, &client, 1000, &retry_ms));
+	assert_true(address_limit_pass(limit, &client, 1000, &retry_ms));
+	assert_false(address_limit_full(limit, &client, 1000, &retry_ms));
+	assert_false(address_limit_may_be_full(limit, 1000));
+	assert_true(address_limit_pass(limit, &client, 2000, &retry_ms));
+	assert_true(address_limit_may_be_full(limit, 2000));
+	assert_true(address_limit_full(limit, &client, 3000, &retry_ms));
+	assert_int_equal(retry_ms, 58000);
+	assert_false(address_limit_full(limit, &other, 3000, &retry_ms));
+	assert_false(address_limit_full(limit, &client, 61000, &retry_ms));
+	assert_false(address_limit_may_be_full(limit, 61000));
+	address_limit_free(limit);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_so_many_pass_in_any_window),
 		cmocka_unit_test(test_a_refusal_consumes_nothing),
+		cmocka_unit_test(test_what_is_given_back_does_not_count),
+		cmocka_unit_test(test_a_look_counts_nothing_and_takes_no_place),
 		cmocka_unit_test(test_addresses_are_counted_apart_but_ipv6_by_its_64),
 		cmocka_unit_test(test_it_is_what_a_log_of_all_requests_says),
 		cmocka_unit_test(test_more_addresses_than_places_loosen_the_limit_and_refuse_nobody_wrongly),

@@ -551,10 +551,30 @@ static void test_libjwt_agrees_with_what_is_taken(void **state)
 	random_set_seed(0);
 }
 
+/* For who wants to know without the cost of a check. */
+static void test_a_token_that_was_good_is_remembered_while_it_is_in_time(void **state)
+{
+	struct identity_settings settings = forge_settings();
+	struct slice token;
+	struct door door;
+
+	(void)state;
+	door_open(&door, &settings);
+	token = forge_claims(FORGE_CLAIMS);
+	assert_false(identity_remembers(door.cache, token, FORGE_NOW_MS));
+	expect_buyer(&door, token, "alice");
+	assert_true(identity_remembers(door.cache, token, FORGE_NOW_MS));
+	assert_false(identity_remembers(door.cache, token, FORGE_NOW_MS + INT64_C(100000000000)));
+	assert_false(identity_remembers(door.cache, SLICE("Bearer x"), FORGE_NOW_MS));
+	assert_false(identity_remembers(door.cache, SLICE_NULL, FORGE_NOW_MS));
+	door_close(&door);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_good_token_names_its_buyer),
+		cmocka_unit_test(test_a_token_that_was_good_is_remembered_while_it_is_in_time),
 		cmocka_unit_test(test_a_known_header_vouches_for_itself_alone),
 		cmocka_unit_test(test_a_header_without_a_bearer_token_is_missing),
 		cmocka_unit_test(test_an_unsigned_token_is_refused),

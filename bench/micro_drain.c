@@ -103,18 +103,16 @@ static void copy_rows(PGconn *connection, const char *sql, const struct rows *ro
 static double copy(const char *url, size_t *count, size_t batch)
 {
 	PGconn *connection = PQconnectdb(url);
-	struct rows tables[3];
+	struct rows tables[2];
 	size_t orders = *count;
 	double wall = 0;
 
 	say(connection,
 	    "SET search_path = penstock; CREATE TABLE bare_orders (LIKE orders INCLUDING ALL) WITH (fillfactor = 85);"
-	    "CREATE TABLE bare_keys (LIKE idempotency_keys INCLUDING ALL); CREATE TABLE bare_movements (LIKE movements INCLUDING ALL)",
+	    "CREATE TABLE bare_movements (LIKE movements INCLUDING ALL)",
 	    PGRES_COMMAND_OK);
-	tables[0] = read_rows(connection, "COPY (SELECT * FROM orders ORDER BY id) TO STDOUT (FORMAT binary)", orders);
-	tables[1] =
-		read_rows(connection, "COPY (SELECT * FROM idempotency_keys ORDER BY order_id) TO STDOUT (FORMAT binary)", orders);
-	tables[2] = read_rows(connection,
+	tables[0] = read_rows(connection, "COPY (SELECT * FROM orders ORDER BY sale, id) TO STDOUT (FORMAT binary)", orders);
+	tables[1] = read_rows(connection,
 			      "COPY (SELECT * FROM movements WHERE order_id IS NOT NULL ORDER BY number) TO STDOUT (FORMAT binary)",
 			      orders);
 	*count = orders = tables[0].count;
@@ -122,8 +120,7 @@ static double copy(const char *url, size_t *count, size_t batch)
 		wall -= wall_us();
 		say(connection, "BEGIN", PGRES_COMMAND_OK);
 		copy_rows(connection, "COPY bare_orders FROM STDIN (FORMAT binary)", &tables[0], done, batch);
-		copy_rows(connection, "COPY bare_keys FROM STDIN (FORMAT binary)", &tables[1], done, batch);
-		copy_rows(connection, "COPY bare_movements FROM STDIN (FORMAT binary)", &tables[2], done, batch);
+		copy_rows(connection, "COPY bare_movements FROM STDIN (FORMAT binary)", &tables[1], done, batch);
 		say(connection, "COMMIT", PGRES_COMMAND_OK);
 		wall += wall_us();
 	}

@@ -108,10 +108,7 @@ void audit_buyer(struct ledger_audit *audit, const char *sale, const char *buyer
 void audit_key(struct ledger_audit *audit, const char *buyer, const char *key, int64_t orders)
 {
 	audit->p3_broken++;
-	if (!buyer)
-		note(audit, "P3: an idempotency key has no order: %s", key);
-	else
-		note(audit, "P3: one idempotency key of buyer %s has %lld orders: %s", buyer, (long long)orders, key);
+	note(audit, "P3: one idempotency key of buyer %s has %lld orders: %s", buyer, (long long)orders, key);
 }
 
 void audit_item(struct ledger_audit *audit, const char *sku, int64_t on_hand, int64_t moved)

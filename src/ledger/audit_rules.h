@@ -35,7 +35,6 @@ struct audit_books {
 void audit_books(struct ledger_audit *audit, const struct audit_books *books);
 
 void audit_buyer(struct ledger_audit *audit, const char *sale, const char *buyer, int64_t units, int64_t limit);
-/* buyer NULL: a key of no order. */
 void audit_key(struct ledger_audit *audit, const char *buyer, const char *key, int64_t orders);
 void audit_item(struct ledger_audit *audit, const char *sku, int64_t on_hand, int64_t moved);
 /* What the database says of its file; "ok": it is whole. */

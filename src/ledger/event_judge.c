@@ -62,8 +62,8 @@ static int judge_reserved(const struct event *event, const struct event_facts *f
 {
 	if (!facts->has_lot)
 		return not_found(event, facts);
-	if (facts->order)
-		return LEDGER_CONSTRAINT; /* another order has this id */
+	if (facts->order || uuid_tag(&event->id) != event->sale)
+		return LEDGER_CONSTRAINT; /* another order has this id; or one that nobody would find */
 	if (is_void(event, facts))
 		return LEDGER_STALE_EPOCH;
 	change->state = event->hold_expires_at_ms ? ORDER_HELD : ORDER_CONFIRMED;

@@ -49,7 +49,7 @@ bool event_settles(enum event_kind kind);
 bool event_is_there(const struct event *event, const struct event_facts *facts);
 /*
  * LEDGER_DONE (*change says what it does), ALREADY, STALE_EPOCH (void), NOT_FOUND, WRONG_STATE (a terminal state absorbed it), CONSTRAINT (an
- * order's id has another order).
+ * order's id has another order, or does not end in its sale's number, by which it is found).
  */
 int event_judge(const struct event *event, const struct event_facts *facts, struct event_change *change) MUST_CHECK;
 /* The change in a lot's sums. */

@@ -49,6 +49,7 @@ static const struct ledger_ops postgres_ops = {
 	.lot_add = postgres_lot_add,
 	.order_get = postgres_order_get,
 	.orders = postgres_orders,
+	.sale_snapshot = postgres_sale_snapshot,
 	.log_append = postgres_log_append,
 	.log_rows = postgres_log_rows,
 	.dead_letter = postgres_dead_letter,

@@ -114,16 +114,12 @@ static void buyers_row(const PGresult *result, int row, struct ledger_audit *aud
 	audit_buyer(audit, text(result, row, 0, 0), text(result, row, 1, 1), pg_get_int(result, row, 2), pg_get_int(result, row, 3));
 }
 
-static const char keys_sql[] =
-	"SELECT orders.sale, orders.buyer, idempotency_keys.key, count(*) FROM idempotency_keys"
-	" LEFT JOIN orders ON orders.id = idempotency_keys.order_id"
-	" GROUP BY orders.sale, orders.buyer, idempotency_keys.key HAVING count(*) > 1 OR orders.sale IS NULL";
+static const char keys_sql[] = "SELECT buyer, key, count(*) FROM orders WHERE key IS NOT NULL"
+			       " GROUP BY sale, buyer, key HAVING count(*) > 1";
 
 static void keys_row(const PGresult *result, int row, struct ledger_audit *audit)
 {
-	const char *buyer = PQgetisnull(result, row, 0) ? NULL : text(result, row, 1, 0);
-
-	audit_key(audit, buyer, text(result, row, 2, 1), pg_get_int(result, row, 3));
+	audit_key(audit, text(result, row, 0, 0), text(result, row, 1, 1), pg_get_int(result, row, 2));
 }
 
 /* --- P4, the items' half --- */

@@ -22,25 +22,19 @@ static const enum pg_kind change_kinds[CHANGE_COLUMNS] = {[CHANGE_ID] = PG_UUID}
 static const enum pg_kind int_kinds[LOT_COLUMNS] = {PG_INT};
 static const enum pg_kind log_kinds[LOG_COLUMNS] = {[LOG_ACTOR] = PG_TEXT,  [LOG_ACTION] = PG_TEXT, [LOG_SUBJECT] = PG_TEXT,
 						    [LOG_DETAIL] = PG_TEXT, [LOG_TRACE] = PG_TEXT,  [LOG_HASH] = PG_TEXT};
-static const enum pg_kind uuid_kind[] = {PG_UUID};
+static const enum pg_kind asked_kinds[ASK_COLUMNS] = {[ASK_ID] = PG_UUID};
 static const enum pg_kind dead_kinds[DEAD_COLUMNS] = {[DEAD_REASON] = PG_TEXT, [DEAD_EVENT] = PG_TEXT};
 
 enum { TABLES = 12 };
 static void tables_of(struct pg_batch *batch, struct columns tables[static TABLES])
 {
 	const struct columns all[TABLES] = {
-		{batch->new, new_kinds, NEW_COLUMNS},
-		{batch->moves, move_kinds, MOVE_COLUMNS},
-		{batch->changes, change_kinds, CHANGE_COLUMNS},
-		{batch->lot_changes, int_kinds, LOT_COLUMNS},
-		{batch->returns, int_kinds, RETURN_COLUMNS},
-		{batch->log, log_kinds, LOG_COLUMNS},
-		{batch->epochs, int_kinds, EPOCH_COLUMNS},
-		{batch->barriers, int_kinds, EPOCH_COLUMNS},
-		{batch->dead, dead_kinds, DEAD_COLUMNS},
-		{batch->positions, int_kinds, POSITION_COLUMNS},
-		{&batch->ids, uuid_kind, 1},
-		{&batch->sales, int_kinds, 1},
+		{batch->new, new_kinds, NEW_COLUMNS},           {batch->moves, move_kinds, MOVE_COLUMNS},
+		{batch->changes, change_kinds, CHANGE_COLUMNS}, {batch->lot_changes, int_kinds, LOT_COLUMNS},
+		{batch->returns, int_kinds, RETURN_COLUMNS},    {batch->log, log_kinds, LOG_COLUMNS},
+		{batch->epochs, int_kinds, EPOCH_COLUMNS},      {batch->barriers, int_kinds, EPOCH_COLUMNS},
+		{batch->dead, dead_kinds, DEAD_COLUMNS},        {batch->positions, int_kinds, POSITION_COLUMNS},
+		{batch->asked, asked_kinds, ASK_COLUMNS},       {&batch->sales, int_kinds, 1},
 	};
 
 	memcpy(tables, all, sizeof(all));
@@ -433,6 +427,7 @@ void pg_batch_finish(struct pg_batch *batch)
 
 		if (!order->changed)
 			continue;
+		pg_array_int(&batch->changes[CHANGE_SALE], order->row.sale);
 		pg_array_uuid(&batch->changes[CHANGE_ID], &order->id);
 		pg_array_int(&batch->changes[CHANGE_STATE], order->row.state);
 		pg_array_int(&batch->changes[CHANGE_AT], order->changed_at_ms);

@@ -58,7 +58,8 @@ enum {
 	MOVE_ACTOR,
 	MOVE_COLUMNS
 };
-enum { CHANGE_ID, CHANGE_STATE, CHANGE_AT, CHANGE_HOLD, CHANGE_COLUMNS };
+enum { CHANGE_SALE, CHANGE_ID, CHANGE_STATE, CHANGE_AT, CHANGE_HOLD, CHANGE_COLUMNS };
+enum { ASK_ID, ASK_SALE, ASK_COLUMNS };
 enum { LOT_SALE, LOT_PLACE, LOT_HELD, LOT_CONFIRMED, LOT_WITHDRAWN, LOT_COLUMNS };
 enum { RETURN_ITEM, RETURN_UNITS, RETURN_COLUMNS };
 enum { LOG_NUMBER, LOG_AT, LOG_ACTOR, LOG_ACTION, LOG_SUBJECT, LOG_DETAIL, LOG_TRACE, LOG_HASH, LOG_COLUMNS };
@@ -80,7 +81,8 @@ struct pg_batch {
 	struct pg_array new[NEW_COLUMNS], moves[MOVE_COLUMNS], changes[CHANGE_COLUMNS], lot_changes[LOT_COLUMNS];
 	struct pg_array returns[RETURN_COLUMNS], log[LOG_COLUMNS], epochs[EPOCH_COLUMNS];
 	struct pg_array barriers[EPOCH_COLUMNS], dead[DEAD_COLUMNS], positions[POSITION_COLUMNS];
-	struct pg_array ids, sales; /* of the events, to ask for */
+	struct pg_array asked[ASK_COLUMNS]; /* of the events: an order is found by its sale and its id */
+	struct pg_array sales;              /* likewise, each sale once in a row */
 };
 
 /* Room for a batch of so many events. 0 or -ENOMEM. */

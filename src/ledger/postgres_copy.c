@@ -14,8 +14,7 @@ struct column {
 
 static const char copy_orders[] =
 	"COPY orders (id, sale, lot, quantity, state, epoch, buyer_units, limit_per_buyer, placed_at_ms, changed_at_ms,"
-	" hold_expires_at_ms, first_hold_expires_at_ms, buyer, trace) FROM STDIN (FORMAT binary)";
-static const char copy_keys[] = "COPY idempotency_keys (order_id, key) FROM STDIN (FORMAT binary)";
+	" hold_expires_at_ms, first_hold_expires_at_ms, buyer, trace, key) FROM STDIN (FORMAT binary)";
 static const char copy_movements[] =
 	"COPY movements (at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, allocated, held, confirmed,"
 	" withdrawn, actor) FROM STDIN (FORMAT binary)";
@@ -59,8 +58,8 @@ static bool add_field(struct buffer *rows, struct column *column)
 	return true;
 }
 
-/* Rows from the columns; those whose last column is null are left out where `skip_null` says so. 0, PG_CONSTRAINT, or -ENOMEM. */
-static int make_rows(struct buffer *rows, struct column *columns, size_t count, bool skip_null)
+/* Rows from the columns. 0, PG_CONSTRAINT, or -ENOMEM. */
+static int make_rows(struct buffer *rows, struct column *columns, size_t count)
 {
 	static const char header[] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0"; /* the literal's own end is the last byte of its 19 */
 	const char fields[2] = {0, (char)count}, trailer[2] = {(char)0xff, (char)0xff};
@@ -69,31 +68,25 @@ static int make_rows(struct buffer *rows, struct column *columns, size_t count, 
 	buffer_append(rows, header, sizeof(header));
 	for (size_t i = 0; i < count; i++)
 		columns[i].at = columns[i].array ? columns[i].array->bytes.data + PG_ARRAY_HEADER : NULL;
-	ASSERT(count > 0 && columns[0].array && columns[count - 1].array);
+	ASSERT(count > 0 && columns[0].array);
 	for (uint32_t row = 0; row < columns[0].array->count; row++) {
-		size_t start = rows->size;
-		bool null = skip_null && size_at(columns[count - 1].at) < 0;
-
 		buffer_append(rows, fields, sizeof(fields));
 		for (size_t i = 0; i < count; i++)
 			if (!add_field(rows, &columns[i]))
 				return PG_CONSTRAINT;
-		if (null)
-			rows->size = start;
 	}
 	buffer_append(rows, trailer, sizeof(trailer));
 	return rows->failed ? error_origin(-ENOMEM) : 0;
 }
 
-static int copy(struct pg_connection *connection, const char *sql, struct buffer *rows, struct column *columns, size_t count,
-		bool skip_null)
+static int copy(struct pg_connection *connection, const char *sql, struct buffer *rows, struct column *columns, size_t count)
 {
 	int end;
 
 	for (size_t i = 0; i < count; i++)
 		if (columns[i].array && columns[i].array->bytes.failed)
 			return error_origin(-ENOMEM);
-	end = make_rows(rows, columns, count, skip_null);
+	end = make_rows(rows, columns, count);
 	return end != 0 ? end : pg_send_rows(connection, sql, buffer_slice(rows));
 }
 
@@ -105,9 +98,8 @@ int pg_copy_orders(struct pg_connection *connection, struct pg_batch *batch)
 		{&new[NEW_QUANTITY], 4, NULL},    {&new[NEW_STATE], 2, NULL}, {&new[NEW_EPOCH], 8, NULL},
 		{&new[NEW_BUYER_UNITS], 4, NULL}, {&new[NEW_LIMIT], 4, NULL}, {&new[NEW_AT], 8, NULL},
 		{&new[NEW_AT], 8, NULL},          {&new[NEW_HOLD], 8, NULL},  {&new[NEW_HOLD], 8, NULL},
-		{&new[NEW_BUYER], 0, NULL},       {&new[NEW_TRACE], 0, NULL},
+		{&new[NEW_BUYER], 0, NULL},       {&new[NEW_TRACE], 0, NULL}, {&new[NEW_KEY], 0, NULL},
 	};
-	struct column keys[] = {{&new[NEW_ID], 0, NULL}, {&new[NEW_KEY], 0, NULL}};
 	struct column movements[] = {
 		{&moves[MOVE_AT], 8, NULL},    {&moves[MOVE_CAUSE], 2, NULL},     {&moves[MOVE_ITEM], 4, NULL},
 		{&moves[MOVE_SALE], 4, NULL},  {&moves[MOVE_LOT], 4, NULL},       {&moves[MOVE_ORDER], 0, NULL},
@@ -119,11 +111,9 @@ int pg_copy_orders(struct pg_connection *connection, struct pg_batch *batch)
 	int end;
 
 	buffer_init(&rows, ROWS_MAX_BYTES);
-	end = copy(connection, copy_orders, &rows, orders, sizeof(orders) / sizeof(orders[0]), false);
+	end = copy(connection, copy_orders, &rows, orders, sizeof(orders) / sizeof(orders[0]));
 	if (end == 0)
-		end = copy(connection, copy_keys, &rows, keys, sizeof(keys) / sizeof(keys[0]), true);
-	if (end == 0)
-		end = copy(connection, copy_movements, &rows, movements, sizeof(movements) / sizeof(movements[0]), false);
+		end = copy(connection, copy_movements, &rows, movements, sizeof(movements) / sizeof(movements[0]));
 	buffer_deinit(&rows);
 	return end;
 }

@@ -111,7 +111,8 @@ int postgres_journal_identify(struct ledger *base, struct slice cluster, struct 
 	pg_put_text(&params, cluster);
 	pg_put_text(&params, topic);
 	while (pg_work_begin(&work)) {
-		end = pg_outcome(pg_do(work.connection, "INSERT INTO journal VALUES (1, $1, $2) ON CONFLICT DO NOTHING", &params),
+		end = pg_outcome(pg_do(work.connection,
+				       "INSERT INTO journal (one, cluster, topic) VALUES (1, $1, $2) ON CONFLICT DO NOTHING", &params),
 				 -EIO);
 		if (end == 0)
 			end = compare_log(work.connection, cluster, topic, known);

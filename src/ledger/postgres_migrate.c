@@ -3,6 +3,10 @@
  * never changed: its hash is kept, and a ledger made by another text of the same number is refused.
  *
  * Looking and stepping are one transaction under a lock, so that of several processes that start at once, one steps and the others find it done.
+ *
+ * Before the first step of a ledger that has some, whoever writes to it is turned out, as by another lease: gates and drains of an older schema find in
+ * their next transaction that nothing of theirs may be committed any more, and say that they must be restarted. First, for a transaction that is on its way
+ * has its row locked: once the rows are gone there is none, so the steps wait for no writer, and no writer waits for them with anything in its hands.
  */
 #include <stdlib.h>
 #include "base/clock.h"
@@ -11,6 +15,9 @@
 #include "ledger/postgres_private.h"
 
 enum { SCRIPT_MAX = 1024 * 1024 };
+
+/* A step may write all orders anew: some minutes for ten million. */
+enum { MIGRATE_MS = 3600 * 1000 };
 
 static const char create_table[] =
 	"CREATE TABLE IF NOT EXISTS schema_migrations ("
@@ -106,6 +113,11 @@ static int migrate(struct pg_connection *connection)
 		if (result > 0)
 			result = pg_script(connection, "CREATE SCHEMA penstock", NULL);
 	}
+	if (result == 0 && applied > 1 && applied < embedded_migrations_postgres_count) {
+		log_warn("ledger",
+			 "the ledger is brought up to this program's tables: gates and drains of older programs write nothing more");
+		result = pg_script(connection, "DELETE FROM writers; UPDATE commits SET lease = lease + 1", NULL);
+	}
 	for (size_t i = applied; i < embedded_migrations_postgres_count && result == 0; i++)
 		result = apply_migration(connection, &embedded_migrations_postgres[i]);
 	return result;
@@ -113,13 +125,16 @@ static int migrate(struct pg_connection *connection)
 
 int pg_migrate(struct pg_connection *connection)
 {
-	/* Whoever is before us at it has his time, and our connection's clock is longer. */
-	int ended, result = pg_script(connection,
-				      "BEGIN; SET LOCAL lock_timeout = 4000; SELECT pg_advisory_xact_lock(8099000947049456493)",
-				      NULL);
+	int64_t timeout_ns = connection->timeout_ns;
+	int ended, result;
 
+	connection->timeout_ns = MIGRATE_MS * INT64_C(1000000);
+	/* Whoever is before us at it has his time, and our connection's clock is longer. */
+	result = pg_script(connection, "BEGIN; SET LOCAL lock_timeout = 4000; SELECT pg_advisory_xact_lock(8099000947049456493)",
+			   NULL);
 	if (result == 0)
 		result = migrate(connection);
+	connection->timeout_ns = timeout_ns;
 	if (!connection->handle)
 		return result;
 	ended = pg_script(connection, result == 0 ? "COMMIT" : "ROLLBACK", NULL);

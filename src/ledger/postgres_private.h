@@ -172,6 +172,15 @@ int pg_migrate(struct pg_connection *connection) MUST_CHECK;
 /* For read-only opening: 0, LEDGER_TOO_NEW, or negative where the tables are not this program's. */
 int pg_schema_check(struct pg_connection *connection) MUST_CHECK;
 
+/* --- Rows of a sale, for a snapshot; by file --- */
+
+/* postgres_sales_read.c: number $1, and its lots; read by pg_sale_read(). NULL where there is none (*end: 0) or it cannot be read (negative). */
+extern const char *const pg_sale_by_number[2];
+struct sale *pg_sale_read(PGresult *const results[static 2], int *end);
+/* postgres_orders.c: of sale $1, behind the id $2, at most $3; read by pg_order_read(), which leaves out the names of sale and item. */
+extern const char pg_orders_of_sale[];
+void pg_order_read(const PGresult *result, int row, struct ledger_order *order);
+
 /* --- Movements and the log, used by several --- */
 
 int pg_movement_write(struct pg_connection *connection, const struct movement *movement) MUST_CHECK;
@@ -217,6 +226,8 @@ int postgres_sales_changed(struct ledger *ledger, uint64_t after, struct sale **
 int postgres_order_get(struct ledger *ledger, const struct uuid *id, struct ledger_order *order);
 int postgres_orders(struct ledger *ledger, const struct ledger_order_filter *filter, struct ledger_order *orders, size_t max,
 		    size_t *count);
+int postgres_sale_snapshot(struct ledger *ledger, uint32_t sale, struct ledger_snapshot *snapshot, ledger_orders_fn *page,
+			   void *context);
 
 int postgres_log_append(struct ledger *ledger, const struct ledger_actor *actor, const char *action, struct slice subject,
 			struct slice detail_json);

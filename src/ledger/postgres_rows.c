@@ -9,9 +9,12 @@ enum { COPY_MIN = 256 };
 static const char select_lots[] = "SELECT lots.sale, lots.place, sales.epoch, lots.item, sales.id, items.sku, sales.barrier FROM lots"
 				  " JOIN sales ON sales.number = lots.sale JOIN items ON items.number = lots.item"
 				  " WHERE lots.sale = ANY($1)";
-#define KNOWN "SELECT id, sale, lot, quantity, state, hold_expires_at_ms, buyer FROM orders WHERE id = ANY($1)"
+#define KNOWN                                                                                                  \
+	"SELECT orders.id, orders.sale, orders.lot, orders.quantity, orders.state, orders.hold_expires_at_ms," \
+	" orders.buyer FROM unnest($1, $2) AS asked (id, sale)"                                                \
+	" JOIN orders ON orders.sale = asked.sale AND orders.id = asked.id"
 static const char select_known[] = KNOWN;
-static const char lock_known[] = KNOWN " ORDER BY id FOR NO KEY UPDATE";
+static const char lock_known[] = KNOWN " ORDER BY orders.sale, orders.id FOR NO KEY UPDATE OF orders";
 static const char select_moved[] = "SELECT movement_id FROM movements WHERE movement_id = ANY($1)";
 
 struct pg_makeup pg_rows_makeup(struct pg_batch *batch, const struct ledger_entry *entries, size_t count)
@@ -26,7 +29,8 @@ struct pg_makeup pg_rows_makeup(struct pg_batch *batch, const struct ledger_entr
 		makeup.purchases_only &= event->kind == EVENT_RESERVED;
 		makeup.operators |=
 			event->kind != EVENT_RESERVED && event->kind != EVENT_BARRIER && event_by_operator(event, SLICE_NULL);
-		pg_array_uuid(&batch->ids, &event->id);
+		pg_array_uuid(&batch->asked[ASK_ID], &event->id);
+		pg_array_int(&batch->asked[ASK_SALE], event->sale);
 		if (event->sale != last)
 			pg_array_int(&batch->sales, event->sale);
 		last = event->sale;
@@ -104,9 +108,9 @@ int pg_rows_read(struct postgres_ledger *ledger, const struct pg_makeup *makeup,
 		at++;
 	}
 	add_array_query(connection, select_lots, &batch->sales);
-	add_array_query(connection, ledger->shared ? lock_known : select_known, &batch->ids);
+	pg_add_table(connection, ledger->shared ? lock_known : select_known, batch->asked, ASK_COLUMNS);
 	if (makeup->withdrawals)
-		add_array_query(connection, select_moved, &batch->ids);
+		add_array_query(connection, select_moved, &batch->asked[ASK_ID]);
 	count = connection->trip_asked;
 	end = pg_run(connection, results);
 	if (end != 0)
@@ -126,13 +130,11 @@ int pg_rows_read(struct postgres_ledger *ledger, const struct pg_makeup *makeup,
 /* --- Writing --- */
 
 static const char insert_orders[] =
-	"WITH new AS MATERIALIZED (SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
-	" AS row (id, sale, lot, quantity, state, epoch, buyer_units, most, at_ms, hold_ms, buyer, trace, key)),"
-	" keys AS (INSERT INTO idempotency_keys (order_id, key) SELECT id, key FROM new WHERE key IS NOT NULL"
-	"  ON CONFLICT (order_id) DO UPDATE SET key = excluded.key)"
 	"INSERT INTO orders (id, sale, lot, quantity, state, epoch, buyer_units, limit_per_buyer, placed_at_ms, changed_at_ms,"
-	" hold_expires_at_ms, first_hold_expires_at_ms, buyer, trace)"
-	" SELECT id, sale, lot, quantity, state, epoch, buyer_units, most, at_ms, at_ms, hold_ms, hold_ms, buyer, trace FROM new";
+	" hold_expires_at_ms, first_hold_expires_at_ms, buyer, trace, key)"
+	" SELECT id, sale, lot, quantity, state, epoch, buyer_units, most, at_ms, at_ms, hold_ms, hold_ms, buyer, trace, key"
+	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+	" AS row (id, sale, lot, quantity, state, epoch, buyer_units, most, at_ms, hold_ms, buyer, trace, key)";
 static const char insert_movements[] =
 	"INSERT INTO movements (at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, allocated, held, confirmed, withdrawn, actor)"
 	" SELECT at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, 0, held, confirmed, withdrawn, actor"
@@ -140,7 +142,8 @@ static const char insert_movements[] =
 	" AS row (at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, held, confirmed, withdrawn, actor)";
 static const char update_orders[] =
 	"UPDATE orders SET state = row.state, changed_at_ms = row.at_ms, hold_expires_at_ms = coalesce(row.hold_ms, hold_expires_at_ms)"
-	" FROM unnest($1, $2, $3, $4) AS row (id, state, at_ms, hold_ms) WHERE orders.id = row.id";
+	" FROM unnest($1, $2, $3, $4, $5) AS row (sale, id, state, at_ms, hold_ms)"
+	" WHERE orders.sale = row.sale AND orders.id = row.id";
 static const char update_lots[] =
 	"UPDATE lots SET held = lots.held + row.held, confirmed = lots.confirmed + row.confirmed, withdrawn = lots.withdrawn + row.withdrawn"
 	" FROM unnest($1, $2, $3, $4, $5) AS row (sale, place, held, confirmed, withdrawn)"

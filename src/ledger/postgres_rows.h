@@ -30,5 +30,5 @@ int pg_rows_write(struct pg_connection *connection, struct pg_batch *batch) MUST
 
 /* --- postgres_copy.c --- */
 
-/* Sends the new orders, their keys and all movements by COPY. 0, enum pg_end (PG_CONSTRAINT: some row cannot be), or negative. */
+/* Sends the new orders and all movements by COPY. 0, enum pg_end (PG_CONSTRAINT: some row cannot be), or negative. */
 int pg_copy_orders(struct pg_connection *connection, struct pg_batch *batch) MUST_CHECK;

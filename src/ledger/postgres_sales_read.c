@@ -14,7 +14,7 @@
 	"number > $1 AND (ended_at_ms IS NULL OR ended_at_ms >= $2 OR EXISTS (SELECT FROM lots" \
 	" WHERE lots.sale = sales.number AND lots.allocated > lots.confirmed + lots.withdrawn)) ORDER BY number LIMIT $3"
 
-static const char *const by_number[] = {"SELECT " SALE_COLUMNS " FROM sales WHERE number = $1", LOT_ROWS "number = $1" LOT_ORDER};
+const char *const pg_sale_by_number[2] = {"SELECT " SALE_COLUMNS " FROM sales WHERE number = $1", LOT_ROWS "number = $1" LOT_ORDER};
 static const char *const by_id[] = {"SELECT " SALE_COLUMNS " FROM sales WHERE id = $1", LOT_ROWS "id = $1" LOT_ORDER};
 #define CHANGED "change > $1 ORDER BY change LIMIT $2"
 static const char *const changed[] = {
@@ -73,6 +73,20 @@ static int read_lots(const PGresult *result, int *row, struct sale *sale)
 	return 0;
 }
 
+struct sale *pg_sale_read(PGresult *const results[static 2], int *end)
+{
+	struct sale *sale = PQntuples(results[0]) ? read_sale(results[0], 0) : NULL;
+	int row = 0;
+
+	*end = !sale && PQntuples(results[0]) ? error_origin(-ENOMEM) : 0;
+	if (sale)
+		*end = read_lots(results[1], &row, sale);
+	if (*end == 0)
+		return sale;
+	free(sale);
+	return NULL;
+}
+
 static int read_page(struct postgres_ledger *ledger, const char *const sql[static 2], const struct pg_params *params,
 		     struct sale **sales, size_t *count)
 {
@@ -108,7 +122,7 @@ int postgres_sale_get(struct ledger *base, uint32_t number, struct slice id, str
 		pg_put_int(&params, number);
 	else
 		pg_put_text(&params, id);
-	end = read_page(postgres_ledger_of(base), number ? by_number : by_id, &params, sale, &count);
+	end = read_page(postgres_ledger_of(base), number ? pg_sale_by_number : by_id, &params, sale, &count);
 	if (end < 0)
 		*sale = NULL;
 	return end == 0 && count == 0 ? LEDGER_NOT_FOUND : end;

@@ -85,6 +85,7 @@ static const struct ledger_ops sqlite_ops = {
 	.lot_add = sqlite_lot_add,
 	.order_get = sqlite_order_get,
 	.orders = sqlite_orders,
+	.sale_snapshot = sqlite_sale_snapshot,
 	.log_append = sqlite_log_append,
 	.log_rows = sqlite_log_rows,
 	.dead_letter = sqlite_dead_letter,

@@ -1,6 +1,6 @@
 /*
- * Applying events: the hot path of the whole program. One transaction a batch; an order that is granted is three rows appended to three trees
- * (orders, movements, idempotency_keys), and what the batch does to a lot is added up here and written once.
+ * Applying events: the hot path of the whole program. One transaction a batch; an order that is granted is two rows in two trees
+ * (orders, movements), and what the batch does to a lot is added up here and written once.
  *
  * What becomes of an event is event_judge()'s to say. Behind it lie the tables' own constraints, the last line. A row that breaks one is left out by
  * itself. A lot whose sum breaks one says only that some event of the batch is bad: the batch is rolled back and applied in halves, each in a
@@ -21,24 +21,26 @@
 enum { ROW_FOUND = 100 };
 
 /* ROW_FOUND, 0 where there is none, or negative. */
-static int read_order(struct connection *connection, const struct uuid *id, struct order_row *row)
+static int read_order(struct connection *connection, const struct event *event, struct order_row *row)
 {
 	sqlite3_stmt *statement;
 	int result = connection_prepare(
-		connection, "SELECT sale, lot, quantity, state, hold_expires_at_ms, buyer FROM orders WHERE id = ?1", &statement);
+		connection, "SELECT lot, quantity, state, hold_expires_at_ms, buyer FROM orders WHERE sale = ?1 AND id = ?2",
+		&statement);
 
 	if (result < 0)
 		return result;
-	bind_uuid(statement, 1, id);
+	bind_int(statement, 1, event->sale);
+	bind_uuid(statement, 2, &event->id);
 	result = step_row(connection, statement);
 	if (result != STEP_ROW)
 		return result;
-	row->sale = (uint32_t)sqlite3_column_int64(statement, 0);
-	row->lot = (uint32_t)sqlite3_column_int64(statement, 1);
-	row->quantity = (uint32_t)sqlite3_column_int64(statement, 2);
-	row->state = (enum order_state)sqlite3_column_int64(statement, 3);
-	row->hold_expires_at_ms = sqlite3_column_int64(statement, 4);
-	column_text(statement, 5, row->buyer, sizeof(row->buyer));
+	row->sale = event->sale;
+	row->lot = (uint32_t)sqlite3_column_int64(statement, 0);
+	row->quantity = (uint32_t)sqlite3_column_int64(statement, 1);
+	row->state = (enum order_state)sqlite3_column_int64(statement, 2);
+	row->hold_expires_at_ms = sqlite3_column_int64(statement, 3);
+	column_text(statement, 4, row->buyer, sizeof(row->buyer));
 	sqlite3_reset(statement);
 	return ROW_FOUND;
 }
@@ -50,8 +52,8 @@ static int insert_order(struct connection *connection, const struct event *event
 	sqlite3_stmt *statement;
 	int result = connection_prepare(connection,
 					"INSERT INTO orders (id, sale, lot, quantity, state, epoch, buyer_units, limit_per_buyer, placed_at_ms,"
-					" changed_at_ms, hold_expires_at_ms, first_hold_expires_at_ms, buyer, trace)"
-					" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10, ?10, ?11, ?12)",
+					" changed_at_ms, hold_expires_at_ms, first_hold_expires_at_ms, buyer, trace, key)"
+					" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10, ?10, ?11, ?12, ?13)",
 					&statement);
 
 	if (result < 0)
@@ -68,24 +70,8 @@ static int insert_order(struct connection *connection, const struct event *event
 	bind_int_or_null(statement, 10, event->hold_expires_at_ms, 0);
 	bind_text(statement, 11, event->buyer);
 	bind_text_or_null(statement, 12, event->trace);
+	bind_text_or_null(statement, 13, event->key);
 	return step_once(connection, statement);
-}
-
-static int insert_key(struct connection *connection, const struct event *event)
-{
-	sqlite3_stmt *statement;
-	int result;
-
-	if (event->key.size == 0)
-		return 0;
-	/* The order's row is new, so a key that is there already belongs to nothing and must not stop its batch. */
-	result = connection_prepare(connection, "INSERT OR REPLACE INTO idempotency_keys (order_id, key) VALUES (?1, ?2)", &statement);
-	if (result < 0)
-		return result;
-	bind_uuid(statement, 1, &event->id);
-	bind_text(statement, 2, event->key);
-	result = step_once(connection, statement);
-	return result == STEP_CONSTRAINT ? error_origin(-EUCLEAN) : result;
 }
 
 static int update_order(struct connection *connection, const struct event *event, enum order_state state)
@@ -93,12 +79,13 @@ static int update_order(struct connection *connection, const struct event *event
 	sqlite3_stmt *statement;
 	int result = connection_prepare(connection,
 					"UPDATE orders SET state = ?2, changed_at_ms = ?3, hold_expires_at_ms = coalesce(?4, hold_expires_at_ms)"
-					" WHERE id = ?1",
+					" WHERE sale = ?5 AND id = ?1",
 					&statement);
 
 	if (result < 0)
 		return result;
 	bind_uuid(statement, 1, &event->id);
+	bind_int(statement, 5, event->sale);
 	bind_int(statement, 2, state);
 	bind_int(statement, 3, event->at_ms);
 	bind_int_or_null(statement, 4, event->kind == EVENT_EXTENDED ? event->hold_expires_at_ms : 0, 0);
@@ -219,16 +206,14 @@ static int apply_reserved(struct apply *apply, const struct event *event)
 	outcome = event_judge(event, &facts, &change);
 	if (outcome == LEDGER_DONE) {
 		result = insert_order(apply->connection, event);
-		if (result == STEP_CONSTRAINT)
-			outcome = LEDGER_CONSTRAINT;
-		else if (result == 0)
-			result = insert_key(apply->connection, event);
 		if (result < 0)
 			return result;
+		if (result == STEP_CONSTRAINT)
+			outcome = LEDGER_CONSTRAINT;
 	}
 	if (outcome == LEDGER_DONE)
 		return write_change(apply, lot, event, &change);
-	result = read_order(apply->connection, &event->id, &row);
+	result = read_order(apply->connection, event, &row);
 	if (result <= 0)
 		return result < 0 ? result : outcome;
 	facts.order = &row;
@@ -241,7 +226,7 @@ static int apply_settlement(struct apply *apply, const struct event *event)
 	struct event_change change;
 	struct order_row row;
 	struct touched *lot;
-	int result = read_order(apply->connection, &event->id, &row);
+	int result = read_order(apply->connection, event, &row);
 
 	if (result < 0)
 		return result;
@@ -361,7 +346,7 @@ static int look_up(struct apply *apply, const struct event *event, int code)
 	else if (event->kind == EVENT_BARRIER)
 		result = know_lot(apply, event->sale, 0, &facts, &lot);
 	else
-		result = read_order(apply->connection, &event->id, &row);
+		result = read_order(apply->connection, event, &row);
 	if (result < 0)
 		return -EINPROGRESS;
 	facts.has_movement = event->kind == EVENT_WITHDRAWN && result > 0;

@@ -134,7 +134,7 @@ static int compare_log(struct connection *connection, struct slice cluster, stru
 static int write_log(struct connection *connection, struct slice cluster, struct slice topic)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection, "INSERT INTO journal VALUES (1, ?1, ?2)", &statement);
+	int result = connection_prepare(connection, "INSERT INTO journal (one, cluster, topic) VALUES (1, ?1, ?2)", &statement);
 
 	if (result < 0)
 		return result;

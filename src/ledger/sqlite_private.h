@@ -92,8 +92,13 @@ void readers_renew(struct reader_pool *pool);
 
 /* --- sqlite_migrate.c --- */
 
-/* Brings the tables up to this program's. 0, LEDGER_TOO_NEW, or negative. */
-int sqlite_migrate(struct connection *connection) MUST_CHECK;
+/*
+ * Brings the tables up to this program's; `path` is the file's. Before a step that takes long it says for how long and how much free space that needs.
+ * 0, LEDGER_TOO_NEW, or negative; -ENOSPC: that space is not there, and nothing was begun.
+ */
+int sqlite_migrate(struct connection *connection, const char *path) MUST_CHECK;
+/* The number of this program's schema: its last migration's. */
+int64_t sqlite_schema_number(void);
 /* For read-only opening: 0, LEDGER_TOO_NEW, or negative where the tables are not this program's. */
 int sqlite_schema_check(struct connection *connection) MUST_CHECK;
 
@@ -110,6 +115,14 @@ int dead_letter_write(struct connection *connection, struct slice json, const ch
 
 /* In a transaction that has changed the sale: the number of that change. */
 int sale_changed(struct connection *connection, uint32_t sale) MUST_CHECK;
+
+/* --- sqlite_sales_read.c, sqlite_orders.c --- */
+
+/* In a transaction: a sale with its lots, malloc'd. 0, LEDGER_NOT_FOUND, or negative. */
+int sale_read(struct connection *connection, uint32_t number, struct sale **sale) MUST_CHECK;
+/* The orders of sale ?1 by rising id, for order_read(), which leaves out the names of sale and item. */
+extern const char select_orders_of_sale[];
+void order_read(sqlite3_stmt *statement, struct ledger_order *order);
 
 /* --- sqlite_log.c --- */
 
@@ -147,6 +160,8 @@ int sqlite_sales_changed(struct ledger *ledger, uint64_t after, struct sale **sa
 int sqlite_order_get(struct ledger *ledger, const struct uuid *id, struct ledger_order *order);
 int sqlite_orders(struct ledger *ledger, const struct ledger_order_filter *filter, struct ledger_order *orders, size_t max,
 		  size_t *count);
+int sqlite_sale_snapshot(struct ledger *ledger, uint32_t sale, struct ledger_snapshot *snapshot, ledger_orders_fn *page,
+			 void *context);
 
 int sqlite_log_append(struct ledger *ledger, const struct ledger_actor *actor, const char *action, struct slice subject,
 		      struct slice detail_json);

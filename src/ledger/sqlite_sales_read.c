@@ -79,6 +79,46 @@ static int read_lots(struct connection *connection, struct sale *sale)
 	return result;
 }
 
+/* The sale of a statement with its parameters. 0, LEDGER_NOT_FOUND, or negative. */
+static int read_one(struct connection *connection, sqlite3_stmt *statement, struct sale **sale)
+{
+	int result = step_row(connection, statement);
+
+	if (result != STEP_ROW)
+		return result < 0 ? result : LEDGER_NOT_FOUND;
+	*sale = read_sale(statement);
+	sqlite3_reset(statement);
+	result = *sale ? read_lots(connection, *sale) : error_origin(-ENOMEM);
+	if (result < 0) {
+		free(*sale);
+		*sale = NULL;
+	}
+	return result;
+}
+
+int sale_read(struct connection *connection, uint32_t number, struct sale **sale)
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(connection, select_by_number, &statement);
+
+	*sale = NULL;
+	if (result < 0)
+		return result;
+	bind_int(statement, 1, number);
+	return read_one(connection, statement, sale);
+}
+
+static int read_by_id(struct connection *connection, struct slice id, struct sale **sale)
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(connection, select_by_id, &statement);
+
+	if (result < 0)
+		return result;
+	bind_text(statement, 1, id);
+	return read_one(connection, statement, sale);
+}
+
 /* A sale's row and its lots' rows are two reads: in one transaction they are of one moment. */
 static int begin(struct sqlite_ledger *ledger, struct reader **reader)
 {
@@ -101,27 +141,12 @@ int sqlite_sale_get(struct ledger *base, uint32_t number, struct slice id, struc
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
 	struct reader *reader;
-	sqlite3_stmt *statement;
 	int result = begin(ledger, &reader);
 
 	*sale = NULL;
 	if (result < 0)
 		return result;
-	result = connection_prepare(&reader->connection, number ? select_by_number : select_by_id, &statement);
-	if (result < 0)
-		return end(ledger, reader, result);
-	if (number)
-		bind_int(statement, 1, number);
-	else
-		bind_text(statement, 1, id);
-	result = step_row(&reader->connection, statement);
-	if (result == STEP_ROW) {
-		*sale = read_sale(statement);
-		sqlite3_reset(statement);
-		result = *sale ? read_lots(&reader->connection, *sale) : error_origin(-ENOMEM);
-	} else if (result == STEP_DONE) {
-		result = LEDGER_NOT_FOUND;
-	}
+	result = number ? sale_read(&reader->connection, number, sale) : read_by_id(&reader->connection, id, sale);
 	result = end(ledger, reader, result);
 	if (result != 0) {
 		free(*sale);

@@ -6,7 +6,7 @@
  * on the disk. Whoever answers "refused" then takes a purchase back that a restart would find; whoever answers "done" promises what a power
  * cut would take away. And a handle that has failed may hold on to state that is not on the disk.
  *
- * The model. Every transaction raises the one number in `commits`. When a COMMIT fails, the handle is closed (without a checkpoint: it must
+ * The model. Every transaction raises the one number in `commit_numbers`. When a COMMIT fails, the handle is closed (without a checkpoint: it must
  * write nothing more), another is opened, and the number is read:
  *
  *   it has the new number: the transaction is in the file. A checkpoint writes its pages again, into the database, and syncs those (a failed
@@ -86,17 +86,23 @@ static void close_failed(struct sqlite_ledger *ledger)
 	readers_renew(&ledger->pool);
 }
 
-static const char select_commit_number[] = "SELECT number FROM commits";
+static const char select_commit_number[] = "SELECT number FROM commit_numbers";
 
 static int write_commit_number(struct connection *connection, int64_t number)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection, "UPDATE commits SET number = ?1", &statement);
+	int result = connection_prepare(connection, "UPDATE commit_numbers SET number = ?1 WHERE schema = ?2", &statement);
 
 	if (result < 0)
 		return result;
 	bind_int(statement, 1, number);
+	bind_int(statement, 2, sqlite_schema_number());
 	result = step_once(connection, statement);
+	if (result == STEP_DONE && sqlite3_changes(connection->db) == 0) {
+		log_error("ledger",
+			  "the ledger was made ready for a newer program: this one writes nothing more; start the newer one");
+		return error_origin(-EBUSY);
+	}
 	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
 }
 
@@ -196,7 +202,7 @@ int writer_open(struct sqlite_ledger *ledger)
 	int result = open_connection(ledger);
 
 	if (result == 0)
-		result = sqlite_migrate(&writer->connection);
+		result = sqlite_migrate(&writer->connection, ledger->path);
 	if (result == 0)
 		result = connection_read_number(&writer->connection, select_commit_number, &writer->commit_number);
 	if (result == 0)

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/uuid.h"
@@ -133,6 +134,38 @@ struct ledger_audit {
 	char first[512];    /* the first fault found, in words; empty: none */
 };
 
+/* How far a partition of the journal has been read, and the fingerprint of the record before. */
+struct ledger_position {
+	uint32_t partition;
+	int64_t next;
+	uint64_t mark;
+};
+
+/* Units that an operator has withdrawn from a lot. */
+struct ledger_withdrawal {
+	struct uuid movement;
+	uint32_t lot, units;
+};
+
+/* What a sale's stock is built again from, beside its orders: all of one moment. */
+struct ledger_snapshot {
+	struct sale *sale;                 /* with its epoch, its barrier, and the sums that the ledger keeps of each lot */
+	uint32_t partitions;               /* of the log outside of the ledger, fixed for its life; 0: not known, or none */
+	struct ledger_position *positions; /* of the partitions that something was read from */
+	size_t position_count;
+	struct ledger_withdrawal *withdrawals; /* in the order in which they were written */
+	size_t withdrawal_count;
+};
+static inline void ledger_snapshot_deinit(struct ledger_snapshot *snapshot)
+{
+	free(snapshot->sale);
+	free(snapshot->positions);
+	free(snapshot->withdrawals);
+	*snapshot = (struct ledger_snapshot){0};
+}
+/* A page of the sale's orders, by rising id; the snapshot is whole before the first. 0: go on; anything else ends the reading. */
+typedef int ledger_orders_fn(void *context, const struct ledger_snapshot *snapshot, const struct ledger_order *orders, size_t count);
+
 struct ledger;
 struct ledger_ops {
 	const char *name;
@@ -193,10 +226,17 @@ struct ledger_ops {
 	int (*lot_add)(struct ledger *ledger, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *movement,
 		       const struct ledger_actor *actor);
 
+	/* By its id, which ends in its sale's number. DONE, NOT_FOUND. */
 	int (*order_get)(struct ledger *ledger, const struct uuid *id, struct ledger_order *order);
 	/* By id, up to `max`; *count how many. */
 	int (*orders)(struct ledger *ledger, const struct ledger_order_filter *filter, struct ledger_order *orders, size_t max,
 		      size_t *count);
+	/*
+	 * Everything of one sale as it is at one moment, whatever is committed meanwhile: the snapshot, which is the caller's to deinit() whatever comes, and
+	 * all orders, in pages. DONE, NOT_FOUND, what `page` returned, or negative: pages may have been given by then.
+	 */
+	int (*sale_snapshot)(struct ledger *ledger, uint32_t sale, struct ledger_snapshot *snapshot, ledger_orders_fn *page,
+			     void *context);
 
 	int (*log_append)(struct ledger *ledger, const struct ledger_actor *actor, const char *action, struct slice subject,
 			  struct slice detail_json);

@@ -80,6 +80,12 @@ struct event kit_reserved(struct kit *kit, uint32_t lot, uint32_t quantity, cons
 	};
 }
 
+void kit_in_sale(struct kit *kit, struct event *event, uint32_t sale)
+{
+	event->sale = sale;
+	event->id = uuid_make(&kit->ids, kit->now_ms, sale);
+}
+
 struct event kit_settled(struct kit *kit, enum event_kind kind, const struct event *reserved)
 {
 	return (struct event){

@@ -30,6 +30,8 @@ struct uuid kit_id(struct kit *kit);
 /* An event of epoch 1. Reserved: held, with a key made of the buyer's name; the buyer is a string that outlives the event. */
 struct event kit_reserved(struct kit *kit, uint32_t lot, uint32_t quantity, const char *buyer);
 struct event kit_settled(struct kit *kit, enum event_kind kind, const struct event *reserved);
+/* The same event in another sale: an id ends in its sale's number. */
+void kit_in_sale(struct kit *kit, struct event *event, uint32_t sale);
 struct event kit_withdrawn(struct kit *kit, uint32_t lot, uint32_t quantity);
 struct event kit_barrier(struct kit *kit, uint32_t epoch);
 

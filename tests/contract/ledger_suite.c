@@ -715,5 +715,6 @@ int ledger_suite_run(const struct ledger_suite_adapter *which)
 	};
 
 	adapter = which;
-	return cmocka_run_group_tests_name(which->name, tests, NULL, NULL) + ledger_suite_drain_run(which->name);
+	return cmocka_run_group_tests_name(which->name, tests, NULL, NULL) + ledger_suite_drain_run(which->name) +
+	       ledger_suite_snapshot_run(which->name);
 }

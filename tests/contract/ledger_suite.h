@@ -28,3 +28,4 @@ int ledger_suite_tear_down(void **state);
 void ledger_suite_restart(struct ledger_fixture *fixture);
 
 int ledger_suite_drain_run(const char *name);
+int ledger_suite_snapshot_run(const char *name);

@@ -287,7 +287,7 @@ static void fill_many(struct kit *kit, struct event *events, struct ledger_entry
 	for (size_t i = 0; i < MANY; i++) {
 		snprintf(names[i], sizeof(names[i]), "buyer-%zu", i);
 		events[i] = kit_reserved(kit, 0, 1, names[i]);
-		events[i].sale = sale;
+		kit_in_sale(kit, &events[i], sale);
 		entries[i] = (struct ledger_entry){&events[i], -1};
 	}
 }

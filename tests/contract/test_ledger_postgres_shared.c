@@ -293,7 +293,7 @@ static void *buy(void *argument)
 	while (!past && !buyer->failed) {
 		for (size_t i = 0; i < BATCH; i++) {
 			events[i] = kit_reserved(&buyer->kit, 0, 1, "ann");
-			events[i].sale = buyer->sale;
+			kit_in_sale(&buyer->kit, &events[i], buyer->sale);
 			events[i].epoch = buyer->epoch;
 			events[i].key = SLICE_NULL;
 			events[i].buyer_units = 0;
@@ -405,12 +405,12 @@ static void test_two_who_drive_the_same_events_do_them_once(void **state)
 	for (int round = 0; round < ROUNDS; round++) {
 		for (size_t i = 0; i < BATCH; i++) {
 			reserved[i] = kit_reserved(kit, 0, 1, "ann");
-			reserved[i].sale = sale;
+			kit_in_sale(kit, &reserved[i], sale);
 			reserved[i].key = SLICE_NULL;
 			reserved[i].buyer_units = 0;
 			settled[i] = kit_settled(kit, i % 2 ? EVENT_CONFIRMED : EVENT_CANCELLED, &reserved[i]);
 			withdrawn[i] = kit_withdrawn(kit, 0, 1);
-			withdrawn[i].sale = sale;
+			kit_in_sale(kit, &withdrawn[i], sale);
 		}
 		drive_twice(fixture, reserved, round % 2);
 		drive_twice(fixture, settled, round % 2);
@@ -450,7 +450,8 @@ static void *operate(void *argument)
 			operator->failed = ledger->ops->lot_add(ledger, operator->sale, 0, 1, &movement, &actor);
 		if (!operator->failed)
 			operator->failed = ledger->ops->sale_raise_epoch(ledger, operator->sale, &epoch);
-		withdrawn.sale = reserved.sale = operator->sale;
+		kit_in_sale(kit, &reserved, operator->sale);
+		withdrawn.sale = operator->sale;
 		withdrawn.epoch = reserved.epoch = UINT32_MAX; /* of a ledger from before a restore: let through */
 		settled = kit_settled(kit, EVENT_CONFIRMED, &reserved);
 		if (!operator->failed)
@@ -663,7 +664,7 @@ static void test_of_two_drains_of_a_partition_one_wins_each_step(void **state)
 
 	for (size_t i = 0; i < STEPS; i++) {
 		events[i] = kit_reserved(&fixture->kit, 0, 1, "ann");
-		events[i].sale = sale;
+		kit_in_sale(&fixture->kit, &events[i], sale);
 		events[i].key = SLICE_NULL;
 		events[i].buyer_units = 0;
 	}
@@ -735,6 +736,52 @@ static void test_elected_one_that_is_silent_is_so_no_longer(void **state)
 	assert_int_equal(elect(fixture, 0), LEDGER_LEASE_HELD);
 }
 
+/* --- A ledger of the schema before --- */
+
+/* What a program of that schema made: tests/whole/test_upgrade.py tells of it. */
+static char *old_ledger(void)
+{
+	const char *root = getenv("SOURCE_ROOT");
+	char path[4096], *text;
+	size_t size;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/tests/whole/ledgers/postgres_2.sql", root ? root : ".");
+	file = fopen(path, "re");
+	assert_non_null(file);
+	text = calloc(1, 1024 * 1024);
+	assert_non_null(text);
+	size = fread(text, 1, 1024 * 1024 - 1, file);
+	assert_true(size > 0);
+	fclose(file);
+	return text;
+}
+
+/* It joins as one who shares the lease, and goes on writing while the first new one starts. */
+static void test_writer_of_an_older_schema_is_refused_in_its_next_transaction(void **state)
+{
+	struct fixture *fixture = *state;
+	char *text = old_ledger();
+	struct ledger_audit audit;
+
+	close_all(fixture);
+	postgres_place_run(fixture->place, "SET client_min_messages = warning; DROP SCHEMA penstock CASCADE");
+	postgres_place_run(fixture->place, text);
+	postgres_place_run(fixture->place,
+			   "SET search_path = penstock; SELECT * FROM open_shared(); SELECT take_turn(max(id), 1) FROM writers;"
+			   "CREATE TABLE public.older AS SELECT id, (SELECT lease FROM commits) FROM writers");
+	fixture->ledgers[0] = open_as(fixture, LEDGER_OPEN_SHARED);
+	postgres_place_run(fixture->place,
+			   "SET search_path = penstock; DO $$ BEGIN PERFORM take_turn((SELECT id FROM public.older), 2);"
+			   " RAISE 'it was let in'; EXCEPTION WHEN SQLSTATE 'PS001' THEN NULL; END $$;"
+			   "DO $$ BEGIN ASSERT (SELECT lease FROM commits) > (SELECT lease FROM public.older), 'it would come back'; END $$;"
+			   "DROP TABLE public.older");
+	assert_int_equal(fixture->ledgers[0]->ops->audit(fixture->ledgers[0], &audit), 0);
+	assert_string_equal(audit.first, "");
+	assert_int_equal(audit.orders, 10);
+	free(text);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -760,6 +807,7 @@ int main(void)
 		TEST(test_elected_one_whose_session_has_died_finds_out),
 		TEST(test_elected_one_that_is_silent_is_so_no_longer),
 		TEST(test_who_does_not_stand_leaves_it_to_the_other),
+		TEST(test_writer_of_an_older_schema_is_refused_in_its_next_transaction),
 	};
 
 	log_set_level(LOG_OFF);

@@ -295,10 +295,9 @@ class Server:
 
 # {schema}, {id} and {sale} as the database wants them.
 ORDER_ROWS = (
-    "select {id}, o.buyer, k.key, i.sku, o.quantity, s.name from {schema}orders o"
+    "select {id}, o.buyer, o.key, i.sku, o.quantity, s.name from {schema}orders o"
     " join {schema}order_states s on s.number = o.state join {schema}sales a on a.number = o.sale"
-    " join {schema}lots l on l.sale = o.sale and l.place = o.lot join {schema}items i on i.number = l.item"
-    " left join {schema}idempotency_keys k on k.order_id = o.id where a.id = {sale}"
+    " join {schema}lots l on l.sale = o.sale and l.place = o.lot join {schema}items i on i.number = l.item where a.id = {sale}"
 )
 
 

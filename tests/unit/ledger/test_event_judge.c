@@ -8,7 +8,7 @@
 
 enum { SALE = 7, LOT = 2, ITEM = 31, EPOCH = 5, NOW_MS = 1000, HOLD_MS = 9000 };
 
-static const struct uuid id = {{1, 2, 3}};
+static const struct uuid id = {{[0] = 1, [15] = SALE}};
 
 static struct event event_of(enum event_kind kind)
 {
@@ -208,6 +208,17 @@ static void test_an_id_has_one_order(void **state)
 	assert_int_equal(event_judge(&event, &facts, &change), LEDGER_CONSTRAINT);
 }
 
+static void test_an_order_whose_id_names_another_sale_is_kept_out(void **state)
+{
+	struct event event = event_of(EVENT_RESERVED);
+	struct event_facts facts = facts_of(NULL);
+	struct event_change change;
+
+	(void)state;
+	event.id.bytes[15] = SALE + 1;
+	assert_int_equal(event_judge(&event, &facts, &change), LEDGER_CONSTRAINT);
+}
+
 static void test_the_constraints_are_those_of_the_tables(void **state)
 {
 	struct event event = event_of(EVENT_RESERVED);
@@ -271,6 +282,7 @@ int main(void)
 		cmocka_unit_test(test_withdrawn_units_go_back_to_their_item_once),
 		cmocka_unit_test(test_a_barrier_only_rises),
 		cmocka_unit_test(test_an_id_has_one_order),
+		cmocka_unit_test(test_an_order_whose_id_names_another_sale_is_kept_out),
 		cmocka_unit_test(test_the_constraints_are_those_of_the_tables),
 		cmocka_unit_test(test_halving_leaves_out_just_what_breaks),
 	};

@@ -141,15 +141,15 @@ static unsigned int sweep(enum fault fault, unsigned int in_a_row)
 static void test_full_disk_at_every_write_of_a_commit(void **state)
 {
 	(void)state;
-	assert_true(sweep(FAULT_WRITE_FULL, 1) >= 10);
-	assert_true(sweep(FAULT_WRITE_FULL, 1000) >= 10);
+	assert_true(sweep(FAULT_WRITE_FULL, 1) >= 8);
+	assert_true(sweep(FAULT_WRITE_FULL, 1000) >= 8);
 }
 
 static void test_io_error_at_every_write_of_a_commit(void **state)
 {
 	(void)state;
-	assert_true(sweep(FAULT_WRITE_IO, 1) >= 10);
-	assert_true(sweep(FAULT_WRITE_IO, 1000) >= 10);
+	assert_true(sweep(FAULT_WRITE_IO, 1) >= 8);
+	assert_true(sweep(FAULT_WRITE_IO, 1000) >= 8);
 }
 
 static void test_io_error_at_the_sync_of_a_commit(void **state)

@@ -131,6 +131,106 @@ static void test_file_that_is_no_ledger_is_refused_and_left_alone(void **state)
 	close(fd);
 }
 
+/* --- A ledger of the schema before: two sales, orders in every state, with and without a key --- */
+
+/* Undoes the third migration: what an older program has left. Its rows are the new one's, in the old tables. */
+static const char back_to_the_second[] =
+	"CREATE TABLE old_orders (id BLOB PRIMARY KEY, sale INTEGER NOT NULL, lot INTEGER NOT NULL, quantity INTEGER NOT NULL, state INTEGER NOT NULL,"
+	" epoch INTEGER NOT NULL, buyer_units INTEGER NOT NULL, limit_per_buyer INTEGER NOT NULL, placed_at_ms INTEGER NOT NULL,"
+	" changed_at_ms INTEGER NOT NULL, hold_expires_at_ms INTEGER, first_hold_expires_at_ms INTEGER, buyer TEXT NOT NULL, trace TEXT)"
+	" STRICT, WITHOUT ROWID;"
+	"INSERT INTO old_orders SELECT id, sale, lot, quantity, state, epoch, buyer_units, limit_per_buyer, placed_at_ms, changed_at_ms,"
+	" hold_expires_at_ms, first_hold_expires_at_ms, buyer, trace FROM orders;"
+	"CREATE TABLE idempotency_keys (order_id BLOB PRIMARY KEY, key TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+	"INSERT INTO idempotency_keys SELECT id, key FROM orders WHERE key IS NOT NULL;"
+	"DROP TABLE orders; ALTER TABLE old_orders RENAME TO orders; DROP INDEX movements_by_sale;"
+	"CREATE TABLE commits (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL) STRICT;"
+	"INSERT INTO commits SELECT one, number FROM commit_numbers; DROP TABLE commit_numbers;"
+	"ALTER TABLE journal DROP COLUMN partitions; DELETE FROM schema_migrations WHERE number > 2";
+
+enum { OLD_ORDERS = 4 };
+
+/* The orders as they were, of the first sale but for the last. */
+static void make_old(struct sqlite_place *place, struct ledger_order orders[static OLD_ORDERS])
+{
+	struct ledger *ledger = open_place(place);
+	struct event events[OLD_ORDERS], settled;
+	struct kit kit;
+
+	kit_stock(&kit, ledger);
+	events[0] = kit_reserve(&kit, KIT_SHIRT, 1, "ann");
+	events[1] = kit_reserve(&kit, KIT_SHOE, 2, "ben");
+	settled = kit_settled(&kit, EVENT_CONFIRMED, &events[1]);
+	assert_int_equal(kit_apply(&kit, &settled), LEDGER_DONE);
+	events[2] = kit_reserved(&kit, KIT_SHIRT, 1, "cid");
+	events[2].key = events[2].trace = SLICE_NULL;
+	assert_int_equal(kit_apply(&kit, &events[2]), LEDGER_DONE);
+	settled = kit_settled(&kit, EVENT_CANCELLED, &events[2]);
+	assert_int_equal(kit_apply(&kit, &settled), LEDGER_DONE);
+	events[3] = kit_reserved(&kit, 0, 1, "ann");
+	kit_in_sale(&kit, &events[3], kit_big_sale(&kit, 10));
+	assert_int_equal(kit_apply(&kit, &events[3]), LEDGER_DONE);
+	for (size_t i = 0; i < OLD_ORDERS; i++)
+		assert_int_equal(ledger->ops->order_get(ledger, &events[i].id, &orders[i]), LEDGER_DONE);
+	ledger->ops->free(ledger);
+	sqlite_place_run(place, back_to_the_second);
+}
+
+static void test_ledger_of_the_schema_before_is_brought_up_to_date(void **state)
+{
+	struct sqlite_place *place = *state;
+	struct ledger_order before[OLD_ORDERS], after;
+	struct ledger_audit audit;
+	struct ledger *ledger;
+
+	make_old(place, before);
+	assert_int_equal(ledger_sqlite_open(&ledger, place->path, LEDGER_OPEN_READ_ONLY), -ENOTSUP);
+	for (int opened = 0; opened < 2; opened++) {
+		ledger = open_place(place);
+		for (size_t i = 0; i < OLD_ORDERS; i++) {
+			assert_int_equal(ledger->ops->order_get(ledger, &before[i].id, &after), LEDGER_DONE);
+			assert_memory_equal(&after, &before[i], sizeof(after));
+		}
+		assert_int_equal(ledger->ops->audit(ledger, &audit), 0);
+		assert_string_equal(audit.first, "");
+		assert_int_equal(audit.orders, OLD_ORDERS);
+		ledger->ops->free(ledger);
+	}
+}
+
+static void test_migration_without_the_space_it_needs_is_not_begun(void **state)
+{
+	struct sqlite_place *place = *state;
+	struct ledger_order before[OLD_ORDERS];
+	struct ledger *ledger;
+
+	make_old(place, before);
+	failpoints_set("ledger.migrate_no_space=on");
+	assert_int_equal(ledger_sqlite_open(&ledger, place->path, LEDGER_OPEN_LEASE), -ENOSPC);
+	failpoints_set("");
+	sqlite_place_run(place, "SELECT key FROM idempotency_keys"); /* all as it was */
+	ledger = open_place(place);
+	ledger->ops->free(ledger);
+}
+
+static void test_writer_of_an_older_schema_is_refused_in_its_next_transaction(void **state)
+{
+	struct sqlite_place *place = *state;
+	struct ledger *ledger = open_place(place);
+	struct event event;
+	struct kit kit;
+
+	kit_stock(&kit, ledger);
+	kit_reserve(&kit, KIT_SHIRT, 1, "ann");
+	event = kit_reserved(&kit, KIT_SHIRT, 1, "ben");
+	sqlite_place_run(place, "UPDATE commit_numbers SET schema = schema + 1"); /* a newer program, past the lease */
+	assert_int_equal(kit_apply(&kit, &event), -EBUSY);
+	sqlite_place_run(place, "UPDATE commit_numbers SET schema = schema - 1");
+	assert_int_equal(kit_apply(&kit, &event), LEDGER_DONE); /* nothing of the refused one is there */
+	kit_assert_audit(&kit);
+	ledger->ops->free(ledger);
+}
+
 /* --- Readers beside the writer --- */
 
 enum { READING_THREADS = 6, BATCHES = 60, BATCH = 16 };
@@ -210,6 +310,9 @@ int main(void)
 		TEST(test_opening_what_is_not_there_to_read_fails),
 		TEST(test_newer_ledger_is_refused_and_left_alone),
 		TEST(test_ledger_of_other_migrations_is_refused),
+		TEST(test_ledger_of_the_schema_before_is_brought_up_to_date),
+		TEST(test_migration_without_the_space_it_needs_is_not_begun),
+		TEST(test_writer_of_an_older_schema_is_refused_in_its_next_transaction),
 		TEST(test_file_that_is_no_ledger_is_refused_and_left_alone),
 		TEST(test_readers_see_whole_batches_while_the_writer_works),
 	};

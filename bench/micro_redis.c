@@ -97,19 +97,13 @@ static double bare(struct stock *stock, size_t batch)
 	struct buffer packed[BATCH_MAX], head;
 	const char *arguments[BATCH_MAX + 5] = {"FCALL", "penstock_reserve", "1", "{ps:1}"};
 	size_t sizes[BATCH_MAX + 5] = {5, 16, 1, 6}, done;
+	struct redis_look look = redis_sales_look(&redis->sales, SALE);
 	int64_t spent_ns = 0;
 
 	if (!connection)
 		die("no connection");
 	buffer_init(&head, 4096);
-	redis_write(&head, 1, 1);
-	redis_write(&head, epoch, 4);
-	redis_write(&head, 0, 4);
-	redis_write(&head, 0, 8);
-	redis_write(&head, 1 << 20, 4);
-	redis_write(&head, 0, 1);
-	buffer_append(&head, connection->server.run_id, REDIS_ID_SIZE);
-	buffer_append(&head, connection->server.replid, REDIS_ID_SIZE);
+	redis_trip_write_head(&head, connection, &look, 1 << 20);
 	arguments[4] = head.data;
 	sizes[4] = head.size;
 	for (size_t i = 0; i < batch; i++)

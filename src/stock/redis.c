@@ -19,8 +19,10 @@
  *   - the names of buyers are appended to one string, so that a process asks for what it has not read by an offset. Whoever is told "sold out" gets
  *     the rest of them in the same answer: from then on may_have_order() says no to nobody who has an order.
  *
- * One clock, Redis' own: deadlines are told and kept by it, windows slide by it, claims age by it. now_ns, now_ms say only how long ago something was,
- * and what an event is dated.
+ * One clock, the sale's: deadlines are told and kept by it, windows slide by it, claims age by it. It is what has passed since Redis' wall clock was
+ * believed once. That clock moves it on, but somebody may set it: so every call brings two bounds from this machine's monotonic clock and
+ * the last answer (redis_sales.h), and the sale's time stays between them, but for a second. now_ns only says how long ago something was,
+ * now_ms what an event is dated.
  *
  * Fencing. A sale is armed with its epoch, with the run_id and replid of the server, and with the reign: a word in a variable of the library, in no
  * file and on no replica. Every call brings the newest epoch that this process knows and the run_id and replid that its connection read when it was
@@ -333,6 +335,5 @@ void stock_redis_set_clock(struct stock *stock, int64_t now_ms)
 	if (reply)
 		freeReplyObject(reply);
 	redis_pool_give(&redis->pool, connection);
-	atomic_store(&redis->sales.clock_ms, now_ms - clock_mono_ms());
 }
 #endif

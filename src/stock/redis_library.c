@@ -65,9 +65,10 @@ static int make_text(struct buffer *text)
 	write_moves(text);
 	buffer_append_text(text, embedded_text_redis_functions);
 #ifdef PENSTOCK_TESTING
-	/* A test's clock: milliseconds since 1970, standing still until it is set again. */
+	/* A test's clock: milliseconds since 1970, standing still until it is set again; or one that goes on, so many of them away. */
 	buffer_append_literal(text,
-			      "register('test_clock', function(_, args) test_ms = tonumber(args[1]) return 1 end, {'allow-oom'})\n");
+			      "register('test_clock', function(_, args) test_ms = tonumber(args[1]) return 1 end, {'allow-oom'})\n"
+			      "register('test_step', function(_, args) test_step = tonumber(args[1]) return 1 end, {'allow-oom'})\n");
 #endif
 	return text->failed ? error_origin(-ENOMEM) : 0;
 }

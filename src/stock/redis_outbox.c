@@ -182,7 +182,7 @@ static void take_claim(struct redis_reader *answer, uint32_t sale, const struct 
 		event_own(event, &claim->text);
 }
 
-static size_t claim_sale(struct stock_redis *redis, uint32_t sale, int64_t age_ms, struct stock_claim *out, size_t max)
+static size_t claim_sale(struct stock_redis *redis, uint32_t sale, int64_t latest_ms, struct stock_claim *out, size_t max)
 {
 	struct redis_look look = redis_sales_look(&redis->sales, sale);
 	struct redis_reader answer;
@@ -195,7 +195,7 @@ static size_t claim_sale(struct stock_redis *redis, uint32_t sale, int64_t age_m
 	trip.changes = true;
 	redis_trip_call(&trip, "penstock_claim", sale, &look);
 	argument = redis_trip_argument(&trip);
-	redis_write(argument, (uint64_t)age_ms, 8);
+	redis_write(argument, (uint64_t)latest_ms, 8);
 	redis_write(argument, max < REDIS_BATCH ? max : REDIS_BATCH, 4);
 	redis_trip_send(&trip);
 	if (redis_take_head(redis, sale, redis_trip_next(&trip, &answer), &answer, &head) == STOCK_DONE) {
@@ -211,8 +211,11 @@ static size_t claim_sale(struct stock_redis *redis, uint32_t sale, int64_t age_m
 	return taken;
 }
 
-/* The next sale at or behind *number with an entry of before `before_ms`, on the clock of Redis. */
-static bool next_old(struct redis_sales *sales, uint32_t *number, int64_t before_ms)
+/*
+ * The next sale at or behind *number with an entry that this process has itself seen unchanged since `before_ms` (monotonic): its last
+ * try is not after *latest_ms, which the sale's time had reached by then. So a clock that was set claims nothing, and hinders nothing.
+ */
+static bool next_old(struct redis_sales *sales, uint32_t *number, int64_t before_ms, int64_t *latest_ms)
 {
 	unsigned ticket = reader_gate_enter(&sales->registry.gate);
 	struct redis_sale *sale;
@@ -221,7 +224,8 @@ static bool next_old(struct redis_sales *sales, uint32_t *number, int64_t before
 	while ((sale = sale_registry_next(&sales->registry, number))) {
 		int64_t oldest_ms = atomic_load(&sale->oldest_ms);
 
-		found = oldest_ms != 0 && oldest_ms < before_ms && !atomic_load(&sale->dropped);
+		*latest_ms = oldest_ms ? redis_sale_seen_ms(sale, before_ms) : 0;
+		found = oldest_ms != 0 && oldest_ms <= *latest_ms && !atomic_load(&sale->dropped);
 		if (found)
 			break;
 		++*number;
@@ -233,11 +237,10 @@ static bool next_old(struct redis_sales *sales, uint32_t *number, int64_t before
 size_t redis_claim(struct stock *stock, int64_t before_ns, int64_t now_ns, struct stock_claim *out, size_t max)
 {
 	struct stock_redis *redis = redis_of(stock);
-	int64_t age_ms = redis_ms(now_ns - before_ns);
-	int64_t before_ms = redis_sales_now_ms(&redis->sales) - age_ms;
+	int64_t before_ms = clock_mono_ms() - redis_ms(now_ns - before_ns), latest_ms;
 	size_t count = 0;
 
-	for (uint32_t number = 0; count < max && next_old(&redis->sales, &number, before_ms); number++)
-		count += claim_sale(redis, number, age_ms, out + count, max - count);
+	for (uint32_t number = 0; count < max && next_old(&redis->sales, &number, before_ms, &latest_ms); number++)
+		count += claim_sale(redis, number, latest_ms, out + count, max - count);
 	return count;
 }

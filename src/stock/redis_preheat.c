@@ -1,4 +1,5 @@
 /* A sale's life: begun, loaded, armed, dropped; and units that come and go. See functions/life.lua and functions/movement.lua. */
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "stock/redis_private.h"
@@ -88,6 +89,16 @@ int redis_preheat_begin(struct stock *stock, const struct stock_rules *rules)
 	return redis_sales_begin(&redis->sales, rules->sale, rules->epoch, rules->lot_count);
 }
 
+static int64_t sale_now_ms(struct stock_redis *redis, uint32_t number)
+{
+	unsigned ticket = reader_gate_enter(&redis->sales.registry.gate);
+	struct redis_sale *sale = redis_sales_find(&redis->sales, number);
+	int64_t now_ms = sale ? redis_sale_now_ms(sale) : clock_wall_ms();
+
+	reader_gate_leave(&redis->sales.registry.gate, ticket);
+	return now_ms;
+}
+
 static void write_load(struct buffer *out, const struct stock_load *order, int64_t clock_ms)
 {
 	/* The deadline is what the buyer was told: it was this clock, or one like it, that told it. */
@@ -108,7 +119,7 @@ static void write_load(struct buffer *out, const struct stock_load *order, int64
 static int load_some(struct stock_redis *redis, uint32_t sale, const struct redis_look *look, const struct stock_load *orders,
 		     size_t count)
 {
-	int64_t clock_ms = redis_sales_now_ms(&redis->sales);
+	int64_t clock_ms = sale_now_ms(redis, sale);
 	struct redis_reader answer;
 	struct redis_head head;
 	struct redis_trip trip;

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/random.h"
 
 void redis_sales_init(struct redis_sales *sales)
@@ -9,7 +10,6 @@ void redis_sales_init(struct redis_sales *sales)
 	sale_registry_init(&sales->registry, &sales->memory);
 	pthread_mutex_init(&sales->changing, NULL);
 	random_bytes(&sales->name_key, sizeof(sales->name_key));
-	atomic_init(&sales->clock_ms, clock_wall_ms() - clock_mono_ms());
 }
 
 static void free_sale(struct redis_sale *sale)
@@ -34,10 +34,84 @@ struct hash128 redis_sales_name(const struct redis_sales *sales, struct slice bu
 	return siphash128(&sales->name_key, buyer.data, buyer.size);
 }
 
-int64_t redis_sales_now_ms(const struct redis_sales *sales)
+/* --- The sale's time --- */
+
+int64_t redis_sale_now_ms(const struct redis_sale *sale)
 {
-	return clock_mono_ms() + atomic_load_explicit(&sales->clock_ms, memory_order_relaxed);
+	return atomic_load(&sale->clock.timed) ? atomic_load(&sale->clock.least_ms) + clock_mono_ms() : clock_wall_ms();
 }
+
+int64_t redis_sale_seen_ms(struct redis_sale *sale, int64_t before_ms)
+{
+	struct redis_clock *clock = &sale->clock;
+	int64_t seen = 0;
+
+	pthread_mutex_lock(&sale->lock);
+	for (unsigned i = 0; i < clock->reading_count && i < REDIS_READINGS; i++) {
+		const struct redis_reading *reading = &clock->readings[i];
+
+		if (reading->mono_ms <= before_ms && reading->time_ms > seen)
+			seen = reading->time_ms;
+	}
+	pthread_mutex_unlock(&sale->lock);
+	return seen;
+}
+
+/* Answers come out of order, on several connections: a time that is behind another reading's is kept nowhere. */
+static void keep_reading(struct redis_sale *sale, int64_t mono_ms, int64_t time_ms)
+{
+	struct redis_clock *clock = &sale->clock;
+	int64_t next_ms = atomic_load_explicit(&clock->next_ms, memory_order_relaxed);
+
+	if (mono_ms < next_ms || !atomic_compare_exchange_strong(&clock->next_ms, &next_ms, mono_ms + REDIS_READING_MS))
+		return;
+	pthread_mutex_lock(&sale->lock);
+	clock->readings[clock->reading_count++ % REDIS_READINGS] = (struct redis_reading){mono_ms, time_ms};
+	pthread_mutex_unlock(&sale->lock);
+}
+
+static void tell_clock(const struct redis_sale *sale, int64_t off_ms, bool first)
+{
+	static struct log_limiter first_limiter, set_limiter;
+	uint64_t suppressed;
+
+	if (first && log_limiter_pass(&first_limiter, &suppressed))
+		log_info("stock", "a sale's time is what the clock of Redis says: this process has measured nothing yet",
+			 LOG_INT("sale", sale->number), LOG_INT("suppressed", suppressed));
+	if (!first && log_limiter_pass(&set_limiter, &suppressed))
+		log_warn("stock", "the clock of Redis was set: holds and rates go on by the time that has passed",
+			 LOG_INT("sale", sale->number), LOG_INT("ahead_ms", off_ms), LOG_INT("suppressed", suppressed));
+}
+
+enum { OFF_NEWS_MS = 500 }; /* less is a clock that is steered */
+
+static void learn_time(struct redis_sale *sale, int64_t sent_ms, int64_t time_ms, int64_t wall_ms)
+{
+	struct redis_clock *clock = &sale->clock;
+	int64_t mono_ms = clock_mono_ms(), off_ms = wall_ms - time_ms,
+		was_ms = atomic_load_explicit(&clock->off_ms, memory_order_relaxed);
+	bool first = !atomic_load_explicit(&clock->timed, memory_order_relaxed);
+
+	atomic_store_explicit(&clock->least_ms, time_ms - mono_ms, memory_order_relaxed);
+	atomic_store_explicit(&clock->most_ms, time_ms - sent_ms, memory_order_relaxed);
+	atomic_store(&clock->timed, true);
+	keep_reading(sale, mono_ms, time_ms);
+	if (first || off_ms > was_ms + OFF_NEWS_MS || off_ms < was_ms - OFF_NEWS_MS) {
+		atomic_store(&clock->off_ms, off_ms);
+		tell_clock(sale, off_ms, first);
+	}
+}
+
+/* What was measured goes on in another epoch. */
+static void keep_clock(struct redis_sale *sale, const struct redis_sale *former)
+{
+	atomic_store(&sale->clock.least_ms, atomic_load(&former->clock.least_ms));
+	atomic_store(&sale->clock.most_ms, atomic_load(&former->clock.most_ms));
+	atomic_store(&sale->clock.off_ms, atomic_load(&former->clock.off_ms));
+	atomic_store(&sale->clock.timed, atomic_load(&former->clock.timed));
+}
+
+/* --- Entries --- */
 
 struct redis_look redis_sales_look(struct redis_sales *sales, uint32_t number)
 {
@@ -46,8 +120,15 @@ struct redis_look redis_sales_look(struct redis_sales *sales, uint32_t number)
 	struct redis_look look = {0};
 
 	if (sale)
-		look = (struct redis_look){atomic_load(&sale->known), sale->epoch, atomic_load(&sale->begun),
-					   atomic_load(&sale->names_from)};
+		look = (struct redis_look){
+			.known = atomic_load(&sale->known),
+			.names_epoch = sale->epoch,
+			.begun = atomic_load(&sale->begun),
+			.names_from = atomic_load(&sale->names_from),
+			.timed = atomic_load(&sale->clock.timed),
+			.least_ms = atomic_load_explicit(&sale->clock.least_ms, memory_order_relaxed),
+			.most_ms = atomic_load_explicit(&sale->clock.most_ms, memory_order_relaxed),
+		};
 	reader_gate_leave(&sales->registry.gate, ticket);
 	return look;
 }
@@ -91,6 +172,7 @@ static int put(struct redis_sales *sales, uint32_t number, uint32_t epoch, uint3
 	if (!sale)
 		return error_origin(-ENOMEM);
 	if (former) {
+		keep_clock(sale, former);
 		atomic_store(&sale->begun, atomic_load(&former->begun));
 		raise_to(&sale->known, atomic_load(&former->known));
 	}
@@ -222,25 +304,27 @@ static void follow(struct redis_sales *sales, uint32_t number, uint32_t epoch, u
 
 bool redis_sales_learn(struct redis_sales *sales, uint32_t number, struct redis_reader *answer, struct redis_head *head)
 {
-	int64_t now_ms, deadline_ms;
+	int64_t wall_ms, deadline_ms;
 	uint32_t lot_count, touched;
 	struct redis_sale *sale;
 	unsigned ticket;
 
 	head->epoch = redis_read32(answer);
 	head->limit = redis_read32(answer);
-	now_ms = redis_read64(answer);
+	head->now_ms = redis_read64(answer);
+	wall_ms = redis_read64(answer);
 	deadline_ms = redis_read64(answer);
 	lot_count = redis_read16(answer);
 	touched = redis_read16(answer);
 	if (answer->failed)
 		return false;
-	atomic_store_explicit(&sales->clock_ms, now_ms - clock_mono_ms(), memory_order_relaxed);
 	follow(sales, number, head->epoch, lot_count);
 	ticket = reader_gate_enter(&sales->registry.gate);
 	sale = entry_of(sales, number, head->epoch);
-	if (sale)
+	if (sale) {
 		atomic_store(&sale->deadline_ms, deadline_ms);
+		learn_time(sale, answer->sent_ms, head->now_ms, wall_ms);
+	}
 	for (uint32_t i = 0; i < touched; i++)
 		learn_lot(sale, redis_read16(answer), answer);
 	reader_gate_leave(&sales->registry.gate, ticket);

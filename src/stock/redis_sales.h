@@ -15,6 +15,26 @@
 #include "stock/redis_wire.h"
 #include "stock/sale_registry.h"
 
+/*
+ * The sale's time (functions/common.lua) as this process has measured it. Two bounds, each beyond this machine's monotonic clock: the
+ * time has passed `least_ms` for certain (from when an answer came), and not `most_ms` (from when it was asked for). Of some readings
+ * the times are kept, so that a claim can name what this process has itself seen go by.
+ */
+enum { REDIS_READINGS = 32, REDIS_READING_MS = 125 };
+
+struct redis_reading {
+	int64_t mono_ms, time_ms;
+};
+
+struct redis_clock {
+	_Atomic int64_t least_ms, most_ms;
+	_Atomic int64_t next_ms;                       /* monotonic: when a reading is kept again */
+	_Atomic int64_t off_ms;                        /* the wall clock of Redis beyond the sale's time */
+	atomic_bool timed;                             /* there was a reading */
+	struct redis_reading readings[REDIS_READINGS]; /* the sale's lock; the newest at next_reading - 1 */
+	unsigned reading_count;
+};
+
 enum redis_sale_state { REDIS_SALE_LOADING, REDIS_SALE_ARMED, REDIS_SALE_FENCED };
 
 struct redis_lot {
@@ -29,7 +49,8 @@ struct redis_sale {
 	_Atomic uint32_t begun; /* the epoch that this process has begun itself; 0: none */
 	_Atomic int state;
 	atomic_bool dropped;                    /* to be forgotten by Redis too, as soon as it can be told */
-	_Atomic int64_t deadline_ms, oldest_ms; /* on the clock of Redis; 0: none */
+	_Atomic int64_t deadline_ms, oldest_ms; /* in the sale's time; 0: none */
+	struct redis_clock clock;
 	_Atomic int64_t outbox, orders, buyers; /* at the last refresh */
 	_Atomic uint64_t names_from;            /* so many bytes of the list of names are in the filter */
 	atomic_bool names_complete;             /* it was read to its end at least once */
@@ -45,13 +66,14 @@ struct redis_sales {
 	pthread_mutex_t changing; /* one entry is put or taken out at a time; not from inside the gate */
 	struct siphash_key name_key;
 	_Atomic int64_t memory;
-	_Atomic int64_t clock_ms; /* the clock of Redis minus this machine's monotonic one */
 };
 
 /* What a call must say of the sale. */
 struct redis_look {
 	uint32_t known, names_epoch, begun;
 	uint64_t names_from;
+	int64_t least_ms, most_ms; /* beyond the monotonic clock, where `timed` */
+	bool timed;
 };
 
 void redis_sales_init(struct redis_sales *sales);
@@ -66,11 +88,15 @@ void redis_sales_forget(struct redis_sales *sales, uint32_t number);
 void redis_sales_fence(struct redis_sales *sales, uint32_t number, uint32_t epoch);
 void redis_sales_hear_of(struct redis_sales *sales, uint32_t number, uint32_t epoch);
 void redis_sales_add_buyer(struct redis_sales *sales, uint32_t number, struct slice buyer);
-int64_t redis_sales_now_ms(const struct redis_sales *sales); /* the clock of Redis, as far as it is known here */
+/* Inside the gate. The sale's time now, as far as it is known here: never more than it is. */
+int64_t redis_sale_now_ms(const struct redis_sale *sale);
+/* Inside the gate. The latest time of the sale that this process has seen at `before_ms` (monotonic) or earlier; 0: none. */
+int64_t redis_sale_seen_ms(struct redis_sale *sale, int64_t before_ms);
 
 /* The head of every answer. */
 struct redis_head {
 	uint32_t epoch, limit;
+	int64_t now_ms; /* the sale's time */
 };
 /* Reads the head and learns from it. False: the answer is malformed. */
 bool redis_sales_learn(struct redis_sales *sales, uint32_t number, struct redis_reader *answer, struct redis_head *head);

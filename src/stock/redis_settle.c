@@ -166,8 +166,8 @@ void redis_preheat_find(struct stock *stock, struct stock_find *items, size_t co
 
 /* --- Expire --- */
 
-static size_t expire_sale(struct stock_redis *redis, uint32_t sale, int64_t now_ms, int64_t grace_ns, struct event *out,
-			  size_t max, bool *asked)
+/* Each is dated by the sale's time, which has passed its hold's end. */
+static size_t expire_sale(struct stock_redis *redis, uint32_t sale, int64_t grace_ns, struct event *out, size_t max, bool *asked)
 {
 	struct redis_look look = redis_sales_look(&redis->sales, sale);
 	struct redis_reader answer;
@@ -181,7 +181,6 @@ static size_t expire_sale(struct stock_redis *redis, uint32_t sale, int64_t now_
 	redis_trip_call(&trip, "penstock_expire", sale, &look);
 	argument = redis_trip_argument(&trip);
 	redis_write(argument, (uint64_t)redis_ms(grace_ns), 8);
-	redis_write(argument, (uint64_t)now_ms, 8);
 	redis_write(argument, max < REDIS_BATCH ? max : REDIS_BATCH, 4);
 	redis_write_text(argument, SLICE("clock"));
 	redis_write_text(argument, SLICE(""));
@@ -191,7 +190,7 @@ static size_t expire_sale(struct stock_redis *redis, uint32_t sale, int64_t now_
 		count = redis_read32(&answer);
 	for (size_t i = 0; i < count; i++) {
 		out[i] = (struct event){
-			.kind = EVENT_EXPIRED, .sale = sale, .epoch = head.epoch, .at_ms = now_ms, .actor = SLICE("clock")};
+			.kind = EVENT_EXPIRED, .sale = sale, .epoch = head.epoch, .at_ms = head.now_ms, .actor = SLICE("clock")};
 		out[i].id = redis_read_id(&answer);
 		out[i].lot = redis_read16(&answer);
 		out[i].quantity = redis_read16(&answer);
@@ -200,16 +199,18 @@ static size_t expire_sale(struct stock_redis *redis, uint32_t sale, int64_t now_
 	return answer.failed ? 0 : count; /* what is not told here is claimed later */
 }
 
-/* The next sale at or behind *number with a deadline; what it is, on the clock of Redis. */
-static bool next_deadline(struct redis_sales *sales, uint32_t *number, int64_t *deadline_ms)
+/* The next sale at or behind *number with a deadline; in how much of its time. */
+static bool next_deadline(struct redis_sales *sales, uint32_t *number, int64_t *left_ms)
 {
 	unsigned ticket = reader_gate_enter(&sales->registry.gate);
 	struct redis_sale *sale;
 	bool found = false;
 
 	for (; !found && (sale = sale_registry_next(&sales->registry, number)); ++*number) {
-		*deadline_ms = atomic_load(&sale->deadline_ms);
-		found = *deadline_ms != 0 && atomic_load(&sale->state) == REDIS_SALE_ARMED && !atomic_load(&sale->dropped);
+		int64_t deadline_ms = atomic_load(&sale->deadline_ms);
+
+		*left_ms = deadline_ms - redis_sale_now_ms(sale);
+		found = deadline_ms != 0 && atomic_load(&sale->state) == REDIS_SALE_ARMED && !atomic_load(&sale->dropped);
 		if (found)
 			break;
 	}
@@ -221,23 +222,24 @@ size_t redis_expire(struct stock *stock, int64_t now_ns, int64_t now_ms, int64_t
 		    int64_t *next_ns)
 {
 	struct stock_redis *redis = redis_of(stock);
-	int64_t clock_ms = redis_sales_now_ms(&redis->sales), grace_ms = redis_ms(grace_ns), deadline_ms, next;
+	int64_t grace_ms = redis_ms(grace_ns), left_ms, next;
 	uint32_t number = 0;
 	size_t count = 0;
 
+	(void)now_ms;
 	*next_ns = INT64_MAX;
-	while (next_deadline(&redis->sales, &number, &deadline_ms)) {
+	while (next_deadline(&redis->sales, &number, &left_ms)) {
 		bool asked = true;
 		size_t before = count;
 
-		if (deadline_ms + grace_ms <= clock_ms && count < max) {
-			count += expire_sale(redis, number, now_ms, grace_ns, out + count, max - count, &asked);
+		if (left_ms + grace_ms <= 0 && count < max) {
+			count += expire_sale(redis, number, grace_ns, out + count, max - count, &asked);
 			if (asked && count > before)
 				continue; /* the same again: there may be more */
-			if (!next_deadline(&redis->sales, &(uint32_t){number}, &deadline_ms))
+			if (!next_deadline(&redis->sales, &(uint32_t){number}, &left_ms))
 				break;
 		}
-		next = asked ? now_ns + (deadline_ms + grace_ms - clock_ms) * 1000000 : now_ns + RETRY_NS;
+		next = asked ? now_ns + (left_ms + grace_ms) * 1000000 : now_ns + RETRY_NS;
 		*next_ns = next < *next_ns ? next : *next_ns;
 		number++;
 	}

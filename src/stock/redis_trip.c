@@ -1,12 +1,13 @@
 #include "stock/redis_trip.h"
 
 #include <stdlib.h>
+#include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "stock/redis_library.h"
 #include "stock/redis_private.h"
 
-enum { FIXED_ARGUMENTS = 4, LIBRARY_VERSION = 2 };
+enum { FIXED_ARGUMENTS = 4 };
 
 /* Rules that a test breaks on purpose, as functions/common.lua names them. */
 static uint8_t broken_rules(void)
@@ -53,6 +54,23 @@ static void add_fixed(struct redis_connection *connection, const char *text)
 	connection->sizes[connection->argument_count++] = strlen(text);
 }
 
+void redis_trip_write_head(struct buffer *out, const struct redis_connection *connection, const struct redis_look *look,
+			   size_t outbox_max)
+{
+	int64_t now_ms = clock_mono_ms();
+
+	redis_write(out, REDIS_LIBRARY_VERSION, 1);
+	redis_write(out, look->known, 4);
+	redis_write(out, look->timed ? (uint64_t)(look->least_ms + now_ms) : 0, 8);
+	redis_write(out, look->timed ? (uint64_t)(look->most_ms + now_ms) : 0, 8);
+	redis_write(out, look->names_epoch, 4);
+	redis_write(out, look->names_from, 8);
+	redis_write(out, outbox_max, 4);
+	redis_write(out, broken_rules(), 1);
+	buffer_append(out, connection->server.run_id, REDIS_ID_SIZE);
+	buffer_append(out, connection->server.replid, REDIS_ID_SIZE);
+}
+
 void redis_trip_call(struct redis_trip *trip, const char *function, uint32_t sale, const struct redis_look *look)
 {
 	struct redis_connection *connection = trip->connection;
@@ -71,15 +89,7 @@ void redis_trip_call(struct redis_trip *trip, const char *function, uint32_t sal
 	size = snprintf(key, sizeof(key), "{ps:%u}", sale);
 	head = redis_trip_argument(trip);
 	buffer_append(head, key, (size_t)size);
-	head = redis_trip_argument(trip);
-	redis_write(head, LIBRARY_VERSION, 1);
-	redis_write(head, look->known, 4);
-	redis_write(head, look->names_epoch, 4);
-	redis_write(head, look->names_from, 8);
-	redis_write(head, trip->redis->outbox_max, 4);
-	redis_write(head, broken_rules(), 1);
-	buffer_append(head, connection->server.run_id, REDIS_ID_SIZE);
-	buffer_append(head, connection->server.replid, REDIS_ID_SIZE);
+	redis_trip_write_head(redis_trip_argument(trip), connection, look, trip->redis->outbox_max);
 }
 
 struct buffer *redis_trip_argument(struct redis_trip *trip)
@@ -100,6 +110,7 @@ void redis_trip_send(struct redis_trip *trip)
 	size_t size;
 	int done = 0;
 
+	trip->sent_ms = clock_mono_ms();
 	if (!connection)
 		return;
 	flush(trip);
@@ -195,7 +206,8 @@ enum redis_end redis_trip_next(struct redis_trip *trip, struct redis_reader *ans
 	if (trip->reply->type != REDIS_REPLY_STRING)
 		return lose(trip);
 	redis_pool_set_fault(&trip->redis->pool, NULL);
-	*answer = (struct redis_reader){.data = (const unsigned char *)trip->reply->str, .size = trip->reply->len};
+	*answer = (struct redis_reader){
+		.data = (const unsigned char *)trip->reply->str, .size = trip->reply->len, .sent_ms = trip->sent_ms};
 	return REDIS_ANSWERED;
 }
 

@@ -15,6 +15,9 @@
 #include "stock/redis_sales.h"
 #include "stock/redis_wire.h"
 
+/* That of functions/common.lua. Every change of the functions raises both. */
+enum { REDIS_LIBRARY_VERSION = 2 };
+
 struct stock_redis;
 
 enum redis_end {
@@ -29,6 +32,7 @@ struct redis_trip {
 	struct stock_redis *redis;
 	struct redis_connection *connection; /* NULL: there is none; every call is refused */
 	redisReply *reply;
+	int64_t sent_ms; /* monotonic */
 	unsigned called, answered;
 	bool changes; /* something of it changes what is there */
 };
@@ -36,6 +40,9 @@ struct redis_trip {
 void redis_trip_begin(struct redis_trip *trip, struct stock_redis *redis);
 /* `look` as the sale was found in the cache. */
 void redis_trip_call(struct redis_trip *trip, const char *function, uint32_t sale, const struct redis_look *look);
+/* What every call begins with; for the bench too. */
+void redis_trip_write_head(struct buffer *out, const struct redis_connection *connection, const struct redis_look *look,
+			   size_t outbox_max);
 /* Where to write the next argument of the call. */
 struct buffer *redis_trip_argument(struct redis_trip *trip);
 void redis_trip_send(struct redis_trip *trip);

@@ -10,6 +10,7 @@
 struct redis_reader {
 	const unsigned char *data;
 	size_t size;
+	int64_t sent_ms; /* monotonic: when it was asked for */
 	bool failed;
 };
 

@@ -181,12 +181,15 @@ static size_t expire_shard(struct sale_stock *sale, struct sale_shard *shard, in
 	while (count < max && deadline_heap_first(&shard->holds) <= cutoff_ns) {
 		struct outbox_pending pending = {0};
 		uint32_t number = shard->holds.entries[0].what;
+		const struct order_record *record;
 
 		if (!outbox_book(sale->common->outbox)) {
 			*outbox_full = true;
 			break;
 		}
-		out[count] = order_event(sale, buyer_book_order(&shard->book, number), EVENT_EXPIRED, now_ms);
+		record = buyer_book_order(&shard->book, number);
+		out[count] = order_event(sale, record, EVENT_EXPIRED,
+					 now_ms > record->hold_expires_at_ms ? now_ms : record->hold_expires_at_ms);
 		out[count].actor = SLICE("clock");
 		send(sale, shard, number, &out[count], now_ns, &pending);
 		count++;

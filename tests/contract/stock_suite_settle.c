@@ -313,6 +313,22 @@ static void test_cancel_of_a_late_hold_is_allowed(void **state)
 	shop_assert_lot(shop, 0, 5, 0, 0, 0);
 }
 
+/* The wall clock of whoever asks is an hour behind. */
+static void test_an_expiry_is_dated_not_before_its_hold_ends(void **state)
+{
+	struct shop *shop = *state;
+	struct stock_reserve item;
+	struct event out[1];
+	int64_t next_ns;
+
+	shop_sell(shop, 1, 1);
+	item = shop_order(shop, "ann", "k", 1);
+	shop_pass(shop, SHOP_HOLD_MS + SHOP_GRACE_MS);
+	assert_int_equal(
+		shop->stock->ops->expire(shop->stock, shop->now_ns, shop->now_ms - 3600000, SHOP_GRACE_MS * MS, out, 1, &next_ns), 1);
+	assert_true(out[0].at_ms >= item.order.hold_expires_at_ms);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_confirm_makes_an_order_confirmed_once_durable, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_cancel_returns_units_only_once_durable, shop_open, shop_close),
@@ -328,5 +344,6 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_extension_never_shortens, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_two_extensions_are_told_apart, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_cancel_of_a_late_hold_is_allowed, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_an_expiry_is_dated_not_before_its_hold_ends, shop_open, shop_close),
 };
 const struct shop_tests shop_tests_settle = {tests, sizeof(tests) / sizeof(tests[0])};

@@ -17,6 +17,7 @@ static int make(struct stock **stock, size_t outbox_max)
 	const struct stock_redis_settings settings = {.url = place->url, .outbox_max = outbox_max};
 
 	redis_place_run(place, "FLUSHALL");
+	redis_place_run(place, "FUNCTION FLUSH"); /* the time of the last test's sales too */
 	return stock_redis_open(stock, &settings);
 }
 

@@ -14,6 +14,8 @@
 --   :v  hash    movement id -> its record
 --   :r:NUMBER   hash    buyer -> the times of its last grants; one a window, forgotten when two have passed
 --
+-- All times but those in events are the sale's own: see clock_of().
+--
 -- An order's record: state, flags, buyer_units, hold, first hold | lot, quantity, buyer | and, until it is durable, time, key, actor, trace
 -- and the grant's time in the buyer's window (0: it is not counted).
 --
@@ -41,24 +43,55 @@ local NAMES_MAX = 500 * 1048576 -- below the longest string that Redis takes
 
 -- In no file and on no replica: gone after a restart, a promotion, a reload, a flush. A sale that was armed under another is fenced.
 local reign
-local test_ms -- a test's clock; a release has no way to set it
+local test_ms, test_step = nil, 0 -- a test's clock, and how far it is put from where it was; a release has no way to set them
+
+-- A sale's time: by its key {time, wall, bucket}. Like the reign it is in no file and on no replica.
+local clocks = {}
+local JUMP_MS = 1000                  -- how far the wall clock may be off beyond what a caller has measured
+local RATE_KEPT_MS = 24 * 3600 * 1000 -- beyond two windows: keys expire by the wall clock, which may be set
 
 local function has(flags, bit_value)
 	return floor(flags / bit_value) % 2 == 1
 end
 
-local function clock_ms()
+local function wall_ms()
 	if test_ms then
 		return test_ms
 	end
 	local t = call('TIME')
-	return t[1] * 1000 + floor(t[2] / 1000)
+	return t[1] * 1000 + floor(t[2] / 1000) + test_step
+end
+
+-- What has passed, in milliseconds since 1970 as the wall clock said when nothing had been measured yet. It goes on as the wall clock
+-- does, but somebody may set that: so never back, and never beyond `most`, what the caller saw last plus its own monotonic time, by more
+-- than a second; and at least to `least`, which the same clock says (0: the caller has seen nothing, and the wall clock is believed).
+local function clock_of(key, least, most)
+	local wall, clock = wall_ms(), clocks[key]
+	local time = wall
+	if clock then
+		time = clock.time + (wall > clock.wall and wall - clock.wall or 0)
+	end
+	if most > 0 and time > most + JUMP_MS then
+		time = most + JUMP_MS
+	end
+	if time < least then
+		time = least
+	end
+	if not clock then
+		clock = {time = time}
+		clocks[key] = clock
+	elseif time < clock.time then
+		time = clock.time
+	end
+	clock.time, clock.wall = time, wall
+	return clock
 end
 
 -- The sale, where this call may use it; else nil and what to answer. `state` is the one that it must be in.
 local function enter(keys, args, state)
 	local key = keys[1]
-	local version, known, names_epoch, names_from, outbox_max, broken, run_id, replid = unpack_bin('<BIIi8IBc40c40', args[1])
+	local version, known, least, most, names_epoch, names_from, outbox_max, broken, run_id, replid =
+		unpack_bin('<BIi8i8Ii8IBc40c40', args[1])
 	if version ~= VERSION then
 		return nil, redis.error_reply('PSVERSION this is library version ' .. VERSION)
 	end
@@ -74,8 +107,9 @@ local function enter(keys, args, state)
 	if m[2] ~= state then
 		return nil, pack('<BI', FENCED, epoch)
 	end
+	local clock = clock_of(key, least, most)
 	return {
-		key = key, now = clock_ms(), epoch = epoch, limit = tonumber(m[6]), rate_requests = tonumber(m[7]), rate_ms = tonumber(m[8]),
+		key = key, clock = clock, now = clock.time, epoch = epoch, limit = tonumber(m[6]), rate_requests = tonumber(m[7]), rate_ms = tonumber(m[8]),
 		lot_count = tonumber(m[9]), lots = {}, outbox_max = outbox_max, broken = broken,
 		names_from = names_epoch == epoch and names_from or 0,
 	}
@@ -108,7 +142,8 @@ local function finish(sale)
 		parts[count] = pack('<H', number) .. lot_pack(lot)
 	end
 	local first = call('ZRANGE', sale.key .. ':h', 0, 0, 'WITHSCORES')
-	return pack('<BIIi8i8HH', 0, sale.epoch, sale.limit, sale.now, first[2] or 0, sale.lot_count, count) .. concat(parts)
+	return pack('<BIIi8i8i8HH', 0, sale.epoch, sale.limit, sale.now, sale.clock.wall, first[2] or 0, sale.lot_count, count) ..
+		concat(parts)
 end
 
 -- The names that the caller has not heard of.

@@ -1,7 +1,6 @@
 -- A sale's life: begun, loaded, armed, looked at, dropped.
 
-local function forget(key, rate_ms)
-	local now = clock_ms()
+local function forget(key, rate_ms, now)
 	local doomed = {'UNLINK', key .. ':m', key .. ':l', key .. ':o', key .. ':k', key .. ':b', key .. ':n', key .. ':h', key .. ':x',
 		key .. ':p', key .. ':v'}
 	if rate_ms and rate_ms > 0 then
@@ -13,7 +12,7 @@ end
 
 local function begin(keys, args)
 	local key = keys[1]
-	local version, known = unpack_bin('<BI', args[1])
+	local version, known, least, most = unpack_bin('<BIi8i8', args[1])
 	local run_id, replid = sub(args[1], -80, -41), sub(args[1], -40)
 	local epoch, limit, rate_requests, rate_ms, lots, token = unpack_bin('<IIIIIc32', args[2])
 	local m = call('HMGET', key .. ':m', 'epoch', 'rate_ms')
@@ -23,7 +22,9 @@ local function begin(keys, args)
 	if epoch < known or (m[1] and tonumber(m[1]) > epoch) then
 		return pack('<BI', STALE, m[1] or 0)
 	end
-	forget(key, tonumber(m[2] or 0))
+	local clock = clock_of(key, least, most)
+	forget(key, tonumber(m[2] or 0), clock.time)
+	clock.bucket = nil
 	reign = reign or token
 	call('HSET', key .. ':m', 'epoch', epoch, 'state', 'loading', 'reign', reign, 'run_id', run_id, 'replid', replid, 'limit', limit,
 		'rate_requests', rate_requests, 'rate_ms', rate_ms, 'lots', lots)
@@ -142,7 +143,8 @@ local function drop(keys, args)
 	local epoch = unpack_bin('<I', args[2])
 	local m = call('HMGET', keys[1] .. ':m', 'epoch', 'rate_ms')
 	if not m[1] or tonumber(m[1]) <= epoch then
-		forget(keys[1], tonumber(m[2] or 0))
+		forget(keys[1], tonumber(m[2] or 0), clock_of(keys[1], 0, 0).time)
+		clocks[keys[1]] = nil
 	end
 	return pack('<BI', 0, 0)
 end

@@ -246,7 +246,8 @@ local function compensate(keys, args)
 	return settle_ends(keys, args, false)
 end
 
--- Whoever asks owns the entries from now on: nobody else takes them for as long, and nobody compensates them.
+-- Whoever asks owns the entries from now on: nobody else takes them for as long, and nobody compensates them. It names the latest time of
+-- an entry's last try that it has itself seen go by, so long ago that whoever tried has given up.
 local function claim_order(sale, lists, id)
 	local record = call('HGET', sale.key .. ':o', id)
 	if not record then
@@ -277,9 +278,9 @@ local function claim(keys, args)
 	if not sale then
 		return refusal
 	end
-	local age, max = unpack_bin('<i8I', args[2])
+	local latest, max = unpack_bin('<i8I', args[2])
 	local lists, out, again = end_lists(sale.key), {}, {'ZADD', sale.key .. ':x'}
-	local old = call('ZRANGE', sale.key .. ':x', '-inf', string.format('(%.0f', sale.now - age), 'BYSCORE', 'LIMIT', 0, max)
+	local old = call('ZRANGE', sale.key .. ':x', '-inf', latest, 'BYSCORE', 'LIMIT', 0, max)
 	for i = 1, #old do
 		local text
 		if #old[i] == 16 then

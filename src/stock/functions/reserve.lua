@@ -32,6 +32,23 @@ local function windows_of(sale, buyers)
 	return windows
 end
 
+-- The first write of a window: what no window needs any more goes. (A key's own end is for what nobody comes back to.)
+local function window_turn(sale)
+	local clock, bucket = sale.clock, floor(sale.now / sale.rate_ms)
+	local former = clock.bucket
+	if former == bucket then
+		return
+	end
+	clock.bucket = bucket
+	call('PEXPIRE', sale.rate_key, 2 * sale.rate_ms + RATE_KEPT_MS)
+	for number = former and former - 1 or bucket, bucket - 2 do
+		if number > former then
+			break
+		end
+		call('UNLINK', rate_key(sale, number))
+	end
+end
+
 -- What an earlier order of this request is answered with.
 local function replay(id, record, buyer, lot, quantity, left)
 	local _, _, _, _, _, its_lot, its_quantity, owner = unpack_bin(RECORD, record)
@@ -67,7 +84,7 @@ local function reserve_write(sale, granted, windows)
 	end
 	if #asked > 2 then
 		call(unpack(asked))
-		call('PEXPIRE', sale.rate_key, 2 * sale.rate_ms)
+		window_turn(sale)
 	end
 	return true
 end

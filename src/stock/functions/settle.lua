@@ -145,7 +145,7 @@ local function expire(keys, args)
 	if not sale then
 		return refusal
 	end
-	local grace, at, max, rest = unpack_bin('<i8i8I', args[2])
+	local grace, max, rest = unpack_bin('<i8I', args[2])
 	local room = sale.outbox_max - call('ZCARD', sale.key .. ':x')
 	local out, lists = {}, send_lists(sale.key)
 	max = max < room and max or room
@@ -156,7 +156,7 @@ local function expire(keys, args)
 		for i = 1, #due do
 			local record = records[due[i]]
 			local lot, quantity = unpack_bin('<HH', record, HEAD_SIZE + 1)
-			send(sale, lists, due[i], record, EV_EXPIRED, at, 0, sub(args[2], rest))
+			send(sale, lists, due[i], record, EV_EXPIRED, sale.now, 0, sub(args[2], rest))
 			out[i] = due[i] .. pack('<HH', lot, quantity)
 		end
 	end

@@ -1,6 +1,7 @@
 /* Several gates on one Redis: what one does the others learn, and nothing is done twice. */
 #include "unit/stock/redis_gate.h"
 
+#include "base/clock.h"
 #include "base/thread.h"
 
 enum { GATES = 2, THREADS = 2, BUYERS = 150, UNITS = 400 };
@@ -22,6 +23,7 @@ static int tear_down(void **state)
 	(void)state;
 	for (int i = 0; i < GATES; i++)
 		gate_close(&gates[i]);
+	clock_set_source(NULL);
 	redis_place_free(place);
 	return 0;
 }
@@ -33,11 +35,31 @@ static void sell(int64_t units)
 	assert_int_equal(gate_refresh(&gates[1]), STOCK_DONE);
 }
 
-/* The clock of Redis, for all. */
-static void set_clock(int64_t now_ms)
+static int64_t now_ms = 1000000;
+
+static int64_t test_wall_us(void)
 {
-	for (int i = 0; i < GATES; i++)
-		stock_redis_set_clock(gates[i].stock, now_ms);
+	return now_ms * 1000;
+}
+
+static int64_t test_mono_ns(void)
+{
+	return now_ms * MS;
+}
+
+/* One clock for all: Redis, and both gates. It stands, but for pass(). */
+static void stand_still(void)
+{
+	static const struct clock_source source = {test_wall_us, test_mono_ns};
+
+	clock_set_source(&source);
+	stock_redis_set_clock(gates[0].stock, now_ms);
+}
+
+static void pass(int64_t ms)
+{
+	now_ms += ms;
+	stock_redis_set_clock(gates[0].stock, now_ms);
 }
 
 static void test_each_hold_expires_once(void **state)
@@ -49,7 +71,7 @@ static void test_each_hold_expires_once(void **state)
 	int64_t next;
 
 	(void)state;
-	set_clock(1000000);
+	stand_still();
 	sell(HOLDS);
 	for (int i = 0; i < HOLDS; i++) {
 		snprintf(buyer, sizeof(buyer), "b%d", i);
@@ -57,7 +79,7 @@ static void test_each_hold_expires_once(void **state)
 	}
 	for (int i = 0; i < GATES; i++)
 		gate_refresh(&gates[i]);
-	set_clock(1000000 + GATE_HOLD_MS);
+	pass(GATE_HOLD_MS);
 	counts[0] = gates[0].stock->ops->expire(gates[0].stock, 0, 1, 0, out[0], 20, &next);
 	assert_true(next <= 0); /* there are more */
 	counts[1] = gates[1].stock->ops->expire(gates[1].stock, 0, 1, 0, out[1], HOLDS, &next);
@@ -81,10 +103,11 @@ static void test_the_entries_of_a_dead_gate_go_to_another_and_are_not_compensate
 
 	(void)state;
 	assert_non_null(claims);
-	set_clock(1000000);
+	stand_still();
 	sell(5);
 	item = gate_buy(&gates[0], "ann", "k"); /* and then nothing is heard of it */
-	set_clock(1003000);
+	gate_refresh(&gates[1]);
+	pass(3000);
 	gate_refresh(&gates[1]);
 	assert_int_equal(gates[1].stock->ops->claim(gates[1].stock, gate_now_ns() - 5000 * MS, gate_now_ns(), claims, 8), 0);
 	assert_int_equal(gates[1].stock->ops->claim(gates[1].stock, gate_now_ns() - 2000 * MS, gate_now_ns(), claims, 8), 1);

@@ -165,6 +165,14 @@ int network_list_parse(struct slice text, struct network_list *list, struct slic
 	return 0;
 }
 
+bool network_list_is_everybody(const struct network_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i].bits == 0 || (list->items[i].bits <= 96 && address_is_ipv4(&list->items[i].address)))
+			return true;
+	return false;
+}
+
 bool network_list_contains(const struct network_list *list, const struct address *address)
 {
 	for (size_t i = 0; i < list->count; i++) {

@@ -35,6 +35,8 @@ struct address address_site(const struct address *address);
 
 /* "10.0.0.0/8, 2001:db8::/32, 127.0.0.1": comma-separated, empty is an empty list. 0, -EINVAL (bad item in *bad), -E2BIG. */
 int network_list_parse(struct slice text, struct network_list *list, struct slice *bad);
+/* Whether one of them is all of IPv4 or all of IPv6. */
+bool network_list_is_everybody(const struct network_list *list);
 bool network_list_contains(const struct network_list *list, const struct address *address);
 /*
  * The client behind proxies: `peer` itself unless it is trusted; else the rightmost address of X-Forwarded-For (several headers joined by

@@ -41,6 +41,8 @@ const struct setting settings_table[] = {
 
 	{"operator.listen", SETTING_LISTEN, FIELD(operator.listen), .standard = "127.0.0.1:8081",
 	 .help = "Where operators are served: sales, stock, orders, metrics."},
+	{"operator.hosts", SETTING_TEXT, FIELD(operator.hosts), .standard = "",
+	 .help = "Names that the operator listener answers to besides localhost and its own address; comma-separated. Others get 421: a page whose name points here reads nothing."},
 	{"operator.token", SETTING_SECRET, FIELD(operator.token), .standard = "",
 	 .help = "Bearer token of one operator who may do everything; made at the first start where nothing is set."},
 	{"operator.tokens", SETTING_SECRET, FIELD(operator.tokens), .standard = "",

@@ -44,6 +44,7 @@ struct settings {
 	} gate;
 	struct {
 		struct listen_list listen; /* operator.listen  127.0.0.1:8081 */
+		char *hosts;               /* operator.hosts   (none) */
 		char *token;               /* operator.token   secret; one operator "operator" with every scope */
 		char *tokens; /* operator.tokens  secret; "alice:read+orders:HASH, …" as `penstock token --operator` prints */
 	} operator;

@@ -218,6 +218,10 @@ int setting_parse(const struct setting *setting, struct slice value, struct sett
 	case SETTING_NETWORKS:
 		outcome = network_list_parse(value, target, &bad);
 		most = NETWORKS_MAX;
+		if (outcome == 0 && network_list_is_everybody(target)) {
+			buffer_append_literal(error, "this is everybody: whoever is trusted must be named");
+			return -EINVAL;
+		}
 		break;
 	case SETTING_CHOICE:
 		fine = parse_choice(setting, value, target);

@@ -7,10 +7,11 @@
 
 enum { FORWARDED_MAX = 1024 }; /* bytes of X-Forwarded-For that are looked at: the right end, where the trusted proxies write */
 
+/* The end of the connection itself: whom a PROXY header names is a client, and vouches for nobody. */
 bool gate_peer_trusted(const struct gate_request *request)
 {
 	return network_list_contains(&request->thread->gate->settings.settings->gate.trusted_proxies,
-				     http_exchange_peer(request->exchange));
+				     http_exchange_transport(request->exchange));
 }
 
 struct address gate_client(const struct gate_request *request)
@@ -39,10 +40,15 @@ struct address gate_client(const struct gate_request *request)
 static bool header_buyer(struct gate_request *request, struct identity_buyer *buyer, const char **reason)
 {
 	const char *name = request->thread->gate->settings.settings->identity.header;
-	struct slice value = http_request_header(request->http, slice_of(name));
+	size_t place = 0;
+	struct slice value = http_request_next_header(request->http, slice_of(name), &place);
 
 	*reason = "The header that names the buyer is missing.";
 	if (!value.data)
+		return false;
+	/* A gateway that adds its own behind a client's has two, and who reads which is a guess. */
+	*reason = "The header that names the buyer is there more than once.";
+	if (http_request_next_header(request->http, slice_of(name), &place).data)
 		return false;
 	*reason = "The header that names the buyer is only taken from the trusted proxies.";
 	if (!gate_peer_trusted(request))

@@ -1,6 +1,7 @@
 /* What the loop hands over: requests to their routes, messages to those who wait for them, time to those who count it. */
 #include <stdio.h>
 #include "gate/away.h"
+#include "gate/host.h"
 #include "gate/thread.h"
 
 enum {
@@ -96,6 +97,19 @@ static bool query_fits(struct gate_request *request, const struct route *route)
 	return true;
 }
 
+/* Whether an operators' request was sent to a name that is ours; else it has answered 421. */
+static bool sent_to_us(struct gate_request *request)
+{
+	const char *hosts = request->thread->gate->settings.settings->operator.hosts;
+	struct address local = http_exchange_local(request->exchange);
+
+	if (host_allowed(request->http->known[HTTP_HOST], slice_of(hosts), &local))
+		return true;
+	reply_problem(&request->thread->reply, PROBLEM_WRONG_HOST, NULL);
+	gate_send(request->exchange, &request->trace, &request->thread->reply);
+	return false;
+}
+
 static void handle_request(struct http_handler *handler, struct http_exchange *exchange)
 {
 	struct gate_thread *thread = (struct gate_thread *)handler;
@@ -107,6 +121,8 @@ static void handle_request(struct http_handler *handler, struct http_exchange *e
 
 	reply_clear(&thread->reply);
 	trace_take(&request.trace, request.http->known[HTTP_TRACEPARENT]);
+	if (thread->for_operators && !sent_to_us(&request))
+		return;
 	outcome = http_router_find(thread->router, request.http->method, request.http->path, &match, allow);
 	if (outcome != HTTP_ROUTE_FOUND) {
 		answer_no_route(&request, outcome, allow);

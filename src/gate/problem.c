@@ -30,6 +30,8 @@ static const struct {
 	[PROBLEM_UNKNOWN_ITEM] = {404, "unknown-item", "Unknown item", "There is no item of this SKU."},
 	[PROBLEM_METHOD_NOT_ALLOWED] = {405, "method-not-allowed", "Method not allowed",
 					"The Allow header says which methods this path has."},
+	[PROBLEM_WRONG_HOST] = {421, "wrong-host", "Wrong host",
+				"This listener answers to localhost, its own address and the names in operator.hosts."},
 	[PROBLEM_SALE_NOT_OPEN] = {409, "sale-not-open", "Sale not open", "The sale is not open now."},
 	[PROBLEM_BUYER_LIMIT] = {409, "buyer-limit-reached", "Limit per buyer reached",
 				 "You have as many units of this sale as one buyer may have."},

@@ -57,7 +57,7 @@ struct connection *connection_new(struct http_loop *loop, int fd, const struct a
 	loop->live++;
 
 	connection->fd = fd;
-	connection->peer = *peer;
+	connection->peer = connection->transport = *peer;
 	connection->counted = counted;
 	connection->fresh = true;
 	connection->readable = connection->half_closed = connection->peer_done = connection->starved = false;

@@ -51,7 +51,8 @@ struct connection {
 	struct http_exchange exchange; /* first: one is found from the other */
 	struct http_loop *loop;
 	struct timer timer;
-	struct address peer;
+	struct address peer;      /* what is counted as the client: the other end, or whom its PROXY header names */
+	struct address transport; /* the other end */
 	int fd;
 	uint32_t slot;
 	enum phase phase;

@@ -1,6 +1,7 @@
 /* The handler's side: answers, deferred answers and streams. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include "http/loop_state.h"
 #include "http/output.h"
 
@@ -25,6 +26,22 @@ const struct http_request *http_exchange_request(const struct http_exchange *exc
 const struct address *http_exchange_peer(const struct http_exchange *exchange)
 {
 	return &connection_of_const(exchange)->peer;
+}
+
+const struct address *http_exchange_transport(const struct http_exchange *exchange)
+{
+	return &connection_of_const(exchange)->transport;
+}
+
+struct address http_exchange_local(const struct http_exchange *exchange)
+{
+	struct sockaddr_storage socket = {0};
+	socklen_t size = sizeof(socket);
+	struct address local = {{0}};
+
+	if (getsockname(connection_of_const(exchange)->fd, (struct sockaddr *)&socket, &size) == 0)
+		address_from_sockaddr((const struct sockaddr *)&socket, &local);
+	return local;
 }
 
 int64_t http_exchange_started(const struct http_exchange *exchange)
@@ -83,6 +100,7 @@ static const char *status_line(int status)
 		STATUS(413, "Content Too Large")
 		STATUS(415, "Unsupported Media Type")
 		STATUS(417, "Expectation Failed")
+		STATUS(421, "Misdirected Request")
 		STATUS(422, "Unprocessable Content")
 		STATUS(429, "Too Many Requests")
 		STATUS(431, "Request Header Fields Too Large")

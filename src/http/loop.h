@@ -107,6 +107,10 @@ int64_t http_loop_now(const struct http_loop *loop);
 const struct http_request *http_exchange_request(const struct http_exchange *exchange);
 /* The TCP peer, or what the PROXY header said. */
 const struct address *http_exchange_peer(const struct http_exchange *exchange);
+/* The TCP peer, whatever a PROXY header said. */
+const struct address *http_exchange_transport(const struct http_exchange *exchange);
+/* The address of this machine that the connection was made to; all zeros where the kernel does not say. */
+struct address http_exchange_local(const struct http_exchange *exchange);
 /* When its last byte was read (the round's stamp). */
 int64_t http_exchange_started(const struct http_exchange *exchange);
 struct http_handle http_exchange_handle(const struct http_exchange *exchange);

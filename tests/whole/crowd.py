@@ -90,7 +90,7 @@ class Connection:
         try:
             if not self.writer:
                 self.reader, self.writer = await asyncio.open_connection(*self.place)
-            lines = [f"{method} {path} HTTP/1.1", "Host: test", f"Content-Length: {len(body)}"]
+            lines = [f"{method} {path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}"]
             if body:
                 lines.append("Content-Type: application/json")
             lines += [f"{name}: {value}" for name, value in (headers or {}).items()]

@@ -1,10 +1,13 @@
 """Who buys: tokens, trusted headers, addresses behind proxies."""
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
+import socket
 import time
+import urllib.parse
 
 import jwt
 import pytest
@@ -12,6 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from penstock import JWT_KEY, buyer_token, request, wait_until
+from wire import Wire
 
 
 def pem(key):
@@ -105,6 +109,56 @@ def test_the_trusted_header(serve):
     # Somebody who goes around the gateway.
     answer = request(server.public, "POST", "/v1/sales/drop/orders", {}, {"X-User": "anna"}, source="127.0.0.9")
     assert answer.code == "unauthorized"
+
+
+def test_a_buyer_who_is_named_twice_is_nobody(serve):
+    """Found: the first of two headers was taken, which may be the one that the client wrote before the gateway's."""
+    server = serve({"identity.mode": "header", "gate.trusted_proxies": "127.0.0.1"})
+    server.make_sale("drop", 5)
+    with Wire(server.public) as wire:
+        reply = wire.ask(
+            "POST /v1/sales/drop/orders HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nX-Buyer-Id: eve\r\nx-buyer-id: anna\r\n\r\n"
+        )
+    assert (reply.status, reply.code) == (401, "unauthorized") and "more than once" in reply.json["detail"]
+
+
+def test_behind_the_proxy_protocol_the_proxy_vouches_for_the_buyer_and_no_client_does(serve):
+    """Found: the client that a PROXY header names was judged, not the proxy that wrote it."""
+    server = serve({"identity.mode": "header", "gate.listen": "127.0.0.1:0 proxy", "gate.trusted_proxies": "127.0.0.1, 203.0.113.7"})
+    server.make_sale("drop", 5)
+
+    def buy(buyer, client, source="127.0.0.1"):
+        address = urllib.parse.urlsplit(server.public)
+        with socket.create_connection((address.hostname, address.port), timeout=10, source_address=(source, 0)) as connection:
+            connection.sendall(
+                f"PROXY TCP4 {client} 127.0.0.1 1000 80\r\nPOST /v1/sales/drop/orders HTTP/1.1\r\nHost: x\r\n"
+                f"X-Buyer-Id: {buyer}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+            )
+            with contextlib.suppress(ConnectionError):
+                return connection.makefile("rb").readline().split()[1:2]
+
+    assert buy("anna", "198.51.100.1") == [b"202"]
+    # Somebody who goes around the proxy, and says that he is one.
+    assert buy("ben", "203.0.113.7", source="127.0.0.9") in ([], None)
+
+
+@pytest.mark.parametrize("everybody", ["0.0.0.0/0", "::/0", "10.0.0.0/8, ::/0"])
+def test_everybody_is_no_trusted_proxy(serve, everybody):
+    server = serve({"gate.trusted_proxies": everybody}, wait=False)
+    assert server.wait() == 2
+    assert "this is everybody" in server.log()
+
+
+def test_the_operators_listener_answers_to_its_own_names(serve):
+    """Found: a page whose name points at 127.0.0.1 could read it with its visitor's browser."""
+    server = serve({"operator.hosts": "gate-1, ops.shop.example"})
+    for path in ("/v1/sales", "/metrics", "/livez"):
+        for host in ("evil.example", "evil.example:8081", "127.0.0.1.evil.example"):
+            answer = server.operate("GET", path, headers={"Host": host})
+            assert (answer.status, answer.code) == (421, "wrong-host"), (path, host)
+    for host in ("localhost:8081", "127.0.0.1", "[::1]:8081", "gate-1:8081", "OPS.shop.example"):
+        assert server.operate("GET", "/v1/sales", headers={"Host": host}).status == 200, host
+    assert server.ask("GET", "/v1/sales", headers={"Host": "any.example"}).status == 200  # the public one is for everybody
 
 
 def test_the_header_mode_needs_proxies(serve):

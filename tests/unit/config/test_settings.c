@@ -273,6 +273,10 @@ static void test_value_of_each_kind_says_what_would_be_right(void **state)
 		{"--gate.body_timeout=s", "--gate.body_timeout: \"s\" is not a duration from 100ms to 1h, such as 250ms, 2s, 5m or 24h"},
 		{"--gate.body_timeout=9223372036854775807h", "--gate.body_timeout: \"9223372036854775807h\" is not a duration from 100ms "
 							     "to 1h, such as 250ms, 2s, 5m or 24h"},
+		{"--gate.trusted_proxies=10.0.0.0/8, 0.0.0.0/0",
+		 "--gate.trusted_proxies: this is everybody: whoever is trusted must be named"},
+		{"--gate.trusted_proxies=::/0", "--gate.trusted_proxies: this is everybody: whoever is trusted must be named"},
+		{"--gate.trusted_proxies=::ffff:0:0/96", "--gate.trusted_proxies: this is everybody: whoever is trusted must be named"},
 		{"--gate.address_rate=3", "--gate.address_rate: \"3\" is not REQUESTS/SECONDS such as 3/60, or off"},
 		{"--gate.address_rate=0/60", "--gate.address_rate: \"0/60\" is not REQUESTS/SECONDS such as 3/60, or off"},
 		{"--gate.address_rate=3/0", "--gate.address_rate: \"3/0\" is not REQUESTS/SECONDS such as 3/60, or off"},

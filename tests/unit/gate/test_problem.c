@@ -33,6 +33,7 @@ static const struct {
 	{PROBLEM_UNKNOWN_ORDER, 404, "unknown-order"},
 	{PROBLEM_UNKNOWN_ITEM, 404, "unknown-item"},
 	{PROBLEM_METHOD_NOT_ALLOWED, 405, "method-not-allowed"},
+	{PROBLEM_WRONG_HOST, 421, "wrong-host"},
 	{PROBLEM_SALE_NOT_OPEN, 409, "sale-not-open"},
 	{PROBLEM_BUYER_LIMIT, 409, "buyer-limit-reached"},
 	{PROBLEM_IN_FLIGHT, 409, "request-in-flight"},

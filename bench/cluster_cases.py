@@ -1,12 +1,16 @@
 """The measurements of a cluster: Redis, Kafka, PostgreSQL. As in cases.py, each makes one or more figures."""
 
+import json
+import subprocess
+import threading
 import time
+import urllib.error
 from concurrent.futures import ThreadPoolExecutor
 
 import load
 from cluster import MILLION, Cluster, helper, pin, services
 from load import burst, make_requests, wrk
-from measure import ROUNDS_MAX, Failed, Figure, Watch, cpu_seconds, rounds, say, wait_until
+from measure import ROUNDS, ROUNDS_MAX, Failed, Figure, Watch, cpu_seconds, rounds, say, wait_until
 from server import ANY_CORE, LOAD_CORE, SERVER_CORE
 
 CONNECTIONS = 256
@@ -244,7 +248,64 @@ def drained():
     return [speed, error]
 
 
+# --- The stop button ---
+
+
+def hold_lock(database, statement):
+    """A session that locks something, until its input ends."""
+    postgres = services.postgres
+    command = [str(postgres.programs / "psql"), "-XqAt", "-d", postgres.url(database)]
+    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    holder.stdin.write(f"BEGIN;\n{statement};\n\\echo locked\n")
+    holder.stdin.flush()
+    while holder.stdout.readline().strip() != "locked":
+        if holder.poll() is not None:
+            raise Failed("the lock was not taken")
+    return holder
+
+
+def ask_for_reports(gate):
+    """Lists and an audit of a locked table: each ends with a refusal."""
+
+    def ask(method, path):
+        try:
+            gate.operate(method, path)
+        except urllib.error.HTTPError:
+            pass
+
+    threads = [threading.Thread(target=ask, args=("GET", "/v1/orders")) for _ in range(4)]
+    threads.append(threading.Thread(target=ask, args=("POST", "/v1/audit")))
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def pause_beside_lock():
+    what = "a pause while the sale's row and all orders are locked by somebody, and four lists and an audit wait"
+    figure = Figure("pause_ms_beside_lock", what, "ms", "<= 50")
+    with Cluster() as cluster:
+        gate = cluster.gate()
+        cluster.sell(gate)
+        for _ in range(ROUNDS):
+            lock = "SELECT * FROM penstock.sales FOR UPDATE; LOCK TABLE penstock.orders IN ACCESS EXCLUSIVE MODE"
+            holder = hold_lock(cluster.database, lock)
+            reports = ask_for_reports(gate)
+            begin = time.monotonic()
+            state = json.loads(gate.operate("POST", "/v1/sales/s/pause"))["state"]
+            figure.add((time.monotonic() - begin) * 1000)
+            if state != "paused":
+                raise Failed(f"the sale is {state}")
+            gate.operate("POST", "/v1/sales/s/resume")
+            holder.stdin.close()
+            holder.wait()
+            for report in reports:
+                report.join()
+        gate.stop()
+    return [figure]
+
+
 CASES = {
+    pause_beside_lock: ("pause_ms_beside_lock",),
     stock_adapter: ("stock_redis_vs_bare",),
     accepted_by_cluster: ("kafka_vs_bare", "stock_vs_three_trips"),
     drained: ("drain_vs_copy", "drain_rate_error"),

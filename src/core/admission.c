@@ -153,6 +153,8 @@ static enum verdict judge(struct purchase *purchase, const struct stock_reserve 
 		return VERDICT_KEY_CONFLICT;
 	case STOCK_NO_REPLAY:
 		return purchase->refusal;
+	case STOCK_PAUSED:
+		return VERDICT_SALE_PAUSED;
 	case STOCK_RATE_LIMITED:
 		return VERDICT_RATE_LIMITED;
 	case STOCK_BUYER_LIMIT:

@@ -11,10 +11,18 @@ struct sale_table {
 	struct sale_entry *entries[]; /* by number */
 };
 
+/* Of a sale that an operator has stopped, or let go on: they are few. */
+struct braked {
+	uint32_t number;
+	enum sale_brake brake;
+};
+
 struct sale_catalog {
-	pthread_mutex_t lock; /* guards `table`; held for the swap and while the next table is made */
+	pthread_mutex_t lock; /* guards `table` and `braked`; held for the swap and while the next table is made */
 	struct sale_table *table;
 	_Atomic uint64_t generation;
+	struct braked *braked;
+	size_t braked_count;
 };
 
 static uint64_t hash_id(struct slice id)
@@ -47,6 +55,7 @@ static struct sale_entry *entry_new(struct sale *sale)
 		return NULL;
 	atomic_init(&entry->references, 1);
 	entry->sale = sale;
+	entry->ledger_state = sale->state;
 	return entry;
 }
 
@@ -114,6 +123,7 @@ void sale_catalog_free(struct sale_catalog *catalog)
 	if (!catalog)
 		return;
 	sale_table_unref(catalog->table);
+	free(catalog->braked);
 	pthread_mutex_destroy(&catalog->lock);
 	free(catalog);
 }
@@ -124,6 +134,31 @@ static bool is_old(const struct sale_table *table, const struct sale_entry *entr
 	const struct sale_entry *present = entry ? sale_table_find_number(table, entry->sale->number) : NULL;
 
 	return present && entry->sale->change && entry->sale->change < present->sale->change;
+}
+
+/* Under the lock. NULL: none was ever told. */
+static struct braked *find_braked(struct sale_catalog *catalog, uint32_t number)
+{
+	for (size_t i = 0; i < catalog->braked_count; i++)
+		if (catalog->braked[i].number == number)
+			return &catalog->braked[i];
+	return NULL;
+}
+
+enum sale_state sale_brake_state(enum sale_state ledger, enum sale_brake brake)
+{
+	if (brake == SALE_BRAKE_STOP && (ledger == SALE_OPEN || ledger == SALE_ARMED))
+		return SALE_PAUSED;
+	return brake == SALE_BRAKE_GO && ledger == SALE_PAUSED ? SALE_OPEN : ledger;
+}
+
+/* Under the lock, before anybody sees the entry. */
+static void heed_brake(struct sale_catalog *catalog, struct sale_entry *entry)
+{
+	const struct braked *braked = find_braked(catalog, entry->sale->number);
+	struct sale *sale = (struct sale *)entry->sale;
+
+	sale->state = sale_brake_state(entry->ledger_state, braked ? braked->brake : SALE_BRAKE_NONE);
 }
 
 /* Makes the next table: the present one without `number`, with `entry` (which may be NULL) in its place. Takes no references over on failure. */
@@ -139,6 +174,8 @@ static int replace(struct sale_catalog *catalog, uint32_t number, struct sale_en
 		sale_entry_unref(entry);
 		return 0;
 	}
+	if (entry)
+		heed_brake(catalog, entry);
 	next = table_new(old->count + 1, old->generation + 1);
 	if (!next) {
 		pthread_mutex_unlock(&catalog->lock);
@@ -183,6 +220,52 @@ int sale_catalog_put(struct sale_catalog *catalog, struct sale *sale)
 int sale_catalog_remove(struct sale_catalog *catalog, uint32_t number)
 {
 	return replace(catalog, number, NULL);
+}
+
+/* True: it is another one than before. */
+static int note_brake(struct sale_catalog *catalog, uint32_t number, enum sale_brake brake)
+{
+	struct braked *braked = find_braked(catalog, number), *grown;
+
+	if (braked ? braked->brake == brake : brake == SALE_BRAKE_NONE)
+		return false;
+	if (!braked) {
+		grown = realloc(catalog->braked, (catalog->braked_count + 1) * sizeof(*grown));
+		if (!grown)
+			return error_origin(-ENOMEM);
+		catalog->braked = grown;
+		braked = &grown[catalog->braked_count++];
+		braked->number = number;
+	}
+	braked->brake = brake;
+	return true;
+}
+
+int sale_catalog_brake(struct sale_catalog *catalog, uint32_t number, enum sale_brake brake)
+{
+	struct sale_entry *present, *entry = NULL;
+	struct sale *sale = NULL;
+	int r;
+
+	pthread_mutex_lock(&catalog->lock);
+	r = note_brake(catalog, number, brake);
+	present = r == true ? sale_table_find_number(catalog->table, number) : NULL;
+	if (present) {
+		sale = sale_copy(present->sale);
+		entry = sale ? entry_new(sale) : NULL;
+		r = entry ? true : error_origin(-ENOMEM);
+	}
+	if (entry)
+		entry->ledger_state = present->ledger_state;
+	else
+		free(sale);
+	pthread_mutex_unlock(&catalog->lock);
+	if (!entry)
+		return r < 0 ? r : 0;
+	r = replace(catalog, number, entry);
+	if (r < 0)
+		sale_entry_unref(entry);
+	return r;
 }
 
 uint64_t sale_catalog_generation(const struct sale_catalog *catalog)

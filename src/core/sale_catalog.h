@@ -21,7 +21,8 @@ struct sale_latch {
 
 struct sale_entry {
 	atomic_uint references;
-	const struct sale *sale;     /* owned */
+	const struct sale *sale; /* owned; its state with the brake */
+	enum sale_state ledger_state;
 	struct sale_latch latches[]; /* one a lot */
 };
 
@@ -39,6 +40,15 @@ void sale_catalog_free(struct sale_catalog *catalog);
  * ledger may come here in either order. 0 or -ENOMEM (sale is freed). */
 int sale_catalog_put(struct sale_catalog *catalog, struct sale *sale) MUST_CHECK;
 int sale_catalog_remove(struct sale_catalog *catalog, uint32_t number) MUST_CHECK;
+
+/*
+ * What an operator has told the stock, and the ledger may not have yet: it counts more than the state that the ledger has, also of what is
+ * put later, until it is told otherwise. STOP: what is open or armed is paused. GO: what is paused is open. 0 or -ENOMEM.
+ */
+enum sale_brake { SALE_BRAKE_NONE, SALE_BRAKE_STOP, SALE_BRAKE_GO };
+/* What a sale of this state in the ledger is with the brake. */
+enum sale_state sale_brake_state(enum sale_state ledger, enum sale_brake brake);
+int sale_catalog_brake(struct sale_catalog *catalog, uint32_t number, enum sale_brake brake) MUST_CHECK;
 
 /* Readers. The generation rises with every change. */
 uint64_t sale_catalog_generation(const struct sale_catalog *catalog);

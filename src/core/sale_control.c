@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "core/brake.h"
 #include "core/preheat.h"
 
 enum {
@@ -431,6 +432,36 @@ static bool is_past(struct sale_control *control, const struct sale *sale, int64
 	return sale->state == SALE_ENDED && wall_ms - sale->ended_at_ms > control->settings.retention_ms && is_settled(control, sale);
 }
 
+int sale_control_brake(struct sale_control *control, uint32_t number, bool stopped, const struct ledger_actor *actor)
+{
+	int r = brake_set(control->settings.stock, control->settings.catalog, number, stopped, actor);
+
+	switch (r) {
+	case STOCK_FULL:
+		return SALE_CONTROL_FULL;
+	case STOCK_UNAVAILABLE:
+		return SALE_CONTROL_STOCK_AWAY;
+	case STOCK_OUTCOME_UNKNOWN:
+		return SALE_CONTROL_UNKNOWN;
+	}
+	return r;
+}
+
+/* Tells the ledger of a brake, and then the gates that it has it. */
+static int write_brake(struct sale_control *control, const struct sale *sale)
+{
+	struct stock *stock = control->settings.stock;
+	struct stock_brake brake;
+	int r;
+
+	if (!stock->ops->brake_of(stock, sale->number, &brake) || !brake.pending)
+		return 0;
+	r = brake_write(stock, control->settings.ledger, sale->number);
+	if (r == 0)
+		r = publish(control, sale->number);
+	return r == 0 ? brake_follow(stock, control->settings.catalog, sale->number) : r;
+}
+
 static int care_for(struct sale_control *control, const struct sale *sale, int64_t wall_ms)
 {
 	const struct ledger_actor actor = {.name = clock_name, .now_ms = wall_ms};
@@ -483,6 +514,8 @@ int sale_control_care(struct sale_control *control, int64_t wall_ms, bool electe
 
 		r = 0;
 		if (elected)
+			r = write_brake(control, sale);
+		if (elected && r >= 0)
 			r = care_for(control, sale, wall_ms);
 		else if (is_past(control, sale, wall_ms))
 			r = sale_catalog_remove(control->settings.catalog, sale->number);

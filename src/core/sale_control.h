@@ -70,8 +70,14 @@ int sale_control_withdraw(struct sale_control *control, struct slice id, struct 
 			  const struct ledger_actor *actor, uint32_t *taken) MUST_CHECK;
 
 /*
+ * An operator's stop, and its release (core/brake.h): of a sale that the gates know. It does not wait for the ledger, nor for another call here. DONE,
+ * SALE_CONTROL_STOCK_AWAY (a stop holds here, but others may sell on), SALE_CONTROL_UNKNOWN, SALE_CONTROL_FULL, or negative.
+ */
+int sale_control_brake(struct sale_control *control, uint32_t number, bool stopped, const struct ledger_actor *actor) MUST_CHECK;
+
+/*
  * The sale keeper's turn: arms and opens and ends sales that the clock says, returns what ended sales have left, finishes units whose addition
  * the ledger could not confirm, forgets sales that ended before the retention time. Of several processes on one ledger one alone is elected to care for
- * the sales; the others finish what is their own. 0, or the first error (the rest was tried too); it is told again while the next try waits.
+ * the sales, and tells the ledger of brakes; the others finish what is their own. 0, or the first error (the rest was tried too); it is told again while the next try waits.
  */
 int sale_control_care(struct sale_control *control, int64_t wall_ms, bool elected) MUST_CHECK;

@@ -22,12 +22,28 @@ static void run(struct blocking_task *task)
 	errand->work(errand);
 }
 
+/* True: another worker has it now. */
+static bool send_further(struct gate_errand *errand)
+{
+	errand->class = TASK_CHANGE;
+	errand->work = errand->further;
+	errand->further = NULL;
+	reply_clear(&errand->reply);
+	if (errand_send_deferred(errand))
+		return true;
+	reply_problem(&errand->reply, PROBLEM_OVERLOADED, NULL);
+	return false;
+}
+
 static void come_home(struct message *message, void *receiver)
 {
 	struct gate_errand *errand = (struct gate_errand *)message;
 	struct gate_thread *thread = receiver;
+	bool waits = away_end(thread, &errand->away);
 
-	if (away_end(thread, &errand->away))
+	if (waits && errand->further && send_further(errand))
+		return;
+	if (waits)
 		gate_answer_ticket(thread, &errand->away.ticket, &errand->reply);
 	errand_free(errand);
 }

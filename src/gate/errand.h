@@ -15,6 +15,8 @@ struct gate_errand {
 	struct away away; /* its ticket */
 	/* On the worker's thread; fills `reply`. Of the gate it may use what is for any thread. */
 	void (*work)(struct gate_errand *errand);
+	/* Set by `work`: it cannot end it, and this is to go on, as a change. */
+	void (*further)(struct gate_errand *errand);
 	struct reply reply;
 	json_t *body;                                         /* NULL where the route has none */
 	char names[HTTP_PARAMETERS_MAX][ERRAND_NAME_MAX + 1]; /* the path's parameters */
@@ -25,6 +27,7 @@ struct gate_errand {
 	char sale[SALE_ID_MAX + 1];
 	enum order_state state;   /* 0: any */
 	enum order_action action; /* settlements */
+	uint32_t sale_number;     /* the brake */
 	struct ledger_order known; /* settlements: as a stock that keeps names has it, which may be ahead of the ledger; else its buyer is empty */
 	char actor[OPERATOR_NAME_MAX + 1];
 };

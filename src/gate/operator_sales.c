@@ -1,6 +1,8 @@
 /* Sales by the operator's hand: make, list, change, move, add and withdraw units. */
 #include <stdio.h>
 #include <stdlib.h>
+#include "base/clock.h"
+#include "core/brake.h"
 #include "gate/body.h"
 #include "gate/errand.h"
 #include "gate/render.h"
@@ -17,6 +19,13 @@ static void render_sale(struct gate_errand *errand, const struct sale *sale)
 	render_operator_sale(sale, gate_lots(errand->thread->gate, sale, lots) ? lots : NULL, &errand->reply.body);
 }
 
+/* The ledger may not have been told of the brake yet. */
+static void render_ledger_sale(struct gate_errand *errand, struct sale *sale)
+{
+	sale->state = brake_state(errand->thread->gate->settings.admission->stock, sale);
+	render_sale(errand, sale);
+}
+
 static void answer_sale(struct gate_errand *errand, const char *id)
 {
 	struct ledger *ledger = errand_ledger(errand);
@@ -28,7 +37,7 @@ static void answer_sale(struct gate_errand *errand, const char *id)
 	else if (r == LEDGER_NOT_FOUND)
 		reply_problem(&errand->reply, PROBLEM_UNKNOWN_SALE, NULL);
 	else
-		render_sale(errand, sale);
+		render_ledger_sale(errand, sale);
 	free(sale);
 }
 
@@ -317,7 +326,7 @@ static void work_list(struct gate_errand *errand)
 	for (size_t i = 0; i < count; i++) {
 		if (i)
 			buffer_append_literal(out, ",");
-		render_sale(errand, sales[i]);
+		render_ledger_sale(errand, sales[i]);
 	}
 	snprintf(last, sizeof(last), "%u", count ? sales[count - 1]->number : 0);
 	errand_end_list(errand, count, slice_of(last));
@@ -393,6 +402,59 @@ static void work_end(struct gate_errand *errand)
 	move(errand, SALE_END);
 }
 
+/* --- The brake: to the stock first. What the ledger has is not asked for, so that nothing that holds up the ledger holds it up. --- */
+
+static void answer_from_catalog(struct gate_errand *errand)
+{
+	const struct sale_table *table = sale_catalog_ref(errand->thread->gate->settings.catalog);
+	const struct sale_entry *entry = sale_table_find_number(table, errand->sale_number);
+
+	if (entry)
+		render_sale(errand, entry->sale);
+	else
+		reply_problem(&errand->reply, PROBLEM_UNKNOWN_SALE, NULL);
+	sale_table_unref(table);
+}
+
+static void work_stop(struct gate_errand *errand)
+{
+	struct ledger_actor actor = errand_actor(errand);
+
+	/* Where the stock cannot be told, other processes may still hear of it by the ledger. */
+	if (sale_control_brake(control_of(errand), errand->sale_number, true, &actor))
+		errand->further = work_pause;
+	else
+		answer_from_catalog(errand);
+}
+
+static void work_go_on(struct gate_errand *errand)
+{
+	struct ledger_actor actor = errand_actor(errand);
+	int r = sale_control_brake(control_of(errand), errand->sale_number, false, &actor);
+
+	if (r)
+		say_control(errand, r);
+	else
+		answer_from_catalog(errand);
+}
+
+/* Of what is on sale now, or was until it was stopped; else by the ledger, whose rules say what can be moved. */
+static void start_brake(struct gate_request *request, void (*work)(struct gate_errand *), void (*otherwise)(struct gate_errand *))
+{
+	const struct sale_entry *entry = sale_table_find(gate_sales(request->thread), request->parameters[0]);
+	enum sale_phase phase = entry ? sale_phase(entry->sale, clock_wall_ms()) : SALE_PHASE_HIDDEN;
+	bool brakes = phase == SALE_PHASE_OPEN || phase == SALE_PHASE_PAUSED;
+	struct gate_errand *errand = errand_new(request, brakes ? work : otherwise);
+
+	if (!errand)
+		return;
+	if (brakes) {
+		errand->class = TASK_BRAKE;
+		errand->sale_number = entry->sale->number;
+	}
+	errand_send(request, errand);
+}
+
 void operator_sales_arm(struct gate_request *request)
 {
 	errand_start(request, work_arm);
@@ -403,11 +465,11 @@ void operator_sales_open(struct gate_request *request)
 }
 void operator_sales_pause(struct gate_request *request)
 {
-	errand_start(request, work_pause);
+	start_brake(request, work_stop, work_pause);
 }
 void operator_sales_resume(struct gate_request *request)
 {
-	errand_start(request, work_resume);
+	start_brake(request, work_go_on, work_resume);
 }
 void operator_sales_end(struct gate_request *request)
 {

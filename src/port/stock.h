@@ -62,6 +62,7 @@ enum stock_outcome {
 	STOCK_REFUSED = 14,  /* settle: its state does not allow it; `order` tells */
 	STOCK_BUSY = 15,     /* settle: another action on it is on its way */
 	STOCK_EXPIRED = 16,  /* settle: the deadline and grace have passed (also before the housekeeper came by) */
+	STOCK_PAUSED = 17,   /* reserve: an operator has stopped the sale */
 };
 
 struct stock_reserve {
@@ -160,6 +161,15 @@ enum stock_ack {
 	STOCK_ACK_NO_SALE = 5,     /* the stock does not have the sale, and has not forgotten it either */
 };
 
+/* An operator's stop of a sale, or its release: the newest there was. */
+struct stock_brake {
+	uint32_t serial; /* rises with each; 0: nobody has touched it */
+	bool stopped;    /* nothing is sold */
+	bool pending;    /* the ledger has not been told of it */
+	int64_t at_ms;   /* wall, of the process that was asked */
+	char actor[NAME_MAX_BYTES + 1], trace[TRACE_SIZE + 1];
+};
+
 struct stock_totals {
 	int64_t available, held, confirmed, withdrawn, buyers, orders, outbox, memory_bytes;
 };
@@ -234,7 +244,18 @@ struct stock_ops {
 	int (*withdraw)(struct stock *stock, struct stock_withdrawal *withdrawal);
 
 	/*
-	 * Learns what other processes have done to these sales: units, versions, who has bought, fences. Called every few tens of milliseconds; nothing to do
+	 * Stops a sale, or lets it go on, for every process from its next call on, whatever state the sale is in; it outlives preheat_begin(), and ends
+	 * with drop(). In: stopped, at_ms, actor, trace; out: the brake as it is known now. 0, or STOCK_FULL, STOCK_UNAVAILABLE, STOCK_OUTCOME_UNKNOWN:
+	 * then a stop holds for this process, and for the others as soon as the stock can be reached.
+	 */
+	int (*brake)(struct stock *stock, uint32_t sale, struct stock_brake *brake);
+	/* The ledger has been told of the one with this serial. */
+	void (*brake_written)(struct stock *stock, uint32_t sale, uint32_t serial);
+	/* What is known without I/O; any thread. False: nobody has touched it. */
+	bool (*brake_of)(struct stock *stock, uint32_t sale, struct stock_brake *brake);
+
+	/*
+	 * Learns what other processes have done to these sales: units, versions, who has bought, fences, brakes. Called every few tens of milliseconds; nothing to do
 	 * for a stock that no other process has.
 	 */
 	void (*refresh)(struct stock *stock, struct stock_refresh *sales, size_t count);

@@ -42,6 +42,7 @@
 
 #include <stdlib.h>
 #include "base/random.h"
+#include "stock/brake_table.h"
 #include "stock/sale_registry.h"
 #include "stock/sale_stock.h"
 
@@ -54,6 +55,7 @@ struct stock_memory {
 	struct stock stock; /* first member */
 	struct stock_common common;
 	struct sale_registry registry;
+	struct brake_table brakes;
 	_Atomic uint32_t sweep_sale;
 };
 
@@ -285,6 +287,18 @@ static bool rules_valid(const struct stock_rules *rules)
 	       rules->rate_seconds <= RATE_SECONDS_MAX;
 }
 
+/* Shows the purchase decision the brake as it is now. */
+static void heed_brake(struct stock_memory *memory, uint32_t number)
+{
+	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	struct sale_stock *sale = sale_registry_find(&memory->registry, number);
+	struct stock_brake brake;
+
+	if (sale && brake_table_get(&memory->brakes, number, &brake))
+		atomic_store(&sale->stopped, brake.stopped);
+	reader_gate_leave(&memory->registry.gate, ticket);
+}
+
 static int memory_preheat_begin(struct stock *stock, const struct stock_rules *rules)
 {
 	struct stock_memory *memory = memory_of(stock);
@@ -306,6 +320,7 @@ static int memory_preheat_begin(struct stock *stock, const struct stock_rules *r
 		sale->version_base = last_version(former) + 1; /* one more: a return may be on its way */
 	reader_gate_leave(&memory->registry.gate, ticket);
 	retire(memory, sale_registry_swap(&memory->registry, rules->sale, sale));
+	heed_brake(memory, rules->sale);
 	return 0;
 }
 
@@ -378,8 +393,10 @@ static void memory_drop(struct stock *stock, uint32_t number, uint32_t epoch)
 	bool newer = sale && sale->rules.epoch > epoch;
 
 	reader_gate_leave(&memory->registry.gate, ticket);
-	if (sale && !newer)
+	if (sale && !newer) {
 		retire(memory, sale_registry_swap(&memory->registry, number, NULL));
+		brake_table_forget(&memory->brakes, number);
+	}
 }
 
 static int memory_allocate(struct stock *stock, uint32_t number, uint32_t lot, int64_t allocated)
@@ -408,6 +425,30 @@ static int memory_withdraw(struct stock *stock, struct stock_withdrawal *withdra
 		outcome = sale_stock_withdraw(sale, withdrawal);
 	reader_gate_leave(&memory->registry.gate, ticket);
 	return outcome;
+}
+
+static int memory_brake(struct stock *stock, uint32_t number, struct stock_brake *brake)
+{
+	struct stock_memory *memory = memory_of(stock);
+	struct stock_brake known;
+
+	brake_table_get(&memory->brakes, number, &known);
+	brake->serial = known.serial + 1;
+	brake->pending = true;
+	if (brake_table_learn(&memory->brakes, number, brake) < 0)
+		return STOCK_FULL;
+	heed_brake(memory, number);
+	return 0;
+}
+
+static void memory_brake_written(struct stock *stock, uint32_t number, uint32_t serial)
+{
+	brake_table_written(&memory_of(stock)->brakes, number, serial);
+}
+
+static bool memory_brake_of(struct stock *stock, uint32_t number, struct stock_brake *brake)
+{
+	return brake_table_get(&memory_of(stock)->brakes, number, brake);
 }
 
 /* Nobody else has this stock: what is here is what there is. */
@@ -479,6 +520,7 @@ static void memory_free(struct stock *stock)
 		memory_drop(stock, number, UINT32_MAX);
 	ASSERT(outbox_count(memory->common.outbox) == 0);
 	sale_registry_deinit(&memory->registry);
+	brake_table_deinit(&memory->brakes);
 	calendar_deinit(&memory->common.calendar);
 	outbox_free(memory->common.outbox);
 	free(memory);
@@ -503,6 +545,9 @@ static const struct stock_ops memory_ops = {
 	.drop = memory_drop,
 	.allocate = memory_allocate,
 	.withdraw = memory_withdraw,
+	.brake = memory_brake,
+	.brake_written = memory_brake_written,
+	.brake_of = memory_brake_of,
 	.refresh = memory_refresh,
 	.health = memory_health,
 	.snapshot = memory_snapshot,
@@ -529,6 +574,7 @@ int stock_memory_new(struct stock **stock, size_t outbox_max)
 	random_bytes(&memory->common.id_key, sizeof(memory->common.id_key));
 	calendar_init(&memory->common.calendar, &memory->common.memory);
 	sale_registry_init(&memory->registry, &memory->common.memory);
+	brake_table_init(&memory->brakes);
 	*stock = &memory->stock;
 	return 0;
 }

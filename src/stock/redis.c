@@ -238,6 +238,7 @@ static void free_redis(struct stock *stock)
 
 	redis_pool_deinit(&redis->pool);
 	redis_sales_deinit(&redis->sales);
+	brake_table_deinit(&redis->brakes);
 	free(redis);
 }
 
@@ -261,6 +262,9 @@ static const struct stock_ops redis_ops = {
 	.drop = redis_drop,
 	.allocate = redis_allocate,
 	.withdraw = redis_withdraw,
+	.brake = redis_brake,
+	.brake_written = redis_brake_written,
+	.brake_of = redis_brake_of,
 	.refresh = redis_refresh,
 	.health = health,
 	.snapshot = snapshot,
@@ -313,6 +317,7 @@ int stock_redis_open(struct stock **stock, const struct stock_redis_settings *se
 	*redis = (struct stock_redis){.stock.ops = &redis_ops, .outbox_max = settings->outbox_max};
 	redis_pool_init(&redis->pool, &url, &timeouts);
 	redis_sales_init(&redis->sales);
+	brake_table_init(&redis->brakes);
 	r = check_server(redis, settings->force);
 	if (r < 0) {
 		free_redis(&redis->stock);

@@ -32,6 +32,7 @@ static void write_outcomes(struct buffer *text)
 		{"REFUSED", STOCK_REFUSED},
 		{"BUSY", STOCK_BUSY},
 		{"ENDED", STOCK_EXPIRED},
+		{"PAUSED", STOCK_PAUSED},
 		{"STALE", REDIS_STALE},
 		{"OUT_OF_RANGE", REDIS_OUT_OF_RANGE},
 	};

@@ -186,6 +186,7 @@ int redis_arm(struct stock *stock, uint32_t sale, const int64_t *allocated, cons
 	reader_gate_leave(&redis->sales.registry.gate, ticket);
 	if (!look.begun)
 		return error_origin(-EINVAL);
+	redis_brake_restore(redis, sale); /* first: not one purchase comes in between */
 	redis_trip_begin(&trip, redis);
 	trip.changes = true;
 	redis_trip_call(&trip, "penstock_arm", sale, &look);
@@ -232,8 +233,10 @@ void redis_drop(struct stock *stock, uint32_t sale, uint32_t epoch)
 	if (entry && !newer && end != REDIS_ANSWERED)
 		atomic_store(&entry->dropped, true);
 	reader_gate_leave(&redis->sales.registry.gate, ticket);
-	if (!newer && end == REDIS_ANSWERED)
+	if (!newer && end == REDIS_ANSWERED) {
 		redis_sales_forget(&redis->sales, sale);
+		brake_table_forget(&redis->brakes, sale);
+	}
 }
 
 int redis_allocate(struct stock *stock, uint32_t sale, uint32_t lot, int64_t allocated)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "port/stock.h"
+#include "stock/brake_table.h"
 #include "stock/redis_pool.h"
 #include "stock/redis_sales.h"
 #include "stock/redis_trip.h"
@@ -41,6 +42,7 @@ struct stock_redis {
 	struct stock stock; /* first member */
 	struct redis_pool pool;
 	struct redis_sales sales;
+	struct brake_table brakes;
 	size_t outbox_max;
 	_Atomic int64_t next_look_ns;       /* when the server is looked at again */
 	struct redis_telling acknowledging; /* between the two halves of an acknowledgement: its thread's */
@@ -66,6 +68,11 @@ void redis_reserve_pack(struct buffer *out, const struct stock_reserve *item);
 /* Milliseconds, rounded up. */
 int64_t redis_ms(int64_t ns);
 
+/* The brake at the end of a refresh's answer. True: this process knows a later one, which Redis has forgotten. */
+bool redis_take_brake(struct stock_redis *redis, uint32_t sale, struct redis_reader *answer);
+/* Puts back what this process knows, where Redis does not know it. */
+void redis_brake_restore(struct stock_redis *redis, uint32_t sale);
+
 /* The port's functions, by file. */
 void redis_reserve(struct stock *stock, struct stock_reserve *items, size_t count);
 void redis_settle(struct stock *stock, struct stock_settle *items, size_t count);
@@ -82,5 +89,8 @@ void redis_preheat_find(struct stock *stock, struct stock_find *items, size_t co
 int redis_arm(struct stock *stock, uint32_t sale, const int64_t *allocated, const int64_t *withdrawn);
 void redis_drop(struct stock *stock, uint32_t sale, uint32_t epoch);
 int redis_allocate(struct stock *stock, uint32_t sale, uint32_t lot, int64_t allocated);
+int redis_brake(struct stock *stock, uint32_t sale, struct stock_brake *brake);
+void redis_brake_written(struct stock *stock, uint32_t sale, uint32_t serial);
+bool redis_brake_of(struct stock *stock, uint32_t sale, struct stock_brake *brake);
 int redis_withdraw(struct stock *stock, struct stock_withdrawal *withdrawal);
 void redis_refresh(struct stock *stock, struct stock_refresh *items, size_t count);

@@ -24,9 +24,9 @@ static void learn_counts(struct stock_redis *redis, uint32_t number, const struc
 	reader_gate_leave(&redis->sales.registry.gate, ticket);
 }
 
-/* True: there are names still to be read; what is known of the sale is of sent_ns only once they are. */
+/* True: there are names still to be read; what is known of the sale is of sent_ns only once they are. *behind: Redis has forgotten a brake. */
 static bool take(struct stock_redis *redis, enum redis_end end, int64_t sent_ns, struct redis_reader *answer,
-		 struct stock_refresh *item)
+		 struct stock_refresh *item, bool *behind)
 {
 	struct redis_head head;
 	int outcome = redis_take_head(redis, item->sale, end, answer, &head);
@@ -36,6 +36,7 @@ static bool take(struct stock_redis *redis, enum redis_end end, int64_t sent_ns,
 		learn_counts(redis, item->sale, &head, answer);
 		more = redis_sales_learn_names(&redis->sales, item->sale, head.epoch, answer);
 		redis_sales_learn_lots(&redis->sales, item->sale, head.epoch, answer);
+		*behind = redis_take_brake(redis, item->sale, answer);
 		if (!more && !answer->failed)
 			redis_sales_note_known(&redis->sales, item->sale, head.epoch, sent_ns);
 	}
@@ -94,7 +95,7 @@ static void drop_again(struct stock_redis *redis)
 
 static void refresh_batch(struct stock_redis *redis, struct stock_refresh *items, size_t count)
 {
-	bool more[SALES_PER_TRIP];
+	bool more[SALES_PER_TRIP], behind[SALES_PER_TRIP] = {0};
 	struct redis_reader answer;
 	struct redis_trip trip;
 	int64_t sent_ns;
@@ -113,12 +114,15 @@ static void refresh_batch(struct stock_redis *redis, struct stock_refresh *items
 	for (size_t i = 0; i < count; i++) {
 		enum redis_end end = redis_trip_next(&trip, &answer);
 
-		more[i] = take(redis, end, sent_ns, &answer, &items[i]);
+		more[i] = take(redis, end, sent_ns, &answer, &items[i], &behind[i]);
 	}
 	redis_trip_end(&trip);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		if (more[i])
 			redis_read_names(redis, items[i].sale);
+		if (behind[i])
+			redis_brake_restore(redis, items[i].sale);
+	}
 }
 
 void redis_refresh(struct stock *stock, struct stock_refresh *items, size_t count)
@@ -137,7 +141,7 @@ void redis_read_names(struct stock_redis *redis, uint32_t sale)
 	struct stock_refresh item = {.sale = sale};
 	struct redis_reader answer;
 	struct redis_trip trip;
-	bool more = true;
+	bool more = true, behind;
 
 	while (more) {
 		struct redis_look look = redis_sales_look(&redis->sales, sale);
@@ -146,7 +150,7 @@ void redis_read_names(struct stock_redis *redis, uint32_t sale)
 		redis_trip_begin(&trip, redis);
 		redis_trip_call(&trip, "penstock_refresh", sale, &look);
 		redis_trip_send(&trip);
-		more = take(redis, redis_trip_next(&trip, &answer), sent_ns, &answer, &item);
+		more = take(redis, redis_trip_next(&trip, &answer), sent_ns, &answer, &item, &behind);
 		redis_trip_end(&trip);
 	}
 }

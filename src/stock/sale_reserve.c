@@ -135,6 +135,8 @@ static enum stock_outcome decide(struct decision *d)
 	}
 	if (item->replay_only)
 		return STOCK_NO_REPLAY;
+	if (atomic_load_explicit(&d->sale->stopped, memory_order_acquire) && !item->unlimited_rate)
+		return STOCK_PAUSED;
 	if (is_rated(d) && item->rate_left == 0) {
 		item->retry_after_ms = buyer_book_rate_wait_ms(book, &d->sale->rate, d->buyer, item->now_ns);
 		return STOCK_RATE_LIMITED;

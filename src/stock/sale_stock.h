@@ -52,6 +52,7 @@ struct sale_stock {
 	struct rate_window rate;
 	_Atomic int state;
 	uint64_t version_base; /* versions go on where the sale's former stock ended, so that an old latch never fits a new stock */
+	atomic_bool stopped;   /* by an operator */
 	atomic_bool over_limit; /* a loaded buyer has more than the limit */
 	_Atomic int64_t memory;
 	struct buyer_filter filter;

@@ -6,6 +6,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "core/brake.h"
 
 enum {
 	TURN_NS = 20000000,       /* a turn at least this often: new holds and sales are seen within it */
@@ -197,6 +198,9 @@ static void refresh(struct housekeeper *keeper)
 		stock->ops->refresh(stock, keeper->refreshes, count);
 	for (size_t i = 0; i < count; i++) {
 		void *number = (void *)(uintptr_t)keeper->refreshes[i].sale;
+
+		if (brake_follow(stock, keeper->settings.catalog, keeper->refreshes[i].sale) < 0)
+			continue; /* no memory: it is shown next turn */
 
 		/* One that finds no room is told again next turn. */
 		if (keeper->refreshes[i].outcome == STOCK_FENCED || keeper->refreshes[i].outcome == STOCK_UNKNOWN_SALE)

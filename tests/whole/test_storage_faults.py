@@ -174,7 +174,7 @@ def figures(server):
 OPERATIONS = {
     "on_hand": ("POST", "/v1/items/other/receive", {"units": 3}),
     "name": ("PATCH", "/v1/sales/drop", {"name": "another"}),
-    "state": ("POST", "/v1/sales/drop/pause", None),
+    "state": ("POST", "/v1/sales/drop/open", None),
     "units": ("POST", "/v1/sales/drop/lots/drop-item/add", {"units": 1}),
     "withdrawn": ("POST", "/v1/sales/drop/lots/drop-item/withdraw", {"units": 1}),
 }
@@ -197,7 +197,7 @@ def test_an_operator_is_told_the_truth_while_writes_fail(serve, tmp_path, change
         told = "journal-unavailable"  # the one of them that goes through the journal
     server.operate("POST", "/v1/items", {"sku": "other", "name": "other", "on_hand": 5})
     server.operate("POST", "/v1/items", {"sku": "drop-item", "name": "drop-item", "on_hand": 20})
-    server.make_sale("drop", 10)
+    server.make_sale("drop", 10, state="armed")
     before = figures(server)
     failpoints.set(spec)
     answer = server.operate(*OPERATIONS[changes])
@@ -212,6 +212,22 @@ def test_an_operator_is_told_the_truth_while_writes_fail(serve, tmp_path, change
     server.kill()
     server.restart()
     assert figures(server) == after and stock_agrees(server)
+    server.audit()
+
+
+def test_the_stop_button_works_while_writes_fail(serve, tmp_path):
+    server, failpoints = serve_with_failpoints(serve, tmp_path)
+    server.make_sale("drop", 10)
+    failpoints.set(f"ledger.begin={EIO}")
+    assert server.operate("POST", "/v1/sales/drop/pause").json["state"] == "paused"
+    assert server.buy("drop", "anna").code == "sale-not-open"
+    assert server.operate("POST", "/v1/sales/drop/resume").json["state"] == "open"
+    assert server.operate("POST", "/v1/sales/drop/pause").json["state"] == "paused"
+    failpoints.lift()
+    wait_until(lambda: server.operate("GET", "/v1/log").json["rows"][-1]["action"] == "sale.pause", 20, "the stop in the ledger")
+    server.kill()
+    server.restart()
+    assert server.buy("drop", "anna").code == "sale-not-open"
     server.audit()
 
 

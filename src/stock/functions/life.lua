@@ -145,6 +145,7 @@ local function drop(keys, args)
 	if not m[1] or tonumber(m[1]) <= epoch then
 		forget(keys[1], tonumber(m[2] or 0), clock_of(keys[1], 0, 0).time)
 		clocks[keys[1]] = nil
+		call('UNLINK', keys[1] .. ':z')
 	end
 	return pack('<BI', 0, 0)
 end
@@ -157,7 +158,7 @@ local function refresh(keys, args)
 	local key = sale.key
 	local oldest = call('ZRANGE', key .. ':x', 0, 0, 'WITHSCORES')
 	return finish(sale) .. pack('<i8III', oldest[2] or 0, call('ZCARD', key .. ':x'), call('HLEN', key .. ':o'), call('HLEN', key .. ':b')) ..
-		names_since(sale, sale.names_from) .. pack('<H', sale.lot_count) .. call('GET', key .. ':l')
+		names_since(sale, sale.names_from) .. pack('<H', sale.lot_count) .. call('GET', key .. ':l') .. brake_text(key)
 end
 
 -- Which commands of the functions the caller's user may not use: a function that found out in the middle would have written half.
@@ -194,6 +195,7 @@ register('compensate', compensate, {'allow-oom'})
 register('claim', claim, {'allow-oom'})
 register('allocate', allocate, {'allow-oom'})
 register('withdraw', withdraw, {})
+register('brake', brake, {'allow-oom'})
 register('begin', begin, {})
 register('load', load, {})
 register('find_loaded', find_loaded, {'allow-oom'})

@@ -110,6 +110,7 @@ local function reserve(keys, args)
 	local granted = {orders = {'HSET', key .. ':o'}, keys = {'HSET', key .. ':k'}, outbox = {'ZADD', key .. ':x'}, buyers = buyers,
 		names = {}, asked = {}}
 	local out, sold_out, counts = {}, false, not has(sale.broken, FORGET_BUYER)
+	local stopped = call('HGET', key .. ':z', 'stopped') == '1'
 	for i = 2, #args do
 		local id, flags, hold, lot, quantity, buyer = unpack(items[i])
 		local window = windows[buyer]
@@ -124,6 +125,8 @@ local function reserve(keys, args)
 			answer = replay(earlier, fresh[earlier] or call('HGET', key .. ':o', earlier), buyer, lot, quantity, left)
 		elseif flags % 2 == REPLAY_ONLY then
 			answer = pack('<BB', NO_REPLAY, left)
+		elseif stopped and flags < UNLIMITED then
+			answer = pack('<BB', PAUSED, left)
 		elseif window and left <= 0 and flags < UNLIMITED then
 			answer = pack('<BBI', RATE_LIMITED, 0, unpack_bin('<i8', window) + sale.rate_ms - now)
 		else

@@ -665,6 +665,121 @@ static void test_units_for_a_sale_that_a_shared_stock_has_forgotten_are_added_in
 	house->stock->ops = ops;
 }
 
+/* --- The brake --- */
+
+static int no_move(struct ledger *ledger, uint32_t sale, enum sale_action action, const struct ledger_actor *actor)
+{
+	(void)ledger;
+	(void)sale;
+	(void)action;
+	(void)actor;
+	return -ENOTCONN;
+}
+
+static enum stock_outcome ask(struct house *house, const char *buyer)
+{
+	struct stock_reserve item = {
+		.event = {.sale = house_number(house, "drop"), .quantity = 1, .buyer = slice_of(buyer), .actor = slice_of(buyer)},
+		.now_ns = clock_mono_ns(),
+		.replay_only = false,
+	};
+
+	item.event.id = uuid_make(&house->ids, clock_wall_ms(), item.event.sale);
+	house->stock->ops->reserve(house->stock, &item, 1);
+	if (item.outcome == STOCK_DONE) {
+		const struct event *event = &item.event;
+		bool undone;
+
+		house->stock->ops->compensate(house->stock, &event, 1, &undone);
+	}
+	return item.outcome;
+}
+
+static int brake(struct house *house, bool stopped)
+{
+	const struct ledger_actor actor = house_actor();
+
+	return sale_control_brake(house->control, house_number(house, "drop"), stopped, &actor);
+}
+
+static enum sale_state in_ledger(struct house *house)
+{
+	struct sale *sale = house_sale(house, "drop");
+	enum sale_state state = sale->state;
+
+	free(sale);
+	return state;
+}
+
+/* The stop button was impossible while the ledger could not be written to, and the sale sold on. */
+static void test_a_sale_is_stopped_and_let_go_on_while_the_ledger_is_away(void **state)
+{
+	struct house *house = *state;
+	const struct ledger_ops *ops = house->ledger->ops;
+	struct ledger_ops away = *ops;
+	struct ledger_log_row row;
+	size_t count;
+
+	house_sell(house, "drop");
+	away.sale_move = no_move;
+	house->ledger->ops = &away;
+	assert_int_equal(brake(house, true), 0);
+	assert_int_equal(house_shown(house, "drop"), SALE_PAUSED);
+	assert_int_equal(ask(house, "ann"), STOCK_PAUSED);
+	assert_true(care(house) < 0);
+	assert_int_equal(in_ledger(house), SALE_OPEN);
+	assert_int_equal(house_shown(house, "drop"), SALE_PAUSED);
+
+	house->ledger->ops = ops;
+	house_pass(2000);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(in_ledger(house), SALE_PAUSED);
+	assert_int_equal(house_shown(house, "drop"), SALE_PAUSED);
+	for (int64_t after = 0; ops->log_rows(house->ledger, after, &row, 1, &count) == 0 && count; after = row.number)
+		continue;
+	assert_string_equal(row.actor, "olga"); /* who stopped it, and not the clock that wrote it down */
+
+	house->ledger->ops = &away;
+	assert_int_equal(brake(house, false), 0);
+	assert_int_equal(house_shown(house, "drop"), SALE_OPEN);
+	assert_int_equal(ask(house, "ann"), STOCK_DONE);
+	house->ledger->ops = ops;
+	assert_int_equal(care(house), 0);
+	assert_int_equal(in_ledger(house), SALE_OPEN);
+	assert_int_equal(house_shown(house, "drop"), SALE_OPEN);
+}
+
+/* Another process reads the sale from the ledger in between, where it is open still. */
+static void test_what_the_ledger_does_not_know_yet_is_not_shown_over_a_stop(void **state)
+{
+	struct house *house = *state;
+
+	house_sell(house, "drop");
+	assert_int_equal(brake(house, true), 0);
+	assert_int_equal(sale_catalog_put(house->catalog, house_sale(house, "drop")), 0);
+	assert_int_equal(house_shown(house, "drop"), SALE_PAUSED);
+	assert_int_equal(sale_control_care(house->control, clock_wall_ms(), false), 0); /* not elected: it tells nobody */
+	assert_int_equal(in_ledger(house), SALE_OPEN);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(in_ledger(house), SALE_PAUSED);
+}
+
+/* The clock has opened it for buyers, and the ledger has not heard of that yet. */
+static void test_a_sale_that_only_the_clock_has_opened_is_stopped(void **state)
+{
+	struct house *house = *state;
+	struct sale *draft = house_draft("drop");
+
+	draft->opens_at_ms = clock_wall_ms() + 1000;
+	house_create(house, draft);
+	assert_int_equal(house_move(house, "drop", SALE_ARM), LEDGER_DONE);
+	house_pass(1500);
+	assert_int_equal(brake(house, true), 0);
+	assert_int_equal(ask(house, "ann"), STOCK_PAUSED);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(in_ledger(house), SALE_PAUSED);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, house_open, house_close)
 
 int main(void)
@@ -697,6 +812,9 @@ int main(void)
 		TEST(test_of_two_that_arm_at_once_the_later_arms_nothing_once_units_are_sold),
 		TEST(test_what_a_forgotten_sale_still_holds_keeps_it_from_being_past),
 		TEST(test_units_for_a_sale_that_a_shared_stock_has_forgotten_are_added_in_the_ledger),
+		TEST(test_a_sale_is_stopped_and_let_go_on_while_the_ledger_is_away),
+		TEST(test_what_the_ledger_does_not_know_yet_is_not_shown_over_a_stop),
+		TEST(test_a_sale_that_only_the_clock_has_opened_is_stopped),
 	};
 
 	return cmocka_run_group_tests_name("core: sale control", tests, NULL, NULL);

@@ -126,6 +126,52 @@ static void test_the_entries_of_a_dead_gate_go_to_another_and_are_not_compensate
 	free(claims);
 }
 
+static void stop(struct gate *gate)
+{
+	struct stock_brake brake = {.stopped = true, .actor = "anna"};
+
+	assert_int_equal(gate->stock->ops->brake(gate->stock, GATE_SALE, &brake), 0);
+}
+
+static void test_a_stop_holds_at_every_gate_at_its_next_call(void **state)
+{
+	struct stock_brake brake;
+
+	(void)state;
+	sell(5);
+	stop(&gates[0]);
+	assert_false(gates[1].stock->ops->brake_of(gates[1].stock, GATE_SALE, &brake));
+	assert_int_equal(gate_buy(&gates[1], "ann", "").outcome, STOCK_PAUSED);
+	gate_refresh(&gates[1]);
+	assert_true(gates[1].stock->ops->brake_of(gates[1].stock, GATE_SALE, &brake));
+	assert_true(brake.stopped);
+	assert_string_equal(brake.actor, "anna");
+}
+
+static void test_a_stop_that_redis_has_forgotten_is_put_back_before_the_sale_is_armed(void **state)
+{
+	(void)state;
+	sell(5);
+	stop(&gates[0]);
+	gate_refresh(&gates[1]);
+	redis_place_run(place, "FLUSHALL");
+	gates[1].epoch = 1;
+	assert_int_equal(gate_sell(&gates[1], 2, 5), 0);
+	assert_int_equal(gate_buy(&gates[1], "ann", "").outcome, STOCK_PAUSED);
+}
+
+static void test_a_stop_that_the_one_who_armed_never_heard_of_is_put_back_by_who_did(void **state)
+{
+	(void)state;
+	sell(5);
+	stop(&gates[0]);
+	redis_place_run(place, "FLUSHALL");
+	assert_int_equal(gate_sell(&gates[1], 2, 5), 0);
+	gates[0].epoch = 2;
+	assert_int_equal(gate_refresh(&gates[0]), STOCK_DONE);
+	assert_int_equal(gate_buy(&gates[1], "ann", "").outcome, STOCK_PAUSED);
+}
+
 static void test_who_has_bought_elsewhere_is_known_with_the_next_refresh(void **state)
 {
 	char buyer[16];
@@ -353,6 +399,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_each_hold_expires_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_entries_of_a_dead_gate_go_to_another_and_are_not_compensated, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_a_stop_holds_at_every_gate_at_its_next_call, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_stop_that_redis_has_forgotten_is_put_back_before_the_sale_is_armed, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_a_stop_that_the_one_who_armed_never_heard_of_is_put_back_by_who_did, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_who_has_bought_elsewhere_is_known_with_the_next_refresh, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sold_out_tells_who_has_bought_before_anybody_is_turned_away, set_up, tear_down),

@@ -1,0 +1,33 @@
+-- An operator's stop. It has a key of its own, which begin() leaves alone: a sale that is being rebuilt is as stopped as it was before.
+
+local BRAKE_SET, BRAKE_RESTORE, BRAKE_WRITTEN = 1, 2, 3
+
+-- What every refresh ends with. Serial 0: nobody has touched it.
+local function brake_text(key)
+	local z = call('HMGET', key .. ':z', 'serial', 'stopped', 'pending', 'at_ms', 'actor', 'trace')
+	if not z[1] then
+		return pack('<I', 0)
+	end
+	return pack('<IBBi8B', z[1], z[2], z[3], z[4], #z[5]) .. z[5] .. pack('<B', #z[6]) .. z[6]
+end
+
+-- Needs no reign: it takes effect whatever the sale's state is. A caller may know a later one than a Redis that has forgotten.
+local function brake(keys, args)
+	local key, version = keys[1] .. ':z', unpack_bin('<B', args[1])
+	if version ~= VERSION then
+		return redis.error_reply('PSVERSION this is library version ' .. VERSION)
+	end
+	local mode, serial, stopped, pending, at_ms, actor, trace = unpack_bin('<BIBBi8Bc0Bc0', args[2])
+	local stored = tonumber(call('HGET', key, 'serial') or 0)
+	if mode == BRAKE_SET then
+		serial, pending = (stored > serial and stored or serial) + 1, 1
+	end
+	if mode == BRAKE_WRITTEN then
+		if stored == serial then
+			call('HSET', key, 'pending', 0)
+		end
+	elseif serial > stored then
+		call('HSET', key, 'serial', serial, 'stopped', stopped, 'pending', pending, 'at_ms', at_ms, 'actor', actor, 'trace', trace)
+	end
+	return pack('<B', 0) .. brake_text(keys[1])
+end

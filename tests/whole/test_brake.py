@@ -1,0 +1,130 @@
+"""The stop button: it goes to the stock first, so it waits for no ledger, no lock and no report, and holds at every gate."""
+
+import contextlib
+import subprocess
+import threading
+import time
+
+import pytest
+
+from penstock import request, wait_until
+
+
+@contextlib.contextmanager
+def locked(postgres, database, statement):
+    """Somebody's transaction that keeps what `statement` locks."""
+    holder = subprocess.Popen(
+        [str(postgres.programs / "psql"), "-XqAt", "-d", postgres.url(database)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        holder.stdin.write(f"BEGIN;\n{statement};\n\\echo locked\n")
+        holder.stdin.flush()
+        while holder.stdout.readline().strip() != "locked":
+            assert holder.poll() is None, "the session ended"
+        yield
+    finally:
+        holder.stdin.close()
+        holder.wait(20)
+
+
+def in_ledger(cluster, sale="drop"):
+    return int(cluster.postgres.sql(f"SELECT state FROM penstock.sales WHERE id = '{sale}'", cluster.database)[0][0])
+
+
+OPEN, PAUSED = 3, 4
+
+
+def sold_out_of(gates, code, sale="drop"):
+    """Every gate answers a purchase with this code at its next call."""
+    return [gate.buy(sale, f"probe-{number}", key="k").code for number, gate in enumerate(gates)] == [code] * len(gates)
+
+
+def timed(call):
+    begun = time.monotonic()
+    answer = call()
+    return answer, time.monotonic() - begun
+
+
+@pytest.fixture
+def pair(gates):
+    cluster = gates(2)
+    cluster.gates[0].make_sale("drop", 50, rate=None)
+    wait_until(lambda: request(cluster.gates[1].public, "GET", "/v1/sales/drop").status == 200, 10, "the sale at the other gate")
+    return cluster
+
+
+def test_a_sale_is_stopped_while_somebody_locks_its_row(pair):
+    a, b = pair.gates
+    with locked(pair.postgres, pair.database, "SELECT * FROM penstock.sales WHERE id = 'drop' FOR UPDATE"):
+        answer, seconds = timed(lambda: a.operate("POST", "/v1/sales/drop/pause"))
+        assert answer.status == 200 and answer.json["state"] == "paused", answer.body
+        print(f"pause beside a locked row: {seconds * 1000:.1f} ms")
+        assert sold_out_of([b, a], "sale-not-open")
+        assert in_ledger(pair) == OPEN
+        wait_until(lambda: b.operate("GET", "/v1/sales/drop").json["state"] == "paused", 5, "the stop in the other gate's list")
+    wait_until(lambda: in_ledger(pair) == PAUSED, 20, "the stop in the ledger")
+    log = wait_until(
+        lambda: [row for row in a.operate("GET", "/v1/log").json["rows"] if row["action"] == "sale.pause"], 10, "its row of the log"
+    )
+    assert log[0]["actor"] == "operator" and log[0]["subject"] == "drop"
+    assert b.operate("POST", "/v1/sales/drop/resume").json["state"] == "open"
+    wait_until(lambda: a.buy("drop", "later", key="k").status == 202, 5, "the sale's going on at the other gate")
+    wait_until(lambda: in_ledger(pair) == OPEN, 20, "its going on in the ledger")
+    pair.settle()
+    a.audit()
+
+
+def test_a_sale_is_stopped_and_let_go_on_while_the_ledger_is_away(gates, own_postgres, kafka):
+    cluster = gates(2, postgres=own_postgres, kafka=kafka)
+    a, b = cluster.gates
+    a.make_sale("drop", 50, rate=None)
+    wait_until(lambda: b.buy("drop", "first", key="k").status == 202, 10, "the sale at the other gate")
+    own_postgres.crash()
+    answer, seconds = timed(lambda: b.operate("POST", "/v1/sales/drop/pause"))
+    assert answer.status == 200 and answer.json["state"] == "paused", answer.body
+    print(f"pause while PostgreSQL is away: {seconds * 1000:.1f} ms")
+    assert sold_out_of([a, b], "sale-not-open")
+    assert b.buy("drop", "first", key="k").status == 202, "who has an order gets it back"
+    assert a.operate("POST", "/v1/sales/drop/resume").json["state"] == "open"
+    wait_until(lambda: b.buy("drop", "second", key="k").status == 202, 5, "the sale's going on")
+    assert a.operate("POST", "/v1/sales/drop/pause").json["state"] == "paused"
+    own_postgres.start()
+    wait_until(lambda: in_ledger(cluster) == PAUSED, 60, "the stop in the ledger")
+    assert sold_out_of([a, b], "sale-not-open")
+    cluster.settle(60)
+    a.audit()
+
+
+def test_a_stop_that_the_ledger_does_not_have_outlives_a_redis_that_forgets(pair):
+    a, b = pair.gates
+    with locked(pair.postgres, pair.database, "SELECT * FROM penstock.sales WHERE id = 'drop' FOR UPDATE"):
+        assert a.operate("POST", "/v1/sales/drop/pause").status == 200
+        wait_until(lambda: b.operate("GET", "/v1/sales/drop").json["state"] == "paused", 5, "the stop at the other gate")
+        pair.redis.call("FLUSHALL")
+    codes = set()
+    deadline = time.monotonic() + 30
+    while in_ledger(pair) != PAUSED and time.monotonic() < deadline:
+        codes |= {gate.buy("drop", "probe", key="k").code for gate in pair.gates}
+    assert in_ledger(pair) == PAUSED
+    wait_until(lambda: sold_out_of([a, b], "sale-not-open"), 20, "the rebuilt sale")
+    assert codes <= {"sale-not-open", "fenced", "stock-unavailable"}
+    assert pair.order_rows("drop") == {}
+
+
+def test_the_stop_waits_for_no_list_and_no_audit(pair):
+    a, _ = pair.gates
+    a.buy("drop", "ann", key="k")
+    with locked(pair.postgres, pair.database, "LOCK TABLE penstock.orders IN ACCESS EXCLUSIVE MODE"):
+        reports = [threading.Thread(target=a.operate, args=("GET", "/v1/orders"), daemon=True) for _ in range(4)]
+        reports.append(threading.Thread(target=a.operate, args=("POST", "/v1/audit"), daemon=True))
+        for report in reports:
+            report.start()
+        wait_until(lambda: a.operate("GET", "/health").json["components"]["lanes"]["details"]["ledger"] >= 1, 10, "the lists' queue")
+        answer, seconds = timed(lambda: a.operate("POST", "/v1/sales/drop/pause"))
+        assert answer.status == 200
+        print(f"pause behind four lists and an audit of a locked table: {seconds * 1000:.1f} ms")
+        assert all(report.is_alive() for report in reports[:1]), "nothing was in the way"
+        for report in reports:
+            report.join(20)
+            assert not report.is_alive(), "a request without an end"

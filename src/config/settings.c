@@ -102,6 +102,9 @@ const struct setting settings_table[] = {
 	{"sale.retention", SETTING_DURATION, FIELD(sale.retention_ns), .standard = "24h", .low = 24 * HOUR, .high = 8760 * HOUR,
 	 .help = "How long an ended sale stays in memory, so that a retry gets its order back."},
 
+	{"rate.attempts", SETTING_COUNT, FIELD(rate.attempts), .standard = "10", .unit = "times a sale's rate", .low = 0, .high = 1000,
+	 .help = "How often a buyer may be refused in the time of a sale's rate, at one gate, before the answer is 429 without a look; 0: any number."},
+
 	{"drain.listen", SETTING_LISTEN, FIELD(drain.listen), .standard = "127.0.0.1:8082",
 	 .help = "Where a drain shows its metrics and its health, to anybody who asks."},
 	{"drain.max_rate", SETTING_COUNT, FIELD(drain.max_rate), .standard = "0", .unit = "orders a second", .low = 0, .high = 10000000,

@@ -86,6 +86,9 @@ struct settings {
 		int64_t retention_ns; /* sale.retention   24h: an ended sale's orders stay in memory for replays (at least 24h) */
 	} sale;
 	struct {
+		int64_t attempts; /* rate.attempts  10: times a sale's rate that a buyer may be refused; 0: any number */
+	} rate;
+	struct {
 		struct listen_list listen; /* drain.listen          127.0.0.1:8082 */
 		int64_t max_rate; /* drain.max_rate        0: orders a second, 0 unlimited; nothing to do where the journal is direct */
 		int64_t batch_max;         /* drain.batch_max       2048 records a commit */

@@ -299,6 +299,8 @@ int gate_new(struct gate **out, const struct gate_settings *settings)
 		r = address_limit_new(&gate->address_limit, rate->requests, rate->seconds, ADDRESS_LIMIT_CLIENTS);
 	if (r == 0 && failures->requests)
 		r = identity_budget_new(&gate->identity_budget, failures->requests, failures->seconds);
+	if (r == 0 && settings->settings->rate.attempts)
+		r = attempt_limit_new(&gate->attempt_limit, (uint32_t)settings->settings->rate.attempts);
 	if (r == 0)
 		r = open_threads(gate);
 	if (r < 0) {
@@ -365,6 +367,7 @@ void gate_free(struct gate *gate)
 	free(gate->metrics.operator_latency);
 	free(gate->threads);
 	address_limit_free(gate->address_limit);
+	attempt_limit_free(gate->attempt_limit);
 	identity_budget_free(gate->identity_budget);
 	buffer_deinit(&gate->refusal);
 	free(gate);

@@ -141,6 +141,21 @@ static void refuse_as_said(struct gate_request *request)
 	gate_answer(request, &request->thread->reply);
 }
 
+/* Refusals that are the buyer's own affair; what the shop cannot do now is not. */
+static bool is_attempt(enum verdict verdict)
+{
+	return verdict == VERDICT_SOLD_OUT || verdict == VERDICT_BUYER_LIMIT || verdict == VERDICT_RATE_LIMITED ||
+	       verdict == VERDICT_KEY_CONFLICT || verdict == VERDICT_IN_FLIGHT;
+}
+
+static void count_attempt(struct gate_thread *thread, const struct pending *pending)
+{
+	const struct attempt_rate rate = {pending->purchase.job.event.sale, pending->terms.rate_requests, pending->terms.rate_seconds};
+
+	if (thread->gate->attempt_limit)
+		attempt_limit_count(thread->gate->attempt_limit, &rate, pending->purchase.job.event.buyer, clock_mono_ms());
+}
+
 static void tell(struct purchase_desk *desk, struct pending *pending, enum verdict verdict)
 {
 	struct gate_thread *thread = desk->thread;
@@ -148,6 +163,8 @@ static void tell(struct purchase_desk *desk, struct pending *pending, enum verdi
 
 	if (verdict == VERDICT_REPLAYED && pending->counted_ms)
 		address_limit_give_back(thread->gate->address_limit, &pending->client, pending->counted_ms);
+	if (is_attempt(verdict))
+		count_attempt(thread, pending);
 	reply_clear(reply);
 	purchase_say(&pending->purchase, &pending->terms, verdict, reply);
 	if (reply->problem != PROBLEM_COUNT)
@@ -176,7 +193,7 @@ struct door {
 	int64_t now_ms;       /* wall */
 	enum verdict refusal; /* a replay alone may pass it */
 	struct admission_view view;
-	int64_t retry_after_ms; /* of VERDICT_ADDRESS_LIMITED */
+	int64_t retry_after_ms; /* of VERDICT_ADDRESS_LIMITED, VERDICT_RATE_LIMITED */
 	bool counted;           /* by gate.address_rate, at counted_ms: */
 	struct address client;
 	int64_t counted_ms;
@@ -289,6 +306,30 @@ static bool pass_address(struct gate_request *request, const struct sale *sale, 
 		return true;
 	}
 	refuse(request, PROBLEM_ADDRESS_RATE_LIMITED, &options);
+	return false;
+}
+
+/*
+ * How often this buyer was refused of late. False: it has answered. One that may be a replay goes on beyond the limit, for that alone. A sale that
+ * refuses anyhow has its own answer.
+ */
+static bool pass_attempts(struct gate_request *request, const struct sale *sale, const struct wish *wish,
+			  const struct identity_buyer *buyer, struct door *door)
+{
+	const struct attempt_rate rate = {sale->number, sale->rate_requests, sale->rate_seconds};
+	struct attempt_limit *limit = request->thread->gate->attempt_limit;
+	const struct slice name = {buyer->name, buyer->size};
+	struct problem_options options = {0};
+
+	if (!limit || door->refusal != VERDICT_NONE ||
+	    attempt_limit_pass(limit, &rate, name, clock_mono_ms(), &options.retry_after_ms))
+		return true;
+	if (wish->key.data && admission_may_have_order(request->thread->gate->settings.admission, sale->number, name, &door->view)) {
+		door->refusal = VERDICT_RATE_LIMITED;
+		door->retry_after_ms = options.retry_after_ms;
+		return true;
+	}
+	refuse(request, PROBLEM_RATE_LIMITED, &options);
 	return false;
 }
 
@@ -418,7 +459,7 @@ void orders_buy(struct gate_request *request)
 		count_outcome(thread, thread->reply.problem);
 		return;
 	}
-	if (!pass_address(request, entry->sale, &wish, &buyer, &door))
+	if (!pass_attempts(request, entry->sale, &wish, &buyer, &door) || !pass_address(request, entry->sale, &wish, &buyer, &door))
 		return;
 	/* While nothing can be made durable no unit need leave the counter; earlier orders are still told. */
 	if (door.refusal == VERDICT_NONE && !journal_is_well(gate))

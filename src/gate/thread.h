@@ -4,6 +4,7 @@
 #pragma once
 
 #include "gate/address_limit.h"
+#include "gate/attempt_limit.h"
 #include "gate/gate.h"
 #include "gate/identity_budget.h"
 #include "gate/reply.h"
@@ -97,6 +98,7 @@ struct gate {
 	struct http_quota quota, operator_quota;
 	struct address_limit *address_limit;     /* NULL: off */
 	struct identity_budget *identity_budget; /* NULL: off */
+	struct attempt_limit *attempt_limit;     /* NULL: off */
 	struct gate_thread *threads;             /* the operators' is the last */
 	size_t thread_count;
 	uint16_t public_port, operator_port;

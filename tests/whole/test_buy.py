@@ -145,6 +145,18 @@ def test_a_refusal_by_the_rate_consumes_nothing(server):
     wait_until(lambda: server.buy("drop", "anna").status == 202, 5, "a pass after the window")
 
 
+def test_whoever_is_refused_all_the_time_is_refused_without_a_look(server):
+    """Refusals consume nothing of the rate; what a buyer asks in vain has a bound of its own, which a retry passes."""
+    server.make_sale("drop", 5, limit_per_buyer=1, rate={"requests": 2, "seconds": 600})
+    assert server.buy("drop", "anna", key="k").status == 202
+    codes = [server.buy("drop", "anna", key=f"k{i}").code for i in range(22)]
+    assert codes == ["buyer-limit-reached"] * 20 + ["rate-limited"] * 2
+    answer = server.buy("drop", "anna")
+    assert answer.code == "rate-limited" and int(answer.header("Retry-After")) >= 500
+    assert server.buy("drop", "anna", key="k").header("Idempotent-Replayed") == "true"
+    assert server.buy("drop", "bert").status == 202
+
+
 def test_the_rate_holds_under_concurrency(server):
     server.make_sale("drop", 50, limit_per_buyer=10, rate={"requests": 3, "seconds": 60})
     with ThreadPoolExecutor(20) as pool:

@@ -120,6 +120,8 @@ static int migrate(struct pg_connection *connection)
 	}
 	for (size_t i = applied; i < embedded_migrations_postgres_count && result == 0; i++)
 		result = apply_migration(connection, &embedded_migrations_postgres[i]);
+	if (result == 0 && applied == 0)
+		log_info("ledger", "there was no ledger in this database: a new, empty one was made");
 	return result;
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "base/log.h"
 #include "ledger/sqlite_private.h"
@@ -21,7 +22,7 @@ static int take_lease(struct sqlite_ledger *ledger)
 
 	if (asprintf(&path, "%s-lease", ledger->path) < 0)
 		return error_origin(-ENOMEM);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		result = error_origin(-errno);
 	else if (flock(fd, LOCK_EX | LOCK_NB) < 0)
@@ -32,12 +33,51 @@ static int take_lease(struct sqlite_ledger *ledger)
 			close(fd);
 		return result;
 	}
+	if (fchmod(fd, 0600) < 0)
+		log_warn("ledger", "the lease file does not take its mode", LOG_TEXT("error", error_text(-errno)));
 	/* Only for people who look who has it; the lock is what counts. */
 	snprintf(text, sizeof(text), "%ld\n", (long)getpid());
 	if (ftruncate(fd, 0) < 0 || write(fd, text, strlen(text)) < 0)
 		log_warn("ledger", "the lease file does not take our process id");
 	ledger->lease_fd = fd;
 	return 0;
+}
+
+/*
+ * Makes the file where there is none, so that nobody else can read it whatever the umask says; SQLite gives its -wal and -shm the same mode. Under the
+ * lease and before SQLite has opened it: closing a descriptor later would drop SQLite's locks. *made: it is new.
+ */
+static int make_file(const char *path, bool *made)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	struct stat file;
+	int result = 0;
+
+	*made = fd >= 0;
+	if (fd >= 0) {
+		result = fchmod(fd, 0600) < 0 ? error_origin(-errno) : 0;
+		close(fd);
+	} else if (stat(path, &file) == 0 && S_ISREG(file.st_mode) && file.st_mode & 077) {
+		log_warn("ledger", "other users of this machine may open the ledger's file: chmod 600 it, and its -wal and -shm",
+			 LOG_TEXT("path", path));
+	}
+	return result; /* what else is wrong SQLite says when it opens it */
+}
+
+static int open_own(struct sqlite_ledger *ledger)
+{
+	bool made;
+	int result = take_lease(ledger);
+
+	if (result == 0)
+		result = make_file(ledger->path, &made);
+	if (result == 0)
+		result = writer_open(ledger);
+	if (result == 0)
+		result = watch_begin(ledger);
+	if (result == 0 && made)
+		log_info("ledger", "there was no ledger: a new, empty one was made", LOG_TEXT("path", ledger->path));
+	return result;
 }
 
 static int open_read_only(struct sqlite_ledger *ledger)
@@ -55,6 +95,7 @@ static void ledger_free(struct ledger *base)
 	if (!base)
 		return;
 	ledger = sqlite_ledger_of(base);
+	watch_end(ledger);
 	/* Readers first: the writer, closing last, moves the whole -wal into the database and removes it. */
 	readers_deinit(&ledger->pool);
 	writer_deinit(ledger);
@@ -131,9 +172,7 @@ int ledger_sqlite_open(struct ledger **out, const char *path, int flags)
 	} else if (ledger->read_only) {
 		result = open_read_only(ledger);
 	} else {
-		result = take_lease(ledger);
-		if (result == 0)
-			result = writer_open(ledger);
+		result = open_own(ledger);
 	}
 	if (result != 0) {
 		ledger_free(&ledger->base);

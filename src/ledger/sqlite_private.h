@@ -3,6 +3,9 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/types.h>
+#include "base/lane.h"
+#include "base/thread.h"
 #include "ledger/log_chain.h"
 #include "ledger/rules.h"
 #include "ledger/sqlite.h"
@@ -38,6 +41,22 @@ struct reader_pool {
 	} readers[READERS_MAX];
 };
 
+/* The files that were opened, so that others in their place are not taken for them. Under the writer's lock, but for `lost`. */
+enum watched_file { WATCHED_NONE, WATCHED_DATABASE, WATCHED_LOG, WATCHED_INDEX, WATCHED_LEASE };
+struct file_watch {
+	struct thread thread;
+	struct lane *ending; /* closed: the watch ends */
+	char *log_path, *index_path, *lease_path;
+	struct file_identity {
+		bool known;
+		dev_t device;
+		ino_t inode;
+	} database, log, index;
+	_Atomic int lost; /* enum watched_file */
+	bool saved;       /* what the handle has is in a file */
+	int64_t save_at_ns;
+};
+
 struct sqlite_ledger {
 	struct ledger base; /* first */
 	char *path;
@@ -45,6 +64,7 @@ struct sqlite_ledger {
 	int lease_fd; /* -1: none */
 	struct writer writer;
 	struct reader_pool pool;
+	struct file_watch watch;
 	_Atomic int health; /* 0, or what the last write failed with */
 };
 
@@ -78,6 +98,19 @@ int writer_end(struct sqlite_ledger *ledger, int result) MUST_CHECK;
 
 int writer_recover(struct ledger *ledger) MUST_CHECK;
 int writer_health(struct ledger *ledger, const char **reason);
+
+/* --- sqlite_watch.c --- */
+
+/* After the writer was opened for the first time: remembers which files these are, and looks at them each second from now on. 0 or negative. */
+int watch_begin(struct sqlite_ledger *ledger) MUST_CHECK;
+/* Before the writer is closed; may be repeated, and without a beginning. */
+void watch_end(struct sqlite_ledger *ledger);
+/* Under the writer's lock: looks now. True: they are not the files that were opened; nothing may be begun, or told as done. */
+bool watch_lost(struct sqlite_ledger *ledger);
+/* Under the writer's lock: the database was opened again, and its -wal and -shm may be new. */
+void watch_reopened(struct sqlite_ledger *ledger);
+/* As it was last seen, in words; NULL: they are there. Any thread. */
+const char *watch_reason(const struct sqlite_ledger *ledger);
 
 /* --- sqlite_readers.c --- */
 

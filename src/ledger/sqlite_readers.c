@@ -47,7 +47,9 @@ int reader_begin(struct sqlite_ledger *ledger, struct reader **out)
 	reader->stale = false;
 	pthread_mutex_unlock(&pool->lock);
 
-	if (!reader->connection.db)
+	if (!reader->connection.db && watch_reason(ledger))
+		result = -ESTALE;
+	else if (!reader->connection.db)
 		result = connection_open(&reader->connection, ledger->path, true);
 	if (result < 0)
 		return reader_end(ledger, reader, result);

@@ -65,7 +65,7 @@ void writer_unlock(struct sqlite_ledger *ledger)
 
 bool writer_trusted(const struct sqlite_ledger *ledger)
 {
-	return ledger->writer.connection.db != NULL;
+	return ledger->writer.connection.db != NULL && !watch_reason(ledger);
 }
 
 static void set_health(struct sqlite_ledger *ledger, int code)
@@ -163,6 +163,9 @@ static int settle_doubt(struct writer *writer)
 
 	if (result < 0)
 		return result;
+	/* Commits that were known to be there: another file, or one that was restored under us. */
+	if (number < writer->commit_number)
+		return error_origin(-ESTALE);
 	if (writer->doubtful_commit) {
 		if (number >= writer->doubtful_commit)
 			result = salvage(&writer->connection);
@@ -178,16 +181,19 @@ static int settle_doubt(struct writer *writer)
 
 static int reopen(struct sqlite_ledger *ledger)
 {
-	int result = FAILPOINT("ledger.reopen");
+	int result = watch_lost(ledger) ? -ESTALE : FAILPOINT("ledger.reopen");
 
 	if (result >= 0)
 		result = open_connection(ledger);
 	if (result == 0)
 		result = settle_doubt(&ledger->writer);
+	if (result == 0 && watch_lost(ledger))
+		result = -ESTALE;
 	if (result < 0) {
 		close_failed(ledger);
 		return result;
 	}
+	watch_reopened(ledger);
 	ledger->writer.checkpoint_at = CHECKPOINT_FRAMES;
 	return 0;
 }
@@ -316,6 +322,8 @@ static int commit(struct sqlite_ledger *ledger)
 	writer->commit_number = number;
 	writer->forgotten = 0;
 	(void)FAILPOINT("ledger.after_commit");
+	if (watch_lost(ledger))
+		return -EINPROGRESS;
 	set_health(ledger, 0);
 	if (writer->log_frames >= writer->checkpoint_at)
 		checkpoint(ledger);
@@ -329,6 +337,8 @@ int transaction_begin(struct sqlite_ledger *ledger)
 
 	if (ledger->read_only)
 		return -EROFS;
+	if (watch_lost(ledger))
+		return -ESTALE;
 	if (writer->poisoned)
 		close_failed(ledger);
 	if (!writer->connection.db)
@@ -383,7 +393,7 @@ int writer_recover(struct ledger *base)
 	struct connection *connection;
 	int result;
 
-	if (ledger->read_only || atomic_load(&ledger->health) == 0)
+	if (ledger->read_only || (atomic_load(&ledger->health) == 0 && !watch_reason(ledger)))
 		return 0;
 	/* An empty transaction still writes its number: it proves that the disk takes a commit again. */
 	result = writer_begin(ledger, &connection);
@@ -392,8 +402,12 @@ int writer_recover(struct ledger *base)
 
 int writer_health(struct ledger *base, const char **reason)
 {
-	int code = atomic_load(&sqlite_ledger_of(base)->health);
+	const struct sqlite_ledger *ledger = sqlite_ledger_of(base);
+	int code = atomic_load(&ledger->health);
 
+	*reason = watch_reason(ledger);
+	if (*reason)
+		return -ESTALE;
 	switch (code) {
 	case 0:
 		*reason = NULL;

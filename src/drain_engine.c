@@ -10,6 +10,7 @@
 #include "monitor/monitor.h"
 #include "build_info.h"
 #include "process.h"
+#include "reload.h"
 
 static const int64_t LOOK_AGAIN_NS = 1000000000; /* while the journal cannot be reached at the start */
 static const int64_t ANSWER_NS = 1000000000;     /* for answers in flight when it stops */
@@ -17,6 +18,7 @@ enum { CHECK_SERVING, CHECK_STOPPING, CHECK_DRAIN, CHECK_LEDGER, CHECK_COUNT };
 
 struct drain_engine {
 	const struct settings *settings;
+	struct reload reload;
 	struct ledger *ledger;
 	struct journal_reader *reader;
 	struct metrics *metrics;
@@ -144,9 +146,28 @@ static void release(struct drain_engine *engine)
 		engine->ledger->ops->free(engine->ledger);
 }
 
+/* --- While it runs --- */
+
+static void reload(void *context)
+{
+	struct drain_engine *engine = context;
+	struct settings *fresh;
+
+	if (reload_read(&engine->reload, &fresh))
+		reload_done(&engine->reload, fresh);
+}
+
+static bool alive(void *context, int64_t within_ns)
+{
+	const struct drain_engine *engine = context;
+
+	return monitor_alive(engine->monitor, within_ns);
+}
+
 int drain_engine_run(const struct settings *settings, const struct drain_engine_options *options)
 {
-	struct drain_engine engine = {.settings = settings};
+	struct drain_engine engine = {.settings = settings, .reload = {.start = settings, .sources = options->sources}};
+	const struct process_hooks hooks = {&engine, reload, alive};
 	int r = process_begin();
 
 	if (r == 0)
@@ -156,7 +177,7 @@ int drain_engine_run(const struct settings *settings, const struct drain_engine_
 	if (r == 0 && identify(&engine, &r)) {
 		r = start(&engine, options);
 		if (r == 0)
-			process_wait_signal(-1);
+			process_run(&hooks);
 	}
 	atomic_store(&engine.stopping, true);
 	if (engine.drain)
@@ -164,6 +185,7 @@ int drain_engine_run(const struct settings *settings, const struct drain_engine_
 	if (engine.monitor)
 		monitor_stop(engine.monitor, clock_mono_ns() + ANSWER_NS);
 	release(&engine);
+	reload_deinit(&engine.reload);
 	if (r == 0)
 		log_info("engine", "stopped");
 	process_end();

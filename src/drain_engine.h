@@ -7,6 +7,7 @@
 #include "config/settings.h"
 
 struct drain_engine_options {
+	const struct settings_sources *sources; /* what a reload (SIGHUP) reads again; borrowed */
 	const char *ready_file; /* NULL, or a path: once it drains, "monitor URL\n" is written there, whole or not at all */
 };
 

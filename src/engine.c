@@ -6,8 +6,8 @@
 #include "adapters.h"
 #include "base/clock.h"
 #include "components.h"
+#include "credentials.h"
 #include "gate/gate.h"
-#include "identity/key_file.h"
 #include "recovery/catalog_load.h"
 #include "recovery/rebuild.h"
 #include "workers/housekeeper.h"
@@ -18,6 +18,7 @@
 #include "workers/stock_worker.h"
 #include "build_info.h"
 #include "process.h"
+#include "reload.h"
 
 enum { LEDGER_LANE_MAX = 4096, FENCED_LANE_MAX = 4096, STOCK_BATCH_MAX = 1024, STOCK_FIGURES = 8 };
 
@@ -29,6 +30,7 @@ struct stock_figure {
 
 struct engine {
 	const struct settings *settings;
+	struct reload reload;
 	struct stock_figure figures[STOCK_FIGURES];
 	struct ledger *ledger;
 	struct journal *journal;
@@ -52,113 +54,6 @@ struct engine {
 	struct admission admission;
 	struct gate *gate;
 };
-
-/* --- Keys --- */
-
-/* The secret of a setting, or of the file beside the ledger, made where it is missing. malloc'd; NULL: logged why. */
-static char *secret(const struct engine *engine, const char *set, const char *suffix, const char *name)
-{
-	char *path, *key = NULL;
-	int r;
-
-	if (*set)
-		return strdup(set);
-	path = key_file_path(engine->settings->ledger.url, suffix);
-	r = path ? key_file_load_or_make(path, &key) : -ENOMEM;
-	if (r < 0)
-		log_error("engine", "a key file cannot be used", LOG_TEXT("for", name), LOG_TEXT("path", path ? path : ""),
-			  LOG_TEXT("error", key_file_error(r)));
-	else
-		log_info("engine", "no setting names this secret: it is kept in a file", LOG_TEXT("for", name),
-			 LOG_TEXT("path", path));
-	free(path);
-	return r < 0 ? NULL : key;
-}
-
-static void forget(char *key)
-{
-	if (key)
-		explicit_bzero(key, strlen(key));
-	free(key);
-}
-
-static enum identity_algorithm algorithm(enum jwt_algorithm set)
-{
-	switch (set) {
-	case JWT_HS256:
-		return IDENTITY_HS256;
-	case JWT_RS256:
-		return IDENTITY_RS256;
-	case JWT_ES256:
-		return IDENTITY_ES256;
-	}
-	assertion_failed("a known algorithm", __FILE__, __LINE__, __func__);
-}
-
-static int make_identity(struct engine *engine)
-{
-	const struct settings *settings = engine->settings;
-	struct identity_settings identity = {
-		.algorithm = algorithm(settings->identity.jwt_algorithm),
-		.issuer = slice_of(settings->identity.jwt_issuer),
-		.audience = slice_of(settings->identity.jwt_audience),
-		.leeway_ms = settings->identity.jwt_leeway_ns / 1000000,
-		.cache_entries = (size_t)settings->identity.cache_entries,
-	};
-	const char *reason = "";
-	char *key;
-	int r;
-
-	if (settings->identity.mode == IDENTITY_HEADER)
-		return 0;
-	if (!*settings->identity.jwt_key && identity.algorithm != IDENTITY_HS256) {
-		log_error("engine", "identity.jwt_key must be the public key (PEM) for this identity.jwt_algorithm");
-		return -EINVAL;
-	}
-	key = secret(engine, settings->identity.jwt_key, KEY_FILE_JWT_KEY, "identity.jwt_key");
-	if (!key)
-		return -EINVAL;
-	identity.key = slice_of(key);
-	r = identity_new(&engine->identity, &identity, &reason);
-	if (r < 0)
-		log_error("engine", "identity.jwt_key cannot be used", LOG_TEXT("reason", reason));
-	forget(key);
-	return r;
-}
-
-static bool only_loopback(const struct listen_list *places)
-{
-	for (size_t i = 0; i < places->count; i++)
-		if (!address_is_loopback(&places->items[i].address))
-			return false;
-	return true;
-}
-
-static int make_operators(struct engine *engine)
-{
-	const struct settings *settings = engine->settings;
-	const char *reason = "";
-	char *token = NULL;
-	int r = operators_new(&engine->operators);
-
-	if (r < 0)
-		return r;
-	if (*settings->operator.tokens)
-		r = operators_parse(engine->operators, slice_of(settings->operator.tokens), &reason);
-	if (r == 0 && (*settings->operator.token || operators_count(engine->operators) == 0)) {
-		if (!*settings->operator.token && !only_loopback(&settings->operator.listen)) {
-			log_error("engine",
-				  "operator.listen is not a loopback address: set operator.token or operator.tokens (see `penstock token --help`)");
-			return -EINVAL;
-		}
-		token = secret(engine, settings->operator.token, KEY_FILE_OPERATOR_TOKEN, "operator.token");
-		r = token ? operators_add(engine->operators, SLICE("operator"), OPERATOR_ALL, slice_of(token), &reason) : -EINVAL;
-		forget(token);
-	}
-	if (r < 0)
-		log_error("engine", "the operators' tokens cannot be used", LOG_TEXT("reason", reason));
-	return r;
-}
 
 /* --- Start --- */
 
@@ -304,9 +199,9 @@ static int make(struct engine *engine)
 	int r = adapters_open_own_ledger(engine->settings, &engine->ledger);
 
 	if (r == 0)
-		r = make_identity(engine);
+		r = credentials_identity(settings, settings, &engine->identity);
 	if (r == 0)
-		r = make_operators(engine);
+		r = credentials_operators(settings, settings, &engine->operators);
 	if (r == 0)
 		r = adapters_open_journal(settings, engine->ledger, &engine->journal);
 	if (r == 0)
@@ -465,9 +360,52 @@ static void release(struct engine *engine)
 		engine->ledger->ops->free(engine->ledger);
 }
 
+/* --- While it runs --- */
+
+static int take_over(struct engine *engine, const struct settings *fresh)
+{
+	struct identity *identity = NULL;
+	struct operators *operators = NULL;
+	int r = credentials_identity(engine->settings, fresh, &identity);
+
+	if (r == 0)
+		r = credentials_operators(engine->settings, fresh, &operators);
+	if (r == 0)
+		r = gate_reload(engine->gate, identity, operators, &fresh->gate.trusted_proxies);
+	if (r < 0) {
+		identity_free(identity);
+		operators_free(operators);
+	}
+	return r;
+}
+
+static void reload(void *context)
+{
+	struct engine *engine = context;
+	const char *reason = "a key or token of the new settings cannot be used";
+	struct settings *fresh;
+
+	if (!reload_read(&engine->reload, &fresh))
+		return;
+	if (adapters_check(fresh, &reason) < 0 || take_over(engine, fresh) < 0) {
+		log_error("engine", "the settings were not read again: nothing has changed", LOG_TEXT("reason", reason));
+		settings_free(fresh);
+		return;
+	}
+	reload_done(&engine->reload, fresh);
+}
+
+static bool alive(void *context, int64_t within_ns)
+{
+	const struct engine *engine = context;
+
+	return gate_alive(engine->gate, within_ns);
+}
+
 int engine_run(const struct settings *settings, const struct engine_options *options)
 {
-	struct engine engine = {.settings = settings};
+	struct engine engine = {.settings = settings, .reload = {.start = settings, .sources = options->sources}};
+	const struct process_hooks hooks = {&engine, reload, alive};
 	int r = process_begin();
 
 	if (r == 0)
@@ -475,9 +413,10 @@ int engine_run(const struct settings *settings, const struct engine_options *opt
 	if (r == 0)
 		r = start(&engine, options);
 	if (r == 0)
-		process_wait_signal(-1);
+		process_run(&hooks);
 	stop(&engine);
 	release(&engine);
+	reload_deinit(&engine.reload);
 	if (r == 0)
 		log_info("engine", "stopped");
 	process_end();

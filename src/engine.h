@@ -7,6 +7,7 @@
 #include "base/error.h"
 
 struct engine_options {
+	const struct settings_sources *sources; /* what a reload (SIGHUP) reads again; borrowed */
 	const char *ready_file; /* NULL, or a path: once ready "public URL\noperator URL\n" is written there, whole or not at all */
 };
 

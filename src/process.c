@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "base/service_notify.h"
 
 static void stop_signals(sigset_t *signals)
 {
@@ -14,12 +15,21 @@ static void stop_signals(sigset_t *signals)
 	sigaddset(signals, SIGINT);
 }
 
+static void all_signals(sigset_t *signals)
+{
+	stop_signals(signals);
+	sigaddset(signals, SIGHUP);
+}
+
 int process_begin(void)
 {
 	sigset_t signals;
 
-	stop_signals(&signals);
+	all_signals(&signals);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	/* Sent by habit, or for another program: not worth a sale. */
+	signal(SIGUSR1, SIG_IGN);
+	signal(SIGUSR2, SIG_IGN);
 	return log_start();
 }
 
@@ -47,21 +57,62 @@ static void arm_force(const sigset_t *signals)
 	pthread_sigmask(SIG_UNBLOCK, signals, NULL);
 }
 
-bool process_wait_signal(int64_t timeout_ns)
+/* The signal that came, or 0. */
+static int wait_for(const sigset_t *signals, int64_t timeout_ns)
 {
 	const struct timespec timeout = {timeout_ns / 1000000000, timeout_ns % 1000000000};
+	int signal;
+
+	do
+		signal = timeout_ns < 0 ? sigwaitinfo(signals, NULL) : sigtimedwait(signals, NULL, &timeout);
+	while (signal < 0 && errno == EINTR);
+	return signal < 0 ? 0 : signal;
+}
+
+static void begin_stop(int signal)
+{
+	sigset_t signals;
+
+	stop_signals(&signals);
+	log_info("engine", "stopping", LOG_TEXT("signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"));
+	arm_force(&signals);
+	service_notify_stopping();
+}
+
+bool process_wait_signal(int64_t timeout_ns)
+{
 	sigset_t signals;
 	int signal;
 
 	stop_signals(&signals);
-	do
-		signal = timeout_ns < 0 ? sigwaitinfo(&signals, NULL) : sigtimedwait(&signals, NULL, &timeout);
-	while (signal < 0 && errno == EINTR);
-	if (signal < 0)
-		return false;
-	log_info("engine", "stopping", LOG_TEXT("signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"));
-	arm_force(&signals);
-	return true;
+	signal = wait_for(&signals, timeout_ns);
+	if (signal)
+		begin_stop(signal);
+	return signal != 0;
+}
+
+void process_run(const struct process_hooks *hooks)
+{
+	const int64_t watchdog_ns = service_watchdog_ns();
+	sigset_t signals;
+
+	all_signals(&signals);
+	service_notify_ready();
+	for (;;) {
+		int signal = wait_for(&signals, watchdog_ns ? watchdog_ns / 3 : -1);
+
+		if (signal == SIGTERM || signal == SIGINT) {
+			begin_stop(signal);
+			return;
+		}
+		if (signal == SIGHUP) {
+			service_notify_reloading();
+			hooks->reload(hooks->context);
+			service_notify_ready();
+		}
+		if (watchdog_ns && hooks->alive(hooks->context, watchdog_ns))
+			service_notify_alive();
+	}
 }
 
 static int write_whole(const char *path, const char *text)

@@ -166,14 +166,19 @@ int cli_options(struct cli *cli, const struct option *options, size_t count, int
 	return CLI_GO;
 }
 
-int cli_settings(struct cli *cli, struct settings **settings)
+struct settings_sources cli_sources(const struct cli *cli)
 {
-	struct settings_sources sources = {
+	return (struct settings_sources){
 		.file = cli->config_file,
 		.environment = environ,
 		.flag_count = cli->flag_count,
 		.flags = cli->flags,
 	};
+}
+
+int cli_settings(struct cli *cli, struct settings **settings)
+{
+	struct settings_sources sources = cli_sources(cli);
 	struct buffer error;
 	int r;
 

@@ -43,6 +43,9 @@ int cli_options(struct cli *cli, const struct option *options, size_t count, int
 /* Loads the settings; the caller frees them. CLI_GO, or the exit code, the error printed. */
 int cli_settings(struct cli *cli, struct settings **settings) MUST_CHECK;
 
+/* Where cli_settings() reads them; for a reload. Borrows from `cli`. */
+struct settings_sources cli_sources(const struct cli *cli);
+
 /* "penstock: ..." on standard error; returns the exit code it is given. */
 int cli_error(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* As cli_error(CLI_USAGE, …), and names the command's --help. */

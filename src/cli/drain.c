@@ -23,12 +23,16 @@ static int drain(const struct settings *settings, const struct drain_engine_opti
 		return cli_error(CLI_USAGE, "%s", reason);
 	log_set_level(settings->log.level);
 	log_set_format(settings->log.format);
+	if (*settings_ignored(settings))
+		log_info("settings", "variables of the environment that Kubernetes made are no settings",
+			 LOG_TEXT("ignored", settings_ignored(settings)));
 	return drain_engine_run(settings, options) < 0 ? CLI_FAILED : CLI_OK;
 }
 
 static int run(struct cli *cli)
 {
-	struct drain_engine_options options = {0};
+	struct settings_sources sources;
+	struct drain_engine_options options = {.sources = &sources};
 	const struct option table[] = {
 		{"ready-file", 0, OPTION_TEXT, &options.ready_file, "PATH", "write the address there once it drains"},
 	};
@@ -37,6 +41,7 @@ static int run(struct cli *cli)
 
 	if (code != CLI_GO)
 		return code;
+	sources = cli_sources(cli);
 	code = cli_settings(cli, &settings);
 	if (code != CLI_GO)
 		return code;

@@ -4,7 +4,8 @@
 
 static int run(struct cli *cli)
 {
-	struct engine_options options = {0};
+	struct settings_sources sources;
+	struct engine_options options = {.sources = &sources};
 	const struct option table[] = {
 		{"ready-file", 0, OPTION_TEXT, &options.ready_file, "PATH", "write the addresses there once the server is ready"},
 	};
@@ -14,11 +15,15 @@ static int run(struct cli *cli)
 
 	if (code != CLI_GO)
 		return code;
+	sources = cli_sources(cli); /* --config is known now */
 	code = cli_settings(cli, &settings);
 	if (code != CLI_GO)
 		return code;
 	log_set_level(settings->log.level);
 	log_set_format(settings->log.format);
+	if (*settings_ignored(settings))
+		log_info("settings", "variables of the environment that Kubernetes made are no settings",
+			 LOG_TEXT("ignored", settings_ignored(settings)));
 	if (adapters_check(settings, &reason) < 0)
 		code = cli_error(CLI_USAGE, "%s", reason);
 	else

@@ -307,6 +307,47 @@ static int take_file(struct loading *loading, const char *path, bool must_exist)
 static const char prefix[] = "PENSTOCK_";
 static const char file_variable[] = "PENSTOCK_CONFIG=";
 
+static bool ends_with(struct slice text, const char *end)
+{
+	size_t size = strlen(end);
+
+	return text.size >= size && memcmp(text.data + text.size - size, end, size) == 0;
+}
+
+/*
+ * Kubernetes tells every container of the Services around it: for one that is called `penstock` or `penstock-gate` in names that begin as ours do. *_SERVICE_HOST,
+ * *_SERVICE_PORT and *_SERVICE_PORT_NAME, *_PORT, *_PORT_8080_TCP and that with _PROTO, _PORT and _ADDR.
+ */
+static bool is_service_variable(struct slice name)
+{
+	const char *text = name.data, *end = name.data + name.size;
+
+	if (ends_with(name, "_SERVICE_HOST") || ends_with(name, "_PORT"))
+		return true;
+	for (const char *at = text; at < end; at++) {
+		size_t left = (size_t)(end - at);
+
+		if (left >= 14 && memcmp(at, "_SERVICE_PORT_", 14) == 0)
+			return true;
+		if (left < 6 || memcmp(at, "_PORT_", 6) != 0 || !isdigit((unsigned char)at[6]))
+			continue;
+		at += 6;
+		while (at < end && isdigit((unsigned char)*at))
+			at++;
+		left = (size_t)(end - at);
+		return left >= 4 && (memcmp(at, "_TCP", 4) == 0 || memcmp(at, "_UDP", 4) == 0);
+	}
+	return false;
+}
+
+static void ignore(struct loading *loading, struct slice name)
+{
+	char *ignored = loading->loaded->ignored;
+	size_t used = strlen(ignored);
+
+	snprintf(ignored + used, sizeof(loading->loaded->ignored) - used, "%s%.*s", used ? " " : "", (int)name.size, name.data);
+}
+
 static int take_variable(struct loading *loading, const char *variable)
 {
 	const char *equals = strchr(variable, '=');
@@ -314,12 +355,16 @@ static int take_variable(struct loading *loading, const char *variable)
 	char name[SETTING_NAME_MAX];
 	bool from_file;
 
-	if (!equals || strncmp(variable, prefix, strlen(prefix)) != 0)
+	if (!equals || !equals[1] || strncmp(variable, prefix, strlen(prefix)) != 0)
 		return 0;
 	if (strncmp(variable, file_variable, strlen(file_variable)) == 0 || strncmp(variable, "PENSTOCK_FAILPOINTS", 19) == 0)
 		return 0;
 	snprintf(name, sizeof(name), "%.*s", (int)(equals - variable), variable);
 	setting = find((struct slice){variable, (size_t)(equals - variable)}, "_FILE", setting_environment_name, &from_file);
+	if (!setting && is_service_variable((struct slice){variable, (size_t)(equals - variable)})) {
+		ignore(loading, (struct slice){variable, (size_t)(equals - variable)});
+		return 0;
+	}
 	if (!setting) {
 		begin_error(loading, name, NULL);
 		explain_unknown(loading, name, setting_environment_name);

@@ -170,7 +170,7 @@ static const char document_head[] =
 	"| way | example |\n"
 	"| --- | --- |\n"
 	"| file: `penstock.conf` in the current folder, or the one that `--config` or `PENSTOCK_CONFIG` names | `gate.listen = 127.0.0.1:8080` |\n"
-	"| environment | `PENSTOCK_GATE_LISTEN=127.0.0.1:8080` |\n"
+	"| environment; set and empty is not set | `PENSTOCK_GATE_LISTEN=127.0.0.1:8080` |\n"
 	"| flag | `--gate.listen 127.0.0.1:8080` or `--gate.listen=127.0.0.1:8080` |\n"
 	"\n"
 	"In the file a line is `NAME = VALUE`, empty, or a comment that begins with `#`. Durations are whole numbers with `ms`, `s`, `m` or `h`.\n"
@@ -178,8 +178,12 @@ static const char document_head[] =
 	"A secret is best kept in a file of its own: `NAME_file = PATH`, `PENSTOCK_NAME_FILE=PATH` or `--NAME_file PATH` read it from there\n"
 	"(one newline at its end is cut). Flags can be seen by every user of the machine.\n"
 	"\n"
-	"An unknown name or a bad value stops the start, with the place and what would be right. `penstock config` prints what is in force,\n"
-	"secrets hidden.\n";
+	"An unknown name or a bad value stops the start, with the place and what would be right. What Kubernetes puts into the environment for a\n"
+	"Service called `penstock` (`PENSTOCK_SERVICE_HOST`, `PENSTOCK_PORT_8080_TCP` and the like) is ignored. `penstock config` prints what is in\n"
+	"force, secrets hidden.\n"
+	"\n"
+	"SIGHUP (`systemctl reload penstock`) reads all of this again. What is marked below is taken over at once, all of it or, where anything\n"
+	"cannot be used, nothing; the log says what has changed, and names what else has and needs a restart.\n";
 
 void settings_document(struct buffer *out)
 {
@@ -197,6 +201,6 @@ void settings_document(struct buffer *out)
 			buffer_printf(out, "`%s`", setting->standard);
 		buffer_append_literal(out, " | ");
 		append_cell_value(setting, out);
-		buffer_printf(out, " | %s |\n", setting->help);
+		buffer_printf(out, " | %s%s |\n", setting->help, setting->reloads ? " *Taken over by a reload.*" : "");
 	}
 }

@@ -25,6 +25,7 @@ struct setting {
 	int64_t low, high;      /* SETTING_COUNT, SETTING_DURATION (ns) */
 	const char *choices[5]; /* SETTING_CHOICE, up to a NULL */
 	const char *help;       /* one line */
+	bool reloads;           /* SIGHUP takes a new value over */
 };
 
 extern const struct setting settings_table[];
@@ -42,6 +43,7 @@ struct settings_origin {
 struct settings_loaded {
 	struct settings settings;
 	struct settings_origin origins[SETTINGS_MAX];
+	char ignored[512]; /* variables of the environment that others have made, as far as there is room */
 };
 
 /*

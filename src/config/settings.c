@@ -25,7 +25,7 @@ const struct setting settings_table[] = {
 	{"gate.connections_max", SETTING_COUNT, FIELD(gate.connections_max), .standard = "10000", .unit = "connections", .low = 1,
 	 .high = 1000000, .help = "Open connections of buyers; one more is answered 503 and closed."},
 	{"gate.trusted_proxies", SETTING_NETWORKS, FIELD(gate.trusted_proxies), .standard = "",
-	 .help = "Whose X-Forwarded-For, PROXY protocol and buyer header are believed."},
+	 .help = "Whose X-Forwarded-For, PROXY protocol and buyer header are believed.", .reloads = true},
 	{"gate.header_timeout", SETTING_DURATION, FIELD(gate.header_timeout_ns), .standard = "10s", .low = 100 * MS, .high = HOUR,
 	 .help = "For a request's headers, from its first byte."},
 	{"gate.body_timeout", SETTING_DURATION, FIELD(gate.body_timeout_ns), .standard = "10s", .low = 100 * MS, .high = HOUR,
@@ -44,16 +44,17 @@ const struct setting settings_table[] = {
 	{"operator.hosts", SETTING_TEXT, FIELD(operator.hosts), .standard = "",
 	 .help = "Names that the operator listener answers to besides localhost and its own address; comma-separated. Others get 421: a page whose name points here reads nothing."},
 	{"operator.token", SETTING_SECRET, FIELD(operator.token), .standard = "",
-	 .help = "Bearer token of one operator who may do everything; made at the first start where nothing is set."},
+	 .help = "Bearer token of one operator who may do everything; made at the first start where nothing is set.", .reloads = true},
 	{"operator.tokens", SETTING_SECRET, FIELD(operator.tokens), .standard = "",
-	 .help = "Named operators with scopes and hashed tokens, as `penstock token --operator` prints them; comma-separated."},
+	 .help = "Named operators with scopes and hashed tokens, as `penstock token --operator` prints them; comma-separated.",
+	 .reloads = true},
 
 	{"identity.mode", SETTING_CHOICE, FIELD(identity.mode), .standard = "jwt", .choices = {"jwt", "header"},
 	 .help = "How buyers say who they are: a signed token, or a header that a trusted proxy sets."},
 	{"identity.header", SETTING_TEXT, FIELD(identity.header), .standard = "X-Buyer-Id",
 	 .help = "In mode header: the name of the header with the buyer."},
 	{"identity.jwt_key", SETTING_SECRET, FIELD(identity.jwt_key), .standard = "",
-	 .help = "HS256: the shared secret. RS256, ES256: the public key in PEM."},
+	 .help = "HS256: the shared secret. RS256, ES256: the public key in PEM.", .reloads = true},
 	{"identity.jwt_algorithm", SETTING_CHOICE, FIELD(identity.jwt_algorithm), .standard = "HS256",
 	 .choices = {"HS256", "RS256", "ES256"}, .help = "The one algorithm that a token may be signed with."},
 	{"identity.jwt_issuer", SETTING_TEXT, FIELD(identity.jwt_issuer), .standard = "",
@@ -115,7 +116,7 @@ const struct setting settings_table[] = {
 	 .help = "A commit that takes longer makes a drain slow down, for the sake of the ledger's other users."},
 
 	{"log.level", SETTING_CHOICE, FIELD(log.level), .standard = "info", .choices = {"debug", "info", "warn", "error", "off"},
-	 .help = "The least level that is written."},
+	 .help = "The least level that is written.", .reloads = true},
 	{"log.format", SETTING_CHOICE, FIELD(log.format), .standard = "auto", .choices = {"auto", "text", "json"},
 	 .help = "text is for people, json for machines; auto: text on a terminal."},
 };
@@ -133,6 +134,11 @@ void setting_environment_name(const struct setting *setting, char name[static SE
 	ASSERT(size < SETTING_NAME_MAX);
 	for (char *at = name; *at; at++)
 		*at = *at == '.' ? '_' : (char)toupper((unsigned char)*at);
+}
+
+const char *settings_ignored(const struct settings *settings)
+{
+	return ((const struct settings_loaded *)settings)->ignored;
 }
 
 static void wipe(char *text)
@@ -156,6 +162,37 @@ void settings_free(struct settings *settings)
 		free(loaded->origins[i].place);
 	}
 	free(loaded);
+}
+
+/* One value in both: as it was written, or where that is not kept, as it is. */
+static bool same(const struct setting *setting, const struct settings *a, const struct settings *b)
+{
+	const struct settings_origin *origins = ((const struct settings_loaded *)a)->origins,
+				     *others = ((const struct settings_loaded *)b)->origins;
+	size_t place = (size_t)(setting - settings_table);
+
+	if (setting->kind == SETTING_SECRET)
+		return strcmp(*(char *const *)((const char *)a + setting->offset),
+			      *(char *const *)((const char *)b + setting->offset)) == 0;
+	return strcmp(origins[place].text, others[place].text) == 0;
+}
+
+static void append_name(const struct setting *setting, struct buffer *names)
+{
+	buffer_printf(names, "%s%s", names->size ? ", " : "", setting->name);
+}
+
+void settings_compare(const struct settings *start, const struct settings *last, const struct settings *fresh,
+		      struct buffer *taken, struct buffer *left)
+{
+	for (size_t i = 0; i < settings_count(); i++) {
+		const struct setting *setting = &settings_table[i];
+
+		if (setting->reloads && !same(setting, last, fresh))
+			append_name(setting, taken);
+		else if (!setting->reloads && !same(setting, start, fresh))
+			append_name(setting, left);
+	}
 }
 
 int settings_take_flags(int *argc, char **argv, char **taken)

@@ -5,6 +5,7 @@
  *
  *   file         gate.listen = 127.0.0.1:8080        (# starts a comment line)
  *   environment  PENSTOCK_GATE_LISTEN
+ *                (set and empty is not set)
  *   flag         --gate.listen 127.0.0.1:8080  or  --gate.listen=127.0.0.1:8080
  *
  * A secret may also be read from a file: `operator.token_file = PATH`, PENSTOCK_OPERATOR_TOKEN_FILE, --operator.token_file (one trailing
@@ -110,7 +111,19 @@ struct settings_sources {
 
 /* 0, or -EINVAL, -ENOENT, -ENOMEM with the error's text (one line, no newline) appended to `error`. *settings is the caller's to free. */
 int settings_load(struct settings **settings, const struct settings_sources *sources, struct buffer *error) MUST_CHECK;
+/*
+ * What a reload would change: the names of what may be taken over while the program runs, against those loaded last, and of what only a restart
+ * changes, against those of the start. Comma-separated, no values.
+ */
+void settings_compare(const struct settings *start, const struct settings *last, const struct settings *fresh,
+		      struct buffer *taken, struct buffer *left);
 void settings_free(struct settings *settings); /* wipes secrets; NULL is fine */
+
+/*
+ * The variables whose names begin as ours do and that Kubernetes makes for a Service, with a space between; they are no settings. Empty: there are
+ * none. Lives as long as the settings.
+ */
+const char *settings_ignored(const struct settings *settings);
 
 /*
  * Splits a command's arguments: those that are settings flags (their name has a dot, with their value) go to `taken`, the rest stay in argv in

@@ -10,13 +10,12 @@ enum { FORWARDED_MAX = 1024 }; /* bytes of X-Forwarded-For that are looked at: t
 /* The end of the connection itself: whom a PROXY header names is a client, and vouches for nobody. */
 bool gate_peer_trusted(const struct gate_request *request)
 {
-	return network_list_contains(&request->thread->gate->settings.settings->gate.trusted_proxies,
-				     http_exchange_transport(request->exchange));
+	return network_list_contains(&request->thread->access->proxies, http_exchange_transport(request->exchange));
 }
 
 struct address gate_client(const struct gate_request *request)
 {
-	const struct network_list *trusted = &request->thread->gate->settings.settings->gate.trusted_proxies;
+	const struct network_list *trusted = &request->thread->access->proxies;
 	const struct address *peer = http_exchange_peer(request->exchange);
 	char text[FORWARDED_MAX];
 	size_t used = 0, place = 0;
@@ -69,7 +68,7 @@ static int64_t now_ms_of(const struct gate_request *request)
 bool gate_verify(struct gate_request *request, struct identity_buyer *buyer, const char **reason)
 {
 	struct gate_thread *thread = request->thread;
-	const struct identity *identity = thread->gate->settings.identity;
+	const struct identity *identity = thread->access->identity;
 	struct identity_budget *budget = thread->gate->identity_budget;
 	bool known;
 
@@ -95,7 +94,7 @@ static bool is_known(struct gate_request *request)
 	struct identity_buyer buyer;
 	const char *reason;
 
-	if (!request->thread->gate->settings.identity)
+	if (!request->thread->access->identity)
 		return header_buyer(request, &buyer, &reason);
 	return identity_remembers(request->thread->identities, request->http->known[HTTP_AUTHORIZATION], clock_wall_ms());
 }
@@ -131,7 +130,7 @@ bool gate_identify(struct gate_request *request, struct identity_buyer *buyer)
 	if (gate_verify(request, buyer, &reason))
 		return true;
 	/* A 401 always names a scheme (RFC 9110, section 11.6.1); where a header names the buyer it is the gateway's own business. */
-	if (!request->thread->gate->settings.identity) {
+	if (!request->thread->access->identity) {
 		reply_header(reply, "WWW-Authenticate", SLICE("Gateway realm=\"penstock\""));
 	} else if (bearer_token(request->http->known[HTTP_AUTHORIZATION]).size == 0) {
 		reply_header(reply, "WWW-Authenticate", SLICE("Bearer realm=\"penstock\""));
@@ -147,7 +146,7 @@ bool gate_brings_identity(const struct gate_request *request)
 {
 	const char *header = request->thread->gate->settings.settings->identity.header;
 
-	if (request->thread->gate->settings.identity)
+	if (request->thread->access->identity)
 		return request->http->known[HTTP_AUTHORIZATION].data != NULL;
 	return http_request_header(request->http, slice_of(header)).data != NULL;
 }
@@ -156,7 +155,7 @@ bool gate_peek_buyer(struct gate_request *request, struct identity_buyer *buyer)
 {
 	const char *reason;
 
-	if (!request->thread->gate->settings.identity)
+	if (!request->thread->access->identity)
 		return header_buyer(request, buyer, &reason);
 	return identity_peek_subject(request->http->known[HTTP_AUTHORIZATION], buyer);
 }

@@ -31,7 +31,7 @@ static void answer_no_route(struct gate_request *request, int outcome, const cha
 /* True when the operator may; else it has answered 401 or 403. */
 static bool allowed(struct gate_request *request, unsigned scope)
 {
-	const struct operators *operators = request->thread->gate->settings.operators;
+	const struct operators *operators = request->thread->access->operators;
 	struct reply *reply = &request->thread->reply;
 	unsigned scopes = 0;
 
@@ -120,6 +120,7 @@ static void handle_request(struct http_handler *handler, struct http_exchange *e
 	int outcome;
 
 	reply_clear(&thread->reply);
+	gate_renew_access(thread);
 	trace_take(&request.trace, request.http->known[HTTP_TRACEPARENT]);
 	if (thread->for_operators && !sent_to_us(&request))
 		return;
@@ -187,6 +188,8 @@ static int64_t handle_tick(struct http_handler *handler, int64_t now_ns)
 	struct gate_thread *thread = (struct gate_thread *)handler;
 	int64_t next_ns = now_ns + LOOK_NS, due_ns = purchase_desk_tick(thread->purchases, now_ns);
 
+	gate_renew_access(thread);
+	atomic_store_explicit(&thread->ticked_ns, now_ns, memory_order_relaxed);
 	if (due_ns < next_ns)
 		next_ns = due_ns;
 	due_ns = away_tick(thread, now_ns);

@@ -23,6 +23,7 @@ struct stream {
 	struct buffer sale_text, stock_text; /* as sent last */
 	int64_t sent_ns;
 	uint64_t event;
+	const char *actor; /* an operator; NULL on the public listener */
 };
 
 struct feed {
@@ -72,6 +73,20 @@ void feed_gone(struct feed *feed, struct http_handle handle)
 			remove_at(feed, i);
 			return;
 		}
+}
+
+void feed_review(struct feed *feed, const struct operators *fresh, const struct operators *old)
+{
+	for (size_t i = feed->count; i-- > 0;) {
+		const char *actor = feed->streams[i]->actor;
+		struct http_exchange *exchange = http_find(feed->thread->loop, feed->streams[i]->handle);
+
+		if (!actor || operators_keep(fresh, old, actor, OPERATOR_READ))
+			continue;
+		if (exchange)
+			http_stream_end(exchange);
+		remove_at(feed, i);
+	}
 }
 
 void feed_stop(struct feed *feed)
@@ -191,6 +206,7 @@ void sales_feed(struct gate_request *request)
 	buffer_init(&stream->stock_text, STOCK_TEXT_MAX);
 	stream->handle = http_exchange_handle(request->exchange);
 	stream->sale = entry->sale->number;
+	stream->actor = request->actor;
 	stream->sent_ns = http_loop_now(thread->loop);
 	feed->streams[feed->count++] = stream;
 	reply_header(&thread->reply, "traceparent", trace_slice(&request->trace));

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include "base/clock.h"
 #include "base/log.h"
 #include "gate/thread.h"
 
@@ -188,7 +189,6 @@ static int thread_new(struct gate *gate, struct gate_thread *thread, bool for_op
 				.write_ns = settings->gate.write_timeout_ns,
 				.stream_backlog_max = STREAM_BACKLOG_MAX,
 			},
-		.proxies = &settings->gate.trusted_proxies,
 		.refusal = buffer_slice(&gate->refusal),
 	};
 	size_t in_flight_max = for_operators ? 1 : (size_t)settings->gate.in_flight_max;
@@ -213,8 +213,6 @@ static int thread_new(struct gate *gate, struct gate_thread *thread, bool for_op
 		r = feed_new(&thread->feed, thread);
 	if (r == 0)
 		r = audit_desk_new(&thread->audits, thread);
-	if (r == 0 && gate->settings.identity)
-		r = identity_cache_new(&thread->identities, gate->settings.identity);
 	return r;
 }
 
@@ -241,6 +239,80 @@ static size_t public_threads(const struct settings *settings)
 	return cores > 2 ? (size_t)cores - 1 : 1;
 }
 
+/* --- Who is believed --- */
+
+static void access_free(const struct gate *gate, struct gate_access *access)
+{
+	for (size_t i = 0; i < gate->thread_count; i++)
+		identity_cache_free(access->caches[i]);
+	if (access->owned) {
+		identity_free((struct identity *)access->identity);
+		operators_free((struct operators *)access->operators);
+	}
+	free(access);
+}
+
+static int access_new(struct gate *gate, const struct gate_access *contents)
+{
+	struct gate_access *access = calloc(1, sizeof(*access) + gate->thread_count * sizeof(access->caches[0]));
+	int r = 0;
+
+	if (!access)
+		return error_origin(-ENOMEM);
+	*access = *contents;
+	access->owned = false; /* until it is sure */
+	for (size_t i = 0; i < gate->thread_count && r == 0 && access->identity; i++)
+		r = identity_cache_new(&access->caches[i], access->identity);
+	if (r < 0) {
+		access_free(gate, access);
+		return r;
+	}
+	access->owned = contents->owned;
+	access->older = atomic_load(&gate->access);
+	atomic_store(&gate->access, access);
+	return 0;
+}
+
+int gate_reload(struct gate *gate, struct identity *identity, struct operators *operators, const struct network_list *proxies)
+{
+	const struct gate_access contents = {.identity = identity, .operators = operators, .proxies = *proxies, .owned = true};
+
+	return access_new(gate, &contents);
+}
+
+void gate_renew_access(struct gate_thread *thread)
+{
+	struct gate_access *access = atomic_load_explicit(&thread->gate->access, memory_order_acquire);
+	const struct gate_access *old = thread->access;
+	size_t place = (size_t)(thread - thread->gate->threads);
+
+	if (access == old)
+		return;
+	thread->access = access;
+	identity_cache_free(thread->identities);
+	thread->identities = access->caches[place];
+	access->caches[place] = NULL;
+	http_loop_set_proxies(thread->loop, &access->proxies);
+	if (old)
+		feed_review(thread->feed, access->operators, old->operators);
+}
+
+/* --- Threads --- */
+
+static int first_access(struct gate *gate)
+{
+	const struct gate_access contents = {
+		.identity = gate->settings.identity,
+		.operators = gate->settings.operators,
+		.proxies = gate->settings.settings->gate.trusted_proxies,
+	};
+	int r = access_new(gate, &contents);
+
+	for (size_t i = 0; i < gate->thread_count && r == 0; i++)
+		gate_renew_access(&gate->threads[i]);
+	return r;
+}
+
 static int open_threads(struct gate *gate)
 {
 	struct listen_list public_places = gate->settings.settings->gate.listen;
@@ -260,7 +332,17 @@ static int open_threads(struct gate *gate)
 			r = listen_all(&gate->threads[i], for_operators ? &operator_places : &public_places,
 				       for_operators ? &gate->operator_port : &gate->public_port);
 	}
-	return r;
+	return r < 0 ? r : first_access(gate);
+}
+
+bool gate_alive(const struct gate *gate, int64_t within_ns)
+{
+	int64_t since_ns = clock_mono_ns() - within_ns;
+
+	for (size_t i = 0; i < gate->thread_count; i++)
+		if (atomic_load_explicit(&gate->threads[i].ticked_ns, memory_order_relaxed) < since_ns)
+			return false;
+	return true;
 }
 
 /* Each connection is a descriptor: as many as may be, and a word where those are too few. */
@@ -360,6 +442,10 @@ void gate_free(struct gate *gate)
 		return;
 	for (size_t i = 0; i < gate->thread_count; i++)
 		thread_free(&gate->threads[i]);
+	for (struct gate_access *access = atomic_load(&gate->access), *older; access; access = older) {
+		older = access->older;
+		access_free(gate, access);
+	}
 	for (size_t i = 0; i < gate->label_count; i++)
 		free(gate->labels[i]);
 	free(gate->labels);

@@ -30,8 +30,8 @@ struct gate_settings {
 	struct ledger_workers *ledger_workers;
 	struct lane *stock_lane;           /* of a stock that is not local; else NULL */
 	const struct rebuilder *rebuilder; /* of a stock that is not local; else NULL */
-	const struct identity *identity;   /* NULL where buyers are known by a header */
-	const struct operators *operators;
+	const struct identity *identity;   /* NULL where buyers are known by a header; of the start */
+	const struct operators *operators; /* of the start */
 	struct metrics *metrics;
 	struct promises *promises;
 };
@@ -42,6 +42,14 @@ int gate_new(struct gate **gate, const struct gate_settings *settings) MUST_CHEC
 int gate_start(struct gate *gate) MUST_CHECK;
 /* Readiness: false at first. Any thread. */
 void gate_set_ready(struct gate *gate, bool ready);
+/*
+ * Other keys, operators and trusted proxies from the next request on: tokens that were verified under the old keys are forgotten, and streams of operators
+ * who are no more end. Takes over identity and operators. 0, or -ENOMEM: nothing has changed. Main thread.
+ */
+int gate_reload(struct gate *gate, struct identity *identity, struct operators *operators,
+		const struct network_list *proxies) MUST_CHECK;
+/* Whether every loop has run within that time. Any thread. */
+bool gate_alive(const struct gate *gate, int64_t within_ns);
 /* Listeners close, what is in flight is answered until the deadline (monotonic ns), then cut. Any thread; returns at once. */
 void gate_stop(struct gate *gate, int64_t deadline_ns);
 /* Waits until every loop has ended. */

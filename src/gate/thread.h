@@ -69,8 +69,10 @@ struct gate_thread {
 	struct thread thread;
 	struct lane *replies; /* messages come home here */
 	const struct sale_table *sales;
-	bool gathering;                    /* purchases of a round are being gathered: `sales` stays what it is */
-	struct identity_cache *identities; /* NULL where buyers are known by a header */
+	bool gathering; /* purchases of a round are being gathered: `sales` stays what it is */
+	const struct gate_access *access;
+	struct identity_cache *identities; /* of that access; NULL where buyers are known by a header */
+	_Atomic int64_t ticked_ns;
 	struct metrics_cells *cells;
 	struct uuid_generator ids;
 	struct purchase_desk *purchases;
@@ -83,6 +85,19 @@ struct gate_thread {
 };
 
 extern const struct http_handler gate_handler; /* dispatch.c */
+
+/*
+ * Who is believed: immutable but for the caches, of which each belongs to its thread. A reload makes another; the older ones stay until the end, for requests
+ * on their way name their operators.
+ */
+struct gate_access {
+	struct gate_access *older;
+	const struct identity *identity;
+	const struct operators *operators;
+	struct network_list proxies;
+	bool owned;                      /* identity and operators are its own */
+	struct identity_cache *caches[]; /* of each thread that has not taken it; NULL where buyers are known by a header */
+};
 
 /* One field of struct http_stats, for /metrics. */
 struct loop_figure {
@@ -105,6 +120,7 @@ struct gate {
 	struct buffer refusal;
 	char **labels; /* texts of metrics' labels */
 	size_t label_count;
+	struct gate_access *_Atomic access;
 	atomic_bool ready;
 	atomic_bool stopping;
 };
@@ -115,6 +131,8 @@ const struct sale_table *gate_sales(struct gate_thread *thread);
 /* What the stock has of each lot. False: it does not have the sale now, and nobody but the ledger can say. */
 bool gate_lots(const struct gate *gate, const struct sale *sale, struct stock_lot_state lots[LOTS_MAX]);
 
+/* Takes a newer access where there is one; at the start of a request, and each tick. */
+void gate_renew_access(struct gate_thread *thread);
 struct ticket gate_ticket(const struct gate_request *request);
 /* Answers now with thread->reply, or another. */
 void gate_answer(struct gate_request *request, struct reply *reply);
@@ -205,4 +223,6 @@ int feed_new(struct feed **feed, struct gate_thread *thread) MUST_CHECK;
 void feed_free(struct feed *feed); /* NULL is fine */
 int64_t feed_tick(struct feed *feed, int64_t now_ns);
 void feed_gone(struct feed *feed, struct http_handle handle);
+/* Ends the streams of those who may not watch any more. */
+void feed_review(struct feed *feed, const struct operators *fresh, const struct operators *old);
 void feed_stop(struct feed *feed); /* ends every stream in order */

@@ -153,6 +153,11 @@ const struct http_stats *http_loop_stats(const struct http_loop *loop)
 	return &loop->stats;
 }
 
+void http_loop_set_proxies(struct http_loop *loop, const struct network_list *proxies)
+{
+	loop->settings.proxies = proxies;
+}
+
 int64_t http_loop_now(const struct http_loop *loop)
 {
 	return loop->now_ns;

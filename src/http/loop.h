@@ -101,6 +101,8 @@ void http_loop_run(struct http_loop *loop);
 void http_loop_stop(struct http_loop *loop, int64_t deadline_ns);
 bool http_loop_stopping(const struct http_loop *loop);
 const struct http_stats *http_loop_stats(const struct http_loop *loop);
+/* Another list of those who may send PROXY headers; the loop's thread, or before it runs. Borrowed. */
+void http_loop_set_proxies(struct http_loop *loop, const struct network_list *proxies);
 /* Monotonic time at the start of this round: a stamp that costs nothing. */
 int64_t http_loop_now(const struct http_loop *loop);
 

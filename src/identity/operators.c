@@ -194,6 +194,21 @@ int operators_check(const struct operators *operators, struct slice authorizatio
 	return OPERATORS_KNOWN;
 }
 
+static const struct operator_entry *find(const struct operators *operators, const char *name)
+{
+	for (size_t i = 0; i < operators->count; i++)
+		if (strcmp(operators->items[i].name, name) == 0)
+			return &operators->items[i];
+	return NULL;
+}
+
+bool operators_keep(const struct operators *fresh, const struct operators *old, const char *name, unsigned scope)
+{
+	const struct operator_entry *now = find(fresh, name), *before = find(old, name);
+
+	return now && before && (now->scopes & scope) == scope && CRYPTO_memcmp(now->hash, before->hash, SHA256_DIGEST_LENGTH) == 0;
+}
+
 void operator_token_make(char token[static OPERATOR_TOKEN_SIZE])
 {
 	uint8_t bytes[32];

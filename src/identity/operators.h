@@ -25,6 +25,9 @@ enum operators_outcome { OPERATORS_KNOWN = 0, OPERATORS_MISSING = 1, OPERATORS_U
 /* `authorization`: "Bearer TOKEN". *name: NUL-terminated, lives as long as the operators. */
 int operators_check(const struct operators *operators, struct slice authorization, const char **name, unsigned *scopes) MUST_CHECK;
 
+/* Whether `fresh` has the operator `name` of `old` still: with the same token, and this scope. */
+bool operators_keep(const struct operators *fresh, const struct operators *old, const char *name, unsigned scope);
+
 /* "read+orders" to scopes; 0 or -EINVAL. */
 int operator_scopes_parse(struct slice text, unsigned *scopes);
 const char *operator_scope_name(enum operator_scope scope);

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include "base/clock.h"
 #include "base/json_write.h"
 #include "base/log.h"
 #include "base/thread.h"
@@ -10,7 +11,8 @@
 
 enum { CONNECTIONS_MAX = 64, BODY_MAX = 8 << 20, ALLOW_LINE_SIZE = HTTP_ALLOW_SIZE + 16 };
 static const int64_t PATIENCE_NS = 10000000000; /* for a request, and for taking an answer */
-static const int64_t IDLE_NS = 75000000000;     /* longer than a scraper's usual minute between two requests */
+static const int64_t LOOK_NS = 1000000000;
+static const int64_t IDLE_NS = 75000000000; /* longer than a scraper's usual minute between two requests */
 
 struct monitor {
 	struct http_handler handler; /* first */
@@ -22,6 +24,7 @@ struct monitor {
 	struct thread thread;
 	struct buffer body;
 	uint16_t port;
+	_Atomic int64_t ticked_ns;
 };
 
 struct answer {
@@ -161,9 +164,8 @@ static void handle_nothing(struct http_handler *handler)
 
 static int64_t handle_tick(struct http_handler *handler, int64_t now_ns)
 {
-	(void)handler;
-	(void)now_ns;
-	return INT64_MAX;
+	atomic_store(&((struct monitor *)handler)->ticked_ns, now_ns);
+	return now_ns + LOOK_NS;
 }
 
 static void handle_gone(struct http_handler *handler, struct http_handle handle)
@@ -193,6 +195,11 @@ static int listen_all(struct monitor *monitor, const struct listen_list *places)
 			monitor->port = port;
 	}
 	return 0;
+}
+
+bool monitor_alive(const struct monitor *monitor, int64_t within_ns)
+{
+	return clock_mono_ns() - atomic_load(&monitor->ticked_ns) <= within_ns;
 }
 
 int monitor_new(struct monitor **out, const struct listen_list *places, const struct metrics *metrics,

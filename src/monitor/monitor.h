@@ -21,6 +21,8 @@ struct monitor_source {
 /* Opens the listeners, so that a port that is taken stops the start. All is borrowed. 0 or negative errno, logged. */
 int monitor_new(struct monitor **monitor, const struct listen_list *places, const struct metrics *metrics,
 		const struct monitor_source *source) MUST_CHECK;
+/* Whether its loop has run within that time. Any thread. */
+bool monitor_alive(const struct monitor *monitor, int64_t within_ns);
 int monitor_start(struct monitor *monitor) MUST_CHECK;
 /* No new requests; what is in flight is answered until then (monotonic ns). Waits for the end; may be repeated. */
 void monitor_stop(struct monitor *monitor, int64_t deadline_ns);

@@ -202,6 +202,27 @@ static void test_environment_of_others_is_left_alone(void **state)
 	assert_int_equal(settings->gate.threads, 0);
 }
 
+static void test_variable_that_is_set_and_empty_is_not_set(void **state)
+{
+	(void)state;
+	assert_loads(NULL, LIST("PENSTOCK_GATE_THREADS=", "PENSTOCK_CONFIG=", "PENSTOCK_GATE_ADDRESS_RATE="), NULL);
+	assert_int_equal(settings->gate.threads, 0);
+}
+
+static void test_variables_that_kubernetes_makes_for_a_service_are_no_settings(void **state)
+{
+	(void)state;
+	assert_loads(NULL,
+		     LIST("PENSTOCK_SERVICE_HOST=10.0.0.1", "PENSTOCK_SERVICE_PORT=8080", "PENSTOCK_SERVICE_PORT_HTTP=8080",
+			  "PENSTOCK_PORT=tcp://10.0.0.1:8080", "PENSTOCK_PORT_8080_TCP=tcp://10.0.0.1:8080",
+			  "PENSTOCK_PORT_8080_TCP_PROTO=tcp", "PENSTOCK_PORT_8080_TCP_PORT=8080",
+			  "PENSTOCK_PORT_8080_TCP_ADDR=10.0.0.1", "PENSTOCK_GATE_PORT=tcp://10.0.0.2:1", "PENSTOCK_GATE_THREADS=3"),
+		     NULL);
+	assert_int_equal(settings->gate.threads, 3);
+	assert_non_null(strstr(settings_ignored(settings), "PENSTOCK_PORT_8080_TCP_ADDR"));
+	assert_null(strstr(settings_ignored(settings), "THREADS"));
+}
+
 static void test_last_flag_wins(void **state)
 {
 	(void)state;
@@ -535,6 +556,8 @@ int main(void)
 		IN_FOLDER(test_environment_names_the_file),
 		IN_FOLDER(test_unreadable_file_is_explained),
 		IN_FOLDER(test_environment_of_others_is_left_alone),
+		IN_FOLDER(test_variable_that_is_set_and_empty_is_not_set),
+		IN_FOLDER(test_variables_that_kubernetes_makes_for_a_service_are_no_settings),
 		IN_FOLDER(test_last_flag_wins),
 		IN_FOLDER(test_fault_in_the_file_is_told_with_its_line),
 		IN_FOLDER(test_fault_in_the_environment_is_told_with_its_name),

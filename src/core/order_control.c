@@ -109,6 +109,15 @@ static void ask(const struct ledger_order *order, const struct ledger_actor *act
 	reserve->event.at_ms = uuid_wall_ms(&reserve->event.id);
 }
 
+/*
+ * What a confirm may be answered with: an order that is confirmed, and was born so. Another is one that was refunded since, or that a buyer made under such
+ * a key before these were kept from buyers.
+ */
+static bool is_late_confirm(const struct stock_reserve *reserve)
+{
+	return reserve->order.state == ORDER_CONFIRMED && reserve->order.first_hold_expires_at_ms == 0;
+}
+
 int order_control_confirm_late(const struct order_control *control, const struct ledger_order *order,
 			       const struct ledger_actor *actor, struct ledger_order *fresh)
 {
@@ -125,7 +134,7 @@ int order_control_confirm_late(const struct order_control *control, const struct
 	if (!allowed)
 		return ORDER_CONTROL_REFUSED;
 	uuid_format(&order->id, id);
-	snprintf(key, sizeof(key), "late-confirm %s", id); /* a buyer's own key has this form only by intent, and then it is its own loss */
+	snprintf(key, sizeof(key), LATE_CONFIRM_KEY "%s", id);
 	ask(order, actor, slice_of(key), &reserve);
 	control->stock->ops->reserve(control->stock, &reserve, 1);
 	switch (reserve.outcome) {
@@ -141,6 +150,8 @@ int order_control_confirm_late(const struct order_control *control, const struct
 	default:
 		return ORDER_CONTROL_REFUSED;
 	}
+	if (!is_late_confirm(&reserve))
+		return ORDER_CONTROL_REFUSED;
 	*fresh = *order;
 	fresh->id = reserve.order.id;
 	fresh->state = reserve.order.state;

@@ -26,8 +26,8 @@ struct order_control {
 
 enum order_control_outcome {
 	ORDER_CONTROL_DONE = 0,
-	ORDER_CONTROL_REFUSED = 1,     /* not confirmed; no late confirm allowed; no units, or the buyer's limit */
-	ORDER_CONTROL_UNKNOWN = 2,     /* the journal cannot say yet */
+	ORDER_CONTROL_REFUSED = 1, /* not confirmed; no late confirm allowed; no units, or the buyer's limit; refunded since */
+	ORDER_CONTROL_UNKNOWN = 2, /* the journal cannot say yet */
 	ORDER_CONTROL_UNAVAILABLE = 3, /* the journal refused: nothing was done */
 	ORDER_CONTROL_STOCK_AWAY = 4,  /* the stock cannot be used now, or has no room: nothing was done */
 };

@@ -233,6 +233,11 @@ static bool read_wish(struct gate_request *request, const struct sale *sale, str
 		reply_bad_field(reply, PROBLEM_INVALID_VALUE, "Idempotency-Key",
 				"Idempotency-Key must be 1 to %d printable ASCII characters.", KEY_MAX);
 	}
+	if (!bad && key_reserved(wish->key)) {
+		bad = true;
+		reply_bad_field(reply, PROBLEM_INVALID_VALUE, "Idempotency-Key",
+				"Idempotency-Key must not begin with \"%s\": such keys are made by the server.", LATE_CONFIRM_KEY);
+	}
 	if (bad) {
 		refuse_as_said(request);
 		return false;

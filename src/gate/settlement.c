@@ -51,6 +51,23 @@ static void know(struct gate_thread *thread, struct settlement *settlement, stru
 	memcpy(known->buyer, settle->owner, sizeof(known->buyer));
 }
 
+static const char done_unseen[] = "It is done, but cannot be shown now. Read the order again shortly.";
+
+/* What was done, as the ledger has it. One behind a drain may not have it yet: an order in another state is no answer to a confirm. */
+static void work_settled(struct gate_errand *errand)
+{
+	struct ledger *ledger = errand_ledger(errand);
+	struct ledger_order order;
+	int r = ledger->ops->order_get(ledger, &errand->order, &order);
+
+	if (r < 0)
+		errand_refuse_fatal(errand, r);
+	else if (r == LEDGER_NOT_FOUND || (errand->action == ORDER_CONFIRM && order.state != ORDER_CONFIRMED))
+		reply_problem(&errand->reply, PROBLEM_OUTCOME_UNKNOWN, &(struct problem_options){.detail = done_unseen});
+	else
+		render_ledger_order(&order, &errand->reply.body);
+}
+
 /* An answer from the ledger's row, to who was deferred already. The settlement is over. */
 static void ask_ledger(struct gate_thread *thread, struct settlement *settlement, void (*work)(struct gate_errand *))
 {
@@ -70,8 +87,7 @@ static void ask_ledger(struct gate_thread *thread, struct settlement *settlement
 	}
 	reply_clear(&thread->reply);
 	if (settle->outcome == STOCK_DONE)
-		reply_problem(&thread->reply, PROBLEM_OUTCOME_UNKNOWN,
-			      &(struct problem_options){.detail = "It is done, but cannot be shown now. Read the order again shortly."});
+		reply_problem(&thread->reply, PROBLEM_OUTCOME_UNKNOWN, &(struct problem_options){.detail = done_unseen});
 	else
 		reply_problem(&thread->reply, PROBLEM_OVERLOADED, NULL);
 	gate_answer_ticket(thread, &ticket, &thread->reply);
@@ -104,7 +120,7 @@ static void finish(struct gate_thread *thread, struct settlement *settlement)
 			    clock_mono_ns())) {
 	case JOURNAL_DURABLE:
 		if (!say_from_stock(thread, settlement))
-			ask_ledger(thread, settlement, errand_work_order);
+			ask_ledger(thread, settlement, work_settled);
 		return;
 	case JOURNAL_REFUSED:
 		reply_change_refused(reply);
@@ -230,7 +246,7 @@ static void end(struct gate_thread *thread, struct settlement *settlement)
 		return;
 	case STOCK_ALREADY:
 		if (!say_from_stock(thread, settlement))
-			ask_ledger(thread, settlement, settlement->by_operator ? errand_work_order : work_without_stock);
+			ask_ledger(thread, settlement, settlement->by_operator ? work_settled : work_without_stock);
 		return;
 	case STOCK_NO_ORDER:
 	case STOCK_UNKNOWN_SALE:

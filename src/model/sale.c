@@ -148,3 +148,10 @@ bool key_valid(struct slice key)
 {
 	return printable(key, ' ', KEY_MAX);
 }
+
+bool key_reserved(struct slice key)
+{
+	enum { SIZE = sizeof(LATE_CONFIRM_KEY) - 1 };
+
+	return key.size >= SIZE && memcmp(key.data, LATE_CONFIRM_KEY, SIZE) == 0;
+}

@@ -70,3 +70,6 @@ bool sku_valid(struct slice sku);
 bool name_valid(struct slice name);
 bool buyer_valid(struct slice buyer);
 bool key_valid(struct slice key);
+/* Keys that the program makes itself for a buyer, which no buyer may use: of a late confirm, LATE_CONFIRM_KEY and the order's id. */
+#define LATE_CONFIRM_KEY "late-confirm "
+bool key_reserved(struct slice key);

@@ -128,6 +128,18 @@ def test_a_late_confirm_reserves_again_where_the_sale_allows_it(serve):
     server.audit()
 
 
+def test_the_key_of_a_late_confirm_is_out_of_a_buyers_reach(serve):
+    """Else the confirm would be answered with whatever order the buyer has made under it."""
+    server = serve({"sale.hold_grace": "100ms"})
+    order = held(server, units=3, hold_seconds=1, late_confirm=True, limit_per_buyer=2)
+    answer = server.buy("drop", "anna", key=f"late-confirm {order}")
+    assert (answer.status, answer.code, answer.json["field"]) == (422, "invalid-value", "Idempotency-Key")
+    wait_until(lambda: server.order(order).json["state"] == "expired", 10)
+    answer = act(server, order, "confirm")
+    assert (answer.status, answer.json["state"]) == (200, "confirmed")
+    server.audit()
+
+
 def test_a_late_confirm_without_units_left_is_refused(serve):
     server = serve({"sale.hold_grace": "100ms"})
     order = held(server, units=1, hold_seconds=1, late_confirm=True)

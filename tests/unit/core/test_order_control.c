@@ -1,6 +1,7 @@
 /* Orders past their hold or their sale, over a real ledger and stock. */
 #include "unit/core/house.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "core/preheat.h"
@@ -100,6 +101,35 @@ static void test_only_an_expired_order_of_a_sale_that_allows_it_is_confirmed_lat
 	assert_int_equal(house_expire(house), 1);
 	assert_int_equal(confirm_late(house, &id, &fresh), ORDER_CONTROL_REFUSED);
 	house_assert_lot(house, "drop", 0, 10, 0, 0, 0);
+}
+
+/* Of before such keys were kept from buyers: it is not the confirmed order that was asked for. */
+static void test_a_buyers_own_order_under_the_programs_key_is_no_late_confirm(void **state)
+{
+	struct house *house = *state;
+	struct uuid old = expired_order(house, 0);
+	char key[KEY_MAX + 1], id[UUID_TEXT_SIZE];
+	struct ledger_order fresh;
+	struct uuid own;
+
+	uuid_format(&old, id);
+	snprintf(key, sizeof(key), LATE_CONFIRM_KEY "%s", id);
+	own = house_buy(house, "drop", 0, "ann", key, 2);
+	assert_int_equal(confirm_late(house, &old, &fresh), ORDER_CONTROL_REFUSED);
+	house_settle(house, &own, ORDER_CONFIRM);
+	assert_int_equal(confirm_late(house, &old, &fresh), ORDER_CONTROL_REFUSED);
+	assert_int_equal(house_order(house, &own).state, ORDER_CONFIRMED);
+}
+
+static void test_a_late_confirm_that_was_refunded_since_is_not_told_as_confirmed(void **state)
+{
+	struct house *house = *state;
+	struct uuid old = expired_order(house, 0);
+	struct ledger_order fresh;
+
+	assert_int_equal(confirm_late(house, &old, &fresh), ORDER_CONTROL_DONE);
+	house_settle(house, &fresh.id, ORDER_REFUND);
+	assert_int_equal(confirm_late(house, &old, &fresh), ORDER_CONTROL_REFUSED);
 }
 
 static void test_a_held_order_is_not_confirmed_late(void **state)
@@ -293,6 +323,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_late_confirm_is_a_new_order_that_is_born_confirmed),
+		TEST(test_a_buyers_own_order_under_the_programs_key_is_no_late_confirm),
+		TEST(test_a_late_confirm_that_was_refunded_since_is_not_told_as_confirmed),
 		TEST(test_asked_twice_it_is_the_same_order),
 		TEST(test_a_buyers_rate_is_not_asked_for_an_operators_confirm),
 		TEST(test_only_an_expired_order_of_a_sale_that_allows_it_is_confirmed_late),

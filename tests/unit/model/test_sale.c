@@ -162,6 +162,8 @@ static void test_names_have_their_letters(void **state)
 	assert_false(buyer_valid(SLICE("b 1")));
 	assert_false(buyer_valid(SLICE("\xc3\xa9")));
 	assert_true(key_valid(SLICE("a key")));
+	assert_false(key_reserved(SLICE("late-confirm")));
+	assert_true(key_reserved(SLICE("late-confirm 1")));
 	assert_false(key_valid(SLICE("\xc3\xa9")));
 }
 

@@ -5,12 +5,14 @@ import subprocess
 import threading
 import time
 import urllib.error
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import load
 from cluster import MILLION, Cluster, helper, pin, services
 from load import burst, make_requests, wrk
 from measure import ROUNDS, ROUNDS_MAX, Failed, Figure, Watch, cpu_seconds, rounds, say, wait_until
+from redis import Redis, Sentinel
 from server import ANY_CORE, LOAD_CORE, SERVER_CORE
 
 CONNECTIONS = 256
@@ -304,7 +306,70 @@ def pause_beside_lock():
     return [figure]
 
 
+# --- Failover ---
+
+REPLICAS = 2  # as docs/operations.md says, with min-replicas-to-write one less
+
+
+class Watched:
+    """A master with its replicas, and three Sentinels."""
+
+    def __enter__(self):
+        self.servers = [Redis(min_replicas_to_write=REPLICAS - 1, min_replicas_max_lag=3).start() for _ in range(REPLICAS + 1)]
+        self.master = self.servers[0]
+        for replica in self.servers[1:]:
+            replica.follow(self.master)
+        self.sentinels = [Sentinel(self.master, down_after_ms=5000).start() for _ in range(3)]
+        wait_until(self.is_watched, "the Sentinels", 30, 0.05)
+        return self
+
+    def __exit__(self, *_):
+        for one in [*self.sentinels, *self.servers]:
+            one.free()
+
+    def is_watched(self):
+        sides = (("SENTINELS", 2), ("REPLICAS", REPLICAS))
+        return all(len(one.call("SENTINEL", what, one.name)) == count for one in self.sentinels for what, count in sides)
+
+    def url(self):
+        return f"redis+sentinel://{','.join(f'127.0.0.1:{one.port}' for one in self.sentinels)}/{self.sentinels[0].name}"
+
+    def has_failed_over(self):
+        ports = {one.master_port() for one in self.sentinels}
+        promoted = [server for server in self.servers[1:] if {server.port} == ports]
+        return bool(promoted) and promoted[0].role() == "master" and promoted[0].info("replication")["connected_slaves"] == str(REPLICAS - 1)
+
+
+def buys(gate, buyer):
+    request = urllib.request.Request(f"{gate.public}/v1/sales/s/orders", b"{}", {"Content-Type": "application/json", "X-Buyer-Id": buyer})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status == 202
+    except urllib.error.HTTPError:
+        return False
+
+
+def failover():
+    what = "nothing is sold after the master of Redis was killed, without a broker, beyond what Sentinel needs"
+    figure = Figure("failover_s", what, "s", "<= 3")
+    for turn in range(2):
+        with Watched() as redis, Cluster() as cluster:
+            gate = cluster.gate(**{"stock.url": redis.url(), "journal.url": "direct:"})
+            cluster.sell(gate)
+            wait_until(lambda: buys(gate, "before"), "a purchase", 10, 0.02)
+            redis.master.kill()
+            begin = time.monotonic()
+            wait_until(redis.has_failed_over, "the failover", 60, 0.02)
+            sentinels = time.monotonic() - begin
+            wait_until(lambda: buys(gate, f"after-{turn}"), "a purchase", 60, 0.02)
+            seconds = time.monotonic() - begin
+            figure.add(max(seconds - sentinels, 0), None, f"{seconds:.1f} s in all, {sentinels:.1f} s of them Sentinel's")
+            gate.stop()
+    return [figure]
+
+
 CASES = {
+    failover: ("failover_s",),
     pause_beside_lock: ("pause_ms_beside_lock",),
     stock_adapter: ("stock_redis_vs_bare",),
     accepted_by_cluster: ("kafka_vs_bare", "stock_vs_three_trips"),

@@ -37,6 +37,17 @@ static const char *setting(const redisReply *reply, const char *name)
 	return "";
 }
 
+/* A replica that is promoted has one replica less than its master had, and its settings are the same as a rule. */
+static void tell_promotion(int64_t wanted, int64_t replicas)
+{
+	if (replicas == 0 || wanted < replicas)
+		return;
+	log_warn("stock",
+		 "a replica that is promoted could not sell until the old master is back: it would have fewer replicas than "
+		 "min-replicas-to-write asks for. Set that to the number of replicas less one, with at least two of them",
+		 LOG_INT("min_replicas_to_write", wanted), LOG_INT("replicas", replicas));
+}
+
 /* What its settings mean. None of them endangers a promise: what Redis loses is fenced, and built again from the ledger. */
 static void tell_settings(const redisReply *reply, const struct redis_server *server)
 {
@@ -53,10 +64,11 @@ static void tell_settings(const redisReply *reply, const struct redis_server *se
 			 "the user of stock.url may not read Redis' settings (CONFIG GET): see to min-replicas-to-write yourself");
 		return;
 	}
+	tell_promotion(atoi(replicas), server->replicas);
 	if (atoi(replicas) == 0)
 		log_info("stock",
 			 "min-replicas-to-write is 0: right for a server without replicas; with them, a master that is cut off goes on "
-			 "selling what the ledger will void until it is found out, so set it to their number",
+			 "selling what the ledger will void until it is found out, so set it to their number less one",
 			 LOG_TEXT("min_replicas_to_write", replicas));
 	else
 		log_info("stock", "a master that is cut off from its replicas stops by itself",

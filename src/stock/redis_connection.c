@@ -124,6 +124,7 @@ static bool read_server(const char *info, struct redis_server *server)
 	server->aof = read_number(info, "\naof_enabled:") == 1;
 	server->memory_bytes = read_number(info, "\nused_memory:");
 	server->maxmemory_bytes = read_number(info, "\nmaxmemory:");
+	server->replicas = read_number(info, "\nconnected_slaves:");
 	return strlen(server->run_id) == REDIS_ID_SIZE && strlen(server->replid) == REDIS_ID_SIZE;
 }
 

@@ -14,6 +14,7 @@ struct redis_server {
 	char version[24], policy[32]; /* maxmemory_policy */
 	bool master, aof;
 	int64_t memory_bytes, maxmemory_bytes;
+	int64_t replicas; /* connected now */
 };
 
 struct redis_connection {

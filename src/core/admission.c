@@ -1,5 +1,6 @@
 #include "core/admission.h"
 
+#include <string.h>
 #include "base/clock.h"
 #include "core/telling.h"
 #include "model/limits.h"
@@ -189,6 +190,11 @@ static void take(struct purchase *purchase, const struct stock_reserve *item)
 	if (item->outcome == STOCK_RATE_LIMITED)
 		purchase->retry_after_ms = item->retry_after_ms;
 	purchase->rate_left = item->rate_left;
+	purchase->own_count = 0;
+	if (item->outcome == STOCK_BUYER_LIMIT) {
+		purchase->own_count = item->own_count;
+		memcpy(purchase->own, item->own, sizeof(purchase->own));
+	}
 	if (item->outcome == STOCK_SOLD_OUT)
 		purchase->may_return = item->may_return;
 	event->epoch = item->event.epoch;

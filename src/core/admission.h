@@ -61,6 +61,8 @@ struct purchase {
 	struct stock_order order; /* accepted, replayed */
 	int64_t retry_after_ms;
 	uint32_t rate_left;
+	struct uuid own[STOCK_NEWEST]; /* VERDICT_BUYER_LIMIT: live orders of this buyer, newest first */
+	uint32_t own_count;
 	bool may_return;
 };
 

@@ -31,6 +31,7 @@ enum job_kind {
 	JOB_PURCHASE = 1,   /* begins a struct purchase (core/admission.h) */
 	JOB_SETTLEMENT = 2, /* begins a struct settle_job */
 	JOB_LOOKUP = 3,     /* begins a struct lookup_job: for the stock alone */
+	JOB_ORDERS = 4,     /* begins a struct orders_job: for the stock alone */
 };
 
 /*
@@ -57,6 +58,11 @@ struct settle_job {
 struct lookup_job {
 	struct job job;
 	struct stock_find find;
+};
+
+struct orders_job {
+	struct job job;
+	struct stock_orders orders;
 };
 
 /* Blocking work on the ledger for a thread that must not block; a ledger worker runs it. */

@@ -69,6 +69,27 @@ void purchase_say_sold_out(bool may_return, struct reply *reply)
 	reply_problem(reply, PROBLEM_SOLD_OUT, &options);
 }
 
+/* An answer that was lost without a key can be found so. */
+static void say_limit(const struct purchase *purchase, struct reply *reply)
+{
+	struct problem_options options = {0};
+	char id[UUID_TEXT_SIZE];
+	struct buffer members;
+
+	buffer_init(&members, 1024);
+	buffer_append_literal(&members, ",\"orders\":[");
+	for (uint32_t i = 0; i < purchase->own_count; i++) {
+		uuid_format(&purchase->own[i], id);
+		buffer_append_text(&members, i ? ",\"" : "\"");
+		buffer_append_text(&members, id);
+		buffer_append_literal(&members, "\"");
+	}
+	buffer_append_literal(&members, "]");
+	options.members = buffer_slice(&members);
+	reply_problem(reply, PROBLEM_BUYER_LIMIT, &options);
+	buffer_deinit(&members);
+}
+
 /* RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers). */
 static void say_rate(struct reply *reply, uint32_t requests, uint32_t seconds, uint32_t left, int64_t reset_ms)
 {
@@ -127,6 +148,9 @@ void purchase_say(const struct purchase *purchase, const struct purchase_terms *
 		return;
 	case VERDICT_SOLD_OUT:
 		purchase_say_sold_out(purchase->may_return, reply);
+		return;
+	case VERDICT_BUYER_LIMIT:
+		say_limit(purchase, reply);
 		return;
 	case VERDICT_RATE_LIMITED:
 		options.retry_after_ms = purchase->retry_after_ms;

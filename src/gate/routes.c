@@ -6,6 +6,7 @@ static const char page[] = "after limit", orders_page[] = "sale state buyer afte
 /* Method, path; name; handler; scope; whether it reads a body; what its query may name. */
 static const struct route public_list[] = {
 	{{HTTP_POST, "/v1/sales/{sale}/orders"}, "buy", orders_buy, 0, true, NULL},
+	{{HTTP_GET, "/v1/sales/{sale}/orders"}, "own_orders", orders_own, 0, false, NULL},
 	{{HTTP_GET, "/v1/orders/{order}"}, "order", orders_show, 0, false, NULL},
 	{{HTTP_POST, "/v1/orders/{order}/cancel"}, "order_cancel", orders_cancel, 0, false, NULL},
 	{{HTTP_GET, "/v1/sales"}, "sales", sales_list, 0, false, page},

@@ -168,6 +168,7 @@ bool gate_after_number(const char *after, int64_t max, int64_t *number, struct r
 
 /* Handlers, by file. */
 void orders_buy(struct gate_request *request);  /* purchase.c */
+void orders_own(struct gate_request *request);  /* own_orders.c */
 void orders_show(struct gate_request *request); /* orders.c */
 void orders_cancel(struct gate_request *request);
 void orders_operator_show(struct gate_request *request);

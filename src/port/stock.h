@@ -44,6 +44,8 @@ struct stock_order {
 	int64_t first_hold_expires_at_ms; /* wall; as it was granted: what a replay says */
 };
 
+enum { STOCK_NEWEST = 8 }; /* of a buyer's orders a stock tells so many */
+
 enum stock_outcome {
 	STOCK_DONE = 0,
 	STOCK_REPLAY = 1,       /* the key was used: `order` is what it got; answer it only when durable */
@@ -80,6 +82,8 @@ struct stock_reserve {
 	struct stock_order order; /* STOCK_DONE, STOCK_REPLAY */
 	int64_t retry_after_ms;   /* STOCK_RATE_LIMITED */
 	uint32_t rate_left; /* grants left in the buyer's window: a refusal consumes none, and a compensated grant gives its own back */
+	struct uuid own[STOCK_NEWEST]; /* STOCK_BUYER_LIMIT: orders of this buyer that are live, as far as the journal has them; newest first */
+	uint32_t own_count;
 	uint64_t version; /* STOCK_SOLD_OUT: the lot's version that was seen: the latch's */
 	bool may_return;  /* STOCK_SOLD_OUT: live holds may still return units */
 };
@@ -108,6 +112,18 @@ struct stock_find {
 	enum stock_outcome outcome; /* STOCK_DONE, STOCK_NO_ORDER, STOCK_UNKNOWN_SALE, STOCK_FENCED, STOCK_UNAVAILABLE */
 	struct stock_order order;
 	char owner[BUYER_MAX + 1]; /* as in stock_settle */
+};
+
+/* One buyer's orders in a sale. */
+struct stock_orders {
+	uint32_t sale;
+	struct slice buyer;
+	enum stock_outcome outcome; /* as of stock_find; STOCK_DONE also where there are none */
+	/* The newest that the journal has, newest first. */
+	struct stock_order orders[STOCK_NEWEST];
+	uint32_t count;
+	bool more;    /* there are older ones */
+	bool waiting; /* there are newer ones of which the stock does not know yet whether the journal has them */
 };
 
 /* Units that an operator, or the end of the sale, takes back. */
@@ -204,6 +220,7 @@ struct stock_ops {
 	/* Outbox entries that went out before `before_ns` (monotonic), oldest first; each is then owned by the claimer. */
 	size_t (*claim)(struct stock *stock, int64_t before_ns, int64_t now_ns, struct stock_claim *out, size_t max);
 	void (*find)(struct stock *stock, struct stock_find *items, size_t count);
+	void (*orders)(struct stock *stock, struct stock_orders *item);
 	/*
 	 * Whether this buyer may have an order in this sale: any thread, never blocks, may say yes in error but never no. For the one exception to
 	 * the latch (a retry must get its order back).

@@ -180,9 +180,9 @@ void buyer_book_rate_return(struct buyer_book *book, uint32_t buyer, uint32_t st
 uint32_t buyer_book_find_key(const struct buyer_book *book, uint32_t buyer, struct hash128 key)
 {
 	const struct buyer_record *record = buyer_book_buyer(book, buyer);
-	uint32_t hash = buyer_book_hash(key), order;
+	uint32_t hash = buyer_book_hash(key), order = record->first;
 
-	for (order = record->first; order; order = buyer_book_order(book, order)->next)
+	for (int i = 0; i < record->chained; i++, order = buyer_book_order(book, order)->next)
 		if (buyer_book_order(book, order)->has_key && same(buyer_book_order(book, order)->key, key))
 			return order;
 	if (!record->spilled)
@@ -217,6 +217,20 @@ uint32_t buyer_book_order_new(struct buyer_book *book, uint32_t buyer, const str
 	return order;
 }
 
+/* Where the chain ends: the link to the newest of the orders behind it. */
+static uint32_t *behind_chain(const struct buyer_book *book, struct buyer_record *buyer)
+{
+	struct order_record *last;
+	uint32_t order = buyer->first;
+
+	if (buyer->chained == 0)
+		return &buyer->first;
+	for (int i = 1; i < buyer->chained; i++)
+		order = buyer_book_order(book, order)->next;
+	last = buyer_book_order(book, order);
+	return &last->next;
+}
+
 void buyer_book_order_link(struct buyer_book *book, uint32_t order)
 {
 	struct order_record *record = buyer_book_order(book, order);
@@ -228,6 +242,10 @@ void buyer_book_order_link(struct buyer_book *book, uint32_t order)
 		buyer->first = order;
 		buyer->chained++;
 	} else {
+		uint32_t *behind = behind_chain(book, buyer);
+
+		record->next = *behind;
+		*behind = order;
 		buyer->spilled = 1;
 		if (record->has_key)
 			slot_index_insert(&book->by_key, buyer_book_hash(record->key), order);
@@ -242,12 +260,10 @@ static void unlink_order(struct buyer_book *book, uint32_t order)
 	uint32_t previous = buyer->first;
 
 	count(&book->order_count, -1);
-	if (record->spilled) {
-		if (record->has_key)
-			slot_index_remove(&book->by_key, buyer_book_hash(record->key), order);
-		return;
-	}
-	buyer->chained--;
+	if (!record->spilled)
+		buyer->chained--;
+	else if (record->has_key)
+		slot_index_remove(&book->by_key, buyer_book_hash(record->key), order);
 	if (previous == order) {
 		buyer->first = record->next;
 		return;
@@ -255,6 +271,19 @@ static void unlink_order(struct buyer_book *book, uint32_t order)
 	while (buyer_book_order(book, previous)->next != order)
 		previous = buyer_book_order(book, previous)->next;
 	buyer_book_order(book, previous)->next = record->next;
+}
+
+uint32_t buyer_book_newest(const struct buyer_book *book, uint32_t buyer, uint32_t *orders, bool *more)
+{
+	struct buyer_record *record = buyer_book_buyer(book, buyer);
+	uint32_t order = record->first, found = 0;
+
+	for (; found < record->chained; order = buyer_book_order(book, order)->next)
+		orders[found++] = order;
+	for (int i = 0; order && i < BUYER_BOOK_CHAIN_MAX; i++, order = buyer_book_order(book, order)->next)
+		orders[found++] = order;
+	*more = order != 0;
+	return found;
 }
 
 void buyer_book_order_forget(struct buyer_book *book, uint32_t order)

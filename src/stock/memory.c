@@ -147,6 +147,18 @@ static void memory_find(struct stock *stock, struct stock_find *items, size_t co
 	reader_gate_leave(&memory->registry.gate, ticket);
 }
 
+static void memory_orders(struct stock *stock, struct stock_orders *item)
+{
+	struct stock_memory *memory = memory_of(stock);
+	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	struct sale_stock *sale = armed(memory, item->sale, &item->outcome);
+
+	item->count = 0;
+	if (sale)
+		sale_stock_orders(sale, item);
+	reader_gate_leave(&memory->registry.gate, ticket);
+}
+
 /* Every call looks after one sale more. A stamp must be forgotten within 24 days (rate_window.h). */
 static void sweep_next(struct stock_memory *memory, int64_t now_ns)
 {
@@ -537,6 +549,7 @@ static const struct stock_ops memory_ops = {
 	.compensate = memory_compensate,
 	.claim = memory_claim,
 	.find = memory_find,
+	.orders = memory_orders,
 	.may_have_order = memory_may_have_order,
 	.preheat_begin = memory_preheat_begin,
 	.preheat_load = memory_preheat_load,

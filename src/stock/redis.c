@@ -253,6 +253,7 @@ static const struct stock_ops redis_ops = {
 	.compensate = redis_compensate,
 	.claim = redis_claim,
 	.find = redis_find,
+	.orders = redis_orders,
 	.may_have_order = may_have_order,
 	.known_ns = known_ns,
 	.preheat_begin = redis_preheat_begin,

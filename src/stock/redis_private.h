@@ -77,6 +77,7 @@ void redis_brake_restore(struct stock_redis *redis, uint32_t sale);
 void redis_reserve(struct stock *stock, struct stock_reserve *items, size_t count);
 void redis_settle(struct stock *stock, struct stock_settle *items, size_t count);
 void redis_find(struct stock *stock, struct stock_find *items, size_t count);
+void redis_orders(struct stock *stock, struct stock_orders *item);
 size_t redis_expire(struct stock *stock, int64_t now_ns, int64_t now_ms, int64_t grace_ns, struct event *out, size_t max,
 		    int64_t *next_ns);
 void redis_acknowledge_send(struct stock *stock, const struct event *const *events, size_t count, enum stock_ack *answers);

@@ -40,6 +40,15 @@ static void take_grant(struct redis_reader *answer, const struct redis_head *hea
 	item->order.hold_expires_at_ms = item->order.first_hold_expires_at_ms = event->hold_expires_at_ms;
 }
 
+static void take_own(struct redis_reader *answer, struct stock_reserve *item)
+{
+	uint8_t count = redis_read8(answer);
+
+	answer->failed |= count > STOCK_NEWEST;
+	for (item->own_count = 0; item->own_count < count && !answer->failed; item->own_count++)
+		item->own[item->own_count] = redis_read_id(answer);
+}
+
 static void take(struct stock_redis *redis, struct redis_reader *answer, const struct redis_head *head, struct stock_reserve *item)
 {
 	item->outcome = redis_read8(answer);
@@ -54,6 +63,9 @@ static void take(struct stock_redis *redis, struct redis_reader *answer, const s
 		break;
 	case STOCK_RATE_LIMITED:
 		item->retry_after_ms = redis_read32(answer);
+		break;
+	case STOCK_BUYER_LIMIT:
+		take_own(answer, item);
 		break;
 	case STOCK_SOLD_OUT:
 		item->version = (uint64_t)head->epoch << 32 | redis_read32(answer);

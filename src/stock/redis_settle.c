@@ -164,6 +164,40 @@ void redis_preheat_find(struct stock *stock, struct stock_find *items, size_t co
 	find_all(stock, "penstock_find_loaded", items, count);
 }
 
+static void take_orders(struct redis_reader *answer, struct stock_orders *item)
+{
+	uint32_t total = redis_read32(answer);
+	uint8_t waiting = redis_read8(answer), count = redis_read8(answer);
+
+	answer->failed |= count > STOCK_NEWEST;
+	for (; item->count < count && !answer->failed; item->count++)
+		redis_take_order(answer, &item->orders[item->count]);
+	item->waiting = waiting > 0;
+	item->more = total > (uint32_t)waiting + count;
+	item->outcome = answer->failed ? STOCK_UNAVAILABLE : STOCK_DONE;
+}
+
+void redis_orders(struct stock *stock, struct stock_orders *item)
+{
+	struct stock_redis *redis = redis_of(stock);
+	struct redis_look look = redis_sales_look(&redis->sales, item->sale);
+	struct redis_reader answer;
+	struct redis_trip trip;
+	struct redis_head head;
+	int outcome;
+
+	item->count = 0;
+	redis_trip_begin(&trip, redis);
+	redis_trip_call(&trip, "penstock_orders", item->sale, &look);
+	buffer_append_slice(redis_trip_argument(&trip), item->buyer);
+	redis_trip_send(&trip);
+	outcome = redis_take_head(redis, item->sale, redis_trip_next(&trip, &answer), &answer, &head);
+	item->outcome = found(outcome);
+	if (outcome == STOCK_DONE)
+		take_orders(&answer, item);
+	redis_trip_end(&trip);
+}
+
 /* --- Expire --- */
 
 /* Each is dated by the sale's time, which has passed its hold's end. */

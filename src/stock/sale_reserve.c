@@ -119,6 +119,20 @@ forget:
 	return outcome;
 }
 
+/* What the buyer has. */
+static enum stock_outcome over_limit(const struct decision *d)
+{
+	struct stock_orders has = {0};
+
+	if (d->buyer)
+		sale_stock_tell_newest(d->shard, d->buyer, &has);
+	d->item->own_count = 0;
+	for (uint32_t i = 0; i < has.count; i++)
+		if (order_is_live(has.orders[i].state))
+			d->item->own[d->item->own_count++] = has.orders[i].id;
+	return STOCK_BUYER_LIMIT;
+}
+
 static enum stock_outcome decide(struct decision *d)
 {
 	struct buyer_book *book = &d->shard->book;
@@ -143,7 +157,7 @@ static enum stock_outcome decide(struct decision *d)
 	}
 	live = d->buyer ? buyer_book_buyer(book, d->buyer)->live : 0;
 	if (live + item->event.quantity > d->sale->rules.limit_per_buyer)
-		return STOCK_BUYER_LIMIT;
+		return over_limit(d);
 	return grant(d);
 }
 

@@ -3,6 +3,8 @@
  * that is known every other action is told BUSY. A settlement changes nothing when it goes out but that the order is `settling` and its hold leaves the
  * heap (so a confirm and the expiry can never both win); the acknowledgement applies it, the compensation takes it back.
  */
+#include <stdlib.h>
+#include <string.h>
 #include "base/failpoint.h"
 #include "stock/sale_stock.h"
 
@@ -169,6 +171,47 @@ void sale_stock_find(struct sale_stock *sale, struct stock_find *item)
 		sale_stock_tell(record, &item->order);
 		item->outcome = STOCK_DONE;
 	}
+	pthread_mutex_unlock(&shard->lock);
+}
+
+_Static_assert((int)STOCK_NEWEST <= (int)BUYER_BOOK_CHAIN_MAX, "the newest orders are among those that the book tells");
+
+static int by_falling_id(const void *a, const void *b)
+{
+	return memcmp(((const struct stock_order *)b)->id.bytes, ((const struct stock_order *)a)->id.bytes, sizeof(struct uuid));
+}
+
+void sale_stock_tell_newest(const struct sale_shard *shard, uint32_t buyer, struct stock_orders *item)
+{
+	struct stock_order orders[2 * BUYER_BOOK_CHAIN_MAX];
+	uint32_t numbers[2 * BUYER_BOOK_CHAIN_MAX];
+	uint32_t count = buyer_book_newest(&shard->book, buyer, numbers, &item->more);
+
+	for (uint32_t i = 0; i < count; i++)
+		sale_stock_tell(buyer_book_order(&shard->book, numbers[i]), &orders[i]);
+	qsort(orders, count, sizeof(orders[0]), by_falling_id);
+	for (uint32_t i = 0; i < count && i < STOCK_NEWEST; i++) {
+		if (orders[i].durable)
+			item->orders[item->count++] = orders[i];
+		else
+			item->waiting = true;
+	}
+	item->more |= count > STOCK_NEWEST;
+}
+
+void sale_stock_orders(struct sale_stock *sale, struct stock_orders *item)
+{
+	struct hash128 name = sale_names_buyer(sale->common, sale->rules.sale, item->buyer);
+	struct sale_shard *shard = sale_stock_shard(sale, name);
+	uint32_t buyer;
+
+	item->outcome = STOCK_DONE;
+	item->count = 0;
+	item->more = item->waiting = false;
+	pthread_mutex_lock(&shard->lock);
+	buyer = buyer_book_find(&shard->book, name);
+	if (buyer)
+		sale_stock_tell_newest(shard, buyer, item);
 	pthread_mutex_unlock(&shard->lock);
 }
 

@@ -105,6 +105,9 @@ void sale_stock_reserve(struct sale_stock *sale, struct stock_reserve *item, con
 /* sale_settle.c: what becomes of an order. */
 void sale_stock_settle(struct sale_stock *sale, struct stock_settle *item);
 void sale_stock_find(struct sale_stock *sale, struct stock_find *item);
+void sale_stock_orders(struct sale_stock *sale, struct stock_orders *item);
+/* The shard's lock is held. Adds to the item what its buyer has. */
+void sale_stock_tell_newest(const struct sale_shard *shard, uint32_t buyer, struct stock_orders *item);
 size_t sale_stock_expire(struct sale_stock *sale, int64_t cutoff_ns, int64_t now_ns, int64_t now_ms, struct event *out,
 			 size_t max, bool *outbox_full);
 enum stock_ack sale_stock_acknowledge(struct sale_stock *sale, const struct event *event);

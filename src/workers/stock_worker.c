@@ -18,7 +18,7 @@ struct stock_worker {
 	struct stock_worker_settings settings;
 	struct thread thread;
 	void **batch, **scratch; /* batch_max each, like all below */
-	struct pile purchases, settlements, lookups;
+	struct pile purchases, settlements, lookups, orders;
 	struct pile normal, urgent, home; /* for the journal's lane; for their senders */
 	struct stock_settle *settles;
 	struct stock_find *finds;
@@ -44,7 +44,7 @@ static void register_metrics(struct stock_worker *worker)
 static bool make_piles(struct stock_worker *worker)
 {
 	size_t max = worker->settings.batch_max;
-	struct pile *const piles[] = {&worker->purchases, &worker->settlements, &worker->lookups,
+	struct pile *const piles[] = {&worker->purchases, &worker->settlements, &worker->lookups, &worker->orders,
 				      &worker->normal,    &worker->urgent,      &worker->home};
 	bool fine = true;
 
@@ -85,6 +85,7 @@ void stock_worker_free(struct stock_worker *worker)
 	free(worker->purchases.items);
 	free(worker->settlements.items);
 	free(worker->lookups.items);
+	free(worker->orders.items);
 	free(worker->normal.items);
 	free(worker->urgent.items);
 	free(worker->home.items);
@@ -104,7 +105,7 @@ static void put(struct pile *pile, void *item)
 
 static void sort_out(struct stock_worker *worker, size_t count, int64_t now_ns)
 {
-	worker->purchases.count = worker->settlements.count = worker->lookups.count = 0;
+	worker->purchases.count = worker->settlements.count = worker->lookups.count = worker->orders.count = 0;
 	worker->normal.count = worker->urgent.count = worker->home.count = 0;
 	for (size_t i = 0; i < count; i++) {
 		struct job *job = worker->batch[i];
@@ -124,6 +125,9 @@ static void sort_out(struct stock_worker *worker, size_t count, int64_t now_ns)
 			break;
 		case JOB_LOOKUP:
 			put(&worker->lookups, job);
+			break;
+		case JOB_ORDERS:
+			put(&worker->orders, job);
 			break;
 		case JOB_EVENT:
 			assertion_failed("a job for the stock", __FILE__, __LINE__, __func__);
@@ -165,6 +169,19 @@ static void look_up(struct stock_worker *worker)
 		struct lookup_job *job = worker->lookups.items[i];
 
 		job->find = worker->finds[i];
+		put(&worker->home, job);
+	}
+}
+
+/* One call each: few ask, and each for eight orders. */
+static void tell_orders(struct stock_worker *worker)
+{
+	struct stock *stock = worker->settings.admission->stock;
+
+	for (size_t i = 0; i < worker->orders.count; i++) {
+		struct orders_job *job = worker->orders.items[i];
+
+		stock->ops->orders(stock, &job->orders);
 		put(&worker->home, job);
 	}
 }
@@ -218,6 +235,7 @@ static void process(struct stock_worker *worker, size_t count)
 	sort_out(worker, count, start_ns);
 	settle(worker);
 	look_up(worker);
+	tell_orders(worker);
 	reserve(worker);
 	metrics_observe(worker->cells, worker->call_seconds, (uint64_t)(clock_mono_ns() - start_ns));
 	metrics_observe(worker->cells, worker->batch_jobs, count);

@@ -290,6 +290,91 @@ static void test_may_have_order_never_says_no_in_error(void **state)
 		assert_false(stock->ops->may_have_order(stock, 99, SLICE("buyer-0")));
 }
 
+static struct stock_orders orders_of(struct shop *shop, const char *buyer)
+{
+	struct stock_orders item = {.sale = shop->sale, .buyer = slice_of(buyer)};
+
+	shop->stock->ops->orders(shop->stock, &item);
+	return item;
+}
+
+static void test_a_buyers_orders_are_found_without_a_key(void **state)
+{
+	struct shop *shop = *state;
+	struct stock_reserve first, second;
+	struct stock_orders orders;
+
+	shop_sell(shop, 1, 9);
+	orders = orders_of(shop, "ann");
+	assert_int_equal(orders.outcome, STOCK_DONE);
+	assert_int_equal(orders.count, 0);
+	first = shop_order(shop, "ann", "", 1);
+	shop_order(shop, "bob", "", 1);
+	second = shop_buy(shop, "ann", "", 1);
+	orders = orders_of(shop, "ann");
+	assert_int_equal(orders.count, 1); /* of the second nobody knows yet whether it is made */
+	assert_true(orders.waiting);
+	assert_true(uuid_equal(&orders.orders[0].id, &first.order.id));
+	shop_acknowledge(shop, &second.event);
+	orders = orders_of(shop, "ann");
+	assert_int_equal(orders.count, 2);
+	assert_false(orders.waiting);
+	assert_false(orders.more);
+	assert_true(uuid_equal(&orders.orders[0].id, &second.order.id));
+	assert_true(uuid_equal(&orders.orders[1].id, &first.order.id));
+	assert_int_equal(orders.orders[1].state, ORDER_HELD);
+	assert_true(orders.orders[1].hold_expires_at_ms == first.order.hold_expires_at_ms);
+	shop->sale = 99;
+	assert_int_equal(orders_of(shop, "ann").outcome, STOCK_UNKNOWN_SALE);
+}
+
+static void test_the_buyers_limit_names_the_live_orders(void **state)
+{
+	struct shop *shop = *state;
+	struct stock_reserve first, second, refused;
+	struct stock_settle settle;
+
+	shop_sell(shop, 1, 9);
+	first = shop_order(shop, "ann", "", 1);
+	settle = shop_settle(shop, &first.order.id, ORDER_CANCEL);
+	shop_acknowledge(shop, &settle.event);
+	second = shop_order(shop, "ann", "", 1);
+	first = shop_buy(shop, "ann", "", 1); /* not durable: it counts, and nobody is told of it */
+	refused = shop_buy(shop, "ann", "", 1);
+	assert_int_equal(refused.outcome, STOCK_BUYER_LIMIT);
+	assert_int_equal(refused.own_count, 1);
+	assert_true(uuid_equal(&refused.own[0], &second.order.id));
+	shop_acknowledge(shop, &first.event);
+	refused = shop_buy(shop, "ann", "", 1);
+	assert_int_equal(refused.own_count, 2);
+	assert_true(uuid_equal(&refused.own[0], &first.order.id));
+	refused = shop_buy(shop, "bob", "", 3);
+	assert_int_equal(refused.outcome, STOCK_BUYER_LIMIT);
+	assert_int_equal(refused.own_count, 0);
+}
+
+/* Who places and cancels all day. */
+static void test_the_newest_of_many_orders_are_told(void **state)
+{
+	struct shop *shop = *state;
+	struct uuid ids[3 * STOCK_NEWEST];
+	struct stock_orders orders;
+
+	shop_sell(shop, 1, 9);
+	for (int i = 0; i < 3 * STOCK_NEWEST; i++) {
+		struct stock_settle settle;
+
+		ids[i] = shop_order(shop, "ann", "", 1).order.id;
+		settle = shop_settle(shop, &ids[i], ORDER_CANCEL);
+		shop_acknowledge(shop, &settle.event);
+		orders = orders_of(shop, "ann");
+		assert_int_equal(orders.count, i < STOCK_NEWEST ? i + 1 : STOCK_NEWEST);
+		assert_int_equal(orders.more, i >= STOCK_NEWEST);
+		for (uint32_t k = 0; k < orders.count; k++)
+			assert_true(uuid_equal(&orders.orders[k].id, &ids[i - (int)k]));
+	}
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_reserve_grants_and_fills_the_event, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_reserve_without_hold_is_born_confirmed, shop_open, shop_close),
@@ -309,5 +394,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_a_batch_is_decided_in_its_order_item_by_item, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_sales_are_independent, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_may_have_order_never_says_no_in_error, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_a_buyers_orders_are_found_without_a_key, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_the_buyers_limit_names_the_live_orders, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_the_newest_of_many_orders_are_told, shop_open, shop_close),
 };
 const struct shop_tests shop_tests_reserve = {tests, sizeof(tests) / sizeof(tests[0])};

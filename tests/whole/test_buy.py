@@ -145,6 +145,23 @@ def test_a_refusal_by_the_rate_consumes_nothing(server):
     wait_until(lambda: server.buy("drop", "anna").status == 202, 5, "a pass after the window")
 
 
+def test_an_answer_that_was_lost_without_a_key_is_found(server):
+    server.make_sale("drop", 9, limit_per_buyer=2)
+    assert server.ask("GET", "/v1/sales/drop/orders", "anna").json == {"orders": [], "more": False, "waiting": False}
+    made = [server.buy("drop", "anna").json for _ in range(2)]
+    server.buy("drop", "bert")
+    found = server.ask("GET", "/v1/sales/drop/orders", "anna").json
+    assert found == {"orders": made[::-1], "more": False, "waiting": False}
+    refused = server.buy("drop", "anna")
+    assert refused.code == "buyer-limit-reached" and refused.json["orders"] == [order["id"] for order in made[::-1]]
+    assert server.buy("drop", "bert", body={"quantity": 2}).json["orders"] == [
+        order["id"] for order in server.ask("GET", "/v1/sales/drop/orders", "bert").json["orders"]
+    ]
+    assert server.ask("GET", "/v1/sales/none/orders", "anna").code == "unknown-sale"
+    assert request(server.public, "GET", "/v1/sales/drop/orders").code == "unauthorized"
+    assert server.ask("GET", "/v1/sales/drop/orders?buyer=bert", "anna").status == 422
+
+
 def test_whoever_is_refused_all_the_time_is_refused_without_a_look(server):
     """Refusals consume nothing of the rate; what a buyer asks in vain has a bound of its own, which a retry passes."""
     server.make_sale("drop", 5, limit_per_buyer=1, rate={"requests": 2, "seconds": 600})

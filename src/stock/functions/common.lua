@@ -6,7 +6,7 @@
 --   :l  string  its lots, LOT_SIZE bytes each
 --   :o  hash    order id -> its record
 --   :k  hash    "buyer key" -> order id
---   :b  hash    buyer -> orders * 10000 + live units
+--   :b  hash    buyer -> orders * 10000 + live units, and the ids of its newest orders, newest first
 --   :n  string  every buyer's name and a newline, in the order of their first grants
 --   :h  zset    holds: exactly the orders that are held, durable and not settling, by deadline
 --   :x  zset    the outbox: an order's id, or "m" and a movement's id, by the time of the last try
@@ -39,6 +39,7 @@ local EVENT_OF = {EV_CONFIRMED, EV_CANCELLED, EV_REFUNDED, EV_EXPIRED, EV_EXTEND
 local SETTLING, DURABLE, COUNTED, CLAIMED = 1, 2, 4, 8       -- flags of a record
 local REPLAY_ONLY, UNLIMITED = 1, 2                           -- flags of a request
 local FORGET_BUYER, RETURN_EARLY, UNDO_CLAIMED, IGNORE_FENCE = 1, 2, 4, 8 -- rules that a test build breaks on purpose
+local NEWEST, NEWEST_SIZE = 5, 8 * 16 -- where a buyer's newest orders begin in its field, and how much of them is kept
 local NAMES_CHUNK = 1048576
 local NAMES_MAX = 500 * 1048576 -- below the longest string that Redis takes
 
@@ -168,6 +169,20 @@ local function records_of(ids)
 		records[ids[i + 2]] = found[i]
 	end
 	return records
+end
+
+-- A buyer's field.
+local function buyer_text(value, newest)
+	return pack('<I', value) .. sub(newest, 1, NEWEST_SIZE)
+end
+
+-- The records of a buyer's newest orders, by id; and the ids, newest first.
+local function newest_records(key, newest)
+	local ids = {'HMGET', key .. ':o'}
+	for at = 1, #newest, 16 do
+		ids[#ids + 1] = sub(newest, at, at + 15)
+	end
+	return #ids > 2 and records_of(ids) or {}, ids
 end
 
 local function rate_key(sale, bucket)

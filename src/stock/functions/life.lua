@@ -82,7 +82,7 @@ local function load(keys, args)
 		local id, lot_number, quantity, state, hold, first, buyer, idem = unpack_bin('<c16HHBi8i8Bc0Bc0', args[i])
 		local before = records[id]
 		local live = state == HELD or state == CONFIRMED
-		local value = lists.buyers[buyer] or known[i - 2]
+		local value = buyer_known(lists, buyer, known[i - 2])
 		if not value then
 			names[#names + 1] = buyer .. '\n'
 			value = 0
@@ -91,6 +91,7 @@ local function load(keys, args)
 			value = value - uncount(sale, unheld, id, before)
 		else
 			value = value + 10000
+			lists.newest[buyer] = sub(id .. lists.newest[buyer], 1, NEWEST_SIZE)
 		end
 		if live then
 			count(sale, lot_number, state, quantity)
@@ -189,6 +190,7 @@ end
 register('reserve', reserve, {})
 register('settle', settle, {'allow-oom'})
 register('find', find, {'allow-oom'})
+register('orders', orders_of, {'allow-oom'})
 register('expire', expire, {'allow-oom'})
 register('acknowledge', acknowledge, {'allow-oom'})
 register('compensate', compensate, {'allow-oom'})

@@ -2,7 +2,7 @@
 
 local function end_lists(key)
 	return {orders = {'HSET', key .. ':o'}, holds = {'ZADD', key .. ':h'}, done = {'ZREM', key .. ':x'}, pending = {'HDEL', key .. ':p'},
-		gone = {'HDEL', key .. ':o'}, keys = {'HDEL', key .. ':k'}, buyers = {}}
+		gone = {'HDEL', key .. ':o'}, keys = {'HDEL', key .. ':k'}, buyers = {}, newest = {}}
 end
 
 local function end_write(sale, lists)
@@ -19,15 +19,25 @@ local function end_write(sale, lists)
 			strangers[#strangers + 1] = buyer
 		else
 			buyers[#buyers + 1] = buyer
-			buyers[#buyers + 1] = value
+			buyers[#buyers + 1] = buyer_text(value, lists.newest[buyer])
 		end
 	end
 	write(buyers)
 	write(strangers)
 end
 
+-- The buyer's value as it is now, where there is one; with it come its newest orders. `text`: its field as it was.
+local function buyer_known(lists, buyer, text)
+	local value = lists.buyers[buyer]
+	if not value then
+		value = text and unpack_bin('<I', text)
+		lists.newest[buyer] = text and sub(text, NEWEST) or ''
+	end
+	return value
+end
+
 local function buyer_value(sale, lists, buyer)
-	return lists.buyers[buyer] or tonumber(call('HGET', sale.key .. ':b', buyer) or 0)
+	return buyer_known(lists, buyer, not lists.buyers[buyer] and call('HGET', sale.key .. ':b', buyer)) or 0
 end
 
 local function keep(lists, records, id, record)
@@ -113,6 +123,13 @@ local function grant_undone(sale, lists, records, id, record)
 	end
 	return_units(lot_of(sale, lot), quantity, state == CONFIRMED)
 	lists.buyers[buyer] = buyer_value(sale, lists, buyer) - 10000 - (has(flags, COUNTED) and quantity or 0)
+	local newest = lists.newest[buyer]
+	for at = 1, #newest, 16 do
+		if sub(newest, at, at + 15) == id then
+			lists.newest[buyer] = sub(newest, 1, at - 1) .. sub(newest, at + 16)
+			break
+		end
+	end
 	records[id] = nil
 	lists.gone[#lists.gone + 1] = id
 	if key ~= '' then

@@ -58,6 +58,19 @@ local function replay(id, record, buyer, lot, quantity, left)
 	return pack('<BB', REPLAY, left) .. order_text(id, record)
 end
 
+-- The live orders of a buyer who has had as many as it may: those that the journal has, newest first. (What this batch has granted it has not.)
+local function live_orders(key, field)
+	local records, ids = newest_records(key, field and sub(field, NEWEST) or '')
+	local out = {}
+	for i = 3, #ids do
+		local state, flags = unpack_bin('<BB', records[ids[i]] or '\0\0')
+		if (state == HELD or state == CONFIRMED) and has(flags, DURABLE) then
+			out[#out + 1] = ids[i]
+		end
+	end
+	return pack('B', #out) .. concat(out)
+end
+
 -- Writes what a batch has granted and counted. False, and nothing is written, where the list of names is full.
 local function reserve_write(sale, granted, windows)
 	local key = sale.key
@@ -75,7 +88,7 @@ local function reserve_write(sale, granted, windows)
 	local buyers, asked = {'HSET', key .. ':b'}, {'HSET', sale.rate_key}
 	for buyer, value in pairs(granted.buyers) do
 		buyers[#buyers + 1] = buyer
-		buyers[#buyers + 1] = value
+		buyers[#buyers + 1] = buyer_text(value, granted.newest[buyer])
 	end
 	write(buyers)
 	for buyer in pairs(granted.asked) do
@@ -108,7 +121,7 @@ local function reserve(keys, args)
 	local outbox = call('ZCARD', key .. ':x')
 	local fresh, fresh_keys, buyers = {}, {}, {}
 	local granted = {orders = {'HSET', key .. ':o'}, keys = {'HSET', key .. ':k'}, outbox = {'ZADD', key .. ':x'}, buyers = buyers,
-		names = {}, asked = {}}
+		names = {}, asked = {}, newest = {}}
 	local out, sold_out, counts = {}, false, not has(sale.broken, FORGET_BUYER)
 	local stopped = call('HGET', key .. ':z', 'stopped') == '1'
 	for i = 2, #args do
@@ -130,11 +143,12 @@ local function reserve(keys, args)
 		elseif window and left <= 0 and flags < UNLIMITED then
 			answer = pack('<BBI', RATE_LIMITED, 0, unpack_bin('<i8', window) + sale.rate_ms - now)
 		else
-			local value = buyers[buyer] or known[i - 1]
+			local field = known[i - 1]
+			local value = buyers[buyer] or field and unpack_bin('<I', field)
 			local live = value and value % 10000 or 0
 			local units = lot < sale.lot_count and lot_of(sale, lot)
 			if live + quantity > limit then
-				answer = pack('<BB', BUYER_LIMIT, left)
+				answer = pack('<BB', BUYER_LIMIT, left) .. live_orders(key, field)
 			elseif not units or units.available < quantity then
 				sold_out = true
 				answer = pack('<BBIB', SOLD_OUT, left, units and units.version or 0, units and units.held > 0 and 1 or 0)
@@ -159,6 +173,7 @@ local function reserve(keys, args)
 					left = left - 1
 				end
 				buyers[buyer] = (value or 0) + 10000 + (counts and quantity or 0)
+				granted.newest[buyer] = id .. (granted.newest[buyer] or field and sub(field, NEWEST) or '')
 				record = pack(RECORD_HEAD, state, counts and COUNTED or 0, live + quantity, deadline, deadline) .. sub(args[i], 22) ..
 					pack('<i8', stamp)
 				fresh[id] = record

@@ -140,6 +140,26 @@ local function find_loaded(keys, args)
 	return find_in(keys, args, 'loading')
 end
 
+-- A buyer's newest orders, newest first: how many it has, how many of the newest wait for the journal, and the others.
+local function orders_of(keys, args)
+	local sale, refusal = enter(keys, args, 'armed')
+	if not sale then
+		return refusal
+	end
+	local field = call('HGET', sale.key .. ':b', args[2])
+	local records, ids = newest_records(sale.key, field and sub(field, NEWEST) or '')
+	local out, waiting = {}, 0
+	for i = 3, #ids do
+		local record = records[ids[i]]
+		if record and has(select(2, unpack_bin('<BB', record)), DURABLE) then
+			out[#out + 1] = order_text(ids[i], record)
+		elseif record then
+			waiting = waiting + 1
+		end
+	end
+	return finish(sale) .. pack('<IBB', field and floor(unpack_bin('<I', field) / 10000) or 0, waiting, #out) .. concat(out)
+end
+
 local function expire(keys, args)
 	local sale, refusal = enter(keys, args, 'armed')
 	if not sale then

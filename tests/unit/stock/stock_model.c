@@ -203,6 +203,22 @@ static void granted(int buyer, int key, const struct stock_reserve *item)
 	assert_int_equal(item->event.buyer_units, units_of(buyer));
 }
 
+/* Whoever has reached the limit hears of what is live among these. */
+static void check_own(int buyer, const struct stock_reserve *item)
+{
+	struct stock_orders newest = {.sale = SALE, .buyer = slice_of(buyers[buyer])};
+	uint32_t live_count = 0;
+
+	m.stock->ops->orders(m.stock, &newest);
+	for (uint32_t i = 0; i < newest.count; i++) {
+		if (!order_is_live(newest.orders[i].state))
+			continue;
+		assert_true(live_count < item->own_count);
+		assert_true(uuid_equal(&item->own[live_count++], &newest.orders[i].id));
+	}
+	assert_int_equal(live_count, item->own_count);
+}
+
 static void do_reserve(void)
 {
 	int buyer = (int)random_below(BUYERS), key = (int)random_below(2 * KEYS) - KEYS;
@@ -232,6 +248,8 @@ static void do_reserve(void)
 		assert_int_equal(item.rate_left, RATE - grants_of(buyer, &retry_ms));
 	if (expected == STOCK_REPLAY)
 		assert_true(uuid_equal(&item.order.id, &order_with_key(buyer, key)->id));
+	if (expected == STOCK_BUYER_LIMIT)
+		check_own(buyer, &item);
 	if (expected == STOCK_SOLD_OUT)
 		assert_int_equal(item.version, m.versions[item.event.lot]);
 }
@@ -464,7 +482,7 @@ static void do_claim(void)
 {
 	static struct stock_claim claims[OUTBOX];
 	int64_t before_ns = m.now_ns - random_below(3000) * MS;
-	size_t expected = count_old(before_ns), count;
+	size_t expected = count_old(m.factory->set_clock ? before_ns + 1 : before_ns), count;
 
 	refresh();
 	count = m.stock->ops->claim(m.stock, before_ns, m.now_ns, claims, OUTBOX);
@@ -596,6 +614,44 @@ static void check_orders(void)
 	}
 }
 
+/*
+ * The newest of a buyer, newest first: those that are durable. A shared stock keeps just the newest in mind: where one of them never was, one
+ * that is older than those may be missing at the end.
+ */
+static void check_newest(int buyer)
+{
+	struct stock_orders item = {.sale = SALE, .buyer = slice_of(buyers[buyer])};
+	uint32_t seen = 0, durable = 0, total = 0;
+	bool waiting;
+
+	m.stock->ops->orders(m.stock, &item);
+	assert_int_equal(item.outcome, STOCK_DONE);
+	for (int i = m.order_count - 1; i >= 0; i--) {
+		const struct model_order *order = &m.orders[i];
+
+		if (order->gone || order->buyer != buyer)
+			continue;
+		total++;
+		if (seen++ >= STOCK_NEWEST || !order->durable)
+			continue;
+		if (durable < item.count) {
+			assert_true(uuid_equal(&item.orders[durable].id, &order->id));
+			assert_int_equal(item.orders[durable].state, order->state);
+		}
+		durable++;
+	}
+	waiting = (total < STOCK_NEWEST ? total : STOCK_NEWEST) > durable;
+	if (m.factory->join && item.more) {
+		assert_true(item.count <= durable);
+		assert_true(waiting || !item.waiting);
+		assert_true(total > item.count);
+		return;
+	}
+	assert_int_equal(item.count, durable);
+	assert_int_equal(item.waiting, waiting);
+	assert_int_equal(item.more, total > STOCK_NEWEST);
+}
+
 static void check(bool thoroughly)
 {
 	int64_t held[LOTS] = {0}, confirmed[LOTS] = {0};
@@ -612,6 +668,8 @@ static void check(bool thoroughly)
 	}
 	if (thoroughly)
 		check_orders();
+	for (int i = 0; thoroughly && i < BUYERS; i++)
+		check_newest(i);
 	assert_int_equal(m.stock->ops->snapshot(m.stock, SALE, lots, &count), 0);
 	assert_int_equal(count, LOTS);
 	for (int i = 0; i < LOTS; i++) {

@@ -110,6 +110,12 @@ static bool sent_to_us(struct gate_request *request)
 	return false;
 }
 
+/* Whom the public listener's reserve is for. */
+static bool is_probe(const struct route *route)
+{
+	return route->handle == health_live || route->handle == health_ready;
+}
+
 static void handle_request(struct http_handler *handler, struct http_exchange *exchange)
 {
 	struct gate_thread *thread = (struct gate_thread *)handler;
@@ -130,6 +136,10 @@ static void handle_request(struct http_handler *handler, struct http_exchange *e
 		return;
 	}
 	route = &thread->table->routes[match.route];
+	if (http_exchange_reserved(exchange) && !thread->for_operators && !is_probe(route)) {
+		http_refuse(exchange);
+		return;
+	}
 	request.route = (uint32_t)match.route;
 	memcpy(request.parameters, match.parameters, sizeof(request.parameters));
 	if (route->scope && !allowed(&request, route->scope))

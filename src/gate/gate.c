@@ -12,6 +12,7 @@
 enum {
 	STREAM_BACKLOG_MAX = 256 * 1024, /* bytes waiting for the reader of a feed */
 	DESCRIPTORS_BESIDE = 64,         /* open files beside connections: the ledger, lanes, listeners, loops */
+	CONNECTIONS_LEAST = 16,          /* of buyers, however few descriptors there are */
 	OPERATOR_CONNECTIONS_MAX = 256,  /* of their own: whoever fills the public listener does not shut the operators out */
 };
 
@@ -118,7 +119,10 @@ static void register_loop_metrics(struct gate *gate)
 		size_t offset;
 	} figures[GATE_LOOP_FIGURES] = {
 		{"penstock_connections_accepted_total", "Connections accepted.", offsetof(struct http_stats, accepted)},
-		{"penstock_connections_refused_total", "Connections beyond gate.connections_max, answered 503.",
+		{"penstock_connections_evicted_total",
+		 "Idle connections of whoever had most, ended for others when there were as many as there may be.",
+		 offsetof(struct http_stats, evicted)},
+		{"penstock_connections_refused_total", "Connections answered 503 because there was no place and nobody idle.",
 		 offsetof(struct http_stats, refused)},
 		{"penstock_http_requests_total", "Whole requests read.", offsetof(struct http_stats, requests)},
 		{"penstock_http_faults_total", "Requests that the reader refused.", offsetof(struct http_stats, faults)},
@@ -345,20 +349,29 @@ bool gate_alive(const struct gate *gate, int64_t within_ns)
 	return true;
 }
 
-/* Each connection is a descriptor: as many as may be, and a word where those are too few. */
-static void raise_descriptors(int64_t connections_max)
+/*
+ * Each connection is a descriptor. Returns how many buyers may have: what is left when operators, probes and files have theirs, so that whoever fills the
+ * public listener takes nothing from them; with a word where that is less than is asked for.
+ */
+static int64_t divide_descriptors(int64_t connections_max, size_t threads)
 {
 	struct rlimit limit;
+	int64_t kept = OPERATOR_CONNECTIONS_MAX + DESCRIPTORS_BESIDE + (int64_t)(threads + 1) * HTTP_RESERVE, left;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return;
+		return connections_max;
 	if (limit.rlim_cur < limit.rlim_max) {
 		limit.rlim_cur = limit.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &limit);
 	}
-	if (limit.rlim_cur < (rlim_t)connections_max + OPERATOR_CONNECTIONS_MAX + DESCRIPTORS_BESIDE)
-		log_warn("gate", "the limit of open files is too low for gate.connections_max: clients will wait when it is reached",
-			 LOG_INT("limit", limit.rlim_cur), LOG_INT("connections_max", connections_max));
+	if (limit.rlim_cur >= (rlim_t)(connections_max + kept))
+		return connections_max;
+	left = (int64_t)limit.rlim_cur - kept;
+	if (left < CONNECTIONS_LEAST)
+		left = connections_max < CONNECTIONS_LEAST ? connections_max : CONNECTIONS_LEAST;
+	log_warn("gate", "the limit of open files is too low for gate.connections_max: buyers get what operators and files leave",
+		 LOG_INT("limit", limit.rlim_cur), LOG_INT("connections_max", connections_max), LOG_INT("connections", left));
+	return left;
 }
 
 int gate_new(struct gate **out, const struct gate_settings *settings)
@@ -371,9 +384,9 @@ int gate_new(struct gate **out, const struct gate_settings *settings)
 	if (!gate)
 		return error_origin(-ENOMEM);
 	gate->settings = *settings;
-	gate->quota.connections_max = settings->settings->gate.connections_max;
+	gate->quota.connections_max =
+		divide_descriptors(settings->settings->gate.connections_max, public_threads(settings->settings));
 	gate->operator_quota.connections_max = OPERATOR_CONNECTIONS_MAX;
-	raise_descriptors(gate->quota.connections_max);
 	make_refusal(&gate->refusal);
 	register_metrics(gate);
 	register_loop_metrics(gate);

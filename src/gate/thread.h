@@ -104,7 +104,7 @@ struct loop_figure {
 	const struct gate *gate;
 	size_t offset;
 };
-enum { GATE_LOOP_FIGURES = 9 };
+enum { GATE_LOOP_FIGURES = 10 };
 
 struct gate {
 	struct gate_settings settings;

@@ -10,6 +10,7 @@
 #include "http/connection.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -19,6 +20,7 @@
 #include "http/serve.h"
 
 static const int64_t LINGER_NS = 1000000000;
+static const int64_t RESERVED_NS = 1000000000; /* what a connection in the reserve may take to say what it wants */
 enum { LINGER_BYTES_MAX = 262144, LINGER_READS = 4 };
 
 /* --- slots --- */
@@ -61,14 +63,59 @@ struct connection *connection_new(struct http_loop *loop, int fd, const struct a
 	connection->counted = counted;
 	connection->fresh = true;
 	connection->readable = connection->half_closed = connection->peer_done = connection->starved = false;
-	connection->continued = connection->doomed = false;
+	connection->continued = connection->doomed = connection->expendable = false;
+	connection->exchange.started_ns = loop->now_ns;
 	connection->drained = 0;
 	if (counted)
 		count_level(&loop->stats.open, 1);
 	else
-		loop->refused_lingering++;
+		loop->reserved++;
+	if (!proxy)
+		connection_join(connection);
 	connection_enter(connection, proxy ? PHASE_PROXY : PHASE_IDLE);
 	return connection;
+}
+
+void connection_join(struct connection *connection)
+{
+	struct http_loop *loop = connection->loop;
+
+	if (!loop->settings.proxies || !network_list_contains(loop->settings.proxies, &connection->peer))
+		peers_join(&loop->peers, &connection->seat, &connection->peer);
+}
+
+struct connection *connection_of_seat(struct peer_seat *seat)
+{
+	return (struct connection *)((char *)seat - offsetof(struct connection, seat));
+}
+
+int64_t connection_idle_since(const struct peer_seat *seat)
+{
+	const struct connection *connection = (const struct connection *)((const char *)seat - offsetof(struct connection, seat));
+
+	if (!connection->counted && connection->loop->reserved < HTTP_RESERVE)
+		return INT64_MAX; /* nobody needs its place */
+	switch (connection->phase) {
+	case PHASE_PROXY:
+	case PHASE_IDLE:
+	case PHASE_HEAD:
+	case PHASE_BODY:
+		if (connection->readable && !connection_has_output(connection))
+			return INT64_MAX; /* it has said something that was not read yet */
+		break;
+	case PHASE_DEFERRED:
+		if (!connection->expendable)
+			return INT64_MAX;
+		break;
+	case PHASE_FREE:
+	case PHASE_CALLED:
+	case PHASE_STREAM:
+		return INT64_MAX;
+	case PHASE_CLOSING:
+	case PHASE_LINGER:
+		break;
+	}
+	return connection->exchange.started_ns;
 }
 
 void connection_free_input(struct connection *connection)
@@ -99,6 +146,7 @@ void connection_drop(struct connection *connection)
 	ASSERT(connection->phase != PHASE_CALLED);
 	connection_enter(connection, PHASE_FREE);
 	timers_remove(&connection->timer);
+	peers_leave(&loop->peers, &connection->seat);
 	close(connection->fd);
 	connection->fd = -1;
 	connection_free_input(connection);
@@ -110,7 +158,7 @@ void connection_drop(struct connection *connection)
 		atomic_fetch_sub(&loop->settings.quota->connections, 1);
 		count_level(&loop->stats.open, -1);
 	} else {
-		loop->refused_lingering--;
+		loop->reserved--;
 	}
 	if (loop->accept_ns != INT64_MAX)
 		listeners_resume(loop);
@@ -204,6 +252,8 @@ void connection_set_deadline(struct connection *connection)
 	default:
 		break;
 	}
+	if (!connection->counted && connection_is_reading(connection) && allowed > RESERVED_NS)
+		allowed = RESERVED_NS;
 	if (connection_has_output(connection))
 		allowed = limits->write_ns;
 	timers_set(&loop->timers, &connection->timer, allowed > 0 ? loop->now_ns + allowed : TIMER_NEVER);

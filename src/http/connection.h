@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/address.h"
+#include "http/peers.h"
 #include "http/reader.h"
 #include "http/timers.h"
 
@@ -51,12 +52,14 @@ struct connection {
 	struct http_exchange exchange; /* first: one is found from the other */
 	struct http_loop *loop;
 	struct timer timer;
+	struct peer_seat seat;
 	struct address peer;      /* what is counted as the client: the other end, or whom its PROXY header names */
 	struct address transport; /* the other end */
 	int fd;
 	uint32_t slot;
 	enum phase phase;
-	bool counted;     /* holds a place of the quota; a refused one that lingers does not */
+	bool counted;     /* holds a place of the quota; else one of the reserve */
+	bool expendable;  /* may be asked to go although it is deferred */
 	bool fresh;       /* has not had a request yet */
 	bool readable;    /* the kernel may have bytes: edge-triggered, so this remembers it */
 	bool half_closed; /* FIN is there, perhaps behind bytes that are to be read */
@@ -79,6 +82,11 @@ struct connection {
 
 /* A connection in phase IDLE (PROXY where `proxy`) that owns `fd` and waits for its events, or NULL (fd is still the caller's). */
 struct connection *connection_new(struct http_loop *loop, int fd, const struct address *peer, bool proxy, bool counted);
+/* It is known who its client is: it is counted among that one's connections, unless it is an HTTP proxy's, which mix many clients'. */
+void connection_join(struct connection *connection);
+/* For peers_victim(). */
+int64_t connection_idle_since(const struct peer_seat *seat);
+struct connection *connection_of_seat(struct peer_seat *seat);
 /* Closes it at once; tells the handler where an exchange or stream was alive. Not from within a callback of the handler. */
 void connection_drop(struct connection *connection);
 /* Drops it in the next round. Anywhere. */

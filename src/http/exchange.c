@@ -181,7 +181,7 @@ void http_respond(struct http_exchange *exchange, const struct http_response *re
 {
 	struct connection *connection = connection_of(exchange);
 	struct http_loop *loop = connection->loop;
-	bool keep = exchange->keep_alive && !response->close && !loop->stopping;
+	bool keep = exchange->keep_alive && !response->close && !loop->stopping && connection->counted;
 	bool no_body = response->status == 204 || response->status == 304;
 	struct head head = {.size = 0};
 	struct slice body = response->body;
@@ -221,6 +221,29 @@ void http_defer(struct http_exchange *exchange)
 
 	ASSERT(connection->phase == PHASE_CALLED);
 	connection_enter(connection, PHASE_DEFERRED);
+}
+
+void http_defer_expendable(struct http_exchange *exchange)
+{
+	http_defer(exchange);
+	connection_of(exchange)->expendable = true;
+}
+
+bool http_exchange_reserved(const struct http_exchange *exchange)
+{
+	return !connection_of_const(exchange)->counted;
+}
+
+void http_refuse(struct http_exchange *exchange)
+{
+	struct connection *connection = connection_of(exchange);
+	struct slice refusal = connection->loop->settings.refusal;
+
+	ASSERT(connection->phase == PHASE_CALLED);
+	count(&connection->loop->stats.refused, 1);
+	output_append(connection, refusal.data, refusal.size);
+	connection_enter(connection, PHASE_CLOSING);
+	release(connection);
 }
 
 void http_stream_start(struct http_exchange *exchange, struct slice headers)

@@ -90,7 +90,7 @@ static void send_refusal(struct http_loop *loop, int fd)
 		count(&loop->stats.bytes_out, refusal.size);
 }
 
-/* For a connection that cannot linger: what has come already is read, so that closing sends FIN and not RST. */
+/* What has come already is read, so that closing sends FIN and not RST. */
 static void close_refused(struct http_loop *loop, int fd)
 {
 	ssize_t ignored;
@@ -101,42 +101,60 @@ static void close_refused(struct http_loop *loop, int fd)
 	close(fd);
 }
 
-/* Says no, at once. The connection lingers where there is room, for its client to read it. */
-static void refuse(struct http_loop *loop, int fd, const struct address *peer)
+/* Asks the longest idle connection of whoever has most to go. What has come and was not read yet is no idleness, as a look shows. */
+static bool make_room(struct http_loop *loop, const struct address *newcomer)
 {
-	struct connection *connection = NULL;
+	enum { TRIES = 8 };
+	char byte;
 
-	send_refusal(loop, fd);
-	if (loop->refused_lingering < REFUSED_LINGERING_MAX)
-		connection = connection_new(loop, fd, peer, false, false);
-	if (connection)
-		connection_linger(connection);
-	else
-		close_refused(loop, fd);
+	for (int i = 0; i < TRIES; i++) {
+		struct peer_seat *seat = peers_victim(&loop->peers, newcomer, loop->now_ns, connection_idle_since);
+		struct connection *connection;
+
+		if (!seat)
+			return false;
+		connection = connection_of_seat(seat);
+		if (connection_is_reading(connection) && !connection_has_output(connection) &&
+		    recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) {
+			connection->readable = true;
+			connection_queue(connection);
+			continue;
+		}
+		count(&loop->stats.evicted, 1);
+		connection_drop(connection);
+		return true;
+	}
+	return false;
+}
+
+static bool take_place(struct http_quota *quota)
+{
+	if (atomic_fetch_add(&quota->connections, 1) < quota->connections_max)
+		return true;
+	atomic_fetch_sub(&quota->connections, 1);
+	return false;
 }
 
 static void take(struct http_loop *loop, const struct listener *listener, int fd, const struct address *peer)
 {
 	struct http_quota *quota = loop->settings.quota;
+	bool counted;
 
-	if (atomic_fetch_add(&quota->connections, 1) >= quota->connections_max) {
-		atomic_fetch_sub(&quota->connections, 1);
-		refuse(loop, fd, peer);
-		return;
-	}
 	if (listener->proxy && !(loop->settings.proxies && network_list_contains(loop->settings.proxies, peer))) {
 		/* Whoever may say who the client is must be known. */
-		atomic_fetch_sub(&quota->connections, 1);
 		count(&loop->stats.faults, 1);
 		close(fd);
 		return;
 	}
-	if (!connection_new(loop, fd, peer, listener->proxy, true)) {
-		atomic_fetch_sub(&quota->connections, 1);
-		refuse(loop, fd, peer);
+	counted = take_place(quota) || (make_room(loop, peer) && take_place(quota));
+	if ((counted || loop->reserved < HTTP_RESERVE) && connection_new(loop, fd, peer, listener->proxy, counted)) {
+		count(&loop->stats.accepted, 1);
 		return;
 	}
-	count(&loop->stats.accepted, 1);
+	if (counted)
+		atomic_fetch_sub(&quota->connections, 1);
+	send_refusal(loop, fd);
+	close_refused(loop, fd);
 }
 
 static int accept_one(const struct listener *listener, struct address *peer)

@@ -55,12 +55,14 @@ int http_loop_new(struct http_loop **made, const struct http_loop_settings *sett
 	loop->ready_end = &loop->ready;
 	loop->now_ns = clock_mono_ns();
 	timers_init(&loop->timers, loop->now_ns);
-	most = (most < 0 || most > CONNECTIONS_MAX ? CONNECTIONS_MAX : most) + REFUSED_LINGERING_MAX;
+	most = (most < 0 || most > CONNECTIONS_MAX ? CONNECTIONS_MAX : most) + HTTP_RESERVE + DROPPED_PER_ROUND;
 	loop->chunk_max = ((size_t)most + CHUNK_CONNECTIONS - 1) / CHUNK_CONNECTIONS;
 	loop->chunks = calloc(loop->chunk_max, sizeof(struct connection *));
 	loop->input = malloc(INPUT_SIZE);
 	loop->output = malloc(OUTPUT_SIZE);
-	r = loop->chunks && loop->input && loop->output ? open_descriptors(loop) : -ENOMEM;
+	r = loop->chunks && loop->input && loop->output ? peers_init(&loop->peers, (size_t)most) : -ENOMEM;
+	if (r == 0)
+		r = open_descriptors(loop);
 	if (r < 0) {
 		http_loop_free(loop);
 		return r;
@@ -98,6 +100,7 @@ void http_loop_free(struct http_loop *loop)
 	close_if_open(loop->epoll_fd);
 	close_if_open(loop->stop_fd);
 	close_if_open(loop->spare_fd);
+	peers_deinit(&loop->peers);
 	free(loop->chunks);
 	free(loop->input);
 	free(loop->output);

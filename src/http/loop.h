@@ -53,7 +53,12 @@ struct http_handler {
 	void (*gone)(struct http_handler *handler, struct http_handle handle);
 };
 
-/* Shared by all loops of a process: how many connections there may be. */
+/*
+ * Shared by all loops of a process: how many connections there may be. When there are as many, the longest idle one of whoever has most is ended for the one
+ * that comes (http/peers.h). Where nobody is idle, each loop has a reserve: HTTP_RESERVE connections more, each for one request, which is for the
+ * handler to answer or to refuse (http_exchange_reserved).
+ */
+enum { HTTP_RESERVE = 64 };
 struct http_quota {
 	_Atomic int64_t connections;
 	int64_t connections_max;
@@ -69,7 +74,7 @@ struct http_limits {               /* of 0: none */
 
 /* Counted by the loop's thread with relaxed stores; any thread may read. */
 struct http_stats {
-	_Atomic uint64_t accepted, refused, requests, faults, timeouts, bytes_in, bytes_out, hangups, accept_errors;
+	_Atomic uint64_t accepted, refused, evicted, requests, faults, timeouts, bytes_in, bytes_out, hangups, accept_errors;
 	_Atomic int64_t open, streams;
 };
 
@@ -78,7 +83,7 @@ struct http_loop_settings {
 	struct http_quota *quota;     /* borrowed */
 	struct http_limits limits;
 	const struct network_list *proxies; /* who may send PROXY headers; borrowed */
-	struct slice refusal; /* a whole response (status line to body) for a connection beyond the quota; borrowed */
+	struct slice refusal; /* a whole response (status line to body) for a connection beyond quota and reserve; borrowed */
 };
 
 int http_loop_new(struct http_loop **loop, const struct http_loop_settings *settings) MUST_CHECK;
@@ -119,8 +124,14 @@ struct http_handle http_exchange_handle(const struct http_exchange *exchange);
 
 /* Answers; ends the exchange. Adds Date, Content-Length, Connection. For HEAD, 204 and 304 the body is left out (its length is still said for HEAD). */
 void http_respond(struct http_exchange *exchange, const struct http_response *response);
+/* It has a place of the reserve: the connection ends with its answer. Who is not meant by the reserve is refused (http_refuse). */
+bool http_exchange_reserved(const struct http_exchange *exchange);
+/* Answers with settings.refusal, and ends the connection. */
+void http_refuse(struct http_exchange *exchange);
 /* The answer comes later: the exchange stays, its request does not. */
 void http_defer(struct http_exchange *exchange);
+/* The same, and its place may be given to another meanwhile: then it is gone. */
+void http_defer_expendable(struct http_exchange *exchange);
 /* The exchange (or stream) of this handle, or NULL when it is gone. */
 struct http_exchange *http_find(struct http_loop *loop, struct http_handle handle);
 

@@ -4,6 +4,7 @@
 #include "http/connection.h"
 #include "http/listener.h"
 #include "http/loop.h"
+#include "http/peers.h"
 #include "http/timers.h"
 
 enum {
@@ -12,9 +13,9 @@ enum {
 	LARGE_SIZE = 16384,     /* a body from here on is sent from where it is */
 	REQUESTS_PER_TURN = 64, /* of one connection, before others have theirs */
 	EVENTS_PER_ROUND = 256,
-	CHUNK_CONNECTIONS = 64, /* connections are made in chunks, and never given back before the loop ends */
-	REFUSED_LINGERING_MAX = 256,
-	DATE_LINE_SIZE = 37, /* "Date: Tue, 24 Nov 2026 02:07:41 GMT\r\n" */
+	CHUNK_CONNECTIONS = 64,   /* connections are made in chunks, and never given back before the loop ends */
+	DROPPED_PER_ROUND = 1024, /* more than there are accepts in a round: who was asked to go has a slot until its end */
+	DATE_LINE_SIZE = 37,      /* "Date: Tue, 24 Nov 2026 02:07:41 GMT\r\n" */
 };
 
 /* Where an event of epoll belongs; with the slot or index in the lower half of epoll_data.u64. */
@@ -43,7 +44,8 @@ struct http_loop {
 	size_t chunk_count, chunk_max;
 	struct connection *free, *closed; /* closed ones are free from the next round on: this round's events may still name them */
 	struct connection *ready, **ready_end;
-	size_t live, refused_lingering;
+	size_t live, reserved; /* connections that there are; those of them in the reserve */
+	struct peers peers;
 
 	struct connection *serving; /* whose bytes are being read; its answers leave when that is done */
 	unsigned requests_left;     /* of its turn */

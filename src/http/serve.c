@@ -22,7 +22,7 @@ static void begin_exchange(struct connection *connection)
 	connection->exchange.generation++;
 	connection->exchange.started_ns = connection->loop->now_ns;
 	connection->exchange.head_only = connection->loop->request.method == HTTP_HEAD;
-	connection->fresh = connection->continued = false;
+	connection->fresh = connection->continued = connection->expendable = false;
 	connection->in_need = 0;
 }
 
@@ -55,6 +55,7 @@ static size_t serve_proxy(struct connection *connection, const char *data, size_
 
 	switch (proxy_read(data, size, &connection->peer, &used)) {
 	case PROXY_WHOLE:
+		connection_join(connection);
 		connection_enter(connection, PHASE_IDLE);
 		return used;
 	case PROXY_MORE:

@@ -578,22 +578,29 @@ def test_a_draft_is_unknown_to_buyers(serve):
 
 def test_a_connection_too_many_is_answered(serve):
     server = serve({"gate.connections_max": "20"})
-    kept = [server.connect() for _ in range(40)]
+    server.make_sale("drop", 5)
+    kept = [server.connect() for _ in range(20)]
+    for connection in kept:  # busy all of them: nobody is asked to go
+        connection.sendall(b"GET /v1/sales/drop/events HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(12) == b"HTTP/1.1 200"
+    more = [server.connect() for _ in range(20)]
+    for connection in more:
+        connection.sendall(b"GET /v1/sales HTTP/1.1\r\nHost: x\r\n\r\n")
     try:
         answers = []
 
         def look():
-            for connection in select.select(kept, [], [], 0)[0]:
+            for connection in select.select(more, [], [], 0)[0]:
                 connection.settimeout(5)
                 data = connection.recv(65536)
                 if data:
                     answers.append(data)
-            return len(answers) >= 10
+            return len(answers) >= 20
 
         wait_until(look, 5)
         assert all(answer.startswith(b"HTTP/1.1 503 ") and b"overloaded" in answer for answer in answers)
     finally:
-        for connection in kept:
+        for connection in kept + more:
             connection.close()
     wait_until(lambda: is_served(server), 5)
 

@@ -50,11 +50,16 @@ static void on_request(struct http_handler *handler, struct http_exchange *excha
 	struct slice path = request->path;
 
 	assert_ptr_equal(http_find(fixture->loop, handle), exchange);
-	if (slice_equal(path, SLICE("/now"))) {
+	if (http_exchange_reserved(exchange) && !slice_equal(path, SLICE("/probe"))) {
+		http_refuse(exchange);
+	} else if (slice_equal(path, SLICE("/now")) || slice_equal(path, SLICE("/probe"))) {
 		http_respond(exchange,
 			     &(struct http_response){.status = 200, .headers = SLICE("X-Now: 1\r\n"), .body = request->query});
 	} else if (slice_equal(path, SLICE("/echo"))) {
 		answer(exchange, 200, request->body);
+	} else if (slice_equal(path, SLICE("/expendable"))) {
+		http_defer_expendable(exchange);
+		fixture->deferred++;
 	} else if (slice_equal(path, SLICE("/empty"))) {
 		answer(exchange, 204, SLICE_NULL);
 	} else if (slice_equal(path, SLICE("/peer"))) {

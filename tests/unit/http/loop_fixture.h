@@ -6,7 +6,8 @@
  *   /echo       200, the request's body           /peer       200, the client's address
  *   /big?N      200, N bytes, copied              /page       200, FIXTURE_PAGE_SIZE bytes that stay
  *   /stream     a stream; fixture_publish()       /close      200 and the end of the connection
- *   /empty      204
+ *   /empty      204                            /probe      as /now, also from the reserve
+ *   /expendable deferred, never answered, and may be asked to go
  */
 #pragma once
 

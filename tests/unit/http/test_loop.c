@@ -3,6 +3,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -387,6 +389,104 @@ static void test_a_connection_beyond_the_quota_is_refused(void **state)
 	client_send(&second, GET("/now"));
 	client_expect(&second, 200);
 	client_close(&second);
+	end();
+}
+
+/* A client of another address of this machine. */
+static void connect_from(struct client *from, const char *source)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	int fd = client_socket(0);
+
+	assert_int_equal(inet_pton(AF_INET, source, &address.sin_addr), 1);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	client_connect_with(from, &fixture, fd);
+}
+
+static void ask_from(struct client *from, const char *source)
+{
+	connect_from(from, source);
+	client_send(from, GET("/now"));
+	client_expect(from, 200);
+}
+
+/* Found: one address could open as many connections as there may be, and everybody else was refused. */
+static void test_when_it_is_full_the_longest_idle_of_whoever_has_most_goes(void **state)
+{
+	struct client greedy[3], modest, newcomer;
+
+	(void)state;
+	fixture_open(&fixture, "127.0.0.1:0", fixture_limits(), 4);
+	fixture.proxies.count = 0;
+	fixture_run(&fixture);
+	ask_from(&modest, "127.0.0.3"); /* idle for the longest time, but it has only one */
+	for (int i = 0; i < 3; i++)
+		ask_from(&greedy[i], "127.0.0.2");
+	client_send(&greedy[0], GET("/now")); /* so that the second has been idle longest */
+	client_expect(&greedy[0], 200);
+	ask_from(&newcomer, "127.0.0.4");
+	client_expect_end(&greedy[1]);
+	client_send(&greedy[2], "GET /now HTTP/1.1\r\nHo"); /* half a request is idleness too */
+	client_send(&greedy[0], GET("/never"));
+	WAIT_UNTIL(fixture.deferred == 1);
+	client_close(&newcomer);
+	WAIT_UNTIL(http_loop_stats(fixture.loop)->open == 3);
+	ask_from(&newcomer, "127.0.0.4");
+	ask_from(&client, "127.0.0.5");
+	client_expect_end(&greedy[2]);
+	client_send(&modest, GET("/now"));
+	client_expect(&modest, 200);
+	assert_int_equal(http_loop_stats(fixture.loop)->evicted, 2);
+	assert_int_equal(http_loop_stats(fixture.loop)->refused, 0);
+	client_close(&greedy[0]);
+	client_close(&greedy[1]);
+	client_close(&greedy[2]);
+	client_close(&modest);
+	client_close(&newcomer);
+	end();
+}
+
+static void test_where_nobody_is_idle_the_reserve_answers_those_whom_it_is_for(void **state)
+{
+	struct client more;
+
+	(void)state;
+	fixture_open(&fixture, "127.0.0.1:0", fixture_limits(), 1);
+	fixture.proxies.count = 0;
+	fixture_run(&fixture);
+	client_connect(&client, &fixture);
+	client_send(&client, GET("/never"));
+	WAIT_UNTIL(fixture.deferred == 1);
+	for (int i = 0; i < 3 * HTTP_RESERVE; i++) {
+		connect_from(&more, "127.0.0.2");
+		client_send(&more, i % 2 ? GET("/probe") : GET("/now"));
+		client_expect(&more, i % 2 ? 200 : 503);
+		client_expect_end(&more);
+		client_close(&more);
+	}
+	assert_int_equal(http_loop_stats(fixture.loop)->open, 1);
+	end();
+}
+
+/* Who waits for a refusal that is slow on purpose does not keep others out. */
+static void test_an_expendable_exchange_gives_its_place(void **state)
+{
+	struct client slowed[2];
+
+	(void)state;
+	fixture_open(&fixture, "127.0.0.1:0", fixture_limits(), 2);
+	fixture.proxies.count = 0;
+	fixture_run(&fixture);
+	for (int i = 0; i < 2; i++) {
+		connect_from(&slowed[i], "127.0.0.2");
+		client_send(&slowed[i], GET("/expendable"));
+		WAIT_UNTIL(fixture.deferred == i + 1);
+	}
+	ask_from(&client, "127.0.0.3");
+	client_expect_end(&slowed[0]);
+	assert_int_equal(fixture.gone, 1);
+	client_close(&slowed[0]);
+	client_close(&slowed[1]);
 	end();
 }
 
@@ -778,6 +878,9 @@ int main(void)
 		cmocka_unit_test(test_idle_connections_are_closed),
 		cmocka_unit_test(test_a_deferred_request_has_no_deadline_of_the_loop),
 		cmocka_unit_test(test_a_connection_beyond_the_quota_is_refused),
+		cmocka_unit_test(test_when_it_is_full_the_longest_idle_of_whoever_has_most_goes),
+		cmocka_unit_test(test_where_nobody_is_idle_the_reserve_answers_those_whom_it_is_for),
+		cmocka_unit_test(test_an_expendable_exchange_gives_its_place),
 		cmocka_unit_test(test_running_out_of_file_descriptors_is_survived),
 		cmocka_unit_test(test_large_answers_wait_for_a_slow_client),
 		cmocka_unit_test(test_a_client_that_takes_nothing_is_cut_off),

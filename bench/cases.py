@@ -155,14 +155,15 @@ def idle():
     return [resident, ready]
 
 
-def filled_ledger(orders):
-    """A ledger with so many orders of so many buyers in sale `s`."""
+def filled_ledger(orders, ended=None):
+    """A ledger with so many orders of so many buyers in sale `s`; with `ended`, over a year, beside so many of sales that have ended."""
     path = SCRATCH / f"ledger-{orders}.db"
     SCRATCH.mkdir(parents=True, exist_ok=True)
     for old in SCRATCH.glob(f"{path.name}*"):
         old.unlink()
-    say(f"filling a ledger with {orders:,} orders")
-    done = subprocess.run([PROGRAM.parent / "bench/fill_ledger", path, str(orders)], capture_output=True, text=True)
+    say(f"filling a ledger with {orders:,} orders" + (f" beside {ended:,} of ended sales" if ended else ""))
+    more = [str(ended)] if ended else []
+    done = subprocess.run([PROGRAM.parent / "bench/fill_ledger", path, str(orders), *more], capture_output=True, text=True)
     if done.returncode != 0:
         raise Failed(f"fill_ledger: {done.stderr}")
     return path
@@ -182,6 +183,18 @@ def remembered():
             empty.stop()
     full.unlink()
     return [restart, memory]
+
+
+def evergreen():
+    """A restart costs the orders of the sales that live, not those of a whole ledger."""
+    figure = Figure("restart_evergreen_s", "start to ready: a live sale a year old with 1,000 orders, beside 1 million of ended sales", "s", "<= 0.3")
+    ledger = filled_ledger(1000, MILLION)
+    with Server("evergreen").fresh(ledger) as server:
+        for _ in range(ROUNDS):
+            figure.add(server.start())
+            server.stop()
+    ledger.unlink()
+    return [figure]
 
 
 # Lockstep: batches of the same size on both sides, so that only what is compared differs.
@@ -291,6 +304,7 @@ CASES = {
     accepted: ("accepted_vs_nginx", "accepted_jwt_vs_nginx", "accepted_vs_hot_row"),
     one_purchase: ("one_purchase_fsyncs",),
     remembered: ("bytes_per_buyer", "restart_s_1m"),
+    evergreen: ("restart_evergreen_s",),
     idle: ("idle_rss_mib", "ready_ms"),
     flat_buyers: ("flat_buyers",),
     flat_sales: ("flat_sales",),

@@ -1,6 +1,9 @@
 /*
  * A ledger with a past: fill_ledger FILE ORDERS makes FILE anew, with an open sale "s" of one lot and so many held orders, each of another buyer and
  * with another key. The holds last for an hour, so that a server started on it soon remembers all of it.
+ *
+ * fill_ledger FILE ORDERS ENDED: the sale is a year old, its orders are spread over that year, and beside it lie so many orders of ten sales that ended in the
+ * course of it with nothing left.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +11,8 @@
 #include "base/log.h"
 #include "ledger/sqlite.h"
 
-enum { BATCH = 4096, HOLD_SECONDS = 3600, TEXT_SIZE = 40 };
+enum { BATCH = 4096, HOLD_SECONDS = 3600, TEXT_SIZE = 40, ENDED_SALES = 10 };
+#define YEAR_MS (365 * INT64_C(86400000))
 
 static void check(const char *what, int result)
 {
@@ -18,32 +22,13 @@ static void check(const char *what, int result)
 	exit(1);
 }
 
-static uint32_t make_sale(struct ledger *ledger)
-{
-	struct ledger_actor actor = {SLICE("bench"), SLICE_NULL, clock_wall_ms()};
-	struct ledger_item item = {.sku = "A", .name = "Item", .on_hand = UNITS_MAX};
-	struct sale *sale = calloc(1, sizeof(*sale) + sizeof(sale->lots[0]));
-	uint32_t lot, number;
-
-	if (!sale)
-		exit(1);
-	snprintf(sale->id, sizeof(sale->id), "s");
-	snprintf(sale->name, sizeof(sale->name), "Sale");
-	snprintf(sale->currency, sizeof(sale->currency), "EUR");
-	sale->limit_per_buyer = 1;
-	sale->hold_seconds = HOLD_SECONDS;
-	sale->opens_at_ms = sale->closes_at_ms = SALE_NO_TIME;
-	sale->lot_count = 1;
-	snprintf(sale->lots[0].sku, sizeof(sale->lots[0].sku), "A");
-	sale->lots[0].allocated = UNITS_MAX;
-	check("item", ledger->ops->item_create(ledger, &item, &actor));
-	check("sale", ledger->ops->sale_create(ledger, sale, &actor, &lot));
-	number = sale->number;
-	free(sale);
-	check("arm", ledger->ops->sale_move(ledger, number, SALE_ARM, &actor));
-	check("open", ledger->ops->sale_move(ledger, number, SALE_START, &actor));
-	return number;
-}
+/* A sale as it is made, and its orders. */
+struct past {
+	char id[16];
+	uint32_t number, epoch, hold_seconds;
+	int64_t units, first_ms, last_ms; /* of the orders */
+	size_t orders;
+};
 
 static uint32_t epoch_of(struct ledger *ledger, uint32_t number)
 {
@@ -56,27 +41,60 @@ static uint32_t epoch_of(struct ledger *ledger, uint32_t number)
 	return epoch;
 }
 
-static void fill(struct ledger *ledger, uint32_t sale, uint32_t epoch, size_t first, size_t count)
+static struct ledger_actor actor_at(int64_t now_ms)
 {
-	static struct uuid_generator ids;
+	return (struct ledger_actor){SLICE("bench"), SLICE_NULL, now_ms};
+}
+
+static void make_sale(struct ledger *ledger, struct past *past)
+{
+	struct ledger_actor actor = actor_at(past->first_ms);
+	struct ledger_item item = {.name = "Item", .on_hand = past->units};
+	struct sale *sale = calloc(1, sizeof(*sale) + sizeof(sale->lots[0]));
+	uint32_t lot;
+
+	if (!sale)
+		exit(1);
+	snprintf(item.sku, sizeof(item.sku), "%s", past->id);
+	snprintf(sale->id, sizeof(sale->id), "%s", past->id);
+	snprintf(sale->name, sizeof(sale->name), "Sale");
+	snprintf(sale->currency, sizeof(sale->currency), "EUR");
+	sale->limit_per_buyer = 1;
+	sale->hold_seconds = past->hold_seconds;
+	sale->opens_at_ms = sale->closes_at_ms = SALE_NO_TIME;
+	sale->lot_count = 1;
+	snprintf(sale->lots[0].sku, sizeof(sale->lots[0].sku), "%s", past->id);
+	sale->lots[0].allocated = past->units;
+	check("item", ledger->ops->item_create(ledger, &item, &actor));
+	check("sale", ledger->ops->sale_create(ledger, sale, &actor, &lot));
+	past->number = sale->number;
+	free(sale);
+	check("arm", ledger->ops->sale_move(ledger, past->number, SALE_ARM, &actor));
+	check("open", ledger->ops->sale_move(ledger, past->number, SALE_START, &actor));
+	past->epoch = epoch_of(ledger, past->number);
+}
+
+static void fill(struct ledger *ledger, const struct past *past, struct uuid_generator *ids, size_t first, size_t count)
+{
 	static struct event events[BATCH];
 	static struct ledger_entry entries[BATCH];
 	static char buyers[BATCH][TEXT_SIZE], keys[BATCH][TEXT_SIZE];
-	int64_t now_ms = clock_wall_ms();
+	int64_t length_ms = past->last_ms - past->first_ms, step_ms = past->orders ? length_ms / (int64_t)past->orders : 0;
 
 	for (size_t i = 0; i < count; i++) {
-		int buyer = snprintf(buyers[i], TEXT_SIZE, "early-%09zu", first + i);
-		int key = snprintf(keys[i], TEXT_SIZE, "0193f0a0-7b6c-7000-9000-%012zu", first + i);
+		int64_t at_ms = past->first_ms + (int64_t)(first + i) * step_ms;
+		int buyer = snprintf(buyers[i], TEXT_SIZE, "filled-%zu", first + i),
+		    key = snprintf(keys[i], TEXT_SIZE, "key-%zu", first + i);
 
 		events[i] = (struct event){.kind = EVENT_RESERVED,
-					   .sale = sale,
-					   .epoch = epoch,
+					   .sale = past->number,
+					   .epoch = past->epoch,
 					   .quantity = 1,
 					   .buyer_units = 1,
 					   .limit_per_buyer = 1,
-					   .id = uuid_make(&ids, now_ms, sale),
-					   .at_ms = now_ms,
-					   .hold_expires_at_ms = now_ms + HOLD_SECONDS * INT64_C(1000),
+					   .id = uuid_make(ids, at_ms, past->number),
+					   .at_ms = at_ms,
+					   .hold_expires_at_ms = past->hold_seconds ? at_ms + past->hold_seconds * INT64_C(1000) : 0,
 					   .buyer = {buyers[i], (size_t)buyer},
 					   .key = {keys[i], (size_t)key},
 					   .actor = {buyers[i], (size_t)buyer}};
@@ -87,22 +105,52 @@ static void fill(struct ledger *ledger, uint32_t sale, uint32_t epoch, size_t fi
 		check("outcome", entries[i].outcome);
 }
 
+static void make(struct ledger *ledger, struct past *past)
+{
+	struct uuid_generator ids = {0};
+
+	make_sale(ledger, past);
+	for (size_t done = 0; done < past->orders; done += BATCH)
+		fill(ledger, past, &ids, done, past->orders - done < BATCH ? past->orders - done : BATCH);
+}
+
+/* Sales one after the other through the year, each sold to its last unit and ended. */
+static void make_ended(struct ledger *ledger, size_t orders, int64_t since_ms)
+{
+	for (int i = 0; i < ENDED_SALES; i++) {
+		int64_t length_ms = YEAR_MS / (ENDED_SALES + 2); /* the last one ended long enough ago */
+		struct past past = {.orders = orders / ENDED_SALES,
+				    .units = (int64_t)(orders / ENDED_SALES),
+				    .first_ms = since_ms + i * length_ms,
+				    .last_ms = since_ms + (i + 1) * length_ms};
+		struct ledger_actor actor = actor_at(past.last_ms);
+
+		snprintf(past.id, sizeof(past.id), "ended-%d", i);
+		make(ledger, &past);
+		check("end", ledger->ops->sale_move(ledger, past.number, SALE_END, &actor));
+	}
+}
+
 int main(int count, char **arguments)
 {
-	size_t orders = count == 3 ? (size_t)atol(arguments[2]) : 0;
+	int64_t now_ms = clock_wall_ms();
+	struct past sale = {.id = "s", .hold_seconds = HOLD_SECONDS, .units = UNITS_MAX, .first_ms = now_ms, .last_ms = now_ms};
 	struct ledger *ledger;
-	uint32_t sale, epoch;
 
-	if (count != 3) {
-		fprintf(stderr, "usage: fill_ledger FILE ORDERS\n");
+	if (count != 3 && count != 4) {
+		fprintf(stderr, "usage: fill_ledger FILE ORDERS [ENDED]\n");
 		return 2;
 	}
 	log_set_level(LOG_WARN);
+	sale.orders = (size_t)atol(arguments[2]);
 	check("open", ledger_sqlite_open(&ledger, arguments[1], LEDGER_OPEN_LEASE));
-	sale = make_sale(ledger);
-	epoch = epoch_of(ledger, sale);
-	for (size_t done = 0; done < orders; done += BATCH)
-		fill(ledger, sale, epoch, done, orders - done < BATCH ? orders - done : BATCH);
+	if (count == 4) {
+		sale.first_ms = now_ms - YEAR_MS;
+		sale.hold_seconds = 0;
+	}
+	make(ledger, &sale);
+	if (count == 4)
+		make_ended(ledger, (size_t)atol(arguments[3]), sale.first_ms);
 	ledger->ops->free(ledger);
 	return 0;
 }

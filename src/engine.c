@@ -40,6 +40,7 @@ struct engine {
 	struct sale_catalog *catalog;
 	struct lane *journal_lane;
 	struct lane *stock_lane, *fenced_lane; /* of a stock that is not local */
+	_Atomic int64_t held_sales;            /* of a stock of our own: those that the ledger's rows keep from being armed */
 	uint64_t change;                       /* of the sale table as it was loaded; where the ledger is shared */
 	struct stock_worker *stock_worker;     /* of a stock that is not local */
 	struct rebuilder *rebuilder;           /* of a stock that is not local */
@@ -67,6 +68,11 @@ static double read_total(void *context)
 	return (double)*(const int64_t *)((const char *)&totals + figure->offset);
 }
 
+static double read_held(void *context)
+{
+	return (double)atomic_load_explicit((_Atomic int64_t *)context, memory_order_relaxed);
+}
+
 static void register_metrics(struct engine *engine)
 {
 	static const char units[] = "penstock_stock_units", units_help[] = "Units in the stock, over all its sales.";
@@ -91,6 +97,10 @@ static void register_metrics(struct engine *engine)
 		metrics_reader(engine->metrics, "gauge", figures[i].name, figures[i].help, figures[i].labels, read_total,
 			       &engine->figures[i]);
 	}
+	if (engine->stock->ops->local) /* of a shared one it is the rebuilder's */
+		metrics_reader(engine->metrics, "gauge", "penstock_rebuild_held_sales",
+			       "Sales that cannot be rebuilt until somebody helps: they stay fenced.", NULL, read_held,
+			       &engine->held_sales);
 	components_register_gate(engine->metrics, engine->stock, engine->journal, engine->ledger);
 	metrics_process(engine->metrics, PENSTOCK_VERSION, PENSTOCK_REVISION);
 }
@@ -246,7 +256,8 @@ static int load_sales(struct engine *engine)
 		log_error("engine", "the stock cannot be built from the ledger", LOG_TEXT("error", error_text(r)));
 	else
 		log_info("engine", "stock loaded", LOG_INT("sales", rebuilt.sales), LOG_INT("orders", rebuilt.orders),
-			 LOG_INT("milliseconds", (clock_mono_ns() - start_ns) / 1000000));
+			 LOG_INT("held_sales", rebuilt.held), LOG_INT("milliseconds", (clock_mono_ns() - start_ns) / 1000000));
+	atomic_store(&engine->held_sales, (int64_t)rebuilt.held);
 	return r;
 }
 

@@ -32,15 +32,6 @@ struct uuid uuid_make(struct uuid_generator *generator, int64_t wall_ms, uint32_
 	return id;
 }
 
-struct uuid uuid_floor(int64_t wall_ms)
-{
-	struct uuid id = {{0}};
-
-	for (int i = 0; i < 6; i++)
-		id.bytes[i] = (uint8_t)((uint64_t)wall_ms >> (40 - 8 * i));
-	return id;
-}
-
 int64_t uuid_wall_ms(const struct uuid *id)
 {
 	int64_t ms = 0;

@@ -21,8 +21,6 @@ struct uuid_generator {
 	uint64_t last; /* time and counter of the last id */
 };
 struct uuid uuid_make(struct uuid_generator *generator, int64_t wall_ms, uint32_t tag);
-/* The smallest id of that time: a bound for scans by id. */
-struct uuid uuid_floor(int64_t wall_ms);
 int64_t uuid_wall_ms(const struct uuid *id);
 uint32_t uuid_tag(const struct uuid *id);
 bool uuid_equal(const struct uuid *a, const struct uuid *b);

@@ -62,99 +62,137 @@ static void to_load(const struct ledger_order *order, int64_t now_ms, struct sto
 	};
 }
 
-/* Hands a page of orders to their sales, neighbours of one sale together. */
-static int load_page(struct stock *stock, const struct sale_table *table, const struct ledger_order *orders, size_t count,
-		     struct stock_load *loads, struct rebuild_result *result)
+/* --- One sale --- */
+
+struct sale_loading {
+	struct stock *stock;
+	struct stock_load *loads; /* ORDERS_PAGE */
+	size_t orders;
+	int64_t held[LOTS_MAX], confirmed[LOTS_MAX], withdrawn[LOTS_MAX];
+};
+
+static int load_part(struct sale_loading *loading, const struct sale *sale, const struct ledger_order *orders, size_t count)
 {
 	int64_t now_ms = clock_wall_ms(), now_ns = clock_mono_ns();
-	size_t start = 0;
 
-	while (start < count) {
-		uint32_t sale = orders[start].sale;
-		const struct sale_entry *entry = sale_table_find_number(table, sale);
-		size_t size = 0;
-		int r;
+	for (size_t i = 0; i < count; i++) {
+		const struct ledger_order *order = &orders[i];
 
-		while (start + size < count && orders[start + size].sale == sale) {
-			to_load(&orders[start + size], now_ms, &loads[size]);
-			size++;
-		}
-		start += size;
-		if (!entry || entry->sale->state == SALE_DRAFT)
-			continue;
-		r = stock->ops->preheat_load(stock, sale, loads, size, now_ns);
-		if (r < 0)
-			return r;
-		result->orders += size;
+		if (order->lot >= sale->lot_count)
+			return error_origin(-EUCLEAN);
+		to_load(order, now_ms, &loading->loads[i]);
+		loading->held[order->lot] += order->state == ORDER_HELD ? order->quantity : 0;
+		loading->confirmed[order->lot] += order->state == ORDER_CONFIRMED ? order->quantity : 0;
 	}
-	return 0;
+	loading->orders += count;
+	return loading->stock->ops->preheat_load(loading->stock, sale->number, loading->loads, count, now_ns);
 }
 
-static int load_orders(struct ledger *ledger, struct stock *stock, const struct sale_table *table, int64_t oldest_ms,
-		       struct rebuild_result *result)
+static int load_page(void *context, const struct ledger_snapshot *snapshot, const struct ledger_order *orders, size_t count)
 {
-	struct ledger_order *orders = calloc(ORDERS_PAGE, sizeof(*orders));
-	struct stock_load *loads = calloc(ORDERS_PAGE, sizeof(*loads));
-	struct ledger_order_filter filter = {.after = uuid_floor(oldest_ms)};
-	size_t count = 0;
-	int r = orders && loads ? 0 : error_origin(-ENOMEM);
+	int r = 0;
 
-	while (r == 0) {
-		r = ledger->ops->orders(ledger, &filter, orders, ORDERS_PAGE, &count);
-		if (r == 0 && count)
-			r = load_page(stock, table, orders, count, loads, result);
-		if (count < ORDERS_PAGE)
-			break;
-		filter.after = orders[count - 1].id;
+	for (size_t done = 0, size; done < count && r >= 0; done += size) {
+		size = count - done < ORDERS_PAGE ? count - done : ORDERS_PAGE;
+		r = load_part(context, snapshot->sale, orders + done, size);
 	}
-	free(orders);
-	free(loads);
+	return r < 0 ? r : 0;
+}
+
+static bool lot_agrees(const struct sale *sale, uint32_t place, const struct sale_loading *loading)
+{
+	const struct sale_lot *lot = &sale->lots[place];
+
+	if (loading->held[place] == lot->held && loading->confirmed[place] == lot->confirmed &&
+	    loading->withdrawn[place] == lot->withdrawn)
+		return true;
+	log_error("recovery",
+		  "the ledger's orders are not what it keeps as their sum: the sale stays fenced; run `penstock audit` (operations: A sale stays fenced)",
+		  LOG_TEXT("sale", sale->id), LOG_TEXT("sku", lot->sku), LOG_INT("held", loading->held[place]),
+		  LOG_INT("kept_held", lot->held), LOG_INT("confirmed", loading->confirmed[place]),
+		  LOG_INT("kept_confirmed", lot->confirmed), LOG_INT("withdrawn", loading->withdrawn[place]),
+		  LOG_INT("kept_withdrawn", lot->withdrawn));
+	return false;
+}
+
+/* All lots are looked at, so that each that is wrong is said. 0 or -EUCLEAN. */
+static int compare(const struct ledger_snapshot *snapshot, struct sale_loading *loading)
+{
+	const struct sale *sale = snapshot->sale;
+	bool agree = true;
+
+	for (size_t i = 0; i < snapshot->withdrawal_count; i++) {
+		if (snapshot->withdrawals[i].lot >= sale->lot_count)
+			return error_origin(-EUCLEAN);
+		loading->withdrawn[snapshot->withdrawals[i].lot] += snapshot->withdrawals[i].units;
+	}
+	for (uint32_t i = 0; i < sale->lot_count; i++)
+		agree &= lot_agrees(sale, i, loading);
+	return agree ? 0 : error_origin(-EUCLEAN);
+}
+
+int rebuild_load_sale(struct ledger *ledger, struct stock *stock, uint32_t number, struct ledger_snapshot *snapshot, size_t *orders)
+{
+	struct sale_loading loading = {.stock = stock, .loads = calloc(ORDERS_PAGE, sizeof(*loading.loads))};
+	int r;
+
+	*orders = 0;
+	*snapshot = (struct ledger_snapshot){0};
+	if (!loading.loads)
+		return error_origin(-ENOMEM);
+	r = ledger->ops->sale_snapshot(ledger, number, snapshot, load_page, &loading);
+	free(loading.loads);
+	*orders = loading.orders;
+	if (r > 0)
+		return error_origin(-ESTALE);
+	if (r == -EUCLEAN) /* a file that cannot be read is not one whose rows contradict each other */
+		return error_origin(-EIO);
+	return r == 0 ? compare(snapshot, &loading) : r;
+}
+
+static int load_and_arm(struct ledger *ledger, struct stock *stock, uint32_t number, size_t *orders)
+{
+	struct ledger_snapshot snapshot;
+	int r = rebuild_load_sale(ledger, stock, number, &snapshot, orders);
+
+	if (r == 0)
+		r = preheat_arm(stock, snapshot.sale);
+	if (r == -ERANGE)
+		log_error("recovery",
+			  "the ledger's orders of a sale exceed its units or its limit per buyer: the sale stays fenced; run `penstock audit`"
+			  " (operations: A sale stays fenced)",
+			  LOG_TEXT("sale", snapshot.sale->id));
+	ledger_snapshot_deinit(&snapshot);
 	return r;
 }
 
-/* All that can be: one sale whose orders are wrong does not keep the others from being sold. The first error. */
-static int arm_sales(struct stock *stock, const struct sale_table *table, struct rebuild_result *result)
+bool rebuild_is_held(int code)
 {
-	int first = 0;
-
-	for (size_t i = 0; i < sale_table_count(table); i++) {
-		const struct sale *sale = sale_table_at(table, i)->sale;
-		int r;
-
-		if (sale->state == SALE_DRAFT)
-			continue;
-		r = preheat_arm(stock, sale);
-		if (r == -ERANGE)
-			log_error("recovery",
-				  "the ledger's orders of a sale exceed its units or its limit per buyer: run `penstock audit`",
-				  LOG_TEXT("sale", sale->id));
-		if (r == 0)
-			result->sales++;
-		else if (first == 0)
-			first = r;
-	}
-	return first;
+	return code == -EUCLEAN || code == -ERANGE;
 }
 
 int rebuild_load(struct ledger *ledger, struct stock *stock, const struct sale_table *table, struct rebuild_result *result)
 {
-	int64_t oldest_ms = INT64_MAX;
-	size_t live = 0;
-	int r = 0;
+	int first = 0;
 
 	*result = (struct rebuild_result){0};
 	for (size_t i = 0; i < sale_table_count(table); i++) {
 		const struct sale *sale = sale_table_at(table, i)->sale;
+		size_t orders;
+		int r;
 
 		if (sale->state == SALE_DRAFT)
 			continue;
-		live++;
-		if (sale->created_at_ms < oldest_ms)
-			oldest_ms = sale->created_at_ms;
+		r = load_and_arm(ledger, stock, sale->number, &orders);
+		if (r < 0 && !rebuild_is_held(r))
+			return r;
+		result->orders += r == 0 ? orders : 0;
+		result->sales += r == 0;
+		result->held += r < 0;
+		if (first == 0)
+			first = r;
 	}
-	if (live)
-		r = load_orders(ledger, stock, table, oldest_ms, result);
-	return r == 0 ? arm_sales(stock, table, result) : r;
+	return first;
 }
 
 int rebuild_stock(struct ledger *ledger, struct stock *stock, struct sale_catalog *catalog, int64_t live_since_ms,
@@ -170,5 +208,5 @@ int rebuild_stock(struct ledger *ledger, struct stock *stock, struct sale_catalo
 	table = sale_catalog_ref(catalog);
 	r = rebuild_load(ledger, stock, table, result);
 	sale_table_unref(table);
-	return r;
+	return rebuild_is_held(r) ? 0 : r;
 }

@@ -212,3 +212,21 @@ def test_two_gates_whose_clocks_are_five_seconds_apart(gates, clock):
     assert order.status == 202, order.body
     wait_until(lambda: cluster.gates[0].order(order.json["id"]).json["state"] == "expired", 10, "the hold's end")
     assert 0.9 < time.monotonic() - start < 4
+
+
+def test_a_sale_made_while_the_clock_was_ahead_keeps_its_orders_over_a_kill(server, clock):
+    """Found: orders were looked for from the moment that the sale was made at, by the wall clock of then; they were sold a second time."""
+    clock.set(HOUR)
+    server.make_sale("drop", 3, hold_seconds=600)
+    jump(server, clock, 0)
+    told = {buyer: buy(server, buyer, key=f"key of {buyer}") for buyer in ("anna", "bert")}
+    assert [answer.status for answer in told.values()] == [202, 202]
+    assert server.lot("drop")["available"] == 1
+    server.kill()
+    server.restart()
+    assert server.lot("drop")["available"] == 1
+    for buyer, before in told.items():
+        again = buy(server, buyer, key=f"key of {buyer}")
+        assert (again.status, again.body) == (202, before.body)
+    assert [buy(server, buyer).status for buyer in ("carl", "dora")] == [202, 410]
+    server.audit()

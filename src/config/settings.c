@@ -34,7 +34,7 @@ const struct setting settings_table[] = {
 	{"gate.idle_timeout", SETTING_DURATION, FIELD(gate.idle_timeout_ns), .standard = "75s", .low = 100 * MS, .high = HOUR,
 	 .help = "How long a connection may stay open between requests."},
 	{"gate.write_timeout", SETTING_DURATION, FIELD(gate.write_timeout_ns), .standard = "10s", .low = 100 * MS, .high = HOUR,
-	 .help = "How long a client may take to read an answer."},
+	 .help = "How long a client may take no byte of an answer; after this time it must also have read a KiB a second on average."},
 	{"gate.in_flight_max", SETTING_COUNT, FIELD(gate.in_flight_max), .standard = "4096", .unit = "purchases", .low = 1,
 	 .high = 1000000, .help = "Purchases of one thread that wait for the journal; one more is answered 503."},
 	{"gate.stop_timeout", SETTING_DURATION, FIELD(gate.stop_timeout_ns), .standard = "8s", .low = 0, .high = HOUR,

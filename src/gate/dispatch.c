@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include "gate/away.h"
 #include "gate/host.h"
+#include "gate/slow_refusal.h"
 #include "gate/thread.h"
 
 enum {
@@ -44,9 +45,7 @@ static bool allowed(struct gate_request *request, unsigned scope)
 			    &(struct problem_options){.detail = "Send an operator's token: Authorization: Bearer TOKEN."});
 		return false;
 	default:
-		metrics_add(request->thread->cells, request->thread->gate->metrics.identity_failures[1], 1);
-		reply_header(reply, "WWW-Authenticate", SLICE("Bearer realm=\"penstock operator\", error=\"invalid_token\""));
-		gate_refuse(request, PROBLEM_UNAUTHORIZED, &(struct problem_options){.detail = "No operator has this token."});
+		slow_refusals_add(request->thread->slow_refusals, request);
 		return false;
 	}
 	if ((scopes & scope) == scope)
@@ -203,6 +202,9 @@ static int64_t handle_tick(struct http_handler *handler, int64_t now_ns)
 	if (due_ns < next_ns)
 		next_ns = due_ns;
 	due_ns = away_tick(thread, now_ns);
+	if (due_ns < next_ns)
+		next_ns = due_ns;
+	due_ns = slow_refusals_tick(thread->slow_refusals, thread, now_ns);
 	if (due_ns < next_ns)
 		next_ns = due_ns;
 	if (http_loop_stopping(thread->loop)) {

@@ -11,7 +11,8 @@
 #include "gate/thread.h"
 
 enum {
-	STREAMS_MAX = 1024, /* a thread: each costs a look at its sale every LOOK_NS */
+	STREAMS_MAX = 1024,            /* a thread: each costs a look at its sale every LOOK_NS */
+	STREAMS_MAX_OF_A_CLIENT = 256, /* a thread; what comes from this machine itself apart, which is load or a proxy that nobody named */
 	LOOK_NS = 100000000,
 	STOCK_TEXT_MAX = 64 * 1024, /* LOTS_MAX lots of an operator's view are 30 KiB */
 };
@@ -19,6 +20,8 @@ static const int64_t heartbeat_ns = 15000000000;
 
 struct stream {
 	struct http_handle handle;
+	struct address client; /* its key: an IPv4 address or an IPv6 /64 */
+	int64_t started_ns;
 	uint32_t sale;
 	struct buffer sale_text, stock_text; /* as sent last */
 	int64_t sent_ns;
@@ -181,11 +184,107 @@ int64_t feed_tick(struct feed *feed, int64_t now_ns)
 	return feed->next_ns;
 }
 
+static size_t count_of(const struct feed *feed, const struct address *client)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < feed->count; i++)
+		count += memcmp(&feed->streams[i]->client, client, sizeof(*client)) == 0;
+	return count;
+}
+
+struct watcher {
+	struct address site, client;
+	int64_t started_ns;
+	size_t place;
+};
+
+/* By site, then by client, then by age. */
+static int compare(const void *a, const void *b)
+{
+	const struct watcher *x = a, *y = b;
+	int order = memcmp(&x->site, &y->site, sizeof(x->site));
+
+	if (order == 0)
+		order = memcmp(&x->client, &y->client, sizeof(x->client));
+	return order ? order : (x->started_ns > y->started_ns) - (x->started_ns < y->started_ns);
+}
+
+/* The longest run of one site, then within it of one client: its first, which is the oldest stream of whoever has most. */
+static const struct watcher *greediest(const struct watcher *watchers, size_t count, size_t *site_count)
+{
+	size_t best = 0, best_count = 0, run = 0;
+
+	for (size_t i = 0; i < count; i = run) {
+		for (run = i; run < count && memcmp(&watchers[run].site, &watchers[i].site, sizeof(watchers->site)) == 0;)
+			run++;
+		if (run - i > best_count) {
+			best = i;
+			best_count = run - i;
+		}
+	}
+	*site_count = best_count;
+	watchers += best;
+	best = 0;
+	for (size_t i = 0, most = 0; i < *site_count; i = run) {
+		for (run = i; run < *site_count && memcmp(&watchers[run].client, &watchers[i].client, sizeof(watchers->client)) == 0;)
+			run++;
+		if (run - i > most) {
+			best = i;
+			most = run - i;
+		}
+	}
+	return &watchers[best];
+}
+
+/* Ends the oldest stream of whoever has most, for a client that does not have as many, or its own; false: nobody goes. */
+static bool make_room(struct feed *feed, const struct address *newcomer)
+{
+	struct watcher watchers[STREAMS_MAX];
+	struct address site = address_site(newcomer);
+	const struct watcher *goes;
+	struct http_exchange *exchange;
+	size_t own = 0, most;
+
+	for (size_t i = 0; i < feed->count; i++) {
+		watchers[i] = (struct watcher){address_site(&feed->streams[i]->client), feed->streams[i]->client,
+					       feed->streams[i]->started_ns, i};
+		own += memcmp(&watchers[i].site, &site, sizeof(site)) == 0;
+	}
+	qsort(watchers, feed->count, sizeof(watchers[0]), compare);
+	goes = greediest(watchers, feed->count, &most);
+	if (most <= own + 1 && memcmp(&goes->site, &site, sizeof(site)) != 0)
+		return false;
+	exchange = http_find(feed->thread->loop, feed->streams[goes->place]->handle);
+	if (exchange)
+		http_stream_end(exchange);
+	remove_at(feed, goes->place);
+	return true;
+}
+
+/* Whether this client may watch once more; else it has answered. */
+static bool may_watch(struct gate_request *request, const struct address *client)
+{
+	struct feed *feed = request->thread->feed;
+
+	if (!address_is_loopback(client) && count_of(feed, client) >= STREAMS_MAX_OF_A_CLIENT) {
+		gate_refuse(request, PROBLEM_ADDRESS_RATE_LIMITED,
+			    &(struct problem_options){.detail = "Your address watches as many times as one address may.",
+						      .retry_after_ms = 1000});
+		return false;
+	}
+	if (feed->count < STREAMS_MAX || make_room(feed, client))
+		return true;
+	gate_refuse(request, PROBLEM_OVERLOADED, NULL);
+	return false;
+}
+
 void sales_feed(struct gate_request *request)
 {
 	struct gate_thread *thread = request->thread;
 	struct feed *feed = thread->feed;
 	struct sale_entry *entry = sale_table_find(gate_sales(thread), request->parameters[0]);
+	struct address client;
 	struct stream *stream;
 
 	if (!entry || (entry->sale->state == SALE_DRAFT && !thread->for_operators)) {
@@ -197,7 +296,11 @@ void sales_feed(struct gate_request *request)
 		gate_answer(request, &thread->reply);
 		return;
 	}
-	stream = feed->count < STREAMS_MAX ? calloc(1, sizeof(*stream)) : NULL;
+	client = gate_client(request);
+	client = address_client_key(&client);
+	if (!may_watch(request, &client))
+		return;
+	stream = calloc(1, sizeof(*stream));
 	if (!stream) {
 		gate_refuse(request, PROBLEM_OVERLOADED, NULL);
 		return;
@@ -205,6 +308,8 @@ void sales_feed(struct gate_request *request)
 	buffer_init(&stream->sale_text, STOCK_TEXT_MAX);
 	buffer_init(&stream->stock_text, STOCK_TEXT_MAX);
 	stream->handle = http_exchange_handle(request->exchange);
+	stream->client = client;
+	stream->started_ns = http_loop_now(thread->loop);
 	stream->sale = entry->sale->number;
 	stream->actor = request->actor;
 	stream->sent_ns = http_loop_now(thread->loop);

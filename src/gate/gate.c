@@ -7,9 +7,11 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "gate/slow_refusal.h"
 #include "gate/thread.h"
 
 enum {
+	READ_RATE_MIN = 1024, /* bytes a second that a client must read of an answer, on average: a modem of 1995 reads three times as many */
 	STREAM_BACKLOG_MAX = 256 * 1024, /* bytes waiting for the reader of a feed */
 	DESCRIPTORS_BESIDE = 64,         /* open files beside connections: the ledger, lanes, listeners, loops */
 	CONNECTIONS_LEAST = 16,          /* of buyers, however few descriptors there are */
@@ -191,6 +193,7 @@ static int thread_new(struct gate *gate, struct gate_thread *thread, bool for_op
 				.body_ns = settings->gate.body_timeout_ns,
 				.idle_ns = settings->gate.idle_timeout_ns,
 				.write_ns = settings->gate.write_timeout_ns,
+				.read_rate_min = READ_RATE_MIN,
 				.stream_backlog_max = STREAM_BACKLOG_MAX,
 			},
 		.refusal = buffer_slice(&gate->refusal),
@@ -216,6 +219,8 @@ static int thread_new(struct gate *gate, struct gate_thread *thread, bool for_op
 	if (r == 0)
 		r = feed_new(&thread->feed, thread);
 	if (r == 0)
+		r = slow_refusals_new(&thread->slow_refusals);
+	if (r == 0)
 		r = audit_desk_new(&thread->audits, thread);
 	return r;
 }
@@ -226,6 +231,7 @@ static void thread_free(struct gate_thread *thread)
 	http_router_free(thread->router);
 	purchase_desk_free(thread->purchases);
 	feed_free(thread->feed);
+	slow_refusals_free(thread->slow_refusals);
 	audit_desk_free(thread->audits);
 	lane_free(thread->replies);
 	identity_cache_free(thread->identities);

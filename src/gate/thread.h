@@ -77,6 +77,7 @@ struct gate_thread {
 	struct uuid_generator ids;
 	struct purchase_desk *purchases;
 	struct feed *feed;
+	struct slow_refusals *slow_refusals;
 	struct audit_desk *audits;
 	struct reply reply; /* scratch: for answers given at once */
 	struct away *away;  /* tasks and settlements on their way */

@@ -65,6 +65,7 @@ struct connection *connection_new(struct http_loop *loop, int fd, const struct a
 	connection->readable = connection->half_closed = connection->peer_done = connection->starved = false;
 	connection->continued = connection->doomed = connection->expendable = false;
 	connection->exchange.started_ns = loop->now_ns;
+	connection->out_since_ns = 0;
 	connection->drained = 0;
 	if (counted)
 		count_level(&loop->stats.open, 1);
@@ -227,6 +228,25 @@ void connection_enter(struct connection *connection, enum phase phase)
 	connection_set_deadline(connection);
 }
 
+/* What a client may still take to read on: the time without a byte, and on average the least rate. At least 1. */
+static int64_t output_time(struct connection *connection)
+{
+	const struct http_limits *limits = &connection->loop->settings.limits;
+	int64_t now_ns = connection->loop->now_ns, left_ns;
+
+	if (connection->out_since_ns == 0) {
+		connection->out_since_ns = now_ns;
+		connection->out_taken = 0;
+	}
+	if (limits->write_ns == 0 || limits->read_rate_min == 0)
+		return limits->write_ns;
+	left_ns = connection->out_since_ns + limits->write_ns +
+		  (int64_t)connection->out_taken * (1000000000 / limits->read_rate_min) - now_ns;
+	if (left_ns > limits->write_ns)
+		return limits->write_ns;
+	return left_ns > 0 ? left_ns : 1;
+}
+
 void connection_set_deadline(struct connection *connection)
 {
 	struct http_loop *loop = connection->loop;
@@ -255,7 +275,9 @@ void connection_set_deadline(struct connection *connection)
 	if (!connection->counted && connection_is_reading(connection) && allowed > RESERVED_NS)
 		allowed = RESERVED_NS;
 	if (connection_has_output(connection))
-		allowed = limits->write_ns;
+		allowed = output_time(connection);
+	else
+		connection->out_since_ns = 0;
 	timers_set(&loop->timers, &connection->timer, allowed > 0 ? loop->now_ns + allowed : TIMER_NEVER);
 }
 

@@ -74,7 +74,9 @@ struct connection {
 
 	char *out; /* what the kernel did not take; else NULL */
 	size_t out_start, out_size, out_capacity;
-	struct slice tail; /* goes behind `out`; the handler's own memory, which outlives the loop */
+	int64_t out_since_ns; /* since when something waits for the client; 0: nothing does */
+	uint64_t out_taken;   /* bytes that it has taken since */
+	struct slice tail;    /* goes behind `out`; the handler's own memory, which outlives the loop */
 
 	size_t drained; /* bytes thrown away while lingering */
 	struct connection *next_ready, *next_free;

@@ -69,6 +69,7 @@ struct http_limits {               /* of 0: none */
 	int64_t body_ns;           /* from whole headers to the whole body */
 	int64_t idle_ns;           /* between requests of a kept connection */
 	int64_t write_ns;          /* a client that takes no byte for so long is cut off */
+	int64_t read_rate_min;     /* and one that, after this time, has not taken so many bytes a second of what waits for it */
 	size_t stream_backlog_max; /* bytes waiting for a stream's reader; beyond it is cut off */
 };
 

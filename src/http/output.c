@@ -129,6 +129,7 @@ bool output_resume(struct connection *connection)
 		if (sent == 0)
 			break;
 		progress = true;
+		connection->out_taken += sent;
 		if (own) {
 			connection->out_start += sent;
 			connection->out_size -= sent;

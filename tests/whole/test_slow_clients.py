@@ -178,6 +178,74 @@ def test_idle_connections_do_not_shut_the_operators_out(serve):
         wire.socket.close()
 
 
+def watch(base, source=None, **headers):
+    address = urllib.parse.urlsplit(base)
+    connection = socket.create_connection((address.hostname, address.port), timeout=20, source_address=(source, 0) if source else None)
+    lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    connection.sendall(f"GET /v1/sales/drop/events HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n".encode())
+    return connection
+
+
+def status(connection):
+    return int(connection.recv(12).split()[1])
+
+
+def test_streams_have_a_budget_for_each_address(serve):
+    """Behind a proxy too, where they are counted by the client that it names."""
+    server = serve({"gate.trusted_proxies": "127.0.0.1", "gate.threads": 1})
+    server.make_sale("drop", 5)
+    streams = [watch(server.public, X_Forwarded_For="203.0.113.1") for _ in range(256)]
+    assert {status(stream) for stream in streams} == {200}
+    with watch(server.public, X_Forwarded_For="203.0.113.1") as stream:
+        assert stream.recv(4096).startswith(b"HTTP/1.1 429 ")
+    for client in ("203.0.113.2", "2001:db8::1"):
+        with watch(server.public, X_Forwarded_For=client) as stream:
+            assert status(stream) == 200
+    for stream in streams:
+        stream.close()
+
+
+def test_streams_of_one_address_do_not_shut_out_other_watchers(serve, many_files):
+    """Found: 1,024 of them, and nobody else could watch."""
+    if many_files < 1300:
+        pytest.skip(f"this process may open only {many_files} files")
+    server = serve({"gate.threads": 1})
+    server.make_sale("drop", 5)
+    streams = [watch(server.public) for _ in range(1024)]
+    assert {status(stream) for stream in streams} == {200}
+    with watch(server.public, "127.0.0.2") as other:
+        assert status(other) == 200
+        ended = streams[0]
+        while ended.recv(65536):  # the oldest of whoever has most
+            pass
+    for stream in streams:
+        stream.close()
+
+
+def test_wrong_operators_tokens_are_seen_and_slowed_and_keep_nobody_out(serve):
+    """Found: 524,000 of them a second left no trace."""
+    server = serve()
+    guess = b"GET /v1/sales HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer a-guess-of-sixteen-bytes\r\n\r\n"
+    start = time.monotonic()
+    with Wire(server.operator) as wire:
+        wire.send(guess * 4)
+        for _ in range(4):
+            reply = wire.read()
+            assert (reply.status, reply.code) == (401, "unauthorized")
+            assert "invalid_token" in reply.header("www-authenticate")
+    assert time.monotonic() - start > 4 * 0.25
+    assert server.metric('penstock_identity_failures_total{listener="operator"}') == 4
+    lines = [line for line in server.log().splitlines() if "a wrong operator's token" in line]
+    assert 1 <= len(lines) <= 3 and "127.0.0.1" in lines[0]
+    guessing = [Wire(server.operator, timeout=30) for _ in range(256)]
+    for wire in guessing:
+        wire.send(guess * 50)
+    for _ in range(5):
+        assert server.operate("GET", "/v1/sales").status == 200
+    for wire in guessing:
+        wire.socket.close()
+
+
 def served(server):
     try:
         with Wire(server.public) as wire:

@@ -175,7 +175,7 @@ struct http_limits fixture_limits(void)
 {
 	const int64_t minute = 60000000000;
 
-	return (struct http_limits){minute, minute, minute, minute, 65536};
+	return (struct http_limits){minute, minute, minute, minute, 0, 65536};
 }
 
 void fixture_open(struct fixture *fixture, const char *place, struct http_limits limits, int64_t connections_max)

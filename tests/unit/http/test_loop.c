@@ -345,7 +345,7 @@ static void test_idle_connections_are_closed(void **state)
 
 static void test_a_deferred_request_has_no_deadline_of_the_loop(void **state)
 {
-	struct http_limits limits = {30 * MS, 30 * MS, 30 * MS, 30 * MS, 65536};
+	struct http_limits limits = {30 * MS, 30 * MS, 30 * MS, 30 * MS, 0, 65536};
 	int ticks;
 
 	(void)state;
@@ -487,6 +487,33 @@ static void test_an_expendable_exchange_gives_its_place(void **state)
 	assert_int_equal(fixture.gone, 1);
 	client_close(&slowed[0]);
 	client_close(&slowed[1]);
+	end();
+}
+
+/* Found: a client that took a little now and then kept its place for ever. */
+static void test_a_client_that_reads_far_too_slowly_is_cut_though_it_reads(void **state)
+{
+	struct http_limits limits = fixture_limits();
+	char data[2048];
+
+	(void)state;
+	limits.write_ns = 400 * MS;
+	limits.read_rate_min = 100000000; /* so that a test need not last long: a client on this machine is far below it */
+	fixture_start(&fixture, limits, 10);
+	client_connect_with(&client, &fixture, client_socket(4096));
+	client_send(&client, GET("/big?30000000"));
+	while (http_loop_stats(fixture.loop)->timeouts == 0) {
+		assert_true(recv(client.fd, data, sizeof(data), 0) > 0); /* much sooner than in write_ns, each time */
+		poll(NULL, 0, 2);
+	}
+	WAIT_UNTIL(http_loop_stats(fixture.loop)->open == 0);
+	assert_true(http_loop_stats(fixture.loop)->bytes_out < 30000000);
+	/* What is read as fast as that is no longer late for having taken long. */
+	client_close(&client);
+	client_connect(&client, &fixture);
+	client_send(&client, GET("/big?1000000") GET("/now"));
+	client_expect(&client, 200);
+	client_expect(&client, 200);
 	end();
 }
 
@@ -881,6 +908,7 @@ int main(void)
 		cmocka_unit_test(test_when_it_is_full_the_longest_idle_of_whoever_has_most_goes),
 		cmocka_unit_test(test_where_nobody_is_idle_the_reserve_answers_those_whom_it_is_for),
 		cmocka_unit_test(test_an_expendable_exchange_gives_its_place),
+		cmocka_unit_test(test_a_client_that_reads_far_too_slowly_is_cut_though_it_reads),
 		cmocka_unit_test(test_running_out_of_file_descriptors_is_survived),
 		cmocka_unit_test(test_large_answers_wait_for_a_slow_client),
 		cmocka_unit_test(test_a_client_that_takes_nothing_is_cut_off),

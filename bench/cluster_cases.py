@@ -352,7 +352,7 @@ def buys(gate, buyer):
 def failover():
     what = "nothing is sold after the master of Redis was killed, without a broker, beyond what Sentinel needs"
     figure = Figure("failover_s", what, "s", "<= 3")
-    for turn in range(2):
+    for turn in range(3):
         with Watched() as redis, Cluster() as cluster:
             gate = cluster.gate(**{"stock.url": redis.url(), "journal.url": "direct:"})
             cluster.sell(gate)

@@ -70,7 +70,7 @@ static bool show(void *context, struct buffer *out)
 static int make(struct drain_engine *engine)
 {
 	const struct settings *settings = engine->settings;
-	const struct monitor_source source = {engine, look, show};
+	const struct monitor_source source = {.context = engine, .checks = look, .components = show};
 	struct drain_settings drain = {
 		.pace = {.rate = settings->drain.max_rate,
 			 .batch_max = (size_t)settings->drain.batch_max,

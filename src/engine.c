@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include "adapters.h"
 #include "base/clock.h"
+#include "base/service_notify.h"
 #include "components.h"
 #include "credentials.h"
 #include "gate/gate.h"
@@ -19,6 +20,7 @@
 #include "build_info.h"
 #include "process.h"
 #include "reload.h"
+#include "waiting.h"
 
 enum { LEDGER_LANE_MAX = 4096, FENCED_LANE_MAX = 4096, STOCK_BATCH_MAX = 1024, STOCK_FIGURES = 8 };
 
@@ -202,29 +204,78 @@ static int make_stock_lanes(struct engine *engine)
 	return r < 0 ? r : lane_new(&engine->fenced_lane, FENCED_LANE_MAX);
 }
 
-/* Everything in place, nothing running. */
+/* --- Services that are away when it starts --- */
+
+enum { STOPPED = 1 }; /* it was told to stop before it began */
+static const int64_t LOOK_AGAIN_NS = 1000000000;
+
+/* What another try may mend; the rest is for a person. */
+static bool is_away(int r)
+{
+	return r == -ENOTCONN || r == -ETIMEDOUT;
+}
+
+/* Those that are not open yet, in their order. *service: the one that it came to. */
+static int open_services(struct engine *engine, enum waiting_service *service)
+{
+	int r = 0;
+
+	*service = WAITING_LEDGER;
+	if (!engine->ledger)
+		r = adapters_open_own_ledger(engine->settings, &engine->ledger);
+	if (r == 0)
+		*service = WAITING_JOURNAL;
+	if (r == 0 && !engine->journal)
+		r = adapters_open_journal(engine->settings, engine->ledger, &engine->journal);
+	if (r == 0)
+		*service = WAITING_STOCK;
+	if (r == 0 && !engine->stock)
+		r = adapters_open_stock(engine->settings, &engine->stock);
+	return r;
+}
+
+/* 0, STOPPED, or negative: for a person. */
+static int wait_for_services(struct engine *engine)
+{
+	struct waiting *waiting = NULL;
+	enum waiting_service service;
+	int r = open_services(engine, &service), begun = 0;
+
+	while (is_away(r)) {
+		if (!waiting) {
+			log_warn("engine", "a service is away: this server is alive, and not ready until it is there",
+				 LOG_TEXT("service", waiting_service_name(service)));
+			begun = waiting_begin(&waiting, engine->settings, engine->metrics);
+			if (begun < 0)
+				return begun;
+		}
+		waiting_for(waiting, service, error_text(r));
+		service_notify_starting();
+		r = process_wait_signal(LOOK_AGAIN_NS) ? STOPPED : open_services(engine, &service);
+	}
+	waiting_end(waiting);
+	return r;
+}
+
+/* Everything in place, nothing running. 0, STOPPED, or negative. */
 static int make(struct engine *engine)
 {
 	const struct settings *settings = engine->settings;
-	int r = adapters_open_own_ledger(engine->settings, &engine->ledger);
+	int r = metrics_new(&engine->metrics);
 
+	if (r == 0)
+		r = wait_for_services(engine);
 	if (r == 0)
 		r = credentials_identity(settings, settings, &engine->identity);
 	if (r == 0)
 		r = credentials_operators(settings, settings, &engine->operators);
-	if (r == 0)
-		r = adapters_open_journal(settings, engine->ledger, &engine->journal);
-	if (r == 0)
-		r = adapters_open_stock(settings, &engine->stock);
-	if (r == 0)
-		r = metrics_new(&engine->metrics);
 	if (r == 0)
 		r = sale_catalog_new(&engine->catalog);
 	if (r == 0)
 		r = lane_new(&engine->journal_lane, (size_t)settings->journal.lane_max);
 	if (r == 0 && !engine->stock->ops->local)
 		r = make_stock_lanes(engine);
-	if (r < 0)
+	if (r)
 		return r;
 	engine->admission = (struct admission){engine->stock, settings->journal.ack_deadline_ns};
 	register_metrics(engine);
@@ -428,8 +479,8 @@ int engine_run(const struct settings *settings, const struct engine_options *opt
 	stop(&engine);
 	release(&engine);
 	reload_deinit(&engine.reload);
-	if (r == 0)
+	if (r >= 0)
 		log_info("engine", "stopped");
 	process_end();
-	return r;
+	return r < 0 ? r : 0;
 }

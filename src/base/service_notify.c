@@ -31,6 +31,12 @@ static void tell(const char *text)
 		close(fd);
 }
 
+/* Asked again before the time is over, it goes on. */
+void service_notify_starting(void)
+{
+	tell("EXTEND_TIMEOUT_USEC=60000000\nSTATUS=waiting for a service that is needed");
+}
+
 void service_notify_ready(void)
 {
 	tell("READY=1");

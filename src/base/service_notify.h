@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+void service_notify_starting(void);  /* it waits for another service, and is to be waited for */
 void service_notify_ready(void);     /* it serves; after a reload too */
 void service_notify_reloading(void); /* followed by service_notify_ready() */
 void service_notify_stopping(void);

@@ -82,12 +82,20 @@ static void show_health(struct monitor *monitor, const struct http_request *requ
 	buffer_deinit(&components);
 }
 
+/* The probes last: see first_route(). */
 static const struct route routes[] = {
 	{{HTTP_GET, "/metrics"}, show_metrics},
 	{{HTTP_GET, "/health"}, show_health},
 	{{HTTP_GET, "/readyz"}, show_ready},
 	{{HTTP_GET, "/livez"}, show_live},
 };
+
+enum { ROUTES = sizeof(routes) / sizeof(routes[0]), PROBES = 2 };
+
+static size_t first_route(const struct monitor *monitor)
+{
+	return monitor->source.probes_only ? ROUTES - PROBES : 0;
+}
 
 /* --- Requests --- */
 
@@ -130,7 +138,7 @@ static void handle_request(struct http_handler *handler, struct http_exchange *e
 	buffer_clear(&monitor->body);
 	switch (http_router_find(monitor->router, request->method, request->path, &match, allow)) {
 	case HTTP_ROUTE_FOUND:
-		routes[match.route].handle(monitor, request, &answer);
+		routes[first_route(monitor) + match.route].handle(monitor, request, &answer);
 		break;
 	case HTTP_ROUTE_METHOD:
 		snprintf(line, sizeof(line), "Allow: %s\r\n", allow);
@@ -141,6 +149,12 @@ static void handle_request(struct http_handler *handler, struct http_exchange *e
 			refuse(monitor, 405, "method-not-allowed", "Only what is to be seen is here.", &answer);
 		break;
 	default:
+		if (monitor->source.away) {
+			answer.headers = SLICE("Retry-After: 1\r\n");
+			refuse(monitor, 503, monitor->source.away(monitor->source.context),
+			       "This server has just started, and waits for a service that it needs. Nothing was done.", &answer);
+			break;
+		}
 		refuse(monitor, 404, "not-found", "There is /metrics, /health, /readyz and /livez.", &answer);
 	}
 	respond(monitor, exchange, &answer);
@@ -232,7 +246,8 @@ int monitor_new(struct monitor **out, const struct listen_list *places, const st
 					 "Content-Length: 0\r\n\r\n"),
 		});
 	if (r == 0)
-		r = http_router_new(&monitor->router, routes, sizeof(routes) / sizeof(routes[0]), sizeof(routes[0]));
+		r = http_router_new(&monitor->router, routes + first_route(monitor), ROUTES - first_route(monitor),
+				    sizeof(routes[0]));
 	if (r == 0)
 		r = listen_all(monitor, places);
 	if (r < 0) {

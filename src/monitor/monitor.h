@@ -16,6 +16,9 @@ struct monitor_source {
 	size_t (*checks)(void *context, struct health_check *checks);
 	/* Appends the components of /health. False: something is down. */
 	bool (*components)(void *context, struct buffer *out);
+	/* NULL, or of a process that is not there yet: the problem's code that all other requests are told, with 503. */
+	const char *(*away)(void *context);
+	bool probes_only; /* /readyz and /livez alone: for everybody to see */
 };
 
 /* Opens the listeners, so that a port that is taken stops the start. All is borrowed. 0 or negative errno, logged. */

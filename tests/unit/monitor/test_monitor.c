@@ -59,7 +59,9 @@ static int bench_open(void **state)
 	assert_int_equal(listen_list_parse(SLICE("127.0.0.1:0"), &places, &bad), 0);
 	assert_int_equal(metrics_new(&bench.metrics), 0);
 	metrics_reader(bench.metrics, "gauge", "penstock_seven", "Seven.", NULL, read_seven, NULL);
-	assert_int_equal(monitor_new(&bench.monitor, &places, bench.metrics, &(struct monitor_source){&bench, checks, components}), 0);
+	assert_int_equal(monitor_new(&bench.monitor, &places, bench.metrics,
+				     &(struct monitor_source){.context = &bench, .checks = checks, .components = components}),
+			 0);
 	assert_int_equal(monitor_start(bench.monitor), 0);
 	*state = &bench;
 	return 0;
@@ -154,6 +156,34 @@ static void test_nothing_else_is_there(void **state)
 	assert_non_null(strstr(answer, "application/problem+json"));
 }
 
+static const char *stock_is_away(void *context)
+{
+	(void)context;
+	return "stock-unavailable";
+}
+
+/* What is not there yet is no 404: a buyer would not ask again. */
+static void test_who_waits_tells_all_but_the_probes_to_ask_again(void **state)
+{
+	struct bench *bench = *state, waiting = {.metrics = bench->metrics};
+	struct monitor_source source = {
+		.context = &waiting, .checks = checks, .components = components, .away = stock_is_away, .probes_only = true};
+	struct listen_list places = {.count = 1};
+	const char *answer;
+
+	assert_int_equal(address_parse(SLICE("127.0.0.1"), &places.items[0].address), 0);
+	assert_int_equal(monitor_new(&waiting.monitor, &places, bench->metrics, &source), 0);
+	assert_int_equal(monitor_start(waiting.monitor), 0);
+	answer = ask(&waiting, "POST", "/v1/sales/drop/orders");
+	assert_answer(answer, "503", NULL);
+	assert_non_null(strstr(answer, "Retry-After: 1"));
+	assert_non_null(strstr(answer, "stock-unavailable"));
+	assert_answer(ask(&waiting, "GET", "/metrics"), "503", NULL); /* figures are not for everybody */
+	assert_answer(ask(&waiting, "GET", "/livez"), "200", NULL);
+	assert_answer(ask(bench, "GET", "/v1/sales"), "404", NULL);
+	monitor_free(waiting.monitor);
+}
+
 static void test_a_port_that_is_taken_stops_the_start(void **state)
 {
 	struct bench *bench = *state;
@@ -169,7 +199,8 @@ static void test_a_port_that_is_taken_stops_the_start(void **state)
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
 	assert_int_equal(address_parse(SLICE("127.0.0.1"), &places.items[0].address), 0);
 	places.items[0].port = ntohs(address.sin_port);
-	assert_int_equal(monitor_new(&other, &places, bench->metrics, &(struct monitor_source){bench, checks, components}),
+	assert_int_equal(monitor_new(&other, &places, bench->metrics,
+				     &(struct monitor_source){.context = bench, .checks = checks, .components = components}),
 			 -EADDRINUSE);
 	close(fd);
 }
@@ -182,6 +213,7 @@ int main(void)
 		TEST(it_shows_what_it_is_asked_for),
 		TEST(what_is_ill_is_not_ready),
 		TEST(nothing_else_is_there),
+		TEST(who_waits_tells_all_but_the_probes_to_ask_again),
 		TEST(a_port_that_is_taken_stops_the_start),
 	};
 

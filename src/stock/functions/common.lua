@@ -173,7 +173,7 @@ end
 
 -- A buyer's field.
 local function buyer_text(value, newest)
-	return pack('<I', value) .. sub(newest, 1, NEWEST_SIZE)
+	return pack('<Ic0', value, #newest > NEWEST_SIZE and sub(newest, 1, NEWEST_SIZE) or newest)
 end
 
 -- The records of a buyer's newest orders, by id; and the ids, newest first.

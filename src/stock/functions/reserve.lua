@@ -86,14 +86,18 @@ local function reserve_write(sale, granted, windows)
 	write(granted.keys)
 	write(granted.outbox)
 	local buyers, asked = {'HSET', key .. ':b'}, {'HSET', sale.rate_key}
+	local at = 3
 	for buyer, value in pairs(granted.buyers) do
-		buyers[#buyers + 1] = buyer
-		buyers[#buyers + 1] = buyer_text(value, granted.newest[buyer])
+		buyers[at] = buyer
+		buyers[at + 1] = buyer_text(value, granted.newest[buyer])
+		at = at + 2
 	end
 	write(buyers)
+	at = 3
 	for buyer in pairs(granted.asked) do
-		asked[#asked + 1] = buyer
-		asked[#asked + 1] = windows[buyer]
+		asked[at] = buyer
+		asked[at + 1] = windows[buyer]
+		at = at + 2
 	end
 	if #asked > 2 then
 		call(unpack(asked))
@@ -123,6 +127,7 @@ local function reserve(keys, args)
 	local granted = {orders = {'HSET', key .. ':o'}, keys = {'HSET', key .. ':k'}, outbox = {'ZADD', key .. ':x'}, buyers = buyers,
 		names = {}, asked = {}, newest = {}}
 	local out, sold_out, counts = {}, false, not has(sale.broken, FORGET_BUYER)
+	local grants, keys_size, stamped, unstamped = 0, 2, pack('<i8', now), pack('<i8', 0)
 	local stopped = call('HGET', key .. ':z', 'stopped') == '1'
 	for i = 2, #args do
 		local id, flags, hold, lot, quantity, buyer = unpack(items[i])
@@ -165,29 +170,33 @@ local function reserve(keys, args)
 					units.confirmed = units.confirmed + quantity
 				end
 				units.changed = true
-				local stamp = 0
+				local stamp = unstamped
 				if window and flags < UNLIMITED then
-					stamp = now
-					windows[buyer] = window .. pack('<i8', stamp)
+					stamp = stamped
+					windows[buyer] = window .. stamp
 					granted.asked[buyer] = true
 					left = left - 1
 				end
 				buyers[buyer] = (value or 0) + 10000 + (counts and quantity or 0)
-				granted.newest[buyer] = id .. (granted.newest[buyer] or field and sub(field, NEWEST) or '')
+				local newest = granted.newest[buyer] or field and sub(field, NEWEST)
+				granted.newest[buyer] = newest and id .. newest or id
 				record = pack(RECORD_HEAD, state, counts and COUNTED or 0, live + quantity, deadline, deadline) .. sub(args[i], 22) ..
-					pack('<i8', stamp)
+					stamp
 				fresh[id] = record
+				local at = 2 * grants + 3 -- behind a command and its key
+				grants = grants + 1
 				local list = granted.orders
-				list[#list + 1] = id
-				list[#list + 1] = record
+				list[at] = id
+				list[at + 1] = record
 				list = granted.outbox
-				list[#list + 1] = now
-				list[#list + 1] = id
+				list[at] = now
+				list[at + 1] = id
 				if name ~= '' then
 					fresh_keys[name] = id
 					list = granted.keys
-					list[#list + 1] = name
-					list[#list + 1] = id
+					list[keys_size + 1] = name
+					list[keys_size + 2] = id
+					keys_size = keys_size + 2
 				end
 				if not value then
 					granted.names[#granted.names + 1] = buyer

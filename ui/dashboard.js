@@ -379,7 +379,7 @@ function showSales(sales, more) {
 
 		button.addEventListener("click", () => watch(sale));
 		return element("tr", {}, element("th", { scope: "row" }, button),
-			element("td", {}, element("span", { class: `state ${sale.state}` }, sale.state)), ...unitCells(unitsOf(sale.lots)));
+			element("td", {}, element("span", { class: `state ${sale.state}` }, sale.schedule && sale.state === "draft" ? "draft, scheduled" : sale.state)), ...unitCells(unitsOf(sale.lots)));
 	}));
 	if (more)
 		byId("sales").tBodies[0].append(element("tr", {}, element("td", { colspan: "7" }, "There are more; the first 1,000 are shown.")));

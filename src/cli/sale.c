@@ -87,7 +87,7 @@ struct sale_terms {
 	const char *url, *name, *currency, *rate, *opens_at, *closes_at;
 	struct option_list lots;
 	int64_t price, limit, hold_ms, opens_in_ms, closes_in_ms;
-	bool json, late_confirm, no_late_confirm, arm, open;
+	bool json, late_confirm, no_late_confirm, schedule, no_schedule, announce, no_announce, arm, open;
 };
 static const struct sale_terms no_terms = {.price = -1, .limit = -1, .hold_ms = -1, .opens_in_ms = -1, .closes_in_ms = -1};
 
@@ -104,8 +104,12 @@ static const struct sale_terms no_terms = {.price = -1, .limit = -1, .hold_ms = 
 		{"closes-in", 0, OPTION_DURATION, &(terms).closes_in_ms, "TIME", "from now"},                               \
 		{"late-confirm",        0,    OPTION_FLAG,                                                                  \
 		 &(terms).late_confirm, NULL, "a payment after the hold may still get a unit, if one is left"},             \
+		{"no-late-confirm", 0, OPTION_FLAG, &(terms).no_late_confirm, NULL, "it may not"},                          \
+		{"schedule", 0, OPTION_FLAG, &(terms).schedule, NULL, "the clock arms it before it opens"},                 \
+		{"no-schedule", 0, OPTION_FLAG, &(terms).no_schedule, NULL, "it does not"},                                 \
+		{"announce", 0, OPTION_FLAG, &(terms).announce, NULL, "the public sees its name and times"},                \
 	{                                                                                                                   \
-		"no-late-confirm", 0, OPTION_FLAG, &(terms).no_late_confirm, NULL, "it may not"                             \
+		"no-announce", 0, OPTION_FLAG, &(terms).no_announce, NULL, "it does not"                                    \
 	}
 
 static void set_time(json_t *body, const char *name, const char *at, int64_t in_ms)
@@ -173,6 +177,10 @@ static int set_terms(const struct cli *cli, json_t *body, const struct sale_term
 		json_object_set_new(body, "hold_seconds", json_integer(terms->hold_ms / 1000));
 	if (terms->late_confirm || terms->no_late_confirm)
 		json_object_set_new(body, "late_confirm", json_boolean(!terms->no_late_confirm));
+	if (terms->schedule || terms->no_schedule)
+		json_object_set_new(body, "schedule", json_boolean(!terms->no_schedule));
+	if (terms->announce || terms->no_announce)
+		json_object_set_new(body, "announce", json_boolean(!terms->no_announce));
 	set_time(body, "opens_at", terms->opens_at, terms->opens_in_ms);
 	set_time(body, "closes_at", terms->closes_at, terms->closes_in_ms);
 	return terms->rate ? set_rate(cli, body, terms->rate) : CLI_GO;
@@ -213,7 +221,7 @@ static int create(struct cli *cli)
 		{"lot", 0, OPTION_LIST, &terms.lots, "SKU=UNITS", "units of an item; again for each size"},
 		TERMS_OPTIONS(terms),
 		{"arm", 0, OPTION_FLAG, &terms.arm, NULL, "arm it at once"},
-		{"open", 0, OPTION_FLAG, &terms.open, NULL, "arm and open it at once"},
+		{"open", 0, OPTION_FLAG, &terms.open, NULL, "open it: at its time where it has one, else at once"},
 		CLIENT_OPTIONS(&terms.url, &terms.json),
 	};
 	json_t *body;
@@ -223,15 +231,19 @@ static int create(struct cli *cli)
 		return code;
 	if (terms.lots.count == 0)
 		return cli_usage(cli, "what does it sell? --lot SKU=UNITS");
-	body = json_pack("{s:s}", "id", cli->argv[0]);
 	if (!terms.name)
 		terms.name = cli->argv[0];
 	if (terms.price < 0)
-		terms.price = 0;
+		return cli_usage(cli, "what does it cost? --price N, in minor units; 0 is for free");
+	if (terms.open && (terms.opens_at || terms.opens_in_ms >= 0)) {
+		terms.open = false;
+		terms.schedule = true;
+	}
 	if (terms.limit < 0)
 		terms.limit = 1;
 	if (terms.hold_ms < 0)
 		terms.hold_ms = 120000;
+	body = json_pack("{s:s}", "id", cli->argv[0]);
 	code = set_terms(cli, body, &terms);
 	if (code == CLI_GO)
 		code = set_lots(cli, body, &terms.lots);
@@ -350,7 +362,7 @@ static int watch(struct cli *cli)
 	static const struct command command_##word = { \
 		.name = "sale " #word, .synopsis = words, .summary = text, .settings = true, .run = function}
 
-SALE_COMMAND(create, "ID --lot SKU=UNITS... [OPTION...]", "Make a sale; it is a draft until it is armed", create);
+SALE_COMMAND(create, "ID --lot SKU=UNITS... --price N [OPTION...]", "Make a sale; it is a draft until it is armed", create);
 SALE_COMMAND(list, "", "List the sales", list);
 SALE_COMMAND(show, "ID", "Show one sale and its lots", show_one);
 SALE_COMMAND(change, "ID OPTION...", "Change a sale; once it is armed, only its name and closing time", change);
@@ -358,6 +370,7 @@ SALE_COMMAND(arm, "ID", "Load its stock; from then on the clock opens it", move)
 SALE_COMMAND(open, "ID", "Open it now", move);
 SALE_COMMAND(pause, "ID", "Pause it: nothing is sold, what is held stays held", move);
 SALE_COMMAND(resume, "ID", "Go on after a pause", move);
+SALE_COMMAND(delete, "ID", "Delete a draft; its units go back to the warehouse, its name is free", move);
 SALE_COMMAND(end, "ID", "End it for good; what is left goes back to the warehouse", move);
 SALE_COMMAND(add, "ID SKU UNITS", "Give a lot more units, from the warehouse", units);
 SALE_COMMAND(withdraw, "ID SKU UNITS", "Take units that are still available out of a lot", units);
@@ -368,6 +381,6 @@ const struct command command_sale = {
 	.synopsis = "COMMAND",
 	.summary = "Sales: make, open, watch, end",
 	.children = (const struct command *const[]){&command_create, &command_list, &command_show, &command_change, &command_arm,
-						    &command_open, &command_pause, &command_resume, &command_end, &command_add,
-						    &command_withdraw, &command_watch, NULL},
+						    &command_open, &command_pause, &command_resume, &command_end, &command_delete,
+						    &command_add, &command_withdraw, &command_watch, NULL},
 };

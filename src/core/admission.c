@@ -40,6 +40,7 @@ static enum verdict screen_phase(const struct sale *sale, int64_t now_ms)
 {
 	switch (sale_phase(sale, now_ms)) {
 	case SALE_PHASE_HIDDEN:
+	case SALE_PHASE_COMING:
 	case SALE_PHASE_WAITING:
 		return VERDICT_SALE_NOT_OPEN;
 	case SALE_PHASE_PAUSED:

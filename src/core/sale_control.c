@@ -72,14 +72,32 @@ static int publish(struct sale_control *control, uint32_t number)
 	struct sale *sale = NULL;
 	int r = ledger->ops->sale_get(ledger, number, SLICE_NULL, &sale);
 
+	if (r == 0 && sale->state == SALE_DELETED) {
+		free(sale);
+		return sale_catalog_remove(control->settings.catalog, number);
+	}
 	return r ? r : sale_catalog_put(control->settings.catalog, sale);
+}
+
+/* A time that is over would act at once: whoever gave it meant another. opens, closes: which of them are looked at. */
+static int check_times(const struct sale *sale, bool opens, bool closes, int64_t now_ms)
+{
+	if (sale->opens_at_ms != SALE_NO_TIME && sale->closes_at_ms != SALE_NO_TIME && sale->closes_at_ms <= sale->opens_at_ms)
+		return SALE_CONTROL_BAD_TIMES;
+	if (opens && sale->opens_at_ms != SALE_NO_TIME && sale->opens_at_ms < now_ms)
+		return SALE_CONTROL_PAST_OPENS;
+	if (closes && sale->closes_at_ms != SALE_NO_TIME && sale->closes_at_ms <= now_ms)
+		return SALE_CONTROL_PAST_CLOSES;
+	return sale->scheduled && sale->opens_at_ms == SALE_NO_TIME ? SALE_CONTROL_NO_OPENS : 0;
 }
 
 int sale_control_create(struct sale_control *control, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot)
 {
 	struct ledger *ledger = control->settings.ledger;
-	int r;
+	int r = check_times(sale, true, true, actor->now_ms);
 
+	if (r)
+		return r;
 	pthread_mutex_lock(&control->lock);
 	r = ledger->ops->sale_create(ledger, sale, actor, lot);
 	if (r == LEDGER_DONE)
@@ -110,6 +128,10 @@ static void change_fields(struct sale *sale, unsigned fields, const struct sale 
 		sale->closes_at_ms = change->closes_at_ms;
 	if (fields & SALE_FIELD_LATE_CONFIRM)
 		sale->late_confirm = change->late_confirm;
+	if (fields & SALE_FIELD_SCHEDULE)
+		sale->scheduled = change->scheduled;
+	if (fields & SALE_FIELD_ANNOUNCE)
+		sale->announced = change->announced;
 }
 
 int sale_control_update(struct sale_control *control, struct slice id, unsigned fields, const struct sale *change,
@@ -127,8 +149,7 @@ int sale_control_update(struct sale_control *control, struct slice id, unsigned 
 		r = SALE_CONTROL_FROZEN;
 	if (r == 0) {
 		change_fields(sale, fields, change);
-		if (sale->opens_at_ms != SALE_NO_TIME && sale->closes_at_ms != SALE_NO_TIME && sale->closes_at_ms <= sale->opens_at_ms)
-			r = SALE_CONTROL_BAD_TIMES;
+		r = check_times(sale, fields & SALE_FIELD_OPENS, fields & SALE_FIELD_CLOSES, actor->now_ms);
 	}
 	if (r == 0)
 		r = ledger->ops->sale_update(ledger, sale, actor);
@@ -175,12 +196,12 @@ static int preheat(struct sale_control *control, const struct sale *sale, uint32
 	return preheat_arm(stock, sale) < 0 ? SALE_CONTROL_STOCK_AWAY : 0;
 }
 
-/* One move, with the pre-heating that it needs. A draft that ends is armed too, so that its units go back the one way there is. */
+/* One move, with the pre-heating that it needs. */
 static int move(struct sale_control *control, const struct sale *sale, enum sale_action action, const struct ledger_actor *actor)
 {
 	struct ledger *ledger = control->settings.ledger;
 	struct stock *stock = control->settings.stock;
-	bool preheats = sale->state == SALE_DRAFT && (action == SALE_ARM || action == SALE_START || action == SALE_END);
+	bool preheats = sale->state == SALE_DRAFT && (action == SALE_ARM || action == SALE_START);
 	uint32_t epoch = 0; /* the one begun here; what another process has begun stays */
 	int r = 0;
 
@@ -202,6 +223,9 @@ int sale_control_move(struct sale_control *control, struct slice id, enum sale_a
 
 	pthread_mutex_lock(&control->lock);
 	r = find(control, id, &sale);
+	if (r == 0 && (action == SALE_ARM || action == SALE_START))
+		r = check_times(sale, action == SALE_ARM && sale->state == SALE_DRAFT,
+				sale->state == SALE_DRAFT || sale->state == SALE_ARMED, actor->now_ms);
 	if (r == 0)
 		r = move(control, sale, action, actor);
 	pthread_mutex_unlock(&control->lock);
@@ -219,7 +243,7 @@ static int find_lot(struct sale_control *control, struct slice id, struct slice 
 	if (place < 0)
 		return LEDGER_NOT_FOUND;
 	*lot = (uint32_t)place;
-	return (*sale)->state == SALE_DRAFT || (*sale)->state == SALE_ENDED ? LEDGER_WRONG_STATE : 0;
+	return !sale_in_stock(*sale) || (*sale)->state == SALE_ENDED ? LEDGER_WRONG_STATE : 0;
 }
 
 /* Tells the stock what the ledger has allocated to a sale by now. 0, an outcome of the stock, or negative. */
@@ -471,7 +495,7 @@ static int care_for(struct sale_control *control, const struct sale *sale, int64
 
 	switch (sale->state) {
 	case SALE_DRAFT:
-		if (sale->opens_at_ms != SALE_NO_TIME && wall_ms >= sale->opens_at_ms - ARM_AHEAD_MS)
+		if (sale->scheduled && wall_ms >= sale->opens_at_ms - ARM_AHEAD_MS)
 			r = move(control, sale, SALE_ARM, &actor);
 		break;
 	case SALE_ARMED:
@@ -492,6 +516,8 @@ static int care_for(struct sale_control *control, const struct sale *sale, int64
 			if (r == 0)
 				stock->ops->drop(stock, sale->number, sale->epoch);
 		}
+		break;
+	case SALE_DELETED: /* never in the catalog */
 		break;
 	}
 	/* An operator was faster: the catalog shows it by now. */

@@ -35,6 +35,9 @@ enum sale_control_outcome {
 	SALE_CONTROL_FULL = 104,         /* the stock has no room for it now: nothing was done */
 	SALE_CONTROL_STOCK_AWAY = 105,   /* the stock cannot be used now, or the sale is being rebuilt: nothing was done */
 	SALE_CONTROL_JOURNAL_AWAY = 106, /* the journal refused: nothing was done */
+	SALE_CONTROL_PAST_OPENS = 107,   /* its opening time is over already */
+	SALE_CONTROL_PAST_CLOSES = 108,  /* its closing time is */
+	SALE_CONTROL_NO_OPENS = 109,     /* it is to be opened by the clock, and has no time */
 	SALE_CONTROL_UNKNOWN = 102,      /* the journal cannot say yet whether it is done; it is being driven */
 };
 
@@ -48,18 +51,21 @@ enum sale_field {
 	SALE_FIELD_OPENS = 32,
 	SALE_FIELD_CLOSES = 64,
 	SALE_FIELD_LATE_CONFIRM = 128,
+	SALE_FIELD_SCHEDULE = 256,
+	SALE_FIELD_ANNOUNCE = 512,
 	SALE_FIELDS_HARMLESS = SALE_FIELD_NAME | SALE_FIELD_CLOSES, /* also after it was armed */
 };
 
 int sale_control_new(struct sale_control **control, const struct sale_control_settings *settings) MUST_CHECK;
 void sale_control_free(struct sale_control *control);
 
-/* As ledger.sale_create; on DONE the sale is in the catalog. */
+/* As ledger.sale_create, PAST_OPENS, PAST_CLOSES or NO_OPENS; on DONE the sale is in the catalog. */
 int sale_control_create(struct sale_control *control, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot) MUST_CHECK;
-/* Changes the fields named in `fields` to those of `change`. DONE, NOT_FOUND, CONFLICT, WRONG_STATE (ended), FROZEN, BAD_TIMES. */
+/* Changes the fields named in `fields` to those of `change`. DONE, NOT_FOUND, CONFLICT, WRONG_STATE (ended), FROZEN, BAD_TIMES,
+ * NO_OPENS, and of what is changed PAST_OPENS, PAST_CLOSES. */
 int sale_control_update(struct sale_control *control, struct slice id, unsigned fields, const struct sale *change,
 			const struct ledger_actor *actor) MUST_CHECK;
-/* SALE_START arms first where that was not done. DONE, ALREADY, WRONG_STATE, NOT_FOUND, SALE_CONTROL_STOCK_AWAY (what is armed here is a draft still). */
+/* SALE_START arms first where that was not done; what is armed or opened by hand must not be past its times (PAST_OPENS, PAST_CLOSES). DONE, ALREADY, WRONG_STATE, NOT_FOUND, SALE_CONTROL_STOCK_AWAY (what is armed here is a draft still). */
 int sale_control_move(struct sale_control *control, struct slice id, enum sale_action action,
 		      const struct ledger_actor *actor) MUST_CHECK;
 /* DONE, NOT_FOUND (sale or lot), NOT_ENOUGH, WRONG_STATE (draft or ended). */
@@ -76,7 +82,8 @@ int sale_control_withdraw(struct sale_control *control, struct slice id, struct 
 int sale_control_brake(struct sale_control *control, uint32_t number, bool stopped, const struct ledger_actor *actor) MUST_CHECK;
 
 /*
- * The sale keeper's turn: arms and opens and ends sales that the clock says, returns what ended sales have left, finishes units whose addition
+ * The sale keeper's turn: arms drafts that are scheduled, opens and ends what is armed, as the clock says, returns what ended
+ * sales have left, finishes units whose addition
  * the ledger could not confirm, forgets sales that ended before the retention time. Of several processes on one ledger one alone is elected to care for
  * the sales, and tells the ledger of brakes; the others finish what is their own. 0, or the first error (the rest was tried too); it is told again while the next try waits.
  */

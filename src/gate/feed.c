@@ -287,7 +287,7 @@ void sales_feed(struct gate_request *request)
 	struct address client;
 	struct stream *stream;
 
-	if (!entry || (entry->sale->state == SALE_DRAFT && !thread->for_operators)) {
+	if (!entry || (sale_phase(entry->sale, clock_wall_ms()) == SALE_PHASE_HIDDEN && !thread->for_operators)) {
 		gate_refuse(request, PROBLEM_UNKNOWN_SALE, NULL);
 		return;
 	}

@@ -46,14 +46,26 @@ static void answer_sale(struct gate_errand *errand, const char *id)
 struct terms {
 	struct slice name, currency;
 	int64_t amount, limit, hold, opens, closes, rate_requests, rate_seconds;
-	bool late_confirm;
+	bool late_confirm, schedule, announce;
 	json_t *price, *rate;
 };
 
-enum { TERM_NAME, TERM_PRICE, TERM_LIMIT, TERM_RATE, TERM_HOLD, TERM_OPENS, TERM_CLOSES, TERM_LATE, TERM_COUNT };
+enum {
+	TERM_NAME,
+	TERM_PRICE,
+	TERM_LIMIT,
+	TERM_RATE,
+	TERM_HOLD,
+	TERM_OPENS,
+	TERM_CLOSES,
+	TERM_LATE,
+	TERM_SCHEDULE,
+	TERM_ANNOUNCE,
+	TERM_COUNT
+};
 static const unsigned term_fields[TERM_COUNT] = {
-	SALE_FIELD_NAME, SALE_FIELD_PRICE, SALE_FIELD_LIMIT,  SALE_FIELD_RATE,
-	SALE_FIELD_HOLD, SALE_FIELD_OPENS, SALE_FIELD_CLOSES, SALE_FIELD_LATE_CONFIRM,
+	SALE_FIELD_NAME,  SALE_FIELD_PRICE,  SALE_FIELD_LIMIT,        SALE_FIELD_RATE,     SALE_FIELD_HOLD,
+	SALE_FIELD_OPENS, SALE_FIELD_CLOSES, SALE_FIELD_LATE_CONFIRM, SALE_FIELD_SCHEDULE, SALE_FIELD_ANNOUNCE,
 };
 
 static void term_table(struct terms *terms, struct body_field fields[TERM_COUNT])
@@ -71,6 +83,8 @@ static void term_table(struct terms *terms, struct body_field fields[TERM_COUNT]
 		[TERM_OPENS] = {.name = "opens_at", .kind = BODY_TIME, .target = &terms->opens},
 		[TERM_CLOSES] = {.name = "closes_at", .kind = BODY_TIME, .target = &terms->closes},
 		[TERM_LATE] = {.name = "late_confirm", .kind = BODY_BOOLEAN, .target = &terms->late_confirm},
+		[TERM_SCHEDULE] = {.name = "schedule", .kind = BODY_BOOLEAN, .target = &terms->schedule},
+		[TERM_ANNOUNCE] = {.name = "announce", .kind = BODY_BOOLEAN, .target = &terms->announce},
 	};
 
 	memcpy(fields, table, sizeof(table));
@@ -129,14 +143,8 @@ static void apply_terms(struct sale *sale, const struct terms *terms)
 	sale->opens_at_ms = terms->opens;
 	sale->closes_at_ms = terms->closes;
 	sale->late_confirm = terms->late_confirm;
-}
-
-static int check_times(const struct terms *terms, struct reply *reply)
-{
-	if (terms->opens == SALE_NO_TIME || terms->closes == SALE_NO_TIME || terms->closes > terms->opens)
-		return 0;
-	reply_bad_field(reply, PROBLEM_INVALID_VALUE, "closes_at", "closes_at must be later than opens_at.");
-	return 1;
+	sale->scheduled = terms->schedule;
+	sale->announced = terms->announce;
 }
 
 static int read_lots(json_t *array, struct sale *sale, struct reply *reply)
@@ -189,7 +197,7 @@ static struct sale *read_new_sale(json_t *body, struct reply *reply)
 						 .rule = "1 to 64 of a-z, 0-9, '.', '_' or '-', beginning with a letter or digit"};
 	fields[TERM_COUNT + 1] =
 		(struct body_field){.name = "lots", .kind = BODY_ARRAY, .target = &lots, .required = true, .min = 1, .max = LOTS_MAX};
-	if (body_read(body, fields, TERM_COUNT + 2, "", reply) || read_nested(&terms, reply) || check_times(&terms, reply))
+	if (body_read(body, fields, TERM_COUNT + 2, "", reply) || read_nested(&terms, reply))
 		return NULL;
 	if (no_rate)
 		terms.rate_requests = terms.rate_seconds = 0;
@@ -211,7 +219,48 @@ static struct sale *read_new_sale(json_t *body, struct reply *reply)
 
 /* --- Routes --- */
 
-static void say_control(struct gate_errand *errand, int r)
+/* Which state the sale is in by now, and what can be done from there. */
+static void say_state(struct gate_errand *errand, const char *id)
+{
+	struct ledger *ledger = errand_ledger(errand);
+	struct reply *reply = &errand->reply;
+	struct buffer members;
+	struct sale *sale = NULL;
+	char detail[256];
+	int r = ledger->ops->sale_get(ledger, 0, slice_of(id), &sale);
+
+	if (r) {
+		reply_problem(reply, r == LEDGER_NOT_FOUND ? PROBLEM_UNKNOWN_SALE : PROBLEM_SALE_STATE, NULL);
+		return;
+	}
+	snprintf(detail, sizeof(detail), "The sale is %s. It can be %s.", sale_state_name(sale->state),
+		 sale_state_allows(sale->state));
+	buffer_init(&members, 64);
+	buffer_printf(&members, ",\"state\":\"%s\"", sale_state_name(sale->state));
+	reply_problem(reply, PROBLEM_SALE_STATE, &(struct problem_options){.detail = detail, .members = buffer_slice(&members)});
+	buffer_deinit(&members);
+	free(sale);
+}
+
+/* Times that cannot be meant. True: it was one of those. */
+static bool say_times(struct reply *reply, int r)
+{
+	static const char past[] = "%s is over. Give a later time, or null.";
+
+	if (r == SALE_CONTROL_BAD_TIMES)
+		reply_bad_field(reply, PROBLEM_INVALID_VALUE, "closes_at", "closes_at must be later than opens_at.");
+	else if (r == SALE_CONTROL_PAST_OPENS)
+		reply_bad_field(reply, PROBLEM_INVALID_VALUE, "opens_at", past, "opens_at");
+	else if (r == SALE_CONTROL_PAST_CLOSES)
+		reply_bad_field(reply, PROBLEM_INVALID_VALUE, "closes_at", past, "closes_at");
+	else if (r == SALE_CONTROL_NO_OPENS)
+		reply_bad_field(reply, PROBLEM_INVALID_VALUE, "schedule", "schedule needs opens_at: the clock must know when.");
+	else
+		return false;
+	return true;
+}
+
+static void say_control(struct gate_errand *errand, const char *id, int r)
 {
 	struct reply *reply = &errand->reply;
 
@@ -219,12 +268,14 @@ static void say_control(struct gate_errand *errand, int r)
 		errand_refuse_fatal(errand, r);
 		return;
 	}
+	if (say_times(reply, r))
+		return;
 	switch (r) {
 	case LEDGER_NOT_FOUND:
 		reply_problem(reply, PROBLEM_UNKNOWN_SALE, NULL);
 		return;
 	case LEDGER_WRONG_STATE:
-		reply_problem(reply, PROBLEM_SALE_STATE, NULL);
+		say_state(errand, id);
 		return;
 	case LEDGER_NOT_ENOUGH:
 		reply_problem(reply, PROBLEM_NOT_ENOUGH_UNITS, NULL);
@@ -234,9 +285,6 @@ static void say_control(struct gate_errand *errand, int r)
 		return;
 	case SALE_CONTROL_FROZEN:
 		reply_refuse(reply, PROBLEM_SALE_STATE, "Once a sale is armed only its name and closes_at can be changed.");
-		return;
-	case SALE_CONTROL_BAD_TIMES:
-		reply_bad_field(reply, PROBLEM_INVALID_VALUE, "closes_at", "closes_at must be later than opens_at.");
 		return;
 	case SALE_CONTROL_FULL:
 		reply_problem(reply, PROBLEM_OVERLOADED, NULL);
@@ -283,7 +331,7 @@ static void work_create(struct gate_errand *errand)
 		reply_refuse(&errand->reply, PROBLEM_NOT_ENOUGH_UNITS, "The item %s does not have %lld units on hand.",
 			     sale->lots[lot].sku, (long long)sale->lots[lot].allocated);
 	} else {
-		say_control(errand, r);
+		say_control(errand, sale->id, r);
 	}
 	free(sale);
 }
@@ -351,8 +399,7 @@ static void work_change(struct gate_errand *errand)
 	int r;
 
 	term_table(&terms, fields);
-	if (body_read(errand->body, fields, TERM_COUNT, "", &errand->reply) || read_nested(&terms, &errand->reply) ||
-	    check_times(&terms, &errand->reply))
+	if (body_read(errand->body, fields, TERM_COUNT, "", &errand->reply) || read_nested(&terms, &errand->reply))
 		return;
 	for (int i = 0; i < TERM_COUNT; i++)
 		if (fields[i].given)
@@ -360,7 +407,7 @@ static void work_change(struct gate_errand *errand)
 	apply_terms(&change, &terms);
 	r = sale_control_update(control_of(errand), slice_of(errand->names[0]), given, &change, &actor);
 	if (r)
-		say_control(errand, r);
+		say_control(errand, errand->names[0], r);
 	else
 		answer_sale(errand, errand->names[0]);
 }
@@ -376,9 +423,41 @@ static void move(struct gate_errand *errand, enum sale_action action)
 	int r = sale_control_move(control_of(errand), slice_of(errand->names[0]), action, &actor);
 
 	if (r && r != LEDGER_ALREADY)
-		say_control(errand, r);
+		say_control(errand, errand->names[0], r);
 	else
 		answer_sale(errand, errand->names[0]);
+}
+
+/* Shows it as it is now, under the id that it had: that one is free again. */
+static void answer_deleted(struct gate_errand *errand, uint32_t number)
+{
+	struct ledger *ledger = errand_ledger(errand);
+	struct sale *sale = NULL;
+
+	if (ledger->ops->sale_get(ledger, number, SLICE_NULL, &sale)) {
+		reply_problem(&errand->reply, PROBLEM_OUTCOME_UNKNOWN,
+			      &(struct problem_options){.detail = "It is deleted, but cannot be shown now."});
+		return;
+	}
+	strcpy(sale->id, errand->names[0]);
+	render_operator_sale(sale, NULL, &errand->reply.body);
+	free(sale);
+}
+
+static void work_delete(struct gate_errand *errand)
+{
+	struct ledger *ledger = errand_ledger(errand);
+	struct ledger_actor actor = errand_actor(errand);
+	struct sale *sale = NULL;
+	int r = ledger->ops->sale_get(ledger, 0, slice_of(errand->names[0]), &sale);
+
+	if (r == 0)
+		r = sale_control_move(control_of(errand), slice_of(errand->names[0]), SALE_DELETE, &actor);
+	if (r)
+		say_control(errand, errand->names[0], r);
+	else
+		answer_deleted(errand, sale->number);
+	free(sale);
 }
 
 static void work_arm(struct gate_errand *errand)
@@ -433,7 +512,7 @@ static void work_go_on(struct gate_errand *errand)
 	int r = sale_control_brake(control_of(errand), errand->sale_number, false, &actor);
 
 	if (r)
-		say_control(errand, r);
+		say_control(errand, errand->names[0], r);
 	else
 		answer_from_catalog(errand);
 }
@@ -474,6 +553,11 @@ void operator_sales_resume(struct gate_request *request)
 void operator_sales_end(struct gate_request *request)
 {
 	errand_start(request, work_end);
+}
+
+void operator_sales_delete(struct gate_request *request)
+{
+	errand_start(request, work_delete);
 }
 
 /* The lot as it is now, or, while a shared stock is being rebuilt, as the ledger has it. 0, an outcome of the ledger's, or negative. */
@@ -529,7 +613,7 @@ static void say_lot_refusal(struct gate_errand *errand, int r)
 		reply_refuse(&errand->reply, PROBLEM_UNKNOWN_SALE, "There is no sale %s with a lot %s.", errand->names[0],
 			     errand->names[1]);
 	else
-		say_control(errand, r);
+		say_control(errand, errand->names[0], r);
 }
 
 static void work_add(struct gate_errand *errand)

@@ -450,8 +450,13 @@ void orders_buy(struct gate_request *request)
 		refuse(request, PROBLEM_SHUTTING_DOWN, NULL);
 		return;
 	}
-	if (!entry || entry->sale->state == SALE_DRAFT) {
+	if (!entry || sale_phase(entry->sale, door.now_ms) == SALE_PHASE_HIDDEN) {
 		refuse(request, PROBLEM_UNKNOWN_SALE, NULL);
+		return;
+	}
+	if (!sale_in_stock(entry->sale)) {
+		purchase_say_coming(entry->sale->opens_at_ms, door.now_ms, &thread->reply);
+		refuse_as_said(request);
 		return;
 	}
 	if (!read_wish(request, entry->sale, &wish))

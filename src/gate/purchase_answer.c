@@ -43,23 +43,33 @@ static enum problem verdict_problem(enum verdict verdict)
 }
 
 /* What is said of a sale that does not sell now; also when it will, so that clients need not ask on and on. */
-void purchase_say_window(enum verdict verdict, int64_t opens_at_ms, int64_t now_ms, struct reply *reply)
+static void say_not_open(const char *state, int64_t opens_at_ms, int64_t now_ms, struct reply *reply)
 {
-	bool waiting = verdict == VERDICT_SALE_NOT_OPEN;
-	struct problem_options options = {.detail = waiting ? "The sale has not opened yet." : "The sale is paused."};
+	bool paused = strcmp(state, "paused") == 0;
+	struct problem_options options = {.detail = paused ? "The sale is paused." : "The sale has not opened yet."};
 	struct buffer members;
 
-	if (waiting && opens_at_ms != SALE_NO_TIME)
+	if (!paused && opens_at_ms != SALE_NO_TIME)
 		options.retry_after_ms = opens_at_ms > now_ms ? opens_at_ms - now_ms : 1000;
 	else
 		options.retry_after_ms = 5000;
 	buffer_init(&members, 256);
-	buffer_append_text(&members, waiting ? ",\"state\":\"armed\"" : ",\"state\":\"paused\"");
+	buffer_printf(&members, ",\"state\":\"%s\"", state);
 	buffer_append_literal(&members, ",\"opens_at\":");
 	render_time(opens_at_ms, &members);
 	options.members = buffer_slice(&members);
 	reply_problem(reply, PROBLEM_SALE_NOT_OPEN, &options);
 	buffer_deinit(&members);
+}
+
+void purchase_say_window(enum verdict verdict, int64_t opens_at_ms, int64_t now_ms, struct reply *reply)
+{
+	say_not_open(verdict == VERDICT_SALE_NOT_OPEN ? "armed" : "paused", opens_at_ms, now_ms, reply);
+}
+
+void purchase_say_coming(int64_t opens_at_ms, int64_t now_ms, struct reply *reply)
+{
+	say_not_open("coming", opens_at_ms, now_ms, reply);
 }
 
 void purchase_say_sold_out(bool may_return, struct reply *reply)

@@ -116,6 +116,8 @@ static const char *phase_name(enum sale_phase phase)
 	switch (phase) {
 	case SALE_PHASE_HIDDEN:
 		return "draft";
+	case SALE_PHASE_COMING:
+		return "coming";
 	case SALE_PHASE_WAITING:
 		return "armed";
 	case SALE_PHASE_OPEN:
@@ -128,8 +130,24 @@ static const char *phase_name(enum sale_phase phase)
 	assertion_failed("a known phase", __FILE__, __LINE__, __func__);
 }
 
+/* Of a draft that is announced the public sees what a countdown needs, and nothing that may still change its mind. */
+static void render_coming(const struct sale *sale, struct buffer *out)
+{
+	buffer_append_literal(out, "{");
+	render_text_member(out, "id", slice_of(sale->id));
+	render_text_member(out, "name", slice_of(sale->name));
+	render_text_member(out, "state", slice_of(phase_name(SALE_PHASE_COMING)));
+	time_member(out, "opens_at", sale->opens_at_ms);
+	time_member(out, "closes_at", sale->closes_at_ms);
+	buffer_append_literal(out, "}");
+}
+
 void render_public_terms(const struct sale *sale, int64_t wall_ms, struct buffer *out)
 {
+	if (sale_phase(sale, wall_ms) == SALE_PHASE_COMING) {
+		render_coming(sale, out);
+		return;
+	}
 	buffer_append_literal(out, "{");
 	render_terms(sale, phase_name(sale_phase(sale, wall_ms)), out);
 	buffer_append_literal(out, "}");
@@ -139,6 +157,10 @@ void render_public_sale(const struct sale *sale, const struct stock_lot_state *l
 {
 	enum sale_phase phase = sale_phase(sale, wall_ms);
 
+	if (phase == SALE_PHASE_COMING) {
+		render_coming(sale, out);
+		return;
+	}
 	buffer_append_literal(out, "{");
 	render_terms(sale, phase_name(phase), out);
 	render_name(out, "lots");
@@ -186,6 +208,8 @@ void render_operator_sale(const struct sale *sale, const struct stock_lot_state 
 	render_int_member(out, "epoch", sale->epoch);
 	render_int_member(out, "version", sale->version);
 	bool_member(out, "late_confirm", sale->late_confirm);
+	bool_member(out, "schedule", sale->scheduled);
+	bool_member(out, "announce", sale->announced);
 	time_member(out, "created_at", sale->created_at_ms);
 	time_member(out, "ended_at", sale->ended_at_ms);
 	render_name(out, "lots");

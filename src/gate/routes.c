@@ -35,6 +35,7 @@ static const struct route operator_list[] = {
 	{{HTTP_POST, "/v1/sales/{sale}/pause"}, "sale_pause", operator_sales_pause, OPERATOR_STOCK, false, NULL},
 	{{HTTP_POST, "/v1/sales/{sale}/resume"}, "sale_resume", operator_sales_resume, OPERATOR_STOCK, false, NULL},
 	{{HTTP_POST, "/v1/sales/{sale}/end"}, "sale_end", operator_sales_end, OPERATOR_STOCK, false, NULL},
+	{{HTTP_POST, "/v1/sales/{sale}/delete"}, "sale_delete", operator_sales_delete, OPERATOR_STOCK, false, NULL},
 	{{HTTP_POST, "/v1/sales/{sale}/lots/{sku}/add"}, "lot_add", operator_lots_add, OPERATOR_STOCK, true, NULL},
 	{{HTTP_POST, "/v1/sales/{sale}/lots/{sku}/withdraw"}, "lot_withdraw", operator_lots_withdraw, OPERATOR_STOCK, true, NULL},
 	{{HTTP_GET, "/v1/orders"}, "orders", orders_operator_list, OPERATOR_READ, false, orders_page},

@@ -15,7 +15,7 @@ void sales_show(struct gate_request *request)
 	struct gate_thread *thread = request->thread;
 	struct sale_entry *entry = sale_table_find(gate_sales(thread), request->parameters[0]);
 
-	if (!entry || entry->sale->state == SALE_DRAFT) {
+	if (!entry || sale_phase(entry->sale, clock_wall_ms()) == SALE_PHASE_HIDDEN) {
 		gate_refuse(request, PROBLEM_UNKNOWN_SALE, NULL);
 		return;
 	}
@@ -28,7 +28,7 @@ void sales_list(struct gate_request *request)
 	struct gate_thread *thread = request->thread;
 	const struct sale_table *table = gate_sales(thread);
 	struct buffer *out = &thread->reply.body;
-	int64_t limit, number, shown = 0;
+	int64_t limit, number, shown = 0, now_ms = clock_wall_ms();
 	uint32_t last = 0;
 	char after[16];
 	bool more = false;
@@ -43,7 +43,7 @@ void sales_list(struct gate_request *request)
 	for (size_t i = 0; i < sale_table_count(table); i++) {
 		const struct sale *sale = sale_table_at(table, i)->sale;
 
-		if (sale->number <= number || sale->state == SALE_DRAFT)
+		if (sale->number <= number || sale_phase(sale, now_ms) == SALE_PHASE_HIDDEN)
 			continue;
 		more = shown == limit;
 		if (more)

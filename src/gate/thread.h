@@ -189,6 +189,7 @@ void operator_sales_open(struct gate_request *request);
 void operator_sales_pause(struct gate_request *request);
 void operator_sales_resume(struct gate_request *request);
 void operator_sales_end(struct gate_request *request);
+void operator_sales_delete(struct gate_request *request);
 void operator_lots_add(struct gate_request *request);
 void operator_lots_withdraw(struct gate_request *request);
 void operator_items_list(struct gate_request *request); /* operator_items.c */

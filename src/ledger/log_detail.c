@@ -10,9 +10,10 @@ void log_detail_terms(struct buffer *out, const struct sale *sale)
 		units += sale->lots[i].allocated;
 	buffer_printf(out, "{\"lots\":%u,\"units\":%lld,\"price\":%lld,\"currency\":\"%s\",\"limit_per_buyer\":%u,",
 		      sale->lot_count, (long long)units, (long long)sale->price_minor, sale->currency, sale->limit_per_buyer);
-	buffer_printf(out, "\"rate\":\"%u/%u\",\"hold_seconds\":%u,\"opens_at_ms\":%lld,\"closes_at_ms\":%lld,\"name\":",
-		      sale->rate_requests, sale->rate_seconds, sale->hold_seconds, (long long)sale->opens_at_ms,
-		      (long long)sale->closes_at_ms);
+	buffer_printf(out, "\"rate\":\"%u/%u\",\"hold_seconds\":%u,\"opens_at_ms\":%lld,\"closes_at_ms\":%lld,", sale->rate_requests,
+		      sale->rate_seconds, sale->hold_seconds, (long long)sale->opens_at_ms, (long long)sale->closes_at_ms);
+	buffer_printf(out, "\"schedule\":%s,\"announce\":%s,\"name\":", sale->scheduled ? "true" : "false",
+		      sale->announced ? "true" : "false");
 	buffer_append_json_string(out, slice_of(sale->name));
 	buffer_append_literal(out, "}");
 }
@@ -60,6 +61,8 @@ const char *log_action_of_sale(enum sale_action action)
 		return "sale.resume";
 	case SALE_END:
 		return "sale.end";
+	case SALE_DELETE:
+		return "sale.delete";
 	}
 	assertion_failed("a known action", __FILE__, __LINE__, __func__);
 }

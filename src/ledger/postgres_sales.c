@@ -14,6 +14,8 @@ static void put_terms(struct pg_params *params, const struct sale *sale)
 	pg_put_int(params, sale->late_confirm);
 	pg_put_int_or_null(params, sale->opens_at_ms, SALE_NO_TIME);
 	pg_put_int_or_null(params, sale->closes_at_ms, SALE_NO_TIME);
+	pg_put_int(params, sale->scheduled);
+	pg_put_int(params, sale->announced);
 }
 
 /* The terms of a sale for the operator log. */
@@ -46,8 +48,9 @@ static int insert_sale(struct pg_connection *connection, const struct sale *sale
 	pg_put_int(&params, change);
 	end = pg_outcome(pg_query(connection,
 				  "INSERT INTO sales (name, price_minor, currency, limit_per_buyer, rate_requests, rate_seconds,"
-				  " hold_seconds, late_confirm, opens_at_ms, closes_at_ms, id, created_at_ms, epoch, version, state, change)"
-				  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8 <> 0, $9, $10, $11, $12, 1, 1, $13, $14)"
+				  " hold_seconds, late_confirm, opens_at_ms, closes_at_ms, scheduled, announced, id, created_at_ms, epoch,"
+				  " version, state, change) VALUES ($1, $2, $3, $4, $5, $6, $7, $8 <> 0, $9, $10, $11 <> 0, $12 <> 0, $13,"
+				  " $14, 1, 1, $15, $16)"
 				  " ON CONFLICT (id) DO NOTHING RETURNING number",
 				  &params, &result),
 			 -EIO);
@@ -187,7 +190,7 @@ static int update_terms(struct pg_work *work, const struct sale *sale)
 	return pg_outcome(pg_do(work->connection,
 				"UPDATE sales SET name = $1, price_minor = $2, currency = $3, limit_per_buyer = $4, rate_requests = $5,"
 				" rate_seconds = $6, hold_seconds = $7, late_confirm = $8 <> 0, opens_at_ms = $9, closes_at_ms = $10,"
-				" version = version + 1, change = $12 WHERE number = $11",
+				" scheduled = $11 <> 0, announced = $12 <> 0, version = version + 1, change = $14 WHERE number = $13",
 				&params),
 			  -EIO);
 }
@@ -226,6 +229,62 @@ static int update_state(struct pg_work *work, uint32_t sale, enum sale_state sta
 			  -EIO);
 }
 
+/* What of a draft's lot is there goes back to its item. */
+static int return_lot(struct pg_connection *connection, uint32_t sale, uint32_t lot, int64_t item, int64_t units,
+		      const struct ledger_actor *actor)
+{
+	const struct movement movement = {.cause = CAUSE_WITHDRAW,
+					  .at_ms = actor->now_ms,
+					  .item = item,
+					  .sale = sale,
+					  .lot = lot,
+					  .on_hand = units,
+					  .withdrawn = units,
+					  .actor = actor->name};
+	struct pg_params take = {0}, give = {0};
+	int result;
+
+	pg_put_int(&take, sale);
+	pg_put_int(&take, lot);
+	pg_put_int(&take, units);
+	pg_put_int(&give, item);
+	pg_put_int(&give, units);
+	pg_add(connection, "UPDATE lots SET withdrawn = withdrawn + $3 WHERE sale = $1 AND place = $2", &take);
+	pg_add(connection, "UPDATE items SET on_hand = on_hand + $2 WHERE number = $1", &give);
+	result = pg_outcome(pg_run(connection, NULL), -EIO);
+	return result == 0 ? pg_movement_write(connection, &movement) : result;
+}
+
+static int return_lots(struct pg_connection *connection, uint32_t sale, const struct ledger_actor *actor)
+{
+	struct pg_params params = {0};
+	PGresult *result;
+	int end;
+
+	pg_put_int(&params, sale);
+	end = pg_outcome(pg_query(connection,
+				  "SELECT item, allocated - withdrawn - held - confirmed FROM lots WHERE sale = $1 ORDER BY place",
+				  &params, &result),
+			 -EIO);
+	if (end < 0)
+		return end;
+	for (int row = 0; row < PQntuples(result) && end == 0; row++)
+		if (pg_get_int(result, row, 1))
+			end = return_lot(connection, sale, (uint32_t)row, pg_get_int(result, row, 0), pg_get_int(result, row, 1),
+					 actor);
+	PQclear(result);
+	return end;
+}
+
+/* The row stays; no sale can be made with a '~' in its id. */
+static int free_id(struct pg_connection *connection, uint32_t sale)
+{
+	struct pg_params params = {0};
+
+	pg_put_int(&params, sale);
+	return pg_outcome(pg_do(connection, "UPDATE sales SET id = left(id, 55) || '~' || number WHERE number = $1", &params), -EIO);
+}
+
 /* In a transaction. */
 static int move(struct pg_work *work, uint32_t sale, enum sale_action action, const struct ledger_actor *actor)
 {
@@ -240,6 +299,10 @@ static int move(struct pg_work *work, uint32_t sale, enum sale_action action, co
 	if (moved != SALE_MOVED)
 		return moved == SALE_MOVE_ALREADY ? LEDGER_ALREADY : LEDGER_WRONG_STATE;
 	result = update_state(work, sale, next, actor->now_ms);
+	if (result == 0 && action == SALE_DELETE)
+		result = return_lots(work->connection, sale, actor);
+	if (result == 0 && action == SALE_DELETE)
+		result = free_id(work->connection, sale);
 	if (result != 0)
 		return result;
 	return pg_log_row_write(work->connection, actor, log_action_of_sale(action), slice_of(head.id), SLICE("{}"));
@@ -326,7 +389,7 @@ static int check_add(struct pg_connection *connection, uint32_t sale, uint32_t l
 	result = pg_movement_exists(connection, movement);
 	if (result != 0)
 		return result < 0 ? result : LEDGER_ALREADY;
-	return head->state == SALE_ENDED ? LEDGER_WRONG_STATE : 0;
+	return head->state == SALE_ENDED || head->state == SALE_DELETED ? LEDGER_WRONG_STATE : 0;
 }
 
 /* In a transaction. */

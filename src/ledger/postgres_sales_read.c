@@ -4,14 +4,14 @@
 
 #define SALE_COLUMNS                                                                                                                  \
 	"number, epoch, version, state, id, name, price_minor, currency, limit_per_buyer, rate_requests, rate_seconds, hold_seconds," \
-	" late_confirm, opens_at_ms, closes_at_ms, created_at_ms, ended_at_ms, barrier, change,"                                      \
+	" late_confirm, opens_at_ms, closes_at_ms, created_at_ms, ended_at_ms, barrier, change, scheduled, announced,"                \
 	" (SELECT count(*) FROM lots WHERE lots.sale = sales.number)"
 #define LOT_ROWS                                                                                                        \
 	"SELECT items.sku, lots.item, lots.allocated, lots.withdrawn, lots.held, lots.confirmed, lots.place, lots.sale" \
 	" FROM lots JOIN items ON items.number = lots.item WHERE lots.sale IN (SELECT number FROM sales WHERE "
 #define LOT_ORDER ") ORDER BY lots.sale, lots.place"
-#define AFTER                                                                                   \
-	"number > $1 AND (ended_at_ms IS NULL OR ended_at_ms >= $2 OR EXISTS (SELECT FROM lots" \
+#define AFTER                                                                                                  \
+	"number > $1 AND state <> 6 AND (ended_at_ms IS NULL OR ended_at_ms >= $2 OR EXISTS (SELECT FROM lots" \
 	" WHERE lots.sale = sales.number AND lots.allocated > lots.confirmed + lots.withdrawn)) ORDER BY number LIMIT $3"
 
 const char *const pg_sale_by_number[2] = {"SELECT " SALE_COLUMNS " FROM sales WHERE number = $1", LOT_ROWS "number = $1" LOT_ORDER};
@@ -27,7 +27,7 @@ static const char *const listed[] = {"SELECT " SALE_COLUMNS " FROM sales WHERE "
 /* The sale of a row, its lots still empty; NULL when out of memory. */
 static struct sale *read_sale(const PGresult *result, int row)
 {
-	uint32_t lot_count = (uint32_t)pg_get_int(result, row, 19);
+	uint32_t lot_count = (uint32_t)pg_get_int(result, row, 21);
 	struct sale *sale = calloc(1, sizeof(*sale) + lot_count * sizeof(sale->lots[0]));
 
 	if (!sale)
@@ -51,6 +51,8 @@ static struct sale *read_sale(const PGresult *result, int row)
 	sale->ended_at_ms = pg_get_int_or(result, row, 16, SALE_NO_TIME);
 	sale->barrier = (uint32_t)pg_get_int(result, row, 17);
 	sale->change = (uint64_t)pg_get_int(result, row, 18);
+	sale->scheduled = pg_get_int(result, row, 19) != 0;
+	sale->announced = pg_get_int(result, row, 20) != 0;
 	sale->lot_count = lot_count;
 	return sale;
 }

@@ -14,6 +14,8 @@ static void bind_terms(sqlite3_stmt *statement, const struct sale *sale)
 	bind_int(statement, 8, sale->late_confirm);
 	bind_int_or_null(statement, 9, sale->opens_at_ms, SALE_NO_TIME);
 	bind_int_or_null(statement, 10, sale->closes_at_ms, SALE_NO_TIME);
+	bind_int(statement, 11, sale->scheduled);
+	bind_int(statement, 12, sale->announced);
 }
 
 /* The terms of a sale for the operator log. */
@@ -53,17 +55,18 @@ static int insert_sale(struct connection *connection, const struct sale *sale)
 	int result =
 		connection_prepare(connection,
 				   "INSERT INTO sales (name, price_minor, currency, limit_per_buyer, rate_requests, rate_seconds,"
-				   " hold_seconds, late_confirm, opens_at_ms, closes_at_ms, id, created_at_ms, epoch, version, state, change)"
-				   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 1, 1, ?13,"
+				   " hold_seconds, late_confirm, opens_at_ms, closes_at_ms, scheduled, announced, id, created_at_ms, epoch,"
+				   " version, state, change)"
+				   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 1, 1, ?15,"
 				   " (SELECT number FROM sale_changes))",
 				   &statement);
 
 	if (result < 0)
 		return result;
 	bind_terms(statement, sale);
-	bind_text(statement, 11, slice_of(sale->id));
-	bind_int(statement, 12, sale->created_at_ms);
-	bind_int(statement, 13, SALE_DRAFT);
+	bind_text(statement, 13, slice_of(sale->id));
+	bind_int(statement, 14, sale->created_at_ms);
+	bind_int(statement, 15, SALE_DRAFT);
 	result = connection_run(connection, "UPDATE sale_changes SET number = number + 1");
 	if (result == 0)
 		result = step_once(connection, statement);
@@ -187,16 +190,17 @@ static int read_head(struct connection *connection, uint32_t number, struct sale
 static int update_terms(struct connection *connection, const struct sale *sale)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection,
-					"UPDATE sales SET name = ?1, price_minor = ?2, currency = ?3, limit_per_buyer = ?4,"
-					" rate_requests = ?5, rate_seconds = ?6, hold_seconds = ?7, late_confirm = ?8, opens_at_ms = ?9,"
-					" closes_at_ms = ?10, version = version + 1 WHERE number = ?11",
-					&statement);
+	int result =
+		connection_prepare(connection,
+				   "UPDATE sales SET name = ?1, price_minor = ?2, currency = ?3, limit_per_buyer = ?4,"
+				   " rate_requests = ?5, rate_seconds = ?6, hold_seconds = ?7, late_confirm = ?8, opens_at_ms = ?9,"
+				   " closes_at_ms = ?10, scheduled = ?11, announced = ?12, version = version + 1 WHERE number = ?13",
+				   &statement);
 
 	if (result < 0)
 		return result;
 	bind_terms(statement, sale);
-	bind_int(statement, 11, sale->number);
+	bind_int(statement, 13, sale->number);
 	result = step_once(connection, statement);
 	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
 }
@@ -239,6 +243,77 @@ static int update_state(struct connection *connection, uint32_t sale, enum sale_
 	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
 }
 
+/* What of a draft's lot is there goes back to its item. */
+static int return_lot(struct connection *connection, uint32_t sale, uint32_t lot, int64_t item, int64_t units,
+		      const struct ledger_actor *actor)
+{
+	const struct movement movement = {.cause = CAUSE_WITHDRAW,
+					  .at_ms = actor->now_ms,
+					  .item = item,
+					  .sale = sale,
+					  .lot = lot,
+					  .on_hand = units,
+					  .withdrawn = units,
+					  .actor = actor->name};
+	sqlite3_stmt *take, *give;
+	int result =
+		connection_prepare(connection, "UPDATE lots SET withdrawn = withdrawn + ?3 WHERE sale = ?1 AND place = ?2", &take);
+
+	if (result == 0)
+		result = connection_prepare(connection, "UPDATE items SET on_hand = on_hand + ?2 WHERE number = ?1", &give);
+	if (result < 0)
+		return result;
+	bind_int(take, 1, sale);
+	bind_int(take, 2, lot);
+	bind_int(take, 3, units);
+	bind_int(give, 1, item);
+	bind_int(give, 2, units);
+	result = step_once(connection, take);
+	if (result == 0)
+		result = step_once(connection, give);
+	if (result != 0)
+		return error_origin(-EIO);
+	return movement_write(connection, &movement);
+}
+
+static int return_lots(struct connection *connection, uint32_t sale, const struct ledger_actor *actor)
+{
+	struct {
+		int64_t item, units;
+	} lots[LOTS_MAX] = {{0}};
+	uint32_t count = 0;
+	sqlite3_stmt *statement;
+	int result = connection_prepare(
+		connection, "SELECT item, allocated - withdrawn - held - confirmed FROM lots WHERE sale = ?1 ORDER BY place",
+		&statement);
+
+	if (result < 0)
+		return result;
+	bind_int(statement, 1, sale);
+	while ((result = step_row(connection, statement)) == STEP_ROW && count < LOTS_MAX) {
+		lots[count].item = sqlite3_column_int64(statement, 0);
+		lots[count++].units = sqlite3_column_int64(statement, 1);
+	}
+	for (uint32_t i = 0; i < count && result == 0; i++)
+		if (lots[i].units)
+			result = return_lot(connection, sale, i, lots[i].item, lots[i].units, actor);
+	return result;
+}
+
+/* The row stays; no sale can be made with a '~' in its id. */
+static int free_id(struct connection *connection, uint32_t sale)
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(connection, "UPDATE sales SET id = substr(id, 1, 55) || '~' || number WHERE number = ?1",
+					&statement);
+
+	if (result < 0)
+		return result;
+	bind_int(statement, 1, sale);
+	result = step_once(connection, statement);
+	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
+}
+
 int sqlite_sale_move(struct ledger *base, uint32_t sale, enum sale_action action, const struct ledger_actor *actor)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
@@ -258,6 +333,10 @@ int sqlite_sale_move(struct ledger *base, uint32_t sale, enum sale_action action
 	}
 	if (result == 0)
 		result = update_state(connection, sale, next, actor->now_ms);
+	if (result == 0 && action == SALE_DELETE)
+		result = return_lots(connection, sale, actor);
+	if (result == 0 && action == SALE_DELETE)
+		result = free_id(connection, sale);
 	if (result == 0)
 		result = sale_changed(connection, sale);
 	if (result == 0)
@@ -348,7 +427,7 @@ static int check_add(struct connection *connection, uint32_t sale, uint32_t lot,
 	result = movement_exists(connection, movement);
 	if (result != 0)
 		return result < 0 ? result : LEDGER_ALREADY;
-	return head->state == SALE_ENDED ? LEDGER_WRONG_STATE : 0;
+	return head->state == SALE_ENDED || head->state == SALE_DELETED ? LEDGER_WRONG_STATE : 0;
 }
 
 int sqlite_lot_add(struct ledger *base, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *id,

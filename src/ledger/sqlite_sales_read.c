@@ -4,13 +4,13 @@
 
 #define SALE_COLUMNS                                                                                                                  \
 	"number, epoch, version, state, id, name, price_minor, currency, limit_per_buyer, rate_requests, rate_seconds, hold_seconds," \
-	" late_confirm, opens_at_ms, closes_at_ms, created_at_ms, ended_at_ms, barrier, change,"                                      \
+	" late_confirm, opens_at_ms, closes_at_ms, created_at_ms, ended_at_ms, barrier, change, scheduled, announced,"                \
 	" (SELECT count(*) FROM lots WHERE lots.sale = sales.number)"
 
 static const char select_by_number[] = "SELECT " SALE_COLUMNS " FROM sales WHERE number = ?1";
 static const char select_by_id[] = "SELECT " SALE_COLUMNS " FROM sales WHERE id = ?1";
 static const char select_after[] =
-	"SELECT " SALE_COLUMNS " FROM sales WHERE number > ?1 AND (ended_at_ms IS NULL OR ended_at_ms >= ?2 OR EXISTS"
+	"SELECT " SALE_COLUMNS " FROM sales WHERE number > ?1 AND state <> 6 AND (ended_at_ms IS NULL OR ended_at_ms >= ?2 OR EXISTS"
 	" (SELECT 1 FROM lots WHERE lots.sale = sales.number AND lots.allocated > lots.confirmed + lots.withdrawn))"
 	" ORDER BY number LIMIT ?3";
 
@@ -19,7 +19,7 @@ static const char select_changed[] = "SELECT " SALE_COLUMNS " FROM sales WHERE c
 /* The sale on the statement's row, its lots still empty; NULL when out of memory. */
 static struct sale *read_sale(sqlite3_stmt *statement)
 {
-	uint32_t lot_count = (uint32_t)sqlite3_column_int64(statement, 19);
+	uint32_t lot_count = (uint32_t)sqlite3_column_int64(statement, 21);
 	struct sale *sale = calloc(1, sizeof(*sale) + lot_count * sizeof(sale->lots[0]));
 
 	if (!sale)
@@ -43,6 +43,8 @@ static struct sale *read_sale(sqlite3_stmt *statement)
 	sale->ended_at_ms = column_int_or(statement, 16, SALE_NO_TIME);
 	sale->barrier = (uint32_t)sqlite3_column_int64(statement, 17);
 	sale->change = (uint64_t)sqlite3_column_int64(statement, 18);
+	sale->scheduled = sqlite3_column_int64(statement, 19) != 0;
+	sale->announced = sqlite3_column_int64(statement, 20) != 0;
 	sale->lot_count = lot_count;
 	return sale;
 }

@@ -3,7 +3,17 @@
 #include <stdlib.h>
 
 static const char *const state_names[] = {
-	[SALE_DRAFT] = "draft", [SALE_ARMED] = "armed", [SALE_OPEN] = "open", [SALE_PAUSED] = "paused", [SALE_ENDED] = "ended",
+	[SALE_DRAFT] = "draft",   [SALE_ARMED] = "armed", [SALE_OPEN] = "open",
+	[SALE_PAUSED] = "paused", [SALE_ENDED] = "ended", [SALE_DELETED] = "deleted",
+};
+
+static const char *const allowed_moves[] = {
+	[SALE_DRAFT] = "changed, announced, scheduled, armed, opened or deleted",
+	[SALE_ARMED] = "opened or ended, and its units added or withdrawn",
+	[SALE_OPEN] = "paused or ended, and its units added or withdrawn",
+	[SALE_PAUSED] = "resumed or ended, and its units added or withdrawn",
+	[SALE_ENDED] = "read: it is over",
+	[SALE_DELETED] = "read in the operator log: it is gone",
 };
 
 static enum sale_move move(enum sale_state state, bool allowed, enum sale_state to, enum sale_state *next)
@@ -19,7 +29,7 @@ static enum sale_move move(enum sale_state state, bool allowed, enum sale_state 
 enum sale_move sale_next(enum sale_state state, enum sale_action action, enum sale_state *next)
 {
 	ASSERT(state >= SALE_DRAFT);
-	ASSERT(state <= SALE_ENDED);
+	ASSERT(state <= SALE_DELETED);
 	*next = state;
 	switch (action) {
 	case SALE_ARM:
@@ -31,7 +41,9 @@ enum sale_move sale_next(enum sale_state state, enum sale_action action, enum sa
 	case SALE_RESUME:
 		return move(state, state == SALE_PAUSED, SALE_OPEN, next);
 	case SALE_END:
-		return move(state, true, SALE_ENDED, next);
+		return move(state, state == SALE_ARMED || state == SALE_OPEN || state == SALE_PAUSED, SALE_ENDED, next);
+	case SALE_DELETE:
+		return move(state, state == SALE_DRAFT, SALE_DELETED, next);
 	}
 	assertion_failed("a known action", __FILE__, __LINE__, __func__);
 }
@@ -39,6 +51,8 @@ enum sale_move sale_next(enum sale_state state, enum sale_action action, enum sa
 enum sale_phase sale_phase(const struct sale *sale, int64_t wall_ms)
 {
 	if (sale->state == SALE_DRAFT)
+		return sale->announced ? SALE_PHASE_COMING : SALE_PHASE_HIDDEN;
+	if (sale->state == SALE_DELETED)
 		return SALE_PHASE_HIDDEN;
 	if (sale->state == SALE_ENDED)
 		return SALE_PHASE_ENDED;
@@ -53,16 +67,28 @@ enum sale_phase sale_phase(const struct sale *sale, int64_t wall_ms)
 	return SALE_PHASE_WAITING;
 }
 
+bool sale_in_stock(const struct sale *sale)
+{
+	return sale->state != SALE_DRAFT && sale->state != SALE_DELETED;
+}
+
 const char *sale_state_name(enum sale_state state)
 {
 	ASSERT(state >= SALE_DRAFT);
-	ASSERT(state <= SALE_ENDED);
+	ASSERT(state <= SALE_DELETED);
 	return state_names[state];
+}
+
+const char *sale_state_allows(enum sale_state state)
+{
+	ASSERT(state >= SALE_DRAFT);
+	ASSERT(state <= SALE_DELETED);
+	return allowed_moves[state];
 }
 
 int sale_state_parse(struct slice name, enum sale_state *state)
 {
-	for (int i = SALE_DRAFT; i <= SALE_ENDED; i++)
+	for (int i = SALE_DRAFT; i <= SALE_DELETED; i++)
 		if (slice_equal(name, slice_of(state_names[i]))) {
 			*state = (enum sale_state)i;
 			return 0;

@@ -1,9 +1,11 @@
 /*
  * A sale: what it sells, to whom, when; and its life by hand and by the clock:
  *
- *   draft -arm-> armed -open-> open <-pause/resume-> paused        every one but ended -end-> ended
+ *   draft -arm-> armed -open-> open <-pause/resume-> paused        armed, open, paused -end-> ended
+ *   draft -delete-> deleted
  *
- * `sold out` is not a state but a fact about the stock; it may lift.
+ * A draft is nobody's business but the operators': neither the public nor the clock sees it, unless it is announced (the public sees its
+ * name and its times) or scheduled (the clock arms it before it opens). `sold out` is not a state but a fact about the stock; it may lift.
  */
 #pragma once
 
@@ -13,8 +15,8 @@
 #include "base/slice.h"
 #include "model/limits.h"
 
-enum sale_state { SALE_DRAFT = 1, SALE_ARMED = 2, SALE_OPEN = 3, SALE_PAUSED = 4, SALE_ENDED = 5 };
-enum sale_action { SALE_ARM = 1, SALE_START = 2, SALE_PAUSE = 3, SALE_RESUME = 4, SALE_END = 5 };
+enum sale_state { SALE_DRAFT = 1, SALE_ARMED = 2, SALE_OPEN = 3, SALE_PAUSED = 4, SALE_ENDED = 5, SALE_DELETED = 6 };
+enum sale_action { SALE_ARM = 1, SALE_START = 2, SALE_PAUSE = 3, SALE_RESUME = 4, SALE_END = 5, SALE_DELETE = 6 };
 
 enum { SALE_NO_TIME = -1 }; /* opens_at_ms, closes_at_ms, ended_at_ms: not set */
 
@@ -40,6 +42,8 @@ struct sale {
 	uint32_t limit_per_buyer;
 	uint32_t rate_requests, rate_seconds; /* rate_requests 0: no limit */
 	uint32_t hold_seconds;                /* 0: orders are born confirmed */
+	bool scheduled;                       /* of a draft: the clock arms it */
+	bool announced;                       /* of a draft: the public sees it as coming */
 	bool late_confirm;                    /* a confirm after expiry may reserve again while units are left */
 	int64_t opens_at_ms, closes_at_ms;    /* wall; SALE_NO_TIME */
 	int64_t created_at_ms, ended_at_ms;
@@ -55,10 +59,22 @@ enum sale_move sale_next(enum sale_state state, enum sale_action action, enum sa
  * What the sale is at this moment for a buyer: the clock counts even before the housekeeper has written the new state down,
  * so opening and closing are exact to the millisecond.
  */
-enum sale_phase { SALE_PHASE_HIDDEN, SALE_PHASE_WAITING, SALE_PHASE_OPEN, SALE_PHASE_PAUSED, SALE_PHASE_ENDED };
+enum sale_phase {
+	SALE_PHASE_HIDDEN,
+	SALE_PHASE_COMING,
+	SALE_PHASE_WAITING,
+	SALE_PHASE_OPEN,
+	SALE_PHASE_PAUSED,
+	SALE_PHASE_ENDED
+};
 enum sale_phase sale_phase(const struct sale *sale, int64_t wall_ms);
 
+/* Whether the stock must have it: it was armed, and not disarmed since. */
+bool sale_in_stock(const struct sale *sale);
+
 const char *sale_state_name(enum sale_state state);
+/* What an operator can do with a sale of this state, in words that follow "it can be". */
+const char *sale_state_allows(enum sale_state state);
 int sale_state_parse(struct slice name, enum sale_state *state); /* 0 or -EINVAL */
 /* The place of the lot with this SKU, or -1. */
 int sale_find_lot(const struct sale *sale, struct slice sku);

@@ -204,16 +204,19 @@ struct ledger_ops {
 
 	/* In: everything but number, epoch, version, state (draft), lots' item. Takes the units from the items. DONE, EXISTS, NOT_FOUND (item), NOT_ENOUGH; *lot: which. */
 	int (*sale_create)(struct ledger *ledger, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot);
-	/* Writes name, price, limit, rate, hold, times of `sale` where its version is still the ledger's. DONE, NOT_FOUND, CONFLICT. */
+	/* Writes name, price, limit, rate, hold, times, scheduled and announced of `sale` where its version is still the ledger's. DONE, NOT_FOUND, CONFLICT. */
 	int (*sale_update)(struct ledger *ledger, const struct sale *sale, const struct ledger_actor *actor);
-	/* Moves the state (sale_next); on SALE_END the time is kept. DONE, ALREADY, WRONG_STATE, NOT_FOUND. */
+	/*
+	 * Moves the state (sale_next); on SALE_END the time is kept. On SALE_DELETE the units of a draft go back to their items, and its id is free again: the
+	 * row stays, under an id that none can be made with. DONE, ALREADY, WRONG_STATE, NOT_FOUND.
+	 */
 	int (*sale_move)(struct ledger *ledger, uint32_t sale, enum sale_action action, const struct ledger_actor *actor);
 	/* Raises the epoch, to above the newest barrier that was met too, and tells it. DONE, NOT_FOUND. */
 	int (*sale_raise_epoch)(struct ledger *ledger, uint32_t sale, uint32_t *epoch);
 	/* One sale by number (or by id where number is 0); malloc'd. DONE, NOT_FOUND. */
 	int (*sale_get)(struct ledger *ledger, uint32_t number, struct slice id, struct sale **sale);
 	/*
-	 * Up to `max` sales with number > after, by number, malloc'd each; live_since_ms: leave out sales that ended before then, unless they have units
+	 * Up to `max` sales with number > after, deleted ones left out, by number, malloc'd each; live_since_ms: leave out sales that ended before then, unless they have units
 	 * that are still held or have not gone back to their item (INT64_MIN: all).
 	 */
 	int (*sales)(struct ledger *ledger, uint32_t after, int64_t live_since_ms, struct sale **sales, size_t max, size_t *count);

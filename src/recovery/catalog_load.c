@@ -24,7 +24,9 @@ static int put_page(struct sale_catalog *catalog, struct sale **page, size_t cou
 		uint64_t number = sale->change;
 		bool past = sale->state == SALE_ENDED && sale->ended_at_ms < live_since_ms;
 
-		if (r < 0 || (past && !is_shown(catalog, sale->number)))
+		if (r == 0 && sale->state == SALE_DELETED)
+			r = sale_catalog_remove(catalog, sale->number);
+		if (r < 0 || sale->state == SALE_DELETED || (past && !is_shown(catalog, sale->number)))
 			free(sale);
 		else
 			r = sale_catalog_put(catalog, sale);

@@ -127,7 +127,7 @@ static int begin(struct rebuilder *rebuilder, struct sale_catalog *fenced)
 		r = ledger->ops->sale_get(ledger, rebuilder->numbers[i], SLICE_NULL, &sale);
 		if (r < 0)
 			return r;
-		if (r > 0 || sale->state == SALE_DRAFT) {
+		if (r > 0 || !sale_in_stock(sale)) {
 			free(sale);
 			continue;
 		}

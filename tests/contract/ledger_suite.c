@@ -197,6 +197,66 @@ static void test_sale_moves_as_its_life_allows(void **state)
 	free(sale);
 }
 
+static void test_what_a_draft_is_meant_for_is_kept(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct ledger_actor actor = kit_actor(kit);
+	struct ledger *ledger = kit->ledger;
+	struct sale *sale = kit_sale(kit), *other;
+	uint32_t lot;
+
+	assert_false(sale->scheduled);
+	assert_false(sale->announced);
+	sale->scheduled = true;
+	assert_int_equal(ledger->ops->sale_update(ledger, sale, &actor), LEDGER_DONE);
+	strcpy(sale->id, "second");
+	sale->scheduled = false;
+	sale->announced = true;
+	assert_int_equal(ledger->ops->sale_create(ledger, sale, &actor, &lot), LEDGER_DONE);
+	assert_int_equal(ledger->ops->sale_get(ledger, sale->number, SLICE_NULL, &other), LEDGER_DONE);
+	assert_false(other->scheduled);
+	assert_true(other->announced);
+	free(other);
+	free(sale);
+	sale = kit_sale(kit);
+	assert_true(sale->scheduled);
+	assert_false(sale->announced);
+	free(sale);
+}
+
+static void test_a_deleted_draft_gives_its_units_and_its_id_back(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct ledger_actor actor = kit_actor(kit);
+	struct ledger *ledger = kit->ledger;
+	struct sale *sale = kit_sale(kit), *sales[4];
+	uint64_t before = sale->change;
+	uint32_t lot;
+	size_t count;
+
+	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_DELETE, &actor), LEDGER_DONE);
+	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_DELETE, &actor), LEDGER_ALREADY);
+	kit_assert_item(kit, "SHIRT", KIT_ON_HAND, 0);
+	kit_assert_item(kit, "SHOE", KIT_ON_HAND, 0);
+	kit_assert_audit(kit);
+	assert_int_equal(ledger->ops->sales(ledger, 0, INT64_MIN, sales, 4, &count), 0);
+	assert_int_equal(count, 0);
+	/* The other gates hear of it. */
+	assert_int_equal(ledger->ops->sales_changed(ledger, before, sales, 4, &count), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(sales[0]->number, kit->sale);
+	assert_int_equal(sales[0]->state, SALE_DELETED);
+	assert_int_equal(sales[0]->lots[KIT_SHOE].withdrawn, KIT_SHOES);
+	free(sales[0]);
+	assert_int_equal(ledger->ops->sale_create(ledger, sale, &actor, &lot), LEDGER_DONE);
+	assert_true(sale->number != kit->sale);
+	kit_assert_item(kit, "SHOE", KIT_ON_HAND - KIT_SHOES, KIT_SHOES);
+	assert_int_equal(ledger->ops->sale_move(ledger, sale->number, SALE_ARM, &actor), LEDGER_DONE);
+	assert_int_equal(ledger->ops->sale_move(ledger, sale->number, SALE_DELETE, &actor), LEDGER_WRONG_STATE);
+	free(sale);
+	kit_assert_audit(kit);
+}
+
 static void test_sales_are_listed_by_number_without_the_long_ended(void **state)
 {
 	struct kit *kit = kit_of(state);
@@ -216,6 +276,7 @@ static void test_sales_are_listed_by_number_without_the_long_ended(void **state)
 	assert_int_equal(sales[1]->lot_count, 2);
 	free(sales[0]);
 	free(sales[1]);
+	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_ARM, &actor), LEDGER_DONE);
 	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_END, &actor), LEDGER_DONE);
 	assert_int_equal(ledger->ops->sales(ledger, 0, KIT_NOW_MS, sales, 4, &count), 0);
 	assert_int_equal(count, 2);
@@ -254,6 +315,7 @@ static void test_units_are_added_to_a_lot_once_per_movement(void **state)
 	assert_int_equal(ledger->ops->lot_add(ledger, kit->sale, KIT_SHOE, 1000, &movement, &actor), LEDGER_NOT_ENOUGH);
 	assert_int_equal(ledger->ops->lot_add(ledger, kit->sale, 7, 1, &movement, &actor), LEDGER_NOT_FOUND);
 	assert_int_equal(ledger->ops->lot_add(ledger, 999, 0, 1, &movement, &actor), LEDGER_NOT_FOUND);
+	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_ARM, &actor), LEDGER_DONE);
 	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_END, &actor), LEDGER_DONE);
 	assert_int_equal(ledger->ops->lot_add(ledger, kit->sale, KIT_SHOE, 1, &movement, &actor), LEDGER_WRONG_STATE);
 	kit_assert_audit(kit);
@@ -691,6 +753,8 @@ int ledger_suite_run(const struct ledger_suite_adapter *which)
 		TEST(test_sale_that_cannot_be_made_changes_nothing),
 		TEST(test_sale_update_needs_the_version_it_was_read_at),
 		TEST(test_sale_moves_as_its_life_allows),
+		TEST(test_what_a_draft_is_meant_for_is_kept),
+		TEST(test_a_deleted_draft_gives_its_units_and_its_id_back),
 		TEST(test_sales_are_listed_by_number_without_the_long_ended),
 		TEST(test_units_are_added_to_a_lot_once_per_movement),
 		TEST(test_reserved_order_is_there_after_a_restart),

@@ -116,6 +116,24 @@ def test_sales_and_items_from_a_terminal(server):
     assert operate(server, "order", "show", "nonsense").returncode != 0
 
 
+def test_a_sale_wants_its_price(server):
+    operate(server, "item", "create", "SHOE", "--units", "10")
+    done = operate(server, "sale", "create", "drop", "--lot", "SHOE=4")
+    assert done.returncode == 2 and "--price" in done.stderr
+
+
+def test_a_sale_that_is_made_open_waits_for_its_time_and_a_draft_is_deleted(server):
+    operate(server, "item", "create", "SHOE", "--units", "10")
+    make = ("--lot", "SHOE=4", "--price", "0", "--json")
+    done = operate(server, "sale", "create", "later", *make, "--open", "--opens-in", "1h")
+    assert done.returncode == 0, done.stderr
+    assert (json.loads(done.stdout)["state"], json.loads(done.stdout)["schedule"]) == ("draft", True)
+    assert json.loads(operate(server, "sale", "create", "now", *make, "--open").stdout)["state"] == "open"
+    done = operate(server, "sale", "delete", "later")
+    assert done.returncode == 0 and "deleted" in done.stdout
+    assert json.loads(operate(server, "item", "show", "SHOE", "--json").stdout)["on_hand"] == 6
+
+
 def test_an_empty_filter_is_refused(server):
     done = operate(server, "order", "list", "--sale", "")
     assert done.returncode == 2 and "--sale" in done.stderr and done.stdout == ""

@@ -231,9 +231,15 @@ def test_each_hold_runs_out_once(pair):
     a.audit()
 
 
+def soon():
+    """In two seconds: a sale cannot be made for a time that is over."""
+    at = time.time() + 2
+    return time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(at)) + f"{int(at * 1000) % 1000:03}Z"
+
+
 def test_the_clock_opens_a_sale_at_every_gate(pair):
     _, a, b = pair
-    a.make_sale("drop", 5, state="draft", opens_at="2020-01-01T00:00:00.000Z")
+    a.make_sale("drop", 5, state="draft", opens_at=soon(), schedule=True)
     wait_until(lambda: [gate.buy("drop", f"buyer-of-{gate.folder.name}", key="k").status for gate in (a, b)] == [202, 202], 10, "the sale at both")
     assert a.metric("penstock_elected") + b.metric("penstock_elected") == 1
 
@@ -244,7 +250,7 @@ def test_another_gate_cares_when_the_elected_one_is_dead(pair):
     elected.kill()
     other = b if elected is a else a
     wait_until(lambda: other.metric("penstock_elected") == 1, 15, "the next election")
-    other.make_sale("drop", 5, state="draft", opens_at="2020-01-01T00:00:00.000Z")
+    other.make_sale("drop", 5, state="draft", opens_at=soon(), schedule=True)
     wait_until(lambda: other.buy("drop", "anna").status == 202, 10, "the sale")
 
 

@@ -43,6 +43,9 @@ def test_items_are_made_received_and_listed(server):
         ({"hold_seconds": -1}, "invalid-value", "hold_seconds"),
         ({"opens_at": "tomorrow"}, "invalid-value", "opens_at"),
         ({"opens_at": "2030-01-02T00:00:00Z", "closes_at": "2030-01-01T00:00:00Z"}, "invalid-value", "closes_at"),
+        ({"opens_at": "2020-01-01T00:00:00Z"}, "invalid-value", "opens_at"),
+        ({"closes_at": "2020-01-01T00:00:00Z"}, "invalid-value", "closes_at"),
+        ({"schedule": True}, "invalid-value", "schedule"),
         ({"colour": "red"}, "unknown-field", "colour"),
     ],
 )
@@ -53,6 +56,10 @@ def test_a_bad_sale_is_refused_and_takes_no_units(server, change, code, field):
     assert (answer.code, answer.json.get("field")) == (code, field)
     assert server.operate("GET", "/v1/items/A").json["on_hand"] == 10
     server.audit()
+
+
+def iso(at):
+    return time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(at)) + f"{int(at * 1000) % 1000:03}Z"
 
 
 @pytest.mark.parametrize("query,code,field", [("stat=held", "unknown-field", "stat"), ("state=", "invalid-value", "state"),
@@ -87,12 +94,53 @@ def test_a_sale_takes_its_units_from_the_item_and_gives_back_what_is_left(server
     server.audit()
 
 
-def test_a_draft_that_ends_gives_everything_back(server):
+def test_a_draft_is_never_public_and_is_deleted(server):
     server.operate("POST", "/v1/items", {"sku": "A", "name": "A", "on_hand": 10})
-    server.make_sale("drop", lots={"A": 6}, state="draft")
-    assert server.operate("POST", "/v1/sales/drop/end").json["state"] == "ended"
-    wait_until(lambda: server.operate("GET", "/v1/items/A").json["on_hand"] == 10, 10)
+    first = server.make_sale("drop", lots={"A": 6}, state="draft")
+    refusal = server.operate("POST", "/v1/sales/drop/end")
+    assert (refusal.code, refusal.json["state"]) == ("sale-state", "draft") and "deleted" in refusal.json["detail"]
+    assert server.ask("GET", "/v1/sales/drop").code == "unknown-sale"
+    assert server.buy("drop", "anna").code == "unknown-sale"
+    gone = server.operate("POST", "/v1/sales/drop/delete").json
+    assert (gone["id"], gone["state"], gone["lots"][0]["withdrawn"]) == ("drop", "deleted", 6)
+    assert server.operate("GET", "/v1/items/A").json["on_hand"] == 10
+    assert server.operate("GET", "/v1/sales/drop").code == "unknown-sale"
+    assert server.operate("POST", "/v1/sales/drop/delete").code == "unknown-sale"
+    assert server.operate("GET", "/v1/sales").json["sales"] == [] and server.ask("GET", "/v1/sales").json["sales"] == []
+    again = server.make_sale("drop", lots={"A": 10})
+    assert again["number"] > first["number"]
+    assert server.operate("POST", "/v1/sales/drop/delete").code == "sale-state"
+    assert server.buy("drop", "anna").status == 202
     server.audit()
+    server.kill()
+    server.restart()
+    assert [sale["number"] for sale in server.operate("GET", "/v1/sales").json["sales"]] == [again["number"]]
+    server.audit()
+
+
+def test_an_announced_draft_is_coming(server):
+    opens_at = "2099-01-01T10:00:00.000Z"
+    server.make_sale("drop", 5, state="draft", opens_at=opens_at, announce=True)
+    assert server.ask("GET", "/v1/sales/drop").json == {
+        "id": "drop", "name": "drop", "state": "coming", "opens_at": opens_at, "closes_at": None
+    }
+    assert [sale["state"] for sale in server.ask("GET", "/v1/sales").json["sales"]] == ["coming"]
+    refusal = server.buy("drop", "anna")
+    assert (refusal.code, refusal.json["state"], refusal.json["opens_at"]) == ("sale-not-open", "coming", opens_at)
+    assert server.operate("PATCH", "/v1/sales/drop", {"announce": False}).json["announce"] is False
+    assert server.ask("GET", "/v1/sales/drop").code == "unknown-sale"
+
+
+def test_the_clock_opens_what_is_scheduled_and_no_other_draft(server):
+    at = iso(time.time() + 1.0)
+    server.make_sale("draft", 5, state="draft", opens_at=at)
+    server.make_sale("scheduled", 5, state="draft", opens_at=at, schedule=True)
+    wait_until(lambda: server.buy("scheduled", "anna").status == 202, 10)
+    assert server.sale("draft")["state"] == "draft"
+    assert server.buy("draft", "anna").code == "unknown-sale"
+    arm = server.operate("POST", "/v1/sales/draft/arm")
+    assert (arm.status, arm.json["field"]) == (422, "opens_at")
+    assert server.operate("POST", "/v1/sales/draft/open").json["state"] == "open"
 
 
 def test_holds_of_an_ended_sale_still_live_and_their_units_go_back(serve):
@@ -131,7 +179,8 @@ def test_units_are_added_and_withdrawn_while_it_runs(server):
 
 def test_the_moves_that_a_state_does_not_allow(server):
     server.make_sale("drop", 5, state="draft")
-    assert server.operate("POST", "/v1/sales/drop/pause").code == "sale-state"
+    refusal = server.operate("POST", "/v1/sales/drop/pause")
+    assert (refusal.code, refusal.json["state"]) == ("sale-state", "draft") and "armed" in refusal.json["detail"]
     assert server.operate("POST", "/v1/sales/drop/arm").json["state"] == "armed"
     assert server.operate("POST", "/v1/sales/drop/arm").json["state"] == "armed"
     assert server.operate("POST", "/v1/sales/drop/resume").code == "sale-state"
@@ -152,11 +201,8 @@ def test_what_can_be_changed_before_and_after_arming(server):
 
 
 def test_a_sale_opens_and_closes_by_the_clock(server):
-    def iso(at):
-        return time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(at)) + f"{int(at * 1000) % 1000:03}Z"
-
     now = time.time()
-    server.make_sale("drop", 50, state="draft", opens_at=iso(now + 1.0), closes_at=iso(now + 2.5))
+    server.make_sale("drop", 50, state="draft", schedule=True, opens_at=iso(now + 1.0), closes_at=iso(now + 2.5))
     wait_until(lambda: server.sale("drop")["state"] == "armed", 5)
     assert server.buy("drop", "anna").code == "sale-not-open"
     wait_until(lambda: server.buy("drop", "anna").status == 202, 5)

@@ -339,16 +339,86 @@ static void test_what_an_ended_sale_has_left_goes_back_to_its_items(void **state
 	house_assert_audit(house);
 }
 
-static void test_a_draft_that_ends_gives_its_units_back(void **state)
+/* Found: a draft that was ended was armed for it, so the public saw a sale that nobody had published. */
+static void test_a_draft_is_deleted_and_not_ended(void **state)
 {
 	struct house *house = *state;
+	struct stock_lot_state lots[LOTS_MAX];
+	uint32_t count, number;
 
 	house_create(house, house_draft("drop"));
-	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
+	number = house_number(house, "drop");
+	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_WRONG_STATE);
+	assert_int_equal(house_shown(house, "drop"), SALE_DRAFT);
+	assert_int_equal(house_move(house, "drop", SALE_DELETE), LEDGER_DONE);
+	assert_int_equal(house_shown(house, "drop"), 0);
+	assert_int_equal(house->stock->ops->snapshot(house->stock, number, lots, &count), STOCK_UNKNOWN_SALE);
+	assert_int_equal(house_move(house, "drop", SALE_ARM), LEDGER_NOT_FOUND);
 	assert_int_equal(care(house), 0);
 	assert_int_equal(house_on_hand(house, "SHIRT"), HOUSE_ON_HAND);
 	assert_int_equal(house_on_hand(house, "SHOE"), HOUSE_ON_HAND);
 	house_assert_audit(house);
+}
+
+static int change(struct house *house, unsigned fields, int64_t opens_ms, int64_t closes_ms)
+{
+	struct ledger_actor actor = house_actor();
+	struct sale terms = {.opens_at_ms = opens_ms, .closes_at_ms = closes_ms, .scheduled = true};
+
+	return sale_control_update(house->control, SLICE("drop"), fields, &terms, &actor);
+}
+
+static void test_times_that_are_over_are_refused(void **state)
+{
+	struct house *house = *state;
+	struct ledger_actor actor = house_actor();
+	struct sale *draft = house_draft("drop");
+	uint32_t lot;
+
+	draft->opens_at_ms = HOUSE_NOW_MS - 1;
+	assert_int_equal(sale_control_create(house->control, draft, &actor, &lot), SALE_CONTROL_PAST_OPENS);
+	draft->opens_at_ms = SALE_NO_TIME;
+	draft->closes_at_ms = HOUSE_NOW_MS;
+	assert_int_equal(sale_control_create(house->control, draft, &actor, &lot), SALE_CONTROL_PAST_CLOSES);
+	draft->closes_at_ms = SALE_NO_TIME;
+	draft->scheduled = true;
+	assert_int_equal(sale_control_create(house->control, draft, &actor, &lot), SALE_CONTROL_NO_OPENS);
+	draft->scheduled = false;
+	draft->opens_at_ms = HOUSE_NOW_MS + 1000;
+	draft->closes_at_ms = HOUSE_NOW_MS + 5000;
+	house_create(house, draft);
+	assert_int_equal(change(house, SALE_FIELD_OPENS, HOUSE_NOW_MS - 1, 0), SALE_CONTROL_PAST_OPENS);
+	assert_int_equal(change(house, SALE_FIELD_OPENS | SALE_FIELD_CLOSES, SALE_NO_TIME, HOUSE_NOW_MS), SALE_CONTROL_PAST_CLOSES);
+	assert_int_equal(change(house, SALE_FIELD_OPENS | SALE_FIELD_SCHEDULE, SALE_NO_TIME, 0), SALE_CONTROL_NO_OPENS);
+	house_pass(1001);
+	assert_int_equal(house_move(house, "drop", SALE_ARM), SALE_CONTROL_PAST_OPENS); /* it would sell at once */
+	assert_int_equal(house_shown(house, "drop"), SALE_DRAFT);
+	house_pass(4000);
+	assert_int_equal(house_move(house, "drop", SALE_START), SALE_CONTROL_PAST_CLOSES); /* it would end at once */
+	assert_int_equal(house_shown(house, "drop"), SALE_DRAFT);
+	house_assert_audit(house);
+}
+
+/* Found: the clock armed and opened every draft that had a time, though the documents said that it must be armed. */
+static void test_the_clock_leaves_a_draft_alone_that_is_not_scheduled(void **state)
+{
+	struct house *house = *state;
+	struct sale *draft = house_draft("drop");
+
+	draft->opens_at_ms = HOUSE_NOW_MS + 1000;
+	draft->closes_at_ms = HOUSE_NOW_MS + 100000;
+	house_create(house, draft);
+	for (int i = 0; i < 3; i++) {
+		house_pass(1000);
+		assert_int_equal(care(house), 0);
+		assert_int_equal(house_shown(house, "drop"), SALE_DRAFT);
+	}
+	assert_int_equal(change(house, SALE_FIELD_OPENS | SALE_FIELD_SCHEDULE, HOUSE_NOW_MS + 4000, 0), LEDGER_DONE);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(house_shown(house, "drop"), SALE_ARMED);
+	house_pass(1000);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(house_shown(house, "drop"), SALE_OPEN);
 }
 
 static void test_leftovers_that_the_journal_refused_are_asked_for_again(void **state)
@@ -418,6 +488,7 @@ static void create_timed(struct house *house, int64_t opens_ms, int64_t closes_m
 
 	draft->opens_at_ms = opens_ms;
 	draft->closes_at_ms = closes_ms;
+	draft->scheduled = true;
 	house_create(house, draft);
 }
 
@@ -488,6 +559,7 @@ static void test_one_sick_sale_does_not_keep_the_others_from_their_time(void **s
 	for (char id[] = "a"; id[0] <= 'c'; id[0]++) {
 		draft = house_draft(id);
 		draft->opens_at_ms = HOUSE_NOW_MS;
+		draft->scheduled = true;
 		house_create(house, draft);
 	}
 	failpoints_set("ledger.begin=error:5x1"); /* the first sale's arming */
@@ -799,7 +871,9 @@ int main(void)
 		TEST(test_a_refused_withdrawal_gives_the_units_back),
 		TEST(test_a_withdrawal_of_unknown_end_is_never_undone),
 		TEST(test_what_an_ended_sale_has_left_goes_back_to_its_items),
-		TEST(test_a_draft_that_ends_gives_its_units_back),
+		TEST(test_a_draft_is_deleted_and_not_ended),
+		TEST(test_times_that_are_over_are_refused),
+		TEST(test_the_clock_leaves_a_draft_alone_that_is_not_scheduled),
 		TEST(test_leftovers_that_the_journal_refused_are_asked_for_again),
 		TEST(test_an_ended_sale_is_forgotten_after_the_retention_and_not_while_it_holds),
 		TEST(test_an_ended_sale_is_kept_through_the_retention),

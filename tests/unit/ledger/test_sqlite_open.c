@@ -146,7 +146,10 @@ static const char back_to_the_second[] =
 	"DROP TABLE orders; ALTER TABLE old_orders RENAME TO orders; DROP INDEX movements_by_sale;"
 	"CREATE TABLE commits (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL) STRICT;"
 	"INSERT INTO commits SELECT one, number FROM commit_numbers; DROP TABLE commit_numbers;"
-	"ALTER TABLE journal DROP COLUMN partitions; DELETE FROM schema_migrations WHERE number > 2";
+	"ALTER TABLE journal DROP COLUMN partitions; DELETE FROM schema_migrations WHERE number > 2;"
+	"ALTER TABLE sales DROP COLUMN scheduled;"
+	"ALTER TABLE sales DROP COLUMN announced;"
+	"DELETE FROM sale_states WHERE number = 6;";
 
 enum { OLD_ORDERS = 4 };
 
@@ -182,6 +185,7 @@ static void test_ledger_of_the_schema_before_is_brought_up_to_date(void **state)
 	struct ledger_order before[OLD_ORDERS], after;
 	struct ledger_audit audit;
 	struct ledger *ledger;
+	struct sale *sale;
 
 	make_old(place, before);
 	assert_int_equal(ledger_sqlite_open(&ledger, place->path, LEDGER_OPEN_READ_ONLY), -ENOTSUP);
@@ -194,6 +198,14 @@ static void test_ledger_of_the_schema_before_is_brought_up_to_date(void **state)
 		assert_int_equal(ledger->ops->audit(ledger, &audit), 0);
 		assert_string_equal(audit.first, "");
 		assert_int_equal(audit.orders, OLD_ORDERS);
+		/* The clock armed every draft that had a time: it still does. */
+		assert_int_equal(ledger->ops->sale_get(ledger, 0, SLICE("drop"), &sale), LEDGER_DONE);
+		assert_true(sale->opens_at_ms != SALE_NO_TIME);
+		assert_true(sale->scheduled);
+		free(sale);
+		assert_int_equal(ledger->ops->sale_get(ledger, 0, SLICE("big"), &sale), LEDGER_DONE);
+		assert_int_equal(sale->scheduled, sale->opens_at_ms != SALE_NO_TIME);
+		free(sale);
 		ledger->ops->free(ledger);
 	}
 }

@@ -17,6 +17,15 @@ static void test_life_of_a_sale(void **state)
 		{SALE_DRAFT, SALE_PAUSE, SALE_MOVE_REFUSED, SALE_DRAFT},
 		{SALE_ARMED, SALE_PAUSE, SALE_MOVE_REFUSED, SALE_ARMED},
 		{SALE_DRAFT, SALE_RESUME, SALE_MOVE_REFUSED, SALE_DRAFT},
+		{SALE_DRAFT, SALE_END, SALE_MOVE_REFUSED, SALE_DRAFT},
+		{SALE_DRAFT, SALE_DELETE, SALE_MOVED, SALE_DELETED},
+		{SALE_ARMED, SALE_DELETE, SALE_MOVE_REFUSED, SALE_ARMED},
+		{SALE_OPEN, SALE_DELETE, SALE_MOVE_REFUSED, SALE_OPEN},
+		{SALE_PAUSED, SALE_DELETE, SALE_MOVE_REFUSED, SALE_PAUSED},
+		{SALE_ENDED, SALE_DELETE, SALE_MOVE_REFUSED, SALE_ENDED},
+		{SALE_DELETED, SALE_DELETE, SALE_MOVE_ALREADY, SALE_DELETED},
+		{SALE_DELETED, SALE_ARM, SALE_MOVE_REFUSED, SALE_DELETED},
+		{SALE_DELETED, SALE_END, SALE_MOVE_REFUSED, SALE_DELETED},
 		{SALE_ARMED, SALE_ARM, SALE_MOVE_ALREADY, SALE_ARMED},
 		{SALE_ARMED, SALE_START, SALE_MOVED, SALE_OPEN},
 		{SALE_ARMED, SALE_RESUME, SALE_MOVE_REFUSED, SALE_ARMED},
@@ -54,6 +63,23 @@ static void assert_phase(enum sale_state state, int64_t opens, int64_t closes, i
 	assert_int_equal(sale_phase(&sale, now), expected);
 }
 
+static void test_the_public_sees_of_a_draft_only_what_is_announced(void **state)
+{
+	struct sale sale = {.state = SALE_DRAFT, .opens_at_ms = 1000, .closes_at_ms = 2000};
+
+	(void)state;
+	assert_int_equal(sale_phase(&sale, 500), SALE_PHASE_HIDDEN);
+	assert_false(sale_in_stock(&sale));
+	sale.announced = true;
+	assert_int_equal(sale_phase(&sale, 500), SALE_PHASE_COMING);
+	assert_int_equal(sale_phase(&sale, 3000), SALE_PHASE_COMING); /* the clock does not open what was not armed */
+	sale.state = SALE_DELETED;
+	assert_int_equal(sale_phase(&sale, 500), SALE_PHASE_HIDDEN);
+	assert_false(sale_in_stock(&sale));
+	sale.state = SALE_ENDED;
+	assert_true(sale_in_stock(&sale));
+}
+
 static void test_clock_opens_and_closes_to_the_millisecond(void **state)
 {
 	(void)state;
@@ -87,7 +113,7 @@ static void test_names_are_read_back(void **state)
 	enum sale_state parsed;
 
 	(void)state;
-	for (int i = SALE_DRAFT; i <= SALE_ENDED; i++) {
+	for (int i = SALE_DRAFT; i <= SALE_DELETED; i++) {
 		assert_int_equal(sale_state_parse(slice_of(sale_state_name((enum sale_state)i)), &parsed), 0);
 		assert_int_equal(parsed, i);
 	}
@@ -171,6 +197,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_life_of_a_sale),
+		cmocka_unit_test(test_the_public_sees_of_a_draft_only_what_is_announced),
 		cmocka_unit_test(test_clock_opens_and_closes_to_the_millisecond),
 		cmocka_unit_test(test_hand_opens_before_the_clock),
 		cmocka_unit_test(test_draft_is_hidden_and_ended_stays_ended_at_any_time),

@@ -231,6 +231,7 @@ static void test_sales_live_by_the_clock(void **state)
 
 	draft->opens_at_ms = HOUSE_NOW_MS + 100000;
 	draft->closes_at_ms = HOUSE_NOW_MS + 200000;
+	draft->scheduled = true;
 	house_create(bench->house, draft);
 	start(bench, 256);
 	house_pass(100000);
@@ -260,6 +261,7 @@ static void test_a_jump_of_the_wall_clock_is_counted_and_expires_nothing(void **
 	struct sale *timed = house_draft("timed");
 
 	timed->opens_at_ms = HOUSE_NOW_MS;
+	timed->scheduled = true;
 	house_create(bench->house, timed);
 	hold_many(bench->house);
 	start(bench, 256);

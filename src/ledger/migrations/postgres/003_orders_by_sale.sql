@@ -37,3 +37,11 @@ CREATE INDEX movements_by_sale ON movements (sale, number) WHERE movement_id IS 
 
 -- How many partitions the topic had when it was first read: an event's partition follows from it, so it never changes. 0: not yet known.
 ALTER TABLE journal ADD COLUMN partitions integer NOT NULL DEFAULT 0;
+
+-- A draft is moved by the clock only where it is scheduled; the public sees its name and times where it is announced.
+ALTER TABLE sales
+	ADD COLUMN scheduled boolean NOT NULL DEFAULT false,
+	ADD COLUMN announced boolean NOT NULL DEFAULT false;
+-- Until now the clock armed every draft that had a time: tomorrow's drop must open.
+UPDATE sales SET scheduled = true WHERE state = 1 AND opens_at_ms IS NOT NULL;
+INSERT INTO sale_states VALUES (6, 'deleted');

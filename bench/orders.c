@@ -31,7 +31,7 @@ void *must_have(void *memory)
 
 uint32_t make_sale(struct ledger *ledger)
 {
-	struct ledger_actor actor = {SLICE("bench"), SLICE_NULL, clock_wall_ms()};
+	struct ledger_actor actor = {.name = SLICE("bench"), .now_ms = clock_wall_ms()};
 	struct sale *sale = must_have(calloc(1, sizeof(*sale) + LOTS * sizeof(sale->lots[0])));
 	uint32_t lot, number;
 

@@ -32,6 +32,16 @@ struct uuid uuid_make(struct uuid_generator *generator, int64_t wall_ms, uint32_
 	return id;
 }
 
+struct uuid uuid_of_hash(const uint8_t hash[static 16])
+{
+	struct uuid id;
+
+	memcpy(id.bytes, hash, sizeof(id.bytes));
+	id.bytes[6] = (uint8_t)(7 << 4 | (id.bytes[6] & 15));
+	id.bytes[8] = (uint8_t)(2 << 6 | (id.bytes[8] & 63));
+	return id;
+}
+
 int64_t uuid_wall_ms(const struct uuid *id)
 {
 	int64_t ms = 0;

@@ -21,6 +21,8 @@ struct uuid_generator {
 	uint64_t last; /* time and counter of the last id */
 };
 struct uuid uuid_make(struct uuid_generator *generator, int64_t wall_ms, uint32_t tag);
+/* An id in the form of the others whose bits are those of a hash: the same for the same. Its time and tag say nothing. */
+struct uuid uuid_of_hash(const uint8_t hash[static 16]);
 int64_t uuid_wall_ms(const struct uuid *id);
 uint32_t uuid_tag(const struct uuid *id);
 bool uuid_equal(const struct uuid *a, const struct uuid *b);

@@ -1,6 +1,5 @@
 #include "ledger/log_chain.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include "base/buffer.h"
 
@@ -8,21 +7,6 @@
 enum { CANONICAL_MAX = 4096 };
 
 const char log_first_hash[SHA256_TEXT_SIZE] = "0000000000000000000000000000000000000000000000000000000000000000";
-
-void sha256_hex(struct slice data, char text[static SHA256_TEXT_SIZE])
-{
-	static const char digits[] = "0123456789abcdef";
-	unsigned char hash[32];
-	unsigned int size = sizeof(hash);
-
-	if (EVP_Digest(data.data, data.size, hash, &size, EVP_sha256(), NULL) != 1)
-		assertion_failed("SHA-256 works", __FILE__, __LINE__, __func__);
-	for (size_t i = 0; i < sizeof(hash); i++) {
-		text[2 * i] = digits[hash[i] >> 4];
-		text[2 * i + 1] = digits[hash[i] & 15];
-	}
-	text[2 * sizeof(hash)] = '\0';
-}
 
 static struct slice cut(struct slice text, size_t max)
 {

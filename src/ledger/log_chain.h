@@ -7,10 +7,8 @@
  */
 #pragma once
 
+#include "base/sha256.h"
 #include "port/ledger.h"
-
-enum { SHA256_TEXT_SIZE = 65 };
-void sha256_hex(struct slice data, char text[static SHA256_TEXT_SIZE]);
 
 /* The hash before the first row. */
 extern const char log_first_hash[SHA256_TEXT_SIZE];

@@ -24,12 +24,20 @@ struct slice log_detail_item(char text[static LOG_DETAIL_SIZE], int64_t on_hand)
 	return slice_of(text);
 }
 
-struct slice log_detail_receive(char text[static LOG_DETAIL_SIZE], int64_t units, const struct uuid *movement)
+struct slice log_detail_receive(char text[static LOG_DETAIL_SIZE], int64_t units, struct slice reason, const struct uuid *movement)
 {
 	char id[UUID_TEXT_SIZE];
+	struct buffer why;
 
 	uuid_format(movement, id);
-	snprintf(text, LOG_DETAIL_SIZE, "{\"units\":%lld,\"movement\":\"%s\"}", (long long)units, id);
+	buffer_init(&why, LOG_DETAIL_SIZE);
+	if (reason.data) {
+		buffer_append_literal(&why, ",\"reason\":");
+		buffer_append_json_string(&why, reason);
+	}
+	snprintf(text, LOG_DETAIL_SIZE, "{\"units\":%lld,\"movement\":\"%s\"%.*s}", (long long)units, id,
+		 why.failed ? 0 : (int)why.size, why.size ? why.data : "");
+	buffer_deinit(&why);
 	return slice_of(text);
 }
 
@@ -40,6 +48,14 @@ struct slice log_detail_units(char text[static LOG_DETAIL_SIZE], const char *sku
 	uuid_format(movement, id);
 	snprintf(text, LOG_DETAIL_SIZE, "{\"sku\":\"%s\",\"units\":%u,\"movement\":\"%s\"}", sku, units, id);
 	return slice_of(text);
+}
+
+void log_detail_lots(struct buffer *out, const struct sale_lot *lots, uint32_t count)
+{
+	buffer_append_literal(out, "{\"lots\":{");
+	for (uint32_t i = 0; i < count; i++)
+		buffer_printf(out, "%s\"%s\":%lld", i ? "," : "", lots[i].sku, (long long)lots[i].allocated);
+	buffer_append_literal(out, "}}");
 }
 
 struct slice log_detail_order(char text[static LOG_DETAIL_SIZE], const char *sale_id, const char *sku)

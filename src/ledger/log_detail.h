@@ -8,9 +8,12 @@ enum { LOG_DETAIL_SIZE = 512, LOG_TERMS_MAX = 4096 };
 /* `out` starts empty, with room for LOG_TERMS_MAX; the caller looks at out->failed. */
 void log_detail_terms(struct buffer *out, const struct sale *sale);
 struct slice log_detail_item(char text[static LOG_DETAIL_SIZE], int64_t on_hand);
-struct slice log_detail_receive(char text[static LOG_DETAIL_SIZE], int64_t units, const struct uuid *movement);
+/* Units of an item received, or (with a reason) adjusted. */
+struct slice log_detail_receive(char text[static LOG_DETAIL_SIZE], int64_t units, struct slice reason, const struct uuid *movement);
 /* Units of a lot added or withdrawn. */
 struct slice log_detail_units(char text[static LOG_DETAIL_SIZE], const char *sku, uint32_t units, const struct uuid *movement);
+/* As log_detail_terms(): lots and the units that each is to have. */
+void log_detail_lots(struct buffer *out, const struct sale_lot *lots, uint32_t count);
 struct slice log_detail_order(char text[static LOG_DETAIL_SIZE], const char *sale_id, const char *sku);
 
 const char *log_action_of_sale(enum sale_action action);

@@ -22,10 +22,11 @@ static const enum pg_kind change_kinds[CHANGE_COLUMNS] = {[CHANGE_ID] = PG_UUID}
 static const enum pg_kind int_kinds[LOT_COLUMNS] = {PG_INT};
 static const enum pg_kind log_kinds[LOG_COLUMNS] = {[LOG_ACTOR] = PG_TEXT,  [LOG_ACTION] = PG_TEXT, [LOG_SUBJECT] = PG_TEXT,
 						    [LOG_DETAIL] = PG_TEXT, [LOG_TRACE] = PG_TEXT,  [LOG_HASH] = PG_TEXT};
+static const enum pg_kind request_kinds[REQUEST_COLUMNS] = {[REQUEST_ID] = PG_UUID, [REQUEST_BODY] = PG_UUID};
 static const enum pg_kind asked_kinds[ASK_COLUMNS] = {[ASK_ID] = PG_UUID};
 static const enum pg_kind dead_kinds[DEAD_COLUMNS] = {[DEAD_REASON] = PG_TEXT, [DEAD_EVENT] = PG_TEXT};
 
-enum { TABLES = 12 };
+enum { TABLES = 13 };
 static void tables_of(struct pg_batch *batch, struct columns tables[static TABLES])
 {
 	const struct columns all[TABLES] = {
@@ -35,6 +36,7 @@ static void tables_of(struct pg_batch *batch, struct columns tables[static TABLE
 		{batch->epochs, int_kinds, EPOCH_COLUMNS},      {batch->barriers, int_kinds, EPOCH_COLUMNS},
 		{batch->dead, dead_kinds, DEAD_COLUMNS},        {batch->positions, int_kinds, POSITION_COLUMNS},
 		{batch->asked, asked_kinds, ASK_COLUMNS},       {&batch->sales, int_kinds, 1},
+		{batch->requests, request_kinds, REQUEST_COLUMNS},
 	};
 
 	memcpy(tables, all, sizeof(all));
@@ -120,7 +122,7 @@ void pg_batch_clear(struct pg_batch *batch, bool by_barrier)
 		for (size_t j = 0; j < tables[i].count; j++)
 			pg_array_clear(&tables[i].arrays[j]);
 	batch->has_new = batch->has_moves = batch->has_changes = batch->has_lots = batch->has_returns = batch->has_log = false;
-	batch->has_barriers = batch->has_dead = false;
+	batch->has_requests = batch->has_barriers = batch->has_dead = false;
 	batch->by_barrier = by_barrier;
 }
 
@@ -297,7 +299,7 @@ static void add_barrier(struct pg_batch *batch, const struct event *event)
 /* The row of the operator log for what is an operator's. */
 static int add_log_row(struct pg_batch *batch, const struct batch_lot *lot, const struct event *event)
 {
-	struct ledger_actor actor = {event->actor, event->trace, event->at_ms};
+	struct ledger_actor actor = {.name = event->actor, .trace = event->trace, .now_ms = event->at_ms};
 	bool withdrawn = event->kind == EVENT_WITHDRAWN;
 	char detail[LOG_DETAIL_SIZE], id[UUID_TEXT_SIZE], hash[SHA256_TEXT_SIZE];
 	struct pg_array *log = batch->log;
@@ -325,6 +327,16 @@ static int add_log_row(struct pg_batch *batch, const struct batch_lot *lot, cons
 	memcpy(batch->head.hash, hash, sizeof(hash));
 	batch->has_log = true;
 	return 0;
+}
+
+/* The request that asked for these units. */
+static void add_request(struct pg_batch *batch, const struct event *event)
+{
+	pg_array_uuid(&batch->requests[REQUEST_ID], &event->id);
+	pg_array_uuid(&batch->requests[REQUEST_BODY], &event->request);
+	pg_array_int(&batch->requests[REQUEST_OUTCOME], event->quantity);
+	pg_array_int(&batch->requests[REQUEST_AT], event->at_ms);
+	batch->has_requests = true;
 }
 
 /* --- Event by event --- */
@@ -392,6 +404,8 @@ int pg_batch_apply(struct pg_batch *batch, const struct event *event)
 		add_movement(batch, lot, &change.movement);
 	if (change.movement.on_hand)
 		add_return(batch, &change.movement);
+	if (!uuid_is_null(&event->request))
+		add_request(batch, event);
 	return change.logged ? add_log_row(batch, lot, event) : LEDGER_DONE;
 }
 

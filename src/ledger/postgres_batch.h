@@ -63,6 +63,7 @@ enum { ASK_ID, ASK_SALE, ASK_COLUMNS };
 enum { LOT_SALE, LOT_PLACE, LOT_HELD, LOT_CONFIRMED, LOT_WITHDRAWN, LOT_COLUMNS };
 enum { RETURN_ITEM, RETURN_UNITS, RETURN_COLUMNS };
 enum { LOG_NUMBER, LOG_AT, LOG_ACTOR, LOG_ACTION, LOG_SUBJECT, LOG_DETAIL, LOG_TRACE, LOG_HASH, LOG_COLUMNS };
+enum { REQUEST_ID, REQUEST_BODY, REQUEST_OUTCOME, REQUEST_AT, REQUEST_COLUMNS };
 enum { EPOCH_SALE, EPOCH_EPOCH, EPOCH_COLUMNS }; /* the barrier, where that is judged by */
 enum { DEAD_AT, DEAD_REASON, DEAD_EVENT, DEAD_COLUMNS };
 enum { POSITION_PARTITION, POSITION_FROM, POSITION_TO, POSITION_MARK, POSITION_COLUMNS };
@@ -77,9 +78,10 @@ struct pg_batch {
 	size_t order_count;
 	struct pg_log_head head;
 	bool by_barrier; /* judged against the sales' barriers, not their epochs */
-	bool has_new, has_moves, has_changes, has_lots, has_returns, has_log, has_barriers, has_dead;
+	bool has_new, has_moves, has_changes, has_lots, has_returns, has_log, has_requests, has_barriers, has_dead;
 	struct pg_array new[NEW_COLUMNS], moves[MOVE_COLUMNS], changes[CHANGE_COLUMNS], lot_changes[LOT_COLUMNS];
 	struct pg_array returns[RETURN_COLUMNS], log[LOG_COLUMNS], epochs[EPOCH_COLUMNS];
+	struct pg_array requests[REQUEST_COLUMNS];
 	struct pg_array barriers[EPOCH_COLUMNS], dead[DEAD_COLUMNS], positions[POSITION_COLUMNS];
 	struct pg_array asked[ASK_COLUMNS]; /* of the events: an order is found by its sale and its id */
 	struct pg_array sales;              /* likewise, each sale once in a row */

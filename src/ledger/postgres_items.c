@@ -50,7 +50,9 @@ int postgres_item_create(struct ledger *base, const struct ledger_item *item, co
 
 	ASSERT(item->on_hand >= 0);
 	while (pg_work_begin(&work)) {
-		result = insert_item(work.connection, item, &movement.item);
+		result = pg_request_check(work.connection, actor);
+		if (result == 0)
+			result = insert_item(work.connection, item, &movement.item);
 		if (result == 0 && item->on_hand)
 			result = pg_movement_write(work.connection, &movement);
 		if (result == 0)
@@ -91,27 +93,35 @@ static int add_on_hand(struct pg_connection *connection, int64_t item, int64_t u
 	return pg_outcome(pg_do(connection, "UPDATE items SET on_hand = on_hand + $2 WHERE number = $1", &params), LEDGER_NOT_ENOUGH);
 }
 
-/* In a transaction. 0, ALREADY, NOT_FOUND, or negative. */
-static int receive(struct pg_connection *connection, struct slice sku, int64_t units, const struct uuid *id,
+/* In a transaction. reason.data NULL: received. 0, REPEATED, KEY_REUSED, ALREADY, NOT_FOUND, NOT_ENOUGH, or negative. */
+static int receive(struct pg_connection *connection, struct slice sku, int64_t units, struct slice reason, const struct uuid *id,
 		   const struct ledger_actor *actor, int64_t *on_hand)
 {
-	struct movement movement = {
-		.cause = CAUSE_RECEIVE, .at_ms = actor->now_ms, .movement = id, .on_hand = units, .actor = actor->name};
+	struct movement movement = {.cause = reason.data ? CAUSE_ADJUST : CAUSE_RECEIVE,
+				    .at_ms = actor->now_ms,
+				    .movement = id,
+				    .on_hand = units,
+				    .actor = actor->name};
 	char detail[LOG_DETAIL_SIZE];
 	int result = find_item(connection, sku, &movement.item, on_hand);
 
+	if (result == 0)
+		result = pg_request_check(connection, actor);
 	if (result != 0)
 		return result;
 	result = pg_movement_exists(connection, id);
 	if (result != 0)
 		return result < 0 ? result : LEDGER_ALREADY;
+	if (*on_hand + units < 0)
+		return LEDGER_NOT_ENOUGH;
 	result = add_on_hand(connection, movement.item, units);
 	if (result == 0)
 		result = pg_movement_write(connection, &movement);
 	if (result != 0)
 		return result;
 	*on_hand += units;
-	return pg_log_row_write(connection, actor, "item.receive", sku, log_detail_receive(detail, units, id));
+	return pg_log_row_write(connection, actor, reason.data ? "item.adjust" : "item.receive", sku,
+				log_detail_receive(detail, units, reason, id));
 }
 
 int postgres_item_receive(struct ledger *base, struct slice sku, int64_t units, const struct uuid *movement,
@@ -121,7 +131,18 @@ int postgres_item_receive(struct ledger *base, struct slice sku, int64_t units, 
 
 	ASSERT(units > 0);
 	while (pg_work_begin(&work))
-		pg_work_end(&work, receive(work.connection, sku, units, movement, actor, on_hand));
+		pg_work_end(&work, receive(work.connection, sku, units, SLICE_NULL, movement, actor, on_hand));
+	return work.result;
+}
+
+int postgres_item_adjust(struct ledger *base, struct slice sku, int64_t units, struct slice reason, const struct uuid *movement,
+			 const struct ledger_actor *actor, int64_t *on_hand)
+{
+	struct pg_work work = {.ledger = postgres_ledger_of(base), .logs = true};
+
+	ASSERT(reason.size > 0);
+	while (pg_work_begin(&work))
+		pg_work_end(&work, receive(work.connection, sku, units, reason, movement, actor, on_hand));
 	return work.result;
 }
 

@@ -56,7 +56,8 @@ int pg_log_row_write(struct pg_connection *connection, const struct ledger_actor
 	pg_log_head_put(&head_params, &head);
 	pg_add(connection, insert_row, &params);
 	pg_add(connection, pg_log_head_update_sql, &head_params);
-	return pg_outcome(pg_run(connection, NULL), -EIO);
+	end = pg_outcome(pg_run(connection, NULL), -EIO);
+	return end == 0 && actor->request ? pg_request_write(connection, actor->request, actor->now_ms) : end;
 }
 
 int postgres_log_append(struct ledger *base, const struct ledger_actor *actor, const char *action, struct slice subject,

@@ -146,6 +146,27 @@ void pg_work_end(struct pg_work *work, int result);
 int pg_writer_recover(struct ledger *ledger) MUST_CHECK;
 int pg_writer_health(struct ledger *ledger, const char **reason);
 
+/* --- postgres_requests.c: in a transaction --- */
+
+/* Whether the actor's request was done before: 0 (also where it has none), LEDGER_REPEATED, LEDGER_KEY_REUSED, or negative. */
+int pg_request_check(struct pg_connection *connection, const struct ledger_actor *actor) MUST_CHECK;
+int pg_request_write(struct pg_connection *connection, const struct ledger_request *request, int64_t at_ms) MUST_CHECK;
+
+/* --- postgres_sales.c: in a transaction --- */
+
+/* What a lot has: put there, given back to its item, or taken from it, with the movement. 0, LEDGER_NOT_FOUND (item), LEDGER_NOT_ENOUGH, LEDGER_CONSTRAINT
+ * (insert: two lots of one item), or negative. */
+int pg_lot_insert(struct pg_connection *connection, uint32_t sale, uint32_t place, struct sale_lot *lot,
+		  const struct ledger_actor *actor) MUST_CHECK;
+int pg_lot_return(struct pg_connection *connection, uint32_t sale, uint32_t lot, int64_t item, int64_t units,
+		  const struct ledger_actor *actor) MUST_CHECK;
+int pg_lot_grow(struct pg_connection *connection, uint32_t sale, uint32_t lot, const char *sku, int64_t units,
+		const struct ledger_actor *actor) MUST_CHECK;
+/* Whether it is a draft as it was read: 0, LEDGER_NOT_FOUND, LEDGER_WRONG_STATE, LEDGER_CONFLICT, or negative. */
+int pg_sale_may_change(struct pg_connection *connection, const struct sale *sale) MUST_CHECK;
+/* Its version and the number of its change go up. */
+int pg_sale_touch(struct pg_work *work, uint32_t sale) MUST_CHECK;
+
 /* --- postgres_elect.c --- */
 
 void pg_elector_init(struct pg_elector *elector);
@@ -210,11 +231,15 @@ int postgres_elect(struct ledger *ledger, bool stands);
 int postgres_item_create(struct ledger *ledger, const struct ledger_item *item, const struct ledger_actor *actor);
 int postgres_item_receive(struct ledger *ledger, struct slice sku, int64_t units, const struct uuid *movement,
 			  const struct ledger_actor *actor, int64_t *on_hand);
+int postgres_item_adjust(struct ledger *ledger, struct slice sku, int64_t units, struct slice reason, const struct uuid *movement,
+			 const struct ledger_actor *actor, int64_t *on_hand);
 int postgres_item_get(struct ledger *ledger, struct slice sku, struct ledger_item *item);
 int postgres_items(struct ledger *ledger, struct slice after, struct ledger_item *items, size_t max, size_t *count);
 
 int postgres_sale_create(struct ledger *ledger, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot);
 int postgres_sale_update(struct ledger *ledger, const struct sale *sale, const struct ledger_actor *actor);
+int postgres_sale_set_lots(struct ledger *ledger, const struct sale *sale, const struct sale_lot *lots, uint32_t count,
+			   const struct ledger_actor *actor, uint32_t *lot);
 int postgres_sale_move(struct ledger *ledger, uint32_t sale, enum sale_action action, const struct ledger_actor *actor);
 int postgres_sale_raise_epoch(struct ledger *ledger, uint32_t sale, uint32_t *epoch);
 int postgres_lot_add(struct ledger *ledger, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *movement,
@@ -229,6 +254,7 @@ int postgres_orders(struct ledger *ledger, const struct ledger_order_filter *fil
 int postgres_sale_snapshot(struct ledger *ledger, uint32_t sale, struct ledger_snapshot *snapshot, ledger_orders_fn *page,
 			   void *context);
 
+int postgres_request_find(struct ledger *ledger, struct ledger_request *request);
 int postgres_log_append(struct ledger *ledger, const struct ledger_actor *actor, const char *action, struct slice subject,
 			struct slice detail_json);
 int postgres_log_rows(struct ledger *ledger, int64_t after, struct ledger_log_row *rows, size_t max, size_t *count);

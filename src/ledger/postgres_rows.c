@@ -154,6 +154,9 @@ static const char update_items[] =
 static const char insert_log[] = "INSERT INTO operator_log (number, at_ms, actor, action, subject, detail, trace, hash)"
 				 " SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8)";
 
+static const char insert_requests[] = "INSERT INTO operator_requests (id, body, outcome, at_ms)"
+				      " SELECT * FROM unnest($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING";
+
 static const char update_barriers[] =
 	"UPDATE sales SET barrier = row.barrier, version = version + 1, change = next_change()"
 	" FROM (SELECT number, max(barrier) AS barrier FROM unnest($1, $2) AS all_of (number, barrier) GROUP BY number) AS row"
@@ -184,6 +187,8 @@ static void add_changes(struct pg_connection *connection, struct pg_batch *batch
 		pg_add_table(connection, update_items, batch->returns, RETURN_COLUMNS);
 	if (batch->has_dead)
 		pg_add_table(connection, insert_dead, batch->dead, DEAD_COLUMNS);
+	if (batch->has_requests)
+		pg_add_table(connection, insert_requests, batch->requests, REQUEST_COLUMNS);
 	if (!batch->has_log)
 		return;
 	pg_add_table(connection, insert_log, batch->log, LOG_COLUMNS);

@@ -90,12 +90,12 @@ static int take_from_item(struct pg_connection *connection, struct slice sku, in
 	return end;
 }
 
-static int insert_lot(struct pg_connection *connection, struct sale *sale, uint32_t place, const struct ledger_actor *actor)
+int pg_lot_insert(struct pg_connection *connection, uint32_t sale, uint32_t place, struct sale_lot *lot,
+		  const struct ledger_actor *actor)
 {
-	struct sale_lot *lot = &sale->lots[place];
 	struct movement movement = {.cause = CAUSE_ALLOCATE,
 				    .at_ms = actor->now_ms,
-				    .sale = sale->number,
+				    .sale = sale,
 				    .lot = place,
 				    .on_hand = -lot->allocated,
 				    .allocated = lot->allocated,
@@ -105,7 +105,7 @@ static int insert_lot(struct pg_connection *connection, struct sale *sale, uint3
 
 	if (result != 0)
 		return result;
-	pg_put_int(&params, sale->number);
+	pg_put_int(&params, sale);
 	pg_put_int(&params, place);
 	pg_put_int(&params, movement.item);
 	pg_put_int(&params, lot->allocated);
@@ -122,9 +122,11 @@ static int insert_lot(struct pg_connection *connection, struct sale *sale, uint3
 /* In a transaction. *lot: which one could not be made. */
 static int create(struct pg_work *work, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot)
 {
-	int result = insert_sale(work->connection, sale, work->change, &sale->number);
+	int result = pg_request_check(work->connection, actor);
 
 	*lot = 0;
+	if (result == 0)
+		result = insert_sale(work->connection, sale, work->change, &sale->number);
 	if (result == 0) {
 		sale->epoch = 1;
 		sale->barrier = 0;
@@ -135,7 +137,7 @@ static int create(struct pg_work *work, struct sale *sale, const struct ledger_a
 	}
 	for (uint32_t i = 0; i < sale->lot_count && result == 0; i++) {
 		*lot = i;
-		result = insert_lot(work->connection, sale, i, actor);
+		result = pg_lot_insert(work->connection, sale->number, i, &sale->lots[i], actor);
 	}
 	return result == 0 ? log_terms(work->connection, sale, actor, "sale.create") : result;
 }
@@ -178,6 +180,26 @@ static int read_head(struct pg_connection *connection, uint32_t number, struct s
 	}
 	PQclear(result);
 	return end;
+}
+
+int pg_sale_may_change(struct pg_connection *connection, const struct sale *sale)
+{
+	struct sale_head head;
+	int result = read_head(connection, sale->number, &head);
+
+	if (result == 0 && head.state != SALE_DRAFT)
+		return LEDGER_WRONG_STATE;
+	return result == 0 && head.version != sale->version ? LEDGER_CONFLICT : result;
+}
+
+int pg_sale_touch(struct pg_work *work, uint32_t sale)
+{
+	struct pg_params params = {0};
+
+	pg_put_int(&params, sale);
+	pg_put_int(&params, work->change);
+	return pg_outcome(pg_do(work->connection, "UPDATE sales SET version = version + 1, change = $2 WHERE number = $1", &params),
+			  -EIO);
 }
 
 static int update_terms(struct pg_work *work, const struct sale *sale)
@@ -230,8 +252,8 @@ static int update_state(struct pg_work *work, uint32_t sale, enum sale_state sta
 }
 
 /* What of a draft's lot is there goes back to its item. */
-static int return_lot(struct pg_connection *connection, uint32_t sale, uint32_t lot, int64_t item, int64_t units,
-		      const struct ledger_actor *actor)
+int pg_lot_return(struct pg_connection *connection, uint32_t sale, uint32_t lot, int64_t item, int64_t units,
+		  const struct ledger_actor *actor)
 {
 	const struct movement movement = {.cause = CAUSE_WITHDRAW,
 					  .at_ms = actor->now_ms,
@@ -270,8 +292,8 @@ static int return_lots(struct pg_connection *connection, uint32_t sale, const st
 		return end;
 	for (int row = 0; row < PQntuples(result) && end == 0; row++)
 		if (pg_get_int(result, row, 1))
-			end = return_lot(connection, sale, (uint32_t)row, pg_get_int(result, row, 0), pg_get_int(result, row, 1),
-					 actor);
+			end = pg_lot_return(connection, sale, (uint32_t)row, pg_get_int(result, row, 0),
+					    pg_get_int(result, row, 1), actor);
 	PQclear(result);
 	return end;
 }
@@ -286,16 +308,23 @@ static int free_id(struct pg_connection *connection, uint32_t sale)
 }
 
 /* In a transaction. */
-static int move(struct pg_work *work, uint32_t sale, enum sale_action action, const struct ledger_actor *actor)
+static int move(struct pg_work *work, uint32_t sale, enum sale_action action, const struct ledger_actor *actor, bool *already)
 {
 	struct sale_head head;
 	enum sale_state next;
 	enum sale_move moved;
-	int result = read_head(work->connection, sale, &head);
+	int result = pg_request_check(work->connection, actor);
 
+	if (result == 0)
+		result = read_head(work->connection, sale, &head);
 	if (result != 0)
 		return result;
 	moved = sale_next(head.state, action, &next);
+	if (moved == SALE_MOVE_ALREADY && actor->request) {
+		/* Asked again after somebody has moved it on, it must not move it back. */
+		*already = true;
+		return pg_request_write(work->connection, actor->request, actor->now_ms);
+	}
 	if (moved != SALE_MOVED)
 		return moved == SALE_MOVE_ALREADY ? LEDGER_ALREADY : LEDGER_WRONG_STATE;
 	result = update_state(work, sale, next, actor->now_ms);
@@ -312,9 +341,13 @@ int postgres_sale_move(struct ledger *base, uint32_t sale, enum sale_action acti
 {
 	struct pg_work work = {.ledger = postgres_ledger_of(base), .logs = true, .changes_sale = true};
 
-	while (pg_work_begin(&work))
-		pg_work_end(&work, move(&work, sale, action, actor));
-	return work.result;
+	bool already = false;
+
+	while (pg_work_begin(&work)) {
+		already = false;
+		pg_work_end(&work, move(&work, sale, action, actor, &already));
+	}
+	return work.result == 0 && already ? LEDGER_ALREADY : work.result;
 }
 
 int postgres_sale_raise_epoch(struct ledger *base, uint32_t sale, uint32_t *epoch)
@@ -340,18 +373,34 @@ int postgres_sale_raise_epoch(struct ledger *base, uint32_t sale, uint32_t *epoc
 
 /* --- More units --- */
 
-static int add_to_lot(struct pg_work *work, uint32_t sale, uint32_t lot, int64_t units)
+/* In a transaction: out of the item, with its movement. 0, LEDGER_NOT_FOUND, LEDGER_NOT_ENOUGH, or negative. */
+static int grow_lot(struct pg_connection *connection, const char *sku, struct movement *movement)
 {
-	struct pg_params grow = {0}, touch = {0};
+	struct pg_params params = {0};
+	int result = take_from_item(connection, slice_of(sku), movement->allocated, &movement->item);
 
-	pg_put_int(&grow, sale);
-	pg_put_int(&grow, lot);
-	pg_put_int(&grow, units);
-	pg_put_int(&touch, sale);
-	pg_put_int(&touch, work->change);
-	pg_add(work->connection, "UPDATE lots SET allocated = allocated + $3 WHERE sale = $1 AND place = $2", &grow);
-	pg_add(work->connection, "UPDATE sales SET version = version + 1, change = $2 WHERE number = $1", &touch);
-	return pg_outcome(pg_run(work->connection, NULL), -EIO);
+	if (result != 0)
+		return result;
+	pg_put_int(&params, movement->sale);
+	pg_put_int(&params, movement->lot);
+	pg_put_int(&params, movement->allocated);
+	result = pg_outcome(pg_do(connection, "UPDATE lots SET allocated = allocated + $3 WHERE sale = $1 AND place = $2", &params),
+			    -EIO);
+	return result == 0 ? pg_movement_write(connection, movement) : result;
+}
+
+int pg_lot_grow(struct pg_connection *connection, uint32_t sale, uint32_t lot, const char *sku, int64_t units,
+		const struct ledger_actor *actor)
+{
+	struct movement movement = {.cause = CAUSE_ADD,
+				    .at_ms = actor->now_ms,
+				    .sale = sale,
+				    .lot = lot,
+				    .on_hand = -units,
+				    .allocated = units,
+				    .actor = actor->name};
+
+	return grow_lot(connection, sku, &movement);
 }
 
 static int read_lot_sku(struct pg_connection *connection, uint32_t sale, uint32_t lot, char sku[static SKU_MAX + 1])
@@ -406,14 +455,14 @@ static int add(struct pg_work *work, uint32_t sale, uint32_t lot, uint32_t units
 				    .actor = actor->name};
 	char sku[SKU_MAX + 1], detail[LOG_DETAIL_SIZE];
 	struct sale_head head;
-	int result = check_add(work->connection, sale, lot, id, &head, sku);
+	int result = pg_request_check(work->connection, actor);
 
 	if (result == 0)
-		result = take_from_item(work->connection, slice_of(sku), units, &movement.item);
+		result = check_add(work->connection, sale, lot, id, &head, sku);
 	if (result == 0)
-		result = add_to_lot(work, sale, lot, units);
+		result = grow_lot(work->connection, sku, &movement);
 	if (result == 0)
-		result = pg_movement_write(work->connection, &movement);
+		result = pg_sale_touch(work, sale);
 	if (result != 0)
 		return result;
 	return pg_log_row_write(work->connection, actor, "lot.add", slice_of(head.id), log_detail_units(detail, sku, units, id));

@@ -17,6 +17,7 @@ enum movement_cause {
 	CAUSE_CANCEL = 7,
 	CAUSE_REFUND = 8,
 	CAUSE_EXPIRE = 9,
+	CAUSE_ADJUST = 10,
 };
 
 struct movement {

@@ -42,7 +42,9 @@ int sqlite_item_create(struct ledger *base, const struct ledger_item *item, cons
 	if (result < 0)
 		return result;
 	ASSERT(item->on_hand >= 0);
-	result = insert_item(connection, item);
+	result = request_check(connection, actor);
+	if (result == 0)
+		result = insert_item(connection, item);
 	if (result == 0 && item->on_hand) {
 		movement.item = sqlite3_last_insert_rowid(connection->db);
 		result = movement_write(connection, &movement);
@@ -83,27 +85,35 @@ static int add_on_hand(struct connection *connection, int64_t item, int64_t unit
 	return result == STEP_CONSTRAINT ? LEDGER_NOT_ENOUGH : result;
 }
 
-/* In a transaction. 0, ALREADY, NOT_FOUND, or negative. */
-static int receive(struct connection *connection, struct slice sku, int64_t units, const struct uuid *id,
+/* In a transaction. reason.data NULL: received. 0, REPEATED, KEY_REUSED, ALREADY, NOT_FOUND, NOT_ENOUGH, or negative. */
+static int receive(struct connection *connection, struct slice sku, int64_t units, struct slice reason, const struct uuid *id,
 		   const struct ledger_actor *actor, int64_t *on_hand)
 {
-	struct movement movement = {
-		.cause = CAUSE_RECEIVE, .at_ms = actor->now_ms, .movement = id, .on_hand = units, .actor = actor->name};
+	struct movement movement = {.cause = reason.data ? CAUSE_ADJUST : CAUSE_RECEIVE,
+				    .at_ms = actor->now_ms,
+				    .movement = id,
+				    .on_hand = units,
+				    .actor = actor->name};
 	char detail[LOG_DETAIL_SIZE];
 	int result = find_item(connection, sku, &movement.item, on_hand);
 
+	if (result == 0)
+		result = request_check(connection, actor);
 	if (result != 0)
 		return result;
 	result = movement_exists(connection, id);
 	if (result != 0)
 		return result < 0 ? result : LEDGER_ALREADY;
+	if (*on_hand + units < 0)
+		return LEDGER_NOT_ENOUGH;
 	result = add_on_hand(connection, movement.item, units);
 	if (result == 0)
 		result = movement_write(connection, &movement);
 	if (result != 0)
 		return result;
 	*on_hand += units;
-	return log_row_write(connection, actor, "item.receive", sku, log_detail_receive(detail, units, id));
+	return log_row_write(connection, actor, reason.data ? "item.adjust" : "item.receive", sku,
+			     log_detail_receive(detail, units, reason, id));
 }
 
 int sqlite_item_receive(struct ledger *base, struct slice sku, int64_t units, const struct uuid *movement,
@@ -116,7 +126,20 @@ int sqlite_item_receive(struct ledger *base, struct slice sku, int64_t units, co
 	ASSERT(units > 0);
 	if (result < 0)
 		return result;
-	return writer_end(ledger, receive(connection, sku, units, movement, actor, on_hand));
+	return writer_end(ledger, receive(connection, sku, units, SLICE_NULL, movement, actor, on_hand));
+}
+
+int sqlite_item_adjust(struct ledger *base, struct slice sku, int64_t units, struct slice reason, const struct uuid *movement,
+		       const struct ledger_actor *actor, int64_t *on_hand)
+{
+	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
+	struct connection *connection;
+	int result = writer_begin(ledger, &connection);
+
+	ASSERT(reason.size > 0);
+	if (result < 0)
+		return result;
+	return writer_end(ledger, receive(connection, sku, units, reason, movement, actor, on_hand));
 }
 
 int sqlite_item_get(struct ledger *base, struct slice sku, struct ledger_item *item)

@@ -47,6 +47,8 @@ int log_row_write(struct connection *connection, const struct ledger_actor *acto
 	bind_text(statement, 7, row.trace);
 	bind_text(statement, 8, slice_of(hash));
 	result = step_once(connection, statement);
+	if (result == 0 && actor->request)
+		result = request_write(connection, actor->request, actor->now_ms);
 	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
 }
 

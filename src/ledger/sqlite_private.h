@@ -146,6 +146,18 @@ int dead_letter_write(struct connection *connection, struct slice json, const ch
 
 /* --- sqlite_sales.c --- */
 
+/* In a transaction. What a lot has: put there, given back to its item, or taken from it, with the movement. 0, LEDGER_NOT_FOUND (item), LEDGER_NOT_ENOUGH,
+ * LEDGER_CONSTRAINT (insert: two lots of one item), or negative. */
+int sqlite_lot_insert(struct connection *connection, uint32_t sale, uint32_t place, struct sale_lot *lot,
+		      const struct ledger_actor *actor) MUST_CHECK;
+int sqlite_lot_return(struct connection *connection, uint32_t sale, uint32_t lot, int64_t item, int64_t units,
+		      const struct ledger_actor *actor) MUST_CHECK;
+int sqlite_lot_grow(struct connection *connection, uint32_t sale, uint32_t lot, const char *sku, int64_t units,
+		    const struct ledger_actor *actor) MUST_CHECK;
+/* Whether it is a draft as it was read: 0, LEDGER_NOT_FOUND, LEDGER_WRONG_STATE, LEDGER_CONFLICT, or negative. */
+int sqlite_sale_may_change(struct connection *connection, const struct sale *sale) MUST_CHECK;
+/* Its version and the number of its change go up. */
+int sqlite_sale_touch(struct connection *connection, uint32_t sale) MUST_CHECK;
 /* In a transaction that has changed the sale: the number of that change. */
 int sale_changed(struct connection *connection, uint32_t sale) MUST_CHECK;
 
@@ -157,9 +169,16 @@ int sale_read(struct connection *connection, uint32_t number, struct sale **sale
 extern const char select_orders_of_sale[];
 void order_read(sqlite3_stmt *statement, struct ledger_order *order);
 
+/* --- sqlite_requests.c: in a transaction --- */
+
+/* Whether it was done before: 0, LEDGER_REPEATED, LEDGER_KEY_REUSED, or negative. request_check(): 0 for an actor without a request. */
+int request_find(struct connection *connection, struct ledger_request *request) MUST_CHECK;
+int request_check(struct connection *connection, const struct ledger_actor *actor) MUST_CHECK;
+int request_write(struct connection *connection, const struct ledger_request *request, int64_t at_ms) MUST_CHECK;
+
 /* --- sqlite_log.c --- */
 
-/* Writes the next row of the operator log in the running transaction. A detail that does not fit is left out, and said so. */
+/* Writes the next row of the operator log in the running transaction, and the actor's request where it has one. A detail that does not fit is left out, and said so. */
 int log_row_write(struct connection *connection, const struct ledger_actor *actor, const char *action, struct slice subject,
 		  struct slice detail_json) MUST_CHECK;
 /* Follows the log from end to end; `first` (size bytes) gets the first fault in words if it is still empty. */
@@ -177,11 +196,15 @@ int sqlite_elect(struct ledger *ledger, bool stands);
 int sqlite_item_create(struct ledger *ledger, const struct ledger_item *item, const struct ledger_actor *actor);
 int sqlite_item_receive(struct ledger *ledger, struct slice sku, int64_t units, const struct uuid *movement,
 			const struct ledger_actor *actor, int64_t *on_hand);
+int sqlite_item_adjust(struct ledger *ledger, struct slice sku, int64_t units, struct slice reason, const struct uuid *movement,
+		       const struct ledger_actor *actor, int64_t *on_hand);
 int sqlite_item_get(struct ledger *ledger, struct slice sku, struct ledger_item *item);
 int sqlite_items(struct ledger *ledger, struct slice after, struct ledger_item *items, size_t max, size_t *count);
 
 int sqlite_sale_create(struct ledger *ledger, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot);
 int sqlite_sale_update(struct ledger *ledger, const struct sale *sale, const struct ledger_actor *actor);
+int sqlite_sale_set_lots(struct ledger *ledger, const struct sale *sale, const struct sale_lot *lots, uint32_t count,
+			 const struct ledger_actor *actor, uint32_t *lot);
 int sqlite_sale_move(struct ledger *ledger, uint32_t sale, enum sale_action action, const struct ledger_actor *actor);
 int sqlite_sale_raise_epoch(struct ledger *ledger, uint32_t sale, uint32_t *epoch);
 int sqlite_lot_add(struct ledger *ledger, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *movement,
@@ -196,6 +219,7 @@ int sqlite_orders(struct ledger *ledger, const struct ledger_order_filter *filte
 int sqlite_sale_snapshot(struct ledger *ledger, uint32_t sale, struct ledger_snapshot *snapshot, ledger_orders_fn *page,
 			 void *context);
 
+int sqlite_request_find(struct ledger *ledger, struct ledger_request *request);
 int sqlite_log_append(struct ledger *ledger, const struct ledger_actor *actor, const char *action, struct slice subject,
 		      struct slice detail_json);
 int sqlite_log_rows(struct ledger *ledger, int64_t after, struct ledger_log_row *rows, size_t max, size_t *count);

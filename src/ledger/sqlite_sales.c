@@ -99,12 +99,12 @@ static int take_from_item(struct connection *connection, struct slice sku, int64
 	return result == STEP_CONSTRAINT ? LEDGER_NOT_ENOUGH : result;
 }
 
-static int insert_lot(struct connection *connection, struct sale *sale, uint32_t place, const struct ledger_actor *actor)
+int sqlite_lot_insert(struct connection *connection, uint32_t sale, uint32_t place, struct sale_lot *lot,
+		      const struct ledger_actor *actor)
 {
-	struct sale_lot *lot = &sale->lots[place];
 	struct movement movement = {.cause = CAUSE_ALLOCATE,
 				    .at_ms = actor->now_ms,
-				    .sale = sale->number,
+				    .sale = sale,
 				    .lot = place,
 				    .on_hand = -lot->allocated,
 				    .allocated = lot->allocated,
@@ -117,7 +117,7 @@ static int insert_lot(struct connection *connection, struct sale *sale, uint32_t
 					    &statement);
 	if (result != 0)
 		return result;
-	bind_int(statement, 1, sale->number);
+	bind_int(statement, 1, sale);
 	bind_int(statement, 2, place);
 	bind_int(statement, 3, movement.item);
 	bind_int(statement, 4, lot->allocated);
@@ -139,7 +139,9 @@ int sqlite_sale_create(struct ledger *base, struct sale *sale, const struct ledg
 	if (result < 0)
 		return result;
 	*lot = 0;
-	result = insert_sale(connection, sale);
+	result = request_check(connection, actor);
+	if (result == 0)
+		result = insert_sale(connection, sale);
 	if (result == 0) {
 		sale->number = (uint32_t)sqlite3_last_insert_rowid(connection->db);
 		sale->epoch = 1;
@@ -152,7 +154,7 @@ int sqlite_sale_create(struct ledger *base, struct sale *sale, const struct ledg
 	}
 	for (uint32_t i = 0; i < sale->lot_count && result == 0; i++) {
 		*lot = i;
-		result = insert_lot(connection, sale, i, actor);
+		result = sqlite_lot_insert(connection, sale->number, i, &sale->lots[i], actor);
 	}
 	if (result == 0)
 		result = log_terms(connection, sale, actor, "sale.create");
@@ -185,6 +187,28 @@ static int read_head(struct connection *connection, uint32_t number, struct sale
 	head->barrier = (uint32_t)sqlite3_column_int64(statement, 4);
 	sqlite3_reset(statement);
 	return 0;
+}
+
+int sqlite_sale_may_change(struct connection *connection, const struct sale *sale)
+{
+	struct sale_head head;
+	int result = read_head(connection, sale->number, &head);
+
+	if (result == 0 && head.state != SALE_DRAFT)
+		return LEDGER_WRONG_STATE;
+	return result == 0 && head.version != sale->version ? LEDGER_CONFLICT : result;
+}
+
+int sqlite_sale_touch(struct connection *connection, uint32_t sale)
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(connection, "UPDATE sales SET version = version + 1 WHERE number = ?1", &statement);
+
+	if (result < 0)
+		return result;
+	bind_int(statement, 1, sale);
+	result = step_once(connection, statement);
+	return result == 0 ? sale_changed(connection, sale) : error_origin(-EIO);
 }
 
 static int update_terms(struct connection *connection, const struct sale *sale)
@@ -244,7 +268,7 @@ static int update_state(struct connection *connection, uint32_t sale, enum sale_
 }
 
 /* What of a draft's lot is there goes back to its item. */
-static int return_lot(struct connection *connection, uint32_t sale, uint32_t lot, int64_t item, int64_t units,
+int sqlite_lot_return(struct connection *connection, uint32_t sale, uint32_t lot, int64_t item, int64_t units,
 		      const struct ledger_actor *actor)
 {
 	const struct movement movement = {.cause = CAUSE_WITHDRAW,
@@ -296,7 +320,7 @@ static int return_lots(struct connection *connection, uint32_t sale, const struc
 	}
 	for (uint32_t i = 0; i < count && result == 0; i++)
 		if (lots[i].units)
-			result = return_lot(connection, sale, i, lots[i].item, lots[i].units, actor);
+			result = sqlite_lot_return(connection, sale, i, lots[i].item, lots[i].units, actor);
 	return result;
 }
 
@@ -325,11 +349,18 @@ int sqlite_sale_move(struct ledger *base, uint32_t sale, enum sale_action action
 
 	if (result < 0)
 		return result;
-	result = read_head(connection, sale, &head);
+	result = request_check(connection, actor);
+	if (result == 0)
+		result = read_head(connection, sale, &head);
 	if (result == 0) {
 		move = sale_next(head.state, action, &next);
 		if (move != SALE_MOVED)
 			result = move == SALE_MOVE_ALREADY ? LEDGER_ALREADY : LEDGER_WRONG_STATE;
+	}
+	if (result == LEDGER_ALREADY && actor->request) {
+		/* Asked again after somebody has moved it on, it must not move it back. */
+		result = writer_end(ledger, request_write(connection, actor->request, actor->now_ms));
+		return result == 0 ? LEDGER_ALREADY : result;
 	}
 	if (result == 0)
 		result = update_state(connection, sale, next, actor->now_ms);
@@ -371,27 +402,36 @@ int sqlite_sale_raise_epoch(struct ledger *base, uint32_t sale, uint32_t *epoch)
 
 /* --- More units --- */
 
-static int add_to_lot(struct connection *connection, uint32_t sale, uint32_t lot, int64_t units)
+/* In a transaction: out of the item, with its movement. 0, LEDGER_NOT_FOUND, LEDGER_NOT_ENOUGH, or negative. */
+static int grow_lot(struct connection *connection, const char *sku, struct movement *movement)
 {
-	sqlite3_stmt *grow, *touch;
-	int result =
-		connection_prepare(connection, "UPDATE lots SET allocated = allocated + ?3 WHERE sale = ?1 AND place = ?2", &grow);
+	sqlite3_stmt *grow;
+	int result = take_from_item(connection, slice_of(sku), movement->allocated, &movement->item);
 
 	if (result == 0)
-		result = connection_prepare(connection, "UPDATE sales SET version = version + 1 WHERE number = ?1", &touch);
-	if (result < 0)
+		result = connection_prepare(connection,
+					    "UPDATE lots SET allocated = allocated + ?3 WHERE sale = ?1 AND place = ?2", &grow);
+	if (result != 0)
 		return result;
-	bind_int(grow, 1, sale);
-	bind_int(grow, 2, lot);
-	bind_int(grow, 3, units);
+	bind_int(grow, 1, movement->sale);
+	bind_int(grow, 2, movement->lot);
+	bind_int(grow, 3, movement->allocated);
 	result = step_once(connection, grow);
-	if (result == 0) {
-		bind_int(touch, 1, sale);
-		result = step_once(connection, touch);
-	}
-	if (result == 0)
-		result = sale_changed(connection, sale);
-	return result > 0 ? error_origin(-EIO) : result;
+	return result == 0 ? movement_write(connection, movement) : error_origin(-EIO);
+}
+
+int sqlite_lot_grow(struct connection *connection, uint32_t sale, uint32_t lot, const char *sku, int64_t units,
+		    const struct ledger_actor *actor)
+{
+	struct movement movement = {.cause = CAUSE_ADD,
+				    .at_ms = actor->now_ms,
+				    .sale = sale,
+				    .lot = lot,
+				    .on_hand = -units,
+				    .allocated = units,
+				    .actor = actor->name};
+
+	return grow_lot(connection, sku, &movement);
 }
 
 static int read_lot_sku(struct connection *connection, uint32_t sale, uint32_t lot, char sku[static SKU_MAX + 1])
@@ -449,13 +489,13 @@ int sqlite_lot_add(struct ledger *base, uint32_t sale, uint32_t lot, uint32_t un
 
 	if (result < 0)
 		return result;
-	result = check_add(connection, sale, lot, id, &head, sku);
+	result = request_check(connection, actor);
 	if (result == 0)
-		result = take_from_item(connection, slice_of(sku), units, &movement.item);
+		result = check_add(connection, sale, lot, id, &head, sku);
 	if (result == 0)
-		result = add_to_lot(connection, sale, lot, units);
+		result = grow_lot(connection, sku, &movement);
 	if (result == 0)
-		result = movement_write(connection, &movement);
+		result = sqlite_sale_touch(connection, sale);
 	if (result == 0)
 		result = log_row_write(connection, actor, "lot.add", slice_of(head.id), log_detail_units(detail, sku, units, id));
 	return writer_end(ledger, result);

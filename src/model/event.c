@@ -137,6 +137,10 @@ void event_encode(const struct event *event, struct buffer *out)
 		else
 			buffer_append_literal(out, ",\"hold_expires_at\":null");
 	}
+	if (!uuid_is_null(&event->request)) {
+		uuid_format(&event->request, id);
+		put_text(out, "request", slice_of(id));
+	}
 	put_text(out, "actor", event->actor);
 	put_text(out, "trace", event->trace);
 	buffer_append_literal(out, "}");
@@ -273,6 +277,15 @@ static void get_id(struct decoding *decoding, struct uuid *id)
 		fail(decoding, "id is no UUID of version 7");
 }
 
+/* Not there: null. */
+static void get_request(struct decoding *decoding, struct uuid *request)
+{
+	struct value value = get(decoding, "request");
+
+	if (value.type != ABSENT && (value.type != TEXT || uuid_parse(value.text, request) < 0))
+		fail(decoding, "request is no hash");
+}
+
 static void get_hold(struct decoding *decoding, bool needed, int64_t *hold_expires_at_ms)
 {
 	static const char fault[] = "hold_expires_at is no time";
@@ -299,6 +312,8 @@ static void get_fields(struct decoding *decoding, struct event *event)
 		event->lot = get_integer(decoding, "lot", 0, LOTS_MAX - 1, "lot is out of range");
 		event->quantity = get_integer(decoding, "quantity", 1, UNITS_MAX, "quantity is out of range");
 	}
+	if (event->kind == EVENT_WITHDRAWN)
+		get_request(decoding, &event->request);
 	if (carries & WITH_BUYER) {
 		event->buyer = get_text(decoding, "buyer", buyer_valid, "buyer is invalid");
 		event->key = get_text(decoding, "key", key_valid, "key is invalid");

@@ -38,6 +38,7 @@ struct event {
 	struct slice key;           /* reserved; empty: none */
 	struct slice actor;         /* who: the buyer's own name, an operator's, or "clock" */
 	struct slice trace;         /* traceparent, or empty */
+	struct uuid request; /* withdrawn: hash of the body of the request whose id is the movement's; null: it had no key */
 };
 
 /* Owned text of an event that outlives the request it came from. */

@@ -4,7 +4,8 @@
  *
  * Outcomes (positive) are declared in enum ledger_outcome; negative is fatal for the call: -EIO, -ENOSPC, -EROFS, -EBUSY (locked, or the lease is
  * lost), -EUCLEAN (corrupt), -ENOTCONN (its server is away), -ETIMEDOUT, -EINPROGRESS (the outcome of the commit is unknown), -ENOMEM. A failed call has changed nothing, unless -EINPROGRESS.
- * Every change of state by an operator writes its row of the operator log in the same transaction.
+ * Every change of state by an operator writes its row of the operator log in the same transaction, and the row of its request where it has one; every call with
+ * an actor that changes something may tell LEDGER_REPEATED and LEDGER_KEY_REUSED.
  */
 #pragma once
 
@@ -32,6 +33,8 @@ enum ledger_outcome {
 	LEDGER_CONFLICT = 10,       /* sale_update: the version has moved on */
 	LEDGER_STALE_POSITION = 11, /* drain: another drain has moved this partition on: nothing was done */
 	LEDGER_OTHER_LOG = 12,      /* journal_identify: the rows here come from another log */
+	LEDGER_REPEATED = 20,       /* the actor's request was done before; nothing was done now */
+	LEDGER_KEY_REUSED = 21,     /* the key of the actor's request was used with another body */
 };
 
 /* How a ledger is opened; each adapter has its own function for that. */
@@ -82,10 +85,21 @@ struct ledger_dead_letter {
 	char *event; /* JSON, owned by the row: free() */
 };
 
+/*
+ * A request of an operator that has an Idempotency-Key: it is done once, however often it is sent. Written down in the change's own transaction, or with the
+ * event that carries it.
+ */
+struct ledger_request {
+	struct uuid id;   /* hash of its actor, route and key; of a change that moves units, the movement's id too */
+	struct uuid body; /* hash of its body: the same key with another body is another request */
+	int64_t outcome;  /* out, of one that was done before: the units that it withdrew; else 0 */
+};
+
 /* Who does it, for the operator log. */
 struct ledger_actor {
 	struct slice name, trace;
 	int64_t now_ms;
+	struct ledger_request *request; /* NULL: it has no key */
 };
 
 /*
@@ -198,6 +212,9 @@ struct ledger_ops {
 	/* *on_hand: after. DONE, ALREADY (movement), NOT_FOUND. */
 	int (*item_receive)(struct ledger *ledger, struct slice sku, int64_t units, const struct uuid *movement,
 			    const struct ledger_actor *actor, int64_t *on_hand);
+	/* As received, with a reason and with units that may be below zero: DONE, ALREADY (movement), NOT_FOUND, NOT_ENOUGH. */
+	int (*item_adjust)(struct ledger *ledger, struct slice sku, int64_t units, struct slice reason,
+			   const struct uuid *movement, const struct ledger_actor *actor, int64_t *on_hand);
 	int (*item_get)(struct ledger *ledger, struct slice sku, struct ledger_item *item);
 	/* Up to `max` items with sku > after, by sku; *count how many. */
 	int (*items)(struct ledger *ledger, struct slice after, struct ledger_item *items, size_t max, size_t *count);
@@ -206,6 +223,12 @@ struct ledger_ops {
 	int (*sale_create)(struct ledger *ledger, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot);
 	/* Writes name, price, limit, rate, hold, times, scheduled and announced of `sale` where its version is still the ledger's. DONE, NOT_FOUND, CONFLICT. */
 	int (*sale_update)(struct ledger *ledger, const struct sale *sale, const struct ledger_actor *actor);
+	/*
+	 * Sets how many units lots of a draft have, out of their items or back: those of `lots` (sku, allocated: what the lot is to have). A SKU that is no
+	 * lot yet becomes the last one. DONE, NOT_FOUND (sale, item), NOT_ENOUGH, CONFLICT (version), WRONG_STATE (no draft); *lot: which of `lots`.
+	 */
+	int (*sale_set_lots)(struct ledger *ledger, const struct sale *sale, const struct sale_lot *lots, uint32_t count,
+			     const struct ledger_actor *actor, uint32_t *lot);
 	/*
 	 * Moves the state (sale_next); on SALE_END the time is kept. On SALE_DELETE the units of a draft go back to their items, and its id is free again: the
 	 * row stays, under an id that none can be made with. DONE, ALREADY, WRONG_STATE, NOT_FOUND.
@@ -240,6 +263,9 @@ struct ledger_ops {
 	 */
 	int (*sale_snapshot)(struct ledger *ledger, uint32_t sale, struct ledger_snapshot *snapshot, ledger_orders_fn *page,
 			     void *context);
+
+	/* Whether it was done before: DONE (it was not), REPEATED (*request has its outcome), KEY_REUSED. */
+	int (*request_find)(struct ledger *ledger, struct ledger_request *request);
 
 	int (*log_append)(struct ledger *ledger, const struct ledger_actor *actor, const char *action, struct slice subject,
 			  struct slice detail_json);

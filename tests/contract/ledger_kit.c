@@ -8,7 +8,9 @@
 
 struct ledger_actor kit_actor(const struct kit *kit)
 {
-	return (struct ledger_actor){SLICE("olga"), SLICE("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), kit->now_ms};
+	return (struct ledger_actor){.name = SLICE("olga"),
+				     .trace = SLICE("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+				     .now_ms = kit->now_ms};
 }
 
 void kit_stock(struct kit *kit, struct ledger *ledger)

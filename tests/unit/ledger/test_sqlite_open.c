@@ -149,7 +149,9 @@ static const char back_to_the_second[] =
 	"ALTER TABLE journal DROP COLUMN partitions; DELETE FROM schema_migrations WHERE number > 2;"
 	"ALTER TABLE sales DROP COLUMN scheduled;"
 	"ALTER TABLE sales DROP COLUMN announced;"
-	"DELETE FROM sale_states WHERE number = 6;";
+	"DELETE FROM sale_states WHERE number = 6;"
+	"DROP TABLE operator_requests;"
+	"DELETE FROM movement_causes WHERE number = 10;";
 
 enum { OLD_ORDERS = 4 };
 

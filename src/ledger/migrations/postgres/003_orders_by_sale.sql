@@ -45,3 +45,12 @@ ALTER TABLE sales
 -- Until now the clock armed every draft that had a time: tomorrow's drop must open.
 UPDATE sales SET scheduled = true WHERE state = 1 AND opens_at_ms IS NOT NULL;
 INSERT INTO sale_states VALUES (6, 'deleted');
+
+-- Operators' requests that had an Idempotency-Key: what was done once is not done again.
+CREATE TABLE operator_requests (
+	id uuid PRIMARY KEY,     -- hash of actor, route and key; of a change that moves units, its movement's id too
+	body uuid NOT NULL,      -- hash of the body
+	outcome bigint NOT NULL, -- units withdrawn, else 0
+	at_ms bigint NOT NULL
+);
+INSERT INTO movement_causes VALUES (10, 'adjust');

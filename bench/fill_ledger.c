@@ -43,7 +43,7 @@ static uint32_t epoch_of(struct ledger *ledger, uint32_t number)
 
 static struct ledger_actor actor_at(int64_t now_ms)
 {
-	return (struct ledger_actor){SLICE("bench"), SLICE_NULL, now_ms};
+	return (struct ledger_actor){.name = SLICE("bench"), .now_ms = now_ms};
 }
 
 static void make_sale(struct ledger *ledger, struct past *past)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/uuid.h"
 #include "cli/secrets.h"
 
 enum { TIMEOUT_MS = 30000, READ_STEP = 64 * 1024, REQUEST_MAX = 1024 * 1024 };
@@ -152,6 +153,19 @@ static int receive(struct client *client, struct answer *answer, int64_t until_m
 	}
 }
 
+/* So that what changes something may be sent again, by us or by the server's word: it is done once. */
+static void write_key(const char *method, struct buffer *out)
+{
+	struct uuid_generator ids = {0};
+	struct uuid key = uuid_make(&ids, clock_wall_ms(), 0);
+	char text[UUID_TEXT_SIZE];
+
+	if (strcmp(method, "POST") != 0)
+		return;
+	uuid_format(&key, text);
+	buffer_printf(out, "Idempotency-Key: %s\r\n", text);
+}
+
 static void write_request(const struct client *client, const char *method, const char *path, const char *body, struct buffer *out)
 {
 	bool reads = strcmp(method, "GET") == 0;
@@ -161,6 +175,7 @@ static void write_request(const struct client *client, const char *method, const
 		buffer_printf(out, "Authorization: Bearer %s\r\n", client->token);
 	if (body)
 		buffer_append_text(out, "Content-Type: application/json\r\n");
+	write_key(method, out);
 	if (!reads)
 		buffer_printf(out, "Content-Length: %zu\r\n", body ? strlen(body) : 0);
 	buffer_append_text(out, "\r\n");
@@ -193,8 +208,8 @@ int client_call(struct client *client, const char *method, const char *path, jso
 	write_request(client, method, path, text, &out);
 	reused = client->socket >= 0;
 	r = (body && !text) || out.failed ? -ENOMEM : exchange(client, &out, &answer);
-	/* A connection that lay idle may have been closed at the other end meanwhile. To read again does no harm. */
-	if ((r == -ECONNRESET || r == -EPIPE) && reused && strcmp(method, "GET") == 0) {
+	/* A connection that lay idle may have been closed at the other end meanwhile. What is read, and what has a key, is sent again. */
+	if ((r == -ECONNRESET || r == -EPIPE) && reused && (strcmp(method, "GET") == 0 || strcmp(method, "POST") == 0)) {
 		disconnect(client);
 		r = exchange(client, &out, &answer);
 	}

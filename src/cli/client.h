@@ -23,7 +23,7 @@ int client_open_url(struct client *client, const char *url) MUST_CHECK;
 void client_close(struct client *client);
 
 /*
- * One request. `body` is taken over (NULL: none). *answer: the body where it is JSON, else NULL; the caller's. 0, or negative: no answer came
+ * One request; a POST has an Idempotency-Key of its own, made here. `body` is taken over (NULL: none). *answer: the body where it is JSON, else NULL; the caller's. 0, or negative: no answer came
  * (-ECONNREFUSED, -ETIMEDOUT, -EBADMSG…).
  */
 int client_call(struct client *client, const char *method, const char *path, json_t *body, int *status, json_t **answer) MUST_CHECK;

@@ -67,6 +67,32 @@ static int receive(struct cli *cli)
 	return code == CLI_GO ? ask_and_show(cli, url, json, "POST", path, json_pack("{s:I}", "units", (json_int_t)units)) : code;
 }
 
+/* "+5", "-5" or "5" */
+static int adjust(struct cli *cli)
+{
+	const char *url = NULL, *reason = NULL;
+	bool json = false;
+	const struct option table[] = {
+		{"reason", 'r', OPTION_TEXT, &reason, "TEXT", "why; it stands in the operator log"},
+		CLIENT_OPTIONS(&url, &json),
+	};
+	char path[OUTPUT_PATH_SIZE], *rest;
+	int code = cli_options(cli, table, 3, 2, 2);
+	long long units;
+
+	if (code == CLI_GO)
+		code = output_path(path, "/v1/items/", cli->argv[0], "/adjust");
+	if (code != CLI_GO)
+		return code;
+	errno = 0;
+	units = strtoll(cli->argv[1], &rest, 10);
+	if (errno || rest == cli->argv[1] || *rest || units == 0)
+		return cli_usage(cli, "\"%s\": wanted is a number of units more, or with a minus fewer", cli->argv[1]);
+	if (!reason)
+		return cli_usage(cli, "why? --reason TEXT");
+	return ask_and_show(cli, url, json, "POST", path, json_pack("{s:I, s:s}", "units", (json_int_t)units, "reason", reason));
+}
+
 static int list(struct cli *cli)
 {
 	const char *url = NULL;
@@ -105,10 +131,18 @@ static const struct command command_receive = {
 	.settings = true,
 	.run = receive,
 };
+static const struct command command_adjust = {
+	.name = "item adjust",
+	.synopsis = "SKU UNITS --reason TEXT",
+	.summary = "Put right how many are on hand: 5 more, or -5",
+	.settings = true,
+	.run = adjust,
+};
 
 const struct command command_item = {
 	.name = "item",
 	.synopsis = "COMMAND",
 	.summary = "The warehouse: items and their units on hand",
-	.children = (const struct command *const[]){&command_create, &command_list, &command_show, &command_receive, NULL},
+	.children = (const struct command *const[]){&command_create, &command_list, &command_show, &command_receive,
+						    &command_adjust, NULL},
 };

@@ -130,7 +130,8 @@ int options_parse(const struct option *options, size_t count, int *argc, char **
 		size_t size = equals ? (size_t)(equals - argument) : strlen(argument);
 		const struct option *option;
 
-		if (argument[0] != '-' || argument[1] == '\0') {
+		/* No option begins with a digit: "-5" is a number. */
+		if (argument[0] != '-' || argument[1] == '\0' || (argument[1] >= '0' && argument[1] <= '9')) {
 			argv[kept++] = argv[i];
 			continue;
 		}

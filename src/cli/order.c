@@ -87,9 +87,59 @@ static int confirm(struct cli *cli)
 	return on_order(cli, "POST", "/confirm");
 }
 
+/* What was cancelled, whatever came after. Takes `all`. */
+static int show_cancelled(json_t *all, bool json, bool one, int code)
+{
+	struct table table;
+	json_t *row;
+	size_t index;
+
+	if (json && (!one || json_array_size(all) == 0)) {
+		(void)output_json(all);
+		return code == CLI_GO ? CLI_OK : code;
+	}
+	if (json) {
+		(void)output_json(json_incref(json_array_get(all, 0)));
+	} else if (json_array_size(all)) {
+		table_init(&table, titles);
+		json_array_foreach(all, index, row) order_cells(&table, row);
+		table_print(&table);
+		table_deinit(&table);
+	}
+	json_decref(all);
+	return code == CLI_GO ? CLI_OK : code;
+}
+
+enum { CANCEL_MAX = 1000 };
+
+/* One after the other; the first that cannot be cancelled ends it, and what was done before is shown. */
 static int cancel(struct cli *cli)
 {
-	return on_order(cli, "POST", "/cancel");
+	const char *url = NULL;
+	bool json = false, yes = false;
+	const struct option table[] = {YES_OPTION(&yes), CLIENT_OPTIONS(&url, &json)};
+	json_t *all = json_array(), *answer;
+	struct client client;
+	int code = cli_options(cli, table, 3, 1, CANCEL_MAX);
+
+	if (code == CLI_GO && cli->argc > 1)
+		code = output_sure(cli, yes, "Cancel %d orders?", cli->argc);
+	if (code != CLI_GO) {
+		json_decref(all);
+		return code;
+	}
+	code = client_session(cli, &client, url);
+	for (int i = 0; i < cli->argc && code == CLI_GO; i++) {
+		char path[OUTPUT_PATH_SIZE];
+
+		code = output_path(path, "/v1/orders/", cli->argv[i], "/cancel");
+		if (code == CLI_GO)
+			code = client_ask(&client, "POST", path, NULL, &answer);
+		if (code == CLI_GO)
+			json_array_append_new(all, answer);
+	}
+	client_close(&client);
+	return show_cancelled(all, json, cli->argc == 1, code);
 }
 
 static int extend(struct cli *cli)
@@ -133,8 +183,8 @@ static const struct command command_confirm = {
 };
 static const struct command command_cancel = {
 	.name = "order cancel",
-	.synopsis = "ORDER",
-	.summary = "Cancel an order (a confirmed one: a refund); its units are for sale again",
+	.synopsis = "ORDER... [--yes]",
+	.summary = "Cancel orders (a confirmed one: a refund); their units are for sale again",
 	.settings = true,
 	.run = cancel,
 };

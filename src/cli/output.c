@@ -1,8 +1,11 @@
 #include "cli/output.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <unistd.h>
 #include "model/limits.h"
 
 int client_session(struct cli *cli, struct client *client, const char *url)
@@ -65,6 +68,24 @@ int output_path(char path[static OUTPUT_PATH_SIZE], const char *before, const ch
 	if (name[0] == '\0' || snprintf(path, OUTPUT_PATH_SIZE, "%s%s%s", before, name, after) >= OUTPUT_PATH_SIZE)
 		return cli_error(CLI_USAGE, "\"%s\" is no name", name);
 	return CLI_GO;
+}
+
+int output_sure(const struct cli *cli, bool yes, const char *format, ...)
+{
+	char answer[16] = "";
+	va_list arguments;
+
+	if (yes)
+		return CLI_GO;
+	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
+		return cli_usage(cli, "this cannot be taken back, and there is no terminal to ask on: say --yes");
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fputs(" [y/N] ", stderr);
+	if (fgets(answer, sizeof(answer), stdin) && (strcasecmp(answer, "y\n") == 0 || strcasecmp(answer, "yes\n") == 0))
+		return CLI_GO;
+	return cli_error(CLI_FAILED, "nothing was done");
 }
 
 int output_units(const struct cli *cli, const char *text, int64_t *units)

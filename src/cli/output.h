@@ -20,6 +20,15 @@ int64_t field_integer(const json_t *object, const char *name);
 int output_json(json_t *json);
 /* before + name + after; a name that no URL path could carry is refused. CLI_GO or the exit code. */
 int output_path(char path[static OUTPUT_PATH_SIZE], const char *before, const char *name, const char *after) MUST_CHECK;
+/*
+ * Before what cannot be taken back: asks on a terminal; elsewhere it must have been said with --yes. The question ends with a question mark. CLI_GO, or
+ * the exit code: nothing is to be done.
+ */
+int output_sure(const struct cli *cli, bool yes, const char *format, ...) __attribute__((format(printf, 3, 4))) MUST_CHECK;
+#define YES_OPTION(yes)                                            \
+	{                                                          \
+		"yes", 'y', OPTION_FLAG, (yes), NULL, "do not ask" \
+	}
 /* A number of units, at least 1. CLI_GO or the exit code. */
 int output_units(const struct cli *cli, const char *text, int64_t *units) MUST_CHECK;
 /* The answer to one question as a table of one row, or as JSON. Takes `body`. The exit code. */

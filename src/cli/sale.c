@@ -138,7 +138,7 @@ static int set_rate(const struct cli *cli, json_t *body, const char *rate)
 }
 
 /* "SKU=UNITS" */
-static int set_lots(const struct cli *cli, json_t *body, const struct option_list *lots)
+static int set_lots(const struct cli *cli, json_t *body, const struct option_list *lots, int64_t least)
 {
 	json_t *array = json_array();
 
@@ -150,8 +150,9 @@ static int set_lots(const struct cli *cli, json_t *body, const struct option_lis
 
 		if (!equals)
 			return cli_usage(cli, "--lot %s: wanted is SKU=UNITS", lots->items[i]);
-		code = output_units(cli, equals + 1, &units);
-		if (code != CLI_GO)
+		if (least == 0 && strcmp(equals + 1, "0") == 0)
+			units = 0;
+		else if ((code = output_units(cli, equals + 1, &units)) != CLI_GO)
 			return code;
 		json_array_append_new(array, json_pack("{s:s%, s:I}", "sku", lots->items[i], (size_t)(equals - lots->items[i]),
 						       "units", (json_int_t)units));
@@ -246,7 +247,7 @@ static int create(struct cli *cli)
 	body = json_pack("{s:s}", "id", cli->argv[0]);
 	code = set_terms(cli, body, &terms);
 	if (code == CLI_GO)
-		code = set_lots(cli, body, &terms.lots);
+		code = set_lots(cli, body, &terms.lots, 1);
 	if (code != CLI_GO) {
 		json_decref(body);
 		return code;
@@ -257,7 +258,11 @@ static int create(struct cli *cli)
 static int change(struct cli *cli)
 {
 	struct sale_terms terms = no_terms;
-	const struct option table[] = {TERMS_OPTIONS(terms), CLIENT_OPTIONS(&terms.url, &terms.json)};
+	const struct option table[] = {
+		{"lot", 0, OPTION_LIST, &terms.lots, "SKU=UNITS", "of a draft: the units that a lot is to have; alone"},
+		TERMS_OPTIONS(terms),
+		CLIENT_OPTIONS(&terms.url, &terms.json),
+	};
 	char path[OUTPUT_PATH_SIZE];
 	json_t *body;
 	int code = cli_options(cli, table, sizeof(table) / sizeof(table[0]), 1, 1);
@@ -268,6 +273,8 @@ static int change(struct cli *cli)
 		return code;
 	body = json_object();
 	code = set_terms(cli, body, &terms);
+	if (code == CLI_GO && terms.lots.count)
+		code = set_lots(cli, body, &terms.lots, 0);
 	if (code == CLI_GO && json_object_size(body) == 0)
 		code = cli_usage(cli, "what is to change? give at least one option");
 	if (code != CLI_GO) {
@@ -316,26 +323,95 @@ static int move(struct cli *cli)
 	return on_sale(cli, "POST", action);
 }
 
-/* "sale add", "sale withdraw" */
-static int units(struct cli *cli)
+/* "sale end": nobody opens it again. */
+static int end(struct cli *cli)
+{
+	const char *url = NULL;
+	bool json = false, yes = false;
+	const struct option table[] = {YES_OPTION(&yes), CLIENT_OPTIONS(&url, &json)};
+	char path[OUTPUT_PATH_SIZE];
+	int code = cli_options(cli, table, 3, 1, 1);
+
+	if (code == CLI_GO)
+		code = output_path(path, "/v1/sales/", cli->argv[0], "/end");
+	if (code == CLI_GO)
+		code = output_sure(cli, yes, "End sale %s for good?", cli->argv[0]);
+	return code == CLI_GO ? ask_and_show(cli, url, json, "POST", path, NULL) : code;
+}
+
+static int lot_path(const struct cli *cli, const char *action, char path[static 2 * OUTPUT_PATH_SIZE], int64_t *count)
+{
+	char lots[OUTPUT_PATH_SIZE], lot[OUTPUT_PATH_SIZE];
+	int code = output_path(lots, "/v1/sales/", cli->argv[0], "/lots/");
+
+	if (code == CLI_GO)
+		code = output_path(lot, "", cli->argv[1], action);
+	if (code == CLI_GO)
+		code = output_units(cli, cli->argv[2], count);
+	if (code == CLI_GO)
+		snprintf(path, 2 * OUTPUT_PATH_SIZE, "%s%s", lots, lot);
+	return code;
+}
+
+/* What was done, and how the lot stands. */
+static int show_lot(struct cli *cli, const char *url, bool json, const char *path, json_t *body, const char *done, int64_t units)
+{
+	struct table table;
+	json_t *answer;
+	int code = output_ask(cli, url, "POST", path, body, &answer);
+
+	if (code != CLI_GO)
+		return code;
+	if (json)
+		return output_json(answer);
+	if (units < 0)
+		units = field_integer(answer, "units_withdrawn");
+	printf("%" PRId64 " unit%s %s %s of sale %s\n\n", units, units == 1 ? "" : "s", done, cli->argv[1], cli->argv[0]);
+	table_init(&table, lot_titles);
+	lot_cells(&table, answer);
+	table_print(&table);
+	table_deinit(&table);
+	json_decref(answer);
+	return CLI_OK;
+}
+
+static int add(struct cli *cli)
 {
 	const char *url = NULL;
 	bool json = false;
 	const struct option table[] = {CLIENT_OPTIONS(&url, &json)};
-	char lots[OUTPUT_PATH_SIZE], lot[OUTPUT_PATH_SIZE], path[2 * OUTPUT_PATH_SIZE];
+	char path[2 * OUTPUT_PATH_SIZE];
 	int64_t count;
 	int code = cli_options(cli, table, 2, 3, 3);
 
 	if (code == CLI_GO)
-		code = output_path(lots, "/v1/sales/", cli->argv[0], "/lots/");
+		code = lot_path(cli, "/add", path, &count);
+	return code == CLI_GO ? show_lot(cli, url, json, path, json_pack("{s:I}", "units", (json_int_t)count), "added to lot", count)
+			      : code;
+}
+
+static int withdraw(struct cli *cli)
+{
+	const char *url = NULL;
+	bool json = false, yes = false, up_to = false;
+	const struct option table[] = {
+		{"up-to", 0, OPTION_FLAG, &up_to, NULL, "take what is there, where it is fewer"},
+		YES_OPTION(&yes),
+		CLIENT_OPTIONS(&url, &json),
+	};
+	char path[2 * OUTPUT_PATH_SIZE];
+	int64_t count;
+	int code = cli_options(cli, table, 4, 3, 3);
+
 	if (code == CLI_GO)
-		code = output_path(lot, "", cli->argv[1], "/");
+		code = lot_path(cli, "/withdraw", path, &count);
 	if (code == CLI_GO)
-		code = output_units(cli, cli->argv[2], &count);
+		code = output_sure(cli, yes, "Take %s%" PRId64 " units of %s out of sale %s?", up_to ? "up to " : "", count,
+				   cli->argv[1], cli->argv[0]);
 	if (code != CLI_GO)
 		return code;
-	snprintf(path, sizeof(path), "%s%s%s", lots, lot, strrchr(cli->command->name, ' ') + 1);
-	return output_one(cli, url, json, "POST", path, json_pack("{s:I}", "units", (json_int_t)count), lot_titles, lot_cells);
+	return show_lot(cli, url, json, path, json_pack("{s:I, s:b}", "units", (json_int_t)count, "up_to", up_to),
+			"taken out of lot", -1);
 }
 
 static int watch(struct cli *cli)
@@ -371,9 +447,9 @@ SALE_COMMAND(open, "ID", "Open it now", move);
 SALE_COMMAND(pause, "ID", "Pause it: nothing is sold, what is held stays held", move);
 SALE_COMMAND(resume, "ID", "Go on after a pause", move);
 SALE_COMMAND(delete, "ID", "Delete a draft; its units go back to the warehouse, its name is free", move);
-SALE_COMMAND(end, "ID", "End it for good; what is left goes back to the warehouse", move);
-SALE_COMMAND(add, "ID SKU UNITS", "Give a lot more units, from the warehouse", units);
-SALE_COMMAND(withdraw, "ID SKU UNITS", "Take units that are still available out of a lot", units);
+SALE_COMMAND(end, "ID [--yes]", "End it for good; what is left goes back to the warehouse", end);
+SALE_COMMAND(add, "ID SKU UNITS", "Give a lot more units, from the warehouse", add);
+SALE_COMMAND(withdraw, "ID SKU UNITS [--up-to] [--yes]", "Take units that are still available out of a lot", withdraw);
 SALE_COMMAND(watch, "ID", "Follow a sale as it happens, until interrupted", watch);
 
 const struct command command_sale = {

@@ -18,6 +18,7 @@ struct pending_add {
 	struct pending_add *next;
 	uint32_t sale, lot, units;
 	struct uuid movement;
+	struct ledger_request request; /* null id: it had no key */
 };
 
 struct sale_control {
@@ -91,11 +92,21 @@ static int check_times(const struct sale *sale, bool opens, bool closes, int64_t
 	return sale->scheduled && sale->opens_at_ms == SALE_NO_TIME ? SALE_CONTROL_NO_OPENS : 0;
 }
 
+/* What was done before is not begun anew: LEDGER_REPEATED, LEDGER_KEY_REUSED, 0 or negative. */
+static int asked_before(struct sale_control *control, const struct ledger_actor *actor)
+{
+	struct ledger *ledger = control->settings.ledger;
+
+	return actor->request ? ledger->ops->request_find(ledger, actor->request) : 0;
+}
+
 int sale_control_create(struct sale_control *control, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot)
 {
 	struct ledger *ledger = control->settings.ledger;
-	int r = check_times(sale, true, true, actor->now_ms);
+	int r = asked_before(control, actor); /* first: its times may be over by now */
 
+	if (r == 0)
+		r = check_times(sale, true, true, actor->now_ms);
 	if (r)
 		return r;
 	pthread_mutex_lock(&control->lock);
@@ -160,6 +171,29 @@ int sale_control_update(struct sale_control *control, struct slice id, unsigned 
 	return r;
 }
 
+int sale_control_set_lots(struct sale_control *control, struct slice id, const struct sale_lot *lots, uint32_t count,
+			  const struct ledger_actor *actor, uint32_t *lot)
+{
+	struct ledger *ledger = control->settings.ledger;
+	struct sale *sale;
+	int r;
+
+	*lot = 0;
+	pthread_mutex_lock(&control->lock);
+	r = find(control, id, &sale);
+	if (r)
+		r = r == LEDGER_NOT_FOUND ? SALE_CONTROL_NO_SALE : r;
+	else if (sale->state != SALE_DRAFT)
+		r = LEDGER_WRONG_STATE;
+	else
+		r = ledger->ops->sale_set_lots(ledger, sale, lots, count, actor, lot);
+	if (r == 0)
+		r = publish(control, sale->number);
+	pthread_mutex_unlock(&control->lock);
+	free(sale);
+	return r;
+}
+
 /* 0 where the ledger has the sale as a draft, else LEDGER_ALREADY, LEDGER_NOT_FOUND, or negative. */
 static int ask_draft(struct sale_control *control, uint32_t number)
 {
@@ -207,8 +241,12 @@ static int move(struct sale_control *control, const struct sale *sale, enum sale
 
 	if (preheats)
 		r = preheat(control, sale, &epoch);
-	if (r == 0 && preheats && action == SALE_START)
-		r = ledger->ops->sale_move(ledger, sale->number, SALE_ARM, actor);
+	if (r == 0 && preheats && action == SALE_START) {
+		struct ledger_actor first = *actor;
+
+		first.request = NULL; /* it is done with the second move */
+		r = ledger->ops->sale_move(ledger, sale->number, SALE_ARM, &first);
+	}
 	if (r == 0)
 		r = ledger->ops->sale_move(ledger, sale->number, action, actor);
 	if (r && epoch)
@@ -222,7 +260,10 @@ int sale_control_move(struct sale_control *control, struct slice id, enum sale_a
 	int r;
 
 	pthread_mutex_lock(&control->lock);
-	r = find(control, id, &sale);
+	r = asked_before(control, actor);
+	sale = NULL;
+	if (r == 0)
+		r = find(control, id, &sale);
 	if (r == 0 && (action == SALE_ARM || action == SALE_START))
 		r = check_times(sale, action == SALE_ARM && sale->state == SALE_DRAFT,
 				sale->state == SALE_DRAFT || sale->state == SALE_ARMED, actor->now_ms);
@@ -268,15 +309,24 @@ static bool is_undecided(int r)
 	return r < 0 || r == STOCK_FENCED || r == STOCK_UNAVAILABLE || r == STOCK_OUTCOME_UNKNOWN;
 }
 
-static int add_again_later(struct sale_control *control, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *movement)
+static int add_again_later(struct sale_control *control, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *movement,
+			   const struct ledger_request *request)
 {
 	struct pending_add *pending = malloc(sizeof(*pending));
 
 	if (!pending)
 		return error_origin(-ENOMEM);
-	*pending = (struct pending_add){control->pending, sale, lot, units, *movement};
+	*pending = (struct pending_add){.next = control->pending, .sale = sale, .lot = lot, .units = units, .movement = *movement};
+	if (request)
+		pending->request = *request;
 	control->pending = pending;
 	return -EINPROGRESS;
+}
+
+/* The movement's id is the request's: whoever knows the one knows the other, the stock too. */
+static struct uuid movement_of(struct sale_control *control, const struct ledger_actor *actor, uint32_t sale)
+{
+	return actor->request ? actor->request->id : uuid_make(&control->ids, actor->now_ms, sale);
 }
 
 int sale_control_add(struct sale_control *control, struct slice id, struct slice sku, uint32_t units, const struct ledger_actor *actor)
@@ -288,15 +338,18 @@ int sale_control_add(struct sale_control *control, struct slice id, struct slice
 	int r, added = 0; /* by the ledger; by the stock */
 
 	pthread_mutex_lock(&control->lock);
-	r = find_lot(control, id, sku, &sale, &lot);
+	sale = NULL;
+	r = asked_before(control, actor);
+	if (r == 0)
+		r = find_lot(control, id, sku, &sale, &lot);
 	if (r == 0) {
-		movement = uuid_make(&control->ids, actor->now_ms, sale->number);
+		movement = movement_of(control, actor, sale->number);
 		r = ledger->ops->lot_add(ledger, sale->number, lot, units, &movement, actor);
 		(void)FAILPOINT("add.in_ledger"); /* the ledger has the units, the counter does not */
 		if (r == LEDGER_DONE)
 			added = allocate(control, sale->number);
 		if (r == -EINPROGRESS || is_undecided(added))
-			r = add_again_later(control, sale->number, lot, units, &movement);
+			r = add_again_later(control, sale->number, lot, units, &movement, actor->request);
 		else if (added && control->settings.stock->ops->local)
 			r = SALE_CONTROL_NOT_IN_STOCK;
 		/* A shared stock has forgotten the sale: it is rebuilt from the ledger, which has the units. */
@@ -306,15 +359,17 @@ int sale_control_add(struct sale_control *control, struct slice id, struct slice
 	return r;
 }
 
-static int withdraw(struct sale_control *control, uint32_t sale, uint32_t lot, uint32_t units, const struct ledger_actor *actor,
-		    uint32_t *taken)
+static int withdraw(struct sale_control *control, uint32_t sale, uint32_t lot, uint32_t units, bool exact,
+		    const struct ledger_actor *actor, uint32_t *taken)
 {
 	struct stock *stock = control->settings.stock;
 	struct stock_withdrawal withdrawal = {
 		.sale = sale,
 		.lot = lot,
 		.units = units,
-		.movement = uuid_make(&control->ids, actor->now_ms, sale),
+		.exact = exact,
+		.movement = movement_of(control, actor, sale),
+		.request = actor->request ? actor->request->body : (struct uuid){{0}},
 		.now_ns = clock_mono_ns(),
 		.now_ms = actor->now_ms,
 		.actor = actor->name,
@@ -325,6 +380,8 @@ static int withdraw(struct sale_control *control, uint32_t sale, uint32_t lot, u
 	switch (stock->ops->withdraw(stock, &withdrawal)) {
 	case STOCK_DONE:
 		break;
+	case STOCK_BUSY: /* the same request is on its way to the journal still */
+		return SALE_CONTROL_UNKNOWN;
 	case STOCK_FULL:
 		return SALE_CONTROL_FULL;
 	case STOCK_FENCED:
@@ -336,7 +393,10 @@ static int withdraw(struct sale_control *control, uint32_t sale, uint32_t lot, u
 		return stock->ops->local ? SALE_CONTROL_NOT_IN_STOCK : SALE_CONTROL_STOCK_AWAY;
 	}
 	if (withdrawal.event.quantity == 0)
-		return 0;
+		return exact ? SALE_CONTROL_NOT_SO_MANY : 0;
+	/* The movement was known: it took what another body asked for. */
+	if (withdrawal.event.quantity > units || (exact && withdrawal.event.quantity != units))
+		return LEDGER_KEY_REUSED;
 	(void)FAILPOINT("withdraw.decided"); /* the units are out of the counter, the journal does not know */
 	switch (control->settings.commit.append(control->settings.commit.context, &withdrawal.event, withdrawal.now_ns, NULL)) {
 	case JOURNAL_DURABLE:
@@ -350,7 +410,7 @@ static int withdraw(struct sale_control *control, uint32_t sale, uint32_t lot, u
 	return SALE_CONTROL_UNKNOWN;
 }
 
-int sale_control_withdraw(struct sale_control *control, struct slice id, struct slice sku, uint32_t units,
+int sale_control_withdraw(struct sale_control *control, struct slice id, struct slice sku, uint32_t units, bool exact,
 			  const struct ledger_actor *actor, uint32_t *taken)
 {
 	struct sale *sale;
@@ -359,9 +419,14 @@ int sale_control_withdraw(struct sale_control *control, struct slice id, struct 
 
 	*taken = 0;
 	pthread_mutex_lock(&control->lock);
-	r = find_lot(control, id, sku, &sale, &lot);
+	sale = NULL;
+	r = asked_before(control, actor);
+	if (r == LEDGER_REPEATED)
+		*taken = (uint32_t)actor->request->outcome;
 	if (r == 0)
-		r = withdraw(control, sale->number, lot, units, actor, taken);
+		r = find_lot(control, id, sku, &sale, &lot);
+	if (r == 0)
+		r = withdraw(control, sale->number, lot, units, exact, actor, taken);
 	pthread_mutex_unlock(&control->lock);
 	free(sale);
 	return r;
@@ -375,11 +440,16 @@ static int finish_adds(struct sale_control *control, const struct ledger_actor *
 
 	while (*link) {
 		struct pending_add *pending = *link;
-		int r = ledger->ops->lot_add(ledger, pending->sale, pending->lot, pending->units, &pending->movement, actor);
+		struct ledger_actor who = *actor;
+		int r;
+
+		who.request = uuid_is_null(&pending->request.id) ? NULL : &pending->request;
+		r = ledger->ops->lot_add(ledger, pending->sale, pending->lot, pending->units, &pending->movement, &who);
 
 		if (r < 0)
 			return r;
-		if ((r == LEDGER_DONE || r == LEDGER_ALREADY) && is_undecided(allocate(control, pending->sale)))
+		if ((r == LEDGER_DONE || r == LEDGER_ALREADY || r == LEDGER_REPEATED) &&
+		    is_undecided(allocate(control, pending->sale)))
 			return -EAGAIN;
 		*link = pending->next;
 		free(pending);
@@ -399,7 +469,7 @@ static int return_leftovers(struct sale_control *control, const struct sale *sal
 		return 0;
 	for (uint32_t i = 0; i < lot_count && r == 0; i++)
 		if (lots[i].available > 0)
-			r = withdraw(control, sale->number, i, UNITS_MAX, actor, &taken);
+			r = withdraw(control, sale->number, i, UNITS_MAX, false, actor, &taken);
 	/* Asked again next turn. */
 	return r == SALE_CONTROL_UNKNOWN || r == SALE_CONTROL_FULL || r == SALE_CONTROL_STOCK_AWAY ? 0 : r;
 }

@@ -38,6 +38,8 @@ enum sale_control_outcome {
 	SALE_CONTROL_PAST_OPENS = 107,   /* its opening time is over already */
 	SALE_CONTROL_PAST_CLOSES = 108,  /* its closing time is */
 	SALE_CONTROL_NO_OPENS = 109,     /* it is to be opened by the clock, and has no time */
+	SALE_CONTROL_NOT_SO_MANY = 110,  /* the lot has not so many units available: nothing was done */
+	SALE_CONTROL_NO_SALE = 111,      /* set_lots: there is no such sale; LEDGER_NOT_FOUND is an item */
 	SALE_CONTROL_UNKNOWN = 102,      /* the journal cannot say yet whether it is done; it is being driven */
 };
 
@@ -56,6 +58,11 @@ enum sale_field {
 	SALE_FIELDS_HARMLESS = SALE_FIELD_NAME | SALE_FIELD_CLOSES, /* also after it was armed */
 };
 
+/*
+ * Of an actor whose request has a key every change may tell LEDGER_REPEATED (it was done before, nothing was done now) and LEDGER_KEY_REUSED. Units that it
+ * moves are a movement whose id is the request's, so that ledger, journal and stock all know it again.
+ */
+
 int sale_control_new(struct sale_control **control, const struct sale_control_settings *settings) MUST_CHECK;
 void sale_control_free(struct sale_control *control);
 
@@ -65,14 +72,18 @@ int sale_control_create(struct sale_control *control, struct sale *sale, const s
  * NO_OPENS, and of what is changed PAST_OPENS, PAST_CLOSES. */
 int sale_control_update(struct sale_control *control, struct slice id, unsigned fields, const struct sale *change,
 			const struct ledger_actor *actor) MUST_CHECK;
+/* As ledger.sale_set_lots; SALE_CONTROL_NO_SALE. */
+int sale_control_set_lots(struct sale_control *control, struct slice id, const struct sale_lot *lots, uint32_t count,
+			  const struct ledger_actor *actor, uint32_t *lot) MUST_CHECK;
 /* SALE_START arms first where that was not done; what is armed or opened by hand must not be past its times (PAST_OPENS, PAST_CLOSES). DONE, ALREADY, WRONG_STATE, NOT_FOUND, SALE_CONTROL_STOCK_AWAY (what is armed here is a draft still). */
 int sale_control_move(struct sale_control *control, struct slice id, enum sale_action action,
 		      const struct ledger_actor *actor) MUST_CHECK;
 /* DONE, NOT_FOUND (sale or lot), NOT_ENOUGH, WRONG_STATE (draft or ended). */
 int sale_control_add(struct sale_control *control, struct slice id, struct slice sku, uint32_t units,
 		     const struct ledger_actor *actor) MUST_CHECK;
-/* Takes up to `units`; *taken: how many were there to take. DONE, NOT_FOUND, WRONG_STATE, SALE_CONTROL_UNKNOWN, NOT_IN_STOCK, JOURNAL_AWAY. */
-int sale_control_withdraw(struct sale_control *control, struct slice id, struct slice sku, uint32_t units,
+/* Takes up to `units`, or exactly so many; *taken: how many it took (REPEATED: how many it took before). DONE, NOT_FOUND, WRONG_STATE, NOT_SO_MANY,
+ * SALE_CONTROL_UNKNOWN, NOT_IN_STOCK, JOURNAL_AWAY. */
+int sale_control_withdraw(struct sale_control *control, struct slice id, struct slice sku, uint32_t units, bool exact,
 			  const struct ledger_actor *actor, uint32_t *taken) MUST_CHECK;
 
 /*

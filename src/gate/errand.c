@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/sha256.h"
 #include "gate/body.h"
 #include "gate/render.h"
 
@@ -72,6 +73,58 @@ static enum task_class class_of(const struct gate_request *request)
 	return request->parameters[0].size ? TASK_LOOKUP : TASK_LIST;
 }
 
+static struct uuid hash_of(const struct buffer *text)
+{
+	uint8_t hash[SHA256_SIZE];
+
+	sha256(buffer_slice(text), hash);
+	return uuid_of_hash(hash);
+}
+
+/* What an operator's request with a key is known by. A '\n' is in none of its parts. False: it has answered. */
+static bool take_key(struct gate_request *request, struct gate_errand *errand)
+{
+	const struct http_request *http = request->http;
+	struct slice key = http->known[HTTP_IDEMPOTENCY_KEY];
+	struct buffer text;
+
+	if (!request->actor || http->method != HTTP_POST || !key.data)
+		return true;
+	if (!key_valid(key)) {
+		reply_bad_field(&request->thread->reply, PROBLEM_INVALID_VALUE, "Idempotency-Key",
+				"Idempotency-Key must be 1 to %d printable ASCII characters.", KEY_MAX);
+		gate_answer(request, &request->thread->reply);
+		return false;
+	}
+	buffer_init(&text, HTTP_HEAD_MAX);
+	buffer_append_text(&text, request->actor);
+	buffer_append_literal(&text, "\n");
+	buffer_append_slice(&text, http->path);
+	buffer_append_literal(&text, "\n");
+	buffer_append_slice(&text, key);
+	errand->has_key = !text.failed;
+	errand->request = (struct ledger_request){.id = hash_of(&text)};
+	buffer_clear(&text);
+	errand->request.body = hash_of(&text);
+	buffer_deinit(&text);
+	if (!errand->has_key)
+		gate_refuse(request, PROBLEM_OVERLOADED, NULL);
+	return errand->has_key;
+}
+
+/* The same for the same members, however they are laid out. */
+static void hash_body(struct gate_errand *errand)
+{
+	char *text = errand->has_key ? json_dumps(errand->body, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+	uint8_t hash[SHA256_SIZE];
+
+	if (!text)
+		return;
+	sha256(slice_of(text), hash);
+	errand->request.body = uuid_of_hash(hash);
+	free(text);
+}
+
 struct gate_errand *errand_new(struct gate_request *request, void (*work)(struct gate_errand *))
 {
 	const struct ticket ticket = gate_ticket(request);
@@ -92,7 +145,10 @@ struct gate_errand *errand_new(struct gate_request *request, void (*work)(struct
 			memcpy(errand->names[i], request->parameters[i].data, request->parameters[i].size);
 	if (request->actor)
 		strncpy(errand->actor, request->actor, sizeof(errand->actor) - 1);
-	return errand;
+	if (take_key(request, errand))
+		return errand;
+	errand_free(errand);
+	return NULL;
 }
 
 struct gate_errand *errand_new_with_body(struct gate_request *request, void (*work)(struct gate_errand *))
@@ -106,10 +162,12 @@ struct gate_errand *errand_new_with_body(struct gate_request *request, void (*wo
 		return NULL;
 	}
 	errand = errand_new(request, work);
-	if (errand)
-		errand->body = body;
-	else
+	if (!errand) {
 		json_decref(body);
+		return NULL;
+	}
+	errand->body = body;
+	hash_body(errand);
 	return errand;
 }
 
@@ -195,13 +253,47 @@ void errand_work_order(struct gate_errand *errand)
 		render_ledger_order(&order, &errand->reply.body);
 }
 
-struct ledger_actor errand_actor(const struct gate_errand *errand)
+struct ledger_actor errand_actor(struct gate_errand *errand)
 {
 	return (struct ledger_actor){
 		.name = slice_of(errand->actor),
 		.trace = trace_slice(&errand->away.ticket.trace),
 		.now_ms = clock_wall_ms(),
+		.request = errand->has_key ? &errand->request : NULL,
 	};
+}
+
+struct uuid errand_movement(const struct gate_errand *errand)
+{
+	struct uuid_generator ids = {0};
+
+	return errand->has_key ? errand->request.id : uuid_make(&ids, clock_wall_ms(), 0);
+}
+
+bool errand_repeats(struct gate_errand *errand, int *r)
+{
+	/* The movement is there, its request's row is not: it was written down by who finished it. */
+	bool repeats = *r == LEDGER_REPEATED || (*r == LEDGER_ALREADY && errand->has_key);
+
+	if (!repeats)
+		return false;
+	*r = 0;
+	reply_header(&errand->reply, "Idempotent-Replayed", SLICE("true"));
+	return true;
+}
+
+/* What one who asked can do about an end that nobody knows. */
+static const char *unknown_end(const struct gate_errand *errand)
+{
+	return errand->has_key
+		       ? "It cannot be said yet whether this was done. Send it again with the same Idempotency-Key: it is not done twice."
+		       : "It cannot be said yet whether this was done. Read what is there before you send it again: without an "
+			 "Idempotency-Key it may be done twice.";
+}
+
+void errand_say_unknown(struct gate_errand *errand)
+{
+	reply_problem(&errand->reply, PROBLEM_OUTCOME_UNKNOWN, &(struct problem_options){.detail = unknown_end(errand)});
 }
 
 void errand_refuse_fatal(struct gate_errand *errand, int code)
@@ -209,9 +301,7 @@ void errand_refuse_fatal(struct gate_errand *errand, int code)
 	log_warn("gate", "the ledger could not be used", LOG_TEXT("error", error_text(code)), LOG_INT("code", code),
 		 LOG_SLICE("trace", trace_slice(&errand->away.ticket.trace)));
 	if (code == -EINPROGRESS)
-		reply_problem(&errand->reply, PROBLEM_OUTCOME_UNKNOWN,
-			      &(struct problem_options){
-				      .detail = "It cannot be said yet whether this was done. Read it again shortly."});
+		errand_say_unknown(errand);
 	else
 		reply_refuse(&errand->reply, PROBLEM_LEDGER_UNAVAILABLE, "The ledger cannot be used now: %s. Nothing was done.",
 			     error_text(code));

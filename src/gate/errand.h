@@ -30,6 +30,8 @@ struct gate_errand {
 	uint32_t sale_number;     /* the brake */
 	struct ledger_order known; /* settlements: as a stock that keeps names has it, which may be ahead of the ledger; else its buyer is empty */
 	char actor[OPERATOR_NAME_MAX + 1];
+	bool has_key; /* an operator's POST with an Idempotency-Key: `request` stands for it */
+	struct ledger_request request;
 };
 
 /* A copy of the request to send, as a list, a lookup or a change by its method and parameters; NULL: it has answered (a parameter too long is an unknown name; 503 where there is no room). */
@@ -50,7 +52,13 @@ void errand_free(struct gate_errand *errand);
 bool errand_send_deferred(struct gate_errand *errand);
 
 /* On the worker's thread. */
-struct ledger_actor errand_actor(const struct gate_errand *errand);
+struct ledger_actor errand_actor(struct gate_errand *errand);
+/* The id of what the errand moves in the warehouse: the request's own where it has a key. */
+struct uuid errand_movement(const struct gate_errand *errand);
+/* Outcomes of ledger and control that are about the request. True: it was done before, and the answer is to be what it was; *r is 0 then. */
+bool errand_repeats(struct gate_errand *errand, int *r);
+/* The end of a change is unknown: whether it may be sent again. */
+void errand_say_unknown(struct gate_errand *errand);
 /* Says in the reply what a negative code of ledger or control means. */
 void errand_refuse_fatal(struct gate_errand *errand, int code);
 /* Ends a list whose elements were rendered: `],"next":…}`. last: what to go on after; only where the page is full. */

@@ -42,8 +42,13 @@ static void work_create(struct gate_errand *errand)
 	memcpy(item.sku, sku.data, sku.size);
 	memcpy(item.name, name.data, name.size);
 	r = ledger->ops->item_create(ledger, &item, &actor);
+	errand_repeats(errand, &r);
 	if (r < 0) {
 		errand_refuse_fatal(errand, r);
+		return;
+	}
+	if (r == LEDGER_KEY_REUSED) {
+		reply_problem(&errand->reply, PROBLEM_KEY_REUSED, NULL);
 		return;
 	}
 	if (r == LEDGER_EXISTS) {
@@ -98,30 +103,68 @@ void operator_items_list(struct gate_request *request)
 	errand_start_list(request, work_list);
 }
 
-static void work_receive(struct gate_errand *errand)
+static void say_item(struct gate_errand *errand, int r)
 {
-	struct ledger *ledger = errand_ledger(errand);
-	struct ledger_actor actor = errand_actor(errand);
-	struct uuid_generator ids = {0};
-	struct uuid movement = uuid_make(&ids, actor.now_ms, 0);
-	int64_t units, on_hand;
-	struct body_field fields[] = {
-		{.name = "units", .kind = BODY_INTEGER, .target = &units, .required = true, .min = 1, .max = UNITS_MAX},
-	};
-	int r;
-
-	if (body_read(errand->body, fields, 1, "", &errand->reply))
-		return;
-	r = ledger->ops->item_receive(ledger, slice_of(errand->names[0]), units, &movement, &actor, &on_hand);
+	(void)errand_repeats(errand, &r);
 	if (r < 0)
 		errand_refuse_fatal(errand, r);
 	else if (r == LEDGER_NOT_FOUND)
 		reply_problem(&errand->reply, PROBLEM_UNKNOWN_ITEM, NULL);
+	else if (r == LEDGER_KEY_REUSED)
+		reply_problem(&errand->reply, PROBLEM_KEY_REUSED, NULL);
+	else if (r == LEDGER_NOT_ENOUGH)
+		reply_problem(&errand->reply, PROBLEM_NOT_ENOUGH_UNITS, NULL);
 	else
 		answer_item(errand, errand->names[0]);
+}
+
+static void work_receive(struct gate_errand *errand)
+{
+	struct ledger *ledger = errand_ledger(errand);
+	struct ledger_actor actor = errand_actor(errand);
+	struct uuid movement = errand_movement(errand);
+	int64_t units, on_hand;
+	struct body_field fields[] = {
+		{.name = "units", .kind = BODY_INTEGER, .target = &units, .required = true, .min = 1, .max = UNITS_MAX},
+	};
+
+	if (body_read(errand->body, fields, 1, "", &errand->reply) == 0)
+		say_item(errand, ledger->ops->item_receive(ledger, slice_of(errand->names[0]), units, &movement, &actor, &on_hand));
 }
 
 void operator_items_receive(struct gate_request *request)
 {
 	errand_start_with_body(request, work_receive);
+}
+
+/* A mistake is taken back, or a count put right: up or down, and never without saying why. */
+static void work_adjust(struct gate_errand *errand)
+{
+	struct ledger *ledger = errand_ledger(errand);
+	struct ledger_actor actor = errand_actor(errand);
+	struct uuid movement = errand_movement(errand);
+	struct slice reason;
+	int64_t units, on_hand;
+	struct body_field fields[] = {
+		{.name = "units", .kind = BODY_INTEGER, .target = &units, .required = true, .min = -UNITS_MAX, .max = UNITS_MAX},
+		{.name = "reason",
+		 .kind = BODY_TEXT,
+		 .target = &reason,
+		 .required = true,
+		 .valid = name_valid,
+		 .rule = "1 to 200 bytes of text without control characters"},
+	};
+
+	if (body_read(errand->body, fields, 2, "", &errand->reply))
+		return;
+	if (units == 0)
+		reply_bad_field(&errand->reply, PROBLEM_INVALID_VALUE, "units", "units must not be 0: more, or below zero for fewer.");
+	else
+		say_item(errand,
+			 ledger->ops->item_adjust(ledger, slice_of(errand->names[0]), units, reason, &movement, &actor, &on_hand));
+}
+
+void operator_items_adjust(struct gate_request *request)
+{
+	errand_start_with_body(request, work_adjust);
 }

@@ -4,10 +4,10 @@
 #include "base/clock.h"
 #include "core/brake.h"
 #include "gate/body.h"
-#include "gate/errand.h"
+#include "gate/operator_sales.h"
 #include "gate/render.h"
 
-static struct sale_control *control_of(const struct gate_errand *errand)
+struct sale_control *operator_control(const struct gate_errand *errand)
 {
 	return errand->thread->gate->settings.control;
 }
@@ -147,14 +147,15 @@ static void apply_terms(struct sale *sale, const struct terms *terms)
 	sale->announced = terms->announce;
 }
 
-static int read_lots(json_t *array, struct sale *sale, struct reply *reply)
+/* min: units that a lot must have. */
+static int read_lots(json_t *array, struct sale *sale, int64_t min, struct reply *reply)
 {
 	for (uint32_t i = 0; i < sale->lot_count; i++) {
 		struct sale_lot *lot = &sale->lots[i];
 		struct slice sku;
 		struct body_field fields[] = {
 			{.name = "sku", .kind = BODY_TEXT, .target = &sku, .required = true, .valid = sku_valid, .rule = "the SKU of an item"},
-			{.name = "units", .kind = BODY_INTEGER, .target = &lot->allocated, .required = true, .min = 1, .max = UNITS_MAX},
+			{.name = "units", .kind = BODY_INTEGER, .target = &lot->allocated, .required = true, .min = min, .max = UNITS_MAX},
 		};
 		json_t *object = json_array_get(array, i);
 		char path[24];
@@ -210,7 +211,7 @@ static struct sale *read_new_sale(json_t *body, struct reply *reply)
 	sale->lot_count = (uint32_t)json_array_size(lots);
 	sale->ended_at_ms = SALE_NO_TIME;
 	apply_terms(sale, &terms);
-	if (read_lots(lots, sale, reply)) {
+	if (read_lots(lots, sale, 1, reply)) {
 		free(sale);
 		return NULL;
 	}
@@ -260,7 +261,7 @@ static bool say_times(struct reply *reply, int r)
 	return true;
 }
 
-static void say_control(struct gate_errand *errand, const char *id, int r)
+void operator_say_control(struct gate_errand *errand, const char *id, int r)
 {
 	struct reply *reply = &errand->reply;
 
@@ -283,6 +284,9 @@ static void say_control(struct gate_errand *errand, const char *id, int r)
 	case LEDGER_CONFLICT:
 		reply_problem(reply, PROBLEM_SALE_CHANGED, NULL);
 		return;
+	case LEDGER_KEY_REUSED:
+		reply_problem(reply, PROBLEM_KEY_REUSED, NULL);
+		return;
 	case SALE_CONTROL_FROZEN:
 		reply_refuse(reply, PROBLEM_SALE_STATE, "Once a sale is armed only its name and closes_at can be changed.");
 		return;
@@ -299,12 +303,23 @@ static void say_control(struct gate_errand *errand, const char *id, int r)
 		reply_refuse(reply, PROBLEM_SALE_STATE, "The sale ended long ago.");
 		return;
 	case SALE_CONTROL_UNKNOWN:
-		reply_problem(reply, PROBLEM_OUTCOME_UNKNOWN,
-			      &(struct problem_options){
-				      .detail = "The units are taken; the journal does not say yet that it has them."});
+		errand_say_unknown(errand);
 		return;
 	}
 	assertion_failed("an outcome of sale control", __FILE__, __LINE__, __func__);
+}
+
+/* What a lot of a sale that is made or changed lacks. False: it is something else. */
+static bool say_lot_units(struct gate_errand *errand, int r, const struct sale_lot *lot)
+{
+	if (r == LEDGER_NOT_FOUND)
+		reply_refuse(&errand->reply, PROBLEM_UNKNOWN_ITEM, "There is no item %s. Make it with POST /v1/items.", lot->sku);
+	else if (r == LEDGER_NOT_ENOUGH)
+		reply_refuse(&errand->reply, PROBLEM_NOT_ENOUGH_UNITS, "The item %s does not have %lld units on hand.", lot->sku,
+			     (long long)lot->allocated);
+	else
+		return false;
+	return true;
 }
 
 static void work_create(struct gate_errand *errand)
@@ -317,21 +332,16 @@ static void work_create(struct gate_errand *errand)
 	if (!sale)
 		return;
 	sale->created_at_ms = actor.now_ms;
-	r = sale_control_create(control_of(errand), sale, &actor, &lot);
+	r = sale_control_create(operator_control(errand), sale, &actor, &lot);
+	(void)errand_repeats(errand, &r);
 	if (r == LEDGER_DONE) {
 		errand->reply.status = 201;
 		buffer_printf(&errand->reply.headers, "Location: /v1/sales/%s\r\n", sale->id);
 		answer_sale(errand, sale->id);
 	} else if (r == LEDGER_EXISTS) {
 		reply_refuse(&errand->reply, PROBLEM_NAME_TAKEN, "There is a sale %s already.", sale->id);
-	} else if (r == LEDGER_NOT_FOUND) {
-		reply_refuse(&errand->reply, PROBLEM_UNKNOWN_ITEM, "There is no item %s. Make it with POST /v1/items.",
-			     sale->lots[lot].sku);
-	} else if (r == LEDGER_NOT_ENOUGH) {
-		reply_refuse(&errand->reply, PROBLEM_NOT_ENOUGH_UNITS, "The item %s does not have %lld units on hand.",
-			     sale->lots[lot].sku, (long long)sale->lots[lot].allocated);
-	} else {
-		say_control(errand, sale->id, r);
+	} else if (!say_lot_units(errand, r, &sale->lots[lot])) {
+		operator_say_control(errand, sale->id, r);
 	}
 	free(sale);
 }
@@ -388,26 +398,62 @@ void operator_sales_list(struct gate_request *request)
 	errand_start_list(request, work_list);
 }
 
+/* The lots of a draft: how many units each is to have. */
+static void change_lots(struct gate_errand *errand, json_t *lots)
+{
+	struct ledger_actor actor = errand_actor(errand);
+	struct sale *sale = calloc(1, sizeof(*sale) + json_array_size(lots) * sizeof(sale->lots[0]));
+	uint32_t lot;
+	int r;
+
+	if (!sale) {
+		reply_problem(&errand->reply, PROBLEM_OVERLOADED, NULL);
+		return;
+	}
+	sale->lot_count = (uint32_t)json_array_size(lots);
+	if (read_lots(lots, sale, 0, &errand->reply) == 0) {
+		r = sale_control_set_lots(operator_control(errand), slice_of(errand->names[0]), sale->lots, sale->lot_count,
+					  &actor, &lot);
+		if (r == 0)
+			answer_sale(errand, errand->names[0]);
+		else if (r == LEDGER_CONSTRAINT)
+			reply_bad_field(&errand->reply, PROBLEM_INVALID_VALUE, "lots", "A sale has at most %d lots.", LOTS_MAX);
+		else if (!say_lot_units(errand, r, &sale->lots[lot]))
+			operator_say_control(errand, errand->names[0], r == SALE_CONTROL_NO_SALE ? LEDGER_NOT_FOUND : r);
+	}
+	free(sale);
+}
+
 static void work_change(struct gate_errand *errand)
 {
 	struct ledger_actor actor = errand_actor(errand);
 	struct terms terms = {.opens = SALE_NO_TIME, .closes = SALE_NO_TIME};
 	bool no_rate = take_null_rate(errand->body);
-	struct body_field fields[TERM_COUNT];
+	struct body_field fields[TERM_COUNT + 1];
 	unsigned given = no_rate ? SALE_FIELD_RATE : 0;
 	struct sale change = {0};
+	json_t *lots = NULL;
 	int r;
 
 	term_table(&terms, fields);
-	if (body_read(errand->body, fields, TERM_COUNT, "", &errand->reply) || read_nested(&terms, &errand->reply))
+	fields[TERM_COUNT] = (struct body_field){.name = "lots", .kind = BODY_ARRAY, .target = &lots, .min = 1, .max = LOTS_MAX};
+	if (body_read(errand->body, fields, TERM_COUNT + 1, "", &errand->reply) || read_nested(&terms, &errand->reply))
 		return;
 	for (int i = 0; i < TERM_COUNT; i++)
 		if (fields[i].given)
 			given |= term_fields[i];
+	if (lots && given) {
+		reply_bad_field(&errand->reply, PROBLEM_INVALID_VALUE, "lots", "lots must be changed in a request of their own.");
+		return;
+	}
+	if (lots) {
+		change_lots(errand, lots);
+		return;
+	}
 	apply_terms(&change, &terms);
-	r = sale_control_update(control_of(errand), slice_of(errand->names[0]), given, &change, &actor);
+	r = sale_control_update(operator_control(errand), slice_of(errand->names[0]), given, &change, &actor);
 	if (r)
-		say_control(errand, errand->names[0], r);
+		operator_say_control(errand, errand->names[0], r);
 	else
 		answer_sale(errand, errand->names[0]);
 }
@@ -420,10 +466,12 @@ void operator_sales_change(struct gate_request *request)
 static void move(struct gate_errand *errand, enum sale_action action)
 {
 	struct ledger_actor actor = errand_actor(errand);
-	int r = sale_control_move(control_of(errand), slice_of(errand->names[0]), action, &actor);
+	int r = sale_control_move(operator_control(errand), slice_of(errand->names[0]), action, &actor);
 
+	if (r != LEDGER_ALREADY)
+		(void)errand_repeats(errand, &r);
 	if (r && r != LEDGER_ALREADY)
-		say_control(errand, errand->names[0], r);
+		operator_say_control(errand, errand->names[0], r);
 	else
 		answer_sale(errand, errand->names[0]);
 }
@@ -449,14 +497,18 @@ static void work_delete(struct gate_errand *errand)
 	struct ledger *ledger = errand_ledger(errand);
 	struct ledger_actor actor = errand_actor(errand);
 	struct sale *sale = NULL;
-	int r = ledger->ops->sale_get(ledger, 0, slice_of(errand->names[0]), &sale);
+	int r = errand->has_key ? ledger->ops->request_find(ledger, &errand->request) : 0;
 
 	if (r == 0)
-		r = sale_control_move(control_of(errand), slice_of(errand->names[0]), SALE_DELETE, &actor);
-	if (r)
-		say_control(errand, errand->names[0], r);
+		r = ledger->ops->sale_get(ledger, 0, slice_of(errand->names[0]), &sale);
+	if (sale)
+		errand->request.outcome = sale->number; /* who asks again knows its id alone, which is free by then */
+	if (sale)
+		r = sale_control_move(operator_control(errand), slice_of(errand->names[0]), SALE_DELETE, &actor);
+	if (r == 0 || errand_repeats(errand, &r))
+		answer_deleted(errand, (uint32_t)(sale ? sale->number : errand->request.outcome));
 	else
-		answer_deleted(errand, sale->number);
+		operator_say_control(errand, errand->names[0], r);
 	free(sale);
 }
 
@@ -500,7 +552,7 @@ static void work_stop(struct gate_errand *errand)
 	struct ledger_actor actor = errand_actor(errand);
 
 	/* Where the stock cannot be told, other processes may still hear of it by the ledger. */
-	if (sale_control_brake(control_of(errand), errand->sale_number, true, &actor))
+	if (sale_control_brake(operator_control(errand), errand->sale_number, true, &actor))
 		errand->further = work_pause;
 	else
 		answer_from_catalog(errand);
@@ -509,10 +561,10 @@ static void work_stop(struct gate_errand *errand)
 static void work_go_on(struct gate_errand *errand)
 {
 	struct ledger_actor actor = errand_actor(errand);
-	int r = sale_control_brake(control_of(errand), errand->sale_number, false, &actor);
+	int r = sale_control_brake(operator_control(errand), errand->sale_number, false, &actor);
 
 	if (r)
-		say_control(errand, errand->names[0], r);
+		operator_say_control(errand, errand->names[0], r);
 	else
 		answer_from_catalog(errand);
 }
@@ -558,102 +610,4 @@ void operator_sales_end(struct gate_request *request)
 void operator_sales_delete(struct gate_request *request)
 {
 	errand_start(request, work_delete);
-}
-
-/* The lot as it is now, or, while a shared stock is being rebuilt, as the ledger has it. 0, an outcome of the ledger's, or negative. */
-static int look_at_lot(struct gate_errand *errand, struct stock_lot_state *state)
-{
-	struct gate *gate = errand->thread->gate;
-	struct stock_lot_state lots[LOTS_MAX];
-	struct sale *sale = NULL;
-	int r = gate->settings.ledger->ops->sale_get(gate->settings.ledger, 0, slice_of(errand->names[0]), &sale);
-	int lot = r == 0 ? sale_find_lot(sale, slice_of(errand->names[1])) : -1;
-
-	if (r == 0 && lot < 0)
-		r = LEDGER_NOT_FOUND;
-	if (r == 0 && gate_lots(gate, sale, lots))
-		*state = lots[lot];
-	else if (r == 0)
-		*state = lot_state_in_ledger(&sale->lots[lot]);
-	free(sale);
-	return r;
-}
-
-/* What was asked for is done: whatever cannot be shown now, it must not be told as a refusal. taken: -1 leaves it out. */
-static void answer_lot(struct gate_errand *errand, int64_t taken)
-{
-	struct buffer *out = &errand->reply.body;
-	struct stock_lot_state state;
-
-	if (look_at_lot(errand, &state)) {
-		reply_problem(&errand->reply, PROBLEM_OUTCOME_UNKNOWN,
-			      &(struct problem_options){.detail = "It is done, but what the lot has now cannot be read."});
-		return;
-	}
-	render_operator_lot(errand->names[1], &state, out);
-	if (taken >= 0) {
-		out->size--; /* the closing brace comes after one more member */
-		render_int_member(out, "units_withdrawn", taken);
-		buffer_append_literal(out, "}");
-	}
-}
-
-static bool read_units(struct gate_errand *errand, int64_t *units)
-{
-	struct body_field fields[] = {
-		{.name = "units", .kind = BODY_INTEGER, .target = units, .required = true, .min = 1, .max = UNITS_MAX},
-	};
-
-	return body_read(errand->body, fields, 1, "", &errand->reply) == 0;
-}
-
-static void say_lot_refusal(struct gate_errand *errand, int r)
-{
-	if (r == LEDGER_NOT_FOUND)
-		reply_refuse(&errand->reply, PROBLEM_UNKNOWN_SALE, "There is no sale %s with a lot %s.", errand->names[0],
-			     errand->names[1]);
-	else
-		say_control(errand, errand->names[0], r);
-}
-
-static void work_add(struct gate_errand *errand)
-{
-	struct ledger_actor actor = errand_actor(errand);
-	int64_t units;
-	int r;
-
-	if (!read_units(errand, &units))
-		return;
-	r = sale_control_add(control_of(errand), slice_of(errand->names[0]), slice_of(errand->names[1]), (uint32_t)units, &actor);
-	if (r)
-		say_lot_refusal(errand, r);
-	else
-		answer_lot(errand, -1);
-}
-
-void operator_lots_add(struct gate_request *request)
-{
-	errand_start_with_body(request, work_add);
-}
-
-static void work_withdraw(struct gate_errand *errand)
-{
-	struct ledger_actor actor = errand_actor(errand);
-	uint32_t taken;
-	int64_t units;
-	int r;
-
-	if (!read_units(errand, &units))
-		return;
-	r = sale_control_withdraw(control_of(errand), slice_of(errand->names[0]), slice_of(errand->names[1]), (uint32_t)units,
-				  &actor, &taken);
-	if (r)
-		say_lot_refusal(errand, r);
-	else
-		answer_lot(errand, taken);
-}
-
-void operator_lots_withdraw(struct gate_request *request)
-{
-	errand_start_with_body(request, work_withdraw);
 }

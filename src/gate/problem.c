@@ -21,7 +21,7 @@ static const struct {
 	[PROBLEM_INVALID_VALUE] = {422, "invalid-value", "Invalid value", "A value is not what it must be."},
 	[PROBLEM_UNKNOWN_FIELD] = {422, "unknown-field", "Unknown field", "The body has a field that is not known here."},
 	[PROBLEM_KEY_REUSED] = {422, "idempotency-key-reused", "Idempotency key reused",
-				"This Idempotency-Key was used with another body. A new purchase needs a new key."},
+				"This Idempotency-Key was used with another body. Another request needs another key."},
 	[PROBLEM_UNAUTHORIZED] = {401, "unauthorized", "Unauthorized", "Who asks is not known."},
 	[PROBLEM_FORBIDDEN] = {403, "forbidden", "Forbidden", "This operator's scopes do not allow it."},
 	[PROBLEM_NOT_FOUND] = {404, "not-found", "Not found", "There is nothing at this path. See /openapi.json."},

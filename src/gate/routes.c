@@ -25,6 +25,7 @@ static const struct route operator_list[] = {
 	{{HTTP_POST, "/v1/items"}, "item_create", operator_items_create, OPERATOR_STOCK, true, NULL},
 	{{HTTP_GET, "/v1/items/{sku}"}, "item", operator_items_show, OPERATOR_READ, false, NULL},
 	{{HTTP_POST, "/v1/items/{sku}/receive"}, "item_receive", operator_items_receive, OPERATOR_STOCK, true, NULL},
+	{{HTTP_POST, "/v1/items/{sku}/adjust"}, "item_adjust", operator_items_adjust, OPERATOR_STOCK, true, NULL},
 	{{HTTP_GET, "/v1/sales"}, "sales", operator_sales_list, OPERATOR_READ, false, page},
 	{{HTTP_POST, "/v1/sales"}, "sale_create", operator_sales_create, OPERATOR_STOCK, true, NULL},
 	{{HTTP_GET, "/v1/sales/{sale}"}, "sale", operator_sales_show, OPERATOR_READ, false, NULL},

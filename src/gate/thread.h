@@ -190,12 +190,13 @@ void operator_sales_pause(struct gate_request *request);
 void operator_sales_resume(struct gate_request *request);
 void operator_sales_end(struct gate_request *request);
 void operator_sales_delete(struct gate_request *request);
-void operator_lots_add(struct gate_request *request);
+void operator_lots_add(struct gate_request *request); /* operator_lots.c */
 void operator_lots_withdraw(struct gate_request *request);
 void operator_items_list(struct gate_request *request); /* operator_items.c */
 void operator_items_create(struct gate_request *request);
 void operator_items_show(struct gate_request *request);
 void operator_items_receive(struct gate_request *request);
+void operator_items_adjust(struct gate_request *request);
 void operator_audit(struct gate_request *request); /* audit.c */
 void operator_log(struct gate_request *request);   /* operator_log.c */
 void health_live(struct gate_request *request);    /* health.c */

@@ -30,12 +30,18 @@ enum { TABLES = 13 };
 static void tables_of(struct pg_batch *batch, struct columns tables[static TABLES])
 {
 	const struct columns all[TABLES] = {
-		{batch->new, new_kinds, NEW_COLUMNS},           {batch->moves, move_kinds, MOVE_COLUMNS},
-		{batch->changes, change_kinds, CHANGE_COLUMNS}, {batch->lot_changes, int_kinds, LOT_COLUMNS},
-		{batch->returns, int_kinds, RETURN_COLUMNS},    {batch->log, log_kinds, LOG_COLUMNS},
-		{batch->epochs, int_kinds, EPOCH_COLUMNS},      {batch->barriers, int_kinds, EPOCH_COLUMNS},
-		{batch->dead, dead_kinds, DEAD_COLUMNS},        {batch->positions, int_kinds, POSITION_COLUMNS},
-		{batch->asked, asked_kinds, ASK_COLUMNS},       {&batch->sales, int_kinds, 1},
+		{batch->new, new_kinds, NEW_COLUMNS},
+		{batch->moves, move_kinds, MOVE_COLUMNS},
+		{batch->changes, change_kinds, CHANGE_COLUMNS},
+		{batch->lot_changes, int_kinds, LOT_COLUMNS},
+		{batch->returns, int_kinds, RETURN_COLUMNS},
+		{batch->log, log_kinds, LOG_COLUMNS},
+		{batch->epochs, int_kinds, EPOCH_COLUMNS},
+		{batch->barriers, int_kinds, EPOCH_COLUMNS},
+		{batch->dead, dead_kinds, DEAD_COLUMNS},
+		{batch->positions, int_kinds, POSITION_COLUMNS},
+		{batch->asked, asked_kinds, ASK_COLUMNS},
+		{&batch->sales, int_kinds, 1},
 		{batch->requests, request_kinds, REQUEST_COLUMNS},
 	};
 

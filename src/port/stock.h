@@ -130,7 +130,9 @@ struct stock_orders {
 struct stock_withdrawal {
 	/* In */
 	uint32_t sale, lot, units;
+	bool exact; /* all of them or none */
 	struct uuid movement;
+	struct uuid request;       /* as the event's; copied to the outbox */
 	int64_t now_ns, now_ms;    /* monotonic; wall */
 	struct slice actor, trace; /* copied to the outbox */
 	/* Out */
@@ -255,7 +257,8 @@ struct stock_ops {
 	int (*allocate)(struct stock *stock, uint32_t sale, uint32_t lot, int64_t allocated);
 	/*
 	 * Takes up to `units` of what is available out of the counter, all or what is there; the event, with the quantity taken, is in the outbox. Quantity 0:
-	 * nothing was available, or this movement is on its way already. A repeated movement takes nothing. 0, or an outcome: STOCK_UNKNOWN_SALE, STOCK_FULL,
+	 * nothing was available, or not so many as it was to be exactly. A repeated movement takes nothing, and tells what it took once that is durable. 0, or an
+	 * outcome: STOCK_BUSY (this movement is on its way already), STOCK_UNKNOWN_SALE, STOCK_FULL,
 	 * STOCK_FENCED, STOCK_UNAVAILABLE, STOCK_OUTCOME_UNKNOWN (it may be in the outbox, and is then driven like any other).
 	 */
 	int (*withdraw)(struct stock *stock, struct stock_withdrawal *withdrawal);

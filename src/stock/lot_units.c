@@ -108,13 +108,15 @@ void lot_units_add(struct lot_units *lot, uint32_t units)
 	come_back(lot, available_units(units));
 }
 
-uint32_t lot_units_withdraw(struct lot_units *lot, uint32_t units)
+uint32_t lot_units_withdraw(struct lot_units *lot, uint32_t units, bool exact)
 {
 	uint64_t counter = atomic_load(&lot->counter);
 	uint32_t quantity;
 
 	do {
 		quantity = available_of(counter) < units ? available_of(counter) : units;
+		if (exact && quantity < units)
+			return 0;
 	} while (!atomic_compare_exchange_weak(&lot->counter, &counter, counter - available_units(quantity)));
 	lot->withdrawn += quantity;
 	return quantity;

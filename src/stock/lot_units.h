@@ -42,7 +42,8 @@ bool lot_units_any_held(struct lot_units *lot);
 
 /* Movement lock held. */
 void lot_units_add(struct lot_units *lot, uint32_t units);
-uint32_t lot_units_withdraw(struct lot_units *lot, uint32_t units); /* up to `units`: how many were there */
+/* Up to `units`, or exactly so many: how many were taken. */
+uint32_t lot_units_withdraw(struct lot_units *lot, uint32_t units, bool exact);
 void lot_units_undo_withdraw(struct lot_units *lot, uint32_t units);
 /* allocated = available + held + confirmed + withdrawn holds in every state it tells. */
 void lot_units_read(struct lot_units *lot, struct stock_lot_state *state);

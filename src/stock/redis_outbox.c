@@ -178,6 +178,8 @@ static void take_claim(struct redis_reader *answer, uint32_t sale, const struct 
 	}
 	event->actor = redis_read_text(answer);
 	event->trace = redis_read_text(answer);
+	if (event->kind == EVENT_WITHDRAWN)
+		event->request = redis_read_id(answer);
 	if (!answer->failed)
 		event_own(event, &claim->text);
 }

@@ -279,9 +279,11 @@ int redis_withdraw(struct stock *stock, struct stock_withdrawal *withdrawal)
 	redis_write_id(argument, &withdrawal->movement);
 	redis_write(argument, withdrawal->lot, 2);
 	redis_write(argument, withdrawal->units, 4);
+	redis_write(argument, withdrawal->exact, 1);
 	redis_write(argument, (uint64_t)withdrawal->now_ms, 8);
 	redis_write_text(argument, withdrawal->actor);
 	redis_write_text(argument, withdrawal->trace);
+	redis_write_id(argument, &withdrawal->request);
 	redis_trip_send(&trip);
 	outcome = redis_take_head(redis, withdrawal->sale, redis_trip_next(&trip, &answer), &answer, &head);
 	if (outcome == STOCK_DONE) {
@@ -302,6 +304,7 @@ int redis_withdraw(struct stock *stock, struct stock_withdrawal *withdrawal)
 			.at_ms = withdrawal->now_ms,
 			.actor = withdrawal->actor,
 			.trace = withdrawal->trace,
+			.request = withdrawal->request,
 		};
 	return outcome;
 }

@@ -23,6 +23,7 @@ static void fill_event(const struct sale_stock *sale, const struct movement *mov
 		.at_ms = withdrawal->now_ms,
 		.actor = withdrawal->actor,
 		.trace = withdrawal->trace,
+		.request = withdrawal->request,
 	};
 }
 
@@ -31,9 +32,10 @@ static int withdraw_locked(struct sale_stock *sale, struct stock_withdrawal *wit
 	const struct outbox_pending nothing = {0};
 	struct movement *movement = movement_log_find(&sale->movements, &withdrawal->movement);
 
-	if (movement) { /* done before: told again once it is durable; on its way there is nothing to write down */
-		if (!movement->outbox)
-			fill_event(sale, movement, withdrawal);
+	if (movement && movement->outbox)
+		return STOCK_BUSY;
+	if (movement) { /* done before, and durable: told again */
+		fill_event(sale, movement, withdrawal);
 		return 0;
 	}
 	if (!outbox_book(sale->common->outbox))
@@ -44,7 +46,7 @@ static int withdraw_locked(struct sale_stock *sale, struct stock_withdrawal *wit
 		return STOCK_FULL;
 	}
 	movement->lot = withdrawal->lot;
-	movement->quantity = lot_units_withdraw(&sale->lots[withdrawal->lot], withdrawal->units);
+	movement->quantity = lot_units_withdraw(&sale->lots[withdrawal->lot], withdrawal->units, withdrawal->exact);
 	if (movement->quantity == 0) {
 		movement_log_forget(&sale->movements, movement);
 		outbox_unbook(sale->common->outbox);

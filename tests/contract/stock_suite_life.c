@@ -221,9 +221,9 @@ static void test_added_units_are_for_sale_and_lift_the_latch(void **state)
 	assert_int_equal(stock->ops->allocate(stock, 99, 0, 3), STOCK_UNKNOWN_SALE);
 }
 
-static struct event withdraw(struct shop *shop, uint32_t units, const struct uuid *movement)
+static struct stock_withdrawal withdrawal_of(struct shop *shop, uint32_t units, const struct uuid *movement)
 {
-	struct stock_withdrawal withdrawal = {
+	return (struct stock_withdrawal){
 		.sale = SHOP_SALE,
 		.units = units,
 		.movement = *movement,
@@ -231,16 +231,64 @@ static struct event withdraw(struct shop *shop, uint32_t units, const struct uui
 		.now_ms = shop->now_ms,
 		.actor = SLICE("olga"),
 	};
+}
+
+static struct event withdraw(struct shop *shop, uint32_t units, const struct uuid *movement)
+{
+	struct stock_withdrawal withdrawal = withdrawal_of(shop, units, movement);
 
 	assert_int_equal(shop->stock->ops->withdraw(shop->stock, &withdrawal), 0);
 	return withdrawal.event;
 }
 
-static void test_withdraw_takes_what_is_there(void **state)
+static void test_an_exact_withdrawal_takes_all_or_nothing(void **state)
 {
 	struct shop *shop = *state;
 	struct uuid movement;
-	struct event event, again;
+	struct stock_withdrawal withdrawal;
+
+	shop_sell(shop, 1, 5);
+	movement = shop_id(shop);
+	withdrawal = withdrawal_of(shop, 6, &movement);
+	withdrawal.exact = true;
+	assert_int_equal(shop->stock->ops->withdraw(shop->stock, &withdrawal), 0);
+	assert_int_equal(withdrawal.event.quantity, 0);
+	shop_assert_lot(shop, 0, 5, 0, 0, 0);
+	assert_int_equal(shop_totals(shop).outbox, 0);
+	withdrawal.units = 5; /* nothing was done: the same movement may ask for less */
+	assert_int_equal(shop->stock->ops->withdraw(shop->stock, &withdrawal), 0);
+	assert_int_equal(withdrawal.event.quantity, 5);
+	shop_assert_lot(shop, 0, 0, 0, 0, 5);
+}
+
+static void test_a_withdrawal_carries_its_request_to_whoever_drives_it(void **state)
+{
+	static struct stock_claim claim;
+	struct shop *shop = *state;
+	struct uuid movement, request;
+	struct stock_withdrawal withdrawal;
+
+	shop_sell(shop, 1, 5);
+	movement = shop_id(shop);
+	request = shop_id(shop);
+	withdrawal = withdrawal_of(shop, 2, &movement);
+	withdrawal.request = request;
+	assert_int_equal(shop->stock->ops->withdraw(shop->stock, &withdrawal), 0);
+	assert_true(uuid_equal(&withdrawal.event.request, &request));
+	shop_pass(shop, 5000);
+	shop_refresh(shop);
+	assert_int_equal(shop->stock->ops->claim(shop->stock, shop->now_ns - INT64_C(4000000000), shop->now_ns, &claim, 1), 1);
+	assert_int_equal(claim.event.quantity, 2);
+	assert_true(uuid_equal(&claim.event.request, &request));
+	assert_true(uuid_equal(&claim.event.id, &movement));
+}
+
+static void test_withdraw_takes_what_is_there(void **state)
+{
+	struct shop *shop = *state;
+	struct stock_withdrawal again;
+	struct uuid movement;
+	struct event event;
 
 	shop->rules.epoch = 4;
 	shop_sell(shop, 1, 5);
@@ -254,8 +302,8 @@ static void test_withdraw_takes_what_is_there(void **state)
 	assert_true(uuid_equal(&event.id, &movement));
 	shop_assert_lot(shop, 0, 0, 2, 0, 3);
 	assert_int_equal(shop_totals(shop).outbox, 1);
-	again = withdraw(shop, 10, &movement);
-	assert_true(again.quantity == 0 || again.quantity == 3);
+	again = withdrawal_of(shop, 10, &movement);
+	assert_int_equal(shop->stock->ops->withdraw(shop->stock, &again), STOCK_BUSY); /* on its way */
 	shop_acknowledge(shop, &event);
 	shop_acknowledge(shop, &event);
 	assert_int_equal(shop_totals(shop).outbox, 0);
@@ -360,6 +408,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_preheat_replaces_a_sale_as_a_whole, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_added_units_are_for_sale_and_lift_the_latch, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_withdraw_takes_what_is_there, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_an_exact_withdrawal_takes_all_or_nothing, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_a_withdrawal_carries_its_request_to_whoever_drives_it, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_compensated_withdrawal_is_for_sale_again, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_totals_add_up_over_sales, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_expiry_follows_the_deadlines_of_all_sales, shop_open, shop_close),

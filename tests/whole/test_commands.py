@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 import sqlite3
 import subprocess
@@ -15,8 +16,7 @@ COMMANDS = [
 ]
 
 
-def operate(server, *arguments, **options):
-    """A command against a running server, its addresses and token from the environment."""
+def operator_environment(server):
     environment = {
         **os.environ,
         "PENSTOCK_OPERATOR_LISTEN": server.operator.removeprefix("http://"),
@@ -27,7 +27,12 @@ def operate(server, *arguments, **options):
     }
     for name in ("PENSTOCK", "PENSTOCK_TESTING"):
         environment.pop(name, None)
-    return run(*arguments, env=environment, cwd=server.folder, **options)
+    return environment
+
+
+def operate(server, *arguments, **options):
+    """A command against a running server, its addresses and token from the environment."""
+    return run(*arguments, env=operator_environment(server), cwd=server.folder, **options)
 
 
 @pytest.fixture(autouse=True)
@@ -109,8 +114,8 @@ def test_sales_and_items_from_a_terminal(server):
     assert server.order(order).json["state"] == "confirmed"
     assert operate(server, "sale", "add", "drop", "SHOE", "2").returncode == 0
     assert server.lot("drop")["units"] == 6
-    assert operate(server, "sale", "withdraw", "drop", "SHOE", "1").returncode == 0
-    assert operate(server, "sale", "end", "drop").returncode == 0
+    assert operate(server, "sale", "withdraw", "drop", "SHOE", "1", "--yes").returncode == 0
+    assert operate(server, "sale", "end", "drop", "--yes").returncode == 0
     done = operate(server, "sale", "open", "drop")
     assert done.returncode == 1 and "state" in done.stderr
     assert operate(server, "order", "show", "nonsense").returncode != 0
@@ -132,6 +137,58 @@ def test_a_sale_that_is_made_open_waits_for_its_time_and_a_draft_is_deleted(serv
     done = operate(server, "sale", "delete", "later")
     assert done.returncode == 0 and "deleted" in done.stdout
     assert json.loads(operate(server, "item", "show", "SHOE", "--json").stdout)["on_hand"] == 6
+
+
+def on_terminal(server, answer, *arguments):
+    """A command whose standard input and error are a terminal, at which `answer` is typed: exit code and what it said there."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [str(PROGRAM), *arguments], stdin=slave, stderr=slave, stdout=subprocess.DEVNULL, env=operator_environment(server), cwd=server.folder
+    )
+    os.close(slave)
+    os.write(master, answer.encode())
+    code, said = process.wait(60), b""
+    try:
+        while piece := os.read(master, 4096):
+            said += piece
+    except OSError:  # the other end is closed
+        pass
+    os.close(master)
+    return code, said.decode()
+
+
+def test_what_cannot_be_taken_back_is_asked_for(server):
+    server.make_sale("drop", 5)
+    for arguments in (("end", "drop"), ("withdraw", "drop", "drop-item", "2")):
+        done = operate(server, "sale", *arguments)
+        assert done.returncode == 2 and "--yes" in done.stderr
+    code, said = on_terminal(server, "n\n", "sale", "end", "drop")
+    assert code == 1 and "End sale drop" in said
+    assert server.sale("drop")["state"] == "open" and server.lot("drop")["available"] == 5
+    code, said = on_terminal(server, "y\n", "sale", "withdraw", "drop", "drop-item", "2")
+    assert code == 0 and "2 units of drop-item" in said
+    done = operate(server, "sale", "withdraw", "drop", "drop-item", "9", "--up-to", "--yes")
+    assert done.returncode == 0 and "3 units taken out of lot drop-item" in done.stdout
+    assert operate(server, "sale", "end", "drop", "--yes").returncode == 0
+
+
+def test_several_orders_are_cancelled_at_once(server):
+    server.make_sale("drop", 5)
+    orders = [server.buy("drop", buyer).json["id"] for buyer in ("anna", "bert")]
+    assert operate(server, "order", "cancel", *orders).returncode == 2
+    assert operate(server, "order", "cancel", *orders, "--yes").returncode == 0
+    assert {server.order(order).json["state"] for order in orders} == {"cancelled"}
+    assert operate(server, "order", "cancel", orders[0]).returncode == 0
+
+
+def test_the_warehouse_is_put_right_from_a_terminal(server):
+    operate(server, "item", "create", "SHOE", "--units", "10")
+    assert operate(server, "item", "adjust", "SHOE", "-5").returncode == 2
+    done = operate(server, "item", "adjust", "SHOE", "-5", "--reason", "counted twice", "--json")
+    assert done.returncode == 0 and json.loads(done.stdout)["on_hand"] == 5
+    assert operate(server, "sale", "create", "drop", "--lot", "SHOE=4", "--price", "1").returncode == 0
+    assert operate(server, "sale", "change", "drop", "--lot", "SHOE=1").returncode == 0
+    assert json.loads(operate(server, "item", "show", "SHOE", "--json").stdout)["on_hand"] == 4
 
 
 def test_an_empty_filter_is_refused(server):

@@ -109,7 +109,7 @@ def test_added_units_are_for_sale_everywhere(pair):
     assert [gate.buy("drop", who).status for gate, who in ((a, "anna"), (b, "ben"), (b, "ben"))] == [202, 410, 410]
     assert a.operate("POST", "/v1/sales/drop/lots/drop-item/add", {"units": 2}).status == 200
     wait_until(lambda: b.buy("drop", "ben").status == 202, 5, "the end of the latch")
-    assert b.operate("POST", "/v1/sales/drop/lots/drop-item/withdraw", {"units": 5}).json["units_withdrawn"] == 1
+    assert b.operate("POST", "/v1/sales/drop/lots/drop-item/withdraw", {"units": 5, "up_to": True}).json["units_withdrawn"] == 1
     assert [gate.buy("drop", "cleo").status for gate in (b, a)] == [410, 410]
     wait_until(lambda: [lot["units"] for lot in (a.lot("drop"), b.lot("drop"))] == [3, 3], 5, "the units at both")
     a.audit()

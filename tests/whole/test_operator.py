@@ -164,7 +164,7 @@ def test_units_are_added_and_withdrawn_while_it_runs(server):
     answer = server.operate("POST", "/v1/sales/drop/lots/A/add", {"units": 3})
     assert (answer.status, answer.json["available"], answer.json["units"]) == (200, 3, 4)
     assert server.buy("drop", "bert").status == 202  # the latch has lifted
-    answer = server.operate("POST", "/v1/sales/drop/lots/A/withdraw", {"units": 5})
+    answer = server.operate("POST", "/v1/sales/drop/lots/A/withdraw", {"units": 5, "up_to": True})
     assert (answer.json["units_withdrawn"], answer.json["available"], answer.json["withdrawn"]) == (2, 0, 2)
     assert server.operate("GET", "/v1/items/A").json["on_hand"] == 8
     assert server.operate("POST", "/v1/sales/drop/lots/A/add", {"units": 9}).code == "not-enough-units"
@@ -174,6 +174,73 @@ def test_units_are_added_and_withdrawn_while_it_runs(server):
     server.kill()
     server.restart()
     assert server.lot("drop") == {"sku": "A", "units": 4, "available": 0, "held": 0, "confirmed": 2, "withdrawn": 2}
+    server.audit()
+
+
+def keyed(server, path, body, key, **options):
+    return server.operate("POST", path, body, headers={"Idempotency-Key": key}, **options)
+
+
+def test_a_receipt_that_is_sent_again_comes_in_once_and_is_taken_back_with_a_reason(server):
+    server.operate("POST", "/v1/items", {"sku": "A", "name": "A", "on_hand": 10})
+    first = keyed(server, "/v1/items/A/receive", {"units": 5}, "k")
+    again = keyed(server, "/v1/items/A/receive", {"units": 5}, "k")
+    assert [answer.json["on_hand"] for answer in (first, again)] == [15, 15]
+    assert (first.header("Idempotent-Replayed"), again.header("Idempotent-Replayed")) == (None, "true")
+    server.kill()
+    server.restart()
+    assert keyed(server, "/v1/items/A/receive", {"units": 5}, "k").json["on_hand"] == 15
+    assert keyed(server, "/v1/items/A/receive", {"units": 6}, "k").code == "idempotency-key-reused"
+    assert keyed(server, "/v1/items/A/receive", {"units": 5}, "other").json["on_hand"] == 20
+    assert server.operate("POST", "/v1/items/A/adjust", {"units": -5, "reason": "counted twice"}).json["on_hand"] == 15
+    assert server.operate("POST", "/v1/items/A/adjust", {"units": -16, "reason": "all"}).code == "not-enough-units"
+    assert server.operate("POST", "/v1/items/A/adjust", {"units": 0, "reason": "none"}).json["field"] == "units"
+    assert server.operate("POST", "/v1/items/A/adjust", {"units": 1}).json["field"] == "reason"
+    assert keyed(server, "/v1/items/A/receive", {"units": 5}, "").json["field"] == "Idempotency-Key"
+    server.audit()
+
+
+def test_what_an_operator_sends_again_is_done_once(server):
+    item = {"sku": "A", "name": "A", "on_hand": 10}
+    assert [keyed(server, "/v1/items", item, "item").status for _ in range(2)] == [201, 201]
+    sale = {"id": "drop", "name": "drop", "lots": [{"sku": "A", "units": 6}], "price": {"amount": 1, "currency": "EUR"}, "rate": None}
+    made = [keyed(server, "/v1/sales", sale, "sale") for _ in range(2)]
+    assert [answer.status for answer in made] == [201, 201] and made[0].json["number"] == made[1].json["number"]
+    assert keyed(server, "/v1/sales/drop/open", "", "open").json["state"] == "open"
+    withdrawn = [keyed(server, "/v1/sales/drop/lots/A/withdraw", {"units": 2}, "w").json["units_withdrawn"] for _ in range(3)]
+    assert withdrawn == [2, 2, 2]
+    assert keyed(server, "/v1/sales/drop/lots/A/withdraw", {"units": 3}, "w").code == "idempotency-key-reused"
+    added = [keyed(server, "/v1/sales/drop/lots/A/add", {"units": 1}, "a").json["units"] for _ in range(2)]
+    assert added == [7, 7]
+    server.kill()
+    server.restart()
+    assert keyed(server, "/v1/sales/drop/lots/A/withdraw", {"units": 2}, "w").json["units_withdrawn"] == 2
+    assert server.lot("drop") == {"sku": "A", "units": 7, "available": 5, "held": 0, "confirmed": 0, "withdrawn": 2}
+    assert keyed(server, "/v1/sales/drop/end", "", "end").json["state"] == "ended"
+    assert keyed(server, "/v1/sales/drop/open", "", "open").json["state"] == "ended"
+    server.audit()
+
+
+def test_a_withdrawal_is_exact(server):
+    server.make_sale("drop", 3, hold_seconds=0)
+    refusal = server.operate("POST", "/v1/sales/drop/lots/drop-item/withdraw", {"units": 4})
+    assert (refusal.status, refusal.code) == (409, "not-enough-units") and "3 units available" in refusal.json["detail"]
+    assert server.lot("drop")["available"] == 3
+    assert server.operate("POST", "/v1/sales/drop/lots/drop-item/withdraw", {"units": 3}).json["units_withdrawn"] == 3
+
+
+def test_a_drafts_lots_are_changed(server):
+    server.operate("POST", "/v1/items", {"sku": "A", "name": "A", "on_hand": 10})
+    server.operate("POST", "/v1/items", {"sku": "B", "name": "B", "on_hand": 10})
+    server.make_sale("drop", lots={"A": 6}, state="draft")
+    changed = server.operate("PATCH", "/v1/sales/drop", {"lots": [{"sku": "A", "units": 2}, {"sku": "B", "units": 3}]})
+    assert [(lot["sku"], lot["available"]) for lot in changed.json["lots"]] == [("A", 2), ("B", 3)]
+    assert server.operate("GET", "/v1/items/A").json["on_hand"] == 8
+    assert server.operate("PATCH", "/v1/sales/drop", {"lots": [{"sku": "B", "units": 99}]}).code == "not-enough-units"
+    assert server.operate("PATCH", "/v1/sales/drop", {"lots": [{"sku": "C", "units": 1}]}).code == "unknown-item"
+    assert server.operate("PATCH", "/v1/sales/drop", {"name": "x", "lots": [{"sku": "B", "units": 1}]}).json["field"] == "lots"
+    server.operate("POST", "/v1/sales/drop/open")
+    assert server.operate("PATCH", "/v1/sales/drop", {"lots": [{"sku": "B", "units": 1}]}).code == "sale-state"
     server.audit()
 
 

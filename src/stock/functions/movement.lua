@@ -21,17 +21,20 @@ local function withdraw(keys, args)
 	if not sale then
 		return refusal
 	end
-	local id, number, units, rest = unpack_bin('<c16HI', args[2])
+	local id, number, units, exact, rest = unpack_bin('<c16HIB', args[2])
 	local known = call('HGET', sale.key .. ':v', id)
 	local lot, taken = lot_of(sale, number), 0
 	if known then -- done before: told again once it is durable
 		local flags, its_lot, quantity = unpack_bin('<BHI', known)
-		return finish(sale) .. pack('<HI', its_lot, flags == 0 and quantity or 0)
+		if flags ~= 0 then
+			return pack('<BI', BUSY, sale.epoch)
+		end
+		return finish(sale) .. pack('<HI', its_lot, quantity)
 	end
 	if call('ZCARD', sale.key .. ':x') >= sale.outbox_max then
 		return pack('<BI', FULL, sale.epoch)
 	end
-	taken = units < lot.available and units or lot.available
+	taken = units <= lot.available and units or exact == 1 and 0 or lot.available
 	if taken > 0 then
 		lot.available = lot.available - taken
 		lot.withdrawn = lot.withdrawn + taken

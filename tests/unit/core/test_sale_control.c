@@ -15,7 +15,7 @@ static int withdraw(struct house *house, const char *id, const char *sku, uint32
 {
 	struct ledger_actor actor = house_actor();
 
-	return sale_control_withdraw(house->control, slice_of(id), slice_of(sku), units, &actor, taken);
+	return sale_control_withdraw(house->control, slice_of(id), slice_of(sku), units, false, &actor, taken);
 }
 
 static int care(struct house *house)
@@ -277,6 +277,119 @@ static void test_withdrawing_takes_what_is_there(void **state)
 	assert_int_equal(house->appends, 0);
 	assert_int_equal(withdraw(house, "drop", "HAT", 1, &taken), LEDGER_NOT_FOUND);
 	assert_int_equal(withdraw(house, "none", "SHOE", 1, &taken), LEDGER_NOT_FOUND);
+	house_assert_audit(house);
+}
+
+static int withdraw_for(struct house *house, struct ledger_request *request, uint32_t units, bool exact, uint32_t *taken)
+{
+	struct ledger_actor actor = house_actor();
+
+	actor.request = request;
+	return sale_control_withdraw(house->control, SLICE("drop"), SLICE("SHIRT"), units, exact, &actor, taken);
+}
+
+static struct ledger_request request_of(uint8_t id, uint8_t body)
+{
+	const uint8_t hash[16] = {id}, body_hash[16] = {body};
+
+	return (struct ledger_request){.id = uuid_of_hash(hash), .body = uuid_of_hash(body_hash)};
+}
+
+static void test_an_exact_withdrawal_of_more_than_is_there_takes_nothing(void **state)
+{
+	struct house *house = *state;
+	uint32_t taken = 99;
+
+	house_sell(house, "drop");
+	assert_int_equal(withdraw_for(house, NULL, 11, true, &taken), SALE_CONTROL_NOT_SO_MANY);
+	assert_int_equal(taken, 0);
+	house_assert_lot(house, "drop", 0, 10, 0, 0, 0);
+	assert_int_equal(withdraw_for(house, NULL, 10, true, &taken), 0);
+	assert_int_equal(taken, 10);
+	house_assert_audit(house);
+}
+
+/* Found: a withdrawal whose answer was lost took its units again with every retry. */
+static void test_a_withdrawal_with_a_key_takes_once_whatever_died(void **state)
+{
+	struct house *house = *state;
+	struct ledger_request request = request_of(1, 1), other_body = request_of(1, 2);
+	uint32_t taken = 99;
+
+	house_sell(house, "drop");
+	assert_int_equal(withdraw_for(house, &request, 4, true, &taken), 0);
+	assert_int_equal(taken, 4);
+	assert_int_equal(withdraw_for(house, &request, 4, true, &taken), LEDGER_REPEATED);
+	assert_int_equal(taken, 4);
+	assert_int_equal(withdraw_for(house, &other_body, 5, true, &taken), LEDGER_KEY_REUSED);
+	house_assert_lot(house, "drop", 0, 6, 0, 0, 4);
+	house_assert_audit(house);
+}
+
+/* The ledger does not know the request yet, as behind a journal that is being drained. */
+static int knows_no_request(struct ledger *ledger, struct ledger_request *request)
+{
+	(void)ledger;
+	(void)request;
+	return LEDGER_DONE;
+}
+
+static void test_a_retried_withdrawal_takes_once_while_the_ledger_is_behind(void **state)
+{
+	struct house *house = *state;
+	const struct ledger_ops *ops = house->ledger->ops;
+	struct ledger_ops behind = *ops;
+	struct ledger_request request = request_of(1, 1), other_body = request_of(1, 2);
+	uint32_t taken;
+
+	house_sell(house, "drop");
+	behind.request_find = knows_no_request;
+	house->ledger->ops = &behind;
+	house->pretend = JOURNAL_UNKNOWN;
+	assert_int_equal(withdraw_for(house, &request, 4, true, &taken), SALE_CONTROL_UNKNOWN);
+	assert_int_equal(withdraw_for(house, &request, 4, true, &taken), SALE_CONTROL_UNKNOWN); /* on its way */
+	house->pretend = (enum journal_end)0;
+	assert_int_equal(house_append(house, &house->last, clock_mono_ns(), NULL), JOURNAL_DURABLE);
+	assert_int_equal(withdraw_for(house, &request, 4, true, &taken), 0);
+	assert_int_equal(taken, 4);
+	assert_int_equal(withdraw_for(house, &other_body, 5, true, &taken), LEDGER_KEY_REUSED);
+	house->ledger->ops = ops;
+	house_assert_lot(house, "drop", 0, 6, 0, 0, 4);
+	assert_int_equal(withdraw_for(house, &request, 4, true, &taken), LEDGER_REPEATED);
+	assert_int_equal(taken, 4);
+	house_assert_audit(house);
+}
+
+static void test_a_move_with_a_key_is_not_repeated(void **state)
+{
+	struct house *house = *state;
+	struct ledger_request request = request_of(1, 1);
+	struct ledger_actor actor = house_actor();
+
+	house_create(house, house_draft("drop"));
+	actor.request = &request;
+	assert_int_equal(sale_control_move(house->control, SLICE("drop"), SALE_START, &actor), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
+	assert_int_equal(sale_control_move(house->control, SLICE("drop"), SALE_START, &actor), LEDGER_REPEATED);
+	assert_int_equal(house_shown(house, "drop"), SALE_ENDED);
+}
+
+static void test_a_drafts_lots_are_changed_until_it_is_armed(void **state)
+{
+	struct house *house = *state;
+	const struct sale_lot lots[] = {{.sku = "SHIRT", .allocated = 2}, {.sku = "SHOE", .allocated = 7}};
+	struct ledger_actor actor = house_actor();
+	uint32_t lot;
+
+	house_create(house, house_draft("drop"));
+	assert_int_equal(sale_control_set_lots(house->control, SLICE("none"), lots, 2, &actor, &lot), SALE_CONTROL_NO_SALE);
+	assert_int_equal(sale_control_set_lots(house->control, SLICE("drop"), lots, 2, &actor, &lot), LEDGER_DONE);
+	assert_int_equal(house_on_hand(house, "SHIRT"), HOUSE_ON_HAND - 2);
+	assert_int_equal(house_on_hand(house, "SHOE"), HOUSE_ON_HAND - 7);
+	assert_int_equal(house_move(house, "drop", SALE_START), LEDGER_DONE);
+	assert_int_equal(house_lot(house, "drop", 0).available, 2);
+	assert_int_equal(house_lot(house, "drop", 1).available, 7);
+	assert_int_equal(sale_control_set_lots(house->control, SLICE("drop"), lots, 2, &actor, &lot), LEDGER_WRONG_STATE);
 	house_assert_audit(house);
 }
 
@@ -868,6 +981,11 @@ int main(void)
 		TEST(test_an_addition_that_was_lost_unheard_is_done_once),
 		TEST(test_withdrawn_units_leave_the_counter_before_the_ledger_has_it),
 		TEST(test_withdrawing_takes_what_is_there),
+		TEST(test_an_exact_withdrawal_of_more_than_is_there_takes_nothing),
+		TEST(test_a_withdrawal_with_a_key_takes_once_whatever_died),
+		TEST(test_a_retried_withdrawal_takes_once_while_the_ledger_is_behind),
+		TEST(test_a_move_with_a_key_is_not_repeated),
+		TEST(test_a_drafts_lots_are_changed_until_it_is_armed),
 		TEST(test_a_refused_withdrawal_gives_the_units_back),
 		TEST(test_a_withdrawal_of_unknown_end_is_never_undone),
 		TEST(test_what_an_ended_sale_has_left_goes_back_to_its_items),

@@ -250,7 +250,7 @@ static void test_states_and_withdrawn_units_come_back(void **state)
 	uint32_t taken;
 
 	house_sell(house, "drop");
-	assert_int_equal(sale_control_withdraw(house->control, SLICE("drop"), SLICE("SHIRT"), 4, &actor, &taken), 0);
+	assert_int_equal(sale_control_withdraw(house->control, SLICE("drop"), SLICE("SHIRT"), 4, false, &actor, &taken), 0);
 	assert_int_equal(sale_control_add(house->control, SLICE("drop"), SLICE("SHIRT"), 1, &actor), 0);
 	assert_int_equal(house_move(house, "drop", SALE_PAUSE), LEDGER_DONE);
 	restart(house, 1, 0);

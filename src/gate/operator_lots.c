@@ -1,0 +1,124 @@
+/* Units of a lot by the operator's hand. */
+#include <stdlib.h>
+#include "gate/body.h"
+#include "gate/operator_sales.h"
+#include "gate/render.h"
+
+/* The lot as it is now, or, while a shared stock is being rebuilt, as the ledger has it. 0, an outcome of the ledger's, or negative. */
+static int look_at_lot(struct gate_errand *errand, struct stock_lot_state *state)
+{
+	struct gate *gate = errand->thread->gate;
+	struct stock_lot_state lots[LOTS_MAX];
+	struct sale *sale = NULL;
+	int r = gate->settings.ledger->ops->sale_get(gate->settings.ledger, 0, slice_of(errand->names[0]), &sale);
+	int lot = r == 0 ? sale_find_lot(sale, slice_of(errand->names[1])) : -1;
+
+	if (r == 0 && lot < 0)
+		r = LEDGER_NOT_FOUND;
+	if (r == 0 && gate_lots(gate, sale, lots))
+		*state = lots[lot];
+	else if (r == 0)
+		*state = lot_state_in_ledger(&sale->lots[lot]);
+	free(sale);
+	return r;
+}
+
+/* What was asked for is done: whatever cannot be shown now, it must not be told as a refusal. taken: -1 leaves it out. */
+static void answer_lot(struct gate_errand *errand, int64_t taken)
+{
+	struct buffer *out = &errand->reply.body;
+	struct stock_lot_state state;
+
+	if (look_at_lot(errand, &state)) {
+		reply_problem(&errand->reply, PROBLEM_OUTCOME_UNKNOWN,
+			      &(struct problem_options){.detail = "It is done, but what the lot has now cannot be read."});
+		return;
+	}
+	render_operator_lot(errand->names[1], &state, out);
+	if (taken >= 0) {
+		out->size--; /* the closing brace comes after one more member */
+		render_int_member(out, "units_withdrawn", taken);
+		buffer_append_literal(out, "}");
+	}
+}
+
+/* up_to NULL: the route has no such field. */
+static bool read_units(struct gate_errand *errand, int64_t *units, bool *up_to)
+{
+	struct body_field fields[] = {
+		{.name = "units", .kind = BODY_INTEGER, .target = units, .required = true, .min = 1, .max = UNITS_MAX},
+		{.name = "up_to", .kind = BODY_BOOLEAN, .target = up_to},
+	};
+
+	return body_read(errand->body, fields, up_to ? 2 : 1, "", &errand->reply) == 0;
+}
+
+static void say_lot_refusal(struct gate_errand *errand, int r)
+{
+	if (r == LEDGER_NOT_FOUND)
+		reply_refuse(&errand->reply, PROBLEM_UNKNOWN_SALE, "There is no sale %s with a lot %s.", errand->names[0],
+			     errand->names[1]);
+	else
+		operator_say_control(errand, errand->names[0], r);
+}
+
+static void work_add(struct gate_errand *errand)
+{
+	struct ledger_actor actor = errand_actor(errand);
+	int64_t units;
+	int r;
+
+	if (!read_units(errand, &units, NULL))
+		return;
+	r = sale_control_add(operator_control(errand), slice_of(errand->names[0]), slice_of(errand->names[1]), (uint32_t)units,
+			     &actor);
+	(void)errand_repeats(errand, &r);
+	if (r)
+		say_lot_refusal(errand, r);
+	else
+		answer_lot(errand, -1);
+}
+
+void operator_lots_add(struct gate_request *request)
+{
+	errand_start_with_body(request, work_add);
+}
+
+static void say_not_so_many(struct gate_errand *errand)
+{
+	struct stock_lot_state state;
+
+	if (look_at_lot(errand, &state) == 0)
+		reply_refuse(&errand->reply, PROBLEM_NOT_ENOUGH_UNITS,
+			     "The lot has %lld units available. Nothing was taken: ask for fewer, or for up_to so many.",
+			     (long long)state.available);
+	else
+		reply_refuse(&errand->reply, PROBLEM_NOT_ENOUGH_UNITS,
+			     "The lot has not so many units available. Nothing was taken: ask for fewer, or for up_to so many.");
+}
+
+static void work_withdraw(struct gate_errand *errand)
+{
+	struct ledger_actor actor = errand_actor(errand);
+	bool up_to = false;
+	uint32_t taken;
+	int64_t units;
+	int r;
+
+	if (!read_units(errand, &units, &up_to))
+		return;
+	r = sale_control_withdraw(operator_control(errand), slice_of(errand->names[0]), slice_of(errand->names[1]),
+				  (uint32_t)units, !up_to, &actor, &taken);
+	(void)errand_repeats(errand, &r);
+	if (r == SALE_CONTROL_NOT_SO_MANY)
+		say_not_so_many(errand);
+	else if (r)
+		say_lot_refusal(errand, r);
+	else
+		answer_lot(errand, taken);
+}
+
+void operator_lots_withdraw(struct gate_request *request)
+{
+	errand_start_with_body(request, work_withdraw);
+}

@@ -77,10 +77,11 @@ def test_everything_that_a_gate_does_its_redis_user_may_do(cluster):
 def test_the_buyers_address_counts_and_not_nginxs(cluster):
     cluster.make_sale("address", 50)
     answers = []
-    while len(answers) < 8 and 429 not in answers:
-        answers.append(cluster.buy(f"b{len(answers)}", "address", "127.0.0.5", X_Forwarded_For=f"192.0.2.{len(answers)}").status)
-    # Three a minute at each of two gates.
-    assert answers[-1] == 429 and set(answers[:-1]) == {202} and 4 <= len(answers) <= 7, answers
+    while len(answers) < 70 and 429 not in answers:
+        forwarded = f"192.0.2.{len(answers)}"
+        answers.append(cluster.buy("nobody", "address", "127.0.0.5", Authorization="Bearer garbage", X_Forwarded_For=forwarded).status)
+    # Thirty failures a minute at each of two gates.
+    assert answers[-1] == 429 and set(answers[:-1]) == {401} and 31 <= len(answers) <= 61, answers
     assert cluster.buy("other", "address", "127.0.0.6").status == 202
 
 

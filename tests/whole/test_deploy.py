@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import http.client
+import re
 import shutil
 import socket
 import ssl
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from penstock import ROOT, Answer, Server, buyer_token, wait_until
+from penstock import PROGRAM, ROOT, Answer, Server, buyer_token, wait_until
 
 DEPLOY = ROOT / "deploy"
 
@@ -109,7 +110,7 @@ def gate_address(gate):
     return gate.public.removeprefix("http://") if isinstance(gate, Server) else f"127.0.0.1:{gate.port}"
 
 
-def start_nginx(gates, folder, certificate):
+def start_nginx(gates, folder, certificate, *changes):
     port = free_port()
     second = "" if len(gates) == 1 else f"server {gate_address(gates[1])} max_fails=2 fail_timeout=2s;"
     settings = replaced(
@@ -120,8 +121,10 @@ def start_nginx(gates, folder, certificate):
         ("\tlisten [::]:443 ssl http2 backlog=4096;\n", ""),
         ("/etc/nginx/tls/shop.example.pem", str(certificate)),
         ("/etc/nginx/tls/shop.example.key", str(certificate)),
-        ("/etc/nginx/penstock.inc", str(DEPLOY / "nginx/penstock.inc")),
+        ("/etc/nginx/penstock.inc", str(folder / "penstock.inc")),
+        *changes[:1],
     )
+    (folder / "penstock.inc").write_text(replaced((DEPLOY / "nginx/penstock.inc").read_text(), *changes[1:]))
     places = "".join(
         f"{name}_temp_path {folder}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
@@ -133,7 +136,7 @@ def start_nginx(gates, folder, certificate):
     return Front(["/usr/sbin/nginx", "-c", str(main), "-p", str(folder)], port, certificate, folder / "nginx.log")
 
 
-def start_haproxy(gates, folder, certificate):
+def start_haproxy(gates, folder, certificate, *changes):
     port = free_port()
     settings = folder / "haproxy.cfg"
     text = replaced(
@@ -142,6 +145,7 @@ def start_haproxy(gates, folder, certificate):
         ("bind :443", f"bind 127.0.0.1:{port}"),
         ("/etc/haproxy/shop.example.pem", str(certificate)),
         ("maxconn 20000", "maxconn 500"),
+        *changes,
     )
     if len(gates) > 1:
         text = replaced(text, ("# server gate-2 gate-2.example:8080", f"server gate-2 {gate_address(gates[1])}"))
@@ -202,6 +206,68 @@ def test_the_clients_own_address_counts_and_not_the_proxys(shop):
     assert [proxy.buy(f"a{i}", "127.0.0.2").status for i in range(3)] == [202, 202, 429]
     assert proxy.buy("a3", "127.0.0.2").code == "address-rate-limited"
     assert proxy.buy("b0", "127.0.0.3").status == 202
+
+
+# Loopback too, and little of everything.
+LIMITED = {
+    "nginx": [("\t127.0.0.0/8 1;\n", ""), ("burst=2000", "burst=20"), ("penstock_streams 256", "penstock_streams 2")],
+    "haproxy": [("acl here src 127.0.0.0/8 ::1", "acl here src 192.0.2.1"), ("gt 2000", "gt 20"), ("sc1_conn_cur gt 256", "sc1_conn_cur gt 2")],
+}
+
+
+@pytest.mark.parametrize(
+    "name, start, listen",
+    [
+        pytest.param("nginx", start_nginx, "127.0.0.1:0", marks=tool("nginx")),
+        pytest.param("haproxy", start_haproxy, "127.0.0.1:0 proxy", marks=tool("haproxy")),
+    ],
+)
+def test_one_address_has_its_share_and_others_have_theirs(serve, tmp_path, certificate, name, start, listen):
+    server = serve(settings={"gate.listen": listen, "gate.trusted_proxies": "127.0.0.1"})
+    server.make_sale("drop", 5)
+    proxy = start([server], tmp_path, certificate, *LIMITED[name])
+    streams = []
+    try:
+        for source, expected in (("127.0.0.2", 200), ("127.0.0.2", 200), ("127.0.0.2", None), ("127.0.0.3", 200)):
+            streams.append(proxy.connect(source))
+            streams[-1].sendall(b"GET /v1/sales/drop/events HTTP/1.1\r\nHost: shop.example\r\n\r\n")
+            status = int(streams[-1].recv(12).split()[1])
+            assert status == expected if expected else status in (429, 503)
+        # On one connection, as fast as it goes.
+        with proxy.connect("127.0.0.4") as connection:
+            lines = connection.makefile("rb")
+            statuses = []
+            for _ in range(400):
+                connection.sendall(b"GET /v1/sales/drop HTTP/1.1\r\nHost: shop.example\r\n\r\n")
+                statuses.append(int(lines.readline().split()[1]))
+                if statuses[-1] == 429:
+                    break
+                length = 0
+                while (line := lines.readline()) != b"\r\n":
+                    if line.lower().startswith(b"content-length:"):
+                        length = int(line.split(b":")[1])
+                lines.read(length)
+        assert statuses[:15] == [200] * 15 and statuses[-1] == 429
+        assert proxy.ask("GET", "/v1/sales/drop", source="127.0.0.5").status == 200
+    finally:
+        for stream in streams:
+            stream.close()
+        proxy.stop()
+
+
+@in_front
+def test_browsers_are_told_to_come_over_tls_alone(shop):
+    _, proxy = shop()
+    for path in ("/livez", "/v1/sales", "/nowhere"):
+        assert proxy.ask("GET", path).header("Strict-Transport-Security") == "max-age=31536000", path
+
+
+def test_the_header_that_is_blanked_is_the_one_that_the_settings_name():
+    """A proxy that lets it through says who everybody is (identity.mode = header)."""
+    shown = subprocess.run([PROGRAM, "config"], capture_output=True, text=True, check=True, cwd="/", env={"PATH": "/usr/bin"}).stdout
+    (name,) = re.findall(r"identity\.header *= *(\S+)", shown)
+    assert f'proxy_set_header {name} "";' in (DEPLOY / "nginx/penstock.inc").read_text()
+    assert f"http-request del-header {name}\n" in (DEPLOY / "haproxy/haproxy.cfg").read_text()
 
 
 @in_front

@@ -1,9 +1,9 @@
 /* For load balancers, people and Prometheus. */
 #include "base/clock.h"
 #include "gate/body.h"
+#include "gate/readiness.h"
 #include "gate/render.h"
 #include "gate/thread.h"
-#include "monitor/health.h"
 
 static void answer_text(struct gate_request *request, int status, const char *text)
 {
@@ -20,39 +20,21 @@ void health_live(struct gate_request *request)
 	answer_text(request, 200, "ok\n");
 }
 
-enum { CHECK_SERVING, CHECK_STOPPING, CHECK_STOCK, CHECK_JOURNAL, CHECK_LEDGER, CHECK_COUNT };
-
-static void look(const struct gate *gate, struct health_check checks[CHECK_COUNT])
-{
-	struct journal *journal = gate->settings.journal;
-	struct ledger *ledger = gate->settings.ledger;
-	struct stock *stock = gate->settings.admission->stock;
-	const char *reason = NULL;
-
-	checks[CHECK_SERVING] =
-		(struct health_check){"serving", atomic_load(&gate->ready) ? NULL : "starting: stock is being loaded", true};
-	checks[CHECK_STOPPING] = (struct health_check){"stopping", atomic_load(&gate->stopping) ? "stopping" : NULL, true};
-	checks[CHECK_STOCK] = (struct health_check){"stock", stock->ops->health(stock, &reason) < 0 ? reason : NULL, true};
-	checks[CHECK_JOURNAL] = (struct health_check){"journal", journal->ops->health(journal, &reason) < 0 ? reason : NULL, true};
-	checks[CHECK_LEDGER] = (struct health_check){"ledger", ledger->ops->health(ledger, &reason) < 0 ? reason : NULL, false};
-}
-
 /* 200 or 503; with ?verbose the checks by name, in the manner of Kubernetes. */
 void health_ready(struct gate_request *request)
 {
-	struct gate *gate = request->thread->gate;
-	struct health_check checks[CHECK_COUNT];
+	struct health_check checks[READY_CHECKS];
 	struct buffer text;
 	bool verbose;
 	char none[2];
 
-	look(gate, checks);
+	readiness_look(request->thread, checks);
 	verbose = http_request_query(request->http, SLICE("verbose"), none, sizeof(none)) != 1;
 	buffer_init(&text, 4096);
-	health_render_ready(checks, CHECK_COUNT, verbose, &text);
+	health_render_ready(checks, READY_CHECKS, verbose, &text);
 	if (buffer_reserve(&text, 1)) {
 		text.data[text.size] = '\0';
-		answer_text(request, health_is_ready(checks, CHECK_COUNT) ? 200 : 503, text.data);
+		answer_text(request, health_is_ready(checks, READY_CHECKS) ? 200 : 503, text.data);
 	}
 	buffer_deinit(&text);
 }
@@ -139,24 +121,24 @@ void health_show(struct gate_request *request)
 {
 	struct gate *gate = request->thread->gate;
 	struct reply *reply = &request->thread->reply;
-	struct health_check checks[CHECK_COUNT];
+	struct health_check checks[READY_CHECKS];
 	struct buffer components;
 	const char *status = "UP";
 
-	look(gate, checks);
+	readiness_look(request->thread, checks);
 	buffer_init(&components, 16384);
 	buffer_append_literal(&components, "{");
-	health_render_check(&checks[CHECK_LEDGER], gate->settings.ledger->ops->name, &components);
-	health_render_check(&checks[CHECK_JOURNAL], gate->settings.journal->ops->name, &components);
-	stock_component(gate, &checks[CHECK_STOCK], &components);
+	health_render_check(&checks[READY_LEDGER], gate->settings.ledger->ops->name, &components);
+	health_render_check(&checks[READY_JOURNAL], gate->settings.journal->ops->name, &components);
+	stock_component(gate, &checks[READY_STOCK], &components);
 	rebuild_component(gate, &components);
 	sales_component(request->thread, &components);
 	lanes_component(gate, &components);
-	if (!promises_component(gate, &components) || checks[CHECK_STOCK].reason || checks[CHECK_JOURNAL].reason ||
-	    checks[CHECK_LEDGER].reason)
+	if (!promises_component(gate, &components) || checks[READY_STOCK].reason || checks[READY_JOURNAL].reason ||
+	    checks[READY_LEDGER].reason)
 		status = "DOWN";
 	buffer_append_literal(&components, "}");
-	if (checks[CHECK_SERVING].reason || checks[CHECK_STOPPING].reason)
+	if (checks[READY_SERVING].reason || checks[READY_STOPPING].reason)
 		status = "OUT_OF_SERVICE";
 	reply->status = strcmp(status, "UP") == 0 ? 200 : 503;
 	health_render(status, buffer_slice(&components), &reply->body);

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "gate/body.h"
 #include "gate/purchase_answer.h"
+#include "gate/readiness.h"
 #include "gate/thread.h"
 #include "model/sale.h"
 
@@ -125,6 +126,7 @@ static void unlink_flying(struct purchase_desk *desk, struct pending *pending)
 static void count_outcome(struct gate_thread *thread, size_t outcome)
 {
 	metrics_add(thread->cells, thread->gate->metrics.purchases[outcome], 1);
+	readiness_note(thread->gate, (int)outcome);
 }
 
 /* The answer to a request that goes no further. */

@@ -107,6 +107,12 @@ struct loop_figure {
 };
 enum { GATE_LOOP_FIGURES = 10 };
 
+/* Purchases that came to nothing but 503, one after the other. */
+struct purchase_streak {
+	_Atomic int64_t since_ns, last_ns; /* 0: there is none */
+	_Atomic int problem;               /* of the last */
+};
+
 struct gate {
 	struct gate_settings settings;
 	struct gate_metrics metrics;
@@ -122,6 +128,7 @@ struct gate {
 	char **labels; /* texts of metrics' labels */
 	size_t label_count;
 	struct gate_access *_Atomic access;
+	struct purchase_streak refused; /* readiness.c */
 	atomic_bool ready;
 	atomic_bool stopping;
 };

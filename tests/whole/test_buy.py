@@ -1,6 +1,8 @@
 """A purchase, and each answer that it can get."""
 
+import contextlib
 import re
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -160,6 +162,20 @@ def test_an_answer_that_was_lost_without_a_key_is_found(server):
     assert server.ask("GET", "/v1/sales/none/orders", "anna").code == "unknown-sale"
     assert request(server.public, "GET", "/v1/sales/drop/orders").code == "unauthorized"
     assert server.ask("GET", "/v1/sales/drop/orders?buyer=bert", "anna").status == 422
+
+
+def test_orders_of_a_sale_that_the_stock_has_no_more_are_read_from_the_ledger(server):
+    server.make_sale("drop", 20, hold_seconds=60, limit_per_buyer=20)
+    made = [server.buy("drop", "anna").json["id"] for _ in range(10)]
+    server.buy("drop", "bert")
+    assert server.operate("POST", "/v1/sales/drop/end").status == 200
+    server.stop()
+    with contextlib.closing(sqlite3.connect(server.ledger)) as ledger, ledger:
+        ledger.execute("update sales set ended_at_ms = ended_at_ms - 30 * 24 * 3600 * 1000 where id = 'drop'")
+    server.start()
+    found = server.ask("GET", "/v1/sales/drop/orders", "anna").json
+    assert [order["id"] for order in found["orders"]] == made[:1:-1]
+    assert found["more"] and not found["waiting"] and "trace" not in found["orders"][0]
 
 
 def test_whoever_is_refused_all_the_time_is_refused_without_a_look(server):

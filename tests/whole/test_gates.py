@@ -44,6 +44,21 @@ def test_two_gates_sell_each_unit_once(pair):
     assert b.lot("drop")["available"] == 0
 
 
+def test_an_order_whose_answer_was_lost_is_found_at_the_other_gate_without_a_key(pair):
+    _, a, b = pair
+    a.make_sale("drop", 9, limit_per_buyer=2)
+    wait_for_sale(b, state="open")
+    made = [gate.buy("drop", "anna") for gate in (a, b)]
+    assert [answer.status for answer in made] == [202, 202]
+    ids = {answer.json["id"] for answer in made}
+    for gate in (a, b):
+        found = gate.ask("GET", "/v1/sales/drop/orders", "anna").json
+        assert {order["id"] for order in found["orders"]} == ids and not found["more"] and not found["waiting"]
+        refused = gate.buy("drop", "anna")
+        assert (refused.status, refused.code, set(refused.json["orders"])) == (409, "buyer-limit-reached", ids)
+        assert gate.ask("GET", "/v1/sales/drop/orders", "bert").json == {"orders": [], "more": False, "waiting": False}
+
+
 def test_a_retry_at_the_other_gate_gets_the_same_order(pair):
     _, a, b = pair
     a.make_sale("drop", 2)

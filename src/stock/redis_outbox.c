@@ -239,9 +239,10 @@ static bool next_old(struct redis_sales *sales, uint32_t *number, int64_t before
 size_t redis_claim(struct stock *stock, int64_t before_ns, int64_t now_ns, struct stock_claim *out, size_t max)
 {
 	struct stock_redis *redis = redis_of(stock);
-	int64_t before_ms = clock_mono_ms() - redis_ms(now_ns - before_ns), latest_ms;
+	int64_t age_ms = redis_ms(now_ns - before_ns), before_ms = clock_mono_ms() - age_ms, latest_ms;
 	size_t count = 0;
 
+	redis_sales_look_back(&redis->sales, age_ms);
 	for (uint32_t number = 0; count < max && next_old(&redis->sales, &number, before_ms, &latest_ms); number++)
 		count += claim_sale(redis, number, latest_ms, out + count, max - count);
 	return count;

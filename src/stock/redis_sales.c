@@ -5,11 +5,14 @@
 #include "base/log.h"
 #include "base/random.h"
 
+enum { USUAL_AGE_MS = 3000 }; /* until the first claim says it */
+
 void redis_sales_init(struct redis_sales *sales)
 {
 	sale_registry_init(&sales->registry, &sales->memory);
 	pthread_mutex_init(&sales->changing, NULL);
 	random_bytes(&sales->name_key, sizeof(sales->name_key));
+	redis_sales_look_back(sales, USUAL_AGE_MS);
 }
 
 static void free_sale(struct redis_sale *sale)
@@ -57,13 +60,17 @@ int64_t redis_sale_seen_ms(struct redis_sale *sale, int64_t before_ms)
 	return seen;
 }
 
-/* Answers come out of order, on several connections: a time that is behind another reading's is kept nowhere. */
-static void keep_reading(struct redis_sale *sale, int64_t mono_ms, int64_t time_ms)
+void redis_sales_look_back(struct redis_sales *sales, int64_t age_ms)
+{
+	atomic_store_explicit(&sales->reading_ms, age_ms > 0 ? 2 * age_ms / REDIS_READINGS : 0, memory_order_relaxed);
+}
+
+static void keep_reading(struct redis_sale *sale, int64_t mono_ms, int64_t time_ms, int64_t apart_ms)
 {
 	struct redis_clock *clock = &sale->clock;
 	int64_t next_ms = atomic_load_explicit(&clock->next_ms, memory_order_relaxed);
 
-	if (mono_ms < next_ms || !atomic_compare_exchange_strong(&clock->next_ms, &next_ms, mono_ms + REDIS_READING_MS))
+	if (mono_ms < next_ms || !atomic_compare_exchange_strong(&clock->next_ms, &next_ms, mono_ms + apart_ms))
 		return;
 	pthread_mutex_lock(&sale->lock);
 	clock->readings[clock->reading_count++ % REDIS_READINGS] = (struct redis_reading){mono_ms, time_ms};
@@ -85,7 +92,7 @@ static void tell_clock(const struct redis_sale *sale, int64_t off_ms, bool first
 
 enum { OFF_NEWS_MS = 500 }; /* less is a clock that is steered */
 
-static void learn_time(struct redis_sale *sale, int64_t sent_ms, int64_t time_ms, int64_t wall_ms)
+static void learn_time(struct redis_sale *sale, int64_t sent_ms, int64_t time_ms, int64_t wall_ms, int64_t apart_ms)
 {
 	struct redis_clock *clock = &sale->clock;
 	int64_t mono_ms = clock_mono_ms(), off_ms = wall_ms - time_ms,
@@ -95,7 +102,7 @@ static void learn_time(struct redis_sale *sale, int64_t sent_ms, int64_t time_ms
 	atomic_store_explicit(&clock->least_ms, time_ms - mono_ms, memory_order_relaxed);
 	atomic_store_explicit(&clock->most_ms, time_ms - sent_ms, memory_order_relaxed);
 	atomic_store(&clock->timed, true);
-	keep_reading(sale, mono_ms, time_ms);
+	keep_reading(sale, mono_ms, time_ms, apart_ms);
 	if (first || off_ms > was_ms + OFF_NEWS_MS || off_ms < was_ms - OFF_NEWS_MS) {
 		atomic_store(&clock->off_ms, off_ms);
 		tell_clock(sale, off_ms, first);
@@ -323,7 +330,8 @@ bool redis_sales_learn(struct redis_sales *sales, uint32_t number, struct redis_
 	sale = entry_of(sales, number, head->epoch);
 	if (sale) {
 		atomic_store(&sale->deadline_ms, deadline_ms);
-		learn_time(sale, answer->sent_ms, head->now_ms, wall_ms);
+		learn_time(sale, answer->sent_ms, head->now_ms, wall_ms,
+			   atomic_load_explicit(&sales->reading_ms, memory_order_relaxed));
 	}
 	for (uint32_t i = 0; i < touched; i++)
 		learn_lot(sale, redis_read16(answer), answer);

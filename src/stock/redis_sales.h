@@ -20,7 +20,7 @@
  * time has passed `least_ms` for certain (from when an answer came), and not `most_ms` (from when it was asked for). Of some readings
  * the times are kept, so that a claim can name what this process has itself seen go by.
  */
-enum { REDIS_READINGS = 32, REDIS_READING_MS = 125 };
+enum { REDIS_READINGS = 32 };
 
 struct redis_reading {
 	int64_t mono_ms, time_ms;
@@ -65,6 +65,7 @@ struct redis_sales {
 	struct sale_registry registry;
 	pthread_mutex_t changing; /* one entry is put or taken out at a time; not from inside the gate */
 	struct siphash_key name_key;
+	_Atomic int64_t reading_ms; /* how far apart readings are kept: all of them reach back twice as far as a claim looks */
 	_Atomic int64_t memory;
 };
 
@@ -90,6 +91,8 @@ void redis_sales_hear_of(struct redis_sales *sales, uint32_t number, uint32_t ep
 void redis_sales_add_buyer(struct redis_sales *sales, uint32_t number, struct slice buyer);
 /* Inside the gate. The sale's time now, as far as it is known here: never more than it is. */
 int64_t redis_sale_now_ms(const struct redis_sale *sale);
+/* How far back claims look. */
+void redis_sales_look_back(struct redis_sales *sales, int64_t age_ms);
 /* Inside the gate. The latest time of the sale that this process has seen at `before_ms` (monotonic) or earlier; 0: none. */
 int64_t redis_sale_seen_ms(struct redis_sale *sale, int64_t before_ms);
 

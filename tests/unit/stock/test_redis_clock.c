@@ -223,6 +223,25 @@ static void test_a_gate_that_has_just_come_claims_nothing(void **state)
 	free(claims);
 }
 
+/* However long T_ack is: what was seen reaches back so far. */
+static void test_an_unknown_end_is_claimed_also_after_a_minute(void **state)
+{
+	struct stock_claim *claims = calloc(1, sizeof(*claims));
+	int64_t waited_ms = 0;
+
+	(void)state;
+	assert_non_null(claims);
+	sell(5);
+	gate_buy(&gates[0], "ann", "k");
+	while (waited_ms <= 80000 && gates[1].stock->ops->claim(gates[1].stock, mono_ns() - 61000 * MS, mono_ns(), claims, 1) == 0) {
+		pass_looking(&gates[1], 500);
+		waited_ms += 500;
+	}
+	assert_true(waited_ms >= 61000);
+	assert_true(waited_ms <= 61000 + 2 * 61000 / 16);
+	free(claims);
+}
+
 /* A machine that was stopped with its clock must not stop the others' time, nor turn it back. */
 static void test_time_goes_on_beside_a_gate_that_stood_still(void **state)
 {
@@ -282,6 +301,7 @@ int main(void)
 		TEST(test_an_unknown_end_is_claimed_though_the_clock_was_put_back),
 		TEST(test_an_unknown_end_is_not_claimed_because_the_clock_was_put_forward),
 		TEST(test_a_gate_that_has_just_come_claims_nothing),
+		TEST(test_an_unknown_end_is_claimed_also_after_a_minute),
 		TEST(test_time_goes_on_beside_a_gate_that_stood_still),
 		TEST(test_without_an_earlier_reading_redis_is_believed),
 		TEST(test_what_was_measured_outlives_what_redis_knew),

@@ -19,8 +19,8 @@
 #include "http/output.h"
 #include "http/serve.h"
 
-static const int64_t LINGER_NS = 1000000000;
 static const int64_t RESERVED_NS = 1000000000; /* what a connection in the reserve may take to say what it wants */
+static const int64_t LINGER_NS = 1000000000, LINGER_STOPPING_NS = 300000000;
 enum { LINGER_BYTES_MAX = 262144, LINGER_READS = 4 };
 
 /* --- slots --- */
@@ -267,7 +267,7 @@ void connection_set_deadline(struct connection *connection)
 		allowed = limits->body_ns;
 		break;
 	case PHASE_LINGER:
-		allowed = LINGER_NS;
+		allowed = loop->stopping ? LINGER_STOPPING_NS : LINGER_NS;
 		break;
 	default:
 		break;
@@ -374,6 +374,21 @@ static void reset(struct connection *connection)
 	connection_drop(connection);
 }
 
+void connection_break_off(struct connection *connection, enum http_fault fault)
+{
+	struct http_loop *loop = connection->loop;
+	enum http_fault ignored;
+	size_t used;
+
+	/* For what is known of it: a HEAD request gets no body. */
+	(void)http_read(connection->in, connection->in_size, &loop->request, &used, &ignored);
+	loop->serving = connection;
+	serve_fault(connection, fault);
+	loop->serving = NULL;
+	output_flush(loop);
+	connection_queue(connection);
+}
+
 void connection_expired(struct connection *connection)
 {
 	struct http_loop *loop = connection->loop;
@@ -386,16 +401,7 @@ void connection_expired(struct connection *connection)
 	if (connection_has_output(connection)) {
 		reset(connection);
 	} else if (connection->phase == PHASE_HEAD || connection->phase == PHASE_BODY) {
-		enum http_fault fault;
-		size_t used;
-
-		/* For what is known of it: a HEAD request gets no body. */
-		(void)http_read(connection->in, connection->in_size, &loop->request, &used, &fault);
-		loop->serving = connection;
-		serve_fault(connection, HTTP_FAULT_TIMEOUT);
-		loop->serving = NULL;
-		output_flush(loop);
-		connection_queue(connection);
+		connection_break_off(connection, HTTP_FAULT_TIMEOUT);
 	} else {
 		connection_drop(connection);
 	}

@@ -101,6 +101,8 @@ void connection_progress(struct connection *connection);
 /* What epoll says. */
 void connection_event(struct connection *connection, uint32_t events);
 /* Its deadline has passed. */
+/* Answers what is not a whole request with `fault`, and closes. */
+void connection_break_off(struct connection *connection, enum http_fault fault);
 void connection_expired(struct connection *connection);
 /* Drops what was read and not handed over. */
 void connection_free_input(struct connection *connection);

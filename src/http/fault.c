@@ -22,6 +22,7 @@ static const struct http_fault_info faults[HTTP_FAULT_COUNT] = {
 	[HTTP_FAULT_EXPECTATION] = {417, "expectation", "The only expectation that can be met is 100-continue."},
 	[HTTP_FAULT_PROXY_HEADER] = {400, "malformed-request", "A PROXY protocol header was required and is missing or malformed."},
 	[HTTP_FAULT_TIMEOUT] = {408, "request-timeout", "The request did not arrive whole in time."},
+	[HTTP_FAULT_STOPPING] = {503, "shutting-down", "The server stops, and the request had not arrived whole: nothing was done."},
 };
 
 _Static_assert(HTTP_HEAD_MAX == 8192 && HTTP_HEADERS_MAX == 64 && HTTP_BODY_MAX == 16384, "the texts above name the limits");

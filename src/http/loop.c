@@ -3,8 +3,8 @@
  * a number that is at hand, the Date line is made once a second, and connections change nothing in epoll.
  *
  * Stopping is a phase of its own: listeners take in what their backlogs hold and close; idle connections are read once more, for what may
- * have come in the meantime, and get FIN; new ones have a moment for the request that they came with; streams end; everything else is
- * answered as always, with "Connection: close".
+ * have come in the meantime, and get FIN; new ones have a moment for the request that they came with; streams end; what is not a whole
+ * request is told so and closed; everything else is answered as always, with "Connection: close".
  */
 #include "http/loop.h"
 
@@ -280,13 +280,17 @@ static void wind_down(struct connection *connection)
 		connection_end_stream(connection);
 		return;
 	}
-	if (connection->phase != PHASE_IDLE && connection->phase != PHASE_PROXY)
+	if (!connection_is_reading(connection))
 		return;
 	connection->readable = true;
 	connection_progress(connection);
-	if (connection->phase == PHASE_FREE || connection->in_size > 0 || connection_has_output(connection))
+	if (!connection_is_reading(connection) || connection_has_output(connection))
 		return;
-	if (connection->fresh)
+	if (connection->phase == PHASE_HEAD || connection->phase == PHASE_BODY)
+		connection_break_off(connection, HTTP_FAULT_STOPPING);
+	else if (connection->in_size > 0)
+		return;
+	else if (connection->fresh)
 		timers_set(&loop->timers, &connection->timer, loop->now_ns + LAST_CHANCE_NS);
 	else if (connection->phase == PHASE_IDLE)
 		connection_linger(connection);

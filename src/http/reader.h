@@ -25,6 +25,7 @@ enum http_fault {
 	HTTP_FAULT_EXPECTATION,       /* 417 */
 	HTTP_FAULT_PROXY_HEADER, /* a PROXY protocol header was required and is missing or malformed: closed without an answer */
 	HTTP_FAULT_TIMEOUT,      /* 408 */
+	HTTP_FAULT_STOPPING,     /* 503: the loop stops, and it is not whole */
 	HTTP_FAULT_COUNT,
 };
 struct http_fault_info {

@@ -47,11 +47,18 @@ bool adapters_drained(const struct settings *settings)
 	return is_kafka(settings->journal.url);
 }
 
+static const char unplain[] =
+	"stock.url, journal.url, ledger.url: one of them is not scheme://USER:PASSWORD@HOST:PORT/...; in a password @ is %40, : is %3A, / is %2F, and a space %20";
+
 int adapters_check(const struct settings *settings, const char **reason)
 {
 	const char *stock = settings->stock.url, *journal = settings->journal.url, *ledger = settings->ledger.url;
 
 	*reason = NULL;
+	if (!settings_url_is_plain(stock) || !settings_url_is_plain(journal) || !settings_url_is_plain(ledger)) {
+		*reason = unplain;
+		return -EINVAL;
+	}
 	if (is_redis(stock) && stock_redis_check_url(stock, reason) < 0)
 		return -EINVAL;
 	if (strcmp(stock, "memory:") != 0 && !is_redis(stock))
@@ -72,7 +79,9 @@ int adapters_check(const struct settings *settings, const char **reason)
 int adapters_check_drain(const struct settings *settings, const char **reason)
 {
 	*reason = NULL;
-	if (!is_kafka(settings->journal.url))
+	if (!settings_url_is_plain(settings->journal.url) || !settings_url_is_plain(settings->ledger.url))
+		*reason = unplain;
+	else if (!is_kafka(settings->journal.url))
 		*reason = "journal.url: a drain reads kafka://HOST:PORT,.../TOPIC, and direct: needs no drain";
 	else if (!is_postgres(settings->ledger.url))
 		*reason = "ledger.url: a journal is drained into postgresql://...; set ledger.url to the gates' database";
@@ -81,6 +90,8 @@ int adapters_check_drain(const struct settings *settings, const char **reason)
 
 int adapters_open_ledger(const char *url, int flags, struct ledger **ledger)
 {
+	if (!settings_url_is_plain(url))
+		return -EINVAL;
 	if (is_postgres(url))
 		return ledger_postgres_open(ledger, url, flags);
 	if (!is_sqlite(url))

@@ -168,7 +168,7 @@ int drain_engine_run(const struct settings *settings, const struct drain_engine_
 {
 	struct drain_engine engine = {.settings = settings, .reload = {.start = settings, .sources = options->sources}};
 	const struct process_hooks hooks = {&engine, reload, alive};
-	int r = process_begin();
+	int r = process_begin(settings->process.core_dumps == CORE_DUMPS_ON);
 
 	if (r == 0)
 		r = make(&engine);

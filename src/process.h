@@ -7,8 +7,11 @@
 #include <stdint.h>
 #include "base/error.h"
 
-/* Keeps SIGTERM, SIGINT and SIGHUP from everybody, ignores SIGUSR1 and SIGUSR2, and starts the log's writer; before any other thread starts. 0, or negative: logged. */
-int process_begin(void) MUST_CHECK;
+/*
+ * Keeps SIGTERM, SIGINT and SIGHUP from everybody, ignores SIGUSR1 and SIGUSR2, and starts the log's writer; before any other thread starts. 0, or negative: logged.
+ * Without `core_dumps` a crash leaves nothing of the memory behind: it holds keys.
+ */
+int process_begin(bool core_dumps) MUST_CHECK;
 /* After all other threads have ended: what was logged is written, as far as somebody reads it. */
 void process_end(void);
 /*

@@ -5,13 +5,16 @@
 
 static int nothing_to_drain(const struct settings *settings)
 {
+	char journal[SETTINGS_URL_TEXT_SIZE], ledger[SETTINGS_URL_TEXT_SIZE];
 	const char *reason;
 
+	settings_url_text(settings->journal.url, journal);
+	settings_url_text(settings->ledger.url, ledger);
 	if (adapters_check(settings, &reason) < 0)
 		return cli_error(CLI_USAGE, "%s", reason);
 	printf("The journal is %s so every order is in the ledger (%s) before its buyer is answered.\n"
 	       "There is nothing to drain.\n",
-	       settings->journal.url, settings->ledger.url);
+	       journal, ledger);
 	return CLI_OK;
 }
 

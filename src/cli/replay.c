@@ -190,7 +190,7 @@ static int run(struct cli *cli)
 		r = walk(ledger, task, number, json, &totals);
 		ledger->ops->free(ledger);
 		if (r < 0)
-			code = cli_error(CLI_FAILED, "ledger %s: %s", settings->ledger.url, error_text(r));
+			code = cli_error(CLI_FAILED, "the ledger cannot be read or written: %s", error_text(r));
 		else
 			code = totals.kept > 0 ? CLI_FAILED : CLI_OK;
 		if (r >= 0 && task == TASK_LIST && !json && totals.seen == 0)

@@ -20,9 +20,10 @@ static enum identity_algorithm algorithm_of(enum jwt_algorithm algorithm)
 
 int token_maker_init(struct token_maker *maker, const struct settings *settings)
 {
-	char *path;
+	char *path, ledger[SETTINGS_URL_TEXT_SIZE];
 	int r;
 
+	settings_url_text(settings->ledger.url, ledger);
 	*maker = (struct token_maker){
 		.identity =
 			{
@@ -41,7 +42,7 @@ int token_maker_init(struct token_maker *maker, const struct settings *settings)
 		return cli_error(CLI_USAGE, "identity.jwt_key is not set; this algorithm needs the private key to sign with");
 	path = key_file_path(settings->ledger.url, KEY_FILE_JWT_KEY);
 	if (!path)
-		return cli_error(CLI_USAGE, "identity.jwt_key is not set, and %s has no file beside it", settings->ledger.url);
+		return cli_error(CLI_USAGE, "identity.jwt_key is not set, and %s has no file beside it", ledger);
 	r = key_file_load_or_make(path, &maker->key);
 	if (r < 0)
 		cli_error(CLI_FAILED, "%s: %s", path, key_file_error(r));

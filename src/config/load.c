@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include "config/private.h"
 
@@ -126,15 +127,39 @@ static int parse(struct loading *loading, const struct setting *setting, struct 
 	return error;
 }
 
-/* The whole file, NUL-terminated; NULL with errno. The caller wipes and frees. */
+/*
+ * Whoever may write a settings file or a secret may make us do anything, so it must be root's or our own, and nobody else's to write. Of the file that was
+ * opened, so links are followed. What is mounted read-only is nobody's to write from here: so a container gets a secret of the machine's user who made it.
+ */
+static bool is_ours(int fd)
+{
+	struct stat file;
+	struct statvfs system;
+
+	if (fstat(fd, &file) < 0)
+		return false;
+	if (!S_ISREG(file.st_mode))
+		return true; /* a pipe, as a shell's <(...) makes it */
+	if ((file.st_uid == 0 || file.st_uid == geteuid()) && !(file.st_mode & 022))
+		return true;
+	return fstatvfs(fd, &system) == 0 && system.f_flag & ST_RDONLY;
+}
+
+/* The whole file, NUL-terminated; NULL with errno: EPERM where others may write it. The caller wipes and frees. */
 static char *read_whole_file(const char *path, size_t size_max, size_t *size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char *data = fd < 0 ? NULL : malloc(size_max + 2);
+	char *data = NULL;
 	ssize_t got = 1;
 	int error;
 
 	*size = 0;
+	if (fd >= 0 && !is_ours(fd)) {
+		close(fd);
+		errno = EPERM;
+		return NULL;
+	}
+	data = fd < 0 ? NULL : malloc(size_max + 2);
 	while (data && got > 0 && *size <= size_max) {
 		got = read(fd, data + *size, size_max + 1 - *size);
 		if (got < 0 && errno == EINTR)
@@ -154,6 +179,12 @@ static char *read_whole_file(const char *path, size_t size_max, size_t *size)
 	return NULL;
 }
 
+static const char *why_unread(int error)
+{
+	return error == EPERM ? "it must be root's or this user's own, and nobody else may write it (chown, chmod go-w)"
+			      : error_text(-error);
+}
+
 static int take_secret_file(struct loading *loading, const struct setting *setting, struct slice path_text, const char *place,
 			    const char *name)
 {
@@ -168,7 +199,7 @@ static int take_secret_file(struct loading *loading, const struct setting *setti
 	if (!data) {
 		error = errno == ENOMEM ? -ENOMEM : -EINVAL;
 		begin_error(loading, place, name);
-		buffer_printf(loading->error, "cannot read %s: %s", path, error_text(-errno));
+		buffer_printf(loading->error, "cannot read %s: %s", path, why_unread(errno));
 		free(path);
 		return error;
 	}
@@ -228,6 +259,16 @@ static int take_defaults(struct loading *loading)
 
 /* --- The file --- */
 
+static size_t name_size(struct slice line)
+{
+	size_t size = 0;
+
+	while (size < line.size && size < SETTING_NAME_MAX &&
+	       (isalnum((unsigned char)line.data[size]) || strchr("._", line.data[size])) && line.data[size])
+		size++;
+	return size;
+}
+
 static int take_line(struct loading *loading, struct slice line, const char *place)
 {
 	const char *equals = line.size > 0 ? memchr(line.data, '=', line.size) : NULL;
@@ -241,7 +282,8 @@ static int take_line(struct loading *loading, struct slice line, const char *pla
 		return 0;
 	if (memchr(line.data, '\0', line.size) || !equals) {
 		begin_error(loading, place, NULL);
-		buffer_append_json_string(loading->error, line.size > 80 ? (struct slice){line.data, 80} : line);
+		/* Only what could be its name: the rest may be a secret. */
+		buffer_append_json_string(loading->error, (struct slice){line.data, name_size(line)});
 		buffer_append_literal(loading->error, " is not NAME = VALUE, nor a comment that begins with #");
 		return -EINVAL;
 	}
@@ -293,7 +335,7 @@ static int take_file(struct loading *loading, const char *path, bool must_exist)
 		return 0;
 	if (!data) {
 		begin_error(loading, path, NULL);
-		buffer_append_text(loading->error, error_text(-error));
+		buffer_append_text(loading->error, why_unread(error));
 		return error == ENOENT || error == ENOMEM ? -error : -EINVAL;
 	}
 	error = take_lines(loading, (struct slice){data, size}, path);

@@ -14,48 +14,23 @@ static bool begins_section(size_t place)
 	return place == 0 || !slice_equal(section_of(&settings_table[place]), section_of(&settings_table[place - 1]));
 }
 
-/* The value of the URL's parameter `password`. */
-static struct slice password_parameter(const char *url)
+/* One that carries a secret stands in a comment: what is printed can be loaded. */
+static void print_url(const struct setting *setting, const char *url, struct buffer *out)
 {
-	static const char name[] = "password=";
-	const char *at = strchr(url, '?');
+	struct buffer shown;
 
-	while (at) {
-		if (strncmp(at + 1, name, sizeof(name) - 1) == 0) {
-			at += sizeof(name);
-			return (struct slice){at, strcspn(at, "&")};
-		}
-		at = strchr(at + 1, '&');
-	}
-	return SLICE_NULL;
-}
-
-struct slice settings_url_password(const char *url)
-{
-	const char *user = strstr(url, "://"), *at = user ? strrchr(user, '@') : NULL;
-	const char *colon = at ? memchr(user + 3, ':', (size_t)(at - user) - 3) : NULL;
-
-	return colon ? (struct slice){colon + 1, (size_t)(at - colon) - 1} : password_parameter(url);
-}
-
-void settings_url_text(const char *url, char text[static SETTINGS_URL_TEXT_SIZE])
-{
-	struct slice password = settings_url_password(url);
-
-	if (password.size > 0)
-		snprintf(text, SETTINGS_URL_TEXT_SIZE, "%.*s(hidden)%s", (int)(password.data - url), url,
-			 password.data + password.size);
-	else
-		snprintf(text, SETTINGS_URL_TEXT_SIZE, "%s", url);
+	buffer_init(&shown, 64 << 10);
+	setting_url_shown(url, &shown);
+	buffer_printf(out, "%s%s = ", slice_equal(buffer_slice(&shown), slice_of(url)) ? "" : "# ", setting->name);
+	buffer_append_slice(out, buffer_slice(&shown));
+	buffer_append_literal(out, "\n");
+	buffer_deinit(&shown);
 }
 
 static void print_value(const struct setting *setting, const char *text, struct buffer *out)
 {
-	struct slice password = setting->kind == SETTING_URL ? settings_url_password(text) : SLICE_NULL;
-
-	if (password.size > 0)
-		buffer_printf(out, "# %s = %.*s(hidden)%s\n", setting->name, (int)(password.data - text), text,
-			      password.data + password.size);
+	if (setting->kind == SETTING_URL)
+		print_url(setting, text, out);
 	else
 		buffer_printf(out, "%s =%s%s\n", setting->name, text[0] ? " " : "", text);
 }

@@ -51,6 +51,8 @@ struct settings_loaded {
  * -ENOMEM.
  */
 int setting_parse(const struct setting *setting, struct slice value, struct settings *settings, struct buffer *error) MUST_CHECK;
+/* What may be shown of a URL: url.c. */
+void setting_url_shown(const char *url, struct buffer *out);
 void setting_release(const struct setting *setting, struct settings *settings);
 /* "a duration from 1s to 24h", "jwt or header": what would be right. */
 void setting_describe(const struct setting *setting, struct buffer *out);

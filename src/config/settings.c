@@ -116,6 +116,9 @@ const struct setting settings_table[] = {
 	{"drain.latency_target", SETTING_DURATION, FIELD(drain.latency_target_ns), .standard = "100ms", .low = MS, .high = 60 * SECOND,
 	 .help = "A commit that takes longer makes a drain slow down, for the sake of the ledger's other users."},
 
+	{"process.core_dumps", SETTING_CHOICE, FIELD(process.core_dumps), .standard = "off", .choices = {"off", "on"},
+	 .help = "Whether a crash may leave a core file, which has keys and tokens in it."},
+
 	{"log.level", SETTING_CHOICE, FIELD(log.level), .standard = "info", .choices = {"debug", "info", "warn", "error", "off"},
 	 .help = "The least level that is written.", .reloads = true},
 	{"log.format", SETTING_CHOICE, FIELD(log.format), .standard = "auto", .choices = {"auto", "text", "json"},

@@ -25,6 +25,7 @@ struct settings_rate {
 };
 enum identity_mode { IDENTITY_JWT, IDENTITY_HEADER };
 enum jwt_algorithm { JWT_HS256, JWT_RS256, JWT_ES256 };
+enum core_dumps { CORE_DUMPS_OFF, CORE_DUMPS_ON };
 enum redis_eviction { REDIS_EVICTION_REFUSE, REDIS_EVICTION_ALLOW };
 
 /* Texts are owned by the settings, never NULL; empty where not set. */
@@ -96,6 +97,9 @@ struct settings {
 		int64_t latency_target_ns; /* drain.latency_target  100ms: of one commit */
 	} drain;
 	struct {
+		enum core_dumps core_dumps; /* process.core_dumps  off */
+	} process;
+	struct {
 		enum log_level level;   /* log.level   info */
 		enum log_format format; /* log.format  auto | text | json */
 	} log;
@@ -137,8 +141,8 @@ void settings_print(const struct settings *settings,
 void settings_help(struct buffer *out);     /* the flags, for --help */
 void settings_document(struct buffer *out); /* docs/settings.md */
 
-/* The password that a URL carries ("scheme://user:password@host", or its parameter `password`); empty: none. */
-struct slice settings_url_password(const char *url);
-/* The URL for people and logs: without its password, and cut to the room there is. */
+/* The URL for people and logs: without anything that could be a password, however broken it is, and cut to the room there is. */
 enum { SETTINGS_URL_TEXT_SIZE = 256 };
 void settings_url_text(const char *url, char text[static SETTINGS_URL_TEXT_SIZE]);
+/* Whether everybody who reads the URL finds its password where we do: "@", ":" and "/" in one are percent-encoded. */
+bool settings_url_is_plain(const char *url);

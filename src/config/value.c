@@ -172,7 +172,10 @@ static int set_text(char **target, struct slice text)
 
 static void explain(const struct setting *setting, struct slice value, struct buffer *error)
 {
-	buffer_append_json_string(error, value);
+	if (setting->kind == SETTING_URL)
+		buffer_append_literal(error, "its value"); /* which may hold a password */
+	else
+		buffer_append_json_string(error, value);
 	buffer_append_literal(error, " is not ");
 	if (setting->kind == SETTING_CHOICE)
 		buffer_append_literal(error, "one of ");

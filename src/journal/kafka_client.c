@@ -37,6 +37,17 @@ static const char *const reserved[] = {
 	"transactional.id",
 };
 
+/* They load code, or run a command: whoever may write the settings must not get a shell by them. */
+static const char *const dangerous[] = {"plugin.library.paths", "sasl.kerberos.kinit.cmd", "ssl.engine.location"};
+
+static bool is_dangerous(const char *name)
+{
+	for (size_t i = 0; i < sizeof(dangerous) / sizeof(dangerous[0]); i++)
+		if (strcmp(dangerous[i], name) == 0)
+			return true;
+	return false;
+}
+
 static bool is_reserved(const char *name)
 {
 	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
@@ -158,6 +169,10 @@ static bool apply_property(rd_kafka_conf_t *conf, char *property, struct buffer 
 	name = trim(property);
 	if (is_reserved(name)) {
 		buffer_printf(error, "the property %s is the program's own: a promise stands on it", name);
+		return false;
+	}
+	if (is_dangerous(name)) {
+		buffer_printf(error, "the property %s loads code or runs a command, and is not taken", name);
 		return false;
 	}
 	/* The library's text may repeat the value, which may be a secret. */

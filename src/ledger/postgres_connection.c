@@ -208,6 +208,17 @@ static int begin_session(struct pg_connection *connection, bool read_only)
 	return pg_script(connection, sql, NULL);
 }
 
+/* libpq's own words about a URL quote it back, password and all. */
+static bool url_is_readable(const char *url)
+{
+	PQconninfoOption *options = PQconninfoParse(url, NULL);
+
+	PQconninfoFree(options);
+	if (!options)
+		log_error("ledger", "ledger.url is not one that libpq reads: in a password @ is %40, : is %3A, / is %2F and % is %25");
+	return options != NULL;
+}
+
 int pg_open(struct pg_connection *connection, const char *url, bool read_only)
 {
 	/* What stands before dbname can be said otherwise by the URL, what stands behind it cannot. A dead host is found out within some seconds. */
@@ -218,6 +229,8 @@ int pg_open(struct pg_connection *connection, const char *url, bool read_only)
 				      "penstock", url,    "UTF8", NULL};
 	int result;
 
+	if (!url_is_readable(url))
+		return error_origin(-EINVAL);
 	*connection = (struct pg_connection){.timeout_ns = (read_only ? READ_TRIP_MS : WRITE_TRIP_MS) * INT64_C(1000000)};
 	connection->handle = PQconnectdbParams(names, values, 1);
 	if (!connection->handle)

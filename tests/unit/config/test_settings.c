@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "config/private.h"
 #include "config/settings.h"
@@ -85,6 +86,15 @@ static void assert_fails(const char *file_text, const char *const *environment, 
 	assert_int_equal(load(file_text, environment, flags), -EINVAL);
 	assert_null(settings);
 	assert_message(expected);
+}
+
+/* It fails, and says `part`. */
+static void assert_fault(const char *file_text, const char *const *environment, const char *const *flags, const char *part)
+{
+	assert_int_equal(load(file_text, environment, flags), -EINVAL);
+	assert_null(settings);
+	buffer_append(&message, "", 1);
+	assert_non_null(strstr(message.data, part));
 }
 
 static void assert_loads(const char *file_text, const char *const *environment, const char *const *flags)
@@ -306,8 +316,8 @@ static void test_value_of_each_kind_says_what_would_be_right(void **state)
 						     "[::1]:8080, comma-separated"},
 		{"--gate.trusted_proxies=10.0.0.0/8, ten", "--gate.trusted_proxies: \"ten\" is not addresses and networks such as "
 							   "10.0.0.0/8 or 2001:db8::/32, comma-separated"},
-		{"--ledger.url=penstock.db", "--ledger.url: \"penstock.db\" is not a URL such as sqlite:penstock.db"},
-		{"--ledger.url=", "--ledger.url: \"\" is not a URL such as sqlite:penstock.db"},
+		{"--ledger.url=penstock.db", "--ledger.url: its value is not a URL such as sqlite:penstock.db"},
+		{"--ledger.url=", "--ledger.url: its value is not a URL such as sqlite:penstock.db"},
 		{"--identity.header=a\x1b[31m", "--identity.header: \"a\\u001b[31m\" is not text"},
 	};
 
@@ -417,6 +427,86 @@ static void test_print_hides_secrets_and_passwords(void **state)
 	assert_loads("", NULL, NULL);
 	printed();
 	assert_non_null(strstr(message.data, "\n# operator.token (not set)\n"));
+}
+
+static void assert_shown(const char *url, const char *shown)
+{
+	char text[SETTINGS_URL_TEXT_SIZE];
+
+	settings_url_text(url, text);
+	assert_string_equal(text, shown);
+}
+
+static void test_no_password_of_a_url_is_shown_however_broken_it_is(void **state)
+{
+	static const char *const broken[] = {
+		"postgresql://me:pearl@more:pearl@host/db",
+		"postgresql://me:pe/arl?pearl@host/db",
+		"postgresql://me:pearl host/db",
+		"postgresql://me:pearl",
+		"postgresql:me:pearl@host/db",
+		"postgresql:/me:pearl@host/db",
+		"postgresql://host/db?password=pearl",
+		"postgresql://host/db?sslpassword=pearl&user=me",
+		"postgresql://host/db?options=-c%20x.y%3Dpearl",
+		"postgresql://host/db?PASSWORD=pearl;pearl",
+		"postgresql://host/db#pearl",
+		"redis://me:pearl@/host",
+		"redis+sentinel://a:1,b:pearl@c/name",
+		"me:pearl@host",
+		"pearl",
+	};
+	char text[SETTINGS_URL_TEXT_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+		settings_url_text(broken[i], text);
+		assert_null(strstr(text, "pearl"));
+	}
+	assert_shown("postgresql://me@host:5432/db?sslmode=require&options=x",
+		     "postgresql://me@host:5432/db?sslmode=require&options=(hidden)");
+	assert_shown("postgresql://me:pearl@[::1]:5432,b/db", "postgresql://me:(hidden)@[::1]:5432,b/db");
+	assert_shown("sqlite:/srv/a b@c.db", "sqlite:/srv/a b@c.db");
+	assert_shown("memory:", "memory:");
+	assert_shown("kafka://a:9092,b/penstock", "kafka://a:9092,b/penstock");
+}
+
+static void test_a_url_is_plain_where_everybody_reads_it_alike(void **state)
+{
+	(void)state;
+	assert_true(settings_url_is_plain("postgresql://me:p%40ss@host:5432,other/db?x=a@b"));
+	assert_true(settings_url_is_plain("postgresql:///db?host=/run/postgresql"));
+	assert_true(settings_url_is_plain("redis+sentinel://u:p@a,b:26380,[fe80::1]:3/drops/2"));
+	assert_true(settings_url_is_plain("sqlite:/a@b/c"));
+	assert_false(settings_url_is_plain("postgresql://me:p@ss@host/db"));
+	assert_false(settings_url_is_plain("postgresql://me:p/ss@host/db"));
+	assert_false(settings_url_is_plain("postgresql://me:pass host/db"));
+	assert_false(settings_url_is_plain("postgresql://me:secret"));
+}
+
+static void test_a_line_or_url_that_is_wrong_is_not_repeated(void **state)
+{
+	(void)state;
+	assert_fault("operator.token: pearl\n", NULL, NULL, "operator.token");
+	assert_null(strstr(message.data, "pearl"));
+	assert_fault("ledger.url = pearl\n", NULL, NULL, "ledger.url");
+	assert_null(strstr(message.data, "pearl"));
+}
+
+static void test_file_that_others_may_write_is_refused(void **state)
+{
+	(void)state;
+	write_file("secret", "the secret of everybody\n");
+	assert_int_equal(chmod("secret", 0666), 0);
+	assert_fault("operator.token_file = secret\n", NULL, NULL, "nobody else may write it");
+	assert_int_equal(chmod("secret", 0440), 0);
+	assert_int_equal(symlink("secret", "link"), 0);
+	assert_loads("operator.token_file = link\n", NULL, NULL);
+	assert_int_equal(unlink("link"), 0);
+	write_file("shared.conf", "gate.threads = 2\n");
+	assert_int_equal(chmod("shared.conf", 0620), 0);
+	assert_fault(NULL, LIST("PENSTOCK_CONFIG=shared.conf"), NULL, "nobody else may write it");
+	assert_int_equal(unlink("shared.conf"), 0);
 }
 
 static void test_what_is_printed_can_be_loaded(void **state)
@@ -569,6 +659,10 @@ int main(void)
 		IN_FOLDER(test_only_one_newline_of_a_secret_is_cut),
 		IN_FOLDER(test_bad_secret_file_is_explained),
 		IN_FOLDER(test_print_hides_secrets_and_passwords),
+		cmocka_unit_test(test_no_password_of_a_url_is_shown_however_broken_it_is),
+		cmocka_unit_test(test_a_url_is_plain_where_everybody_reads_it_alike),
+		IN_FOLDER(test_a_line_or_url_that_is_wrong_is_not_repeated),
+		IN_FOLDER(test_file_that_others_may_write_is_refused),
 		IN_FOLDER(test_what_is_printed_can_be_loaded),
 		IN_FOLDER(test_take_flags_leaves_everything_else_in_order),
 		IN_FOLDER(test_take_flags_of_nothing),

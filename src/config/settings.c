@@ -116,6 +116,8 @@ const struct setting settings_table[] = {
 	{"drain.latency_target", SETTING_DURATION, FIELD(drain.latency_target_ns), .standard = "100ms", .low = MS, .high = 60 * SECOND,
 	 .help = "A commit that takes longer makes a drain slow down, for the sake of the ledger's other users."},
 
+	{"process.share_ports", SETTING_CHOICE, FIELD(process.share_ports), .standard = "off", .choices = {"off", "on"},
+	 .help = "Whether another gate of this user may listen at the same addresses, and get its part of the connections."},
 	{"process.core_dumps", SETTING_CHOICE, FIELD(process.core_dumps), .standard = "off", .choices = {"off", "on"},
 	 .help = "Whether a crash may leave a core file, which has keys and tokens in it."},
 

@@ -25,6 +25,7 @@ struct settings_rate {
 };
 enum identity_mode { IDENTITY_JWT, IDENTITY_HEADER };
 enum jwt_algorithm { JWT_HS256, JWT_RS256, JWT_ES256 };
+enum share_ports { SHARE_PORTS_OFF, SHARE_PORTS_ON };
 enum core_dumps { CORE_DUMPS_OFF, CORE_DUMPS_ON };
 enum redis_eviction { REDIS_EVICTION_REFUSE, REDIS_EVICTION_ALLOW };
 
@@ -97,7 +98,8 @@ struct settings {
 		int64_t latency_target_ns; /* drain.latency_target  100ms: of one commit */
 	} drain;
 	struct {
-		enum core_dumps core_dumps; /* process.core_dumps  off */
+		enum share_ports share_ports; /* process.share_ports  off */
+		enum core_dumps core_dumps;   /* process.core_dumps  off */
 	} process;
 	struct {
 		enum log_level level;   /* log.level   info */

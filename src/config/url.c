@@ -14,8 +14,8 @@ static const char hidden[] = "(hidden)";
 static bool is_open_parameter(struct slice name)
 {
 	static const char *const names[] = {
-		"application_name", "connect_timeout", "dbname", "gssencmode", "host",
-		"hostaddr",         "port",            "sslmode", "target_session_attrs", "user",
+		"application_name", "connect_timeout",      "dbname", "gssencmode", "host", "hostaddr", "port",
+		"sslmode",          "target_session_attrs", "user",
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

@@ -159,19 +159,21 @@ static void make_refusal(struct buffer *out)
 	buffer_deinit(&body);
 }
 
-static int listen_all(struct gate_thread *thread, struct listen_list *places, uint16_t *first_port)
+static int listen_all(struct gate_thread *thread, struct listen_list *places, bool first, uint16_t *first_port)
 {
 	char text[ADDRESS_TEXT_SIZE];
 
 	for (size_t i = 0; i < places->count; i++) {
 		struct listen_place *place = &places->items[i];
 		uint16_t port;
-		int r = http_loop_listen(thread->loop, place, &port);
+		int r = http_loop_listen(thread->loop, place, first, &port);
 
 		if (r < 0) {
 			address_format(&place->address, text);
-			log_error("gate", "cannot listen", LOG_TEXT("address", text), LOG_INT("port", place->port),
-				  LOG_TEXT("error", error_text(r)));
+			log_error("gate",
+				  r == -EADDRINUSE ? "cannot listen: another process does there (process.share_ports lets it, where that is meant)"
+						   : "cannot listen",
+				  LOG_TEXT("address", text), LOG_INT("port", place->port), LOG_TEXT("error", error_text(r)));
 			return r;
 		}
 		place->port = port; /* the other threads share it */
@@ -328,6 +330,7 @@ static int open_threads(struct gate *gate)
 	struct listen_list public_places = gate->settings.settings->gate.listen;
 	struct listen_list operator_places = gate->settings.settings->operator.listen;
 	size_t count = public_threads(gate->settings.settings) + 1;
+	bool shared = gate->settings.settings->process.share_ports == SHARE_PORTS_ON;
 	int r = 0;
 
 	gate->threads = calloc(count, sizeof(*gate->threads));
@@ -335,11 +338,13 @@ static int open_threads(struct gate *gate)
 		return error_origin(-ENOMEM);
 	for (size_t i = 0; i < count && r == 0; i++) {
 		bool for_operators = i == count - 1;
+		/* The first at its place: the other gate threads share it with the first. */
+		bool first = !shared && (i == 0 || for_operators);
 
 		gate->thread_count++;
 		r = thread_new(gate, &gate->threads[i], for_operators);
 		if (r == 0)
-			r = listen_all(&gate->threads[i], for_operators ? &operator_places : &public_places,
+			r = listen_all(&gate->threads[i], for_operators ? &operator_places : &public_places, first,
 				       for_operators ? &gate->operator_port : &gate->public_port);
 	}
 	return r < 0 ? r : first_access(gate);

@@ -39,7 +39,24 @@ static int set_option(int fd, int level, int name)
 	return setsockopt(fd, level, name, &on, sizeof(on)) < 0 ? -errno : 0;
 }
 
-static int prepare(int fd, const struct listen_place *place, uint16_t *port)
+/*
+ * Several loops listen at one place, which takes SO_REUSEPORT; but with it another process of the same user could as well, and would get its part of the
+ * connections without a word. So the first of them binds without it, which fails where anybody is there, and only then lets others in.
+ */
+static int bind_place(int fd, const struct sockaddr *where, socklen_t size, bool first)
+{
+	int r = first ? 0 : set_option(fd, SOL_SOCKET, SO_REUSEPORT);
+
+	if (r == 0 && bind(fd, where, size) < 0)
+		r = -errno;
+	if (r == 0 && first)
+		r = set_option(fd, SOL_SOCKET, SO_REUSEPORT);
+	if (r == 0 && listen(fd, BACKLOG) < 0)
+		r = -errno;
+	return r;
+}
+
+static int prepare(int fd, const struct listen_place *place, bool first, uint16_t *port)
 {
 	struct sockaddr_storage where;
 	socklen_t size = to_sockaddr(place, &where);
@@ -50,13 +67,11 @@ static int prepare(int fd, const struct listen_place *place, uint16_t *port)
 	if (r == 0)
 		r = set_option(fd, SOL_SOCKET, SO_REUSEADDR);
 	if (r == 0)
-		r = set_option(fd, SOL_SOCKET, SO_REUSEPORT);
-	if (r == 0)
 		r = set_option(fd, IPPROTO_TCP, TCP_NODELAY); /* accepted sockets inherit it */
+	if (r == 0)
+		r = bind_place(fd, (const struct sockaddr *)&where, size, first);
 	if (r < 0)
 		return r;
-	if (bind(fd, (const struct sockaddr *)&where, size) < 0 || listen(fd, BACKLOG) < 0)
-		return -errno;
 	if (getsockname(fd, (struct sockaddr *)&where, &size) < 0)
 		return -errno;
 	*port = ntohs(where.ss_family == AF_INET ? ((struct sockaddr_in *)&where)->sin_port
@@ -64,7 +79,7 @@ static int prepare(int fd, const struct listen_place *place, uint16_t *port)
 	return 0;
 }
 
-int listener_open(struct listener *listener, const struct listen_place *place, uint16_t *port)
+int listener_open(struct listener *listener, const struct listen_place *place, bool first, uint16_t *port)
 {
 	int family = address_is_ipv4(&place->address) ? AF_INET : AF_INET6;
 	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -72,7 +87,7 @@ int listener_open(struct listener *listener, const struct listen_place *place, u
 
 	if (fd < 0)
 		return -errno;
-	r = prepare(fd, place, port);
+	r = prepare(fd, place, first, port);
 	if (r < 0) {
 		close(fd);
 		return r;

@@ -13,7 +13,8 @@ struct listener {
 	bool proxy; /* a PROXY header is required */
 };
 
-int listener_open(struct listener *listener, const struct listen_place *place, uint16_t *port) MUST_CHECK;
+/* first: -EADDRINUSE where anybody listens there; else it shares the place with those who let it. */
+int listener_open(struct listener *listener, const struct listen_place *place, bool first, uint16_t *port) MUST_CHECK;
 /* Accepts what waits, up to a bound a round. True when the backlog is empty. */
 bool listener_accept(struct http_loop *loop, struct listener *listener);
 /* Out of file descriptors: no accepting until one was closed or a while has passed. */

@@ -107,14 +107,14 @@ void http_loop_free(struct http_loop *loop)
 	free(loop);
 }
 
-int http_loop_listen(struct http_loop *loop, const struct listen_place *place, uint16_t *port)
+int http_loop_listen(struct http_loop *loop, const struct listen_place *place, bool first, uint16_t *port)
 {
 	struct listener listener;
 	int r;
 
 	if (loop->listener_count == LISTEN_MAX)
 		return -E2BIG;
-	r = listener_open(&listener, place, port);
+	r = listener_open(&listener, place, first, port);
 	if (r < 0)
 		return r;
 	r = watch(loop, listener.fd, SOURCE_LISTENER, (uint32_t)loop->listener_count);

@@ -91,10 +91,11 @@ int http_loop_new(struct http_loop **loop, const struct http_loop_settings *sett
 void http_loop_free(struct http_loop *loop); /* NULL is fine; closes what is left */
 
 /*
- * Opens a listening socket with SO_REUSEPORT and adds it. place->port 0 takes a free one, and *port tells it. 0 or negative errno.
+ * Opens a listening socket and adds it. place->port 0 takes a free one, and *port tells it. 0 or negative errno; with `first` -EADDRINUSE also where
+ * somebody of the same user shares that place (SO_REUSEPORT).
  * Several loops listening at the same place share its connections.
  */
-int http_loop_listen(struct http_loop *loop, const struct listen_place *place, uint16_t *port) MUST_CHECK;
+int http_loop_listen(struct http_loop *loop, const struct listen_place *place, bool first, uint16_t *port) MUST_CHECK;
 /* handler.wake() when `fd` is readable; one only. */
 int http_loop_watch(struct http_loop *loop, int fd) MUST_CHECK;
 

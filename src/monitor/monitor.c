@@ -197,7 +197,7 @@ static int listen_all(struct monitor *monitor, const struct listen_list *places)
 	for (size_t i = 0; i < places->count; i++) {
 		const struct listen_place *place = &places->items[i];
 		uint16_t port;
-		int r = http_loop_listen(monitor->loop, place, &port);
+		int r = http_loop_listen(monitor->loop, place, true, &port);
 
 		if (r < 0) {
 			address_format(&place->address, text);

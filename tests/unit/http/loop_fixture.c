@@ -197,7 +197,7 @@ void fixture_open(struct fixture *fixture, const char *place, struct http_limits
 	assert_int_equal(network_list_parse(SLICE("127.0.0.1"), &fixture->proxies, &bad), 0);
 	assert_int_equal(listen_list_parse(slice_of(place), &list, &bad), 0);
 	assert_int_equal(http_loop_new(&fixture->loop, &settings), 0);
-	assert_int_equal(http_loop_listen(fixture->loop, &list.items[0], &fixture->port), 0);
+	assert_int_equal(http_loop_listen(fixture->loop, &list.items[0], list.items[0].port == 0, &fixture->port), 0);
 	assert_int_equal(http_loop_watch(fixture->loop, fixture->wake_fd), 0);
 }
 

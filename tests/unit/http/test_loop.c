@@ -761,6 +761,25 @@ static void test_a_slow_reader_of_a_stream_is_cut_off(void **state)
 	end();
 }
 
+static void test_a_place_is_shared_only_with_those_who_let_it(void **state)
+{
+	struct fixture first, other;
+	struct listen_list list = {.count = 1};
+	uint16_t port;
+
+	(void)state;
+	fixture_open(&first, "127.0.0.1:0", (struct http_limits){0}, 10);
+	fixture_open(&other, "127.0.0.1:0", (struct http_limits){0}, 10);
+	assert_int_equal(address_parse(SLICE("127.0.0.1"), &list.items[0].address), 0);
+	list.items[0].port = first.port;
+	/* The socket lets others in by now; who asks first whether anybody is there is refused. */
+	assert_int_equal(http_loop_listen(other.loop, &list.items[0], true, &port), -EADDRINUSE);
+	assert_int_equal(http_loop_listen(other.loop, &list.items[0], false, &port), 0);
+	assert_int_equal(port, first.port);
+	fixture_release(&other);
+	fixture_release(&first);
+}
+
 static void test_stopping_answers_what_is_in_flight(void **state)
 {
 	struct client idle, stream;
@@ -919,6 +938,7 @@ int main(void)
 		cmocka_unit_test(test_the_stream_of_a_head_request_ends_at_once),
 		cmocka_unit_test(test_a_stream_goes_with_its_reader),
 		cmocka_unit_test(test_a_slow_reader_of_a_stream_is_cut_off),
+		cmocka_unit_test(test_a_place_is_shared_only_with_those_who_let_it),
 		cmocka_unit_test(test_stopping_answers_what_is_in_flight),
 		cmocka_unit_test(test_stopping_serves_the_backlog_first),
 		cmocka_unit_test(test_stopping_cuts_at_its_deadline),

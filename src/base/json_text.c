@@ -63,6 +63,23 @@ size_t utf8_sequence(struct slice text)
 	return length;
 }
 
+bool text_is_treacherous(struct slice character)
+{
+	const unsigned char *byte = (const unsigned char *)character.data;
+	unsigned point;
+
+	if (character.size == 1)
+		return byte[0] < 0x20 || byte[0] == 0x7f;
+	if (character.size == 2)
+		point = (byte[0] & 0x1fu) << 6 | (byte[1] & 0x3fu);
+	else if (character.size == 3)
+		point = (byte[0] & 0xfu) << 12 | (byte[1] & 0x3fu) << 6 | (byte[2] & 0x3fu);
+	else
+		return false;
+	return (point >= 0x80 && point <= 0x9f) || point == 0x61c || point == 0x200e || point == 0x200f ||
+	       (point >= 0x2028 && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069);
+}
+
 size_t json_escape_unit(struct slice text, char out[static JSON_UNIT_MAX], size_t *out_size)
 {
 	static const char digits[] = "0123456789abcdef";
@@ -109,6 +126,17 @@ size_t json_escape_unit(struct slice text, char out[static JSON_UNIT_MAX], size_
 		memcpy(out, "\xef\xbf\xbd", 3);
 		*out_size = 3;
 		return 1;
+	}
+	if (length > 1 && text_is_treacherous((struct slice){text.data, length})) {
+		const unsigned char *sequence = (const unsigned char *)text.data;
+		unsigned point = length == 2 ? (sequence[0] & 0x1fu) << 6 | (sequence[1] & 0x3fu)
+					     : (sequence[0] & 0xfu) << 12 | (sequence[1] & 0x3fu) << 6 | (sequence[2] & 0x3fu);
+
+		memcpy(out, "\\u", 2);
+		for (int i = 0; i < 4; i++)
+			out[2 + i] = digits[point >> (12 - 4 * i) & 15];
+		*out_size = 6;
+		return length;
 	}
 	memcpy(out, text.data, length);
 	*out_size = length;

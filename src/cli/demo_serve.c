@@ -21,6 +21,23 @@ static void note(int signal_number)
 	signalled = signal_number;
 }
 
+/* As they stand: this program may not be in the PATH, and whoever reads them stands in another folder. */
+static void print_commands(const struct server_process *server)
+{
+	static const char *const commands[] = {"sale show sample", "order list", "token you"};
+	char program[PATH_MAX];
+	ssize_t size = readlink("/proc/self/exe", program, sizeof(program) - 1);
+
+	program[size > 0 ? size : 0] = '\0';
+	printf("Look at it:\n\n");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		printf("  (cd '%s' && '%s' %s%s%s)\n", server->folder, size > 0 ? program : "penstock", commands[i],
+		       i < 2 && server->operator_port != 8081 ? " --operator " : "",
+		       i < 2 && server->operator_port != 8081 ? server->operator_url : "");
+	printf("  (cd '%s' && '%s' audit)\n\nCtrl-C stops it; what was sold stays in the ledger.\n\n", server->folder,
+	       size > 0 ? program : "penstock");
+}
+
 static int print_welcome(const struct server_process *server, const struct settings *settings)
 {
 	struct token_maker maker;
@@ -41,9 +58,7 @@ static int print_welcome(const struct server_process *server, const struct setti
 	printf("  curl -i %s/v1/sales/sample/orders -H \"Authorization: Bearer $TOKEN\" \\\n"
 	       "       -H 'Idempotency-Key: first' -H 'Content-Type: application/json' -d '{\"quantity\":1}'\n\n",
 	       server->public_url);
-	printf("In that folder: penstock sale show sample, penstock order list, penstock audit, penstock token BUYER%s.\n"
-	       "Ctrl-C stops it; what was sold stays in the ledger.\n\n",
-	       server->public_port == 8080 ? "" : " (with --operator URL)");
+	print_commands(server);
 	fflush(stdout);
 	free(token);
 	return CLI_GO;

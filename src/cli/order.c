@@ -24,14 +24,10 @@ static int ask_and_show(struct cli *cli, const char *url, bool json, const char 
 	return output_one(cli, url, json, method, path, body, titles, order_cells);
 }
 
-static int add_filter(struct buffer *path, const char *name, const char *value)
+static void add_filter(struct buffer *path, const char *name, const char *value)
 {
-	for (const char *at = value; *at; at++) {
-		if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~@:-", *at))
-			return cli_error(CLI_USAGE, "--%s %s: a character in it cannot be asked for", name, value);
-	}
-	buffer_printf(path, "%c%s=%s", memchr(path->data, '?', path->size) ? '&' : '?', name, value);
-	return CLI_GO;
+	buffer_printf(path, "%c%s=", memchr(path->data, '?', path->size) ? '&' : '?', name);
+	output_append_query(path, value);
 }
 
 static int list(struct cli *cli)
@@ -49,17 +45,16 @@ static int list(struct cli *cli)
 
 	if (code != CLI_GO)
 		return code;
-	buffer_init(&path, 1024);
+	buffer_init(&path, 8192);
 	buffer_append_text(&path, "/v1/orders");
 	if (sale)
-		code = add_filter(&path, "sale", sale);
-	if (code == CLI_GO && state)
-		code = add_filter(&path, "state", state);
-	if (code == CLI_GO && buyer)
-		code = add_filter(&path, "buyer", buyer);
+		add_filter(&path, "sale", sale);
+	if (state)
+		add_filter(&path, "state", state);
+	if (buyer)
+		add_filter(&path, "buyer", buyer);
 	buffer_append(&path, "", 1);
-	if (code == CLI_GO)
-		code = output_list(cli, url, json, path.data, "orders", titles, order_cells);
+	code = output_list(cli, url, json, path.data, "orders", titles, order_cells);
 	buffer_deinit(&path);
 	return code;
 }

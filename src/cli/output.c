@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
+#include "cli/style.h"
 #include "model/limits.h"
 
 int client_session(struct cli *cli, struct client *client, const char *url)
@@ -49,7 +50,8 @@ int64_t field_integer(const json_t *object, const char *name)
 
 int output_json(json_t *json)
 {
-	char *text = json_dumps(json, JSON_INDENT(2));
+	/* On a terminal nothing that acts on it, in whatever a server has sent. */
+	char *text = json_dumps(json, JSON_INDENT(2) | (style_is_terminal(1) ? JSON_ENSURE_ASCII : 0));
 
 	json_decref(json);
 	if (!text)
@@ -118,8 +120,7 @@ int output_one(struct cli *cli, const char *url, bool json, const char *method, 
 	return CLI_OK;
 }
 
-/* A cursor is opaque and goes into a query: everything but letters and digits is percent-encoded. */
-static void append_query(struct buffer *out, const char *text)
+void output_append_query(struct buffer *out, const char *text)
 {
 	for (; *text; text++) {
 		if ((*text >= '0' && *text <= '9') || (*text >= 'A' && *text <= 'Z') || (*text >= 'a' && *text <= 'z') ||
@@ -152,7 +153,7 @@ static int fetch_page(struct client *client, const char *path, const char *name,
 	json_array_extend(all, json_object_get(answer, name));
 	next = json_object_get(answer, "next");
 	if (json_is_string(next))
-		append_query(after, json_string_value(next));
+		output_append_query(after, json_string_value(next));
 	else if (json_is_integer(next))
 		buffer_append_int(after, json_integer_value(next));
 	json_decref(answer);

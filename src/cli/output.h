@@ -19,6 +19,8 @@ int64_t field_integer(const json_t *object, const char *name);
 /* Prints the JSON, indented, and drops it. */
 int output_json(json_t *json);
 /* before + name + after; a name that no URL path could carry is refused. CLI_GO or the exit code. */
+/* As a value in a query: everything but letters, digits and "-._~" is percent-encoded. */
+void output_append_query(struct buffer *out, const char *text);
 int output_path(char path[static OUTPUT_PATH_SIZE], const char *before, const char *name, const char *after) MUST_CHECK;
 /*
  * Before what cannot be taken back: asks on a terminal; elsewhere it must have been said with --yes. The question ends with a question mark. CLI_GO, or

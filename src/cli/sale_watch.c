@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "cli/output.h"
 
-enum { READ_STEP = 16 * 1024, SILENCE_MS = 120000 };
+enum { READ_STEP = 16 * 1024, SILENCE_MS = 45000 /* a sign of life comes every 15 s */ };
 
 /* One event, as its data says: the whole sale, or a part of it. */
 static void print_event(const char *data, bool json)
@@ -125,6 +125,9 @@ int sale_watch(struct client *client, const char *path, bool json)
 	}
 	if (r < 0)
 		cli_error(CLI_FAILED, "http://%s: %s", client->place.host, error_text(r));
+	else if (r == 1)
+		cli_error(CLI_OK, "http://%s: the server has ended the stream: it has stopped, or this token may not watch any more",
+			  client->place.host);
 	if (fd >= 0)
 		close(fd);
 	buffer_deinit(&in);

@@ -4,9 +4,28 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/error.h"
+#include "base/json_text.h"
 #include "cli/style.h"
 
 enum { CELL_MAX = 512, TEXT_MAX = 64 * 1024 * 1024 };
+
+/* What a server sends is shown on a terminal: nothing in it may act on that. */
+static void append_plain(struct buffer *out, const char *text)
+{
+	struct slice rest = slice_of(text);
+
+	while (rest.size) {
+		size_t size = utf8_sequence(rest);
+		struct slice character = {rest.data, size ? size : 1};
+
+		if (size && !text_is_treacherous(character))
+			buffer_append_slice(out, character);
+		else
+			buffer_append_literal(out, "\xef\xbf\xbd");
+		rest.data += character.size;
+		rest.size -= character.size;
+	}
+}
 
 void table_cell(struct table *table, const char *format, ...)
 {
@@ -16,7 +35,8 @@ void table_cell(struct table *table, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(cell, sizeof(cell), format, arguments);
 	va_end(arguments);
-	buffer_append(&table->text, cell, strlen(cell) + 1);
+	append_plain(&table->text, cell);
+	buffer_append(&table->text, "", 1);
 	table->cells++;
 }
 

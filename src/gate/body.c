@@ -24,6 +24,26 @@ static bool is_json(struct slice type)
 	return type.size == size || type.data[size] == ';' || type.data[size] == ' ';
 }
 
+/* Names of the library are not for the client. */
+static void refuse_json(const json_error_t *error, struct reply *reply)
+{
+	const char *text = error->text;
+
+	switch (json_error_code(error)) {
+	case json_error_numeric_overflow:
+		reply_refuse(reply, PROBLEM_INVALID_VALUE, "Line %d, column %d: the number is too large.", error->line, error->column);
+		return;
+	case json_error_null_character:
+	case json_error_null_byte_in_key:
+		text = "a text may not have the character U+0000 in it";
+		break;
+	default:
+		break;
+	}
+	reply_refuse(reply, PROBLEM_MALFORMED_REQUEST, "The body is not valid JSON: line %d, column %d: %s.", error->line,
+		     error->column, text);
+}
+
 json_t *body_parse(const struct http_request *request, struct reply *reply)
 {
 	json_error_t error;
@@ -36,9 +56,12 @@ json_t *body_parse(const struct http_request *request, struct reply *reply)
 		return NULL;
 	}
 	document = json_loadb(request->body.data, request->body.size, JSON_REJECT_DUPLICATES, &error);
+	/* A whole number beyond 64 bits is JSON all the same: as a real it comes to the field that it is too large for. */
+	if (!document && json_error_code(&error) == json_error_numeric_overflow)
+		document = json_loadb(request->body.data, request->body.size, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL,
+				      &error);
 	if (!document) {
-		reply_refuse(reply, PROBLEM_MALFORMED_REQUEST, "The body is not valid JSON: line %d, column %d: %s.", error.line,
-			     error.column, error.text);
+		refuse_json(&error, reply);
 		return NULL;
 	}
 	if (!json_is_object(document)) {
@@ -58,12 +81,28 @@ static int bad(struct reply *reply, const char *path, const struct body_field *f
 	return 1;
 }
 
+/* A whole number as JSON Schema has it: 100.0 is one. Beyond 2^53 a double may stand for several. */
+static bool whole_number(const json_t *value, int64_t *number)
+{
+	const double exact_max = 9007199254740992;
+	double real = json_real_value(value);
+
+	if (json_is_integer(value))
+		*number = json_integer_value(value);
+	else if (json_is_real(value) && real >= -exact_max && real <= exact_max && (double)(int64_t)real == real)
+		*number = (int64_t)real;
+	else
+		return false;
+	return true;
+}
+
 static int read_integer(const json_t *value, struct body_field *field, const char *path, struct reply *reply)
 {
+	int64_t number;
 	char rule[96];
 
-	if (json_is_integer(value) && json_integer_value(value) >= field->min && json_integer_value(value) <= field->max) {
-		*(int64_t *)field->target = json_integer_value(value);
+	if (whole_number(value, &number) && number >= field->min && number <= field->max) {
+		*(int64_t *)field->target = number;
 		return 0;
 	}
 	snprintf(rule, sizeof(rule), "a whole number from %lld to %lld", (long long)field->min, (long long)field->max);

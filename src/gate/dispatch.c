@@ -119,7 +119,7 @@ static void handle_request(struct http_handler *handler, struct http_exchange *e
 {
 	struct gate_thread *thread = (struct gate_thread *)handler;
 	struct gate_request request = {.thread = thread, .exchange = exchange, .http = http_exchange_request(exchange)};
-	char allow[HTTP_ALLOW_SIZE];
+	char allow[HTTP_ALLOW_SIZE], path[HTTP_HEAD_MAX]; /* the parameters lie in it */
 	struct http_match match = {0};
 	const struct route *route;
 	int outcome;
@@ -129,7 +129,8 @@ static void handle_request(struct http_handler *handler, struct http_exchange *e
 	trace_take(&request.trace, request.http->known[HTTP_TRACEPARENT]);
 	if (thread->for_operators && !sent_to_us(&request))
 		return;
-	outcome = http_router_find(thread->router, request.http->method, request.http->path, &match, allow);
+	outcome = http_router_find(thread->router, request.http->method, http_path_normal(request.http->path, path, sizeof(path)),
+				   &match, allow);
 	if (outcome != HTTP_ROUTE_FOUND) {
 		answer_no_route(&request, outcome, allow);
 		return;

@@ -303,8 +303,8 @@ void errand_refuse_fatal(struct gate_errand *errand, int code)
 	if (code == -EINPROGRESS)
 		errand_say_unknown(errand);
 	else
-		reply_refuse(&errand->reply, PROBLEM_LEDGER_UNAVAILABLE, "The ledger cannot be used now: %s. Nothing was done.",
-			     error_text(code));
+		reply_refuse(&errand->reply, PROBLEM_LEDGER_UNAVAILABLE,
+			     "The ledger cannot be used now: /health and the log say why. Nothing was done.");
 }
 
 struct ledger *errand_ledger(const struct gate_errand *errand)

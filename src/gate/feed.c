@@ -105,6 +105,8 @@ void feed_stop(struct feed *feed)
 
 static void render_stock(const struct feed *feed, const struct sale *sale, const struct stock_lot_state *lots, struct buffer *out)
 {
+	bool ended = sale_phase(sale, clock_wall_ms()) == SALE_PHASE_ENDED;
+
 	buffer_append_literal(out, "{\"lots\":[");
 	for (uint32_t i = 0; i < sale->lot_count; i++) {
 		if (i)
@@ -118,7 +120,7 @@ static void render_stock(const struct feed *feed, const struct sale *sale, const
 		render_name(out, "sold_out");
 		buffer_append_text(out, lots[i].available == 0 ? "true" : "false");
 		render_name(out, "may_return");
-		buffer_append_text(out, lots[i].available == 0 && lots[i].held > 0 ? "true" : "false");
+		buffer_append_text(out, lots[i].available == 0 && lots[i].held > 0 && !ended ? "true" : "false");
 		buffer_append_literal(out, "}");
 	}
 	buffer_append_literal(out, "]}");

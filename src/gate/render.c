@@ -171,7 +171,7 @@ void render_public_sale(const struct sale *sale, const struct stock_lot_state *l
 		buffer_append_text(out, i ? ",{" : "{");
 		render_text_member(out, "sku", slice_of(sale->lots[i].sku));
 		bool_member(out, "sold_out", sold_out);
-		bool_member(out, "may_return", sold_out && lots && lots[i].held > 0);
+		bool_member(out, "may_return", sold_out && lots && lots[i].held > 0 && phase != SALE_PHASE_ENDED);
 		buffer_append_literal(out, "}");
 	}
 	buffer_append_literal(out, "]}");

@@ -55,6 +55,34 @@ static int hex_digit(char c)
 	return -1;
 }
 
+static bool is_unreserved(int c)
+{
+	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '-' || c == '.' || c == '_' || c == '~';
+}
+
+struct slice http_path_normal(struct slice path, char *text, size_t size)
+{
+	size_t length = 0;
+
+	if (!path.size || !memchr(path.data, '%', path.size))
+		return path;
+	if (path.size > size)
+		return SLICE_NULL;
+	for (size_t i = 0; i < path.size; i++) {
+		bool encoded = path.data[i] == '%' && i + 2 < path.size;
+		int high = encoded ? hex_digit(path.data[i + 1]) : -1, low = encoded ? hex_digit(path.data[i + 2]) : -1;
+		int c = high << 4 | low;
+
+		if (high >= 0 && low >= 0 && is_unreserved(c)) {
+			text[length++] = (char)c;
+			i += 2;
+		} else {
+			text[length++] = path.data[i];
+		}
+	}
+	return (struct slice){text, length};
+}
+
 static int percent_decode(struct slice from, char *text, size_t size)
 {
 	size_t length = 0;

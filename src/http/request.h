@@ -52,6 +52,11 @@ struct slice http_request_next_header(const struct http_request *request, struct
  * "name=value" of the query, percent-decoded into `text` (with NUL; `size` bytes with it); '+' is itself; a name without '=' has the empty
  * value. 0, 1 absent, -EINVAL malformed, given twice, with a NUL in it or too long.
  */
+/*
+ * The path with letters, digits, "-", ".", "_" and "~" in place of their percent-encodings, which mean the same (RFC 3986, section 6.2.2.2): itself where
+ * there is none, else in `text`. Empty: it does not fit.
+ */
+struct slice http_path_normal(struct slice path, char *text, size_t size);
 int http_request_query(const struct http_request *request, struct slice name, char *text, size_t size);
 /*
  * The query's parameters one after the other, as they were sent: true, or false at the end. *place begins with 0; value.data NULL: no '='. What

@@ -131,12 +131,12 @@ static void handle_request(struct http_handler *handler, struct http_exchange *e
 {
 	struct monitor *monitor = (struct monitor *)handler;
 	const struct http_request *request = http_exchange_request(exchange);
-	char allow[HTTP_ALLOW_SIZE], line[ALLOW_LINE_SIZE];
+	char allow[HTTP_ALLOW_SIZE], line[ALLOW_LINE_SIZE], path[HTTP_HEAD_MAX];
 	struct answer answer = plain;
 	struct http_match match;
 
 	buffer_clear(&monitor->body);
-	switch (http_router_find(monitor->router, request->method, request->path, &match, allow)) {
+	switch (http_router_find(monitor->router, request->method, http_path_normal(request->path, path, sizeof(path)), &match, allow)) {
 	case HTTP_ROUTE_FOUND:
 		routes[first_route(monitor) + match.route].handle(monitor, request, &answer);
 		break;

@@ -174,6 +174,20 @@ static void test_text_line_quotes_and_escapes_odd_values(void **state)
 	assert_non_null(strstr(written, "  a=\"two words\" b=\"x\\ny\\u001b[0m\" c=\"a=b\" d=\"\\\"q\\\"\"\n"));
 }
 
+static void test_what_would_deceive_a_terminal_is_escaped(void **state)
+{
+	(void)state;
+	log_set_format(LOG_FORMAT_TEXT);
+	log_info("gate", "odd",
+		 LOG_TEXT("c1", "\xc2\x9b"
+				"31m"),
+		 LOG_TEXT("bidi", "a\xe2\x80\xae"
+				  "b"),
+		 LOG_TEXT("fine", "\xc3\xa9"));
+	read_log();
+	assert_non_null(strstr(written, "c1=\"\\u009b31m\" bidi=\"a\\u202eb\" fine=\"\xc3\xa9\"\n"));
+}
+
 static void test_cut_text_line_ends_with_a_newline(void **state)
 {
 	static char long_text[2 * LOG_LINE_MAX];
@@ -414,6 +428,7 @@ int main(void)
 		CAPTURED(test_line_of_many_fields_is_cut_between_them),
 		CAPTURED(test_text_line_is_for_people),
 		CAPTURED(test_text_line_quotes_and_escapes_odd_values),
+		CAPTURED(test_what_would_deceive_a_terminal_is_escaped),
 		CAPTURED(test_cut_text_line_ends_with_a_newline),
 		CAPTURED(test_level_holds_lines_back),
 		CAPTURED(test_line_that_is_held_back_costs_no_evaluation),

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include "base/error.h"
+#include "http/request.h"
 #include "http/router.h"
 
 struct entry {
@@ -69,6 +70,29 @@ static void test_paths_find_their_routes(void **state)
 	assert_route(HTTP_POST, "/v1/sales/a%20j/lots/AJ1-42/add", ADD);
 	assert_parameter(0, "a%20j");
 	assert_parameter(1, "AJ1-42");
+}
+
+static void test_a_path_is_the_same_with_its_letters_percent_encoded(void **state)
+{
+	static const char *const pairs[][2] = {
+		{"/v1/sales/dr%6Fp", "/v1/sales/drop"},
+		{"/%76%31/%7e%2D%2e%5f", "/v1/~-._"},
+		{"/a%2Fb", "/a%2Fb"},
+		{"/a%20%41", "/a%20A"},
+		{"/%2541", "/%2541"},
+		{"/plain", "/plain"},
+		{"/%4", "/%4"},
+		{"/%", "/%"},
+	};
+	char text[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		struct slice path = http_path_normal(slice_of(pairs[i][0]), text, sizeof(text));
+
+		assert_true(slice_equal(path, slice_of(pairs[i][1])));
+	}
+	assert_int_equal(http_path_normal(SLICE("/%41%41"), text, 3).size, 0);
 }
 
 static void test_a_literal_wins_but_does_not_hide_what_is_below_a_parameter(void **state)
@@ -162,6 +186,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_paths_find_their_routes),
+		cmocka_unit_test(test_a_path_is_the_same_with_its_letters_percent_encoded),
 		cmocka_unit_test(test_a_literal_wins_but_does_not_hide_what_is_below_a_parameter),
 		cmocka_unit_test(test_other_paths_are_unknown),
 		cmocka_unit_test(test_head_goes_to_get),

@@ -28,7 +28,7 @@ static int sale_of(const struct order_control *control, const struct ledger_orde
 }
 
 /*
- * The refunded units are in a lot that nobody sells from and no housekeeper cares for: they go on to the item. Where that does not get through, the next
+ * The refunded units are in a lot that nobody sells from and no sale keeper cares for: they go on to the item. Where that does not get through, the next
  * start finds the sale with units left, and cares for it again. The movement has the order's own id, so that an order that is refunded twice, while a drain
  * is behind, gives its units once.
  */

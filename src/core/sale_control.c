@@ -10,7 +10,7 @@
 
 enum {
 	ARM_AHEAD_MS = 10000, /* a sale with an opening time is pre-heated this long before it */
-	RETRY_MS = 1000,      /* after a failure the housekeeper's turn waits so long */
+	RETRY_MS = 1000,      /* after a failure the sale keeper's turn waits so long */
 };
 
 /* Units that may be in the ledger already but not yet in the counter: the answer of the ledger was lost. */

@@ -9,7 +9,7 @@
 
 enum { REDIS_BATCH = 256 }; /* items of one sale in one call: a call holds up every other one, and 256 take about a millisecond */
 
-/* Whole answers that are no stock_outcome: enum redis_status in functions/common.lua. */
+/* Whole answers that are no stock_outcome: numbers that functions/common.lua has too. */
 enum { REDIS_STALE = 100, REDIS_OUT_OF_RANGE = 101 };
 
 /* The items of a batch by sale: `order` names them, those of one sale together and in the batch's order. */

@@ -31,7 +31,7 @@ struct redis_clock {
 	_Atomic int64_t next_ms;                       /* monotonic: when a reading is kept again */
 	_Atomic int64_t off_ms;                        /* the wall clock of Redis beyond the sale's time */
 	atomic_bool timed;                             /* there was a reading */
-	struct redis_reading readings[REDIS_READINGS]; /* the sale's lock; the newest at next_reading - 1 */
+	struct redis_reading readings[REDIS_READINGS]; /* the sale's lock; the newest at reading_count - 1, modulo their number */
 	unsigned reading_count;
 };
 

@@ -176,7 +176,8 @@ static void test_what_the_open_ledger_has_is_saved_when_its_file_is_removed(void
 		nanosleep(&pause, NULL);
 		find_file(place, ".saved-", saved, sizeof(saved));
 	} while (!saved[0]);
-	ledger->ops->free(ledger); /* ends the watch: the copy is whole */
+	ledger->ops->free(ledger); /* ends the watch: the copy is whole, and its journal gone */
+	find_file(place, ".saved-", saved, sizeof(saved));
 	assert_int_equal(stat(saved, &file), 0);
 	assert_int_equal(file.st_mode & 0777, 0600);
 	assert_int_equal(rename(saved, place->path), 0);

@@ -244,7 +244,7 @@ const struct command command_rehearse = {
 		"latency counts from those (open loop); else every connection sends as soon as it has its answer (closed loop).\n"
 		"Several gates take turns, as behind a load balancer: --server URL,URL (and --operator); one that is down is left out until it is back.\n"
 		"A ledger behind a journal is looked at again until it has caught up (--settle).\n"
-		"People are refused by gate.address_rate when they share few addresses: see --addresses.\n"
+		"Where gate.address_rate is set, people who share few addresses are refused by it: see --addresses.\n"
 		"Every answer is kept and held against the ledger. Exit code 1: a promise was broken; the first example is shown.\n",
 	.settings = true,
 	.run = run,

@@ -446,6 +446,58 @@ static void test_when_it_is_full_the_longest_idle_of_whoever_has_most_goes(void 
 	end();
 }
 
+static void ask_named(struct client *from, const char *named)
+{
+	char text[256];
+
+	client_connect(from, &fixture);
+	snprintf(text, sizeof(text), "PROXY TCP4 %s 127.0.0.1 1000 80\r\n" GET("/now"), named);
+	client_send(from, text);
+	client_expect(from, 200);
+}
+
+/* All of them are the proxy's, and none of them is: each counts for the client that it names. */
+static void test_behind_the_proxy_protocol_the_clients_are_counted(void **state)
+{
+	struct client greedy[3], modest;
+
+	(void)state;
+	fixture_open(&fixture, "127.0.0.1:0 proxy", fixture_limits(), 4);
+	fixture_run(&fixture);
+	ask_named(&modest, "192.0.2.1");
+	for (int i = 0; i < 3; i++)
+		ask_named(&greedy[i], "192.0.2.2");
+	client_connect(&client, &fixture); /* who it is for is not known yet: whoever has most gives way all the same */
+	client_expect_end(&greedy[0]);
+	client_send(&client, "PROXY TCP4 192.0.2.3 127.0.0.1 1000 80\r\n" GET("/now"));
+	client_expect(&client, 200);
+	client_send(&modest, GET("/now"));
+	client_expect(&modest, 200);
+	for (int i = 0; i < 3; i++)
+		client_close(&greedy[i]);
+	client_close(&modest);
+	end();
+}
+
+/* An HTTP proxy's connections mix many clients: it ends them itself. */
+static void test_connections_of_an_http_proxy_do_not_go_for_others(void **state)
+{
+	struct client more;
+
+	(void)state;
+	fixture_start(&fixture, fixture_limits(), 1); /* 127.0.0.1 is one */
+	client_connect(&client, &fixture);
+	client_send(&client, GET("/now"));
+	client_expect(&client, 200);
+	connect_from(&more, "127.0.0.2");
+	client_send(&more, GET("/now"));
+	client_expect(&more, 503);
+	client_close(&more);
+	client_send(&client, GET("/now"));
+	client_expect(&client, 200);
+	end();
+}
+
 static void test_where_nobody_is_idle_the_reserve_answers_those_whom_it_is_for(void **state)
 {
 	struct client more;
@@ -925,6 +977,8 @@ int main(void)
 		cmocka_unit_test(test_a_deferred_request_has_no_deadline_of_the_loop),
 		cmocka_unit_test(test_a_connection_beyond_the_quota_is_refused),
 		cmocka_unit_test(test_when_it_is_full_the_longest_idle_of_whoever_has_most_goes),
+		cmocka_unit_test(test_behind_the_proxy_protocol_the_clients_are_counted),
+		cmocka_unit_test(test_connections_of_an_http_proxy_do_not_go_for_others),
 		cmocka_unit_test(test_where_nobody_is_idle_the_reserve_answers_those_whom_it_is_for),
 		cmocka_unit_test(test_an_expendable_exchange_gives_its_place),
 		cmocka_unit_test(test_a_client_that_reads_far_too_slowly_is_cut_though_it_reads),

@@ -273,8 +273,10 @@ static void uncount_loaded(struct sale_stock *sale, struct sale_shard *shard, st
 		return;
 	lot_units_unload(&sale->lots[record->lot], record->quantity, record->state == ORDER_CONFIRMED);
 	buyer->live = (uint16_t)(buyer->live - (buyer->live < record->quantity ? buyer->live : record->quantity));
-	if (record->hold_position)
+	if (record->hold_position) {
 		deadline_heap_remove(&shard->holds, record->hold_position);
+		deadline_heap_unbook(&shard->holds);
+	}
 	sale_stock_publish(sale, shard);
 }
 

@@ -219,7 +219,7 @@ static int preheat(struct sale_control *control, const struct sale *sale, uint32
 	int r = ask_draft(control, sale->number);
 
 	if (r == 0)
-		r = ledger->ops->sale_raise_epoch(ledger, sale->number, epoch);
+		r = ledger->ops->sale_raise_epoch(ledger, sale->number, 0, epoch);
 	if (r)
 		return r;
 	if (preheat_begin(stock, sale, *epoch) < 0)

@@ -71,6 +71,7 @@ static void rebuild_component(const struct gate *gate, struct buffer *out)
 	health_begin_component(out, "rebuild", "UP");
 	render_text_member(out, "phase", slice_of(rebuild_phase_name((enum rebuild_phase)atomic_load(&progress->phase))));
 	render_int_member(out, "sales", atomic_load(&progress->sales));
+	render_int_member(out, "held", atomic_load(&progress->held));
 	render_int_member(out, "rebuilt", atomic_load(&progress->rebuilt_total));
 	render_int_member(out, "failed", atomic_load(&progress->failed_total));
 	health_end_component(out);

@@ -15,7 +15,7 @@
 #include "journal/kafka_record.h"
 
 enum {
-	BATCH = 1024,
+	BATCH = JOURNAL_READ_MAX,
 	ENDS_MS = 3000,
 	SILENCE_MS = 5000, /* without one record, where there must be one: the broker is called silent */
 	FETCHED_AHEAD_KB = 65536,

@@ -241,7 +241,7 @@ int postgres_sale_update(struct ledger *ledger, const struct sale *sale, const s
 int postgres_sale_set_lots(struct ledger *ledger, const struct sale *sale, const struct sale_lot *lots, uint32_t count,
 			   const struct ledger_actor *actor, uint32_t *lot);
 int postgres_sale_move(struct ledger *ledger, uint32_t sale, enum sale_action action, const struct ledger_actor *actor);
-int postgres_sale_raise_epoch(struct ledger *ledger, uint32_t sale, uint32_t *epoch);
+int postgres_sale_raise_epoch(struct ledger *ledger, uint32_t sale, uint32_t above, uint32_t *epoch);
 int postgres_lot_add(struct ledger *ledger, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *movement,
 		     const struct ledger_actor *actor);
 int postgres_sale_get(struct ledger *ledger, uint32_t number, struct slice id, struct sale **sale);

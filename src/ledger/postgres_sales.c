@@ -350,7 +350,7 @@ int postgres_sale_move(struct ledger *base, uint32_t sale, enum sale_action acti
 	return work.result == 0 && already ? LEDGER_ALREADY : work.result;
 }
 
-int postgres_sale_raise_epoch(struct ledger *base, uint32_t sale, uint32_t *epoch)
+int postgres_sale_raise_epoch(struct ledger *base, uint32_t sale, uint32_t above, uint32_t *epoch)
 {
 	/* raise_epoch() takes the number of the change itself, behind those who hold the epoch. */
 	struct pg_work work = {.ledger = postgres_ledger_of(base)};
@@ -359,8 +359,9 @@ int postgres_sale_raise_epoch(struct ledger *base, uint32_t sale, uint32_t *epoc
 	int end;
 
 	pg_put_int(&params, sale);
+	pg_put_int(&params, above);
 	while (pg_work_begin(&work)) {
-		end = pg_outcome(pg_query(work.connection, "SELECT raise_epoch($1)", &params, &result), -EIO);
+		end = pg_outcome(pg_query(work.connection, "SELECT raise_epoch($1, $2)", &params, &result), -EIO);
 		if (end == 0 && PQgetisnull(result, 0, 0))
 			end = LEDGER_NOT_FOUND;
 		if (end == 0)

@@ -206,7 +206,7 @@ int sqlite_sale_update(struct ledger *ledger, const struct sale *sale, const str
 int sqlite_sale_set_lots(struct ledger *ledger, const struct sale *sale, const struct sale_lot *lots, uint32_t count,
 			 const struct ledger_actor *actor, uint32_t *lot);
 int sqlite_sale_move(struct ledger *ledger, uint32_t sale, enum sale_action action, const struct ledger_actor *actor);
-int sqlite_sale_raise_epoch(struct ledger *ledger, uint32_t sale, uint32_t *epoch);
+int sqlite_sale_raise_epoch(struct ledger *ledger, uint32_t sale, uint32_t above, uint32_t *epoch);
 int sqlite_lot_add(struct ledger *ledger, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *movement,
 		   const struct ledger_actor *actor);
 int sqlite_sale_get(struct ledger *ledger, uint32_t number, struct slice id, struct sale **sale);

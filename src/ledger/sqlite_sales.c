@@ -375,7 +375,7 @@ int sqlite_sale_move(struct ledger *base, uint32_t sale, enum sale_action action
 	return writer_end(ledger, result);
 }
 
-int sqlite_sale_raise_epoch(struct ledger *base, uint32_t sale, uint32_t *epoch)
+int sqlite_sale_raise_epoch(struct ledger *base, uint32_t sale, uint32_t above, uint32_t *epoch)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
 	struct connection *connection;
@@ -390,7 +390,8 @@ int sqlite_sale_raise_epoch(struct ledger *base, uint32_t sale, uint32_t *epoch)
 		result = connection_prepare(connection, "UPDATE sales SET epoch = ?2, version = version + 1 WHERE number = ?1",
 					    &statement);
 	if (result == 0) {
-		*epoch = (head.epoch > head.barrier ? head.epoch : head.barrier) + 1;
+		*epoch = head.epoch > head.barrier ? head.epoch : head.barrier;
+		*epoch = (*epoch > above ? *epoch : above) + 1;
 		bind_int(statement, 1, sale);
 		bind_int(statement, 2, *epoch);
 		result = step_once(connection, statement) == STEP_DONE ? 0 : error_origin(-EIO);

@@ -33,7 +33,8 @@ struct journal_range {
 	uint64_t mark;
 };
 
-/* Takes some records, in their order. They, and what they point to, are the reader's again when it returns. Negative: no more of them. */
+enum { JOURNAL_READ_MAX = 1024 };
+/* Takes some records, JOURNAL_READ_MAX at most, in their order. They, and what they point to, are the reader's again when it returns. Negative: no more of them. */
 typedef int (*journal_take)(void *context, struct journal_record *records, size_t count);
 
 struct journal;

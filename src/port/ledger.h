@@ -234,8 +234,11 @@ struct ledger_ops {
 	 * row stays, under an id that none can be made with. DONE, ALREADY, WRONG_STATE, NOT_FOUND.
 	 */
 	int (*sale_move)(struct ledger *ledger, uint32_t sale, enum sale_action action, const struct ledger_actor *actor);
-	/* Raises the epoch, to above the newest barrier that was met too, and tells it. DONE, NOT_FOUND. */
-	int (*sale_raise_epoch)(struct ledger *ledger, uint32_t sale, uint32_t *epoch);
+	/*
+	 * Raises the epoch, to above the newest barrier that was met, and above `above` (what a journal has that was not drained yet), and tells it. DONE,
+	 * NOT_FOUND.
+	 */
+	int (*sale_raise_epoch)(struct ledger *ledger, uint32_t sale, uint32_t above, uint32_t *epoch);
 	/* One sale by number (or by id where number is 0); malloc'd. DONE, NOT_FOUND. */
 	int (*sale_get)(struct ledger *ledger, uint32_t number, struct slice id, struct sale **sale);
 	/*

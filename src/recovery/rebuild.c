@@ -10,9 +10,9 @@ enum {
 	ORDERS_PAGE = 4096, /* 3 MiB of rows at a time; freed when done */
 };
 
-int rebuild_begin(struct ledger *ledger, struct stock *stock, struct sale *sale)
+int rebuild_begin(struct ledger *ledger, struct stock *stock, struct sale *sale, uint32_t above)
 {
-	int r = ledger->ops->sale_raise_epoch(ledger, sale->number, &sale->epoch);
+	int r = ledger->ops->sale_raise_epoch(ledger, sale->number, above, &sale->epoch);
 
 	if (r)
 		return r > 0 ? error_origin(-ESTALE) : r;
@@ -32,7 +32,7 @@ static int begin_sales(struct ledger *ledger, struct stock *stock, struct sale_c
 		for (size_t i = 0; r == 0 && i < count; i++) {
 			after = page[i]->number;
 			if (page[i]->state != SALE_DRAFT)
-				r = rebuild_begin(ledger, stock, page[i]);
+				r = rebuild_begin(ledger, stock, page[i], 0);
 			if (r == 0) {
 				r = sale_catalog_put(catalog, page[i]);
 				page[i] = NULL;

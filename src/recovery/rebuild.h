@@ -21,8 +21,11 @@ struct rebuild_result {
 	size_t held;          /* sales that stay fenced: the ledger contradicts itself about them */
 };
 
-/* Ends a sale's reign: raises its epoch (sale->epoch: the new one) and begins its stock. 0 or negative; -ESTALE: another process does the same. */
-int rebuild_begin(struct ledger *ledger, struct stock *stock, struct sale *sale) MUST_CHECK;
+/*
+ * Raises a sale's epoch above all that were before, and above `above` (sale->epoch: the new one), and begins its stock. 0 or negative; -ESTALE: another process
+ * does the same.
+ */
+int rebuild_begin(struct ledger *ledger, struct stock *stock, struct sale *sale, uint32_t above) MUST_CHECK;
 /*
  * Loads the orders of a sale that was begun, all of one moment, and holds them against the ledger's sums. *snapshot, which is to be deinit()ed whatever
  * comes, has what else is of that moment; *orders: how many there were. 0; -EUCLEAN: orders and sums do not agree (logged); -ESTALE: there is no such sale; or negative.

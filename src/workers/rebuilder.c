@@ -2,29 +2,35 @@
 
 #include <stdlib.h>
 #include "base/clock.h"
-#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/thread.h"
-#include "recovery/catch_up.h"
-#include "recovery/rebuild.h"
+#include "recovery/round.h"
 
 enum {
-	SALES_MAX = 4096,         /* in one round; more wait for the next */
-	SAY_AGAIN_NS = 5000000000 /* how often a wait that lasts is said again */
+	SALES_MAX = 4096, /* in one round; more wait for the next */
+	HELD_MAX = 4096,
 };
 
 const struct rebuilder_pace rebuilder_pace_usual = {
-	.gather_ns = 200000000,
+	.gather_ns = 50000000,
 	.margin_ns = 500000000,
-	.poll_ns = 50000000,
 	.pause_ns = 1000000000,
+	.held_ns = 15000000000,
+};
+
+struct held_sale {
+	uint32_t number;
+	int64_t not_before_ns;
+	const char *why;
 };
 
 struct rebuilder {
 	struct rebuilder_settings settings;
 	struct thread thread;
 	struct rebuild_progress progress;
-	struct catch_up mark; /* where the journal ended when the round began */
+	int first_error; /* of the round's sales */
+	struct held_sale held[HELD_MAX];
+	size_t held_count;
 	uint32_t numbers[SALES_MAX];
 	size_t count;
 	void *popped[SALES_MAX];
@@ -35,11 +41,10 @@ const char *rebuild_phase_name(enum rebuild_phase phase)
 {
 	static const char *const names[] = {
 		[REBUILD_IDLE] = "idle",
-		[REBUILD_CATCHING_UP] = "waiting for the ledger to have what the journal has",
-		[REBUILD_BEGUN] = "waiting until older grants can be told no more",
+		[REBUILD_LEARNING] = "reading the journal's tail",
+		[REBUILD_BEGUN] = "beginning a new epoch",
 		[REBUILD_BARRIER] = "waiting for the journal to take the barrier",
-		[REBUILD_DRAINING] = "waiting for the drain",
-		[REBUILD_LOADING] = "loading orders",
+		[REBUILD_LOADING] = "loading orders, and the journal's tail over them",
 	};
 
 	return names[phase];
@@ -70,6 +75,9 @@ int rebuilder_new(struct rebuilder **out, const struct rebuilder_settings *setti
 		       read_figure, &rebuilder->progress.rebuilt_total);
 	metrics_reader(metrics, "counter", "penstock_rebuild_failures_total", "Rebuilds that were broken off and begun again.",
 		       NULL, read_figure, &rebuilder->progress.failed_total);
+	metrics_reader(metrics, "gauge", "penstock_rebuild_held_sales",
+		       "Sales that this process cannot rebuild until somebody helps: they stay fenced.", NULL, read_figure,
+		       &rebuilder->progress.held);
 	*out = rebuilder;
 	return 0;
 }
@@ -88,6 +96,51 @@ static bool rest(struct rebuilder *rebuilder, int64_t time_ns)
 	while (!lane_closed(rebuilder->rest) && (left_ns = until_ns - clock_mono_ns()) > 0)
 		(void)!lane_pop(rebuilder->rest, &nothing, 1, left_ns);
 	return !lane_closed(rebuilder->rest);
+}
+
+/* --- What is held --- */
+
+/* A sale that stays fenced for a reason that time alone does not mend: it is looked at again, but not with every turn. */
+static struct held_sale *find_held(struct rebuilder *rebuilder, uint32_t number)
+{
+	for (size_t i = 0; i < rebuilder->held_count; i++)
+		if (rebuilder->held[i].number == number)
+			return &rebuilder->held[i];
+	return NULL;
+}
+
+static void forget_held(struct rebuilder *rebuilder, uint32_t number)
+{
+	struct held_sale *held = find_held(rebuilder, number);
+
+	if (held)
+		*held = rebuilder->held[--rebuilder->held_count];
+	atomic_store(&rebuilder->progress.held, (int64_t)rebuilder->held_count);
+}
+
+static void hold(struct rebuilder *rebuilder, const struct round_sale *sale)
+{
+	struct held_sale *held = find_held(rebuilder, sale->tail.number);
+	const char *before = held ? held->why : NULL;
+
+	if (!held && rebuilder->held_count < HELD_MAX)
+		held = &rebuilder->held[rebuilder->held_count++];
+	if (held)
+		*held = (struct held_sale){sale->tail.number, clock_mono_ns() + rebuilder->settings.pace.held_ns, sale->held};
+	if (before != sale->held)
+		log_error("rebuild", "A SALE STAYS FENCED: its stock cannot be rebuilt", LOG_TEXT("sale", sale->sale->id),
+			  LOG_TEXT("reason", sale->held), LOG_TEXT("error", error_text(sale->error)));
+	atomic_store(&rebuilder->progress.held, (int64_t)rebuilder->held_count);
+}
+
+/* What was dropped from the catalog, or mended by another process, is not told any more. */
+static void let_go_of_held(struct rebuilder *rebuilder)
+{
+	int64_t old_ns = clock_mono_ns() - 2 * rebuilder->settings.pace.held_ns;
+
+	for (size_t i = rebuilder->held_count; i > 0; i--)
+		if (rebuilder->held[i - 1].not_before_ns < old_ns)
+			forget_held(rebuilder, rebuilder->held[i - 1].number);
 }
 
 /* --- The steps --- */
@@ -112,200 +165,133 @@ static bool is_shown(struct rebuilder *rebuilder, uint32_t number)
 	return shown;
 }
 
-/* Begins every sale that is to be rebuilt; the table's sales are as the ledger has them. */
-static int begin(struct rebuilder *rebuilder, struct sale_catalog *fenced)
+/* The sales that are to be rebuilt, as the ledger has them. 0 or negative. */
+static int gather_sales(struct rebuilder *rebuilder, struct round *round)
 {
 	struct ledger *ledger = rebuilder->settings.ledger;
-	size_t begun = 0;
 
 	for (size_t i = 0; i < rebuilder->count; i++) {
+		uint32_t number = rebuilder->numbers[i];
 		struct sale *sale = NULL;
 		int r;
 
-		if (!is_fenced(rebuilder, rebuilder->numbers[i]) || !is_shown(rebuilder, rebuilder->numbers[i]))
+		if (!is_fenced(rebuilder, number) || !is_shown(rebuilder, number))
 			continue;
-		r = ledger->ops->sale_get(ledger, rebuilder->numbers[i], SLICE_NULL, &sale);
+		r = ledger->ops->sale_get(ledger, number, SLICE_NULL, &sale);
 		if (r < 0)
 			return r;
 		if (r > 0 || !sale_in_stock(sale)) {
 			free(sale);
 			continue;
 		}
-		r = rebuild_begin(ledger, rebuilder->settings.stock, sale);
-		if (r < 0) {
-			free(sale);
-			return r;
-		}
-		log_warn("rebuild", "the stock of a sale is gone or old: it is fenced and rebuilt from the ledger",
-			 LOG_TEXT("sale", sale->id), LOG_INT("epoch", sale->epoch));
-		begun++;
-		r = sale_catalog_put(fenced, sale);
+		r = round_add(round, sale);
 		if (r < 0)
 			return r;
 	}
-	atomic_store(&rebuilder->progress.sales, (int64_t)begun);
+	atomic_store(&rebuilder->progress.sales, (int64_t)round->count);
 	return 0;
 }
 
-static int put_barriers(struct rebuilder *rebuilder, const struct sale_table *table)
+static void say_begun(const struct round *round)
 {
-	struct journal *journal = rebuilder->settings.journal;
-	int r = 0;
-
-	for (size_t i = 0; i < sale_table_count(table); i++) {
-		const struct sale *sale = sale_table_at(table, i)->sale;
-
-		while ((r = journal->ops->barrier(journal, sale->number, sale->epoch)) < 0)
-			if (!rest(rebuilder, rebuilder->settings.pace.pause_ns))
-				return -ECANCELED;
-	}
-	return r;
-}
-
-/* Whether the ledger has seen the barrier of every sale of the table. 1, 0, or negative. */
-static int is_drained(struct rebuilder *rebuilder, const struct sale_table *table)
-{
-	struct ledger *ledger = rebuilder->settings.ledger;
-
-	for (size_t i = 0; i < sale_table_count(table); i++) {
-		const struct sale *wanted = sale_table_at(table, i)->sale;
-		struct sale *sale = NULL;
-		int r = ledger->ops->sale_get(ledger, wanted->number, SLICE_NULL, &sale);
-		uint32_t barrier = r == 0 ? sale->barrier : 0;
-
-		free(sale);
-		if (r)
-			return r < 0 ? r : error_origin(-ESTALE);
-		if (barrier > wanted->epoch) /* another has begun anew, or the ledger was restored from a backup: what we would grant is void */
-			return error_origin(-ESTALE);
-		if (barrier < wanted->epoch)
-			return 0;
-	}
-	return 1;
-}
-
-/* Whether the ledger has what the journal had when it was marked. 1, 0, or negative. */
-static int is_caught_up(struct rebuilder *rebuilder, const struct sale_table *table)
-{
-	(void)table;
-	return catch_up_reached(&rebuilder->mark, rebuilder->settings.ledger);
-}
-
-/* Until `ask` says 1; -ESTALE where it says so, -ECANCELED where it is time to stop. */
-static int await_drain(struct rebuilder *rebuilder, int (*ask)(struct rebuilder *, const struct sale_table *),
-		       const struct sale_table *table)
-{
-	int64_t say_ns = clock_mono_ns() + SAY_AGAIN_NS;
-	int drained;
-
-	/* A ledger that is away comes back: what was begun stays begun. */
-	while ((drained = ask(rebuilder, table)) != 1) {
-		if (drained == -ESTALE)
-			return drained;
-		if (!rest(rebuilder, rebuilder->settings.pace.poll_ns))
-			return -ECANCELED;
-		if (clock_mono_ns() < say_ns)
-			continue;
-		say_ns = clock_mono_ns() + SAY_AGAIN_NS;
-		log_warn("rebuild", "still waiting for the drain: is it running?",
-			 LOG_TEXT("phase", rebuild_phase_name(atomic_load(&rebuilder->progress.phase))));
-	}
-	return 0;
+	for (size_t i = 0; i < round->count; i++)
+		if (round->sales[i].tail.epoch)
+			log_warn("rebuild",
+				 "the stock of a sale is gone or old: it is fenced and rebuilt from the ledger and the journal",
+				 LOG_TEXT("sale", round->sales[i].sale->id), LOG_INT("epoch", round->sales[i].tail.epoch));
 }
 
 /*
- * A ledger that is behind the journal may give a sale an epoch that the journal knows already, whose old barrier would be taken for the new one: it was restored
- * from a backup.
+ * Until no stock can grant under an older epoch any more: a master that is cut off stops when it misses its replicas. And until nobody is told any more by
+ * those who tell after the journal alone: gates of older versions, whose functions another one's took the place of a moment ago.
  */
-static int catch_up(struct rebuilder *rebuilder)
-{
-	set_phase(rebuilder, REBUILD_CATCHING_UP);
-	while (catch_up_mark(&rebuilder->mark, rebuilder->settings.journal, rebuilder->numbers, rebuilder->count) < 0)
-		if (!rest(rebuilder, rebuilder->settings.pace.poll_ns))
-			return -ECANCELED;
-	return await_drain(rebuilder, is_caught_up, NULL);
-}
-
-/* Rule 4 for a journal that is not in the ledger. */
-static int wait_out(struct rebuilder *rebuilder, const struct sale_table *table)
+static bool wait_out(struct rebuilder *rebuilder)
 {
 	const struct rebuilder_settings *settings = &rebuilder->settings;
+	int64_t wait_ns = settings->stock->quiesce_ns, strangers_ns = atomic_load(&settings->stock->strangers_ns);
+
+	if (strangers_ns) {
+		int64_t left_ns = strangers_ns + settings->ack_deadline_ns + settings->pace.margin_ns - clock_mono_ns();
+
+		wait_ns = left_ns > wait_ns ? left_ns : wait_ns;
+	}
+	return wait_ns <= 0 || rest(rebuilder, wait_ns);
+}
+
+/* A service that is away comes back: what was begun stays begun. */
+static int put_barriers(struct rebuilder *rebuilder, struct round *round)
+{
 	int r;
 
-	set_phase(rebuilder, REBUILD_BEGUN);
-	if (!rest(rebuilder, settings->ack_deadline_ns + settings->pace.margin_ns + settings->stock->quiesce_ns))
-		return -ECANCELED;
-	set_phase(rebuilder, REBUILD_BARRIER);
-	r = put_barriers(rebuilder, table);
-	if (r < 0)
-		return r;
-	set_phase(rebuilder, REBUILD_DRAINING);
-	return await_drain(rebuilder, is_drained, table);
-}
-
-/* The sales as the ledger has them by now: units may have been added or withdrawn since they were begun. */
-static int read_again(struct rebuilder *rebuilder, const struct sale_table *table, struct sale_catalog *ready)
-{
-	struct ledger *ledger = rebuilder->settings.ledger;
-	int r = 0;
-
-	for (size_t i = 0; i < sale_table_count(table) && r == 0; i++) {
-		struct sale *sale = NULL;
-
-		r = ledger->ops->sale_get(ledger, sale_table_at(table, i)->sale->number, SLICE_NULL, &sale);
-		if (r == 0)
-			r = sale_catalog_put(ready, sale);
-	}
-	return r > 0 ? error_origin(-ESTALE) : r;
-}
-
-static int load(struct rebuilder *rebuilder, const struct sale_table *table)
-{
-	struct sale_catalog *ready = NULL;
-	const struct sale_table *fresh;
-	struct rebuild_result result = {0};
-	int r = sale_catalog_new(&ready);
-
-	if (r < 0)
-		return r;
-	set_phase(rebuilder, REBUILD_LOADING);
-	r = read_again(rebuilder, table, ready);
-	if (r == 0) {
-		fresh = sale_catalog_ref(ready);
-		r = rebuild_load(rebuilder->settings.ledger, rebuilder->settings.stock, fresh, &result);
-		sale_table_unref(fresh);
-	}
-	sale_catalog_free(ready);
-	atomic_fetch_add(&rebuilder->progress.rebuilt_total, (int64_t)result.sales);
-	if (result.sales)
-		log_info("rebuild", "stock rebuilt from the ledger", LOG_INT("sales", result.sales), LOG_INT("orders", result.orders));
+	while ((r = round_barriers(round)) < 0)
+		if (!rest(rebuilder, rebuilder->settings.pace.pause_ns))
+			return -ECANCELED;
 	return r;
+}
+
+static void tell(void *context, const struct round_sale *sale)
+{
+	struct rebuilder *rebuilder = context;
+
+	atomic_fetch_sub(&rebuilder->progress.sales, 1);
+	if (sale->armed) {
+		atomic_fetch_add(&rebuilder->progress.rebuilt_total, 1);
+		forget_held(rebuilder, sale->tail.number);
+		log_info("rebuild", "a sale's stock was rebuilt", LOG_TEXT("sale", sale->sale->id),
+			 LOG_INT("epoch", sale->tail.epoch), LOG_INT("orders", sale->orders),
+			 LOG_INT("events_of_the_journal", sale->tail.applied));
+	} else if (sale->held) {
+		hold(rebuilder, sale);
+	} else {
+		rebuilder->first_error = rebuilder->first_error ? rebuilder->first_error : sale->error;
+	}
+}
+
+static bool is_stopping(void *context)
+{
+	return lane_closed(((struct rebuilder *)context)->rest);
 }
 
 /* --- The round --- */
 
+static int go_round(struct rebuilder *rebuilder, struct round *round)
+{
+	bool waits = round->has_tail;
+	int r = gather_sales(rebuilder, round);
+
+	if (r < 0 || round->count == 0)
+		return r;
+	set_phase(rebuilder, REBUILD_LEARNING);
+	r = round_learn(round);
+	if (r < 0)
+		return r;
+	set_phase(rebuilder, REBUILD_BEGUN);
+	r = round_begin(round);
+	say_begun(round);
+	if (r < 0)
+		return r;
+	if (waits && !wait_out(rebuilder))
+		return -ECANCELED;
+	set_phase(rebuilder, REBUILD_BARRIER);
+	r = put_barriers(rebuilder, round);
+	if (r < 0)
+		return r;
+	set_phase(rebuilder, REBUILD_LOADING);
+	rebuilder->first_error = 0;
+	r = round_load(round, tell, is_stopping, rebuilder);
+	return r < 0 ? r : rebuilder->first_error;
+}
+
 static int rebuild(struct rebuilder *rebuilder)
 {
-	/* The failpoint breaks rule 4 on purpose. */
-	bool waits = !rebuilder->settings.journal->ops->in_ledger && !FAILPOINT("rebuild.no_barrier");
-	struct sale_catalog *fenced = NULL;
-	const struct sale_table *table;
-	int r = sale_catalog_new(&fenced);
+	const struct rebuilder_settings *settings = &rebuilder->settings;
+	struct round round;
+	int r = round_init(&round, settings->ledger, settings->stock, settings->journal);
 
 	if (r < 0)
 		return r;
-	atomic_store(&rebuilder->progress.sales, (int64_t)rebuilder->count);
-	if (waits)
-		r = catch_up(rebuilder);
-	if (r == 0)
-		r = begin(rebuilder, fenced);
-	table = sale_catalog_ref(fenced);
-	if (r == 0 && sale_table_count(table) && waits)
-		r = wait_out(rebuilder, table);
-	if (r == 0 && sale_table_count(table))
-		r = load(rebuilder, table);
-	sale_table_unref(table);
-	sale_catalog_free(fenced);
+	r = go_round(rebuilder, &round);
+	round_deinit(&round);
 	return r;
 }
 
@@ -313,8 +299,11 @@ static void gather(struct rebuilder *rebuilder, size_t popped)
 {
 	for (size_t i = 0; i < popped && rebuilder->count < SALES_MAX; i++) {
 		uint32_t number = (uint32_t)(uintptr_t)rebuilder->popped[i];
+		const struct held_sale *held = find_held(rebuilder, number);
 		size_t known = 0;
 
+		if (held && clock_mono_ns() < held->not_before_ns)
+			continue;
 		while (known < rebuilder->count && rebuilder->numbers[known] != number)
 			known++;
 		if (known == rebuilder->count)
@@ -357,13 +346,15 @@ static void run(void *argument)
 		size_t popped = lane_pop(fenced, rebuilder->popped, SALES_MAX, gather_ns);
 
 		rebuilder->count = 0;
+		let_go_of_held(rebuilder);
 		if (popped == 0)
 			continue;
 		gather(rebuilder, popped);
 		if (!rest(rebuilder, gather_ns))
 			break;
 		gather(rebuilder, lane_pop(fenced, rebuilder->popped, SALES_MAX, 0));
-		work(rebuilder);
+		if (rebuilder->count)
+			work(rebuilder);
 	}
 }
 

@@ -2,15 +2,18 @@
  * The thread that rebuilds the stock of sales that a shared stock has forgotten, or must not sell from (rule 4). The one process that is elected does it,
  * without an operator:
  *
- *   1. wait until the drain has brought the ledger up to where the journal ends: a ledger that is behind does not know which epochs there were
- *   2. the epoch up in the ledger, the stock begun anew: nothing can be granted any more but by a reign that was cut off from us
- *   3. wait until nobody can be told any more of what such a reign has granted: T_ack, a margin, and as long as the stock says that it may last
- *   4. the barrier into the journal; behind it every event of an older epoch is void
- *   5. wait until the drain has brought the ledger up to the barrier
- *   6. load the ledger's orders, arm
+ *   1. read the journal's tail, from where the ledger stands to its end: which epochs were used that the ledger does not know of yet
+ *   2. the epoch up in the ledger, above all of them; the stock begun anew: nothing can be granted any more but by a reign that was cut off from us
+ *   3. wait as long as the stock says that such a reign may last (replicas); and T_ack where gates of an older version may still tell
+ *   4. the barrier into the journal; behind it every event of an older epoch is void. Read on to it
+ *   5. sale by sale: the ledger's orders in one snapshot, the tail over them by the judge that the drain has, the epoch once more in the ledger, armed
  *
- * With a journal that is in the ledger, which holds every event's epoch against the sale's in the commit itself, 1 and 3 to 5 fall away. Whatever fails is
- * begun again from 1: a rebuild that was broken off has changed nothing but the epoch.
+ * It waits for no drain: one that is paced, or dead, may be minutes behind, and that is what it is for. What was told before is in the ledger or in the tail, for
+ * a success is told only after the stock has answered under its epoch, and the barrier comes after a stock that has a newer one. With a journal that
+ * is in the ledger, which holds every event's epoch against the sale's in the commit itself, 1, 3 and 4 fall away.
+ *
+ * Whatever fails is begun again from 1: a rebuild that was broken off has changed nothing but the epoch. A sale that no time will mend (the ledger contradicts
+ * itself, the journal lacks what the ledger needs) is held: it stays fenced, is said and counted, and is tried again every few seconds.
  */
 #pragma once
 
@@ -24,11 +27,10 @@
 
 enum rebuild_phase {
 	REBUILD_IDLE = 0,
-	REBUILD_CATCHING_UP = 1, /* waiting for the drain to bring the ledger up to the journal's end */
-	REBUILD_BEGUN = 2,       /* waiting until nobody can be told of an older epoch's grant */
-	REBUILD_BARRIER = 3,     /* waiting for the journal to take the barriers */
-	REBUILD_DRAINING = 4,    /* waiting for the drain to come up to them */
-	REBUILD_LOADING = 5,
+	REBUILD_LEARNING = 1, /* reading the journal's tail */
+	REBUILD_BEGUN = 2,    /* the new epochs are begun; waiting for what may still grant an older one */
+	REBUILD_BARRIER = 3,  /* waiting for the journal to take the barriers */
+	REBUILD_LOADING = 4,
 };
 const char *rebuild_phase_name(enum rebuild_phase phase);
 
@@ -36,6 +38,7 @@ const char *rebuild_phase_name(enum rebuild_phase phase);
 struct rebuild_progress {
 	_Atomic int phase;
 	_Atomic int64_t sales;         /* being rebuilt now */
+	_Atomic int64_t held;          /* sales that stay fenced until somebody helps */
 	_Atomic int64_t rebuilt_total; /* sales, since the start */
 	_Atomic int64_t failed_total;  /* rounds that were broken off */
 };
@@ -45,8 +48,8 @@ struct rebuilder;
 struct rebuilder_pace {
 	int64_t gather_ns; /* sales that were forgotten together are rebuilt together */
 	int64_t margin_ns; /* beyond T_ack: clocks of machines that run a little apart */
-	int64_t poll_ns;   /* between looks at the ledger while the drain comes up to the barrier */
 	int64_t pause_ns;  /* after a round or a barrier that failed */
+	int64_t held_ns;   /* until a held sale is tried again */
 };
 extern const struct rebuilder_pace rebuilder_pace_usual;
 

@@ -657,9 +657,9 @@ static void test_stale_epoch_is_void_unless_it_is_there_already(void **state)
 
 	assert_int_equal(kit_apply(kit, &confirmed), LEDGER_DONE);
 	assert_int_equal(kit_apply(kit, &withdrawn), LEDGER_DONE);
-	assert_int_equal(kit->ledger->ops->sale_raise_epoch(kit->ledger, kit->sale, &epoch), LEDGER_DONE);
+	assert_int_equal(kit->ledger->ops->sale_raise_epoch(kit->ledger, kit->sale, 0, &epoch), LEDGER_DONE);
 	assert_int_equal(epoch, 2);
-	assert_int_equal(kit->ledger->ops->sale_raise_epoch(kit->ledger, 999, &epoch), LEDGER_NOT_FOUND);
+	assert_int_equal(kit->ledger->ops->sale_raise_epoch(kit->ledger, 999, 0, &epoch), LEDGER_NOT_FOUND);
 
 	assert_int_equal(kit_apply(kit, &late), LEDGER_STALE_EPOCH);
 	assert_int_equal(kit_apply(kit, &cancelled), LEDGER_STALE_EPOCH);
@@ -670,6 +670,11 @@ static void test_stale_epoch_is_void_unless_it_is_there_already(void **state)
 	late.epoch = 2;
 	assert_int_equal(kit_apply(kit, &late), LEDGER_DONE);
 	kit_assert_lot(kit, KIT_SHIRT, KIT_SHIRTS, 2, 1, 1);
+	/* What a journal has that was not drained yet. */
+	assert_int_equal(kit->ledger->ops->sale_raise_epoch(kit->ledger, kit->sale, 40, &epoch), LEDGER_DONE);
+	assert_int_equal(epoch, 41);
+	assert_int_equal(kit->ledger->ops->sale_raise_epoch(kit->ledger, kit->sale, 3, &epoch), LEDGER_DONE);
+	assert_int_equal(epoch, 42);
 	kit_assert_audit(kit);
 }
 

@@ -129,7 +129,7 @@ static void test_barrier_voids_what_is_older_behind_it(void **state)
 	uint32_t epoch;
 
 	fresh.epoch = 2;
-	assert_int_equal(kit->ledger->ops->sale_raise_epoch(kit->ledger, kit->sale, &epoch), LEDGER_DONE);
+	assert_int_equal(kit->ledger->ops->sale_raise_epoch(kit->ledger, kit->sale, 0, &epoch), LEDGER_DONE);
 	assert_int_equal(kit_drain(kit, 0, entries, 8), LEDGER_DONE);
 	for (size_t i = 0; i < 8; i++)
 		assert_int_equal(entries[i].outcome, expected[i]);
@@ -174,7 +174,7 @@ static void test_an_epoch_is_raised_above_every_barrier(void **state)
 	uint32_t epoch = 0;
 
 	assert_int_equal(kit_drain(kit, 0, &entries[0], 1), LEDGER_DONE);
-	assert_int_equal(kit->ledger->ops->sale_raise_epoch(kit->ledger, kit->sale, &epoch), LEDGER_DONE);
+	assert_int_equal(kit->ledger->ops->sale_raise_epoch(kit->ledger, kit->sale, 0, &epoch), LEDGER_DONE);
 	assert_int_equal(epoch, 8);
 	fresh.epoch = epoch;
 	assert_int_equal(kit_drain(kit, 1, &entries[1], 1), LEDGER_DONE);
@@ -204,7 +204,7 @@ static void test_void_settlement_of_a_void_order_is_no_mystery(void **state)
 	struct event late = kit_reserved(kit, KIT_SHIRT, 1, "ann"), settled = kit_settled(kit, EVENT_CONFIRMED, &late);
 	uint32_t epoch;
 
-	assert_int_equal(kit->ledger->ops->sale_raise_epoch(kit->ledger, kit->sale, &epoch), LEDGER_DONE);
+	assert_int_equal(kit->ledger->ops->sale_raise_epoch(kit->ledger, kit->sale, 0, &epoch), LEDGER_DONE);
 	assert_int_equal(kit_apply(kit, &late), LEDGER_STALE_EPOCH);
 	assert_int_equal(kit_apply(kit, &settled), LEDGER_STALE_EPOCH);
 	settled.epoch = 2;
@@ -395,7 +395,7 @@ static void test_every_change_of_a_sale_is_told_once(void **state)
 		if (step == 1)
 			assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_ARM, &actor), LEDGER_DONE);
 		if (step == 2)
-			assert_int_equal(ledger->ops->sale_raise_epoch(ledger, kit->sale, &epoch), LEDGER_DONE);
+			assert_int_equal(ledger->ops->sale_raise_epoch(ledger, kit->sale, 0, &epoch), LEDGER_DONE);
 		if (step == 3)
 			assert_int_equal(ledger->ops->lot_add(ledger, kit->sale, KIT_SHOE, 2, &movement, &actor), LEDGER_DONE);
 		if (step == 4)
@@ -429,7 +429,7 @@ static void test_changes_are_told_in_their_order_page_by_page(void **state)
 	uint32_t epoch, big = kit_big_sale(kit, 10);
 	size_t count;
 
-	assert_int_equal(ledger->ops->sale_raise_epoch(ledger, kit->sale, &epoch), LEDGER_DONE);
+	assert_int_equal(ledger->ops->sale_raise_epoch(ledger, kit->sale, 0, &epoch), LEDGER_DONE);
 	assert_int_equal(ledger->ops->sales_changed(ledger, 0, sales, 2, &count), 0);
 	assert_int_equal(count, 2);
 	assert_int_equal(sales[0]->number, big);

@@ -87,7 +87,7 @@ static void test_what_the_ledger_will_not_have_is_refused(void **state)
 	bad.quantity = 3;
 	assert_int_equal(append(place, &bad, &reason), JOURNAL_REFUSED);
 	assert_string_equal(reason, "a constraint of the ledger");
-	assert_int_equal(place->ledger->ops->sale_raise_epoch(place->ledger, place->kit.sale, &epoch), 0);
+	assert_int_equal(place->ledger->ops->sale_raise_epoch(place->ledger, place->kit.sale, 0, &epoch), 0);
 	assert_int_equal(append(place, &stale, &reason), JOURNAL_REFUSED);
 	assert_string_equal(reason, "stale epoch");
 	assert_int_equal(append(place, &there, &reason), JOURNAL_DURABLE);

@@ -337,7 +337,7 @@ static void test_epoch_that_was_raised_lets_nothing_older_through(void **state)
 		for (size_t i = 0; i < WRITERS; i++)
 			while (atomic_load(&bought[i]) < 5 * BATCH)
 				sched_yield();
-		assert_int_equal(raiser->ops->sale_raise_epoch(raiser, sale, &epoch), LEDGER_DONE);
+		assert_int_equal(raiser->ops->sale_raise_epoch(raiser, sale, 0, &epoch), LEDGER_DONE);
 		seen = orders_count(reader);
 		for (size_t i = 0; i < WRITERS; i++) {
 			must(pthread_join(threads[i], NULL));
@@ -449,7 +449,7 @@ static void *operate(void *argument)
 		if (!operator->failed)
 			operator->failed = ledger->ops->lot_add(ledger, operator->sale, 0, 1, &movement, &actor);
 		if (!operator->failed)
-			operator->failed = ledger->ops->sale_raise_epoch(ledger, operator->sale, &epoch);
+			operator->failed = ledger->ops->sale_raise_epoch(ledger, operator->sale, 0, &epoch);
 		kit_in_sale(kit, &reserved, operator->sale);
 		withdrawn.sale = operator->sale;
 		withdrawn.epoch = reserved.epoch = UINT32_MAX; /* of a ledger from before a restore: let through */
@@ -499,7 +499,7 @@ static void *change(void *argument)
 	struct changer *changer = argument;
 
 	for (int i = 0; i < 60 && !changer->failed; i++)
-		changer->failed = changer->ledger->ops->sale_raise_epoch(changer->ledger, changer->sale, &changer->epoch);
+		changer->failed = changer->ledger->ops->sale_raise_epoch(changer->ledger, changer->sale, 0, &changer->epoch);
 	atomic_store(&changer->running, 0);
 	return NULL;
 }

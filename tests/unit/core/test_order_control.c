@@ -151,7 +151,7 @@ static void raise_epoch(struct house *house)
 {
 	uint32_t epoch;
 
-	assert_int_equal(house->ledger->ops->sale_raise_epoch(house->ledger, house->last.sale, &epoch), LEDGER_DONE);
+	assert_int_equal(house->ledger->ops->sale_raise_epoch(house->ledger, house->last.sale, 0, &epoch), LEDGER_DONE);
 }
 
 static struct uuid confirmed_order(struct house *house)

@@ -709,7 +709,7 @@ static struct {
 	struct house *house;
 	struct sale_catalog *catalog;
 	struct sale_control *control;
-	int (*raise_epoch)(struct ledger *, uint32_t, uint32_t *);
+	int (*raise_epoch)(struct ledger *, uint32_t, uint32_t, uint32_t *);
 	bool sell_first; /* it opens the sale and sells a unit just before our epoch rises */
 } other;
 
@@ -742,13 +742,13 @@ static void sell_elsewhere(void)
 	(void)house_buy(other.house, "drop", 0, "ann", "k", 1);
 }
 
-static int raise_after_other(struct ledger *ledger, uint32_t sale, uint32_t *epoch)
+static int raise_after_other(struct ledger *ledger, uint32_t sale, uint32_t above, uint32_t *epoch)
 {
 	if (other.sell_first) {
 		other.sell_first = false;
 		sell_elsewhere();
 	}
-	return other.raise_epoch(ledger, sale, epoch);
+	return other.raise_epoch(ledger, sale, above, epoch);
 }
 
 /* Found: the keeper armed by what its catalog showed; a sale that another gate had opened since was begun anew, its orders forgotten (P1). */
@@ -812,7 +812,7 @@ static void test_what_a_forgotten_sale_still_holds_keeps_it_from_being_past(void
 	assert_int_equal(house_shown(house, "drop"), SALE_ENDED);
 
 	sale = house_sale(house, "drop");
-	assert_int_equal(rebuild_begin(house->ledger, house->stock, sale), 0);
+	assert_int_equal(rebuild_begin(house->ledger, house->stock, sale, 0), 0);
 	assert_int_equal(sale_catalog_new(&forgotten), 0);
 	assert_int_equal(sale_catalog_put(forgotten, sale), 0);
 	table = sale_catalog_ref(forgotten);

@@ -54,3 +54,15 @@ CREATE TABLE operator_requests (
 	at_ms bigint NOT NULL
 );
 INSERT INTO movement_causes VALUES (10, 'adjust');
+
+-- As before, and above what the caller has seen in the journal: a ledger that was restored from a backup has not met all epochs that there were.
+DROP FUNCTION raise_epoch(bigint);
+CREATE FUNCTION raise_epoch(sale bigint, above bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	raised bigint;
+BEGIN
+	PERFORM pg_advisory_xact_lock(1885695589, (sale % 64)::integer);
+	UPDATE sales SET epoch = greatest(epoch, barrier, above) + 1, version = version + 1, change = next_change()
+		WHERE number = sale RETURNING epoch INTO raised;
+	RETURN raised;
+END $$;

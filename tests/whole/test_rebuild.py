@@ -1,0 +1,113 @@
+"""A stock that has forgotten is rebuilt without waiting for a drain, however far behind that is: from the ledger and, over it, the journal's tail."""
+
+import itertools
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from penstock import wait_until
+
+PACED = {"drain.max_rate": 100}
+BUYERS = itertools.count()  # nobody buys twice
+
+
+def buy_many(cluster, sale, count, prefix="b"):
+    """The ids of `count` orders, each of a buyer of its own, which were answered with 202."""
+
+    def buy(number):
+        answer = cluster.buy(sale, f"{prefix}{number}", key="k")
+        assert answer.status == 202, answer.body
+        return answer.json["id"]
+
+    with ThreadPoolExecutor(16) as pool:
+        return list(pool.map(buy, range(count)))
+
+
+def forget(cluster, sale="drop", seconds=60):
+    """Seconds from FLUSHALL to the first purchase that is answered with 202."""
+    started = time.monotonic()
+    cluster.redis.call("FLUSHALL")
+    wait_until(lambda: cluster.buy(sale, f"after-{next(BUYERS)}", key="k").status == 202, seconds, "the stock")
+    return time.monotonic() - started
+
+
+def catch_up(cluster):
+    """A drain without a pace in the place of the others."""
+    for drain in cluster.drains:
+        drain.stop()
+    cluster.add_drain()
+    cluster.settle(60)
+
+
+def assert_whole(cluster, told):
+    rows = cluster.order_rows("drop")
+    assert {order.replace("-", "") for order in told} <= set(rows)
+    audit = cluster.audit_ledger()
+    assert audit[0] == 0, audit
+    for drain in cluster.drains:
+        if drain.process.poll() is None:
+            assert drain.metric('penstock_drain_dead_letters_total{reason="constraint"}') == 0
+
+
+def test_the_stock_sells_again_while_the_drain_is_far_behind(gates, kafka):
+    cluster = gates(2, kafka=kafka, settings=PACED)
+    cluster.make_sale("drop", 3100, hold_seconds=600)
+    wait_until(lambda: cluster.is_selling("drop"), 20, "the sale at every gate")
+    told = buy_many(cluster, "drop", 3000)
+    before = cluster.lot("drop")
+    outage = forget(cluster)
+    behind = len(told) - len(cluster.order_rows("drop"))
+    print(f"outage {outage:.2f} s with {behind} orders behind the drain")
+    assert behind > 1000
+    assert outage < 8  # a crowded machine; make bench has the figure
+    # What was sold before is not for sale, and a retry gets its order.
+    lot = cluster.lot("drop")
+    assert lot["held"] >= before["held"] and lot["available"] < before["available"]
+    for number in (0, 1499, 2999):
+        assert cluster.buy("drop", f"b{number}", key="k").json["id"] == told[number]
+    catch_up(cluster)
+    assert_whole(cluster, told)
+
+
+def test_no_drain_is_needed_for_what_was_settled_and_withdrawn(gates, kafka):
+    """Every kind of event lies in the tail, and the ledger has none of them."""
+    cluster = gates(2, kafka=kafka, drains=0)
+    cluster.make_sale("drop", 40, hold_seconds=600)
+    wait_until(lambda: cluster.is_selling("drop"), 20, "the sale at every gate")
+    told = buy_many(cluster, "drop", 12)
+    for order in told[:3]:
+        assert cluster.operate("POST", f"/v1/orders/{order}/confirm").status == 200
+    for number in (3, 4):
+        assert cluster.ask("POST", f"/v1/orders/{told[number]}/cancel", f"b{number}").status == 200
+    assert cluster.operate("POST", f"/v1/orders/{told[0]}/cancel").status == 200  # a refund
+    assert cluster.operate("POST", f"/v1/orders/{told[5]}/extend", {"seconds": 900}).status == 200
+    extended = cluster.order(told[5]).json["hold_expires_at"]
+    assert cluster.operate("POST", "/v1/sales/drop/lots/drop-item/withdraw", {"units": 7}).status == 200
+    for turn in (1, 2):  # the second time there is a barrier in the tail
+        wait_until(lambda: all(cluster.lot("drop")["withdrawn"] == 7 for _ in cluster.gates), 10, "the units at every gate")
+        before = cluster.lot("drop")
+        print(f"outage {forget(cluster):.2f} s without a drain")
+        wanted = {**before, "held": before["held"] + 1, "available": before["available"] - 1}
+        wait_until(lambda: [cluster.lot("drop") for _ in cluster.gates] == [wanted] * 2, 10, f"{wanted}")
+        for number, state in ((0, "cancelled"), (1, "confirmed"), (3, "cancelled"), (5, "held")):
+            assert cluster.order(told[number]).json["state"] == state, turn
+            assert cluster.buy("drop", f"b{number}", key="k").json["id"] == told[number]
+        assert cluster.order(told[5]).json["hold_expires_at"] == extended
+    catch_up(cluster)
+    assert_whole(cluster, told)
+    lot = cluster.lot("drop")
+    assert lot["confirmed"] == 2 and lot["withdrawn"] == 7
+
+
+def test_small_sales_do_not_wait_for_a_large_one(gates, kafka):
+    cluster = gates(1, kafka=kafka)
+    cluster.make_sale("large", 3000, hold_seconds=600)
+    cluster.make_sale("drop", 20, hold_seconds=600)
+    wait_until(lambda: cluster.is_selling("drop") and cluster.is_selling("large"), 20, "the sales")
+    told = buy_many(cluster, "large", 2500)
+    buy_many(cluster, "drop", 3)
+    cluster.settle(60)
+    forget(cluster)
+    wait_until(lambda: cluster.is_selling("large"), 30, "the large one")
+    log = [line for line in cluster.gates[0].log().splitlines() if "a sale's stock was rebuilt" in line]
+    assert [("drop" in line, "large" in line) for line in log[-2:]] == [(True, False), (False, True)], log
+    assert cluster.buy("large", "b7", key="k").json["id"] == told[7]

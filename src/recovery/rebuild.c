@@ -31,7 +31,7 @@ static int begin_sales(struct ledger *ledger, struct stock *stock, struct sale_c
 		r = ledger->ops->sales(ledger, after, live_since_ms, page, SALES_PAGE, &count);
 		for (size_t i = 0; r == 0 && i < count; i++) {
 			after = page[i]->number;
-			if (page[i]->state != SALE_DRAFT)
+			if (sale_in_stock(page[i]))
 				r = rebuild_begin(ledger, stock, page[i], 0);
 			if (r == 0) {
 				r = sale_catalog_put(catalog, page[i]);
@@ -181,7 +181,7 @@ int rebuild_load(struct ledger *ledger, struct stock *stock, const struct sale_t
 		size_t orders;
 		int r;
 
-		if (sale->state == SALE_DRAFT)
+		if (!sale_in_stock(sale))
 			continue;
 		r = load_and_arm(ledger, stock, sale->number, &orders);
 		if (r < 0 && !rebuild_is_held(r))

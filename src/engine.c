@@ -13,6 +13,7 @@
 #include "recovery/rebuild.h"
 #include "workers/housekeeper.h"
 #include "workers/journal_client.h"
+#include "workers/ledger_age.h"
 #include "workers/ledger_workers.h"
 #include "workers/rebuilder.h"
 #include "workers/sale_keeper.h"
@@ -50,6 +51,7 @@ struct engine {
 	struct journal_client *journal_client;
 	struct sale_control *control;
 	struct ledger_workers *ledger_workers;
+	struct ledger_age *ledger_age; /* of a ledger that a drain fills */
 	struct housekeeper *housekeeper;
 	struct sale_keeper *sale_keeper;
 	struct identity *identity;
@@ -169,6 +171,8 @@ static int make_workers(struct engine *engine)
 		r = housekeeper_new(&engine->housekeeper, &housekeeper);
 	if (r == 0)
 		r = ledger_workers_new(&engine->ledger_workers, LEDGER_LANE_MAX);
+	if (r == 0 && !engine->journal->ops->in_ledger)
+		r = ledger_age_new(&engine->ledger_age, engine->journal, engine->ledger);
 	return r == 0 && !engine->stock->ops->local ? make_stock_workers(engine) : r;
 }
 
@@ -185,6 +189,7 @@ static int make_gate(struct engine *engine)
 		.journal_worker = engine->journal_worker,
 		.journal_lane = engine->journal_lane,
 		.ledger_workers = engine->ledger_workers,
+		.ledger_age = engine->ledger_age,
 		.stock_lane = engine->stock_lane,
 		.rebuilder = engine->rebuilder,
 		.identity = engine->identity,
@@ -338,6 +343,8 @@ static int start_threads(struct engine *engine)
 		r = stock_worker_start(engine->stock_worker);
 	if (r == 0)
 		r = ledger_workers_start(engine->ledger_workers);
+	if (r == 0 && engine->ledger_age)
+		r = ledger_age_start(engine->ledger_age);
 	if (r == 0)
 		r = housekeeper_start(engine->housekeeper);
 	if (r == 0)
@@ -382,6 +389,8 @@ static void stop(struct engine *engine)
 	}
 	if (engine->ledger_workers)
 		ledger_workers_stop(engine->ledger_workers);
+	if (engine->ledger_age)
+		ledger_age_stop(engine->ledger_age);
 	if (engine->housekeeper)
 		housekeeper_stop(engine->housekeeper);
 	if (engine->rebuilder)
@@ -400,6 +409,7 @@ static void release(struct engine *engine)
 {
 	gate_free(engine->gate);
 	ledger_workers_free(engine->ledger_workers);
+	ledger_age_free(engine->ledger_age);
 	housekeeper_free(engine->housekeeper);
 	rebuilder_free(engine->rebuilder);
 	sale_keeper_free(engine->sale_keeper);

@@ -99,6 +99,7 @@ static void work_audit(struct gate_errand *errand)
 		buffer_append_json_string(out, slice_of(audit.first));
 	else
 		buffer_append_literal(out, "null");
+	errand_say_age(errand);
 	buffer_append_literal(out, "}");
 }
 

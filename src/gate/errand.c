@@ -20,6 +20,9 @@ static void run(struct blocking_task *task)
 {
 	struct gate_errand *errand = (struct gate_errand *)task;
 
+	/* What is read after is no older than this. */
+	if (errand->thread->gate->settings.ledger_age)
+		errand->age = ledger_age_look(errand->thread->gate->settings.ledger_age);
 	errand->work(errand);
 }
 
@@ -227,6 +230,18 @@ void errand_start_list(struct gate_request *request, void (*work)(struct gate_er
 	errand_send(request, errand);
 }
 
+void errand_say_age(struct gate_errand *errand)
+{
+	struct buffer *out = &errand->reply.body;
+
+	if (!errand->thread->gate->settings.ledger_age)
+		return;
+	buffer_append_literal(out, ",\"as_of\":");
+	render_time(errand->age.as_of_ms ? errand->age.as_of_ms : SALE_NO_TIME, out);
+	buffer_append_literal(out, ",\"lag_records\":");
+	buffer_append_int(out, errand->age.lag_records);
+}
+
 void errand_end_list(struct gate_errand *errand, size_t count, struct slice last)
 {
 	struct buffer *out = &errand->reply.body;
@@ -236,6 +251,7 @@ void errand_end_list(struct gate_errand *errand, size_t count, struct slice last
 		buffer_append_json_string(out, last);
 	else
 		buffer_append_literal(out, "null");
+	errand_say_age(errand);
 	buffer_append_literal(out, "}");
 }
 

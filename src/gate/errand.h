@@ -17,6 +17,7 @@ struct gate_errand {
 	void (*work)(struct gate_errand *errand);
 	/* Set by `work`: it cannot end it, and this is to go on, as a change. */
 	void (*further)(struct gate_errand *errand);
+	struct ledger_age_state age; /* of the ledger, from before it was read; of one that a drain fills */
 	struct reply reply;
 	json_t *body;                                         /* NULL where the route has none */
 	char names[HTTP_PARAMETERS_MAX][ERRAND_NAME_MAX + 1]; /* the path's parameters */
@@ -65,5 +66,7 @@ void errand_refuse_fatal(struct gate_errand *errand, int code);
 void errand_end_list(struct gate_errand *errand, size_t count, struct slice last);
 /* The order errand->order as operators see it. */
 void errand_work_order(struct gate_errand *errand);
+/* How old the ledger was: two members, each with a comma before it. Nothing of one that is never behind. */
+void errand_say_age(struct gate_errand *errand);
 /* The errand's ledger. */
 struct ledger *errand_ledger(const struct gate_errand *errand);

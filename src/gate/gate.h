@@ -12,6 +12,7 @@
 #include "identity/operators.h"
 #include "metrics/promises.h"
 #include "workers/journal_worker.h"
+#include "workers/ledger_age.h"
 #include "workers/ledger_workers.h"
 #include "workers/rebuilder.h"
 
@@ -28,6 +29,7 @@ struct gate_settings {
 	const struct journal_worker *journal_worker;
 	struct lane *journal_lane;
 	struct ledger_workers *ledger_workers;
+	struct ledger_age *ledger_age;     /* of a ledger that a drain fills; else NULL */
 	struct lane *stock_lane;           /* of a stock that is not local; else NULL */
 	const struct rebuilder *rebuilder; /* of a stock that is not local; else NULL */
 	const struct identity *identity;   /* NULL where buyers are known by a header; of the start */

@@ -19,11 +19,38 @@ static void render_sale(struct gate_errand *errand, const struct sale *sale)
 	render_operator_sale(sale, gate_lots(errand->thread->gate, sale, lots) ? lots : NULL, &errand->reply.body);
 }
 
+/*
+ * An ended sale's units come to their item by way of the drain, behind all that is in the journal before them: how many are still to come,
+ * and how long that takes at the pace that the drain has, or may have.
+ */
+static void say_returning(struct gate_errand *errand, const struct sale *sale)
+{
+	struct buffer *out = &errand->reply.body;
+	int64_t units = 0, rate = errand->thread->gate->settings.settings->drain.max_rate;
+
+	for (uint32_t i = 0; i < sale->lot_count; i++)
+		units += sale->lots[i].allocated - sale->lots[i].withdrawn - sale->lots[i].confirmed - sale->lots[i].held;
+	if (rate <= 0 || (errand->age.rate > 0 && errand->age.rate < rate))
+		rate = errand->age.rate;
+	out->size--; /* the closing brace comes after one more member */
+	render_name(out, "returning");
+	buffer_append_literal(out, "{");
+	render_int_member(out, "units", units);
+	render_name(out, "seconds");
+	if (rate > 0 || errand->age.lag_records == 0)
+		buffer_append_int(out, rate > 0 ? (errand->age.lag_records + rate - 1) / rate : 0);
+	else
+		buffer_append_literal(out, "null");
+	buffer_append_literal(out, "}}");
+}
+
 /* The ledger may not have been told of the brake yet. */
 static void render_ledger_sale(struct gate_errand *errand, struct sale *sale)
 {
 	sale->state = brake_state(errand->thread->gate->settings.admission->stock, sale);
 	render_sale(errand, sale);
+	if (sale->state == SALE_ENDED && errand->thread->gate->settings.ledger_age)
+		say_returning(errand, sale);
 }
 
 static void answer_sale(struct gate_errand *errand, const char *id)

@@ -23,7 +23,7 @@
 #include "reload.h"
 #include "waiting.h"
 
-enum { LEDGER_LANE_MAX = 4096, FENCED_LANE_MAX = 4096, STOCK_BATCH_MAX = 1024, STOCK_FIGURES = 8 };
+enum { LEDGER_LANE_MAX = 4096, FENCED_LANE_MAX = 4096, STOCK_BATCH_MAX = 1024, STOCK_FIGURES = 9 };
 
 /* A field of struct stock_totals, for /metrics. */
 struct stock_figure {
@@ -92,6 +92,8 @@ static void register_metrics(struct engine *engine)
 		{"penstock_stock_orders", "Orders remembered.", NULL, offsetof(struct stock_totals, orders)},
 		{"penstock_stock_outbox_entries", "Events granted and not yet known to be in the journal.", NULL,
 		 offsetof(struct stock_totals, outbox)},
+		{"penstock_stock_unreadable_entries", "Entries of the stock's outbox that were met and could not be read.", NULL,
+		 offsetof(struct stock_totals, unreadable)},
 		{"penstock_stock_memory_bytes", "Memory of the stock.", NULL, offsetof(struct stock_totals, memory_bytes)},
 	};
 

@@ -258,6 +258,15 @@ static bool trace_valid(struct slice trace)
 	return true;
 }
 
+bool event_valid(const struct event *event)
+{
+	bool ordered = event->kind == EVENT_RESERVED;
+
+	return event->id.bytes[6] >> 4 == 7 && (!ordered || buyer_valid(event->buyer)) &&
+	       (event->key.size == 0 || key_valid(event->key)) && (event->actor.size == 0 || name_valid(event->actor)) &&
+	       (event->trace.size == 0 || trace_valid(event->trace));
+}
+
 static enum event_kind get_kind(struct decoding *decoding)
 {
 	struct value value = get(decoding, "kind");

@@ -48,6 +48,9 @@ struct event_text {
 /* Copies the texts of `event` into `text` and lets its slices point there. Longer texts than the limits abort: they were checked. */
 void event_own(struct event *event, struct event_text *text);
 
+/* Whether its id and texts are what event_decode() takes: for one that comes from elsewhere. */
+bool event_valid(const struct event *event);
+
 const char *event_kind_name(enum event_kind kind); /* "order.reserved", … */
 enum event_kind event_kind_of(enum order_action action);
 void event_encode(const struct event *event, struct buffer *out);

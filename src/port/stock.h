@@ -189,7 +189,7 @@ struct stock_brake {
 };
 
 struct stock_totals {
-	int64_t available, held, confirmed, withdrawn, buyers, orders, outbox, memory_bytes;
+	int64_t available, held, confirmed, withdrawn, buyers, orders, outbox, unreadable, memory_bytes; /* unreadable: since the start */
 };
 
 struct stock;

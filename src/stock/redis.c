@@ -92,11 +92,38 @@ static int take_status(struct stock_redis *redis, uint32_t sale, struct redis_re
 
 	if (status == STOCK_DONE && !head)
 		return STOCK_DONE;
-	if (status == STOCK_DONE)
-		return redis_sales_learn(&redis->sales, sale, answer, head) ? STOCK_DONE : STOCK_OUTCOME_UNKNOWN;
-	if (status == STOCK_FENCED)
-		redis_sales_fence(&redis->sales, sale, redis_read32(answer));
-	return status;
+	if (status == STOCK_DONE) {
+		if (!redis_sales_learn(&redis->sales, sale, answer, head))
+			return STOCK_OUTCOME_UNKNOWN;
+		return head->foreign ? REDIS_UNKNOWN_EPOCH : STOCK_DONE;
+	}
+	switch (answer->failed ? -1 : status) {
+	case STOCK_FENCED:
+		redis_sales_fence(&redis->sales, sale);
+		return status;
+	case STOCK_UNKNOWN_SALE:
+	case STOCK_FULL:
+	case STOCK_BUSY:
+	case REDIS_STALE:
+	case REDIS_OUT_OF_RANGE:
+		return status;
+	default: /* no answer of ours: whether anything was done it does not say */
+		return STOCK_OUTCOME_UNKNOWN;
+	}
+}
+
+enum stock_outcome redis_outcome(int status)
+{
+	switch (status) {
+	case REDIS_UNKNOWN_EPOCH:
+		return STOCK_FENCED;
+	case STOCK_BUSY: /* of a withdrawal alone */
+	case REDIS_STALE:
+	case REDIS_OUT_OF_RANGE:
+		return STOCK_OUTCOME_UNKNOWN;
+	default:
+		return (enum stock_outcome)status;
+	}
 }
 
 int redis_take_head(struct stock_redis *redis, uint32_t sale, enum redis_end end, struct redis_reader *answer, struct redis_head *head)
@@ -107,7 +134,7 @@ int redis_take_head(struct stock_redis *redis, uint32_t sale, enum redis_end end
 	case REDIS_REFUSED:
 		return STOCK_UNAVAILABLE;
 	case REDIS_FORGOTTEN:
-		redis_sales_fence(&redis->sales, sale, 0);
+		redis_sales_fence(&redis->sales, sale);
 		return redis_sales_look(&redis->sales, sale).known ? STOCK_FENCED : STOCK_UNKNOWN_SALE;
 	case REDIS_NO_ROOM:
 		return STOCK_FULL;
@@ -123,14 +150,14 @@ void redis_take_order(struct redis_reader *answer, struct stock_order *order)
 	uint8_t flags;
 
 	order->id = redis_read_id(answer);
-	order->state = redis_read8(answer);
+	order->state = redis_read_within(answer, 1, ORDER_HELD, ORDER_EXPIRED);
 	flags = redis_read8(answer);
 	order->settling = flags & SETTLING;
 	order->durable = flags & DURABLE;
-	order->hold_expires_at_ms = redis_read64(answer);
-	order->first_hold_expires_at_ms = redis_read64(answer);
-	order->lot = redis_read16(answer);
-	order->quantity = redis_read16(answer);
+	order->hold_expires_at_ms = redis_read_time(answer);
+	order->first_hold_expires_at_ms = redis_read_time(answer);
+	order->lot = redis_read_within(answer, 2, 0, LOTS_MAX - 1);
+	order->quantity = redis_read_within(answer, 2, 1, LIMIT_MAX);
 }
 
 /* --- What any thread may ask --- */
@@ -222,7 +249,8 @@ static void totals(struct stock *stock, struct stock_totals *totals)
 	unsigned ticket = reader_gate_enter(&redis->sales.registry.gate);
 	struct redis_sale *sale;
 
-	*totals = (struct stock_totals){.memory_bytes =
+	*totals = (struct stock_totals){.unreadable = atomic_load(&redis->unreadable),
+					.memory_bytes =
 						redis_pool_server(&redis->pool).memory_bytes + atomic_load(&redis->sales.memory)};
 	for (uint32_t number = 0; (sale = sale_registry_next(&redis->sales.registry, &number)); number++)
 		if (atomic_load(&sale->state) == REDIS_SALE_ARMED && !atomic_load(&sale->dropped))
@@ -242,7 +270,7 @@ static void free_redis(struct stock *stock)
 	free(redis);
 }
 
-static const struct stock_ops redis_ops = {
+const struct stock_ops redis_ops = {
 	.name = "redis",
 	.local = false,
 	.reserve = redis_reserve,

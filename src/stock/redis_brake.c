@@ -25,7 +25,7 @@ static struct stock_brake take(struct redis_reader *answer)
 		return brake;
 	brake.stopped = redis_read8(answer) != 0;
 	brake.pending = redis_read8(answer) != 0;
-	brake.at_ms = redis_read64(answer);
+	brake.at_ms = redis_read_time(answer);
 	take_text(answer, brake.actor, sizeof(brake.actor));
 	take_text(answer, brake.trace, sizeof(brake.trace));
 	return answer->failed ? (struct stock_brake){0} : brake;

@@ -73,7 +73,8 @@ static bool find_master(const struct redis_address *sentinel, const struct redis
 	if (!context)
 		return false;
 	reply = ask_sentinel(context, url);
-	found = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && reply->element[0]->len <= REDIS_HOST_MAX;
+	found = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && reply->element[0]->type == REDIS_REPLY_STRING &&
+		reply->element[1]->type == REDIS_REPLY_STRING && reply->element[0]->len <= REDIS_HOST_MAX;
 	if (found) {
 		memcpy(master->host, reply->element[0]->str, reply->element[0]->len + 1);
 		master->port = atoi(reply->element[1]->str);

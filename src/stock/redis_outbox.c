@@ -1,5 +1,6 @@
 /* What has come to its end, and what nobody has brought to one: acknowledge, compensate, claim. See functions/outbox.lua. */
 #include "base/clock.h"
+#include "base/log.h"
 #include "stock/redis_private.h"
 
 enum { TRIES = 2 }; /* an end may be told twice; what is not told at all is claimed later, and driven again */
@@ -52,13 +53,14 @@ static void send(struct redis_telling *telling, struct stock_redis *redis)
 }
 
 /* What an event's byte means, where the call was answered; what the whole call came to, where it was not. */
-static enum stock_ack take_answer(int status, struct redis_reader *answer)
+static enum stock_ack take_answer(int status, struct redis_reader *answer, const struct redis_head *head, uint32_t epoch)
 {
-	uint8_t said = status == STOCK_DONE ? redis_read8(answer) : STOCK_ACK_UNANSWERED;
+	bool answered = status == STOCK_DONE || status == REDIS_UNKNOWN_EPOCH;
+	uint8_t said = answered ? redis_read8(answer) : STOCK_ACK_UNANSWERED;
 
 	if (status == STOCK_UNKNOWN_SALE)
 		return STOCK_ACK_NO_SALE;
-	if (status == STOCK_FENCED)
+	if (status == STOCK_FENCED || (answered && head->epoch != epoch))
 		return STOCK_ACK_OTHER_EPOCH;
 	return said <= STOCK_ACK_OTHER_EPOCH ? (enum stock_ack)said : STOCK_ACK_UNANSWERED;
 }
@@ -77,7 +79,7 @@ static bool take(struct redis_telling *telling)
 		int status = redis_take_head(trip->redis, telling->items[groups->order[groups->starts[i]]].sale, end, &answer, &head);
 
 		for (uint16_t j = groups->starts[i]; j < groups->starts[i + 1]; j++) {
-			enum stock_ack said = take_answer(status, &answer);
+			enum stock_ack said = take_answer(status, &answer, &head, telling->items[groups->order[j]].epoch);
 
 			if (telling->answers)
 				telling->answers[groups->order[j]] = said;
@@ -146,42 +148,60 @@ void redis_compensate(struct stock *stock, const struct event *const *events, si
 
 /* --- Claim --- */
 
-static void take_claim(struct redis_reader *answer, uint32_t sale, const struct redis_head *head, struct stock_claim *claim)
+/* One entry, of as many bytes as the answer says. False: it cannot be read. */
+static bool take_claim(struct redis_reader *answer, uint32_t sale, const struct redis_head *head, struct stock_claim *claim)
 {
+	struct slice bytes = redis_read_bytes(answer, redis_read16(answer));
+	struct redis_reader entry = {.data = (const unsigned char *)bytes.data, .size = bytes.size};
 	struct event *event = &claim->event;
 
-	*event = (struct event){.kind = redis_read8(answer), .sale = sale, .epoch = head->epoch};
-	event->id = redis_read_id(answer);
+	*event = (struct event){
+		.kind = redis_read_within(&entry, 1, EVENT_RESERVED, EVENT_WITHDRAWN), .sale = sale, .epoch = head->epoch};
+	event->id = redis_read_id(&entry);
 	switch (event->kind) {
 	case EVENT_RESERVED:
-		event->buyer_units = redis_read16(answer);
-		event->hold_expires_at_ms = redis_read64(answer);
+		event->buyer_units = redis_read_within(&entry, 2, 1, LIMIT_MAX);
+		event->hold_expires_at_ms = redis_read_time(&entry);
 		event->limit_per_buyer = head->limit;
-		event->lot = redis_read16(answer);
-		event->quantity = redis_read16(answer);
-		event->buyer = redis_read_text(answer);
-		event->at_ms = redis_read64(answer);
-		event->key = redis_read_text(answer);
+		event->lot = redis_read_within(&entry, 2, 0, LOTS_MAX - 1);
+		event->quantity = redis_read_within(&entry, 2, 1, LIMIT_MAX);
+		event->buyer = redis_read_name(&entry, BUYER_MAX);
+		event->at_ms = redis_read_time(&entry);
+		event->key = redis_read_name(&entry, KEY_MAX);
 		break;
 	case EVENT_WITHDRAWN:
-		event->lot = redis_read16(answer);
-		event->quantity = redis_read32(answer);
-		event->at_ms = redis_read64(answer);
+		event->lot = redis_read_within(&entry, 2, 0, LOTS_MAX - 1);
+		event->quantity = redis_read_within(&entry, 4, 1, UNITS_MAX);
+		event->at_ms = redis_read_time(&entry);
 		break;
 	default:
-		event->lot = redis_read16(answer);
-		event->quantity = redis_read16(answer);
-		event->at_ms = redis_read64(answer);
-		event->hold_expires_at_ms = redis_read64(answer);
-		redis_read8(answer); /* whether a broken build gave the units back too early */
+		event->lot = redis_read_within(&entry, 2, 0, LOTS_MAX - 1);
+		event->quantity = redis_read_within(&entry, 2, 1, LIMIT_MAX);
+		event->at_ms = redis_read_time(&entry);
+		event->hold_expires_at_ms = redis_read_time(&entry);
+		redis_read8(&entry); /* whether a broken build gave the units back too early */
 		break;
 	}
-	event->actor = redis_read_text(answer);
-	event->trace = redis_read_text(answer);
+	event->actor = redis_read_name(&entry, NAME_MAX_BYTES);
+	event->trace = redis_read_name(&entry, TRACE_SIZE);
 	if (event->kind == EVENT_WITHDRAWN)
-		event->request = redis_read_id(answer);
-	if (!answer->failed)
-		event_own(event, &claim->text);
+		event->request = redis_read_id(&entry);
+	if (entry.failed || !event_valid(event))
+		return false;
+	event_own(event, &claim->text);
+	return true;
+}
+
+/* What cannot be read does not hold up the others, and is told of each time that it is met. */
+static void set_aside(struct stock_redis *redis, uint32_t sale, size_t count)
+{
+	static struct log_limiter limiter;
+	uint64_t suppressed;
+
+	atomic_fetch_add(&redis->unreadable, (int64_t)count);
+	if (count && log_limiter_pass(&limiter, &suppressed))
+		log_error("stock", "entries of the outbox in Redis cannot be read: they are set aside", LOG_INT("sale", sale),
+			  LOG_INT("entries", (int64_t)count), LOG_INT("suppressed", suppressed));
 }
 
 static size_t claim_sale(struct stock_redis *redis, uint32_t sale, int64_t latest_ms, struct stock_claim *out, size_t max)
@@ -190,26 +210,30 @@ static size_t claim_sale(struct stock_redis *redis, uint32_t sale, int64_t lates
 	struct redis_reader answer;
 	struct redis_head head;
 	struct redis_trip trip;
+	uint32_t asked = max < REDIS_BATCH ? (uint32_t)max : REDIS_BATCH;
+	size_t count = 0, taken = 0, unreadable = 0;
 	struct buffer *argument;
-	size_t count = 0, taken = 0;
 
 	redis_trip_begin(&trip, redis);
 	trip.changes = true;
 	redis_trip_call(&trip, "penstock_claim", sale, &look);
 	argument = redis_trip_argument(&trip);
 	redis_write(argument, (uint64_t)latest_ms, 8);
-	redis_write(argument, max < REDIS_BATCH ? max : REDIS_BATCH, 4);
+	redis_write(argument, asked, 4);
 	redis_trip_send(&trip);
 	if (redis_take_head(redis, sale, redis_trip_next(&trip, &answer), &answer, &head) == STOCK_DONE) {
-		redis_sales_learn_outbox(&redis->sales, sale, head.epoch, redis_read64(&answer));
-		count = redis_read32(&answer);
+		redis_sales_learn_outbox(&redis->sales, sale, head.epoch, redis_read_time(&answer));
+		unreadable = redis_read_within(&answer, 4, 0, asked);
+		count = redis_read_within(&answer, 4, 0, asked);
 	}
-	for (; taken < count; taken++) {
-		take_claim(&answer, sale, &head, &out[taken]);
-		if (answer.failed)
-			break;
+	for (size_t i = 0; i < count && !answer.failed; i++) {
+		if (take_claim(&answer, sale, &head, &out[taken]))
+			taken++;
+		else
+			unreadable++;
 	}
 	redis_trip_end(&trip);
+	set_aside(redis, sale, unreadable);
 	return taken;
 }
 

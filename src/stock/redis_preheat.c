@@ -258,7 +258,7 @@ int redis_allocate(struct stock *stock, uint32_t sale, uint32_t lot, int64_t all
 	redis_trip_send(&trip);
 	outcome = redis_take_head(redis, sale, redis_trip_next(&trip, &answer), &answer, &head);
 	redis_trip_end(&trip);
-	return outcome;
+	return redis_outcome(outcome);
 }
 
 int redis_withdraw(struct stock *stock, struct stock_withdrawal *withdrawal)
@@ -270,6 +270,8 @@ int redis_withdraw(struct stock *stock, struct stock_withdrawal *withdrawal)
 	struct redis_trip trip;
 	struct buffer *argument;
 	uint32_t lot = 0, quantity = 0;
+	const struct event *event = &withdrawal->event;
+	bool foreign, undone;
 	int outcome;
 
 	redis_trip_begin(&trip, redis);
@@ -286,9 +288,10 @@ int redis_withdraw(struct stock *stock, struct stock_withdrawal *withdrawal)
 	redis_write_id(argument, &withdrawal->request);
 	redis_trip_send(&trip);
 	outcome = redis_take_head(redis, withdrawal->sale, redis_trip_next(&trip, &answer), &answer, &head);
-	if (outcome == STOCK_DONE) {
-		lot = redis_read16(&answer);
-		quantity = redis_read32(&answer);
+	foreign = outcome == REDIS_UNKNOWN_EPOCH;
+	if (outcome == STOCK_DONE || foreign) {
+		lot = redis_read_within(&answer, 2, 0, LOTS_MAX - 1);
+		quantity = redis_read_within(&answer, 4, 0, UNITS_MAX);
 		outcome = answer.failed ? STOCK_OUTCOME_UNKNOWN : STOCK_DONE;
 	}
 	redis_trip_end(&trip);
@@ -306,5 +309,10 @@ int redis_withdraw(struct stock *stock, struct stock_withdrawal *withdrawal)
 			.trace = withdrawal->trace,
 			.request = withdrawal->request,
 		};
-	return outcome;
+	if (outcome == STOCK_BUSY)
+		return STOCK_BUSY;
+	if (!foreign || outcome != STOCK_DONE)
+		return redis_outcome(outcome);
+	redis_compensate(stock, &event, 1, &undone); /* as of a grant: see give_back() in redis_reserve.c */
+	return undone ? STOCK_FENCED : STOCK_OUTCOME_UNKNOWN;
 }

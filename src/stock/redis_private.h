@@ -9,8 +9,11 @@
 
 enum { REDIS_BATCH = 256 }; /* items of one sale in one call: a call holds up every other one, and 256 take about a millisecond */
 
-/* Whole answers that are no stock_outcome: numbers that functions/common.lua has too. */
-enum { REDIS_STALE = 100, REDIS_OUT_OF_RANGE = 101 };
+/*
+ * Whole answers that are no stock_outcome: numbers that functions/common.lua has too. REDIS_UNKNOWN_EPOCH is none of theirs: the call was done under an
+ * epoch that this process's catalog does not know.
+ */
+enum { REDIS_STALE = 100, REDIS_OUT_OF_RANGE = 101, REDIS_UNKNOWN_EPOCH = 102 };
 
 /* The items of a batch by sale: `order` names them, those of one sale together and in the batch's order. */
 struct redis_groups {
@@ -43,6 +46,7 @@ struct stock_redis {
 	struct redis_pool pool;
 	struct redis_sales sales;
 	struct brake_table brakes;
+	_Atomic int64_t unreadable; /* entries of the outbox that were met and could not be read */
 	size_t outbox_max;
 	_Atomic int64_t next_look_ns;       /* when the server is looked at again */
 	struct redis_telling acknowledging; /* between the two halves of an acknowledgement: its thread's */
@@ -55,10 +59,13 @@ static inline struct stock_redis *redis_of(struct stock *stock)
 
 /*
  * Reads the status and head of an answered call, and learns from it. STOCK_DONE; or what the whole call came to: STOCK_UNKNOWN_SALE, STOCK_FENCED,
- * STOCK_FULL, STOCK_UNAVAILABLE, STOCK_OUTCOME_UNKNOWN, REDIS_STALE, REDIS_OUT_OF_RANGE.
+ * STOCK_FULL, STOCK_UNAVAILABLE, STOCK_OUTCOME_UNKNOWN, REDIS_STALE, REDIS_OUT_OF_RANGE; REDIS_UNKNOWN_EPOCH, with the head: nothing is learnt of it, the
+ * sale is fenced here until the catalog has read it again, and what was granted must be compensated.
  */
 int redis_take_head(struct stock_redis *redis, uint32_t sale, enum redis_end end, struct redis_reader *answer,
 		    struct redis_head *head);
+/* What a whole call came to, as one of its items. */
+enum stock_outcome redis_outcome(int status);
 /* An order as the functions tell it. */
 void redis_take_order(struct redis_reader *answer, struct stock_order *order);
 /* Asks for the rest of the names until there are no more. */
@@ -74,6 +81,7 @@ bool redis_take_brake(struct stock_redis *redis, uint32_t sale, struct redis_rea
 void redis_brake_restore(struct stock_redis *redis, uint32_t sale);
 
 /* The port's functions, by file. */
+extern const struct stock_ops redis_ops;
 void redis_reserve(struct stock *stock, struct stock_reserve *items, size_t count);
 void redis_settle(struct stock *stock, struct stock_settle *items, size_t count);
 void redis_find(struct stock *stock, struct stock_find *items, size_t count);

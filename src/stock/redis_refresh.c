@@ -10,7 +10,7 @@ enum {
 
 static void learn_counts(struct stock_redis *redis, uint32_t number, const struct redis_head *head, struct redis_reader *answer)
 {
-	int64_t oldest_ms = redis_read64(answer), outbox = redis_read32(answer), orders = redis_read32(answer),
+	int64_t oldest_ms = redis_read_time(answer), outbox = redis_read32(answer), orders = redis_read32(answer),
 		buyers = redis_read32(answer);
 	unsigned ticket = reader_gate_enter(&redis->sales.registry.gate);
 	struct redis_sale *sale = redis_sales_find(&redis->sales, number);
@@ -37,6 +37,8 @@ static bool take(struct stock_redis *redis, enum redis_end end, int64_t sent_ns,
 		more = redis_sales_learn_names(&redis->sales, item->sale, head.epoch, answer);
 		redis_sales_learn_lots(&redis->sales, item->sale, head.epoch, answer);
 		*behind = redis_take_brake(redis, item->sale, answer);
+		if (answer->failed)
+			outcome = STOCK_OUTCOME_UNKNOWN;
 		if (!more && !answer->failed)
 			redis_sales_note_known(&redis->sales, item->sale, head.epoch, sent_ns);
 	}
@@ -44,7 +46,8 @@ static bool take(struct stock_redis *redis, enum redis_end end, int64_t sent_ns,
 	case STOCK_DONE:
 	case STOCK_UNKNOWN_SALE:
 	case STOCK_FENCED:
-		item->outcome = (enum stock_outcome)outcome;
+	case REDIS_UNKNOWN_EPOCH:
+		item->outcome = redis_outcome(outcome);
 		break;
 	default:
 		item->outcome = STOCK_UNAVAILABLE;

@@ -34,9 +34,12 @@ static void take_grant(struct redis_reader *answer, const struct redis_head *hea
 	event->epoch = head->epoch;
 	event->limit_per_buyer = head->limit;
 	item->order = (struct stock_order){.id = event->id, .lot = event->lot, .quantity = event->quantity};
-	item->order.state = redis_read8(answer);
-	event->buyer_units = redis_read16(answer);
-	event->hold_expires_at_ms = redis_read64(answer);
+	item->order.state = redis_read_within(answer, 1, ORDER_HELD, ORDER_CONFIRMED);
+	event->buyer_units =
+		redis_read_within(answer, 2, event->quantity, head->limit > event->quantity ? head->limit : event->quantity);
+	event->hold_expires_at_ms = redis_read_time(answer);
+	if ((item->order.state == ORDER_HELD) != (item->hold_ns > 0) || (event->hold_expires_at_ms > 0) != (item->hold_ns > 0))
+		redis_read_fail(answer);
 	item->order.hold_expires_at_ms = item->order.first_hold_expires_at_ms = event->hold_expires_at_ms;
 }
 
@@ -55,6 +58,8 @@ static void take(struct stock_redis *redis, struct redis_reader *answer, const s
 	item->rate_left = redis_read8(answer);
 	switch (item->outcome) {
 	case STOCK_DONE:
+		if (item->replay_only) /* which may not be granted */
+			redis_read_fail(answer);
 		take_grant(answer, head, item);
 		redis_sales_add_buyer(&redis->sales, item->event.sale, item->event.buyer);
 		break;
@@ -71,39 +76,72 @@ static void take(struct stock_redis *redis, struct redis_reader *answer, const s
 		item->version = (uint64_t)head->epoch << 32 | redis_read32(answer);
 		item->may_return = redis_read8(answer);
 		break;
-	default:
+	case STOCK_NO_REPLAY:
+		if (!item->replay_only) /* it was asked for an order */
+			redis_read_fail(answer);
 		break;
+	case STOCK_KEY_CONFLICT:
+	case STOCK_PAUSED:
+	case STOCK_FULL:
+		break;
+	default:
+		redis_read_fail(answer);
 	}
 	/* What was granted and cannot be read is in the outbox, and will be driven. */
 	if (answer->failed)
 		item->outcome = STOCK_OUTCOME_UNKNOWN;
 }
 
-/* One sale's answer. True: there are names still to be read. */
+/* One sale's answer. True: there are names still to be read. *foreign: what it grants is not to be kept. */
 static bool take_group(struct stock_redis *redis, enum redis_end end, struct redis_reader *answer, struct stock_reserve *items,
-		       const uint16_t *members, size_t count)
+		       const uint16_t *members, size_t count, bool *foreign)
 {
 	uint32_t sale = items[members[0]].event.sale;
 	struct redis_head head;
 	int outcome = redis_take_head(redis, sale, end, answer, &head);
-	bool more = outcome == STOCK_DONE && redis_read8(answer) && redis_sales_learn_names(&redis->sales, sale, head.epoch, answer);
+	bool more;
 
+	*foreign = outcome == REDIS_UNKNOWN_EPOCH;
+	more = (outcome == STOCK_DONE || *foreign) && redis_read8(answer) &&
+	       redis_sales_learn_names(&redis->sales, sale, head.epoch, answer);
 	for (size_t i = 0; i < count; i++) {
 		struct stock_reserve *item = &items[members[i]];
 
-		if (outcome == STOCK_DONE)
+		if (outcome == STOCK_DONE || *foreign)
 			take(redis, answer, &head, item);
 		else
-			item->outcome = (enum stock_outcome)outcome;
+			item->outcome = redis_outcome(outcome);
 		if (item->outcome == STOCK_OUTCOME_UNKNOWN)
 			redis_sales_add_buyer(&redis->sales, sale, item->event.buyer);
 	}
 	return more;
 }
 
+/* Grants of an epoch that the catalog does not know would be told and recorded under it: they are given back, and the sale counts as fenced. */
+static void give_back(struct stock_redis *redis, struct stock_reserve *items, const uint16_t *members, size_t count)
+{
+	const struct event *granted[REDIS_BATCH];
+	bool undone[REDIS_BATCH];
+	size_t given = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (items[members[i]].outcome == STOCK_DONE)
+			granted[given++] = &items[members[i]].event;
+	redis_compensate(&redis->stock, granted, given, undone);
+	given = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct stock_reserve *item = &items[members[i]];
+
+		if (item->outcome == STOCK_DONE)
+			item->outcome = undone[given++] ? STOCK_FENCED : STOCK_OUTCOME_UNKNOWN;
+		else if (item->outcome != STOCK_OUTCOME_UNKNOWN)
+			item->outcome = STOCK_FENCED;
+	}
+}
+
 static void reserve_batch(struct stock_redis *redis, struct stock_reserve *items, size_t count)
 {
-	bool more[REDIS_BATCH];
+	bool more[REDIS_BATCH], foreign[REDIS_BATCH];
 	struct redis_groups groups;
 	struct redis_trip trip;
 	struct redis_reader answer;
@@ -124,12 +162,18 @@ static void reserve_batch(struct stock_redis *redis, struct stock_reserve *items
 		enum redis_end end = redis_trip_next(&trip, &answer);
 		const uint16_t *members = groups.order + groups.starts[i];
 
-		more[i] = take_group(redis, end, &answer, items, members, (size_t)(groups.starts[i + 1] - groups.starts[i]));
+		more[i] = take_group(redis, end, &answer, items, members, (size_t)(groups.starts[i + 1] - groups.starts[i]),
+				     &foreign[i]);
 	}
 	redis_trip_end(&trip);
-	for (uint16_t i = 0; i < groups.count; i++)
-		if (more[i])
-			redis_read_names(redis, items[groups.order[groups.starts[i]]].event.sale);
+	for (uint16_t i = 0; i < groups.count; i++) {
+		const uint16_t *members = groups.order + groups.starts[i];
+
+		if (foreign[i])
+			give_back(redis, items, members, (size_t)(groups.starts[i + 1] - groups.starts[i]));
+		else if (more[i])
+			redis_read_names(redis, items[*members].event.sale);
+	}
 }
 
 void redis_reserve(struct stock *stock, struct stock_reserve *items, size_t count)

@@ -236,18 +236,15 @@ void redis_sales_hear_of(struct redis_sales *sales, uint32_t number, uint32_t ep
 }
 
 /* A fence that comes late, of a reign that is over, does no harm: the next answer opens it again. */
-void redis_sales_fence(struct redis_sales *sales, uint32_t number, uint32_t epoch)
+void redis_sales_fence(struct redis_sales *sales, uint32_t number)
 {
 	unsigned ticket = reader_gate_enter(&sales->registry.gate);
 	struct redis_sale *sale = redis_sales_find(sales, number);
 
-	if (sale) {
-		raise_to(&sale->known, epoch);
-		if (atomic_load(&sale->state) == REDIS_SALE_ARMED) {
-			atomic_store(&sale->state, REDIS_SALE_FENCED);
-			for (uint32_t i = 0; i < sale->lot_count; i++)
-				atomic_store(&sale->lots[i].version, 0);
-		}
+	if (sale && atomic_load(&sale->state) == REDIS_SALE_ARMED) {
+		atomic_store(&sale->state, REDIS_SALE_FENCED);
+		for (uint32_t i = 0; i < sale->lot_count; i++)
+			atomic_store(&sale->lots[i].version, 0);
 	}
 	reader_gate_leave(&sales->registry.gate, ticket);
 }
@@ -297,35 +294,29 @@ static struct redis_sale *entry_of(struct redis_sales *sales, uint32_t number, u
 	return sale && sale->epoch == epoch && !atomic_load(&sale->dropped) ? sale : NULL;
 }
 
-/* Where Redis has a newer epoch than the entry, the entry is of the past. */
-static void follow(struct redis_sales *sales, uint32_t number, uint32_t epoch, uint32_t lot_count)
-{
-	unsigned ticket = reader_gate_enter(&sales->registry.gate);
-	struct redis_sale *sale = redis_sales_find(sales, number);
-	bool behind = sale && !atomic_load(&sale->dropped) && (sale->epoch < epoch || sale->lot_count < lot_count);
-
-	reader_gate_leave(&sales->registry.gate, ticket);
-	if (behind && redis_sales_expect(sales, number, epoch, lot_count) < 0)
-		redis_sales_fence(sales, number, epoch); /* no memory: tried again with the next answer */
-}
-
 bool redis_sales_learn(struct redis_sales *sales, uint32_t number, struct redis_reader *answer, struct redis_head *head)
 {
 	int64_t wall_ms, deadline_ms;
-	uint32_t lot_count, touched;
 	struct redis_sale *sale;
+	uint32_t touched;
 	unsigned ticket;
 
 	head->epoch = redis_read32(answer);
-	head->limit = redis_read32(answer);
-	head->now_ms = redis_read64(answer);
-	wall_ms = redis_read64(answer);
-	deadline_ms = redis_read64(answer);
-	lot_count = redis_read16(answer);
-	touched = redis_read16(answer);
+	head->limit = redis_read_within(answer, 4, 1, LIMIT_MAX);
+	head->now_ms = redis_read_time(answer);
+	wall_ms = redis_read_time(answer);
+	deadline_ms = redis_read_time(answer);
+	(void)redis_read_within(answer, 2, 1, LOTS_MAX); /* how many lots there are the catalog says */
+	touched = redis_read_within(answer, 2, 0, LOTS_MAX);
 	if (answer->failed)
 		return false;
-	follow(sales, number, head->epoch, lot_count);
+	head->foreign = head->epoch > redis_sales_look(sales, number).known;
+	if (head->foreign) {
+		for (uint32_t i = 0; i < touched; i++)
+			learn_lot(NULL, redis_read16(answer), answer);
+		redis_sales_fence(sales, number);
+		return !answer->failed;
+	}
 	ticket = reader_gate_enter(&sales->registry.gate);
 	sale = entry_of(sales, number, head->epoch);
 	if (sale) {
@@ -343,9 +334,9 @@ void redis_sales_learn_lots(struct redis_sales *sales, uint32_t number, uint32_t
 {
 	unsigned ticket = reader_gate_enter(&sales->registry.gate);
 	struct redis_sale *sale = entry_of(sales, number, epoch);
-	uint32_t count = redis_read16(answer);
+	uint32_t count = redis_read_within(answer, 2, 0, LOTS_MAX);
 
-	if (sale)
+	if (sale && !answer->failed)
 		atomic_store(&sale->state, REDIS_SALE_ARMED);
 	for (uint32_t i = 0; i < count; i++)
 		learn_lot(sale, i, answer);
@@ -386,9 +377,10 @@ bool redis_sales_learn_names(struct redis_sales *sales, uint32_t number, uint32_
 		seen = atomic_load(&sale->names_from);
 		while (seen >= from && seen < end && !atomic_compare_exchange_weak(&sale->names_from, &seen, end))
 			;
-		more = atomic_load(&sale->names_from) < total;
-		if (!more)
+		seen = atomic_load(&sale->names_from);
+		if (seen >= total)
 			atomic_store(&sale->names_complete, true);
+		more = seen < total && names.size > 0; /* who says that there are more, and tells none, is not asked on and on */
 	}
 	reader_gate_leave(&sales->registry.gate, ticket);
 	return more;

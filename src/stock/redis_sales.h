@@ -45,7 +45,7 @@ struct redis_lot {
 
 struct redis_sale {
 	uint32_t number, epoch;
-	_Atomic uint32_t known; /* the newest epoch that this process has heard of */
+	_Atomic uint32_t known; /* the newest epoch that this process's catalog has told, or that it has begun: never what an answer says */
 	_Atomic uint32_t begun; /* the epoch that this process has begun itself; 0: none */
 	_Atomic int state;
 	atomic_bool dropped;                    /* to be forgotten by Redis too, as soon as it can be told */
@@ -86,7 +86,8 @@ int redis_sales_expect(struct redis_sales *sales, uint32_t number, uint32_t epoc
 /* The same, always new, and loading. */
 int redis_sales_begin(struct redis_sales *sales, uint32_t number, uint32_t epoch, uint32_t lot_count) MUST_CHECK;
 void redis_sales_forget(struct redis_sales *sales, uint32_t number);
-void redis_sales_fence(struct redis_sales *sales, uint32_t number, uint32_t epoch);
+/* Until an answer, or the catalog, says otherwise. */
+void redis_sales_fence(struct redis_sales *sales, uint32_t number);
 void redis_sales_hear_of(struct redis_sales *sales, uint32_t number, uint32_t epoch);
 void redis_sales_add_buyer(struct redis_sales *sales, uint32_t number, struct slice buyer);
 /* Inside the gate. The sale's time now, as far as it is known here: never more than it is. */
@@ -100,6 +101,7 @@ int64_t redis_sale_seen_ms(struct redis_sale *sale, int64_t before_ms);
 struct redis_head {
 	uint32_t epoch, limit;
 	int64_t now_ms; /* the sale's time */
+	bool foreign;   /* its epoch is one that the catalog has not told: nothing of the answer is learnt */
 };
 /* Reads the head and learns from it. False: the answer is malformed. */
 bool redis_sales_learn(struct redis_sales *sales, uint32_t number, struct redis_reader *answer, struct redis_head *head);

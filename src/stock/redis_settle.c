@@ -20,18 +20,41 @@ static void take_found(struct redis_reader *answer, struct stock_order *order, c
 	struct slice name;
 
 	redis_take_order(answer, order);
-	name = redis_read_text(answer);
-	if (name.size > BUYER_MAX)
-		name.size = 0;
+	name = redis_read_name(answer, BUYER_MAX);
 	memcpy(owner, name.data, name.size);
 	owner[name.size] = '\0';
+}
+
+/* What was moved under an epoch that the catalog does not know is moved back, and the sale counts as fenced. */
+static void move_back(struct stock_redis *redis, struct stock_settle *item)
+{
+	const struct event *event = &item->event;
+	bool undone = true;
+
+	if (item->outcome == STOCK_OUTCOME_UNKNOWN)
+		return;
+	if (item->outcome == STOCK_DONE)
+		redis_compensate(&redis->stock, &event, 1, &undone);
+	item->outcome = undone ? STOCK_FENCED : STOCK_OUTCOME_UNKNOWN;
 }
 
 static void take_settled(struct redis_reader *answer, const struct redis_head *head, struct stock_settle *item)
 {
 	item->outcome = redis_read8(answer);
-	if (item->outcome != STOCK_NO_ORDER)
+	switch (item->outcome) {
+	case STOCK_NO_ORDER:
+		break;
+	case STOCK_DONE:
+	case STOCK_FULL:
+	case STOCK_ALREADY:
+	case STOCK_REFUSED:
+	case STOCK_BUSY:
+	case STOCK_EXPIRED:
 		take_found(answer, &item->order, item->owner);
+		break;
+	default:
+		redis_read_fail(answer);
+	}
 	if (answer->failed)
 		item->outcome = STOCK_OUTCOME_UNKNOWN;
 	if (item->outcome != STOCK_DONE)
@@ -64,6 +87,7 @@ static void ask_settle(struct buffer *out, const struct stock_settle *item)
 
 static void settle_batch(struct stock_redis *redis, struct stock_settle *items, size_t count)
 {
+	bool foreign[REDIS_BATCH];
 	struct redis_groups groups;
 	struct redis_reader answer;
 	struct redis_trip trip;
@@ -88,13 +112,17 @@ static void settle_batch(struct stock_redis *redis, struct stock_settle *items, 
 		for (uint16_t j = groups.starts[i]; j < groups.starts[i + 1]; j++) {
 			struct stock_settle *item = &items[groups.order[j]];
 
-			if (outcome == STOCK_DONE)
+			foreign[groups.order[j]] = outcome == REDIS_UNKNOWN_EPOCH;
+			if (outcome == STOCK_DONE || outcome == REDIS_UNKNOWN_EPOCH)
 				take_settled(&answer, &head, item);
 			else
-				item->outcome = (enum stock_outcome)outcome;
+				item->outcome = redis_outcome(outcome);
 		}
 	}
 	redis_trip_end(&trip);
+	for (size_t i = 0; i < count; i++)
+		if (foreign[i])
+			move_back(redis, &items[i]);
 }
 
 void redis_settle(struct stock *stock, struct stock_settle *items, size_t count)
@@ -106,7 +134,9 @@ void redis_settle(struct stock *stock, struct stock_settle *items, size_t count)
 /* An answer that was lost has changed nothing: the order could not be asked for. */
 static enum stock_outcome found(int outcome)
 {
-	return outcome == STOCK_UNKNOWN_SALE || outcome == STOCK_FENCED ? (enum stock_outcome)outcome : STOCK_UNAVAILABLE;
+	if (outcome == STOCK_FENCED || outcome == REDIS_UNKNOWN_EPOCH)
+		return STOCK_FENCED;
+	return outcome == STOCK_UNKNOWN_SALE ? STOCK_UNKNOWN_SALE : STOCK_UNAVAILABLE;
 }
 
 static void find_batch(struct stock_redis *redis, const char *function, struct stock_find *items, size_t count)
@@ -138,7 +168,9 @@ static void find_batch(struct stock_redis *redis, const char *function, struct s
 		for (uint16_t j = groups.starts[i]; j < groups.starts[i + 1]; j++) {
 			struct stock_find *item = &items[groups.order[j]];
 
-			item->outcome = outcome == STOCK_DONE ? redis_read8(&answer) : found(outcome);
+			item->outcome = outcome == STOCK_DONE ? (enum stock_outcome)redis_read8(&answer) : found(outcome);
+			if (outcome == STOCK_DONE && item->outcome != STOCK_DONE && item->outcome != STOCK_NO_ORDER)
+				redis_read_fail(&answer);
 			if (item->outcome == STOCK_DONE)
 				take_found(&answer, &item->order, item->owner);
 			if (answer.failed)
@@ -207,6 +239,7 @@ static size_t expire_sale(struct stock_redis *redis, uint32_t sale, int64_t grac
 	struct redis_reader answer;
 	struct redis_head head;
 	struct redis_trip trip;
+	uint32_t asked_for = max < REDIS_BATCH ? (uint32_t)max : REDIS_BATCH;
 	struct buffer *argument;
 	size_t count = 0;
 
@@ -215,19 +248,19 @@ static size_t expire_sale(struct stock_redis *redis, uint32_t sale, int64_t grac
 	redis_trip_call(&trip, "penstock_expire", sale, &look);
 	argument = redis_trip_argument(&trip);
 	redis_write(argument, (uint64_t)redis_ms(grace_ns), 8);
-	redis_write(argument, max < REDIS_BATCH ? max : REDIS_BATCH, 4);
+	redis_write(argument, asked_for, 4);
 	redis_write_text(argument, SLICE("clock"));
 	redis_write_text(argument, SLICE(""));
 	redis_trip_send(&trip);
 	*asked = redis_take_head(redis, sale, redis_trip_next(&trip, &answer), &answer, &head) == STOCK_DONE;
 	if (*asked)
-		count = redis_read32(&answer);
+		count = redis_read_within(&answer, 4, 0, asked_for);
 	for (size_t i = 0; i < count; i++) {
 		out[i] = (struct event){
 			.kind = EVENT_EXPIRED, .sale = sale, .epoch = head.epoch, .at_ms = head.now_ms, .actor = SLICE("clock")};
 		out[i].id = redis_read_id(&answer);
-		out[i].lot = redis_read16(&answer);
-		out[i].quantity = redis_read16(&answer);
+		out[i].lot = redis_read_within(&answer, 2, 0, LOTS_MAX - 1);
+		out[i].quantity = redis_read_within(&answer, 2, 1, LIMIT_MAX);
 	}
 	redis_trip_end(&trip);
 	return answer.failed ? 0 : count; /* what is not told here is claimed later */

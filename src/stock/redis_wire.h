@@ -6,7 +6,10 @@
 #include "base/buffer.h"
 #include "base/uuid.h"
 
-/* The bytes of an answer not read yet. What is missing is read as zero, and `failed` says so. */
+/*
+ * The bytes of an answer not read yet. An answer is input like any other: what is missing, or beyond what it may be, is read as the least that it may be,
+ * and `failed` says so; nothing behind it is read.
+ */
 struct redis_reader {
 	const unsigned char *data;
 	size_t size;
@@ -28,6 +31,34 @@ static inline uint64_t redis_read(struct redis_reader *reader, size_t bytes)
 	reader->data += bytes;
 	reader->size -= bytes;
 	return value;
+}
+
+static inline void redis_read_fail(struct redis_reader *reader)
+{
+	reader->failed = true;
+	reader->size = 0;
+}
+
+/* From `low` to `high`. */
+static inline uint32_t redis_read_within(struct redis_reader *reader, size_t bytes, uint32_t low, uint32_t high)
+{
+	uint64_t value = redis_read(reader, bytes);
+
+	if (!reader->failed && value >= low && value <= high)
+		return (uint32_t)value;
+	redis_read_fail(reader);
+	return low;
+}
+
+/* Milliseconds since 1970, to the end of the year 9999. */
+static inline int64_t redis_read_time(struct redis_reader *reader)
+{
+	uint64_t value = redis_read(reader, 8);
+
+	if (value <= UINT64_C(253402300799999))
+		return (int64_t)value;
+	redis_read_fail(reader);
+	return 0;
 }
 
 static inline uint8_t redis_read8(struct redis_reader *reader)
@@ -67,6 +98,17 @@ static inline struct slice redis_read_bytes(struct redis_reader *reader, size_t 
 static inline struct slice redis_read_text(struct redis_reader *reader)
 {
 	return redis_read_bytes(reader, redis_read8(reader));
+}
+
+/* No longer than `size_max`. */
+static inline struct slice redis_read_name(struct redis_reader *reader, size_t size_max)
+{
+	struct slice text = redis_read_text(reader);
+
+	if (text.size <= size_max)
+		return text;
+	redis_read_fail(reader);
+	return SLICE("");
 }
 
 static inline struct uuid redis_read_id(struct redis_reader *reader)

@@ -230,7 +230,7 @@ static void test_claim_hands_out_old_entries_oldest_first_with_their_texts(void 
 	assert_non_null(claims);
 	shop_sell(shop, 1, 5);
 	a = shop_ask(shop, buyer, key, 1);
-	a.event.trace = SLICE("00-trace");
+	a.event.trace = SLICE("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
 	shop->stock->ops->reserve(shop->stock, &a, 1);
 	memset(buyer, 'x', 3); /* the stock keeps its own copy */
 	memset(key, 'x', 5);
@@ -249,7 +249,7 @@ static void test_claim_hands_out_old_entries_oldest_first_with_their_texts(void 
 	assert_true(slice_equal(claims[0].event.buyer, SLICE("ann")));
 	assert_true(slice_equal(claims[0].event.key, SLICE("key-1")));
 	assert_true(slice_equal(claims[0].event.actor, SLICE("ann")));
-	assert_true(slice_equal(claims[0].event.trace, SLICE("00-trace")));
+	assert_true(slice_equal(claims[0].event.trace, SLICE("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")));
 	free(claims);
 }
 

@@ -5,22 +5,27 @@ What it does is set by `mode`, for all its connections at once, and may be chang
   pass   both ways
   hold   what the server says is kept, and goes on its way when the mode is `pass` again
   drop   what the server says is thrown away
+  flip   now and then one bit of what the server says is another
   cut    every connection is closed, and new ones are closed at once
 """
 
 import contextlib
+import random
 import select
 import socket
 import threading
 
-MODES = ("pass", "hold", "drop", "cut")
+MODES = ("pass", "hold", "drop", "flip", "cut")
 CHUNK = 65536
+FLIP_EACH = 4  # of so many pieces one is changed
 
 
 class Proxy:
     def __init__(self, target_port, target_host="127.0.0.1"):
         self.target = (target_host, target_port)
         self.mode = "pass"
+        self.random = random.Random(0)
+        self.flipped = 0
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self.listener.getsockname()[1]
         # Whoever changes the mode wakes the loop by it.
@@ -111,8 +116,18 @@ class Proxy:
             self.close(place)
         elif place not in self.servers or self.mode == "pass":
             self.give(other, data)
+        elif self.mode == "flip":
+            self.give(other, self.flip(data))
         elif self.mode == "hold":
             self.kept[other] = self.kept.get(other, b"") + data
+
+    def flip(self, data):
+        if self.random.randrange(FLIP_EACH):
+            return data
+        data = bytearray(data)
+        data[self.random.randrange(len(data))] ^= 1 << self.random.randrange(8)
+        self.flipped += 1
+        return bytes(data)
 
     def give(self, place, data):
         try:

@@ -298,15 +298,21 @@ local function claim(keys, args)
 	local latest, max = unpack_bin('<i8I', args[2])
 	local lists, out, again = end_lists(sale.key), {}, {'ZADD', sale.key .. ':x'}
 	local old = call('ZRANGE', sale.key .. ':x', '-inf', latest, 'BYSCORE', 'LIMIT', 0, max)
+	local unreadable, aside = 0, {'ZADD', sale.key .. ':z'}
 	for i = 1, #old do
-		local text
+		local fine, text
 		if #old[i] == 16 then
-			text = claim_order(sale, lists, old[i])
+			fine, text = pcall(claim_order, sale, lists, old[i])
 		else
-			text = claim_movement(sale, sub(old[i], 2))
+			fine, text = pcall(claim_movement, sale, sub(old[i], 2))
 		end
-		if text then
-			out[#out + 1] = text
+		if not fine then -- what it was cannot be told any more: kept apart, or it would stop the others for ever
+			unreadable = unreadable + 1
+			aside[#aside + 1] = sale.now
+			aside[#aside + 1] = old[i]
+			done(lists, old[i])
+		elseif text then
+			out[#out + 1] = pack('<H', #text) .. text
 			again[#again + 1] = sale.now
 			again[#again + 1] = old[i]
 		else
@@ -315,6 +321,7 @@ local function claim(keys, args)
 	end
 	end_write(sale, lists)
 	write(again)
+	write(aside)
 	local oldest = call('ZRANGE', sale.key .. ':x', 0, 0, 'WITHSCORES')
-	return finish(sale) .. pack('<i8I', oldest[2] or 0, #out) .. concat(out)
+	return finish(sale) .. pack('<i8II', oldest[2] or 0, unreadable, #out) .. concat(out)
 end

@@ -509,6 +509,12 @@ static void arm(void)
 	for (int i = 0; i < LOTS; i++)
 		m.versions[i] = 0;
 	assert_int_equal(m.stock->ops->arm(m.stock, SALE, m.allocated, m.withdrawn), 0);
+	/* The ledger has told every gate of the epoch. */
+	for (size_t i = 0; i < m.gate_count; i++) {
+		struct stock_refresh item = {.sale = SALE, .epoch = m.epoch, .lot_count = LOTS};
+
+		m.gates[i]->ops->refresh(m.gates[i], &item, 1);
+	}
 	for (uint32_t i = 0; i < LOTS; i++)
 		m.versions[i] = m.stock->ops->version(m.stock, SALE, i);
 }

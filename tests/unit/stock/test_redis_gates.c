@@ -300,6 +300,28 @@ static void test_what_is_known_is_as_old_as_the_sending_of_the_last_refresh_that
 	assert_true(known(&gates[1]) == first);
 }
 
+/* Whatever an answer says of epochs: only the ledger gives them, by way of the catalog. */
+static void test_a_grant_under_an_epoch_that_the_catalog_does_not_know_is_given_back(void **state)
+{
+	struct stock_reserve item;
+	struct uuid order;
+
+	(void)state;
+	sell(5);
+	order = gate_order(&gates[0], "ann", "").order.id;
+	assert_int_equal(gate_sell(&gates[0], 2, 5), 0);
+	assert_int_equal(gate_buy(&gates[1], "bob", "").outcome, STOCK_FENCED);
+	assert_int_equal(gate_lot(&gates[0]).available, 5);
+	item = gate_order(&gates[0], "cid", "");
+	order = item.order.id;
+	assert_int_equal(gate_settle(&gates[1], &order, ORDER_CONFIRM).outcome, STOCK_FENCED);
+	assert_int_equal(gate_settle(&gates[0], &order, ORDER_CANCEL).outcome, STOCK_DONE);
+	assert_int_equal(gate_refresh(&gates[1]), STOCK_FENCED);
+	gates[1].epoch = 2;
+	assert_int_equal(gate_refresh(&gates[1]), STOCK_DONE);
+	assert_int_equal(gate_buy(&gates[1], "bob", "").event.epoch, 2);
+}
+
 static void test_versions_of_a_new_reign_are_above_the_old(void **state)
 {
 	uint64_t version;
@@ -308,6 +330,7 @@ static void test_versions_of_a_new_reign_are_above_the_old(void **state)
 	sell(1);
 	version = gates[1].stock->ops->version(gates[1].stock, GATE_SALE, 0);
 	assert_int_equal(gate_sell(&gates[0], 2, 1), 0);
+	gates[1].epoch = 2;
 	gate_refresh(&gates[1]);
 	assert_true(gates[1].stock->ops->version(gates[1].stock, GATE_SALE, 0) > version);
 	assert_int_equal(gate_buy(&gates[1], "bob", "").event.epoch, 2);
@@ -411,6 +434,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_latch_is_lifted_by_what_another_gate_returns, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_is_known_is_as_old_as_the_sending_of_the_last_refresh_that_was_answered,
 						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_grant_under_an_epoch_that_the_catalog_does_not_know_is_given_back, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(test_versions_of_a_new_reign_are_above_the_old, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_crowd_over_all_gates_gets_what_there_is_and_nobody_too_much, set_up, tear_down),
 	};

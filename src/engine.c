@@ -463,10 +463,12 @@ static void reload(void *context)
 		return;
 	if (adapters_check(fresh, &reason) < 0 || take_over(engine, fresh) < 0) {
 		log_error("engine", "the settings were not read again: nothing has changed", LOG_TEXT("reason", reason));
+		operator_log_note(engine->ledger, SLICE("SIGHUP"), "settings.reload", SLICE("settings"), SLICE("{\"done\":false}"));
 		settings_free(fresh);
 		return;
 	}
 	reload_done(&engine->reload, fresh);
+	operator_log_note(engine->ledger, SLICE("SIGHUP"), "settings.reload", SLICE("settings"), SLICE("{\"done\":true}"));
 }
 
 static bool alive(void *context, int64_t within_ns)

@@ -118,15 +118,28 @@ static int days_in_month(int year, int month)
 	return days[month - 1] + (month == 2 && leap);
 }
 
-static bool is_utc_offset(const char *text, size_t size)
+/* "Z" or "+hh:mm" (RFC 3339, section 4); *minutes: how far the text is ahead of UTC. "-00:00" says that nobody knows where it is: refused. */
+static bool take_offset(const char *text, size_t size, int *minutes)
 {
-	return (size == 1 && (text[0] == 'Z' || text[0] == 'z')) || (size == 6 && memcmp(text, "+00:00", 6) == 0);
+	int hours;
+
+	*minutes = 0;
+	if (size == 1)
+		return text[0] == 'Z' || text[0] == 'z';
+	if (size != 6 || (text[0] != '+' && text[0] != '-') || text[3] != ':' || !take_number(text + 1, 2, 0, 23, &hours) ||
+	    !take_number(text + 4, 2, 0, 59, minutes))
+		return false;
+	*minutes += 60 * hours;
+	if (text[0] == '-' && *minutes == 0)
+		return false;
+	*minutes = text[0] == '-' ? -*minutes : *minutes;
+	return true;
 }
 
 int clock_parse(const char *text, size_t size, int64_t *wall_ms)
 {
 	enum { SECONDS_END = 19 }; /* "YYYY-MM-DDThh:mm:ss" */
-	int year, month, day, hour, minute, second, ms = 0;
+	int year, month, day, hour, minute, second, offset, ms = 0;
 	size_t at = SECONDS_END;
 
 	if (size < SECONDS_END + 1)
@@ -149,8 +162,8 @@ int clock_parse(const char *text, size_t size, int64_t *wall_ms)
 		if (at == first)
 			return -EINVAL;
 	}
-	if (!is_utc_offset(text + at, size - at))
+	if (!take_offset(text + at, size - at, &offset))
 		return -EINVAL;
-	*wall_ms = days_of(year, month, day) * MS_PER_DAY + hour * 3600000LL + minute * 60000LL + second * 1000LL + ms;
+	*wall_ms = days_of(year, month, day) * MS_PER_DAY + hour * 3600000LL + (minute - offset) * 60000LL + second * 1000LL + ms;
 	return 0;
 }

@@ -27,7 +27,7 @@ void clock_set_source(const struct clock_source *source);
 enum { CLOCK_TEXT_SIZE = 25 };
 void clock_format(int64_t wall_ms, char text[static CLOCK_TEXT_SIZE]);
 /*
- * RFC 3339 in UTC: "YYYY-MM-DDThh:mm:ss[.fraction]Z", upper or lower case t and z, offset "+00:00" as well;
+ * RFC 3339: "YYYY-MM-DDThh:mm:ss[.fraction]Z", upper or lower case t and z, or with an offset ("+01:00"; not "-00:00", which says that nobody knows it);
  * digits past the millisecond are cut. 0, or -EINVAL. The text need not be NUL-terminated.
  */
 int clock_parse(const char *text, size_t size, int64_t *wall_ms);

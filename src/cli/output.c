@@ -131,6 +131,14 @@ void output_append_query(struct buffer *out, const char *text)
 	}
 }
 
+void output_filter(struct buffer *path, const char *name, const char *value)
+{
+	if (!value)
+		return;
+	buffer_printf(path, "&%s=", name);
+	output_append_query(path, value);
+}
+
 /* One page into `all`; *after: the next page's query, empty at the end. */
 static int fetch_page(struct client *client, const char *path, const char *name, struct buffer *after, json_t *all)
 {

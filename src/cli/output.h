@@ -36,6 +36,8 @@ int output_units(const struct cli *cli, const char *text, int64_t *units) MUST_C
 /* The answer to one question as a table of one row, or as JSON. Takes `body`. The exit code. */
 int output_one(struct cli *cli, const char *url, bool json, const char *method, const char *path, json_t *body,
 	       const char *const *titles, void (*cells)(struct table *, const json_t *));
+/* "&name=value" at the end of a path that has a query; NULL: nothing. */
+void output_filter(struct buffer *path, const char *name, const char *value);
 /* Every page of a list as one table, or as one JSON array. `path` may carry a query. */
 int output_list(struct cli *cli, const char *url, bool json, const char *path, const char *name, const char *const *titles,
 		void (*cells)(struct table *, const json_t *));

@@ -129,7 +129,7 @@ static int read_time(const json_t *value, struct body_field *field, const char *
 	}
 	if (json_is_string(value) && clock_parse(json_string_value(value), json_string_length(value), target) == 0 && *target >= 0)
 		return 0;
-	return bad(reply, path, field, "a time in UTC like 2027-01-01T10:00:00.000Z, or null");
+	return bad(reply, path, field, "a time like 2027-01-01T10:00:00.000Z or 2027-01-01T11:00:00+01:00, or null");
 }
 
 static int read_array(json_t *value, struct body_field *field, const char *path, struct reply *reply)

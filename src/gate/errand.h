@@ -26,9 +26,11 @@ struct gate_errand {
 	struct uuid order;
 	char buyer[BUYER_MAX + 1]; /* orders: whose; empty: anybody's */
 	char sale[SALE_ID_MAX + 1];
-	enum order_state state;   /* 0: any */
-	enum order_action action; /* settlements */
-	uint32_t sale_number;     /* the brake */
+	char subject[128];            /* of the operator log; its actor is in `buyer`, its action in `sale` */
+	struct ledger_log_filter log; /* the rest of it */
+	enum order_state state;       /* 0: any */
+	enum order_action action;     /* settlements */
+	uint32_t sale_number;         /* the brake */
 	struct ledger_order known; /* settlements: as a stock that keeps names has it, which may be ahead of the ledger; else its buyer is empty */
 	char actor[OPERATOR_NAME_MAX + 1];
 	bool has_key; /* an operator's POST with an Idempotency-Key: `request` stands for it */

@@ -213,7 +213,7 @@ static int thread_new(struct gate *gate, struct gate_thread *thread, bool for_op
 	if (r == 0)
 		r = http_router_new(&thread->router, thread->table->routes, thread->table->count, sizeof(thread->table->routes[0]));
 	if (r == 0)
-		r = lane_new(&thread->replies, in_flight_max + GATE_AWAY_MAX + 1 /* an audit */);
+		r = lane_new(&thread->replies, in_flight_max + GATE_AWAY_MAX + 2 /* an audit, a note for the operator log */);
 	if (r == 0)
 		r = http_loop_watch(thread->loop, lane_event_fd(thread->replies));
 	if (r == 0)

@@ -62,3 +62,9 @@ void gate_free(struct gate *gate); /* NULL is fine; before the metrics are freed
 /* The port of the first listener, as it was bound. */
 uint16_t gate_public_port(const struct gate *gate);
 uint16_t gate_operator_port(const struct gate *gate);
+
+/*
+ * A row of the operator log for what is no change of an item, a sale or an order: the log's level, settings that were read again, tokens that nobody has. Blocks
+ * on the ledger; where that cannot be written, it is said in the program's log. detail_json: an object.
+ */
+void operator_log_note(struct ledger *ledger, struct slice actor, const char *action, struct slice subject, struct slice detail_json);

@@ -1,6 +1,8 @@
 /* For load balancers, people and Prometheus. */
+#include <stdio.h>
 #include "base/clock.h"
 #include "gate/body.h"
+#include "gate/errand.h"
 #include "gate/readiness.h"
 #include "gate/render.h"
 #include "gate/thread.h"
@@ -164,14 +166,17 @@ static const char *level_name(enum log_level level)
 	return names[level];
 }
 
+static void render_level(struct buffer *out)
+{
+	buffer_append_literal(out, "{");
+	render_text_member(out, "level", slice_of(level_name(log_get_level())));
+	buffer_append_literal(out, "}");
+}
+
 void health_log_level(struct gate_request *request)
 {
-	struct reply *reply = &request->thread->reply;
-
-	buffer_append_literal(&reply->body, "{");
-	render_text_member(&reply->body, "level", slice_of(level_name(log_get_level())));
-	buffer_append_literal(&reply->body, "}");
-	gate_answer(request, reply);
+	render_level(&request->thread->reply.body);
+	gate_answer(request, &request->thread->reply);
 }
 
 static bool level_valid(struct slice text)
@@ -182,9 +187,8 @@ static bool level_valid(struct slice text)
 	return false;
 }
 
-void health_set_log_level(struct gate_request *request)
+static void work_set_level(struct gate_errand *errand)
 {
-	struct reply *reply = &request->thread->reply;
 	struct slice text = SLICE_NULL;
 	struct body_field fields[] = {
 		{.name = "level",
@@ -194,16 +198,20 @@ void health_set_log_level(struct gate_request *request)
 		 .valid = level_valid,
 		 .rule = "one of debug, info, warn, error, off"},
 	};
-	json_t *body = body_parse(request->http, reply);
+	char detail[64];
 
-	if (!body || body_read(body, fields, 1, "", reply)) {
-		json_decref(body);
-		gate_answer(request, reply);
+	if (body_read(errand->body, fields, 1, "", &errand->reply))
 		return;
-	}
 	for (int i = LOG_DEBUG; i <= LOG_OFF; i++)
 		if (slice_equal(text, slice_of(level_name((enum log_level)i))))
 			log_set_level((enum log_level)i);
-	json_decref(body);
-	health_log_level(request);
+	/* Whoever looks for what is wrong with the ledger can still do it. */
+	snprintf(detail, sizeof(detail), "{\"level\":\"%.*s\"}", (int)text.size, text.data);
+	operator_log_note(errand_ledger(errand), slice_of(errand->actor), "log.level", SLICE("log"), slice_of(detail));
+	render_level(&errand->reply.body);
+}
+
+void health_set_log_level(struct gate_request *request)
+{
+	errand_start_with_body(request, work_set_level);
 }

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/clock.h"
+#include "base/log.h"
 #include "gate/errand.h"
 #include "gate/render.h"
 
@@ -24,16 +25,19 @@ static void work_log(struct gate_errand *errand)
 {
 	struct ledger *ledger = errand_ledger(errand);
 	struct buffer *out = &errand->reply.body;
+	struct ledger_log_filter filter = errand->log;
 	struct ledger_log_row *rows;
 	size_t count = 0;
-	int64_t after;
 	char last[24];
 	int r;
 
-	if (!gate_after_number(errand->after, INT64_MAX, &after, &errand->reply))
+	if (!gate_after_number(errand->after, INT64_MAX, &filter.after, &errand->reply))
 		return;
+	filter.actor = slice_of(errand->buyer);
+	filter.action = slice_of(errand->sale);
+	filter.subject = slice_of(errand->subject);
 	rows = calloc((size_t)errand->limit, sizeof(*rows));
-	r = rows ? ledger->ops->log_rows(ledger, after, rows, (size_t)errand->limit, &count) : -ENOMEM;
+	r = rows ? ledger->ops->log_rows(ledger, &filter, rows, (size_t)errand->limit, &count) : -ENOMEM;
 	if (r < 0) {
 		errand_refuse_fatal(errand, r);
 	} else {
@@ -49,7 +53,139 @@ static void work_log(struct gate_errand *errand)
 	free(rows);
 }
 
+/* One parameter that is a text; false: it has answered. */
+static bool take_text(struct gate_request *request, const char *name, char *text, size_t size)
+{
+	if (http_request_query(request->http, slice_of(name), text, size) >= 0)
+		return true;
+	reply_bad_field(&request->thread->reply, PROBLEM_INVALID_VALUE, name, "%s must be a text of at most %zu bytes, once.",
+			name, size - 1);
+	gate_answer(request, &request->thread->reply);
+	return false;
+}
+
+/* One parameter that is one of two words; *first: it is the first. False: it has answered. *given: it is there. */
+static bool take_word(struct gate_request *request, const char *name, const char *one, const char *other, bool *given, bool *first)
+{
+	char text[16];
+	int r = http_request_query(request->http, slice_of(name), text, sizeof(text));
+
+	*given = r == 0;
+	*first = r == 0 && strcmp(text, one) == 0;
+	if (r == 1 || *first || (r == 0 && strcmp(text, other) == 0))
+		return true;
+	reply_bad_field(&request->thread->reply, PROBLEM_INVALID_VALUE, name, "%s must be %s or %s.", name, one, other);
+	gate_answer(request, &request->thread->reply);
+	return false;
+}
+
+static bool take_since(struct gate_request *request, int64_t *since_ms)
+{
+	char text[64];
+	int r = http_request_query(request->http, SLICE("since"), text, sizeof(text));
+
+	if (r == 1 || (r == 0 && clock_parse(text, strlen(text), since_ms) == 0))
+		return true;
+	reply_bad_field(&request->thread->reply, PROBLEM_INVALID_VALUE, "since", "since must be a time like 2027-01-01T10:00:00Z.");
+	gate_answer(request, &request->thread->reply);
+	return false;
+}
+
+static bool take_filters(struct gate_request *request, struct gate_errand *errand)
+{
+	struct ledger_log_filter *filter = &errand->log;
+	bool given, payments;
+
+	if (!take_text(request, "actor", errand->buyer, sizeof(errand->buyer)) ||
+	    !take_text(request, "action", errand->sale, sizeof(errand->sale)) ||
+	    !take_text(request, "subject", errand->subject, sizeof(errand->subject)) ||
+	    !take_word(request, "order", "newest", "oldest", &given, &filter->newest_first) ||
+	    !take_word(request, "kind", "payments", "doings", &given, &payments) || !take_since(request, &filter->since_ms))
+		return false;
+	filter->kind = !given ? LEDGER_LOG_ALL : payments ? LEDGER_LOG_PAYMENTS : LEDGER_LOG_DOINGS;
+	return true;
+}
+
 void operator_log(struct gate_request *request)
 {
-	errand_start_list(request, work_log);
+	char after[ERRAND_NAME_MAX + 1];
+	struct gate_errand *errand;
+	int64_t limit;
+
+	if (!gate_page(request, after, sizeof(after), &limit))
+		return;
+	errand = errand_new(request, work_log);
+	if (!errand)
+		return;
+	memcpy(errand->after, after, sizeof(after));
+	errand->limit = limit;
+	if (take_filters(request, errand))
+		errand_send(request, errand);
+	else
+		errand_free(errand);
+}
+
+/* --- Tokens that nobody has: one row a minute, however many come --- */
+
+static const int64_t note_pause_ns = 60000000000;
+
+struct note {
+	struct blocking_task task; /* first */
+	struct ledger *ledger;
+	uint64_t tokens;
+	char address[ADDRESS_TEXT_SIZE];
+};
+
+static void run_note(struct blocking_task *task)
+{
+	const struct note *note = (const struct note *)task;
+	char detail[64];
+
+	snprintf(detail, sizeof(detail), "{\"tokens\":%llu}", (unsigned long long)note->tokens);
+	operator_log_note(note->ledger, SLICE("nobody"), "operator.refused", slice_of(note->address), slice_of(detail));
+}
+
+static void note_is_back(struct message *message, void *receiver)
+{
+	struct gate_thread *thread = receiver;
+
+	thread->noting = false;
+	free(message); /* the note's first member's */
+}
+
+void operator_log_wrong_token(struct gate_request *request)
+{
+	struct gate_thread *thread = request->thread;
+	int64_t now_ns = http_loop_now(thread->loop);
+	struct address client = gate_client(request);
+	struct note *note;
+
+	thread->wrong_tokens++;
+	if (thread->noting || now_ns < thread->note_due_ns)
+		return;
+	note = calloc(1, sizeof(*note));
+	if (!note)
+		return;
+	note->task.message = (struct message){.reply = thread->replies, .deliver = note_is_back};
+	note->task.run = run_note;
+	note->ledger = thread->gate->settings.ledger;
+	note->tokens = thread->wrong_tokens;
+	address_format(&client, note->address);
+	if (!ledger_workers_send(thread->gate->settings.ledger_workers, TASK_CHANGE, &note->task)) {
+		free(note);
+		return;
+	}
+	thread->noting = true;
+	thread->wrong_tokens = 0;
+	thread->note_due_ns = now_ns + note_pause_ns;
+}
+
+void operator_log_note(struct ledger *ledger, struct slice actor, const char *action, struct slice subject, struct slice detail_json)
+{
+	const struct ledger_actor who = {.name = actor, .now_ms = clock_wall_ms()};
+	int r = ledger->ops->log_append(ledger, &who, action, subject, detail_json);
+
+	if (r)
+		log_warn("gate", "what was done is not in the operator log: the ledger cannot be written",
+			 LOG_TEXT("action", action), LOG_SLICE("actor", actor), LOG_TEXT("error", error_text(r)));
 }

@@ -2,6 +2,7 @@
 #include "gate/thread.h"
 
 static const char page[] = "after limit", orders_page[] = "sale state buyer after limit";
+static const char log_page[] = "actor action subject since kind order after limit";
 
 /* Method, path; name; handler; scope; whether it reads a body; what its query may name. */
 static const struct route public_list[] = {
@@ -45,7 +46,7 @@ static const struct route operator_list[] = {
 	{{HTTP_POST, "/v1/orders/{order}/cancel"}, "order_cancel", orders_operator_cancel, OPERATOR_ORDERS, false, NULL},
 	{{HTTP_POST, "/v1/orders/{order}/extend"}, "order_extend", orders_operator_extend, OPERATOR_ORDERS, true, NULL},
 	{{HTTP_POST, "/v1/audit"}, "audit", operator_audit, OPERATOR_READ, false, NULL},
-	{{HTTP_GET, "/v1/log"}, "log", operator_log, OPERATOR_READ, false, page},
+	{{HTTP_GET, "/v1/log"}, "log", operator_log, OPERATOR_READ, false, log_page},
 	{{HTTP_GET, "/v1/log-level"}, "log_level", health_log_level, OPERATOR_READ, false, NULL},
 	{{HTTP_PUT, "/v1/log-level"}, "log_level_set", health_set_log_level, OPERATOR_STOCK, true, NULL},
 	{{HTTP_GET, "/metrics"}, "metrics", health_metrics, 0, false, NULL},

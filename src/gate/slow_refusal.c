@@ -55,6 +55,7 @@ void slow_refusals_add(struct slow_refusals *refusals, struct gate_request *requ
 
 	metrics_add(thread->cells, thread->gate->metrics.identity_failures[1], 1);
 	warn(request);
+	operator_log_wrong_token(request);
 	if (refusals->count == WAITING_MAX || http_loop_stopping(thread->loop)) {
 		say(&thread->reply);
 		gate_answer(request, &thread->reply);

@@ -83,6 +83,10 @@ struct gate_thread {
 	struct away *away;  /* tasks and settlements on their way */
 	size_t away_count;  /* those that were given up too; at most GATE_AWAY_MAX, so that the replies lane has room */
 	bool for_operators;
+	/* Tokens that no operator has, since their last row of the operator log; one row at a time is on its way. */
+	uint64_t wrong_tokens;
+	int64_t note_due_ns;
+	bool noting;
 };
 
 extern const struct http_handler gate_handler; /* dispatch.c */
@@ -205,8 +209,9 @@ void operator_items_show(struct gate_request *request);
 void operator_items_receive(struct gate_request *request);
 void operator_items_adjust(struct gate_request *request);
 void operator_audit(struct gate_request *request); /* audit.c */
-void operator_log(struct gate_request *request);   /* operator_log.c */
-void health_live(struct gate_request *request);    /* health.c */
+void operator_log(struct gate_request *request);
+void operator_log_wrong_token(struct gate_request *request); /* counts it, and has it written down */ /* operator_log.c */
+void health_live(struct gate_request *request);                                                       /* health.c */
 void health_ready(struct gate_request *request);
 void health_show(struct gate_request *request);
 void health_metrics(struct gate_request *request);

@@ -10,8 +10,13 @@ const char pg_log_head_update_sql[] = "UPDATE operator_log_head SET number = $1,
 
 static const char insert_row[] = "INSERT INTO operator_log (number, at_ms, actor, action, subject, detail, trace, hash)"
 				 " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-static const char select_rows[] = "SELECT number, at_ms, actor, action, subject, detail, trace, hash FROM operator_log"
-				  " WHERE number > $1 ORDER BY number LIMIT $2";
+#define LOG_ROWS                                                                                                \
+	"SELECT number, at_ms, actor, action, subject, detail, trace, hash FROM operator_log WHERE at_ms >= $2" \
+	" AND ($3 = '' OR actor = $3) AND ($4 = '' OR subject = $4)"                                            \
+	" AND ($5 = '' OR action = $5 OR starts_with(action, $5 || '.'))"                                       \
+	" AND ($6 = 0 OR starts_with(action, 'order.') = ($6 = 1))"
+static const char select_oldest[] = LOG_ROWS " AND number > $1 ORDER BY number LIMIT $7";
+static const char select_newest[] = LOG_ROWS " AND ($1 = 0 OR number < $1) ORDER BY number DESC LIMIT $7";
 
 void pg_log_head_read(const PGresult *result, struct pg_log_head *head)
 {
@@ -70,16 +75,22 @@ int postgres_log_append(struct ledger *base, const struct ledger_actor *actor, c
 	return work.result;
 }
 
-int postgres_log_rows(struct ledger *base, int64_t after, struct ledger_log_row *rows, size_t max, size_t *count)
+int postgres_log_rows(struct ledger *base, const struct ledger_log_filter *filter, struct ledger_log_row *rows, size_t max,
+		      size_t *count)
 {
 	struct pg_params params = {0};
 	PGresult *result;
 	int end;
 
 	*count = 0;
-	pg_put_int(&params, after);
+	pg_put_int(&params, filter->after);
+	pg_put_int(&params, filter->since_ms);
+	pg_put_text(&params, filter->actor);
+	pg_put_text(&params, filter->subject);
+	pg_put_text(&params, filter->action);
+	pg_put_int(&params, filter->kind);
 	pg_put_int(&params, (int64_t)max);
-	end = pg_read(postgres_ledger_of(base), select_rows, &params, &result);
+	end = pg_read(postgres_ledger_of(base), filter->newest_first ? select_newest : select_oldest, &params, &result);
 	if (end < 0)
 		return end;
 	for (int i = 0; i < PQntuples(result); i++) {

@@ -257,7 +257,8 @@ int postgres_sale_snapshot(struct ledger *ledger, uint32_t sale, struct ledger_s
 int postgres_request_find(struct ledger *ledger, struct ledger_request *request);
 int postgres_log_append(struct ledger *ledger, const struct ledger_actor *actor, const char *action, struct slice subject,
 			struct slice detail_json);
-int postgres_log_rows(struct ledger *ledger, int64_t after, struct ledger_log_row *rows, size_t max, size_t *count);
+int postgres_log_rows(struct ledger *ledger, const struct ledger_log_filter *filter, struct ledger_log_row *rows, size_t max,
+		      size_t *count);
 
 int postgres_dead_letter(struct ledger *ledger, const struct event *event, const char *reason, int64_t now_ms);
 int postgres_dead_letters(struct ledger *ledger, int64_t after, struct ledger_dead_letter *rows, size_t max, size_t *count);

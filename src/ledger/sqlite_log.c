@@ -115,8 +115,16 @@ int sqlite_log_append(struct ledger *base, const struct ledger_actor *actor, con
 	return writer_end(sqlite_ledger_of(base), log_row_write(connection, actor, action, subject, detail_json));
 }
 
-int sqlite_log_rows(struct ledger *base, int64_t after, struct ledger_log_row *rows, size_t max, size_t *count)
+#define LOG_ROWS                                                                                                \
+	"SELECT number, at_ms, actor, action, subject, detail, trace, hash FROM operator_log WHERE at_ms >= ?2" \
+	" AND (?3 = '' OR actor = ?3) AND (?4 = '' OR subject = ?4)"                                            \
+	" AND (?5 = '' OR action = ?5 OR substr(action, 1, length(?5) + 1) = ?5 || '.')"                        \
+	" AND (?6 = 0 OR (substr(action, 1, 6) = 'order.') = (?6 = 1))"
+
+int sqlite_log_rows(struct ledger *base, const struct ledger_log_filter *filter, struct ledger_log_row *rows, size_t max, size_t *count)
 {
+	static const char oldest[] = LOG_ROWS " AND number > ?1 ORDER BY number LIMIT ?7";
+	static const char newest[] = LOG_ROWS " AND (?1 = 0 OR number < ?1) ORDER BY number DESC LIMIT ?7";
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
 	struct reader *reader;
 	sqlite3_stmt *statement;
@@ -125,14 +133,16 @@ int sqlite_log_rows(struct ledger *base, int64_t after, struct ledger_log_row *r
 	*count = 0;
 	if (result < 0)
 		return result;
-	result = connection_prepare(&reader->connection,
-				    "SELECT number, at_ms, actor, action, subject, detail, trace, hash FROM operator_log"
-				    " WHERE number > ?1 ORDER BY number LIMIT ?2",
-				    &statement);
+	result = connection_prepare(&reader->connection, filter->newest_first ? newest : oldest, &statement);
 	if (result < 0)
 		return reader_end(ledger, reader, result);
-	bind_int(statement, 1, after);
-	bind_int(statement, 2, (int64_t)max);
+	bind_int(statement, 1, filter->after);
+	bind_int(statement, 2, filter->since_ms);
+	bind_text(statement, 3, filter->actor);
+	bind_text(statement, 4, filter->subject);
+	bind_text(statement, 5, filter->action);
+	bind_int(statement, 6, filter->kind);
+	bind_int(statement, 7, (int64_t)max);
 	while ((result = step_row(&reader->connection, statement)) == STEP_ROW) {
 		struct ledger_log_row *row = &rows[(*count)++];
 

@@ -222,7 +222,8 @@ int sqlite_sale_snapshot(struct ledger *ledger, uint32_t sale, struct ledger_sna
 int sqlite_request_find(struct ledger *ledger, struct ledger_request *request);
 int sqlite_log_append(struct ledger *ledger, const struct ledger_actor *actor, const char *action, struct slice subject,
 		      struct slice detail_json);
-int sqlite_log_rows(struct ledger *ledger, int64_t after, struct ledger_log_row *rows, size_t max, size_t *count);
+int sqlite_log_rows(struct ledger *ledger, const struct ledger_log_filter *filter, struct ledger_log_row *rows, size_t max,
+		    size_t *count);
 
 int sqlite_dead_letter(struct ledger *ledger, const struct event *event, const char *reason, int64_t now_ms);
 int sqlite_dead_letters(struct ledger *ledger, int64_t after, struct ledger_dead_letter *rows, size_t max, size_t *count);

@@ -79,6 +79,16 @@ struct ledger_log_row {
 	char hash[65]; /* SHA-256 in hex over the row before's hash and the fields above */
 };
 
+/* Which rows of the operator log. */
+struct ledger_log_filter {
+	int64_t after;               /* rows behind this number; newest_first: before it, 0: from the end */
+	int64_t since_ms;            /* at or after */
+	struct slice actor, subject; /* empty: any */
+	struct slice action;         /* that, or what begins with it and a dot ("sale": all of sales); empty: any */
+	enum { LEDGER_LOG_ALL, LEDGER_LOG_PAYMENTS, LEDGER_LOG_DOINGS } kind; /* what happened to orders; all else */
+	bool newest_first;
+};
+
 struct ledger_dead_letter {
 	int64_t number, at_ms;
 	char reason[256];
@@ -272,7 +282,9 @@ struct ledger_ops {
 
 	int (*log_append)(struct ledger *ledger, const struct ledger_actor *actor, const char *action, struct slice subject,
 			  struct slice detail_json);
-	int (*log_rows)(struct ledger *ledger, int64_t after, struct ledger_log_row *rows, size_t max, size_t *count);
+	/* By number, up to `max`; *count how many. */
+	int (*log_rows)(struct ledger *ledger, const struct ledger_log_filter *filter, struct ledger_log_row *rows, size_t max,
+			size_t *count);
 
 	/* Dead letters: events that no transaction could apply, with their reason. */
 	int (*dead_letter)(struct ledger *ledger, const struct event *event, const char *reason, int64_t now_ms);

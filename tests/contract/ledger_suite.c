@@ -104,7 +104,7 @@ static void test_units_are_adjusted_with_a_reason_and_never_below_zero(void **st
 	assert_int_equal(ledger->ops->item_adjust(ledger, SLICE("NONE"), 5, SLICE("found"), &movement, &actor, &on_hand),
 			 LEDGER_NOT_FOUND);
 	kit_assert_item(kit, "SHOE", KIT_ON_HAND - KIT_SHOES, KIT_SHOES);
-	assert_int_equal(ledger->ops->log_rows(ledger, 0, rows, 16, &count), 0);
+	assert_int_equal(ledger->ops->log_rows(ledger, &(struct ledger_log_filter){0}, rows, 16, &count), 0);
 	assert_string_equal(rows[count - 2].action, "item.adjust");
 	assert_non_null(strstr(rows[count - 2].detail, "\"reason\":\"counted \\\"twice\\\"\""));
 	kit_assert_audit(kit);
@@ -261,6 +261,47 @@ static void test_items_are_listed_by_sku_page_by_page(void **state)
 	assert_string_equal(items[0].sku, "SHOE");
 	assert_int_equal(kit->ledger->ops->items(kit->ledger, SLICE("SHOE"), items, 2, &count), 0);
 	assert_int_equal(count, 0);
+}
+
+static size_t rows_of(struct kit *kit, struct ledger_log_filter filter, struct ledger_log_row *rows)
+{
+	size_t count;
+
+	assert_int_equal(kit->ledger->ops->log_rows(kit->ledger, &filter, rows, 16, &count), 0);
+	return count;
+}
+
+static void test_the_operator_log_is_narrowed(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct event event = kit_reserve(kit, KIT_SHOE, 1, "ann"), confirmed = kit_settled(kit, EVENT_CONFIRMED, &event),
+		     extended = kit_settled(kit, EVENT_EXTENDED, &event);
+	struct ledger_actor actor = kit_actor(kit);
+	struct ledger_log_row *rows = calloc(16, sizeof(*rows));
+
+	assert_non_null(rows);
+	extended.hold_expires_at_ms = event.hold_expires_at_ms + 1000;
+	assert_int_equal(kit_apply(kit, &extended), LEDGER_DONE);
+	assert_int_equal(kit_apply(kit, &confirmed), LEDGER_DONE);
+	actor.name = SLICE("bob");
+	actor.now_ms += 5000;
+	assert_int_equal(kit->ledger->ops->sale_move(kit->ledger, kit->sale, SALE_ARM, &actor), LEDGER_DONE);
+	assert_int_equal(rows_of(kit, (struct ledger_log_filter){.action = SLICE("sale")}, rows), 2);
+	assert_string_equal(rows[1].action, "sale.arm");
+	assert_int_equal(rows_of(kit, (struct ledger_log_filter){.action = SLICE("sal")}, rows), 0);
+	assert_int_equal(rows_of(kit, (struct ledger_log_filter){.action = SLICE("sale.arm")}, rows), 1);
+	assert_int_equal(rows_of(kit, (struct ledger_log_filter){.actor = SLICE("bob")}, rows), 1);
+	assert_int_equal(rows_of(kit, (struct ledger_log_filter){.subject = SLICE("drop")}, rows), 2);
+	assert_int_equal(rows_of(kit, (struct ledger_log_filter){.since_ms = actor.now_ms}, rows), 1);
+	assert_int_equal(rows_of(kit, (struct ledger_log_filter){.kind = LEDGER_LOG_PAYMENTS}, rows), 2);
+	assert_string_equal(rows[0].action, "order.extend");
+	assert_string_equal(rows[1].action, "order.confirm");
+	assert_int_equal(rows_of(kit, (struct ledger_log_filter){.kind = LEDGER_LOG_DOINGS}, rows), 4);
+	assert_int_equal(rows_of(kit, (struct ledger_log_filter){.newest_first = true}, rows), 6);
+	assert_string_equal(rows[0].action, "sale.arm");
+	assert_int_equal(rows_of(kit, (struct ledger_log_filter){.newest_first = true, .after = rows[3].number}, rows), 2);
+	assert_int_equal(rows[0].number, 2);
+	free(rows);
 }
 
 /* --- Sales --- */
@@ -803,7 +844,7 @@ static size_t log_rows(struct kit *kit, struct ledger_log_row *rows, size_t max)
 {
 	size_t count;
 
-	assert_int_equal(kit->ledger->ops->log_rows(kit->ledger, 0, rows, max, &count), 0);
+	assert_int_equal(kit->ledger->ops->log_rows(kit->ledger, &(struct ledger_log_filter){0}, rows, max, &count), 0);
 	return count;
 }
 
@@ -847,7 +888,7 @@ static void test_log_takes_rows_of_its_own_and_cuts_what_is_too_long(void **stat
 	assert_int_equal(kit->ledger->ops->log_append(kit->ledger, &actor, "server.start", SLICE("here"), SLICE("{\"a\":1}")), 0);
 	assert_int_equal(
 		kit->ledger->ops->log_append(kit->ledger, &actor, "long", SLICE("here"), (struct slice){detail, sizeof(detail)}), 0);
-	assert_int_equal(kit->ledger->ops->log_rows(kit->ledger, 3, rows, 8, &count), 0);
+	assert_int_equal(kit->ledger->ops->log_rows(kit->ledger, &(struct ledger_log_filter){.after = 3}, rows, 8, &count), 0);
 	assert_int_equal(count, 2);
 	assert_string_equal(rows[0].detail, "{\"a\":1}");
 	assert_string_equal(rows[1].detail, "{\"omitted\":\"too long\"}");
@@ -931,6 +972,7 @@ int ledger_suite_run(const struct ledger_suite_adapter *which)
 		TEST(test_a_withdrawal_brings_its_request_with_it),
 		TEST(test_a_drafts_lots_are_set),
 		TEST(test_items_are_listed_by_sku_page_by_page),
+		TEST(test_the_operator_log_is_narrowed),
 		TEST(test_sale_comes_back_as_it_was_made),
 		TEST(test_sale_takes_its_units_from_the_items),
 		TEST(test_sale_that_cannot_be_made_changes_nothing),

@@ -12,7 +12,7 @@ import pytest
 from penstock import JWT_KEY, OPERATOR_TOKEN, PROGRAM, Server, audit_ledger, run, wait_until
 
 COMMANDS = [
-    "serve", "demo", "rehearse", "audit", "sale", "item", "order", "token", "replay", "drain", "config", "health", "version",
+    "serve", "demo", "rehearse", "audit", "sale", "item", "order", "log", "token", "replay", "drain", "config", "health", "version",
 ]
 
 
@@ -189,6 +189,23 @@ def test_the_warehouse_is_put_right_from_a_terminal(server):
     assert operate(server, "sale", "create", "drop", "--lot", "SHOE=4", "--price", "1").returncode == 0
     assert operate(server, "sale", "change", "drop", "--lot", "SHOE=1").returncode == 0
     assert json.loads(operate(server, "item", "show", "SHOE", "--json").stdout)["on_hand"] == 4
+
+
+def test_who_did_what_is_shown_and_followed(server):
+    server.make_sale("drop", 5)
+    shown = operate(server, "log", "--action", "sale")
+    assert shown.returncode == 0 and "sale.create" in shown.stdout and "item.create" not in shown.stdout
+    assert [row["action"] for row in json.loads(operate(server, "log", "-n", "1", "--json").stdout)] == ["sale.open"]
+    follower = subprocess.Popen(
+        [str(PROGRAM), "log", "-f", "-n", "1"], stdout=subprocess.PIPE, text=True, env=operator_environment(server), cwd=server.folder
+    )
+    try:
+        assert "sale.open" in follower.stdout.readline()
+        server.operate("POST", "/v1/sales/drop/end")
+        assert "sale.end" in follower.stdout.readline()
+    finally:
+        follower.kill()
+        follower.wait()
 
 
 def test_an_empty_filter_is_refused(server):

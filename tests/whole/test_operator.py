@@ -44,6 +44,7 @@ def test_items_are_made_received_and_listed(server):
         ({"opens_at": "tomorrow"}, "invalid-value", "opens_at"),
         ({"opens_at": "2030-01-02T00:00:00Z", "closes_at": "2030-01-01T00:00:00Z"}, "invalid-value", "closes_at"),
         ({"opens_at": "2020-01-01T00:00:00Z"}, "invalid-value", "opens_at"),
+        ({"opens_at": "2099-01-01T00:00:00-00:00"}, "invalid-value", "opens_at"),
         ({"closes_at": "2020-01-01T00:00:00Z"}, "invalid-value", "closes_at"),
         ({"schedule": True}, "invalid-value", "schedule"),
         ({"colour": "red"}, "unknown-field", "colour"),
@@ -265,6 +266,8 @@ def test_what_can_be_changed_before_and_after_arming(server):
     assert server.operate("PATCH", "/v1/sales/drop", {"limit_per_buyer": 5}).code == "sale-state"
     assert server.operate("PATCH", "/v1/sales/drop", {"name": "Newer", "closes_at": "2099-01-01T00:00:00.000Z"}).json["name"] == "Newer"
     assert server.operate("PATCH", "/v1/sales/drop", {"opens_at": "never"}).json["field"] == "opens_at"
+    answer = server.operate("PATCH", "/v1/sales/drop", {"closes_at": "2099-01-01T01:00:00+01:00"})
+    assert answer.json["closes_at"] == "2099-01-01T00:00:00.000Z"
 
 
 def test_a_sale_opens_and_closes_by_the_clock(server):
@@ -303,6 +306,38 @@ def test_the_log_tells_who_did_what_and_is_chained(server):
     assert {row["actor"] for row in rows} == {"operator"}
     assert len({row["hash"] for row in rows}) == len(rows)
     assert server.audit()["operator_log"] == {"rows": len(rows), "broken": 0}
+
+
+def test_the_operator_log_is_whole_and_narrowed(server):
+    server.make_sale("drop", 5, hold_seconds=60)
+    order = server.buy("drop", "anna").json["id"]
+    assert server.operate("POST", f"/v1/orders/{order}/extend", {"seconds": 600}).status == 200
+    assert server.operate("POST", f"/v1/orders/{order}/confirm").status == 200
+    server.operate("PUT", "/v1/log-level", {"level": "debug"})
+
+    def actions(query=""):
+        answer = server.operate("GET", f"/v1/log?limit=1000{query}")
+        assert answer.status == 200, answer.body
+        return [row["action"] for row in answer.json["rows"]]
+
+    for _ in range(3):
+        assert server.operate("GET", "/v1/items", token="a-token-of-nobody").status == 401
+    wait_until(lambda: "operator.refused" in actions(), 10, "the failed logins")
+    whole = actions()
+    assert {"sale.create", "sale.open", "order.extend", "order.confirm", "log.level"} <= set(whole)
+    assert whole.count("operator.refused") == 1
+    assert actions("&order=newest") == whole[::-1]
+    assert actions("&kind=payments") == ["order.extend", "order.confirm"]
+    assert actions("&kind=doings") == [action for action in whole if not action.startswith("order.")]
+    assert actions("&action=sale") == [action for action in whole if action.startswith("sale.")]
+    assert actions(f"&subject={order}") == ["order.extend", "order.confirm"]
+    assert actions("&actor=stranger") == [] and actions("&since=2099-01-01T00:00:00%2B01:00") == []
+    for query, field in (("since=yesterday", "since"), ("kind=all", "kind"), ("order=up", "order"), ("actor=", "actor")):
+        assert server.operate("GET", f"/v1/log?{query}").json["field"] == field
+    page = server.operate("GET", "/v1/log?order=newest&limit=2").json
+    older = server.operate("GET", f"/v1/log?order=newest&limit=2&after={page['next']}").json
+    assert [row["action"] for row in page["rows"] + older["rows"]] == whole[::-1][:4]
+    server.audit()
 
 
 def test_operators_have_scopes(serve, tmp_path):

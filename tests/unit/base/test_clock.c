@@ -123,7 +123,9 @@ static void test_parse_refuses_all_else(void **state)
 		"2027-01-01T10:00:00.Z",
 		"2027-01-01T10:00:00,5Z",
 		"2027-01-01T10:00:00ZZ",
-		"2027-01-01T10:00:00+01:00",
+		"2027-01-01T10:00:00+24:00",
+		"2027-01-01T10:00:00+01:60",
+		"2027-01-01T10:00:00 01:00",
 		"2027-01-01T10:00:00-00:00",
 		"2027-01-01T10:00:00+0000",
 		"2027-13-01T10:00:00Z",
@@ -146,6 +148,20 @@ static void test_parse_refuses_all_else(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(clock_parse(bad[i], strlen(bad[i]), &wall_ms), -EINVAL);
 	assert_int_equal(wall_ms, -7);
+}
+
+static void test_an_offset_is_the_same_moment_elsewhere(void **state)
+{
+	int64_t utc_ms, wall_ms;
+
+	(void)state;
+	assert_int_equal(clock_parse("2027-01-01T10:00:00.250Z", 24, &utc_ms), 0);
+	assert_int_equal(clock_parse("2027-01-01T11:00:00.250+01:00", 29, &wall_ms), 0);
+	assert_int_equal(wall_ms, utc_ms);
+	assert_int_equal(clock_parse("2026-12-31T23:30:00.250-10:30", 29, &wall_ms), 0);
+	assert_int_equal(wall_ms, utc_ms);
+	assert_int_equal(clock_parse("2027-01-01T10:00:00.250+00:00", 29, &wall_ms), 0);
+	assert_int_equal(wall_ms, utc_ms);
 }
 
 static void test_parse_looks_at_no_byte_beyond_its_size(void **state)
@@ -195,6 +211,7 @@ int main(void)
 		cmocka_unit_test(test_parse_takes_every_form_of_utc),
 		cmocka_unit_test(test_parse_knows_leap_years),
 		cmocka_unit_test(test_parse_refuses_all_else),
+		cmocka_unit_test(test_an_offset_is_the_same_moment_elsewhere),
 		cmocka_unit_test(test_parse_looks_at_no_byte_beyond_its_size),
 		cmocka_unit_test_teardown(test_source_can_be_replaced, restore),
 		cmocka_unit_test(test_monotonic_time_does_not_fall),

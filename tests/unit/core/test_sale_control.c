@@ -920,7 +920,9 @@ static void test_a_sale_is_stopped_and_let_go_on_while_the_ledger_is_away(void *
 	assert_int_equal(care(house), 0);
 	assert_int_equal(in_ledger(house), SALE_PAUSED);
 	assert_int_equal(house_shown(house, "drop"), SALE_PAUSED);
-	for (int64_t after = 0; ops->log_rows(house->ledger, after, &row, 1, &count) == 0 && count; after = row.number)
+	for (int64_t after = 0;
+	     ops->log_rows(house->ledger, &(struct ledger_log_filter){.after = after}, &row, 1, &count) == 0 && count;
+	     after = row.number)
 		continue;
 	assert_string_equal(row.actor, "olga"); /* who stopped it, and not the clock that wrote it down */
 

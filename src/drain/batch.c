@@ -40,6 +40,16 @@ static void clear(struct drain *drain)
 	drain->entry_count = drain->bad_count = drain->progress_count = 0;
 }
 
+/* A record of a newer program may have been told: nothing behind it in its partition is applied without it. */
+static bool is_left(struct drain *drain, const struct journal_record *record)
+{
+	struct partition *partition = drain_placed(drain, record->partition);
+
+	if (partition && record->newer)
+		partition->stops = true;
+	return partition && partition->stops;
+}
+
 /* False: the records contradict what is known of their partitions, and are let go. */
 static bool gather(struct drain *drain, size_t count)
 {
@@ -47,6 +57,8 @@ static bool gather(struct drain *drain, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		struct journal_record *record = &drain->records[i];
 
+		if (is_left(drain, record))
+			continue;
 		if (!advance(drain, record)) {
 			log_error("drain", "the journal's reader gave a record that was not to be read: its place is read again",
 				  LOG_INT("partition", record->partition), LOG_INT("position", record->offset));
@@ -172,8 +184,13 @@ static void committed(struct drain *drain, size_t count, int64_t commit_ns)
 {
 	int64_t at_ms = last_at_ms(drain);
 
-	for (size_t i = 0; i < drain->progress_count; i++)
-		drain->partitions[drain->progress[i].partition].next = drain->progress[i].to;
+	for (size_t i = 0; i < drain->progress_count; i++) {
+		struct partition *partition = &drain->partitions[drain->progress[i].partition];
+
+		partition->next = drain->progress[i].to;
+		if (partition->probing)
+			drain_goes_on(drain, drain->progress[i].partition);
+	}
 	for (size_t i = 0; i < drain->entry_count; i++)
 		metrics_add(drain->cells, drain->metrics.events[judge(drain, i)], 1);
 	metrics_add(drain->cells, drain->metrics.events[DRAIN_EVENT_DEAD], drain->bad_count);
@@ -249,5 +266,7 @@ void drain_apply(struct drain *drain, size_t count)
 		drain_fail(drain, DRAIN_STEP_BURY, r, true);
 		return;
 	}
-	commit(drain, count);
+	if (drain->progress_count > 0)
+		commit(drain, count);
+	drain_hold_stopped(drain);
 }

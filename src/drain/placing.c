@@ -44,6 +44,7 @@ void drain_unplace(struct drain *drain, uint32_t number)
 	if (!partition)
 		return;
 	partition->state = PARTITION_ABSENT;
+	partition->probing = false;
 	drain->settings.reader->ops->unplace(drain->settings.reader, number);
 }
 
@@ -55,8 +56,14 @@ void drain_unplace_all(struct drain *drain)
 
 static const char *fault_text(int fault)
 {
-	return fault == -ESTALE ? "the journal has another record before it: this is not the log that the ledger was filled from"
-				: "the journal does not have this record any more";
+	switch (fault) {
+	case -ESTALE:
+		return "the journal has another record before it: this is not the log that the ledger was filled from";
+	case -EPROTONOSUPPORT:
+		return "an event of a version or kind that this program does not know: start the newer drain";
+	default:
+		return "the journal does not have this record any more";
+	}
 }
 
 /* Held partitions, counted and told anew. */
@@ -66,7 +73,7 @@ static void show_held(struct drain *drain)
 	int64_t held = 0;
 
 	for (size_t i = 0; i < drain->partition_count; i++)
-		if (drain->partitions[i].state == PARTITION_HELD) {
+		if (drain->partitions[i].state == PARTITION_HELD || drain->partitions[i].probing) {
 			first = first ? first : &drain->partitions[i];
 			held++;
 		}
@@ -82,9 +89,11 @@ static void show_held(struct drain *drain)
 
 static void hold(struct drain *drain, uint32_t number, struct partition *partition, int64_t next, int fault)
 {
-	bool known = partition->state == PARTITION_HELD && partition->fault == fault && partition->next == next;
+	bool known = (partition->state == PARTITION_HELD || partition->probing) && partition->fault == fault &&
+		     partition->next == next;
 
 	partition->state = PARTITION_HELD;
+	partition->probing = false;
 	partition->next = next;
 	partition->fault = fault;
 	partition->retry_ns = clock_mono_ns() + backoff_jitter(HELD_RETRY_NS);
@@ -103,10 +112,37 @@ static void placed(struct drain *drain, uint32_t number, struct partition *parti
 	partition->next = next;
 	backoff_reset(&partition->backoff);
 	log_debug("drain", "a partition is placed", LOG_INT("partition", number), LOG_INT("position", next));
-	if (!was_held)
-		return;
-	log_info("drain", "a partition goes on", LOG_INT("partition", number), LOG_INT("position", next));
+	/* Whether it goes on behind a record that was not known shows when that one is met again. */
+	partition->probing = was_held && partition->fault == -EPROTONOSUPPORT;
+	if (was_held && !partition->probing)
+		drain_goes_on(drain, number);
+}
+
+void drain_goes_on(struct drain *drain, uint32_t number)
+{
+	struct partition *partition = &drain->partitions[number];
+
+	partition->probing = false;
+	log_info("drain", "a partition goes on", LOG_INT("partition", number), LOG_INT("position", partition->next));
 	show_held(drain);
+}
+
+/* A batch that was not committed has let go of them: they are read again. */
+void drain_hold_stopped(struct drain *drain)
+{
+	for (size_t i = 0; i < drain->partition_count; i++) {
+		struct partition *partition = &drain->partitions[i];
+		bool probing = partition->probing;
+
+		if (!partition->stops)
+			continue;
+		partition->stops = false;
+		if (partition->state != PARTITION_PLACED)
+			continue;
+		drain_unplace(drain, (uint32_t)i);
+		partition->probing = probing;
+		hold(drain, (uint32_t)i, partition, partition->next, -EPROTONOSUPPORT);
+	}
 }
 
 /* 0, or negative where the ledger failed. What fails with the reader is this partition's alone: the others go on. */

@@ -20,6 +20,8 @@ struct partition {
 	enum partition_state state;
 	int64_t next; /* as the ledger has it */
 	int fault;    /* held: why */
+	bool stops;   /* in this batch: a record of a newer program was met */
+	bool probing; /* it was held before such a record, and is read again: it is held until it is past it */
 	int64_t retry_ns;
 	struct backoff backoff;
 	uint64_t listed; /* the last round in which the reader said that it waits for its place */
@@ -73,6 +75,10 @@ void drain_fail(struct drain *drain, enum drain_step step, int code, bool everyt
 /* placing.c */
 /* Places what waits for it. 0, or negative: drain_fail() was called. */
 int drain_place(struct drain *drain);
+/* Holds the partitions in which a record of a newer program was met: what lies before it is applied. */
+void drain_hold_stopped(struct drain *drain);
+/* A partition that was held before such a record is past it. */
+void drain_goes_on(struct drain *drain, uint32_t partition);
 /* A partition that the reader is to be told the place of again. */
 void drain_unplace(struct drain *drain, uint32_t partition);
 void drain_unplace_all(struct drain *drain);

@@ -99,5 +99,6 @@ int kafka_record_decode(const rd_kafka_message_t *message, struct journal_record
 	record->value = (struct slice){message->payload, message->len};
 	record->mark = kafka_record_mark(record->key, record->value);
 	result = event_decode(record->value, &record->event, &record->text, &record->reason);
-	return result == -EBADMSG ? 0 : result;
+	record->newer = result == -EPROTONOSUPPORT;
+	return result == -EBADMSG || record->newer ? 0 : result;
 }

@@ -337,6 +337,21 @@ static void get_fields(struct decoding *decoding, struct event *event)
 	event->trace = get_text(decoding, "trace", trace_valid, "trace is no traceparent");
 }
 
+/* Whether what has a fault is an event of a newer program: of a version above ours, or of a kind with a name that is not known here. */
+static bool is_newer(struct decoding *decoding)
+{
+	struct value version = get(decoding, "v"), kind = get(decoding, "kind");
+
+	if (version.type != INTEGER || kind.type != TEXT || kind.text.size == 0)
+		return false;
+	if (version.integer != EVENT_VERSION)
+		return version.integer > EVENT_VERSION;
+	for (size_t i = EVENT_RESERVED; i < KINDS_END; i++)
+		if (slice_equal(kind.text, slice_of(kinds[i].name)))
+			return false;
+	return true;
+}
+
 /* jansson's object; NULL: it is none, and the fault is told, or there is no memory (*result). */
 static json_t *load(struct slice json, struct decoding *decoding, int *result)
 {
@@ -368,7 +383,13 @@ int event_decode(struct slice json, struct event *event, struct event_text *text
 		event_own(&decoded, text);
 		*event = decoded;
 	}
-	json_decref(root);
 	*reason = decoding.fault;
-	return decoding.fault ? -EBADMSG : result;
+	if (decoding.fault)
+		result = -EBADMSG;
+	if (decoding.fault && (root || decoding.count) && is_newer(&decoding)) {
+		*reason = "an event of a version or kind that this program does not know";
+		result = -EPROTONOSUPPORT;
+	}
+	json_decref(root);
+	return result;
 }

@@ -54,5 +54,8 @@ bool event_valid(const struct event *event);
 const char *event_kind_name(enum event_kind kind); /* "order.reserved", … */
 enum event_kind event_kind_of(enum order_action action);
 void event_encode(const struct event *event, struct buffer *out);
-/* 0, -EBADMSG (why, in *reason: static text) or -ENOMEM. The texts are copied to `text`. */
+/*
+ * 0; -EPROTONOSUPPORT: an event of a later version, or of a kind that is not known here; -EBADMSG: none at all (why, in *reason: static text); or -ENOMEM. The
+ * texts are copied to `text`.
+ */
 int event_decode(struct slice json, struct event *event, struct event_text *text, const char **reason);

@@ -271,12 +271,12 @@ def test_a_reader_takes_late_and_old_records_as_the_guide_says():
 def test_a_dead_letter_is_what_the_document_says(gates, kafka):
     cluster = gates(1, kafka=kafka)
     bad = ["-P", "-t", cluster.topic, "-p", "1", "-k", "7", "-H", "ce_type=penstock.order.eaten.v1"]
-    kafka.kcat(*bad, input='{"v":1,"kind":"order.eaten"}')
+    kafka.kcat(*bad, input='{"v":1,"sort":"order.eaten"}')
     wait_until(lambda: f"{cluster.topic}.dead" in kafka.kcat("-L", "-J"), 20, "the dead letters' topic")
     dead = wait_until(lambda: read_records(kafka, f"{cluster.topic}.dead"), 20, "the dead letter")
     for record in dead:
         document().judge_dead(record)
-    assert (dead[0].key, dead[0].value) == ("7", '{"v":1,"kind":"order.eaten"}')
+    assert (dead[0].key, dead[0].value) == ("7", '{"v":1,"sort":"order.eaten"}')
     assert dead[0].headers == {
         "ce_type": "penstock.order.eaten.v1",
         "penstock-reason": "kind is missing or unknown",
@@ -284,3 +284,14 @@ def test_a_dead_letter_is_what_the_document_says(gates, kafka):
         "penstock-source-partition": "1",
         "penstock-source-offset": "0",
     }
+
+
+def test_an_event_of_a_newer_program_stops_its_partition_and_is_no_dead_letter(gates, kafka):
+    """Its buyer may have been told of it: nothing goes on behind it until a drain that knows it is there."""
+    cluster = gates(1, kafka=kafka)
+    kafka.kcat("-P", "-t", cluster.topic, "-p", "1", "-k", "7", input='{"v":2,"kind":"order.reserved"}')
+    drain = cluster.drains[0]
+    wait_until(lambda: "an event of a version or kind that this program does not know" in drain.log(), 60, "the drain's notice")
+    wait_until(lambda: drain.metric("penstock_drain_partitions_held") == 1, 20, "the metric")
+    assert drain.metric('penstock_drain_events_total{outcome="dead"}') == 0
+    assert f"{cluster.topic}.dead" not in kafka.kcat("-L", "-J"), "no dead letter"

@@ -23,8 +23,9 @@ void fake_clock_pass(int64_t ns);
 
 /* --- The log --- */
 
+enum { FAKE_NEWER = -2 };
 struct fake_record {
-	int outcome; /* of enum ledger_outcome, as the ledger will say of its event; -1: it is no event */
+	int outcome; /* of enum ledger_outcome, as the ledger will say of its event; -1: it is no event; FAKE_NEWER: of a newer program */
 	uint64_t mark;
 	int64_t at_ms;
 };
@@ -37,7 +38,7 @@ struct fake_log {
 	uint32_t buried[FAKE_PARTITIONS][FAKE_RECORDS_MAX]; /* how often */
 };
 void fake_log_init(struct fake_log *log, const char *cluster);
-/* Records that the ledger will say `outcome` of; -1: no events. */
+/* Records that the ledger will say `outcome` of; -1: no events; FAKE_NEWER. */
 void fake_log_append(struct fake_log *log, uint32_t partition, size_t count, int outcome);
 
 /* --- Readers --- */

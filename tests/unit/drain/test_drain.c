@@ -491,6 +491,38 @@ static void test_a_partition_that_is_taken_away_in_the_middle_is_left_alone(void
 
 /* --- What cannot go on --- */
 
+/* Found: a drain of an older program made dead letters of events that it did not know, and buyers had been told of them. */
+static void test_an_event_of_a_newer_program_stops_its_partition_and_is_no_dead_letter(void **state)
+{
+	enum { BEFORE = 60, BEHIND = 40 };
+	struct bench *bench = *state;
+	size_t seeks;
+
+	fill(bench, BEFORE);
+	fake_log_append(&bench->log, 2, 1, FAKE_NEWER);
+	fake_log_append(&bench->log, 2, BEHIND, LEDGER_DONE);
+	run_for(bench, SECOND);
+	assert_int_equal(bench->ledger.applied, FAKE_PARTITIONS * BEFORE); /* what lies before it is applied, behind it nothing */
+	assert_int_equal(bench->ledger.next[2], BEFORE);
+	assert_int_equal(sample(bench, "penstock_drain_events_total{outcome=\"dead\"}"), 0);
+	assert_int_equal(sample(bench, "penstock_drain_partitions_held"), 1);
+	assert_ill(bench, "partition 2 is held at 60");
+	seeks = bench->reader.seeks;
+	run_for(bench, 600 * SECOND);
+	assert_in_range(bench->reader.seeks - seeks, 30, 90); /* it looks, and does not hammer */
+	assert_int_equal(sample(bench, "penstock_drain_partitions_held"), 1);
+	assert_int_equal(bench->ledger.next[2], BEFORE);
+	fake_log_append(&bench->log, 0, 20, LEDGER_DONE); /* the others go on */
+	run_for(bench, SECOND);
+	assert_int_equal(bench->ledger.next[0], BEFORE + 20);
+	/* The newer drain knows it. */
+	bench->log.partitions[2].records[BEFORE].outcome = LEDGER_DONE;
+	run_for(bench, 20 * SECOND);
+	assert_int_equal(bench->ledger.next[2], BEFORE + 1 + BEHIND);
+	assert_int_equal(sample(bench, "penstock_drain_partitions_held"), 0);
+	assert_well(bench);
+}
+
 static void test_a_lost_record_holds_its_partition_and_no_other(void **state)
 {
 	struct bench *bench = *state;
@@ -734,6 +766,7 @@ int main(void)
 		TEST(a_partition_that_cannot_be_placed_now_does_not_stop_the_others),
 		TEST(a_stale_position_changes_nothing_and_is_read_again),
 		TEST(a_partition_that_is_taken_away_in_the_middle_is_left_alone),
+		TEST(an_event_of_a_newer_program_stops_its_partition_and_is_no_dead_letter),
 		TEST(a_lost_record_holds_its_partition_and_no_other),
 		TEST(a_record_that_is_lost_while_it_reads_is_found_by_placing),
 		TEST(another_record_before_the_position_holds_the_partition),

@@ -174,10 +174,12 @@ static int check_length(struct ledger *ledger, struct journal *journal)
 }
 
 /* A gate that wrote to another log than the one its ledger is filled from would accept orders that no drain ever sees. */
-static int check_log(struct ledger *ledger, const char *cluster, const char *topic)
+static int check_log(struct ledger *ledger, struct journal *journal)
 {
+	const char *cluster = journal_kafka_cluster(journal), *topic = journal_kafka_topic(journal);
+	uint32_t partitions = journal_kafka_partitions(journal), has = partitions;
 	char *known = NULL;
-	int r = ledger->ops->journal_identify(ledger, slice_of(cluster), slice_of(topic), &known);
+	int r = ledger->ops->journal_identify(ledger, slice_of(cluster), slice_of(topic), &partitions, &known);
 
 	if (r == LEDGER_OTHER_LOG) {
 		log_error("adapters",
@@ -186,7 +188,14 @@ static int check_log(struct ledger *ledger, const char *cluster, const char *top
 		r = -EINVAL;
 	}
 	free(known);
-	return r;
+	if (r != 0)
+		return r;
+	r = journal_kafka_fix(journal, partitions);
+	if (r == 0)
+		return 0;
+	log_error("adapters", "the topic has fewer partitions than the ledger was filled from: it was made anew",
+		  LOG_TEXT("topic", topic), LOG_INT("partitions", partitions), LOG_INT("topic_has", has));
+	return -EINVAL;
 }
 
 static int open_kafka(const struct settings *settings, struct ledger *ledger, struct journal **journal)
@@ -199,7 +208,7 @@ static int open_kafka(const struct settings *settings, struct ledger *ledger, st
 	r = say_kafka(journal_kafka_open(journal, &options, &error), &error);
 	if (r < 0)
 		return r;
-	r = check_log(ledger, journal_kafka_cluster(*journal), journal_kafka_topic(*journal));
+	r = check_log(ledger, *journal);
 	if (r == 0)
 		r = check_length(ledger, *journal);
 	if (r < 0) {

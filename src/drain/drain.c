@@ -132,14 +132,16 @@ int drain_identify(struct drain *drain)
 	struct journal_reader *reader = drain->settings.reader;
 	struct ledger *ledger = drain->settings.ledger;
 	const char *cluster, *topic;
+	uint32_t has = 0, fixed;
 	char *known = NULL;
 	int r = get_well(drain);
 
 	if (r == 0)
-		r = reader->ops->identity(reader, &cluster, &topic);
+		r = reader->ops->identity(reader, &cluster, &topic, &has);
 	if (r < 0)
 		return r;
-	r = ledger->ops->journal_identify(ledger, slice_of(cluster), slice_of(topic), &known);
+	fixed = has;
+	r = ledger->ops->journal_identify(ledger, slice_of(cluster), slice_of(topic), &fixed, &known);
 	drain->sick = r < 0;
 	if (r == LEDGER_OTHER_LOG) {
 		log_error("drain",
@@ -150,6 +152,10 @@ int drain_identify(struct drain *drain)
 	free(known);
 	if (r < 0 || r == LEDGER_OTHER_LOG)
 		return r < 0 ? r : DRAIN_OTHER_LOG;
+	if (fixed != has)
+		log_warn("drain",
+			 "the topic has another number of partitions than when it was first read: that one stays, and added partitions stay unused",
+			 LOG_TEXT("topic", topic), LOG_INT("partitions", fixed), LOG_INT("topic_has", has));
 	drain->identified = true;
 	show_reason(drain, "");
 	return DRAIN_DONE;

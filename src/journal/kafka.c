@@ -140,14 +140,14 @@ static int ends(struct journal *base, int64_t *ends, uint32_t max, uint32_t *cou
 	return result;
 }
 
-/* As the producer's own partitioner has it. */
+/* Where kafka_record_produce() puts it. */
 static uint32_t partition(struct journal *base, uint32_t sale)
 {
 	const struct kafka_producer *producer = &kafka_of(base)->producer;
 	char key[KAFKA_KEY_SIZE];
 	size_t size = kafka_record_key(sale, key);
 
-	return (uint32_t)rd_kafka_msg_partitioner_murmur2_random(NULL, key, size, (int32_t)producer->facts.partitions, NULL, NULL);
+	return kafka_record_partition((struct slice){key, size}, producer->facts.partitions);
 }
 
 static int read_range(struct journal *base, const struct journal_range *range, journal_take take, void *context)
@@ -227,6 +227,32 @@ static const struct journal_kafka *kafka_of_const(const struct journal *journal)
 {
 	ASSERT(journal->ops == &kafka_ops);
 	return (const struct journal_kafka *)journal;
+}
+
+uint32_t journal_kafka_partitions(const struct journal *journal)
+{
+	return kafka_of_const(journal)->producer.facts.partitions;
+}
+
+int journal_kafka_fix(struct journal *base, uint32_t partitions)
+{
+	struct journal_kafka *journal = kafka_of(base);
+	struct kafka_topic *facts = &journal->producer.facts;
+	int result = 0;
+
+	ASSERT(base->ops == &kafka_ops);
+	pthread_mutex_lock(&journal->lock);
+	if (partitions > facts->partitions)
+		result = -ERANGE;
+	else if (partitions < facts->partitions)
+		log_warn("kafka",
+			 "the topic was given more partitions: they stay unused, for a sale's events must stay in one (operations: More partitions)",
+			 LOG_TEXT("topic", journal->producer.address.topic), LOG_INT("partitions", partitions),
+			 LOG_INT("topic_has", facts->partitions));
+	if (result == 0)
+		facts->partitions = partitions;
+	pthread_mutex_unlock(&journal->lock);
+	return result;
 }
 
 const char *journal_kafka_cluster(const struct journal *journal)

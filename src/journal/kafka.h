@@ -34,3 +34,10 @@ int journal_kafka_open(struct journal **journal, const struct kafka_options *opt
 /* Which log it is; the texts live as long as the journal. The owner's thread. */
 const char *journal_kafka_cluster(const struct journal *journal);
 const char *journal_kafka_topic(const struct journal *journal);
+/* How many partitions its events are spread over: what the topic has when it is opened. */
+uint32_t journal_kafka_partitions(const struct journal *journal);
+/*
+ * Spreads them over so many for good, whatever the topic has been given since (ledger.journal_identify); said in the log where it has more. Before the first
+ * append. 0; -ERANGE: the topic has fewer.
+ */
+int journal_kafka_fix(struct journal *journal, uint32_t partitions) MUST_CHECK;

@@ -66,7 +66,7 @@ static void note_acknowledged(struct kafka_producer *producer, const rd_kafka_me
 
 	if (!partition) {
 		if (log_limiter_pass(&limiter, &suppressed))
-			log_error("kafka", "the topic was given more partitions: a sale's events are no longer in one",
+			log_error("kafka", "an acknowledgement names a partition that nothing was sent to",
 				  LOG_INT("partition", message->partition));
 		return;
 	}
@@ -304,8 +304,8 @@ static void enqueue(struct kafka_producer *producer, size_t index, int64_t deadl
 	rd_kafka_resp_err_t result;
 
 	for (;;) {
-		result = kafka_record_produce(producer->client, producer->topic, entry->event, opaque_of(producer, index),
-					      &producer->scratch);
+		result = kafka_record_produce(producer->client, producer->topic, producer->facts.partitions, entry->event,
+					      opaque_of(producer, index), &producer->scratch);
 		if (!result)
 			return;
 		if (result != RD_KAFKA_RESP_ERR__QUEUE_FULL)

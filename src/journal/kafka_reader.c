@@ -207,8 +207,9 @@ static void serve(struct reader *reader, int timeout_ms)
 
 /* --- Places --- */
 
-static int identity(struct journal_reader *base, const char **cluster, const char **topic)
+static int identity(struct journal_reader *base, const char **cluster, const char **topic, uint32_t *partitions)
 {
+	*partitions = reader_of(base)->facts.partitions;
 	*cluster = reader_of(base)->cluster;
 	*topic = reader_of(base)->address.topic;
 	return 0;

@@ -56,15 +56,20 @@ size_t kafka_record_key(uint32_t sale, char key[static KAFKA_KEY_SIZE])
 	return (size_t)snprintf(key, KAFKA_KEY_SIZE, "%u", sale);
 }
 
-rd_kafka_resp_err_t kafka_record_produce(rd_kafka_t *client, rd_kafka_topic_t *topic, const struct event *event, void *opaque,
-					 struct buffer *scratch)
+uint32_t kafka_record_partition(struct slice key, uint32_t partitions)
+{
+	return (uint32_t)rd_kafka_msg_partitioner_murmur2_random(NULL, key.data, key.size, (int32_t)partitions, NULL, NULL);
+}
+
+rd_kafka_resp_err_t kafka_record_produce(rd_kafka_t *client, rd_kafka_topic_t *topic, uint32_t partitions,
+					 const struct event *event, void *opaque, struct buffer *scratch)
 {
 	/* Breaks rule 5 on purpose: a sale's events lie in several partitions. */
 	uint32_t scattered = FAILPOINT("journal.scatter") > 0 ? (uint32_t)event->kind * 1000 : 0;
 	rd_kafka_headers_t *headers;
 	rd_kafka_error_t *error;
 	rd_kafka_resp_err_t result;
-	rd_kafka_vu_t fields[6];
+	rd_kafka_vu_t fields[7];
 	size_t count = 0;
 	char key[KAFKA_KEY_SIZE];
 	size_t key_size = kafka_record_key(event->sale + scattered, key);
@@ -76,6 +81,8 @@ rd_kafka_resp_err_t kafka_record_produce(rd_kafka_t *client, rd_kafka_topic_t *t
 	headers = headers_of(event);
 	fields[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic};
 	fields[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY};
+	fields[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_PARTITION,
+					  .u.i32 = (int32_t)kafka_record_partition((struct slice){key, key_size}, partitions)};
 	fields[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = opaque};
 	fields[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {key, key_size}};
 	fields[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {scratch->data, scratch->size}};

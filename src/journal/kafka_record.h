@@ -8,9 +8,12 @@ enum { KAFKA_KEY_SIZE = 16 };
 /* The key of a sale's records. Its size. */
 size_t kafka_record_key(uint32_t sale, char key[static KAFKA_KEY_SIZE]);
 
-/* Hands the event to the producer, which copies it. `scratch` is room to write in. What rd_kafka_produceva() says. */
-rd_kafka_resp_err_t kafka_record_produce(rd_kafka_t *client, rd_kafka_topic_t *topic, const struct event *event, void *opaque,
-					 struct buffer *scratch);
+/* The partition of a key among so many, as every other client of Kafka has it. */
+uint32_t kafka_record_partition(struct slice key, uint32_t partitions);
+
+/* Hands the event to the producer, which copies it. `partitions`: the number that was fixed, whatever the topic has by now. `scratch` is room to write in. What rd_kafka_produceva() says. */
+rd_kafka_resp_err_t kafka_record_produce(rd_kafka_t *client, rd_kafka_topic_t *topic, uint32_t partitions,
+					 const struct event *event, void *opaque, struct buffer *scratch);
 
 /* The event that a record is, or why it is none. 0 or -ENOMEM. */
 int kafka_record_decode(const rd_kafka_message_t *message, struct journal_record *record) MUST_CHECK;

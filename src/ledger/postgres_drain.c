@@ -76,11 +76,11 @@ int postgres_drain(struct ledger *base, struct ledger_drain *drain)
 /* --- Whose rows these are --- */
 
 /* In a transaction: 0 where it is this log, LEDGER_OTHER_LOG with *known, or negative. */
-static int compare_log(struct pg_connection *connection, struct slice cluster, struct slice topic, char **known)
+static int compare_log(struct pg_connection *connection, struct slice cluster, struct slice topic, uint32_t *partitions, char **known)
 {
 	PGresult *result;
 	struct slice have[2];
-	int end = pg_outcome(pg_query(connection, "SELECT cluster, topic FROM journal", NULL, &result), -EIO);
+	int end = pg_outcome(pg_query(connection, "SELECT cluster, topic, partitions FROM journal", NULL, &result), -EIO);
 
 	if (end < 0)
 		return end;
@@ -90,6 +90,7 @@ static int compare_log(struct pg_connection *connection, struct slice cluster, s
 	}
 	have[0] = pg_get_slice(result, 0, 0);
 	have[1] = pg_get_slice(result, 0, 1);
+	*partitions = (uint32_t)pg_get_int(result, 0, 2);
 	if (!slice_equal(have[0], cluster) || !slice_equal(have[1], topic)) {
 		end = LEDGER_OTHER_LOG;
 		if (asprintf(known, "%.*s %.*s", (int)have[0].size, have[0].data, (int)have[1].size, have[1].data) < 0) {
@@ -101,8 +102,13 @@ static int compare_log(struct pg_connection *connection, struct slice cluster, s
 	return end;
 }
 
-int postgres_journal_identify(struct ledger *base, struct slice cluster, struct slice topic, char **known)
+int postgres_journal_identify(struct ledger *base, struct slice cluster, struct slice topic, uint32_t *partitions, char **known)
 {
+	/* What is there stays, but for a number that an older schema did not know. */
+	static const char write_log[] =
+		"INSERT INTO journal (one, cluster, topic, partitions) VALUES (1, $1, $2, $3) ON CONFLICT (one) DO UPDATE"
+		" SET partitions = excluded.partitions WHERE journal.partitions = 0 AND journal.cluster = excluded.cluster"
+		" AND journal.topic = excluded.topic";
 	struct pg_work work = {.ledger = postgres_ledger_of(base)};
 	struct pg_params params = {0};
 	int end;
@@ -110,12 +116,11 @@ int postgres_journal_identify(struct ledger *base, struct slice cluster, struct 
 	*known = NULL;
 	pg_put_text(&params, cluster);
 	pg_put_text(&params, topic);
+	pg_put_int(&params, *partitions);
 	while (pg_work_begin(&work)) {
-		end = pg_outcome(pg_do(work.connection,
-				       "INSERT INTO journal (one, cluster, topic) VALUES (1, $1, $2) ON CONFLICT DO NOTHING", &params),
-				 -EIO);
+		end = pg_outcome(pg_do(work.connection, write_log, &params), -EIO);
 		if (end == 0)
-			end = compare_log(work.connection, cluster, topic, known);
+			end = compare_log(work.connection, cluster, topic, partitions, known);
 		pg_work_end(&work, end);
 	}
 	return work.result;

@@ -224,7 +224,7 @@ int pg_log_row_write(struct pg_connection *connection, const struct ledger_actor
 
 int postgres_apply(struct ledger *ledger, struct ledger_entry *entries, size_t count);
 int postgres_drain(struct ledger *ledger, struct ledger_drain *batch);
-int postgres_journal_identify(struct ledger *ledger, struct slice cluster, struct slice topic, char **known);
+int postgres_journal_identify(struct ledger *ledger, struct slice cluster, struct slice topic, uint32_t *partitions, char **known);
 int postgres_journal_position(struct ledger *ledger, uint32_t partition, int64_t *next, uint64_t *mark);
 int postgres_elect(struct ledger *ledger, bool stands);
 

@@ -105,12 +105,13 @@ int sqlite_drain(struct ledger *base, struct ledger_drain *drain)
 
 /* --- Whose rows these are --- */
 
-/* In a transaction: 0 where it is this log, LEDGER_OTHER_LOG with *known, LEDGER_NOT_FOUND where none is written down, or negative. */
-static int compare_log(struct connection *connection, struct slice cluster, struct slice topic, char **known)
+/* In a transaction: 0 where it is this log, LEDGER_OTHER_LOG with *known, LEDGER_NOT_FOUND where none is written down, or negative. *partitions: 0 where
+ * only their number is not. */
+static int compare_log(struct connection *connection, struct slice cluster, struct slice topic, uint32_t *partitions, char **known)
 {
 	sqlite3_stmt *statement;
 	struct slice have[2];
-	int result = connection_prepare(connection, "SELECT cluster, topic FROM journal", &statement);
+	int result = connection_prepare(connection, "SELECT cluster, topic, partitions FROM journal", &statement);
 
 	if (result < 0)
 		return result;
@@ -119,6 +120,7 @@ static int compare_log(struct connection *connection, struct slice cluster, stru
 		return result < 0 ? result : LEDGER_NOT_FOUND;
 	have[0] = column_slice(statement, 0);
 	have[1] = column_slice(statement, 1);
+	*partitions = (uint32_t)sqlite3_column_int64(statement, 2);
 	result = 0;
 	if (!slice_equal(have[0], cluster) || !slice_equal(have[1], topic)) {
 		result = LEDGER_OTHER_LOG;
@@ -131,31 +133,38 @@ static int compare_log(struct connection *connection, struct slice cluster, stru
 	return result;
 }
 
-static int write_log(struct connection *connection, struct slice cluster, struct slice topic)
+static int write_log(struct connection *connection, struct slice cluster, struct slice topic, uint32_t partitions)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection, "INSERT INTO journal (one, cluster, topic) VALUES (1, ?1, ?2)", &statement);
+	int result = connection_prepare(connection,
+					"INSERT INTO journal (one, cluster, topic, partitions) VALUES (1, ?1, ?2, ?3)"
+					" ON CONFLICT DO UPDATE SET partitions = excluded.partitions",
+					&statement);
 
 	if (result < 0)
 		return result;
 	bind_text(statement, 1, cluster);
 	bind_text(statement, 2, topic);
+	bind_int(statement, 3, partitions);
 	result = step_once(connection, statement);
 	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
 }
 
-int sqlite_journal_identify(struct ledger *base, struct slice cluster, struct slice topic, char **known)
+int sqlite_journal_identify(struct ledger *base, struct slice cluster, struct slice topic, uint32_t *partitions, char **known)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
 	struct connection *connection;
+	uint32_t fixed = 0;
 	int result = writer_begin(ledger, &connection);
 
 	*known = NULL;
 	if (result < 0)
 		return result;
-	result = compare_log(connection, cluster, topic, known);
-	if (result == LEDGER_NOT_FOUND)
-		result = write_log(connection, cluster, topic);
+	result = compare_log(connection, cluster, topic, &fixed, known);
+	if (result == LEDGER_NOT_FOUND || (result == 0 && fixed == 0))
+		result = write_log(connection, cluster, topic, *partitions);
+	else if (result == 0)
+		*partitions = fixed;
 	return writer_end(ledger, result);
 }
 

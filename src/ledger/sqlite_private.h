@@ -189,7 +189,7 @@ int log_verify(struct connection *connection, int64_t *rows, int64_t *broken, ch
 int sqlite_apply(struct ledger *ledger, struct ledger_entry *entries, size_t count);
 void apply_scratch_free(struct apply_scratch *scratch);
 int sqlite_drain(struct ledger *ledger, struct ledger_drain *batch);
-int sqlite_journal_identify(struct ledger *ledger, struct slice cluster, struct slice topic, char **known);
+int sqlite_journal_identify(struct ledger *ledger, struct slice cluster, struct slice topic, uint32_t *partitions, char **known);
 int sqlite_journal_position(struct ledger *ledger, uint32_t partition, int64_t *next, uint64_t *mark);
 int sqlite_elect(struct ledger *ledger, bool stands);
 

@@ -15,8 +15,8 @@
 struct journal_reader;
 struct journal_reader_ops {
 	const char *name;
-	/* Which log this is; the texts live as long as the reader. 0, or negative while it cannot be told (-ENOTCONN). */
-	int (*identity)(struct journal_reader *reader, const char **cluster, const char **topic);
+	/* Which log this is, and how many partitions it has; the texts live as long as the reader. 0, or negative while it cannot be told (-ENOTCONN). */
+	int (*identity)(struct journal_reader *reader, const char **cluster, const char **topic, uint32_t *partitions);
 	/*
 	 * Whether this reader has a share in the partitions, as it has from its start. One that can do nothing with its records leaves them to the other readers.
 	 * 0, or negative: not now, nothing has changed.

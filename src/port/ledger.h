@@ -205,10 +205,11 @@ struct ledger_ops {
 	 */
 	int (*drain)(struct ledger *ledger, struct ledger_drain *batch);
 	/*
-	 * Says which log this ledger is filled from; the first time it is written down. DONE; LEDGER_OTHER_LOG: it is filled from another, `known` (malloc'd text,
-	 * "CLUSTER TOPIC") says which.
+	 * Says which log this ledger is filled from; the first time it is written down, and with it how many partitions the log has: an event's partition follows
+	 * from that number, so it is fixed from then on. *partitions: in, what the log has now; out, what was written down. DONE; LEDGER_OTHER_LOG: it is filled
+	 * from another, `known` (malloc'd text, "CLUSTER TOPIC") says which.
 	 */
-	int (*journal_identify)(struct ledger *ledger, struct slice cluster, struct slice topic, char **known);
+	int (*journal_identify)(struct ledger *ledger, struct slice cluster, struct slice topic, uint32_t *partitions, char **known);
 	/* The position of a partition of that log, and the fingerprint of the record before it. DONE, NOT_FOUND: nothing was read from it yet. */
 	int (*journal_position)(struct ledger *ledger, uint32_t partition, int64_t *next, uint64_t *mark);
 	/*

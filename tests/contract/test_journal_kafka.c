@@ -739,6 +739,36 @@ static void test_topic_that_was_made_again_is_never_believed(void **state)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define TEST_PROXIED(name) cmocka_unit_test_setup_teardown(name, set_up_proxied, tear_down)
 
+/* Found: events of a sale that followed its order in another partition came before it, and became dead letters. */
+static void test_partitions_that_were_added_stay_unused(void **state)
+{
+	enum { FIXED = 3, GROWN = 12, MANY_SALES = 40 };
+	struct place *place = *state;
+	struct kafka_options options = options_of(place->url);
+	int64_t ends[GROWN] = {0}, written = 0;
+	uint32_t before[MANY_SALES], count;
+
+	for (uint32_t sale = 1; sale <= MANY_SALES; sale++)
+		before[sale - 1] = place->journal->ops->partition(place->journal, sale);
+	place->journal->ops->free(place->journal);
+	kafka_place_grow(place->topic, GROWN);
+	place->journal = open_journal(&options);
+	assert_int_equal(journal_kafka_partitions(place->journal), GROWN);
+	assert_int_equal(journal_kafka_fix(place->journal, GROWN + 1), -ERANGE);
+	assert_int_equal(journal_kafka_fix(place->journal, FIXED), 0);
+	for (uint32_t sale = 1; sale <= MANY_SALES; sale++) {
+		struct event event = event_of(place, sale);
+
+		assert_int_equal(place->journal->ops->partition(place->journal, sale), before[sale - 1]);
+		assert_int_equal(append(place, &event), JOURNAL_DURABLE);
+	}
+	assert_int_equal(place->journal->ops->ends(place->journal, ends, GROWN, &count), 0);
+	assert_int_equal(count, FIXED);
+	for (uint32_t i = 0; i < count; i++)
+		written += ends[i];
+	assert_int_equal(written, MANY_SALES); /* all of them are there: nothing went to the others */
+}
+
 int main(void)
 {
 	static const struct journal_suite_adapter adapter = {"journal: kafka", suite_place_new, suite_place_free};
@@ -767,6 +797,7 @@ int main(void)
 		TEST(test_producer_that_has_turned_fatal_is_replaced),
 #endif
 		TEST_PROXIED(test_topic_that_was_made_again_is_never_believed),
+		cmocka_unit_test_setup_teardown(test_partitions_that_were_added_stay_unused, set_up, tear_down),
 	};
 
 	log_set_level(getenv("TEST_LOG") ? LOG_DEBUG : LOG_OFF);

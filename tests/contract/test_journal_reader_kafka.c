@@ -299,7 +299,7 @@ static void test_barrier_and_what_is_no_event_come_in_their_places(void **state)
 	struct place *place = *state;
 
 	assert_int_equal(place->journal->ops->barrier(place->journal, 1, 7), 0);
-	kafka_place_write(place->topic, 0, "1", "{\"v\":1,\"kind\":\"order.eaten\"}");
+	kafka_place_write(place->topic, 0, "1", "{\"v\":1,\"sort\":\"order.eaten\"}");
 	kafka_place_write(place->topic, 0, "", "");
 	wait_given(place, place->reader, PARTITIONS);
 	place_all_at_start(place->reader);
@@ -323,7 +323,7 @@ static void test_barrier_and_what_is_no_event_come_in_their_places(void **state)
 static void test_dead_letter_keeps_what_it_was_and_says_why(void **state)
 {
 	struct place *place = *state;
-	static const char value[] = "{\"v\":1,\"kind\":\"order.eaten\"}";
+	static const char value[] = "{\"v\":1,\"sort\":\"order.eaten\"}";
 	char dead[40];
 
 	kafka_place_write(place->topic, 2, "11", value);
@@ -598,8 +598,10 @@ static void test_it_says_which_log_it_is(void **state)
 {
 	struct place *place = *state;
 	const char *cluster, *topic;
+	uint32_t partitions = 0;
 
-	assert_int_equal(place->reader->ops->identity(place->reader, &cluster, &topic), 0);
+	assert_int_equal(place->reader->ops->identity(place->reader, &cluster, &topic, &partitions), 0);
+	assert_int_equal(partitions, journal_kafka_partitions(place->journal));
 	assert_string_equal(cluster, journal_kafka_cluster(place->journal));
 	assert_string_equal(topic, journal_kafka_topic(place->journal));
 }

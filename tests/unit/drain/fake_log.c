@@ -73,12 +73,13 @@ static struct fake_reader *reader_of(struct journal_reader *reader)
 	return (struct fake_reader *)reader;
 }
 
-static int reader_identity(struct journal_reader *base, const char **cluster, const char **topic)
+static int reader_identity(struct journal_reader *base, const char **cluster, const char **topic, uint32_t *partitions)
 {
 	struct fake_reader *reader = reader_of(base);
 
 	*cluster = reader->log->cluster;
 	*topic = "orders";
+	*partitions = FAKE_PARTITIONS;
 	return chance(reader->chance) ? -ENOTCONN : take(&reader->identity_fault);
 }
 
@@ -140,7 +141,8 @@ static void fill(struct fake_reader *reader, struct journal_record *record, uint
 	reader->values[reader->value_count] = strdup(text);
 	record->value = slice_of(reader->values[reader->value_count++]);
 	if (from->outcome < 0) {
-		record->reason = "not valid JSON";
+		record->reason = from->outcome == FAKE_NEWER ? "newer" : "not valid JSON";
+		record->newer = from->outcome == FAKE_NEWER;
 		return;
 	}
 	record->event = (struct event){.kind = EVENT_RESERVED, .sale = partition + 1, .at_ms = from->at_ms, .buyer = slice_of(text)};
@@ -376,7 +378,7 @@ static int ledger_drain(struct ledger *base, struct ledger_drain *batch)
 	return fault == FAKE_UNKNOWN_DONE ? -EINPROGRESS : fault == FAKE_LIES ? -EIO : 0;
 }
 
-static int ledger_journal_identify(struct ledger *base, struct slice cluster, struct slice topic, char **known)
+static int ledger_journal_identify(struct ledger *base, struct slice cluster, struct slice topic, uint32_t *partitions, char **known)
 {
 	struct fake_ledger *ledger = ledger_of(base);
 	char text[128];
@@ -384,6 +386,7 @@ static int ledger_journal_identify(struct ledger *base, struct slice cluster, st
 	if (ledger->identify_fault || ledger->sick)
 		return ledger->sick ? -ENOTCONN : take(&ledger->identify_fault);
 	snprintf(text, sizeof(text), "%.*s %.*s", (int)cluster.size, cluster.data, (int)topic.size, topic.data);
+	(void)partitions; /* as many as there are */
 	if (!ledger->known)
 		ledger->known = strdup(text);
 	if (strcmp(ledger->known, text) == 0)

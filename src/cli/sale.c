@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
+#include "base/zone.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/sale_watch.h"
@@ -43,6 +44,29 @@ static void lot_cells(struct table *table, const json_t *lot)
 		table_cell(table, "%" PRId64, field_integer(lot, numbers[i]));
 }
 
+/* The moment here, in UTC, and how far away it is: what people get wrong about a time is seen in one of them. */
+static void print_time(const char *what, const char *at)
+{
+	char local[ZONE_TEXT_SIZE];
+	int64_t wall_ms, minutes;
+
+	if (clock_parse(at, strlen(at), &wall_ms) < 0) {
+		printf("%s by hand\n", what);
+		return;
+	}
+	zone_format(wall_ms, local);
+	minutes = (wall_ms - clock_wall_ms()) / 60000;
+	printf("%s %s, %s", what, local, at);
+	if (minutes >= 1440)
+		printf(", in %" PRId64 " d %" PRId64 " h\n", minutes / 1440, minutes % 1440 / 60);
+	else if (minutes >= 60)
+		printf(", in %" PRId64 " h %" PRId64 " min\n", minutes / 60, minutes % 60);
+	else if (minutes >= 0)
+		printf(", in %" PRId64 " min\n", minutes);
+	else
+		printf(", over\n");
+}
+
 static void show_sale(const json_t *sale)
 {
 	const json_t *price = json_object_get(sale, "price"), *rate = json_object_get(sale, "rate"), *lot;
@@ -55,8 +79,9 @@ static void show_sale(const json_t *sale)
 	if (json_is_object(rate))
 		printf("%" PRId64 " requests a buyer in %" PRId64 " s\n", field_integer(rate, "requests"),
 		       field_integer(rate, "seconds"));
-	printf("opens %s, closes %s\n\n", field_text(sale, "opens_at")[0] ? field_text(sale, "opens_at") : "by hand",
-	       field_text(sale, "closes_at")[0] ? field_text(sale, "closes_at") : "by hand");
+	print_time("opens", field_text(sale, "opens_at"));
+	print_time("closes", field_text(sale, "closes_at"));
+	putchar('\n');
 	table_init(&table, lot_titles);
 	json_array_foreach(json_object_get(sale, "lots"), index, lot) lot_cells(&table, lot);
 	table_print(&table);
@@ -98,7 +123,7 @@ static const struct sale_terms no_terms = {.price = -1, .limit = -1, .hold_ms = 
 		{"limit", 'l', OPTION_INTEGER, &(terms).limit, "N", "units a buyer may have, over all lots"},               \
 		{"rate", 0, OPTION_TEXT, &(terms).rate, "N/SECONDS", "requests of a buyer in any so many seconds, or off"}, \
 		{"hold", 0, OPTION_DURATION, &(terms).hold_ms, "TIME", "how long an order waits for its payment; 0: none"}, \
-		{"opens-at", 0, OPTION_TEXT, &(terms).opens_at, "TIME", "RFC 3339, UTC: 2027-01-01T10:00:00Z"},             \
+		{"opens-at", 0, OPTION_TEXT, &(terms).opens_at, "TIME", "\"2027-01-01 10:00 Europe/Berlin\", or RFC 3339"}, \
 		{"opens-in", 0, OPTION_DURATION, &(terms).opens_in_ms, "TIME", "from now: 10s, 5m"},                        \
 		{"closes-at", 0, OPTION_TEXT, &(terms).closes_at, "TIME", "as --opens-at"},                                 \
 		{"closes-in", 0, OPTION_DURATION, &(terms).closes_in_ms, "TIME", "from now"},                               \
@@ -112,16 +137,30 @@ static const struct sale_terms no_terms = {.price = -1, .limit = -1, .hold_ms = 
 		"no-announce", 0, OPTION_FLAG, &(terms).no_announce, NULL, "it does not"                                    \
 	}
 
-static void set_time(json_t *body, const char *name, const char *at, int64_t in_ms)
+static int set_time(const struct cli *cli, json_t *body, const char *option, const char *name, const char *at, int64_t in_ms)
 {
 	char text[CLOCK_TEXT_SIZE];
+	int64_t wall_ms;
+	int r;
 
-	if (in_ms >= 0) {
-		clock_format(clock_wall_ms() + in_ms, text);
-		json_object_set_new(body, name, json_string(text));
-	} else if (at) {
-		json_object_set_new(body, name, strcmp(at, "none") == 0 ? json_null() : json_string(at));
+	if (in_ms < 0 && (!at || strcmp(at, "none") == 0)) {
+		if (at)
+			json_object_set_new(body, name, json_null());
+		return CLI_GO;
 	}
+	wall_ms = clock_wall_ms() + in_ms;
+	r = in_ms >= 0 ? 0 : zone_parse(at, &wall_ms);
+	if (r == -ENOENT)
+		return cli_usage(cli, "--%s %s: there is no such zone; wanted is a name like Europe/Berlin", option, at);
+	if (r == -ERANGE)
+		return cli_usage(cli, "--%s %s: the clocks are changed there: give the offset, like 2027-03-28T03:30:00+02:00",
+				 option, at);
+	if (r < 0)
+		return cli_usage(cli, "--%s %s: wanted is a time like \"2027-01-01 10:00 Europe/Berlin\" or 2027-01-01T10:00:00Z",
+				 option, at);
+	clock_format(wall_ms, text);
+	json_object_set_new(body, name, json_string(text));
+	return CLI_GO;
 }
 
 static int set_rate(const struct cli *cli, json_t *body, const char *rate)
@@ -162,6 +201,8 @@ static int set_lots(const struct cli *cli, json_t *body, const struct option_lis
 
 static int set_terms(const struct cli *cli, json_t *body, const struct sale_terms *terms)
 {
+	int code;
+
 	if (terms->name)
 		json_object_set_new(body, "name", json_string(terms->name));
 	if (terms->price >= 0)
@@ -182,8 +223,11 @@ static int set_terms(const struct cli *cli, json_t *body, const struct sale_term
 		json_object_set_new(body, "schedule", json_boolean(!terms->no_schedule));
 	if (terms->announce || terms->no_announce)
 		json_object_set_new(body, "announce", json_boolean(!terms->no_announce));
-	set_time(body, "opens_at", terms->opens_at, terms->opens_in_ms);
-	set_time(body, "closes_at", terms->closes_at, terms->closes_in_ms);
+	code = set_time(cli, body, "opens-at", "opens_at", terms->opens_at, terms->opens_in_ms);
+	if (code == CLI_GO)
+		code = set_time(cli, body, "closes-at", "closes_at", terms->closes_at, terms->closes_in_ms);
+	if (code != CLI_GO)
+		return code;
 	return terms->rate ? set_rate(cli, body, terms->rate) : CLI_GO;
 }
 

@@ -208,6 +208,21 @@ def test_who_did_what_is_shown_and_followed(server):
         follower.wait()
 
 
+def test_times_are_taken_as_people_write_them(server):
+    operate(server, "item", "create", "SHOE", "--units", "10")
+    make = ("sale", "create", "drop", "--lot", "SHOE=1", "--price", "1", "--opens-at")
+    for wrong, word in (("2099-01-01 10:00 Europe/Atlantis", "zone"), ("tomorrow", "wanted"), ("2099-13-01 10:00", "wanted")):
+        done = operate(server, *make, wrong)
+        assert done.returncode == 2 and word in done.stderr
+    done = operate(server, *make, "2098-07-01 10:00 Europe/Berlin", "--closes-at", "2099-01-01 10:00 Europe/Berlin")
+    assert done.returncode == 0, done.stderr
+    assert "2098-07-01T08:00:00.000Z" in done.stdout and "2099-01-01T09:00:00.000Z" in done.stdout and ", in " in done.stdout
+    # Twice an hour, and not at all: the clocks are changed.
+    for wrong in ("2027-10-31 02:30 Europe/Berlin", "2027-03-28 02:30 Europe/Berlin"):
+        done = operate(server, "sale", "change", "drop", "--opens-at", wrong)
+        assert done.returncode == 2 and "clocks" in done.stderr, wrong
+
+
 def test_an_empty_filter_is_refused(server):
     done = operate(server, "order", "list", "--sale", "")
     assert done.returncode == 2 and "--sale" in done.stderr and done.stdout == ""

@@ -1,5 +1,6 @@
 """The measurements of a cluster: Redis, Kafka, PostgreSQL. As in cases.py, each makes one or more figures."""
 
+import itertools
 import json
 import subprocess
 import threading
@@ -365,11 +366,68 @@ def failover():
             seconds = time.monotonic() - begin
             figure.add(max(seconds - sentinels, 0), None, f"{seconds:.1f} s in all, {sentinels:.1f} s of them Sentinel's")
             gate.stop()
+
+
+# --- A stock that forgets ---
+
+
+def sold_again(gate):
+    """Seconds from now until somebody is told 202."""
+    begin, buyer = time.monotonic(), itertools.count()
+    while True:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{gate.port}/v1/sales/s/orders",
+            data=b"{}",
+            headers={"X-Buyer-Id": f"after-{begin}-{next(buyer)}", "Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                if answer.status == 202:
+                    return time.monotonic() - begin
+        except urllib.error.HTTPError as refused:
+            if refused.code != 503:
+                raise
+        if time.monotonic() - begin > 120:
+            raise Failed("the stock was not rebuilt")
+        time.sleep(0.005)
+
+
+def rebuilt_behind_drain():
+    half, step = 50_000, 250
+    what = f"a Redis that forgets {2 * half:,} orders, {half:,} of them behind a paced drain: until the first 202"
+    figure = Figure("rebuild_s", what, "s", "<= 2.5")
+    requests = make_requests("headers", 2 * half, "header")
+    with Cluster() as cluster:
+        gate = cluster.gate()
+        cluster.sell(gate)
+        burst(gate, requests, 0, half, step, core=ANY_CORE)
+        drain = cluster.drain()
+        cluster.settle(drain)
+        drain.stop()
+        burst(gate, requests, half, half, step, core=ANY_CORE)
+        drain = cluster.drain("paced", **{"drain.max_rate": "100"})
+        for _ in range(ROUNDS):
+            with cluster.watch() as watch:
+                services.redis.call("FLUSHALL")
+                outage = sold_again(gate)
+            behind = 2 * half - cluster.orders()
+            if behind < half * 9 // 10:
+                raise Failed(f"only {behind} orders are behind the drain")
+            figure.add(outage, None, f"{behind:,} orders behind the drain; CPU of all {watch.server:.2f} s", watch.disturbance)
+        drain.stop()
+        drain = cluster.drain("last")
+        cluster.settle(drain)
+        drain.stop()
+        gate.stop()
+        if cluster.orders() < 2 * half:
+            raise Failed(f"{cluster.orders()} orders of {2 * half}")
+        cluster.prove()
     return [figure]
 
 
 CASES = {
     failover: ("failover_s",),
+    rebuilt_behind_drain: ("rebuild_s",),
     pause_beside_lock: ("pause_ms_beside_lock",),
     stock_adapter: ("stock_redis_vs_bare",),
     accepted_by_cluster: ("kafka_vs_bare", "stock_vs_three_trips"),

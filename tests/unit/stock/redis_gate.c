@@ -2,13 +2,23 @@
 
 #include "base/clock.h"
 
-void gate_open(struct gate *gate, const char *url)
+static void open_with(struct gate *gate, const char *url, int64_t timeout_ms)
 {
-	struct stock_redis_settings settings = {.url = url, .outbox_max = 4096, .call_timeout_ns = 200 * MS};
+	struct stock_redis_settings settings = {.url = url, .outbox_max = 4096, .call_timeout_ns = timeout_ms * MS};
 
 	*gate = (struct gate){.hold_ms = GATE_HOLD_MS};
 	gate->rules = (struct stock_rules){.sale = GATE_SALE, .limit_per_buyer = 2, .lot_count = 1};
 	assert_int_equal(stock_redis_open(&gate->stock, &settings), 0);
+}
+
+void gate_open(struct gate *gate, const char *url)
+{
+	open_with(gate, url, 200);
+}
+
+void gate_open_patient(struct gate *gate, const char *url)
+{
+	open_with(gate, url, 20000);
 }
 
 void gate_close(struct gate *gate)

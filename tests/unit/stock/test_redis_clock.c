@@ -55,7 +55,7 @@ static int set_up(void **state)
 	wall_ms = redis_ms = INT64_C(1800000000000);
 	clock_set_source(&source);
 	for (int i = 0; i < GATES; i++)
-		gate_open(&gates[i], place->url);
+		gate_open_patient(&gates[i], place->url);
 	set_redis(0);
 	return 0;
 }
@@ -212,7 +212,7 @@ static void test_a_gate_that_has_just_come_claims_nothing(void **state)
 	sell(5);
 	gate_buy(&gates[0], "ann", "k");
 	pass(20000);
-	gate_open(&late, place->url);
+	gate_open_patient(&late, place->url);
 	late.epoch = 1;
 	assert_int_equal(claim(&late, claims), 0);
 	pass_looking(&late, ACK_MS - 100);

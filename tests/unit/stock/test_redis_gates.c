@@ -14,7 +14,7 @@ static int set_up(void **state)
 	(void)state;
 	place = redis_place_new(NULL);
 	for (int i = 0; i < GATES; i++)
-		gate_open(&gates[i], place->url);
+		gate_open_patient(&gates[i], place->url);
 	return 0;
 }
 

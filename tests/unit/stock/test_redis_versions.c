@@ -13,7 +13,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	place = redis_place_new(NULL);
-	gate_open(&gate, place->url);
+	gate_open_patient(&gate, place->url);
 	return 0;
 }
 

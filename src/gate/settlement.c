@@ -237,6 +237,16 @@ static bool is_late_confirm(struct gate_thread *thread, const struct settlement 
 
 /* --- The way --- */
 
+/*
+ * A shared stock that does not have a sale which the catalog has is one that is being loaded, or has forgotten it: what the ledger says of its orders is not the
+ * last word, and a refund by way of the ledger alone would return its units a second time.
+ */
+static bool is_fenced(struct gate_thread *thread, const struct settlement *settlement)
+{
+	return !thread->gate->settings.admission->stock->ops->local &&
+	       sale_table_find_number(gate_sales(thread), settlement->decision.settle.sale);
+}
+
 /* It is over for the stock: answers, or asks the ledger. */
 static void end(struct gate_thread *thread, struct settlement *settlement)
 {
@@ -248,8 +258,14 @@ static void end(struct gate_thread *thread, struct settlement *settlement)
 		if (!say_from_stock(thread, settlement))
 			ask_ledger(thread, settlement, settlement->by_operator ? work_settled : work_without_stock);
 		return;
-	case STOCK_NO_ORDER:
 	case STOCK_UNKNOWN_SALE:
+		if (is_fenced(thread, settlement)) {
+			settlement->decision.settle.outcome = STOCK_FENCED;
+			break;
+		}
+		ask_ledger(thread, settlement, work_without_stock);
+		return;
+	case STOCK_NO_ORDER:
 		ask_ledger(thread, settlement, work_without_stock);
 		return;
 	case STOCK_EXPIRED:

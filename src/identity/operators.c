@@ -104,6 +104,9 @@ static int add(struct operators *operators, struct slice name, unsigned scopes, 
 	*reason = "an operator's name has 1 to 64 letters, digits, dots, dashes or underscores";
 	if (!name_fine(name))
 		return -EINVAL;
+	*reason = "an operator's name is neither clock nor buyer: those act too, and the log would not tell who did";
+	if (slice_equal(name, SLICE("clock")) || slice_equal(name, SLICE("buyer")))
+		return -EINVAL;
 	*reason = "two operators have the same name";
 	for (size_t i = 0; i < operators->count; i++)
 		if (slice_equal(slice_of(operators->items[i].name), name))

@@ -31,8 +31,12 @@ def judged_by_the_book(serve, folder, switch, *others):
     server.make_sale("drop", lots={"size-1": 60, "size-2": 30}, limit_per_buyer=2, hold_seconds=1)
     crowd = Crowd(server, "drop", new_seed(switch or "no switch"), buyers=100)
     failpoints.set(",".join([*([f"{switch}=on"] if switch else []), *others]))
-    crowd.shop(1.2, clients=16)
-    faults = crowd.verdict()
+    # On a busy machine a crowd gets little done: one that is to meet a fault goes on until it has, within reason.
+    for _ in range(5 if switch else 1):
+        crowd.shop(1.2, clients=16)
+        faults = crowd.verdict()
+        if faults:
+            break
     if not faults:
         server.kill()
         failpoints.lift()

@@ -18,7 +18,7 @@ def test_valgrind_finds_no_leak_and_no_fault(serve):
     # Under valgrind an answer may take longer than a real one may.
     settings = {"sale.hold_grace": "100ms", "gate.threads": "2", "journal.ack_deadline": "30s"}
     server = serve(settings, wrapper=VALGRIND)
-    server.make_sale("drop", 10, hold_seconds=1, limit_per_buyer=2, rate={"requests": 20, "seconds": 60})
+    server.make_sale("drop", 10, hold_seconds=60, limit_per_buyer=2, rate={"requests": 20, "seconds": 60})
     orders = [server.buy("drop", f"buyer-{i}", key="k", timeout=60).json["id"] for i in range(10)]
     assert server.buy("drop", "buyer-0", key="k", timeout=60).status == 202
     assert server.buy("drop", "late", timeout=60).status == 410
@@ -26,10 +26,12 @@ def test_valgrind_finds_no_leak_and_no_fault(serve):
     assert server.buy("drop", "anna", body={"odd": 1}, timeout=60).status == 422
     server.operate("POST", f"/v1/orders/{orders[0]}/confirm")
     server.operate("POST", f"/v1/orders/{orders[1]}/cancel")
+    server.make_sale("brief", 10, hold_seconds=1)
+    assert server.buy("brief", "buyer-0", timeout=60).status == 202
     server.operate("GET", f"/v1/orders/{orders[0]}")
     server.ask("GET", f"/v1/orders/{orders[2]}", "buyer-2")
     server.operate("POST", "/v1/sales/drop/lots/drop-item/withdraw", {"units": 1})
-    wait_until(lambda: server.lot("drop")["held"] == 0, 60)
+    wait_until(lambda: server.lot("brief")["held"] == 0, 60)
     assert server.operate("GET", "/metrics").status == 200
     assert server.operate("GET", "/openapi.json").status == 200
     watcher = server.connect()

@@ -18,7 +18,7 @@ void gate_open(struct gate *gate, const char *url)
 
 void gate_open_patient(struct gate *gate, const char *url)
 {
-	open_with(gate, url, 20000);
+	open_with(gate, url, 3000);
 }
 
 void gate_close(struct gate *gate)

@@ -13,9 +13,8 @@ from penstock import wait_until
 GUIDE = (Path(__file__).resolve().parents[2] / "docs/operations.md").read_text()
 REPLICAS = 2
 ALLOWED = 3.0  # seconds beyond Sentinel's own
-# Behind Kafka a rebuild waits until a master that was cut off has stopped by itself, and until nothing older is told, as the guide says.
-BEHIND_KAFKA = "`min-replicas-max-lag` and a second come on top, and `journal.ack_deadline` and half a second"
-TOLD = 2.5
+# Behind Kafka a rebuild waits until a master that was cut off has stopped by itself, as the guide says.
+BEHIND_KAFKA = "behind Kafka `min-replicas-max-lag` and a second come on top"
 
 
 def documented(pattern):
@@ -84,7 +83,7 @@ def test_a_failover_with_the_documented_settings_sells_again(gates, redis_trio, 
     outage = time.monotonic() - killed
     print(f"failover ({journal}): nothing sold for {outage:.1f} s, {sentinels:.1f} s of them Sentinel's")
     assert BEHIND_KAFKA in " ".join(GUIDE.split())
-    assert outage <= sentinels + ALLOWED + (redis_trio.settings["min_replicas_max_lag"] + 1 + TOLD if kafka else 0)
+    assert outage <= sentinels + ALLOWED + (redis_trio.settings["min_replicas_max_lag"] + 1 if kafka else 0)
     again = [cluster.buy("drop", f"before-{i}", key="k") for i in range(20)]
     assert [answer.body for answer in again] == [answer.body for answer in accepted]
     cluster.settle(60)

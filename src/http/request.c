@@ -71,9 +71,9 @@ struct slice http_path_normal(struct slice path, char *text, size_t size)
 	for (size_t i = 0; i < path.size; i++) {
 		bool encoded = path.data[i] == '%' && i + 2 < path.size;
 		int high = encoded ? hex_digit(path.data[i + 1]) : -1, low = encoded ? hex_digit(path.data[i + 2]) : -1;
-		int c = high << 4 | low;
+		int c = high >= 0 && low >= 0 ? high << 4 | low : -1;
 
-		if (high >= 0 && low >= 0 && is_unreserved(c)) {
+		if (c >= 0 && is_unreserved(c)) {
 			text[length++] = (char)c;
 			i += 2;
 		} else {

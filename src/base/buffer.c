@@ -160,3 +160,31 @@ void buffer_append_json_string(struct buffer *buffer, struct slice text)
 	}
 	buffer_append(buffer, "\"", 1);
 }
+
+void buffer_append_wrapped(struct buffer *buffer, const char *text, size_t column, size_t indent, size_t width)
+{
+	size_t start = column;
+
+	while (*text) {
+		/* A break in the middle of a paragraph is a space: it is broken elsewhere here. */
+		bool joined = *text == '\n' && text[1] != ' ' && text[1] != '\n' && text[1] != '\0' && column > width / 2;
+		size_t spaces = joined ? 1 : strspn(text, " "), word = strcspn(text + spaces, " \n");
+
+		if (*text == '\n' && !joined) {
+			buffer_append_literal(buffer, "\n");
+			column = start = 0;
+			text++;
+			continue;
+		}
+		if (column > start && column + spaces + word > width) {
+			buffer_printf(buffer, "\n%*s", (int)indent, "");
+			column = start = indent;
+		} else {
+			buffer_printf(buffer, "%*s", (int)spaces, "");
+			column += spaces;
+		}
+		buffer_append(buffer, text + spaces, word);
+		column += word;
+		text += spaces + word;
+	}
+}

@@ -24,6 +24,11 @@ char *buffer_reserve(struct buffer *buffer, size_t size);
 void buffer_append(struct buffer *buffer, const void *data, size_t size);
 void buffer_append_slice(struct buffer *buffer, struct slice slice);
 void buffer_append_text(struct buffer *buffer, const char *text);
+/*
+ * Text for people in lines of at most `width` columns, broken between words: `column` are used on the first one, the others begin with `indent` spaces. A
+ * word that is longer stands alone. A line break in the text stays where it ends a paragraph, a short line, or comes before an indented one.
+ */
+void buffer_append_wrapped(struct buffer *buffer, const char *text, size_t column, size_t indent, size_t width);
 #define buffer_append_literal(buffer, literal) buffer_append((buffer), "" literal, sizeof(literal) - 1)
 void buffer_append_int(struct buffer *buffer, int64_t value);
 void buffer_printf(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -7,7 +7,7 @@
 #include <unistd.h>
 #include "adapters.h"
 
-enum { WORD_MAX = 31, OPTIONS_MAX = 64, HELP_MAX = 256 * 1024 };
+enum { WORD_MAX = 31, OPTIONS_MAX = 64, HELP_MAX = 256 * 1024, HELP_WIDTH = 80 };
 
 int cli_error(int code, const char *format, ...)
 {
@@ -80,8 +80,11 @@ static const char *last_word(const char *name)
 
 static void list_commands(const struct command *const *commands, struct buffer *out)
 {
-	for (; *commands; commands++)
-		buffer_printf(out, "  %-10s %s\n", last_word((*commands)->name), (*commands)->summary);
+	for (; *commands; commands++) {
+		buffer_printf(out, "  %-10s ", last_word((*commands)->name));
+		buffer_append_wrapped(out, (*commands)->summary, 13, 13, HELP_WIDTH);
+		buffer_append_literal(out, "\n");
+	}
 }
 
 static int top_help(const struct command *const *commands)
@@ -90,13 +93,14 @@ static int top_help(const struct command *const *commands)
 	int code;
 
 	buffer_init(&out, HELP_MAX);
-	buffer_append_text(&out, "penstock stands between a stampede of buyers and an order database, and keeps its promises.\n\n"
+	buffer_append_text(&out, "penstock stands between a stampede of buyers and an order database, and\nkeeps its promises.\n\n"
 				 "Usage: penstock COMMAND [ARGUMENT...]\n\nCommands:\n");
 	list_commands(commands, &out);
 	buffer_append_text(&out, "\nFirst steps:\n"
-				 "  penstock demo            watch a flash sale, with a crash in the middle and a verdict\n"
+				 "  penstock demo            watch a flash sale with a crash, and a verdict\n"
 				 "  penstock serve           run the server in this folder\n"
-				 "  penstock COMMAND --help  what a command does and takes\n\n"
+				 "  penstock COMMAND --help  what a command does and takes\n"
+				 "  penstock -V              which version this is\n\n"
 				 "Exit codes: 0 fine, 1 it failed or a promise is broken, 2 wrong use.\n");
 	code = cli_print(&out);
 	buffer_deinit(&out);
@@ -109,10 +113,15 @@ static int command_help(const struct command *command, const struct option *opti
 	int code;
 
 	buffer_init(&out, HELP_MAX);
-	buffer_printf(&out, "Usage: penstock %s%s%s\n\n%s.\n", command->name, command->synopsis[0] ? " " : "", command->synopsis,
-		      command->summary);
-	if (command->details)
-		buffer_printf(&out, "\n%s", command->details);
+	buffer_printf(&out, "Usage: penstock %s ", command->name);
+	buffer_append_wrapped(&out, command->synopsis, strlen("Usage: penstock  ") + strlen(command->name), 7, HELP_WIDTH);
+	buffer_append_literal(&out, "\n\n");
+	buffer_append_wrapped(&out, command->summary, 0, 0, HELP_WIDTH - 1);
+	buffer_append_literal(&out, ".\n");
+	if (command->details) {
+		buffer_append_literal(&out, "\n");
+		buffer_append_wrapped(&out, command->details, 0, 0, HELP_WIDTH);
+	}
 	if (command->children) {
 		buffer_append_text(&out, "\nCommands:\n");
 		list_commands(command->children, &out);
@@ -124,7 +133,7 @@ static int command_help(const struct command *command, const struct option *opti
 		settings_help(&out);
 	} else if (command->settings) {
 		buffer_append_text(
-			&out, "\nAny setting can be given as a flag (--ledger.url sqlite:shop.db), as in `penstock serve --help`.\n");
+			&out, "\nAny setting can be given as a flag (--ledger.url sqlite:shop.db), as in\n`penstock serve --help`.\n");
 	}
 	code = cli_print(&out);
 	buffer_deinit(&out);

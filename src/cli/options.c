@@ -175,6 +175,8 @@ void options_help(const struct option *options, size_t count, struct buffer *out
 				     options[i].letter ? options[i].letter : ' ', options[i].letter ? "," : " ", options[i].name,
 				     options[i].value ? " " : "", options[i].value ? options[i].value : "");
 
-		buffer_printf(out, "  %-26s%s%s\n", left, width > 26 ? "\n                            " : "", options[i].help);
+		buffer_printf(out, "  %-26s%s", left, width > 26 ? "\n                            " : "");
+		buffer_append_wrapped(out, options[i].help, 28, 28, 80);
+		buffer_append_literal(out, "\n");
 	}
 }

@@ -86,25 +86,30 @@ static const char *placeholder(const struct setting *setting)
 
 void settings_help(struct buffer *out)
 {
-	enum { COLUMN = 38 };
+	enum { INDENT = 6, WIDTH = 80 };
 
 	for (size_t i = 0; i < settings_count(); i++) {
 		const struct setting *setting = &settings_table[i];
-		char flag[2 * SETTING_NAME_MAX];
-		int size = snprintf(flag, sizeof(flag), "  --%s %s", setting->name, placeholder(setting));
+		struct buffer text;
 
-		buffer_printf(out, "%-*s%s%s", COLUMN, flag, size < COLUMN ? "" : " ", setting->help);
+		buffer_printf(out, "  --%s %s\n%*s", setting->name, placeholder(setting), INDENT, "");
+		buffer_init(&text, 4096);
+		buffer_append_text(&text, setting->help);
 		if (setting->kind == SETTING_CHOICE) {
-			buffer_append_literal(out, " ");
-			setting_describe(setting, out);
-			buffer_append_literal(out, ".");
+			buffer_append_literal(&text, " ");
+			setting_describe(setting, &text);
+			buffer_append_literal(&text, ".");
 		}
 		if (setting->standard[0]) {
-			buffer_append_literal(out, " [");
-			append_standard(setting, out);
-			buffer_append_literal(out, "]");
+			buffer_append_literal(&text, " [");
+			append_standard(setting, &text);
+			buffer_append_literal(&text, "]");
 		}
+		buffer_append(&text, "", 1);
+		if (!text.failed)
+			buffer_append_wrapped(out, text.data, INDENT, INDENT, WIDTH);
 		buffer_append_literal(out, "\n");
+		buffer_deinit(&text);
 	}
 }
 

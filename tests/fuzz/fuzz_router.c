@@ -8,9 +8,14 @@
 #include "http/router.h"
 
 static const struct http_route routes[] = {
-	{HTTP_GET, "/v1/sales"},       {HTTP_GET, "/v1/sales/{sale}"},         {HTTP_POST, "/v1/sales/{sale}/orders"},
-	{HTTP_GET, "/v1/orders/{id}"}, {HTTP_POST, "/v1/orders/{id}/confirm"}, {HTTP_POST, "/v1/sales/{sale}/lots/{sku}/add"},
-	{HTTP_GET, "/livez"},          {HTTP_GET, "/"},
+	{HTTP_GET, "/v1/sales"},
+	{HTTP_GET, "/v1/sales/{sale}"},
+	{HTTP_POST, "/v1/sales/{sale}/orders"},
+	{HTTP_GET, "/v1/orders/{id}"},
+	{HTTP_POST, "/v1/orders/{id}/confirm"},
+	{HTTP_POST, "/v1/sales/{sale}/lots/{sku}/add"},
+	{HTTP_GET, "/livez"},
+	{HTTP_GET, "/"},
 };
 static struct http_router *router;
 

@@ -1,5 +1,6 @@
 """The commands, as a person at a terminal meets them."""
 
+import re
 import json
 import os
 import pty
@@ -358,3 +359,16 @@ def test_the_sample_server(tmp_path):
     finally:
         program.send_signal(signal.SIGINT)
         assert program.wait(15) == 0
+
+
+def test_help_fits_into_eighty_columns():
+    def check(*words):
+        done = run(*words, "--help")
+        assert done.returncode == 0, done.stderr
+        assert not [line for line in done.stdout.splitlines() if len(line) > 80], words
+        listed = done.stdout.partition("\nCommands:\n")[2].partition("\n\n")[0]
+        for name in re.findall(r"^  ([a-z]+) ", listed, re.MULTILINE):
+            check(*words, name)
+
+    check()
+    assert run("-V").stdout == run("version").stdout

@@ -6,7 +6,7 @@
  *   withdraw  counter first, through the outbox and the journal, then the ledger has it (rule 1)
  *   end       state in the ledger; what is left goes back to the item by sale_control_care(), and again as holds run out
  *
- * One lock is held for the whole of each call, across the ledger's I/O: only slow threads (clerk, sale keeper) come here. Between processes the
+ * One lock is held for the whole of each call, across the ledger's I/O: only slow threads (a ledger worker, the sale keeper) come here. Between processes the
  * ledger's transactions and the epoch decide: what lost is told so and leaves nothing behind.
  */
 #pragma once

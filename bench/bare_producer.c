@@ -10,7 +10,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/log.h"
-#include "journal/kafka_topic.h"
+#include "journal/kafka/topic.h"
 
 enum { WAIT_MS = 10000, PARTITIONS_MAX = 64 };
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/log.h"
-#include "ledger/sqlite.h"
+#include "ledger/sqlite/sqlite.h"
 
 enum { BATCH = 4096, HOLD_SECONDS = 3600, TEXT_SIZE = 40, ENDED_SALES = 10 };
 #define YEAR_MS (365 * INT64_C(86400000))

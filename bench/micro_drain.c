@@ -11,7 +11,7 @@
 #include "orders.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "ledger/postgres.h"
+#include "ledger/postgres/postgres.h"
 
 enum { COPY_HEADER = 19 };
 

@@ -12,8 +12,8 @@
 #include <sys/resource.h>
 #include "base/clock.h"
 #include "base/log.h"
-#include "journal/kafka.h"
-#include "journal/kafka_client.h"
+#include "journal/kafka/kafka.h"
+#include "journal/kafka/client.h"
 
 enum { BATCH_MAX = 512, EVENTS = 81920, TEXT = 40, ROUNDS_MAX = 100, WAIT_MS = 20000, RECORD_MAX = 4096 };
 

@@ -9,8 +9,8 @@
 #include "orders.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "ledger/postgres.h"
-#include "ledger/sqlite.h"
+#include "ledger/postgres/postgres.h"
+#include "ledger/sqlite/sqlite.h"
 
 enum { BATCH_MAX = 4096, SCAN_PAGE = 4096 };
 

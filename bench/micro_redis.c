@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/log.h"
-#include "stock/redis.h"
-#include "stock/redis_private.h"
+#include "stock/redis/redis.h"
+#include "stock/redis/private.h"
 
 enum { SALE = 1, BATCH_MAX = 256, PURCHASES = 40960, ROUNDS_MAX = 100, TEXT = 40 };
 

@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "base/error.h"
-#include "stock/memory.h"
+#include "stock/memory/memory.h"
 
 enum { BATCH = 64, MEASURED = 100000, MILLION = 1000000, ROUNDS_MAX = 99, OUTBOX = 4096 };
 #define SECOND INT64_C(1000000000)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "adapters.h"
+#include "engine/adapters.h"
 
 enum { WORD_MAX = 31, OPTIONS_MAX = 64, HELP_MAX = 256 * 1024, HELP_WIDTH = 80 };
 

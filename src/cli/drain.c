@@ -1,7 +1,7 @@
 #include <stdio.h>
 #include "cli/commands.h"
-#include "adapters.h"
-#include "drain_engine.h"
+#include "engine/adapters.h"
+#include "engine/drain_engine.h"
 
 static int nothing_to_drain(const struct settings *settings)
 {

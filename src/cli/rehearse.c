@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "adapters.h"
+#include "engine/adapters.h"
 #include "base/clock.h"
 #include "cli/client.h"
 #include "cli/commands.h"

@@ -1,6 +1,6 @@
 #include "cli/commands.h"
-#include "adapters.h"
-#include "engine.h"
+#include "engine/adapters.h"
+#include "engine/engine.h"
 
 static int run(struct cli *cli)
 {

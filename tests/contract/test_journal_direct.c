@@ -8,8 +8,8 @@
 #include "contract/journal_suite.h"
 #include "contract/ledger_kit.h"
 #include "contract/sqlite_place.h"
-#include "journal/direct.h"
-#include "ledger/sqlite.h"
+#include "journal/direct/direct.h"
+#include "ledger/sqlite/sqlite.h"
 
 struct place {
 	struct sqlite_place *files;

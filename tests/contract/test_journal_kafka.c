@@ -12,8 +12,8 @@
 #include "contract/kafka_place.h"
 #include "contract/ledger_kit.h"
 #include "contract/sqlite_place.h"
-#include "journal/kafka.h"
-#include "ledger/sqlite.h"
+#include "journal/kafka/kafka.h"
+#include "ledger/sqlite/sqlite.h"
 
 #define MS INT64_C(1000000)
 enum { DEADLINE_MS = 700, RECORDS_MAX = 64, SALES = 7 };

@@ -9,8 +9,8 @@
 #include "contract/ledger_kit.h"
 #include "contract/postgres_place.h"
 #include "contract/sqlite_place.h"
-#include "journal/direct.h"
-#include "ledger/postgres.h"
+#include "journal/direct/direct.h"
+#include "ledger/postgres/postgres.h"
 
 struct place {
 	struct postgres_place *database;

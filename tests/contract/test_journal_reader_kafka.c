@@ -7,8 +7,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "contract/kafka_place.h"
-#include "journal/kafka.h"
-#include "journal/kafka_reader.h"
+#include "journal/kafka/kafka.h"
+#include "journal/kafka/reader.h"
 
 #define MS INT64_C(1000000)
 enum { PARTITIONS = 3, SALES = 5, RECORDS_MAX = 128, PATIENCE_MS = 20000, NOW_MS = 1800000000 };

@@ -2,7 +2,7 @@
 #include "contract/ledger_suite.h"
 #include "base/log.h"
 #include "contract/postgres_place.h"
-#include "ledger/postgres.h"
+#include "ledger/postgres/postgres.h"
 
 static void *place_new(void)
 {

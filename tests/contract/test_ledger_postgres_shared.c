@@ -13,7 +13,7 @@
 #include "contract/ledger_kit.h"
 #include "contract/postgres_place.h"
 #include "contract/sqlite_place.h"
-#include "ledger/postgres.h"
+#include "ledger/postgres/postgres.h"
 
 enum { WRITERS = 2 };
 

@@ -2,7 +2,7 @@
 #include "contract/ledger_suite.h"
 #include "base/log.h"
 #include "contract/sqlite_place.h"
-#include "ledger/sqlite.h"
+#include "ledger/sqlite/sqlite.h"
 
 static void *place_new(void)
 {

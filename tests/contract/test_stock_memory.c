@@ -1,5 +1,5 @@
 #include "contract/stock_suite.h"
-#include "stock/memory.h"
+#include "stock/memory/memory.h"
 
 int main(void)
 {

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 #include "contract/redis_place.h"
-#include "stock/redis.h"
+#include "stock/redis/redis.h"
 
 static struct redis_place *place;
 

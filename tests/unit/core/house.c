@@ -3,9 +3,9 @@
 #include <string.h>
 #include <time.h>
 #include "base/log.h"
-#include "journal/direct.h"
-#include "ledger/sqlite.h"
-#include "stock/memory.h"
+#include "journal/direct/direct.h"
+#include "ledger/sqlite/sqlite.h"
+#include "stock/memory/memory.h"
 
 enum { OUTBOX = 256 };
 

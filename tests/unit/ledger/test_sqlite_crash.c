@@ -14,7 +14,7 @@
 #include "base/random.h"
 #include "contract/ledger_kit.h"
 #include "contract/sqlite_place.h"
-#include "ledger/sqlite.h"
+#include "ledger/sqlite/sqlite.h"
 
 enum { BATCH = 8, BATCHES_MAX = 400, UNITS = BATCH * BATCHES_MAX };
 

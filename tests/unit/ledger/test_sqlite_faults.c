@@ -14,7 +14,7 @@
 #include "contract/fault_vfs.h"
 #include "contract/ledger_kit.h"
 #include "contract/sqlite_place.h"
-#include "ledger/sqlite.h"
+#include "ledger/sqlite/sqlite.h"
 
 enum { BATCH = 4 };
 

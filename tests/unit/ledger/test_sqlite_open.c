@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "contract/ledger_kit.h"
 #include "contract/sqlite_place.h"
-#include "ledger/sqlite.h"
+#include "ledger/sqlite/sqlite.h"
 
 static int set_up(void **state)
 {

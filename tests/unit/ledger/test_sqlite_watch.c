@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "contract/ledger_kit.h"
 #include "contract/sqlite_place.h"
-#include "ledger/sqlite.h"
+#include "ledger/sqlite/sqlite.h"
 
 static const int64_t PATIENCE_NS = 60000000000;
 

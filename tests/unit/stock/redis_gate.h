@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "contract/redis_place.h"
-#include "stock/redis.h"
+#include "stock/redis/redis.h"
 
 enum { GATE_SALE = 7, GATE_HOLD_MS = 120000, GATE_GRACE_MS = 2000 };
 #define MS INT64_C(1000000)

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "stock/buyer_book.h"
+#include "stock/memory/buyer_book.h"
 
 static struct buyer_book book;
 static _Atomic int64_t memory;

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
-#include "stock/deadline_heap.h"
+#include "stock/memory/deadline_heap.h"
 
 enum { THINGS = 500, STEPS = 100000 };
 

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/thread.h"
-#include "stock/lot_units.h"
+#include "stock/memory/lot_units.h"
 
 enum { ROUNDS = 20000000, ENOUGH_MS = 1000 };
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "stock/memory.h"
+#include "stock/memory/memory.h"
 
 enum { SALE = 5 };
 

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "stock/memory.h"
+#include "stock/memory/memory.h"
 
 enum { STEPS = 30000 };
 

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include "base/random.h"
 #include "base/thread.h"
-#include "stock/memory.h"
+#include "stock/memory/memory.h"
 
 #define MS INT64_C(1000000)
 

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "model/limits.h"
-#include "stock/rate_window.h"
+#include "stock/memory/rate_window.h"
 
 #define MS INT64_C(1000000)
 

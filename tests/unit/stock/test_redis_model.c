@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 #include "contract/redis_place.h"
-#include "stock/redis.h"
+#include "stock/redis/redis.h"
 
 enum { STEPS = 6000 };
 

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "stock/redis_sales.h"
+#include "stock/redis/sales.h"
 
 enum { SALE = 7, EPOCH = 3 };
 

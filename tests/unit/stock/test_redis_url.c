@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "stock/redis_url.h"
+#include "stock/redis/url.h"
 
 #include <stdio.h>
 #include <string.h>

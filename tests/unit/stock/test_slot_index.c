@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/random.h"
-#include "stock/slot_index.h"
+#include "stock/memory/slot_index.h"
 
 static _Atomic int64_t memory;
 

@@ -6,7 +6,7 @@
 
 #include <string.h>
 #include "base/thread.h"
-#include "stock/memory.h"
+#include "stock/memory/memory.h"
 #include "workers/journal_client.h"
 #include "workers/journal_worker.h"
 

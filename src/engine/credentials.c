@@ -1,0 +1,116 @@
+#include "engine/credentials.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "base/log.h"
+#include "identity/key_file.h"
+
+/* The secret of a setting, or of the file beside the ledger, made where it is missing. malloc'd; NULL: logged why. */
+static char *secret(const struct settings *settings, const char *set, const char *suffix, const char *name)
+{
+	char *path, *key = NULL;
+	int r;
+
+	if (*set)
+		return strdup(set);
+	path = key_file_path(settings->ledger.url, suffix);
+	r = path ? key_file_load_or_make(path, &key) : -ENOMEM;
+	if (r < 0)
+		log_error("engine", "a key file cannot be used", LOG_TEXT("for", name), LOG_TEXT("path", path ? path : ""),
+			  LOG_TEXT("error", key_file_error(r)));
+	else
+		log_info("engine", "no setting names this secret: it is kept in a file", LOG_TEXT("for", name),
+			 LOG_TEXT("path", path));
+	free(path);
+	return r < 0 ? NULL : key;
+}
+
+static void forget(char *key)
+{
+	if (key)
+		explicit_bzero(key, strlen(key));
+	free(key);
+}
+
+static enum identity_algorithm algorithm(enum jwt_algorithm set)
+{
+	switch (set) {
+	case JWT_HS256:
+		return IDENTITY_HS256;
+	case JWT_RS256:
+		return IDENTITY_RS256;
+	case JWT_ES256:
+		return IDENTITY_ES256;
+	}
+	assertion_failed("a known algorithm", __FILE__, __LINE__, __func__);
+}
+
+int credentials_identity(const struct settings *settings, const struct settings *secrets, struct identity **out)
+{
+	struct identity_settings identity = {
+		.algorithm = algorithm(settings->identity.jwt_algorithm),
+		.issuer = slice_of(settings->identity.jwt_issuer),
+		.audience = slice_of(settings->identity.jwt_audience),
+		.leeway_ms = settings->identity.jwt_leeway_ns / 1000000,
+		.cache_entries = (size_t)settings->identity.cache_entries,
+	};
+	const char *reason = "";
+	char *key;
+	int r;
+
+	*out = NULL;
+	if (settings->identity.mode == IDENTITY_HEADER)
+		return 0;
+	if (!*secrets->identity.jwt_key && identity.algorithm != IDENTITY_HS256) {
+		log_error("engine", "identity.jwt_key must be the public key (PEM) for this identity.jwt_algorithm");
+		return -EINVAL;
+	}
+	key = secret(settings, secrets->identity.jwt_key, KEY_FILE_JWT_KEY, "identity.jwt_key");
+	if (!key)
+		return -EINVAL;
+	identity.key = slice_of(key);
+	r = identity_new(out, &identity, &reason);
+	if (r < 0)
+		log_error("engine", "identity.jwt_key cannot be used", LOG_TEXT("reason", reason));
+	forget(key);
+	return r;
+}
+
+static bool only_loopback(const struct listen_list *places)
+{
+	for (size_t i = 0; i < places->count; i++)
+		if (!address_is_loopback(&places->items[i].address))
+			return false;
+	return true;
+}
+
+int credentials_operators(const struct settings *settings, const struct settings *secrets, struct operators **out)
+{
+	struct operators *operators = NULL;
+	const char *reason = "";
+	char *token = NULL;
+	int r = operators_new(&operators);
+
+	if (r < 0)
+		return r;
+	if (*secrets->operator.tokens)
+		r = operators_parse(operators, slice_of(secrets->operator.tokens), &reason);
+	if (r == 0 && (*secrets->operator.token || operators_count(operators) == 0)) {
+		if (!*secrets->operator.token && !only_loopback(&settings->operator.listen)) {
+			operators_free(operators);
+			log_error("engine",
+				  "operator.listen is not a loopback address: set operator.token or operator.tokens (see `penstock token --help`)");
+			return -EINVAL;
+		}
+		token = secret(settings, secrets->operator.token, KEY_FILE_OPERATOR_TOKEN, "operator.token");
+		r = token ? operators_add(operators, SLICE("operator"), OPERATOR_ALL, slice_of(token), &reason) : -EINVAL;
+		forget(token);
+	}
+	if (r < 0) {
+		log_error("engine", "the operators' tokens cannot be used", LOG_TEXT("reason", reason));
+		operators_free(operators);
+		return r;
+	}
+	*out = operators;
+	return 0;
+}

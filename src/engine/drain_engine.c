@@ -1,0 +1,193 @@
+#include "engine/drain_engine.h"
+
+#include <stdio.h>
+#include "engine/adapters.h"
+#include "base/clock.h"
+#include "base/json_write.h"
+#include "base/log.h"
+#include "engine/component_metrics.h"
+#include "drain/drain.h"
+#include "monitor/monitor.h"
+#include "build_info.h"
+#include "engine/process.h"
+#include "engine/reload.h"
+
+static const int64_t LOOK_AGAIN_NS = 1000000000; /* while the journal cannot be reached at the start */
+static const int64_t ANSWER_NS = 1000000000;     /* for answers in flight when it stops */
+enum { CHECK_SERVING, CHECK_STOPPING, CHECK_DRAIN, CHECK_LEDGER, CHECK_COUNT };
+
+struct drain_engine {
+	const struct settings *settings;
+	struct reload reload;
+	struct ledger *ledger;
+	struct journal_reader *reader;
+	struct metrics *metrics;
+	struct drain *drain;
+	struct monitor *monitor;
+	struct drain_state shown; /* the monitor's thread only: what its reasons point into */
+	atomic_bool ready, stopping;
+};
+
+/* --- Health --- */
+
+static size_t look(void *context, struct health_check *checks)
+{
+	struct drain_engine *engine = context;
+	const char *reason = NULL;
+
+	drain_look(engine->drain, &engine->shown);
+	checks[CHECK_SERVING] =
+		(struct health_check){"serving", atomic_load(&engine->ready) ? NULL : "starting: the journal is waited for", true};
+	checks[CHECK_STOPPING] = (struct health_check){"stopping", atomic_load(&engine->stopping) ? "stopping" : NULL, true};
+	checks[CHECK_DRAIN] = (struct health_check){"drain", engine->shown.reason[0] ? engine->shown.reason : NULL, true};
+	checks[CHECK_LEDGER] =
+		(struct health_check){"ledger", engine->ledger->ops->health(engine->ledger, &reason) < 0 ? reason : NULL, true};
+	return CHECK_COUNT;
+}
+
+static bool show(void *context, struct buffer *out)
+{
+	struct drain_engine *engine = context;
+	struct health_check checks[HEALTH_CHECKS_MAX];
+	size_t count = look(engine, checks);
+	const struct drain_state *state = &engine->shown;
+
+	health_begin_component(out, "drain", checks[CHECK_DRAIN].reason ? "DOWN" : "UP");
+	json_write_text(out, "kind", slice_of(engine->reader->ops->name));
+	if (checks[CHECK_DRAIN].reason)
+		json_write_text(out, "reason", slice_of(checks[CHECK_DRAIN].reason));
+	json_write_int(out, "lag_records", state->lag_records);
+	json_write_int(out, "max_rate", state->rate);
+	json_write_int(out, "batch", state->batch);
+	json_write_int(out, "partitions_held", state->held);
+	health_end_component(out);
+	health_render_check(&checks[CHECK_LEDGER], engine->ledger->ops->name, out);
+	return health_is_ready(checks, count);
+}
+
+/* --- Start and stop --- */
+
+static int make(struct drain_engine *engine)
+{
+	const struct settings *settings = engine->settings;
+	const struct monitor_source source = {.context = engine, .checks = look, .components = show};
+	struct drain_settings drain = {
+		.pace = {.rate = settings->drain.max_rate,
+			 .batch_max = (size_t)settings->drain.batch_max,
+			 .target_ns = settings->drain.latency_target_ns},
+	};
+	int r = adapters_open_own_ledger(settings, &engine->ledger);
+
+	if (r == 0)
+		r = adapters_open_reader(settings, &engine->reader);
+	if (r == 0)
+		r = metrics_new(&engine->metrics);
+	if (r < 0)
+		return r;
+	drain.reader = engine->reader;
+	drain.ledger = engine->ledger;
+	drain.metrics = engine->metrics;
+	r = drain_new(&engine->drain, &drain);
+	if (r < 0)
+		return r;
+	components_register_drain(engine->metrics, engine->drain, engine->ledger);
+	metrics_process(engine->metrics, PENSTOCK_VERSION, PENSTOCK_REVISION);
+	return monitor_new(&engine->monitor, &settings->drain.listen, engine->metrics, &source);
+}
+
+/* True: the log is known to be the ledger's. False: *r is 0 (told to stop) or negative. */
+static bool identify(struct drain_engine *engine, int *r)
+{
+	int last = 0;
+
+	for (;;) {
+		*r = drain_identify(engine->drain);
+		if (*r == DRAIN_DONE)
+			return true;
+		if (*r == DRAIN_OTHER_LOG) {
+			*r = -EINVAL;
+			return false;
+		}
+		if (*r != last)
+			log_warn("engine", "the journal or the ledger cannot be asked yet: it goes on trying",
+				 LOG_TEXT("error", error_text(*r)));
+		last = *r;
+		if (process_wait_signal(LOOK_AGAIN_NS)) {
+			*r = 0;
+			return false;
+		}
+	}
+}
+
+static int start(struct drain_engine *engine, const struct drain_engine_options *options)
+{
+	char ledger[SETTINGS_URL_TEXT_SIZE], journal[SETTINGS_URL_TEXT_SIZE], text[64];
+	int r = drain_start(engine->drain);
+
+	if (r < 0)
+		return error_origin(r);
+	atomic_store(&engine->ready, true);
+	settings_url_text(engine->settings->ledger.url, ledger);
+	settings_url_text(engine->settings->journal.url, journal);
+	log_info("engine", "the drain is ready", LOG_INT("port", monitor_port(engine->monitor)), LOG_TEXT("journal", journal),
+		 LOG_TEXT("ledger", ledger));
+	snprintf(text, sizeof(text), "monitor http://127.0.0.1:%u\n", monitor_port(engine->monitor));
+	return options->ready_file ? process_write_ready_file(options->ready_file, text) : 0;
+}
+
+static void release(struct drain_engine *engine)
+{
+	monitor_free(engine->monitor);
+	drain_free(engine->drain);
+	metrics_free(engine->metrics);
+	if (engine->reader)
+		engine->reader->ops->free(engine->reader);
+	if (engine->ledger)
+		engine->ledger->ops->free(engine->ledger);
+}
+
+/* --- While it runs --- */
+
+static void reload(void *context)
+{
+	struct drain_engine *engine = context;
+	struct settings *fresh;
+
+	if (reload_read(&engine->reload, &fresh))
+		reload_done(&engine->reload, fresh);
+}
+
+static bool alive(void *context, int64_t within_ns)
+{
+	const struct drain_engine *engine = context;
+
+	return monitor_alive(engine->monitor, within_ns);
+}
+
+int drain_engine_run(const struct settings *settings, const struct drain_engine_options *options)
+{
+	struct drain_engine engine = {.settings = settings, .reload = {.start = settings, .sources = options->sources}};
+	const struct process_hooks hooks = {&engine, reload, alive};
+	int r = process_begin(settings->process.core_dumps == CORE_DUMPS_ON);
+
+	if (r == 0)
+		r = make(&engine);
+	if (r == 0)
+		r = monitor_start(engine.monitor);
+	if (r == 0 && identify(&engine, &r)) {
+		r = start(&engine, options);
+		if (r == 0)
+			process_run(&hooks);
+	}
+	atomic_store(&engine.stopping, true);
+	if (engine.drain)
+		drain_stop(engine.drain);
+	if (engine.monitor)
+		monitor_stop(engine.monitor, clock_mono_ns() + ANSWER_NS);
+	release(&engine);
+	reload_deinit(&engine.reload);
+	if (r == 0)
+		log_info("engine", "stopped");
+	process_end();
+	return r;
+}

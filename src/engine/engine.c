@@ -1,0 +1,500 @@
+#include "engine/engine.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "engine/adapters.h"
+#include "base/clock.h"
+#include "base/service_notify.h"
+#include "engine/component_metrics.h"
+#include "engine/credentials.h"
+#include "gate/gate.h"
+#include "recovery/catalog_load.h"
+#include "recovery/rebuild.h"
+#include "workers/housekeeper.h"
+#include "workers/journal_client.h"
+#include "workers/ledger_age.h"
+#include "workers/ledger_workers.h"
+#include "workers/rebuilder.h"
+#include "workers/sale_keeper.h"
+#include "workers/stock_worker.h"
+#include "build_info.h"
+#include "engine/process.h"
+#include "engine/reload.h"
+#include "engine/waiting.h"
+
+enum { LEDGER_LANE_MAX = 4096, FENCED_LANE_MAX = 4096, STOCK_BATCH_MAX = 1024, STOCK_FIGURES = 9 };
+
+/* A field of struct stock_totals, for /metrics. */
+struct stock_figure {
+	struct stock *stock;
+	size_t offset;
+};
+
+struct engine {
+	const struct settings *settings;
+	struct reload reload;
+	struct stock_figure figures[STOCK_FIGURES];
+	struct ledger *ledger;
+	struct journal *journal;
+	struct stock *stock;
+	struct metrics *metrics;
+	struct promises promises;
+	struct sale_catalog *catalog;
+	struct lane *journal_lane;
+	struct lane *stock_lane, *fenced_lane; /* of a stock that is not local */
+	_Atomic int64_t held_sales;            /* of a stock of our own: those that the ledger's rows keep from being armed */
+	uint64_t change;                       /* of the sale table as it was loaded; where the ledger is shared */
+	struct stock_worker *stock_worker;     /* of a stock that is not local */
+	struct rebuilder *rebuilder;           /* of a stock that is not local */
+	struct journal_worker *journal_worker;
+	struct journal_client *journal_client;
+	struct sale_control *control;
+	struct ledger_workers *ledger_workers;
+	struct ledger_age *ledger_age; /* of a ledger that a drain fills */
+	struct housekeeper *housekeeper;
+	struct sale_keeper *sale_keeper;
+	struct identity *identity;
+	struct operators *operators;
+	struct admission admission;
+	struct gate *gate;
+};
+
+/* --- Start --- */
+
+/* One figure of the stock's totals. */
+static double read_total(void *context)
+{
+	const struct stock_figure *figure = context;
+	struct stock_totals totals = {0};
+
+	figure->stock->ops->totals(figure->stock, &totals);
+	return (double)*(const int64_t *)((const char *)&totals + figure->offset);
+}
+
+static double read_held(void *context)
+{
+	return (double)atomic_load_explicit((_Atomic int64_t *)context, memory_order_relaxed);
+}
+
+static void register_metrics(struct engine *engine)
+{
+	static const char units[] = "penstock_stock_units", units_help[] = "Units in the stock, over all its sales.";
+	static const struct {
+		const char *name, *help, *labels;
+		size_t offset;
+	} figures[STOCK_FIGURES] = {
+		{units, units_help, "state=\"available\"", offsetof(struct stock_totals, available)},
+		{units, units_help, "state=\"held\"", offsetof(struct stock_totals, held)},
+		{units, units_help, "state=\"confirmed\"", offsetof(struct stock_totals, confirmed)},
+		{units, units_help, "state=\"withdrawn\"", offsetof(struct stock_totals, withdrawn)},
+		{"penstock_stock_buyers", "Buyers remembered.", NULL, offsetof(struct stock_totals, buyers)},
+		{"penstock_stock_orders", "Orders remembered.", NULL, offsetof(struct stock_totals, orders)},
+		{"penstock_stock_outbox_entries", "Events granted and not yet known to be in the journal.", NULL,
+		 offsetof(struct stock_totals, outbox)},
+		{"penstock_stock_unreadable_entries", "Entries of the stock's outbox that were met and could not be read.", NULL,
+		 offsetof(struct stock_totals, unreadable)},
+		{"penstock_stock_memory_bytes", "Memory of the stock.", NULL, offsetof(struct stock_totals, memory_bytes)},
+	};
+
+	promises_register(&engine->promises, engine->metrics);
+	for (size_t i = 0; i < STOCK_FIGURES; i++) {
+		engine->figures[i] = (struct stock_figure){engine->stock, figures[i].offset};
+		metrics_reader(engine->metrics, "gauge", figures[i].name, figures[i].help, figures[i].labels, read_total,
+			       &engine->figures[i]);
+	}
+	if (engine->stock->ops->local) /* of a shared one it is the rebuilder's */
+		metrics_reader(engine->metrics, "gauge", "penstock_rebuild_held_sales",
+			       "Sales that cannot be rebuilt until somebody helps: they stay fenced.", NULL, read_held,
+			       &engine->held_sales);
+	components_register_gate(engine->metrics, engine->stock, engine->journal, engine->ledger);
+	metrics_process(engine->metrics, PENSTOCK_VERSION, PENSTOCK_REVISION);
+}
+
+static int make_stock_workers(struct engine *engine)
+{
+	const struct stock_worker_settings stock_worker = {
+		.admission = &engine->admission,
+		.lane = engine->stock_lane,
+		.journal_lane = engine->journal_lane,
+		.metrics = engine->metrics,
+		.batch_max = STOCK_BATCH_MAX,
+	};
+	const struct rebuilder_settings rebuilder = {
+		.ledger = engine->ledger,
+		.stock = engine->stock,
+		.journal = engine->journal,
+		.catalog = engine->catalog,
+		.fenced = engine->fenced_lane,
+		.metrics = engine->metrics,
+		.ack_deadline_ns = engine->settings->journal.ack_deadline_ns,
+		.pace = rebuilder_pace_usual,
+	};
+	int r = stock_worker_new(&engine->stock_worker, &stock_worker);
+
+	return r < 0 ? r : rebuilder_new(&engine->rebuilder, &rebuilder);
+}
+
+static int make_workers(struct engine *engine)
+{
+	const struct settings *settings = engine->settings;
+	const struct journal_worker_settings journal_worker = {
+		.journal = engine->journal,
+		.stock = engine->stock,
+		.lane = engine->journal_lane,
+		.metrics = engine->metrics,
+		.batch_max = (size_t)settings->journal.batch_max,
+		.ack_deadline_ns = settings->journal.ack_deadline_ns,
+	};
+	struct sale_control_settings control = {
+		.ledger = engine->ledger,
+		.stock = engine->stock,
+		.catalog = engine->catalog,
+		.retention_ms = settings->sale.retention_ns / 1000000,
+	};
+	struct housekeeper_settings housekeeper = {
+		.stock = engine->stock,
+		.catalog = engine->catalog,
+		.journal_lane = engine->journal_lane,
+		.fenced_lane = engine->fenced_lane,
+		.metrics = engine->metrics,
+		.promises = &engine->promises,
+		.hold_grace_ns = settings->sale.hold_grace_ns,
+	};
+	int r = journal_worker_new(&engine->journal_worker, &journal_worker);
+
+	if (r == 0)
+		r = journal_client_new(&engine->journal_client, engine->journal_lane, settings->journal.ack_deadline_ns);
+	if (r < 0)
+		return r;
+	control.commit = journal_client_commit(engine->journal_client);
+	r = sale_control_new(&engine->control, &control);
+	if (r == 0)
+		r = housekeeper_new(&engine->housekeeper, &housekeeper);
+	if (r == 0)
+		r = ledger_workers_new(&engine->ledger_workers, LEDGER_LANE_MAX);
+	if (r == 0 && !engine->journal->ops->in_ledger)
+		r = ledger_age_new(&engine->ledger_age, engine->journal, engine->ledger);
+	return r == 0 && !engine->stock->ops->local ? make_stock_workers(engine) : r;
+}
+
+static int make_gate(struct engine *engine)
+{
+	const struct gate_settings settings = {
+		.settings = engine->settings,
+		.admission = &engine->admission,
+		.catalog = engine->catalog,
+		.control = engine->control,
+		.orders = {engine->ledger, engine->stock, journal_client_commit(engine->journal_client)},
+		.ledger = engine->ledger,
+		.journal = engine->journal,
+		.journal_worker = engine->journal_worker,
+		.journal_lane = engine->journal_lane,
+		.ledger_workers = engine->ledger_workers,
+		.ledger_age = engine->ledger_age,
+		.stock_lane = engine->stock_lane,
+		.rebuilder = engine->rebuilder,
+		.identity = engine->identity,
+		.operators = engine->operators,
+		.metrics = engine->metrics,
+		.promises = &engine->promises,
+	};
+
+	return gate_new(&engine->gate, &settings);
+}
+
+/* A stock that is not local has a worker between it and the gate, and one that rebuilds what it forgets. */
+static int make_stock_lanes(struct engine *engine)
+{
+	int r = lane_new(&engine->stock_lane, (size_t)engine->settings->journal.lane_max);
+
+	return r < 0 ? r : lane_new(&engine->fenced_lane, FENCED_LANE_MAX);
+}
+
+/* --- Services that are away when it starts --- */
+
+enum { STOPPED = 1 }; /* it was told to stop before it began */
+static const int64_t LOOK_AGAIN_NS = 1000000000;
+
+/* What another try may mend; the rest is for a person. */
+static bool is_away(int r)
+{
+	return r == -ENOTCONN || r == -ETIMEDOUT;
+}
+
+/* Those that are not open yet, in their order. *service: the one that it came to. */
+static int open_services(struct engine *engine, enum waiting_service *service)
+{
+	int r = 0;
+
+	*service = WAITING_LEDGER;
+	if (!engine->ledger)
+		r = adapters_open_own_ledger(engine->settings, &engine->ledger);
+	if (r == 0)
+		*service = WAITING_JOURNAL;
+	if (r == 0 && !engine->journal)
+		r = adapters_open_journal(engine->settings, engine->ledger, &engine->journal);
+	if (r == 0)
+		*service = WAITING_STOCK;
+	if (r == 0 && !engine->stock)
+		r = adapters_open_stock(engine->settings, &engine->stock);
+	return r;
+}
+
+/* 0, STOPPED, or negative: for a person. */
+static int wait_for_services(struct engine *engine)
+{
+	struct waiting *waiting = NULL;
+	enum waiting_service service;
+	int r = open_services(engine, &service), begun = 0;
+
+	while (is_away(r)) {
+		if (!waiting) {
+			log_warn("engine", "a service is away: this server is alive, and not ready until it is there",
+				 LOG_TEXT("service", waiting_service_name(service)));
+			begun = waiting_begin(&waiting, engine->settings, engine->metrics);
+			if (begun < 0)
+				return begun;
+		}
+		waiting_for(waiting, service, error_text(r));
+		service_notify_starting();
+		r = process_wait_signal(LOOK_AGAIN_NS) ? STOPPED : open_services(engine, &service);
+	}
+	waiting_end(waiting);
+	return r;
+}
+
+/* Everything in place, nothing running. 0, STOPPED, or negative. */
+static int make(struct engine *engine)
+{
+	const struct settings *settings = engine->settings;
+	int r = metrics_new(&engine->metrics);
+
+	if (r == 0)
+		r = wait_for_services(engine);
+	if (r == 0)
+		r = credentials_identity(settings, settings, &engine->identity);
+	if (r == 0)
+		r = credentials_operators(settings, settings, &engine->operators);
+	if (r == 0)
+		r = sale_catalog_new(&engine->catalog);
+	if (r == 0)
+		r = lane_new(&engine->journal_lane, (size_t)settings->journal.lane_max);
+	if (r == 0 && !engine->stock->ops->local)
+		r = make_stock_lanes(engine);
+	if (r)
+		return r;
+	engine->admission = (struct admission){engine->stock, settings->journal.ack_deadline_ns};
+	register_metrics(engine);
+	r = make_workers(engine);
+	return r < 0 ? r : make_gate(engine);
+}
+
+static int write_ready_file(const struct engine *engine, const char *path)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "public http://127.0.0.1:%u\noperator http://127.0.0.1:%u\n", gate_public_port(engine->gate),
+		 gate_operator_port(engine->gate));
+	return process_write_ready_file(path, text);
+}
+
+/* What this process sells: with a stock of its own that is built from the ledger; a shared one is there already, or is rebuilt where it is not. */
+static int load_sales(struct engine *engine)
+{
+	int64_t start_ns = clock_mono_ns(), live_since_ms = clock_wall_ms() - engine->settings->sale.retention_ns / 1000000;
+	struct rebuild_result rebuilt = {0};
+	int r;
+
+	if (engine->stock->ops->local)
+		r = rebuild_stock(engine->ledger, engine->stock, engine->catalog, live_since_ms, &rebuilt);
+	else
+		r = catalog_load(engine->ledger, engine->catalog, live_since_ms, &engine->change);
+	if (r < 0)
+		log_error("engine", "the stock cannot be built from the ledger", LOG_TEXT("error", error_text(r)));
+	else
+		log_info("engine", "stock loaded", LOG_INT("sales", rebuilt.sales), LOG_INT("orders", rebuilt.orders),
+			 LOG_INT("held_sales", rebuilt.held), LOG_INT("milliseconds", (clock_mono_ns() - start_ns) / 1000000));
+	atomic_store(&engine->held_sales, (int64_t)rebuilt.held);
+	return r;
+}
+
+/* After the sales are loaded: it goes on from there. */
+static int make_sale_keeper(struct engine *engine)
+{
+	const struct sale_keeper_settings settings = {
+		.ledger = engine->ledger,
+		.stock = engine->stock,
+		.journal = engine->journal,
+		.control = engine->control,
+		.catalog = engine->catalog,
+		.metrics = engine->metrics,
+		.retention_ms = engine->settings->sale.retention_ns / 1000000,
+		.shared = adapters_shared(engine->settings),
+		.change = engine->change,
+	};
+
+	return sale_keeper_new(&engine->sale_keeper, &settings);
+}
+
+static int start_threads(struct engine *engine)
+{
+	int r = journal_worker_start(engine->journal_worker);
+
+	if (r == 0 && engine->stock_worker)
+		r = stock_worker_start(engine->stock_worker);
+	if (r == 0)
+		r = ledger_workers_start(engine->ledger_workers);
+	if (r == 0 && engine->ledger_age)
+		r = ledger_age_start(engine->ledger_age);
+	if (r == 0)
+		r = housekeeper_start(engine->housekeeper);
+	if (r == 0)
+		r = sale_keeper_start(engine->sale_keeper);
+	if (r == 0 && engine->rebuilder)
+		r = rebuilder_start(engine->rebuilder);
+	if (r == 0)
+		r = gate_start(engine->gate);
+	return r < 0 ? error_origin(r) : 0;
+}
+
+static int start(struct engine *engine, const struct engine_options *options)
+{
+	char ledger[SETTINGS_URL_TEXT_SIZE];
+	int r = load_sales(engine);
+
+	if (r == 0)
+		r = make_sale_keeper(engine);
+	if (r == 0)
+		r = start_threads(engine);
+	if (r < 0)
+		return r;
+	gate_set_ready(engine->gate, true);
+	settings_url_text(engine->settings->ledger.url, ledger);
+	log_info("engine", "penstock is ready", LOG_INT("public_port", gate_public_port(engine->gate)),
+		 LOG_INT("operator_port", gate_operator_port(engine->gate)), LOG_TEXT("ledger", ledger));
+	return options->ready_file ? write_ready_file(engine, options->ready_file) : 0;
+}
+
+/* --- Stop --- */
+
+/*
+ * In the order of the way of a purchase: no new requests and the last answers; the work on the ledger; the expiries on their way; what is with the stock's worker; what
+ * is in the journal's lane.
+ */
+static void stop(struct engine *engine)
+{
+	if (engine->gate) {
+		gate_set_ready(engine->gate, false);
+		gate_stop(engine->gate, clock_mono_ns() + engine->settings->gate.stop_timeout_ns);
+		gate_join(engine->gate);
+	}
+	if (engine->ledger_workers)
+		ledger_workers_stop(engine->ledger_workers);
+	if (engine->ledger_age)
+		ledger_age_stop(engine->ledger_age);
+	if (engine->housekeeper)
+		housekeeper_stop(engine->housekeeper);
+	if (engine->rebuilder)
+		rebuilder_stop(engine->rebuilder);
+	if (engine->sale_keeper)
+		sale_keeper_stop(engine->sale_keeper);
+	if (engine->stock_worker)
+		stock_worker_stop(engine->stock_worker);
+	if (engine->journal_worker)
+		journal_worker_stop(engine->journal_worker);
+	if (engine->gate)
+		gate_take_home(engine->gate);
+}
+
+static void release(struct engine *engine)
+{
+	gate_free(engine->gate);
+	ledger_workers_free(engine->ledger_workers);
+	ledger_age_free(engine->ledger_age);
+	housekeeper_free(engine->housekeeper);
+	rebuilder_free(engine->rebuilder);
+	sale_keeper_free(engine->sale_keeper);
+	stock_worker_free(engine->stock_worker);
+	sale_control_free(engine->control);
+	journal_client_free(engine->journal_client);
+	journal_worker_free(engine->journal_worker);
+	lane_free(engine->journal_lane);
+	lane_free(engine->stock_lane);
+	lane_free(engine->fenced_lane);
+	sale_catalog_free(engine->catalog);
+	metrics_free(engine->metrics);
+	if (engine->stock)
+		engine->stock->ops->free(engine->stock);
+	if (engine->journal)
+		engine->journal->ops->free(engine->journal);
+	operators_free(engine->operators);
+	identity_free(engine->identity);
+	if (engine->ledger)
+		engine->ledger->ops->free(engine->ledger);
+}
+
+/* --- While it runs --- */
+
+static int take_over(struct engine *engine, const struct settings *fresh)
+{
+	struct identity *identity = NULL;
+	struct operators *operators = NULL;
+	int r = credentials_identity(engine->settings, fresh, &identity);
+
+	if (r == 0)
+		r = credentials_operators(engine->settings, fresh, &operators);
+	if (r == 0)
+		r = gate_reload(engine->gate, identity, operators, &fresh->gate.trusted_proxies);
+	if (r < 0) {
+		identity_free(identity);
+		operators_free(operators);
+	}
+	return r;
+}
+
+static void reload(void *context)
+{
+	struct engine *engine = context;
+	const char *reason = "a key or token of the new settings cannot be used";
+	struct settings *fresh;
+
+	if (!reload_read(&engine->reload, &fresh))
+		return;
+	if (adapters_check(fresh, &reason) < 0 || take_over(engine, fresh) < 0) {
+		log_error("engine", "the settings were not read again: nothing has changed", LOG_TEXT("reason", reason));
+		operator_log_note(engine->ledger, SLICE("SIGHUP"), "settings.reload", SLICE("settings"), SLICE("{\"done\":false}"));
+		settings_free(fresh);
+		return;
+	}
+	reload_done(&engine->reload, fresh);
+	operator_log_note(engine->ledger, SLICE("SIGHUP"), "settings.reload", SLICE("settings"), SLICE("{\"done\":true}"));
+}
+
+static bool alive(void *context, int64_t within_ns)
+{
+	const struct engine *engine = context;
+
+	return gate_alive(engine->gate, within_ns);
+}
+
+int engine_run(const struct settings *settings, const struct engine_options *options)
+{
+	struct engine engine = {.settings = settings, .reload = {.start = settings, .sources = options->sources}};
+	const struct process_hooks hooks = {&engine, reload, alive};
+	int r = process_begin(settings->process.core_dumps == CORE_DUMPS_ON);
+
+	if (r == 0)
+		r = make(&engine);
+	if (r == 0)
+		r = start(&engine, options);
+	if (r == 0)
+		process_run(&hooks);
+	stop(&engine);
+	release(&engine);
+	reload_deinit(&engine.reload);
+	if (r >= 0)
+		log_info("engine", "stopped");
+	process_end();
+	return r < 0 ? r : 0;
+}

@@ -1,0 +1,160 @@
+#include "engine/process.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "base/service_notify.h"
+
+static void stop_signals(sigset_t *signals)
+{
+	sigemptyset(signals);
+	sigaddset(signals, SIGTERM);
+	sigaddset(signals, SIGINT);
+}
+
+static void all_signals(sigset_t *signals)
+{
+	stop_signals(signals);
+	sigaddset(signals, SIGHUP);
+}
+
+/*
+ * No core file, and for a core that is piped to a collector, which that limit does not stop, none of the memory in it (core(5)). PR_SET_DUMPABLE would do
+ * both, and take debuggers and the leak sanitizer with it.
+ */
+static void forbid_core_dumps(void)
+{
+	const struct rlimit none = {0, 0};
+	int fd = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
+
+	if (setrlimit(RLIMIT_CORE, &none) < 0 || fd < 0 || write(fd, "0", 1) != 1)
+		log_warn("engine", "core files cannot be kept from being written: a crash could leave keys in one");
+	if (fd >= 0)
+		close(fd);
+}
+
+int process_begin(bool core_dumps)
+{
+	sigset_t signals;
+
+	if (!core_dumps)
+		forbid_core_dumps();
+	all_signals(&signals);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	/* Sent by habit, or for another program: not worth a sale. */
+	signal(SIGUSR1, SIG_IGN);
+	signal(SIGUSR2, SIG_IGN);
+	return log_start();
+}
+
+void process_end(void)
+{
+	log_stop();
+}
+
+static void force(int signal)
+{
+	static const char text[] = "penstock: stopped by force\n";
+
+	(void)signal;
+	log_at_once(text, sizeof(text) - 1);
+	_exit(1);
+}
+
+/* From here on a second signal ends the process at once. */
+static void arm_force(const sigset_t *signals)
+{
+	struct sigaction action = {.sa_handler = force};
+
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
+	pthread_sigmask(SIG_UNBLOCK, signals, NULL);
+}
+
+/* The signal that came, or 0. */
+static int wait_for(const sigset_t *signals, int64_t timeout_ns)
+{
+	const struct timespec timeout = {timeout_ns / 1000000000, timeout_ns % 1000000000};
+	int signal;
+
+	do
+		signal = timeout_ns < 0 ? sigwaitinfo(signals, NULL) : sigtimedwait(signals, NULL, &timeout);
+	while (signal < 0 && errno == EINTR);
+	return signal < 0 ? 0 : signal;
+}
+
+static void begin_stop(int signal)
+{
+	sigset_t signals;
+
+	stop_signals(&signals);
+	log_info("engine", "stopping", LOG_TEXT("signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"));
+	arm_force(&signals);
+	service_notify_stopping();
+}
+
+bool process_wait_signal(int64_t timeout_ns)
+{
+	sigset_t signals;
+	int signal;
+
+	stop_signals(&signals);
+	signal = wait_for(&signals, timeout_ns);
+	if (signal)
+		begin_stop(signal);
+	return signal != 0;
+}
+
+void process_run(const struct process_hooks *hooks)
+{
+	const int64_t watchdog_ns = service_watchdog_ns();
+	sigset_t signals;
+
+	all_signals(&signals);
+	service_notify_ready();
+	for (;;) {
+		int signal = wait_for(&signals, watchdog_ns ? watchdog_ns / 3 : -1);
+
+		if (signal == SIGTERM || signal == SIGINT) {
+			begin_stop(signal);
+			return;
+		}
+		if (signal == SIGHUP) {
+			service_notify_reloading();
+			hooks->reload(hooks->context);
+			service_notify_ready();
+		}
+		if (watchdog_ns && hooks->alive(hooks->context, watchdog_ns))
+			service_notify_alive();
+	}
+}
+
+static int write_whole(const char *path, const char *text)
+{
+	char temporary[4096];
+	size_t size = strlen(text);
+	int fd;
+	bool fine;
+
+	if (snprintf(temporary, sizeof(temporary), "%s.%d", path, (int)getpid()) >= (int)sizeof(temporary))
+		return -ENAMETOOLONG;
+	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return -errno;
+	fine = write(fd, text, size) == (ssize_t)size;
+	close(fd);
+	return fine && rename(temporary, path) == 0 ? 0 : -EIO;
+}
+
+int process_write_ready_file(const char *path, const char *text)
+{
+	int r = write_whole(path, text);
+
+	if (r < 0)
+		log_error("engine", "the ready file cannot be written", LOG_TEXT("path", path), LOG_TEXT("error", error_text(r)));
+	return r;
+}

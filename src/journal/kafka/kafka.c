@@ -1,0 +1,266 @@
+/* The journal port over Kafka. What is known of a record's end, and why, is said in producer.c. */
+#include "journal/kafka/kafka.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "journal/kafka/producer.h"
+#include "journal/kafka/record.h"
+#include "journal/kafka/tail.h"
+
+enum { OPEN_MS = 10000, ENDS_MS = 1000 };
+
+struct journal_kafka {
+	struct journal base;  /* first */
+	pthread_mutex_t lock; /* of the producer, whole: it has one append under way at a time */
+	struct kafka_producer producer;
+	struct uuid_generator ids; /* of barriers: the rebuilder's thread */
+	struct kafka_tail tail;    /* the same thread's */
+	char *cluster;
+	bool doubted;               /* the last look failed, and nothing before it */
+	_Atomic(const char *) sick; /* static text; NULL: well */
+};
+
+static struct journal_kafka *kafka_of(struct journal *journal)
+{
+	return (struct journal_kafka *)journal;
+}
+
+static void set_sick(struct journal_kafka *journal, const char *reason)
+{
+	const char *before = atomic_exchange(&journal->sick, reason);
+
+	if (!before && reason)
+		log_warn("kafka", "the journal is away", LOG_TEXT("reason", reason));
+	if (before && !reason)
+		log_info("kafka", "the journal is back", LOG_TEXT("from", before));
+}
+
+static void end_all(struct journal_entry *entries, size_t count, enum journal_end end, const char *reason)
+{
+	for (size_t i = 0; i < count; i++) {
+		entries[i].end = end;
+		entries[i].reason = reason;
+		entries[i].forbidden = false;
+	}
+}
+
+/* One that is the event's own fault says nothing of the journal; it does not spend the producer. */
+static const char *first_failure(const struct journal_entry *entries, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (entries[i].end != JOURNAL_DURABLE)
+			return entries[i].reason;
+	return NULL;
+}
+
+/* A journal that is well is not called sick for a single look that failed: a broker may be slow for a moment. */
+static void look(struct journal_kafka *journal)
+{
+	const char *reason = kafka_producer_look(&journal->producer);
+	bool doubtful = reason && !atomic_load(&journal->sick) && !journal->producer.lost && !journal->doubted;
+
+	journal->doubted = doubtful;
+	if (!doubtful)
+		set_sick(journal, reason);
+}
+
+static void append_locked(struct journal_kafka *journal, struct journal_entry *entries, size_t count)
+{
+	struct kafka_producer *producer = &journal->producer;
+	int result;
+
+	if (count == 0) {
+		look(journal);
+		return;
+	}
+	if (producer->lost) {
+		end_all(entries, count, JOURNAL_UNKNOWN, atomic_load(&journal->sick));
+		return;
+	}
+	result = kafka_producer_ensure(producer);
+	if (result < 0) {
+		set_sick(journal, error_text(result));
+		end_all(entries, count, JOURNAL_REFUSED, error_text(result));
+		return;
+	}
+	kafka_producer_send(producer, entries, count);
+	if (producer->spent || producer->lost)
+		set_sick(journal, producer->lost ? kafka_producer_look(producer) : first_failure(entries, count));
+	else
+		set_sick(journal, NULL);
+}
+
+static void append(struct journal *base, struct journal_entry *entries, size_t count)
+{
+	struct journal_kafka *journal = kafka_of(base);
+
+	pthread_mutex_lock(&journal->lock);
+	append_locked(journal, entries, count);
+	pthread_mutex_unlock(&journal->lock);
+}
+
+static int barrier(struct journal *base, uint32_t sale, uint32_t epoch)
+{
+	struct journal_kafka *journal = kafka_of(base);
+	int64_t now_ms = clock_wall_ms();
+	struct event event = {
+		.kind = EVENT_BARRIER,
+		.sale = sale,
+		.epoch = epoch,
+		.id = uuid_make(&journal->ids, now_ms, sale),
+		.at_ms = now_ms,
+		.actor = SLICE("clock"),
+	};
+	struct journal_entry entry = {.event = &event};
+
+	append(base, &entry, 1);
+	if (entry.end == JOURNAL_DURABLE)
+		return 0;
+	log_warn("kafka", "a barrier is not known to be in the log", LOG_INT("sale", sale), LOG_INT("epoch", epoch),
+		 LOG_TEXT("reason", entry.reason));
+	return entry.end == JOURNAL_UNKNOWN ? -EINPROGRESS : -EAGAIN;
+}
+
+static int ends(struct journal *base, int64_t *ends, uint32_t max, uint32_t *count)
+{
+	struct journal_kafka *journal = kafka_of(base);
+	struct kafka_producer *producer = &journal->producer;
+	int result;
+
+	*count = producer->facts.partitions;
+	if (*count > max)
+		return error_origin(-ERANGE);
+	pthread_mutex_lock(&journal->lock);
+	result = kafka_producer_ensure(producer);
+	if (result == 0)
+		result = kafka_client_all_ends(producer->client, producer->address.topic, *count, ends, ENDS_MS);
+	pthread_mutex_unlock(&journal->lock);
+	return result;
+}
+
+/* Where kafka_record_produce() puts it. */
+static uint32_t partition(struct journal *base, uint32_t sale)
+{
+	const struct kafka_producer *producer = &kafka_of(base)->producer;
+	char key[KAFKA_KEY_SIZE];
+	size_t size = kafka_record_key(sale, key);
+
+	return kafka_record_partition((struct slice){key, size}, producer->facts.partitions);
+}
+
+static int read_range(struct journal *base, const struct journal_range *range, journal_take take, void *context)
+{
+	return kafka_tail_read(&kafka_of(base)->tail, range, take, context);
+}
+
+static int health(struct journal *base, const char **reason)
+{
+	*reason = atomic_load(&kafka_of(base)->sick);
+	return *reason ? -ENOTCONN : 0;
+}
+
+static void journal_free(struct journal *base)
+{
+	struct journal_kafka *journal = kafka_of(base);
+
+	if (!base)
+		return;
+	kafka_tail_deinit(&journal->tail);
+	kafka_producer_deinit(&journal->producer);
+	pthread_mutex_destroy(&journal->lock);
+	free(journal->cluster);
+	free(journal);
+}
+
+static const struct journal_ops kafka_ops = {
+	.name = "kafka",
+	.append = append,
+	.barrier = barrier,
+	.ends = ends,
+	.partition = partition,
+	.read = read_range,
+	.health = health,
+	.free = journal_free,
+};
+
+static int read_cluster(struct journal_kafka *journal, struct buffer *error)
+{
+	char *text = rd_kafka_clusterid(journal->producer.client, OPEN_MS);
+
+	journal->cluster = text ? strdup(text) : NULL;
+	if (text)
+		rd_kafka_mem_free(journal->producer.client, text);
+	if (journal->cluster)
+		return 0;
+	buffer_append_literal(error, "the cluster did not say its id");
+	return -ENOTCONN;
+}
+
+int journal_kafka_open(struct journal **out, const struct kafka_options *options, struct buffer *error)
+{
+	struct journal_kafka *journal = calloc(1, sizeof(*journal));
+	const char *reason;
+	int result;
+
+	if (!journal)
+		return error_origin(-ENOMEM);
+	journal->base.ops = &kafka_ops;
+	pthread_mutex_init(&journal->lock, NULL);
+	result = kafka_producer_init(&journal->producer, options, error);
+	kafka_tail_init(&journal->tail, &journal->producer.address, journal->producer.properties);
+	if (result == 0)
+		result = read_cluster(journal, error);
+	if (result < 0) {
+		journal_free(&journal->base);
+		return result;
+	}
+	/* Also finds out who leads; a partition that is away for a moment is no reason not to start. */
+	reason = kafka_producer_look(&journal->producer);
+	set_sick(journal, reason);
+	*out = &journal->base;
+	return 0;
+}
+
+static const struct journal_kafka *kafka_of_const(const struct journal *journal)
+{
+	ASSERT(journal->ops == &kafka_ops);
+	return (const struct journal_kafka *)journal;
+}
+
+uint32_t journal_kafka_partitions(const struct journal *journal)
+{
+	return kafka_of_const(journal)->producer.facts.partitions;
+}
+
+int journal_kafka_fix(struct journal *base, uint32_t partitions)
+{
+	struct journal_kafka *journal = kafka_of(base);
+	struct kafka_topic *facts = &journal->producer.facts;
+	int result = 0;
+
+	ASSERT(base->ops == &kafka_ops);
+	pthread_mutex_lock(&journal->lock);
+	if (partitions > facts->partitions)
+		result = -ERANGE;
+	else if (partitions < facts->partitions)
+		log_warn("kafka",
+			 "the topic was given more partitions: they stay unused, for a sale's events must stay in one (operations: More partitions)",
+			 LOG_TEXT("topic", journal->producer.address.topic), LOG_INT("partitions", partitions),
+			 LOG_INT("topic_has", facts->partitions));
+	if (result == 0)
+		facts->partitions = partitions;
+	pthread_mutex_unlock(&journal->lock);
+	return result;
+}
+
+const char *journal_kafka_cluster(const struct journal *journal)
+{
+	return kafka_of_const(journal)->cluster;
+}
+
+const char *journal_kafka_topic(const struct journal *journal)
+{
+	return kafka_of_const(journal)->producer.address.topic;
+}

@@ -1,0 +1,636 @@
+/*
+ * The reader: a consumer group for who reads what, and nothing else.
+ *
+ * Positions are the ledger's. So nothing is committed, nothing is stored, and where a position is not in the log that is an error, never a jump to either end.
+ * What the group gives us is not fetched yet: the group's assignment is answered with an empty one, and a partition goes into the client's assignment, with its
+ * offset, once seek() has placed it. Every record is then held against the offset that must come next.
+ *
+ * The group is an eager one. At a rebalance each reader gives everything back and is given it anew. A cooperative group would keep what stays, but there a
+ * partition that has moved and come back is hard to tell from one that has stayed, and all that is won is a few milliseconds at a moment when one drain
+ * starts or stops.
+ *
+ * Records have a queue of their own, apart from the group's business: so that the group can be served while nobody wants records.
+ *
+ * A second client, of no group, looks at single records and at the log's ends: within the first, such a look would move what is being read.
+ */
+#include "journal/kafka/reader.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "journal/kafka/dead.h"
+#include "journal/kafka/look.h"
+#include "journal/kafka/record.h"
+
+enum {
+	OPEN_MS = 10000,
+	SLICE_MS = 50,      /* how long the group's business may wait for a record to come, and the other way round */
+	SESSION_MS = 10000, /* after so long a silence the others share what a reader had */
+	HEARTBEAT_MS = 1000,
+	PARTITIONS_MAX = 100000,
+};
+
+struct place {
+	int64_t next;
+	bool ours, placed;
+	bool gone; /* the log does not have `next` */
+};
+
+struct reader {
+	struct journal_reader base; /* first */
+	struct kafka_address address;
+	char *properties, *cluster;
+	struct kafka_topic facts;
+	rd_kafka_t *client;
+	rd_kafka_queue_t *records;
+	struct kafka_look look;
+	struct kafka_dead dead;
+	struct place *places;      /* facts.partitions */
+	bool joined;               /* the group has given us something, be it nothing */
+	bool moved;                /* the client's assignment is no longer what the places say */
+	bool away;                 /* no broker was to be reached */
+	rd_kafka_message_t **held; /* of the last read() */
+	size_t held_count, held_capacity;
+};
+
+static struct reader *reader_of(struct journal_reader *base)
+{
+	return (struct reader *)base;
+}
+
+static struct place *place_of(struct reader *reader, int64_t partition)
+{
+	return partition >= 0 && partition < reader->facts.partitions ? &reader->places[partition] : NULL;
+}
+
+/* --- The group --- */
+
+/* The topic has more partitions than it had. */
+static bool grow(struct reader *reader, uint32_t count)
+{
+	struct place *places;
+
+	if (count <= reader->facts.partitions)
+		return true;
+	places = count <= PARTITIONS_MAX ? realloc(reader->places, count * sizeof(*places)) : NULL;
+	if (!places) {
+		error_origin(-ENOMEM);
+		return false;
+	}
+	memset(places + reader->facts.partitions, 0, (count - reader->facts.partitions) * sizeof(*places));
+	reader->places = places;
+	reader->facts.partitions = count;
+	return true;
+}
+
+static void take_none(struct reader *reader)
+{
+	for (uint32_t i = 0; i < reader->facts.partitions; i++)
+		reader->places[i] = (struct place){0};
+	reader->moved = false;
+}
+
+static void take(struct reader *reader, const rd_kafka_topic_partition_list_t *given)
+{
+	rd_kafka_topic_partition_list_t *nothing = rd_kafka_topic_partition_list_new(0);
+
+	take_none(reader);
+	for (int i = 0; i < given->cnt; i++)
+		if (given->elems[i].partition >= 0 && grow(reader, (uint32_t)given->elems[i].partition + 1))
+			reader->places[given->elems[i].partition].ours = true;
+	reader->joined = true;
+	rd_kafka_assign(reader->client, nothing);
+	rd_kafka_topic_partition_list_destroy(nothing);
+	log_info("kafka", "the group gave partitions", LOG_TEXT("topic", reader->address.topic), LOG_INT("count", given->cnt));
+}
+
+/* On the owner's thread, within a poll. */
+static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t *partitions, void *argument)
+{
+	struct reader *reader = argument;
+
+	if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+		take(reader, partitions);
+		return;
+	}
+	take_none(reader);
+	reader->joined = false; /* what is ours now is known when it is given anew */
+	rd_kafka_assign(client, NULL);
+}
+
+/* On the owner's thread, within a poll. */
+static void on_error(rd_kafka_t *client, int code, const char *text, void *argument)
+{
+	struct reader *reader = argument;
+
+	(void)client;
+	if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+		reader->away = true;
+	log_debug("kafka", "trouble", LOG_TEXT("error", rd_kafka_err2str((rd_kafka_resp_err_t)code)), LOG_TEXT("text", text));
+}
+
+/* Tells the client what to fetch, from where. What it had fetched for these places and not handed over, it fetches again. */
+static int apply(struct reader *reader)
+{
+	rd_kafka_topic_partition_list_t *wanted, *begun;
+	rd_kafka_resp_err_t result;
+
+	if (!reader->moved)
+		return 0;
+	wanted = rd_kafka_topic_partition_list_new((int)reader->facts.partitions);
+	for (uint32_t i = 0; i < reader->facts.partitions; i++) {
+		if (!reader->places[i].placed || reader->places[i].gone)
+			continue;
+		rd_kafka_topic_partition_list_add(wanted, reader->address.topic, (int32_t)i)->offset = reader->places[i].next;
+	}
+	result = rd_kafka_assign(reader->client, wanted);
+	rd_kafka_topic_partition_list_destroy(wanted);
+	/* Asked of the same thread: it has begun to fetch when it answers, so what lead() says comes after what it does itself. */
+	if (rd_kafka_assignment(reader->client, &begun) == RD_KAFKA_RESP_ERR_NO_ERROR)
+		rd_kafka_topic_partition_list_destroy(begun);
+	reader->moved = result != RD_KAFKA_RESP_ERR_NO_ERROR;
+	return kafka_errno(result);
+}
+
+/*
+ * Leads what is fetched into the queue of records. Again and again, because the library's own thread undoes it when it has stopped fetching a partition, which
+ * may be after we have placed it anew; what has come meanwhile is led on then.
+ */
+static void lead(struct reader *reader)
+{
+	for (uint32_t i = 0; i < reader->facts.partitions; i++) {
+		rd_kafka_queue_t *queue = NULL;
+
+		if (reader->places[i].placed && !reader->places[i].gone)
+			queue = rd_kafka_queue_get_partition(reader->client, reader->address.topic, (int32_t)i);
+		if (!queue)
+			continue;
+		rd_kafka_queue_forward(queue, reader->records);
+		rd_kafka_queue_destroy(queue);
+	}
+}
+
+/* Trouble that the library goes on with by itself. A broker that is away, or no longer leads, is none that a person can end here. */
+static void tell(const char *what, const rd_kafka_message_t *message)
+{
+	static struct log_limiter limiter;
+	int error = kafka_errno(message->err);
+	uint64_t suppressed;
+
+	if (error == -ENOTCONN || error == -ETIMEDOUT)
+		log_debug("kafka", what, LOG_INT("partition", message->partition), LOG_TEXT("error", rd_kafka_err2str(message->err)));
+	else if (log_limiter_pass(&limiter, &suppressed))
+		log_warn("kafka", what, LOG_INT("partition", message->partition),
+			 LOG_TEXT("error", rd_kafka_err2str(message->err)), LOG_INT("suppressed", suppressed));
+}
+
+/*
+ * The group's business: rebalances, errors. A record comes here where it was fetched before lead() had its way: it and those with it are fetched again, for they
+ * would be missed.
+ */
+static void serve(struct reader *reader, int timeout_ms)
+{
+	rd_kafka_message_t *message = rd_kafka_consumer_poll(reader->client, timeout_ms);
+
+	while (message) {
+		const struct place *place = place_of(reader, message->partition);
+
+		if (message->err)
+			tell("the group has trouble", message);
+		else if (place && place->placed && !place->gone && message->offset >= place->next)
+			reader->moved = true;
+		rd_kafka_message_destroy(message);
+		message = rd_kafka_consumer_poll(reader->client, 0);
+	}
+}
+
+/* --- Places --- */
+
+static int identity(struct journal_reader *base, const char **cluster, const char **topic, uint32_t *partitions)
+{
+	*partitions = reader_of(base)->facts.partitions;
+	*cluster = reader_of(base)->cluster;
+	*topic = reader_of(base)->address.topic;
+	return 0;
+}
+
+static rd_kafka_resp_err_t subscribe(struct reader *reader)
+{
+	rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_resp_err_t result;
+
+	rd_kafka_topic_partition_list_add(topics, reader->address.topic, RD_KAFKA_PARTITION_UA);
+	result = rd_kafka_subscribe(reader->client, topics);
+	rd_kafka_topic_partition_list_destroy(topics);
+	return result;
+}
+
+/* What we had is taken from us within the next poll, as with any rebalance. */
+static int share(struct journal_reader *base, bool shares)
+{
+	struct reader *reader = reader_of(base);
+
+	return kafka_errno(shares ? subscribe(reader) : rd_kafka_unsubscribe(reader->client));
+}
+
+static size_t given(struct journal_reader *base)
+{
+	struct reader *reader = reader_of(base);
+	size_t count = 0;
+
+	for (uint32_t i = 0; i < reader->facts.partitions; i++)
+		count += reader->places[i].ours;
+	return count;
+}
+
+static size_t unplaced(struct journal_reader *base, uint32_t *partitions, size_t max)
+{
+	struct reader *reader = reader_of(base);
+	size_t count = 0;
+
+	for (uint32_t i = 0; i < reader->facts.partitions && count < max; i++)
+		if (reader->places[i].ours && !reader->places[i].placed)
+			partitions[count++] = i;
+	return count;
+}
+
+/* Is the log the one that `mark` was read from? */
+static int check(struct reader *reader, uint32_t partition, int64_t next, uint64_t mark)
+{
+	int64_t low, high;
+	uint64_t found;
+	int result = kafka_look_ends(&reader->look, partition, &low, &high);
+
+	if (result < 0)
+		return result;
+	if (next < low || next > high)
+		return -ENODATA;
+	if (next == 0)
+		return 0;
+	result = next > low ? kafka_look_mark(&reader->look, partition, next - 1, &found) : -ENODATA;
+	if (result == -ENODATA) {
+		/* Retention takes the oldest; it may do so while we look. What we need is what comes next. */
+		result = kafka_look_ends(&reader->look, partition, &low, &high);
+		if (result < 0)
+			return result;
+		if (next < low)
+			return -ENODATA;
+		if (next > low)
+			return -ESTALE; /* a hole: our log had a record there */
+		log_warn("kafka", "retention has reached what is to be read next; the record before it cannot be compared",
+			 LOG_TEXT("topic", reader->address.topic), LOG_INT("partition", partition), LOG_INT("next", next));
+		return 0;
+	}
+	if (result == 0 && found != mark)
+		return -ESTALE;
+	return result;
+}
+
+static int seek(struct journal_reader *base, uint32_t partition, int64_t next, uint64_t mark)
+{
+	struct reader *reader = reader_of(base);
+	struct place *place = place_of(reader, partition);
+	int result;
+
+	ASSERT(next >= 0);
+	if (!place || !place->ours)
+		return -ENOENT;
+	result = check(reader, partition, next, mark);
+	if (result < 0)
+		return result;
+	*place = (struct place){.next = next, .ours = true, .placed = true};
+	reader->moved = true;
+	return 0;
+}
+
+static void unplace(struct journal_reader *base, uint32_t partition)
+{
+	struct reader *reader = reader_of(base);
+	struct place *place = place_of(reader, partition);
+
+	if (!place || !place->placed)
+		return;
+	*place = (struct place){.ours = place->ours};
+	reader->moved = true;
+}
+
+/* --- Records --- */
+
+static void release(struct reader *reader)
+{
+	for (size_t i = 0; i < reader->held_count; i++)
+		rd_kafka_message_destroy(reader->held[i]);
+	reader->held_count = 0;
+}
+
+static int fit(struct reader *reader, size_t max)
+{
+	rd_kafka_message_t **held;
+
+	if (max <= reader->held_capacity)
+		return 0;
+	held = realloc(reader->held, max * sizeof(rd_kafka_message_t *));
+	if (!held)
+		return error_origin(-ENOMEM);
+	reader->held = held;
+	reader->held_capacity = max;
+	return 0;
+}
+
+static void say_gone(const struct reader *reader, struct place *place, int32_t partition, int64_t found)
+{
+	place->gone = true;
+	log_error("kafka", "the log does not have the record that comes next", LOG_TEXT("topic", reader->address.topic),
+		  LOG_INT("partition", partition), LOG_INT("next", place->next), LOG_INT("found", found));
+}
+
+/* The client cannot go on with a partition. Its word may be of a place from before: the log is asked. */
+static void take_error(struct reader *reader, const rd_kafka_message_t *message)
+{
+	struct place *place = place_of(reader, message->partition);
+	int64_t low, high;
+
+	if (!place || !place->placed || place->gone)
+		return;
+	if (message->err != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
+		tell("a partition cannot be read", message);
+		return;
+	}
+	reader->moved = true; /* its fetching has ended: it begins again, or ends for good */
+	if (kafka_look_ends(&reader->look, (uint32_t)message->partition, &low, &high) == 0 && (place->next < low || place->next > high))
+		say_gone(reader, place, message->partition, low);
+}
+
+/* Whether it is the record that comes next. */
+static bool take_record(struct reader *reader, const rd_kafka_message_t *message)
+{
+	struct place *place = place_of(reader, message->partition);
+
+	if (!place || !place->placed || place->gone || message->offset < place->next)
+		return false; /* fetched before the place was moved or given back */
+	if (message->offset > place->next) {
+		say_gone(reader, place, message->partition, message->offset);
+		reader->moved = true;
+		return false;
+	}
+	place->next++;
+	reader->away = false;
+	return true;
+}
+
+/* True: it is the next record, now in *record. */
+static bool take_one(struct reader *reader, const rd_kafka_message_t *message, struct journal_record *record, int *result)
+{
+	if (message->err) {
+		take_error(reader, message);
+		return false;
+	}
+	if (!take_record(reader, message))
+		return false;
+	*result = kafka_record_decode(message, record);
+	if (*result == 0)
+		return true;
+	/* No memory. It, and what lies behind it, is fetched again: nothing is skipped. */
+	reader->places[message->partition].next--;
+	reader->moved = true;
+	return false;
+}
+
+/* Takes what has been fetched, waiting up to timeout_ms for the first. */
+static int take_fetched(struct reader *reader, struct journal_record *records, size_t max, int timeout_ms, size_t *count)
+{
+	ssize_t got = rd_kafka_consume_batch_queue(reader->records, timeout_ms, reader->held, 1), more = 0;
+	int result = 0;
+
+	/* Asked for more at once, the library would wait for them, though it has some. */
+	if (got == 1 && max > 1)
+		more = rd_kafka_consume_batch_queue(reader->records, 0, reader->held + 1, max - 1);
+	if (more > 0)
+		got += more;
+	for (ssize_t i = 0; i < got; i++) {
+		rd_kafka_message_t *message = reader->held[i];
+
+		if (result == 0 && take_one(reader, message, &records[*count], &result))
+			reader->held[(*count)++] = message;
+		else
+			rd_kafka_message_destroy(message);
+	}
+	reader->held_count = *count;
+	return *count > 0 ? 0 : result;
+}
+
+static bool is_any_gone(const struct reader *reader)
+{
+	for (uint32_t i = 0; i < reader->facts.partitions; i++)
+		if (reader->places[i].gone)
+			return true;
+	return false;
+}
+
+/* After the client has said that no broker is to be reached it does not say that one is; so one is asked. */
+static bool is_away(struct reader *reader)
+{
+	const struct rd_kafka_metadata *metadata;
+
+	if (reader->away &&
+	    rd_kafka_metadata(reader->client, 0, reader->look.topic, &metadata, SLICE_MS) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+		rd_kafka_metadata_destroy(metadata);
+		reader->away = false;
+	}
+	return reader->away;
+}
+
+static int read_records(struct journal_reader *base, struct journal_record *records, size_t max, int64_t timeout_ns, size_t *count)
+{
+	struct reader *reader = reader_of(base);
+	int64_t deadline_ns = clock_mono_ns() + timeout_ns, left_ns;
+	int result = fit(reader, max);
+
+	*count = 0;
+	release(reader);
+	if (result < 0)
+		return result;
+	do {
+		int wait_ms;
+
+		left_ns = deadline_ns - clock_mono_ns();
+		wait_ms = kafka_ms(left_ns, 0) < SLICE_MS ? kafka_ms(left_ns, 0) : SLICE_MS;
+		serve(reader, max ? 0 : wait_ms);
+		result = apply(reader);
+		lead(reader);
+		if (result == 0 && max)
+			result = take_fetched(reader, records, max, wait_ms, count);
+	} while (result == 0 && *count == 0 && !is_any_gone(reader) && left_ns > 0);
+	if (result < 0 || *count > 0)
+		return result;
+	if (is_any_gone(reader))
+		return -ENODATA;
+	return is_away(reader) ? -ENOTCONN : 0;
+}
+
+static int64_t lag(struct journal_reader *base)
+{
+	struct reader *reader = reader_of(base);
+	int64_t sum = 0, low, high;
+
+	if (!reader->joined)
+		return -1;
+	for (uint32_t i = 0; i < reader->facts.partitions; i++) {
+		const struct place *place = &reader->places[i];
+
+		if (!place->ours)
+			continue;
+		if (!place->placed ||
+		    rd_kafka_get_watermark_offsets(reader->client, reader->address.topic, (int32_t)i, &low, &high) || high < 0)
+			return -1;
+		sum += high > place->next ? high - place->next : 0;
+	}
+	return sum;
+}
+
+static int bury(struct journal_reader *base, const struct journal_record *record, const char *reason)
+{
+	struct reader *reader = reader_of(base);
+
+	/* The record as it came, with its key and headers. */
+	for (size_t i = 0; i < reader->held_count; i++)
+		if (reader->held[i]->partition == (int32_t)record->partition && reader->held[i]->offset == record->offset)
+			return kafka_dead_bury(&reader->dead, reader->held[i], reason);
+	return error_origin(-EINVAL); /* not of the last read() */
+}
+
+static void reader_free(struct journal_reader *base)
+{
+	struct reader *reader = reader_of(base);
+
+	if (!base)
+		return;
+	release(reader);
+	if (reader->records)
+		rd_kafka_queue_destroy(reader->records);
+	if (reader->client) {
+		rd_kafka_consumer_close(reader->client); /* so that others need not wait for our silence */
+		rd_kafka_destroy_flags(reader->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	}
+	kafka_look_deinit(&reader->look);
+	kafka_dead_deinit(&reader->dead);
+	if (reader->properties)
+		explicit_bzero(reader->properties, strlen(reader->properties));
+	free(reader->properties);
+	free(reader->cluster);
+	free(reader->places);
+	free(reader->held);
+	free(reader);
+}
+
+static const struct journal_reader_ops kafka_reader_ops = {
+	.name = "kafka",
+	.identity = identity,
+	.share = share,
+	.given = given,
+	.unplaced = unplaced,
+	.seek = seek,
+	.unplace = unplace,
+	.read = read_records,
+	.lag = lag,
+	.bury = bury,
+	.free = reader_free,
+};
+
+/* --- Opening --- */
+
+static int start(struct reader *reader, const char *group, struct buffer *error)
+{
+	rd_kafka_conf_t *conf = kafka_conf_new(&reader->address, NULL, error);
+
+	/* Ours first, so that the operator's word on a session's length wins. */
+	kafka_conf_set_int(conf, "session.timeout.ms", SESSION_MS);
+	kafka_conf_set_int(conf, "heartbeat.interval.ms", HEARTBEAT_MS);
+	kafka_conf_set_int(conf, "fetch.error.backoff.ms", 100);
+	if (reader->properties && !kafka_conf_apply(conf, reader->properties, error)) {
+		rd_kafka_conf_destroy(conf);
+		return -EINVAL;
+	}
+	kafka_conf_set(conf, "group.id", group);
+	kafka_conf_set(conf, "enable.auto.commit", "false");
+	kafka_conf_set(conf, "enable.auto.offset.store", "false");
+	kafka_conf_set(conf, "auto.offset.reset", "error");
+	kafka_conf_set(conf, "isolation.level", "read_committed");
+	kafka_conf_set(conf, "partition.assignment.strategy", "roundrobin"); /* an eager one */
+	rd_kafka_conf_set_opaque(conf, reader);
+	rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+	rd_kafka_conf_set_error_cb(conf, on_error);
+	reader->client = kafka_client_new(RD_KAFKA_CONSUMER, conf, error);
+	return reader->client ? 0 : -EIO;
+}
+
+/* What the topic is like, and which cluster it is in. */
+static int learn(struct reader *reader, const struct kafka_options *options, struct buffer *error)
+{
+	char *text;
+	int result;
+
+	reader->facts = (struct kafka_topic){options->partitions, options->replication, options->min_insync,
+					     options->retention_ms ? options->retention_ms : -1};
+	result = kafka_topic_ready(reader->look.client, reader->address.topic, &reader->facts, error);
+	if (result < 0)
+		return result;
+	text = rd_kafka_clusterid(reader->look.client, OPEN_MS);
+	reader->cluster = text ? strdup(text) : NULL;
+	if (text)
+		rd_kafka_mem_free(reader->look.client, text);
+	if (!reader->cluster) {
+		buffer_append_literal(error, "the cluster did not say its id");
+		return -ENOTCONN;
+	}
+	reader->places = calloc(reader->facts.partitions, sizeof(*reader->places));
+	return reader->places ? 0 : error_origin(-ENOMEM);
+}
+
+/* One group a topic, so that another Penstock in the same cluster does not take part in ours; named so that who may have TOPIC* may have it. */
+static int join(struct reader *reader, struct buffer *error)
+{
+	char group[KAFKA_TOPIC_SIZE + sizeof(".drain")];
+	rd_kafka_resp_err_t result;
+	int started;
+
+	snprintf(group, sizeof(group), "%s.drain", reader->address.topic);
+	started = start(reader, group, error);
+	if (started < 0)
+		return started;
+	reader->records = rd_kafka_queue_new(reader->client);
+	rd_kafka_poll_set_consumer(reader->client);
+	result = subscribe(reader);
+	if (result)
+		buffer_printf(error, "the group %s cannot be joined: %s", group, rd_kafka_err2str(result));
+	return kafka_errno(result);
+}
+
+int journal_kafka_reader_open(struct journal_reader **out, const struct kafka_options *options, struct buffer *error)
+{
+	struct reader *reader = calloc(1, sizeof(*reader));
+	int result;
+
+	if (!reader)
+		return error_origin(-ENOMEM);
+	reader->base.ops = &kafka_reader_ops;
+	result = kafka_options_check(options, error);
+	if (result == 0)
+		result = kafka_address_parse(options->url, &reader->address, error);
+	if (result == 0 && options->properties && !(reader->properties = strdup(options->properties)))
+		result = error_origin(-ENOMEM);
+	if (result == 0)
+		result = kafka_look_init(&reader->look, &reader->address, reader->properties, error);
+	if (result == 0)
+		result = learn(reader, options, error);
+	if (result == 0)
+		result = join(reader, error);
+	if (result < 0) {
+		reader_free(&reader->base);
+		return result;
+	}
+	kafka_dead_init(&reader->dead, &reader->address, reader->properties, &reader->facts, kafka_ms(options->ack_deadline_ns, 1));
+	*out = &reader->base;
+	return 0;
+}

@@ -1,0 +1,80 @@
+/* Dead letters: events that no transaction could apply, kept with their reason until somebody has replayed them. */
+#include <stdlib.h>
+#include "ledger/dead_letter.h"
+#include "ledger/postgres/private.h"
+
+static int insert(struct pg_connection *connection, struct slice json, const char *reason, int64_t now_ms)
+{
+	struct pg_params params = {0};
+
+	pg_put_int(&params, now_ms);
+	pg_put_text(&params, slice_of(reason));
+	pg_put_text(&params, json);
+	return pg_outcome(pg_do(connection, "INSERT INTO dead_letters (at_ms, reason, event) VALUES ($1, $2, $3)", &params), -EIO);
+}
+
+int postgres_dead_letter(struct ledger *base, const struct event *event, const char *reason, int64_t now_ms)
+{
+	struct pg_work work = {.ledger = postgres_ledger_of(base)};
+	struct buffer json;
+
+	buffer_init(&json, DEAD_LETTER_MAX);
+	dead_letter_event(&json, event);
+	if (json.failed)
+		work.result = error_origin(-ENOMEM);
+	while (!json.failed && pg_work_begin(&work))
+		pg_work_end(&work, insert(work.connection, buffer_slice(&json), reason, now_ms));
+	buffer_deinit(&json);
+	return work.result;
+}
+
+int postgres_dead_letters(struct ledger *base, int64_t after, struct ledger_dead_letter *rows, size_t max, size_t *count)
+{
+	struct pg_params params = {0};
+	PGresult *result;
+	int end;
+
+	*count = 0;
+	pg_put_int(&params, after);
+	pg_put_int(&params, (int64_t)max);
+	end = pg_read(postgres_ledger_of(base),
+		      "SELECT number, at_ms, reason, event FROM dead_letters WHERE number > $1 ORDER BY number LIMIT $2", &params,
+		      &result);
+	if (end < 0)
+		return end;
+	for (int i = 0; i < PQntuples(result) && end == 0; i++) {
+		struct ledger_dead_letter *row = &rows[*count];
+		struct slice event = pg_get_slice(result, i, 3);
+
+		row->number = pg_get_int(result, i, 0);
+		row->at_ms = pg_get_int(result, i, 1);
+		pg_get_text(result, i, 2, row->reason, sizeof(row->reason));
+		row->event = strndup(event.data, event.size);
+		if (row->event)
+			++*count;
+		else
+			end = error_origin(-ENOMEM);
+	}
+	PQclear(result);
+	while (end < 0 && *count)
+		free(rows[--*count].event);
+	return end;
+}
+
+int postgres_dead_letter_remove(struct ledger *base, int64_t number)
+{
+	struct pg_work work = {.ledger = postgres_ledger_of(base)};
+	struct pg_params params = {0};
+	PGresult *result;
+	int end;
+
+	pg_put_int(&params, number);
+	while (pg_work_begin(&work)) {
+		end = pg_outcome(pg_query(work.connection, "DELETE FROM dead_letters WHERE number = $1", &params, &result), -EIO);
+		if (end == 0 && pg_changed(result) == 0)
+			end = LEDGER_NOT_FOUND;
+		PQclear(result);
+		pg_work_end(&work, end);
+	}
+	return work.result;
+}

@@ -1,0 +1,96 @@
+/*
+ * Reading orders: one by its id, which ends in its sale's number, or many in the order of their ids. Within a sale that is the order of the key: nothing
+ * is sorted, and a page begins where the one before it ended. A page of all sales takes the first of each and sorts those. A filter looks at
+ * every order behind `after`; that is the price of having no second index to write.
+ */
+#include "ledger/postgres/private.h"
+
+#define OWN_COLUMNS                                                                                                                   \
+	"orders.id, orders.sale, orders.lot, orders.quantity, orders.epoch, orders.state, orders.placed_at_ms, orders.changed_at_ms," \
+	" orders.hold_expires_at_ms, orders.first_hold_expires_at_ms, orders.buyer, orders.trace, orders.key"
+#define ORDER_COLUMNS OWN_COLUMNS ", sales.id, items.sku"
+#define ORDER_TABLES                                                             \
+	" LEFT JOIN lots ON lots.sale = orders.sale AND lots.place = orders.lot" \
+	" LEFT JOIN sales ON sales.number = orders.sale LEFT JOIN items ON items.number = lots.item"
+
+static const char select_order[] = "SELECT " ORDER_COLUMNS " FROM orders" ORDER_TABLES " WHERE orders.sale = $2 AND orders.id = $1";
+/* The page first, its names after: whatever the planner thinks of the tables' sizes, it does not join what it will not give. */
+static const char select_orders[] =
+	"SELECT " ORDER_COLUMNS " FROM (SELECT one.* FROM sales AS every CROSS JOIN LATERAL"
+	" (SELECT * FROM orders WHERE sale = every.number AND id > $1 AND ($3 = 0 OR state = $3) AND ($4 = '' OR buyer = $4)"
+	"  ORDER BY id LIMIT $2) AS one ORDER BY one.id LIMIT $2) AS orders" ORDER_TABLES " ORDER BY orders.id";
+static const char select_of_sale[] =
+	"SELECT " ORDER_COLUMNS " FROM (SELECT * FROM orders WHERE sale = $5 AND id > $1 AND ($3 = 0 OR state = $3)"
+	" AND ($4 = '' OR buyer = $4) ORDER BY id LIMIT $2) AS orders" ORDER_TABLES " ORDER BY orders.id";
+
+const char pg_orders_of_sale[] = "SELECT " OWN_COLUMNS " FROM orders WHERE sale = $1 AND id > $2 ORDER BY id LIMIT $3";
+
+void pg_order_read(const PGresult *result, int row, struct ledger_order *order)
+{
+	*order = (struct ledger_order){0};
+	pg_get_uuid(result, row, 0, &order->id);
+	order->sale = (uint32_t)pg_get_int(result, row, 1);
+	order->lot = (uint32_t)pg_get_int(result, row, 2);
+	order->quantity = (uint32_t)pg_get_int(result, row, 3);
+	order->epoch = (uint32_t)pg_get_int(result, row, 4);
+	order->state = (enum order_state)pg_get_int(result, row, 5);
+	order->placed_at_ms = pg_get_int(result, row, 6);
+	order->changed_at_ms = pg_get_int(result, row, 7);
+	order->hold_expires_at_ms = pg_get_int(result, row, 8);
+	order->first_hold_expires_at_ms = pg_get_int(result, row, 9);
+	pg_get_text(result, row, 10, order->buyer, sizeof(order->buyer));
+	pg_get_text(result, row, 11, order->trace, sizeof(order->trace));
+	pg_get_text(result, row, 12, order->key, sizeof(order->key));
+}
+
+/* With the names of sale and item. 0, or negative where the order's lot is not there. */
+static int read_order(const PGresult *result, int row, struct ledger_order *order)
+{
+	if (PQgetisnull(result, row, 13) || PQgetisnull(result, row, 14))
+		return error_origin(-EUCLEAN);
+	pg_order_read(result, row, order);
+	pg_get_text(result, row, 13, order->sale_id, sizeof(order->sale_id));
+	pg_get_text(result, row, 14, order->sku, sizeof(order->sku));
+	return 0;
+}
+
+int postgres_order_get(struct ledger *base, const struct uuid *id, struct ledger_order *order)
+{
+	struct pg_params params = {0};
+	PGresult *result;
+	int end;
+
+	pg_put_uuid(&params, id);
+	pg_put_int(&params, uuid_tag(id));
+	end = pg_read(postgres_ledger_of(base), select_order, &params, &result);
+	if (end < 0)
+		return end;
+	end = PQntuples(result) == 0 ? LEDGER_NOT_FOUND : read_order(result, 0, order);
+	PQclear(result);
+	return end;
+}
+
+int postgres_orders(struct ledger *base, const struct ledger_order_filter *filter, struct ledger_order *orders, size_t max,
+		    size_t *count)
+{
+	struct pg_params params = {0};
+	PGresult *result;
+	int end;
+
+	*count = 0;
+	pg_put_uuid(&params, &filter->after);
+	pg_put_int(&params, (int64_t)max);
+	pg_put_int(&params, filter->state);
+	pg_put_text(&params, filter->buyer);
+	if (filter->sale)
+		pg_put_int(&params, filter->sale);
+	end = pg_read(postgres_ledger_of(base), filter->sale ? select_of_sale : select_orders, &params, &result);
+	if (end < 0)
+		return end;
+	for (int row = 0; row < PQntuples(result) && end == 0; row++) {
+		end = read_order(result, row, &orders[*count]);
+		*count += end == 0;
+	}
+	PQclear(result);
+	return end;
+}

@@ -1,0 +1,94 @@
+/* Opening and closing the PostgreSQL ledger, and the table of its calls. The design is told in session.c, writer.c and apply.c. */
+#include "ledger/postgres/postgres.h"
+
+#include <stdlib.h>
+#include "ledger/postgres/private.h"
+
+static int open_read_only(struct postgres_ledger *ledger)
+{
+	struct pg_reader *reader;
+	int result = pg_reader_begin(ledger, &reader);
+
+	return result < 0 ? result : pg_reader_end(ledger, reader, pg_schema_check(&reader->connection));
+}
+
+static void ledger_free(struct ledger *base)
+{
+	struct postgres_ledger *ledger;
+
+	if (!base)
+		return;
+	ledger = postgres_ledger_of(base);
+	pg_elector_deinit(&ledger->elector);
+	pg_readers_deinit(&ledger->pool);
+	pg_writer_deinit(ledger);
+	if (ledger->url)
+		explicit_bzero(ledger->url, strlen(ledger->url)); /* it may have a password in it */
+	free(ledger->url);
+	free(ledger);
+}
+
+static const struct ledger_ops postgres_ops = {
+	.name = "postgres",
+	.apply = postgres_apply,
+	.drain = postgres_drain,
+	.journal_identify = postgres_journal_identify,
+	.journal_position = postgres_journal_position,
+	.elect = postgres_elect,
+	.item_create = postgres_item_create,
+	.item_receive = postgres_item_receive,
+	.item_adjust = postgres_item_adjust,
+	.item_get = postgres_item_get,
+	.items = postgres_items,
+	.sale_create = postgres_sale_create,
+	.sale_update = postgres_sale_update,
+	.sale_set_lots = postgres_sale_set_lots,
+	.sale_move = postgres_sale_move,
+	.sale_raise_epoch = postgres_sale_raise_epoch,
+	.sale_get = postgres_sale_get,
+	.sales = postgres_sales,
+	.sales_changed = postgres_sales_changed,
+	.lot_add = postgres_lot_add,
+	.order_get = postgres_order_get,
+	.orders = postgres_orders,
+	.sale_snapshot = postgres_sale_snapshot,
+	.request_find = postgres_request_find,
+	.log_append = postgres_log_append,
+	.log_rows = postgres_log_rows,
+	.dead_letter = postgres_dead_letter,
+	.dead_letters = postgres_dead_letters,
+	.dead_letter_remove = postgres_dead_letter_remove,
+	.audit = postgres_audit,
+	.health = pg_writer_health,
+	.recover = pg_writer_recover,
+	.free = ledger_free,
+};
+
+int ledger_postgres_open(struct ledger **out, const char *url, int flags)
+{
+	struct postgres_ledger *ledger;
+	int result;
+
+	if (flags != LEDGER_OPEN_LEASE && flags != LEDGER_OPEN_SHARED && flags != LEDGER_OPEN_READ_ONLY)
+		return error_origin(-EINVAL);
+	ledger = calloc(1, sizeof(*ledger));
+	if (!ledger)
+		return error_origin(-ENOMEM);
+	ledger->base.ops = &postgres_ops;
+	ledger->read_only = flags == LEDGER_OPEN_READ_ONLY;
+	ledger->shared = flags == LEDGER_OPEN_SHARED;
+	pg_elector_init(&ledger->elector);
+	pg_readers_init(&ledger->pool);
+	pg_writer_init(&ledger->writer);
+	ledger->url = strdup(url);
+	if (!ledger->url)
+		result = error_origin(-ENOMEM);
+	else
+		result = ledger->read_only ? open_read_only(ledger) : pg_session_begin(ledger);
+	if (result != 0) {
+		ledger_free(&ledger->base);
+		return result;
+	}
+	*out = &ledger->base;
+	return 0;
+}

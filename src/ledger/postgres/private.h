@@ -1,0 +1,267 @@
+/* What the files of the PostgreSQL adapter share. Nobody else includes this. */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include "ledger/log_chain.h"
+#include "ledger/postgres/postgres.h"
+#include "ledger/postgres/connection.h"
+#include "ledger/rules.h"
+
+struct pg_batch; /* batch.h */
+
+/* One for each thread that reads (the ledger workers, the sale keeper, the rebuild), so that none waits for another's. */
+enum { PG_READERS_MAX = 8 };
+
+/* When connecting may be tried again: later each time, and never for all processes at the same moment. */
+struct pg_backoff {
+	int64_t not_before_ns, delay_ns;
+	int code; /* what the last try came to; 0: none has failed */
+};
+
+enum { PG_NOBODY_KNOWS = -1 };
+
+/* The one that writes, and holds the lease. Everything here is under `lock`. */
+struct pg_writer {
+	pthread_mutex_t lock;
+	struct pg_connection connection;
+	struct pg_backoff backoff;
+	int64_t lease;           /* our number, or that of all who share it; 0: not yet taken */
+	int64_t id;              /* our row of `writers`, where the lease is shared */
+	_Atomic bool lease_lost; /* another process has taken it since: for good */
+	int64_t session, since;  /* the server's process that serves us, and when it began: it may outlive our connection */
+	int64_t commit_number;   /* of the last transaction that is known to be there */
+	int64_t found_number;    /* that the ledger had when the session was resumed; PG_NOBODY_KNOWS */
+	bool told_settings;      /* what the server's settings mean has been said */
+	struct pg_batch *batch;
+};
+
+/* Connections that only read. Lock order: the writer's, then the pool's. */
+struct pg_reader_pool {
+	pthread_mutex_t lock;
+	pthread_cond_t returned;
+	struct pg_backoff backoff;
+	struct pg_reader {
+		struct pg_connection connection;
+		bool busy;
+	} readers[PG_READERS_MAX];
+};
+
+/* Who is elected has a lock on a session of its own. */
+struct pg_elector {
+	pthread_mutex_t lock;
+	struct pg_connection connection;
+	struct pg_backoff backoff;
+	bool elected;
+};
+
+struct postgres_ledger {
+	struct ledger base; /* first */
+	char *url;
+	bool read_only, shared;
+	struct pg_writer writer;
+	struct pg_elector elector;
+	struct pg_reader_pool pool;
+	_Atomic int health; /* 0, or what the last write failed with */
+};
+
+static inline struct postgres_ledger *postgres_ledger_of(struct ledger *ledger)
+{
+	return (struct postgres_ledger *)ledger;
+}
+
+/* --- backoff.c --- */
+
+/* 0: try now; or what the last try came to. */
+int pg_backoff_check(const struct pg_backoff *backoff) MUST_CHECK;
+/* Takes note of a try; returns `result`. */
+int pg_backoff_note(struct pg_backoff *backoff, int result);
+
+/* --- session.c: the writer's session and its lease --- */
+
+/* Connects, takes the lease for the first time, alone or shared, and migrates. 0, LEDGER_LEASE_HELD, LEDGER_TOO_NEW, or negative. */
+int pg_session_begin(struct postgres_ledger *ledger) MUST_CHECK;
+/*
+ * Connects again and takes the lease back, if nobody else has had it. Then found_number is what had been committed, and a commit of our own has made
+ * sure of it. 0 or negative.
+ */
+int pg_session_resume(struct postgres_ledger *ledger) MUST_CHECK;
+
+/* Gives the lease up. */
+void pg_session_end(struct postgres_ledger *ledger);
+/* The statement that each transaction begins with: of the lease, or our row of `writers`, and the next number. A string constant. */
+const char *pg_take_number_sql(const struct postgres_ledger *ledger);
+
+/* --- writer.c --- */
+
+void pg_writer_init(struct pg_writer *writer);
+void pg_writer_deinit(struct postgres_ledger *ledger);
+void pg_writer_lock(struct postgres_ledger *ledger);
+void pg_writer_unlock(struct postgres_ledger *ledger);
+
+/* Under the lock: there is a session with the lease. 0 or negative. */
+int pg_writer_ready(struct postgres_ledger *ledger) MUST_CHECK;
+/* Adds what every transaction begins with. */
+void pg_add_begin(struct postgres_ledger *ledger);
+/* Runs a trip of the running transaction. Besides pg_run(): PG_FENCED is settled here (-EBUSY), and what failed is rolled back. */
+int pg_transaction_run(struct postgres_ledger *ledger, PGresult **results) MUST_CHECK;
+/* What pg_transaction_run() does after its trip, for one that was run otherwise. */
+int pg_transaction_settle(struct postgres_ledger *ledger, int end) MUST_CHECK;
+/*
+ * Adds COMMIT, and runs the trip. 0: it is committed. Positive: enum pg_end, rolled back. Negative: it is not there, or -EINPROGRESS where nobody can say.
+ */
+int pg_transaction_commit(struct postgres_ledger *ledger) MUST_CHECK;
+/* Nothing of the transaction stays. Returns `result`, or what rolling back failed with. */
+int pg_transaction_abandon(struct postgres_ledger *ledger, int result) MUST_CHECK;
+/* What a failure of a transaction that is certainly not there comes to for the ledger's health. Returns `code`. */
+int pg_writer_failed(struct postgres_ledger *ledger, int code);
+
+/* The end of a trip as an outcome of the port: `on_constraint` for a constraint; what must not be is negative. */
+int pg_outcome(int end, int on_constraint) MUST_CHECK;
+
+enum { PG_TRIES_MAX = 5 }; /* of one transaction that a deadlock has ended */
+
+/*
+ * Lock and transaction in one, for calls that are a transaction each:
+ *
+ *     while (pg_work_begin(&work))
+ *         pg_work_end(&work, result);
+ *     return work.result;
+ *
+ * It goes round again where the server has ended the transaction for a deadlock: nothing of it is there.
+ */
+struct pg_work {
+	struct postgres_ledger *ledger;
+	bool logs;         /* it writes a row of the operator log: its end is locked */
+	bool changes_sale; /* it changes a sale: `change` is its number, and nobody else changes one meanwhile */
+	struct pg_connection *connection;
+	int64_t change;
+	int result, tries;
+	bool over;
+};
+bool pg_work_begin(struct pg_work *work); /* false: see work.result */
+/* result 0: commits; anything else, an outcome or negative: nothing stays. work.result: it, or what committing failed with. */
+void pg_work_end(struct pg_work *work, int result);
+
+int pg_writer_recover(struct ledger *ledger) MUST_CHECK;
+int pg_writer_health(struct ledger *ledger, const char **reason);
+
+/* --- requests.c: in a transaction --- */
+
+/* Whether the actor's request was done before: 0 (also where it has none), LEDGER_REPEATED, LEDGER_KEY_REUSED, or negative. */
+int pg_request_check(struct pg_connection *connection, const struct ledger_actor *actor) MUST_CHECK;
+int pg_request_write(struct pg_connection *connection, const struct ledger_request *request, int64_t at_ms) MUST_CHECK;
+
+/* --- sales.c: in a transaction --- */
+
+/* What a lot has: put there, given back to its item, or taken from it, with the movement. 0, LEDGER_NOT_FOUND (item), LEDGER_NOT_ENOUGH, LEDGER_CONSTRAINT
+ * (insert: two lots of one item), or negative. */
+int pg_lot_insert(struct pg_connection *connection, uint32_t sale, uint32_t place, struct sale_lot *lot,
+		  const struct ledger_actor *actor) MUST_CHECK;
+int pg_lot_return(struct pg_connection *connection, uint32_t sale, uint32_t lot, int64_t item, int64_t units,
+		  const struct ledger_actor *actor) MUST_CHECK;
+int pg_lot_grow(struct pg_connection *connection, uint32_t sale, uint32_t lot, const char *sku, int64_t units,
+		const struct ledger_actor *actor) MUST_CHECK;
+/* Whether it is a draft as it was read: 0, LEDGER_NOT_FOUND, LEDGER_WRONG_STATE, LEDGER_CONFLICT, or negative. */
+int pg_sale_may_change(struct pg_connection *connection, const struct sale *sale) MUST_CHECK;
+/* Its version and the number of its change go up. */
+int pg_sale_touch(struct pg_work *work, uint32_t sale) MUST_CHECK;
+
+/* --- elect.c --- */
+
+void pg_elector_init(struct pg_elector *elector);
+void pg_elector_deinit(struct pg_elector *elector);
+
+/* --- readers.c --- */
+
+void pg_readers_init(struct pg_reader_pool *pool);
+void pg_readers_deinit(struct pg_reader_pool *pool); /* asserts that none is out */
+/* Waits while all are out. 0 or negative. */
+int pg_reader_begin(struct postgres_ledger *ledger, struct pg_reader **reader) MUST_CHECK;
+/* Gives it back; returns `result`, a positive pg_end as -EIO. */
+int pg_reader_end(struct postgres_ledger *ledger, struct pg_reader *reader, int result) MUST_CHECK;
+/* One statement on a reader: 0 with *result, to be cleared, or negative. Where the connection turns out to be dead, once more on a fresh one. */
+int pg_read(struct postgres_ledger *ledger, const char *sql, const struct pg_params *params, PGresult **result) MUST_CHECK;
+/* Several at one moment. */
+int pg_read_snapshot(struct postgres_ledger *ledger, const char *const *sql, const struct pg_params *params, size_t count,
+		     PGresult **results) MUST_CHECK;
+
+/* --- migrate.c --- */
+
+/* Brings the tables up to this program's. 0, LEDGER_TOO_NEW, or negative. */
+int pg_migrate(struct pg_connection *connection) MUST_CHECK;
+/* For read-only opening: 0, LEDGER_TOO_NEW, or negative where the tables are not this program's. */
+int pg_schema_check(struct pg_connection *connection) MUST_CHECK;
+
+/* --- Rows of a sale, for a snapshot; by file --- */
+
+/* sales_read.c: number $1, and its lots; read by pg_sale_read(). NULL where there is none (*end: 0) or it cannot be read (negative). */
+extern const char *const pg_sale_by_number[2];
+struct sale *pg_sale_read(PGresult *const results[static 2], int *end);
+/* orders.c: of sale $1, behind the id $2, at most $3; read by pg_order_read(), which leaves out the names of sale and item. */
+extern const char pg_orders_of_sale[];
+void pg_order_read(const PGresult *result, int row, struct ledger_order *order);
+
+/* --- Movements and the log, used by several --- */
+
+int pg_movement_write(struct pg_connection *connection, const struct movement *movement) MUST_CHECK;
+/* 1: there is a movement with this id, 0: there is none, or negative. */
+int pg_movement_exists(struct pg_connection *connection, const struct uuid *id) MUST_CHECK;
+
+/* The number and hash of the log's last row. */
+struct pg_log_head {
+	int64_t number;
+	char hash[SHA256_TEXT_SIZE];
+};
+extern const char pg_log_head_sql[], pg_log_head_lock_sql[], pg_log_head_update_sql[];
+void pg_log_head_read(const PGresult *result, struct pg_log_head *head);
+void pg_log_head_put(struct pg_params *params, const struct pg_log_head *head);
+/* Writes the next row of the operator log in the running transaction, which has the log's end locked. */
+int pg_log_row_write(struct pg_connection *connection, const struct ledger_actor *actor, const char *action, struct slice subject,
+		     struct slice detail_json) MUST_CHECK;
+
+/* --- The port's calls, by file --- */
+
+int postgres_apply(struct ledger *ledger, struct ledger_entry *entries, size_t count);
+int postgres_drain(struct ledger *ledger, struct ledger_drain *batch);
+int postgres_journal_identify(struct ledger *ledger, struct slice cluster, struct slice topic, uint32_t *partitions, char **known);
+int postgres_journal_position(struct ledger *ledger, uint32_t partition, int64_t *next, uint64_t *mark);
+int postgres_elect(struct ledger *ledger, bool stands);
+
+int postgres_item_create(struct ledger *ledger, const struct ledger_item *item, const struct ledger_actor *actor);
+int postgres_item_receive(struct ledger *ledger, struct slice sku, int64_t units, const struct uuid *movement,
+			  const struct ledger_actor *actor, int64_t *on_hand);
+int postgres_item_adjust(struct ledger *ledger, struct slice sku, int64_t units, struct slice reason, const struct uuid *movement,
+			 const struct ledger_actor *actor, int64_t *on_hand);
+int postgres_item_get(struct ledger *ledger, struct slice sku, struct ledger_item *item);
+int postgres_items(struct ledger *ledger, struct slice after, struct ledger_item *items, size_t max, size_t *count);
+
+int postgres_sale_create(struct ledger *ledger, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot);
+int postgres_sale_update(struct ledger *ledger, const struct sale *sale, const struct ledger_actor *actor);
+int postgres_sale_set_lots(struct ledger *ledger, const struct sale *sale, const struct sale_lot *lots, uint32_t count,
+			   const struct ledger_actor *actor, uint32_t *lot);
+int postgres_sale_move(struct ledger *ledger, uint32_t sale, enum sale_action action, const struct ledger_actor *actor);
+int postgres_sale_raise_epoch(struct ledger *ledger, uint32_t sale, uint32_t above, uint32_t *epoch);
+int postgres_lot_add(struct ledger *ledger, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *movement,
+		     const struct ledger_actor *actor);
+int postgres_sale_get(struct ledger *ledger, uint32_t number, struct slice id, struct sale **sale);
+int postgres_sales(struct ledger *ledger, uint32_t after, int64_t live_since_ms, struct sale **sales, size_t max, size_t *count);
+int postgres_sales_changed(struct ledger *ledger, uint64_t after, struct sale **sales, size_t max, size_t *count);
+
+int postgres_order_get(struct ledger *ledger, const struct uuid *id, struct ledger_order *order);
+int postgres_orders(struct ledger *ledger, const struct ledger_order_filter *filter, struct ledger_order *orders, size_t max,
+		    size_t *count);
+int postgres_sale_snapshot(struct ledger *ledger, uint32_t sale, struct ledger_snapshot *snapshot, ledger_orders_fn *page,
+			   void *context);
+
+int postgres_request_find(struct ledger *ledger, struct ledger_request *request);
+int postgres_log_append(struct ledger *ledger, const struct ledger_actor *actor, const char *action, struct slice subject,
+			struct slice detail_json);
+int postgres_log_rows(struct ledger *ledger, const struct ledger_log_filter *filter, struct ledger_log_row *rows, size_t max,
+		      size_t *count);
+
+int postgres_dead_letter(struct ledger *ledger, const struct event *event, const char *reason, int64_t now_ms);
+int postgres_dead_letters(struct ledger *ledger, int64_t after, struct ledger_dead_letter *rows, size_t max, size_t *count);
+int postgres_dead_letter_remove(struct ledger *ledger, int64_t number);
+
+int postgres_audit(struct ledger *ledger, struct ledger_audit *audit);

@@ -1,0 +1,394 @@
+/*
+ * Applying events: the hot path of the whole program. One transaction a batch; an order that is granted is two rows in two trees
+ * (orders, movements), and what the batch does to a lot is added up here and written once.
+ *
+ * What becomes of an event is event_judge()'s to say. Behind it lie the tables' own constraints, the last line. A row that breaks one is left out by
+ * itself. A lot whose sum breaks one says only that some event of the batch is bad: the batch is rolled back and applied in halves, each in a
+ * savepoint, down to the one. This never happens in a program that works, so it may cost what it likes, and the common path has no savepoint.
+ *
+ * When the transaction fails, the caller must still be told the truth about each event: one that was driven again may be there from before. So
+ * after a failure each is looked up (LEDGER_ALREADY, or the failure; -EINPROGRESS where the ledger cannot be read).
+ *
+ * Turned down: statements of many rows. The rows of one statement stand or fall together, which ruins the last line, and a step costs little beside the
+ * inserting itself (docs/performance.md).
+ */
+#include "base/failpoint.h"
+#include "ledger/event_batch.h"
+#include "ledger/log_detail.h"
+#include "ledger/sqlite/apply.h"
+
+/* Inner results besides the outcomes of a ledger_entry. */
+enum { ROW_FOUND = 100 };
+
+/* ROW_FOUND, 0 where there is none, or negative. */
+static int read_order(struct connection *connection, const struct event *event, struct order_row *row)
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(
+		connection, "SELECT lot, quantity, state, hold_expires_at_ms, buyer FROM orders WHERE sale = ?1 AND id = ?2",
+		&statement);
+
+	if (result < 0)
+		return result;
+	bind_int(statement, 1, event->sale);
+	bind_uuid(statement, 2, &event->id);
+	result = step_row(connection, statement);
+	if (result != STEP_ROW)
+		return result;
+	row->sale = event->sale;
+	row->lot = (uint32_t)sqlite3_column_int64(statement, 0);
+	row->quantity = (uint32_t)sqlite3_column_int64(statement, 1);
+	row->state = (enum order_state)sqlite3_column_int64(statement, 2);
+	row->hold_expires_at_ms = sqlite3_column_int64(statement, 3);
+	column_text(statement, 4, row->buyer, sizeof(row->buyer));
+	sqlite3_reset(statement);
+	return ROW_FOUND;
+}
+
+/* --- Writing --- */
+
+static int insert_order(struct connection *connection, const struct event *event)
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(connection,
+					"INSERT INTO orders (id, sale, lot, quantity, state, epoch, buyer_units, limit_per_buyer, placed_at_ms,"
+					" changed_at_ms, hold_expires_at_ms, first_hold_expires_at_ms, buyer, trace, key)"
+					" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10, ?10, ?11, ?12, ?13)",
+					&statement);
+
+	if (result < 0)
+		return result;
+	bind_uuid(statement, 1, &event->id);
+	bind_int(statement, 2, event->sale);
+	bind_int(statement, 3, event->lot);
+	bind_int(statement, 4, event->quantity);
+	bind_int(statement, 5, event->hold_expires_at_ms ? ORDER_HELD : ORDER_CONFIRMED);
+	bind_int(statement, 6, event->epoch);
+	bind_int(statement, 7, event->buyer_units);
+	bind_int(statement, 8, event->limit_per_buyer);
+	bind_int(statement, 9, event->at_ms);
+	bind_int_or_null(statement, 10, event->hold_expires_at_ms, 0);
+	bind_text(statement, 11, event->buyer);
+	bind_text_or_null(statement, 12, event->trace);
+	bind_text_or_null(statement, 13, event->key);
+	return step_once(connection, statement);
+}
+
+static int update_order(struct connection *connection, const struct event *event, enum order_state state)
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(connection,
+					"UPDATE orders SET state = ?2, changed_at_ms = ?3, hold_expires_at_ms = coalesce(?4, hold_expires_at_ms)"
+					" WHERE sale = ?5 AND id = ?1",
+					&statement);
+
+	if (result < 0)
+		return result;
+	bind_uuid(statement, 1, &event->id);
+	bind_int(statement, 5, event->sale);
+	bind_int(statement, 2, state);
+	bind_int(statement, 3, event->at_ms);
+	bind_int_or_null(statement, 4, event->kind == EVENT_EXTENDED ? event->hold_expires_at_ms : 0, 0);
+	result = step_once(connection, statement);
+	return result == STEP_CONSTRAINT ? LEDGER_CONSTRAINT : result;
+}
+
+static int return_to_item(struct connection *connection, const struct movement *movement)
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(connection, "UPDATE items SET on_hand = on_hand + ?2 WHERE number = ?1", &statement);
+
+	if (result < 0)
+		return result;
+	bind_int(statement, 1, movement->item);
+	bind_int(statement, 2, movement->on_hand);
+	result = step_once(connection, statement);
+	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
+}
+
+static int raise_barrier(struct apply *apply, const struct event *event)
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(apply->connection,
+					"UPDATE sales SET barrier = ?2, version = version + 1 WHERE number = ?1", &statement);
+
+	if (result < 0)
+		return result;
+	bind_int(statement, 1, event->sale);
+	bind_int(statement, 2, event->epoch);
+	result = step_once(apply->connection, statement);
+	if (result != 0)
+		return result < 0 ? result : LEDGER_CONSTRAINT;
+	apply_scratch_raise(apply->lots, event->sale, event->epoch);
+	return sale_changed(apply->connection, event->sale);
+}
+
+/* The row of the operator log for what is an operator's. */
+static int log_operator(struct apply *apply, const struct touched *lot, const struct event *event)
+{
+	struct ledger_request request = {event->id, event->request, event->quantity};
+	struct ledger_actor actor = {.name = event->actor,
+				     .trace = event->trace,
+				     .now_ms = event->at_ms,
+				     .request = uuid_is_null(&event->request) ? NULL : &request};
+	char id[UUID_TEXT_SIZE], sale[SALE_ID_MAX + 1], sku[SKU_MAX + 1], detail[LOG_DETAIL_SIZE];
+	bool withdrawn = event->kind == EVENT_WITHDRAWN;
+	sqlite3_stmt *statement;
+	struct slice json;
+	int result;
+
+	result = connection_prepare(apply->connection,
+				    "SELECT sales.id, items.sku FROM lots JOIN sales ON sales.number = lots.sale"
+				    " JOIN items ON items.number = lots.item WHERE lots.sale = ?1 AND lots.place = ?2",
+				    &statement);
+	if (result < 0)
+		return result;
+	bind_int(statement, 1, lot->sale);
+	bind_int(statement, 2, lot->lot);
+	result = step_row(apply->connection, statement);
+	if (result != STEP_ROW)
+		return result < 0 ? result : error_origin(-EUCLEAN);
+	column_text(statement, 0, sale, sizeof(sale));
+	column_text(statement, 1, sku, sizeof(sku));
+	sqlite3_reset(statement);
+	uuid_format(&event->id, id);
+	json = withdrawn ? log_detail_units(detail, sku, event->quantity, &event->id) : log_detail_order(detail, sale, sku);
+	return log_row_write(apply->connection, &actor, log_action_of_event(event->kind), slice_of(withdrawn ? sale : id), json);
+}
+
+/* What an event does to its lot, its item and the operator log. */
+static int write_change(struct apply *apply, struct touched *lot, const struct event *event, const struct event_change *change)
+{
+	int result = 0;
+
+	apply->wrote = true;
+	if (change->moves) {
+		lot->held += change->movement.held;
+		lot->confirmed += change->movement.confirmed;
+		lot->withdrawn += change->movement.withdrawn;
+		result = movement_write(apply->connection, &change->movement);
+	}
+	if (result == 0 && change->movement.on_hand)
+		result = return_to_item(apply->connection, &change->movement);
+	if (result == 0 && change->logged)
+		result = log_operator(apply, lot, event);
+	return result;
+}
+
+/* --- Event by event --- */
+
+/* What the batch knows of the lot, and where there is none, of its sale. Every sale has a lot 0. */
+static int know_lot(struct apply *apply, uint32_t sale, uint32_t place, struct event_facts *facts, struct touched **lot)
+{
+	int result = apply_scratch_touch(apply->lots, apply->connection, sale, place, lot);
+
+	facts->has_lot = result == 0;
+	if (result == LEDGER_NOT_FOUND)
+		result = apply_scratch_touch(apply->lots, apply->connection, sale, 0, lot);
+	if (result < 0)
+		return result;
+	facts->has_sale = result == 0;
+	facts->oldest = (*lot)->oldest;
+	facts->barrier = (*lot)->barrier;
+	facts->item = (*lot)->item;
+	return 0;
+}
+
+/*
+ * The row is inserted without looking for one first: its absence is what the common path finds. 0, a positive outcome, or negative.
+ */
+static int apply_reserved(struct apply *apply, const struct event *event)
+{
+	struct event_facts facts = {0};
+	struct event_change change;
+	struct order_row row;
+	struct touched *lot;
+	int outcome, result = know_lot(apply, event->sale, event->lot, &facts, &lot);
+
+	if (result < 0)
+		return result;
+	outcome = event_judge(event, &facts, &change);
+	if (outcome == LEDGER_DONE) {
+		result = insert_order(apply->connection, event);
+		if (result < 0)
+			return result;
+		if (result == STEP_CONSTRAINT)
+			outcome = LEDGER_CONSTRAINT;
+	}
+	if (outcome == LEDGER_DONE)
+		return write_change(apply, lot, event, &change);
+	result = read_order(apply->connection, event, &row);
+	if (result <= 0)
+		return result < 0 ? result : outcome;
+	facts.order = &row;
+	return event_judge(event, &facts, &change);
+}
+
+static int apply_settlement(struct apply *apply, const struct event *event)
+{
+	struct event_facts facts = {0};
+	struct event_change change;
+	struct order_row row;
+	struct touched *lot;
+	int result = read_order(apply->connection, event, &row);
+
+	if (result < 0)
+		return result;
+	if (result == ROW_FOUND)
+		facts.order = &row;
+	result = know_lot(apply, event->sale, facts.order ? row.lot : 0, &facts, &lot);
+	if (result < 0)
+		return result;
+	result = event_judge(event, &facts, &change);
+	if (result != LEDGER_DONE)
+		return result;
+	apply->wrote = true;
+	result = update_order(apply->connection, event, change.state);
+	return result != 0 ? result : write_change(apply, lot, event, &change);
+}
+
+static int apply_withdrawn(struct apply *apply, const struct event *event)
+{
+	struct event_facts facts = {0};
+	struct event_change change;
+	struct touched *lot;
+	int result = movement_exists(apply->connection, &event->id);
+
+	facts.has_movement = result > 0;
+	if (result >= 0)
+		result = know_lot(apply, event->sale, event->lot, &facts, &lot);
+	if (result < 0)
+		return result;
+	result = event_judge(event, &facts, &change);
+	return result != LEDGER_DONE ? result : write_change(apply, lot, event, &change);
+}
+
+static int apply_barrier(struct apply *apply, const struct event *event)
+{
+	struct event_facts facts = {0};
+	struct event_change change;
+	struct touched *lot;
+	int result = know_lot(apply, event->sale, 0, &facts, &lot);
+
+	if (result < 0)
+		return result;
+	result = event_judge(event, &facts, &change);
+	if (result != LEDGER_DONE)
+		return result;
+	apply->wrote = true;
+	return raise_barrier(apply, event);
+}
+
+static int apply_event(struct apply *apply, const struct event *event)
+{
+	int result = FAILPOINT("ledger.insert");
+
+	if (result < 0)
+		return result;
+	if (event->kind == EVENT_RESERVED)
+		return apply_reserved(apply, event);
+	if (event->kind == EVENT_WITHDRAWN)
+		return apply_withdrawn(apply, event);
+	if (event->kind == EVENT_BARRIER)
+		return apply_barrier(apply, event);
+	return apply_settlement(apply, event);
+}
+
+/* --- The batch --- */
+
+/* 0, LEDGER_CONSTRAINT where the events together break a lot, or negative. */
+static int apply_range(struct apply *apply, struct ledger_entry *entries, size_t count)
+{
+	int result = 0;
+
+	apply_scratch_clear(apply->lots, apply->drain != NULL);
+	for (size_t i = 0; i < count && result >= 0; i++) {
+		result = apply_event(apply, entries[i].event);
+		entries[i].outcome = result;
+	}
+	return result < 0 ? result : apply_scratch_write(apply->lots, apply->connection);
+}
+
+/* apply_range() in a savepoint, of which nothing stays where it breaks a lot: an event_range. */
+static int try_range(void *context, struct ledger_entry *entries, size_t count, bool *broken)
+{
+	struct apply *apply = context;
+	int result = connection_run(apply->connection, "SAVEPOINT half");
+
+	if (result == 0)
+		result = apply_range(apply, entries, count);
+	*broken = result == LEDGER_CONSTRAINT;
+	if (*broken)
+		result = connection_run(apply->connection, "ROLLBACK TO half");
+	return result == 0 ? connection_run(apply->connection, "RELEASE half") : result;
+}
+
+int sqlite_apply_batch(struct apply *apply, struct ledger_entry *entries, size_t count)
+{
+	int result = apply_range(apply, entries, count);
+
+	if (result != LEDGER_CONSTRAINT)
+		return result;
+	result = connection_run(apply->connection, "ROLLBACK");
+	if (result == 0)
+		result = connection_run(apply->connection, "BEGIN IMMEDIATE");
+	if (result == 0 && apply->drain)
+		result = sqlite_drain_move(apply->connection, apply->drain);
+	return result != 0 ? result : event_batch_halve(try_range, apply, entries, count);
+}
+
+/* What is there from before, after the transaction has failed with `code`. */
+static int look_up(struct apply *apply, const struct event *event, int code)
+{
+	struct event_facts facts = {0};
+	struct order_row row;
+	struct touched *lot;
+	int result = 0;
+
+	if (event->kind == EVENT_WITHDRAWN)
+		result = movement_exists(apply->connection, &event->id);
+	else if (event->kind == EVENT_BARRIER)
+		result = know_lot(apply, event->sale, 0, &facts, &lot);
+	else
+		result = read_order(apply->connection, event, &row);
+	if (result < 0)
+		return -EINPROGRESS;
+	facts.has_movement = event->kind == EVENT_WITHDRAWN && result > 0;
+	facts.order = result == ROW_FOUND ? &row : NULL;
+	return event_is_there(event, &facts) ? LEDGER_ALREADY : code;
+}
+
+int sqlite_apply(struct ledger *base, struct ledger_entry *entries, size_t count)
+{
+	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
+	struct apply apply = {.connection = &ledger->writer.connection};
+	bool readable;
+	int result;
+
+	if (count == 0)
+		return 0;
+	writer_lock(ledger);
+	result = apply_scratch_fit(&ledger->writer.scratch, APPLY_LOTS_MAX * count);
+	readable = result == 0;
+	apply.lots = ledger->writer.scratch;
+	if (result == 0)
+		result = transaction_begin(ledger);
+	if (result == 0) {
+		result = sqlite_apply_batch(&apply, entries, count);
+		/* Nothing new: no need to wait for the disk. What is there already was made durable when it came, or at opening. */
+		if (result == 0 && !apply.wrote)
+			result = LEDGER_ALREADY;
+		result = transaction_end(ledger, result);
+		if (result > 0)
+			result = 0;
+	}
+	readable &= writer_trusted(ledger);
+	if (result < 0 && readable)
+		apply_scratch_clear(apply.lots, false);
+	for (size_t i = 0; i < count && result < 0; i++)
+		entries[i].outcome = readable ? look_up(&apply, entries[i].event, result) : -EINPROGRESS;
+	writer_unlock(ledger);
+	if (result == 0)
+		event_batch_shout(entries, count);
+	return result;
+}

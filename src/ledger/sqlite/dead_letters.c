@@ -1,0 +1,91 @@
+/* Dead letters: events that no transaction could apply, kept with their reason until somebody has replayed them. */
+#include <stdlib.h>
+#include "ledger/dead_letter.h"
+#include "ledger/sqlite/private.h"
+
+int dead_letter_write(struct connection *connection, struct slice json, const char *reason, int64_t now_ms)
+{
+	sqlite3_stmt *statement;
+	int result =
+		connection_prepare(connection, "INSERT INTO dead_letters (at_ms, reason, event) VALUES (?1, ?2, ?3)", &statement);
+
+	if (result < 0)
+		return result;
+	bind_int(statement, 1, now_ms);
+	bind_text(statement, 2, slice_of(reason));
+	bind_text(statement, 3, json);
+	result = step_once(connection, statement);
+	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
+}
+
+int sqlite_dead_letter(struct ledger *base, const struct event *event, const char *reason, int64_t now_ms)
+{
+	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
+	struct connection *connection;
+	struct buffer json;
+	int result;
+
+	buffer_init(&json, DEAD_LETTER_MAX);
+	dead_letter_event(&json, event);
+	result = json.failed ? error_origin(-ENOMEM) : writer_begin(ledger, &connection);
+	if (result == 0)
+		result = writer_end(ledger, dead_letter_write(connection, buffer_slice(&json), reason, now_ms));
+	buffer_deinit(&json);
+	return result;
+}
+
+int sqlite_dead_letters(struct ledger *base, int64_t after, struct ledger_dead_letter *rows, size_t max, size_t *count)
+{
+	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
+	struct reader *reader;
+	sqlite3_stmt *statement;
+	int result = reader_begin(ledger, &reader);
+
+	*count = 0;
+	if (result < 0)
+		return result;
+	result = connection_prepare(&reader->connection,
+				    "SELECT number, at_ms, reason, event FROM dead_letters WHERE number > ?1 ORDER BY number LIMIT ?2",
+				    &statement);
+	if (result < 0)
+		return reader_end(ledger, reader, result);
+	bind_int(statement, 1, after);
+	bind_int(statement, 2, (int64_t)max);
+	while ((result = step_row(&reader->connection, statement)) == STEP_ROW) {
+		struct ledger_dead_letter *row = &rows[*count];
+		struct slice event = column_slice(statement, 3);
+
+		row->number = sqlite3_column_int64(statement, 0);
+		row->at_ms = sqlite3_column_int64(statement, 1);
+		column_text(statement, 2, row->reason, sizeof(row->reason));
+		row->event = strndup(event.data ? event.data : "", event.size);
+		if (!row->event) {
+			sqlite3_reset(statement);
+			result = error_origin(-ENOMEM);
+			break;
+		}
+		++*count;
+	}
+	while (result < 0 && *count)
+		free(rows[--*count].event);
+	return reader_end(ledger, reader, result);
+}
+
+int sqlite_dead_letter_remove(struct ledger *base, int64_t number)
+{
+	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
+	struct connection *connection;
+	sqlite3_stmt *statement;
+	int result = writer_begin(ledger, &connection);
+
+	if (result < 0)
+		return result;
+	result = connection_prepare(connection, "DELETE FROM dead_letters WHERE number = ?1", &statement);
+	if (result == 0) {
+		bind_int(statement, 1, number);
+		result = step_once(connection, statement);
+	}
+	if (result == 0 && sqlite3_changes(connection->db) == 0)
+		result = LEDGER_NOT_FOUND;
+	return writer_end(ledger, result);
+}

@@ -1,0 +1,206 @@
+/*
+ * The drain's side of the ledger: a batch of the journal and the positions behind it in one transaction (rule 6). A position moves only from where the drain
+ * found it, so each record counts once, whoever reads it how often.
+ *
+ * Positions are read behind the beginning of a transaction, where a commit whose outcome was unknown has been settled: what is read is final, and durable.
+ */
+#include <stdio.h>
+#include "ledger/dead_letter.h"
+#include "ledger/event_batch.h"
+#include "ledger/sqlite/apply.h"
+
+/* Whether the position was where it was thought to be, and is now moved. 1, 0, or negative. */
+static int move(struct connection *connection, const struct ledger_progress *progress)
+{
+	sqlite3_stmt *update, *insert;
+	int result = connection_prepare(
+		connection, "UPDATE journal_offsets SET next = ?3, mark = ?4 WHERE partition = ?1 AND next = ?2", &update);
+
+	if (result == 0)
+		result = connection_prepare(connection, "INSERT INTO journal_offsets (partition, next, mark) VALUES (?1, ?2, ?3)",
+					    &insert);
+	if (result < 0)
+		return result;
+	bind_int(update, 1, progress->partition);
+	bind_int(update, 2, progress->from);
+	bind_int(update, 3, progress->to);
+	bind_int(update, 4, (int64_t)progress->mark);
+	result = step_once(connection, update);
+	if (result != 0)
+		return result < 0 ? result : error_origin(-EIO);
+	if (sqlite3_changes(connection->db) > 0)
+		return 1;
+	if (progress->from != 0)
+		return 0;
+	bind_int(insert, 1, progress->partition);
+	bind_int(insert, 2, progress->to);
+	bind_int(insert, 3, (int64_t)progress->mark);
+	result = step_once(connection, insert);
+	return result < 0 ? result : result == STEP_DONE;
+}
+
+int sqlite_drain_move(struct connection *connection, const struct ledger_drain *drain)
+{
+	int moved = 1;
+
+	for (size_t i = 0; i < drain->progress_count && moved == 1; i++)
+		moved = move(connection, &drain->progress[i]);
+	return moved < 0 ? moved : moved ? 0 : LEDGER_STALE_POSITION;
+}
+
+static int bury(struct connection *connection, int64_t at_ms, const char *reason, const struct event *event, struct slice record)
+{
+	struct buffer text;
+	int result;
+
+	buffer_init(&text, DEAD_LETTER_MAX);
+	if (event)
+		dead_letter_event(&text, event);
+	else
+		dead_letter_record(&text, record);
+	result = text.failed ? error_origin(-ENOMEM) : dead_letter_write(connection, buffer_slice(&text), reason, at_ms);
+	buffer_deinit(&text);
+	return result;
+}
+
+static int bury_all(struct connection *connection, const struct ledger_drain *drain)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < drain->bad_count && result == 0; i++)
+		result = bury(connection, drain->now_ms, drain->bad[i].reason, NULL, drain->bad[i].record);
+	for (size_t i = 0; i < drain->count && result == 0; i++) {
+		const char *reason = dead_letter_reason(drain->entries[i].outcome);
+
+		if (reason)
+			result = bury(connection, drain->now_ms, reason, drain->entries[i].event, SLICE_NULL);
+	}
+	return result;
+}
+
+int sqlite_drain(struct ledger *base, struct ledger_drain *drain)
+{
+	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
+	struct apply apply = {.connection = &ledger->writer.connection, .drain = drain};
+	int result;
+
+	writer_lock(ledger);
+	result = apply_scratch_fit(&ledger->writer.scratch, APPLY_LOTS_MAX * drain->count);
+	apply.lots = ledger->writer.scratch;
+	if (result == 0)
+		result = transaction_begin(ledger);
+	if (result == 0) {
+		result = sqlite_drain_move(apply.connection, drain);
+		if (result == 0)
+			result = sqlite_apply_batch(&apply, drain->entries, drain->count);
+		if (result == 0)
+			result = bury_all(apply.connection, drain);
+		result = transaction_end(ledger, result);
+	}
+	writer_unlock(ledger);
+	if (result == 0)
+		event_batch_shout(drain->entries, drain->count);
+	return result;
+}
+
+/* --- Whose rows these are --- */
+
+/* In a transaction: 0 where it is this log, LEDGER_OTHER_LOG with *known, LEDGER_NOT_FOUND where none is written down, or negative. *partitions: 0 where
+ * only their number is not. */
+static int compare_log(struct connection *connection, struct slice cluster, struct slice topic, uint32_t *partitions, char **known)
+{
+	sqlite3_stmt *statement;
+	struct slice have[2];
+	int result = connection_prepare(connection, "SELECT cluster, topic, partitions FROM journal", &statement);
+
+	if (result < 0)
+		return result;
+	result = step_row(connection, statement);
+	if (result != STEP_ROW)
+		return result < 0 ? result : LEDGER_NOT_FOUND;
+	have[0] = column_slice(statement, 0);
+	have[1] = column_slice(statement, 1);
+	*partitions = (uint32_t)sqlite3_column_int64(statement, 2);
+	result = 0;
+	if (!slice_equal(have[0], cluster) || !slice_equal(have[1], topic)) {
+		result = LEDGER_OTHER_LOG;
+		if (asprintf(known, "%.*s %.*s", (int)have[0].size, have[0].data, (int)have[1].size, have[1].data) < 0) {
+			*known = NULL;
+			result = error_origin(-ENOMEM);
+		}
+	}
+	sqlite3_reset(statement);
+	return result;
+}
+
+static int write_log(struct connection *connection, struct slice cluster, struct slice topic, uint32_t partitions)
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(connection,
+					"INSERT INTO journal (one, cluster, topic, partitions) VALUES (1, ?1, ?2, ?3)"
+					" ON CONFLICT DO UPDATE SET partitions = excluded.partitions",
+					&statement);
+
+	if (result < 0)
+		return result;
+	bind_text(statement, 1, cluster);
+	bind_text(statement, 2, topic);
+	bind_int(statement, 3, partitions);
+	result = step_once(connection, statement);
+	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
+}
+
+int sqlite_journal_identify(struct ledger *base, struct slice cluster, struct slice topic, uint32_t *partitions, char **known)
+{
+	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
+	struct connection *connection;
+	uint32_t fixed = 0;
+	int result = writer_begin(ledger, &connection);
+
+	*known = NULL;
+	if (result < 0)
+		return result;
+	result = compare_log(connection, cluster, topic, &fixed, known);
+	if (result == LEDGER_NOT_FOUND || (result == 0 && fixed == 0))
+		result = write_log(connection, cluster, topic, *partitions);
+	else if (result == 0)
+		*partitions = fixed;
+	return writer_end(ledger, result);
+}
+
+static int read_position(struct connection *connection, uint32_t partition, int64_t *next, uint64_t *mark)
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(connection, "SELECT next, mark FROM journal_offsets WHERE partition = ?1", &statement);
+
+	if (result < 0)
+		return result;
+	bind_int(statement, 1, partition);
+	result = step_row(connection, statement);
+	if (result != STEP_ROW)
+		return result < 0 ? result : LEDGER_NOT_FOUND;
+	*next = sqlite3_column_int64(statement, 0);
+	*mark = (uint64_t)sqlite3_column_int64(statement, 1);
+	sqlite3_reset(statement);
+	return LEDGER_ALREADY;
+}
+
+int sqlite_journal_position(struct ledger *base, uint32_t partition, int64_t *next, uint64_t *mark)
+{
+	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
+	struct connection *connection;
+	int result = writer_begin(ledger, &connection);
+
+	if (result < 0)
+		return result;
+	/* Nothing is written: an outcome ends the transaction without a commit. */
+	result = writer_end(ledger, read_position(connection, partition, next, mark));
+	return result == LEDGER_ALREADY ? LEDGER_DONE : result;
+}
+
+int sqlite_elect(struct ledger *base, bool stands)
+{
+	(void)stands;
+	/* The lease is always exclusive. */
+	return sqlite_ledger_of(base)->read_only ? -EROFS : LEDGER_DONE;
+}

@@ -1,0 +1,226 @@
+/*
+ * Reading orders: one by its id, which ends in its sale's number, or many in the order of their ids. Within a sale that is the order of the tree: nothing
+ * is sorted, and a page begins where the one before it ended. A page of all sales takes the first ids of each sale, as far as they are below the
+ * ones that it has, and then their rows. A filter looks at every order behind `after`; that is the price of having no second index to write.
+ */
+#include <stdlib.h>
+#include "ledger/sqlite/private.h"
+
+#define ORDER_COLUMNS                                                                             \
+	"id, sale, lot, quantity, epoch, state, placed_at_ms, changed_at_ms, hold_expires_at_ms," \
+	" first_hold_expires_at_ms, buyer, trace, key"
+#define FILTERED "sale = ?1 AND id > ?2 AND (?4 = 0 OR state = ?4) AND (?5 = '' OR buyer = ?5)"
+
+const char select_orders_of_sale[] = "SELECT " ORDER_COLUMNS " FROM orders WHERE sale = ?1 ORDER BY id";
+static const char select_order[] = "SELECT " ORDER_COLUMNS " FROM orders WHERE sale = ?1 AND id = ?2";
+static const char select_filtered[] = "SELECT " ORDER_COLUMNS " FROM orders WHERE " FILTERED " ORDER BY id LIMIT ?3";
+static const char select_ids[] = "SELECT id FROM orders WHERE " FILTERED " AND id < ?6 ORDER BY id LIMIT ?3";
+
+void order_read(sqlite3_stmt *statement, struct ledger_order *order)
+{
+	*order = (struct ledger_order){0};
+	column_uuid(statement, 0, &order->id);
+	order->sale = (uint32_t)sqlite3_column_int64(statement, 1);
+	order->lot = (uint32_t)sqlite3_column_int64(statement, 2);
+	order->quantity = (uint32_t)sqlite3_column_int64(statement, 3);
+	order->epoch = (uint32_t)sqlite3_column_int64(statement, 4);
+	order->state = (enum order_state)sqlite3_column_int64(statement, 5);
+	order->placed_at_ms = sqlite3_column_int64(statement, 6);
+	order->changed_at_ms = sqlite3_column_int64(statement, 7);
+	order->hold_expires_at_ms = sqlite3_column_int64(statement, 8);
+	order->first_hold_expires_at_ms = sqlite3_column_int64(statement, 9);
+	column_text(statement, 10, order->buyer, sizeof(order->buyer));
+	column_text(statement, 11, order->trace, sizeof(order->trace));
+	column_text(statement, 12, order->key, sizeof(order->key));
+}
+
+/* Orders of a page by their lot, so that its names are looked up once and not for every order: the last one seen in each of a few places. */
+enum { RECENT_LOTS = 64 };
+struct recent {
+	const struct ledger_order *orders[RECENT_LOTS];
+};
+
+/* The names of the order's sale and item. `recent` may be NULL. */
+static int name_lot(struct connection *connection, struct ledger_order *order, struct recent *recent)
+{
+	const struct ledger_order **like = recent ? &recent->orders[(order->sale * 31 + order->lot) % RECENT_LOTS] : NULL;
+	sqlite3_stmt *statement;
+	int result;
+
+	if (like && *like && (*like)->sale == order->sale && (*like)->lot == order->lot) {
+		memcpy(order->sale_id, (*like)->sale_id, sizeof(order->sale_id));
+		memcpy(order->sku, (*like)->sku, sizeof(order->sku));
+		return 0;
+	}
+	result = connection_prepare(connection,
+				    "SELECT sales.id, items.sku FROM lots JOIN sales ON sales.number = lots.sale"
+				    " JOIN items ON items.number = lots.item WHERE lots.sale = ?1 AND lots.place = ?2",
+				    &statement);
+	if (result < 0)
+		return result;
+	bind_int(statement, 1, order->sale);
+	bind_int(statement, 2, order->lot);
+	result = step_row(connection, statement);
+	if (result < 0)
+		return result;
+	if (result != STEP_ROW)
+		return error_origin(-EUCLEAN); /* an order of no lot */
+	column_text(statement, 0, order->sale_id, sizeof(order->sale_id));
+	column_text(statement, 1, order->sku, sizeof(order->sku));
+	sqlite3_reset(statement);
+	if (like)
+		*like = order;
+	return 0;
+}
+
+/* With its names. 0, LEDGER_NOT_FOUND, or negative. */
+static int get(struct connection *connection, const struct uuid *id, struct ledger_order *order, struct recent *recent)
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(connection, select_order, &statement);
+
+	if (result < 0)
+		return result;
+	bind_int(statement, 1, uuid_tag(id));
+	bind_uuid(statement, 2, id);
+	result = step_row(connection, statement);
+	if (result != STEP_ROW)
+		return result < 0 ? result : LEDGER_NOT_FOUND;
+	order_read(statement, order);
+	sqlite3_reset(statement);
+	return name_lot(connection, order, recent);
+}
+
+int sqlite_order_get(struct ledger *base, const struct uuid *id, struct ledger_order *order)
+{
+	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
+	struct reader *reader;
+	int result = reader_begin(ledger, &reader);
+
+	return result < 0 ? result : reader_end(ledger, reader, get(&reader->connection, id, order, NULL));
+}
+
+static void bind_filter(sqlite3_stmt *statement, uint32_t sale, const struct ledger_order_filter *filter, size_t max)
+{
+	bind_int(statement, 1, sale);
+	bind_uuid(statement, 2, &filter->after);
+	bind_int(statement, 3, (int64_t)max);
+	bind_int(statement, 4, filter->state);
+	bind_text(statement, 5, filter->buyer);
+}
+
+static int orders_of_sale(struct connection *connection, const struct ledger_order_filter *filter, struct ledger_order *orders,
+			  size_t max, size_t *count)
+{
+	struct recent recent = {{NULL}};
+	sqlite3_stmt *statement;
+	int result = connection_prepare(connection, select_filtered, &statement);
+
+	if (result < 0)
+		return result;
+	bind_filter(statement, filter->sale, filter, max);
+	while ((result = step_row(connection, statement)) == STEP_ROW) {
+		struct ledger_order *order = &orders[*count];
+
+		order_read(statement, order);
+		result = name_lot(connection, order, &recent);
+		if (result < 0) {
+			sqlite3_reset(statement);
+			break;
+		}
+		++*count;
+	}
+	return result;
+}
+
+/* The lowest ids of the sales seen so far, sorted: at most `max`. `spare` has room for as many, and is where the next ones are merged. */
+struct first_ids {
+	struct uuid *ids, *spare;
+	size_t count, max;
+};
+
+/* Merges one sale's ids, which come sorted. */
+static int merge_sale(struct connection *connection, uint32_t sale, const struct ledger_order_filter *filter, struct first_ids *first)
+{
+	struct uuid below, next;
+	size_t taken = 0, count = 0;
+	sqlite3_stmt *statement;
+	struct uuid *swap;
+	int result = connection_prepare(connection, select_ids, &statement);
+
+	if (result < 0)
+		return result;
+	memset(&below, 0xff, sizeof(below));
+	if (first->count == first->max)
+		below = first->ids[first->count - 1];
+	bind_filter(statement, sale, filter, first->max);
+	bind_uuid(statement, 6, &below);
+	result = step_row(connection, statement);
+	if (result == STEP_DONE)
+		return 0;
+	while (result == STEP_ROW && count < first->max) {
+		column_uuid(statement, 0, &next);
+		while (count < first->max && taken < first->count && uuid_compare(&first->ids[taken], &next) < 0)
+			first->spare[count++] = first->ids[taken++];
+		if (count < first->max)
+			first->spare[count++] = next;
+		result = step_row(connection, statement);
+	}
+	sqlite3_reset(statement);
+	if (result < 0)
+		return result;
+	while (count < first->max && taken < first->count)
+		first->spare[count++] = first->ids[taken++];
+	swap = first->ids;
+	first->ids = first->spare;
+	first->spare = swap;
+	first->count = count;
+	return 0;
+}
+
+static int merge_sales(struct connection *connection, const struct ledger_order_filter *filter, struct first_ids *first)
+{
+	sqlite3_stmt *statement;
+	int merged = 0, result = connection_prepare(connection, "SELECT number FROM sales ORDER BY number", &statement);
+
+	if (result < 0)
+		return result;
+	while (merged == 0 && (result = step_row(connection, statement)) == STEP_ROW)
+		merged = merge_sale(connection, (uint32_t)sqlite3_column_int64(statement, 0), filter, first);
+	sqlite3_reset(statement);
+	return merged < 0 ? merged : result;
+}
+
+static int orders_of_all(struct connection *connection, const struct ledger_order_filter *filter, struct ledger_order *orders,
+			 size_t max, size_t *count)
+{
+	struct first_ids first = {calloc(max, sizeof(struct uuid)), calloc(max, sizeof(struct uuid)), 0, max};
+	struct recent recent = {{NULL}};
+	int result = first.ids && first.spare ? merge_sales(connection, filter, &first) : error_origin(-ENOMEM);
+
+	for (size_t i = 0; i < first.count && result == 0; i++) {
+		result = get(connection, &first.ids[i], &orders[*count], &recent);
+		*count += result == 0;
+	}
+	free(first.ids);
+	free(first.spare);
+	return result > 0 ? error_origin(-EUCLEAN) : result;
+}
+
+int sqlite_orders(struct ledger *base, const struct ledger_order_filter *filter, struct ledger_order *orders, size_t max, size_t *count)
+{
+	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
+	struct reader *reader;
+	int result = reader_begin(ledger, &reader);
+
+	*count = 0;
+	if (result < 0)
+		return result;
+	result = connection_run(&reader->connection, "BEGIN");
+	if (result == 0)
+		result = filter->sale ? orders_of_sale(&reader->connection, filter, orders, max, count)
+				      : orders_of_all(&reader->connection, filter, orders, max, count);
+	if (result == 0)
+		result = connection_run(&reader->connection, "COMMIT");
+	return reader_end(ledger, reader, result);
+}

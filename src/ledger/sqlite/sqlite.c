@@ -1,0 +1,186 @@
+/* Opening and closing the SQLite ledger, its lease, and the table of its calls. The design is told in writer.c and apply.c. */
+#include "ledger/sqlite/sqlite.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "ledger/sqlite/private.h"
+
+/*
+ * A lock on a file beside the database, never on the database: closing any descriptor of a file drops the POSIX locks that SQLite holds on it. The
+ * file stays when the lease is given up: removing it could take it from under somebody who has just locked it.
+ */
+static int take_lease(struct sqlite_ledger *ledger)
+{
+	char text[32];
+	char *path;
+	int fd, result = 0;
+
+	if (asprintf(&path, "%s-lease", ledger->path) < 0)
+		return error_origin(-ENOMEM);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		result = error_origin(-errno);
+	else if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		result = errno == EWOULDBLOCK ? LEDGER_LEASE_HELD : error_origin(-errno);
+	free(path);
+	if (result != 0) {
+		if (fd >= 0)
+			close(fd);
+		return result;
+	}
+	if (fchmod(fd, 0600) < 0)
+		log_warn("ledger", "the lease file does not take its mode", LOG_TEXT("error", error_text(-errno)));
+	/* Only for people who look who has it; the lock is what counts. */
+	snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+	if (ftruncate(fd, 0) < 0 || write(fd, text, strlen(text)) < 0)
+		log_warn("ledger", "the lease file does not take our process id");
+	ledger->lease_fd = fd;
+	return 0;
+}
+
+/*
+ * Makes the file where there is none, so that nobody else can read it whatever the umask says; SQLite gives its -wal and -shm the same mode. Under the
+ * lease and before SQLite has opened it: closing a descriptor later would drop SQLite's locks. *made: it is new.
+ */
+static int make_file(const char *path, bool *made)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	struct stat file;
+	int result = 0;
+
+	*made = fd >= 0;
+	if (fd >= 0) {
+		result = fchmod(fd, 0600) < 0 ? error_origin(-errno) : 0;
+		close(fd);
+	} else if (stat(path, &file) == 0 && S_ISREG(file.st_mode) && file.st_mode & 077) {
+		log_warn("ledger", "other users of this machine may open the ledger's file: chmod 600 it, and its -wal and -shm",
+			 LOG_TEXT("path", path));
+	}
+	return result; /* what else is wrong SQLite says when it opens it */
+}
+
+static int open_own(struct sqlite_ledger *ledger)
+{
+	bool made;
+	int result = take_lease(ledger);
+
+	if (result == 0)
+		result = make_file(ledger->path, &made);
+	if (result == 0)
+		result = writer_open(ledger);
+	if (result == 0)
+		result = watch_begin(ledger);
+	if (result == 0 && made)
+		log_info("ledger", "there was no ledger: a new, empty one was made", LOG_TEXT("path", ledger->path));
+	return result;
+}
+
+static int open_read_only(struct sqlite_ledger *ledger)
+{
+	struct reader *reader;
+	int result = reader_begin(ledger, &reader);
+
+	return result < 0 ? result : reader_end(ledger, reader, sqlite_schema_check(&reader->connection));
+}
+
+static void ledger_free(struct ledger *base)
+{
+	struct sqlite_ledger *ledger;
+
+	if (!base)
+		return;
+	ledger = sqlite_ledger_of(base);
+	watch_end(ledger);
+	/* Readers first: the writer, closing last, moves the whole -wal into the database and removes it. */
+	readers_deinit(&ledger->pool);
+	writer_deinit(ledger);
+	if (ledger->lease_fd >= 0)
+		close(ledger->lease_fd);
+	free(ledger->path);
+	free(ledger);
+}
+
+static const struct ledger_ops sqlite_ops = {
+	.name = "sqlite",
+	.apply = sqlite_apply,
+	.drain = sqlite_drain,
+	.journal_identify = sqlite_journal_identify,
+	.journal_position = sqlite_journal_position,
+	.elect = sqlite_elect,
+	.item_create = sqlite_item_create,
+	.item_receive = sqlite_item_receive,
+	.item_adjust = sqlite_item_adjust,
+	.item_get = sqlite_item_get,
+	.items = sqlite_items,
+	.sale_create = sqlite_sale_create,
+	.sale_update = sqlite_sale_update,
+	.sale_set_lots = sqlite_sale_set_lots,
+	.sale_move = sqlite_sale_move,
+	.sale_raise_epoch = sqlite_sale_raise_epoch,
+	.sale_get = sqlite_sale_get,
+	.sales = sqlite_sales,
+	.sales_changed = sqlite_sales_changed,
+	.lot_add = sqlite_lot_add,
+	.order_get = sqlite_order_get,
+	.orders = sqlite_orders,
+	.sale_snapshot = sqlite_sale_snapshot,
+	.request_find = sqlite_request_find,
+	.log_append = sqlite_log_append,
+	.log_rows = sqlite_log_rows,
+	.dead_letter = sqlite_dead_letter,
+	.dead_letters = sqlite_dead_letters,
+	.dead_letter_remove = sqlite_dead_letter_remove,
+	.audit = sqlite_audit,
+	.health = writer_health,
+	.recover = writer_recover,
+	.free = ledger_free,
+};
+
+/* SQLite counts its memory under a lock that every connection of the process shares; nobody asks for the figure. */
+static void configure(void)
+{
+	if (sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0) != SQLITE_OK)
+		log_debug("ledger", "SQLite was in use before the ledger: it goes on counting its memory");
+}
+
+int ledger_sqlite_open(struct ledger **out, const char *path, int flags)
+{
+	static pthread_once_t configured = PTHREAD_ONCE_INIT;
+	struct sqlite_ledger *ledger;
+	int result;
+
+	pthread_once(&configured, configure);
+	if (flags == LEDGER_OPEN_SHARED) {
+		log_error("ledger", "a SQLite ledger is one process's alone: several need a PostgreSQL ledger");
+		return -ENOTSUP;
+	}
+	if (flags != LEDGER_OPEN_LEASE && flags != LEDGER_OPEN_READ_ONLY)
+		return error_origin(-EINVAL);
+	ledger = calloc(1, sizeof(*ledger));
+	if (!ledger)
+		return error_origin(-ENOMEM);
+	ledger->base.ops = &sqlite_ops;
+	ledger->read_only = flags == LEDGER_OPEN_READ_ONLY;
+	ledger->lease_fd = -1;
+	readers_init(&ledger->pool);
+	writer_init(&ledger->writer);
+	ledger->path = strdup(path);
+	if (!ledger->path) {
+		result = error_origin(-ENOMEM);
+	} else if (ledger->read_only) {
+		result = open_read_only(ledger);
+	} else {
+		result = open_own(ledger);
+	}
+	if (result != 0) {
+		ledger_free(&ledger->base);
+		return result;
+	}
+	*out = &ledger->base;
+	return 0;
+}

@@ -1,0 +1,230 @@
+/*
+ * The ledger's files, watched while they are open.
+ *
+ * The problem. A file that is removed, moved away or replaced goes on living for whoever has it open: commits succeed, everything looks well, and the next
+ * start finds another file or none. Somebody's clean-up, a restore into the wrong folder or a second set-up does that.
+ *
+ * The model. What was opened is known by device and inode. Before each transaction, after each commit (so before anything is told) and once a second the
+ * path is asked whether it still leads there: the database by SQLite itself (SQLITE_FCNTL_HAS_MOVED) and by its path, for a link in it may have been
+ * turned; the write-ahead log (-wal), which has the newest orders, its index (-shm), by which processes see each other's locks, and the lease. Only stat()
+ * looks at them: closing any descriptor of a database drops the locks that SQLite has on it.
+ *
+ * What comes of it. Nothing more is begun; what was committed last may be where nobody will look, so its outcome is unknown. A handle that was closed is
+ * not opened again, for that would be another file. Where the database or its log is gone, all that it has is in the open handle alone: it is copied to a
+ * file beside it by SQLite's backup, tried again each minute. If the files come back to their place, it goes on.
+ *
+ * Not seen: a file whose contents are overwritten in place. That is damage, as a failing disk does it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "ledger/sqlite/private.h"
+
+static const int64_t LOOK_NS = 1000000000, SAVE_AGAIN_NS = 60 * LOOK_NS;
+
+/* False only where it is certain that the path does not lead to the file any more. */
+static bool leads_to(const char *path, const struct file_identity *file)
+{
+	struct stat found;
+
+	if (!file->known)
+		return true;
+	if (stat(path, &found) < 0)
+		return errno != ENOENT && errno != ENOTDIR && errno != ELOOP;
+	return found.st_dev == file->device && found.st_ino == file->inode;
+}
+
+static void identify(const char *path, struct file_identity *file)
+{
+	struct stat found;
+
+	file->known = stat(path, &found) == 0;
+	if (file->known) {
+		file->device = found.st_dev;
+		file->inode = found.st_ino;
+	}
+}
+
+static bool has_moved(sqlite3 *db)
+{
+	int moved = 0;
+
+	return sqlite3_file_control(db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved;
+}
+
+static enum watched_file find_lost(struct sqlite_ledger *ledger)
+{
+	const struct file_watch *watch = &ledger->watch;
+	struct stat lease;
+	struct file_identity lease_file = {0};
+
+	if (!leads_to(ledger->path, &watch->database) || (ledger->writer.connection.db && has_moved(ledger->writer.connection.db)))
+		return WATCHED_DATABASE;
+	/* While the handle is closed another program that closes last may tidy these two up. */
+	if (ledger->writer.connection.db && !leads_to(watch->log_path, &watch->log))
+		return WATCHED_LOG;
+	if (ledger->writer.connection.db && !leads_to(watch->index_path, &watch->index))
+		return WATCHED_INDEX;
+	if (ledger->lease_fd >= 0 && fstat(ledger->lease_fd, &lease) == 0) {
+		lease_file = (struct file_identity){true, lease.st_dev, lease.st_ino};
+		if (!leads_to(watch->lease_path, &lease_file))
+			return WATCHED_LEASE;
+	}
+	return WATCHED_NONE;
+}
+
+static const char *const reasons[] = {
+	[WATCHED_NONE] = NULL,
+	[WATCHED_DATABASE] = "the ledger's file was removed, moved or replaced",
+	[WATCHED_LOG] = "the ledger's -wal file was removed or replaced",
+	[WATCHED_INDEX] = "the ledger's -shm file was removed or replaced",
+	[WATCHED_LEASE] = "the ledger's lease file was removed or replaced: another penstock could use the same ledger",
+};
+
+const char *watch_reason(const struct sqlite_ledger *ledger)
+{
+	return reasons[atomic_load(&ledger->watch.lost)];
+}
+
+static void say(const struct sqlite_ledger *ledger, enum watched_file lost)
+{
+	if (lost == WATCHED_NONE) {
+		log_warn("ledger", "the ledger's files are in their place again: it goes on", LOG_TEXT("path", ledger->path));
+		return;
+	}
+	log_error("ledger", "NOTHING MORE IS ACCEPTED: the ledger's files are not those that were opened",
+		  LOG_TEXT("reason", reasons[lost]), LOG_TEXT("path", ledger->path),
+		  LOG_TEXT("what_to_do",
+			   lost == WATCHED_LEASE || lost == WATCHED_INDEX
+				   ? "see that no other penstock uses this ledger, and restart this one"
+				   : "move the file back, and it goes on; or wait until it says where it has saved what it had, and do not end it before"));
+}
+
+bool watch_lost(struct sqlite_ledger *ledger)
+{
+	enum watched_file lost = find_lost(ledger);
+
+	if (atomic_exchange(&ledger->watch.lost, lost) != (int)lost) {
+		say(ledger, lost);
+		if (lost == WATCHED_NONE)
+			ledger->watch.saved = false;
+		ledger->watch.save_at_ns = 0;
+	}
+	return lost != WATCHED_NONE;
+}
+
+/* --- Saving what the open handle has --- */
+
+static int copy(struct sqlite_ledger *ledger, const char *path)
+{
+	sqlite3 *to = NULL;
+	sqlite3_backup *backup;
+	int code = sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+
+	if (code == SQLITE_OK)
+		code = sqlite3_exec(to, "PRAGMA synchronous = FULL", NULL, NULL, NULL);
+	if (code == SQLITE_OK) {
+		backup = sqlite3_backup_init(to, "main", ledger->writer.connection.db, "main");
+		code = backup ? sqlite3_backup_step(backup, -1) : sqlite3_errcode(to);
+		sqlite3_backup_finish(backup);
+	}
+	sqlite3_close_v2(to);
+	return code == SQLITE_DONE ? 0 : -EIO;
+}
+
+/* "PATH.saved-2027-01-01T10:00:00.000Z", beside the ledger; nobody else's to read. */
+static int save(struct sqlite_ledger *ledger, char *path, size_t size)
+{
+	char time[CLOCK_TEXT_SIZE];
+	int fd, result;
+
+	clock_format(clock_wall_ms(), time);
+	if (snprintf(path, size, "%s.saved-%s", ledger->path, time) >= (int)size)
+		return -ENAMETOOLONG;
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	result = ledger->writer.connection.db ? copy(ledger, path) : -ENODATA;
+	if (result < 0)
+		unlink(path);
+	return result;
+}
+
+static void save_lost(struct sqlite_ledger *ledger)
+{
+	struct file_watch *watch = &ledger->watch;
+	int lost = atomic_load(&watch->lost), result;
+	int64_t now_ns = clock_mono_ns();
+	char path[4096];
+
+	if ((lost != WATCHED_DATABASE && lost != WATCHED_LOG) || watch->saved || now_ns < watch->save_at_ns)
+		return;
+	result = save(ledger, path, sizeof(path));
+	watch->saved = result == 0;
+	watch->save_at_ns = now_ns + SAVE_AGAIN_NS;
+	if (watch->saved)
+		log_error("ledger",
+			  "what the ledger had is saved: end this server, move that file to the ledger's place, and start it again",
+			  LOG_TEXT("saved", path), LOG_TEXT("ledger", ledger->path));
+	else
+		log_error("ledger", "what the ledger had cannot be saved yet: it is tried again in a minute",
+			  LOG_TEXT("saved", path), LOG_TEXT("error", error_text(result)));
+}
+
+/* --- The watch --- */
+
+static void run(void *argument)
+{
+	struct sqlite_ledger *ledger = argument;
+	void *none;
+
+	while (!lane_closed(ledger->watch.ending)) {
+		writer_lock(ledger);
+		if (watch_lost(ledger))
+			save_lost(ledger);
+		writer_unlock(ledger);
+		(void)!lane_pop(ledger->watch.ending, &none, 1, LOOK_NS);
+	}
+}
+
+void watch_reopened(struct sqlite_ledger *ledger)
+{
+	identify(ledger->watch.log_path, &ledger->watch.log);
+	identify(ledger->watch.index_path, &ledger->watch.index);
+}
+
+int watch_begin(struct sqlite_ledger *ledger)
+{
+	struct file_watch *watch = &ledger->watch;
+	const char *resolved = sqlite3_db_filename(ledger->writer.connection.db, "main");
+	int r = lane_new(&watch->ending, 1);
+
+	if (r < 0)
+		return r;
+	if (asprintf(&watch->log_path, "%s-wal", resolved) < 0 || asprintf(&watch->index_path, "%s-shm", resolved) < 0 ||
+	    asprintf(&watch->lease_path, "%s-lease", ledger->path) < 0)
+		return error_origin(-ENOMEM);
+	identify(ledger->path, &watch->database);
+	watch_reopened(ledger);
+	return thread_start(&watch->thread, "ledger-watch", run, ledger);
+}
+
+void watch_end(struct sqlite_ledger *ledger)
+{
+	struct file_watch *watch = &ledger->watch;
+
+	if (watch->ending)
+		lane_close(watch->ending);
+	thread_join(&watch->thread);
+	lane_free(watch->ending);
+	free(watch->log_path);
+	free(watch->index_path);
+	free(watch->lease_path);
+	*watch = (struct file_watch){0};
+}

@@ -1,0 +1,431 @@
+/*
+ * The writer: one connection, one transaction at a time, and the truth about each commit.
+ *
+ * The problem. A COMMIT that returns an error may have happened: SQLite appends the transaction's frames to its write-ahead log (-wal), the
+ * last one marked as the commit, and then syncs the file. If the sync fails, the frames are whole in the file as we see it, but perhaps not
+ * on the disk. Whoever answers "refused" then takes a purchase back that a restart would find; whoever answers "done" promises what a power
+ * cut would take away. And a handle that has failed may hold on to state that is not on the disk.
+ *
+ * The model. Every transaction raises the one number in `commit_numbers`. When a COMMIT fails, the handle is closed (without a checkpoint: it must
+ * write nothing more), another is opened, and the number is read:
+ *
+ *   it has the new number: the transaction is in the file. A checkpoint writes its pages again, into the database, and syncs those (a failed
+ *       sync marks the pages of the -wal file as clean, so syncing that file again would prove nothing). Then it is done.
+ *   it has the old number: the transaction is not to be seen, but while another process has the database open, SQLite takes its index of the
+ *       -wal from shared memory, and the failed frames could still come to light after a crash. A small commit of our own is written over
+ *       them; then it is refused. Its number is higher than the doubtful one's, so it is never taken for it. Where the failure was a
+ *       write (disk full), the commit frame, written last, is not whole, and nothing has to be written over.
+ *   reopening, checkpoint or overwriting fails: nobody can say (-EINPROGRESS). The doubt is kept, the connection stays closed, and the
+ *       next call begins here again.
+ *
+ * A failure before COMMIT has no doubt: nothing was committed. Yet after an I/O error, a full disk or corruption the handle is replaced.
+ *
+ * Checkpoints are made here, after a commit, when the -wal has grown by CHECKPOINT_FRAMES. PASSIVE never waits for readers; a reader that holds
+ * it up makes the -wal longer for a while, and the next try comes after as many frames again.
+ *
+ * Turned down: looking up each order of the batch after a failed commit. It answers only for batches of orders, and only for those rows that
+ * the failed batch alone could have made; the number answers for any transaction.
+ */
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "ledger/sqlite/private.h"
+
+enum {
+	/* 16 MiB of 4 KiB pages: long enough that the ends of the trees, rewritten by every batch, go to the database once in many batches. */
+	CHECKPOINT_FRAMES = 4096,
+	/* The judge's switch keeps so many batches in an open transaction while it says that they are done. */
+	FORGOTTEN_MAX = 64,
+};
+
+static int on_commit(void *argument, sqlite3 *db, const char *name, int frames)
+{
+	struct writer *writer = argument;
+
+	(void)db;
+	(void)name;
+	writer->log_frames = frames;
+	return SQLITE_OK;
+}
+
+void writer_init(struct writer *writer)
+{
+	pthread_mutex_init(&writer->lock, NULL);
+	writer->checkpoint_at = CHECKPOINT_FRAMES;
+}
+
+void writer_lock(struct sqlite_ledger *ledger)
+{
+	pthread_mutex_lock(&ledger->writer.lock);
+}
+
+void writer_unlock(struct sqlite_ledger *ledger)
+{
+	pthread_mutex_unlock(&ledger->writer.lock);
+}
+
+bool writer_trusted(const struct sqlite_ledger *ledger)
+{
+	return ledger->writer.connection.db != NULL && !watch_reason(ledger);
+}
+
+static void set_health(struct sqlite_ledger *ledger, int code)
+{
+	int before = atomic_exchange(&ledger->health, code);
+
+	if (code < 0 && before != code)
+		log_error("ledger", "writes are failing", LOG_TEXT("error", error_text(code)));
+	if (code == 0 && before < 0)
+		log_info("ledger", "writes work again", LOG_TEXT("was", error_text(before)));
+}
+
+static void close_failed(struct sqlite_ledger *ledger)
+{
+	connection_close(&ledger->writer.connection, true);
+	ledger->writer.poisoned = false;
+	ledger->writer.forgotten = 0;
+	readers_renew(&ledger->pool);
+}
+
+static const char select_commit_number[] = "SELECT number FROM commit_numbers";
+
+static int write_commit_number(struct connection *connection, int64_t number)
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(connection, "UPDATE commit_numbers SET number = ?1 WHERE schema = ?2", &statement);
+
+	if (result < 0)
+		return result;
+	bind_int(statement, 1, number);
+	bind_int(statement, 2, sqlite_schema_number());
+	result = step_once(connection, statement);
+	if (result == STEP_DONE && sqlite3_changes(connection->db) == 0) {
+		log_error("ledger",
+			  "the ledger was made ready for a newer program: this one writes nothing more; start the newer one");
+		return error_origin(-EBUSY);
+	}
+	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
+}
+
+static int enter_wal(struct connection *connection)
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(connection, "PRAGMA journal_mode = WAL", &statement);
+
+	if (result < 0)
+		return result;
+	result = step_row(connection, statement);
+	if (result != STEP_ROW)
+		return result < 0 ? result : error_origin(-EIO);
+	result = slice_equal(column_slice(statement, 0), SLICE("wal")) ? 0 : -ENOTSUP;
+	sqlite3_reset(statement);
+	if (result < 0)
+		log_error("ledger", "this file system cannot hold the ledger: SQLite's write-ahead log does not work on it");
+	return result;
+}
+
+static int open_connection(struct sqlite_ledger *ledger)
+{
+	struct writer *writer = &ledger->writer;
+	int result = connection_open(&writer->connection, ledger->path, false);
+
+	if (result == 0)
+		result = enter_wal(&writer->connection);
+	if (result == 0)
+		sqlite3_wal_hook(writer->connection.db, on_commit, writer);
+	return result;
+}
+
+/* Makes what is in the -wal durable without trusting an earlier sync of it. */
+static int salvage(struct connection *connection)
+{
+	int code = sqlite3_wal_checkpoint_v2(connection->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+
+	return code == SQLITE_OK ? 0 : connection_error(connection, code);
+}
+
+/* A small commit: goes over the frames of a doubtful one, and syncs whatever lies before it in the -wal. */
+static int commit_number_only(struct connection *connection, int64_t number)
+{
+	int result = connection_run(connection, "BEGIN IMMEDIATE");
+
+	if (result == 0)
+		result = write_commit_number(connection, number);
+	if (result == 0)
+		result = connection_run(connection, "COMMIT");
+	return result;
+}
+
+/* Comes to the bottom of a doubtful commit, on a fresh connection. */
+static int settle_doubt(struct writer *writer)
+{
+	int64_t number;
+	int result = connection_read_number(&writer->connection, select_commit_number, &number);
+
+	if (result < 0)
+		return result;
+	/* Commits that were known to be there: another file, or one that was restored under us. */
+	if (number < writer->commit_number)
+		return error_origin(-ESTALE);
+	if (writer->doubtful_commit) {
+		if (number >= writer->doubtful_commit)
+			result = salvage(&writer->connection);
+		else if (!writer->doubt_is_short)
+			result = commit_number_only(&writer->connection, writer->doubtful_commit + 1);
+	}
+	if (result == 0)
+		result = connection_read_number(&writer->connection, select_commit_number, &number);
+	if (result == 0)
+		writer->commit_number = number;
+	return result;
+}
+
+static int reopen(struct sqlite_ledger *ledger)
+{
+	int result = watch_lost(ledger) ? -ESTALE : FAILPOINT("ledger.reopen");
+
+	if (result >= 0)
+		result = open_connection(ledger);
+	if (result == 0)
+		result = settle_doubt(&ledger->writer);
+	if (result == 0 && watch_lost(ledger))
+		result = -ESTALE;
+	if (result < 0) {
+		close_failed(ledger);
+		return result;
+	}
+	watch_reopened(ledger);
+	ledger->writer.checkpoint_at = CHECKPOINT_FRAMES;
+	return 0;
+}
+
+/*
+ * The last process may have been killed between writing a commit and syncing it. We see that commit, so what we tell from it must not be lost
+ * to a power cut: a commit of our own syncs it before anything is told.
+ */
+int writer_open(struct sqlite_ledger *ledger)
+{
+	struct writer *writer = &ledger->writer;
+	int result = open_connection(ledger);
+
+	if (result == 0)
+		result = sqlite_migrate(&writer->connection, ledger->path);
+	if (result == 0)
+		result = connection_read_number(&writer->connection, select_commit_number, &writer->commit_number);
+	if (result == 0)
+		result = commit_number_only(&writer->connection, ++writer->commit_number);
+	if (result != 0)
+		connection_close(&writer->connection, true);
+	return result;
+}
+
+void writer_deinit(struct sqlite_ledger *ledger)
+{
+	connection_close(&ledger->writer.connection, ledger->writer.poisoned);
+	apply_scratch_free(ledger->writer.scratch);
+	ledger->writer.scratch = NULL;
+	pthread_mutex_destroy(&ledger->writer.lock);
+}
+
+/* Nothing of the transaction is there, and it is certain. Returns `code`. */
+static int abandon(struct sqlite_ledger *ledger, int code)
+{
+	static struct log_limiter limiter;
+	uint64_t suppressed;
+	struct writer *writer = &ledger->writer;
+	bool usable = code == -EBUSY || code == -ENOMEM;
+
+	set_health(ledger, code);
+	if (usable && !sqlite3_get_autocommit(writer->connection.db))
+		usable = connection_run(&writer->connection, "ROLLBACK") == 0;
+	if (!usable) {
+		close_failed(ledger);
+		if (reopen(ledger) < 0 && log_limiter_pass(&limiter, &suppressed))
+			log_warn("ledger", "reopening failed; tried again with the next write", LOG_INT("suppressed", suppressed));
+	}
+	return code;
+}
+
+/* A COMMIT that would have made `number` failed with `code`. 0 where it happened, `code` where not, -EINPROGRESS. */
+static int resolve(struct sqlite_ledger *ledger, int64_t number, int code, bool is_short)
+{
+	static struct log_limiter limiter;
+	struct writer *writer = &ledger->writer;
+	uint64_t suppressed;
+	bool happened;
+
+	set_health(ledger, code);
+	close_failed(ledger);
+	writer->doubtful_commit = number;
+	writer->doubt_is_short = is_short;
+	if (reopen(ledger) < 0)
+		return error_origin(-EINPROGRESS);
+	happened = writer->commit_number == number;
+	writer->doubtful_commit = 0;
+	if (log_limiter_pass(&limiter, &suppressed))
+		log_warn("ledger", "a commit failed and was resolved", LOG_TEXT("error", error_text(code)),
+			 LOG_TEXT("found", happened ? "committed" : "not committed"), LOG_INT("suppressed", suppressed));
+	return happened ? 0 : code;
+}
+
+static void checkpoint(struct sqlite_ledger *ledger)
+{
+	struct writer *writer = &ledger->writer;
+	int in_log = 0, moved = 0, code;
+
+	code = sqlite3_wal_checkpoint_v2(writer->connection.db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log, &moved);
+	if (code != SQLITE_OK && code != SQLITE_BUSY) {
+		/* The commits are safe in the -wal; the next transaction begins with another handle. */
+		log_error("ledger", "a checkpoint failed",
+			  LOG_TEXT("error", error_text(connection_error(&writer->connection, code))));
+		writer->poisoned = true;
+	}
+	writer->checkpoint_at = moved >= in_log ? CHECKPOINT_FRAMES : writer->log_frames + CHECKPOINT_FRAMES;
+}
+
+/* The judge's switch: says that it is committed, and leaves it in an open transaction. */
+static bool forget_commit(struct writer *writer)
+{
+	if (FAILPOINT("ledger.forget_fsync") <= 0 || writer->forgotten == FORGOTTEN_MAX)
+		return false;
+	writer->forgotten++;
+	return true;
+}
+
+static int commit(struct sqlite_ledger *ledger)
+{
+	struct writer *writer = &ledger->writer;
+	int64_t number = writer->commit_number + 1;
+	int code = SQLITE_OK;
+	int result = FAILPOINT("ledger.before_commit");
+
+	if (result >= 0)
+		result = write_commit_number(&writer->connection, number);
+	if (result < 0)
+		return abandon(ledger, result);
+	writer->commit_number = number;
+	if (forget_commit(writer))
+		return 0;
+	writer->commit_number = number - 1;
+
+	result = FAILPOINT("ledger.commit_lost");
+	if (result >= 0) {
+		result = connection_run(&writer->connection, "COMMIT");
+		code = sqlite3_extended_errcode(writer->connection.db);
+	}
+	if (result == 0)
+		result = FAILPOINT("ledger.commit_unknown");
+	if (result == -EBUSY)
+		return abandon(ledger, result);
+	if (result < 0)
+		return resolve(ledger, number, result, code == SQLITE_FULL || code == SQLITE_IOERR_WRITE);
+
+	writer->commit_number = number;
+	writer->forgotten = 0;
+	(void)FAILPOINT("ledger.after_commit");
+	if (watch_lost(ledger))
+		return -EINPROGRESS;
+	set_health(ledger, 0);
+	if (writer->log_frames >= writer->checkpoint_at)
+		checkpoint(ledger);
+	return 0;
+}
+
+int transaction_begin(struct sqlite_ledger *ledger)
+{
+	struct writer *writer = &ledger->writer;
+	int result = 0;
+
+	if (ledger->read_only)
+		return -EROFS;
+	if (watch_lost(ledger))
+		return -ESTALE;
+	if (writer->poisoned)
+		close_failed(ledger);
+	if (!writer->connection.db)
+		result = reopen(ledger);
+	if (result < 0) {
+		set_health(ledger, result);
+		return result;
+	}
+	/* Settled by reopening, for a caller that has long been told that nobody can say. */
+	writer->doubtful_commit = 0;
+	result = FAILPOINT("ledger.begin");
+	if (result >= 0 && sqlite3_get_autocommit(writer->connection.db))
+		result = connection_run(&writer->connection, "BEGIN IMMEDIATE");
+	return result < 0 ? abandon(ledger, result) : 0;
+}
+
+int transaction_end(struct sqlite_ledger *ledger, int result)
+{
+	struct writer *writer = &ledger->writer;
+	int rolled_back;
+
+	if (result == 0)
+		return commit(ledger);
+	if (result < 0)
+		return abandon(ledger, result);
+	rolled_back = connection_run(&writer->connection, "ROLLBACK");
+	return rolled_back < 0 ? abandon(ledger, rolled_back) : result;
+}
+
+int writer_begin(struct sqlite_ledger *ledger, struct connection **connection)
+{
+	int result;
+
+	writer_lock(ledger);
+	result = transaction_begin(ledger);
+	if (result < 0)
+		writer_unlock(ledger);
+	*connection = &ledger->writer.connection;
+	return result;
+}
+
+int writer_end(struct sqlite_ledger *ledger, int result)
+{
+	result = transaction_end(ledger, result);
+	writer_unlock(ledger);
+	return result;
+}
+
+int writer_recover(struct ledger *base)
+{
+	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
+	struct connection *connection;
+	int result;
+
+	if (ledger->read_only || (atomic_load(&ledger->health) == 0 && !watch_reason(ledger)))
+		return 0;
+	/* An empty transaction still writes its number: it proves that the disk takes a commit again. */
+	result = writer_begin(ledger, &connection);
+	return result < 0 ? result : writer_end(ledger, 0);
+}
+
+int writer_health(struct ledger *base, const char **reason)
+{
+	const struct sqlite_ledger *ledger = sqlite_ledger_of(base);
+	int code = atomic_load(&ledger->health);
+
+	*reason = watch_reason(ledger);
+	if (*reason)
+		return -ESTALE;
+	switch (code) {
+	case 0:
+		*reason = NULL;
+		break;
+	case -ENOSPC:
+		*reason = "the ledger's disk is full";
+		break;
+	case -EROFS:
+		*reason = "the ledger is read-only";
+		break;
+	case -EBUSY:
+		*reason = "another process has locked the ledger";
+		break;
+	case -EUCLEAN:
+		*reason = "the ledger's file is corrupt";
+		break;
+	default:
+		*reason = error_text(code);
+	}
+	return code;
+}

@@ -1,0 +1,593 @@
+/*
+ * The stock in memory.
+ *
+ * The problem: hundreds of thousands of decisions a second, each of which must know what this buyer did before, and none of which may sell
+ * a unit twice, lose one, or wait behind anything slow.
+ *
+ * The model. Every sale stands alone (sale_stock.h), so a thousand sales cost what one costs, and a sale is forgotten in one stroke. It has
+ *   - a counter per lot: one word, one compare-and-swap (lot_units.h);
+ *   - sixteen shards by the buyer's fingerprint, each a mutex over a buyer book (buyer_book.h: who has what, which key, how often) and a heap
+ *     of its holds (deadline_heap.h);
+ *   - a directory from order ids to shards, in sixteen parts with a mutex each;
+ *   - a filter of those who may have an order, which is read without any lock (buyer_filter.h).
+ * All sales share the outbox (outbox.h), bounded, and the calendar that knows which sale has the next deadline (calendar.h).
+ *
+ * Locks, in their order. Each is held for memory work only, never across I/O or another call of this port:
+ *   shard -> directory part | filter growth | outbox | calendar        movement lock -> outbox
+ * Nobody holds two shards. Look-ups of sales take none: a thread inside the gate (reader_gate.h) may use every sale that it finds, and who takes a
+ * sale out waits until all who were inside have left before it is freed. Only preheat_begin() and drop() wait so; readers never do.
+ *
+ * The invariants, in this order of importance:
+ *   - available + held + confirmed + withdrawn = allocated, for every reader at every moment (one word, see lot_units.h);
+ *   - units go back only in acknowledge() of an end, in compensate() of a grant or withdrawal that nobody has claimed, or in allocate();
+ *   - an order has at most one event on its way, and its outbox entry knows how to finish or undo it;
+ *   - the heaps hold exactly the orders that are held, durable and not settling. So an expiry, a confirm and a cancel of one order have one winner,
+ *     and an order whose grant is in doubt is left alone until the doubt is gone.
+ *
+ * Memory. An order of a buyer with a key costs 68 (order) + 28 (buyer) + about 22 (two index entries) + about 15 (hold) + 3 (filter) bytes: 136 in all
+ * at a million, measured (bench/micro_stock). Nothing is kept of a buyer without an order. Orders, also ended ones, stay until
+ * the sale is dropped: a retry must get its order back. What a sale has grown to goes back to the system when it is dropped or
+ * replaced.
+ *
+ * Reigns. A re-heated sale is a new sale_stock: whoever was inside the old one may still finish there, with an old epoch, which the ledger voids.
+ * The versions of its lots go on above the old ones, so that a latch of the old reign never fits the new.
+ *
+ * Not done here: names (only fingerprints; the ledger has the names), durability (the journal), more than one process (the engine holds the lease).
+ *
+ * Turned down: one table for all sales (a drop would have to look for its orders, and a re-heat could not be swapped in); chained hash
+ * tables (a cache miss a link); a lock-free buyer table (an uncontended mutex is 20 ns of the 5,000 of a request); a timer wheel
+ * (next_ns must be exact, and it is a scan there).
+ */
+#include "stock/memory/memory.h"
+
+#include <stdlib.h>
+#include "base/random.h"
+#include "stock/brake_table.h"
+#include "stock/sale_registry.h"
+#include "stock/memory/sale_stock.h"
+
+enum {
+	GROUP = 16,        /* items whose cache lines are fetched together: about what a core can have under way */
+	SWEEP_BUYERS = 64, /* of each shard of one sale, with every call of expire() */
+};
+
+struct stock_memory {
+	struct stock stock; /* first member */
+	struct stock_common common;
+	struct sale_registry registry;
+	struct brake_table brakes;
+	_Atomic uint32_t sweep_sale;
+};
+
+static struct stock_memory *memory_of(struct stock *stock)
+{
+	return (struct stock_memory *)stock;
+}
+
+/* Inside the gate. The sale where it is armed; else NULL and why. */
+static struct sale_stock *armed(struct stock_memory *memory, uint32_t number, enum stock_outcome *why)
+{
+	struct sale_stock *sale = sale_registry_find(&memory->registry, number);
+
+	*why = STOCK_UNKNOWN_SALE;
+	if (!sale)
+		return NULL;
+	*why = STOCK_FENCED;
+	return atomic_load(&sale->state) == SALE_STOCK_ARMED ? sale : NULL;
+}
+
+/*
+ * With many sales or buyers nothing of a purchase is in the cache, and waiting for one line after the other would cost more than the decision.
+ * So a group is walked in steps: each asks for the lines that the next one needs, and while they come it is busy with the others.
+ */
+static void reserve_group(struct stock_memory *memory, struct stock_reserve *items, size_t count)
+{
+	struct sale_stock *sales[GROUP];
+	struct sale_names names[GROUP];
+
+	for (size_t i = 0; i < count; i++) {
+		sales[i] = sale_registry_find(&memory->registry, items[i].event.sale);
+		if (sales[i])
+			sale_stock_prefetch(sales[i]);
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct event *event = &items[i].event;
+
+		sales[i] = armed(memory, event->sale, &items[i].outcome);
+		if (!sales[i])
+			continue;
+		names[i] = sale_names_make(&memory->common, event->sale, event->buyer, event->key, &event->id);
+		sale_stock_prefetch_shard(sales[i], &names[i], event->lot);
+	}
+	for (size_t i = 0; i < count; i++)
+		if (sales[i])
+			sale_stock_prefetch_slots(sales[i], &names[i]);
+	for (size_t i = 0; i < count; i++)
+		if (sales[i])
+			sale_stock_reserve(sales[i], &items[i], &names[i]);
+}
+
+static void memory_reserve(struct stock *stock, struct stock_reserve *items, size_t count)
+{
+	struct stock_memory *memory = memory_of(stock);
+	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+
+	for (size_t start = 0; start < count; start += GROUP)
+		reserve_group(memory, items + start, count - start < GROUP ? count - start : GROUP);
+	reader_gate_leave(&memory->registry.gate, ticket);
+}
+
+static void memory_settle(struct stock *stock, struct stock_settle *items, size_t count)
+{
+	struct stock_memory *memory = memory_of(stock);
+	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+
+	for (size_t i = 0; i < count; i++) {
+		struct sale_stock *sale = armed(memory, items[i].sale, &items[i].outcome);
+
+		if (sale)
+			sale_stock_settle(sale, &items[i]);
+	}
+	reader_gate_leave(&memory->registry.gate, ticket);
+}
+
+static void memory_find(struct stock *stock, struct stock_find *items, size_t count)
+{
+	struct stock_memory *memory = memory_of(stock);
+	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+
+	for (size_t i = 0; i < count; i++) {
+		struct sale_stock *sale = armed(memory, items[i].sale, &items[i].outcome);
+
+		if (sale)
+			sale_stock_find(sale, &items[i]);
+		else
+			items[i].outcome = STOCK_UNKNOWN_SALE;
+	}
+	reader_gate_leave(&memory->registry.gate, ticket);
+}
+
+static void memory_orders(struct stock *stock, struct stock_orders *item)
+{
+	struct stock_memory *memory = memory_of(stock);
+	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	struct sale_stock *sale = armed(memory, item->sale, &item->outcome);
+
+	item->count = 0;
+	if (sale)
+		sale_stock_orders(sale, item);
+	reader_gate_leave(&memory->registry.gate, ticket);
+}
+
+/* Every call looks after one sale more. A stamp must be forgotten within 24 days (rate_window.h). */
+static void sweep_next(struct stock_memory *memory, int64_t now_ns)
+{
+	uint32_t number = atomic_load_explicit(&memory->sweep_sale, memory_order_relaxed);
+	struct sale_stock *sale = sale_registry_next(&memory->registry, &number);
+
+	if (sale)
+		sale_stock_sweep(sale, now_ns, SWEEP_BUYERS);
+	atomic_store_explicit(&memory->sweep_sale, sale ? number + 1 : 0, memory_order_relaxed);
+}
+
+static size_t memory_expire(struct stock *stock, int64_t now_ns, int64_t now_ms, int64_t grace_ns, struct event *out, size_t max,
+			    int64_t *next_ns)
+{
+	struct stock_memory *memory = memory_of(stock);
+	struct calendar *calendar = &memory->common.calendar;
+	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	struct calendar_seat *seat;
+	bool outbox_full = false;
+	int64_t deadline_ns;
+	size_t count = 0;
+
+	while ((seat = calendar_first(calendar, &deadline_ns)) && deadline_ns <= now_ns - grace_ns && count < max && !outbox_full) {
+		count += sale_stock_expire((struct sale_stock *)seat, now_ns - grace_ns, now_ns, now_ms, out + count, max - count,
+					   &outbox_full);
+		calendar_refresh(calendar, seat);
+	}
+	*next_ns = deadline_ns > INT64_MAX - grace_ns ? INT64_MAX : deadline_ns + grace_ns;
+	sweep_next(memory, now_ns);
+	reader_gate_leave(&memory->registry.gate, ticket);
+	return count;
+}
+
+static enum stock_ack acknowledge_one(struct stock_memory *memory, const struct event *event)
+{
+	struct sale_stock *sale = sale_registry_find(&memory->registry, event->sale);
+
+	if (!sale)
+		return STOCK_ACK_NO_SALE;
+	if (event->epoch != sale->rules.epoch)
+		return STOCK_ACK_OTHER_EPOCH;
+	return event->kind == EVENT_WITHDRAWN ? sale_stock_acknowledge_withdrawal(sale, event) : sale_stock_acknowledge(sale, event);
+}
+
+static void memory_acknowledge(struct stock *stock, const struct event *const *events, size_t count, enum stock_ack *answers)
+{
+	struct stock_memory *memory = memory_of(stock);
+	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+
+	for (size_t i = 0; i < count; i++) {
+		enum stock_ack said = acknowledge_one(memory, events[i]);
+
+		if (answers)
+			answers[i] = said;
+	}
+	reader_gate_leave(&memory->registry.gate, ticket);
+}
+
+/* It was done at once. */
+static void memory_acknowledge_wait(struct stock *stock)
+{
+	(void)stock;
+}
+
+static void memory_compensate(struct stock *stock, const struct event *const *events, size_t count, bool *undone)
+{
+	struct stock_memory *memory = memory_of(stock);
+	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+
+	for (size_t i = 0; i < count; i++) {
+		struct sale_stock *sale = sale_registry_find(&memory->registry, events[i]->sale);
+
+		undone[i] = true;
+		if (!sale)
+			continue;
+		if (events[i]->kind == EVENT_WITHDRAWN)
+			undone[i] = sale_stock_compensate_withdrawal(sale, events[i]);
+		else
+			undone[i] = sale_stock_compensate(sale, events[i]);
+	}
+	reader_gate_leave(&memory->registry.gate, ticket);
+}
+
+static size_t memory_claim(struct stock *stock, int64_t before_ns, int64_t now_ns, struct stock_claim *out, size_t max)
+{
+	return outbox_claim(memory_of(stock)->common.outbox, before_ns, now_ns, out, max);
+}
+
+/* While a sale is being loaded nobody knows yet who is in it. */
+static bool memory_may_have_order(struct stock *stock, uint32_t number, struct slice buyer)
+{
+	struct stock_memory *memory = memory_of(stock);
+	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	struct sale_stock *sale = sale_registry_find(&memory->registry, number);
+	bool may_have = false;
+
+	if (sale && atomic_load(&sale->state) == SALE_STOCK_LOADING)
+		may_have = true;
+	else if (sale && buyer.size <= BUYER_MAX)
+		may_have = buyer_filter_may_have(&sale->filter, sale_names_buyer(&memory->common, number, buyer));
+	reader_gate_leave(&memory->registry.gate, ticket);
+	return may_have;
+}
+
+/*
+ * Out of the registry already. Whoever was inside may still grant from it and seat it: after the first wait nobody can, after the second
+ * nobody has found it in the calendar either. Its outbox entries are void: their epoch is over.
+ */
+static void retire(struct stock_memory *memory, struct sale_stock *sale)
+{
+	if (!sale)
+		return;
+	atomic_store(&sale->state, SALE_STOCK_RETIRED);
+	reader_gate_wait(&memory->registry.gate);
+	calendar_leave(&memory->common.calendar, &sale->seat);
+	reader_gate_wait(&memory->registry.gate);
+	outbox_purge(memory->common.outbox, sale);
+	sale_stock_free(sale);
+}
+
+/* The highest version that anyone can have seen of the sale's former stock. */
+static uint64_t last_version(const struct sale_stock *sale)
+{
+	uint64_t last = sale->version_base;
+
+	for (uint32_t i = 0; i < sale->rules.lot_count; i++) {
+		uint64_t version = atomic_load(&sale->lots[i].version);
+
+		last = version > last ? version : last;
+	}
+	return last;
+}
+
+static bool rules_valid(const struct stock_rules *rules)
+{
+	return rules->sale >= 1 && rules->sale <= UUID_TAG_MAX && rules->lot_count >= 1 && rules->lot_count <= LOTS_MAX &&
+	       rules->limit_per_buyer >= 1 && rules->limit_per_buyer <= LIMIT_MAX && rules->rate_requests <= RATE_REQUESTS_MAX &&
+	       rules->rate_seconds <= RATE_SECONDS_MAX;
+}
+
+/* Shows the purchase decision the brake as it is now. */
+static void heed_brake(struct stock_memory *memory, uint32_t number)
+{
+	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	struct sale_stock *sale = sale_registry_find(&memory->registry, number);
+	struct stock_brake brake;
+
+	if (sale && brake_table_get(&memory->brakes, number, &brake))
+		atomic_store(&sale->stopped, brake.stopped);
+	reader_gate_leave(&memory->registry.gate, ticket);
+}
+
+static int memory_preheat_begin(struct stock *stock, const struct stock_rules *rules)
+{
+	struct stock_memory *memory = memory_of(stock);
+	struct sale_stock *sale, *former;
+	unsigned ticket;
+	int r;
+
+	if (!rules_valid(rules))
+		return error_origin(-EINVAL);
+	r = sale_registry_make_room(&memory->registry, rules->sale);
+	if (r < 0)
+		return r;
+	r = sale_stock_new(&sale, &memory->common, rules);
+	if (r < 0)
+		return r;
+	ticket = reader_gate_enter(&memory->registry.gate);
+	former = sale_registry_find(&memory->registry, rules->sale);
+	if (former)
+		sale->version_base = last_version(former) + 1; /* one more: a return may be on its way */
+	reader_gate_leave(&memory->registry.gate, ticket);
+	retire(memory, sale_registry_swap(&memory->registry, rules->sale, sale));
+	heed_brake(memory, rules->sale);
+	return 0;
+}
+
+static int load_group(struct stock_memory *memory, struct sale_stock *sale, const struct stock_load *orders, size_t count,
+		      int64_t now_ns)
+{
+	struct sale_names names[GROUP];
+	int r = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		names[i] = sale_names_make(&memory->common, sale->rules.sale, orders[i].buyer, orders[i].key, &orders[i].id);
+		sale_stock_prefetch_slots(sale, &names[i]);
+	}
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = sale_stock_load(sale, &orders[i], &names[i], now_ns);
+	return r;
+}
+
+static int memory_preheat_load(struct stock *stock, uint32_t number, const struct stock_load *orders, size_t count, int64_t now_ns)
+{
+	struct stock_memory *memory = memory_of(stock);
+	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	struct sale_stock *sale = sale_registry_find(&memory->registry, number);
+	int r = 0;
+
+	if (!sale || atomic_load(&sale->state) != SALE_STOCK_LOADING)
+		r = error_origin(-EINVAL);
+	for (size_t start = 0; start < count && r == 0; start += GROUP)
+		r = load_group(memory, sale, orders + start, count - start < GROUP ? count - start : GROUP, now_ns);
+	reader_gate_leave(&memory->registry.gate, ticket);
+	return r;
+}
+
+static void memory_preheat_find(struct stock *stock, struct stock_find *items, size_t count)
+{
+	struct stock_memory *memory = memory_of(stock);
+	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+
+	for (size_t i = 0; i < count; i++) {
+		struct sale_stock *sale = sale_registry_find(&memory->registry, items[i].sale);
+
+		if (!sale || atomic_load(&sale->state) != SALE_STOCK_LOADING)
+			items[i].outcome = sale ? STOCK_FENCED : STOCK_UNKNOWN_SALE;
+		else
+			sale_stock_find(sale, &items[i]);
+	}
+	reader_gate_leave(&memory->registry.gate, ticket);
+}
+
+static int memory_arm(struct stock *stock, uint32_t number, const int64_t *allocated, const int64_t *withdrawn)
+{
+	struct stock_memory *memory = memory_of(stock);
+	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	struct sale_stock *sale = sale_registry_find(&memory->registry, number);
+	int r;
+
+	if (!sale || atomic_load(&sale->state) != SALE_STOCK_LOADING)
+		r = error_origin(-EINVAL);
+	else
+		r = sale_stock_arm(sale, allocated, withdrawn);
+	reader_gate_leave(&memory->registry.gate, ticket);
+	return r;
+}
+
+static void memory_drop(struct stock *stock, uint32_t number, uint32_t epoch)
+{
+	struct stock_memory *memory = memory_of(stock);
+	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	struct sale_stock *sale = sale_registry_find(&memory->registry, number);
+	bool newer = sale && sale->rules.epoch > epoch;
+
+	reader_gate_leave(&memory->registry.gate, ticket);
+	if (sale && !newer) {
+		retire(memory, sale_registry_swap(&memory->registry, number, NULL));
+		brake_table_forget(&memory->brakes, number);
+	}
+}
+
+static int memory_allocate(struct stock *stock, uint32_t number, uint32_t lot, int64_t allocated)
+{
+	struct stock_memory *memory = memory_of(stock);
+	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	enum stock_outcome why;
+	struct sale_stock *sale = armed(memory, number, &why);
+
+	if (sale)
+		sale_stock_allocate(sale, lot, allocated);
+	reader_gate_leave(&memory->registry.gate, ticket);
+	return sale ? 0 : (int)why;
+}
+
+static int memory_withdraw(struct stock *stock, struct stock_withdrawal *withdrawal)
+{
+	struct stock_memory *memory = memory_of(stock);
+	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	enum stock_outcome why;
+	struct sale_stock *sale = armed(memory, withdrawal->sale, &why);
+	int outcome = (int)why;
+
+	withdrawal->event = (struct event){0};
+	if (sale)
+		outcome = sale_stock_withdraw(sale, withdrawal);
+	reader_gate_leave(&memory->registry.gate, ticket);
+	return outcome;
+}
+
+static int memory_brake(struct stock *stock, uint32_t number, struct stock_brake *brake)
+{
+	struct stock_memory *memory = memory_of(stock);
+	struct stock_brake known;
+
+	brake_table_get(&memory->brakes, number, &known);
+	brake->serial = known.serial + 1;
+	brake->pending = true;
+	if (brake_table_learn(&memory->brakes, number, brake) < 0)
+		return STOCK_FULL;
+	heed_brake(memory, number);
+	return 0;
+}
+
+static void memory_brake_written(struct stock *stock, uint32_t number, uint32_t serial)
+{
+	brake_table_written(&memory_of(stock)->brakes, number, serial);
+}
+
+static bool memory_brake_of(struct stock *stock, uint32_t number, struct stock_brake *brake)
+{
+	return brake_table_get(&memory_of(stock)->brakes, number, brake);
+}
+
+/* Nobody else has this stock: what is here is what there is. */
+static void memory_refresh(struct stock *stock, struct stock_refresh *sales, size_t count)
+{
+	struct stock_memory *memory = memory_of(stock);
+	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+
+	for (size_t i = 0; i < count; i++)
+		if (armed(memory, sales[i].sale, &sales[i].outcome))
+			sales[i].outcome = STOCK_DONE;
+	reader_gate_leave(&memory->registry.gate, ticket);
+}
+
+static int memory_health(struct stock *stock, const char **reason)
+{
+	(void)stock;
+	*reason = NULL;
+	return 0;
+}
+
+static int memory_snapshot(struct stock *stock, uint32_t number, struct stock_lot_state *lots, uint32_t *lot_count)
+{
+	struct stock_memory *memory = memory_of(stock);
+	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	enum stock_outcome why;
+	struct sale_stock *sale = armed(memory, number, &why);
+
+	if (sale) {
+		*lot_count = sale->rules.lot_count;
+		sale_stock_snapshot(sale, lots);
+	}
+	reader_gate_leave(&memory->registry.gate, ticket);
+	return sale ? 0 : STOCK_UNKNOWN_SALE;
+}
+
+static uint64_t memory_version(struct stock *stock, uint32_t number, uint32_t lot)
+{
+	struct stock_memory *memory = memory_of(stock);
+	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	enum stock_outcome why;
+	struct sale_stock *sale = armed(memory, number, &why);
+	uint64_t version = sale && lot < sale->rules.lot_count ? atomic_load(&sale->lots[lot].version) : 0;
+
+	reader_gate_leave(&memory->registry.gate, ticket);
+	return version;
+}
+
+static void memory_totals(struct stock *stock, struct stock_totals *totals)
+{
+	struct stock_memory *memory = memory_of(stock);
+	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	struct sale_stock *sale;
+
+	*totals = (struct stock_totals){
+		.outbox = (int64_t)outbox_count(memory->common.outbox),
+		.memory_bytes = (int64_t)sizeof(*memory) + atomic_load(&memory->common.memory) + outbox_memory(memory->common.outbox),
+	};
+	for (uint32_t number = 0; (sale = sale_registry_next(&memory->registry, &number)); number++)
+		sale_stock_count(sale, totals);
+	reader_gate_leave(&memory->registry.gate, ticket);
+}
+
+static void memory_free(struct stock *stock)
+{
+	struct stock_memory *memory = memory_of(stock);
+
+	for (uint32_t number = 0; sale_registry_next(&memory->registry, &number); number++)
+		memory_drop(stock, number, UINT32_MAX);
+	ASSERT(outbox_count(memory->common.outbox) == 0);
+	sale_registry_deinit(&memory->registry);
+	brake_table_deinit(&memory->brakes);
+	calendar_deinit(&memory->common.calendar);
+	outbox_free(memory->common.outbox);
+	free(memory);
+}
+
+static const struct stock_ops memory_ops = {
+	.name = "memory",
+	.local = true,
+	.reserve = memory_reserve,
+	.settle = memory_settle,
+	.expire = memory_expire,
+	.acknowledge_send = memory_acknowledge,
+	.acknowledge_wait = memory_acknowledge_wait,
+	.compensate = memory_compensate,
+	.claim = memory_claim,
+	.find = memory_find,
+	.orders = memory_orders,
+	.may_have_order = memory_may_have_order,
+	.preheat_begin = memory_preheat_begin,
+	.preheat_load = memory_preheat_load,
+	.preheat_find = memory_preheat_find,
+	.arm = memory_arm,
+	.drop = memory_drop,
+	.allocate = memory_allocate,
+	.withdraw = memory_withdraw,
+	.brake = memory_brake,
+	.brake_written = memory_brake_written,
+	.brake_of = memory_brake_of,
+	.refresh = memory_refresh,
+	.health = memory_health,
+	.snapshot = memory_snapshot,
+	.version = memory_version,
+	.totals = memory_totals,
+	.free = memory_free,
+};
+
+int stock_memory_new(struct stock **stock, size_t outbox_max)
+{
+	struct stock_memory *memory = aligned_alloc(64, (sizeof(*memory) + 63) / 64 * 64);
+	int r;
+
+	if (!memory)
+		return error_origin(-ENOMEM);
+	*memory = (struct stock_memory){.stock.ops = &memory_ops};
+	r = outbox_new(&memory->common.outbox, outbox_max);
+	if (r < 0) {
+		free(memory);
+		return r;
+	}
+	random_bytes(&memory->common.buyer_key, sizeof(memory->common.buyer_key));
+	random_bytes(&memory->common.key_key, sizeof(memory->common.key_key));
+	random_bytes(&memory->common.id_key, sizeof(memory->common.id_key));
+	calendar_init(&memory->common.calendar, &memory->common.memory);
+	sale_registry_init(&memory->registry, &memory->common.memory);
+	brake_table_init(&memory->brakes);
+	*stock = &memory->stock;
+	return 0;
+}

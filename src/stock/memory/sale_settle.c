@@ -1,0 +1,393 @@
+/*
+ * What becomes of an order after its grant. An order has at most one event on its way: its grant, or one settlement; until the end of
+ * that is known every other action is told BUSY. A settlement changes nothing when it goes out but that the order is `settling` and its hold leaves the
+ * heap (so a confirm and the expiry can never both win); the acknowledgement applies it, the compensation takes it back.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "base/failpoint.h"
+#include "stock/memory/sale_stock.h"
+
+static bool in_time_only(enum order_action action)
+{
+	return action == ORDER_CONFIRM || action == ORDER_EXTEND;
+}
+
+/* At deadline + grace the hold is over: the housekeeper that wakes then finds it, and a confirm is late. */
+static bool over(int64_t deadline_ns, int64_t grace_ns, int64_t now_ns)
+{
+	return deadline_ns <= now_ns - grace_ns;
+}
+
+/* The units of a live order that ends are for sale again. */
+static void give_back(struct sale_stock *sale, const struct order_record *record, bool confirmed)
+{
+	if (confirmed)
+		lot_units_unconfirm(&sale->lots[record->lot], record->quantity);
+	lot_units_return(&sale->lots[record->lot], record->quantity);
+}
+
+static void uncount(struct sale_shard *shard, struct order_record *record)
+{
+	struct buyer_record *buyer = buyer_book_buyer(&shard->book, record->buyer);
+
+	if (!record->counted)
+		return;
+	ASSERT(buyer->live >= record->quantity);
+	buyer->live = (uint16_t)(buyer->live - record->quantity);
+	record->counted = 0;
+}
+
+/* The order and its hold leave for the journal. */
+static void send(struct sale_stock *sale, struct sale_shard *shard, uint32_t number, const struct event *event, int64_t now_ns,
+		 struct outbox_pending *pending)
+{
+	struct order_record *record = buyer_book_order(&shard->book, number);
+
+	if (record->hold_position) {
+		pending->deadline_ns = deadline_heap_at(&shard->holds, record->hold_position);
+		deadline_heap_remove(&shard->holds, record->hold_position);
+		sale_stock_publish(sale, shard);
+	}
+	if (event->kind != EVENT_CONFIRMED && event->kind != EVENT_EXTENDED && FAILPOINT("stock.return_early")) {
+		give_back(sale, record, event->kind == EVENT_REFUNDED); /* breaks rule 1 on purpose */
+		pending->returned = true;
+	}
+	record->settling = 1;
+	record->outbox = outbox_put(sale->common->outbox, sale, now_ns, event, pending);
+}
+
+static struct event order_event(const struct sale_stock *sale, const struct order_record *record, enum event_kind kind, int64_t at_ms)
+{
+	return (struct event){
+		.kind = kind,
+		.sale = sale->rules.sale,
+		.epoch = sale->rules.epoch,
+		.lot = record->lot,
+		.quantity = record->quantity,
+		.id = record->id,
+		.at_ms = at_ms,
+	};
+}
+
+/* Whether the action may go out now, and the state after it. */
+static enum stock_outcome judge(const struct sale_shard *shard, const struct order_record *record,
+				const struct stock_settle *item, enum order_state *next)
+{
+	int64_t deadline_ns;
+	bool late;
+
+	if (record->settling || !record->durable)
+		return STOCK_BUSY;
+	if (record->state == ORDER_EXPIRED && in_time_only(item->action))
+		return STOCK_EXPIRED;
+	switch (order_next((enum order_state)record->state, item->action, next)) {
+	case ORDER_MOVED:
+		break;
+	case ORDER_ALREADY:
+		return STOCK_ALREADY;
+	case ORDER_MOVE_REFUSED:
+		return STOCK_REFUSED;
+	}
+	if (!record->hold_position)
+		return STOCK_DONE; /* a refund */
+	deadline_ns = deadline_heap_at(&shard->holds, record->hold_position);
+	late = over(deadline_ns, item->grace_ns, item->now_ns);
+	if (late && in_time_only(item->action))
+		return STOCK_EXPIRED;
+	if (!late && item->action == ORDER_EXPIRE)
+		return STOCK_REFUSED;
+	if (item->action == ORDER_EXTEND && item->now_ns + item->extend_ns <= deadline_ns)
+		return STOCK_ALREADY; /* an extension never shortens */
+	return STOCK_DONE;
+}
+
+static enum stock_outcome settle_locked(struct sale_stock *sale, struct sale_shard *shard, uint32_t number, struct stock_settle *item)
+{
+	struct order_record *record = buyer_book_order(&shard->book, number);
+	struct outbox_pending pending = {0};
+	enum order_state next;
+	enum stock_outcome outcome = judge(shard, record, item, &next);
+
+	sale_stock_tell(record, &item->order);
+	if (outcome != STOCK_DONE)
+		return outcome;
+	if (!outbox_book(sale->common->outbox))
+		return STOCK_FULL;
+	item->event = order_event(sale, record, event_kind_of(item->action), item->now_ms);
+	item->event.actor = item->actor;
+	item->event.trace = item->trace;
+	if (item->action == ORDER_EXTEND) {
+		item->event.hold_expires_at_ms = item->now_ms + item->extend_ns / 1000000;
+		pending.next_deadline_ns = item->now_ns + item->extend_ns;
+	}
+	send(sale, shard, number, &item->event, item->now_ns, &pending);
+	sale_stock_tell(record, &item->order);
+	item->order.state = next;
+	if (item->action == ORDER_EXTEND)
+		item->order.hold_expires_at_ms = item->event.hold_expires_at_ms;
+	return STOCK_DONE;
+}
+
+/* An empty buyer is the operator: any order. */
+static bool belongs_to(const struct sale_stock *sale, const struct sale_shard *shard, const struct order_record *record,
+		       struct slice buyer)
+{
+	struct hash128 owner, asked;
+
+	if (buyer.size == 0)
+		return true;
+	if (buyer.size > BUYER_MAX)
+		return false;
+	owner = buyer_book_buyer(&shard->book, record->buyer)->name;
+	asked = sale_names_buyer(sale->common, sale->rules.sale, buyer);
+	return owner.low == asked.low && owner.high == asked.high;
+}
+
+void sale_stock_settle(struct sale_stock *sale, struct stock_settle *item)
+{
+	struct sale_shard *shard;
+	uint32_t number;
+	struct order_record *record = sale_stock_locate(sale, &item->id, &shard, &number);
+
+	item->outcome = STOCK_NO_ORDER;
+	if (!record)
+		return;
+	if (belongs_to(sale, shard, record, item->buyer))
+		item->outcome = settle_locked(sale, shard, number, item);
+	pthread_mutex_unlock(&shard->lock);
+}
+
+void sale_stock_find(struct sale_stock *sale, struct stock_find *item)
+{
+	struct sale_shard *shard;
+	uint32_t number;
+	struct order_record *record = sale_stock_locate(sale, &item->id, &shard, &number);
+
+	item->outcome = STOCK_NO_ORDER;
+	if (!record)
+		return;
+	if (belongs_to(sale, shard, record, item->buyer)) {
+		sale_stock_tell(record, &item->order);
+		item->outcome = STOCK_DONE;
+	}
+	pthread_mutex_unlock(&shard->lock);
+}
+
+_Static_assert((int)STOCK_NEWEST <= (int)BUYER_BOOK_CHAIN_MAX, "the newest orders are among those that the book tells");
+
+static int by_falling_id(const void *a, const void *b)
+{
+	return memcmp(((const struct stock_order *)b)->id.bytes, ((const struct stock_order *)a)->id.bytes, sizeof(struct uuid));
+}
+
+void sale_stock_tell_newest(const struct sale_shard *shard, uint32_t buyer, struct stock_orders *item)
+{
+	struct stock_order orders[2 * BUYER_BOOK_CHAIN_MAX];
+	uint32_t numbers[2 * BUYER_BOOK_CHAIN_MAX];
+	uint32_t count = buyer_book_newest(&shard->book, buyer, numbers, &item->more);
+
+	for (uint32_t i = 0; i < count; i++)
+		sale_stock_tell(buyer_book_order(&shard->book, numbers[i]), &orders[i]);
+	qsort(orders, count, sizeof(orders[0]), by_falling_id);
+	for (uint32_t i = 0; i < count && i < STOCK_NEWEST; i++) {
+		if (orders[i].durable)
+			item->orders[item->count++] = orders[i];
+		else
+			item->waiting = true;
+	}
+	item->more |= count > STOCK_NEWEST;
+}
+
+void sale_stock_orders(struct sale_stock *sale, struct stock_orders *item)
+{
+	struct hash128 name = sale_names_buyer(sale->common, sale->rules.sale, item->buyer);
+	struct sale_shard *shard = sale_stock_shard(sale, name);
+	uint32_t buyer;
+
+	item->outcome = STOCK_DONE;
+	item->count = 0;
+	item->more = item->waiting = false;
+	pthread_mutex_lock(&shard->lock);
+	buyer = buyer_book_find(&shard->book, name);
+	if (buyer)
+		sale_stock_tell_newest(shard, buyer, item);
+	pthread_mutex_unlock(&shard->lock);
+}
+
+static size_t expire_shard(struct sale_stock *sale, struct sale_shard *shard, int64_t cutoff_ns, int64_t now_ns, int64_t now_ms,
+			   struct event *out, size_t max, bool *outbox_full)
+{
+	size_t count = 0;
+
+	pthread_mutex_lock(&shard->lock);
+	while (count < max && deadline_heap_first(&shard->holds) <= cutoff_ns) {
+		struct outbox_pending pending = {0};
+		uint32_t number = shard->holds.entries[0].what;
+		const struct order_record *record;
+
+		if (!outbox_book(sale->common->outbox)) {
+			*outbox_full = true;
+			break;
+		}
+		record = buyer_book_order(&shard->book, number);
+		out[count] = order_event(sale, record, EVENT_EXPIRED,
+					 now_ms > record->hold_expires_at_ms ? now_ms : record->hold_expires_at_ms);
+		out[count].actor = SLICE("clock");
+		send(sale, shard, number, &out[count], now_ns, &pending);
+		count++;
+	}
+	pthread_mutex_unlock(&shard->lock);
+	return count;
+}
+
+size_t sale_stock_expire(struct sale_stock *sale, int64_t cutoff_ns, int64_t now_ns, int64_t now_ms, struct event *out,
+			 size_t max, bool *outbox_full)
+{
+	size_t count = 0;
+
+	for (int i = 0; i < SALE_SHARDS && count < max && !*outbox_full; i++)
+		if (atomic_load(&sale->shards[i].earliest_ns) <= cutoff_ns)
+			count += expire_shard(sale, &sale->shards[i], cutoff_ns, now_ns, now_ms, out + count, max - count,
+					      outbox_full);
+	return count;
+}
+
+static void hold_again(struct sale_stock *sale, struct sale_shard *shard, uint32_t number, int64_t deadline_ns)
+{
+	deadline_heap_push(&shard->holds, deadline_ns, number);
+	sale_stock_publish(sale, shard);
+}
+
+static void end(struct sale_stock *sale, struct sale_shard *shard, struct order_record *record, enum order_state state,
+		const struct outbox_pending *pending)
+{
+	bool confirmed = record->state == ORDER_CONFIRMED;
+
+	if (!pending->returned)
+		give_back(sale, record, confirmed);
+	uncount(shard, record);
+	if (!confirmed)
+		deadline_heap_unbook(&shard->holds);
+	record->state = state & 7;
+}
+
+/* The journal has the order's event: it becomes true. */
+static void apply(struct sale_stock *sale, struct sale_shard *shard, uint32_t number, const struct event *event,
+		  const struct outbox_pending *pending)
+{
+	struct order_record *record = buyer_book_order(&shard->book, number);
+
+	record->outbox = 0;
+	record->settling = 0;
+	switch (event->kind) {
+	case EVENT_RESERVED:
+		record->durable = 1;
+		if (record->state == ORDER_HELD)
+			hold_again(sale, shard, number, pending->deadline_ns);
+		return;
+	case EVENT_CONFIRMED:
+		lot_units_confirm(&sale->lots[record->lot], record->quantity);
+		deadline_heap_unbook(&shard->holds);
+		record->state = ORDER_CONFIRMED;
+		return;
+	case EVENT_EXTENDED:
+		record->hold_expires_at_ms = event->hold_expires_at_ms;
+		hold_again(sale, shard, number, pending->next_deadline_ns);
+		return;
+	case EVENT_CANCELLED:
+	case EVENT_REFUNDED:
+		end(sale, shard, record, ORDER_CANCELLED, pending);
+		return;
+	case EVENT_EXPIRED:
+		end(sale, shard, record, ORDER_EXPIRED, pending);
+		return;
+	case EVENT_WITHDRAWN:
+	case EVENT_BARRIER:
+		break; /* not an order's */
+	}
+	assertion_failed("an order's event", __FILE__, __LINE__, __func__);
+}
+
+/* An event that is not on its way: whether it has become true before. */
+static bool has_become(const struct order_record *record, const struct event *event)
+{
+	switch (event->kind) {
+	case EVENT_RESERVED:
+		return record->durable;
+	case EVENT_CONFIRMED:
+		return record->state == ORDER_CONFIRMED;
+	case EVENT_CANCELLED:
+	case EVENT_REFUNDED:
+		return record->state == ORDER_CANCELLED;
+	case EVENT_EXPIRED:
+		return record->state == ORDER_EXPIRED;
+	case EVENT_EXTENDED:
+		return event->hold_expires_at_ms <= record->hold_expires_at_ms;
+	case EVENT_WITHDRAWN:
+	case EVENT_BARRIER:
+		break; /* not an order's */
+	}
+	return false;
+}
+
+enum stock_ack sale_stock_acknowledge(struct sale_stock *sale, const struct event *event)
+{
+	enum stock_ack answer = STOCK_ACK_UNKNOWN;
+	struct sale_shard *shard;
+	uint32_t number;
+	struct order_record *record = sale_stock_locate(sale, &event->id, &shard, &number);
+	struct outbox_pending pending;
+
+	if (!record)
+		return answer;
+	if (outbox_take(sale->common->outbox, record->outbox, event, false, &pending)) {
+		apply(sale, shard, number, event, &pending);
+		answer = STOCK_ACK_DONE;
+	} else if (has_become(record, event)) {
+		answer = STOCK_ACK_ALREADY;
+	}
+	pthread_mutex_unlock(&shard->lock);
+	return answer;
+}
+
+/* The grant never happened: units, limit, rate, key and order are as before. */
+static void revoke(struct sale_stock *sale, struct sale_shard *shard, uint32_t number, const struct outbox_pending *pending)
+{
+	struct order_record *record = buyer_book_order(&shard->book, number);
+	uint64_t id_hash = siphash64(&sale->common->id_key, record->id.bytes, sizeof(record->id.bytes));
+	uint32_t buyer = record->buyer;
+
+	give_back(sale, record, record->state == ORDER_CONFIRMED);
+	uncount(shard, record);
+	if (pending->counted)
+		buyer_book_rate_return(&shard->book, buyer, pending->stamp);
+	if (record->state == ORDER_HELD)
+		deadline_heap_unbook(&shard->holds);
+	sale_stock_directory_remove(sale, id_hash, shard, number);
+	buyer_book_order_forget(&shard->book, number);
+	buyer_book_leave(&shard->book, buyer);
+}
+
+bool sale_stock_compensate(struct sale_stock *sale, const struct event *event)
+{
+	struct sale_shard *shard;
+	uint32_t number;
+	struct order_record *record = sale_stock_locate(sale, &event->id, &shard, &number);
+	struct outbox_pending pending;
+	bool undone;
+
+	if (!record)
+		return true;
+	undone = outbox_take(sale->common->outbox, record->outbox, event, true, &pending);
+	if (undone) {
+		record->outbox = 0;
+		record->settling = 0;
+		if (event->kind == EVENT_RESERVED)
+			revoke(sale, shard, number, &pending);
+		else if (record->state == ORDER_HELD)
+			hold_again(sale, shard, number, pending.deadline_ns);
+	}
+	pthread_mutex_unlock(&shard->lock);
+	return undone;
+}

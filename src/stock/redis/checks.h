@@ -1,0 +1,11 @@
+/* What a Redis must be like for the promises to hold, looked at once, at the start. */
+#pragma once
+
+#include "stock/redis/connection.h"
+
+/*
+ * 0, or negative with why in the log: -ENOTSUP, -EPERM, -EACCES, -ENOTCONN, -EIO, -ENOMEM. The functions are loaded by it. *quiesce_ns: how long a master that
+ * is cut off, from its replicas and from us, may go on granting until it misses them (min-replicas-max-lag, and a second). 0 where it has no replicas to miss, or
+ * never stops by itself; where it may not be asked and Sentinels (`sentinel`) may promote another, what Redis does if it is not told otherwise.
+ */
+int redis_check_server(struct redis_connection *connection, bool force, bool sentinel, int64_t *quiesce_ns) MUST_CHECK;

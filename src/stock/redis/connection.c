@@ -1,0 +1,244 @@
+#include "stock/redis/connection.h"
+
+#include <poll.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include "base/log.h"
+
+enum { SCRATCH_MAX = 1 << 20 };
+
+static void complain(const char *message, const struct redis_address *address, const char *error)
+{
+	static struct log_limiter limiter;
+	uint64_t suppressed;
+
+	if (log_limiter_pass(&limiter, &suppressed))
+		log_warn("stock", message, LOG_TEXT("host", address->host), LOG_INT("port", address->port),
+			 LOG_TEXT("error", error), LOG_INT("suppressed", suppressed));
+}
+
+static struct timeval to_timeval(int64_t ns)
+{
+	return (struct timeval){.tv_sec = ns / 1000000000, .tv_usec = ns % 1000000000 / 1000};
+}
+
+static redisContext *connect_to(const struct redis_address *address, const struct redis_timeouts *timeouts)
+{
+	redisContext *context = redisConnectWithTimeout(address->host, address->port, to_timeval(timeouts->connect_ns));
+
+	if (context && !context->err && redisSetTimeout(context, to_timeval(timeouts->call_ns)) == REDIS_OK &&
+	    redisEnableKeepAlive(context) == REDIS_OK)
+		return context;
+	complain("a Redis cannot be reached", address, context ? context->errstr : "out of memory");
+	if (context)
+		redisFree(context);
+	return NULL;
+}
+
+static bool is_error(const redisReply *reply, const char *start)
+{
+	return reply && reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, start, strlen(start)) == 0;
+}
+
+static redisReply *log_in(redisContext *context, const struct redis_url *url)
+{
+	return url->user[0] ? redisCommand(context, "AUTH %s %s", url->user, url->password)
+			    : redisCommand(context, "AUTH %s", url->password);
+}
+
+/* A Sentinel has a password of its own, or the servers' too, or none. */
+static redisReply *ask_sentinel(redisContext *context, const struct redis_url *url)
+{
+	static const char question[] = "SENTINEL GET-MASTER-ADDR-BY-NAME %s";
+	redisReply *reply = redisCommand(context, question, url->name);
+
+	if (is_error(reply, "NOAUTH") && url->password[0]) {
+		freeReplyObject(reply);
+		reply = log_in(context, url);
+		if (reply && reply->type != REDIS_REPLY_ERROR) {
+			freeReplyObject(reply);
+			reply = redisCommand(context, question, url->name);
+		}
+	}
+	return reply;
+}
+
+static bool find_master(const struct redis_address *sentinel, const struct redis_url *url, const struct redis_timeouts *timeouts,
+			struct redis_address *master)
+{
+	redisContext *context = connect_to(sentinel, timeouts);
+	redisReply *reply;
+	bool found;
+
+	if (!context)
+		return false;
+	reply = ask_sentinel(context, url);
+	found = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && reply->element[0]->type == REDIS_REPLY_STRING &&
+		reply->element[1]->type == REDIS_REPLY_STRING && reply->element[0]->len <= REDIS_HOST_MAX;
+	if (found) {
+		memcpy(master->host, reply->element[0]->str, reply->element[0]->len + 1);
+		master->port = atoi(reply->element[1]->str);
+	} else {
+		complain("a Sentinel does not know the master", sentinel,
+			 reply && reply->type == REDIS_REPLY_ERROR ? reply->str : url->name);
+	}
+	if (reply)
+		freeReplyObject(reply);
+	redisFree(context);
+	return found;
+}
+
+static void read_text(const char *info, const char *name, char *out, size_t size)
+{
+	const char *found = strstr(info, name);
+	size_t length;
+
+	out[0] = '\0';
+	if (!found)
+		return;
+	found += strlen(name);
+	length = strcspn(found, "\r\n");
+	if (length >= size)
+		length = size - 1;
+	memcpy(out, found, length);
+	out[length] = '\0';
+}
+
+static int64_t read_number(const char *info, const char *name)
+{
+	char text[24];
+
+	read_text(info, name, text, sizeof(text));
+	return strtoll(text, NULL, 10);
+}
+
+static bool read_server(const char *info, struct redis_server *server)
+{
+	char role[16];
+
+	read_text(info, "\nredis_version:", server->version, sizeof(server->version));
+	read_text(info, "\nrun_id:", server->run_id, sizeof(server->run_id));
+	read_text(info, "\nmaster_replid:", server->replid, sizeof(server->replid));
+	read_text(info, "\nmaxmemory_policy:", server->policy, sizeof(server->policy));
+	read_text(info, "\nrole:", role, sizeof(role));
+	server->master = strcmp(role, "master") == 0;
+	server->aof = read_number(info, "\naof_enabled:") == 1;
+	server->memory_bytes = read_number(info, "\nused_memory:");
+	server->maxmemory_bytes = read_number(info, "\nmaxmemory:");
+	server->replicas = read_number(info, "\nconnected_slaves:");
+	return strlen(server->run_id) == REDIS_ID_SIZE && strlen(server->replid) == REDIS_ID_SIZE;
+}
+
+redisReply *redis_connection_command(struct redis_connection *connection, const char *format, ...)
+{
+	redisReply *reply;
+	va_list arguments;
+
+	va_start(arguments, format);
+	reply = redisvCommand(connection->context, format, arguments);
+	va_end(arguments);
+	if (!reply)
+		connection->broken = true;
+	return reply;
+}
+
+int redis_connection_look(struct redis_connection *connection)
+{
+	redisReply *reply = redis_connection_command(connection, "INFO");
+	int r = -ENOTCONN;
+
+	if (reply && reply->type == REDIS_REPLY_STRING && read_server(reply->str, &connection->server))
+		r = 0;
+	else if (reply && reply->type == REDIS_REPLY_ERROR)
+		log_warn("stock", "Redis does not tell who it is", LOG_TEXT("redis", reply->str));
+	if (reply)
+		freeReplyObject(reply);
+	connection->broken |= r < 0;
+	return r;
+}
+
+/* One step of the greeting. NULL where it went well, else what went wrong. */
+static const char *expect_ok(redisReply *reply, const char *failure)
+{
+	bool ok = reply && reply->type != REDIS_REPLY_ERROR;
+
+	if (!reply)
+		return "Redis does not answer";
+	if (!ok)
+		log_warn("stock", failure, LOG_TEXT("redis", reply->str));
+	freeReplyObject(reply);
+	return ok ? NULL : failure;
+}
+
+static const char *greet(struct redis_connection *connection, const struct redis_url *url)
+{
+	const char *fault = NULL;
+
+	if (url->password[0])
+		fault = expect_ok(log_in(connection->context, url), "Redis refused the user or password of stock.url");
+	if (!fault && url->database > 0)
+		fault = expect_ok(redisCommand(connection->context, "SELECT %d", url->database),
+				  "Redis refused the database of stock.url");
+	if (!fault && redis_connection_look(connection) < 0)
+		fault = "Redis does not tell who it is (INFO)";
+	if (!fault && !connection->server.master)
+		fault = "this Redis is a replica: its master is needed";
+	return fault;
+}
+
+static struct redis_connection *open_at(const struct redis_address *address, const struct redis_url *url,
+					const struct redis_timeouts *timeouts, const char **reason)
+{
+	redisContext *context = connect_to(address, timeouts);
+	struct redis_connection *connection = context ? calloc(1, sizeof(*connection)) : NULL;
+
+	*reason = "Redis cannot be reached";
+	if (!connection) {
+		if (context)
+			redisFree(context);
+		return NULL;
+	}
+	connection->context = context;
+	buffer_init(&connection->scratch, SCRATCH_MAX);
+	*reason = greet(connection, url);
+	if (!*reason)
+		return connection;
+	complain(*reason, address, "");
+	redis_connection_free(connection);
+	return NULL;
+}
+
+struct redis_connection *redis_connection_open(const struct redis_url *url, const struct redis_timeouts *timeouts, const char **reason)
+{
+	struct redis_address master;
+
+	if (!url->sentinel)
+		return open_at(&url->addresses[0], url, timeouts, reason);
+	*reason = "no Sentinel knows a master that can be reached";
+	for (int i = 0; i < url->address_count; i++) {
+		struct redis_connection *connection;
+
+		if (!find_master(&url->addresses[i], url, timeouts, &master))
+			continue;
+		connection = open_at(&master, url, timeouts, reason);
+		if (connection)
+			return connection;
+	}
+	return NULL;
+}
+
+void redis_connection_free(struct redis_connection *connection)
+{
+	if (!connection)
+		return;
+	redisFree(connection->context);
+	buffer_deinit(&connection->scratch);
+	free(connection);
+}
+
+bool redis_connection_is_quiet(const struct redis_connection *connection)
+{
+	struct pollfd socket = {.fd = connection->context->fd, .events = POLLIN};
+
+	return poll(&socket, 1, 0) == 0;
+}

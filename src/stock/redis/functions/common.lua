@@ -1,0 +1,202 @@
+-- The stock inside Redis: the library `penstock`. src/stock/redis/redis.c tells the whole picture; stock/redis/library.c puts the first line and the
+-- tables that come from C (MOVES, the outcomes) in front of this, and loads it.
+--
+-- A sale's keys, behind its name {ps:NUMBER}:
+--   :m  hash    what the sale is: epoch, state, reign, run_id, replid, limit, rate_requests, rate_ms, lots, over
+--   :l  string  its lots, LOT_SIZE bytes each
+--   :o  hash    order id -> its record
+--   :k  hash    "buyer key" -> order id
+--   :b  hash    buyer -> orders * 10000 + live units, and the ids of its newest orders, newest first
+--   :n  string  every buyer's name and a newline, in the order of their first grants
+--   :h  zset    holds: exactly the orders that are held, durable and not settling, by deadline
+--   :x  zset    the outbox: an order's id, or "m" and a movement's id, by the time of the last try
+--   :p  hash    order id -> the settlement of it that is on its way
+--   :v  hash    movement id -> its record
+--   :z  zset    entries of the outbox whose record cannot be read, by the time that they were set aside
+--   :z  hash    an operator's stop: serial, stopped, pending, at_ms, actor, trace
+--   :r:NUMBER   hash    buyer -> the times of its last grants; one a window, forgotten when two have passed
+--
+-- All times but those in events are the sale's own: see clock_of().
+--
+-- An order's record: state, flags, buyer_units, hold, first hold | lot, quantity, buyer | and, until it is durable, time, key, actor, trace
+-- and the grant's time in the buyer's window (0: it is not counted).
+--
+-- Every function reads what it needs for its whole batch in a few commands, decides in Lua, and writes with a few commands at the end, so
+-- that a call costs some tens of commands, not some for each item, and that an error changes nothing.
+
+-- Set by the first call: while a library is loaded they are not there yet.
+local call, pack, unpack_bin, floor, sub, concat
+local function awake()
+	call, pack, unpack_bin, floor, sub, concat = redis.call, struct.pack, struct.unpack, math.floor, string.sub, table.concat
+end
+
+local VERSION = 2
+local LOT, LOT_SIZE = '<IIIIIII', 28
+local RECORD, RECORD_HEAD, HEAD_SIZE = '<BBHi8i8HHBc0', '<BBHi8i8', 20
+local HELD, CONFIRMED, CANCELLED, EXPIRED = 1, 2, 3, 4
+local RESERVED, EV_CONFIRMED, EV_CANCELLED, EV_REFUNDED, EV_EXPIRED, EV_EXTENDED, EV_WITHDRAWN = 1, 2, 3, 4, 5, 6, 7
+local CONFIRM, CANCEL, REFUND, EXPIRE, EXTEND = 1, 2, 3, 4, 5
+local EVENT_OF = {EV_CONFIRMED, EV_CANCELLED, EV_REFUNDED, EV_EXPIRED, EV_EXTENDED}
+local SETTLING, DURABLE, COUNTED, CLAIMED = 1, 2, 4, 8       -- flags of a record
+local REPLAY_ONLY, UNLIMITED = 1, 2                           -- flags of a request
+local FORGET_BUYER, RETURN_EARLY, UNDO_CLAIMED, IGNORE_FENCE = 1, 2, 4, 8 -- rules that a test build breaks on purpose
+local NEWEST, NEWEST_SIZE = 5, 8 * 16 -- where a buyer's newest orders begin in its field, and how much of them is kept
+local NAMES_CHUNK = 1048576
+local NAMES_MAX = 500 * 1048576 -- below the longest string that Redis takes
+
+-- In no file and on no replica: gone after a restart, a promotion, a reload, a flush. A sale that was armed under another is fenced.
+local reign
+local test_ms, test_step = nil, 0 -- a test's clock, and how far it is put from where it was; a release has no way to set them
+
+-- A sale's time: by its key {time, wall, bucket}. Like the reign it is in no file and on no replica.
+local clocks = {}
+local JUMP_MS = 1000                  -- how far the wall clock may be off beyond what a caller has measured
+local RATE_KEPT_MS = 24 * 3600 * 1000 -- beyond two windows: keys expire by the wall clock, which may be set
+
+local function has(flags, bit_value)
+	return floor(flags / bit_value) % 2 == 1
+end
+
+local function wall_ms()
+	if test_ms then
+		return test_ms
+	end
+	local t = call('TIME')
+	return t[1] * 1000 + floor(t[2] / 1000) + test_step
+end
+
+-- What has passed, in milliseconds since 1970 as the wall clock said when nothing had been measured yet. It goes on as the wall clock
+-- does, but somebody may set that: so never back, and never beyond `most`, what the caller saw last plus its own monotonic time, by more
+-- than a second; and at least to `least`, which the same clock says (0: the caller has seen nothing, and the wall clock is believed).
+local function clock_of(key, least, most)
+	local wall, clock = wall_ms(), clocks[key]
+	local time = wall
+	if clock then
+		time = clock.time + (wall > clock.wall and wall - clock.wall or 0)
+	end
+	if most > 0 and time > most + JUMP_MS then
+		time = most + JUMP_MS
+	end
+	if time < least then
+		time = least
+	end
+	if not clock then
+		clock = {time = time}
+		clocks[key] = clock
+	elseif time < clock.time then
+		time = clock.time
+	end
+	clock.time, clock.wall = time, wall
+	return clock
+end
+
+-- The sale, where this call may use it; else nil and what to answer. `state` is the one that it must be in.
+local function enter(keys, args, state)
+	local key = keys[1]
+	local version, known, least, most, names_epoch, names_from, outbox_max, broken, run_id, replid =
+		unpack_bin('<BIi8i8Ii8IBc40c40', args[1])
+	if version ~= VERSION then
+		return nil, redis.error_reply('PSVERSION this is library version ' .. VERSION)
+	end
+	local m = call('HMGET', key .. ':m', 'epoch', 'state', 'reign', 'run_id', 'replid', 'limit', 'rate_requests', 'rate_ms', 'lots')
+	if not m[1] then
+		return nil, pack('<BI', known == 0 and UNKNOWN_SALE or FENCED, 0)
+	end
+	local epoch = tonumber(m[1])
+	local same_reign = reign and m[3] == reign and m[4] == run_id and m[5] == replid
+	if (epoch < known or not same_reign) and not has(broken, IGNORE_FENCE) then
+		return nil, pack('<BI', FENCED, epoch)
+	end
+	if m[2] ~= state then
+		return nil, pack('<BI', FENCED, epoch)
+	end
+	local clock = clock_of(key, least, most)
+	return {
+		key = key, clock = clock, now = clock.time, epoch = epoch, limit = tonumber(m[6]), rate_requests = tonumber(m[7]), rate_ms = tonumber(m[8]),
+		lot_count = tonumber(m[9]), lots = {}, outbox_max = outbox_max, broken = broken,
+		names_from = names_epoch == epoch and names_from or 0,
+	}
+end
+
+local function lot_of(sale, number)
+	local lot = sale.lots[number]
+	if not lot then
+		local raw = call('GETRANGE', sale.key .. ':l', number * LOT_SIZE, number * LOT_SIZE + LOT_SIZE - 1)
+		lot = {}
+		lot.available, lot.held, lot.confirmed, lot.withdrawn, lot.allocated, lot.version, lot.revision = unpack_bin(LOT, raw)
+		sale.lots[number] = lot
+	end
+	return lot
+end
+
+local function lot_pack(lot)
+	return pack(LOT, lot.available, lot.held, lot.confirmed, lot.withdrawn, lot.allocated, lot.version, lot.revision)
+end
+
+-- Writes the lots that were changed; returns what every answer begins with: the sale as it is now.
+local function finish(sale)
+	local parts, count = {}, 0
+	for number, lot in pairs(sale.lots) do
+		if lot.changed then
+			lot.revision = lot.revision + 1
+			call('SETRANGE', sale.key .. ':l', number * LOT_SIZE, lot_pack(lot))
+		end
+		count = count + 1
+		parts[count] = pack('<H', number) .. lot_pack(lot)
+	end
+	local first = call('ZRANGE', sale.key .. ':h', 0, 0, 'WITHSCORES')
+	return pack('<BIIi8i8i8HH', 0, sale.epoch, sale.limit, sale.now, sale.clock.wall, first[2] or 0, sale.lot_count, count) ..
+		concat(parts)
+end
+
+-- The names that the caller has not heard of.
+local function names_since(sale, from)
+	local total = call('STRLEN', sale.key .. ':n')
+	local chunk = from < total and call('GETRANGE', sale.key .. ':n', from, from + NAMES_CHUNK - 1) or ''
+	return pack('<i8i8I', from, total, #chunk) .. chunk
+end
+
+-- A command with all its arguments, where it has any. Lua passes some thousands at once and no more; a batch stays far below.
+local function write(list)
+	if #list > 2 then
+		call(unpack(list))
+	end
+end
+
+-- The records of these orders, read in one command; `ids` begins with the command and the key.
+local function records_of(ids)
+	local found, records = call(unpack(ids)), {}
+	for i = 1, #found do
+		records[ids[i + 2]] = found[i]
+	end
+	return records
+end
+
+-- A buyer's field.
+local function buyer_text(value, newest)
+	return pack('<Ic0', value, #newest > NEWEST_SIZE and sub(newest, 1, NEWEST_SIZE) or newest)
+end
+
+-- The records of a buyer's newest orders, by id; and the ids, newest first.
+local function newest_records(key, newest)
+	local ids = {'HMGET', key .. ':o'}
+	for at = 1, #newest, 16 do
+		ids[#ids + 1] = sub(newest, at, at + 15)
+	end
+	return #ids > 2 and records_of(ids) or {}, ids
+end
+
+local function rate_key(sale, bucket)
+	return sale.key .. ':r:' .. bucket
+end
+
+local function return_units(lot, quantity, confirmed)
+	if confirmed then
+		lot.confirmed = lot.confirmed - quantity
+	else
+		lot.held = lot.held - quantity
+	end
+	lot.available = lot.available + quantity
+	lot.version = lot.version + 1
+	lot.changed = true
+end

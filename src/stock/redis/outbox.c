@@ -1,0 +1,273 @@
+/* What has come to its end, and what nobody has brought to one: acknowledge, compensate, claim. See functions/outbox.lua. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "stock/redis/private.h"
+
+enum { TRIES = 2 }; /* an end may be told twice; what is not told at all is claimed later, and driven again */
+
+static uint32_t sale_of(const void *items, size_t index)
+{
+	return ((const struct redis_ending *)items)[index].sale;
+}
+
+static void prepare(struct redis_telling *telling, const char *function, const struct event *const *events, size_t count,
+		    enum stock_ack *answers)
+{
+	telling->function = function;
+	telling->count = count;
+	telling->answers = answers;
+	for (size_t i = 0; i < count; i++)
+		telling->items[i] = (struct redis_ending){
+			.id = events[i]->id,
+			.hold_expires_at_ms = events[i]->hold_expires_at_ms,
+			.sale = events[i]->sale,
+			.epoch = events[i]->epoch,
+			.kind = events[i]->kind,
+		};
+	redis_group(&telling->groups, sale_of, telling->items, count);
+}
+
+static void send(struct redis_telling *telling, struct stock_redis *redis)
+{
+	const struct redis_groups *groups = &telling->groups;
+	struct redis_trip *trip = &telling->trip;
+
+	redis_trip_begin(trip, redis);
+	trip->changes = true;
+	for (uint16_t i = 0; i < groups->count; i++) {
+		uint32_t sale = telling->items[groups->order[groups->starts[i]]].sale;
+		struct redis_look look = redis_sales_look(&redis->sales, sale);
+
+		redis_trip_call(trip, telling->function, sale, &look);
+		for (uint16_t j = groups->starts[i]; j < groups->starts[i + 1]; j++) {
+			const struct redis_ending *ending = &telling->items[groups->order[j]];
+			struct buffer *out = redis_trip_argument(trip);
+
+			redis_write_id(out, &ending->id);
+			redis_write(out, (uint64_t)ending->kind, 1);
+			redis_write(out, ending->epoch, 4);
+			redis_write(out, (uint64_t)ending->hold_expires_at_ms, 8);
+		}
+	}
+	redis_trip_send(trip);
+}
+
+/* What an event's byte means, where the call was answered; what the whole call came to, where it was not. */
+static enum stock_ack take_answer(int status, struct redis_reader *answer, const struct redis_head *head, uint32_t epoch)
+{
+	bool answered = status == STOCK_DONE || status == REDIS_UNKNOWN_EPOCH;
+	uint8_t said = answered ? redis_read8(answer) : STOCK_ACK_UNANSWERED;
+
+	if (status == STOCK_UNKNOWN_SALE)
+		return STOCK_ACK_NO_SALE;
+	if (status == STOCK_FENCED || (answered && head->epoch != epoch))
+		return STOCK_ACK_OTHER_EPOCH;
+	return said <= STOCK_ACK_OTHER_EPOCH ? (enum stock_ack)said : STOCK_ACK_UNANSWERED;
+}
+
+/* True where some call was not answered. */
+static bool take(struct redis_telling *telling)
+{
+	const struct redis_groups *groups = &telling->groups;
+	struct redis_trip *trip = &telling->trip;
+	struct redis_reader answer;
+	struct redis_head head;
+	bool unanswered = false;
+
+	for (uint16_t i = 0; i < groups->count; i++) {
+		enum redis_end end = redis_trip_next(trip, &answer);
+		int status = redis_take_head(trip->redis, telling->items[groups->order[groups->starts[i]]].sale, end, &answer, &head);
+
+		for (uint16_t j = groups->starts[i]; j < groups->starts[i + 1]; j++) {
+			enum stock_ack said = take_answer(status, &answer, &head, telling->items[groups->order[j]].epoch);
+
+			if (telling->answers)
+				telling->answers[groups->order[j]] = said;
+		}
+		unanswered |= end != REDIS_ANSWERED;
+	}
+	redis_trip_end(trip);
+	return unanswered;
+}
+
+/* The answers to what was sent; what was not answered is sent again. */
+static void conclude(struct redis_telling *telling)
+{
+	for (int i = 1; take(telling) && i < TRIES; i++)
+		send(telling, telling->trip.redis);
+}
+
+/* Up to REDIS_BATCH events. */
+static void tell(struct stock *stock, const char *function, const struct event *const *events, size_t count, enum stock_ack *answers)
+{
+	struct redis_telling telling;
+
+	prepare(&telling, function, events, count, answers);
+	send(&telling, redis_of(stock));
+	conclude(&telling);
+}
+
+/* Of more than a call carries, the last part alone is on its way when this returns; the others have arrived. */
+void redis_acknowledge_send(struct stock *stock, const struct event *const *events, size_t count, enum stock_ack *answers)
+{
+	static const char function[] = "penstock_acknowledge";
+	struct redis_telling *telling = &redis_of(stock)->acknowledging;
+
+	ASSERT(telling->count == 0);
+	for (; count > REDIS_BATCH; events += REDIS_BATCH, count -= REDIS_BATCH) {
+		tell(stock, function, events, REDIS_BATCH, answers);
+		answers = answers ? answers + REDIS_BATCH : NULL;
+	}
+	prepare(telling, function, events, count, answers);
+	if (count)
+		send(telling, redis_of(stock));
+}
+
+void redis_acknowledge_wait(struct stock *stock)
+{
+	struct redis_telling *telling = &redis_of(stock)->acknowledging;
+
+	if (telling->count)
+		conclude(telling);
+	telling->count = 0;
+}
+
+void redis_compensate(struct stock *stock, const struct event *const *events, size_t count, bool *undone)
+{
+	enum stock_ack answers[REDIS_BATCH];
+
+	for (size_t start = 0; start < count; start += REDIS_BATCH) {
+		size_t size = count - start < REDIS_BATCH ? count - start : REDIS_BATCH;
+
+		tell(stock, "penstock_compensate", events + start, size, answers);
+		for (size_t i = 0; i < size; i++)
+			undone[start + i] = answers[i] == STOCK_ACK_DONE || answers[i] == STOCK_ACK_UNKNOWN ||
+					    answers[i] == STOCK_ACK_NO_SALE;
+	}
+}
+
+/* --- Claim --- */
+
+/* One entry, of as many bytes as the answer says. False: it cannot be read. */
+static bool take_claim(struct redis_reader *answer, uint32_t sale, const struct redis_head *head, struct stock_claim *claim)
+{
+	struct slice bytes = redis_read_bytes(answer, redis_read16(answer));
+	struct redis_reader entry = {.data = (const unsigned char *)bytes.data, .size = bytes.size};
+	struct event *event = &claim->event;
+
+	*event = (struct event){
+		.kind = redis_read_within(&entry, 1, EVENT_RESERVED, EVENT_WITHDRAWN), .sale = sale, .epoch = head->epoch};
+	event->id = redis_read_id(&entry);
+	switch (event->kind) {
+	case EVENT_RESERVED:
+		event->buyer_units = redis_read_within(&entry, 2, 1, LIMIT_MAX);
+		event->hold_expires_at_ms = redis_read_time(&entry);
+		event->limit_per_buyer = head->limit;
+		event->lot = redis_read_within(&entry, 2, 0, LOTS_MAX - 1);
+		event->quantity = redis_read_within(&entry, 2, 1, LIMIT_MAX);
+		event->buyer = redis_read_name(&entry, BUYER_MAX);
+		event->at_ms = redis_read_time(&entry);
+		event->key = redis_read_name(&entry, KEY_MAX);
+		break;
+	case EVENT_WITHDRAWN:
+		event->lot = redis_read_within(&entry, 2, 0, LOTS_MAX - 1);
+		event->quantity = redis_read_within(&entry, 4, 1, UNITS_MAX);
+		event->at_ms = redis_read_time(&entry);
+		break;
+	default:
+		event->lot = redis_read_within(&entry, 2, 0, LOTS_MAX - 1);
+		event->quantity = redis_read_within(&entry, 2, 1, LIMIT_MAX);
+		event->at_ms = redis_read_time(&entry);
+		event->hold_expires_at_ms = redis_read_time(&entry);
+		redis_read8(&entry); /* whether a broken build gave the units back too early */
+		break;
+	}
+	event->actor = redis_read_name(&entry, NAME_MAX_BYTES);
+	event->trace = redis_read_name(&entry, TRACE_SIZE);
+	if (event->kind == EVENT_WITHDRAWN)
+		event->request = redis_read_id(&entry);
+	if (entry.failed || !event_valid(event))
+		return false;
+	event_own(event, &claim->text);
+	return true;
+}
+
+/* What cannot be read does not hold up the others, and is told of each time that it is met. */
+static void set_aside(struct stock_redis *redis, uint32_t sale, size_t count)
+{
+	static struct log_limiter limiter;
+	uint64_t suppressed;
+
+	atomic_fetch_add(&redis->unreadable, (int64_t)count);
+	if (count && log_limiter_pass(&limiter, &suppressed))
+		log_error("stock", "entries of the outbox in Redis cannot be read: they are set aside", LOG_INT("sale", sale),
+			  LOG_INT("entries", (int64_t)count), LOG_INT("suppressed", suppressed));
+}
+
+static size_t claim_sale(struct stock_redis *redis, uint32_t sale, int64_t latest_ms, struct stock_claim *out, size_t max)
+{
+	struct redis_look look = redis_sales_look(&redis->sales, sale);
+	struct redis_reader answer;
+	struct redis_head head;
+	struct redis_trip trip;
+	uint32_t asked = max < REDIS_BATCH ? (uint32_t)max : REDIS_BATCH;
+	size_t count = 0, taken = 0, unreadable = 0;
+	struct buffer *argument;
+
+	redis_trip_begin(&trip, redis);
+	trip.changes = true;
+	redis_trip_call(&trip, "penstock_claim", sale, &look);
+	argument = redis_trip_argument(&trip);
+	redis_write(argument, (uint64_t)latest_ms, 8);
+	redis_write(argument, asked, 4);
+	redis_trip_send(&trip);
+	if (redis_take_head(redis, sale, redis_trip_next(&trip, &answer), &answer, &head) == STOCK_DONE) {
+		redis_sales_learn_outbox(&redis->sales, sale, head.epoch, redis_read_time(&answer));
+		unreadable = redis_read_within(&answer, 4, 0, asked);
+		count = redis_read_within(&answer, 4, 0, asked);
+	}
+	for (size_t i = 0; i < count && !answer.failed; i++) {
+		if (take_claim(&answer, sale, &head, &out[taken]))
+			taken++;
+		else
+			unreadable++;
+	}
+	redis_trip_end(&trip);
+	set_aside(redis, sale, unreadable);
+	return taken;
+}
+
+/*
+ * The next sale at or behind *number with an entry that this process has itself seen unchanged since `before_ms` (monotonic): its last
+ * try is not after *latest_ms, which the sale's time had reached by then. So a clock that was set claims nothing, and hinders nothing.
+ */
+static bool next_old(struct redis_sales *sales, uint32_t *number, int64_t before_ms, int64_t *latest_ms)
+{
+	unsigned ticket = reader_gate_enter(&sales->registry.gate);
+	struct redis_sale *sale;
+	bool found = false;
+
+	while ((sale = sale_registry_next(&sales->registry, number))) {
+		int64_t oldest_ms = atomic_load(&sale->oldest_ms);
+
+		*latest_ms = oldest_ms ? redis_sale_seen_ms(sale, before_ms) : 0;
+		found = oldest_ms != 0 && oldest_ms <= *latest_ms && !atomic_load(&sale->dropped);
+		if (found)
+			break;
+		++*number;
+	}
+	reader_gate_leave(&sales->registry.gate, ticket);
+	return found;
+}
+
+size_t redis_claim(struct stock *stock, int64_t before_ns, int64_t now_ns, struct stock_claim *out, size_t max)
+{
+	struct stock_redis *redis = redis_of(stock);
+	int64_t age_ms = redis_ms(now_ns - before_ns), before_ms = clock_mono_ms() - age_ms, latest_ms;
+	size_t count = 0;
+
+	redis_sales_look_back(&redis->sales, age_ms);
+	for (uint32_t number = 0; count < max && next_old(&redis->sales, &number, before_ms, &latest_ms); number++)
+		count += claim_sale(redis, number, latest_ms, out + count, max - count);
+	return count;
+}

@@ -1,0 +1,138 @@
+#include "stock/redis/pool.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+
+enum { IDLE_MAX = 64, DELAY_MIN_NS = 20000000, DELAY_MAX_NS = 1000000000 };
+
+void redis_pool_init(struct redis_pool *pool, const struct redis_url *url, const struct redis_timeouts *timeouts)
+{
+	*pool = (struct redis_pool){.url = *url, .timeouts = *timeouts};
+	pthread_mutex_init(&pool->lock, NULL);
+}
+
+void redis_pool_deinit(struct redis_pool *pool)
+{
+	while (pool->idle) {
+		struct redis_connection *connection = pool->idle;
+
+		pool->idle = connection->next;
+		redis_connection_free(connection);
+	}
+	pthread_mutex_destroy(&pool->lock);
+}
+
+void redis_pool_set_fault(struct redis_pool *pool, const char *fault)
+{
+	if (atomic_load_explicit(&pool->fault, memory_order_relaxed) != fault)
+		atomic_store(&pool->fault, fault);
+}
+
+static struct redis_connection *pop(struct redis_pool *pool, bool *current)
+{
+	struct redis_connection *connection;
+
+	pthread_mutex_lock(&pool->lock);
+	connection = pool->idle;
+	if (connection) {
+		pool->idle = connection->next;
+		pool->idle_count--;
+		*current = connection->generation == pool->generation;
+	}
+	pthread_mutex_unlock(&pool->lock);
+	return connection;
+}
+
+/* Whether it is time to try. */
+static bool may_open(struct redis_pool *pool)
+{
+	bool may;
+
+	pthread_mutex_lock(&pool->lock);
+	may = clock_mono_ns() >= pool->not_before_ns;
+	pthread_mutex_unlock(&pool->lock);
+	return may;
+}
+
+/* Anything from half of the delay to all of it: gates that lost the same server must not come back in step. */
+static void note_failure(struct redis_pool *pool)
+{
+	int64_t delay_ns;
+
+	pthread_mutex_lock(&pool->lock);
+	delay_ns = pool->delay_ns * 2;
+	delay_ns = delay_ns < DELAY_MIN_NS ? DELAY_MIN_NS : delay_ns > DELAY_MAX_NS ? DELAY_MAX_NS : delay_ns;
+	pool->delay_ns = delay_ns;
+	pool->not_before_ns = clock_mono_ns() + delay_ns / 2 + (int64_t)(random_u64() % (uint64_t)(delay_ns / 2));
+	pthread_mutex_unlock(&pool->lock);
+}
+
+void redis_pool_compare(struct redis_pool *pool, struct redis_connection *connection)
+{
+	const struct redis_server *server = &connection->server;
+	bool other;
+
+	pthread_mutex_lock(&pool->lock);
+	other = strcmp(pool->server.run_id, server->run_id) != 0 || strcmp(pool->server.replid, server->replid) != 0;
+	if (other)
+		pool->generation++;
+	pool->server = *server;
+	pool->delay_ns = pool->not_before_ns = 0;
+	connection->generation = pool->generation;
+	pthread_mutex_unlock(&pool->lock);
+	if (other)
+		log_info("stock", "a Redis that was not met before", LOG_TEXT("run_id", server->run_id),
+			 LOG_TEXT("replid", server->replid), LOG_TEXT("version", server->version));
+}
+
+struct redis_connection *redis_pool_take(struct redis_pool *pool)
+{
+	struct redis_connection *connection;
+	bool current = false;
+	const char *fault;
+
+	while ((connection = pop(pool, &current))) {
+		if (current && redis_connection_is_quiet(connection))
+			return connection;
+		redis_connection_free(connection);
+	}
+	if (!may_open(pool))
+		return NULL;
+	connection = redis_connection_open(&pool->url, &pool->timeouts, &fault);
+	if (!connection) {
+		redis_pool_set_fault(pool, fault);
+		note_failure(pool);
+		return NULL;
+	}
+	redis_pool_compare(pool, connection);
+	return connection;
+}
+
+void redis_pool_give(struct redis_pool *pool, struct redis_connection *connection)
+{
+	bool keep;
+
+	pthread_mutex_lock(&pool->lock);
+	if (connection->moved)
+		pool->generation++;
+	keep = !connection->broken && !connection->moved && connection->generation == pool->generation && pool->idle_count < IDLE_MAX;
+	if (keep) {
+		connection->next = pool->idle;
+		pool->idle = connection;
+		pool->idle_count++;
+	}
+	pthread_mutex_unlock(&pool->lock);
+	if (!keep)
+		redis_connection_free(connection);
+}
+
+struct redis_server redis_pool_server(struct redis_pool *pool)
+{
+	struct redis_server server;
+
+	pthread_mutex_lock(&pool->lock);
+	server = pool->server;
+	pthread_mutex_unlock(&pool->lock);
+	return server;
+}

@@ -1,0 +1,105 @@
+/* What the parts of the stock in Redis share. See redis.c for the whole picture. */
+#pragma once
+
+#include "port/stock.h"
+#include "stock/brake_table.h"
+#include "stock/redis/pool.h"
+#include "stock/redis/sales.h"
+#include "stock/redis/trip.h"
+
+enum { REDIS_BATCH = 256 }; /* items of one sale in one call: a call holds up every other one, and 256 take about a millisecond */
+
+/*
+ * Whole answers that are no stock_outcome: numbers that functions/common.lua has too. REDIS_UNKNOWN_EPOCH is none of theirs: the call was done under an
+ * epoch that this process's catalog does not know.
+ */
+enum { REDIS_STALE = 100, REDIS_OUT_OF_RANGE = 101, REDIS_UNKNOWN_EPOCH = 102 };
+
+/* The items of a batch by sale: `order` names them, those of one sale together and in the batch's order. */
+struct redis_groups {
+	uint16_t order[REDIS_BATCH];
+	uint16_t starts[REDIS_BATCH + 1];
+	uint16_t count;
+};
+void redis_group(struct redis_groups *groups, uint32_t (*sale_of)(const void *items, size_t index), const void *items, size_t count);
+
+/* An event that has come to its end, as much of it as the functions want to know. */
+struct redis_ending {
+	struct uuid id;
+	int64_t hold_expires_at_ms;
+	uint32_t sale, epoch;
+	enum event_kind kind;
+};
+
+/* Ends that are told in one trip. */
+struct redis_telling {
+	const char *function;
+	struct redis_ending items[REDIS_BATCH];
+	size_t count;
+	enum stock_ack *answers; /* what became of each; NULL: nobody wants to know */
+	struct redis_groups groups;
+	struct redis_trip trip;
+};
+
+struct stock_redis {
+	struct stock stock; /* first member */
+	struct redis_pool pool;
+	struct redis_sales sales;
+	struct brake_table brakes;
+	_Atomic int64_t unreadable; /* entries of the outbox that were met and could not be read */
+	size_t outbox_max;
+	_Atomic int64_t next_look_ns;       /* when the server is looked at again */
+	struct redis_telling acknowledging; /* between the two halves of an acknowledgement: its thread's */
+};
+
+static inline struct stock_redis *redis_of(struct stock *stock)
+{
+	return (struct stock_redis *)stock;
+}
+
+/*
+ * Reads the status and head of an answered call, and learns from it. STOCK_DONE; or what the whole call came to: STOCK_UNKNOWN_SALE, STOCK_FENCED,
+ * STOCK_FULL, STOCK_UNAVAILABLE, STOCK_OUTCOME_UNKNOWN, REDIS_STALE, REDIS_OUT_OF_RANGE; REDIS_UNKNOWN_EPOCH, with the head: nothing is learnt of it, the
+ * sale is fenced here until the catalog has read it again, and what was granted must be compensated.
+ */
+int redis_take_head(struct stock_redis *redis, uint32_t sale, enum redis_end end, struct redis_reader *answer,
+		    struct redis_head *head);
+/* What a whole call came to, as one of its items. */
+enum stock_outcome redis_outcome(int status);
+/* An order as the functions tell it. */
+void redis_take_order(struct redis_reader *answer, struct stock_order *order);
+/* Asks for the rest of the names until there are no more. */
+void redis_read_names(struct stock_redis *redis, uint32_t sale);
+/* A request as penstock_reserve takes it; for the bench too. */
+void redis_reserve_pack(struct buffer *out, const struct stock_reserve *item);
+/* Milliseconds, rounded up. */
+int64_t redis_ms(int64_t ns);
+
+/* The brake at the end of a refresh's answer. True: this process knows a later one, which Redis has forgotten. */
+bool redis_take_brake(struct stock_redis *redis, uint32_t sale, struct redis_reader *answer);
+/* Puts back what this process knows, where Redis does not know it. */
+void redis_brake_restore(struct stock_redis *redis, uint32_t sale);
+
+/* The port's functions, by file. */
+extern const struct stock_ops redis_ops;
+void redis_reserve(struct stock *stock, struct stock_reserve *items, size_t count);
+void redis_settle(struct stock *stock, struct stock_settle *items, size_t count);
+void redis_find(struct stock *stock, struct stock_find *items, size_t count);
+void redis_orders(struct stock *stock, struct stock_orders *item);
+size_t redis_expire(struct stock *stock, int64_t now_ns, int64_t now_ms, int64_t grace_ns, struct event *out, size_t max,
+		    int64_t *next_ns);
+void redis_acknowledge_send(struct stock *stock, const struct event *const *events, size_t count, enum stock_ack *answers);
+void redis_acknowledge_wait(struct stock *stock);
+void redis_compensate(struct stock *stock, const struct event *const *events, size_t count, bool *undone);
+size_t redis_claim(struct stock *stock, int64_t before_ns, int64_t now_ns, struct stock_claim *out, size_t max);
+int redis_preheat_begin(struct stock *stock, const struct stock_rules *rules);
+int redis_preheat_load(struct stock *stock, uint32_t sale, const struct stock_load *orders, size_t count, int64_t now_ns);
+void redis_preheat_find(struct stock *stock, struct stock_find *items, size_t count);
+int redis_arm(struct stock *stock, uint32_t sale, const int64_t *allocated, const int64_t *withdrawn);
+void redis_drop(struct stock *stock, uint32_t sale, uint32_t epoch);
+int redis_allocate(struct stock *stock, uint32_t sale, uint32_t lot, int64_t allocated);
+int redis_brake(struct stock *stock, uint32_t sale, struct stock_brake *brake);
+void redis_brake_written(struct stock *stock, uint32_t sale, uint32_t serial);
+bool redis_brake_of(struct stock *stock, uint32_t sale, struct stock_brake *brake);
+int redis_withdraw(struct stock *stock, struct stock_withdrawal *withdrawal);
+void redis_refresh(struct stock *stock, struct stock_refresh *items, size_t count);

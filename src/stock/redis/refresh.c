@@ -1,0 +1,159 @@
+/* What other processes have done: one call a sale, all in one round trip. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "stock/redis/private.h"
+
+enum {
+	SALES_PER_TRIP = REDIS_BATCH, /* beyond so many, another round trip */
+	LOOK_NS = 1000000000,         /* how often a connection asks again who its server is */
+};
+
+static void learn_counts(struct stock_redis *redis, uint32_t number, const struct redis_head *head, struct redis_reader *answer)
+{
+	int64_t oldest_ms = redis_read_time(answer), outbox = redis_read32(answer), orders = redis_read32(answer),
+		buyers = redis_read32(answer);
+	unsigned ticket = reader_gate_enter(&redis->sales.registry.gate);
+	struct redis_sale *sale = redis_sales_find(&redis->sales, number);
+
+	if (sale && sale->epoch == head->epoch) {
+		atomic_store(&sale->oldest_ms, oldest_ms);
+		atomic_store(&sale->outbox, outbox);
+		atomic_store(&sale->orders, orders);
+		atomic_store(&sale->buyers, buyers);
+	}
+	reader_gate_leave(&redis->sales.registry.gate, ticket);
+}
+
+/* True: there are names still to be read; what is known of the sale is of sent_ns only once they are. *behind: Redis has forgotten a brake. */
+static bool take(struct stock_redis *redis, enum redis_end end, int64_t sent_ns, struct redis_reader *answer,
+		 struct stock_refresh *item, bool *behind)
+{
+	struct redis_head head;
+	int outcome = redis_take_head(redis, item->sale, end, answer, &head);
+	bool more = false;
+
+	if (outcome == STOCK_DONE) {
+		learn_counts(redis, item->sale, &head, answer);
+		more = redis_sales_learn_names(&redis->sales, item->sale, head.epoch, answer);
+		redis_sales_learn_lots(&redis->sales, item->sale, head.epoch, answer);
+		*behind = redis_take_brake(redis, item->sale, answer);
+		if (answer->failed)
+			outcome = STOCK_OUTCOME_UNKNOWN;
+		if (!more && !answer->failed)
+			redis_sales_note_known(&redis->sales, item->sale, head.epoch, sent_ns);
+	}
+	switch (outcome) {
+	case STOCK_DONE:
+	case STOCK_UNKNOWN_SALE:
+	case STOCK_FENCED:
+	case REDIS_UNKNOWN_EPOCH:
+		item->outcome = redis_outcome(outcome);
+		break;
+	default:
+		item->outcome = STOCK_UNAVAILABLE;
+	}
+	return more;
+}
+
+/* A server can become another behind a connection that stays: a master that was a replica for a while. */
+static void look_again(struct stock_redis *redis)
+{
+	int64_t now_ns = clock_mono_ns(), next_ns = atomic_load(&redis->next_look_ns);
+	struct redis_connection *connection;
+
+	if (now_ns < next_ns || !atomic_compare_exchange_strong(&redis->next_look_ns, &next_ns, now_ns + LOOK_NS))
+		return;
+	connection = redis_pool_take(&redis->pool);
+	if (!connection)
+		return;
+	connection->moved = false;
+	if (redis_connection_look(connection) == 0) {
+		redis_pool_compare(&redis->pool, connection);
+		connection->moved = !connection->server.master;
+	}
+	redis_pool_give(&redis->pool, connection);
+}
+
+/* A dropped sale that Redis could not be told of. */
+static bool next_dropped(struct redis_sales *sales, uint32_t *number, uint32_t *epoch)
+{
+	unsigned ticket = reader_gate_enter(&sales->registry.gate);
+	struct redis_sale *sale;
+
+	while ((sale = sale_registry_next(&sales->registry, number)) && !atomic_load(&sale->dropped))
+		++*number;
+	if (sale)
+		*epoch = sale->epoch;
+	reader_gate_leave(&sales->registry.gate, ticket);
+	return sale != NULL;
+}
+
+static void drop_again(struct stock_redis *redis)
+{
+	uint32_t number = 0, epoch = 0;
+
+	for (; next_dropped(&redis->sales, &number, &epoch); number++)
+		redis_drop(&redis->stock, number, epoch);
+}
+
+static void refresh_batch(struct stock_redis *redis, struct stock_refresh *items, size_t count)
+{
+	bool more[SALES_PER_TRIP], behind[SALES_PER_TRIP] = {0};
+	struct redis_reader answer;
+	struct redis_trip trip;
+	int64_t sent_ns;
+
+	redis_trip_begin(&trip, redis);
+	for (size_t i = 0; i < count; i++) {
+		struct redis_look look;
+
+		if (items[i].epoch > 0 && redis_sales_expect(&redis->sales, items[i].sale, items[i].epoch, items[i].lot_count) == 0)
+			redis_sales_hear_of(&redis->sales, items[i].sale, items[i].epoch);
+		look = redis_sales_look(&redis->sales, items[i].sale);
+		redis_trip_call(&trip, "penstock_refresh", items[i].sale, &look);
+	}
+	sent_ns = clock_mono_ns();
+	redis_trip_send(&trip);
+	for (size_t i = 0; i < count; i++) {
+		enum redis_end end = redis_trip_next(&trip, &answer);
+
+		more[i] = take(redis, end, sent_ns, &answer, &items[i], &behind[i]);
+	}
+	redis_trip_end(&trip);
+	for (size_t i = 0; i < count; i++) {
+		if (more[i])
+			redis_read_names(redis, items[i].sale);
+		if (behind[i])
+			redis_brake_restore(redis, items[i].sale);
+	}
+}
+
+void redis_refresh(struct stock *stock, struct stock_refresh *items, size_t count)
+{
+	struct stock_redis *redis = redis_of(stock);
+
+	look_again(redis);
+	drop_again(redis);
+	for (size_t start = 0; start < count; start += SALES_PER_TRIP)
+		refresh_batch(redis, items + start, count - start < SALES_PER_TRIP ? count - start : SALES_PER_TRIP);
+}
+
+/* One more call for each megabyte: the first time that a process looks at a large sale. */
+void redis_read_names(struct stock_redis *redis, uint32_t sale)
+{
+	struct stock_refresh item = {.sale = sale};
+	struct redis_reader answer;
+	struct redis_trip trip;
+	bool more = true, behind;
+
+	while (more) {
+		struct redis_look look = redis_sales_look(&redis->sales, sale);
+		int64_t sent_ns = clock_mono_ns();
+
+		redis_trip_begin(&trip, redis);
+		redis_trip_call(&trip, "penstock_refresh", sale, &look);
+		redis_trip_send(&trip);
+		more = take(redis, redis_trip_next(&trip, &answer), sent_ns, &answer, &item, &behind);
+		redis_trip_end(&trip);
+	}
+}

@@ -1,0 +1,183 @@
+/* The purchase decision: one call a sale, one round trip a batch. The decision itself is in functions/reserve.lua. */
+#include "stock/redis/private.h"
+
+enum { ASK_REPLAY_ONLY = 1, ASK_UNLIMITED = 2 };
+
+static uint32_t sale_of(const void *items, size_t index)
+{
+	return ((const struct stock_reserve *)items)[index].event.sale;
+}
+
+void redis_reserve_pack(struct buffer *out, const struct stock_reserve *item)
+{
+	const struct event *event = &item->event;
+
+	ASSERT(event->quantity >= 1);
+	ASSERT(event->quantity <= LIMIT_MAX);
+	redis_write_id(out, &event->id);
+	redis_write(out, (item->replay_only ? ASK_REPLAY_ONLY : 0) | (item->unlimited_rate ? ASK_UNLIMITED : 0), 1);
+	redis_write(out, (uint64_t)redis_ms(item->hold_ns), 4);
+	redis_write(out, event->lot, 2);
+	redis_write(out, event->quantity, 2);
+	redis_write_text(out, event->buyer);
+	redis_write(out, (uint64_t)event->at_ms, 8);
+	redis_write_text(out, event->key);
+	redis_write_text(out, event->actor);
+	redis_write_text(out, event->trace);
+}
+
+static void take_grant(struct redis_reader *answer, const struct redis_head *head, struct stock_reserve *item)
+{
+	struct event *event = &item->event;
+
+	event->kind = EVENT_RESERVED;
+	event->epoch = head->epoch;
+	event->limit_per_buyer = head->limit;
+	item->order = (struct stock_order){.id = event->id, .lot = event->lot, .quantity = event->quantity};
+	item->order.state = redis_read_within(answer, 1, ORDER_HELD, ORDER_CONFIRMED);
+	event->buyer_units =
+		redis_read_within(answer, 2, event->quantity, head->limit > event->quantity ? head->limit : event->quantity);
+	event->hold_expires_at_ms = redis_read_time(answer);
+	if ((item->order.state == ORDER_HELD) != (item->hold_ns > 0) || (event->hold_expires_at_ms > 0) != (item->hold_ns > 0))
+		redis_read_fail(answer);
+	item->order.hold_expires_at_ms = item->order.first_hold_expires_at_ms = event->hold_expires_at_ms;
+}
+
+static void take_own(struct redis_reader *answer, struct stock_reserve *item)
+{
+	uint8_t count = redis_read8(answer);
+
+	answer->failed |= count > STOCK_NEWEST;
+	for (item->own_count = 0; item->own_count < count && !answer->failed; item->own_count++)
+		item->own[item->own_count] = redis_read_id(answer);
+}
+
+static void take(struct stock_redis *redis, struct redis_reader *answer, const struct redis_head *head, struct stock_reserve *item)
+{
+	item->outcome = redis_read8(answer);
+	item->rate_left = redis_read8(answer);
+	switch (item->outcome) {
+	case STOCK_DONE:
+		if (item->replay_only) /* which may not be granted */
+			redis_read_fail(answer);
+		take_grant(answer, head, item);
+		redis_sales_add_buyer(&redis->sales, item->event.sale, item->event.buyer);
+		break;
+	case STOCK_REPLAY:
+		redis_take_order(answer, &item->order);
+		break;
+	case STOCK_RATE_LIMITED:
+		item->retry_after_ms = redis_read32(answer);
+		break;
+	case STOCK_BUYER_LIMIT:
+		take_own(answer, item);
+		break;
+	case STOCK_SOLD_OUT:
+		item->version = (uint64_t)head->epoch << 32 | redis_read32(answer);
+		item->may_return = redis_read8(answer);
+		break;
+	case STOCK_NO_REPLAY:
+		if (!item->replay_only) /* it was asked for an order */
+			redis_read_fail(answer);
+		break;
+	case STOCK_KEY_CONFLICT:
+	case STOCK_PAUSED:
+	case STOCK_FULL:
+		break;
+	default:
+		redis_read_fail(answer);
+	}
+	/* What was granted and cannot be read is in the outbox, and will be driven. */
+	if (answer->failed)
+		item->outcome = STOCK_OUTCOME_UNKNOWN;
+}
+
+/* One sale's answer. True: there are names still to be read. *foreign: what it grants is not to be kept. */
+static bool take_group(struct stock_redis *redis, enum redis_end end, struct redis_reader *answer, struct stock_reserve *items,
+		       const uint16_t *members, size_t count, bool *foreign)
+{
+	uint32_t sale = items[members[0]].event.sale;
+	struct redis_head head;
+	int outcome = redis_take_head(redis, sale, end, answer, &head);
+	bool more;
+
+	*foreign = outcome == REDIS_UNKNOWN_EPOCH;
+	more = (outcome == STOCK_DONE || *foreign) && redis_read8(answer) &&
+	       redis_sales_learn_names(&redis->sales, sale, head.epoch, answer);
+	for (size_t i = 0; i < count; i++) {
+		struct stock_reserve *item = &items[members[i]];
+
+		if (outcome == STOCK_DONE || *foreign)
+			take(redis, answer, &head, item);
+		else
+			item->outcome = redis_outcome(outcome);
+		if (item->outcome == STOCK_OUTCOME_UNKNOWN)
+			redis_sales_add_buyer(&redis->sales, sale, item->event.buyer);
+	}
+	return more;
+}
+
+/* Grants of an epoch that the catalog does not know would be told and recorded under it: they are given back, and the sale counts as fenced. */
+static void give_back(struct stock_redis *redis, struct stock_reserve *items, const uint16_t *members, size_t count)
+{
+	const struct event *granted[REDIS_BATCH];
+	bool undone[REDIS_BATCH];
+	size_t given = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (items[members[i]].outcome == STOCK_DONE)
+			granted[given++] = &items[members[i]].event;
+	redis_compensate(&redis->stock, granted, given, undone);
+	given = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct stock_reserve *item = &items[members[i]];
+
+		if (item->outcome == STOCK_DONE)
+			item->outcome = undone[given++] ? STOCK_FENCED : STOCK_OUTCOME_UNKNOWN;
+		else if (item->outcome != STOCK_OUTCOME_UNKNOWN)
+			item->outcome = STOCK_FENCED;
+	}
+}
+
+static void reserve_batch(struct stock_redis *redis, struct stock_reserve *items, size_t count)
+{
+	bool more[REDIS_BATCH], foreign[REDIS_BATCH];
+	struct redis_groups groups;
+	struct redis_trip trip;
+	struct redis_reader answer;
+
+	redis_group(&groups, sale_of, items, count);
+	redis_trip_begin(&trip, redis);
+	trip.changes = true;
+	for (uint16_t i = 0; i < groups.count; i++) {
+		uint32_t sale = items[groups.order[groups.starts[i]]].event.sale;
+		struct redis_look look = redis_sales_look(&redis->sales, sale);
+
+		redis_trip_call(&trip, "penstock_reserve", sale, &look);
+		for (uint16_t j = groups.starts[i]; j < groups.starts[i + 1]; j++)
+			redis_reserve_pack(redis_trip_argument(&trip), &items[groups.order[j]]);
+	}
+	redis_trip_send(&trip);
+	for (uint16_t i = 0; i < groups.count; i++) {
+		enum redis_end end = redis_trip_next(&trip, &answer);
+		const uint16_t *members = groups.order + groups.starts[i];
+
+		more[i] = take_group(redis, end, &answer, items, members, (size_t)(groups.starts[i + 1] - groups.starts[i]),
+				     &foreign[i]);
+	}
+	redis_trip_end(&trip);
+	for (uint16_t i = 0; i < groups.count; i++) {
+		const uint16_t *members = groups.order + groups.starts[i];
+
+		if (foreign[i])
+			give_back(redis, items, members, (size_t)(groups.starts[i + 1] - groups.starts[i]));
+		else if (more[i])
+			redis_read_names(redis, items[*members].event.sale);
+	}
+}
+
+void redis_reserve(struct stock *stock, struct stock_reserve *items, size_t count)
+{
+	for (size_t start = 0; start < count; start += REDIS_BATCH)
+		reserve_batch(redis_of(stock), items + start, count - start < REDIS_BATCH ? count - start : REDIS_BATCH);
+}

@@ -1,0 +1,314 @@
+/* What becomes of an order after its grant: settle, find, expire. The decisions are in functions/settle.lua. */
+#include "base/clock.h"
+#include "stock/redis/private.h"
+
+enum { RETRY_NS = 100000000 }; /* a sale that could not be asked for its holds is asked again so soon */
+
+static uint32_t sale_of_settle(const void *items, size_t index)
+{
+	return ((const struct stock_settle *)items)[index].sale;
+}
+
+static uint32_t sale_of_find(const void *items, size_t index)
+{
+	return ((const struct stock_find *)items)[index].sale;
+}
+
+/* The order and its buyer's name. */
+static void take_found(struct redis_reader *answer, struct stock_order *order, char *owner)
+{
+	struct slice name;
+
+	redis_take_order(answer, order);
+	name = redis_read_name(answer, BUYER_MAX);
+	memcpy(owner, name.data, name.size);
+	owner[name.size] = '\0';
+}
+
+/* What was moved under an epoch that the catalog does not know is moved back, and the sale counts as fenced. */
+static void move_back(struct stock_redis *redis, struct stock_settle *item)
+{
+	const struct event *event = &item->event;
+	bool undone = true;
+
+	if (item->outcome == STOCK_OUTCOME_UNKNOWN)
+		return;
+	if (item->outcome == STOCK_DONE)
+		redis_compensate(&redis->stock, &event, 1, &undone);
+	item->outcome = undone ? STOCK_FENCED : STOCK_OUTCOME_UNKNOWN;
+}
+
+static void take_settled(struct redis_reader *answer, const struct redis_head *head, struct stock_settle *item)
+{
+	item->outcome = redis_read8(answer);
+	switch (item->outcome) {
+	case STOCK_NO_ORDER:
+		break;
+	case STOCK_DONE:
+	case STOCK_FULL:
+	case STOCK_ALREADY:
+	case STOCK_REFUSED:
+	case STOCK_BUSY:
+	case STOCK_EXPIRED:
+		take_found(answer, &item->order, item->owner);
+		break;
+	default:
+		redis_read_fail(answer);
+	}
+	if (answer->failed)
+		item->outcome = STOCK_OUTCOME_UNKNOWN;
+	if (item->outcome != STOCK_DONE)
+		return;
+	item->event = (struct event){
+		.kind = event_kind_of(item->action),
+		.sale = item->sale,
+		.epoch = head->epoch,
+		.lot = item->order.lot,
+		.quantity = item->order.quantity,
+		.id = item->id,
+		.at_ms = item->now_ms,
+		.hold_expires_at_ms = item->action == ORDER_EXTEND ? item->order.hold_expires_at_ms : 0,
+		.actor = item->actor,
+		.trace = item->trace,
+	};
+}
+
+static void ask_settle(struct buffer *out, const struct stock_settle *item)
+{
+	redis_write_id(out, &item->id);
+	redis_write(out, (uint64_t)item->action, 1);
+	redis_write(out, (uint64_t)item->now_ms, 8);
+	redis_write(out, (uint64_t)redis_ms(item->grace_ns), 8);
+	redis_write(out, (uint64_t)redis_ms(item->extend_ns), 8);
+	redis_write_text(out, item->buyer);
+	redis_write_text(out, item->actor);
+	redis_write_text(out, item->trace);
+}
+
+static void settle_batch(struct stock_redis *redis, struct stock_settle *items, size_t count)
+{
+	bool foreign[REDIS_BATCH];
+	struct redis_groups groups;
+	struct redis_reader answer;
+	struct redis_trip trip;
+	struct redis_head head;
+
+	redis_group(&groups, sale_of_settle, items, count);
+	redis_trip_begin(&trip, redis);
+	trip.changes = true;
+	for (uint16_t i = 0; i < groups.count; i++) {
+		uint32_t sale = items[groups.order[groups.starts[i]]].sale;
+		struct redis_look look = redis_sales_look(&redis->sales, sale);
+
+		redis_trip_call(&trip, "penstock_settle", sale, &look);
+		for (uint16_t j = groups.starts[i]; j < groups.starts[i + 1]; j++)
+			ask_settle(redis_trip_argument(&trip), &items[groups.order[j]]);
+	}
+	redis_trip_send(&trip);
+	for (uint16_t i = 0; i < groups.count; i++) {
+		enum redis_end end = redis_trip_next(&trip, &answer);
+		int outcome = redis_take_head(redis, items[groups.order[groups.starts[i]]].sale, end, &answer, &head);
+
+		for (uint16_t j = groups.starts[i]; j < groups.starts[i + 1]; j++) {
+			struct stock_settle *item = &items[groups.order[j]];
+
+			foreign[groups.order[j]] = outcome == REDIS_UNKNOWN_EPOCH;
+			if (outcome == STOCK_DONE || outcome == REDIS_UNKNOWN_EPOCH)
+				take_settled(&answer, &head, item);
+			else
+				item->outcome = redis_outcome(outcome);
+		}
+	}
+	redis_trip_end(&trip);
+	for (size_t i = 0; i < count; i++)
+		if (foreign[i])
+			move_back(redis, &items[i]);
+}
+
+void redis_settle(struct stock *stock, struct stock_settle *items, size_t count)
+{
+	for (size_t start = 0; start < count; start += REDIS_BATCH)
+		settle_batch(redis_of(stock), items + start, count - start < REDIS_BATCH ? count - start : REDIS_BATCH);
+}
+
+/* An answer that was lost has changed nothing: the order could not be asked for. */
+static enum stock_outcome found(int outcome)
+{
+	if (outcome == STOCK_FENCED || outcome == REDIS_UNKNOWN_EPOCH)
+		return STOCK_FENCED;
+	return outcome == STOCK_UNKNOWN_SALE ? STOCK_UNKNOWN_SALE : STOCK_UNAVAILABLE;
+}
+
+static void find_batch(struct stock_redis *redis, const char *function, struct stock_find *items, size_t count)
+{
+	struct redis_groups groups;
+	struct redis_reader answer;
+	struct redis_trip trip;
+	struct redis_head head;
+
+	redis_group(&groups, sale_of_find, items, count);
+	redis_trip_begin(&trip, redis);
+	for (uint16_t i = 0; i < groups.count; i++) {
+		uint32_t sale = items[groups.order[groups.starts[i]]].sale;
+		struct redis_look look = redis_sales_look(&redis->sales, sale);
+
+		redis_trip_call(&trip, function, sale, &look);
+		for (uint16_t j = groups.starts[i]; j < groups.starts[i + 1]; j++) {
+			struct buffer *out = redis_trip_argument(&trip);
+
+			redis_write_id(out, &items[groups.order[j]].id);
+			redis_write_text(out, items[groups.order[j]].buyer);
+		}
+	}
+	redis_trip_send(&trip);
+	for (uint16_t i = 0; i < groups.count; i++) {
+		enum redis_end end = redis_trip_next(&trip, &answer);
+		int outcome = redis_take_head(redis, items[groups.order[groups.starts[i]]].sale, end, &answer, &head);
+
+		for (uint16_t j = groups.starts[i]; j < groups.starts[i + 1]; j++) {
+			struct stock_find *item = &items[groups.order[j]];
+
+			item->outcome = outcome == STOCK_DONE ? (enum stock_outcome)redis_read8(&answer) : found(outcome);
+			if (outcome == STOCK_DONE && item->outcome != STOCK_DONE && item->outcome != STOCK_NO_ORDER)
+				redis_read_fail(&answer);
+			if (item->outcome == STOCK_DONE)
+				take_found(&answer, &item->order, item->owner);
+			if (answer.failed)
+				item->outcome = STOCK_UNAVAILABLE;
+		}
+	}
+	redis_trip_end(&trip);
+}
+
+static void find_all(struct stock *stock, const char *function, struct stock_find *items, size_t count)
+{
+	for (size_t start = 0; start < count; start += REDIS_BATCH)
+		find_batch(redis_of(stock), function, items + start, count - start < REDIS_BATCH ? count - start : REDIS_BATCH);
+}
+
+void redis_find(struct stock *stock, struct stock_find *items, size_t count)
+{
+	find_all(stock, "penstock_find", items, count);
+}
+
+void redis_preheat_find(struct stock *stock, struct stock_find *items, size_t count)
+{
+	find_all(stock, "penstock_find_loaded", items, count);
+}
+
+static void take_orders(struct redis_reader *answer, struct stock_orders *item)
+{
+	uint32_t total = redis_read32(answer);
+	uint8_t waiting = redis_read8(answer), count = redis_read8(answer);
+
+	answer->failed |= count > STOCK_NEWEST;
+	for (; item->count < count && !answer->failed; item->count++)
+		redis_take_order(answer, &item->orders[item->count]);
+	item->waiting = waiting > 0;
+	item->more = total > (uint32_t)waiting + count;
+	item->outcome = answer->failed ? STOCK_UNAVAILABLE : STOCK_DONE;
+}
+
+void redis_orders(struct stock *stock, struct stock_orders *item)
+{
+	struct stock_redis *redis = redis_of(stock);
+	struct redis_look look = redis_sales_look(&redis->sales, item->sale);
+	struct redis_reader answer;
+	struct redis_trip trip;
+	struct redis_head head;
+	int outcome;
+
+	item->count = 0;
+	redis_trip_begin(&trip, redis);
+	redis_trip_call(&trip, "penstock_orders", item->sale, &look);
+	buffer_append_slice(redis_trip_argument(&trip), item->buyer);
+	redis_trip_send(&trip);
+	outcome = redis_take_head(redis, item->sale, redis_trip_next(&trip, &answer), &answer, &head);
+	item->outcome = found(outcome);
+	if (outcome == STOCK_DONE)
+		take_orders(&answer, item);
+	redis_trip_end(&trip);
+}
+
+/* --- Expire --- */
+
+/* Each is dated by the sale's time, which has passed its hold's end. */
+static size_t expire_sale(struct stock_redis *redis, uint32_t sale, int64_t grace_ns, struct event *out, size_t max, bool *asked)
+{
+	struct redis_look look = redis_sales_look(&redis->sales, sale);
+	struct redis_reader answer;
+	struct redis_head head;
+	struct redis_trip trip;
+	uint32_t asked_for = max < REDIS_BATCH ? (uint32_t)max : REDIS_BATCH;
+	struct buffer *argument;
+	size_t count = 0;
+
+	redis_trip_begin(&trip, redis);
+	trip.changes = true;
+	redis_trip_call(&trip, "penstock_expire", sale, &look);
+	argument = redis_trip_argument(&trip);
+	redis_write(argument, (uint64_t)redis_ms(grace_ns), 8);
+	redis_write(argument, asked_for, 4);
+	redis_write_text(argument, SLICE("clock"));
+	redis_write_text(argument, SLICE(""));
+	redis_trip_send(&trip);
+	*asked = redis_take_head(redis, sale, redis_trip_next(&trip, &answer), &answer, &head) == STOCK_DONE;
+	if (*asked)
+		count = redis_read_within(&answer, 4, 0, asked_for);
+	for (size_t i = 0; i < count; i++) {
+		out[i] = (struct event){
+			.kind = EVENT_EXPIRED, .sale = sale, .epoch = head.epoch, .at_ms = head.now_ms, .actor = SLICE("clock")};
+		out[i].id = redis_read_id(&answer);
+		out[i].lot = redis_read_within(&answer, 2, 0, LOTS_MAX - 1);
+		out[i].quantity = redis_read_within(&answer, 2, 1, LIMIT_MAX);
+	}
+	redis_trip_end(&trip);
+	return answer.failed ? 0 : count; /* what is not told here is claimed later */
+}
+
+/* The next sale at or behind *number with a deadline; in how much of its time. */
+static bool next_deadline(struct redis_sales *sales, uint32_t *number, int64_t *left_ms)
+{
+	unsigned ticket = reader_gate_enter(&sales->registry.gate);
+	struct redis_sale *sale;
+	bool found = false;
+
+	for (; !found && (sale = sale_registry_next(&sales->registry, number)); ++*number) {
+		int64_t deadline_ms = atomic_load(&sale->deadline_ms);
+
+		*left_ms = deadline_ms - redis_sale_now_ms(sale);
+		found = deadline_ms != 0 && atomic_load(&sale->state) == REDIS_SALE_ARMED && !atomic_load(&sale->dropped);
+		if (found)
+			break;
+	}
+	reader_gate_leave(&sales->registry.gate, ticket);
+	return found;
+}
+
+size_t redis_expire(struct stock *stock, int64_t now_ns, int64_t now_ms, int64_t grace_ns, struct event *out, size_t max,
+		    int64_t *next_ns)
+{
+	struct stock_redis *redis = redis_of(stock);
+	int64_t grace_ms = redis_ms(grace_ns), left_ms, next;
+	uint32_t number = 0;
+	size_t count = 0;
+
+	(void)now_ms;
+	*next_ns = INT64_MAX;
+	while (next_deadline(&redis->sales, &number, &left_ms)) {
+		bool asked = true;
+		size_t before = count;
+
+		if (left_ms + grace_ms <= 0 && count < max) {
+			count += expire_sale(redis, number, grace_ns, out + count, max - count, &asked);
+			if (asked && count > before)
+				continue; /* the same again: there may be more */
+			if (!next_deadline(&redis->sales, &(uint32_t){number}, &left_ms))
+				break;
+		}
+		next = asked ? now_ns + (left_ms + grace_ms) * 1000000 : now_ns + RETRY_NS;
+		*next_ns = next < *next_ns ? next : *next_ns;
+		number++;
+	}
+	return count;
+}

@@ -12,6 +12,7 @@ from measure import Failed, Watch, cpu_seconds
 from server import JWT_KEY, LOAD_CORE, PROGRAM, SCRATCH
 
 SECONDS = 2
+BURST_SECONDS_MAX = 600  # a burst that takes longer has lost an answer
 BENCH = Path(__file__).resolve().parent
 
 
@@ -78,12 +79,20 @@ class Run:
         return self.server_seconds / self.seconds
 
 
+def finish(command, seconds):
+    """Runs it to its end, which must come: within a minute more than it should take."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"{command[3]} did not end") from None
+
+
 def wrk(url, server, connections, requests, seconds=SECONDS, core=LOAD_CORE):
     """Loads what is behind url; every request at most once. server: a process, or what tells the CPU seconds of several."""
     command = ["taskset", "-c", core, "wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"]
     command += ["--timeout", "10s", "--script", str(BENCH / "load.lua"), url, "--", str(requests.path), str(requests.size)]
     with Watch(server if callable(server) else lambda: cpu_seconds(server)) as watch:
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = finish(command, seconds)
     if done.returncode != 0:
         raise Failed(f"wrk: {done.stdout}{done.stderr}")
     seen = json.loads(done.stdout.splitlines()[-1])
@@ -100,7 +109,7 @@ def burst(server, requests, first, count, connections, status=202, sync=None, co
     command += [str(number) for number in (first, count, connections, status, server.pid)]
     command += [str(part) for part in sync or ()]
     with Watch(lambda: cpu_seconds(server.pid)) as watch:
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = finish(command, BURST_SECONDS_MAX)
     if done.returncode != 0:
         raise Failed(f"burst: {done.stderr}")
     return {**json.loads(done.stdout), "disturbance": watch.disturbance}

@@ -155,6 +155,12 @@ struct stock_load {
 	int64_t hold_left_ns;                                 /* from now; held orders */
 };
 
+/* A withdrawal that preheat_withdrawals() puts back. */
+struct stock_withdrawn {
+	struct uuid movement;
+	uint32_t lot, units;
+};
+
 struct stock_lot_state {
 	int64_t available, held, confirmed, withdrawn, allocated; /* `held` includes orders that are releasing */
 	uint64_t version;                                         /* rises each time units come back or are added */
@@ -242,6 +248,11 @@ struct stock_ops {
 	int (*preheat_load)(struct stock *stock, uint32_t sale, const struct stock_load *orders, size_t count, int64_t now_ns);
 	/* As find(), of a sale that is being loaded: what a rebuild has loaded of it so far. */
 	void (*preheat_find)(struct stock *stock, struct stock_find *items, size_t count);
+	/*
+	 * Withdrawals that the ledger or the journal has, oldest first, so that one that is asked for again takes nothing. Their units are those of arm()'s
+	 * `withdrawn`: they are not counted here. As preheat_load() otherwise.
+	 */
+	int (*preheat_withdrawals)(struct stock *stock, uint32_t sale, const struct stock_withdrawn *withdrawals, size_t count);
 	/*
 	 * allocated, withdrawn: per lot. Fails with -ERANGE where the loaded orders exceed a lot or a buyer's limit: the ledger is wrong; with -ESTALE where
 	 * another process has begun a newer epoch since.

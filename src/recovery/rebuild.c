@@ -131,6 +131,26 @@ static int compare(const struct ledger_snapshot *snapshot, struct sale_loading *
 	return agree ? 0 : error_origin(-EUCLEAN);
 }
 
+/* So that one that is asked for again is known. */
+static int load_withdrawals(struct stock *stock, const struct ledger_snapshot *snapshot)
+{
+	size_t count = snapshot->withdrawal_count;
+	struct stock_withdrawn *withdrawals;
+	int r;
+
+	if (count == 0)
+		return 0;
+	withdrawals = calloc(count, sizeof(*withdrawals));
+	if (!withdrawals)
+		return error_origin(-ENOMEM);
+	for (size_t i = 0; i < count; i++)
+		withdrawals[i] = (struct stock_withdrawn){snapshot->withdrawals[i].movement, snapshot->withdrawals[i].lot,
+							  snapshot->withdrawals[i].units};
+	r = stock->ops->preheat_withdrawals(stock, snapshot->sale->number, withdrawals, count);
+	free(withdrawals);
+	return r;
+}
+
 int rebuild_load_sale(struct ledger *ledger, struct stock *stock, uint32_t number, struct ledger_snapshot *snapshot, size_t *orders)
 {
 	struct sale_loading loading = {.stock = stock, .loads = calloc(ORDERS_PAGE, sizeof(*loading.loads))};
@@ -147,7 +167,9 @@ int rebuild_load_sale(struct ledger *ledger, struct stock *stock, uint32_t numbe
 		return error_origin(-ESTALE);
 	if (r == -EUCLEAN) /* a file that cannot be read is not one whose rows contradict each other */
 		return error_origin(-EIO);
-	return r == 0 ? compare(snapshot, &loading) : r;
+	if (r == 0)
+		r = compare(snapshot, &loading);
+	return r == 0 ? load_withdrawals(stock, snapshot) : r;
 }
 
 static int load_and_arm(struct ledger *ledger, struct stock *stock, uint32_t number, size_t *orders)

@@ -27,7 +27,7 @@ struct rebuild_result {
  */
 int rebuild_begin(struct ledger *ledger, struct stock *stock, struct sale *sale, uint32_t above) MUST_CHECK;
 /*
- * Loads the orders of a sale that was begun, all of one moment, and holds them against the ledger's sums. *snapshot, which is to be deinit()ed whatever
+ * Loads the orders and withdrawals of a sale that was begun, all of one moment, and holds them against the ledger's sums. *snapshot, which is to be deinit()ed whatever
  * comes, has what else is of that moment; *orders: how many there were. 0; -EUCLEAN: orders and sums do not agree (logged); -ESTALE: there is no such sale; or negative.
  */
 int rebuild_load_sale(struct ledger *ledger, struct stock *stock, uint32_t number, struct ledger_snapshot *snapshot,

@@ -48,7 +48,7 @@ void tail_sale_deinit(struct tail_sale *sale)
 static int fit_withdrawals(struct tail_sale *sale, size_t count)
 {
 	size_t room = sale->withdrawal_room ? sale->withdrawal_room : 16;
-	struct uuid *grown;
+	struct stock_withdrawn *grown;
 
 	while (room < count)
 		room *= 2;
@@ -86,7 +86,7 @@ int tail_sale_start(struct tail_sale *sale, struct ledger_snapshot *snapshot)
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < sale->snapshot.withdrawal_count; i++)
-		sale->withdrawals[sale->withdrawal_count++] = sale->snapshot.withdrawals[i].movement;
+		sale->withdrawals[sale->withdrawal_count++].movement = sale->snapshot.withdrawals[i].movement;
 	return 0;
 }
 
@@ -98,7 +98,7 @@ bool tail_sale_has_tail(const struct tail_sale *sale)
 static bool is_withdrawn(const struct tail_sale *sale, const struct uuid *id)
 {
 	for (size_t i = sale->withdrawal_count; i > 0; i--)
-		if (uuid_equal(&sale->withdrawals[i - 1], id))
+		if (uuid_equal(&sale->withdrawals[i - 1].movement, id))
 			return true;
 	return false;
 }
@@ -281,7 +281,7 @@ static int change(struct tail_sale *sale, struct tail_order *order, const struct
 	if (r < 0)
 		return r;
 	if (event->kind == EVENT_WITHDRAWN)
-		sale->withdrawals[sale->withdrawal_count++] = event->id;
+		sale->withdrawals[sale->withdrawal_count++] = (struct stock_withdrawn){event->id, number, event->quantity};
 	if (change->moves) {
 		lot->held = sums.held;
 		lot->confirmed = sums.confirmed;
@@ -345,8 +345,16 @@ static int load_changed(struct tail *tail, const struct tail_sale *sale)
 	return count ? tail->stock->ops->preheat_load(tail->stock, sale->number, batch->loads, count, now_ns) : 0;
 }
 
+/* Those behind the first `known`. */
+static int load_withdrawn(struct tail *tail, const struct tail_sale *sale, size_t known)
+{
+	return tail->stock->ops->preheat_withdrawals(tail->stock, sale->number, sale->withdrawals + known,
+						     sale->withdrawal_count - known);
+}
+
 static int apply_some(struct tail *tail, struct tail_sale *sale, struct journal_record *const *records, size_t count)
 {
+	size_t known = sale->withdrawal_count;
 	int r = ask(tail, sale, records, count);
 
 	for (size_t i = 0; i < count && r == 0 && !sale->ended && !sale->fault; i++) {
@@ -358,7 +366,10 @@ static int apply_some(struct tail *tail, struct tail_sale *sale, struct journal_
 			r = apply_event(tail, sale, event);
 		sale->ended = !records[i]->reason && event->kind == EVENT_BARRIER && event->epoch == sale->epoch;
 	}
-	return r == 0 && !sale->fault ? load_changed(tail, sale) : r;
+	if (r < 0 || sale->fault)
+		return r;
+	r = load_changed(tail, sale);
+	return r == 0 && sale->withdrawal_count > known ? load_withdrawn(tail, sale, known) : r;
 }
 
 /* The records of one sale, from the first of them on. */

@@ -3,7 +3,7 @@
  * twice: first to learn which epochs were used and where each sale's last event is, then, over the ledger's orders, to apply it.
  *
  * It is applied by the judge that the drain's ledger uses (ledger/event_judge.h), to the stock that is being loaded: an order is asked for by its id, moved, and
- * loaded again. So nothing of a tail is kept here but a batch of it, the sums of the sale's lots, and the ids of its operators' withdrawals.
+ * loaded again. So nothing of a tail is kept here but a batch of it, the sums of the sale's lots, and its operators' withdrawals.
  *
  * What the drain will do with an event is never guessed. Where the last line of the ledger would keep one out, or one cannot be read, the sale gets a fault.
  */
@@ -28,8 +28,8 @@ struct tail_sale {
 	struct ledger_snapshot snapshot; /* its lots' sums move on with the tail */
 	int64_t next;                    /* the position of the snapshot */
 	uint64_t mark;
-	uint32_t oldest; /* the newest barrier met: events of older epochs are void */
-	struct uuid *withdrawals;
+	uint32_t oldest;                     /* the newest barrier met: events of older epochs are void */
+	struct stock_withdrawn *withdrawals; /* the snapshot's, and behind them the tail's */
 	size_t withdrawal_count, withdrawal_room;
 	size_t applied;    /* events that changed something */
 	bool ended;        /* its barrier was met: what is behind it is not its tail */

@@ -318,6 +318,60 @@ static void test_withdraw_takes_what_is_there(void **state)
 			 STOCK_UNKNOWN_SALE);
 }
 
+/* What died and came back knows what was withdrawn, as it knows the orders. */
+static void test_a_withdrawal_that_was_loaded_takes_nothing_again(void **state)
+{
+	struct shop *shop = *state;
+	const struct stock_ops *ops = shop->stock->ops;
+	struct stock_withdrawn withdrawn[3];
+	struct event event;
+	bool undone;
+
+	for (size_t i = 0; i < 3; i++)
+		withdrawn[i] = (struct stock_withdrawn){.movement = shop_id(shop), .units = 2 + (uint32_t)i};
+	shop->rules.epoch = 4;
+	assert_true(ops->preheat_withdrawals(shop->stock, SHOP_SALE, withdrawn, 2) < 0); /* before it was begun */
+	assert_int_equal(begin(shop), 0);
+	assert_int_equal(ops->preheat_withdrawals(shop->stock, SHOP_SALE, withdrawn, 2), 0);
+	assert_int_equal(ops->preheat_withdrawals(shop->stock, SHOP_SALE, withdrawn, 2), 0); /* read twice */
+	withdrawn[2].lot = 1;
+	assert_int_equal(ops->preheat_withdrawals(shop->stock, SHOP_SALE, &withdrawn[2], 1), -ERANGE);
+	assert_int_equal(arm(shop, 20, 5), 0);
+	shop_assert_lot(shop, 0, 15, 0, 0, 5);
+	for (size_t i = 0; i < 2; i++) {
+		event = withdraw(shop, withdrawn[i].units, &withdrawn[i].movement);
+		assert_int_equal(event.kind, EVENT_WITHDRAWN);
+		assert_int_equal(event.quantity, withdrawn[i].units);
+		assert_int_equal(event.epoch, 4);
+		assert_true(uuid_equal(&event.id, &withdrawn[i].movement));
+	}
+	assert_int_equal(shop_totals(shop).outbox, 0);
+	/* Whatever becomes of the event that tells it again, its units stay taken. */
+	ops->compensate(shop->stock, &(const struct event *){&event}, 1, &undone);
+	shop_acknowledge(shop, &event);
+	shop_assert_lot(shop, 0, 15, 0, 0, 5);
+	withdrawn[2].movement = shop_id(shop);
+	assert_int_equal(withdraw(shop, 4, &withdrawn[2].movement).quantity, 4);
+	shop_assert_lot(shop, 0, 11, 0, 0, 9);
+}
+
+/* More than one call, and one round trip, to Redis. */
+static void test_many_withdrawals_are_loaded(void **state)
+{
+	enum { MANY = 1500 };
+	static struct stock_withdrawn withdrawn[MANY];
+	struct shop *shop = *state;
+
+	for (size_t i = 0; i < MANY; i++)
+		withdrawn[i] = (struct stock_withdrawn){.movement = shop_id(shop), .units = 1 + (uint32_t)i % 3};
+	assert_int_equal(begin(shop), 0);
+	assert_int_equal(shop->stock->ops->preheat_withdrawals(shop->stock, SHOP_SALE, withdrawn, MANY), 0);
+	assert_int_equal(arm(shop, 3 * MANY, 2 * MANY), 0);
+	for (size_t i = 0; i < MANY; i += 7)
+		assert_int_equal(withdraw(shop, 3, &withdrawn[i].movement).quantity, withdrawn[i].units);
+	shop_assert_lot(shop, 0, MANY, 0, 0, 2 * MANY);
+}
+
 static void test_compensated_withdrawal_is_for_sale_again(void **state)
 {
 	struct shop *shop = *state;
@@ -392,6 +446,7 @@ static void test_preheat_out_of_turn_is_an_error(void **state)
 	assert_true(arm(shop, 1, 0) < 0);
 	shop_sell(shop, 1, 1);
 	assert_true(load(shop, &order, 1) < 0);
+	assert_true(shop->stock->ops->preheat_withdrawals(shop->stock, SHOP_SALE, &(struct stock_withdrawn){.units = 1}, 1) < 0);
 	assert_true(shop->stock->ops->arm(shop->stock, SHOP_SALE, nothing, nothing) < 0);
 	shop_assert_lot(shop, 0, 1, 0, 0, 0);
 	order.lot = 1;
@@ -410,6 +465,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_withdraw_takes_what_is_there, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_an_exact_withdrawal_takes_all_or_nothing, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_a_withdrawal_carries_its_request_to_whoever_drives_it, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_a_withdrawal_that_was_loaded_takes_nothing_again, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_many_withdrawals_are_loaded, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_compensated_withdrawal_is_for_sale_again, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_totals_add_up_over_sales, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_expiry_follows_the_deadlines_of_all_sales, shop_open, shop_close),

@@ -169,6 +169,7 @@ static void call_preheat(struct stock *stock)
 	(void)!stock->ops->preheat_begin(
 		stock, &(struct stock_rules){.sale = SALE, .epoch = EPOCH, .limit_per_buyer = 1, .lot_count = LOTS});
 	(void)!stock->ops->preheat_load(stock, SALE, &load, 1, 0);
+	(void)!stock->ops->preheat_withdrawals(stock, SALE, &(struct stock_withdrawn){.units = 1}, 1);
 	(void)!stock->ops->arm(stock, SALE, allocated, withdrawn);
 }
 

@@ -98,6 +98,41 @@ def test_no_drain_is_needed_for_what_was_settled_and_withdrawn(gates, kafka):
     assert lot["confirmed"] == 2 and lot["withdrawn"] == 7
 
 
+def test_a_withdrawal_that_is_sent_again_takes_its_units_once(gates, kafka):
+    """First in the tail alone, then in the ledger: the stock that was rebuilt knows it either way."""
+    cluster = gates(2, kafka=kafka, drains=0)
+    cluster.make_sale("drop", 20, hold_seconds=600)
+    wait_until(lambda: cluster.is_selling("drop"), 20, "the sale at every gate")
+
+    def withdraw(gate, units=7):
+        headers = {"Idempotency-Key": "take them back"}
+        path = "/v1/sales/drop/lots/drop-item/withdraw"
+        return cluster.gates[gate].operate("POST", path, {"units": units}, headers=headers)
+
+    def is_taken(gate):
+        answer = withdraw(gate)
+        assert answer.status in (200, 503), answer.body
+        assert answer.status == 503 or answer.json["units_withdrawn"] == 7, answer.body
+        return answer.status == 200
+
+    assert withdraw(0).json["units_withdrawn"] == 7
+    for turn in (1, 2):
+        forget(cluster)
+        for gate in (0, 1):
+            wait_until(lambda gate=gate: is_taken(gate), 20, "the answer to a request that was sent again")
+        wait_until(lambda: cluster.lot("drop")["withdrawn"] == 7, 10, "the units")
+        lot = cluster.lot("drop")
+        assert lot["available"] + lot["held"] == 20 - 7 and lot["held"] >= turn
+    catch_up(cluster)
+    assert withdraw(0).json["units_withdrawn"] == 7
+    assert withdraw(1, units=8).code == "idempotency-key-reused"
+    forget(cluster)
+    assert withdraw(1).json["units_withdrawn"] == 7
+    catch_up(cluster)
+    assert_whole(cluster, [])
+    assert cluster.lot("drop")["withdrawn"] == 7
+
+
 def test_small_sales_do_not_wait_for_a_large_one(gates, kafka):
     cluster = gates(1, kafka=kafka)
     cluster.make_sale("large", 3000, hold_seconds=600)

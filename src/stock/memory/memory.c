@@ -382,6 +382,21 @@ static void memory_preheat_find(struct stock *stock, struct stock_find *items, s
 	reader_gate_leave(&memory->registry.gate, ticket);
 }
 
+static int memory_preheat_withdrawals(struct stock *stock, uint32_t number, const struct stock_withdrawn *withdrawals, size_t count)
+{
+	struct stock_memory *memory = memory_of(stock);
+	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	struct sale_stock *sale = sale_registry_find(&memory->registry, number);
+	int r;
+
+	if (!sale || atomic_load(&sale->state) != SALE_STOCK_LOADING)
+		r = error_origin(-EINVAL);
+	else
+		r = sale_stock_load_withdrawals(sale, withdrawals, count);
+	reader_gate_leave(&memory->registry.gate, ticket);
+	return r;
+}
+
 static int memory_arm(struct stock *stock, uint32_t number, const int64_t *allocated, const int64_t *withdrawn)
 {
 	struct stock_memory *memory = memory_of(stock);
@@ -554,6 +569,7 @@ static const struct stock_ops memory_ops = {
 	.preheat_begin = memory_preheat_begin,
 	.preheat_load = memory_preheat_load,
 	.preheat_find = memory_preheat_find,
+	.preheat_withdrawals = memory_preheat_withdrawals,
 	.arm = memory_arm,
 	.drop = memory_drop,
 	.allocate = memory_allocate,

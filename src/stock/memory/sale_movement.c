@@ -11,6 +11,34 @@ void sale_stock_allocate(struct sale_stock *sale, uint32_t lot, int64_t allocate
 	pthread_mutex_unlock(&sale->movement_lock);
 }
 
+static int load_withdrawal(struct sale_stock *sale, const struct stock_withdrawn *withdrawn)
+{
+	struct movement *movement;
+
+	if (withdrawn->lot >= sale->rules.lot_count)
+		return error_origin(-ERANGE);
+	movement = movement_log_find(&sale->movements, &withdrawn->movement);
+	if (!movement)
+		movement = movement_log_new(&sale->movements, &withdrawn->movement);
+	if (!movement)
+		return error_origin(-ENOMEM);
+	movement->lot = withdrawn->lot;
+	movement->quantity = withdrawn->units;
+	return 0;
+}
+
+int sale_stock_load_withdrawals(struct sale_stock *sale, const struct stock_withdrawn *withdrawals, size_t count)
+{
+	size_t first = count > MOVEMENT_LOG_MAX ? count - MOVEMENT_LOG_MAX : 0; /* more are not remembered */
+	int r = 0;
+
+	pthread_mutex_lock(&sale->movement_lock);
+	for (size_t i = first; i < count && r == 0; i++)
+		r = load_withdrawal(sale, &withdrawals[i]);
+	pthread_mutex_unlock(&sale->movement_lock);
+	return r;
+}
+
 static void fill_event(const struct sale_stock *sale, const struct movement *movement, struct stock_withdrawal *withdrawal)
 {
 	withdrawal->event = (struct event){

@@ -116,6 +116,7 @@ bool sale_stock_compensate(struct sale_stock *sale, const struct event *event);
 
 /* sale_movement.c: units that come and go by an operator. */
 void sale_stock_allocate(struct sale_stock *sale, uint32_t lot, int64_t allocated);
+int sale_stock_load_withdrawals(struct sale_stock *sale, const struct stock_withdrawn *withdrawals, size_t count);
 int sale_stock_withdraw(struct sale_stock *sale, struct stock_withdrawal *withdrawal);
 enum stock_ack sale_stock_acknowledge_withdrawal(struct sale_stock *sale, const struct event *event);
 bool sale_stock_compensate_withdrawal(struct sale_stock *sale, const struct event *event);

@@ -167,6 +167,47 @@ int redis_preheat_load(struct stock *stock, uint32_t sale, const struct stock_lo
 	return r < 0 ? error_origin(r) : 0;
 }
 
+static int load_withdrawals(struct stock_redis *redis, uint32_t sale, const struct redis_look *look,
+			    const struct stock_withdrawn *withdrawals, size_t count)
+{
+	struct redis_reader answer;
+	struct redis_head head;
+	struct redis_trip trip;
+	int outcome;
+
+	redis_trip_begin(&trip, redis);
+	trip.changes = true;
+	redis_trip_call(&trip, "penstock_load_withdrawals", sale, look);
+	redis_write(redis_trip_argument(&trip), look->begun, 4);
+	for (size_t i = 0; i < count; i++) {
+		struct buffer *argument = redis_trip_argument(&trip);
+
+		redis_write_id(argument, &withdrawals[i].movement);
+		redis_write(argument, withdrawals[i].lot, 2);
+		redis_write(argument, withdrawals[i].units, 4);
+	}
+	redis_trip_send(&trip);
+	outcome = redis_take_head(redis, sale, redis_trip_next(&trip, &answer), &answer, &head);
+	redis_trip_end(&trip);
+	return to_error(outcome);
+}
+
+int redis_preheat_withdrawals(struct stock *stock, uint32_t sale, const struct stock_withdrawn *withdrawals, size_t count)
+{
+	struct stock_redis *redis = redis_of(stock);
+	struct redis_look look = redis_sales_look(&redis->sales, sale);
+	int r = look.begun ? 0 : -EINVAL;
+
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = withdrawals[i].lot < LOTS_MAX ? 0 : -ERANGE;
+	for (size_t start = 0; start < count && r == 0; start += REDIS_BATCH) {
+		size_t size = count - start < REDIS_BATCH ? count - start : REDIS_BATCH;
+
+		r = load_withdrawals(redis, sale, &look, withdrawals + start, size);
+	}
+	return r < 0 ? error_origin(r) : 0;
+}
+
 int redis_arm(struct stock *stock, uint32_t sale, const int64_t *allocated, const int64_t *withdrawn)
 {
 	struct stock_redis *redis = redis_of(stock);

@@ -95,6 +95,7 @@ size_t redis_claim(struct stock *stock, int64_t before_ns, int64_t now_ns, struc
 int redis_preheat_begin(struct stock *stock, const struct stock_rules *rules);
 int redis_preheat_load(struct stock *stock, uint32_t sale, const struct stock_load *orders, size_t count, int64_t now_ns);
 void redis_preheat_find(struct stock *stock, struct stock_find *items, size_t count);
+int redis_preheat_withdrawals(struct stock *stock, uint32_t sale, const struct stock_withdrawn *withdrawals, size_t count);
 int redis_arm(struct stock *stock, uint32_t sale, const int64_t *allocated, const int64_t *withdrawn);
 void redis_drop(struct stock *stock, uint32_t sale, uint32_t epoch);
 int redis_allocate(struct stock *stock, uint32_t sale, uint32_t lot, int64_t allocated);

@@ -287,6 +287,7 @@ const struct stock_ops redis_ops = {
 	.preheat_begin = redis_preheat_begin,
 	.preheat_load = redis_preheat_load,
 	.preheat_find = redis_preheat_find,
+	.preheat_withdrawals = redis_preheat_withdrawals,
 	.arm = redis_arm,
 	.drop = redis_drop,
 	.allocate = redis_allocate,

@@ -379,6 +379,28 @@ static void test_a_sale_that_is_wrong_does_not_keep_the_others_from_being_armed(
 	house_assert_lot(house, "third", 1, 3, 2, 0, 0);
 }
 
+static void test_a_withdrawal_from_before_takes_nothing_again(void **state)
+{
+	struct house *house = *state;
+	struct uuid movement;
+	struct stock_withdrawal again = {.lot = 0, .units = 4, .exact = true};
+	struct ledger_request request = {{{0}}, {{0}}, 0};
+	struct ledger_actor actor = house_actor();
+	uint32_t taken;
+
+	house_sell(house, "drop");
+	again.sale = house_number(house, "drop");
+	movement = request.id = uuid_make(&house->ids, clock_wall_ms(), again.sale);
+	actor.request = &request;
+	assert_int_equal(sale_control_withdraw(house->control, SLICE("drop"), SLICE("SHIRT"), 4, true, &actor, &taken), 0);
+	restart(house, 1, 0);
+	again.movement = movement;
+	assert_int_equal(house->stock->ops->withdraw(house->stock, &again), 0);
+	assert_int_equal(again.event.quantity, 4);
+	house_assert_lot(house, "drop", 0, 6, 0, 0, 4);
+	house_assert_audit(house);
+}
+
 /* Found: orders were looked for from the moment at which the oldest sale was made, by the clock of whoever made it. */
 static void test_orders_that_are_older_than_their_sale_by_the_clock_come_back(void **state)
 {
@@ -429,6 +451,7 @@ int main(void)
 		TEST(test_a_sale_whose_orders_are_not_its_sums_stays_fenced_until_they_are),
 		TEST(test_orders_that_are_older_than_their_sale_by_the_clock_come_back),
 		TEST(test_a_sale_that_is_wrong_does_not_keep_the_others_from_being_armed),
+		TEST(test_a_withdrawal_from_before_takes_nothing_again),
 		TEST(test_an_empty_ledger_is_rebuilt_to_nothing),
 		TEST(test_a_ledger_that_cannot_be_written_stops_the_rebuild),
 	};

@@ -335,6 +335,40 @@ static void test_stock_is_the_same_wherever_the_drain_stands(void **state)
 	assert_as_drained("drop");
 }
 
+static void assert_withdrawn_once(const struct event *event)
+{
+	struct stock_withdrawal withdrawal = {
+		.sale = event->sale, .lot = event->lot, .units = event->quantity, .exact = true, .movement = event->id};
+	int64_t before = house_lot(house, "drop", 0).withdrawn;
+
+	assert_int_equal(house->stock->ops->withdraw(house->stock, &withdrawal), 0);
+	assert_int_equal(withdrawal.event.quantity, event->quantity);
+	assert_int_equal(house_lot(house, "drop", 0).withdrawn, before);
+}
+
+/* Whether the ledger has it, or the tail alone. */
+static void test_withdrawal_that_is_sent_again_after_a_rebuild_takes_nothing(void **state)
+{
+	struct event withdrawals[2];
+
+	(void)state;
+	house_sell(house, "drop");
+	for (uint32_t i = 0; i < 2; i++) {
+		withdraw("drop", 1 + i, NULL);
+		withdrawals[i] = tape.records[tape.count - 1].event;
+		buy("drop", "ann", 1);
+	}
+	for (size_t drained = 0, all = tape.count; drained <= all; drained++) {
+		drain_to(drained);
+		rebuild_drop();
+		assert_true(told[0].armed);
+		for (size_t i = 0; i < 2; i++)
+			assert_withdrawn_once(&withdrawals[i]);
+		assert_lot(2, 0, 3);
+		tape.count = all;
+	}
+}
+
 static void test_tail_longer_than_any_batch_is_applied_whole(void **state)
 {
 	enum { TURNS = 900 };
@@ -648,6 +682,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_stock_is_the_same_wherever_the_drain_stands),
+		TEST(test_withdrawal_that_is_sent_again_after_a_rebuild_takes_nothing),
 		TEST(test_tail_longer_than_any_batch_is_applied_whole),
 		TEST(test_drain_that_commits_in_the_middle_counts_nothing_twice),
 		TEST(test_drain_that_passes_the_barrier_leaves_no_tail),

@@ -119,6 +119,25 @@ local function load(keys, args)
 	return finish(sale)
 end
 
+-- Withdrawals that the ledger or the journal has; their units come with arm().
+local function load_withdrawals(keys, args)
+	local sale, refusal = enter_loading(keys, args, unpack_bin('<I', args[2]))
+	if not sale then
+		return refusal
+	end
+	local movements = {'HSET', sale.key .. ':v'}
+	for i = 3, #args do
+		local id, lot_number, units = unpack_bin('<c16HI', args[i])
+		if lot_number >= sale.lot_count then
+			return pack('<BI', OUT_OF_RANGE, sale.epoch)
+		end
+		movements[#movements + 1] = id
+		movements[#movements + 1] = pack('<BHI', 0, lot_number, units)
+	end
+	write(movements)
+	return finish(sale)
+end
+
 local function arm(keys, args)
 	local sale, refusal = enter_loading(keys, args, unpack_bin('<I', args[2]))
 	if not sale then
@@ -200,6 +219,7 @@ register('withdraw', withdraw, {})
 register('brake', brake, {'allow-oom'})
 register('begin', begin, {})
 register('load', load, {})
+register('load_withdrawals', load_withdrawals, {})
 register('find_loaded', find_loaded, {'allow-oom'})
 register('arm', arm, {'allow-oom'})
 register('drop', drop, {'allow-oom'})

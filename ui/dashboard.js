@@ -365,6 +365,13 @@ const unitsOf = (lots) => Object.fromEntries(STOCK.map(({ label }) => [label, lo
 const unitCells = (units) => [element("td", {}, bar(units)),
 	...STOCK.map(({ label }) => element("td", { class: "number" }, number.format(units[label])))];
 
+// A draft says what becomes of it by itself; "coming" is what buyers are told of one that is announced.
+function stateOf(sale) {
+	if (sale.state !== "draft" && sale.state !== "coming")
+		return sale.state;
+	return ["draft", ...["schedule", "announce"].filter((flag) => sale[flag]).map((flag) => `${flag}d`)].join(", ");
+}
+
 const ORDER = ["open", "paused", "armed", "draft", "ended"];
 let watched = null; // { id, abort, lots }
 
@@ -379,12 +386,17 @@ function showSales(sales, more) {
 
 		button.addEventListener("click", () => watch(sale));
 		return element("tr", {}, element("th", { scope: "row" }, button),
-			element("td", {}, element("span", { class: `state ${sale.state}` }, sale.schedule && sale.state === "draft" ? "draft, scheduled" : sale.state)), ...unitCells(unitsOf(sale.lots)));
+			element("td", {}, element("span", { class: `state ${sale.state}` }, stateOf(sale))), ...unitCells(unitsOf(sale.lots)));
 	}));
 	if (more)
 		byId("sales").tBodies[0].append(element("tr", {}, element("td", { colspan: "7" }, "There are more; the first 1,000 are shown.")));
 	if (focused)
 		document.querySelector(`button[data-sale="${CSS.escape(focused)}"]`)?.focus();
+	// A draft may have been deleted; behind the first 1,000 it is still there.
+	if (watched && !more && !sales.some((sale) => sale.id === watched.id)) {
+		stopWatching();
+		byId("watched").hidden = true;
+	}
 	if (!watched && sales.length > 0)
 		watch(sales[0]);
 }
@@ -445,7 +457,7 @@ async function watch(sale) {
 	const mine = watched = { id: sale.id, abort: new AbortController() };
 
 	byId("watched").hidden = false;
-	byId("watched-title").textContent = sale.name;
+	byId("watched-title").textContent = `${sale.name}: ${stateOf(sale)}`;
 	document.querySelectorAll("button[data-sale]").forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.sale === sale.id)));
 	stockChart ??= new Chart("stock", STOCK, "units", 10);
 	stockChart.clear();
@@ -460,7 +472,7 @@ async function watch(sale) {
 				else if (event.name === "stock")
 					showStock(event.data.lots);
 				else if (event.name === "sale")
-					byId("watched-title").textContent = `${event.data.name}: ${event.data.state}`;
+					byId("watched-title").textContent = `${event.data.name}: ${stateOf({ ...sale, ...event.data })}`;
 		} catch {
 			// Also when the stream ends: the server may be starting anew.
 		}

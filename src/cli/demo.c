@@ -304,14 +304,17 @@ static void print_summary(const struct demo *demo)
 
 static void print_next(const struct demo *demo)
 {
+	const char *program = demo_program();
+
 	printf("\nWhere to look next\n");
 	if (!demo->options.clean)
-		printf("  penstock audit sqlite:%s/penstock.db     judge the ledger again\n"
-		       "  less %s                   what the server logged\n",
-		       demo->options.folder, demo->server.log_file);
-	printf("  penstock demo --serve     a server with a sample sale to try by hand (make serve)\n"
-	       "  penstock rehearse --help  the same crowd against a sale of yours\n"
-	       "  README.md, docs/architecture.md\n");
+		printf("  judge the ledger again      '%s' audit 'sqlite:%s/penstock.db'\n"
+		       "  what the server logged      less '%s'\n",
+		       program, demo->options.folder, demo->server.log_file);
+	printf("  a server to try by hand     '%s' demo --serve, or: make serve\n"
+	       "  such a crowd for your sale  '%s' rehearse --help\n"
+	       "  how it is built, and why    README.md, docs/architecture.md\n",
+	       program, program);
 }
 
 static int judge(struct demo *demo)

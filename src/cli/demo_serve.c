@@ -21,21 +21,18 @@ static void note(int signal_number)
 	signalled = signal_number;
 }
 
-/* As they stand: this program may not be in the PATH, and whoever reads them stands in another folder. */
+/* As they stand: whoever reads them stands in another folder. */
 static void print_commands(const struct server_process *server)
 {
 	static const char *const commands[] = {"sale show sample", "order list", "token you"};
-	char program[PATH_MAX];
-	ssize_t size = readlink("/proc/self/exe", program, sizeof(program) - 1);
+	const char *program = demo_program();
 
-	program[size > 0 ? size : 0] = '\0';
 	printf("Look at it:\n\n");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		printf("  (cd '%s' && '%s' %s%s%s)\n", server->folder, size > 0 ? program : "penstock", commands[i],
+		printf("  (cd '%s' && '%s' %s%s%s)\n", server->folder, program, commands[i],
 		       i < 2 && server->operator_port != 8081 ? " --operator " : "",
 		       i < 2 && server->operator_port != 8081 ? server->operator_url : "");
-	printf("  (cd '%s' && '%s' audit)\n\nCtrl-C stops it; what was sold stays in the ledger.\n\n", server->folder,
-	       size > 0 ? program : "penstock");
+	printf("  (cd '%s' && '%s' audit)\n\nCtrl-C stops it; what was sold stays in the ledger.\n\n", server->folder, program);
 }
 
 static int print_welcome(const struct server_process *server, const struct settings *settings)

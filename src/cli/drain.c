@@ -58,8 +58,8 @@ const struct command command_drain = {
 	.synopsis = "[OPTION...] [--SETTING VALUE...]",
 	.summary = "Move the journal into the ledger (nothing to do where the journal is direct:)",
 	.details =
-		"It runs until SIGTERM, at the pace of drain.max_rate and of the ledger's own latency, and shows its metrics and health on\n"
-		"127.0.0.1:8082. Several drains share a journal's partitions. Whatever dies, each order is in the ledger once: where a partition\n"
+		"It runs until SIGTERM, at the pace of drain.max_rate and of the ledger's own latency, and shows its metrics and health on "
+		"127.0.0.1:8082. Several drains share a journal's partitions. Whatever dies, each order is in the ledger once: where a partition "
 		"stands is written in the transaction that writes its orders. A ledger that is down for an hour means lag, not loss.\n",
 	.settings = true,
 	.run = run,

@@ -81,6 +81,10 @@ static void show_sale(const json_t *sale)
 		       field_integer(rate, "seconds"));
 	print_time("opens", field_text(sale, "opens_at"));
 	print_time("closes", field_text(sale, "closes_at"));
+	if (strcmp(field_text(sale, "state"), "draft") == 0)
+		printf("%s; %s\n",
+		       json_is_true(json_object_get(sale, "schedule")) ? "the clock arms it before it opens" : "armed by hand",
+		       json_is_true(json_object_get(sale, "announce")) ? "announced: buyers see its name and times" : "not announced");
 	putchar('\n');
 	table_init(&table, lot_titles);
 	json_array_foreach(json_object_get(sale, "lots"), index, lot) lot_cells(&table, lot);

@@ -36,7 +36,7 @@ const struct command command_serve = {
 	.name = "serve",
 	.synopsis = "[OPTION...] [--SETTING VALUE...]",
 	.summary = "Run the server until SIGTERM",
-	.details = "With no setting at all it keeps its ledger in the current folder (penstock.db) and listens on 127.0.0.1:8080 for buyers\n"
+	.details = "With no setting at all it keeps its ledger in the current folder (penstock.db) and listens on 127.0.0.1:8080 for buyers "
 		   "and 127.0.0.1:8081 for operators. Keys that no setting names are made beside the ledger, readable by you alone.\n"
 		   "SIGTERM stops it in order: what is in flight is answered; a second signal forces.\n",
 	.settings = true,

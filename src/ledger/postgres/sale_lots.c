@@ -39,7 +39,7 @@ static int find_lot(struct pg_connection *connection, uint32_t sale, const char 
 static int set_lot(struct pg_connection *connection, uint32_t sale, const struct sale_lot *lot, const struct ledger_actor *actor)
 {
 	struct sale_lot fresh = *lot;
-	struct lot_row row;
+	struct lot_row row = {0};
 	int result = find_lot(connection, sale, lot->sku, &row);
 
 	if (result == LEDGER_NOT_FOUND)

@@ -227,6 +227,11 @@ void fixture_stop(struct fixture *fixture)
 	assert_int_equal(atomic_load(&fixture->quota.connections), 0);
 	assert_int_equal(http_loop_stats(fixture->loop)->open, 0);
 	assert_int_equal(http_loop_stats(fixture->loop)->streams, 0);
+	fixture_close(fixture);
+}
+
+void fixture_close(struct fixture *fixture)
+{
 	http_loop_free(fixture->loop);
 	close(fixture->wake_fd);
 }

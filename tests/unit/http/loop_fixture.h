@@ -43,6 +43,8 @@ void fixture_run(struct fixture *fixture);
 void fixture_start(struct fixture *fixture, struct http_limits limits, int64_t connections_max);
 /* Stops the loop (within a moment), joins and frees. */
 void fixture_stop(struct fixture *fixture);
+/* Frees what was opened and never ran. */
+void fixture_close(struct fixture *fixture);
 void fixture_release(struct fixture *fixture);
 void fixture_publish(struct fixture *fixture, size_t size);
 void fixture_end_streams(struct fixture *fixture);

@@ -828,8 +828,8 @@ static void test_a_place_is_shared_only_with_those_who_let_it(void **state)
 	assert_int_equal(http_loop_listen(other.loop, &list.items[0], true, &port), -EADDRINUSE);
 	assert_int_equal(http_loop_listen(other.loop, &list.items[0], false, &port), 0);
 	assert_int_equal(port, first.port);
-	fixture_release(&other);
-	fixture_release(&first);
+	fixture_close(&other);
+	fixture_close(&first);
 }
 
 static void test_stopping_answers_what_is_in_flight(void **state)

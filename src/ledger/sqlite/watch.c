@@ -11,12 +11,14 @@
  *
  * What comes of it. Nothing more is begun; what was committed last may be where nobody will look, so its outcome is unknown. A handle that was closed is
  * not opened again, for that would be another file. Where the database or its log is gone, all that it has is in the open handle alone: it is copied to a
- * file beside it by SQLite's backup, tried again each minute. If the files come back to their place, it goes on.
+ * file beside it by SQLite's backup, which has its name only once it is whole; tried again each minute. If the files come back to their place, it
+ * goes on.
  *
  * Not seen: a file whose contents are overwritten in place. That is damage, as a failing disk does it.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -137,22 +139,45 @@ static int copy(struct sqlite_ledger *ledger, const char *path)
 	return code == SQLITE_DONE ? 0 : -EIO;
 }
 
-/* "PATH.saved-2027-01-01T10:00:00.000Z", beside the ledger; nobody else's to read. */
+/* The copy is whole: it gets its name for good. */
+static int name_copy(const char *unfinished, const char *path)
+{
+	char folder[4096];
+	int fd, result;
+
+	if (rename(unfinished, path) < 0)
+		return -errno;
+	snprintf(folder, sizeof(folder), "%s", path);
+	fd = open(dirname(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	result = fsync(fd) < 0 ? -errno : 0;
+	close(fd);
+	return result;
+}
+
+/*
+ * "PATH.saved-2027-01-01T10:00:00.000Z", beside the ledger; nobody else's to read. Until it is whole it is ".saving-": what has the name
+ * can be put in the ledger's place, whenever the server ended.
+ */
 static int save(struct sqlite_ledger *ledger, char *path, size_t size)
 {
-	char time[CLOCK_TEXT_SIZE];
+	char time[CLOCK_TEXT_SIZE], unfinished[4096];
 	int fd, result;
 
 	clock_format(clock_wall_ms(), time);
-	if (snprintf(path, size, "%s.saved-%s", ledger->path, time) >= (int)size)
+	if (snprintf(path, size, "%s.saved-%s", ledger->path, time) >= (int)size ||
+	    snprintf(unfinished, sizeof(unfinished), "%s.saving-%s", ledger->path, time) >= (int)sizeof(unfinished))
 		return -ENAMETOOLONG;
-	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	fd = open(unfinished, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
 	close(fd);
-	result = ledger->writer.connection.db ? copy(ledger, path) : -ENODATA;
+	result = ledger->writer.connection.db ? copy(ledger, unfinished) : -ENODATA;
+	if (result == 0)
+		result = name_copy(unfinished, path);
 	if (result < 0)
-		unlink(path);
+		unlink(unfinished);
 	return result;
 }
 

@@ -60,7 +60,9 @@ def test_the_guides_first_commands_work_inside_a_gate(cluster):
 def test_everything_that_a_gate_does_its_redis_user_may_do(cluster):
     cluster.make_sale("all", 20, hold_seconds=600, rate={"requests": 3, "seconds": 60})
     gate = cluster["gate-1"]
-    orders = [cluster.buy(f"buyer-{i}", "all", source=f"127.0.1.{i + 1}").json["id"] for i in range(4)]
+    answers = [cluster.buy(f"buyer-{i}", "all", source=f"127.0.1.{i + 1}") for i in range(4)]
+    assert {answer.status for answer in answers} == {202}, [answer.body for answer in answers]
+    orders = [answer.json["id"] for answer in answers]
     for order, action in zip(orders, ("confirm", "cancel", "extend", "confirm")):
         body = {"seconds": 60} if action == "extend" else None
         assert gate.operate("POST", f"/v1/orders/{order}/{action}", body).status == 200, action

@@ -51,20 +51,21 @@ bool away_end(struct gate_thread *thread, struct away *away)
 	return true;
 }
 
-static void give_up(struct reply *reply, enum away_kind kind)
+static void give_up(struct reply *reply, const struct away *away)
 {
-	static const struct {
-		enum problem problem;
-		const char *detail;
-	} says[] = {
-		[AWAY_CHANGE] = {PROBLEM_OUTCOME_UNKNOWN,
-				 "The ledger did not answer in time. It cannot be said yet whether this was done: read it again shortly."},
-		[AWAY_READ] = {PROBLEM_LEDGER_UNAVAILABLE, "The ledger did not answer in time."},
-		[AWAY_AUDIT] = {PROBLEM_OVERLOADED, "The audit goes on. Ask again: whoever does when it is done gets its result."},
-	};
-
 	reply_clear(reply);
-	reply_problem(reply, says[kind].problem, &(struct problem_options){.detail = says[kind].detail});
+	switch (away->kind) {
+	case AWAY_CHANGE:
+		reply_change_unknown(reply, away->retry);
+		return;
+	case AWAY_READ:
+		reply_refuse(reply, PROBLEM_LEDGER_UNAVAILABLE, "The ledger did not answer in time.");
+		return;
+	case AWAY_AUDIT:
+		reply_refuse(reply, PROBLEM_OVERLOADED, "The audit goes on. Ask again: whoever does when it is done gets its result.");
+		return;
+	}
+	assertion_failed("a known kind", __FILE__, __LINE__, __func__);
 }
 
 /* All are looked at: they are few. */
@@ -81,7 +82,7 @@ int64_t away_tick(struct gate_thread *thread, int64_t now_ns)
 		}
 		unlink_away(thread, away);
 		away->told = true;
-		give_up(&thread->reply, away->kind);
+		give_up(&thread->reply, away);
 		gate_answer_ticket(thread, &away->ticket, &thread->reply);
 	}
 	return first_ns;

@@ -18,7 +18,8 @@ struct away {
 	struct ticket ticket;
 	int64_t give_up_ns; /* monotonic */
 	enum away_kind kind;
-	bool told; /* it was given up */
+	enum reply_retry retry; /* AWAY_CHANGE; set before away_begin() */
+	bool told;              /* it was given up */
 };
 
 /* Whether one more may go; then away_begin() must follow. */

@@ -6,6 +6,7 @@
 #include "base/sha256.h"
 #include "gate/body.h"
 #include "gate/render.h"
+#include "gate/settlement.h"
 
 void errand_free(struct gate_errand *errand)
 {
@@ -84,6 +85,18 @@ static struct uuid hash_of(const struct buffer *text)
 	return uuid_of_hash(hash);
 }
 
+bool errand_key_fits(struct gate_request *request)
+{
+	struct slice key = request->http->known[HTTP_IDEMPOTENCY_KEY];
+
+	if (!key.data || key_valid(key))
+		return true;
+	reply_bad_field(&request->thread->reply, PROBLEM_INVALID_VALUE, "Idempotency-Key",
+			"Idempotency-Key must be 1 to %d printable ASCII characters.", KEY_MAX);
+	gate_answer(request, &request->thread->reply);
+	return false;
+}
+
 /* What an operator's request with a key is known by. A '\n' is in none of its parts. False: it has answered. */
 static bool take_key(struct gate_request *request, struct gate_errand *errand)
 {
@@ -93,12 +106,8 @@ static bool take_key(struct gate_request *request, struct gate_errand *errand)
 
 	if (!request->actor || http->method != HTTP_POST || !key.data)
 		return true;
-	if (!key_valid(key)) {
-		reply_bad_field(&request->thread->reply, PROBLEM_INVALID_VALUE, "Idempotency-Key",
-				"Idempotency-Key must be 1 to %d printable ASCII characters.", KEY_MAX);
-		gate_answer(request, &request->thread->reply);
+	if (!errand_key_fits(request))
 		return false;
-	}
 	buffer_init(&text, HTTP_HEAD_MAX);
 	buffer_append_text(&text, request->actor);
 	buffer_append_literal(&text, "\n");
@@ -174,6 +183,15 @@ struct gate_errand *errand_new_with_body(struct gate_request *request, void (*wo
 	return errand;
 }
 
+static enum reply_retry retry_of(const struct gate_errand *errand)
+{
+	if (errand->class == TASK_BRAKE)
+		return RETRY_STATES; /* the stock keeps no keys */
+	if (errand->action)
+		return settlement_retry(errand->action);
+	return errand->has_key ? RETRY_WITH_KEY : RETRY_AFTER_LOOK;
+}
+
 bool errand_send_deferred(struct gate_errand *errand)
 {
 	struct gate_thread *thread = errand->thread;
@@ -181,6 +199,7 @@ bool errand_send_deferred(struct gate_errand *errand)
 	const bool reads = errand->class == TASK_LIST || errand->class == TASK_LOOKUP;
 
 	/* Once it is sent it is the worker's. */
+	errand->away.retry = retry_of(errand);
 	away_begin(thread, &errand->away, &ticket, reads ? AWAY_READ : AWAY_CHANGE, away_patience_ns(thread));
 	if (ledger_workers_send(thread->gate->settings.ledger_workers, errand->class, &errand->task))
 		return true;
@@ -298,18 +317,9 @@ bool errand_repeats(struct gate_errand *errand, int *r)
 	return true;
 }
 
-/* What one who asked can do about an end that nobody knows. */
-static const char *unknown_end(const struct gate_errand *errand)
-{
-	return errand->has_key
-		       ? "It cannot be said yet whether this was done. Send it again with the same Idempotency-Key: it is not done twice."
-		       : "It cannot be said yet whether this was done. Read what is there before you send it again: without an "
-			 "Idempotency-Key it may be done twice.";
-}
-
 void errand_say_unknown(struct gate_errand *errand)
 {
-	reply_problem(&errand->reply, PROBLEM_OUTCOME_UNKNOWN, &(struct problem_options){.detail = unknown_end(errand)});
+	reply_change_unknown(&errand->reply, errand->away.retry);
 }
 
 void errand_refuse_fatal(struct gate_errand *errand, int code)

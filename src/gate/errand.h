@@ -37,6 +37,8 @@ struct gate_errand {
 	struct ledger_request request;
 };
 
+/* Whether the request's Idempotency-Key can be one, where it has any; false: it has answered. */
+bool errand_key_fits(struct gate_request *request) MUST_CHECK;
 /* A copy of the request to send, as a list, a lookup or a change by its method and parameters; NULL: it has answered (a parameter too long is an unknown name; 503 where there is no room). */
 struct gate_errand *errand_new(struct gate_request *request, void (*work)(struct gate_errand *));
 /* For a ticket that was deferred already; NULL where there is no room. */

@@ -73,7 +73,7 @@ static bool read_body(struct gate_request *request, struct body_field *fields, s
 	json_decref(body);
 	if (!fine)
 		gate_answer(request, reply);
-	return fine;
+	return fine && errand_key_fits(request);
 }
 
 void orders_operator_confirm(struct gate_request *request)

@@ -74,10 +74,21 @@ void reply_change_refused(struct reply *reply)
 		      &(struct problem_options){.detail = "The change could not be made durable. Nothing was done."});
 }
 
-void reply_change_unknown(struct reply *reply)
+void reply_change_unknown(struct reply *reply, enum reply_retry retry)
 {
-	reply_problem(reply, PROBLEM_OUTCOME_UNKNOWN,
-		      &(struct problem_options){.detail = "It cannot be said yet whether this was done. Ask again shortly."});
+#define UNKNOWN "It cannot be said yet whether this was done. "
+	static const char *const details[] = {
+		[RETRY_CHANGES_NOTHING] = UNKNOWN "Send it again shortly: it is not done twice.",
+		[RETRY_WITH_KEY] = UNKNOWN "Send it again with the same Idempotency-Key: it is not done twice.",
+		[RETRY_AFTER_LOOK] = UNKNOWN "Read what is there before you send it again: without an Idempotency-Key it may be done "
+					     "twice.",
+		[RETRY_EXTENDS] = UNKNOWN "Read the order before you send it again: the seconds count from then, and move the hold "
+					  "once more.",
+		[RETRY_STATES] = UNKNOWN "Send it again shortly, unless somebody has moved the sale since: it would be moved back.",
+	};
+#undef UNKNOWN
+
+	reply_problem(reply, PROBLEM_OUTCOME_UNKNOWN, &(struct problem_options){.detail = details[retry]});
 }
 
 void reply_bad_field(struct reply *reply, enum problem problem, const char *field, const char *format, ...)

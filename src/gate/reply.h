@@ -32,9 +32,17 @@ struct problem_options {
 void reply_problem(struct reply *reply, enum problem problem, const struct problem_options *options);
 /* As reply_problem(), with a detail made by printf. */
 void reply_refuse(struct reply *reply, enum problem problem, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* What comes of a change that is sent again while its end is unknown. */
+enum reply_retry {
+	RETRY_CHANGES_NOTHING, /* what was done stays as it is: confirm, cancel */
+	RETRY_WITH_KEY,        /* it had a key that is kept: it is not done twice */
+	RETRY_AFTER_LOOK,      /* it had none, and may be done twice */
+	RETRY_EXTENDS,         /* counts from when it is asked */
+	RETRY_STATES,          /* says how it is to be, whoever has said otherwise since: pause, resume */
+};
 /* journal-unavailable, of a change that the journal has refused; outcome-unknown, of one whose end it does not know. */
 void reply_change_refused(struct reply *reply);
-void reply_change_unknown(struct reply *reply);
+void reply_change_unknown(struct reply *reply, enum reply_retry retry);
 /* invalid-value or unknown-field, with its "field" member. */
 void reply_bad_field(struct reply *reply, enum problem problem, const char *field, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));

@@ -126,7 +126,7 @@ static void finish(struct gate_thread *thread, struct settlement *settlement)
 		reply_change_refused(reply);
 		break;
 	case JOURNAL_UNKNOWN:
-		reply_change_unknown(reply);
+		reply_change_unknown(reply, settlement->away.retry);
 		break;
 	}
 	gate_answer_ticket(thread, &settlement->away.ticket, reply);
@@ -158,7 +158,7 @@ static void refuse(struct gate_thread *thread, const struct settlement *settleme
 		reply_problem(reply, PROBLEM_OVERLOADED, NULL);
 		break;
 	case STOCK_OUTCOME_UNKNOWN:
-		reply_change_unknown(reply);
+		reply_change_unknown(reply, settlement->away.retry);
 		break;
 	default:
 		reply_problem(reply, PROBLEM_STOCK_UNAVAILABLE, NULL);
@@ -179,7 +179,7 @@ static void say_order_control(struct gate_errand *errand, int r, enum problem re
 		reply_problem(&errand->reply, refusal, NULL);
 		return;
 	case ORDER_CONTROL_UNKNOWN:
-		reply_change_unknown(&errand->reply);
+		errand_say_unknown(errand);
 		return;
 	case ORDER_CONTROL_STOCK_AWAY:
 		reply_problem(&errand->reply, PROBLEM_STOCK_UNAVAILABLE, NULL);
@@ -396,6 +396,7 @@ void settlement_start(struct gate_request *request, const struct settlement_requ
 	}
 	fill(settlement, request, wanted);
 	http_defer(request->exchange);
+	settlement->away.retry = settlement_retry(wanted->action);
 	away_begin(thread, &settlement->away, &ticket, AWAY_CHANGE, away_patience_ns(thread));
 	ask_stock(thread, settlement);
 }

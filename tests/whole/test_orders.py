@@ -217,3 +217,19 @@ def test_a_journal_that_hangs_leaves_nobody_without_an_answer(serve, tmp_path):
     # When it is well again the retry resolves it.
     wait_until(lambda: server.buy("drop", "bert", "key").status == 202, 15)
     server.audit()
+
+
+def test_a_settlement_that_is_sent_again_changes_nothing_and_checks_its_key(server):
+    order = held(server, hold_seconds=600)
+    other = server.buy("drop", "bert").json["id"]
+
+    def send(order, action, key="k", body=None):
+        return server.operate("POST", f"/v1/orders/{order}/{action}", body, headers={"Idempotency-Key": key})
+
+    assert [send(order, "confirm").json["state"] for _ in range(2)] == ["confirmed"] * 2
+    assert [send(other, "cancel").json["state"] for _ in range(2)] == ["cancelled"] * 2
+    assert send(order, "confirm", body={"paid": 1}).status == 422
+    for action, body in (("confirm", None), ("cancel", None), ("extend", {"seconds": 5})):
+        assert send(order, action, "x" * 129, body).json["field"] == "Idempotency-Key"
+    assert server.order(order).json["state"] == "confirmed"
+    server.audit()

@@ -149,6 +149,45 @@ def test_a_ledger_that_hangs_leaves_nobody_without_an_answer(serve, tmp_path):
     server.audit()
 
 
+LOT = "/v1/sales/drop/lots/drop-item"
+# What each is sent, and what it is told of sending it again.
+UNKNOWN_ENDS = {
+    "a confirm": ("/v1/orders/{order}/confirm", None, "k", "Send it again shortly: it is not done twice."),
+    "a cancel": ("/v1/orders/{order}/cancel", None, None, "Send it again shortly: it is not done twice."),
+    "an extension": ("/v1/orders/{order}/extend", {"seconds": 900}, None, "Read the order before you send it again: the seconds count"),
+    "a withdrawal": (LOT + "/withdraw", {"units": 1}, None, "without an Idempotency-Key it may be done twice."),
+    "a withdrawal with a key": (LOT + "/withdraw", {"units": 1}, "k", "with the same Idempotency-Key: it is not done twice."),
+    "units that are added": (LOT + "/add", {"units": 1}, "k", "with the same Idempotency-Key: it is not done twice."),
+    "a receipt": ("/v1/items/drop-item/receive", {"units": 1}, None, "without an Idempotency-Key it may be done twice."),
+    "an end": ("/v1/sales/drop/end", None, None, "Read what is there before you send it again"),
+}
+
+
+@pytest.mark.parametrize("what", UNKNOWN_ENDS)
+def test_an_unknown_end_says_what_sending_it_again_does(serve, tmp_path, what):
+    path, body, key, words = UNKNOWN_ENDS[what]
+    server, failpoints = serve_with_failpoints(serve, tmp_path, {"journal.ack_deadline": "300ms"})
+    server.make_sale("drop", 5, hold_seconds=600)
+    server.operate("POST", "/v1/items/drop-item/receive", {"units": 5})
+    order = server.buy("drop", "anna").json["id"]
+    failpoints.set("ledger.before_commit=delay:2500x1,ledger.begin=delay:2500x1")
+    answer = server.operate("POST", path.format(order=order), body, headers={"Idempotency-Key": key} if key else {})
+    assert (answer.status, answer.code) == (503, "outcome-unknown"), answer.body
+    assert answer.json["detail"].startswith("It cannot be said yet whether this was done. ")
+    assert words in answer.json["detail"], answer.json["detail"]
+    failpoints.lift()
+    # What it says of sending it again is so.
+    if "not done twice" in words:
+        send = lambda: server.operate("POST", path.format(order=order), body, headers={"Idempotency-Key": key} if key else {})  # noqa: E731
+        wait_until(lambda: send().status == 200, 20, "the answer to it when it is sent again")
+        assert send().status == 200
+        server.audit()
+        lot = server.lot("drop")
+        wanted = {"a confirm": (4, 1, 5, 0), "a cancel": (5, 0, 5, 0), "a withdrawal with a key": (3, 0, 5, 1)}
+        wanted["units that are added"] = (5, 0, 6, 0)
+        assert (lot["available"], lot["confirmed"], lot["units"], lot["withdrawn"]) == wanted[what]
+
+
 def test_units_of_expired_holds_come_back_only_when_the_ledger_knows(serve, tmp_path):
     server, failpoints = serve_with_failpoints(serve, tmp_path, {"sale.hold_grace": "0s"})
     server.make_sale("drop", 3, hold_seconds=1)

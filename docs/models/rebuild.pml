@@ -7,17 +7,22 @@
  * with "run:").
  *
  *   ABOVE_TAIL      the new epoch is above every epoch in the log that the ledger does not have: a restored ledger would use one
- *                   a second time, and its old barrier would be taken for the new one
+ *                   a second time, and its old barrier would be taken for the new one. OWN_BARRIER finds that too, but would
+ *                   find it again each time, and no rebuild would come to its end: without both there must be an error
  *   BARRIER_FIRST   the barrier is in the log before its tail is read to be loaded
  *   ONE_SNAPSHOT    position, barrier and orders are read in one snapshot: a drain commits between two reads
  *   EPOCH_AGAIN     the epoch is read again, in the ledger and in the log's barriers, after begin and before arm: a paused elected
  *                   may begin an older one in a Redis that was flushed since
+ *   OWN_BARRIER     no other barrier of its epoch lies before its own: a ledger that is restored after the tail was read gives an
+ *                   epoch a second time, and what was granted under it then would be taken for what is granted now
  *
- * run: fine  -DABOVE_TAIL -DBARRIER_FIRST -DONE_SNAPSHOT -DEPOCH_AGAIN
+ * run: fine  -DABOVE_TAIL -DBARRIER_FIRST -DONE_SNAPSHOT -DEPOCH_AGAIN -DOWN_BARRIER
+ * run: fine  -DBARRIER_FIRST -DONE_SNAPSHOT -DEPOCH_AGAIN -DOWN_BARRIER
  * run: error -DBARRIER_FIRST -DONE_SNAPSHOT -DEPOCH_AGAIN
- * run: error -DABOVE_TAIL -DONE_SNAPSHOT -DEPOCH_AGAIN
- * run: error -DABOVE_TAIL -DBARRIER_FIRST -DEPOCH_AGAIN
- * run: error -DABOVE_TAIL -DBARRIER_FIRST -DONE_SNAPSHOT
+ * run: error -DABOVE_TAIL -DONE_SNAPSHOT -DEPOCH_AGAIN -DOWN_BARRIER
+ * run: error -DABOVE_TAIL -DBARRIER_FIRST -DEPOCH_AGAIN -DOWN_BARRIER
+ * run: error -DABOVE_TAIL -DBARRIER_FIRST -DONE_SNAPSHOT -DOWN_BARRIER
+ * run: error -DABOVE_TAIL -DBARRIER_FIRST -DONE_SNAPSHOT -DEPOCH_AGAIN
  */
 #define BUYERS 2
 #define BARRIER 9
@@ -42,7 +47,6 @@ byte left = 1;
 
 bool told[BUYERS];
 byte forgotten = 0;
-byte under_way = 0;           /* rebuilds */
 
 #define MAX(a, b) ((a) > (b) -> (a) : (b))
 
@@ -98,14 +102,14 @@ proctype Fault()
 }
 
 /*
- * The backup is of before the sale was armed under epoch 2. The drain goes on from its position by itself. A restore ends the
- * ledger's sessions, and with them whoever was elected: it does not happen between two steps of a rebuild.
+ * The backup is of before the sale was armed under epoch 2. The drain goes on from its position by itself. It happens at any
+ * time, between two steps of a rebuild too.
  */
 proctype Restore()
 {
 	if
 	:: skip
-	:: atomic { under_way == 0 ->
+	:: atomic {
 		ledger_epoch = 1; ledger_barrier = 0; position = 0;
 		row[0] = false; row[1] = false; voided[0] = false; voided[1] = false
 	   }
@@ -116,6 +120,7 @@ proctype Elected()
 {
 	byte e;
 	byte mine;
+	byte own;
 	byte i;
 	byte from;
 	byte to;
@@ -123,7 +128,7 @@ proctype Elected()
 	bool live[BUYERS];
 	bool goes_on;
 
-	atomic { epoch == 0 -> under_way++ };        /* somebody has seen the fence */
+	epoch == 0;                                  /* somebody has seen the fence */
 #ifdef ABOVE_TAIL
 	atomic {
 		i = 0;
@@ -154,12 +159,26 @@ proctype Elected()
 #endif
 	atomic {
 		if
-		:: count < RECORDS -> append(BARRIER, mine)
+		:: count < RECORDS -> own = count; append(BARRIER, mine)
 		:: else -> goto out
 		fi
 	};
 #ifdef BARRIER_FIRST
 	to = count;
+#endif
+#ifdef OWN_BARRIER
+	atomic {
+		i = 0; goes_on = true;
+		do
+		:: i < to && what[i] == BARRIER && of_epoch[i] == mine && i != own -> goes_on = false; i++
+		:: i < to && !(what[i] == BARRIER && of_epoch[i] == mine && i != own) -> i++
+		:: else -> i = 0; break
+		od
+	};
+	if
+	:: goes_on
+	:: !goes_on -> goto out
+	fi;
 #endif
 	/* The ledger's orders, and over them the tail, by the drain's own judgement. */
 #ifdef ONE_SNAPSHOT
@@ -208,7 +227,7 @@ proctype Elected()
 		fi
 	};
 out:
-	atomic { under_way--; mine = 0; to = 0; live[0] = false; live[1] = false; goes_on = false }
+	atomic { mine = 0; own = 0; to = 0; live[0] = false; live[1] = false; goes_on = false }
 }
 
 init {

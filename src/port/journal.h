@@ -46,9 +46,9 @@ struct journal_ops {
 	void (*append)(struct journal *journal, struct journal_entry *entries, size_t count);
 	/*
 	 * Starts an epoch of a sale in the log (rule 4): an EVENT_BARRIER. Nothing to do where the ledger checks epochs itself. 0: durable; negative: it is
-	 * not, or nobody can say (-EINPROGRESS); asking again is safe.
+	 * not, or nobody can say (-EINPROGRESS); asking again is safe. *id: null, then it is made; asking again with it appends the same barrier.
 	 */
-	int (*barrier)(struct journal *journal, uint32_t sale, uint32_t epoch);
+	int (*barrier)(struct journal *journal, uint32_t sale, uint32_t epoch, struct uuid *id);
 	/*
 	 * Where the log ends now: for each partition the position behind its last record. *count: how many there are; 0 where what is durable is in the ledger.
 	 * -ERANGE: more than `max`. 0 or negative: it does not say so now. Blocks up to some seconds.

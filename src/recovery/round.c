@@ -199,9 +199,9 @@ int round_barriers(struct round *round)
 	if (!round->has_tail)
 		return 0;
 	for (size_t i = 0; i < round->count; i++) {
-		const struct round_sale *sale = &round->sales[i];
+		struct tail_sale *tail = &round->sales[i].tail;
 
-		r = sale->error ? 0 : journal->ops->barrier(journal, sale->tail.number, sale->tail.epoch);
+		r = round->sales[i].error ? 0 : journal->ops->barrier(journal, tail->number, tail->epoch, &tail->barrier);
 		if (r < 0)
 			return r;
 	}

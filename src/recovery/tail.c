@@ -151,11 +151,19 @@ static uint32_t sale_of(const struct journal_record *record)
 	return number;
 }
 
+/*
+ * A ledger that was restored after the tail was read gives an epoch a second time: what was granted under it by the other one's stock would be taken for ours.
+ */
+static bool is_of_another(const struct tail_sale *sale, const struct event *event)
+{
+	return event->epoch > sale->epoch || (event->epoch == sale->epoch && !uuid_equal(&event->id, &sale->barrier));
+}
+
 static void learn(struct tail_sale *sale, const struct journal_record *record)
 {
 	const struct event *event = &record->event;
 
-	if (!record->reason && event->kind == EVENT_BARRIER && sale->epoch && event->epoch > sale->epoch)
+	if (!record->reason && event->kind == EVENT_BARRIER && sale->epoch && is_of_another(sale, event))
 		sale->overtaken = true;
 	if (sale->barrier_met)
 		return;

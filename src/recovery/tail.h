@@ -15,14 +15,15 @@
 
 struct tail_sale {
 	uint32_t number, partition;
-	uint32_t epoch; /* that was begun for it; 0: none yet */
+	uint32_t epoch;      /* that was begun for it; 0: none yet */
+	struct uuid barrier; /* the id of its barrier; null: none was appended yet */
 
 	/* What the reading so far has met, before the barrier of `epoch`. */
 	uint32_t highest; /* epoch of any event or barrier */
 	int64_t last;     /* offset of the last event; -1: none */
 	int64_t last_bad; /* offset of the last record that cannot be read; -1: none */
 	bool barrier_met; /* that of `epoch` */
-	bool overtaken;   /* a barrier of a newer epoch than ours: another process rebuilds it */
+	bool overtaken;   /* a barrier of a newer epoch than ours, or of ours that is not ours: another process rebuilds it */
 
 	/* What it is applied to; filled by tail_sale_start(). */
 	struct ledger_snapshot snapshot; /* its lots' sums move on with the tail */

@@ -85,7 +85,7 @@ static void test_barrier_and_health_are_well(void **state)
 	struct fixture *fixture = *state;
 	const char *reason;
 
-	assert_int_equal(fixture->journal->ops->barrier(fixture->journal, fixture->kit.sale, 2), 0);
+	assert_int_equal(fixture->journal->ops->barrier(fixture->journal, fixture->kit.sale, 2, &(struct uuid){{0}}), 0);
 	assert_int_equal(fixture->journal->ops->health(fixture->journal, &reason), 0);
 	fixture->journal->ops->append(fixture->journal, NULL, 0);
 	assert_int_equal(fixture->journal->ops->health(fixture->journal, &reason), 0);

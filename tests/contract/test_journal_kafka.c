@@ -243,7 +243,7 @@ static void test_barrier_is_a_record_of_its_sale(void **state)
 	const char *reason;
 
 	assert_int_equal(append(place, &before), JOURNAL_DURABLE);
-	assert_int_equal(place->journal->ops->barrier(place->journal, 5, 4), 0);
+	assert_int_equal(place->journal->ops->barrier(place->journal, 5, 4, &(struct uuid){{0}}), 0);
 	assert_int_equal(kafka_place_read(place->topic, records, RECORDS_MAX), 2);
 	assert_int_equal(records[0].partition, records[1].partition);
 	assert_string_equal(records[1].key, "5");
@@ -286,7 +286,7 @@ static void test_barriers_may_come_from_another_thread(void **state)
 
 	assert_int_equal(thread_start(&appender.thread, "appender", append_all_the_time, &appender), 0);
 	for (uint32_t i = 1; i <= 200; i++) {
-		assert_int_equal(place->journal->ops->barrier(place->journal, 5, i), 0);
+		assert_int_equal(place->journal->ops->barrier(place->journal, 5, i, &(struct uuid){{0}}), 0);
 		if (i % 50 == 0)
 			assert_int_equal(place->journal->ops->ends(place->journal, ends, 8, &count), 0);
 	}
@@ -712,7 +712,7 @@ static void assert_lost(struct place *place)
 	assert_non_null(strstr(reason, "lost records"));
 	place->journal->ops->append(place->journal, NULL, 0);
 	assert_int_equal(append(place, &event), JOURNAL_UNKNOWN);
-	assert_int_equal(place->journal->ops->barrier(place->journal, 1, 9), -EINPROGRESS);
+	assert_int_equal(place->journal->ops->barrier(place->journal, 1, 9, &(struct uuid){{0}}), -EINPROGRESS);
 	assert_false(is_well(place));
 }
 

@@ -298,7 +298,7 @@ static void test_barrier_and_what_is_no_event_come_in_their_places(void **state)
 {
 	struct place *place = *state;
 
-	assert_int_equal(place->journal->ops->barrier(place->journal, 1, 7), 0);
+	assert_int_equal(place->journal->ops->barrier(place->journal, 1, 7, &(struct uuid){{0}}), 0);
 	kafka_place_write(place->topic, 0, "1", "{\"v\":1,\"sort\":\"order.eaten\"}");
 	kafka_place_write(place->topic, 0, "", "");
 	wait_given(place, place->reader, PARTITIONS);

@@ -108,11 +108,12 @@ static void append(struct journal *base, struct journal_entry *entries, size_t c
 }
 
 /* The ledger holds each event's epoch against its sale's in the transaction that applies it. */
-static int barrier(struct journal *journal, uint32_t sale, uint32_t epoch)
+static int barrier(struct journal *journal, uint32_t sale, uint32_t epoch, struct uuid *id)
 {
 	(void)journal;
 	(void)sale;
 	(void)epoch;
+	(void)id;
 	return 0;
 }
 

@@ -101,7 +101,7 @@ static void append(struct journal *base, struct journal_entry *entries, size_t c
 	pthread_mutex_unlock(&journal->lock);
 }
 
-static int barrier(struct journal *base, uint32_t sale, uint32_t epoch)
+static int barrier(struct journal *base, uint32_t sale, uint32_t epoch, struct uuid *id)
 {
 	struct journal_kafka *journal = kafka_of(base);
 	int64_t now_ms = clock_wall_ms();
@@ -109,12 +109,14 @@ static int barrier(struct journal *base, uint32_t sale, uint32_t epoch)
 		.kind = EVENT_BARRIER,
 		.sale = sale,
 		.epoch = epoch,
-		.id = uuid_make(&journal->ids, now_ms, sale),
 		.at_ms = now_ms,
 		.actor = SLICE("clock"),
 	};
 	struct journal_entry entry = {.event = &event};
 
+	if (uuid_is_null(id))
+		*id = uuid_make(&journal->ids, now_ms, sale);
+	event.id = *id;
 	append(base, &entry, 1);
 	if (entry.end == JOURNAL_DURABLE)
 		return 0;

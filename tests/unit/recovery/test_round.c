@@ -37,14 +37,24 @@ static struct journal_record *put(const struct event *event)
 	return record;
 }
 
-static int tape_barrier(struct journal *journal, uint32_t sale, uint32_t epoch)
+static int tape_barrier(struct journal *journal, uint32_t sale, uint32_t epoch, struct uuid *id)
 {
 	struct event event = {.kind = EVENT_BARRIER, .sale = sale, .epoch = epoch, .actor = SLICE("clock")};
 
 	(void)journal;
-	event.id = uuid_make(&house->ids, clock_wall_ms(), sale);
+	if (uuid_is_null(id))
+		*id = uuid_make(&house->ids, clock_wall_ms(), sale);
+	event.id = *id;
 	put(&event);
 	return 0;
+}
+
+/* That of another process. */
+static void put_barrier(uint32_t sale, uint32_t epoch)
+{
+	struct uuid id = {{0}};
+
+	assert_int_equal(tape_barrier(NULL, sale, epoch, &id), 0);
 }
 
 static int tape_ends(struct journal *journal, int64_t *ends, uint32_t max, uint32_t *count)
@@ -480,7 +490,7 @@ static void test_epoch_rises_above_all_that_the_journal_has_seen(void **state)
 	late = reserved("drop", 0, "bob", 1);
 	late.epoch = 9;
 	put(&late);
-	tape_barrier(NULL, late.sale, 12);
+	put_barrier(late.sale, 12);
 	late = reserved("drop", 0, "cid", 1);
 	late.epoch = 11; /* void behind that barrier */
 	put(&late);
@@ -523,10 +533,57 @@ static void test_newer_barrier_in_the_log_breaks_a_rebuild_off(void **state)
 	buy("drop", "ann", 1);
 	open_round(&round, (const char *const[]){"drop"}, 1);
 	begin_round(&round);
-	tape_barrier(NULL, round.sales[0].tail.number, round.sales[0].tail.epoch + 1);
+	put_barrier(round.sales[0].tail.number, round.sales[0].tail.epoch + 1);
 	end_round(&round);
 	assert_false(told[0].armed);
 	assert_int_equal(told[0].error, -ESTALE);
+}
+
+/*
+ * The ledger is restored between the reading of the tail and the raising of the epoch, and another process was armed under that epoch in between: what it granted
+ * lies before our barrier under an epoch that is ours.
+ */
+static void test_barrier_of_our_epoch_that_is_not_ours_breaks_a_rebuild_off(void **state)
+{
+	struct event theirs;
+	struct round round;
+	uint32_t epoch;
+
+	(void)state;
+	house_sell(house, "drop");
+	buy("drop", "ann", 1);
+	open_round(&round, (const char *const[]){"drop"}, 1);
+	begin_round(&round);
+	epoch = round.sales[0].tail.epoch;
+	put_barrier(round.sales[0].tail.number, epoch);
+	theirs = reserved("drop", 0, "bob", 1);
+	assert_int_equal(theirs.epoch, epoch);
+	put(&theirs);
+	end_round(&round);
+	assert_false(told[0].armed);
+	assert_int_equal(told[0].error, -ESTALE);
+	rebuild_drop(); /* anew, above it */
+	assert_true(told[0].armed);
+	assert_int_equal(told[0].tail.epoch, epoch + 1);
+	assert_lot(2, 0, 0);
+	assert_as_drained("drop");
+}
+
+/* Nobody could say whether the first one is in the log. */
+static void test_barrier_that_was_appended_twice_is_ours_both_times(void **state)
+{
+	struct round round;
+
+	(void)state;
+	house_sell(house, "drop");
+	buy("drop", "ann", 1);
+	open_round(&round, (const char *const[]){"drop"}, 1);
+	begin_round(&round);
+	assert_int_equal(round_barriers(&round), 0);
+	end_round(&round);
+	assert_true(told[0].armed);
+	assert_lot(1, 0, 0);
+	assert_as_drained("drop");
 }
 
 static void test_of_two_in_turn_the_later_arms(void **state)
@@ -689,6 +746,8 @@ int main(void)
 		TEST(test_epoch_rises_above_all_that_the_journal_has_seen),
 		TEST(test_rebuild_is_broken_off_where_another_has_begun_a_newer_epoch),
 		TEST(test_newer_barrier_in_the_log_breaks_a_rebuild_off),
+		TEST(test_barrier_of_our_epoch_that_is_not_ours_breaks_a_rebuild_off),
+		TEST(test_barrier_that_was_appended_twice_is_ours_both_times),
 		TEST(test_of_two_in_turn_the_later_arms),
 		TEST(test_event_that_would_break_a_constraint_keeps_its_sale_alone_fenced),
 		TEST(test_record_that_cannot_be_read_keeps_its_sale_fenced_until_the_drain_has_decided),

@@ -76,6 +76,7 @@ static void rebuild_component(const struct gate *gate, struct buffer *out)
 	render_int_member(out, "held", atomic_load(&progress->held));
 	render_int_member(out, "rebuilt", atomic_load(&progress->rebuilt_total));
 	render_int_member(out, "failed", atomic_load(&progress->failed_total));
+	render_int_member(out, "unequal_lots", atomic_load(&progress->unequal_total));
 	health_end_component(out);
 }
 

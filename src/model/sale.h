@@ -25,6 +25,7 @@ struct sale_lot {
 	uint32_t item;                /* ledger number of the item */
 	int64_t allocated, withdrawn; /* units, as the ledger had them when this was read */
 	int64_t held, confirmed;
+	int64_t barrier_held, barrier_confirmed, barrier_withdrawn; /* what they were where `barrier` lies in the journal */
 };
 
 /* As the ledger has it. Lots are numbered by their place, from 0; the place never changes. */

@@ -199,7 +199,8 @@ struct ledger_ops {
 
 	/*
 	 * Applies what a drain has read, and moves its positions, in one transaction. An event is void (LEDGER_STALE_EPOCH) where its epoch is older than its
-	 * sale's barrier (apply(): than its sale's epoch); EVENT_BARRIER raises the barrier, and never lowers it. What no transaction can apply
+	 * sale's barrier (apply(): than its sale's epoch); EVENT_BARRIER raises the barrier, and never lowers it;
+	 * the sums that the sale's lots have there, between what lies before it and behind it, are written down with it. What no transaction can apply
 	 * (LEDGER_NOT_FOUND, LEDGER_CONSTRAINT) and the bad records become dead letters in the same transaction. 0: committed; LEDGER_STALE_POSITION;
 	 * negative: nothing was done; -EINPROGRESS: nobody can say, the position tells.
 	 */

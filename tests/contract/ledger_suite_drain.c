@@ -150,6 +150,49 @@ static void test_barrier_voids_what_is_older_behind_it(void **state)
 	kit_assert_audit(kit);
 }
 
+static void assert_at_barrier(struct kit *kit, uint32_t lot, int64_t held, int64_t confirmed, int64_t withdrawn)
+{
+	struct sale *sale = kit_sale(kit);
+
+	assert_int_equal(sale->lots[lot].barrier_held, held);
+	assert_int_equal(sale->lots[lot].barrier_confirmed, confirmed);
+	assert_int_equal(sale->lots[lot].barrier_withdrawn, withdrawn);
+	free(sale);
+}
+
+/* What a rebuild has armed is held against these: what lies before the barrier, whether in its batch or in one before, and nothing that lies behind it. */
+static void test_sums_of_the_lots_are_written_down_where_the_barrier_lies(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct event ann = kit_reserved(kit, KIT_SHIRT, 1, "ann"), ben = kit_reserved(kit, KIT_SHIRT, 2, "ben");
+	struct event cid = kit_reserved(kit, KIT_SHIRT, 1, "cid"), paid = kit_settled(kit, EVENT_CONFIRMED, &ann);
+	struct event later = kit_settled(kit, EVENT_CANCELLED, &ben), returned = kit_withdrawn(kit, KIT_SHOE, 1);
+	struct event second = kit_barrier(kit, 2), third = kit_barrier(kit, 3), again = kit_barrier(kit, 3);
+	struct ledger_entry before[] = {{&ann, -1}, {&returned, -1}};
+	struct ledger_entry entries[] = {{&ben, -1}, {&paid, -1}, {&second, -1}, {&cid, -1}, {&later, -1}};
+	struct ledger_entry third_entries[] = {{&third, -1}, {&again, -1}};
+	struct ledger_entry again_entries[] = {{&again, -1}};
+
+	cid.epoch = later.epoch = 2;
+	assert_int_equal(kit_drain(kit, 0, before, 2), LEDGER_DONE);
+	assert_at_barrier(kit, KIT_SHIRT, 0, 0, 0);
+	assert_int_equal(kit_drain(kit, 2, entries, 5), LEDGER_DONE);
+	assert_at_barrier(kit, KIT_SHIRT, 2, 1, 0);
+	assert_at_barrier(kit, KIT_SHOE, 0, 0, 1);
+	kit_assert_lot(kit, KIT_SHIRT, KIT_SHIRTS, 1, 1, 0);
+	assert_int_equal(kit_drain(kit, 7, third_entries, 2), LEDGER_DONE);
+	assert_at_barrier(kit, KIT_SHIRT, 1, 1, 0);
+	cid = kit_settled(kit, EVENT_CANCELLED, &cid);
+	cid.epoch = 3;
+	entries[0] = (struct ledger_entry){&cid, -1};
+	assert_int_equal(kit_drain(kit, 9, entries, 1), LEDGER_DONE);
+	assert_int_equal(kit_drain(kit, 10, again_entries, 1), LEDGER_DONE); /* appended twice: the first one counts */
+	assert_at_barrier(kit, KIT_SHIRT, 1, 1, 0);
+	ledger_suite_restart(*state);
+	assert_at_barrier(kit, KIT_SHIRT, 1, 1, 0);
+	kit_assert_audit(kit);
+}
+
 static void test_barrier_never_falls(void **state)
 {
 	struct kit *kit = kit_of(state);
@@ -529,6 +572,7 @@ int ledger_suite_drain_run(const char *name)
 		TEST(test_partitions_of_a_batch_move_together_or_not),
 		TEST(test_ledger_knows_the_log_it_is_filled_from),
 		TEST(test_barrier_voids_what_is_older_behind_it),
+		TEST(test_sums_of_the_lots_are_written_down_where_the_barrier_lies),
 		TEST(test_barrier_never_falls),
 		TEST(test_an_epoch_is_raised_above_every_barrier),
 		TEST(test_purchases_in_a_row_are_held_against_the_barrier),

@@ -4,6 +4,7 @@ import itertools
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from failpoints import Failpoints
 from penstock import wait_until
 
 PACED = {"drain.max_rate": 100}
@@ -146,3 +147,28 @@ def test_small_sales_do_not_wait_for_a_large_one(gates, kafka):
     log = [line for line in cluster.gates[0].log().splitlines() if "a sale's stock was rebuilt" in line]
     assert [("drop" in line, "large" in line) for line in log[-2:]] == [(True, False), (False, True)], log
     assert cluster.buy("large", "b7", key="k").json["id"] == told[7]
+
+
+def test_a_rebuild_that_lost_an_event_is_found_when_the_drain_has_passed_its_barrier(gates, kafka, tmp_path):
+    failpoints = Failpoints(tmp_path)
+    cluster = gates(1, kafka=kafka, drains=0, **failpoints.server)
+    cluster.make_sale("drop", 40, hold_seconds=600)
+    wait_until(lambda: cluster.is_selling("drop"), 20, "the sale")
+    told = buy_many(cluster, "drop", 5)
+    unequal = "penstock_rebuild_unequal_lots_total"
+    for lost in (0, 1):
+        failpoints.set("rebuild.lose_event=onx1" if lost else "")
+        forget(cluster)
+        failpoints.lift()
+        cluster.add_drain()
+        cluster.settle(60)
+        if lost:
+            wait_until(lambda: cluster.metric(unequal) == 1, 20, "the comparison")
+        for drain in cluster.drains:
+            drain.stop()
+        assert cluster.metric(unequal) == lost
+        told += buy_many(cluster, "drop", 5, f"again-{lost}-")
+    health = cluster.operate("GET", "/health").json["components"]["rebuild"]["details"]
+    assert health["unequal_lots"] == 1, health
+    [line] = [line for line in cluster.gates[0].log().splitlines() if "OTHER UNITS THAN THE LEDGER HAS" in line]
+    assert "drop-item" in line and "armed_held" in line and "ledger_held" in line, line

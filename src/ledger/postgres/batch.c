@@ -26,7 +26,7 @@ static const enum pg_kind request_kinds[REQUEST_COLUMNS] = {[REQUEST_ID] = PG_UU
 static const enum pg_kind asked_kinds[ASK_COLUMNS] = {[ASK_ID] = PG_UUID};
 static const enum pg_kind dead_kinds[DEAD_COLUMNS] = {[DEAD_REASON] = PG_TEXT, [DEAD_EVENT] = PG_TEXT};
 
-enum { TABLES = 13 };
+enum { TABLES = 14 };
 static void tables_of(struct pg_batch *batch, struct columns tables[static TABLES])
 {
 	const struct columns all[TABLES] = {
@@ -38,6 +38,7 @@ static void tables_of(struct pg_batch *batch, struct columns tables[static TABLE
 		{batch->log, log_kinds, LOG_COLUMNS},
 		{batch->epochs, int_kinds, EPOCH_COLUMNS},
 		{batch->barriers, int_kinds, EPOCH_COLUMNS},
+		{batch->barrier_sums, int_kinds, LOT_COLUMNS},
 		{batch->dead, dead_kinds, DEAD_COLUMNS},
 		{batch->positions, int_kinds, POSITION_COLUMNS},
 		{batch->asked, asked_kinds, ASK_COLUMNS},
@@ -121,7 +122,7 @@ void pg_batch_clear(struct pg_batch *batch, bool by_barrier)
 		struct batch_lot *lot = &batch->lots[i];
 
 		lot->held = lot->confirmed = lot->withdrawn = 0;
-		lot->touched = false;
+		lot->touched = lot->met_barrier = false;
 	}
 	tables_of(batch, tables);
 	for (size_t i = 0; i < TABLES; i++)
@@ -294,9 +295,17 @@ static void add_return(struct pg_batch *batch, const struct movement *movement)
 
 static void add_barrier(struct pg_batch *batch, const struct event *event)
 {
-	for (size_t i = 0; i < batch->lot_capacity; i++)
-		if (batch->lots[i].used && batch->lots[i].sale == event->sale)
-			batch->lots[i].barrier = event->epoch;
+	for (size_t i = 0; i < batch->lot_capacity; i++) {
+		struct batch_lot *lot = &batch->lots[i];
+
+		if (!lot->used || lot->sale != event->sale)
+			continue;
+		lot->barrier = event->epoch;
+		lot->barrier_held = lot->held;
+		lot->barrier_confirmed = lot->confirmed;
+		lot->barrier_withdrawn = lot->withdrawn;
+		lot->met_barrier = true;
+	}
 	pg_array_int(&batch->barriers[EPOCH_SALE], event->sale);
 	pg_array_int(&batch->barriers[EPOCH_EPOCH], event->epoch);
 	batch->has_barriers = true;
@@ -425,7 +434,7 @@ static int compare_lots(const void *left, const void *right, void *argument)
 }
 
 /*
- * The touched lots by sale and place: each is locked as it is written, and whatever plan the server makes of the statement, it goes through the array
+ * The touched lots, and those whose sums at a barrier are written down, by sale and place: each is locked as it is written, and whatever plan the server makes of the statement, it goes through the array
  * or through the table's key.
  */
 static size_t sort_lots(struct pg_batch *batch)
@@ -433,11 +442,20 @@ static size_t sort_lots(struct pg_batch *batch)
 	size_t count = 0;
 
 	for (size_t i = 0; i < batch->lot_capacity; i++)
-		if (batch->lots[i].used && batch->lots[i].touched)
+		if (batch->lots[i].used && (batch->lots[i].touched || batch->lots[i].met_barrier))
 			batch->lot_order[count++] = i;
 	if (count)
 		qsort_r(batch->lot_order, count, sizeof(*batch->lot_order), compare_lots, batch->lots);
 	return count;
+}
+
+static void add_lot(struct pg_array *columns, const struct batch_lot *lot, int64_t held, int64_t confirmed, int64_t withdrawn)
+{
+	pg_array_int(&columns[LOT_SALE], lot->sale);
+	pg_array_int(&columns[LOT_PLACE], lot->lot);
+	pg_array_int(&columns[LOT_HELD], held);
+	pg_array_int(&columns[LOT_CONFIRMED], confirmed);
+	pg_array_int(&columns[LOT_WITHDRAWN], withdrawn);
 }
 
 void pg_batch_finish(struct pg_batch *batch)
@@ -459,13 +477,11 @@ void pg_batch_finish(struct pg_batch *batch)
 		/* The epoch of each, for a batch that is written without reading first. */
 		pg_array_int(&batch->epochs[EPOCH_SALE], lot->sale);
 		pg_array_int(&batch->epochs[EPOCH_EPOCH], batch->by_barrier ? lot->barrier : lot->epoch);
+		if (lot->met_barrier)
+			add_lot(batch->barrier_sums, lot, lot->barrier_held, lot->barrier_confirmed, lot->barrier_withdrawn);
 		if (!lot->held && !lot->confirmed && !lot->withdrawn)
 			continue;
-		pg_array_int(&batch->lot_changes[LOT_SALE], lot->sale);
-		pg_array_int(&batch->lot_changes[LOT_PLACE], lot->lot);
-		pg_array_int(&batch->lot_changes[LOT_HELD], lot->held);
-		pg_array_int(&batch->lot_changes[LOT_CONFIRMED], lot->confirmed);
-		pg_array_int(&batch->lot_changes[LOT_WITHDRAWN], lot->withdrawn);
+		add_lot(batch->lot_changes, lot, lot->held, lot->confirmed, lot->withdrawn);
 		batch->has_lots = true;
 	}
 }

@@ -12,8 +12,9 @@ struct batch_lot {
 	uint32_t sale, lot, epoch, barrier;
 	int64_t item;
 	char sale_id[SALE_ID_MAX + 1], sku[SKU_MAX + 1];
-	int64_t held, confirmed, withdrawn; /* changes by this batch */
-	bool used, touched;
+	int64_t held, confirmed, withdrawn;                         /* changes by this batch */
+	int64_t barrier_held, barrier_confirmed, barrier_withdrawn; /* those of them that lie before the sale's newest barrier */
+	bool used, touched, met_barrier;
 };
 
 /* What is known of an id in this batch. */
@@ -82,7 +83,7 @@ struct pg_batch {
 	struct pg_array new[NEW_COLUMNS], moves[MOVE_COLUMNS], changes[CHANGE_COLUMNS], lot_changes[LOT_COLUMNS];
 	struct pg_array returns[RETURN_COLUMNS], log[LOG_COLUMNS], epochs[EPOCH_COLUMNS];
 	struct pg_array requests[REQUEST_COLUMNS];
-	struct pg_array barriers[EPOCH_COLUMNS], dead[DEAD_COLUMNS], positions[POSITION_COLUMNS];
+	struct pg_array barriers[EPOCH_COLUMNS], barrier_sums[LOT_COLUMNS], dead[DEAD_COLUMNS], positions[POSITION_COLUMNS];
 	struct pg_array asked[ASK_COLUMNS]; /* of the events: an order is found by its sale and its id */
 	struct pg_array sales;              /* likewise, each sale once in a row */
 };

@@ -161,6 +161,12 @@ static const char update_barriers[] =
 	"UPDATE sales SET barrier = row.barrier, version = version + 1, change = next_change()"
 	" FROM (SELECT number, max(barrier) AS barrier FROM unnest($1, $2) AS all_of (number, barrier) GROUP BY number) AS row"
 	" WHERE sales.number = row.number AND sales.barrier < row.barrier";
+/* Before the lots' sums are moved on: what the batch has changed before the barrier. */
+static const char update_barrier_sums[] =
+	"UPDATE lots SET barrier_held = lots.held + row.held, barrier_confirmed = lots.confirmed + row.confirmed,"
+	" barrier_withdrawn = lots.withdrawn + row.withdrawn"
+	" FROM unnest($1, $2, $3, $4, $5) AS row (sale, place, held, confirmed, withdrawn)"
+	" WHERE lots.sale = row.sale AND lots.place = row.place";
 static const char insert_dead[] = "INSERT INTO dead_letters (at_ms, reason, event) SELECT * FROM unnest($1, $2, $3)";
 
 void pg_add_table(struct pg_connection *connection, const char *sql, struct pg_array *columns, size_t count)
@@ -179,8 +185,10 @@ static void add_changes(struct pg_connection *connection, struct pg_batch *batch
 
 	if (batch->has_changes)
 		pg_add_table(connection, update_orders, batch->changes, CHANGE_COLUMNS);
-	if (batch->has_barriers)
+	if (batch->has_barriers) {
 		pg_add_table(connection, update_barriers, batch->barriers, EPOCH_COLUMNS);
+		pg_add_table(connection, update_barrier_sums, batch->barrier_sums, LOT_COLUMNS);
+	}
 	if (batch->has_lots)
 		pg_add_table(connection, update_lots, batch->lot_changes, LOT_COLUMNS);
 	if (batch->has_returns)

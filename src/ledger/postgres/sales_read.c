@@ -6,8 +6,9 @@
 	"number, epoch, version, state, id, name, price_minor, currency, limit_per_buyer, rate_requests, rate_seconds, hold_seconds," \
 	" late_confirm, opens_at_ms, closes_at_ms, created_at_ms, ended_at_ms, barrier, change, scheduled, announced,"                \
 	" (SELECT count(*) FROM lots WHERE lots.sale = sales.number)"
-#define LOT_ROWS                                                                                                        \
-	"SELECT items.sku, lots.item, lots.allocated, lots.withdrawn, lots.held, lots.confirmed, lots.place, lots.sale" \
+#define LOT_ROWS                                                                                                         \
+	"SELECT items.sku, lots.item, lots.allocated, lots.withdrawn, lots.held, lots.confirmed, lots.place, lots.sale," \
+	" lots.barrier_held, lots.barrier_confirmed, lots.barrier_withdrawn"                                             \
 	" FROM lots JOIN items ON items.number = lots.item WHERE lots.sale IN (SELECT number FROM sales WHERE "
 #define LOT_ORDER ") ORDER BY lots.sale, lots.place"
 #define AFTER                                                                                                  \
@@ -19,7 +20,8 @@ static const char *const by_id[] = {"SELECT " SALE_COLUMNS " FROM sales WHERE id
 #define CHANGED "change > $1 ORDER BY change LIMIT $2"
 static const char *const changed[] = {
 	"SELECT " SALE_COLUMNS " FROM sales WHERE " CHANGED,
-	"SELECT items.sku, lots.item, lots.allocated, lots.withdrawn, lots.held, lots.confirmed, lots.place, lots.sale"
+	"SELECT items.sku, lots.item, lots.allocated, lots.withdrawn, lots.held, lots.confirmed, lots.place, lots.sale,"
+	" lots.barrier_held, lots.barrier_confirmed, lots.barrier_withdrawn"
 	" FROM (SELECT number, change FROM sales WHERE " CHANGED ") AS page JOIN lots ON lots.sale = page.number"
 	" JOIN items ON items.number = lots.item ORDER BY page.change, lots.place"};
 static const char *const listed[] = {"SELECT " SALE_COLUMNS " FROM sales WHERE " AFTER, LOT_ROWS AFTER LOT_ORDER};
@@ -71,6 +73,9 @@ static int read_lots(const PGresult *result, int *row, struct sale *sale)
 		lot->withdrawn = pg_get_int(result, *row, 3);
 		lot->held = pg_get_int(result, *row, 4);
 		lot->confirmed = pg_get_int(result, *row, 5);
+		lot->barrier_held = pg_get_int(result, *row, 8);
+		lot->barrier_confirmed = pg_get_int(result, *row, 9);
+		lot->barrier_withdrawn = pg_get_int(result, *row, 10);
 	}
 	return 0;
 }

@@ -119,8 +119,8 @@ static int raise_barrier(struct apply *apply, const struct event *event)
 	result = step_once(apply->connection, statement);
 	if (result != 0)
 		return result < 0 ? result : LEDGER_CONSTRAINT;
-	apply_scratch_raise(apply->lots, event->sale, event->epoch);
-	return sale_changed(apply->connection, event->sale);
+	result = apply_scratch_raise(apply->lots, apply->connection, event->sale, event->epoch);
+	return result < 0 ? result : sale_changed(apply->connection, event->sale);
 }
 
 /* The row of the operator log for what is an operator's. */

@@ -53,9 +53,32 @@ void apply_scratch_clear(struct apply_scratch *scratch, bool by_barrier)
 	scratch->by_barrier = by_barrier;
 }
 
-void apply_scratch_raise(struct apply_scratch *scratch, uint32_t sale, uint32_t barrier)
+/* The sums that are in the tables, of all lots of the sale; over them, of a lot that the batch has changed so far, what they are with that. */
+static int write_barrier_sums(struct connection *connection, uint32_t sale, const struct touched *lot)
 {
-	for (size_t i = 0; i < scratch->count; i++) {
+	sqlite3_stmt *statement;
+	int result = connection_prepare(
+		connection,
+		"UPDATE lots SET barrier_held = held + ?3, barrier_confirmed = confirmed + ?4, barrier_withdrawn = withdrawn + ?5"
+		" WHERE sale = ?1 AND (?2 IS NULL OR place = ?2)",
+		&statement);
+
+	if (result < 0)
+		return result;
+	bind_int(statement, 1, sale);
+	bind_int_or_null(statement, 2, lot ? (int64_t)lot->lot : -1, -1);
+	bind_int(statement, 3, lot ? lot->held : 0);
+	bind_int(statement, 4, lot ? lot->confirmed : 0);
+	bind_int(statement, 5, lot ? lot->withdrawn : 0);
+	result = step_once(connection, statement);
+	return result > 0 ? error_origin(-EIO) : result;
+}
+
+int apply_scratch_raise(struct apply_scratch *scratch, struct connection *connection, uint32_t sale, uint32_t barrier)
+{
+	int result = write_barrier_sums(connection, sale, NULL);
+
+	for (size_t i = 0; i < scratch->count && result == 0; i++) {
 		struct touched *lot = &scratch->slots[scratch->order[i]];
 
 		if (lot->sale != sale)
@@ -63,7 +86,10 @@ void apply_scratch_raise(struct apply_scratch *scratch, uint32_t sale, uint32_t 
 		lot->barrier = barrier;
 		if (scratch->by_barrier)
 			lot->oldest = barrier;
+		if (lot->held || lot->confirmed || lot->withdrawn)
+			result = write_barrier_sums(connection, sale, lot);
 	}
+	return result;
 }
 
 static int read_lot(struct connection *connection, bool by_barrier, struct touched *touched)

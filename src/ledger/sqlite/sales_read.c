@@ -54,7 +54,8 @@ static int read_lots(struct connection *connection, struct sale *sale)
 	sqlite3_stmt *statement;
 	uint32_t place = 0;
 	int result = connection_prepare(connection,
-					"SELECT items.sku, lots.item, lots.allocated, lots.withdrawn, lots.held, lots.confirmed, lots.place FROM lots"
+					"SELECT items.sku, lots.item, lots.allocated, lots.withdrawn, lots.held, lots.confirmed, lots.place,"
+					" lots.barrier_held, lots.barrier_confirmed, lots.barrier_withdrawn FROM lots"
 					" JOIN items ON items.number = lots.item WHERE lots.sale = ?1 ORDER BY lots.place",
 					&statement);
 
@@ -74,6 +75,9 @@ static int read_lots(struct connection *connection, struct sale *sale)
 		lot->withdrawn = sqlite3_column_int64(statement, 3);
 		lot->held = sqlite3_column_int64(statement, 4);
 		lot->confirmed = sqlite3_column_int64(statement, 5);
+		lot->barrier_held = sqlite3_column_int64(statement, 7);
+		lot->barrier_confirmed = sqlite3_column_int64(statement, 8);
+		lot->barrier_withdrawn = sqlite3_column_int64(statement, 9);
 		place++;
 	}
 	if (result == 0 && place != sale->lot_count)

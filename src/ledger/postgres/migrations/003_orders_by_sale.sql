@@ -66,3 +66,9 @@ BEGIN
 		WHERE number = sale RETURNING epoch INTO raised;
 	RETURN raised;
 END $$;
+
+-- What the sums of a lot were where its sale's newest barrier lies in the journal: the stock was armed with the same, or a rebuild was wrong.
+ALTER TABLE lots
+	ADD COLUMN barrier_held bigint NOT NULL DEFAULT 0,
+	ADD COLUMN barrier_confirmed bigint NOT NULL DEFAULT 0,
+	ADD COLUMN barrier_withdrawn bigint NOT NULL DEFAULT 0;

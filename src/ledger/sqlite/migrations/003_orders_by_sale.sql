@@ -57,3 +57,8 @@ CREATE TABLE operator_requests (
 	at_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 INSERT INTO movement_causes VALUES (10, 'adjust');
+
+-- What the sums of a lot were where its sale's newest barrier lies in the journal: the stock was armed with the same, or a rebuild was wrong.
+ALTER TABLE lots ADD COLUMN barrier_held INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lots ADD COLUMN barrier_confirmed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lots ADD COLUMN barrier_withdrawn INTEGER NOT NULL DEFAULT 0;

@@ -48,8 +48,9 @@ int brake_write(struct stock *stock, struct ledger *ledger, uint32_t sale)
 
 	if (!stock->ops->brake_of(stock, sale, &brake) || !brake.pending)
 		return 0;
-	actor = (struct ledger_actor){.name = slice_of(brake.actor), .trace = slice_of(brake.trace), .now_ms = brake.at_ms};
-	opener = (struct ledger_actor){.name = clock_name, .now_ms = brake.at_ms};
+	actor = (struct ledger_actor){
+		.kind = ACTOR_OPERATOR, .name = slice_of(brake.actor), .trace = slice_of(brake.trace), .now_ms = brake.at_ms};
+	opener = (struct ledger_actor){.kind = ACTOR_CLOCK, .name = clock_name, .now_ms = brake.at_ms};
 	r = ledger->ops->sale_move(ledger, sale, brake.stopped ? SALE_PAUSE : SALE_RESUME, &actor);
 	/* It was stopped after its opening time and before the ledger had it opened. */
 	if (r == LEDGER_WRONG_STATE && brake.stopped && ledger->ops->sale_move(ledger, sale, SALE_START, &opener) == LEDGER_DONE)

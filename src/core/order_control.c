@@ -59,6 +59,7 @@ int order_control_refund(const struct order_control *control, struct ledger_orde
 		.quantity = order->quantity,
 		.id = order->id,
 		.at_ms = actor->now_ms,
+		.actor_kind = actor->kind,
 		.actor = actor->name,
 		.trace = actor->trace,
 	};
@@ -100,6 +101,7 @@ static void ask(const struct ledger_order *order, const struct ledger_actor *act
 				.id = uuid_make(&ids, actor->now_ms, order->sale),
 				.buyer = slice_of(order->buyer),
 				.key = key,
+				.actor_kind = actor->kind,
 				.actor = actor->name,
 				.trace = actor->trace,
 			},

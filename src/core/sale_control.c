@@ -372,6 +372,7 @@ static int withdraw(struct sale_control *control, uint32_t sale, uint32_t lot, u
 		.request = actor->request ? actor->request->body : (struct uuid){{0}},
 		.now_ns = clock_mono_ns(),
 		.now_ms = actor->now_ms,
+		.actor_kind = actor->kind,
 		.actor = actor->name,
 		.trace = actor->trace,
 	};
@@ -558,7 +559,7 @@ static int write_brake(struct sale_control *control, const struct sale *sale)
 
 static int care_for(struct sale_control *control, const struct sale *sale, int64_t wall_ms)
 {
-	const struct ledger_actor actor = {.name = clock_name, .now_ms = wall_ms};
+	const struct ledger_actor actor = {.kind = ACTOR_CLOCK, .name = clock_name, .now_ms = wall_ms};
 	struct stock *stock = control->settings.stock;
 	enum sale_phase phase = sale_phase(sale, wall_ms);
 	int r = 0;
@@ -596,7 +597,7 @@ static int care_for(struct sale_control *control, const struct sale *sale, int64
 
 int sale_control_care(struct sale_control *control, int64_t wall_ms, bool elected)
 {
-	const struct ledger_actor actor = {.name = clock_name, .now_ms = wall_ms};
+	const struct ledger_actor actor = {.kind = ACTOR_CLOCK, .name = clock_name, .now_ms = wall_ms};
 	const struct sale_table *table;
 	int first = 0, r;
 

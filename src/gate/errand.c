@@ -291,6 +291,7 @@ void errand_work_order(struct gate_errand *errand)
 struct ledger_actor errand_actor(struct gate_errand *errand)
 {
 	return (struct ledger_actor){
+		.kind = ACTOR_OPERATOR,
 		.name = slice_of(errand->actor),
 		.trace = trace_slice(&errand->away.ticket.trace),
 		.now_ms = clock_wall_ms(),

@@ -182,7 +182,7 @@ void operator_log_wrong_token(struct gate_request *request)
 
 void operator_log_note(struct ledger *ledger, struct slice actor, const char *action, struct slice subject, struct slice detail_json)
 {
-	const struct ledger_actor who = {.name = actor, .now_ms = clock_wall_ms()};
+	const struct ledger_actor who = {.kind = ACTOR_OPERATOR, .name = actor, .now_ms = clock_wall_ms()};
 	int r = ledger->ops->log_append(ledger, &who, action, subject, detail_json);
 
 	if (r)

@@ -369,6 +369,7 @@ static void fill(struct pending *pending, struct gate_request *request, struct s
 		.id = uuid_make(&thread->ids, now_ms, sale->number),
 		.buyer = {buyer->name, buyer->size},
 		.key = wish->key,
+		.actor_kind = ACTOR_BUYER,
 		.actor = {buyer->name, buyer->size},
 		.trace = trace_slice(&request->trace),
 	};

@@ -379,6 +379,7 @@ static void fill(struct settlement *settlement, struct gate_request *request, co
 		.now_ms = clock_wall_ms(),
 		.grace_ns = thread->gate->settings.settings->sale.hold_grace_ns,
 		.extend_ns = wanted->extend_ns,
+		.actor_kind = settlement->by_operator ? ACTOR_OPERATOR : ACTOR_BUYER,
 		.actor = texts->actor,
 		.trace = texts->trace,
 	};

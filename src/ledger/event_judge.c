@@ -94,7 +94,7 @@ static int judge_settlement(const struct event *event, const struct event_facts 
 	}
 	change->movement.order = &event->id;
 	movement_settle(&change->movement, order, change->state);
-	if (!slice_equal(event->actor, slice_of(order->buyer)))
+	if (!event_by_buyer(event, slice_of(order->buyer)))
 		change->movement.actor = event->actor;
 	move(change, event, order->lot);
 	return LEDGER_DONE;

@@ -50,7 +50,7 @@ void movement_reserve(struct movement *movement, const struct event *event)
 		movement->held = event->quantity;
 	else
 		movement->confirmed = event->quantity;
-	if (!slice_equal(event->actor, event->buyer))
+	if (!event_by_buyer(event, event->buyer))
 		movement->actor = event->actor;
 }
 
@@ -64,7 +64,16 @@ void movement_settle(struct movement *movement, const struct order_row *row, enu
 		movement->confirmed = row->quantity;
 }
 
+bool event_by_buyer(const struct event *event, struct slice buyer)
+{
+	if (event->actor_kind != ACTOR_UNSAID)
+		return event->actor_kind == ACTOR_BUYER;
+	return slice_equal(event->actor, buyer);
+}
+
 bool event_by_operator(const struct event *event, struct slice buyer)
 {
+	if (event->actor_kind != ACTOR_UNSAID)
+		return event->actor_kind == ACTOR_OPERATOR;
 	return event->actor.size != 0 && !slice_equal(event->actor, SLICE("clock")) && !slice_equal(event->actor, buyer);
 }

@@ -49,5 +49,9 @@ enum movement_cause event_cause(enum event_kind kind);
 void movement_reserve(struct movement *movement, const struct event *event);
 void movement_settle(struct movement *movement, const struct order_row *row, enum order_state next);
 
-/* A settlement by somebody who is neither the order's buyer nor the clock is an operator's: it gets its row of the operator log. */
+/*
+ * Who acted, as the event says. One that was written before events said it: the buyer is who has its name, the clock who is called so, and everybody else an
+ * operator. What is an operator's gets its row of the operator log.
+ */
+bool event_by_buyer(const struct event *event, struct slice buyer);
 bool event_by_operator(const struct event *event, struct slice buyer);

@@ -8,7 +8,7 @@
 
 enum { EVENT_VERSION = 1 };
 
-/* What a kind carries beside what every event has: v, kind, id, sale, epoch, at, and actor and trace where they are known. */
+/* What a kind carries beside what every event has: v, kind, id, sale, epoch, at, and actor, actor_kind and trace where they are known. */
 enum {
 	WITH_LOT = 1,    /* lot, quantity */
 	WITH_BUYER = 2,  /* buyer, buyer_units, limit_per_buyer, and key where there is one */
@@ -29,6 +29,9 @@ static const struct kind {
 	[EVENT_BARRIER] = {"sale.barrier", 0},
 };
 enum { KINDS_END = sizeof(kinds) / sizeof(kinds[0]) };
+
+static const char *const actor_kinds[] = {[ACTOR_BUYER] = "buyer", [ACTOR_OPERATOR] = "operator", [ACTOR_CLOCK] = "clock"};
+enum { ACTOR_KINDS_END = sizeof(actor_kinds) / sizeof(actor_kinds[0]) };
 
 static const struct kind *kind_of(enum event_kind kind)
 {
@@ -142,6 +145,9 @@ void event_encode(const struct event *event, struct buffer *out)
 		put_text(out, "request", slice_of(id));
 	}
 	put_text(out, "actor", event->actor);
+	ASSERT((size_t)event->actor_kind < ACTOR_KINDS_END);
+	if (event->actor_kind != ACTOR_UNSAID)
+		put_text(out, "actor_kind", slice_of(actor_kinds[event->actor_kind]));
 	put_text(out, "trace", event->trace);
 	buffer_append_literal(out, "}");
 }
@@ -295,6 +301,20 @@ static void get_request(struct decoding *decoding, struct uuid *request)
 		fail(decoding, "request is no hash");
 }
 
+/* Not there: unsaid. */
+static enum actor_kind get_actor_kind(struct decoding *decoding)
+{
+	struct value value = get(decoding, "actor_kind");
+
+	if (value.type == ABSENT)
+		return ACTOR_UNSAID;
+	for (int kind = ACTOR_BUYER; kind < (int)ACTOR_KINDS_END; kind++)
+		if (value.type == TEXT && slice_equal(value.text, slice_of(actor_kinds[kind])))
+			return (enum actor_kind)kind;
+	fail(decoding, "actor_kind is none");
+	return ACTOR_UNSAID;
+}
+
 static void get_hold(struct decoding *decoding, bool needed, int64_t *hold_expires_at_ms)
 {
 	static const char fault[] = "hold_expires_at is no time";
@@ -334,6 +354,7 @@ static void get_fields(struct decoding *decoding, struct event *event)
 	if (carries & WITH_HOLD)
 		get_hold(decoding, carries & HOLD_NEEDED, &event->hold_expires_at_ms);
 	event->actor = get_text(decoding, "actor", name_valid, "actor is invalid");
+	event->actor_kind = get_actor_kind(decoding);
 	event->trace = get_text(decoding, "trace", trace_valid, "trace is no traceparent");
 }
 

@@ -25,8 +25,17 @@ enum event_kind {
 	EVENT_BARRIER = 8,   /* starts `epoch` of its sale: behind it, events of an older one are void; id is its own */
 };
 
+/* As in the pending records of a stock that is shared. */
+enum actor_kind {
+	ACTOR_UNSAID = 0, /* of an event that was written before events said it: names tell, see event_by_operator() of the ledger */
+	ACTOR_BUYER = 1,
+	ACTOR_OPERATOR = 2,
+	ACTOR_CLOCK = 3,
+};
+
 struct event {
 	enum event_kind kind;
+	enum actor_kind actor_kind; /* who acted; names tell it to people only: a buyer may be called as an operator, or "clock" */
 	uint32_t sale, epoch, lot;  /* sale: its number; lot: its place in the sale */
 	uint32_t quantity;          /* units of the order, or withdrawn units */
 	uint32_t buyer_units;       /* reserved: the buyer's live units of the sale with this order */
@@ -36,7 +45,7 @@ struct event {
 	int64_t hold_expires_at_ms; /* wall; reserved and extended; 0: born confirmed */
 	struct slice buyer;         /* reserved */
 	struct slice key;           /* reserved; empty: none */
-	struct slice actor;         /* who: the buyer's own name, an operator's, or "clock" */
+	struct slice actor;         /* the buyer's own name, an operator's, or "clock" */
 	struct slice trace;         /* traceparent, or empty */
 	struct uuid request; /* withdrawn: hash of the body of the request whose id is the movement's; null: it had no key */
 };

@@ -105,8 +105,9 @@ struct ledger_request {
 	int64_t outcome;  /* out, of one that was done before: the units that it withdrew; else 0 */
 };
 
-/* Who does it, for the operator log. */
+/* Who does it, for the operator log and for events. */
 struct ledger_actor {
+	enum actor_kind kind;
 	struct slice name, trace;
 	int64_t now_ms;
 	struct ledger_request *request; /* NULL: it has no key */

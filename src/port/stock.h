@@ -68,7 +68,7 @@ enum stock_outcome {
 };
 
 struct stock_reserve {
-	/* In. event: sale, lot, quantity, id (proposed), at_ms, hold_expires_at_ms, buyer, key, actor, trace. The texts are copied. */
+	/* In. event: sale, lot, quantity, id (proposed), at_ms, hold_expires_at_ms, buyer, key, actor_kind, actor, trace. The texts are copied. */
 	struct event event;
 	int64_t now_ns;      /* monotonic */
 	int64_t hold_ns;     /* 0: born confirmed */
@@ -97,6 +97,7 @@ struct stock_settle {
 	int64_t now_ns, now_ms; /* monotonic; wall */
 	int64_t grace_ns;       /* a confirm or extend within deadline + grace is in time */
 	int64_t extend_ns;      /* ORDER_EXTEND: new hold from now; where it has as much already: STOCK_ALREADY */
+	enum actor_kind actor_kind;
 	struct slice actor, trace;
 	/* Out */
 	enum stock_outcome outcome;
@@ -132,8 +133,9 @@ struct stock_withdrawal {
 	uint32_t sale, lot, units;
 	bool exact; /* all of them or none */
 	struct uuid movement;
-	struct uuid request;       /* as the event's; copied to the outbox */
-	int64_t now_ns, now_ms;    /* monotonic; wall */
+	struct uuid request;    /* as the event's; copied to the outbox */
+	int64_t now_ns, now_ms; /* monotonic; wall */
+	enum actor_kind actor_kind;
 	struct slice actor, trace; /* copied to the outbox */
 	/* Out */
 	struct event event; /* EVENT_WITHDRAWN; its texts are the caller's */

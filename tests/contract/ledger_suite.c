@@ -876,6 +876,65 @@ static void test_operators_hand_is_logged_with_the_change(void **state)
 	kit_assert_audit(kit);
 }
 
+/* An operator may be called as the buyer, or "clock", and a buyer "clock": what each event says counts, by either way into the ledger. */
+static void test_who_acted_is_told_by_the_event_and_not_by_names(void **state)
+{
+	static const struct {
+		enum actor_kind kind;
+		const char *name;
+		bool logged;
+	} cases[] = {{ACTOR_OPERATOR, "ann", true},
+		     {ACTOR_OPERATOR, "clock", true},
+		     {ACTOR_BUYER, "ann", false},
+		     {ACTOR_CLOCK, "clock", false}};
+	enum { CASES = sizeof(cases) / sizeof(cases[0]) };
+	struct kit *kit = kit_of(state);
+	struct ledger_log_row rows[32];
+	size_t expected = log_rows(kit, rows, 32), count;
+
+	for (int round = 0; round < 2; round++)
+		for (size_t i = 0; i < CASES; i++) {
+			struct event reserved = kit_reserved(kit, KIT_SHIRT, 1, "ann");
+			struct event settled = kit_settled(kit, EVENT_CANCELLED, &reserved);
+			struct ledger_entry entry = {.event = &settled};
+
+			reserved.key = SLICE_NULL;
+			assert_int_equal(kit_apply(kit, &reserved), LEDGER_DONE);
+			settled.actor_kind = cases[i].kind;
+			settled.actor = slice_of(cases[i].name);
+			if (round == 0)
+				assert_int_equal(kit_apply(kit, &settled), LEDGER_DONE);
+			else
+				assert_int_equal(kit_drain(kit, (int64_t)i, &entry, 1), LEDGER_DONE);
+			count = log_rows(kit, rows, 32);
+			assert_int_equal(count, expected + cases[i].logged);
+			expected = count;
+			if (cases[i].logged) {
+				assert_string_equal(rows[count - 1].action, "order.cancel");
+				assert_string_equal(rows[count - 1].actor, cases[i].name);
+			}
+		}
+	kit_assert_audit(kit);
+}
+
+static void test_a_withdrawal_by_the_clock_is_no_operators(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct event by_clock = kit_withdrawn(kit, KIT_SHOE, 1), by_operator = kit_withdrawn(kit, KIT_SHOE, 1);
+	struct ledger_log_row rows[8];
+
+	by_clock.actor_kind = ACTOR_CLOCK;
+	by_operator.actor_kind = ACTOR_OPERATOR;
+	by_clock.actor = by_operator.actor = SLICE("clock");
+	assert_int_equal(kit_apply(kit, &by_clock), LEDGER_DONE);
+	assert_int_equal(log_rows(kit, rows, 8), 3);
+	assert_int_equal(kit_apply(kit, &by_operator), LEDGER_DONE);
+	assert_int_equal(log_rows(kit, rows, 8), 4);
+	assert_string_equal(rows[3].action, "lot.withdraw");
+	assert_string_equal(rows[3].actor, "clock");
+	kit_assert_audit(kit);
+}
+
 static void test_log_takes_rows_of_its_own_and_cuts_what_is_too_long(void **state)
 {
 	struct kit *kit = kit_of(state);
@@ -997,6 +1056,8 @@ int ledger_suite_run(const struct ledger_suite_adapter *which)
 		TEST(test_batch_keeps_the_order_of_its_events),
 		TEST(test_orders_are_listed_by_id_with_filters),
 		TEST(test_operators_hand_is_logged_with_the_change),
+		TEST(test_who_acted_is_told_by_the_event_and_not_by_names),
+		TEST(test_a_withdrawal_by_the_clock_is_no_operators),
 		TEST(test_log_takes_rows_of_its_own_and_cuts_what_is_too_long),
 		TEST(test_dead_letters_are_kept_until_removed),
 		TEST(test_audit_counts_what_there_is),

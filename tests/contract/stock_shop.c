@@ -109,6 +109,7 @@ struct stock_reserve shop_ask(struct shop *shop, const char *buyer, const char *
 			  .hold_expires_at_ms = shop->hold_ms ? shop->now_ms + shop->hold_ms : 0,
 			  .buyer = slice_of(buyer),
 			  .key = slice_of(key),
+			  .actor_kind = ACTOR_BUYER,
 			  .actor = slice_of(buyer)},
 		.now_ns = shop->now_ns,
 		.hold_ns = shop->hold_ms * MS,
@@ -148,6 +149,7 @@ struct stock_settle shop_settle(struct shop *shop, const struct uuid *id, enum o
 		.now_ms = shop->now_ms,
 		.grace_ns = SHOP_GRACE_MS * MS,
 		.extend_ns = SHOP_HOLD_MS * MS,
+		.actor_kind = ACTOR_OPERATOR,
 		.actor = SLICE("operator"),
 	};
 

@@ -229,6 +229,7 @@ static struct stock_withdrawal withdrawal_of(struct shop *shop, uint32_t units, 
 		.movement = *movement,
 		.now_ns = shop->now_ns,
 		.now_ms = shop->now_ms,
+		.actor_kind = ACTOR_OPERATOR,
 		.actor = SLICE("olga"),
 	};
 }
@@ -298,6 +299,7 @@ static void test_withdraw_takes_what_is_there(void **state)
 	assert_int_equal(event.kind, EVENT_WITHDRAWN);
 	assert_int_equal(event.quantity, 3);
 	assert_int_equal(event.epoch, 4);
+	assert_int_equal(event.actor_kind, ACTOR_OPERATOR);
 	assert_true(slice_equal(event.actor, SLICE("olga")));
 	assert_true(uuid_equal(&event.id, &movement));
 	shop_assert_lot(shop, 0, 0, 2, 0, 3);

@@ -248,6 +248,7 @@ static void test_claim_hands_out_old_entries_oldest_first_with_their_texts(void 
 	assert_int_equal(claims[0].event.epoch, 1);
 	assert_true(slice_equal(claims[0].event.buyer, SLICE("ann")));
 	assert_true(slice_equal(claims[0].event.key, SLICE("key-1")));
+	assert_int_equal(claims[0].event.actor_kind, ACTOR_BUYER);
 	assert_true(slice_equal(claims[0].event.actor, SLICE("ann")));
 	assert_true(slice_equal(claims[0].event.trace, SLICE("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")));
 	free(claims);
@@ -276,6 +277,65 @@ static void test_claimed_entries_are_driven_again_but_never_compensated(void **s
 	free(claims);
 }
 
+/* Whatever is driven again says who acted, as it would have the first time: the names alone do not tell. */
+static void test_the_outbox_keeps_who_acted(void **state)
+{
+	struct shop *shop = *state;
+	struct stock_claim *claims = calloc(8, sizeof(*claims));
+	struct stock_withdrawal withdrawal = {.sale = SHOP_SALE, .units = 1, .movement = shop_id(shop)};
+	struct stock_settle by_buyer, by_operator;
+	struct stock_reserve orders[3];
+	struct event expired[1];
+	int64_t next;
+
+	assert_non_null(claims);
+	shop->rules.limit_per_buyer = 3;
+	shop_sell(shop, 1, 9);
+	for (size_t i = 0; i < 3; i++)
+		orders[i] = shop_order(shop, "clock", "", 1);
+	shop_pass(shop, SHOP_HOLD_MS + SHOP_GRACE_MS);
+	assert_int_equal(shop_expire(shop, expired, 1, &next), 1);
+	shop_pass(shop, 1000);
+	by_buyer = (struct stock_settle){.sale = SHOP_SALE,
+					 .action = ORDER_CANCEL,
+					 .buyer = SLICE("clock"),
+					 .now_ns = shop->now_ns,
+					 .now_ms = shop->now_ms,
+					 .actor_kind = ACTOR_BUYER,
+					 .actor = SLICE("clock")};
+	by_operator = by_buyer;
+	by_operator.buyer = SLICE_NULL;
+	by_operator.actor_kind = ACTOR_OPERATOR;
+	for (size_t i = 0, asked = 0; i < 3; i++) {
+		struct stock_settle *settle = asked == 0 ? &by_buyer : &by_operator;
+
+		if (uuid_equal(&orders[i].order.id, &expired[0].id))
+			continue;
+		settle->id = orders[i].order.id;
+		shop->stock->ops->settle(shop->stock, settle, 1);
+		assert_int_equal(settle->outcome, STOCK_DONE);
+		shop_pass(shop, 1000);
+		asked++;
+	}
+	withdrawal.now_ns = shop->now_ns;
+	withdrawal.now_ms = shop->now_ms;
+	withdrawal.actor_kind = ACTOR_CLOCK;
+	withdrawal.actor = SLICE("clock");
+	assert_int_equal(shop->stock->ops->withdraw(shop->stock, &withdrawal), 0);
+	assert_int_equal(withdrawal.event.actor_kind, ACTOR_CLOCK);
+	shop_pass(shop, 5000);
+	assert_int_equal(claim(shop, 4000, claims, 8), 4);
+	for (size_t i = 0; i < 4; i++) {
+		static const enum event_kind kinds[] = {EVENT_EXPIRED, EVENT_CANCELLED, EVENT_CANCELLED, EVENT_WITHDRAWN};
+		static const enum actor_kind actors[] = {ACTOR_CLOCK, ACTOR_BUYER, ACTOR_OPERATOR, ACTOR_CLOCK};
+
+		assert_int_equal(claims[i].event.kind, kinds[i]);
+		assert_int_equal(claims[i].event.actor_kind, actors[i]);
+		assert_true(slice_equal(claims[i].event.actor, SLICE("clock")));
+	}
+	free(claims);
+}
+
 static void test_claimed_settlements_stay_on_their_way(void **state)
 {
 	struct shop *shop = *state;
@@ -290,6 +350,8 @@ static void test_claimed_settlements_stay_on_their_way(void **state)
 	shop_pass(shop, 5000);
 	assert_int_equal(claim(shop, 4000, claims, 1), 1);
 	assert_int_equal(claims[0].event.kind, EVENT_CANCELLED);
+	assert_int_equal(settle.event.actor_kind, ACTOR_OPERATOR);
+	assert_int_equal(claims[0].event.actor_kind, ACTOR_OPERATOR);
 	assert_true(slice_equal(claims[0].event.actor, SLICE("operator")));
 	assert_false(shop_compensate(shop, &settle.event));
 	assert_true(shop_find(shop, &item.order.id).order.settling);
@@ -339,6 +401,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_compensate_takes_an_expiry_back_to_be_seen_again, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_claim_hands_out_old_entries_oldest_first_with_their_texts, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_claimed_entries_are_driven_again_but_never_compensated, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_the_outbox_keeps_who_acted, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_claimed_settlements_stay_on_their_way, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_a_full_outbox_refuses_before_anything_is_taken, shop_open, shop_close),
 };

@@ -153,7 +153,8 @@ static void test_expire_finds_each_hold_at_its_time(void **state)
 	assert_true(next == shop->now_ns + 10 * MS);
 	assert_int_equal(out[0].kind, EVENT_EXPIRED);
 	assert_true(uuid_equal(&out[0].id, &first.order.id));
-	assert_true(out[0].actor.size > 0);
+	assert_int_equal(out[0].actor_kind, ACTOR_CLOCK);
+	assert_true(slice_equal(out[0].actor, SLICE("clock")));
 	shop_assert_lot(shop, 0, 2, 3, 0, 0); /* releasing is still held */
 	shop_acknowledge(shop, &out[0]);
 	shop_assert_lot(shop, 0, 3, 2, 0, 0);

@@ -1,4 +1,4 @@
-"""A TCP proxy of the tests' own, to lose what a server says: the requests get through, the answers do not.
+"""A TCP proxy of the tests' own, to lose what a server says: the requests get through, the answers do not; or to say something else.
 
 What it does is set by `mode`, for all its connections at once, and may be changed at any time:
 
@@ -6,6 +6,7 @@ What it does is set by `mode`, for all its connections at once, and may be chang
   hold   what the server says is kept, and goes on its way when the mode is `pass` again
   drop   what the server says is thrown away
   flip   now and then one bit of what the server says is another
+  answer what a client says with `answers[0]` in it does not get through: the client hears `answers[1]`
   cut    every connection is closed, and new ones are closed at once
 """
 
@@ -15,7 +16,7 @@ import select
 import socket
 import threading
 
-MODES = ("pass", "hold", "drop", "flip", "cut")
+MODES = ("pass", "hold", "drop", "flip", "answer", "cut")
 CHUNK = 65536
 FLIP_EACH = 4  # of so many pieces one is changed
 
@@ -26,6 +27,8 @@ class Proxy:
         self.mode = "pass"
         self.random = random.Random(0)
         self.flipped = 0
+        self.answers = None  # (what is looked for, what is answered instead)
+        self.answered = 0
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self.listener.getsockname()[1]
         # Whoever changes the mode wakes the loop by it.
@@ -114,7 +117,10 @@ class Proxy:
             data = b""
         if not data:
             self.close(place)
-        elif place not in self.servers or self.mode == "pass":
+        elif self.mode == "answer" and place not in self.servers and self.answers[0] in data:
+            self.answered += 1
+            self.give(place, self.answers[1])
+        elif place not in self.servers or self.mode in ("pass", "answer"):
             self.give(other, data)
         elif self.mode == "flip":
             self.give(other, self.flip(data))

@@ -239,11 +239,22 @@ def test_every_kind_is_written_as_the_document_says(gates, kafka):
     ]
     events = {(record.json["kind"], record.json["id"]): record.json for record in records}
     anna, reserved = orders["anna"], events["order.reserved", orders["anna"]["id"]]
-    expected = {"buyer": "anna", "actor": "anna", "key": "k 1", "lot": 1, "quantity": 2, "buyer_units": 2, "limit_per_buyer": 5}
+    expected = {"buyer": "anna", "actor": "anna", "actor_kind": "buyer", "key": "k 1", "lot": 1, "quantity": 2, "buyer_units": 2, "limit_per_buyer": 5}
     assert expected.items() <= reserved.items()
     assert (reserved["at"], reserved["hold_expires_at"]) == (anna["placed_at"], anna["hold_expires_at"])
     assert events["order.extended", anna["id"]]["hold_expires_at"] == anna["extended"]
     assert events["order.expired", orders["dora"]["id"]]["actor"] == "clock"
+    kinds = {(event["kind"], event["actor_kind"]) for event in events.values()}
+    assert kinds == {
+        ("order.reserved", "buyer"),
+        ("order.confirmed", "operator"),
+        ("order.cancelled", "buyer"),
+        ("order.refunded", "operator"),
+        ("order.expired", "clock"),
+        ("order.extended", "operator"),
+        ("stock.withdrawn", "operator"),
+        ("sale.barrier", "clock"),
+    }
     assert events["order.reserved", orders["eve"]["id"]]["hold_expires_at"] is None
     assert events["order.reserved", orders["fay"]["id"]]["epoch"] > reserved["epoch"]
     # Who reads it as the guide says has what the ledger has.

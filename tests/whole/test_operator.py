@@ -340,6 +340,27 @@ def test_the_operator_log_is_whole_and_narrowed(server):
     server.audit()
 
 
+def test_an_operator_who_is_called_as_the_buyer_is_in_the_log(serve):
+    """And the buyer, whatever it is called, is not."""
+    done = run("token", "--operator", "anna", "--scopes", "read+orders+stock")
+    words = done.stdout.split()
+    token, entry = words[words.index("token") + 1], words[words.index("=") + 1]
+    server = serve(environment={"PENSTOCK_OPERATOR_TOKENS": entry})
+    server.make_sale("drop", 5, hold_seconds=60, limit_per_buyer=5)
+    annas, own, clocks = (server.buy("drop", buyer).json["id"] for buyer in ("anna", "anna", "clock"))
+    assert server.operate("POST", f"/v1/orders/{annas}/extend", {"seconds": 600}, token=token).status == 200
+    assert server.operate("POST", f"/v1/orders/{annas}/cancel", token=token).status == 200
+    assert server.operate("POST", f"/v1/orders/{clocks}/confirm", token=token).status == 200
+    assert server.ask("POST", f"/v1/orders/{own}/cancel", buyer="anna").status == 200
+    rows = [row for row in server.operate("GET", "/v1/log", token=token).json["rows"] if row["action"].startswith("order.")]
+    assert [(row["action"], row["actor"], row["subject"]) for row in rows] == [
+        ("order.extend", "anna", annas),
+        ("order.cancel", "anna", annas),
+        ("order.confirm", "anna", clocks),
+    ]
+    server.audit()
+
+
 def test_operators_have_scopes(serve, tmp_path):
     entries, tokens = [], {}
     for name, scopes in (("reader", "read"), ("payments", "orders"), ("stock", "read+stock")):

@@ -66,6 +66,35 @@ class BehindProxy:
         return f"redis://127.0.0.1:{self.proxy.port}/0"
 
 
+UNKNOWN_SALE = b"$5\r\n\x07\x00\x00\x00\x00\r\n"  # the outcome, and no epoch: what a Redis without the sale tells a gate that has just started
+
+
+def test_a_gate_that_hears_of_no_sale_while_it_is_loaded_refunds_nothing_by_the_ledger(gates, redis):
+    """The ledger alone would take the refund, and the stock that is rebuilt from before it would return the unit once more."""
+    behind = BehindProxy(redis)
+    try:
+        cluster = gates(1)
+        started = cluster.add_gate(settings={"stock.url": behind.url()})
+        cluster.make_sale("drop", 3, hold_seconds=0)
+        wait_until(lambda: cluster.is_selling("drop"), 30, "the sale at both gates")  # which takes a unit
+        order = started.buy("drop", "anna").json["id"]
+        cluster.settle()
+        behind.proxy.answers = (b"penstock_settle", UNKNOWN_SALE)
+        behind.proxy.set("answer")
+        refused = started.operate("POST", f"/v1/orders/{order}/cancel")
+        assert (refused.status, refused.code, behind.proxy.answered) == (503, "fenced", 1), refused.body
+        behind.proxy.set("pass")
+        cluster.settle()
+        assert cluster.order(order).json["state"] == "confirmed"
+        assert started.operate("POST", f"/v1/orders/{order}/cancel").status == 200
+        cluster.settle()
+        wait_until(lambda: started.lot("drop")["available"] == 2, 10, "the unit, once")
+        assert started.order(order).json["state"] == "cancelled"
+        cluster.audit()
+    finally:
+        behind.proxy.stop()
+
+
 def test_connections_are_cut_after_the_command_was_sent(gates, redis):
     """What was done is not known here, and is not done twice."""
     behind = BehindProxy(redis)

@@ -110,6 +110,7 @@ static int barrier(struct journal *base, uint32_t sale, uint32_t epoch, struct u
 		.sale = sale,
 		.epoch = epoch,
 		.at_ms = now_ms,
+		.actor_kind = ACTOR_CLOCK,
 		.actor = SLICE("clock"),
 	};
 	struct journal_entry entry = {.event = &event};

@@ -49,6 +49,7 @@ static void fill_event(const struct sale_stock *sale, const struct movement *mov
 		.quantity = movement->quantity,
 		.id = movement->id,
 		.at_ms = withdrawal->now_ms,
+		.actor_kind = withdrawal->actor_kind,
 		.actor = withdrawal->actor,
 		.trace = withdrawal->trace,
 		.request = withdrawal->request,

@@ -115,6 +115,7 @@ static enum stock_outcome settle_locked(struct sale_stock *sale, struct sale_sha
 	if (!outbox_book(sale->common->outbox))
 		return STOCK_FULL;
 	item->event = order_event(sale, record, event_kind_of(item->action), item->now_ms);
+	item->event.actor_kind = item->actor_kind;
 	item->event.actor = item->actor;
 	item->event.trace = item->trace;
 	if (item->action == ORDER_EXTEND) {
@@ -233,6 +234,7 @@ static size_t expire_shard(struct sale_stock *sale, struct sale_shard *shard, in
 		record = buyer_book_order(&shard->book, number);
 		out[count] = order_event(sale, record, EVENT_EXPIRED,
 					 now_ms > record->hold_expires_at_ms ? now_ms : record->hold_expires_at_ms);
+		out[count].actor_kind = ACTOR_CLOCK;
 		out[count].actor = SLICE("clock");
 		send(sale, shard, number, &out[count], now_ns, &pending);
 		count++;

@@ -182,6 +182,7 @@ static bool take_claim(struct redis_reader *answer, uint32_t sale, const struct 
 		redis_read8(&entry); /* whether a broken build gave the units back too early */
 		break;
 	}
+	event->actor_kind = redis_read_within(&entry, 1, ACTOR_UNSAID, ACTOR_CLOCK);
 	event->actor = redis_read_name(&entry, NAME_MAX_BYTES);
 	event->trace = redis_read_name(&entry, TRACE_SIZE);
 	if (event->kind == EVENT_WITHDRAWN)

@@ -324,6 +324,7 @@ int redis_withdraw(struct stock *stock, struct stock_withdrawal *withdrawal)
 	redis_write(argument, withdrawal->units, 4);
 	redis_write(argument, withdrawal->exact, 1);
 	redis_write(argument, (uint64_t)withdrawal->now_ms, 8);
+	redis_write(argument, (uint64_t)withdrawal->actor_kind, 1);
 	redis_write_text(argument, withdrawal->actor);
 	redis_write_text(argument, withdrawal->trace);
 	redis_write_id(argument, &withdrawal->request);
@@ -346,6 +347,7 @@ int redis_withdraw(struct stock *stock, struct stock_withdrawal *withdrawal)
 			.quantity = quantity,
 			.id = withdrawal->movement,
 			.at_ms = withdrawal->now_ms,
+			.actor_kind = withdrawal->actor_kind,
 			.actor = withdrawal->actor,
 			.trace = withdrawal->trace,
 			.request = withdrawal->request,

@@ -22,6 +22,7 @@ void redis_reserve_pack(struct buffer *out, const struct stock_reserve *item)
 	redis_write_text(out, event->buyer);
 	redis_write(out, (uint64_t)event->at_ms, 8);
 	redis_write_text(out, event->key);
+	redis_write(out, (uint64_t)event->actor_kind, 1);
 	redis_write_text(out, event->actor);
 	redis_write_text(out, event->trace);
 }

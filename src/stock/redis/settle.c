@@ -68,6 +68,7 @@ static void take_settled(struct redis_reader *answer, const struct redis_head *h
 		.id = item->id,
 		.at_ms = item->now_ms,
 		.hold_expires_at_ms = item->action == ORDER_EXTEND ? item->order.hold_expires_at_ms : 0,
+		.actor_kind = item->actor_kind,
 		.actor = item->actor,
 		.trace = item->trace,
 	};
@@ -81,6 +82,7 @@ static void ask_settle(struct buffer *out, const struct stock_settle *item)
 	redis_write(out, (uint64_t)redis_ms(item->grace_ns), 8);
 	redis_write(out, (uint64_t)redis_ms(item->extend_ns), 8);
 	redis_write_text(out, item->buyer);
+	redis_write(out, (uint64_t)item->actor_kind, 1);
 	redis_write_text(out, item->actor);
 	redis_write_text(out, item->trace);
 }
@@ -249,6 +251,7 @@ static size_t expire_sale(struct stock_redis *redis, uint32_t sale, int64_t grac
 	argument = redis_trip_argument(&trip);
 	redis_write(argument, (uint64_t)redis_ms(grace_ns), 8);
 	redis_write(argument, asked_for, 4);
+	redis_write(argument, ACTOR_CLOCK, 1);
 	redis_write_text(argument, SLICE("clock"));
 	redis_write_text(argument, SLICE(""));
 	redis_trip_send(&trip);
@@ -256,8 +259,12 @@ static size_t expire_sale(struct stock_redis *redis, uint32_t sale, int64_t grac
 	if (*asked)
 		count = redis_read_within(&answer, 4, 0, asked_for);
 	for (size_t i = 0; i < count; i++) {
-		out[i] = (struct event){
-			.kind = EVENT_EXPIRED, .sale = sale, .epoch = head.epoch, .at_ms = head.now_ms, .actor = SLICE("clock")};
+		out[i] = (struct event){.kind = EVENT_EXPIRED,
+					.sale = sale,
+					.epoch = head.epoch,
+					.at_ms = head.now_ms,
+					.actor_kind = ACTOR_CLOCK,
+					.actor = SLICE("clock")};
 		out[i].id = redis_read_id(&answer);
 		out[i].lot = redis_read_within(&answer, 2, 0, LOTS_MAX - 1);
 		out[i].quantity = redis_read_within(&answer, 2, 1, LIMIT_MAX);

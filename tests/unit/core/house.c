@@ -77,7 +77,8 @@ void house_jump(int64_t ms)
 
 struct ledger_actor house_actor(void)
 {
-	return (struct ledger_actor){.name = SLICE("olga"),
+	return (struct ledger_actor){.kind = ACTOR_OPERATOR,
+				     .name = SLICE("olga"),
 				     .trace = SLICE("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
 				     .now_ms = clock_wall_ms()};
 }

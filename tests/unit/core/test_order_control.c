@@ -46,6 +46,7 @@ static void test_a_late_confirm_is_a_new_order_that_is_born_confirmed(void **sta
 	struct ledger_order fresh, order;
 
 	assert_int_equal(confirm_late(house, &old, &fresh), ORDER_CONTROL_DONE);
+	assert_int_equal(house->last.actor_kind, ACTOR_OPERATOR);
 	assert_false(uuid_equal(&old, &fresh.id));
 	order = house_order(house, &fresh.id);
 	assert_int_equal(fresh.state, ORDER_CONFIRMED); /* what is told is what the ledger has, or will have */
@@ -254,6 +255,7 @@ static void test_a_refund_after_the_sale_is_forgotten(void **state)
 	struct uuid id = confirmed_order_of_a_forgotten_sale(house);
 
 	assert_int_equal(refund(house, &id), ORDER_CONTROL_DONE);
+	assert_int_equal(house->last.actor_kind, ACTOR_OPERATOR);
 	assert_int_equal(house_order(house, &id).state, ORDER_CANCELLED);
 	assert_int_equal(refund(house, &id), ORDER_CONTROL_REFUSED);    /* it is cancelled by now */
 	assert_int_equal(house_on_hand(house, "SHIRT"), HOUSE_ON_HAND); /* its units are the warehouse's again */

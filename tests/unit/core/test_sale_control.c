@@ -243,6 +243,7 @@ static void look_during_withdrawal(struct house *house)
 	assert_int_equal(house_lot(house, "drop", 0).available, 6);
 	assert_int_equal(house->last.kind, EVENT_WITHDRAWN);
 	assert_int_equal(house->last.quantity, 4);
+	assert_int_equal(house->last.actor_kind, ACTOR_OPERATOR);
 }
 
 static void test_withdrawn_units_leave_the_counter_before_the_ledger_has_it(void **state)
@@ -440,6 +441,8 @@ static void test_what_an_ended_sale_has_left_goes_back_to_its_items(void **state
 	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
 	house_assert_lot(house, "drop", 0, 7, 2, 1, 0);
 	assert_int_equal(care(house), 0);
+	assert_int_equal(house->last.kind, EVENT_WITHDRAWN);
+	assert_int_equal(house->last.actor_kind, ACTOR_CLOCK);
 	house_assert_lot(house, "drop", 0, 0, 2, 1, 7);
 	house_assert_lot(house, "drop", 1, 0, 0, 0, 5);
 	assert_int_equal(house_on_hand(house, "SHIRT"), HOUSE_ON_HAND - 3);

@@ -146,6 +146,57 @@ static void test_a_settlement_moves_units_and_ends_are_final(void **state)
 	assert_int_equal(event_judge(&event, &facts, &change), LEDGER_NOT_FOUND);
 }
 
+/* What each event is by its own word, and by the names where it says nothing; the order is anna's. */
+static void test_who_acted_is_the_events_word_and_no_guess(void **state)
+{
+	static const struct {
+		enum actor_kind kind;
+		const char *name;
+		bool logged, named;
+	} cases[] = {
+		{ACTOR_OPERATOR, "olga", true, true}, {ACTOR_OPERATOR, "anna", true, true}, {ACTOR_OPERATOR, "clock", true, true},
+		{ACTOR_OPERATOR, "", true, false},    {ACTOR_BUYER, "anna", false, false},  {ACTOR_BUYER, "clock", false, false},
+		{ACTOR_CLOCK, "clock", false, true},  {ACTOR_CLOCK, "anna", false, true},   {ACTOR_UNSAID, "olga", true, true},
+		{ACTOR_UNSAID, "anna", false, false}, {ACTOR_UNSAID, "clock", false, true}, {ACTOR_UNSAID, "", false, false},
+	};
+	static const enum event_kind kinds[] = {EVENT_CONFIRMED, EVENT_CANCELLED, EVENT_EXTENDED, EVENT_WITHDRAWN};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		for (size_t j = 0; j < sizeof(kinds) / sizeof(kinds[0]); j++) {
+			struct order_row row = row_of(ORDER_HELD);
+			struct event event = event_of(kinds[j]);
+			struct event_facts facts = facts_of(event_settles(kinds[j]) ? &row : NULL);
+			struct event_change change;
+			bool settles = kinds[j] == EVENT_CONFIRMED || kinds[j] == EVENT_CANCELLED;
+
+			event.hold_expires_at_ms = HOLD_MS + 1;
+			event.actor_kind = cases[i].kind;
+			event.actor = slice_of(cases[i].name);
+			assert_int_equal(event_judge(&event, &facts, &change), LEDGER_DONE);
+			if (kinds[j] != EVENT_WITHDRAWN || cases[i].kind != ACTOR_UNSAID)
+				assert_int_equal(change.logged, cases[i].logged);
+			if (settles)
+				assert_int_equal(change.movement.actor.size > 0, cases[i].named);
+		}
+}
+
+/* A late confirm makes an order for its buyer; that a buyer has the operator's name does not make it the buyer's. */
+static void test_an_operators_order_has_its_actor_whatever_the_name(void **state)
+{
+	struct event event = event_of(EVENT_RESERVED);
+	struct event_facts facts = facts_of(NULL);
+	struct event_change change;
+
+	(void)state;
+	event.actor_kind = ACTOR_OPERATOR;
+	assert_int_equal(event_judge(&event, &facts, &change), LEDGER_DONE);
+	assert_true(slice_equal(change.movement.actor, SLICE("anna")));
+	event.actor_kind = ACTOR_BUYER;
+	assert_int_equal(event_judge(&event, &facts, &change), LEDGER_DONE);
+	assert_int_equal(change.movement.actor.size, 0);
+}
+
 static void test_an_extension_moves_no_units(void **state)
 {
 	struct order_row row = row_of(ORDER_HELD);
@@ -278,6 +329,8 @@ int main(void)
 		cmocka_unit_test(test_what_is_there_is_there_under_any_epoch),
 		cmocka_unit_test(test_an_older_epoch_is_void_whatever_the_kind),
 		cmocka_unit_test(test_a_settlement_moves_units_and_ends_are_final),
+		cmocka_unit_test(test_who_acted_is_the_events_word_and_no_guess),
+		cmocka_unit_test(test_an_operators_order_has_its_actor_whatever_the_name),
 		cmocka_unit_test(test_an_extension_moves_no_units),
 		cmocka_unit_test(test_withdrawn_units_go_back_to_their_item_once),
 		cmocka_unit_test(test_a_barrier_only_rises),

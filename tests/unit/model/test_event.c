@@ -18,9 +18,10 @@ enum { KINDS = sizeof(every_kind) / sizeof(every_kind[0]) };
 #define ID "017f22e2-79b0-7cc3-98c4-dc0c0c07398f"
 #define TRACE "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 #define HEAD "{\"v\":1,\"kind\":\"order.reserved\",\"id\":\"" ID "\",\"sale\":7,\"epoch\":3,\"at\":\"2027-01-01T10:00:00.123Z\""
-static const char reserved[] =
-	HEAD ",\"lot\":2,\"quantity\":1,\"buyer\":\"b1\",\"key\":\"k 1\",\"buyer_units\":1,\"limit_per_buyer\":2,"
-	     "\"hold_expires_at\":\"2027-01-01T10:02:00.123Z\",\"actor\":\"b1\",\"trace\":\"" TRACE "\"}";
+static const char reserved[] = HEAD
+	",\"lot\":2,\"quantity\":1,\"buyer\":\"b1\",\"key\":\"k 1\",\"buyer_units\":1,\"limit_per_buyer\":2,"
+	"\"hold_expires_at\":\"2027-01-01T10:02:00.123Z\",\"actor\":\"b1\",\"actor_kind\":\"buyer\",\"trace\":\"" TRACE "\"}";
+#define REQUEST "01a22e2a-79b0-7dd3-88c4-dc0c0c07398e"
 
 /* An empty buffer; the last one's memory goes. */
 static struct buffer *make(void)
@@ -39,6 +40,7 @@ static struct event full_event(enum event_kind kind)
 		.sale = 7,
 		.epoch = 3,
 		.at_ms = 1798797600123,
+		.actor_kind = ACTOR_BUYER,
 		.actor = SLICE("b1"),
 		.trace = SLICE(TRACE),
 	};
@@ -54,6 +56,8 @@ static struct event full_event(enum event_kind kind)
 		event.buyer_units = 1;
 		event.limit_per_buyer = 2;
 	}
+	if (kind == EVENT_WITHDRAWN)
+		assert_int_equal(uuid_parse(SLICE(REQUEST), &event.request), 0);
 	if (kind == EVENT_RESERVED || kind == EVENT_EXTENDED)
 		event.hold_expires_at_ms = 1798797720123;
 	return event;
@@ -73,8 +77,10 @@ static void assert_same(const struct event *a, const struct event *b)
 	assert_int_equal(a->hold_expires_at_ms, b->hold_expires_at_ms);
 	assert_true(slice_equal(a->buyer, b->buyer));
 	assert_true(slice_equal(a->key, b->key));
+	assert_int_equal(a->actor_kind, b->actor_kind);
 	assert_true(slice_equal(a->actor, b->actor));
 	assert_true(slice_equal(a->trace, b->trace));
+	assert_true(uuid_equal(&a->request, &b->request));
 }
 
 /* Behind a space: not as the encoder writes it, so that the reader of all of JSON has it. */
@@ -122,8 +128,31 @@ static void test_every_kind_survives_a_round_trip(void **state)
 
 		assert_round_trip(&event);
 		event.actor = event.trace = event.key = SLICE_NULL;
-		assert_round_trip(&event);
+		event.request = (struct uuid){{0}};
+		for (int actor = ACTOR_UNSAID; actor <= ACTOR_CLOCK; actor++) {
+			event.actor_kind = (enum actor_kind)actor;
+			assert_round_trip(&event);
+		}
 	}
+}
+
+/* As they were written before events said who acted, and what was asked. */
+static void test_older_events_are_read(void **state)
+{
+	static const char withdrawn[] =
+		"{\"v\":1,\"kind\":\"stock.withdrawn\",\"id\":\"" ID "\",\"sale\":7,\"epoch\":3,"
+		"\"at\":\"2027-01-01T10:00:00.123Z\",\"lot\":2,\"quantity\":1,\"actor\":\"b1\",\"trace\":\"" TRACE "\"}";
+	struct event event, expected = full_event(EVENT_WITHDRAWN);
+	struct event_text text;
+	const char *reason;
+
+	(void)state;
+	expected.actor_kind = ACTOR_UNSAID;
+	expected.request = (struct uuid){{0}};
+	assert_int_equal(event_decode(slice_of(withdrawn), &event, &text, &reason), 0);
+	assert_same(&event, &expected);
+	assert_int_equal(decode_spaced(slice_of(withdrawn), &event, &text, &reason), 0);
+	assert_same(&event, &expected);
 }
 
 static void test_order_that_was_born_confirmed_has_no_hold(void **state)
@@ -155,6 +184,7 @@ static void test_largest_event_survives_a_round_trip(void **state)
 	event.buyer = (struct slice){long_text, BUYER_MAX};
 	event.key = (struct slice){long_text, KEY_MAX};
 	event.actor = (struct slice){long_text, NAME_MAX_BYTES};
+	event.actor_kind = ACTOR_OPERATOR;
 	assert_round_trip(&event);
 }
 
@@ -189,6 +219,9 @@ static void test_random_events_survive_a_round_trip(void **state)
 		event.at_ms = (int64_t)(random_u64() % 253402300800000);
 		event.id = uuid_make(&generator, event.at_ms, event.sale);
 		event.actor = random_text(actor, sizeof(actor), ' ');
+		event.actor_kind = random_up_to(ACTOR_UNSAID, ACTOR_CLOCK);
+		if (event.kind == EVENT_WITHDRAWN)
+			event.request = uuid_make(&generator, event.at_ms, event.sale);
 		if (event.quantity) {
 			event.lot = random_up_to(0, LOTS_MAX - 1);
 			event.quantity = random_up_to(1, UNITS_MAX);
@@ -323,6 +356,10 @@ static void test_each_bad_field_is_named(void **state)
 		{"2027-01-01T10:02:00.123Z", "soon", "hold_expires_at is no time"},
 		{"\"actor\":\"b1\"", "\"actor\":\"\\u0007\"", "actor is invalid"},
 		{"\"actor\":\"b1\"", "\"actor\":[]", "actor is invalid"},
+		{"\"actor_kind\":\"buyer\"", "\"actor_kind\":\"robot\"", "actor_kind is none"},
+		{"\"actor_kind\":\"buyer\"", "\"actor_kind\":\"\"", "actor_kind is none"},
+		{"\"actor_kind\":\"buyer\"", "\"actor_kind\":1", "actor_kind is none"},
+		{"\"actor_kind\":\"buyer\"", "\"actor_kind\":null", "actor_kind is none"},
 		{TRACE, "00-4bf92f", "trace is no traceparent"},
 		{"4bf92f3577b34da6", "4BF92F3577B34DA6", "trace is no traceparent"},
 		{TRACE "\"", TRACE "0\"", "trace is no traceparent"},
@@ -331,6 +368,22 @@ static void test_each_bad_field_is_named(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		assert_refused_with(cases[i].from, cases[i].to, cases[i].expected);
+}
+
+static void test_a_request_is_a_hash(void **state)
+{
+	static const char *const wrong[] = {"\"" REQUEST "0\"", "\"\"", "1", "null"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		char json[1024];
+
+		snprintf(json, sizeof(json),
+			 "{\"v\":1,\"kind\":\"stock.withdrawn\",\"id\":\"" ID "\",\"sale\":7,\"epoch\":3,"
+			 "\"at\":\"2027-01-01T10:00:00.123Z\",\"lot\":2,\"quantity\":1,\"request\":%s}",
+			 wrong[i]);
+		assert_refused(slice_of(json), "request is no hash");
+	}
 }
 
 static void test_text_longer_than_its_limit_is_refused(void **state)
@@ -388,6 +441,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_encoded_event_is_as_documented),
 		cmocka_unit_test(test_every_kind_survives_a_round_trip),
+		cmocka_unit_test(test_older_events_are_read),
 		cmocka_unit_test(test_order_that_was_born_confirmed_has_no_hold),
 		cmocka_unit_test(test_largest_event_survives_a_round_trip),
 		cmocka_unit_test(test_random_events_survive_a_round_trip),
@@ -395,6 +449,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_no_object_is_refused),
 		cmocka_unit_test(test_event_of_a_newer_program_is_told_from_what_is_no_event),
 		cmocka_unit_test(test_each_bad_field_is_named),
+		cmocka_unit_test(test_a_request_is_a_hash),
 		cmocka_unit_test(test_text_longer_than_its_limit_is_refused),
 		cmocka_unit_test(test_extension_needs_its_hold),
 		cmocka_unit_test(test_every_beginning_of_an_event_is_refused),

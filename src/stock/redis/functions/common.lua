@@ -18,8 +18,8 @@
 --
 -- All times but those in events are the sale's own: see clock_of().
 --
--- An order's record: state, flags, buyer_units, hold, first hold | lot, quantity, buyer | and, until it is durable, time, key, actor, trace
--- and the grant's time in the buyer's window (0: it is not counted).
+-- An order's record: state, flags, buyer_units, hold, first hold | lot, quantity, buyer | and, until it is durable, time, key, kind of
+-- actor, actor, trace and the grant's time in the buyer's window (0: it is not counted).
 --
 -- Every function reads what it needs for its whole batch in a few commands, decides in Lua, and writes with a few commands at the end, so
 -- that a call costs some tens of commands, not some for each item, and that an error changes nothing.

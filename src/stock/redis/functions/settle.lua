@@ -5,7 +5,7 @@ local function found_text(id, record)
 	return order_text(id, record) .. pack('B', #owner) .. owner
 end
 
--- The order leaves for the journal. `rest` is actor and trace, as the caller packed them.
+-- The order leaves for the journal. `rest` is the kind of actor, actor and trace, as the caller packed them.
 local function send(sale, lists, id, record, kind, at, next_hold, rest)
 	local state, flags, units, hold, first, lot, quantity = unpack_bin('<BBHi8i8HH', record)
 	local returned = 0

@@ -29,7 +29,8 @@ BROKERS_PLACES = re.compile(
 
 
 def checked(*command, cwd=ROOT, environment=None):
-    done = subprocess.run([str(part) for part in command], cwd=cwd, env=environment, capture_output=True, text=True, timeout=60)
+    # promtool's rules alone take 10 s of CPU.
+    done = subprocess.run([str(part) for part in command], cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 

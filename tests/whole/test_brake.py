@@ -128,3 +128,19 @@ def test_the_stop_waits_for_no_list_and_no_audit(pair):
         for report in reports:
             report.join(20)
             assert not report.is_alive(), "a request without an end"
+
+
+def test_an_unknown_end_of_a_resume_says_that_it_says_how_the_sale_is_to_be(pair):
+    gate = pair.gates[0]
+    assert gate.operate("POST", "/v1/sales/drop/pause").json["state"] == "paused"
+    pair.redis.freeze()
+    try:
+        answer = gate.operate("POST", "/v1/sales/drop/resume", headers={"Idempotency-Key": "k"})
+    finally:
+        pair.redis.thaw()
+    assert (answer.status, answer.code) == (503, "outcome-unknown"), answer.body
+    assert "unless somebody has moved the sale since: it would be moved back" in answer.json["detail"]
+    send = lambda what: gate.operate("POST", f"/v1/sales/drop/{what}", headers={"Idempotency-Key": "k"})  # noqa: E731
+    wait_until(lambda: send("resume").status == 200, 20, "the answer to it when it is sent again")
+    # As the guide says: a late retry of a stop stops it again, with its key too.
+    assert [send(what).json["state"] for what in ("pause", "resume", "pause")] == ["paused", "open", "paused"]

@@ -78,12 +78,15 @@ static enum redis_end call(struct stock_redis *redis, uint32_t sale, int mode, c
 {
 	enum redis_end end = REDIS_REFUSED;
 	struct stock_brake there = {0};
-	bool again = true;
+	bool again = true, lost = false;
 
 	for (int i = 0; i < TRIES && again; i++) {
 		end = call_once(redis, sale, mode, brake, &there);
 		again = end == REDIS_FORGOTTEN || end == REDIS_LOST;
+		lost |= end == REDIS_LOST;
 	}
+	if (lost && end != REDIS_ANSWERED)
+		return REDIS_LOST; /* whatever came of the second try, the first may have been done */
 	if (end == REDIS_ANSWERED && brake_table_learn(&redis->brakes, sale, &there) < 0)
 		end = REDIS_NO_ROOM;
 	return end;

@@ -102,6 +102,7 @@ static void turn(struct entry *entry, int64_t window_ms, int64_t now_ms)
 
 static int64_t quotient_up(int64_t dividend, int64_t divisor)
 {
+	ASSERT(divisor > 0);
 	return (dividend + divisor - 1) / divisor;
 }
 

@@ -71,7 +71,8 @@ def test_keys_tokens_and_level_are_taken_over_and_named(serve, tmp_path):
     settings.extra = "gate.threads = 7"
     line = reload(server, settings)
     assert line["changed"] == "operator.token, identity.jwt_key, log.level"
-    assert lines(server, "these settings have changed too, and need a restart")[-1]["settings"] == "gate.threads"
+    left = wait_until(lambda: lines(server, "these settings have changed too, and need a restart"), what="the line after it")
+    assert left[-1]["settings"] == "gate.threads"
     # The old key's token was verified and remembered; it goes with its key.
     assert (ask_order(server, OLD_KEY), ask_order(server, NEW_KEY)) == (401, 404)
     assert (operate(server, ALICE), operate(server, BOB)) == (401, 200)

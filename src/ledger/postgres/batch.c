@@ -401,6 +401,7 @@ int pg_batch_apply(struct pg_batch *batch, const struct event *event)
 	struct event_facts facts = pg_batch_facts(batch, event);
 	struct event_change change;
 	struct batch_lot *lot;
+	uint32_t place = event->lot;
 	int result = FAILPOINT("ledger.insert");
 
 	if (result < 0)
@@ -408,7 +409,11 @@ int pg_batch_apply(struct pg_batch *batch, const struct event *event)
 	result = event_judge(event, &facts, &change);
 	if (result != LEDGER_DONE)
 		return result;
-	lot = pg_batch_lot(batch, event->sale, event_settles(event->kind) ? facts.order->lot : event->lot);
+	if (event_settles(event->kind)) {
+		ASSERT(facts.order); /* the judge has seen it */
+		place = facts.order->lot;
+	}
+	lot = pg_batch_lot(batch, event->sale, place);
 	if (event->kind == EVENT_BARRIER)
 		add_barrier(batch, event);
 	else if (event->kind == EVENT_WITHDRAWN)

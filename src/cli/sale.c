@@ -489,8 +489,9 @@ static int watch(struct cli *cli)
 SALE_COMMAND(create, "ID --lot SKU=UNITS... --price N [OPTION...]", "Make a sale; it is a draft until it is armed", create);
 SALE_COMMAND(list, "", "List the sales", list);
 SALE_COMMAND(show, "ID", "Show one sale and its lots", show_one);
-SALE_COMMAND(change, "ID OPTION...", "Change a sale; once it is armed, only its name and closing time", change);
+SALE_COMMAND(change, "ID OPTION...", "Change a sale; once it is open, only its name and closing time", change);
 SALE_COMMAND(arm, "ID", "Load its stock; from then on the clock opens it", move);
+SALE_COMMAND(disarm, "ID", "Make it a draft again, while it has no orders", move);
 SALE_COMMAND(open, "ID", "Open it now", move);
 SALE_COMMAND(pause, "ID", "Pause it: nothing is sold, what is held stays held", move);
 SALE_COMMAND(resume, "ID", "Go on after a pause", move);
@@ -505,6 +506,6 @@ const struct command command_sale = {
 	.synopsis = "COMMAND",
 	.summary = "Sales: make, open, watch, end",
 	.children = (const struct command *const[]){&command_create, &command_list, &command_show, &command_change, &command_arm,
-						    &command_open, &command_pause, &command_resume, &command_end, &command_delete,
-						    &command_add, &command_withdraw, &command_watch, NULL},
+						    &command_disarm, &command_open, &command_pause, &command_resume, &command_end,
+						    &command_delete, &command_add, &command_withdraw, &command_watch, NULL},
 };

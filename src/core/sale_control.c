@@ -145,6 +145,19 @@ static void change_fields(struct sale *sale, unsigned fields, const struct sale 
 		sale->announced = change->announced;
 }
 
+/* Until when what: a draft all, an armed sale what the stock does not have, then what changes no order. 0, or why not. */
+static int check_fields(struct sale_control *control, const struct sale *sale, unsigned fields, int64_t now_ms)
+{
+	if (sale->state == SALE_ENDED)
+		return LEDGER_WRONG_STATE;
+	if (sale->state == SALE_DRAFT || !(fields & ~(unsigned)SALE_FIELDS_HARMLESS))
+		return 0;
+	/* Open by the clock, or stopped since, before the ledger has it so. */
+	if (sale_phase(sale, now_ms) != SALE_PHASE_WAITING || brake_state(control->settings.stock, sale) != SALE_ARMED)
+		return SALE_CONTROL_FROZEN;
+	return fields & ~(unsigned)SALE_FIELDS_ARMED ? SALE_CONTROL_LOADED : 0;
+}
+
 int sale_control_update(struct sale_control *control, struct slice id, unsigned fields, const struct sale *change,
 			const struct ledger_actor *actor)
 {
@@ -154,10 +167,8 @@ int sale_control_update(struct sale_control *control, struct slice id, unsigned 
 
 	pthread_mutex_lock(&control->lock);
 	r = find(control, id, &sale);
-	if (r == 0 && sale->state == SALE_ENDED)
-		r = LEDGER_WRONG_STATE;
-	if (r == 0 && sale->state != SALE_DRAFT && (fields & ~(unsigned)SALE_FIELDS_HARMLESS))
-		r = SALE_CONTROL_FROZEN;
+	if (r == 0)
+		r = check_fields(control, sale, fields, actor->now_ms);
 	if (r == 0) {
 		change_fields(sale, fields, change);
 		r = check_times(sale, fields & SALE_FIELD_OPENS, fields & SALE_FIELD_CLOSES, actor->now_ms);
@@ -254,6 +265,30 @@ static int move(struct sale_control *control, const struct sale *sale, enum sale
 	return r ? r : publish(control, sale->number);
 }
 
+/*
+ * The ledger's transaction is the proof: it finds no order, and none comes behind it, since the journal refuses what an older epoch has granted. That needs a
+ * journal in the ledger; what lies in another one may have been told already.
+ */
+static int disarm(struct sale_control *control, const struct sale *sale, const struct ledger_actor *actor)
+{
+	struct ledger *ledger = control->settings.ledger;
+	struct stock *stock = control->settings.stock;
+	int r, shown = 0;
+
+	if (sale->state == SALE_ARMED && !control->settings.journal_in_ledger)
+		return SALE_CONTROL_NO_PROOF;
+	if (brake_state(stock, sale) != sale->state)
+		return LEDGER_WRONG_STATE;
+	r = ledger->ops->sale_move(ledger, sale->number, SALE_DISARM, actor);
+	/* Only what this sale was armed with: who arms it anew has a newer epoch. */
+	if (r == 0)
+		stock->ops->drop(stock, sale->number, sale->epoch);
+	/* Already, too: the answer to the first may have been lost. */
+	if (r == LEDGER_DONE || r == LEDGER_ALREADY)
+		shown = publish(control, sale->number);
+	return shown ? shown : r;
+}
+
 int sale_control_move(struct sale_control *control, struct slice id, enum sale_action action, const struct ledger_actor *actor)
 {
 	struct sale *sale;
@@ -268,7 +303,7 @@ int sale_control_move(struct sale_control *control, struct slice id, enum sale_a
 		r = check_times(sale, action == SALE_ARM && sale->state == SALE_DRAFT,
 				sale->state == SALE_DRAFT || sale->state == SALE_ARMED, actor->now_ms);
 	if (r == 0)
-		r = move(control, sale, action, actor);
+		r = action == SALE_DISARM ? disarm(control, sale, actor) : move(control, sale, action, actor);
 	pthread_mutex_unlock(&control->lock);
 	free(sale);
 	return r;

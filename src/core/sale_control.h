@@ -2,6 +2,7 @@
  * Sale control: every change of a sale's life and units, in the order that keeps the promises, over ledger, stock and catalog together.
  *
  *   arm       epoch up in the ledger; stock pre-heated from the ledger; state in the ledger; then the gates see it
+ *   disarm    epoch up and state in the ledger, in one transaction that finds no order; then the stock forgets it
  *   add       ledger first, then the counter (rule 1)
  *   withdraw  counter first, through the outbox and the journal, then the ledger has it (rule 1)
  *   end       state in the ledger; what is left goes back to the item by sale_control_care(), and again as holds run out
@@ -24,13 +25,16 @@ struct sale_control_settings {
 	struct stock *stock;
 	struct sale_catalog *catalog;
 	struct journal_commit commit; /* the stock has been told by the time it returns */
+	bool journal_in_ledger;       /* what is durable is in the ledger, and of an older epoch nothing becomes durable */
 	int64_t retention_ms;         /* how long an ended sale stays in memory, for replays */
 };
 
 /* Positive outcomes are enum ledger_outcome; beyond them: */
 enum sale_control_outcome {
 	SALE_CONTROL_NOT_IN_STOCK = 100, /* the stock does not have this sale: it ended long ago */
-	SALE_CONTROL_FROZEN = 101,       /* this field cannot be changed once the sale is armed */
+	SALE_CONTROL_FROZEN = 101,       /* this field cannot be changed once the sale is open, or may be */
+	SALE_CONTROL_LOADED = 112,       /* this field is in the stock: disarm the sale first */
+	SALE_CONTROL_NO_PROOF = 113,     /* the ledger alone cannot say that nothing was sold */
 	SALE_CONTROL_BAD_TIMES = 103,    /* it would close before it opens */
 	SALE_CONTROL_FULL = 104,         /* the stock has no room for it now: nothing was done */
 	SALE_CONTROL_STOCK_AWAY = 105,   /* the stock cannot be used now, or the sale is being rebuilt: nothing was done */
@@ -55,7 +59,9 @@ enum sale_field {
 	SALE_FIELD_LATE_CONFIRM = 128,
 	SALE_FIELD_SCHEDULE = 256,
 	SALE_FIELD_ANNOUNCE = 512,
-	SALE_FIELDS_HARMLESS = SALE_FIELD_NAME | SALE_FIELD_CLOSES, /* also after it was armed */
+	SALE_FIELDS_HARMLESS = SALE_FIELD_NAME | SALE_FIELD_CLOSES, /* also while it is open */
+	/* Also while it is armed: they are the gates' alone, and no order was made by them yet. */
+	SALE_FIELDS_ARMED = SALE_FIELDS_HARMLESS | SALE_FIELD_PRICE | SALE_FIELD_HOLD | SALE_FIELD_OPENS | SALE_FIELD_LATE_CONFIRM,
 };
 
 /*
@@ -68,14 +74,15 @@ void sale_control_free(struct sale_control *control);
 
 /* As ledger.sale_create, PAST_OPENS, PAST_CLOSES or NO_OPENS; on DONE the sale is in the catalog. */
 int sale_control_create(struct sale_control *control, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot) MUST_CHECK;
-/* Changes the fields named in `fields` to those of `change`. DONE, NOT_FOUND, CONFLICT, WRONG_STATE (ended), FROZEN, BAD_TIMES,
+/* Changes the fields named in `fields` to those of `change`. DONE, NOT_FOUND, CONFLICT, WRONG_STATE (ended), FROZEN, LOADED, BAD_TIMES,
  * NO_OPENS, and of what is changed PAST_OPENS, PAST_CLOSES. */
 int sale_control_update(struct sale_control *control, struct slice id, unsigned fields, const struct sale *change,
 			const struct ledger_actor *actor) MUST_CHECK;
 /* As ledger.sale_set_lots; SALE_CONTROL_NO_SALE. */
 int sale_control_set_lots(struct sale_control *control, struct slice id, const struct sale_lot *lots, uint32_t count,
 			  const struct ledger_actor *actor, uint32_t *lot) MUST_CHECK;
-/* SALE_START arms first where that was not done; what is armed or opened by hand must not be past its times (PAST_OPENS, PAST_CLOSES). DONE, ALREADY, WRONG_STATE, NOT_FOUND, SALE_CONTROL_STOCK_AWAY (what is armed here is a draft still). */
+/* SALE_DISARM may also tell LEDGER_HAS_ORDERS and NO_PROOF; nothing was done then.
+ * SALE_START arms first where that was not done; what is armed or opened by hand must not be past its times (PAST_OPENS, PAST_CLOSES). DONE, ALREADY, WRONG_STATE, NOT_FOUND, SALE_CONTROL_STOCK_AWAY (what is armed here is a draft still). */
 int sale_control_move(struct sale_control *control, struct slice id, enum sale_action action,
 		      const struct ledger_actor *actor) MUST_CHECK;
 /* DONE, NOT_FOUND (sale or lot), NOT_ENOUGH, WRONG_STATE (draft or ended). */

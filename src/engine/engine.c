@@ -150,6 +150,7 @@ static int make_workers(struct engine *engine)
 		.ledger = engine->ledger,
 		.stock = engine->stock,
 		.catalog = engine->catalog,
+		.journal_in_ledger = engine->journal->ops->in_ledger,
 		.retention_ms = settings->sale.retention_ns / 1000000,
 	};
 	struct housekeeper_settings housekeeper = {

@@ -315,7 +315,19 @@ void operator_say_control(struct gate_errand *errand, const char *id, int r)
 		reply_problem(reply, PROBLEM_KEY_REUSED, NULL);
 		return;
 	case SALE_CONTROL_FROZEN:
-		reply_refuse(reply, PROBLEM_SALE_STATE, "Once a sale is armed only its name and closes_at can be changed.");
+		reply_refuse(reply, PROBLEM_SALE_STATE, "Once a sale is open only its name and closes_at can be changed.");
+		return;
+	case SALE_CONTROL_LOADED:
+		reply_refuse(reply, PROBLEM_SALE_STATE,
+			     "While a sale is armed its limit_per_buyer, rate, schedule and announce cannot be changed. Disarm it, "
+			     "change it and arm it again.");
+		return;
+	case SALE_CONTROL_NO_PROOF:
+		reply_refuse(reply, PROBLEM_SALE_STATE,
+			     "With a journal outside of the ledger a sale cannot be disarmed. Change its opens_at, or end it.");
+		return;
+	case LEDGER_HAS_ORDERS:
+		reply_refuse(reply, PROBLEM_SALE_STATE, "The sale has orders, so it cannot be disarmed. It is as it was.");
 		return;
 	case SALE_CONTROL_FULL:
 		reply_problem(reply, PROBLEM_OVERLOADED, NULL);
@@ -543,6 +555,10 @@ static void work_arm(struct gate_errand *errand)
 {
 	move(errand, SALE_ARM);
 }
+static void work_disarm(struct gate_errand *errand)
+{
+	move(errand, SALE_DISARM);
+}
 static void work_open(struct gate_errand *errand)
 {
 	move(errand, SALE_START);
@@ -616,6 +632,10 @@ static void start_brake(struct gate_request *request, void (*work)(struct gate_e
 void operator_sales_arm(struct gate_request *request)
 {
 	errand_start(request, work_arm);
+}
+void operator_sales_disarm(struct gate_request *request)
+{
+	errand_start(request, work_disarm);
 }
 void operator_sales_open(struct gate_request *request)
 {

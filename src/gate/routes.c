@@ -33,6 +33,7 @@ static const struct route operator_list[] = {
 	{{HTTP_PATCH, "/v1/sales/{sale}"}, "sale_change", operator_sales_change, OPERATOR_STOCK, true, NULL},
 	{{HTTP_GET, "/v1/sales/{sale}/events"}, "sale_events", sales_feed, OPERATOR_READ, false, NULL},
 	{{HTTP_POST, "/v1/sales/{sale}/arm"}, "sale_arm", operator_sales_arm, OPERATOR_STOCK, false, NULL},
+	{{HTTP_POST, "/v1/sales/{sale}/disarm"}, "sale_disarm", operator_sales_disarm, OPERATOR_STOCK, false, NULL},
 	{{HTTP_POST, "/v1/sales/{sale}/open"}, "sale_open", operator_sales_open, OPERATOR_STOCK, false, NULL},
 	{{HTTP_POST, "/v1/sales/{sale}/pause"}, "sale_pause", operator_sales_pause, OPERATOR_STOCK, false, NULL},
 	{{HTTP_POST, "/v1/sales/{sale}/resume"}, "sale_resume", operator_sales_resume, OPERATOR_STOCK, false, NULL},

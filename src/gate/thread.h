@@ -196,6 +196,7 @@ void operator_sales_create(struct gate_request *request);
 void operator_sales_show(struct gate_request *request);
 void operator_sales_change(struct gate_request *request);
 void operator_sales_arm(struct gate_request *request);
+void operator_sales_disarm(struct gate_request *request);
 void operator_sales_open(struct gate_request *request);
 void operator_sales_pause(struct gate_request *request);
 void operator_sales_resume(struct gate_request *request);

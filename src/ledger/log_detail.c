@@ -79,6 +79,8 @@ const char *log_action_of_sale(enum sale_action action)
 		return "sale.end";
 	case SALE_DELETE:
 		return "sale.delete";
+	case SALE_DISARM:
+		return "sale.disarm";
 	}
 	assertion_failed("a known action", __FILE__, __LINE__, __func__);
 }

@@ -9,7 +9,7 @@ static const char *const state_names[] = {
 
 static const char *const allowed_moves[] = {
 	[SALE_DRAFT] = "changed, announced, scheduled, armed, opened or deleted",
-	[SALE_ARMED] = "opened or ended, and its units added or withdrawn",
+	[SALE_ARMED] = "changed (not its limit and rate), opened, disarmed or ended, and its units added or withdrawn",
 	[SALE_OPEN] = "paused or ended, and its units added or withdrawn",
 	[SALE_PAUSED] = "resumed or ended, and its units added or withdrawn",
 	[SALE_ENDED] = "read: it is over",
@@ -44,6 +44,8 @@ enum sale_move sale_next(enum sale_state state, enum sale_action action, enum sa
 		return move(state, state == SALE_ARMED || state == SALE_OPEN || state == SALE_PAUSED, SALE_ENDED, next);
 	case SALE_DELETE:
 		return move(state, state == SALE_DRAFT, SALE_DELETED, next);
+	case SALE_DISARM:
+		return move(state, state == SALE_ARMED, SALE_DRAFT, next);
 	}
 	assertion_failed("a known action", __FILE__, __LINE__, __func__);
 }

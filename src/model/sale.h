@@ -2,6 +2,7 @@
  * A sale: what it sells, to whom, when; and its life by hand and by the clock:
  *
  *   draft -arm-> armed -open-> open <-pause/resume-> paused        armed, open, paused -end-> ended
+ *   armed -disarm-> draft, while it has no orders
  *   draft -delete-> deleted
  *
  * A draft is nobody's business but the operators': neither the public nor the clock sees it, unless it is announced (the public sees its
@@ -16,7 +17,15 @@
 #include "model/limits.h"
 
 enum sale_state { SALE_DRAFT = 1, SALE_ARMED = 2, SALE_OPEN = 3, SALE_PAUSED = 4, SALE_ENDED = 5, SALE_DELETED = 6 };
-enum sale_action { SALE_ARM = 1, SALE_START = 2, SALE_PAUSE = 3, SALE_RESUME = 4, SALE_END = 5, SALE_DELETE = 6 };
+enum sale_action {
+	SALE_ARM = 1,
+	SALE_START = 2,
+	SALE_PAUSE = 3,
+	SALE_RESUME = 4,
+	SALE_END = 5,
+	SALE_DELETE = 6,
+	SALE_DISARM = 7
+};
 
 enum { SALE_NO_TIME = -1 }; /* opens_at_ms, closes_at_ms, ended_at_ms: not set */
 

@@ -33,6 +33,7 @@ enum ledger_outcome {
 	LEDGER_CONFLICT = 10,       /* sale_update: the version has moved on */
 	LEDGER_STALE_POSITION = 11, /* drain: another drain has moved this partition on: nothing was done */
 	LEDGER_OTHER_LOG = 12,      /* journal_identify: the rows here come from another log */
+	LEDGER_HAS_ORDERS = 13,     /* sale_move: what has orders cannot be disarmed */
 	LEDGER_REPEATED = 20,       /* the actor's request was done before; nothing was done now */
 	LEDGER_KEY_REUSED = 21,     /* the key of the actor's request was used with another body */
 };
@@ -244,7 +245,8 @@ struct ledger_ops {
 			     const struct ledger_actor *actor, uint32_t *lot);
 	/*
 	 * Moves the state (sale_next); on SALE_END the time is kept. On SALE_DELETE the units of a draft go back to their items, and its id is free again: the
-	 * row stays, under an id that none can be made with. DONE, ALREADY, WRONG_STATE, NOT_FOUND.
+	 * row stays, under an id that none can be made with. On SALE_DISARM the epoch is raised in the same transaction, so that no event of an
+	 * order comes behind it, and the clock does not arm the sale again. DONE, ALREADY, WRONG_STATE, NOT_FOUND, HAS_ORDERS (SALE_DISARM).
 	 */
 	int (*sale_move)(struct ledger *ledger, uint32_t sale, enum sale_action action, const struct ledger_actor *actor);
 	/*

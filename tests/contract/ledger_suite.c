@@ -470,6 +470,71 @@ static void test_a_deleted_draft_gives_its_units_and_its_id_back(void **state)
 	kit_assert_audit(kit);
 }
 
+/* The epoch is the proof: what was granted before cannot come behind it. */
+static void test_an_armed_sale_without_orders_is_disarmed_and_what_comes_late_is_void(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct ledger_actor actor = kit_actor(kit);
+	struct ledger *ledger = kit->ledger;
+	struct event late = kit_reserved(kit, KIT_SHIRT, 1, "ann");
+	struct sale *before, *after, *sales[4];
+	size_t count;
+
+	before = kit_sale(kit);
+	before->scheduled = true;
+	assert_int_equal(ledger->ops->sale_update(ledger, before, &actor), LEDGER_DONE);
+	free(before);
+	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_DISARM, &actor), LEDGER_ALREADY);
+	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_ARM, &actor), LEDGER_DONE);
+	assert_int_equal(ledger->ops->sale_get(ledger, kit->sale, SLICE_NULL, &before), LEDGER_DONE);
+	assert_true(before->scheduled);
+	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_DISARM, &actor), LEDGER_DONE);
+	assert_int_equal(ledger->ops->sale_get(ledger, kit->sale, SLICE_NULL, &after), LEDGER_DONE);
+	assert_int_equal(after->state, SALE_DRAFT);
+	assert_int_equal(after->epoch, before->epoch + 1);
+	assert_true(after->version > before->version);
+	assert_false(after->scheduled);
+	/* The other gates hear of it. */
+	assert_int_equal(ledger->ops->sales_changed(ledger, before->change, sales, 4, &count), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(sales[0]->number, kit->sale);
+	assert_int_equal(sales[0]->change, after->change);
+	free(sales[0]);
+	assert_int_equal(kit_apply(kit, &late), LEDGER_STALE_EPOCH);
+	assert_int_equal(ledger->ops->sale_move(ledger, 999, SALE_DISARM, &actor), LEDGER_NOT_FOUND);
+	free(before);
+	free(after);
+	kit_assert_audit(kit);
+}
+
+static void test_what_has_orders_is_not_disarmed_and_stays_as_it_was(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct ledger_actor actor = kit_actor(kit);
+	struct ledger *ledger = kit->ledger;
+	struct event reserved, cancelled, next;
+	struct sale *before, *after;
+
+	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_ARM, &actor), LEDGER_DONE);
+	reserved = kit_reserve(kit, KIT_SHIRT, 1, "ann");
+	cancelled = kit_settled(kit, EVENT_CANCELLED, &reserved);
+	next = kit_reserved(kit, KIT_SHOE, 1, "ben");
+	assert_int_equal(ledger->ops->sale_get(ledger, kit->sale, SLICE_NULL, &before), LEDGER_DONE);
+	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_DISARM, &actor), LEDGER_HAS_ORDERS);
+	assert_int_equal(kit_apply(kit, &cancelled), LEDGER_DONE);
+	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_DISARM, &actor), LEDGER_HAS_ORDERS);
+	assert_int_equal(ledger->ops->sale_get(ledger, kit->sale, SLICE_NULL, &after), LEDGER_DONE);
+	assert_int_equal(after->state, SALE_ARMED);
+	assert_int_equal(after->epoch, before->epoch);
+	assert_int_equal(after->version, before->version);
+	assert_int_equal(kit_apply(kit, &next), LEDGER_DONE);
+	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_START, &actor), LEDGER_DONE);
+	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_DISARM, &actor), LEDGER_WRONG_STATE);
+	free(before);
+	free(after);
+	kit_assert_audit(kit);
+}
+
 static void test_sales_are_listed_by_number_without_the_long_ended(void **state)
 {
 	struct kit *kit = kit_of(state);
@@ -1039,6 +1104,8 @@ int ledger_suite_run(const struct ledger_suite_adapter *which)
 		TEST(test_sale_moves_as_its_life_allows),
 		TEST(test_what_a_draft_is_meant_for_is_kept),
 		TEST(test_a_deleted_draft_gives_its_units_and_its_id_back),
+		TEST(test_an_armed_sale_without_orders_is_disarmed_and_what_comes_late_is_void),
+		TEST(test_what_has_orders_is_not_disarmed_and_stays_as_it_was),
 		TEST(test_sales_are_listed_by_number_without_the_long_ended),
 		TEST(test_units_are_added_to_a_lot_once_per_movement),
 		TEST(test_reserved_order_is_there_after_a_restart),

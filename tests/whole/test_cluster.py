@@ -21,6 +21,22 @@ def test_an_order_is_known_at_once_at_every_gate_and_soon_in_the_ledger(gates, k
     assert {row[4] for row in cluster.order_rows("drop").values()} == {"held"}
 
 
+def test_an_armed_sale_is_corrected_but_not_disarmed_where_the_journal_is_elsewhere(gates, kafka):
+    cluster = gates(2, kafka=kafka)
+    a, b = cluster.gates
+    cluster.make_sale("drop", 5, state="armed", opens_at="2099-01-01T10:00:00.000Z")
+    refusal = a.operate("POST", "/v1/sales/drop/disarm")
+    assert refusal.code == "sale-state" and "journal" in refusal.json["detail"], refusal.body
+    change = {"opens_at": None, "price": {"amount": 5, "currency": "EUR"}}
+    answer = a.operate("PATCH", "/v1/sales/drop", change).json
+    assert {name: answer[name] for name in change} == change and answer["state"] == "armed"
+    wait_until(lambda: b.ask("GET", "/v1/sales/drop").json.get("opens_at", "") is None, 10, "the time at the other gate")
+    assert b.operate("POST", "/v1/sales/drop/open").json["state"] == "open"
+    wait_until(lambda: a.buy("drop", "anna", key="k").status == 202, 10, "the sale at the first gate")
+    cluster.settle()
+    cluster.audit()
+
+
 @pytest.mark.parametrize("behind", ["before the order", "before its expiry"])
 def test_a_late_confirm_does_not_wait_for_the_drain(gates, kafka, behind):
     """What the ledger does not say yet, the stock does."""

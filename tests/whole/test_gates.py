@@ -29,6 +29,24 @@ def wait_for_sale(gate, sale="drop", state=None):
     return wait_until(shown, 5, f"the sale at {gate.folder.name}")
 
 
+def test_an_armed_sale_is_corrected_and_disarmed_for_every_gate(pair):
+    cluster, a, b = pair
+    a.make_sale("drop", 5, state="armed", opens_at="2099-01-01T10:00:00.000Z")
+    wait_for_sale(b, state="armed")
+    later = "2099-02-01T10:00:00.000Z"
+    assert b.operate("PATCH", "/v1/sales/drop", {"opens_at": later, "name": "Later"}).json["opens_at"] == later
+    wait_until(lambda: request(a.public, "GET", "/v1/sales/drop").json["opens_at"] == later, 5, "the time at the other gate")
+    assert a.operate("POST", "/v1/sales/drop/disarm").json["state"] == "draft"
+    wait_until(lambda: b.buy("drop", "anna").code == "unknown-sale", 5, "the draft at the other gate")
+    assert b.operate("PATCH", "/v1/sales/drop", {"limit_per_buyer": 3}).json["limit_per_buyer"] == 3
+    assert b.operate("POST", "/v1/sales/drop/open").json["state"] == "open"
+    wait_for_sale(a, state="open")
+    wait_until(lambda: a.buy("drop", "anna", key="k", body={"quantity": 3}).status == 202, 5, "the stock at the other gate")
+    assert b.buy("drop", "bert", key="k", body={"quantity": 3}).code == "sold-out"
+    assert a.operate("POST", "/v1/sales/drop/disarm").code == "sale-state"
+    cluster.settle()
+
+
 def test_two_gates_sell_each_unit_once(pair):
     cluster, a, b = pair
     a.make_sale("drop", 100)

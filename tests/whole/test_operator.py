@@ -263,11 +263,44 @@ def test_what_can_be_changed_before_and_after_arming(server):
     answer = server.operate("PATCH", "/v1/sales/drop", {"name": "New", "limit_per_buyer": 4, "rate": {"requests": 9, "seconds": 9}})
     assert (answer.json["name"], answer.json["limit_per_buyer"], answer.json["rate"]) == ("New", 4, {"requests": 9, "seconds": 9})
     server.operate("POST", "/v1/sales/drop/arm")
-    assert server.operate("PATCH", "/v1/sales/drop", {"limit_per_buyer": 5}).code == "sale-state"
+    refusal = server.operate("PATCH", "/v1/sales/drop", {"limit_per_buyer": 5})
+    assert refusal.code == "sale-state" and "Disarm it" in refusal.json["detail"]
+    change = {"price": {"amount": 1, "currency": "USD"}, "hold_seconds": 7, "opens_at": "2098-01-01T00:00:00.000Z", "late_confirm": True}
+    answer = server.operate("PATCH", "/v1/sales/drop", change).json
+    assert {name: answer[name] for name in change} == change and answer["state"] == "armed"
+    assert server.ask("GET", "/v1/sales/drop").json["price"] == change["price"]
+    refusal = server.buy("drop", "anna")
+    assert (refusal.code, refusal.json["opens_at"]) == ("sale-not-open", change["opens_at"])
     assert server.operate("PATCH", "/v1/sales/drop", {"name": "Newer", "closes_at": "2099-01-01T00:00:00.000Z"}).json["name"] == "Newer"
     assert server.operate("PATCH", "/v1/sales/drop", {"opens_at": "never"}).json["field"] == "opens_at"
     answer = server.operate("PATCH", "/v1/sales/drop", {"closes_at": "2099-01-01T01:00:00+01:00"})
     assert answer.json["closes_at"] == "2099-01-01T00:00:00.000Z"
+
+
+def test_an_armed_sale_is_disarmed_corrected_and_armed_again(server):
+    server.operate("POST", "/v1/items", {"sku": "A", "name": "A", "on_hand": 10})
+    server.make_sale("drop", lots={"A": 6}, state="armed", opens_at="2099-01-01T10:00:00.000Z")
+    refusal = server.operate("POST", "/v1/sales/drop/pause")
+    assert (refusal.code, refusal.json["state"]) == ("sale-state", "armed") and "disarmed" in refusal.json["detail"]
+    epoch = server.sale("drop")["epoch"]
+    answer = server.operate("POST", "/v1/sales/drop/disarm").json
+    assert (answer["state"], answer["schedule"]) == ("draft", False) and answer["epoch"] > epoch
+    assert server.operate("POST", "/v1/sales/drop/disarm").json["state"] == "draft"
+    assert server.ask("GET", "/v1/sales/drop").code == "unknown-sale"
+    assert server.operate("PATCH", "/v1/sales/drop", {"limit_per_buyer": 2, "opens_at": None}).status == 200
+    assert server.operate("PATCH", "/v1/sales/drop", {"lots": [{"sku": "A", "units": 3}]}).status == 200
+    assert server.operate("GET", "/v1/items/A").json["on_hand"] == 7
+    assert server.operate("POST", "/v1/sales/drop/open").json["state"] == "open"
+    assert server.operate("POST", "/v1/sales/drop/disarm").code == "sale-state"
+    assert server.buy("drop", "anna", body={"quantity": 2}).status == 202
+    assert server.buy("drop", "bert", body={"quantity": 2}).code == "sold-out"
+    log = [row["action"] for row in server.operate("GET", "/v1/log").json["rows"] if row["subject"] == "drop"]
+    assert log == ["sale.create", "sale.arm", "sale.disarm", "sale.update", "sale.lots", "sale.arm", "sale.open"]
+    server.audit()
+    server.kill()
+    server.restart()
+    assert server.sale("drop")["lots"][0]["available"] == 1
+    server.audit()
 
 
 def test_a_sale_opens_and_closes_by_the_clock(server):

@@ -244,9 +244,10 @@ static int update_state(struct pg_work *work, uint32_t sale, enum sale_state sta
 	pg_put_int(&params, state);
 	pg_put_int_or_null(&params, state == SALE_ENDED ? now_ms : SALE_NO_TIME, SALE_NO_TIME);
 	pg_put_int(&params, work->change);
+	pg_put_int(&params, SALE_DRAFT);
 	return pg_outcome(pg_do(work->connection,
-				"UPDATE sales SET state = $2, ended_at_ms = coalesce($3, ended_at_ms), version = version + 1, change = $4"
-				" WHERE number = $1",
+				"UPDATE sales SET state = $2, ended_at_ms = coalesce($3, ended_at_ms), scheduled = scheduled AND $2 <> $5,"
+				" version = version + 1, change = $4 WHERE number = $1",
 				&params),
 			  -EIO);
 }
@@ -307,6 +308,39 @@ static int free_id(struct pg_connection *connection, uint32_t sale)
 	return pg_outcome(pg_do(connection, "UPDATE sales SET id = left(id, 55) || '~' || number WHERE number = $1", &params), -EIO);
 }
 
+/*
+ * Of a sale that was armed a moment ago: waits for those who hold its epoch and raises it, with the number of the change; then looks what is so now, which
+ * stays so. 0, LEDGER_ALREADY, LEDGER_WRONG_STATE, LEDGER_HAS_ORDERS, or negative.
+ */
+static int cut_unsold(struct pg_work *work, uint32_t sale)
+{
+	struct pg_params params = {0}, asked = {0};
+	PGresult *result;
+	int64_t state;
+	bool sold;
+	int end;
+
+	pg_put_int(&params, sale);
+	end = pg_outcome(pg_do(work->connection, "SELECT raise_epoch($1, 0)", &params), -EIO);
+	if (end != 0)
+		return end;
+	pg_put_int(&asked, sale);
+	end = pg_outcome(pg_query(work->connection,
+				  "SELECT change, state, (EXISTS (SELECT 1 FROM orders WHERE sale = $1))::integer FROM sales"
+				  " WHERE number = $1",
+				  &asked, &result),
+			 -EIO);
+	if (end < 0)
+		return end;
+	work->change = pg_get_int(result, 0, 0);
+	state = pg_get_int(result, 0, 1);
+	sold = pg_get_int(result, 0, 2) != 0;
+	PQclear(result);
+	if (state != SALE_ARMED)
+		return state == SALE_DRAFT ? LEDGER_ALREADY : LEDGER_WRONG_STATE;
+	return sold ? LEDGER_HAS_ORDERS : 0;
+}
+
 /* In a transaction. */
 static int move(struct pg_work *work, uint32_t sale, enum sale_action action, const struct ledger_actor *actor, bool *already)
 {
@@ -327,7 +361,10 @@ static int move(struct pg_work *work, uint32_t sale, enum sale_action action, co
 	}
 	if (moved != SALE_MOVED)
 		return moved == SALE_MOVE_ALREADY ? LEDGER_ALREADY : LEDGER_WRONG_STATE;
-	result = update_state(work, sale, next, actor->now_ms);
+	if (action == SALE_DISARM)
+		result = cut_unsold(work, sale);
+	if (result == 0)
+		result = update_state(work, sale, next, actor->now_ms);
 	if (result == 0 && action == SALE_DELETE)
 		result = return_lots(work->connection, sale, actor);
 	if (result == 0 && action == SALE_DELETE)
@@ -339,8 +376,8 @@ static int move(struct pg_work *work, uint32_t sale, enum sale_action action, co
 
 int postgres_sale_move(struct ledger *base, uint32_t sale, enum sale_action action, const struct ledger_actor *actor)
 {
-	struct pg_work work = {.ledger = postgres_ledger_of(base), .logs = true, .changes_sale = true};
-
+	/* Epochs come before the number of changes: raise_epoch() takes both. */
+	struct pg_work work = {.ledger = postgres_ledger_of(base), .logs = true, .changes_sale = action != SALE_DISARM};
 	bool already = false;
 
 	while (pg_work_begin(&work)) {

@@ -253,16 +253,17 @@ int sqlite_sale_update(struct ledger *base, const struct sale *sale, const struc
 static int update_state(struct connection *connection, uint32_t sale, enum sale_state state, int64_t now_ms)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(
-		connection,
-		"UPDATE sales SET state = ?2, ended_at_ms = coalesce(?3, ended_at_ms), version = version + 1 WHERE number = ?1",
-		&statement);
+	int result = connection_prepare(connection,
+					"UPDATE sales SET state = ?2, ended_at_ms = coalesce(?3, ended_at_ms), scheduled = (scheduled AND ?2 <> ?4),"
+					" version = version + 1 WHERE number = ?1",
+					&statement);
 
 	if (result < 0)
 		return result;
 	bind_int(statement, 1, sale);
 	bind_int(statement, 2, state);
 	bind_int_or_null(statement, 3, state == SALE_ENDED ? now_ms : SALE_NO_TIME, SALE_NO_TIME);
+	bind_int(statement, 4, SALE_DRAFT);
 	result = step_once(connection, statement);
 	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
 }
@@ -338,6 +339,38 @@ static int free_id(struct connection *connection, uint32_t sale)
 	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
 }
 
+/* 0, LEDGER_HAS_ORDERS, or negative. */
+static int check_unsold(struct connection *connection, uint32_t sale)
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(connection, "SELECT 1 FROM orders WHERE sale = ?1 LIMIT 1", &statement);
+
+	if (result < 0)
+		return result;
+	bind_int(statement, 1, sale);
+	result = step_row(connection, statement);
+	sqlite3_reset(statement);
+	if (result < 0)
+		return result;
+	return result == STEP_ROW ? LEDGER_HAS_ORDERS : 0;
+}
+
+/* Above all that was granted or met so far, and above `above`. */
+static int raise_epoch(struct connection *connection, uint32_t sale, const struct sale_head *head, uint32_t above, uint32_t *epoch)
+{
+	sqlite3_stmt *statement;
+	int result =
+		connection_prepare(connection, "UPDATE sales SET epoch = ?2, version = version + 1 WHERE number = ?1", &statement);
+
+	if (result < 0)
+		return result;
+	*epoch = head->epoch > head->barrier ? head->epoch : head->barrier;
+	*epoch = (*epoch > above ? *epoch : above) + 1;
+	bind_int(statement, 1, sale);
+	bind_int(statement, 2, *epoch);
+	return step_once(connection, statement) == STEP_DONE ? 0 : error_origin(-EIO);
+}
+
 int sqlite_sale_move(struct ledger *base, uint32_t sale, enum sale_action action, const struct ledger_actor *actor)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
@@ -345,6 +378,7 @@ int sqlite_sale_move(struct ledger *base, uint32_t sale, enum sale_action action
 	struct sale_head head;
 	enum sale_state next;
 	enum sale_move move;
+	uint32_t epoch;
 	int result = writer_begin(ledger, &connection);
 
 	if (result < 0)
@@ -361,6 +395,11 @@ int sqlite_sale_move(struct ledger *base, uint32_t sale, enum sale_action action
 		/* Asked again after somebody has moved it on, it must not move it back. */
 		result = writer_end(ledger, request_write(connection, actor->request, actor->now_ms));
 		return result == 0 ? LEDGER_ALREADY : result;
+	}
+	if (result == 0 && action == SALE_DISARM) {
+		result = check_unsold(connection, sale);
+		if (result == 0)
+			result = raise_epoch(connection, sale, &head, 0, &epoch);
 	}
 	if (result == 0)
 		result = update_state(connection, sale, next, actor->now_ms);
@@ -380,22 +419,13 @@ int sqlite_sale_raise_epoch(struct ledger *base, uint32_t sale, uint32_t above, 
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
 	struct connection *connection;
 	struct sale_head head;
-	sqlite3_stmt *statement;
 	int result = writer_begin(ledger, &connection);
 
 	if (result < 0)
 		return result;
 	result = read_head(connection, sale, &head);
 	if (result == 0)
-		result = connection_prepare(connection, "UPDATE sales SET epoch = ?2, version = version + 1 WHERE number = ?1",
-					    &statement);
-	if (result == 0) {
-		*epoch = head.epoch > head.barrier ? head.epoch : head.barrier;
-		*epoch = (*epoch > above ? *epoch : above) + 1;
-		bind_int(statement, 1, sale);
-		bind_int(statement, 2, *epoch);
-		result = step_once(connection, statement) == STEP_DONE ? 0 : error_origin(-EIO);
-	}
+		result = raise_epoch(connection, sale, &head, above, epoch);
 	if (result == 0)
 		result = sale_changed(connection, sale);
 	return writer_end(ledger, result);

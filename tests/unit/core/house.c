@@ -123,6 +123,7 @@ static void begin(struct house *house)
 		.stock = house->stock,
 		.catalog = house->catalog,
 		.commit = {house_append, house},
+		.journal_in_ledger = true,
 		.retention_ms = HOUSE_RETENTION_MS,
 	};
 	assert_int_equal(sale_control_new(&house->control, &settings), 0);

@@ -117,7 +117,7 @@ static void test_a_failed_arming_leaves_no_stock_behind(void **state)
 	house_assert_lot(house, "drop", 0, 10, 0, 0, 0);
 }
 
-static void test_changes_end_with_the_draft_but_for_the_harmless(void **state)
+static void test_changes_end_step_by_step(void **state)
 {
 	struct house *house = *state;
 	struct ledger_actor actor = house_actor();
@@ -154,15 +154,178 @@ static void test_changes_end_with_the_draft_but_for_the_harmless(void **state)
 	assert_int_equal(sale_control_update(house->control, SLICE("drop"), SALE_FIELD_CLOSES, change, &actor),
 			 SALE_CONTROL_BAD_TIMES);
 	assert_int_equal(house_move(house, "drop", SALE_ARM), LEDGER_DONE);
-	for (unsigned field = 1; field <= SALE_FIELD_LATE_CONFIRM; field *= 2) {
+	for (unsigned field = 1; field <= SALE_FIELD_ANNOUNCE; field *= 2) {
 		change->closes_at_ms = HOUSE_NOW_MS + 300000;
 		assert_int_equal(sale_control_update(house->control, SLICE("drop"), field, change, &actor),
-				 field & SALE_FIELDS_HARMLESS ? LEDGER_DONE : SALE_CONTROL_FROZEN);
+				 field & SALE_FIELDS_ARMED ? LEDGER_DONE : SALE_CONTROL_LOADED);
+	}
+	/* It is open by the clock, though nobody has written it down yet: what sells is not moved out of its window. */
+	house_pass(100000);
+	actor = house_actor();
+	for (int i = 0; i < 2; i++) {
+		for (unsigned field = 1; field <= SALE_FIELD_ANNOUNCE; field *= 2)
+			assert_int_equal(sale_control_update(house->control, SLICE("drop"), field, change, &actor),
+					 field & SALE_FIELDS_HARMLESS ? LEDGER_DONE : SALE_CONTROL_FROZEN);
+		assert_int_equal(care(house), 0);
+		assert_int_equal(house_shown(house, "drop"), SALE_OPEN);
 	}
 	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
 	assert_int_equal(sale_control_update(house->control, SLICE("drop"), SALE_FIELD_NAME, change, &actor), LEDGER_WRONG_STATE);
 	assert_int_equal(sale_control_update(house->control, SLICE("none"), SALE_FIELD_NAME, change, &actor), LEDGER_NOT_FOUND);
 	free(change);
+}
+
+static void test_an_armed_sale_opens_at_the_time_that_it_was_given_last(void **state)
+{
+	struct house *house = *state;
+	struct ledger_actor actor = house_actor();
+	struct sale *change = house_draft("drop");
+
+	change->opens_at_ms = HOUSE_NOW_MS + 5000;
+	house_create(house, sale_copy(change));
+	assert_int_equal(house_move(house, "drop", SALE_ARM), LEDGER_DONE);
+	change->opens_at_ms = SALE_NO_TIME;
+	assert_int_equal(sale_control_update(house->control, SLICE("drop"), SALE_FIELD_OPENS, change, &actor), LEDGER_DONE);
+	house_pass(6000);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(house_shown(house, "drop"), SALE_ARMED);
+	actor = house_actor();
+	change->opens_at_ms = HOUSE_NOW_MS + 5000;
+	assert_int_equal(sale_control_update(house->control, SLICE("drop"), SALE_FIELD_OPENS, change, &actor),
+			 SALE_CONTROL_PAST_OPENS);
+	change->opens_at_ms = HOUSE_NOW_MS + 9000;
+	assert_int_equal(sale_control_update(house->control, SLICE("drop"), SALE_FIELD_OPENS, change, &actor), LEDGER_DONE);
+	house_pass(3000);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(house_shown(house, "drop"), SALE_OPEN);
+	house_assert_lot(house, "drop", 0, 10, 0, 0, 0);
+	free(change);
+	house_assert_audit(house);
+}
+
+/* --- Disarming --- */
+
+static void test_a_disarmed_sale_is_a_draft_that_is_changed_and_armed_again(void **state)
+{
+	struct house *house = *state;
+	struct ledger_actor actor = house_actor();
+	struct sale *change = house_draft("drop");
+	struct stock_lot_state lots[LOTS_MAX];
+	uint32_t count, taken;
+
+	change->opens_at_ms = HOUSE_NOW_MS + 5000;
+	change->scheduled = true;
+	house_create(house, sale_copy(change));
+	assert_int_equal(care(house), 0); /* the clock arms it */
+	assert_int_equal(house_shown(house, "drop"), SALE_ARMED);
+	assert_int_equal(add(house, "drop", "SHIRT", 4), LEDGER_DONE);
+	assert_int_equal(withdraw(house, "drop", "SHOE", 1, &taken), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_DISARM), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_DISARM), LEDGER_ALREADY);
+	assert_int_equal(house_shown(house, "drop"), SALE_DRAFT);
+	assert_int_equal(house->stock->ops->snapshot(house->stock, house_number(house, "drop"), lots, &count), STOCK_UNKNOWN_SALE);
+	house_pass(1000);
+	assert_int_equal(care(house), 0); /* not anew */
+	assert_int_equal(house_shown(house, "drop"), SALE_DRAFT);
+	change->limit_per_buyer = 2;
+	actor = house_actor();
+	assert_int_equal(sale_control_update(house->control, SLICE("drop"), SALE_FIELD_LIMIT, change, &actor), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_ARM), LEDGER_DONE);
+	house_assert_lot(house, "drop", 0, 14, 0, 0, 0);
+	house_assert_lot(house, "drop", 1, 4, 0, 0, 1);
+	house_pass(5000);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(house_shown(house, "drop"), SALE_OPEN);
+	(void)house_buy(house, "drop", 0, "ann", "k", 2);
+	house_assert_lot(house, "drop", 0, 12, 2, 0, 0);
+	free(change);
+	house_assert_audit(house);
+}
+
+static void test_a_disarmed_sale_is_deleted(void **state)
+{
+	struct house *house = *state;
+
+	house_create(house, house_draft("drop"));
+	assert_int_equal(house_move(house, "drop", SALE_ARM), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_DISARM), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_DELETE), LEDGER_DONE);
+	assert_int_equal(house_on_hand(house, "SHIRT"), HOUSE_ON_HAND);
+	assert_int_equal(house_on_hand(house, "SHOE"), HOUSE_ON_HAND);
+	house_assert_audit(house);
+}
+
+/* A gate whose clock is ahead sold a unit: the sale stays armed, with its stock, and the order with its buyer. */
+static void test_what_has_sold_is_not_disarmed_and_sells_on(void **state)
+{
+	struct house *house = *state;
+	struct uuid order;
+
+	house_create(house, house_draft("drop"));
+	assert_int_equal(house_move(house, "drop", SALE_ARM), LEDGER_DONE);
+	order = house_buy(house, "drop", 0, "ann", "k", 1);
+	assert_int_equal(house_move(house, "drop", SALE_DISARM), LEDGER_HAS_ORDERS);
+	assert_int_equal(house_shown(house, "drop"), SALE_ARMED);
+	house_assert_lot(house, "drop", 0, 9, 1, 0, 0);
+	house_settle(house, &order, ORDER_CONFIRM);
+	(void)house_buy(house, "drop", 0, "ben", "k", 1);
+	house_assert_lot(house, "drop", 0, 8, 1, 1, 0);
+	assert_int_equal(house_move(house, "drop", SALE_START), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_DISARM), LEDGER_WRONG_STATE);
+	house_assert_audit(house);
+}
+
+static void disarm_meanwhile(struct house *house)
+{
+	house->during = NULL;
+	assert_int_equal(house_move(house, "drop", SALE_DISARM), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_ARM), LEDGER_DONE);
+}
+
+/* Granted before, in the journal behind: it is refused there and comes back, whatever the sale is by then. */
+static void test_a_purchase_on_its_way_while_its_sale_is_disarmed_is_void(void **state)
+{
+	struct house *house = *state;
+	struct stock_reserve item = {
+		.event = {.kind = EVENT_RESERVED, .quantity = 1, .at_ms = clock_wall_ms(), .buyer = SLICE("ann"), .actor = SLICE("ann")},
+		.now_ns = clock_mono_ns(),
+	};
+
+	house_create(house, house_draft("drop"));
+	assert_int_equal(house_move(house, "drop", SALE_ARM), LEDGER_DONE);
+	item.event.sale = house_number(house, "drop");
+	item.event.id = uuid_make(&house->ids, clock_wall_ms(), item.event.sale);
+	house->stock->ops->reserve(house->stock, &item, 1);
+	assert_int_equal(item.outcome, STOCK_DONE);
+	house->during = disarm_meanwhile;
+	assert_int_equal(house_append(house, &item.event, clock_mono_ns(), NULL), JOURNAL_REFUSED);
+	assert_int_equal(house_shown(house, "drop"), SALE_ARMED);
+	house_assert_lot(house, "drop", 0, 10, 0, 0, 0);
+	house_assert_audit(house);
+}
+
+/* What the journal has and the ledger has not may have been told. */
+static void test_a_sale_whose_journal_is_elsewhere_is_not_disarmed(void **state)
+{
+	struct house *house = *state;
+	const struct sale_control_settings settings = {
+		.ledger = house->ledger,
+		.stock = house->stock,
+		.catalog = house->catalog,
+		.commit = {house_append, house},
+	};
+	struct ledger_actor actor = house_actor();
+	struct sale_control *control;
+
+	house_create(house, house_draft("drop"));
+	assert_int_equal(sale_control_new(&control, &settings), 0);
+	assert_int_equal(sale_control_move(control, SLICE("drop"), SALE_DISARM, &actor), LEDGER_ALREADY);
+	assert_int_equal(sale_control_move(control, SLICE("drop"), SALE_ARM, &actor), LEDGER_DONE);
+	assert_int_equal(sale_control_move(control, SLICE("drop"), SALE_DISARM, &actor), SALE_CONTROL_NO_PROOF);
+	assert_int_equal(house_shown(house, "drop"), SALE_ARMED);
+	(void)house_buy(house, "drop", 0, "ann", "k", 1);
+	sale_control_free(control);
+	house_assert_audit(house);
 }
 
 /* --- Units: rule 1 --- */
@@ -979,7 +1142,13 @@ int main(void)
 		TEST(test_each_move_is_in_the_ledger_and_in_the_catalog),
 		TEST(test_arming_raises_the_epoch_and_fills_the_stock),
 		TEST(test_a_failed_arming_leaves_no_stock_behind),
-		TEST(test_changes_end_with_the_draft_but_for_the_harmless),
+		TEST(test_changes_end_step_by_step),
+		TEST(test_an_armed_sale_opens_at_the_time_that_it_was_given_last),
+		TEST(test_a_disarmed_sale_is_a_draft_that_is_changed_and_armed_again),
+		TEST(test_a_disarmed_sale_is_deleted),
+		TEST(test_what_has_sold_is_not_disarmed_and_sells_on),
+		TEST(test_a_purchase_on_its_way_while_its_sale_is_disarmed_is_void),
+		TEST(test_a_sale_whose_journal_is_elsewhere_is_not_disarmed),
 		TEST(test_added_units_are_in_the_ledger_and_for_sale),
 		TEST(test_units_that_the_ledger_did_not_take_are_not_for_sale),
 		TEST(test_an_addition_that_got_through_unheard_is_finished_once),

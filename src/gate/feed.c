@@ -168,6 +168,14 @@ static void look(struct feed *feed, struct stream *stream, struct http_exchange 
 	buffer_deinit(&fresh);
 }
 
+/* It was disarmed, or is not announced any more: what it is meant to become is not the public's business. */
+static bool is_hidden(const struct feed *feed, const struct stream *stream)
+{
+	const struct sale_entry *entry = sale_table_find_number(gate_sales(feed->thread), stream->sale);
+
+	return entry && !feed->thread->for_operators && sale_phase(entry->sale, clock_wall_ms()) == SALE_PHASE_HIDDEN;
+}
+
 int64_t feed_tick(struct feed *feed, int64_t now_ns)
 {
 	if (feed->count == 0)
@@ -177,10 +185,13 @@ int64_t feed_tick(struct feed *feed, int64_t now_ns)
 	for (size_t i = feed->count; i-- > 0;) {
 		struct http_exchange *exchange = http_find(feed->thread->loop, feed->streams[i]->handle);
 
-		if (exchange)
+		if (exchange && !is_hidden(feed, feed->streams[i])) {
 			look(feed, feed->streams[i], exchange, now_ns);
-		else
-			remove_at(feed, i);
+			continue;
+		}
+		if (exchange)
+			http_stream_end(exchange);
+		remove_at(feed, i);
 	}
 	feed->next_ns = now_ns + LOOK_NS;
 	return feed->next_ns;

@@ -303,6 +303,19 @@ def test_an_armed_sale_is_disarmed_corrected_and_armed_again(server):
     server.audit()
 
 
+def test_who_watches_a_sale_that_is_disarmed_sees_nothing_of_the_draft(server):
+    server.make_sale("drop", 5, state="armed", opens_at="2099-01-01T10:00:00.000Z")
+    with server.connect() as connection, connection.makefile("rb") as stream:
+        connection.settimeout(30)
+        connection.sendall(b"GET /v1/sales/drop/events HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert any(b'"state":"armed"' in line for line in stream)
+        server.operate("POST", "/v1/sales/drop/disarm")
+        server.operate("PATCH", "/v1/sales/drop", {"name": "Secret"})
+        rest = stream.read()  # it ends
+    assert b"draft" not in rest and b"Secret" not in rest
+    assert server.ask("GET", "/v1/sales/drop/events").code == "unknown-sale"
+
+
 def test_a_sale_opens_and_closes_by_the_clock(server):
     now = time.time()
     server.make_sale("drop", 50, state="draft", schedule=True, opens_at=iso(now + 1.0), closes_at=iso(now + 2.5))

@@ -47,20 +47,28 @@ class Scene:
 
 
 def the_broker_refuses_for_a_while(scene):
-    """Cancels are refused, so a unit that has come back before is there twice."""
+    """Cancels are refused, so a unit that has come back before is there twice: which shows once all that there seem to be are sold."""
+    sold_out = set()
 
     def cancel(wish):
         wish.attempted.add("cancel")
         scene.cluster.ask("POST", f"/v1/orders/{wish.order}/cancel", wish.buyer)
 
-    def fault():
-        scene.brokers.stop_node(1)
-        wait_until(lambda: scene.crowd.answers["journal-unavailable"] > 30, 20, "refusals")
-        with ThreadPoolExecutor(15) as pool:
-            list(pool.map(cancel, scene.crowd.accepted[:30]))
-        scene.brokers.start_node(1)
+    def all_were_sold_out():
+        lots = scene.cluster.sale("drop")["lots"]
+        sold_out.update(lot["sku"] for lot in lots if lot["available"] <= 0)
+        return len(sold_out) == len(lots)
 
-    scene.shop(1, fault, after=1)
+    def fault():
+        wait_until(lambda: len(scene.crowd.accepted) >= 60, 60, "orders to cancel")
+        scene.brokers.stop_node(1)
+        wait_until(lambda: scene.crowd.answers["journal-unavailable"] > 30, 60, "refusals")
+        with ThreadPoolExecutor(15) as pool:
+            list(pool.map(cancel, scene.crowd.accepted[:60]))
+        scene.brokers.start_node(1)
+        wait_until(all_were_sold_out, 60, "the last unit")
+
+    scene.shop(0.2, fault, after=1)
 
 
 def answers_of_the_broker_are_lost(scene):

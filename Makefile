@@ -9,7 +9,7 @@ WERROR := $(if $(CI),true,false)
 
 PROFILE ?= embedded
 
-.PHONY: all demo serve cluster test bench fuzz check format install clean help
+.PHONY: all demo serve cluster test bench fuzz check mutants format install clean help
 
 all:
 	@tools/setup build
@@ -46,6 +46,10 @@ fuzz: ## FUZZ_SECONDS (600) on each target
 check: ## format, include law, static analysis, sanitizers, a short fuzz run
 	@tools/setup build test check fuzz
 	@tools/check
+
+mutants: ## break the program on purpose, one fault at a time, and show which test finds each
+	@tools/setup build test
+	@tools/mutants
 
 format: ## lay out every C file by .clang-format
 	@tools/setup check

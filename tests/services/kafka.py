@@ -9,6 +9,7 @@ standard input says, a line each, answering "ok": `stop N`, `kill N`, `start N` 
 
 import base64
 import contextlib
+import json
 import re
 import shutil
 import signal
@@ -207,6 +208,10 @@ class Kafka:
     def kill_node(self, number):
         self.nodes[number - 1].end(signal.SIGKILL)
 
+    def freeze_node(self, number):
+        """It keeps its connections, and says nothing any more."""
+        self.nodes[number - 1].process.send_signal(signal.SIGSTOP)
+
     def start_node(self, number):
         """With the data that it has."""
         node = self.nodes[number - 1]
@@ -228,6 +233,11 @@ class Kafka:
         with contextlib.suppress(subprocess.CalledProcessError):
             return {int(number): int(offset) for number, offset in re.findall(r"\[(\d+)\] offset (\d+)", self.kcat("-Q", *places))}
         return {}
+
+    def leader(self, topic, partition):
+        """The number of the node that a partition's records go to."""
+        topics = json.loads(self.kcat("-L", "-J", "-t", topic))["topics"]
+        return next(it["leader"] for it in topics[0]["partitions"] if it["partition"] == partition)
 
     def free(self):
         for node in self.nodes:

@@ -10,6 +10,7 @@ import time
 import pytest
 from kafka import Kafka, Proxied
 
+from cluster import PARTITIONS
 from crowd import Crowd, new_seed
 from penstock import wait_until
 from rush import TERMS, finish, rush
@@ -88,6 +89,21 @@ def test_one_of_three_brokers_is_killed(gates, brokers):
     kafka = brokers(3)
     cluster = gates(2, kafka=kafka)
     rush(cluster, "one of three", lambda: kafka.kill_node(2), before=1, after=4, back=60)
+
+
+def test_one_broker_alone_keeps_no_promise(gates, brokers):
+    """What the leader of a sale's partition alone has may go with it: nobody is told yes."""
+    kafka = brokers(3)
+    cluster = gates(1, kafka=kafka)
+    cluster.make_sale("drop", lots={"drop": 10})
+    wait_until(lambda: cluster.buy("drop", "early").status == 202, 20, "an order")
+    partition = next(number for number, end in kafka.ends(cluster.topic, PARTITIONS).items() if end)
+    leader = kafka.leader(cluster.topic, partition)
+    # Frozen and not dead: the leader goes on believing that they keep up, so only their own words count.
+    for number in {1, 2, 3} - {leader}:
+        kafka.freeze_node(number)
+    answer = cluster.buy("drop", "late", timeout=20)
+    assert answer.status == 503, answer
 
 
 @pytest.mark.parametrize(("mode", "seconds"), [("drop", 1), ("hold", 3), ("cut", 1)])

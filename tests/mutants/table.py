@@ -1,0 +1,95 @@
+"""The faults that are planted on purpose, and the tests that must find them (`make mutants`).
+
+A mutant is one small change of the program that breaks a rule of docs/architecture.md or a condition of it. `old` stands in `file`
+exactly once and becomes `new`. `tests` are tried in their order, the quickest first: "unit NAME" is a test of Meson's, "whole
+FILE::TEST" one of pytest's. A fault that was found by hand belongs here once it is mended: its mutant is the mend taken out.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutant:
+    name: str
+    why: str
+    file: str
+    old: str
+    new: str
+    tests: tuple
+
+
+MUTANTS = [
+    # --- Rule 1: the hot counter never runs ahead of the log ---
+    Mutant("unit-returns-early", "Redis: a unit comes back before the record that frees it is durable",
+           "src/stock/redis/functions/settle.lua", "has(sale.broken, RETURN_EARLY)", "true",
+           ("unit stock_redis",)),
+    Mutant("refund-to-first-lot", "Redis: the units of a cancelled order go back to lot 0",
+           "src/stock/redis/functions/outbox.lua", "local lot = lot_of(sale, lot_number)\n\tflags = flags % CLAIMED - SETTLING",
+           "local lot = lot_of(sale, 0)\n\tflags = flags % CLAIMED - SETTLING",
+           ("unit redis_model",)),
+    Mutant("version-before-units", "memory: a lot's version rises before its units have come back, so a latch outlives them",
+           "src/stock/memory/lot_units.c",
+           "\tatomic_fetch_add(&lot->counter, delta);\n\tatomic_fetch_add(&lot->version, 1); /* after the units: see above */",
+           "\tatomic_fetch_add(&lot->version, 1);\n\tatomic_fetch_add(&lot->counter, delta);",
+           ("unit lot_units",)),
+    # --- Rule 2: three ends ---
+    Mutant("claimed-entry-undone", "Redis: a gate compensates an outbox entry that another gate has claimed",
+           "src/stock/redis/functions/outbox.lua", "record)\n\tif not durable and has(flags, CLAIMED) and not has(sale.broken, UNDO_CLAIMED) then",
+           "record)\n\tif false then",
+           ("unit stock_redis",)),
+    Mutant("kafka-without-idempotence", "the producer asks one broker, and may write twice",
+           "src/journal/kafka/producer.c", 'kafka_conf_set(conf, "enable.idempotence", "true"); ',
+           'kafka_conf_set(conf, "acks", "1"); ',
+           ("whole test_kafka_faults.py::test_one_broker_alone_keeps_no_promise",)),
+    # --- Rule 3: told under the epoch that granted it ---
+    Mutant("told-without-proof", "success is told of what no stock has acknowledged under its epoch",
+           "src/core/telling.c", "if (proof != EPOCH_PROVEN && FAILPOINT", "if (false && FAILPOINT",
+           ("unit journal_worker", "unit admission", "whole test_told.py")),
+    Mutant("any-answer-proves", "an answer of another epoch to the acknowledgement counts as the proof",
+           "src/core/telling.c", "\tcase STOCK_ACK_OTHER_EPOCH:\n\t\treturn EPOCH_UNPROVEN;",
+           "\t\treturn EPOCH_UNPROVEN;\n\tcase STOCK_ACK_OTHER_EPOCH:\n\t\treturn EPOCH_PROVEN;",
+           ("unit journal_worker", "whole test_told.py")),
+    Mutant("old-epoch-acknowledged", "Redis: the acknowledgement of an order that an older epoch granted is taken",
+           "src/stock/redis/functions/outbox.lua", "if epoch ~= sale.epoch then", "if false then",
+           ("unit stock_redis",)),
+    # --- Rule 4: epoch and barrier, and what a rebuild loads ---
+    Mutant("epoch-not-read-again", "a rebuild arms without looking whether another process has begun a newer epoch",
+           "src/recovery/round.c", "((*now)->epoch != sale->tail.epoch && FAILPOINT", "(false && FAILPOINT",
+           ("unit round",)),
+    Mutant("newer-barrier-overlooked", "a rebuild arms although the log has a newer barrier than its own",
+           "src/recovery/tail.c", "sale->epoch && is_of_another(sale, event))", "false)",
+           ("unit round",)),
+    Mutant("epoch-below-the-tail", "a rebuild's epoch is not above those that the journal's tail has",
+           "src/recovery/round.c", "rebuild_begin(round->ledger, round->stock, sale->sale, sale->tail.highest)",
+           "rebuild_begin(round->ledger, round->stock, sale->sale, 0)",
+           ("unit round",)),
+    Mutant("sums-not-compared", "what was loaded is not held against the sums that the ledger keeps per lot",
+           "src/recovery/rebuild.c", "return agree ? 0 : error_origin(-EUCLEAN);", "return agree || true ? 0 : error_origin(-EUCLEAN);",
+           ("unit rebuild",)),
+    Mutant("snapshot-of-many-moments", "PostgreSQL: a sale's rows are read as each statement finds them, not at one moment",
+           "src/ledger/postgres/snapshot.c", '"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"', '"BEGIN READ ONLY"',
+           ("unit ledger_postgres",)),
+    # --- What a gate remembers of a shared stock ---
+    Mutant("latch-without-age", "a gate answers 410 from what it knew a second ago",
+           "src/core/admission.c", "return stock->ops->local || clock_mono_ns()", "return true || clock_mono_ns()",
+           ("unit admission",)),
+    Mutant("names-complete-too-early", "the list of buyers' names is taken as read before its end",
+           "src/stock/redis/sales.c", "\tif (seen >= total)\n", "\tif (true)\n",
+           ("unit redis_sales",)),
+    Mutant("wall-clock-believed", "a step of Redis' wall clock moves the holds of a sale",
+           "src/stock/redis/functions/common.lua", "if most > 0 and time > most + JUMP_MS then", "if false then",
+           ("unit redis_clock",)),
+    # --- Limits and keys ---
+    Mutant("spilled-key-not-compared", "memory: of a buyer with many orders the first key with the same hash is taken",
+           "src/stock/memory/buyer_book.c",
+           "if (buyer_book_order(book, order)->buyer == buyer && same(buyer_book_order(book, order)->key, key))",
+           "if (buyer_book_order(book, order)->buyer == buyer)",
+           ("unit buyer_book",)),
+    Mutant("refusal-consumes", "Redis: a purchase that was compensated keeps its place in the buyer's rate window",
+           "src/stock/redis/functions/outbox.lua", "if stamp > 0 then", "if false then",
+           ("unit stock_redis",)),
+    Mutant("expired-order-counts", "Redis: an expired order keeps counting against its buyer",
+           "src/stock/redis/functions/outbox.lua", "if has(flags, COUNTED) then\n\t\t\tlists.buyers[buyer]",
+           "if has(flags, COUNTED) and kind ~= EV_EXPIRED then\n\t\t\tlists.buyers[buyer]",
+           ("unit redis_model",)),
+]

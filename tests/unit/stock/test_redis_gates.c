@@ -133,6 +133,32 @@ static void stop(struct gate *gate)
 	assert_int_equal(gate->stock->ops->brake(gate->stock, GATE_SALE, &brake), 0);
 }
 
+/* A stop and what was set aside had one key, so that the first such entry beside a stop broke every claim. */
+static void test_an_unreadable_entry_is_set_aside_beside_a_stop(void **state)
+{
+	struct stock_claim *claims = calloc(8, sizeof(*claims));
+	struct stock_reserve broken, whole;
+	struct stock_totals totals;
+
+	(void)state;
+	assert_non_null(claims);
+	stand_still();
+	sell(5);
+	broken = gate_buy(&gates[0], "ann", "");
+	whole = gate_buy(&gates[0], "bob", "");
+	redis_place_run(place, "HSET {ps:%d}:o %b x", GATE_SALE, broken.event.id.bytes, (size_t)16);
+	stop(&gates[0]);
+	gate_refresh(&gates[1]);
+	pass(3000);
+	gate_refresh(&gates[1]);
+	assert_int_equal(gates[1].stock->ops->claim(gates[1].stock, gate_now_ns() - 2000 * MS, gate_now_ns(), claims, 8), 1);
+	assert_true(uuid_equal(&claims[0].event.id, &whole.event.id));
+	gates[1].stock->ops->totals(gates[1].stock, &totals);
+	assert_int_equal(totals.unreadable, 1);
+	assert_int_equal(gate_buy(&gates[1], "cid", "").outcome, STOCK_PAUSED);
+	free(claims);
+}
+
 static void test_a_stop_holds_at_every_gate_at_its_next_call(void **state)
 {
 	struct stock_brake brake;
@@ -423,6 +449,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_each_hold_expires_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_entries_of_a_dead_gate_go_to_another_and_are_not_compensated, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(test_an_unreadable_entry_is_set_aside_beside_a_stop, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_stop_holds_at_every_gate_at_its_next_call, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_stop_that_redis_has_forgotten_is_put_back_before_the_sale_is_armed, set_up,
 						tear_down),

@@ -12,7 +12,7 @@
 --   :x  zset    the outbox: an order's id, or "m" and a movement's id, by the time of the last try
 --   :p  hash    order id -> the settlement of it that is on its way
 --   :v  hash    movement id -> its record
---   :z  zset    entries of the outbox whose record cannot be read, by the time that they were set aside
+--   :u  zset    entries of the outbox whose record cannot be read, by the time that they were set aside
 --   :z  hash    an operator's stop: serial, stopped, pending, at_ms, actor, trace
 --   :r:NUMBER   hash    buyer -> the times of its last grants; one a window, forgotten when two have passed
 --

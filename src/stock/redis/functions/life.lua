@@ -2,7 +2,7 @@
 
 local function forget(key, rate_ms, now)
 	local doomed = {'UNLINK', key .. ':m', key .. ':l', key .. ':o', key .. ':k', key .. ':b', key .. ':n', key .. ':h', key .. ':x',
-		key .. ':p', key .. ':v', key .. ':z'}
+		key .. ':p', key .. ':v', key .. ':u'}
 	if rate_ms and rate_ms > 0 then
 		doomed[#doomed + 1] = key .. ':r:' .. floor(now / rate_ms)
 		doomed[#doomed + 1] = key .. ':r:' .. (floor(now / rate_ms) - 1)

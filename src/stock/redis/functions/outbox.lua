@@ -298,7 +298,7 @@ local function claim(keys, args)
 	local latest, max = unpack_bin('<i8I', args[2])
 	local lists, out, again = end_lists(sale.key), {}, {'ZADD', sale.key .. ':x'}
 	local old = call('ZRANGE', sale.key .. ':x', '-inf', latest, 'BYSCORE', 'LIMIT', 0, max)
-	local unreadable, aside = 0, {'ZADD', sale.key .. ':z'}
+	local unreadable, aside = 0, {'ZADD', sale.key .. ':u'}
 	for i = 1, #old do
 		local fine, text
 		if #old[i] == 16 then

@@ -31,7 +31,7 @@ int audit_print(const struct ledger_audit *audit)
 	       audit->units_allocated, audit->units_available, audit->units_held, audit->units_confirmed, audit->units_withdrawn,
 	       audit->movements);
 	promise_line("P1", "never oversold", audit->p1_broken, "lots have more live units than they were given");
-	promise_line("P2", "never lost", audit->p2_broken, "orders and movements do not match");
+	promise_line("P2", "never lost", audit->p2_broken, "orders do not match their movements, or may lie among the dead letters");
 	promise_line("P3", "never twice", audit->p3_broken, "buyers above their limit, or keys with two orders");
 	promise_line("P4", "never leaked", audit->p4_broken, "balances are not the sum of their movements");
 	promise_line("log", "the operator's log is whole", audit->log_broken, "rows do not follow from the one before");

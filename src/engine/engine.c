@@ -330,6 +330,7 @@ static int make_sale_keeper(struct engine *engine)
 		.control = engine->control,
 		.catalog = engine->catalog,
 		.metrics = engine->metrics,
+		.promises = &engine->promises,
 		.retention_ms = engine->settings->sale.retention_ns / 1000000,
 		.shared = adapters_shared(engine->settings),
 		.change = engine->change,
@@ -474,9 +475,7 @@ static void reload(void *context)
 
 static bool alive(void *context, int64_t within_ns)
 {
-	const struct engine *engine = context;
-
-	return gate_alive(engine->gate, within_ns);
+	return gate_alive(((const struct engine *)context)->gate, within_ns);
 }
 
 int engine_run(const struct settings *settings, const struct engine_options *options)

@@ -98,6 +98,15 @@ void audit_books(struct ledger_audit *audit, const struct audit_books *books)
 		note(audit, "P2: the state of order %s is not what its movements say", books->order);
 }
 
+void audit_dead_letter(struct ledger_audit *audit, int64_t number, struct slice json)
+{
+	if (!event_may_be_purchase(json))
+		return;
+	audit->p2_broken++;
+	audit->dead_purchases++;
+	note(audit, "P2: dead letter %lld may be a purchase that its buyer was told of: see `penstock replay`", (long long)number);
+}
+
 void audit_buyer(struct ledger_audit *audit, const char *sale, const char *buyer, int64_t units, int64_t limit)
 {
 	audit->p3_broken++;

@@ -4,6 +4,7 @@
  *
  *   P1  for every lot, the units of its live orders, and its balance, against what was allocated and not withdrawn; orders of no lot
  *   P2  every order's movements (exactly one that reserved it; their sum is what its state says) and every movement's order;
+ *       dead letters of purchases that may have been told: nobody has that order until they are replayed;
  *       the database's own word that its file is whole: nobody knows what stood on a damaged page
  *   P3  every buyer's live units in a sale against the limit that they were granted under; every key's orders
  *   P4  every lot's and item's balance against the sum of its movements; no balance below zero
@@ -33,6 +34,7 @@ struct audit_books {
 	bool one_lot;
 };
 void audit_books(struct ledger_audit *audit, const struct audit_books *books);
+void audit_dead_letter(struct ledger_audit *audit, int64_t number, struct slice json);
 
 void audit_buyer(struct ledger_audit *audit, const char *sale, const char *buyer, int64_t units, int64_t limit);
 void audit_key(struct ledger_audit *audit, const char *buyer, const char *key, int64_t orders);

@@ -25,6 +25,9 @@ void promises_register(struct promises *promises, struct metrics *metrics)
 	for (int i = 0; i < PROMISE_COUNT; i++)
 		metrics_reader(metrics, "counter", "penstock_promise_broken_total",
 			       "Times a promise was seen broken; must stay 0.", labels[i], read_counter, &promises->broken[i]);
+	metrics_reader(metrics, "gauge", "penstock_dead_purchases",
+		       "Dead letters of purchases that may have been told: P2 is broken until each is replayed or forgotten.",
+		       labels[PROMISE_NEVER_LOST], read_counter, &promises->dead_purchases);
 }
 
 void promises_break(struct promises *promises, enum promise promise, uint64_t times)
@@ -33,8 +36,14 @@ void promises_break(struct promises *promises, enum promise promise, uint64_t ti
 	atomic_fetch_add_explicit(&promises->broken[promise], times, memory_order_relaxed);
 }
 
+bool promises_set_dead_purchases(struct promises *promises, uint64_t count)
+{
+	return atomic_exchange_explicit(&promises->dead_purchases, count, memory_order_relaxed) != count;
+}
+
 uint64_t promises_broken(const struct promises *promises, enum promise promise)
 {
 	ASSERT(promise < PROMISE_COUNT);
-	return atomic_load_explicit(&promises->broken[promise], memory_order_relaxed);
+	return atomic_load_explicit(&promises->broken[promise], memory_order_relaxed) +
+	       (promise == PROMISE_NEVER_LOST ? atomic_load_explicit(&promises->dead_purchases, memory_order_relaxed) : 0);
 }

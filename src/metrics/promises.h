@@ -1,6 +1,7 @@
 /* The promises P1 to P5 as counters that must stay 0. Whoever sees one broken says so here; any thread, at any time. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "metrics/metrics.h"
 
@@ -15,10 +16,14 @@ enum promise {
 
 struct promises {
 	_Atomic uint64_t broken[PROMISE_COUNT];
+	_Atomic uint64_t dead_purchases; /* P2 is broken until an operator has seen to each */
 };
 
 const char *promise_name(enum promise promise); /* "P1" */
 /* Registers the counters; before any metrics_cells_new(). `promises` (zeroed) must outlive the metrics. */
 void promises_register(struct promises *promises, struct metrics *metrics);
 void promises_break(struct promises *promises, enum promise promise, uint64_t times);
+/* How many dead letters may be purchases that were told, now. True: other than before. */
+bool promises_set_dead_purchases(struct promises *promises, uint64_t count);
+/* Times it was seen broken, and what breaks it now. */
 uint64_t promises_broken(const struct promises *promises, enum promise promise);

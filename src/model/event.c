@@ -414,3 +414,12 @@ int event_decode(struct slice json, struct event *event, struct event_text *text
 	json_decref(root);
 	return result;
 }
+
+bool event_may_be_purchase(struct slice json)
+{
+	struct event event;
+	struct event_text text;
+	const char *reason;
+
+	return event_decode(json, &event, &text, &reason) < 0 || event.kind == EVENT_RESERVED;
+}

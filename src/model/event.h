@@ -68,3 +68,5 @@ void event_encode(const struct event *event, struct buffer *out);
  * texts are copied to `text`.
  */
 int event_decode(struct slice json, struct event *event, struct event_text *text, const char **reason);
+/* Of an event that could not be applied: whether a buyer may have been told of a purchase by it. A reservation, or what cannot be read. */
+bool event_may_be_purchase(struct slice json);

@@ -152,12 +152,13 @@ struct ledger_audit {
 	int64_t sales, lots, orders, held, confirmed, cancelled, expired;
 	int64_t units_allocated, units_available, units_held, units_confirmed, units_withdrawn;
 	int64_t movements, dead_letters, log_rows;
-	int64_t p1_broken;  /* lots with more live units than allocated - withdrawn, by orders or by balance */
-	int64_t p2_broken;  /* orders without their movement, or a movement without its order */
-	int64_t p3_broken;  /* buyers above a sale's limit, keys with two orders */
-	int64_t p4_broken;  /* lots or items whose balance is not the sum of their movements */
-	int64_t log_broken; /* rows of the operator log whose hash does not follow */
-	char first[512];    /* the first fault found, in words; empty: none */
+	int64_t dead_purchases; /* dead letters of purchases that may have been told (event_may_be_purchase()) */
+	int64_t p1_broken;      /* lots with more live units than allocated - withdrawn, by orders or by balance */
+	int64_t p2_broken;      /* orders without their movement, a movement without its order, dead purchases */
+	int64_t p3_broken;      /* buyers above a sale's limit, keys with two orders */
+	int64_t p4_broken;      /* lots or items whose balance is not the sum of their movements */
+	int64_t log_broken;     /* rows of the operator log whose hash does not follow */
+	char first[512];        /* the first fault found, in words; empty: none */
 };
 
 /* How far a partition of the journal has been read, and the fingerprint of the record before. */
@@ -295,6 +296,8 @@ struct ledger_ops {
 	int (*dead_letter)(struct ledger *ledger, const struct event *event, const char *reason, int64_t now_ms);
 	int (*dead_letters)(struct ledger *ledger, int64_t after, struct ledger_dead_letter *rows, size_t max, size_t *count);
 	int (*dead_letter_remove)(struct ledger *ledger, int64_t number);
+	/* Removes it unreplayed, with a row of the operator log, `dead-letter.forget`, in the same transaction. DONE or NOT_FOUND. */
+	int (*dead_letter_forget)(struct ledger *ledger, const struct ledger_actor *actor, int64_t number, struct slice detail_json);
 
 	int (*audit)(struct ledger *ledger, struct ledger_audit *audit);
 	/* 0, or negative with the reason (static text) while writes are failing. Never blocks; any thread. */

@@ -1043,6 +1043,61 @@ static void test_dead_letters_are_kept_until_removed(void **state)
 	assert_int_equal(count, 0);
 }
 
+static void assert_dead(struct kit *kit, int64_t letters, int64_t purchases)
+{
+	struct ledger_audit audit;
+
+	assert_int_equal(kit->ledger->ops->audit(kit->ledger, &audit), 0);
+	assert_int_equal(audit.dead_letters, letters);
+	assert_int_equal(audit.dead_purchases, purchases);
+	assert_int_equal(audit.p2_broken, purchases);
+	if (purchases)
+		assert_non_null(strstr(audit.first, "may be a purchase that its buyer was told of"));
+	else
+		kit_assert_audit(kit);
+}
+
+static void test_a_dead_purchase_breaks_p2_until_it_is_forgotten_by_name(void **state)
+{
+	static const struct ledger_bad_record bad[] = {{"not JSON", SLICE("nonsense")}};
+	struct kit *kit = kit_of(state);
+	struct ledger_progress progress = {0, 0, 1, 10};
+	struct ledger_drain drain = {.bad = bad, .bad_count = 1, .progress = &progress, .progress_count = 1, .now_ms = kit->now_ms};
+	struct event reserved = kit_reserved(kit, KIT_SHIRT, 1, "ann"), cancelled = kit_settled(kit, EVENT_CANCELLED, &reserved);
+	const struct ledger_actor actor = {.name = SLICE("shell:mia"), .now_ms = kit->now_ms};
+	struct ledger_log_row logged;
+	struct ledger_dead_letter rows[4];
+	size_t count;
+
+	assert_int_equal(kit->ledger->ops->dead_letter(kit->ledger, &cancelled, "no such order", 42), 0);
+	assert_dead(kit, 1, 0);
+	assert_int_equal(kit->ledger->ops->dead_letter(kit->ledger, &reserved, "no such lot", 43), 0);
+	assert_dead(kit, 2, 1);
+	assert_int_equal(kit->ledger->ops->drain(kit->ledger, &drain), LEDGER_DONE);
+	ledger_suite_restart(*state);
+	assert_dead(kit, 3, 2);
+	assert_int_equal(kit->ledger->ops->dead_letters(kit->ledger, 0, rows, 4, &count), 0);
+	assert_int_equal(count, 3);
+	for (size_t i = 0; i < count; i++)
+		free(rows[i].event);
+	for (size_t i = 1; i < count; i++) {
+		assert_int_equal(kit->ledger->ops->dead_letter_forget(kit->ledger, &actor, rows[i].number,
+								      SLICE("{\"reason\":\"paid back\"}")),
+				 LEDGER_DONE);
+		assert_dead(kit, 3 - (int64_t)i, 2 - (int64_t)i);
+	}
+	assert_int_equal(kit->ledger->ops->dead_letter_forget(kit->ledger, &actor, rows[1].number, SLICE("{}")), LEDGER_NOT_FOUND);
+	assert_int_equal(kit->ledger->ops->log_rows(kit->ledger,
+						    &(struct ledger_log_filter){.action = SLICE("dead-letter"), .newest_first = true},
+						    &logged, 1, &count),
+			 0);
+	assert_int_equal(count, 1);
+	assert_string_equal(logged.action, "dead-letter.forget");
+	assert_string_equal(logged.actor, "shell:mia");
+	assert_int_equal(atoll(logged.subject), rows[2].number);
+	assert_string_equal(logged.detail, "{\"reason\":\"paid back\"}");
+}
+
 static void test_audit_counts_what_there_is(void **state)
 {
 	struct kit *kit = kit_of(state);
@@ -1127,6 +1182,7 @@ int ledger_suite_run(const struct ledger_suite_adapter *which)
 		TEST(test_a_withdrawal_by_the_clock_is_no_operators),
 		TEST(test_log_takes_rows_of_its_own_and_cuts_what_is_too_long),
 		TEST(test_dead_letters_are_kept_until_removed),
+		TEST(test_a_dead_purchase_breaks_p2_until_it_is_forgotten_by_name),
 		TEST(test_audit_counts_what_there_is),
 		TEST(test_healthy_ledger_has_nothing_to_recover),
 	};

@@ -281,9 +281,55 @@ def test_replay_shows_tries_and_forgets_dead_letters(server):
     done = operate(server, "replay", "--all")
     assert done.returncode == 1 and "1 applied, 0 dropped, 3 kept" in done.stdout and "it is no event" in done.stdout
     done = operate(server, "replay", "--all", "--drop")
-    assert done.returncode == 0 and "0 applied, 3 dropped, 0 kept" in done.stdout
+    assert done.returncode == 1 and "0 applied, 1 dropped, 2 kept" in done.stdout, "what cannot be read may be a purchase"
+    for row in listed[2:]:
+        assert server.audit_ledger()[0] == 1
+        assert operate(server, "replay", "--forget", row["number"], "--reason", "somebody's test").returncode == 0
     assert "no dead letters" in operate(server, "replay").stdout
     assert server.audit_ledger()[0] == 0
+
+
+def test_a_told_purchase_among_the_dead_letters_breaks_p2_until_it_is_forgotten_with_a_reason(server):
+    server.make_sale("drop", 5)
+    server.stop()
+    told = {
+        "v": 1, "kind": "order.reserved", "id": "01930000-0000-7000-8000-000000000001", "sale": 1, "epoch": 0, "lot": 0, "quantity": 1,
+        "at": "2027-01-01T10:00:00.000Z", "hold_expires_at": None, "actor": "anna", "buyer": "anna", "buyer_units": 1, "limit_per_buyer": 1,
+    }  # fmt: skip
+    with sqlite3.connect(server.ledger) as ledger:
+        ledger.execute("insert into dead_letters (at_ms, reason, event) values (1800000000000, 'as told', ?)", [json.dumps(told)])
+    code, text = server.audit_ledger()
+    assert code == 1 and "P2: dead letter 1 may be a purchase" in text
+
+    server.restart()
+    wait_until(lambda: server.metric('penstock_dead_purchases{promise="P2"}') == 1, 20, "the metric")
+    health = server.operate("GET", "/health")
+    promises = health.json["components"]["promises"]
+    assert (health.status, promises["status"]) == (503, "DOWN")
+    assert promises["details"] == {"P1": 0, "P2": 1, "P3": 0, "P4": 0, "P5": 0}
+    audit = server.operate_audit().json
+    assert (audit["ok"], audit["promises"]["p2"]) == (False, {"broken": 1})
+    assert server.metric('penstock_promise_broken_total{promise="P2"}') == 0, "what can be mended is not counted for ever"
+    server.stop()
+
+    assert "newer epoch" in operate(server, "replay", "--all").stdout, "which does not make void what was told before it"
+    for tried in (("--all",), ("--all", "--drop"), ("--number", 1, "--drop")):
+        done = operate(server, "replay", *tried)
+        assert done.returncode == 1 and "1 kept" in done.stdout, done
+    for wrong in (("--forget", 1), ("--reason", "x"), ("--forget", 1, "--reason", ""), ("--forget", 1, "--reason", "x", "--all")):
+        assert operate(server, "replay", *wrong).returncode == 2
+    assert operate(server, "replay", "--forget", 2, "--reason", "no such row").returncode == 1
+    done = operate(server, "replay", "--forget", 1, "--reason", "paid back")
+    assert done.returncode == 0 and told["id"] in done.stdout
+    assert server.audit_ledger()[0] == 0
+    with sqlite3.connect(server.ledger) as ledger:
+        actor, action, detail = ledger.execute("select actor, action, detail from operator_log order by number desc limit 1").fetchone()
+    assert (actor.split(":")[0], action) == ("shell", "dead-letter.forget")
+    assert json.loads(detail) == {"reason": "paid back", "kind": "order.reserved", "id": told["id"]}
+
+    server.restart()
+    wait_until(lambda: server.operate("GET", "/health").status == 200, 20, "the health")
+    assert server.audit()["totals"]["dead_letters"] == 0
 
 
 def test_a_drain_says_where_there_is_nothing_to_drain(tmp_path):

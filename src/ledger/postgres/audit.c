@@ -102,6 +102,13 @@ static void books_row(const PGresult *result, int row, struct ledger_audit *audi
 	audit_books(audit, &books);
 }
 
+static const char dead_sql[] = "SELECT number, event FROM dead_letters ORDER BY number";
+
+static void dead_row(const PGresult *result, int row, struct ledger_audit *audit)
+{
+	audit_dead_letter(audit, pg_get_int(result, row, 0), pg_get_slice(result, row, 1));
+}
+
 /* --- P3 --- */
 
 static const char buyers_sql[] =
@@ -193,8 +200,9 @@ static int run(struct pg_connection *connection, struct ledger_audit *audit)
 		const char *sql;
 		void (*row)(const PGresult *, int, struct ledger_audit *);
 	} steps[] = {
-		{counts_sql, counts_row}, {states_sql, states_row}, {lots_sql, lots_row}, {lotless_sql, lotless_row},
-		{books_sql, books_row},   {buyers_sql, buyers_row}, {keys_sql, keys_row}, {items_sql, items_row},
+		{counts_sql, counts_row},   {states_sql, states_row}, {lots_sql, lots_row},
+		{lotless_sql, lotless_row}, {books_sql, books_row},   {buyers_sql, buyers_row},
+		{keys_sql, keys_row},       {items_sql, items_row},   {dead_sql, dead_row},
 	};
 	PGresult *result;
 	int end = pg_outcome(pg_do(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", NULL), -EIO);

@@ -1,4 +1,5 @@
 /* Dead letters: events that no transaction could apply, kept with their reason until somebody has replayed them. */
+#include <stdio.h>
 #include <stdlib.h>
 #include "ledger/dead_letter.h"
 #include "ledger/postgres/private.h"
@@ -61,19 +62,40 @@ int postgres_dead_letters(struct ledger *base, int64_t after, struct ledger_dead
 	return end;
 }
 
-int postgres_dead_letter_remove(struct ledger *base, int64_t number)
+static int erase(struct pg_connection *connection, int64_t number)
 {
-	struct pg_work work = {.ledger = postgres_ledger_of(base)};
 	struct pg_params params = {0};
 	PGresult *result;
 	int end;
 
 	pg_put_int(&params, number);
+	end = pg_outcome(pg_query(connection, "DELETE FROM dead_letters WHERE number = $1", &params, &result), -EIO);
+	if (end == 0 && pg_changed(result) == 0)
+		end = LEDGER_NOT_FOUND;
+	PQclear(result);
+	return end;
+}
+
+int postgres_dead_letter_remove(struct ledger *base, int64_t number)
+{
+	struct pg_work work = {.ledger = postgres_ledger_of(base)};
+
+	while (pg_work_begin(&work))
+		pg_work_end(&work, erase(work.connection, number));
+	return work.result;
+}
+
+int postgres_dead_letter_forget(struct ledger *base, const struct ledger_actor *actor, int64_t number, struct slice detail_json)
+{
+	struct pg_work work = {.ledger = postgres_ledger_of(base), .logs = true};
+	char subject[32];
+	int end;
+
+	snprintf(subject, sizeof(subject), "%lld", (long long)number);
 	while (pg_work_begin(&work)) {
-		end = pg_outcome(pg_query(work.connection, "DELETE FROM dead_letters WHERE number = $1", &params, &result), -EIO);
-		if (end == 0 && pg_changed(result) == 0)
-			end = LEDGER_NOT_FOUND;
-		PQclear(result);
+		end = erase(work.connection, number);
+		if (end == LEDGER_DONE)
+			end = pg_log_row_write(work.connection, actor, "dead-letter.forget", slice_of(subject), detail_json);
 		pg_work_end(&work, end);
 	}
 	return work.result;

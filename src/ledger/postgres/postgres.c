@@ -58,6 +58,7 @@ static const struct ledger_ops postgres_ops = {
 	.dead_letter = postgres_dead_letter,
 	.dead_letters = postgres_dead_letters,
 	.dead_letter_remove = postgres_dead_letter_remove,
+	.dead_letter_forget = postgres_dead_letter_forget,
 	.audit = postgres_audit,
 	.health = pg_writer_health,
 	.recover = pg_writer_recover,

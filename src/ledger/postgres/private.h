@@ -263,5 +263,6 @@ int postgres_log_rows(struct ledger *ledger, const struct ledger_log_filter *fil
 int postgres_dead_letter(struct ledger *ledger, const struct event *event, const char *reason, int64_t now_ms);
 int postgres_dead_letters(struct ledger *ledger, int64_t after, struct ledger_dead_letter *rows, size_t max, size_t *count);
 int postgres_dead_letter_remove(struct ledger *ledger, int64_t number);
+int postgres_dead_letter_forget(struct ledger *ledger, const struct ledger_actor *actor, int64_t number, struct slice detail_json);
 
 int postgres_audit(struct ledger *ledger, struct ledger_audit *audit);

@@ -114,6 +114,13 @@ static void books_row(sqlite3_stmt *statement, struct ledger_audit *audit)
 	audit_books(audit, &books);
 }
 
+static const char dead_sql[] = "SELECT number, event FROM dead_letters ORDER BY number";
+
+static void dead_row(sqlite3_stmt *statement, struct ledger_audit *audit)
+{
+	audit_dead_letter(audit, number(statement, 0), column_slice(statement, 1));
+}
+
 /* --- P3 --- */
 
 static const char buyers_sql[] =
@@ -161,9 +168,9 @@ static int run(struct connection *connection, struct ledger_audit *audit)
 		const char *sql;
 		void (*row)(sqlite3_stmt *, struct ledger_audit *);
 	} steps[] = {
-		{counts_sql, counts_row},   {states_sql, states_row}, {lots_sql, lots_row},
-		{lotless_sql, lotless_row}, {books_sql, books_row},   {buyers_sql, buyers_row},
-		{keys_sql, keys_row},       {items_sql, items_row},   {damage_sql, damage_row},
+		{counts_sql, counts_row}, {states_sql, states_row}, {lots_sql, lots_row}, {lotless_sql, lotless_row},
+		{books_sql, books_row},   {buyers_sql, buyers_row}, {keys_sql, keys_row}, {items_sql, items_row},
+		{damage_sql, damage_row}, {dead_sql, dead_row},
 	};
 	int result = connection_run(connection, "BEGIN");
 

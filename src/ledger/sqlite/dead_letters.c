@@ -1,4 +1,5 @@
 /* Dead letters: events that no transaction could apply, kept with their reason until somebody has replayed them. */
+#include <stdio.h>
 #include <stdlib.h>
 #include "ledger/dead_letter.h"
 #include "ledger/sqlite/private.h"
@@ -71,21 +72,39 @@ int sqlite_dead_letters(struct ledger *base, int64_t after, struct ledger_dead_l
 	return reader_end(ledger, reader, result);
 }
 
+static int erase(struct connection *connection, int64_t number)
+{
+	sqlite3_stmt *statement;
+	int result = connection_prepare(connection, "DELETE FROM dead_letters WHERE number = ?1", &statement);
+
+	if (result < 0)
+		return result;
+	bind_int(statement, 1, number);
+	result = step_once(connection, statement);
+	return result == 0 && sqlite3_changes(connection->db) == 0 ? LEDGER_NOT_FOUND : result;
+}
+
 int sqlite_dead_letter_remove(struct ledger *base, int64_t number)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
 	struct connection *connection;
-	sqlite3_stmt *statement;
+	int result = writer_begin(ledger, &connection);
+
+	return result < 0 ? result : writer_end(ledger, erase(connection, number));
+}
+
+int sqlite_dead_letter_forget(struct ledger *base, const struct ledger_actor *actor, int64_t number, struct slice detail_json)
+{
+	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
+	struct connection *connection;
+	char subject[32];
 	int result = writer_begin(ledger, &connection);
 
 	if (result < 0)
 		return result;
-	result = connection_prepare(connection, "DELETE FROM dead_letters WHERE number = ?1", &statement);
-	if (result == 0) {
-		bind_int(statement, 1, number);
-		result = step_once(connection, statement);
-	}
-	if (result == 0 && sqlite3_changes(connection->db) == 0)
-		result = LEDGER_NOT_FOUND;
+	snprintf(subject, sizeof(subject), "%lld", (long long)number);
+	result = erase(connection, number);
+	if (result == LEDGER_DONE)
+		result = log_row_write(connection, actor, "dead-letter.forget", slice_of(subject), detail_json);
 	return writer_end(ledger, result);
 }

@@ -228,5 +228,6 @@ int sqlite_log_rows(struct ledger *ledger, const struct ledger_log_filter *filte
 int sqlite_dead_letter(struct ledger *ledger, const struct event *event, const char *reason, int64_t now_ms);
 int sqlite_dead_letters(struct ledger *ledger, int64_t after, struct ledger_dead_letter *rows, size_t max, size_t *count);
 int sqlite_dead_letter_remove(struct ledger *ledger, int64_t number);
+int sqlite_dead_letter_forget(struct ledger *ledger, const struct ledger_actor *actor, int64_t number, struct slice detail_json);
 
 int sqlite_audit(struct ledger *ledger, struct ledger_audit *audit);

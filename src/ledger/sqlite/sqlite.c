@@ -135,6 +135,7 @@ static const struct ledger_ops sqlite_ops = {
 	.dead_letter = sqlite_dead_letter,
 	.dead_letters = sqlite_dead_letters,
 	.dead_letter_remove = sqlite_dead_letter_remove,
+	.dead_letter_forget = sqlite_dead_letter_forget,
 	.audit = sqlite_audit,
 	.health = writer_health,
 	.recover = writer_recover,

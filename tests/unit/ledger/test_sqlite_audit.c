@@ -74,6 +74,12 @@ static void test_oversold_lot_is_caught(void **state)
 	       "P1: lot SHIRT of sale drop has");
 }
 
+static void test_told_order_among_the_dead_letters_is_caught(void **state)
+{
+	CAUGHT(*state, "INSERT INTO dead_letters (at_ms, reason, event) VALUES (1, 'as told', 'no event')", p2_broken,
+	       "P2: dead letter 1 may be a purchase that its buyer was told of");
+}
+
 static void test_oversold_balance_is_caught(void **state)
 {
 	CAUGHT(*state, "UPDATE lots SET held = 20 WHERE place = 0", p1_broken, "P1: lot SHIRT of sale drop");
@@ -200,6 +206,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_oversold_lot_is_caught),
 		TEST(test_oversold_balance_is_caught),
+		TEST(test_told_order_among_the_dead_letters_is_caught),
 		TEST(test_order_of_no_lot_is_caught),
 		TEST(test_lost_order_is_caught),
 		TEST(test_lost_movement_is_caught),

@@ -67,6 +67,7 @@ static void start(struct bench *bench, size_t lane_size)
 										       .control = bench->control,
 										       .catalog = house->catalog,
 										       .metrics = bench->metrics,
+										       .promises = &bench->promises,
 										       .retention_ms = HOUSE_RETENTION_MS}),
 			 0);
 	house_let_time_run();

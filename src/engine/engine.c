@@ -310,7 +310,7 @@ static int load_sales(struct engine *engine)
 	if (engine->stock->ops->local)
 		r = rebuild_stock(engine->ledger, engine->stock, engine->catalog, live_since_ms, &rebuilt);
 	else
-		r = catalog_load(engine->ledger, engine->catalog, live_since_ms, &engine->change);
+		r = catalog_load(engine->ledger, engine->stock, engine->catalog, live_since_ms, &engine->change);
 	if (r < 0)
 		log_error("engine", "the stock cannot be built from the ledger", LOG_TEXT("error", error_text(r)));
 	else

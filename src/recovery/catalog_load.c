@@ -14,11 +14,30 @@ static bool is_shown(struct sale_catalog *catalog, uint32_t number)
 	return shown;
 }
 
+/*
+ * A stock that others share too takes no grant under an epoch that it was not told of, so it is told before any buyer meets the sale here: behind that, the
+ * first would hear that the sale is fenced. What it answers is not of interest: whoever keeps house asks it again and again.
+ */
+static void tell_stock(struct stock *stock, struct sale *const *page, size_t count)
+{
+	struct stock_refresh told[PAGE];
+	size_t known = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (sale_in_stock(page[i]) && page[i]->epoch > 0)
+			told[known++] = (struct stock_refresh){
+				.sale = page[i]->number, .epoch = page[i]->epoch, .lot_count = page[i]->lot_count};
+	if (known)
+		stock->ops->refresh(stock, told, known);
+}
+
 /* Takes the page's sales over, whatever comes. One that ended before then is put only where it is shown: it has something left still. */
-static int put_page(struct sale_catalog *catalog, struct sale **page, size_t count, int64_t live_since_ms, uint64_t *change)
+static int put_page(struct sale_catalog *catalog, struct stock *stock, struct sale **page, size_t count, int64_t live_since_ms,
+		    uint64_t *change)
 {
 	int r = 0;
 
+	tell_stock(stock, page, count);
 	for (size_t i = 0; i < count; i++) {
 		struct sale *sale = page[i];
 		uint64_t number = sale->change;
@@ -36,7 +55,7 @@ static int put_page(struct sale_catalog *catalog, struct sale **page, size_t cou
 	return r;
 }
 
-int catalog_load(struct ledger *ledger, struct sale_catalog *catalog, int64_t live_since_ms, uint64_t *change)
+int catalog_load(struct ledger *ledger, struct stock *stock, struct sale_catalog *catalog, int64_t live_since_ms, uint64_t *change)
 {
 	struct sale *page[PAGE];
 	uint32_t after = 0;
@@ -52,13 +71,13 @@ int catalog_load(struct ledger *ledger, struct sale_catalog *catalog, int64_t li
 		r = ledger->ops->sales(ledger, after, live_since_ms, page, PAGE, &count);
 		if (r == 0 && count) {
 			after = page[count - 1]->number;
-			r = put_page(catalog, page, count, INT64_MIN, highest);
+			r = put_page(catalog, stock, page, count, INT64_MIN, highest);
 		}
 	} while (r == 0 && count == PAGE);
 	return r;
 }
 
-int catalog_follow(struct ledger *ledger, struct sale_catalog *catalog, int64_t live_since_ms, uint64_t *change)
+int catalog_follow(struct ledger *ledger, struct stock *stock, struct sale_catalog *catalog, int64_t live_since_ms, uint64_t *change)
 {
 	struct sale *page[PAGE];
 	size_t count;
@@ -67,7 +86,7 @@ int catalog_follow(struct ledger *ledger, struct sale_catalog *catalog, int64_t 
 	do {
 		r = ledger->ops->sales_changed(ledger, *change, page, PAGE, &count);
 		if (r == 0)
-			r = put_page(catalog, page, count, live_since_ms, change);
+			r = put_page(catalog, stock, page, count, live_since_ms, change);
 	} while (r == 0 && count == PAGE);
 	return r;
 }

@@ -3,8 +3,11 @@
 
 #include "core/sale_catalog.h"
 #include "port/ledger.h"
+#include "port/stock.h"
 
-/* Every live sale. live_since_ms: as in ledger.sales. *change: where catalog_follow() goes on. 0 or negative. */
-int catalog_load(struct ledger *ledger, struct sale_catalog *catalog, int64_t live_since_ms, uint64_t *change) MUST_CHECK;
+/* Every live sale; the stock is told of its epoch first. live_since_ms: as in ledger.sales. *change: where catalog_follow() goes on. 0 or negative. */
+int catalog_load(struct ledger *ledger, struct stock *stock, struct sale_catalog *catalog, int64_t live_since_ms,
+		 uint64_t *change) MUST_CHECK;
 /* What was changed since, by whomever. Sales that ended before live_since_ms stay out, where they are not in already. *change moves on. 0 or negative. */
-int catalog_follow(struct ledger *ledger, struct sale_catalog *catalog, int64_t live_since_ms, uint64_t *change) MUST_CHECK;
+int catalog_follow(struct ledger *ledger, struct stock *stock, struct sale_catalog *catalog, int64_t live_since_ms,
+		   uint64_t *change) MUST_CHECK;

@@ -92,7 +92,7 @@ static int turn(struct sale_keeper *keeper)
 	int r = 0, followed = 0;
 
 	if (settings->shared) {
-		followed = catalog_follow(settings->ledger, settings->catalog, wall_ms - settings->retention_ms,
+		followed = catalog_follow(settings->ledger, settings->stock, settings->catalog, wall_ms - settings->retention_ms,
 					  &keeper->settings.change);
 		elect(keeper, clock_mono_ns());
 	}

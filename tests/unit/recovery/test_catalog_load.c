@@ -18,6 +18,9 @@ struct shelf {
 	size_t count, asked;
 	uint64_t changes;
 	size_t fail_at; /* the call, counted from 1, that fails; 0: none */
+	struct stock stock;
+	size_t told;        /* sales that the stock was told of */
+	bool told_too_late; /* one was shown under its epoch before */
 	/* Runs after a page was read: what others do in the meantime. */
 	void (*meanwhile)(struct shelf *shelf);
 };
@@ -100,6 +103,23 @@ static int shelf_changed(struct ledger *ledger, uint64_t after, struct sale **sa
 	return r;
 }
 
+static void shelf_refresh(struct stock *stock, struct stock_refresh *sales, size_t count)
+{
+	struct shelf *shelf = (struct shelf *)((char *)stock - offsetof(struct shelf, stock));
+	const struct sale_table *table = sale_catalog_ref(shelf->catalog);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct sale_entry *entry = sale_table_find_number(table, sales[i].sale);
+
+		assert_int_equal(sales[i].epoch, shelf->sales[sales[i].sale - 1]->epoch);
+		assert_int_equal(sales[i].lot_count, 1);
+		shelf->told_too_late |= entry && entry->sale->epoch >= sales[i].epoch;
+		shelf->told++;
+	}
+	sale_table_unref(table);
+}
+
+static const struct stock_ops shelf_stock_ops = {.name = "shelf", .refresh = shelf_refresh};
 static const struct ledger_ops shelf_ops = {.name = "shelf", .sales = shelf_sales, .sales_changed = shelf_changed};
 
 static int shelf_open(void **state)
@@ -108,6 +128,7 @@ static int shelf_open(void **state)
 
 	assert_non_null(shelf);
 	shelf->ledger.ops = &shelf_ops;
+	shelf->stock.ops = &shelf_stock_ops;
 	assert_int_equal(sale_catalog_new(&shelf->catalog), 0);
 	*state = shelf;
 	return 0;
@@ -126,12 +147,12 @@ static int shelf_close(void **state)
 
 static int load(struct shelf *shelf, uint64_t *at)
 {
-	return catalog_load(&shelf->ledger, shelf->catalog, LIVE_SINCE_MS, at);
+	return catalog_load(&shelf->ledger, &shelf->stock, shelf->catalog, LIVE_SINCE_MS, at);
 }
 
 static int follow(struct shelf *shelf, uint64_t *at)
 {
-	return catalog_follow(&shelf->ledger, shelf->catalog, LIVE_SINCE_MS, at);
+	return catalog_follow(&shelf->ledger, &shelf->stock, shelf->catalog, LIVE_SINCE_MS, at);
 }
 
 static size_t shown_count(struct shelf *shelf)
@@ -328,11 +349,33 @@ static void test_after_a_failure_it_goes_on_where_it_was(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, shelf_open, shelf_close)
 
+/* Else the first buyers at this gate hear that a sale is fenced that was just armed at another. */
+static void test_the_stock_hears_of_an_epoch_before_buyers_meet_it(void **state)
+{
+	struct shelf *shelf = *state;
+	uint64_t at;
+
+	add(shelf);
+	add(shelf);
+	shelf->sales[0]->epoch = 1;
+	shelf->sales[1]->state = SALE_DRAFT;
+	assert_int_equal(load(shelf, &at), 0);
+	assert_int_equal(shelf->told, 1);
+	shelf->sales[0]->epoch = 2;
+	change(shelf, 1, SALE_OPEN, SALE_NO_TIME);
+	shelf->sales[1]->epoch = 1;
+	change(shelf, 2, SALE_ARMED, SALE_NO_TIME);
+	assert_int_equal(follow(shelf, &at), 0);
+	assert_int_equal(shelf->told, 3);
+	assert_false(shelf->told_too_late);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_every_live_sale_is_loaded_over_as_many_pages_as_it_takes),
 		TEST(test_an_old_sale_that_has_something_left_is_loaded),
+		TEST(test_the_stock_hears_of_an_epoch_before_buyers_meet_it),
 		TEST(test_what_is_changed_while_later_pages_are_read_is_followed),
 		TEST(test_a_ledger_that_fails_at_any_page_fails_the_load),
 		TEST(test_what_others_change_is_shown_and_asked_for_once),

@@ -77,7 +77,7 @@ def test_a_gate_that_hears_of_no_sale_while_it_is_loaded_refunds_nothing_by_the_
         started = cluster.add_gate(settings={"stock.url": behind.url()})
         cluster.make_sale("drop", 3, hold_seconds=0)
         wait_until(lambda: cluster.is_selling("drop"), 30, "the sale at both gates")  # which takes a unit
-        order = started.buy("drop", "anna").json["id"]
+        order = wait_until(lambda: started.buy("drop", "anna", key="anna").json.get("id"), 10, "the order at the gate that was started")
         cluster.settle()
         behind.proxy.answers = (b"penstock_settle", UNKNOWN_SALE)
         behind.proxy.set("answer")

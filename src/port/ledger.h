@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/uuid.h"
@@ -188,7 +189,7 @@ static inline void ledger_snapshot_deinit(struct ledger_snapshot *snapshot)
 	free(snapshot->sale);
 	free(snapshot->positions);
 	free(snapshot->withdrawals);
-	*snapshot = (struct ledger_snapshot){0};
+	memset(snapshot, 0, sizeof(*snapshot));
 }
 /* A page of the sale's orders, by rising id; the snapshot is whole before the first. 0: go on; anything else ends the reading. */
 typedef int ledger_orders_fn(void *context, const struct ledger_snapshot *snapshot, const struct ledger_order *orders, size_t count);

@@ -100,7 +100,7 @@ static size_t sales_of(struct round *round, uint32_t partition, struct tail_sale
 {
 	size_t count = 0;
 
-	*them = calloc(round->count, sizeof(struct tail_sale *));
+	*them = calloc(round->count + 1, sizeof(struct tail_sale *));
 	for (size_t i = 0; *them && i < round->count; i++)
 		if (round->sales[i].tail.partition == partition && !round->sales[i].error)
 			(*them)[count++] = &round->sales[i].tail;
@@ -343,7 +343,7 @@ static void load_one(struct loading *loading, size_t place)
 static int load_tail(struct loading *loading, uint32_t partition)
 {
 	struct round *round = loading->round;
-	struct tail_sale **sales = calloc(round->count, sizeof(*sales));
+	struct tail_sale **sales = calloc(round->count + 1, sizeof(*sales));
 	size_t count = 0;
 	int r;
 
@@ -352,6 +352,7 @@ static int load_tail(struct loading *loading, uint32_t partition)
 	for (size_t i = 0; i < round->count; i++)
 		if (loading->waits[i] && round->sales[i].tail.partition == partition)
 			sales[count++] = &round->sales[i].tail;
+	ASSERT(count > 0); /* one waits, or nobody would ask */
 	r = apply(round, sales, count);
 	free(sales);
 	for (size_t i = 0; i < round->count; i++) {

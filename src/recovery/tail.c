@@ -303,13 +303,14 @@ static int change(struct tail_sale *sale, struct tail_order *order, const struct
 static int apply_event(struct tail *tail, struct tail_sale *sale, const struct event *event)
 {
 	struct tail_order *order = is_of_order(event) ? order_of(tail->batch, &event->id) : NULL;
+	bool known = order && order->known;
 	uint32_t lot_count = sale->snapshot.sale->lot_count;
 	struct event_facts facts = {
 		.has_sale = true,
-		.has_lot = event_settles(event->kind) ? order->known && order->row.lot < lot_count : event->lot < lot_count,
+		.has_lot = event_settles(event->kind) ? known && order->row.lot < lot_count : event->lot < lot_count,
 		.oldest = sale->oldest,
 		.barrier = sale->oldest,
-		.order = order && order->known ? &order->row : NULL,
+		.order = known ? &order->row : NULL,
 		.has_movement = event->kind == EVENT_WITHDRAWN && is_withdrawn(sale, &event->id),
 	};
 	struct event_change what;
@@ -318,7 +319,7 @@ static int apply_event(struct tail *tail, struct tail_sale *sale, const struct e
 	if (FAILPOINT("rebuild.lose_event") > 0) /* the loss that the sums at the barrier are there to find */
 		return 0;
 	/* A stock that keeps no names has none to compare. */
-	if (event->kind == EVENT_RESERVED && order->known && order->row.buyer[0] == '\0')
+	if (event->kind == EVENT_RESERVED && known && order->row.buyer[0] == '\0')
 		memcpy(order->row.buyer, event->buyer.data, event->buyer.size);
 	outcome = event_judge(event, &facts, &what);
 	if (outcome == LEDGER_CONSTRAINT)

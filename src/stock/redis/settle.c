@@ -89,7 +89,7 @@ static void ask_settle(struct buffer *out, const struct stock_settle *item)
 
 static void settle_batch(struct stock_redis *redis, struct stock_settle *items, size_t count)
 {
-	bool foreign[REDIS_BATCH];
+	bool foreign[REDIS_BATCH] = {0};
 	struct redis_groups groups;
 	struct redis_reader answer;
 	struct redis_trip trip;

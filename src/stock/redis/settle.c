@@ -292,6 +292,14 @@ static bool next_deadline(struct redis_sales *sales, uint32_t *number, int64_t *
 	return found;
 }
 
+/* At most a day away: what Redis says may lie in the year 9999, which no nanoseconds reach. */
+static int64_t look_again_ns(int64_t now_ns, int64_t left_ms)
+{
+	const int64_t day_ms = INT64_C(24) * 3600 * 1000;
+
+	return now_ns + (left_ms < -day_ms ? -day_ms : left_ms > day_ms ? day_ms : left_ms) * 1000000;
+}
+
 size_t redis_expire(struct stock *stock, int64_t now_ns, int64_t now_ms, int64_t grace_ns, struct event *out, size_t max,
 		    int64_t *next_ns)
 {
@@ -313,7 +321,7 @@ size_t redis_expire(struct stock *stock, int64_t now_ns, int64_t now_ms, int64_t
 			if (!next_deadline(&redis->sales, &(uint32_t){number}, &left_ms))
 				break;
 		}
-		next = asked ? now_ns + (left_ms + grace_ms) * 1000000 : now_ns + RETRY_NS;
+		next = asked ? look_again_ns(now_ns, left_ms + grace_ms) : now_ns + RETRY_NS;
 		*next_ns = next < *next_ns ? next : *next_ns;
 		number++;
 	}

@@ -104,7 +104,9 @@ class Cluster:
         for gate in self.alive():
             with suppress(OSError, AssertionError):
                 sku = gate.sale(sale)["lots"][0]["sku"]
-                if gate.buy(sale, "probe", key="probe", body={"sku": sku}).status != 503:
+                probe = gate.buy(sale, "probe", key="probe", body={"sku": sku})
+                # One that has not heard of the sale, or of its opening, decides nothing yet.
+                if probe.status not in (404, 503) and probe.json.get("code") != "sale-not-open":
                     continue
             return False
         return True

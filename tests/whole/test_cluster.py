@@ -14,6 +14,7 @@ def test_an_order_is_known_at_once_at_every_gate_and_soon_in_the_ledger(gates, k
     cluster = gates(2, kafka=kafka)
     a, b = cluster.gates
     cluster.make_sale("drop", 5, hold_seconds=60)
+    wait_until(lambda: cluster.is_selling("drop"), 10, "the sale at both gates")
     order = a.buy("drop", "anna", key="k")
     assert order.status == 202, order.body
     assert b.order(order.json["id"]).json["state"] == "held"
@@ -117,11 +118,11 @@ def test_an_elected_gate_that_is_cut_off_lets_another_care(gates, kafka, to):
             turn("cut")
             cluster.redis.call("FLUSHALL")
             wait_until(lambda: other.metric("penstock_rebuild_sales_total") >= 1, 40, "the other's rebuild")
-            assert other.metric("penstock_elected") == 1
+            wait_until(lambda: other.metric("penstock_elected") == 1, 10, "the other's election")
             turn("pass")
 
         rush(cluster, f"cut off from {to}", fault)
-        assert cluster.metric("penstock_elected") == 1
+        wait_until(lambda: cluster.metric("penstock_elected") == 1, 10, "one that cares")
 
 
 def share_of(drain):

@@ -149,6 +149,8 @@ static const char back_to_the_second[] =
 	"ALTER TABLE journal DROP COLUMN partitions; DELETE FROM schema_migrations WHERE number > 2;"
 	"ALTER TABLE sales DROP COLUMN scheduled;"
 	"ALTER TABLE sales DROP COLUMN announced;"
+	"ALTER TABLE lots DROP COLUMN barrier_held; ALTER TABLE lots DROP COLUMN barrier_confirmed;"
+	"ALTER TABLE lots DROP COLUMN barrier_withdrawn;"
 	"DELETE FROM sale_states WHERE number = 6;"
 	"DROP TABLE operator_requests;"
 	"DELETE FROM movement_causes WHERE number = 10;";

@@ -2,7 +2,7 @@
 
 #include <string.h>
 #include "base/clock.h"
-#include "core/telling.h"
+#include "core/ack_deadline.h"
 #include "model/limits.h"
 
 enum {
@@ -233,7 +233,7 @@ void admission_abandon(const struct admission *admission, struct purchase *purch
 
 enum verdict admission_finish(const struct admission *admission, const struct job *job, int64_t now_ns)
 {
-	switch (telling_end(job->end, job->proof, job->started_ns, admission->ack_deadline_ns, now_ns)) {
+	switch (ack_deadline_end(job->end, job->proof, job->started_ns, admission->ack_deadline_ns, now_ns)) {
 	case JOURNAL_DURABLE:
 		return VERDICT_ACCEPTED;
 	case JOURNAL_REFUSED:

@@ -1,12 +1,12 @@
 /*
  * What travels in lanes. A message owns its memory until it is delivered; whoever sends it says where the answer goes (`reply`) and what
- * is done with it there (`deliver`, on the receiving thread, with that thread's own context). A worker never looks behind it.
+ * is done with it there (`on_complete`, on the receiving thread, with that thread's own context). A worker never looks behind it.
  */
 #pragma once
 
 #include <stdint.h>
 #include "base/lane.h"
-#include "core/telling.h"
+#include "core/ack_deadline.h"
 #include "model/event.h"
 #include "port/journal.h"
 #include "port/ledger.h"
@@ -14,7 +14,7 @@
 
 struct message {
 	struct lane *reply;
-	void (*deliver)(struct message *message, void *receiver);
+	void (*on_complete)(struct message *message, void *receiver);
 };
 
 /* Sends the message back. The reply lanes have room for everything that can be in flight, so a full one is a fault. */
@@ -36,14 +36,14 @@ enum job_kind {
 
 /*
  * One event on its way to the journal, by way of the stock's worker where the stock is not local. The journal worker sets `end` and `proof`, and tells
- * the stock; what the stock refused comes home with end 0. What may be told of it telling_end() says.
+ * the stock; what the stock refused completes with end 0. What may be told of it ack_deadline_end() says.
  */
 struct job {
 	struct message message;
 	enum job_kind kind;
 	struct event event;
 	struct event_text text;
-	int64_t started_ns; /* monotonic; the deadline on telling counts from here */
+	int64_t started_ns; /* monotonic; the acknowledgement deadline counts from here */
 	enum journal_end end;
 	enum epoch_proof proof; /* of what is durable */
 	const char *reason;     /* static text where it is not durable */

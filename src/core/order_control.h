@@ -9,7 +9,7 @@
 #include "port/stock.h"
 
 /*
- * Puts an event into the journal, waits, and says what may be told of its end (core/telling.h). started_ns: from before the event was granted. *no_stock:
+ * Puts an event into the journal, waits, and says what may be told of its end (core/ack_deadline.h). started_ns: from before the event was granted. *no_stock:
  * the journal has it in time, but no stock has the sale to prove its epoch, so that the end is JOURNAL_UNKNOWN; whoever took the epoch from the ledger may
  * read it there again. NULL: it did not. Any thread.
  */

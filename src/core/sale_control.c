@@ -220,7 +220,7 @@ static int ask_draft(struct sale_control *control, uint32_t number)
 
 /*
  * Pre-heats a sale that has never been armed: it has no orders yet. Another process may be arming it too, so the ledger is asked twice. Before: what is
- * armed already must not be begun anew. Between begin and arm: orders come after the move, and after begin() no older reign grants any; so where it is
+ * armed already must not be begun anew. Between begin and arm: orders come after the move, and after begin() no older term grants any; so where it is
  * a draft still, there are none. Where it is not, its stock has lost orders: it stays fenced until it is rebuilt.
  */
 static int preheat(struct sale_control *control, const struct sale *sale, uint32_t *epoch)

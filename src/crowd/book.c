@@ -291,7 +291,7 @@ enum book_next book_confirm_answer(struct book *book, uint32_t index, const stru
 	return BOOK_SETTLED;
 }
 
-void book_give_up(struct book *book, uint32_t index, const char *why)
+void book_abandon(struct book *book, uint32_t index, const char *why)
 {
 	char key[BOOK_NAME_SIZE];
 

@@ -84,4 +84,4 @@ void book_lost(struct book *book, uint32_t purchase, bool sent, int64_t now_ns);
 /* An answer to a confirmation. BOOK_AGAIN: its end is open. */
 enum book_next book_confirm_answer(struct book *book, uint32_t purchase, const struct answer *answer);
 /* Gave up on an open purchase: P5 is broken. */
-void book_give_up(struct book *book, uint32_t purchase, const char *why);
+void book_abandon(struct book *book, uint32_t purchase, const char *why);

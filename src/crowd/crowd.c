@@ -177,7 +177,7 @@ static int lost(struct crowd *crowd, int side, const struct shot *shot, bool sen
 	}
 	if (now - shot->since_ns > crowd->options.patience_ns || shot->repetitions >= REPETITIONS_MAX) {
 		if (side == BUY)
-			book_give_up(&crowd->book, shot->purchase, "the connection was lost again and again");
+			book_abandon(&crowd->book, shot->purchase, "the connection was lost again and again");
 		return 0;
 	}
 	return send_again(crowd, side, *shot, shape_between(&crowd->random, wait / 2, wait), now);
@@ -296,7 +296,7 @@ static int come_again(struct crowd *crowd, const struct connection *connection, 
 
 	wait += shape_between(&crowd->random, 0, 200 * MS);
 	if (open && (now + wait - shot.since_ns > crowd->options.patience_ns || shot.repetitions >= REPETITIONS_MAX)) {
-		book_give_up(&crowd->book, shot.purchase, "its outcome stayed unknown");
+		book_abandon(&crowd->book, shot.purchase, "its outcome stayed unknown");
 		return 0;
 	}
 	if (!open && (crowd->stopped || bot || purchase->tries >= POLITE_TRIES || wait > POLITE_NS || purchase->told == TOLD_ACCEPTED))

@@ -94,7 +94,7 @@ void verdict_order(struct verdict *verdict, const struct verdict_order *order)
 	if (order_is_live(order->state))
 		count_units(verdict, order);
 	if (!book_find_key(verdict->book, order->key, &index)) {
-		verdict->strangers++;
+		verdict->foreign++;
 		return;
 	}
 	verdict->ours++;

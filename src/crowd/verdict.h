@@ -36,7 +36,7 @@ struct verdict {
 	size_t lot_count;
 	uint32_t limit_per_buyer;
 	uint32_t *live; /* units, by the crowd's buyers */
-	uint64_t orders, ours, strangers;
+	uint64_t orders, ours, foreign;
 	uint64_t held, confirmed, cancelled, expired; /* ours */
 	struct faults faults;                         /* what the ledger showed; what the answers showed is the book's */
 };

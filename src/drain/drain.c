@@ -101,7 +101,7 @@ void drain_fail(struct drain *drain, enum drain_step step, int code, bool everyt
 	if (everything)
 		drain_unplace_all(drain);
 	if (step == DRAIN_STEP_COMMIT || step == DRAIN_STEP_PLACE || step == DRAIN_STEP_IDENTIFY)
-		drain->sick = true;
+		drain->unhealthy = true;
 	snprintf(reason, sizeof(reason), "it cannot %s now: %s", drain_step_name(step), error_text(code));
 	show_reason(drain, reason);
 	log_warn("drain", "a step failed: it is tried again", LOG_TEXT("step", drain_step_name(step)),
@@ -115,15 +115,15 @@ static int get_well(struct drain *drain)
 	const char *reason;
 	int r;
 
-	if (drain->sick && ledger->ops->health(ledger, &reason) < 0) {
+	if (drain->unhealthy && ledger->ops->health(ledger, &reason) < 0) {
 		r = ledger->ops->recover(ledger);
 		if (r < 0)
 			return r;
 		log_info("drain", "the ledger has recovered");
 	}
-	if (drain->sick)
+	if (drain->unhealthy)
 		drain->identified = false;
-	drain->sick = false;
+	drain->unhealthy = false;
 	return 0;
 }
 
@@ -142,7 +142,7 @@ int drain_identify(struct drain *drain)
 		return r;
 	fixed = has;
 	r = ledger->ops->journal_identify(ledger, slice_of(cluster), slice_of(topic), &fixed, &known);
-	drain->sick = r < 0;
+	drain->unhealthy = r < 0;
 	if (r == LEDGER_OTHER_LOG) {
 		log_error("drain",
 			  "the ledger is filled from another journal: its positions mean nothing in this one. Set journal.url and ledger.url to those that belong together",
@@ -178,7 +178,7 @@ static void share(struct drain *drain, bool shares)
 /* True: the log is the ledger's. */
 static bool identified(struct drain *drain)
 {
-	int r = drain->identified && !drain->sick ? 0 : drain_identify(drain);
+	int r = drain->identified && !drain->unhealthy ? 0 : drain_identify(drain);
 
 	if (r == 0)
 		drain->strange_ns = 0;

@@ -41,9 +41,9 @@ struct drain {
 	struct thread thread;
 	struct lane *bell; /* nothing travels in it: closing it ends a pause */
 	atomic_bool stop;
-	bool identified, sick; /* sick: the ledger has failed, and may have to recover */
-	bool alone;            /* the partitions were left to the other drains */
-	int64_t strange_ns;    /* since when the ledger was not reached, or not ours; 0: it is */
+	bool identified, unhealthy; /* unhealthy: the ledger has failed, and may have to recover */
+	bool alone;                 /* the partitions were left to the other drains */
+	int64_t strange_ns;         /* since when the ledger was not reached, or not ours; 0: it is */
 	struct backoff backoff;
 	enum drain_step failed; /* the step that failed last */
 	int64_t not_before_ns;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/failpoint.h"
-#include "gate/errand.h"
+#include "gate/ledger_task.h"
 #include "gate/render.h"
 
 enum { WAITERS_MAX = 64 };                  /* so that askers leave room for all else that is away */
@@ -14,13 +14,13 @@ static const int64_t keep_ns = 60000000000; /* a result that nobody has taken */
 
 struct waiter {
 	struct waiter *next;
-	struct away away;
+	struct pending_reply pending;
 };
 
 /* Everything here belongs to the operators' thread. */
-struct audit_desk {
+struct audit_queue {
 	struct gate_thread *thread;
-	struct gate_errand *running;
+	struct ledger_task *running;
 	struct waiter *waiters; /* those who were given up too, until the audit has ended */
 	struct reply kept;
 	int64_t kept_until_ns; /* 0: nothing is kept */
@@ -64,20 +64,20 @@ static void count_broken(struct promises *promises, const struct ledger_audit *a
 	promises_break(promises, PROMISE_NEVER_LEAKED, (uint64_t)audit->p4_broken);
 }
 
-static void work_audit(struct gate_errand *errand)
+static void work_audit(struct ledger_task *task)
 {
-	struct ledger *ledger = errand_ledger(errand);
-	struct buffer *out = &errand->reply.body;
+	struct ledger *ledger = ledger_task_ledger(task);
+	struct buffer *out = &task->reply.body;
 	struct ledger_audit audit;
 	int r;
 
 	(void)FAILPOINT("audit.begun");
 	r = ledger->ops->audit(ledger, &audit);
 	if (r < 0) {
-		errand_refuse_fatal(errand, r);
+		ledger_task_refuse_fatal(task, r);
 		return;
 	}
-	count_broken(errand->thread->gate->settings.promises, &audit);
+	count_broken(task->thread->gate->settings.promises, &audit);
 	buffer_append_literal(out, "{");
 	render_name(out, "ok");
 	buffer_append_text(out, audit.p1_broken + audit.p2_broken + audit.p3_broken + audit.p4_broken + audit.log_broken ? "false"
@@ -100,141 +100,141 @@ static void work_audit(struct gate_errand *errand)
 		buffer_append_json_string(out, slice_of(audit.first));
 	else
 		buffer_append_literal(out, "null");
-	errand_say_age(errand);
+	ledger_task_say_age(task);
 	buffer_append_literal(out, "}");
 }
 
-static void tell(struct audit_desk *desk, const struct ticket *ticket, struct reply *reply)
+static void tell(struct audit_queue *queue, const struct reply_handle *handle, struct reply *reply)
 {
 	size_t size = reply->headers.size;
 
-	gate_answer_ticket(desk->thread, ticket, reply);
+	gate_answer_handle(queue->thread, handle, reply);
 	reply->headers.size = size; /* the next has a trace of its own */
 }
 
-static void keep(struct audit_desk *desk, const struct reply *reply)
+static void keep(struct audit_queue *queue, const struct reply *reply)
 {
-	reply_clear(&desk->kept);
-	desk->kept.status = reply->status;
-	desk->kept.problem = reply->problem;
-	desk->kept.content_type = reply->content_type;
-	buffer_append_slice(&desk->kept.headers, buffer_slice(&reply->headers));
-	buffer_append_slice(&desk->kept.body, buffer_slice(&reply->body));
-	desk->kept_until_ns = clock_mono_ns() + keep_ns;
+	reply_clear(&queue->kept);
+	queue->kept.status = reply->status;
+	queue->kept.problem = reply->problem;
+	queue->kept.content_type = reply->content_type;
+	buffer_append_slice(&queue->kept.headers, buffer_slice(&reply->headers));
+	buffer_append_slice(&queue->kept.body, buffer_slice(&reply->body));
+	queue->kept_until_ns = clock_mono_ns() + keep_ns;
 }
 
-static size_t tell_all(struct audit_desk *desk, struct reply *reply)
+static size_t tell_all(struct audit_queue *queue, struct reply *reply)
 {
 	struct waiter *waiter;
-	size_t told = 0;
+	size_t answered = 0;
 
-	while ((waiter = desk->waiters)) {
-		desk->waiters = waiter->next;
-		if (away_end(desk->thread, &waiter->away)) {
-			tell(desk, &waiter->away.ticket, reply);
-			told++;
+	while ((waiter = queue->waiters)) {
+		queue->waiters = waiter->next;
+		if (pending_reply_end(queue->thread, &waiter->pending)) {
+			tell(queue, &waiter->pending.handle, reply);
+			answered++;
 		}
 		free(waiter);
 	}
-	return told;
+	return answered;
 }
 
-static void come_home(struct message *message, void *receiver)
+static void on_complete(struct message *message, void *receiver)
 {
-	struct gate_errand *errand = (struct gate_errand *)message;
-	struct audit_desk *desk = ((struct gate_thread *)receiver)->audits;
+	struct ledger_task *task = (struct ledger_task *)message;
+	struct audit_queue *queue = ((struct gate_thread *)receiver)->audits;
 
-	desk->running = NULL;
-	if (tell_all(desk, &errand->reply) == 0 && errand->reply.status == 200)
-		keep(desk, &errand->reply);
-	errand_free(errand);
+	queue->running = NULL;
+	if (tell_all(queue, &task->reply) == 0 && task->reply.status == 200)
+		keep(queue, &task->reply);
+	ledger_task_free(task);
 }
 
 /* False: there is no room. */
-static bool start(struct audit_desk *desk, const struct ticket *ticket)
+static bool start(struct audit_queue *queue, const struct reply_handle *handle)
 {
-	struct gate_errand *errand = errand_new_deferred(desk->thread, ticket, TASK_AUDIT, work_audit);
+	struct ledger_task *task = ledger_task_new_deferred(queue->thread, handle, TASK_AUDIT, work_audit);
 
-	if (!errand)
+	if (!task)
 		return false;
-	errand->task.message.deliver = come_home;
-	if (!ledger_workers_send(desk->thread->gate->settings.ledger_workers, TASK_AUDIT, &errand->task)) {
-		errand_free(errand);
+	task->blocking.message.on_complete = on_complete;
+	if (!ledger_workers_send(queue->thread->gate->settings.ledger_workers, TASK_AUDIT, &task->blocking)) {
+		ledger_task_free(task);
 		return false;
 	}
-	desk->running = errand;
+	queue->running = task;
 	return true;
 }
 
 /* Those who were given up make room. Returns how many are left. */
-static size_t forget_given_up(struct audit_desk *desk)
+static size_t forget_expired(struct audit_queue *queue)
 {
-	struct waiter **link = &desk->waiters;
+	struct waiter **link = &queue->waiters;
 	size_t left = 0;
 
 	while (*link) {
 		struct waiter *waiter = *link;
 
-		if (!waiter->away.told) {
+		if (!waiter->pending.answered) {
 			link = &waiter->next;
 			left++;
 			continue;
 		}
 		*link = waiter->next;
-		(void)!away_end(desk->thread, &waiter->away);
+		(void)!pending_reply_end(queue->thread, &waiter->pending);
 		free(waiter);
 	}
 	return left;
 }
 
-static struct waiter *new_waiter(struct audit_desk *desk)
+static struct waiter *new_waiter(struct audit_queue *queue)
 {
-	if (forget_given_up(desk) >= WAITERS_MAX || !away_has_room(desk->thread))
+	if (forget_expired(queue) >= WAITERS_MAX || !pending_reply_has_room(queue->thread))
 		return NULL;
 	return calloc(1, sizeof(struct waiter));
 }
 
 void operator_audit(struct gate_request *request)
 {
-	struct audit_desk *desk = request->thread->audits;
-	const struct ticket ticket = gate_ticket(request);
-	bool kept = clock_mono_ns() < desk->kept_until_ns;
+	struct audit_queue *queue = request->thread->audits;
+	const struct reply_handle handle = gate_reply_handle(request);
+	bool kept = clock_mono_ns() < queue->kept_until_ns;
 	struct waiter *waiter;
 
-	desk->kept_until_ns = 0;
+	queue->kept_until_ns = 0;
 	if (kept) {
-		gate_answer(request, &desk->kept);
+		gate_answer(request, &queue->kept);
 		return;
 	}
-	waiter = new_waiter(desk);
-	if (!waiter || (!desk->running && !start(desk, &ticket))) {
+	waiter = new_waiter(queue);
+	if (!waiter || (!queue->running && !start(queue, &handle))) {
 		free(waiter);
 		gate_refuse(request, PROBLEM_OVERLOADED, NULL);
 		return;
 	}
 	http_defer(request->exchange);
-	away_begin(desk->thread, &waiter->away, &ticket, AWAY_AUDIT, away_patience_ns(desk->thread));
-	waiter->next = desk->waiters;
-	desk->waiters = waiter;
+	pending_reply_begin(queue->thread, &waiter->pending, &handle, PENDING_AUDIT, pending_reply_patience_ns(queue->thread));
+	waiter->next = queue->waiters;
+	queue->waiters = waiter;
 }
 
-int audit_desk_new(struct audit_desk **out, struct gate_thread *thread)
+int audit_queue_new(struct audit_queue **out, struct gate_thread *thread)
 {
-	struct audit_desk *desk = calloc(1, sizeof(*desk));
+	struct audit_queue *queue = calloc(1, sizeof(*queue));
 
-	if (!desk)
+	if (!queue)
 		return error_origin(-ENOMEM);
-	desk->thread = thread;
-	reply_init(&desk->kept);
-	*out = desk;
+	queue->thread = thread;
+	reply_init(&queue->kept);
+	*out = queue;
 	return 0;
 }
 
-void audit_desk_free(struct audit_desk *desk)
+void audit_queue_free(struct audit_queue *queue)
 {
-	if (!desk)
+	if (!queue)
 		return;
-	ASSERT(!desk->running);
-	reply_deinit(&desk->kept);
-	free(desk);
+	ASSERT(!queue->running);
+	reply_deinit(&queue->kept);
+	free(queue);
 }

@@ -1,6 +1,6 @@
 /* What the loop hands over: requests to their routes, messages to those who wait for them, time to those who count it. */
 #include <stdio.h>
-#include "gate/away.h"
+#include "gate/pending_reply.h"
 #include "gate/host.h"
 #include "gate/slow_refusal.h"
 #include "gate/thread.h"
@@ -176,7 +176,7 @@ static void handle_fault(struct http_handler *handler, struct http_exchange *exc
 
 static void handle_round_end(struct http_handler *handler)
 {
-	purchase_desk_round_end(((struct gate_thread *)handler)->purchases);
+	purchase_pool_round_end(((struct gate_thread *)handler)->purchases);
 }
 
 static void handle_wake(struct http_handler *handler)
@@ -189,20 +189,20 @@ static void handle_wake(struct http_handler *handler)
 		for (size_t i = 0; i < popped; i++) {
 			struct message *message = items[i];
 
-			message->deliver(message, thread);
+			message->on_complete(message, thread);
 		}
 }
 
 static int64_t handle_tick(struct http_handler *handler, int64_t now_ns)
 {
 	struct gate_thread *thread = (struct gate_thread *)handler;
-	int64_t next_ns = now_ns + LOOK_NS, due_ns = purchase_desk_tick(thread->purchases, now_ns);
+	int64_t next_ns = now_ns + LOOK_NS, due_ns = purchase_pool_tick(thread->purchases, now_ns);
 
 	gate_renew_access(thread);
 	atomic_store_explicit(&thread->ticked_ns, now_ns, memory_order_relaxed);
 	if (due_ns < next_ns)
 		next_ns = due_ns;
-	due_ns = away_tick(thread, now_ns);
+	due_ns = pending_reply_tick(thread, now_ns);
 	if (due_ns < next_ns)
 		next_ns = due_ns;
 	due_ns = slow_refusals_tick(thread->slow_refusals, thread, now_ns);

@@ -213,17 +213,17 @@ static int thread_new(struct gate *gate, struct gate_thread *thread, bool for_op
 	if (r == 0)
 		r = http_router_new(&thread->router, thread->table->routes, thread->table->count, sizeof(thread->table->routes[0]));
 	if (r == 0)
-		r = lane_new(&thread->replies, in_flight_max + GATE_AWAY_MAX + 2 /* an audit, a note for the operator log */);
+		r = lane_new(&thread->replies, in_flight_max + GATE_PENDING_MAX + 2 /* an audit, a note for the operator log */);
 	if (r == 0)
 		r = http_loop_watch(thread->loop, lane_event_fd(thread->replies));
 	if (r == 0)
-		r = purchase_desk_new(&thread->purchases, thread, in_flight_max);
+		r = purchase_pool_new(&thread->purchases, thread, in_flight_max);
 	if (r == 0)
 		r = feed_new(&thread->feed, thread);
 	if (r == 0)
 		r = slow_refusals_new(&thread->slow_refusals);
 	if (r == 0)
-		r = audit_desk_new(&thread->audits, thread);
+		r = audit_queue_new(&thread->audits, thread);
 	return r;
 }
 
@@ -231,10 +231,10 @@ static void thread_free(struct gate_thread *thread)
 {
 	http_loop_free(thread->loop);
 	http_router_free(thread->router);
-	purchase_desk_free(thread->purchases);
+	purchase_pool_free(thread->purchases);
 	feed_free(thread->feed);
 	slow_refusals_free(thread->slow_refusals);
-	audit_desk_free(thread->audits);
+	audit_queue_free(thread->audits);
 	lane_free(thread->replies);
 	identity_cache_free(thread->identities);
 	sale_table_unref(thread->sales);

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include "base/clock.h"
 #include "gate/body.h"
-#include "gate/errand.h"
+#include "gate/ledger_task.h"
 #include "gate/readiness.h"
 #include "gate/render.h"
 #include "gate/thread.h"
@@ -188,7 +188,7 @@ static bool level_valid(struct slice text)
 	return false;
 }
 
-static void work_set_level(struct gate_errand *errand)
+static void work_set_level(struct ledger_task *task)
 {
 	struct slice text = SLICE_NULL;
 	struct body_field fields[] = {
@@ -201,18 +201,18 @@ static void work_set_level(struct gate_errand *errand)
 	};
 	char detail[64];
 
-	if (body_read(errand->body, fields, 1, "", &errand->reply))
+	if (body_read(task->body, fields, 1, "", &task->reply))
 		return;
 	for (int i = LOG_DEBUG; i <= LOG_OFF; i++)
 		if (slice_equal(text, slice_of(level_name((enum log_level)i))))
 			log_set_level((enum log_level)i);
 	/* Whoever looks for what is wrong with the ledger can still do it. */
 	snprintf(detail, sizeof(detail), "{\"level\":\"%.*s\"}", (int)text.size, text.data);
-	operator_log_note(errand_ledger(errand), slice_of(errand->actor), "log.level", SLICE("log"), slice_of(detail));
-	render_level(&errand->reply.body);
+	operator_log_note(ledger_task_ledger(task), slice_of(task->actor), "log.level", SLICE("log"), slice_of(detail));
+	render_level(&task->reply.body);
 }
 
 void health_set_log_level(struct gate_request *request)
 {
-	errand_start_with_body(request, work_set_level);
+	ledger_task_start_with_body(request, work_set_level);
 }

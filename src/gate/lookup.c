@@ -5,9 +5,9 @@
 #include "gate/render.h"
 
 struct lookup {
-	struct lookup_job decision; /* first: its job's message is what the lane carries */
-	struct away away;           /* its ticket */
-	void (*work)(struct gate_errand *errand);
+	struct lookup_job decision;   /* first: its job's message is what the lane carries */
+	struct pending_reply pending; /* its handle */
+	void (*work)(struct ledger_task *task);
 	char buyer[BUYER_MAX + 1]; /* empty: an operator */
 };
 
@@ -15,20 +15,20 @@ static void answer_problem(struct gate_thread *thread, const struct lookup *look
 {
 	reply_clear(&thread->reply);
 	reply_problem(&thread->reply, problem, &(struct problem_options){.detail = detail});
-	gate_answer_ticket(thread, &lookup->away.ticket, &thread->reply);
+	gate_answer_handle(thread, &lookup->pending.handle, &thread->reply);
 }
 
 static void ask_ledger(struct gate_thread *thread, struct lookup *lookup)
 {
-	const struct ticket ticket = lookup->away.ticket;
-	struct gate_errand *errand = errand_new_deferred(thread, &ticket, TASK_LOOKUP, lookup->work);
+	const struct reply_handle handle = lookup->pending.handle;
+	struct ledger_task *task = ledger_task_new_deferred(thread, &handle, TASK_LOOKUP, lookup->work);
 
-	if (errand) {
-		errand->order = lookup->decision.find.id;
-		memcpy(errand->buyer, lookup->buyer, sizeof(errand->buyer));
-		if (errand_send_deferred(errand))
+	if (task) {
+		task->order = lookup->decision.find.id;
+		memcpy(task->buyer, lookup->buyer, sizeof(task->buyer));
+		if (ledger_task_send_deferred(task))
 			return;
-		errand_free(errand);
+		ledger_task_free(task);
 	}
 	answer_problem(thread, lookup, PROBLEM_OVERLOADED, NULL);
 }
@@ -49,16 +49,16 @@ static void end(struct gate_thread *thread, struct lookup *lookup)
 		reply_clear(&thread->reply);
 		render_stock_order(&find->order, entry->sale->id, entry->sale->lots[find->order.lot].sku, slice_of(owner),
 				   &thread->reply.body);
-		gate_answer_ticket(thread, &lookup->away.ticket, &thread->reply);
+		gate_answer_handle(thread, &lookup->pending.handle, &thread->reply);
 	}
 }
 
-static void come_home(struct message *message, void *receiver)
+static void on_complete(struct message *message, void *receiver)
 {
 	struct lookup *lookup = (struct lookup *)message;
 	struct gate_thread *thread = receiver;
 
-	if (away_end(thread, &lookup->away))
+	if (pending_reply_end(thread, &lookup->pending))
 		end(thread, lookup);
 	free(lookup);
 }
@@ -66,7 +66,7 @@ static void come_home(struct message *message, void *receiver)
 static void fill(struct lookup *lookup, struct gate_request *request, const struct uuid *id, struct slice buyer)
 {
 	lookup->decision.job = (struct job){
-		.message = {.reply = request->thread->replies, .deliver = come_home},
+		.message = {.reply = request->thread->replies, .on_complete = on_complete},
 		.kind = JOB_LOOKUP,
 		.started_ns = clock_mono_ns(),
 	};
@@ -75,12 +75,12 @@ static void fill(struct lookup *lookup, struct gate_request *request, const stru
 	lookup->decision.find = (struct stock_find){.sale = uuid_tag(id), .id = *id, .buyer = slice_of(lookup->buyer)};
 }
 
-void lookup_start(struct gate_request *request, const struct uuid *id, struct slice buyer, void (*work)(struct gate_errand *))
+void lookup_start(struct gate_request *request, const struct uuid *id, struct slice buyer, void (*work)(struct ledger_task *))
 {
 	struct gate_thread *thread = request->thread;
 	struct stock *stock = thread->gate->settings.admission->stock;
-	struct lookup *lookup = away_has_room(thread) ? calloc(1, sizeof(*lookup)) : NULL;
-	const struct ticket ticket = gate_ticket(request);
+	struct lookup *lookup = pending_reply_has_room(thread) ? calloc(1, sizeof(*lookup)) : NULL;
+	const struct reply_handle handle = gate_reply_handle(request);
 	void *item = lookup;
 
 	if (!lookup) {
@@ -90,15 +90,15 @@ void lookup_start(struct gate_request *request, const struct uuid *id, struct sl
 	fill(lookup, request, id, buyer);
 	lookup->work = work;
 	http_defer(request->exchange);
-	away_begin(thread, &lookup->away, &ticket, AWAY_READ, thread->gate->settings.admission->ack_deadline_ns);
+	pending_reply_begin(thread, &lookup->pending, &handle, PENDING_READ, thread->gate->settings.admission->ack_deadline_ns);
 	if (!stock->ops->local) {
 		if (lane_push(thread->gate->settings.stock_lane, LANE_URGENT, &item, 1) == 1)
 			return;
-		(void)!away_end(thread, &lookup->away);
+		(void)!pending_reply_end(thread, &lookup->pending);
 		answer_problem(thread, lookup, PROBLEM_OVERLOADED, NULL);
 		free(lookup);
 		return;
 	}
 	stock->ops->find(stock, &lookup->decision.find, 1);
-	come_home(&lookup->decision.job.message, thread);
+	on_complete(&lookup->decision.job.message, thread);
 }

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "gate/errand.h"
+#include "gate/ledger_task.h"
 
-/* Answers, now or later. buyer: whose it must be; empty: an operator asks. `work` reads it from the ledger (errand->order, errand->buyer). */
-void lookup_start(struct gate_request *request, const struct uuid *id, struct slice buyer, void (*work)(struct gate_errand *));
+/* Answers, now or later. buyer: whose it must be; empty: an operator asks. `work` reads it from the ledger (task->order, task->buyer). */
+void lookup_start(struct gate_request *request, const struct uuid *id, struct slice buyer, void (*work)(struct ledger_task *));

@@ -2,27 +2,27 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "gate/body.h"
-#include "gate/errand.h"
+#include "gate/ledger_task.h"
 #include "gate/render.h"
 
-static void answer_item(struct gate_errand *errand, const char *sku)
+static void answer_item(struct ledger_task *task, const char *sku)
 {
-	struct ledger *ledger = errand_ledger(errand);
+	struct ledger *ledger = ledger_task_ledger(task);
 	struct ledger_item item;
 	int r = ledger->ops->item_get(ledger, slice_of(sku), &item);
 
 	if (r < 0)
-		errand_refuse_fatal(errand, r);
+		ledger_task_refuse_fatal(task, r);
 	else if (r == LEDGER_NOT_FOUND)
-		reply_problem(&errand->reply, PROBLEM_UNKNOWN_ITEM, NULL);
+		reply_problem(&task->reply, PROBLEM_UNKNOWN_ITEM, NULL);
 	else
-		render_item(&item, &errand->reply.body);
+		render_item(&item, &task->reply.body);
 }
 
-static void work_create(struct gate_errand *errand)
+static void work_create(struct ledger_task *task)
 {
-	struct ledger *ledger = errand_ledger(errand);
-	struct ledger_actor actor = errand_actor(errand);
+	struct ledger *ledger = ledger_task_ledger(task);
+	struct ledger_actor actor = ledger_task_actor(task);
 	struct ledger_item item = {0};
 	struct slice sku, name;
 	struct body_field fields[] = {
@@ -37,55 +37,55 @@ static void work_create(struct gate_errand *errand)
 	};
 	int r;
 
-	if (body_read(errand->body, fields, 3, "", &errand->reply))
+	if (body_read(task->body, fields, 3, "", &task->reply))
 		return;
 	memcpy(item.sku, sku.data, sku.size);
 	memcpy(item.name, name.data, name.size);
 	r = ledger->ops->item_create(ledger, &item, &actor);
-	errand_repeats(errand, &r);
+	ledger_task_repeats(task, &r);
 	if (r < 0) {
-		errand_refuse_fatal(errand, r);
+		ledger_task_refuse_fatal(task, r);
 		return;
 	}
 	if (r == LEDGER_KEY_REUSED) {
-		reply_problem(&errand->reply, PROBLEM_KEY_REUSED, NULL);
+		reply_problem(&task->reply, PROBLEM_KEY_REUSED, NULL);
 		return;
 	}
 	if (r == LEDGER_EXISTS) {
-		reply_refuse(&errand->reply, PROBLEM_NAME_TAKEN,
+		reply_refuse(&task->reply, PROBLEM_NAME_TAKEN,
 			     "There is an item %s already. Units come in with POST /v1/items/%s/receive.", item.sku, item.sku);
 		return;
 	}
-	errand->reply.status = 201;
-	buffer_printf(&errand->reply.headers, "Location: /v1/items/%s\r\n", item.sku);
-	answer_item(errand, item.sku);
+	task->reply.status = 201;
+	buffer_printf(&task->reply.headers, "Location: /v1/items/%s\r\n", item.sku);
+	answer_item(task, item.sku);
 }
 
 void operator_items_create(struct gate_request *request)
 {
-	errand_start_with_body(request, work_create);
+	ledger_task_start_with_body(request, work_create);
 }
 
-static void work_show(struct gate_errand *errand)
+static void work_show(struct ledger_task *task)
 {
-	answer_item(errand, errand->names[0]);
+	answer_item(task, task->names[0]);
 }
 
 void operator_items_show(struct gate_request *request)
 {
-	errand_start(request, work_show);
+	ledger_task_start(request, work_show);
 }
 
-static void work_list(struct gate_errand *errand)
+static void work_list(struct ledger_task *task)
 {
-	struct ledger *ledger = errand_ledger(errand);
-	struct ledger_item *items = calloc((size_t)errand->limit, sizeof(*items));
-	struct buffer *out = &errand->reply.body;
+	struct ledger *ledger = ledger_task_ledger(task);
+	struct ledger_item *items = calloc((size_t)task->limit, sizeof(*items));
+	struct buffer *out = &task->reply.body;
 	size_t count = 0;
-	int r = items ? ledger->ops->items(ledger, slice_of(errand->after), items, (size_t)errand->limit, &count) : -ENOMEM;
+	int r = items ? ledger->ops->items(ledger, slice_of(task->after), items, (size_t)task->limit, &count) : -ENOMEM;
 
 	if (r < 0) {
-		errand_refuse_fatal(errand, r);
+		ledger_task_refuse_fatal(task, r);
 	} else {
 		buffer_append_literal(out, "{\"items\":[");
 		for (size_t i = 0; i < count; i++) {
@@ -93,56 +93,56 @@ static void work_list(struct gate_errand *errand)
 				buffer_append_literal(out, ",");
 			render_item(&items[i], out);
 		}
-		errand_end_list(errand, count, slice_of(count ? items[count - 1].sku : ""));
+		ledger_task_end_list(task, count, slice_of(count ? items[count - 1].sku : ""));
 	}
 	free(items);
 }
 
 void operator_items_list(struct gate_request *request)
 {
-	errand_start_list(request, work_list);
+	ledger_task_start_list(request, work_list);
 }
 
-static void say_item(struct gate_errand *errand, int r)
+static void say_item(struct ledger_task *task, int r)
 {
-	(void)errand_repeats(errand, &r);
+	(void)ledger_task_repeats(task, &r);
 	if (r < 0)
-		errand_refuse_fatal(errand, r);
+		ledger_task_refuse_fatal(task, r);
 	else if (r == LEDGER_NOT_FOUND)
-		reply_problem(&errand->reply, PROBLEM_UNKNOWN_ITEM, NULL);
+		reply_problem(&task->reply, PROBLEM_UNKNOWN_ITEM, NULL);
 	else if (r == LEDGER_KEY_REUSED)
-		reply_problem(&errand->reply, PROBLEM_KEY_REUSED, NULL);
+		reply_problem(&task->reply, PROBLEM_KEY_REUSED, NULL);
 	else if (r == LEDGER_NOT_ENOUGH)
-		reply_problem(&errand->reply, PROBLEM_NOT_ENOUGH_UNITS, NULL);
+		reply_problem(&task->reply, PROBLEM_NOT_ENOUGH_UNITS, NULL);
 	else
-		answer_item(errand, errand->names[0]);
+		answer_item(task, task->names[0]);
 }
 
-static void work_receive(struct gate_errand *errand)
+static void work_receive(struct ledger_task *task)
 {
-	struct ledger *ledger = errand_ledger(errand);
-	struct ledger_actor actor = errand_actor(errand);
-	struct uuid movement = errand_movement(errand);
+	struct ledger *ledger = ledger_task_ledger(task);
+	struct ledger_actor actor = ledger_task_actor(task);
+	struct uuid movement = ledger_task_movement(task);
 	int64_t units, on_hand;
 	struct body_field fields[] = {
 		{.name = "units", .kind = BODY_INTEGER, .target = &units, .required = true, .min = 1, .max = UNITS_MAX},
 	};
 
-	if (body_read(errand->body, fields, 1, "", &errand->reply) == 0)
-		say_item(errand, ledger->ops->item_receive(ledger, slice_of(errand->names[0]), units, &movement, &actor, &on_hand));
+	if (body_read(task->body, fields, 1, "", &task->reply) == 0)
+		say_item(task, ledger->ops->item_receive(ledger, slice_of(task->names[0]), units, &movement, &actor, &on_hand));
 }
 
 void operator_items_receive(struct gate_request *request)
 {
-	errand_start_with_body(request, work_receive);
+	ledger_task_start_with_body(request, work_receive);
 }
 
 /* A mistake is taken back, or a count put right: up or down, and never without saying why. */
-static void work_adjust(struct gate_errand *errand)
+static void work_adjust(struct ledger_task *task)
 {
-	struct ledger *ledger = errand_ledger(errand);
-	struct ledger_actor actor = errand_actor(errand);
-	struct uuid movement = errand_movement(errand);
+	struct ledger *ledger = ledger_task_ledger(task);
+	struct ledger_actor actor = ledger_task_actor(task);
+	struct uuid movement = ledger_task_movement(task);
 	struct slice reason;
 	int64_t units, on_hand;
 	struct body_field fields[] = {
@@ -155,16 +155,15 @@ static void work_adjust(struct gate_errand *errand)
 		 .rule = "1 to 200 bytes of text without control characters"},
 	};
 
-	if (body_read(errand->body, fields, 2, "", &errand->reply))
+	if (body_read(task->body, fields, 2, "", &task->reply))
 		return;
 	if (units == 0)
-		reply_bad_field(&errand->reply, PROBLEM_INVALID_VALUE, "units", "units must not be 0: more, or below zero for fewer.");
+		reply_bad_field(&task->reply, PROBLEM_INVALID_VALUE, "units", "units must not be 0: more, or below zero for fewer.");
 	else
-		say_item(errand,
-			 ledger->ops->item_adjust(ledger, slice_of(errand->names[0]), units, reason, &movement, &actor, &on_hand));
+		say_item(task, ledger->ops->item_adjust(ledger, slice_of(task->names[0]), units, reason, &movement, &actor, &on_hand));
 }
 
 void operator_items_adjust(struct gate_request *request)
 {
-	errand_start_with_body(request, work_adjust);
+	ledger_task_start_with_body(request, work_adjust);
 }

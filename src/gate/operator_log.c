@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/log.h"
-#include "gate/errand.h"
+#include "gate/ledger_task.h"
 #include "gate/render.h"
 
 static void render_row(const struct ledger_log_row *row, struct buffer *out)
@@ -21,25 +21,25 @@ static void render_row(const struct ledger_log_row *row, struct buffer *out)
 	buffer_append_literal(out, "}");
 }
 
-static void work_log(struct gate_errand *errand)
+static void work_log(struct ledger_task *task)
 {
-	struct ledger *ledger = errand_ledger(errand);
-	struct buffer *out = &errand->reply.body;
-	struct ledger_log_filter filter = errand->log;
+	struct ledger *ledger = ledger_task_ledger(task);
+	struct buffer *out = &task->reply.body;
+	struct ledger_log_filter filter = task->log;
 	struct ledger_log_row *rows;
 	size_t count = 0;
 	char last[24];
 	int r;
 
-	if (!gate_after_number(errand->after, INT64_MAX, &filter.after, &errand->reply))
+	if (!gate_after_number(task->after, INT64_MAX, &filter.after, &task->reply))
 		return;
-	filter.actor = slice_of(errand->buyer);
-	filter.action = slice_of(errand->sale);
-	filter.subject = slice_of(errand->subject);
-	rows = calloc((size_t)errand->limit, sizeof(*rows));
-	r = rows ? ledger->ops->log_rows(ledger, &filter, rows, (size_t)errand->limit, &count) : -ENOMEM;
+	filter.actor = slice_of(task->buyer);
+	filter.action = slice_of(task->sale);
+	filter.subject = slice_of(task->subject);
+	rows = calloc((size_t)task->limit, sizeof(*rows));
+	r = rows ? ledger->ops->log_rows(ledger, &filter, rows, (size_t)task->limit, &count) : -ENOMEM;
 	if (r < 0) {
-		errand_refuse_fatal(errand, r);
+		ledger_task_refuse_fatal(task, r);
 	} else {
 		buffer_append_literal(out, "{\"rows\":[");
 		for (size_t i = 0; i < count; i++) {
@@ -48,7 +48,7 @@ static void work_log(struct gate_errand *errand)
 			render_row(&rows[i], out);
 		}
 		snprintf(last, sizeof(last), "%lld", count ? (long long)rows[count - 1].number : 0);
-		errand_end_list(errand, count, slice_of(last));
+		ledger_task_end_list(task, count, slice_of(last));
 	}
 	free(rows);
 }
@@ -91,14 +91,14 @@ static bool take_since(struct gate_request *request, int64_t *since_ms)
 	return false;
 }
 
-static bool take_filters(struct gate_request *request, struct gate_errand *errand)
+static bool take_filters(struct gate_request *request, struct ledger_task *task)
 {
-	struct ledger_log_filter *filter = &errand->log;
+	struct ledger_log_filter *filter = &task->log;
 	bool given, payments;
 
-	if (!take_text(request, "actor", errand->buyer, sizeof(errand->buyer)) ||
-	    !take_text(request, "action", errand->sale, sizeof(errand->sale)) ||
-	    !take_text(request, "subject", errand->subject, sizeof(errand->subject)) ||
+	if (!take_text(request, "actor", task->buyer, sizeof(task->buyer)) ||
+	    !take_text(request, "action", task->sale, sizeof(task->sale)) ||
+	    !take_text(request, "subject", task->subject, sizeof(task->subject)) ||
 	    !take_word(request, "order", "newest", "oldest", &given, &filter->newest_first) ||
 	    !take_word(request, "kind", "payments", "doings", &given, &payments) || !take_since(request, &filter->since_ms))
 		return false;
@@ -108,21 +108,21 @@ static bool take_filters(struct gate_request *request, struct gate_errand *erran
 
 void operator_log(struct gate_request *request)
 {
-	char after[ERRAND_NAME_MAX + 1];
-	struct gate_errand *errand;
+	char after[LEDGER_TASK_NAME_MAX + 1];
+	struct ledger_task *task;
 	int64_t limit;
 
 	if (!gate_page(request, after, sizeof(after), &limit))
 		return;
-	errand = errand_new(request, work_log);
-	if (!errand)
+	task = ledger_task_new(request, work_log);
+	if (!task)
 		return;
-	memcpy(errand->after, after, sizeof(after));
-	errand->limit = limit;
-	if (take_filters(request, errand))
-		errand_send(request, errand);
+	memcpy(task->after, after, sizeof(after));
+	task->limit = limit;
+	if (take_filters(request, task))
+		ledger_task_send(request, task);
 	else
-		errand_free(errand);
+		ledger_task_free(task);
 }
 
 /* --- Tokens that nobody has: one row a minute, however many come --- */
@@ -166,7 +166,7 @@ void operator_log_wrong_token(struct gate_request *request)
 	note = calloc(1, sizeof(*note));
 	if (!note)
 		return;
-	note->task.message = (struct message){.reply = thread->replies, .deliver = note_is_back};
+	note->task.message = (struct message){.reply = thread->replies, .on_complete = note_is_back};
 	note->task.run = run_note;
 	note->ledger = thread->gate->settings.ledger;
 	note->tokens = thread->wrong_tokens;

@@ -5,13 +5,13 @@
 #include "gate/render.h"
 
 /* The lot as it is now, or, while a shared stock is being rebuilt, as the ledger has it. 0, an outcome of the ledger's, or negative. */
-static int look_at_lot(struct gate_errand *errand, struct stock_lot_state *state)
+static int look_at_lot(struct ledger_task *task, struct stock_lot_state *state)
 {
-	struct gate *gate = errand->thread->gate;
+	struct gate *gate = task->thread->gate;
 	struct stock_lot_state lots[LOTS_MAX];
 	struct sale *sale = NULL;
-	int r = gate->settings.ledger->ops->sale_get(gate->settings.ledger, 0, slice_of(errand->names[0]), &sale);
-	int lot = r == 0 ? sale_find_lot(sale, slice_of(errand->names[1])) : -1;
+	int r = gate->settings.ledger->ops->sale_get(gate->settings.ledger, 0, slice_of(task->names[0]), &sale);
+	int lot = r == 0 ? sale_find_lot(sale, slice_of(task->names[1])) : -1;
 
 	if (r == 0 && lot < 0)
 		r = LEDGER_NOT_FOUND;
@@ -24,17 +24,17 @@ static int look_at_lot(struct gate_errand *errand, struct stock_lot_state *state
 }
 
 /* What was asked for is done: whatever cannot be shown now, it must not be told as a refusal. taken: -1 leaves it out. */
-static void answer_lot(struct gate_errand *errand, int64_t taken)
+static void answer_lot(struct ledger_task *task, int64_t taken)
 {
-	struct buffer *out = &errand->reply.body;
+	struct buffer *out = &task->reply.body;
 	struct stock_lot_state state;
 
-	if (look_at_lot(errand, &state)) {
-		reply_problem(&errand->reply, PROBLEM_OUTCOME_UNKNOWN,
+	if (look_at_lot(task, &state)) {
+		reply_problem(&task->reply, PROBLEM_OUTCOME_UNKNOWN,
 			      &(struct problem_options){.detail = "It is done, but what the lot has now cannot be read."});
 		return;
 	}
-	render_operator_lot(errand->names[1], &state, out);
+	render_operator_lot(task->names[1], &state, out);
 	if (taken >= 0) {
 		out->size--; /* the closing brace comes after one more member */
 		render_int_member(out, "units_withdrawn", taken);
@@ -43,82 +43,81 @@ static void answer_lot(struct gate_errand *errand, int64_t taken)
 }
 
 /* up_to NULL: the route has no such field. */
-static bool read_units(struct gate_errand *errand, int64_t *units, bool *up_to)
+static bool read_units(struct ledger_task *task, int64_t *units, bool *up_to)
 {
 	struct body_field fields[] = {
 		{.name = "units", .kind = BODY_INTEGER, .target = units, .required = true, .min = 1, .max = UNITS_MAX},
 		{.name = "up_to", .kind = BODY_BOOLEAN, .target = up_to},
 	};
 
-	return body_read(errand->body, fields, up_to ? 2 : 1, "", &errand->reply) == 0;
+	return body_read(task->body, fields, up_to ? 2 : 1, "", &task->reply) == 0;
 }
 
-static void say_lot_refusal(struct gate_errand *errand, int r)
+static void say_lot_refusal(struct ledger_task *task, int r)
 {
 	if (r == LEDGER_NOT_FOUND)
-		reply_refuse(&errand->reply, PROBLEM_UNKNOWN_SALE, "There is no sale %s with a lot %s.", errand->names[0],
-			     errand->names[1]);
+		reply_refuse(&task->reply, PROBLEM_UNKNOWN_SALE, "There is no sale %s with a lot %s.", task->names[0],
+			     task->names[1]);
 	else
-		operator_say_control(errand, errand->names[0], r);
+		operator_say_control(task, task->names[0], r);
 }
 
-static void work_add(struct gate_errand *errand)
+static void work_add(struct ledger_task *task)
 {
-	struct ledger_actor actor = errand_actor(errand);
+	struct ledger_actor actor = ledger_task_actor(task);
 	int64_t units;
 	int r;
 
-	if (!read_units(errand, &units, NULL))
+	if (!read_units(task, &units, NULL))
 		return;
-	r = sale_control_add(operator_control(errand), slice_of(errand->names[0]), slice_of(errand->names[1]), (uint32_t)units,
-			     &actor);
-	(void)errand_repeats(errand, &r);
+	r = sale_control_add(operator_control(task), slice_of(task->names[0]), slice_of(task->names[1]), (uint32_t)units, &actor);
+	(void)ledger_task_repeats(task, &r);
 	if (r)
-		say_lot_refusal(errand, r);
+		say_lot_refusal(task, r);
 	else
-		answer_lot(errand, -1);
+		answer_lot(task, -1);
 }
 
 void operator_lots_add(struct gate_request *request)
 {
-	errand_start_with_body(request, work_add);
+	ledger_task_start_with_body(request, work_add);
 }
 
-static void say_not_so_many(struct gate_errand *errand)
+static void say_not_so_many(struct ledger_task *task)
 {
 	struct stock_lot_state state;
 
-	if (look_at_lot(errand, &state) == 0)
-		reply_refuse(&errand->reply, PROBLEM_NOT_ENOUGH_UNITS,
+	if (look_at_lot(task, &state) == 0)
+		reply_refuse(&task->reply, PROBLEM_NOT_ENOUGH_UNITS,
 			     "The lot has %lld units available. Nothing was taken: ask for fewer, or for up_to so many.",
 			     (long long)state.available);
 	else
-		reply_refuse(&errand->reply, PROBLEM_NOT_ENOUGH_UNITS,
+		reply_refuse(&task->reply, PROBLEM_NOT_ENOUGH_UNITS,
 			     "The lot has not so many units available. Nothing was taken: ask for fewer, or for up_to so many.");
 }
 
-static void work_withdraw(struct gate_errand *errand)
+static void work_withdraw(struct ledger_task *task)
 {
-	struct ledger_actor actor = errand_actor(errand);
+	struct ledger_actor actor = ledger_task_actor(task);
 	bool up_to = false;
 	uint32_t taken;
 	int64_t units;
 	int r;
 
-	if (!read_units(errand, &units, &up_to))
+	if (!read_units(task, &units, &up_to))
 		return;
-	r = sale_control_withdraw(operator_control(errand), slice_of(errand->names[0]), slice_of(errand->names[1]),
-				  (uint32_t)units, !up_to, &actor, &taken);
-	(void)errand_repeats(errand, &r);
+	r = sale_control_withdraw(operator_control(task), slice_of(task->names[0]), slice_of(task->names[1]), (uint32_t)units,
+				  !up_to, &actor, &taken);
+	(void)ledger_task_repeats(task, &r);
 	if (r == SALE_CONTROL_NOT_SO_MANY)
-		say_not_so_many(errand);
+		say_not_so_many(task);
 	else if (r)
-		say_lot_refusal(errand, r);
+		say_lot_refusal(task, r);
 	else
-		answer_lot(errand, taken);
+		answer_lot(task, taken);
 }
 
 void operator_lots_withdraw(struct gate_request *request)
 {
-	errand_start_with_body(request, work_withdraw);
+	ledger_task_start_with_body(request, work_withdraw);
 }

@@ -7,64 +7,64 @@
 #include "gate/operator_sales.h"
 #include "gate/render.h"
 
-struct sale_control *operator_control(const struct gate_errand *errand)
+struct sale_control *operator_control(const struct ledger_task *task)
 {
-	return errand->thread->gate->settings.control;
+	return task->thread->gate->settings.control;
 }
 
-static void render_sale(struct gate_errand *errand, const struct sale *sale)
+static void render_sale(struct ledger_task *task, const struct sale *sale)
 {
 	struct stock_lot_state lots[LOTS_MAX];
 
-	render_operator_sale(sale, gate_lots(errand->thread->gate, sale, lots) ? lots : NULL, &errand->reply.body);
+	render_operator_sale(sale, gate_lots(task->thread->gate, sale, lots) ? lots : NULL, &task->reply.body);
 }
 
 /*
  * An ended sale's units come to their item by way of the drain, behind all that is in the journal before them: how many are still to come,
  * and how long that takes at the pace that the drain has, or may have.
  */
-static void say_returning(struct gate_errand *errand, const struct sale *sale)
+static void say_returning(struct ledger_task *task, const struct sale *sale)
 {
-	struct buffer *out = &errand->reply.body;
-	int64_t units = 0, rate = errand->thread->gate->settings.settings->drain.max_rate;
+	struct buffer *out = &task->reply.body;
+	int64_t units = 0, rate = task->thread->gate->settings.settings->drain.max_rate;
 
 	for (uint32_t i = 0; i < sale->lot_count; i++)
 		units += sale->lots[i].allocated - sale->lots[i].withdrawn - sale->lots[i].confirmed - sale->lots[i].held;
-	if (rate <= 0 || (errand->age.rate > 0 && errand->age.rate < rate))
-		rate = errand->age.rate;
+	if (rate <= 0 || (task->age.rate > 0 && task->age.rate < rate))
+		rate = task->age.rate;
 	out->size--; /* the closing brace comes after one more member */
 	render_name(out, "returning");
 	buffer_append_literal(out, "{");
 	render_int_member(out, "units", units);
 	render_name(out, "seconds");
-	if (rate > 0 || errand->age.lag_records == 0)
-		buffer_append_int(out, rate > 0 ? (errand->age.lag_records + rate - 1) / rate : 0);
+	if (rate > 0 || task->age.lag_records == 0)
+		buffer_append_int(out, rate > 0 ? (task->age.lag_records + rate - 1) / rate : 0);
 	else
 		buffer_append_literal(out, "null");
 	buffer_append_literal(out, "}}");
 }
 
 /* The ledger may not have been told of the brake yet. */
-static void render_ledger_sale(struct gate_errand *errand, struct sale *sale)
+static void render_ledger_sale(struct ledger_task *task, struct sale *sale)
 {
-	sale->state = brake_state(errand->thread->gate->settings.admission->stock, sale);
-	render_sale(errand, sale);
-	if (sale->state == SALE_ENDED && errand->thread->gate->settings.ledger_age)
-		say_returning(errand, sale);
+	sale->state = brake_state(task->thread->gate->settings.admission->stock, sale);
+	render_sale(task, sale);
+	if (sale->state == SALE_ENDED && task->thread->gate->settings.ledger_age)
+		say_returning(task, sale);
 }
 
-static void answer_sale(struct gate_errand *errand, const char *id)
+static void answer_sale(struct ledger_task *task, const char *id)
 {
-	struct ledger *ledger = errand_ledger(errand);
+	struct ledger *ledger = ledger_task_ledger(task);
 	struct sale *sale = NULL;
 	int r = ledger->ops->sale_get(ledger, 0, slice_of(id), &sale);
 
 	if (r < 0)
-		errand_refuse_fatal(errand, r);
+		ledger_task_refuse_fatal(task, r);
 	else if (r == LEDGER_NOT_FOUND)
-		reply_problem(&errand->reply, PROBLEM_UNKNOWN_SALE, NULL);
+		reply_problem(&task->reply, PROBLEM_UNKNOWN_SALE, NULL);
 	else
-		render_ledger_sale(errand, sale);
+		render_ledger_sale(task, sale);
 	free(sale);
 }
 
@@ -248,10 +248,10 @@ static struct sale *read_new_sale(json_t *body, struct reply *reply)
 /* --- Routes --- */
 
 /* Which state the sale is in by now, and what can be done from there. */
-static void say_state(struct gate_errand *errand, const char *id)
+static void say_state(struct ledger_task *task, const char *id)
 {
-	struct ledger *ledger = errand_ledger(errand);
-	struct reply *reply = &errand->reply;
+	struct ledger *ledger = ledger_task_ledger(task);
+	struct reply *reply = &task->reply;
 	struct buffer members;
 	struct sale *sale = NULL;
 	char detail[256];
@@ -288,12 +288,12 @@ static bool say_times(struct reply *reply, int r)
 	return true;
 }
 
-void operator_say_control(struct gate_errand *errand, const char *id, int r)
+void operator_say_control(struct ledger_task *task, const char *id, int r)
 {
-	struct reply *reply = &errand->reply;
+	struct reply *reply = &task->reply;
 
 	if (r < 0) {
-		errand_refuse_fatal(errand, r);
+		ledger_task_refuse_fatal(task, r);
 		return;
 	}
 	if (say_times(reply, r))
@@ -303,7 +303,7 @@ void operator_say_control(struct gate_errand *errand, const char *id, int r)
 		reply_problem(reply, PROBLEM_UNKNOWN_SALE, NULL);
 		return;
 	case LEDGER_WRONG_STATE:
-		say_state(errand, id);
+		say_state(task, id);
 		return;
 	case LEDGER_NOT_ENOUGH:
 		reply_problem(reply, PROBLEM_NOT_ENOUGH_UNITS, NULL);
@@ -342,80 +342,80 @@ void operator_say_control(struct gate_errand *errand, const char *id, int r)
 		reply_refuse(reply, PROBLEM_SALE_STATE, "The sale ended long ago.");
 		return;
 	case SALE_CONTROL_UNKNOWN:
-		errand_say_unknown(errand);
+		ledger_task_say_unknown(task);
 		return;
 	}
 	assertion_failed("an outcome of sale control", __FILE__, __LINE__, __func__);
 }
 
 /* What a lot of a sale that is made or changed lacks. False: it is something else. */
-static bool say_lot_units(struct gate_errand *errand, int r, const struct sale_lot *lot)
+static bool say_lot_units(struct ledger_task *task, int r, const struct sale_lot *lot)
 {
 	if (r == LEDGER_NOT_FOUND)
-		reply_refuse(&errand->reply, PROBLEM_UNKNOWN_ITEM, "There is no item %s. Make it with POST /v1/items.", lot->sku);
+		reply_refuse(&task->reply, PROBLEM_UNKNOWN_ITEM, "There is no item %s. Make it with POST /v1/items.", lot->sku);
 	else if (r == LEDGER_NOT_ENOUGH)
-		reply_refuse(&errand->reply, PROBLEM_NOT_ENOUGH_UNITS, "The item %s does not have %lld units on hand.", lot->sku,
+		reply_refuse(&task->reply, PROBLEM_NOT_ENOUGH_UNITS, "The item %s does not have %lld units on hand.", lot->sku,
 			     (long long)lot->allocated);
 	else
 		return false;
 	return true;
 }
 
-static void work_create(struct gate_errand *errand)
+static void work_create(struct ledger_task *task)
 {
-	struct ledger_actor actor = errand_actor(errand);
-	struct sale *sale = read_new_sale(errand->body, &errand->reply);
+	struct ledger_actor actor = ledger_task_actor(task);
+	struct sale *sale = read_new_sale(task->body, &task->reply);
 	uint32_t lot = 0;
 	int r;
 
 	if (!sale)
 		return;
 	sale->created_at_ms = actor.now_ms;
-	r = sale_control_create(operator_control(errand), sale, &actor, &lot);
-	(void)errand_repeats(errand, &r);
+	r = sale_control_create(operator_control(task), sale, &actor, &lot);
+	(void)ledger_task_repeats(task, &r);
 	if (r == LEDGER_DONE) {
-		errand->reply.status = 201;
-		buffer_printf(&errand->reply.headers, "Location: /v1/sales/%s\r\n", sale->id);
-		answer_sale(errand, sale->id);
+		task->reply.status = 201;
+		buffer_printf(&task->reply.headers, "Location: /v1/sales/%s\r\n", sale->id);
+		answer_sale(task, sale->id);
 	} else if (r == LEDGER_EXISTS) {
-		reply_refuse(&errand->reply, PROBLEM_NAME_TAKEN, "There is a sale %s already.", sale->id);
-	} else if (!say_lot_units(errand, r, &sale->lots[lot])) {
-		operator_say_control(errand, sale->id, r);
+		reply_refuse(&task->reply, PROBLEM_NAME_TAKEN, "There is a sale %s already.", sale->id);
+	} else if (!say_lot_units(task, r, &sale->lots[lot])) {
+		operator_say_control(task, sale->id, r);
 	}
 	free(sale);
 }
 
 void operator_sales_create(struct gate_request *request)
 {
-	errand_start_with_body(request, work_create);
+	ledger_task_start_with_body(request, work_create);
 }
 
-static void work_show(struct gate_errand *errand)
+static void work_show(struct ledger_task *task)
 {
-	answer_sale(errand, errand->names[0]);
+	answer_sale(task, task->names[0]);
 }
 
 void operator_sales_show(struct gate_request *request)
 {
-	errand_start(request, work_show);
+	ledger_task_start(request, work_show);
 }
 
-static void work_list(struct gate_errand *errand)
+static void work_list(struct ledger_task *task)
 {
-	struct ledger *ledger = errand_ledger(errand);
-	struct buffer *out = &errand->reply.body;
+	struct ledger *ledger = ledger_task_ledger(task);
+	struct buffer *out = &task->reply.body;
 	struct sale **sales;
 	char last[16];
 	size_t count = 0;
 	int64_t after;
 	int r;
 
-	if (!gate_after_number(errand->after, UUID_TAG_MAX, &after, &errand->reply))
+	if (!gate_after_number(task->after, UUID_TAG_MAX, &after, &task->reply))
 		return;
-	sales = calloc((size_t)errand->limit, sizeof(*sales));
-	r = sales ? ledger->ops->sales(ledger, (uint32_t)after, INT64_MIN, sales, (size_t)errand->limit, &count) : -ENOMEM;
+	sales = calloc((size_t)task->limit, sizeof(*sales));
+	r = sales ? ledger->ops->sales(ledger, (uint32_t)after, INT64_MIN, sales, (size_t)task->limit, &count) : -ENOMEM;
 	if (r < 0) {
-		errand_refuse_fatal(errand, r);
+		ledger_task_refuse_fatal(task, r);
 		free(sales);
 		return;
 	}
@@ -423,10 +423,10 @@ static void work_list(struct gate_errand *errand)
 	for (size_t i = 0; i < count; i++) {
 		if (i)
 			buffer_append_literal(out, ",");
-		render_ledger_sale(errand, sales[i]);
+		render_ledger_sale(task, sales[i]);
 	}
 	snprintf(last, sizeof(last), "%u", count ? sales[count - 1]->number : 0);
-	errand_end_list(errand, count, slice_of(last));
+	ledger_task_end_list(task, count, slice_of(last));
 	for (size_t i = 0; i < count; i++)
 		free(sales[i]);
 	free(sales);
@@ -434,40 +434,39 @@ static void work_list(struct gate_errand *errand)
 
 void operator_sales_list(struct gate_request *request)
 {
-	errand_start_list(request, work_list);
+	ledger_task_start_list(request, work_list);
 }
 
 /* The lots of a draft: how many units each is to have. */
-static void change_lots(struct gate_errand *errand, json_t *lots)
+static void change_lots(struct ledger_task *task, json_t *lots)
 {
-	struct ledger_actor actor = errand_actor(errand);
+	struct ledger_actor actor = ledger_task_actor(task);
 	struct sale *sale = calloc(1, sizeof(*sale) + json_array_size(lots) * sizeof(sale->lots[0]));
 	uint32_t lot;
 	int r;
 
 	if (!sale) {
-		reply_problem(&errand->reply, PROBLEM_OVERLOADED, NULL);
+		reply_problem(&task->reply, PROBLEM_OVERLOADED, NULL);
 		return;
 	}
 	sale->lot_count = (uint32_t)json_array_size(lots);
-	if (read_lots(lots, sale, 0, &errand->reply) == 0) {
-		r = sale_control_set_lots(operator_control(errand), slice_of(errand->names[0]), sale->lots, sale->lot_count,
-					  &actor, &lot);
+	if (read_lots(lots, sale, 0, &task->reply) == 0) {
+		r = sale_control_set_lots(operator_control(task), slice_of(task->names[0]), sale->lots, sale->lot_count, &actor, &lot);
 		if (r == 0)
-			answer_sale(errand, errand->names[0]);
+			answer_sale(task, task->names[0]);
 		else if (r == LEDGER_CONSTRAINT)
-			reply_bad_field(&errand->reply, PROBLEM_INVALID_VALUE, "lots", "A sale has at most %d lots.", LOTS_MAX);
-		else if (!say_lot_units(errand, r, &sale->lots[lot]))
-			operator_say_control(errand, errand->names[0], r == SALE_CONTROL_NO_SALE ? LEDGER_NOT_FOUND : r);
+			reply_bad_field(&task->reply, PROBLEM_INVALID_VALUE, "lots", "A sale has at most %d lots.", LOTS_MAX);
+		else if (!say_lot_units(task, r, &sale->lots[lot]))
+			operator_say_control(task, task->names[0], r == SALE_CONTROL_NO_SALE ? LEDGER_NOT_FOUND : r);
 	}
 	free(sale);
 }
 
-static void work_change(struct gate_errand *errand)
+static void work_change(struct ledger_task *task)
 {
-	struct ledger_actor actor = errand_actor(errand);
+	struct ledger_actor actor = ledger_task_actor(task);
 	struct terms terms = {.opens = SALE_NO_TIME, .closes = SALE_NO_TIME};
-	bool no_rate = take_null_rate(errand->body);
+	bool no_rate = take_null_rate(task->body);
 	struct body_field fields[TERM_COUNT + 1];
 	unsigned given = no_rate ? SALE_FIELD_RATE : 0;
 	struct sale change = {0};
@@ -476,170 +475,170 @@ static void work_change(struct gate_errand *errand)
 
 	term_table(&terms, fields);
 	fields[TERM_COUNT] = (struct body_field){.name = "lots", .kind = BODY_ARRAY, .target = &lots, .min = 1, .max = LOTS_MAX};
-	if (body_read(errand->body, fields, TERM_COUNT + 1, "", &errand->reply) || read_nested(&terms, &errand->reply))
+	if (body_read(task->body, fields, TERM_COUNT + 1, "", &task->reply) || read_nested(&terms, &task->reply))
 		return;
 	for (int i = 0; i < TERM_COUNT; i++)
 		if (fields[i].given)
 			given |= term_fields[i];
 	if (lots && given) {
-		reply_bad_field(&errand->reply, PROBLEM_INVALID_VALUE, "lots", "lots must be changed in a request of their own.");
+		reply_bad_field(&task->reply, PROBLEM_INVALID_VALUE, "lots", "lots must be changed in a request of their own.");
 		return;
 	}
 	if (lots) {
-		change_lots(errand, lots);
+		change_lots(task, lots);
 		return;
 	}
 	apply_terms(&change, &terms);
-	r = sale_control_update(operator_control(errand), slice_of(errand->names[0]), given, &change, &actor);
+	r = sale_control_update(operator_control(task), slice_of(task->names[0]), given, &change, &actor);
 	if (r)
-		operator_say_control(errand, errand->names[0], r);
+		operator_say_control(task, task->names[0], r);
 	else
-		answer_sale(errand, errand->names[0]);
+		answer_sale(task, task->names[0]);
 }
 
 void operator_sales_change(struct gate_request *request)
 {
-	errand_start_with_body(request, work_change);
+	ledger_task_start_with_body(request, work_change);
 }
 
-static void move(struct gate_errand *errand, enum sale_action action)
+static void move(struct ledger_task *task, enum sale_action action)
 {
-	struct ledger_actor actor = errand_actor(errand);
-	int r = sale_control_move(operator_control(errand), slice_of(errand->names[0]), action, &actor);
+	struct ledger_actor actor = ledger_task_actor(task);
+	int r = sale_control_move(operator_control(task), slice_of(task->names[0]), action, &actor);
 
 	if (r != LEDGER_ALREADY)
-		(void)errand_repeats(errand, &r);
+		(void)ledger_task_repeats(task, &r);
 	if (r && r != LEDGER_ALREADY)
-		operator_say_control(errand, errand->names[0], r);
+		operator_say_control(task, task->names[0], r);
 	else
-		answer_sale(errand, errand->names[0]);
+		answer_sale(task, task->names[0]);
 }
 
 /* Shows it as it is now, under the id that it had: that one is free again. */
-static void answer_deleted(struct gate_errand *errand, uint32_t number)
+static void answer_deleted(struct ledger_task *task, uint32_t number)
 {
-	struct ledger *ledger = errand_ledger(errand);
+	struct ledger *ledger = ledger_task_ledger(task);
 	struct sale *sale = NULL;
 
 	if (ledger->ops->sale_get(ledger, number, SLICE_NULL, &sale)) {
-		reply_problem(&errand->reply, PROBLEM_OUTCOME_UNKNOWN,
+		reply_problem(&task->reply, PROBLEM_OUTCOME_UNKNOWN,
 			      &(struct problem_options){.detail = "It is deleted, but cannot be shown now."});
 		return;
 	}
-	strcpy(sale->id, errand->names[0]);
-	render_operator_sale(sale, NULL, &errand->reply.body);
+	strcpy(sale->id, task->names[0]);
+	render_operator_sale(sale, NULL, &task->reply.body);
 	free(sale);
 }
 
-static void work_delete(struct gate_errand *errand)
+static void work_delete(struct ledger_task *task)
 {
-	struct ledger *ledger = errand_ledger(errand);
-	struct ledger_actor actor = errand_actor(errand);
+	struct ledger *ledger = ledger_task_ledger(task);
+	struct ledger_actor actor = ledger_task_actor(task);
 	struct sale *sale = NULL;
-	int r = errand->has_key ? ledger->ops->request_find(ledger, &errand->request) : 0;
+	int r = task->has_key ? ledger->ops->request_find(ledger, &task->request) : 0;
 
 	if (r == 0)
-		r = ledger->ops->sale_get(ledger, 0, slice_of(errand->names[0]), &sale);
+		r = ledger->ops->sale_get(ledger, 0, slice_of(task->names[0]), &sale);
 	if (sale)
-		errand->request.outcome = sale->number; /* who asks again knows its id alone, which is free by then */
+		task->request.outcome = sale->number; /* who asks again knows its id alone, which is free by then */
 	if (sale)
-		r = sale_control_move(operator_control(errand), slice_of(errand->names[0]), SALE_DELETE, &actor);
-	if (r == 0 || errand_repeats(errand, &r))
-		answer_deleted(errand, (uint32_t)(sale ? sale->number : errand->request.outcome));
+		r = sale_control_move(operator_control(task), slice_of(task->names[0]), SALE_DELETE, &actor);
+	if (r == 0 || ledger_task_repeats(task, &r))
+		answer_deleted(task, (uint32_t)(sale ? sale->number : task->request.outcome));
 	else
-		operator_say_control(errand, errand->names[0], r);
+		operator_say_control(task, task->names[0], r);
 	free(sale);
 }
 
-static void work_arm(struct gate_errand *errand)
+static void work_arm(struct ledger_task *task)
 {
-	move(errand, SALE_ARM);
+	move(task, SALE_ARM);
 }
-static void work_disarm(struct gate_errand *errand)
+static void work_disarm(struct ledger_task *task)
 {
-	move(errand, SALE_DISARM);
+	move(task, SALE_DISARM);
 }
-static void work_open(struct gate_errand *errand)
+static void work_open(struct ledger_task *task)
 {
-	move(errand, SALE_START);
+	move(task, SALE_START);
 }
-static void work_pause(struct gate_errand *errand)
+static void work_pause(struct ledger_task *task)
 {
-	move(errand, SALE_PAUSE);
+	move(task, SALE_PAUSE);
 }
-static void work_resume(struct gate_errand *errand)
+static void work_resume(struct ledger_task *task)
 {
-	move(errand, SALE_RESUME);
+	move(task, SALE_RESUME);
 }
-static void work_end(struct gate_errand *errand)
+static void work_end(struct ledger_task *task)
 {
-	move(errand, SALE_END);
+	move(task, SALE_END);
 }
 
 /* --- The brake: to the stock first. What the ledger has is not asked for, so that nothing that holds up the ledger holds it up. --- */
 
-static void answer_from_catalog(struct gate_errand *errand)
+static void answer_from_catalog(struct ledger_task *task)
 {
-	const struct sale_table *table = sale_catalog_ref(errand->thread->gate->settings.catalog);
-	const struct sale_entry *entry = sale_table_find_number(table, errand->sale_number);
+	const struct sale_table *table = sale_catalog_ref(task->thread->gate->settings.catalog);
+	const struct sale_entry *entry = sale_table_find_number(table, task->sale_number);
 
 	if (entry)
-		render_sale(errand, entry->sale);
+		render_sale(task, entry->sale);
 	else
-		reply_problem(&errand->reply, PROBLEM_UNKNOWN_SALE, NULL);
+		reply_problem(&task->reply, PROBLEM_UNKNOWN_SALE, NULL);
 	sale_table_unref(table);
 }
 
-static void work_stop(struct gate_errand *errand)
+static void work_stop(struct ledger_task *task)
 {
-	struct ledger_actor actor = errand_actor(errand);
+	struct ledger_actor actor = ledger_task_actor(task);
 
 	/* Where the stock cannot be told, other processes may still hear of it by the ledger. */
-	if (sale_control_brake(operator_control(errand), errand->sale_number, true, &actor))
-		errand->further = work_pause;
+	if (sale_control_brake(operator_control(task), task->sale_number, true, &actor))
+		task->further = work_pause;
 	else
-		answer_from_catalog(errand);
+		answer_from_catalog(task);
 }
 
-static void work_go_on(struct gate_errand *errand)
+static void work_go_on(struct ledger_task *task)
 {
-	struct ledger_actor actor = errand_actor(errand);
-	int r = sale_control_brake(operator_control(errand), errand->sale_number, false, &actor);
+	struct ledger_actor actor = ledger_task_actor(task);
+	int r = sale_control_brake(operator_control(task), task->sale_number, false, &actor);
 
 	if (r)
-		operator_say_control(errand, errand->names[0], r);
+		operator_say_control(task, task->names[0], r);
 	else
-		answer_from_catalog(errand);
+		answer_from_catalog(task);
 }
 
 /* Of what is on sale now, or was until it was stopped; else by the ledger, whose rules say what can be moved. */
-static void start_brake(struct gate_request *request, void (*work)(struct gate_errand *), void (*otherwise)(struct gate_errand *))
+static void start_brake(struct gate_request *request, void (*work)(struct ledger_task *), void (*otherwise)(struct ledger_task *))
 {
 	const struct sale_entry *entry = sale_table_find(gate_sales(request->thread), request->parameters[0]);
 	enum sale_phase phase = entry ? sale_phase(entry->sale, clock_wall_ms()) : SALE_PHASE_HIDDEN;
 	bool brakes = phase == SALE_PHASE_OPEN || phase == SALE_PHASE_PAUSED;
-	struct gate_errand *errand = errand_new(request, brakes ? work : otherwise);
+	struct ledger_task *task = ledger_task_new(request, brakes ? work : otherwise);
 
-	if (!errand)
+	if (!task)
 		return;
 	if (brakes) {
-		errand->class = TASK_BRAKE;
-		errand->sale_number = entry->sale->number;
+		task->class = TASK_BRAKE;
+		task->sale_number = entry->sale->number;
 	}
-	errand_send(request, errand);
+	ledger_task_send(request, task);
 }
 
 void operator_sales_arm(struct gate_request *request)
 {
-	errand_start(request, work_arm);
+	ledger_task_start(request, work_arm);
 }
 void operator_sales_disarm(struct gate_request *request)
 {
-	errand_start(request, work_disarm);
+	ledger_task_start(request, work_disarm);
 }
 void operator_sales_open(struct gate_request *request)
 {
-	errand_start(request, work_open);
+	ledger_task_start(request, work_open);
 }
 void operator_sales_pause(struct gate_request *request)
 {
@@ -651,10 +650,10 @@ void operator_sales_resume(struct gate_request *request)
 }
 void operator_sales_end(struct gate_request *request)
 {
-	errand_start(request, work_end);
+	ledger_task_start(request, work_end);
 }
 
 void operator_sales_delete(struct gate_request *request)
 {
-	errand_start(request, work_delete);
+	ledger_task_start(request, work_delete);
 }

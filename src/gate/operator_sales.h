@@ -1,8 +1,8 @@
 /* Private to the gate: what the routes of sales and of their lots share. */
 #pragma once
 
-#include "gate/errand.h"
+#include "gate/ledger_task.h"
 
-struct sale_control *operator_control(const struct gate_errand *errand);
+struct sale_control *operator_control(const struct ledger_task *task);
 /* Says what a refusal or a failure of sale control means; id: the sale's. */
-void operator_say_control(struct gate_errand *errand, const char *id, int r);
+void operator_say_control(struct ledger_task *task, const char *id, int r);

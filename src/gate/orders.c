@@ -1,7 +1,7 @@
 /* Orders: read, list, and what a buyer or an operator does to one. */
 #include <stdlib.h>
 #include "gate/body.h"
-#include "gate/errand.h"
+#include "gate/ledger_task.h"
 #include "gate/lookup.h"
 #include "gate/render.h"
 #include "gate/settlement.h"
@@ -17,19 +17,19 @@ static bool read_id(struct gate_request *request, struct uuid *id)
 
 /* --- Buyers --- */
 
-static void work_buyers_order(struct gate_errand *errand)
+static void work_buyers_order(struct ledger_task *task)
 {
-	struct ledger *ledger = errand_ledger(errand);
+	struct ledger *ledger = ledger_task_ledger(task);
 	struct ledger_order order;
-	int r = ledger->ops->order_get(ledger, &errand->order, &order);
+	int r = ledger->ops->order_get(ledger, &task->order, &order);
 
 	if (r < 0) {
-		errand_refuse_fatal(errand, r);
-	} else if (r == LEDGER_NOT_FOUND || strcmp(order.buyer, errand->buyer) != 0) {
-		reply_problem(&errand->reply, PROBLEM_UNKNOWN_ORDER, NULL);
+		ledger_task_refuse_fatal(task, r);
+	} else if (r == LEDGER_NOT_FOUND || strcmp(order.buyer, task->buyer) != 0) {
+		reply_problem(&task->reply, PROBLEM_UNKNOWN_ORDER, NULL);
 	} else {
 		order.trace[0] = '\0'; /* operators' business */
-		render_ledger_order(&order, &errand->reply.body);
+		render_ledger_order(&order, &task->reply.body);
 	}
 }
 
@@ -73,7 +73,7 @@ static bool read_body(struct gate_request *request, struct body_field *fields, s
 	json_decref(body);
 	if (!fine)
 		gate_answer(request, reply);
-	return fine && errand_key_fits(request);
+	return fine && ledger_task_key_fits(request);
 }
 
 void orders_operator_confirm(struct gate_request *request)
@@ -104,33 +104,33 @@ void orders_operator_show(struct gate_request *request)
 	struct uuid id;
 
 	if (read_id(request, &id))
-		lookup_start(request, &id, SLICE_NULL, errand_work_order);
+		lookup_start(request, &id, SLICE_NULL, ledger_task_work_order);
 }
 
 /* The sale's number for its id; 0: any; false: it has said that there is none. */
-static bool filter_sale(struct gate_errand *errand, uint32_t *number)
+static bool filter_sale(struct ledger_task *task, uint32_t *number)
 {
-	struct ledger *ledger = errand_ledger(errand);
+	struct ledger *ledger = ledger_task_ledger(task);
 	struct sale *sale = NULL;
 	int r;
 
 	*number = 0;
-	if (errand->sale[0] == '\0')
+	if (task->sale[0] == '\0')
 		return true;
-	r = ledger->ops->sale_get(ledger, 0, slice_of(errand->sale), &sale);
+	r = ledger->ops->sale_get(ledger, 0, slice_of(task->sale), &sale);
 	if (r < 0)
-		errand_refuse_fatal(errand, r);
+		ledger_task_refuse_fatal(task, r);
 	else if (r == LEDGER_NOT_FOUND)
-		reply_problem(&errand->reply, PROBLEM_UNKNOWN_SALE, NULL);
+		reply_problem(&task->reply, PROBLEM_UNKNOWN_SALE, NULL);
 	else
 		*number = sale->number;
 	free(sale);
 	return r == 0;
 }
 
-static void render_page(struct gate_errand *errand, const struct ledger_order *orders, size_t count)
+static void render_page(struct ledger_task *task, const struct ledger_order *orders, size_t count)
 {
-	struct buffer *out = &errand->reply.body;
+	struct buffer *out = &task->reply.body;
 	char id[UUID_TEXT_SIZE] = "";
 
 	buffer_append_literal(out, "{\"orders\":[");
@@ -141,25 +141,25 @@ static void render_page(struct gate_errand *errand, const struct ledger_order *o
 	}
 	if (count)
 		uuid_format(&orders[count - 1].id, id);
-	errand_end_list(errand, count, slice_of(id));
+	ledger_task_end_list(task, count, slice_of(id));
 }
 
-static void work_list(struct gate_errand *errand)
+static void work_list(struct ledger_task *task)
 {
-	struct ledger *ledger = errand_ledger(errand);
-	struct ledger_order_filter filter = {.state = errand->state, .buyer = slice_of(errand->buyer), .after = errand->order};
+	struct ledger *ledger = ledger_task_ledger(task);
+	struct ledger_order_filter filter = {.state = task->state, .buyer = slice_of(task->buyer), .after = task->order};
 	struct ledger_order *orders;
 	size_t count = 0;
 	int r;
 
-	if (!filter_sale(errand, &filter.sale))
+	if (!filter_sale(task, &filter.sale))
 		return;
-	orders = calloc((size_t)errand->limit, sizeof(*orders));
-	r = orders ? ledger->ops->orders(ledger, &filter, orders, (size_t)errand->limit, &count) : -ENOMEM;
+	orders = calloc((size_t)task->limit, sizeof(*orders));
+	r = orders ? ledger->ops->orders(ledger, &filter, orders, (size_t)task->limit, &count) : -ENOMEM;
 	if (r < 0)
-		errand_refuse_fatal(errand, r);
+		ledger_task_refuse_fatal(task, r);
 	else
-		render_page(errand, orders, count);
+		render_page(task, orders, count);
 	free(orders);
 }
 
@@ -170,25 +170,25 @@ static void refuse_query(struct gate_request *request, const char *field, const 
 }
 
 /* The list's filters out of the query; false: it has answered. */
-static bool read_filters(struct gate_request *request, struct gate_errand *errand, const char *after)
+static bool read_filters(struct gate_request *request, struct ledger_task *task, const char *after)
 {
 	char state[16];
 	int r;
 
-	if (*after && uuid_parse(slice_of(after), &errand->order) < 0) {
+	if (*after && uuid_parse(slice_of(after), &task->order) < 0) {
 		refuse_query(request, "after", "the `next` of the page before");
 		return false;
 	}
 	r = http_request_query(request->http, SLICE("state"), state, sizeof(state));
-	if (r < 0 || (r == 0 && order_state_parse(slice_of(state), &errand->state) < 0)) {
+	if (r < 0 || (r == 0 && order_state_parse(slice_of(state), &task->state) < 0)) {
 		refuse_query(request, "state", "one of held, confirmed, cancelled, expired");
 		return false;
 	}
-	if (http_request_query(request->http, SLICE("sale"), errand->sale, sizeof(errand->sale)) < 0) {
+	if (http_request_query(request->http, SLICE("sale"), task->sale, sizeof(task->sale)) < 0) {
 		refuse_query(request, "sale", "the id of a sale");
 		return false;
 	}
-	if (http_request_query(request->http, SLICE("buyer"), errand->buyer, sizeof(errand->buyer)) < 0) {
+	if (http_request_query(request->http, SLICE("buyer"), task->buyer, sizeof(task->buyer)) < 0) {
 		refuse_query(request, "buyer", "the name of a buyer");
 		return false;
 	}
@@ -197,18 +197,18 @@ static bool read_filters(struct gate_request *request, struct gate_errand *erran
 
 void orders_operator_list(struct gate_request *request)
 {
-	struct gate_errand *errand;
+	struct ledger_task *task;
 	char after[UUID_TEXT_SIZE];
 	int64_t limit;
 
 	if (!gate_page(request, after, sizeof(after), &limit))
 		return;
-	errand = errand_new(request, work_list);
-	if (!errand)
+	task = ledger_task_new(request, work_list);
+	if (!task)
 		return;
-	errand->limit = limit;
-	if (read_filters(request, errand, after))
-		errand_send(request, errand);
+	task->limit = limit;
+	if (read_filters(request, task, after))
+		ledger_task_send(request, task);
 	else
-		errand_free(errand);
+		ledger_task_free(task);
 }

@@ -4,12 +4,12 @@
  */
 #include <stdlib.h>
 #include "base/clock.h"
-#include "gate/errand.h"
+#include "gate/ledger_task.h"
 #include "gate/render.h"
 
 struct own_orders {
-	struct orders_job decision; /* first: its job's message is what the lane carries */
-	struct away away;           /* its ticket */
+	struct orders_job decision;   /* first: its job's message is what the lane carries */
+	struct pending_reply pending; /* its handle */
 	char buyer[BUYER_MAX + 1];
 	char sale[SALE_ID_MAX + 1];
 };
@@ -18,7 +18,7 @@ static void answer_problem(struct gate_thread *thread, const struct own_orders *
 {
 	reply_clear(&thread->reply);
 	reply_problem(&thread->reply, problem, NULL);
-	gate_answer_ticket(thread, &own->away.ticket, &thread->reply);
+	gate_answer_handle(thread, &own->pending.handle, &thread->reply);
 }
 
 static void end_list(struct buffer *out, bool more, bool waiting)
@@ -72,13 +72,13 @@ static void render_newest(struct newest *newest, struct buffer *out)
 	end_list(out, newest->total > STOCK_NEWEST, false);
 }
 
-static void work(struct gate_errand *errand)
+static void work(struct ledger_task *task)
 {
-	struct ledger *ledger = errand_ledger(errand);
-	struct ledger_order_filter filter = {.buyer = slice_of(errand->buyer)};
+	struct ledger *ledger = ledger_task_ledger(task);
+	struct ledger_order_filter filter = {.buyer = slice_of(task->buyer)};
 	struct newest *newest = calloc(1, sizeof(*newest));
 	struct sale *sale = NULL;
-	int r = newest ? ledger->ops->sale_get(ledger, 0, slice_of(errand->sale), &sale) : -ENOMEM;
+	int r = newest ? ledger->ops->sale_get(ledger, 0, slice_of(task->sale), &sale) : -ENOMEM;
 
 	if (r == LEDGER_DONE && sale->state == SALE_DRAFT)
 		r = LEDGER_NOT_FOUND;
@@ -87,25 +87,25 @@ static void work(struct gate_errand *errand)
 		r = read_newest(ledger, &filter, newest);
 	}
 	if (r < 0)
-		errand_refuse_fatal(errand, r);
+		ledger_task_refuse_fatal(task, r);
 	else if (r == LEDGER_NOT_FOUND)
-		reply_problem(&errand->reply, PROBLEM_UNKNOWN_SALE, NULL);
+		reply_problem(&task->reply, PROBLEM_UNKNOWN_SALE, NULL);
 	else
-		render_newest(newest, &errand->reply.body);
+		render_newest(newest, &task->reply.body);
 	free(sale);
 	free(newest);
 }
 
 static void ask_ledger(struct gate_thread *thread, const struct own_orders *own)
 {
-	struct gate_errand *errand = errand_new_deferred(thread, &own->away.ticket, TASK_LOOKUP, work);
+	struct ledger_task *task = ledger_task_new_deferred(thread, &own->pending.handle, TASK_LOOKUP, work);
 
-	if (errand) {
-		memcpy(errand->buyer, own->buyer, sizeof(errand->buyer));
-		memcpy(errand->sale, own->sale, sizeof(errand->sale));
-		if (errand_send_deferred(errand))
+	if (task) {
+		memcpy(task->buyer, own->buyer, sizeof(task->buyer));
+		memcpy(task->sale, own->sale, sizeof(task->sale));
+		if (ledger_task_send_deferred(task))
 			return;
-		errand_free(errand);
+		ledger_task_free(task);
 	}
 	answer_problem(thread, own, PROBLEM_OVERLOADED);
 }
@@ -125,7 +125,7 @@ static void answer_orders(struct gate_thread *thread, const struct own_orders *o
 		render_stock_order(&orders->orders[i], sale->id, sale->lots[orders->orders[i].lot].sku, slice_of(own->buyer), out);
 	}
 	end_list(out, orders->more, orders->waiting);
-	gate_answer_ticket(thread, &own->away.ticket, &thread->reply);
+	gate_answer_handle(thread, &own->pending.handle, &thread->reply);
 }
 
 static bool is_readable(const struct stock_orders *orders, const struct sale *sale)
@@ -151,12 +151,12 @@ static void end(struct gate_thread *thread, const struct own_orders *own)
 		answer_orders(thread, own, entry->sale);
 }
 
-static void come_home(struct message *message, void *receiver)
+static void on_complete(struct message *message, void *receiver)
 {
 	struct own_orders *own = (struct own_orders *)message;
 	struct gate_thread *thread = receiver;
 
-	if (away_end(thread, &own->away))
+	if (pending_reply_end(thread, &own->pending))
 		end(thread, own);
 	free(own);
 }
@@ -164,7 +164,7 @@ static void come_home(struct message *message, void *receiver)
 static void fill(struct own_orders *own, struct gate_request *request, const struct sale *sale, const struct identity_buyer *buyer)
 {
 	own->decision.job = (struct job){
-		.message = {.reply = request->thread->replies, .deliver = come_home},
+		.message = {.reply = request->thread->replies, .on_complete = on_complete},
 		.kind = JOB_ORDERS,
 		.started_ns = clock_mono_ns(),
 	};
@@ -181,8 +181,8 @@ static void start(struct gate_request *request, const struct sale *sale, const s
 {
 	struct gate_thread *thread = request->thread;
 	struct stock *stock = thread->gate->settings.admission->stock;
-	struct own_orders *own = away_has_room(thread) ? calloc(1, sizeof(*own)) : NULL;
-	const struct ticket ticket = gate_ticket(request);
+	struct own_orders *own = pending_reply_has_room(thread) ? calloc(1, sizeof(*own)) : NULL;
+	const struct reply_handle handle = gate_reply_handle(request);
 	void *item = own;
 
 	if (!own) {
@@ -191,18 +191,18 @@ static void start(struct gate_request *request, const struct sale *sale, const s
 	}
 	fill(own, request, sale, buyer);
 	http_defer(request->exchange);
-	away_begin(thread, &own->away, &ticket, AWAY_READ, away_patience_ns(thread));
+	pending_reply_begin(thread, &own->pending, &handle, PENDING_READ, pending_reply_patience_ns(thread));
 	if (sale && !stock->ops->local) {
 		if (lane_push(thread->gate->settings.stock_lane, LANE_URGENT, &item, 1) == 1)
 			return;
-		(void)!away_end(thread, &own->away);
+		(void)!pending_reply_end(thread, &own->pending);
 		answer_problem(thread, own, PROBLEM_OVERLOADED);
 		free(own);
 		return;
 	}
 	if (sale)
 		stock->ops->orders(stock, &own->decision.orders);
-	come_home(&own->decision.job.message, thread);
+	on_complete(&own->decision.job.message, thread);
 }
 
 void orders_own(struct gate_request *request)

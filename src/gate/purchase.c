@@ -21,9 +21,9 @@ enum { TELL_MARGIN_NS = 500000000 }; /* beyond T_ack, for the journal worker to 
 
 struct pending {
 	struct purchase purchase; /* first: its job's message is what the lanes carry */
-	struct ticket ticket;
+	struct reply_handle handle;
 	struct pending *previous, *next; /* in flight, oldest first; `next` also links the free ones */
-	bool told;                       /* it was answered outcome-unknown, and is on its way still */
+	bool answered;                   /* it was answered outcome-unknown, and is on its way still */
 	struct sale_entry *entry;        /* kept while it is with the stock's worker; else NULL */
 	struct sale_latch *asking;       /* of that entry: it has a place among those that ask; else NULL */
 	struct address client;           /* where counted_ms: by gate.address_rate */
@@ -31,9 +31,9 @@ struct pending {
 	struct purchase_terms terms;
 };
 
-struct purchase_desk {
+struct purchase_pool {
 	struct gate_thread *thread;
-	struct pending *pool, *free_list;
+	struct pending *slots, *free_list;
 	struct pending *oldest, *newest; /* in flight */
 	struct pending **round;          /* in_flight_max */
 	struct purchase **batch;
@@ -41,84 +41,84 @@ struct purchase_desk {
 	size_t round_count, in_flight, in_flight_max;
 };
 
-int purchase_desk_new(struct purchase_desk **out, struct gate_thread *thread, size_t in_flight_max)
+int purchase_pool_new(struct purchase_pool **out, struct gate_thread *thread, size_t in_flight_max)
 {
-	struct purchase_desk *desk = calloc(1, sizeof(*desk));
+	struct purchase_pool *pool = calloc(1, sizeof(*pool));
 
-	if (!desk)
+	if (!pool)
 		return error_origin(-ENOMEM);
-	desk->thread = thread;
-	desk->in_flight_max = in_flight_max;
-	desk->pool = calloc(in_flight_max, sizeof(*desk->pool));
-	desk->round = calloc(in_flight_max, sizeof(*desk->round));
-	desk->batch = calloc(in_flight_max, sizeof(*desk->batch));
-	desk->granted = calloc(in_flight_max, sizeof(*desk->granted));
-	*out = desk;
-	if (!desk->pool || !desk->round || !desk->batch || !desk->granted)
+	pool->thread = thread;
+	pool->in_flight_max = in_flight_max;
+	pool->slots = calloc(in_flight_max, sizeof(*pool->slots));
+	pool->round = calloc(in_flight_max, sizeof(*pool->round));
+	pool->batch = calloc(in_flight_max, sizeof(*pool->batch));
+	pool->granted = calloc(in_flight_max, sizeof(*pool->granted));
+	*out = pool;
+	if (!pool->slots || !pool->round || !pool->batch || !pool->granted)
 		return error_origin(-ENOMEM);
 	return 0;
 }
 
-void purchase_desk_free(struct purchase_desk *desk)
+void purchase_pool_free(struct purchase_pool *pool)
 {
-	if (!desk)
+	if (!pool)
 		return;
-	ASSERT(desk->in_flight == 0);
-	free(desk->pool);
-	free(desk->round);
-	free(desk->batch);
-	free(desk->granted);
-	free(desk);
+	ASSERT(pool->in_flight == 0);
+	free(pool->slots);
+	free(pool->round);
+	free(pool->batch);
+	free(pool->granted);
+	free(pool);
 }
 
-size_t purchase_desk_in_flight(const struct purchase_desk *desk)
+size_t purchase_pool_in_flight(const struct purchase_pool *pool)
 {
-	return desk->in_flight;
+	return pool->in_flight;
 }
 
 /* A place in the pool: a used one, or the first that was never touched (an idle server keeps the pool's pages unmapped). */
-static struct pending *take_place(struct purchase_desk *desk)
+static struct pending *take_place(struct purchase_pool *pool)
 {
-	struct pending *pending = desk->free_list;
+	struct pending *pending = pool->free_list;
 
 	if (pending)
-		desk->free_list = pending->next;
-	else if (desk->in_flight < desk->in_flight_max)
-		pending = &desk->pool[desk->in_flight]; /* all before it are in use */
+		pool->free_list = pending->next;
+	else if (pool->in_flight < pool->in_flight_max)
+		pending = &pool->slots[pool->in_flight]; /* all before it are in use */
 	else
 		return NULL;
-	desk->in_flight++;
+	pool->in_flight++;
 	return pending;
 }
 
-static void give_back(struct purchase_desk *desk, struct pending *pending)
+static void give_back(struct purchase_pool *pool, struct pending *pending)
 {
-	pending->next = desk->free_list;
-	desk->free_list = pending;
-	desk->in_flight--;
+	pending->next = pool->free_list;
+	pool->free_list = pending;
+	pool->in_flight--;
 }
 
-static void link_newest(struct purchase_desk *desk, struct pending *pending)
+static void link_newest(struct purchase_pool *pool, struct pending *pending)
 {
 	pending->next = NULL;
-	pending->previous = desk->newest;
-	if (desk->newest)
-		desk->newest->next = pending;
+	pending->previous = pool->newest;
+	if (pool->newest)
+		pool->newest->next = pending;
 	else
-		desk->oldest = pending;
-	desk->newest = pending;
+		pool->oldest = pending;
+	pool->newest = pending;
 }
 
-static void unlink_flying(struct purchase_desk *desk, struct pending *pending)
+static void unlink_flying(struct purchase_pool *pool, struct pending *pending)
 {
 	if (pending->previous)
 		pending->previous->next = pending->next;
 	else
-		desk->oldest = pending->next;
+		pool->oldest = pending->next;
 	if (pending->next)
 		pending->next->previous = pending->previous;
 	else
-		desk->newest = pending->previous;
+		pool->newest = pending->previous;
 }
 
 /* --- Answers --- */
@@ -158,9 +158,9 @@ static void count_attempt(struct gate_thread *thread, const struct pending *pend
 		attempt_limit_count(thread->gate->attempt_limit, &rate, pending->purchase.job.event.buyer, clock_mono_ms());
 }
 
-static void tell(struct purchase_desk *desk, struct pending *pending, enum verdict verdict)
+static void tell(struct purchase_pool *pool, struct pending *pending, enum verdict verdict)
 {
-	struct gate_thread *thread = desk->thread;
+	struct gate_thread *thread = pool->thread;
 	struct reply *reply = &thread->reply;
 
 	if (verdict == VERDICT_REPLAYED && pending->counted_ms)
@@ -173,7 +173,7 @@ static void tell(struct purchase_desk *desk, struct pending *pending, enum verdi
 		count_outcome(thread, reply->problem);
 	else
 		count_outcome(thread, verdict == VERDICT_REPLAYED ? OUTCOME_REPLAYED : OUTCOME_ACCEPTED);
-	gate_answer_ticket(thread, &pending->ticket, reply);
+	gate_answer_handle(thread, &pending->handle, reply);
 }
 
 /* --- The request --- */
@@ -185,7 +185,7 @@ static bool journal_is_well(const struct gate *gate)
 	return gate->settings.journal->ops->health(gate->settings.journal, &reason) == 0;
 }
 
-struct wish {
+struct purchase_request {
 	uint32_t quantity, lot;
 	struct slice key;
 };
@@ -202,7 +202,7 @@ struct door {
 };
 
 /* What is asked for. False: it has answered. */
-static bool read_wish(struct gate_request *request, const struct sale *sale, struct wish *wish)
+static bool read_purchase(struct gate_request *request, const struct sale *sale, struct purchase_request *asked)
 {
 	int64_t quantity = 1;
 	struct slice sku = SLICE_NULL;
@@ -229,13 +229,13 @@ static bool read_wish(struct gate_request *request, const struct sale *sale, str
 		}
 	}
 	json_decref(body);
-	wish->key = request->http->known[HTTP_IDEMPOTENCY_KEY];
-	if (!bad && wish->key.data && !key_valid(wish->key)) {
+	asked->key = request->http->known[HTTP_IDEMPOTENCY_KEY];
+	if (!bad && asked->key.data && !key_valid(asked->key)) {
 		bad = true;
 		reply_bad_field(reply, PROBLEM_INVALID_VALUE, "Idempotency-Key",
 				"Idempotency-Key must be 1 to %d printable ASCII characters.", KEY_MAX);
 	}
-	if (!bad && key_reserved(wish->key)) {
+	if (!bad && key_reserved(asked->key)) {
 		bad = true;
 		reply_bad_field(reply, PROBLEM_INVALID_VALUE, "Idempotency-Key",
 				"Idempotency-Key must not begin with \"%s\": such keys are made by the server.", LATE_CONFIRM_KEY);
@@ -244,8 +244,8 @@ static bool read_wish(struct gate_request *request, const struct sale *sale, str
 		refuse_as_said(request);
 		return false;
 	}
-	wish->quantity = (uint32_t)quantity;
-	wish->lot = (uint32_t)lot;
+	asked->quantity = (uint32_t)quantity;
+	asked->lot = (uint32_t)lot;
 	return true;
 }
 
@@ -264,17 +264,17 @@ static void refuse_public(struct gate_request *request, const struct sale *sale,
 
 /*
  * The sale refuses new orders, and says so to anybody. Only a buyer who may have an order in it goes on, for a retry must get that order back. True and
- * *buyer: it is one; else it has answered. What it answers says nothing of who has bought: a token that does not verify gets what a stranger gets, and
+ * *buyer: it is one; else it has answered. What it answers says nothing of who has bought: a token that does not verify gets what an unknown buyer gets, and
  * once the client's address has spent its budget, every token that must be checked gets the same 429, whoever it names.
  */
-static bool pass_refusal(struct gate_request *request, const struct sale *sale, const struct wish *wish, struct door *door,
-			 struct identity_buyer *buyer)
+static bool pass_refusal(struct gate_request *request, const struct sale *sale, const struct purchase_request *asked,
+			 struct door *door, struct identity_buyer *buyer)
 {
 	const struct admission *admission = request->thread->gate->settings.admission;
 	struct identity_buyer named;
 	int64_t retry_after_ms;
 	const char *reason;
-	bool may_have = wish->key.data && admission_may_replay(door->refusal) && gate_brings_identity(request);
+	bool may_have = asked->key.data && admission_may_replay(door->refusal) && gate_brings_identity(request);
 
 	if (may_have && gate_failures_spent(request, &retry_after_ms)) {
 		count_outcome(request->thread, PROBLEM_ADDRESS_RATE_LIMITED);
@@ -293,7 +293,7 @@ static bool pass_refusal(struct gate_request *request, const struct sale *sale, 
  * All purchases of one address, where a setting limits them. False: it has answered. One that may be a replay goes on beyond the limit, for that alone; and
  * one that turns out to be a replay is not counted after all (tell).
  */
-static bool pass_address(struct gate_request *request, const struct sale *sale, const struct wish *wish,
+static bool pass_address(struct gate_request *request, const struct sale *sale, const struct purchase_request *asked,
 			 const struct identity_buyer *buyer, struct door *door)
 {
 	struct address_limit *limit = request->thread->gate->address_limit;
@@ -306,8 +306,8 @@ static bool pass_address(struct gate_request *request, const struct sale *sale, 
 	door->counted = address_limit_pass(limit, &door->client, door->counted_ms, &options.retry_after_ms);
 	if (door->counted)
 		return true;
-	if (wish->key.data && admission_may_have_order(request->thread->gate->settings.admission, sale->number,
-						       (struct slice){buyer->name, buyer->size}, &door->view)) {
+	if (asked->key.data && admission_may_have_order(request->thread->gate->settings.admission, sale->number,
+							(struct slice){buyer->name, buyer->size}, &door->view)) {
 		door->refusal = VERDICT_ADDRESS_LIMITED;
 		door->retry_after_ms = options.retry_after_ms;
 		return true;
@@ -320,7 +320,7 @@ static bool pass_address(struct gate_request *request, const struct sale *sale, 
  * How often this buyer was refused of late. False: it has answered. One that may be a replay goes on beyond the limit, for that alone. A sale that
  * refuses anyhow has its own answer.
  */
-static bool pass_attempts(struct gate_request *request, const struct sale *sale, const struct wish *wish,
+static bool pass_attempts(struct gate_request *request, const struct sale *sale, const struct purchase_request *asked,
 			  const struct identity_buyer *buyer, struct door *door)
 {
 	const struct attempt_rate rate = {sale->number, sale->rate_requests, sale->rate_seconds};
@@ -331,7 +331,7 @@ static bool pass_attempts(struct gate_request *request, const struct sale *sale,
 	if (!limit || door->refusal != VERDICT_NONE ||
 	    attempt_limit_pass(limit, &rate, name, clock_mono_ms(), &options.retry_after_ms))
 		return true;
-	if (wish->key.data && admission_may_have_order(request->thread->gate->settings.admission, sale->number, name, &door->view)) {
+	if (asked->key.data && admission_may_have_order(request->thread->gate->settings.admission, sale->number, name, &door->view)) {
 		door->refusal = VERDICT_RATE_LIMITED;
 		door->retry_after_ms = options.retry_after_ms;
 		return true;
@@ -340,21 +340,21 @@ static bool pass_attempts(struct gate_request *request, const struct sale *sale,
 	return false;
 }
 
-static void fill(struct pending *pending, struct gate_request *request, struct sale_entry *entry, const struct wish *wish,
-		 const struct identity_buyer *buyer, int64_t now_ms)
+static void fill(struct pending *pending, struct gate_request *request, struct sale_entry *entry,
+		 const struct purchase_request *asked, const struct identity_buyer *buyer, int64_t now_ms)
 {
 	struct gate_thread *thread = request->thread;
 	const struct sale *sale = entry->sale;
 	struct job *job = &pending->purchase.job;
 	struct event *event = &job->event;
 
-	pending->ticket = gate_ticket(request);
-	pending->told = false;
+	pending->handle = gate_reply_handle(request);
+	pending->answered = false;
 	pending->entry = NULL;
 	pending->asking = NULL;
 	pending->terms.opens_at_ms = sale->opens_at_ms;
 	memcpy(pending->terms.sale_id, sale->id, sizeof(pending->terms.sale_id));
-	memcpy(pending->terms.sku, sale->lots[wish->lot].sku, sizeof(pending->terms.sku));
+	memcpy(pending->terms.sku, sale->lots[asked->lot].sku, sizeof(pending->terms.sku));
 	pending->terms.rate_requests = sale->rate_requests;
 	pending->terms.rate_seconds = sale->rate_seconds;
 	job->message.reply = thread->replies;
@@ -364,11 +364,11 @@ static void fill(struct pending *pending, struct gate_request *request, struct s
 	*event = (struct event){
 		.kind = EVENT_RESERVED,
 		.sale = sale->number,
-		.lot = wish->lot,
-		.quantity = wish->quantity,
+		.lot = asked->lot,
+		.quantity = asked->quantity,
 		.id = uuid_make(&thread->ids, now_ms, sale->number),
 		.buyer = {buyer->name, buyer->size},
-		.key = wish->key,
+		.key = asked->key,
 		.actor_kind = ACTOR_BUYER,
 		.actor = {buyer->name, buyer->size},
 		.trace = trace_slice(&request->trace),
@@ -378,7 +378,7 @@ static void fill(struct pending *pending, struct gate_request *request, struct s
 	event_own(event, &job->text);
 	pending->purchase.verdict = VERDICT_NONE;
 	pending->purchase.hold_ns = (int64_t)sale->hold_seconds * 1000000000;
-	pending->purchase.latch = &entry->latches[wish->lot];
+	pending->purchase.latch = &entry->latches[asked->lot];
 }
 
 /* The stock has answered, or was never asked. */
@@ -391,52 +391,52 @@ static void let_go(struct pending *pending)
 	pending->entry = NULL;
 }
 
-static void come_home(struct message *message, void *receiver)
+static void on_complete(struct message *message, void *receiver)
 {
 	struct pending *pending = (struct pending *)message;
 	struct gate_thread *thread = receiver;
-	struct purchase_desk *desk = thread->purchases;
+	struct purchase_pool *pool = thread->purchases;
 
 	enum verdict verdict = pending->purchase.verdict;
 
 	if (verdict == VERDICT_NONE)
 		verdict = admission_finish(thread->gate->settings.admission, &pending->purchase.job, clock_mono_ns());
 	let_go(pending);
-	if (!pending->told) {
-		unlink_flying(desk, pending);
-		tell(desk, pending, verdict);
+	if (!pending->answered) {
+		unlink_flying(pool, pending);
+		tell(pool, pending, verdict);
 	}
-	give_back(desk, pending);
+	give_back(pool, pending);
 }
 
 /* The purchase as it goes to the stock; false: it has answered. */
-static bool put_into_round(struct gate_request *request, struct sale_entry *entry, const struct wish *wish,
+static bool put_into_round(struct gate_request *request, struct sale_entry *entry, const struct purchase_request *asked,
 			   const struct identity_buyer *buyer, const struct door *door)
 {
-	struct purchase_desk *desk = request->thread->purchases;
-	struct sale_latch *latch = &entry->latches[wish->lot];
+	struct purchase_pool *pool = request->thread->purchases;
+	struct sale_latch *latch = &entry->latches[asked->lot];
 	struct pending *pending;
 
 	if (door->view.stale && !admission_ask(latch)) {
 		refuse(request, PROBLEM_STOCK_UNAVAILABLE, NULL);
 		return false;
 	}
-	pending = take_place(desk);
+	pending = take_place(pool);
 	if (!pending) {
 		if (door->view.stale)
 			admission_asked(latch);
 		refuse(request, PROBLEM_OVERLOADED, NULL);
 		return false;
 	}
-	fill(pending, request, entry, wish, buyer, door->now_ms);
-	pending->purchase.job.message.deliver = come_home;
+	fill(pending, request, entry, asked, buyer, door->now_ms);
+	pending->purchase.job.message.on_complete = on_complete;
 	pending->purchase.refusal = door->refusal;
 	pending->purchase.may_return = door->view.may_return;
 	pending->purchase.retry_after_ms = door->retry_after_ms;
 	pending->asking = door->view.stale ? latch : NULL;
 	pending->client = door->client;
 	pending->counted_ms = door->counted ? door->counted_ms : 0;
-	desk->round[desk->round_count++] = pending;
+	pool->round[pool->round_count++] = pending;
 	return true;
 }
 
@@ -447,7 +447,7 @@ void orders_buy(struct gate_request *request)
 	struct sale_entry *entry = sale_table_find(gate_sales(thread), request->parameters[0]);
 	struct door door = {.now_ms = clock_wall_ms()};
 	struct identity_buyer buyer;
-	struct wish wish;
+	struct purchase_request asked;
 
 	if (atomic_load_explicit(&gate->stopping, memory_order_relaxed)) {
 		refuse(request, PROBLEM_SHUTTING_DOWN, NULL);
@@ -462,22 +462,22 @@ void orders_buy(struct gate_request *request)
 		refuse_as_said(request);
 		return;
 	}
-	if (!read_wish(request, entry->sale, &wish))
+	if (!read_purchase(request, entry->sale, &asked))
 		return;
-	door.refusal = admission_screen(gate->settings.admission, entry, wish.lot, wish.quantity, door.now_ms, &door.view);
+	door.refusal = admission_screen(gate->settings.admission, entry, asked.lot, asked.quantity, door.now_ms, &door.view);
 	if (door.refusal != VERDICT_NONE) {
-		if (!pass_refusal(request, entry->sale, &wish, &door, &buyer))
+		if (!pass_refusal(request, entry->sale, &asked, &door, &buyer))
 			return;
 	} else if (!gate_identify(request, &buyer)) {
 		count_outcome(thread, thread->reply.problem);
 		return;
 	}
-	if (!pass_attempts(request, entry->sale, &wish, &buyer, &door) || !pass_address(request, entry->sale, &wish, &buyer, &door))
+	if (!pass_attempts(request, entry->sale, &asked, &buyer, &door) || !pass_address(request, entry->sale, &asked, &buyer, &door))
 		return;
 	/* While nothing can be made durable no unit need leave the counter; earlier orders are still told. */
 	if (door.refusal == VERDICT_NONE && !journal_is_well(gate))
 		door.refusal = VERDICT_JOURNAL_UNAVAILABLE;
-	if (!put_into_round(request, entry, &wish, &buyer, &door))
+	if (!put_into_round(request, entry, &asked, &buyer, &door))
 		return;
 	http_defer(request->exchange);
 	thread->gathering = true;
@@ -485,97 +485,97 @@ void orders_buy(struct gate_request *request)
 
 /* --- The round --- */
 
-/* Decides the round's purchases. Those that are refused are told at once; returns how many were granted (desk->granted). */
-static size_t decide(struct purchase_desk *desk)
+/* Decides the round's purchases. Those that are refused are told at once; returns how many were granted (pool->granted). */
+static size_t decide(struct purchase_pool *pool)
 {
-	struct gate *gate = desk->thread->gate;
+	struct gate *gate = pool->thread->gate;
 	size_t granted = 0;
 
-	for (size_t i = 0; i < desk->round_count; i++)
-		desk->batch[i] = &desk->round[i]->purchase;
-	admission_reserve(gate->settings.admission, desk->batch, desk->round_count);
-	for (size_t i = 0; i < desk->round_count; i++) {
-		struct pending *pending = desk->round[i];
+	for (size_t i = 0; i < pool->round_count; i++)
+		pool->batch[i] = &pool->round[i]->purchase;
+	admission_reserve(gate->settings.admission, pool->batch, pool->round_count);
+	for (size_t i = 0; i < pool->round_count; i++) {
+		struct pending *pending = pool->round[i];
 
 		if (pending->purchase.verdict == VERDICT_NONE) {
-			link_newest(desk, pending);
-			desk->granted[granted++] = pending;
+			link_newest(pool, pending);
+			pool->granted[granted++] = pending;
 			continue;
 		}
-		tell(desk, pending, pending->purchase.verdict);
-		give_back(desk, pending);
+		tell(pool, pending, pending->purchase.verdict);
+		give_back(pool, pending);
 	}
 	return granted;
 }
 
-static void abandon(struct purchase_desk *desk, struct pending *pending)
+static void abandon(struct purchase_pool *pool, struct pending *pending)
 {
-	admission_abandon(desk->thread->gate->settings.admission, &pending->purchase);
-	unlink_flying(desk, pending);
-	tell(desk, pending, pending->purchase.verdict);
-	give_back(desk, pending);
+	admission_abandon(pool->thread->gate->settings.admission, &pending->purchase);
+	unlink_flying(pool, pending);
+	tell(pool, pending, pending->purchase.verdict);
+	give_back(pool, pending);
 }
 
 /* The round for the stock's worker. A purchase may be home again before this returns: it is not touched once it is in the lane. */
-static void send_to_stock(struct purchase_desk *desk)
+static void send_to_stock(struct purchase_pool *pool)
 {
-	size_t count = desk->round_count, pushed;
+	size_t count = pool->round_count, pushed;
 
 	for (size_t i = 0; i < count; i++) {
-		struct pending *pending = desk->round[i];
+		struct pending *pending = pool->round[i];
 
-		pending->entry = sale_table_find(desk->thread->sales, slice_of(pending->terms.sale_id));
+		pending->entry = sale_table_find(pool->thread->sales, slice_of(pending->terms.sale_id));
 		sale_entry_ref(pending->entry);
-		link_newest(desk, pending);
-		desk->granted[i] = pending;
+		link_newest(pool, pending);
+		pool->granted[i] = pending;
 	}
-	pushed = lane_push(desk->thread->gate->settings.stock_lane, LANE_NORMAL, desk->granted, count);
+	pushed = lane_push(pool->thread->gate->settings.stock_lane, LANE_NORMAL, pool->granted, count);
 	for (size_t i = pushed; i < count; i++) {
-		struct pending *pending = desk->round[i];
+		struct pending *pending = pool->round[i];
 
 		let_go(pending);
-		unlink_flying(desk, pending);
-		tell(desk, pending, VERDICT_OVERLOADED);
-		give_back(desk, pending);
+		unlink_flying(pool, pending);
+		tell(pool, pending, VERDICT_OVERLOADED);
+		give_back(pool, pending);
 	}
-	desk->round_count = 0;
-	desk->thread->gathering = false;
+	pool->round_count = 0;
+	pool->thread->gathering = false;
 }
 
-void purchase_desk_round_end(struct purchase_desk *desk)
+void purchase_pool_round_end(struct purchase_pool *pool)
 {
-	struct gate_thread *thread = desk->thread;
+	struct gate_thread *thread = pool->thread;
 	size_t granted, pushed;
 
-	if (desk->round_count == 0)
+	if (pool->round_count == 0)
 		return;
-	metrics_observe(thread->cells, thread->gate->metrics.round_purchases, desk->round_count);
+	metrics_observe(thread->cells, thread->gate->metrics.round_purchases, pool->round_count);
 	if (!thread->gate->settings.admission->stock->ops->local) {
-		send_to_stock(desk);
+		send_to_stock(pool);
 		return;
 	}
-	granted = decide(desk);
-	desk->round_count = 0;
+	granted = decide(pool);
+	pool->round_count = 0;
 	thread->gathering = false;
 	if (granted == 0)
 		return;
-	pushed = lane_push(thread->gate->settings.journal_lane, LANE_NORMAL, desk->granted, granted);
+	pushed = lane_push(thread->gate->settings.journal_lane, LANE_NORMAL, pool->granted, granted);
 	for (size_t i = pushed; i < granted; i++)
-		abandon(desk, desk->granted[i]);
+		abandon(pool, pool->granted[i]);
 }
 
-int64_t purchase_desk_tick(struct purchase_desk *desk, int64_t now_ns)
+int64_t purchase_pool_tick(struct purchase_pool *pool, int64_t now_ns)
 {
-	int64_t patience_ns = desk->thread->gate->settings.admission->ack_deadline_ns + TELL_MARGIN_NS;
+	int64_t patience_ns = pool->thread->gate->settings.admission->ack_deadline_ns + TELL_MARGIN_NS;
 
-	if (FAILPOINT("telling.clock_stands_still") > 0)
+	if (FAILPOINT("ack.clock_stands_still") > 0)
 		patience_ns *= 10;
-	while (desk->oldest && now_ns - desk->oldest->purchase.job.started_ns >= patience_ns) {
-		struct pending *pending = desk->oldest;
+	while (pool->oldest && now_ns - pool->oldest->purchase.job.started_ns >= patience_ns) {
+		struct pending *pending = pool->oldest;
 
-		unlink_flying(desk, pending);
-		tell(desk, pending, VERDICT_OUTCOME_UNKNOWN);
-		pending->told = true;
+		unlink_flying(pool, pending);
+		tell(pool, pending, VERDICT_OUTCOME_UNKNOWN);
+		pending->answered = true;
 	}
-	return desk->oldest ? desk->oldest->purchase.job.started_ns + patience_ns : INT64_MAX;
+	return pool->oldest ? pool->oldest->purchase.job.started_ns + patience_ns : INT64_MAX;
 }

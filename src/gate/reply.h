@@ -1,5 +1,5 @@
 /*
- * An answer while it is made, and the ticket that knows where it goes. Replies are made on any thread; tickets are answered on the loop's own.
+ * An answer while it is made, and the handle that knows where it goes. Replies are made on any thread; reply handles are answered on the loop's own.
  */
 #pragma once
 

@@ -2,13 +2,13 @@
 
 #include <stdlib.h>
 #include "base/clock.h"
-#include "core/telling.h"
-#include "gate/errand.h"
+#include "core/ack_deadline.h"
+#include "gate/ledger_task.h"
 #include "gate/render.h"
 
 struct settlement {
-	struct settle_job decision; /* first: its job's message is what the lanes carry */
-	struct away away;           /* its ticket */
+	struct settle_job decision;   /* first: its job's message is what the lanes carry */
+	struct pending_reply pending; /* its handle */
 	char sale_id[SALE_ID_MAX + 1], sku[SKU_MAX + 1], buyer[BUYER_MAX + 1];
 	bool by_operator;
 };
@@ -54,43 +54,43 @@ static void know(struct gate_thread *thread, struct settlement *settlement, stru
 static const char done_unseen[] = "It is done, but cannot be shown now. Read the order again shortly.";
 
 /* What was done, as the ledger has it. One behind a drain may not have it yet: an order in another state is no answer to a confirm. */
-static void work_settled(struct gate_errand *errand)
+static void work_settled(struct ledger_task *task)
 {
-	struct ledger *ledger = errand_ledger(errand);
+	struct ledger *ledger = ledger_task_ledger(task);
 	struct ledger_order order;
-	int r = ledger->ops->order_get(ledger, &errand->order, &order);
+	int r = ledger->ops->order_get(ledger, &task->order, &order);
 
 	if (r < 0)
-		errand_refuse_fatal(errand, r);
-	else if (r == LEDGER_NOT_FOUND || (errand->action == ORDER_CONFIRM && order.state != ORDER_CONFIRMED))
-		reply_problem(&errand->reply, PROBLEM_OUTCOME_UNKNOWN, &(struct problem_options){.detail = done_unseen});
+		ledger_task_refuse_fatal(task, r);
+	else if (r == LEDGER_NOT_FOUND || (task->action == ORDER_CONFIRM && order.state != ORDER_CONFIRMED))
+		reply_problem(&task->reply, PROBLEM_OUTCOME_UNKNOWN, &(struct problem_options){.detail = done_unseen});
 	else
-		render_ledger_order(&order, &errand->reply.body);
+		render_ledger_order(&order, &task->reply.body);
 }
 
 /* An answer from the ledger's row, to who was deferred already. The settlement is over. */
-static void ask_ledger(struct gate_thread *thread, struct settlement *settlement, void (*work)(struct gate_errand *))
+static void ask_ledger(struct gate_thread *thread, struct settlement *settlement, void (*work)(struct ledger_task *))
 {
-	const struct ticket ticket = settlement->away.ticket;
+	const struct reply_handle handle = settlement->pending.handle;
 	const struct stock_settle *settle = &settlement->decision.settle;
-	struct gate_errand *errand = errand_new_deferred(thread, &ticket, TASK_SETTLE, work);
+	struct ledger_task *task = ledger_task_new_deferred(thread, &handle, TASK_SETTLE, work);
 
-	if (errand) {
-		errand->order = settle->id;
-		know(thread, settlement, &errand->known);
-		errand->action = settle->action == ORDER_REFUND ? ORDER_CANCEL : settle->action;
-		memcpy(errand->buyer, settlement->buyer, sizeof(settlement->buyer));
-		memcpy(errand->actor, settle->actor.data, settlement->by_operator ? settle->actor.size : 0);
-		if (errand_send_deferred(errand))
+	if (task) {
+		task->order = settle->id;
+		know(thread, settlement, &task->known);
+		task->action = settle->action == ORDER_REFUND ? ORDER_CANCEL : settle->action;
+		memcpy(task->buyer, settlement->buyer, sizeof(settlement->buyer));
+		memcpy(task->actor, settle->actor.data, settlement->by_operator ? settle->actor.size : 0);
+		if (ledger_task_send_deferred(task))
 			return;
-		errand_free(errand);
+		ledger_task_free(task);
 	}
 	reply_clear(&thread->reply);
 	if (settle->outcome == STOCK_DONE)
 		reply_problem(&thread->reply, PROBLEM_OUTCOME_UNKNOWN, &(struct problem_options){.detail = done_unseen});
 	else
 		reply_problem(&thread->reply, PROBLEM_OVERLOADED, NULL);
-	gate_answer_ticket(thread, &ticket, &thread->reply);
+	gate_answer_handle(thread, &handle, &thread->reply);
 }
 
 /*
@@ -105,7 +105,7 @@ static bool say_from_stock(struct gate_thread *thread, struct settlement *settle
 		return false;
 	reply_clear(&thread->reply);
 	render_stock_order(&settle->order, settlement->sale_id, settlement->sku, slice_of(owner), &thread->reply.body);
-	gate_answer_ticket(thread, &settlement->away.ticket, &thread->reply);
+	gate_answer_handle(thread, &settlement->pending.handle, &thread->reply);
 	return true;
 }
 
@@ -116,8 +116,8 @@ static void finish(struct gate_thread *thread, struct settlement *settlement)
 	struct reply *reply = &thread->reply;
 
 	reply_clear(reply);
-	switch (telling_end(job->end, job->proof, job->started_ns, thread->gate->settings.admission->ack_deadline_ns,
-			    clock_mono_ns())) {
+	switch (ack_deadline_end(job->end, job->proof, job->started_ns, thread->gate->settings.admission->ack_deadline_ns,
+				 clock_mono_ns())) {
 	case JOURNAL_DURABLE:
 		if (!say_from_stock(thread, settlement))
 			ask_ledger(thread, settlement, work_settled);
@@ -126,10 +126,10 @@ static void finish(struct gate_thread *thread, struct settlement *settlement)
 		reply_change_refused(reply);
 		break;
 	case JOURNAL_UNKNOWN:
-		reply_change_unknown(reply, settlement->away.retry);
+		reply_change_unknown(reply, settlement->pending.retry);
 		break;
 	}
-	gate_answer_ticket(thread, &settlement->away.ticket, reply);
+	gate_answer_handle(thread, &settlement->pending.handle, reply);
 }
 
 static void refuse(struct gate_thread *thread, const struct settlement *settlement)
@@ -158,71 +158,71 @@ static void refuse(struct gate_thread *thread, const struct settlement *settleme
 		reply_problem(reply, PROBLEM_OVERLOADED, NULL);
 		break;
 	case STOCK_OUTCOME_UNKNOWN:
-		reply_change_unknown(reply, settlement->away.retry);
+		reply_change_unknown(reply, settlement->pending.retry);
 		break;
 	default:
 		reply_problem(reply, PROBLEM_STOCK_UNAVAILABLE, NULL);
 		break;
 	}
-	gate_answer_ticket(thread, &settlement->away.ticket, reply);
+	gate_answer_handle(thread, &settlement->pending.handle, reply);
 }
 
 /* --- When the stock has the order no more, or its hold has run out --- */
 
-static void say_order_control(struct gate_errand *errand, int r, enum problem refusal, const struct ledger_order *order)
+static void say_order_control(struct ledger_task *task, int r, enum problem refusal, const struct ledger_order *order)
 {
 	switch (r) {
 	case ORDER_CONTROL_DONE:
-		render_ledger_order(order, &errand->reply.body);
+		render_ledger_order(order, &task->reply.body);
 		return;
 	case ORDER_CONTROL_REFUSED:
-		reply_problem(&errand->reply, refusal, NULL);
+		reply_problem(&task->reply, refusal, NULL);
 		return;
 	case ORDER_CONTROL_UNKNOWN:
-		errand_say_unknown(errand);
+		ledger_task_say_unknown(task);
 		return;
 	case ORDER_CONTROL_STOCK_AWAY:
-		reply_problem(&errand->reply, PROBLEM_STOCK_UNAVAILABLE, NULL);
+		reply_problem(&task->reply, PROBLEM_STOCK_UNAVAILABLE, NULL);
 		return;
 	case ORDER_CONTROL_UNAVAILABLE:
-		reply_change_refused(&errand->reply);
+		reply_change_refused(&task->reply);
 		return;
 	}
-	errand_refuse_fatal(errand, r);
+	ledger_task_refuse_fatal(task, r);
 }
 
 /* The order as it stands. By the stock's word where it has names: a ledger behind a drain may not know of its expiry yet, nor of the order. */
-static int find_order(struct gate_errand *errand, struct ledger_order *order)
+static int find_order(struct ledger_task *task, struct ledger_order *order)
 {
-	struct ledger *ledger = errand_ledger(errand);
+	struct ledger *ledger = ledger_task_ledger(task);
 
-	*order = errand->known;
-	return errand->known.buyer[0] ? LEDGER_DONE : ledger->ops->order_get(ledger, &errand->order, order);
+	*order = task->known;
+	return task->known.buyer[0] ? LEDGER_DONE : ledger->ops->order_get(ledger, &task->order, order);
 }
 
 /* A late confirm of an expired order, a refund of a confirmed one, or what was done already. */
-static void work_without_stock(struct gate_errand *errand)
+static void work_without_stock(struct ledger_task *task)
 {
-	const struct order_control *control = &errand->thread->gate->settings.orders;
-	struct ledger_actor actor = errand_actor(errand);
+	const struct order_control *control = &task->thread->gate->settings.orders;
+	struct ledger_actor actor = ledger_task_actor(task);
 	struct ledger_order order, fresh;
-	int r = find_order(errand, &order);
+	int r = find_order(task, &order);
 
-	if (errand->buyer[0])
+	if (task->buyer[0])
 		order.trace[0] = '\0'; /* operators' business */
 	if (r < 0)
-		errand_refuse_fatal(errand, r);
-	else if (r == LEDGER_NOT_FOUND || (errand->buyer[0] && strcmp(errand->buyer, order.buyer) != 0))
-		reply_problem(&errand->reply, PROBLEM_UNKNOWN_ORDER, NULL);
-	else if (errand->action == ORDER_CONFIRM && order.state == ORDER_EXPIRED)
-		say_order_control(errand, order_control_confirm_late(control, &order, &actor, &fresh), PROBLEM_HOLD_EXPIRED, &fresh);
-	else if (errand->action == ORDER_CANCEL && !errand->buyer[0] && order.state == ORDER_CONFIRMED)
-		say_order_control(errand, order_control_refund(control, &order, &actor), PROBLEM_ORDER_STATE, &order);
-	else if ((errand->action == ORDER_CONFIRM && order.state == ORDER_CONFIRMED) ||
-		 (errand->action != ORDER_CONFIRM && order.state == ORDER_CANCELLED))
-		render_ledger_order(&order, &errand->reply.body);
+		ledger_task_refuse_fatal(task, r);
+	else if (r == LEDGER_NOT_FOUND || (task->buyer[0] && strcmp(task->buyer, order.buyer) != 0))
+		reply_problem(&task->reply, PROBLEM_UNKNOWN_ORDER, NULL);
+	else if (task->action == ORDER_CONFIRM && order.state == ORDER_EXPIRED)
+		say_order_control(task, order_control_confirm_late(control, &order, &actor, &fresh), PROBLEM_HOLD_EXPIRED, &fresh);
+	else if (task->action == ORDER_CANCEL && !task->buyer[0] && order.state == ORDER_CONFIRMED)
+		say_order_control(task, order_control_refund(control, &order, &actor), PROBLEM_ORDER_STATE, &order);
+	else if ((task->action == ORDER_CONFIRM && order.state == ORDER_CONFIRMED) ||
+		 (task->action != ORDER_CONFIRM && order.state == ORDER_CANCELLED))
+		render_ledger_order(&order, &task->reply.body);
 	else
-		reply_refuse(&errand->reply, PROBLEM_ORDER_STATE, "The order is %s.", order_state_name(order.state));
+		reply_refuse(&task->reply, PROBLEM_ORDER_STATE, "The order is %s.", order_state_name(order.state));
 }
 
 /* Whether a confirm that came too late goes on: the sale says so, and the expiry is done (until then its units are not free). */
@@ -283,7 +283,7 @@ static void end(struct gate_thread *thread, struct settlement *settlement)
 
 static void close_settlement(struct gate_thread *thread, struct settlement *settlement)
 {
-	if (away_end(thread, &settlement->away))
+	if (pending_reply_end(thread, &settlement->pending))
 		end(thread, settlement);
 	free(settlement);
 }
@@ -341,12 +341,12 @@ static void ask_stock(struct gate_thread *thread, struct settlement *settlement)
 		close_settlement(thread, settlement);
 }
 
-static void come_home(struct message *message, void *receiver)
+static void on_complete(struct message *message, void *receiver)
 {
 	struct settlement *settlement = (struct settlement *)message;
 	struct gate_thread *thread = receiver;
 
-	if (!settlement->away.told && becomes_refund(settlement))
+	if (!settlement->pending.answered && becomes_refund(settlement))
 		ask_stock(thread, settlement);
 	else
 		close_settlement(thread, settlement);
@@ -359,7 +359,7 @@ static void fill(struct settlement *settlement, struct gate_request *request, co
 	struct event *texts = &job->event;
 
 	*job = (struct job){
-		.message = {.reply = thread->replies, .deliver = come_home},
+		.message = {.reply = thread->replies, .on_complete = on_complete},
 		.kind = JOB_SETTLEMENT,
 		.started_ns = clock_mono_ns(),
 	};
@@ -388,8 +388,8 @@ static void fill(struct settlement *settlement, struct gate_request *request, co
 void settlement_start(struct gate_request *request, const struct settlement_request *wanted)
 {
 	struct gate_thread *thread = request->thread;
-	struct settlement *settlement = away_has_room(thread) ? calloc(1, sizeof(*settlement)) : NULL;
-	const struct ticket ticket = gate_ticket(request);
+	struct settlement *settlement = pending_reply_has_room(thread) ? calloc(1, sizeof(*settlement)) : NULL;
+	const struct reply_handle handle = gate_reply_handle(request);
 
 	if (!settlement) {
 		gate_refuse(request, PROBLEM_OVERLOADED, NULL);
@@ -397,7 +397,7 @@ void settlement_start(struct gate_request *request, const struct settlement_requ
 	}
 	fill(settlement, request, wanted);
 	http_defer(request->exchange);
-	settlement->away.retry = settlement_retry(wanted->action);
-	away_begin(thread, &settlement->away, &ticket, AWAY_CHANGE, away_patience_ns(thread));
+	settlement->pending.retry = settlement_retry(wanted->action);
+	pending_reply_begin(thread, &settlement->pending, &handle, PENDING_CHANGE, pending_reply_patience_ns(thread));
 	ask_stock(thread, settlement);
 }

@@ -9,7 +9,7 @@ enum {
 };
 
 struct waiting {
-	struct ticket ticket;
+	struct reply_handle handle;
 	int64_t due_ns;
 };
 
@@ -62,7 +62,7 @@ void slow_refusals_add(struct slow_refusals *refusals, struct gate_request *requ
 		return;
 	}
 	refusals->items[(refusals->first + refusals->count++) % WAITING_MAX] =
-		(struct waiting){gate_ticket(request), http_loop_now(thread->loop) + DELAY_NS};
+		(struct waiting){gate_reply_handle(request), http_loop_now(thread->loop) + DELAY_NS};
 	http_defer_expendable(request->exchange);
 }
 
@@ -75,7 +75,7 @@ int64_t slow_refusals_tick(struct slow_refusals *refusals, struct gate_thread *t
 			return waiting->due_ns;
 		reply_clear(&thread->reply);
 		say(&thread->reply);
-		gate_answer_ticket(thread, &waiting->ticket, &thread->reply);
+		gate_answer_handle(thread, &waiting->handle, &thread->reply);
 		refusals->first = (refusals->first + 1) % WAITING_MAX;
 		refusals->count--;
 	}

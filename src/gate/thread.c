@@ -26,9 +26,9 @@ bool gate_lots(const struct gate *gate, const struct sale *sale, struct stock_lo
 	return stock->ops->snapshot(stock, sale->number, lots, &lot_count) == 0 && lot_count == sale->lot_count;
 }
 
-struct ticket gate_ticket(const struct gate_request *request)
+struct reply_handle gate_reply_handle(const struct gate_request *request)
 {
-	return (struct ticket){
+	return (struct reply_handle){
 		.handle = http_exchange_handle(request->exchange),
 		.trace = request->trace,
 		.started_ns = http_exchange_started(request->exchange),
@@ -74,14 +74,14 @@ void gate_answer(struct gate_request *request, struct reply *reply)
 	gate_send(request->exchange, &request->trace, reply);
 }
 
-void gate_answer_ticket(struct gate_thread *thread, const struct ticket *ticket, struct reply *reply)
+void gate_answer_handle(struct gate_thread *thread, const struct reply_handle *handle, struct reply *reply)
 {
-	struct http_exchange *exchange = http_find(thread->loop, ticket->handle);
+	struct http_exchange *exchange = http_find(thread->loop, handle->handle);
 
-	count(thread, ticket->route, reply, ticket->started_ns);
-	log_answer(thread, ticket->route, &ticket->trace, reply);
+	count(thread, handle->route, reply, handle->started_ns);
+	log_answer(thread, handle->route, &handle->trace, reply);
 	if (exchange)
-		gate_send(exchange, &ticket->trace, reply);
+		gate_send(exchange, &handle->trace, reply);
 }
 
 void gate_refuse(struct gate_request *request, enum problem problem, const struct problem_options *options)

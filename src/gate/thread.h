@@ -24,7 +24,7 @@ struct gate_request {
 };
 
 /* Where a later answer goes. */
-struct ticket {
+struct reply_handle {
 	struct http_handle handle;
 	struct trace trace;
 	int64_t started_ns;
@@ -47,7 +47,7 @@ struct route_table {
 };
 extern const struct route_table public_routes, operator_routes;
 
-enum { GATE_AWAY_MAX = 1024 };
+enum { GATE_PENDING_MAX = 1024 };
 enum { PURCHASE_OUTCOMES = PROBLEM_COUNT + 2, OUTCOME_ACCEPTED = PROBLEM_COUNT, OUTCOME_REPLAYED = PROBLEM_COUNT + 1 };
 enum { STATUS_CLASSES = 4 }; /* 2xx to 5xx */
 
@@ -75,13 +75,13 @@ struct gate_thread {
 	_Atomic int64_t ticked_ns;
 	struct metrics_cells *cells;
 	struct uuid_generator ids;
-	struct purchase_desk *purchases;
+	struct purchase_pool *purchases;
 	struct feed *feed;
 	struct slow_refusals *slow_refusals;
-	struct audit_desk *audits;
-	struct reply reply; /* scratch: for answers given at once */
-	struct away *away;  /* tasks and settlements on their way */
-	size_t away_count;  /* those that were given up too; at most GATE_AWAY_MAX, so that the replies lane has room */
+	struct audit_queue *audits;
+	struct reply reply;            /* scratch: for answers given at once */
+	struct pending_reply *pending; /* tasks and settlements */
+	size_t pending_count; /* those that have expired too; at most GATE_PENDING_MAX, so that the replies lane has room */
 	bool for_operators;
 	/* Tokens that no operator has, since their last row of the operator log; one row at a time is on its way. */
 	uint64_t wrong_tokens;
@@ -145,11 +145,11 @@ bool gate_lots(const struct gate *gate, const struct sale *sale, struct stock_lo
 
 /* Takes a newer access where there is one; at the start of a request, and each tick. */
 void gate_renew_access(struct gate_thread *thread);
-struct ticket gate_ticket(const struct gate_request *request);
+struct reply_handle gate_reply_handle(const struct gate_request *request);
 /* Answers now with thread->reply, or another. */
 void gate_answer(struct gate_request *request, struct reply *reply);
 /* Answers a deferred exchange; nothing where the client is gone. */
-void gate_answer_ticket(struct gate_thread *thread, const struct ticket *ticket, struct reply *reply);
+void gate_answer_handle(struct gate_thread *thread, const struct reply_handle *handle, struct reply *reply);
 /* Sends a reply that no route stands for. */
 void gate_send(struct http_exchange *exchange, const struct trace *trace, struct reply *reply);
 /* A problem, at once. */
@@ -224,16 +224,16 @@ void pages_dashboard(struct gate_request *request);
 void pages_asset(struct gate_request *request);
 
 /* purchase.c: the purchases of one thread. */
-int purchase_desk_new(struct purchase_desk **desk, struct gate_thread *thread, size_t in_flight_max) MUST_CHECK;
-void purchase_desk_free(struct purchase_desk *desk); /* NULL is fine */
-void purchase_desk_round_end(struct purchase_desk *desk);
+int purchase_pool_new(struct purchase_pool **pool, struct gate_thread *thread, size_t in_flight_max) MUST_CHECK;
+void purchase_pool_free(struct purchase_pool *pool); /* NULL is fine */
+void purchase_pool_round_end(struct purchase_pool *pool);
 /* Answers purchases whose end did not come in time. Returns when it wants to be called next. */
-int64_t purchase_desk_tick(struct purchase_desk *desk, int64_t now_ns);
-size_t purchase_desk_in_flight(const struct purchase_desk *desk);
+int64_t purchase_pool_tick(struct purchase_pool *pool, int64_t now_ns);
+size_t purchase_pool_in_flight(const struct purchase_pool *pool);
 
 /* audit.c: the audit that runs, and who waits for it. */
-int audit_desk_new(struct audit_desk **desk, struct gate_thread *thread) MUST_CHECK;
-void audit_desk_free(struct audit_desk *desk); /* NULL is fine; nothing runs any more */
+int audit_queue_new(struct audit_queue **pool, struct gate_thread *thread) MUST_CHECK;
+void audit_queue_free(struct audit_queue *queue); /* NULL is fine; nothing runs any more */
 
 /* feed.c: the streams of one thread. */
 int feed_new(struct feed **feed, struct gate_thread *thread) MUST_CHECK;

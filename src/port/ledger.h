@@ -222,7 +222,7 @@ struct ledger_ops {
 	 * ends with the process, or with its session, or where it does not stand any more: then LEDGER_LEASE_HELD too. Where the lease is exclusive, its
 	 * holder is always elected.
 	 */
-	int (*elect)(struct ledger *ledger, bool stands);
+	int (*elect)(struct ledger *ledger, bool candidate);
 
 	int (*item_create)(struct ledger *ledger, const struct ledger_item *item, const struct ledger_actor *actor);
 	/* *on_hand: after. DONE, ALREADY (movement), NOT_FOUND. */

@@ -5,7 +5,7 @@
  * without blocking. Any other blocks, and is called by threads that may block, several at once (it has a connection for each); only what says "any
  * thread" below never does: it tells what the adapter knew at its last refresh(). A sale lives in the stock from preheat_begin() to drop(); every item
  * names its sale's number and is refused with STOCK_UNKNOWN_SALE where the stock has none armed, and with STOCK_FENCED where what is there must not be
- * sold from (it is being rebuilt, or an old reign has come back).
+ * sold from (it is being rebuilt, or an old term has come back).
  *
  * Several processes may share one stock. Then it has one clock, its own: deadlines are told and kept by it, and now_ns, now_ms only say how long ago
  * something was.
@@ -171,7 +171,7 @@ struct stock_lot_state {
 /* A sale that this process sells, for refresh(). */
 struct stock_refresh {
 	/* In */
-	uint32_t sale, epoch; /* the epoch as the ledger had it when it was last read; a stock with an older one is an old reign */
+	uint32_t sale, epoch; /* the epoch as the ledger had it when it was last read; a stock with an older one is an old term */
 	uint32_t lot_count;
 	/* Out: STOCK_DONE, STOCK_UNKNOWN_SALE, STOCK_FENCED, STOCK_UNAVAILABLE */
 	enum stock_outcome outcome;
@@ -309,8 +309,8 @@ struct stock {
 	 * Monotonic: when a caller of another version of the stock's functions may last have had something granted; 0: there never was one. What older versions
 	 * tell their buyers rests on the journal alone, so what they were granted may be told for another T_ack.
 	 */
-	_Atomic int64_t strangers_ns;
-	int64_t quiesce_ns; /* after preheat_begin(): how long a reign that was cut off from us may still grant elsewhere; 0 where it cannot */
+	_Atomic int64_t other_version_ns;
+	int64_t quiesce_ns; /* after preheat_begin(): how long a term that was cut off from us may still grant elsewhere; 0 where it cannot */
 };
 
 /* Both halves, for who need not know what the stock says. */

@@ -1,5 +1,5 @@
 /*
- * The brakes that a stock knows of, by sale: those that somebody has ever touched, which are few. Of two tellings of one brake the one
+ * The brakes that a stock knows of, by sale: those that somebody has ever touched, which are few. Of two versions of one brake the one
  * with the higher serial is newer, so they may be learnt in any order. Any thread.
  */
 #pragma once

@@ -29,15 +29,15 @@ void reader_gate_deinit(struct reader_gate *gate)
 
 unsigned reader_gate_enter(struct reader_gate *gate)
 {
-	unsigned ticket = own_stripe() << 1 | (atomic_load(&gate->phase) & 1);
+	unsigned stripe = own_stripe() << 1 | (atomic_load(&gate->phase) & 1);
 
-	atomic_fetch_add(&gate->stripes[ticket >> 1].inside[ticket & 1], 1);
-	return ticket;
+	atomic_fetch_add(&gate->stripes[stripe >> 1].inside[stripe & 1], 1);
+	return stripe;
 }
 
-void reader_gate_leave(struct reader_gate *gate, unsigned ticket)
+void reader_gate_leave(struct reader_gate *gate, unsigned stripe)
 {
-	atomic_fetch_sub(&gate->stripes[ticket >> 1].inside[ticket & 1], 1);
+	atomic_fetch_sub(&gate->stripes[stripe >> 1].inside[stripe & 1], 1);
 }
 
 void reader_gate_wait(struct reader_gate *gate)

@@ -25,7 +25,7 @@ struct reader_gate {
 
 void reader_gate_init(struct reader_gate *gate);
 void reader_gate_deinit(struct reader_gate *gate);
-unsigned reader_gate_enter(struct reader_gate *gate); /* the ticket for reader_gate_leave() */
-void reader_gate_leave(struct reader_gate *gate, unsigned ticket);
+unsigned reader_gate_enter(struct reader_gate *gate); /* the stripe for reader_gate_leave() */
+void reader_gate_leave(struct reader_gate *gate, unsigned stripe);
 /* Waits until everybody who is inside now has left. Not from inside. */
 void reader_gate_wait(struct reader_gate *gate);

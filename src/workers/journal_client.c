@@ -3,7 +3,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include "base/clock.h"
-#include "core/telling.h"
+#include "core/ack_deadline.h"
 
 struct journal_client {
 	pthread_mutex_t lock; /* one append at a time: held until its job is back */
@@ -54,8 +54,8 @@ enum journal_end journal_client_append(struct journal_client *client, const stru
 	now_ns = clock_mono_ns();
 	if (no_stock)
 		*no_stock = job.proof == EPOCH_NO_STOCK &&
-			    telling_end(job.end, EPOCH_PROVEN, started_ns, client->ack_deadline_ns, now_ns) == JOURNAL_DURABLE;
-	return telling_end(job.end, job.proof, started_ns, client->ack_deadline_ns, now_ns);
+			    ack_deadline_end(job.end, EPOCH_PROVEN, started_ns, client->ack_deadline_ns, now_ns) == JOURNAL_DURABLE;
+	return ack_deadline_end(job.end, job.proof, started_ns, client->ack_deadline_ns, now_ns);
 }
 
 static enum journal_end append(void *context, const struct event *event, int64_t started_ns, bool *no_stock)

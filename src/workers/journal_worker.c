@@ -6,10 +6,10 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/thread.h"
-#include "workers/homeward.h"
+#include "workers/return_batch.h"
 
 enum {
-	IDLE_NS = 100000000,          /* how often an idle worker looks at the outbox and a sick journal */
+	IDLE_NS = 100000000,          /* how often an idle worker looks at the outbox and an unhealthy journal */
 	SILENCE_NS = 1000000000,      /* a journal that has had nothing to say for so long is asked whether it is well */
 	CLAIM_MARGIN_NS = 1000000000, /* beyond T_ack: by then whoever made the entry has given up on it */
 	CLAIMS_MAX = 256,
@@ -44,7 +44,7 @@ static void register_metrics(struct journal_worker *worker)
 	worker->ends[JOURNAL_REFUSED] = metrics_counter(metrics, name, help, "end=\"refused\"");
 	worker->ends[JOURNAL_UNKNOWN] = metrics_counter(metrics, name, help, "end=\"unknown\"");
 	worker->late = metrics_counter(metrics, "penstock_journal_late_total",
-				       "Events refused unsent because they had waited past the deadline on telling.", NULL);
+				       "Events refused unsent because they had waited past the acknowledgement deadline.", NULL);
 	worker->unproven = metrics_counter(
 		metrics, "penstock_journal_unproven_total",
 		"Events that the journal has and the stock did not acknowledge under their epoch: not told as done.", NULL);
@@ -224,9 +224,9 @@ static void answer_by_commit(struct journal_worker *worker, size_t count, size_t
 
 	for (size_t i = 0; i < durable; i++)
 		worker->jobs[worker->durable[i]]->proof = EPOCH_PROVEN;
-	messages_return(worker->messages, worker->returned, purchases);
+	return_batch(worker->messages, worker->returned, purchases);
 	worker->settings.stock->ops->acknowledge_wait(worker->settings.stock);
-	messages_return(worker->messages + purchases, worker->returned, count - purchases);
+	return_batch(worker->messages + purchases, worker->returned, count - purchases);
 }
 
 /* Nobody is told before the stock has said under which epoch it was told. */
@@ -238,7 +238,7 @@ static void answer_by_stock(struct journal_worker *worker, size_t count, size_t 
 		if (worker->answers[i] != STOCK_ACK_DONE && worker->answers[i] != STOCK_ACK_ALREADY)
 			metrics_add(worker->cells, worker->unproven, 1);
 	}
-	messages_return(worker->messages, worker->returned, count);
+	return_batch(worker->messages, worker->returned, count);
 }
 
 static void process(struct journal_worker *worker, size_t count)

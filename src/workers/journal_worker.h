@@ -7,7 +7,7 @@
  *   refused   stock.compensate, then the answer; what another has claimed by then is unknown
  *   unknown   the outbox entry stays; the answer says so; the entry is claimed and driven again here until its end is known (rule 2)
  *
- * A job that has waited longer than the deadline on telling is refused unsent: nobody could be told of its success any more.
+ * A job that has waited longer than the acknowledgement deadline is refused unsent: nobody could be told of its success any more.
  */
 #pragma once
 

@@ -216,10 +216,10 @@ static void say_begun(const struct round *round)
 static bool wait_out(struct rebuilder *rebuilder)
 {
 	const struct rebuilder_settings *settings = &rebuilder->settings;
-	int64_t wait_ns = settings->stock->quiesce_ns, strangers_ns = atomic_load(&settings->stock->strangers_ns);
+	int64_t wait_ns = settings->stock->quiesce_ns, other_version_ns = atomic_load(&settings->stock->other_version_ns);
 
-	if (strangers_ns) {
-		int64_t left_ns = strangers_ns + settings->ack_deadline_ns + settings->pace.margin_ns - clock_mono_ns();
+	if (other_version_ns) {
+		int64_t left_ns = other_version_ns + settings->ack_deadline_ns + settings->pace.margin_ns - clock_mono_ns();
 
 		wait_ns = left_ns > wait_ns ? left_ns : wait_ns;
 	}

@@ -3,8 +3,8 @@
  * without an operator:
  *
  *   1. read the journal's tail, from where the ledger stands to its end: which epochs were used that the ledger does not know of yet
- *   2. the epoch up in the ledger, above all of them; the stock begun anew: nothing can be granted any more but by a reign that was cut off from us
- *   3. wait as long as the stock says that such a reign may last (replicas); and T_ack where gates of an older version may still tell
+ *   2. the epoch up in the ledger, above all of them; the stock begun anew: nothing can be granted any more but by a term that was cut off from us
+ *   3. wait as long as the stock says that such a term may last (replicas); and T_ack where gates of an older version may still tell
  *   4. the barrier into the journal; behind it every event of an older epoch is void. Read on to it
  *   5. sale by sale: the ledger's orders in one snapshot, the tail over them by the judge that the drain has, the epoch once more in the ledger, armed
  *

@@ -55,7 +55,7 @@ int sale_keeper_new(struct sale_keeper **out, const struct sale_keeper_settings 
 }
 
 /* The ledger is not asked about: who does not reach it is not elected by it. */
-static bool stands(struct sale_keeper *keeper, int64_t now_ns)
+static bool is_candidate(struct sale_keeper *keeper, int64_t now_ns)
 {
 	struct stock *stock = keeper->settings.stock;
 	struct journal *journal = keeper->settings.journal;
@@ -75,7 +75,7 @@ static void elect(struct sale_keeper *keeper, int64_t now_ns)
 	if (now_ns < keeper->next_elect_ns)
 		return;
 	keeper->next_elect_ns = now_ns + ELECT_NS;
-	r = ledger->ops->elect(ledger, stands(keeper, now_ns));
+	r = ledger->ops->elect(ledger, is_candidate(keeper, now_ns));
 	elected = r == LEDGER_DONE;
 	atomic_store(&keeper->elected, elected);
 	if (r < 0 && before)

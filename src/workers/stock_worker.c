@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/thread.h"
-#include "workers/homeward.h"
+#include "workers/return_batch.h"
 
 enum { IDLE_NS = 100000000 };
 
@@ -38,7 +38,7 @@ static void register_metrics(struct stock_worker *worker)
 	worker->call_seconds = metrics_histogram(metrics, "penstock_stock_call_seconds", "Time of one batch in the stock.", NULL,
 						 1e-9, metrics_latency_bounds, metrics_latency_bound_count);
 	worker->late = metrics_counter(metrics, "penstock_stock_late_total",
-				       "Purchases refused unasked because they had waited past the deadline on telling.", NULL);
+				       "Purchases refused unasked because they had waited past the acknowledgement deadline.", NULL);
 }
 
 static bool make_piles(struct stock_worker *worker)
@@ -243,7 +243,7 @@ static void process(struct stock_worker *worker, size_t count)
 		(void)FAILPOINT("stock.decided"); /* the stock has it, the journal does not */
 	send_on(worker, &worker->urgent, LANE_URGENT);
 	send_on(worker, &worker->normal, LANE_NORMAL);
-	messages_return((struct message **)worker->home.items, worker->scratch, worker->home.count);
+	return_batch((struct message **)worker->home.items, worker->scratch, worker->home.count);
 }
 
 static void run(void *argument)

@@ -126,7 +126,7 @@ static void test_unknown_end_is_said_and_resolved_when_driven_again(void **state
 	kit_assert_audit(&place->kit);
 }
 
-static void test_sick_journal_recovers_on_its_owners_look(void **state)
+static void test_unhealthy_journal_recovers_on_its_owners_look(void **state)
 {
 	struct place *place = *state;
 	struct event event = kit_reserved(&place->kit, KIT_SHIRT, 1, "ann");
@@ -152,7 +152,7 @@ int main(void)
 #ifdef PENSTOCK_TESTING
 		TEST(test_failed_transaction_refuses_but_not_what_is_there),
 		TEST(test_unknown_end_is_said_and_resolved_when_driven_again),
-		TEST(test_sick_journal_recovers_on_its_owners_look),
+		TEST(test_unhealthy_journal_recovers_on_its_owners_look),
 #endif
 	};
 

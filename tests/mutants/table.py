@@ -43,10 +43,10 @@ MUTANTS = [
            ("whole test_kafka_faults.py::test_one_broker_alone_keeps_no_promise",)),
     # --- Rule 3: told under the epoch that granted it ---
     Mutant("told-without-proof", "success is told of what no stock has acknowledged under its epoch",
-           "src/core/telling.c", "if (proof != EPOCH_PROVEN && FAILPOINT", "if (false && FAILPOINT",
+           "src/core/ack_deadline.c", "if (proof != EPOCH_PROVEN && FAILPOINT", "if (false && FAILPOINT",
            ("unit journal_worker", "unit admission", "whole test_told.py")),
     Mutant("any-answer-proves", "an answer of another epoch to the acknowledgement counts as the proof",
-           "src/core/telling.c", "\tcase STOCK_ACK_OTHER_EPOCH:\n\t\treturn EPOCH_UNPROVEN;",
+           "src/core/ack_deadline.c", "\tcase STOCK_ACK_OTHER_EPOCH:\n\t\treturn EPOCH_UNPROVEN;",
            "\t\treturn EPOCH_UNPROVEN;\n\tcase STOCK_ACK_OTHER_EPOCH:\n\t\treturn EPOCH_PROVEN;",
            ("unit journal_worker", "whole test_told.py")),
     Mutant("old-epoch-acknowledged", "Redis: the acknowledgement of an order that an older epoch granted is taken",

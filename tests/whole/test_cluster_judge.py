@@ -144,9 +144,9 @@ RULES = {
     2: Rule(answers_of_the_broker_are_lost, ("journal.unknown_is_refused=on",), {}),
     3: Rule(
         an_append_is_late_and_the_stock_is_rebuilt_meanwhile,
-        ("telling.without_proof=on",),
+        ("ack.without_proof=on",),
         {},
-        always=("telling.clock_stands_still=on",),  # as a machine's that is paused as a whole: no deadline helps
+        always=("ack.clock_stands_still=on",),  # as a machine's that is paused as a whole: no deadline helps
     ),
     4: Rule(the_stock_forgets_while_the_drain_is_behind, ("rebuild.no_barrier=on",), {"drain.max_rate": 60}),
     5: Rule(orders_are_made_and_settled, ("journal.scatter=on",), {}),

@@ -90,7 +90,7 @@ LATE = {
 
 @pytest.mark.parametrize("what", LATE)
 def test_what_is_late_is_not_told_as_done(gates, kafka, tmp_path, what):
-    """A rebuild may have made it void meanwhile: the deadline on telling is not for purchases alone."""
+    """A rebuild may have made it void meanwhile: the acknowledgement deadline is not for purchases alone."""
     step, code, done = LATE[what]
     failpoints = Failpoints(tmp_path)
     cluster = gates(0, kafka=kafka, drains=1)

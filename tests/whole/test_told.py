@@ -29,7 +29,7 @@ def test_a_gate_that_was_paused_with_its_clock_tells_no_success_of_the_epoch_bef
     if asked == "a cancel":
         order = paused.buy("drop", "anna", key="k").json["id"]
         cluster.settle()
-    failpoints.set("telling.clock_stands_still=on,journal.before_append=delay:1000x1")
+    failpoints.set("ack.clock_stands_still=on,journal.before_append=delay:1000x1")
     with ThreadPoolExecutor(1) as pool:
         if order:
             answer = pool.submit(paused.ask, "POST", f"/v1/orders/{order}/cancel", "anna")

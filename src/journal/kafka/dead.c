@@ -8,11 +8,11 @@
 void kafka_dead_init(struct kafka_dead *dead, const struct kafka_address *address, const char *properties,
 		     const struct kafka_topic *facts, int timeout_ms)
 {
-	*dead = (struct kafka_dead){.address = *address, .properties = properties, .wish = *facts, .timeout_ms = timeout_ms};
+	*dead = (struct kafka_dead){.address = *address, .properties = properties, .wanted = *facts, .timeout_ms = timeout_ms};
 	snprintf(dead->address.topic, sizeof(dead->address.topic), "%.243s.dead", address->topic);
 	/* Few, and kept until somebody has looked at them. */
-	dead->wish.partitions = 1;
-	dead->wish.retention_ms = -1;
+	dead->wanted.partitions = 1;
+	dead->wanted.retention_ms = -1;
 }
 
 void kafka_dead_deinit(struct kafka_dead *dead)
@@ -39,7 +39,7 @@ static void on_report(rd_kafka_t *client, const rd_kafka_message_t *message, voi
 
 static int begin(struct kafka_dead *dead)
 {
-	struct kafka_topic wish = dead->wish;
+	struct kafka_topic wanted = dead->wanted;
 	rd_kafka_conf_t *conf;
 	struct buffer error;
 	int result = -EIO;
@@ -55,7 +55,7 @@ static int begin(struct kafka_dead *dead)
 		dead->client = kafka_client_new(RD_KAFKA_PRODUCER, conf, &error);
 	}
 	if (dead->client)
-		result = kafka_topic_ready(dead->client, dead->address.topic, &wish, &error);
+		result = kafka_topic_ready(dead->client, dead->address.topic, &wanted, &error);
 	if (result == 0) {
 		dead->topic = rd_kafka_topic_new(dead->client, dead->address.topic, NULL);
 		result = dead->topic ? 0 : error_origin(-ENOMEM);

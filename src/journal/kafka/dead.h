@@ -7,7 +7,7 @@
 struct kafka_dead {
 	struct kafka_address address; /* with the dead letters' topic */
 	const char *properties;       /* borrowed */
-	struct kafka_topic wish;
+	struct kafka_topic wanted;
 	int timeout_ms;
 	rd_kafka_t *client; /* NULL until the first is buried */
 	rd_kafka_topic_t *topic;

@@ -18,8 +18,8 @@ struct journal_kafka {
 	struct uuid_generator ids; /* of barriers: the rebuilder's thread */
 	struct kafka_tail tail;    /* the same thread's */
 	char *cluster;
-	bool doubted;               /* the last look failed, and nothing before it */
-	_Atomic(const char *) sick; /* static text; NULL: well */
+	bool doubted;                    /* the last look failed, and nothing before it */
+	_Atomic(const char *) unhealthy; /* static text; NULL: well */
 };
 
 static struct journal_kafka *kafka_of(struct journal *journal)
@@ -27,9 +27,9 @@ static struct journal_kafka *kafka_of(struct journal *journal)
 	return (struct journal_kafka *)journal;
 }
 
-static void set_sick(struct journal_kafka *journal, const char *reason)
+static void set_unhealthy(struct journal_kafka *journal, const char *reason)
 {
-	const char *before = atomic_exchange(&journal->sick, reason);
+	const char *before = atomic_exchange(&journal->unhealthy, reason);
 
 	if (!before && reason)
 		log_warn("kafka", "the journal is away", LOG_TEXT("reason", reason));
@@ -55,15 +55,15 @@ static const char *first_failure(const struct journal_entry *entries, size_t cou
 	return NULL;
 }
 
-/* A journal that is well is not called sick for a single look that failed: a broker may be slow for a moment. */
+/* A journal that is well is not called unhealthy for a single look that failed: a broker may be slow for a moment. */
 static void look(struct journal_kafka *journal)
 {
 	const char *reason = kafka_producer_look(&journal->producer);
-	bool doubtful = reason && !atomic_load(&journal->sick) && !journal->producer.lost && !journal->doubted;
+	bool doubtful = reason && !atomic_load(&journal->unhealthy) && !journal->producer.lost && !journal->doubted;
 
 	journal->doubted = doubtful;
 	if (!doubtful)
-		set_sick(journal, reason);
+		set_unhealthy(journal, reason);
 }
 
 static void append_locked(struct journal_kafka *journal, struct journal_entry *entries, size_t count)
@@ -76,20 +76,20 @@ static void append_locked(struct journal_kafka *journal, struct journal_entry *e
 		return;
 	}
 	if (producer->lost) {
-		end_all(entries, count, JOURNAL_UNKNOWN, atomic_load(&journal->sick));
+		end_all(entries, count, JOURNAL_UNKNOWN, atomic_load(&journal->unhealthy));
 		return;
 	}
 	result = kafka_producer_ensure(producer);
 	if (result < 0) {
-		set_sick(journal, error_text(result));
+		set_unhealthy(journal, error_text(result));
 		end_all(entries, count, JOURNAL_REFUSED, error_text(result));
 		return;
 	}
 	kafka_producer_send(producer, entries, count);
 	if (producer->spent || producer->lost)
-		set_sick(journal, producer->lost ? kafka_producer_look(producer) : first_failure(entries, count));
+		set_unhealthy(journal, producer->lost ? kafka_producer_look(producer) : first_failure(entries, count));
 	else
-		set_sick(journal, NULL);
+		set_unhealthy(journal, NULL);
 }
 
 static void append(struct journal *base, struct journal_entry *entries, size_t count)
@@ -160,7 +160,7 @@ static int read_range(struct journal *base, const struct journal_range *range, j
 
 static int health(struct journal *base, const char **reason)
 {
-	*reason = atomic_load(&kafka_of(base)->sick);
+	*reason = atomic_load(&kafka_of(base)->unhealthy);
 	return *reason ? -ENOTCONN : 0;
 }
 
@@ -221,7 +221,7 @@ int journal_kafka_open(struct journal **out, const struct kafka_options *options
 	}
 	/* Also finds out who leads; a partition that is away for a moment is no reason not to start. */
 	reason = kafka_producer_look(&journal->producer);
-	set_sick(journal, reason);
+	set_unhealthy(journal, reason);
 	*out = &journal->base;
 	return 0;
 }

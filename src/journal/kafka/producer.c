@@ -336,7 +336,7 @@ static void wait_reports(struct kafka_producer *producer, int64_t deadline_ns)
  * Nothing of this append is sent from now on. The broker threads do it, and must not be waited for without end: one of them may be looking up a name. What does
  * not report in time is unknown, as it was.
  */
-static void give_up(struct kafka_producer *producer)
+static void purge_queue(struct kafka_producer *producer)
 {
 	int64_t deadline_ns = clock_mono_ns() + PURGE_MS * INT64_C(1000000);
 
@@ -366,7 +366,7 @@ void kafka_producer_send(struct kafka_producer *producer, struct journal_entry *
 		rd_kafka_test_fatal_error(producer->client, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, "a test");
 	wait_reports(producer, deadline_ns);
 	if (producer->pending > 0)
-		give_up(producer);
+		purge_queue(producer);
 	producer->entries = NULL;
 	for (uint32_t i = 0; i < producer->facts.partitions; i++)
 		if (producer->partitions[i].acked_by >= 0)

@@ -90,9 +90,9 @@ static rd_kafka_resp_err_t describe(rd_kafka_t *client, const char *name, struct
 
 /* --- Making one --- */
 
-static rd_kafka_resp_err_t create(rd_kafka_t *client, const char *name, const struct kafka_topic *wish, char *text, size_t size)
+static rd_kafka_resp_err_t create(rd_kafka_t *client, const char *name, const struct kafka_topic *wanted, char *text, size_t size)
 {
-	rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(name, (int)wish->partitions, (int)wish->replication, text, size);
+	rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(name, (int)wanted->partitions, (int)wanted->replication, text, size);
 	rd_kafka_event_t *answer;
 	rd_kafka_resp_err_t result;
 	char number[24];
@@ -101,9 +101,9 @@ static rd_kafka_resp_err_t create(rd_kafka_t *client, const char *name, const st
 	if (!topic)
 		return RD_KAFKA_RESP_ERR__INVALID_ARG;
 	rd_kafka_NewTopic_set_config(topic, "cleanup.policy", "delete");
-	snprintf(number, sizeof(number), "%" PRId64, wish->retention_ms);
+	snprintf(number, sizeof(number), "%" PRId64, wanted->retention_ms);
 	rd_kafka_NewTopic_set_config(topic, "retention.ms", number);
-	snprintf(number, sizeof(number), "%u", wish->min_insync);
+	snprintf(number, sizeof(number), "%u", wanted->min_insync);
 	rd_kafka_NewTopic_set_config(topic, "min.insync.replicas", number);
 	/* A replica that has fallen behind becomes leader never: it would lose what was acknowledged. */
 	rd_kafka_NewTopic_set_config(topic, "unclean.leader.election.enable", "false");
@@ -125,19 +125,19 @@ static rd_kafka_resp_err_t create(rd_kafka_t *client, const char *name, const st
 	return result == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS ? RD_KAFKA_RESP_ERR_NO_ERROR : result;
 }
 
-static int make(rd_kafka_t *client, const char *name, const struct kafka_topic *wish, struct buffer *error)
+static int make(rd_kafka_t *client, const char *name, const struct kafka_topic *wanted, struct buffer *error)
 {
 	char text[256] = "";
-	rd_kafka_resp_err_t result = create(client, name, wish, text, sizeof(text));
+	rd_kafka_resp_err_t result = create(client, name, wanted, text, sizeof(text));
 
 	if (!result) {
-		log_info("kafka", "made the topic", LOG_TEXT("topic", name), LOG_INT("partitions", wish->partitions),
-			 LOG_INT("replication", wish->replication), LOG_INT("min_insync", wish->min_insync),
-			 LOG_INT("retention_ms", wish->retention_ms));
+		log_info("kafka", "made the topic", LOG_TEXT("topic", name), LOG_INT("partitions", wanted->partitions),
+			 LOG_INT("replication", wanted->replication), LOG_INT("min_insync", wanted->min_insync),
+			 LOG_INT("retention_ms", wanted->retention_ms));
 		return 0;
 	}
 	buffer_printf(error, "the topic %s is not there and could not be made with %u partitions on %u brokers each: %s", name,
-		      wish->partitions, wish->replication, text[0] ? text : rd_kafka_err2str(result));
+		      wanted->partitions, wanted->replication, text[0] ? text : rd_kafka_err2str(result));
 	return result == RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR ? -EINVAL : kafka_errno(result);
 }
 
@@ -226,7 +226,7 @@ static int judge(const char *name, const struct settings *settings, struct buffe
 	return 0;
 }
 
-static void tell(const char *name, const struct kafka_topic *found, const struct kafka_topic *wish, const struct settings *settings)
+static void tell(const char *name, const struct kafka_topic *found, const struct kafka_topic *wanted, const struct settings *settings)
 {
 	log_info("kafka", "the topic", LOG_TEXT("topic", name), LOG_INT("partitions", found->partitions),
 		 LOG_INT("replication", found->replication), LOG_INT("min_insync", found->min_insync),
@@ -244,12 +244,12 @@ static void tell(const char *name, const struct kafka_topic *found, const struct
 		log_warn("kafka",
 			 "a replica that is behind may become leader (unclean.leader.election.enable): acknowledged orders can be lost",
 			 LOG_TEXT("topic", name));
-	if (found->retention_ms >= 0 && (wish->retention_ms < 0 || found->retention_ms < wish->retention_ms))
+	if (found->retention_ms >= 0 && (wanted->retention_ms < 0 || found->retention_ms < wanted->retention_ms))
 		log_warn("kafka", "the topic keeps records for less long than the settings say", LOG_TEXT("topic", name),
-			 LOG_INT("retention_ms", found->retention_ms), LOG_INT("wanted_ms", wish->retention_ms));
+			 LOG_INT("retention_ms", found->retention_ms), LOG_INT("wanted_ms", wanted->retention_ms));
 }
 
-int kafka_topic_ready(rd_kafka_t *client, const char *name, struct kafka_topic *wish, struct buffer *error)
+int kafka_topic_ready(rd_kafka_t *client, const char *name, struct kafka_topic *wanted, struct buffer *error)
 {
 	int64_t deadline_ms = clock_mono_ms() + APPEAR_NS_MS;
 	struct kafka_topic found;
@@ -258,7 +258,7 @@ int kafka_topic_ready(rd_kafka_t *client, const char *name, struct kafka_topic *
 	int result;
 
 	if (asked == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
-		result = make(client, name, wish, error);
+		result = make(client, name, wanted, error);
 		if (result < 0)
 			return result;
 		/* The broker that is asked may hear of it later than the one that made it. */
@@ -277,7 +277,7 @@ int kafka_topic_ready(rd_kafka_t *client, const char *name, struct kafka_topic *
 		return result;
 	found.min_insync = (uint32_t)settings.min_insync;
 	found.retention_ms = settings.retention_ms;
-	tell(name, &found, wish, &settings);
-	*wish = found;
+	tell(name, &found, wanted, &settings);
+	*wanted = found;
 	return 0;
 }

@@ -53,15 +53,15 @@ static int connect_elector(struct postgres_ledger *ledger)
 }
 
 /* 1: we have it, 0: another has or may have, or negative. */
-static int ask(struct pg_elector *elector, bool stands)
+static int ask(struct pg_elector *elector, bool candidate)
 {
 	PGresult *result;
 	int end, taken;
 
 	/* Taking it again would count it twice; that the session answers says that it still has it. */
-	if (elector->elected || !stands) {
-		end = pg_do(&elector->connection, elector->elected && !stands ? unlock : "SELECT 1", NULL);
-		return end == 0 ? stands : end < 0 ? end : error_origin(-EIO);
+	if (elector->elected || !candidate) {
+		end = pg_do(&elector->connection, elector->elected && !candidate ? unlock : "SELECT 1", NULL);
+		return end == 0 ? candidate : end < 0 ? end : error_origin(-EIO);
 	}
 	end = pg_query(&elector->connection, try_lock, NULL, &result);
 	if (end != 0)
@@ -71,7 +71,7 @@ static int ask(struct pg_elector *elector, bool stands)
 	return taken;
 }
 
-static int elect(struct postgres_ledger *ledger, bool stands)
+static int elect(struct postgres_ledger *ledger, bool candidate)
 {
 	struct pg_elector *elector = &ledger->elector;
 	int end = 0;
@@ -86,7 +86,7 @@ static int elect(struct postgres_ledger *ledger, bool stands)
 	for (int tries = 0; tries < 2; tries++) {
 		end = connect_elector(ledger);
 		if (end == 0)
-			end = ask(elector, stands);
+			end = ask(elector, candidate);
 		if (end < 0) {
 			pg_close(&elector->connection);
 			set_elected(elector, false);
@@ -100,7 +100,7 @@ static int elect(struct postgres_ledger *ledger, bool stands)
 	return end == 1 ? LEDGER_DONE : LEDGER_LEASE_HELD;
 }
 
-int postgres_elect(struct ledger *base, bool stands)
+int postgres_elect(struct ledger *base, bool candidate)
 {
 	struct postgres_ledger *ledger = postgres_ledger_of(base);
 	int result;
@@ -110,7 +110,7 @@ int postgres_elect(struct ledger *base, bool stands)
 	if (!ledger->shared)
 		return LEDGER_DONE;
 	pthread_mutex_lock(&ledger->elector.lock);
-	result = elect(ledger, stands);
+	result = elect(ledger, candidate);
 	pthread_mutex_unlock(&ledger->elector.lock);
 	/* Where the journal is elsewhere nothing may be written for long: this is then how its health is found out, both ways. */
 	if (result < 0 && result != -EBUSY)

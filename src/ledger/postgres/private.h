@@ -226,7 +226,7 @@ int postgres_apply(struct ledger *ledger, struct ledger_entry *entries, size_t c
 int postgres_drain(struct ledger *ledger, struct ledger_drain *batch);
 int postgres_journal_identify(struct ledger *ledger, struct slice cluster, struct slice topic, uint32_t *partitions, char **known);
 int postgres_journal_position(struct ledger *ledger, uint32_t partition, int64_t *next, uint64_t *mark);
-int postgres_elect(struct ledger *ledger, bool stands);
+int postgres_elect(struct ledger *ledger, bool candidate);
 
 int postgres_item_create(struct ledger *ledger, const struct ledger_item *item, const struct ledger_actor *actor);
 int postgres_item_receive(struct ledger *ledger, struct slice sku, int64_t units, const struct uuid *movement,

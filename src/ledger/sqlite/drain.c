@@ -198,9 +198,9 @@ int sqlite_journal_position(struct ledger *base, uint32_t partition, int64_t *ne
 	return result == LEDGER_ALREADY ? LEDGER_DONE : result;
 }
 
-int sqlite_elect(struct ledger *base, bool stands)
+int sqlite_elect(struct ledger *base, bool candidate)
 {
-	(void)stands;
+	(void)candidate;
 	/* The lease is always exclusive. */
 	return sqlite_ledger_of(base)->read_only ? -EROFS : LEDGER_DONE;
 }

@@ -191,7 +191,7 @@ void apply_scratch_free(struct apply_scratch *scratch);
 int sqlite_drain(struct ledger *ledger, struct ledger_drain *batch);
 int sqlite_journal_identify(struct ledger *ledger, struct slice cluster, struct slice topic, uint32_t *partitions, char **known);
 int sqlite_journal_position(struct ledger *ledger, uint32_t partition, int64_t *next, uint64_t *mark);
-int sqlite_elect(struct ledger *ledger, bool stands);
+int sqlite_elect(struct ledger *ledger, bool candidate);
 
 int sqlite_item_create(struct ledger *ledger, const struct ledger_item *item, const struct ledger_actor *actor);
 int sqlite_item_receive(struct ledger *ledger, struct slice sku, int64_t units, const struct uuid *movement,

@@ -30,7 +30,7 @@
  * replaced.
  *
  * Reigns. A re-heated sale is a new sale_stock: whoever was inside the old one may still finish there, with an old epoch, which the ledger voids.
- * The versions of its lots go on above the old ones, so that a latch of the old reign never fits the new.
+ * The versions of its lots go on above the old ones, so that a latch of the old term never fits the new.
  *
  * Not done here: names (only fingerprints; the ledger has the names), durability (the journal), more than one process (the engine holds the lease).
  *
@@ -110,17 +110,17 @@ static void reserve_group(struct stock_memory *memory, struct stock_reserve *ite
 static void memory_reserve(struct stock *stock, struct stock_reserve *items, size_t count)
 {
 	struct stock_memory *memory = memory_of(stock);
-	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	unsigned stripe = reader_gate_enter(&memory->registry.gate);
 
 	for (size_t start = 0; start < count; start += GROUP)
 		reserve_group(memory, items + start, count - start < GROUP ? count - start : GROUP);
-	reader_gate_leave(&memory->registry.gate, ticket);
+	reader_gate_leave(&memory->registry.gate, stripe);
 }
 
 static void memory_settle(struct stock *stock, struct stock_settle *items, size_t count)
 {
 	struct stock_memory *memory = memory_of(stock);
-	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	unsigned stripe = reader_gate_enter(&memory->registry.gate);
 
 	for (size_t i = 0; i < count; i++) {
 		struct sale_stock *sale = armed(memory, items[i].sale, &items[i].outcome);
@@ -128,13 +128,13 @@ static void memory_settle(struct stock *stock, struct stock_settle *items, size_
 		if (sale)
 			sale_stock_settle(sale, &items[i]);
 	}
-	reader_gate_leave(&memory->registry.gate, ticket);
+	reader_gate_leave(&memory->registry.gate, stripe);
 }
 
 static void memory_find(struct stock *stock, struct stock_find *items, size_t count)
 {
 	struct stock_memory *memory = memory_of(stock);
-	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	unsigned stripe = reader_gate_enter(&memory->registry.gate);
 
 	for (size_t i = 0; i < count; i++) {
 		struct sale_stock *sale = armed(memory, items[i].sale, &items[i].outcome);
@@ -144,19 +144,19 @@ static void memory_find(struct stock *stock, struct stock_find *items, size_t co
 		else
 			items[i].outcome = STOCK_UNKNOWN_SALE;
 	}
-	reader_gate_leave(&memory->registry.gate, ticket);
+	reader_gate_leave(&memory->registry.gate, stripe);
 }
 
 static void memory_orders(struct stock *stock, struct stock_orders *item)
 {
 	struct stock_memory *memory = memory_of(stock);
-	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	unsigned stripe = reader_gate_enter(&memory->registry.gate);
 	struct sale_stock *sale = armed(memory, item->sale, &item->outcome);
 
 	item->count = 0;
 	if (sale)
 		sale_stock_orders(sale, item);
-	reader_gate_leave(&memory->registry.gate, ticket);
+	reader_gate_leave(&memory->registry.gate, stripe);
 }
 
 /* Every call looks after one sale more. A stamp must be forgotten within 24 days (rate_window.h). */
@@ -175,7 +175,7 @@ static size_t memory_expire(struct stock *stock, int64_t now_ns, int64_t now_ms,
 {
 	struct stock_memory *memory = memory_of(stock);
 	struct calendar *calendar = &memory->common.calendar;
-	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	unsigned stripe = reader_gate_enter(&memory->registry.gate);
 	struct calendar_seat *seat;
 	bool outbox_full = false;
 	int64_t deadline_ns;
@@ -188,7 +188,7 @@ static size_t memory_expire(struct stock *stock, int64_t now_ns, int64_t now_ms,
 	}
 	*next_ns = deadline_ns > INT64_MAX - grace_ns ? INT64_MAX : deadline_ns + grace_ns;
 	sweep_next(memory, now_ns);
-	reader_gate_leave(&memory->registry.gate, ticket);
+	reader_gate_leave(&memory->registry.gate, stripe);
 	return count;
 }
 
@@ -206,7 +206,7 @@ static enum stock_ack acknowledge_one(struct stock_memory *memory, const struct 
 static void memory_acknowledge(struct stock *stock, const struct event *const *events, size_t count, enum stock_ack *answers)
 {
 	struct stock_memory *memory = memory_of(stock);
-	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	unsigned stripe = reader_gate_enter(&memory->registry.gate);
 
 	for (size_t i = 0; i < count; i++) {
 		enum stock_ack said = acknowledge_one(memory, events[i]);
@@ -214,7 +214,7 @@ static void memory_acknowledge(struct stock *stock, const struct event *const *e
 		if (answers)
 			answers[i] = said;
 	}
-	reader_gate_leave(&memory->registry.gate, ticket);
+	reader_gate_leave(&memory->registry.gate, stripe);
 }
 
 /* It was done at once. */
@@ -226,7 +226,7 @@ static void memory_acknowledge_wait(struct stock *stock)
 static void memory_compensate(struct stock *stock, const struct event *const *events, size_t count, bool *undone)
 {
 	struct stock_memory *memory = memory_of(stock);
-	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	unsigned stripe = reader_gate_enter(&memory->registry.gate);
 
 	for (size_t i = 0; i < count; i++) {
 		struct sale_stock *sale = sale_registry_find(&memory->registry, events[i]->sale);
@@ -239,7 +239,7 @@ static void memory_compensate(struct stock *stock, const struct event *const *ev
 		else
 			undone[i] = sale_stock_compensate(sale, events[i]);
 	}
-	reader_gate_leave(&memory->registry.gate, ticket);
+	reader_gate_leave(&memory->registry.gate, stripe);
 }
 
 static size_t memory_claim(struct stock *stock, int64_t before_ns, int64_t now_ns, struct stock_claim *out, size_t max)
@@ -251,7 +251,7 @@ static size_t memory_claim(struct stock *stock, int64_t before_ns, int64_t now_n
 static bool memory_may_have_order(struct stock *stock, uint32_t number, struct slice buyer)
 {
 	struct stock_memory *memory = memory_of(stock);
-	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	unsigned stripe = reader_gate_enter(&memory->registry.gate);
 	struct sale_stock *sale = sale_registry_find(&memory->registry, number);
 	bool may_have = false;
 
@@ -259,7 +259,7 @@ static bool memory_may_have_order(struct stock *stock, uint32_t number, struct s
 		may_have = true;
 	else if (sale && buyer.size <= BUYER_MAX)
 		may_have = buyer_filter_may_have(&sale->filter, sale_names_buyer(&memory->common, number, buyer));
-	reader_gate_leave(&memory->registry.gate, ticket);
+	reader_gate_leave(&memory->registry.gate, stripe);
 	return may_have;
 }
 
@@ -302,20 +302,20 @@ static bool rules_valid(const struct stock_rules *rules)
 /* Shows the purchase decision the brake as it is now. */
 static void heed_brake(struct stock_memory *memory, uint32_t number)
 {
-	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	unsigned stripe = reader_gate_enter(&memory->registry.gate);
 	struct sale_stock *sale = sale_registry_find(&memory->registry, number);
 	struct stock_brake brake;
 
 	if (sale && brake_table_get(&memory->brakes, number, &brake))
 		atomic_store(&sale->stopped, brake.stopped);
-	reader_gate_leave(&memory->registry.gate, ticket);
+	reader_gate_leave(&memory->registry.gate, stripe);
 }
 
 static int memory_preheat_begin(struct stock *stock, const struct stock_rules *rules)
 {
 	struct stock_memory *memory = memory_of(stock);
 	struct sale_stock *sale, *former;
-	unsigned ticket;
+	unsigned stripe;
 	int r;
 
 	if (!rules_valid(rules))
@@ -326,11 +326,11 @@ static int memory_preheat_begin(struct stock *stock, const struct stock_rules *r
 	r = sale_stock_new(&sale, &memory->common, rules);
 	if (r < 0)
 		return r;
-	ticket = reader_gate_enter(&memory->registry.gate);
+	stripe = reader_gate_enter(&memory->registry.gate);
 	former = sale_registry_find(&memory->registry, rules->sale);
 	if (former)
 		sale->version_base = last_version(former) + 1; /* one more: a return may be on its way */
-	reader_gate_leave(&memory->registry.gate, ticket);
+	reader_gate_leave(&memory->registry.gate, stripe);
 	retire(memory, sale_registry_swap(&memory->registry, rules->sale, sale));
 	heed_brake(memory, rules->sale);
 	return 0;
@@ -354,7 +354,7 @@ static int load_group(struct stock_memory *memory, struct sale_stock *sale, cons
 static int memory_preheat_load(struct stock *stock, uint32_t number, const struct stock_load *orders, size_t count, int64_t now_ns)
 {
 	struct stock_memory *memory = memory_of(stock);
-	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	unsigned stripe = reader_gate_enter(&memory->registry.gate);
 	struct sale_stock *sale = sale_registry_find(&memory->registry, number);
 	int r = 0;
 
@@ -362,14 +362,14 @@ static int memory_preheat_load(struct stock *stock, uint32_t number, const struc
 		r = error_origin(-EINVAL);
 	for (size_t start = 0; start < count && r == 0; start += GROUP)
 		r = load_group(memory, sale, orders + start, count - start < GROUP ? count - start : GROUP, now_ns);
-	reader_gate_leave(&memory->registry.gate, ticket);
+	reader_gate_leave(&memory->registry.gate, stripe);
 	return r;
 }
 
 static void memory_preheat_find(struct stock *stock, struct stock_find *items, size_t count)
 {
 	struct stock_memory *memory = memory_of(stock);
-	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	unsigned stripe = reader_gate_enter(&memory->registry.gate);
 
 	for (size_t i = 0; i < count; i++) {
 		struct sale_stock *sale = sale_registry_find(&memory->registry, items[i].sale);
@@ -379,13 +379,13 @@ static void memory_preheat_find(struct stock *stock, struct stock_find *items, s
 		else
 			sale_stock_find(sale, &items[i]);
 	}
-	reader_gate_leave(&memory->registry.gate, ticket);
+	reader_gate_leave(&memory->registry.gate, stripe);
 }
 
 static int memory_preheat_withdrawals(struct stock *stock, uint32_t number, const struct stock_withdrawn *withdrawals, size_t count)
 {
 	struct stock_memory *memory = memory_of(stock);
-	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	unsigned stripe = reader_gate_enter(&memory->registry.gate);
 	struct sale_stock *sale = sale_registry_find(&memory->registry, number);
 	int r;
 
@@ -393,14 +393,14 @@ static int memory_preheat_withdrawals(struct stock *stock, uint32_t number, cons
 		r = error_origin(-EINVAL);
 	else
 		r = sale_stock_load_withdrawals(sale, withdrawals, count);
-	reader_gate_leave(&memory->registry.gate, ticket);
+	reader_gate_leave(&memory->registry.gate, stripe);
 	return r;
 }
 
 static int memory_arm(struct stock *stock, uint32_t number, const int64_t *allocated, const int64_t *withdrawn)
 {
 	struct stock_memory *memory = memory_of(stock);
-	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	unsigned stripe = reader_gate_enter(&memory->registry.gate);
 	struct sale_stock *sale = sale_registry_find(&memory->registry, number);
 	int r;
 
@@ -408,18 +408,18 @@ static int memory_arm(struct stock *stock, uint32_t number, const int64_t *alloc
 		r = error_origin(-EINVAL);
 	else
 		r = sale_stock_arm(sale, allocated, withdrawn);
-	reader_gate_leave(&memory->registry.gate, ticket);
+	reader_gate_leave(&memory->registry.gate, stripe);
 	return r;
 }
 
 static void memory_drop(struct stock *stock, uint32_t number, uint32_t epoch)
 {
 	struct stock_memory *memory = memory_of(stock);
-	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	unsigned stripe = reader_gate_enter(&memory->registry.gate);
 	struct sale_stock *sale = sale_registry_find(&memory->registry, number);
 	bool newer = sale && sale->rules.epoch > epoch;
 
-	reader_gate_leave(&memory->registry.gate, ticket);
+	reader_gate_leave(&memory->registry.gate, stripe);
 	if (sale && !newer) {
 		retire(memory, sale_registry_swap(&memory->registry, number, NULL));
 		brake_table_forget(&memory->brakes, number);
@@ -429,20 +429,20 @@ static void memory_drop(struct stock *stock, uint32_t number, uint32_t epoch)
 static int memory_allocate(struct stock *stock, uint32_t number, uint32_t lot, int64_t allocated)
 {
 	struct stock_memory *memory = memory_of(stock);
-	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	unsigned stripe = reader_gate_enter(&memory->registry.gate);
 	enum stock_outcome why;
 	struct sale_stock *sale = armed(memory, number, &why);
 
 	if (sale)
 		sale_stock_allocate(sale, lot, allocated);
-	reader_gate_leave(&memory->registry.gate, ticket);
+	reader_gate_leave(&memory->registry.gate, stripe);
 	return sale ? 0 : (int)why;
 }
 
 static int memory_withdraw(struct stock *stock, struct stock_withdrawal *withdrawal)
 {
 	struct stock_memory *memory = memory_of(stock);
-	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	unsigned stripe = reader_gate_enter(&memory->registry.gate);
 	enum stock_outcome why;
 	struct sale_stock *sale = armed(memory, withdrawal->sale, &why);
 	int outcome = (int)why;
@@ -450,7 +450,7 @@ static int memory_withdraw(struct stock *stock, struct stock_withdrawal *withdra
 	withdrawal->event = (struct event){0};
 	if (sale)
 		outcome = sale_stock_withdraw(sale, withdrawal);
-	reader_gate_leave(&memory->registry.gate, ticket);
+	reader_gate_leave(&memory->registry.gate, stripe);
 	return outcome;
 }
 
@@ -482,12 +482,12 @@ static bool memory_brake_of(struct stock *stock, uint32_t number, struct stock_b
 static void memory_refresh(struct stock *stock, struct stock_refresh *sales, size_t count)
 {
 	struct stock_memory *memory = memory_of(stock);
-	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	unsigned stripe = reader_gate_enter(&memory->registry.gate);
 
 	for (size_t i = 0; i < count; i++)
 		if (armed(memory, sales[i].sale, &sales[i].outcome))
 			sales[i].outcome = STOCK_DONE;
-	reader_gate_leave(&memory->registry.gate, ticket);
+	reader_gate_leave(&memory->registry.gate, stripe);
 }
 
 static int memory_health(struct stock *stock, const char **reason)
@@ -500,7 +500,7 @@ static int memory_health(struct stock *stock, const char **reason)
 static int memory_snapshot(struct stock *stock, uint32_t number, struct stock_lot_state *lots, uint32_t *lot_count)
 {
 	struct stock_memory *memory = memory_of(stock);
-	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	unsigned stripe = reader_gate_enter(&memory->registry.gate);
 	enum stock_outcome why;
 	struct sale_stock *sale = armed(memory, number, &why);
 
@@ -508,26 +508,26 @@ static int memory_snapshot(struct stock *stock, uint32_t number, struct stock_lo
 		*lot_count = sale->rules.lot_count;
 		sale_stock_snapshot(sale, lots);
 	}
-	reader_gate_leave(&memory->registry.gate, ticket);
+	reader_gate_leave(&memory->registry.gate, stripe);
 	return sale ? 0 : STOCK_UNKNOWN_SALE;
 }
 
 static uint64_t memory_version(struct stock *stock, uint32_t number, uint32_t lot)
 {
 	struct stock_memory *memory = memory_of(stock);
-	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	unsigned stripe = reader_gate_enter(&memory->registry.gate);
 	enum stock_outcome why;
 	struct sale_stock *sale = armed(memory, number, &why);
 	uint64_t version = sale && lot < sale->rules.lot_count ? atomic_load(&sale->lots[lot].version) : 0;
 
-	reader_gate_leave(&memory->registry.gate, ticket);
+	reader_gate_leave(&memory->registry.gate, stripe);
 	return version;
 }
 
 static void memory_totals(struct stock *stock, struct stock_totals *totals)
 {
 	struct stock_memory *memory = memory_of(stock);
-	unsigned ticket = reader_gate_enter(&memory->registry.gate);
+	unsigned stripe = reader_gate_enter(&memory->registry.gate);
 	struct sale_stock *sale;
 
 	*totals = (struct stock_totals){
@@ -536,7 +536,7 @@ static void memory_totals(struct stock *stock, struct stock_totals *totals)
 	};
 	for (uint32_t number = 0; (sale = sale_registry_next(&memory->registry, &number)); number++)
 		sale_stock_count(sale, totals);
-	reader_gate_leave(&memory->registry.gate, ticket);
+	reader_gate_leave(&memory->registry.gate, stripe);
 }
 
 static void memory_free(struct stock *stock)

@@ -10,37 +10,37 @@ static uint32_t sale_of(const void *items, size_t index)
 	return ((const struct redis_ending *)items)[index].sale;
 }
 
-static void prepare(struct redis_telling *telling, const char *function, const struct event *const *events, size_t count,
+static void prepare(struct redis_report *report, const char *function, const struct event *const *events, size_t count,
 		    enum stock_ack *answers)
 {
-	telling->function = function;
-	telling->count = count;
-	telling->answers = answers;
+	report->function = function;
+	report->count = count;
+	report->answers = answers;
 	for (size_t i = 0; i < count; i++)
-		telling->items[i] = (struct redis_ending){
+		report->items[i] = (struct redis_ending){
 			.id = events[i]->id,
 			.hold_expires_at_ms = events[i]->hold_expires_at_ms,
 			.sale = events[i]->sale,
 			.epoch = events[i]->epoch,
 			.kind = events[i]->kind,
 		};
-	redis_group(&telling->groups, sale_of, telling->items, count);
+	redis_group(&report->groups, sale_of, report->items, count);
 }
 
-static void send(struct redis_telling *telling, struct stock_redis *redis)
+static void send(struct redis_report *report, struct stock_redis *redis)
 {
-	const struct redis_groups *groups = &telling->groups;
-	struct redis_trip *trip = &telling->trip;
+	const struct redis_groups *groups = &report->groups;
+	struct redis_trip *trip = &report->trip;
 
 	redis_trip_begin(trip, redis);
 	trip->changes = true;
 	for (uint16_t i = 0; i < groups->count; i++) {
-		uint32_t sale = telling->items[groups->order[groups->starts[i]]].sale;
+		uint32_t sale = report->items[groups->order[groups->starts[i]]].sale;
 		struct redis_look look = redis_sales_look(&redis->sales, sale);
 
-		redis_trip_call(trip, telling->function, sale, &look);
+		redis_trip_call(trip, report->function, sale, &look);
 		for (uint16_t j = groups->starts[i]; j < groups->starts[i + 1]; j++) {
-			const struct redis_ending *ending = &telling->items[groups->order[j]];
+			const struct redis_ending *ending = &report->items[groups->order[j]];
 			struct buffer *out = redis_trip_argument(trip);
 
 			redis_write_id(out, &ending->id);
@@ -66,23 +66,23 @@ static enum stock_ack take_answer(int status, struct redis_reader *answer, const
 }
 
 /* True where some call was not answered. */
-static bool take(struct redis_telling *telling)
+static bool take(struct redis_report *report)
 {
-	const struct redis_groups *groups = &telling->groups;
-	struct redis_trip *trip = &telling->trip;
+	const struct redis_groups *groups = &report->groups;
+	struct redis_trip *trip = &report->trip;
 	struct redis_reader answer;
 	struct redis_head head;
 	bool unanswered = false;
 
 	for (uint16_t i = 0; i < groups->count; i++) {
 		enum redis_end end = redis_trip_next(trip, &answer);
-		int status = redis_take_head(trip->redis, telling->items[groups->order[groups->starts[i]]].sale, end, &answer, &head);
+		int status = redis_take_head(trip->redis, report->items[groups->order[groups->starts[i]]].sale, end, &answer, &head);
 
 		for (uint16_t j = groups->starts[i]; j < groups->starts[i + 1]; j++) {
-			enum stock_ack said = take_answer(status, &answer, &head, telling->items[groups->order[j]].epoch);
+			enum stock_ack said = take_answer(status, &answer, &head, report->items[groups->order[j]].epoch);
 
-			if (telling->answers)
-				telling->answers[groups->order[j]] = said;
+			if (report->answers)
+				report->answers[groups->order[j]] = said;
 		}
 		unanswered |= end != REDIS_ANSWERED;
 	}
@@ -91,45 +91,45 @@ static bool take(struct redis_telling *telling)
 }
 
 /* The answers to what was sent; what was not answered is sent again. */
-static void conclude(struct redis_telling *telling)
+static void conclude(struct redis_report *report)
 {
-	for (int i = 1; take(telling) && i < TRIES; i++)
-		send(telling, telling->trip.redis);
+	for (int i = 1; take(report) && i < TRIES; i++)
+		send(report, report->trip.redis);
 }
 
 /* Up to REDIS_BATCH events. */
 static void tell(struct stock *stock, const char *function, const struct event *const *events, size_t count, enum stock_ack *answers)
 {
-	struct redis_telling telling;
+	struct redis_report report;
 
-	prepare(&telling, function, events, count, answers);
-	send(&telling, redis_of(stock));
-	conclude(&telling);
+	prepare(&report, function, events, count, answers);
+	send(&report, redis_of(stock));
+	conclude(&report);
 }
 
 /* Of more than a call carries, the last part alone is on its way when this returns; the others have arrived. */
 void redis_acknowledge_send(struct stock *stock, const struct event *const *events, size_t count, enum stock_ack *answers)
 {
 	static const char function[] = "penstock_acknowledge";
-	struct redis_telling *telling = &redis_of(stock)->acknowledging;
+	struct redis_report *report = &redis_of(stock)->acknowledging;
 
-	ASSERT(telling->count == 0);
+	ASSERT(report->count == 0);
 	for (; count > REDIS_BATCH; events += REDIS_BATCH, count -= REDIS_BATCH) {
 		tell(stock, function, events, REDIS_BATCH, answers);
 		answers = answers ? answers + REDIS_BATCH : NULL;
 	}
-	prepare(telling, function, events, count, answers);
+	prepare(report, function, events, count, answers);
 	if (count)
-		send(telling, redis_of(stock));
+		send(report, redis_of(stock));
 }
 
 void redis_acknowledge_wait(struct stock *stock)
 {
-	struct redis_telling *telling = &redis_of(stock)->acknowledging;
+	struct redis_report *report = &redis_of(stock)->acknowledging;
 
-	if (telling->count)
-		conclude(telling);
-	telling->count = 0;
+	if (report->count)
+		conclude(report);
+	report->count = 0;
 }
 
 void redis_compensate(struct stock *stock, const struct event *const *events, size_t count, bool *undone)
@@ -244,7 +244,7 @@ static size_t claim_sale(struct stock_redis *redis, uint32_t sale, int64_t lates
  */
 static bool next_old(struct redis_sales *sales, uint32_t *number, int64_t before_ms, int64_t *latest_ms)
 {
-	unsigned ticket = reader_gate_enter(&sales->registry.gate);
+	unsigned stripe = reader_gate_enter(&sales->registry.gate);
 	struct redis_sale *sale;
 	bool found = false;
 
@@ -257,7 +257,7 @@ static bool next_old(struct redis_sales *sales, uint32_t *number, int64_t before
 			break;
 		++*number;
 	}
-	reader_gate_leave(&sales->registry.gate, ticket);
+	reader_gate_leave(&sales->registry.gate, stripe);
 	return found;
 }
 

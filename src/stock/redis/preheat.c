@@ -91,11 +91,11 @@ int redis_preheat_begin(struct stock *stock, const struct stock_rules *rules)
 
 static int64_t sale_now_ms(struct stock_redis *redis, uint32_t number)
 {
-	unsigned ticket = reader_gate_enter(&redis->sales.registry.gate);
+	unsigned stripe = reader_gate_enter(&redis->sales.registry.gate);
 	struct redis_sale *sale = redis_sales_find(&redis->sales, number);
 	int64_t now_ms = sale ? redis_sale_now_ms(sale) : clock_wall_ms();
 
-	reader_gate_leave(&redis->sales.registry.gate, ticket);
+	reader_gate_leave(&redis->sales.registry.gate, stripe);
 	return now_ms;
 }
 
@@ -215,16 +215,16 @@ int redis_arm(struct stock *stock, uint32_t sale, const int64_t *allocated, cons
 	struct redis_reader answer;
 	struct redis_head head;
 	struct redis_trip trip;
-	unsigned ticket;
+	unsigned stripe;
 	struct redis_sale *entry;
 	uint32_t lot_count;
 	bool more = false;
 	int outcome;
 
-	ticket = reader_gate_enter(&redis->sales.registry.gate);
+	stripe = reader_gate_enter(&redis->sales.registry.gate);
 	entry = redis_sales_find(&redis->sales, sale);
 	lot_count = entry ? entry->lot_count : 0;
-	reader_gate_leave(&redis->sales.registry.gate, ticket);
+	reader_gate_leave(&redis->sales.registry.gate, stripe);
 	if (!look.begun)
 		return error_origin(-EINVAL);
 	redis_brake_restore(redis, sale); /* first: not one purchase comes in between */
@@ -258,7 +258,7 @@ void redis_drop(struct stock *stock, uint32_t sale, uint32_t epoch)
 	struct redis_reader answer;
 	struct redis_trip trip;
 	struct redis_sale *entry;
-	unsigned ticket;
+	unsigned stripe;
 	enum redis_end end;
 	bool newer;
 
@@ -268,12 +268,12 @@ void redis_drop(struct stock *stock, uint32_t sale, uint32_t epoch)
 	redis_trip_send(&trip);
 	end = redis_trip_next(&trip, &answer);
 	redis_trip_end(&trip);
-	ticket = reader_gate_enter(&redis->sales.registry.gate);
+	stripe = reader_gate_enter(&redis->sales.registry.gate);
 	entry = redis_sales_find(&redis->sales, sale);
 	newer = entry && entry->epoch > epoch;
 	if (entry && !newer && end != REDIS_ANSWERED)
 		atomic_store(&entry->dropped, true);
-	reader_gate_leave(&redis->sales.registry.gate, ticket);
+	reader_gate_leave(&redis->sales.registry.gate, stripe);
 	if (!newer && end == REDIS_ANSWERED) {
 		redis_sales_forget(&redis->sales, sale);
 		brake_table_forget(&redis->brakes, sale);

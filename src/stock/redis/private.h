@@ -32,7 +32,7 @@ struct redis_ending {
 };
 
 /* Ends that are told in one trip. */
-struct redis_telling {
+struct redis_report {
 	const char *function;
 	struct redis_ending items[REDIS_BATCH];
 	size_t count;
@@ -48,8 +48,8 @@ struct stock_redis {
 	struct brake_table brakes;
 	_Atomic int64_t unreadable; /* entries of the outbox that were met and could not be read */
 	size_t outbox_max;
-	_Atomic int64_t next_look_ns;       /* when the server is looked at again */
-	struct redis_telling acknowledging; /* between the two halves of an acknowledgement: its thread's */
+	_Atomic int64_t next_look_ns;      /* when the server is looked at again */
+	struct redis_report acknowledging; /* between the two halves of an acknowledgement: its thread's */
 };
 
 static inline struct stock_redis *redis_of(struct stock *stock)

@@ -24,12 +24,12 @@
  * the last answer (sales.h), and the sale's time stays between them, but for a second. now_ns only says how long ago something was,
  * now_ms what an event is dated.
  *
- * Fencing. A sale is armed with its epoch, with the run_id and replid of the server, and with the reign: a word in a variable of the library, in no
+ * Fencing. A sale is armed with its epoch, with the run_id and replid of the server, and with the term: a word in a variable of the library, in no
  * file and on no replica. Every call brings the newest epoch that this process knows and the run_id and replid that its connection read when it was
- * opened, and a function does nothing unless all of it fits. So these are all the same to a gate, STOCK_FENCED: a restart (other run_id, no reign), also with
- * an old log; FLUSHALL (the sale is gone, and this process knew it); FUNCTION FLUSH or a reload (no reign); a promotion (no reign, other run_id); an old master
- * promoted again (its reign stands, but a promotion changes its replid, and a connection asks once a second). A spurious change fences too and costs a
- * rebuild, nothing else: the replid also changes when a master gets its first replica, and an hour after it lost its last one. The reign is set when a sale is
+ * opened, and a function does nothing unless all of it fits. So these are all the same to a gate, STOCK_FENCED: a restart (other run_id, no term), also with
+ * an old log; FLUSHALL (the sale is gone, and this process knew it); FUNCTION FLUSH or a reload (no term); a promotion (no term, other run_id); an old master
+ * promoted again (its term stands, but a promotion changes its replid, and a connection asks once a second). A spurious change fences too and costs a
+ * rebuild, nothing else: the replid also changes when a master gets its first replica, and an hour after it lost its last one. The term is set when a sale is
  * begun, not when it is armed, so that a restart in the middle of loading is seen as well.
  *
  * Three ends. A call that could not be sent, or was refused whole, is STOCK_UNAVAILABLE; one that was sent and not answered is STOCK_OUTCOME_UNKNOWN,
@@ -44,7 +44,7 @@
  * Not done here: TLS (hiredis 0.14 has none), Redis Cluster (a sale would fit, the fence would not: it is of one server), names in other processes'
  * logs.
  *
- * Turned down: an EVAL script (no variable that outlives a call, so no reign); one key a buyer (a command each, and a sale to be dropped key by key); a
+ * Turned down: an EVAL script (no variable that outlives a call, so no term); one key a buyer (a command each, and a sale to be dropped key by key); a
  * stream as outbox (above); a lock per sale (one call is the lock); WAIT after each call (a replica that is behind is noticed by the fence, and
  * the ledger keeps the promises).
  */
@@ -165,13 +165,13 @@ void redis_take_order(struct redis_reader *answer, struct stock_order *order)
 static bool may_have_order(struct stock *stock, uint32_t number, struct slice buyer)
 {
 	struct redis_sales *sales = &redis_of(stock)->sales;
-	unsigned ticket = reader_gate_enter(&sales->registry.gate);
+	unsigned stripe = reader_gate_enter(&sales->registry.gate);
 	struct redis_sale *sale = redis_sales_find(sales, number);
 	bool may_have = true;
 
 	if (sale && atomic_load(&sale->state) == REDIS_SALE_ARMED && atomic_load(&sale->names_complete))
 		may_have = buyer_filter_may_have(&sale->filter, redis_sales_name(sales, buyer));
-	reader_gate_leave(&sales->registry.gate, ticket);
+	reader_gate_leave(&sales->registry.gate, stripe);
 	return may_have;
 }
 
@@ -192,7 +192,7 @@ static void copy_lots(struct redis_sale *sale, struct stock_lot_state *lots)
 static int snapshot(struct stock *stock, uint32_t number, struct stock_lot_state *lots, uint32_t *lot_count)
 {
 	struct redis_sales *sales = &redis_of(stock)->sales;
-	unsigned ticket = reader_gate_enter(&sales->registry.gate);
+	unsigned stripe = reader_gate_enter(&sales->registry.gate);
 	struct redis_sale *sale = redis_sales_find(sales, number);
 	bool known = sale && atomic_load(&sale->state) == REDIS_SALE_ARMED && !atomic_load(&sale->dropped);
 
@@ -200,29 +200,29 @@ static int snapshot(struct stock *stock, uint32_t number, struct stock_lot_state
 		*lot_count = sale->lot_count;
 		copy_lots(sale, lots);
 	}
-	reader_gate_leave(&sales->registry.gate, ticket);
+	reader_gate_leave(&sales->registry.gate, stripe);
 	return known ? 0 : STOCK_UNKNOWN_SALE;
 }
 
 static uint64_t version(struct stock *stock, uint32_t number, uint32_t lot)
 {
 	struct redis_sales *sales = &redis_of(stock)->sales;
-	unsigned ticket = reader_gate_enter(&sales->registry.gate);
+	unsigned stripe = reader_gate_enter(&sales->registry.gate);
 	struct redis_sale *sale = redis_sales_find(sales, number);
 	uint64_t seen = sale && lot < sale->lot_count ? atomic_load(&sale->lots[lot].version) : 0;
 
-	reader_gate_leave(&sales->registry.gate, ticket);
+	reader_gate_leave(&sales->registry.gate, stripe);
 	return seen;
 }
 
 static int64_t known_ns(struct stock *stock, uint32_t number)
 {
 	struct redis_sales *sales = &redis_of(stock)->sales;
-	unsigned ticket = reader_gate_enter(&sales->registry.gate);
+	unsigned stripe = reader_gate_enter(&sales->registry.gate);
 	struct redis_sale *sale = redis_sales_find(sales, number);
 	int64_t known = sale ? atomic_load(&sale->known_ns) : 0;
 
-	reader_gate_leave(&sales->registry.gate, ticket);
+	reader_gate_leave(&sales->registry.gate, stripe);
 	return known;
 }
 
@@ -246,7 +246,7 @@ static void add_up(struct redis_sale *sale, struct stock_totals *totals)
 static void totals(struct stock *stock, struct stock_totals *totals)
 {
 	struct stock_redis *redis = redis_of(stock);
-	unsigned ticket = reader_gate_enter(&redis->sales.registry.gate);
+	unsigned stripe = reader_gate_enter(&redis->sales.registry.gate);
 	struct redis_sale *sale;
 
 	*totals = (struct stock_totals){.unreadable = atomic_load(&redis->unreadable),
@@ -255,7 +255,7 @@ static void totals(struct stock *stock, struct stock_totals *totals)
 	for (uint32_t number = 0; (sale = sale_registry_next(&redis->sales.registry, &number)); number++)
 		if (atomic_load(&sale->state) == REDIS_SALE_ARMED && !atomic_load(&sale->dropped))
 			add_up(sale, totals);
-	reader_gate_leave(&redis->sales.registry.gate, ticket);
+	reader_gate_leave(&redis->sales.registry.gate, stripe);
 }
 
 /* --- Open and free --- */
@@ -321,7 +321,7 @@ static int check_server(struct stock_redis *redis, bool force)
 	}
 	r = redis_check_server(connection, force, redis->pool.url.sentinel, &redis->stock.quiesce_ns);
 	/* From now on the functions are ours; nobody says who called others before. */
-	atomic_store(&redis->stock.strangers_ns, clock_mono_ns());
+	atomic_store(&redis->stock.other_version_ns, clock_mono_ns());
 	redis_pool_give(&redis->pool, connection);
 	return r;
 }

@@ -12,7 +12,7 @@ static void learn_counts(struct stock_redis *redis, uint32_t number, const struc
 {
 	int64_t oldest_ms = redis_read_time(answer), outbox = redis_read32(answer), orders = redis_read32(answer),
 		buyers = redis_read32(answer);
-	unsigned ticket = reader_gate_enter(&redis->sales.registry.gate);
+	unsigned stripe = reader_gate_enter(&redis->sales.registry.gate);
 	struct redis_sale *sale = redis_sales_find(&redis->sales, number);
 
 	if (sale && sale->epoch == head->epoch) {
@@ -21,7 +21,7 @@ static void learn_counts(struct stock_redis *redis, uint32_t number, const struc
 		atomic_store(&sale->orders, orders);
 		atomic_store(&sale->buyers, buyers);
 	}
-	reader_gate_leave(&redis->sales.registry.gate, ticket);
+	reader_gate_leave(&redis->sales.registry.gate, stripe);
 }
 
 /* True: there are names still to be read; what is known of the sale is of sent_ns only once they are. *behind: Redis has forgotten a brake. */
@@ -77,14 +77,14 @@ static void look_again(struct stock_redis *redis)
 /* A dropped sale that Redis could not be told of. */
 static bool next_dropped(struct redis_sales *sales, uint32_t *number, uint32_t *epoch)
 {
-	unsigned ticket = reader_gate_enter(&sales->registry.gate);
+	unsigned stripe = reader_gate_enter(&sales->registry.gate);
 	struct redis_sale *sale;
 
 	while ((sale = sale_registry_next(&sales->registry, number)) && !atomic_load(&sale->dropped))
 		++*number;
 	if (sale)
 		*epoch = sale->epoch;
-	reader_gate_leave(&sales->registry.gate, ticket);
+	reader_gate_leave(&sales->registry.gate, stripe);
 	return sale != NULL;
 }
 

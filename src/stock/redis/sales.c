@@ -122,7 +122,7 @@ static void keep_clock(struct redis_sale *sale, const struct redis_sale *former)
 
 struct redis_look redis_sales_look(struct redis_sales *sales, uint32_t number)
 {
-	unsigned ticket = reader_gate_enter(&sales->registry.gate);
+	unsigned stripe = reader_gate_enter(&sales->registry.gate);
 	struct redis_sale *sale = redis_sales_find(sales, number);
 	struct redis_look look = {0};
 
@@ -136,7 +136,7 @@ struct redis_look redis_sales_look(struct redis_sales *sales, uint32_t number)
 			.least_ms = atomic_load_explicit(&sale->clock.least_ms, memory_order_relaxed),
 			.most_ms = atomic_load_explicit(&sale->clock.most_ms, memory_order_relaxed),
 		};
-	reader_gate_leave(&sales->registry.gate, ticket);
+	reader_gate_leave(&sales->registry.gate, stripe);
 	return look;
 }
 
@@ -227,18 +227,18 @@ void redis_sales_forget(struct redis_sales *sales, uint32_t number)
 
 void redis_sales_hear_of(struct redis_sales *sales, uint32_t number, uint32_t epoch)
 {
-	unsigned ticket = reader_gate_enter(&sales->registry.gate);
+	unsigned stripe = reader_gate_enter(&sales->registry.gate);
 	struct redis_sale *sale = redis_sales_find(sales, number);
 
 	if (sale)
 		raise_to(&sale->known, epoch);
-	reader_gate_leave(&sales->registry.gate, ticket);
+	reader_gate_leave(&sales->registry.gate, stripe);
 }
 
-/* A fence that comes late, of a reign that is over, does no harm: the next answer opens it again. */
+/* A fence that comes late, of a term that is over, does no harm: the next answer opens it again. */
 void redis_sales_fence(struct redis_sales *sales, uint32_t number)
 {
-	unsigned ticket = reader_gate_enter(&sales->registry.gate);
+	unsigned stripe = reader_gate_enter(&sales->registry.gate);
 	struct redis_sale *sale = redis_sales_find(sales, number);
 
 	if (sale && atomic_load(&sale->state) == REDIS_SALE_ARMED) {
@@ -246,17 +246,17 @@ void redis_sales_fence(struct redis_sales *sales, uint32_t number)
 		for (uint32_t i = 0; i < sale->lot_count; i++)
 			atomic_store(&sale->lots[i].version, 0);
 	}
-	reader_gate_leave(&sales->registry.gate, ticket);
+	reader_gate_leave(&sales->registry.gate, stripe);
 }
 
 void redis_sales_add_buyer(struct redis_sales *sales, uint32_t number, struct slice buyer)
 {
-	unsigned ticket = reader_gate_enter(&sales->registry.gate);
+	unsigned stripe = reader_gate_enter(&sales->registry.gate);
 	struct redis_sale *sale = redis_sales_find(sales, number);
 
 	if (sale)
 		buyer_filter_add(&sale->filter, redis_sales_name(sales, buyer));
-	reader_gate_leave(&sales->registry.gate, ticket);
+	reader_gate_leave(&sales->registry.gate, stripe);
 }
 
 /* --- Answers --- */
@@ -299,7 +299,7 @@ bool redis_sales_learn(struct redis_sales *sales, uint32_t number, struct redis_
 	int64_t wall_ms, deadline_ms;
 	struct redis_sale *sale;
 	uint32_t touched;
-	unsigned ticket;
+	unsigned stripe;
 
 	head->epoch = redis_read32(answer);
 	head->limit = redis_read_within(answer, 4, 1, LIMIT_MAX);
@@ -317,7 +317,7 @@ bool redis_sales_learn(struct redis_sales *sales, uint32_t number, struct redis_
 		redis_sales_fence(sales, number);
 		return !answer->failed;
 	}
-	ticket = reader_gate_enter(&sales->registry.gate);
+	stripe = reader_gate_enter(&sales->registry.gate);
 	sale = entry_of(sales, number, head->epoch);
 	if (sale) {
 		atomic_store(&sale->deadline_ms, deadline_ms);
@@ -326,13 +326,13 @@ bool redis_sales_learn(struct redis_sales *sales, uint32_t number, struct redis_
 	}
 	for (uint32_t i = 0; i < touched; i++)
 		learn_lot(sale, redis_read16(answer), answer);
-	reader_gate_leave(&sales->registry.gate, ticket);
+	reader_gate_leave(&sales->registry.gate, stripe);
 	return !answer->failed;
 }
 
 void redis_sales_learn_lots(struct redis_sales *sales, uint32_t number, uint32_t epoch, struct redis_reader *answer)
 {
-	unsigned ticket = reader_gate_enter(&sales->registry.gate);
+	unsigned stripe = reader_gate_enter(&sales->registry.gate);
 	struct redis_sale *sale = entry_of(sales, number, epoch);
 	uint32_t count = redis_read_within(answer, 2, 0, LOTS_MAX);
 
@@ -340,7 +340,7 @@ void redis_sales_learn_lots(struct redis_sales *sales, uint32_t number, uint32_t
 		atomic_store(&sale->state, REDIS_SALE_ARMED);
 	for (uint32_t i = 0; i < count; i++)
 		learn_lot(sale, i, answer);
-	reader_gate_leave(&sales->registry.gate, ticket);
+	reader_gate_leave(&sales->registry.gate, stripe);
 }
 
 static void add_names(struct redis_sales *sales, struct redis_sale *sale, struct slice names)
@@ -367,7 +367,7 @@ bool redis_sales_learn_names(struct redis_sales *sales, uint32_t number, uint32_
 {
 	uint64_t from = (uint64_t)redis_read64(answer), total = (uint64_t)redis_read64(answer);
 	struct slice names = whole_names(redis_read_bytes(answer, redis_read32(answer)));
-	unsigned ticket = reader_gate_enter(&sales->registry.gate);
+	unsigned stripe = reader_gate_enter(&sales->registry.gate);
 	struct redis_sale *sale = entry_of(sales, number, epoch);
 	uint64_t end = from + names.size, seen;
 	bool more = false;
@@ -382,27 +382,27 @@ bool redis_sales_learn_names(struct redis_sales *sales, uint32_t number, uint32_
 			atomic_store(&sale->names_complete, true);
 		more = seen < total && names.size > 0; /* who says that there are more, and tells none, is not asked on and on */
 	}
-	reader_gate_leave(&sales->registry.gate, ticket);
+	reader_gate_leave(&sales->registry.gate, stripe);
 	return more;
 }
 
 void redis_sales_note_known(struct redis_sales *sales, uint32_t number, uint32_t epoch, int64_t sent_ns)
 {
-	unsigned ticket = reader_gate_enter(&sales->registry.gate);
+	unsigned stripe = reader_gate_enter(&sales->registry.gate);
 	struct redis_sale *sale = entry_of(sales, number, epoch);
 	int64_t known_ns = sale ? atomic_load(&sale->known_ns) : 0;
 
 	while (sale && known_ns < sent_ns && !atomic_compare_exchange_weak(&sale->known_ns, &known_ns, sent_ns))
 		;
-	reader_gate_leave(&sales->registry.gate, ticket);
+	reader_gate_leave(&sales->registry.gate, stripe);
 }
 
 void redis_sales_learn_outbox(struct redis_sales *sales, uint32_t number, uint32_t epoch, int64_t oldest_ms)
 {
-	unsigned ticket = reader_gate_enter(&sales->registry.gate);
+	unsigned stripe = reader_gate_enter(&sales->registry.gate);
 	struct redis_sale *sale = entry_of(sales, number, epoch);
 
 	if (sale)
 		atomic_store(&sale->oldest_ms, oldest_ms);
-	reader_gate_leave(&sales->registry.gate, ticket);
+	reader_gate_leave(&sales->registry.gate, stripe);
 }

@@ -1,6 +1,6 @@
 /*
  * What this process knows of the sales in Redis: told by refresh() and by the answers of calls, asked by any thread without waiting. An entry is of one
- * epoch; a newer one takes its place as a whole, so that nothing of an old reign is mixed into it. Entries are made by preheat_begin() and
+ * epoch; a newer one takes its place as a whole, so that nothing of an old term is mixed into it. Entries are made by preheat_begin() and
  * refresh(), and go with drop(). Of a sale without an entry nothing is known, and its buyers may all have orders.
  *
  * Answers come on several connections, out of order: a lot's revision, which rises with each change, says which is newer.

@@ -276,7 +276,7 @@ static size_t expire_sale(struct stock_redis *redis, uint32_t sale, int64_t grac
 /* The next sale at or behind *number with a deadline; in how much of its time. */
 static bool next_deadline(struct redis_sales *sales, uint32_t *number, int64_t *left_ms)
 {
-	unsigned ticket = reader_gate_enter(&sales->registry.gate);
+	unsigned stripe = reader_gate_enter(&sales->registry.gate);
 	struct redis_sale *sale;
 	bool found = false;
 
@@ -288,7 +288,7 @@ static bool next_deadline(struct redis_sales *sales, uint32_t *number, int64_t *
 		if (found)
 			break;
 	}
-	reader_gate_leave(&sales->registry.gate, ticket);
+	reader_gate_leave(&sales->registry.gate, stripe);
 	return found;
 }
 

@@ -377,7 +377,7 @@ static void lose_the_answer_of_an_addition(struct house *house, const char *fail
 	failpoints_set(failpoints);
 	assert_int_equal(add(house, "drop", "SHIRT", 4), -EINPROGRESS);
 	assert_int_equal(house_lot(house, "drop", 0).available, 10);
-	assert_true(care(house) < 0); /* still sick */
+	assert_true(care(house) < 0); /* still unhealthy */
 	assert_int_equal(house_lot(house, "drop", 0).available, 10);
 	failpoints_set("");
 	house_pass(2000); /* the turn after a failure waits */
@@ -830,7 +830,7 @@ static void test_a_clock_that_jumps_back_takes_no_move_back(void **state)
 	assert_int_equal(house_shown(house, "drop"), SALE_OPEN);
 }
 
-static void test_one_sick_sale_does_not_keep_the_others_from_their_time(void **state)
+static void test_one_unhealthy_sale_does_not_keep_the_others_from_their_time(void **state)
 {
 	struct house *house = *state;
 	struct sale *draft;
@@ -1172,7 +1172,7 @@ int main(void)
 		TEST(test_the_clock_arms_opens_and_ends),
 		TEST(test_a_paused_sale_ends_by_the_clock_but_is_not_opened_by_it),
 		TEST(test_a_clock_that_jumps_back_takes_no_move_back),
-		TEST(test_one_sick_sale_does_not_keep_the_others_from_their_time),
+		TEST(test_one_unhealthy_sale_does_not_keep_the_others_from_their_time),
 		TEST(test_a_failure_is_told_again_while_the_next_try_waits),
 		TEST(test_a_sale_that_another_process_has_armed_is_not_begun_anew),
 		TEST(test_of_two_that_arm_at_once_the_later_arms_nothing_once_units_are_sold),

@@ -342,7 +342,7 @@ static void test_orders_of_others_count_for_p1_only(void **state)
 	order.key = SLICE("somebody-else");
 	judge(book, &order, 1, 1, &verdict);
 	assert_int_equal(faults_total(&verdict.faults), 0);
-	assert_int_equal(verdict.strangers, 1);
+	assert_int_equal(verdict.foreign, 1);
 	judge(book, &order, 1, 0, &verdict);
 	assert_int_equal(verdict.faults.counts[1], 1);
 }

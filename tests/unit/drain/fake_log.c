@@ -365,7 +365,7 @@ static int ledger_drain(struct ledger *base, struct ledger_drain *batch)
 	if (ledger->before)
 		ledger->before(ledger->context);
 	fake_clock_pass(ledger->commit_ns);
-	if (ledger->sick || fault == FAKE_FAILS)
+	if (ledger->unhealthy || fault == FAKE_FAILS)
 		return -ENOTCONN;
 	if (fault == FAKE_UNKNOWN_NOT)
 		return -EINPROGRESS;
@@ -383,8 +383,8 @@ static int ledger_journal_identify(struct ledger *base, struct slice cluster, st
 	struct fake_ledger *ledger = ledger_of(base);
 	char text[128];
 
-	if (ledger->identify_fault || ledger->sick)
-		return ledger->sick ? -ENOTCONN : take(&ledger->identify_fault);
+	if (ledger->identify_fault || ledger->unhealthy)
+		return ledger->unhealthy ? -ENOTCONN : take(&ledger->identify_fault);
 	snprintf(text, sizeof(text), "%.*s %.*s", (int)cluster.size, cluster.data, (int)topic.size, topic.data);
 	(void)partitions; /* as many as there are */
 	if (!ledger->known)
@@ -400,7 +400,7 @@ static int ledger_journal_position(struct ledger *base, uint32_t partition, int6
 	struct fake_ledger *ledger = ledger_of(base);
 
 	ledger->positions++;
-	if (ledger->sick || chance(ledger->chance))
+	if (ledger->unhealthy || chance(ledger->chance))
 		return -ENOTCONN;
 	if (ledger->position_fault)
 		return take(&ledger->position_fault);
@@ -414,7 +414,7 @@ static int ledger_journal_position(struct ledger *base, uint32_t partition, int6
 static int ledger_health(struct ledger *base, const char **reason)
 {
 	*reason = "as told";
-	return ledger_of(base)->sick ? -ENOTCONN : 0;
+	return ledger_of(base)->unhealthy ? -ENOTCONN : 0;
 }
 
 static int ledger_recover(struct ledger *base)
@@ -424,7 +424,7 @@ static int ledger_recover(struct ledger *base)
 	if (ledger->recover_fault)
 		return ledger->recover_fault;
 	ledger->recoveries++;
-	ledger->sick = false;
+	ledger->unhealthy = false;
 	return 0;
 }
 

@@ -84,7 +84,7 @@ struct fake_ledger {
 	enum fake_fault fault; /* of the next drain() */
 	int position_fault, identify_fault, recover_fault;
 	unsigned chance;
-	bool sick;
+	bool unhealthy;
 	int64_t commit_ns; /* what a commit takes */
 	size_t largest;
 	void (*before)(void *context); /* runs within drain(), before anything is done */

@@ -328,7 +328,7 @@ static void test_a_ledger_away_for_an_hour_means_lag_and_not_loss(void **state)
 
 	fill(bench, 100);
 	turn(bench);
-	bench->ledger.sick = true;
+	bench->ledger.unhealthy = true;
 	bench->ledger.recover_fault = -ENOTCONN;
 	before = bench->ledger.positions + bench->ledger.drains;
 	run_for(bench, 3600 * SECOND);
@@ -356,7 +356,7 @@ static void test_a_ledger_away_for_a_moment_is_not_worth_a_rebalance(void **stat
 
 	fill(bench, 100);
 	turn(bench);
-	bench->ledger.sick = true;
+	bench->ledger.unhealthy = true;
 	bench->ledger.recover_fault = -ENOTCONN;
 	run_for(bench, 9 * SECOND);
 	bench->ledger.recover_fault = 0;

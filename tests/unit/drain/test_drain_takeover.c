@@ -92,7 +92,7 @@ static void meanwhile(void *context)
 	if (random_u64() % 4 == 0)
 		turn(&model->stations[random_u64() % FAKE_READERS_MAX]);
 	if (random_u64() % 100 == 0)
-		model->ledger.sick = true;
+		model->ledger.unhealthy = true;
 }
 
 static void step(struct model *model)

@@ -22,7 +22,7 @@ struct fake_journal {
 	} seen[SEEN_MAX];
 	size_t seen_count, appends, largest, looks;
 	atomic_int end; /* of every entry; 0: by the buyer's name */
-	atomic_bool sick;
+	atomic_bool unhealthy;
 	atomic_bool held;    /* append() does not return before this is false */
 	atomic_bool waiting; /* it is in append() */
 };
@@ -84,7 +84,7 @@ static void fake_append(struct journal *base, struct journal_entry *entries, siz
 static int fake_health(struct journal *base, const char **reason)
 {
 	*reason = "as told";
-	return atomic_load(&((struct fake_journal *)base)->sick) ? -EIO : 0;
+	return atomic_load(&((struct fake_journal *)base)->unhealthy) ? -EIO : 0;
 }
 
 static struct journal_ops fake_ops = {.name = "fake", .append = fake_append, .health = fake_health};
@@ -638,11 +638,11 @@ static bool is_looked_at(void *context)
 	return looked;
 }
 
-static void test_a_sick_journal_is_given_a_try_to_get_well(void **state)
+static void test_an_unhealthy_journal_is_given_a_try_to_get_well(void **state)
 {
 	struct bench *bench = *state;
 
-	atomic_store(&bench->journal.sick, true);
+	atomic_store(&bench->journal.unhealthy, true);
 	start(bench);
 	house_wait(is_looked_at, bench);
 }
@@ -799,7 +799,7 @@ int main(void)
 		TEST(test_what_piles_up_is_one_batch_up_to_its_size),
 		TEST(test_stopping_finishes_what_is_in_the_lane),
 		TEST(test_answers_go_to_the_lanes_they_name),
-		TEST(test_a_sick_journal_is_given_a_try_to_get_well),
+		TEST(test_an_unhealthy_journal_is_given_a_try_to_get_well),
 		TEST(test_a_journal_that_is_given_nothing_is_looked_at),
 		TEST(test_a_client_waits_for_the_end),
 		TEST(test_a_client_without_room_does_not_know),

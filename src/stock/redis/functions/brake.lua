@@ -11,7 +11,7 @@ local function brake_text(key)
 	return pack('<IBBi8B', z[1], z[2], z[3], z[4], #z[5]) .. z[5] .. pack('<B', #z[6]) .. z[6]
 end
 
--- Needs no reign: it takes effect whatever the sale's state is. A caller may know a later one than a Redis that has forgotten.
+-- Needs no term: it takes effect whatever the sale's state is. A caller may know a later one than a Redis that has forgotten.
 local function brake(keys, args)
 	local key, version = keys[1] .. ':z', unpack_bin('<B', args[1])
 	if version ~= VERSION then

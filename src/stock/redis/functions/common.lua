@@ -2,7 +2,7 @@
 -- tables that come from C (MOVES, the outcomes) in front of this, and loads it.
 --
 -- A sale's keys, behind its name {ps:NUMBER}:
---   :m  hash    what the sale is: epoch, state, reign, run_id, replid, limit, rate_requests, rate_ms, lots, over
+--   :m  hash    what the sale is: epoch, state, term, run_id, replid, limit, rate_requests, rate_ms, lots, over
 --   :l  string  its lots, LOT_SIZE bytes each
 --   :o  hash    order id -> its record
 --   :k  hash    "buyer key" -> order id
@@ -45,10 +45,10 @@ local NAMES_CHUNK = 1048576
 local NAMES_MAX = 500 * 1048576 -- below the longest string that Redis takes
 
 -- In no file and on no replica: gone after a restart, a promotion, a reload, a flush. A sale that was armed under another is fenced.
-local reign
+local term
 local test_ms, test_step = nil, 0 -- a test's clock, and how far it is put from where it was; a release has no way to set them
 
--- A sale's time: by its key {time, wall, bucket}. Like the reign it is in no file and on no replica.
+-- A sale's time: by its key {time, wall, bucket}. Like the term it is in no file and on no replica.
 local clocks = {}
 local JUMP_MS = 1000                  -- how far the wall clock may be off beyond what a caller has measured
 local RATE_KEPT_MS = 24 * 3600 * 1000 -- beyond two windows: keys expire by the wall clock, which may be set
@@ -98,13 +98,13 @@ local function enter(keys, args, state)
 	if version ~= VERSION then
 		return nil, redis.error_reply('PSVERSION this is library version ' .. VERSION)
 	end
-	local m = call('HMGET', key .. ':m', 'epoch', 'state', 'reign', 'run_id', 'replid', 'limit', 'rate_requests', 'rate_ms', 'lots')
+	local m = call('HMGET', key .. ':m', 'epoch', 'state', 'term', 'run_id', 'replid', 'limit', 'rate_requests', 'rate_ms', 'lots')
 	if not m[1] then
 		return nil, pack('<BI', known == 0 and UNKNOWN_SALE or FENCED, 0)
 	end
 	local epoch = tonumber(m[1])
-	local same_reign = reign and m[3] == reign and m[4] == run_id and m[5] == replid
-	if (epoch < known or not same_reign) and not has(broken, IGNORE_FENCE) then
+	local same_term = term and m[3] == term and m[4] == run_id and m[5] == replid
+	if (epoch < known or not same_term) and not has(broken, IGNORE_FENCE) then
 		return nil, pack('<BI', FENCED, epoch)
 	end
 	if m[2] ~= state then

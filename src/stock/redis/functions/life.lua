@@ -25,8 +25,8 @@ local function begin(keys, args)
 	local clock = clock_of(key, least, most)
 	forget(key, tonumber(m[2] or 0), clock.time)
 	clock.bucket = nil
-	reign = reign or token
-	call('HSET', key .. ':m', 'epoch', epoch, 'state', 'loading', 'reign', reign, 'run_id', run_id, 'replid', replid, 'limit', limit,
+	term = term or token
+	call('HSET', key .. ':m', 'epoch', epoch, 'state', 'loading', 'term', term, 'run_id', run_id, 'replid', replid, 'limit', limit,
 		'rate_requests', rate_requests, 'rate_ms', rate_ms, 'lots', lots)
 	call('SET', key .. ':l', string.rep(pack(LOT, 0, 0, 0, 0, 0, 1, 0), lots))
 	return pack('<BI', 0, epoch)
@@ -158,7 +158,7 @@ local function arm(keys, args)
 	return finish(sale) .. names_since(sale, 0) .. pack('<H', sale.lot_count) .. call('GET', sale.key .. ':l')
 end
 
--- Needs no reign: what is forgotten harms nobody. But for a sale that has a newer epoch.
+-- Needs no term: what is forgotten harms nobody. But for a sale that has a newer epoch.
 local function drop(keys, args)
 	local epoch = unpack_bin('<I', args[2])
 	local m = call('HMGET', keys[1] .. ':m', 'epoch', 'rate_ms')

@@ -7,7 +7,7 @@ end
 
 local function end_write(sale, lists)
 	local key = sale.key
-	local buyers, strangers = {'HSET', key .. ':b'}, {'HDEL', key .. ':b'}
+	local buyers, unknown = {'HSET', key .. ':b'}, {'HDEL', key .. ':b'}
 	write(lists.orders)
 	write(lists.holds)
 	write(lists.done)
@@ -16,14 +16,14 @@ local function end_write(sale, lists)
 	write(lists.keys)
 	for buyer, value in pairs(lists.buyers) do
 		if value < 10000 then
-			strangers[#strangers + 1] = buyer
+			unknown[#unknown + 1] = buyer
 		else
 			buyers[#buyers + 1] = buyer
 			buyers[#buyers + 1] = buyer_text(value, lists.newest[buyer])
 		end
 	end
 	write(buyers)
-	write(strangers)
+	write(unknown)
 end
 
 -- The buyer's value as it is now, where there is one; with it come its newest orders. `text`: its field as it was.

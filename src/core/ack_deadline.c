@@ -1,4 +1,4 @@
-#include "core/telling.h"
+#include "core/ack_deadline.h"
 
 #include "base/failpoint.h"
 
@@ -18,13 +18,14 @@ enum epoch_proof epoch_proof_of(enum stock_ack answer)
 	assertion_failed("a known answer", __FILE__, __LINE__, __func__);
 }
 
-enum journal_end telling_end(enum journal_end end, enum epoch_proof proof, int64_t started_ns, int64_t ack_deadline_ns, int64_t now_ns)
+enum journal_end ack_deadline_end(enum journal_end end, enum epoch_proof proof, int64_t started_ns, int64_t ack_deadline_ns,
+				  int64_t now_ns)
 {
 	if (end != JOURNAL_DURABLE)
 		return end;
-	if (proof != EPOCH_PROVEN && FAILPOINT("telling.without_proof") <= 0) /* breaks rule 3 on purpose */
+	if (proof != EPOCH_PROVEN && FAILPOINT("ack.without_proof") <= 0) /* breaks rule 3 on purpose */
 		return JOURNAL_UNKNOWN;
-	if (now_ns - started_ns > ack_deadline_ns && FAILPOINT("telling.clock_stands_still") <= 0) /* a machine that was paused with its clock */
+	if (now_ns - started_ns > ack_deadline_ns && FAILPOINT("ack.clock_stands_still") <= 0) /* a machine that was paused with its clock */
 		return JOURNAL_UNKNOWN;
 	return JOURNAL_DURABLE;
 }

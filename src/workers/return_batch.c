@@ -1,6 +1,6 @@
-#include "workers/homeward.h"
+#include "workers/return_batch.h"
 
-void messages_return(struct message **messages, void **scratch, size_t count)
+void return_batch(struct message **messages, void **scratch, size_t count)
 {
 	while (count) {
 		struct lane *lane = messages[0]->reply;

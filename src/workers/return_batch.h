@@ -4,4 +4,4 @@
 #include "core/message.h"
 
 /* `scratch` has room for `count`; the order of `messages` is lost. The reply lanes have room for everything that can be in flight. */
-void messages_return(struct message **messages, void **scratch, size_t count);
+void return_batch(struct message **messages, void **scratch, size_t count);

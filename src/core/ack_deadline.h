@@ -22,5 +22,5 @@ enum epoch_proof epoch_proof_of(enum stock_ack answer);
  * deadline, which bounds the answer (P5) and how long a stock's old master that was cut off may still prove anything. started_ns: from before the stock, or whoever
  * else grants the event its epoch, was asked. Both on clock_mono_ns().
  */
-enum journal_end telling_end(enum journal_end end, enum epoch_proof proof, int64_t started_ns, int64_t ack_deadline_ns,
-			     int64_t now_ns);
+enum journal_end ack_deadline_end(enum journal_end end, enum epoch_proof proof, int64_t started_ns, int64_t ack_deadline_ns,
+				  int64_t now_ns);

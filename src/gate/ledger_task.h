@@ -1,0 +1,76 @@
+/*
+ * Private to the gate: a request that needs the ledger. It is copied, worked on by a ledger worker, and answered on the loop's thread.
+ */
+#pragma once
+
+#include <jansson.h>
+#include "gate/pending_reply.h"
+
+enum { LEDGER_TASK_NAME_MAX = 128 };
+
+struct ledger_task {
+	struct blocking_task blocking; /* first */
+	enum task_class class;
+	struct gate_thread *thread;
+	struct pending_reply pending; /* its handle */
+	/* On the worker's thread; fills `reply`. Of the gate it may use what is for any thread. */
+	void (*work)(struct ledger_task *task);
+	/* Set by `work`: it cannot end it, and this is to go on, as a change. */
+	void (*further)(struct ledger_task *task);
+	struct ledger_age_state age; /* of the ledger, from before it was read; of one that a drain fills */
+	struct reply reply;
+	json_t *body;                                              /* NULL where the route has none */
+	char names[HTTP_PARAMETERS_MAX][LEDGER_TASK_NAME_MAX + 1]; /* the path's parameters */
+	char after[LEDGER_TASK_NAME_MAX + 1];                      /* lists: the page */
+	int64_t limit;
+	struct uuid order;
+	char buyer[BUYER_MAX + 1]; /* orders: whose; empty: anybody's */
+	char sale[SALE_ID_MAX + 1];
+	char subject[128];            /* of the operator log; its actor is in `buyer`, its action in `sale` */
+	struct ledger_log_filter log; /* the rest of it */
+	enum order_state state;       /* 0: any */
+	enum order_action action;     /* settlements */
+	uint32_t sale_number;         /* the brake */
+	struct ledger_order known; /* settlements: as a stock that keeps names has it, which may be ahead of the ledger; else its buyer is empty */
+	char actor[OPERATOR_NAME_MAX + 1];
+	bool has_key; /* an operator's POST with an Idempotency-Key: `request` stands for it */
+	struct ledger_request request;
+};
+
+/* Whether the request's Idempotency-Key can be one, where it has any; false: it has answered. */
+bool ledger_task_key_fits(struct gate_request *request) MUST_CHECK;
+/* A copy of the request to send, as a list, a lookup or a change by its method and parameters; NULL: it has answered (a parameter too long is an unknown name; 503 where there is no room). */
+struct ledger_task *ledger_task_new(struct gate_request *request, void (*work)(struct ledger_task *));
+/* For a handle that was deferred already; NULL where there is no room. */
+struct ledger_task *ledger_task_new_deferred(struct gate_thread *thread, const struct reply_handle *handle, enum task_class class,
+					     void (*work)(struct ledger_task *)) MUST_CHECK;
+/* As ledger_task_new(), with the body parsed. */
+struct ledger_task *ledger_task_new_with_body(struct gate_request *request, void (*work)(struct ledger_task *));
+/* In one: new and sent. A list reads `after` and `limit` of the query. */
+void ledger_task_start(struct gate_request *request, void (*work)(struct ledger_task *));
+void ledger_task_start_with_body(struct gate_request *request, void (*work)(struct ledger_task *));
+void ledger_task_start_list(struct gate_request *request, void (*work)(struct ledger_task *));
+/* Sends it; the request is deferred. Where the lane has no room it answers 503. Takes the task over. */
+void ledger_task_send(struct gate_request *request, struct ledger_task *task);
+void ledger_task_free(struct ledger_task *task);
+/* Sends a task that answers a handle which was deferred already. False: no room; the task is still the caller's. */
+bool ledger_task_send_deferred(struct ledger_task *task);
+
+/* On the worker's thread. */
+struct ledger_actor ledger_task_actor(struct ledger_task *task);
+/* The id of what the task moves in the warehouse: the request's own where it has a key. */
+struct uuid ledger_task_movement(const struct ledger_task *task);
+/* Outcomes of ledger and control that are about the request. True: it was done before, and the answer is to be what it was; *r is 0 then. */
+bool ledger_task_repeats(struct ledger_task *task, int *r);
+/* The end of a change is unknown: whether it may be sent again. */
+void ledger_task_say_unknown(struct ledger_task *task);
+/* Says in the reply what a negative code of ledger or control means. */
+void ledger_task_refuse_fatal(struct ledger_task *task, int code);
+/* Ends a list whose elements were rendered: `],"next":…}`. last: what to go on after; only where the page is full. */
+void ledger_task_end_list(struct ledger_task *task, size_t count, struct slice last);
+/* The order task->order as operators see it. */
+void ledger_task_work_order(struct ledger_task *task);
+/* How old the ledger was: two members, each with a comma before it. Nothing of one that is never behind. */
+void ledger_task_say_age(struct ledger_task *task);
+/* The task's ledger. */
+struct ledger *ledger_task_ledger(const struct ledger_task *task);

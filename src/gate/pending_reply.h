@@ -1,0 +1,35 @@
+/*
+ * Private to the gate: requests that wait for a ledger worker or the journal. Each is answered when its message is complete, or at its deadline with
+ * "it cannot be said yet", whichever is first: a disk that hangs does not leave a client without an answer (P5).
+ */
+#pragma once
+
+#include "gate/thread.h"
+
+/* What a request that expires is answered. */
+enum pending_reply_kind {
+	PENDING_CHANGE, /* outcome-unknown: it may be done or not */
+	PENDING_READ,   /* ledger-unavailable: nothing was to be done */
+	PENDING_AUDIT,  /* overloaded: it goes on, and the next who asks gets its result */
+};
+
+struct pending_reply {
+	struct pending_reply *previous, *next;
+	struct reply_handle handle;
+	int64_t deadline_ns; /* monotonic */
+	enum pending_reply_kind kind;
+	enum reply_retry retry; /* PENDING_CHANGE; set before pending_reply_begin() */
+	bool answered;          /* it has expired */
+};
+
+/* Whether one more may go; then pending_reply_begin() must follow. */
+bool pending_reply_has_room(const struct gate_thread *thread);
+/* `pending` lies in the message that is sent and stays until pending_reply_end(). */
+void pending_reply_begin(struct gate_thread *thread, struct pending_reply *pending, const struct reply_handle *handle,
+			 enum pending_reply_kind kind, int64_t patience_ns);
+/* It is complete. True where the handle is still to be answered. */
+bool pending_reply_end(struct gate_thread *thread, struct pending_reply *pending) MUST_CHECK;
+/* How long an operator's request may be pending: T_ack, and a margin for the journal worker to refuse by itself what waited too long. */
+int64_t pending_reply_patience_ns(const struct gate_thread *thread);
+/* Expires what is overdue. Returns when it wants to be called next. */
+int64_t pending_reply_tick(struct gate_thread *thread, int64_t now_ns);

@@ -12,7 +12,7 @@ static const char CONSTRAINT_REASON[] = "it would break a promise: a constraint 
 /* False: the record is none that is to be read now, so all of its partition is read again. */
 static bool advance(struct drain *drain, const struct journal_record *record)
 {
-	struct partition *partition = drain_placed(drain, record->partition);
+	struct partition *partition = drain_positioned(drain, record->partition);
 	struct ledger_progress *progress;
 
 	if (!partition)
@@ -43,7 +43,7 @@ static void clear(struct drain *drain)
 /* A record of a newer program may have been told: nothing behind it in its partition is applied without it. */
 static bool is_left(struct drain *drain, const struct journal_record *record)
 {
-	struct partition *partition = drain_placed(drain, record->partition);
+	struct partition *partition = drain_positioned(drain, record->partition);
 
 	if (partition && record->newer)
 		partition->stops = true;
@@ -60,14 +60,14 @@ static bool gather(struct drain *drain, size_t count)
 		if (is_left(drain, record))
 			continue;
 		if (!advance(drain, record)) {
-			log_error("drain", "the journal's reader gave a record that was not to be read: its place is read again",
+			log_error("drain", "the journal's reader gave a record that was not to be read: its partition is read again",
 				  LOG_INT("partition", record->partition), LOG_INT("position", record->offset));
 			drain_fail(drain, DRAIN_STEP_READ, -EPROTO, true);
 			return false;
 		}
 		if (record->reason) {
 			drain->bad[drain->bad_count++] = (struct ledger_bad_record){record->reason, record->value};
-			drain->graves[drain->grave_count++] = (struct grave){record, record->reason, NULL};
+			drain->dead_letters[drain->dead_letter_count++] = (struct dead_letter){record, record->reason, NULL};
 		} else {
 			drain->entries[drain->entry_count] = (struct ledger_entry){&record->event, 0};
 			drain->entry_records[drain->entry_count++] = record;
@@ -78,56 +78,56 @@ static bool gather(struct drain *drain, size_t count)
 
 /* --- The dead --- */
 
-static bool keep_value(struct grave *grave)
+static bool keep_value(struct dead_letter *letter)
 {
-	struct slice *value = &grave->record->value;
+	struct slice *value = &letter->record->value;
 
-	if (grave->value || value->size == 0)
+	if (letter->value || value->size == 0)
 		return true;
-	grave->value = malloc(value->size);
-	if (!grave->value)
+	letter->value = malloc(value->size);
+	if (!letter->value)
 		return false;
-	memcpy(grave->value, value->data, value->size);
-	value->data = grave->value;
+	memcpy(letter->value, value->data, value->size);
+	value->data = letter->value;
 	return true;
 }
 
-size_t drain_forget_graves(struct drain *drain)
+size_t drain_forget_dead_letters(struct drain *drain)
 {
-	size_t count = drain->grave_count;
+	size_t count = drain->dead_letter_count;
 
 	for (size_t i = 0; i < count; i++)
-		free(drain->graves[i].value);
-	drain->grave_count = 0;
+		free(drain->dead_letters[i].value);
+	drain->dead_letter_count = 0;
 	return count;
 }
 
-int drain_bury(struct drain *drain)
+int drain_copy_dead_letters(struct drain *drain)
 {
 	struct journal_reader *reader = drain->settings.reader;
 	size_t done = 0, left;
 	int r = 0;
 
-	while (done < drain->grave_count && r == 0) {
-		struct grave *grave = &drain->graves[done];
+	while (done < drain->dead_letter_count && r == 0) {
+		struct dead_letter *letter = &drain->dead_letters[done];
 
-		r = reader->ops->bury(reader, grave->record, grave->reason);
+		r = reader->ops->copy_dead_letter(reader, letter->record, letter->reason);
 		if (r == 0) {
-			free(grave->value);
+			free(letter->value);
 			done++;
 		}
 	}
-	left = drain->grave_count - done;
-	memmove(drain->graves, drain->graves + done, left * sizeof(drain->graves[0]));
-	drain->grave_count = left;
+	left = drain->dead_letter_count - done;
+	memmove(drain->dead_letters, drain->dead_letters + done, left * sizeof(drain->dead_letters[0]));
+	drain->dead_letter_count = left;
 	/* The reader's memory is gone with its next read; without memory the copy is given up, the row is there. */
-	for (size_t i = 0; i < drain->grave_count; i++)
-		if (!keep_value(&drain->graves[i]))
-			drain->graves[i].record->value = SLICE_NULL;
+	for (size_t i = 0; i < drain->dead_letter_count; i++)
+		if (!keep_value(&drain->dead_letters[i]))
+			drain->dead_letters[i].record->value = SLICE_NULL;
 	return r;
 }
 
-static void shout(const struct journal_record *record)
+static void log_violation(const struct journal_record *record)
 {
 	char id[UUID_TEXT_SIZE];
 
@@ -137,20 +137,20 @@ static void shout(const struct journal_record *record)
 		  LOG_INT("partition", record->partition), LOG_INT("position", record->offset));
 }
 
-static void die(struct drain *drain, struct journal_record *record, enum drain_death death)
+static void dead_letter(struct drain *drain, struct journal_record *record, enum drain_dead_reason reason)
 {
-	metrics_add(drain->cells, drain->metrics.deaths[death], 1);
-	drain->graves[drain->grave_count++] =
-		(struct grave){record, death == DRAIN_DEATH_CONSTRAINT ? CONSTRAINT_REASON : NOT_FOUND_REASON, NULL};
-	if (death == DRAIN_DEATH_CONSTRAINT)
-		shout(record);
+	metrics_add(drain->cells, drain->metrics.dead_letters[reason], 1);
+	drain->dead_letters[drain->dead_letter_count++] =
+		(struct dead_letter){record, reason == DRAIN_DEAD_CONSTRAINT ? CONSTRAINT_REASON : NOT_FOUND_REASON, NULL};
+	if (reason == DRAIN_DEAD_CONSTRAINT)
+		log_violation(record);
 }
 
 /* --- Commit --- */
 
-static enum drain_event_outcome judge(struct drain *drain, size_t place)
+static enum drain_event_outcome classify(struct drain *drain, size_t entry)
 {
-	switch (drain->entries[place].outcome) {
+	switch (drain->entries[entry].outcome) {
 	case LEDGER_DONE:
 		return DRAIN_EVENT_DONE;
 	case LEDGER_ALREADY:
@@ -160,10 +160,10 @@ static enum drain_event_outcome judge(struct drain *drain, size_t place)
 	case LEDGER_WRONG_STATE:
 		return DRAIN_EVENT_ABSORBED;
 	case LEDGER_NOT_FOUND:
-		die(drain, drain->entry_records[place], DRAIN_DEATH_NOT_FOUND);
+		dead_letter(drain, drain->entry_records[entry], DRAIN_DEAD_NOT_FOUND);
 		return DRAIN_EVENT_DEAD;
 	case LEDGER_CONSTRAINT:
-		die(drain, drain->entry_records[place], DRAIN_DEATH_CONSTRAINT);
+		dead_letter(drain, drain->entry_records[entry], DRAIN_DEAD_CONSTRAINT);
 		return DRAIN_EVENT_DEAD;
 	}
 	assertion_failed("a known outcome", __FILE__, __LINE__, __func__);
@@ -192,9 +192,9 @@ static void committed(struct drain *drain, size_t count, int64_t commit_ns)
 			drain_goes_on(drain, drain->progress[i].partition);
 	}
 	for (size_t i = 0; i < drain->entry_count; i++)
-		metrics_add(drain->cells, drain->metrics.events[judge(drain, i)], 1);
+		metrics_add(drain->cells, drain->metrics.events[classify(drain, i)], 1);
 	metrics_add(drain->cells, drain->metrics.events[DRAIN_EVENT_DEAD], drain->bad_count);
-	metrics_add(drain->cells, drain->metrics.deaths[DRAIN_DEATH_UNREADABLE], drain->bad_count);
+	metrics_add(drain->cells, drain->metrics.dead_letters[DRAIN_DEAD_UNREADABLE], drain->bad_count);
 	metrics_add(drain->cells, drain->metrics.batches, 1);
 	metrics_observe(drain->cells, drain->metrics.batch_records, count);
 	metrics_observe(drain->cells, drain->metrics.commit_seconds, (uint64_t)commit_ns);
@@ -215,7 +215,7 @@ static void rejoin(struct drain *drain)
 	log_info("drain", "another drain is ahead: nothing was done, the positions are read again",
 		 LOG_INT("partition", drain->progress[0].partition), LOG_INT("position", drain->progress[0].from));
 	for (size_t i = 0; i < drain->progress_count; i++)
-		drain_unplace(drain, drain->progress[i].partition);
+		drain_revoke(drain, drain->progress[i].partition);
 	drain->not_before_ns = clock_mono_ns() + backoff_jitter(PAUSE_NS);
 }
 
@@ -236,9 +236,9 @@ static void commit(struct drain *drain, size_t count)
 
 	if (r == 0) {
 		committed(drain, count, clock_mono_ns() - start_ns);
-		r = drain_bury(drain);
+		r = drain_copy_dead_letters(drain);
 		if (r < 0)
-			drain_fail(drain, DRAIN_STEP_BURY, r, false);
+			drain_fail(drain, DRAIN_STEP_DEAD_LETTER, r, false);
 		return;
 	}
 	if (r == LEDGER_STALE_POSITION) {
@@ -255,18 +255,18 @@ void drain_apply(struct drain *drain, size_t count)
 {
 	int r;
 
-	ASSERT(drain->grave_count == 0);
+	ASSERT(drain->dead_letter_count == 0);
 	if (!gather(drain, count)) {
-		drain_forget_graves(drain);
+		drain_forget_dead_letters(drain);
 		return;
 	}
-	r = drain_bury(drain);
+	r = drain_copy_dead_letters(drain);
 	if (r < 0) {
-		drain_forget_graves(drain);
-		drain_fail(drain, DRAIN_STEP_BURY, r, true);
+		drain_forget_dead_letters(drain);
+		drain_fail(drain, DRAIN_STEP_DEAD_LETTER, r, true);
 		return;
 	}
 	if (drain->progress_count > 0)
 		commit(drain, count);
-	drain_hold_stopped(drain);
+	drain_stall_stopped(drain);
 }

@@ -19,12 +19,12 @@ static int make_room(struct drain *drain, size_t max)
 	drain->entries = calloc(max, sizeof(*drain->entries));
 	drain->entry_records = calloc(max, sizeof(*drain->entry_records));
 	drain->bad = calloc(max, sizeof(*drain->bad));
-	drain->graves = calloc(max, sizeof(*drain->graves));
+	drain->dead_letters = calloc(max, sizeof(*drain->dead_letters));
 	drain->progress = calloc(max, sizeof(*drain->progress));
 	drain->progress_at_ms = calloc(max, sizeof(*drain->progress_at_ms));
 	drain->waiting = calloc(JOURNAL_PARTITIONS_MAX, sizeof(*drain->waiting));
-	if (!drain->records || !drain->entries || !drain->entry_records || !drain->bad || !drain->graves || !drain->progress ||
-	    !drain->progress_at_ms || !drain->waiting)
+	if (!drain->records || !drain->entries || !drain->entry_records || !drain->bad || !drain->dead_letters ||
+	    !drain->progress || !drain->progress_at_ms || !drain->waiting)
 		return error_origin(-ENOMEM);
 	return lane_new(&drain->bell, 1);
 }
@@ -56,7 +56,7 @@ void drain_free(struct drain *drain)
 	if (!drain)
 		return;
 	drain_stop(drain);
-	drain_forget_graves(drain);
+	drain_forget_dead_letters(drain);
 	lane_free(drain->bell);
 	pthread_mutex_destroy(&drain->lock);
 	free(drain->partitions);
@@ -65,7 +65,7 @@ void drain_free(struct drain *drain)
 	free(drain->entries);
 	free(drain->entry_records);
 	free(drain->bad);
-	free(drain->graves);
+	free(drain->dead_letters);
 	free(drain->progress);
 	free(drain->progress_at_ms);
 	free(drain);
@@ -80,11 +80,11 @@ void drain_look(struct drain *drain, struct drain_state *state)
 
 /* --- Being well --- */
 
-/* A held partition's reason stands: it is the one that needs somebody's hand. */
+/* A stalled partition's reason stands: it is the one that needs somebody's hand. */
 static void show_reason(struct drain *drain, const char *reason)
 {
 	pthread_mutex_lock(&drain->lock);
-	if (drain->shown.held == 0)
+	if (drain->shown.stalled == 0)
 		snprintf(drain->shown.reason, sizeof(drain->shown.reason), "%s", reason);
 	pthread_mutex_unlock(&drain->lock);
 }
@@ -99,9 +99,9 @@ void drain_fail(struct drain *drain, enum drain_step step, int code, bool everyt
 	drain->failed = step;
 	pace_failed(&drain->pace, clock_mono_ns(), 0);
 	if (everything)
-		drain_unplace_all(drain);
-	if (step == DRAIN_STEP_COMMIT || step == DRAIN_STEP_PLACE || step == DRAIN_STEP_IDENTIFY)
-		drain->unhealthy = true;
+		drain_revoke_all(drain);
+	if (step == DRAIN_STEP_COMMIT || step == DRAIN_STEP_POSITION || step == DRAIN_STEP_IDENTIFY)
+		drain->ledger_unhealthy = true;
 	snprintf(reason, sizeof(reason), "it cannot %s now: %s", drain_step_name(step), error_text(code));
 	show_reason(drain, reason);
 	log_warn("drain", "a step failed: it is tried again", LOG_TEXT("step", drain_step_name(step)),
@@ -109,21 +109,21 @@ void drain_fail(struct drain *drain, enum drain_step step, int code, bool everyt
 }
 
 /* After a failure: the ledger may want to be opened again, and may be another one that answers at its address now. */
-static int get_well(struct drain *drain)
+static int recover_ledger(struct drain *drain)
 {
 	struct ledger *ledger = drain->settings.ledger;
 	const char *reason;
 	int r;
 
-	if (drain->unhealthy && ledger->ops->health(ledger, &reason) < 0) {
+	if (drain->ledger_unhealthy && ledger->ops->health(ledger, &reason) < 0) {
 		r = ledger->ops->recover(ledger);
 		if (r < 0)
 			return r;
 		log_info("drain", "the ledger has recovered");
 	}
-	if (drain->unhealthy)
+	if (drain->ledger_unhealthy)
 		drain->identified = false;
-	drain->unhealthy = false;
+	drain->ledger_unhealthy = false;
 	return 0;
 }
 
@@ -134,7 +134,7 @@ int drain_identify(struct drain *drain)
 	const char *cluster, *topic;
 	uint32_t has = 0, fixed;
 	char *known = NULL;
-	int r = get_well(drain);
+	int r = recover_ledger(drain);
 
 	if (r == 0)
 		r = reader->ops->identity(reader, &cluster, &topic, &has);
@@ -142,7 +142,7 @@ int drain_identify(struct drain *drain)
 		return r;
 	fixed = has;
 	r = ledger->ops->journal_identify(ledger, slice_of(cluster), slice_of(topic), &fixed, &known);
-	drain->unhealthy = r < 0;
+	drain->ledger_unhealthy = r < 0;
 	if (r == LEDGER_OTHER_LOG) {
 		log_error("drain",
 			  "the ledger is filled from another journal: its positions mean nothing in this one. Set journal.url and ledger.url to those that belong together",
@@ -166,9 +166,9 @@ static void share(struct drain *drain, bool shares)
 {
 	struct journal_reader *reader = drain->settings.reader;
 
-	if (drain->alone != shares || reader->ops->share(reader, shares) < 0)
+	if (drain->resigned != shares || reader->ops->share(reader, shares) < 0)
 		return;
-	drain->alone = !shares;
+	drain->resigned = !shares;
 	if (shares)
 		log_info("drain", "it has a share in the partitions again");
 	else
@@ -178,24 +178,24 @@ static void share(struct drain *drain, bool shares)
 /* True: the log is the ledger's. */
 static bool identified(struct drain *drain)
 {
-	int r = drain->identified && !drain->unhealthy ? 0 : drain_identify(drain);
+	int r = drain->identified && !drain->ledger_unhealthy ? 0 : drain_identify(drain);
 
 	if (r == 0)
-		drain->strange_ns = 0;
-	else if (drain->strange_ns == 0)
-		drain->strange_ns = clock_mono_ns();
-	share(drain, r == 0 || clock_mono_ns() - drain->strange_ns < LEAVE_NS);
+		drain->unreachable_ns = 0;
+	else if (drain->unreachable_ns == 0)
+		drain->unreachable_ns = clock_mono_ns();
+	share(drain, r == 0 || clock_mono_ns() - drain->unreachable_ns < LEAVE_NS);
 	if (r < 0)
 		drain_fail(drain, DRAIN_STEP_IDENTIFY, r, true);
 	else if (r == DRAIN_OTHER_LOG) {
-		drain_unplace_all(drain);
+		drain_revoke_all(drain);
 		drain->not_before_ns = clock_mono_ns() + backoff_jitter(REFUSED_NS);
 	}
 	return r == 0;
 }
 
 /* Whatever failed before is over once a batch was committed. Where there is none to commit, a commit that failed may fail again: only an empty log says more. */
-static void well(struct drain *drain, size_t count)
+static void recovered(struct drain *drain, size_t count)
 {
 	struct journal_reader *reader = drain->settings.reader;
 
@@ -211,7 +211,7 @@ static void well(struct drain *drain, size_t count)
 /* --- A turn --- */
 
 /*
- * `in_hand`: records that were read and are not committed. While something fails, what the reader says is too little: it has read on, or has no place. Then
+ * `in_hand`: records that were read and are not committed. While something fails, what the reader says is too little: it has read on, or waits to be positioned. Then
  * the lag is what it was at the least, and never none.
  */
 static void show(struct drain *drain, size_t in_hand)
@@ -233,7 +233,7 @@ static void show(struct drain *drain, size_t in_hand)
 
 static void read_failed(struct drain *drain, int code)
 {
-	/* Which partition has lost its next record is what taking its place says; of the others nothing was lost. */
+	/* Which partition has lost its next record is what positioning it says; of the others nothing was lost. */
 	drain_fail(drain, DRAIN_STEP_READ, code, code == -ENODATA);
 }
 
@@ -245,7 +245,7 @@ static int64_t pause(struct drain *drain, int64_t wait_ns)
 	int r = reader->ops->read(reader, drain->records, 0, 0, &none);
 
 	if (r == -ENODATA)
-		drain_unplace_all(drain);
+		drain_revoke_all(drain);
 	show(drain, 0);
 	return wait_ns < BUSINESS_NS ? wait_ns : BUSINESS_NS;
 }
@@ -271,7 +271,7 @@ static int64_t read_batch(struct drain *drain)
 		drain_apply(drain, count);
 	}
 	if (clock_mono_ns() >= drain->not_before_ns)
-		well(drain, count);
+		recovered(drain, count);
 	show(drain, 0);
 	return 0;
 }
@@ -285,10 +285,10 @@ int64_t drain_turn(struct drain *drain)
 		drain->cells = metrics_cells_new(drain->settings.metrics);
 	if (now_ns < drain->not_before_ns)
 		return pause(drain, drain->not_before_ns - now_ns);
-	r = drain_bury(drain);
+	r = drain_copy_dead_letters(drain);
 	if (r < 0)
-		drain_fail(drain, DRAIN_STEP_BURY, r, false);
-	else if (identified(drain) && drain_place(drain) == 0)
+		drain_fail(drain, DRAIN_STEP_DEAD_LETTER, r, false);
+	else if (identified(drain) && drain_position(drain) == 0)
 		return read_batch(drain);
 	return 0;
 }
@@ -305,8 +305,8 @@ static void run(void *argument)
 		if (wait_ns > 0)
 			(void)!lane_pop(drain->bell, &item, 1, wait_ns);
 	}
-	(void)drain_bury(drain);
-	lost = drain_forget_graves(drain);
+	(void)drain_copy_dead_letters(drain);
+	lost = drain_forget_dead_letters(drain);
 	if (lost > 0)
 		log_warn("drain", "dead letters are in the ledger, but not in the dead-letter log", LOG_INT("count", lost));
 }

@@ -2,13 +2,13 @@
  * The drain: moves the journal into the ledger, exactly once in effect (rule 6). One thread owns the reader and does everything.
  *
  * What keeps it right is that nothing is remembered here: where a partition stands is in the ledger, moved in the transaction that writes its rows. So
- * whatever goes wrong, the answer is the same: what was read is let go, the partitions wait for their place again, and the ledger is asked
+ * whatever goes wrong, the answer is the same: what was read is let go, the partitions wait for their position again, and the ledger is asked
  * where that is. A batch whose commit failed, whose outcome nobody knows or that another drain was ahead of is never sent again as it was.
  *
  *   the commit was fine                on
  *   LEDGER_STALE_POSITION              another drain is ahead: the positions are read again; nothing was done
  *   -EINPROGRESS, any other failure    a pause (exponential, with jitter), then the positions are read again
- *   -ESTALE, -ENODATA of a partition   it is held where it is, shouted and not ready; tried again slowly; the others go on
+ *   -ESTALE, -ENODATA of a partition   it is stalled where it is, logged and not ready; tried again slowly; the others go on
  *   another log                        the start is refused; found later, nothing is read any more
  *
  * Dead letters. A record that is no event is copied to the dead-letter log before the transaction that moves on behind it, so it is there at least
@@ -43,7 +43,7 @@ struct drain_state {
 	int64_t last_at_ms; /* wall time of the event that was applied last; of the partition that is furthest behind; 0: none yet */
 	int64_t rate, batch;            /* the pace in force: records a second (0: no limit), records a commit */
 	int64_t partitions;             /* that are this drain's */
-	int64_t held;                   /* of them, those that cannot go on */
+	int64_t stalled;                /* of them, those that cannot go on */
 	char reason[DRAIN_REASON_SIZE]; /* why it is not well; empty: it is */
 };
 

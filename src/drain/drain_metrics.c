@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "drain/drain.h"
 
-static const char *const step_names[DRAIN_STEPS] = {"identify", "place", "read", "bury", "commit"};
+static const char *const step_names[DRAIN_STEPS] = {"identify", "position", "read", "dead-letter", "commit"};
 
 const char *drain_step_name(enum drain_step step)
 {
@@ -54,9 +54,9 @@ static double read_partitions(void *drain)
 	return (double)look(drain).partitions;
 }
 
-static double read_held(void *drain)
+static double read_stalled(void *drain)
 {
-	return (double)look(drain).held;
+	return (double)look(drain).stalled;
 }
 
 static void register_counters(struct drain_metrics *ids, struct metrics *metrics)
@@ -65,18 +65,17 @@ static void register_counters(struct drain_metrics *ids, struct metrics *metrics
 			  events_help[] = "Events read from the journal, by what became of them.";
 	static const char *const event_labels[DRAIN_EVENT_OUTCOMES] = {"outcome=\"done\"", "outcome=\"already\"", "outcome=\"void\"",
 								       "outcome=\"absorbed\"", "outcome=\"dead\""};
-	static const char deaths[] = "penstock_drain_dead_letters_total",
-			  deaths_help[] = "Records that could not be applied, by reason.";
-	static const char *const death_labels[DRAIN_DEATHS] = {"reason=\"not_found\"", "reason=\"constraint\"",
-							       "reason=\"unreadable\""};
+	static const char dead[] = "penstock_drain_dead_letters_total", dead_help[] = "Records that could not be applied, by reason.";
+	static const char *const dead_labels[DRAIN_DEAD_REASONS] = {"reason=\"not_found\"", "reason=\"constraint\"",
+								    "reason=\"unreadable\""};
 	static const char failures[] = "penstock_drain_failures_total", failures_help[] = "Steps that failed and were tried again.";
-	static const char *const failure_labels[DRAIN_STEPS] = {"step=\"identify\"", "step=\"place\"", "step=\"read\"",
-								"step=\"bury\"", "step=\"commit\""};
+	static const char *const failure_labels[DRAIN_STEPS] = {"step=\"identify\"", "step=\"position\"", "step=\"read\"",
+								"step=\"dead-letter\"", "step=\"commit\""};
 
 	for (int i = 0; i < DRAIN_EVENT_OUTCOMES; i++)
 		ids->events[i] = metrics_counter(metrics, events, events_help, event_labels[i]);
-	for (int i = 0; i < DRAIN_DEATHS; i++)
-		ids->deaths[i] = metrics_counter(metrics, deaths, deaths_help, death_labels[i]);
+	for (int i = 0; i < DRAIN_DEAD_REASONS; i++)
+		ids->dead_letters[i] = metrics_counter(metrics, dead, dead_help, dead_labels[i]);
 	for (int i = 0; i < DRAIN_STEPS; i++)
 		ids->failures[i] = metrics_counter(metrics, failures, failures_help, failure_labels[i]);
 	ids->batches = metrics_counter(metrics, "penstock_drain_batches_total", "Batches committed to the ledger.", NULL);
@@ -103,6 +102,6 @@ void drain_metrics_register(struct drain_metrics *ids, struct metrics *metrics, 
 		       drain);
 	metrics_reader(metrics, "gauge", "penstock_drain_partitions",
 		       "Partitions that are this drain's; over all drains they are the topic's.", NULL, read_partitions, drain);
-	metrics_reader(metrics, "gauge", "penstock_drain_partitions_held", "Partitions that cannot go on; must stay 0.", NULL,
-		       read_held, drain);
+	metrics_reader(metrics, "gauge", "penstock_drain_partitions_stalled", "Partitions that cannot go on; must stay 0.", NULL,
+		       read_stalled, drain);
 }

@@ -11,25 +11,25 @@
 #include "port/journal.h"
 
 enum partition_state {
-	PARTITION_ABSENT, /* not ours, as far as is known */
-	PARTITION_PLACED, /* the reader reads it from `next` on */
-	PARTITION_HELD,   /* it cannot go on; tried again at retry_ns */
-	PARTITION_LATE,   /* its place could not be taken just now; tried again at retry_ns */
+	PARTITION_ABSENT,     /* not ours, as far as is known */
+	PARTITION_POSITIONED, /* the reader reads it from `next` on */
+	PARTITION_STALLED,    /* it cannot go on; tried again at retry_ns */
+	PARTITION_LATE,       /* it could not be positioned just now; tried again at retry_ns */
 };
 struct partition {
 	enum partition_state state;
 	int64_t next; /* as the ledger has it */
-	int fault;    /* held: why */
+	int fault;    /* stalled: why */
 	bool stops;   /* in this batch: a record of a newer program was met */
-	bool probing; /* it was held before such a record, and is read again: it is held until it is past it */
+	bool probing; /* it was stalled before such a record, and is read again: it is stalled until it is past it */
 	int64_t retry_ns;
 	struct backoff backoff;
-	uint64_t listed; /* the last round in which the reader said that it waits for its place */
-	size_t progress; /* its place in drain->progress plus 1; 0: not in this batch */
+	uint64_t listed; /* the last round in which the reader said that it waits for its position */
+	size_t progress; /* its index in drain->progress plus 1; 0: not in this batch */
 };
 
 /* A record of the last batch that the ledger keeps as a dead letter, on its way to the dead-letter log. */
-struct grave {
+struct dead_letter {
 	struct journal_record *record;
 	const char *reason;
 	char *value; /* owned, once the reader's is gone */
@@ -41,9 +41,9 @@ struct drain {
 	struct thread thread;
 	struct lane *bell; /* nothing travels in it: closing it ends a pause */
 	atomic_bool stop;
-	bool identified, unhealthy; /* unhealthy: the ledger has failed, and may have to recover */
-	bool alone;                 /* the partitions were left to the other drains */
-	int64_t strange_ns;         /* since when the ledger was not reached, or not ours; 0: it is */
+	bool identified, ledger_unhealthy; /* the ledger has failed, and may have to recover */
+	bool resigned;                     /* the partitions were left to the other drains */
+	int64_t unreachable_ns;            /* since when the ledger was not reached, or not ours; 0: it is */
 	struct backoff backoff;
 	enum drain_step failed; /* the step that failed last */
 	int64_t not_before_ns;
@@ -57,10 +57,10 @@ struct drain {
 	struct ledger_entry *entries;
 	struct journal_record **entry_records;
 	struct ledger_bad_record *bad;
-	struct grave *graves;
+	struct dead_letter *dead_letters;
 	struct ledger_progress *progress;
 	int64_t *progress_at_ms; /* of each partition's last event in this batch */
-	size_t entry_count, bad_count, grave_count, progress_count;
+	size_t entry_count, bad_count, dead_letter_count, progress_count;
 
 	struct metrics_cells *cells;
 	struct drain_metrics metrics;
@@ -72,23 +72,23 @@ struct drain {
 /* What was read is let go; a pause; the ledger is asked again for every position, where `everything`. */
 void drain_fail(struct drain *drain, enum drain_step step, int code, bool everything);
 
-/* placing.c */
-/* Places what waits for it. 0, or negative: drain_fail() was called. */
-int drain_place(struct drain *drain);
-/* Holds the partitions in which a record of a newer program was met: what lies before it is applied. */
-void drain_hold_stopped(struct drain *drain);
-/* A partition that was held before such a record is past it. */
+/* assignment.c */
+/* Positions what waits for it. 0, or negative: drain_fail() was called. */
+int drain_position(struct drain *drain);
+/* Stalls the partitions in which a record of a newer program was met: what lies before it is applied. */
+void drain_stall_stopped(struct drain *drain);
+/* A partition that was stalled before such a record is past it. */
 void drain_goes_on(struct drain *drain, uint32_t partition);
-/* A partition that the reader is to be told the place of again. */
-void drain_unplace(struct drain *drain, uint32_t partition);
-void drain_unplace_all(struct drain *drain);
-/* NULL where it is none that was placed. */
-struct partition *drain_placed(struct drain *drain, uint32_t number);
+/* A partition that the reader is to be told the position of again. */
+void drain_revoke(struct drain *drain, uint32_t partition);
+void drain_revoke_all(struct drain *drain);
+/* NULL where it is none that is positioned. */
+struct partition *drain_positioned(struct drain *drain, uint32_t number);
 
 /* batch.c */
 /* Brings the first `count` records into the ledger, or lets them go. */
 void drain_apply(struct drain *drain, size_t count);
 /* Copies dead letters to their log, where some are left. 0, or negative: it was not all done. */
-int drain_bury(struct drain *drain);
-/* Forgets graves that were never dug; how many. */
-size_t drain_forget_graves(struct drain *drain);
+int drain_copy_dead_letters(struct drain *drain);
+/* Forgets those that were not copied; how many. */
+size_t drain_forget_dead_letters(struct drain *drain);

@@ -59,7 +59,7 @@ static bool show(void *context, struct buffer *out)
 	json_write_int(out, "lag_records", state->lag_records);
 	json_write_int(out, "max_rate", state->rate);
 	json_write_int(out, "batch", state->batch);
-	json_write_int(out, "partitions_held", state->held);
+	json_write_int(out, "partitions_stalled", state->stalled);
 	health_end_component(out);
 	health_render_check(&checks[CHECK_LEDGER], engine->ledger->ops->name, out);
 	return health_is_ready(checks, count);

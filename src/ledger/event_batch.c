@@ -18,7 +18,7 @@ int event_batch_halve(event_range *apply, void *context, struct ledger_entry *en
 	return result != 0 ? result : event_batch_halve(apply, context, entries + half, count - half);
 }
 
-void event_batch_shout(const struct ledger_entry *entries, size_t count)
+void event_batch_log_violations(const struct ledger_entry *entries, size_t count)
 {
 	char id[UUID_TEXT_SIZE];
 

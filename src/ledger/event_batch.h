@@ -12,4 +12,4 @@ typedef int event_range(void *context, struct ledger_entry *entries, size_t coun
 /* Applies the range in halves, down to the events that break a constraint by themselves: their outcome is LEDGER_CONSTRAINT. 0, or what `apply` came to. */
 int event_batch_halve(event_range *apply, void *context, struct ledger_entry *entries, size_t count) MUST_CHECK;
 /* Says what the last line has kept out. */
-void event_batch_shout(const struct ledger_entry *entries, size_t count);
+void event_batch_log_violations(const struct ledger_entry *entries, size_t count);

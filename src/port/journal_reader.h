@@ -25,7 +25,7 @@ struct journal_reader_ops {
 	/* How many partitions are this reader's now. */
 	size_t (*given)(struct journal_reader *reader);
 	/* Up to `max` partitions that were given to this reader and wait for seek(). */
-	size_t (*unplaced)(struct journal_reader *reader, uint32_t *partitions, size_t max);
+	size_t (*unpositioned)(struct journal_reader *reader, uint32_t *partitions, size_t max);
 	/*
 	 * Reads this partition from `next` on. `mark` is the fingerprint of the record before it, which must be what the log has there; at next 0 there is none.
 	 * 0; -ESTALE: the log has another record there, so it is not the log that the ledger was filled from; -ENODATA: the log does not have `next` (its
@@ -33,16 +33,16 @@ struct journal_reader_ops {
 	 */
 	int (*seek)(struct journal_reader *reader, uint32_t partition, int64_t next, uint64_t mark);
 	/* This partition is read no further, and waits for seek() again: the ledger says that another drain is ahead. */
-	void (*unplace)(struct journal_reader *reader, uint32_t partition);
+	void (*revoke)(struct journal_reader *reader, uint32_t partition);
 	/*
 	 * Waits up to timeout_ns for records, and takes up to `max`; also does the group's business, so it must be called every second or so (`max` 0: only
-	 * that). 0 with *count; -ENODATA: a placed partition does not have its next record; other negative: not now.
+	 * that). 0 with *count; -ENODATA: a positioned partition does not have its next record; other negative: not now.
 	 */
 	int (*read)(struct journal_reader *reader, struct journal_record *records, size_t max, int64_t timeout_ns, size_t *count);
 	/* Records between what was read and the ends of this reader's partitions, as last heard; -1: not known. */
 	int64_t (*lag)(struct journal_reader *reader);
 	/* Copies a record that could not be applied to the dead-letter log. 0: it is durable there; negative: it is not, or nobody can say. */
-	int (*bury)(struct journal_reader *reader, const struct journal_record *record, const char *reason);
+	int (*copy_dead_letter)(struct journal_reader *reader, const struct journal_record *record, const char *reason);
 	void (*free)(struct journal_reader *reader);
 };
 struct journal_reader {

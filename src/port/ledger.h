@@ -28,7 +28,7 @@ enum ledger_outcome {
 	LEDGER_NOT_ENOUGH = 4,      /* not so many units on hand */
 	LEDGER_WRONG_STATE = 5,     /* the sale's or order's state does not allow it */
 	LEDGER_STALE_EPOCH = 6,     /* apply: void, its sale has a newer epoch */
-	LEDGER_CONSTRAINT = 7,      /* apply: a last-line constraint fired: this must never happen; shouted and counted */
+	LEDGER_CONSTRAINT = 7,      /* apply: a last-line constraint fired: this must never happen; logged and counted */
 	LEDGER_LEASE_HELD = 8,      /* another process holds the lease */
 	LEDGER_TOO_NEW = 9,         /* the schema is of a newer program */
 	LEDGER_CONFLICT = 10,       /* sale_update: the version has moved on */

@@ -138,27 +138,27 @@ static int read_once(struct place *place, struct journal_reader *reader, size_t 
 	return result;
 }
 
-static size_t count_unplaced(struct journal_reader *reader)
+static size_t count_unpositioned(struct journal_reader *reader)
 {
 	uint32_t partitions[PARTITIONS + 1];
 
-	return reader->ops->unplaced(reader, partitions, PARTITIONS + 1);
+	return reader->ops->unpositioned(reader, partitions, PARTITIONS + 1);
 }
 
 static void wait_given(struct place *place, struct journal_reader *reader, size_t count)
 {
 	int64_t deadline_ns = clock_mono_ns() + PATIENCE_MS * MS;
 
-	while (count_unplaced(reader) != count) {
+	while (count_unpositioned(reader) != count) {
 		assert_true(clock_mono_ns() < deadline_ns);
 		assert_int_equal(read_once(place, reader, 0, 50), 0);
 	}
 }
 
-static void place_all_at_start(struct journal_reader *reader)
+static void seek_all_to_start(struct journal_reader *reader)
 {
 	uint32_t partitions[PARTITIONS];
-	size_t count = reader->ops->unplaced(reader, partitions, PARTITIONS);
+	size_t count = reader->ops->unpositioned(reader, partitions, PARTITIONS);
 
 	for (size_t i = 0; i < count; i++)
 		assert_int_equal(reader->ops->seek(reader, partitions[i], 0, 0), 0);
@@ -219,8 +219,8 @@ static void test_all_is_read_in_order_and_nothing_before_seek(void **state)
 	assert_int_equal(read_once(place, place->reader, 10, 300), 0);
 	assert_int_equal(place->seen_count, 0);
 	assert_int_equal(place->reader->ops->lag(place->reader), -1);
-	place_all_at_start(place->reader);
-	assert_int_equal(count_unplaced(place->reader), 0);
+	seek_all_to_start(place->reader);
+	assert_int_equal(count_unpositioned(place->reader), 0);
 	read_until(place, place->reader, 7);
 	read_until(place, place->reader, 40);
 	write_events(place, 20);
@@ -235,7 +235,7 @@ static void test_no_more_is_taken_than_was_asked_for_and_nothing_is_lost_by_it(v
 
 	write_events(place, 40);
 	wait_given(place, place->reader, PARTITIONS);
-	place_all_at_start(place->reader);
+	seek_all_to_start(place->reader);
 	for (int i = 0; i < 5; i++)
 		assert_int_equal(read_once(place, place->reader, 0, 100), 0);
 	assert_int_equal(place->seen_count, 0);
@@ -246,7 +246,7 @@ static void test_no_more_is_taken_than_was_asked_for_and_nothing_is_lost_by_it(v
 	assert_all_seen_in_order(place);
 }
 
-static void test_reading_goes_on_from_a_place_that_is_known_by_its_mark(void **state)
+static void test_reading_goes_on_from_a_position_that_is_known_by_its_mark(void **state)
 {
 	struct place *place = *state;
 	struct journal_reader *reader = place->reader;
@@ -256,16 +256,16 @@ static void test_reading_goes_on_from_a_place_that_is_known_by_its_mark(void **s
 
 	write_events(place, 40);
 	wait_given(place, reader, PARTITIONS);
-	place_all_at_start(reader);
+	seek_all_to_start(reader);
 	read_until(place, reader, 40);
 	partition = partition_with(place, 4, &last);
-	reader->ops->unplace(reader, partition);
-	assert_int_equal(count_unplaced(reader), 1);
+	reader->ops->revoke(reader, partition);
+	assert_int_equal(count_unpositioned(reader), 1);
 	assert_int_equal(reader->ops->seek(reader, partition, 4, last.mark + 1), -ESTALE);
 	assert_int_equal(reader->ops->seek(reader, partition, 3, last.mark), -ESTALE);
 	assert_int_equal(reader->ops->seek(reader, partition, 1000, last.mark), -ENODATA);
 	assert_int_equal(reader->ops->seek(reader, PARTITIONS, 0, 0), -ENOENT);
-	assert_int_equal(count_unplaced(reader), 1);
+	assert_int_equal(count_unpositioned(reader), 1);
 	assert_int_equal(reader->ops->seek(reader, partition, 4, last.mark), 0);
 	total = place->seen_count;
 	read_until(place, reader, total + 1);
@@ -273,7 +273,7 @@ static void test_reading_goes_on_from_a_place_that_is_known_by_its_mark(void **s
 	assert_int_equal(place->seen[total].offset, 4);
 }
 
-static void test_unplaced_partition_is_silent(void **state)
+static void test_partition_without_position_is_silent(void **state)
 {
 	struct place *place = *state;
 	struct journal_reader *reader = place->reader;
@@ -281,15 +281,15 @@ static void test_unplaced_partition_is_silent(void **state)
 
 	write_events(place, 40);
 	wait_given(place, reader, PARTITIONS);
-	place_all_at_start(reader);
+	seek_all_to_start(reader);
 	assert_int_equal(read_once(place, reader, 1, PATIENCE_MS), 0);
 	for (uint32_t i = 0; i < PARTITIONS; i++)
-		reader->ops->unplace(reader, i);
+		reader->ops->revoke(reader, i);
 	total = place->seen_count;
 	assert_int_equal(read_once(place, reader, 50, 300), 0);
 	assert_int_equal(place->seen_count, total);
 	place->seen_count = 0;
-	place_all_at_start(reader);
+	seek_all_to_start(reader);
 	read_until(place, reader, 40);
 	assert_all_seen_in_order(place);
 }
@@ -302,7 +302,7 @@ static void test_barrier_and_what_is_no_event_come_in_their_places(void **state)
 	kafka_place_write(place->topic, 0, "1", "{\"v\":1,\"sort\":\"order.eaten\"}");
 	kafka_place_write(place->topic, 0, "", "");
 	wait_given(place, place->reader, PARTITIONS);
-	place_all_at_start(place->reader);
+	seek_all_to_start(place->reader);
 	for (int64_t deadline_ns = clock_mono_ns() + PATIENCE_MS * MS; place->seen_count < 3;) {
 		size_t before = place->seen_count;
 
@@ -328,10 +328,10 @@ static void test_dead_letter_keeps_what_it_was_and_says_why(void **state)
 
 	kafka_place_write(place->topic, 2, "11", value);
 	wait_given(place, place->reader, PARTITIONS);
-	place_all_at_start(place->reader);
+	seek_all_to_start(place->reader);
 	read_until(place, place->reader, 1);
-	assert_int_equal(place->reader->ops->bury(place->reader, &records[0], records[0].reason), 0);
-	assert_int_equal(place->reader->ops->bury(place->reader, &records[0], "again"), 0);
+	assert_int_equal(place->reader->ops->copy_dead_letter(place->reader, &records[0], records[0].reason), 0);
+	assert_int_equal(place->reader->ops->copy_dead_letter(place->reader, &records[0], "again"), 0);
 	snprintf(dead, sizeof(dead), "%s.dead", place->topic);
 	assert_int_equal(kafka_place_read(dead, raw, RECORDS_MAX), 2);
 	assert_string_equal(raw[0].key, "11");
@@ -351,10 +351,10 @@ static void test_what_retention_took_is_told_and_never_skipped(void **state)
 
 	write_events(place, 60);
 	wait_given(place, reader, PARTITIONS);
-	place_all_at_start(reader);
+	seek_all_to_start(reader);
 	read_until(place, reader, 60);
 	partition = partition_with(place, 8, &last);
-	reader->ops->unplace(reader, partition);
+	reader->ops->revoke(reader, partition);
 	/* Taken before it is asked for. */
 	kafka_place_cut(place->topic, (int32_t)partition, 5);
 	assert_int_equal(reader->ops->seek(reader, partition, 4, last.mark), -ENODATA);
@@ -367,7 +367,7 @@ static void test_what_retention_took_is_told_and_never_skipped(void **state)
 		assert_true(clock_mono_ns() < deadline_ns);
 	assert_int_equal(place->seen_count, 60);
 	assert_int_equal(read_once(place, reader, 10, 100), -ENODATA);
-	reader->ops->unplace(reader, partition);
+	reader->ops->revoke(reader, partition);
 	assert_int_equal(read_once(place, reader, 10, 100), 0);
 	assert_int_equal(reader->ops->seek(reader, partition, 8, last.mark), 0);
 }
@@ -382,7 +382,7 @@ static void test_topic_that_was_made_again_is_found_out(void **state)
 
 	write_events(place, 40);
 	wait_given(place, reader, PARTITIONS);
-	place_all_at_start(reader);
+	seek_all_to_start(reader);
 	read_until(place, reader, 40);
 	partition = partition_with(place, 4, &last);
 	kafka_place_delete(place->topic);
@@ -410,7 +410,7 @@ static void wait_shared(struct place *place, struct journal_reader *second)
 {
 	int64_t deadline_ns = clock_mono_ns() + PATIENCE_MS * MS;
 
-	while (count_unplaced(place->reader) + count_unplaced(second) != PARTITIONS || count_unplaced(second) == 0) {
+	while (count_unpositioned(place->reader) + count_unpositioned(second) != PARTITIONS || count_unpositioned(second) == 0) {
 		assert_true(clock_mono_ns() < deadline_ns);
 		assert_int_equal(read_once(place, place->reader, 0, 50), 0);
 		assert_int_equal(read_once(place, second, 0, 50), 0);
@@ -424,13 +424,13 @@ static void test_readers_share_partitions_and_take_over(void **state)
 	int64_t deadline_ns = clock_mono_ns() + PATIENCE_MS * MS;
 
 	wait_given(place, place->reader, PARTITIONS);
-	place_all_at_start(place->reader);
+	seek_all_to_start(place->reader);
 	second = open_reader(place);
 	/* Everything is given anew, also what stays: its place may have moved meanwhile. */
 	wait_shared(place, second);
-	assert_true(count_unplaced(place->reader) > 0);
-	place_all_at_start(place->reader);
-	place_all_at_start(second);
+	assert_true(count_unpositioned(place->reader) > 0);
+	seek_all_to_start(place->reader);
+	seek_all_to_start(second);
 	write_events(place, 40);
 	while (place->seen_count < 40) {
 		assert_true(clock_mono_ns() < deadline_ns);
@@ -441,7 +441,7 @@ static void test_readers_share_partitions_and_take_over(void **state)
 	second->ops->free(second);
 	wait_given(place, place->reader, PARTITIONS);
 	place->seen_count = 0;
-	place_all_at_start(place->reader);
+	seek_all_to_start(place->reader);
 	read_until(place, place->reader, 40);
 	assert_all_seen_in_order(place);
 }
@@ -453,22 +453,22 @@ static void test_reader_that_has_no_share_leaves_all_to_the_other_until_it_has_a
 	struct journal_reader *second;
 
 	wait_given(place, place->reader, PARTITIONS);
-	place_all_at_start(place->reader);
+	seek_all_to_start(place->reader);
 	second = open_reader(place);
 	wait_shared(place, second);
 	assert_int_equal(place->reader->ops->share(place->reader, false), 0);
-	while (count_unplaced(second) < PARTITIONS) {
+	while (count_unpositioned(second) < PARTITIONS) {
 		assert_int_equal(read_once(place, place->reader, 0, 50), 0);
 		assert_int_equal(read_once(place, second, 0, 50), 0);
 	}
-	assert_int_equal(count_unplaced(place->reader), 0);
-	place_all_at_start(second);
+	assert_int_equal(count_unpositioned(place->reader), 0);
+	seek_all_to_start(second);
 	write_events(place, 40);
 	read_until(place, second, 40);
 	assert_all_seen_in_order(place);
 	assert_int_equal(place->reader->ops->share(place->reader, true), 0);
 	wait_shared(place, second);
-	assert_true(count_unplaced(place->reader) > 0);
+	assert_true(count_unpositioned(place->reader) > 0);
 	second->ops->free(second);
 }
 
@@ -479,7 +479,7 @@ static void test_what_was_fetched_before_a_rebalance_is_not_taken_after_it(void 
 
 	write_events(place, 40);
 	wait_given(place, place->reader, PARTITIONS);
-	place_all_at_start(place->reader);
+	seek_all_to_start(place->reader);
 	for (int64_t deadline_ns = clock_mono_ns() + PATIENCE_MS * MS; place->seen_count < 5;) { /* the rest is on our side by then */
 		assert_true(clock_mono_ns() < deadline_ns);
 		assert_int_equal(read_once(place, place->reader, 1, 500), 0);
@@ -492,7 +492,7 @@ static void test_what_was_fetched_before_a_rebalance_is_not_taken_after_it(void 
 	assert_int_equal(place->seen_count, 5);
 	/* The ledger stands further back than what was fetched: that is no gap. */
 	place->seen_count = 0;
-	place_all_at_start(place->reader);
+	seek_all_to_start(place->reader);
 	read_until(place, place->reader, 40);
 	assert_all_seen_in_order(place);
 }
@@ -510,13 +510,13 @@ static void test_more_readers_than_partitions_leave_one_idle_and_well(void **sta
 	while (given != PARTITIONS || idle != 1) {
 		assert_true(clock_mono_ns() < deadline_ns);
 		assert_int_equal(read_once(place, place->reader, 0, 20), 0);
-		given = count_unplaced(place->reader);
+		given = count_unpositioned(place->reader);
 		idle = given == 0;
 		for (size_t i = 0; i < PARTITIONS; i++) {
 			size_t count;
 
 			assert_int_equal(read_once(place, others[i], 0, 20), 0);
-			count = count_unplaced(others[i]);
+			count = count_unpositioned(others[i]);
 			given += count;
 			idle += count == 0 && others[i]->ops->lag(others[i]) == 0;
 		}
@@ -531,7 +531,7 @@ static void test_partition_that_was_added_is_given_and_read(void **state)
 	struct place *place = *state;
 
 	wait_given(place, place->reader, PARTITIONS);
-	place_all_at_start(place->reader);
+	seek_all_to_start(place->reader);
 	kafka_place_grow(place->topic, PARTITIONS + 1);
 	kafka_place_write(place->topic, PARTITIONS, "9", "{}");
 	wait_given(place, place->reader, PARTITIONS + 1);
@@ -548,7 +548,7 @@ static void read_on_until(struct place *place, size_t seen)
 
 	while (place->seen_count < seen) {
 		uint32_t partitions[PARTITIONS];
-		size_t count = place->reader->ops->unplaced(place->reader, partitions, PARTITIONS);
+		size_t count = place->reader->ops->unpositioned(place->reader, partitions, PARTITIONS);
 		int result;
 
 		assert_true(clock_mono_ns() < deadline_ns);
@@ -615,8 +615,8 @@ int main(void)
 		TEST_SHORT_SESSION(test_broker_that_comes_back_is_read_on), /* first: a broker that was killed looks through all it has */
 		TEST(test_all_is_read_in_order_and_nothing_before_seek),
 		TEST(test_no_more_is_taken_than_was_asked_for_and_nothing_is_lost_by_it),
-		TEST(test_reading_goes_on_from_a_place_that_is_known_by_its_mark),
-		TEST(test_unplaced_partition_is_silent),
+		TEST(test_reading_goes_on_from_a_position_that_is_known_by_its_mark),
+		TEST(test_partition_without_position_is_silent),
 		TEST(test_barrier_and_what_is_no_event_come_in_their_places),
 		TEST(test_dead_letter_keeps_what_it_was_and_says_why),
 		TEST(test_what_retention_took_is_told_and_never_skipped),

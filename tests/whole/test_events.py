@@ -303,6 +303,6 @@ def test_an_event_of_a_newer_program_stops_its_partition_and_is_no_dead_letter(g
     kafka.kcat("-P", "-t", cluster.topic, "-p", "1", "-k", "7", input='{"v":2,"kind":"order.reserved"}')
     drain = cluster.drains[0]
     wait_until(lambda: "an event of a version or kind that this program does not know" in drain.log(), 60, "the drain's notice")
-    wait_until(lambda: drain.metric("penstock_drain_partitions_held") == 1, 20, "the metric")
+    wait_until(lambda: drain.metric("penstock_drain_partitions_stalled") == 1, 20, "the metric")
     assert drain.metric('penstock_drain_events_total{outcome="dead"}') == 0
     assert f"{cluster.topic}.dead" not in kafka.kcat("-L", "-J"), "no dead letter"

@@ -84,7 +84,7 @@ static rd_kafka_headers_t *headers_of(const rd_kafka_message_t *message, const c
 	return copy;
 }
 
-int kafka_dead_bury(struct kafka_dead *dead, const rd_kafka_message_t *message, const char *reason)
+int kafka_dead_copy(struct kafka_dead *dead, const rd_kafka_message_t *message, const char *reason)
 {
 	rd_kafka_headers_t *headers;
 	rd_kafka_resp_err_t result;

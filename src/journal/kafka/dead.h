@@ -9,7 +9,7 @@ struct kafka_dead {
 	const char *properties;       /* borrowed */
 	struct kafka_topic wanted;
 	int timeout_ms;
-	rd_kafka_t *client; /* NULL until the first is buried */
+	rd_kafka_t *client; /* NULL until the first is copied */
 	rd_kafka_topic_t *topic;
 	rd_kafka_resp_err_t end; /* of the one under way */
 	bool reported;
@@ -20,4 +20,4 @@ void kafka_dead_init(struct kafka_dead *dead, const struct kafka_address *addres
 		     const struct kafka_topic *facts, int timeout_ms);
 void kafka_dead_deinit(struct kafka_dead *dead); /* may be repeated */
 /* 0: it is durable there; negative: it is not, or nobody can say. Twice is harmless. */
-int kafka_dead_bury(struct kafka_dead *dead, const rd_kafka_message_t *message, const char *reason) MUST_CHECK;
+int kafka_dead_copy(struct kafka_dead *dead, const rd_kafka_message_t *message, const char *reason) MUST_CHECK;

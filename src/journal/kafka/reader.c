@@ -3,7 +3,7 @@
  *
  * Positions are the ledger's. So nothing is committed, nothing is stored, and where a position is not in the log that is an error, never a jump to either end.
  * What the group gives us is not fetched yet: the group's assignment is answered with an empty one, and a partition goes into the client's assignment, with its
- * offset, once seek() has placed it. Every record is then held against the offset that must come next.
+ * offset, once seek() has positioned it. Every record is then held against the offset that must come next.
  *
  * The group is an eager one. At a rebalance each reader gives everything back and is given it anew. A cooperative group would keep what stays, but there a
  * partition that has moved and come back is hard to tell from one that has stayed, and all that is won is a few milliseconds at a moment when one drain
@@ -31,9 +31,9 @@ enum {
 	PARTITIONS_MAX = 100000,
 };
 
-struct place {
+struct position {
 	int64_t next;
-	bool ours, placed;
+	bool ours, positioned;
 	bool gone; /* the log does not have `next` */
 };
 
@@ -46,12 +46,12 @@ struct reader {
 	rd_kafka_queue_t *records;
 	struct kafka_look look;
 	struct kafka_dead dead;
-	struct place *places;      /* facts.partitions */
-	bool joined;               /* the group has given us something, be it nothing */
-	bool moved;                /* the client's assignment is no longer what the places say */
-	bool away;                 /* no broker was to be reached */
-	rd_kafka_message_t **held; /* of the last read() */
-	size_t held_count, held_capacity;
+	struct position *positions; /* facts.partitions */
+	bool joined;                /* the group has given us something, be it nothing */
+	bool moved;                 /* the client's assignment is no longer what the positions say */
+	bool away;                  /* no broker was to be reached */
+	rd_kafka_message_t **taken; /* of the last read() */
+	size_t taken_count, taken_capacity;
 };
 
 static struct reader *reader_of(struct journal_reader *base)
@@ -59,9 +59,9 @@ static struct reader *reader_of(struct journal_reader *base)
 	return (struct reader *)base;
 }
 
-static struct place *place_of(struct reader *reader, int64_t partition)
+static struct position *position_of(struct reader *reader, int64_t partition)
 {
-	return partition >= 0 && partition < reader->facts.partitions ? &reader->places[partition] : NULL;
+	return partition >= 0 && partition < reader->facts.partitions ? &reader->positions[partition] : NULL;
 }
 
 /* --- The group --- */
@@ -69,17 +69,17 @@ static struct place *place_of(struct reader *reader, int64_t partition)
 /* The topic has more partitions than it had. */
 static bool grow(struct reader *reader, uint32_t count)
 {
-	struct place *places;
+	struct position *positions;
 
 	if (count <= reader->facts.partitions)
 		return true;
-	places = count <= PARTITIONS_MAX ? realloc(reader->places, count * sizeof(*places)) : NULL;
-	if (!places) {
+	positions = count <= PARTITIONS_MAX ? realloc(reader->positions, count * sizeof(*positions)) : NULL;
+	if (!positions) {
 		error_origin(-ENOMEM);
 		return false;
 	}
-	memset(places + reader->facts.partitions, 0, (count - reader->facts.partitions) * sizeof(*places));
-	reader->places = places;
+	memset(positions + reader->facts.partitions, 0, (count - reader->facts.partitions) * sizeof(*positions));
+	reader->positions = positions;
 	reader->facts.partitions = count;
 	return true;
 }
@@ -87,7 +87,7 @@ static bool grow(struct reader *reader, uint32_t count)
 static void take_none(struct reader *reader)
 {
 	for (uint32_t i = 0; i < reader->facts.partitions; i++)
-		reader->places[i] = (struct place){0};
+		reader->positions[i] = (struct position){0};
 	reader->moved = false;
 }
 
@@ -98,7 +98,7 @@ static void take(struct reader *reader, const rd_kafka_topic_partition_list_t *g
 	take_none(reader);
 	for (int i = 0; i < given->cnt; i++)
 		if (given->elems[i].partition >= 0 && grow(reader, (uint32_t)given->elems[i].partition + 1))
-			reader->places[given->elems[i].partition].ours = true;
+			reader->positions[given->elems[i].partition].ours = true;
 	reader->joined = true;
 	rd_kafka_assign(reader->client, nothing);
 	rd_kafka_topic_partition_list_destroy(nothing);
@@ -130,7 +130,7 @@ static void on_error(rd_kafka_t *client, int code, const char *text, void *argum
 	log_debug("kafka", "trouble", LOG_TEXT("error", rd_kafka_err2str((rd_kafka_resp_err_t)code)), LOG_TEXT("text", text));
 }
 
-/* Tells the client what to fetch, from where. What it had fetched for these places and not handed over, it fetches again. */
+/* Tells the client what to fetch, from where. What it had fetched for these partitions and not handed over, it fetches again. */
 static int apply(struct reader *reader)
 {
 	rd_kafka_topic_partition_list_t *wanted, *begun;
@@ -140,9 +140,9 @@ static int apply(struct reader *reader)
 		return 0;
 	wanted = rd_kafka_topic_partition_list_new((int)reader->facts.partitions);
 	for (uint32_t i = 0; i < reader->facts.partitions; i++) {
-		if (!reader->places[i].placed || reader->places[i].gone)
+		if (!reader->positions[i].positioned || reader->positions[i].gone)
 			continue;
-		rd_kafka_topic_partition_list_add(wanted, reader->address.topic, (int32_t)i)->offset = reader->places[i].next;
+		rd_kafka_topic_partition_list_add(wanted, reader->address.topic, (int32_t)i)->offset = reader->positions[i].next;
 	}
 	result = rd_kafka_assign(reader->client, wanted);
 	rd_kafka_topic_partition_list_destroy(wanted);
@@ -155,14 +155,14 @@ static int apply(struct reader *reader)
 
 /*
  * Leads what is fetched into the queue of records. Again and again, because the library's own thread undoes it when it has stopped fetching a partition, which
- * may be after we have placed it anew; what has come meanwhile is led on then.
+ * may be after we have positioned it anew; what has come meanwhile is led on then.
  */
 static void lead(struct reader *reader)
 {
 	for (uint32_t i = 0; i < reader->facts.partitions; i++) {
 		rd_kafka_queue_t *queue = NULL;
 
-		if (reader->places[i].placed && !reader->places[i].gone)
+		if (reader->positions[i].positioned && !reader->positions[i].gone)
 			queue = rd_kafka_queue_get_partition(reader->client, reader->address.topic, (int32_t)i);
 		if (!queue)
 			continue;
@@ -194,18 +194,18 @@ static void serve(struct reader *reader, int timeout_ms)
 	rd_kafka_message_t *message = rd_kafka_consumer_poll(reader->client, timeout_ms);
 
 	while (message) {
-		const struct place *place = place_of(reader, message->partition);
+		const struct position *position = position_of(reader, message->partition);
 
 		if (message->err)
 			tell("the group has trouble", message);
-		else if (place && place->placed && !place->gone && message->offset >= place->next)
+		else if (position && position->positioned && !position->gone && message->offset >= position->next)
 			reader->moved = true;
 		rd_kafka_message_destroy(message);
 		message = rd_kafka_consumer_poll(reader->client, 0);
 	}
 }
 
-/* --- Places --- */
+/* --- Positions --- */
 
 static int identity(struct journal_reader *base, const char **cluster, const char **topic, uint32_t *partitions)
 {
@@ -240,17 +240,17 @@ static size_t given(struct journal_reader *base)
 	size_t count = 0;
 
 	for (uint32_t i = 0; i < reader->facts.partitions; i++)
-		count += reader->places[i].ours;
+		count += reader->positions[i].ours;
 	return count;
 }
 
-static size_t unplaced(struct journal_reader *base, uint32_t *partitions, size_t max)
+static size_t unpositioned(struct journal_reader *base, uint32_t *partitions, size_t max)
 {
 	struct reader *reader = reader_of(base);
 	size_t count = 0;
 
 	for (uint32_t i = 0; i < reader->facts.partitions && count < max; i++)
-		if (reader->places[i].ours && !reader->places[i].placed)
+		if (reader->positions[i].ours && !reader->positions[i].positioned)
 			partitions[count++] = i;
 	return count;
 }
@@ -290,28 +290,28 @@ static int check(struct reader *reader, uint32_t partition, int64_t next, uint64
 static int seek(struct journal_reader *base, uint32_t partition, int64_t next, uint64_t mark)
 {
 	struct reader *reader = reader_of(base);
-	struct place *place = place_of(reader, partition);
+	struct position *position = position_of(reader, partition);
 	int result;
 
 	ASSERT(next >= 0);
-	if (!place || !place->ours)
+	if (!position || !position->ours)
 		return -ENOENT;
 	result = check(reader, partition, next, mark);
 	if (result < 0)
 		return result;
-	*place = (struct place){.next = next, .ours = true, .placed = true};
+	*position = (struct position){.next = next, .ours = true, .positioned = true};
 	reader->moved = true;
 	return 0;
 }
 
-static void unplace(struct journal_reader *base, uint32_t partition)
+static void revoke(struct journal_reader *base, uint32_t partition)
 {
 	struct reader *reader = reader_of(base);
-	struct place *place = place_of(reader, partition);
+	struct position *position = position_of(reader, partition);
 
-	if (!place || !place->placed)
+	if (!position || !position->positioned)
 		return;
-	*place = (struct place){.ours = place->ours};
+	*position = (struct position){.ours = position->ours};
 	reader->moved = true;
 }
 
@@ -319,62 +319,63 @@ static void unplace(struct journal_reader *base, uint32_t partition)
 
 static void release(struct reader *reader)
 {
-	for (size_t i = 0; i < reader->held_count; i++)
-		rd_kafka_message_destroy(reader->held[i]);
-	reader->held_count = 0;
+	for (size_t i = 0; i < reader->taken_count; i++)
+		rd_kafka_message_destroy(reader->taken[i]);
+	reader->taken_count = 0;
 }
 
 static int fit(struct reader *reader, size_t max)
 {
-	rd_kafka_message_t **held;
+	rd_kafka_message_t **taken;
 
-	if (max <= reader->held_capacity)
+	if (max <= reader->taken_capacity)
 		return 0;
-	held = realloc(reader->held, max * sizeof(rd_kafka_message_t *));
-	if (!held)
+	taken = realloc(reader->taken, max * sizeof(rd_kafka_message_t *));
+	if (!taken)
 		return error_origin(-ENOMEM);
-	reader->held = held;
-	reader->held_capacity = max;
+	reader->taken = taken;
+	reader->taken_capacity = max;
 	return 0;
 }
 
-static void say_gone(const struct reader *reader, struct place *place, int32_t partition, int64_t found)
+static void say_gone(const struct reader *reader, struct position *position, int32_t partition, int64_t found)
 {
-	place->gone = true;
+	position->gone = true;
 	log_error("kafka", "the log does not have the record that comes next", LOG_TEXT("topic", reader->address.topic),
-		  LOG_INT("partition", partition), LOG_INT("next", place->next), LOG_INT("found", found));
+		  LOG_INT("partition", partition), LOG_INT("next", position->next), LOG_INT("found", found));
 }
 
-/* The client cannot go on with a partition. Its word may be of a place from before: the log is asked. */
+/* The client cannot go on with a partition. Its word may be of a position from before: the log is asked. */
 static void take_error(struct reader *reader, const rd_kafka_message_t *message)
 {
-	struct place *place = place_of(reader, message->partition);
+	struct position *position = position_of(reader, message->partition);
 	int64_t low, high;
 
-	if (!place || !place->placed || place->gone)
+	if (!position || !position->positioned || position->gone)
 		return;
 	if (message->err != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
 		tell("a partition cannot be read", message);
 		return;
 	}
 	reader->moved = true; /* its fetching has ended: it begins again, or ends for good */
-	if (kafka_look_ends(&reader->look, (uint32_t)message->partition, &low, &high) == 0 && (place->next < low || place->next > high))
-		say_gone(reader, place, message->partition, low);
+	if (kafka_look_ends(&reader->look, (uint32_t)message->partition, &low, &high) == 0 &&
+	    (position->next < low || position->next > high))
+		say_gone(reader, position, message->partition, low);
 }
 
 /* Whether it is the record that comes next. */
 static bool take_record(struct reader *reader, const rd_kafka_message_t *message)
 {
-	struct place *place = place_of(reader, message->partition);
+	struct position *position = position_of(reader, message->partition);
 
-	if (!place || !place->placed || place->gone || message->offset < place->next)
-		return false; /* fetched before the place was moved or given back */
-	if (message->offset > place->next) {
-		say_gone(reader, place, message->partition, message->offset);
+	if (!position || !position->positioned || position->gone || message->offset < position->next)
+		return false; /* fetched before the position was moved or given back */
+	if (message->offset > position->next) {
+		say_gone(reader, position, message->partition, message->offset);
 		reader->moved = true;
 		return false;
 	}
-	place->next++;
+	position->next++;
 	reader->away = false;
 	return true;
 }
@@ -392,7 +393,7 @@ static bool take_one(struct reader *reader, const rd_kafka_message_t *message, s
 	if (*result == 0)
 		return true;
 	/* No memory. It, and what lies behind it, is fetched again: nothing is skipped. */
-	reader->places[message->partition].next--;
+	reader->positions[message->partition].next--;
 	reader->moved = true;
 	return false;
 }
@@ -400,30 +401,30 @@ static bool take_one(struct reader *reader, const rd_kafka_message_t *message, s
 /* Takes what has been fetched, waiting up to timeout_ms for the first. */
 static int take_fetched(struct reader *reader, struct journal_record *records, size_t max, int timeout_ms, size_t *count)
 {
-	ssize_t got = rd_kafka_consume_batch_queue(reader->records, timeout_ms, reader->held, 1), more = 0;
+	ssize_t got = rd_kafka_consume_batch_queue(reader->records, timeout_ms, reader->taken, 1), more = 0;
 	int result = 0;
 
 	/* Asked for more at once, the library would wait for them, though it has some. */
 	if (got == 1 && max > 1)
-		more = rd_kafka_consume_batch_queue(reader->records, 0, reader->held + 1, max - 1);
+		more = rd_kafka_consume_batch_queue(reader->records, 0, reader->taken + 1, max - 1);
 	if (more > 0)
 		got += more;
 	for (ssize_t i = 0; i < got; i++) {
-		rd_kafka_message_t *message = reader->held[i];
+		rd_kafka_message_t *message = reader->taken[i];
 
 		if (result == 0 && take_one(reader, message, &records[*count], &result))
-			reader->held[(*count)++] = message;
+			reader->taken[(*count)++] = message;
 		else
 			rd_kafka_message_destroy(message);
 	}
-	reader->held_count = *count;
+	reader->taken_count = *count;
 	return *count > 0 ? 0 : result;
 }
 
 static bool is_any_gone(const struct reader *reader)
 {
 	for (uint32_t i = 0; i < reader->facts.partitions; i++)
-		if (reader->places[i].gone)
+		if (reader->positions[i].gone)
 			return true;
 	return false;
 }
@@ -477,26 +478,26 @@ static int64_t lag(struct journal_reader *base)
 	if (!reader->joined)
 		return -1;
 	for (uint32_t i = 0; i < reader->facts.partitions; i++) {
-		const struct place *place = &reader->places[i];
+		const struct position *position = &reader->positions[i];
 
-		if (!place->ours)
+		if (!position->ours)
 			continue;
-		if (!place->placed ||
+		if (!position->positioned ||
 		    rd_kafka_get_watermark_offsets(reader->client, reader->address.topic, (int32_t)i, &low, &high) || high < 0)
 			return -1;
-		sum += high > place->next ? high - place->next : 0;
+		sum += high > position->next ? high - position->next : 0;
 	}
 	return sum;
 }
 
-static int bury(struct journal_reader *base, const struct journal_record *record, const char *reason)
+static int copy_dead_letter(struct journal_reader *base, const struct journal_record *record, const char *reason)
 {
 	struct reader *reader = reader_of(base);
 
 	/* The record as it came, with its key and headers. */
-	for (size_t i = 0; i < reader->held_count; i++)
-		if (reader->held[i]->partition == (int32_t)record->partition && reader->held[i]->offset == record->offset)
-			return kafka_dead_bury(&reader->dead, reader->held[i], reason);
+	for (size_t i = 0; i < reader->taken_count; i++)
+		if (reader->taken[i]->partition == (int32_t)record->partition && reader->taken[i]->offset == record->offset)
+			return kafka_dead_copy(&reader->dead, reader->taken[i], reason);
 	return error_origin(-EINVAL); /* not of the last read() */
 }
 
@@ -519,8 +520,8 @@ static void reader_free(struct journal_reader *base)
 		explicit_bzero(reader->properties, strlen(reader->properties));
 	free(reader->properties);
 	free(reader->cluster);
-	free(reader->places);
-	free(reader->held);
+	free(reader->positions);
+	free(reader->taken);
 	free(reader);
 }
 
@@ -529,12 +530,12 @@ static const struct journal_reader_ops kafka_reader_ops = {
 	.identity = identity,
 	.share = share,
 	.given = given,
-	.unplaced = unplaced,
+	.unpositioned = unpositioned,
 	.seek = seek,
-	.unplace = unplace,
+	.revoke = revoke,
 	.read = read_records,
 	.lag = lag,
-	.bury = bury,
+	.copy_dead_letter = copy_dead_letter,
 	.free = reader_free,
 };
 
@@ -584,8 +585,8 @@ static int learn(struct reader *reader, const struct kafka_options *options, str
 		buffer_append_literal(error, "the cluster did not say its id");
 		return -ENOTCONN;
 	}
-	reader->places = calloc(reader->facts.partitions, sizeof(*reader->places));
-	return reader->places ? 0 : error_origin(-ENOMEM);
+	reader->positions = calloc(reader->facts.partitions, sizeof(*reader->positions));
+	return reader->positions ? 0 : error_origin(-ENOMEM);
 }
 
 /* One group a topic, so that another Penstock in the same cluster does not take part in ours; named so that who may have TOPIC* may have it. */

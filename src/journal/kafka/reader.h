@@ -9,6 +9,6 @@
 
 /*
  * Connects, makes the topic or checks the one that is there (as journal_kafka_open() does, with the same errors), and joins the group TOPIC.drain. Of the options
- * ack_deadline_ns counts for bury() alone. Dead letters go to the topic TOPIC.dead, which is made at the first.
+ * ack_deadline_ns counts for copy_dead_letter() alone. Dead letters go to the topic TOPIC.dead, which is made at the first.
  */
 int journal_kafka_reader_open(struct journal_reader **reader, const struct kafka_options *options, struct buffer *error) MUST_CHECK;

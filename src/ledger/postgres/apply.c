@@ -38,7 +38,7 @@
 #include "ledger/postgres/events.h"
 
 /* Judges every event; 0 or negative. */
-static int judge(struct pg_batch *batch, struct ledger_entry *entries, size_t count)
+static int judge_entries(struct pg_batch *batch, struct ledger_entry *entries, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		entries[i].outcome = pg_batch_apply(batch, entries[i].event);
@@ -83,14 +83,14 @@ static int go_short(const struct pg_events *events)
 	struct postgres_ledger *ledger = events->ledger;
 	struct pg_connection *connection = &ledger->writer.connection;
 	struct pg_batch *batch = ledger->writer.batch;
-	int result = judge(batch, events->entries, events->count);
+	int result = judge_entries(batch, events->entries, events->count);
 
 	if (result < 0)
 		return pg_transaction_abandon(ledger, result);
 	for (size_t i = 0; i < events->count; i++)
 		if (events->entries[i].outcome != LEDGER_DONE)
 			return PG_STALE;
-	if (events->drain && (result = pg_drain_bury(events)) < 0)
+	if (events->drain && (result = pg_drain_write_dead_letters(events)) < 0)
 		return pg_transaction_abandon(ledger, result);
 	add_opening(events);
 	if (ledger->shared && !batch->by_barrier)
@@ -112,9 +112,9 @@ static int go_long(const struct pg_events *events, const struct pg_makeup *makeu
 	result = pg_transaction_settle(ledger, pg_rows_read(ledger, makeup, add_opening(events)));
 	if (result != 0)
 		return result;
-	result = judge(batch, events->entries, events->count);
+	result = judge_entries(batch, events->entries, events->count);
 	if (result == 0 && events->drain)
-		result = pg_drain_bury(events);
+		result = pg_drain_write_dead_letters(events);
 	if (result < 0)
 		return pg_transaction_abandon(ledger, result);
 	/* Nothing new: what is there already was durable before it could be seen, if it was we who wrote it. */
@@ -137,7 +137,7 @@ static int apply_range(const struct pg_events *events, struct ledger_entry *entr
 	pg_add(connection, "SAVEPOINT half", NULL);
 	result = pg_rows_read(ledger, &makeup, 1);
 	if (result == 0)
-		result = judge(ledger->writer.batch, entries, count);
+		result = judge_entries(ledger->writer.batch, entries, count);
 	if (result != 0)
 		return result;
 	pg_rows_add(connection, ledger->writer.batch);
@@ -184,7 +184,7 @@ static int go_in_halves(const struct pg_events *events)
 		result = pg_transaction_settle(ledger, event_batch_halve(try_range, (void *)events, events->entries, events->count));
 	if (result == 0 && events->drain) {
 		pg_batch_clear(ledger->writer.batch, true);
-		result = pg_drain_bury(events);
+		result = pg_drain_write_dead_letters(events);
 		if (result < 0)
 			return pg_transaction_abandon(ledger, result);
 		pg_rows_add(connection, ledger->writer.batch);
@@ -232,7 +232,7 @@ int pg_events_write(const struct pg_events *events)
 	if (result > 0 && result != PG_MOVED)
 		result = pg_writer_failed(ledger, -EBUSY);
 	if (result == 0)
-		event_batch_shout(events->entries, events->count);
+		event_batch_log_violations(events->entries, events->count);
 	return result;
 }
 

@@ -496,7 +496,7 @@ bool pg_batch_wrote(const struct pg_batch *batch)
 	return batch->has_new || batch->has_moves || batch->has_changes || batch->has_barriers;
 }
 
-int pg_batch_bury(struct pg_batch *batch, int64_t at_ms, const char *reason, const struct event *event, struct slice record)
+int pg_batch_dead_letter(struct pg_batch *batch, int64_t at_ms, const char *reason, const struct event *event, struct slice record)
 {
 	struct buffer text;
 	bool failed;

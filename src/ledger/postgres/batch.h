@@ -107,5 +107,6 @@ int pg_batch_apply(struct pg_batch *batch, const struct event *event) MUST_CHECK
 /* After the last event: the rows that are sums of many. */
 void pg_batch_finish(struct pg_batch *batch);
 /* A dead letter. 0 or -ENOMEM. */
-int pg_batch_bury(struct pg_batch *batch, int64_t at_ms, const char *reason, const struct event *event, struct slice record) MUST_CHECK;
+int pg_batch_dead_letter(struct pg_batch *batch, int64_t at_ms, const char *reason, const struct event *event,
+			 struct slice record) MUST_CHECK;
 bool pg_batch_wrote(const struct pg_batch *batch);

@@ -34,19 +34,19 @@ size_t pg_drain_add_positions(const struct pg_events *events)
 	return 1;
 }
 
-int pg_drain_bury(const struct pg_events *events)
+int pg_drain_write_dead_letters(const struct pg_events *events)
 {
 	struct pg_batch *batch = events->ledger->writer.batch;
 	const struct ledger_drain *drain = events->drain;
 	int result = 0;
 
 	for (size_t i = 0; i < drain->bad_count && result == 0; i++)
-		result = pg_batch_bury(batch, drain->now_ms, drain->bad[i].reason, NULL, drain->bad[i].record);
+		result = pg_batch_dead_letter(batch, drain->now_ms, drain->bad[i].reason, NULL, drain->bad[i].record);
 	for (size_t i = 0; i < drain->count && result == 0; i++) {
 		const char *reason = dead_letter_reason(drain->entries[i].outcome);
 
 		if (reason)
-			result = pg_batch_bury(batch, drain->now_ms, reason, drain->entries[i].event, SLICE_NULL);
+			result = pg_batch_dead_letter(batch, drain->now_ms, reason, drain->entries[i].event, SLICE_NULL);
 	}
 	return result;
 }

@@ -6,7 +6,7 @@ const char pg_request_insert_sql[] = "INSERT INTO operator_requests (id, body, o
 				     " ON CONFLICT (id) DO NOTHING";
 
 /* The row of a request. 0: there is none. */
-static int judge(const PGresult *result, struct ledger_request *request)
+static int read_request(const PGresult *result, struct ledger_request *request)
 {
 	struct uuid body;
 
@@ -29,7 +29,7 @@ int pg_request_check(struct pg_connection *connection, const struct ledger_actor
 	end = pg_outcome(pg_query(connection, select_request, &params, &result), -EIO);
 	if (end < 0)
 		return end;
-	end = judge(result, actor->request);
+	end = read_request(result, actor->request);
 	PQclear(result);
 	return end;
 }
@@ -55,7 +55,7 @@ int postgres_request_find(struct ledger *base, struct ledger_request *request)
 	end = pg_read(postgres_ledger_of(base), select_request, &params, &result);
 	if (end < 0)
 		return end;
-	end = judge(result, request);
+	end = read_request(result, request);
 	PQclear(result);
 	return end;
 }

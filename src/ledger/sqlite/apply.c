@@ -389,6 +389,6 @@ int sqlite_apply(struct ledger *base, struct ledger_entry *entries, size_t count
 		entries[i].outcome = readable ? look_up(&apply, entries[i].event, result) : -EINPROGRESS;
 	writer_unlock(ledger);
 	if (result == 0)
-		event_batch_shout(entries, count);
+		event_batch_log_violations(entries, count);
 	return result;
 }

@@ -48,7 +48,8 @@ int sqlite_drain_move(struct connection *connection, const struct ledger_drain *
 	return moved < 0 ? moved : moved ? 0 : LEDGER_STALE_POSITION;
 }
 
-static int bury(struct connection *connection, int64_t at_ms, const char *reason, const struct event *event, struct slice record)
+static int write_dead_letter(struct connection *connection, int64_t at_ms, const char *reason, const struct event *event,
+			     struct slice record)
 {
 	struct buffer text;
 	int result;
@@ -63,17 +64,17 @@ static int bury(struct connection *connection, int64_t at_ms, const char *reason
 	return result;
 }
 
-static int bury_all(struct connection *connection, const struct ledger_drain *drain)
+static int write_dead_letters(struct connection *connection, const struct ledger_drain *drain)
 {
 	int result = 0;
 
 	for (size_t i = 0; i < drain->bad_count && result == 0; i++)
-		result = bury(connection, drain->now_ms, drain->bad[i].reason, NULL, drain->bad[i].record);
+		result = write_dead_letter(connection, drain->now_ms, drain->bad[i].reason, NULL, drain->bad[i].record);
 	for (size_t i = 0; i < drain->count && result == 0; i++) {
 		const char *reason = dead_letter_reason(drain->entries[i].outcome);
 
 		if (reason)
-			result = bury(connection, drain->now_ms, reason, drain->entries[i].event, SLICE_NULL);
+			result = write_dead_letter(connection, drain->now_ms, reason, drain->entries[i].event, SLICE_NULL);
 	}
 	return result;
 }
@@ -94,12 +95,12 @@ int sqlite_drain(struct ledger *base, struct ledger_drain *drain)
 		if (result == 0)
 			result = sqlite_apply_batch(&apply, drain->entries, drain->count);
 		if (result == 0)
-			result = bury_all(apply.connection, drain);
+			result = write_dead_letters(apply.connection, drain);
 		result = transaction_end(ledger, result);
 	}
 	writer_unlock(ledger);
 	if (result == 0)
-		event_batch_shout(drain->entries, drain->count);
+		event_batch_log_violations(drain->entries, drain->count);
 	return result;
 }
 

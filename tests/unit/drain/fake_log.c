@@ -83,13 +83,13 @@ static int reader_identity(struct journal_reader *base, const char **cluster, co
 	return chance(reader->chance) ? -ENOTCONN : take(&reader->identity_fault);
 }
 
-static size_t reader_unplaced(struct journal_reader *base, uint32_t *partitions, size_t max)
+static size_t reader_unpositioned(struct journal_reader *base, uint32_t *partitions, size_t max)
 {
 	const struct fake_reader *reader = reader_of(base);
 	size_t count = 0;
 
 	for (uint32_t i = 0; i < FAKE_PARTITIONS && count < max; i++)
-		if (reader->partitions[i].given && !reader->partitions[i].placed)
+		if (reader->partitions[i].given && !reader->partitions[i].positioned)
 			partitions[count++] = i;
 	return count;
 }
@@ -111,14 +111,14 @@ static int reader_seek(struct journal_reader *base, uint32_t partition, int64_t 
 		return -ENODATA;
 	if (next > log->partitions[partition].start && log->partitions[partition].records[next - 1].mark != mark)
 		return -ESTALE;
-	reader->partitions[partition].placed = true;
+	reader->partitions[partition].positioned = true;
 	reader->partitions[partition].next = next;
 	return 0;
 }
 
-static void reader_unplace(struct journal_reader *base, uint32_t partition)
+static void reader_revoke(struct journal_reader *base, uint32_t partition)
 {
-	reader_of(base)->partitions[partition].placed = false;
+	reader_of(base)->partitions[partition].positioned = false;
 }
 
 static void forget_values(struct fake_reader *reader)
@@ -170,12 +170,12 @@ static int reader_read(struct journal_reader *base, struct journal_record *recor
 	if (max > 0 && reader->read_fault)
 		return take(&reader->read_fault);
 	for (uint32_t i = 0; i < FAKE_PARTITIONS; i++)
-		if (reader->partitions[i].placed && reader->partitions[i].next < log->partitions[i].start)
+		if (reader->partitions[i].positioned && reader->partitions[i].next < log->partitions[i].start)
 			return -ENODATA;
 	/* By turns, so that partitions are mixed in a batch. */
 	for (uint32_t idle = 0, i = first; *count < max && *count < FAKE_RECORDS_MAX && idle < FAKE_PARTITIONS;
 	     i = (i + 1) % FAKE_PARTITIONS) {
-		if (!reader->partitions[i].placed || reader->partitions[i].next == log->partitions[i].end) {
+		if (!reader->partitions[i].positioned || reader->partitions[i].next == log->partitions[i].end) {
 			idle++;
 			continue;
 		}
@@ -193,12 +193,12 @@ static int64_t reader_lag(struct journal_reader *base)
 	int64_t lag = 0;
 
 	for (int i = 0; i < FAKE_PARTITIONS; i++)
-		if (reader->partitions[i].placed)
+		if (reader->partitions[i].positioned)
 			lag += reader->log->partitions[i].end - reader->partitions[i].next;
 	return reader->lag_unknown ? -1 : lag;
 }
 
-static int reader_bury(struct journal_reader *base, const struct journal_record *record, const char *reason)
+static int reader_copy_dead_letter(struct journal_reader *base, const struct journal_record *record, const char *reason)
 {
 	struct fake_reader *reader = reader_of(base);
 	char text[32];
@@ -208,9 +208,9 @@ static int reader_bury(struct journal_reader *base, const struct journal_record 
 	assert_true(slice_equal(record->value, slice_of(text)));
 	if (chance(reader->chance))
 		return -ETIMEDOUT;
-	if (reader->bury_fault)
-		return take(&reader->bury_fault);
-	reader->log->buried[record->partition][record->offset]++;
+	if (reader->dead_letter_fault)
+		return take(&reader->dead_letter_fault);
+	reader->log->copies[record->partition][record->offset]++;
 	return 0;
 }
 
@@ -221,7 +221,7 @@ static int reader_share(struct journal_reader *base, bool shares)
 	if (chance(reader->chance))
 		return -ETIMEDOUT;
 	reader->shares++;
-	reader->alone = !shares;
+	reader->resigned = !shares;
 	for (uint32_t i = 0; i < FAKE_PARTITIONS; i++)
 		fake_reader_give(reader, i, shares);
 	return 0;
@@ -241,12 +241,12 @@ static const struct journal_reader_ops reader_ops = {
 	.identity = reader_identity,
 	.share = reader_share,
 	.given = reader_given,
-	.unplaced = reader_unplaced,
+	.unpositioned = reader_unpositioned,
 	.seek = reader_seek,
-	.unplace = reader_unplace,
+	.revoke = reader_revoke,
 	.read = reader_read,
 	.lag = reader_lag,
-	.bury = reader_bury,
+	.copy_dead_letter = reader_copy_dead_letter,
 };
 
 void fake_reader_init(struct fake_reader *reader, struct fake_log *log)
@@ -259,7 +259,7 @@ void fake_reader_init(struct fake_reader *reader, struct fake_log *log)
 void fake_reader_give(struct fake_reader *reader, uint32_t partition, bool given)
 {
 	reader->partitions[partition].given = given;
-	reader->partitions[partition].placed = false;
+	reader->partitions[partition].positioned = false;
 }
 
 void fake_reader_deinit(struct fake_reader *reader)

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 #include "drain/drain.h"
 
-enum { FAKE_PARTITIONS = 4, FAKE_RECORDS_MAX = 4096, FAKE_BURIED_MAX = 16384, FAKE_READERS_MAX = 2 };
+enum { FAKE_PARTITIONS = 4, FAKE_RECORDS_MAX = 4096, FAKE_COPIES_MAX = 16384, FAKE_READERS_MAX = 2 };
 
 /* --- The clock --- */
 
@@ -35,7 +35,7 @@ struct fake_log {
 		struct fake_record records[FAKE_RECORDS_MAX];
 		int64_t start, end;
 	} partitions[FAKE_PARTITIONS];
-	uint32_t buried[FAKE_PARTITIONS][FAKE_RECORDS_MAX]; /* how often */
+	uint32_t copies[FAKE_PARTITIONS][FAKE_RECORDS_MAX]; /* how often */
 };
 void fake_log_init(struct fake_log *log, const char *cluster);
 /* Records that the ledger will say `outcome` of; -1: no events; FAKE_NEWER. */
@@ -47,17 +47,17 @@ struct fake_reader {
 	struct journal_reader base; /* first */
 	struct fake_log *log;
 	struct {
-		bool given, placed;
+		bool given, positioned;
 		int64_t next;
 	} partitions[FAKE_PARTITIONS];
 	char *values[FAKE_RECORDS_MAX]; /* as read; gone with the next read */
 	size_t value_count;
 	/* The next calls fail with this; 0: they do not. */
-	int identity_fault, read_fault, bury_fault, seek_fault[FAKE_PARTITIONS];
+	int identity_fault, read_fault, dead_letter_fault, seek_fault[FAKE_PARTITIONS];
 	unsigned chance; /* of each call to fail, in a thousand */
 	size_t reads, businesses, seeks, read_most;
 	bool lag_unknown;
-	bool alone;    /* it has no share in the partitions */
+	bool resigned; /* it has no share in the partitions */
 	size_t shares; /* how often it was told whether it has */
 };
 void fake_reader_init(struct fake_reader *reader, struct fake_log *log);

@@ -334,7 +334,7 @@ static void test_a_ledger_away_for_an_hour_means_lag_and_not_loss(void **state)
 	run_for(bench, 3600 * SECOND);
 	assert_ill(bench, "not connected");
 	/* It asked, but not all the time; and it left its partitions to others, who may reach the ledger. */
-	assert_true(bench->reader.alone);
+	assert_true(bench->reader.resigned);
 	assert_int_equal(sample(bench, "penstock_drain_partitions"), 0);
 	assert_int_equal(bench->reader.shares, 1);
 	assert_in_range(sample(bench, "penstock_drain_failures_total{step=\"identify\"}"), 700, 1500);
@@ -396,7 +396,7 @@ static void test_a_read_that_fails_loses_nothing(void **state)
 	turn(bench);
 	assert_ill(bench, "read");
 	run_out(bench);
-	assert_int_equal(bench->reader.seeks, seeks); /* the reader kept its places */
+	assert_int_equal(bench->reader.seeks, seeks); /* the reader kept its positions */
 	assert_int_equal(bench->ledger.applied, 4 * 100);
 	assert_well(bench);
 }
@@ -408,14 +408,14 @@ static void test_a_position_that_cannot_be_read_is_read_later(void **state)
 	fill(bench, 100);
 	bench->ledger.position_fault = -ENOTCONN;
 	turn(bench);
-	assert_ill(bench, "place");
+	assert_ill(bench, "position");
 	assert_int_equal(bench->ledger.applied, 0);
 	run_out(bench);
 	assert_int_equal(bench->ledger.applied, 4 * 100);
 	assert_well(bench);
 }
 
-static void test_a_partition_that_cannot_be_placed_now_does_not_stop_the_others(void **state)
+static void test_a_partition_that_cannot_be_positioned_now_does_not_stop_the_others(void **state)
 {
 	struct bench *bench = *state;
 
@@ -505,12 +505,12 @@ static void test_an_event_of_a_newer_program_stops_its_partition_and_is_no_dead_
 	assert_int_equal(bench->ledger.applied, FAKE_PARTITIONS * BEFORE); /* what lies before it is applied, behind it nothing */
 	assert_int_equal(bench->ledger.next[2], BEFORE);
 	assert_int_equal(sample(bench, "penstock_drain_events_total{outcome=\"dead\"}"), 0);
-	assert_int_equal(sample(bench, "penstock_drain_partitions_held"), 1);
-	assert_ill(bench, "partition 2 is held at 60");
+	assert_int_equal(sample(bench, "penstock_drain_partitions_stalled"), 1);
+	assert_ill(bench, "partition 2 is stalled at 60");
 	seeks = bench->reader.seeks;
 	run_for(bench, 600 * SECOND);
 	assert_in_range(bench->reader.seeks - seeks, 30, 90); /* it looks, and does not hammer */
-	assert_int_equal(sample(bench, "penstock_drain_partitions_held"), 1);
+	assert_int_equal(sample(bench, "penstock_drain_partitions_stalled"), 1);
 	assert_int_equal(bench->ledger.next[2], BEFORE);
 	fake_log_append(&bench->log, 0, 20, LEDGER_DONE); /* the others go on */
 	run_for(bench, SECOND);
@@ -519,7 +519,7 @@ static void test_an_event_of_a_newer_program_stops_its_partition_and_is_no_dead_
 	bench->log.partitions[2].records[BEFORE].outcome = LEDGER_DONE;
 	run_for(bench, 20 * SECOND);
 	assert_int_equal(bench->ledger.next[2], BEFORE + 1 + BEHIND);
-	assert_int_equal(sample(bench, "penstock_drain_partitions_held"), 0);
+	assert_int_equal(sample(bench, "penstock_drain_partitions_stalled"), 0);
 	assert_well(bench);
 }
 
@@ -533,12 +533,12 @@ static void test_a_lost_record_holds_its_partition_and_no_other(void **state)
 	run_for(bench, SECOND);
 	assert_int_equal(bench->ledger.applied, 3 * 100);
 	assert_int_equal(bench->ledger.next[1], 0);
-	assert_ill(bench, "partition 1 is held at 0");
-	assert_int_equal(sample(bench, "penstock_drain_partitions_held"), 1);
+	assert_ill(bench, "partition 1 is stalled at 0");
+	assert_int_equal(sample(bench, "penstock_drain_partitions_stalled"), 1);
 	seeks = bench->reader.seeks;
 	run_for(bench, 600 * SECOND);
 	assert_in_range(bench->reader.seeks - seeks, 30, 90); /* it looks, and does not hammer */
-	assert_ill(bench, "partition 1 is held at 0");
+	assert_ill(bench, "partition 1 is stalled at 0");
 	fake_log_append(&bench->log, 0, 20, LEDGER_DONE);
 	run_for(bench, SECOND);
 	assert_int_equal(bench->ledger.next[0], 120);
@@ -546,11 +546,11 @@ static void test_a_lost_record_holds_its_partition_and_no_other(void **state)
 	bench->log.partitions[1].start = 0;
 	run_for(bench, 20 * SECOND);
 	assert_true(fake_ledger_is_whole(&bench->ledger));
-	assert_int_equal(sample(bench, "penstock_drain_partitions_held"), 0);
+	assert_int_equal(sample(bench, "penstock_drain_partitions_stalled"), 0);
 	assert_well(bench);
 }
 
-static void test_a_record_that_is_lost_while_it_reads_is_found_by_placing(void **state)
+static void test_a_record_that_is_lost_while_it_reads_is_found_by_positioning(void **state)
 {
 	struct bench *bench = *state;
 
@@ -558,7 +558,7 @@ static void test_a_record_that_is_lost_while_it_reads_is_found_by_placing(void *
 	turn(bench);
 	bench->log.partitions[2].start = 250;
 	run_for(bench, 2 * SECOND);
-	assert_ill(bench, "partition 2 is held at");
+	assert_ill(bench, "partition 2 is stalled at");
 	assert_true(bench->ledger.next[2] < 250);
 	assert_int_equal(bench->ledger.applied, 3 * 300 + bench->ledger.next[2]);
 }
@@ -573,22 +573,22 @@ static void test_another_record_before_the_position_holds_the_partition(void **s
 	fake_reader_give(&bench->reader, 0, true);
 	fill(bench, 10);
 	run_for(bench, SECOND);
-	assert_ill(bench, "partition 0 is held at 10");
+	assert_ill(bench, "partition 0 is stalled at 10");
 	assert_ill(bench, "not the log");
 	assert_int_equal(bench->ledger.next[0], 10);
 	assert_int_equal(bench->ledger.applied, 4 * 10 + 3 * 10);
 }
 
-static void test_a_held_partition_that_another_drain_gets_is_no_longer_told(void **state)
+static void test_a_stalled_partition_that_another_drain_gets_is_no_longer_told(void **state)
 {
 	struct bench *bench = *state;
 
 	bench->log.partitions[1].start = bench->log.partitions[1].end = 7;
 	run_for(bench, SECOND);
-	assert_int_equal(look(bench).held, 1);
+	assert_int_equal(look(bench).stalled, 1);
 	fake_reader_give(&bench->reader, 1, false);
 	run_for(bench, SECOND);
-	assert_int_equal(look(bench).held, 0);
+	assert_int_equal(look(bench).stalled, 0);
 	assert_well(bench);
 }
 
@@ -636,28 +636,28 @@ static void test_identity_that_cannot_be_told_is_asked_again(void **state)
 
 /* --- The dead --- */
 
-static void test_what_is_no_event_is_buried_before_the_position_moves(void **state)
+static void test_what_is_no_event_is_copied_before_the_position_moves(void **state)
 {
 	struct bench *bench = *state;
 
 	fake_log_append(&bench->log, 0, 3, LEDGER_DONE);
 	fake_log_append(&bench->log, 0, 2, -1);
 	fake_log_append(&bench->log, 0, 3, LEDGER_DONE);
-	bench->reader.bury_fault = -ETIMEDOUT;
+	bench->reader.dead_letter_fault = -ETIMEDOUT;
 	turn(bench);
 	assert_int_equal(bench->ledger.drains, 0);
-	assert_ill(bench, "bury");
-	bench->ledger.fault = FAKE_FAILS; /* now they are buried, but the commit fails: they are buried again */
+	assert_ill(bench, "dead-letter");
+	bench->ledger.fault = FAKE_FAILS; /* now they are copied, but the commit fails: they are copied again */
 	run_out(bench);
-	assert_int_equal(bench->log.buried[0][3], 2);
-	assert_int_equal(bench->log.buried[0][4], 2);
+	assert_int_equal(bench->log.copies[0][3], 2);
+	assert_int_equal(bench->log.copies[0][4], 2);
 	assert_int_equal(bench->ledger.unreadable, 2);
 	assert_int_equal(bench->ledger.applied, 6);
 	assert_int_equal(sample(bench, "penstock_drain_dead_letters_total{reason=\"unreadable\"}"), 2);
 	assert_well(bench);
 }
 
-static void test_nothing_is_read_before_the_dead_of_a_batch_are_buried(void **state)
+static void test_nothing_is_read_before_the_dead_letters_of_a_batch_are_copied(void **state)
 {
 	struct bench *bench = *state;
 	size_t reads;
@@ -665,31 +665,31 @@ static void test_nothing_is_read_before_the_dead_of_a_batch_are_buried(void **st
 	fake_log_append(&bench->log, 0, 40, LEDGER_DONE);
 	fake_log_append(&bench->log, 0, 10, LEDGER_NOT_FOUND);
 	fake_log_append(&bench->log, 0, 100, LEDGER_DONE);
-	bench->reader.bury_fault = -ETIMEDOUT;
+	bench->reader.dead_letter_fault = -ETIMEDOUT;
 	turn(bench);
 	assert_int_equal(bench->ledger.dead, 10);
-	assert_int_equal(bench->log.buried[0][40], 0);
-	assert_ill(bench, "bury");
+	assert_int_equal(bench->log.copies[0][40], 0);
+	assert_ill(bench, "dead-letter");
 	reads = bench->reader.reads;
-	bench->reader.bury_fault = -ETIMEDOUT;
-	while (bench->reader.bury_fault)
+	bench->reader.dead_letter_fault = -ETIMEDOUT;
+	while (bench->reader.dead_letter_fault)
 		turn(bench);
 	assert_int_equal(bench->reader.reads, reads);
 	/* The reader's memory of them is gone by now: the copies are our own. */
 	run_out(bench);
 	for (int i = 40; i < 50; i++)
-		assert_int_equal(bench->log.buried[0][i], 1);
+		assert_int_equal(bench->log.copies[0][i], 1);
 	assert_int_equal(bench->ledger.dead, 10);
 	assert_int_equal(bench->ledger.applied, 140);
 	assert_well(bench);
 }
 
-static void test_one_that_ends_with_the_dead_unburied_frees_them(void **state)
+static void test_one_that_ends_with_dead_letters_uncopied_frees_them(void **state)
 {
 	struct bench *bench = *state;
 
 	fake_log_append(&bench->log, 0, 10, LEDGER_CONSTRAINT);
-	bench->reader.bury_fault = -ETIMEDOUT;
+	bench->reader.dead_letter_fault = -ETIMEDOUT;
 	turn(bench);
 	assert_int_equal(bench->ledger.dead, 10); /* their rows are there */
 }
@@ -763,20 +763,20 @@ int main(void)
 		TEST(the_batch_shrinks_and_failures_wait_longer_and_longer),
 		TEST(a_read_that_fails_loses_nothing),
 		TEST(a_position_that_cannot_be_read_is_read_later),
-		TEST(a_partition_that_cannot_be_placed_now_does_not_stop_the_others),
+		TEST(a_partition_that_cannot_be_positioned_now_does_not_stop_the_others),
 		TEST(a_stale_position_changes_nothing_and_is_read_again),
 		TEST(a_partition_that_is_taken_away_in_the_middle_is_left_alone),
 		TEST(an_event_of_a_newer_program_stops_its_partition_and_is_no_dead_letter),
 		TEST(a_lost_record_holds_its_partition_and_no_other),
-		TEST(a_record_that_is_lost_while_it_reads_is_found_by_placing),
+		TEST(a_record_that_is_lost_while_it_reads_is_found_by_positioning),
 		TEST(another_record_before_the_position_holds_the_partition),
-		TEST(a_held_partition_that_another_drain_gets_is_no_longer_told),
+		TEST(a_stalled_partition_that_another_drain_gets_is_no_longer_told),
 		TEST(another_log_is_refused),
 		TEST(another_ledger_that_answers_after_a_failure_is_found_out),
 		TEST(identity_that_cannot_be_told_is_asked_again),
-		TEST(what_is_no_event_is_buried_before_the_position_moves),
-		TEST(nothing_is_read_before_the_dead_of_a_batch_are_buried),
-		TEST(one_that_ends_with_the_dead_unburied_frees_them),
+		TEST(what_is_no_event_is_copied_before_the_position_moves),
+		TEST(nothing_is_read_before_the_dead_letters_of_a_batch_are_copied),
+		TEST(one_that_ends_with_dead_letters_uncopied_frees_them),
 		TEST(the_thread_finishes_its_batch_when_it_is_stopped),
 		TEST(a_stop_ends_a_pause_at_once),
 	};

@@ -110,7 +110,7 @@ static void step(struct model *model)
 		write_some(model);
 		break;
 	case 5:
-		/* It dies, wherever it was; its reader begins without places. */
+		/* It dies, wherever it was; its reader begins without positions. */
 		close_drain(station);
 		for (uint32_t i = 0; i < FAKE_PARTITIONS; i++)
 			fake_reader_give(&station->reader, i, station->reader.partitions[i].given);
@@ -150,12 +150,12 @@ static void judge(const struct model *model)
 
 			if (outcome < 0) {
 				unreadable++;
-				assert_true(model->log.buried[i][offset] > 0);
+				assert_true(model->log.copies[i][offset] > 0);
 			} else if (outcome == LEDGER_NOT_FOUND || outcome == LEDGER_CONSTRAINT) {
 				dead++;
 			} else {
 				events++;
-				assert_int_equal(model->log.buried[i][offset], 0);
+				assert_int_equal(model->log.copies[i][offset], 0);
 			}
 		}
 	assert_int_equal(model->ledger.applied, events);

@@ -24,7 +24,7 @@ static size_t checks(void *context, struct health_check *checks)
 {
 	struct bench *bench = context;
 
-	checks[0] = (struct health_check){"drain", bench->ill ? "partition 3 is held" : NULL, true};
+	checks[0] = (struct health_check){"drain", bench->ill ? "partition 3 is stalled" : NULL, true};
 	checks[1] = (struct health_check){"weather", "rain", false};
 	return 2;
 }
@@ -135,10 +135,10 @@ static void test_what_is_ill_is_not_ready(void **state)
 	bench->ill = true;
 	assert_answer(ask(bench, "GET", "/livez"), "200", "ok\n");
 	assert_answer(ask(bench, "GET", "/readyz"), "503", "not ready\n");
-	assert_answer(ask(bench, "GET", "/readyz?verbose"), "503", "[-]drain partition 3 is held\n[-]weather rain\nnot ready\n");
+	assert_answer(ask(bench, "GET", "/readyz?verbose"), "503", "[-]drain partition 3 is stalled\n[-]weather rain\nnot ready\n");
 	assert_answer(ask(bench, "GET", "/health"), "503",
 		      "{\"status\":\"DOWN\",\"components\":{\"drain\":{\"status\":\"DOWN\",\"details\":{\"kind\":\"fake\","
-		      "\"reason\":\"partition 3 is held\"}},\"weather\":{\"status\":\"UP\",\"details\":{\"drops\":7}}}}");
+		      "\"reason\":\"partition 3 is stalled\"}},\"weather\":{\"status\":\"UP\",\"details\":{\"drops\":7}}}}");
 }
 
 static void test_nothing_else_is_there(void **state)

@@ -1,4 +1,4 @@
-/* Where partitions stand: the ledger says it, the reader goes there, and what cannot go on is held. */
+/* Where partitions stand: the ledger says it, the reader goes there, and what cannot go on is stalled. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,8 +6,8 @@
 #include "base/log.h"
 #include "drain/private.h"
 
-/* A held partition is looked at so often: it heals only by somebody's hand. */
-static const int64_t HELD_RETRY_NS = 15000000000;
+/* A stalled partition is looked at so often: it heals only by somebody's hand. */
+static const int64_t STALLED_RETRY_NS = 15000000000;
 
 /* The partition of that number, with room made for it; NULL: out of memory, or no number that a log of ours has. */
 static struct partition *partition_of(struct drain *drain, uint32_t number)
@@ -30,28 +30,28 @@ static struct partition *partition_of(struct drain *drain, uint32_t number)
 	return &grown[number];
 }
 
-struct partition *drain_placed(struct drain *drain, uint32_t number)
+struct partition *drain_positioned(struct drain *drain, uint32_t number)
 {
-	if (number >= drain->partition_count || drain->partitions[number].state != PARTITION_PLACED)
+	if (number >= drain->partition_count || drain->partitions[number].state != PARTITION_POSITIONED)
 		return NULL;
 	return &drain->partitions[number];
 }
 
-void drain_unplace(struct drain *drain, uint32_t number)
+void drain_revoke(struct drain *drain, uint32_t number)
 {
-	struct partition *partition = drain_placed(drain, number);
+	struct partition *partition = drain_positioned(drain, number);
 
 	if (!partition)
 		return;
 	partition->state = PARTITION_ABSENT;
 	partition->probing = false;
-	drain->settings.reader->ops->unplace(drain->settings.reader, number);
+	drain->settings.reader->ops->revoke(drain->settings.reader, number);
 }
 
-void drain_unplace_all(struct drain *drain)
+void drain_revoke_all(struct drain *drain)
 {
 	for (size_t i = 0; i < drain->partition_count; i++)
-		drain_unplace(drain, (uint32_t)i);
+		drain_revoke(drain, (uint32_t)i);
 }
 
 static const char *fault_text(int fault)
@@ -67,54 +67,54 @@ static const char *fault_text(int fault)
 }
 
 /* Held partitions, counted and told anew. */
-static void show_held(struct drain *drain)
+static void show_stalled(struct drain *drain)
 {
 	const struct partition *first = NULL;
-	int64_t held = 0;
+	int64_t stalled = 0;
 
 	for (size_t i = 0; i < drain->partition_count; i++)
-		if (drain->partitions[i].state == PARTITION_HELD || drain->partitions[i].probing) {
+		if (drain->partitions[i].state == PARTITION_STALLED || drain->partitions[i].probing) {
 			first = first ? first : &drain->partitions[i];
-			held++;
+			stalled++;
 		}
 	pthread_mutex_lock(&drain->lock);
-	drain->shown.held = held;
+	drain->shown.stalled = stalled;
 	if (first)
-		snprintf(drain->shown.reason, sizeof(drain->shown.reason), "partition %zu is held at %" PRId64 ": %s",
+		snprintf(drain->shown.reason, sizeof(drain->shown.reason), "partition %zu is stalled at %" PRId64 ": %s",
 			 (size_t)(first - drain->partitions), first->next, fault_text(first->fault));
 	else if (drain->backoff.failures == 0)
 		drain->shown.reason[0] = '\0';
 	pthread_mutex_unlock(&drain->lock);
 }
 
-static void hold(struct drain *drain, uint32_t number, struct partition *partition, int64_t next, int fault)
+static void stall(struct drain *drain, uint32_t number, struct partition *partition, int64_t next, int fault)
 {
-	bool known = (partition->state == PARTITION_HELD || partition->probing) && partition->fault == fault &&
+	bool known = (partition->state == PARTITION_STALLED || partition->probing) && partition->fault == fault &&
 		     partition->next == next;
 
-	partition->state = PARTITION_HELD;
+	partition->state = PARTITION_STALLED;
 	partition->probing = false;
 	partition->next = next;
 	partition->fault = fault;
-	partition->retry_ns = clock_mono_ns() + backoff_jitter(HELD_RETRY_NS);
+	partition->retry_ns = clock_mono_ns() + backoff_jitter(STALLED_RETRY_NS);
 	if (known)
 		return;
-	log_error("drain", "A PARTITION IS HELD: its orders wait, nothing of it is skipped", LOG_INT("partition", number),
+	log_error("drain", "A PARTITION IS STALLED: its orders wait, nothing of it is skipped", LOG_INT("partition", number),
 		  LOG_INT("position", next), LOG_TEXT("reason", fault_text(fault)));
-	show_held(drain);
+	show_stalled(drain);
 }
 
-static void placed(struct drain *drain, uint32_t number, struct partition *partition, int64_t next)
+static void positioned(struct drain *drain, uint32_t number, struct partition *partition, int64_t next)
 {
-	bool was_held = partition->state == PARTITION_HELD;
+	bool was_stalled = partition->state == PARTITION_STALLED;
 
-	partition->state = PARTITION_PLACED;
+	partition->state = PARTITION_POSITIONED;
 	partition->next = next;
 	backoff_reset(&partition->backoff);
-	log_debug("drain", "a partition is placed", LOG_INT("partition", number), LOG_INT("position", next));
+	log_debug("drain", "a partition is positioned", LOG_INT("partition", number), LOG_INT("position", next));
 	/* Whether it goes on behind a record that was not known shows when that one is met again. */
-	partition->probing = was_held && partition->fault == -EPROTONOSUPPORT;
-	if (was_held && !partition->probing)
+	partition->probing = was_stalled && partition->fault == -EPROTONOSUPPORT;
+	if (was_stalled && !partition->probing)
 		drain_goes_on(drain, number);
 }
 
@@ -124,11 +124,11 @@ void drain_goes_on(struct drain *drain, uint32_t number)
 
 	partition->probing = false;
 	log_info("drain", "a partition goes on", LOG_INT("partition", number), LOG_INT("position", partition->next));
-	show_held(drain);
+	show_stalled(drain);
 }
 
 /* A batch that was not committed has let go of them: they are read again. */
-void drain_hold_stopped(struct drain *drain)
+void drain_stall_stopped(struct drain *drain)
 {
 	for (size_t i = 0; i < drain->partition_count; i++) {
 		struct partition *partition = &drain->partitions[i];
@@ -137,16 +137,16 @@ void drain_hold_stopped(struct drain *drain)
 		if (!partition->stops)
 			continue;
 		partition->stops = false;
-		if (partition->state != PARTITION_PLACED)
+		if (partition->state != PARTITION_POSITIONED)
 			continue;
-		drain_unplace(drain, (uint32_t)i);
+		drain_revoke(drain, (uint32_t)i);
 		partition->probing = probing;
-		hold(drain, (uint32_t)i, partition, partition->next, -EPROTONOSUPPORT);
+		stall(drain, (uint32_t)i, partition, partition->next, -EPROTONOSUPPORT);
 	}
 }
 
 /* 0, or negative where the ledger failed. What fails with the reader is this partition's alone: the others go on. */
-static int place(struct drain *drain, uint32_t number, struct partition *partition)
+static int position(struct drain *drain, uint32_t number, struct partition *partition)
 {
 	struct journal_reader *reader = drain->settings.reader;
 	struct ledger *ledger = drain->settings.ledger;
@@ -163,20 +163,20 @@ static int place(struct drain *drain, uint32_t number, struct partition *partiti
 	r = reader->ops->seek(reader, number, next, mark);
 	switch (r) {
 	case 0:
-		placed(drain, number, partition, next);
+		positioned(drain, number, partition, next);
 		break;
 	case -ENOENT:
 		partition->state = PARTITION_ABSENT;
 		break;
 	case -ESTALE:
 	case -ENODATA:
-		hold(drain, number, partition, next, r);
+		stall(drain, number, partition, next, r);
 		break;
 	default:
 		partition->state = PARTITION_LATE;
 		partition->retry_ns = clock_mono_ns() + backoff_next(&partition->backoff);
-		metrics_add(drain->cells, drain->metrics.failures[DRAIN_STEP_PLACE], 1);
-		log_warn("drain", "a partition cannot be placed now", LOG_INT("partition", number), LOG_INT("position", next),
+		metrics_add(drain->cells, drain->metrics.failures[DRAIN_STEP_POSITION], 1);
+		log_warn("drain", "a partition cannot be positioned now", LOG_INT("partition", number), LOG_INT("position", next),
 			 LOG_TEXT("error", error_text(r)));
 	}
 	return 0;
@@ -185,24 +185,25 @@ static int place(struct drain *drain, uint32_t number, struct partition *partiti
 /* What waits at the reader no more was given to another. */
 static void forget_absent(struct drain *drain)
 {
-	bool any_held = false;
+	bool any_stalled = false;
 
 	for (size_t i = 0; i < drain->partition_count; i++) {
 		struct partition *partition = &drain->partitions[i];
 
-		if (partition->listed == drain->round || partition->state == PARTITION_PLACED || partition->state == PARTITION_ABSENT)
+		if (partition->listed == drain->round || partition->state == PARTITION_POSITIONED ||
+		    partition->state == PARTITION_ABSENT)
 			continue;
-		any_held = any_held || partition->state == PARTITION_HELD;
+		any_stalled = any_stalled || partition->state == PARTITION_STALLED;
 		partition->state = PARTITION_ABSENT;
 	}
-	if (any_held)
-		show_held(drain);
+	if (any_stalled)
+		show_stalled(drain);
 }
 
-int drain_place(struct drain *drain)
+int drain_position(struct drain *drain)
 {
 	struct journal_reader *reader = drain->settings.reader;
-	size_t count = reader->ops->unplaced(reader, drain->waiting, JOURNAL_PARTITIONS_MAX);
+	size_t count = reader->ops->unpositioned(reader, drain->waiting, JOURNAL_PARTITIONS_MAX);
 
 	drain->round++;
 	for (size_t i = 0; i < count; i++) {
@@ -210,15 +211,15 @@ int drain_place(struct drain *drain)
 		int r = partition ? 0 : -ENOMEM;
 
 		if (partition) {
-			bool waits = partition->state == PARTITION_HELD || partition->state == PARTITION_LATE;
+			bool waits = partition->state == PARTITION_STALLED || partition->state == PARTITION_LATE;
 
 			partition->listed = drain->round;
 			if (waits && clock_mono_ns() < partition->retry_ns)
 				continue;
-			r = place(drain, drain->waiting[i], partition);
+			r = position(drain, drain->waiting[i], partition);
 		}
 		if (r < 0) {
-			drain_fail(drain, DRAIN_STEP_PLACE, r, true);
+			drain_fail(drain, DRAIN_STEP_POSITION, r, true);
 			return r;
 		}
 	}

@@ -97,6 +97,11 @@ struct stock_settle {
 	int64_t now_ns, now_ms; /* monotonic; wall */
 	int64_t grace_ns;       /* a confirm or extend within deadline + grace is in time */
 	int64_t extend_ns;      /* ORDER_EXTEND: new hold from now; where it has as much already: STOCK_ALREADY */
+	/*
+	 * ORDER_EXTEND: when the hold is to end, as the stock tells deadlines (stock_find.now_ms), at most extend_ns from now; where its end is not before that,
+	 * STOCK_ALREADY: so the same may be asked again. 0: extend_ns from now.
+	 */
+	int64_t extend_to_ms;
 	enum actor_kind actor_kind;
 	struct slice actor, trace;
 	/* Out */
@@ -113,6 +118,7 @@ struct stock_find {
 	enum stock_outcome outcome; /* STOCK_DONE, STOCK_NO_ORDER, STOCK_UNKNOWN_SALE, STOCK_FENCED, STOCK_UNAVAILABLE */
 	struct stock_order order;
 	char owner[BUYER_MAX + 1]; /* as in stock_settle */
+	int64_t now_ms;            /* STOCK_DONE: the time by which the sale's deadlines are told */
 };
 
 /* One buyer's orders in a sale. */

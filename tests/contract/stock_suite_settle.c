@@ -282,6 +282,54 @@ static void test_extension_never_shortens(void **state)
 	assert_int_equal(shop_totals(shop).outbox, 0);
 }
 
+static struct stock_settle extend_to(struct shop *shop, const struct uuid *id, int64_t end_ms)
+{
+	struct stock_settle settle = {
+		.sale = SHOP_SALE,
+		.id = *id,
+		.action = ORDER_EXTEND,
+		.now_ns = shop->now_ns,
+		.now_ms = shop->now_ms,
+		.grace_ns = SHOP_GRACE_MS * MS,
+		.extend_ns = 2 * SHOP_HOLD_MS * MS,
+		.extend_to_ms = end_ms,
+	};
+
+	shop->stock->ops->settle(shop->stock, &settle, 1);
+	return settle;
+}
+
+/* A retry that comes later would else count from its own moment. */
+static void test_an_extension_to_an_end_is_the_same_whenever_it_is_asked(void **state)
+{
+	struct shop *shop = *state;
+	struct stock_reserve item;
+	struct stock_settle settle;
+	struct event out[1];
+	int64_t next, end_ms;
+
+	shop_sell(shop, 1, 5);
+	item = shop_order(shop, "ann", "k", 1);
+	end_ms = shop->now_ms + 2 * SHOP_HOLD_MS;
+	shop_pass(shop, 60000);
+	settle = extend_to(shop, &item.order.id, end_ms);
+	assert_int_equal(settle.outcome, STOCK_DONE);
+	assert_true(settle.event.hold_expires_at_ms == end_ms);
+	assert_true(settle.order.hold_expires_at_ms == end_ms);
+	shop_acknowledge(shop, &settle.event);
+	shop_pass(shop, 60000);
+	settle = extend_to(shop, &item.order.id, end_ms);
+	assert_int_equal(settle.outcome, STOCK_ALREADY);
+	assert_true(settle.order.hold_expires_at_ms == end_ms);
+	assert_int_equal(extend_to(shop, &item.order.id, end_ms - 1).outcome, STOCK_ALREADY);
+	assert_int_equal(shop_totals(shop).outbox, 0);
+	shop_pass(shop, 2 * SHOP_HOLD_MS - 120000 - 1);
+	assert_int_equal(shop_expire(shop, out, 1, &next), 0);
+	assert_true(next == shop->now_ns + (SHOP_GRACE_MS + 1) * MS);
+	shop_pass(shop, SHOP_GRACE_MS + 1);
+	assert_int_equal(shop_expire(shop, out, 1, &next), 1);
+}
+
 static void test_two_extensions_are_told_apart(void **state)
 {
 	struct shop *shop = *state;
@@ -342,6 +390,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_late_confirm_is_told_that_the_hold_expired, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_a_hold_in_doubt_does_not_expire, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_extend_moves_the_deadline_but_not_what_a_replay_says, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_an_extension_to_an_end_is_the_same_whenever_it_is_asked, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_extension_never_shortens, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_two_extensions_are_told_apart, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_cancel_of_a_late_hold_is_allowed, shop_open, shop_close),

@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/clock.h"
 #include "base/failpoint.h"
 #include "stock/memory/sale_stock.h"
 
@@ -70,6 +71,28 @@ static struct event order_event(const struct sale_stock *sale, const struct orde
 	};
 }
 
+/* When the hold is to end, as it is told. */
+static int64_t extension_ms(const struct stock_settle *item)
+{
+	return item->extend_to_ms ? item->extend_to_ms : item->now_ms + item->extend_ns / 1000000;
+}
+
+/* The same for the heap: what was told, but no longer than was asked for, and never earlier than it is. */
+static int64_t extension_ns(const struct stock_settle *item, int64_t deadline_ns)
+{
+	int64_t left_ns = item->extend_ns;
+
+	if (item->extend_to_ms && item->extend_to_ms - item->now_ms < left_ns / 1000000)
+		left_ns = (item->extend_to_ms - item->now_ms) * 1000000;
+	return item->now_ns + left_ns > deadline_ns ? item->now_ns + left_ns : deadline_ns;
+}
+
+/* An extension never shortens. */
+static bool is_extended(const struct order_record *record, const struct stock_settle *item, int64_t deadline_ns)
+{
+	return item->extend_to_ms ? item->extend_to_ms <= record->hold_expires_at_ms : item->now_ns + item->extend_ns <= deadline_ns;
+}
+
 /* Whether the action may go out now, and the state after it. */
 static enum stock_outcome judge(const struct sale_shard *shard, const struct order_record *record,
 				const struct stock_settle *item, enum order_state *next)
@@ -97,9 +120,7 @@ static enum stock_outcome judge(const struct sale_shard *shard, const struct ord
 		return STOCK_EXPIRED;
 	if (!late && item->action == ORDER_EXPIRE)
 		return STOCK_REFUSED;
-	if (item->action == ORDER_EXTEND && item->now_ns + item->extend_ns <= deadline_ns)
-		return STOCK_ALREADY; /* an extension never shortens */
-	return STOCK_DONE;
+	return item->action == ORDER_EXTEND && is_extended(record, item, deadline_ns) ? STOCK_ALREADY : STOCK_DONE;
 }
 
 static enum stock_outcome settle_locked(struct sale_stock *sale, struct sale_shard *shard, uint32_t number, struct stock_settle *item)
@@ -119,8 +140,8 @@ static enum stock_outcome settle_locked(struct sale_stock *sale, struct sale_sha
 	item->event.actor = item->actor;
 	item->event.trace = item->trace;
 	if (item->action == ORDER_EXTEND) {
-		item->event.hold_expires_at_ms = item->now_ms + item->extend_ns / 1000000;
-		pending.next_deadline_ns = item->now_ns + item->extend_ns;
+		item->event.hold_expires_at_ms = extension_ms(item);
+		pending.next_deadline_ns = extension_ns(item, deadline_heap_at(&shard->holds, record->hold_position));
 	}
 	send(sale, shard, number, &item->event, item->now_ns, &pending);
 	sale_stock_tell(record, &item->order);
@@ -170,6 +191,7 @@ void sale_stock_find(struct sale_stock *sale, struct stock_find *item)
 		return;
 	if (belongs_to(sale, shard, record, item->buyer)) {
 		sale_stock_tell(record, &item->order);
+		item->now_ms = clock_wall_ms();
 		item->outcome = STOCK_DONE;
 	}
 	pthread_mutex_unlock(&shard->lock);

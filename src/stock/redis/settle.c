@@ -81,6 +81,7 @@ static void ask_settle(struct buffer *out, const struct stock_settle *item)
 	redis_write(out, (uint64_t)item->now_ms, 8);
 	redis_write(out, (uint64_t)redis_ms(item->grace_ns), 8);
 	redis_write(out, (uint64_t)redis_ms(item->extend_ns), 8);
+	redis_write(out, (uint64_t)item->extend_to_ms, 8);
 	redis_write_text(out, item->buyer);
 	redis_write(out, (uint64_t)item->actor_kind, 1);
 	redis_write_text(out, item->actor);
@@ -177,6 +178,8 @@ static void find_batch(struct stock_redis *redis, const char *function, struct s
 				take_found(&answer, &item->order, item->owner);
 			if (answer.failed)
 				item->outcome = STOCK_UNAVAILABLE;
+			if (item->outcome == STOCK_DONE)
+				item->now_ms = head.now_ms;
 		}
 	}
 	redis_trip_end(&trip);

@@ -38,8 +38,8 @@ local function send_write(lists)
 	write(lists.holds)
 end
 
--- Whether the action may go out now; and the state after it.
-local function judge(sale, record, action, grace, extend)
+-- Whether the action may go out now; and the state after it. `extended`: when the hold is to end.
+local function judge(sale, record, action, grace, extended)
 	local state, flags, _, hold = unpack_bin(RECORD_HEAD, record)
 	local in_time_only = action == CONFIRM or action == EXTEND
 	if has(flags, SETTLING) or not has(flags, DURABLE) then
@@ -62,7 +62,7 @@ local function judge(sale, record, action, grace, extend)
 	if not late and action == EXPIRE then
 		return REFUSED
 	end
-	if action == EXTEND and sale.now + extend <= hold then
+	if action == EXTEND and extended <= hold then
 		return ALREADY -- an extension never shortens
 	end
 	return 0, move[2]
@@ -80,18 +80,19 @@ local function settle(keys, args)
 	local records = records_of(ids)
 	local outbox = call('ZCARD', sale.key .. ':x')
 	for i = 2, #args do
-		local id, action, at, grace, extend, buyer, rest = unpack_bin('<c16Bi8i8i8Bc0', args[i])
+		local id, action, at, grace, extend, extend_to, buyer, rest = unpack_bin('<c16Bi8i8i8i8Bc0', args[i])
+		local extended = extend_to > 0 and extend_to or sale.now + extend
 		local record = records[id]
 		local owner = record and select(8, unpack_bin(RECORD, record))
 		if not record or (buyer ~= '' and buyer ~= owner) then
 			out[i - 1] = pack('B', NO_ORDER)
 		else
-			local outcome, state = judge(sale, record, action, grace, extend)
+			local outcome, state = judge(sale, record, action, grace, extended)
 			if outcome == 0 and outbox >= sale.outbox_max then
 				outcome = FULL
 			end
 			if outcome == 0 then
-				local next_hold = action == EXTEND and sale.now + extend or 0
+				local next_hold = action == EXTEND and extended or 0
 				local told
 				outbox = outbox + 1
 				record = send(sale, lists, id, record, EVENT_OF[action], at, next_hold, sub(args[i], rest))

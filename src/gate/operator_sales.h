@@ -6,3 +6,7 @@
 struct sale_control *operator_control(const struct ledger_task *task);
 /* Says what a refusal or a failure of sale control means; id: the sale's. */
 void operator_say_control(struct ledger_task *task, const char *id, int r);
+/* A sale as the gates see it. */
+void operator_sales_render(struct ledger_task *task, const struct sale *sale);
+/* Answers with the sale as it is now, or with why it cannot be shown. */
+void operator_sales_answer(struct ledger_task *task, const char *id);

@@ -1,0 +1,163 @@
+/* A sale's life by the operator's hand: arm, disarm, open, pause, resume, end, delete. */
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "gate/operator_sales.h"
+#include "gate/render.h"
+
+static void move(struct ledger_task *task, enum sale_action action)
+{
+	struct ledger_actor actor = ledger_task_actor(task);
+	int r = sale_control_move(operator_control(task), slice_of(task->names[0]), action, &actor);
+
+	if (r != LEDGER_ALREADY)
+		(void)ledger_task_repeats(task, &r);
+	if (r && r != LEDGER_ALREADY)
+		operator_say_control(task, task->names[0], r);
+	else
+		operator_sales_answer(task, task->names[0]);
+}
+
+/* Shows it as it is now, under the id that it had: that one is free again. */
+static void answer_deleted(struct ledger_task *task, uint32_t number)
+{
+	struct ledger *ledger = ledger_task_ledger(task);
+	struct sale *sale = NULL;
+
+	if (ledger->ops->sale_get(ledger, number, SLICE_NULL, &sale)) {
+		reply_problem(&task->reply, PROBLEM_OUTCOME_UNKNOWN,
+			      &(struct problem_options){.detail = "It is deleted, but cannot be shown now."});
+		return;
+	}
+	strcpy(sale->id, task->names[0]);
+	render_operator_sale(sale, NULL, &task->reply.body);
+	free(sale);
+}
+
+static void work_delete(struct ledger_task *task)
+{
+	struct ledger *ledger = ledger_task_ledger(task);
+	struct ledger_actor actor = ledger_task_actor(task);
+	struct sale *sale = NULL;
+	int r = task->has_key ? ledger->ops->request_find(ledger, &task->request) : 0;
+
+	if (r == 0)
+		r = ledger->ops->sale_get(ledger, 0, slice_of(task->names[0]), &sale);
+	if (sale)
+		task->request.outcome = sale->number; /* who asks again knows its id alone, which is free by then */
+	if (sale)
+		r = sale_control_move(operator_control(task), slice_of(task->names[0]), SALE_DELETE, &actor);
+	if (r == 0 || ledger_task_repeats(task, &r))
+		answer_deleted(task, (uint32_t)(sale ? sale->number : task->request.outcome));
+	else
+		operator_say_control(task, task->names[0], r);
+	free(sale);
+}
+
+static void work_arm(struct ledger_task *task)
+{
+	move(task, SALE_ARM);
+}
+static void work_disarm(struct ledger_task *task)
+{
+	move(task, SALE_DISARM);
+}
+static void work_open(struct ledger_task *task)
+{
+	move(task, SALE_START);
+}
+static void work_pause(struct ledger_task *task)
+{
+	move(task, SALE_PAUSE);
+}
+static void work_resume(struct ledger_task *task)
+{
+	move(task, SALE_RESUME);
+}
+static void work_end(struct ledger_task *task)
+{
+	move(task, SALE_END);
+}
+
+/* --- The brake: to the stock first. What the ledger has is not asked for, so that nothing that holds up the ledger holds it up. --- */
+
+static void answer_from_catalog(struct ledger_task *task)
+{
+	const struct sale_table *table = sale_catalog_ref(task->thread->gate->settings.catalog);
+	const struct sale_entry *entry = sale_table_find_number(table, task->sale_number);
+
+	if (entry)
+		operator_sales_render(task, entry->sale);
+	else
+		reply_problem(&task->reply, PROBLEM_UNKNOWN_SALE, NULL);
+	sale_table_unref(table);
+}
+
+static void work_stop(struct ledger_task *task)
+{
+	struct ledger_actor actor = ledger_task_actor(task);
+
+	/* Where the stock cannot be told, other processes may still hear of it by the ledger. */
+	if (sale_control_brake(operator_control(task), task->sale_number, true, &actor))
+		task->further = work_pause;
+	else
+		answer_from_catalog(task);
+}
+
+static void work_go_on(struct ledger_task *task)
+{
+	struct ledger_actor actor = ledger_task_actor(task);
+	int r = sale_control_brake(operator_control(task), task->sale_number, false, &actor);
+
+	if (r)
+		operator_say_control(task, task->names[0], r);
+	else
+		answer_from_catalog(task);
+}
+
+/* Of what is on sale now, or was until it was stopped; else by the ledger, whose rules say what can be moved. */
+static void start_brake(struct gate_request *request, void (*work)(struct ledger_task *), void (*otherwise)(struct ledger_task *))
+{
+	const struct sale_entry *entry = sale_table_find(gate_sales(request->thread), request->parameters[0]);
+	enum sale_phase phase = entry ? sale_phase(entry->sale, clock_wall_ms()) : SALE_PHASE_HIDDEN;
+	bool brakes = phase == SALE_PHASE_OPEN || phase == SALE_PHASE_PAUSED;
+	struct ledger_task *task = ledger_task_new(request, brakes ? work : otherwise);
+
+	if (!task)
+		return;
+	if (brakes) {
+		task->class = TASK_BRAKE;
+		task->sale_number = entry->sale->number;
+	}
+	ledger_task_send(request, task);
+}
+
+void operator_sales_arm(struct gate_request *request)
+{
+	ledger_task_start(request, work_arm);
+}
+void operator_sales_disarm(struct gate_request *request)
+{
+	ledger_task_start(request, work_disarm);
+}
+void operator_sales_open(struct gate_request *request)
+{
+	ledger_task_start(request, work_open);
+}
+void operator_sales_pause(struct gate_request *request)
+{
+	start_brake(request, work_stop, work_pause);
+}
+void operator_sales_resume(struct gate_request *request)
+{
+	start_brake(request, work_go_on, work_resume);
+}
+void operator_sales_end(struct gate_request *request)
+{
+	ledger_task_start(request, work_end);
+}
+
+void operator_sales_delete(struct gate_request *request)
+{
+	ledger_task_start(request, work_delete);
+}

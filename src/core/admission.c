@@ -116,8 +116,8 @@ void admission_asked(struct sale_latch *latch)
 static void fill(struct stock_reserve *item, const struct purchase *purchase)
 {
 	*item = (struct stock_reserve){
-		.event = purchase->job.event,
-		.now_ns = purchase->job.started_ns,
+		.event = purchase->event,
+		.now_ns = purchase->started_ns,
 		.hold_ns = purchase->hold_ns,
 		.replay_only = purchase->refusal != VERDICT_NONE,
 	};
@@ -185,7 +185,7 @@ static enum verdict judge(struct purchase *purchase, const struct stock_reserve 
 
 static void take(struct purchase *purchase, const struct stock_reserve *item)
 {
-	struct event *event = &purchase->job.event;
+	struct event *event = &purchase->event;
 
 	purchase->order = item->order;
 	if (item->outcome == STOCK_RATE_LIMITED)
@@ -224,16 +224,17 @@ void admission_reserve(const struct admission *admission, struct purchase *const
 
 void admission_abandon(const struct admission *admission, struct purchase *purchase)
 {
-	const struct event *event = &purchase->job.event;
+	const struct event *event = &purchase->event;
 	bool undone;
 
 	admission->stock->ops->compensate(admission->stock, &event, 1, &undone);
 	purchase->verdict = undone ? VERDICT_OVERLOADED : VERDICT_OUTCOME_UNKNOWN;
 }
 
-enum verdict admission_finish(const struct admission *admission, const struct job *job, int64_t now_ns)
+enum verdict admission_finish(const struct admission *admission, enum journal_end end, enum epoch_proof proof, int64_t started_ns,
+			      int64_t now_ns)
 {
-	switch (ack_deadline_end(job->end, job->proof, job->started_ns, admission->ack_deadline_ns, now_ns)) {
+	switch (ack_deadline_end(end, proof, started_ns, admission->ack_deadline_ns, now_ns)) {
 	case JOURNAL_DURABLE:
 		return VERDICT_ACCEPTED;
 	case JOURNAL_REFUSED:

@@ -15,7 +15,7 @@
 #pragma once
 
 #include <stdbool.h>
-#include "core/message.h"
+#include "core/ack_deadline.h"
 #include "core/sale_catalog.h"
 #include "port/stock.h"
 
@@ -52,7 +52,8 @@ struct admission {
 };
 
 struct purchase {
-	struct job job;           /* event: lot, quantity, id, at_ms, texts filled by the gate */
+	struct event event;       /* lot, quantity, id, at_ms, texts filled by the gate; its texts are the caller's */
+	int64_t started_ns;       /* monotonic; the acknowledgement deadline counts from here */
 	int64_t hold_ns;          /* of the sale; 0: born confirmed */
 	struct sale_latch *latch; /* of the lot; its entry must stay until admission_reserve() has returned */
 	enum verdict refusal;     /* what screen() said; a replay alone may pass it */
@@ -90,11 +91,12 @@ bool admission_ask(struct sale_latch *latch);
 void admission_asked(struct sale_latch *latch);
 
 /*
- * Step 7 for a batch. Each purchase gets its verdict, or keeps VERDICT_NONE: then its units are taken and its job must go to the journal,
+ * Step 7 for a batch. Each purchase gets its verdict, or keeps VERDICT_NONE: then its units are taken and its event must go to the journal,
  * or admission_abandon() must be called. Thread: any where the stock is local, else one that may block.
  */
 void admission_reserve(const struct admission *admission, struct purchase *const *purchases, size_t count);
-/* The job never left (no room in the lane): gives the units back, the verdict is VERDICT_OVERLOADED, or unknown where another has claimed it. */
+/* The event never left (no room in the lane): gives the units back, the verdict is VERDICT_OVERLOADED, or unknown where another has claimed it. */
 void admission_abandon(const struct admission *admission, struct purchase *purchase);
-/* Steps 8 and 9: the verdict that the journal's end means, told at now_ns. */
-enum verdict admission_finish(const struct admission *admission, const struct job *job, int64_t now_ns);
+/* Steps 8 and 9: the verdict that the journal's end means for a purchase that began at started_ns, told at now_ns. */
+enum verdict admission_finish(const struct admission *admission, enum journal_end end, enum epoch_proof proof, int64_t started_ns,
+			      int64_t now_ns);

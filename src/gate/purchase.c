@@ -20,7 +20,7 @@
 enum { TELL_MARGIN_NS = 500000000 }; /* beyond T_ack, for the journal worker to refuse by itself what waited too long */
 
 struct pending {
-	struct purchase purchase; /* first: its job's message is what the lanes carry */
+	struct purchase_job decision; /* first: its job's message is what the lanes carry */
 	struct reply_handle handle;
 	struct pending *previous, *next; /* in flight, oldest first; `next` also links the free ones */
 	bool answered;                   /* it was answered outcome-unknown, and is on its way still */
@@ -152,10 +152,11 @@ static bool is_attempt(enum verdict verdict)
 
 static void count_attempt(struct gate_thread *thread, const struct pending *pending)
 {
-	const struct attempt_rate rate = {pending->purchase.job.event.sale, pending->terms.rate_requests, pending->terms.rate_seconds};
+	const struct attempt_rate rate = {pending->decision.purchase.event.sale, pending->terms.rate_requests,
+					  pending->terms.rate_seconds};
 
 	if (thread->gate->attempt_limit)
-		attempt_limit_count(thread->gate->attempt_limit, &rate, pending->purchase.job.event.buyer, clock_mono_ms());
+		attempt_limit_count(thread->gate->attempt_limit, &rate, pending->decision.purchase.event.buyer, clock_mono_ms());
 }
 
 static void tell(struct purchase_pool *pool, struct pending *pending, enum verdict verdict)
@@ -168,7 +169,7 @@ static void tell(struct purchase_pool *pool, struct pending *pending, enum verdi
 	if (is_attempt(verdict))
 		count_attempt(thread, pending);
 	reply_clear(reply);
-	purchase_say(&pending->purchase, &pending->terms, verdict, reply);
+	purchase_say(&pending->decision.purchase, &pending->terms, verdict, reply);
 	if (reply->problem != PROBLEM_COUNT)
 		count_outcome(thread, reply->problem);
 	else
@@ -345,8 +346,9 @@ static void fill(struct pending *pending, struct gate_request *request, struct s
 {
 	struct gate_thread *thread = request->thread;
 	const struct sale *sale = entry->sale;
-	struct job *job = &pending->purchase.job;
-	struct event *event = &job->event;
+	struct purchase *purchase = &pending->decision.purchase;
+	struct job *job = &pending->decision.job;
+	struct event *event = &purchase->event;
 
 	pending->handle = gate_reply_handle(request);
 	pending->answered = false;
@@ -360,7 +362,8 @@ static void fill(struct pending *pending, struct gate_request *request, struct s
 	job->message.reply = thread->replies;
 	job->kind = JOB_PURCHASE;
 	job->end = (enum journal_end)0;
-	job->started_ns = clock_mono_ns();
+	job->event = event;
+	job->started_ns = purchase->started_ns = clock_mono_ns();
 	*event = (struct event){
 		.kind = EVENT_RESERVED,
 		.sale = sale->number,
@@ -375,10 +378,10 @@ static void fill(struct pending *pending, struct gate_request *request, struct s
 	};
 	event->at_ms = uuid_wall_ms(&event->id); /* the id's time may run ahead by its counter; the answer must say the same from either */
 	event->hold_expires_at_ms = sale->hold_seconds ? event->at_ms + (int64_t)sale->hold_seconds * 1000 : 0;
-	event_own(event, &job->text);
-	pending->purchase.verdict = VERDICT_NONE;
-	pending->purchase.hold_ns = (int64_t)sale->hold_seconds * 1000000000;
-	pending->purchase.latch = &entry->latches[asked->lot];
+	event_own(event, &pending->decision.text);
+	purchase->verdict = VERDICT_NONE;
+	purchase->hold_ns = (int64_t)sale->hold_seconds * 1000000000;
+	purchase->latch = &entry->latches[asked->lot];
 }
 
 /* The stock has answered, or was never asked. */
@@ -396,11 +399,11 @@ static void on_complete(struct message *message, void *receiver)
 	struct pending *pending = (struct pending *)message;
 	struct gate_thread *thread = receiver;
 	struct purchase_pool *pool = thread->purchases;
-
-	enum verdict verdict = pending->purchase.verdict;
+	const struct job *job = &pending->decision.job;
+	enum verdict verdict = pending->decision.purchase.verdict;
 
 	if (verdict == VERDICT_NONE)
-		verdict = admission_finish(thread->gate->settings.admission, &pending->purchase.job, clock_mono_ns());
+		verdict = admission_finish(thread->gate->settings.admission, job->end, job->proof, job->started_ns, clock_mono_ns());
 	let_go(pending);
 	if (!pending->answered) {
 		unlink_flying(pool, pending);
@@ -429,10 +432,10 @@ static bool put_into_round(struct gate_request *request, struct sale_entry *entr
 		return false;
 	}
 	fill(pending, request, entry, asked, buyer, door->now_ms);
-	pending->purchase.job.message.on_complete = on_complete;
-	pending->purchase.refusal = door->refusal;
-	pending->purchase.may_return = door->view.may_return;
-	pending->purchase.retry_after_ms = door->retry_after_ms;
+	pending->decision.job.message.on_complete = on_complete;
+	pending->decision.purchase.refusal = door->refusal;
+	pending->decision.purchase.may_return = door->view.may_return;
+	pending->decision.purchase.retry_after_ms = door->retry_after_ms;
 	pending->asking = door->view.stale ? latch : NULL;
 	pending->client = door->client;
 	pending->counted_ms = door->counted ? door->counted_ms : 0;
@@ -492,17 +495,17 @@ static size_t decide(struct purchase_pool *pool)
 	size_t granted = 0;
 
 	for (size_t i = 0; i < pool->round_count; i++)
-		pool->batch[i] = &pool->round[i]->purchase;
+		pool->batch[i] = &pool->round[i]->decision.purchase;
 	admission_reserve(gate->settings.admission, pool->batch, pool->round_count);
 	for (size_t i = 0; i < pool->round_count; i++) {
 		struct pending *pending = pool->round[i];
 
-		if (pending->purchase.verdict == VERDICT_NONE) {
+		if (pending->decision.purchase.verdict == VERDICT_NONE) {
 			link_newest(pool, pending);
 			pool->granted[granted++] = pending;
 			continue;
 		}
-		tell(pool, pending, pending->purchase.verdict);
+		tell(pool, pending, pending->decision.purchase.verdict);
 		give_back(pool, pending);
 	}
 	return granted;
@@ -510,9 +513,9 @@ static size_t decide(struct purchase_pool *pool)
 
 static void abandon(struct purchase_pool *pool, struct pending *pending)
 {
-	admission_abandon(pool->thread->gate->settings.admission, &pending->purchase);
+	admission_abandon(pool->thread->gate->settings.admission, &pending->decision.purchase);
 	unlink_flying(pool, pending);
-	tell(pool, pending, pending->purchase.verdict);
+	tell(pool, pending, pending->decision.purchase.verdict);
 	give_back(pool, pending);
 }
 
@@ -570,12 +573,12 @@ int64_t purchase_pool_tick(struct purchase_pool *pool, int64_t now_ns)
 
 	if (FAILPOINT("ack.clock_stands_still") > 0)
 		patience_ns *= 10;
-	while (pool->oldest && now_ns - pool->oldest->purchase.job.started_ns >= patience_ns) {
+	while (pool->oldest && now_ns - pool->oldest->decision.job.started_ns >= patience_ns) {
 		struct pending *pending = pool->oldest;
 
 		unlink_flying(pool, pending);
 		tell(pool, pending, VERDICT_OUTCOME_UNKNOWN);
 		pending->answered = true;
 	}
-	return pool->oldest ? pool->oldest->purchase.job.started_ns + patience_ns : INT64_MAX;
+	return pool->oldest ? pool->oldest->decision.job.started_ns + patience_ns : INT64_MAX;
 }

@@ -131,7 +131,7 @@ static void say_accepted(const struct purchase *purchase, const struct purchase_
 			.id = purchase->order.id,
 			.sale = slice_of(terms->sale_id),
 			.sku = slice_of(terms->sku),
-			.buyer = purchase->job.event.buyer,
+			.buyer = purchase->event.buyer,
 			.quantity = purchase->order.quantity,
 			.state = purchase->order.first_hold_expires_at_ms ? ORDER_HELD : ORDER_CONFIRMED,
 			.hold_expires_at_ms = purchase->order.first_hold_expires_at_ms,

@@ -293,13 +293,11 @@ static bool send_event(struct gate_thread *thread, struct settlement *settlement
 {
 	struct stock *stock = thread->gate->settings.admission->stock;
 	struct stock_settle *settle = &settlement->decision.settle;
-	struct job *job = &settlement->decision.job;
-	const struct event *event = &job->event;
+	const struct event *event = &settle->event;
 	void *item = settlement;
 	bool undone;
 
-	job->event = settle->event;
-	event_own(&job->event, &job->text);
+	settlement->decision.job.event = event;
 	(void)describe(thread, settlement);
 	if (lane_push(thread->gate->settings.journal_lane, LANE_URGENT, &item, 1) == 1)
 		return true;
@@ -356,17 +354,14 @@ static void fill(struct settlement *settlement, struct gate_request *request, co
 {
 	const struct gate_thread *thread = request->thread;
 	struct job *job = &settlement->decision.job;
-	struct event *texts = &job->event;
+	struct event texts = {.buyer = wanted->buyer, .actor = wanted->actor, .trace = trace_slice(&request->trace)};
 
 	*job = (struct job){
 		.message = {.reply = thread->replies, .on_complete = on_complete},
 		.kind = JOB_SETTLEMENT,
 		.started_ns = clock_mono_ns(),
 	};
-	texts->buyer = wanted->buyer;
-	texts->actor = wanted->actor;
-	texts->trace = trace_slice(&request->trace);
-	event_own(texts, &job->text);
+	event_own(&texts, &settlement->decision.text);
 	settlement->by_operator = wanted->buyer.size == 0;
 	if (wanted->buyer.size)
 		memcpy(settlement->buyer, wanted->buyer.data, wanted->buyer.size);
@@ -374,14 +369,14 @@ static void fill(struct settlement *settlement, struct gate_request *request, co
 		.sale = uuid_tag(&wanted->id),
 		.id = wanted->id,
 		.action = wanted->action,
-		.buyer = texts->buyer,
+		.buyer = texts.buyer,
 		.now_ns = job->started_ns,
 		.now_ms = clock_wall_ms(),
 		.grace_ns = thread->gate->settings.settings->sale.hold_grace_ns,
 		.extend_ns = wanted->extend_ns,
 		.actor_kind = settlement->by_operator ? ACTOR_OPERATOR : ACTOR_BUYER,
-		.actor = texts->actor,
-		.trace = texts->trace,
+		.actor = texts.actor,
+		.trace = texts.trace,
 	};
 }
 

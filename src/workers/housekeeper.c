@@ -22,7 +22,7 @@ struct housekeeper {
 	struct housekeeper_settings settings;
 	struct thread thread;
 	struct lane *reply; /* expiries come back here */
-	struct job *jobs, **free_jobs;
+	struct event_job *jobs, **free_jobs;
 	size_t free_count;
 	struct event *events;
 	struct metrics_cells *cells;
@@ -62,9 +62,9 @@ static void take_back(struct housekeeper *keeper, int64_t timeout_ns)
 	size_t count = lane_pop(keeper->reply, items, 64, timeout_ns);
 
 	for (size_t i = 0; i < count; i++) {
-		struct job *job = items[i];
+		struct event_job *job = items[i];
 
-		if (job->end == JOURNAL_DURABLE)
+		if (job->job.end == JOURNAL_DURABLE)
 			metrics_add(keeper->cells, keeper->expired, 1);
 		else
 			keeper->expire_not_before_ns = clock_mono_ns() + RETRY_NS;
@@ -87,15 +87,16 @@ static void expire(struct housekeeper *keeper)
 	if (count)
 		(void)FAILPOINT("expire.decided"); /* the holds are releasing, the journal does not know */
 	for (size_t i = 0; i < count; i++) {
-		struct job *job = keeper->free_jobs[--keeper->free_count];
+		struct event_job *job = keeper->free_jobs[--keeper->free_count];
 
-		*job = (struct job){.message = {.reply = keeper->reply}, .event = keeper->events[i], .started_ns = now_ns};
+		job->job = (struct job){.message = {.reply = keeper->reply}, .event = &job->event, .started_ns = now_ns};
+		job->event = keeper->events[i];
 		event_own(&job->event, &job->text);
 		items[i] = job;
 	}
 	pushed = lane_push(keeper->settings.journal_lane, LANE_URGENT, items, count);
 	for (size_t i = pushed; i < count; i++) {
-		struct job *job = items[i];
+		struct event_job *job = items[i];
 
 		left[i - pushed] = &job->event;
 		keeper->free_jobs[keeper->free_count++] = job;

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "core/message.h"
+#include "workers/message.h"
 #include "core/sale_catalog.h"
 #include "metrics/promises.h"
 

@@ -41,11 +41,10 @@ void journal_client_free(struct journal_client *client)
 
 enum journal_end journal_client_append(struct journal_client *client, const struct event *event, int64_t started_ns, bool *no_stock)
 {
-	struct job job = {.message = {.reply = client->reply}, .event = *event, .started_ns = started_ns, .end = JOURNAL_UNKNOWN};
+	struct job job = {.message = {.reply = client->reply}, .event = event, .started_ns = started_ns, .end = JOURNAL_UNKNOWN};
 	void *item = &job;
 	int64_t now_ns;
 
-	event_own(&job.event, &job.text);
 	pthread_mutex_lock(&client->lock);
 	if (lane_push(client->to, LANE_URGENT, &item, 1) == 1)
 		while (lane_pop(client->reply, &item, 1, -1) == 0)

@@ -1,7 +1,7 @@
 /* A blocking caller of the journal: puts one event into the journal's lane and waits until its end is known. It tells no success too late (rule 3). */
 #pragma once
 
-#include "core/message.h"
+#include "workers/message.h"
 #include "core/order_control.h"
 
 struct journal_client;

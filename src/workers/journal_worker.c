@@ -167,7 +167,7 @@ static void compensate(struct journal_worker *worker, size_t count)
 	struct stock *stock = worker->settings.stock;
 
 	for (size_t i = 0; i < count; i++)
-		worker->events[i] = &worker->refused[i]->event;
+		worker->events[i] = worker->refused[i]->event;
 	if (count)
 		stock->ops->compensate(stock, worker->events, count, worker->undone);
 	for (size_t i = 0; i < count; i++)
@@ -190,7 +190,7 @@ static size_t sort_out(struct journal_worker *worker, size_t count, int64_t now_
 			continue;
 		}
 		worker->jobs[sent] = job;
-		worker->entries[sent++] = (struct journal_entry){.event = &job->event, .end = JOURNAL_UNKNOWN};
+		worker->entries[sent++] = (struct journal_entry){.event = job->event, .end = JOURNAL_UNKNOWN};
 	}
 	compensate(worker, late);
 	if (late)

@@ -11,7 +11,7 @@
  */
 #pragma once
 
-#include "core/message.h"
+#include "workers/message.h"
 #include "metrics/metrics.h"
 #include "port/stock.h"
 

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "core/message.h"
+#include "workers/message.h"
 
 /* Who waits for whom is decided here: nothing that sells, settles or stops a sale shares a thread with what may take long. */
 enum task_class {

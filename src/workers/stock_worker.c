@@ -116,7 +116,7 @@ static void sort_out(struct stock_worker *worker, size_t count, int64_t now_ns)
 				put(&worker->purchases, job);
 				break;
 			}
-			((struct purchase *)job)->verdict = VERDICT_STOCK_UNAVAILABLE;
+			((struct purchase_job *)job)->purchase.verdict = VERDICT_STOCK_UNAVAILABLE;
 			metrics_add(worker->cells, worker->late, 1);
 			put(&worker->home, job);
 			break;
@@ -148,10 +148,7 @@ static void settle(struct stock_worker *worker)
 		struct settle_job *job = worker->settlements.items[i];
 
 		job->settle = worker->settles[i];
-		if (job->settle.outcome == STOCK_DONE) {
-			job->job.event = job->settle.event;
-			event_own(&job->job.event, &job->job.text);
-		}
+		job->job.event = &job->settle.event;
 		put(job->settle.outcome == STOCK_DONE ? &worker->urgent : &worker->home, job);
 	}
 }
@@ -190,12 +187,14 @@ static void reserve(struct stock_worker *worker)
 {
 	const struct pile *purchases = &worker->purchases;
 
+	for (size_t i = 0; i < purchases->count; i++)
+		worker->scratch[i] = &((struct purchase_job *)purchases->items[i])->purchase;
 	if (purchases->count)
-		admission_reserve(worker->settings.admission, (struct purchase *const *)purchases->items, purchases->count);
+		admission_reserve(worker->settings.admission, (struct purchase *const *)worker->scratch, purchases->count);
 	for (size_t i = 0; i < purchases->count; i++) {
-		struct purchase *purchase = purchases->items[i];
+		struct purchase_job *job = purchases->items[i];
 
-		put(purchase->verdict == VERDICT_NONE ? &worker->normal : &worker->home, purchase);
+		put(job->purchase.verdict == VERDICT_NONE ? &worker->normal : &worker->home, job);
 	}
 }
 
@@ -205,7 +204,7 @@ static void abandon(struct stock_worker *worker, void *const *items, size_t coun
 	struct stock *stock = worker->settings.admission->stock;
 
 	for (size_t i = 0; i < count; i++)
-		worker->abandoned[i] = &((struct job *)items[i])->event;
+		worker->abandoned[i] = ((struct job *)items[i])->event;
 	if (count)
 		stock->ops->compensate(stock, worker->abandoned, count, worker->undone);
 	for (size_t i = 0; i < count; i++) {
@@ -213,7 +212,7 @@ static void abandon(struct stock_worker *worker, void *const *items, size_t coun
 		bool undone = worker->undone[i];
 
 		if (job->kind == JOB_PURCHASE)
-			((struct purchase *)job)->verdict = undone ? VERDICT_OVERLOADED : VERDICT_OUTCOME_UNKNOWN;
+			((struct purchase_job *)job)->purchase.verdict = undone ? VERDICT_OVERLOADED : VERDICT_OUTCOME_UNKNOWN;
 		else
 			((struct settle_job *)job)->settle.outcome = undone ? STOCK_FULL : STOCK_OUTCOME_UNKNOWN;
 		put(&worker->home, job);

@@ -75,7 +75,7 @@ static void call_reserve(struct stock *stock)
 	struct purchase purchases[ITEMS] = {0}, *pointers[ITEMS];
 
 	for (int i = 0; i < ITEMS; i++) {
-		purchases[i].job.event = event_of(EVENT_RESERVED);
+		purchases[i].event = event_of(EVENT_RESERVED);
 		purchases[i].hold_ns = i == 0 ? 0 : 1000000000;
 		purchases[i].refusal = i == 2 ? VERDICT_SALE_ENDED : VERDICT_NONE;
 		purchases[i].latch = &latches[i];
@@ -85,7 +85,7 @@ static void call_reserve(struct stock *stock)
 	for (int i = 0; i < ITEMS; i++)
 		if (purchases[i].verdict == VERDICT_NONE) {
 			ASSERT(purchases[i].refusal == VERDICT_NONE);
-			ASSERT(purchases[i].job.event.epoch <= EPOCH);
+			ASSERT(purchases[i].event.epoch <= EPOCH);
 			ASSERT(order_state_name(purchases[i].order.state));
 		}
 }

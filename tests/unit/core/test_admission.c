@@ -37,17 +37,17 @@ static void ask(struct shop *shop, struct purchase *purchase, uint32_t lot, cons
 		.hold_ns = (int64_t)sale->hold_seconds * 1000000000,
 		.latch = &shop->entry->latches[lot],
 		.refusal = refusal,
-		.job = {.started_ns = clock_mono_ns(),
-			.event = {.kind = EVENT_RESERVED,
-				  .sale = sale->number,
-				  .lot = lot,
-				  .quantity = quantity,
-				  .id = uuid_make(&shop->house->ids, now_ms, sale->number),
-				  .at_ms = now_ms,
-				  .hold_expires_at_ms = sale->hold_seconds ? now_ms + (int64_t)sale->hold_seconds * 1000 : 0,
-				  .buyer = slice_of(buyer),
-				  .key = slice_of(key),
-				  .actor = slice_of(buyer)}},
+		.started_ns = clock_mono_ns(),
+		.event = {.kind = EVENT_RESERVED,
+			  .sale = sale->number,
+			  .lot = lot,
+			  .quantity = quantity,
+			  .id = uuid_make(&shop->house->ids, now_ms, sale->number),
+			  .at_ms = now_ms,
+			  .hold_expires_at_ms = sale->hold_seconds ? now_ms + (int64_t)sale->hold_seconds * 1000 : 0,
+			  .buyer = slice_of(buyer),
+			  .key = slice_of(key),
+			  .actor = slice_of(buyer)},
 	};
 }
 
@@ -363,13 +363,13 @@ static void test_a_granted_purchase_carries_what_the_journal_needs(void **state)
 	house_sell(house, "drop");
 	shop = open_shop(house);
 	assert_int_equal(buy(&shop, &purchase, 0, "ann", "k", 2), VERDICT_NONE);
-	assert_int_equal(purchase.job.event.buyer_units, 2);
-	assert_int_equal(purchase.job.event.limit_per_buyer, 3);
-	assert_true(purchase.job.event.epoch > 0);
+	assert_int_equal(purchase.event.buyer_units, 2);
+	assert_int_equal(purchase.event.limit_per_buyer, 3);
+	assert_true(purchase.event.epoch > 0);
 	assert_int_equal(purchase.order.state, ORDER_HELD);
-	assert_true(uuid_equal(&purchase.order.id, &purchase.job.event.id));
+	assert_true(uuid_equal(&purchase.order.id, &purchase.event.id));
 	assert_null(purchase.latch); /* nothing that the snapshot owns is kept */
-	assert_int_equal(house_append(house, &purchase.job.event, clock_mono_ns(), NULL), JOURNAL_DURABLE);
+	assert_int_equal(house_append(house, &purchase.event, clock_mono_ns(), NULL), JOURNAL_DURABLE);
 	house_assert_lot(house, "drop", 0, 8, 2, 0, 0);
 	house_assert_audit(house);
 	close_shop(&shop);
@@ -385,7 +385,7 @@ static void test_a_key_is_in_flight_then_replayed_then_in_conflict(void **state)
 	shop = open_shop(house);
 	assert_int_equal(buy(&shop, &first, 0, "ann", "k", 1), VERDICT_NONE);
 	assert_int_equal(buy(&shop, &second, 0, "ann", "k", 1), VERDICT_IN_FLIGHT);
-	assert_int_equal(house_append(house, &first.job.event, clock_mono_ns(), NULL), JOURNAL_DURABLE);
+	assert_int_equal(house_append(house, &first.event, clock_mono_ns(), NULL), JOURNAL_DURABLE);
 	assert_int_equal(buy(&shop, &second, 0, "ann", "k", 1), VERDICT_REPLAYED);
 	assert_true(uuid_equal(&second.order.id, &first.order.id));
 	assert_int_equal(buy(&shop, &second, 0, "ann", "k", 2), VERDICT_KEY_CONFLICT);
@@ -475,7 +475,7 @@ static void test_a_batch_larger_than_one_call_gives_each_its_own_verdict(void **
 		if (i % 15 == 0)
 			assert_int_equal(verdict, VERDICT_NONE);
 		if (verdict == VERDICT_NONE)
-			assert_true(uuid_equal(&purchases[i]->order.id, &purchases[i]->job.event.id));
+			assert_true(uuid_equal(&purchases[i]->order.id, &purchases[i]->event.id));
 	}
 	assert_int_equal(granted, 10 + 5);
 	assert_int_equal(sold_out, MANY - 15);
@@ -576,20 +576,23 @@ static void test_what_a_remote_stock_says(void **state)
 
 /* --- Finish --- */
 
-static void test_success_is_told_only_within_the_deadline(void **state)
+/* The verdict on a purchase that began at 5000. */
+static enum verdict finish(enum journal_end end, enum epoch_proof proof, int64_t now_ns)
 {
 	const struct admission admission = {NULL, ACK_NS};
-	struct job job = {.started_ns = 5000, .end = JOURNAL_DURABLE, .proof = EPOCH_PROVEN};
 
+	return admission_finish(&admission, end, proof, 5000, now_ns);
+}
+
+static void test_success_is_told_only_within_the_deadline(void **state)
+{
 	(void)state;
-	assert_int_equal(admission_finish(&admission, &job, 5000), VERDICT_ACCEPTED);
-	assert_int_equal(admission_finish(&admission, &job, 5000 + (int64_t)ACK_NS), VERDICT_ACCEPTED);
-	assert_int_equal(admission_finish(&admission, &job, 5001 + (int64_t)ACK_NS), VERDICT_OUTCOME_UNKNOWN);
-	job.end = JOURNAL_REFUSED;
-	assert_int_equal(admission_finish(&admission, &job, 5000), VERDICT_JOURNAL_UNAVAILABLE);
-	assert_int_equal(admission_finish(&admission, &job, 5001 + (int64_t)ACK_NS), VERDICT_JOURNAL_UNAVAILABLE);
-	job.end = JOURNAL_UNKNOWN;
-	assert_int_equal(admission_finish(&admission, &job, 5000), VERDICT_OUTCOME_UNKNOWN);
+	assert_int_equal(finish(JOURNAL_DURABLE, EPOCH_PROVEN, 5000), VERDICT_ACCEPTED);
+	assert_int_equal(finish(JOURNAL_DURABLE, EPOCH_PROVEN, 5000 + (int64_t)ACK_NS), VERDICT_ACCEPTED);
+	assert_int_equal(finish(JOURNAL_DURABLE, EPOCH_PROVEN, 5001 + (int64_t)ACK_NS), VERDICT_OUTCOME_UNKNOWN);
+	assert_int_equal(finish(JOURNAL_REFUSED, EPOCH_PROVEN, 5000), VERDICT_JOURNAL_UNAVAILABLE);
+	assert_int_equal(finish(JOURNAL_REFUSED, EPOCH_PROVEN, 5001 + (int64_t)ACK_NS), VERDICT_JOURNAL_UNAVAILABLE);
+	assert_int_equal(finish(JOURNAL_UNKNOWN, EPOCH_PROVEN, 5000), VERDICT_OUTCOME_UNKNOWN);
 }
 
 /* The journal has it, but perhaps behind the barrier of a newer epoch: a paused machine's clock says nothing about that. */
@@ -603,15 +606,13 @@ static void test_success_is_told_only_where_the_epoch_is_proven(void **state)
 		{STOCK_ACK_UNKNOWN, VERDICT_OUTCOME_UNKNOWN}, {STOCK_ACK_OTHER_EPOCH, VERDICT_OUTCOME_UNKNOWN},
 		{STOCK_ACK_NO_SALE, VERDICT_OUTCOME_UNKNOWN}, {STOCK_ACK_UNANSWERED, VERDICT_OUTCOME_UNKNOWN},
 	};
-	const struct admission admission = {NULL, ACK_NS};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct job job = {.started_ns = 5000, .end = JOURNAL_DURABLE, .proof = epoch_proof_of(cases[i].answer)};
+		enum epoch_proof proof = epoch_proof_of(cases[i].answer);
 
-		assert_int_equal(admission_finish(&admission, &job, 5000), cases[i].verdict);
-		job.end = JOURNAL_REFUSED;
-		assert_int_equal(admission_finish(&admission, &job, 5000), VERDICT_JOURNAL_UNAVAILABLE);
+		assert_int_equal(finish(JOURNAL_DURABLE, proof, 5000), cases[i].verdict);
+		assert_int_equal(finish(JOURNAL_REFUSED, proof, 5000), VERDICT_JOURNAL_UNAVAILABLE);
 	}
 }
 

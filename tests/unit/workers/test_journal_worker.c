@@ -34,7 +34,7 @@ struct bench {
 	struct metrics *metrics;
 	struct journal_worker *worker;
 	struct uuid_generator ids;
-	struct job jobs[LANE_SIZE];
+	struct event_job jobs[LANE_SIZE];
 	size_t job_count;
 };
 
@@ -152,7 +152,7 @@ static void start(struct bench *bench)
 /* Takes a unit for the buyer; its job, not sent. */
 static struct job *reserve(struct bench *bench, const char *buyer)
 {
-	struct job *job = &bench->jobs[bench->job_count++];
+	struct event_job *job = &bench->jobs[bench->job_count++];
 	struct stock_reserve item = {
 		.event = {.kind = EVENT_RESERVED,
 			  .sale = SALE,
@@ -169,13 +169,14 @@ static struct job *reserve(struct bench *bench, const char *buyer)
 
 	bench->stock->ops->reserve(bench->stock, &item, 1);
 	assert_int_equal(item.outcome, STOCK_DONE);
-	*job = (struct job){.message = {.reply = bench->reply},
-			    .kind = JOB_PURCHASE,
-			    .event = item.event,
-			    .started_ns = item.now_ns,
-			    .end = JOURNAL_UNKNOWN};
+	job->job = (struct job){.message = {.reply = bench->reply},
+				.kind = JOB_PURCHASE,
+				.event = &job->event,
+				.started_ns = item.now_ns,
+				.end = JOURNAL_UNKNOWN};
+	job->event = item.event;
 	event_own(&job->event, &job->text);
-	return job;
+	return &job->job;
 }
 
 static void send(struct bench *bench, struct job *job, enum lane_class class)
@@ -220,7 +221,7 @@ static int64_t outbox(struct bench *bench)
 
 static struct stock_find find(struct bench *bench, const struct job *job)
 {
-	struct stock_find item = {.sale = SALE, .id = job->event.id};
+	struct stock_find item = {.sale = SALE, .id = job->event->id};
 
 	bench->stock->ops->find(bench->stock, &item, 1);
 	return item;
@@ -326,7 +327,7 @@ static void test_an_unknown_event_is_left_and_driven_again_until_it_is_known(voi
 	assert_true(find(bench, job).order.durable);
 	assert_int_equal(lot(bench).held, 1);
 	for (size_t i = 0; i < seen_count(bench); i++)
-		assert_true(uuid_equal(&bench->journal.seen[i].id, &job->event.id));
+		assert_true(uuid_equal(&bench->journal.seen[i].id, &job->event->id));
 }
 
 /* Rule 2: an earlier try may have got through. */
@@ -392,7 +393,7 @@ static void test_what_waited_too_long_is_refused_unsent(void **state)
 	assert_string_equal(late->reason, "waited too long");
 	assert_int_equal(good->end, JOURNAL_DURABLE);
 	assert_int_equal(seen_count(bench), 1);
-	assert_true(uuid_equal(&bench->journal.seen[0].id, &good->event.id));
+	assert_true(uuid_equal(&bench->journal.seen[0].id, &good->event->id));
 	assert_int_equal(find(bench, late).outcome, STOCK_NO_ORDER);
 	assert_int_equal(lot(bench).held, 1);
 }
@@ -415,7 +416,7 @@ static void test_urgent_events_go_before_purchases(void **state)
 	atomic_store(&bench->journal.held, false);
 	for (int i = 0; i < 4; i++)
 		(void)answer(bench);
-	assert_true(uuid_equal(&bench->journal.seen[1].id, &urgent->event.id));
+	assert_true(uuid_equal(&bench->journal.seen[1].id, &urgent->event->id));
 	assert_int_equal(seen_count(bench), 4);
 }
 
@@ -552,7 +553,7 @@ static void test_what_the_stock_says_is_the_proof(void **state)
 static void test_a_client_says_where_no_stock_has_the_sale(void **state)
 {
 	struct bench *bench = *state;
-	struct event event = reserve(bench, "dora")->event;
+	struct event event = *reserve(bench, "dora")->event;
 	struct journal_client *client;
 	bool no_stock = false;
 
@@ -580,7 +581,7 @@ static void test_what_piles_up_is_one_batch_up_to_its_size(void **state)
 	for (int i = 0; i < 10; i++) {
 		struct job *job = answer(bench);
 
-		assert_ptr_equal(job, &bench->jobs[i]);
+		assert_ptr_equal(job, &bench->jobs[i].job);
 		assert_int_equal(job->end, JOURNAL_DURABLE);
 	}
 	assert_int_equal(bench->journal.largest, BATCH_MAX);
@@ -671,7 +672,7 @@ static void test_a_client_waits_for_the_end(void **state)
 	assert_int_equal(journal_client_new(&client, bench->lane, PATIENCE_NS), 0);
 	start(bench);
 	for (size_t i = 0; i < 3; i++) {
-		struct event event = reserve(bench, ends[i].buyer)->event;
+		struct event event = *reserve(bench, ends[i].buyer)->event;
 		struct journal_commit commit = journal_client_commit(client);
 
 		assert_int_equal(commit.append(commit.context, &event, clock_mono_ns(), NULL), ends[i].end);
@@ -692,11 +693,11 @@ static void test_a_client_without_room_does_not_know(void **state)
 	assert_int_equal(journal_client_new(&client, bench->lane, PATIENCE_NS), 0);
 	for (int i = 0; i < LANE_SIZE; i++)
 		assert_int_equal(lane_push(bench->lane, LANE_URGENT, &item, 1), 1);
-	assert_int_equal(journal_client_append(client, &job->event, clock_mono_ns(), NULL), JOURNAL_UNKNOWN);
+	assert_int_equal(journal_client_append(client, job->event, clock_mono_ns(), NULL), JOURNAL_UNKNOWN);
 	while (lane_pop(bench->lane, &item, 1, 0))
 		continue;
 	lane_close(bench->lane);
-	assert_int_equal(journal_client_append(client, &job->event, clock_mono_ns(), NULL), JOURNAL_UNKNOWN);
+	assert_int_equal(journal_client_append(client, job->event, clock_mono_ns(), NULL), JOURNAL_UNKNOWN);
 	assert_int_equal(outbox(bench), 1); /* it waits to be driven again */
 	journal_client_free(client);
 }
@@ -705,7 +706,7 @@ static void test_a_client_without_room_does_not_know(void **state)
 static void test_a_client_tells_no_success_that_is_late(void **state)
 {
 	struct bench *bench = *state;
-	struct event event = reserve(bench, "dora")->event;
+	struct event event = *reserve(bench, "dora")->event;
 	struct journal_client *client;
 
 	assert_int_equal(journal_client_new(&client, bench->lane, 0), 0);
@@ -720,7 +721,7 @@ static void test_a_client_tells_no_success_that_is_late(void **state)
 static void test_a_client_does_not_send_what_is_late(void **state)
 {
 	struct bench *bench = *state;
-	struct event event = reserve(bench, "dora")->event;
+	struct event event = *reserve(bench, "dora")->event;
 	struct journal_client *client;
 
 	assert_int_equal(journal_client_new(&client, bench->lane, PATIENCE_NS), 0);
@@ -764,7 +765,7 @@ static void test_a_client_serves_several_threads(void **state)
 		for (int j = 0; j < CALLS; j++) {
 			buyer[2] = (char)('a' + j);
 			buyer[3] = '\0';
-			callers[i].events[j] = reserve(bench, buyer)->event;
+			callers[i].events[j] = *reserve(bench, buyer)->event;
 		}
 	}
 	for (int i = 0; i < CALLERS; i++)

@@ -6,11 +6,7 @@
 
 #include <stdint.h>
 #include "base/lane.h"
-#include "core/ack_deadline.h"
-#include "model/event.h"
-#include "port/journal.h"
-#include "port/ledger.h"
-#include "port/stock.h"
+#include "core/admission.h"
 
 struct message {
 	struct lane *reply;
@@ -27,8 +23,8 @@ static inline void message_return(struct message *message)
 }
 
 enum job_kind {
-	JOB_EVENT = 0,      /* nothing but its event, which the stock has made already: for the journal alone */
-	JOB_PURCHASE = 1,   /* begins a struct purchase (core/admission.h) */
+	JOB_EVENT = 0,      /* begins a struct event_job, whose event the stock has made already: for the journal alone */
+	JOB_PURCHASE = 1,   /* begins a struct purchase_job */
 	JOB_SETTLEMENT = 2, /* begins a struct settle_job */
 	JOB_LOOKUP = 3,     /* begins a struct lookup_job: for the stock alone */
 	JOB_ORDERS = 4,     /* begins a struct orders_job: for the stock alone */
@@ -41,18 +37,31 @@ enum job_kind {
 struct job {
 	struct message message;
 	enum job_kind kind;
-	struct event event;
-	struct event_text text;
-	int64_t started_ns; /* monotonic; the acknowledgement deadline counts from here */
+	const struct event *event; /* lies behind the job; NULL of a look-up */
+	int64_t started_ns;        /* monotonic; the acknowledgement deadline counts from here */
 	enum journal_end end;
 	enum epoch_proof proof; /* of what is durable */
 	const char *reason;     /* static text where it is not durable */
 };
 
-/* A settlement that the stock's worker is to decide. STOCK_DONE: job.event is on its way. Its texts lie in job.text. */
+struct event_job {
+	struct job job;
+	struct event event;
+	struct event_text text;
+};
+
+/* A purchase that is to be decided; `text` keeps its event's texts. */
+struct purchase_job {
+	struct job job;
+	struct purchase purchase;
+	struct event_text text;
+};
+
+/* A settlement that is to be decided; `text` keeps its texts. STOCK_DONE: settle.event is on its way. */
 struct settle_job {
 	struct job job;
 	struct stock_settle settle;
+	struct event_text text;
 };
 
 struct lookup_job {

@@ -23,7 +23,7 @@ bool event_is_there(const struct event *event, const struct event_facts *facts)
 
 	switch (event->kind) {
 	case EVENT_RESERVED:
-		return facts->order && order_row_same(facts->order, event);
+		return facts->order && ledger_order_same(facts->order, event);
 	case EVENT_WITHDRAWN:
 		return facts->has_movement;
 	case EVENT_BARRIER:
@@ -35,7 +35,7 @@ bool event_is_there(const struct event *event, const struct event_facts *facts)
 	case EVENT_EXTENDED:
 		break;
 	}
-	return facts->order && facts->order->sale == event->sale && order_row_settle(facts->order, event, &next) == LEDGER_ALREADY;
+	return facts->order && facts->order->sale == event->sale && ledger_order_settle(facts->order, event, &next) == LEDGER_ALREADY;
 }
 
 static bool is_void(const struct event *event, const struct event_facts *facts)
@@ -52,7 +52,7 @@ static int not_found(const struct event *event, const struct event_facts *facts)
 static void move(struct event_change *change, const struct event *event, uint32_t lot)
 {
 	change->moves = true;
-	change->movement.cause = event_cause(event->kind);
+	change->movement.cause = ledger_event_cause(event->kind);
 	change->movement.at_ms = event->at_ms;
 	change->movement.sale = event->sale;
 	change->movement.lot = lot;
@@ -69,7 +69,7 @@ static int judge_reserved(const struct event *event, const struct event_facts *f
 	change->state = event->hold_expires_at_ms ? ORDER_HELD : ORDER_CONFIRMED;
 	change->hold_expires_at_ms = event->hold_expires_at_ms;
 	change->movement.order = &event->id;
-	movement_reserve(&change->movement, event);
+	ledger_movement_reserve(&change->movement, event);
 	move(change, event, event->lot);
 	return LEDGER_DONE;
 }
@@ -83,18 +83,18 @@ static int judge_settlement(const struct event *event, const struct event_facts 
 		return not_found(event, facts);
 	if (is_void(event, facts))
 		return LEDGER_STALE_EPOCH;
-	outcome = order_row_settle(order, event, &change->state);
+	outcome = ledger_order_settle(order, event, &change->state);
 	if (outcome != LEDGER_DONE)
 		return outcome;
 	change->hold_expires_at_ms = order->hold_expires_at_ms;
-	change->logged = event->kind != EVENT_EXPIRED && event_by_operator(event, slice_of(order->buyer));
+	change->logged = event->kind != EVENT_EXPIRED && ledger_event_by_operator(event, slice_of(order->buyer));
 	if (event->kind == EVENT_EXTENDED) {
 		change->hold_expires_at_ms = event->hold_expires_at_ms;
 		return LEDGER_DONE;
 	}
 	change->movement.order = &event->id;
-	movement_settle(&change->movement, order, change->state);
-	if (!event_by_buyer(event, slice_of(order->buyer)))
+	ledger_movement_settle(&change->movement, order, change->state);
+	if (!ledger_event_by_buyer(event, slice_of(order->buyer)))
 		change->movement.actor = event->actor;
 	move(change, event, order->lot);
 	return LEDGER_DONE;
@@ -111,7 +111,7 @@ static int judge_withdrawn(const struct event *event, const struct event_facts *
 	change->movement.on_hand = event->quantity;
 	change->movement.withdrawn = event->quantity;
 	change->movement.actor = event->actor;
-	change->logged = event_by_operator(event, SLICE_NULL);
+	change->logged = ledger_event_by_operator(event, SLICE_NULL);
 	move(change, event, event->lot);
 	return LEDGER_DONE;
 }
@@ -138,7 +138,7 @@ int event_judge(const struct event *event, const struct event_facts *facts, stru
 	assertion_failed("a known kind of event", __FILE__, __LINE__, __func__);
 }
 
-void lot_sums_add(struct lot_sums *sums, const struct movement *movement)
+void ledger_lot_sums_add(struct lot_sums *sums, const struct movement *movement)
 {
 	sums->allocated += movement->allocated;
 	sums->held += movement->held;

@@ -53,6 +53,6 @@ bool event_is_there(const struct event *event, const struct event_facts *facts);
  */
 int event_judge(const struct event *event, const struct event_facts *facts, struct event_change *change) MUST_CHECK;
 /* The change in a lot's sums. */
-void lot_sums_add(struct lot_sums *sums, const struct movement *movement);
+void ledger_lot_sums_add(struct lot_sums *sums, const struct movement *movement);
 /* Whether the tables' constraints let the event in, whose change has left its lot with these sums: P1 and P3, the last line. */
 bool event_fits(const struct event *event, const struct lot_sums *after);

@@ -1,12 +1,12 @@
 #include "ledger/rules.h"
 
-bool order_row_same(const struct order_row *row, const struct event *event)
+bool ledger_order_same(const struct order_row *row, const struct event *event)
 {
 	return row->sale == event->sale && row->lot == event->lot && row->quantity == event->quantity &&
 	       slice_equal(slice_of(row->buyer), event->buyer);
 }
 
-int order_row_settle(const struct order_row *row, const struct event *event, enum order_state *next)
+int ledger_order_settle(const struct order_row *row, const struct event *event, enum order_state *next)
 {
 	static const enum order_action actions[] = {
 		[EVENT_CONFIRMED] = ORDER_CONFIRM, [EVENT_CANCELLED] = ORDER_CANCEL, [EVENT_REFUNDED] = ORDER_REFUND,
@@ -22,7 +22,7 @@ int order_row_settle(const struct order_row *row, const struct event *event, enu
 	return move == ORDER_ALREADY ? LEDGER_ALREADY : LEDGER_WRONG_STATE;
 }
 
-enum movement_cause event_cause(enum event_kind kind)
+enum movement_cause ledger_event_cause(enum event_kind kind)
 {
 	switch (kind) {
 	case EVENT_RESERVED:
@@ -44,17 +44,17 @@ enum movement_cause event_cause(enum event_kind kind)
 	assertion_failed("a kind of event that moves units", __FILE__, __LINE__, __func__);
 }
 
-void movement_reserve(struct movement *movement, const struct event *event)
+void ledger_movement_reserve(struct movement *movement, const struct event *event)
 {
 	if (event->hold_expires_at_ms)
 		movement->held = event->quantity;
 	else
 		movement->confirmed = event->quantity;
-	if (!event_by_buyer(event, event->buyer))
+	if (!ledger_event_by_buyer(event, event->buyer))
 		movement->actor = event->actor;
 }
 
-void movement_settle(struct movement *movement, const struct order_row *row, enum order_state next)
+void ledger_movement_settle(struct movement *movement, const struct order_row *row, enum order_state next)
 {
 	if (row->state == ORDER_HELD)
 		movement->held = -(int64_t)row->quantity;
@@ -64,14 +64,14 @@ void movement_settle(struct movement *movement, const struct order_row *row, enu
 		movement->confirmed = row->quantity;
 }
 
-bool event_by_buyer(const struct event *event, struct slice buyer)
+bool ledger_event_by_buyer(const struct event *event, struct slice buyer)
 {
 	if (event->actor_kind != ACTOR_UNSAID)
 		return event->actor_kind == ACTOR_BUYER;
 	return slice_equal(event->actor, buyer);
 }
 
-bool event_by_operator(const struct event *event, struct slice buyer)
+bool ledger_event_by_operator(const struct event *event, struct slice buyer)
 {
 	if (event->actor_kind != ACTOR_UNSAID)
 		return event->actor_kind == ACTOR_OPERATOR;

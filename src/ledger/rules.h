@@ -39,19 +39,19 @@ struct order_row {
 };
 
 /* Whether the row is what a reserved event made. */
-bool order_row_same(const struct order_row *row, const struct event *event);
+bool ledger_order_same(const struct order_row *row, const struct event *event);
 /* What the order's row says of a settlement: LEDGER_DONE (it may go on: *next is the state after it), ALREADY, WRONG_STATE. */
-int order_row_settle(const struct order_row *row, const struct event *event, enum order_state *next) MUST_CHECK;
+int ledger_order_settle(const struct order_row *row, const struct event *event, enum order_state *next) MUST_CHECK;
 
 /* The cause of an event's movement; an extension has none. */
-enum movement_cause event_cause(enum event_kind kind);
+enum movement_cause ledger_event_cause(enum event_kind kind);
 /* Changes of the lot's balances by an order that is reserved, or goes from its row's state to `next`. */
-void movement_reserve(struct movement *movement, const struct event *event);
-void movement_settle(struct movement *movement, const struct order_row *row, enum order_state next);
+void ledger_movement_reserve(struct movement *movement, const struct event *event);
+void ledger_movement_settle(struct movement *movement, const struct order_row *row, enum order_state next);
 
 /*
  * Who acted, as the event says. One that was written before events said it: the buyer is who has its name, the clock who is called so, and everybody else an
  * operator. What is an operator's gets its row of the operator log.
  */
-bool event_by_buyer(const struct event *event, struct slice buyer);
-bool event_by_operator(const struct event *event, struct slice buyer);
+bool ledger_event_by_buyer(const struct event *event, struct slice buyer);
+bool ledger_event_by_operator(const struct event *event, struct slice buyer);

@@ -27,7 +27,7 @@ enum event_kind {
 
 /* As in the pending records of a stock that is shared. */
 enum actor_kind {
-	ACTOR_UNSAID = 0, /* of an event that was written before events said it: names tell, see event_by_operator() of the ledger */
+	ACTOR_UNSAID = 0, /* of an event that was written before events said it: names tell, see ledger_event_by_operator() of the ledger */
 	ACTOR_BUYER = 1,
 	ACTOR_OPERATOR = 2,
 	ACTOR_CLOCK = 3,

@@ -276,7 +276,7 @@ static int change(struct tail_sale *sale, struct tail_order *order, const struct
 	int r = 0;
 
 	if (change->moves)
-		lot_sums_add(&sums, &change->movement);
+		ledger_lot_sums_add(&sums, &change->movement);
 	if (change->moves && !event_fits(event, &sums)) {
 		sale->fault = would_break;
 		return 0;

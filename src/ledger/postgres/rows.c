@@ -27,8 +27,8 @@ struct pg_makeup pg_rows_makeup(struct pg_batch *batch, const struct ledger_entr
 
 		makeup.withdrawals |= event->kind == EVENT_WITHDRAWN;
 		makeup.purchases_only &= event->kind == EVENT_RESERVED;
-		makeup.operators |=
-			event->kind != EVENT_RESERVED && event->kind != EVENT_BARRIER && event_by_operator(event, SLICE_NULL);
+		makeup.operators |= event->kind != EVENT_RESERVED && event->kind != EVENT_BARRIER &&
+				    ledger_event_by_operator(event, SLICE_NULL);
 		pg_array_uuid(&batch->asked[ASK_ID], &event->id);
 		pg_array_int(&batch->asked[ASK_SALE], event->sale);
 		if (event->sale != last)

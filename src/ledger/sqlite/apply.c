@@ -21,18 +21,18 @@
 enum { ROW_FOUND = 100 };
 
 /* ROW_FOUND, 0 where there is none, or negative. */
-static int read_order(struct connection *connection, const struct event *event, struct order_row *row)
+static int read_order(struct sqlite_connection *connection, const struct event *event, struct order_row *row)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(
+	int result = sqlite_connection_prepare(
 		connection, "SELECT lot, quantity, state, hold_expires_at_ms, buyer FROM orders WHERE sale = ?1 AND id = ?2",
 		&statement);
 
 	if (result < 0)
 		return result;
-	bind_int(statement, 1, event->sale);
-	bind_uuid(statement, 2, &event->id);
-	result = step_row(connection, statement);
+	sqlite_bind_int(statement, 1, event->sale);
+	sqlite_bind_uuid(statement, 2, &event->id);
+	result = sqlite_step_row(connection, statement);
 	if (result != STEP_ROW)
 		return result;
 	row->sale = event->sale;
@@ -40,87 +40,88 @@ static int read_order(struct connection *connection, const struct event *event, 
 	row->quantity = (uint32_t)sqlite3_column_int64(statement, 1);
 	row->state = (enum order_state)sqlite3_column_int64(statement, 2);
 	row->hold_expires_at_ms = sqlite3_column_int64(statement, 3);
-	column_text(statement, 4, row->buyer, sizeof(row->buyer));
+	sqlite_column_text(statement, 4, row->buyer, sizeof(row->buyer));
 	sqlite3_reset(statement);
 	return ROW_FOUND;
 }
 
 /* --- Writing --- */
 
-static int insert_order(struct connection *connection, const struct event *event)
+static int insert_order(struct sqlite_connection *connection, const struct event *event)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection,
-					"INSERT INTO orders (id, sale, lot, quantity, state, epoch, buyer_units, limit_per_buyer, placed_at_ms,"
-					" changed_at_ms, hold_expires_at_ms, first_hold_expires_at_ms, buyer, trace, key)"
-					" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10, ?10, ?11, ?12, ?13)",
-					&statement);
+	int result = sqlite_connection_prepare(connection,
+					       "INSERT INTO orders (id, sale, lot, quantity, state, epoch, buyer_units, limit_per_buyer, placed_at_ms,"
+					       " changed_at_ms, hold_expires_at_ms, first_hold_expires_at_ms, buyer, trace, key)"
+					       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10, ?10, ?11, ?12, ?13)",
+					       &statement);
 
 	if (result < 0)
 		return result;
-	bind_uuid(statement, 1, &event->id);
-	bind_int(statement, 2, event->sale);
-	bind_int(statement, 3, event->lot);
-	bind_int(statement, 4, event->quantity);
-	bind_int(statement, 5, event->hold_expires_at_ms ? ORDER_HELD : ORDER_CONFIRMED);
-	bind_int(statement, 6, event->epoch);
-	bind_int(statement, 7, event->buyer_units);
-	bind_int(statement, 8, event->limit_per_buyer);
-	bind_int(statement, 9, event->at_ms);
-	bind_int_or_null(statement, 10, event->hold_expires_at_ms, 0);
-	bind_text(statement, 11, event->buyer);
-	bind_text_or_null(statement, 12, event->trace);
-	bind_text_or_null(statement, 13, event->key);
-	return step_once(connection, statement);
+	sqlite_bind_uuid(statement, 1, &event->id);
+	sqlite_bind_int(statement, 2, event->sale);
+	sqlite_bind_int(statement, 3, event->lot);
+	sqlite_bind_int(statement, 4, event->quantity);
+	sqlite_bind_int(statement, 5, event->hold_expires_at_ms ? ORDER_HELD : ORDER_CONFIRMED);
+	sqlite_bind_int(statement, 6, event->epoch);
+	sqlite_bind_int(statement, 7, event->buyer_units);
+	sqlite_bind_int(statement, 8, event->limit_per_buyer);
+	sqlite_bind_int(statement, 9, event->at_ms);
+	sqlite_bind_int_or_null(statement, 10, event->hold_expires_at_ms, 0);
+	sqlite_bind_text(statement, 11, event->buyer);
+	sqlite_bind_text_or_null(statement, 12, event->trace);
+	sqlite_bind_text_or_null(statement, 13, event->key);
+	return sqlite_step_once(connection, statement);
 }
 
-static int update_order(struct connection *connection, const struct event *event, enum order_state state)
+static int update_order(struct sqlite_connection *connection, const struct event *event, enum order_state state)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection,
-					"UPDATE orders SET state = ?2, changed_at_ms = ?3, hold_expires_at_ms = coalesce(?4, hold_expires_at_ms)"
-					" WHERE sale = ?5 AND id = ?1",
-					&statement);
+	int result = sqlite_connection_prepare(
+		connection,
+		"UPDATE orders SET state = ?2, changed_at_ms = ?3, hold_expires_at_ms = coalesce(?4, hold_expires_at_ms)"
+		" WHERE sale = ?5 AND id = ?1",
+		&statement);
 
 	if (result < 0)
 		return result;
-	bind_uuid(statement, 1, &event->id);
-	bind_int(statement, 5, event->sale);
-	bind_int(statement, 2, state);
-	bind_int(statement, 3, event->at_ms);
-	bind_int_or_null(statement, 4, event->kind == EVENT_EXTENDED ? event->hold_expires_at_ms : 0, 0);
-	result = step_once(connection, statement);
+	sqlite_bind_uuid(statement, 1, &event->id);
+	sqlite_bind_int(statement, 5, event->sale);
+	sqlite_bind_int(statement, 2, state);
+	sqlite_bind_int(statement, 3, event->at_ms);
+	sqlite_bind_int_or_null(statement, 4, event->kind == EVENT_EXTENDED ? event->hold_expires_at_ms : 0, 0);
+	result = sqlite_step_once(connection, statement);
 	return result == STEP_CONSTRAINT ? LEDGER_CONSTRAINT : result;
 }
 
-static int return_to_item(struct connection *connection, const struct movement *movement)
+static int return_to_item(struct sqlite_connection *connection, const struct movement *movement)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection, "UPDATE items SET on_hand = on_hand + ?2 WHERE number = ?1", &statement);
+	int result = sqlite_connection_prepare(connection, "UPDATE items SET on_hand = on_hand + ?2 WHERE number = ?1", &statement);
 
 	if (result < 0)
 		return result;
-	bind_int(statement, 1, movement->item);
-	bind_int(statement, 2, movement->on_hand);
-	result = step_once(connection, statement);
+	sqlite_bind_int(statement, 1, movement->item);
+	sqlite_bind_int(statement, 2, movement->on_hand);
+	result = sqlite_step_once(connection, statement);
 	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
 }
 
 static int raise_barrier(struct apply *apply, const struct event *event)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(apply->connection,
-					"UPDATE sales SET barrier = ?2, version = version + 1 WHERE number = ?1", &statement);
+	int result = sqlite_connection_prepare(apply->connection,
+					       "UPDATE sales SET barrier = ?2, version = version + 1 WHERE number = ?1", &statement);
 
 	if (result < 0)
 		return result;
-	bind_int(statement, 1, event->sale);
-	bind_int(statement, 2, event->epoch);
-	result = step_once(apply->connection, statement);
+	sqlite_bind_int(statement, 1, event->sale);
+	sqlite_bind_int(statement, 2, event->epoch);
+	result = sqlite_step_once(apply->connection, statement);
 	if (result != 0)
 		return result < 0 ? result : LEDGER_CONSTRAINT;
-	result = apply_scratch_raise(apply->lots, apply->connection, event->sale, event->epoch);
-	return result < 0 ? result : sale_changed(apply->connection, event->sale);
+	result = sqlite_scratch_raise(apply->lots, apply->connection, event->sale, event->epoch);
+	return result < 0 ? result : sqlite_sale_changed(apply->connection, event->sale);
 }
 
 /* The row of the operator log for what is an operator's. */
@@ -137,23 +138,24 @@ static int log_operator(struct apply *apply, const struct touched *lot, const st
 	struct slice json;
 	int result;
 
-	result = connection_prepare(apply->connection,
-				    "SELECT sales.id, items.sku FROM lots JOIN sales ON sales.number = lots.sale"
-				    " JOIN items ON items.number = lots.item WHERE lots.sale = ?1 AND lots.place = ?2",
-				    &statement);
+	result = sqlite_connection_prepare(apply->connection,
+					   "SELECT sales.id, items.sku FROM lots JOIN sales ON sales.number = lots.sale"
+					   " JOIN items ON items.number = lots.item WHERE lots.sale = ?1 AND lots.place = ?2",
+					   &statement);
 	if (result < 0)
 		return result;
-	bind_int(statement, 1, lot->sale);
-	bind_int(statement, 2, lot->lot);
-	result = step_row(apply->connection, statement);
+	sqlite_bind_int(statement, 1, lot->sale);
+	sqlite_bind_int(statement, 2, lot->lot);
+	result = sqlite_step_row(apply->connection, statement);
 	if (result != STEP_ROW)
 		return result < 0 ? result : error_origin(-EUCLEAN);
-	column_text(statement, 0, sale, sizeof(sale));
-	column_text(statement, 1, sku, sizeof(sku));
+	sqlite_column_text(statement, 0, sale, sizeof(sale));
+	sqlite_column_text(statement, 1, sku, sizeof(sku));
 	sqlite3_reset(statement);
 	uuid_format(&event->id, id);
 	json = withdrawn ? log_detail_units(detail, sku, event->quantity, &event->id) : log_detail_order(detail, sale, sku);
-	return log_row_write(apply->connection, &actor, log_action_of_event(event->kind), slice_of(withdrawn ? sale : id), json);
+	return sqlite_log_row_write(apply->connection, &actor, log_action_of_event(event->kind), slice_of(withdrawn ? sale : id),
+				    json);
 }
 
 /* What an event does to its lot, its item and the operator log. */
@@ -166,7 +168,7 @@ static int write_change(struct apply *apply, struct touched *lot, const struct e
 		lot->held += change->movement.held;
 		lot->confirmed += change->movement.confirmed;
 		lot->withdrawn += change->movement.withdrawn;
-		result = movement_write(apply->connection, &change->movement);
+		result = sqlite_movement_write(apply->connection, &change->movement);
 	}
 	if (result == 0 && change->movement.on_hand)
 		result = return_to_item(apply->connection, &change->movement);
@@ -180,11 +182,11 @@ static int write_change(struct apply *apply, struct touched *lot, const struct e
 /* What the batch knows of the lot, and where there is none, of its sale. Every sale has a lot 0. */
 static int know_lot(struct apply *apply, uint32_t sale, uint32_t place, struct event_facts *facts, struct touched **lot)
 {
-	int result = apply_scratch_touch(apply->lots, apply->connection, sale, place, lot);
+	int result = sqlite_scratch_touch(apply->lots, apply->connection, sale, place, lot);
 
 	facts->has_lot = result == 0;
 	if (result == LEDGER_NOT_FOUND)
-		result = apply_scratch_touch(apply->lots, apply->connection, sale, 0, lot);
+		result = sqlite_scratch_touch(apply->lots, apply->connection, sale, 0, lot);
 	if (result < 0)
 		return result;
 	facts->has_sale = result == 0;
@@ -252,7 +254,7 @@ static int apply_withdrawn(struct apply *apply, const struct event *event)
 	struct event_facts facts = {0};
 	struct event_change change;
 	struct touched *lot;
-	int result = movement_exists(apply->connection, &event->id);
+	int result = sqlite_movement_exists(apply->connection, &event->id);
 
 	facts.has_movement = result > 0;
 	if (result >= 0)
@@ -301,26 +303,26 @@ static int apply_range(struct apply *apply, struct ledger_entry *entries, size_t
 {
 	int result = 0;
 
-	apply_scratch_clear(apply->lots, apply->drain != NULL);
+	sqlite_scratch_clear(apply->lots, apply->drain != NULL);
 	for (size_t i = 0; i < count && result >= 0; i++) {
 		result = apply_event(apply, entries[i].event);
 		entries[i].outcome = result;
 	}
-	return result < 0 ? result : apply_scratch_write(apply->lots, apply->connection);
+	return result < 0 ? result : sqlite_scratch_write(apply->lots, apply->connection);
 }
 
 /* apply_range() in a savepoint, of which nothing stays where it breaks a lot: an event_range. */
 static int try_range(void *context, struct ledger_entry *entries, size_t count, bool *broken)
 {
 	struct apply *apply = context;
-	int result = connection_run(apply->connection, "SAVEPOINT half");
+	int result = sqlite_connection_run(apply->connection, "SAVEPOINT half");
 
 	if (result == 0)
 		result = apply_range(apply, entries, count);
 	*broken = result == LEDGER_CONSTRAINT;
 	if (*broken)
-		result = connection_run(apply->connection, "ROLLBACK TO half");
-	return result == 0 ? connection_run(apply->connection, "RELEASE half") : result;
+		result = sqlite_connection_run(apply->connection, "ROLLBACK TO half");
+	return result == 0 ? sqlite_connection_run(apply->connection, "RELEASE half") : result;
 }
 
 int sqlite_apply_batch(struct apply *apply, struct ledger_entry *entries, size_t count)
@@ -329,9 +331,9 @@ int sqlite_apply_batch(struct apply *apply, struct ledger_entry *entries, size_t
 
 	if (result != LEDGER_CONSTRAINT)
 		return result;
-	result = connection_run(apply->connection, "ROLLBACK");
+	result = sqlite_connection_run(apply->connection, "ROLLBACK");
 	if (result == 0)
-		result = connection_run(apply->connection, "BEGIN IMMEDIATE");
+		result = sqlite_connection_run(apply->connection, "BEGIN IMMEDIATE");
 	if (result == 0 && apply->drain)
 		result = sqlite_drain_move(apply->connection, apply->drain);
 	return result != 0 ? result : event_batch_halve(try_range, apply, entries, count);
@@ -346,7 +348,7 @@ static int look_up(struct apply *apply, const struct event *event, int code)
 	int result = 0;
 
 	if (event->kind == EVENT_WITHDRAWN)
-		result = movement_exists(apply->connection, &event->id);
+		result = sqlite_movement_exists(apply->connection, &event->id);
 	else if (event->kind == EVENT_BARRIER)
 		result = know_lot(apply, event->sale, 0, &facts, &lot);
 	else
@@ -367,27 +369,27 @@ int sqlite_apply(struct ledger *base, struct ledger_entry *entries, size_t count
 
 	if (count == 0)
 		return 0;
-	writer_lock(ledger);
-	result = apply_scratch_fit(&ledger->writer.scratch, APPLY_LOTS_MAX * count);
+	sqlite_writer_lock(ledger);
+	result = sqlite_scratch_fit(&ledger->writer.scratch, APPLY_LOTS_MAX * count);
 	readable = result == 0;
 	apply.lots = ledger->writer.scratch;
 	if (result == 0)
-		result = transaction_begin(ledger);
+		result = sqlite_transaction_begin(ledger);
 	if (result == 0) {
 		result = sqlite_apply_batch(&apply, entries, count);
 		/* Nothing new: no need to wait for the disk. What is there already was made durable when it came, or at opening. */
 		if (result == 0 && !apply.wrote)
 			result = LEDGER_ALREADY;
-		result = transaction_end(ledger, result);
+		result = sqlite_transaction_end(ledger, result);
 		if (result > 0)
 			result = 0;
 	}
-	readable &= writer_trusted(ledger);
+	readable &= sqlite_writer_trusted(ledger);
 	if (result < 0 && readable)
-		apply_scratch_clear(apply.lots, false);
+		sqlite_scratch_clear(apply.lots, false);
 	for (size_t i = 0; i < count && result < 0; i++)
 		entries[i].outcome = readable ? look_up(&apply, entries[i].event, result) : -EINPROGRESS;
-	writer_unlock(ledger);
+	sqlite_writer_unlock(ledger);
 	if (result == 0)
 		event_batch_log_violations(entries, count);
 	return result;

@@ -6,7 +6,7 @@
 enum { APPLY_LOTS_MAX = 2 }; /* lots that an event may look at: its own, and the first of its sale */
 
 struct apply {
-	struct connection *connection;
+	struct sqlite_connection *connection;
 	struct apply_scratch *lots;
 	bool wrote;
 	const struct ledger_drain *drain; /* NULL: apply() */
@@ -18,4 +18,4 @@ int sqlite_apply_batch(struct apply *apply, struct ledger_entry *entries, size_t
 /* --- drain.c --- */
 
 /* In a transaction: moves the positions. 0, LEDGER_STALE_POSITION, or negative. */
-int sqlite_drain_move(struct connection *connection, const struct ledger_drain *drain) MUST_CHECK;
+int sqlite_drain_move(struct sqlite_connection *connection, const struct ledger_drain *drain) MUST_CHECK;

@@ -11,7 +11,7 @@ struct apply_scratch {
 	bool by_barrier;
 };
 
-void apply_scratch_free(struct apply_scratch *scratch)
+void sqlite_scratch_free(struct apply_scratch *scratch)
 {
 	if (!scratch)
 		return;
@@ -20,7 +20,7 @@ void apply_scratch_free(struct apply_scratch *scratch)
 	free(scratch);
 }
 
-int apply_scratch_fit(struct apply_scratch **scratch, size_t events)
+int sqlite_scratch_fit(struct apply_scratch **scratch, size_t events)
 {
 	size_t capacity = 64;
 	struct touched *slots;
@@ -45,7 +45,7 @@ int apply_scratch_fit(struct apply_scratch **scratch, size_t events)
 	return 0;
 }
 
-void apply_scratch_clear(struct apply_scratch *scratch, bool by_barrier)
+void sqlite_scratch_clear(struct apply_scratch *scratch, bool by_barrier)
 {
 	for (size_t i = 0; i < scratch->count; i++)
 		scratch->slots[scratch->order[i]].used = false;
@@ -54,10 +54,10 @@ void apply_scratch_clear(struct apply_scratch *scratch, bool by_barrier)
 }
 
 /* The sums that are in the tables, of all lots of the sale; over them, of a lot that the batch has changed so far, what they are with that. */
-static int write_barrier_sums(struct connection *connection, uint32_t sale, const struct touched *lot)
+static int write_barrier_sums(struct sqlite_connection *connection, uint32_t sale, const struct touched *lot)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(
+	int result = sqlite_connection_prepare(
 		connection,
 		"UPDATE lots SET barrier_held = held + ?3, barrier_confirmed = confirmed + ?4, barrier_withdrawn = withdrawn + ?5"
 		" WHERE sale = ?1 AND (?2 IS NULL OR place = ?2)",
@@ -65,16 +65,16 @@ static int write_barrier_sums(struct connection *connection, uint32_t sale, cons
 
 	if (result < 0)
 		return result;
-	bind_int(statement, 1, sale);
-	bind_int_or_null(statement, 2, lot ? (int64_t)lot->lot : -1, -1);
-	bind_int(statement, 3, lot ? lot->held : 0);
-	bind_int(statement, 4, lot ? lot->confirmed : 0);
-	bind_int(statement, 5, lot ? lot->withdrawn : 0);
-	result = step_once(connection, statement);
+	sqlite_bind_int(statement, 1, sale);
+	sqlite_bind_int_or_null(statement, 2, lot ? (int64_t)lot->lot : -1, -1);
+	sqlite_bind_int(statement, 3, lot ? lot->held : 0);
+	sqlite_bind_int(statement, 4, lot ? lot->confirmed : 0);
+	sqlite_bind_int(statement, 5, lot ? lot->withdrawn : 0);
+	result = sqlite_step_once(connection, statement);
 	return result > 0 ? error_origin(-EIO) : result;
 }
 
-int apply_scratch_raise(struct apply_scratch *scratch, struct connection *connection, uint32_t sale, uint32_t barrier)
+int sqlite_scratch_raise(struct apply_scratch *scratch, struct sqlite_connection *connection, uint32_t sale, uint32_t barrier)
 {
 	int result = write_barrier_sums(connection, sale, NULL);
 
@@ -92,19 +92,19 @@ int apply_scratch_raise(struct apply_scratch *scratch, struct connection *connec
 	return result;
 }
 
-static int read_lot(struct connection *connection, bool by_barrier, struct touched *touched)
+static int read_lot(struct sqlite_connection *connection, bool by_barrier, struct touched *touched)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection,
-					"SELECT sales.epoch, lots.item, sales.barrier FROM lots JOIN sales ON sales.number = lots.sale"
-					" WHERE lots.sale = ?1 AND lots.place = ?2",
-					&statement);
+	int result = sqlite_connection_prepare(connection,
+					       "SELECT sales.epoch, lots.item, sales.barrier FROM lots JOIN sales ON sales.number = lots.sale"
+					       " WHERE lots.sale = ?1 AND lots.place = ?2",
+					       &statement);
 
 	if (result < 0)
 		return result;
-	bind_int(statement, 1, touched->sale);
-	bind_int(statement, 2, touched->lot);
-	result = step_row(connection, statement);
+	sqlite_bind_int(statement, 1, touched->sale);
+	sqlite_bind_int(statement, 2, touched->lot);
+	result = sqlite_step_row(connection, statement);
 	if (result < 0)
 		return result;
 	touched->exists = result == STEP_ROW;
@@ -117,7 +117,8 @@ static int read_lot(struct connection *connection, bool by_barrier, struct touch
 	return 0;
 }
 
-int apply_scratch_touch(struct apply_scratch *lots, struct connection *connection, uint32_t sale, uint32_t lot, struct touched **out)
+int sqlite_scratch_touch(struct apply_scratch *lots, struct sqlite_connection *connection, uint32_t sale, uint32_t lot,
+			 struct touched **out)
 {
 	uint64_t hash = ((uint64_t)sale << 32 | lot) * 0x9e3779b97f4a7c15u;
 	size_t at = (hash >> 32) & (lots->capacity - 1);
@@ -138,25 +139,25 @@ int apply_scratch_touch(struct apply_scratch *lots, struct connection *connectio
 	return (*out)->exists ? 0 : LEDGER_NOT_FOUND;
 }
 
-int apply_scratch_write(struct apply_scratch *lots, struct connection *connection)
+int sqlite_scratch_write(struct apply_scratch *lots, struct sqlite_connection *connection)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection,
-					"UPDATE lots SET held = held + ?3, confirmed = confirmed + ?4, withdrawn = withdrawn + ?5"
-					" WHERE sale = ?1 AND place = ?2",
-					&statement);
+	int result = sqlite_connection_prepare(connection,
+					       "UPDATE lots SET held = held + ?3, confirmed = confirmed + ?4, withdrawn = withdrawn + ?5"
+					       " WHERE sale = ?1 AND place = ?2",
+					       &statement);
 
 	for (size_t i = 0; i < lots->count && result == 0; i++) {
 		const struct touched *lot = &lots->slots[lots->order[i]];
 
 		if (!lot->held && !lot->confirmed && !lot->withdrawn)
 			continue;
-		bind_int(statement, 1, lot->sale);
-		bind_int(statement, 2, lot->lot);
-		bind_int(statement, 3, lot->held);
-		bind_int(statement, 4, lot->confirmed);
-		bind_int(statement, 5, lot->withdrawn);
-		result = step_once(connection, statement);
+		sqlite_bind_int(statement, 1, lot->sale);
+		sqlite_bind_int(statement, 2, lot->lot);
+		sqlite_bind_int(statement, 3, lot->held);
+		sqlite_bind_int(statement, 4, lot->confirmed);
+		sqlite_bind_int(statement, 5, lot->withdrawn);
+		result = sqlite_step_once(connection, statement);
 	}
 	return result == STEP_CONSTRAINT ? LEDGER_CONSTRAINT : result;
 }

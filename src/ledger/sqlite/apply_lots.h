@@ -15,13 +15,14 @@ struct touched {
 };
 
 /* Room for a batch of so many events. 0 or -ENOMEM. */
-int apply_scratch_fit(struct apply_scratch **scratch, size_t events) MUST_CHECK;
+int sqlite_scratch_fit(struct apply_scratch **scratch, size_t events) MUST_CHECK;
 /* Forgets what it knows. by_barrier: events of older epochs than the sale's barrier are void, not than its epoch. */
-void apply_scratch_clear(struct apply_scratch *scratch, bool by_barrier);
+void sqlite_scratch_clear(struct apply_scratch *scratch, bool by_barrier);
 /* A barrier was met: what is known of the sale's lots is brought up to it, and their sums at it are written down. 0 or negative. */
-int apply_scratch_raise(struct apply_scratch *scratch, struct connection *connection, uint32_t sale, uint32_t barrier) MUST_CHECK;
+int sqlite_scratch_raise(struct apply_scratch *scratch, struct sqlite_connection *connection, uint32_t sale,
+			 uint32_t barrier) MUST_CHECK;
 /* The lot, read at its first touch. 0, LEDGER_NOT_FOUND, or negative. */
-int apply_scratch_touch(struct apply_scratch *scratch, struct connection *connection, uint32_t sale, uint32_t lot,
-			struct touched **touched) MUST_CHECK;
+int sqlite_scratch_touch(struct apply_scratch *scratch, struct sqlite_connection *connection, uint32_t sale, uint32_t lot,
+			 struct touched **touched) MUST_CHECK;
 /* 0, LEDGER_CONSTRAINT (some event of the batch is bad), or negative. */
-int apply_scratch_write(struct apply_scratch *scratch, struct connection *connection) MUST_CHECK;
+int sqlite_scratch_write(struct apply_scratch *scratch, struct sqlite_connection *connection) MUST_CHECK;

@@ -19,15 +19,15 @@ static const char *text(sqlite3_stmt *statement, int column)
 }
 
 /* Runs `sql` and hands each row over. */
-static int each_row(struct connection *connection, const char *sql, void (*row)(sqlite3_stmt *, struct ledger_audit *),
+static int each_row(struct sqlite_connection *connection, const char *sql, void (*row)(sqlite3_stmt *, struct ledger_audit *),
 		    struct ledger_audit *audit)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection, sql, &statement);
+	int result = sqlite_connection_prepare(connection, sql, &statement);
 
 	if (result < 0)
 		return result;
-	while ((result = step_row(connection, statement)) == STEP_ROW)
+	while ((result = sqlite_step_row(connection, statement)) == STEP_ROW)
 		row(statement, audit);
 	return result;
 }
@@ -118,7 +118,7 @@ static const char dead_sql[] = "SELECT number, event FROM dead_letters ORDER BY 
 
 static void dead_row(sqlite3_stmt *statement, struct ledger_audit *audit)
 {
-	audit_dead_letter(audit, number(statement, 0), column_slice(statement, 1));
+	audit_dead_letter(audit, number(statement, 0), sqlite_column_slice(statement, 1));
 }
 
 /* --- P3 --- */
@@ -162,7 +162,7 @@ static void damage_row(sqlite3_stmt *statement, struct ledger_audit *audit)
 	audit_damage(audit, text(statement, 0));
 }
 
-static int run(struct connection *connection, struct ledger_audit *audit)
+static int run(struct sqlite_connection *connection, struct ledger_audit *audit)
 {
 	static const struct {
 		const char *sql;
@@ -172,23 +172,23 @@ static int run(struct connection *connection, struct ledger_audit *audit)
 		{books_sql, books_row},   {buyers_sql, buyers_row}, {keys_sql, keys_row}, {items_sql, items_row},
 		{damage_sql, damage_row}, {dead_sql, dead_row},
 	};
-	int result = connection_run(connection, "BEGIN");
+	int result = sqlite_connection_run(connection, "BEGIN");
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && result == 0; i++)
 		result = each_row(connection, steps[i].sql, steps[i].row, audit);
 	if (result == 0)
-		result = log_verify(connection, &audit->log_rows, &audit->log_broken, audit->first, sizeof(audit->first));
-	return result < 0 ? result : connection_run(connection, "COMMIT");
+		result = sqlite_log_verify(connection, &audit->log_rows, &audit->log_broken, audit->first, sizeof(audit->first));
+	return result < 0 ? result : sqlite_connection_run(connection, "COMMIT");
 }
 
 int sqlite_audit(struct ledger *base, struct ledger_audit *audit)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
-	struct reader *reader;
-	int result = reader_begin(ledger, &reader);
+	struct sqlite_reader *reader;
+	int result = sqlite_reader_begin(ledger, &reader);
 
 	*audit = (struct ledger_audit){0};
 	if (result < 0)
 		return result;
-	return reader_end(ledger, reader, run(&reader->connection, audit));
+	return sqlite_reader_end(ledger, reader, run(&reader->connection, audit));
 }

@@ -70,7 +70,7 @@ static int translate(sqlite3 *db, int code)
 	}
 }
 
-int connection_error(struct connection *connection, int code)
+int sqlite_connection_error(struct sqlite_connection *connection, int code)
 {
 	static struct log_limiter limiter;
 	int result = translate(connection->db, code);
@@ -83,12 +83,12 @@ int connection_error(struct connection *connection, int code)
 	return result;
 }
 
-int connection_open(struct connection *connection, const char *path, bool read_only)
+int sqlite_connection_open(struct sqlite_connection *connection, const char *path, bool read_only)
 {
 	int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
 	int code, result;
 
-	*connection = (struct connection){0};
+	*connection = (struct sqlite_connection){0};
 	flags |= read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
 	code = sqlite3_open_v2(path, &connection->db, flags, NULL);
 	if (code == SQLITE_OK)
@@ -97,12 +97,12 @@ int connection_open(struct connection *connection, const char *path, bool read_o
 		code = sqlite3_exec(connection->db, read_only ? reader_pragmas : writer_pragmas, NULL, NULL, NULL);
 	if (code == SQLITE_OK)
 		return 0;
-	result = connection_error(connection, code);
-	connection_close(connection, true);
+	result = sqlite_connection_error(connection, code);
+	sqlite_connection_close(connection, true);
 	return result;
 }
 
-void connection_close(struct connection *connection, bool failed)
+void sqlite_connection_close(struct sqlite_connection *connection, bool failed)
 {
 	if (!connection->db)
 		return;
@@ -115,7 +115,7 @@ void connection_close(struct connection *connection, bool failed)
 	connection->db = NULL;
 }
 
-int connection_prepare(struct connection *connection, const char *sql, sqlite3_stmt **statement)
+int sqlite_connection_prepare(struct sqlite_connection *connection, const char *sql, sqlite3_stmt **statement)
 {
 	size_t count = connection->statement_count;
 	int code;
@@ -125,24 +125,24 @@ int connection_prepare(struct connection *connection, const char *sql, sqlite3_s
 			*statement = connection->statements[i].statement;
 			return 0;
 		}
-	ASSERT(count < STATEMENTS_MAX);
+	ASSERT(count < SQLITE_STATEMENTS_MAX);
 	code = sqlite3_prepare_v3(connection->db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
 	if (code != SQLITE_OK)
-		return connection_error(connection, code);
+		return sqlite_connection_error(connection, code);
 	connection->statements[count].sql = sql;
 	connection->statements[count].statement = *statement;
 	connection->statement_count = count + 1;
 	return 0;
 }
 
-int connection_read_number(struct connection *connection, const char *sql, int64_t *number)
+int sqlite_connection_read_number(struct sqlite_connection *connection, const char *sql, int64_t *number)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection, sql, &statement);
+	int result = sqlite_connection_prepare(connection, sql, &statement);
 
 	if (result < 0)
 		return result;
-	result = step_row(connection, statement);
+	result = sqlite_step_row(connection, statement);
 	if (result != STEP_ROW)
 		return result < 0 ? result : error_origin(-EUCLEAN);
 	*number = sqlite3_column_int64(statement, 0);
@@ -150,46 +150,46 @@ int connection_read_number(struct connection *connection, const char *sql, int64
 	return 0;
 }
 
-int connection_run(struct connection *connection, const char *sql)
+int sqlite_connection_run(struct sqlite_connection *connection, const char *sql)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection, sql, &statement);
+	int result = sqlite_connection_prepare(connection, sql, &statement);
 
 	if (result == 0)
-		result = step_once(connection, statement);
+		result = sqlite_step_once(connection, statement);
 	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
 }
 
 /* A failing bind is a wrong index: a fault of the program, but for memory, which binding borrowed data does not take. */
-void bind_int(sqlite3_stmt *statement, int index, int64_t value)
+void sqlite_bind_int(sqlite3_stmt *statement, int index, int64_t value)
 {
 	int code = sqlite3_bind_int64(statement, index, value);
 
 	ASSERT(code == SQLITE_OK);
 }
 
-void bind_text(sqlite3_stmt *statement, int index, struct slice text)
+void sqlite_bind_text(sqlite3_stmt *statement, int index, struct slice text)
 {
 	int code = sqlite3_bind_text(statement, index, text.size ? text.data : "", (int)text.size, SQLITE_STATIC);
 
 	ASSERT(code == SQLITE_OK);
 }
 
-void bind_uuid(sqlite3_stmt *statement, int index, const struct uuid *id)
+void sqlite_bind_uuid(sqlite3_stmt *statement, int index, const struct uuid *id)
 {
 	int code = sqlite3_bind_blob(statement, index, id->bytes, sizeof(id->bytes), SQLITE_STATIC);
 
 	ASSERT(code == SQLITE_OK);
 }
 
-void bind_null(sqlite3_stmt *statement, int index)
+void sqlite_bind_null(sqlite3_stmt *statement, int index)
 {
 	int code = sqlite3_bind_null(statement, index);
 
 	ASSERT(code == SQLITE_OK);
 }
 
-int step_row(struct connection *connection, sqlite3_stmt *statement)
+int sqlite_step_row(struct sqlite_connection *connection, sqlite3_stmt *statement)
 {
 	int code = sqlite3_step(statement);
 	int result;
@@ -201,14 +201,14 @@ int step_row(struct connection *connection, sqlite3_stmt *statement)
 	else if ((code & 0xff) == SQLITE_CONSTRAINT)
 		result = STEP_CONSTRAINT;
 	else
-		result = connection_error(connection, code);
+		result = sqlite_connection_error(connection, code);
 	sqlite3_reset(statement);
 	return result;
 }
 
-int step_once(struct connection *connection, sqlite3_stmt *statement)
+int sqlite_step_once(struct sqlite_connection *connection, sqlite3_stmt *statement)
 {
-	int result = step_row(connection, statement);
+	int result = sqlite_step_row(connection, statement);
 
 	if (result != STEP_ROW)
 		return result;
@@ -216,9 +216,9 @@ int step_once(struct connection *connection, sqlite3_stmt *statement)
 	return STEP_DONE;
 }
 
-void column_text(sqlite3_stmt *statement, int column, char *text, size_t size)
+void sqlite_column_text(sqlite3_stmt *statement, int column, char *text, size_t size)
 {
-	struct slice slice = column_slice(statement, column);
+	struct slice slice = sqlite_column_slice(statement, column);
 
 	if (slice.size >= size)
 		slice.size = size - 1;
@@ -227,7 +227,7 @@ void column_text(sqlite3_stmt *statement, int column, char *text, size_t size)
 	text[slice.size] = '\0';
 }
 
-void column_uuid(sqlite3_stmt *statement, int column, struct uuid *id)
+void sqlite_column_uuid(sqlite3_stmt *statement, int column, struct uuid *id)
 {
 	const void *data = sqlite3_column_blob(statement, column);
 
@@ -237,7 +237,7 @@ void column_uuid(sqlite3_stmt *statement, int column, struct uuid *id)
 		*id = (struct uuid){{0}};
 }
 
-struct slice column_slice(sqlite3_stmt *statement, int column)
+struct slice sqlite_column_slice(sqlite3_stmt *statement, int column)
 {
 	const char *data = (const char *)sqlite3_column_text(statement, column);
 

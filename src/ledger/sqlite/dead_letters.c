@@ -4,33 +4,33 @@
 #include "ledger/dead_letter.h"
 #include "ledger/sqlite/private.h"
 
-int dead_letter_write(struct connection *connection, struct slice json, const char *reason, int64_t now_ms)
+int sqlite_dead_letter_write(struct sqlite_connection *connection, struct slice json, const char *reason, int64_t now_ms)
 {
 	sqlite3_stmt *statement;
-	int result =
-		connection_prepare(connection, "INSERT INTO dead_letters (at_ms, reason, event) VALUES (?1, ?2, ?3)", &statement);
+	int result = sqlite_connection_prepare(connection, "INSERT INTO dead_letters (at_ms, reason, event) VALUES (?1, ?2, ?3)",
+					       &statement);
 
 	if (result < 0)
 		return result;
-	bind_int(statement, 1, now_ms);
-	bind_text(statement, 2, slice_of(reason));
-	bind_text(statement, 3, json);
-	result = step_once(connection, statement);
+	sqlite_bind_int(statement, 1, now_ms);
+	sqlite_bind_text(statement, 2, slice_of(reason));
+	sqlite_bind_text(statement, 3, json);
+	result = sqlite_step_once(connection, statement);
 	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
 }
 
 int sqlite_dead_letter(struct ledger *base, const struct event *event, const char *reason, int64_t now_ms)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
-	struct connection *connection;
+	struct sqlite_connection *connection;
 	struct buffer json;
 	int result;
 
 	buffer_init(&json, DEAD_LETTER_MAX);
 	dead_letter_event(&json, event);
-	result = json.failed ? error_origin(-ENOMEM) : writer_begin(ledger, &connection);
+	result = json.failed ? error_origin(-ENOMEM) : sqlite_writer_begin(ledger, &connection);
 	if (result == 0)
-		result = writer_end(ledger, dead_letter_write(connection, buffer_slice(&json), reason, now_ms));
+		result = sqlite_writer_end(ledger, sqlite_dead_letter_write(connection, buffer_slice(&json), reason, now_ms));
 	buffer_deinit(&json);
 	return result;
 }
@@ -38,27 +38,27 @@ int sqlite_dead_letter(struct ledger *base, const struct event *event, const cha
 int sqlite_dead_letters(struct ledger *base, int64_t after, struct ledger_dead_letter *rows, size_t max, size_t *count)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
-	struct reader *reader;
+	struct sqlite_reader *reader;
 	sqlite3_stmt *statement;
-	int result = reader_begin(ledger, &reader);
+	int result = sqlite_reader_begin(ledger, &reader);
 
 	*count = 0;
 	if (result < 0)
 		return result;
-	result = connection_prepare(&reader->connection,
-				    "SELECT number, at_ms, reason, event FROM dead_letters WHERE number > ?1 ORDER BY number LIMIT ?2",
-				    &statement);
+	result = sqlite_connection_prepare(
+		&reader->connection,
+		"SELECT number, at_ms, reason, event FROM dead_letters WHERE number > ?1 ORDER BY number LIMIT ?2", &statement);
 	if (result < 0)
-		return reader_end(ledger, reader, result);
-	bind_int(statement, 1, after);
-	bind_int(statement, 2, (int64_t)max);
-	while ((result = step_row(&reader->connection, statement)) == STEP_ROW) {
+		return sqlite_reader_end(ledger, reader, result);
+	sqlite_bind_int(statement, 1, after);
+	sqlite_bind_int(statement, 2, (int64_t)max);
+	while ((result = sqlite_step_row(&reader->connection, statement)) == STEP_ROW) {
 		struct ledger_dead_letter *row = &rows[*count];
-		struct slice event = column_slice(statement, 3);
+		struct slice event = sqlite_column_slice(statement, 3);
 
 		row->number = sqlite3_column_int64(statement, 0);
 		row->at_ms = sqlite3_column_int64(statement, 1);
-		column_text(statement, 2, row->reason, sizeof(row->reason));
+		sqlite_column_text(statement, 2, row->reason, sizeof(row->reason));
 		row->event = strndup(event.data ? event.data : "", event.size);
 		if (!row->event) {
 			sqlite3_reset(statement);
@@ -69,42 +69,42 @@ int sqlite_dead_letters(struct ledger *base, int64_t after, struct ledger_dead_l
 	}
 	while (result < 0 && *count)
 		free(rows[--*count].event);
-	return reader_end(ledger, reader, result);
+	return sqlite_reader_end(ledger, reader, result);
 }
 
-static int erase(struct connection *connection, int64_t number)
+static int erase(struct sqlite_connection *connection, int64_t number)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection, "DELETE FROM dead_letters WHERE number = ?1", &statement);
+	int result = sqlite_connection_prepare(connection, "DELETE FROM dead_letters WHERE number = ?1", &statement);
 
 	if (result < 0)
 		return result;
-	bind_int(statement, 1, number);
-	result = step_once(connection, statement);
+	sqlite_bind_int(statement, 1, number);
+	result = sqlite_step_once(connection, statement);
 	return result == 0 && sqlite3_changes(connection->db) == 0 ? LEDGER_NOT_FOUND : result;
 }
 
 int sqlite_dead_letter_remove(struct ledger *base, int64_t number)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
-	struct connection *connection;
-	int result = writer_begin(ledger, &connection);
+	struct sqlite_connection *connection;
+	int result = sqlite_writer_begin(ledger, &connection);
 
-	return result < 0 ? result : writer_end(ledger, erase(connection, number));
+	return result < 0 ? result : sqlite_writer_end(ledger, erase(connection, number));
 }
 
 int sqlite_dead_letter_forget(struct ledger *base, const struct ledger_actor *actor, int64_t number, struct slice detail_json)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
-	struct connection *connection;
+	struct sqlite_connection *connection;
 	char subject[32];
-	int result = writer_begin(ledger, &connection);
+	int result = sqlite_writer_begin(ledger, &connection);
 
 	if (result < 0)
 		return result;
 	snprintf(subject, sizeof(subject), "%lld", (long long)number);
 	result = erase(connection, number);
 	if (result == LEDGER_DONE)
-		result = log_row_write(connection, actor, "dead-letter.forget", slice_of(subject), detail_json);
-	return writer_end(ledger, result);
+		result = sqlite_log_row_write(connection, actor, "dead-letter.forget", slice_of(subject), detail_json);
+	return sqlite_writer_end(ledger, result);
 }

@@ -10,36 +10,36 @@
 #include "ledger/sqlite/apply.h"
 
 /* Whether the position was where it was thought to be, and is now moved. 1, 0, or negative. */
-static int move(struct connection *connection, const struct ledger_progress *progress)
+static int move(struct sqlite_connection *connection, const struct ledger_progress *progress)
 {
 	sqlite3_stmt *update, *insert;
-	int result = connection_prepare(
+	int result = sqlite_connection_prepare(
 		connection, "UPDATE journal_offsets SET next = ?3, mark = ?4 WHERE partition = ?1 AND next = ?2", &update);
 
 	if (result == 0)
-		result = connection_prepare(connection, "INSERT INTO journal_offsets (partition, next, mark) VALUES (?1, ?2, ?3)",
-					    &insert);
+		result = sqlite_connection_prepare(
+			connection, "INSERT INTO journal_offsets (partition, next, mark) VALUES (?1, ?2, ?3)", &insert);
 	if (result < 0)
 		return result;
-	bind_int(update, 1, progress->partition);
-	bind_int(update, 2, progress->from);
-	bind_int(update, 3, progress->to);
-	bind_int(update, 4, (int64_t)progress->mark);
-	result = step_once(connection, update);
+	sqlite_bind_int(update, 1, progress->partition);
+	sqlite_bind_int(update, 2, progress->from);
+	sqlite_bind_int(update, 3, progress->to);
+	sqlite_bind_int(update, 4, (int64_t)progress->mark);
+	result = sqlite_step_once(connection, update);
 	if (result != 0)
 		return result < 0 ? result : error_origin(-EIO);
 	if (sqlite3_changes(connection->db) > 0)
 		return 1;
 	if (progress->from != 0)
 		return 0;
-	bind_int(insert, 1, progress->partition);
-	bind_int(insert, 2, progress->to);
-	bind_int(insert, 3, (int64_t)progress->mark);
-	result = step_once(connection, insert);
+	sqlite_bind_int(insert, 1, progress->partition);
+	sqlite_bind_int(insert, 2, progress->to);
+	sqlite_bind_int(insert, 3, (int64_t)progress->mark);
+	result = sqlite_step_once(connection, insert);
 	return result < 0 ? result : result == STEP_DONE;
 }
 
-int sqlite_drain_move(struct connection *connection, const struct ledger_drain *drain)
+int sqlite_drain_move(struct sqlite_connection *connection, const struct ledger_drain *drain)
 {
 	int moved = 1;
 
@@ -48,7 +48,7 @@ int sqlite_drain_move(struct connection *connection, const struct ledger_drain *
 	return moved < 0 ? moved : moved ? 0 : LEDGER_STALE_POSITION;
 }
 
-static int write_dead_letter(struct connection *connection, int64_t at_ms, const char *reason, const struct event *event,
+static int write_dead_letter(struct sqlite_connection *connection, int64_t at_ms, const char *reason, const struct event *event,
 			     struct slice record)
 {
 	struct buffer text;
@@ -59,12 +59,12 @@ static int write_dead_letter(struct connection *connection, int64_t at_ms, const
 		dead_letter_event(&text, event);
 	else
 		dead_letter_record(&text, record);
-	result = text.failed ? error_origin(-ENOMEM) : dead_letter_write(connection, buffer_slice(&text), reason, at_ms);
+	result = text.failed ? error_origin(-ENOMEM) : sqlite_dead_letter_write(connection, buffer_slice(&text), reason, at_ms);
 	buffer_deinit(&text);
 	return result;
 }
 
-static int write_dead_letters(struct connection *connection, const struct ledger_drain *drain)
+static int write_dead_letters(struct sqlite_connection *connection, const struct ledger_drain *drain)
 {
 	int result = 0;
 
@@ -85,20 +85,20 @@ int sqlite_drain(struct ledger *base, struct ledger_drain *drain)
 	struct apply apply = {.connection = &ledger->writer.connection, .drain = drain};
 	int result;
 
-	writer_lock(ledger);
-	result = apply_scratch_fit(&ledger->writer.scratch, APPLY_LOTS_MAX * drain->count);
+	sqlite_writer_lock(ledger);
+	result = sqlite_scratch_fit(&ledger->writer.scratch, APPLY_LOTS_MAX * drain->count);
 	apply.lots = ledger->writer.scratch;
 	if (result == 0)
-		result = transaction_begin(ledger);
+		result = sqlite_transaction_begin(ledger);
 	if (result == 0) {
 		result = sqlite_drain_move(apply.connection, drain);
 		if (result == 0)
 			result = sqlite_apply_batch(&apply, drain->entries, drain->count);
 		if (result == 0)
 			result = write_dead_letters(apply.connection, drain);
-		result = transaction_end(ledger, result);
+		result = sqlite_transaction_end(ledger, result);
 	}
-	writer_unlock(ledger);
+	sqlite_writer_unlock(ledger);
 	if (result == 0)
 		event_batch_log_violations(drain->entries, drain->count);
 	return result;
@@ -108,19 +108,20 @@ int sqlite_drain(struct ledger *base, struct ledger_drain *drain)
 
 /* In a transaction: 0 where it is this log, LEDGER_OTHER_LOG with *known, LEDGER_NOT_FOUND where none is written down, or negative. *partitions: 0 where
  * only their number is not. */
-static int compare_log(struct connection *connection, struct slice cluster, struct slice topic, uint32_t *partitions, char **known)
+static int compare_log(struct sqlite_connection *connection, struct slice cluster, struct slice topic, uint32_t *partitions,
+		       char **known)
 {
 	sqlite3_stmt *statement;
 	struct slice have[2];
-	int result = connection_prepare(connection, "SELECT cluster, topic, partitions FROM journal", &statement);
+	int result = sqlite_connection_prepare(connection, "SELECT cluster, topic, partitions FROM journal", &statement);
 
 	if (result < 0)
 		return result;
-	result = step_row(connection, statement);
+	result = sqlite_step_row(connection, statement);
 	if (result != STEP_ROW)
 		return result < 0 ? result : LEDGER_NOT_FOUND;
-	have[0] = column_slice(statement, 0);
-	have[1] = column_slice(statement, 1);
+	have[0] = sqlite_column_slice(statement, 0);
+	have[1] = sqlite_column_slice(statement, 1);
 	*partitions = (uint32_t)sqlite3_column_int64(statement, 2);
 	result = 0;
 	if (!slice_equal(have[0], cluster) || !slice_equal(have[1], topic)) {
@@ -134,29 +135,29 @@ static int compare_log(struct connection *connection, struct slice cluster, stru
 	return result;
 }
 
-static int write_log(struct connection *connection, struct slice cluster, struct slice topic, uint32_t partitions)
+static int write_log(struct sqlite_connection *connection, struct slice cluster, struct slice topic, uint32_t partitions)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection,
-					"INSERT INTO journal (one, cluster, topic, partitions) VALUES (1, ?1, ?2, ?3)"
-					" ON CONFLICT DO UPDATE SET partitions = excluded.partitions",
-					&statement);
+	int result = sqlite_connection_prepare(connection,
+					       "INSERT INTO journal (one, cluster, topic, partitions) VALUES (1, ?1, ?2, ?3)"
+					       " ON CONFLICT DO UPDATE SET partitions = excluded.partitions",
+					       &statement);
 
 	if (result < 0)
 		return result;
-	bind_text(statement, 1, cluster);
-	bind_text(statement, 2, topic);
-	bind_int(statement, 3, partitions);
-	result = step_once(connection, statement);
+	sqlite_bind_text(statement, 1, cluster);
+	sqlite_bind_text(statement, 2, topic);
+	sqlite_bind_int(statement, 3, partitions);
+	result = sqlite_step_once(connection, statement);
 	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
 }
 
 int sqlite_journal_identify(struct ledger *base, struct slice cluster, struct slice topic, uint32_t *partitions, char **known)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
-	struct connection *connection;
+	struct sqlite_connection *connection;
 	uint32_t fixed = 0;
-	int result = writer_begin(ledger, &connection);
+	int result = sqlite_writer_begin(ledger, &connection);
 
 	*known = NULL;
 	if (result < 0)
@@ -166,18 +167,18 @@ int sqlite_journal_identify(struct ledger *base, struct slice cluster, struct sl
 		result = write_log(connection, cluster, topic, *partitions);
 	else if (result == 0)
 		*partitions = fixed;
-	return writer_end(ledger, result);
+	return sqlite_writer_end(ledger, result);
 }
 
-static int read_position(struct connection *connection, uint32_t partition, int64_t *next, uint64_t *mark)
+static int read_position(struct sqlite_connection *connection, uint32_t partition, int64_t *next, uint64_t *mark)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection, "SELECT next, mark FROM journal_offsets WHERE partition = ?1", &statement);
+	int result = sqlite_connection_prepare(connection, "SELECT next, mark FROM journal_offsets WHERE partition = ?1", &statement);
 
 	if (result < 0)
 		return result;
-	bind_int(statement, 1, partition);
-	result = step_row(connection, statement);
+	sqlite_bind_int(statement, 1, partition);
+	result = sqlite_step_row(connection, statement);
 	if (result != STEP_ROW)
 		return result < 0 ? result : LEDGER_NOT_FOUND;
 	*next = sqlite3_column_int64(statement, 0);
@@ -189,13 +190,13 @@ static int read_position(struct connection *connection, uint32_t partition, int6
 int sqlite_journal_position(struct ledger *base, uint32_t partition, int64_t *next, uint64_t *mark)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
-	struct connection *connection;
-	int result = writer_begin(ledger, &connection);
+	struct sqlite_connection *connection;
+	int result = sqlite_writer_begin(ledger, &connection);
 
 	if (result < 0)
 		return result;
 	/* Nothing is written: an outcome ends the transaction without a commit. */
-	result = writer_end(ledger, read_position(connection, partition, next, mark));
+	result = sqlite_writer_end(ledger, read_position(connection, partition, next, mark));
 	return result == LEDGER_ALREADY ? LEDGER_DONE : result;
 }
 

@@ -2,26 +2,27 @@
 #include "ledger/sqlite/private.h"
 
 /* The number and hash of the last row. */
-static int read_head(struct connection *connection, int64_t *number, char hash[static SHA256_TEXT_SIZE])
+static int read_head(struct sqlite_connection *connection, int64_t *number, char hash[static SHA256_TEXT_SIZE])
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection, "SELECT number, hash FROM operator_log ORDER BY number DESC LIMIT 1", &statement);
+	int result = sqlite_connection_prepare(connection, "SELECT number, hash FROM operator_log ORDER BY number DESC LIMIT 1",
+					       &statement);
 
 	*number = 0;
 	memcpy(hash, log_first_hash, SHA256_TEXT_SIZE);
 	if (result < 0)
 		return result;
-	result = step_row(connection, statement);
+	result = sqlite_step_row(connection, statement);
 	if (result != STEP_ROW)
 		return result;
 	*number = sqlite3_column_int64(statement, 0);
-	column_text(statement, 1, hash, SHA256_TEXT_SIZE);
+	sqlite_column_text(statement, 1, hash, SHA256_TEXT_SIZE);
 	sqlite3_reset(statement);
 	return 0;
 }
 
-int log_row_write(struct connection *connection, const struct ledger_actor *actor, const char *action, struct slice subject,
-		  struct slice detail_json)
+int sqlite_log_row_write(struct sqlite_connection *connection, const struct ledger_actor *actor, const char *action,
+			 struct slice subject, struct slice detail_json)
 {
 	char before[SHA256_TEXT_SIZE], hash[SHA256_TEXT_SIZE];
 	struct log_fields row = log_fields_of(actor, action, subject, detail_json);
@@ -32,36 +33,36 @@ int log_row_write(struct connection *connection, const struct ledger_actor *acto
 	if (result == 0)
 		result = log_chain_hash(slice_of(before), &row, hash);
 	if (result == 0)
-		result = connection_prepare(connection,
-					    "INSERT INTO operator_log (number, at_ms, actor, action, subject, detail, trace, hash)"
-					    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-					    &statement);
+		result = sqlite_connection_prepare(connection,
+						   "INSERT INTO operator_log (number, at_ms, actor, action, subject, detail, trace, hash)"
+						   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+						   &statement);
 	if (result < 0)
 		return result;
-	bind_int(statement, 1, row.number);
-	bind_int(statement, 2, row.at_ms);
-	bind_text(statement, 3, row.actor);
-	bind_text(statement, 4, row.action);
-	bind_text(statement, 5, row.subject);
-	bind_text(statement, 6, row.detail);
-	bind_text(statement, 7, row.trace);
-	bind_text(statement, 8, slice_of(hash));
-	result = step_once(connection, statement);
+	sqlite_bind_int(statement, 1, row.number);
+	sqlite_bind_int(statement, 2, row.at_ms);
+	sqlite_bind_text(statement, 3, row.actor);
+	sqlite_bind_text(statement, 4, row.action);
+	sqlite_bind_text(statement, 5, row.subject);
+	sqlite_bind_text(statement, 6, row.detail);
+	sqlite_bind_text(statement, 7, row.trace);
+	sqlite_bind_text(statement, 8, slice_of(hash));
+	result = sqlite_step_once(connection, statement);
 	if (result == 0 && actor->request)
-		result = request_write(connection, actor->request, actor->now_ms);
+		result = sqlite_request_write(connection, actor->request, actor->now_ms);
 	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
 }
 
 /* The highest number that was ever given. */
-static int read_given(struct connection *connection, int64_t *given)
+static int read_given(struct sqlite_connection *connection, int64_t *given)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection, "SELECT seq FROM sqlite_sequence WHERE name = 'operator_log'", &statement);
+	int result = sqlite_connection_prepare(connection, "SELECT seq FROM sqlite_sequence WHERE name = 'operator_log'", &statement);
 
 	*given = 0;
 	if (result < 0)
 		return result;
-	result = step_row(connection, statement);
+	result = sqlite_step_row(connection, statement);
 	if (result != STEP_ROW)
 		return result;
 	*given = sqlite3_column_int64(statement, 0);
@@ -69,25 +70,25 @@ static int read_given(struct connection *connection, int64_t *given)
 	return 0;
 }
 
-int log_verify(struct connection *connection, int64_t *rows, int64_t *broken, char *first, size_t size)
+int sqlite_log_verify(struct sqlite_connection *connection, int64_t *rows, int64_t *broken, char *first, size_t size)
 {
 	struct log_follower follower;
 	struct log_fields row;
 	sqlite3_stmt *statement;
 	int64_t given = 0;
-	int result = connection_prepare(
+	int result = sqlite_connection_prepare(
 		connection, "SELECT number, at_ms, actor, action, subject, detail, trace, hash FROM operator_log ORDER BY number",
 		&statement);
 
 	log_follow_start(&follower, first, size);
 	if (result < 0)
 		return result;
-	while ((result = step_row(connection, statement)) == STEP_ROW) {
+	while ((result = sqlite_step_row(connection, statement)) == STEP_ROW) {
 		row = (struct log_fields){sqlite3_column_int64(statement, 0), sqlite3_column_int64(statement, 1),
-					  column_slice(statement, 2),         column_slice(statement, 3),
-					  column_slice(statement, 4),         column_slice(statement, 5),
-					  column_slice(statement, 6)};
-		result = log_follow(&follower, &row, column_slice(statement, 7));
+					  sqlite_column_slice(statement, 2),  sqlite_column_slice(statement, 3),
+					  sqlite_column_slice(statement, 4),  sqlite_column_slice(statement, 5),
+					  sqlite_column_slice(statement, 6)};
+		result = log_follow(&follower, &row, sqlite_column_slice(statement, 7));
 		if (result < 0) {
 			sqlite3_reset(statement);
 			return result;
@@ -107,12 +108,12 @@ int log_verify(struct connection *connection, int64_t *rows, int64_t *broken, ch
 int sqlite_log_append(struct ledger *base, const struct ledger_actor *actor, const char *action, struct slice subject,
 		      struct slice detail_json)
 {
-	struct connection *connection;
-	int result = writer_begin(sqlite_ledger_of(base), &connection);
+	struct sqlite_connection *connection;
+	int result = sqlite_writer_begin(sqlite_ledger_of(base), &connection);
 
 	if (result < 0)
 		return result;
-	return writer_end(sqlite_ledger_of(base), log_row_write(connection, actor, action, subject, detail_json));
+	return sqlite_writer_end(sqlite_ledger_of(base), sqlite_log_row_write(connection, actor, action, subject, detail_json));
 }
 
 #define LOG_ROWS                                                                                                \
@@ -126,34 +127,34 @@ int sqlite_log_rows(struct ledger *base, const struct ledger_log_filter *filter,
 	static const char oldest[] = LOG_ROWS " AND number > ?1 ORDER BY number LIMIT ?7";
 	static const char newest[] = LOG_ROWS " AND (?1 = 0 OR number < ?1) ORDER BY number DESC LIMIT ?7";
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
-	struct reader *reader;
+	struct sqlite_reader *reader;
 	sqlite3_stmt *statement;
-	int result = reader_begin(ledger, &reader);
+	int result = sqlite_reader_begin(ledger, &reader);
 
 	*count = 0;
 	if (result < 0)
 		return result;
-	result = connection_prepare(&reader->connection, filter->newest_first ? newest : oldest, &statement);
+	result = sqlite_connection_prepare(&reader->connection, filter->newest_first ? newest : oldest, &statement);
 	if (result < 0)
-		return reader_end(ledger, reader, result);
-	bind_int(statement, 1, filter->after);
-	bind_int(statement, 2, filter->since_ms);
-	bind_text(statement, 3, filter->actor);
-	bind_text(statement, 4, filter->subject);
-	bind_text(statement, 5, filter->action);
-	bind_int(statement, 6, filter->kind);
-	bind_int(statement, 7, (int64_t)max);
-	while ((result = step_row(&reader->connection, statement)) == STEP_ROW) {
+		return sqlite_reader_end(ledger, reader, result);
+	sqlite_bind_int(statement, 1, filter->after);
+	sqlite_bind_int(statement, 2, filter->since_ms);
+	sqlite_bind_text(statement, 3, filter->actor);
+	sqlite_bind_text(statement, 4, filter->subject);
+	sqlite_bind_text(statement, 5, filter->action);
+	sqlite_bind_int(statement, 6, filter->kind);
+	sqlite_bind_int(statement, 7, (int64_t)max);
+	while ((result = sqlite_step_row(&reader->connection, statement)) == STEP_ROW) {
 		struct ledger_log_row *row = &rows[(*count)++];
 
 		row->number = sqlite3_column_int64(statement, 0);
 		row->at_ms = sqlite3_column_int64(statement, 1);
-		column_text(statement, 2, row->actor, sizeof(row->actor));
-		column_text(statement, 3, row->action, sizeof(row->action));
-		column_text(statement, 4, row->subject, sizeof(row->subject));
-		column_text(statement, 5, row->detail, sizeof(row->detail));
-		column_text(statement, 6, row->trace, sizeof(row->trace));
-		column_text(statement, 7, row->hash, sizeof(row->hash));
+		sqlite_column_text(statement, 2, row->actor, sizeof(row->actor));
+		sqlite_column_text(statement, 3, row->action, sizeof(row->action));
+		sqlite_column_text(statement, 4, row->subject, sizeof(row->subject));
+		sqlite_column_text(statement, 5, row->detail, sizeof(row->detail));
+		sqlite_column_text(statement, 6, row->trace, sizeof(row->trace));
+		sqlite_column_text(statement, 7, row->hash, sizeof(row->hash));
 	}
-	return reader_end(ledger, reader, result);
+	return sqlite_reader_end(ledger, reader, result);
 }

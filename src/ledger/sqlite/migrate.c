@@ -29,14 +29,14 @@ static const char create_table[] =
 	"number INTEGER PRIMARY KEY, name TEXT NOT NULL, hash TEXT NOT NULL, applied_at_ms INTEGER NOT NULL) STRICT";
 
 /* 1: the file has a ledger's tables, 0: it has none at all. */
-static int has_tables(struct connection *connection)
+static int has_tables(struct sqlite_connection *connection)
 {
 	int64_t ours = 0, all = 0;
-	int result = connection_read_number(connection, "SELECT count(*) FROM sqlite_schema", &all);
+	int result = sqlite_connection_read_number(connection, "SELECT count(*) FROM sqlite_schema", &all);
 
 	if (result == 0)
-		result = connection_read_number(connection, "SELECT count(*) FROM sqlite_schema WHERE name = 'schema_migrations'",
-						&ours);
+		result = sqlite_connection_read_number(connection,
+						       "SELECT count(*) FROM sqlite_schema WHERE name = 'schema_migrations'", &ours);
 	if (result < 0)
 		return result;
 	if (all && !ours) {
@@ -47,16 +47,16 @@ static int has_tables(struct connection *connection)
 }
 
 /* Whether the migrations that the ledger has are those of this program. *count: how many it has. */
-static int compare(struct connection *connection, size_t *count)
+static int compare(struct sqlite_connection *connection, size_t *count)
 {
 	char hash[SHA256_TEXT_SIZE];
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection, "SELECT number, hash FROM schema_migrations ORDER BY number", &statement);
+	int result = sqlite_connection_prepare(connection, "SELECT number, hash FROM schema_migrations ORDER BY number", &statement);
 
 	*count = 0;
 	if (result < 0)
 		return result;
-	while ((result = step_row(connection, statement)) == STEP_ROW) {
+	while ((result = sqlite_step_row(connection, statement)) == STEP_ROW) {
 		if (*count == embedded_migrations_sqlite_count) {
 			sqlite3_reset(statement);
 			log_error("ledger", "the ledger was made by a newer program",
@@ -64,7 +64,7 @@ static int compare(struct connection *connection, size_t *count)
 			return LEDGER_TOO_NEW;
 		}
 		sha256_hex(slice_of(embedded_migrations_sqlite[*count].sql), hash);
-		if (!slice_equal(column_slice(statement, 1), slice_of(hash))) {
+		if (!slice_equal(sqlite_column_slice(statement, 1), slice_of(hash))) {
 			log_error("ledger", "a migration of the ledger is not the one of this program",
 				  LOG_INT("migration", sqlite3_column_int64(statement, 0)));
 			sqlite3_reset(statement);
@@ -75,34 +75,34 @@ static int compare(struct connection *connection, size_t *count)
 	return result;
 }
 
-static int record(struct connection *connection, const struct embedded_migration *migration)
+static int record(struct sqlite_connection *connection, const struct embedded_migration *migration)
 {
 	char hash[SHA256_TEXT_SIZE];
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection, "INSERT INTO schema_migrations VALUES (?1, ?2, ?3, ?4)", &statement);
+	int result = sqlite_connection_prepare(connection, "INSERT INTO schema_migrations VALUES (?1, ?2, ?3, ?4)", &statement);
 
 	if (result < 0)
 		return result;
 	sha256_hex(slice_of(migration->sql), hash);
-	bind_int(statement, 1, migration->number);
-	bind_text(statement, 2, slice_of(migration->name));
-	bind_text(statement, 3, slice_of(hash));
-	bind_int(statement, 4, clock_wall_ms());
-	return step_once(connection, statement) == STEP_DONE ? 0 : error_origin(-EIO);
+	sqlite_bind_int(statement, 1, migration->number);
+	sqlite_bind_text(statement, 2, slice_of(migration->name));
+	sqlite_bind_text(statement, 3, slice_of(hash));
+	sqlite_bind_int(statement, 4, clock_wall_ms());
+	return sqlite_step_once(connection, statement) == STEP_DONE ? 0 : error_origin(-EIO);
 }
 
-static int number_schema(struct connection *connection, int64_t number)
+static int number_schema(struct sqlite_connection *connection, int64_t number)
 {
 	sqlite3_stmt *statement;
 	int result;
 
 	if (number < COMMIT_NUMBERS_FROM)
 		return 0;
-	result = connection_prepare(connection, "UPDATE commit_numbers SET schema = ?1", &statement);
+	result = sqlite_connection_prepare(connection, "UPDATE commit_numbers SET schema = ?1", &statement);
 	if (result < 0)
 		return result;
-	bind_int(statement, 1, number);
-	return step_once(connection, statement) == STEP_DONE ? 0 : error_origin(-EIO);
+	sqlite_bind_int(statement, 1, number);
+	return sqlite_step_once(connection, statement) == STEP_DONE ? 0 : error_origin(-EIO);
 }
 
 /* Free space where the file is. 0: nobody can say. */
@@ -122,13 +122,13 @@ static int64_t free_mib(const char *path)
 }
 
 /* Says what the steps that are still to come need. 0, -ENOSPC, or negative. */
-static int announce(struct connection *connection, const char *path)
+static int announce(struct sqlite_connection *connection, const char *path)
 {
 	int64_t pages = 0, page_size = 0, mib, needed, free;
-	int result = connection_read_number(connection, "PRAGMA page_count", &pages);
+	int result = sqlite_connection_read_number(connection, "PRAGMA page_count", &pages);
 
 	if (result == 0)
-		result = connection_read_number(connection, "PRAGMA page_size", &page_size);
+		result = sqlite_connection_read_number(connection, "PRAGMA page_size", &page_size);
 	if (result < 0)
 		return result;
 	mib = (pages * page_size >> 20) + 1;
@@ -146,20 +146,20 @@ static int announce(struct connection *connection, const char *path)
 	return error_origin(-ENOSPC);
 }
 
-static int apply_migration(struct connection *connection, const struct embedded_migration *migration)
+static int apply_migration(struct sqlite_connection *connection, const struct embedded_migration *migration)
 {
-	int code, result = connection_run(connection, "BEGIN IMMEDIATE");
+	int code, result = sqlite_connection_run(connection, "BEGIN IMMEDIATE");
 
 	if (result < 0)
 		return result;
 	code = sqlite3_exec(connection->db, create_table, NULL, NULL, NULL);
 	if (code == SQLITE_OK)
 		code = sqlite3_exec(connection->db, migration->sql, NULL, NULL, NULL);
-	result = code == SQLITE_OK ? record(connection, migration) : connection_error(connection, code);
+	result = code == SQLITE_OK ? record(connection, migration) : sqlite_connection_error(connection, code);
 	if (result == 0)
 		result = number_schema(connection, migration->number);
 	if (result == 0)
-		result = connection_run(connection, "COMMIT");
+		result = sqlite_connection_run(connection, "COMMIT");
 	if (result == 0)
 		log_info("ledger", "migration applied", LOG_INT("number", migration->number), LOG_TEXT("name", migration->name));
 	return result;
@@ -170,7 +170,7 @@ int64_t sqlite_schema_number(void)
 	return embedded_migrations_sqlite[embedded_migrations_sqlite_count - 1].number;
 }
 
-int sqlite_migrate(struct connection *connection, const char *path)
+int sqlite_migrate(struct sqlite_connection *connection, const char *path)
 {
 	size_t applied = 0;
 	int result = has_tables(connection);
@@ -184,7 +184,7 @@ int sqlite_migrate(struct connection *connection, const char *path)
 	return result;
 }
 
-int sqlite_schema_check(struct connection *connection)
+int sqlite_schema_check(struct sqlite_connection *connection)
 {
 	size_t applied = 0;
 	int result = has_tables(connection);

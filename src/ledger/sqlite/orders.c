@@ -11,15 +11,15 @@
 	" first_hold_expires_at_ms, buyer, trace, key"
 #define FILTERED "sale = ?1 AND id > ?2 AND (?4 = 0 OR state = ?4) AND (?5 = '' OR buyer = ?5)"
 
-const char select_orders_of_sale[] = "SELECT " ORDER_COLUMNS " FROM orders WHERE sale = ?1 ORDER BY id";
+const char sqlite_orders_of_sale[] = "SELECT " ORDER_COLUMNS " FROM orders WHERE sale = ?1 ORDER BY id";
 static const char select_order[] = "SELECT " ORDER_COLUMNS " FROM orders WHERE sale = ?1 AND id = ?2";
 static const char select_filtered[] = "SELECT " ORDER_COLUMNS " FROM orders WHERE " FILTERED " ORDER BY id LIMIT ?3";
 static const char select_ids[] = "SELECT id FROM orders WHERE " FILTERED " AND id < ?6 ORDER BY id LIMIT ?3";
 
-void order_read(sqlite3_stmt *statement, struct ledger_order *order)
+void sqlite_order_read(sqlite3_stmt *statement, struct ledger_order *order)
 {
 	*order = (struct ledger_order){0};
-	column_uuid(statement, 0, &order->id);
+	sqlite_column_uuid(statement, 0, &order->id);
 	order->sale = (uint32_t)sqlite3_column_int64(statement, 1);
 	order->lot = (uint32_t)sqlite3_column_int64(statement, 2);
 	order->quantity = (uint32_t)sqlite3_column_int64(statement, 3);
@@ -29,9 +29,9 @@ void order_read(sqlite3_stmt *statement, struct ledger_order *order)
 	order->changed_at_ms = sqlite3_column_int64(statement, 7);
 	order->hold_expires_at_ms = sqlite3_column_int64(statement, 8);
 	order->first_hold_expires_at_ms = sqlite3_column_int64(statement, 9);
-	column_text(statement, 10, order->buyer, sizeof(order->buyer));
-	column_text(statement, 11, order->trace, sizeof(order->trace));
-	column_text(statement, 12, order->key, sizeof(order->key));
+	sqlite_column_text(statement, 10, order->buyer, sizeof(order->buyer));
+	sqlite_column_text(statement, 11, order->trace, sizeof(order->trace));
+	sqlite_column_text(statement, 12, order->key, sizeof(order->key));
 }
 
 /* Orders of a page by their lot, so that its names are looked up once and not for every order: the last one seen in each of a few places. */
@@ -41,7 +41,7 @@ struct recent {
 };
 
 /* The names of the order's sale and item. `recent` may be NULL. */
-static int name_lot(struct connection *connection, struct ledger_order *order, struct recent *recent)
+static int name_lot(struct sqlite_connection *connection, struct ledger_order *order, struct recent *recent)
 {
 	const struct ledger_order **like = recent ? &recent->orders[(order->sale * 31 + order->lot) % RECENT_LOTS] : NULL;
 	sqlite3_stmt *statement;
@@ -52,21 +52,21 @@ static int name_lot(struct connection *connection, struct ledger_order *order, s
 		memcpy(order->sku, (*like)->sku, sizeof(order->sku));
 		return 0;
 	}
-	result = connection_prepare(connection,
-				    "SELECT sales.id, items.sku FROM lots JOIN sales ON sales.number = lots.sale"
-				    " JOIN items ON items.number = lots.item WHERE lots.sale = ?1 AND lots.place = ?2",
-				    &statement);
+	result = sqlite_connection_prepare(connection,
+					   "SELECT sales.id, items.sku FROM lots JOIN sales ON sales.number = lots.sale"
+					   " JOIN items ON items.number = lots.item WHERE lots.sale = ?1 AND lots.place = ?2",
+					   &statement);
 	if (result < 0)
 		return result;
-	bind_int(statement, 1, order->sale);
-	bind_int(statement, 2, order->lot);
-	result = step_row(connection, statement);
+	sqlite_bind_int(statement, 1, order->sale);
+	sqlite_bind_int(statement, 2, order->lot);
+	result = sqlite_step_row(connection, statement);
 	if (result < 0)
 		return result;
 	if (result != STEP_ROW)
 		return error_origin(-EUCLEAN); /* an order of no lot */
-	column_text(statement, 0, order->sale_id, sizeof(order->sale_id));
-	column_text(statement, 1, order->sku, sizeof(order->sku));
+	sqlite_column_text(statement, 0, order->sale_id, sizeof(order->sale_id));
+	sqlite_column_text(statement, 1, order->sku, sizeof(order->sku));
 	sqlite3_reset(statement);
 	if (like)
 		*like = order;
@@ -74,19 +74,19 @@ static int name_lot(struct connection *connection, struct ledger_order *order, s
 }
 
 /* With its names. 0, LEDGER_NOT_FOUND, or negative. */
-static int get(struct connection *connection, const struct uuid *id, struct ledger_order *order, struct recent *recent)
+static int get(struct sqlite_connection *connection, const struct uuid *id, struct ledger_order *order, struct recent *recent)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection, select_order, &statement);
+	int result = sqlite_connection_prepare(connection, select_order, &statement);
 
 	if (result < 0)
 		return result;
-	bind_int(statement, 1, uuid_tag(id));
-	bind_uuid(statement, 2, id);
-	result = step_row(connection, statement);
+	sqlite_bind_int(statement, 1, uuid_tag(id));
+	sqlite_bind_uuid(statement, 2, id);
+	result = sqlite_step_row(connection, statement);
 	if (result != STEP_ROW)
 		return result < 0 ? result : LEDGER_NOT_FOUND;
-	order_read(statement, order);
+	sqlite_order_read(statement, order);
 	sqlite3_reset(statement);
 	return name_lot(connection, order, recent);
 }
@@ -94,35 +94,35 @@ static int get(struct connection *connection, const struct uuid *id, struct ledg
 int sqlite_order_get(struct ledger *base, const struct uuid *id, struct ledger_order *order)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
-	struct reader *reader;
-	int result = reader_begin(ledger, &reader);
+	struct sqlite_reader *reader;
+	int result = sqlite_reader_begin(ledger, &reader);
 
-	return result < 0 ? result : reader_end(ledger, reader, get(&reader->connection, id, order, NULL));
+	return result < 0 ? result : sqlite_reader_end(ledger, reader, get(&reader->connection, id, order, NULL));
 }
 
 static void bind_filter(sqlite3_stmt *statement, uint32_t sale, const struct ledger_order_filter *filter, size_t max)
 {
-	bind_int(statement, 1, sale);
-	bind_uuid(statement, 2, &filter->after);
-	bind_int(statement, 3, (int64_t)max);
-	bind_int(statement, 4, filter->state);
-	bind_text(statement, 5, filter->buyer);
+	sqlite_bind_int(statement, 1, sale);
+	sqlite_bind_uuid(statement, 2, &filter->after);
+	sqlite_bind_int(statement, 3, (int64_t)max);
+	sqlite_bind_int(statement, 4, filter->state);
+	sqlite_bind_text(statement, 5, filter->buyer);
 }
 
-static int orders_of_sale(struct connection *connection, const struct ledger_order_filter *filter, struct ledger_order *orders,
-			  size_t max, size_t *count)
+static int orders_of_sale(struct sqlite_connection *connection, const struct ledger_order_filter *filter,
+			  struct ledger_order *orders, size_t max, size_t *count)
 {
 	struct recent recent = {{NULL}};
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection, select_filtered, &statement);
+	int result = sqlite_connection_prepare(connection, select_filtered, &statement);
 
 	if (result < 0)
 		return result;
 	bind_filter(statement, filter->sale, filter, max);
-	while ((result = step_row(connection, statement)) == STEP_ROW) {
+	while ((result = sqlite_step_row(connection, statement)) == STEP_ROW) {
 		struct ledger_order *order = &orders[*count];
 
-		order_read(statement, order);
+		sqlite_order_read(statement, order);
 		result = name_lot(connection, order, &recent);
 		if (result < 0) {
 			sqlite3_reset(statement);
@@ -140,13 +140,14 @@ struct first_ids {
 };
 
 /* Merges one sale's ids, which come sorted. */
-static int merge_sale(struct connection *connection, uint32_t sale, const struct ledger_order_filter *filter, struct first_ids *first)
+static int merge_sale(struct sqlite_connection *connection, uint32_t sale, const struct ledger_order_filter *filter,
+		      struct first_ids *first)
 {
 	struct uuid below, next;
 	size_t taken = 0, count = 0;
 	sqlite3_stmt *statement;
 	struct uuid *swap;
-	int result = connection_prepare(connection, select_ids, &statement);
+	int result = sqlite_connection_prepare(connection, select_ids, &statement);
 
 	if (result < 0)
 		return result;
@@ -154,17 +155,17 @@ static int merge_sale(struct connection *connection, uint32_t sale, const struct
 	if (first->count == first->max)
 		below = first->ids[first->count - 1];
 	bind_filter(statement, sale, filter, first->max);
-	bind_uuid(statement, 6, &below);
-	result = step_row(connection, statement);
+	sqlite_bind_uuid(statement, 6, &below);
+	result = sqlite_step_row(connection, statement);
 	if (result == STEP_DONE)
 		return 0;
 	while (result == STEP_ROW && count < first->max) {
-		column_uuid(statement, 0, &next);
+		sqlite_column_uuid(statement, 0, &next);
 		while (count < first->max && taken < first->count && uuid_compare(&first->ids[taken], &next) < 0)
 			first->spare[count++] = first->ids[taken++];
 		if (count < first->max)
 			first->spare[count++] = next;
-		result = step_row(connection, statement);
+		result = sqlite_step_row(connection, statement);
 	}
 	sqlite3_reset(statement);
 	if (result < 0)
@@ -178,21 +179,21 @@ static int merge_sale(struct connection *connection, uint32_t sale, const struct
 	return 0;
 }
 
-static int merge_sales(struct connection *connection, const struct ledger_order_filter *filter, struct first_ids *first)
+static int merge_sales(struct sqlite_connection *connection, const struct ledger_order_filter *filter, struct first_ids *first)
 {
 	sqlite3_stmt *statement;
-	int merged = 0, result = connection_prepare(connection, "SELECT number FROM sales ORDER BY number", &statement);
+	int merged = 0, result = sqlite_connection_prepare(connection, "SELECT number FROM sales ORDER BY number", &statement);
 
 	if (result < 0)
 		return result;
-	while (merged == 0 && (result = step_row(connection, statement)) == STEP_ROW)
+	while (merged == 0 && (result = sqlite_step_row(connection, statement)) == STEP_ROW)
 		merged = merge_sale(connection, (uint32_t)sqlite3_column_int64(statement, 0), filter, first);
 	sqlite3_reset(statement);
 	return merged < 0 ? merged : result;
 }
 
-static int orders_of_all(struct connection *connection, const struct ledger_order_filter *filter, struct ledger_order *orders,
-			 size_t max, size_t *count)
+static int orders_of_all(struct sqlite_connection *connection, const struct ledger_order_filter *filter,
+			 struct ledger_order *orders, size_t max, size_t *count)
 {
 	struct first_ids first = {calloc(max, sizeof(struct uuid)), calloc(max, sizeof(struct uuid)), 0, max};
 	struct recent recent = {{NULL}};
@@ -210,17 +211,17 @@ static int orders_of_all(struct connection *connection, const struct ledger_orde
 int sqlite_orders(struct ledger *base, const struct ledger_order_filter *filter, struct ledger_order *orders, size_t max, size_t *count)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
-	struct reader *reader;
-	int result = reader_begin(ledger, &reader);
+	struct sqlite_reader *reader;
+	int result = sqlite_reader_begin(ledger, &reader);
 
 	*count = 0;
 	if (result < 0)
 		return result;
-	result = connection_run(&reader->connection, "BEGIN");
+	result = sqlite_connection_run(&reader->connection, "BEGIN");
 	if (result == 0)
 		result = filter->sale ? orders_of_sale(&reader->connection, filter, orders, max, count)
 				      : orders_of_all(&reader->connection, filter, orders, max, count);
 	if (result == 0)
-		result = connection_run(&reader->connection, "COMMIT");
-	return reader_end(ledger, reader, result);
+		result = sqlite_connection_run(&reader->connection, "COMMIT");
+	return sqlite_reader_end(ledger, reader, result);
 }

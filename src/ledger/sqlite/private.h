@@ -14,12 +14,12 @@
 struct apply_scratch; /* apply.c */
 
 /* One for each thread that reads (the ledger workers, the sale keeper, the rebuild), so that none waits for another's. */
-enum { READERS_MAX = 8 };
+enum { SQLITE_READERS_MAX = 8 };
 
 /* The one writer: owns all writes and checkpoints. Everything here is under `lock`. */
-struct writer {
+struct sqlite_writer {
 	pthread_mutex_t lock;
-	struct connection connection;
+	struct sqlite_connection connection;
 	int64_t commit_number;   /* of the last transaction that is known to be there */
 	int64_t doubtful_commit; /* a COMMIT of unknown outcome would have made this number; 0: none */
 	bool doubt_is_short;     /* a write failed, so its commit frame is not whole in the file */
@@ -31,14 +31,14 @@ struct writer {
 };
 
 /* Connections that only read. Lock order: the writer's, then the pool's. */
-struct reader_pool {
+struct sqlite_reader_pool {
 	pthread_mutex_t lock;
 	pthread_cond_t returned;
-	struct reader {
-		struct connection connection;
+	struct sqlite_reader {
+		struct sqlite_connection connection;
 		bool busy;
 		bool stale; /* opened before the writer's last reopening: closed when it comes back */
-	} readers[READERS_MAX];
+	} readers[SQLITE_READERS_MAX];
 };
 
 /* The files that were opened, so that others in their place are not taken for them. Under the writer's lock, but for `lost`. */
@@ -62,8 +62,8 @@ struct sqlite_ledger {
 	char *path;
 	bool read_only;
 	int lease_fd; /* -1: none */
-	struct writer writer;
-	struct reader_pool pool;
+	struct sqlite_writer writer;
+	struct sqlite_reader_pool pool;
 	struct file_watch watch;
 	_Atomic int health; /* 0, or what the last write failed with */
 };
@@ -75,53 +75,53 @@ static inline struct sqlite_ledger *sqlite_ledger_of(struct ledger *ledger)
 
 /* --- writer.c --- */
 
-void writer_init(struct writer *writer);
+void sqlite_writer_init(struct sqlite_writer *writer);
 /* Opens for the first time and migrates. 0, LEDGER_TOO_NEW, or negative. */
-int writer_open(struct sqlite_ledger *ledger) MUST_CHECK;
-void writer_deinit(struct sqlite_ledger *ledger);
+int sqlite_writer_open(struct sqlite_ledger *ledger) MUST_CHECK;
+void sqlite_writer_deinit(struct sqlite_ledger *ledger);
 
-void writer_lock(struct sqlite_ledger *ledger);
-void writer_unlock(struct sqlite_ledger *ledger);
+void sqlite_writer_lock(struct sqlite_ledger *ledger);
+void sqlite_writer_unlock(struct sqlite_ledger *ledger);
 /* Under the lock. Begins a transaction; reopens first where the connection was lost. 0 or negative. */
-int transaction_begin(struct sqlite_ledger *ledger) MUST_CHECK;
+int sqlite_transaction_begin(struct sqlite_ledger *ledger) MUST_CHECK;
 /*
  * Under the lock. result 0: commits; anything else: nothing of the transaction stays. Returns `result`, or what the commit failed with:
  * -EINPROGRESS where nobody can say. Where the failure leaves the handle in doubt, it is closed and another opened.
  */
-int transaction_end(struct sqlite_ledger *ledger, int result) MUST_CHECK;
+int sqlite_transaction_end(struct sqlite_ledger *ledger, int result) MUST_CHECK;
 /* Under the lock, after a failure: whether rows that were read now are as durable as they look. */
-bool writer_trusted(const struct sqlite_ledger *ledger);
+bool sqlite_writer_trusted(const struct sqlite_ledger *ledger);
 
-/* Lock and transaction in one, for calls that are a transaction each. After a negative writer_begin() nothing is held. */
-int writer_begin(struct sqlite_ledger *ledger, struct connection **connection) MUST_CHECK;
-int writer_end(struct sqlite_ledger *ledger, int result) MUST_CHECK;
+/* Lock and transaction in one, for calls that are a transaction each. After a negative sqlite_writer_begin() nothing is held. */
+int sqlite_writer_begin(struct sqlite_ledger *ledger, struct sqlite_connection **connection) MUST_CHECK;
+int sqlite_writer_end(struct sqlite_ledger *ledger, int result) MUST_CHECK;
 
-int writer_recover(struct ledger *ledger) MUST_CHECK;
-int writer_health(struct ledger *ledger, const char **reason);
+int sqlite_writer_recover(struct ledger *ledger) MUST_CHECK;
+int sqlite_writer_health(struct ledger *ledger, const char **reason);
 
 /* --- watch.c --- */
 
 /* After the writer was opened for the first time: remembers which files these are, and looks at them each second from now on. 0 or negative. */
-int watch_begin(struct sqlite_ledger *ledger) MUST_CHECK;
+int sqlite_watch_begin(struct sqlite_ledger *ledger) MUST_CHECK;
 /* Before the writer is closed; may be repeated, and without a beginning. */
-void watch_end(struct sqlite_ledger *ledger);
+void sqlite_watch_end(struct sqlite_ledger *ledger);
 /* Under the writer's lock: looks now. True: they are not the files that were opened; nothing may be begun, or told as done. */
-bool watch_lost(struct sqlite_ledger *ledger);
+bool sqlite_watch_lost(struct sqlite_ledger *ledger);
 /* Under the writer's lock: the database was opened again, and its -wal and -shm may be new. */
-void watch_reopened(struct sqlite_ledger *ledger);
+void sqlite_watch_reopened(struct sqlite_ledger *ledger);
 /* As it was last seen, in words; NULL: they are there. Any thread. */
-const char *watch_reason(const struct sqlite_ledger *ledger);
+const char *sqlite_watch_reason(const struct sqlite_ledger *ledger);
 
 /* --- readers.c --- */
 
-void readers_init(struct reader_pool *pool);
-void readers_deinit(struct reader_pool *pool); /* asserts that none is out */
+void sqlite_readers_init(struct sqlite_reader_pool *pool);
+void sqlite_readers_deinit(struct sqlite_reader_pool *pool); /* asserts that none is out */
 /* Waits while all are out. 0 or negative. */
-int reader_begin(struct sqlite_ledger *ledger, struct reader **reader) MUST_CHECK;
+int sqlite_reader_begin(struct sqlite_ledger *ledger, struct sqlite_reader **reader) MUST_CHECK;
 /* Gives it back; returns `result`. A reader that failed is closed. */
-int reader_end(struct sqlite_ledger *ledger, struct reader *reader, int result) MUST_CHECK;
+int sqlite_reader_end(struct sqlite_ledger *ledger, struct sqlite_reader *reader, int result) MUST_CHECK;
 /* The writer has been reopened: whatever was opened before is closed, now or when it comes back. */
-void readers_renew(struct reader_pool *pool);
+void sqlite_readers_renew(struct sqlite_reader_pool *pool);
 
 /* --- migrate.c --- */
 
@@ -129,65 +129,65 @@ void readers_renew(struct reader_pool *pool);
  * Brings the tables up to this program's; `path` is the file's. Before a step that takes long it says for how long and how much free space that needs.
  * 0, LEDGER_TOO_NEW, or negative; -ENOSPC: that space is not there, and nothing was begun.
  */
-int sqlite_migrate(struct connection *connection, const char *path) MUST_CHECK;
+int sqlite_migrate(struct sqlite_connection *connection, const char *path) MUST_CHECK;
 /* The number of this program's schema: its last migration's. */
 int64_t sqlite_schema_number(void);
 /* For read-only opening: 0, LEDGER_TOO_NEW, or negative where the tables are not this program's. */
-int sqlite_schema_check(struct connection *connection) MUST_CHECK;
+int sqlite_schema_check(struct sqlite_connection *connection) MUST_CHECK;
 
 /* --- movements, used by several --- */
 
-int movement_write(struct connection *connection, const struct movement *movement) MUST_CHECK;
+int sqlite_movement_write(struct sqlite_connection *connection, const struct movement *movement) MUST_CHECK;
 /* 1: there is a movement with this id, 0: there is none, or negative. */
-int movement_exists(struct connection *connection, const struct uuid *id) MUST_CHECK;
+int sqlite_movement_exists(struct sqlite_connection *connection, const struct uuid *id) MUST_CHECK;
 
 /* A dead letter in the running transaction. */
-int dead_letter_write(struct connection *connection, struct slice json, const char *reason, int64_t now_ms) MUST_CHECK;
+int sqlite_dead_letter_write(struct sqlite_connection *connection, struct slice json, const char *reason, int64_t now_ms) MUST_CHECK;
 
 /* --- sales.c --- */
 
 /* In a transaction. What a lot has: put there, given back to its item, or taken from it, with the movement. 0, LEDGER_NOT_FOUND (item), LEDGER_NOT_ENOUGH,
  * LEDGER_CONSTRAINT (insert: two lots of one item), or negative. */
-int sqlite_lot_insert(struct connection *connection, uint32_t sale, uint32_t place, struct sale_lot *lot,
+int sqlite_lot_insert(struct sqlite_connection *connection, uint32_t sale, uint32_t place, struct sale_lot *lot,
 		      const struct ledger_actor *actor) MUST_CHECK;
-int sqlite_lot_return(struct connection *connection, uint32_t sale, uint32_t lot, int64_t item, int64_t units,
+int sqlite_lot_return(struct sqlite_connection *connection, uint32_t sale, uint32_t lot, int64_t item, int64_t units,
 		      const struct ledger_actor *actor) MUST_CHECK;
-int sqlite_lot_grow(struct connection *connection, uint32_t sale, uint32_t lot, const char *sku, int64_t units,
+int sqlite_lot_grow(struct sqlite_connection *connection, uint32_t sale, uint32_t lot, const char *sku, int64_t units,
 		    const struct ledger_actor *actor) MUST_CHECK;
 /* Whether it is a draft as it was read: 0, LEDGER_NOT_FOUND, LEDGER_WRONG_STATE, LEDGER_CONFLICT, or negative. */
-int sqlite_sale_may_change(struct connection *connection, const struct sale *sale) MUST_CHECK;
+int sqlite_sale_may_change(struct sqlite_connection *connection, const struct sale *sale) MUST_CHECK;
 /* Its version and the number of its change go up. */
-int sqlite_sale_touch(struct connection *connection, uint32_t sale) MUST_CHECK;
+int sqlite_sale_touch(struct sqlite_connection *connection, uint32_t sale) MUST_CHECK;
 /* In a transaction that has changed the sale: the number of that change. */
-int sale_changed(struct connection *connection, uint32_t sale) MUST_CHECK;
+int sqlite_sale_changed(struct sqlite_connection *connection, uint32_t sale) MUST_CHECK;
 
 /* --- sales_read.c, orders.c --- */
 
 /* In a transaction: a sale with its lots, malloc'd. 0, LEDGER_NOT_FOUND, or negative. */
-int sale_read(struct connection *connection, uint32_t number, struct sale **sale) MUST_CHECK;
-/* The orders of sale ?1 by rising id, for order_read(), which leaves out the names of sale and item. */
-extern const char select_orders_of_sale[];
-void order_read(sqlite3_stmt *statement, struct ledger_order *order);
+int sqlite_sale_read(struct sqlite_connection *connection, uint32_t number, struct sale **sale) MUST_CHECK;
+/* The orders of sale ?1 by rising id, for sqlite_order_read(), which leaves out the names of sale and item. */
+extern const char sqlite_orders_of_sale[];
+void sqlite_order_read(sqlite3_stmt *statement, struct ledger_order *order);
 
 /* --- requests.c: in a transaction --- */
 
-/* Whether it was done before: 0, LEDGER_REPEATED, LEDGER_KEY_REUSED, or negative. request_check(): 0 for an actor without a request. */
-int request_find(struct connection *connection, struct ledger_request *request) MUST_CHECK;
-int request_check(struct connection *connection, const struct ledger_actor *actor) MUST_CHECK;
-int request_write(struct connection *connection, const struct ledger_request *request, int64_t at_ms) MUST_CHECK;
+/* Whether it was done before: 0, LEDGER_REPEATED, LEDGER_KEY_REUSED, or negative. sqlite_request_check(): 0 for an actor without a request. */
+int sqlite_request_look_up(struct sqlite_connection *connection, struct ledger_request *request) MUST_CHECK;
+int sqlite_request_check(struct sqlite_connection *connection, const struct ledger_actor *actor) MUST_CHECK;
+int sqlite_request_write(struct sqlite_connection *connection, const struct ledger_request *request, int64_t at_ms) MUST_CHECK;
 
 /* --- log.c --- */
 
 /* Writes the next row of the operator log in the running transaction, and the actor's request where it has one. A detail that does not fit is left out, and said so. */
-int log_row_write(struct connection *connection, const struct ledger_actor *actor, const char *action, struct slice subject,
-		  struct slice detail_json) MUST_CHECK;
+int sqlite_log_row_write(struct sqlite_connection *connection, const struct ledger_actor *actor, const char *action,
+			 struct slice subject, struct slice detail_json) MUST_CHECK;
 /* Follows the log from end to end; `first` (size bytes) gets the first fault in words if it is still empty. */
-int log_verify(struct connection *connection, int64_t *rows, int64_t *broken, char *first, size_t size) MUST_CHECK;
+int sqlite_log_verify(struct sqlite_connection *connection, int64_t *rows, int64_t *broken, char *first, size_t size) MUST_CHECK;
 
 /* --- the port's calls, by file --- */
 
 int sqlite_apply(struct ledger *ledger, struct ledger_entry *entries, size_t count);
-void apply_scratch_free(struct apply_scratch *scratch);
+void sqlite_scratch_free(struct apply_scratch *scratch);
 int sqlite_drain(struct ledger *ledger, struct ledger_drain *batch);
 int sqlite_journal_identify(struct ledger *ledger, struct slice cluster, struct slice topic, uint32_t *partitions, char **known);
 int sqlite_journal_position(struct ledger *ledger, uint32_t partition, int64_t *next, uint64_t *mark);

@@ -1,28 +1,28 @@
 #include "ledger/sqlite/private.h"
 
-void readers_init(struct reader_pool *pool)
+void sqlite_readers_init(struct sqlite_reader_pool *pool)
 {
 	pthread_mutex_init(&pool->lock, NULL);
 	pthread_cond_init(&pool->returned, NULL);
 }
 
-void readers_deinit(struct reader_pool *pool)
+void sqlite_readers_deinit(struct sqlite_reader_pool *pool)
 {
-	for (size_t i = 0; i < READERS_MAX; i++) {
+	for (size_t i = 0; i < SQLITE_READERS_MAX; i++) {
 		ASSERT(!pool->readers[i].busy);
-		connection_close(&pool->readers[i].connection, false);
+		sqlite_connection_close(&pool->readers[i].connection, false);
 	}
 	pthread_cond_destroy(&pool->returned);
 	pthread_mutex_destroy(&pool->lock);
 }
 
 /* An idle reader, an open one if there is one; NULL while all are out. */
-static struct reader *find_idle(struct reader_pool *pool)
+static struct sqlite_reader *find_idle(struct sqlite_reader_pool *pool)
 {
-	struct reader *idle = NULL;
+	struct sqlite_reader *idle = NULL;
 
-	for (size_t i = 0; i < READERS_MAX; i++) {
-		struct reader *reader = &pool->readers[i];
+	for (size_t i = 0; i < SQLITE_READERS_MAX; i++) {
+		struct sqlite_reader *reader = &pool->readers[i];
 
 		if (reader->busy)
 			continue;
@@ -34,10 +34,10 @@ static struct reader *find_idle(struct reader_pool *pool)
 	return idle;
 }
 
-int reader_begin(struct sqlite_ledger *ledger, struct reader **out)
+int sqlite_reader_begin(struct sqlite_ledger *ledger, struct sqlite_reader **out)
 {
-	struct reader_pool *pool = &ledger->pool;
-	struct reader *reader;
+	struct sqlite_reader_pool *pool = &ledger->pool;
+	struct sqlite_reader *reader;
 	int result = 0;
 
 	pthread_mutex_lock(&pool->lock);
@@ -47,39 +47,39 @@ int reader_begin(struct sqlite_ledger *ledger, struct reader **out)
 	reader->stale = false;
 	pthread_mutex_unlock(&pool->lock);
 
-	if (!reader->connection.db && watch_reason(ledger))
+	if (!reader->connection.db && sqlite_watch_reason(ledger))
 		result = -ESTALE;
 	else if (!reader->connection.db)
-		result = connection_open(&reader->connection, ledger->path, true);
+		result = sqlite_connection_open(&reader->connection, ledger->path, true);
 	if (result < 0)
-		return reader_end(ledger, reader, result);
+		return sqlite_reader_end(ledger, reader, result);
 	*out = reader;
 	return 0;
 }
 
-int reader_end(struct sqlite_ledger *ledger, struct reader *reader, int result)
+int sqlite_reader_end(struct sqlite_ledger *ledger, struct sqlite_reader *reader, int result)
 {
-	struct reader_pool *pool = &ledger->pool;
+	struct sqlite_reader_pool *pool = &ledger->pool;
 
 	pthread_mutex_lock(&pool->lock);
 	if (result < 0 || reader->stale)
-		connection_close(&reader->connection, true);
+		sqlite_connection_close(&reader->connection, true);
 	reader->busy = false;
 	pthread_cond_signal(&pool->returned);
 	pthread_mutex_unlock(&pool->lock);
 	return result;
 }
 
-void readers_renew(struct reader_pool *pool)
+void sqlite_readers_renew(struct sqlite_reader_pool *pool)
 {
 	pthread_mutex_lock(&pool->lock);
-	for (size_t i = 0; i < READERS_MAX; i++) {
-		struct reader *reader = &pool->readers[i];
+	for (size_t i = 0; i < SQLITE_READERS_MAX; i++) {
+		struct sqlite_reader *reader = &pool->readers[i];
 
 		if (reader->busy)
 			reader->stale = true;
 		else
-			connection_close(&reader->connection, true);
+			sqlite_connection_close(&reader->connection, true);
 	}
 	pthread_mutex_unlock(&pool->lock);
 }

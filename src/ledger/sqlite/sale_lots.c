@@ -9,19 +9,19 @@ struct lot_row {
 };
 
 /* 0, LEDGER_NOT_FOUND, or negative. */
-static int find_lot(struct connection *connection, uint32_t sale, const char *sku, struct lot_row *row)
+static int find_lot(struct sqlite_connection *connection, uint32_t sale, const char *sku, struct lot_row *row)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection,
-					"SELECT lots.place, lots.item, lots.allocated - lots.withdrawn FROM lots"
-					" JOIN items ON items.number = lots.item WHERE lots.sale = ?1 AND items.sku = ?2",
-					&statement);
+	int result = sqlite_connection_prepare(connection,
+					       "SELECT lots.place, lots.item, lots.allocated - lots.withdrawn FROM lots"
+					       " JOIN items ON items.number = lots.item WHERE lots.sale = ?1 AND items.sku = ?2",
+					       &statement);
 
 	if (result < 0)
 		return result;
-	bind_int(statement, 1, sale);
-	bind_text(statement, 2, slice_of(sku));
-	result = step_row(connection, statement);
+	sqlite_bind_int(statement, 1, sale);
+	sqlite_bind_text(statement, 2, slice_of(sku));
+	result = sqlite_step_row(connection, statement);
 	if (result != STEP_ROW)
 		return result < 0 ? result : LEDGER_NOT_FOUND;
 	row->place = (uint32_t)sqlite3_column_int64(statement, 0);
@@ -31,15 +31,15 @@ static int find_lot(struct connection *connection, uint32_t sale, const char *sk
 	return 0;
 }
 
-static int next_place(struct connection *connection, uint32_t sale, uint32_t *place)
+static int next_place(struct sqlite_connection *connection, uint32_t sale, uint32_t *place)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection, "SELECT count(*) FROM lots WHERE sale = ?1", &statement);
+	int result = sqlite_connection_prepare(connection, "SELECT count(*) FROM lots WHERE sale = ?1", &statement);
 
 	if (result < 0)
 		return result;
-	bind_int(statement, 1, sale);
-	result = step_row(connection, statement);
+	sqlite_bind_int(statement, 1, sale);
+	result = sqlite_step_row(connection, statement);
 	if (result != STEP_ROW)
 		return result < 0 ? result : error_origin(-EUCLEAN);
 	*place = (uint32_t)sqlite3_column_int64(statement, 0);
@@ -48,7 +48,7 @@ static int next_place(struct connection *connection, uint32_t sale, uint32_t *pl
 }
 
 /* 0, LEDGER_NOT_FOUND (item), LEDGER_NOT_ENOUGH, LEDGER_CONSTRAINT (too many lots), or negative. */
-static int set_lot(struct connection *connection, uint32_t sale, const struct sale_lot *lot, const struct ledger_actor *actor)
+static int set_lot(struct sqlite_connection *connection, uint32_t sale, const struct sale_lot *lot, const struct ledger_actor *actor)
 {
 	struct sale_lot fresh = *lot;
 	struct lot_row row;
@@ -70,9 +70,9 @@ int sqlite_sale_set_lots(struct ledger *base, const struct sale *sale, const str
 			 const struct ledger_actor *actor, uint32_t *lot)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
-	struct connection *connection;
+	struct sqlite_connection *connection;
 	struct buffer detail;
-	int result = writer_begin(ledger, &connection);
+	int result = sqlite_writer_begin(ledger, &connection);
 
 	*lot = 0;
 	if (result < 0)
@@ -87,7 +87,7 @@ int sqlite_sale_set_lots(struct ledger *base, const struct sale *sale, const str
 	buffer_init(&detail, LOG_TERMS_MAX);
 	log_detail_lots(&detail, lots, count);
 	if (result == 0)
-		result = log_row_write(connection, actor, "sale.lots", slice_of(sale->id), buffer_slice(&detail));
+		result = sqlite_log_row_write(connection, actor, "sale.lots", slice_of(sale->id), buffer_slice(&detail));
 	buffer_deinit(&detail);
-	return writer_end(ledger, result);
+	return sqlite_writer_end(ledger, result);
 }

@@ -4,22 +4,22 @@
 
 static void bind_terms(sqlite3_stmt *statement, const struct sale *sale)
 {
-	bind_text(statement, 1, slice_of(sale->name));
-	bind_int(statement, 2, sale->price_minor);
-	bind_text(statement, 3, slice_of(sale->currency));
-	bind_int(statement, 4, sale->limit_per_buyer);
-	bind_int(statement, 5, sale->rate_requests);
-	bind_int(statement, 6, sale->rate_seconds);
-	bind_int(statement, 7, sale->hold_seconds);
-	bind_int(statement, 8, sale->late_confirm);
-	bind_int_or_null(statement, 9, sale->opens_at_ms, SALE_NO_TIME);
-	bind_int_or_null(statement, 10, sale->closes_at_ms, SALE_NO_TIME);
-	bind_int(statement, 11, sale->scheduled);
-	bind_int(statement, 12, sale->announced);
+	sqlite_bind_text(statement, 1, slice_of(sale->name));
+	sqlite_bind_int(statement, 2, sale->price_minor);
+	sqlite_bind_text(statement, 3, slice_of(sale->currency));
+	sqlite_bind_int(statement, 4, sale->limit_per_buyer);
+	sqlite_bind_int(statement, 5, sale->rate_requests);
+	sqlite_bind_int(statement, 6, sale->rate_seconds);
+	sqlite_bind_int(statement, 7, sale->hold_seconds);
+	sqlite_bind_int(statement, 8, sale->late_confirm);
+	sqlite_bind_int_or_null(statement, 9, sale->opens_at_ms, SALE_NO_TIME);
+	sqlite_bind_int_or_null(statement, 10, sale->closes_at_ms, SALE_NO_TIME);
+	sqlite_bind_int(statement, 11, sale->scheduled);
+	sqlite_bind_int(statement, 12, sale->announced);
 }
 
 /* The terms of a sale for the operator log. */
-static int log_terms(struct connection *connection, const struct sale *sale, const struct ledger_actor *actor, const char *action)
+static int log_terms(struct sqlite_connection *connection, const struct sale *sale, const struct ledger_actor *actor, const char *action)
 {
 	struct buffer detail;
 	int result;
@@ -29,63 +29,63 @@ static int log_terms(struct connection *connection, const struct sale *sale, con
 	if (detail.failed)
 		result = error_origin(-ENOMEM);
 	else
-		result = log_row_write(connection, actor, action, slice_of(sale->id), buffer_slice(&detail));
+		result = sqlite_log_row_write(connection, actor, action, slice_of(sale->id), buffer_slice(&detail));
 	buffer_deinit(&detail);
 	return result;
 }
 
-int sale_changed(struct connection *connection, uint32_t sale)
+int sqlite_sale_changed(struct sqlite_connection *connection, uint32_t sale)
 {
 	sqlite3_stmt *statement;
-	int result = connection_run(connection, "UPDATE sale_changes SET number = number + 1");
+	int result = sqlite_connection_run(connection, "UPDATE sale_changes SET number = number + 1");
 
 	if (result == 0)
-		result = connection_prepare(
+		result = sqlite_connection_prepare(
 			connection, "UPDATE sales SET change = (SELECT number FROM sale_changes) WHERE number = ?1", &statement);
 	if (result < 0)
 		return result;
-	bind_int(statement, 1, sale);
-	result = step_once(connection, statement);
+	sqlite_bind_int(statement, 1, sale);
+	result = sqlite_step_once(connection, statement);
 	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
 }
 
-static int insert_sale(struct connection *connection, const struct sale *sale)
+static int insert_sale(struct sqlite_connection *connection, const struct sale *sale)
 {
 	sqlite3_stmt *statement;
-	int result =
-		connection_prepare(connection,
-				   "INSERT INTO sales (name, price_minor, currency, limit_per_buyer, rate_requests, rate_seconds,"
-				   " hold_seconds, late_confirm, opens_at_ms, closes_at_ms, scheduled, announced, id, created_at_ms, epoch,"
-				   " version, state, change)"
-				   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 1, 1, ?15,"
-				   " (SELECT number FROM sale_changes))",
-				   &statement);
+	int result = sqlite_connection_prepare(
+		connection,
+		"INSERT INTO sales (name, price_minor, currency, limit_per_buyer, rate_requests, rate_seconds,"
+		" hold_seconds, late_confirm, opens_at_ms, closes_at_ms, scheduled, announced, id, created_at_ms, epoch,"
+		" version, state, change)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 1, 1, ?15,"
+		" (SELECT number FROM sale_changes))",
+		&statement);
 
 	if (result < 0)
 		return result;
 	bind_terms(statement, sale);
-	bind_text(statement, 13, slice_of(sale->id));
-	bind_int(statement, 14, sale->created_at_ms);
-	bind_int(statement, 15, SALE_DRAFT);
-	result = connection_run(connection, "UPDATE sale_changes SET number = number + 1");
+	sqlite_bind_text(statement, 13, slice_of(sale->id));
+	sqlite_bind_int(statement, 14, sale->created_at_ms);
+	sqlite_bind_int(statement, 15, SALE_DRAFT);
+	result = sqlite_connection_run(connection, "UPDATE sale_changes SET number = number + 1");
 	if (result == 0)
-		result = step_once(connection, statement);
+		result = sqlite_step_once(connection, statement);
 	return result == STEP_CONSTRAINT ? LEDGER_EXISTS : result;
 }
 
 /* Takes units off an item. 0, LEDGER_NOT_FOUND, LEDGER_NOT_ENOUGH, or negative. */
-static int take_from_item(struct connection *connection, struct slice sku, int64_t units, int64_t *item)
+static int take_from_item(struct sqlite_connection *connection, struct slice sku, int64_t units, int64_t *item)
 {
 	sqlite3_stmt *find, *take;
 	int64_t on_hand;
-	int result = connection_prepare(connection, "SELECT number, on_hand FROM items WHERE sku = ?1", &find);
+	int result = sqlite_connection_prepare(connection, "SELECT number, on_hand FROM items WHERE sku = ?1", &find);
 
 	if (result == 0)
-		result = connection_prepare(connection, "UPDATE items SET on_hand = on_hand - ?2 WHERE number = ?1", &take);
+		result = sqlite_connection_prepare(connection, "UPDATE items SET on_hand = on_hand - ?2 WHERE number = ?1", &take);
 	if (result < 0)
 		return result;
-	bind_text(find, 1, sku);
-	result = step_row(connection, find);
+	sqlite_bind_text(find, 1, sku);
+	result = sqlite_step_row(connection, find);
 	if (result != STEP_ROW)
 		return result < 0 ? result : LEDGER_NOT_FOUND;
 	*item = sqlite3_column_int64(find, 0);
@@ -93,13 +93,13 @@ static int take_from_item(struct connection *connection, struct slice sku, int64
 	sqlite3_reset(find);
 	if (on_hand < units)
 		return LEDGER_NOT_ENOUGH;
-	bind_int(take, 1, *item);
-	bind_int(take, 2, units);
-	result = step_once(connection, take);
+	sqlite_bind_int(take, 1, *item);
+	sqlite_bind_int(take, 2, units);
+	result = sqlite_step_once(connection, take);
 	return result == STEP_CONSTRAINT ? LEDGER_NOT_ENOUGH : result;
 }
 
-int sqlite_lot_insert(struct connection *connection, uint32_t sale, uint32_t place, struct sale_lot *lot,
+int sqlite_lot_insert(struct sqlite_connection *connection, uint32_t sale, uint32_t place, struct sale_lot *lot,
 		      const struct ledger_actor *actor)
 {
 	struct movement movement = {.cause = CAUSE_ALLOCATE,
@@ -113,33 +113,33 @@ int sqlite_lot_insert(struct connection *connection, uint32_t sale, uint32_t pla
 	int result = take_from_item(connection, slice_of(lot->sku), lot->allocated, &movement.item);
 
 	if (result == 0)
-		result = connection_prepare(connection, "INSERT INTO lots (sale, place, item, allocated) VALUES (?1, ?2, ?3, ?4)",
-					    &statement);
+		result = sqlite_connection_prepare(
+			connection, "INSERT INTO lots (sale, place, item, allocated) VALUES (?1, ?2, ?3, ?4)", &statement);
 	if (result != 0)
 		return result;
-	bind_int(statement, 1, sale);
-	bind_int(statement, 2, place);
-	bind_int(statement, 3, movement.item);
-	bind_int(statement, 4, lot->allocated);
-	result = step_once(connection, statement);
+	sqlite_bind_int(statement, 1, sale);
+	sqlite_bind_int(statement, 2, place);
+	sqlite_bind_int(statement, 3, movement.item);
+	sqlite_bind_int(statement, 4, lot->allocated);
+	result = sqlite_step_once(connection, statement);
 	if (result != 0)
 		return result == STEP_CONSTRAINT ? LEDGER_CONSTRAINT : result; /* two lots of one item */
 	lot->item = (uint32_t)movement.item;
 	lot->held = lot->confirmed = lot->withdrawn = 0;
-	return movement_write(connection, &movement);
+	return sqlite_movement_write(connection, &movement);
 }
 
 int sqlite_sale_create(struct ledger *base, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
-	struct connection *connection;
+	struct sqlite_connection *connection;
 	int64_t change = 0;
-	int result = writer_begin(ledger, &connection);
+	int result = sqlite_writer_begin(ledger, &connection);
 
 	if (result < 0)
 		return result;
 	*lot = 0;
-	result = request_check(connection, actor);
+	result = sqlite_request_check(connection, actor);
 	if (result == 0)
 		result = insert_sale(connection, sale);
 	if (result == 0) {
@@ -149,7 +149,7 @@ int sqlite_sale_create(struct ledger *base, struct sale *sale, const struct ledg
 		sale->version = 1;
 		sale->state = SALE_DRAFT;
 		sale->ended_at_ms = SALE_NO_TIME;
-		result = connection_read_number(connection, "SELECT number FROM sale_changes", &change);
+		result = sqlite_connection_read_number(connection, "SELECT number FROM sale_changes", &change);
 		sale->change = (uint64_t)change;
 	}
 	for (uint32_t i = 0; i < sale->lot_count && result == 0; i++) {
@@ -158,7 +158,7 @@ int sqlite_sale_create(struct ledger *base, struct sale *sale, const struct ledg
 	}
 	if (result == 0)
 		result = log_terms(connection, sale, actor, "sale.create");
-	return writer_end(ledger, result);
+	return sqlite_writer_end(ledger, result);
 }
 
 /* What a change of a sale must know of it. 0, LEDGER_NOT_FOUND, or negative. */
@@ -168,19 +168,19 @@ struct sale_head {
 	enum sale_state state;
 };
 
-static int read_head(struct connection *connection, uint32_t number, struct sale_head *head)
+static int read_head(struct sqlite_connection *connection, uint32_t number, struct sale_head *head)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection, "SELECT id, epoch, version, state, barrier FROM sales WHERE number = ?1",
-					&statement);
+	int result = sqlite_connection_prepare(connection, "SELECT id, epoch, version, state, barrier FROM sales WHERE number = ?1",
+					       &statement);
 
 	if (result < 0)
 		return result;
-	bind_int(statement, 1, number);
-	result = step_row(connection, statement);
+	sqlite_bind_int(statement, 1, number);
+	result = sqlite_step_row(connection, statement);
 	if (result != STEP_ROW)
 		return result < 0 ? result : LEDGER_NOT_FOUND;
-	column_text(statement, 0, head->id, sizeof(head->id));
+	sqlite_column_text(statement, 0, head->id, sizeof(head->id));
 	head->epoch = (uint32_t)sqlite3_column_int64(statement, 1);
 	head->version = (uint32_t)sqlite3_column_int64(statement, 2);
 	head->state = (enum sale_state)sqlite3_column_int64(statement, 3);
@@ -189,7 +189,7 @@ static int read_head(struct connection *connection, uint32_t number, struct sale
 	return 0;
 }
 
-int sqlite_sale_may_change(struct connection *connection, const struct sale *sale)
+int sqlite_sale_may_change(struct sqlite_connection *connection, const struct sale *sale)
 {
 	struct sale_head head;
 	int result = read_head(connection, sale->number, &head);
@@ -199,42 +199,42 @@ int sqlite_sale_may_change(struct connection *connection, const struct sale *sal
 	return result == 0 && head.version != sale->version ? LEDGER_CONFLICT : result;
 }
 
-int sqlite_sale_touch(struct connection *connection, uint32_t sale)
+int sqlite_sale_touch(struct sqlite_connection *connection, uint32_t sale)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection, "UPDATE sales SET version = version + 1 WHERE number = ?1", &statement);
+	int result = sqlite_connection_prepare(connection, "UPDATE sales SET version = version + 1 WHERE number = ?1", &statement);
 
 	if (result < 0)
 		return result;
-	bind_int(statement, 1, sale);
-	result = step_once(connection, statement);
-	return result == 0 ? sale_changed(connection, sale) : error_origin(-EIO);
+	sqlite_bind_int(statement, 1, sale);
+	result = sqlite_step_once(connection, statement);
+	return result == 0 ? sqlite_sale_changed(connection, sale) : error_origin(-EIO);
 }
 
-static int update_terms(struct connection *connection, const struct sale *sale)
+static int update_terms(struct sqlite_connection *connection, const struct sale *sale)
 {
 	sqlite3_stmt *statement;
-	int result =
-		connection_prepare(connection,
-				   "UPDATE sales SET name = ?1, price_minor = ?2, currency = ?3, limit_per_buyer = ?4,"
-				   " rate_requests = ?5, rate_seconds = ?6, hold_seconds = ?7, late_confirm = ?8, opens_at_ms = ?9,"
-				   " closes_at_ms = ?10, scheduled = ?11, announced = ?12, version = version + 1 WHERE number = ?13",
-				   &statement);
+	int result = sqlite_connection_prepare(
+		connection,
+		"UPDATE sales SET name = ?1, price_minor = ?2, currency = ?3, limit_per_buyer = ?4,"
+		" rate_requests = ?5, rate_seconds = ?6, hold_seconds = ?7, late_confirm = ?8, opens_at_ms = ?9,"
+		" closes_at_ms = ?10, scheduled = ?11, announced = ?12, version = version + 1 WHERE number = ?13",
+		&statement);
 
 	if (result < 0)
 		return result;
 	bind_terms(statement, sale);
-	bind_int(statement, 13, sale->number);
-	result = step_once(connection, statement);
+	sqlite_bind_int(statement, 13, sale->number);
+	result = sqlite_step_once(connection, statement);
 	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
 }
 
 int sqlite_sale_update(struct ledger *base, const struct sale *sale, const struct ledger_actor *actor)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
-	struct connection *connection;
+	struct sqlite_connection *connection;
 	struct sale_head head;
-	int result = writer_begin(ledger, &connection);
+	int result = sqlite_writer_begin(ledger, &connection);
 
 	if (result < 0)
 		return result;
@@ -244,32 +244,33 @@ int sqlite_sale_update(struct ledger *base, const struct sale *sale, const struc
 	if (result == 0)
 		result = update_terms(connection, sale);
 	if (result == 0)
-		result = sale_changed(connection, sale->number);
+		result = sqlite_sale_changed(connection, sale->number);
 	if (result == 0)
 		result = log_terms(connection, sale, actor, "sale.update");
-	return writer_end(ledger, result);
+	return sqlite_writer_end(ledger, result);
 }
 
-static int update_state(struct connection *connection, uint32_t sale, enum sale_state state, int64_t now_ms)
+static int update_state(struct sqlite_connection *connection, uint32_t sale, enum sale_state state, int64_t now_ms)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection,
-					"UPDATE sales SET state = ?2, ended_at_ms = coalesce(?3, ended_at_ms), scheduled = (scheduled AND ?2 <> ?4),"
-					" version = version + 1 WHERE number = ?1",
-					&statement);
+	int result = sqlite_connection_prepare(
+		connection,
+		"UPDATE sales SET state = ?2, ended_at_ms = coalesce(?3, ended_at_ms), scheduled = (scheduled AND ?2 <> ?4),"
+		" version = version + 1 WHERE number = ?1",
+		&statement);
 
 	if (result < 0)
 		return result;
-	bind_int(statement, 1, sale);
-	bind_int(statement, 2, state);
-	bind_int_or_null(statement, 3, state == SALE_ENDED ? now_ms : SALE_NO_TIME, SALE_NO_TIME);
-	bind_int(statement, 4, SALE_DRAFT);
-	result = step_once(connection, statement);
+	sqlite_bind_int(statement, 1, sale);
+	sqlite_bind_int(statement, 2, state);
+	sqlite_bind_int_or_null(statement, 3, state == SALE_ENDED ? now_ms : SALE_NO_TIME, SALE_NO_TIME);
+	sqlite_bind_int(statement, 4, SALE_DRAFT);
+	result = sqlite_step_once(connection, statement);
 	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
 }
 
 /* What of a draft's lot is there goes back to its item. */
-int sqlite_lot_return(struct connection *connection, uint32_t sale, uint32_t lot, int64_t item, int64_t units,
+int sqlite_lot_return(struct sqlite_connection *connection, uint32_t sale, uint32_t lot, int64_t item, int64_t units,
 		      const struct ledger_actor *actor)
 {
 	const struct movement movement = {.cause = CAUSE_WITHDRAW,
@@ -281,41 +282,41 @@ int sqlite_lot_return(struct connection *connection, uint32_t sale, uint32_t lot
 					  .withdrawn = units,
 					  .actor = actor->name};
 	sqlite3_stmt *take, *give;
-	int result =
-		connection_prepare(connection, "UPDATE lots SET withdrawn = withdrawn + ?3 WHERE sale = ?1 AND place = ?2", &take);
+	int result = sqlite_connection_prepare(connection,
+					       "UPDATE lots SET withdrawn = withdrawn + ?3 WHERE sale = ?1 AND place = ?2", &take);
 
 	if (result == 0)
-		result = connection_prepare(connection, "UPDATE items SET on_hand = on_hand + ?2 WHERE number = ?1", &give);
+		result = sqlite_connection_prepare(connection, "UPDATE items SET on_hand = on_hand + ?2 WHERE number = ?1", &give);
 	if (result < 0)
 		return result;
-	bind_int(take, 1, sale);
-	bind_int(take, 2, lot);
-	bind_int(take, 3, units);
-	bind_int(give, 1, item);
-	bind_int(give, 2, units);
-	result = step_once(connection, take);
+	sqlite_bind_int(take, 1, sale);
+	sqlite_bind_int(take, 2, lot);
+	sqlite_bind_int(take, 3, units);
+	sqlite_bind_int(give, 1, item);
+	sqlite_bind_int(give, 2, units);
+	result = sqlite_step_once(connection, take);
 	if (result == 0)
-		result = step_once(connection, give);
+		result = sqlite_step_once(connection, give);
 	if (result != 0)
 		return error_origin(-EIO);
-	return movement_write(connection, &movement);
+	return sqlite_movement_write(connection, &movement);
 }
 
-static int return_lots(struct connection *connection, uint32_t sale, const struct ledger_actor *actor)
+static int return_lots(struct sqlite_connection *connection, uint32_t sale, const struct ledger_actor *actor)
 {
 	struct {
 		int64_t item, units;
 	} lots[LOTS_MAX] = {{0}};
 	uint32_t count = 0;
 	sqlite3_stmt *statement;
-	int result = connection_prepare(
+	int result = sqlite_connection_prepare(
 		connection, "SELECT item, allocated - withdrawn - held - confirmed FROM lots WHERE sale = ?1 ORDER BY place",
 		&statement);
 
 	if (result < 0)
 		return result;
-	bind_int(statement, 1, sale);
-	while ((result = step_row(connection, statement)) == STEP_ROW && count < LOTS_MAX) {
+	sqlite_bind_int(statement, 1, sale);
+	while ((result = sqlite_step_row(connection, statement)) == STEP_ROW && count < LOTS_MAX) {
 		lots[count].item = sqlite3_column_int64(statement, 0);
 		lots[count++].units = sqlite3_column_int64(statement, 1);
 	}
@@ -326,29 +327,29 @@ static int return_lots(struct connection *connection, uint32_t sale, const struc
 }
 
 /* The row stays; no sale can be made with a '~' in its id. */
-static int free_id(struct connection *connection, uint32_t sale)
+static int free_id(struct sqlite_connection *connection, uint32_t sale)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection, "UPDATE sales SET id = substr(id, 1, 55) || '~' || number WHERE number = ?1",
-					&statement);
+	int result = sqlite_connection_prepare(
+		connection, "UPDATE sales SET id = substr(id, 1, 55) || '~' || number WHERE number = ?1", &statement);
 
 	if (result < 0)
 		return result;
-	bind_int(statement, 1, sale);
-	result = step_once(connection, statement);
+	sqlite_bind_int(statement, 1, sale);
+	result = sqlite_step_once(connection, statement);
 	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
 }
 
 /* 0, LEDGER_HAS_ORDERS, or negative. */
-static int check_unsold(struct connection *connection, uint32_t sale)
+static int check_unsold(struct sqlite_connection *connection, uint32_t sale)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection, "SELECT 1 FROM orders WHERE sale = ?1 LIMIT 1", &statement);
+	int result = sqlite_connection_prepare(connection, "SELECT 1 FROM orders WHERE sale = ?1 LIMIT 1", &statement);
 
 	if (result < 0)
 		return result;
-	bind_int(statement, 1, sale);
-	result = step_row(connection, statement);
+	sqlite_bind_int(statement, 1, sale);
+	result = sqlite_step_row(connection, statement);
 	sqlite3_reset(statement);
 	if (result < 0)
 		return result;
@@ -356,34 +357,35 @@ static int check_unsold(struct connection *connection, uint32_t sale)
 }
 
 /* Above all that was granted or met so far, and above `above`. */
-static int raise_epoch(struct connection *connection, uint32_t sale, const struct sale_head *head, uint32_t above, uint32_t *epoch)
+static int raise_epoch(struct sqlite_connection *connection, uint32_t sale, const struct sale_head *head, uint32_t above,
+		       uint32_t *epoch)
 {
 	sqlite3_stmt *statement;
-	int result =
-		connection_prepare(connection, "UPDATE sales SET epoch = ?2, version = version + 1 WHERE number = ?1", &statement);
+	int result = sqlite_connection_prepare(connection, "UPDATE sales SET epoch = ?2, version = version + 1 WHERE number = ?1",
+					       &statement);
 
 	if (result < 0)
 		return result;
 	*epoch = head->epoch > head->barrier ? head->epoch : head->barrier;
 	*epoch = (*epoch > above ? *epoch : above) + 1;
-	bind_int(statement, 1, sale);
-	bind_int(statement, 2, *epoch);
-	return step_once(connection, statement) == STEP_DONE ? 0 : error_origin(-EIO);
+	sqlite_bind_int(statement, 1, sale);
+	sqlite_bind_int(statement, 2, *epoch);
+	return sqlite_step_once(connection, statement) == STEP_DONE ? 0 : error_origin(-EIO);
 }
 
 int sqlite_sale_move(struct ledger *base, uint32_t sale, enum sale_action action, const struct ledger_actor *actor)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
-	struct connection *connection;
+	struct sqlite_connection *connection;
 	struct sale_head head;
 	enum sale_state next;
 	enum sale_move move;
 	uint32_t epoch;
-	int result = writer_begin(ledger, &connection);
+	int result = sqlite_writer_begin(ledger, &connection);
 
 	if (result < 0)
 		return result;
-	result = request_check(connection, actor);
+	result = sqlite_request_check(connection, actor);
 	if (result == 0)
 		result = read_head(connection, sale, &head);
 	if (result == 0) {
@@ -393,7 +395,7 @@ int sqlite_sale_move(struct ledger *base, uint32_t sale, enum sale_action action
 	}
 	if (result == LEDGER_ALREADY && actor->request) {
 		/* Asked again after somebody has moved it on, it must not move it back. */
-		result = writer_end(ledger, request_write(connection, actor->request, actor->now_ms));
+		result = sqlite_writer_end(ledger, sqlite_request_write(connection, actor->request, actor->now_ms));
 		return result == 0 ? LEDGER_ALREADY : result;
 	}
 	if (result == 0 && action == SALE_DISARM) {
@@ -408,18 +410,18 @@ int sqlite_sale_move(struct ledger *base, uint32_t sale, enum sale_action action
 	if (result == 0 && action == SALE_DELETE)
 		result = free_id(connection, sale);
 	if (result == 0)
-		result = sale_changed(connection, sale);
+		result = sqlite_sale_changed(connection, sale);
 	if (result == 0)
-		result = log_row_write(connection, actor, log_action_of_sale(action), slice_of(head.id), SLICE("{}"));
-	return writer_end(ledger, result);
+		result = sqlite_log_row_write(connection, actor, log_action_of_sale(action), slice_of(head.id), SLICE("{}"));
+	return sqlite_writer_end(ledger, result);
 }
 
 int sqlite_sale_raise_epoch(struct ledger *base, uint32_t sale, uint32_t above, uint32_t *epoch)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
-	struct connection *connection;
+	struct sqlite_connection *connection;
 	struct sale_head head;
-	int result = writer_begin(ledger, &connection);
+	int result = sqlite_writer_begin(ledger, &connection);
 
 	if (result < 0)
 		return result;
@@ -427,31 +429,31 @@ int sqlite_sale_raise_epoch(struct ledger *base, uint32_t sale, uint32_t above, 
 	if (result == 0)
 		result = raise_epoch(connection, sale, &head, above, epoch);
 	if (result == 0)
-		result = sale_changed(connection, sale);
-	return writer_end(ledger, result);
+		result = sqlite_sale_changed(connection, sale);
+	return sqlite_writer_end(ledger, result);
 }
 
 /* --- More units --- */
 
 /* In a transaction: out of the item, with its movement. 0, LEDGER_NOT_FOUND, LEDGER_NOT_ENOUGH, or negative. */
-static int grow_lot(struct connection *connection, const char *sku, struct movement *movement)
+static int grow_lot(struct sqlite_connection *connection, const char *sku, struct movement *movement)
 {
 	sqlite3_stmt *grow;
 	int result = take_from_item(connection, slice_of(sku), movement->allocated, &movement->item);
 
 	if (result == 0)
-		result = connection_prepare(connection,
-					    "UPDATE lots SET allocated = allocated + ?3 WHERE sale = ?1 AND place = ?2", &grow);
+		result = sqlite_connection_prepare(
+			connection, "UPDATE lots SET allocated = allocated + ?3 WHERE sale = ?1 AND place = ?2", &grow);
 	if (result != 0)
 		return result;
-	bind_int(grow, 1, movement->sale);
-	bind_int(grow, 2, movement->lot);
-	bind_int(grow, 3, movement->allocated);
-	result = step_once(connection, grow);
-	return result == 0 ? movement_write(connection, movement) : error_origin(-EIO);
+	sqlite_bind_int(grow, 1, movement->sale);
+	sqlite_bind_int(grow, 2, movement->lot);
+	sqlite_bind_int(grow, 3, movement->allocated);
+	result = sqlite_step_once(connection, grow);
+	return result == 0 ? sqlite_movement_write(connection, movement) : error_origin(-EIO);
 }
 
-int sqlite_lot_grow(struct connection *connection, uint32_t sale, uint32_t lot, const char *sku, int64_t units,
+int sqlite_lot_grow(struct sqlite_connection *connection, uint32_t sale, uint32_t lot, const char *sku, int64_t units,
 		    const struct ledger_actor *actor)
 {
 	struct movement movement = {.cause = CAUSE_ADD,
@@ -465,28 +467,28 @@ int sqlite_lot_grow(struct connection *connection, uint32_t sale, uint32_t lot, 
 	return grow_lot(connection, sku, &movement);
 }
 
-static int read_lot_sku(struct connection *connection, uint32_t sale, uint32_t lot, char sku[static SKU_MAX + 1])
+static int read_lot_sku(struct sqlite_connection *connection, uint32_t sale, uint32_t lot, char sku[static SKU_MAX + 1])
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(
+	int result = sqlite_connection_prepare(
 		connection,
 		"SELECT items.sku FROM lots JOIN items ON items.number = lots.item WHERE lots.sale = ?1 AND lots.place = ?2",
 		&statement);
 
 	if (result < 0)
 		return result;
-	bind_int(statement, 1, sale);
-	bind_int(statement, 2, lot);
-	result = step_row(connection, statement);
+	sqlite_bind_int(statement, 1, sale);
+	sqlite_bind_int(statement, 2, lot);
+	result = sqlite_step_row(connection, statement);
 	if (result != STEP_ROW)
 		return result < 0 ? result : LEDGER_NOT_FOUND;
-	column_text(statement, 0, sku, SKU_MAX + 1);
+	sqlite_column_text(statement, 0, sku, SKU_MAX + 1);
 	sqlite3_reset(statement);
 	return 0;
 }
 
 /* In a transaction: whether the units may come. 0, ALREADY, NOT_FOUND, WRONG_STATE, or negative. */
-static int check_add(struct connection *connection, uint32_t sale, uint32_t lot, const struct uuid *movement,
+static int check_add(struct sqlite_connection *connection, uint32_t sale, uint32_t lot, const struct uuid *movement,
 		     struct sale_head *head, char sku[static SKU_MAX + 1])
 {
 	int result = read_head(connection, sale, head);
@@ -495,7 +497,7 @@ static int check_add(struct connection *connection, uint32_t sale, uint32_t lot,
 		result = read_lot_sku(connection, sale, lot, sku);
 	if (result != 0)
 		return result;
-	result = movement_exists(connection, movement);
+	result = sqlite_movement_exists(connection, movement);
 	if (result != 0)
 		return result < 0 ? result : LEDGER_ALREADY;
 	return head->state == SALE_ENDED || head->state == SALE_DELETED ? LEDGER_WRONG_STATE : 0;
@@ -514,13 +516,13 @@ int sqlite_lot_add(struct ledger *base, uint32_t sale, uint32_t lot, uint32_t un
 				    .allocated = units,
 				    .actor = actor->name};
 	char sku[SKU_MAX + 1], detail[LOG_DETAIL_SIZE];
-	struct connection *connection;
+	struct sqlite_connection *connection;
 	struct sale_head head;
-	int result = writer_begin(ledger, &connection);
+	int result = sqlite_writer_begin(ledger, &connection);
 
 	if (result < 0)
 		return result;
-	result = request_check(connection, actor);
+	result = sqlite_request_check(connection, actor);
 	if (result == 0)
 		result = check_add(connection, sale, lot, id, &head, sku);
 	if (result == 0)
@@ -528,6 +530,7 @@ int sqlite_lot_add(struct ledger *base, uint32_t sale, uint32_t lot, uint32_t un
 	if (result == 0)
 		result = sqlite_sale_touch(connection, sale);
 	if (result == 0)
-		result = log_row_write(connection, actor, "lot.add", slice_of(head.id), log_detail_units(detail, sku, units, id));
-	return writer_end(ledger, result);
+		result = sqlite_log_row_write(connection, actor, "lot.add", slice_of(head.id),
+					      log_detail_units(detail, sku, units, id));
+	return sqlite_writer_end(ledger, result);
 }

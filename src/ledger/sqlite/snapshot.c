@@ -18,16 +18,16 @@ static int grow(void **array, size_t count, size_t size)
 	return 0;
 }
 
-static int read_positions(struct connection *connection, struct ledger_snapshot *snapshot)
+static int read_positions(struct sqlite_connection *connection, struct ledger_snapshot *snapshot)
 {
 	sqlite3_stmt *positions, *log;
-	int result = connection_prepare(connection, "SELECT partition, next, mark FROM journal_offsets", &positions);
+	int result = sqlite_connection_prepare(connection, "SELECT partition, next, mark FROM journal_offsets", &positions);
 
 	if (result == 0)
-		result = connection_prepare(connection, "SELECT partitions FROM journal", &log);
+		result = sqlite_connection_prepare(connection, "SELECT partitions FROM journal", &log);
 	if (result < 0)
 		return result;
-	while ((result = step_row(connection, positions)) == STEP_ROW) {
+	while ((result = sqlite_step_row(connection, positions)) == STEP_ROW) {
 		result = grow((void **)&snapshot->positions, snapshot->position_count, sizeof(snapshot->positions[0]));
 		if (result < 0) {
 			sqlite3_reset(positions);
@@ -40,7 +40,7 @@ static int read_positions(struct connection *connection, struct ledger_snapshot 
 		};
 	}
 	if (result == 0)
-		result = step_row(connection, log);
+		result = sqlite_step_row(connection, log);
 	if (result != STEP_ROW)
 		return result;
 	snapshot->partitions = (uint32_t)sqlite3_column_int64(log, 0);
@@ -48,18 +48,18 @@ static int read_positions(struct connection *connection, struct ledger_snapshot 
 	return 0;
 }
 
-static int read_withdrawals(struct connection *connection, struct ledger_snapshot *snapshot)
+static int read_withdrawals(struct sqlite_connection *connection, struct ledger_snapshot *snapshot)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection,
-					"SELECT movement_id, lot, withdrawn, cause FROM movements"
-					" WHERE sale = ?1 AND movement_id IS NOT NULL ORDER BY number",
-					&statement);
+	int result = sqlite_connection_prepare(connection,
+					       "SELECT movement_id, lot, withdrawn, cause FROM movements"
+					       " WHERE sale = ?1 AND movement_id IS NOT NULL ORDER BY number",
+					       &statement);
 
 	if (result < 0)
 		return result;
-	bind_int(statement, 1, snapshot->sale->number);
-	while ((result = step_row(connection, statement)) == STEP_ROW) {
+	sqlite_bind_int(statement, 1, snapshot->sale->number);
+	while ((result = sqlite_step_row(connection, statement)) == STEP_ROW) {
 		struct ledger_withdrawal *withdrawal;
 
 		if (sqlite3_column_int64(statement, 3) != CAUSE_WITHDRAW)
@@ -70,27 +70,29 @@ static int read_withdrawals(struct connection *connection, struct ledger_snapsho
 			return result;
 		}
 		withdrawal = &snapshot->withdrawals[snapshot->withdrawal_count++];
-		column_uuid(statement, 0, &withdrawal->movement);
+		sqlite_column_uuid(statement, 0, &withdrawal->movement);
 		withdrawal->lot = (uint32_t)sqlite3_column_int64(statement, 1);
 		withdrawal->units = (uint32_t)sqlite3_column_int64(statement, 2);
 	}
 	return result;
 }
 
-static int read_orders(struct connection *connection, const struct ledger_snapshot *snapshot, ledger_orders_fn *page, void *context)
+static int read_orders(struct sqlite_connection *connection, const struct ledger_snapshot *snapshot, ledger_orders_fn *page,
+		       void *context)
 {
 	struct ledger_order *orders = calloc(PAGE, sizeof(*orders));
 	const struct sale *sale = snapshot->sale;
 	sqlite3_stmt *statement = NULL;
 	size_t count = 0;
-	int ended = 0, result = orders ? connection_prepare(connection, select_orders_of_sale, &statement) : error_origin(-ENOMEM);
+	int ended = 0,
+	    result = orders ? sqlite_connection_prepare(connection, sqlite_orders_of_sale, &statement) : error_origin(-ENOMEM);
 
 	if (result == 0)
-		bind_int(statement, 1, sale->number);
-	while (result == 0 && ended == 0 && (result = step_row(connection, statement)) == STEP_ROW) {
+		sqlite_bind_int(statement, 1, sale->number);
+	while (result == 0 && ended == 0 && (result = sqlite_step_row(connection, statement)) == STEP_ROW) {
 		struct ledger_order *order = &orders[count++];
 
-		order_read(statement, order);
+		sqlite_order_read(statement, order);
 		result = 0;
 		if (order->lot >= sale->lot_count) {
 			result = error_origin(-EUCLEAN); /* an order of no lot */
@@ -114,24 +116,24 @@ static int read_orders(struct connection *connection, const struct ledger_snapsh
 int sqlite_sale_snapshot(struct ledger *base, uint32_t number, struct ledger_snapshot *snapshot, ledger_orders_fn *page, void *context)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
-	struct connection *connection;
-	struct reader *reader;
-	int ended, result = reader_begin(ledger, &reader);
+	struct sqlite_connection *connection;
+	struct sqlite_reader *reader;
+	int ended, result = sqlite_reader_begin(ledger, &reader);
 
 	*snapshot = (struct ledger_snapshot){0};
 	if (result < 0)
 		return result;
 	connection = &reader->connection;
-	result = connection_run(connection, "BEGIN");
+	result = sqlite_connection_run(connection, "BEGIN");
 	if (result < 0)
-		return reader_end(ledger, reader, result);
-	result = sale_read(connection, number, &snapshot->sale);
+		return sqlite_reader_end(ledger, reader, result);
+	result = sqlite_sale_read(connection, number, &snapshot->sale);
 	if (result == 0)
 		result = read_positions(connection, snapshot);
 	if (result == 0)
 		result = read_withdrawals(connection, snapshot);
 	if (result == 0)
 		result = read_orders(connection, snapshot, page, context);
-	ended = connection_run(connection, "ROLLBACK");
-	return reader_end(ledger, reader, ended < 0 && result == 0 ? ended : result);
+	ended = sqlite_connection_run(connection, "ROLLBACK");
+	return sqlite_reader_end(ledger, reader, ended < 0 && result == 0 ? ended : result);
 }

@@ -72,9 +72,9 @@ static int open_own(struct sqlite_ledger *ledger)
 	if (result == 0)
 		result = make_file(ledger->path, &made);
 	if (result == 0)
-		result = writer_open(ledger);
+		result = sqlite_writer_open(ledger);
 	if (result == 0)
-		result = watch_begin(ledger);
+		result = sqlite_watch_begin(ledger);
 	if (result == 0 && made)
 		log_info("ledger", "there was no ledger: a new, empty one was made", LOG_TEXT("path", ledger->path));
 	return result;
@@ -82,10 +82,10 @@ static int open_own(struct sqlite_ledger *ledger)
 
 static int open_read_only(struct sqlite_ledger *ledger)
 {
-	struct reader *reader;
-	int result = reader_begin(ledger, &reader);
+	struct sqlite_reader *reader;
+	int result = sqlite_reader_begin(ledger, &reader);
 
-	return result < 0 ? result : reader_end(ledger, reader, sqlite_schema_check(&reader->connection));
+	return result < 0 ? result : sqlite_reader_end(ledger, reader, sqlite_schema_check(&reader->connection));
 }
 
 static void ledger_free(struct ledger *base)
@@ -95,10 +95,10 @@ static void ledger_free(struct ledger *base)
 	if (!base)
 		return;
 	ledger = sqlite_ledger_of(base);
-	watch_end(ledger);
+	sqlite_watch_end(ledger);
 	/* Readers first: the writer, closing last, moves the whole -wal into the database and removes it. */
-	readers_deinit(&ledger->pool);
-	writer_deinit(ledger);
+	sqlite_readers_deinit(&ledger->pool);
+	sqlite_writer_deinit(ledger);
 	if (ledger->lease_fd >= 0)
 		close(ledger->lease_fd);
 	free(ledger->path);
@@ -137,8 +137,8 @@ static const struct ledger_ops sqlite_ops = {
 	.dead_letter_remove = sqlite_dead_letter_remove,
 	.dead_letter_forget = sqlite_dead_letter_forget,
 	.audit = sqlite_audit,
-	.health = writer_health,
-	.recover = writer_recover,
+	.health = sqlite_writer_health,
+	.recover = sqlite_writer_recover,
 	.free = ledger_free,
 };
 
@@ -168,8 +168,8 @@ int ledger_sqlite_open(struct ledger **out, const char *path, int flags)
 	ledger->base.ops = &sqlite_ops;
 	ledger->read_only = flags == LEDGER_OPEN_READ_ONLY;
 	ledger->lease_fd = -1;
-	readers_init(&ledger->pool);
-	writer_init(&ledger->writer);
+	sqlite_readers_init(&ledger->pool);
+	sqlite_writer_init(&ledger->writer);
 	ledger->path = strdup(path);
 	if (!ledger->path) {
 		result = error_origin(-ENOMEM);

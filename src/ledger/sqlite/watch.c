@@ -88,7 +88,7 @@ static const char *const reasons[] = {
 	[WATCHED_LEASE] = "the ledger's lease file was removed or replaced: another penstock could use the same ledger",
 };
 
-const char *watch_reason(const struct sqlite_ledger *ledger)
+const char *sqlite_watch_reason(const struct sqlite_ledger *ledger)
 {
 	return reasons[atomic_load(&ledger->watch.lost)];
 }
@@ -107,7 +107,7 @@ static void say(const struct sqlite_ledger *ledger, enum watched_file lost)
 				   : "move the file back, and it goes on; or wait until it says where it has saved what it had, and do not end it before"));
 }
 
-bool watch_lost(struct sqlite_ledger *ledger)
+bool sqlite_watch_lost(struct sqlite_ledger *ledger)
 {
 	enum watched_file lost = find_lost(ledger);
 
@@ -210,21 +210,21 @@ static void run(void *argument)
 	void *none;
 
 	while (!lane_closed(ledger->watch.ending)) {
-		writer_lock(ledger);
-		if (watch_lost(ledger))
+		sqlite_writer_lock(ledger);
+		if (sqlite_watch_lost(ledger))
 			save_lost(ledger);
-		writer_unlock(ledger);
+		sqlite_writer_unlock(ledger);
 		(void)!lane_pop(ledger->watch.ending, &none, 1, LOOK_NS);
 	}
 }
 
-void watch_reopened(struct sqlite_ledger *ledger)
+void sqlite_watch_reopened(struct sqlite_ledger *ledger)
 {
 	identify(ledger->watch.log_path, &ledger->watch.log);
 	identify(ledger->watch.index_path, &ledger->watch.index);
 }
 
-int watch_begin(struct sqlite_ledger *ledger)
+int sqlite_watch_begin(struct sqlite_ledger *ledger)
 {
 	struct file_watch *watch = &ledger->watch;
 	const char *resolved = sqlite3_db_filename(ledger->writer.connection.db, "main");
@@ -236,11 +236,11 @@ int watch_begin(struct sqlite_ledger *ledger)
 	    asprintf(&watch->lease_path, "%s-lease", ledger->path) < 0)
 		return error_origin(-ENOMEM);
 	identify(ledger->path, &watch->database);
-	watch_reopened(ledger);
+	sqlite_watch_reopened(ledger);
 	return thread_start(&watch->thread, "ledger-watch", run, ledger);
 }
 
-void watch_end(struct sqlite_ledger *ledger)
+void sqlite_watch_end(struct sqlite_ledger *ledger)
 {
 	struct file_watch *watch = &ledger->watch;
 

@@ -39,7 +39,7 @@ enum {
 
 static int on_commit(void *argument, sqlite3 *db, const char *name, int frames)
 {
-	struct writer *writer = argument;
+	struct sqlite_writer *writer = argument;
 
 	(void)db;
 	(void)name;
@@ -47,25 +47,25 @@ static int on_commit(void *argument, sqlite3 *db, const char *name, int frames)
 	return SQLITE_OK;
 }
 
-void writer_init(struct writer *writer)
+void sqlite_writer_init(struct sqlite_writer *writer)
 {
 	pthread_mutex_init(&writer->lock, NULL);
 	writer->checkpoint_at = CHECKPOINT_FRAMES;
 }
 
-void writer_lock(struct sqlite_ledger *ledger)
+void sqlite_writer_lock(struct sqlite_ledger *ledger)
 {
 	pthread_mutex_lock(&ledger->writer.lock);
 }
 
-void writer_unlock(struct sqlite_ledger *ledger)
+void sqlite_writer_unlock(struct sqlite_ledger *ledger)
 {
 	pthread_mutex_unlock(&ledger->writer.lock);
 }
 
-bool writer_trusted(const struct sqlite_ledger *ledger)
+bool sqlite_writer_trusted(const struct sqlite_ledger *ledger)
 {
-	return ledger->writer.connection.db != NULL && !watch_reason(ledger);
+	return ledger->writer.connection.db != NULL && !sqlite_watch_reason(ledger);
 }
 
 static void set_health(struct sqlite_ledger *ledger, int code)
@@ -80,24 +80,24 @@ static void set_health(struct sqlite_ledger *ledger, int code)
 
 static void close_failed(struct sqlite_ledger *ledger)
 {
-	connection_close(&ledger->writer.connection, true);
+	sqlite_connection_close(&ledger->writer.connection, true);
 	ledger->writer.poisoned = false;
 	ledger->writer.forgotten = 0;
-	readers_renew(&ledger->pool);
+	sqlite_readers_renew(&ledger->pool);
 }
 
 static const char select_commit_number[] = "SELECT number FROM commit_numbers";
 
-static int write_commit_number(struct connection *connection, int64_t number)
+static int write_commit_number(struct sqlite_connection *connection, int64_t number)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection, "UPDATE commit_numbers SET number = ?1 WHERE schema = ?2", &statement);
+	int result = sqlite_connection_prepare(connection, "UPDATE commit_numbers SET number = ?1 WHERE schema = ?2", &statement);
 
 	if (result < 0)
 		return result;
-	bind_int(statement, 1, number);
-	bind_int(statement, 2, sqlite_schema_number());
-	result = step_once(connection, statement);
+	sqlite_bind_int(statement, 1, number);
+	sqlite_bind_int(statement, 2, sqlite_schema_number());
+	result = sqlite_step_once(connection, statement);
 	if (result == STEP_DONE && sqlite3_changes(connection->db) == 0) {
 		log_error("ledger",
 			  "the ledger was made ready for a newer program: this one writes nothing more; start the newer one");
@@ -106,17 +106,17 @@ static int write_commit_number(struct connection *connection, int64_t number)
 	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
 }
 
-static int enter_wal(struct connection *connection)
+static int enter_wal(struct sqlite_connection *connection)
 {
 	sqlite3_stmt *statement;
-	int result = connection_prepare(connection, "PRAGMA journal_mode = WAL", &statement);
+	int result = sqlite_connection_prepare(connection, "PRAGMA journal_mode = WAL", &statement);
 
 	if (result < 0)
 		return result;
-	result = step_row(connection, statement);
+	result = sqlite_step_row(connection, statement);
 	if (result != STEP_ROW)
 		return result < 0 ? result : error_origin(-EIO);
-	result = slice_equal(column_slice(statement, 0), SLICE("wal")) ? 0 : -ENOTSUP;
+	result = slice_equal(sqlite_column_slice(statement, 0), SLICE("wal")) ? 0 : -ENOTSUP;
 	sqlite3_reset(statement);
 	if (result < 0)
 		log_error("ledger", "this file system cannot hold the ledger: SQLite's write-ahead log does not work on it");
@@ -125,8 +125,8 @@ static int enter_wal(struct connection *connection)
 
 static int open_connection(struct sqlite_ledger *ledger)
 {
-	struct writer *writer = &ledger->writer;
-	int result = connection_open(&writer->connection, ledger->path, false);
+	struct sqlite_writer *writer = &ledger->writer;
+	int result = sqlite_connection_open(&writer->connection, ledger->path, false);
 
 	if (result == 0)
 		result = enter_wal(&writer->connection);
@@ -136,30 +136,30 @@ static int open_connection(struct sqlite_ledger *ledger)
 }
 
 /* Makes what is in the -wal durable without trusting an earlier sync of it. */
-static int salvage(struct connection *connection)
+static int salvage(struct sqlite_connection *connection)
 {
 	int code = sqlite3_wal_checkpoint_v2(connection->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 
-	return code == SQLITE_OK ? 0 : connection_error(connection, code);
+	return code == SQLITE_OK ? 0 : sqlite_connection_error(connection, code);
 }
 
 /* A small commit: goes over the frames of a doubtful one, and syncs whatever lies before it in the -wal. */
-static int commit_number_only(struct connection *connection, int64_t number)
+static int commit_number_only(struct sqlite_connection *connection, int64_t number)
 {
-	int result = connection_run(connection, "BEGIN IMMEDIATE");
+	int result = sqlite_connection_run(connection, "BEGIN IMMEDIATE");
 
 	if (result == 0)
 		result = write_commit_number(connection, number);
 	if (result == 0)
-		result = connection_run(connection, "COMMIT");
+		result = sqlite_connection_run(connection, "COMMIT");
 	return result;
 }
 
 /* Comes to the bottom of a doubtful commit, on a fresh connection. */
-static int settle_doubt(struct writer *writer)
+static int settle_doubt(struct sqlite_writer *writer)
 {
 	int64_t number;
-	int result = connection_read_number(&writer->connection, select_commit_number, &number);
+	int result = sqlite_connection_read_number(&writer->connection, select_commit_number, &number);
 
 	if (result < 0)
 		return result;
@@ -173,7 +173,7 @@ static int settle_doubt(struct writer *writer)
 			result = commit_number_only(&writer->connection, writer->doubtful_commit + 1);
 	}
 	if (result == 0)
-		result = connection_read_number(&writer->connection, select_commit_number, &number);
+		result = sqlite_connection_read_number(&writer->connection, select_commit_number, &number);
 	if (result == 0)
 		writer->commit_number = number;
 	return result;
@@ -181,19 +181,19 @@ static int settle_doubt(struct writer *writer)
 
 static int reopen(struct sqlite_ledger *ledger)
 {
-	int result = watch_lost(ledger) ? -ESTALE : FAILPOINT("ledger.reopen");
+	int result = sqlite_watch_lost(ledger) ? -ESTALE : FAILPOINT("ledger.reopen");
 
 	if (result >= 0)
 		result = open_connection(ledger);
 	if (result == 0)
 		result = settle_doubt(&ledger->writer);
-	if (result == 0 && watch_lost(ledger))
+	if (result == 0 && sqlite_watch_lost(ledger))
 		result = -ESTALE;
 	if (result < 0) {
 		close_failed(ledger);
 		return result;
 	}
-	watch_reopened(ledger);
+	sqlite_watch_reopened(ledger);
 	ledger->writer.checkpoint_at = CHECKPOINT_FRAMES;
 	return 0;
 }
@@ -202,26 +202,26 @@ static int reopen(struct sqlite_ledger *ledger)
  * The last process may have been killed between writing a commit and syncing it. We see that commit, so what we tell from it must not be lost
  * to a power cut: a commit of our own syncs it before anything is told.
  */
-int writer_open(struct sqlite_ledger *ledger)
+int sqlite_writer_open(struct sqlite_ledger *ledger)
 {
-	struct writer *writer = &ledger->writer;
+	struct sqlite_writer *writer = &ledger->writer;
 	int result = open_connection(ledger);
 
 	if (result == 0)
 		result = sqlite_migrate(&writer->connection, ledger->path);
 	if (result == 0)
-		result = connection_read_number(&writer->connection, select_commit_number, &writer->commit_number);
+		result = sqlite_connection_read_number(&writer->connection, select_commit_number, &writer->commit_number);
 	if (result == 0)
 		result = commit_number_only(&writer->connection, ++writer->commit_number);
 	if (result != 0)
-		connection_close(&writer->connection, true);
+		sqlite_connection_close(&writer->connection, true);
 	return result;
 }
 
-void writer_deinit(struct sqlite_ledger *ledger)
+void sqlite_writer_deinit(struct sqlite_ledger *ledger)
 {
-	connection_close(&ledger->writer.connection, ledger->writer.poisoned);
-	apply_scratch_free(ledger->writer.scratch);
+	sqlite_connection_close(&ledger->writer.connection, ledger->writer.poisoned);
+	sqlite_scratch_free(ledger->writer.scratch);
 	ledger->writer.scratch = NULL;
 	pthread_mutex_destroy(&ledger->writer.lock);
 }
@@ -231,12 +231,12 @@ static int abandon(struct sqlite_ledger *ledger, int code)
 {
 	static struct log_limiter limiter;
 	uint64_t suppressed;
-	struct writer *writer = &ledger->writer;
+	struct sqlite_writer *writer = &ledger->writer;
 	bool usable = code == -EBUSY || code == -ENOMEM;
 
 	set_health(ledger, code);
 	if (usable && !sqlite3_get_autocommit(writer->connection.db))
-		usable = connection_run(&writer->connection, "ROLLBACK") == 0;
+		usable = sqlite_connection_run(&writer->connection, "ROLLBACK") == 0;
 	if (!usable) {
 		close_failed(ledger);
 		if (reopen(ledger) < 0 && log_limiter_pass(&limiter, &suppressed))
@@ -249,7 +249,7 @@ static int abandon(struct sqlite_ledger *ledger, int code)
 static int resolve(struct sqlite_ledger *ledger, int64_t number, int code, bool is_short)
 {
 	static struct log_limiter limiter;
-	struct writer *writer = &ledger->writer;
+	struct sqlite_writer *writer = &ledger->writer;
 	uint64_t suppressed;
 	bool happened;
 
@@ -269,21 +269,21 @@ static int resolve(struct sqlite_ledger *ledger, int64_t number, int code, bool 
 
 static void checkpoint(struct sqlite_ledger *ledger)
 {
-	struct writer *writer = &ledger->writer;
+	struct sqlite_writer *writer = &ledger->writer;
 	int in_log = 0, moved = 0, code;
 
 	code = sqlite3_wal_checkpoint_v2(writer->connection.db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log, &moved);
 	if (code != SQLITE_OK && code != SQLITE_BUSY) {
 		/* The commits are safe in the -wal; the next transaction begins with another handle. */
 		log_error("ledger", "a checkpoint failed",
-			  LOG_TEXT("error", error_text(connection_error(&writer->connection, code))));
+			  LOG_TEXT("error", error_text(sqlite_connection_error(&writer->connection, code))));
 		writer->poisoned = true;
 	}
 	writer->checkpoint_at = moved >= in_log ? CHECKPOINT_FRAMES : writer->log_frames + CHECKPOINT_FRAMES;
 }
 
 /* The judge's switch: says that it is committed, and leaves it in an open transaction. */
-static bool forget_commit(struct writer *writer)
+static bool forget_commit(struct sqlite_writer *writer)
 {
 	if (FAILPOINT("ledger.forget_fsync") <= 0 || writer->forgotten == FORGOTTEN_MAX)
 		return false;
@@ -293,7 +293,7 @@ static bool forget_commit(struct writer *writer)
 
 static int commit(struct sqlite_ledger *ledger)
 {
-	struct writer *writer = &ledger->writer;
+	struct sqlite_writer *writer = &ledger->writer;
 	int64_t number = writer->commit_number + 1;
 	int code = SQLITE_OK;
 	int result = FAILPOINT("ledger.before_commit");
@@ -309,7 +309,7 @@ static int commit(struct sqlite_ledger *ledger)
 
 	result = FAILPOINT("ledger.commit_lost");
 	if (result >= 0) {
-		result = connection_run(&writer->connection, "COMMIT");
+		result = sqlite_connection_run(&writer->connection, "COMMIT");
 		code = sqlite3_extended_errcode(writer->connection.db);
 	}
 	if (result == 0)
@@ -322,7 +322,7 @@ static int commit(struct sqlite_ledger *ledger)
 	writer->commit_number = number;
 	writer->forgotten = 0;
 	(void)FAILPOINT("ledger.after_commit");
-	if (watch_lost(ledger))
+	if (sqlite_watch_lost(ledger))
 		return -EINPROGRESS;
 	set_health(ledger, 0);
 	if (writer->log_frames >= writer->checkpoint_at)
@@ -330,14 +330,14 @@ static int commit(struct sqlite_ledger *ledger)
 	return 0;
 }
 
-int transaction_begin(struct sqlite_ledger *ledger)
+int sqlite_transaction_begin(struct sqlite_ledger *ledger)
 {
-	struct writer *writer = &ledger->writer;
+	struct sqlite_writer *writer = &ledger->writer;
 	int result = 0;
 
 	if (ledger->read_only)
 		return -EROFS;
-	if (watch_lost(ledger))
+	if (sqlite_watch_lost(ledger))
 		return -ESTALE;
 	if (writer->poisoned)
 		close_failed(ledger);
@@ -351,61 +351,61 @@ int transaction_begin(struct sqlite_ledger *ledger)
 	writer->doubtful_commit = 0;
 	result = FAILPOINT("ledger.begin");
 	if (result >= 0 && sqlite3_get_autocommit(writer->connection.db))
-		result = connection_run(&writer->connection, "BEGIN IMMEDIATE");
+		result = sqlite_connection_run(&writer->connection, "BEGIN IMMEDIATE");
 	return result < 0 ? abandon(ledger, result) : 0;
 }
 
-int transaction_end(struct sqlite_ledger *ledger, int result)
+int sqlite_transaction_end(struct sqlite_ledger *ledger, int result)
 {
-	struct writer *writer = &ledger->writer;
+	struct sqlite_writer *writer = &ledger->writer;
 	int rolled_back;
 
 	if (result == 0)
 		return commit(ledger);
 	if (result < 0)
 		return abandon(ledger, result);
-	rolled_back = connection_run(&writer->connection, "ROLLBACK");
+	rolled_back = sqlite_connection_run(&writer->connection, "ROLLBACK");
 	return rolled_back < 0 ? abandon(ledger, rolled_back) : result;
 }
 
-int writer_begin(struct sqlite_ledger *ledger, struct connection **connection)
+int sqlite_writer_begin(struct sqlite_ledger *ledger, struct sqlite_connection **connection)
 {
 	int result;
 
-	writer_lock(ledger);
-	result = transaction_begin(ledger);
+	sqlite_writer_lock(ledger);
+	result = sqlite_transaction_begin(ledger);
 	if (result < 0)
-		writer_unlock(ledger);
+		sqlite_writer_unlock(ledger);
 	*connection = &ledger->writer.connection;
 	return result;
 }
 
-int writer_end(struct sqlite_ledger *ledger, int result)
+int sqlite_writer_end(struct sqlite_ledger *ledger, int result)
 {
-	result = transaction_end(ledger, result);
-	writer_unlock(ledger);
+	result = sqlite_transaction_end(ledger, result);
+	sqlite_writer_unlock(ledger);
 	return result;
 }
 
-int writer_recover(struct ledger *base)
+int sqlite_writer_recover(struct ledger *base)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
-	struct connection *connection;
+	struct sqlite_connection *connection;
 	int result;
 
-	if (ledger->read_only || (atomic_load(&ledger->health) == 0 && !watch_reason(ledger)))
+	if (ledger->read_only || (atomic_load(&ledger->health) == 0 && !sqlite_watch_reason(ledger)))
 		return 0;
 	/* An empty transaction still writes its number: it proves that the disk takes a commit again. */
-	result = writer_begin(ledger, &connection);
-	return result < 0 ? result : writer_end(ledger, 0);
+	result = sqlite_writer_begin(ledger, &connection);
+	return result < 0 ? result : sqlite_writer_end(ledger, 0);
 }
 
-int writer_health(struct ledger *base, const char **reason)
+int sqlite_writer_health(struct ledger *base, const char **reason)
 {
 	const struct sqlite_ledger *ledger = sqlite_ledger_of(base);
 	int code = atomic_load(&ledger->health);
 
-	*reason = watch_reason(ledger);
+	*reason = sqlite_watch_reason(ledger);
 	if (*reason)
 		return -ESTALE;
 	switch (code) {

@@ -277,9 +277,9 @@ static void test_the_constraints_are_those_of_the_tables(void **state)
 	struct movement two = {.held = 2};
 
 	(void)state;
-	lot_sums_add(&sums, &two);
+	ledger_lot_sums_add(&sums, &two);
 	assert_true(event_fits(&event, &sums)); /* the last units */
-	lot_sums_add(&sums, &(struct movement){.held = 1});
+	ledger_lot_sums_add(&sums, &(struct movement){.held = 1});
 	assert_false(event_fits(&event, &sums));
 	sums = (struct lot_sums){.allocated = 5, .held = -1};
 	assert_false(event_fits(&event, &sums));

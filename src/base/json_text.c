@@ -29,7 +29,7 @@ size_t json_plain_run(struct slice text)
 	return at;
 }
 
-size_t utf8_sequence(struct slice text)
+size_t json_utf8_sequence(struct slice text)
 {
 	const unsigned char *byte = (const unsigned char *)text.data;
 	unsigned char low = 0x80, high = 0xbf; /* what the second byte may be */
@@ -63,7 +63,7 @@ size_t utf8_sequence(struct slice text)
 	return length;
 }
 
-bool text_is_treacherous(struct slice character)
+bool json_is_treacherous(struct slice character)
 {
 	const unsigned char *byte = (const unsigned char *)character.data;
 	unsigned point;
@@ -80,34 +80,35 @@ bool text_is_treacherous(struct slice character)
 	       (point >= 0x2028 && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069);
 }
 
+/* The letter that stands for it after a backslash (RFC 8259, section 7), or 0 where it has none. */
+static char short_escape(unsigned char byte)
+{
+	switch (byte) {
+	case '"':
+	case '\\':
+		return (char)byte;
+	case '\b':
+		return 'b';
+	case '\t':
+		return 't';
+	case '\n':
+		return 'n';
+	case '\f':
+		return 'f';
+	case '\r':
+		return 'r';
+	default:
+		return 0;
+	}
+}
+
 size_t json_escape_unit(struct slice text, char out[static JSON_UNIT_MAX], size_t *out_size)
 {
 	static const char digits[] = "0123456789abcdef";
 	unsigned char byte = (unsigned char)text.data[0];
-	char letter = 0;
+	char letter = short_escape(byte);
 	size_t length;
 
-	switch (byte) {
-	case '"':
-	case '\\':
-		letter = (char)byte;
-		break;
-	case '\b':
-		letter = 'b';
-		break;
-	case '\t':
-		letter = 't';
-		break;
-	case '\n':
-		letter = 'n';
-		break;
-	case '\f':
-		letter = 'f';
-		break;
-	case '\r':
-		letter = 'r';
-		break;
-	}
 	if (letter) {
 		out[0] = '\\';
 		out[1] = letter;
@@ -121,13 +122,13 @@ size_t json_escape_unit(struct slice text, char out[static JSON_UNIT_MAX], size_
 		*out_size = 6;
 		return 1;
 	}
-	length = utf8_sequence(text);
+	length = json_utf8_sequence(text);
 	if (length == 0) {
 		memcpy(out, "\xef\xbf\xbd", 3);
 		*out_size = 3;
 		return 1;
 	}
-	if (length > 1 && text_is_treacherous((struct slice){text.data, length})) {
+	if (length > 1 && json_is_treacherous((struct slice){text.data, length})) {
 		const unsigned char *sequence = (const unsigned char *)text.data;
 		unsigned point = length == 2 ? (sequence[0] & 0x1fu) << 6 | (sequence[1] & 0x3fu)
 					     : (sequence[0] & 0xfu) << 12 | (sequence[1] & 0x3fu) << 6 | (sequence[2] & 0x3fu);

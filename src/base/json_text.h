@@ -8,13 +8,13 @@
 /* How many bytes at the front stand for themselves: printable ASCII but '"' and '\'. */
 size_t json_plain_run(struct slice text);
 /* Length of the well-formed UTF-8 sequence at the front (RFC 3629; 1 to 4), or 0 where there is none. */
-size_t utf8_sequence(struct slice text);
+size_t json_utf8_sequence(struct slice text);
 
 /*
  * Whether this character (one well-formed sequence) can deceive who reads it on a terminal: controls (C0, DEL and C1), line separators, and what turns
  * the direction of the text.
  */
-bool text_is_treacherous(struct slice character);
+bool json_is_treacherous(struct slice character);
 
 enum { JSON_UNIT_MAX = 6 };
 /*

@@ -32,7 +32,7 @@ int client_open_url(struct client *client, const char *url)
 
 	*client = (struct client){.socket = -1};
 	buffer_init(&client->in, ANSWER_HEAD_MAX + ANSWER_BODY_MAX);
-	r = place_parse(url, &client->place);
+	r = pool_server_parse(url, &client->place);
 	if (r < 0)
 		return cli_error(CLI_USAGE, "%s: %s", url, r == -EINVAL ? "wanted is http://HOST:PORT" : "there is no such host");
 	return CLI_GO;
@@ -45,7 +45,7 @@ int client_open(struct client *client, const struct settings *settings, const ch
 
 	client_url(&settings->operator.listen, own);
 	code = client_open_url(client, url ? url : own);
-	return code == CLI_GO ? operator_token_find(settings, &client->token) : code;
+	return code == CLI_GO ? secrets_operator_token(settings, &client->token) : code;
 }
 
 static void disconnect(struct client *client)

@@ -6,7 +6,7 @@
 #include "crowd/pool.h"
 
 struct client {
-	struct place place;
+	struct pool_server place;
 	char *token; /* NULL: none */
 	int socket;  /* -1: not connected */
 	struct buffer in;
@@ -14,7 +14,7 @@ struct client {
 };
 
 /*
- * url: "http://HOST:PORT", or NULL for the operator listener of the settings. With the operator's token as operator_token_find() has it.
+ * url: "http://HOST:PORT", or NULL for the operator listener of the settings. With the operator's token as secrets_operator_token() has it.
  * Connects with the first call. CLI_GO, or the exit code, the error told. Close in either case.
  */
 int client_open(struct client *client, const struct settings *settings, const char *url) MUST_CHECK;

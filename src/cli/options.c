@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int duration_parse(const char *text, int64_t *milliseconds)
+int options_duration_parse(const char *text, int64_t *milliseconds)
 {
 	static const struct {
 		const char *unit;
@@ -97,7 +97,7 @@ static int set(const struct option *option, char *value, const char **wanted)
 		return parse_number(value, 100, true, option->target);
 	case OPTION_DURATION:
 		*wanted = "a time like 250ms, 2s, 5m or 24h";
-		return duration_parse(value, option->target);
+		return options_duration_parse(value, option->target);
 	case OPTION_LIST:
 		*wanted = "no more of them: there are too many";
 		return add(option->target, value);

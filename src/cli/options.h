@@ -39,4 +39,4 @@ struct option {
 int options_parse(const struct option *options, size_t count, int *argc, char **argv, struct buffer *error) MUST_CHECK;
 void options_help(const struct option *options, size_t count, struct buffer *out);
 /* "90s" to milliseconds; 0 or -EINVAL. */
-int duration_parse(const char *text, int64_t *milliseconds) MUST_CHECK;
+int options_duration_parse(const char *text, int64_t *milliseconds) MUST_CHECK;

@@ -1,5 +1,6 @@
 #include "cli/output.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +10,9 @@
 #include "cli/style.h"
 #include "model/limits.h"
 
-int client_session(struct cli *cli, struct client *client, const char *url)
+enum { THOUSANDS_PLACES = 12 };
+
+int output_session(struct cli *cli, struct client *client, const char *url)
 {
 	struct settings *settings;
 	int code;
@@ -26,7 +29,7 @@ int client_session(struct cli *cli, struct client *client, const char *url)
 int output_ask(struct cli *cli, const char *url, const char *method, const char *path, json_t *body, json_t **answer)
 {
 	struct client client;
-	int code = client_session(cli, &client, url);
+	int code = output_session(cli, &client, url);
 
 	if (code == CLI_GO)
 		code = client_ask(&client, method, path, body, answer);
@@ -36,14 +39,14 @@ int output_ask(struct cli *cli, const char *url, const char *method, const char 
 	return code;
 }
 
-const char *field_text(const json_t *object, const char *name)
+const char *output_field_text(const json_t *object, const char *name)
 {
 	const char *text = json_string_value(json_object_get(object, name));
 
 	return text ? text : "";
 }
 
-int64_t field_integer(const json_t *object, const char *name)
+int64_t output_field_integer(const json_t *object, const char *name)
 {
 	return json_integer_value(json_object_get(object, name));
 }
@@ -101,22 +104,19 @@ int output_units(const struct cli *cli, const char *text, int64_t *units)
 	return CLI_GO;
 }
 
-int output_one(struct cli *cli, const char *url, bool json, const char *method, const char *path, json_t *body,
-	       const char *const *titles, void (*cells)(struct table *, const json_t *))
+int output_rows(json_t *rows, bool json, const char *const *titles, void (*cells)(struct table *, const json_t *))
 {
 	struct table table;
-	json_t *answer;
-	int code = output_ask(cli, url, method, path, body, &answer);
+	json_t *row;
+	size_t index;
 
-	if (code != CLI_GO)
-		return code;
 	if (json)
-		return output_json(answer);
+		return output_json(rows);
 	table_init(&table, titles);
-	cells(&table, answer);
+	json_array_foreach(rows, index, row) cells(&table, row);
 	table_print(&table);
 	table_deinit(&table);
-	json_decref(answer);
+	json_decref(rows);
 	return CLI_OK;
 }
 
@@ -173,10 +173,8 @@ int output_list(struct cli *cli, const char *url, bool json, const char *path, c
 {
 	struct client client;
 	struct buffer after;
-	json_t *all = json_array(), *row;
-	struct table table;
-	size_t index;
-	int code = client_session(cli, &client, url);
+	json_t *all = json_array();
+	int code = output_session(cli, &client, url);
 
 	buffer_init(&after, 1024);
 	while (code == CLI_GO) {
@@ -190,12 +188,21 @@ int output_list(struct cli *cli, const char *url, bool json, const char *path, c
 		json_decref(all);
 		return code;
 	}
-	if (json)
-		return output_json(all);
-	table_init(&table, titles);
-	json_array_foreach(all, index, row) cells(&table, row);
-	table_print(&table);
-	table_deinit(&table);
-	json_decref(all);
-	return CLI_OK;
+	return output_rows(all, json, titles, cells);
+}
+
+const char *output_thousands(uint64_t number)
+{
+	static char places[THOUSANDS_PLACES][32];
+	static unsigned next;
+	char digits[24], *out = places[next = (next + 1) % THOUSANDS_PLACES];
+	int size = snprintf(digits, sizeof(digits), "%" PRIu64, number), at = 0;
+
+	for (int i = 0; i < size; i++) {
+		if (i > 0 && (size - i) % 3 == 0)
+			out[at++] = ',';
+		out[at++] = digits[i];
+	}
+	out[at] = '\0';
+	return out;
 }

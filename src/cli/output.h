@@ -7,14 +7,14 @@
 enum { OUTPUT_PATH_SIZE = 256 };
 
 /* Loads the settings and opens the client by them. CLI_GO or the exit code; close in either case. */
-int client_session(struct cli *cli, struct client *client, const char *url) MUST_CHECK;
+int output_session(struct cli *cli, struct client *client, const char *url) MUST_CHECK;
 
 /* One question to one client. Takes `body`. CLI_GO and *answer, or the exit code. */
 int output_ask(struct cli *cli, const char *url, const char *method, const char *path, json_t *body, json_t **answer) MUST_CHECK;
 
 /* "" and 0 where the field is missing, null or of another kind. */
-const char *field_text(const json_t *object, const char *name);
-int64_t field_integer(const json_t *object, const char *name);
+const char *output_field_text(const json_t *object, const char *name);
+int64_t output_field_integer(const json_t *object, const char *name);
 
 /* Prints the JSON, indented, and drops it. */
 int output_json(json_t *json);
@@ -33,11 +33,13 @@ int output_sure(const struct cli *cli, bool yes, const char *format, ...) __attr
 	}
 /* A number of units, at least 1. CLI_GO or the exit code. */
 int output_units(const struct cli *cli, const char *text, int64_t *units) MUST_CHECK;
-/* The answer to one question as a table of one row, or as JSON. Takes `body`. The exit code. */
-int output_one(struct cli *cli, const char *url, bool json, const char *method, const char *path, json_t *body,
-	       const char *const *titles, void (*cells)(struct table *, const json_t *));
+/* The rows of an array as a table, or as JSON; takes the array. The exit code. */
+int output_rows(json_t *rows, bool json, const char *const *titles, void (*cells)(struct table *, const json_t *));
 /* "&name=value" at the end of a path that has a query; NULL: nothing. */
 void output_filter(struct buffer *path, const char *name, const char *value);
 /* Every page of a list as one table, or as one JSON array. `path` may carry a query. */
 int output_list(struct cli *cli, const char *url, bool json, const char *path, const char *name, const char *const *titles,
 		void (*cells)(struct table *, const json_t *));
+
+/* "12,345" in one of a few static places: good for the arguments of one printf. */
+const char *output_thousands(uint64_t number);

@@ -18,7 +18,7 @@ static enum identity_algorithm algorithm_of(enum jwt_algorithm algorithm)
 	return IDENTITY_HS256;
 }
 
-int token_maker_init(struct token_maker *maker, const struct settings *settings)
+int secrets_token_maker_init(struct token_maker *maker, const struct settings *settings)
 {
 	char *path, ledger[SETTINGS_URL_TEXT_SIZE];
 	int r;
@@ -51,7 +51,7 @@ int token_maker_init(struct token_maker *maker, const struct settings *settings)
 	return r < 0 ? CLI_FAILED : CLI_GO;
 }
 
-void token_maker_deinit(struct token_maker *maker)
+void secrets_token_maker_deinit(struct token_maker *maker)
 {
 	if (maker->key)
 		explicit_bzero(maker->key, strlen(maker->key));
@@ -59,7 +59,7 @@ void token_maker_deinit(struct token_maker *maker)
 	*maker = (struct token_maker){0};
 }
 
-int operator_token_find(const struct settings *settings, char **token)
+int secrets_operator_token(const struct settings *settings, char **token)
 {
 	char *path;
 	int r;

@@ -11,11 +11,11 @@ struct token_maker {
 };
 
 /* Makes the key file where it is missing, as the server would. CLI_GO, or the exit code, the error told. Deinit in either case. */
-int token_maker_init(struct token_maker *maker, const struct settings *settings) MUST_CHECK;
-void token_maker_deinit(struct token_maker *maker);
+int secrets_token_maker_init(struct token_maker *maker, const struct settings *settings) MUST_CHECK;
+void secrets_token_maker_deinit(struct token_maker *maker);
 
 /*
  * The operator's token: operator.token, or the file beside the ledger; malloc'd, NULL where there is none (the server may be open to this
  * machine, or say 401 itself). CLI_GO, or the exit code, the error told.
  */
-int operator_token_find(const struct settings *settings, char **token) MUST_CHECK;
+int secrets_operator_token(const struct settings *settings, char **token) MUST_CHECK;

@@ -15,10 +15,10 @@ static void append_plain(struct buffer *out, const char *text)
 	struct slice rest = slice_of(text);
 
 	while (rest.size) {
-		size_t size = utf8_sequence(rest);
+		size_t size = json_utf8_sequence(rest);
 		struct slice character = {rest.data, size ? size : 1};
 
-		if (size && !text_is_treacherous(character))
+		if (size && !json_is_treacherous(character))
 			buffer_append_slice(out, character);
 		else
 			buffer_append_literal(out, "\xef\xbf\xbd");

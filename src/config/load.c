@@ -239,7 +239,7 @@ static int take_value(struct loading *loading, const struct setting *setting, bo
 {
 	int error;
 
-	value = slice_trim(value);
+	value = setting_trim(value);
 	if (from_file)
 		error = take_secret_file(loading, setting, value, place, name);
 	else
@@ -277,7 +277,7 @@ static int take_line(struct loading *loading, struct slice line, const char *pla
 	struct slice key, value;
 	bool from_file;
 
-	line = slice_trim(line);
+	line = setting_trim(line);
 	if (line.size == 0 || line.data[0] == '#')
 		return 0;
 	if (memchr(line.data, '\0', line.size) || !equals) {
@@ -287,7 +287,7 @@ static int take_line(struct loading *loading, struct slice line, const char *pla
 		buffer_append_literal(loading->error, " is not NAME = VALUE, nor a comment that begins with #");
 		return -EINVAL;
 	}
-	key = slice_trim((struct slice){line.data, (size_t)(equals - line.data)});
+	key = setting_trim((struct slice){line.data, (size_t)(equals - line.data)});
 	value = (struct slice){equals + 1, (size_t)(line.data + line.size - equals - 1)};
 	snprintf(name, sizeof(name), "%.*s", (int)(key.size < sizeof(name) ? key.size : sizeof(name)), key.data);
 	setting = find(key, "_file", plain_name, &from_file);

@@ -60,4 +60,4 @@ void setting_duration_text(int64_t ns, struct buffer *out); /* in the largest un
 
 /* "PENSTOCK_GATE_LISTEN" */
 void setting_environment_name(const struct setting *setting, char name[static SETTING_NAME_MAX]);
-struct slice slice_trim(struct slice text); /* spaces, tabs and line ends, both ends */
+struct slice setting_trim(struct slice text); /* spaces, tabs and line ends, both ends */

@@ -3,7 +3,7 @@
 
 /* What a value of each kind looks like: one function a kind reads it, and setting_describe() says what would have been right. */
 
-struct slice slice_trim(struct slice text)
+struct slice setting_trim(struct slice text)
 {
 	while (text.size > 0 && strchr(" \t\r\n", text.data[0]) && text.data[0]) {
 		text.data++;

@@ -10,7 +10,7 @@
 #include "base/siphash.h"
 #include "model/limits.h"
 
-void faults_add(struct faults *faults, int promise, const char *format, ...)
+void book_faults_add(struct faults *faults, int promise, const char *format, ...)
 {
 	va_list arguments;
 
@@ -22,7 +22,7 @@ void faults_add(struct faults *faults, int promise, const char *format, ...)
 	va_end(arguments);
 }
 
-void faults_merge(struct faults *into, const struct faults *from)
+void book_faults_merge(struct faults *into, const struct faults *from)
 {
 	for (int i = 1; i < PROMISES; i++) {
 		if (into->counts[i] == 0)
@@ -31,7 +31,7 @@ void faults_merge(struct faults *into, const struct faults *from)
 	}
 }
 
-uint64_t faults_total(const struct faults *faults)
+uint64_t book_faults_total(const struct faults *faults)
 {
 	uint64_t total = 0;
 
@@ -159,8 +159,8 @@ static void accepted(struct book *book, uint32_t index, const struct answer *ans
 	if (purchase->told == TOLD_ACCEPTED) {
 		book->replays++;
 		if (hash != purchase->body)
-			faults_add(&book->faults, 3, "key %s was answered 202 twice with different bytes, the second time: %.*s",
-				   key, (int)(answer->body.size < 200 ? answer->body.size : 200), answer->body.data);
+			book_faults_add(&book->faults, 3, "key %s was answered 202 twice with different bytes, the second time: %.*s",
+					key, (int)(answer->body.size < 200 ? answer->body.size : 200), answer->body.data);
 		return;
 	}
 	*kind = TALLY_ACCEPTED; /* new to its buyer: where the first answer was lost, a replay brings the news */
@@ -168,7 +168,7 @@ static void accepted(struct book *book, uint32_t index, const struct answer *ans
 	fault = json_is_object(order) ? read_order(book, purchase, order) : "it is no JSON object";
 	json_decref(order);
 	if (fault) {
-		faults_add(&book->faults, 5, "the 202 for key %s is not the order that was asked for: %s", key, fault);
+		book_faults_add(&book->faults, 5, "the 202 for key %s is not the order that was asked for: %s", key, fault);
 		return;
 	}
 	purchase->body = hash;
@@ -226,13 +226,13 @@ static enum book_next refused(struct book *book, uint32_t index, bool after_acce
 	book_key(book, index, key);
 	if (!rule) {
 		*kind = TALLY_OTHER;
-		faults_add(&book->faults, 5, "key %s was answered %d \"%.*s\", which is no answer to a purchase", key,
-			   answer->status, (int)(code.size < 40 ? code.size : 40), code.data ? code.data : "");
+		book_faults_add(&book->faults, 5, "key %s was answered %d \"%.*s\", which is no answer to a purchase", key,
+				answer->status, (int)(code.size < 40 ? code.size : 40), code.data ? code.data : "");
 		return BOOK_SETTLED;
 	}
 	*kind = rule->kind;
 	if (rule->retry_after && answer->retry_after_s < 0)
-		faults_add(&book->faults, 5, "key %s was answered %d %s without Retry-After", key, rule->status, rule->code);
+		book_faults_add(&book->faults, 5, "key %s was answered %d %s without Retry-After", key, rule->status, rule->code);
 	if (!rule->final) {
 		if (slice_equal(code, SLICE("outcome-unknown")) && purchase->open_since_ns == 0)
 			purchase->open_since_ns = now_ns;
@@ -240,7 +240,8 @@ static enum book_next refused(struct book *book, uint32_t index, bool after_acce
 	}
 	/* An order that was promised cannot be refused any more. An attempt that crossed the 202 on its way may have been. */
 	if (after_accept)
-		faults_add(&book->faults, 3, "key %s has an order, and a retry was answered %d %s", key, rule->status, rule->code);
+		book_faults_add(&book->faults, 3, "key %s has an order, and a retry was answered %d %s", key, rule->status,
+				rule->code);
 	if (purchase->told != TOLD_ACCEPTED)
 		purchase->told = TOLD_REFUSED;
 	purchase->open_since_ns = 0;
@@ -281,13 +282,13 @@ enum book_next book_confirm_answer(struct book *book, uint32_t index, const stru
 		return BOOK_SETTLED;
 	}
 	if (answer->status == 404) {
-		faults_add(&book->faults, 2, "order %s was accepted, and its confirmation was answered 404", id);
+		book_faults_add(&book->faults, 2, "order %s was accepted, and its confirmation was answered 404", id);
 		return BOOK_SETTLED;
 	}
 	if (answer->status == 503 || answer->status == 429)
 		return BOOK_AGAIN;
-	faults_add(&book->faults, 5, "the confirmation of order %s was answered %d \"%.*s\"", id, answer->status,
-		   (int)(code.size < 40 ? code.size : 40), code.data ? code.data : "");
+	book_faults_add(&book->faults, 5, "the confirmation of order %s was answered %d \"%.*s\"", id, answer->status,
+			(int)(code.size < 40 ? code.size : 40), code.data ? code.data : "");
 	return BOOK_SETTLED;
 }
 
@@ -296,5 +297,5 @@ void book_abandon(struct book *book, uint32_t index, const char *why)
 	char key[BOOK_NAME_SIZE];
 
 	book_key(book, index, key);
-	faults_add(&book->faults, 5, "key %s never got its answer: %s", key, why);
+	book_faults_add(&book->faults, 5, "key %s never got its answer: %s", key, why);
 }

@@ -42,9 +42,9 @@ struct faults {
 	uint64_t counts[PROMISES];
 	char first[PROMISES][FAULT_TEXT_SIZE];
 };
-void faults_add(struct faults *faults, int promise, const char *format, ...) __attribute__((format(printf, 3, 4)));
-void faults_merge(struct faults *into, const struct faults *from);
-uint64_t faults_total(const struct faults *faults);
+void book_faults_add(struct faults *faults, int promise, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void book_faults_merge(struct faults *into, const struct faults *from);
+uint64_t book_faults_total(const struct faults *faults);
 
 enum { BOOK_RUN_SIZE = 16, BOOK_NAME_SIZE = 48 };
 struct book {

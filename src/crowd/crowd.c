@@ -134,7 +134,7 @@ void crowd_free(struct crowd *crowd)
 
 /* --- Sending --- */
 
-static void write_purchase(const struct crowd *crowd, uint32_t index, const struct place *place, struct buffer *out)
+static void write_purchase(const struct crowd *crowd, uint32_t index, const struct pool_server *server, struct buffer *out)
 {
 	const struct purchase *purchase = &crowd->book.purchases[index];
 	char key[BOOK_NAME_SIZE], body[128];
@@ -145,16 +145,16 @@ static void write_purchase(const struct crowd *crowd, uint32_t index, const stru
 	buffer_printf(out,
 		      "POST /v1/sales/%s/orders HTTP/1.1\r\nHost: %s\r\n%sIdempotency-Key: %s\r\nContent-Type: application/json\r\n"
 		      "Content-Length: %d\r\n\r\n%s",
-		      crowd->options.sale, place->host, crowd->identities[purchase->buyer], key, size, body);
+		      crowd->options.sale, server->host, crowd->identities[purchase->buyer], key, size, body);
 }
 
-static void write_confirmation(const struct crowd *crowd, uint32_t index, const struct place *place, struct buffer *out)
+static void write_confirmation(const struct crowd *crowd, uint32_t index, const struct pool_server *server, struct buffer *out)
 {
 	const char *token = crowd->options.operator_token;
 	char id[UUID_TEXT_SIZE];
 
 	uuid_format(&crowd->book.purchases[index].order, id);
-	buffer_printf(out, "POST /v1/orders/%s/confirm HTTP/1.1\r\nHost: %s\r\n%s%s%sContent-Length: 0\r\n\r\n", id, place->host,
+	buffer_printf(out, "POST /v1/orders/%s/confirm HTTP/1.1\r\nHost: %s\r\n%s%s%sContent-Length: 0\r\n\r\n", id, server->host,
 		      token ? "Authorization: Bearer " : "", token ? token : "", token ? "\r\n" : "");
 }
 
@@ -191,14 +191,14 @@ static int send_again(struct crowd *crowd, int side, struct shot shot, int64_t w
 }
 
 /* Closes the connection; what it carried is lost. */
-static int lose(struct crowd *crowd, int side, struct connection *connection, int64_t now)
+static int lose(struct crowd *crowd, int side, struct pool_connection *connection, int64_t now)
 {
-	enum connection_state state = connection->state;
+	enum pool_connection_state state = connection->state;
 	struct shot shot = connection->shot;
 	bool written = connection->written;
 
 	pool_close(&crowd->sides[side].pool, connection);
-	if (state == CONNECTION_IDLE)
+	if (state == POOL_IDLE)
 		return 0;
 	return lost(crowd, side, &shot, written, now);
 }
@@ -215,7 +215,7 @@ static int send_one(struct crowd *crowd, int side, int64_t now)
 	struct plan *plan = &crowd->sides[side].plan;
 	struct shot shot = plan_pop(plan);
 	struct purchase *purchase = &crowd->book.purchases[shot.purchase];
-	struct connection *connection;
+	struct pool_connection *connection;
 	int error;
 
 	if (crowd->stopped && side == BUY && purchase->open_since_ns == 0)
@@ -240,12 +240,12 @@ static int send_one(struct crowd *crowd, int side, int64_t now)
 		if (purchase->tries < UINT16_MAX)
 			purchase->tries++;
 		crowd->sent++;
-		write_purchase(crowd, shot.purchase, &pool->places[connection->place], &connection->out);
+		write_purchase(crowd, shot.purchase, &pool->servers[connection->server], &connection->out);
 	} else {
-		write_confirmation(crowd, shot.purchase, &pool->places[connection->place], &connection->out);
+		write_confirmation(crowd, shot.purchase, &pool->servers[connection->server], &connection->out);
 	}
 	ASSERT(!connection->out.failed);
-	if (connection->state == CONNECTION_BUSY && pool_send(pool, connection) < 0)
+	if (connection->state == POOL_BUSY && pool_send(pool, connection) < 0)
 		return lose(crowd, side, connection, now);
 	return 0;
 }
@@ -287,7 +287,7 @@ static int after_accept(struct crowd *crowd, uint32_t index, int64_t now)
 }
 
 /* Whether somebody comes again after an answer that was not the last word, and when. */
-static int come_again(struct crowd *crowd, const struct connection *connection, const struct answer *answer, int64_t now)
+static int come_again(struct crowd *crowd, const struct pool_connection *connection, const struct answer *answer, int64_t now)
 {
 	const struct purchase *purchase = &crowd->book.purchases[connection->shot.purchase];
 	int64_t wait = answer->retry_after_s > 0 ? answer->retry_after_s * SECOND : 100 * MS;
@@ -307,7 +307,7 @@ static int come_again(struct crowd *crowd, const struct connection *connection, 
 	return send_again(crowd, BUY, shot, wait, now);
 }
 
-static int handle_purchase(struct crowd *crowd, struct connection *connection, const struct answer *answer, int64_t now)
+static int handle_purchase(struct crowd *crowd, struct pool_connection *connection, const struct answer *answer, int64_t now)
 {
 	struct shot shot = connection->shot;
 	struct purchase *purchase = &crowd->book.purchases[shot.purchase];
@@ -339,7 +339,7 @@ static int handle_purchase(struct crowd *crowd, struct connection *connection, c
 	return r;
 }
 
-static int handle_payment(struct crowd *crowd, struct connection *connection, const struct answer *answer, int64_t now)
+static int handle_payment(struct crowd *crowd, struct pool_connection *connection, const struct answer *answer, int64_t now)
 {
 	struct shot shot = connection->shot;
 	struct purchase *purchase = &crowd->book.purchases[shot.purchase];
@@ -354,7 +354,7 @@ static int handle_payment(struct crowd *crowd, struct connection *connection, co
 }
 
 /* What has come in on a connection. `ended`: the server has closed it. */
-static int handle_input(struct crowd *crowd, int side, struct connection *connection, bool ended, int64_t now)
+static int handle_input(struct crowd *crowd, int side, struct pool_connection *connection, bool ended, int64_t now)
 {
 	struct pool *pool = &crowd->sides[side].pool;
 	struct answer answer;
@@ -362,14 +362,14 @@ static int handle_input(struct crowd *crowd, int side, struct connection *connec
 	size_t used = 0;
 	int outcome, r;
 
-	if (connection->state == CONNECTION_IDLE || connection->in.size == 0)
+	if (connection->state == POOL_IDLE || connection->in.size == 0)
 		return ended ? lose(crowd, side, connection, now) : 0;
 	outcome = answer_read(connection->in.data, connection->in.size, &answer, &used, &reason);
 	if (outcome == ANSWER_MORE)
 		return ended ? lose(crowd, side, connection, now) : 0;
 	if (outcome == ANSWER_FAULT || used != connection->in.size) {
-		faults_add(&crowd->book.faults, 5, "an answer that is no proper HTTP answer: %s",
-			   outcome == ANSWER_FAULT ? reason : "there is more behind it than was asked for");
+		book_faults_add(&crowd->book.faults, 5, "an answer that is no proper HTTP answer: %s",
+				outcome == ANSWER_FAULT ? reason : "there is more behind it than was asked for");
 		return lose(crowd, side, connection, now);
 	}
 	r = side == BUY ? handle_purchase(crowd, connection, &answer, now) : handle_payment(crowd, connection, &answer, now);
@@ -384,13 +384,13 @@ static int handle_event(struct crowd *crowd, const struct epoll_event *event, in
 {
 	int side = (int)(event->data.u64 >> 32), r = 0;
 	struct pool *pool = &crowd->sides[side].pool;
-	struct connection *connection = &pool->connections[event->data.u64 & UINT32_MAX];
+	struct pool_connection *connection = &pool->connections[event->data.u64 & UINT32_MAX];
 	bool ended = event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
-	bool connecting = connection->state == CONNECTION_CONNECTING;
+	bool connecting = connection->state == POOL_CONNECTING;
 
-	if (connection->state == CONNECTION_CLOSED)
+	if (connection->state == POOL_CLOSED)
 		return 0;
-	if (connection->state != CONNECTION_IDLE && event->events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
+	if (connection->state != POOL_IDLE && event->events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
 		r = pool_send(pool, connection);
 	if (r == -ECONNREFUSED)
 		pool_refused(pool, connection, now);
@@ -415,15 +415,15 @@ static int scan(struct crowd *crowd, int64_t now)
 		struct pool *pool = &crowd->sides[side].pool;
 
 		for (uint32_t i = 0; i < pool->count; i++) {
-			struct connection *connection = &pool->connections[i];
+			struct pool_connection *connection = &pool->connections[i];
 			int r;
 
-			if ((connection->state != CONNECTION_BUSY && connection->state != CONNECTION_CONNECTING) ||
+			if ((connection->state != POOL_BUSY && connection->state != POOL_CONNECTING) ||
 			    now - connection->sent_ns <= crowd->options.timeout_ns)
 				continue;
 			if (connection->written)
-				faults_add(&crowd->book.faults, 5, "a request had no answer within %lld ms",
-					   (long long)(crowd->options.timeout_ns / MS));
+				book_faults_add(&crowd->book.faults, 5, "a request had no answer within %lld ms",
+						(long long)(crowd->options.timeout_ns / MS));
 			r = lose(crowd, side, connection, now);
 			if (r < 0)
 				return r;

@@ -27,14 +27,14 @@
 enum { CROWD_SKUS_MAX = 200 };
 
 struct crowd_options {
-	const struct place *servers;   /* they take turns; one that is down is left out */
-	size_t server_count;           /* 1 to POOL_PLACES_MAX */
-	const struct place *operators; /* payments go there, in turns */
-	size_t operator_count;         /* 0: nobody pays */
-	const char *operator_token;    /* NULL: none */
-	const char *sale;              /* borrowed, as every pointer here, until crowd_free() */
-	const char *const *skus;       /* buyers spread over them */
-	size_t sku_count;              /* at least 1 */
+	const struct pool_server *servers;   /* they take turns; one that is down is left out */
+	size_t server_count;                 /* 1 to POOL_SERVERS_MAX */
+	const struct pool_server *operators; /* payments go there, in turns */
+	size_t operator_count;               /* 0: nobody pays */
+	const char *operator_token;          /* NULL: none */
+	const char *sale;                    /* borrowed, as every pointer here, until crowd_free() */
+	const char *const *skus;             /* buyers spread over them */
+	size_t sku_count;                    /* at least 1 */
 	uint32_t quantity;
 	size_t buyers, bots, bot_requests; /* requests of each bot */
 	double retries;                    /* percent of people who send the same request again after its answer */

@@ -99,7 +99,7 @@ void plan_cut(struct plan *plan)
 	plan->list_next = plan->list_count;
 }
 
-int64_t arrival_time(enum arrival arrival, size_t index, size_t count, int64_t over_ns)
+int64_t plan_arrival_time(enum arrival arrival, size_t index, size_t count, int64_t over_ns)
 {
 	double part = ((double)index + 0.5) / (double)count;
 

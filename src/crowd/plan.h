@@ -46,4 +46,4 @@ struct shot plan_pop(struct plan *plan);
 void plan_cut(struct plan *plan);
 
 /* When the arrival number `index` of `count` comes, from the start, for a crowd that arrives within over_ns. */
-int64_t arrival_time(enum arrival arrival, size_t index, size_t count, int64_t over_ns);
+int64_t plan_arrival_time(enum arrival arrival, size_t index, size_t count, int64_t over_ns);

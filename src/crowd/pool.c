@@ -11,7 +11,7 @@
 enum { NONE = -1, READ_STEP = 4096, IN_MAX = ANSWER_HEAD_MAX + 256 * 1024, OUT_MAX = 64 * 1024 };
 static const int64_t DOWN_NS = 25 * INT64_C(1000000); /* a server that refuses connections is left alone for so long */
 
-int place_parse(const char *url, struct place *place)
+int pool_server_parse(const char *url, struct pool_server *server)
 {
 	static const char scheme[] = "http://";
 	char host[POOL_HOST_SIZE], *colon, *name = host;
@@ -26,7 +26,7 @@ int place_parse(const char *url, struct place *place)
 		return -EINVAL;
 	memcpy(host, url, size);
 	host[size] = '\0';
-	memcpy(place->host, host, size + 1);
+	memcpy(server->host, host, size + 1);
 	colon = strrchr(host, ':');
 	if (colon && strchr(colon, ']'))
 		colon = NULL;
@@ -38,28 +38,28 @@ int place_parse(const char *url, struct place *place)
 	}
 	if (getaddrinfo(name, colon ? colon + 1 : "80", &hints, &found) != 0)
 		return -EHOSTUNREACH;
-	memcpy(&place->address, found->ai_addr, found->ai_addrlen);
-	place->size = found->ai_addrlen;
+	memcpy(&server->address, found->ai_addr, found->ai_addrlen);
+	server->size = found->ai_addrlen;
 	freeaddrinfo(found);
 	return 0;
 }
 
-bool place_is_loopback4(const struct place *place)
+bool pool_server_is_loopback4(const struct pool_server *server)
 {
-	const struct sockaddr_in *address = (const struct sockaddr_in *)&place->address;
+	const struct sockaddr_in *address = (const struct sockaddr_in *)&server->address;
 
-	return place->address.ss_family == AF_INET && ntohl(address->sin_addr.s_addr) >> 24 == 127;
+	return server->address.ss_family == AF_INET && ntohl(address->sin_addr.s_addr) >> 24 == 127;
 }
 
-int pool_init(struct pool *pool, const struct place *places, size_t place_count, int epoll, uint32_t tag, uint32_t count,
+int pool_init(struct pool *pool, const struct pool_server *servers, size_t server_count, int epoll, uint32_t tag, uint32_t count,
 	      uint32_t sources)
 {
-	size_t lists = (sources ? sources : 1) * place_count;
+	size_t lists = (sources ? sources : 1) * server_count;
 
-	ASSERT(place_count <= POOL_PLACES_MAX);
+	ASSERT(server_count <= POOL_SERVERS_MAX);
 	*pool = (struct pool){
-		.places = places,
-		.place_count = (uint32_t)place_count,
+		.servers = servers,
+		.server_count = (uint32_t)server_count,
 		.epoll = epoll,
 		.tag = tag,
 		.sources = sources,
@@ -97,21 +97,21 @@ void pool_deinit(struct pool *pool)
 	*pool = (struct pool){0};
 }
 
-static int32_t index_of(const struct pool *pool, const struct connection *connection)
+static int32_t index_of(const struct pool *pool, const struct pool_connection *connection)
 {
 	return (int32_t)(connection - pool->connections);
 }
 
-/* --- The idle ones: a list by age, and one for each source and place --- */
+/* --- The idle ones: a list by age, and one for each source and server --- */
 
-static int32_t *idle_list(const struct pool *pool, uint32_t source, uint32_t place)
+static int32_t *idle_list(const struct pool *pool, uint32_t source, uint32_t server)
 {
-	return &pool->by_source[(size_t)source * pool->place_count + place];
+	return &pool->by_source[(size_t)source * pool->server_count + server];
 }
 
-static void idle_add(struct pool *pool, struct connection *connection)
+static void idle_add(struct pool *pool, struct pool_connection *connection)
 {
-	int32_t index = index_of(pool, connection), *head = idle_list(pool, connection->source, connection->place);
+	int32_t index = index_of(pool, connection), *head = idle_list(pool, connection->source, connection->server);
 
 	pool->idle++;
 	connection->older = pool->newest;
@@ -128,7 +128,7 @@ static void idle_add(struct pool *pool, struct connection *connection)
 	*head = index;
 }
 
-static void idle_remove(struct pool *pool, struct connection *connection)
+static void idle_remove(struct pool *pool, struct pool_connection *connection)
 {
 	pool->idle--;
 	if (connection->older != NONE)
@@ -144,7 +144,7 @@ static void idle_remove(struct pool *pool, struct connection *connection)
 	if (connection->source_newer != NONE)
 		pool->connections[connection->source_newer].source_older = connection->source_older;
 	else
-		*idle_list(pool, connection->source, connection->place) = connection->source_older;
+		*idle_list(pool, connection->source, connection->server) = connection->source_older;
 }
 
 /* --- Opening and closing --- */
@@ -162,9 +162,9 @@ static int bind_source(int fd, uint32_t source)
 	return bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 }
 
-static int open_connection(struct pool *pool, struct connection *connection, uint32_t source, uint32_t place)
+static int open_connection(struct pool *pool, struct pool_connection *connection, uint32_t source, uint32_t server)
 {
-	const struct place *to = &pool->places[place];
+	const struct pool_server *to = &pool->servers[server];
 	struct epoll_event event = {
 		.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
 		.data.u64 = (uint64_t)pool->tag << 32 | (uint32_t)index_of(pool, connection),
@@ -186,20 +186,20 @@ static int open_connection(struct pool *pool, struct connection *connection, uin
 	}
 	connection->socket = fd;
 	connection->source = source;
-	connection->place = place;
-	connection->state = CONNECTION_CONNECTING;
+	connection->server = server;
+	connection->state = POOL_CONNECTING;
 	pool->opened++;
 	return 0;
 }
 
-void pool_close(struct pool *pool, struct connection *connection)
+void pool_close(struct pool *pool, struct pool_connection *connection)
 {
-	ASSERT(connection->state != CONNECTION_CLOSED);
-	if (connection->state == CONNECTION_IDLE)
+	ASSERT(connection->state != POOL_CLOSED);
+	if (connection->state == POOL_IDLE)
 		idle_remove(pool, connection);
 	close(connection->socket);
 	connection->socket = -1;
-	connection->state = CONNECTION_CLOSED;
+	connection->state = POOL_CLOSED;
 	pool->free[pool->free_count++] = index_of(pool, connection);
 	pool->used--;
 }
@@ -214,65 +214,65 @@ bool pool_has_room(const struct pool *pool)
 	return pool->free_count > 0 || pool->oldest != NONE;
 }
 
-/* --- Several places take turns --- */
+/* --- Several servers take turns --- */
 
 int64_t pool_up_at(const struct pool *pool)
 {
 	int64_t first = INT64_MAX;
 
-	for (uint32_t i = 0; i < pool->place_count; i++)
+	for (uint32_t i = 0; i < pool->server_count; i++)
 		if (pool->down_until_ns[i] < first)
 			first = pool->down_until_ns[i];
 	return first;
 }
 
-static uint32_t next_place(struct pool *pool, int64_t now_ns)
+static uint32_t next_server(struct pool *pool, int64_t now_ns)
 {
-	for (uint32_t i = 0; i < pool->place_count; i++) {
-		uint32_t place = pool->turn++ % pool->place_count;
+	for (uint32_t i = 0; i < pool->server_count; i++) {
+		uint32_t server = pool->turn++ % pool->server_count;
 
-		if (pool->down_until_ns[place] <= now_ns)
-			return place;
+		if (pool->down_until_ns[server] <= now_ns)
+			return server;
 	}
 	ASSERT(false);
 	return 0;
 }
 
-/* An idle connection of that source, if need be to another place that is up; NONE: there is none. */
-static int32_t find_idle(const struct pool *pool, uint32_t source, uint32_t place, int64_t now_ns)
+/* An idle connection of that source, if need be to another server that is up; NONE: there is none. */
+static int32_t find_idle(const struct pool *pool, uint32_t source, uint32_t server, int64_t now_ns)
 {
-	int32_t found = *idle_list(pool, source, place);
+	int32_t found = *idle_list(pool, source, server);
 
 	if (found != NONE || pool->free_count > 0)
 		return found;
 	/* All connections are open: one that is there is better used than closed for another. */
-	for (uint32_t i = 0; i < pool->place_count && found == NONE; i++)
+	for (uint32_t i = 0; i < pool->server_count && found == NONE; i++)
 		if (pool->down_until_ns[i] <= now_ns)
 			found = *idle_list(pool, source, i);
 	return found;
 }
 
-struct connection *pool_take(struct pool *pool, uint32_t source, int64_t now_ns, int *error)
+struct pool_connection *pool_take(struct pool *pool, uint32_t source, int64_t now_ns, int *error)
 {
-	struct connection *connection;
-	uint32_t place = next_place(pool, now_ns);
-	int32_t idle = find_idle(pool, source, place, now_ns);
+	struct pool_connection *connection;
+	uint32_t server = next_server(pool, now_ns);
+	int32_t idle = find_idle(pool, source, server, now_ns);
 
 	*error = 0;
 	ASSERT(source < (pool->sources ? pool->sources : 1));
 	if (idle != NONE) {
 		connection = &pool->connections[idle];
 		idle_remove(pool, connection);
-		connection->state = CONNECTION_BUSY;
+		connection->state = POOL_BUSY;
 	} else {
 		if (pool->free_count == 0 && pool->oldest != NONE)
 			pool_close(pool, &pool->connections[pool->oldest]);
 		if (pool->free_count == 0)
 			return NULL;
 		connection = &pool->connections[pool->free[pool->free_count - 1]];
-		*error = open_connection(pool, connection, source, place);
+		*error = open_connection(pool, connection, source, server);
 		if (*error < 0) {
-			pool->down_until_ns[place] = now_ns + DOWN_NS;
+			pool->down_until_ns[server] = now_ns + DOWN_NS;
 			return NULL;
 		}
 		pool->free_count--;
@@ -284,15 +284,15 @@ struct connection *pool_take(struct pool *pool, uint32_t source, int64_t now_ns,
 	return connection;
 }
 
-void pool_refused(struct pool *pool, const struct connection *connection, int64_t now_ns)
+void pool_refused(struct pool *pool, const struct pool_connection *connection, int64_t now_ns)
 {
-	pool->down_until_ns[connection->place] = now_ns + DOWN_NS;
+	pool->down_until_ns[connection->server] = now_ns + DOWN_NS;
 }
 
-void pool_release(struct pool *pool, struct connection *connection)
+void pool_release(struct pool *pool, struct pool_connection *connection)
 {
-	ASSERT(connection->state == CONNECTION_BUSY);
-	connection->state = CONNECTION_IDLE;
+	ASSERT(connection->state == POOL_BUSY);
+	connection->state = POOL_IDLE;
 	idle_add(pool, connection);
 }
 
@@ -312,9 +312,9 @@ static bool met_itself(int fd)
 	       memcmp(&own, &peer, own_size) == 0;
 }
 
-int pool_send(struct pool *pool, struct connection *connection)
+int pool_send(struct pool *pool, struct pool_connection *connection)
 {
-	if (connection->state == CONNECTION_CONNECTING) {
+	if (connection->state == POOL_CONNECTING) {
 		struct sockaddr_storage peer;
 		socklen_t size = sizeof(peer), error_size = sizeof(int);
 		int error = 0;
@@ -328,7 +328,7 @@ int pool_send(struct pool *pool, struct connection *connection)
 			return 0; /* not yet */
 		if (met_itself(connection->socket))
 			return -ECONNREFUSED;
-		connection->state = CONNECTION_BUSY;
+		connection->state = POOL_BUSY;
 	}
 	while (connection->out.size > 0) {
 		ssize_t sent = send(connection->socket, connection->out.data, connection->out.size, MSG_NOSIGNAL);
@@ -343,7 +343,7 @@ int pool_send(struct pool *pool, struct connection *connection)
 	return 0;
 }
 
-int pool_receive(struct connection *connection)
+int pool_receive(struct pool_connection *connection)
 {
 	for (;;) {
 		char *room = buffer_reserve(&connection->in, READ_STEP);

@@ -14,10 +14,10 @@ const char *shape_check(const struct crowd_options *options)
 		return "a crowd has 1 to 100,000 connections";
 	if (options->addresses > 16000000)
 		return "there are 16,000,000 source addresses at most";
-	if (options->server_count == 0 || options->server_count > POOL_PLACES_MAX || options->operator_count > POOL_PLACES_MAX)
+	if (options->server_count == 0 || options->server_count > POOL_SERVERS_MAX || options->operator_count > POOL_SERVERS_MAX)
 		return "a crowd goes to 1 to 16 servers";
 	for (size_t i = 0; options->addresses > 0 && i < options->server_count; i++)
-		if (!place_is_loopback4(&options->servers[i]))
+		if (!pool_server_is_loopback4(&options->servers[i]))
 			return "source addresses can be chosen only against a server on 127.0.0.0/8";
 	if (options->sku_count == 0 || options->sku_count > CROWD_SKUS_MAX)
 		return "the sale has no lots, or too many";
@@ -79,7 +79,7 @@ int shape_plan(const struct crowd_options *options, uint64_t *random, struct boo
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		bool person = order[i] < options->buyers;
 		struct shot shot = {
-			.due_ns = arrival_time(options->arrival, i, count, options->over_ns),
+			.due_ns = plan_arrival_time(options->arrival, i, count, options->over_ns),
 			.purchase = book_add(book, order[i], (uint16_t)(mix(random) % options->sku_count)),
 		};
 

@@ -26,8 +26,8 @@ static void count_units(struct verdict *verdict, const struct verdict_order *ord
 			return;
 		}
 	}
-	faults_add(&verdict->faults, 1, "the ledger has an order for %.*s, which the sale does not sell", (int)order->sku.size,
-		   order->sku.data);
+	book_faults_add(&verdict->faults, 1, "the ledger has an order for %.*s, which the sale does not sell",
+			(int)order->sku.size, order->sku.data);
 }
 
 static void count_state(struct verdict *verdict, enum order_state state)
@@ -67,23 +67,23 @@ static void compare(struct verdict *verdict, uint32_t index, const struct verdic
 	book_key(book, index, key);
 	uuid_format(&order->id, id);
 	if (purchase->seen)
-		faults_add(&verdict->faults, 3, "key %s has two orders in the ledger, the second is %s", key, id);
+		book_faults_add(&verdict->faults, 3, "key %s has two orders in the ledger, the second is %s", key, id);
 	purchase->seen = true;
 	if (purchase->told == TOLD_REFUSED && order_is_live(order->state))
-		faults_add(&verdict->faults, 5, "key %s was refused, and the ledger has order %s (%s) for it", key, id,
-			   order_state_name(order->state));
+		book_faults_add(&verdict->faults, 5, "key %s was refused, and the ledger has order %s (%s) for it", key, id,
+				order_state_name(order->state));
 	if (purchase->told != TOLD_ACCEPTED)
 		return;
 	if (!uuid_equal(&purchase->order, &order->id)) {
-		faults_add(&verdict->faults, 3, "key %s was told another order than the ledger has for it, %s", key, id);
+		book_faults_add(&verdict->faults, 3, "key %s was told another order than the ledger has for it, %s", key, id);
 		return;
 	}
 	what = difference(book, purchase, order);
 	if (what)
-		faults_add(&verdict->faults, 2, "order %s: its %s is not what its buyer was told", id, what);
+		book_faults_add(&verdict->faults, 2, "order %s: its %s is not what its buyer was told", id, what);
 	if (purchase->confirm_told && order->state != ORDER_CONFIRMED)
-		faults_add(&verdict->faults, 2, "order %s was told confirmed, and the ledger has it %s", id,
-			   order_state_name(order->state));
+		book_faults_add(&verdict->faults, 2, "order %s was told confirmed, and the ledger has it %s", id,
+				order_state_name(order->state));
 }
 
 void verdict_order(struct verdict *verdict, const struct verdict_order *order)
@@ -116,20 +116,20 @@ void verdict_finish(struct verdict *verdict)
 			continue;
 		book_key(book, (uint32_t)i, text);
 		uuid_format(&purchase->order, id);
-		faults_add(&verdict->faults, 2, "order %s (key %s) was accepted, and the ledger does not have it", id, text);
+		book_faults_add(&verdict->faults, 2, "order %s (key %s) was accepted, and the ledger does not have it", id, text);
 	}
 	for (size_t i = 0; i < book->buyers; i++) {
 		if (verdict->live[i] <= verdict->limit_per_buyer)
 			continue;
 		book_buyer_name(book, (uint32_t)i, text);
-		faults_add(&verdict->faults, 3, "%s has %" PRIu32 " units, the limit is %" PRIu32, text, verdict->live[i],
-			   verdict->limit_per_buyer);
+		book_faults_add(&verdict->faults, 3, "%s has %" PRIu32 " units, the limit is %" PRIu32, text, verdict->live[i],
+				verdict->limit_per_buyer);
 	}
 	for (size_t i = 0; i < verdict->lot_count; i++) {
 		const struct verdict_lot *lot = &verdict->lots[i];
 
 		if (lot->live > lot->units)
-			faults_add(&verdict->faults, 1, "%.*s has %" PRId64 " units in live orders of %" PRId64,
-				   (int)lot->sku.size, lot->sku.data, lot->live, lot->units);
+			book_faults_add(&verdict->faults, 1, "%.*s has %" PRId64 " units in live orders of %" PRId64,
+					(int)lot->sku.size, lot->sku.data, lot->live, lot->units);
 	}
 }

@@ -53,7 +53,7 @@ static bool header_buyer(struct gate_request *request, struct identity_buyer *bu
 	if (!gate_peer_trusted(request))
 		return false;
 	*reason = "The header that names the buyer must be 1 to 128 printable ASCII characters without spaces.";
-	if (!buyer_valid(value))
+	if (!sale_buyer_valid(value))
 		return false;
 	memcpy(buyer->name, value.data, value.size);
 	buyer->size = value.size;

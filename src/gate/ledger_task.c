@@ -89,7 +89,7 @@ bool ledger_task_key_fits(struct gate_request *request)
 {
 	struct slice key = request->http->known[HTTP_IDEMPOTENCY_KEY];
 
-	if (!key.data || key_valid(key))
+	if (!key.data || sale_key_valid(key))
 		return true;
 	reply_bad_field(&request->thread->reply, PROBLEM_INVALID_VALUE, "Idempotency-Key",
 			"Idempotency-Key must be 1 to %d printable ASCII characters.", KEY_MAX);

@@ -26,12 +26,17 @@ static void work_create(struct ledger_task *task)
 	struct ledger_item item = {0};
 	struct slice sku, name;
 	struct body_field fields[] = {
-		{.name = "sku", .kind = BODY_TEXT, .target = &sku, .required = true, .valid = sku_valid, .rule = "1 to 64 letters, digits, '.', '_' or '-'"},
+		{.name = "sku",
+		 .kind = BODY_TEXT,
+		 .target = &sku,
+		 .required = true,
+		 .valid = sale_sku_valid,
+		 .rule = "1 to 64 letters, digits, '.', '_' or '-'"},
 		{.name = "name",
 		 .kind = BODY_TEXT,
 		 .target = &name,
 		 .required = true,
-		 .valid = name_valid,
+		 .valid = sale_name_valid,
 		 .rule = "1 to 200 bytes of text without control characters"},
 		{.name = "on_hand", .kind = BODY_INTEGER, .target = &item.on_hand, .required = true, .min = 0, .max = UNITS_MAX},
 	};
@@ -151,7 +156,7 @@ static void work_adjust(struct ledger_task *task)
 		 .kind = BODY_TEXT,
 		 .target = &reason,
 		 .required = true,
-		 .valid = name_valid,
+		 .valid = sale_name_valid,
 		 .rule = "1 to 200 bytes of text without control characters"},
 	};
 

@@ -36,7 +36,7 @@ static void term_table(struct terms *terms, struct body_field fields[TERM_COUNT]
 		[TERM_NAME] = {.name = "name",
 			       .kind = BODY_TEXT,
 			       .target = &terms->name,
-			       .valid = name_valid,
+			       .valid = sale_name_valid,
 			       .rule = "1 to 200 bytes of text without control characters"},
 		[TERM_PRICE] = {.name = "price", .kind = BODY_OBJECT, .target = &terms->price},
 		[TERM_LIMIT] = {.name = "limit_per_buyer", .kind = BODY_INTEGER, .target = &terms->limit, .min = 1, .max = LIMIT_MAX},
@@ -115,7 +115,7 @@ int operator_sale_read_lots(json_t *array, struct sale *sale, int64_t min, struc
 		struct sale_lot *lot = &sale->lots[i];
 		struct slice sku;
 		struct body_field fields[] = {
-			{.name = "sku", .kind = BODY_TEXT, .target = &sku, .required = true, .valid = sku_valid, .rule = "the SKU of an item"},
+			{.name = "sku", .kind = BODY_TEXT, .target = &sku, .required = true, .valid = sale_sku_valid, .rule = "the SKU of an item"},
 			{.name = "units", .kind = BODY_INTEGER, .target = &lot->allocated, .required = true, .min = min, .max = UNITS_MAX},
 		};
 		json_t *object = json_array_get(array, i);

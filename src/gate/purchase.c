@@ -209,7 +209,7 @@ static bool read_purchase(struct gate_request *request, const struct sale *sale,
 	struct slice sku = SLICE_NULL;
 	struct body_field fields[] = {
 		{.name = "quantity", .kind = BODY_INTEGER, .target = &quantity, .min = 1, .max = sale->limit_per_buyer},
-		{.name = "sku", .kind = BODY_TEXT, .target = &sku, .valid = sku_valid, .rule = "the SKU of a lot of this sale"},
+		{.name = "sku", .kind = BODY_TEXT, .target = &sku, .valid = sale_sku_valid, .rule = "the SKU of a lot of this sale"},
 	};
 	struct reply *reply = &request->thread->reply;
 	json_t *body = body_parse(request->http, reply);
@@ -231,12 +231,12 @@ static bool read_purchase(struct gate_request *request, const struct sale *sale,
 	}
 	json_decref(body);
 	asked->key = request->http->known[HTTP_IDEMPOTENCY_KEY];
-	if (!bad && asked->key.data && !key_valid(asked->key)) {
+	if (!bad && asked->key.data && !sale_key_valid(asked->key)) {
 		bad = true;
 		reply_bad_field(reply, PROBLEM_INVALID_VALUE, "Idempotency-Key",
 				"Idempotency-Key must be 1 to %d printable ASCII characters.", KEY_MAX);
 	}
-	if (!bad && key_reserved(asked->key)) {
+	if (!bad && sale_key_reserved(asked->key)) {
 		bad = true;
 		reply_bad_field(reply, PROBLEM_INVALID_VALUE, "Idempotency-Key",
 				"Idempotency-Key must not begin with \"%s\": such keys are made by the server.", LATE_CONFIRM_KEY);

@@ -68,7 +68,7 @@ struct connection *connection_new(struct http_loop *loop, int fd, const struct a
 	connection->out_since_ns = 0;
 	connection->drained = 0;
 	if (counted)
-		count_level(&loop->stats.open, 1);
+		loop_count_level(&loop->stats.open, 1);
 	else
 		loop->reserved++;
 	if (!proxy)
@@ -157,14 +157,14 @@ void connection_drop(struct connection *connection)
 	loop->live--;
 	if (connection->counted) {
 		atomic_fetch_sub(&loop->settings.quota->connections, 1);
-		count_level(&loop->stats.open, -1);
+		loop_count_level(&loop->stats.open, -1);
 	} else {
 		loop->reserved--;
 	}
 	if (loop->accept_ns != INT64_MAX)
 		listeners_resume(loop);
 	if (alive) {
-		count(&loop->stats.hangups, 1);
+		loop_count(&loop->stats.hangups, 1);
 		loop->handler->gone(loop->handler, handle);
 	}
 }
@@ -210,7 +210,7 @@ void connection_enter(struct connection *connection, enum phase phase)
 
 	ASSERT(moves[from] & 1u << phase);
 	if (from == PHASE_STREAM || phase == PHASE_STREAM)
-		count_level(&connection->loop->stats.streams, phase == PHASE_STREAM ? 1 : -1);
+		loop_count_level(&connection->loop->stats.streams, phase == PHASE_STREAM ? 1 : -1);
 	connection->phase = phase;
 	switch (phase) {
 	case PHASE_FREE:
@@ -397,7 +397,7 @@ void connection_expired(struct connection *connection)
 		connection_drop(connection);
 		return;
 	}
-	count(&loop->stats.timeouts, 1);
+	loop_count(&loop->stats.timeouts, 1);
 	if (connection_has_output(connection)) {
 		reset(connection);
 	} else if (connection->phase == PHASE_HEAD || connection->phase == PHASE_BODY) {

@@ -240,7 +240,7 @@ void http_refuse(struct http_exchange *exchange)
 	struct slice refusal = connection->loop->settings.refusal;
 
 	ASSERT(connection->phase == PHASE_CALLED);
-	count(&connection->loop->stats.refused, 1);
+	loop_count(&connection->loop->stats.refused, 1);
 	output_append(connection, refusal.data, refusal.size);
 	connection_enter(connection, PHASE_CLOSING);
 	release(connection);

@@ -100,9 +100,9 @@ static void send_refusal(struct http_loop *loop, int fd)
 {
 	struct slice refusal = loop->settings.refusal;
 
-	count(&loop->stats.refused, 1);
+	loop_count(&loop->stats.refused, 1);
 	if (refusal.size > 0 && send(fd, refusal.data, refusal.size, MSG_NOSIGNAL) > 0)
-		count(&loop->stats.bytes_out, refusal.size);
+		loop_count(&loop->stats.bytes_out, refusal.size);
 }
 
 /* What has come already is read, so that closing sends FIN and not RST. */
@@ -135,7 +135,7 @@ static bool make_room(struct http_loop *loop, const struct address *newcomer)
 			connection_queue(connection);
 			continue;
 		}
-		count(&loop->stats.evicted, 1);
+		loop_count(&loop->stats.evicted, 1);
 		connection_drop(connection);
 		return true;
 	}
@@ -157,13 +157,13 @@ static void take(struct http_loop *loop, const struct listener *listener, int fd
 
 	if (listener->proxy && !(loop->settings.proxies && network_list_contains(loop->settings.proxies, peer))) {
 		/* Whoever may say who the client is must be known. */
-		count(&loop->stats.faults, 1);
+		loop_count(&loop->stats.faults, 1);
 		close(fd);
 		return;
 	}
 	counted = take_place(quota) || (make_room(loop, peer) && take_place(quota));
 	if ((counted || loop->reserved < HTTP_RESERVE) && connection_new(loop, fd, peer, listener->proxy, counted)) {
-		count(&loop->stats.accepted, 1);
+		loop_count(&loop->stats.accepted, 1);
 		return;
 	}
 	if (counted)
@@ -221,7 +221,7 @@ bool listener_accept(struct http_loop *loop, struct listener *listener)
 			return true;
 		if (fd == -EINTR || fd == -ECONNABORTED)
 			continue;
-		count(&loop->stats.accept_errors, 1);
+		loop_count(&loop->stats.accept_errors, 1);
 		if (fd != -EMFILE && fd != -ENFILE && fd != -ENOBUFS && fd != -ENOMEM)
 			continue; /* an error of that connection alone (accept(2) lists many) */
 		run_dry(loop, listener);

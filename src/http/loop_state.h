@@ -55,13 +55,13 @@ struct http_loop {
 	size_t output_size;
 };
 
-static inline void count(_Atomic uint64_t *counter, uint64_t by)
+static inline void loop_count(_Atomic uint64_t *counter, uint64_t by)
 {
 	/* One writer: no locked instruction is needed. */
 	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by, memory_order_relaxed);
 }
 
-static inline void count_level(_Atomic int64_t *level, int64_t by)
+static inline void loop_count_level(_Atomic int64_t *level, int64_t by)
 {
 	atomic_store_explicit(level, atomic_load_explicit(level, memory_order_relaxed) + by, memory_order_relaxed);
 }

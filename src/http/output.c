@@ -14,7 +14,7 @@ static size_t send_some(struct connection *connection, const char *data, size_t 
 		sent = send(connection->fd, data, size, MSG_NOSIGNAL | flags);
 	while (sent < 0 && errno == EINTR);
 	if (sent >= 0) {
-		count(&connection->loop->stats.bytes_out, (uint64_t)sent);
+		loop_count(&connection->loop->stats.bytes_out, (uint64_t)sent);
 		return (size_t)sent;
 	}
 	if (errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM)

@@ -33,7 +33,7 @@ static void hand_over(struct connection *connection)
 	begin_exchange(connection);
 	connection->exchange.keep_alive = loop->request.keep_alive;
 	connection->exchange.says_keep_alive = loop->request.minor_version == 0;
-	count(&loop->stats.requests, 1);
+	loop_count(&loop->stats.requests, 1);
 	loop->handler->request(loop->handler, &connection->exchange);
 	ASSERT(connection->phase != PHASE_CALLED); /* the handler answers, defers or starts a stream */
 }
@@ -44,7 +44,7 @@ void serve_fault(struct connection *connection, enum http_fault fault)
 
 	begin_exchange(connection);
 	connection->exchange.keep_alive = false;
-	count(&loop->stats.faults, 1);
+	loop_count(&loop->stats.faults, 1);
 	loop->handler->fault(loop->handler, &connection->exchange, fault);
 	ASSERT(connection->phase == PHASE_CLOSING);
 }
@@ -65,7 +65,7 @@ static size_t serve_proxy(struct connection *connection, const char *data, size_
 	case PROXY_MALFORMED:
 		break;
 	}
-	count(&connection->loop->stats.faults, 1);
+	loop_count(&connection->loop->stats.faults, 1);
 	connection_doom(connection);
 	return 0;
 }
@@ -181,7 +181,7 @@ size_t serve_receive(struct connection *connection, char *data, size_t size)
 	/* A short read has emptied the socket and the next bytes come with an edge; but FIN's edge may have come with these bytes. */
 	if ((size_t)got < size)
 		connection->readable = connection->half_closed;
-	count(&loop->stats.bytes_in, (uint64_t)got);
+	loop_count(&loop->stats.bytes_in, (uint64_t)got);
 	return (size_t)got;
 }
 

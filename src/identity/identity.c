@@ -169,7 +169,7 @@ static const char *judge_claims(const struct identity *identity, const json_t *c
 	const json_t *subject = json_object_get(claims, "sub"), *not_before = json_object_get(claims, "nbf");
 	struct slice name = {json_string_value(subject), json_string_length(subject)};
 
-	if (!buyer_valid(name))
+	if (!sale_buyer_valid(name))
 		return "The token's sub must name the buyer: 1 to 128 printable ASCII characters without spaces.";
 	memcpy(grant->buyer.name, name.data, name.size);
 	grant->buyer.size = name.size;
@@ -292,7 +292,7 @@ int identity_make_token(const struct identity_settings *settings, struct slice b
 	int r;
 
 	*token = NULL;
-	if (!buyer_valid(buyer))
+	if (!sale_buyer_valid(buyer))
 		return -EINVAL;
 	r = jws_key_new(&key, settings->algorithm, settings->key, &reason);
 	jws_key_free(key);

@@ -100,7 +100,7 @@ bool identity_peek_subject(struct slice authorization, struct identity_buyer *bu
 	if (!jws_split(bearer_token(authorization), &jws))
 		return false;
 	size = base64url_decode(jws.payload, payload, sizeof(payload));
-	if (size < 0 || !find_subject((struct walk){payload, payload + size}, &subject) || !buyer_valid(subject))
+	if (size < 0 || !find_subject((struct walk){payload, payload + size}, &subject) || !sale_buyer_valid(subject))
 		return false;
 	memcpy(buyer->name, subject.data, subject.size);
 	buyer->size = subject.size;

@@ -16,7 +16,7 @@ static bool is_text(struct slice record)
 	size_t size;
 
 	while (record.size) {
-		size = record.data[0] ? utf8_sequence(record) : 0;
+		size = record.data[0] ? json_utf8_sequence(record) : 0;
 		if (size == 0)
 			return false;
 		record.data += size;

@@ -268,9 +268,9 @@ bool event_valid(const struct event *event)
 {
 	bool ordered = event->kind == EVENT_RESERVED;
 
-	return event->id.bytes[6] >> 4 == 7 && (!ordered || buyer_valid(event->buyer)) &&
-	       (event->key.size == 0 || key_valid(event->key)) && (event->actor.size == 0 || name_valid(event->actor)) &&
-	       (event->trace.size == 0 || trace_valid(event->trace));
+	return event->id.bytes[6] >> 4 == 7 && (!ordered || sale_buyer_valid(event->buyer)) &&
+	       (event->key.size == 0 || sale_key_valid(event->key)) &&
+	       (event->actor.size == 0 || sale_name_valid(event->actor)) && (event->trace.size == 0 || trace_valid(event->trace));
 }
 
 static enum event_kind get_kind(struct decoding *decoding)
@@ -344,8 +344,8 @@ static void get_fields(struct decoding *decoding, struct event *event)
 	if (event->kind == EVENT_WITHDRAWN)
 		get_request(decoding, &event->request);
 	if (carries & WITH_BUYER) {
-		event->buyer = get_text(decoding, "buyer", buyer_valid, "buyer is invalid");
-		event->key = get_text(decoding, "key", key_valid, "key is invalid");
+		event->buyer = get_text(decoding, "buyer", sale_buyer_valid, "buyer is invalid");
+		event->key = get_text(decoding, "key", sale_key_valid, "key is invalid");
 		event->buyer_units = get_integer(decoding, "buyer_units", 1, UNITS_MAX, "buyer_units is out of range");
 		event->limit_per_buyer = get_integer(decoding, "limit_per_buyer", 1, LIMIT_MAX, "limit_per_buyer is out of range");
 		if (event->buyer.size == 0)
@@ -353,7 +353,7 @@ static void get_fields(struct decoding *decoding, struct event *event)
 	}
 	if (carries & WITH_HOLD)
 		get_hold(decoding, carries & HOLD_NEEDED, &event->hold_expires_at_ms);
-	event->actor = get_text(decoding, "actor", name_valid, "actor is invalid");
+	event->actor = get_text(decoding, "actor", sale_name_valid, "actor is invalid");
 	event->actor_kind = get_actor_kind(decoding);
 	event->trace = get_text(decoding, "trace", trace_valid, "trace is no traceparent");
 }

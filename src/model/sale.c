@@ -134,7 +134,7 @@ bool sale_id_valid(struct slice id)
 	return true;
 }
 
-bool sku_valid(struct slice sku)
+bool sale_sku_valid(struct slice sku)
 {
 	if (sku.size == 0 || sku.size > SKU_MAX || sku.data[0] == '.')
 		return false;
@@ -147,7 +147,7 @@ bool sku_valid(struct slice sku)
 	return true;
 }
 
-bool name_valid(struct slice name)
+bool sale_name_valid(struct slice name)
 {
 	if (name.size == 0 || name.size > NAME_MAX_BYTES)
 		return false;
@@ -167,17 +167,17 @@ static bool printable(struct slice text, char lowest, size_t size_max)
 	return true;
 }
 
-bool buyer_valid(struct slice buyer)
+bool sale_buyer_valid(struct slice buyer)
 {
 	return printable(buyer, '!', BUYER_MAX);
 }
 
-bool key_valid(struct slice key)
+bool sale_key_valid(struct slice key)
 {
 	return printable(key, ' ', KEY_MAX);
 }
 
-bool key_reserved(struct slice key)
+bool sale_key_reserved(struct slice key)
 {
 	enum { SIZE = sizeof(LATE_CONFIRM_KEY) - 1 };
 

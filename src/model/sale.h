@@ -92,10 +92,10 @@ struct sale *sale_copy(const struct sale *sale); /* malloc'd, NULL when out of m
 
 /* Syntax of names that come from outside. */
 bool sale_id_valid(struct slice id);
-bool sku_valid(struct slice sku);
-bool name_valid(struct slice name);
-bool buyer_valid(struct slice buyer);
-bool key_valid(struct slice key);
+bool sale_sku_valid(struct slice sku);
+bool sale_name_valid(struct slice name);
+bool sale_buyer_valid(struct slice buyer);
+bool sale_key_valid(struct slice key);
 /* Keys that the program makes itself for a buyer, which no buyer may use: of a late confirm, LATE_CONFIRM_KEY and the order's id. */
 #define LATE_CONFIRM_KEY "late-confirm "
-bool key_reserved(struct slice key);
+bool sale_key_reserved(struct slice key);

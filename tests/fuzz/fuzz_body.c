@@ -24,8 +24,8 @@ static void tabulate(struct values *values, struct body_field fields[FIELDS])
 	const struct body_field table[FIELDS] = {
 		{.name = "quantity", .kind = BODY_INTEGER, .target = &values->quantity, .min = 1, .max = LIMIT_MAX},
 		{.name = "late", .kind = BODY_BOOLEAN, .target = &values->late},
-		{.name = "sku", .kind = BODY_TEXT, .target = &values->sku, .valid = sku_valid, .rule = "a SKU"},
-		{.name = "name", .kind = BODY_TEXT, .target = &values->name, .valid = name_valid, .rule = "a name"},
+		{.name = "sku", .kind = BODY_TEXT, .target = &values->sku, .valid = sale_sku_valid, .rule = "a SKU"},
+		{.name = "name", .kind = BODY_TEXT, .target = &values->name, .valid = sale_name_valid, .rule = "a name"},
 		{.name = "opens_at", .kind = BODY_TIME, .target = &values->opens_at},
 		{.name = "price", .kind = BODY_OBJECT, .target = &values->price},
 		{.name = "lots", .kind = BODY_ARRAY, .target = &values->lots, .min = 1, .max = 3},
@@ -52,8 +52,8 @@ static void check_values(const struct values *values, const struct body_field fi
 		ASSERT(values->quantity >= 1);
 		ASSERT(values->quantity <= LIMIT_MAX);
 	}
-	ASSERT(!fields[2].given || sku_valid(values->sku));
-	ASSERT(!fields[3].given || name_valid(values->name));
+	ASSERT(!fields[2].given || sale_sku_valid(values->sku));
+	ASSERT(!fields[3].given || sale_name_valid(values->name));
 	ASSERT(!fields[4].given || values->opens_at >= SALE_NO_TIME);
 	ASSERT(!fields[5].given || json_is_object(values->price));
 	ASSERT(!fields[6].given || (json_array_size(values->lots) >= 1 && json_array_size(values->lots) <= 3));

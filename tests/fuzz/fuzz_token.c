@@ -74,10 +74,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	r = identity_verify(identity, cache, authorization, 1800000000000, &buyer, &reason);
 	ASSERT(identity_verify(identity, cache, authorization, 1800000000000, &again, &reason) == r);
 	ASSERT(r == IDENTITY_KNOWN || reason != NULL);
-	ASSERT(!plain || buyer_valid((struct slice){seen.name, seen.size}));
+	ASSERT(!plain || sale_buyer_valid((struct slice){seen.name, seen.size}));
 	if (r != IDENTITY_KNOWN)
 		return 0;
-	ASSERT(buyer_valid((struct slice){buyer.name, buyer.size}));
+	ASSERT(sale_buyer_valid((struct slice){buyer.name, buyer.size}));
 	ASSERT(slice_equal((struct slice){buyer.name, buyer.size}, (struct slice){again.name, again.size}));
 	ASSERT(!plain || slice_equal((struct slice){buyer.name, buyer.size}, (struct slice){seen.name, seen.size}));
 	return 0;

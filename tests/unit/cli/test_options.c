@@ -134,11 +134,11 @@ static void test_reads_durations(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-		assert_int_equal(duration_parse(good[i].text, &ms), 0);
+		assert_int_equal(options_duration_parse(good[i].text, &ms), 0);
 		assert_int_equal(ms, good[i].ms);
 	}
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_int_equal(duration_parse(bad[i], &ms), -EINVAL);
+		assert_int_equal(options_duration_parse(bad[i], &ms), -EINVAL);
 }
 
 static void test_help_names_every_option(void **state)

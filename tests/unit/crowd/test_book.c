@@ -90,7 +90,7 @@ static void test_the_same_bytes_again_are_a_replay(void **state)
 	accept_first(book);
 	give(book, 0, true, 202, order_body(book, 0, first_id), -1);
 	assert_int_equal(counted, TALLY_REPLAYED);
-	assert_int_equal(faults_total(&book->faults), 0);
+	assert_int_equal(book_faults_total(&book->faults), 0);
 }
 
 static void test_other_bytes_for_the_same_key_break_p3(void **state)
@@ -119,7 +119,7 @@ static void test_a_refusal_that_crossed_the_202_breaks_nothing(void **state)
 
 	accept_first(book);
 	give(book, 0, false, 410, "{\"code\":\"sold-out\"}", -1);
-	assert_int_equal(faults_total(&book->faults), 0);
+	assert_int_equal(book_faults_total(&book->faults), 0);
 }
 
 static void test_another_buyers_order_breaks_p5(void **state)
@@ -163,7 +163,7 @@ static void test_a_lost_answer_stays_open_until_the_order_is_spoken_of(void **st
 	assert_int_equal(book->purchases[0].open_since_ns, 500);
 	assert_int_equal(give(book, 0, false, 202, order_body(book, 0, first_id), -1), BOOK_SETTLED);
 	assert_int_equal(book->purchases[0].open_since_ns, 0);
-	assert_int_equal(faults_total(&book->faults), 0);
+	assert_int_equal(book_faults_total(&book->faults), 0);
 }
 
 static void test_a_request_that_never_left_is_not_open(void **state)
@@ -236,7 +236,7 @@ static void test_a_ledger_that_has_what_was_told_is_fine(void **state)
 	order = ledger_order(book, 0, first_id);
 	judge(book, &order, 1, 1, &verdict);
 	assert_string_equal(verdict.faults.first[2], "");
-	assert_int_equal(faults_total(&verdict.faults), 0);
+	assert_int_equal(book_faults_total(&verdict.faults), 0);
 	assert_int_equal(verdict.held, 1);
 }
 
@@ -341,7 +341,7 @@ static void test_orders_of_others_count_for_p1_only(void **state)
 
 	order.key = SLICE("somebody-else");
 	judge(book, &order, 1, 1, &verdict);
-	assert_int_equal(faults_total(&verdict.faults), 0);
+	assert_int_equal(book_faults_total(&verdict.faults), 0);
 	assert_int_equal(verdict.foreign, 1);
 	judge(book, &order, 1, 0, &verdict);
 	assert_int_equal(verdict.faults.counts[1], 1);

@@ -25,7 +25,7 @@ static int identify(void *context, const char *buyer, struct buffer *headers)
 
 struct fixture {
 	struct fake_sale sale;
-	struct place place;
+	struct pool_server place;
 	struct crowd_options options;
 	struct crowd *crowd;
 };
@@ -70,7 +70,7 @@ static void start_sale(struct fixture *fixture)
 
 	fake_sale_start(&fixture->sale);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u", fixture->sale.port);
-	assert_int_equal(place_parse(url, &fixture->place), 0);
+	assert_int_equal(pool_server_parse(url, &fixture->place), 0);
 }
 
 /* Sends the crowd out and waits for its end, for 20 s at most. */
@@ -258,12 +258,12 @@ static void test_several_servers_take_turns(void **state)
 {
 	struct fixture *fixture = *state;
 	struct fake_sale other = {.units = 1000};
-	struct place places[2];
+	struct pool_server places[2];
 	char url[64];
 
 	fake_sale_start(&other);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u", other.port);
-	assert_int_equal(place_parse(url, &places[1]), 0);
+	assert_int_equal(pool_server_parse(url, &places[1]), 0);
 	fixture->sale.units = 1000;
 	start_sale(fixture);
 	places[0] = fixture->place;
@@ -283,9 +283,9 @@ static void test_a_server_that_is_down_is_left_out(void **state)
 {
 	struct fixture *fixture = *state;
 	struct crowd_progress progress;
-	struct place places[2];
+	struct pool_server places[2];
 
-	assert_int_equal(place_parse("http://127.0.0.1:9", &places[0]), 0);
+	assert_int_equal(pool_server_parse("http://127.0.0.1:9", &places[0]), 0);
 	start_sale(fixture);
 	places[1] = fixture->place;
 	fixture->options.servers = fixture->options.operators = places;
@@ -307,7 +307,7 @@ static void test_a_stopped_crowd_ends_early(void **state)
 
 	fake_sale_start(&fixture->sale);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u", fixture->sale.port);
-	assert_int_equal(place_parse(url, &fixture->place), 0);
+	assert_int_equal(pool_server_parse(url, &fixture->place), 0);
 	fixture->options.arrival = ARRIVAL_STEADY;
 	fixture->options.over_ns = 3600 * SECOND;
 	assert_int_equal(crowd_new(&fixture->crowd, &fixture->options, &reason), 0);
@@ -376,7 +376,7 @@ static void test_a_seed_makes_the_same_crowd(void **state)
 
 	fixture->options.bots = 5;
 	fixture->options.bot_requests = 5;
-	assert_int_equal(place_parse("http://127.0.0.1:9", &fixture->place), 0);
+	assert_int_equal(pool_server_parse("http://127.0.0.1:9", &fixture->place), 0);
 	assert_int_equal(crowd_new(&fixture->crowd, &fixture->options, &reason), 0);
 	assert_int_equal(crowd_new(&again, &fixture->options, &reason), 0);
 	for (size_t i = 0; i < crowd_book(again)->count; i++)
@@ -389,7 +389,7 @@ static void test_impossible_crowds_are_refused(void **state)
 	struct fixture *fixture = *state;
 	const char *reason;
 
-	assert_int_equal(place_parse("http://[::1]:9", &fixture->place), 0);
+	assert_int_equal(pool_server_parse("http://[::1]:9", &fixture->place), 0);
 	fixture->options.addresses = 10;
 	assert_int_equal(crowd_new(&fixture->crowd, &fixture->options, &reason), -EINVAL);
 	fixture->options.addresses = 0;
@@ -402,17 +402,17 @@ static void test_impossible_crowds_are_refused(void **state)
 
 static void test_places_are_read(void **state)
 {
-	struct place place;
+	struct pool_server place;
 
 	(void)state;
-	assert_int_equal(place_parse("http://127.0.0.1:8080", &place), 0);
+	assert_int_equal(pool_server_parse("http://127.0.0.1:8080", &place), 0);
 	assert_string_equal(place.host, "127.0.0.1:8080");
-	assert_true(place_is_loopback4(&place));
-	assert_int_equal(place_parse("http://[::1]:8080/", &place), 0);
-	assert_false(place_is_loopback4(&place));
-	assert_int_equal(place_parse("https://127.0.0.1", &place), -EINVAL);
-	assert_int_equal(place_parse("http://127.0.0.1/path", &place), -EINVAL);
-	assert_int_equal(place_parse("http://", &place), -EINVAL);
+	assert_true(pool_server_is_loopback4(&place));
+	assert_int_equal(pool_server_parse("http://[::1]:8080/", &place), 0);
+	assert_false(pool_server_is_loopback4(&place));
+	assert_int_equal(pool_server_parse("https://127.0.0.1", &place), -EINVAL);
+	assert_int_equal(pool_server_parse("http://127.0.0.1/path", &place), -EINVAL);
+	assert_int_equal(pool_server_parse("http://", &place), -EINVAL);
 }
 
 int main(void)

@@ -61,7 +61,7 @@ static size_t within(enum arrival arrival, double part)
 	size_t count = 0;
 
 	for (size_t i = 0; i < 1000; i++)
-		count += arrival_time(arrival, i, 1000, 1000000) <= (int64_t)(part * 1000000);
+		count += plan_arrival_time(arrival, i, 1000, 1000000) <= (int64_t)(part * 1000000);
 	return count;
 }
 
@@ -71,7 +71,7 @@ static void test_a_spike_comes_early_and_a_ramp_late(void **state)
 	assert_in_range(within(ARRIVAL_SPIKE, 0.125), 499, 501);
 	assert_in_range(within(ARRIVAL_STEADY, 0.5), 499, 501);
 	assert_in_range(within(ARRIVAL_RAMP, 0.5), 249, 251);
-	assert_int_equal(arrival_time(ARRIVAL_AT_ONCE, 999, 1000, 1000000), 0);
+	assert_int_equal(plan_arrival_time(ARRIVAL_AT_ONCE, 999, 1000, 1000000), 0);
 }
 
 static void test_arrivals_never_go_back_and_end_in_time(void **state)
@@ -81,7 +81,7 @@ static void test_arrivals_never_go_back_and_end_in_time(void **state)
 		int64_t last = 0;
 
 		for (size_t i = 0; i < 1000; i++) {
-			int64_t at = arrival_time(arrival, i, 1000, 5000);
+			int64_t at = plan_arrival_time(arrival, i, 1000, 5000);
 
 			assert_true(at >= last);
 			assert_true(at <= 5000);

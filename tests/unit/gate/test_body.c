@@ -247,7 +247,7 @@ static void test_texts_are_judged_by_their_rule(void **state)
 {
 	struct slice value = SLICE_NULL;
 	struct body_field fields[] = {
-		{.name = "sku", .kind = BODY_TEXT, .target = &value, .valid = sku_valid, .rule = "a SKU"},
+		{.name = "sku", .kind = BODY_TEXT, .target = &value, .valid = sale_sku_valid, .rule = "a SKU"},
 		{.name = "free", .kind = BODY_TEXT, .target = &value},
 	};
 	json_t *document = parse("{\"free\":\"any \\u00e9 \\\" thing\"}");

@@ -162,8 +162,8 @@ static void test_names_have_limits(void **state)
 		bool (*valid)(struct slice);
 		size_t size_max;
 	} names[] = {
-		{sale_id_valid, SALE_ID_MAX}, {sku_valid, SKU_MAX}, {name_valid, NAME_MAX_BYTES},
-		{buyer_valid, BUYER_MAX},     {key_valid, KEY_MAX},
+		{sale_id_valid, SALE_ID_MAX},  {sale_sku_valid, SKU_MAX}, {sale_name_valid, NAME_MAX_BYTES},
+		{sale_buyer_valid, BUYER_MAX}, {sale_key_valid, KEY_MAX},
 	};
 
 	(void)state;
@@ -186,17 +186,17 @@ static void test_names_have_their_letters(void **state)
 	assert_false(sale_id_valid(SLICE("Aj1")));
 	assert_false(sale_id_valid(SLICE("-aj1")));
 	assert_false(sale_id_valid(SLICE("a/b")));
-	assert_true(sku_valid(SLICE("AJ1-42.5_b")));
-	assert_false(sku_valid(SLICE("AJ1 42")));
-	assert_false(sku_valid(SLICE("..")));
-	assert_true(name_valid(SLICE("Caf\xc3\xa9, size 42")));
-	assert_true(buyer_valid(SLICE("auth0|b1@example.com")));
-	assert_false(buyer_valid(SLICE("b 1")));
-	assert_false(buyer_valid(SLICE("\xc3\xa9")));
-	assert_true(key_valid(SLICE("a key")));
-	assert_false(key_reserved(SLICE("late-confirm")));
-	assert_true(key_reserved(SLICE("late-confirm 1")));
-	assert_false(key_valid(SLICE("\xc3\xa9")));
+	assert_true(sale_sku_valid(SLICE("AJ1-42.5_b")));
+	assert_false(sale_sku_valid(SLICE("AJ1 42")));
+	assert_false(sale_sku_valid(SLICE("..")));
+	assert_true(sale_name_valid(SLICE("Caf\xc3\xa9, size 42")));
+	assert_true(sale_buyer_valid(SLICE("auth0|b1@example.com")));
+	assert_false(sale_buyer_valid(SLICE("b 1")));
+	assert_false(sale_buyer_valid(SLICE("\xc3\xa9")));
+	assert_true(sale_key_valid(SLICE("a key")));
+	assert_false(sale_key_reserved(SLICE("late-confirm")));
+	assert_true(sale_key_reserved(SLICE("late-confirm 1")));
+	assert_false(sale_key_valid(SLICE("\xc3\xa9")));
 }
 
 int main(void)

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "cli/client.h"
-#include "cli/server_process.h"
+#include "cli/crowd/server_process.h"
 
 struct demo_options {
 	const char *folder; /* NULL: a fresh one below TMPDIR; with --serve: penstock-sample */

@@ -12,7 +12,7 @@ struct crowd_target {
 };
 
 struct crowd_setup {
-	struct place servers[POOL_PLACES_MAX], operators[POOL_PLACES_MAX];
+	struct pool_server servers[POOL_SERVERS_MAX], operators[POOL_SERVERS_MAX];
 	struct client client; /* to the (first) operator listener */
 	struct token_maker maker;
 	bool by_header;
@@ -24,7 +24,7 @@ struct crowd_setup {
 };
 
 /*
- * Fills the places, the identity, the sale and its SKUs of `options`. Raises the limit of descriptors for options->connections. CLI_GO or the exit
+ * Fills the servers, the identity, the sale and its SKUs of `options`. Raises the limit of descriptors for options->connections. CLI_GO or the exit
  * code, the error told. Deinit in either case.
  */
 int crowd_setup_init(struct crowd_setup *setup, struct crowd_options *options, const struct settings *settings,

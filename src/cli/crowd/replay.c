@@ -265,7 +265,7 @@ static int choose(struct cli *cli, struct work *work)
 		return cli_usage(cli, "--forget stands alone, with --reason");
 	if ((forgotten > 0) != (reason != NULL))
 		return cli_usage(cli, "--forget and --reason go together");
-	if (reason && (*reason == '\0' || !name_valid(slice_of(reason))))
+	if (reason && (*reason == '\0' || !sale_name_valid(slice_of(reason))))
 		return cli_usage(cli, "--reason is 1 to 200 bytes of text");
 	if (dropping && !all && work->only == 0)
 		return cli_usage(cli, "--drop goes with --all or --number");

@@ -4,13 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "engine/adapters.h"
 #include "base/clock.h"
 #include "cli/client.h"
 #include "cli/commands.h"
-#include "cli/crowd_report.h"
-#include "cli/crowd_setup.h"
+#include "cli/crowd/report.h"
+#include "cli/crowd/setup.h"
 #include "cli/style.h"
+#include "engine/adapters.h"
 
 static const int64_t STEP_NS = 100 * INT64_C(1000000);
 enum { SETTLE_MS = 30000, MARKS_MAX = 32, MARK_TEXT_SIZE = 64 };
@@ -168,6 +168,28 @@ static int rehearse(struct rehearsal *rehearsal, const struct settings *settings
 	return code;
 }
 
+static int set_up_and_rehearse(struct cli *cli, struct rehearsal *rehearsal)
+{
+	struct crowd_options options = {0};
+	struct settings *settings;
+	int code = shape(cli, rehearsal, &options);
+
+	if (code != CLI_GO)
+		return code;
+	code = cli_settings(cli, &settings);
+	if (code != CLI_GO)
+		return code;
+	code = crowd_setup_init(&rehearsal->setup, &options, settings, &rehearsal->target);
+	if (code == CLI_GO) {
+		if (rehearsal->no_payments)
+			options.operator_count = 0;
+		code = rehearse(rehearsal, settings, &options);
+	}
+	crowd_setup_deinit(&rehearsal->setup);
+	settings_free(settings);
+	return code;
+}
+
 static int run(struct cli *cli)
 {
 	struct rehearsal rehearsal = {
@@ -210,29 +232,13 @@ static int run(struct cli *cli)
 		{"marks", 0, OPTION_TEXT, &rehearsal.marks, "PATH", "moments to be seen in the picture: a line each, UNIX-MS TEXT"},
 		{"json", 'j', OPTION_FLAG, &rehearsal.json, NULL, "report as JSON"},
 	};
-	struct crowd_options options = {0};
-	struct settings *settings;
 	int code = cli_options(cli, table, sizeof(table) / sizeof(table[0]), 0, 0);
 
 	if (code != CLI_GO)
 		return code;
 	if (rehearsal.picture_ms % TALLY_SLICE_MS != 0 || (rehearsal.json && rehearsal.picture_ms > 0))
 		return cli_usage(cli, "--picture takes a multiple of %dms, and is not for --json", TALLY_SLICE_MS);
-	code = shape(cli, &rehearsal, &options);
-	if (code != CLI_GO)
-		return code;
-	code = cli_settings(cli, &settings);
-	if (code != CLI_GO)
-		return code;
-	code = crowd_setup_init(&rehearsal.setup, &options, settings, &rehearsal.target);
-	if (code == CLI_GO) {
-		if (rehearsal.no_payments)
-			options.operator_count = 0;
-		code = rehearse(&rehearsal, settings, &options);
-	}
-	crowd_setup_deinit(&rehearsal.setup);
-	settings_free(settings);
-	return code;
+	return set_up_and_rehearse(cli, &rehearsal);
 }
 
 const struct command command_rehearse = {

@@ -1,4 +1,4 @@
-#include "cli/crowd_report.h"
+#include "cli/crowd/report.h"
 
 #include <inttypes.h>
 #include <poll.h>
@@ -6,26 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
+#include "cli/audit_print.h"
+#include "cli/output.h"
 #include "cli/style.h"
-#include "cli/verdict_print.h"
 
-enum { PAGE = 1000, LOOKS_MAX = 5, LOOK_AGAIN_MS = 100, PLACES = 12 };
-
-const char *thousands(uint64_t number)
-{
-	static char places[PLACES][32];
-	static unsigned next;
-	char digits[24], *out = places[next = (next + 1) % PLACES];
-	int size = snprintf(digits, sizeof(digits), "%" PRIu64, number), at = 0;
-
-	for (int i = 0; i < size; i++) {
-		if (i > 0 && (size - i) % 3 == 0)
-			out[at++] = ',';
-		out[at++] = digits[i];
-	}
-	out[at] = '\0';
-	return out;
-}
+enum { PAGE = 1000, LOOKS_MAX = 5, LOOK_AGAIN_MS = 100 };
 
 /* --- The judgement --- */
 
@@ -94,7 +79,7 @@ static int look_until_clear(struct verdict *verdict, struct book *book, struct l
 			return r;
 		r = look(verdict, book, ledger, sale);
 		free(sale);
-		if (r != 0 || faults_total(&verdict->faults) == 0)
+		if (r != 0 || book_faults_total(&verdict->faults) == 0)
 			break;
 	}
 	return r;
@@ -113,17 +98,17 @@ int crowd_judge(struct crowd_judgement *judgement, struct crowd *crowd, struct l
 		r = ledger->ops->audit(ledger, audit);
 	if (r != 0)
 		return cli_error(CLI_FAILED, "the ledger could not be read: %s", error_text(r));
-	faults_merge(&judgement->faults, &book->faults);
-	faults_merge(&judgement->faults, &verdict.faults);
+	book_faults_merge(&judgement->faults, &book->faults);
+	book_faults_merge(&judgement->faults, &verdict.faults);
 	/* The audit is of the whole ledger: only what it found new is added. */
 	for (int64_t i = before.p1_broken; i < audit->p1_broken; i++)
-		faults_add(&judgement->faults, 1, "audit: %s", audit->first);
+		book_faults_add(&judgement->faults, 1, "audit: %s", audit->first);
 	for (int64_t i = before.p2_broken; i < audit->p2_broken; i++)
-		faults_add(&judgement->faults, 2, "audit: %s", audit->first);
+		book_faults_add(&judgement->faults, 2, "audit: %s", audit->first);
 	for (int64_t i = before.p3_broken; i < audit->p3_broken; i++)
-		faults_add(&judgement->faults, 3, "audit: %s", audit->first);
+		book_faults_add(&judgement->faults, 3, "audit: %s", audit->first);
 	for (int64_t i = before.p4_broken; i < audit->p4_broken; i++)
-		faults_add(&judgement->faults, 4, "audit: %s", audit->first);
+		book_faults_add(&judgement->faults, 4, "audit: %s", audit->first);
 	for (size_t i = 0; i < book->count; i++)
 		judgement->told += book->purchases[i].told == TOLD_ACCEPTED;
 	judgement->held += verdict.held;
@@ -157,18 +142,19 @@ int crowd_report_promises(const struct crowd_judgement *judgement)
 			printf("%sholds%s   %s%s%s\n", style(STYLE_GREEN), style(STYLE_END), style(STYLE_DIM), promise_details[i],
 			       style(STYLE_END));
 		else
-			printf("%sBROKEN%s  %s times; first: %s\n", style(STYLE_RED), style(STYLE_END), thousands(count),
+			printf("%sBROKEN%s  %s times; first: %s\n", style(STYLE_RED), style(STYLE_END), output_thousands(count),
 			       judgement->faults.first[i]);
 	}
-	return faults_total(&judgement->faults) == 0 ? CLI_OK : CLI_FAILED;
+	return book_faults_total(&judgement->faults) == 0 ? CLI_OK : CLI_FAILED;
 }
 
 void crowd_report_answers(const struct tally *tally)
 {
 	for (size_t i = 0; i < tally->outcome_count; i++)
-		printf("  %d %-24s %12s\n", tally->outcomes[i].status, tally->outcomes[i].code, thousands(tally->outcomes[i].count));
+		printf("  %d %-24s %12s\n", tally->outcomes[i].status, tally->outcomes[i].code,
+		       output_thousands(tally->outcomes[i].count));
 	if (tally->kinds[TALLY_LOST] > 0)
-		printf("  connection lost, sent again %10s\n", thousands(tally->kinds[TALLY_LOST]));
+		printf("  connection lost, sent again %10s\n", output_thousands(tally->kinds[TALLY_LOST]));
 }
 
 static const double quantiles[] = {0.5, 0.9, 0.99, 0.999, 0.9999};
@@ -232,9 +218,9 @@ void crowd_report_picture(const struct tally *tally, int64_t step_ms, const stru
 		for (size_t j = i; j < i + step && j < tally->slice_count; j++)
 			for (int kind = 0; kind < TALLY_KINDS; kind++)
 				counts[kind] += tally->slices[j].counts[kind];
-		printf("  %8.1f %9s %9s %9s %12s %9s  ", (double)i * TALLY_SLICE_MS / 1000, thousands(counts[TALLY_ACCEPTED]),
-		       thousands(counts[TALLY_SOLD_OUT]), thousands(counts[TALLY_LIMITED]), thousands(counts[TALLY_UNAVAILABLE]),
-		       thousands(counts[TALLY_LOST]));
+		printf("  %8.1f %9s %9s %9s %12s %9s  ", (double)i * TALLY_SLICE_MS / 1000, output_thousands(counts[TALLY_ACCEPTED]),
+		       output_thousands(counts[TALLY_SOLD_OUT]), output_thousands(counts[TALLY_LIMITED]),
+		       output_thousands(counts[TALLY_UNAVAILABLE]), output_thousands(counts[TALLY_LOST]));
 		for (int kind = 0; kind < TALLY_KINDS; kind++)
 			bar((enum tally_kind)kind, counts[kind], most, columns);
 		for (size_t mark = 0; mark < mark_count; mark++)
@@ -297,14 +283,15 @@ int crowd_report(const struct crowd *crowd, const struct crowd_options *options,
 	int code;
 
 	crowd_progress(crowd, &progress);
-	printf("%sCrowd%s     %s people, %s bots; %s", style(STYLE_BOLD), style(STYLE_END), thousands(options->buyers),
-	       thousands(options->bots), loop_name(options));
+	printf("%sCrowd%s     %s people, %s bots; %s", style(STYLE_BOLD), style(STYLE_END), output_thousands(options->buyers),
+	       output_thousands(options->bots), loop_name(options));
 	if (options->over_ns)
 		printf(" over %.1f s", (double)options->over_ns / 1e9);
 	printf("; up to %u connections; seed %" PRIu64 "\n", options->connections, crowd_seed(crowd));
 	printf("%sRequests%s  %s sent, %s answered, %s lost and sent again, %s open; %s a second\n\n", style(STYLE_BOLD),
-	       style(STYLE_END), thousands(progress.sent), thousands(progress.answered), thousands(progress.lost),
-	       thousands(progress.open), thousands((uint64_t)((double)progress.answered / busy_seconds(tally))));
+	       style(STYLE_END), output_thousands(progress.sent), output_thousands(progress.answered),
+	       output_thousands(progress.lost), output_thousands(progress.open),
+	       output_thousands((uint64_t)((double)progress.answered / busy_seconds(tally))));
 	printf("%sAnswers%s\n", style(STYLE_BOLD), style(STYLE_END));
 	crowd_report_answers(tally);
 	printf("\n%sLatency%s, ms      p50       p90       p99     p99.9    p99.99       max\n", style(STYLE_BOLD), style(STYLE_END));
@@ -312,8 +299,8 @@ int crowd_report(const struct crowd *crowd, const struct crowd_options *options,
 	crowd_report_latency("accepted", crowd_latency_accepted(crowd));
 	crowd_report_latency("paid", crowd_latency_paid(crowd));
 	printf("\n%sOrders%s    %s accepted; in the ledger now: %s held, %s confirmed, %s cancelled, %s expired\n\n",
-	       style(STYLE_BOLD), style(STYLE_END), thousands(judgement->told), thousands(judgement->held),
-	       thousands(judgement->confirmed), thousands(judgement->cancelled), thousands(judgement->expired));
+	       style(STYLE_BOLD), style(STYLE_END), output_thousands(judgement->told), output_thousands(judgement->held),
+	       output_thousands(judgement->confirmed), output_thousands(judgement->cancelled), output_thousands(judgement->expired));
 	printf("%sPromises%s\n", style(STYLE_BOLD), style(STYLE_END));
 	code = crowd_report_promises(judgement);
 	if (wrong && wrong->count == progress.answered)
@@ -333,9 +320,10 @@ void crowd_report_progress(const struct crowd *crowd)
 	struct crowd_progress progress;
 
 	crowd_progress(crowd, &progress);
-	fprintf(stderr, "\r\033[K%6.1f s  %s of %s sent, %s answered, %s accepted, %s sold out, %s in flight%s", seconds(&progress),
-		thousands(progress.sent), thousands(progress.planned), thousands(progress.answered), thousands(progress.accepted),
-		thousands(progress.sold_out), thousands(progress.in_flight), progress.server_down ? ", server is down" : "");
+	fprintf(stderr, "\r\033[K%6.1f s  %s of %s sent, %s answered, %s accepted, %s sold out, %s in flight%s",
+		seconds(&progress), output_thousands(progress.sent), output_thousands(progress.planned),
+		output_thousands(progress.answered), output_thousands(progress.accepted), output_thousands(progress.sold_out),
+		output_thousands(progress.in_flight), progress.server_down ? ", server is down" : "");
 }
 
 void crowd_report_progress_end(void)
@@ -398,7 +386,7 @@ int crowd_report_json(const struct crowd *crowd, const struct crowd_options *opt
 	const struct tally *tally = crowd_tally(crowd);
 	const struct tally_outcome *wrong = misled(tally);
 	struct crowd_progress progress;
-	bool holds = faults_total(&judgement->faults) == 0;
+	bool holds = book_faults_total(&judgement->faults) == 0;
 	json_t *json;
 	char *text;
 

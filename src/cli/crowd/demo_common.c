@@ -3,7 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/clock.h"
-#include "cli/demo.h"
+#include "cli/crowd/demo.h"
 
 const char *demo_program(void)
 {

@@ -1,8 +1,8 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
+#include "cli/audit_print.h"
 #include "cli/commands.h"
-#include "cli/verdict_print.h"
 
 static int run(struct cli *cli)
 {

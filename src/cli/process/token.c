@@ -15,7 +15,7 @@ static int operator_token(const char *name, const char *scopes)
 
 	if (operator_scopes_parse(slice_of(scopes), &allowed) < 0)
 		return cli_error(CLI_USAGE, "scopes \"%s\": wanted are read, orders, stock, joined by +", scopes);
-	if (!sku_valid(slice_of(name)))
+	if (!sale_sku_valid(slice_of(name)))
 		return cli_error(CLI_USAGE, "operator \"%s\": a name is made of letters, digits, dots, dashes and underscores", name);
 	operator_token_make(token);
 	buffer_init(&entry, 4096);
@@ -35,7 +35,7 @@ static int buyer_token(struct cli *cli, const char *buyer, int64_t lifetime_ms)
 	char *token;
 	int code, r;
 
-	if (!buyer_valid(slice_of(buyer)))
+	if (!sale_buyer_valid(slice_of(buyer)))
 		return cli_error(CLI_USAGE, "buyer \"%s\": wanted are 1 to %d printable ASCII characters without a space", buyer,
 				 BUYER_MAX);
 	if (lifetime_ms < 1000)
@@ -43,7 +43,7 @@ static int buyer_token(struct cli *cli, const char *buyer, int64_t lifetime_ms)
 	code = cli_settings(cli, &settings);
 	if (code != CLI_GO)
 		return code;
-	code = token_maker_init(&maker, settings);
+	code = secrets_token_maker_init(&maker, settings);
 	if (code == CLI_GO) {
 		r = identity_make_token(&maker.identity, slice_of(buyer), clock_wall_ms(), lifetime_ms / 1000, &token);
 		if (r < 0) {
@@ -54,7 +54,7 @@ static int buyer_token(struct cli *cli, const char *buyer, int64_t lifetime_ms)
 			code = CLI_OK;
 		}
 	}
-	token_maker_deinit(&maker);
+	secrets_token_maker_deinit(&maker);
 	settings_free(settings);
 	return code;
 }

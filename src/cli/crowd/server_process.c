@@ -1,4 +1,4 @@
-#include "cli/server_process.h"
+#include "cli/crowd/server_process.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>

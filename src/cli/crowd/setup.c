@@ -1,4 +1,4 @@
-#include "cli/crowd_setup.h"
+#include "cli/crowd/setup.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,28 +115,28 @@ static int read_skus(struct crowd_setup *setup)
 	return CLI_GO;
 }
 
-static int parse_place(const char *url, const struct listen_list *listen, struct place *place)
+static int parse_server(const char *url, const struct listen_list *listen, struct pool_server *server)
 {
 	char own[CLIENT_URL_SIZE];
 	int r;
 
 	client_url(listen, own);
-	r = place_parse(url ? url : own, place);
+	r = pool_server_parse(url ? url : own, server);
 	if (r < 0)
 		return cli_error(CLI_USAGE, "%s: %s", url ? url : own,
 				 r == -EINVAL ? "wanted is http://HOST:PORT" : "there is no such host");
 	return CLI_GO;
 }
 
-static int parse_places(const struct option_list *urls, const struct listen_list *listen, struct place *places, size_t *count)
+static int parse_servers(const struct option_list *urls, const struct listen_list *listen, struct pool_server *servers, size_t *count)
 {
 	int code = CLI_GO;
 
-	if (urls->count > POOL_PLACES_MAX)
-		return cli_error(CLI_USAGE, "a crowd goes to %d servers at most", POOL_PLACES_MAX);
+	if (urls->count > POOL_SERVERS_MAX)
+		return cli_error(CLI_USAGE, "a crowd goes to %d servers at most", POOL_SERVERS_MAX);
 	*count = urls->count ? urls->count : 1;
 	for (size_t i = 0; code == CLI_GO && i < *count; i++)
-		code = parse_place(urls->count ? urls->items[i] : NULL, listen, &places[i]);
+		code = parse_server(urls->count ? urls->items[i] : NULL, listen, &servers[i]);
 	return code;
 }
 
@@ -151,13 +151,13 @@ int crowd_setup_init(struct crowd_setup *setup, struct crowd_options *options, c
 	setup->by_header = settings->identity.mode == IDENTITY_HEADER;
 	setup->header = strdup(settings->identity.header);
 	if (code == CLI_GO && !setup->by_header)
-		code = token_maker_init(&setup->maker, settings);
+		code = secrets_token_maker_init(&setup->maker, settings);
 	if (code == CLI_GO && !setup->by_header)
 		code = try_token(setup);
 	if (code == CLI_GO)
-		code = parse_places(&target->servers, &settings->gate.listen, setup->servers, &options->server_count);
+		code = parse_servers(&target->servers, &settings->gate.listen, setup->servers, &options->server_count);
 	if (code == CLI_GO)
-		code = parse_places(&target->operators, &settings->operator.listen, setup->operators, &options->operator_count);
+		code = parse_servers(&target->operators, &settings->operator.listen, setup->operators, &options->operator_count);
 	if (code == CLI_GO)
 		code = raise_descriptors(options->connections);
 	if (code == CLI_GO && target->sale)
@@ -180,7 +180,7 @@ int crowd_setup_init(struct crowd_setup *setup, struct crowd_options *options, c
 void crowd_setup_deinit(struct crowd_setup *setup)
 {
 	client_close(&setup->client);
-	token_maker_deinit(&setup->maker);
+	secrets_token_maker_deinit(&setup->maker);
 	free(setup->header);
 	free(setup->sale);
 	for (size_t i = 0; i < setup->sku_count; i++)

@@ -17,9 +17,10 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "cli/commands.h"
-#include "cli/crowd_report.h"
-#include "cli/crowd_setup.h"
-#include "cli/demo.h"
+#include "cli/crowd/demo.h"
+#include "cli/crowd/report.h"
+#include "cli/crowd/setup.h"
+#include "cli/output.h"
 #include "cli/style.h"
 
 #define MS INT64_C(1000000)
@@ -140,7 +141,7 @@ static int kill_server(struct demo *demo, const struct crowd_progress *progress)
 	demo->accepted_at_kill = progress->accepted;
 	server_process_end(&demo->server, SIGKILL);
 	tell(demo, "%sSIGKILL%s: the server dies with %s orders accepted and %s requests in flight", style(STYLE_RED),
-	     style(STYLE_END), thousands(progress->accepted), thousands(progress->in_flight));
+	     style(STYLE_END), output_thousands(progress->accepted), output_thousands(progress->in_flight));
 	r = server_process_start(&demo->server);
 	return r < 0 ? cli_error(CLI_FAILED, "the server could not be started again: %s", error_text(r)) : CLI_GO;
 }
@@ -167,8 +168,8 @@ static int run_rush(struct demo *demo)
 	bool sold_out = false;
 	int r = CROWD_RUNNING, code = CLI_GO;
 
-	tell(demo, "%s people and %s bots come at once for %s units", thousands(demo->rush_options.buyers),
-	     thousands(demo->rush_options.bots), thousands((uint64_t)demo->options.units));
+	tell(demo, "%s people and %s bots come at once for %s units", output_thousands(demo->rush_options.buyers),
+	     output_thousands(demo->rush_options.bots), output_thousands((uint64_t)demo->options.units));
 	while (r == CROWD_RUNNING && code == CLI_GO) {
 		struct crowd_progress progress;
 
@@ -216,7 +217,8 @@ static int wait_for_returns(struct demo *demo)
 	int code = CLI_GO;
 
 	crowd_progress(demo->rush, &progress);
-	tell(demo, "everybody has an answer; %s have paid, the others' holds expire after %d s", thousands(progress.paid), HOLD_S);
+	tell(demo, "everybody has an answer; %s have paid, the others' holds expire after %d s", output_thousands(progress.paid),
+	     HOLD_S);
 	while (code == CLI_GO && held > 0 && clock_mono_ms() < until_ms) {
 		code = read_lot(demo, &demo->returned, &held);
 		if (held > 0)
@@ -233,7 +235,7 @@ static int run_latecomers(struct demo *demo)
 	const char *reason = NULL;
 	int r;
 
-	tell(demo, "%s units came back; latecomers may buy them", thousands((uint64_t)demo->returned));
+	tell(demo, "%s units came back; latecomers may buy them", output_thousands((uint64_t)demo->returned));
 	if (demo->returned == 0)
 		return CLI_GO;
 	demo->late_options = demo->rush_options;
@@ -252,7 +254,7 @@ static int run_latecomers(struct demo *demo)
 	if (r < 0)
 		return cli_error(CLI_FAILED, "%s", reason ? reason : error_text(r));
 	crowd_progress(demo->late, &progress);
-	tell(demo, "%s of them are sold again and paid", thousands(progress.paid));
+	tell(demo, "%s of them are sold again and paid", output_thousands(progress.paid));
 	return CLI_GO;
 }
 
@@ -289,12 +291,12 @@ static void print_summary(const struct demo *demo)
 	if (demo->late)
 		crowd_progress(demo->late, &late);
 	printf("\n%s  %-34s %10s %12s%s\n", style(STYLE_BOLD), "", "the rush", "latecomers", style(STYLE_END));
-	summary_line("requests", thousands(rush.sent), thousands(late.sent));
+	summary_line("requests", output_thousands(rush.sent), output_thousands(late.sent));
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		if (kind(demo->rush, lines[i].kind) + kind(demo->late, lines[i].kind) > 0)
-			summary_line(lines[i].name, thousands(kind(demo->rush, lines[i].kind)),
-				     thousands(kind(demo->late, lines[i].kind)));
-	summary_line("orders paid", thousands(rush.paid), thousands(late.paid));
+			summary_line(lines[i].name, output_thousands(kind(demo->rush, lines[i].kind)),
+				     output_thousands(kind(demo->late, lines[i].kind)));
+	summary_line("orders paid", output_thousands(rush.paid), output_thousands(late.paid));
 	printf("\n%s  latency, ms     p50       p90       p99     p99.9    p99.99       max%s   from the moment each meant to send\n",
 	       style(STYLE_BOLD), style(STYLE_END));
 	crowd_report_latency("the rush", crowd_latency(demo->rush));
@@ -343,13 +345,14 @@ static int judge(struct demo *demo)
 	tally_deinit(&all);
 	print_summary(demo);
 	printf("\n%sVerdict%s  %s orders that were told, held against the ledger: %s confirmed, %s expired, %s held\n",
-	       style(STYLE_BOLD), style(STYLE_END), thousands(judgement.told), thousands(judgement.confirmed),
-	       thousands(judgement.expired), thousands(judgement.held));
+	       style(STYLE_BOLD), style(STYLE_END), output_thousands(judgement.told), output_thousands(judgement.confirmed),
+	       output_thousands(judgement.expired), output_thousands(judgement.held));
 	code = crowd_report_promises(&judgement);
 	printf("  units: %s allocated = %s available + %s held + %s confirmed + %s withdrawn\n",
-	       thousands((uint64_t)judgement.audit.units_allocated), thousands((uint64_t)judgement.audit.units_available),
-	       thousands((uint64_t)judgement.audit.units_held), thousands((uint64_t)judgement.audit.units_confirmed),
-	       thousands((uint64_t)judgement.audit.units_withdrawn));
+	       output_thousands((uint64_t)judgement.audit.units_allocated),
+	       output_thousands((uint64_t)judgement.audit.units_available),
+	       output_thousands((uint64_t)judgement.audit.units_held), output_thousands((uint64_t)judgement.audit.units_confirmed),
+	       output_thousands((uint64_t)judgement.audit.units_withdrawn));
 	return code;
 }
 

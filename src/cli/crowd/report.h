@@ -38,6 +38,3 @@ void crowd_report_picture(const struct tally *tally, int64_t step_ms, const stru
 /* One line on standard error, written over and over. */
 void crowd_report_progress(const struct crowd *crowd);
 void crowd_report_progress_end(void);
-
-/* "12,345" in one of a few static places: good for the arguments of one printf. */
-const char *thousands(uint64_t number);

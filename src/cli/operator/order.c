@@ -2,27 +2,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "cli/commands.h"
-#include "cli/output.h"
+#include "cli/operator/resource.h"
 
 static const char *const titles[] = {"ORDER", "SALE", "SKU", "BUYER", ">UNITS", "STATE", "PLACED", "HELD UNTIL", NULL};
 
 static void order_cells(struct table *table, const json_t *order)
 {
-	table_cell(table, "%s", field_text(order, "id"));
-	table_cell(table, "%s", field_text(order, "sale"));
-	table_cell(table, "%s", field_text(order, "sku"));
-	table_cell(table, "%s", field_text(order, "buyer"));
-	table_cell(table, "%" PRId64, field_integer(order, "quantity"));
-	table_cell(table, "%s", field_text(order, "state"));
-	table_cell(table, "%s", field_text(order, "placed_at"));
-	table_cell(table, "%s", field_text(order, "hold_expires_at"));
+	table_cell(table, "%s", output_field_text(order, "id"));
+	table_cell(table, "%s", output_field_text(order, "sale"));
+	table_cell(table, "%s", output_field_text(order, "sku"));
+	table_cell(table, "%s", output_field_text(order, "buyer"));
+	table_cell(table, "%" PRId64, output_field_integer(order, "quantity"));
+	table_cell(table, "%s", output_field_text(order, "state"));
+	table_cell(table, "%s", output_field_text(order, "placed_at"));
+	table_cell(table, "%s", output_field_text(order, "hold_expires_at"));
 }
 
-static int ask_and_show(struct cli *cli, const char *url, bool json, const char *method, const char *path, json_t *body)
-{
-	return output_one(cli, url, json, method, path, body, titles, order_cells);
-}
+static const struct resource orders = {.path = "/v1/orders", .list = "orders", .titles = titles, .cells = order_cells};
 
 static void add_filter(struct buffer *path, const char *name, const char *value)
 {
@@ -59,48 +55,25 @@ static int list(struct cli *cli)
 	return code;
 }
 
-static int on_order(struct cli *cli, const char *method, const char *action)
-{
-	const char *url = NULL;
-	bool json = false;
-	const struct option table[] = {CLIENT_OPTIONS(&url, &json)};
-	char path[OUTPUT_PATH_SIZE];
-	int code = cli_options(cli, table, 2, 1, 1);
-
-	if (code == CLI_GO)
-		code = output_path(path, "/v1/orders/", cli->argv[0], action);
-	return code == CLI_GO ? ask_and_show(cli, url, json, method, path, NULL) : code;
-}
-
 static int show(struct cli *cli)
 {
-	return on_order(cli, "GET", "");
+	return resource_act(cli, &orders, "GET", "");
 }
 
 static int confirm(struct cli *cli)
 {
-	return on_order(cli, "POST", "/confirm");
+	return resource_act(cli, &orders, "POST", "/confirm");
 }
 
 /* What was cancelled, whatever came after. Takes `all`. */
 static int show_cancelled(json_t *all, bool json, bool one, int code)
 {
-	struct table table;
-	json_t *row;
-	size_t index;
+	size_t count = json_array_size(all);
 
-	if (json && (!one || json_array_size(all) == 0)) {
-		(void)output_json(all);
-		return code == CLI_GO ? CLI_OK : code;
-	}
-	if (json) {
+	if (json && one && count == 1)
 		(void)output_json(json_incref(json_array_get(all, 0)));
-	} else if (json_array_size(all)) {
-		table_init(&table, titles);
-		json_array_foreach(all, index, row) order_cells(&table, row);
-		table_print(&table);
-		table_deinit(&table);
-	}
+	else if (json || count > 0)
+		(void)output_rows(json_incref(all), json, titles, order_cells);
 	json_decref(all);
 	return code == CLI_GO ? CLI_OK : code;
 }
@@ -123,7 +96,7 @@ static int cancel(struct cli *cli)
 		json_decref(all);
 		return code;
 	}
-	code = client_session(cli, &client, url);
+	code = output_session(cli, &client, url);
 	for (int i = 0; i < cli->argc && code == CLI_GO; i++) {
 		char path[OUTPUT_PATH_SIZE];
 
@@ -147,49 +120,20 @@ static int extend(struct cli *cli)
 	int code = cli_options(cli, table, 2, 2, 2);
 
 	if (code == CLI_GO)
-		code = output_path(path, "/v1/orders/", cli->argv[0], "/extend");
+		code = resource_path(cli, &orders, "/extend", path);
 	if (code != CLI_GO)
 		return code;
-	if (duration_parse(cli->argv[1], &ms) < 0 || ms < 1000 || ms % 1000 != 0)
+	if (options_duration_parse(cli->argv[1], &ms) < 0 || ms < 1000 || ms % 1000 != 0)
 		return cli_usage(cli, "\"%s\": wanted is a time in whole seconds, like 90s or 5m", cli->argv[1]);
-	return ask_and_show(cli, url, json, "POST", path, json_pack("{s:I}", "seconds", (json_int_t)(ms / 1000)));
+	return resource_ask(cli, &orders, url, json, "POST", path, json_pack("{s:I}", "seconds", (json_int_t)(ms / 1000)));
 }
 
-static const struct command command_list = {
-	.name = "order list",
-	.synopsis = "[--sale ID] [--state STATE] [--buyer NAME]",
-	.summary = "List orders",
-	.settings = true,
-	.run = list,
-};
-static const struct command command_show = {
-	.name = "order show",
-	.synopsis = "ORDER",
-	.summary = "Show one order",
-	.settings = true,
-	.run = show,
-};
-static const struct command command_confirm = {
-	.name = "order confirm",
-	.synopsis = "ORDER",
-	.summary = "Confirm a held order: it is paid",
-	.settings = true,
-	.run = confirm,
-};
-static const struct command command_cancel = {
-	.name = "order cancel",
-	.synopsis = "ORDER... [--yes]",
-	.summary = "Cancel orders (a confirmed one: a refund); their units are for sale again",
-	.settings = true,
-	.run = cancel,
-};
-static const struct command command_extend = {
-	.name = "order extend",
-	.synopsis = "ORDER TIME",
-	.summary = "Hold an order longer",
-	.settings = true,
-	.run = extend,
-};
+RESOURCE_COMMAND(order, list, "[--sale ID] [--state STATE] [--buyer NAME]", "List orders", list);
+RESOURCE_COMMAND(order, show, "ORDER", "Show one order", show);
+RESOURCE_COMMAND(order, confirm, "ORDER", "Confirm a held order: it is paid", confirm);
+RESOURCE_COMMAND(order, cancel, "ORDER... [--yes]", "Cancel orders (a confirmed one: a refund); their units are for sale again",
+		 cancel);
+RESOURCE_COMMAND(order, extend, "ORDER TIME", "Hold an order longer", extend);
 
 const struct command command_order = {
 	.name = "order",

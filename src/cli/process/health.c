@@ -11,7 +11,7 @@ static int open_client(struct cli *cli, struct client *client, const char *url, 
 	int code;
 
 	if (!drain)
-		return client_session(cli, client, url);
+		return output_session(cli, client, url);
 	*client = (struct client){.socket = -1};
 	code = cli_settings(cli, &settings);
 	if (code != CLI_GO)

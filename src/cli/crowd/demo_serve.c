@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/clock.h"
-#include "cli/demo.h"
+#include "cli/crowd/demo.h"
 #include "cli/secrets.h"
 #include "cli/style.h"
 
@@ -39,11 +39,11 @@ static int print_welcome(const struct server_process *server, const struct setti
 {
 	struct token_maker maker;
 	char *token = NULL;
-	int code = token_maker_init(&maker, settings);
+	int code = secrets_token_maker_init(&maker, settings);
 
 	if (code == CLI_GO && identity_make_token(&maker.identity, SLICE("you"), clock_wall_ms(), 24 * 3600, &token) < 0)
 		code = cli_error(CLI_FAILED, "no token could be made");
-	token_maker_deinit(&maker);
+	secrets_token_maker_deinit(&maker);
 	if (code != CLI_GO)
 		return code;
 	printf("\n%sPenstock is up, with a sample sale of %d units.%s\n\n", style(STYLE_BOLD), UNITS, style(STYLE_END));

@@ -1,4 +1,4 @@
-#include "cli/verdict_print.h"
+#include "cli/audit_print.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "cli/sale_watch.h"
+#include "cli/operator/sale_watch.h"
 
 #include <inttypes.h>
 #include <poll.h>
@@ -23,12 +23,12 @@ static void print_event(const char *data, bool json)
 		puts(data);
 	} else {
 		clock_format(clock_wall_ms(), now);
-		printf("%.12s  %-8s", now + 11, field_text(sale, "state"));
+		printf("%.12s  %-8s", now + 11, output_field_text(sale, "state"));
 		json_array_foreach(json_object_get(sale, "lots"), index, lot)
 		{
-			printf("  %s", field_text(lot, "sku"));
+			printf("  %s", output_field_text(lot, "sku"));
 			if (json_object_get(lot, "available"))
-				printf(" %" PRId64 " left", field_integer(lot, "available"));
+				printf(" %" PRId64 " left", output_field_integer(lot, "available"));
 			if (json_is_true(json_object_get(lot, "sold_out")))
 				printf(" sold out%s", json_is_true(json_object_get(lot, "may_return")) ? " (some may return)" : "");
 		}

@@ -16,11 +16,11 @@ static void row_cells(struct table *table, const json_t *row)
 {
 	char *detail = json_dumps(json_object_get(row, "detail"), JSON_COMPACT);
 
-	table_cell(table, "%" PRId64, field_integer(row, "number"));
-	table_cell(table, "%s", field_text(row, "at"));
-	table_cell(table, "%s", field_text(row, "actor"));
-	table_cell(table, "%s", field_text(row, "action"));
-	table_cell(table, "%s", field_text(row, "subject"));
+	table_cell(table, "%" PRId64, output_field_integer(row, "number"));
+	table_cell(table, "%s", output_field_text(row, "at"));
+	table_cell(table, "%s", output_field_text(row, "actor"));
+	table_cell(table, "%s", output_field_text(row, "action"));
+	table_cell(table, "%s", output_field_text(row, "subject"));
 	table_cell(table, "%s", detail && strcmp(detail, "{}") != 0 ? detail : "");
 	free(detail);
 }
@@ -32,8 +32,9 @@ static void print_row(const json_t *row, bool json)
 	if (json)
 		printf("%s\n", text ? text : "");
 	else
-		printf("%s  %-12s %-16s %s  %s\n", field_text(row, "at"), field_text(row, "actor"), field_text(row, "action"),
-		       field_text(row, "subject"), text && strcmp(text, "{}") != 0 ? text : "");
+		printf("%s  %-12s %-16s %s  %s\n", output_field_text(row, "at"), output_field_text(row, "actor"),
+		       output_field_text(row, "action"), output_field_text(row, "subject"),
+		       text && strcmp(text, "{}") != 0 ? text : "");
 	free(text);
 }
 
@@ -51,7 +52,7 @@ static int fetch_newest(struct client *client, const char *filters, int64_t coun
 	*rows = json_array();
 	for (size_t i = json_array_size(json_object_get(answer, "rows")); i-- > 0;)
 		json_array_append(*rows, json_array_get(json_object_get(answer, "rows"), i));
-	*last = field_integer(json_array_get(*rows, json_array_size(*rows) - 1), "number");
+	*last = output_field_integer(json_array_get(*rows, json_array_size(*rows) - 1), "number");
 	json_decref(answer);
 	return CLI_GO;
 }
@@ -72,28 +73,12 @@ static int follow(struct client *client, const char *filters, bool json, int64_t
 		json_array_foreach(json_object_get(answer, "rows"), index, row)
 		{
 			print_row(row, json);
-			last = field_integer(row, "number");
+			last = output_field_integer(row, "number");
 		}
 		json_decref(answer);
 		fflush(stdout);
 		(void)poll(NULL, 0, FOLLOW_MS);
 	}
-}
-
-static int show(json_t *rows, bool json)
-{
-	struct table table;
-	json_t *row;
-	size_t index;
-
-	if (json)
-		return output_json(rows);
-	table_init(&table, titles);
-	json_array_foreach(rows, index, row) row_cells(&table, row);
-	table_print(&table);
-	table_deinit(&table);
-	json_decref(rows);
-	return CLI_OK;
 }
 
 static int log_run(struct cli *cli)
@@ -129,7 +114,7 @@ static int log_run(struct cli *cli)
 	if (!all)
 		output_filter(&filters, "kind", payments ? "payments" : "doings");
 	buffer_append(&filters, "", 1);
-	code = client_session(cli, &client, url);
+	code = output_session(cli, &client, url);
 	if (code == CLI_GO)
 		code = fetch_newest(&client, filters.data, count, &rows, &last);
 	if (code == CLI_GO && following) {
@@ -138,7 +123,7 @@ static int log_run(struct cli *cli)
 		json_decref(rows);
 		code = follow(&client, filters.data, json, last);
 	} else if (code == CLI_GO) {
-		code = show(rows, json);
+		code = output_rows(rows, json, titles, row_cells);
 	}
 	client_close(&client);
 	buffer_deinit(&filters);

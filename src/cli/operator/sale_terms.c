@@ -1,0 +1,102 @@
+#include "cli/operator/sale_terms.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/zone.h"
+
+const struct sale_terms sale_no_terms = {.price = -1, .limit = -1, .hold_ms = -1, .opens_in_ms = -1, .closes_in_ms = -1};
+
+static int set_time(const struct cli *cli, json_t *body, const char *option, const char *name, const char *at, int64_t in_ms)
+{
+	char text[CLOCK_TEXT_SIZE];
+	int64_t wall_ms;
+	int r;
+
+	if (in_ms < 0 && (!at || strcmp(at, "none") == 0)) {
+		if (at)
+			json_object_set_new(body, name, json_null());
+		return CLI_GO;
+	}
+	wall_ms = clock_wall_ms() + in_ms;
+	r = in_ms >= 0 ? 0 : zone_parse(at, &wall_ms);
+	if (r == -ENOENT)
+		return cli_usage(cli, "--%s %s: there is no such zone; wanted is a name like Europe/Berlin", option, at);
+	if (r == -ERANGE)
+		return cli_usage(cli, "--%s %s: the clocks are changed there: give the offset, like 2027-03-28T03:30:00+02:00",
+				 option, at);
+	if (r < 0)
+		return cli_usage(cli, "--%s %s: wanted is a time like \"2027-01-01 10:00 Europe/Berlin\" or 2027-01-01T10:00:00Z",
+				 option, at);
+	clock_format(wall_ms, text);
+	json_object_set_new(body, name, json_string(text));
+	return CLI_GO;
+}
+
+static int set_rate(const struct cli *cli, json_t *body, const char *rate)
+{
+	unsigned requests, seconds;
+	char rest;
+
+	if (strcmp(rate, "off") == 0)
+		return json_object_set_new(body, "rate", json_null()), CLI_GO;
+	if (sscanf(rate, "%u/%u%c", &requests, &seconds, &rest) != 2)
+		return cli_usage(cli, "--rate %s: wanted is REQUESTS/SECONDS, like 3/60, or off", rate);
+	json_object_set_new(body, "rate", json_pack("{s:I, s:I}", "requests", (json_int_t)requests, "seconds", (json_int_t)seconds));
+	return CLI_GO;
+}
+
+/* "SKU=UNITS" */
+int sale_set_lots(const struct cli *cli, json_t *body, const struct option_list *lots, int64_t least)
+{
+	json_t *array = json_array();
+
+	json_object_set_new(body, "lots", array);
+	for (size_t i = 0; i < lots->count; i++) {
+		const char *equals = strchr(lots->items[i], '=');
+		int64_t units;
+		int code;
+
+		if (!equals)
+			return cli_usage(cli, "--lot %s: wanted is SKU=UNITS", lots->items[i]);
+		if (least == 0 && strcmp(equals + 1, "0") == 0)
+			units = 0;
+		else if ((code = output_units(cli, equals + 1, &units)) != CLI_GO)
+			return code;
+		json_array_append_new(array, json_pack("{s:s%, s:I}", "sku", lots->items[i], (size_t)(equals - lots->items[i]),
+						       "units", (json_int_t)units));
+	}
+	return CLI_GO;
+}
+
+int sale_set_terms(const struct cli *cli, json_t *body, const struct sale_terms *terms)
+{
+	int code;
+
+	if (terms->name)
+		json_object_set_new(body, "name", json_string(terms->name));
+	if (terms->price >= 0)
+		json_object_set_new(body, "price",
+				    json_pack("{s:I, s:s}", "amount", (json_int_t)terms->price, "currency",
+					      terms->currency ? terms->currency : "EUR"));
+	else if (terms->currency)
+		return cli_usage(cli, "--currency goes with --price");
+	if (terms->limit >= 0)
+		json_object_set_new(body, "limit_per_buyer", json_integer(terms->limit));
+	if (terms->hold_ms % 1000 > 0)
+		return cli_usage(cli, "--hold: wanted are whole seconds");
+	if (terms->hold_ms >= 0)
+		json_object_set_new(body, "hold_seconds", json_integer(terms->hold_ms / 1000));
+	if (terms->late_confirm || terms->no_late_confirm)
+		json_object_set_new(body, "late_confirm", json_boolean(!terms->no_late_confirm));
+	if (terms->schedule || terms->no_schedule)
+		json_object_set_new(body, "schedule", json_boolean(!terms->no_schedule));
+	if (terms->announce || terms->no_announce)
+		json_object_set_new(body, "announce", json_boolean(!terms->no_announce));
+	code = set_time(cli, body, "opens-at", "opens_at", terms->opens_at, terms->opens_in_ms);
+	if (code == CLI_GO)
+		code = set_time(cli, body, "closes-at", "closes_at", terms->closes_at, terms->closes_in_ms);
+	if (code != CLI_GO)
+		return code;
+	return terms->rate ? set_rate(cli, body, terms->rate) : CLI_GO;
+}

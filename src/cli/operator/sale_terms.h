@@ -1,0 +1,38 @@
+/* The options by which a sale is made and changed, and the body of a request that they become. */
+#pragma once
+
+#include "cli/output.h"
+
+/* What can be said of a sale, on creation and later. */
+struct sale_terms {
+	const char *url, *name, *currency, *rate, *opens_at, *closes_at;
+	struct option_list lots;
+	int64_t price, limit, hold_ms, opens_in_ms, closes_in_ms;
+	bool json, late_confirm, no_late_confirm, schedule, no_schedule, announce, no_announce, arm, open;
+};
+extern const struct sale_terms sale_no_terms; /* nothing was given */
+
+#define SALE_TERMS_OPTIONS(terms)                                                                                           \
+	{"name", 'n', OPTION_TEXT, &(terms).name, "TEXT", "what people call it (the id)"},                                  \
+		{"price", 'p', OPTION_INTEGER, &(terms).price, "N", "in minor units: 17900 is 179.00"},                     \
+		{"currency", 0, OPTION_TEXT, &(terms).currency, "CODE", "ISO 4217 (EUR)"},                                  \
+		{"limit", 'l', OPTION_INTEGER, &(terms).limit, "N", "units a buyer may have, over all lots"},               \
+		{"rate", 0, OPTION_TEXT, &(terms).rate, "N/SECONDS", "requests of a buyer in any so many seconds, or off"}, \
+		{"hold", 0, OPTION_DURATION, &(terms).hold_ms, "TIME", "how long an order waits for its payment; 0: none"}, \
+		{"opens-at", 0, OPTION_TEXT, &(terms).opens_at, "TIME", "\"2027-01-01 10:00 Europe/Berlin\", or RFC 3339"}, \
+		{"opens-in", 0, OPTION_DURATION, &(terms).opens_in_ms, "TIME", "from now: 10s, 5m"},                        \
+		{"closes-at", 0, OPTION_TEXT, &(terms).closes_at, "TIME", "as --opens-at"},                                 \
+		{"closes-in", 0, OPTION_DURATION, &(terms).closes_in_ms, "TIME", "from now"},                               \
+		{"late-confirm",        0,    OPTION_FLAG,                                                                  \
+		 &(terms).late_confirm, NULL, "a payment after the hold may still get a unit, if one is left"},             \
+		{"no-late-confirm", 0, OPTION_FLAG, &(terms).no_late_confirm, NULL, "it may not"},                          \
+		{"schedule", 0, OPTION_FLAG, &(terms).schedule, NULL, "the clock arms it before it opens"},                 \
+		{"no-schedule", 0, OPTION_FLAG, &(terms).no_schedule, NULL, "it does not"},                                 \
+		{"announce", 0, OPTION_FLAG, &(terms).announce, NULL, "the public sees its name and times"},                \
+	{                                                                                                                   \
+		"no-announce", 0, OPTION_FLAG, &(terms).no_announce, NULL, "it does not"                                    \
+	}
+
+/* Puts what was given into `body`: the terms; the lots, each of at least so many units. CLI_GO or the exit code. */
+int sale_set_terms(const struct cli *cli, json_t *body, const struct sale_terms *terms) MUST_CHECK;
+int sale_set_lots(const struct cli *cli, json_t *body, const struct option_list *lots, int64_t least) MUST_CHECK;

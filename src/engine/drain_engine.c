@@ -11,6 +11,7 @@
 #include "build_info.h"
 #include "engine/process.h"
 #include "engine/reload.h"
+#include "engine/waiting.h"
 
 static const int64_t LOOK_AGAIN_NS = 1000000000; /* while the journal cannot be reached at the start */
 static const int64_t ANSWER_NS = 1000000000;     /* for answers in flight when it stops */
@@ -67,6 +68,34 @@ static bool show(void *context, struct buffer *out)
 
 /* --- Start and stop --- */
 
+static int open_services(void *context, enum waiting_service *service)
+{
+	struct drain_engine *engine = context;
+	int r = 0;
+
+	*service = WAITING_LEDGER;
+	if (!engine->ledger)
+		r = adapters_open_own_ledger(engine->settings, &engine->ledger);
+	if (r == 0)
+		*service = WAITING_JOURNAL;
+	if (r == 0 && !engine->reader)
+		r = adapters_open_reader(engine->settings, &engine->reader);
+	return r;
+}
+
+static int wait_for_services(struct drain_engine *engine)
+{
+	const struct waiting_start start = {
+		.open = open_services,
+		.context = engine,
+		.operators = &engine->settings->drain.listen,
+		.metrics = engine->metrics,
+	};
+
+	return waiting_run(&start);
+}
+
+/* Everything in place, nothing running. 0, WAITING_STOPPED, or negative. */
 static int make(struct drain_engine *engine)
 {
 	const struct settings *settings = engine->settings;
@@ -76,13 +105,11 @@ static int make(struct drain_engine *engine)
 			 .batch_max = (size_t)settings->drain.batch_max,
 			 .target_ns = settings->drain.latency_target_ns},
 	};
-	int r = adapters_open_own_ledger(settings, &engine->ledger);
+	int r = metrics_new(&engine->metrics);
 
 	if (r == 0)
-		r = adapters_open_reader(settings, &engine->reader);
-	if (r == 0)
-		r = metrics_new(&engine->metrics);
-	if (r < 0)
+		r = wait_for_services(engine);
+	if (r)
 		return r;
 	drain.reader = engine->reader;
 	drain.ledger = engine->ledger;
@@ -186,8 +213,8 @@ int drain_engine_run(const struct settings *settings, const struct drain_engine_
 		monitor_stop(engine.monitor, clock_mono_ns() + ANSWER_NS);
 	release(&engine);
 	reload_deinit(&engine.reload);
-	if (r == 0)
+	if (r >= 0)
 		log_info("engine", "stopped");
 	process_end();
-	return r;
+	return r < 0 ? r : 0;
 }

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include "engine/adapters.h"
 #include "base/clock.h"
-#include "base/service_notify.h"
 #include "engine/component_metrics.h"
 #include "engine/credentials.h"
 #include "gate/gate.h"
@@ -214,18 +213,10 @@ static int make_stock_lanes(struct engine *engine)
 
 /* --- Services that are away when it starts --- */
 
-enum { STOPPED = 1 }; /* it was told to stop before it began */
-static const int64_t LOOK_AGAIN_NS = 1000000000;
-
-/* What another try may mend; the rest is for a person. */
-static bool is_away(int r)
-{
-	return r == -ENOTCONN || r == -ETIMEDOUT;
-}
-
 /* Those that are not open yet, in their order. *service: the one that it came to. */
-static int open_services(struct engine *engine, enum waiting_service *service)
+static int open_services(void *context, enum waiting_service *service)
 {
+	struct engine *engine = context;
 	int r = 0;
 
 	*service = WAITING_LEDGER;
@@ -242,30 +233,20 @@ static int open_services(struct engine *engine, enum waiting_service *service)
 	return r;
 }
 
-/* 0, STOPPED, or negative: for a person. */
 static int wait_for_services(struct engine *engine)
 {
-	struct waiting *waiting = NULL;
-	enum waiting_service service;
-	int r = open_services(engine, &service), begun = 0;
+	const struct waiting_start start = {
+		.open = open_services,
+		.context = engine,
+		.operators = &engine->settings->operator.listen,
+		.buyers = &engine->settings->gate.listen,
+		.metrics = engine->metrics,
+	};
 
-	while (is_away(r)) {
-		if (!waiting) {
-			log_warn("engine", "a service is away: this server is alive, and not ready until it is there",
-				 LOG_TEXT("service", waiting_service_name(service)));
-			begun = waiting_begin(&waiting, engine->settings, engine->metrics);
-			if (begun < 0)
-				return begun;
-		}
-		waiting_for(waiting, service, error_text(r));
-		service_notify_starting();
-		r = process_wait_signal(LOOK_AGAIN_NS) ? STOPPED : open_services(engine, &service);
-	}
-	waiting_end(waiting);
-	return r;
+	return waiting_run(&start);
 }
 
-/* Everything in place, nothing running. 0, STOPPED, or negative. */
+/* Everything in place, nothing running. 0, WAITING_STOPPED, or negative. */
 static int make(struct engine *engine)
 {
 	const struct settings *settings = engine->settings;

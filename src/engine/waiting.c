@@ -4,9 +4,12 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/service_notify.h"
+#include "engine/process.h"
 #include "monitor/monitor.h"
 
 static const int64_t ANSWER_NS = 200000000; /* for answers in flight when it ends */
+static const int64_t LOOK_AGAIN_NS = 1000000000;
 
 struct waiting {
 	_Atomic int service;
@@ -21,11 +24,6 @@ static const struct {
 	[WAITING_JOURNAL] = {"journal", "journal-unavailable"},
 	[WAITING_STOCK] = {"stock", "stock-unavailable"},
 };
-
-const char *waiting_service_name(enum waiting_service service)
-{
-	return services[service].name;
-}
 
 static size_t look(void *context, struct health_check *checks)
 {
@@ -52,38 +50,13 @@ static const char *away(void *context)
 	return services[atomic_load(&waiting->service)].code;
 }
 
-int waiting_begin(struct waiting **out, const struct settings *settings, const struct metrics *metrics)
-{
-	struct waiting *waiting = calloc(1, sizeof(*waiting));
-	struct monitor_source source = {.context = waiting, .checks = look, .components = show, .away = away};
-	int r;
-
-	if (!waiting)
-		return error_origin(-ENOMEM);
-	waiting_for(waiting, WAITING_LEDGER, "it has not answered yet");
-	r = monitor_new(&waiting->operators, &settings->operator.listen, metrics, &source);
-	source.probes_only = true;
-	if (r == 0)
-		r = monitor_new(&waiting->buyers, &settings->gate.listen, metrics, &source);
-	if (r == 0)
-		r = monitor_start(waiting->operators);
-	if (r == 0)
-		r = monitor_start(waiting->buyers);
-	if (r < 0) {
-		waiting_end(waiting);
-		return r;
-	}
-	*out = waiting;
-	return 0;
-}
-
-void waiting_for(struct waiting *waiting, enum waiting_service service, const char *why)
+static void tell(struct waiting *waiting, enum waiting_service service, const char *why)
 {
 	atomic_store(&waiting->service, (int)service);
 	atomic_store(&waiting->why, why);
 }
 
-void waiting_end(struct waiting *waiting)
+static void end(struct waiting *waiting)
 {
 	if (!waiting)
 		return;
@@ -94,4 +67,58 @@ void waiting_end(struct waiting *waiting)
 	monitor_free(waiting->buyers);
 	monitor_free(waiting->operators);
 	free(waiting);
+}
+
+/* Opens the listeners and answers from here on. 0 or negative, logged. */
+static int begin(struct waiting **out, const struct waiting_start *start)
+{
+	struct waiting *waiting = calloc(1, sizeof(*waiting));
+	struct monitor_source source = {.context = waiting, .checks = look, .components = show, .away = away};
+	int r;
+
+	if (!waiting)
+		return error_origin(-ENOMEM);
+	tell(waiting, WAITING_LEDGER, "it has not answered yet");
+	r = monitor_new(&waiting->operators, start->operators, start->metrics, &source);
+	source.probes_only = true;
+	if (r == 0 && start->buyers)
+		r = monitor_new(&waiting->buyers, start->buyers, start->metrics, &source);
+	if (r == 0)
+		r = monitor_start(waiting->operators);
+	if (r == 0 && waiting->buyers)
+		r = monitor_start(waiting->buyers);
+	if (r < 0) {
+		end(waiting);
+		return r;
+	}
+	*out = waiting;
+	return 0;
+}
+
+/* What another try may mend; the rest is for a person. */
+static bool is_away(int r)
+{
+	return r == -ENOTCONN || r == -ETIMEDOUT;
+}
+
+int waiting_run(const struct waiting_start *start)
+{
+	struct waiting *waiting = NULL;
+	enum waiting_service service;
+	int r = start->open(start->context, &service), begun = 0;
+
+	while (is_away(r)) {
+		if (!waiting) {
+			log_warn("engine", "a service is away: this process is alive, and not ready until it is there",
+				 LOG_TEXT("service", services[service].name));
+			begun = begin(&waiting, start);
+			if (begun < 0)
+				return begun;
+		}
+		tell(waiting, service, error_text(r));
+		service_notify_starting();
+		r = process_wait_signal(LOOK_AGAIN_NS) ? WAITING_STOPPED : start->open(start->context, &service);
+	}
+	end(waiting);
+	return r;
 }

@@ -1,19 +1,28 @@
 /*
  * A start whose services are away. What waits for them is alive and not ready, says why, and tells everybody else to ask again: on the
- * gate's own listeners, until the gate takes them over.
+ * process's own listeners, until it takes them over.
+ *
+ * Waited for is what another try may mend by itself: a service that does not answer, or that is starting. What it says to us (a
+ * password that is wrong, a database that is not there, a topic that cannot keep a promise) is for a person: the start ends.
  */
 #pragma once
 
-#include "config/settings.h"
+#include "base/address.h"
+#include "base/error.h"
 #include "metrics/metrics.h"
 
 enum waiting_service { WAITING_LEDGER, WAITING_JOURNAL, WAITING_STOCK };
-struct waiting;
+enum { WAITING_STOPPED = 1 }; /* the process was told to stop before it began */
 
-/* Opens the listeners and answers from here on. Borrowed: all. 0 or negative errno, logged. */
-int waiting_begin(struct waiting **waiting, const struct settings *settings, const struct metrics *metrics) MUST_CHECK;
-/* What is waited for now, and why: static text. Any thread. */
-void waiting_for(struct waiting *waiting, enum waiting_service service, const char *why);
-const char *waiting_service_name(enum waiting_service service);
-/* Closes the listeners; NULL is fine. */
-void waiting_end(struct waiting *waiting);
+/* All borrowed. */
+struct waiting_start {
+	/* Opens what is not open yet; *service: the one that it came to. 0 or negative, logged. */
+	int (*open)(void *context, enum waiting_service *service);
+	void *context;
+	const struct listen_list *operators; /* /health, /metrics and the probes */
+	const struct listen_list *buyers;    /* the probes alone; NULL: there are none */
+	const struct metrics *metrics;
+};
+
+/* Opens, and tries again every second while a service is away. 0, WAITING_STOPPED, or negative: for a person. */
+int waiting_run(const struct waiting_start *start) MUST_CHECK;

@@ -17,6 +17,8 @@ enum {
 	VERSION_MIN = 120000,
 };
 
+static const int64_t REFUSAL_NS = 2000000000; /* to say no */
+
 /* --- Errors --- */
 
 static bool state_is(const char *state, const char *start)
@@ -219,20 +221,23 @@ static bool url_is_readable(const char *url)
 	return options != NULL;
 }
 
+enum { PLACES = 9 };
+
+/* What stands before dbname can be said otherwise by the URL, what stands behind it cannot. A dead host is found out within some seconds. */
+static const char *const place_names[PLACES + 1] = {
+	"connect_timeout",      "tcp_user_timeout",          "keepalives_idle", "keepalives_interval", "keepalives_count",
+	"target_session_attrs", "fallback_application_name", "dbname",          "client_encoding",     NULL};
+
 int pg_open(struct pg_connection *connection, const char *url, bool read_only)
 {
-	/* What stands before dbname can be said otherwise by the URL, what stands behind it cannot. A dead host is found out within some seconds. */
-	const char *const names[] = {
-		"connect_timeout",      "tcp_user_timeout",          "keepalives_idle", "keepalives_interval", "keepalives_count",
-		"target_session_attrs", "fallback_application_name", "dbname",          "client_encoding",     NULL};
-	const char *const values[] = {"2",        "5000", "5",    "2", "3", read_only ? "any" : "read-write",
-				      "penstock", url,    "UTF8", NULL};
+	const char *const values[PLACES + 1] = {"2",        "5000", "5",    "2", "3", read_only ? "any" : "read-write",
+						"penstock", url,    "UTF8", NULL};
 	int result;
 
 	if (!url_is_readable(url))
 		return error_origin(-EINVAL);
 	*connection = (struct pg_connection){.timeout_ns = (read_only ? READ_TRIP_MS : WRITE_TRIP_MS) * INT64_C(1000000)};
-	connection->handle = PQconnectdbParams(names, values, 1);
+	connection->handle = PQconnectdbParams(place_names, values, 1);
 	if (!connection->handle)
 		return error_origin(-ENOMEM);
 	if (PQstatus(connection->handle) != CONNECTION_OK) {
@@ -245,6 +250,51 @@ int pg_open(struct pg_connection *connection, const char *url, bool read_only)
 	if (result < 0)
 		pg_close(connection);
 	return result;
+}
+
+/*
+ * The code of what the server said to a connection that failed ("connection to server at ... failed: FATAL:  28P01: password ..."): libpq tells it in the
+ * text alone, and only where that is to be verbose.
+ */
+static bool is_refusal(const char *message)
+{
+	static const char *const codes[] = {"28", "3D", "42501"}; /* who we are; no such database; not allowed to connect to it */
+	const char *found = strstr(message, ":  ");
+
+	for (size_t i = 0; found && i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (strncmp(found + 3, codes[i], strlen(codes[i])) == 0 && strcspn(found + 3, ":") == 5)
+			return true;
+	return false;
+}
+
+/* Until the server has said yes or no. */
+static void connect_within(PGconn *handle, int64_t deadline_ns)
+{
+	PostgresPollingStatusType next = PGRES_POLLING_WRITING;
+	int64_t left_ns;
+
+	while (next != PGRES_POLLING_OK && next != PGRES_POLLING_FAILED && (left_ns = deadline_ns - clock_mono_ns()) > 0) {
+		struct pollfd socket = {.fd = PQsocket(handle), .events = next == PGRES_POLLING_READING ? POLLIN : POLLOUT};
+
+		if (poll(&socket, 1, (int)(left_ns / 1000000) + 1) > 0)
+			next = PQconnectPoll(handle);
+	}
+}
+
+bool pg_is_refused(const char *url)
+{
+	const char *const values[PLACES + 1] = {"2", "5000", "5", "2", "3", "any", "penstock", url, "UTF8", NULL};
+	PGconn *handle = PQconnectStartParams(place_names, values, 1);
+	bool refused;
+
+	if (!handle)
+		return false;
+	PQsetErrorVerbosity(handle, PQERRORS_VERBOSE);
+	if (PQstatus(handle) != CONNECTION_BAD)
+		connect_within(handle, clock_mono_ns() + REFUSAL_NS);
+	refused = PQstatus(handle) == CONNECTION_BAD && is_refusal(PQerrorMessage(handle));
+	PQfinish(handle);
+	return refused;
 }
 
 void pg_close(struct pg_connection *connection)

@@ -41,6 +41,8 @@ struct pg_connection {
 /* 0 or negative (logged); a failed open leaves it closed. */
 int pg_open(struct pg_connection *connection, const char *url, bool read_only) MUST_CHECK;
 void pg_close(struct pg_connection *connection); /* may be repeated */
+/* After an open that failed: whether the server is there and does not take us (user, password, database), which no waiting mends. Asks it once more. */
+bool pg_is_refused(const char *url);
 /* Statements separated by semicolons, outside of any trip. The last one's result in text, to be cleared; `result` may be NULL. 0 or negative. */
 int pg_script(struct pg_connection *connection, const char *sql, PGresult **result) MUST_CHECK;
 

@@ -226,6 +226,8 @@ int pg_session_begin(struct postgres_ledger *ledger)
 	struct pg_writer *writer = &ledger->writer;
 	int end = pg_open(&writer->connection, ledger->url, false);
 
+	if (end == -ENOTCONN && pg_is_refused(ledger->url))
+		end = error_origin(-EACCES);
 	if (end == 0)
 		end = check_settings(writer);
 	if (end == 0)

@@ -142,6 +142,33 @@ redisReply *redis_connection_command(struct redis_connection *connection, const 
 	return reply;
 }
 
+/* What no waiting mends. */
+static const char refused_user[] = "Redis refused the user or password of stock.url",
+		  refused_database[] = "Redis refused the database of stock.url";
+
+bool redis_reason_is_refusal(const char *reason)
+{
+	return reason == refused_user || reason == refused_database;
+}
+
+/* What a server says to one whom it does not know, or to what it does not have; not that it is loading, or full. */
+static bool is_refusal(const redisReply *reply)
+{
+	static const char *const starts[] = {"WRONGPASS", "NOAUTH", "NOPERM", "ERR AUTH", "ERR invalid password", "ERR DB index"};
+
+	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++)
+		if (is_error(reply, starts[i]))
+			return true;
+	return false;
+}
+
+/* -EACCES where it does not want us, else -ENOTCONN. */
+static int say_refused(const redisReply *reply)
+{
+	log_warn("stock", "Redis does not tell who it is", LOG_TEXT("redis", reply->str));
+	return is_refusal(reply) ? -EACCES : -ENOTCONN;
+}
+
 int redis_connection_look(struct redis_connection *connection)
 {
 	redisReply *reply = redis_connection_command(connection, "INFO");
@@ -150,37 +177,41 @@ int redis_connection_look(struct redis_connection *connection)
 	if (reply && reply->type == REDIS_REPLY_STRING && read_server(reply->str, &connection->server))
 		r = 0;
 	else if (reply && reply->type == REDIS_REPLY_ERROR)
-		log_warn("stock", "Redis does not tell who it is", LOG_TEXT("redis", reply->str));
+		r = say_refused(reply);
 	if (reply)
 		freeReplyObject(reply);
 	connection->broken |= r < 0;
 	return r;
 }
 
-/* One step of the greeting. NULL where it went well, else what went wrong. */
-static const char *expect_ok(redisReply *reply, const char *failure)
+/* One step of the greeting. NULL where it went well, else what went wrong; `refusal` where the server does not want us. */
+static const char *expect_ok(redisReply *reply, const char *refusal)
 {
-	bool ok = reply && reply->type != REDIS_REPLY_ERROR;
+	const char *fault = NULL;
 
 	if (!reply)
 		return "Redis does not answer";
-	if (!ok)
-		log_warn("stock", failure, LOG_TEXT("redis", reply->str));
+	if (reply->type == REDIS_REPLY_ERROR) {
+		fault = is_refusal(reply) ? refusal : "Redis takes no login now";
+		log_warn("stock", fault, LOG_TEXT("redis", reply->str));
+	}
 	freeReplyObject(reply);
-	return ok ? NULL : failure;
+	return fault;
 }
 
 static const char *greet(struct redis_connection *connection, const struct redis_url *url)
 {
 	const char *fault = NULL;
+	int looked = 0;
 
 	if (url->password[0])
-		fault = expect_ok(log_in(connection->context, url), "Redis refused the user or password of stock.url");
+		fault = expect_ok(log_in(connection->context, url), refused_user);
 	if (!fault && url->database > 0)
-		fault = expect_ok(redisCommand(connection->context, "SELECT %d", url->database),
-				  "Redis refused the database of stock.url");
-	if (!fault && redis_connection_look(connection) < 0)
-		fault = "Redis does not tell who it is (INFO)";
+		fault = expect_ok(redisCommand(connection->context, "SELECT %d", url->database), refused_database);
+	if (!fault)
+		looked = redis_connection_look(connection);
+	if (looked < 0)
+		fault = looked == -EACCES ? refused_user : "Redis does not tell who it is (INFO)";
 	if (!fault && !connection->server.master)
 		fault = "this Redis is a replica: its master is needed";
 	return fault;

@@ -41,11 +41,13 @@ struct redis_timeouts {
 /* A new connection, or NULL and why (static text). Blocks for the timeouts at most, for each address. */
 struct redis_connection *redis_connection_open(const struct redis_url *url, const struct redis_timeouts *timeouts,
 					       const char **reason);
+/* Whether this reason is one that no waiting mends: the server is there and does not want us. */
+bool redis_reason_is_refusal(const char *reason);
 void redis_connection_free(struct redis_connection *connection); /* NULL is fine */
 /* Nothing has come that nobody asked for: the other end is still there, as far as this one can know. */
 bool redis_connection_is_quiet(const struct redis_connection *connection);
 
 /* A plain command, printf-like as in hiredis. NULL where it failed, and the connection is broken; an error reply is a reply. */
 redisReply *redis_connection_command(struct redis_connection *connection, const char *format, ...);
-/* Reads INFO again. 0 or negative. */
+/* Reads INFO again. 0, -EACCES where the server does not want us, or -ENOTCONN. */
 int redis_connection_look(struct redis_connection *connection) MUST_CHECK;

@@ -316,8 +316,10 @@ static int check_server(struct stock_redis *redis, bool force)
 	int r;
 
 	if (!connection) {
-		log_error("stock", "Redis cannot be used", LOG_TEXT("reason", atomic_load(&redis->pool.fault)));
-		return -ENOTCONN;
+		const char *reason = atomic_load(&redis->pool.fault);
+
+		log_error("stock", "Redis cannot be used", LOG_TEXT("reason", reason));
+		return redis_reason_is_refusal(reason) ? error_origin(-EACCES) : -ENOTCONN;
 	}
 	r = redis_check_server(connection, force, redis->pool.url.sentinel, &redis->stock.quiesce_ns);
 	/* From now on the functions are ours; nobody says who called others before. */

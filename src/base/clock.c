@@ -5,22 +5,22 @@
 #include <string.h>
 #include <time.h>
 #include "base/assertion.h"
+#include "base/node.h"
 
 enum { DAYS_400_YEARS = 146097, DAYS_TO_1970 = 719468 /* from 0000-03-01 */, MS_PER_DAY = 86400000 };
 
-static const struct clock_source *source;
-
-void clock_set_source(const struct clock_source *replacement)
+void clock_set_source(const struct clock_source *source)
 {
-	source = replacement;
+	node_current->clock = source;
 }
 
 int64_t clock_wall_us(void)
 {
+	const struct clock_source *source = node_current->clock;
 	struct timespec now;
 
 	if (source)
-		return source->wall_us();
+		return source->wall_us(source);
 	ASSERT(clock_gettime(CLOCK_REALTIME, &now) == 0);
 	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
@@ -34,10 +34,11 @@ int64_t clock_wall_ms(void)
 
 int64_t clock_mono_ns(void)
 {
+	const struct clock_source *source = node_current->clock;
 	struct timespec now;
 
 	if (source)
-		return source->mono_ns();
+		return source->mono_ns(source);
 	ASSERT(clock_gettime(CLOCK_BOOTTIME, &now) == 0);
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }

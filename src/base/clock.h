@@ -16,11 +16,12 @@ static inline int64_t clock_mono_ms(void)
 	return clock_mono_ns() / 1000000;
 }
 
-/* Tests and the simulation put their own source here before any thread starts; NULL restores the real one. */
+/* Clocks of a node's own (base/node.h). They answer from any of its threads. */
 struct clock_source {
-	int64_t (*wall_us)(void);
-	int64_t (*mono_ns)(void);
+	int64_t (*wall_us)(const struct clock_source *source);
+	int64_t (*mono_ns)(const struct clock_source *source);
 };
+/* The clocks of this thread's node from here on; NULL restores the kernel's. Before other threads of it start. */
 void clock_set_source(const struct clock_source *source);
 
 /* "2027-01-01T10:00:00.000Z": always CLOCK_TEXT_SIZE - 1 characters for years 0 to 9999. */

@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include "base/assertion.h"
+#include "base/node.h"
 
 enum { POINTS_MAX = 32, NAME_SIZE = 64, SPEC_SIZE = 4096 };
 enum action { ACTION_KILL, ACTION_ERROR, ACTION_DELAY, ACTION_ON };
@@ -23,13 +25,14 @@ struct point {
 	long argument;
 	uint64_t skip, count; /* hits that still pass, hits that still act */
 };
-struct point_set {
+struct failpoints {
 	struct point points[POINTS_MAX];
 	size_t count;
 };
 
+/* Of all nodes: a test build's, and never held where another thread may be chosen. So it is no seam. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct point_set from_environment, from_file;
+static struct failpoints from_environment, from_file;
 static bool environment_read;
 static struct stat file_seen;
 
@@ -83,7 +86,7 @@ static bool parse_point(struct point *point, char *text)
 	       parse_action(point, equals + 1);
 }
 
-static bool parse_set(struct point_set *set, char *text)
+static bool parse_set(struct failpoints *set, char *text)
 {
 	char *rest = NULL;
 
@@ -141,7 +144,7 @@ static void read_file(void)
 		from_file.count = 0;
 }
 
-static bool find_hit(struct point_set *set, const char *name, struct point *hit)
+static bool find_hit(struct failpoints *set, const char *name, struct point *hit)
 {
 	for (size_t i = 0; i < set->count; i++) {
 		struct point *point = &set->points[i];
@@ -177,18 +180,34 @@ static void record(const struct point *hit)
 	fclose(file);
 }
 
-int failpoint_hit(const char *name)
+/* Of the node that it runs in; the process's own looks at the file and the environment. */
+static bool find(const char *name, struct point *hit)
 {
-	struct point hit;
+	struct failpoints *own;
 	bool found;
 
 	pthread_mutex_lock(&mutex);
-	if (!environment_read)
-		read_environment();
-	read_file();
-	found = find_hit(&from_file, name, &hit) || find_hit(&from_environment, name, &hit);
+	own = node_current->failpoints;
+	if (own) {
+		found = find_hit(own, name, hit);
+	} else {
+		if (!environment_read)
+			read_environment();
+		read_file();
+		found = find_hit(&from_file, name, hit) || find_hit(&from_environment, name, hit);
+	}
 	pthread_mutex_unlock(&mutex);
-	if (!found)
+	return found;
+}
+
+int failpoint_hit(const char *name)
+{
+	struct scheduler *scheduler = node_scheduler();
+	struct point hit;
+
+	if (scheduler)
+		return scheduler->ops->failpoint(scheduler, name);
+	if (!find(name, &hit))
 		return 0;
 	record(&hit);
 	switch (hit.action) {
@@ -205,6 +224,25 @@ int failpoint_hit(const char *name)
 		return 1;
 	}
 	return 0;
+}
+
+void failpoints_set(const char *specification)
+{
+	struct failpoints *fresh = NULL, *former;
+	char text[SPEC_SIZE];
+
+	if (specification) {
+		fresh = calloc(1, sizeof(*fresh));
+		ASSERT(fresh);
+		ASSERT(strlen(specification) < sizeof(text));
+		if (!parse_set(fresh, strcpy(text, specification)))
+			abort();
+	}
+	pthread_mutex_lock(&mutex);
+	former = node_current->failpoints;
+	node_current->failpoints = fresh;
+	pthread_mutex_unlock(&mutex);
+	free(former);
 }
 
 #else

@@ -1,12 +1,12 @@
 #include "base/lane.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
+#include "base/clock.h"
+#include "base/lock.h"
 
 /*
  * One mutex around two rings. A lock-free queue was turned down: a push hands over a batch under one uncontended lock (some 25 ns), which is
@@ -26,30 +26,17 @@ struct ring {
 };
 
 struct lane {
-	pthread_mutex_t mutex;
-	pthread_cond_t arrived;
+	struct lock lock;
+	struct lock_condition arrived;
 	struct ring rings[CLASSES];
 	size_t capacity;
-	bool waiting;         /* the consumer is in pthread_cond_wait() */
+	bool waiting;         /* the consumer is in wait_for_items() */
 	bool signalled;       /* the eventfd has been, or is about to be, written */
 	bool watched;         /* lane_event_fd() was called */
-	_Atomic bool closed;  /* written under the mutex */
-	_Atomic size_t depth; /* written under the mutex */
+	_Atomic bool closed;  /* written under the lock */
+	_Atomic size_t depth; /* written under the lock */
 	int event_fd;
 };
-
-static int init_condition(pthread_cond_t *condition)
-{
-	pthread_condattr_t attributes;
-	int failed;
-
-	/* A wait must not be stretched or cut by a jump of the wall clock. */
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	failed = pthread_cond_init(condition, &attributes);
-	pthread_condattr_destroy(&attributes);
-	return -failed;
-}
 
 int lane_new(struct lane **out, size_t capacity)
 {
@@ -68,10 +55,8 @@ int lane_new(struct lane **out, size_t capacity)
 		free(lane);
 		return error;
 	}
-	error = -pthread_mutex_init(&lane->mutex, NULL);
-	ASSERT(error == 0); /* neither allocates with glibc */
-	error = init_condition(&lane->arrived);
-	ASSERT(error == 0);
+	lock_init(&lane->lock);
+	lock_condition_init(&lane->arrived);
 	for (size_t i = 0; i < CLASSES; i++) {
 		lane->rings[i].items = calloc(capacity, sizeof(void *));
 		if (!lane->rings[i].items) {
@@ -90,8 +75,8 @@ void lane_free(struct lane *lane)
 	ASSERT(lane_depth(lane) == 0);
 	for (size_t i = 0; i < CLASSES; i++)
 		free(lane->rings[i].items);
-	pthread_cond_destroy(&lane->arrived);
-	pthread_mutex_destroy(&lane->mutex);
+	lock_condition_deinit(&lane->arrived);
+	lock_deinit(&lane->lock);
 	close(lane->event_fd);
 	free(lane);
 }
@@ -146,9 +131,9 @@ size_t lane_push(struct lane *lane, enum lane_class class, void *const *items, s
 
 	if (count == 0)
 		return 0;
-	pthread_mutex_lock(&lane->mutex);
+	lock_take(&lane->lock);
 	if (lane_closed(lane)) {
-		pthread_mutex_unlock(&lane->mutex);
+		lock_release(&lane->lock);
 		return 0;
 	}
 	taken = ring_put(&lane->rings[class], lane->capacity, items, count);
@@ -156,50 +141,38 @@ size_t lane_push(struct lane *lane, enum lane_class class, void *const *items, s
 	wake = taken > 0 && lane->waiting;
 	signal = taken > 0 && !lane->signalled && lane->watched;
 	lane->signalled |= signal;
-	pthread_mutex_unlock(&lane->mutex);
+	lock_release(&lane->lock);
 	if (wake)
-		pthread_cond_signal(&lane->arrived);
+		lock_condition_signal(&lane->arrived);
 	if (signal)
 		write_event(lane->event_fd);
 	return taken;
 }
 
-/* Under the mutex. False once the time is over. */
-static bool wait_for_items(struct lane *lane, const struct timespec *deadline)
+/* Under the lock. False once the time is over. */
+static bool wait_for_items(struct lane *lane, int64_t deadline_ns)
 {
-	int failed;
+	bool goes_on = true;
 
 	lane->waiting = true;
-	failed = deadline ? pthread_cond_timedwait(&lane->arrived, &lane->mutex, deadline)
-			  : pthread_cond_wait(&lane->arrived, &lane->mutex);
+	if (deadline_ns == INT64_MAX)
+		lock_condition_wait(&lane->arrived, &lane->lock);
+	else
+		goes_on = lock_condition_wait_until(&lane->arrived, &lane->lock, deadline_ns);
 	lane->waiting = false;
-	return failed != ETIMEDOUT;
-}
-
-static void set_deadline(struct timespec *deadline, int64_t timeout_ns)
-{
-	clock_gettime(CLOCK_MONOTONIC, deadline); /* the clock that the condition waits by; base/clock has another */
-	deadline->tv_sec += timeout_ns / 1000000000;
-	deadline->tv_nsec += timeout_ns % 1000000000;
-	if (deadline->tv_nsec >= 1000000000) {
-		deadline->tv_sec++;
-		deadline->tv_nsec -= 1000000000;
-	}
+	return goes_on;
 }
 
 size_t lane_pop(struct lane *lane, void **items, size_t max, int64_t timeout_ns)
 {
-	struct timespec deadline;
-	bool deadline_set = false;
+	int64_t deadline_ns = 0; /* not known yet: most pops wait for nothing, and ask no clock */
 	size_t taken;
 
-	pthread_mutex_lock(&lane->mutex);
+	lock_take(&lane->lock);
 	while (lane_depth(lane) == 0 && timeout_ns != 0 && !lane_closed(lane)) {
-		if (timeout_ns > 0 && !deadline_set) {
-			set_deadline(&deadline, timeout_ns);
-			deadline_set = true;
-		}
-		if (!wait_for_items(lane, deadline_set ? &deadline : NULL))
+		if (!deadline_ns)
+			deadline_ns = timeout_ns < 0 ? INT64_MAX : clock_mono_ns() + timeout_ns;
+		if (!wait_for_items(lane, deadline_ns))
 			break;
 	}
 	taken = ring_take(&lane->rings[LANE_URGENT], lane->capacity, items, max);
@@ -209,16 +182,16 @@ size_t lane_pop(struct lane *lane, void **items, size_t max, int64_t timeout_ns)
 		read_event(lane->event_fd);
 		lane->signalled = false;
 	}
-	pthread_mutex_unlock(&lane->mutex);
+	lock_release(&lane->lock);
 	return taken;
 }
 
 void lane_close(struct lane *lane)
 {
-	pthread_mutex_lock(&lane->mutex);
+	lock_take(&lane->lock);
 	atomic_store(&lane->closed, true);
-	pthread_mutex_unlock(&lane->mutex);
-	pthread_cond_broadcast(&lane->arrived);
+	lock_release(&lane->lock);
+	lock_condition_broadcast(&lane->arrived);
 }
 
 bool lane_closed(const struct lane *lane)
@@ -233,7 +206,7 @@ size_t lane_depth(const struct lane *lane)
 
 int lane_event_fd(struct lane *lane)
 {
-	pthread_mutex_lock(&lane->mutex);
+	lock_take(&lane->lock);
 	if (!lane->watched) {
 		lane->watched = true;
 		if (lane_depth(lane) > 0) {
@@ -241,6 +214,6 @@ int lane_event_fd(struct lane *lane)
 			write_event(lane->event_fd);
 		}
 	}
-	pthread_mutex_unlock(&lane->mutex);
+	lock_release(&lane->lock);
 	return lane->event_fd;
 }

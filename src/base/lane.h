@@ -23,7 +23,7 @@ void lane_free(struct lane *lane); /* NULL is fine; asserts that it is empty */
 size_t lane_push(struct lane *lane, enum lane_class class, void *const *items, size_t count) MUST_CHECK;
 /*
  * Consumer only. Takes up to `max`, urgent first. Waits up to timeout_ns (0: not at all, negative: until something comes or the lane is
- * closed) while it is empty. Returns how many; 0 after the time, or when closed and empty.
+ * closed) while it is empty, by the clock of its node. Returns how many; 0 after the time, or when closed and empty.
  */
 size_t lane_pop(struct lane *lane, void **items, size_t max, int64_t timeout_ns) MUST_CHECK;
 /* No more pushes; the consumer still gets what is there. Any thread; may be repeated. */

@@ -1,10 +1,10 @@
 #include "base/random.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/random.h>
 #include "base/assertion.h"
+#include "base/node.h"
 
 enum { POOL_SIZE = 512 };
 
@@ -12,8 +12,6 @@ enum { POOL_SIZE = 512 };
 static _Thread_local struct {
 	unsigned char pool[POOL_SIZE];
 	size_t left; /* unused bytes, at the pool's end */
-	bool seeded;
-	uint64_t state;
 } source;
 
 static void fill_from_kernel(void *data, size_t size)
@@ -31,22 +29,23 @@ static void fill_from_kernel(void *data, size_t size)
 	}
 }
 
-/* SplitMix64 (Steele, Lea, Flood 2014): only ever for tests and the simulation. */
-static uint64_t next_seeded(void)
+/* SplitMix64 (Steele, Lea, Flood 2014): only ever for tests and the simulation. A counter, so that a node's threads share one without a lock. */
+static uint64_t next_seeded(struct node *node)
 {
-	uint64_t mixed = source.state += 0x9e3779b97f4a7c15;
+	const uint64_t step = 0x9e3779b97f4a7c15;
+	uint64_t mixed = atomic_fetch_add_explicit(&node->random, step, memory_order_relaxed) + step;
 
 	mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9;
 	mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111eb;
 	return mixed ^ (mixed >> 31);
 }
 
-static void fill_seeded(void *data, size_t size)
+static void fill_seeded(struct node *node, void *data, size_t size)
 {
 	unsigned char *at = data;
 
 	while (size > 0) {
-		uint64_t value = next_seeded();
+		uint64_t value = next_seeded(node);
 		size_t part = size < sizeof(value) ? size : sizeof(value);
 
 		memcpy(at, &value, part);
@@ -57,8 +56,8 @@ static void fill_seeded(void *data, size_t size)
 
 void random_bytes(void *data, size_t size)
 {
-	if (source.seeded) {
-		fill_seeded(data, size);
+	if (node_current->seeded) {
+		fill_seeded(node_current, data, size);
 		return;
 	}
 	if (size > POOL_SIZE) {
@@ -86,6 +85,6 @@ uint64_t random_u64(void)
 
 void random_set_seed(uint64_t seed)
 {
-	source.seeded = seed != 0;
-	source.state = seed;
+	node_current->seeded = seed != 0;
+	atomic_store(&node_current->random, seed);
 }

@@ -10,5 +10,5 @@
 
 void random_bytes(void *data, size_t size);
 uint64_t random_u64(void);
-/* Tests and the simulation: every later call of this thread comes from a seeded generator (0 restores the real one). */
+/* Tests and the simulation: every later call in this thread's node comes from a seeded generator (0 restores the real one). */
 void random_set_seed(uint64_t seed);

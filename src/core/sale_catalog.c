@@ -1,7 +1,7 @@
 #include "core/sale_catalog.h"
 
-#include <pthread.h>
 #include <stdlib.h>
+#include "base/lock.h"
 
 struct sale_table {
 	atomic_uint references;
@@ -18,7 +18,7 @@ struct braked {
 };
 
 struct sale_catalog {
-	pthread_mutex_t lock; /* guards `table` and `braked`; held for the swap and while the next table is made */
+	struct lock lock; /* guards `table` and `braked`; held for the swap and while the next table is made */
 	struct sale_table *table;
 	_Atomic uint64_t generation;
 	struct braked *braked;
@@ -113,7 +113,7 @@ int sale_catalog_new(struct sale_catalog **out)
 		return error_origin(-ENOMEM);
 	}
 	atomic_init(&catalog->generation, 1);
-	pthread_mutex_init(&catalog->lock, NULL);
+	lock_init(&catalog->lock);
 	*out = catalog;
 	return 0;
 }
@@ -124,7 +124,7 @@ void sale_catalog_free(struct sale_catalog *catalog)
 		return;
 	sale_table_unref(catalog->table);
 	free(catalog->braked);
-	pthread_mutex_destroy(&catalog->lock);
+	lock_deinit(&catalog->lock);
 	free(catalog);
 }
 
@@ -167,10 +167,10 @@ static int replace(struct sale_catalog *catalog, uint32_t number, struct sale_en
 	struct sale_table *old, *next;
 	bool placed = entry == NULL;
 
-	pthread_mutex_lock(&catalog->lock);
+	lock_take(&catalog->lock);
 	old = catalog->table;
 	if (is_old(old, entry)) {
-		pthread_mutex_unlock(&catalog->lock);
+		lock_release(&catalog->lock);
 		sale_entry_unref(entry);
 		return 0;
 	}
@@ -178,7 +178,7 @@ static int replace(struct sale_catalog *catalog, uint32_t number, struct sale_en
 		heed_brake(catalog, entry);
 	next = table_new(old->count + 1, old->generation + 1);
 	if (!next) {
-		pthread_mutex_unlock(&catalog->lock);
+		lock_release(&catalog->lock);
 		return error_origin(-ENOMEM);
 	}
 	for (size_t i = 0; i < old->count; i++) {
@@ -197,7 +197,7 @@ static int replace(struct sale_catalog *catalog, uint32_t number, struct sale_en
 		table_append(next, entry);
 	catalog->table = next;
 	atomic_store(&catalog->generation, next->generation);
-	pthread_mutex_unlock(&catalog->lock);
+	lock_release(&catalog->lock);
 	sale_table_unref(old);
 	return 0;
 }
@@ -247,7 +247,7 @@ int sale_catalog_brake(struct sale_catalog *catalog, uint32_t number, enum sale_
 	struct sale *sale = NULL;
 	int r;
 
-	pthread_mutex_lock(&catalog->lock);
+	lock_take(&catalog->lock);
 	r = note_brake(catalog, number, brake);
 	present = r == true ? sale_table_find_number(catalog->table, number) : NULL;
 	if (present) {
@@ -259,7 +259,7 @@ int sale_catalog_brake(struct sale_catalog *catalog, uint32_t number, enum sale_
 		entry->ledger_state = present->ledger_state;
 	else
 		free(sale);
-	pthread_mutex_unlock(&catalog->lock);
+	lock_release(&catalog->lock);
 	if (!entry)
 		return r < 0 ? r : 0;
 	r = replace(catalog, number, entry);
@@ -277,10 +277,10 @@ const struct sale_table *sale_catalog_ref(struct sale_catalog *catalog)
 {
 	struct sale_table *table;
 
-	pthread_mutex_lock(&catalog->lock);
+	lock_take(&catalog->lock);
 	table = catalog->table;
 	atomic_fetch_add(&table->references, 1);
-	pthread_mutex_unlock(&catalog->lock);
+	lock_release(&catalog->lock);
 	return table;
 }
 

@@ -1,9 +1,9 @@
 #include "core/sale_control.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/failpoint.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "core/brake.h"
 #include "core/preheat.h"
@@ -23,7 +23,7 @@ struct pending_add {
 
 struct sale_control {
 	struct sale_control_settings settings;
-	pthread_mutex_t lock;
+	struct lock lock;
 	struct uuid_generator ids;
 	struct pending_add *pending;
 	int64_t not_before_ms;
@@ -39,7 +39,7 @@ int sale_control_new(struct sale_control **out, const struct sale_control_settin
 	if (!control)
 		return error_origin(-ENOMEM);
 	control->settings = *settings;
-	pthread_mutex_init(&control->lock, NULL);
+	lock_init(&control->lock);
 	*out = control;
 	return 0;
 }
@@ -54,7 +54,7 @@ void sale_control_free(struct sale_control *control)
 		control->pending = pending->next;
 		free(pending);
 	}
-	pthread_mutex_destroy(&control->lock);
+	lock_deinit(&control->lock);
 	free(control);
 }
 
@@ -109,11 +109,11 @@ int sale_control_create(struct sale_control *control, struct sale *sale, const s
 		r = check_times(sale, true, true, actor->now_ms);
 	if (r)
 		return r;
-	pthread_mutex_lock(&control->lock);
+	lock_take(&control->lock);
 	r = ledger->ops->sale_create(ledger, sale, actor, lot);
 	if (r == LEDGER_DONE)
 		r = publish(control, sale->number);
-	pthread_mutex_unlock(&control->lock);
+	lock_release(&control->lock);
 	return r;
 }
 
@@ -165,7 +165,7 @@ int sale_control_update(struct sale_control *control, struct slice id, unsigned 
 	struct sale *sale;
 	int r;
 
-	pthread_mutex_lock(&control->lock);
+	lock_take(&control->lock);
 	r = find(control, id, &sale);
 	if (r == 0)
 		r = check_fields(control, sale, fields, actor->now_ms);
@@ -177,7 +177,7 @@ int sale_control_update(struct sale_control *control, struct slice id, unsigned 
 		r = ledger->ops->sale_update(ledger, sale, actor);
 	if (r == 0)
 		r = publish(control, sale->number);
-	pthread_mutex_unlock(&control->lock);
+	lock_release(&control->lock);
 	free(sale);
 	return r;
 }
@@ -190,7 +190,7 @@ int sale_control_set_lots(struct sale_control *control, struct slice id, const s
 	int r;
 
 	*lot = 0;
-	pthread_mutex_lock(&control->lock);
+	lock_take(&control->lock);
 	r = find(control, id, &sale);
 	if (r)
 		r = r == LEDGER_NOT_FOUND ? SALE_CONTROL_NO_SALE : r;
@@ -200,7 +200,7 @@ int sale_control_set_lots(struct sale_control *control, struct slice id, const s
 		r = ledger->ops->sale_set_lots(ledger, sale, lots, count, actor, lot);
 	if (r == 0)
 		r = publish(control, sale->number);
-	pthread_mutex_unlock(&control->lock);
+	lock_release(&control->lock);
 	free(sale);
 	return r;
 }
@@ -294,7 +294,7 @@ int sale_control_move(struct sale_control *control, struct slice id, enum sale_a
 	struct sale *sale;
 	int r;
 
-	pthread_mutex_lock(&control->lock);
+	lock_take(&control->lock);
 	r = asked_before(control, actor);
 	sale = NULL;
 	if (r == 0)
@@ -304,7 +304,7 @@ int sale_control_move(struct sale_control *control, struct slice id, enum sale_a
 				sale->state == SALE_DRAFT || sale->state == SALE_ARMED, actor->now_ms);
 	if (r == 0)
 		r = action == SALE_DISARM ? disarm(control, sale, actor) : move(control, sale, action, actor);
-	pthread_mutex_unlock(&control->lock);
+	lock_release(&control->lock);
 	free(sale);
 	return r;
 }
@@ -372,7 +372,7 @@ int sale_control_add(struct sale_control *control, struct slice id, struct slice
 	uint32_t lot;
 	int r, added = 0; /* by the ledger; by the stock */
 
-	pthread_mutex_lock(&control->lock);
+	lock_take(&control->lock);
 	sale = NULL;
 	r = asked_before(control, actor);
 	if (r == 0)
@@ -389,7 +389,7 @@ int sale_control_add(struct sale_control *control, struct slice id, struct slice
 			r = SALE_CONTROL_NOT_IN_STOCK;
 		/* A shared stock has forgotten the sale: it is rebuilt from the ledger, which has the units. */
 	}
-	pthread_mutex_unlock(&control->lock);
+	lock_release(&control->lock);
 	free(sale);
 	return r;
 }
@@ -454,7 +454,7 @@ int sale_control_withdraw(struct sale_control *control, struct slice id, struct 
 	int r;
 
 	*taken = 0;
-	pthread_mutex_lock(&control->lock);
+	lock_take(&control->lock);
 	sale = NULL;
 	r = asked_before(control, actor);
 	if (r == LEDGER_REPEATED)
@@ -463,7 +463,7 @@ int sale_control_withdraw(struct sale_control *control, struct slice id, struct 
 		r = find_lot(control, id, sku, &sale, &lot);
 	if (r == 0)
 		r = withdraw(control, sale->number, lot, units, exact, actor, taken);
-	pthread_mutex_unlock(&control->lock);
+	lock_release(&control->lock);
 	free(sale);
 	return r;
 }
@@ -638,7 +638,7 @@ int sale_control_care(struct sale_control *control, int64_t wall_ms, bool electe
 
 	if (wall_ms < control->not_before_ms && control->not_before_ms - wall_ms <= RETRY_MS)
 		return control->error;
-	pthread_mutex_lock(&control->lock);
+	lock_take(&control->lock);
 	first = finish_adds(control, &actor);
 	table = sale_catalog_ref(control->settings.catalog);
 	for (size_t i = 0; i < sale_table_count(table); i++) {
@@ -657,6 +657,6 @@ int sale_control_care(struct sale_control *control, int64_t wall_ms, bool electe
 	sale_table_unref(table);
 	control->not_before_ms = first ? wall_ms + RETRY_MS : 0;
 	control->error = first;
-	pthread_mutex_unlock(&control->lock);
+	lock_release(&control->lock);
 	return first;
 }

@@ -77,14 +77,14 @@ static void show_stalled(struct drain *drain)
 			first = first ? first : &drain->partitions[i];
 			stalled++;
 		}
-	pthread_mutex_lock(&drain->lock);
+	lock_take(&drain->lock);
 	drain->shown.stalled = stalled;
 	if (first)
 		snprintf(drain->shown.reason, sizeof(drain->shown.reason), "partition %zu is stalled at %" PRId64 ": %s",
 			 (size_t)(first - drain->partitions), first->next, fault_text(first->fault));
 	else if (drain->backoff.failures == 0)
 		drain->shown.reason[0] = '\0';
-	pthread_mutex_unlock(&drain->lock);
+	lock_release(&drain->lock);
 }
 
 static void stall(struct drain *drain, uint32_t number, struct partition *partition, int64_t next, int fault)

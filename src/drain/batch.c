@@ -200,9 +200,9 @@ static void committed(struct drain *drain, size_t count, int64_t commit_ns)
 	metrics_observe(drain->cells, drain->metrics.commit_seconds, (uint64_t)commit_ns);
 	pace_committed(&drain->pace, clock_mono_ns(), count, commit_ns);
 	if (at_ms) {
-		pthread_mutex_lock(&drain->lock);
+		lock_take(&drain->lock);
 		drain->shown.last_at_ms = at_ms;
-		pthread_mutex_unlock(&drain->lock);
+		lock_release(&drain->lock);
 	}
 }
 

@@ -26,7 +26,7 @@ static int make_room(struct drain *drain, size_t max)
 	if (!drain->records || !drain->entries || !drain->entry_records || !drain->bad || !drain->dead_letters ||
 	    !drain->progress || !drain->progress_at_ms || !drain->waiting)
 		return error_origin(-ENOMEM);
-	return lane_new(&drain->bell, 1);
+	return 0;
 }
 
 int drain_new(struct drain **out, const struct drain_settings *settings)
@@ -36,7 +36,8 @@ int drain_new(struct drain **out, const struct drain_settings *settings)
 
 	if (!drain)
 		return error_origin(-ENOMEM);
-	pthread_mutex_init(&drain->lock, NULL);
+	lock_init(&drain->lock);
+	pause_init(&drain->pause);
 	drain->settings = *settings;
 	pace_init(&drain->pace, &settings->pace, clock_mono_ns());
 	drain->shown = (struct drain_state){.lag_records = -1, .rate = settings->pace.rate, .batch = (int64_t)drain->pace.batch};
@@ -57,8 +58,8 @@ void drain_free(struct drain *drain)
 		return;
 	drain_stop(drain);
 	drain_forget_dead_letters(drain);
-	lane_free(drain->bell);
-	pthread_mutex_destroy(&drain->lock);
+	pause_deinit(&drain->pause);
+	lock_deinit(&drain->lock);
 	free(drain->partitions);
 	free(drain->waiting);
 	free(drain->records);
@@ -73,9 +74,9 @@ void drain_free(struct drain *drain)
 
 void drain_look(struct drain *drain, struct drain_state *state)
 {
-	pthread_mutex_lock(&drain->lock);
+	lock_take(&drain->lock);
 	*state = drain->shown;
-	pthread_mutex_unlock(&drain->lock);
+	lock_release(&drain->lock);
 }
 
 /* --- Being well --- */
@@ -83,10 +84,10 @@ void drain_look(struct drain *drain, struct drain_state *state)
 /* A stalled partition's reason stands: it is the one that needs somebody's hand. */
 static void show_reason(struct drain *drain, const char *reason)
 {
-	pthread_mutex_lock(&drain->lock);
+	lock_take(&drain->lock);
 	if (drain->shown.stalled == 0)
 		snprintf(drain->shown.reason, sizeof(drain->shown.reason), "%s", reason);
-	pthread_mutex_unlock(&drain->lock);
+	lock_release(&drain->lock);
 }
 
 void drain_fail(struct drain *drain, enum drain_step step, int code, bool everything)
@@ -221,14 +222,14 @@ static void show(struct drain *drain, size_t in_hand)
 
 	if (lag >= 0)
 		lag += (int64_t)in_hand;
-	pthread_mutex_lock(&drain->lock);
+	lock_take(&drain->lock);
 	if (drain->backoff.failures == 0 || lag > drain->shown.lag_records)
 		drain->shown.lag_records = lag;
 	else if (drain->shown.lag_records == 0)
 		drain->shown.lag_records = -1;
 	drain->shown.batch = (int64_t)drain->pace.batch;
 	drain->shown.partitions = partitions;
-	pthread_mutex_unlock(&drain->lock);
+	lock_release(&drain->lock);
 }
 
 static void read_failed(struct drain *drain, int code)
@@ -238,7 +239,7 @@ static void read_failed(struct drain *drain, int code)
 }
 
 /* The group hears from this reader while nothing is to be read. */
-static int64_t pause(struct drain *drain, int64_t wait_ns)
+static int64_t wait_turn(struct drain *drain, int64_t wait_ns)
 {
 	struct journal_reader *reader = drain->settings.reader;
 	size_t none = 0;
@@ -258,7 +259,7 @@ static int64_t read_batch(struct drain *drain)
 	int r;
 
 	if (max == 0)
-		return pause(drain, wait_ns);
+		return wait_turn(drain, wait_ns);
 	r = reader->ops->read(reader, drain->records, max, READ_NS, &count);
 	if (r < 0) {
 		read_failed(drain, r);
@@ -284,7 +285,7 @@ int64_t drain_turn(struct drain *drain)
 	if (!drain->cells)
 		drain->cells = metrics_cells_new(drain->settings.metrics);
 	if (now_ns < drain->not_before_ns)
-		return pause(drain, drain->not_before_ns - now_ns);
+		return wait_turn(drain, drain->not_before_ns - now_ns);
 	r = drain_copy_dead_letters(drain);
 	if (r < 0)
 		drain_fail(drain, DRAIN_STEP_DEAD_LETTER, r, false);
@@ -298,12 +299,11 @@ static void run(void *argument)
 	struct drain *drain = argument;
 	size_t lost;
 
-	while (!atomic_load(&drain->stop)) {
+	while (!pause_ended(&drain->pause)) {
 		int64_t wait_ns = drain_turn(drain);
-		void *item;
 
 		if (wait_ns > 0)
-			(void)!lane_pop(drain->bell, &item, 1, wait_ns);
+			(void)pause_rest(&drain->pause, wait_ns);
 	}
 	(void)drain_copy_dead_letters(drain);
 	lost = drain_forget_dead_letters(drain);
@@ -318,8 +318,6 @@ int drain_start(struct drain *drain)
 
 void drain_stop(struct drain *drain)
 {
-	atomic_store(&drain->stop, true);
-	if (drain->bell)
-		lane_close(drain->bell);
+	pause_end(&drain->pause);
 	thread_join(&drain->thread);
 }

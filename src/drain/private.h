@@ -1,9 +1,9 @@
 /* Between the files of drain/ alone. Everything belongs to the drain's thread, but `shown`. */
 #pragma once
 
-#include <pthread.h>
 #include <stdatomic.h>
-#include "base/lane.h"
+#include "base/lock.h"
+#include "base/pause.h"
 #include "base/thread.h"
 #include "drain/backoff.h"
 #include "drain/drain.h"
@@ -39,8 +39,7 @@ struct drain {
 	struct drain_settings settings;
 	struct pace pace;
 	struct thread thread;
-	struct lane *bell; /* nothing travels in it: closing it ends a pause */
-	atomic_bool stop;
+	struct pause pause;
 	bool identified, ledger_unhealthy; /* the ledger has failed, and may have to recover */
 	bool resigned;                     /* the partitions were left to the other drains */
 	int64_t unreachable_ns;            /* since when the ledger was not reached, or not ours; 0: it is */
@@ -64,7 +63,7 @@ struct drain {
 
 	struct metrics_cells *cells;
 	struct drain_metrics metrics;
-	pthread_mutex_t lock; /* guards `shown` */
+	struct lock lock; /* guards `shown` */
 	struct drain_state shown;
 };
 

@@ -1,8 +1,8 @@
 #include "gate/address_limit.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include "base/lock.h"
 #include "base/random.h"
 #include "base/siphash.h"
 
@@ -27,7 +27,7 @@ struct address_limit {
 	_Atomic int64_t full_until_ms; /* nobody's ring is full longer than this */
 	size_t entry_size;
 	char *entries;
-	pthread_mutex_t locks[LOCKS]; /* each guards the buckets whose number is its own modulo LOCKS; held for one look at one bucket */
+	struct lock locks[LOCKS]; /* each guards the buckets whose number is its own modulo LOCKS; held for one look at one bucket */
 };
 
 int address_limit_new(struct address_limit **out, uint32_t requests, uint32_t seconds, enum address_limit_size size)
@@ -49,7 +49,7 @@ int address_limit_new(struct address_limit **out, uint32_t requests, uint32_t se
 		return error_origin(-ENOMEM);
 	}
 	for (int i = 0; i < LOCKS; i++)
-		pthread_mutex_init(&limit->locks[i], NULL);
+		lock_init(&limit->locks[i]);
 	*out = limit;
 	return 0;
 }
@@ -59,7 +59,7 @@ void address_limit_free(struct address_limit *limit)
 	if (!limit)
 		return;
 	for (int i = 0; i < LOCKS; i++)
-		pthread_mutex_destroy(&limit->locks[i]);
+		lock_deinit(&limit->locks[i]);
 	free(limit->entries);
 	free(limit);
 }
@@ -68,7 +68,7 @@ void address_limit_free(struct address_limit *limit)
 struct place {
 	struct address key;
 	size_t bucket;
-	pthread_mutex_t *lock;
+	struct lock *lock;
 };
 
 static struct place enter(struct address_limit *limit, const struct address *client)
@@ -77,13 +77,13 @@ static struct place enter(struct address_limit *limit, const struct address *cli
 
 	place.bucket = siphash64(&limit->key, place.key.bytes, sizeof(place.key.bytes)) % limit->buckets;
 	place.lock = &limit->locks[place.bucket % LOCKS];
-	pthread_mutex_lock(place.lock);
+	lock_take(place.lock);
 	return place;
 }
 
 static void leave(const struct place *place)
 {
-	pthread_mutex_unlock(place->lock);
+	lock_release(place->lock);
 }
 
 /* The client's entry, or NULL; *oldest: the one whose place it may take. */

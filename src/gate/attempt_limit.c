@@ -1,8 +1,8 @@
 #include "gate/attempt_limit.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/lock.h"
 #include "base/random.h"
 #include "base/siphash.h"
 #include "model/limits.h"
@@ -23,7 +23,7 @@ struct attempt_limit {
 	struct siphash_key key;
 	uint32_t times;
 	struct entry *entries;
-	pthread_mutex_t locks[LOCKS]; /* each guards the buckets whose number is its own modulo LOCKS; held for one look at one bucket */
+	struct lock locks[LOCKS]; /* each guards the buckets whose number is its own modulo LOCKS; held for one look at one bucket */
 };
 
 int attempt_limit_new(struct attempt_limit **out, uint32_t times)
@@ -41,7 +41,7 @@ int attempt_limit_new(struct attempt_limit **out, uint32_t times)
 		return error_origin(-ENOMEM);
 	}
 	for (int i = 0; i < LOCKS; i++)
-		pthread_mutex_init(&limit->locks[i], NULL);
+		lock_init(&limit->locks[i]);
 	*out = limit;
 	return 0;
 }
@@ -51,7 +51,7 @@ void attempt_limit_free(struct attempt_limit *limit)
 	if (!limit)
 		return;
 	for (int i = 0; i < LOCKS; i++)
-		pthread_mutex_destroy(&limit->locks[i]);
+		lock_deinit(&limit->locks[i]);
 	free(limit->entries);
 	free(limit);
 }
@@ -84,7 +84,7 @@ static struct entry *find(struct attempt_limit *limit, struct hash128 name, stru
 	return NULL;
 }
 
-static pthread_mutex_t *lock_of(struct attempt_limit *limit, struct hash128 name)
+static struct lock *lock_of(struct attempt_limit *limit, struct hash128 name)
 {
 	return &limit->locks[name.low % BUCKETS % LOCKS];
 }
@@ -128,13 +128,13 @@ bool attempt_limit_pass(struct attempt_limit *limit, const struct attempt_rate *
 	if (rate->requests == 0 || window_ms == 0)
 		return true;
 	name = name_of(limit, rate->sale, buyer);
-	pthread_mutex_lock(lock_of(limit, name));
+	lock_take(lock_of(limit, name));
 	entry = find(limit, name, &oldest);
 	if (entry) {
 		turn(entry, window_ms, now_ms);
 		wait = wait_ms(entry, window_ms, (int64_t)rate->requests * limit->times, now_ms);
 	}
-	pthread_mutex_unlock(lock_of(limit, name));
+	lock_release(lock_of(limit, name));
 	if (wait > 0)
 		*retry_after_ms = wait;
 	return wait <= 0;
@@ -149,7 +149,7 @@ void attempt_limit_count(struct attempt_limit *limit, const struct attempt_rate 
 	if (rate->requests == 0 || window_ms == 0)
 		return;
 	name = name_of(limit, rate->sale, buyer);
-	pthread_mutex_lock(lock_of(limit, name));
+	lock_take(lock_of(limit, name));
 	entry = find(limit, name, &oldest);
 	if (!entry) {
 		entry = oldest;
@@ -157,5 +157,5 @@ void attempt_limit_count(struct attempt_limit *limit, const struct attempt_rate 
 	}
 	turn(entry, window_ms, now_ms);
 	entry->current++;
-	pthread_mutex_unlock(lock_of(limit, name));
+	lock_release(lock_of(limit, name));
 }

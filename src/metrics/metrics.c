@@ -1,12 +1,12 @@
 #include "metrics/metrics.h"
 
 #include <math.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/lock.h"
 #include "metrics/private.h"
 
 /*
@@ -38,7 +38,7 @@ struct metrics_cells {
 };
 
 struct metrics {
-	pthread_mutex_t mutex; /* guards the head of the list */
+	struct lock mutex; /* guards the head of the list */
 	struct metrics_cells *cells;
 	struct metric *table;
 	size_t count, capacity;
@@ -59,7 +59,7 @@ int metrics_new(struct metrics **out)
 
 	if (!metrics)
 		return error_origin(-ENOMEM);
-	pthread_mutex_init(&metrics->mutex, NULL);
+	lock_init(&metrics->mutex);
 	*out = metrics;
 	return 0;
 }
@@ -82,7 +82,7 @@ void metrics_free(struct metrics *metrics)
 		metrics->cells = cells->next;
 		cells_free(cells, metrics);
 	}
-	pthread_mutex_destroy(&metrics->mutex);
+	lock_deinit(&metrics->mutex);
 	free(metrics->table);
 	free(metrics);
 }
@@ -171,11 +171,11 @@ struct metrics_cells *metrics_cells_new(struct metrics *metrics)
 			cells->cells[i].histogram = calloc(1, sizeof(struct histogram));
 			ASSERT(cells->cells[i].histogram);
 		}
-	pthread_mutex_lock(&metrics->mutex);
+	lock_take(&metrics->mutex);
 	metrics->closed = true;
 	cells->next = metrics->cells;
 	metrics->cells = cells;
-	pthread_mutex_unlock(&metrics->mutex);
+	lock_release(&metrics->mutex);
 	return cells;
 }
 
@@ -199,12 +199,12 @@ void metrics_observe(struct metrics_cells *cells, metric_id id, uint64_t value)
 
 static const struct metrics_cells *first_cells(const struct metrics *metrics)
 {
-	pthread_mutex_t *mutex = (pthread_mutex_t *)&metrics->mutex; /* a lock is no part of what const promises */
+	struct lock *mutex = (struct lock *)&metrics->mutex; /* a lock is no part of what const promises */
 	const struct metrics_cells *cells;
 
-	pthread_mutex_lock(mutex);
+	lock_take(mutex);
 	cells = metrics->cells;
-	pthread_mutex_unlock(mutex);
+	lock_release(mutex);
 	return cells;
 }
 

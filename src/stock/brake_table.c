@@ -10,13 +10,13 @@ struct brake_entry {
 void brake_table_init(struct brake_table *table)
 {
 	*table = (struct brake_table){0};
-	pthread_mutex_init(&table->lock, NULL);
+	lock_init(&table->lock);
 }
 
 void brake_table_deinit(struct brake_table *table)
 {
 	free(table->entries);
-	pthread_mutex_destroy(&table->lock);
+	lock_deinit(&table->lock);
 }
 
 /* Under the lock. */
@@ -49,11 +49,11 @@ bool brake_table_get(struct brake_table *table, uint32_t sale, struct stock_brak
 	struct brake_entry *entry;
 
 	*brake = (struct stock_brake){0};
-	pthread_mutex_lock(&table->lock);
+	lock_take(&table->lock);
 	entry = find(table, sale);
 	if (entry)
 		*brake = entry->brake;
-	pthread_mutex_unlock(&table->lock);
+	lock_release(&table->lock);
 	return entry != NULL;
 }
 
@@ -63,7 +63,7 @@ int brake_table_learn(struct brake_table *table, uint32_t sale, const struct sto
 
 	if (brake->serial == 0)
 		return 0;
-	pthread_mutex_lock(&table->lock);
+	lock_take(&table->lock);
 	entry = find(table, sale);
 	if (!entry)
 		entry = add(table, sale);
@@ -71,7 +71,7 @@ int brake_table_learn(struct brake_table *table, uint32_t sale, const struct sto
 		entry->brake = *brake;
 	else if (entry && entry->brake.serial == brake->serial && !brake->pending)
 		entry->brake.pending = false;
-	pthread_mutex_unlock(&table->lock);
+	lock_release(&table->lock);
 	return entry ? 0 : error_origin(-ENOMEM);
 }
 
@@ -79,20 +79,20 @@ void brake_table_written(struct brake_table *table, uint32_t sale, uint32_t seri
 {
 	struct brake_entry *entry;
 
-	pthread_mutex_lock(&table->lock);
+	lock_take(&table->lock);
 	entry = find(table, sale);
 	if (entry && entry->brake.serial == serial)
 		entry->brake.pending = false;
-	pthread_mutex_unlock(&table->lock);
+	lock_release(&table->lock);
 }
 
 void brake_table_forget(struct brake_table *table, uint32_t sale)
 {
 	struct brake_entry *entry;
 
-	pthread_mutex_lock(&table->lock);
+	lock_take(&table->lock);
 	entry = find(table, sale);
 	if (entry)
 		*entry = table->entries[--table->count];
-	pthread_mutex_unlock(&table->lock);
+	lock_release(&table->lock);
 }

@@ -4,12 +4,12 @@
  */
 #pragma once
 
-#include <pthread.h>
 #include <stddef.h>
+#include "base/lock.h"
 #include "port/stock.h"
 
 struct brake_table {
-	pthread_mutex_t lock; /* a leaf, held for a copy */
+	struct lock lock; /* a leaf, held for a copy */
 	struct brake_entry *entries;
 	size_t count, room;
 };

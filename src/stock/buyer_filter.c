@@ -20,7 +20,7 @@ void buyer_filter_init(struct buyer_filter *filter, _Atomic int64_t *memory)
 {
 	atomic_init(&filter->newest, NULL);
 	atomic_init(&filter->everybody, false);
-	pthread_mutex_init(&filter->growing, NULL);
+	lock_init(&filter->growing);
 	filter->memory = memory;
 }
 
@@ -35,7 +35,7 @@ void buyer_filter_deinit(struct buyer_filter *filter)
 		free(generation);
 		generation = older;
 	}
-	pthread_mutex_destroy(&filter->growing);
+	lock_deinit(&filter->growing);
 }
 
 static _Atomic uint64_t *word_of(struct filter_generation *generation, struct hash128 buyer)
@@ -54,7 +54,7 @@ static uint64_t mask_of(struct hash128 buyer)
 
 static void grow(struct buyer_filter *filter, struct filter_generation *full)
 {
-	pthread_mutex_lock(&filter->growing);
+	lock_take(&filter->growing);
 	if (atomic_load(&filter->newest) == full) {
 		uint32_t word_count = full ? full->word_count * GROWTH : FIRST_WORDS;
 		struct filter_generation *generation = calloc(1, generation_bytes(word_count));
@@ -68,7 +68,7 @@ static void grow(struct buyer_filter *filter, struct filter_generation *full)
 			atomic_store(&filter->everybody, true);
 		}
 	}
-	pthread_mutex_unlock(&filter->growing);
+	lock_release(&filter->growing);
 }
 
 void buyer_filter_add(struct buyer_filter *filter, struct hash128 buyer)

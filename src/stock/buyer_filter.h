@@ -6,10 +6,10 @@
  */
 #pragma once
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "base/lock.h"
 #include "base/siphash.h"
 
 struct filter_generation;
@@ -17,7 +17,7 @@ struct filter_generation;
 struct buyer_filter {
 	_Atomic(struct filter_generation *) newest;
 	atomic_bool everybody;
-	pthread_mutex_t growing; /* leaf: held while a generation is made */
+	struct lock growing;     /* leaf: held while a generation is made */
 	_Atomic int64_t *memory; /* bytes are counted here */
 };
 

@@ -1,6 +1,6 @@
 #include "stock/reader_gate.h"
 
-#include <sched.h>
+#include "base/thread.h"
 
 static unsigned own_stripe(void)
 {
@@ -14,7 +14,7 @@ static unsigned own_stripe(void)
 
 void reader_gate_init(struct reader_gate *gate)
 {
-	pthread_mutex_init(&gate->waiting, NULL);
+	lock_init(&gate->waiting);
 	atomic_init(&gate->phase, 0);
 	for (int i = 0; i < READER_GATE_STRIPES; i++) {
 		atomic_init(&gate->stripes[i].inside[0], 0);
@@ -24,7 +24,7 @@ void reader_gate_init(struct reader_gate *gate)
 
 void reader_gate_deinit(struct reader_gate *gate)
 {
-	pthread_mutex_destroy(&gate->waiting);
+	lock_deinit(&gate->waiting);
 }
 
 unsigned reader_gate_enter(struct reader_gate *gate)
@@ -42,13 +42,13 @@ void reader_gate_leave(struct reader_gate *gate, unsigned stripe)
 
 void reader_gate_wait(struct reader_gate *gate)
 {
-	pthread_mutex_lock(&gate->waiting);
+	lock_take(&gate->waiting);
 	for (int turn = 0; turn < 2; turn++) {
 		unsigned old = atomic_fetch_add(&gate->phase, 1) & 1;
 
 		for (int i = 0; i < READER_GATE_STRIPES; i++)
 			while (atomic_load(&gate->stripes[i].inside[old]) != 0)
-				sched_yield();
+				thread_yield();
 	}
-	pthread_mutex_unlock(&gate->waiting);
+	lock_release(&gate->waiting);
 }

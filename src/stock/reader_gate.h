@@ -9,14 +9,14 @@
  */
 #pragma once
 
-#include <pthread.h>
 #include <stdalign.h>
 #include <stdatomic.h>
+#include "base/lock.h"
 
 enum { READER_GATE_STRIPES = 64 };
 
 struct reader_gate {
-	pthread_mutex_t waiting; /* one writer waits at a time */
+	struct lock waiting; /* one writer waits at a time */
 	atomic_uint phase;
 	struct {
 		alignas(64) atomic_uint inside[2];

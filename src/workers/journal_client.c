@@ -1,12 +1,12 @@
 #include "workers/journal_client.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include "base/clock.h"
+#include "base/lock.h"
 #include "core/ack_deadline.h"
 
 struct journal_client {
-	pthread_mutex_t lock; /* one append at a time: held until its job is back */
+	struct lock lock; /* one append at a time: held until its job is back */
 	struct lane *to, *reply;
 	int64_t ack_deadline_ns;
 };
@@ -25,7 +25,7 @@ int journal_client_new(struct journal_client **out, struct lane *lane, int64_t a
 		free(client);
 		return r;
 	}
-	pthread_mutex_init(&client->lock, NULL);
+	lock_init(&client->lock);
 	*out = client;
 	return 0;
 }
@@ -35,7 +35,7 @@ void journal_client_free(struct journal_client *client)
 	if (!client)
 		return;
 	lane_free(client->reply);
-	pthread_mutex_destroy(&client->lock);
+	lock_deinit(&client->lock);
 	free(client);
 }
 
@@ -45,11 +45,11 @@ enum journal_end journal_client_append(struct journal_client *client, const stru
 	void *item = &job;
 	int64_t now_ns;
 
-	pthread_mutex_lock(&client->lock);
+	lock_take(&client->lock);
 	if (lane_push(client->to, LANE_URGENT, &item, 1) == 1)
 		while (lane_pop(client->reply, &item, 1, -1) == 0)
 			continue;
-	pthread_mutex_unlock(&client->lock);
+	lock_release(&client->lock);
 	now_ns = clock_mono_ns();
 	if (no_stock)
 		*no_stock = job.proof == EPOCH_NO_STOCK &&

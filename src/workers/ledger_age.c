@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
-#include "base/lane.h"
+#include "base/pause.h"
 #include "base/thread.h"
 
 enum { MARKS_MAX = 128 };
@@ -18,8 +18,8 @@ struct ledger_age {
 	struct journal *journal;
 	struct ledger *ledger;
 	struct thread thread;
-	struct lane *rest;    /* nothing is ever in it: waiting there is a rest that a stop ends */
-	pthread_mutex_t lock; /* guards `state` */
+	struct pause rest;
+	struct lock lock; /* guards `state` */
 	struct ledger_age_state state;
 	struct mark *marks; /* those that the ledger has not reached, oldest first; its thread's */
 	size_t count;
@@ -30,7 +30,6 @@ struct ledger_age {
 int ledger_age_new(struct ledger_age **out, struct journal *journal, struct ledger *ledger)
 {
 	struct ledger_age *age = calloc(1, sizeof(*age));
-	int r;
 
 	if (!age)
 		return error_origin(-ENOMEM);
@@ -38,12 +37,12 @@ int ledger_age_new(struct ledger_age **out, struct journal *journal, struct ledg
 	age->ledger = ledger;
 	age->taken = -1;
 	age->every = 1;
-	pthread_mutex_init(&age->lock, NULL);
+	lock_init(&age->lock);
+	pause_init(&age->rest);
 	age->marks = calloc(MARKS_MAX, sizeof(*age->marks));
-	r = age->marks ? lane_new(&age->rest, 1) : error_origin(-ENOMEM);
-	if (r < 0) {
+	if (!age->marks) {
 		ledger_age_free(age);
-		return r;
+		return error_origin(-ENOMEM);
 	}
 	*out = age;
 	return 0;
@@ -127,13 +126,13 @@ void ledger_age_turn(struct ledger_age *age)
 		lag += now.ends[i] > positions[i] ? now.ends[i] - positions[i] : 0;
 	reached_ms = take_reached(age, positions, count, &now);
 	elapsed_ms = (looked_ns - age->looked_ns) / 1000000;
-	pthread_mutex_lock(&age->lock);
+	lock_take(&age->lock);
 	age->state.lag_records = lag;
 	if (reached_ms)
 		age->state.as_of_ms = reached_ms;
 	if (age->taken >= 0 && taken >= age->taken && elapsed_ms > 0)
 		age->state.rate = (taken - age->taken) * 1000 / elapsed_ms;
-	pthread_mutex_unlock(&age->lock);
+	lock_release(&age->lock);
 	age->taken = taken;
 	age->looked_ns = looked_ns;
 }
@@ -141,11 +140,10 @@ void ledger_age_turn(struct ledger_age *age)
 static void run(void *argument)
 {
 	struct ledger_age *age = argument;
-	void *nothing;
 
-	while (!lane_closed(age->rest)) {
+	while (!pause_ended(&age->rest)) {
 		ledger_age_turn(age);
-		(void)!lane_pop(age->rest, &nothing, 1, TURN_NS);
+		(void)pause_rest(&age->rest, TURN_NS);
 	}
 }
 
@@ -158,16 +156,15 @@ struct ledger_age_state ledger_age_look(struct ledger_age *age)
 {
 	struct ledger_age_state state;
 
-	pthread_mutex_lock(&age->lock);
+	lock_take(&age->lock);
 	state = age->state;
-	pthread_mutex_unlock(&age->lock);
+	lock_release(&age->lock);
 	return state;
 }
 
 void ledger_age_stop(struct ledger_age *age)
 {
-	if (age->rest)
-		lane_close(age->rest);
+	pause_end(&age->rest);
 	thread_join(&age->thread);
 }
 
@@ -176,8 +173,8 @@ void ledger_age_free(struct ledger_age *age)
 	if (!age)
 		return;
 	ledger_age_stop(age);
-	lane_free(age->rest);
+	pause_deinit(&age->rest);
 	free(age->marks);
-	pthread_mutex_destroy(&age->lock);
+	lock_deinit(&age->lock);
 	free(age);
 }

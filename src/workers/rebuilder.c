@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/pause.h"
 #include "base/thread.h"
 #include "recovery/barrier_check.h"
 #include "recovery/round.h"
@@ -38,7 +39,7 @@ struct rebuilder {
 	void *popped[SALES_MAX];
 	struct barrier_check check;
 	int64_t looked_ns;
-	struct lane *rest; /* nothing is ever in it: waiting there is a rest that a stop ends */
+	struct pause rest;
 };
 
 const char *rebuild_phase_name(enum rebuild_phase phase)
@@ -63,16 +64,11 @@ int rebuilder_new(struct rebuilder **out, const struct rebuilder_settings *setti
 {
 	struct rebuilder *rebuilder = calloc(1, sizeof(*rebuilder));
 	struct metrics *metrics = settings->metrics;
-	int r;
 
 	if (!rebuilder)
 		return error_origin(-ENOMEM);
 	rebuilder->settings = *settings;
-	r = lane_new(&rebuilder->rest, 1);
-	if (r < 0) {
-		free(rebuilder);
-		return r;
-	}
+	pause_init(&rebuilder->rest);
 	metrics_reader(metrics, "gauge", "penstock_rebuild_sales", "Sales whose stock this process is rebuilding now.", NULL,
 		       read_figure, &rebuilder->progress.sales);
 	metrics_reader(metrics, "counter", "penstock_rebuild_sales_total", "Sales whose stock was rebuilt from the ledger.", NULL,
@@ -93,17 +89,6 @@ int rebuilder_new(struct rebuilder **out, const struct rebuilder_settings *setti
 static void set_phase(struct rebuilder *rebuilder, enum rebuild_phase phase)
 {
 	atomic_store(&rebuilder->progress.phase, phase);
-}
-
-/* False: it is time to stop. */
-static bool rest(struct rebuilder *rebuilder, int64_t time_ns)
-{
-	int64_t until_ns = clock_mono_ns() + time_ns, left_ns;
-	void *nothing;
-
-	while (!lane_closed(rebuilder->rest) && (left_ns = until_ns - clock_mono_ns()) > 0)
-		(void)!lane_pop(rebuilder->rest, &nothing, 1, left_ns);
-	return !lane_closed(rebuilder->rest);
 }
 
 /* --- What is held --- */
@@ -223,7 +208,7 @@ static bool wait_out(struct rebuilder *rebuilder)
 
 		wait_ns = left_ns > wait_ns ? left_ns : wait_ns;
 	}
-	return wait_ns <= 0 || rest(rebuilder, wait_ns);
+	return wait_ns <= 0 || pause_rest(&rebuilder->rest, wait_ns);
 }
 
 /* A service that is away comes back: what was begun stays begun. */
@@ -232,7 +217,7 @@ static int put_barriers(struct rebuilder *rebuilder, struct round *round)
 	int r;
 
 	while ((r = round_barriers(round)) < 0)
-		if (!rest(rebuilder, rebuilder->settings.pace.pause_ns))
+		if (!pause_rest(&rebuilder->rest, rebuilder->settings.pace.pause_ns))
 			return -ECANCELED;
 	return r;
 }
@@ -268,7 +253,7 @@ static void tell(void *context, const struct round_sale *sale)
 
 static bool is_stopping(void *context)
 {
-	return lane_closed(((struct rebuilder *)context)->rest);
+	return pause_ended(&((struct rebuilder *)context)->rest);
 }
 
 /* --- The round --- */
@@ -351,7 +336,7 @@ static void work(struct rebuilder *rebuilder)
 		log_warn("rebuild", "the stock cannot be rebuilt now; it is tried again", LOG_TEXT("error", error_text(r)));
 	}
 	if (r)
-		(void)rest(rebuilder, rebuilder->settings.pace.pause_ns);
+		(void)pause_rest(&rebuilder->rest, rebuilder->settings.pace.pause_ns);
 	forget_old_news(rebuilder);
 }
 
@@ -370,7 +355,7 @@ static void run(void *argument)
 	struct lane *fenced = rebuilder->settings.fenced;
 	int64_t gather_ns = rebuilder->settings.pace.gather_ns;
 
-	while (!lane_closed(rebuilder->rest)) {
+	while (!pause_ended(&rebuilder->rest)) {
 		size_t popped = lane_pop(fenced, rebuilder->popped, SALES_MAX, gather_ns);
 
 		rebuilder->count = 0;
@@ -379,7 +364,7 @@ static void run(void *argument)
 		if (popped == 0)
 			continue;
 		gather(rebuilder, popped);
-		if (!rest(rebuilder, gather_ns))
+		if (!pause_rest(&rebuilder->rest, gather_ns))
 			break;
 		gather(rebuilder, lane_pop(fenced, rebuilder->popped, SALES_MAX, 0));
 		if (rebuilder->count)
@@ -394,7 +379,7 @@ int rebuilder_start(struct rebuilder *rebuilder)
 
 void rebuilder_stop(struct rebuilder *rebuilder)
 {
-	lane_close(rebuilder->rest);
+	pause_end(&rebuilder->rest);
 	lane_close(rebuilder->settings.fenced);
 	thread_join(&rebuilder->thread);
 	forget_old_news(rebuilder); /* here, for a thread that was never started */
@@ -405,7 +390,7 @@ void rebuilder_free(struct rebuilder *rebuilder)
 	if (!rebuilder)
 		return;
 	rebuilder_stop(rebuilder);
-	lane_free(rebuilder->rest);
+	pause_deinit(&rebuilder->rest);
 	barrier_check_deinit(&rebuilder->check);
 	free(rebuilder);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/pause.h"
 #include "base/thread.h"
 #include "recovery/catalog_load.h"
 
@@ -19,7 +20,7 @@ enum { DEAD_PAGE = 32 };
 struct sale_keeper {
 	struct sale_keeper_settings settings;
 	struct thread thread;
-	struct lane *rest;             /* nothing is ever in it: waiting there is a rest that a stop ends */
+	struct pause rest;
 	int64_t next_elect_ns, fit_ns; /* when it will be asked next; when all that caring needs was last there */
 	atomic_bool elected;
 	int logged_error;
@@ -36,16 +37,11 @@ static double read_elected(void *context)
 int sale_keeper_new(struct sale_keeper **out, const struct sale_keeper_settings *settings)
 {
 	struct sale_keeper *keeper = calloc(1, sizeof(*keeper));
-	int r;
 
 	if (!keeper)
 		return error_origin(-ENOMEM);
 	keeper->settings = *settings;
-	r = lane_new(&keeper->rest, 1);
-	if (r < 0) {
-		free(keeper);
-		return r;
-	}
+	pause_init(&keeper->rest);
 	keeper->fit_ns = clock_mono_ns();
 	atomic_init(&keeper->elected, !settings->shared);
 	metrics_reader(settings->metrics, "gauge", "penstock_elected", "1 where this process cares for the sales of its ledger.",
@@ -150,16 +146,15 @@ static const char *why(int r)
 static void run(void *argument)
 {
 	struct sale_keeper *keeper = argument;
-	void *nothing;
 
-	while (!lane_closed(keeper->rest)) {
+	while (!pause_ended(&keeper->rest)) {
 		int r = turn(keeper);
 
 		if (r && r != keeper->logged_error)
 			log_warn("sales", "sales cannot be cared for now", LOG_TEXT("error", why(r)), LOG_INT("code", r));
 		keeper->logged_error = r;
 		count_dead_purchases(keeper, clock_mono_ns());
-		(void)!lane_pop(keeper->rest, &nothing, 1, TURN_NS);
+		(void)pause_rest(&keeper->rest, TURN_NS);
 	}
 }
 
@@ -170,7 +165,7 @@ int sale_keeper_start(struct sale_keeper *keeper)
 
 void sale_keeper_stop(struct sale_keeper *keeper)
 {
-	lane_close(keeper->rest);
+	pause_end(&keeper->rest);
 	thread_join(&keeper->thread);
 }
 
@@ -179,6 +174,6 @@ void sale_keeper_free(struct sale_keeper *keeper)
 	if (!keeper)
 		return;
 	sale_keeper_stop(keeper);
-	lane_free(keeper->rest);
+	pause_deinit(&keeper->rest);
 	free(keeper);
 }

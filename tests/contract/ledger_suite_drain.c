@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include "base/failpoint.h"
 #include "contract/ledger_suite.h"
 #include "contract/sqlite_place.h"
 

@@ -40,29 +40,6 @@ void sqlite_place_free(struct sqlite_place *place)
 	free(place);
 }
 
-/* By way of a new file each time: another inode is seen as a change, whatever the clock's grain. */
-void failpoints_set(const char *text)
-{
-	static char path[64];
-	char fresh[80];
-	FILE *file;
-
-	if (!path[0]) {
-		snprintf(path, sizeof(path), "/tmp/penstock-failpoints-%ld", (long)getpid());
-		setenv("PENSTOCK_FAILPOINTS_FILE", path, 1);
-	}
-	if (text[0] == '\0') {
-		unlink(path);
-		return;
-	}
-	snprintf(fresh, sizeof(fresh), "%s.new", path);
-	file = fopen(fresh, "we");
-	assert_non_null(file);
-	assert_true(fputs(text, file) >= 0);
-	assert_int_equal(fclose(file), 0);
-	assert_int_equal(rename(fresh, path), 0);
-}
-
 void sqlite_place_run(const struct sqlite_place *place, const char *sql)
 {
 	char *error = NULL;

@@ -11,8 +11,5 @@ struct sqlite_place {
 struct sqlite_place *sqlite_place_new(void);
 void sqlite_place_free(struct sqlite_place *place); /* and everything in it */
 
-/* Failpoints from now on (base/failpoint.h); "" for none. */
-void failpoints_set(const char *text);
-
 /* Runs SQL on a connection of its own, as a person with a shell would, without the tables' constraints. */
 void sqlite_place_run(const struct sqlite_place *place, const char *sql);

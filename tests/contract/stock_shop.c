@@ -5,13 +5,15 @@
 
 static const struct shop *clock_shop;
 
-static int64_t shop_wall_us(void)
+static int64_t shop_wall_us(const struct clock_source *source)
 {
+	(void)source;
 	return clock_shop->now_ms * 1000;
 }
 
-static int64_t shop_mono_ns(void)
+static int64_t shop_mono_ns(const struct clock_source *source)
 {
+	(void)source;
 	return clock_shop->now_ns;
 }
 

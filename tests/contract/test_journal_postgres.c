@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "contract/journal_suite.h"
 #include "contract/ledger_kit.h"

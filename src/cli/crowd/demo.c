@@ -8,7 +8,6 @@
  *   verdict      everything that anybody was told is held against the ledger
  */
 #include <limits.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/pause.h"
 #include "cli/commands.h"
 #include "cli/crowd/demo.h"
 #include "cli/crowd/report.h"
@@ -125,7 +125,7 @@ static void count_down(const struct demo *demo)
 		if (style_is_terminal(STDOUT_FILENO))
 			printf("\r  the sale opens in %.1f s ", (double)left / 1000);
 		fflush(stdout);
-		poll(NULL, 0, 50);
+		pause_sleep(50000000);
 	}
 	if (style_is_terminal(STDOUT_FILENO))
 		printf("\r\033[K");
@@ -222,7 +222,7 @@ static int wait_for_returns(struct demo *demo)
 	while (code == CLI_GO && held > 0 && clock_mono_ms() < until_ms) {
 		code = read_lot(demo, &demo->returned, &held);
 		if (held > 0)
-			poll(NULL, 0, 100);
+			pause_sleep(100000000);
 	}
 	if (code == CLI_GO && held > 0)
 		return cli_error(CLI_FAILED, "%lld holds did not expire", (long long)held);

@@ -1,5 +1,4 @@
 #include <limits.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/pause.h"
 #include "cli/crowd/demo.h"
 #include "cli/secrets.h"
 #include "cli/style.h"
@@ -93,7 +93,7 @@ static int stay(struct server_process *server)
 			server->pid = 0;
 			return WIFEXITED(server->exit_status) && WEXITSTATUS(server->exit_status) == 0 ? CLI_OK : CLI_FAILED;
 		}
-		poll(NULL, 0, 100);
+		pause_sleep(100000000);
 	}
 }
 

@@ -1,16 +1,16 @@
 #include "cli/crowd/report.h"
 
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
+#include "base/pause.h"
 #include "cli/audit_print.h"
 #include "cli/output.h"
 #include "cli/style.h"
 
-enum { PAGE = 1000, LOOKS_MAX = 5, LOOK_AGAIN_MS = 100 };
+enum { PAGE = 1000, LOOKS_MAX = 5, LOOK_AGAIN_NS = 100000000 };
 
 /* --- The judgement --- */
 
@@ -73,7 +73,7 @@ static int look_until_clear(struct verdict *verdict, struct book *book, struct l
 		struct sale *sale;
 
 		if (i >= LOOKS_MAX)
-			poll(NULL, 0, LOOK_AGAIN_MS);
+			pause_sleep(LOOK_AGAIN_NS);
 		r = ledger->ops->sale_get(ledger, 0, slice_of(id), &sale);
 		if (r != 0)
 			return r;

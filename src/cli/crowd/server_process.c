@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,9 +10,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/pause.h"
 #include "base/random.h"
 
-enum { POLL_MS = 5, END_MS = 15000, ARGUMENTS_MAX = SERVER_FLAGS_MAX + 16 };
+enum { LOOK_AGAIN_NS = 5000000, END_MS = 15000, ARGUMENTS_MAX = SERVER_FLAGS_MAX + 16 };
 
 static bool is_free(uint16_t port)
 {
@@ -138,7 +138,7 @@ int server_process_wait_ready(struct server_process *server, int64_t timeout_ms)
 	while ((r = server_process_ready(server)) == 0) {
 		if (clock_mono_ms() > until_ms)
 			return -ETIMEDOUT;
-		poll(NULL, 0, POLL_MS);
+		pause_sleep(LOOK_AGAIN_NS);
 	}
 	return r < 0 ? r : 0;
 }
@@ -156,7 +156,7 @@ void server_process_end(struct server_process *server, int signal)
 			kill(server->pid, SIGKILL);
 			forced = true;
 		}
-		poll(NULL, 0, POLL_MS);
+		pause_sleep(LOOK_AGAIN_NS);
 	}
 	server->pid = 0;
 }

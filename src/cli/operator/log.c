@@ -1,14 +1,14 @@
 /* Who did what: the operator log. */
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
+#include "base/pause.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 
-enum { SHOWN = 50, SHOWN_MAX = 1000, FOLLOW_MS = 1000 };
+enum { SHOWN = 50, SHOWN_MAX = 1000, FOLLOW_NS = 1000000000 };
 
 static const char *const titles[] = {">NUMBER", "AT", "ACTOR", "ACTION", "SUBJECT", "DETAIL", NULL};
 
@@ -77,7 +77,7 @@ static int follow(struct client *client, const char *filters, bool json, int64_t
 		}
 		json_decref(answer);
 		fflush(stdout);
-		(void)poll(NULL, 0, FOLLOW_MS);
+		pause_sleep(FOLLOW_NS);
 	}
 }
 

@@ -1,9 +1,9 @@
 /* The journal port over Kafka. What is known of a record's end, and why, is said in producer.c. */
 #include "journal/kafka/kafka.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include "base/clock.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "journal/kafka/producer.h"
 #include "journal/kafka/record.h"
@@ -12,8 +12,8 @@
 enum { OPEN_MS = 10000, ENDS_MS = 1000 };
 
 struct journal_kafka {
-	struct journal base;  /* first */
-	pthread_mutex_t lock; /* of the producer, whole: it has one append under way at a time */
+	struct journal base; /* first */
+	struct lock lock;    /* of the producer, whole: it has one append under way at a time */
 	struct kafka_producer producer;
 	struct uuid_generator ids; /* of barriers: the rebuilder's thread */
 	struct kafka_tail tail;    /* the same thread's */
@@ -96,9 +96,9 @@ static void append(struct journal *base, struct journal_entry *entries, size_t c
 {
 	struct journal_kafka *journal = kafka_of(base);
 
-	pthread_mutex_lock(&journal->lock);
+	lock_take(&journal->lock);
 	append_locked(journal, entries, count);
-	pthread_mutex_unlock(&journal->lock);
+	lock_release(&journal->lock);
 }
 
 static int barrier(struct journal *base, uint32_t sale, uint32_t epoch, struct uuid *id)
@@ -135,11 +135,11 @@ static int ends(struct journal *base, int64_t *ends, uint32_t max, uint32_t *cou
 	*count = producer->facts.partitions;
 	if (*count > max)
 		return error_origin(-ERANGE);
-	pthread_mutex_lock(&journal->lock);
+	lock_take(&journal->lock);
 	result = kafka_producer_ensure(producer);
 	if (result == 0)
 		result = kafka_client_all_ends(producer->client, producer->address.topic, *count, ends, ENDS_MS);
-	pthread_mutex_unlock(&journal->lock);
+	lock_release(&journal->lock);
 	return result;
 }
 
@@ -172,7 +172,7 @@ static void journal_free(struct journal *base)
 		return;
 	kafka_tail_deinit(&journal->tail);
 	kafka_producer_deinit(&journal->producer);
-	pthread_mutex_destroy(&journal->lock);
+	lock_deinit(&journal->lock);
 	free(journal->cluster);
 	free(journal);
 }
@@ -210,7 +210,7 @@ int journal_kafka_open(struct journal **out, const struct kafka_options *options
 	if (!journal)
 		return error_origin(-ENOMEM);
 	journal->base.ops = &kafka_ops;
-	pthread_mutex_init(&journal->lock, NULL);
+	lock_init(&journal->lock);
 	result = kafka_producer_init(&journal->producer, options, error);
 	kafka_tail_init(&journal->tail, &journal->producer.address, journal->producer.properties);
 	if (result == 0)
@@ -244,7 +244,7 @@ int journal_kafka_fix(struct journal *base, uint32_t partitions)
 	int result = 0;
 
 	ASSERT(base->ops == &kafka_ops);
-	pthread_mutex_lock(&journal->lock);
+	lock_take(&journal->lock);
 	if (partitions > facts->partitions)
 		result = -ERANGE;
 	else if (partitions < facts->partitions)
@@ -254,7 +254,7 @@ int journal_kafka_fix(struct journal *base, uint32_t partitions)
 			 LOG_INT("topic_has", facts->partitions));
 	if (result == 0)
 		facts->partitions = partitions;
-	pthread_mutex_unlock(&journal->lock);
+	lock_release(&journal->lock);
 	return result;
 }
 

@@ -16,13 +16,13 @@ static const char try_lock[] = "SELECT pg_try_advisory_lock(" KEY ")", unlock[] 
 
 void pg_elector_init(struct pg_elector *elector)
 {
-	pthread_mutex_init(&elector->lock, NULL);
+	lock_init(&elector->lock);
 }
 
 void pg_elector_deinit(struct pg_elector *elector)
 {
 	pg_close(&elector->connection);
-	pthread_mutex_destroy(&elector->lock);
+	lock_deinit(&elector->lock);
 }
 
 static void set_elected(struct pg_elector *elector, bool elected)
@@ -109,9 +109,9 @@ int postgres_elect(struct ledger *base, bool candidate)
 		return -EROFS;
 	if (!ledger->shared)
 		return LEDGER_DONE;
-	pthread_mutex_lock(&ledger->elector.lock);
+	lock_take(&ledger->elector.lock);
 	result = elect(ledger, candidate);
-	pthread_mutex_unlock(&ledger->elector.lock);
+	lock_release(&ledger->elector.lock);
 	/* Where the journal is elsewhere nothing may be written for long: this is then how its health is found out, both ways. */
 	if (result < 0 && result != -EBUSY)
 		return pg_writer_failed(ledger, result);

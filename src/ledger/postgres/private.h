@@ -1,8 +1,8 @@
 /* What the files of the PostgreSQL adapter share. Nobody else includes this. */
 #pragma once
 
-#include <pthread.h>
 #include <stdatomic.h>
+#include "base/lock.h"
 #include "ledger/log_chain.h"
 #include "ledger/postgres/postgres.h"
 #include "ledger/postgres/connection.h"
@@ -23,7 +23,7 @@ enum { PG_NOBODY_KNOWS = -1 };
 
 /* The one that writes, and holds the lease. Everything here is under `lock`. */
 struct pg_writer {
-	pthread_mutex_t lock;
+	struct lock lock;
 	struct pg_connection connection;
 	struct pg_backoff backoff;
 	int64_t lease;           /* our number, or that of all who share it; 0: not yet taken */
@@ -38,8 +38,8 @@ struct pg_writer {
 
 /* Connections that only read. Lock order: the writer's, then the pool's. */
 struct pg_reader_pool {
-	pthread_mutex_t lock;
-	pthread_cond_t returned;
+	struct lock lock;
+	struct lock_condition returned;
 	struct pg_backoff backoff;
 	struct pg_reader {
 		struct pg_connection connection;
@@ -49,7 +49,7 @@ struct pg_reader_pool {
 
 /* Who is elected has a lock on a session of its own. */
 struct pg_elector {
-	pthread_mutex_t lock;
+	struct lock lock;
 	struct pg_connection connection;
 	struct pg_backoff backoff;
 	bool elected;

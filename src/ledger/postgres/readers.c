@@ -2,8 +2,8 @@
 
 void pg_readers_init(struct pg_reader_pool *pool)
 {
-	pthread_mutex_init(&pool->lock, NULL);
-	pthread_cond_init(&pool->returned, NULL);
+	lock_init(&pool->lock);
+	lock_condition_init(&pool->returned);
 }
 
 void pg_readers_deinit(struct pg_reader_pool *pool)
@@ -12,8 +12,8 @@ void pg_readers_deinit(struct pg_reader_pool *pool)
 		ASSERT(!pool->readers[i].busy);
 		pg_close(&pool->readers[i].connection);
 	}
-	pthread_cond_destroy(&pool->returned);
-	pthread_mutex_destroy(&pool->lock);
+	lock_condition_deinit(&pool->returned);
+	lock_deinit(&pool->lock);
 }
 
 /* An idle reader, a connected one if there is one; NULL while all are out. */
@@ -40,15 +40,15 @@ static int connect_reader(struct postgres_ledger *ledger, struct pg_reader *read
 	struct pg_reader_pool *pool = &ledger->pool;
 	int result;
 
-	pthread_mutex_lock(&pool->lock);
+	lock_take(&pool->lock);
 	result = pg_backoff_check(&pool->backoff);
-	pthread_mutex_unlock(&pool->lock);
+	lock_release(&pool->lock);
 	if (result < 0)
 		return result;
 	result = pg_open(&reader->connection, ledger->url, true);
-	pthread_mutex_lock(&pool->lock);
+	lock_take(&pool->lock);
 	pg_backoff_note(&pool->backoff, result);
-	pthread_mutex_unlock(&pool->lock);
+	lock_release(&pool->lock);
 	return result;
 }
 
@@ -58,11 +58,11 @@ int pg_reader_begin(struct postgres_ledger *ledger, struct pg_reader **out)
 	struct pg_reader *reader;
 	int result = 0;
 
-	pthread_mutex_lock(&pool->lock);
+	lock_take(&pool->lock);
 	while (!(reader = find_idle(pool)))
-		pthread_cond_wait(&pool->returned, &pool->lock);
+		lock_condition_wait(&pool->returned, &pool->lock);
 	reader->busy = true;
-	pthread_mutex_unlock(&pool->lock);
+	lock_release(&pool->lock);
 	if (!reader->connection.handle)
 		result = connect_reader(ledger, reader);
 	if (result < 0)
@@ -78,10 +78,10 @@ int pg_reader_end(struct postgres_ledger *ledger, struct pg_reader *reader, int 
 	/* In a transaction still, or broken: of no more use. */
 	if (reader->connection.handle && (result < 0 || PQtransactionStatus(reader->connection.handle) != PQTRANS_IDLE))
 		pg_close(&reader->connection);
-	pthread_mutex_lock(&pool->lock);
+	lock_take(&pool->lock);
 	reader->busy = false;
-	pthread_cond_signal(&pool->returned);
-	pthread_mutex_unlock(&pool->lock);
+	lock_condition_signal(&pool->returned);
+	lock_release(&pool->lock);
 	return result;
 }
 

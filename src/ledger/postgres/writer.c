@@ -24,7 +24,7 @@
 
 void pg_writer_init(struct pg_writer *writer)
 {
-	pthread_mutex_init(&writer->lock, NULL);
+	lock_init(&writer->lock);
 }
 
 void pg_writer_deinit(struct postgres_ledger *ledger)
@@ -32,17 +32,17 @@ void pg_writer_deinit(struct postgres_ledger *ledger)
 	pg_session_end(ledger);
 	pg_batch_free(ledger->writer.batch);
 	ledger->writer.batch = NULL;
-	pthread_mutex_destroy(&ledger->writer.lock);
+	lock_deinit(&ledger->writer.lock);
 }
 
 void pg_writer_lock(struct postgres_ledger *ledger)
 {
-	pthread_mutex_lock(&ledger->writer.lock);
+	lock_take(&ledger->writer.lock);
 }
 
 void pg_writer_unlock(struct postgres_ledger *ledger)
 {
-	pthread_mutex_unlock(&ledger->writer.lock);
+	lock_release(&ledger->writer.lock);
 }
 
 static void set_health(struct postgres_ledger *ledger, int code)

@@ -1,10 +1,10 @@
 /* What the files of the SQLite adapter share. Nobody else includes this. */
 #pragma once
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/types.h>
-#include "base/lane.h"
+#include "base/lock.h"
+#include "base/pause.h"
 #include "base/thread.h"
 #include "ledger/log_chain.h"
 #include "ledger/rules.h"
@@ -18,7 +18,7 @@ enum { SQLITE_READERS_MAX = 8 };
 
 /* The one writer: owns all writes and checkpoints. Everything here is under `lock`. */
 struct sqlite_writer {
-	pthread_mutex_t lock;
+	struct lock lock;
 	struct sqlite_connection connection;
 	int64_t commit_number;   /* of the last transaction that is known to be there */
 	int64_t doubtful_commit; /* a COMMIT of unknown outcome would have made this number; 0: none */
@@ -32,8 +32,8 @@ struct sqlite_writer {
 
 /* Connections that only read. Lock order: the writer's, then the pool's. */
 struct sqlite_reader_pool {
-	pthread_mutex_t lock;
-	pthread_cond_t returned;
+	struct lock lock;
+	struct lock_condition returned;
 	struct sqlite_reader {
 		struct sqlite_connection connection;
 		bool busy;
@@ -45,7 +45,7 @@ struct sqlite_reader_pool {
 enum watched_file { WATCHED_NONE, WATCHED_DATABASE, WATCHED_LOG, WATCHED_INDEX, WATCHED_LEASE };
 struct file_watch {
 	struct thread thread;
-	struct lane *ending; /* closed: the watch ends */
+	struct pause rest;
 	char *log_path, *index_path, *lease_path;
 	struct file_identity {
 		bool known;

@@ -2,8 +2,8 @@
 
 void sqlite_readers_init(struct sqlite_reader_pool *pool)
 {
-	pthread_mutex_init(&pool->lock, NULL);
-	pthread_cond_init(&pool->returned, NULL);
+	lock_init(&pool->lock);
+	lock_condition_init(&pool->returned);
 }
 
 void sqlite_readers_deinit(struct sqlite_reader_pool *pool)
@@ -12,8 +12,8 @@ void sqlite_readers_deinit(struct sqlite_reader_pool *pool)
 		ASSERT(!pool->readers[i].busy);
 		sqlite_connection_close(&pool->readers[i].connection, false);
 	}
-	pthread_cond_destroy(&pool->returned);
-	pthread_mutex_destroy(&pool->lock);
+	lock_condition_deinit(&pool->returned);
+	lock_deinit(&pool->lock);
 }
 
 /* An idle reader, an open one if there is one; NULL while all are out. */
@@ -40,12 +40,12 @@ int sqlite_reader_begin(struct sqlite_ledger *ledger, struct sqlite_reader **out
 	struct sqlite_reader *reader;
 	int result = 0;
 
-	pthread_mutex_lock(&pool->lock);
+	lock_take(&pool->lock);
 	while (!(reader = find_idle(pool)))
-		pthread_cond_wait(&pool->returned, &pool->lock);
+		lock_condition_wait(&pool->returned, &pool->lock);
 	reader->busy = true;
 	reader->stale = false;
-	pthread_mutex_unlock(&pool->lock);
+	lock_release(&pool->lock);
 
 	if (!reader->connection.db && sqlite_watch_reason(ledger))
 		result = -ESTALE;
@@ -61,18 +61,18 @@ int sqlite_reader_end(struct sqlite_ledger *ledger, struct sqlite_reader *reader
 {
 	struct sqlite_reader_pool *pool = &ledger->pool;
 
-	pthread_mutex_lock(&pool->lock);
+	lock_take(&pool->lock);
 	if (result < 0 || reader->stale)
 		sqlite_connection_close(&reader->connection, true);
 	reader->busy = false;
-	pthread_cond_signal(&pool->returned);
-	pthread_mutex_unlock(&pool->lock);
+	lock_condition_signal(&pool->returned);
+	lock_release(&pool->lock);
 	return result;
 }
 
 void sqlite_readers_renew(struct sqlite_reader_pool *pool)
 {
-	pthread_mutex_lock(&pool->lock);
+	lock_take(&pool->lock);
 	for (size_t i = 0; i < SQLITE_READERS_MAX; i++) {
 		struct sqlite_reader *reader = &pool->readers[i];
 
@@ -81,5 +81,5 @@ void sqlite_readers_renew(struct sqlite_reader_pool *pool)
 		else
 			sqlite_connection_close(&reader->connection, true);
 	}
-	pthread_mutex_unlock(&pool->lock);
+	lock_release(&pool->lock);
 }

@@ -169,6 +169,7 @@ int ledger_sqlite_open(struct ledger **out, const char *path, int flags)
 	ledger->read_only = flags == LEDGER_OPEN_READ_ONLY;
 	ledger->lease_fd = -1;
 	sqlite_readers_init(&ledger->pool);
+	pause_init(&ledger->watch.rest);
 	sqlite_writer_init(&ledger->writer);
 	ledger->path = strdup(path);
 	if (!ledger->path) {

@@ -207,14 +207,13 @@ static void save_lost(struct sqlite_ledger *ledger)
 static void run(void *argument)
 {
 	struct sqlite_ledger *ledger = argument;
-	void *none;
 
-	while (!lane_closed(ledger->watch.ending)) {
+	while (!pause_ended(&ledger->watch.rest)) {
 		sqlite_writer_lock(ledger);
 		if (sqlite_watch_lost(ledger))
 			save_lost(ledger);
 		sqlite_writer_unlock(ledger);
-		(void)!lane_pop(ledger->watch.ending, &none, 1, LOOK_NS);
+		(void)pause_rest(&ledger->watch.rest, LOOK_NS);
 	}
 }
 
@@ -228,10 +227,7 @@ int sqlite_watch_begin(struct sqlite_ledger *ledger)
 {
 	struct file_watch *watch = &ledger->watch;
 	const char *resolved = sqlite3_db_filename(ledger->writer.connection.db, "main");
-	int r = lane_new(&watch->ending, 1);
 
-	if (r < 0)
-		return r;
 	if (asprintf(&watch->log_path, "%s-wal", resolved) < 0 || asprintf(&watch->index_path, "%s-shm", resolved) < 0 ||
 	    asprintf(&watch->lease_path, "%s-lease", ledger->path) < 0)
 		return error_origin(-ENOMEM);
@@ -244,10 +240,9 @@ void sqlite_watch_end(struct sqlite_ledger *ledger)
 {
 	struct file_watch *watch = &ledger->watch;
 
-	if (watch->ending)
-		lane_close(watch->ending);
+	pause_end(&watch->rest);
 	thread_join(&watch->thread);
-	lane_free(watch->ending);
+	pause_deinit(&watch->rest);
 	free(watch->log_path);
 	free(watch->index_path);
 	free(watch->lease_path);

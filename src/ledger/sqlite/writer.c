@@ -49,18 +49,18 @@ static int on_commit(void *argument, sqlite3 *db, const char *name, int frames)
 
 void sqlite_writer_init(struct sqlite_writer *writer)
 {
-	pthread_mutex_init(&writer->lock, NULL);
+	lock_init(&writer->lock);
 	writer->checkpoint_at = CHECKPOINT_FRAMES;
 }
 
 void sqlite_writer_lock(struct sqlite_ledger *ledger)
 {
-	pthread_mutex_lock(&ledger->writer.lock);
+	lock_take(&ledger->writer.lock);
 }
 
 void sqlite_writer_unlock(struct sqlite_ledger *ledger)
 {
-	pthread_mutex_unlock(&ledger->writer.lock);
+	lock_release(&ledger->writer.lock);
 }
 
 bool sqlite_writer_trusted(const struct sqlite_ledger *ledger)
@@ -223,7 +223,7 @@ void sqlite_writer_deinit(struct sqlite_ledger *ledger)
 	sqlite_connection_close(&ledger->writer.connection, ledger->writer.poisoned);
 	sqlite_scratch_free(ledger->writer.scratch);
 	ledger->writer.scratch = NULL;
-	pthread_mutex_destroy(&ledger->writer.lock);
+	lock_deinit(&ledger->writer.lock);
 }
 
 /* Nothing of the transaction is there, and it is certain. Returns `code`. */

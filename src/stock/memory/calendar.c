@@ -12,7 +12,7 @@ static void moved(void *owner, uint32_t what, uint32_t position)
 void calendar_init(struct calendar *calendar, _Atomic int64_t *memory)
 {
 	*calendar = (struct calendar){.memory = memory};
-	pthread_mutex_init(&calendar->lock, NULL);
+	lock_init(&calendar->lock);
 	deadline_heap_init(&calendar->heap, moved, calendar, memory);
 }
 
@@ -21,7 +21,7 @@ void calendar_deinit(struct calendar *calendar)
 	deadline_heap_deinit(&calendar->heap);
 	free(calendar->seats);
 	free(calendar->spare);
-	pthread_mutex_destroy(&calendar->lock);
+	lock_deinit(&calendar->lock);
 }
 
 /* Room for one seat more, and for giving every seat back. */
@@ -47,7 +47,7 @@ int calendar_join(struct calendar *calendar, struct calendar_seat *seat, int64_t
 {
 	int r = 0;
 
-	pthread_mutex_lock(&calendar->lock);
+	lock_take(&calendar->lock);
 	if (!calendar->spare_count && calendar->seat_count == calendar->seat_room)
 		r = grow(calendar);
 	if (r == 0 && !deadline_heap_book(&calendar->heap))
@@ -59,7 +59,7 @@ int calendar_join(struct calendar *calendar, struct calendar_seat *seat, int64_t
 		atomic_store(&seat->bound_ns, INT64_MAX);
 		calendar->seats[seat->number - 1] = seat;
 	}
-	pthread_mutex_unlock(&calendar->lock);
+	lock_release(&calendar->lock);
 	return r;
 }
 
@@ -79,7 +79,7 @@ static void set_bound(struct calendar *calendar, struct calendar_seat *seat, int
 
 void calendar_leave(struct calendar *calendar, struct calendar_seat *seat)
 {
-	pthread_mutex_lock(&calendar->lock);
+	lock_take(&calendar->lock);
 	if (seat->number) {
 		set_bound(calendar, seat, INT64_MAX);
 		deadline_heap_unbook(&calendar->heap);
@@ -87,15 +87,15 @@ void calendar_leave(struct calendar *calendar, struct calendar_seat *seat)
 		calendar->spare[calendar->spare_count++] = seat->number;
 		seat->number = 0;
 	}
-	pthread_mutex_unlock(&calendar->lock);
+	lock_release(&calendar->lock);
 }
 
 void calendar_lower(struct calendar *calendar, struct calendar_seat *seat, int64_t deadline_ns)
 {
-	pthread_mutex_lock(&calendar->lock);
+	lock_take(&calendar->lock);
 	if (seat->number && deadline_ns < atomic_load(&seat->bound_ns))
 		set_bound(calendar, seat, deadline_ns);
-	pthread_mutex_unlock(&calendar->lock);
+	lock_release(&calendar->lock);
 }
 
 /*
@@ -111,10 +111,10 @@ static void refresh(struct calendar *calendar, struct calendar_seat *seat)
 
 void calendar_refresh(struct calendar *calendar, struct calendar_seat *seat)
 {
-	pthread_mutex_lock(&calendar->lock);
+	lock_take(&calendar->lock);
 	if (seat->number)
 		refresh(calendar, seat);
-	pthread_mutex_unlock(&calendar->lock);
+	lock_release(&calendar->lock);
 }
 
 struct calendar_seat *calendar_first(struct calendar *calendar, int64_t *deadline_ns)
@@ -122,7 +122,7 @@ struct calendar_seat *calendar_first(struct calendar *calendar, int64_t *deadlin
 	struct calendar_seat *seat = NULL;
 
 	*deadline_ns = INT64_MAX;
-	pthread_mutex_lock(&calendar->lock);
+	lock_take(&calendar->lock);
 	while (calendar->heap.count) {
 		seat = calendar->seats[calendar->heap.entries[0].what - 1];
 		*deadline_ns = calendar->heap.entries[0].deadline_ns;
@@ -132,6 +132,6 @@ struct calendar_seat *calendar_first(struct calendar *calendar, int64_t *deadlin
 		seat = NULL;
 		*deadline_ns = INT64_MAX;
 	}
-	pthread_mutex_unlock(&calendar->lock);
+	lock_release(&calendar->lock);
 	return seat;
 }

@@ -6,8 +6,8 @@
  */
 #pragma once
 
-#include <pthread.h>
 #include "base/error.h"
+#include "base/lock.h"
 #include "stock/memory/deadline_heap.h"
 
 /* Embedded by a sale. */
@@ -19,7 +19,7 @@ struct calendar_seat {
 };
 
 struct calendar {
-	pthread_mutex_t lock; /* taken under a shard's lock */
+	struct lock lock; /* taken under a shard's lock */
 	struct deadline_heap heap;
 	struct calendar_seat **seats; /* by number - 1 */
 	uint32_t seat_count, seat_room, *spare;

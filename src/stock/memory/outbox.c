@@ -1,7 +1,7 @@
 #include "stock/memory/outbox.h"
 
-#include <pthread.h>
 #include <stdlib.h>
+#include "base/lock.h"
 
 struct outbox_entry {
 	uint32_t older, newer; /* by time; `newer` links the free ones */
@@ -14,7 +14,7 @@ struct outbox_entry {
 };
 
 struct outbox {
-	pthread_mutex_t lock; /* leaf; held for one entry's copy */
+	struct lock lock; /* leaf; held for one entry's copy */
 	size_t max, booked, count;
 	uint32_t used;  /* entries 1 .. used have been touched: the rest of the array costs no memory */
 	uint32_t spare; /* first of the free ones: the last freed, still warm */
@@ -35,7 +35,7 @@ int outbox_new(struct outbox **out, size_t max)
 		return error_origin(-ENOMEM);
 	}
 	outbox->max = max;
-	pthread_mutex_init(&outbox->lock, NULL);
+	lock_init(&outbox->lock);
 	*out = outbox;
 	return 0;
 }
@@ -44,7 +44,7 @@ void outbox_free(struct outbox *outbox)
 {
 	if (!outbox)
 		return;
-	pthread_mutex_destroy(&outbox->lock);
+	lock_deinit(&outbox->lock);
 	free(outbox->entries);
 	free(outbox);
 }
@@ -53,19 +53,19 @@ bool outbox_book(struct outbox *outbox)
 {
 	bool room;
 
-	pthread_mutex_lock(&outbox->lock);
+	lock_take(&outbox->lock);
 	room = outbox->booked < outbox->max;
 	outbox->booked += room;
-	pthread_mutex_unlock(&outbox->lock);
+	lock_release(&outbox->lock);
 	return room;
 }
 
 void outbox_unbook(struct outbox *outbox)
 {
-	pthread_mutex_lock(&outbox->lock);
+	lock_take(&outbox->lock);
 	ASSERT(outbox->booked > outbox->count);
 	outbox->booked--;
-	pthread_mutex_unlock(&outbox->lock);
+	lock_release(&outbox->lock);
 }
 
 static struct outbox_entry *entry_at(struct outbox *outbox, uint32_t number)
@@ -100,7 +100,7 @@ uint32_t outbox_put(struct outbox *outbox, const void *owner, int64_t now_ns, co
 	struct outbox_entry *entry;
 	uint32_t number;
 
-	pthread_mutex_lock(&outbox->lock);
+	lock_take(&outbox->lock);
 	ASSERT(outbox->count < outbox->booked);
 	number = outbox->spare;
 	if (number)
@@ -116,7 +116,7 @@ uint32_t outbox_put(struct outbox *outbox, const void *owner, int64_t now_ns, co
 	entry->event = *event;
 	event_own(&entry->event, &entry->text);
 	link_by_time(outbox, number);
-	pthread_mutex_unlock(&outbox->lock);
+	lock_release(&outbox->lock);
 	return number;
 }
 
@@ -149,14 +149,14 @@ bool outbox_take(struct outbox *outbox, uint32_t number, const struct event *eve
 
 	if (number == 0)
 		return false;
-	pthread_mutex_lock(&outbox->lock);
+	lock_take(&outbox->lock);
 	entry = entry_at(outbox, number);
 	if (entry->owner && same_event(&entry->event, event) && !(only_unclaimed && entry->claimed)) {
 		*pending = entry->pending;
 		release(outbox, number);
 		taken = true;
 	}
-	pthread_mutex_unlock(&outbox->lock);
+	lock_release(&outbox->lock);
 	return taken;
 }
 
@@ -164,7 +164,7 @@ size_t outbox_claim(struct outbox *outbox, int64_t before_ns, int64_t now_ns, st
 {
 	size_t count = 0;
 
-	pthread_mutex_lock(&outbox->lock);
+	lock_take(&outbox->lock);
 	while (count < max && outbox->oldest) {
 		uint32_t number = outbox->oldest;
 		struct outbox_entry *entry = entry_at(outbox, number);
@@ -180,7 +180,7 @@ size_t outbox_claim(struct outbox *outbox, int64_t before_ns, int64_t now_ns, st
 		entry->at_ns = now_ns > before_ns ? now_ns : before_ns;
 		link_by_time(outbox, number);
 	}
-	pthread_mutex_unlock(&outbox->lock);
+	lock_release(&outbox->lock);
 	return count;
 }
 
@@ -188,22 +188,22 @@ void outbox_purge(struct outbox *outbox, const void *owner)
 {
 	uint32_t number, newer;
 
-	pthread_mutex_lock(&outbox->lock);
+	lock_take(&outbox->lock);
 	for (number = outbox->oldest; number; number = newer) {
 		newer = entry_at(outbox, number)->newer;
 		if (entry_at(outbox, number)->owner == owner)
 			release(outbox, number);
 	}
-	pthread_mutex_unlock(&outbox->lock);
+	lock_release(&outbox->lock);
 }
 
 size_t outbox_count(struct outbox *outbox)
 {
 	size_t count;
 
-	pthread_mutex_lock(&outbox->lock);
+	lock_take(&outbox->lock);
 	count = outbox->count;
-	pthread_mutex_unlock(&outbox->lock);
+	lock_release(&outbox->lock);
 	return count;
 }
 
@@ -211,8 +211,8 @@ int64_t outbox_memory(struct outbox *outbox)
 {
 	int64_t bytes;
 
-	pthread_mutex_lock(&outbox->lock);
+	lock_take(&outbox->lock);
 	bytes = (int64_t)(sizeof(*outbox) + outbox->used * sizeof(*outbox->entries));
-	pthread_mutex_unlock(&outbox->lock);
+	lock_release(&outbox->lock);
 	return bytes;
 }

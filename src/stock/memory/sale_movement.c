@@ -5,10 +5,10 @@ void sale_stock_allocate(struct sale_stock *sale, uint32_t lot, int64_t allocate
 	struct lot_units *units = &sale->lots[lot];
 
 	ASSERT(lot < sale->rules.lot_count);
-	pthread_mutex_lock(&sale->movement_lock);
+	lock_take(&sale->movement_lock);
 	if (allocated > units->allocated)
 		lot_units_add(units, (uint32_t)(allocated - units->allocated));
-	pthread_mutex_unlock(&sale->movement_lock);
+	lock_release(&sale->movement_lock);
 }
 
 static int load_withdrawal(struct sale_stock *sale, const struct stock_withdrawn *withdrawn)
@@ -32,10 +32,10 @@ int sale_stock_load_withdrawals(struct sale_stock *sale, const struct stock_with
 	size_t first = count > MOVEMENT_LOG_MAX ? count - MOVEMENT_LOG_MAX : 0; /* more are not remembered */
 	int r = 0;
 
-	pthread_mutex_lock(&sale->movement_lock);
+	lock_take(&sale->movement_lock);
 	for (size_t i = first; i < count && r == 0; i++)
 		r = load_withdrawal(sale, &withdrawals[i]);
-	pthread_mutex_unlock(&sale->movement_lock);
+	lock_release(&sale->movement_lock);
 	return r;
 }
 
@@ -91,9 +91,9 @@ int sale_stock_withdraw(struct sale_stock *sale, struct stock_withdrawal *withdr
 	int outcome;
 
 	ASSERT(withdrawal->lot < sale->rules.lot_count);
-	pthread_mutex_lock(&sale->movement_lock);
+	lock_take(&sale->movement_lock);
 	outcome = withdraw_locked(sale, withdrawal);
-	pthread_mutex_unlock(&sale->movement_lock);
+	lock_release(&sale->movement_lock);
 	return outcome;
 }
 
@@ -103,7 +103,7 @@ enum stock_ack sale_stock_acknowledge_withdrawal(struct sale_stock *sale, const 
 	struct outbox_pending pending;
 	struct movement *movement;
 
-	pthread_mutex_lock(&sale->movement_lock);
+	lock_take(&sale->movement_lock);
 	movement = movement_log_find(&sale->movements, &event->id);
 	if (movement && outbox_take(sale->common->outbox, movement->outbox, event, false, &pending)) {
 		movement->outbox = 0;
@@ -111,7 +111,7 @@ enum stock_ack sale_stock_acknowledge_withdrawal(struct sale_stock *sale, const 
 	} else if (movement && !movement->outbox) {
 		answer = STOCK_ACK_ALREADY;
 	}
-	pthread_mutex_unlock(&sale->movement_lock);
+	lock_release(&sale->movement_lock);
 	return answer;
 }
 
@@ -121,7 +121,7 @@ bool sale_stock_compensate_withdrawal(struct sale_stock *sale, const struct even
 	struct movement *movement;
 	bool undone = true;
 
-	pthread_mutex_lock(&sale->movement_lock);
+	lock_take(&sale->movement_lock);
 	movement = movement_log_find(&sale->movements, &event->id);
 	if (movement)
 		undone = outbox_take(sale->common->outbox, movement->outbox, event, true, &pending);
@@ -129,14 +129,14 @@ bool sale_stock_compensate_withdrawal(struct sale_stock *sale, const struct even
 		lot_units_undo_withdraw(&sale->lots[movement->lot], movement->quantity);
 		movement_log_forget(&sale->movements, movement);
 	}
-	pthread_mutex_unlock(&sale->movement_lock);
+	lock_release(&sale->movement_lock);
 	return undone;
 }
 
 void sale_stock_snapshot(struct sale_stock *sale, struct stock_lot_state *lots)
 {
-	pthread_mutex_lock(&sale->movement_lock);
+	lock_take(&sale->movement_lock);
 	for (uint32_t i = 0; i < sale->rules.lot_count; i++)
 		lot_units_read(&sale->lots[i], &lots[i]);
-	pthread_mutex_unlock(&sale->movement_lock);
+	lock_release(&sale->movement_lock);
 }

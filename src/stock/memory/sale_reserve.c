@@ -176,7 +176,7 @@ static bool repeated(struct sale_stock *sale, struct stock_reserve *item, const 
 		item->outcome = replay(record, item);
 	else
 		item->outcome = STOCK_KEY_CONFLICT;
-	pthread_mutex_unlock(&shard->lock);
+	lock_release(&shard->lock);
 	return true;
 }
 
@@ -189,9 +189,9 @@ void sale_stock_reserve(struct sale_stock *sale, struct stock_reserve *item, con
 	ASSERT(item->event.quantity <= LIMIT_MAX);
 	if (repeated(sale, item, names))
 		return;
-	pthread_mutex_lock(&d.shard->lock);
+	lock_take(&d.shard->lock);
 	item->outcome = decide(&d);
 	if (d.buyer)
 		buyer_book_leave(&d.shard->book, d.buyer);
-	pthread_mutex_unlock(&d.shard->lock);
+	lock_release(&d.shard->lock);
 }

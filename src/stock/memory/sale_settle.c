@@ -177,7 +177,7 @@ void sale_stock_settle(struct sale_stock *sale, struct stock_settle *item)
 		return;
 	if (belongs_to(sale, shard, record, item->buyer))
 		item->outcome = settle_locked(sale, shard, number, item);
-	pthread_mutex_unlock(&shard->lock);
+	lock_release(&shard->lock);
 }
 
 void sale_stock_find(struct sale_stock *sale, struct stock_find *item)
@@ -194,7 +194,7 @@ void sale_stock_find(struct sale_stock *sale, struct stock_find *item)
 		item->now_ms = clock_wall_ms();
 		item->outcome = STOCK_DONE;
 	}
-	pthread_mutex_unlock(&shard->lock);
+	lock_release(&shard->lock);
 }
 
 _Static_assert((int)STOCK_NEWEST <= (int)BUYER_BOOK_CHAIN_MAX, "the newest orders are among those that the book tells");
@@ -231,11 +231,11 @@ void sale_stock_orders(struct sale_stock *sale, struct stock_orders *item)
 	item->outcome = STOCK_DONE;
 	item->count = 0;
 	item->more = item->waiting = false;
-	pthread_mutex_lock(&shard->lock);
+	lock_take(&shard->lock);
 	buyer = buyer_book_find(&shard->book, name);
 	if (buyer)
 		sale_stock_tell_newest(shard, buyer, item);
-	pthread_mutex_unlock(&shard->lock);
+	lock_release(&shard->lock);
 }
 
 static size_t expire_shard(struct sale_stock *sale, struct sale_shard *shard, int64_t cutoff_ns, int64_t now_ns, int64_t now_ms,
@@ -243,7 +243,7 @@ static size_t expire_shard(struct sale_stock *sale, struct sale_shard *shard, in
 {
 	size_t count = 0;
 
-	pthread_mutex_lock(&shard->lock);
+	lock_take(&shard->lock);
 	while (count < max && deadline_heap_first(&shard->holds) <= cutoff_ns) {
 		struct outbox_pending pending = {0};
 		uint32_t number = shard->holds.entries[0].what;
@@ -261,7 +261,7 @@ static size_t expire_shard(struct sale_stock *sale, struct sale_shard *shard, in
 		send(sale, shard, number, &out[count], now_ns, &pending);
 		count++;
 	}
-	pthread_mutex_unlock(&shard->lock);
+	lock_release(&shard->lock);
 	return count;
 }
 
@@ -371,7 +371,7 @@ enum stock_ack sale_stock_acknowledge(struct sale_stock *sale, const struct even
 	} else if (has_become(record, event)) {
 		answer = STOCK_ACK_ALREADY;
 	}
-	pthread_mutex_unlock(&shard->lock);
+	lock_release(&shard->lock);
 	return answer;
 }
 
@@ -412,6 +412,6 @@ bool sale_stock_compensate(struct sale_stock *sale, const struct event *event)
 		else if (record->state == ORDER_HELD)
 			hold_again(sale, shard, number, pending.deadline_ns);
 	}
-	pthread_mutex_unlock(&shard->lock);
+	lock_release(&shard->lock);
 	return undone;
 }

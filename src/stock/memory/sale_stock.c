@@ -31,11 +31,11 @@ static void init_shards(struct sale_stock *sale)
 	for (int i = 0; i < SALE_SHARDS; i++) {
 		struct sale_shard *shard = &sale->shards[i];
 
-		pthread_mutex_init(&shard->lock, NULL);
+		lock_init(&shard->lock);
 		buyer_book_init(&shard->book, &sale->rate, &sale->memory);
 		deadline_heap_init(&shard->holds, hold_moved, shard, &sale->memory);
 		atomic_init(&shard->earliest_ns, INT64_MAX);
-		pthread_mutex_init(&sale->directories[i].lock, NULL);
+		lock_init(&sale->directories[i].lock);
 		slot_index_init(&sale->directories[i].places, &sale->memory);
 	}
 }
@@ -68,7 +68,7 @@ int sale_stock_new(struct sale_stock **out, struct stock_common *common, const s
 	sale->rate = (struct rate_window){rules->rate_requests, rules->rate_seconds * 1000};
 	atomic_store(&sale->memory, (int64_t)(sizeof(*sale) + lots_bytes));
 	buyer_filter_init(&sale->filter, &sale->memory);
-	pthread_mutex_init(&sale->movement_lock, NULL);
+	lock_init(&sale->movement_lock);
 	movement_log_init(&sale->movements, &sale->memory);
 	init_shards(sale);
 	*out = sale;
@@ -81,12 +81,12 @@ void sale_stock_free(struct sale_stock *sale)
 	for (int i = 0; i < SALE_SHARDS; i++) {
 		buyer_book_deinit(&sale->shards[i].book);
 		deadline_heap_deinit(&sale->shards[i].holds);
-		pthread_mutex_destroy(&sale->shards[i].lock);
+		lock_deinit(&sale->shards[i].lock);
 		slot_index_deinit(&sale->directories[i].places);
-		pthread_mutex_destroy(&sale->directories[i].lock);
+		lock_deinit(&sale->directories[i].lock);
 	}
 	movement_log_deinit(&sale->movements);
-	pthread_mutex_destroy(&sale->movement_lock);
+	lock_deinit(&sale->movement_lock);
 	buyer_filter_deinit(&sale->filter);
 	/* Every byte that was counted has come back. */
 	ASSERT(atomic_load(&sale->memory) == (int64_t)(sizeof(*sale) + sale->rules.lot_count * sizeof(struct lot_units)));
@@ -172,11 +172,11 @@ bool sale_stock_directory_add(struct sale_stock *sale, uint64_t id_hash, struct 
 	bool room;
 
 	ASSERT(number < 1u << (32 - SALE_SHARD_BITS));
-	pthread_mutex_lock(&directory->lock);
+	lock_take(&directory->lock);
 	room = slot_index_make_room(&directory->places, directory_hash(id_hash));
 	if (room)
 		slot_index_insert(&directory->places, directory_hash(id_hash), place_of(sale, shard, number));
-	pthread_mutex_unlock(&directory->lock);
+	lock_release(&directory->lock);
 	return room;
 }
 
@@ -184,9 +184,9 @@ void sale_stock_directory_remove(struct sale_stock *sale, uint64_t id_hash, stru
 {
 	struct sale_directory *directory = directory_of(sale, id_hash);
 
-	pthread_mutex_lock(&directory->lock);
+	lock_take(&directory->lock);
 	slot_index_remove(&directory->places, directory_hash(id_hash), place_of(sale, shard, number));
-	pthread_mutex_unlock(&directory->lock);
+	lock_release(&directory->lock);
 }
 
 /* Places of ids that share the hash: nearly always one or none. More than this many of one 64-bit SipHash do not happen. */
@@ -198,11 +198,11 @@ static int candidates(struct sale_stock *sale, uint64_t id_hash, uint32_t *place
 	uint32_t hash = directory_hash(id_hash);
 	int count = 0;
 
-	pthread_mutex_lock(&directory->lock);
+	lock_take(&directory->lock);
 	for (uint32_t at = slot_index_seek(&directory->places, hash);
 	     count < SAME_HASH_MAX && slot_index_match(&directory->places, at, hash, &places[count]); at++)
 		count++;
-	pthread_mutex_unlock(&directory->lock);
+	lock_release(&directory->lock);
 	return count;
 }
 
@@ -218,11 +218,11 @@ struct order_record *sale_stock_locate(struct sale_stock *sale, const struct uui
 
 		*shard = &sale->shards[places[i] & (SALE_SHARDS - 1)];
 		*number = places[i] >> SALE_SHARD_BITS;
-		pthread_mutex_lock(&(*shard)->lock);
+		lock_take(&(*shard)->lock);
 		record = buyer_book_order(&(*shard)->book, *number);
 		if (record->quantity && uuid_equal(&record->id, id))
 			return record;
-		pthread_mutex_unlock(&(*shard)->lock);
+		lock_release(&(*shard)->lock);
 	}
 	return NULL;
 }
@@ -348,10 +348,10 @@ int sale_stock_load(struct sale_stock *sale, const struct stock_load *order, con
 		r = load_again(sale, shard, number, order, now_ns);
 	} else {
 		shard = sale_stock_shard(sale, names->buyer);
-		pthread_mutex_lock(&shard->lock);
+		lock_take(&shard->lock);
 		r = load_locked(sale, shard, order, names, now_ns);
 	}
-	pthread_mutex_unlock(&shard->lock);
+	lock_release(&shard->lock);
 	return r;
 }
 
@@ -361,10 +361,10 @@ int sale_stock_arm(struct sale_stock *sale, const int64_t *allocated, const int6
 
 	if (atomic_load(&sale->over_limit))
 		return error_origin(-ERANGE);
-	pthread_mutex_lock(&sale->movement_lock);
+	lock_take(&sale->movement_lock);
 	for (uint32_t i = 0; i < sale->rules.lot_count && r == 0; i++)
 		r = lot_units_arm(&sale->lots[i], allocated[i], withdrawn[i], sale->version_base + 1);
-	pthread_mutex_unlock(&sale->movement_lock);
+	lock_release(&sale->movement_lock);
 	if (r < 0)
 		return error_origin(r);
 	atomic_store(&sale->state, SALE_STOCK_ARMED);
@@ -375,9 +375,9 @@ int sale_stock_arm(struct sale_stock *sale, const int64_t *allocated, const int6
 void sale_stock_sweep(struct sale_stock *sale, int64_t now_ns, uint32_t max)
 {
 	for (int i = 0; i < SALE_SHARDS; i++) {
-		pthread_mutex_lock(&sale->shards[i].lock);
+		lock_take(&sale->shards[i].lock);
 		buyer_book_sweep(&sale->shards[i].book, &sale->rate, now_ns, max);
-		pthread_mutex_unlock(&sale->shards[i].lock);
+		lock_release(&sale->shards[i].lock);
 	}
 }
 

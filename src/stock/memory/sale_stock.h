@@ -4,8 +4,8 @@
  */
 #pragma once
 
-#include <pthread.h>
 #include <stdalign.h>
+#include "base/lock.h"
 #include "base/siphash.h"
 #include "port/stock.h"
 #include "stock/memory/buyer_book.h"
@@ -31,7 +31,7 @@ struct stock_common {
 };
 
 struct sale_shard {
-	alignas(64) pthread_mutex_t lock; /* its book and holds */
+	alignas(64) struct lock lock; /* its book and holds */
 	struct buyer_book book;
 	struct deadline_heap holds;  /* exactly the orders that are held, durable and not settling */
 	_Atomic int64_t earliest_ns; /* of `holds`, published under the lock */
@@ -39,8 +39,8 @@ struct sale_shard {
 
 /* Where an order is: by its id, in a shard of its own choosing. */
 struct sale_directory {
-	alignas(64) pthread_mutex_t lock; /* taken under a shard's lock, or alone */
-	struct slot_index places;         /* record << SALE_SHARD_BITS | shard */
+	alignas(64) struct lock lock; /* taken under a shard's lock, or alone */
+	struct slot_index places;     /* record << SALE_SHARD_BITS | shard */
 };
 
 enum sale_stock_state { SALE_STOCK_LOADING, SALE_STOCK_ARMED, SALE_STOCK_RETIRED };
@@ -56,7 +56,7 @@ struct sale_stock {
 	atomic_bool over_limit; /* a loaded buyer has more than the limit */
 	_Atomic int64_t memory;
 	struct buyer_filter filter;
-	pthread_mutex_t movement_lock; /* allocated and withdrawn units; taken alone */
+	struct lock movement_lock; /* allocated and withdrawn units; taken alone */
 	struct movement_log movements;
 	struct lot_units *lots;
 	struct sale_directory directories[SALE_SHARDS];

@@ -9,7 +9,7 @@ enum { IDLE_MAX = 64, DELAY_MIN_NS = 20000000, DELAY_MAX_NS = 1000000000 };
 void redis_pool_init(struct redis_pool *pool, const struct redis_url *url, const struct redis_timeouts *timeouts)
 {
 	*pool = (struct redis_pool){.url = *url, .timeouts = *timeouts};
-	pthread_mutex_init(&pool->lock, NULL);
+	lock_init(&pool->lock);
 }
 
 void redis_pool_deinit(struct redis_pool *pool)
@@ -20,7 +20,7 @@ void redis_pool_deinit(struct redis_pool *pool)
 		pool->idle = connection->next;
 		redis_connection_free(connection);
 	}
-	pthread_mutex_destroy(&pool->lock);
+	lock_deinit(&pool->lock);
 }
 
 void redis_pool_set_fault(struct redis_pool *pool, const char *fault)
@@ -33,14 +33,14 @@ static struct redis_connection *pop(struct redis_pool *pool, bool *current)
 {
 	struct redis_connection *connection;
 
-	pthread_mutex_lock(&pool->lock);
+	lock_take(&pool->lock);
 	connection = pool->idle;
 	if (connection) {
 		pool->idle = connection->next;
 		pool->idle_count--;
 		*current = connection->generation == pool->generation;
 	}
-	pthread_mutex_unlock(&pool->lock);
+	lock_release(&pool->lock);
 	return connection;
 }
 
@@ -49,9 +49,9 @@ static bool may_open(struct redis_pool *pool)
 {
 	bool may;
 
-	pthread_mutex_lock(&pool->lock);
+	lock_take(&pool->lock);
 	may = clock_mono_ns() >= pool->not_before_ns;
-	pthread_mutex_unlock(&pool->lock);
+	lock_release(&pool->lock);
 	return may;
 }
 
@@ -60,12 +60,12 @@ static void note_failure(struct redis_pool *pool)
 {
 	int64_t delay_ns;
 
-	pthread_mutex_lock(&pool->lock);
+	lock_take(&pool->lock);
 	delay_ns = pool->delay_ns * 2;
 	delay_ns = delay_ns < DELAY_MIN_NS ? DELAY_MIN_NS : delay_ns > DELAY_MAX_NS ? DELAY_MAX_NS : delay_ns;
 	pool->delay_ns = delay_ns;
 	pool->not_before_ns = clock_mono_ns() + delay_ns / 2 + (int64_t)(random_u64() % (uint64_t)(delay_ns / 2));
-	pthread_mutex_unlock(&pool->lock);
+	lock_release(&pool->lock);
 }
 
 void redis_pool_compare(struct redis_pool *pool, struct redis_connection *connection)
@@ -73,14 +73,14 @@ void redis_pool_compare(struct redis_pool *pool, struct redis_connection *connec
 	const struct redis_server *server = &connection->server;
 	bool other;
 
-	pthread_mutex_lock(&pool->lock);
+	lock_take(&pool->lock);
 	other = strcmp(pool->server.run_id, server->run_id) != 0 || strcmp(pool->server.replid, server->replid) != 0;
 	if (other)
 		pool->generation++;
 	pool->server = *server;
 	pool->delay_ns = pool->not_before_ns = 0;
 	connection->generation = pool->generation;
-	pthread_mutex_unlock(&pool->lock);
+	lock_release(&pool->lock);
 	if (other)
 		log_info("stock", "a Redis that was not met before", LOG_TEXT("run_id", server->run_id),
 			 LOG_TEXT("replid", server->replid), LOG_TEXT("version", server->version));
@@ -113,7 +113,7 @@ void redis_pool_give(struct redis_pool *pool, struct redis_connection *connectio
 {
 	bool keep;
 
-	pthread_mutex_lock(&pool->lock);
+	lock_take(&pool->lock);
 	if (connection->moved)
 		pool->generation++;
 	keep = !connection->broken && !connection->moved && connection->generation == pool->generation && pool->idle_count < IDLE_MAX;
@@ -122,7 +122,7 @@ void redis_pool_give(struct redis_pool *pool, struct redis_connection *connectio
 		pool->idle = connection;
 		pool->idle_count++;
 	}
-	pthread_mutex_unlock(&pool->lock);
+	lock_release(&pool->lock);
 	if (!keep)
 		redis_connection_free(connection);
 }
@@ -131,8 +131,8 @@ struct redis_server redis_pool_server(struct redis_pool *pool)
 {
 	struct redis_server server;
 
-	pthread_mutex_lock(&pool->lock);
+	lock_take(&pool->lock);
 	server = pool->server;
-	pthread_mutex_unlock(&pool->lock);
+	lock_release(&pool->lock);
 	return server;
 }

@@ -5,14 +5,14 @@
  */
 #pragma once
 
-#include <pthread.h>
 #include <stdatomic.h>
+#include "base/lock.h"
 #include "stock/redis/connection.h"
 
 struct redis_pool {
 	struct redis_url url;
 	struct redis_timeouts timeouts;
-	pthread_mutex_t lock; /* all below; held for a look, never across I/O; innermost */
+	struct lock lock; /* all below; held for a look, never across I/O; innermost */
 	struct redis_connection *idle;
 	unsigned idle_count;
 	uint64_t generation;

@@ -183,10 +183,10 @@ static int health(struct stock *stock, const char **reason)
 
 static void copy_lots(struct redis_sale *sale, struct stock_lot_state *lots)
 {
-	pthread_mutex_lock(&sale->lock);
+	lock_take(&sale->lock);
 	for (uint32_t i = 0; i < sale->lot_count; i++)
 		lots[i] = sale->lots[i].state;
-	pthread_mutex_unlock(&sale->lock);
+	lock_release(&sale->lock);
 }
 
 static int snapshot(struct stock *stock, uint32_t number, struct stock_lot_state *lots, uint32_t *lot_count)

@@ -10,7 +10,7 @@ enum { USUAL_AGE_MS = 3000 }; /* until the first claim says it */
 void redis_sales_init(struct redis_sales *sales)
 {
 	sale_registry_init(&sales->registry, &sales->memory);
-	pthread_mutex_init(&sales->changing, NULL);
+	lock_init(&sales->changing);
 	random_bytes(&sales->name_key, sizeof(sales->name_key));
 	redis_sales_look_back(sales, USUAL_AGE_MS);
 }
@@ -20,7 +20,7 @@ static void free_sale(struct redis_sale *sale)
 	if (!sale)
 		return;
 	buyer_filter_deinit(&sale->filter);
-	pthread_mutex_destroy(&sale->lock);
+	lock_deinit(&sale->lock);
 	free(sale);
 }
 
@@ -29,7 +29,7 @@ void redis_sales_deinit(struct redis_sales *sales)
 	for (uint32_t number = 0; sale_registry_next(&sales->registry, &number); number++)
 		free_sale(sale_registry_swap(&sales->registry, number, NULL));
 	sale_registry_deinit(&sales->registry);
-	pthread_mutex_destroy(&sales->changing);
+	lock_deinit(&sales->changing);
 }
 
 struct hash128 redis_sales_name(const struct redis_sales *sales, struct slice buyer)
@@ -49,14 +49,14 @@ int64_t redis_sale_seen_ms(struct redis_sale *sale, int64_t before_ms)
 	struct redis_clock *clock = &sale->clock;
 	int64_t seen = 0;
 
-	pthread_mutex_lock(&sale->lock);
+	lock_take(&sale->lock);
 	for (unsigned i = 0; i < clock->reading_count && i < REDIS_READINGS; i++) {
 		const struct redis_reading *reading = &clock->readings[i];
 
 		if (reading->mono_ms <= before_ms && reading->time_ms > seen)
 			seen = reading->time_ms;
 	}
-	pthread_mutex_unlock(&sale->lock);
+	lock_release(&sale->lock);
 	return seen;
 }
 
@@ -72,9 +72,9 @@ static void keep_reading(struct redis_sale *sale, int64_t mono_ms, int64_t time_
 
 	if (mono_ms < next_ms || !atomic_compare_exchange_strong(&clock->next_ms, &next_ms, mono_ms + apart_ms))
 		return;
-	pthread_mutex_lock(&sale->lock);
+	lock_take(&sale->lock);
 	clock->readings[clock->reading_count++ % REDIS_READINGS] = (struct redis_reading){mono_ms, time_ms};
-	pthread_mutex_unlock(&sale->lock);
+	lock_release(&sale->lock);
 }
 
 static void tell_clock(const struct redis_sale *sale, int64_t off_ms, bool first)
@@ -160,7 +160,7 @@ static struct redis_sale *make_sale(struct redis_sales *sales, uint32_t number, 
 	atomic_init(&sale->known, epoch);
 	atomic_init(&sale->state, REDIS_SALE_FENCED);
 	buyer_filter_init(&sale->filter, &sales->memory);
-	pthread_mutex_init(&sale->lock, NULL);
+	lock_init(&sale->lock);
 	return sale;
 }
 
@@ -197,9 +197,9 @@ int redis_sales_expect(struct redis_sales *sales, uint32_t number, uint32_t epoc
 {
 	int r;
 
-	pthread_mutex_lock(&sales->changing);
+	lock_take(&sales->changing);
 	r = put(sales, number, epoch, lot_count, false);
-	pthread_mutex_unlock(&sales->changing);
+	lock_release(&sales->changing);
 	return r;
 }
 
@@ -207,9 +207,9 @@ int redis_sales_begin(struct redis_sales *sales, uint32_t number, uint32_t epoch
 {
 	int r;
 
-	pthread_mutex_lock(&sales->changing);
+	lock_take(&sales->changing);
 	r = put(sales, number, epoch, lot_count, true);
-	pthread_mutex_unlock(&sales->changing);
+	lock_release(&sales->changing);
 	return r;
 }
 
@@ -217,11 +217,11 @@ void redis_sales_forget(struct redis_sales *sales, uint32_t number)
 {
 	struct redis_sale *former;
 
-	pthread_mutex_lock(&sales->changing);
+	lock_take(&sales->changing);
 	former = redis_sales_find(sales, number) ? sale_registry_swap(&sales->registry, number, NULL) : NULL;
 	if (former)
 		reader_gate_wait(&sales->registry.gate);
-	pthread_mutex_unlock(&sales->changing);
+	lock_release(&sales->changing);
 	free_sale(former);
 }
 
@@ -276,14 +276,14 @@ static void learn_lot(struct redis_sale *sale, uint32_t lot, struct redis_reader
 	if (!sale || answer->failed || lot >= sale->lot_count)
 		return;
 	state.version = (uint64_t)sale->epoch << 32 | count;
-	pthread_mutex_lock(&sale->lock);
+	lock_take(&sale->lock);
 	if (revision >= sale->lots[lot].revision) {
 		sale->lots[lot].state = state;
 		sale->lots[lot].revision = revision;
 	}
 	if (atomic_load(&sale->state) == REDIS_SALE_ARMED)
 		atomic_store(&sale->lots[lot].version, sale->lots[lot].state.version);
-	pthread_mutex_unlock(&sale->lock);
+	lock_release(&sale->lock);
 }
 
 /* Inside the gate. The entry that an answer of this epoch tells of, or NULL. */

@@ -7,8 +7,8 @@
  */
 #pragma once
 
-#include <pthread.h>
 #include <stdatomic.h>
+#include "base/lock.h"
 #include "base/siphash.h"
 #include "port/stock.h"
 #include "stock/buyer_filter.h"
@@ -56,14 +56,14 @@ struct redis_sale {
 	atomic_bool names_complete;             /* it was read to its end at least once */
 	_Atomic int64_t known_ns;               /* monotonic; when the newest refresh that told all of it was sent; 0: none */
 	struct buyer_filter filter;
-	pthread_mutex_t lock; /* the lots' states; a leaf, held for a copy */
+	struct lock lock; /* the lots' states; a leaf, held for a copy */
 	uint32_t lot_count;
 	struct redis_lot lots[];
 };
 
 struct redis_sales {
 	struct sale_registry registry;
-	pthread_mutex_t changing; /* one entry is put or taken out at a time; not from inside the gate */
+	struct lock changing; /* one entry is put or taken out at a time; not from inside the gate */
 	struct siphash_key name_key;
 	_Atomic int64_t reading_ms; /* how far apart readings are kept: all of them reach back twice as far as a claim looks */
 	_Atomic int64_t memory;

@@ -13,13 +13,15 @@
 
 static int64_t fake_us, fake_ns;
 
-static int64_t fake_wall_us(void)
+static int64_t fake_wall_us(const struct clock_source *source)
 {
+	(void)source;
 	return fake_us;
 }
 
-static int64_t fake_mono_ns(void)
+static int64_t fake_mono_ns(const struct clock_source *source)
 {
+	(void)source;
 	return fake_ns;
 }
 

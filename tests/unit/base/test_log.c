@@ -19,13 +19,15 @@ static int64_t now_us = 1798797600123000, now_ns = 5000000000;
 static int saved_stderr, capture;
 static char written[4 * LOG_LINE_MAX];
 
-static int64_t fake_wall_us(void)
+static int64_t fake_wall_us(const struct clock_source *source)
 {
+	(void)source;
 	return now_us;
 }
 
-static int64_t fake_mono_ns(void)
+static int64_t fake_mono_ns(const struct clock_source *source)
 {
+	(void)source;
 	return now_ns;
 }
 

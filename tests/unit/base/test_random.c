@@ -89,17 +89,31 @@ static void take_number(void *argument)
 	*number = random_u64();
 }
 
-static void test_seed_is_the_threads_own(void **state)
+static void test_seed_is_the_nodes_own(void **state)
 {
 	struct thread thread = {0};
-	uint64_t here, there;
+	struct node other = {0};
+	uint64_t sequence[2], number;
 
 	(void)state;
 	random_set_seed(5);
-	assert_int_equal(thread_start(&thread, "random", take_number, &there), 0);
+	sequence[0] = random_u64();
+	sequence[1] = random_u64();
+	random_set_seed(5);
+	assert_int_equal(random_u64(), sequence[0]);
+	/* A thread of the same node goes on with its sequence. */
+	assert_int_equal(thread_start(&thread, "random", take_number, &number), 0);
 	thread_join(&thread);
-	here = random_u64();
-	assert_int_not_equal(here, there);
+	assert_int_equal(number, sequence[1]);
+	/* Another node has another. */
+	random_set_seed(5);
+	node_enter(&other);
+	random_set_seed(6);
+	assert_int_equal(thread_start(&thread, "random", take_number, &number), 0);
+	thread_join(&thread);
+	node_enter(NULL);
+	assert_int_not_equal(number, sequence[0]);
+	assert_int_equal(random_u64(), sequence[0]);
 }
 
 int main(void)
@@ -109,7 +123,7 @@ int main(void)
 		cmocka_unit_test(test_every_size_is_filled),
 		cmocka_unit_test(test_every_bit_is_set_at_times),
 		cmocka_unit_test_teardown(test_seed_repeats_the_sequence, restore),
-		cmocka_unit_test_teardown(test_seed_is_the_threads_own, restore),
+		cmocka_unit_test_teardown(test_seed_is_the_nodes_own, restore),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 #include <time.h>
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "journal/direct/direct.h"
 #include "ledger/sqlite/sqlite.h"
@@ -27,13 +28,15 @@ static int64_t run_ns(void)
 	return since_ns ? real_ns() - since_ns : 0;
 }
 
-static int64_t read_wall_us(void)
+static int64_t read_wall_us(const struct clock_source *source)
 {
+	(void)source;
 	return wall_now_us + run_ns() / 1000;
 }
 
-static int64_t read_mono_ns(void)
+static int64_t read_mono_ns(const struct clock_source *source)
 {
+	(void)source;
 	return mono_now_ns + run_ns();
 }
 

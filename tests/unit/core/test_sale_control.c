@@ -1,4 +1,5 @@
 /* A sale's life and units over a real ledger and stock: the order of the rules, what is lost on the way, and the clock. */
+#include "base/failpoint.h"
 #include "unit/core/house.h"
 
 #include <string.h>

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "contract/ledger_kit.h"
 #include "contract/sqlite_place.h"

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "contract/ledger_kit.h"

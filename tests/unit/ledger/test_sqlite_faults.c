@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <fcntl.h>
 #include <cmocka.h>
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "contract/fault_vfs.h"
 #include "contract/ledger_kit.h"

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "contract/ledger_kit.h"
 #include "contract/sqlite_place.h"

@@ -1,4 +1,5 @@
 /* A program that starts again finds every order as it was. */
+#include "base/failpoint.h"
 #include "unit/core/house.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 /* A stock that has forgotten is built from the ledger and the journal's tail, whatever a drain has done of it. The log is an array here; ledger and stock are real ones. */
+#include "base/failpoint.h"
 #include "unit/core/house.h"
 
 #include <string.h>

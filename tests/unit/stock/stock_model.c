@@ -78,13 +78,15 @@ static const char *const buyers[BUYERS] = {"ann", "bob", "cid", "dan", "eve", "f
 					   "ida", "jan", "kim", "leo", "mia", "ned", "ora", "pat"};
 static const char *const keys[KEYS] = {"k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7", "k8", "k9", "k10", "k11"};
 
-static int64_t model_wall_us(void)
+static int64_t model_wall_us(const struct clock_source *source)
 {
+	(void)source;
 	return m.now_ms * 1000;
 }
 
-static int64_t model_mono_ns(void)
+static int64_t model_mono_ns(const struct clock_source *source)
 {
+	(void)source;
 	return m.now_ns;
 }
 

@@ -12,13 +12,15 @@ static struct redis_place *place;
 static struct gate gates[GATES];
 static int64_t mono_ms, wall_ms, redis_ms;
 
-static int64_t wall_us(void)
+static int64_t wall_us(const struct clock_source *source)
 {
+	(void)source;
 	return wall_ms * 1000;
 }
 
-static int64_t mono_ns(void)
+static int64_t mono_ns(const struct clock_source *source)
 {
+	(void)source;
 	return mono_ms * MS;
 }
 
@@ -82,13 +84,13 @@ static size_t expire(struct gate *gate, struct event *out, size_t max)
 	int64_t next_ns;
 
 	gate_refresh(gate);
-	return gate->stock->ops->expire(gate->stock, mono_ns(), wall_ms, GATE_GRACE_MS * MS, out, max, &next_ns);
+	return gate->stock->ops->expire(gate->stock, mono_ms * MS, wall_ms, GATE_GRACE_MS * MS, out, max, &next_ns);
 }
 
 static size_t claim(struct gate *gate, struct stock_claim *out)
 {
 	gate_refresh(gate);
-	return gate->stock->ops->claim(gate->stock, mono_ns() - ACK_MS * MS, mono_ns(), out, 1);
+	return gate->stock->ops->claim(gate->stock, mono_ms * MS - ACK_MS * MS, mono_ms * MS, out, 1);
 }
 
 /* Told for 600 s, and 3 s later the clock of Redis is a quarter of an hour ahead. */
@@ -233,7 +235,8 @@ static void test_an_unknown_end_is_claimed_also_after_a_minute(void **state)
 	assert_non_null(claims);
 	sell(5);
 	gate_buy(&gates[0], "ann", "k");
-	while (waited_ms <= 80000 && gates[1].stock->ops->claim(gates[1].stock, mono_ns() - 61000 * MS, mono_ns(), claims, 1) == 0) {
+	while (waited_ms <= 80000 &&
+	       gates[1].stock->ops->claim(gates[1].stock, mono_ms * MS - 61000 * MS, mono_ms * MS, claims, 1) == 0) {
 		pass_looking(&gates[1], 500);
 		waited_ms += 500;
 	}

@@ -37,13 +37,15 @@ static void sell(int64_t units)
 
 static int64_t now_ms = 1000000;
 
-static int64_t test_wall_us(void)
+static int64_t test_wall_us(const struct clock_source *source)
 {
+	(void)source;
 	return now_ms * 1000;
 }
 
-static int64_t test_mono_ns(void)
+static int64_t test_mono_ns(const struct clock_source *source)
 {
+	(void)source;
 	return now_ms * MS;
 }
 

@@ -1,4 +1,5 @@
 /* The threads that keep time, the stock's and the sales', with the journal's beside them, over a whole house whose clock runs. */
+#include "base/failpoint.h"
 #include "unit/core/house.h"
 
 #include <string.h>

@@ -34,13 +34,15 @@ static const struct ledger_ops ledger_ops = {.name = "fake", .journal_position =
 static struct journal journal = {.ops = &journal_ops};
 static struct ledger ledger = {.ops = &ledger_ops};
 
-static int64_t wall_us(void)
+static int64_t wall_us(const struct clock_source *source)
 {
+	(void)source;
 	return now_ns / 1000;
 }
 
-static int64_t mono_ns(void)
+static int64_t mono_ns(const struct clock_source *source)
 {
+	(void)source;
 	return now_ns;
 }
 

@@ -1,8 +1,8 @@
 /* What the loop hands over: requests to their routes, messages to those who wait for them, time to those who count it. */
 #include <stdio.h>
-#include "gate/pending_reply.h"
 #include "gate/host.h"
 #include "gate/slow_refusal.h"
+#include "gate/pending_reply.h"
 #include "gate/thread.h"
 
 enum {

@@ -6,7 +6,6 @@
 #include "base/sha256.h"
 #include "gate/body.h"
 #include "gate/render.h"
-#include "gate/settlement.h"
 
 void ledger_task_free(struct ledger_task *task)
 {
@@ -188,7 +187,7 @@ static enum reply_retry retry_of(const struct ledger_task *task)
 	if (task->class == TASK_BRAKE)
 		return RETRY_STATES; /* the stock keeps no keys */
 	if (task->action)
-		return settlement_retry(task->action);
+		return reply_retry_of(task->action);
 	return task->has_key ? RETRY_WITH_KEY : RETRY_AFTER_LOOK;
 }
 

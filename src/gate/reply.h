@@ -7,6 +7,7 @@
 #include "gate/problem.h"
 #include "gate/trace.h"
 #include "http/loop.h"
+#include "model/order.h"
 
 enum { REPLY_BODY_MAX = 8 << 20, REPLY_HEADERS_MAX = 8192 };
 
@@ -40,6 +41,11 @@ enum reply_retry {
 	RETRY_EXTENDS,         /* counts from when it is asked */
 	RETRY_STATES,          /* says how it is to be, whoever has said otherwise since: pause, resume */
 };
+/* Of an order's confirm, cancel or extension: each but an extension finds what it wants done already. */
+static inline enum reply_retry reply_retry_of(enum order_action action)
+{
+	return action == ORDER_EXTEND ? RETRY_EXTENDS : RETRY_CHANGES_NOTHING;
+}
 /* journal-unavailable, of a change that the journal has refused; outcome-unknown, of one whose end it does not know. */
 void reply_change_refused(struct reply *reply);
 void reply_change_unknown(struct reply *reply, enum reply_retry retry);

@@ -3,10 +3,10 @@
  */
 #pragma once
 
-#include "gate/address_limit.h"
-#include "gate/attempt_limit.h"
 #include "gate/gate.h"
-#include "gate/identity_budget.h"
+#include "gate/limit/address_limit.h"
+#include "gate/limit/attempt_limit.h"
+#include "gate/limit/identity_budget.h"
 #include "gate/reply.h"
 #include "http/router.h"
 

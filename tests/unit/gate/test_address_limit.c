@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/random.h"
-#include "gate/address_limit.h"
+#include "gate/limit/address_limit.h"
 
 static struct address address(const char *text)
 {

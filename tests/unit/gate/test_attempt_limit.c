@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include <stdio.h>
-#include "gate/attempt_limit.h"
+#include "gate/limit/attempt_limit.h"
 
 static const struct attempt_rate rate = {.sale = 7, .requests = 3, .seconds = 60};
 

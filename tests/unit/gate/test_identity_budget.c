@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <stdio.h>
-#include "gate/identity_budget.h"
+#include "gate/limit/identity_budget.h"
 
 enum { REQUESTS = 4, SECONDS = 60 };
 

@@ -1,4 +1,4 @@
-#include "gate/settlement.h"
+#include "gate/buyer/settlement.h"
 
 #include <stdlib.h>
 #include "base/clock.h"
@@ -392,7 +392,7 @@ void settlement_start(struct gate_request *request, const struct settlement_requ
 	}
 	fill(settlement, request, wanted);
 	http_defer(request->exchange);
-	settlement->pending.retry = settlement_retry(wanted->action);
+	settlement->pending.retry = reply_retry_of(wanted->action);
 	pending_reply_begin(thread, &settlement->pending, &handle, PENDING_CHANGE, pending_reply_patience_ns(thread));
 	ask_stock(thread, settlement);
 }

@@ -1,4 +1,4 @@
-#include "gate/lookup.h"
+#include "gate/buyer/lookup.h"
 
 #include <stdlib.h>
 #include "base/clock.h"

@@ -1,7 +1,7 @@
 /* Units of a lot by the operator's hand. */
 #include <stdlib.h>
 #include "gate/body.h"
-#include "gate/operator_sales.h"
+#include "gate/operator/sales.h"
 #include "gate/render.h"
 
 /* The lot as it is now, or, while a shared stock is being rebuilt, as the ledger has it. 0, an outcome of the ledger's, or negative. */

@@ -12,7 +12,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "gate/body.h"
-#include "gate/purchase_answer.h"
+#include "gate/buyer/purchase_answer.h"
 #include "gate/readiness.h"
 #include "gate/thread.h"
 #include "model/sale.h"

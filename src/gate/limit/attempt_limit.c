@@ -1,4 +1,4 @@
-#include "gate/attempt_limit.h"
+#include "gate/limit/attempt_limit.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
-#include "gate/operator_sales.h"
+#include "gate/operator/sales.h"
 #include "gate/render.h"
 
 static void move(struct ledger_task *task, enum sale_action action)

@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "core/brake.h"
-#include "gate/operator_sale_terms.h"
-#include "gate/operator_sales.h"
+#include "gate/operator/sale_terms.h"
+#include "gate/operator/sales.h"
 #include "gate/render.h"
 
 struct sale_control *operator_control(const struct ledger_task *task)

@@ -1,4 +1,4 @@
-#include "gate/address_limit.h"
+#include "gate/limit/address_limit.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

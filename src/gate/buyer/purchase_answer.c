@@ -1,4 +1,4 @@
-#include "gate/purchase_answer.h"
+#include "gate/buyer/purchase_answer.h"
 
 #include "base/clock.h"
 #include "gate/render.h"

@@ -1,5 +1,5 @@
 /* What a sale is told to be in a body: its terms and its lots, of a new one or of one that is changed. */
-#include "gate/operator_sale_terms.h"
+#include "gate/operator/sale_terms.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 /* Orders: read, list, and what a buyer or an operator does to one. */
 #include <stdlib.h>
 #include "gate/body.h"
+#include "gate/buyer/lookup.h"
+#include "gate/buyer/settlement.h"
 #include "gate/ledger_task.h"
-#include "gate/lookup.h"
 #include "gate/render.h"
-#include "gate/settlement.h"
 
 /* The order that the path names; false: it has answered. What is no id is no order. */
 static bool read_id(struct gate_request *request, struct uuid *id)

@@ -1,7 +1,7 @@
-#include "gate/identity_budget.h"
+#include "gate/limit/identity_budget.h"
 
 #include <stdlib.h>
-#include "gate/address_limit.h"
+#include "gate/limit/address_limit.h"
 
 struct identity_budget {
 	struct address_limit *clients, *sites;

@@ -14,11 +14,5 @@ struct settlement_request {
 	int64_t extend_ns;
 };
 
-/* What a repeated one does: each but an extension finds what it wants done already. */
-static inline enum reply_retry settlement_retry(enum order_action action)
-{
-	return action == ORDER_EXTEND ? RETRY_EXTENDS : RETRY_CHANGES_NOTHING;
-}
-
 /* Answers, now or later. */
 void settlement_start(struct gate_request *request, const struct settlement_request *wanted);

@@ -29,7 +29,7 @@
  * the sale is dropped: a retry must get its order back. What a sale has grown to goes back to the system when it is dropped or
  * replaced.
  *
- * Reigns. A re-heated sale is a new sale_stock: whoever was inside the old one may still finish there, with an old epoch, which the ledger voids.
+ * Terms. A re-heated sale is a new sale_stock: whoever was inside the old one may still finish there, with an old epoch, which the ledger voids.
  * The versions of its lots go on above the old ones, so that a latch of the old term never fits the new.
  *
  * Not done here: names (only fingerprints; the ledger has the names), durability (the journal), more than one process (the engine holds the lease).
@@ -42,39 +42,9 @@
 
 #include <stdlib.h>
 #include "base/random.h"
-#include "stock/brake_table.h"
-#include "stock/sale_registry.h"
-#include "stock/memory/sale_stock.h"
+#include "stock/memory/memory_state.h"
 
-enum {
-	GROUP = 16,        /* items whose cache lines are fetched together: about what a core can have under way */
-	SWEEP_BUYERS = 64, /* of each shard of one sale, with every call of expire() */
-};
-
-struct stock_memory {
-	struct stock stock; /* first member */
-	struct stock_common common;
-	struct sale_registry registry;
-	struct brake_table brakes;
-	_Atomic uint32_t sweep_sale;
-};
-
-static struct stock_memory *memory_of(struct stock *stock)
-{
-	return (struct stock_memory *)stock;
-}
-
-/* Inside the gate. The sale where it is armed; else NULL and why. */
-static struct sale_stock *armed(struct stock_memory *memory, uint32_t number, enum stock_outcome *why)
-{
-	struct sale_stock *sale = sale_registry_find(&memory->registry, number);
-
-	*why = STOCK_UNKNOWN_SALE;
-	if (!sale)
-		return NULL;
-	*why = STOCK_FENCED;
-	return atomic_load(&sale->state) == SALE_STOCK_ARMED ? sale : NULL;
-}
+enum { SWEEP_BUYERS = 64 }; /* of each shard of one sale, with every call of expire() */
 
 /*
  * With many sales or buyers nothing of a purchase is in the cache, and waiting for one line after the other would cost more than the decision.
@@ -82,8 +52,8 @@ static struct sale_stock *armed(struct stock_memory *memory, uint32_t number, en
  */
 static void reserve_group(struct stock_memory *memory, struct stock_reserve *items, size_t count)
 {
-	struct sale_stock *sales[GROUP];
-	struct sale_names names[GROUP];
+	struct sale_stock *sales[MEMORY_GROUP];
+	struct sale_names names[MEMORY_GROUP];
 
 	for (size_t i = 0; i < count; i++) {
 		sales[i] = sale_registry_find(&memory->registry, items[i].event.sale);
@@ -93,7 +63,7 @@ static void reserve_group(struct stock_memory *memory, struct stock_reserve *ite
 	for (size_t i = 0; i < count; i++) {
 		struct event *event = &items[i].event;
 
-		sales[i] = armed(memory, event->sale, &items[i].outcome);
+		sales[i] = memory_armed(memory, event->sale, &items[i].outcome);
 		if (!sales[i])
 			continue;
 		names[i] = sale_names_make(&memory->common, event->sale, event->buyer, event->key, &event->id);
@@ -112,8 +82,8 @@ static void memory_reserve(struct stock *stock, struct stock_reserve *items, siz
 	struct stock_memory *memory = memory_of(stock);
 	unsigned stripe = reader_gate_enter(&memory->registry.gate);
 
-	for (size_t start = 0; start < count; start += GROUP)
-		reserve_group(memory, items + start, count - start < GROUP ? count - start : GROUP);
+	for (size_t start = 0; start < count; start += MEMORY_GROUP)
+		reserve_group(memory, items + start, count - start < MEMORY_GROUP ? count - start : MEMORY_GROUP);
 	reader_gate_leave(&memory->registry.gate, stripe);
 }
 
@@ -123,7 +93,7 @@ static void memory_settle(struct stock *stock, struct stock_settle *items, size_
 	unsigned stripe = reader_gate_enter(&memory->registry.gate);
 
 	for (size_t i = 0; i < count; i++) {
-		struct sale_stock *sale = armed(memory, items[i].sale, &items[i].outcome);
+		struct sale_stock *sale = memory_armed(memory, items[i].sale, &items[i].outcome);
 
 		if (sale)
 			sale_stock_settle(sale, &items[i]);
@@ -137,7 +107,7 @@ static void memory_find(struct stock *stock, struct stock_find *items, size_t co
 	unsigned stripe = reader_gate_enter(&memory->registry.gate);
 
 	for (size_t i = 0; i < count; i++) {
-		struct sale_stock *sale = armed(memory, items[i].sale, &items[i].outcome);
+		struct sale_stock *sale = memory_armed(memory, items[i].sale, &items[i].outcome);
 
 		if (sale)
 			sale_stock_find(sale, &items[i]);
@@ -151,7 +121,7 @@ static void memory_orders(struct stock *stock, struct stock_orders *item)
 {
 	struct stock_memory *memory = memory_of(stock);
 	unsigned stripe = reader_gate_enter(&memory->registry.gate);
-	struct sale_stock *sale = armed(memory, item->sale, &item->outcome);
+	struct sale_stock *sale = memory_armed(memory, item->sale, &item->outcome);
 
 	item->count = 0;
 	if (sale)
@@ -263,188 +233,12 @@ static bool memory_may_have_order(struct stock *stock, uint32_t number, struct s
 	return may_have;
 }
 
-/*
- * Out of the registry already. Whoever was inside may still grant from it and seat it: after the first wait nobody can, after the second
- * nobody has found it in the calendar either. Its outbox entries are void: their epoch is over.
- */
-static void retire(struct stock_memory *memory, struct sale_stock *sale)
-{
-	if (!sale)
-		return;
-	atomic_store(&sale->state, SALE_STOCK_RETIRED);
-	reader_gate_wait(&memory->registry.gate);
-	calendar_leave(&memory->common.calendar, &sale->seat);
-	reader_gate_wait(&memory->registry.gate);
-	outbox_purge(memory->common.outbox, sale);
-	sale_stock_free(sale);
-}
-
-/* The highest version that anyone can have seen of the sale's former stock. */
-static uint64_t last_version(const struct sale_stock *sale)
-{
-	uint64_t last = sale->version_base;
-
-	for (uint32_t i = 0; i < sale->rules.lot_count; i++) {
-		uint64_t version = atomic_load(&sale->lots[i].version);
-
-		last = version > last ? version : last;
-	}
-	return last;
-}
-
-static bool rules_valid(const struct stock_rules *rules)
-{
-	return rules->sale >= 1 && rules->sale <= UUID_TAG_MAX && rules->lot_count >= 1 && rules->lot_count <= LOTS_MAX &&
-	       rules->limit_per_buyer >= 1 && rules->limit_per_buyer <= LIMIT_MAX && rules->rate_requests <= RATE_REQUESTS_MAX &&
-	       rules->rate_seconds <= RATE_SECONDS_MAX;
-}
-
-/* Shows the purchase decision the brake as it is now. */
-static void heed_brake(struct stock_memory *memory, uint32_t number)
-{
-	unsigned stripe = reader_gate_enter(&memory->registry.gate);
-	struct sale_stock *sale = sale_registry_find(&memory->registry, number);
-	struct stock_brake brake;
-
-	if (sale && brake_table_get(&memory->brakes, number, &brake))
-		atomic_store(&sale->stopped, brake.stopped);
-	reader_gate_leave(&memory->registry.gate, stripe);
-}
-
-static int memory_preheat_begin(struct stock *stock, const struct stock_rules *rules)
-{
-	struct stock_memory *memory = memory_of(stock);
-	struct sale_stock *sale, *former;
-	unsigned stripe;
-	int r;
-
-	if (!rules_valid(rules))
-		return error_origin(-EINVAL);
-	r = sale_registry_make_room(&memory->registry, rules->sale);
-	if (r < 0)
-		return r;
-	r = sale_stock_new(&sale, &memory->common, rules);
-	if (r < 0)
-		return r;
-	stripe = reader_gate_enter(&memory->registry.gate);
-	former = sale_registry_find(&memory->registry, rules->sale);
-	if (former)
-		sale->version_base = last_version(former) + 1; /* one more: a return may be on its way */
-	reader_gate_leave(&memory->registry.gate, stripe);
-	retire(memory, sale_registry_swap(&memory->registry, rules->sale, sale));
-	heed_brake(memory, rules->sale);
-	return 0;
-}
-
-static int load_group(struct stock_memory *memory, struct sale_stock *sale, const struct stock_load *orders, size_t count,
-		      int64_t now_ns)
-{
-	struct sale_names names[GROUP];
-	int r = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		names[i] = sale_names_make(&memory->common, sale->rules.sale, orders[i].buyer, orders[i].key, &orders[i].id);
-		sale_stock_prefetch_slots(sale, &names[i]);
-	}
-	for (size_t i = 0; i < count && r == 0; i++)
-		r = sale_stock_load(sale, &orders[i], &names[i], now_ns);
-	return r;
-}
-
-static int memory_preheat_load(struct stock *stock, uint32_t number, const struct stock_load *orders, size_t count, int64_t now_ns)
-{
-	struct stock_memory *memory = memory_of(stock);
-	unsigned stripe = reader_gate_enter(&memory->registry.gate);
-	struct sale_stock *sale = sale_registry_find(&memory->registry, number);
-	int r = 0;
-
-	if (!sale || atomic_load(&sale->state) != SALE_STOCK_LOADING)
-		r = error_origin(-EINVAL);
-	for (size_t start = 0; start < count && r == 0; start += GROUP)
-		r = load_group(memory, sale, orders + start, count - start < GROUP ? count - start : GROUP, now_ns);
-	reader_gate_leave(&memory->registry.gate, stripe);
-	return r;
-}
-
-static void memory_preheat_find(struct stock *stock, struct stock_find *items, size_t count)
-{
-	struct stock_memory *memory = memory_of(stock);
-	unsigned stripe = reader_gate_enter(&memory->registry.gate);
-
-	for (size_t i = 0; i < count; i++) {
-		struct sale_stock *sale = sale_registry_find(&memory->registry, items[i].sale);
-
-		if (!sale || atomic_load(&sale->state) != SALE_STOCK_LOADING)
-			items[i].outcome = sale ? STOCK_FENCED : STOCK_UNKNOWN_SALE;
-		else
-			sale_stock_find(sale, &items[i]);
-	}
-	reader_gate_leave(&memory->registry.gate, stripe);
-}
-
-static int memory_preheat_withdrawals(struct stock *stock, uint32_t number, const struct stock_withdrawn *withdrawals, size_t count)
-{
-	struct stock_memory *memory = memory_of(stock);
-	unsigned stripe = reader_gate_enter(&memory->registry.gate);
-	struct sale_stock *sale = sale_registry_find(&memory->registry, number);
-	int r;
-
-	if (!sale || atomic_load(&sale->state) != SALE_STOCK_LOADING)
-		r = error_origin(-EINVAL);
-	else
-		r = sale_stock_load_withdrawals(sale, withdrawals, count);
-	reader_gate_leave(&memory->registry.gate, stripe);
-	return r;
-}
-
-static int memory_arm(struct stock *stock, uint32_t number, const int64_t *allocated, const int64_t *withdrawn)
-{
-	struct stock_memory *memory = memory_of(stock);
-	unsigned stripe = reader_gate_enter(&memory->registry.gate);
-	struct sale_stock *sale = sale_registry_find(&memory->registry, number);
-	int r;
-
-	if (!sale || atomic_load(&sale->state) != SALE_STOCK_LOADING)
-		r = error_origin(-EINVAL);
-	else
-		r = sale_stock_arm(sale, allocated, withdrawn);
-	reader_gate_leave(&memory->registry.gate, stripe);
-	return r;
-}
-
-static void memory_drop(struct stock *stock, uint32_t number, uint32_t epoch)
-{
-	struct stock_memory *memory = memory_of(stock);
-	unsigned stripe = reader_gate_enter(&memory->registry.gate);
-	struct sale_stock *sale = sale_registry_find(&memory->registry, number);
-	bool newer = sale && sale->rules.epoch > epoch;
-
-	reader_gate_leave(&memory->registry.gate, stripe);
-	if (sale && !newer) {
-		retire(memory, sale_registry_swap(&memory->registry, number, NULL));
-		brake_table_forget(&memory->brakes, number);
-	}
-}
-
-static int memory_allocate(struct stock *stock, uint32_t number, uint32_t lot, int64_t allocated)
-{
-	struct stock_memory *memory = memory_of(stock);
-	unsigned stripe = reader_gate_enter(&memory->registry.gate);
-	enum stock_outcome why;
-	struct sale_stock *sale = armed(memory, number, &why);
-
-	if (sale)
-		sale_stock_allocate(sale, lot, allocated);
-	reader_gate_leave(&memory->registry.gate, stripe);
-	return sale ? 0 : (int)why;
-}
-
 static int memory_withdraw(struct stock *stock, struct stock_withdrawal *withdrawal)
 {
 	struct stock_memory *memory = memory_of(stock);
 	unsigned stripe = reader_gate_enter(&memory->registry.gate);
 	enum stock_outcome why;
-	struct sale_stock *sale = armed(memory, withdrawal->sale, &why);
+	struct sale_stock *sale = memory_armed(memory, withdrawal->sale, &why);
 	int outcome = (int)why;
 
 	withdrawal->event = (struct event){0};
@@ -464,7 +258,7 @@ static int memory_brake(struct stock *stock, uint32_t number, struct stock_brake
 	brake->pending = true;
 	if (brake_table_learn(&memory->brakes, number, brake) < 0)
 		return STOCK_FULL;
-	heed_brake(memory, number);
+	memory_heed_brake(memory, number);
 	return 0;
 }
 
@@ -485,7 +279,7 @@ static void memory_refresh(struct stock *stock, struct stock_refresh *sales, siz
 	unsigned stripe = reader_gate_enter(&memory->registry.gate);
 
 	for (size_t i = 0; i < count; i++)
-		if (armed(memory, sales[i].sale, &sales[i].outcome))
+		if (memory_armed(memory, sales[i].sale, &sales[i].outcome))
 			sales[i].outcome = STOCK_DONE;
 	reader_gate_leave(&memory->registry.gate, stripe);
 }
@@ -502,7 +296,7 @@ static int memory_snapshot(struct stock *stock, uint32_t number, struct stock_lo
 	struct stock_memory *memory = memory_of(stock);
 	unsigned stripe = reader_gate_enter(&memory->registry.gate);
 	enum stock_outcome why;
-	struct sale_stock *sale = armed(memory, number, &why);
+	struct sale_stock *sale = memory_armed(memory, number, &why);
 
 	if (sale) {
 		*lot_count = sale->rules.lot_count;
@@ -517,7 +311,7 @@ static uint64_t memory_version(struct stock *stock, uint32_t number, uint32_t lo
 	struct stock_memory *memory = memory_of(stock);
 	unsigned stripe = reader_gate_enter(&memory->registry.gate);
 	enum stock_outcome why;
-	struct sale_stock *sale = armed(memory, number, &why);
+	struct sale_stock *sale = memory_armed(memory, number, &why);
 	uint64_t version = sale && lot < sale->rules.lot_count ? atomic_load(&sale->lots[lot].version) : 0;
 
 	reader_gate_leave(&memory->registry.gate, stripe);

@@ -191,7 +191,7 @@ void orders_operator_extend(struct gate_request *request);
 void sales_list(struct gate_request *request); /* sales.c */
 void sales_show(struct gate_request *request);
 void sales_feed(struct gate_request *request);          /* feed.c */
-void operator_sales_list(struct gate_request *request); /* operator_sales.c */
+void operator_sales_list(struct gate_request *request); /* operator/sales.c */
 void operator_sales_create(struct gate_request *request);
 void operator_sales_show(struct gate_request *request);
 void operator_sales_change(struct gate_request *request);
@@ -202,16 +202,16 @@ void operator_sales_pause(struct gate_request *request);
 void operator_sales_resume(struct gate_request *request);
 void operator_sales_end(struct gate_request *request);
 void operator_sales_delete(struct gate_request *request);
-void operator_lots_add(struct gate_request *request); /* operator_lots.c */
+void operator_lots_add(struct gate_request *request); /* operator/lots.c */
 void operator_lots_withdraw(struct gate_request *request);
-void operator_items_list(struct gate_request *request); /* operator_items.c */
+void operator_items_list(struct gate_request *request); /* operator/items.c */
 void operator_items_create(struct gate_request *request);
 void operator_items_show(struct gate_request *request);
 void operator_items_receive(struct gate_request *request);
 void operator_items_adjust(struct gate_request *request);
 void operator_audit(struct gate_request *request); /* audit.c */
 void operator_log(struct gate_request *request);
-void operator_log_wrong_token(struct gate_request *request); /* counts it, and has it written down */ /* operator_log.c */
+void operator_log_wrong_token(struct gate_request *request); /* counts it, and has it written down */ /* operator/log.c */
 void health_live(struct gate_request *request);                                                       /* health.c */
 void health_ready(struct gate_request *request);
 void health_show(struct gate_request *request);

@@ -19,224 +19,35 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/log.h"
-#include "journal/kafka/dead.h"
-#include "journal/kafka/look.h"
+#include "journal/kafka/reader_state.h"
 #include "journal/kafka/record.h"
 
 enum {
 	OPEN_MS = 10000,
-	SLICE_MS = 50,      /* how long the group's business may wait for a record to come, and the other way round */
-	SESSION_MS = 10000, /* after so long a silence the others share what a reader had */
-	HEARTBEAT_MS = 1000,
-	PARTITIONS_MAX = 100000,
+	SLICE_MS = 50, /* how long the group's business may wait for a record to come, and the other way round */
 };
-
-struct position {
-	int64_t next;
-	bool ours, positioned;
-	bool gone; /* the log does not have `next` */
-};
-
-struct reader {
-	struct journal_reader base; /* first */
-	struct kafka_address address;
-	char *properties, *cluster;
-	struct kafka_topic facts;
-	rd_kafka_t *client;
-	rd_kafka_queue_t *records;
-	struct kafka_look look;
-	struct kafka_dead dead;
-	struct position *positions; /* facts.partitions */
-	bool joined;                /* the group has given us something, be it nothing */
-	bool moved;                 /* the client's assignment is no longer what the positions say */
-	bool away;                  /* no broker was to be reached */
-	rd_kafka_message_t **taken; /* of the last read() */
-	size_t taken_count, taken_capacity;
-};
-
-static struct reader *reader_of(struct journal_reader *base)
-{
-	return (struct reader *)base;
-}
-
-static struct position *position_of(struct reader *reader, int64_t partition)
-{
-	return partition >= 0 && partition < reader->facts.partitions ? &reader->positions[partition] : NULL;
-}
-
-/* --- The group --- */
-
-/* The topic has more partitions than it had. */
-static bool grow(struct reader *reader, uint32_t count)
-{
-	struct position *positions;
-
-	if (count <= reader->facts.partitions)
-		return true;
-	positions = count <= PARTITIONS_MAX ? realloc(reader->positions, count * sizeof(*positions)) : NULL;
-	if (!positions) {
-		error_origin(-ENOMEM);
-		return false;
-	}
-	memset(positions + reader->facts.partitions, 0, (count - reader->facts.partitions) * sizeof(*positions));
-	reader->positions = positions;
-	reader->facts.partitions = count;
-	return true;
-}
-
-static void take_none(struct reader *reader)
-{
-	for (uint32_t i = 0; i < reader->facts.partitions; i++)
-		reader->positions[i] = (struct position){0};
-	reader->moved = false;
-}
-
-static void take(struct reader *reader, const rd_kafka_topic_partition_list_t *given)
-{
-	rd_kafka_topic_partition_list_t *nothing = rd_kafka_topic_partition_list_new(0);
-
-	take_none(reader);
-	for (int i = 0; i < given->cnt; i++)
-		if (given->elems[i].partition >= 0 && grow(reader, (uint32_t)given->elems[i].partition + 1))
-			reader->positions[given->elems[i].partition].ours = true;
-	reader->joined = true;
-	rd_kafka_assign(reader->client, nothing);
-	rd_kafka_topic_partition_list_destroy(nothing);
-	log_info("kafka", "the group gave partitions", LOG_TEXT("topic", reader->address.topic), LOG_INT("count", given->cnt));
-}
-
-/* On the owner's thread, within a poll. */
-static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t *partitions, void *argument)
-{
-	struct reader *reader = argument;
-
-	if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
-		take(reader, partitions);
-		return;
-	}
-	take_none(reader);
-	reader->joined = false; /* what is ours now is known when it is given anew */
-	rd_kafka_assign(client, NULL);
-}
-
-/* On the owner's thread, within a poll. */
-static void on_error(rd_kafka_t *client, int code, const char *text, void *argument)
-{
-	struct reader *reader = argument;
-
-	(void)client;
-	if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
-		reader->away = true;
-	log_debug("kafka", "trouble", LOG_TEXT("error", rd_kafka_err2str((rd_kafka_resp_err_t)code)), LOG_TEXT("text", text));
-}
-
-/* Tells the client what to fetch, from where. What it had fetched for these partitions and not handed over, it fetches again. */
-static int apply(struct reader *reader)
-{
-	rd_kafka_topic_partition_list_t *wanted, *begun;
-	rd_kafka_resp_err_t result;
-
-	if (!reader->moved)
-		return 0;
-	wanted = rd_kafka_topic_partition_list_new((int)reader->facts.partitions);
-	for (uint32_t i = 0; i < reader->facts.partitions; i++) {
-		if (!reader->positions[i].positioned || reader->positions[i].gone)
-			continue;
-		rd_kafka_topic_partition_list_add(wanted, reader->address.topic, (int32_t)i)->offset = reader->positions[i].next;
-	}
-	result = rd_kafka_assign(reader->client, wanted);
-	rd_kafka_topic_partition_list_destroy(wanted);
-	/* Asked of the same thread: it has begun to fetch when it answers, so what lead() says comes after what it does itself. */
-	if (rd_kafka_assignment(reader->client, &begun) == RD_KAFKA_RESP_ERR_NO_ERROR)
-		rd_kafka_topic_partition_list_destroy(begun);
-	reader->moved = result != RD_KAFKA_RESP_ERR_NO_ERROR;
-	return kafka_errno(result);
-}
-
-/*
- * Leads what is fetched into the queue of records. Again and again, because the library's own thread undoes it when it has stopped fetching a partition, which
- * may be after we have positioned it anew; what has come meanwhile is led on then.
- */
-static void lead(struct reader *reader)
-{
-	for (uint32_t i = 0; i < reader->facts.partitions; i++) {
-		rd_kafka_queue_t *queue = NULL;
-
-		if (reader->positions[i].positioned && !reader->positions[i].gone)
-			queue = rd_kafka_queue_get_partition(reader->client, reader->address.topic, (int32_t)i);
-		if (!queue)
-			continue;
-		rd_kafka_queue_forward(queue, reader->records);
-		rd_kafka_queue_destroy(queue);
-	}
-}
-
-/* Trouble that the library goes on with by itself. A broker that is away, or no longer leads, is none that a person can end here. */
-static void tell(const char *what, const rd_kafka_message_t *message)
-{
-	static struct log_limiter limiter;
-	int error = kafka_errno(message->err);
-	uint64_t suppressed;
-
-	if (error == -ENOTCONN || error == -ETIMEDOUT)
-		log_debug("kafka", what, LOG_INT("partition", message->partition), LOG_TEXT("error", rd_kafka_err2str(message->err)));
-	else if (log_limiter_pass(&limiter, &suppressed))
-		log_warn("kafka", what, LOG_INT("partition", message->partition),
-			 LOG_TEXT("error", rd_kafka_err2str(message->err)), LOG_INT("suppressed", suppressed));
-}
-
-/*
- * The group's business: rebalances, errors. A record comes here where it was fetched before lead() had its way: it and those with it are fetched again, for they
- * would be missed.
- */
-static void serve(struct reader *reader, int timeout_ms)
-{
-	rd_kafka_message_t *message = rd_kafka_consumer_poll(reader->client, timeout_ms);
-
-	while (message) {
-		const struct position *position = position_of(reader, message->partition);
-
-		if (message->err)
-			tell("the group has trouble", message);
-		else if (position && position->positioned && !position->gone && message->offset >= position->next)
-			reader->moved = true;
-		rd_kafka_message_destroy(message);
-		message = rd_kafka_consumer_poll(reader->client, 0);
-	}
-}
 
 /* --- Positions --- */
 
 static int identity(struct journal_reader *base, const char **cluster, const char **topic, uint32_t *partitions)
 {
-	*partitions = reader_of(base)->facts.partitions;
-	*cluster = reader_of(base)->cluster;
-	*topic = reader_of(base)->address.topic;
+	*partitions = kafka_reader_of(base)->facts.partitions;
+	*cluster = kafka_reader_of(base)->cluster;
+	*topic = kafka_reader_of(base)->address.topic;
 	return 0;
-}
-
-static rd_kafka_resp_err_t subscribe(struct reader *reader)
-{
-	rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
-	rd_kafka_resp_err_t result;
-
-	rd_kafka_topic_partition_list_add(topics, reader->address.topic, RD_KAFKA_PARTITION_UA);
-	result = rd_kafka_subscribe(reader->client, topics);
-	rd_kafka_topic_partition_list_destroy(topics);
-	return result;
 }
 
 /* What we had is taken from us within the next poll, as with any rebalance. */
 static int share(struct journal_reader *base, bool shares)
 {
-	struct reader *reader = reader_of(base);
+	struct kafka_reader *reader = kafka_reader_of(base);
 
-	return kafka_errno(shares ? subscribe(reader) : rd_kafka_unsubscribe(reader->client));
+	return kafka_errno(shares ? kafka_group_subscribe(reader) : rd_kafka_unsubscribe(reader->client));
 }
 
 static size_t given(struct journal_reader *base)
 {
-	struct reader *reader = reader_of(base);
+	struct kafka_reader *reader = kafka_reader_of(base);
 	size_t count = 0;
 
 	for (uint32_t i = 0; i < reader->facts.partitions; i++)
@@ -246,7 +57,7 @@ static size_t given(struct journal_reader *base)
 
 static size_t unpositioned(struct journal_reader *base, uint32_t *partitions, size_t max)
 {
-	struct reader *reader = reader_of(base);
+	struct kafka_reader *reader = kafka_reader_of(base);
 	size_t count = 0;
 
 	for (uint32_t i = 0; i < reader->facts.partitions && count < max; i++)
@@ -256,7 +67,7 @@ static size_t unpositioned(struct journal_reader *base, uint32_t *partitions, si
 }
 
 /* Is the log the one that `mark` was read from? */
-static int check(struct reader *reader, uint32_t partition, int64_t next, uint64_t mark)
+static int check(struct kafka_reader *reader, uint32_t partition, int64_t next, uint64_t mark)
 {
 	int64_t low, high;
 	uint64_t found;
@@ -289,8 +100,8 @@ static int check(struct reader *reader, uint32_t partition, int64_t next, uint64
 
 static int seek(struct journal_reader *base, uint32_t partition, int64_t next, uint64_t mark)
 {
-	struct reader *reader = reader_of(base);
-	struct position *position = position_of(reader, partition);
+	struct kafka_reader *reader = kafka_reader_of(base);
+	struct kafka_position *position = kafka_position_of(reader, partition);
 	int result;
 
 	ASSERT(next >= 0);
@@ -299,32 +110,32 @@ static int seek(struct journal_reader *base, uint32_t partition, int64_t next, u
 	result = check(reader, partition, next, mark);
 	if (result < 0)
 		return result;
-	*position = (struct position){.next = next, .ours = true, .positioned = true};
+	*position = (struct kafka_position){.next = next, .ours = true, .positioned = true};
 	reader->moved = true;
 	return 0;
 }
 
 static void revoke(struct journal_reader *base, uint32_t partition)
 {
-	struct reader *reader = reader_of(base);
-	struct position *position = position_of(reader, partition);
+	struct kafka_reader *reader = kafka_reader_of(base);
+	struct kafka_position *position = kafka_position_of(reader, partition);
 
 	if (!position || !position->positioned)
 		return;
-	*position = (struct position){.ours = position->ours};
+	*position = (struct kafka_position){.ours = position->ours};
 	reader->moved = true;
 }
 
 /* --- Records --- */
 
-static void release(struct reader *reader)
+static void release(struct kafka_reader *reader)
 {
 	for (size_t i = 0; i < reader->taken_count; i++)
 		rd_kafka_message_destroy(reader->taken[i]);
 	reader->taken_count = 0;
 }
 
-static int fit(struct reader *reader, size_t max)
+static int fit(struct kafka_reader *reader, size_t max)
 {
 	rd_kafka_message_t **taken;
 
@@ -338,7 +149,7 @@ static int fit(struct reader *reader, size_t max)
 	return 0;
 }
 
-static void say_gone(const struct reader *reader, struct position *position, int32_t partition, int64_t found)
+static void say_gone(const struct kafka_reader *reader, struct kafka_position *position, int32_t partition, int64_t found)
 {
 	position->gone = true;
 	log_error("kafka", "the log does not have the record that comes next", LOG_TEXT("topic", reader->address.topic),
@@ -346,15 +157,15 @@ static void say_gone(const struct reader *reader, struct position *position, int
 }
 
 /* The client cannot go on with a partition. Its word may be of a position from before: the log is asked. */
-static void take_error(struct reader *reader, const rd_kafka_message_t *message)
+static void take_error(struct kafka_reader *reader, const rd_kafka_message_t *message)
 {
-	struct position *position = position_of(reader, message->partition);
+	struct kafka_position *position = kafka_position_of(reader, message->partition);
 	int64_t low, high;
 
 	if (!position || !position->positioned || position->gone)
 		return;
 	if (message->err != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
-		tell("a partition cannot be read", message);
+		kafka_group_log("a partition cannot be read", message);
 		return;
 	}
 	reader->moved = true; /* its fetching has ended: it begins again, or ends for good */
@@ -364,9 +175,9 @@ static void take_error(struct reader *reader, const rd_kafka_message_t *message)
 }
 
 /* Whether it is the record that comes next. */
-static bool take_record(struct reader *reader, const rd_kafka_message_t *message)
+static bool take_record(struct kafka_reader *reader, const rd_kafka_message_t *message)
 {
-	struct position *position = position_of(reader, message->partition);
+	struct kafka_position *position = kafka_position_of(reader, message->partition);
 
 	if (!position || !position->positioned || position->gone || message->offset < position->next)
 		return false; /* fetched before the position was moved or given back */
@@ -381,7 +192,7 @@ static bool take_record(struct reader *reader, const rd_kafka_message_t *message
 }
 
 /* True: it is the next record, now in *record. */
-static bool take_one(struct reader *reader, const rd_kafka_message_t *message, struct journal_record *record, int *result)
+static bool take_one(struct kafka_reader *reader, const rd_kafka_message_t *message, struct journal_record *record, int *result)
 {
 	if (message->err) {
 		take_error(reader, message);
@@ -399,7 +210,7 @@ static bool take_one(struct reader *reader, const rd_kafka_message_t *message, s
 }
 
 /* Takes what has been fetched, waiting up to timeout_ms for the first. */
-static int take_fetched(struct reader *reader, struct journal_record *records, size_t max, int timeout_ms, size_t *count)
+static int take_fetched(struct kafka_reader *reader, struct journal_record *records, size_t max, int timeout_ms, size_t *count)
 {
 	ssize_t got = rd_kafka_consume_batch_queue(reader->records, timeout_ms, reader->taken, 1), more = 0;
 	int result = 0;
@@ -421,7 +232,7 @@ static int take_fetched(struct reader *reader, struct journal_record *records, s
 	return *count > 0 ? 0 : result;
 }
 
-static bool is_any_gone(const struct reader *reader)
+static bool is_any_gone(const struct kafka_reader *reader)
 {
 	for (uint32_t i = 0; i < reader->facts.partitions; i++)
 		if (reader->positions[i].gone)
@@ -430,7 +241,7 @@ static bool is_any_gone(const struct reader *reader)
 }
 
 /* After the client has said that no broker is to be reached it does not say that one is; so one is asked. */
-static bool is_away(struct reader *reader)
+static bool is_away(struct kafka_reader *reader)
 {
 	const struct rd_kafka_metadata *metadata;
 
@@ -444,7 +255,7 @@ static bool is_away(struct reader *reader)
 
 static int read_records(struct journal_reader *base, struct journal_record *records, size_t max, int64_t timeout_ns, size_t *count)
 {
-	struct reader *reader = reader_of(base);
+	struct kafka_reader *reader = kafka_reader_of(base);
 	int64_t deadline_ns = clock_mono_ns() + timeout_ns, left_ns;
 	int result = fit(reader, max);
 
@@ -457,9 +268,9 @@ static int read_records(struct journal_reader *base, struct journal_record *reco
 
 		left_ns = deadline_ns - clock_mono_ns();
 		wait_ms = kafka_ms(left_ns, 0) < SLICE_MS ? kafka_ms(left_ns, 0) : SLICE_MS;
-		serve(reader, max ? 0 : wait_ms);
-		result = apply(reader);
-		lead(reader);
+		kafka_group_serve(reader, max ? 0 : wait_ms);
+		result = kafka_group_apply(reader);
+		kafka_group_lead(reader);
 		if (result == 0 && max)
 			result = take_fetched(reader, records, max, wait_ms, count);
 	} while (result == 0 && *count == 0 && !is_any_gone(reader) && left_ns > 0);
@@ -472,13 +283,13 @@ static int read_records(struct journal_reader *base, struct journal_record *reco
 
 static int64_t lag(struct journal_reader *base)
 {
-	struct reader *reader = reader_of(base);
+	struct kafka_reader *reader = kafka_reader_of(base);
 	int64_t sum = 0, low, high;
 
 	if (!reader->joined)
 		return -1;
 	for (uint32_t i = 0; i < reader->facts.partitions; i++) {
-		const struct position *position = &reader->positions[i];
+		const struct kafka_position *position = &reader->positions[i];
 
 		if (!position->ours)
 			continue;
@@ -492,7 +303,7 @@ static int64_t lag(struct journal_reader *base)
 
 static int copy_dead_letter(struct journal_reader *base, const struct journal_record *record, const char *reason)
 {
-	struct reader *reader = reader_of(base);
+	struct kafka_reader *reader = kafka_reader_of(base);
 
 	/* The record as it came, with its key and headers. */
 	for (size_t i = 0; i < reader->taken_count; i++)
@@ -503,7 +314,7 @@ static int copy_dead_letter(struct journal_reader *base, const struct journal_re
 
 static void reader_free(struct journal_reader *base)
 {
-	struct reader *reader = reader_of(base);
+	struct kafka_reader *reader = kafka_reader_of(base);
 
 	if (!base)
 		return;
@@ -541,33 +352,8 @@ static const struct journal_reader_ops kafka_reader_ops = {
 
 /* --- Opening --- */
 
-static int start(struct reader *reader, const char *group, struct buffer *error)
-{
-	rd_kafka_conf_t *conf = kafka_conf_new(&reader->address, NULL, error);
-
-	/* Ours first, so that the operator's word on a session's length wins. */
-	kafka_conf_set_int(conf, "session.timeout.ms", SESSION_MS);
-	kafka_conf_set_int(conf, "heartbeat.interval.ms", HEARTBEAT_MS);
-	kafka_conf_set_int(conf, "fetch.error.backoff.ms", 100);
-	if (reader->properties && !kafka_conf_apply(conf, reader->properties, error)) {
-		rd_kafka_conf_destroy(conf);
-		return -EINVAL;
-	}
-	kafka_conf_set(conf, "group.id", group);
-	kafka_conf_set(conf, "enable.auto.commit", "false");
-	kafka_conf_set(conf, "enable.auto.offset.store", "false");
-	kafka_conf_set(conf, "auto.offset.reset", "error");
-	kafka_conf_set(conf, "isolation.level", "read_committed");
-	kafka_conf_set(conf, "partition.assignment.strategy", "roundrobin"); /* an eager one */
-	rd_kafka_conf_set_opaque(conf, reader);
-	rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
-	rd_kafka_conf_set_error_cb(conf, on_error);
-	reader->client = kafka_client_new(RD_KAFKA_CONSUMER, conf, error);
-	return reader->client ? 0 : -EIO;
-}
-
 /* What the topic is like, and which cluster it is in. */
-static int learn(struct reader *reader, const struct kafka_options *options, struct buffer *error)
+static int learn(struct kafka_reader *reader, const struct kafka_options *options, struct buffer *error)
 {
 	char *text;
 	int result;
@@ -589,28 +375,9 @@ static int learn(struct reader *reader, const struct kafka_options *options, str
 	return reader->positions ? 0 : error_origin(-ENOMEM);
 }
 
-/* One group a topic, so that another Penstock in the same cluster does not take part in ours; named so that who may have TOPIC* may have it. */
-static int join(struct reader *reader, struct buffer *error)
-{
-	char group[KAFKA_TOPIC_SIZE + sizeof(".drain")];
-	rd_kafka_resp_err_t result;
-	int started;
-
-	snprintf(group, sizeof(group), "%s.drain", reader->address.topic);
-	started = start(reader, group, error);
-	if (started < 0)
-		return started;
-	reader->records = rd_kafka_queue_new(reader->client);
-	rd_kafka_poll_set_consumer(reader->client);
-	result = subscribe(reader);
-	if (result)
-		buffer_printf(error, "the group %s cannot be joined: %s", group, rd_kafka_err2str(result));
-	return kafka_errno(result);
-}
-
 int journal_kafka_reader_open(struct journal_reader **out, const struct kafka_options *options, struct buffer *error)
 {
-	struct reader *reader = calloc(1, sizeof(*reader));
+	struct kafka_reader *reader = calloc(1, sizeof(*reader));
 	int result;
 
 	if (!reader)
@@ -626,7 +393,7 @@ int journal_kafka_reader_open(struct journal_reader **out, const struct kafka_op
 	if (result == 0)
 		result = learn(reader, options, error);
 	if (result == 0)
-		result = join(reader, error);
+		result = kafka_group_join(reader, error);
 	if (result < 0) {
 		reader_free(&reader->base);
 		return result;

@@ -1,6 +1,6 @@
 #include "engine/drain_engine.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include "engine/adapters.h"
 #include "base/clock.h"
 #include "base/json_write.h"
@@ -9,7 +9,6 @@
 #include "drain/drain.h"
 #include "monitor/monitor.h"
 #include "build_info.h"
-#include "engine/process.h"
 #include "engine/reload.h"
 #include "engine/waiting.h"
 
@@ -19,6 +18,7 @@ enum { CHECK_SERVING, CHECK_STOPPING, CHECK_DRAIN, CHECK_LEDGER, CHECK_COUNT };
 
 struct drain_engine {
 	const struct settings *settings;
+	struct drain_engine_ports handed; /* those that are not ours to free */
 	struct reload reload;
 	struct ledger *ledger;
 	struct journal_reader *reader;
@@ -83,19 +83,20 @@ static int open_services(void *context, enum waiting_service *service)
 	return r;
 }
 
-static int wait_for_services(struct drain_engine *engine)
+static int wait_for_services(struct drain_engine *engine, bool (*told)(int64_t wait_ns))
 {
 	const struct waiting_start start = {
 		.open = open_services,
 		.context = engine,
 		.operators = &engine->settings->drain.listen,
 		.metrics = engine->metrics,
+		.told = told,
 	};
 
 	return waiting_run(&start);
 }
 
-/* Everything in place, nothing running. 0, WAITING_STOPPED, or negative. */
+/* Everything in place, nothing running. 0 or negative. */
 static int make(struct drain_engine *engine)
 {
 	const struct settings *settings = engine->settings;
@@ -105,12 +106,8 @@ static int make(struct drain_engine *engine)
 			 .batch_max = (size_t)settings->drain.batch_max,
 			 .target_ns = settings->drain.latency_target_ns},
 	};
-	int r = metrics_new(&engine->metrics);
+	int r;
 
-	if (r == 0)
-		r = wait_for_services(engine);
-	if (r)
-		return r;
 	drain.reader = engine->reader;
 	drain.ledger = engine->ledger;
 	drain.metrics = engine->metrics;
@@ -122,35 +119,62 @@ static int make(struct drain_engine *engine)
 	return monitor_new(&engine->monitor, &settings->drain.listen, engine->metrics, &source);
 }
 
-/* True: the log is known to be the ledger's. False: *r is 0 (told to stop) or negative. */
-static bool identify(struct drain_engine *engine, int *r)
+/* Until the log is known to be the ledger's. 0, DRAIN_ENGINE_STOPPED, or negative. */
+static int identify(struct drain_engine *engine, bool (*told)(int64_t wait_ns))
 {
-	int last = 0;
+	int r, last = 0;
 
-	for (;;) {
-		*r = drain_identify(engine->drain);
-		if (*r == DRAIN_DONE)
-			return true;
-		if (*r == DRAIN_OTHER_LOG) {
-			*r = -EINVAL;
-			return false;
-		}
-		if (*r != last)
+	while ((r = drain_identify(engine->drain)) != DRAIN_DONE) {
+		if (r == DRAIN_OTHER_LOG)
+			return -EINVAL;
+		if (r != last)
 			log_warn("engine", "the journal or the ledger cannot be asked yet: it goes on trying",
-				 LOG_TEXT("error", error_text(*r)));
-		last = *r;
-		if (process_wait_signal(LOOK_AGAIN_NS)) {
-			*r = 0;
-			return false;
-		}
+				 LOG_TEXT("error", error_text(r)));
+		last = r;
+		if (told(LOOK_AGAIN_NS))
+			return DRAIN_ENGINE_STOPPED;
 	}
+	return 0;
 }
 
-static int start(struct drain_engine *engine, const struct drain_engine_options *options)
+int drain_engine_new(struct drain_engine **out, const struct settings *settings, const struct drain_engine_ports *ports)
 {
-	char ledger[SETTINGS_URL_TEXT_SIZE], journal[SETTINGS_URL_TEXT_SIZE], text[64];
-	int r = drain_start(engine->drain);
+	struct drain_engine *engine = calloc(1, sizeof(*engine));
+	int r;
 
+	if (!engine)
+		return error_origin(-ENOMEM);
+	engine->settings = settings;
+	engine->reload.start = settings;
+	if (ports)
+		engine->handed = *ports;
+	engine->ledger = engine->handed.ledger;
+	engine->reader = engine->handed.reader;
+	r = metrics_new(&engine->metrics);
+	if (r < 0) {
+		free(engine);
+		return r;
+	}
+	*out = engine;
+	return 0;
+}
+
+int drain_engine_start(struct drain_engine *engine, bool (*told)(int64_t wait_ns))
+{
+	char ledger[SETTINGS_URL_TEXT_SIZE], journal[SETTINGS_URL_TEXT_SIZE];
+	int r = wait_for_services(engine, told);
+
+	if (r == WAITING_STOPPED)
+		return DRAIN_ENGINE_STOPPED;
+	if (r == 0)
+		r = make(engine);
+	if (r == 0)
+		r = monitor_start(engine->monitor);
+	if (r == 0)
+		r = identify(engine, told);
+	if (r)
+		return r;
+	r = drain_start(engine->drain);
 	if (r < 0)
 		return error_origin(r);
 	atomic_store(&engine->ready, true);
@@ -158,63 +182,49 @@ static int start(struct drain_engine *engine, const struct drain_engine_options 
 	settings_url_text(engine->settings->journal.url, journal);
 	log_info("engine", "the drain is ready", LOG_INT("port", monitor_port(engine->monitor)), LOG_TEXT("journal", journal),
 		 LOG_TEXT("ledger", ledger));
-	snprintf(text, sizeof(text), "monitor http://127.0.0.1:%u\n", monitor_port(engine->monitor));
-	return options->ready_file ? process_write_ready_file(options->ready_file, text) : 0;
+	return 0;
 }
 
-static void release(struct drain_engine *engine)
+void drain_engine_stop(struct drain_engine *engine)
 {
+	atomic_store(&engine->stopping, true);
+	if (engine->drain)
+		drain_stop(engine->drain);
+	if (engine->monitor)
+		monitor_stop(engine->monitor, clock_mono_ns() + ANSWER_NS);
+}
+
+void drain_engine_free(struct drain_engine *engine)
+{
+	if (!engine)
+		return;
 	monitor_free(engine->monitor);
 	drain_free(engine->drain);
 	metrics_free(engine->metrics);
-	if (engine->reader)
+	if (engine->reader && !engine->handed.reader)
 		engine->reader->ops->free(engine->reader);
-	if (engine->ledger)
+	if (engine->ledger && !engine->handed.ledger)
 		engine->ledger->ops->free(engine->ledger);
+	reload_deinit(&engine->reload);
+	free(engine);
 }
 
 /* --- While it runs --- */
 
-static void reload(void *context)
+void drain_engine_reload(struct drain_engine *engine, const struct settings_sources *sources)
 {
-	struct drain_engine *engine = context;
 	struct settings *fresh;
 
-	if (reload_read(&engine->reload, &fresh))
+	if (reload_read(sources, &fresh))
 		reload_done(&engine->reload, fresh);
 }
 
-static bool alive(void *context, int64_t within_ns)
+bool drain_engine_alive(const struct drain_engine *engine, int64_t within_ns)
 {
-	const struct drain_engine *engine = context;
-
 	return monitor_alive(engine->monitor, within_ns);
 }
 
-int drain_engine_run(const struct settings *settings, const struct drain_engine_options *options)
+uint16_t drain_engine_port(const struct drain_engine *engine)
 {
-	struct drain_engine engine = {.settings = settings, .reload = {.start = settings, .sources = options->sources}};
-	const struct process_hooks hooks = {&engine, reload, alive};
-	int r = process_begin(settings->process.core_dumps == CORE_DUMPS_ON);
-
-	if (r == 0)
-		r = make(&engine);
-	if (r == 0)
-		r = monitor_start(engine.monitor);
-	if (r == 0 && identify(&engine, &r)) {
-		r = start(&engine, options);
-		if (r == 0)
-			process_run(&hooks);
-	}
-	atomic_store(&engine.stopping, true);
-	if (engine.drain)
-		drain_stop(engine.drain);
-	if (engine.monitor)
-		monitor_stop(engine.monitor, clock_mono_ns() + ANSWER_NS);
-	release(&engine);
-	reload_deinit(&engine.reload);
-	if (r >= 0)
-		log_info("engine", "stopped");
-	process_end();
-	return r < 0 ? r : 0;
+	return monitor_port(engine->monitor);
 }

@@ -1,18 +1,36 @@
 /*
- * The engine of `penstock drain`: a journal's reader, a ledger, the drain between them and a listener for those who watch. One a process.
+ * The engine of `penstock drain`: a journal's reader, a ledger, the drain between them and a listener for those who watch. It lives as
+ * the gate's does (engine/engine.h), and may be in one process with others.
  */
 #pragma once
 
 #include "base/error.h"
 #include "config/settings.h"
+#include "port/journal_reader.h"
+#include "port/ledger.h"
 
-struct drain_engine_options {
-	const struct settings_sources *sources; /* what a reload (SIGHUP) reads again; borrowed */
-	const char *ready_file; /* NULL, or a path: once it drains, "monitor URL\n" is written there, whole or not at all */
+struct drain_engine;
+enum { DRAIN_ENGINE_STOPPED = 1 }; /* it was told to stop before it began */
+
+/* Handed in, and the caller's until after drain_engine_free(). NULL: opened by its URL of the settings, and freed with the engine. */
+struct drain_engine_ports {
+	struct ledger *ledger;
+	struct journal_reader *reader;
 };
 
+/* Nothing is opened yet. `settings` is borrowed, `ports` is copied; NULL: none is handed in. 0 or -ENOMEM. */
+int drain_engine_new(struct drain_engine **engine, const struct settings *settings, const struct drain_engine_ports *ports) MUST_CHECK;
 /*
- * Drains until SIGTERM or SIGINT (a second one forces): the batch at hand is finished. 0 after an orderly stop, or negative: the log said why. A journal that
- * cannot be reached at the start is waited for.
+ * Opens what was not handed in, waits for what is away, finds out that the log is the ledger's, and drains. `told` rests so long
+ * between two tries and says whether to stop. 0, DRAIN_ENGINE_STOPPED, or negative: the log said why. drain_engine_stop() comes next.
  */
-int drain_engine_run(const struct settings *settings, const struct drain_engine_options *options) MUST_CHECK;
+int drain_engine_start(struct drain_engine *engine, bool (*told)(int64_t wait_ns)) MUST_CHECK;
+/* The batch at hand is finished. */
+void drain_engine_stop(struct drain_engine *engine);
+void drain_engine_free(struct drain_engine *engine); /* NULL is fine */
+
+/* Reads the settings again, and takes over what may change. While it drains. */
+void drain_engine_reload(struct drain_engine *engine, const struct settings_sources *sources);
+/* Whether the listener's loop has run within that time. Any thread, while it drains. */
+bool drain_engine_alive(const struct drain_engine *engine, int64_t within_ns);
+uint16_t drain_engine_port(const struct drain_engine *engine); /* of the listener, as it was bound */

@@ -1,7 +1,6 @@
 #include "engine/engine.h"
 
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include "engine/adapters.h"
 #include "base/clock.h"
@@ -18,7 +17,6 @@
 #include "workers/sale_keeper.h"
 #include "workers/stock_worker.h"
 #include "build_info.h"
-#include "engine/process.h"
 #include "engine/reload.h"
 #include "engine/waiting.h"
 
@@ -32,6 +30,7 @@ struct stock_figure {
 
 struct engine {
 	const struct settings *settings;
+	struct engine_ports handed; /* those that are not ours to free */
 	struct reload reload;
 	struct stock_figure figures[STOCK_FIGURES];
 	struct ledger *ledger;
@@ -233,7 +232,7 @@ static int open_services(void *context, enum waiting_service *service)
 	return r;
 }
 
-static int wait_for_services(struct engine *engine)
+static int wait_for_services(struct engine *engine, bool (*told)(int64_t wait_ns))
 {
 	const struct waiting_start start = {
 		.open = open_services,
@@ -241,21 +240,17 @@ static int wait_for_services(struct engine *engine)
 		.operators = &engine->settings->operator.listen,
 		.buyers = &engine->settings->gate.listen,
 		.metrics = engine->metrics,
+		.told = told,
 	};
 
 	return waiting_run(&start);
 }
 
-/* Everything in place, nothing running. 0, WAITING_STOPPED, or negative. */
+/* Everything in place, nothing running. 0 or negative. */
 static int make(struct engine *engine)
 {
 	const struct settings *settings = engine->settings;
-	int r = metrics_new(&engine->metrics);
-
-	if (r == 0)
-		r = wait_for_services(engine);
-	if (r == 0)
-		r = credentials_identity(settings, settings, &engine->identity);
+	int r = credentials_identity(settings, settings, &engine->identity);
 	if (r == 0)
 		r = credentials_operators(settings, settings, &engine->operators);
 	if (r == 0)
@@ -264,21 +259,12 @@ static int make(struct engine *engine)
 		r = lane_new(&engine->journal_lane, (size_t)settings->journal.lane_max);
 	if (r == 0 && !engine->stock->ops->local)
 		r = make_stock_lanes(engine);
-	if (r)
+	if (r < 0)
 		return r;
 	engine->admission = (struct admission){engine->stock, settings->journal.ack_deadline_ns};
 	register_metrics(engine);
 	r = make_workers(engine);
 	return r < 0 ? r : make_gate(engine);
-}
-
-static int write_ready_file(const struct engine *engine, const char *path)
-{
-	char text[256];
-
-	snprintf(text, sizeof(text), "public http://127.0.0.1:%u\noperator http://127.0.0.1:%u\n", gate_public_port(engine->gate),
-		 gate_operator_port(engine->gate));
-	return process_write_ready_file(path, text);
 }
 
 /* What this process sells: with a stock of its own that is built from the ledger; a shared one is there already, or is rebuilt where it is not. */
@@ -341,11 +327,40 @@ static int start_threads(struct engine *engine)
 	return r < 0 ? error_origin(r) : 0;
 }
 
-static int start(struct engine *engine, const struct engine_options *options)
+int engine_new(struct engine **out, const struct settings *settings, const struct engine_ports *ports)
+{
+	struct engine *engine = calloc(1, sizeof(*engine));
+	int r;
+
+	if (!engine)
+		return error_origin(-ENOMEM);
+	engine->settings = settings;
+	engine->reload.start = settings;
+	if (ports)
+		engine->handed = *ports;
+	engine->stock = engine->handed.stock;
+	engine->journal = engine->handed.journal;
+	engine->ledger = engine->handed.ledger;
+	r = metrics_new(&engine->metrics);
+	if (r < 0) {
+		free(engine);
+		return r;
+	}
+	*out = engine;
+	return 0;
+}
+
+int engine_start(struct engine *engine, bool (*told)(int64_t wait_ns))
 {
 	char ledger[SETTINGS_URL_TEXT_SIZE];
-	int r = load_sales(engine);
+	int r = wait_for_services(engine, told);
 
+	if (r == WAITING_STOPPED)
+		return ENGINE_STOPPED;
+	if (r == 0)
+		r = make(engine);
+	if (r == 0)
+		r = load_sales(engine);
 	if (r == 0)
 		r = make_sale_keeper(engine);
 	if (r == 0)
@@ -356,7 +371,7 @@ static int start(struct engine *engine, const struct engine_options *options)
 	settings_url_text(engine->settings->ledger.url, ledger);
 	log_info("engine", "penstock is ready", LOG_INT("public_port", gate_public_port(engine->gate)),
 		 LOG_INT("operator_port", gate_operator_port(engine->gate)), LOG_TEXT("ledger", ledger));
-	return options->ready_file ? write_ready_file(engine, options->ready_file) : 0;
+	return 0;
 }
 
 /* --- Stop --- */
@@ -365,7 +380,7 @@ static int start(struct engine *engine, const struct engine_options *options)
  * In the order of the way of a purchase: no new requests and the last answers; the work on the ledger; the expiries on their way; what is with the stock's worker; what
  * is in the journal's lane.
  */
-static void stop(struct engine *engine)
+void engine_stop(struct engine *engine)
 {
 	if (engine->gate) {
 		gate_set_ready(engine->gate, false);
@@ -390,8 +405,10 @@ static void stop(struct engine *engine)
 		gate_take_home(engine->gate);
 }
 
-static void release(struct engine *engine)
+void engine_free(struct engine *engine)
 {
+	if (!engine)
+		return;
 	gate_free(engine->gate);
 	ledger_workers_free(engine->ledger_workers);
 	ledger_age_free(engine->ledger_age);
@@ -407,14 +424,16 @@ static void release(struct engine *engine)
 	lane_free(engine->fenced_lane);
 	sale_catalog_free(engine->catalog);
 	metrics_free(engine->metrics);
-	if (engine->stock)
+	if (engine->stock && !engine->handed.stock)
 		engine->stock->ops->free(engine->stock);
-	if (engine->journal)
+	if (engine->journal && !engine->handed.journal)
 		engine->journal->ops->free(engine->journal);
 	operators_free(engine->operators);
 	identity_free(engine->identity);
-	if (engine->ledger)
+	if (engine->ledger && !engine->handed.ledger)
 		engine->ledger->ops->free(engine->ledger);
+	reload_deinit(&engine->reload);
+	free(engine);
 }
 
 /* --- While it runs --- */
@@ -436,13 +455,12 @@ static int take_over(struct engine *engine, const struct settings *fresh)
 	return r;
 }
 
-static void reload(void *context)
+void engine_reload(struct engine *engine, const struct settings_sources *sources)
 {
-	struct engine *engine = context;
 	const char *reason = "a key or token of the new settings cannot be used";
 	struct settings *fresh;
 
-	if (!reload_read(&engine->reload, &fresh))
+	if (!reload_read(sources, &fresh))
 		return;
 	if (adapters_check(fresh, &reason) < 0 || take_over(engine, fresh) < 0) {
 		log_error("engine", "the settings were not read again: nothing has changed", LOG_TEXT("reason", reason));
@@ -454,28 +472,17 @@ static void reload(void *context)
 	operator_log_note(engine->ledger, SLICE("SIGHUP"), "settings.reload", SLICE("settings"), SLICE("{\"done\":true}"));
 }
 
-static bool alive(void *context, int64_t within_ns)
+bool engine_alive(const struct engine *engine, int64_t within_ns)
 {
-	return gate_alive(((const struct engine *)context)->gate, within_ns);
+	return gate_alive(engine->gate, within_ns);
 }
 
-int engine_run(const struct settings *settings, const struct engine_options *options)
+uint16_t engine_public_port(const struct engine *engine)
 {
-	struct engine engine = {.settings = settings, .reload = {.start = settings, .sources = options->sources}};
-	const struct process_hooks hooks = {&engine, reload, alive};
-	int r = process_begin(settings->process.core_dumps == CORE_DUMPS_ON);
+	return gate_public_port(engine->gate);
+}
 
-	if (r == 0)
-		r = make(&engine);
-	if (r == 0)
-		r = start(&engine, options);
-	if (r == 0)
-		process_run(&hooks);
-	stop(&engine);
-	release(&engine);
-	reload_deinit(&engine.reload);
-	if (r >= 0)
-		log_info("engine", "stopped");
-	process_end();
-	return r < 0 ? r : 0;
+uint16_t engine_operator_port(const struct engine *engine)
+{
+	return gate_operator_port(engine->gate);
 }

@@ -4,14 +4,13 @@
 
 enum { NAMES_MAX = 4096 };
 
-bool reload_read(const struct reload *reload, struct settings **fresh)
+bool reload_read(const struct settings_sources *sources, struct settings **fresh)
 {
 	struct buffer error;
-	int r = -ENOTSUP;
+	int r;
 
 	buffer_init(&error, NAMES_MAX);
-	if (reload->sources)
-		r = settings_load(fresh, reload->sources, &error);
+	r = settings_load(fresh, sources, &error);
 	if (r < 0)
 		log_error("engine", "the settings were not read again: nothing has changed",
 			  LOG_SLICE("reason", buffer_slice(&error)), LOG_TEXT("error", error_text(r)));

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/service_notify.h"
-#include "engine/process.h"
 #include "monitor/monitor.h"
 
 static const int64_t ANSWER_NS = 200000000; /* for answers in flight when it ends */
@@ -116,8 +114,7 @@ int waiting_run(const struct waiting_start *start)
 				return begun;
 		}
 		tell(waiting, service, error_text(r));
-		service_notify_starting();
-		r = process_wait_signal(LOOK_AGAIN_NS) ? WAITING_STOPPED : start->open(start->context, &service);
+		r = start->told(LOOK_AGAIN_NS) ? WAITING_STOPPED : start->open(start->context, &service);
 	}
 	end(waiting);
 	return r;

@@ -7,12 +7,14 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stdint.h>
 #include "base/address.h"
 #include "base/error.h"
 #include "metrics/metrics.h"
 
 enum waiting_service { WAITING_LEDGER, WAITING_JOURNAL, WAITING_STOCK };
-enum { WAITING_STOPPED = 1 }; /* the process was told to stop before it began */
+enum { WAITING_STOPPED = 1 }; /* it was told to stop before it began */
 
 /* All borrowed. */
 struct waiting_start {
@@ -22,6 +24,7 @@ struct waiting_start {
 	const struct listen_list *operators; /* /health, /metrics and the probes */
 	const struct listen_list *buyers;    /* the probes alone; NULL: there are none */
 	const struct metrics *metrics;
+	bool (*told)(int64_t wait_ns); /* rests so long at most; true: told to stop */
 };
 
 /* Opens, and tries again every second while a service is away. 0, WAITING_STOPPED, or negative: for a person. */

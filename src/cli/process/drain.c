@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include "cli/commands.h"
+#include "cli/process/process.h"
 #include "engine/adapters.h"
 #include "engine/drain_engine.h"
 
@@ -18,8 +19,50 @@ static int nothing_to_drain(const struct settings *settings)
 	return CLI_OK;
 }
 
-static int drain(const struct settings *settings, const struct drain_engine_options *options)
+struct drainer {
+	const struct settings *settings;
+	const struct settings_sources *sources;
+	struct drain_engine *engine;
+};
+
+static int start(void *context, bool (*told)(int64_t wait_ns))
 {
+	struct drainer *drainer = context;
+	int r = drain_engine_new(&drainer->engine, drainer->settings, NULL);
+
+	return r < 0 ? r : drain_engine_start(drainer->engine, told);
+}
+
+static void write_addresses(void *context, char *text, size_t size)
+{
+	snprintf(text, size, "monitor http://127.0.0.1:%u\n", drain_engine_port(((struct drainer *)context)->engine));
+}
+
+static void reload(void *context)
+{
+	struct drainer *drainer = context;
+
+	drain_engine_reload(drainer->engine, drainer->sources);
+}
+
+static bool alive(void *context, int64_t within_ns)
+{
+	return drain_engine_alive(((struct drainer *)context)->engine, within_ns);
+}
+
+static void end(void *context)
+{
+	struct drain_engine *engine = ((struct drainer *)context)->engine;
+
+	if (engine)
+		drain_engine_stop(engine);
+	drain_engine_free(engine);
+}
+
+static int drain(const struct settings *settings, const struct settings_sources *sources, struct process_options *options)
+{
+	struct drainer drainer = {.settings = settings, .sources = sources};
+	const struct process_service service = {&drainer, start, write_addresses, reload, alive, end};
 	const char *reason;
 
 	if (adapters_check_drain(settings, &reason) < 0)
@@ -29,13 +72,14 @@ static int drain(const struct settings *settings, const struct drain_engine_opti
 	if (*settings_ignored(settings))
 		log_info("settings", "variables of the environment that Kubernetes made are no settings",
 			 LOG_TEXT("ignored", settings_ignored(settings)));
-	return drain_engine_run(settings, options) < 0 ? CLI_FAILED : CLI_OK;
+	options->core_dumps = settings->process.core_dumps == CORE_DUMPS_ON;
+	return process_run(&service, options) < 0 ? CLI_FAILED : CLI_OK;
 }
 
 static int run(struct cli *cli)
 {
 	struct settings_sources sources;
-	struct drain_engine_options options = {.sources = &sources};
+	struct process_options options = {0};
 	const struct option table[] = {
 		{"ready-file", 0, OPTION_TEXT, &options.ready_file, "PATH", "write the address there once it drains"},
 	};
@@ -48,7 +92,7 @@ static int run(struct cli *cli)
 	code = cli_settings(cli, &settings);
 	if (code != CLI_GO)
 		return code;
-	code = adapters_drained(settings) ? drain(settings, &options) : nothing_to_drain(settings);
+	code = adapters_drained(settings) ? drain(settings, &sources, &options) : nothing_to_drain(settings);
 	settings_free(settings);
 	return code;
 }

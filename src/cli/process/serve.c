@@ -1,16 +1,72 @@
+#include <stdio.h>
 #include "cli/commands.h"
+#include "cli/process/process.h"
 #include "engine/adapters.h"
 #include "engine/engine.h"
+
+struct server {
+	const struct settings *settings;
+	const struct settings_sources *sources;
+	struct engine *engine;
+};
+
+static int start(void *context, bool (*told)(int64_t wait_ns))
+{
+	struct server *server = context;
+	int r = engine_new(&server->engine, server->settings, NULL);
+
+	return r < 0 ? r : engine_start(server->engine, told);
+}
+
+static void write_addresses(void *context, char *text, size_t size)
+{
+	const struct engine *engine = ((struct server *)context)->engine;
+
+	snprintf(text, size, "public http://127.0.0.1:%u\noperator http://127.0.0.1:%u\n", engine_public_port(engine),
+		 engine_operator_port(engine));
+}
+
+static void reload(void *context)
+{
+	struct server *server = context;
+
+	engine_reload(server->engine, server->sources);
+}
+
+static bool alive(void *context, int64_t within_ns)
+{
+	return engine_alive(((struct server *)context)->engine, within_ns);
+}
+
+static void end(void *context)
+{
+	struct engine *engine = ((struct server *)context)->engine;
+
+	if (engine)
+		engine_stop(engine);
+	engine_free(engine);
+}
+
+static int serve(const struct settings *settings, const struct settings_sources *sources, struct process_options *options)
+{
+	struct server server = {.settings = settings, .sources = sources};
+	const struct process_service service = {&server, start, write_addresses, reload, alive, end};
+	const char *reason;
+
+	if (adapters_check(settings, &reason) < 0)
+		return cli_error(CLI_USAGE, "%s", reason);
+	options->core_dumps = settings->process.core_dumps == CORE_DUMPS_ON;
+	return process_run(&service, options) < 0 ? CLI_FAILED : CLI_OK;
+}
 
 static int run(struct cli *cli)
 {
 	struct settings_sources sources;
-	struct engine_options options = {.sources = &sources};
+	struct process_options options = {0};
 	const struct option table[] = {
 		{"ready-file", 0, OPTION_TEXT, &options.ready_file, "PATH", "write the addresses there once the server is ready"},
 	};
 	struct settings *settings;
-	const char *reason;
 	int code = cli_options(cli, table, 1, 0, 0);
 
 	if (code != CLI_GO)
@@ -24,10 +80,7 @@ static int run(struct cli *cli)
 	if (*settings_ignored(settings))
 		log_info("settings", "variables of the environment that Kubernetes made are no settings",
 			 LOG_TEXT("ignored", settings_ignored(settings)));
-	if (adapters_check(settings, &reason) < 0)
-		code = cli_error(CLI_USAGE, "%s", reason);
-	else
-		code = engine_run(settings, &options) < 0 ? CLI_FAILED : CLI_OK;
+	code = serve(settings, &sources, &options);
 	settings_free(settings);
 	return code;
 }

@@ -1,4 +1,4 @@
-#include "engine/process.h"
+#include "cli/process/process.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -37,7 +37,8 @@ static void forbid_core_dumps(void)
 		close(fd);
 }
 
-int process_begin(bool core_dumps)
+/* Before any other thread starts, which inherits the mask. */
+static int begin(bool core_dumps)
 {
 	sigset_t signals;
 
@@ -49,11 +50,6 @@ int process_begin(bool core_dumps)
 	signal(SIGUSR1, SIG_IGN);
 	signal(SIGUSR2, SIG_IGN);
 	return log_start();
-}
-
-void process_end(void)
-{
-	log_stop();
 }
 
 static void force(int signal)
@@ -97,19 +93,21 @@ static void begin_stop(int signal)
 	service_notify_stopping();
 }
 
-bool process_wait_signal(int64_t timeout_ns)
+/* While it starts, and waits for a service. A SIGHUP stays for later. */
+static bool told(int64_t wait_ns)
 {
 	sigset_t signals;
 	int signal;
 
+	service_notify_starting();
 	stop_signals(&signals);
-	signal = wait_for(&signals, timeout_ns);
+	signal = wait_for(&signals, wait_ns);
 	if (signal)
 		begin_stop(signal);
 	return signal != 0;
 }
 
-void process_run(const struct process_hooks *hooks)
+static void serve(const struct process_service *service)
 {
 	const int64_t watchdog_ns = service_watchdog_ns();
 	sigset_t signals;
@@ -125,10 +123,10 @@ void process_run(const struct process_hooks *hooks)
 		}
 		if (signal == SIGHUP) {
 			service_notify_reloading();
-			hooks->reload(hooks->context);
+			service->reload(service->context);
 			service_notify_ready();
 		}
-		if (watchdog_ns && hooks->alive(hooks->context, watchdog_ns))
+		if (watchdog_ns && service->alive(service->context, watchdog_ns))
 			service_notify_alive();
 	}
 }
@@ -150,11 +148,31 @@ static int write_whole(const char *path, const char *text)
 	return fine && rename(temporary, path) == 0 ? 0 : -EIO;
 }
 
-int process_write_ready_file(const char *path, const char *text)
+static int write_ready_file(const struct process_service *service, const char *path)
 {
-	int r = write_whole(path, text);
+	char text[256];
+	int r;
 
+	service->addresses(service->context, text, sizeof(text));
+	r = write_whole(path, text);
 	if (r < 0)
 		log_error("engine", "the ready file cannot be written", LOG_TEXT("path", path), LOG_TEXT("error", error_text(r)));
 	return r;
+}
+
+int process_run(const struct process_service *service, const struct process_options *options)
+{
+	int r = begin(options->core_dumps);
+
+	if (r == 0)
+		r = service->start(service->context, told);
+	if (r == 0 && options->ready_file)
+		r = write_ready_file(service, options->ready_file);
+	if (r == 0)
+		serve(service);
+	service->end(service->context);
+	if (r >= 0)
+		log_info("engine", "stopped");
+	log_stop();
+	return r < 0 ? r : 0;
 }

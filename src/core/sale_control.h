@@ -7,8 +7,8 @@
  *   withdraw  counter first, through the outbox and the journal, then the ledger has it (rule 1)
  *   end       state in the ledger; what is left goes back to the item by sale_control_care(), and again as holds run out
  *
- * One lock is held for the whole of each call, across the ledger's I/O: only slow threads (a ledger worker, the sale keeper) come here. Between processes the
- * ledger's transactions and the epoch decide: what lost is told so and leaves nothing behind.
+ * It blocks, and belongs to one thread at a time, for the whole of a call (workers/sale_turn.h): nothing in it is locked. Between processes the ledger's
+ * transactions and the epoch decide: what lost is told so and leaves nothing behind.
  */
 #pragma once
 
@@ -29,22 +29,33 @@ struct sale_control_settings {
 	int64_t retention_ms;         /* how long an ended sale stays in memory, for replays */
 };
 
-/* Positive outcomes are enum ledger_outcome; beyond them: */
+/* What becomes of a call: all there is; negative is fatal, as the ledger tells it. */
 enum sale_control_outcome {
-	SALE_CONTROL_NOT_IN_STOCK = 100, /* the stock does not have this sale: it ended long ago */
-	SALE_CONTROL_FROZEN = 101,       /* this field cannot be changed once the sale is open, or may be */
-	SALE_CONTROL_LOADED = 112,       /* this field is in the stock: disarm the sale first */
-	SALE_CONTROL_NO_PROOF = 113,     /* the ledger alone cannot say that nothing was sold */
-	SALE_CONTROL_BAD_TIMES = 103,    /* it would close before it opens */
-	SALE_CONTROL_FULL = 104,         /* the stock has no room for it now: nothing was done */
-	SALE_CONTROL_STOCK_AWAY = 105,   /* the stock cannot be used now, or the sale is being rebuilt: nothing was done */
-	SALE_CONTROL_JOURNAL_AWAY = 106, /* the journal refused: nothing was done */
-	SALE_CONTROL_PAST_OPENS = 107,   /* its opening time is over already */
-	SALE_CONTROL_PAST_CLOSES = 108,  /* its closing time is */
-	SALE_CONTROL_NO_OPENS = 109,     /* it is to be opened by the clock, and has no time */
-	SALE_CONTROL_NOT_SO_MANY = 110,  /* the lot has not so many units available: nothing was done */
-	SALE_CONTROL_NO_SALE = 111,      /* set_lots: there is no such sale; LEDGER_NOT_FOUND is an item */
-	SALE_CONTROL_UNKNOWN = 102,      /* the journal cannot say yet whether it is done; it is being driven */
+	SALE_CONTROL_DONE = 0,
+	SALE_CONTROL_ALREADY,       /* it is so already */
+	SALE_CONTROL_REPEATED,      /* the actor's request was done before; nothing was done now */
+	SALE_CONTROL_KEY_REUSED,    /* the key of the actor's request was used with another body */
+	SALE_CONTROL_NO_SALE,       /* there is no such sale, or no such lot of it */
+	SALE_CONTROL_NO_ITEM,       /* a lot of something that there is not */
+	SALE_CONTROL_EXISTS,        /* the id is taken (with other content) */
+	SALE_CONTROL_NOT_ENOUGH,    /* the item has not so many units on hand */
+	SALE_CONTROL_TOO_MANY_LOTS, /* a sale has at most LOTS_MAX */
+	SALE_CONTROL_WRONG_STATE,   /* the sale's state does not allow it */
+	SALE_CONTROL_CONFLICT,      /* somebody else has changed it meanwhile */
+	SALE_CONTROL_HAS_ORDERS,    /* what has orders cannot be disarmed */
+	SALE_CONTROL_NO_PROOF,      /* the ledger alone cannot say that nothing was sold */
+	SALE_CONTROL_FROZEN,        /* this field cannot be changed once the sale is open, or may be */
+	SALE_CONTROL_LOADED,        /* this field is in the stock: disarm the sale first */
+	SALE_CONTROL_BAD_TIMES,     /* it would close before it opens */
+	SALE_CONTROL_PAST_OPENS,    /* its opening time is over already */
+	SALE_CONTROL_PAST_CLOSES,   /* its closing time is */
+	SALE_CONTROL_NO_OPENS,      /* it is to be opened by the clock, and has no time */
+	SALE_CONTROL_NOT_SO_MANY,   /* the lot has not so many units available: nothing was done */
+	SALE_CONTROL_NOT_IN_STOCK,  /* the stock does not have this sale: it ended long ago */
+	SALE_CONTROL_FULL,          /* the stock has no room for it now: nothing was done */
+	SALE_CONTROL_STOCK_AWAY,    /* the stock cannot be used now, or the sale is being rebuilt: nothing was done */
+	SALE_CONTROL_JOURNAL_AWAY,  /* the journal refused: nothing was done */
+	SALE_CONTROL_UNKNOWN,       /* the journal cannot say yet whether it is done; it is being driven */
 };
 
 /* What a change changes. */
@@ -65,39 +76,42 @@ enum sale_field {
 };
 
 /*
- * Of an actor whose request has a key every change may tell LEDGER_REPEATED (it was done before, nothing was done now) and LEDGER_KEY_REUSED. Units that it
+ * Of an actor whose request has a key every change may tell REPEATED and KEY_REUSED. Units that it
  * moves are a movement whose id is the request's, so that ledger, journal and stock all know it again.
  */
 
 int sale_control_new(struct sale_control **control, const struct sale_control_settings *settings) MUST_CHECK;
 void sale_control_free(struct sale_control *control);
 
-/* As ledger.sale_create, PAST_OPENS, PAST_CLOSES or NO_OPENS; on DONE the sale is in the catalog. */
+/*
+ * EXISTS, NO_ITEM and NOT_ENOUGH (of lot number *lot), BAD_TIMES, PAST_OPENS, PAST_CLOSES or NO_OPENS; DONE: the sale is in the
+ * catalog.
+ */
 int sale_control_create(struct sale_control *control, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot) MUST_CHECK;
-/* Changes the fields named in `fields` to those of `change`. DONE, NOT_FOUND, CONFLICT, WRONG_STATE (ended), FROZEN, LOADED, BAD_TIMES,
+/* Changes the fields named in `fields` to those of `change`. DONE, NO_SALE, CONFLICT, WRONG_STATE (ended), FROZEN, LOADED, BAD_TIMES,
  * NO_OPENS, and of what is changed PAST_OPENS, PAST_CLOSES. */
 int sale_control_update(struct sale_control *control, struct slice id, unsigned fields, const struct sale *change,
 			const struct ledger_actor *actor) MUST_CHECK;
-/* As ledger.sale_set_lots; SALE_CONTROL_NO_SALE. */
+/* What a draft sells. DONE, NO_SALE, WRONG_STATE (no draft), TOO_MANY_LOTS, NO_ITEM and NOT_ENOUGH (of lot number *lot). */
 int sale_control_set_lots(struct sale_control *control, struct slice id, const struct sale_lot *lots, uint32_t count,
 			  const struct ledger_actor *actor, uint32_t *lot) MUST_CHECK;
-/* SALE_DISARM may also tell LEDGER_HAS_ORDERS and NO_PROOF; nothing was done then.
- * SALE_START arms first where that was not done; what is armed or opened by hand must not be past its times (PAST_OPENS, PAST_CLOSES). DONE, ALREADY, WRONG_STATE, NOT_FOUND, SALE_CONTROL_STOCK_AWAY (what is armed here is a draft still). */
+/* SALE_DISARM may also tell HAS_ORDERS and NO_PROOF; nothing was done then.
+ * SALE_START arms first where that was not done; what is armed or opened by hand must not be past its times (PAST_OPENS, PAST_CLOSES). DONE, ALREADY, WRONG_STATE, NO_SALE, STOCK_AWAY (what is armed here is a draft still). */
 int sale_control_move(struct sale_control *control, struct slice id, enum sale_action action,
 		      const struct ledger_actor *actor) MUST_CHECK;
-/* DONE, NOT_FOUND (sale or lot), NOT_ENOUGH, WRONG_STATE (draft or ended). */
+/* DONE, NO_SALE, NOT_ENOUGH, WRONG_STATE (draft or ended), NOT_IN_STOCK. */
 int sale_control_add(struct sale_control *control, struct slice id, struct slice sku, uint32_t units,
 		     const struct ledger_actor *actor) MUST_CHECK;
-/* Takes up to `units`, or exactly so many; *taken: how many it took (REPEATED: how many it took before). DONE, NOT_FOUND, WRONG_STATE, NOT_SO_MANY,
- * SALE_CONTROL_UNKNOWN, NOT_IN_STOCK, JOURNAL_AWAY. */
+/* Takes up to `units`, or exactly so many; *taken: how many it took (REPEATED: how many it took before). DONE, NO_SALE, WRONG_STATE, NOT_SO_MANY,
+ * NOT_IN_STOCK, FULL, STOCK_AWAY, JOURNAL_AWAY, UNKNOWN. */
 int sale_control_withdraw(struct sale_control *control, struct slice id, struct slice sku, uint32_t units, bool exact,
 			  const struct ledger_actor *actor, uint32_t *taken) MUST_CHECK;
 
 /*
- * An operator's stop, and its release (core/brake.h): of a sale that the gates know. It does not wait for the ledger, nor for another call here. DONE,
- * SALE_CONTROL_STOCK_AWAY (a stop holds here, but others may sell on), SALE_CONTROL_UNKNOWN, SALE_CONTROL_FULL, or negative.
+ * An operator's stop, and its release (core/brake.h): of a sale that the gates know. It does not wait for the ledger, and any thread may call it,
+ * whoever has the turn. DONE, STOCK_AWAY (a stop holds here, but others may sell on), UNKNOWN, FULL, or negative.
  */
-int sale_control_brake(struct sale_control *control, uint32_t number, bool stopped, const struct ledger_actor *actor) MUST_CHECK;
+int sale_control_brake(const struct sale_control *control, uint32_t number, bool stopped, const struct ledger_actor *actor) MUST_CHECK;
 
 /*
  * The sale keeper's turn: arms drafts that are scheduled, opens and ends what is armed, as the clock says, returns what ended

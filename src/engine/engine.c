@@ -47,7 +47,7 @@ struct engine {
 	struct rebuilder *rebuilder;           /* of a stock that is not local */
 	struct journal_worker *journal_worker;
 	struct journal_client *journal_client;
-	struct sale_control *control;
+	struct sale_turn *sales;
 	struct ledger_workers *ledger_workers;
 	struct ledger_age *ledger_age; /* of a ledger that a drain fills */
 	struct housekeeper *housekeeper;
@@ -133,6 +133,19 @@ static int make_stock_workers(struct engine *engine)
 	return r < 0 ? r : rebuilder_new(&engine->rebuilder, &rebuilder);
 }
 
+static int make_sales(struct engine *engine, const struct sale_control_settings *settings)
+{
+	struct sale_control *control;
+	int r = sale_control_new(&control, settings);
+
+	if (r == 0) {
+		r = sale_turn_new(&engine->sales, control);
+		if (r < 0)
+			sale_control_free(control);
+	}
+	return r;
+}
+
 static int make_workers(struct engine *engine)
 {
 	const struct settings *settings = engine->settings;
@@ -167,7 +180,7 @@ static int make_workers(struct engine *engine)
 	if (r < 0)
 		return r;
 	control.commit = journal_client_commit(engine->journal_client);
-	r = sale_control_new(&engine->control, &control);
+	r = make_sales(engine, &control);
 	if (r == 0)
 		r = housekeeper_new(&engine->housekeeper, &housekeeper);
 	if (r == 0)
@@ -183,7 +196,7 @@ static int make_gate(struct engine *engine)
 		.settings = engine->settings,
 		.admission = &engine->admission,
 		.catalog = engine->catalog,
-		.control = engine->control,
+		.sales = engine->sales,
 		.orders = {engine->ledger, engine->stock, journal_client_commit(engine->journal_client)},
 		.ledger = engine->ledger,
 		.journal = engine->journal,
@@ -294,7 +307,7 @@ static int make_sale_keeper(struct engine *engine)
 		.ledger = engine->ledger,
 		.stock = engine->stock,
 		.journal = engine->journal,
-		.control = engine->control,
+		.sales = engine->sales,
 		.catalog = engine->catalog,
 		.metrics = engine->metrics,
 		.promises = &engine->promises,
@@ -416,7 +429,7 @@ void engine_free(struct engine *engine)
 	rebuilder_free(engine->rebuilder);
 	sale_keeper_free(engine->sale_keeper);
 	stock_worker_free(engine->stock_worker);
-	sale_control_free(engine->control);
+	sale_turn_free(engine->sales);
 	journal_client_free(engine->journal_client);
 	journal_worker_free(engine->journal_worker);
 	lane_free(engine->journal_lane);

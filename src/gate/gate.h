@@ -7,7 +7,6 @@
 #include "base/thread.h"
 #include "config/settings.h"
 #include "core/admission.h"
-#include "core/sale_control.h"
 #include "identity/identity.h"
 #include "identity/operators.h"
 #include "metrics/promises.h"
@@ -15,6 +14,7 @@
 #include "workers/ledger_age.h"
 #include "workers/ledger_workers.h"
 #include "workers/rebuilder.h"
+#include "workers/sale_turn.h"
 
 struct gate;
 
@@ -22,7 +22,7 @@ struct gate_settings {
 	const struct settings *settings; /* borrowed, like all here */
 	const struct admission *admission;
 	struct sale_catalog *catalog;
-	struct sale_control *control;
+	struct sale_turn *sales;
 	struct order_control orders;
 	struct ledger *ledger;
 	struct journal *journal;

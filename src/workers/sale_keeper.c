@@ -92,7 +92,8 @@ static int turn(struct sale_keeper *keeper)
 					  &keeper->settings.change);
 		elect(keeper, clock_mono_ns());
 	}
-	r = sale_control_care(settings->control, wall_ms, atomic_load(&keeper->elected));
+	r = sale_control_care(sale_turn_take(settings->sales), wall_ms, atomic_load(&keeper->elected));
+	sale_turn_end(settings->sales);
 	return followed ? followed : r;
 }
 

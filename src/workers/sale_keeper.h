@@ -7,8 +7,8 @@
 #pragma once
 
 #include "base/lane.h"
-#include "core/sale_control.h"
 #include "metrics/promises.h"
+#include "workers/sale_turn.h"
 
 struct sale_keeper;
 
@@ -16,7 +16,7 @@ struct sale_keeper_settings {
 	struct ledger *ledger; /* borrowed, like all here */
 	struct stock *stock;
 	struct journal *journal;
-	struct sale_control *control;
+	struct sale_turn *sales;
 	struct sale_catalog *catalog;
 	struct metrics *metrics;
 	struct promises *promises;

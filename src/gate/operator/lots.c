@@ -55,7 +55,7 @@ static bool read_units(struct ledger_task *task, int64_t *units, bool *up_to)
 
 static void say_lot_refusal(struct ledger_task *task, int r)
 {
-	if (r == LEDGER_NOT_FOUND)
+	if (r == SALE_CONTROL_NO_SALE)
 		reply_refuse(&task->reply, PROBLEM_UNKNOWN_SALE, "There is no sale %s with a lot %s.", task->names[0],
 			     task->names[1]);
 	else
@@ -70,8 +70,9 @@ static void work_add(struct ledger_task *task)
 
 	if (!read_units(task, &units, NULL))
 		return;
-	r = sale_control_add(operator_control(task), slice_of(task->names[0]), slice_of(task->names[1]), (uint32_t)units, &actor);
-	(void)ledger_task_repeats(task, &r);
+	r = sale_control_add(operator_control_take(task), slice_of(task->names[0]), slice_of(task->names[1]), (uint32_t)units, &actor);
+	operator_control_end(task);
+	(void)operator_control_repeats(task, &r);
 	if (r)
 		say_lot_refusal(task, r);
 	else
@@ -106,9 +107,10 @@ static void work_withdraw(struct ledger_task *task)
 
 	if (!read_units(task, &units, &up_to))
 		return;
-	r = sale_control_withdraw(operator_control(task), slice_of(task->names[0]), slice_of(task->names[1]), (uint32_t)units,
-				  !up_to, &actor, &taken);
-	(void)ledger_task_repeats(task, &r);
+	r = sale_control_withdraw(operator_control_take(task), slice_of(task->names[0]), slice_of(task->names[1]),
+				  (uint32_t)units, !up_to, &actor, &taken);
+	operator_control_end(task);
+	(void)operator_control_repeats(task, &r);
 	if (r == SALE_CONTROL_NOT_SO_MANY)
 		say_not_so_many(task);
 	else if (r)

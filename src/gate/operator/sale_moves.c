@@ -8,11 +8,12 @@
 static void move(struct ledger_task *task, enum sale_action action)
 {
 	struct ledger_actor actor = ledger_task_actor(task);
-	int r = sale_control_move(operator_control(task), slice_of(task->names[0]), action, &actor);
+	int r = sale_control_move(operator_control_take(task), slice_of(task->names[0]), action, &actor);
 
-	if (r != LEDGER_ALREADY)
-		(void)ledger_task_repeats(task, &r);
-	if (r && r != LEDGER_ALREADY)
+	operator_control_end(task);
+	if (r != SALE_CONTROL_ALREADY)
+		(void)operator_control_repeats(task, &r);
+	if (r && r != SALE_CONTROL_ALREADY)
 		operator_say_control(task, task->names[0], r);
 	else
 		operator_sales_answer(task, task->names[0]);
@@ -39,19 +40,21 @@ static void work_delete(struct ledger_task *task)
 	struct ledger *ledger = ledger_task_ledger(task);
 	struct ledger_actor actor = ledger_task_actor(task);
 	struct sale *sale = NULL;
-	int r = task->has_key ? ledger->ops->request_find(ledger, &task->request) : 0;
+	int r = ledger->ops->sale_get(ledger, 0, slice_of(task->names[0]), &sale);
 
-	if (r == 0)
-		r = ledger->ops->sale_get(ledger, 0, slice_of(task->names[0]), &sale);
 	if (sale)
 		task->request.outcome = sale->number; /* who asks again knows its id alone, which is free by then */
-	if (sale)
-		r = sale_control_move(operator_control(task), slice_of(task->names[0]), SALE_DELETE, &actor);
-	if (r == 0 || ledger_task_repeats(task, &r))
-		answer_deleted(task, (uint32_t)(sale ? sale->number : task->request.outcome));
+	free(sale);
+	if (r < 0) {
+		ledger_task_refuse_fatal(task, r);
+		return;
+	}
+	r = sale_control_move(operator_control_take(task), slice_of(task->names[0]), SALE_DELETE, &actor);
+	operator_control_end(task);
+	if (r == SALE_CONTROL_DONE || operator_control_repeats(task, &r))
+		answer_deleted(task, (uint32_t)task->request.outcome);
 	else
 		operator_say_control(task, task->names[0], r);
-	free(sale);
 }
 
 static void work_arm(struct ledger_task *task)
@@ -98,7 +101,7 @@ static void work_stop(struct ledger_task *task)
 	struct ledger_actor actor = ledger_task_actor(task);
 
 	/* Where the stock cannot be told, other processes may still hear of it by the ledger. */
-	if (sale_control_brake(operator_control(task), task->sale_number, true, &actor))
+	if (sale_turn_brake(task->thread->gate->settings.sales, task->sale_number, true, &actor))
 		task->further = work_pause;
 	else
 		answer_from_catalog(task);
@@ -107,7 +110,7 @@ static void work_stop(struct ledger_task *task)
 static void work_go_on(struct ledger_task *task)
 {
 	struct ledger_actor actor = ledger_task_actor(task);
-	int r = sale_control_brake(operator_control(task), task->sale_number, false, &actor);
+	int r = sale_turn_brake(task->thread->gate->settings.sales, task->sale_number, false, &actor);
 
 	if (r)
 		operator_say_control(task, task->names[0], r);

@@ -6,9 +6,24 @@
 #include "gate/operator/sales.h"
 #include "gate/render.h"
 
-struct sale_control *operator_control(const struct ledger_task *task)
+struct sale_control *operator_control_take(const struct ledger_task *task)
 {
-	return task->thread->gate->settings.control;
+	return sale_turn_take(task->thread->gate->settings.sales);
+}
+
+void operator_control_end(const struct ledger_task *task)
+{
+	sale_turn_end(task->thread->gate->settings.sales);
+}
+
+bool operator_control_repeats(struct ledger_task *task, int *r)
+{
+	int ledger = *r == SALE_CONTROL_REPEATED ? LEDGER_REPEATED : *r == SALE_CONTROL_ALREADY ? LEDGER_ALREADY : LEDGER_DONE;
+
+	if (!ledger_task_repeats(task, &ledger))
+		return false;
+	*r = SALE_CONTROL_DONE;
+	return true;
 }
 
 void operator_sales_render(struct ledger_task *task, const struct sale *sale)
@@ -110,6 +125,26 @@ static bool say_times(struct reply *reply, int r)
 	return true;
 }
 
+/* Refusals that are said the same whatever was asked for. */
+static const struct {
+	enum problem problem;
+	const char *detail; /* NULL: the problem's own */
+} refusals[] = {
+	[SALE_CONTROL_KEY_REUSED] = {PROBLEM_KEY_REUSED, NULL},
+	[SALE_CONTROL_NO_SALE] = {PROBLEM_UNKNOWN_SALE, NULL},
+	[SALE_CONTROL_NOT_ENOUGH] = {PROBLEM_NOT_ENOUGH_UNITS, NULL},
+	[SALE_CONTROL_CONFLICT] = {PROBLEM_SALE_CHANGED, NULL},
+	[SALE_CONTROL_HAS_ORDERS] = {PROBLEM_SALE_STATE, "The sale has orders, so it cannot be disarmed. It is as it was."},
+	[SALE_CONTROL_NO_PROOF] = {PROBLEM_SALE_STATE,
+				   "With a journal outside of the ledger a sale cannot be disarmed. Change its opens_at, or end it."},
+	[SALE_CONTROL_FROZEN] = {PROBLEM_SALE_STATE, "Once a sale is open only its name and closes_at can be changed."},
+	[SALE_CONTROL_LOADED] = {PROBLEM_SALE_STATE, "While a sale is armed its limit_per_buyer, rate, schedule and announce cannot be changed. "
+						     "Disarm it, change it and arm it again."},
+	[SALE_CONTROL_NOT_IN_STOCK] = {PROBLEM_SALE_STATE, "The sale ended long ago."},
+	[SALE_CONTROL_FULL] = {PROBLEM_OVERLOADED, NULL},
+	[SALE_CONTROL_STOCK_AWAY] = {PROBLEM_STOCK_UNAVAILABLE, NULL},
+};
+
 void operator_say_control(struct ledger_task *task, const char *id, int r)
 {
 	struct reply *reply = &task->reply;
@@ -121,61 +156,27 @@ void operator_say_control(struct ledger_task *task, const char *id, int r)
 	if (say_times(reply, r))
 		return;
 	switch (r) {
-	case LEDGER_NOT_FOUND:
-		reply_problem(reply, PROBLEM_UNKNOWN_SALE, NULL);
-		return;
-	case LEDGER_WRONG_STATE:
+	case SALE_CONTROL_WRONG_STATE:
 		say_state(task, id);
-		return;
-	case LEDGER_NOT_ENOUGH:
-		reply_problem(reply, PROBLEM_NOT_ENOUGH_UNITS, NULL);
-		return;
-	case LEDGER_CONFLICT:
-		reply_problem(reply, PROBLEM_SALE_CHANGED, NULL);
-		return;
-	case LEDGER_KEY_REUSED:
-		reply_problem(reply, PROBLEM_KEY_REUSED, NULL);
-		return;
-	case SALE_CONTROL_FROZEN:
-		reply_refuse(reply, PROBLEM_SALE_STATE, "Once a sale is open only its name and closes_at can be changed.");
-		return;
-	case SALE_CONTROL_LOADED:
-		reply_refuse(reply, PROBLEM_SALE_STATE,
-			     "While a sale is armed its limit_per_buyer, rate, schedule and announce cannot be changed. Disarm it, "
-			     "change it and arm it again.");
-		return;
-	case SALE_CONTROL_NO_PROOF:
-		reply_refuse(reply, PROBLEM_SALE_STATE,
-			     "With a journal outside of the ledger a sale cannot be disarmed. Change its opens_at, or end it.");
-		return;
-	case LEDGER_HAS_ORDERS:
-		reply_refuse(reply, PROBLEM_SALE_STATE, "The sale has orders, so it cannot be disarmed. It is as it was.");
-		return;
-	case SALE_CONTROL_FULL:
-		reply_problem(reply, PROBLEM_OVERLOADED, NULL);
-		return;
-	case SALE_CONTROL_STOCK_AWAY:
-		reply_problem(reply, PROBLEM_STOCK_UNAVAILABLE, NULL);
 		return;
 	case SALE_CONTROL_JOURNAL_AWAY:
 		reply_change_refused(reply);
-		return;
-	case SALE_CONTROL_NOT_IN_STOCK:
-		reply_refuse(reply, PROBLEM_SALE_STATE, "The sale ended long ago.");
 		return;
 	case SALE_CONTROL_UNKNOWN:
 		ledger_task_say_unknown(task);
 		return;
 	}
-	assertion_failed("an outcome of sale control", __FILE__, __LINE__, __func__);
+	ASSERT((size_t)r < sizeof(refusals) / sizeof(refusals[0]));
+	ASSERT(refusals[r].problem != 0); /* those of one request alone are said there */
+	reply_problem(reply, refusals[r].problem, &(struct problem_options){.detail = refusals[r].detail});
 }
 
 /* What a lot of a sale that is made or changed lacks. False: it is something else. */
 static bool say_lot_units(struct ledger_task *task, int r, const struct sale_lot *lot)
 {
-	if (r == LEDGER_NOT_FOUND)
+	if (r == SALE_CONTROL_NO_ITEM)
 		reply_refuse(&task->reply, PROBLEM_UNKNOWN_ITEM, "There is no item %s. Make it with POST /v1/items.", lot->sku);
-	else if (r == LEDGER_NOT_ENOUGH)
+	else if (r == SALE_CONTROL_NOT_ENOUGH)
 		reply_refuse(&task->reply, PROBLEM_NOT_ENOUGH_UNITS, "The item %s does not have %lld units on hand.", lot->sku,
 			     (long long)lot->allocated);
 	else
@@ -193,13 +194,14 @@ static void work_create(struct ledger_task *task)
 	if (!sale)
 		return;
 	sale->created_at_ms = actor.now_ms;
-	r = sale_control_create(operator_control(task), sale, &actor, &lot);
-	(void)ledger_task_repeats(task, &r);
-	if (r == LEDGER_DONE) {
+	r = sale_control_create(operator_control_take(task), sale, &actor, &lot);
+	operator_control_end(task);
+	(void)operator_control_repeats(task, &r);
+	if (r == SALE_CONTROL_DONE) {
 		task->reply.status = 201;
 		buffer_printf(&task->reply.headers, "Location: /v1/sales/%s\r\n", sale->id);
 		operator_sales_answer(task, sale->id);
-	} else if (r == LEDGER_EXISTS) {
+	} else if (r == SALE_CONTROL_EXISTS) {
 		reply_refuse(&task->reply, PROBLEM_NAME_TAKEN, "There is a sale %s already.", sale->id);
 	} else if (!say_lot_units(task, r, &sale->lots[lot])) {
 		operator_say_control(task, sale->id, r);
@@ -273,13 +275,15 @@ static void change_lots(struct ledger_task *task, json_t *lots)
 	}
 	sale->lot_count = (uint32_t)json_array_size(lots);
 	if (operator_sale_read_lots(lots, sale, 0, &task->reply) == 0) {
-		r = sale_control_set_lots(operator_control(task), slice_of(task->names[0]), sale->lots, sale->lot_count, &actor, &lot);
+		r = sale_control_set_lots(operator_control_take(task), slice_of(task->names[0]), sale->lots, sale->lot_count,
+					  &actor, &lot);
+		operator_control_end(task);
 		if (r == 0)
 			operator_sales_answer(task, task->names[0]);
-		else if (r == LEDGER_CONSTRAINT)
+		else if (r == SALE_CONTROL_TOO_MANY_LOTS)
 			reply_bad_field(&task->reply, PROBLEM_INVALID_VALUE, "lots", "A sale has at most %d lots.", LOTS_MAX);
 		else if (!say_lot_units(task, r, &sale->lots[lot]))
-			operator_say_control(task, task->names[0], r == SALE_CONTROL_NO_SALE ? LEDGER_NOT_FOUND : r);
+			operator_say_control(task, task->names[0], r);
 	}
 	free(sale);
 }
@@ -298,7 +302,8 @@ static void work_change(struct ledger_task *task)
 		change_lots(task, lots);
 		return;
 	}
-	r = sale_control_update(operator_control(task), slice_of(task->names[0]), given, &change, &actor);
+	r = sale_control_update(operator_control_take(task), slice_of(task->names[0]), given, &change, &actor);
+	operator_control_end(task);
 	if (r)
 		operator_say_control(task, task->names[0], r);
 	else

@@ -3,7 +3,11 @@
 
 #include "gate/ledger_task.h"
 
-struct sale_control *operator_control(const struct ledger_task *task);
+/* The turn to change sales (workers/sale_turn.h). */
+struct sale_control *operator_control_take(const struct ledger_task *task);
+void operator_control_end(const struct ledger_task *task);
+/* As ledger_task_repeats(), of an outcome of sale control. */
+bool operator_control_repeats(struct ledger_task *task, int *r);
 /* Says what a refusal or a failure of sale control means; id: the sale's. */
 void operator_say_control(struct ledger_task *task, const char *id, int r);
 /* A sale as the gates see it. */

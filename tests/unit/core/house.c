@@ -205,7 +205,7 @@ void house_create(struct house *house, struct sale *draft)
 	struct ledger_actor actor = house_actor();
 	uint32_t lot;
 
-	assert_int_equal(sale_control_create(house->control, draft, &actor, &lot), LEDGER_DONE);
+	assert_int_equal(sale_control_create(house->control, draft, &actor, &lot), SALE_CONTROL_DONE);
 	free(draft);
 }
 
@@ -219,7 +219,7 @@ int house_move(struct house *house, const char *id, enum sale_action action)
 void house_sell(struct house *house, const char *id)
 {
 	house_create(house, house_draft(id));
-	assert_int_equal(house_move(house, id, SALE_START), LEDGER_DONE);
+	assert_int_equal(house_move(house, id, SALE_START), SALE_CONTROL_DONE);
 }
 
 struct sale *house_sale(struct house *house, const char *id)

@@ -97,7 +97,7 @@ static void test_the_window_is_asked_first(void **state)
 	shop = open_shop(house);
 	assert_int_equal(screen(&shop, 0, &may_return), VERDICT_SALE_NOT_OPEN);
 	close_shop(&shop);
-	assert_int_equal(house_move(house, "drop", SALE_ARM), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_ARM), SALE_CONTROL_DONE);
 	shop = open_shop(house);
 	assert_int_equal(screen(&shop, 0, &may_return), VERDICT_SALE_NOT_OPEN);
 	house_pass(999);
@@ -118,11 +118,11 @@ static void test_a_paused_and_an_ended_sale_say_so(void **state)
 	struct shop shop;
 
 	house_sell(house, "drop");
-	assert_int_equal(house_move(house, "drop", SALE_PAUSE), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_PAUSE), SALE_CONTROL_DONE);
 	shop = open_shop(house);
 	assert_int_equal(screen(&shop, 0, &may_return), VERDICT_SALE_PAUSED);
 	close_shop(&shop);
-	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_END), SALE_CONTROL_DONE);
 	shop = open_shop(house);
 	assert_int_equal(screen(&shop, 0, &may_return), VERDICT_SALE_ENDED);
 	close_shop(&shop);
@@ -182,7 +182,7 @@ static void test_added_units_lift_the_latch(void **state)
 	shop = open_shop(house);
 	sell_out(&shop, ids);
 	assert_int_equal(buy(&shop, &purchase, 1, "cid", "", 1), VERDICT_SOLD_OUT);
-	assert_int_equal(sale_control_add(house->control, SLICE("drop"), SLICE("SHOE"), 1, &actor), LEDGER_DONE);
+	assert_int_equal(sale_control_add(house->control, SLICE("drop"), SLICE("SHOE"), 1, &actor), SALE_CONTROL_DONE);
 	assert_int_equal(screen(&shop, 1, &may_return), VERDICT_NONE);
 	close_shop(&shop);
 }
@@ -404,7 +404,7 @@ static void test_limit_and_rate_are_asked_before_the_units(void **state)
 	draft->rate_requests = 2;
 	draft->rate_seconds = 60;
 	house_create(house, draft);
-	assert_int_equal(house_move(house, "drop", SALE_START), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_START), SALE_CONTROL_DONE);
 	shop = open_shop(house);
 	assert_int_equal(buy(&shop, &purchase, 0, "ann", "", 3), VERDICT_NONE);
 	assert_int_equal(purchase.rate_left, 1);
@@ -514,7 +514,7 @@ static void test_a_full_outbox_is_overload(void **state)
 
 	draft->lots[0].allocated = HOUSE_ON_HAND;
 	house_create(house, draft);
-	assert_int_equal(house_move(house, "drop", SALE_START), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_START), SALE_CONTROL_DONE);
 	shop = open_shop(house);
 	do {
 		snprintf(buyer, sizeof(buyer), "buyer-%d", taken++);

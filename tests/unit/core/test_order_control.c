@@ -32,7 +32,7 @@ static struct uuid expired_order(struct house *house, uint32_t rate_requests)
 	draft->rate_requests = rate_requests;
 	draft->rate_seconds = 60;
 	house_create(house, draft);
-	assert_int_equal(house_move(house, "drop", SALE_START), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_START), SALE_CONTROL_DONE);
 	id = house_buy(house, "drop", 0, "ann", "k", 2);
 	house_pass(HOUSE_HOLD_S * 1000);
 	assert_int_equal(house_expire(house), 1);
@@ -241,7 +241,7 @@ static struct uuid confirmed_order_of_a_forgotten_sale(struct house *house)
 	house_sell(house, "drop");
 	id = house_buy(house, "drop", 0, "ann", "k", 2);
 	house_settle(house, &id, ORDER_CONFIRM);
-	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_END), SALE_CONTROL_DONE);
 	assert_int_equal(sale_control_care(house->control, clock_wall_ms(), true), 0);
 	house_pass(HOUSE_RETENTION_MS + 1);
 	assert_int_equal(sale_control_care(house->control, clock_wall_ms(), true), 0);
@@ -284,7 +284,7 @@ static void test_a_late_confirm_after_the_sale_is_forgotten_is_refused(void **st
 	struct uuid old = expired_order(house, 0);
 	struct ledger_order fresh;
 
-	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_END), SALE_CONTROL_DONE);
 	assert_int_equal(sale_control_care(house->control, clock_wall_ms(), true), 0);
 	house_pass(HOUSE_RETENTION_MS + 1);
 	assert_int_equal(sale_control_care(house->control, clock_wall_ms(), true), 0);

@@ -45,14 +45,14 @@ static void test_a_new_sale_is_a_draft_that_the_catalog_shows(void **state)
 	house_create(house, house_draft("drop"));
 	assert_int_equal(house_shown(house, "drop"), SALE_DRAFT);
 	assert_int_equal(house_on_hand(house, "SHIRT"), HOUSE_ON_HAND - 10);
-	assert_int_equal(sale_control_create(house->control, draft, &actor, &lot), LEDGER_EXISTS);
+	assert_int_equal(sale_control_create(house->control, draft, &actor, &lot), SALE_CONTROL_EXISTS);
 	strcpy(draft->id, "other");
 	strcpy(draft->lots[1].sku, "HAT");
-	assert_int_equal(sale_control_create(house->control, draft, &actor, &lot), LEDGER_NOT_FOUND);
+	assert_int_equal(sale_control_create(house->control, draft, &actor, &lot), SALE_CONTROL_NO_ITEM);
 	assert_int_equal(lot, 1);
 	strcpy(draft->lots[1].sku, "SHOE");
 	draft->lots[1].allocated = HOUSE_ON_HAND;
-	assert_int_equal(sale_control_create(house->control, draft, &actor, &lot), LEDGER_NOT_ENOUGH);
+	assert_int_equal(sale_control_create(house->control, draft, &actor, &lot), SALE_CONTROL_NOT_ENOUGH);
 	assert_int_equal(house_shown(house, "other"), 0);
 	free(draft);
 	house_assert_audit(house);
@@ -65,12 +65,12 @@ static void test_each_move_is_in_the_ledger_and_in_the_catalog(void **state)
 		int outcome;
 		enum sale_state after;
 	} moves[] = {
-		{SALE_PAUSE, LEDGER_WRONG_STATE, SALE_DRAFT}, {SALE_ARM, LEDGER_DONE, SALE_ARMED},
-		{SALE_ARM, LEDGER_ALREADY, SALE_ARMED},       {SALE_RESUME, LEDGER_WRONG_STATE, SALE_ARMED},
-		{SALE_START, LEDGER_DONE, SALE_OPEN},         {SALE_START, LEDGER_ALREADY, SALE_OPEN},
-		{SALE_PAUSE, LEDGER_DONE, SALE_PAUSED},       {SALE_START, LEDGER_WRONG_STATE, SALE_PAUSED},
-		{SALE_RESUME, LEDGER_DONE, SALE_OPEN},        {SALE_END, LEDGER_DONE, SALE_ENDED},
-		{SALE_END, LEDGER_ALREADY, SALE_ENDED},       {SALE_RESUME, LEDGER_WRONG_STATE, SALE_ENDED},
+		{SALE_PAUSE, SALE_CONTROL_WRONG_STATE, SALE_DRAFT}, {SALE_ARM, SALE_CONTROL_DONE, SALE_ARMED},
+		{SALE_ARM, SALE_CONTROL_ALREADY, SALE_ARMED},       {SALE_RESUME, SALE_CONTROL_WRONG_STATE, SALE_ARMED},
+		{SALE_START, SALE_CONTROL_DONE, SALE_OPEN},         {SALE_START, SALE_CONTROL_ALREADY, SALE_OPEN},
+		{SALE_PAUSE, SALE_CONTROL_DONE, SALE_PAUSED},       {SALE_START, SALE_CONTROL_WRONG_STATE, SALE_PAUSED},
+		{SALE_RESUME, SALE_CONTROL_DONE, SALE_OPEN},        {SALE_END, SALE_CONTROL_DONE, SALE_ENDED},
+		{SALE_END, SALE_CONTROL_ALREADY, SALE_ENDED},       {SALE_RESUME, SALE_CONTROL_WRONG_STATE, SALE_ENDED},
 	};
 	struct house *house = *state;
 
@@ -84,7 +84,7 @@ static void test_each_move_is_in_the_ledger_and_in_the_catalog(void **state)
 		free(sale);
 		assert_int_equal(house_shown(house, "drop"), moves[i].after);
 	}
-	assert_int_equal(house_move(house, "none", SALE_ARM), LEDGER_NOT_FOUND);
+	assert_int_equal(house_move(house, "none", SALE_ARM), SALE_CONTROL_NO_SALE);
 }
 
 static void test_arming_raises_the_epoch_and_fills_the_stock(void **state)
@@ -94,7 +94,7 @@ static void test_arming_raises_the_epoch_and_fills_the_stock(void **state)
 
 	house_create(house, house_draft("drop"));
 	sale = house_sale(house, "drop");
-	assert_int_equal(house_move(house, "drop", SALE_ARM), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_ARM), SALE_CONTROL_DONE);
 	house_assert_lot(house, "drop", 0, 10, 0, 0, 0);
 	house_assert_lot(house, "drop", 1, 5, 0, 0, 0);
 	(void)house_buy(house, "drop", 0, "ann", "k", 1);
@@ -114,7 +114,7 @@ static void test_a_failed_arming_leaves_no_stock_behind(void **state)
 	failpoints_set("");
 	assert_int_equal(house->stock->ops->snapshot(house->stock, house_number(house, "drop"), lots, &count), STOCK_UNKNOWN_SALE);
 	assert_int_equal(house_shown(house, "drop"), SALE_DRAFT);
-	assert_int_equal(house_move(house, "drop", SALE_ARM), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_ARM), SALE_CONTROL_DONE);
 	house_assert_lot(house, "drop", 0, 10, 0, 0, 0);
 }
 
@@ -137,7 +137,7 @@ static void test_changes_end_step_by_step(void **state)
 	change->opens_at_ms = HOUSE_NOW_MS + 100000;
 	change->closes_at_ms = HOUSE_NOW_MS + 200000;
 	change->late_confirm = true;
-	assert_int_equal(sale_control_update(house->control, SLICE("drop"), all, change, &actor), LEDGER_DONE);
+	assert_int_equal(sale_control_update(house->control, SLICE("drop"), all, change, &actor), SALE_CONTROL_DONE);
 	sale = house_sale(house, "drop");
 	assert_string_equal(sale->name, "New");
 	assert_string_equal(sale->currency, "USD");
@@ -154,11 +154,11 @@ static void test_changes_end_step_by_step(void **state)
 	change->closes_at_ms = change->opens_at_ms;
 	assert_int_equal(sale_control_update(house->control, SLICE("drop"), SALE_FIELD_CLOSES, change, &actor),
 			 SALE_CONTROL_BAD_TIMES);
-	assert_int_equal(house_move(house, "drop", SALE_ARM), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_ARM), SALE_CONTROL_DONE);
 	for (unsigned field = 1; field <= SALE_FIELD_ANNOUNCE; field *= 2) {
 		change->closes_at_ms = HOUSE_NOW_MS + 300000;
 		assert_int_equal(sale_control_update(house->control, SLICE("drop"), field, change, &actor),
-				 field & SALE_FIELDS_ARMED ? LEDGER_DONE : SALE_CONTROL_LOADED);
+				 field & SALE_FIELDS_ARMED ? SALE_CONTROL_DONE : SALE_CONTROL_LOADED);
 	}
 	/* It is open by the clock, though nobody has written it down yet: what sells is not moved out of its window. */
 	house_pass(100000);
@@ -166,13 +166,14 @@ static void test_changes_end_step_by_step(void **state)
 	for (int i = 0; i < 2; i++) {
 		for (unsigned field = 1; field <= SALE_FIELD_ANNOUNCE; field *= 2)
 			assert_int_equal(sale_control_update(house->control, SLICE("drop"), field, change, &actor),
-					 field & SALE_FIELDS_HARMLESS ? LEDGER_DONE : SALE_CONTROL_FROZEN);
+					 field & SALE_FIELDS_HARMLESS ? SALE_CONTROL_DONE : SALE_CONTROL_FROZEN);
 		assert_int_equal(care(house), 0);
 		assert_int_equal(house_shown(house, "drop"), SALE_OPEN);
 	}
-	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
-	assert_int_equal(sale_control_update(house->control, SLICE("drop"), SALE_FIELD_NAME, change, &actor), LEDGER_WRONG_STATE);
-	assert_int_equal(sale_control_update(house->control, SLICE("none"), SALE_FIELD_NAME, change, &actor), LEDGER_NOT_FOUND);
+	assert_int_equal(house_move(house, "drop", SALE_END), SALE_CONTROL_DONE);
+	assert_int_equal(sale_control_update(house->control, SLICE("drop"), SALE_FIELD_NAME, change, &actor),
+			 SALE_CONTROL_WRONG_STATE);
+	assert_int_equal(sale_control_update(house->control, SLICE("none"), SALE_FIELD_NAME, change, &actor), SALE_CONTROL_NO_SALE);
 	free(change);
 }
 
@@ -184,9 +185,9 @@ static void test_an_armed_sale_opens_at_the_time_that_it_was_given_last(void **s
 
 	change->opens_at_ms = HOUSE_NOW_MS + 5000;
 	house_create(house, sale_copy(change));
-	assert_int_equal(house_move(house, "drop", SALE_ARM), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_ARM), SALE_CONTROL_DONE);
 	change->opens_at_ms = SALE_NO_TIME;
-	assert_int_equal(sale_control_update(house->control, SLICE("drop"), SALE_FIELD_OPENS, change, &actor), LEDGER_DONE);
+	assert_int_equal(sale_control_update(house->control, SLICE("drop"), SALE_FIELD_OPENS, change, &actor), SALE_CONTROL_DONE);
 	house_pass(6000);
 	assert_int_equal(care(house), 0);
 	assert_int_equal(house_shown(house, "drop"), SALE_ARMED);
@@ -195,7 +196,7 @@ static void test_an_armed_sale_opens_at_the_time_that_it_was_given_last(void **s
 	assert_int_equal(sale_control_update(house->control, SLICE("drop"), SALE_FIELD_OPENS, change, &actor),
 			 SALE_CONTROL_PAST_OPENS);
 	change->opens_at_ms = HOUSE_NOW_MS + 9000;
-	assert_int_equal(sale_control_update(house->control, SLICE("drop"), SALE_FIELD_OPENS, change, &actor), LEDGER_DONE);
+	assert_int_equal(sale_control_update(house->control, SLICE("drop"), SALE_FIELD_OPENS, change, &actor), SALE_CONTROL_DONE);
 	house_pass(3000);
 	assert_int_equal(care(house), 0);
 	assert_int_equal(house_shown(house, "drop"), SALE_OPEN);
@@ -219,10 +220,10 @@ static void test_a_disarmed_sale_is_a_draft_that_is_changed_and_armed_again(void
 	house_create(house, sale_copy(change));
 	assert_int_equal(care(house), 0); /* the clock arms it */
 	assert_int_equal(house_shown(house, "drop"), SALE_ARMED);
-	assert_int_equal(add(house, "drop", "SHIRT", 4), LEDGER_DONE);
-	assert_int_equal(withdraw(house, "drop", "SHOE", 1, &taken), LEDGER_DONE);
-	assert_int_equal(house_move(house, "drop", SALE_DISARM), LEDGER_DONE);
-	assert_int_equal(house_move(house, "drop", SALE_DISARM), LEDGER_ALREADY);
+	assert_int_equal(add(house, "drop", "SHIRT", 4), SALE_CONTROL_DONE);
+	assert_int_equal(withdraw(house, "drop", "SHOE", 1, &taken), SALE_CONTROL_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_DISARM), SALE_CONTROL_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_DISARM), SALE_CONTROL_ALREADY);
 	assert_int_equal(house_shown(house, "drop"), SALE_DRAFT);
 	assert_int_equal(house->stock->ops->snapshot(house->stock, house_number(house, "drop"), lots, &count), STOCK_UNKNOWN_SALE);
 	house_pass(1000);
@@ -230,8 +231,8 @@ static void test_a_disarmed_sale_is_a_draft_that_is_changed_and_armed_again(void
 	assert_int_equal(house_shown(house, "drop"), SALE_DRAFT);
 	change->limit_per_buyer = 2;
 	actor = house_actor();
-	assert_int_equal(sale_control_update(house->control, SLICE("drop"), SALE_FIELD_LIMIT, change, &actor), LEDGER_DONE);
-	assert_int_equal(house_move(house, "drop", SALE_ARM), LEDGER_DONE);
+	assert_int_equal(sale_control_update(house->control, SLICE("drop"), SALE_FIELD_LIMIT, change, &actor), SALE_CONTROL_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_ARM), SALE_CONTROL_DONE);
 	house_assert_lot(house, "drop", 0, 14, 0, 0, 0);
 	house_assert_lot(house, "drop", 1, 4, 0, 0, 1);
 	house_pass(5000);
@@ -248,9 +249,9 @@ static void test_a_disarmed_sale_is_deleted(void **state)
 	struct house *house = *state;
 
 	house_create(house, house_draft("drop"));
-	assert_int_equal(house_move(house, "drop", SALE_ARM), LEDGER_DONE);
-	assert_int_equal(house_move(house, "drop", SALE_DISARM), LEDGER_DONE);
-	assert_int_equal(house_move(house, "drop", SALE_DELETE), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_ARM), SALE_CONTROL_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_DISARM), SALE_CONTROL_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_DELETE), SALE_CONTROL_DONE);
 	assert_int_equal(house_on_hand(house, "SHIRT"), HOUSE_ON_HAND);
 	assert_int_equal(house_on_hand(house, "SHOE"), HOUSE_ON_HAND);
 	house_assert_audit(house);
@@ -263,24 +264,24 @@ static void test_what_has_sold_is_not_disarmed_and_sells_on(void **state)
 	struct uuid order;
 
 	house_create(house, house_draft("drop"));
-	assert_int_equal(house_move(house, "drop", SALE_ARM), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_ARM), SALE_CONTROL_DONE);
 	order = house_buy(house, "drop", 0, "ann", "k", 1);
-	assert_int_equal(house_move(house, "drop", SALE_DISARM), LEDGER_HAS_ORDERS);
+	assert_int_equal(house_move(house, "drop", SALE_DISARM), SALE_CONTROL_HAS_ORDERS);
 	assert_int_equal(house_shown(house, "drop"), SALE_ARMED);
 	house_assert_lot(house, "drop", 0, 9, 1, 0, 0);
 	house_settle(house, &order, ORDER_CONFIRM);
 	(void)house_buy(house, "drop", 0, "ben", "k", 1);
 	house_assert_lot(house, "drop", 0, 8, 1, 1, 0);
-	assert_int_equal(house_move(house, "drop", SALE_START), LEDGER_DONE);
-	assert_int_equal(house_move(house, "drop", SALE_DISARM), LEDGER_WRONG_STATE);
+	assert_int_equal(house_move(house, "drop", SALE_START), SALE_CONTROL_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_DISARM), SALE_CONTROL_WRONG_STATE);
 	house_assert_audit(house);
 }
 
 static void disarm_meanwhile(struct house *house)
 {
 	house->during = NULL;
-	assert_int_equal(house_move(house, "drop", SALE_DISARM), LEDGER_DONE);
-	assert_int_equal(house_move(house, "drop", SALE_ARM), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_DISARM), SALE_CONTROL_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_ARM), SALE_CONTROL_DONE);
 }
 
 /* Granted before, in the journal behind: it is refused there and comes back, whatever the sale is by then. */
@@ -293,7 +294,7 @@ static void test_a_purchase_on_its_way_while_its_sale_is_disarmed_is_void(void *
 	};
 
 	house_create(house, house_draft("drop"));
-	assert_int_equal(house_move(house, "drop", SALE_ARM), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_ARM), SALE_CONTROL_DONE);
 	item.event.sale = house_number(house, "drop");
 	item.event.id = uuid_make(&house->ids, clock_wall_ms(), item.event.sale);
 	house->stock->ops->reserve(house->stock, &item, 1);
@@ -320,8 +321,8 @@ static void test_a_sale_whose_journal_is_elsewhere_is_not_disarmed(void **state)
 
 	house_create(house, house_draft("drop"));
 	assert_int_equal(sale_control_new(&control, &settings), 0);
-	assert_int_equal(sale_control_move(control, SLICE("drop"), SALE_DISARM, &actor), LEDGER_ALREADY);
-	assert_int_equal(sale_control_move(control, SLICE("drop"), SALE_ARM, &actor), LEDGER_DONE);
+	assert_int_equal(sale_control_move(control, SLICE("drop"), SALE_DISARM, &actor), SALE_CONTROL_ALREADY);
+	assert_int_equal(sale_control_move(control, SLICE("drop"), SALE_ARM, &actor), SALE_CONTROL_DONE);
 	assert_int_equal(sale_control_move(control, SLICE("drop"), SALE_DISARM, &actor), SALE_CONTROL_NO_PROOF);
 	assert_int_equal(house_shown(house, "drop"), SALE_ARMED);
 	(void)house_buy(house, "drop", 0, "ann", "k", 1);
@@ -337,18 +338,18 @@ static void test_added_units_are_in_the_ledger_and_for_sale(void **state)
 	uint32_t taken;
 
 	house_create(house, house_draft("drop"));
-	assert_int_equal(add(house, "drop", "SHIRT", 4), LEDGER_WRONG_STATE); /* a draft */
-	assert_int_equal(withdraw(house, "drop", "SHIRT", 4, &taken), LEDGER_WRONG_STATE);
-	assert_int_equal(house_move(house, "drop", SALE_START), LEDGER_DONE);
-	assert_int_equal(add(house, "drop", "SHIRT", 4), LEDGER_DONE);
+	assert_int_equal(add(house, "drop", "SHIRT", 4), SALE_CONTROL_WRONG_STATE); /* a draft */
+	assert_int_equal(withdraw(house, "drop", "SHIRT", 4, &taken), SALE_CONTROL_WRONG_STATE);
+	assert_int_equal(house_move(house, "drop", SALE_START), SALE_CONTROL_DONE);
+	assert_int_equal(add(house, "drop", "SHIRT", 4), SALE_CONTROL_DONE);
 	house_assert_lot(house, "drop", 0, 14, 0, 0, 0);
 	assert_int_equal(house_on_hand(house, "SHIRT"), HOUSE_ON_HAND - 14);
-	assert_int_equal(add(house, "drop", "SHIRT", HOUSE_ON_HAND), LEDGER_NOT_ENOUGH);
-	assert_int_equal(add(house, "drop", "HAT", 1), LEDGER_NOT_FOUND);
-	assert_int_equal(add(house, "none", "SHIRT", 1), LEDGER_NOT_FOUND);
+	assert_int_equal(add(house, "drop", "SHIRT", HOUSE_ON_HAND), SALE_CONTROL_NOT_ENOUGH);
+	assert_int_equal(add(house, "drop", "HAT", 1), SALE_CONTROL_NO_SALE);
+	assert_int_equal(add(house, "none", "SHIRT", 1), SALE_CONTROL_NO_SALE);
 	house_assert_lot(house, "drop", 0, 14, 0, 0, 0);
-	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
-	assert_int_equal(add(house, "drop", "SHIRT", 1), LEDGER_WRONG_STATE);
+	assert_int_equal(house_move(house, "drop", SALE_END), SALE_CONTROL_DONE);
+	assert_int_equal(add(house, "drop", "SHIRT", 1), SALE_CONTROL_WRONG_STATE);
 	house_assert_audit(house);
 }
 
@@ -440,8 +441,8 @@ static void test_withdrawing_takes_what_is_there(void **state)
 	assert_int_equal(withdraw(house, "drop", "SHOE", 100, &taken), 0);
 	assert_int_equal(taken, 0);
 	assert_int_equal(house->appends, 0);
-	assert_int_equal(withdraw(house, "drop", "HAT", 1, &taken), LEDGER_NOT_FOUND);
-	assert_int_equal(withdraw(house, "none", "SHOE", 1, &taken), LEDGER_NOT_FOUND);
+	assert_int_equal(withdraw(house, "drop", "HAT", 1, &taken), SALE_CONTROL_NO_SALE);
+	assert_int_equal(withdraw(house, "none", "SHOE", 1, &taken), SALE_CONTROL_NO_SALE);
 	house_assert_audit(house);
 }
 
@@ -484,9 +485,9 @@ static void test_a_withdrawal_with_a_key_takes_once_whatever_died(void **state)
 	house_sell(house, "drop");
 	assert_int_equal(withdraw_for(house, &request, 4, true, &taken), 0);
 	assert_int_equal(taken, 4);
-	assert_int_equal(withdraw_for(house, &request, 4, true, &taken), LEDGER_REPEATED);
+	assert_int_equal(withdraw_for(house, &request, 4, true, &taken), SALE_CONTROL_REPEATED);
 	assert_int_equal(taken, 4);
-	assert_int_equal(withdraw_for(house, &other_body, 5, true, &taken), LEDGER_KEY_REUSED);
+	assert_int_equal(withdraw_for(house, &other_body, 5, true, &taken), SALE_CONTROL_KEY_REUSED);
 	house_assert_lot(house, "drop", 0, 6, 0, 0, 4);
 	house_assert_audit(house);
 }
@@ -517,10 +518,10 @@ static void test_a_retried_withdrawal_takes_once_while_the_ledger_is_behind(void
 	assert_int_equal(house_append(house, &house->last, clock_mono_ns(), NULL), JOURNAL_DURABLE);
 	assert_int_equal(withdraw_for(house, &request, 4, true, &taken), 0);
 	assert_int_equal(taken, 4);
-	assert_int_equal(withdraw_for(house, &other_body, 5, true, &taken), LEDGER_KEY_REUSED);
+	assert_int_equal(withdraw_for(house, &other_body, 5, true, &taken), SALE_CONTROL_KEY_REUSED);
 	house->ledger->ops = ops;
 	house_assert_lot(house, "drop", 0, 6, 0, 0, 4);
-	assert_int_equal(withdraw_for(house, &request, 4, true, &taken), LEDGER_REPEATED);
+	assert_int_equal(withdraw_for(house, &request, 4, true, &taken), SALE_CONTROL_REPEATED);
 	assert_int_equal(taken, 4);
 	house_assert_audit(house);
 }
@@ -533,9 +534,9 @@ static void test_a_move_with_a_key_is_not_repeated(void **state)
 
 	house_create(house, house_draft("drop"));
 	actor.request = &request;
-	assert_int_equal(sale_control_move(house->control, SLICE("drop"), SALE_START, &actor), LEDGER_DONE);
-	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
-	assert_int_equal(sale_control_move(house->control, SLICE("drop"), SALE_START, &actor), LEDGER_REPEATED);
+	assert_int_equal(sale_control_move(house->control, SLICE("drop"), SALE_START, &actor), SALE_CONTROL_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_END), SALE_CONTROL_DONE);
+	assert_int_equal(sale_control_move(house->control, SLICE("drop"), SALE_START, &actor), SALE_CONTROL_REPEATED);
 	assert_int_equal(house_shown(house, "drop"), SALE_ENDED);
 }
 
@@ -548,13 +549,13 @@ static void test_a_drafts_lots_are_changed_until_it_is_armed(void **state)
 
 	house_create(house, house_draft("drop"));
 	assert_int_equal(sale_control_set_lots(house->control, SLICE("none"), lots, 2, &actor, &lot), SALE_CONTROL_NO_SALE);
-	assert_int_equal(sale_control_set_lots(house->control, SLICE("drop"), lots, 2, &actor, &lot), LEDGER_DONE);
+	assert_int_equal(sale_control_set_lots(house->control, SLICE("drop"), lots, 2, &actor, &lot), SALE_CONTROL_DONE);
 	assert_int_equal(house_on_hand(house, "SHIRT"), HOUSE_ON_HAND - 2);
 	assert_int_equal(house_on_hand(house, "SHOE"), HOUSE_ON_HAND - 7);
-	assert_int_equal(house_move(house, "drop", SALE_START), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_START), SALE_CONTROL_DONE);
 	assert_int_equal(house_lot(house, "drop", 0).available, 2);
 	assert_int_equal(house_lot(house, "drop", 1).available, 7);
-	assert_int_equal(sale_control_set_lots(house->control, SLICE("drop"), lots, 2, &actor, &lot), LEDGER_WRONG_STATE);
+	assert_int_equal(sale_control_set_lots(house->control, SLICE("drop"), lots, 2, &actor, &lot), SALE_CONTROL_WRONG_STATE);
 	house_assert_audit(house);
 }
 
@@ -602,7 +603,7 @@ static void test_what_an_ended_sale_has_left_goes_back_to_its_items(void **state
 	held = house_buy(house, "drop", 0, "ann", "k", 2);
 	confirmed = house_buy(house, "drop", 0, "ben", "k", 1);
 	house_settle(house, &confirmed, ORDER_CONFIRM);
-	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_END), SALE_CONTROL_DONE);
 	house_assert_lot(house, "drop", 0, 7, 2, 1, 0);
 	assert_int_equal(care(house), 0);
 	assert_int_equal(house->last.kind, EVENT_WITHDRAWN);
@@ -628,12 +629,12 @@ static void test_a_draft_is_deleted_and_not_ended(void **state)
 
 	house_create(house, house_draft("drop"));
 	number = house_number(house, "drop");
-	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_WRONG_STATE);
+	assert_int_equal(house_move(house, "drop", SALE_END), SALE_CONTROL_WRONG_STATE);
 	assert_int_equal(house_shown(house, "drop"), SALE_DRAFT);
-	assert_int_equal(house_move(house, "drop", SALE_DELETE), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_DELETE), SALE_CONTROL_DONE);
 	assert_int_equal(house_shown(house, "drop"), 0);
 	assert_int_equal(house->stock->ops->snapshot(house->stock, number, lots, &count), STOCK_UNKNOWN_SALE);
-	assert_int_equal(house_move(house, "drop", SALE_ARM), LEDGER_NOT_FOUND);
+	assert_int_equal(house_move(house, "drop", SALE_ARM), SALE_CONTROL_NO_SALE);
 	assert_int_equal(care(house), 0);
 	assert_int_equal(house_on_hand(house, "SHIRT"), HOUSE_ON_HAND);
 	assert_int_equal(house_on_hand(house, "SHOE"), HOUSE_ON_HAND);
@@ -693,7 +694,7 @@ static void test_the_clock_leaves_a_draft_alone_that_is_not_scheduled(void **sta
 		assert_int_equal(care(house), 0);
 		assert_int_equal(house_shown(house, "drop"), SALE_DRAFT);
 	}
-	assert_int_equal(change(house, SALE_FIELD_OPENS | SALE_FIELD_SCHEDULE, HOUSE_NOW_MS + 4000, 0), LEDGER_DONE);
+	assert_int_equal(change(house, SALE_FIELD_OPENS | SALE_FIELD_SCHEDULE, HOUSE_NOW_MS + 4000, 0), SALE_CONTROL_DONE);
 	assert_int_equal(care(house), 0);
 	assert_int_equal(house_shown(house, "drop"), SALE_ARMED);
 	house_pass(1000);
@@ -706,7 +707,7 @@ static void test_leftovers_that_the_journal_refused_are_asked_for_again(void **s
 	struct house *house = *state;
 
 	house_sell(house, "drop");
-	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_END), SALE_CONTROL_DONE);
 	house->pretend = JOURNAL_REFUSED;
 	assert_int_equal(care(house), SALE_CONTROL_JOURNAL_AWAY);
 	house_assert_lot(house, "drop", 0, 10, 0, 0, 0);
@@ -730,7 +731,7 @@ static void test_an_ended_sale_is_forgotten_after_the_retention_and_not_while_it
 	house_sell(house, "drop");
 	number = house_number(house, "drop");
 	held = house_buy(house, "drop", 0, "ann", "k", 1);
-	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_END), SALE_CONTROL_DONE);
 	house_pass(HOUSE_RETENTION_MS);
 	assert_int_equal(care(house), 0);
 	house_pass(1);
@@ -741,7 +742,7 @@ static void test_an_ended_sale_is_forgotten_after_the_retention_and_not_while_it
 	assert_int_equal(house_shown(house, "drop"), 0);
 	assert_int_equal(house->stock->ops->snapshot(house->stock, number, lots, &count), STOCK_UNKNOWN_SALE);
 	assert_int_equal(house_on_hand(house, "SHIRT"), HOUSE_ON_HAND);
-	assert_int_equal(withdraw(house, "drop", "SHIRT", 1, &taken), LEDGER_WRONG_STATE);
+	assert_int_equal(withdraw(house, "drop", "SHIRT", 1, &taken), SALE_CONTROL_WRONG_STATE);
 	assert_int_equal(care(house), 0);
 	house_assert_audit(house);
 }
@@ -751,7 +752,7 @@ static void test_an_ended_sale_is_kept_through_the_retention(void **state)
 	struct house *house = *state;
 
 	house_sell(house, "drop");
-	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_END), SALE_CONTROL_DONE);
 	house_pass(HOUSE_RETENTION_MS);
 	assert_int_equal(care(house), 0);
 	assert_int_equal(house_shown(house, "drop"), SALE_ENDED);
@@ -807,8 +808,8 @@ static void test_a_paused_sale_ends_by_the_clock_but_is_not_opened_by_it(void **
 	struct house *house = *state;
 
 	create_timed(house, HOUSE_NOW_MS + 1000, HOUSE_NOW_MS + 5000);
-	assert_int_equal(house_move(house, "drop", SALE_START), LEDGER_DONE); /* by hand, before its time */
-	assert_int_equal(house_move(house, "drop", SALE_PAUSE), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_START), SALE_CONTROL_DONE); /* by hand, before its time */
+	assert_int_equal(house_move(house, "drop", SALE_PAUSE), SALE_CONTROL_DONE);
 	house_pass(2000);
 	assert_int_equal(care(house), 0);
 	assert_int_equal(house_shown(house, "drop"), SALE_PAUSED);
@@ -905,7 +906,7 @@ static void sell_elsewhere(void)
 {
 	struct ledger_actor actor = house_actor();
 
-	assert_int_equal(sale_control_move(other.control, SLICE("drop"), SALE_START, &actor), LEDGER_DONE);
+	assert_int_equal(sale_control_move(other.control, SLICE("drop"), SALE_START, &actor), SALE_CONTROL_DONE);
 	(void)house_buy(other.house, "drop", 0, "ann", "k", 1);
 }
 
@@ -967,7 +968,7 @@ static void test_what_a_forgotten_sale_still_holds_keeps_it_from_being_past(void
 
 	house_sell(house, "drop");
 	(void)house_buy(house, "drop", 0, "ann", "k", 1);
-	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_END), SALE_CONTROL_DONE);
 	assert_int_equal(care(house), 0);
 	shared.local = false;
 	house->stock->ops = &shared;
@@ -1126,7 +1127,7 @@ static void test_a_sale_that_only_the_clock_has_opened_is_stopped(void **state)
 
 	draft->opens_at_ms = clock_wall_ms() + 1000;
 	house_create(house, draft);
-	assert_int_equal(house_move(house, "drop", SALE_ARM), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_ARM), SALE_CONTROL_DONE);
 	house_pass(1500);
 	assert_int_equal(brake(house, true), 0);
 	assert_int_equal(ask(house, "ann"), STOCK_PAUSED);

@@ -239,7 +239,7 @@ static void test_drafts_are_shown_but_have_no_stock(void **state)
 	assert_int_equal(house_shown(house, "drop"), SALE_DRAFT);
 	assert_int_equal(house->stock->ops->snapshot(house->stock, house_number(house, "drop"), lots, &count), STOCK_UNKNOWN_SALE);
 	sale = house_sale(house, "drop");
-	assert_int_equal(house_move(house, "drop", SALE_START), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_START), SALE_CONTROL_DONE);
 	free(sale);
 	house_assert_lot(house, "drop", 0, 10, 0, 0, 0);
 }
@@ -253,7 +253,7 @@ static void test_states_and_withdrawn_units_come_back(void **state)
 	house_sell(house, "drop");
 	assert_int_equal(sale_control_withdraw(house->control, SLICE("drop"), SLICE("SHIRT"), 4, false, &actor, &taken), 0);
 	assert_int_equal(sale_control_add(house->control, SLICE("drop"), SLICE("SHIRT"), 1, &actor), 0);
-	assert_int_equal(house_move(house, "drop", SALE_PAUSE), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_PAUSE), SALE_CONTROL_DONE);
 	restart(house, 1, 0);
 	assert_int_equal(house_shown(house, "drop"), SALE_PAUSED);
 	house_assert_lot(house, "drop", 0, 7, 0, 0, 4);
@@ -267,7 +267,7 @@ static void test_a_sale_that_ended_long_ago_is_left_out(void **state)
 	house_sell(house, "drop");
 	id = house_buy(house, "drop", 0, "ann", "k", 1);
 	house_settle(house, &id, ORDER_CONFIRM);
-	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_END), SALE_CONTROL_DONE);
 	assert_int_equal(sale_control_care(house->control, clock_wall_ms(), true), 0);
 	house_pass(HOUSE_RETENTION_MS);
 	restart(house, 1, 1);
@@ -284,7 +284,7 @@ static void test_a_sale_that_ended_long_ago_with_units_left_is_cared_for(void **
 
 	house_sell(house, "drop");
 	(void)house_buy(house, "drop", 0, "ann", "k", 1);
-	assert_int_equal(house_move(house, "drop", SALE_END), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_END), SALE_CONTROL_DONE);
 	house_pass(HOUSE_RETENTION_MS + 1);
 	restart(house, 1, 1);
 	assert_int_equal(house_expire(house), 1);

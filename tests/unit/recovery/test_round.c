@@ -704,7 +704,7 @@ static void test_sales_that_sell_come_first_and_small_ones_before_large_ones(voi
 	buy("large", "bob", 3);
 	buy("small", "ann", 1);
 	drain_to(tape.count);
-	assert_int_equal(house_move(house, "ended", SALE_END), LEDGER_DONE);
+	assert_int_equal(house_move(house, "ended", SALE_END), SALE_CONTROL_DONE);
 	rebuild(sales, 3);
 	for (size_t i = 0; i < 3; i++) {
 		assert_true(told[i].armed);

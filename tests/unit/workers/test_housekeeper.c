@@ -18,7 +18,7 @@ struct bench {
 	struct promises promises;
 	struct journal_worker *worker;
 	struct journal_client *client;
-	struct sale_control *control;
+	struct sale_turn *turn;
 	struct housekeeper *keeper;
 	struct sale_keeper *sales;
 	struct uuid order;
@@ -38,6 +38,7 @@ static int bench_open(void **state)
 static void start(struct bench *bench, size_t lane_size)
 {
 	struct house *house = bench->house;
+	struct sale_control *control;
 
 	assert_int_equal(metrics_new(&bench->metrics), 0);
 	promises_register(&bench->promises, bench->metrics);
@@ -50,13 +51,13 @@ static void start(struct bench *bench, size_t lane_size)
 											      .ack_deadline_ns = ACK_NS}),
 			 0);
 	assert_int_equal(journal_client_new(&bench->client, bench->lane, ACK_NS), 0);
-	assert_int_equal(sale_control_new(&bench->control,
-					  &(struct sale_control_settings){.ledger = house->ledger,
-									  .stock = house->stock,
-									  .catalog = house->catalog,
-									  .commit = journal_client_commit(bench->client),
-									  .retention_ms = HOUSE_RETENTION_MS}),
+	assert_int_equal(sale_control_new(&control, &(struct sale_control_settings){.ledger = house->ledger,
+										    .stock = house->stock,
+										    .catalog = house->catalog,
+										    .commit = journal_client_commit(bench->client),
+										    .retention_ms = HOUSE_RETENTION_MS}),
 			 0);
+	assert_int_equal(sale_turn_new(&bench->turn, control), 0);
 	assert_int_equal(housekeeper_new(&bench->keeper, &(struct housekeeper_settings){.stock = house->stock,
 											.catalog = house->catalog,
 											.journal_lane = bench->lane,
@@ -65,7 +66,7 @@ static void start(struct bench *bench, size_t lane_size)
 											.hold_grace_ns = 0}),
 			 0);
 	assert_int_equal(sale_keeper_new(&bench->sales, &(struct sale_keeper_settings){.ledger = house->ledger,
-										       .control = bench->control,
+										       .sales = bench->turn,
 										       .catalog = house->catalog,
 										       .metrics = bench->metrics,
 										       .promises = &bench->promises,
@@ -86,7 +87,7 @@ static void stop(struct bench *bench)
 	journal_worker_free(bench->worker);
 	housekeeper_free(bench->keeper);
 	journal_client_free(bench->client);
-	sale_control_free(bench->control);
+	sale_turn_free(bench->turn);
 	lane_free(bench->lane);
 	bench->keeper = NULL;
 }
@@ -142,7 +143,7 @@ static void hold_many(struct house *house)
 
 	draft->lots[0].allocated = HOLDS;
 	house_create(house, draft);
-	assert_int_equal(house_move(house, "drop", SALE_START), LEDGER_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_START), SALE_CONTROL_DONE);
 	for (int i = 0; i < HOLDS; i++) {
 		snprintf(buyer, sizeof(buyer), "buyer-%d", i);
 		(void)house_buy(house, "drop", 0, buyer, "k", 1);

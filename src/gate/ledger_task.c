@@ -47,7 +47,9 @@ static void on_complete(struct message *message, void *receiver)
 
 	if (waits && task->further && send_further(task))
 		return;
-	if (waits)
+	if (waits && task->then)
+		task->then(thread, task);
+	else if (waits)
 		gate_answer_handle(thread, &task->pending.handle, &task->reply);
 	ledger_task_free(task);
 }
@@ -187,7 +189,7 @@ static enum reply_retry retry_of(const struct ledger_task *task)
 	if (task->class == TASK_BRAKE)
 		return RETRY_STATES; /* the stock keeps no keys */
 	if (task->action)
-		return reply_retry_of(task->action);
+		return reply_retry_of(task->action, task->extend_to_ms != 0 || task->has_key);
 	return task->has_key ? RETRY_WITH_KEY : RETRY_AFTER_LOOK;
 }
 

@@ -17,6 +17,8 @@ struct ledger_task {
 	void (*work)(struct ledger_task *task);
 	/* Set by `work`: it cannot end it, and this is to go on, as a change. */
 	void (*further)(struct ledger_task *task);
+	/* Set by `work`: who goes on with the request when it is back on the loop's thread, and answers it. */
+	void (*then)(struct gate_thread *thread, struct ledger_task *task);
 	struct ledger_age_state age; /* of the ledger, from before it was read; of one that a drain fills */
 	struct reply reply;
 	json_t *body;                                              /* NULL where the route has none */
@@ -30,6 +32,9 @@ struct ledger_task {
 	struct ledger_log_filter log; /* the rest of it */
 	enum order_state state;       /* 0: any */
 	enum order_action action;     /* settlements */
+	int64_t extend_ns;            /* an extension's */
+	int64_t extend_to_ms;         /* the end that was fixed for it; 0: none */
+	bool repeated;                /* as of settlement_request */
 	uint32_t sale_number;         /* the brake */
 	struct ledger_order known; /* settlements: as a stock that keeps names has it, which may be ahead of the ledger; else its buyer is empty */
 	char actor[OPERATOR_NAME_MAX + 1];

@@ -41,10 +41,12 @@ enum reply_retry {
 	RETRY_EXTENDS,         /* counts from when it is asked */
 	RETRY_STATES,          /* says how it is to be, whoever has said otherwise since: pause, resume */
 };
-/* Of an order's confirm, cancel or extension: each but an extension finds what it wants done already. */
-static inline enum reply_retry reply_retry_of(enum order_action action)
+/* What a repeated settlement does: each but an extension without a key finds what it wants done already. */
+static inline enum reply_retry reply_retry_of(enum order_action action, bool has_key)
 {
-	return action == ORDER_EXTEND ? RETRY_EXTENDS : RETRY_CHANGES_NOTHING;
+	if (action != ORDER_EXTEND)
+		return RETRY_CHANGES_NOTHING;
+	return has_key ? RETRY_WITH_KEY : RETRY_EXTENDS;
 }
 /* journal-unavailable, of a change that the journal has refused; outcome-unknown, of one whose end it does not know. */
 void reply_change_refused(struct reply *reply);

@@ -104,7 +104,7 @@ struct ledger_dead_letter {
 struct ledger_request {
 	struct uuid id;   /* hash of its actor, route and key; of a change that moves units, the movement's id too */
 	struct uuid body; /* hash of its body: the same key with another body is another request */
-	int64_t outcome;  /* out, of one that was done before: the units that it withdrew; else 0 */
+	int64_t outcome; /* out, of one that was done before: the units that it withdrew, the end of the hold that it extends to; else 0 */
 };
 
 /* Who does it, for the operator log and for events. */
@@ -286,6 +286,11 @@ struct ledger_ops {
 
 	/* Whether it was done before: DONE (it was not), REPEATED (*request has its outcome), KEY_REUSED. */
 	int (*request_find)(struct ledger *ledger, struct ledger_request *request);
+	/*
+	 * Writes down a request whose change follows in a transaction of its own: what it is to come to (`outcome`) is fixed by who asks first. DONE; REPEATED
+	 * (*request has the outcome that was fixed), KEY_REUSED.
+	 */
+	int (*request_note)(struct ledger *ledger, struct ledger_request *request, int64_t at_ms);
 
 	int (*log_append)(struct ledger *ledger, const struct ledger_actor *actor, const char *action, struct slice subject,
 			  struct slice detail_json);

@@ -138,6 +138,24 @@ static void test_a_request_with_a_key_is_done_once(void **state)
 	kit_assert_audit(kit);
 }
 
+/* The first who asks fixes what it comes to. */
+static void test_a_request_that_is_noted_keeps_its_first_outcome(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct ledger_request first = request_of(1, 1), again = request_of(1, 1), other_body = request_of(1, 2);
+
+	first.outcome = INT64_C(1900000000123);
+	assert_int_equal(kit->ledger->ops->request_note(kit->ledger, &first, 1), LEDGER_DONE);
+	ledger_suite_restart(*state);
+	again.outcome = 7;
+	assert_int_equal(kit->ledger->ops->request_note(kit->ledger, &again, 2), LEDGER_REPEATED);
+	assert_true(again.outcome == first.outcome);
+	again.outcome = 7;
+	assert_int_equal(kit->ledger->ops->request_find(kit->ledger, &again), LEDGER_REPEATED);
+	assert_true(again.outcome == first.outcome);
+	assert_int_equal(kit->ledger->ops->request_note(kit->ledger, &other_body, 3), LEDGER_KEY_REUSED);
+}
+
 static void test_what_is_refused_uses_no_key_up(void **state)
 {
 	struct kit *kit = kit_of(state);
@@ -1146,6 +1164,7 @@ int ledger_suite_run(const struct ledger_suite_adapter *which)
 		TEST(test_received_units_are_counted_once_per_movement),
 		TEST(test_units_are_adjusted_with_a_reason_and_never_below_zero),
 		TEST(test_a_request_with_a_key_is_done_once),
+		TEST(test_a_request_that_is_noted_keeps_its_first_outcome),
 		TEST(test_what_is_refused_uses_no_key_up),
 		TEST(test_items_sales_and_moves_with_a_key_are_done_once),
 		TEST(test_a_withdrawal_brings_its_request_with_it),

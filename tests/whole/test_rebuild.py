@@ -99,6 +99,51 @@ def test_no_drain_is_needed_for_what_was_settled_and_withdrawn(gates, kafka):
     assert lot["confirmed"] == 2 and lot["withdrawn"] == 7
 
 
+def test_an_extension_that_is_sent_again_moves_the_hold_once(gates, kafka, tmp_path):
+    """Its gate dies before the stock is asked, Redis forgets it, and no drain has brought it to the ledger."""
+    failpoints = Failpoints(tmp_path)
+    cluster = gates(2, kafka=kafka, drains=0)
+    dying = cluster.add_gate(**failpoints.server)
+    cluster.make_sale("drop", 20, hold_seconds=600)
+    wait_until(lambda: cluster.is_selling("drop"), 20, "the sale at every gate")
+    order = cluster.buy("drop", "anna", key="k").json["id"]
+    told = cluster.order(order).json["hold_expires_at"]
+
+    def extend(gate, seconds=1200):
+        headers = {"Idempotency-Key": "longer"}
+        return gate.operate("POST", f"/v1/orders/{order}/extend", {"seconds": seconds}, headers=headers)
+
+    def is_extended(gate):
+        answer = extend(gate)
+        assert answer.status in (200, 503), answer.body
+        return answer.status == 200 and answer.json["hold_expires_at"]
+
+    failpoints.set("extend.fixed=kill")
+    try:
+        extend(dying)
+        raise AssertionError("the gate lives")
+    except OSError:
+        pass
+    wait_until(lambda: dying.process.poll() is not None, 15, "the gate's death")
+    failpoints.lift()
+    dying.killed = True
+    dying.restart()
+    assert cluster.gates[0].operate("GET", f"/v1/orders/{order}").json["hold_expires_at"] == told
+    end = is_extended(cluster.gates[0])
+    assert end > told
+    for _ in (1, 2):  # the second time there is a barrier in the tail
+        forget(cluster)
+        for gate in cluster.gates:
+            wait_until(lambda gate=gate: is_extended(gate), 20, "the answer to a request that was sent again")
+            assert is_extended(gate) == end
+    assert extend(dying, seconds=1800).code == "idempotency-key-reused"
+    catch_up(cluster)
+    assert is_extended(dying) == end
+    rows = cluster.operate("GET", f"/v1/log?subject={order}").json["rows"]
+    assert [row["action"] for row in rows] == ["order.extend"]
+    assert_whole(cluster, [order])
+
+
 def test_a_withdrawal_that_is_sent_again_takes_its_units_once(gates, kafka):
     """First in the tail alone, then in the ledger: the stock that was rebuilt knows it either way."""
     cluster = gates(2, kafka=kafka, drains=0)

@@ -155,6 +155,7 @@ UNKNOWN_ENDS = {
     "a confirm": ("/v1/orders/{order}/confirm", None, "k", "Send it again shortly: it is not done twice."),
     "a cancel": ("/v1/orders/{order}/cancel", None, None, "Send it again shortly: it is not done twice."),
     "an extension": ("/v1/orders/{order}/extend", {"seconds": 900}, None, "Read the order before you send it again: the seconds count"),
+    "an extension with a key": ("/v1/orders/{order}/extend", {"seconds": 900}, "k", "with the same Idempotency-Key: it is not done twice."),
     "a withdrawal": (LOT + "/withdraw", {"units": 1}, None, "without an Idempotency-Key it may be done twice."),
     "a withdrawal with a key": (LOT + "/withdraw", {"units": 1}, "k", "with the same Idempotency-Key: it is not done twice."),
     "units that are added": (LOT + "/add", {"units": 1}, "k", "with the same Idempotency-Key: it is not done twice."),
@@ -183,7 +184,7 @@ def test_an_unknown_end_says_what_sending_it_again_does(serve, tmp_path, what):
         assert send().status == 200
         server.audit()
         lot = server.lot("drop")
-        wanted = {"a confirm": (4, 1, 5, 0), "a cancel": (5, 0, 5, 0), "a withdrawal with a key": (3, 0, 5, 1)}
+        wanted = {"an extension with a key": (4, 0, 5, 0), "a confirm": (4, 1, 5, 0), "a cancel": (5, 0, 5, 0), "a withdrawal with a key": (3, 0, 5, 1)}
         wanted["units that are added"] = (5, 0, 6, 0)
         assert (lot["available"], lot["confirmed"], lot["units"], lot["withdrawn"]) == wanted[what]
 

@@ -57,7 +57,10 @@ void orders_cancel(struct gate_request *request)
 
 static void settle(struct gate_request *request, enum order_action action, int64_t extend_ns)
 {
-	struct settlement_request wanted = {.action = action, .actor = slice_of(request->actor), .extend_ns = extend_ns};
+	struct settlement_request wanted = {.action = action,
+					    .actor = slice_of(request->actor),
+					    .extend_ns = extend_ns,
+					    .repeated = request->http->known[HTTP_IDEMPOTENCY_KEY].data != NULL};
 
 	if (read_id(request, &wanted.id))
 		settlement_start(request, &wanted);
@@ -88,6 +91,23 @@ void orders_operator_cancel(struct gate_request *request)
 		settle(request, ORDER_CANCEL, 0);
 }
 
+/* With a key it is done once. */
+static void extend_once(struct gate_request *request, int64_t extend_ns)
+{
+	struct ledger_task *task;
+	struct uuid id;
+
+	if (!read_id(request, &id))
+		return;
+	task = ledger_task_new_with_body(request, NULL);
+	if (!task)
+		return;
+	task->order = id;
+	task->action = ORDER_EXTEND;
+	task->extend_ns = extend_ns;
+	extension_start(request, task);
+}
+
 void orders_operator_extend(struct gate_request *request)
 {
 	int64_t seconds;
@@ -95,7 +115,11 @@ void orders_operator_extend(struct gate_request *request)
 		{.name = "seconds", .kind = BODY_INTEGER, .target = &seconds, .required = true, .min = 1, .max = HOLD_SECONDS_MAX},
 	};
 
-	if (read_body(request, fields, 1))
+	if (!read_body(request, fields, 1))
+		return;
+	if (request->http->known[HTTP_IDEMPOTENCY_KEY].data)
+		extend_once(request, seconds * 1000000000);
+	else
 		settle(request, ORDER_EXTEND, seconds * 1000000000);
 }
 

@@ -3,14 +3,13 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "core/ack_deadline.h"
-#include "gate/ledger_task.h"
 #include "gate/render.h"
 
 struct settlement {
 	struct settle_job decision;   /* first: its job's message is what the lanes carry */
 	struct pending_reply pending; /* its handle */
 	char sale_id[SALE_ID_MAX + 1], sku[SKU_MAX + 1], buyer[BUYER_MAX + 1];
-	bool by_operator;
+	bool by_operator, repeated;
 };
 
 /* The sale and the order's lot, where the gates still know the sale. */
@@ -51,6 +50,41 @@ static void know(struct gate_thread *thread, struct settlement *settlement, stru
 	memcpy(known->buyer, settle->owner, sizeof(known->buyer));
 }
 
+static void say_repeated(struct reply *reply)
+{
+	reply_header(reply, "Idempotent-Replayed", SLICE("true"));
+}
+
+/* Whether the extension was done, whatever became of its order since: no hold is ever shortened. */
+static bool has_end(int64_t extend_to_ms, int64_t hold_expires_at_ms)
+{
+	return extend_to_ms != 0 && hold_expires_at_ms >= extend_to_ms;
+}
+
+static void render_done(struct ledger_task *task, const struct ledger_order *order)
+{
+	if (task->repeated)
+		say_repeated(&task->reply);
+	render_ledger_order(order, &task->reply.body);
+}
+
+/* What is asked for was done before its sale left the stock. */
+static bool is_done(const struct ledger_task *task, const struct ledger_order *order)
+{
+	switch (task->action) {
+	case ORDER_CONFIRM:
+		return order->state == ORDER_CONFIRMED;
+	case ORDER_CANCEL:
+		return order->state == ORDER_CANCELLED;
+	case ORDER_EXTEND:
+		return task->repeated && has_end(task->extend_to_ms, order->hold_expires_at_ms);
+	case ORDER_REFUND:
+	case ORDER_EXPIRE:
+		break; /* nobody asks for these */
+	}
+	return false;
+}
+
 static const char done_unseen[] = "It is done, but cannot be shown now. Read the order again shortly.";
 
 /* What was done, as the ledger has it. One behind a drain may not have it yet: an order in another state is no answer to a confirm. */
@@ -65,7 +99,7 @@ static void work_settled(struct ledger_task *task)
 	else if (r == LEDGER_NOT_FOUND || (task->action == ORDER_CONFIRM && order.state != ORDER_CONFIRMED))
 		reply_problem(&task->reply, PROBLEM_OUTCOME_UNKNOWN, &(struct problem_options){.detail = done_unseen});
 	else
-		render_ledger_order(&order, &task->reply.body);
+		render_done(task, &order);
 }
 
 /* An answer from the ledger's row, to who was deferred already. The settlement is over. */
@@ -79,6 +113,8 @@ static void ask_ledger(struct gate_thread *thread, struct settlement *settlement
 		task->order = settle->id;
 		know(thread, settlement, &task->known);
 		task->action = settle->action == ORDER_REFUND ? ORDER_CANCEL : settle->action;
+		task->extend_to_ms = settle->extend_to_ms;
+		task->repeated = settlement->repeated && settle->outcome != STOCK_DONE;
 		memcpy(task->buyer, settlement->buyer, sizeof(settlement->buyer));
 		memcpy(task->actor, settle->actor.data, settlement->by_operator ? settle->actor.size : 0);
 		if (ledger_task_send_deferred(task))
@@ -104,6 +140,8 @@ static bool say_from_stock(struct gate_thread *thread, struct settlement *settle
 	if (*owner == '\0' || !describe(thread, settlement))
 		return false;
 	reply_clear(&thread->reply);
+	if (settlement->repeated && settle->outcome != STOCK_DONE)
+		say_repeated(&thread->reply);
 	render_stock_order(&settle->order, settlement->sale_id, settlement->sku, slice_of(owner), &thread->reply.body);
 	gate_answer_handle(thread, &settlement->pending.handle, &thread->reply);
 	return true;
@@ -218,9 +256,8 @@ static void work_without_stock(struct ledger_task *task)
 		say_order_control(task, order_control_confirm_late(control, &order, &actor, &fresh), PROBLEM_HOLD_EXPIRED, &fresh);
 	else if (task->action == ORDER_CANCEL && !task->buyer[0] && order.state == ORDER_CONFIRMED)
 		say_order_control(task, order_control_refund(control, &order, &actor), PROBLEM_ORDER_STATE, &order);
-	else if ((task->action == ORDER_CONFIRM && order.state == ORDER_CONFIRMED) ||
-		 (task->action != ORDER_CONFIRM && order.state == ORDER_CANCELLED))
-		render_ledger_order(&order, &task->reply.body);
+	else if (is_done(task, &order))
+		render_done(task, &order);
 	else
 		reply_refuse(&task->reply, PROBLEM_ORDER_STATE, "The order is %s.", order_state_name(order.state));
 }
@@ -247,20 +284,27 @@ static bool is_fenced(struct gate_thread *thread, const struct settlement *settl
 	       sale_table_find_number(gate_sales(thread), settlement->decision.settle.sale);
 }
 
+static void answer_already(struct gate_thread *thread, struct settlement *settlement)
+{
+	if (!say_from_stock(thread, settlement))
+		ask_ledger(thread, settlement, settlement->by_operator ? work_settled : work_without_stock);
+}
+
 /* It is over for the stock: answers, or asks the ledger. */
 static void end(struct gate_thread *thread, struct settlement *settlement)
 {
-	switch (settlement->decision.settle.outcome) {
+	struct stock_settle *settle = &settlement->decision.settle;
+
+	switch (settle->outcome) {
 	case STOCK_DONE:
 		finish(thread, settlement);
 		return;
 	case STOCK_ALREADY:
-		if (!say_from_stock(thread, settlement))
-			ask_ledger(thread, settlement, settlement->by_operator ? work_settled : work_without_stock);
+		answer_already(thread, settlement);
 		return;
 	case STOCK_UNKNOWN_SALE:
 		if (is_fenced(thread, settlement)) {
-			settlement->decision.settle.outcome = STOCK_FENCED;
+			settle->outcome = STOCK_FENCED;
 			break;
 		}
 		ask_ledger(thread, settlement, work_without_stock);
@@ -272,6 +316,10 @@ static void end(struct gate_thread *thread, struct settlement *settlement)
 	case STOCK_REFUSED:
 		if (is_late_confirm(thread, settlement)) {
 			ask_ledger(thread, settlement, work_without_stock);
+			return;
+		}
+		if (settlement->repeated && has_end(settle->extend_to_ms, settle->order.hold_expires_at_ms)) {
+			answer_already(thread, settlement);
 			return;
 		}
 		break;
@@ -350,11 +398,11 @@ static void on_complete(struct message *message, void *receiver)
 		close_settlement(thread, settlement);
 }
 
-static void fill(struct settlement *settlement, struct gate_request *request, const struct settlement_request *wanted)
+static void fill(struct settlement *settlement, const struct gate_thread *thread, const struct reply_handle *handle,
+		 const struct settlement_request *wanted)
 {
-	const struct gate_thread *thread = request->thread;
 	struct job *job = &settlement->decision.job;
-	struct event texts = {.buyer = wanted->buyer, .actor = wanted->actor, .trace = trace_slice(&request->trace)};
+	struct event texts = {.buyer = wanted->buyer, .actor = wanted->actor, .trace = trace_slice(&handle->trace)};
 
 	*job = (struct job){
 		.message = {.reply = thread->replies, .on_complete = on_complete},
@@ -363,6 +411,7 @@ static void fill(struct settlement *settlement, struct gate_request *request, co
 	};
 	event_own(&texts, &settlement->decision.text);
 	settlement->by_operator = wanted->buyer.size == 0;
+	settlement->repeated = wanted->repeated;
 	if (wanted->buyer.size)
 		memcpy(settlement->buyer, wanted->buyer.data, wanted->buyer.size);
 	settlement->decision.settle = (struct stock_settle){
@@ -374,25 +423,33 @@ static void fill(struct settlement *settlement, struct gate_request *request, co
 		.now_ms = clock_wall_ms(),
 		.grace_ns = thread->gate->settings.settings->sale.hold_grace_ns,
 		.extend_ns = wanted->extend_ns,
+		.extend_to_ms = wanted->extend_to_ms,
 		.actor_kind = settlement->by_operator ? ACTOR_OPERATOR : ACTOR_BUYER,
 		.actor = texts.actor,
 		.trace = texts.trace,
 	};
 }
 
-void settlement_start(struct gate_request *request, const struct settlement_request *wanted)
+void settlement_go_on(struct gate_thread *thread, const struct reply_handle *handle, const struct settlement_request *wanted)
 {
-	struct gate_thread *thread = request->thread;
 	struct settlement *settlement = pending_reply_has_room(thread) ? calloc(1, sizeof(*settlement)) : NULL;
-	const struct reply_handle handle = gate_reply_handle(request);
 
 	if (!settlement) {
-		gate_refuse(request, PROBLEM_OVERLOADED, NULL);
+		reply_clear(&thread->reply);
+		reply_problem(&thread->reply, PROBLEM_OVERLOADED, NULL);
+		gate_answer_handle(thread, handle, &thread->reply);
 		return;
 	}
-	fill(settlement, request, wanted);
-	http_defer(request->exchange);
-	settlement->pending.retry = reply_retry_of(wanted->action);
-	pending_reply_begin(thread, &settlement->pending, &handle, PENDING_CHANGE, pending_reply_patience_ns(thread));
+	fill(settlement, thread, handle, wanted);
+	settlement->pending.retry = reply_retry_of(wanted->action, wanted->extend_to_ms != 0);
+	pending_reply_begin(thread, &settlement->pending, handle, PENDING_CHANGE, pending_reply_patience_ns(thread));
 	ask_stock(thread, settlement);
+}
+
+void settlement_start(struct gate_request *request, const struct settlement_request *wanted)
+{
+	const struct reply_handle handle = gate_reply_handle(request);
+
+	http_defer(request->exchange);
+	settlement_go_on(request->thread, &handle, wanted);
 }

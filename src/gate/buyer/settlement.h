@@ -4,15 +4,23 @@
  */
 #pragma once
 
-#include "gate/thread.h"
+#include "gate/ledger_task.h"
 
 struct settlement_request {
 	enum order_action action;
 	struct uuid id;
 	struct slice buyer; /* empty: an operator */
 	struct slice actor;
-	int64_t extend_ns;
+	int64_t extend_ns, extend_to_ms; /* as of stock_settle */
+	bool repeated; /* it has a key, and an extension was asked before: what is found done was done by it, and the answer says so */
 };
 
 /* Answers, now or later. */
 void settlement_start(struct gate_request *request, const struct settlement_request *wanted);
+/* The same for a request that was deferred already. */
+void settlement_go_on(struct gate_thread *thread, const struct reply_handle *handle, const struct settlement_request *wanted);
+/*
+ * An operator's extension with a key, which is done once: its end is fixed in the ledger before the stock is asked (docs/decisions/0002-extensions-with-a-key.md).
+ * Takes the task over, which has its order and extend_ns.
+ */
+void extension_start(struct gate_request *request, struct ledger_task *task);

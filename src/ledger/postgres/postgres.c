@@ -53,6 +53,7 @@ static const struct ledger_ops postgres_ops = {
 	.orders = postgres_orders,
 	.sale_snapshot = postgres_sale_snapshot,
 	.request_find = postgres_request_find,
+	.request_note = postgres_request_note,
 	.log_append = postgres_log_append,
 	.log_rows = postgres_log_rows,
 	.dead_letter = postgres_dead_letter,

@@ -254,6 +254,7 @@ int postgres_orders(struct ledger *ledger, const struct ledger_order_filter *fil
 int postgres_sale_snapshot(struct ledger *ledger, uint32_t sale, struct ledger_snapshot *snapshot, ledger_orders_fn *page,
 			   void *context);
 
+int postgres_request_note(struct ledger *ledger, struct ledger_request *request, int64_t at_ms);
 int postgres_request_find(struct ledger *ledger, struct ledger_request *request);
 int postgres_log_append(struct ledger *ledger, const struct ledger_actor *actor, const char *action, struct slice subject,
 			struct slice detail_json);

@@ -45,6 +45,27 @@ int pg_request_write(struct pg_connection *connection, const struct ledger_reque
 	return pg_outcome(pg_do(connection, pg_request_insert_sql, &params), -EIO);
 }
 
+/* Of two at once one has written it down by the time the other goes on, and then reads it. */
+static int note(struct pg_connection *connection, struct ledger_request *request, int64_t at_ms)
+{
+	const struct ledger_actor actor = {.request = request};
+	const struct ledger_request wanted = *request;
+	int end = pg_request_write(connection, request, at_ms);
+
+	if (end == 0)
+		end = pg_request_check(connection, &actor);
+	return end == LEDGER_REPEATED && request->outcome == wanted.outcome ? 0 : end;
+}
+
+int postgres_request_note(struct ledger *base, struct ledger_request *request, int64_t at_ms)
+{
+	struct pg_work work = {.ledger = postgres_ledger_of(base)};
+
+	while (pg_work_begin(&work))
+		pg_work_end(&work, note(work.connection, request, at_ms));
+	return work.result;
+}
+
 int postgres_request_find(struct ledger *base, struct ledger_request *request)
 {
 	struct pg_params params = {0};

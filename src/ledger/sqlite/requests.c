@@ -42,6 +42,20 @@ int sqlite_request_write(struct sqlite_connection *connection, const struct ledg
 	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
 }
 
+int sqlite_request_note(struct ledger *base, struct ledger_request *request, int64_t at_ms)
+{
+	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
+	struct sqlite_connection *connection;
+	int result = sqlite_writer_begin(ledger, &connection);
+
+	if (result < 0)
+		return result;
+	result = sqlite_request_look_up(connection, request);
+	if (result == 0)
+		result = sqlite_request_write(connection, request, at_ms);
+	return sqlite_writer_end(ledger, result);
+}
+
 int sqlite_request_find(struct ledger *base, struct ledger_request *request)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);

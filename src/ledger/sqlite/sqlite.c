@@ -130,6 +130,7 @@ static const struct ledger_ops sqlite_ops = {
 	.orders = sqlite_orders,
 	.sale_snapshot = sqlite_sale_snapshot,
 	.request_find = sqlite_request_find,
+	.request_note = sqlite_request_note,
 	.log_append = sqlite_log_append,
 	.log_rows = sqlite_log_rows,
 	.dead_letter = sqlite_dead_letter,

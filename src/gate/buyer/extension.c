@@ -1,0 +1,70 @@
+/*
+ * Extensions with an Idempotency-Key. An extension counts from when it is asked, so one that is sent again would move the hold again. With a key the hold's new
+ * end is fixed where it is asked first: by the stock's time, in the row of the request, committed before the stock is asked to move it there. Whoever asks
+ * again reads that end and asks for the same, which changes nothing where the hold ends then already, or later. So it does not matter who died in between,
+ * nor where the event is: not sent, unknown, void behind a barrier, in the log before the drain, or in the ledger.
+ *
+ * Only for an order that is held is an end fixed: of any other the stock refuses it, and a refusal uses no key up.
+ */
+#include "base/clock.h"
+#include "base/failpoint.h"
+#include "gate/ledger_task.h"
+#include "gate/buyer/settlement.h"
+
+static void settle(struct gate_thread *thread, struct ledger_task *task)
+{
+	const struct reply_handle handle = task->pending.handle;
+	const struct settlement_request wanted = {
+		.action = ORDER_EXTEND,
+		.id = task->order,
+		.actor = slice_of(task->actor),
+		.extend_ns = task->extend_ns,
+		.extend_to_ms = task->extend_to_ms,
+		.repeated = task->repeated,
+	};
+
+	settlement_go_on(thread, &handle, &wanted);
+}
+
+/* The end for who asks first; as ledger.request_note. What is not held, or not there, gets none. */
+static int fix_end(struct ledger_task *task)
+{
+	struct stock *stock = task->thread->gate->settings.admission->stock;
+	struct ledger *ledger = ledger_task_ledger(task);
+	struct stock_find find = {.sale = uuid_tag(&task->order), .id = task->order};
+	int r;
+
+	stock->ops->find(stock, &find, 1);
+	if (find.outcome != STOCK_DONE || find.order.state != ORDER_HELD)
+		return 0;
+	task->request.outcome = find.now_ms + task->extend_ns / 1000000;
+	r = ledger->ops->request_note(ledger, &task->request, clock_wall_ms());
+	(void)FAILPOINT("extend.fixed"); /* the ledger has the end, the stock does not */
+	return r;
+}
+
+static void work(struct ledger_task *task)
+{
+	struct ledger *ledger = ledger_task_ledger(task);
+	int r = ledger->ops->request_find(ledger, &task->request);
+
+	if (r == 0) {
+		task->request.outcome = 0;
+		r = fix_end(task);
+	}
+	if (r < 0) {
+		ledger_task_refuse_fatal(task, r);
+	} else if (r == LEDGER_KEY_REUSED) {
+		reply_problem(&task->reply, PROBLEM_KEY_REUSED, NULL);
+	} else {
+		task->extend_to_ms = task->request.outcome;
+		task->repeated = r == LEDGER_REPEATED;
+		task->then = settle;
+	}
+}
+
+void extension_start(struct gate_request *request, struct ledger_task *task)
+{
+	task->work = work;
+	ledger_task_send(request, task);
+}

@@ -1,6 +1,7 @@
 /* What the loop hands over: requests to their routes, messages to those who wait for them, time to those who count it. */
 #include <stdio.h>
 #include "gate/host.h"
+#include "gate/ledger_task.h"
 #include "gate/slow_refusal.h"
 #include "gate/pending_reply.h"
 #include "gate/thread.h"
@@ -109,12 +110,6 @@ static bool sent_to_us(struct gate_request *request)
 	return false;
 }
 
-/* Whom the public listener's reserve is for. */
-static bool is_probe(const struct route *route)
-{
-	return route->handle == health_live || route->handle == health_ready;
-}
-
 static void handle_request(struct http_handler *handler, struct http_exchange *exchange)
 {
 	struct gate_thread *thread = (struct gate_thread *)handler;
@@ -136,21 +131,25 @@ static void handle_request(struct http_handler *handler, struct http_exchange *e
 		return;
 	}
 	route = &thread->table->routes[match.route];
-	if (http_exchange_reserved(exchange) && !thread->for_operators && !is_probe(route)) {
+	if (http_exchange_reserved(exchange) && !thread->for_operators && !route->probe) {
 		http_refuse(exchange);
 		return;
 	}
 	request.route = (uint32_t)match.route;
+	request.argument = route->argument;
 	memcpy(request.parameters, match.parameters, sizeof(request.parameters));
 	if (route->scope && !allowed(&request, route->scope))
 		return;
 	if (request.http->query.size && !query_fits(&request, route))
 		return;
-	if (route->body && !request.http->has_length) {
+	if (route->input == INPUT_BODY && !request.http->has_length) {
 		gate_refuse(&request, PROBLEM_LENGTH_REQUIRED, NULL);
 		return;
 	}
-	route->handle(&request);
+	if (route->on_ledger)
+		ledger_task_start(&request, route);
+	else
+		route->on_loop(&request);
 }
 
 static enum problem fault_problem(enum http_fault fault)

@@ -156,6 +156,7 @@ struct ledger_task *ledger_task_new(struct gate_request *request, void (*work)(s
 	for (int i = 0; i < HTTP_PARAMETERS_MAX; i++)
 		if (request->parameters[i].size)
 			memcpy(task->names[i], request->parameters[i].data, request->parameters[i].size);
+	task->argument = request->argument;
 	if (request->actor)
 		strncpy(task->actor, request->actor, sizeof(task->actor) - 1);
 	if (take_key(request, task))
@@ -218,31 +219,16 @@ void ledger_task_send(struct gate_request *request, struct ledger_task *task)
 	gate_refuse(request, PROBLEM_OVERLOADED, NULL);
 }
 
-void ledger_task_start(struct gate_request *request, void (*work)(struct ledger_task *))
-{
-	struct ledger_task *task = ledger_task_new(request, work);
-
-	if (task)
-		ledger_task_send(request, task);
-}
-
-void ledger_task_start_with_body(struct gate_request *request, void (*work)(struct ledger_task *))
-{
-	struct ledger_task *task = ledger_task_new_with_body(request, work);
-
-	if (task)
-		ledger_task_send(request, task);
-}
-
-void ledger_task_start_list(struct gate_request *request, void (*work)(struct ledger_task *))
+void ledger_task_start(struct gate_request *request, const struct route *route)
 {
 	struct ledger_task *task;
-	char after[LEDGER_TASK_NAME_MAX + 1];
-	int64_t limit;
+	char after[LEDGER_TASK_NAME_MAX + 1] = "";
+	int64_t limit = 0;
 
-	if (!gate_page(request, after, sizeof(after), &limit))
+	if (route->input == INPUT_PAGE && !gate_page(request, after, sizeof(after), &limit))
 		return;
-	task = ledger_task_new(request, work);
+	task = route->input == INPUT_BODY ? ledger_task_new_with_body(request, route->on_ledger)
+					  : ledger_task_new(request, route->on_ledger);
 	if (!task)
 		return;
 	memcpy(task->after, after, sizeof(after));

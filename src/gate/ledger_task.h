@@ -22,6 +22,7 @@ struct ledger_task {
 	struct ledger_age_state age; /* of the ledger, from before it was read; of one that a drain fills */
 	struct reply reply;
 	json_t *body;                                              /* NULL where the route has none */
+	int argument;                                              /* the route's */
 	char names[HTTP_PARAMETERS_MAX][LEDGER_TASK_NAME_MAX + 1]; /* the path's parameters */
 	char after[LEDGER_TASK_NAME_MAX + 1];                      /* lists: the page */
 	int64_t limit;
@@ -51,10 +52,8 @@ struct ledger_task *ledger_task_new_deferred(struct gate_thread *thread, const s
 					     void (*work)(struct ledger_task *)) MUST_CHECK;
 /* As ledger_task_new(), with the body parsed. */
 struct ledger_task *ledger_task_new_with_body(struct gate_request *request, void (*work)(struct ledger_task *));
-/* In one: new and sent. A list reads `after` and `limit` of the query. */
-void ledger_task_start(struct gate_request *request, void (*work)(struct ledger_task *));
-void ledger_task_start_with_body(struct gate_request *request, void (*work)(struct ledger_task *));
-void ledger_task_start_list(struct gate_request *request, void (*work)(struct ledger_task *));
+/* A request whose route runs on a ledger worker: reads its input, and sends the task. */
+void ledger_task_start(struct gate_request *request, const struct route *route);
 /* Sends it; the request is deferred. Where the lane has no room it answers 503. Takes the task over. */
 void ledger_task_send(struct gate_request *request, struct ledger_task *task);
 void ledger_task_free(struct ledger_task *task);

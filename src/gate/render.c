@@ -189,7 +189,7 @@ void render_operator_lot(const char *sku, const struct stock_lot_state *lot, str
 	buffer_append_literal(out, "}");
 }
 
-struct stock_lot_state lot_state_in_ledger(const struct sale_lot *lot)
+struct stock_lot_state render_lot_state_in_ledger(const struct sale_lot *lot)
 {
 	return (struct stock_lot_state){
 		.available = lot->allocated - lot->held - lot->confirmed - lot->withdrawn,
@@ -216,7 +216,7 @@ void render_operator_sale(const struct sale *sale, const struct stock_lot_state 
 	buffer_append_literal(out, "[");
 	for (uint32_t i = 0; i < sale->lot_count; i++) {
 		const struct sale_lot *lot = &sale->lots[i];
-		struct stock_lot_state state = lot_state_in_ledger(lot);
+		struct stock_lot_state state = render_lot_state_in_ledger(lot);
 
 		if (i)
 			buffer_append_literal(out, ",");

@@ -27,7 +27,7 @@ void render_public_terms(const struct sale *sale, int64_t wall_ms, struct buffer
 /* For operators; where the stock has no such sale the ledger's own figures stand. */
 void render_operator_sale(const struct sale *sale, const struct stock_lot_state *lots, struct buffer *out);
 /* What is on hand and gone by the ledger's figures. */
-struct stock_lot_state lot_state_in_ledger(const struct sale_lot *lot);
+struct stock_lot_state render_lot_state_in_ledger(const struct sale_lot *lot);
 void render_operator_lot(const char *sku, const struct stock_lot_state *lot, struct buffer *out);
 void render_item(const struct ledger_item *item, struct buffer *out);
 

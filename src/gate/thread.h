@@ -21,6 +21,7 @@ struct gate_request {
 	struct trace trace;
 	const char *actor; /* who, where the route asks for a scope; lives as long as the gate */
 	uint32_t route;
+	int argument; /* the route's */
 };
 
 /* Where a later answer goes. */
@@ -31,14 +32,23 @@ struct reply_handle {
 	uint32_t route;
 };
 
+struct ledger_task;
+
+/* What a route takes besides its path and its query, where it runs on a ledger worker. A body must be announced on either. */
+enum route_input { INPUT_NONE, INPUT_BODY, INPUT_PAGE };
+
 struct route {
 	struct http_route http; /* first: the router reads it */
 	const char *name;       /* for metrics: `route="buy"` */
-	/* Answers (gate_answer), or defers. */
-	void (*handle)(struct gate_request *request);
-	unsigned scope; /* of enum operator_scope; 0: open to all */
-	bool body;      /* it reads one: a request without Content-Length is told so, and not taken for an empty body */
+	unsigned scope;         /* of enum operator_scope; 0: open to all */
+	/* INPUT_BODY: a request without Content-Length is told so, and not taken for an empty body. */
+	enum route_input input;
 	const char *query; /* the names that its query may have, with a space between; NULL: none. One with '?' behind it needs no value */
+	/* Where it runs, one of both: on the loop's thread, where it answers (gate_answer) or defers; on a ledger worker's (gate/ledger_task.h). */
+	void (*on_loop)(struct gate_request *request);
+	void (*on_ledger)(struct ledger_task *task);
+	int argument; /* for the handler of several routes: which of them; in the request, or the task */
+	bool probe;   /* the public listener's reserve is for it */
 };
 
 struct route_table {
@@ -178,50 +188,7 @@ bool gate_page(struct gate_request *request, char *after, size_t after_size, int
 /* `after` of a list by number, up to max; empty is 0. False: `reply` refuses it. Any thread. */
 bool gate_after_number(const char *after, int64_t max, int64_t *number, struct reply *reply);
 
-/* Handlers, by file. */
-void orders_buy(struct gate_request *request);  /* purchase.c */
-void orders_own(struct gate_request *request);  /* own_orders.c */
-void orders_show(struct gate_request *request); /* orders.c */
-void orders_cancel(struct gate_request *request);
-void orders_operator_show(struct gate_request *request);
-void orders_operator_list(struct gate_request *request);
-void orders_operator_confirm(struct gate_request *request);
-void orders_operator_cancel(struct gate_request *request);
-void orders_operator_extend(struct gate_request *request);
-void sales_list(struct gate_request *request); /* sales.c */
-void sales_show(struct gate_request *request);
-void sales_feed(struct gate_request *request);          /* feed.c */
-void operator_sales_list(struct gate_request *request); /* operator/sales.c */
-void operator_sales_create(struct gate_request *request);
-void operator_sales_show(struct gate_request *request);
-void operator_sales_change(struct gate_request *request);
-void operator_sales_arm(struct gate_request *request);
-void operator_sales_disarm(struct gate_request *request);
-void operator_sales_open(struct gate_request *request);
-void operator_sales_pause(struct gate_request *request);
-void operator_sales_resume(struct gate_request *request);
-void operator_sales_end(struct gate_request *request);
-void operator_sales_delete(struct gate_request *request);
-void operator_lots_add(struct gate_request *request); /* operator/lots.c */
-void operator_lots_withdraw(struct gate_request *request);
-void operator_items_list(struct gate_request *request); /* operator/items.c */
-void operator_items_create(struct gate_request *request);
-void operator_items_show(struct gate_request *request);
-void operator_items_receive(struct gate_request *request);
-void operator_items_adjust(struct gate_request *request);
-void operator_audit(struct gate_request *request); /* audit.c */
-void operator_log(struct gate_request *request);
-void operator_log_wrong_token(struct gate_request *request); /* counts it, and has it written down */ /* operator/log.c */
-void health_live(struct gate_request *request);                                                       /* health.c */
-void health_ready(struct gate_request *request);
-void health_show(struct gate_request *request);
-void health_metrics(struct gate_request *request);
-void health_log_level(struct gate_request *request);
-void health_set_log_level(struct gate_request *request);
-void pages_openapi(struct gate_request *request); /* pages.c */
-void pages_docs(struct gate_request *request);
-void pages_dashboard(struct gate_request *request);
-void pages_asset(struct gate_request *request);
+void operator_log_wrong_token(struct gate_request *request); /* operator/log.c: counts it, and has it written down */
 
 /* purchase.c: the purchases of one thread. */
 int purchase_pool_new(struct purchase_pool **pool, struct gate_thread *thread, size_t in_flight_max) MUST_CHECK;

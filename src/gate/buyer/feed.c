@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 #include "base/clock.h"
+#include "gate/buyer/routes.h"
 #include "gate/render.h"
 #include "gate/thread.h"
 
@@ -292,7 +293,7 @@ static bool may_watch(struct gate_request *request, const struct address *client
 	return false;
 }
 
-void sales_feed(struct gate_request *request)
+void feed_start(struct gate_request *request)
 {
 	struct gate_thread *thread = request->thread;
 	struct feed *feed = thread->feed;

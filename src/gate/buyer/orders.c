@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include "gate/body.h"
 #include "gate/buyer/lookup.h"
+#include "gate/buyer/routes.h"
 #include "gate/buyer/settlement.h"
 #include "gate/ledger_task.h"
 #include "gate/render.h"
@@ -79,16 +80,11 @@ static bool read_body(struct gate_request *request, struct body_field *fields, s
 	return fine && ledger_task_key_fits(request);
 }
 
-void orders_operator_confirm(struct gate_request *request)
+/* Confirm, cancel. */
+void orders_operator_settle(struct gate_request *request)
 {
 	if (read_body(request, NULL, 0))
-		settle(request, ORDER_CONFIRM, 0);
-}
-
-void orders_operator_cancel(struct gate_request *request)
-{
-	if (read_body(request, NULL, 0))
-		settle(request, ORDER_CANCEL, 0);
+		settle(request, (enum order_action)request->argument, 0);
 }
 
 /* With a key it is done once. */

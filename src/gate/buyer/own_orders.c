@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 #include "base/clock.h"
+#include "gate/buyer/routes.h"
 #include "gate/ledger_task.h"
 #include "gate/render.h"
 
@@ -205,7 +206,7 @@ static void start(struct gate_request *request, const struct sale *sale, const s
 	on_complete(&own->decision.job.message, thread);
 }
 
-void orders_own(struct gate_request *request)
+void own_orders_list(struct gate_request *request)
 {
 	struct sale_entry *entry = sale_table_find(gate_sales(request->thread), request->parameters[0]);
 	struct identity_buyer buyer;

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "gate/body.h"
 #include "gate/buyer/purchase_answer.h"
+#include "gate/buyer/routes.h"
 #include "gate/readiness.h"
 #include "gate/thread.h"
 #include "model/sale.h"
@@ -443,7 +444,7 @@ static bool put_into_round(struct gate_request *request, struct sale_entry *entr
 	return true;
 }
 
-void orders_buy(struct gate_request *request)
+void purchase_start(struct gate_request *request)
 {
 	struct gate_thread *thread = request->thread;
 	struct gate *gate = thread->gate;

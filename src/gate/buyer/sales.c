@@ -1,5 +1,6 @@
 /* What is for sale, as buyers see it: from the gate's own snapshot, without I/O. */
 #include "base/clock.h"
+#include "gate/buyer/routes.h"
 #include "gate/render.h"
 #include "gate/thread.h"
 

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "gate/ledger_task.h"
+#include "gate/operator/routes.h"
 #include "gate/render.h"
 
 enum { WAITERS_MAX = 64 };                  /* so that askers leave room for all else that is away */

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "gate/body.h"
 #include "gate/ledger_task.h"
+#include "gate/operator/routes.h"
 #include "gate/render.h"
 
 static void answer_item(struct ledger_task *task, const char *sku)
@@ -19,7 +20,7 @@ static void answer_item(struct ledger_task *task, const char *sku)
 		render_item(&item, &task->reply.body);
 }
 
-static void work_create(struct ledger_task *task)
+void operator_items_create(struct ledger_task *task)
 {
 	struct ledger *ledger = ledger_task_ledger(task);
 	struct ledger_actor actor = ledger_task_actor(task);
@@ -66,22 +67,12 @@ static void work_create(struct ledger_task *task)
 	answer_item(task, item.sku);
 }
 
-void operator_items_create(struct gate_request *request)
-{
-	ledger_task_start_with_body(request, work_create);
-}
-
-static void work_show(struct ledger_task *task)
+void operator_items_show(struct ledger_task *task)
 {
 	answer_item(task, task->names[0]);
 }
 
-void operator_items_show(struct gate_request *request)
-{
-	ledger_task_start(request, work_show);
-}
-
-static void work_list(struct ledger_task *task)
+void operator_items_list(struct ledger_task *task)
 {
 	struct ledger *ledger = ledger_task_ledger(task);
 	struct ledger_item *items = calloc((size_t)task->limit, sizeof(*items));
@@ -103,11 +94,6 @@ static void work_list(struct ledger_task *task)
 	free(items);
 }
 
-void operator_items_list(struct gate_request *request)
-{
-	ledger_task_start_list(request, work_list);
-}
-
 static void say_item(struct ledger_task *task, int r)
 {
 	(void)ledger_task_repeats(task, &r);
@@ -123,7 +109,7 @@ static void say_item(struct ledger_task *task, int r)
 		answer_item(task, task->names[0]);
 }
 
-static void work_receive(struct ledger_task *task)
+void operator_items_receive(struct ledger_task *task)
 {
 	struct ledger *ledger = ledger_task_ledger(task);
 	struct ledger_actor actor = ledger_task_actor(task);
@@ -137,13 +123,8 @@ static void work_receive(struct ledger_task *task)
 		say_item(task, ledger->ops->item_receive(ledger, slice_of(task->names[0]), units, &movement, &actor, &on_hand));
 }
 
-void operator_items_receive(struct gate_request *request)
-{
-	ledger_task_start_with_body(request, work_receive);
-}
-
 /* A mistake is taken back, or a count put right: up or down, and never without saying why. */
-static void work_adjust(struct ledger_task *task)
+void operator_items_adjust(struct ledger_task *task)
 {
 	struct ledger *ledger = ledger_task_ledger(task);
 	struct ledger_actor actor = ledger_task_actor(task);
@@ -166,9 +147,4 @@ static void work_adjust(struct ledger_task *task)
 		reply_bad_field(&task->reply, PROBLEM_INVALID_VALUE, "units", "units must not be 0: more, or below zero for fewer.");
 	else
 		say_item(task, ledger->ops->item_adjust(ledger, slice_of(task->names[0]), units, reason, &movement, &actor, &on_hand));
-}
-
-void operator_items_adjust(struct gate_request *request)
-{
-	ledger_task_start_with_body(request, work_adjust);
 }

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gate/ledger_task.h"
+#include "gate/operator/routes.h"
 #include "gate/render.h"
 
 static void render_row(const struct ledger_log_row *row, struct buffer *out)

@@ -1,6 +1,7 @@
 /* Units of a lot by the operator's hand. */
 #include <stdlib.h>
 #include "gate/body.h"
+#include "gate/operator/routes.h"
 #include "gate/operator/sales.h"
 #include "gate/render.h"
 
@@ -18,7 +19,7 @@ static int look_at_lot(struct ledger_task *task, struct stock_lot_state *state)
 	if (r == 0 && gate_lots(gate, sale, lots))
 		*state = lots[lot];
 	else if (r == 0)
-		*state = lot_state_in_ledger(&sale->lots[lot]);
+		*state = render_lot_state_in_ledger(&sale->lots[lot]);
 	free(sale);
 	return r;
 }
@@ -62,7 +63,7 @@ static void say_lot_refusal(struct ledger_task *task, int r)
 		operator_say_control(task, task->names[0], r);
 }
 
-static void work_add(struct ledger_task *task)
+void operator_lots_add(struct ledger_task *task)
 {
 	struct ledger_actor actor = ledger_task_actor(task);
 	int64_t units;
@@ -79,11 +80,6 @@ static void work_add(struct ledger_task *task)
 		answer_lot(task, -1);
 }
 
-void operator_lots_add(struct gate_request *request)
-{
-	ledger_task_start_with_body(request, work_add);
-}
-
 static void say_not_so_many(struct ledger_task *task)
 {
 	struct stock_lot_state state;
@@ -97,7 +93,7 @@ static void say_not_so_many(struct ledger_task *task)
 			     "The lot has not so many units available. Nothing was taken: ask for fewer, or for up_to so many.");
 }
 
-static void work_withdraw(struct ledger_task *task)
+void operator_lots_withdraw(struct ledger_task *task)
 {
 	struct ledger_actor actor = ledger_task_actor(task);
 	bool up_to = false;
@@ -117,9 +113,4 @@ static void work_withdraw(struct ledger_task *task)
 		say_lot_refusal(task, r);
 	else
 		answer_lot(task, taken);
-}
-
-void operator_lots_withdraw(struct gate_request *request)
-{
-	ledger_task_start_with_body(request, work_withdraw);
 }

@@ -2,13 +2,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
+#include "gate/operator/routes.h"
 #include "gate/operator/sales.h"
 #include "gate/render.h"
 
-static void move(struct ledger_task *task, enum sale_action action)
+void operator_sales_move(struct ledger_task *task)
 {
 	struct ledger_actor actor = ledger_task_actor(task);
-	int r = sale_control_move(operator_control_take(task), slice_of(task->names[0]), action, &actor);
+	int r = sale_control_move(operator_control_take(task), slice_of(task->names[0]), (enum sale_action)task->argument, &actor);
 
 	operator_control_end(task);
 	if (r != SALE_CONTROL_ALREADY)
@@ -35,7 +36,7 @@ static void answer_deleted(struct ledger_task *task, uint32_t number)
 	free(sale);
 }
 
-static void work_delete(struct ledger_task *task)
+void operator_sales_delete(struct ledger_task *task)
 {
 	struct ledger *ledger = ledger_task_ledger(task);
 	struct ledger_actor actor = ledger_task_actor(task);
@@ -55,31 +56,6 @@ static void work_delete(struct ledger_task *task)
 		answer_deleted(task, (uint32_t)task->request.outcome);
 	else
 		operator_say_control(task, task->names[0], r);
-}
-
-static void work_arm(struct ledger_task *task)
-{
-	move(task, SALE_ARM);
-}
-static void work_disarm(struct ledger_task *task)
-{
-	move(task, SALE_DISARM);
-}
-static void work_open(struct ledger_task *task)
-{
-	move(task, SALE_START);
-}
-static void work_pause(struct ledger_task *task)
-{
-	move(task, SALE_PAUSE);
-}
-static void work_resume(struct ledger_task *task)
-{
-	move(task, SALE_RESUME);
-}
-static void work_end(struct ledger_task *task)
-{
-	move(task, SALE_END);
 }
 
 /* --- The brake: to the stock first. What the ledger has is not asked for, so that nothing that holds up the ledger holds it up. --- */
@@ -102,7 +78,7 @@ static void work_stop(struct ledger_task *task)
 
 	/* Where the stock cannot be told, other processes may still hear of it by the ledger. */
 	if (sale_turn_brake(task->thread->gate->settings.sales, task->sale_number, true, &actor))
-		task->further = work_pause;
+		task->further = operator_sales_move;
 	else
 		answer_from_catalog(task);
 }
@@ -118,13 +94,14 @@ static void work_go_on(struct ledger_task *task)
 		answer_from_catalog(task);
 }
 
-/* Of what is on sale now, or was until it was stopped; else by the ledger, whose rules say what can be moved. */
-static void start_brake(struct gate_request *request, void (*work)(struct ledger_task *), void (*otherwise)(struct ledger_task *))
+/* Pause and resume: of what is on sale now, or was until it was stopped; else by the ledger, whose rules say what can be moved. */
+void operator_sales_brake(struct gate_request *request)
 {
 	const struct sale_entry *entry = sale_table_find(gate_sales(request->thread), request->parameters[0]);
 	enum sale_phase phase = entry ? sale_phase(entry->sale, clock_wall_ms()) : SALE_PHASE_HIDDEN;
 	bool brakes = phase == SALE_PHASE_OPEN || phase == SALE_PHASE_PAUSED;
-	struct ledger_task *task = ledger_task_new(request, brakes ? work : otherwise);
+	void (*work)(struct ledger_task *) = request->argument == SALE_PAUSE ? work_stop : work_go_on;
+	struct ledger_task *task = ledger_task_new(request, brakes ? work : operator_sales_move);
 
 	if (!task)
 		return;
@@ -133,34 +110,4 @@ static void start_brake(struct gate_request *request, void (*work)(struct ledger
 		task->sale_number = entry->sale->number;
 	}
 	ledger_task_send(request, task);
-}
-
-void operator_sales_arm(struct gate_request *request)
-{
-	ledger_task_start(request, work_arm);
-}
-void operator_sales_disarm(struct gate_request *request)
-{
-	ledger_task_start(request, work_disarm);
-}
-void operator_sales_open(struct gate_request *request)
-{
-	ledger_task_start(request, work_open);
-}
-void operator_sales_pause(struct gate_request *request)
-{
-	start_brake(request, work_stop, work_pause);
-}
-void operator_sales_resume(struct gate_request *request)
-{
-	start_brake(request, work_go_on, work_resume);
-}
-void operator_sales_end(struct gate_request *request)
-{
-	ledger_task_start(request, work_end);
-}
-
-void operator_sales_delete(struct gate_request *request)
-{
-	ledger_task_start(request, work_delete);
 }

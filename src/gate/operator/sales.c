@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "core/brake.h"
+#include "gate/operator/routes.h"
 #include "gate/operator/sale_terms.h"
 #include "gate/operator/sales.h"
 #include "gate/render.h"
@@ -184,7 +185,7 @@ static bool say_lot_units(struct ledger_task *task, int r, const struct sale_lot
 	return true;
 }
 
-static void work_create(struct ledger_task *task)
+void operator_sales_create(struct ledger_task *task)
 {
 	struct ledger_actor actor = ledger_task_actor(task);
 	struct sale *sale = operator_sale_read_new(task->body, &task->reply);
@@ -209,22 +210,12 @@ static void work_create(struct ledger_task *task)
 	free(sale);
 }
 
-void operator_sales_create(struct gate_request *request)
-{
-	ledger_task_start_with_body(request, work_create);
-}
-
-static void work_show(struct ledger_task *task)
+void operator_sales_show(struct ledger_task *task)
 {
 	operator_sales_answer(task, task->names[0]);
 }
 
-void operator_sales_show(struct gate_request *request)
-{
-	ledger_task_start(request, work_show);
-}
-
-static void work_list(struct ledger_task *task)
+void operator_sales_list(struct ledger_task *task)
 {
 	struct ledger *ledger = ledger_task_ledger(task);
 	struct buffer *out = &task->reply.body;
@@ -256,11 +247,6 @@ static void work_list(struct ledger_task *task)
 	free(sales);
 }
 
-void operator_sales_list(struct gate_request *request)
-{
-	ledger_task_start_list(request, work_list);
-}
-
 /* The lots of a draft: how many units each is to have. */
 static void change_lots(struct ledger_task *task, json_t *lots)
 {
@@ -288,7 +274,7 @@ static void change_lots(struct ledger_task *task, json_t *lots)
 	free(sale);
 }
 
-static void work_change(struct ledger_task *task)
+void operator_sales_change(struct ledger_task *task)
 {
 	struct ledger_actor actor = ledger_task_actor(task);
 	struct sale change = {0};
@@ -308,9 +294,4 @@ static void work_change(struct ledger_task *task)
 		operator_say_control(task, task->names[0], r);
 	else
 		operator_sales_answer(task, task->names[0]);
-}
-
-void operator_sales_change(struct gate_request *request)
-{
-	ledger_task_start_with_body(request, work_change);
 }

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "gate/body.h"
 #include "gate/ledger_task.h"
+#include "gate/process/routes.h"
 #include "gate/readiness.h"
 #include "gate/render.h"
 #include "gate/thread.h"
@@ -188,7 +189,7 @@ static bool level_valid(struct slice text)
 	return false;
 }
 
-static void work_set_level(struct ledger_task *task)
+void health_set_log_level(struct ledger_task *task)
 {
 	struct slice text = SLICE_NULL;
 	struct body_field fields[] = {
@@ -210,9 +211,4 @@ static void work_set_level(struct ledger_task *task)
 	snprintf(detail, sizeof(detail), "{\"level\":\"%.*s\"}", (int)text.size, text.data);
 	operator_log_note(ledger_task_ledger(task), slice_of(task->actor), "log.level", SLICE("log"), slice_of(detail));
 	render_level(&task->reply.body);
-}
-
-void health_set_log_level(struct gate_request *request)
-{
-	ledger_task_start_with_body(request, work_set_level);
 }

@@ -1,5 +1,6 @@
 /* Pages and files that are part of the program: the interface's description, Swagger UI, the dashboard. */
 #include "embedded.h"
+#include "gate/process/routes.h"
 #include "gate/thread.h"
 
 /* Scripts and styles from this server alone; Swagger UI draws with inline styles and data: pictures. */

@@ -1,5 +1,5 @@
 """
-A cluster to be measured: Redis, Kafka and PostgreSQL as the tests start them (tests/services), each once for the whole run and only where a figure needs it;
+A cluster to be measured: Redis, Kafka and PostgreSQL as the tests start them (tools/services), each once for the whole run and only where a figure needs it;
 gates and drains over them. All of it is on this one machine, and ends with the bench.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from measure import Failed, Watch, cpu_seconds, wait_until
 from server import ANY_CORE, PROGRAM, ROOT, Server
 
-sys.path.append(str(ROOT / "tests/services"))
+sys.path.append(str(ROOT / "tools/services"))
 
 from kafka import Kafka  # noqa: E402
 from postgres import Postgres  # noqa: E402

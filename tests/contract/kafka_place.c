@@ -15,7 +15,7 @@
 
 enum { ASK_MS = 20000 };
 
-/* tests/services/kafka.py runs as our child; it ends its brokers when our end of its input closes, however we end. */
+/* tools/services/kafka.py runs as our child; it ends its brokers when our end of its input closes, however we end. */
 static struct {
 	pid_t process;
 	FILE *input, *output;
@@ -41,7 +41,7 @@ static void become_server(int input, int output, unsigned nodes)
 	const char *root = getenv("SOURCE_ROOT");
 	char script[4096], count[8];
 
-	snprintf(script, sizeof(script), "%s/tests/services/kafka.py", root ? root : ".");
+	snprintf(script, sizeof(script), "%s/tools/services/kafka.py", root ? root : ".");
 	snprintf(count, sizeof(count), "%u", nodes);
 	if (dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0)
 		_exit(126);

@@ -1,5 +1,5 @@
 /*
- * A private Kafka (tests/services/kafka.py) that this process starts at its first need and that ends with it, and a hand of its own upon it: topics made, deleted and
+ * A private Kafka (tools/services/kafka.py) that this process starts at its first need and that ends with it, and a hand of its own upon it: topics made, deleted and
  * cut, records written and read by librdkafka's plain means. Asserts by itself.
  */
 #pragma once

@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-/* tests/services/postgres.py runs as our child; it ends its server when our end of its input closes, however we end. */
+/* tools/services/postgres.py runs as our child; it ends its server when our end of its input closes, however we end. */
 static struct {
 	pid_t process;
 	FILE *input;
@@ -38,7 +38,7 @@ static void become_server(int input, int output)
 	const char *root = getenv("SOURCE_ROOT");
 	char script[4096];
 
-	snprintf(script, sizeof(script), "%s/tests/services/postgres.py", root ? root : ".");
+	snprintf(script, sizeof(script), "%s/tools/services/postgres.py", root ? root : ".");
 	if (dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0)
 		_exit(126);
 	execl("/usr/bin/python3", "python3", script, "run", (char *)NULL);

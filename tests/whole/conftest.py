@@ -5,7 +5,7 @@ import pytest
 
 from penstock import Server
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "services"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools/services"))
 
 from kafka import Kafka  # noqa: E402  (its folder is known only now)
 from postgres import Postgres  # noqa: E402

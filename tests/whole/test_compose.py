@@ -235,7 +235,7 @@ def test_one_broker_is_told_of_as_one():
 
 
 def test_the_broker_is_the_one_that_the_tests_run():
-    versions = set(re.findall(r"<artifactId>kafka_[\d.]+</artifactId>\s*<version>([\d.]+)<", (ROOT / "tests/services/kafka/pom.xml").read_text()))
+    versions = set(re.findall(r"<artifactId>kafka_[\d.]+</artifactId>\s*<version>([\d.]+)<", (ROOT / "tools/services/kafka/pom.xml").read_text()))
     assert {SERVICES["kafka"]["image"]} == {f"apache/kafka:{version}" for version in versions}
 
 

@@ -1,0 +1,107 @@
+"""The project's own tools: each says what it is, refuses what it does not know, and finds what it is there to find."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = sorted(path.name for path in (ROOT / "tools").iterdir() if path.is_file() and os.access(path, os.X_OK))
+
+
+def run(*command, cwd=ROOT):
+    return subprocess.run([str(word) for word in command], cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_a_tool_says_what_it_is(name):
+    told = run(f"tools/{name}", "--help")
+    assert told.returncode == 0, told.stderr
+    assert name in told.stdout or "embed" in name
+    assert told.stdout.strip()
+
+
+# tools/test hands its arguments to pytest, which refuses them itself, after two builds.
+@pytest.mark.parametrize("name", [name for name in TOOLS if name != "test"])
+def test_a_tool_refuses_what_it_does_not_know(name):
+    told = run(f"tools/{name}", "--no-such-option")
+    assert told.returncode == 2, told.stdout + told.stderr
+    assert told.stderr
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A repository of its own with the tools in it, one good file, and a commit."""
+    shutil.copytree(ROOT / "tools", tmp_path / "tools", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "src/stock").mkdir(parents=True)
+    (tmp_path / "src/stock/thing.c").write_text("int thing_count(void)\n{\n\treturn 1;\n}\n")
+    for command in ("init -q -b main", "config user.name Somebody", "config user.email somebody@example.org", "add -A"):
+        assert run("git", *command.split(), cwd=tmp_path).returncode == 0
+    commit(tmp_path, "all: begin\n\nSo that there is something.")
+    return tmp_path
+
+
+def commit(tree, message):
+    assert run("git", "commit", "-q", "--allow-empty", "-m", message, cwd=tree).returncode == 0
+
+
+def limits(tree, rule):
+    # The table of prefixes names folders of the real tree; that they are there is the rule "folders".
+    return run(tree / "tools/check-limits", rule, cwd=tree)
+
+
+@pytest.mark.parametrize(
+    "rule, text, found",
+    [
+        ("files", "/* a line */\n" * 501, "501 lines"),
+        ("functions", "int thing_long(void)\n{\n" + "\t;\n" * 59 + "}\n", "thing_long has 61 lines"),
+        ("names", "int other_count(void)\n{\n\treturn 1;\n}\n", "other_count is seen by others"),
+        ("names", "const int other_limit = 3;\n", "other_limit is seen by others"),
+        ("words", "/* A stranger at the desk. */\n", "'stranger'"),
+    ],
+)
+def test_a_breach_of_the_limits_is_found(tree, rule, text, found):
+    assert limits(tree, rule).returncode == 0
+    (tree / "src/stock/thing.c").write_text(text)
+    told = limits(tree, rule)
+    assert told.returncode == 1
+    assert "src/stock/thing.c:" in told.stdout and found in told.stdout
+
+
+def test_a_static_name_is_nobody_elses(tree):
+    (tree / "src/stock/thing.c").write_text("static int other;\nstatic int count(void)\n{\n\treturn other;\n}\n")
+    assert limits(tree, "names").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "message, found",
+    [
+        ("core: " + "long " * 20 + "\n\nWhy.", "105 characters"),
+        ("Fixed it\n\nWhy.", "is not `area: summary`"),
+        ("core: mend it", "has no body"),
+        ("core: mend it\n\nSigned-off-by: Somebody", "has no body"),
+    ],
+)
+def test_a_commit_that_breaks_the_rule_is_found(tree, message, found):
+    commit(tree, "core: mend something\n\nBecause it was broken.")
+    told = run(tree / "tools/check-commits", cwd=tree)
+    assert (told.returncode, told.stdout) == (0, "")
+    commit(tree, message)
+    told = run(tree / "tools/check-commits", cwd=tree)
+    assert told.returncode == 1
+    assert found in told.stdout
+    assert run(tree / "tools/check-commits", "HEAD", cwd=tree).returncode == 0
+
+
+def test_commits_are_checked_in_a_shallow_clone(tree, tmp_path_factory):
+    commit(tree, "bad")
+    commit(tree, "core: mend something\n\nBecause it was broken.")
+    clone = tmp_path_factory.mktemp("clone") / "shallow"
+    assert run("git", "clone", "-q", "--depth", "1", f"file://{tree}", clone).returncode == 0
+    assert run(clone / "tools/check-commits", cwd=clone).returncode == 0
+    commit(clone, "worse")
+    told = run(clone / "tools/check-commits", cwd=clone)
+    assert told.returncode == 1
+    assert "worse" in told.stdout and "bad" not in told.stdout

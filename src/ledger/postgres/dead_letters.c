@@ -1,32 +1,16 @@
 /* Dead letters: events that no transaction could apply, kept with their reason until somebody has replayed them. */
-#include <stdio.h>
 #include <stdlib.h>
-#include "ledger/dead_letter.h"
 #include "ledger/postgres/private.h"
 
-static int insert(struct pg_connection *connection, struct slice json, const char *reason, int64_t now_ms)
+int pg_dead_letter_write(struct transaction *transaction, struct slice json, const char *reason, int64_t now_ms)
 {
+	struct pg_connection *connection = pg_connection_of(transaction);
 	struct pg_params params = {0};
 
 	pg_put_int(&params, now_ms);
 	pg_put_text(&params, slice_of(reason));
 	pg_put_text(&params, json);
 	return pg_outcome(pg_do(connection, "INSERT INTO dead_letters (at_ms, reason, event) VALUES ($1, $2, $3)", &params), -EIO);
-}
-
-int postgres_dead_letter(struct ledger *base, const struct event *event, const char *reason, int64_t now_ms)
-{
-	struct pg_work work = {.ledger = postgres_ledger_of(base)};
-	struct buffer json;
-
-	buffer_init(&json, DEAD_LETTER_MAX);
-	dead_letter_event(&json, event);
-	if (json.failed)
-		work.result = error_origin(-ENOMEM);
-	while (!json.failed && pg_work_begin(&work))
-		pg_work_end(&work, insert(work.connection, buffer_slice(&json), reason, now_ms));
-	buffer_deinit(&json);
-	return work.result;
 }
 
 int postgres_dead_letters(struct ledger *base, int64_t after, struct ledger_dead_letter *rows, size_t max, size_t *count)
@@ -62,8 +46,9 @@ int postgres_dead_letters(struct ledger *base, int64_t after, struct ledger_dead
 	return end;
 }
 
-static int erase(struct pg_connection *connection, int64_t number)
+int pg_dead_letter_remove(struct transaction *transaction, int64_t number)
 {
+	struct pg_connection *connection = pg_connection_of(transaction);
 	struct pg_params params = {0};
 	PGresult *result;
 	int end;
@@ -74,29 +59,4 @@ static int erase(struct pg_connection *connection, int64_t number)
 		end = LEDGER_NOT_FOUND;
 	PQclear(result);
 	return end;
-}
-
-int postgres_dead_letter_remove(struct ledger *base, int64_t number)
-{
-	struct pg_work work = {.ledger = postgres_ledger_of(base)};
-
-	while (pg_work_begin(&work))
-		pg_work_end(&work, erase(work.connection, number));
-	return work.result;
-}
-
-int postgres_dead_letter_forget(struct ledger *base, const struct ledger_actor *actor, int64_t number, struct slice detail_json)
-{
-	struct pg_work work = {.ledger = postgres_ledger_of(base), .logs = true};
-	char subject[32];
-	int end;
-
-	snprintf(subject, sizeof(subject), "%lld", (long long)number);
-	while (pg_work_begin(&work)) {
-		end = erase(work.connection, number);
-		if (end == LEDGER_DONE)
-			end = pg_log_row_write(work.connection, actor, "dead-letter.forget", slice_of(subject), detail_json);
-		pg_work_end(&work, end);
-	}
-	return work.result;
 }

@@ -1,5 +1,4 @@
 /* Items: what is in the warehouse. */
-#include "ledger/log_detail.h"
 #include "ledger/postgres/private.h"
 
 static const char select_item[] = "SELECT items.sku, items.name, items.on_hand,"
@@ -17,9 +16,11 @@ static void read_item(const PGresult *result, int row, struct ledger_item *item)
 	item->allocated = pg_get_int(result, row, 3);
 }
 
-/* 0 with its number, LEDGER_EXISTS, or negative. */
-static int insert_item(struct pg_connection *connection, const struct ledger_item *item, int64_t *number)
+/* --- Rows of a transaction --- */
+
+static int insert(struct transaction *transaction, const struct ledger_item *item, int64_t *number)
 {
+	struct pg_connection *connection = pg_connection_of(transaction);
 	struct pg_params params = {0};
 	PGresult *result;
 	int end;
@@ -41,31 +42,9 @@ static int insert_item(struct pg_connection *connection, const struct ledger_ite
 	return end;
 }
 
-int postgres_item_create(struct ledger *base, const struct ledger_item *item, const struct ledger_actor *actor)
+static int find(struct transaction *transaction, struct slice sku, int64_t *number, int64_t *on_hand)
 {
-	struct movement movement = {.cause = CAUSE_RECEIVE, .at_ms = actor->now_ms, .on_hand = item->on_hand, .actor = actor->name};
-	struct pg_work work = {.ledger = postgres_ledger_of(base), .logs = true};
-	char detail[LOG_DETAIL_SIZE];
-	int result;
-
-	ASSERT(item->on_hand >= 0);
-	while (pg_work_begin(&work)) {
-		result = pg_request_check(work.connection, actor);
-		if (result == 0)
-			result = insert_item(work.connection, item, &movement.item);
-		if (result == 0 && item->on_hand)
-			result = pg_movement_write(work.connection, &movement);
-		if (result == 0)
-			result = pg_log_row_write(work.connection, actor, "item.create", slice_of(item->sku),
-						  log_detail_item(detail, item->on_hand));
-		pg_work_end(&work, result);
-	}
-	return work.result;
-}
-
-/* 0 with the item's number and units, LEDGER_NOT_FOUND, or negative. */
-static int find_item(struct pg_connection *connection, struct slice sku, int64_t *number, int64_t *on_hand)
-{
+	struct pg_connection *connection = pg_connection_of(transaction);
 	struct pg_params params = {0};
 	PGresult *result;
 	int end;
@@ -84,8 +63,9 @@ static int find_item(struct pg_connection *connection, struct slice sku, int64_t
 	return end;
 }
 
-static int add_on_hand(struct pg_connection *connection, int64_t item, int64_t units)
+static int add_on_hand(struct transaction *transaction, int64_t item, int64_t units)
 {
+	struct pg_connection *connection = pg_connection_of(transaction);
 	struct pg_params params = {0};
 
 	pg_put_int(&params, item);
@@ -93,58 +73,9 @@ static int add_on_hand(struct pg_connection *connection, int64_t item, int64_t u
 	return pg_outcome(pg_do(connection, "UPDATE items SET on_hand = on_hand + $2 WHERE number = $1", &params), LEDGER_NOT_ENOUGH);
 }
 
-/* In a transaction. reason.data NULL: received. 0, REPEATED, KEY_REUSED, ALREADY, NOT_FOUND, NOT_ENOUGH, or negative. */
-static int receive(struct pg_connection *connection, struct slice sku, int64_t units, struct slice reason, const struct uuid *id,
-		   const struct ledger_actor *actor, int64_t *on_hand)
-{
-	struct movement movement = {.cause = reason.data ? CAUSE_ADJUST : CAUSE_RECEIVE,
-				    .at_ms = actor->now_ms,
-				    .movement = id,
-				    .on_hand = units,
-				    .actor = actor->name};
-	char detail[LOG_DETAIL_SIZE];
-	int result = find_item(connection, sku, &movement.item, on_hand);
+const struct item_rows pg_item_rows = {.insert = insert, .find = find, .add_on_hand = add_on_hand};
 
-	if (result == 0)
-		result = pg_request_check(connection, actor);
-	if (result != 0)
-		return result;
-	result = pg_movement_exists(connection, id);
-	if (result != 0)
-		return result < 0 ? result : LEDGER_ALREADY;
-	if (*on_hand + units < 0)
-		return LEDGER_NOT_ENOUGH;
-	result = add_on_hand(connection, movement.item, units);
-	if (result == 0)
-		result = pg_movement_write(connection, &movement);
-	if (result != 0)
-		return result;
-	*on_hand += units;
-	return pg_log_row_write(connection, actor, reason.data ? "item.adjust" : "item.receive", sku,
-				log_detail_receive(detail, units, reason, id));
-}
-
-int postgres_item_receive(struct ledger *base, struct slice sku, int64_t units, const struct uuid *movement,
-			  const struct ledger_actor *actor, int64_t *on_hand)
-{
-	struct pg_work work = {.ledger = postgres_ledger_of(base), .logs = true};
-
-	ASSERT(units > 0);
-	while (pg_work_begin(&work))
-		pg_work_end(&work, receive(work.connection, sku, units, SLICE_NULL, movement, actor, on_hand));
-	return work.result;
-}
-
-int postgres_item_adjust(struct ledger *base, struct slice sku, int64_t units, struct slice reason, const struct uuid *movement,
-			 const struct ledger_actor *actor, int64_t *on_hand)
-{
-	struct pg_work work = {.ledger = postgres_ledger_of(base), .logs = true};
-
-	ASSERT(reason.size > 0);
-	while (pg_work_begin(&work))
-		pg_work_end(&work, receive(work.connection, sku, units, reason, movement, actor, on_hand));
-	return work.result;
-}
+/* --- Reading --- */
 
 int postgres_item_get(struct ledger *base, struct slice sku, struct ledger_item *item)
 {

@@ -33,9 +33,10 @@ void pg_log_head_put(struct pg_params *params, const struct pg_log_head *head)
 	pg_put_text(params, slice_of(head->hash));
 }
 
-int pg_log_row_write(struct pg_connection *connection, const struct ledger_actor *actor, const char *action, struct slice subject,
+int pg_log_row_write(struct transaction *transaction, const struct ledger_actor *actor, const char *action, struct slice subject,
 		     struct slice detail_json)
 {
+	struct pg_connection *connection = pg_connection_of(transaction);
 	struct log_fields row = log_fields_of(actor, action, subject, detail_json);
 	struct pg_params params = {0}, head_params = {0};
 	struct pg_log_head head;
@@ -62,17 +63,7 @@ int pg_log_row_write(struct pg_connection *connection, const struct ledger_actor
 	pg_add(connection, insert_row, &params);
 	pg_add(connection, pg_log_head_update_sql, &head_params);
 	end = pg_outcome(pg_run(connection, NULL), -EIO);
-	return end == 0 && actor->request ? pg_request_write(connection, actor->request, actor->now_ms) : end;
-}
-
-int postgres_log_append(struct ledger *base, const struct ledger_actor *actor, const char *action, struct slice subject,
-			struct slice detail_json)
-{
-	struct pg_work work = {.ledger = postgres_ledger_of(base), .logs = true};
-
-	while (pg_work_begin(&work))
-		pg_work_end(&work, pg_log_row_write(work.connection, actor, action, subject, detail_json));
-	return work.result;
+	return end == 0 && actor->request ? pg_request_write(transaction, actor->request, actor->now_ms) : end;
 }
 
 int postgres_log_rows(struct ledger *base, const struct ledger_log_filter *filter, struct ledger_log_row *rows, size_t max,

@@ -2,8 +2,9 @@
 #include "base/failpoint.h"
 #include "ledger/postgres/private.h"
 
-int pg_movement_write(struct pg_connection *connection, const struct movement *movement)
+int pg_movement_write(struct transaction *transaction, const struct movement *movement)
 {
+	struct pg_connection *connection = pg_connection_of(transaction);
 	struct pg_params params = {0};
 
 	if (FAILPOINT("ledger.drop_movement") > 0)
@@ -28,8 +29,9 @@ int pg_movement_write(struct pg_connection *connection, const struct movement *m
 			  -EUCLEAN);
 }
 
-int pg_movement_exists(struct pg_connection *connection, const struct uuid *id)
+int pg_movement_exists(struct transaction *transaction, const struct uuid *id)
 {
+	struct pg_connection *connection = pg_connection_of(transaction);
 	struct pg_params params = {0};
 	PGresult *result;
 	int end, exists;

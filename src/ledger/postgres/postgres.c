@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include "ledger/postgres/private.h"
+#include "ledger/transactions.h"
 
 static int open_read_only(struct postgres_ledger *ledger)
 {
@@ -30,36 +31,23 @@ static void ledger_free(struct ledger *base)
 
 static const struct ledger_ops postgres_ops = {
 	.name = "postgres",
+	LEDGER_TRANSACTIONS,
 	.apply = postgres_apply,
 	.drain = postgres_drain,
 	.journal_identify = postgres_journal_identify,
 	.journal_position = postgres_journal_position,
 	.elect = postgres_elect,
-	.item_create = postgres_item_create,
-	.item_receive = postgres_item_receive,
-	.item_adjust = postgres_item_adjust,
 	.item_get = postgres_item_get,
 	.items = postgres_items,
-	.sale_create = postgres_sale_create,
-	.sale_update = postgres_sale_update,
-	.sale_set_lots = postgres_sale_set_lots,
-	.sale_move = postgres_sale_move,
-	.sale_raise_epoch = postgres_sale_raise_epoch,
 	.sale_get = postgres_sale_get,
 	.sales = postgres_sales,
 	.sales_changed = postgres_sales_changed,
-	.lot_add = postgres_lot_add,
 	.order_get = postgres_order_get,
 	.orders = postgres_orders,
 	.sale_snapshot = postgres_sale_snapshot,
 	.request_find = postgres_request_find,
-	.request_note = postgres_request_note,
-	.log_append = postgres_log_append,
 	.log_rows = postgres_log_rows,
-	.dead_letter = postgres_dead_letter,
 	.dead_letters = postgres_dead_letters,
-	.dead_letter_remove = postgres_dead_letter_remove,
-	.dead_letter_forget = postgres_dead_letter_forget,
 	.audit = postgres_audit,
 	.health = pg_writer_health,
 	.recover = pg_writer_recover,
@@ -76,7 +64,7 @@ int ledger_postgres_open(struct ledger **out, const char *url, int flags)
 	ledger = calloc(1, sizeof(*ledger));
 	if (!ledger)
 		return error_origin(-ENOMEM);
-	ledger->base.ops = &postgres_ops;
+	ledger->base = (struct sql_ledger){{&postgres_ops}, &pg_transaction_rows};
 	ledger->read_only = flags == LEDGER_OPEN_READ_ONLY;
 	ledger->shared = flags == LEDGER_OPEN_SHARED;
 	pg_elector_init(&ledger->elector);
@@ -88,9 +76,9 @@ int ledger_postgres_open(struct ledger **out, const char *url, int flags)
 	else
 		result = ledger->read_only ? open_read_only(ledger) : pg_session_begin(ledger);
 	if (result != 0) {
-		ledger_free(&ledger->base);
+		ledger_free(&ledger->base.base);
 		return result;
 	}
-	*out = &ledger->base;
+	*out = &ledger->base.base;
 	return 0;
 }

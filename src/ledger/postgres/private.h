@@ -6,7 +6,7 @@
 #include "ledger/log_chain.h"
 #include "ledger/postgres/postgres.h"
 #include "ledger/postgres/connection.h"
-#include "ledger/rules.h"
+#include "ledger/transaction.h"
 
 struct pg_batch; /* batch.h */
 
@@ -56,7 +56,7 @@ struct pg_elector {
 };
 
 struct postgres_ledger {
-	struct ledger base; /* first */
+	struct sql_ledger base; /* first */
 	char *url;
 	bool read_only, shared;
 	struct pg_writer writer;
@@ -131,6 +131,7 @@ enum { PG_TRIES_MAX = 5 }; /* of one transaction that a deadlock has ended */
  * It goes round again where the server has ended the transaction for a deadlock: nothing of it is there.
  */
 struct pg_work {
+	struct transaction transaction; /* first; for work that is one (transaction.c) */
 	struct postgres_ledger *ledger;
 	bool logs;         /* it writes a row of the operator log: its end is locked */
 	bool changes_sale; /* it changes a sale: `change` is its number, and nobody else changes one meanwhile */
@@ -146,26 +147,30 @@ void pg_work_end(struct pg_work *work, int result);
 int pg_writer_recover(struct ledger *ledger) MUST_CHECK;
 int pg_writer_health(struct ledger *ledger, const char **reason);
 
-/* --- requests.c: in a transaction --- */
+/* --- Rows of a transaction, by file; see ledger/transaction.h --- */
 
-/* Whether the actor's request was done before: 0 (also where it has none), LEDGER_REPEATED, LEDGER_KEY_REUSED, or negative. */
-int pg_request_check(struct pg_connection *connection, const struct ledger_actor *actor) MUST_CHECK;
-int pg_request_write(struct pg_connection *connection, const struct ledger_request *request, int64_t at_ms) MUST_CHECK;
+static inline struct pg_work *pg_work_of(struct transaction *transaction)
+{
+	return (struct pg_work *)transaction;
+}
+static inline struct pg_connection *pg_connection_of(struct transaction *transaction)
+{
+	return pg_work_of(transaction)->connection;
+}
+extern const struct transaction_rows pg_transaction_rows;
+extern const struct sale_rows pg_sale_rows;
+extern const struct lot_rows pg_lot_rows;
+extern const struct item_rows pg_item_rows;
 
-/* --- sales.c: in a transaction --- */
-
-/* What a lot has: put there, given back to its item, or taken from it, with the movement. 0, LEDGER_NOT_FOUND (item), LEDGER_NOT_ENOUGH, LEDGER_CONSTRAINT
- * (insert: two lots of one item), or negative. */
-int pg_lot_insert(struct pg_connection *connection, uint32_t sale, uint32_t place, struct sale_lot *lot,
-		  const struct ledger_actor *actor) MUST_CHECK;
-int pg_lot_return(struct pg_connection *connection, uint32_t sale, uint32_t lot, int64_t item, int64_t units,
-		  const struct ledger_actor *actor) MUST_CHECK;
-int pg_lot_grow(struct pg_connection *connection, uint32_t sale, uint32_t lot, const char *sku, int64_t units,
-		const struct ledger_actor *actor) MUST_CHECK;
-/* Whether it is a draft as it was read: 0, LEDGER_NOT_FOUND, LEDGER_WRONG_STATE, LEDGER_CONFLICT, or negative. */
-int pg_sale_may_change(struct pg_connection *connection, const struct sale *sale) MUST_CHECK;
-/* Its version and the number of its change go up. */
-int pg_sale_touch(struct pg_work *work, uint32_t sale) MUST_CHECK;
+int pg_movement_write(struct transaction *transaction, const struct movement *movement) MUST_CHECK;
+int pg_movement_exists(struct transaction *transaction, const struct uuid *id) MUST_CHECK;
+/* The transaction has the log's end locked (TRANSACTION_LOGS). */
+int pg_log_row_write(struct transaction *transaction, const struct ledger_actor *actor, const char *action, struct slice subject,
+		     struct slice detail_json) MUST_CHECK;
+int pg_request_read(struct transaction *transaction, struct ledger_request *request) MUST_CHECK;
+int pg_request_write(struct transaction *transaction, const struct ledger_request *request, int64_t at_ms) MUST_CHECK;
+int pg_dead_letter_write(struct transaction *transaction, struct slice json, const char *reason, int64_t now_ms) MUST_CHECK;
+int pg_dead_letter_remove(struct transaction *transaction, int64_t number) MUST_CHECK;
 
 /* --- elect.c --- */
 
@@ -202,11 +207,7 @@ struct sale *pg_sale_read(PGresult *const results[static 2], int *end);
 extern const char pg_orders_of_sale[];
 void pg_order_read(const PGresult *result, int row, struct ledger_order *order);
 
-/* --- Movements and the log, used by several --- */
-
-int pg_movement_write(struct pg_connection *connection, const struct movement *movement) MUST_CHECK;
-/* 1: there is a movement with this id, 0: there is none, or negative. */
-int pg_movement_exists(struct pg_connection *connection, const struct uuid *id) MUST_CHECK;
+/* --- log.c --- */
 
 /* The number and hash of the log's last row. */
 struct pg_log_head {
@@ -216,9 +217,6 @@ struct pg_log_head {
 extern const char pg_log_head_sql[], pg_log_head_lock_sql[], pg_log_head_update_sql[];
 void pg_log_head_read(const PGresult *result, struct pg_log_head *head);
 void pg_log_head_put(struct pg_params *params, const struct pg_log_head *head);
-/* Writes the next row of the operator log in the running transaction, which has the log's end locked. */
-int pg_log_row_write(struct pg_connection *connection, const struct ledger_actor *actor, const char *action, struct slice subject,
-		     struct slice detail_json) MUST_CHECK;
 
 /* --- The port's calls, by file --- */
 
@@ -228,22 +226,9 @@ int postgres_journal_identify(struct ledger *ledger, struct slice cluster, struc
 int postgres_journal_position(struct ledger *ledger, uint32_t partition, int64_t *next, uint64_t *mark);
 int postgres_elect(struct ledger *ledger, bool candidate);
 
-int postgres_item_create(struct ledger *ledger, const struct ledger_item *item, const struct ledger_actor *actor);
-int postgres_item_receive(struct ledger *ledger, struct slice sku, int64_t units, const struct uuid *movement,
-			  const struct ledger_actor *actor, int64_t *on_hand);
-int postgres_item_adjust(struct ledger *ledger, struct slice sku, int64_t units, struct slice reason, const struct uuid *movement,
-			 const struct ledger_actor *actor, int64_t *on_hand);
 int postgres_item_get(struct ledger *ledger, struct slice sku, struct ledger_item *item);
 int postgres_items(struct ledger *ledger, struct slice after, struct ledger_item *items, size_t max, size_t *count);
 
-int postgres_sale_create(struct ledger *ledger, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot);
-int postgres_sale_update(struct ledger *ledger, const struct sale *sale, const struct ledger_actor *actor);
-int postgres_sale_set_lots(struct ledger *ledger, const struct sale *sale, const struct sale_lot *lots, uint32_t count,
-			   const struct ledger_actor *actor, uint32_t *lot);
-int postgres_sale_move(struct ledger *ledger, uint32_t sale, enum sale_action action, const struct ledger_actor *actor);
-int postgres_sale_raise_epoch(struct ledger *ledger, uint32_t sale, uint32_t above, uint32_t *epoch);
-int postgres_lot_add(struct ledger *ledger, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *movement,
-		     const struct ledger_actor *actor);
 int postgres_sale_get(struct ledger *ledger, uint32_t number, struct slice id, struct sale **sale);
 int postgres_sales(struct ledger *ledger, uint32_t after, int64_t live_since_ms, struct sale **sales, size_t max, size_t *count);
 int postgres_sales_changed(struct ledger *ledger, uint64_t after, struct sale **sales, size_t max, size_t *count);
@@ -254,16 +239,10 @@ int postgres_orders(struct ledger *ledger, const struct ledger_order_filter *fil
 int postgres_sale_snapshot(struct ledger *ledger, uint32_t sale, struct ledger_snapshot *snapshot, ledger_orders_fn *page,
 			   void *context);
 
-int postgres_request_note(struct ledger *ledger, struct ledger_request *request, int64_t at_ms);
 int postgres_request_find(struct ledger *ledger, struct ledger_request *request);
-int postgres_log_append(struct ledger *ledger, const struct ledger_actor *actor, const char *action, struct slice subject,
-			struct slice detail_json);
 int postgres_log_rows(struct ledger *ledger, const struct ledger_log_filter *filter, struct ledger_log_row *rows, size_t max,
 		      size_t *count);
 
-int postgres_dead_letter(struct ledger *ledger, const struct event *event, const char *reason, int64_t now_ms);
 int postgres_dead_letters(struct ledger *ledger, int64_t after, struct ledger_dead_letter *rows, size_t max, size_t *count);
-int postgres_dead_letter_remove(struct ledger *ledger, int64_t number);
-int postgres_dead_letter_forget(struct ledger *ledger, const struct ledger_actor *actor, int64_t number, struct slice detail_json);
 
 int postgres_audit(struct ledger *ledger, struct ledger_audit *audit);

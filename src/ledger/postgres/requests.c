@@ -17,25 +17,25 @@ static int read_request(const PGresult *result, struct ledger_request *request)
 	return uuid_equal(&body, &request->body) ? LEDGER_REPEATED : LEDGER_KEY_REUSED;
 }
 
-int pg_request_check(struct pg_connection *connection, const struct ledger_actor *actor)
+int pg_request_read(struct transaction *transaction, struct ledger_request *request)
 {
+	struct pg_connection *connection = pg_connection_of(transaction);
 	struct pg_params params = {0};
 	PGresult *result;
 	int end;
 
-	if (!actor->request)
-		return 0;
-	pg_put_uuid(&params, &actor->request->id);
+	pg_put_uuid(&params, &request->id);
 	end = pg_outcome(pg_query(connection, select_request, &params, &result), -EIO);
 	if (end < 0)
 		return end;
-	end = read_request(result, actor->request);
+	end = read_request(result, request);
 	PQclear(result);
 	return end;
 }
 
-int pg_request_write(struct pg_connection *connection, const struct ledger_request *request, int64_t at_ms)
+int pg_request_write(struct transaction *transaction, const struct ledger_request *request, int64_t at_ms)
 {
+	struct pg_connection *connection = pg_connection_of(transaction);
 	struct pg_params params = {0};
 
 	pg_put_uuid(&params, &request->id);
@@ -43,27 +43,6 @@ int pg_request_write(struct pg_connection *connection, const struct ledger_reque
 	pg_put_int(&params, request->outcome);
 	pg_put_int(&params, at_ms);
 	return pg_outcome(pg_do(connection, pg_request_insert_sql, &params), -EIO);
-}
-
-/* Of two at once one has written it down by the time the other goes on, and then reads it. */
-static int note(struct pg_connection *connection, struct ledger_request *request, int64_t at_ms)
-{
-	const struct ledger_actor actor = {.request = request};
-	const struct ledger_request wanted = *request;
-	int end = pg_request_write(connection, request, at_ms);
-
-	if (end == 0)
-		end = pg_request_check(connection, &actor);
-	return end == LEDGER_REPEATED && request->outcome == wanted.outcome ? 0 : end;
-}
-
-int postgres_request_note(struct ledger *base, struct ledger_request *request, int64_t at_ms)
-{
-	struct pg_work work = {.ledger = postgres_ledger_of(base)};
-
-	while (pg_work_begin(&work))
-		pg_work_end(&work, note(work.connection, request, at_ms));
-	return work.result;
 }
 
 int postgres_request_find(struct ledger *base, struct ledger_request *request)

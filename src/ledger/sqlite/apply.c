@@ -110,18 +110,18 @@ static int return_to_item(struct sqlite_connection *connection, const struct mov
 static int raise_barrier(struct apply *apply, const struct event *event)
 {
 	sqlite3_stmt *statement;
-	int result = sqlite_connection_prepare(apply->connection,
+	int result = sqlite_connection_prepare(apply->transaction.connection,
 					       "UPDATE sales SET barrier = ?2, version = version + 1 WHERE number = ?1", &statement);
 
 	if (result < 0)
 		return result;
 	sqlite_bind_int(statement, 1, event->sale);
 	sqlite_bind_int(statement, 2, event->epoch);
-	result = sqlite_step_once(apply->connection, statement);
+	result = sqlite_step_once(apply->transaction.connection, statement);
 	if (result != 0)
 		return result < 0 ? result : LEDGER_CONSTRAINT;
-	result = sqlite_scratch_raise(apply->lots, apply->connection, event->sale, event->epoch);
-	return result < 0 ? result : sqlite_sale_changed(apply->connection, event->sale);
+	result = sqlite_scratch_raise(apply->lots, apply->transaction.connection, event->sale, event->epoch);
+	return result < 0 ? result : sqlite_sale_changed(apply->transaction.connection, event->sale);
 }
 
 /* The row of the operator log for what is an operator's. */
@@ -138,7 +138,7 @@ static int log_operator(struct apply *apply, const struct touched *lot, const st
 	struct slice json;
 	int result;
 
-	result = sqlite_connection_prepare(apply->connection,
+	result = sqlite_connection_prepare(apply->transaction.connection,
 					   "SELECT sales.id, items.sku FROM lots JOIN sales ON sales.number = lots.sale"
 					   " JOIN items ON items.number = lots.item WHERE lots.sale = ?1 AND lots.place = ?2",
 					   &statement);
@@ -146,7 +146,7 @@ static int log_operator(struct apply *apply, const struct touched *lot, const st
 		return result;
 	sqlite_bind_int(statement, 1, lot->sale);
 	sqlite_bind_int(statement, 2, lot->lot);
-	result = sqlite_step_row(apply->connection, statement);
+	result = sqlite_step_row(apply->transaction.connection, statement);
 	if (result != STEP_ROW)
 		return result < 0 ? result : error_origin(-EUCLEAN);
 	sqlite_column_text(statement, 0, sale, sizeof(sale));
@@ -154,8 +154,8 @@ static int log_operator(struct apply *apply, const struct touched *lot, const st
 	sqlite3_reset(statement);
 	uuid_format(&event->id, id);
 	json = withdrawn ? log_detail_units(detail, sku, event->quantity, &event->id) : log_detail_order(detail, sale, sku);
-	return sqlite_log_row_write(apply->connection, &actor, log_action_of_event(event->kind), slice_of(withdrawn ? sale : id),
-				    json);
+	return sqlite_log_row_write(&apply->transaction.base, &actor, log_action_of_event(event->kind),
+				    slice_of(withdrawn ? sale : id), json);
 }
 
 /* What an event does to its lot, its item and the operator log. */
@@ -168,10 +168,10 @@ static int write_change(struct apply *apply, struct touched *lot, const struct e
 		lot->held += change->movement.held;
 		lot->confirmed += change->movement.confirmed;
 		lot->withdrawn += change->movement.withdrawn;
-		result = sqlite_movement_write(apply->connection, &change->movement);
+		result = sqlite_movement_write(&apply->transaction.base, &change->movement);
 	}
 	if (result == 0 && change->movement.on_hand)
-		result = return_to_item(apply->connection, &change->movement);
+		result = return_to_item(apply->transaction.connection, &change->movement);
 	if (result == 0 && change->logged)
 		result = log_operator(apply, lot, event);
 	return result;
@@ -182,11 +182,11 @@ static int write_change(struct apply *apply, struct touched *lot, const struct e
 /* What the batch knows of the lot, and where there is none, of its sale. Every sale has a lot 0. */
 static int know_lot(struct apply *apply, uint32_t sale, uint32_t place, struct event_facts *facts, struct touched **lot)
 {
-	int result = sqlite_scratch_touch(apply->lots, apply->connection, sale, place, lot);
+	int result = sqlite_scratch_touch(apply->lots, apply->transaction.connection, sale, place, lot);
 
 	facts->has_lot = result == 0;
 	if (result == LEDGER_NOT_FOUND)
-		result = sqlite_scratch_touch(apply->lots, apply->connection, sale, 0, lot);
+		result = sqlite_scratch_touch(apply->lots, apply->transaction.connection, sale, 0, lot);
 	if (result < 0)
 		return result;
 	facts->has_sale = result == 0;
@@ -211,7 +211,7 @@ static int apply_reserved(struct apply *apply, const struct event *event)
 		return result;
 	outcome = event_judge(event, &facts, &change);
 	if (outcome == LEDGER_DONE) {
-		result = insert_order(apply->connection, event);
+		result = insert_order(apply->transaction.connection, event);
 		if (result < 0)
 			return result;
 		if (result == STEP_CONSTRAINT)
@@ -219,7 +219,7 @@ static int apply_reserved(struct apply *apply, const struct event *event)
 	}
 	if (outcome == LEDGER_DONE)
 		return write_change(apply, lot, event, &change);
-	result = read_order(apply->connection, event, &row);
+	result = read_order(apply->transaction.connection, event, &row);
 	if (result <= 0)
 		return result < 0 ? result : outcome;
 	facts.order = &row;
@@ -232,7 +232,7 @@ static int apply_settlement(struct apply *apply, const struct event *event)
 	struct event_change change;
 	struct order_row row;
 	struct touched *lot;
-	int result = read_order(apply->connection, event, &row);
+	int result = read_order(apply->transaction.connection, event, &row);
 
 	if (result < 0)
 		return result;
@@ -245,7 +245,7 @@ static int apply_settlement(struct apply *apply, const struct event *event)
 	if (result != LEDGER_DONE)
 		return result;
 	apply->wrote = true;
-	result = update_order(apply->connection, event, change.state);
+	result = update_order(apply->transaction.connection, event, change.state);
 	return result != 0 ? result : write_change(apply, lot, event, &change);
 }
 
@@ -254,7 +254,7 @@ static int apply_withdrawn(struct apply *apply, const struct event *event)
 	struct event_facts facts = {0};
 	struct event_change change;
 	struct touched *lot;
-	int result = sqlite_movement_exists(apply->connection, &event->id);
+	int result = sqlite_movement_exists(&apply->transaction.base, &event->id);
 
 	facts.has_movement = result > 0;
 	if (result >= 0)
@@ -308,21 +308,21 @@ static int apply_range(struct apply *apply, struct ledger_entry *entries, size_t
 		result = apply_event(apply, entries[i].event);
 		entries[i].outcome = result;
 	}
-	return result < 0 ? result : sqlite_scratch_write(apply->lots, apply->connection);
+	return result < 0 ? result : sqlite_scratch_write(apply->lots, apply->transaction.connection);
 }
 
 /* apply_range() in a savepoint, of which nothing stays where it breaks a lot: an event_range. */
 static int try_range(void *context, struct ledger_entry *entries, size_t count, bool *broken)
 {
 	struct apply *apply = context;
-	int result = sqlite_connection_run(apply->connection, "SAVEPOINT half");
+	int result = sqlite_connection_run(apply->transaction.connection, "SAVEPOINT half");
 
 	if (result == 0)
 		result = apply_range(apply, entries, count);
 	*broken = result == LEDGER_CONSTRAINT;
 	if (*broken)
-		result = sqlite_connection_run(apply->connection, "ROLLBACK TO half");
-	return result == 0 ? sqlite_connection_run(apply->connection, "RELEASE half") : result;
+		result = sqlite_connection_run(apply->transaction.connection, "ROLLBACK TO half");
+	return result == 0 ? sqlite_connection_run(apply->transaction.connection, "RELEASE half") : result;
 }
 
 int sqlite_apply_batch(struct apply *apply, struct ledger_entry *entries, size_t count)
@@ -331,11 +331,11 @@ int sqlite_apply_batch(struct apply *apply, struct ledger_entry *entries, size_t
 
 	if (result != LEDGER_CONSTRAINT)
 		return result;
-	result = sqlite_connection_run(apply->connection, "ROLLBACK");
+	result = sqlite_connection_run(apply->transaction.connection, "ROLLBACK");
 	if (result == 0)
-		result = sqlite_connection_run(apply->connection, "BEGIN IMMEDIATE");
+		result = sqlite_connection_run(apply->transaction.connection, "BEGIN IMMEDIATE");
 	if (result == 0 && apply->drain)
-		result = sqlite_drain_move(apply->connection, apply->drain);
+		result = sqlite_drain_move(apply->transaction.connection, apply->drain);
 	return result != 0 ? result : event_batch_halve(try_range, apply, entries, count);
 }
 
@@ -348,11 +348,11 @@ static int look_up(struct apply *apply, const struct event *event, int code)
 	int result = 0;
 
 	if (event->kind == EVENT_WITHDRAWN)
-		result = sqlite_movement_exists(apply->connection, &event->id);
+		result = sqlite_movement_exists(&apply->transaction.base, &event->id);
 	else if (event->kind == EVENT_BARRIER)
 		result = know_lot(apply, event->sale, 0, &facts, &lot);
 	else
-		result = read_order(apply->connection, event, &row);
+		result = read_order(apply->transaction.connection, event, &row);
 	if (result < 0)
 		return -EINPROGRESS;
 	facts.has_movement = event->kind == EVENT_WITHDRAWN && result > 0;
@@ -363,7 +363,7 @@ static int look_up(struct apply *apply, const struct event *event, int code)
 int sqlite_apply(struct ledger *base, struct ledger_entry *entries, size_t count)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
-	struct apply apply = {.connection = &ledger->writer.connection};
+	struct apply apply = {.transaction = {{&sqlite_transaction_rows}, &ledger->writer.connection}};
 	bool readable;
 	int result;
 

@@ -6,7 +6,7 @@
 enum { APPLY_LOTS_MAX = 2 }; /* lots that an event may look at: its own, and the first of its sale */
 
 struct apply {
-	struct sqlite_connection *connection;
+	struct sqlite_transaction transaction;
 	struct apply_scratch *lots;
 	bool wrote;
 	const struct ledger_drain *drain; /* NULL: apply() */

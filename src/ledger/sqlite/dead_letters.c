@@ -1,11 +1,10 @@
 /* Dead letters: events that no transaction could apply, kept with their reason until somebody has replayed them. */
-#include <stdio.h>
 #include <stdlib.h>
-#include "ledger/dead_letter.h"
 #include "ledger/sqlite/private.h"
 
-int sqlite_dead_letter_write(struct sqlite_connection *connection, struct slice json, const char *reason, int64_t now_ms)
+int sqlite_dead_letter_write(struct transaction *transaction, struct slice json, const char *reason, int64_t now_ms)
 {
+	struct sqlite_connection *connection = sqlite_connection_of(transaction);
 	sqlite3_stmt *statement;
 	int result = sqlite_connection_prepare(connection, "INSERT INTO dead_letters (at_ms, reason, event) VALUES (?1, ?2, ?3)",
 					       &statement);
@@ -17,22 +16,6 @@ int sqlite_dead_letter_write(struct sqlite_connection *connection, struct slice 
 	sqlite_bind_text(statement, 3, json);
 	result = sqlite_step_once(connection, statement);
 	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
-}
-
-int sqlite_dead_letter(struct ledger *base, const struct event *event, const char *reason, int64_t now_ms)
-{
-	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
-	struct sqlite_connection *connection;
-	struct buffer json;
-	int result;
-
-	buffer_init(&json, DEAD_LETTER_MAX);
-	dead_letter_event(&json, event);
-	result = json.failed ? error_origin(-ENOMEM) : sqlite_writer_begin(ledger, &connection);
-	if (result == 0)
-		result = sqlite_writer_end(ledger, sqlite_dead_letter_write(connection, buffer_slice(&json), reason, now_ms));
-	buffer_deinit(&json);
-	return result;
 }
 
 int sqlite_dead_letters(struct ledger *base, int64_t after, struct ledger_dead_letter *rows, size_t max, size_t *count)
@@ -72,8 +55,9 @@ int sqlite_dead_letters(struct ledger *base, int64_t after, struct ledger_dead_l
 	return sqlite_reader_end(ledger, reader, result);
 }
 
-static int erase(struct sqlite_connection *connection, int64_t number)
+int sqlite_dead_letter_remove(struct transaction *transaction, int64_t number)
 {
+	struct sqlite_connection *connection = sqlite_connection_of(transaction);
 	sqlite3_stmt *statement;
 	int result = sqlite_connection_prepare(connection, "DELETE FROM dead_letters WHERE number = ?1", &statement);
 
@@ -82,29 +66,4 @@ static int erase(struct sqlite_connection *connection, int64_t number)
 	sqlite_bind_int(statement, 1, number);
 	result = sqlite_step_once(connection, statement);
 	return result == 0 && sqlite3_changes(connection->db) == 0 ? LEDGER_NOT_FOUND : result;
-}
-
-int sqlite_dead_letter_remove(struct ledger *base, int64_t number)
-{
-	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
-	struct sqlite_connection *connection;
-	int result = sqlite_writer_begin(ledger, &connection);
-
-	return result < 0 ? result : sqlite_writer_end(ledger, erase(connection, number));
-}
-
-int sqlite_dead_letter_forget(struct ledger *base, const struct ledger_actor *actor, int64_t number, struct slice detail_json)
-{
-	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
-	struct sqlite_connection *connection;
-	char subject[32];
-	int result = sqlite_writer_begin(ledger, &connection);
-
-	if (result < 0)
-		return result;
-	snprintf(subject, sizeof(subject), "%lld", (long long)number);
-	result = erase(connection, number);
-	if (result == LEDGER_DONE)
-		result = sqlite_log_row_write(connection, actor, "dead-letter.forget", slice_of(subject), detail_json);
-	return sqlite_writer_end(ledger, result);
 }

@@ -48,7 +48,7 @@ int sqlite_drain_move(struct sqlite_connection *connection, const struct ledger_
 	return moved < 0 ? moved : moved ? 0 : LEDGER_STALE_POSITION;
 }
 
-static int write_dead_letter(struct sqlite_connection *connection, int64_t at_ms, const char *reason, const struct event *event,
+static int write_dead_letter(struct transaction *transaction, int64_t at_ms, const char *reason, const struct event *event,
 			     struct slice record)
 {
 	struct buffer text;
@@ -59,22 +59,22 @@ static int write_dead_letter(struct sqlite_connection *connection, int64_t at_ms
 		dead_letter_event(&text, event);
 	else
 		dead_letter_record(&text, record);
-	result = text.failed ? error_origin(-ENOMEM) : sqlite_dead_letter_write(connection, buffer_slice(&text), reason, at_ms);
+	result = text.failed ? error_origin(-ENOMEM) : sqlite_dead_letter_write(transaction, buffer_slice(&text), reason, at_ms);
 	buffer_deinit(&text);
 	return result;
 }
 
-static int write_dead_letters(struct sqlite_connection *connection, const struct ledger_drain *drain)
+static int write_dead_letters(struct transaction *transaction, const struct ledger_drain *drain)
 {
 	int result = 0;
 
 	for (size_t i = 0; i < drain->bad_count && result == 0; i++)
-		result = write_dead_letter(connection, drain->now_ms, drain->bad[i].reason, NULL, drain->bad[i].record);
+		result = write_dead_letter(transaction, drain->now_ms, drain->bad[i].reason, NULL, drain->bad[i].record);
 	for (size_t i = 0; i < drain->count && result == 0; i++) {
 		const char *reason = dead_letter_reason(drain->entries[i].outcome);
 
 		if (reason)
-			result = write_dead_letter(connection, drain->now_ms, reason, drain->entries[i].event, SLICE_NULL);
+			result = write_dead_letter(transaction, drain->now_ms, reason, drain->entries[i].event, SLICE_NULL);
 	}
 	return result;
 }
@@ -82,7 +82,7 @@ static int write_dead_letters(struct sqlite_connection *connection, const struct
 int sqlite_drain(struct ledger *base, struct ledger_drain *drain)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
-	struct apply apply = {.connection = &ledger->writer.connection, .drain = drain};
+	struct apply apply = {.transaction = {{&sqlite_transaction_rows}, &ledger->writer.connection}, .drain = drain};
 	int result;
 
 	sqlite_writer_lock(ledger);
@@ -91,11 +91,11 @@ int sqlite_drain(struct ledger *base, struct ledger_drain *drain)
 	if (result == 0)
 		result = sqlite_transaction_begin(ledger);
 	if (result == 0) {
-		result = sqlite_drain_move(apply.connection, drain);
+		result = sqlite_drain_move(apply.transaction.connection, drain);
 		if (result == 0)
 			result = sqlite_apply_batch(&apply, drain->entries, drain->count);
 		if (result == 0)
-			result = write_dead_letters(apply.connection, drain);
+			result = write_dead_letters(&apply.transaction.base, drain);
 		result = sqlite_transaction_end(ledger, result);
 	}
 	sqlite_writer_unlock(ledger);

@@ -21,9 +21,10 @@ static int read_head(struct sqlite_connection *connection, int64_t *number, char
 	return 0;
 }
 
-int sqlite_log_row_write(struct sqlite_connection *connection, const struct ledger_actor *actor, const char *action,
+int sqlite_log_row_write(struct transaction *transaction, const struct ledger_actor *actor, const char *action,
 			 struct slice subject, struct slice detail_json)
 {
+	struct sqlite_connection *connection = sqlite_connection_of(transaction);
 	char before[SHA256_TEXT_SIZE], hash[SHA256_TEXT_SIZE];
 	struct log_fields row = log_fields_of(actor, action, subject, detail_json);
 	sqlite3_stmt *statement;
@@ -49,7 +50,7 @@ int sqlite_log_row_write(struct sqlite_connection *connection, const struct ledg
 	sqlite_bind_text(statement, 8, slice_of(hash));
 	result = sqlite_step_once(connection, statement);
 	if (result == 0 && actor->request)
-		result = sqlite_request_write(connection, actor->request, actor->now_ms);
+		result = sqlite_request_write(transaction, actor->request, actor->now_ms);
 	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
 }
 
@@ -103,17 +104,6 @@ int sqlite_log_verify(struct sqlite_connection *connection, int64_t *rows, int64
 	*rows = follower.rows;
 	*broken = follower.broken;
 	return 0;
-}
-
-int sqlite_log_append(struct ledger *base, const struct ledger_actor *actor, const char *action, struct slice subject,
-		      struct slice detail_json)
-{
-	struct sqlite_connection *connection;
-	int result = sqlite_writer_begin(sqlite_ledger_of(base), &connection);
-
-	if (result < 0)
-		return result;
-	return sqlite_writer_end(sqlite_ledger_of(base), sqlite_log_row_write(connection, actor, action, subject, detail_json));
 }
 
 #define LOG_ROWS                                                                                                \

@@ -2,8 +2,9 @@
 #include "base/failpoint.h"
 #include "ledger/sqlite/private.h"
 
-int sqlite_movement_write(struct sqlite_connection *connection, const struct movement *movement)
+int sqlite_movement_write(struct transaction *transaction, const struct movement *movement)
 {
+	struct sqlite_connection *connection = sqlite_connection_of(transaction);
 	sqlite3_stmt *statement;
 	int result;
 
@@ -42,8 +43,9 @@ int sqlite_movement_write(struct sqlite_connection *connection, const struct mov
 	return result == STEP_CONSTRAINT ? error_origin(-EUCLEAN) : result;
 }
 
-int sqlite_movement_exists(struct sqlite_connection *connection, const struct uuid *id)
+int sqlite_movement_exists(struct transaction *transaction, const struct uuid *id)
 {
+	struct sqlite_connection *connection = sqlite_connection_of(transaction);
 	sqlite3_stmt *statement;
 	int result = sqlite_connection_prepare(connection, "SELECT 1 FROM movements WHERE movement_id = ?1", &statement);
 

@@ -7,9 +7,9 @@
 #include "base/pause.h"
 #include "base/thread.h"
 #include "ledger/log_chain.h"
-#include "ledger/rules.h"
 #include "ledger/sqlite/sqlite.h"
 #include "ledger/sqlite/connection.h"
+#include "ledger/transaction.h"
 
 struct apply_scratch; /* apply.c */
 
@@ -58,7 +58,7 @@ struct file_watch {
 };
 
 struct sqlite_ledger {
-	struct ledger base; /* first */
+	struct sql_ledger base; /* first */
 	char *path;
 	bool read_only;
 	int lease_fd; /* -1: none */
@@ -135,29 +135,33 @@ int64_t sqlite_schema_number(void);
 /* For read-only opening: 0, LEDGER_TOO_NEW, or negative where the tables are not this program's. */
 int sqlite_schema_check(struct sqlite_connection *connection) MUST_CHECK;
 
-/* --- movements, used by several --- */
+/* --- transaction.c --- */
 
-int sqlite_movement_write(struct sqlite_connection *connection, const struct movement *movement) MUST_CHECK;
-/* 1: there is a movement with this id, 0: there is none, or negative. */
-int sqlite_movement_exists(struct sqlite_connection *connection, const struct uuid *id) MUST_CHECK;
+struct sqlite_transaction {
+	struct transaction base; /* first */
+	struct sqlite_connection *connection;
+};
+static inline struct sqlite_connection *sqlite_connection_of(struct transaction *transaction)
+{
+	return ((struct sqlite_transaction *)transaction)->connection;
+}
+extern const struct transaction_rows sqlite_transaction_rows;
 
-/* A dead letter in the running transaction. */
-int sqlite_dead_letter_write(struct sqlite_connection *connection, struct slice json, const char *reason, int64_t now_ms) MUST_CHECK;
+/* --- Rows of a transaction, by file; see ledger/transaction.h --- */
 
-/* --- sales.c --- */
+extern const struct sale_rows sqlite_sale_rows;
+extern const struct lot_rows sqlite_lot_rows;
+extern const struct item_rows sqlite_item_rows;
 
-/* In a transaction. What a lot has: put there, given back to its item, or taken from it, with the movement. 0, LEDGER_NOT_FOUND (item), LEDGER_NOT_ENOUGH,
- * LEDGER_CONSTRAINT (insert: two lots of one item), or negative. */
-int sqlite_lot_insert(struct sqlite_connection *connection, uint32_t sale, uint32_t place, struct sale_lot *lot,
-		      const struct ledger_actor *actor) MUST_CHECK;
-int sqlite_lot_return(struct sqlite_connection *connection, uint32_t sale, uint32_t lot, int64_t item, int64_t units,
-		      const struct ledger_actor *actor) MUST_CHECK;
-int sqlite_lot_grow(struct sqlite_connection *connection, uint32_t sale, uint32_t lot, const char *sku, int64_t units,
-		    const struct ledger_actor *actor) MUST_CHECK;
-/* Whether it is a draft as it was read: 0, LEDGER_NOT_FOUND, LEDGER_WRONG_STATE, LEDGER_CONFLICT, or negative. */
-int sqlite_sale_may_change(struct sqlite_connection *connection, const struct sale *sale) MUST_CHECK;
-/* Its version and the number of its change go up. */
-int sqlite_sale_touch(struct sqlite_connection *connection, uint32_t sale) MUST_CHECK;
+int sqlite_movement_write(struct transaction *transaction, const struct movement *movement) MUST_CHECK;
+int sqlite_movement_exists(struct transaction *transaction, const struct uuid *id) MUST_CHECK;
+int sqlite_log_row_write(struct transaction *transaction, const struct ledger_actor *actor, const char *action,
+			 struct slice subject, struct slice detail_json) MUST_CHECK;
+int sqlite_request_read(struct transaction *transaction, struct ledger_request *request) MUST_CHECK;
+int sqlite_request_write(struct transaction *transaction, const struct ledger_request *request, int64_t at_ms) MUST_CHECK;
+int sqlite_dead_letter_write(struct transaction *transaction, struct slice json, const char *reason, int64_t now_ms) MUST_CHECK;
+int sqlite_dead_letter_remove(struct transaction *transaction, int64_t number) MUST_CHECK;
+
 /* In a transaction that has changed the sale: the number of that change. */
 int sqlite_sale_changed(struct sqlite_connection *connection, uint32_t sale) MUST_CHECK;
 
@@ -169,18 +173,8 @@ int sqlite_sale_read(struct sqlite_connection *connection, uint32_t number, stru
 extern const char sqlite_orders_of_sale[];
 void sqlite_order_read(sqlite3_stmt *statement, struct ledger_order *order);
 
-/* --- requests.c: in a transaction --- */
-
-/* Whether it was done before: 0, LEDGER_REPEATED, LEDGER_KEY_REUSED, or negative. sqlite_request_check(): 0 for an actor without a request. */
-int sqlite_request_look_up(struct sqlite_connection *connection, struct ledger_request *request) MUST_CHECK;
-int sqlite_request_check(struct sqlite_connection *connection, const struct ledger_actor *actor) MUST_CHECK;
-int sqlite_request_write(struct sqlite_connection *connection, const struct ledger_request *request, int64_t at_ms) MUST_CHECK;
-
 /* --- log.c --- */
 
-/* Writes the next row of the operator log in the running transaction, and the actor's request where it has one. A detail that does not fit is left out, and said so. */
-int sqlite_log_row_write(struct sqlite_connection *connection, const struct ledger_actor *actor, const char *action,
-			 struct slice subject, struct slice detail_json) MUST_CHECK;
 /* Follows the log from end to end; `first` (size bytes) gets the first fault in words if it is still empty. */
 int sqlite_log_verify(struct sqlite_connection *connection, int64_t *rows, int64_t *broken, char *first, size_t size) MUST_CHECK;
 
@@ -193,22 +187,9 @@ int sqlite_journal_identify(struct ledger *ledger, struct slice cluster, struct 
 int sqlite_journal_position(struct ledger *ledger, uint32_t partition, int64_t *next, uint64_t *mark);
 int sqlite_elect(struct ledger *ledger, bool candidate);
 
-int sqlite_item_create(struct ledger *ledger, const struct ledger_item *item, const struct ledger_actor *actor);
-int sqlite_item_receive(struct ledger *ledger, struct slice sku, int64_t units, const struct uuid *movement,
-			const struct ledger_actor *actor, int64_t *on_hand);
-int sqlite_item_adjust(struct ledger *ledger, struct slice sku, int64_t units, struct slice reason, const struct uuid *movement,
-		       const struct ledger_actor *actor, int64_t *on_hand);
 int sqlite_item_get(struct ledger *ledger, struct slice sku, struct ledger_item *item);
 int sqlite_items(struct ledger *ledger, struct slice after, struct ledger_item *items, size_t max, size_t *count);
 
-int sqlite_sale_create(struct ledger *ledger, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot);
-int sqlite_sale_update(struct ledger *ledger, const struct sale *sale, const struct ledger_actor *actor);
-int sqlite_sale_set_lots(struct ledger *ledger, const struct sale *sale, const struct sale_lot *lots, uint32_t count,
-			 const struct ledger_actor *actor, uint32_t *lot);
-int sqlite_sale_move(struct ledger *ledger, uint32_t sale, enum sale_action action, const struct ledger_actor *actor);
-int sqlite_sale_raise_epoch(struct ledger *ledger, uint32_t sale, uint32_t above, uint32_t *epoch);
-int sqlite_lot_add(struct ledger *ledger, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *movement,
-		   const struct ledger_actor *actor);
 int sqlite_sale_get(struct ledger *ledger, uint32_t number, struct slice id, struct sale **sale);
 int sqlite_sales(struct ledger *ledger, uint32_t after, int64_t live_since_ms, struct sale **sales, size_t max, size_t *count);
 int sqlite_sales_changed(struct ledger *ledger, uint64_t after, struct sale **sales, size_t max, size_t *count);
@@ -219,16 +200,10 @@ int sqlite_orders(struct ledger *ledger, const struct ledger_order_filter *filte
 int sqlite_sale_snapshot(struct ledger *ledger, uint32_t sale, struct ledger_snapshot *snapshot, ledger_orders_fn *page,
 			 void *context);
 
-int sqlite_request_note(struct ledger *ledger, struct ledger_request *request, int64_t at_ms);
 int sqlite_request_find(struct ledger *ledger, struct ledger_request *request);
-int sqlite_log_append(struct ledger *ledger, const struct ledger_actor *actor, const char *action, struct slice subject,
-		      struct slice detail_json);
 int sqlite_log_rows(struct ledger *ledger, const struct ledger_log_filter *filter, struct ledger_log_row *rows, size_t max,
 		    size_t *count);
 
-int sqlite_dead_letter(struct ledger *ledger, const struct event *event, const char *reason, int64_t now_ms);
 int sqlite_dead_letters(struct ledger *ledger, int64_t after, struct ledger_dead_letter *rows, size_t max, size_t *count);
-int sqlite_dead_letter_remove(struct ledger *ledger, int64_t number);
-int sqlite_dead_letter_forget(struct ledger *ledger, const struct ledger_actor *actor, int64_t number, struct slice detail_json);
 
 int sqlite_audit(struct ledger *ledger, struct ledger_audit *audit);

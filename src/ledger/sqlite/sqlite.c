@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "ledger/sqlite/private.h"
+#include "ledger/transactions.h"
 
 /*
  * A lock on a file beside the database, never on the database: closing any descriptor of a file drops the POSIX locks that SQLite holds on it. The
@@ -107,36 +108,23 @@ static void ledger_free(struct ledger *base)
 
 static const struct ledger_ops sqlite_ops = {
 	.name = "sqlite",
+	LEDGER_TRANSACTIONS,
 	.apply = sqlite_apply,
 	.drain = sqlite_drain,
 	.journal_identify = sqlite_journal_identify,
 	.journal_position = sqlite_journal_position,
 	.elect = sqlite_elect,
-	.item_create = sqlite_item_create,
-	.item_receive = sqlite_item_receive,
-	.item_adjust = sqlite_item_adjust,
 	.item_get = sqlite_item_get,
 	.items = sqlite_items,
-	.sale_create = sqlite_sale_create,
-	.sale_update = sqlite_sale_update,
-	.sale_set_lots = sqlite_sale_set_lots,
-	.sale_move = sqlite_sale_move,
-	.sale_raise_epoch = sqlite_sale_raise_epoch,
 	.sale_get = sqlite_sale_get,
 	.sales = sqlite_sales,
 	.sales_changed = sqlite_sales_changed,
-	.lot_add = sqlite_lot_add,
 	.order_get = sqlite_order_get,
 	.orders = sqlite_orders,
 	.sale_snapshot = sqlite_sale_snapshot,
 	.request_find = sqlite_request_find,
-	.request_note = sqlite_request_note,
-	.log_append = sqlite_log_append,
 	.log_rows = sqlite_log_rows,
-	.dead_letter = sqlite_dead_letter,
 	.dead_letters = sqlite_dead_letters,
-	.dead_letter_remove = sqlite_dead_letter_remove,
-	.dead_letter_forget = sqlite_dead_letter_forget,
 	.audit = sqlite_audit,
 	.health = sqlite_writer_health,
 	.recover = sqlite_writer_recover,
@@ -166,7 +154,7 @@ int ledger_sqlite_open(struct ledger **out, const char *path, int flags)
 	ledger = calloc(1, sizeof(*ledger));
 	if (!ledger)
 		return error_origin(-ENOMEM);
-	ledger->base.ops = &sqlite_ops;
+	ledger->base = (struct sql_ledger){{&sqlite_ops}, &sqlite_transaction_rows};
 	ledger->read_only = flags == LEDGER_OPEN_READ_ONLY;
 	ledger->lease_fd = -1;
 	sqlite_readers_init(&ledger->pool);
@@ -181,9 +169,9 @@ int ledger_sqlite_open(struct ledger **out, const char *path, int flags)
 		result = open_own(ledger);
 	}
 	if (result != 0) {
-		ledger_free(&ledger->base);
+		ledger_free(&ledger->base.base);
 		return result;
 	}
-	*out = &ledger->base;
+	*out = &ledger->base.base;
 	return 0;
 }

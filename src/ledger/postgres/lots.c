@@ -1,0 +1,115 @@
+/* The rows of lots in a transaction (ledger/transaction.h). */
+#include "ledger/postgres/private.h"
+
+static int find(struct transaction *transaction, uint32_t sale, const char *sku, struct lot_row *row)
+{
+	struct pg_params params = {0};
+	PGresult *result;
+	int end;
+
+	pg_put_int(&params, sale);
+	pg_put_text(&params, slice_of(sku));
+	end = pg_outcome(pg_query(pg_connection_of(transaction),
+				  "SELECT lots.place, lots.item, lots.allocated - lots.withdrawn, sums.count FROM"
+				  " (SELECT count(*) AS count FROM lots WHERE sale = $1) AS sums LEFT JOIN"
+				  " (lots JOIN items ON items.number = lots.item AND items.sku = $2) ON lots.sale = $1",
+				  &params, &result),
+			 -EIO);
+	if (end < 0)
+		return end;
+	end = PQgetisnull(result, 0, 0) ? LEDGER_NOT_FOUND : 0;
+	row->place = (uint32_t)pg_get_int(result, 0, end == 0 ? 0 : 3);
+	row->item = pg_get_int(result, 0, 1);
+	row->units = pg_get_int(result, 0, 2);
+	PQclear(result);
+	return end;
+}
+
+static int read_free(struct transaction *transaction, uint32_t sale, struct lot_row rows[static LOTS_MAX], uint32_t *count)
+{
+	struct pg_params params = {0};
+	PGresult *result;
+	int end;
+
+	*count = 0;
+	pg_put_int(&params, sale);
+	end = pg_outcome(pg_query(pg_connection_of(transaction),
+				  "SELECT item, allocated - withdrawn - held - confirmed FROM lots WHERE sale = $1 ORDER BY place",
+				  &params, &result),
+			 -EIO);
+	if (end < 0)
+		return end;
+	for (int i = 0; i < PQntuples(result) && *count < LOTS_MAX; i++, ++*count)
+		rows[i] = (struct lot_row){(uint32_t)i, pg_get_int(result, i, 0), pg_get_int(result, i, 1)};
+	PQclear(result);
+	return 0;
+}
+
+static int read_sku(struct transaction *transaction, uint32_t sale, uint32_t lot, char sku[static SKU_MAX + 1])
+{
+	struct pg_params params = {0};
+	PGresult *result;
+	int end;
+
+	pg_put_int(&params, sale);
+	pg_put_int(&params, lot);
+	end = pg_outcome(pg_query(pg_connection_of(transaction),
+				  "SELECT items.sku FROM lots JOIN items ON items.number = lots.item WHERE lots.sale = $1 AND lots.place = $2",
+				  &params, &result),
+			 -EIO);
+	if (end < 0)
+		return end;
+	if (PQntuples(result) == 0)
+		end = LEDGER_NOT_FOUND;
+	else
+		pg_get_text(result, 0, 0, sku, SKU_MAX + 1);
+	PQclear(result);
+	return end;
+}
+
+static int insert(struct transaction *transaction, uint32_t sale, uint32_t place, int64_t item, int64_t allocated)
+{
+	struct pg_params params = {0};
+
+	pg_put_int(&params, sale);
+	pg_put_int(&params, place);
+	pg_put_int(&params, item);
+	pg_put_int(&params, allocated);
+	return pg_outcome(pg_do(pg_connection_of(transaction),
+				"INSERT INTO lots (sale, place, item, allocated) VALUES ($1, $2, $3, $4)", &params),
+			  LEDGER_CONSTRAINT);
+}
+
+/* `sql` takes the sale, the lot's place and the units. */
+static int change_units(struct transaction *transaction, const char *sql, uint32_t sale, uint32_t lot, int64_t units)
+{
+	struct pg_params params = {0};
+
+	pg_put_int(&params, sale);
+	pg_put_int(&params, lot);
+	pg_put_int(&params, units);
+	return pg_outcome(pg_do(pg_connection_of(transaction), sql, &params), -EIO);
+}
+
+static int allocate(struct transaction *transaction, uint32_t sale, uint32_t lot, int64_t units)
+{
+	static const char sql[] = "UPDATE lots SET allocated = allocated + $3 WHERE sale = $1 AND place = $2";
+
+	return change_units(transaction, sql, sale, lot, units);
+}
+
+static int withdraw(struct transaction *transaction, uint32_t sale, uint32_t lot, int64_t units)
+{
+	static const char sql[] = "UPDATE lots SET withdrawn = withdrawn + $3 WHERE sale = $1 AND place = $2";
+
+	return change_units(transaction, sql, sale, lot, units);
+}
+
+const struct lot_rows pg_lot_rows = {
+	.find = find,
+	.read_free = read_free,
+	.read_sku = read_sku,
+	.insert = insert,
+	.allocate = allocate,
+	.withdraw = withdraw,
+};

@@ -1,0 +1,184 @@
+#include "ledger/sale_transactions.h"
+
+#include "ledger/log_detail.h"
+#include "ledger/lot_transactions.h"
+#include "ledger/transaction.h"
+
+/* The terms of a sale for the operator log. */
+static int log_terms(struct transaction *transaction, const struct sale *sale, const struct ledger_actor *actor, const char *action)
+{
+	struct buffer detail;
+	int result;
+
+	buffer_init(&detail, LOG_TERMS_MAX);
+	log_detail_terms(&detail, sale);
+	if (detail.failed)
+		result = error_origin(-ENOMEM);
+	else
+		result = transaction->rows->records->write_log(transaction, actor, action, slice_of(sale->id), buffer_slice(&detail));
+	buffer_deinit(&detail);
+	return result;
+}
+
+/* --- Making --- */
+
+struct sale_creation {
+	struct sale *sale;
+	const struct ledger_actor *actor;
+	uint32_t *lot;
+};
+
+static int create(struct transaction *transaction, void *request)
+{
+	const struct sale_creation *creation = request;
+	struct sale *sale = creation->sale;
+	int result = transaction_check_request(transaction, creation->actor);
+
+	*creation->lot = 0;
+	if (result == 0)
+		result = transaction->rows->sales->insert(transaction, sale);
+	if (result == 0) {
+		sale->epoch = 1;
+		sale->barrier = 0;
+		sale->version = 1;
+		sale->state = SALE_DRAFT;
+		sale->ended_at_ms = SALE_NO_TIME;
+	}
+	for (uint32_t i = 0; i < sale->lot_count && result == 0; i++) {
+		*creation->lot = i;
+		result = lot_insert(transaction, sale->number, i, &sale->lots[i], creation->actor);
+	}
+	return result == 0 ? log_terms(transaction, sale, creation->actor, "sale.create") : result;
+}
+
+int sale_transaction_create(struct ledger *ledger, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot)
+{
+	struct sale_creation creation = {sale, actor, lot};
+
+	return transaction_run(ledger, TRANSACTION_LOGS | TRANSACTION_CHANGES_SALES, create, &creation);
+}
+
+/* --- Changing its terms --- */
+
+struct sale_terms {
+	const struct sale *sale;
+	const struct ledger_actor *actor;
+};
+
+static int update(struct transaction *transaction, void *request)
+{
+	const struct sale_rows *sales = transaction->rows->sales;
+	const struct sale_terms *terms = request;
+	struct sale_head head;
+	int result = sales->read_head(transaction, terms->sale->number, &head);
+
+	if (result == 0 && head.version != terms->sale->version)
+		result = LEDGER_CONFLICT;
+	if (result == 0)
+		result = sales->update_terms(transaction, terms->sale);
+	return result == 0 ? log_terms(transaction, terms->sale, terms->actor, "sale.update") : result;
+}
+
+int sale_transaction_update(struct ledger *ledger, const struct sale *sale, const struct ledger_actor *actor)
+{
+	struct sale_terms terms = {sale, actor};
+
+	return transaction_run(ledger, TRANSACTION_LOGS | TRANSACTION_CHANGES_SALES, update, &terms);
+}
+
+/* --- Moving its state --- */
+
+struct sale_moving {
+	uint32_t sale;
+	enum sale_action action;
+	const struct ledger_actor *actor;
+	bool already; /* out: it was there, and the request is written down */
+};
+
+/*
+ * Of a sale that was armed a moment ago: ends its epoch, so that no event of an order comes any more; then looks what is so now, which
+ * stays so. 0, LEDGER_ALREADY, LEDGER_WRONG_STATE, LEDGER_HAS_ORDERS, or negative.
+ */
+static int end_epoch_unsold(struct transaction *transaction, uint32_t sale)
+{
+	const struct sale_rows *sales = transaction->rows->sales;
+	struct sale_head head;
+	uint32_t epoch;
+	int result = sales->raise_epoch(transaction, sale, 0, &epoch);
+
+	if (result == 0)
+		result = sales->read_head(transaction, sale, &head);
+	if (result != 0)
+		return result;
+	if (head.state != SALE_ARMED)
+		return head.state == SALE_DRAFT ? LEDGER_ALREADY : LEDGER_WRONG_STATE;
+	result = sales->has_orders(transaction, sale);
+	return result > 0 ? LEDGER_HAS_ORDERS : result;
+}
+
+static int move(struct transaction *transaction, void *request)
+{
+	const struct transaction_rows *rows = transaction->rows;
+	struct sale_moving *moving = request;
+	const struct ledger_actor *actor = moving->actor;
+	struct sale_head head;
+	enum sale_state next;
+	enum sale_move moved;
+	int result = transaction_check_request(transaction, actor);
+
+	moving->already = false;
+	if (result == 0)
+		result = rows->sales->read_head(transaction, moving->sale, &head);
+	if (result != 0)
+		return result;
+	moved = sale_next(head.state, moving->action, &next);
+	if (moved == SALE_MOVE_ALREADY && actor->request) {
+		/* Asked again after somebody has moved it on, it must not move it back. */
+		moving->already = true;
+		return rows->records->write_request(transaction, actor->request, actor->now_ms);
+	}
+	if (moved != SALE_MOVED)
+		return moved == SALE_MOVE_ALREADY ? LEDGER_ALREADY : LEDGER_WRONG_STATE;
+	if (moving->action == SALE_DISARM)
+		result = end_epoch_unsold(transaction, moving->sale);
+	if (result == 0)
+		result = rows->sales->update_state(transaction, moving->sale, next, actor->now_ms);
+	if (result == 0 && moving->action == SALE_DELETE)
+		result = lot_return_all(transaction, moving->sale, actor);
+	if (result == 0 && moving->action == SALE_DELETE)
+		result = rows->sales->free_id(transaction, moving->sale);
+	if (result != 0)
+		return result;
+	return rows->records->write_log(transaction, actor, log_action_of_sale(moving->action), slice_of(head.id), SLICE("{}"));
+}
+
+int sale_transaction_move(struct ledger *ledger, uint32_t sale, enum sale_action action, const struct ledger_actor *actor)
+{
+	/* Epochs come before the number of changes: raise_epoch() takes both. */
+	unsigned int scope = TRANSACTION_LOGS | (action == SALE_DISARM ? 0 : TRANSACTION_CHANGES_SALES);
+	struct sale_moving moving = {.sale = sale, .action = action, .actor = actor};
+	int result = transaction_run(ledger, scope, move, &moving);
+
+	return result == 0 && moving.already ? LEDGER_ALREADY : result;
+}
+
+/* --- Its epoch --- */
+
+struct sale_epoch {
+	uint32_t sale, above;
+	uint32_t *epoch;
+};
+
+static int raise_epoch(struct transaction *transaction, void *request)
+{
+	const struct sale_epoch *raised = request;
+
+	return transaction->rows->sales->raise_epoch(transaction, raised->sale, raised->above, raised->epoch);
+}
+
+int sale_transaction_raise_epoch(struct ledger *ledger, uint32_t sale, uint32_t above, uint32_t *epoch)
+{
+	struct sale_epoch raised = {sale, above, epoch};
+
+	return transaction_run(ledger, 0, raise_epoch, &raised);
+}

@@ -105,3 +105,37 @@ def test_commits_are_checked_in_a_shallow_clone(tree, tmp_path_factory):
     told = run(clone / "tools/check-commits", cwd=clone)
     assert told.returncode == 1
     assert "worse" in told.stdout and "bad" not in told.stdout
+
+
+# --- What a debugger shows ---
+
+
+def gdb(program, breakpoint, *commands):
+    """What gdb prints for each command where the unit test first stops."""
+    if not shutil.which("gdb"):
+        pytest.skip("gdb is not installed")
+    folder = Path(os.environ["PENSTOCK_TESTING"]).parent / "tests"
+    words = ["gdb", "-q", "-batch", "-nx", "-ex", "set pagination off", "-ex", "source tools/gdb/penstock.py"]
+    for command in (f"break {breakpoint}", "run", *commands):
+        words += ["-ex", command]
+    told = run(*words, folder / program)
+    assert "Error" not in told.stderr, told.stderr
+    return told.stdout
+
+
+def test_a_debugger_shows_an_event():
+    told = gdb("test_model_event", "event_encode", "print *event", "print event->buyer")
+    assert "$1 = reserved 017f22e2-79b0-7cc3-98c4-dc0c0c07398f: sale 7, epoch 3, lot 2, 1 units, at 2027-01-01T10:00:00.123Z" in told
+    assert 'buyer "b1"' in told and '$2 = "b1"' in told
+
+
+def test_a_debugger_shows_a_sale():
+    told = gdb("test_model_sale", "sale_copy", "print *sale")
+    assert "$1 = sale 0" in told
+    assert "lots [AJ1-42: 0 allocated, 0 held, 0 confirmed, AJ1-43: 7 allocated, 0 held, 0 confirmed]" in told
+
+
+def test_a_debugger_shows_a_lane_and_what_waits_in_it():
+    told = gdb("test_base_lane", "lane_pop", "print *lane", "penstock-lane lane")
+    assert "$1 = lane of 4: 0 urgent and 1 normal" in told
+    assert "\nnormal: 0x" in told

@@ -30,12 +30,15 @@ struct lane {
 	struct lock_condition arrived;
 	struct ring rings[CLASSES];
 	size_t capacity;
+	bool woken;           /* lane_wake() was called since the last wait */
 	bool waiting;         /* the consumer is in wait_for_items() */
 	bool signalled;       /* the eventfd has been, or is about to be, written */
 	bool watched;         /* lane_event_fd() was called */
 	_Atomic bool closed;  /* written under the lock */
 	_Atomic size_t depth; /* written under the lock */
 	int event_fd;
+	void (*listener)(void *context); /* in place of the eventfd; NULL: nobody listens */
+	void *listener_context;
 };
 
 int lane_new(struct lane **out, size_t capacity)
@@ -124,6 +127,14 @@ static void read_event(int fd)
 		return;
 }
 
+static void tell_watcher(struct lane *lane)
+{
+	if (lane->listener)
+		lane->listener(lane->listener_context);
+	else
+		write_event(lane->event_fd);
+}
+
 size_t lane_push(struct lane *lane, enum lane_class class, void *const *items, size_t count)
 {
 	bool wake, signal;
@@ -139,13 +150,13 @@ size_t lane_push(struct lane *lane, enum lane_class class, void *const *items, s
 	taken = ring_put(&lane->rings[class], lane->capacity, items, count);
 	atomic_fetch_add_explicit(&lane->depth, taken, memory_order_relaxed);
 	wake = taken > 0 && lane->waiting;
-	signal = taken > 0 && !lane->signalled && lane->watched;
+	signal = taken > 0 && !lane->signalled && (lane->watched || lane->listener);
 	lane->signalled |= signal;
 	lock_release(&lane->lock);
 	if (wake)
 		lock_condition_signal(&lane->arrived);
 	if (signal)
-		write_event(lane->event_fd);
+		tell_watcher(lane);
 	return taken;
 }
 
@@ -169,21 +180,31 @@ size_t lane_pop(struct lane *lane, void **items, size_t max, int64_t timeout_ns)
 	size_t taken;
 
 	lock_take(&lane->lock);
-	while (lane_depth(lane) == 0 && timeout_ns != 0 && !lane_closed(lane)) {
+	while (lane_depth(lane) == 0 && timeout_ns != 0 && !lane->woken && !lane_closed(lane)) {
 		if (!deadline_ns)
 			deadline_ns = timeout_ns < 0 ? INT64_MAX : clock_mono_ns() + timeout_ns;
 		if (!wait_for_items(lane, deadline_ns))
 			break;
 	}
+	if (timeout_ns != 0)
+		lane->woken = false;
 	taken = ring_take(&lane->rings[LANE_URGENT], lane->capacity, items, max);
 	taken += ring_take(&lane->rings[LANE_NORMAL], lane->capacity, items + taken, max - taken);
 	atomic_fetch_sub_explicit(&lane->depth, taken, memory_order_relaxed);
-	if (lane_depth(lane) == 0 && (lane->signalled || taken == 0) && lane->watched) {
+	if (lane_depth(lane) == 0 && (lane->signalled || taken == 0) && lane->watched)
 		read_event(lane->event_fd);
+	if (lane_depth(lane) == 0)
 		lane->signalled = false;
-	}
 	lock_release(&lane->lock);
 	return taken;
+}
+
+void lane_wake(struct lane *lane)
+{
+	lock_take(&lane->lock);
+	lane->woken = true;
+	lock_release(&lane->lock);
+	lock_condition_signal(&lane->arrived);
 }
 
 void lane_close(struct lane *lane)
@@ -216,4 +237,12 @@ int lane_event_fd(struct lane *lane)
 	}
 	lock_release(&lane->lock);
 	return lane->event_fd;
+}
+
+void lane_listen(struct lane *lane, void (*arrived)(void *context), void *context)
+{
+	lock_take(&lane->lock);
+	lane->listener = arrived;
+	lane->listener_context = context;
+	lock_release(&lane->lock);
 }

@@ -210,6 +210,8 @@ static int make_gate(struct engine *engine)
 		.operators = engine->operators,
 		.metrics = engine->metrics,
 		.promises = &engine->promises,
+		.buyers_wire = engine->handed.buyers,
+		.operators_wire = engine->handed.operators,
 	};
 
 	return gate_new(&engine->gate, &settings);

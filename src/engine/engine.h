@@ -16,6 +16,7 @@
 #include "port/stock.h"
 
 struct engine;
+struct http_wire;
 enum { ENGINE_STOPPED = 1 }; /* it was told to stop before it began */
 
 /* Handed in, and the caller's until after engine_free(). NULL: opened by its URL of the settings, and freed with the engine. */
@@ -23,6 +24,7 @@ struct engine_ports {
 	struct stock *stock;
 	struct journal *journal;
 	struct ledger *ledger;
+	struct http_wire *buyers, *operators; /* where clients are served in place of the listeners' sockets (http/wire.h); both or none */
 };
 
 /* Nothing is opened yet. `settings` is borrowed, `ports` is copied; NULL: none is handed in. 0 or -ENOMEM. */

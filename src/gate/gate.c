@@ -199,6 +199,7 @@ static int thread_new(struct gate *gate, struct gate_thread *thread, bool for_op
 				.stream_backlog_max = STREAM_BACKLOG_MAX,
 			},
 		.refusal = buffer_slice(&gate->refusal),
+		.wire = for_operators ? gate->settings.operators_wire : gate->settings.buyers_wire,
 	};
 	size_t in_flight_max = for_operators ? 1 : (size_t)settings->gate.in_flight_max;
 	int r;
@@ -215,7 +216,7 @@ static int thread_new(struct gate *gate, struct gate_thread *thread, bool for_op
 	if (r == 0)
 		r = lane_new(&thread->replies, in_flight_max + GATE_PENDING_MAX + 2 /* an audit, a note for the operator log */);
 	if (r == 0)
-		r = http_loop_watch(thread->loop, lane_event_fd(thread->replies));
+		r = http_loop_watch(thread->loop, thread->replies);
 	if (r == 0)
 		r = purchase_pool_new(&thread->purchases, thread, in_flight_max);
 	if (r == 0)
@@ -343,7 +344,7 @@ static int open_threads(struct gate *gate)
 
 		gate->thread_count++;
 		r = thread_new(gate, &gate->threads[i], for_operators);
-		if (r == 0)
+		if (r == 0 && !gate->settings.buyers_wire)
 			r = listen_all(&gate->threads[i], for_operators ? &operator_places : &public_places, first,
 				       for_operators ? &gate->operator_port : &gate->public_port);
 	}

@@ -17,6 +17,7 @@
 #include "workers/sale_turn.h"
 
 struct gate;
+struct http_wire;
 
 struct gate_settings {
 	const struct settings *settings; /* borrowed, like all here */
@@ -36,6 +37,7 @@ struct gate_settings {
 	const struct operators *operators; /* of the start */
 	struct metrics *metrics;
 	struct promises *promises;
+	struct http_wire *buyers_wire, *operators_wire; /* in place of sockets (http/wire.h), both or none */
 };
 
 /* Registers metrics, opens the listeners (so that a port that is taken stops the start). 0 or negative errno, logged. */

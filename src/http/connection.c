@@ -44,21 +44,34 @@ static bool add_chunk(struct http_loop *loop)
 	return true;
 }
 
-struct connection *connection_new(struct http_loop *loop, int fd, const struct address *peer, bool proxy, bool counted)
+/* Its events from here on. */
+static bool watch(struct connection *connection, const struct endpoint *at)
 {
-	struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET};
+	struct epoll_event event = {
+		.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+		.data.u64 = (uint64_t)SOURCE_CONNECTION << 32 | connection->slot,
+	};
+
+	if (!at->wire)
+		return epoll_ctl(connection->loop->epoll_fd, EPOLL_CTL_ADD, at->fd, &event) == 0;
+	wire_end_watch(at->wire, connection->slot);
+	return true;
+}
+
+struct connection *connection_new(struct http_loop *loop, const struct endpoint *at, const struct address *peer, bool proxy,
+				  bool counted)
+{
 	struct connection *connection;
 
 	if (!loop->free && !add_chunk(loop))
 		return NULL;
 	connection = loop->free;
-	event.data.u64 = (uint64_t)SOURCE_CONNECTION << 32 | connection->slot;
-	if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
+	if (!watch(connection, at))
 		return NULL;
 	loop->free = connection->next_free;
 	loop->live++;
 
-	connection->fd = fd;
+	connection->at = *at;
 	connection->peer = connection->transport = *peer;
 	connection->counted = counted;
 	connection->fresh = true;
@@ -148,8 +161,7 @@ void connection_drop(struct connection *connection)
 	connection_enter(connection, PHASE_FREE);
 	timers_remove(&connection->timer);
 	peers_leave(&loop->peers, &connection->seat);
-	close(connection->fd);
-	connection->fd = -1;
+	endpoint_close(&connection->at);
 	connection_free_input(connection);
 	free_output(connection);
 	connection->next_free = loop->closed;
@@ -298,7 +310,7 @@ static void drain(struct connection *connection)
 void connection_linger(struct connection *connection)
 {
 	connection_free_input(connection);
-	if (connection->peer_done || shutdown(connection->fd, SHUT_WR) < 0) {
+	if (connection->peer_done || endpoint_shutdown(&connection->at) < 0) {
 		connection_drop(connection);
 		return;
 	}
@@ -370,7 +382,8 @@ static void reset(struct connection *connection)
 {
 	struct linger linger = {.l_onoff = 1, .l_linger = 0};
 
-	setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	if (!connection->at.wire)
+		setsockopt(connection->at.fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 	connection_drop(connection);
 }
 

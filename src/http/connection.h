@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/address.h"
+#include "http/endpoint.h"
 #include "http/peers.h"
 #include "http/reader.h"
 #include "http/timers.h"
@@ -55,7 +56,7 @@ struct connection {
 	struct peer_seat seat;
 	struct address peer;      /* what is counted as the client: the other end, or whom its PROXY header names */
 	struct address transport; /* the other end */
-	int fd;
+	struct endpoint at;
 	uint32_t slot;
 	enum phase phase;
 	bool counted;     /* holds a place of the quota; else one of the reserve */
@@ -82,8 +83,9 @@ struct connection {
 	struct connection *next_ready, *next_free;
 };
 
-/* A connection in phase IDLE (PROXY where `proxy`) that owns `fd` and waits for its events, or NULL (fd is still the caller's). */
-struct connection *connection_new(struct http_loop *loop, int fd, const struct address *peer, bool proxy, bool counted);
+/* A connection in phase IDLE (PROXY where `proxy`) that owns `at` and waits for its events, or NULL (it is still the caller's). */
+struct connection *connection_new(struct http_loop *loop, const struct endpoint *at, const struct address *peer, bool proxy,
+				  bool counted);
 /* It is known who its client is: it is counted among that one's connections, unless it is an HTTP proxy's, which mix many clients'. */
 void connection_join(struct connection *connection);
 /* For peers_victim(). */

@@ -39,7 +39,7 @@ struct address http_exchange_local(const struct http_exchange *exchange)
 	socklen_t size = sizeof(socket);
 	struct address local = {{0}};
 
-	if (getsockname(connection_of_const(exchange)->fd, (struct sockaddr *)&socket, &size) == 0)
+	if (getsockname(connection_of_const(exchange)->at.fd, (struct sockaddr *)&socket, &size) == 0)
 		address_from_sockaddr((const struct sockaddr *)&socket, &local);
 	return local;
 }

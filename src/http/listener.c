@@ -96,24 +96,24 @@ int listener_open(struct listener *listener, const struct listen_place *place, b
 	return 0;
 }
 
-static void send_refusal(struct http_loop *loop, int fd)
+static void send_refusal(struct http_loop *loop, const struct endpoint *at)
 {
 	struct slice refusal = loop->settings.refusal;
 
 	loop_count(&loop->stats.refused, 1);
-	if (refusal.size > 0 && send(fd, refusal.data, refusal.size, MSG_NOSIGNAL) > 0)
+	if (refusal.size > 0 && endpoint_send(at, refusal.data, refusal.size, 0) > 0)
 		loop_count(&loop->stats.bytes_out, refusal.size);
 }
 
 /* What has come already is read, so that closing sends FIN and not RST. */
-static void close_refused(struct http_loop *loop, int fd)
+static void close_refused(struct http_loop *loop, struct endpoint *at)
 {
 	ssize_t ignored;
 
-	shutdown(fd, SHUT_WR);
-	ignored = recv(fd, loop->input, INPUT_SIZE, MSG_DONTWAIT);
+	(void)endpoint_shutdown(at);
+	ignored = endpoint_receive(at, loop->input, INPUT_SIZE, MSG_DONTWAIT);
 	(void)ignored;
-	close(fd);
+	endpoint_close(at);
 }
 
 /* Asks the longest idle connection of whoever has most to go. What has come and was not read yet is no idleness, as a look shows. */
@@ -130,7 +130,7 @@ static bool make_room(struct http_loop *loop, const struct address *newcomer)
 			return false;
 		connection = connection_of_seat(seat);
 		if (connection_is_reading(connection) && !connection_has_output(connection) &&
-		    recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) {
+		    endpoint_receive(&connection->at, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) {
 			connection->readable = true;
 			connection_queue(connection);
 			continue;
@@ -150,26 +150,26 @@ static bool take_place(struct http_quota *quota)
 	return false;
 }
 
-static void take(struct http_loop *loop, const struct listener *listener, int fd, const struct address *peer)
+static void take(struct http_loop *loop, struct endpoint *at, const struct address *peer, bool proxy)
 {
 	struct http_quota *quota = loop->settings.quota;
 	bool counted;
 
-	if (listener->proxy && !(loop->settings.proxies && network_list_contains(loop->settings.proxies, peer))) {
+	if (proxy && !(loop->settings.proxies && network_list_contains(loop->settings.proxies, peer))) {
 		/* Whoever may say who the client is must be known. */
 		loop_count(&loop->stats.faults, 1);
-		close(fd);
+		endpoint_close(at);
 		return;
 	}
 	counted = take_place(quota) || (make_room(loop, peer) && take_place(quota));
-	if ((counted || loop->reserved < HTTP_RESERVE) && connection_new(loop, fd, peer, listener->proxy, counted)) {
+	if ((counted || loop->reserved < HTTP_RESERVE) && connection_new(loop, at, peer, proxy, counted)) {
 		loop_count(&loop->stats.accepted, 1);
 		return;
 	}
 	if (counted)
 		atomic_fetch_sub(&quota->connections, 1);
-	send_refusal(loop, fd);
-	close_refused(loop, fd);
+	send_refusal(loop, at);
+	close_refused(loop, at);
 }
 
 static int accept_one(const struct listener *listener, struct address *peer)
@@ -196,11 +196,11 @@ static void run_dry(struct http_loop *loop, const struct listener *listener)
 	if (loop->spare_fd >= 0) {
 		close(loop->spare_fd);
 		loop->spare_fd = -1;
-		int fd = accept_one(listener, &peer);
+		struct endpoint at = {.fd = accept_one(listener, &peer)};
 
-		if (fd >= 0) {
-			send_refusal(loop, fd);
-			close_refused(loop, fd);
+		if (at.fd >= 0) {
+			send_refusal(loop, &at);
+			close_refused(loop, &at);
 		}
 		loop->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	}
@@ -214,7 +214,7 @@ bool listener_accept(struct http_loop *loop, struct listener *listener)
 		int fd = accept_one(listener, &peer);
 
 		if (fd >= 0) {
-			take(loop, listener, fd, &peer);
+			take(loop, &(struct endpoint){.fd = fd}, &peer, listener->proxy);
 			continue;
 		}
 		if (fd == -EAGAIN)
@@ -228,6 +228,15 @@ bool listener_accept(struct http_loop *loop, struct listener *listener)
 		return true;
 	}
 	return false;
+}
+
+void listener_accept_wire(struct http_loop *loop)
+{
+	struct endpoint at = {.fd = -1};
+	struct address peer;
+
+	while ((at.wire = wire_port_accept(loop->port, &peer)))
+		take(loop, &at, &peer, false);
 }
 
 static void set_events(struct http_loop *loop, uint32_t events)
@@ -265,6 +274,10 @@ void listeners_close(struct http_loop *loop)
 			;
 		close(listener->fd);
 		listener->fd = -1;
+	}
+	if (loop->port) {
+		wire_port_close(loop->port);
+		listener_accept_wire(loop);
 	}
 	loop->accept_ns = INT64_MAX;
 	loop->listener_count = 0;

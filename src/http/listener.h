@@ -17,6 +17,8 @@ struct listener {
 int listener_open(struct listener *listener, const struct listen_place *place, bool first, uint16_t *port) MUST_CHECK;
 /* Accepts what waits, up to a bound a round. True when the backlog is empty. */
 bool listener_accept(struct http_loop *loop, struct listener *listener);
+/* Accepts what waits on the loop's wire. */
+void listener_accept_wire(struct http_loop *loop);
 /* Out of file descriptors: no accepting until one was closed or a while has passed. */
 void listeners_pause(struct http_loop *loop);
 void listeners_resume(struct http_loop *loop);

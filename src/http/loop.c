@@ -32,6 +32,8 @@ static int watch(struct http_loop *loop, int fd, enum source source, uint32_t in
 
 static int open_descriptors(struct http_loop *loop)
 {
+	if (loop->settings.wire)
+		return wire_port_new(&loop->port, loop->settings.wire);
 	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	loop->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	loop->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -100,6 +102,7 @@ void http_loop_free(struct http_loop *loop)
 	close_if_open(loop->epoll_fd);
 	close_if_open(loop->stop_fd);
 	close_if_open(loop->spare_fd);
+	wire_port_free(loop->port);
 	peers_deinit(&loop->peers);
 	free(loop->chunks);
 	free(loop->input);
@@ -126,11 +129,15 @@ int http_loop_listen(struct http_loop *loop, const struct listen_place *place, b
 	return 0;
 }
 
-int http_loop_watch(struct http_loop *loop, int fd)
+int http_loop_watch(struct http_loop *loop, struct lane *lane)
 {
 	ASSERT(loop->watch_fd < 0);
-	loop->watch_fd = fd;
-	return watch(loop, fd, SOURCE_WATCH, 0);
+	if (loop->port) {
+		lane_listen(lane, wire_port_ring, loop->port);
+		return 0;
+	}
+	loop->watch_fd = lane_event_fd(lane);
+	return watch(loop, loop->watch_fd, SOURCE_WATCH, 0);
 }
 
 void http_loop_stop(struct http_loop *loop, int64_t deadline_ns)
@@ -141,6 +148,10 @@ void http_loop_stop(struct http_loop *loop, int64_t deadline_ns)
 
 	atomic_store(&loop->stop_deadline_ns, deadline_ns);
 	atomic_store(&loop->stop_asked, true);
+	if (loop->port) {
+		wire_port_wake(loop->port);
+		return;
+	}
 	ignored = write(loop->stop_fd, &one, sizeof(one));
 	(void)ignored;
 	errno = kept;
@@ -193,10 +204,10 @@ static void note_time(struct http_loop *loop)
 		make_date_line(loop);
 }
 
-/* How long the wait may be, in epoll's milliseconds: rounded up, so that a round never comes just before its reason. */
-static int wait_ms(const struct http_loop *loop)
+/* Until when the wait may be; INT64_MAX: for ever. */
+static int64_t wait_until_ns(const struct http_loop *loop)
 {
-	int64_t next = timers_next_ns(&loop->timers), now;
+	int64_t next = timers_next_ns(&loop->timers);
 
 	if (loop->ready)
 		return 0;
@@ -206,6 +217,16 @@ static int wait_ms(const struct http_loop *loop)
 		next = loop->accept_ns;
 	if (loop->stopping && atomic_load(&loop->stop_deadline_ns) < next)
 		next = atomic_load(&loop->stop_deadline_ns);
+	return next;
+}
+
+/* In epoll's milliseconds: rounded up, so that a round never comes just before its reason. */
+static int wait_ms(const struct http_loop *loop)
+{
+	int64_t next = wait_until_ns(loop), now;
+
+	if (next == 0)
+		return 0;
 	if (next == INT64_MAX)
 		return -1;
 	now = clock_mono_ns();
@@ -303,16 +324,57 @@ static void begin_stop(struct http_loop *loop)
 	for_each(loop, wind_down);
 }
 
-static void run_round(struct http_loop *loop)
+static void take_wire_event(struct http_loop *loop, const struct wire_event *event)
+{
+	switch (event->source) {
+	case WIRE_CONNECTION:
+		connection_event(loop_connection(loop, event->slot), event->events);
+		break;
+	case WIRE_ARRIVAL:
+		listener_accept_wire(loop);
+		break;
+	case WIRE_RUNG:
+		loop->handler->wake(loop->handler);
+		break;
+	case WIRE_WOKEN:
+		break;
+	}
+}
+
+/* Time has passed: what it brings comes before the round's events. */
+static void begin_round(struct http_loop *loop)
+{
+	note_time(loop);
+	timers_run(&loop->timers, loop->now_ns, expired, NULL);
+	run_ready(loop);
+}
+
+static void wait_on_wire(struct http_loop *loop)
+{
+	struct wire_event events[EVENTS_PER_ROUND];
+	size_t count = wire_port_wait(loop->port, events, EVENTS_PER_ROUND, wait_until_ns(loop));
+
+	begin_round(loop);
+	for (size_t i = 0; i < count; i++)
+		take_wire_event(loop, &events[i]);
+}
+
+static void wait_on_sockets(struct http_loop *loop)
 {
 	struct epoll_event events[EVENTS_PER_ROUND];
 	int count = epoll_wait(loop->epoll_fd, events, EVENTS_PER_ROUND, wait_ms(loop));
 
-	note_time(loop);
-	timers_run(&loop->timers, loop->now_ns, expired, NULL);
-	run_ready(loop);
+	begin_round(loop);
 	for (int i = 0; i < count; i++)
 		take_event(loop, &events[i]);
+}
+
+static void run_round(struct http_loop *loop)
+{
+	if (loop->port)
+		wait_on_wire(loop);
+	else
+		wait_on_sockets(loop);
 	if (loop->now_ns >= loop->accept_ns)
 		listeners_resume(loop);
 	if (loop->now_ns >= loop->tick_ns)

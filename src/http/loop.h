@@ -15,10 +15,12 @@
 #include <stdint.h>
 #include "base/address.h"
 #include "base/error.h"
+#include "base/lane.h"
 #include "http/reader.h"
 #include "http/request.h"
 
 struct http_loop;
+struct http_wire;
 struct http_exchange; /* one request waiting for its answer; owned by the loop */
 
 /* Names an exchange or stream across time; it may be gone when it is looked up again (the client hung up). A value, never dangling. */
@@ -45,7 +47,7 @@ struct http_handler {
 	void (*fault)(struct http_handler *handler, struct http_exchange *exchange, enum http_fault fault);
 	/* After each round of reading; where deferred exchanges are decided as a batch. */
 	void (*round_end)(struct http_handler *handler);
-	/* The watched file descriptor is readable (http_loop_watch). */
+	/* The watched lane has items, or had (http_loop_watch). */
 	void (*wake)(struct http_handler *handler);
 	/* Called at least at the time it returned last (monotonic ns); returns when it wants to be called next (INT64_MAX: not). */
 	int64_t (*tick)(struct http_handler *handler, int64_t now_ns);
@@ -84,20 +86,21 @@ struct http_loop_settings {
 	struct http_quota *quota;     /* borrowed */
 	struct http_limits limits;
 	const struct network_list *proxies; /* who may send PROXY headers; borrowed */
-	struct slice refusal; /* a whole response (status line to body) for a connection beyond quota and reserve; borrowed */
+	struct slice refusal;   /* a whole response (status line to body) for a connection beyond quota and reserve; borrowed */
+	struct http_wire *wire; /* NULL, or where its connections come from in place of sockets (http/wire.h); borrowed */
 };
 
 int http_loop_new(struct http_loop **loop, const struct http_loop_settings *settings) MUST_CHECK;
 void http_loop_free(struct http_loop *loop); /* NULL is fine; closes what is left */
 
 /*
- * Opens a listening socket and adds it. place->port 0 takes a free one, and *port tells it. 0 or negative errno; with `first` -EADDRINUSE also where
+ * Opens a listening socket and adds it; not of a loop that has a wire. place->port 0 takes a free one, and *port tells it. 0 or negative errno; with `first` -EADDRINUSE also where
  * somebody of the same user shares that place (SO_REUSEPORT).
  * Several loops listening at the same place share its connections.
  */
 int http_loop_listen(struct http_loop *loop, const struct listen_place *place, bool first, uint16_t *port) MUST_CHECK;
-/* handler.wake() when `fd` is readable; one only. */
-int http_loop_watch(struct http_loop *loop, int fd) MUST_CHECK;
+/* handler.wake() when the lane has items, which it takes out with a time-out of 0; one only. */
+int http_loop_watch(struct http_loop *loop, struct lane *lane) MUST_CHECK;
 
 /* Runs until it was stopped and every connection has ended. */
 void http_loop_run(struct http_loop *loop);

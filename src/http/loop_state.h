@@ -25,7 +25,8 @@ struct http_loop {
 	struct http_loop_settings settings;
 	struct http_handler *handler;
 	struct http_stats stats;
-	int epoll_fd, stop_fd, spare_fd, watch_fd;
+	int epoll_fd, stop_fd, spare_fd, watch_fd; /* -1 where it has a wire */
+	struct wire_port *port;                    /* NULL: it has sockets */
 	_Atomic bool stop_asked;
 	_Atomic int64_t stop_deadline_ns;
 

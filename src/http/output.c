@@ -8,16 +8,13 @@
 /* Sends; returns how many bytes went, 0 where the client takes none now. Doomed where it never will. */
 static size_t send_some(struct connection *connection, const char *data, size_t size, int flags)
 {
-	ssize_t sent;
+	ssize_t sent = endpoint_send(&connection->at, data, size, flags);
 
-	do
-		sent = send(connection->fd, data, size, MSG_NOSIGNAL | flags);
-	while (sent < 0 && errno == EINTR);
 	if (sent >= 0) {
 		loop_count(&connection->loop->stats.bytes_out, (uint64_t)sent);
 		return (size_t)sent;
 	}
-	if (errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM)
+	if (sent != -EAGAIN && sent != -ENOBUFS && sent != -ENOMEM)
 		connection_doom(connection);
 	return 0;
 }

@@ -162,14 +162,11 @@ static void consume_input(struct connection *connection, size_t used)
 size_t serve_receive(struct connection *connection, char *data, size_t size)
 {
 	struct http_loop *loop = connection->loop;
-	ssize_t got;
+	ssize_t got = endpoint_receive(&connection->at, data, size, 0);
 
-	do
-		got = recv(connection->fd, data, size, 0);
-	while (got < 0 && errno == EINTR);
 	if (got < 0) {
 		connection->readable = false;
-		if (errno != EAGAIN)
+		if (got != -EAGAIN)
 			connection_doom(connection);
 		return 0;
 	}

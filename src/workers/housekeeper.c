@@ -243,6 +243,7 @@ int housekeeper_start(struct housekeeper *keeper)
 void housekeeper_stop(struct housekeeper *keeper)
 {
 	atomic_store(&keeper->stop, true);
+	lane_wake(keeper->reply);
 	thread_join(&keeper->thread);
 }
 

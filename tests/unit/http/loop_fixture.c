@@ -10,7 +10,6 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 #include "base/clock.h"
 
@@ -131,9 +130,10 @@ static void on_wake(struct http_handler *handler)
 {
 	struct fixture *fixture = (struct fixture *)handler;
 	size_t size = atomic_exchange(&fixture->publish_size, 0);
-	uint64_t told;
+	void *items[8];
 
-	(void)!read(fixture->wake_fd, &told, sizeof(told));
+	while (lane_pop(fixture->wakes, items, 8, 0) > 0)
+		continue;
 	if (size > 0)
 		publish(fixture, size);
 	if (atomic_exchange(&fixture->end_streams, false)) {
@@ -193,12 +193,12 @@ void fixture_open(struct fixture *fixture, const char *place, struct http_limits
 	memset(fixture, 0, sizeof(*fixture));
 	fixture->handler = (struct http_handler){on_request, on_fault, on_round_end, on_wake, on_tick, on_gone};
 	fixture->quota.connections_max = connections_max;
-	fixture->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	assert_int_equal(lane_new(&fixture->wakes, 64), 0);
 	assert_int_equal(network_list_parse(SLICE("127.0.0.1"), &fixture->proxies, &bad), 0);
 	assert_int_equal(listen_list_parse(slice_of(place), &list, &bad), 0);
 	assert_int_equal(http_loop_new(&fixture->loop, &settings), 0);
 	assert_int_equal(http_loop_listen(fixture->loop, &list.items[0], list.items[0].port == 0, &fixture->port), 0);
-	assert_int_equal(http_loop_watch(fixture->loop, fixture->wake_fd), 0);
+	assert_int_equal(http_loop_watch(fixture->loop, fixture->wakes), 0);
 }
 
 static void run(void *argument)
@@ -232,15 +232,19 @@ void fixture_stop(struct fixture *fixture)
 
 void fixture_close(struct fixture *fixture)
 {
+	void *item;
+
 	http_loop_free(fixture->loop);
-	close(fixture->wake_fd);
+	while (lane_pop(fixture->wakes, &item, 1, 0) > 0)
+		continue;
+	lane_free(fixture->wakes);
 }
 
 static void wake(struct fixture *fixture)
 {
-	uint64_t one = 1;
+	void *item = fixture;
 
-	assert_int_equal(write(fixture->wake_fd, &one, sizeof(one)), sizeof(one));
+	assert_int_equal(lane_push(fixture->wakes, LANE_NORMAL, &item, 1), 1);
 }
 
 void fixture_release(struct fixture *fixture)

@@ -25,7 +25,7 @@ struct fixture {
 	struct network_list proxies;
 	struct thread thread;
 	uint16_t port;
-	int wake_fd;
+	struct lane *wakes;
 	_Atomic size_t publish_size; /* bytes for every stream, once */
 	_Atomic bool release, end_streams;
 	_Atomic int gone, rounds, deferred, streaming, ticks;

@@ -1,0 +1,56 @@
+/*
+ * Where a connection's bytes come from and go to: a socket, or a wire (http/wire.h). As the calls of the kernel that do not block, but for
+ * errors, which are negative errno.
+ */
+#pragma once
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "http/wire.h"
+
+struct endpoint {
+	int fd;
+	struct http_wire_end *wire; /* NULL: a socket */
+};
+
+static inline ssize_t endpoint_receive(const struct endpoint *at, char *data, size_t size, int flags)
+{
+	ssize_t got;
+
+	if (at->wire)
+		return wire_end_receive(at->wire, data, size, flags & MSG_PEEK);
+	do
+		got = recv(at->fd, data, size, flags);
+	while (got < 0 && errno == EINTR);
+	return got < 0 ? -errno : got;
+}
+
+static inline ssize_t endpoint_send(const struct endpoint *at, const char *data, size_t size, int flags)
+{
+	ssize_t sent;
+
+	if (at->wire)
+		return wire_end_send(at->wire, data, size);
+	do
+		sent = send(at->fd, data, size, MSG_NOSIGNAL | flags);
+	while (sent < 0 && errno == EINTR);
+	return sent < 0 ? -errno : sent;
+}
+
+/* Sends FIN. */
+static inline int endpoint_shutdown(const struct endpoint *at)
+{
+	if (at->wire)
+		return wire_end_shutdown(at->wire);
+	return shutdown(at->fd, SHUT_WR) < 0 ? -errno : 0;
+}
+
+static inline void endpoint_close(struct endpoint *at)
+{
+	if (at->wire)
+		wire_end_close(at->wire);
+	else
+		close(at->fd);
+	*at = (struct endpoint){.fd = -1};
+}

@@ -1,0 +1,285 @@
+/* Engines that are handed their ports and wires in place of sockets: two in one process, each in a node with clocks of its own. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/node.h"
+#include "base/pause.h"
+#include "base/random.h"
+#include "contract/sqlite_place.h"
+#include "engine/engine.h"
+#include "journal/direct/direct.h"
+#include "ledger/sqlite/sqlite.h"
+#include "stock/memory/memory.h"
+#include "unit/http/wire_client.h"
+
+enum { UNITS = 3 };
+#define TOKEN "a-token-of-the-test-that-is-long-enough"
+
+/* It stands still until it is moved. */
+struct moved_clock {
+	struct clock_source source;
+	_Atomic int64_t wall_ms, mono_ms;
+};
+
+static int64_t read_wall_us(const struct clock_source *source)
+{
+	return atomic_load(&((const struct moved_clock *)source)->wall_ms) * 1000;
+}
+
+static int64_t read_mono_ns(const struct clock_source *source)
+{
+	return atomic_load(&((const struct moved_clock *)source)->mono_ms) * 1000000;
+}
+
+static void move(struct moved_clock *clock, int64_t ms)
+{
+	atomic_fetch_add(&clock->wall_ms, ms);
+	atomic_fetch_add(&clock->mono_ms, ms);
+}
+
+/* A gate with all that it stands on. */
+struct house {
+	struct node node;
+	struct moved_clock clock;
+	struct sqlite_place *place;
+	struct settings *settings;
+	struct engine_ports ports;
+	struct engine *engine;
+};
+
+static struct house *first, *second;
+static struct wire_answer answer;
+
+static struct settings *make_settings(const struct house *house)
+{
+	static char threads[] = "--gate.threads=1", identity[] = "--identity.mode=header", level[] = "--log.level=off",
+		    proxies[] = "--gate.trusted_proxies=127.0.0.1", token[] = "--operator.token=" TOKEN;
+	char ledger[256];
+	char *flags[] = {ledger, threads, identity, level, proxies, token};
+	const struct settings_sources sources = {.flag_count = sizeof(flags) / sizeof(flags[0]), .flags = flags};
+	struct settings *settings;
+	struct buffer error;
+
+	snprintf(ledger, sizeof(ledger), "--ledger.url=sqlite:%s", house->place->path);
+	buffer_init(&error, 4096);
+	if (settings_load(&settings, &sources, &error) < 0)
+		fail_msg("%.*s", (int)error.size, error.data);
+	buffer_deinit(&error);
+	return settings;
+}
+
+static bool never_told(int64_t wait_ns)
+{
+	pause_sleep(wait_ns);
+	return false;
+}
+
+static struct house *house_new(const char *now, uint64_t seed)
+{
+	struct house *house = calloc(1, sizeof(*house));
+	struct node *before;
+	int64_t now_ms;
+
+	assert_non_null(house);
+	assert_int_equal(clock_parse(now, strlen(now), &now_ms), 0);
+	house->clock = (struct moved_clock){{read_wall_us, read_mono_ns}, now_ms, 1000000};
+	house->place = sqlite_place_new();
+	house->settings = make_settings(house);
+	before = node_enter(&house->node);
+	clock_set_source(&house->clock.source);
+	random_set_seed(seed);
+	assert_int_equal(ledger_sqlite_open(&house->ports.ledger, house->place->path, LEDGER_OPEN_LEASE), 0);
+	assert_int_equal(journal_direct_new(&house->ports.journal, house->ports.ledger), 0);
+	assert_int_equal(stock_memory_new(&house->ports.stock, 1024), 0);
+	assert_int_equal(http_wire_new(&house->ports.buyers), 0);
+	assert_int_equal(http_wire_new(&house->ports.operators), 0);
+	assert_int_equal(engine_new(&house->engine, house->settings, &house->ports), 0);
+	assert_int_equal(engine_start(house->engine, never_told), 0);
+	node_enter(before);
+	return house;
+}
+
+static void house_free(struct house *house)
+{
+	struct node *before = node_enter(&house->node);
+
+	engine_stop(house->engine);
+	engine_free(house->engine);
+	house->ports.stock->ops->free(house->ports.stock);
+	house->ports.journal->ops->free(house->ports.journal);
+	house->ports.ledger->ops->free(house->ports.ledger);
+	http_wire_free(house->ports.buyers);
+	http_wire_free(house->ports.operators);
+	node_enter(before);
+	settings_free(house->settings);
+	sqlite_place_free(house->place);
+	free(house);
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	log_set_level(LOG_OFF);
+	first = house_new("2027-01-01T10:00:00.000Z", 1);
+	second = house_new("2030-06-01T12:00:00.000Z", 2);
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	house_free(first);
+	house_free(second);
+	return 0;
+}
+
+static void expect(int status, const char *part)
+{
+	if (answer.status != status || !strstr(answer.text, part))
+		fail_msg("not %d with '%s': %s", status, part, answer.text);
+}
+
+static void operate(struct house *house, const char *key, const char *target, const char *body, int status)
+{
+	char head[256];
+
+	snprintf(head, sizeof(head), "Authorization: Bearer " TOKEN "\r\nIdempotency-Key: %s\r\n", key);
+	wire_ask(house->ports.operators, "POST", target, head, body, &answer);
+	expect(status, "");
+}
+
+/* A sale of three units with holds of a minute, which is open. */
+static void open_sale(struct house *house)
+{
+	operate(house, "item", "/v1/items", "{\"sku\":\"A\",\"name\":\"Thing\",\"on_hand\":3}", 201);
+	operate(house, "sale", "/v1/sales",
+		"{\"id\":\"drop\",\"name\":\"Drop\",\"lots\":[{\"sku\":\"A\",\"units\":3}],\"price\":{\"amount\":100,\"currency\":\"EUR\"},"
+		"\"limit_per_buyer\":1,\"rate\":null,\"hold_seconds\":60}",
+		201);
+	operate(house, "open", "/v1/sales/drop/open", NULL, 200);
+}
+
+static void buy(struct house *house, const char *buyer)
+{
+	char head[256];
+
+	snprintf(head, sizeof(head), "X-Buyer-Id: %s\r\nIdempotency-Key: %s\r\n", buyer, buyer);
+	wire_ask(house->ports.buyers, "POST", "/v1/sales/drop/orders", head, "{\"quantity\":1}", &answer);
+}
+
+static void sell_out(struct house *house)
+{
+	static const char *const buyers[UNITS] = {"anna", "bert", "carl"};
+
+	for (size_t i = 0; i < UNITS; i++) {
+		buy(house, buyers[i]);
+		expect(202, "\"state\":\"held\"");
+	}
+	buy(house, "dora");
+	expect(410, "\"may_return\":true");
+}
+
+/* Asked again until it is so: what a move of the clock sets off is done by threads. */
+static void await_purchase(struct house *house, const char *buyer, int status)
+{
+	int64_t until_ns = clock_mono_ns() + 60000000000;
+
+	do {
+		buy(house, buyer);
+		if (answer.status == status)
+			return;
+		pause_sleep(5000000);
+	} while (clock_mono_ns() < until_ns);
+	expect(status, "");
+}
+
+static void test_two_engines_sell_in_one_process_each_by_its_own_clock(void **state)
+{
+	(void)state;
+	open_sale(first);
+	open_sale(second);
+	buy(first, "anna");
+	expect(202, "\"placed_at\":\"2027-01-01T10:00:00.000Z\"");
+	expect(202, "\"hold_expires_at\":\"2027-01-01T10:01:00.000Z\"");
+	expect(202, "Date: Fri, 01 Jan 2027 10:00:00 GMT");
+	buy(second, "anna");
+	expect(202, "\"placed_at\":\"2030-06-01T12:00:00.000Z\"");
+	expect(202, "Date: Sat, 01 Jun 2030 12:00:00 GMT");
+}
+
+static void test_the_same_key_is_answered_with_the_same_order(void **state)
+{
+	char body[1024];
+
+	(void)state;
+	open_sale(first);
+	buy(first, "anna");
+	expect(202, "");
+	snprintf(body, sizeof(body), "%s", answer.body);
+	buy(first, "anna");
+	expect(202, "Idempotent-Replayed: true");
+	assert_string_equal(answer.body, body);
+}
+
+static void test_holds_run_out_with_the_clock_of_their_own_engine_alone(void **state)
+{
+	(void)state;
+	open_sale(first);
+	open_sale(second);
+	sell_out(first);
+	sell_out(second);
+	/* No thread of the first has been woken but by its clock: the keeper's rest ends because that moves, not because time passes. */
+	move(&first->clock, 59000);
+	buy(first, "dora");
+	expect(410, "");
+	move(&first->clock, 4000);
+	await_purchase(first, "dora", 202);
+	expect(202, "\"placed_at\":\"2027-01-01T10:01:03.000Z\"");
+	buy(second, "dora");
+	expect(410, "");
+}
+
+static void test_ports_that_were_handed_in_outlive_the_engine(void **state)
+{
+	struct node *before;
+	struct engine *again;
+
+	(void)state;
+	open_sale(first);
+	buy(first, "anna");
+	expect(202, "");
+	before = node_enter(&first->node);
+	engine_stop(first->engine);
+	engine_free(first->engine);
+	/* Another gate on the same ledger, with a stock that knows nothing. */
+	first->ports.stock->ops->free(first->ports.stock);
+	assert_int_equal(stock_memory_new(&first->ports.stock, 1024), 0);
+	assert_int_equal(engine_new(&again, first->settings, &first->ports), 0);
+	assert_int_equal(engine_start(again, never_told), 0);
+	first->engine = again;
+	node_enter(before);
+	buy(first, "anna");
+	expect(202, "Idempotent-Replayed: true");
+	buy(first, "bert");
+	expect(202, "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_two_engines_sell_in_one_process_each_by_its_own_clock, begin, end),
+		cmocka_unit_test_setup_teardown(test_the_same_key_is_answered_with_the_same_order, begin, end),
+		cmocka_unit_test_setup_teardown(test_holds_run_out_with_the_clock_of_their_own_engine_alone, begin, end),
+		cmocka_unit_test_setup_teardown(test_ports_that_were_handed_in_outlive_the_engine, begin, end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -16,8 +16,8 @@
 #include "base/assertion.h"
 #include "base/node.h"
 
-enum { POINTS_MAX = 32, NAME_SIZE = 64, SPEC_SIZE = 4096 };
-enum action { ACTION_KILL, ACTION_ERROR, ACTION_DELAY, ACTION_ON };
+enum { POINTS_MAX = 32, NAME_SIZE = 64, SPEC_SIZE = 4096, LOOK_NS = 2000000 };
+enum action { ACTION_KILL, ACTION_ERROR, ACTION_DELAY, ACTION_HOLD, ACTION_ON };
 
 struct point {
 	char name[NAME_SIZE];
@@ -52,6 +52,8 @@ static bool parse_action(struct point *point, char *text)
 		point->action = ACTION_ERROR;
 	else if (strcmp(text, "delay") == 0)
 		point->action = ACTION_DELAY;
+	else if (strcmp(text, "hold") == 0)
+		point->action = ACTION_HOLD;
 	else if (strcmp(text, "on") == 0)
 		point->action = ACTION_ON;
 	else
@@ -180,6 +182,24 @@ static void record(const struct point *hit)
 	fclose(file);
 }
 
+/* Whether it is still set, by the file or the node: what the environment has could never be lifted. */
+static bool is_held(const char *name)
+{
+	const struct failpoints *set;
+	bool found = false;
+
+	pthread_mutex_lock(&mutex);
+	set = node_current->failpoints;
+	if (!set) {
+		read_file();
+		set = &from_file;
+	}
+	for (size_t i = 0; i < set->count && !found; i++)
+		found = set->points[i].action == ACTION_HOLD && strcmp(set->points[i].name, name) == 0;
+	pthread_mutex_unlock(&mutex);
+	return found;
+}
+
 /* Of the node that it runs in; the process's own looks at the file and the environment. */
 static bool find(const char *name, struct point *hit)
 {
@@ -219,6 +239,10 @@ int failpoint_hit(const char *name)
 		return (int)-hit.argument;
 	case ACTION_DELAY:
 		nanosleep(&(struct timespec){hit.argument / 1000, hit.argument % 1000 * 1000000}, NULL);
+		return 0;
+	case ACTION_HOLD:
+		while (is_held(name))
+			nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
 		return 0;
 	case ACTION_ON:
 		return 1;

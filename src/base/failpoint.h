@@ -3,7 +3,8 @@
  * a failpoint is the constant 0 and costs nothing.
  *
  * PENSTOCK_FAILPOINTS="name=action[:argument][@skip][xcount],…": actions `kill` (SIGKILL to the process itself), `error:ERRNO-NUMBER`
- * (the failpoint's value is -number), `delay:MILLISECONDS`, `on` (value 1; switches that break a rule on purpose).
+ * (the failpoint's value is -number), `delay:MILLISECONDS`, `hold` (until it is set no more), `on` (value 1; switches that break a
+ * rule on purpose).
  * @skip: the first so many hits pass; xcount: then so many hits act (default: all).
  * Changed at run time by writing the same syntax to the file named by PENSTOCK_FAILPOINTS_FILE (read again when its mtime changes). To the one named by
  * PENSTOCK_FAILPOINTS_HITS each point that acts (but for `on`) adds a line with its name before it does.

@@ -315,6 +315,23 @@ class Crowd:
         if state not in allowed:
             self.faults.append(f"P2: order {wish.order} was told {wish.settled} and is {state}")
 
+    def units_by_lot(self):
+        """(held, confirmed) by lot: as the stock counts, and as the ledger's orders say."""
+        counted = {lot["sku"]: (lot["held"], lot["confirmed"]) for lot in self.server.sale(self.sale)["lots"]}
+        listed = Counter()
+        for _, _, sku, quantity, state in self.server.order_rows(self.sale).values():
+            listed[sku, state] += quantity
+        return counted, {sku: tuple(listed[sku, state] for state in LIVE) for sku in counted}
+
+    def check_counters(self):
+        """Nothing is on its way any more, so the stock and the ledger agree, but for a hold that ends between two looks."""
+        deadline = time.monotonic() + 10
+        while (pair := self.units_by_lot())[0] != pair[1]:
+            if time.monotonic() > deadline:
+                self.faults.append(f"P4: (held, confirmed) in the stock {pair[0]}, in the ledger {pair[1]}")
+                return
+            time.sleep(0.1)
+
     def check_told_units(self):
         """What the clients hold in their hands is more than there is? Only of orders that nothing can have ended."""
         certain, bought = defaultdict(int), defaultdict(int)
@@ -359,6 +376,8 @@ class Crowd:
         self.check_told_units()
         self.check_server()
         self.check_ledger()
+        if not self.faults:
+            self.check_counters()
         return self.faults
 
     def assert_kept(self):

@@ -4,7 +4,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +15,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/failpoint.h"
+#include "base/thread.h"
 
 static char path[] = "/tmp/penstock-failpoints-XXXXXX", hits_path[sizeof(path) + 5];
 
@@ -87,6 +90,32 @@ static void test_delay_stalls(void **state)
 	assert_true(clock_mono_ns() - begun >= 5000000);
 }
 
+static atomic_bool lifted;
+
+/* Once somebody is held. */
+static void lift(void *unused)
+{
+	(void)unused;
+	while (access(hits_path, F_OK) < 0)
+		poll(NULL, 0, 1);
+	atomic_store(&lifted, true);
+	write_file("");
+}
+
+static void test_hold_lasts_until_it_is_lifted(void **state)
+{
+	struct thread thread = {0};
+
+	(void)state;
+	unlink(hits_path);
+	write_file("held=hold");
+	assert_int_equal(thread_start(&thread, "lift", lift, NULL), 0);
+	assert_int_equal(FAILPOINT("held"), 0);
+	assert_true(atomic_load(&lifted));
+	thread_join(&thread);
+	assert_int_equal(FAILPOINT("held"), 0);
+}
+
 static void test_what_acts_leaves_its_name(void **state)
 {
 	char line[64];
@@ -135,6 +164,7 @@ int main(void)
 		cmocka_unit_test(test_skip_and_count_choose_the_hits), cmocka_unit_test(test_file_is_read_again_when_it_changes),
 		cmocka_unit_test(test_bad_file_counts_as_empty),       cmocka_unit_test(test_delay_stalls),
 		cmocka_unit_test(test_what_acts_leaves_its_name),      cmocka_unit_test(test_kill_kills),
+		cmocka_unit_test(test_hold_lasts_until_it_is_lifted),
 	};
 	int failed, fd = mkstemp(path);
 

@@ -8,6 +8,7 @@
 #include "engine/component_metrics.h"
 #include "drain/drain.h"
 #include "monitor/monitor.h"
+#include "workers/promise_watch.h"
 #include "build_info.h"
 #include "engine/reload.h"
 #include "engine/waiting.h"
@@ -24,6 +25,8 @@ struct drain_engine {
 	struct journal_reader *reader;
 	struct metrics *metrics;
 	struct drain *drain;
+	struct promises promises;
+	struct promise_watch *promise_watch;
 	struct monitor *monitor;
 	struct drain_state shown; /* the monitor's thread only: what its reasons point into */
 	atomic_bool ready, stopping;
@@ -63,7 +66,7 @@ static bool show(void *context, struct buffer *out)
 	json_write_int(out, "partitions_stalled", state->stalled);
 	health_end_component(out);
 	health_render_check(&checks[CHECK_LEDGER], engine->ledger->ops->name, out);
-	return health_is_ready(checks, count);
+	return health_render_promises(&engine->promises, out) && health_is_ready(checks, count);
 }
 
 /* --- Start and stop --- */
@@ -111,7 +114,10 @@ static int make(struct drain_engine *engine)
 	drain.reader = engine->reader;
 	drain.ledger = engine->ledger;
 	drain.metrics = engine->metrics;
-	r = drain_new(&engine->drain, &drain);
+	promises_register(&engine->promises, engine->metrics);
+	r = promise_watch_new(&engine->promise_watch, engine->ledger, &engine->promises);
+	if (r == 0)
+		r = drain_new(&engine->drain, &drain);
 	if (r < 0)
 		return r;
 	components_register_drain(engine->metrics, engine->drain, engine->ledger);
@@ -175,6 +181,8 @@ int drain_engine_start(struct drain_engine *engine, bool (*told)(int64_t wait_ns
 	if (r)
 		return r;
 	r = drain_start(engine->drain);
+	if (r == 0)
+		r = promise_watch_start(engine->promise_watch);
 	if (r < 0)
 		return error_origin(r);
 	atomic_store(&engine->ready, true);
@@ -188,6 +196,8 @@ int drain_engine_start(struct drain_engine *engine, bool (*told)(int64_t wait_ns
 void drain_engine_stop(struct drain_engine *engine)
 {
 	atomic_store(&engine->stopping, true);
+	if (engine->promise_watch)
+		promise_watch_stop(engine->promise_watch);
 	if (engine->drain)
 		drain_stop(engine->drain);
 	if (engine->monitor)
@@ -199,6 +209,7 @@ void drain_engine_free(struct drain_engine *engine)
 	if (!engine)
 		return;
 	monitor_free(engine->monitor);
+	promise_watch_free(engine->promise_watch);
 	drain_free(engine->drain);
 	metrics_free(engine->metrics);
 	if (engine->reader && !engine->handed.reader)

@@ -14,6 +14,7 @@
 #include "workers/ledger_age.h"
 #include "workers/ledger_workers.h"
 #include "workers/rebuilder.h"
+#include "workers/promise_watch.h"
 #include "workers/sale_keeper.h"
 #include "workers/stock_worker.h"
 #include "build_info.h"
@@ -52,6 +53,7 @@ struct engine {
 	struct ledger_age *ledger_age; /* of a ledger that a drain fills */
 	struct housekeeper *housekeeper;
 	struct sale_keeper *sale_keeper;
+	struct promise_watch *promise_watch;
 	struct identity *identity;
 	struct operators *operators;
 	struct admission admission;
@@ -312,13 +314,14 @@ static int make_sale_keeper(struct engine *engine)
 		.sales = engine->sales,
 		.catalog = engine->catalog,
 		.metrics = engine->metrics,
-		.promises = &engine->promises,
 		.retention_ms = engine->settings->sale.retention_ns / 1000000,
 		.shared = adapters_shared(engine->settings),
 		.change = engine->change,
 	};
 
-	return sale_keeper_new(&engine->sale_keeper, &settings);
+	int r = promise_watch_new(&engine->promise_watch, engine->ledger, &engine->promises);
+
+	return r == 0 ? sale_keeper_new(&engine->sale_keeper, &settings) : r;
 }
 
 static int start_threads(struct engine *engine)
@@ -335,6 +338,8 @@ static int start_threads(struct engine *engine)
 		r = housekeeper_start(engine->housekeeper);
 	if (r == 0)
 		r = sale_keeper_start(engine->sale_keeper);
+	if (r == 0)
+		r = promise_watch_start(engine->promise_watch);
 	if (r == 0 && engine->rebuilder)
 		r = rebuilder_start(engine->rebuilder);
 	if (r == 0)
@@ -410,6 +415,8 @@ void engine_stop(struct engine *engine)
 		housekeeper_stop(engine->housekeeper);
 	if (engine->rebuilder)
 		rebuilder_stop(engine->rebuilder);
+	if (engine->promise_watch)
+		promise_watch_stop(engine->promise_watch);
 	if (engine->sale_keeper)
 		sale_keeper_stop(engine->sale_keeper);
 	if (engine->stock_worker)
@@ -429,6 +436,7 @@ void engine_free(struct engine *engine)
 	ledger_age_free(engine->ledger_age);
 	housekeeper_free(engine->housekeeper);
 	rebuilder_free(engine->rebuilder);
+	promise_watch_free(engine->promise_watch);
 	sale_keeper_free(engine->sale_keeper);
 	stock_worker_free(engine->stock_worker);
 	sale_turn_free(engine->sales);

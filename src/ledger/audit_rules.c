@@ -120,6 +120,21 @@ void audit_key(struct ledger_audit *audit, const char *buyer, const char *key, i
 	note(audit, "P3: one idempotency key of buyer %s has %lld orders: %s", buyer, (long long)orders, key);
 }
 
+void audit_unequal(struct ledger_audit *audit, const struct ledger_unequal_lot *lot)
+{
+	bool oversold = ledger_lot_oversold(lot);
+
+	audit->p1_broken += oversold;
+	audit->unequal_p1 += oversold;
+	audit->p4_broken += !oversold;
+	audit->unequal_p4 += !oversold;
+	note(audit,
+	     "%s: lot %s of sale %s was armed with %lld held, %lld confirmed and %lld withdrawn units, but the ledger has %lld, %lld and %lld"
+	     " at the barrier of epoch %u",
+	     oversold ? "P1" : "P4", lot->sku, lot->sale_id, (long long)lot->armed_held, (long long)lot->armed_confirmed,
+	     (long long)lot->armed_withdrawn, (long long)lot->held, (long long)lot->confirmed, (long long)lot->withdrawn, lot->epoch);
+}
+
 void audit_item(struct ledger_audit *audit, const char *sku, int64_t on_hand, int64_t moved)
 {
 	audit->p4_broken++;

@@ -209,3 +209,28 @@ int lot_transaction_add(struct ledger *ledger, uint32_t sale, uint32_t lot, uint
 
 	return transaction_run(ledger, TRANSACTION_LOGS | TRANSACTION_CHANGES_SALES, add_units, &addition);
 }
+
+/* --- What a rebuild arms --- */
+
+struct lot_arming {
+	const struct sale *sale;
+	uint32_t epoch;
+};
+
+static int write_armed(struct transaction *transaction, void *request)
+{
+	const struct lot_arming *arming = request;
+	const struct sale *sale = arming->sale;
+	int result = 0;
+
+	for (uint32_t i = 0; i < sale->lot_count && result == 0; i++)
+		result = transaction->rows->lots->write_armed(transaction, sale->number, i, arming->epoch, &sale->lots[i]);
+	return result;
+}
+
+int lot_transaction_arm(struct ledger *ledger, const struct sale *sale, uint32_t epoch)
+{
+	struct lot_arming arming = {sale, epoch};
+
+	return transaction_run(ledger, 0, write_armed, &arming);
+}

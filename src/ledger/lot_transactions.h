@@ -9,6 +9,7 @@ int lot_transaction_set(struct ledger *ledger, const struct sale *sale, const st
 			const struct ledger_actor *actor, uint32_t *lot);
 int lot_transaction_add(struct ledger *ledger, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *movement,
 			const struct ledger_actor *actor);
+int lot_transaction_arm(struct ledger *ledger, const struct sale *sale, uint32_t epoch);
 
 /* --- For transactions of sales --- */
 

@@ -79,6 +79,8 @@ struct lot_rows {
 	int (*insert)(struct transaction *transaction, uint32_t sale, uint32_t place, int64_t item, int64_t allocated);
 	int (*allocate)(struct transaction *transaction, uint32_t sale, uint32_t lot, int64_t units);
 	int (*withdraw)(struct transaction *transaction, uint32_t sale, uint32_t lot, int64_t units);
+	/* With which units of it (held, confirmed, withdrawn) the stock is armed under this epoch; what is there of a newer one stays. */
+	int (*write_armed)(struct transaction *transaction, uint32_t sale, uint32_t place, uint32_t epoch, const struct sale_lot *lot);
 };
 
 struct item_rows {

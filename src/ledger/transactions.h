@@ -19,6 +19,7 @@
 	.sale_raise_epoch = sale_transaction_raise_epoch,     \
 	.sale_set_lots = lot_transaction_set,                 \
 	.lot_add = lot_transaction_add,                       \
+	.lots_armed = lot_transaction_arm,                    \
 	.request_note = request_transaction_note,             \
 	.log_append = log_transaction_append,                 \
 	.dead_letter = dead_letter_transaction_write,         \

@@ -41,6 +41,19 @@ void health_render_check(const struct health_check *check, const char *kind, str
 	health_end_component(out);
 }
 
+bool health_render_promises(const struct promises *promises, struct buffer *out)
+{
+	bool whole = true;
+
+	for (int i = 0; i < PROMISE_COUNT; i++)
+		whole = whole && promises_broken(promises, (enum promise)i) == 0;
+	health_begin_component(out, "promises", whole ? "UP" : "DOWN");
+	for (int i = 0; i < PROMISE_COUNT; i++)
+		json_write_int(out, promise_name((enum promise)i), (int64_t)promises_broken(promises, (enum promise)i));
+	health_end_component(out);
+	return whole;
+}
+
 void health_render(const char *status, struct slice components, struct buffer *out)
 {
 	buffer_append_literal(out, "{");

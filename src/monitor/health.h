@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/buffer.h"
+#include "metrics/promises.h"
 
 enum { HEALTH_CHECKS_MAX = 8 };
 struct health_check {
@@ -21,5 +22,7 @@ void health_begin_component(struct buffer *out, const char *name, const char *st
 void health_end_component(struct buffer *out);
 /* A whole component: a check and what kind of thing it looked at. */
 void health_render_check(const struct health_check *check, const char *kind, struct buffer *out);
+/* The component of the promises. False: one is broken. */
+bool health_render_promises(const struct promises *promises, struct buffer *out);
 /* The answer of /health. components: an object. */
 void health_render(const char *status, struct slice components, struct buffer *out);

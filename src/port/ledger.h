@@ -154,12 +154,13 @@ struct ledger_audit {
 	int64_t units_allocated, units_available, units_held, units_confirmed, units_withdrawn;
 	int64_t movements, dead_letters, log_rows;
 	int64_t dead_purchases; /* dead letters of purchases that may have been told (event_may_be_purchase()) */
-	int64_t p1_broken;      /* lots with more live units than allocated - withdrawn, by orders or by balance */
-	int64_t p2_broken;      /* orders without their movement, a movement without its order, dead purchases */
-	int64_t p3_broken;      /* buyers above a sale's limit, keys with two orders */
-	int64_t p4_broken;      /* lots or items whose balance is not the sum of their movements */
-	int64_t log_broken;     /* rows of the operator log whose hash does not follow */
-	char first[512];        /* the first fault found, in words; empty: none */
+	int64_t p1_broken; /* lots with more live units than allocated - withdrawn, by orders or by balance; armed with too few live ones */
+	int64_t p2_broken; /* orders without their movement, a movement without its order, dead purchases */
+	int64_t p3_broken; /* buyers above a sale's limit, keys with two orders */
+	int64_t p4_broken; /* lots or items whose balance is not the sum of their movements; lots armed with other live units, not too few */
+	int64_t unequal_p1, unequal_p4; /* of these, the lots that were armed with other units: the next rebuild mends them */
+	int64_t log_broken;             /* rows of the operator log whose hash does not follow */
+	char first[512];                /* the first fault found, in words; empty: none */
 };
 
 /* How far a partition of the journal has been read, and the fingerprint of the record before. */
@@ -193,6 +194,19 @@ static inline void ledger_snapshot_deinit(struct ledger_snapshot *snapshot)
 }
 /* A page of the sale's orders, by rising id; the snapshot is whole before the first. 0: go on; anything else ends the reading. */
 typedef int ledger_orders_fn(void *context, const struct ledger_snapshot *snapshot, const struct ledger_order *orders, size_t count);
+
+/* A lot whose stock was armed with other units than the ledger found where the barrier of the same epoch lies in the journal. */
+struct ledger_unequal_lot {
+	char sale_id[SALE_ID_MAX + 1], sku[SKU_MAX + 1];
+	uint32_t epoch;
+	int64_t armed_held, armed_confirmed, armed_withdrawn;
+	int64_t held, confirmed, withdrawn; /* the ledger's, at the barrier */
+};
+/* Whether more of it is sold than there is (P1); else units of it are in no order and not for sale (P4), or only their kinds differ. */
+static inline bool ledger_lot_oversold(const struct ledger_unequal_lot *lot)
+{
+	return lot->armed_held + lot->armed_confirmed + lot->armed_withdrawn < lot->held + lot->confirmed + lot->withdrawn;
+}
 
 struct ledger;
 struct ledger_ops {
@@ -283,6 +297,14 @@ struct ledger_ops {
 	 */
 	int (*sale_snapshot)(struct ledger *ledger, uint32_t sale, struct ledger_snapshot *snapshot, ledger_orders_fn *page,
 			     void *context);
+
+	/*
+	 * Writes down with which units of its lots (held, confirmed, withdrawn of `sale`) the stock is about to be armed under this epoch: whoever drains the journal
+	 * past its barrier finds out whether the ledger comes to the same. What is there of a newer epoch stays. DONE.
+	 */
+	int (*lots_armed)(struct ledger *ledger, const struct sale *sale, uint32_t epoch);
+	/* Up to `max` lots for which it did not; *count how many. */
+	int (*lots_unequal)(struct ledger *ledger, struct ledger_unequal_lot *lots, size_t max, size_t *count);
 
 	/* Whether it was done before: DONE (it was not), REPEATED (*request has its outcome), KEY_REUSED. */
 	int (*request_find)(struct ledger *ledger, struct ledger_request *request);

@@ -246,6 +246,9 @@ static int arm(struct round *round, struct round_sale *sale)
 		if (now->lots[i].allocated > loaded->lots[i].allocated)
 			loaded->lots[i].allocated = now->lots[i].allocated;
 	free(now);
+	/* Before: whoever dies behind it leaves what to compare. */
+	if (r == 0 && round->has_tail)
+		r = round->ledger->ops->lots_armed(round->ledger, loaded, sale->tail.epoch);
 	if (r == 0)
 		r = preheat_arm(round->stock, loaded);
 	if (r == -ERANGE)

@@ -5,13 +5,11 @@
 #include "base/log.h"
 #include "base/pause.h"
 #include "base/thread.h"
-#include "recovery/barrier_check.h"
 #include "recovery/round.h"
 
 enum {
 	SALES_MAX = 4096, /* in one round; more wait for the next */
 	HELD_MAX = 4096,
-	LOOKS_MAX = 64, /* sales whose barrier is looked for at a time */
 };
 
 const struct rebuilder_pace rebuilder_pace_usual = {
@@ -37,8 +35,6 @@ struct rebuilder {
 	uint32_t numbers[SALES_MAX];
 	size_t count;
 	void *popped[SALES_MAX];
-	struct barrier_check check;
-	int64_t looked_ns;
 	struct pause rest;
 };
 
@@ -78,10 +74,6 @@ int rebuilder_new(struct rebuilder **out, const struct rebuilder_settings *setti
 	metrics_reader(metrics, "gauge", "penstock_rebuild_held_sales",
 		       "Sales that this process cannot rebuild until somebody helps: they stay fenced.", NULL, read_figure,
 		       &rebuilder->progress.held);
-	metrics_reader(metrics, "counter", "penstock_rebuild_unequal_lots_total",
-		       "Lots whose stock was armed with other units than the ledger has at the barrier.", NULL, read_figure,
-		       &rebuilder->progress.unequal_total);
-	barrier_check_init(&rebuilder->check, settings->ledger);
 	*out = rebuilder;
 	return 0;
 }
@@ -222,16 +214,6 @@ static int put_barriers(struct rebuilder *rebuilder, struct round *round)
 	return r;
 }
 
-/* With a journal that is in the ledger, what was armed is what the ledger had. */
-static void compare_later(struct rebuilder *rebuilder, const struct round_sale *sale)
-{
-	if (rebuilder->settings.journal->ops->in_ledger)
-		return;
-	if (barrier_check_add(&rebuilder->check, sale->tail.snapshot.sale, sale->tail.epoch) < 0)
-		log_error("rebuild", "no memory to compare what was armed with what the drain finds",
-			  LOG_TEXT("sale", sale->sale->id));
-}
-
 static void tell(void *context, const struct round_sale *sale)
 {
 	struct rebuilder *rebuilder = context;
@@ -243,7 +225,6 @@ static void tell(void *context, const struct round_sale *sale)
 		log_info("rebuild", "a sale's stock was rebuilt", LOG_TEXT("sale", sale->sale->id),
 			 LOG_INT("epoch", sale->tail.epoch), LOG_INT("orders", sale->orders),
 			 LOG_INT("events_of_the_journal", sale->tail.applied));
-		compare_later(rebuilder, sale);
 	} else if (sale->held) {
 		hold(rebuilder, sale);
 	} else {
@@ -340,15 +321,6 @@ static void work(struct rebuilder *rebuilder)
 	forget_old_news(rebuilder);
 }
 
-/* Whether the drain has passed barriers, and come to the same. */
-static void compare_armed(struct rebuilder *rebuilder)
-{
-	if (clock_mono_ns() - rebuilder->looked_ns < rebuilder->settings.pace.pause_ns)
-		return;
-	atomic_fetch_add(&rebuilder->progress.unequal_total, (int64_t)barrier_check_look(&rebuilder->check, LOOKS_MAX));
-	rebuilder->looked_ns = clock_mono_ns();
-}
-
 static void run(void *argument)
 {
 	struct rebuilder *rebuilder = argument;
@@ -360,7 +332,6 @@ static void run(void *argument)
 
 		rebuilder->count = 0;
 		let_go_of_held(rebuilder);
-		compare_armed(rebuilder);
 		if (popped == 0)
 			continue;
 		gather(rebuilder, popped);
@@ -391,7 +362,6 @@ void rebuilder_free(struct rebuilder *rebuilder)
 		return;
 	rebuilder_stop(rebuilder);
 	pause_deinit(&rebuilder->rest);
-	barrier_check_deinit(&rebuilder->check);
 	free(rebuilder);
 }
 

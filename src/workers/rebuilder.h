@@ -12,7 +12,8 @@
  * a success is told only after the stock has answered under its epoch, and the barrier comes after a stock that has a newer one. With a journal that
  * is in the ledger, which holds every event's epoch against the sale's in the commit itself, 1, 3 and 4 fall away.
  *
- * When the drain has passed the barrier, the sums that it has come to there are held against those that were armed (recovery/barrier_check.h).
+ * What a sale is armed with stands in the ledger before. When the drain has passed the barrier, it is held against the sums that the ledger has there
+ * (workers/promise_watch.h).
  *
  * Whatever fails is begun again from 1: a rebuild that was broken off has changed nothing but the epoch. A sale that no time will mend (the ledger contradicts
  * itself, the journal lacks what the ledger needs) is held: it stays fenced, is said and counted, and is tried again every few seconds.
@@ -43,7 +44,6 @@ struct rebuild_progress {
 	_Atomic int64_t held;          /* sales that stay fenced until somebody helps */
 	_Atomic int64_t rebuilt_total; /* sales, since the start */
 	_Atomic int64_t failed_total;  /* rounds that were broken off */
-	_Atomic int64_t unequal_total; /* lots that were armed with other units than the ledger has at the barrier */
 };
 
 struct rebuilder;

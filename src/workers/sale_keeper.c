@@ -13,10 +13,6 @@ static const int64_t ELECT_NS = 1000000000; /* how often the election is asked a
 /* Who reaches nothing for so long does not stand: a service that starts again is not worth an election. */
 static const int64_t UNFIT_NS = 3000000000;
 
-static const int64_t DEAD_NS = 2000000000; /* how often the dead letters are gone through */
-
-enum { DEAD_PAGE = 32 };
-
 struct sale_keeper {
 	struct sale_keeper_settings settings;
 	struct thread thread;
@@ -24,9 +20,6 @@ struct sale_keeper {
 	int64_t next_elect_ns, fit_ns; /* when it will be asked next; when all that caring needs was last there */
 	atomic_bool elected;
 	int logged_error;
-	struct ledger_dead_letter dead[DEAD_PAGE];
-	int64_t next_dead_ns, dead_after; /* where the round is */
-	uint64_t dead_purchases;          /* of the round so far */
 };
 
 static double read_elected(void *context)
@@ -97,40 +90,6 @@ static int turn(struct sale_keeper *keeper)
 	return followed ? followed : r;
 }
 
-static void end_round(struct sale_keeper *keeper, int64_t now_ns)
-{
-	uint64_t count = keeper->dead_purchases;
-
-	keeper->next_dead_ns = now_ns + DEAD_NS;
-	keeper->dead_after = 0;
-	keeper->dead_purchases = 0;
-	if (!promises_set_dead_purchases(keeper->settings.promises, count))
-		return;
-	if (count)
-		log_error("sales", "A PROMISE IS BROKEN: dead letters may be purchases that were told; see penstock replay",
-			  LOG_TEXT("promise", promise_name(PROMISE_NEVER_LOST)), LOG_INT("dead_letters", (int64_t)count));
-	else
-		log_info("sales", "every dead letter that may be a purchase was replayed or forgotten");
-}
-
-/* One page of the round: however many there are, they hold up no sale. Where the ledger does not answer, what was known stands. */
-static void count_dead_purchases(struct sale_keeper *keeper, int64_t now_ns)
-{
-	struct ledger *ledger = keeper->settings.ledger;
-	size_t count = 0;
-
-	if (now_ns < keeper->next_dead_ns ||
-	    ledger->ops->dead_letters(ledger, keeper->dead_after, keeper->dead, DEAD_PAGE, &count) < 0)
-		return;
-	for (size_t i = 0; i < count; i++) {
-		keeper->dead_after = keeper->dead[i].number;
-		keeper->dead_purchases += event_may_be_purchase(slice_of(keeper->dead[i].event));
-		free(keeper->dead[i].event);
-	}
-	if (count < DEAD_PAGE)
-		end_round(keeper, now_ns);
-}
-
 static const char *why(int r)
 {
 	if (r < 0)
@@ -154,7 +113,6 @@ static void run(void *argument)
 		if (r && r != keeper->logged_error)
 			log_warn("sales", "sales cannot be cared for now", LOG_TEXT("error", why(r)), LOG_INT("code", r));
 		keeper->logged_error = r;
-		count_dead_purchases(keeper, clock_mono_ns());
 		(void)pause_rest(&keeper->rest, TURN_NS);
 	}
 }

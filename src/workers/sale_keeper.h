@@ -1,13 +1,12 @@
 /*
  * The thread that keeps the sales: the clock opens and closes them, what ended ones have left goes back (sale_control_care()). Where the ledger is shared it
  * also stands for election, since one process alone may care, and follows what the others change, so that every gate shows the same sales within a
- * turn or two. Who does not reach the stock or the journal for some seconds does not stand: another may reach them. Beside that it
- * counts the dead letters that may be purchases which were told, a page a turn.
+ * turn or two. Who does not reach the stock or the journal for some seconds does not stand: another may reach them.
  */
 #pragma once
 
 #include "base/lane.h"
-#include "metrics/promises.h"
+#include "metrics/metrics.h"
 #include "workers/sale_turn.h"
 
 struct sale_keeper;
@@ -19,7 +18,6 @@ struct sale_keeper_settings {
 	struct sale_turn *sales;
 	struct sale_catalog *catalog;
 	struct metrics *metrics;
-	struct promises *promises;
 	int64_t retention_ms; /* sales that ended longer ago are not shown again */
 	bool shared;          /* other processes write to this ledger: they are followed, and the election counts */
 	uint64_t change;      /* shared: what was loaded already (catalog_load()) */

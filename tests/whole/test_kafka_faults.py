@@ -12,7 +12,7 @@ from kafka import Kafka, Proxied
 
 from cluster import PARTITIONS
 from crowd import Crowd, new_seed
-from penstock import run, wait_until
+from penstock import request, run, wait_until
 from rush import TERMS, finish, rush
 
 
@@ -261,9 +261,14 @@ def test_records_that_no_drain_can_apply(gates, kafka):
     gate = cluster.gate()
     wait_until(lambda: gate.metric('penstock_dead_purchases{promise="P2"}') == 2, 20, "the metric")
     assert gate.operate("GET", "/health").json["components"]["promises"]["status"] == "DOWN"
+    wait_until(lambda: drain.metric('penstock_dead_purchases{promise="P2"}') == 2, 20, "the drain's metric")
+    health = request(drain.monitor, "GET", "/health", documented=False)
+    assert (health.status, health.json["components"]["promises"]["details"]["P2"]) == (503, 2)
+    assert request(drain.monitor, "GET", "/readyz", documented=False).status == 200
     for (number,) in cluster.postgres.sql("SELECT number FROM penstock.dead_letters WHERE event NOT LIKE '%confirmed%'", cluster.database):
         done = run("replay", *gate.arguments(), "--forget", number, "--reason", "somebody's test")
         assert done.returncode == 0, done
     wait_until(lambda: gate.metric('penstock_dead_purchases{promise="P2"}') == 0, 20, "the metric")
     assert gate.operate("GET", "/health").json["components"]["promises"]["status"] == "UP"
+    wait_until(lambda: request(drain.monitor, "GET", "/health", documented=False).json["components"]["promises"]["status"] == "UP", 20, "the drain's health")
     assert cluster.audit_ledger()[0] == 0

@@ -58,11 +58,12 @@ static void render_totals(const struct ledger_audit *audit, struct buffer *out)
 
 static void count_broken(struct promises *promises, const struct ledger_audit *audit)
 {
-	promises_break(promises, PROMISE_NEVER_OVERSOLD, (uint64_t)audit->p1_broken);
+	promises_break(promises, PROMISE_NEVER_OVERSOLD, (uint64_t)(audit->p1_broken - audit->unequal_p1));
 	promises_break(promises, PROMISE_NEVER_LOST, (uint64_t)(audit->p2_broken - audit->dead_purchases));
 	(void)promises_set_dead_purchases(promises, (uint64_t)audit->dead_purchases); /* these can be mended */
 	promises_break(promises, PROMISE_NEVER_TWICE, (uint64_t)audit->p3_broken);
-	promises_break(promises, PROMISE_NEVER_LEAKED, (uint64_t)audit->p4_broken);
+	promises_break(promises, PROMISE_NEVER_LEAKED, (uint64_t)(audit->p4_broken - audit->unequal_p4));
+	promises_set_unequal_lots(promises, (uint64_t)audit->unequal_p1, (uint64_t)audit->unequal_p4);
 }
 
 static void work_audit(struct ledger_task *task)

@@ -77,7 +77,6 @@ static void rebuild_component(const struct gate *gate, struct buffer *out)
 	render_int_member(out, "held", atomic_load(&progress->held));
 	render_int_member(out, "rebuilt", atomic_load(&progress->rebuilt_total));
 	render_int_member(out, "failed", atomic_load(&progress->failed_total));
-	render_int_member(out, "unequal_lots", atomic_load(&progress->unequal_total));
 	health_end_component(out);
 }
 
@@ -92,20 +91,6 @@ static void sales_component(struct gate_thread *thread, struct buffer *out)
 	render_int_member(out, "known", (int64_t)sale_table_count(table));
 	render_int_member(out, "open", open);
 	health_end_component(out);
-}
-
-static bool promises_component(const struct gate *gate, struct buffer *out)
-{
-	bool whole = true;
-
-	for (int i = 0; i < PROMISE_COUNT; i++)
-		whole = whole && promises_broken(gate->settings.promises, (enum promise)i) == 0;
-	health_begin_component(out, "promises", whole ? "UP" : "DOWN");
-	for (int i = 0; i < PROMISE_COUNT; i++)
-		render_int_member(out, promise_name((enum promise)i),
-				  (int64_t)promises_broken(gate->settings.promises, (enum promise)i));
-	health_end_component(out);
-	return whole;
 }
 
 static void lanes_component(const struct gate *gate, struct buffer *out)
@@ -139,8 +124,8 @@ void health_show(struct gate_request *request)
 	rebuild_component(gate, &components);
 	sales_component(request->thread, &components);
 	lanes_component(gate, &components);
-	if (!promises_component(gate, &components) || checks[READY_STOCK].reason || checks[READY_JOURNAL].reason ||
-	    checks[READY_LEDGER].reason)
+	if (!health_render_promises(gate->settings.promises, &components) || checks[READY_STOCK].reason ||
+	    checks[READY_JOURNAL].reason || checks[READY_LEDGER].reason)
 		status = "DOWN";
 	buffer_append_literal(&components, "}");
 	if (checks[READY_SERVING].reason || checks[READY_STOPPING].reason)

@@ -141,6 +141,16 @@ static void items_row(const PGresult *result, int row, struct ledger_audit *audi
 	audit_item(audit, text(result, row, 0, 0), pg_get_int(result, row, 1), pg_get_int(result, row, 2));
 }
 
+/* --- What a rebuild has armed --- */
+
+static void unequal_row(const PGresult *result, int row, struct ledger_audit *audit)
+{
+	struct ledger_unequal_lot lot;
+
+	pg_unequal_lot_read(result, row, &lot);
+	audit_unequal(audit, &lot);
+}
+
 /* --- The operator log --- */
 
 static const char log_sql[] = "SELECT number, at_ms, actor, action, subject, detail, trace, hash FROM operator_log"
@@ -200,9 +210,9 @@ static int run(struct pg_connection *connection, struct ledger_audit *audit)
 		const char *sql;
 		void (*row)(const PGresult *, int, struct ledger_audit *);
 	} steps[] = {
-		{counts_sql, counts_row},   {states_sql, states_row}, {lots_sql, lots_row},
-		{lotless_sql, lotless_row}, {books_sql, books_row},   {buyers_sql, buyers_row},
-		{keys_sql, keys_row},       {items_sql, items_row},   {dead_sql, dead_row},
+		{counts_sql, counts_row}, {states_sql, states_row},           {lots_sql, lots_row}, {lotless_sql, lotless_row},
+		{books_sql, books_row},   {buyers_sql, buyers_row},           {keys_sql, keys_row}, {items_sql, items_row},
+		{dead_sql, dead_row},     {pg_unequal_lots_sql, unequal_row},
 	};
 	PGresult *result;
 	int end = pg_outcome(pg_do(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", NULL), -EIO);

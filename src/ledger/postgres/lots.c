@@ -105,6 +105,23 @@ static int withdraw(struct transaction *transaction, uint32_t sale, uint32_t lot
 	return change_units(transaction, sql, sale, lot, units);
 }
 
+static int write_armed(struct transaction *transaction, uint32_t sale, uint32_t place, uint32_t epoch, const struct sale_lot *lot)
+{
+	struct pg_params params = {0};
+
+	pg_put_int(&params, sale);
+	pg_put_int(&params, place);
+	pg_put_int(&params, epoch);
+	pg_put_int(&params, lot->held);
+	pg_put_int(&params, lot->confirmed);
+	pg_put_int(&params, lot->withdrawn);
+	return pg_outcome(pg_do(pg_connection_of(transaction),
+				"UPDATE lots SET armed_epoch = $3, armed_held = $4, armed_confirmed = $5,"
+				" armed_withdrawn = $6 WHERE sale = $1 AND place = $2 AND armed_epoch <= $3",
+				&params),
+			  -EIO);
+}
+
 const struct lot_rows pg_lot_rows = {
 	.find = find,
 	.read_free = read_free,
@@ -112,4 +129,5 @@ const struct lot_rows pg_lot_rows = {
 	.insert = insert,
 	.allocate = allocate,
 	.withdraw = withdraw,
+	.write_armed = write_armed,
 };

@@ -45,6 +45,7 @@ static const struct ledger_ops postgres_ops = {
 	.order_get = postgres_order_get,
 	.orders = postgres_orders,
 	.sale_snapshot = postgres_sale_snapshot,
+	.lots_unequal = postgres_lots_unequal,
 	.request_find = postgres_request_find,
 	.log_rows = postgres_log_rows,
 	.dead_letters = postgres_dead_letters,

@@ -147,6 +147,11 @@ void pg_work_end(struct pg_work *work, int result);
 int pg_writer_recover(struct ledger *ledger) MUST_CHECK;
 int pg_writer_health(struct ledger *ledger, const char **reason);
 
+/* --- unequal_lots.c --- */
+
+extern const char pg_unequal_lots_sql[];
+void pg_unequal_lot_read(const PGresult *result, int row, struct ledger_unequal_lot *lot);
+
 /* --- Rows of a transaction, by file; see ledger/transaction.h --- */
 
 static inline struct pg_work *pg_work_of(struct transaction *transaction)
@@ -239,6 +244,7 @@ int postgres_orders(struct ledger *ledger, const struct ledger_order_filter *fil
 int postgres_sale_snapshot(struct ledger *ledger, uint32_t sale, struct ledger_snapshot *snapshot, ledger_orders_fn *page,
 			   void *context);
 
+int postgres_lots_unequal(struct ledger *ledger, struct ledger_unequal_lot *lots, size_t max, size_t *count);
 int postgres_request_find(struct ledger *ledger, struct ledger_request *request);
 int postgres_log_rows(struct ledger *ledger, const struct ledger_log_filter *filter, struct ledger_log_row *rows, size_t max,
 		      size_t *count);

@@ -153,6 +153,16 @@ static void items_row(sqlite3_stmt *statement, struct ledger_audit *audit)
 	audit_item(audit, text(statement, 0), number(statement, 1), number(statement, 2));
 }
 
+/* --- What a rebuild has armed --- */
+
+static void unequal_row(sqlite3_stmt *statement, struct ledger_audit *audit)
+{
+	struct ledger_unequal_lot lot;
+
+	sqlite_unequal_lot_read(statement, &lot);
+	audit_unequal(audit, &lot);
+}
+
 /* --- The file itself --- */
 
 static const char damage_sql[] = "PRAGMA quick_check(1)";
@@ -168,9 +178,10 @@ static int run(struct sqlite_connection *connection, struct ledger_audit *audit)
 		const char *sql;
 		void (*row)(sqlite3_stmt *, struct ledger_audit *);
 	} steps[] = {
-		{counts_sql, counts_row}, {states_sql, states_row}, {lots_sql, lots_row}, {lotless_sql, lotless_row},
-		{books_sql, books_row},   {buyers_sql, buyers_row}, {keys_sql, keys_row}, {items_sql, items_row},
-		{damage_sql, damage_row}, {dead_sql, dead_row},
+		{counts_sql, counts_row},   {states_sql, states_row}, {lots_sql, lots_row},
+		{lotless_sql, lotless_row}, {books_sql, books_row},   {buyers_sql, buyers_row},
+		{keys_sql, keys_row},       {items_sql, items_row},   {sqlite_unequal_lots_sql, unequal_row},
+		{damage_sql, damage_row},   {dead_sql, dead_row},
 	};
 	int result = sqlite_connection_run(connection, "BEGIN");
 

@@ -127,6 +127,27 @@ static int withdraw(struct transaction *transaction, uint32_t sale, uint32_t lot
 	return change_units(transaction, sql, sale, lot, units);
 }
 
+static int write_armed(struct transaction *transaction, uint32_t sale, uint32_t place, uint32_t epoch, const struct sale_lot *lot)
+{
+	struct sqlite_connection *connection = sqlite_connection_of(transaction);
+	sqlite3_stmt *statement;
+	int result = sqlite_connection_prepare(connection,
+					       "UPDATE lots SET armed_epoch = ?3, armed_held = ?4, armed_confirmed = ?5,"
+					       " armed_withdrawn = ?6 WHERE sale = ?1 AND place = ?2 AND armed_epoch <= ?3",
+					       &statement);
+
+	if (result < 0)
+		return result;
+	sqlite_bind_int(statement, 1, sale);
+	sqlite_bind_int(statement, 2, place);
+	sqlite_bind_int(statement, 3, epoch);
+	sqlite_bind_int(statement, 4, lot->held);
+	sqlite_bind_int(statement, 5, lot->confirmed);
+	sqlite_bind_int(statement, 6, lot->withdrawn);
+	result = sqlite_step_once(connection, statement);
+	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
+}
+
 const struct lot_rows sqlite_lot_rows = {
 	.find = find,
 	.read_free = read_free,
@@ -134,4 +155,5 @@ const struct lot_rows sqlite_lot_rows = {
 	.insert = insert,
 	.allocate = allocate,
 	.withdraw = withdraw,
+	.write_armed = write_armed,
 };

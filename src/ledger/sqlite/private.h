@@ -173,6 +173,11 @@ int sqlite_sale_read(struct sqlite_connection *connection, uint32_t number, stru
 extern const char sqlite_orders_of_sale[];
 void sqlite_order_read(sqlite3_stmt *statement, struct ledger_order *order);
 
+/* --- unequal_lots.c --- */
+
+extern const char sqlite_unequal_lots_sql[];
+void sqlite_unequal_lot_read(sqlite3_stmt *statement, struct ledger_unequal_lot *lot);
+
 /* --- log.c --- */
 
 /* Follows the log from end to end; `first` (size bytes) gets the first fault in words if it is still empty. */
@@ -200,6 +205,7 @@ int sqlite_orders(struct ledger *ledger, const struct ledger_order_filter *filte
 int sqlite_sale_snapshot(struct ledger *ledger, uint32_t sale, struct ledger_snapshot *snapshot, ledger_orders_fn *page,
 			 void *context);
 
+int sqlite_lots_unequal(struct ledger *ledger, struct ledger_unequal_lot *lots, size_t max, size_t *count);
 int sqlite_request_find(struct ledger *ledger, struct ledger_request *request);
 int sqlite_log_rows(struct ledger *ledger, const struct ledger_log_filter *filter, struct ledger_log_row *rows, size_t max,
 		    size_t *count);

@@ -122,6 +122,7 @@ static const struct ledger_ops sqlite_ops = {
 	.order_get = sqlite_order_get,
 	.orders = sqlite_orders,
 	.sale_snapshot = sqlite_sale_snapshot,
+	.lots_unequal = sqlite_lots_unequal,
 	.request_find = sqlite_request_find,
 	.log_rows = sqlite_log_rows,
 	.dead_letters = sqlite_dead_letters,

@@ -69,7 +69,6 @@ static void start(struct bench *bench, size_t lane_size)
 										       .sales = bench->turn,
 										       .catalog = house->catalog,
 										       .metrics = bench->metrics,
-										       .promises = &bench->promises,
 										       .retention_ms = HOUSE_RETENTION_MS}),
 			 0);
 	house_let_time_run();

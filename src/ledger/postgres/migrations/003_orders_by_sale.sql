@@ -71,4 +71,8 @@ END $$;
 ALTER TABLE lots
 	ADD COLUMN barrier_held bigint NOT NULL DEFAULT 0,
 	ADD COLUMN barrier_confirmed bigint NOT NULL DEFAULT 0,
-	ADD COLUMN barrier_withdrawn bigint NOT NULL DEFAULT 0;
+	ADD COLUMN barrier_withdrawn bigint NOT NULL DEFAULT 0,
+	ADD COLUMN armed_epoch bigint NOT NULL DEFAULT 0, -- of the last rebuild over a journal's tail; what it armed the lot with
+	ADD COLUMN armed_held bigint NOT NULL DEFAULT 0,
+	ADD COLUMN armed_confirmed bigint NOT NULL DEFAULT 0,
+	ADD COLUMN armed_withdrawn bigint NOT NULL DEFAULT 0;

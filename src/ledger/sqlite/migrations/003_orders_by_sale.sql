@@ -62,3 +62,8 @@ INSERT INTO movement_causes VALUES (10, 'adjust');
 ALTER TABLE lots ADD COLUMN barrier_held INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE lots ADD COLUMN barrier_confirmed INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE lots ADD COLUMN barrier_withdrawn INTEGER NOT NULL DEFAULT 0;
+-- Of the last rebuild over a journal's tail: what it armed the lot with.
+ALTER TABLE lots ADD COLUMN armed_epoch INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lots ADD COLUMN armed_held INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lots ADD COLUMN armed_confirmed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lots ADD COLUMN armed_withdrawn INTEGER NOT NULL DEFAULT 0;

@@ -95,8 +95,9 @@ static double bare(struct stock *stock, size_t batch)
 	struct stock_redis *redis = (struct stock_redis *)stock;
 	struct redis_connection *connection = redis_pool_take(&redis->pool);
 	struct buffer packed[BATCH_MAX], head;
-	const char *arguments[BATCH_MAX + 5] = {"FCALL", "penstock_reserve", "1", "{ps:1}"};
-	size_t sizes[BATCH_MAX + 5] = {5, 16, 1, 6}, done;
+	const char *function = redis->library.functions[REDIS_RESERVE];
+	const char *arguments[BATCH_MAX + 5] = {"FCALL", function, "1", "{ps:1}"};
+	size_t sizes[BATCH_MAX + 5] = {5, strlen(function), 1, 6}, done;
 	struct redis_look look = redis_sales_look(&redis->sales, SALE);
 	int64_t spent_ns = 0;
 

@@ -423,6 +423,8 @@ void engine_stop(struct engine *engine)
 		stock_worker_stop(engine->stock_worker);
 	if (engine->journal_worker)
 		journal_worker_stop(engine->journal_worker);
+	if (engine->stock && engine->stock->ops->leave)
+		engine->stock->ops->leave(engine->stock);
 	if (engine->gate)
 		gate_take_home(engine->gate);
 }

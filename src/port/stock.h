@@ -202,6 +202,13 @@ struct stock_brake {
 	char actor[NAME_MAX_BYTES + 1], trace[TRACE_SIZE + 1];
 };
 
+/* Whose processes sell from a stock that those of several versions share. */
+enum stock_sellers {
+	STOCK_SELLERS_OURS = 0,
+	STOCK_SELLERS_OTHERS = 1, /* another version's, and some of them live: this process stands by */
+	STOCK_SELLERS_NONE = 2,   /* another version's, and nobody knows of a living one: who is elected may take over */
+};
+
 struct stock_totals {
 	int64_t available, held, confirmed, withdrawn, buyers, orders, outbox, unreadable, memory_bytes; /* unreadable: since the start */
 };
@@ -294,6 +301,16 @@ struct stock_ops {
 	bool (*brake_of)(struct stock *stock, uint32_t sale, struct stock_brake *brake);
 
 	/*
+	 * Of a stock that processes of several versions share; NULL otherwise (stock_sellers()). While another version's sell, nothing here is granted, begun or
+	 * dropped, refresh() says STOCK_UNAVAILABLE and health() why. take_over(), by who is elected, makes this version the one that sells, where nobody is:
+	 * its sales are fenced then, each until its next preheat_begin(). 0 or negative. leave(): this process sells no more, and nobody need wait to find
+	 * that out.
+	 */
+	enum stock_sellers (*sellers)(struct stock *stock); /* any thread, no I/O */
+	int (*take_over)(struct stock *stock);
+	void (*leave)(struct stock *stock);
+
+	/*
 	 * Learns what other processes have done to these sales: units, versions, who has bought, fences, brakes. Called every few tens of milliseconds; nothing to do
 	 * for a stock that no other process has.
 	 */
@@ -312,12 +329,17 @@ struct stock_ops {
 struct stock {
 	const struct stock_ops *ops;
 	/*
-	 * Monotonic: when a caller of another version of the stock's functions may last have had something granted; 0: there never was one. What older versions
-	 * tell their buyers rests on the journal alone, so what they were granted may be told for another T_ack.
+	 * Monotonic: when a caller of a version that tells its buyers by the journal's word alone may last have had something granted; 0: there never was one. That may
+	 * be told for another T_ack.
 	 */
 	_Atomic int64_t other_version_ns;
 	int64_t quiesce_ns; /* after preheat_begin(): how long a term that was cut off from us may still grant elsewhere; 0 where it cannot */
 };
+
+static inline enum stock_sellers stock_sellers(struct stock *stock)
+{
+	return stock->ops->sellers ? stock->ops->sellers(stock) : STOCK_SELLERS_OURS;
+}
 
 /* Both halves, for who need not know what the stock says. */
 static inline void stock_acknowledge(struct stock *stock, const struct event *const *events, size_t count)

@@ -195,7 +195,7 @@ static void refresh(struct housekeeper *keeper)
 				(struct stock_refresh){.sale = sale->number, .epoch = sale->epoch, .lot_count = sale->lot_count};
 	}
 	sale_table_unref(table);
-	if (count)
+	if (count || stock->ops->sellers) /* of none, too: whose processes sell is found out by it */
 		stock->ops->refresh(stock, keeper->refreshes, count);
 	for (size_t i = 0; i < count; i++) {
 		void *number = (void *)(uintptr_t)keeper->refreshes[i].sale;

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/pause.h"
 #include "base/thread.h"
@@ -255,6 +256,7 @@ static int go_round(struct rebuilder *rebuilder, struct round *round)
 	say_begun(round);
 	if (r < 0)
 		return r;
+	(void)FAILPOINT("rebuild.begun"); /* the stock is empty, and nothing of it is in the journal */
 	if (waits && !wait_out(rebuilder))
 		return -ECANCELED;
 	set_phase(rebuilder, REBUILD_BARRIER);

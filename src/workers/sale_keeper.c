@@ -10,6 +10,7 @@
 
 static const int64_t TURN_NS = 20000000; /* opening times are exact by the gates' own clocks; this is how soon the rest follows */
 static const int64_t ELECT_NS = 1000000000; /* how often the election is asked about */
+static const int64_t SOON_NS = 100000000;   /* the same, while nobody sells: what was left waits for who is elected */
 /* Who reaches nothing for so long does not stand: a service that starts again is not worth an election. */
 static const int64_t UNFIT_NS = 3000000000;
 
@@ -17,7 +18,7 @@ struct sale_keeper {
 	struct sale_keeper_settings settings;
 	struct thread thread;
 	struct pause rest;
-	int64_t next_elect_ns, fit_ns; /* when it will be asked next; when all that caring needs was last there */
+	int64_t asked_ns, fit_ns; /* when the election was asked about last; when all that caring needs was last there */
 	atomic_bool elected;
 	int logged_error;
 };
@@ -36,6 +37,7 @@ int sale_keeper_new(struct sale_keeper **out, const struct sale_keeper_settings 
 	keeper->settings = *settings;
 	pause_init(&keeper->rest);
 	keeper->fit_ns = clock_mono_ns();
+	keeper->asked_ns = keeper->fit_ns - ELECT_NS;
 	atomic_init(&keeper->elected, !settings->shared);
 	metrics_reader(settings->metrics, "gauge", "penstock_elected", "1 where this process cares for the sales of its ledger.",
 		       NULL, read_elected, &keeper->elected);
@@ -43,14 +45,28 @@ int sale_keeper_new(struct sale_keeper **out, const struct sale_keeper_settings 
 	return 0;
 }
 
+/* Sales that nobody sells any more: they are of another version of the stock's functions, whose last process has gone. */
+static void take_over(struct sale_keeper *keeper)
+{
+	struct stock *stock = keeper->settings.stock;
+
+	if (atomic_load(&keeper->elected) && stock_sellers(stock) == STOCK_SELLERS_NONE)
+		(void)!stock->ops->take_over(stock); /* if not now, then with the next turn */
+}
+
 /* The ledger is not asked about: who does not reach it is not elected by it. */
 static bool is_candidate(struct sale_keeper *keeper, int64_t now_ns)
 {
 	struct stock *stock = keeper->settings.stock;
 	struct journal *journal = keeper->settings.journal;
+	enum stock_sellers sellers = stock_sellers(stock);
 	const char *reason;
 
-	if (stock->ops->health(stock, &reason) == 0 && (journal->ops->in_ledger || journal->ops->health(journal, &reason) == 0))
+	/* Who cares for the sales is one of those who sell: at once, for the next to sell wait for the last of these to go. */
+	if (sellers == STOCK_SELLERS_OTHERS)
+		return false;
+	if ((sellers == STOCK_SELLERS_NONE || stock->ops->health(stock, &reason) == 0) &&
+	    (journal->ops->in_ledger || journal->ops->health(journal, &reason) == 0))
 		keeper->fit_ns = now_ns;
 	return now_ns - keeper->fit_ns < UNFIT_NS;
 }
@@ -59,11 +75,12 @@ static void elect(struct sale_keeper *keeper, int64_t now_ns)
 {
 	struct ledger *ledger = keeper->settings.ledger;
 	bool before = atomic_load(&keeper->elected), elected;
+	int64_t pace_ns = !before && stock_sellers(keeper->settings.stock) == STOCK_SELLERS_NONE ? SOON_NS : ELECT_NS;
 	int r;
 
-	if (now_ns < keeper->next_elect_ns)
+	if (now_ns - keeper->asked_ns < pace_ns)
 		return;
-	keeper->next_elect_ns = now_ns + ELECT_NS;
+	keeper->asked_ns = now_ns;
 	r = ledger->ops->elect(ledger, is_candidate(keeper, now_ns));
 	elected = r == LEDGER_DONE;
 	atomic_store(&keeper->elected, elected);
@@ -84,6 +101,7 @@ static int turn(struct sale_keeper *keeper)
 		followed = catalog_follow(settings->ledger, settings->stock, settings->catalog, wall_ms - settings->retention_ms,
 					  &keeper->settings.change);
 		elect(keeper, clock_mono_ns());
+		take_over(keeper);
 	}
 	r = sale_control_care(sale_turn_take(settings->sales), wall_ms, atomic_load(&keeper->elected));
 	sale_turn_end(settings->sales);

@@ -12,7 +12,7 @@
 #include "core/admission.h"
 #include "stock/redis/private.h"
 
-enum { SALE = 7, EPOCH = 3, LOTS = 2, ITEMS = 3, ANSWERS = 4, CALLS = 13 };
+enum { SALE = 7, EPOCH = 3, LOTS = 2, ITEMS = 3, ANSWERS = 4, CALLS = 14 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -191,6 +191,19 @@ static void call_orders(struct stock *stock)
 		ASSERT(order_state_name(item.orders[i].state));
 }
 
+/* Who else is there, and which version sells. */
+static void call_attend(struct stock *stock)
+{
+	const char *reason;
+
+	atomic_store(&redis.next_attend_ns, 0);
+	redis_attend(&redis);
+	ASSERT(redis.versions.count <= REDIS_GATES_MAX);
+	(void)!stock->ops->take_over(stock);
+	(void)stock->ops->health(stock, &reason);
+	stock->ops->leave(stock);
+}
+
 static void call(struct stock *stock, unsigned which)
 {
 	struct stock_withdrawal withdrawal = {.sale = SALE, .units = 3, .movement = event_of(EVENT_WITHDRAWN).id};
@@ -231,8 +244,11 @@ static void call(struct stock *stock, unsigned which)
 	case 11:
 		call_refresh(stock);
 		return;
-	default:
+	case 12:
 		call_orders(stock);
+		return;
+	default:
+		call_attend(stock);
 	}
 }
 
@@ -257,8 +273,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		redis_pool_init(&redis.pool, &url, &timeouts);
 		redis_sales_init(&redis.sales);
 		brake_table_init(&redis.brakes);
+		redis_library_init(&redis.library, REDIS_LIBRARY_VERSION);
+		ASSERT(redis_versions_init(&redis.versions, REDIS_LIBRARY_VERSION) == 0);
+		atomic_store(&redis.looked, true);
+		atomic_store(&redis.next_libraries_ns, INT64_MAX);
 		stock = &redis.stock;
 	}
+	redis_versions_take(&redis.versions, REDIS_LIBRARY_VERSION, NULL, 0, 1);
+	atomic_store(&redis.next_attend_ns, INT64_MAX);
 	atomic_store(&redis.next_look_ns, INT64_MAX);
 	redis_sales_forget(&redis.sales, SALE);
 	ASSERT(redis_sales_begin(&redis.sales, SALE, EPOCH, LOTS) == 0);

@@ -17,7 +17,7 @@ def cluster(gates):
 
 def step(cluster, seconds):
     """The clock of Redis, as the functions of a testing build read it. (Redis' allocator does not start under libfaketime.)"""
-    assert cluster.redis.call("FCALL", "penstock_test_step", 0, seconds * 1000) == 1
+    assert cluster.redis.call("FCALL", "penstock_2_test_step", 0, seconds * 1000) == 1
 
 
 def buy(cluster, buyer, **options):

@@ -52,7 +52,7 @@ static enum redis_end call_once(struct stock_redis *redis, uint32_t sale, int mo
 
 	redis_trip_begin(&trip, redis);
 	trip.changes = true;
-	redis_trip_call(&trip, "penstock_brake", sale, &look);
+	redis_trip_call(&trip, REDIS_BRAKE, sale, &look);
 	argument = redis_trip_argument(&trip);
 	redis_write(argument, (uint64_t)mode, 1);
 	redis_write(argument, brake->serial, 4);

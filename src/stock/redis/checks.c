@@ -102,9 +102,9 @@ static int check_settings(struct redis_connection *connection, bool sentinel, in
 	return 0;
 }
 
-static int check_permissions(struct redis_connection *connection)
+static int check_permissions(struct redis_connection *connection, const struct redis_library *library)
 {
-	redisReply *reply = redis_connection_command(connection, "FCALL penstock_check 1 {ps:0}");
+	redisReply *reply = redis_connection_command(connection, "FCALL %s 1 {ps:0}", library->functions[REDIS_CHECK]);
 	int r = 0;
 
 	if (!reply)
@@ -118,16 +118,17 @@ static int check_permissions(struct redis_connection *connection)
 	return r;
 }
 
-int redis_check_server(struct redis_connection *connection, bool force, bool sentinel, int64_t *quiesce_ns)
+int redis_check_server(struct redis_connection *connection, const struct redis_library *library, bool force, bool sentinel,
+		       int64_t *quiesce_ns)
 {
 	int r = check_version(&connection->server);
 
 	if (r == 0)
 		r = check_policy(&connection->server, force);
 	if (r == 0)
-		r = redis_library_install(connection);
+		r = redis_library_install(connection, library);
 	if (r >= 0)
-		r = check_permissions(connection);
+		r = check_permissions(connection, library);
 	if (r == 0)
 		r = check_settings(connection, sentinel, quiesce_ns);
 	return r;

@@ -9,7 +9,21 @@
 
 enum { TEXT_MAX = 1 << 20 };
 
-static const char version_mark[] = "\nlocal VERSION = ";
+static const char *const function_names[REDIS_FUNCTIONS] = {
+	"reserve",     "settle",   "find",     "orders",  "expire", "acknowledge", "compensate",
+	"claim",       "allocate", "withdraw", "brake",   "begin",  "load",        "load_withdrawals",
+	"find_loaded", "arm",      "drop",     "refresh", "attend", "take_over",   "check",
+};
+
+void redis_library_init(struct redis_library *library, uint32_t version)
+{
+	library->version = version;
+	snprintf(library->name, sizeof(library->name), "penstock_%u", version);
+	for (int i = 0; i < REDIS_FUNCTIONS; i++)
+		snprintf(library->functions[i], sizeof(library->functions[i]), "%s_%s", library->name, function_names[i]);
+}
+
+/* --- Its text --- */
 
 /* What Lua must know of C: told, so that the two cannot drift apart. */
 static void write_outcomes(struct buffer *text)
@@ -58,10 +72,10 @@ static void write_moves(struct buffer *text)
 	buffer_append_literal(text, "}\n");
 }
 
-static int make_text(struct buffer *text)
+static int make_text(const struct redis_library *library, struct buffer *text)
 {
 	buffer_init(text, TEXT_MAX);
-	buffer_append_literal(text, "#!lua name=penstock\n");
+	buffer_printf(text, "#!lua name=%s\nlocal VERSION = %u\n", library->name, library->version);
 	write_outcomes(text);
 	write_moves(text);
 	buffer_append_text(text, embedded_text_redis_functions);
@@ -74,23 +88,37 @@ static int make_text(struct buffer *text)
 	return text->failed ? error_origin(-ENOMEM) : 0;
 }
 
-static int version_of(struct slice text)
-{
-	const char *found = text.size ? memmem(text.data, text.size, version_mark, sizeof(version_mark) - 1) : NULL;
+/*
+ * What takes the place of the first version's: that program compares the number in this text with its own when it starts, and knows the refusal when it runs. It
+ * never changes, and is there for good: nobody knows when the last such gate is gone.
+ */
+static const char retired_text[] =
+	"#!lua name=penstock\n"
+	"local VERSION = 2\n"
+	"local function refuse() return redis.error_reply('PSVERSION a newer penstock sells from this Redis') end\n"
+	"local names = {'reserve', 'settle', 'find', 'expire', 'acknowledge', 'compensate', 'claim', 'allocate', 'withdraw', 'begin',\n"
+	"\t'load', 'arm', 'drop', 'refresh', 'check'}\n"
+	"for i = 1, #names do\n"
+	"\tredis.register_function{function_name = 'penstock_' .. names[i], callback = refuse, flags = {'allow-oom'}}\n"
+	"end\n";
 
-	return found ? atoi(found + sizeof(version_mark) - 1) : 0;
+/* --- Commands --- */
+
+static int to_error(const redisReply *reply)
+{
+	return strncmp(reply->str, "NOPERM", 6) == 0 ? -EACCES : -EIO;
 }
 
-static int load(struct redis_connection *connection, const struct buffer *text, bool replace)
+static int load(struct redis_connection *connection, struct slice text, bool replace)
 {
-	redisReply *reply = replace ? redis_connection_command(connection, "FUNCTION LOAD REPLACE %b", text->data, text->size)
-				    : redis_connection_command(connection, "FUNCTION LOAD %b", text->data, text->size);
+	redisReply *reply = replace ? redis_connection_command(connection, "FUNCTION LOAD REPLACE %b", text.data, text.size)
+				    : redis_connection_command(connection, "FUNCTION LOAD %b", text.data, text.size);
 	int r = 0;
 
 	if (!reply)
 		return -ENOTCONN;
 	if (reply->type == REDIS_REPLY_ERROR && !strstr(reply->str, "already exists")) { /* another was faster */
-		r = strncmp(reply->str, "NOPERM", 6) == 0 ? -EACCES : -EIO;
+		r = to_error(reply);
 		log_error("stock", "Redis does not take the functions", LOG_TEXT("redis", reply->str));
 	}
 	freeReplyObject(reply);
@@ -107,56 +135,127 @@ static struct slice value_of(const redisReply *list, const char *name)
 	return SLICE_NULL;
 }
 
-static int install(struct redis_connection *connection, const redisReply *there, const struct buffer *text)
+/* Takes the reply over where it is an error. 0 or negative. */
+static int check_list(redisReply *list)
 {
-	struct slice code = SLICE_NULL;
 	int r;
 
-	if (there->type == REDIS_REPLY_ERROR) {
-		log_error("stock", "Redis does not list its functions", LOG_TEXT("redis", there->str));
-		return strncmp(there->str, "NOPERM", 6) == 0 ? -EACCES : -EIO;
-	}
-	if (there->elements > 0)
-		code = value_of(there->element[0], "library_code");
-	if (slice_equal(code, buffer_slice(text)))
-		return REDIS_LIBRARY_SAME;
-	if (version_of(code) > version_of(buffer_slice(text))) {
-		log_error("stock", "a newer penstock uses this Redis: run that one, or another database server");
-		return -ENOTSUP;
-	}
-	r = load(connection, text, code.size > 0);
-	if (r < 0)
-		return r;
-	if (code.size > 0)
-		log_warn("stock", "the functions of another penstock were replaced: its sales are fenced until they are built again");
-	return code.size > 0 ? REDIS_LIBRARY_REPLACED : REDIS_LIBRARY_LOADED;
+	if (!list)
+		return -ENOTCONN;
+	if (list->type == REDIS_REPLY_ARRAY)
+		return 0;
+	r = list->type == REDIS_REPLY_ERROR ? to_error(list) : -EIO;
+	log_error("stock", "Redis does not list its functions", LOG_TEXT("redis", list->str ? list->str : ""));
+	freeReplyObject(list);
+	return r;
 }
 
-int redis_library_install(struct redis_connection *connection)
+/* 0 or negative; *list is then the caller's. *code: the library's text, SLICE_NULL where it is not there. */
+static int find_code(struct redis_connection *connection, const char *name, redisReply **list, struct slice *code)
 {
-	struct buffer text;
-	redisReply *there;
-	int r = make_text(&text);
+	int r;
 
+	*list = redis_connection_command(connection, "FUNCTION LIST LIBRARYNAME %s WITHCODE", name);
+	r = check_list(*list);
+	*code = r == 0 && (*list)->elements > 0 ? value_of((*list)->element[0], "library_code") : SLICE_NULL;
+	return r;
+}
+
+int redis_library_install(struct redis_connection *connection, const struct redis_library *library)
+{
+	redisReply *there;
+	struct buffer text;
+	struct slice code;
+	int r = make_text(library, &text);
+
+	if (r == 0)
+		r = find_code(connection, library->name, &there, &code);
 	if (r == 0) {
-		there = redis_connection_command(connection, "FUNCTION LIST LIBRARYNAME penstock WITHCODE");
-		r = there ? install(connection, there, &text) : -ENOTCONN;
-		if (there)
-			freeReplyObject(there);
+		if (!slice_equal(code, buffer_slice(&text)))
+			r = load(connection, buffer_slice(&text), code.size > 0);
+		if (r == 0 && code.size > 0 && !slice_equal(code, buffer_slice(&text)))
+			log_warn("stock",
+				 "functions of this version with another text were replaced: sales are fenced until they are rebuilt",
+				 LOG_INT("version", library->version));
+		freeReplyObject(there);
 	}
 	buffer_deinit(&text);
 	return r;
 }
 
-int redis_library_restore(struct redis_connection *connection)
+int redis_library_restore(struct redis_connection *connection, const struct redis_library *library)
 {
 	struct buffer text;
-	int r = make_text(&text);
+	int r = make_text(library, &text);
 
 	if (r == 0)
-		r = load(connection, &text, false);
+		r = load(connection, buffer_slice(&text), false);
 	buffer_deinit(&text);
 	if (r == 0)
-		log_warn("stock", "Redis had forgotten the functions; its sales are fenced until they are built again");
+		log_warn("stock", "Redis had forgotten the functions; its sales are fenced until they are rebuilt");
+	return r;
+}
+
+/* --- Those of others --- */
+
+int redis_library_has_first(struct redis_connection *connection)
+{
+	redisReply *list;
+	struct slice code;
+	int r = find_code(connection, "penstock", &list, &code);
+
+	if (r < 0)
+		return r;
+	r = code.size > 0 && !slice_equal(code, slice_of(retired_text));
+	freeReplyObject(list);
+	return r;
+}
+
+int redis_library_retire_first(struct redis_connection *connection)
+{
+	return load(connection, slice_of(retired_text), true);
+}
+
+/* penstock_VERSION and nothing else; 0: it is no such name. */
+static uint32_t version_of(struct slice name, const struct redis_library *own)
+{
+	char text[sizeof(own->name)], again[sizeof(own->name)];
+	uint32_t version;
+
+	if (name.size >= sizeof(text))
+		return 0;
+	snprintf(text, sizeof(text), "%.*s", (int)name.size, name.data);
+	if (sscanf(text, "penstock_%u", &version) != 1)
+		return 0;
+	snprintf(again, sizeof(again), "penstock_%u", version);
+	return strcmp(text, again) == 0 && version != own->version ? version : 0;
+}
+
+int redis_library_list(struct redis_connection *connection, const struct redis_library *library, uint32_t *versions, size_t max)
+{
+	redisReply *list = redis_connection_command(connection, "FUNCTION LIST LIBRARYNAME penstock_*");
+	int r = check_list(list), count = 0;
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < list->elements && (size_t)count < max; i++) {
+		uint32_t version = version_of(value_of(list->element[i], "library_name"), library);
+
+		if (version)
+			versions[count++] = version;
+	}
+	freeReplyObject(list);
+	return count;
+}
+
+int redis_library_delete(struct redis_connection *connection, uint32_t version)
+{
+	redisReply *reply = redis_connection_command(connection, "FUNCTION DELETE penstock_%u", version);
+	int r;
+
+	if (!reply)
+		return -ENOTCONN;
+	r = reply->type == REDIS_REPLY_ERROR && !strstr(reply->str, "not found") ? to_error(reply) : 0;
+	freeReplyObject(reply);
 	return r;
 }

@@ -10,7 +10,7 @@ static uint32_t sale_of(const void *items, size_t index)
 	return ((const struct redis_ending *)items)[index].sale;
 }
 
-static void prepare(struct redis_report *report, const char *function, const struct event *const *events, size_t count,
+static void prepare(struct redis_report *report, enum redis_function function, const struct event *const *events, size_t count,
 		    enum stock_ack *answers)
 {
 	report->function = function;
@@ -98,7 +98,8 @@ static void conclude(struct redis_report *report)
 }
 
 /* Up to REDIS_BATCH events. */
-static void tell(struct stock *stock, const char *function, const struct event *const *events, size_t count, enum stock_ack *answers)
+static void tell(struct stock *stock, enum redis_function function, const struct event *const *events, size_t count,
+		 enum stock_ack *answers)
 {
 	struct redis_report report;
 
@@ -110,15 +111,14 @@ static void tell(struct stock *stock, const char *function, const struct event *
 /* Of more than a call carries, the last part alone is on its way when this returns; the others have arrived. */
 void redis_acknowledge_send(struct stock *stock, const struct event *const *events, size_t count, enum stock_ack *answers)
 {
-	static const char function[] = "penstock_acknowledge";
 	struct redis_report *report = &redis_of(stock)->acknowledging;
 
 	ASSERT(report->count == 0);
 	for (; count > REDIS_BATCH; events += REDIS_BATCH, count -= REDIS_BATCH) {
-		tell(stock, function, events, REDIS_BATCH, answers);
+		tell(stock, REDIS_ACKNOWLEDGE, events, REDIS_BATCH, answers);
 		answers = answers ? answers + REDIS_BATCH : NULL;
 	}
-	prepare(report, function, events, count, answers);
+	prepare(report, REDIS_ACKNOWLEDGE, events, count, answers);
 	if (count)
 		send(report, redis_of(stock));
 }
@@ -139,7 +139,7 @@ void redis_compensate(struct stock *stock, const struct event *const *events, si
 	for (size_t start = 0; start < count; start += REDIS_BATCH) {
 		size_t size = count - start < REDIS_BATCH ? count - start : REDIS_BATCH;
 
-		tell(stock, "penstock_compensate", events + start, size, answers);
+		tell(stock, REDIS_COMPENSATE, events + start, size, answers);
 		for (size_t i = 0; i < size; i++)
 			undone[start + i] = answers[i] == STOCK_ACK_DONE || answers[i] == STOCK_ACK_UNKNOWN ||
 					    answers[i] == STOCK_ACK_NO_SALE;
@@ -217,7 +217,7 @@ static size_t claim_sale(struct stock_redis *redis, uint32_t sale, int64_t lates
 
 	redis_trip_begin(&trip, redis);
 	trip.changes = true;
-	redis_trip_call(&trip, "penstock_claim", sale, &look);
+	redis_trip_call(&trip, REDIS_CLAIM, sale, &look);
 	argument = redis_trip_argument(&trip);
 	redis_write(argument, (uint64_t)latest_ms, 8);
 	redis_write(argument, asked, 4);

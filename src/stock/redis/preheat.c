@@ -45,6 +45,13 @@ static void write_token(struct buffer *out)
 		buffer_printf(out, "%02x", bytes[i]);
 }
 
+/* The version that had the sale. What its gates were granted until now they may still tell, where they ask no stock before they do. */
+static void note_former(struct stock_redis *redis, uint32_t former)
+{
+	if (former == REDIS_FIRST_VERSION)
+		atomic_store(&redis->stock.other_version_ns, clock_mono_ns());
+}
+
 /* *again: the functions were missing, and nothing was done. */
 static int begin_once(struct stock_redis *redis, const struct stock_rules *rules, bool *again)
 {
@@ -58,7 +65,7 @@ static int begin_once(struct stock_redis *redis, const struct stock_rules *rules
 
 	redis_trip_begin(&trip, redis);
 	trip.changes = true;
-	redis_trip_call(&trip, "penstock_begin", rules->sale, &look);
+	redis_trip_call(&trip, REDIS_BEGIN, rules->sale, &look);
 	argument = redis_trip_argument(&trip);
 	redis_write(argument, rules->epoch, 4);
 	redis_write(argument, rules->limit_per_buyer, 4);
@@ -70,6 +77,10 @@ static int begin_once(struct stock_redis *redis, const struct stock_rules *rules
 	end = redis_trip_next(&trip, &answer);
 	*again = end == REDIS_FORGOTTEN;
 	outcome = redis_take_head(redis, rules->sale, end, &answer, NULL);
+	if (outcome == STOCK_DONE) {
+		(void)redis_read32(&answer); /* the epoch */
+		note_former(redis, redis_read32(&answer));
+	}
 	redis_trip_end(&trip);
 	return outcome;
 }
@@ -82,6 +93,8 @@ int redis_preheat_begin(struct stock *stock, const struct stock_rules *rules)
 
 	if (!rules_valid(rules))
 		return error_origin(-EINVAL);
+	if (redis_sellers(stock) != STOCK_SELLERS_OURS)
+		return error_origin(-ENOTCONN); /* it is another version's to sell */
 	for (int i = 0; i < TRIES && again; i++)
 		outcome = begin_once(redis, rules, &again);
 	if (outcome != STOCK_DONE)
@@ -128,7 +141,7 @@ static int load_some(struct stock_redis *redis, uint32_t sale, const struct redi
 	redis_trip_begin(&trip, redis);
 	trip.changes = true;
 	for (size_t start = 0; start < count; start += REDIS_BATCH) {
-		redis_trip_call(&trip, "penstock_load", sale, look);
+		redis_trip_call(&trip, REDIS_LOAD, sale, look);
 		redis_write(redis_trip_argument(&trip), look->begun, 4);
 		for (size_t i = start; i < count && i < start + REDIS_BATCH; i++)
 			write_load(redis_trip_argument(&trip), &orders[i], clock_ms);
@@ -177,7 +190,7 @@ static int load_withdrawals(struct stock_redis *redis, uint32_t sale, const stru
 
 	redis_trip_begin(&trip, redis);
 	trip.changes = true;
-	redis_trip_call(&trip, "penstock_load_withdrawals", sale, look);
+	redis_trip_call(&trip, REDIS_LOAD_WITHDRAWALS, sale, look);
 	redis_write(redis_trip_argument(&trip), look->begun, 4);
 	for (size_t i = 0; i < count; i++) {
 		struct buffer *argument = redis_trip_argument(&trip);
@@ -230,7 +243,7 @@ int redis_arm(struct stock *stock, uint32_t sale, const int64_t *allocated, cons
 	redis_brake_restore(redis, sale); /* first: not one purchase comes in between */
 	redis_trip_begin(&trip, redis);
 	trip.changes = true;
-	redis_trip_call(&trip, "penstock_arm", sale, &look);
+	redis_trip_call(&trip, REDIS_ARM, sale, &look);
 	redis_write(redis_trip_argument(&trip), look.begun, 4);
 	for (uint32_t i = 0; i < lot_count; i++) {
 		struct buffer *argument = redis_trip_argument(&trip);
@@ -250,7 +263,7 @@ int redis_arm(struct stock *stock, uint32_t sale, const int64_t *allocated, cons
 	return outcome == STOCK_DONE ? 0 : error_origin(to_error(outcome));
 }
 
-/* Where Redis cannot be told now, refresh() tells it later. */
+/* Where Redis cannot be told now, or another version's gates sell from it, refresh() tells it later. */
 void redis_drop(struct stock *stock, uint32_t sale, uint32_t epoch)
 {
 	struct stock_redis *redis = redis_of(stock);
@@ -259,22 +272,21 @@ void redis_drop(struct stock *stock, uint32_t sale, uint32_t epoch)
 	struct redis_trip trip;
 	struct redis_sale *entry;
 	unsigned stripe;
-	enum redis_end end;
-	bool newer;
+	bool newer, told;
 
 	redis_trip_begin(&trip, redis);
-	redis_trip_call(&trip, "penstock_drop", sale, &look);
+	redis_trip_call(&trip, REDIS_DROP, sale, &look);
 	redis_write(redis_trip_argument(&trip), epoch, 4);
 	redis_trip_send(&trip);
-	end = redis_trip_next(&trip, &answer);
+	told = redis_trip_next(&trip, &answer) == REDIS_ANSWERED && redis_read8(&answer) == STOCK_DONE;
 	redis_trip_end(&trip);
 	stripe = reader_gate_enter(&redis->sales.registry.gate);
 	entry = redis_sales_find(&redis->sales, sale);
 	newer = entry && entry->epoch > epoch;
-	if (entry && !newer && end != REDIS_ANSWERED)
+	if (entry && !newer && !told)
 		atomic_store(&entry->dropped, true);
 	reader_gate_leave(&redis->sales.registry.gate, stripe);
-	if (!newer && end == REDIS_ANSWERED) {
+	if (!newer && told) {
 		redis_sales_forget(&redis->sales, sale);
 		brake_table_forget(&redis->brakes, sale);
 	}
@@ -292,7 +304,7 @@ int redis_allocate(struct stock *stock, uint32_t sale, uint32_t lot, int64_t all
 
 	redis_trip_begin(&trip, redis);
 	trip.changes = true;
-	redis_trip_call(&trip, "penstock_allocate", sale, &look);
+	redis_trip_call(&trip, REDIS_ALLOCATE, sale, &look);
 	argument = redis_trip_argument(&trip);
 	redis_write(argument, lot, 2);
 	redis_write(argument, (uint64_t)allocated, 4);
@@ -317,7 +329,7 @@ int redis_withdraw(struct stock *stock, struct stock_withdrawal *withdrawal)
 
 	redis_trip_begin(&trip, redis);
 	trip.changes = true;
-	redis_trip_call(&trip, "penstock_withdraw", withdrawal->sale, &look);
+	redis_trip_call(&trip, REDIS_WITHDRAW, withdrawal->sale, &look);
 	argument = redis_trip_argument(&trip);
 	redis_write_id(argument, &withdrawal->movement);
 	redis_write(argument, withdrawal->lot, 2);

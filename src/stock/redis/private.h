@@ -6,6 +6,7 @@
 #include "stock/redis/pool.h"
 #include "stock/redis/sales.h"
 #include "stock/redis/trip.h"
+#include "stock/redis/versions.h"
 
 enum { REDIS_BATCH = 256 }; /* items of one sale in one call: a call holds up every other one, and 256 take about a millisecond */
 
@@ -33,7 +34,7 @@ struct redis_ending {
 
 /* Ends that are told in one trip. */
 struct redis_report {
-	const char *function;
+	enum redis_function function;
 	struct redis_ending items[REDIS_BATCH];
 	size_t count;
 	enum stock_ack *answers; /* what became of each; NULL: nobody wants to know */
@@ -46,6 +47,13 @@ struct stock_redis {
 	struct redis_pool pool;
 	struct redis_sales sales;
 	struct brake_table brakes;
+	struct redis_library library;
+	struct redis_versions versions;
+	bool first_is_there;  /* at the start: the first version's library */
+	atomic_bool looked;   /* which version sells was heard at least once */
+	_Atomic int64_t beat; /* the number that this gate changes while it lives */
+	_Atomic int64_t next_attend_ns, next_libraries_ns;
+	_Atomic int told_sellers;   /* what was logged last */
 	_Atomic int64_t unreadable; /* entries of the outbox that were met and could not be read */
 	size_t outbox_max;
 	_Atomic int64_t next_look_ns;      /* when the server is looked at again */
@@ -70,7 +78,7 @@ enum stock_outcome redis_outcome(int status);
 void redis_take_order(struct redis_reader *answer, struct stock_order *order);
 /* Asks for the rest of the names until there are no more. */
 void redis_read_names(struct stock_redis *redis, uint32_t sale);
-/* A request as penstock_reserve takes it; for the bench too. */
+/* A request as the function `reserve` takes it; for the bench too. */
 void redis_reserve_pack(struct buffer *out, const struct stock_reserve *item);
 /* Milliseconds, rounded up. */
 int64_t redis_ms(int64_t ns);
@@ -79,6 +87,12 @@ int64_t redis_ms(int64_t ns);
 bool redis_take_brake(struct stock_redis *redis, uint32_t sale, struct redis_reader *answer);
 /* Puts back what this process knows, where Redis does not know it. */
 void redis_brake_restore(struct stock_redis *redis, uint32_t sale);
+
+/* See attend.c. At the start: 0 or negative, -ENOTCONN, -EIO, -EACCES. */
+int redis_attend_first(struct stock_redis *redis, struct redis_connection *connection) MUST_CHECK;
+void redis_attend(struct stock_redis *redis);
+/* Why this process sells nothing from this Redis; NULL: it does. */
+const char *redis_why_standing_by(struct stock_redis *redis);
 
 /* The port's functions, by file. */
 extern const struct stock_ops redis_ops;
@@ -103,4 +117,7 @@ int redis_brake(struct stock *stock, uint32_t sale, struct stock_brake *brake);
 void redis_brake_written(struct stock *stock, uint32_t sale, uint32_t serial);
 bool redis_brake_of(struct stock *stock, uint32_t sale, struct stock_brake *brake);
 int redis_withdraw(struct stock *stock, struct stock_withdrawal *withdrawal);
+enum stock_sellers redis_sellers(struct stock *stock);
+int redis_take_over(struct stock *stock);
+void redis_leave(struct stock *stock);
 void redis_refresh(struct stock *stock, struct stock_refresh *items, size_t count);

@@ -4,7 +4,7 @@
  * The problem: the decisions of stock/memory/memory.c, for processes that share no memory, in a store that answers in a tenth of a millisecond, does one thing at
  * a time, and may forget: all of it, or its last second, and it does not always say so.
  *
- * The model. One library of Redis Functions (functions/) has the decisions; a call carries a whole batch for one sale and is one atomic step, for all
+ * The model. A library of Redis Functions (functions/) has the decisions; a call carries a whole batch for one sale and is one atomic step, for all
  * keys of a sale share the hash tag {ps:NUMBER}. This side packs batches, reads answers, and keeps what any thread may ask without waiting
  * (sales.h). Every answer tells the lots it has touched and the next deadline, so a process sees its own doing at once and others' doing
  * at its next refresh().
@@ -32,11 +32,14 @@
  * rebuild, nothing else: the replid also changes when a master gets its first replica, and an hour after it lost its last one. The term is set when a sale is
  * begun, not when it is armed, so that a restart in the middle of loading is seen as well.
  *
+ * Versions. Each has a library of its own, and functions of its own names. A sale names the version that it belongs to, and the keys that it has; a function
+ * touches no sale of another version's, and begins one only where its version is the one that sells (functions/versions.lua, versions.h, attend.c).
+ *
  * Three ends. A call that could not be sent, or was refused whole, is STOCK_UNAVAILABLE; one that was sent and not answered is STOCK_OUTCOME_UNKNOWN,
  * and is never undone: what it granted is in the outbox. An idle connection is looked at before it is used, so that a server which went away in the
  * meantime costs no unknowns.
  *
- * Locks. pool.lock, sales.changing, an entry's lock: leaves, each held for memory work only; sales.changing also while the gate empties, which takes as
+ * Locks. pool.lock, sales.changing, versions.lock, an entry's lock: leaves, each held for memory work only; sales.changing also while the gate empties, which takes as
  * long as a look. None is held across I/O.
  *
  * What grows: a sale's keys, with its buyers and orders, until drop(). A drop that Redis did not hear of is repeated by refresh().
@@ -52,6 +55,7 @@
 
 #include <stdlib.h>
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "stock/redis/checks.h"
 #include "stock/redis/private.h"
@@ -178,6 +182,8 @@ static bool may_have_order(struct stock *stock, uint32_t number, struct slice bu
 static int health(struct stock *stock, const char **reason)
 {
 	*reason = atomic_load(&redis_of(stock)->pool.fault);
+	if (!*reason)
+		*reason = redis_why_standing_by(redis_of(stock));
 	return *reason ? -ENOTCONN : 0;
 }
 
@@ -267,6 +273,7 @@ static void free_redis(struct stock *stock)
 	redis_pool_deinit(&redis->pool);
 	redis_sales_deinit(&redis->sales);
 	brake_table_deinit(&redis->brakes);
+	redis_versions_deinit(&redis->versions);
 	free(redis);
 }
 
@@ -296,6 +303,9 @@ const struct stock_ops redis_ops = {
 	.brake_written = redis_brake_written,
 	.brake_of = redis_brake_of,
 	.refresh = redis_refresh,
+	.sellers = redis_sellers,
+	.take_over = redis_take_over,
+	.leave = redis_leave,
 	.health = health,
 	.snapshot = snapshot,
 	.version = version,
@@ -321,11 +331,24 @@ static int check_server(struct stock_redis *redis, bool force)
 		log_error("stock", "Redis cannot be used", LOG_TEXT("reason", reason));
 		return redis_reason_is_refusal(reason) ? error_origin(-EACCES) : -ENOTCONN;
 	}
-	r = redis_check_server(connection, force, redis->pool.url.sentinel, &redis->stock.quiesce_ns);
-	/* From now on the functions are ours; nobody says who called others before. */
-	atomic_store(&redis->stock.other_version_ns, clock_mono_ns());
+	r = redis_check_server(connection, &redis->library, force, redis->pool.url.sentinel, &redis->stock.quiesce_ns);
+	if (r == 0)
+		r = redis_attend_first(redis, connection);
 	redis_pool_give(&redis->pool, connection);
 	return r;
+}
+
+static uint32_t library_version(const struct stock_redis_settings *settings)
+{
+	uint32_t version = REDIS_LIBRARY_VERSION;
+
+#ifdef PENSTOCK_TESTING
+	version = settings->library_version ? settings->library_version : version;
+#else
+	(void)settings;
+#endif
+	/* A program that differs in nothing but this, for tests of two versions side by side. */
+	return FAILPOINT("stock.next_version") > 0 ? version + 1 : version;
 }
 
 int stock_redis_open(struct stock **stock, const struct stock_redis_settings *settings)
@@ -350,7 +373,11 @@ int stock_redis_open(struct stock **stock, const struct stock_redis_settings *se
 	redis_pool_init(&redis->pool, &url, &timeouts);
 	redis_sales_init(&redis->sales);
 	brake_table_init(&redis->brakes);
-	r = check_server(redis, settings->force);
+	redis_library_init(&redis->library, library_version(settings));
+	atomic_store(&redis->told_sellers, -1);
+	r = redis_versions_init(&redis->versions, redis->library.version);
+	if (r == 0)
+		r = check_server(redis, settings->force);
 	if (r < 0) {
 		free_redis(&redis->stock);
 		return r;
@@ -368,7 +395,7 @@ void stock_redis_set_clock(struct stock *stock, int64_t now_ms)
 
 	if (!connection)
 		return;
-	reply = redis_connection_command(connection, "FCALL penstock_test_clock 0 %lld", (long long)now_ms);
+	reply = redis_connection_command(connection, "FCALL %s_test_clock 0 %lld", redis->library.name, (long long)now_ms);
 	if (reply)
 		freeReplyObject(reply);
 	redis_pool_give(&redis->pool, connection);

@@ -13,11 +13,14 @@ struct stock_redis_settings {
 	int64_t connect_timeout_ns; /* 0: one second */
 	int64_t call_timeout_ns;    /* 0: one second; below journal.ack_deadline, or nobody is told in time */
 	bool force;                 /* go on where maxmemory-policy lets Redis throw orders away */
+#ifdef PENSTOCK_TESTING
+	uint32_t library_version; /* as a program of another version would; 0: this one's */
+#endif
 };
 
 /*
  * Connects, checks the server, loads the functions. 0, or negative with why in the log: -EINVAL (the URL), -ENOTCONN (not reached), -ENOTSUP (too
- * old a server, or functions of a newer program), -EACCES (the user may not), -EPERM (maxmemory-policy), -EIO, -ENOMEM.
+ * old a server), -EACCES (the user may not), -EPERM (maxmemory-policy), -EIO, -ENOMEM.
  */
 int stock_redis_open(struct stock **stock, const struct stock_redis_settings *settings) MUST_CHECK;
 /* For the check of the settings: 0, or -EINVAL with what is wrong and what would be right. */

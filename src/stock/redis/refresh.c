@@ -42,6 +42,9 @@ static bool take(struct stock_redis *redis, enum redis_end end, int64_t sent_ns,
 		if (!more && !answer->failed)
 			redis_sales_note_known(&redis->sales, item->sale, head.epoch, sent_ns);
 	}
+	/* What another version's gates sell is neither lost nor old. */
+	if (outcome != STOCK_DONE && redis_sellers(&redis->stock) != STOCK_SELLERS_OURS)
+		outcome = STOCK_UNAVAILABLE;
 	switch (outcome) {
 	case STOCK_DONE:
 	case STOCK_UNKNOWN_SALE:
@@ -110,7 +113,7 @@ static void refresh_batch(struct stock_redis *redis, struct stock_refresh *items
 		if (items[i].epoch > 0 && redis_sales_expect(&redis->sales, items[i].sale, items[i].epoch, items[i].lot_count) == 0)
 			redis_sales_hear_of(&redis->sales, items[i].sale, items[i].epoch);
 		look = redis_sales_look(&redis->sales, items[i].sale);
-		redis_trip_call(&trip, "penstock_refresh", items[i].sale, &look);
+		redis_trip_call(&trip, REDIS_REFRESH, items[i].sale, &look);
 	}
 	sent_ns = clock_mono_ns();
 	redis_trip_send(&trip);
@@ -133,7 +136,9 @@ void redis_refresh(struct stock *stock, struct stock_refresh *items, size_t coun
 	struct stock_redis *redis = redis_of(stock);
 
 	look_again(redis);
-	drop_again(redis);
+	redis_attend(redis);
+	if (redis_sellers(stock) == STOCK_SELLERS_OURS)
+		drop_again(redis);
 	for (size_t start = 0; start < count; start += SALES_PER_TRIP)
 		refresh_batch(redis, items + start, count - start < SALES_PER_TRIP ? count - start : SALES_PER_TRIP);
 }
@@ -151,7 +156,7 @@ void redis_read_names(struct stock_redis *redis, uint32_t sale)
 		int64_t sent_ns = clock_mono_ns();
 
 		redis_trip_begin(&trip, redis);
-		redis_trip_call(&trip, "penstock_refresh", sale, &look);
+		redis_trip_call(&trip, REDIS_REFRESH, sale, &look);
 		redis_trip_send(&trip);
 		more = take(redis, redis_trip_next(&trip, &answer), sent_ns, &answer, &item, &behind);
 		redis_trip_end(&trip);

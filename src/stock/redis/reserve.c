@@ -154,7 +154,7 @@ static void reserve_batch(struct stock_redis *redis, struct stock_reserve *items
 		uint32_t sale = items[groups.order[groups.starts[i]]].event.sale;
 		struct redis_look look = redis_sales_look(&redis->sales, sale);
 
-		redis_trip_call(&trip, "penstock_reserve", sale, &look);
+		redis_trip_call(&trip, REDIS_RESERVE, sale, &look);
 		for (uint16_t j = groups.starts[i]; j < groups.starts[i + 1]; j++)
 			redis_reserve_pack(redis_trip_argument(&trip), &items[groups.order[j]]);
 	}

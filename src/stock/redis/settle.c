@@ -103,7 +103,7 @@ static void settle_batch(struct stock_redis *redis, struct stock_settle *items, 
 		uint32_t sale = items[groups.order[groups.starts[i]]].sale;
 		struct redis_look look = redis_sales_look(&redis->sales, sale);
 
-		redis_trip_call(&trip, "penstock_settle", sale, &look);
+		redis_trip_call(&trip, REDIS_SETTLE, sale, &look);
 		for (uint16_t j = groups.starts[i]; j < groups.starts[i + 1]; j++)
 			ask_settle(redis_trip_argument(&trip), &items[groups.order[j]]);
 	}
@@ -142,7 +142,7 @@ static enum stock_outcome found(int outcome)
 	return outcome == STOCK_UNKNOWN_SALE ? STOCK_UNKNOWN_SALE : STOCK_UNAVAILABLE;
 }
 
-static void find_batch(struct stock_redis *redis, const char *function, struct stock_find *items, size_t count)
+static void find_batch(struct stock_redis *redis, enum redis_function function, struct stock_find *items, size_t count)
 {
 	struct redis_groups groups;
 	struct redis_reader answer;
@@ -185,7 +185,7 @@ static void find_batch(struct stock_redis *redis, const char *function, struct s
 	redis_trip_end(&trip);
 }
 
-static void find_all(struct stock *stock, const char *function, struct stock_find *items, size_t count)
+static void find_all(struct stock *stock, enum redis_function function, struct stock_find *items, size_t count)
 {
 	for (size_t start = 0; start < count; start += REDIS_BATCH)
 		find_batch(redis_of(stock), function, items + start, count - start < REDIS_BATCH ? count - start : REDIS_BATCH);
@@ -193,12 +193,12 @@ static void find_all(struct stock *stock, const char *function, struct stock_fin
 
 void redis_find(struct stock *stock, struct stock_find *items, size_t count)
 {
-	find_all(stock, "penstock_find", items, count);
+	find_all(stock, REDIS_FIND, items, count);
 }
 
 void redis_preheat_find(struct stock *stock, struct stock_find *items, size_t count)
 {
-	find_all(stock, "penstock_find_loaded", items, count);
+	find_all(stock, REDIS_FIND_LOADED, items, count);
 }
 
 static void take_orders(struct redis_reader *answer, struct stock_orders *item)
@@ -225,7 +225,7 @@ void redis_orders(struct stock *stock, struct stock_orders *item)
 
 	item->count = 0;
 	redis_trip_begin(&trip, redis);
-	redis_trip_call(&trip, "penstock_orders", item->sale, &look);
+	redis_trip_call(&trip, REDIS_ORDERS, item->sale, &look);
 	buffer_append_slice(redis_trip_argument(&trip), item->buyer);
 	redis_trip_send(&trip);
 	outcome = redis_take_head(redis, item->sale, redis_trip_next(&trip, &answer), &answer, &head);
@@ -250,7 +250,7 @@ static size_t expire_sale(struct stock_redis *redis, uint32_t sale, int64_t grac
 
 	redis_trip_begin(&trip, redis);
 	trip.changes = true;
-	redis_trip_call(&trip, "penstock_expire", sale, &look);
+	redis_trip_call(&trip, REDIS_EXPIRE, sale, &look);
 	argument = redis_trip_argument(&trip);
 	redis_write(argument, (uint64_t)redis_ms(grace_ns), 8);
 	redis_write(argument, asked_for, 4);

@@ -59,7 +59,6 @@ void redis_trip_write_head(struct buffer *out, const struct redis_connection *co
 {
 	int64_t now_ms = clock_mono_ms();
 
-	redis_write(out, REDIS_LIBRARY_VERSION, 1);
 	redis_write(out, look->known, 4);
 	redis_write(out, look->timed ? (uint64_t)(look->least_ms + now_ms) : 0, 8);
 	redis_write(out, look->timed ? (uint64_t)(look->most_ms + now_ms) : 0, 8);
@@ -71,7 +70,7 @@ void redis_trip_write_head(struct buffer *out, const struct redis_connection *co
 	buffer_append(out, connection->server.replid, REDIS_ID_SIZE);
 }
 
-void redis_trip_call(struct redis_trip *trip, const char *function, uint32_t sale, const struct redis_look *look)
+void redis_trip_call(struct redis_trip *trip, enum redis_function function, uint32_t sale, const struct redis_look *look)
 {
 	struct redis_connection *connection = trip->connection;
 	struct buffer *head;
@@ -84,7 +83,7 @@ void redis_trip_call(struct redis_trip *trip, const char *function, uint32_t sal
 	flush(trip);
 	buffer_clear(&connection->scratch);
 	add_fixed(connection, "FCALL");
-	add_fixed(connection, function);
+	add_fixed(connection, trip->redis->library.functions[function]);
 	add_fixed(connection, "1");
 	size = snprintf(key, sizeof(key), "{ps:%u}", sale);
 	head = redis_trip_argument(trip);
@@ -153,7 +152,6 @@ static enum redis_end translate(struct redis_trip *trip, const redisReply *reply
 		{"BUSY", "Redis is busy with a script", false},
 		{"CLUSTERDOWN", "the Redis cluster is down", false},
 		{"MOVED", "this is a Redis cluster, which is not supported: name a server of its own", false},
-		{"PSVERSION", "another version of penstock has replaced the functions in Redis", false},
 	};
 
 	if (starts_with(reply, "OOM"))
@@ -222,7 +220,7 @@ void redis_trip_end(struct redis_trip *trip)
 		return;
 	if (trip->answered < trip->called)
 		connection->broken = true; /* answers that nobody will read */
-	if (connection->forgotten && !connection->broken && redis_library_restore(connection) < 0)
+	if (connection->forgotten && !connection->broken && redis_library_restore(connection, &trip->redis->library) < 0)
 		connection->broken = true;
 	redis_pool_give(&trip->redis->pool, connection);
 	trip->connection = NULL;

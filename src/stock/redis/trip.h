@@ -12,11 +12,9 @@
 #pragma once
 
 #include "stock/redis/connection.h"
+#include "stock/redis/library.h"
 #include "stock/redis/sales.h"
 #include "stock/redis/wire.h"
-
-/* That of functions/common.lua. Every change of the functions raises both. */
-enum { REDIS_LIBRARY_VERSION = 2 };
 
 struct stock_redis;
 
@@ -39,7 +37,7 @@ struct redis_trip {
 
 void redis_trip_begin(struct redis_trip *trip, struct stock_redis *redis);
 /* `look` as the sale was found in the cache. */
-void redis_trip_call(struct redis_trip *trip, const char *function, uint32_t sale, const struct redis_look *look);
+void redis_trip_call(struct redis_trip *trip, enum redis_function function, uint32_t sale, const struct redis_look *look);
 /* What every call begins with; for the bench too. */
 void redis_trip_write_head(struct buffer *out, const struct redis_connection *connection, const struct redis_look *look,
 			   size_t outbox_max);

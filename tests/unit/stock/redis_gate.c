@@ -2,9 +2,10 @@
 
 #include "base/clock.h"
 
-static void open_with(struct gate *gate, const char *url, int64_t timeout_ms)
+static void open_with(struct gate *gate, const char *url, int64_t timeout_ms, uint32_t version)
 {
-	struct stock_redis_settings settings = {.url = url, .outbox_max = 4096, .call_timeout_ns = timeout_ms * MS};
+	struct stock_redis_settings settings = {
+		.url = url, .outbox_max = 4096, .call_timeout_ns = timeout_ms * MS, .library_version = version};
 
 	*gate = (struct gate){.hold_ms = GATE_HOLD_MS};
 	gate->rules = (struct stock_rules){.sale = GATE_SALE, .limit_per_buyer = 2, .lot_count = 1};
@@ -13,12 +14,17 @@ static void open_with(struct gate *gate, const char *url, int64_t timeout_ms)
 
 void gate_open(struct gate *gate, const char *url)
 {
-	open_with(gate, url, 200);
+	open_with(gate, url, 200, 0);
 }
 
 void gate_open_patient(struct gate *gate, const char *url)
 {
-	open_with(gate, url, 3000);
+	open_with(gate, url, 3000, 0);
+}
+
+void gate_open_version(struct gate *gate, const char *url, uint32_t version)
+{
+	open_with(gate, url, 3000, version);
 }
 
 void gate_close(struct gate *gate)

@@ -28,6 +28,8 @@ struct gate {
 void gate_open(struct gate *gate, const char *url);
 /* For tests that are not about time-outs: a busy machine may take long. */
 void gate_open_patient(struct gate *gate, const char *url);
+/* The same, as a program of another version. */
+void gate_open_version(struct gate *gate, const char *url, uint32_t version);
 void gate_close(struct gate *gate);
 /* Begins and arms the sale: one lot. 0 or what failed. */
 int gate_sell(struct gate *gate, uint32_t epoch, int64_t units);

@@ -1,6 +1,8 @@
 /* What goes wrong between a gate and its Redis, and that each call ends in one of its declared ways. */
 #include "unit/stock/redis_gate.h"
 
+#include "stock/redis/library.h"
+
 static struct redis_place *place;
 
 static int set_up(void **state)
@@ -145,8 +147,8 @@ static void test_full_memory_is_told_before_anything_is_taken(void **state)
 	assert_int_equal(gate_lot(&gate).available, 5);
 	assert_int_equal(gate_sell(&gate, 2, 5), -ENOMEM);
 	gate.stock->ops->drop(gate.stock, GATE_SALE, 1);
-	reply = redis_place_ask(place, "DBSIZE");
-	assert_int_equal(reply->integer, 0);
+	reply = redis_place_ask(place, "KEYS {ps:%d}*", GATE_SALE);
+	assert_int_equal(reply->elements, 0);
 	freeReplyObject(reply);
 	redis_place_run(place, "CONFIG SET maxmemory 0");
 	gate_close(&gate);
@@ -260,10 +262,10 @@ static void test_a_user_with_just_these_rights_can_do_everything(void **state)
 
 static void test_each_right_that_is_missing_is_found_at_the_start(void **state)
 {
-	static const char *const rights[] = {"+time",   "+get",           "+set",          "+getrange", "+setrange", "+strlen",
-					     "+append", "+hget",          "+hmget",        "+hset",     "+hdel",     "+hlen",
-					     "+zadd",   "+zrem",          "+zrange",       "+zcard",    "+unlink",   "+pexpire",
-					     "+fcall",  "+function|load", "+function|list"};
+	static const char *const rights[] = {
+		"+time",   "+get",     "+set",   "+getrange",      "+setrange",      "+strlen",         "+append", "+hget",
+		"+hmget",  "+hset",    "+hdel",  "+hlen",          "+zadd",          "+zrem",           "+zrange", "+zcard",
+		"+unlink", "+pexpire", "+fcall", "+function|load", "+function|list", "+function|delete"};
 	char url[96];
 
 	(void)state;
@@ -302,26 +304,23 @@ static void test_a_server_that_is_not_fit_is_refused(void **state)
 	assert_int_equal(open_with(place->url, false), -ENOTCONN);
 }
 
-static void test_the_functions_of_another_program_are_replaced_but_not_a_newer_ones(void **state)
+/* A program under work: its version was not given out yet. */
+static void test_functions_of_this_version_with_another_text_are_replaced(void **state)
 {
-	static const char text[] = "#!lua name=penstock\n"
-				   "local VERSION = %d\n"
-				   "redis.register_function('penstock_check', function() return '' end)\n";
-	char older[256], newer[256];
+	static const char text[] = "#!lua name=penstock_%d\n"
+				   "redis.register_function('penstock_%d_check', function() return '' end)\n";
+	char other[256];
 	struct gate gate;
 
 	(void)state;
-	snprintf(older, sizeof(older), text, 0);
-	snprintf(newer, sizeof(newer), text, 1000);
+	snprintf(other, sizeof(other), text, REDIS_LIBRARY_VERSION, REDIS_LIBRARY_VERSION);
 	gate_open(&gate, place->url);
 	assert_int_equal(gate_sell(&gate, 1, 5), 0);
 	assert_int_equal(open_with(place->url, false), 0); /* the same: nothing happens */
 	assert_int_equal(gate_buy(&gate, "ann", "").outcome, STOCK_DONE);
-	redis_place_run(place, "FUNCTION LOAD REPLACE %s", older);
+	redis_place_run(place, "FUNCTION LOAD REPLACE %s", other);
 	assert_int_equal(open_with(place->url, false), 0);
 	assert_int_equal(gate_buy(&gate, "ann", "").outcome, STOCK_FENCED);
-	redis_place_run(place, "FUNCTION LOAD REPLACE %s", newer);
-	assert_int_equal(open_with(place->url, false), -ENOTSUP);
 	gate_close(&gate);
 }
 
@@ -337,8 +336,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_user_with_just_these_rights_can_do_everything, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_each_right_that_is_missing_is_found_at_the_start, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_server_that_is_not_fit_is_refused, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_the_functions_of_another_program_are_replaced_but_not_a_newer_ones, set_up,
-						tear_down),
+		cmocka_unit_test_setup_teardown(test_functions_of_this_version_with_another_text_are_replaced, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

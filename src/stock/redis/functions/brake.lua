@@ -13,10 +13,7 @@ end
 
 -- Needs no term: it takes effect whatever the sale's state is. A caller may know a later one than a Redis that has forgotten.
 local function brake(keys, args)
-	local key, version = keys[1] .. ':z', unpack_bin('<B', args[1])
-	if version ~= VERSION then
-		return redis.error_reply('PSVERSION this is library version ' .. VERSION)
-	end
+	local key = keys[1] .. ':z'
 	local mode, serial, stopped, pending, at_ms, actor, trace = unpack_bin('<BIBBi8Bc0Bc0', args[2])
 	local stored = tonumber(call('HGET', key, 'serial') or 0)
 	if mode == BRAKE_SET then

@@ -1,8 +1,10 @@
--- The stock inside Redis: the library `penstock`. src/stock/redis/redis.c tells the whole picture; stock/redis/library.c puts the first line and the
--- tables that come from C (MOVES, the outcomes) in front of this, and loads it.
+-- The stock inside Redis: the library `penstock_VERSION`, whose functions are `penstock_VERSION_NAME`. src/stock/redis/redis.c tells
+-- the whole picture; stock/redis/library.c puts the first line, VERSION, and the tables that come from C (MOVES, the outcomes) in front
+-- of this, and loads it.
 --
 -- A sale's keys, behind its name {ps:NUMBER}:
---   :m  hash    what the sale is: epoch, state, term, run_id, replid, limit, rate_requests, rate_ms, lots, over
+--   :m  hash    what the sale is: epoch, state, term, run_id, replid, version, keys (see versions.lua), limit, rate_requests,
+--               rate_ms, lots, over; former: the version that the sale was taken from
 --   :l  string  its lots, LOT_SIZE bytes each
 --   :o  hash    order id -> its record
 --   :k  hash    "buyer key" -> order id
@@ -30,7 +32,7 @@ local function awake()
 	call, pack, unpack_bin, floor, sub, concat = redis.call, struct.pack, struct.unpack, math.floor, string.sub, table.concat
 end
 
-local VERSION = 2
+local KEYS_OF_SALE, KEYS_OF_FIRST = 'm l o k b n h x p v u', 'm l o k b n h x p v' -- see versions.lua
 local LOT, LOT_SIZE = '<IIIIIII', 28
 local RECORD, RECORD_HEAD, HEAD_SIZE = '<BBHi8i8HHBc0', '<BBHi8i8', 20
 local HELD, CONFIRMED, CANCELLED, EXPIRED = 1, 2, 3, 4
@@ -93,16 +95,15 @@ end
 -- The sale, where this call may use it; else nil and what to answer. `state` is the one that it must be in.
 local function enter(keys, args, state)
 	local key = keys[1]
-	local version, known, least, most, names_epoch, names_from, outbox_max, broken, run_id, replid =
-		unpack_bin('<BIi8i8Ii8IBc40c40', args[1])
-	if version ~= VERSION then
-		return nil, redis.error_reply('PSVERSION this is library version ' .. VERSION)
-	end
-	local m = call('HMGET', key .. ':m', 'epoch', 'state', 'term', 'run_id', 'replid', 'limit', 'rate_requests', 'rate_ms', 'lots')
+	local known, least, most, names_epoch, names_from, outbox_max, broken, run_id, replid = unpack_bin('<Ii8i8Ii8IBc40c40', args[1])
+	local m = call('HMGET', key .. ':m', 'epoch', 'state', 'term', 'run_id', 'replid', 'limit', 'rate_requests', 'rate_ms', 'lots', 'version')
 	if not m[1] then
 		return nil, pack('<BI', known == 0 and UNKNOWN_SALE or FENCED, 0)
 	end
 	local epoch = tonumber(m[1])
+	if tonumber(m[10] or 0) ~= VERSION then -- another library's: nothing of it means there what it means here
+		return nil, pack('<BI', FENCED, epoch)
+	end
 	local same_term = term and m[3] == term and m[4] == run_id and m[5] == replid
 	if (epoch < known or not same_term) and not has(broken, IGNORE_FENCE) then
 		return nil, pack('<BI', FENCED, epoch)

@@ -1,8 +1,10 @@
 -- A sale's life: begun, loaded, armed, looked at, dropped.
 
-local function forget(key, rate_ms, now)
-	local doomed = {'UNLINK', key .. ':m', key .. ':l', key .. ':o', key .. ':k', key .. ':b', key .. ':n', key .. ':h', key .. ':x',
-		key .. ':p', key .. ':v', key .. ':u'}
+local function forget(key, keys, rate_ms, now)
+	local doomed = {'UNLINK'}
+	for name in string.gmatch(keys, '%S+') do
+		doomed[#doomed + 1] = key .. ':' .. name
+	end
 	if rate_ms and rate_ms > 0 then
 		doomed[#doomed + 1] = key .. ':r:' .. floor(now / rate_ms)
 		doomed[#doomed + 1] = key .. ':r:' .. (floor(now / rate_ms) - 1)
@@ -10,26 +12,32 @@ local function forget(key, rate_ms, now)
 	call(unpack(doomed))
 end
 
+-- The one step that takes a sale from whoever has it: its new epoch and term fence every older epoch, and every other library. It says
+-- which version had it last; where a loading was broken off, that is the one which had it before.
 local function begin(keys, args)
 	local key = keys[1]
-	local version, known, least, most = unpack_bin('<BIi8i8', args[1])
+	local known, least, most = unpack_bin('<Ii8i8', args[1])
 	local run_id, replid = sub(args[1], -80, -41), sub(args[1], -40)
 	local epoch, limit, rate_requests, rate_ms, lots, token = unpack_bin('<IIIIIc32', args[2])
-	local m = call('HMGET', key .. ':m', 'epoch', 'rate_ms')
-	if version ~= VERSION then
-		return redis.error_reply('PSVERSION this is library version ' .. VERSION)
+	local m = call('HMGET', key .. ':m', 'epoch', 'rate_ms', 'version', 'keys', 'state', 'former')
+	if not sells() then
+		return pack('<BI', FENCED, m[1] or 0)
 	end
 	if epoch < known or (m[1] and tonumber(m[1]) > epoch) then
 		return pack('<BI', STALE, m[1] or 0)
 	end
 	local clock = clock_of(key, least, most)
-	forget(key, tonumber(m[2] or 0), clock.time)
+	local former, its_keys = owner(m[1], m[3], m[4])
+	if m[5] == 'loading' and m[6] then
+		former = tonumber(m[6])
+	end
+	forget(key, its_keys, tonumber(m[2] or 0), clock.time)
 	clock.bucket = nil
 	term = term or token
 	call('HSET', key .. ':m', 'epoch', epoch, 'state', 'loading', 'term', term, 'run_id', run_id, 'replid', replid, 'limit', limit,
-		'rate_requests', rate_requests, 'rate_ms', rate_ms, 'lots', lots)
+		'rate_requests', rate_requests, 'rate_ms', rate_ms, 'lots', lots, 'version', VERSION, 'keys', KEYS_OF_SALE, 'former', former)
 	call('SET', key .. ':l', string.rep(pack(LOT, 0, 0, 0, 0, 0, 1, 0), lots))
-	return pack('<BI', 0, epoch)
+	return pack('<BII', 0, epoch, former)
 end
 
 -- The sale that this caller has begun with `epoch`.
@@ -161,9 +169,13 @@ end
 -- Needs no term: what is forgotten harms nobody. But for a sale that has a newer epoch.
 local function drop(keys, args)
 	local epoch = unpack_bin('<I', args[2])
-	local m = call('HMGET', keys[1] .. ':m', 'epoch', 'rate_ms')
+	local m = call('HMGET', keys[1] .. ':m', 'epoch', 'rate_ms', 'version', 'keys')
+	if not sells() then
+		return pack('<BI', FENCED, 0)
+	end
 	if not m[1] or tonumber(m[1]) <= epoch then
-		forget(keys[1], tonumber(m[2] or 0), clock_of(keys[1], 0, 0).time)
+		local _, its_keys = owner(m[1], m[3], m[4])
+		forget(keys[1], its_keys, tonumber(m[2] or 0), clock_of(keys[1], 0, 0).time)
 		clocks[keys[1]] = nil
 		call('UNLINK', keys[1] .. ':z')
 	end
@@ -192,6 +204,9 @@ local function check(keys)
 			missing[#missing + 1] = '+' .. string.lower(commands[i][1])
 		end
 	end
+	if not redis.acl_check_cmd('FUNCTION', 'DELETE', key) then
+		missing[#missing + 1] = '+function|delete'
+	end
 	return concat(missing, ' ')
 end
 
@@ -204,7 +219,7 @@ local function register(name, callback, flags)
 		end
 		return callback(keys, args)
 	end
-	redis.register_function{function_name = 'penstock_' .. name, callback = run, flags = flags}
+	redis.register_function{function_name = 'penstock_' .. VERSION .. '_' .. name, callback = run, flags = flags}
 end
 register('reserve', reserve, {})
 register('settle', settle, {'allow-oom'})
@@ -224,4 +239,6 @@ register('find_loaded', find_loaded, {'allow-oom'})
 register('arm', arm, {'allow-oom'})
 register('drop', drop, {'allow-oom'})
 register('refresh', refresh, {'allow-oom'})
+register('attend', attend, {'allow-oom'})
+register('take_over', take_over, {'allow-oom'})
 register('check', check, {'no-writes'})

@@ -1,0 +1,230 @@
+/*
+ * This gate among those of other versions (versions.h, functions/versions.lua): it says that it is there, stands by while another version's sell, takes over when
+ * the last of those has gone, and then clears away what they have left.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "stock/redis/private.h"
+
+enum { GONE_MAX = 16, LIBRARIES_MAX = 16 };
+static const int64_t ATTEND_NS = 100000000;     /* how often it says so */
+static const int64_t LIBRARIES_NS = 1000000000; /* how often libraries of others are looked for */
+
+static void write_call(struct stock_redis *redis, struct redis_trip *trip, uint32_t claimed, bool leaves)
+{
+	struct redis_other_gate gone[GONE_MAX];
+	size_t count = redis_versions_gone(&redis->versions, clock_mono_ns(), gone, GONE_MAX);
+	struct redis_look nothing = {0};
+	struct buffer *argument;
+
+	redis_trip_call(trip, REDIS_ATTEND, 0, &nothing);
+	argument = redis_trip_argument(trip);
+	redis_write(argument, (uint64_t)atomic_fetch_add(&redis->beat, 1), 8);
+	redis_write(argument, claimed, 4);
+	redis_write(argument, leaves, 1);
+	buffer_append_text(redis_trip_argument(trip), redis->versions.name);
+	for (size_t i = 0; i < count; i++) {
+		argument = redis_trip_argument(trip);
+		redis_write(argument, (uint64_t)gone[i].beat, 8);
+		buffer_append_text(argument, gone[i].name);
+	}
+}
+
+static void take_gates(struct stock_redis *redis, struct redis_reader *answer)
+{
+	struct redis_other_gate gates[REDIS_GATES_MAX];
+	uint32_t selling = redis_read32(answer), count = redis_read16(answer), taken = 0;
+
+	for (uint32_t i = 0; i < count && taken < REDIS_GATES_MAX && !answer->failed; i++) {
+		struct redis_other_gate *gate = &gates[taken];
+		struct slice name;
+
+		*gate = (struct redis_other_gate){.beat = (int64_t)redis_read(answer, 8)};
+		name = redis_read_text(answer);
+		if (name.size == 0 || name.size > REDIS_GATE_NAME_MAX)
+			continue;
+		memcpy(gate->name, name.data, name.size);
+		taken++;
+	}
+	if (!answer->failed)
+		redis_versions_take(&redis->versions, selling, gates, taken, clock_mono_ns());
+}
+
+static int attend(struct stock_redis *redis, uint32_t claimed, bool leaves)
+{
+	struct redis_reader answer;
+	struct redis_trip trip;
+	int outcome;
+
+	redis_trip_begin(&trip, redis);
+	write_call(redis, &trip, claimed, leaves);
+	redis_trip_send(&trip);
+	outcome = redis_take_head(redis, 0, redis_trip_next(&trip, &answer), &answer, NULL);
+	if (outcome == STOCK_DONE)
+		take_gates(redis, &answer);
+	redis_trip_end(&trip);
+	return outcome == STOCK_DONE ? 0 : -ENOTCONN;
+}
+
+enum stock_sellers redis_sellers(struct stock *stock)
+{
+	return redis_versions_sellers(&redis_of(stock)->versions, clock_mono_ns());
+}
+
+static void tell(struct stock_redis *redis)
+{
+	enum stock_sellers sellers = redis_sellers(&redis->stock);
+	uint32_t selling = redis_versions_selling(&redis->versions);
+
+	if (atomic_exchange(&redis->told_sellers, (int)sellers) == (int)sellers)
+		return;
+	switch (sellers) {
+	case STOCK_SELLERS_OURS:
+		log_info("stock", "gates of this version sell from this Redis", LOG_INT("version", redis->library.version));
+		break;
+	case STOCK_SELLERS_OTHERS:
+		log_warn("stock", "gates of another version sell from this Redis: this one stands by until the last of them has gone",
+			 LOG_INT("version", redis->library.version), LOG_INT("selling", selling));
+		break;
+	case STOCK_SELLERS_NONE:
+		log_info("stock", "no gate of the version that sells from this Redis is there any more: who is elected takes over",
+			 LOG_INT("version", redis->library.version), LOG_INT("selling", selling ? selling : REDIS_FIRST_VERSION));
+		break;
+	}
+}
+
+const char *redis_why_standing_by(struct stock_redis *redis)
+{
+	enum stock_sellers sellers = redis_sellers(&redis->stock);
+
+	if (sellers == STOCK_SELLERS_OURS)
+		return NULL;
+	if (sellers == STOCK_SELLERS_NONE)
+		return "the sales are about to move here from gates of another version";
+	return redis_versions_selling(&redis->versions) < redis->library.version
+		       ? "gates of an older version still sell: the sales move here when the last of them has gone"
+		       : "gates of a newer version sell from this Redis: this one stands by";
+}
+
+/*
+ * The first look claims nothing: where nobody has said which version sells, Redis is new, has forgotten all, or is the first version's; and nobody knows then what
+ * was granted a moment ago, and to whom it is told.
+ */
+static int look(struct stock_redis *redis)
+{
+	uint32_t selling = redis_versions_selling(&redis->versions), own = redis->library.version;
+	int r;
+
+	if (atomic_load(&redis->looked))
+		return attend(redis, selling ? selling : redis->first_is_there ? 0 : own, false);
+	r = attend(redis, 0, false);
+	if (r < 0)
+		return r;
+	if (redis_versions_selling(&redis->versions) == 0) {
+		atomic_store(&redis->stock.other_version_ns, clock_mono_ns());
+		r = redis->first_is_there ? 0 : attend(redis, own, false);
+	}
+	atomic_store(&redis->looked, r == 0);
+	return r;
+}
+
+int redis_attend_first(struct stock_redis *redis, struct redis_connection *connection)
+{
+	int r = redis_library_has_first(connection);
+
+	if (r < 0)
+		return r;
+	redis->first_is_there = r > 0;
+	if (look(redis) == 0) /* else it stands by, and looks again */
+		tell(redis);
+	return 0;
+}
+
+/* A library whose gates are all gone. Who comes back loads it again. */
+static void clear_libraries(struct stock_redis *redis)
+{
+	struct redis_connection *connection = redis_pool_take(&redis->pool);
+	uint32_t versions[LIBRARIES_MAX];
+	int count;
+
+	if (!connection)
+		return;
+	count = redis_library_list(connection, &redis->library, versions, LIBRARIES_MAX);
+	for (int i = 0; i < count; i++) {
+		int r = redis_versions_lives(&redis->versions, versions[i], clock_mono_ns())
+				? 1
+				: redis_library_delete(connection, versions[i]);
+
+		if (r == 0)
+			log_info("stock", "the functions of a version that no gate is left of were deleted",
+				 LOG_INT("version", versions[i]));
+		else if (r < 0)
+			log_warn("stock", "the functions of another version cannot be deleted", LOG_INT("version", versions[i]),
+				 LOG_TEXT("error", error_text(r)));
+	}
+	redis_pool_give(&redis->pool, connection);
+}
+
+void redis_attend(struct stock_redis *redis)
+{
+	int64_t now_ns = clock_mono_ns(), next_ns = atomic_load(&redis->next_attend_ns);
+
+	if (now_ns < next_ns || !atomic_compare_exchange_strong(&redis->next_attend_ns, &next_ns, now_ns + ATTEND_NS))
+		return;
+	if (look(redis) < 0)
+		return;
+	tell(redis);
+	next_ns = atomic_load(&redis->next_libraries_ns);
+	if (now_ns >= next_ns && redis_sellers(&redis->stock) == STOCK_SELLERS_OURS &&
+	    atomic_compare_exchange_strong(&redis->next_libraries_ns, &next_ns, now_ns + LIBRARIES_NS))
+		clear_libraries(redis);
+}
+
+/* 0 or negative. */
+static int retire_first(struct stock_redis *redis)
+{
+	struct redis_connection *connection = redis_pool_take(&redis->pool);
+	int r = connection ? redis_library_retire_first(connection) : -ENOTCONN;
+
+	if (connection)
+		redis_pool_give(&redis->pool, connection);
+	if (r == 0)
+		atomic_store(&redis->stock.other_version_ns, clock_mono_ns());
+	return r;
+}
+
+int redis_take_over(struct stock *stock)
+{
+	struct stock_redis *redis = redis_of(stock);
+	uint32_t former = redis_versions_selling(&redis->versions), selling = 0;
+	struct redis_look nothing = {0};
+	struct redis_reader answer;
+	struct redis_trip trip;
+	int r = 0;
+
+	if (redis_sellers(stock) != STOCK_SELLERS_NONE)
+		return -EAGAIN;
+	if (former == 0)
+		r = retire_first(redis);
+	if (r < 0)
+		return r;
+	redis_trip_begin(&trip, redis);
+	trip.changes = true;
+	redis_trip_call(&trip, REDIS_TAKE_OVER, 0, &nothing);
+	redis_write(redis_trip_argument(&trip), former ? former : REDIS_FIRST_VERSION, 4);
+	redis_trip_send(&trip);
+	if (redis_take_head(redis, 0, redis_trip_next(&trip, &answer), &answer, NULL) == STOCK_DONE)
+		selling = redis_read32(&answer);
+	redis_trip_end(&trip);
+	if (selling != redis->library.version)
+		return -EAGAIN; /* another was faster, or cannot be heard: the next look tells */
+	redis_versions_sell(&redis->versions);
+	log_warn("stock", "the sales move to the functions of this version: each is rebuilt", LOG_INT("version", selling),
+		 LOG_INT("former", former ? former : REDIS_FIRST_VERSION));
+	return 0;
+}
+
+void redis_leave(struct stock *stock)
+{
+	(void)!attend(redis_of(stock), 0, true);
+}

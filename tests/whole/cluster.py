@@ -59,7 +59,7 @@ class Cluster:
     # --- one server to a crowd ---
 
     def alive(self):
-        return [gate for gate in self.gates if gate.process.poll() is None]
+        return [gate for gate in self.gates if gate.public and gate.process.poll() is None]
 
     def next_of(self, gates):
         """Another each time."""
@@ -73,11 +73,11 @@ class Cluster:
     @property
     def public(self):
         """Where a client goes. While all gates are dead that is the place of a dead one."""
-        return self.next_of(self.alive() or self.gates).public
+        return self.next_of(self.alive() or [gate for gate in self.gates if gate.public]).public
 
     @property
     def operator(self):
-        return self.next_of(self.alive() or self.gates).operator
+        return self.next_of(self.alive() or [gate for gate in self.gates if gate.public]).operator
 
     def __getattr__(self, name):
         """buy, ask, operate, make_sale, sale, lot, order, orders, audit: any gate's."""

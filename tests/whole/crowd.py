@@ -129,6 +129,7 @@ class Crowd:
         self.buyers = [f"buyer-{i}" for i in range(buyers)]
         self.tokens = {}
         self.wishes, self.accepted = [], []
+        self.accepted_at = []  # when each first 202 came, by this machine's monotonic clock
         self.by_order = {}
         self.faults = []
         self.answers = Counter()
@@ -181,6 +182,7 @@ class Crowd:
         if self.by_order.setdefault(wish.order, wish) is not wish:
             self.faults.append(f"P3: order {wish.order} was told for two keys")
         self.accepted.append(wish)
+        self.accepted_at.append(time.monotonic())
 
     async def settle_one(self, public, operator, wish):
         action = self.random.choice(["cancel", "confirm", "refund"])

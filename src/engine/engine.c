@@ -1,6 +1,5 @@
 #include "engine/engine.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 #include "engine/adapters.h"
 #include "base/clock.h"
@@ -21,13 +20,7 @@
 #include "engine/reload.h"
 #include "engine/waiting.h"
 
-enum { LEDGER_LANE_MAX = 4096, FENCED_LANE_MAX = 4096, STOCK_BATCH_MAX = 1024, STOCK_FIGURES = 9 };
-
-/* A field of struct stock_totals, for /metrics. */
-struct stock_figure {
-	struct stock *stock;
-	size_t offset;
-};
+enum { LEDGER_LANE_MAX = 4096, FENCED_LANE_MAX = 4096, STOCK_BATCH_MAX = 1024 };
 
 struct engine {
 	const struct settings *settings;
@@ -62,16 +55,6 @@ struct engine {
 
 /* --- Start --- */
 
-/* One figure of the stock's totals. */
-static double read_total(void *context)
-{
-	const struct stock_figure *figure = context;
-	struct stock_totals totals = {0};
-
-	figure->stock->ops->totals(figure->stock, &totals);
-	return (double)*(const int64_t *)((const char *)&totals + figure->offset);
-}
-
 static double read_held(void *context)
 {
 	return (double)atomic_load_explicit((_Atomic int64_t *)context, memory_order_relaxed);
@@ -79,30 +62,8 @@ static double read_held(void *context)
 
 static void register_metrics(struct engine *engine)
 {
-	static const char units[] = "penstock_stock_units", units_help[] = "Units in the stock, over all its sales.";
-	static const struct {
-		const char *name, *help, *labels;
-		size_t offset;
-	} figures[STOCK_FIGURES] = {
-		{units, units_help, "state=\"available\"", offsetof(struct stock_totals, available)},
-		{units, units_help, "state=\"held\"", offsetof(struct stock_totals, held)},
-		{units, units_help, "state=\"confirmed\"", offsetof(struct stock_totals, confirmed)},
-		{units, units_help, "state=\"withdrawn\"", offsetof(struct stock_totals, withdrawn)},
-		{"penstock_stock_buyers", "Buyers remembered.", NULL, offsetof(struct stock_totals, buyers)},
-		{"penstock_stock_orders", "Orders remembered.", NULL, offsetof(struct stock_totals, orders)},
-		{"penstock_stock_outbox_entries", "Events granted and not yet known to be in the journal.", NULL,
-		 offsetof(struct stock_totals, outbox)},
-		{"penstock_stock_unreadable_entries", "Entries of the stock's outbox that were met and could not be read.", NULL,
-		 offsetof(struct stock_totals, unreadable)},
-		{"penstock_stock_memory_bytes", "Memory of the stock.", NULL, offsetof(struct stock_totals, memory_bytes)},
-	};
-
 	promises_register(&engine->promises, engine->metrics);
-	for (size_t i = 0; i < STOCK_FIGURES; i++) {
-		engine->figures[i] = (struct stock_figure){engine->stock, figures[i].offset};
-		metrics_reader(engine->metrics, "gauge", figures[i].name, figures[i].help, figures[i].labels, read_total,
-			       &engine->figures[i]);
-	}
+	components_register_stock(engine->metrics, engine->stock, engine->figures);
 	if (engine->stock->ops->local) /* of a shared one it is the rebuilder's */
 		metrics_reader(engine->metrics, "gauge", "penstock_rebuild_held_sales",
 			       "Sales that cannot be rebuilt until somebody helps: they stay fenced.", NULL, read_held,

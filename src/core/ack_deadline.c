@@ -2,7 +2,7 @@
 
 #include "base/failpoint.h"
 
-enum epoch_proof epoch_proof_of(enum stock_ack answer)
+enum epoch_proof ack_deadline_proof_of(enum stock_ack answer)
 {
 	switch (answer) {
 	case STOCK_ACK_DONE:

@@ -15,7 +15,7 @@ enum epoch_proof {
 	EPOCH_PROVEN = 1,   /* the stock's answer to the acknowledgement, or the commit of a journal that checks epochs itself */
 	EPOCH_NO_STOCK = 2, /* no stock has the sale: the ledger's epoch has to be read again */
 };
-enum epoch_proof epoch_proof_of(enum stock_ack answer);
+enum epoch_proof ack_deadline_proof_of(enum stock_ack answer);
 
 /*
  * What may be told, at now_ns, of an event whose end in the journal is `end`: JOURNAL_UNKNOWN of what is durable but not proven, or known later than the

@@ -1,7 +1,7 @@
 /*
  * Whose connections a loop has, so that it knows whom to ask to go when there are as many as there may be.
  *
- * Everybody may have as many connections as like to come: a cap that spares an office of a thousand buyers stops nobody who wants the whole shop.
+ * Everybody may have as many connections as like to come: a cap that spares a company of a thousand buyers stops nobody who wants the whole shop.
  * When there is no room, the connection that has been idle longest, of whoever has most, goes first. Whoever has most is counted by site: an IPv4
  * address, or an IPv6 /48, for whoever has one can ask from 65,536 networks; within a /48 by /64, so that one customer of a provider does not
  * pay for another.

@@ -1,6 +1,6 @@
 /*
  * The thread that keeps the stock: holds that run out, what other processes have done to a stock that is shared, and a look at the promises that can be
- * judged from memory. What it finds broken is counted and shouted; it must stay 0. It never touches the ledger, so nothing that the ledger does keeps a
+ * judged from memory. What it finds broken is counted and logged as an error; the count must stay 0. It never touches the ledger, so nothing that the ledger does keeps a
  * hold from running out.
  */
 #pragma once

@@ -234,7 +234,7 @@ static void answer_by_stock(struct journal_worker *worker, size_t count, size_t 
 {
 	worker->settings.stock->ops->acknowledge_wait(worker->settings.stock);
 	for (size_t i = 0; i < durable; i++) {
-		worker->jobs[worker->durable[i]]->proof = epoch_proof_of(worker->answers[i]);
+		worker->jobs[worker->durable[i]]->proof = ack_deadline_proof_of(worker->answers[i]);
 		if (worker->answers[i] != STOCK_ACK_DONE && worker->answers[i] != STOCK_ACK_ALREADY)
 			metrics_add(worker->cells, worker->unproven, 1);
 	}

@@ -15,7 +15,7 @@ struct ledger_workers {
 	struct worker workers[TASK_CLASSES];
 };
 
-const char *task_class_name(enum task_class class)
+const char *ledger_workers_class_name(enum task_class class)
 {
 	static const char *const names[TASK_CLASSES] = {
 		[TASK_BRAKE] = "brake",   [TASK_SETTLE] = "settle", [TASK_CHANGE] = "change",
@@ -65,7 +65,7 @@ int ledger_workers_start(struct ledger_workers *workers)
 	int r = 0;
 
 	for (int i = 0; i < TASK_CLASSES && r == 0; i++) {
-		snprintf(name, sizeof(name), "ledger-%s", task_class_name((enum task_class)i));
+		snprintf(name, sizeof(name), "ledger-%s", ledger_workers_class_name((enum task_class)i));
 		r = thread_start(&workers->workers[i].thread, name, run, &workers->workers[i]);
 	}
 	return r;

@@ -26,7 +26,7 @@ int ledger_workers_start(struct ledger_workers *workers) MUST_CHECK;
 bool ledger_workers_send(struct ledger_workers *workers, enum task_class class, struct blocking_task *task) MUST_CHECK;
 /* Tasks that wait. Any thread. */
 size_t ledger_workers_depth(const struct ledger_workers *workers, enum task_class class);
-const char *task_class_name(enum task_class class);
+const char *ledger_workers_class_name(enum task_class class);
 /* Takes no more tasks, finishes those that were taken, joins. May be repeated. */
 void ledger_workers_stop(struct ledger_workers *workers);
 void ledger_workers_free(struct ledger_workers *workers); /* NULL is fine */

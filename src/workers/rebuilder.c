@@ -39,7 +39,7 @@ struct rebuilder {
 	struct pause rest;
 };
 
-const char *rebuild_phase_name(enum rebuild_phase phase)
+const char *rebuilder_phase_name(enum rebuild_phase phase)
 {
 	static const char *const names[] = {
 		[REBUILD_IDLE] = "idle",

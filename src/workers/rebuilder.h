@@ -35,7 +35,7 @@ enum rebuild_phase {
 	REBUILD_BARRIER = 3,  /* waiting for the journal to take the barriers */
 	REBUILD_LOADING = 4,
 };
-const char *rebuild_phase_name(enum rebuild_phase phase);
+const char *rebuilder_phase_name(enum rebuild_phase phase);
 
 /* Any thread. */
 struct rebuild_progress {

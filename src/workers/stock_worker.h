@@ -6,8 +6,8 @@
  *   refused, found     home
  *   no room there      undone in the stock, then home: overloaded
  *
- * While one batch is on its round trip the next one piles up, so the batch sets its size to the load. A purchase that has waited past the deadline on
- * telling (rule 3) is refused unasked.
+ * While one batch is on its round trip the next one piles up, so the batch sets its size to the load. A purchase that has waited past the acknowledgement
+ * deadline (rule 3) is refused unasked.
  */
 #pragma once
 

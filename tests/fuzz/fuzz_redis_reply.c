@@ -135,7 +135,7 @@ static void call_end(struct stock *stock, bool durable)
 	stock->ops->acknowledge_send(stock, pointers, ITEMS, answers);
 	stock->ops->acknowledge_wait(stock);
 	for (int i = 0; i < ITEMS; i++)
-		(void)epoch_proof_of(answers[i]);
+		(void)ack_deadline_proof_of(answers[i]);
 }
 
 static void call_claim(struct stock *stock)

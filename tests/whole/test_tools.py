@@ -75,6 +75,39 @@ def test_a_static_name_is_nobody_elses(tree):
     assert limits(tree, "names").returncode == 0
 
 
+RULE = """\
+int {thing}_count(const struct {thing} *{thing}, int least)
+{{
+	int sum = 0;
+
+	if (!{thing}->parts)
+		return -1;
+	for (int i = 0; i < {thing}->count; i++) {{
+		const struct part *part = &{thing}->parts[i];
+
+		while (part->next)
+			part = part->next;
+		if (part->weight < least)
+			continue;
+		sum += part->weight * {thing}->factor;
+		{thing}_note(part, "counted");
+	}}
+	if (sum > {thing}->most)
+		sum = {thing}->most;
+	return sum;
+}}
+"""
+
+
+def test_a_rule_that_stands_twice_is_found_under_other_names(tree):
+    assert run(tree / "tools/check-duplicates", cwd=tree).returncode == 0
+    for thing in ("box", "crate"):
+        (tree / f"src/stock/{thing}.c").write_text(RULE.format(thing=thing))
+    told = run(tree / "tools/check-duplicates", cwd=tree)
+    assert told.returncode == 1
+    assert told.stdout.startswith("src/stock/box.c:1-") and "src/stock/crate.c:1-" in told.stdout
+
+
 @pytest.mark.parametrize(
     "message, found",
     [

@@ -19,82 +19,52 @@ static int nothing_to_drain(const struct settings *settings)
 	return CLI_OK;
 }
 
-struct drainer {
-	const struct settings *settings;
-	const struct settings_sources *sources;
-	struct drain_engine *engine;
-};
-
-static int start(void *context, bool (*told)(int64_t wait_ns))
+static int start(void *engine, bool (*told)(int64_t wait_ns))
 {
-	struct drainer *drainer = context;
-	int r = drain_engine_new(&drainer->engine, drainer->settings, NULL);
-
-	return r < 0 ? r : drain_engine_start(drainer->engine, told);
+	return drain_engine_start(engine, told);
 }
 
-static void write_addresses(void *context, char *text, size_t size)
+static void write_addresses(void *engine, char *text, size_t size)
 {
-	snprintf(text, size, "monitor http://127.0.0.1:%u\n", drain_engine_port(((struct drainer *)context)->engine));
+	snprintf(text, size, "monitor http://127.0.0.1:%u\n", drain_engine_port(engine));
 }
 
-static void reload(void *context)
+static void reload(void *engine, const struct settings_sources *sources)
 {
-	struct drainer *drainer = context;
-
-	drain_engine_reload(drainer->engine, drainer->sources);
+	drain_engine_reload(engine, sources);
 }
 
-static bool alive(void *context, int64_t within_ns)
+static bool alive(void *engine, int64_t within_ns)
 {
-	return drain_engine_alive(((struct drainer *)context)->engine, within_ns);
+	return drain_engine_alive(engine, within_ns);
 }
 
-static void end(void *context)
+static void end(void *engine)
 {
-	struct drain_engine *engine = ((struct drainer *)context)->engine;
-
-	if (engine)
-		drain_engine_stop(engine);
+	drain_engine_stop(engine);
 	drain_engine_free(engine);
 }
 
-static int drain(const struct settings *settings, const struct settings_sources *sources, struct process_options *options)
+static int drain(const struct process_call *call)
 {
-	struct drainer drainer = {.settings = settings, .sources = sources};
-	const struct process_service service = {&drainer, start, write_addresses, reload, alive, end};
+	struct process_service service = {NULL, start, write_addresses, reload, alive, end};
+	struct drain_engine *engine;
 	const char *reason;
 
-	if (adapters_check_drain(settings, &reason) < 0)
+	if (!adapters_drained(call->settings))
+		return nothing_to_drain(call->settings);
+	if (adapters_check_drain(call->settings, &reason) < 0)
 		return cli_error(CLI_USAGE, "%s", reason);
-	log_set_level(settings->log.level);
-	log_set_format(settings->log.format);
-	if (*settings_ignored(settings))
-		log_info("settings", "variables of the environment that Kubernetes made are no settings",
-			 LOG_TEXT("ignored", settings_ignored(settings)));
-	options->core_dumps = settings->process.core_dumps == CORE_DUMPS_ON;
-	return process_run(&service, options) < 0 ? CLI_FAILED : CLI_OK;
+	process_set_log(call->settings);
+	if (drain_engine_new(&engine, call->settings, NULL) < 0)
+		return cli_error(CLI_FAILED, "%s", error_text(-ENOMEM));
+	service.context = engine;
+	return process_run(&service, call) < 0 ? CLI_FAILED : CLI_OK;
 }
 
 static int run(struct cli *cli)
 {
-	struct settings_sources sources;
-	struct process_options options = {0};
-	const struct option table[] = {
-		{"ready-file", 0, OPTION_TEXT, &options.ready_file, "PATH", "write the address there once it drains"},
-	};
-	struct settings *settings;
-	int code = cli_options(cli, table, 1, 0, 0);
-
-	if (code != CLI_GO)
-		return code;
-	sources = cli_sources(cli);
-	code = cli_settings(cli, &settings);
-	if (code != CLI_GO)
-		return code;
-	code = adapters_drained(settings) ? drain(settings, &sources, &options) : nothing_to_drain(settings);
-	settings_free(settings);
-	return code;
+	return process_command(cli, "write the address there once it drains", drain);
 }
 
 const struct command command_drain = {

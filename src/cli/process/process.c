@@ -107,7 +107,7 @@ static bool told(int64_t wait_ns)
 	return signal != 0;
 }
 
-static void serve(const struct process_service *service)
+static void serve(const struct process_service *service, const struct settings_sources *sources)
 {
 	const int64_t watchdog_ns = service_watchdog_ns();
 	sigset_t signals;
@@ -123,7 +123,7 @@ static void serve(const struct process_service *service)
 		}
 		if (signal == SIGHUP) {
 			service_notify_reloading();
-			service->reload(service->context);
+			service->reload(service->context, sources);
 			service_notify_ready();
 		}
 		if (watchdog_ns && service->alive(service->context, watchdog_ns))
@@ -160,19 +160,49 @@ static int write_ready_file(const struct process_service *service, const char *p
 	return r;
 }
 
-int process_run(const struct process_service *service, const struct process_options *options)
+int process_run(const struct process_service *service, const struct process_call *call)
 {
-	int r = begin(options->core_dumps);
+	int r = begin(call->settings->process.core_dumps == CORE_DUMPS_ON);
 
 	if (r == 0)
 		r = service->start(service->context, told);
-	if (r == 0 && options->ready_file)
-		r = write_ready_file(service, options->ready_file);
+	if (r == 0 && call->ready_file)
+		r = write_ready_file(service, call->ready_file);
 	if (r == 0)
-		serve(service);
+		serve(service, &call->sources);
 	service->end(service->context);
 	if (r >= 0)
 		log_info("engine", "stopped");
 	log_stop();
 	return r < 0 ? r : 0;
+}
+
+/* --- The command --- */
+
+int process_command(struct cli *cli, const char *what, int (*run)(const struct process_call *call))
+{
+	struct process_call call = {0};
+	const struct option table[] = {{"ready-file", 0, OPTION_TEXT, &call.ready_file, "PATH", what}};
+	struct settings *settings;
+	int code = cli_options(cli, table, 1, 0, 0);
+
+	if (code != CLI_GO)
+		return code;
+	call.sources = cli_sources(cli); /* --config is known now */
+	code = cli_settings(cli, &settings);
+	if (code != CLI_GO)
+		return code;
+	call.settings = settings;
+	code = run(&call);
+	settings_free(settings);
+	return code;
+}
+
+void process_set_log(const struct settings *settings)
+{
+	log_set_level(settings->log.level);
+	log_set_format(settings->log.format);
+	if (*settings_ignored(settings))
+		log_info("settings", "variables of the environment that Kubernetes made are no settings",
+			 LOG_TEXT("ignored", settings_ignored(settings)));
 }

@@ -4,28 +4,34 @@
  */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include "base/error.h"
+#include "cli/cli.h"
 
 struct process_service {
 	void *context;
 	/* Serves from here on. `told` rests at most so long and says whether to stop. 0; positive: it was told to; negative: logged. */
 	int (*start)(void *context, bool (*told)(int64_t wait_ns));
-	void (*addresses)(void *context, char *text, size_t size); /* lines for the ready file */
-	void (*reload)(void *context);                             /* SIGHUP */
-	bool (*alive)(void *context, int64_t within_ns);           /* its loops have all run within that time */
-	void (*end)(void *context);                                /* stops and frees it, whatever start() came to */
+	void (*addresses)(void *context, char *text, size_t size);             /* lines for the ready file */
+	void (*reload)(void *context, const struct settings_sources *sources); /* SIGHUP */
+	bool (*alive)(void *context, int64_t within_ns);                       /* its loops have all run within that time */
+	void (*end)(void *context);                                            /* stops and frees it, whatever start() came to */
 };
 
-struct process_options {
-	bool core_dumps;        /* else a crash leaves nothing of the memory behind: it holds keys */
-	const char *ready_file; /* NULL, or a path: once ready the addresses are written there, whole or not at all */
+/* What such a command was given. */
+struct process_call {
+	const struct settings *settings; /* process.core_dumps: else a crash leaves nothing of the memory behind, which holds keys */
+	struct settings_sources sources; /* for a reload */
+	const char *ready_file;          /* NULL, or a path: once ready the addresses are written there, whole or not at all */
 };
+
+/*
+ * A command that runs a service: reads its options (--ready-file, which `what` explains) and the settings, and calls `run`. The exit code.
+ */
+int process_command(struct cli *cli, const char *what, int (*run)(const struct process_call *call));
+/* The log as the settings have it; and what of the environment is none of them. */
+void process_set_log(const struct settings *settings);
 
 /*
  * Runs it until SIGTERM or SIGINT; a second one ends the process at once. Tells the service manager how it is, and its watchdog that it is
  * alive while it is. SIGUSR1 and SIGUSR2 are ignored. 0 after an orderly stop, or negative: logged.
  */
-int process_run(const struct process_service *service, const struct process_options *options) MUST_CHECK;
+int process_run(const struct process_service *service, const struct process_call *call) MUST_CHECK;

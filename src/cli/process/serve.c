@@ -4,85 +4,51 @@
 #include "engine/adapters.h"
 #include "engine/engine.h"
 
-struct server {
-	const struct settings *settings;
-	const struct settings_sources *sources;
-	struct engine *engine;
-};
-
-static int start(void *context, bool (*told)(int64_t wait_ns))
+static int start(void *engine, bool (*told)(int64_t wait_ns))
 {
-	struct server *server = context;
-	int r = engine_new(&server->engine, server->settings, NULL);
-
-	return r < 0 ? r : engine_start(server->engine, told);
+	return engine_start(engine, told);
 }
 
-static void write_addresses(void *context, char *text, size_t size)
+static void write_addresses(void *engine, char *text, size_t size)
 {
-	const struct engine *engine = ((struct server *)context)->engine;
-
 	snprintf(text, size, "public http://127.0.0.1:%u\noperator http://127.0.0.1:%u\n", engine_public_port(engine),
 		 engine_operator_port(engine));
 }
 
-static void reload(void *context)
+static void reload(void *engine, const struct settings_sources *sources)
 {
-	struct server *server = context;
-
-	engine_reload(server->engine, server->sources);
+	engine_reload(engine, sources);
 }
 
-static bool alive(void *context, int64_t within_ns)
+static bool alive(void *engine, int64_t within_ns)
 {
-	return engine_alive(((struct server *)context)->engine, within_ns);
+	return engine_alive(engine, within_ns);
 }
 
-static void end(void *context)
+static void end(void *engine)
 {
-	struct engine *engine = ((struct server *)context)->engine;
-
-	if (engine)
-		engine_stop(engine);
+	engine_stop(engine);
 	engine_free(engine);
 }
 
-static int serve(const struct settings *settings, const struct settings_sources *sources, struct process_options *options)
+static int serve(const struct process_call *call)
 {
-	struct server server = {.settings = settings, .sources = sources};
-	const struct process_service service = {&server, start, write_addresses, reload, alive, end};
+	struct process_service service = {NULL, start, write_addresses, reload, alive, end};
+	struct engine *engine;
 	const char *reason;
 
-	if (adapters_check(settings, &reason) < 0)
+	process_set_log(call->settings);
+	if (adapters_check(call->settings, &reason) < 0)
 		return cli_error(CLI_USAGE, "%s", reason);
-	options->core_dumps = settings->process.core_dumps == CORE_DUMPS_ON;
-	return process_run(&service, options) < 0 ? CLI_FAILED : CLI_OK;
+	if (engine_new(&engine, call->settings, NULL) < 0)
+		return cli_error(CLI_FAILED, "%s", error_text(-ENOMEM));
+	service.context = engine;
+	return process_run(&service, call) < 0 ? CLI_FAILED : CLI_OK;
 }
 
 static int run(struct cli *cli)
 {
-	struct settings_sources sources;
-	struct process_options options = {0};
-	const struct option table[] = {
-		{"ready-file", 0, OPTION_TEXT, &options.ready_file, "PATH", "write the addresses there once the server is ready"},
-	};
-	struct settings *settings;
-	int code = cli_options(cli, table, 1, 0, 0);
-
-	if (code != CLI_GO)
-		return code;
-	sources = cli_sources(cli); /* --config is known now */
-	code = cli_settings(cli, &settings);
-	if (code != CLI_GO)
-		return code;
-	log_set_level(settings->log.level);
-	log_set_format(settings->log.format);
-	if (*settings_ignored(settings))
-		log_info("settings", "variables of the environment that Kubernetes made are no settings",
-			 LOG_TEXT("ignored", settings_ignored(settings)));
-	code = serve(settings, &sources, &options);
-	settings_free(settings);
-	return code;
+	return process_command(cli, "write the addresses there once the server is ready", serve);
 }
 
 const struct command command_serve = {

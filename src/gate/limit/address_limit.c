@@ -2,13 +2,12 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
-#include "base/lock.h"
 #include "base/random.h"
 #include "base/siphash.h"
+#include "gate/limit/bucket_locks.h"
 
 enum {
 	WAYS = 8,
-	LOCKS = 64,
 };
 
 /* One address: the times of its last `requests` passed requests, as a ring. Variable size: entry_size. */
@@ -27,7 +26,7 @@ struct address_limit {
 	_Atomic int64_t full_until_ms; /* nobody's ring is full longer than this */
 	size_t entry_size;
 	char *entries;
-	struct lock locks[LOCKS]; /* each guards the buckets whose number is its own modulo LOCKS; held for one look at one bucket */
+	struct bucket_locks locks;
 };
 
 int address_limit_new(struct address_limit **out, uint32_t requests, uint32_t seconds, enum address_limit_size size)
@@ -48,8 +47,7 @@ int address_limit_new(struct address_limit **out, uint32_t requests, uint32_t se
 		free(limit);
 		return error_origin(-ENOMEM);
 	}
-	for (int i = 0; i < LOCKS; i++)
-		lock_init(&limit->locks[i]);
+	bucket_locks_init(&limit->locks);
 	*out = limit;
 	return 0;
 }
@@ -58,8 +56,7 @@ void address_limit_free(struct address_limit *limit)
 {
 	if (!limit)
 		return;
-	for (int i = 0; i < LOCKS; i++)
-		lock_deinit(&limit->locks[i]);
+	bucket_locks_deinit(&limit->locks);
 	free(limit->entries);
 	free(limit);
 }
@@ -76,7 +73,7 @@ static struct place enter(struct address_limit *limit, const struct address *cli
 	struct place place = {.key = address_client_key(client)};
 
 	place.bucket = siphash64(&limit->key, place.key.bytes, sizeof(place.key.bytes)) % limit->buckets;
-	place.lock = &limit->locks[place.bucket % LOCKS];
+	place.lock = bucket_locks_of(&limit->locks, place.bucket);
 	lock_take(place.lock);
 	return place;
 }

@@ -2,15 +2,14 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include "base/lock.h"
 #include "base/random.h"
 #include "base/siphash.h"
+#include "gate/limit/bucket_locks.h"
 #include "model/limits.h"
 
 enum {
 	WAYS = 8,
 	BUCKETS = 16384, /* 131,072 buyers: 4 MiB, touched as buyers are refused */
-	LOCKS = 64,
 };
 
 struct entry {
@@ -23,7 +22,7 @@ struct attempt_limit {
 	struct siphash_key key;
 	uint32_t times;
 	struct entry *entries;
-	struct lock locks[LOCKS]; /* each guards the buckets whose number is its own modulo LOCKS; held for one look at one bucket */
+	struct bucket_locks locks;
 };
 
 int attempt_limit_new(struct attempt_limit **out, uint32_t times)
@@ -40,8 +39,7 @@ int attempt_limit_new(struct attempt_limit **out, uint32_t times)
 		free(limit);
 		return error_origin(-ENOMEM);
 	}
-	for (int i = 0; i < LOCKS; i++)
-		lock_init(&limit->locks[i]);
+	bucket_locks_init(&limit->locks);
 	*out = limit;
 	return 0;
 }
@@ -50,8 +48,7 @@ void attempt_limit_free(struct attempt_limit *limit)
 {
 	if (!limit)
 		return;
-	for (int i = 0; i < LOCKS; i++)
-		lock_deinit(&limit->locks[i]);
+	bucket_locks_deinit(&limit->locks);
 	free(limit->entries);
 	free(limit);
 }
@@ -86,7 +83,7 @@ static struct entry *find(struct attempt_limit *limit, struct hash128 name, stru
 
 static struct lock *lock_of(struct attempt_limit *limit, struct hash128 name)
 {
-	return &limit->locks[name.low % BUCKETS % LOCKS];
+	return bucket_locks_of(&limit->locks, name.low % BUCKETS);
 }
 
 static void turn(struct entry *entry, int64_t window_ms, int64_t now_ms)

@@ -72,7 +72,7 @@ static void rebuild_component(const struct gate *gate, struct buffer *out)
 		return;
 	progress = rebuilder_progress(gate->settings.rebuilder);
 	health_begin_component(out, "rebuild", "UP");
-	render_text_member(out, "phase", slice_of(rebuild_phase_name((enum rebuild_phase)atomic_load(&progress->phase))));
+	render_text_member(out, "phase", slice_of(rebuilder_phase_name((enum rebuild_phase)atomic_load(&progress->phase))));
 	render_int_member(out, "sales", atomic_load(&progress->sales));
 	render_int_member(out, "held", atomic_load(&progress->held));
 	render_int_member(out, "rebuilt", atomic_load(&progress->rebuilt_total));

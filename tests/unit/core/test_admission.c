@@ -609,7 +609,7 @@ static void test_success_is_told_only_where_the_epoch_is_proven(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		enum epoch_proof proof = epoch_proof_of(cases[i].answer);
+		enum epoch_proof proof = ack_deadline_proof_of(cases[i].answer);
 
 		assert_int_equal(finish(JOURNAL_DURABLE, proof, 5000), cases[i].verdict);
 		assert_int_equal(finish(JOURNAL_REFUSED, proof, 5000), VERDICT_JOURNAL_UNAVAILABLE);

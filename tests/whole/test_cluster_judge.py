@@ -108,8 +108,9 @@ def answers_of_the_broker_are_lost(scene):
         scene.brokers.set_proxies("drop")
         wait_until(lambda: trouble() > before + 5, 60, "what is not known")
         scene.brokers.set_proxies("cut")
+        lost = scene.lost()
         scene.brokers.set_proxies("pass")
-        return scene.lost()
+        return lost
 
     scene.shop(0.1, lambda: wait_until(a_purchase_was_lost, 120, "a purchase whose acknowledgement was lost"), after=1)
 

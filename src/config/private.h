@@ -29,7 +29,7 @@ struct setting {
 };
 
 extern const struct setting settings_table[];
-enum { SETTINGS_MAX = 48, SETTING_NAME_MAX = 64 };
+enum { SETTINGS_MAX = 64, SETTING_NAME_MAX = 64 };
 size_t settings_count(void);
 
 /* Where a value in force came from. */

@@ -38,6 +38,8 @@ struct settings {
 		struct settings_rate address_rate;     /* gate.address_rate     off */
 		int64_t connections_max;               /* gate.connections_max  10000 */
 		struct network_list trusted_proxies;   /* gate.trusted_proxies  (none) */
+		int64_t header_bytes_max;              /* gate.header_bytes_max   16384: of one request's line and headers */
+		int64_t header_fields_max;             /* gate.header_fields_max  100 */
 		int64_t header_timeout_ns;             /* gate.header_timeout   10s */
 		int64_t body_timeout_ns;               /* gate.body_timeout     10s */
 		int64_t idle_timeout_ns;               /* gate.idle_timeout     75s */

@@ -114,7 +114,7 @@ static void handle_request(struct http_handler *handler, struct http_exchange *e
 {
 	struct gate_thread *thread = (struct gate_thread *)handler;
 	struct gate_request request = {.thread = thread, .exchange = exchange, .http = http_exchange_request(exchange)};
-	char allow[HTTP_ALLOW_SIZE], path[HTTP_HEAD_MAX]; /* the parameters lie in it */
+	char allow[HTTP_ALLOW_SIZE], path[HTTP_PATH_MAX]; /* the parameters lie in it */
 	struct http_match match = {0};
 	const struct route *route;
 	int outcome;

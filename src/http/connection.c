@@ -394,7 +394,7 @@ void connection_break_off(struct connection *connection, enum http_fault fault)
 	size_t used;
 
 	/* For what is known of it: a HEAD request gets no body. */
-	(void)http_read(connection->in, connection->in_size, &loop->request, &used, &ignored);
+	(void)http_read(connection->in, connection->in_size, &loop->settings.bounds, &loop->request, &used, &ignored);
 	loop->serving = connection;
 	serve_fault(connection, fault);
 	loop->serving = NULL;

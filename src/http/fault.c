@@ -11,7 +11,7 @@ static const struct http_fault_info faults[HTTP_FAULT_COUNT] = {
 	[HTTP_FAULT_HEADER] = {400, "malformed-request",
 			       "A header line is not a name, a colon and a value without control characters, ended by CR LF."},
 	[HTTP_FAULT_HEADERS_TOO_LARGE] = {431, "headers-too-large",
-					  "The request line and headers together take at most 8192 bytes, in at most 64 headers."},
+					  "The request line and headers together are more bytes, or more headers, than are taken here."},
 	[HTTP_FAULT_HOST] = {400, "malformed-request", "There must be exactly one Host header with a valid host."},
 	[HTTP_FAULT_REPEATED_HEADER] = {400, "malformed-request", "A header that may be given once was given twice."},
 	[HTTP_FAULT_CONTENT_LENGTH] = {400, "malformed-request",
@@ -25,7 +25,7 @@ static const struct http_fault_info faults[HTTP_FAULT_COUNT] = {
 	[HTTP_FAULT_STOPPING] = {503, "shutting-down", "The server stops, and the request had not arrived whole: nothing was done."},
 };
 
-_Static_assert(HTTP_HEAD_MAX == 8192 && HTTP_HEADERS_MAX == 64 && HTTP_BODY_MAX == 16384, "the texts above name the limits");
+_Static_assert(HTTP_BODY_MAX == 16384, "the text above names the limit");
 
 const struct http_fault_info *http_fault_info(enum http_fault fault)
 {

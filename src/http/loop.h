@@ -85,6 +85,7 @@ struct http_loop_settings {
 	struct http_handler *handler; /* borrowed */
 	struct http_quota *quota;     /* borrowed */
 	struct http_limits limits;
+	struct http_bounds bounds;
 	const struct network_list *proxies; /* who may send PROXY headers; borrowed */
 	struct slice refusal;   /* a whole response (status line to body) for a connection beyond quota and reserve; borrowed */
 	struct http_wire *wire; /* NULL, or where its connections come from in place of sockets (http/wire.h); borrowed */

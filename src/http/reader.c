@@ -1,5 +1,5 @@
 /*
- * One pass from left to right, each byte looked at once. A cursor runs over the bytes that are there, never past HTTP_HEAD_MAX; where it would
+ * One pass from left to right, each byte looked at once. A cursor runs over the bytes that are there, never past the bounds' head_bytes; where it would
  * have to read beyond them the answer is MORE, or "too large" where the limit is the reason. So a beginning of a request can only give
  * MORE, BODY or the very fault that the whole would give, and the reader needs no memory of what it saw before.
  *
@@ -61,7 +61,8 @@ static bool is(char c, unsigned class)
 }
 
 struct reading {
-	const char *start, *place, *end; /* end: of what is there, at most HTTP_HEAD_MAX from the start */
+	const char *start, *place, *end; /* end: of what is there, at most bounds->head_bytes from the start */
+	const struct http_bounds *bounds;
 	struct http_request *request;
 	enum http_fault fault;
 	/* Headers that only the reader looks at. */
@@ -80,7 +81,7 @@ static int refuse(struct reading *r, enum http_fault fault)
 
 static int need_more(struct reading *r)
 {
-	return r->end - r->start >= HTTP_HEAD_MAX ? refuse(r, HTTP_FAULT_HEADERS_TOO_LARGE) : HTTP_READ_MORE;
+	return (size_t)(r->end - r->start) >= r->bounds->head_bytes ? refuse(r, HTTP_FAULT_HEADERS_TOO_LARGE) : HTTP_READ_MORE;
 }
 
 /*
@@ -367,7 +368,7 @@ static int read_header(struct reading *r)
 	enum http_fault fault;
 	int step;
 
-	if (r->request->header_count == HTTP_HEADERS_MAX)
+	if (r->request->header_count == r->bounds->header_fields)
 		return refuse(r, HTTP_FAULT_HEADERS_TOO_LARGE);
 	while (r->place < r->end && is(*r->place, TOKEN))
 		r->place++;
@@ -444,7 +445,7 @@ static enum http_fault judge_head(struct reading *r, size_t *length)
 
 static void clear(struct http_request *request)
 {
-	/* Not the headers: they are two KiB, and header_count says how many mean anything. */
+	/* Not the headers: they are many, and header_count says how many mean anything. */
 	request->method = HTTP_OTHER;
 	request->method_name = request->path = request->query = request->body = SLICE_NULL;
 	memset(request->known, 0, sizeof(request->known));
@@ -453,17 +454,20 @@ static void clear(struct http_request *request)
 	request->has_length = request->keep_alive = request->expect_continue = false;
 }
 
-enum http_read_outcome http_read(const char *data, size_t size, struct http_request *request, size_t *used, enum http_fault *fault)
+enum http_read_outcome http_read(const char *data, size_t size, const struct http_bounds *bounds, struct http_request *request,
+				 size_t *used, enum http_fault *fault)
 {
 	struct reading r = {
 		.start = data,
 		.place = data,
-		.end = data + (size < HTTP_HEAD_MAX ? size : HTTP_HEAD_MAX),
+		.end = data + (size < bounds->head_bytes ? size : bounds->head_bytes),
+		.bounds = bounds,
 		.request = request,
 	};
 	size_t length;
 	int step;
 
+	ASSERT(bounds->head_bytes <= HTTP_HEAD_MAX && bounds->header_fields <= HTTP_HEADERS_MAX);
 	*used = 0;
 	*fault = HTTP_FAULT_NONE;
 	clear(request);

@@ -46,4 +46,5 @@ enum http_read_outcome {
  * same result however they arrived, and a beginning of them gives that result, MORE or BODY. Refused at the first byte that is wrong; what
  * takes the whole head to know (Host, Content-Length, ...) is refused at its end. After a fault the request holds what was read so far.
  */
-enum http_read_outcome http_read(const char *data, size_t size, struct http_request *request, size_t *used, enum http_fault *fault);
+enum http_read_outcome http_read(const char *data, size_t size, const struct http_bounds *bounds, struct http_request *request,
+				 size_t *used, enum http_fault *fault);

@@ -8,9 +8,14 @@ enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PATCH, HTTP_PUT, HTTP_DE
 const char *http_method_name(enum http_method method);
 
 enum {
-	HTTP_HEAD_MAX = 8192,  /* bytes of request line and headers */
-	HTTP_BODY_MAX = 16384, /* bytes */
-	HTTP_HEADERS_MAX = 64,
+	HTTP_HEAD_MAX = 65536,  /* bytes of request line and headers that http_bounds can allow */
+	HTTP_HEADERS_MAX = 256, /* and fields */
+	HTTP_BODY_MAX = 16384,  /* bytes */
+};
+
+/* What is taken of one request's line and headers. */
+struct http_bounds {
+	uint32_t head_bytes, header_fields;
 };
 
 struct http_header {
@@ -54,8 +59,9 @@ struct slice http_request_next_header(const struct http_request *request, struct
  */
 /*
  * The path with letters, digits, "-", ".", "_" and "~" in place of their percent-encodings, which mean the same (RFC 3986, section 6.2.2.2): itself where
- * there is none, else in `text`. Empty: it does not fit.
+ * there is none, else in `text`. Empty: it does not fit (HTTP_PATH_MAX is more than any path that means something).
  */
+enum { HTTP_PATH_MAX = 2048 };
 struct slice http_path_normal(struct slice path, char *text, size_t size);
 int http_request_query(const struct http_request *request, struct slice name, char *text, size_t size);
 /*

@@ -1,7 +1,7 @@
 /*
  * How a connection is read. A request that arrives whole, which is nearly every one, is read into the loop's buffer, handed over from
  * there and answered from there: one recv(), one send(), no copy, no memory. Only a part of a request, or what waits behind a deferred one,
- * is copied to memory of the connection's own, at most HTTP_HEAD_MAX + HTTP_BODY_MAX and one read (16 KiB); an idle connection has none.
+ * is copied to memory of the connection's own, at most what a head may have (http_bounds), HTTP_BODY_MAX and one read (16 KiB); an idle connection has none.
  *
  * While an exchange is deferred, or output waits for the client, nothing is read, so the kernel's window holds the client back.
  */
@@ -92,7 +92,7 @@ static size_t serve_one(struct connection *connection, const char *data, size_t 
 	enum http_fault fault;
 	size_t used;
 
-	switch (http_read(data, size, request, &used, &fault)) {
+	switch (http_read(data, size, &connection->loop->settings.bounds, request, &used, &fault)) {
 	case HTTP_READ_WHOLE:
 		hand_over(connection);
 		return used;
@@ -197,6 +197,7 @@ static void read_shared(struct connection *connection)
 static void read_own(struct connection *connection)
 {
 	enum { STEP = 1024 };
+	const struct http_bounds *bounds = &connection->loop->settings.bounds;
 	size_t need = connection->in_need > connection->in_size ? connection->in_need : connection->in_size + STEP;
 	size_t size;
 	bool line;
@@ -206,10 +207,10 @@ static void read_own(struct connection *connection)
 	size = serve_receive(connection, connection->in + connection->in_size, connection->in_capacity - connection->in_size);
 	if (size == 0)
 		return;
-	/* A part of a line decides nothing: looking only where a line ended keeps a head that drips in from costing its square. */
-	line = memchr(connection->in + connection->in_size, '\n', size) != NULL;
+	/* A part of a line decides nothing, unless it is too long: looking only where a line ended keeps a head that drips in from costing its square. */
+	line = memchr(connection->in + connection->in_size, '\n', size) != NULL || connection->in_size + size >= bounds->head_bytes;
 	connection->in_size += size;
-	if (connection->in_need > 0 ? connection->in_size >= connection->in_need : line || connection->in_size >= HTTP_HEAD_MAX)
+	if (connection->in_need > 0 ? connection->in_size >= connection->in_need : line)
 		connection->starved = false;
 	else if (connection->phase == PHASE_PROXY)
 		connection->starved = false;

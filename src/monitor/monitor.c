@@ -9,7 +9,13 @@
 #include "http/loop.h"
 #include "http/router.h"
 
-enum { CONNECTIONS_MAX = 64, BODY_MAX = 8 << 20, ALLOW_LINE_SIZE = HTTP_ALLOW_SIZE + 16 };
+enum {
+	CONNECTIONS_MAX = 64,
+	BODY_MAX = 8 << 20,
+	ALLOW_LINE_SIZE = HTTP_ALLOW_SIZE + 16,
+	HEAD_BYTES_MAX = 8192,
+	HEADER_FIELDS_MAX = 64
+};
 static const int64_t PATIENCE_NS = 10000000000; /* for a request, and for taking an answer */
 static const int64_t LOOK_NS = 1000000000;
 static const int64_t IDLE_NS = 75000000000; /* longer than a scraper's usual minute between two requests */
@@ -131,7 +137,7 @@ static void handle_request(struct http_handler *handler, struct http_exchange *e
 {
 	struct monitor *monitor = (struct monitor *)handler;
 	const struct http_request *request = http_exchange_request(exchange);
-	char allow[HTTP_ALLOW_SIZE], line[ALLOW_LINE_SIZE], path[HTTP_HEAD_MAX];
+	char allow[HTTP_ALLOW_SIZE], line[ALLOW_LINE_SIZE], path[HTTP_PATH_MAX];
 	struct answer answer = plain;
 	struct http_match match;
 
@@ -242,6 +248,7 @@ int monitor_new(struct monitor **out, const struct listen_list *places, const st
 			.handler = &monitor->handler,
 			.quota = &monitor->quota,
 			.limits = {.header_ns = PATIENCE_NS, .body_ns = PATIENCE_NS, .idle_ns = IDLE_NS, .write_ns = PATIENCE_NS},
+			.bounds = {HEAD_BYTES_MAX, HEADER_FIELDS_MAX},
 			.refusal = SLICE("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n"
 					 "Content-Length: 0\r\n\r\n"),
 		});

@@ -11,6 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static const struct http_bounds bounds = {8192, 64};
 static struct http_request request, other;
 
 static void assert_within(struct slice slice, const char *data, size_t size)
@@ -27,7 +28,7 @@ static void check_request(const char *data, size_t size)
 	assert_within(request.path, data, size);
 	assert_within(request.query, data, size);
 	assert_within(request.body, data, size);
-	ASSERT(request.header_count <= HTTP_HEADERS_MAX);
+	ASSERT(request.header_count <= bounds.header_fields);
 	for (size_t i = 0; i < request.header_count; i++) {
 		struct slice name = request.headers[i].name, value = request.headers[i].value;
 
@@ -49,7 +50,7 @@ static void check_beginning(const char *data, size_t size, enum http_read_outcom
 	enum http_read_outcome outcome;
 
 	memcpy(copy, data, size);
-	outcome = http_read(copy, size, &other, &used, &fault);
+	outcome = http_read(copy, size, &bounds, &other, &used, &fault);
 	if (outcome == HTTP_READ_FAULT)
 		ASSERT(whole == HTTP_READ_FAULT && fault == whole_fault);
 	else if (outcome == HTTP_READ_WHOLE)
@@ -74,14 +75,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	struct address source = {{0}};
 	enum http_fault fault;
 	size_t used;
-	enum http_read_outcome outcome = http_read(data, size, &request, &used, &fault);
+	enum http_read_outcome outcome = http_read(data, size, &bounds, &request, &used, &fault);
 
 	check_request(data, size);
 	ASSERT((outcome == HTTP_READ_FAULT) == (fault != HTTP_FAULT_NONE));
 	ASSERT(fault < HTTP_FAULT_COUNT);
 	if (outcome == HTTP_READ_WHOLE) {
 		ASSERT(used <= size);
-		ASSERT(used <= HTTP_HEAD_MAX + HTTP_BODY_MAX);
+		ASSERT(used <= bounds.head_bytes + HTTP_BODY_MAX);
 		check_query();
 	} else if (outcome == HTTP_READ_BODY) {
 		ASSERT(used > size);

@@ -26,7 +26,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { TEXT_MAX = HTTP_HEAD_MAX + HTTP_BODY_MAX };
+enum { HEAD_BYTES = 8192, HEADER_FIELDS = 64, TEXT_MAX = HEAD_BYTES + HTTP_BODY_MAX };
 
 struct text {
 	char data[TEXT_MAX];
@@ -35,7 +35,7 @@ struct text {
 
 /* What llhttp saw. */
 static struct {
-	struct text url, body, names[HTTP_HEADERS_MAX + 1], values[HTTP_HEADERS_MAX + 1];
+	struct text url, body, names[HEADER_FIELDS + 1], values[HEADER_FIELDS + 1];
 	size_t headers;
 	bool in_value, complete, keep_alive;
 } seen;
@@ -60,7 +60,7 @@ static int on_field(llhttp_t *parser, const char *data, size_t size)
 	if (seen.in_value) {
 		seen.in_value = false;
 		seen.headers++;
-		ASSERT(seen.headers <= HTTP_HEADERS_MAX);
+		ASSERT(seen.headers <= HEADER_FIELDS);
 		seen.names[seen.headers].size = seen.values[seen.headers].size = 0;
 	}
 	return append(&seen.names[seen.headers], data, size);
@@ -151,6 +151,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		.on_body = on_body,
 		.on_message_complete = on_complete,
 	};
+	static const struct http_bounds bounds = {HEAD_BYTES, HEADER_FIELDS};
 	static struct http_request request;
 	const char *data = (const char *)bytes;
 	enum http_fault fault;
@@ -158,7 +159,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	llhttp_t parser;
 	llhttp_errno_t error;
 
-	if (http_read(data, size, &request, &used, &fault) != HTTP_READ_WHOLE)
+	if (http_read(data, size, &bounds, &request, &used, &fault) != HTTP_READ_WHOLE)
 		return 0;
 	seen.url.size = seen.body.size = seen.names[0].size = seen.values[0].size = 0;
 	seen.headers = 0;

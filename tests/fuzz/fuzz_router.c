@@ -31,12 +31,12 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char allow[HTTP_ALLOW_SIZE], normal[HTTP_HEAD_MAX];
+	char allow[HTTP_ALLOW_SIZE], normal[HTTP_PATH_MAX];
 	struct http_match match = {0};
 	struct slice path;
 
 	/* The reader hands over what begins with a slash. */
-	if (size < 2 || size > HTTP_HEAD_MAX || data[1] != '/')
+	if (size < 2 || size > HTTP_PATH_MAX || data[1] != '/')
 		return 0;
 	path = http_path_normal((struct slice){(const char *)data + 1, size - 1}, normal, sizeof(normal));
 	ASSERT(path.size > 0 && path.size < size);

@@ -185,15 +185,32 @@ def test_a_body_as_large_as_may_be(server, wire):
 
 
 def test_headers_that_are_too_large(server):
-    refused(server, b"GET /livez HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 8192, 431, "headers-too-large")
-    refused(server, b"GET /" + b"a" * 8192, 431, "headers-too-large")
-    refused(server, b"GET /livez HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 64 + b"\r\n", 431, "headers-too-large")
+    refused(server, b"GET /livez HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 16384, 431, "headers-too-large")
+    refused(server, b"GET /" + b"a" * 16384, 431, "headers-too-large")
+    refused(server, b"GET /livez HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 100 + b"\r\n", 431, "headers-too-large")
 
 
 def test_headers_as_large_as_may_be(wire):
     start = b"GET /livez HTTP/1.1\r\nHost: x\r\nX: "
-    assert wire.ask(start + b"a" * (8192 - len(start) - 4) + b"\r\n\r\n").status == 200
-    assert wire.ask(b"GET /livez HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 63 + b"\r\n").status == 200
+    assert wire.ask(start + b"a" * (16384 - len(start) - 4) + b"\r\n\r\n").status == 200
+    assert wire.ask(b"GET /livez HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 99 + b"\r\n").status == 200
+
+
+def test_a_shop_with_many_cookies_is_served(wire):
+    """As a proxy that speaks HTTP/2 with the browser hands them on: a header for each."""
+    crumbs = b"".join(b"Cookie: shop-preference-%02d=%s\r\n" % (i, b"x" * 120) for i in range(80))
+    assert len(crumbs) > 10000
+    assert wire.ask(purchase("cookies").replace(b"Host: x\r\n", b"Host: x\r\n" + crumbs)).status == 202
+
+
+def test_the_bounds_of_a_head_are_settings(serve):
+    server = serve({"gate.header_bytes_max": 40000, "gate.header_fields_max": 20})
+    start = b"GET /livez HTTP/1.1\r\nHost: x\r\nX: "
+    with Wire(server.public) as wire:
+        assert wire.ask(start + b"a" * (40000 - len(start) - 4) + b"\r\n\r\n").status == 200
+        assert wire.ask(b"GET /livez HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 19 + b"\r\n").status == 200
+    refused(server, start + b"a" * (40000 - len(start) - 3) + b"\r\n\r\n", 431, "headers-too-large")
+    refused(server, b"GET /livez HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 20 + b"\r\n", 431, "headers-too-large")
 
 
 @pytest.mark.parametrize("expectation", ["200-ok", "100-continue, more", ""])

@@ -10,6 +10,7 @@
 static struct http_request request;
 static size_t used;
 static enum http_fault fault;
+static const struct http_bounds *bounds = &(struct http_bounds){8192, 64};
 
 /* In memory of exactly its size, so that a sanitizer sees a byte read beyond it. */
 static enum http_read_outcome read_exactly(const char *data, size_t size)
@@ -21,7 +22,7 @@ static enum http_read_outcome read_exactly(const char *data, size_t size)
 	memcpy(copy, data, size);
 	free(kept);
 	kept = copy;
-	return http_read(copy, size, &request, &used, &fault);
+	return http_read(copy, size, bounds, &request, &used, &fault);
 }
 
 static void assert_slice(struct slice slice, const char *text)
@@ -506,21 +507,20 @@ static size_t make_head(char *text, size_t size)
 	return size;
 }
 
-static void test_a_head_has_a_limit(void **state)
+static void check_head_limit(size_t max)
 {
 	static char text[HTTP_HEAD_MAX * 2];
 
-	(void)state;
-	assert_int_equal(read_exactly(text, make_head(text, HTTP_HEAD_MAX)), HTTP_READ_WHOLE);
-	make_head(text, HTTP_HEAD_MAX + 1);
-	assert_int_equal(read_exactly(text, HTTP_HEAD_MAX - 1), HTTP_READ_MORE);
-	for (size_t size = HTTP_HEAD_MAX; size < HTTP_HEAD_MAX + 2; size++) {
+	assert_int_equal(read_exactly(text, make_head(text, max)), HTTP_READ_WHOLE);
+	make_head(text, max + 1);
+	assert_int_equal(read_exactly(text, max - 1), HTTP_READ_MORE);
+	for (size_t size = max; size < max + 2; size++) {
 		assert_int_equal(read_exactly(text, size), HTTP_READ_FAULT);
 		assert_int_equal(fault, HTTP_FAULT_HEADERS_TOO_LARGE);
 	}
 	/* However the bytes are spread. */
 	memset(text, 'G', sizeof(text));
-	assert_int_equal(read_exactly(text, HTTP_HEAD_MAX - 1), HTTP_READ_MORE);
+	assert_int_equal(read_exactly(text, max - 1), HTTP_READ_MORE);
 	assert_int_equal(read_exactly(text, sizeof(text)), HTTP_READ_FAULT);
 	assert_int_equal(fault, HTTP_FAULT_HEADERS_TOO_LARGE);
 	memcpy(text, "GET /", 5);
@@ -528,19 +528,32 @@ static void test_a_head_has_a_limit(void **state)
 	assert_int_equal(fault, HTTP_FAULT_HEADERS_TOO_LARGE);
 }
 
-static void test_headers_have_a_limit(void **state)
+static void check_fields_limit(uint32_t max)
 {
-	char text[2048];
+	char text[8192];
 	size_t size = (size_t)sprintf(text, "GET / HTTP/1.1\r\nHost: a\r\n");
 
-	(void)state;
-	for (int i = 1; i < HTTP_HEADERS_MAX; i++)
-		size += (size_t)sprintf(text + size, "A%d: b\r\n", i);
+	for (uint32_t i = 1; i < max; i++)
+		size += (size_t)sprintf(text + size, "A%u: b\r\n", i);
 	strcpy(text + size, "\r\n");
 	take_whole(text);
-	assert_int_equal(request.header_count, HTTP_HEADERS_MAX);
+	assert_int_equal(request.header_count, max);
 	strcpy(text + size, "Z: b\r\n\r\n");
 	refuse(text, HTTP_FAULT_HEADERS_TOO_LARGE);
+}
+
+static void test_the_bounds_of_a_head_are_those_that_were_set(void **state)
+{
+	static const struct http_bounds set[] = {{1024, 16}, {8192, 64}, {16384, 100}, {HTTP_HEAD_MAX, HTTP_HEADERS_MAX}};
+	const struct http_bounds *standard = bounds;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(set) / sizeof(set[0]); i++) {
+		bounds = &set[i];
+		check_head_limit(bounds->head_bytes);
+		check_fields_limit(bounds->header_fields);
+	}
+	bounds = standard;
 }
 
 static void test_every_fault_has_a_status_and_a_code(void **state)
@@ -657,8 +670,7 @@ int main(void)
 		cmocka_unit_test(test_transfer_codings_are_refused),
 		cmocka_unit_test(test_connection_options_say_whether_to_go_on),
 		cmocka_unit_test(test_only_100_continue_can_be_expected),
-		cmocka_unit_test(test_a_head_has_a_limit),
-		cmocka_unit_test(test_headers_have_a_limit),
+		cmocka_unit_test(test_the_bounds_of_a_head_are_those_that_were_set),
 		cmocka_unit_test(test_every_fault_has_a_status_and_a_code),
 		cmocka_unit_test(test_query_values_are_found_and_decoded),
 		cmocka_unit_test(test_query_parameters_are_walked_in_order),

@@ -100,7 +100,7 @@ static void run(void *argument)
 
 static int begin(void **state)
 {
-	struct http_loop_settings settings = {.handler = &bench.handler, .quota = &bench.quota};
+	struct http_loop_settings settings = {.handler = &bench.handler, .quota = &bench.quota, .bounds = {8192, 64}};
 
 	(void)state;
 	memset(&bench, 0, sizeof(bench));

@@ -54,9 +54,11 @@ static enum verdict screen_phase(const struct sale *sale, int64_t now_ms)
 }
 
 /* To be asked before what it is about is read: a refresh in between would make what was read look younger than it is. */
-static bool is_fresh(struct stock *stock, uint32_t sale)
+static bool is_fresh(const struct admission *admission, uint32_t sale)
 {
-	return stock->ops->local || clock_mono_ns() - stock->ops->known_ns(stock, sale) < ADMISSION_FRESH_NS;
+	struct stock *stock = admission->stock;
+
+	return !admission->shared || clock_mono_ns() - stock->ops->known_ns(stock, sale) < ADMISSION_FRESH_NS;
 }
 
 enum verdict admission_screen(const struct admission *admission, struct sale_entry *entry, uint32_t lot, uint32_t quantity,
@@ -73,7 +75,7 @@ enum verdict admission_screen(const struct admission *admission, struct sale_ent
 	latched = atomic_load_explicit(&entry->latches[lot].word, memory_order_acquire);
 	if (latched == 0 || quantity < latch_quantity(latched))
 		return VERDICT_NONE;
-	fresh = is_fresh(stock, entry->sale->number);
+	fresh = is_fresh(admission, entry->sale->number);
 	version = stock->ops->version(stock, entry->sale->number, lot);
 	if (version == 0 || latch_version(latch_word(version, false, 0)) != latch_version(latched))
 		return VERDICT_NONE;
@@ -90,7 +92,7 @@ bool admission_may_replay(enum verdict refusal)
 bool admission_may_have_order(const struct admission *admission, uint32_t sale, struct slice buyer, struct admission_view *view)
 {
 	struct stock *stock = admission->stock;
-	bool fresh = is_fresh(stock, sale);
+	bool fresh = is_fresh(admission, sale);
 
 	if (stock->ops->may_have_order(stock, sale, buyer))
 		return true;
@@ -113,6 +115,23 @@ void admission_asked(struct sale_latch *latch)
 	ASSERT(before > 0);
 }
 
+void admission_keep(struct purchase *purchase)
+{
+	sale_entry_ref(purchase->entry);
+	purchase->kept = true;
+}
+
+void admission_let_go(struct purchase *purchase)
+{
+	if (purchase->asks)
+		admission_asked(&purchase->entry->latches[purchase->event.lot]);
+	purchase->asks = false;
+	if (purchase->kept)
+		sale_entry_unref(purchase->entry);
+	purchase->kept = false;
+	purchase->entry = NULL;
+}
+
 static void fill(struct stock_reserve *item, const struct purchase *purchase)
 {
 	*item = (struct stock_reserve){
@@ -130,7 +149,7 @@ static void fill(struct stock_reserve *item, const struct purchase *purchase)
  */
 static void latch(struct purchase *purchase, const struct stock_reserve *item)
 {
-	_Atomic uint64_t *word = &purchase->latch->word;
+	_Atomic uint64_t *word = &purchase->entry->latches[purchase->event.lot].word;
 	uint64_t fresh = latch_word(item->version, item->may_return, item->event.quantity);
 	uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
 
@@ -203,7 +222,8 @@ static void take(struct purchase *purchase, const struct stock_reserve *item)
 	event->limit_per_buyer = item->event.limit_per_buyer;
 	event->hold_expires_at_ms = item->event.hold_expires_at_ms;
 	purchase->verdict = judge(purchase, item);
-	purchase->latch = NULL;
+	if (!purchase->kept)
+		purchase->entry = NULL;
 }
 
 void admission_reserve(const struct admission *admission, struct purchase *const *purchases, size_t count)
@@ -220,15 +240,6 @@ void admission_reserve(const struct admission *admission, struct purchase *const
 		for (size_t i = 0; i < size; i++)
 			take(purchases[start + i], &items[i]);
 	}
-}
-
-void admission_abandon(const struct admission *admission, struct purchase *purchase)
-{
-	const struct event *event = &purchase->event;
-	bool undone;
-
-	admission->stock->ops->compensate(admission->stock, &event, 1, &undone);
-	purchase->verdict = undone ? VERDICT_OVERLOADED : VERDICT_OUTCOME_UNKNOWN;
 }
 
 enum verdict admission_finish(const struct admission *admission, enum journal_end end, enum epoch_proof proof, int64_t started_ns,

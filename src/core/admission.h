@@ -49,13 +49,16 @@ enum {
 struct admission {
 	struct stock *stock; /* borrowed */
 	int64_t ack_deadline_ns;
+	bool shared; /* others sell from it too: what is remembered of it has an age, and a sale that it lacks was forgotten */
 };
 
 struct purchase {
 	struct event event;       /* lot, quantity, id, at_ms, texts filled by the gate; its texts are the caller's */
 	int64_t started_ns;       /* monotonic; the acknowledgement deadline counts from here */
 	int64_t hold_ns;          /* of the sale; 0: born confirmed */
-	struct sale_latch *latch; /* of the lot; its entry must stay until admission_reserve() has returned */
+	struct sale_entry *entry; /* must stay until admission_reserve() has returned: see admission_keep() */
+	bool kept;                /* it is kept for this purchase */
+	bool asks;                /* it has a place among those that ask: admission_ask() */
 	enum verdict refusal;     /* what screen() said; a replay alone may pass it */
 	/* Out */
 	enum verdict verdict;
@@ -85,18 +88,20 @@ bool admission_may_replay(enum verdict refusal);
 bool admission_may_have_order(const struct admission *admission, uint32_t sale, struct slice buyer, struct admission_view *view);
 /*
  * A place among those that ask the stock about this lot because of view->stale; false: there is none, the answer is VERDICT_STOCK_UNAVAILABLE. Given back
- * with admission_asked() when the stock has answered; the latch's entry must stay until then.
+ * by whoever has it, or with admission_let_go() of a purchase that `asks`.
  */
 bool admission_ask(struct sale_latch *latch);
 void admission_asked(struct sale_latch *latch);
+/* Its entry stays until admission_let_go(): for one that goes to another thread. */
+void admission_keep(struct purchase *purchase);
+/* The stock has answered, or was never asked. */
+void admission_let_go(struct purchase *purchase);
 
 /*
  * Step 7 for a batch. Each purchase gets its verdict, or keeps VERDICT_NONE: then its units are taken and its event must go to the journal,
- * or admission_abandon() must be called. Thread: any where the stock is local, else one that may block.
+ * or be compensated (workers/stock_executor.h does either). Thread: any where the stock is local, else one that may block.
  */
 void admission_reserve(const struct admission *admission, struct purchase *const *purchases, size_t count);
-/* The event never left (no room in the lane): gives the units back, the verdict is VERDICT_OVERLOADED, or unknown where another has claimed it. */
-void admission_abandon(const struct admission *admission, struct purchase *purchase);
 /* Steps 8 and 9: the verdict that the journal's end means for a purchase that began at started_ns, told at now_ns. */
 enum verdict admission_finish(const struct admission *admission, enum journal_end end, enum epoch_proof proof, int64_t started_ns,
 			      int64_t now_ns);

@@ -50,7 +50,7 @@ static bool is_settled(struct sale_control *control, const struct sale *sale)
 	uint32_t lot_count;
 
 	if (stock->ops->snapshot(stock, sale->number, lots, &lot_count))
-		return stock->ops->local || is_settled_in_ledger(control, sale->number);
+		return !control->settings.stock_shared || is_settled_in_ledger(control, sale->number);
 	for (uint32_t i = 0; i < lot_count; i++)
 		if (lots[i].held > 0 || lots[i].available > 0)
 			return false;
@@ -64,7 +64,7 @@ static int finish_allocation(struct sale_control *control, const struct sale *sa
 	struct stock_lot_state lots[LOTS_MAX];
 	uint32_t lot_count;
 
-	if (stock->ops->local || stock->ops->snapshot(stock, sale->number, lots, &lot_count))
+	if (!control->settings.stock_shared || stock->ops->snapshot(stock, sale->number, lots, &lot_count))
 		return 0;
 	for (uint32_t i = 0; i < lot_count && i < sale->lot_count; i++)
 		if (lots[i].allocated < sale->lots[i].allocated)

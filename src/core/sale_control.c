@@ -88,7 +88,7 @@ int sale_control_by_stock(const struct sale_control *control, int outcome)
 	case STOCK_OUTCOME_UNKNOWN:
 		return SALE_CONTROL_UNKNOWN;
 	default: /* a shared stock has forgotten the sale, which is rebuilt */
-		return control->settings.stock->ops->local ? SALE_CONTROL_NOT_IN_STOCK : SALE_CONTROL_STOCK_AWAY;
+		return control->settings.stock_shared ? SALE_CONTROL_STOCK_AWAY : SALE_CONTROL_NOT_IN_STOCK;
 	}
 }
 

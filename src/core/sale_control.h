@@ -25,8 +25,9 @@ struct sale_control_settings {
 	struct stock *stock;
 	struct sale_catalog *catalog;
 	struct journal_commit commit; /* the stock has been told by the time it returns */
-	bool journal_in_ledger;       /* what is durable is in the ledger, and of an older epoch nothing becomes durable */
-	int64_t retention_ms;         /* how long an ended sale stays in memory, for replays */
+	bool stock_shared;      /* others sell from it too: a sale that it lacks was forgotten, and is rebuilt from the ledger */
+	bool journal_in_ledger; /* what is durable is in the ledger, and of an older epoch nothing becomes durable */
+	int64_t retention_ms;   /* how long an ended sale stays in memory, for replays */
 };
 
 /* What becomes of a call: all there is; negative is fatal, as the ledger tells it. */

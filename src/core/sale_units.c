@@ -75,7 +75,7 @@ int sale_control_add(struct sale_control *control, struct slice id, struct slice
 			added = sale_control_allocate(control, sale->number);
 		if (r == -EINPROGRESS || is_undecided(added))
 			r = add_again_later(control, sale->number, lot, units, &movement, actor->request);
-		else if (added && control->settings.stock->ops->local)
+		else if (added && !control->settings.stock_shared)
 			r = SALE_CONTROL_NOT_IN_STOCK;
 		/* A shared stock has forgotten the sale: it is rebuilt from the ledger, which has the units. */
 	}

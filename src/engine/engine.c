@@ -124,6 +124,7 @@ static int make_workers(struct engine *engine)
 		.ledger = engine->ledger,
 		.stock = engine->stock,
 		.catalog = engine->catalog,
+		.stock_shared = !engine->stock->ops->local,
 		.journal_in_ledger = engine->journal->ops->in_ledger,
 		.retention_ms = settings->sale.retention_ns / 1000000,
 	};
@@ -239,7 +240,7 @@ static int make(struct engine *engine)
 		r = make_stock_lanes(engine);
 	if (r < 0)
 		return r;
-	engine->admission = (struct admission){engine->stock, settings->journal.ack_deadline_ns};
+	engine->admission = (struct admission){engine->stock, settings->journal.ack_deadline_ns, !engine->stock->ops->local};
 	register_metrics(engine);
 	r = make_workers(engine);
 	return r < 0 ? r : make_gate(engine);

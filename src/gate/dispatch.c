@@ -3,6 +3,7 @@
 #include "gate/host.h"
 #include "gate/ledger_task.h"
 #include "gate/slow_refusal.h"
+#include "gate/stock_round.h"
 #include "gate/pending_reply.h"
 #include "gate/thread.h"
 
@@ -175,7 +176,7 @@ static void handle_fault(struct http_handler *handler, struct http_exchange *exc
 
 static void handle_round_end(struct http_handler *handler)
 {
-	purchase_pool_round_end(((struct gate_thread *)handler)->purchases);
+	stock_round_end(((struct gate_thread *)handler)->stock);
 }
 
 static void handle_wake(struct http_handler *handler)

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gate/slow_refusal.h"
+#include "gate/stock_round.h"
 #include "gate/thread.h"
 
 enum {
@@ -219,6 +220,8 @@ static int thread_new(struct gate *gate, struct gate_thread *thread, bool for_op
 	if (r == 0)
 		r = http_loop_watch(thread->loop, thread->replies);
 	if (r == 0)
+		r = stock_round_new(&thread->stock, thread, in_flight_max);
+	if (r == 0)
 		r = purchase_pool_new(&thread->purchases, thread, in_flight_max);
 	if (r == 0)
 		r = feed_new(&thread->feed, thread);
@@ -234,6 +237,7 @@ static void thread_free(struct gate_thread *thread)
 	http_loop_free(thread->loop);
 	http_router_free(thread->router);
 	purchase_pool_free(thread->purchases);
+	stock_round_free(thread->stock);
 	feed_free(thread->feed);
 	slow_refusals_free(thread->slow_refusals);
 	audit_queue_free(thread->audits);
@@ -458,8 +462,12 @@ void gate_join(struct gate *gate)
 
 void gate_take_home(struct gate *gate)
 {
-	for (size_t i = 0; i < gate->thread_count; i++)
-		gate->threads[i].handler.wake(&gate->threads[i].handler);
+	for (size_t i = 0; i < gate->thread_count; i++) {
+		struct http_handler *handler = &gate->threads[i].handler;
+
+		handler->wake(handler);
+		handler->round_end(handler); /* what was gathered after the last round is refused: the journal takes nothing any more */
+	}
 }
 
 void gate_free(struct gate *gate)

@@ -77,14 +77,15 @@ struct gate_thread {
 	struct http_router *router;
 	struct http_loop *loop;
 	struct thread thread;
-	struct lane *replies; /* messages come home here */
+	struct lane *replies; /* messages complete by it */
 	const struct sale_table *sales;
-	bool gathering; /* purchases of a round are being gathered: `sales` stays what it is */
+	bool gathering; /* purchases go to the stock with this round: `sales` stays what it is */
 	const struct gate_access *access;
 	struct identity_cache *identities; /* of that access; NULL where buyers are known by a header */
 	_Atomic int64_t ticked_ns;
 	struct metrics_cells *cells;
 	struct uuid_generator ids;
+	struct stock_round *stock;
 	struct purchase_pool *purchases;
 	struct feed *feed;
 	struct slow_refusals *slow_refusals;
@@ -190,13 +191,11 @@ bool gate_after_number(const char *after, int64_t max, int64_t *number, struct r
 
 void operator_log_wrong_token(struct gate_request *request); /* operator/log.c: counts it, and has it written down */
 
-/* purchase.c: the purchases of one thread. */
+/* buyer/purchase_pool.c: the purchases of one thread that are on their way. */
 int purchase_pool_new(struct purchase_pool **pool, struct gate_thread *thread, size_t in_flight_max) MUST_CHECK;
 void purchase_pool_free(struct purchase_pool *pool); /* NULL is fine */
-void purchase_pool_round_end(struct purchase_pool *pool);
 /* Answers purchases whose end did not come in time. Returns when it wants to be called next. */
 int64_t purchase_pool_tick(struct purchase_pool *pool, int64_t now_ns);
-size_t purchase_pool_in_flight(const struct purchase_pool *pool);
 
 /* audit.c: the audit that runs, and who waits for it. */
 int audit_queue_new(struct audit_queue **pool, struct gate_thread *thread) MUST_CHECK;

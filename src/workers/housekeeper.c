@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "core/brake.h"
+#include "workers/stock_executor.h"
 
 enum {
 	TURN_NS = 20000000,       /* a turn at least this often: new holds and sales are seen within it */
@@ -77,8 +78,8 @@ static void expire(struct housekeeper *keeper)
 {
 	struct stock *stock = keeper->settings.stock;
 	int64_t now_ns = clock_mono_ns();
-	size_t count, pushed;
-	void *items[EXPIRE_MAX];
+	size_t count, sent;
+	void *jobs[EXPIRE_MAX];
 	const struct event *left[EXPIRE_MAX];
 	bool undone[EXPIRE_MAX]; /* what is not is driven by whoever has claimed it */
 
@@ -92,17 +93,11 @@ static void expire(struct housekeeper *keeper)
 		job->job = (struct job){.message = {.reply = keeper->reply}, .event = &job->event, .started_ns = now_ns};
 		job->event = keeper->events[i];
 		event_own(&job->event, &job->text);
-		items[i] = job;
+		jobs[i] = job;
 	}
-	pushed = lane_push(keeper->settings.journal_lane, LANE_URGENT, items, count);
-	for (size_t i = pushed; i < count; i++) {
-		struct event_job *job = items[i];
-
-		left[i - pushed] = &job->event;
-		keeper->free_jobs[keeper->free_count++] = job;
-	}
-	if (pushed < count)
-		stock->ops->compensate(stock, left, count - pushed, undone);
+	sent = stock_executor_send_events(stock, keeper->settings.journal_lane, LANE_URGENT, jobs, count, left, undone);
+	while (sent < count)
+		keeper->free_jobs[keeper->free_count++] = jobs[sent++];
 }
 
 /* The promise that these counters break, or PROMISE_COUNT. */
@@ -219,7 +214,7 @@ static void run(void *argument)
 		watch_clock(keeper);
 		if (keeper->free_count && now_ns >= keeper->expire_not_before_ns)
 			expire(keeper);
-		if (!keeper->settings.stock->ops->local)
+		if (keeper->settings.fenced_lane)
 			refresh(keeper);
 		if (now_ns >= keeper->next_promises_ns) {
 			keeper->next_promises_ns = now_ns + PROMISES_NS;

@@ -15,7 +15,7 @@ struct housekeeper_settings {
 	struct stock *stock; /* borrowed, like all here */
 	struct sale_catalog *catalog;
 	struct lane *journal_lane;
-	struct lane *fenced_lane; /* gets the numbers of sales that must be rebuilt (workers/rebuilder.h); NULL where the stock is local */
+	struct lane *fenced_lane; /* gets the numbers of sales that must be rebuilt (workers/rebuilder.h); NULL where it is not shared */
 	struct metrics *metrics;
 	struct promises *promises;
 	int64_t hold_grace_ns;

@@ -31,7 +31,7 @@ enum job_kind {
 };
 
 /*
- * One event on its way to the journal, by way of the stock's worker where the stock is not local. The journal worker sets `end` and `proof`, and tells
+ * One event on its way to the journal, by way of the stock (workers/stock_executor.h). The journal worker sets `end` and `proof`, and tells
  * the stock; what the stock refused completes with end 0. What may be told of it ack_deadline_end() says.
  */
 struct job {
@@ -62,6 +62,7 @@ struct settle_job {
 	struct job job;
 	struct stock_settle settle;
 	struct event_text text;
+	bool may_refund; /* a cancel of what is confirmed is a refund: an operator's */
 };
 
 struct lookup_job {

@@ -1,13 +1,8 @@
 /*
- * The thread that asks a stock which is not local, for those who must not wait for it. It takes jobs from its lane in batches (settlements and look-ups
- * first), asks the stock once for all of a kind, and sends each on:
- *
- *   granted, settled   to the journal's lane; from there it comes home with its end
- *   refused, found     home
- *   no room there      undone in the stock, then home: overloaded
- *
- * While one batch is on its round trip the next one piles up, so the batch sets its size to the load. A purchase that has waited past the acknowledgement
- * deadline (rule 3) is refused unasked.
+ * The thread that asks a stock which blocks, for those who must not wait for it: it runs an
+ * executor (workers/stock_executor.h) over what its lane has, settlements and look-ups first, and
+ * returns what is complete. While one batch is on its round trip the next one piles up, so the
+ * batch sets its size to the load.
  */
 #pragma once
 

@@ -71,14 +71,15 @@ static struct event event_of(enum event_kind kind)
 static void call_reserve(struct stock *stock)
 {
 	const struct admission admission = {.stock = stock, .ack_deadline_ns = INT64_C(1000000000)};
-	struct sale_latch latches[ITEMS] = {0};
+	struct sale_entry *entry = calloc(1, sizeof(*entry) + ITEMS * sizeof(entry->latches[0]));
 	struct purchase purchases[ITEMS] = {0}, *pointers[ITEMS];
 
+	ASSERT(entry);
 	for (int i = 0; i < ITEMS; i++) {
 		purchases[i].event = event_of(EVENT_RESERVED);
 		purchases[i].hold_ns = i == 0 ? 0 : 1000000000;
 		purchases[i].refusal = i == 2 ? VERDICT_SALE_ENDED : VERDICT_NONE;
-		purchases[i].latch = &latches[i];
+		purchases[i].entry = entry;
 		pointers[i] = &purchases[i];
 	}
 	admission_reserve(&admission, pointers, ITEMS);
@@ -88,6 +89,7 @@ static void call_reserve(struct stock *stock)
 			ASSERT(purchases[i].event.epoch <= EPOCH);
 			ASSERT(order_state_name(purchases[i].order.state));
 		}
+	free(entry);
 }
 
 static void call_settle(struct stock *stock)

@@ -106,7 +106,7 @@ MUTANTS = [
            ("unit redis_versions",)),
     # --- What a gate remembers of a shared stock ---
     Mutant("latch-without-age", "a gate answers 410 from what it knew a second ago",
-           "src/core/admission.c", "return stock->ops->local || clock_mono_ns()", "return true || clock_mono_ns()",
+           "src/core/admission.c", "return !admission->shared || clock_mono_ns()", "return true || clock_mono_ns()",
            ("unit admission",)),
     Mutant("names-complete-too-early", "the list of buyers' names is taken as read before its end",
            "src/stock/redis/sales.c", "\tif (seen >= total)\n", "\tif (true)\n",

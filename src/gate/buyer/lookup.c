@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "gate/render.h"
+#include "gate/stock_round.h"
 
 struct lookup {
 	struct lookup_job decision;   /* first: its job's message is what the lane carries */
@@ -40,7 +41,9 @@ static void end(struct gate_thread *thread, struct lookup *lookup)
 	struct sale_entry *entry = sale_table_find_number(gate_sales(thread), find->sale);
 	const char *owner = lookup->buyer[0] ? lookup->buyer : find->owner;
 
-	if (find->outcome != STOCK_DONE || !*owner || !entry || find->order.lot >= entry->sale->lot_count) {
+	if (find->outcome == STOCK_FULL) {
+		answer_problem(thread, lookup, PROBLEM_OVERLOADED, NULL);
+	} else if (find->outcome != STOCK_DONE || !*owner || !entry || find->order.lot >= entry->sale->lot_count) {
 		ask_ledger(thread, lookup);
 	} else if (!find->order.durable) { /* the journal may have it, and the stock not have heard so */
 		answer_problem(thread, lookup, PROBLEM_OUTCOME_UNKNOWN,
@@ -78,10 +81,8 @@ static void fill(struct lookup *lookup, struct gate_request *request, const stru
 void lookup_start(struct gate_request *request, const struct uuid *id, struct slice buyer, void (*work)(struct ledger_task *))
 {
 	struct gate_thread *thread = request->thread;
-	struct stock *stock = thread->gate->settings.admission->stock;
 	struct lookup *lookup = pending_reply_has_room(thread) ? calloc(1, sizeof(*lookup)) : NULL;
 	const struct reply_handle handle = gate_reply_handle(request);
-	void *item = lookup;
 
 	if (!lookup) {
 		gate_refuse(request, PROBLEM_OVERLOADED, NULL);
@@ -91,14 +92,5 @@ void lookup_start(struct gate_request *request, const struct uuid *id, struct sl
 	lookup->work = work;
 	http_defer(request->exchange);
 	pending_reply_begin(thread, &lookup->pending, &handle, PENDING_READ, thread->gate->settings.admission->ack_deadline_ns);
-	if (!stock->ops->local) {
-		if (lane_push(thread->gate->settings.stock_lane, LANE_URGENT, &item, 1) == 1)
-			return;
-		(void)!pending_reply_end(thread, &lookup->pending);
-		answer_problem(thread, lookup, PROBLEM_OVERLOADED, NULL);
-		free(lookup);
-		return;
-	}
-	stock->ops->find(stock, &lookup->decision.find, 1);
-	on_complete(&lookup->decision.job.message, thread);
+	stock_round_add(thread->stock, &lookup->decision.job);
 }

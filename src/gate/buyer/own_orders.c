@@ -7,6 +7,7 @@
 #include "gate/buyer/routes.h"
 #include "gate/ledger_task.h"
 #include "gate/render.h"
+#include "gate/stock_round.h"
 
 struct own_orders {
 	struct orders_job decision;   /* first: its job's message is what the lane carries */
@@ -144,6 +145,8 @@ static void end(struct gate_thread *thread, const struct own_orders *own)
 
 	if (orders->outcome == STOCK_FENCED)
 		answer_problem(thread, own, PROBLEM_FENCED);
+	else if (orders->outcome == STOCK_FULL)
+		answer_problem(thread, own, PROBLEM_OVERLOADED);
 	else if (orders->outcome == STOCK_UNKNOWN_SALE || !entry)
 		ask_ledger(thread, own);
 	else if (orders->outcome != STOCK_DONE || !is_readable(orders, entry->sale))
@@ -181,10 +184,8 @@ static void fill(struct own_orders *own, struct gate_request *request, const str
 static void start(struct gate_request *request, const struct sale *sale, const struct identity_buyer *buyer)
 {
 	struct gate_thread *thread = request->thread;
-	struct stock *stock = thread->gate->settings.admission->stock;
 	struct own_orders *own = pending_reply_has_room(thread) ? calloc(1, sizeof(*own)) : NULL;
 	const struct reply_handle handle = gate_reply_handle(request);
-	void *item = own;
 
 	if (!own) {
 		gate_refuse(request, PROBLEM_OVERLOADED, NULL);
@@ -193,17 +194,10 @@ static void start(struct gate_request *request, const struct sale *sale, const s
 	fill(own, request, sale, buyer);
 	http_defer(request->exchange);
 	pending_reply_begin(thread, &own->pending, &handle, PENDING_READ, pending_reply_patience_ns(thread));
-	if (sale && !stock->ops->local) {
-		if (lane_push(thread->gate->settings.stock_lane, LANE_URGENT, &item, 1) == 1)
-			return;
-		(void)!pending_reply_end(thread, &own->pending);
-		answer_problem(thread, own, PROBLEM_OVERLOADED);
-		free(own);
-		return;
-	}
 	if (sale)
-		stock->ops->orders(stock, &own->decision.orders);
-	on_complete(&own->decision.job.message, thread);
+		stock_round_add(thread->stock, &own->decision.job);
+	else
+		on_complete(&own->decision.job.message, thread);
 }
 
 void own_orders_list(struct gate_request *request)

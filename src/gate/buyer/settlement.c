@@ -4,39 +4,36 @@
 #include "base/clock.h"
 #include "core/ack_deadline.h"
 #include "gate/render.h"
+#include "gate/stock_round.h"
 
 struct settlement {
 	struct settle_job decision;   /* first: its job's message is what the lanes carry */
 	struct pending_reply pending; /* its handle */
-	char sale_id[SALE_ID_MAX + 1], sku[SKU_MAX + 1], buyer[BUYER_MAX + 1];
+	struct sale_entry *entry;     /* the sale as it was when it was asked for, kept; NULL: the gates did not know it */
+	char buyer[BUYER_MAX + 1];
 	bool by_operator, repeated;
 };
 
-/* The sale and the order's lot, where the gates still know the sale. */
-static bool describe(struct gate_thread *thread, struct settlement *settlement)
+/* Whether the gates know the sale and the order's lot. */
+static bool is_known(const struct settlement *settlement)
 {
-	const struct stock_settle *settle = &settlement->decision.settle;
-	struct sale_entry *entry;
+	return settlement->entry && settlement->decision.settle.order.lot < settlement->entry->sale->lot_count;
+}
 
-	if (settlement->sale_id[0])
-		return true; /* it was known when its event was sent */
-	entry = sale_table_find_number(gate_sales(thread), settle->sale);
-	if (!entry || settle->order.lot >= entry->sale->lot_count)
-		return false;
-	memcpy(settlement->sale_id, entry->sale->id, sizeof(settlement->sale_id));
-	memcpy(settlement->sku, entry->sale->lots[settle->order.lot].sku, sizeof(settlement->sku));
-	return true;
+static const char *sku_of(const struct settlement *settlement)
+{
+	return settlement->entry->sale->lots[settlement->decision.settle.order.lot].sku;
 }
 
 /*
  * The order that the stock has refused to move, for who goes on with it. Nothing where the stock keeps no names, or the gates do not know the sale any more.
  */
-static void know(struct gate_thread *thread, struct settlement *settlement, struct ledger_order *known)
+static void know(const struct settlement *settlement, struct ledger_order *known)
 {
 	const struct stock_settle *settle = &settlement->decision.settle;
 
 	if ((settle->outcome != STOCK_REFUSED && settle->outcome != STOCK_EXPIRED) || settle->owner[0] == '\0' ||
-	    !describe(thread, settlement))
+	    !is_known(settlement))
 		return;
 	*known = (struct ledger_order){
 		.id = settle->id,
@@ -45,8 +42,8 @@ static void know(struct gate_thread *thread, struct settlement *settlement, stru
 		.quantity = settle->order.quantity,
 		.state = settle->order.state,
 	};
-	memcpy(known->sale_id, settlement->sale_id, sizeof(known->sale_id));
-	memcpy(known->sku, settlement->sku, sizeof(known->sku));
+	memcpy(known->sale_id, settlement->entry->sale->id, sizeof(known->sale_id));
+	memcpy(known->sku, sku_of(settlement), sizeof(known->sku));
 	memcpy(known->buyer, settle->owner, sizeof(known->buyer));
 }
 
@@ -111,7 +108,7 @@ static void ask_ledger(struct gate_thread *thread, struct settlement *settlement
 
 	if (task) {
 		task->order = settle->id;
-		know(thread, settlement, &task->known);
+		know(settlement, &task->known);
 		task->action = settle->action == ORDER_REFUND ? ORDER_CANCEL : settle->action;
 		task->extend_to_ms = settle->extend_to_ms;
 		task->repeated = settlement->repeated && settle->outcome != STOCK_DONE;
@@ -137,12 +134,12 @@ static bool say_from_stock(struct gate_thread *thread, struct settlement *settle
 	const struct stock_settle *settle = &settlement->decision.settle;
 	const char *owner = settlement->by_operator ? settle->owner : settlement->buyer;
 
-	if (*owner == '\0' || !describe(thread, settlement))
+	if (*owner == '\0' || !is_known(settlement))
 		return false;
 	reply_clear(&thread->reply);
 	if (settlement->repeated && settle->outcome != STOCK_DONE)
 		say_repeated(&thread->reply);
-	render_stock_order(&settle->order, settlement->sale_id, settlement->sku, slice_of(owner), &thread->reply.body);
+	render_stock_order(&settle->order, settlement->entry->sale->id, sku_of(settlement), slice_of(owner), &thread->reply.body);
 	gate_answer_handle(thread, &settlement->pending.handle, &thread->reply);
 	return true;
 }
@@ -280,7 +277,7 @@ static bool is_late_confirm(struct gate_thread *thread, const struct settlement 
  */
 static bool is_fenced(struct gate_thread *thread, const struct settlement *settlement)
 {
-	return !thread->gate->settings.admission->stock->ops->local &&
+	return thread->gate->settings.admission->shared &&
 	       sale_table_find_number(gate_sales(thread), settlement->decision.settle.sale);
 }
 
@@ -329,73 +326,15 @@ static void end(struct gate_thread *thread, struct settlement *settlement)
 	refuse(thread, settlement);
 }
 
-static void close_settlement(struct gate_thread *thread, struct settlement *settlement)
-{
-	if (pending_reply_end(thread, &settlement->pending))
-		end(thread, settlement);
-	free(settlement);
-}
-
-/* Sends the event that the stock has made. Where there is no room it is undone: it never left. */
-static bool send_event(struct gate_thread *thread, struct settlement *settlement)
-{
-	struct stock *stock = thread->gate->settings.admission->stock;
-	struct stock_settle *settle = &settlement->decision.settle;
-	const struct event *event = &settle->event;
-	void *item = settlement;
-	bool undone;
-
-	settlement->decision.job.event = event;
-	(void)describe(thread, settlement);
-	if (lane_push(thread->gate->settings.journal_lane, LANE_URGENT, &item, 1) == 1)
-		return true;
-	stock->ops->compensate(stock, &event, 1, &undone);
-	settle->outcome = undone ? STOCK_FULL : STOCK_OUTCOME_UNKNOWN;
-	return false;
-}
-
-/* An operator may cancel what is confirmed, too: then it is asked again as a refund. */
-static bool becomes_refund(struct settlement *settlement)
-{
-	struct stock_settle *settle = &settlement->decision.settle;
-
-	if (settle->outcome != STOCK_REFUSED || settle->action != ORDER_CANCEL || !settlement->by_operator ||
-	    settle->order.state != ORDER_CONFIRMED)
-		return false;
-	settle->action = ORDER_REFUND;
-	return true;
-}
-
-/* Asks the stock, here or by its worker. */
-static void ask_stock(struct gate_thread *thread, struct settlement *settlement)
-{
-	struct stock *stock = thread->gate->settings.admission->stock;
-	struct stock_settle *settle = &settlement->decision.settle;
-	void *item = settlement;
-
-	if (!stock->ops->local) {
-		if (lane_push(thread->gate->settings.stock_lane, LANE_URGENT, &item, 1) == 1)
-			return;
-		settle->outcome = STOCK_FULL;
-		close_settlement(thread, settlement);
-		return;
-	}
-	stock->ops->settle(stock, settle, 1);
-	if (becomes_refund(settlement))
-		stock->ops->settle(stock, settle, 1);
-	if (settle->outcome != STOCK_DONE || !send_event(thread, settlement))
-		close_settlement(thread, settlement);
-}
-
 static void on_complete(struct message *message, void *receiver)
 {
 	struct settlement *settlement = (struct settlement *)message;
 	struct gate_thread *thread = receiver;
 
-	if (!settlement->pending.answered && becomes_refund(settlement))
-		ask_stock(thread, settlement);
-	else
-		close_settlement(thread, settlement);
+	if (pending_reply_end(thread, &settlement->pending))
+		end(thread, settlement);
+	sale_entry_unref(settlement->entry);
+	free(settlement);
 }
 
 static void fill(struct settlement *settlement, const struct gate_thread *thread, const struct reply_handle *handle,
@@ -410,6 +349,7 @@ static void fill(struct settlement *settlement, const struct gate_thread *thread
 		.started_ns = clock_mono_ns(),
 	};
 	event_own(&texts, &settlement->decision.text);
+	settlement->decision.may_refund = wanted->buyer.size == 0;
 	settlement->by_operator = wanted->buyer.size == 0;
 	settlement->repeated = wanted->repeated;
 	if (wanted->buyer.size)
@@ -441,9 +381,12 @@ void settlement_go_on(struct gate_thread *thread, const struct reply_handle *han
 		return;
 	}
 	fill(settlement, thread, handle, wanted);
+	settlement->entry = sale_table_find_number(gate_sales(thread), settlement->decision.settle.sale);
+	if (settlement->entry)
+		sale_entry_ref(settlement->entry);
 	settlement->pending.retry = reply_retry_of(wanted->action, wanted->extend_to_ms != 0);
 	pending_reply_begin(thread, &settlement->pending, handle, PENDING_CHANGE, pending_reply_patience_ns(thread));
-	ask_stock(thread, settlement);
+	stock_round_add(thread->stock, &settlement->decision.job);
 }
 
 void settlement_start(struct gate_request *request, const struct settlement_request *wanted)

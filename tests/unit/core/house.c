@@ -113,24 +113,35 @@ enum journal_end house_append(void *context, const struct event *event, int64_t 
 	return house->no_stock && entry.end == JOURNAL_DURABLE ? JOURNAL_UNKNOWN : entry.end;
 }
 
-static void begin(struct house *house)
+static void make_control(struct house *house, bool stock_shared)
 {
-	struct sale_control_settings settings;
-
-	assert_int_equal(ledger_sqlite_open(&house->ledger, house->place->path, LEDGER_OPEN_LEASE), 0);
-	assert_int_equal(journal_direct_new(&house->journal, house->ledger), 0);
-	assert_int_equal(stock_memory_new(&house->stock, OUTBOX), 0);
-	assert_int_equal(sale_catalog_new(&house->catalog), 0);
-	settings = (struct sale_control_settings){
+	const struct sale_control_settings settings = {
 		.ledger = house->ledger,
 		.stock = house->stock,
 		.catalog = house->catalog,
 		.commit = {house_append, house},
+		.stock_shared = stock_shared,
 		.journal_in_ledger = true,
 		.retention_ms = HOUSE_RETENTION_MS,
 	};
+
 	assert_int_equal(sale_control_new(&house->control, &settings), 0);
 	house->orders = (struct order_control){house->ledger, house->stock, settings.commit};
+}
+
+void house_share_stock(struct house *house)
+{
+	sale_control_free(house->control);
+	make_control(house, true);
+}
+
+static void begin(struct house *house)
+{
+	assert_int_equal(ledger_sqlite_open(&house->ledger, house->place->path, LEDGER_OPEN_LEASE), 0);
+	assert_int_equal(journal_direct_new(&house->journal, house->ledger), 0);
+	assert_int_equal(stock_memory_new(&house->stock, OUTBOX), 0);
+	assert_int_equal(sale_catalog_new(&house->catalog), 0);
+	make_control(house, false);
 }
 
 static void end(struct house *house)

@@ -47,6 +47,8 @@ int house_open(void **state);
 int house_close(void **state);
 /* Everything but the ledger's file is made anew, as a program that starts again would; the stock is empty. */
 void house_restart(struct house *house);
+/* From here on the control takes the stock for one that others sell from, too. */
+void house_share_stock(struct house *house);
 
 /* The clock alone, for tests that need no house: it stands still at HOUSE_NOW_MS. clock_set_source(NULL) gives it back. */
 void house_take_clock(void);

@@ -14,7 +14,7 @@ struct shop {
 
 static struct shop open_shop(struct house *house)
 {
-	struct shop shop = {.house = house, .admission = {house->stock, ACK_NS}};
+	struct shop shop = {.house = house, .admission = {.stock = house->stock, .ack_deadline_ns = ACK_NS}};
 
 	shop.table = sale_catalog_ref(house->catalog);
 	shop.entry = sale_table_find(shop.table, SLICE("drop"));
@@ -35,7 +35,7 @@ static void ask(struct shop *shop, struct purchase *purchase, uint32_t lot, cons
 
 	*purchase = (struct purchase){
 		.hold_ns = (int64_t)sale->hold_seconds * 1000000000,
-		.latch = &shop->entry->latches[lot],
+		.entry = shop->entry,
 		.refusal = refusal,
 		.started_ns = clock_mono_ns(),
 		.event = {.kind = EVENT_RESERVED,
@@ -268,7 +268,7 @@ static int64_t tell_known(struct stock *stock, uint32_t sale)
 static void share(struct shop *shop, struct stock_ops *ops)
 {
 	*ops = *shop->house->stock->ops;
-	ops->local = false;
+	shop->admission.shared = true;
 	ops->known_ns = tell_known;
 	shop->house->stock->ops = ops;
 	known_ns = clock_mono_ns();
@@ -368,7 +368,7 @@ static void test_a_granted_purchase_carries_what_the_journal_needs(void **state)
 	assert_true(purchase.event.epoch > 0);
 	assert_int_equal(purchase.order.state, ORDER_HELD);
 	assert_true(uuid_equal(&purchase.order.id, &purchase.event.id));
-	assert_null(purchase.latch); /* nothing that the snapshot owns is kept */
+	assert_null(purchase.entry); /* nothing that the snapshot owns is kept */
 	assert_int_equal(house_append(house, &purchase.event, clock_mono_ns(), NULL), JOURNAL_DURABLE);
 	house_assert_lot(house, "drop", 0, 8, 2, 0, 0);
 	house_assert_audit(house);
@@ -487,22 +487,6 @@ static void test_a_batch_larger_than_one_call_gives_each_its_own_verdict(void **
 	close_shop(&shop);
 }
 
-static void test_an_abandoned_purchase_gives_everything_back(void **state)
-{
-	struct house *house = *state;
-	struct purchase purchase;
-	struct shop shop;
-
-	house_sell(house, "drop");
-	shop = open_shop(house);
-	assert_int_equal(buy(&shop, &purchase, 0, "ann", "k", 3), VERDICT_NONE);
-	admission_abandon(&shop.admission, &purchase);
-	assert_int_equal(purchase.verdict, VERDICT_OVERLOADED);
-	house_assert_lot(house, "drop", 0, 10, 0, 0, 0);
-	assert_int_equal(buy(&shop, &purchase, 0, "ann", "k", 3), VERDICT_NONE); /* neither the key nor the limit is used up */
-	close_shop(&shop);
-}
-
 static void test_a_full_outbox_is_overload(void **state)
 {
 	struct house *house = *state;
@@ -579,7 +563,7 @@ static void test_what_a_remote_stock_says(void **state)
 /* The verdict on a purchase that began at 5000. */
 static enum verdict finish(enum journal_end end, enum epoch_proof proof, int64_t now_ns)
 {
-	const struct admission admission = {NULL, ACK_NS};
+	const struct admission admission = {.ack_deadline_ns = ACK_NS};
 
 	return admission_finish(&admission, end, proof, 5000, now_ns);
 }
@@ -636,7 +620,6 @@ int main(void)
 		TEST(test_limit_and_rate_are_asked_before_the_units),
 		TEST(test_a_replay_alone_passes_a_refusal),
 		TEST(test_a_batch_larger_than_one_call_gives_each_its_own_verdict),
-		TEST(test_an_abandoned_purchase_gives_everything_back),
 		TEST(test_a_full_outbox_is_overload),
 		TEST(test_a_sale_without_stock_is_fenced),
 		TEST(test_what_a_remote_stock_says),

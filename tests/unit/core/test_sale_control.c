@@ -959,8 +959,6 @@ static void test_of_two_that_arm_at_once_the_later_arms_nothing_once_units_are_s
 static void test_what_a_forgotten_sale_still_holds_keeps_it_from_being_past(void **state)
 {
 	struct house *house = *state;
-	const struct stock_ops *ops = house->stock->ops;
-	struct stock_ops shared = *ops;
 	struct rebuild_result result;
 	struct sale_catalog *forgotten;
 	const struct sale_table *table;
@@ -970,8 +968,7 @@ static void test_what_a_forgotten_sale_still_holds_keeps_it_from_being_past(void
 	(void)house_buy(house, "drop", 0, "ann", "k", 1);
 	assert_int_equal(house_move(house, "drop", SALE_END), SALE_CONTROL_DONE);
 	assert_int_equal(care(house), 0);
-	shared.local = false;
-	house->stock->ops = &shared;
+	house_share_stock(house);
 	house->stock->ops->drop(house->stock, house_number(house, "drop"), UINT32_MAX);
 	house_pass(HOUSE_RETENTION_MS + 1);
 	assert_int_equal(care(house), 0);
@@ -994,7 +991,6 @@ static void test_what_a_forgotten_sale_still_holds_keeps_it_from_being_past(void
 	house->stock->ops->drop(house->stock, house_number(house, "drop"), UINT32_MAX);
 	assert_int_equal(care(house), 0);
 	assert_int_equal(house_shown(house, "drop"), 0);
-	house->stock->ops = ops;
 	house_assert_audit(house);
 }
 
@@ -1002,20 +998,16 @@ static void test_what_a_forgotten_sale_still_holds_keeps_it_from_being_past(void
 static void test_units_for_a_sale_that_a_shared_stock_has_forgotten_are_added_in_the_ledger(void **state)
 {
 	struct house *house = *state;
-	const struct stock_ops *ops = house->stock->ops;
-	struct stock_ops shared = *ops;
 	uint32_t taken;
 
 	house_sell(house, "drop");
-	shared.local = false;
-	house->stock->ops = &shared;
+	house_share_stock(house);
 	house->stock->ops->drop(house->stock, house_number(house, "drop"), UINT32_MAX);
 	assert_int_equal(add(house, "drop", "SHIRT", 5), 0);
 	assert_int_equal(allocated(house, "drop", 0), 15);
 	assert_int_equal(withdraw(house, "drop", "SHIRT", 5, &taken), SALE_CONTROL_STOCK_AWAY);
 	assert_int_equal(taken, 0);
 	assert_int_equal(house->appends, 0);
-	house->stock->ops = ops;
 }
 
 /* --- The brake --- */

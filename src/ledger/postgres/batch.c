@@ -5,7 +5,7 @@
 #include "ledger/dead_letter.h"
 #include "ledger/log_detail.h"
 
-enum { LOTS_START = 64, LOTS_KEPT_MAX = 65536, ORDERS_START = 256 };
+enum { LOTS_KEPT_MAX = 65536, ORDERS_START = 256 };
 
 /* --- Memory --- */
 
@@ -131,69 +131,6 @@ void pg_batch_clear(struct pg_batch *batch, bool by_barrier)
 	batch->has_new = batch->has_moves = batch->has_changes = batch->has_lots = batch->has_returns = batch->has_log = false;
 	batch->has_requests = batch->has_barriers = batch->has_dead = false;
 	batch->by_barrier = by_barrier;
-}
-
-/* --- Lots --- */
-
-static size_t lot_slot(const struct pg_batch *batch, uint32_t sale, uint32_t lot)
-{
-	uint64_t hash = ((uint64_t)sale << 32 | lot) * 0x9e3779b97f4a7c15u;
-	size_t at = (hash >> 32) & (batch->lot_capacity - 1);
-
-	while (batch->lots[at].used && (batch->lots[at].sale != sale || batch->lots[at].lot != lot))
-		at = (at + 1) & (batch->lot_capacity - 1);
-	return at;
-}
-
-void pg_batch_forget_lots(struct pg_batch *batch)
-{
-	free(batch->lots);
-	free(batch->lot_order);
-	batch->lots = NULL;
-	batch->lot_order = NULL;
-	batch->lot_capacity = batch->lot_count = 0;
-}
-
-static int grow_lots(struct pg_batch *batch)
-{
-	struct batch_lot *old = batch->lots;
-	size_t capacity = batch->lot_capacity, wanted = capacity ? 2 * capacity : LOTS_START;
-	size_t *order = realloc(batch->lot_order, wanted * sizeof(*order));
-
-	if (order)
-		batch->lot_order = order;
-	batch->lots = order ? calloc(wanted, sizeof(*batch->lots)) : NULL;
-	if (!batch->lots) {
-		batch->lots = old;
-		return error_origin(-ENOMEM);
-	}
-	batch->lot_capacity = wanted;
-	for (size_t i = 0; i < capacity; i++)
-		if (old[i].used)
-			batch->lots[lot_slot(batch, old[i].sale, old[i].lot)] = old[i];
-	free(old);
-	return 0;
-}
-
-int pg_batch_know_lot(struct pg_batch *batch, const struct batch_lot *lot)
-{
-	int result = 2 * (batch->lot_count + 1) > batch->lot_capacity ? grow_lots(batch) : 0;
-	size_t at;
-
-	if (result < 0)
-		return result;
-	at = lot_slot(batch, lot->sale, lot->lot);
-	batch->lot_count += !batch->lots[at].used;
-	batch->lots[at] = *lot;
-	batch->lots[at].used = true;
-	return 0;
-}
-
-struct batch_lot *pg_batch_lot(struct pg_batch *batch, uint32_t sale, uint32_t lot)
-{
-	struct batch_lot *found = batch->lot_capacity ? &batch->lots[lot_slot(batch, sale, lot)] : NULL;
-
-	return found && found->used ? found : NULL;
 }
 
 /* --- Orders --- */
@@ -429,31 +366,6 @@ int pg_batch_apply(struct pg_batch *batch, const struct event *event)
 	return change.logged ? add_log_row(batch, lot, event) : LEDGER_DONE;
 }
 
-static int compare_lots(const void *left, const void *right, void *argument)
-{
-	const struct batch_lot *lots = argument, *a = &lots[*(const size_t *)left], *b = &lots[*(const size_t *)right];
-
-	if (a->sale != b->sale)
-		return a->sale < b->sale ? -1 : 1;
-	return a->lot < b->lot ? -1 : a->lot > b->lot;
-}
-
-/*
- * The touched lots, and those whose sums at a barrier are written down, by sale and place: each is locked as it is written, and whatever plan the server makes of the statement, it goes through the array
- * or through the table's key.
- */
-static size_t sort_lots(struct pg_batch *batch)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < batch->lot_capacity; i++)
-		if (batch->lots[i].used && (batch->lots[i].touched || batch->lots[i].met_barrier))
-			batch->lot_order[count++] = i;
-	if (count)
-		qsort_r(batch->lot_order, count, sizeof(*batch->lot_order), compare_lots, batch->lots);
-	return count;
-}
-
 static void add_lot(struct pg_array *columns, const struct batch_lot *lot, int64_t held, int64_t confirmed, int64_t withdrawn)
 {
 	pg_array_int(&columns[LOT_SALE], lot->sale);
@@ -476,7 +388,7 @@ void pg_batch_finish(struct pg_batch *batch)
 		pg_array_int(&batch->changes[CHANGE_AT], order->changed_at_ms);
 		add_int_or_null(&batch->changes[CHANGE_HOLD], order->extended_to_ms, order->extended_to_ms);
 	}
-	for (size_t i = 0, count = sort_lots(batch); i < count; i++) {
+	for (size_t i = 0, count = pg_batch_sort_lots(batch); i < count; i++) {
 		const struct batch_lot *lot = &batch->lots[batch->lot_order[i]];
 
 		/* The epoch of each, for a batch that is written without reading first. */

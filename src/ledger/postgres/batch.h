@@ -98,6 +98,11 @@ void pg_batch_forget_lots(struct pg_batch *batch);
 /* What the server has told. 0 or -ENOMEM. */
 int pg_batch_know_lot(struct pg_batch *batch, const struct batch_lot *lot) MUST_CHECK;
 struct batch_lot *pg_batch_lot(struct pg_batch *batch, uint32_t sale, uint32_t lot); /* NULL: not known */
+/*
+ * Fills batch->lot_order with the touched lots, and those whose sums at a barrier are written down, by sale and place: each is locked as
+ * it is written, and whatever plan the server makes of the statement, it goes through the array or through the table's key. How many.
+ */
+size_t pg_batch_sort_lots(struct pg_batch *batch);
 struct batch_order *pg_batch_order(struct pg_batch *batch, const struct uuid *id);   /* made at its first touch */
 
 /* What the batch knows of the rows that an event is about. */

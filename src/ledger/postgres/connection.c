@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "ledger/postgres/wire.h"
 
 enum {
 	/*
@@ -19,133 +20,13 @@ enum {
 
 static const int64_t REFUSAL_NS = 2000000000; /* to say no */
 
-/* --- Errors --- */
-
-static bool state_is(const char *state, const char *start)
-{
-	return strncmp(state, start, strlen(start)) == 0;
-}
-
-static int translate(const char *state)
-{
-	static const struct {
-		const char *start; /* of the SQLSTATE: its class, or all of it */
-		int code;
-	} table[] = {
-		{"PS001", PG_FENCED},  {"PS002", PG_STALE},   {"PS003", PG_MOVED}, {"40001", PG_RETRY}, {"40P01", PG_RETRY},
-		{"22", PG_CONSTRAINT}, {"23", PG_CONSTRAINT}, {"08", -ENOTCONN},   {"57P", -ENOTCONN},  {"57014", -ETIMEDOUT},
-		{"55P03", -EBUSY},     {"53100", -ENOSPC},    {"53200", -ENOMEM},  {"53", -EBUSY},      {"25006", -EROFS},
-		{"25P03", -ENOTCONN},  {"28", -EACCES},       {"42501", -EACCES},  {"3D000", -ENOENT},  {"XX001", -EUCLEAN},
-		{"XX002", -EUCLEAN},
-	};
-
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		if (state_is(state, table[i].start))
-			return table[i].code;
-	return -EIO;
-}
-
-static void complain(int code, const char *state, const char *text)
-{
-	static struct log_limiter limiter;
-	uint64_t suppressed;
-	size_t size = strcspn(text, "\n");
-
-	if (log_limiter_pass(&limiter, &suppressed))
-		log_error("ledger", "PostgreSQL failed", LOG_TEXT("error", error_text(code)),
-			  LOG_SLICE("postgres", ((struct slice){text, size})), LOG_TEXT("state", state),
-			  LOG_INT("suppressed", suppressed));
-}
-
-/* What a failed result comes to; logged. */
-static int result_error(struct pg_connection *connection, const PGresult *result)
-{
-	const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
-	const char *text = result ? PQresultErrorMessage(result) : PQerrorMessage(connection->handle);
-	int code = state ? translate(state) : -ENOTCONN;
-
-	if (PQstatus(connection->handle) == CONNECTION_BAD)
-		code = -ENOTCONN;
-	if (code < 0)
-		complain(code, state ? state : "", text);
-	else
-		log_debug("ledger", "PostgreSQL refused a statement",
-			  LOG_SLICE("postgres", ((struct slice){text, strcspn(text, "\n")})));
-	return code;
-}
+/* --- Opening --- */
 
 static void on_notice(void *argument, const char *message)
 {
 	(void)argument;
 	log_debug("ledger", "notice from PostgreSQL", LOG_SLICE("text", ((struct slice){message, strcspn(message, "\n")})));
 }
-
-/* --- Waiting --- */
-
-/* Until the socket is ready or the time is up. 0, -ETIMEDOUT, -ENOTCONN. */
-static int wait_socket(struct pg_connection *connection, bool writing, int64_t deadline_ns)
-{
-	struct pollfd socket = {.fd = PQsocket(connection->handle), .events = (short)(POLLIN | (writing ? POLLOUT : 0))};
-	int64_t left_ns = deadline_ns - clock_mono_ns();
-	int ready;
-
-	if (socket.fd < 0)
-		return -ENOTCONN;
-	if (left_ns <= 0)
-		return -ETIMEDOUT;
-	ready = poll(&socket, 1, (int)(left_ns / 1000000 + 1));
-	if (ready < 0 && errno != EINTR)
-		return -ENOTCONN;
-	if (ready > 0 && (socket.revents & (POLLIN | POLLERR | POLLHUP)) && !PQconsumeInput(connection->handle))
-		return -ENOTCONN;
-	return 0;
-}
-
-/* Everything that libpq has of ours goes out; what the server says meanwhile is taken in. 0 or negative. */
-static int flush(struct pg_connection *connection, int64_t deadline_ns)
-{
-	int unsent, waited;
-
-	while ((unsent = PQflush(connection->handle)) > 0) {
-		waited = wait_socket(connection, true, deadline_ns);
-		if (waited < 0)
-			return waited;
-	}
-	return unsent < 0 ? -ENOTCONN : 0;
-}
-
-/* The next result, or NULL in *result at the end of a statement's. */
-static int next_result(struct pg_connection *connection, int64_t deadline_ns, PGresult **result)
-{
-	int waited = flush(connection, deadline_ns);
-
-	if (waited < 0)
-		return waited;
-	while (PQisBusy(connection->handle)) {
-		waited = wait_socket(connection, false, deadline_ns);
-		if (waited < 0)
-			return waited;
-	}
-	*result = PQgetResult(connection->handle);
-	return 0;
-}
-
-static bool succeeded(const PGresult *result)
-{
-	ExecStatusType status = PQresultStatus(result);
-
-	return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
-}
-
-/* The connection is of no more use. Returns `code`. */
-static int give_up(struct pg_connection *connection, int code)
-{
-	complain(code, "", code == -ETIMEDOUT ? "no answer in time" : PQerrorMessage(connection->handle));
-	pg_close(connection);
-	return code == -ETIMEDOUT ? -ETIMEDOUT : -ENOTCONN;
-}
-
-/* --- Opening --- */
 
 int pg_script(struct pg_connection *connection, const char *sql, PGresult **out)
 {
@@ -154,19 +35,19 @@ int pg_script(struct pg_connection *connection, const char *sql, PGresult **out)
 	int end = 0, got;
 
 	if (PQpipelineStatus(connection->handle) != PQ_PIPELINE_OFF && !PQexitPipelineMode(connection->handle))
-		return give_up(connection, -ENOTCONN);
+		return pg_wire_give_up(connection, -ENOTCONN);
 	if (!PQsendQuery(connection->handle, sql))
-		return give_up(connection, -ENOTCONN);
+		return pg_wire_give_up(connection, -ENOTCONN);
 	for (;;) {
-		got = next_result(connection, deadline_ns, &result);
+		got = pg_wire_next(connection, deadline_ns, &result);
 		if (got < 0) {
 			PQclear(last);
-			return give_up(connection, got);
+			return pg_wire_give_up(connection, got);
 		}
 		if (!result)
 			break;
-		if (end == 0 && !succeeded(result))
-			end = result_error(connection, result);
+		if (end == 0 && !pg_wire_succeeded(result))
+			end = pg_wire_error(connection, result);
 		PQclear(last);
 		last = result;
 	}
@@ -241,7 +122,7 @@ int pg_open(struct pg_connection *connection, const char *url, bool read_only)
 	if (!connection->handle)
 		return error_origin(-ENOMEM);
 	if (PQstatus(connection->handle) != CONNECTION_OK) {
-		complain(-ENOTCONN, "", PQerrorMessage(connection->handle));
+		pg_wire_complain(-ENOTCONN, "", PQerrorMessage(connection->handle));
 		pg_close(connection);
 		return -ENOTCONN;
 	}
@@ -371,15 +252,15 @@ enum { PG_ABORTED = 100 };
 static int take_one(struct pg_connection *connection, int64_t deadline_ns, bool *lost, PGresult **result)
 {
 	PGresult *mark = NULL;
-	int end = next_result(connection, deadline_ns, result), got;
+	int end = pg_wire_next(connection, deadline_ns, result), got;
 
 	*lost = end < 0 || !*result;
 	if (*lost)
 		return end < 0 ? end : -ENOTCONN;
 	if (PQresultStatus(*result) == PGRES_PIPELINE_ABORTED)
 		end = PG_ABORTED;
-	else if (!succeeded(*result))
-		end = result_error(connection, *result);
+	else if (!pg_wire_succeeded(*result))
+		end = pg_wire_error(connection, *result);
 	if (end != 0) {
 		PQclear(*result);
 		*result = NULL;
@@ -387,7 +268,7 @@ static int take_one(struct pg_connection *connection, int64_t deadline_ns, bool 
 	*lost = PQstatus(connection->handle) == CONNECTION_BAD;
 	if (*lost)
 		return -ENOTCONN;
-	got = next_result(connection, deadline_ns, &mark);
+	got = pg_wire_next(connection, deadline_ns, &mark);
 	*lost = got < 0 || mark;
 	PQclear(mark);
 	if (!*lost)
@@ -420,7 +301,7 @@ static int take_all(struct pg_connection *connection, PGresult **results, bool *
 		else
 			PQclear(result);
 	}
-	end = next_result(connection, deadline_ns, &result);
+	end = pg_wire_next(connection, deadline_ns, &result);
 	*lost = end < 0 || PQresultStatus(result) != PGRES_PIPELINE_SYNC;
 	if (end == 0)
 		PQclear(result);
@@ -442,13 +323,13 @@ int pg_run(struct pg_connection *connection, PGresult **results)
 	if (connection->trip_failed || !PQpipelineSync(connection->handle)) {
 		bool memory = PQstatus(connection->handle) != CONNECTION_BAD;
 
-		return give_up(connection, memory ? -ENOMEM : -ENOTCONN);
+		return pg_wire_give_up(connection, memory ? -ENOMEM : -ENOTCONN);
 	}
 	end = take_all(connection, results, &lost);
 	connection->trip_size = connection->trip_asked = 0;
 	if (end != 0 && results)
 		pg_clear(results, asked);
-	return lost ? give_up(connection, end) : end;
+	return lost ? pg_wire_give_up(connection, end) : end;
 }
 
 void pg_clear(PGresult **results, size_t count)
@@ -484,11 +365,11 @@ static int send_rows(struct pg_connection *connection, struct slice rows, int64_
 
 		if (PQputCopyData(connection->handle, rows.data + at, (int)size) != 1)
 			return -ENOTCONN;
-		end = flush(connection, deadline_ns);
+		end = pg_wire_flush(connection, deadline_ns);
 	}
 	if (end == 0 && PQputCopyEnd(connection->handle, NULL) != 1)
 		end = -ENOTCONN;
-	return end == 0 ? flush(connection, deadline_ns) : end;
+	return end == 0 ? pg_wire_flush(connection, deadline_ns) : end;
 }
 
 int pg_send_rows(struct pg_connection *connection, const char *sql, struct slice rows)
@@ -502,24 +383,24 @@ int pg_send_rows(struct pg_connection *connection, const char *sql, struct slice
 		return -ENOTCONN;
 	ASSERT(connection->trip_size == 0);
 	if (PQpipelineStatus(connection->handle) != PQ_PIPELINE_OFF && !PQexitPipelineMode(connection->handle))
-		return give_up(connection, -ENOTCONN);
+		return pg_wire_give_up(connection, -ENOTCONN);
 	if (!PQsendQuery(connection->handle, sql))
-		return give_up(connection, -ENOTCONN);
+		return pg_wire_give_up(connection, -ENOTCONN);
 	for (;;) {
-		got = next_result(connection, deadline_ns, &result);
+		got = pg_wire_next(connection, deadline_ns, &result);
 		if (got == 0 && !result)
 			break;
 		if (got == 0 && PQresultStatus(result) == PGRES_COPY_IN) {
 			wanted = !wanted;
 			got = wanted ? send_rows(connection, rows, deadline_ns) : -ENOTCONN;
-		} else if (got == 0 && end == 0 && !succeeded(result)) {
-			end = result_error(connection, result);
+		} else if (got == 0 && end == 0 && !pg_wire_succeeded(result)) {
+			end = pg_wire_error(connection, result);
 		}
 		PQclear(result);
 		if (got < 0)
-			return give_up(connection, got);
+			return pg_wire_give_up(connection, got);
 	}
 	if (PQstatus(connection->handle) == CONNECTION_BAD)
-		return give_up(connection, -ENOTCONN);
+		return pg_wire_give_up(connection, -ENOTCONN);
 	return end;
 }

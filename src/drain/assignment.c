@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/log.h"
-#include "drain/private.h"
+#include "drain/drain_private.h"
 
 /* A stalled partition is looked at so often: it heals only by somebody's hand. */
 static const int64_t STALLED_RETRY_NS = 15000000000;

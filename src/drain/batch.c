@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/log.h"
-#include "drain/private.h"
+#include "drain/drain_private.h"
 
 static const char NOT_FOUND_REASON[] = "its sale, lot or order is not in the ledger";
 static const char CONSTRAINT_REASON[] = "it would break a promise: a constraint of the ledger kept it out";

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/log.h"
-#include "drain/private.h"
+#include "drain/drain_private.h"
 
 static const int64_t READ_NS = 100000000;     /* a read waits so long: how late a stop is heard, and a partition that is new */
 static const int64_t BUSINESS_NS = 500000000; /* the reader's group hears from it at least so often, whatever it waits for */

@@ -47,7 +47,7 @@ static int give_back(struct transaction *transaction, uint32_t sale, const struc
 					  .on_hand = units,
 					  .withdrawn = units,
 					  .actor = actor->name};
-	int result = rows->lots->withdraw(transaction, sale, lot->place, units);
+	int result = rows->lots->add_units(transaction, sale, lot->place, 0, units);
 
 	if (result == 0)
 		result = rows->items->add_on_hand(transaction, lot->item, units);
@@ -84,7 +84,7 @@ static int grow(struct transaction *transaction, uint32_t sale, uint32_t lot, co
 	int result = take_from_item(transaction, sku, units, &movement.item);
 
 	if (result == 0)
-		result = rows->lots->allocate(transaction, sale, lot, units);
+		result = rows->lots->add_units(transaction, sale, lot, units, 0);
 	return result == 0 ? rows->records->write_movement(transaction, &movement) : result;
 }
 

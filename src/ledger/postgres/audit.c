@@ -5,7 +5,7 @@
  */
 #include <stdio.h>
 #include "ledger/audit_rules.h"
-#include "ledger/postgres/private.h"
+#include "ledger/postgres/postgres_ledger.h"
 
 enum { LOG_PAGE = 10000 };
 
@@ -234,7 +234,7 @@ int postgres_audit(struct ledger *base, struct ledger_audit *audit)
 	struct pg_reader *reader;
 	int result = -ENOTCONN;
 
-	for (int tries = 0; tries <= PG_READERS_MAX && result == -ENOTCONN; tries++) {
+	for (int tries = 0; tries <= LEDGER_READERS_MAX && result == -ENOTCONN; tries++) {
 		*audit = (struct ledger_audit){0};
 		result = pg_reader_begin(ledger, &reader);
 		if (result < 0)

@@ -1,6 +1,6 @@
 #include "base/clock.h"
 #include "base/random.h"
-#include "ledger/postgres/private.h"
+#include "ledger/postgres/postgres_ledger.h"
 
 enum { DELAY_MIN_NS = 50000000, DELAY_MAX_NS = 1000000000 };
 

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "ledger/event_judge.h"
-#include "ledger/postgres/private.h"
+#include "ledger/postgres/postgres_ledger.h"
 
 /* What is known of a lot. Kept from batch to batch: only the sale's epoch and barrier can change, and the server checks the one that is judged by. */
 struct batch_lot {
@@ -103,7 +103,7 @@ struct batch_lot *pg_batch_lot(struct pg_batch *batch, uint32_t sale, uint32_t l
  * it is written, and whatever plan the server makes of the statement, it goes through the array or through the table's key. How many.
  */
 size_t pg_batch_sort_lots(struct pg_batch *batch);
-struct batch_order *pg_batch_order(struct pg_batch *batch, const struct uuid *id);   /* made at its first touch */
+struct batch_order *pg_batch_order(struct pg_batch *batch, const struct uuid *id); /* made at its first touch */
 
 /* What the batch knows of the rows that an event is about. */
 struct event_facts pg_batch_facts(struct pg_batch *batch, const struct event *event);

@@ -1,6 +1,6 @@
 /* Dead letters: events that no transaction could apply, kept with their reason until somebody has replayed them. */
 #include <stdlib.h>
-#include "ledger/postgres/private.h"
+#include "ledger/postgres/postgres_ledger.h"
 
 int pg_dead_letter_write(struct transaction *transaction, struct slice json, const char *reason, int64_t now_ms)
 {

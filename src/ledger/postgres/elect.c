@@ -8,7 +8,7 @@
  * It only saves work. What the elected one does is guarded by itself: an epoch that is raised twice is raised twice, and a sale moves once.
  */
 #include "base/log.h"
-#include "ledger/postgres/private.h"
+#include "ledger/postgres/postgres_ledger.h"
 
 /* "penstock" in ASCII, and one: the key behind the lease's. */
 #define KEY "8099000947049456492"
@@ -116,6 +116,6 @@ int postgres_elect(struct ledger *base, bool candidate)
 	if (result < 0 && result != -EBUSY)
 		return pg_writer_failed(ledger, result);
 	if (result >= 0)
-		(void)!pg_writer_recover(base);
+		(void)!postgres_recover(base);
 	return result;
 }

@@ -1,5 +1,5 @@
 /* Items: what is in the warehouse. */
-#include "ledger/postgres/private.h"
+#include "ledger/postgres/postgres_ledger.h"
 
 static const char select_item[] = "SELECT items.sku, items.name, items.on_hand,"
 				  " (SELECT coalesce(sum(allocated - withdrawn), 0)::bigint FROM lots WHERE lots.item = items.number)"

@@ -2,7 +2,7 @@
  * The operator log: who did what. Append only (triggers refuse the rest). Its hash chain is in log_chain.h; operator_log_head keeps the last row ever
  * written, which the next one follows: who writes a row locks it before anything else.
  */
-#include "ledger/postgres/private.h"
+#include "ledger/postgres/postgres_ledger.h"
 
 const char pg_log_head_sql[] = "SELECT number, hash FROM operator_log_head";
 const char pg_log_head_lock_sql[] = "SELECT number, hash FROM operator_log_head FOR UPDATE";

@@ -1,5 +1,5 @@
 /* The rows of lots in a transaction (ledger/transaction.h). */
-#include "ledger/postgres/private.h"
+#include "ledger/postgres/postgres_ledger.h"
 
 static int find(struct transaction *transaction, uint32_t sale, const char *sku, struct lot_row *row)
 {
@@ -80,29 +80,18 @@ static int insert(struct transaction *transaction, uint32_t sale, uint32_t place
 			  LEDGER_CONSTRAINT);
 }
 
-/* `sql` takes the sale, the lot's place and the units. */
-static int change_units(struct transaction *transaction, const char *sql, uint32_t sale, uint32_t lot, int64_t units)
+static int add_units(struct transaction *transaction, uint32_t sale, uint32_t lot, int64_t allocated, int64_t withdrawn)
 {
 	struct pg_params params = {0};
 
 	pg_put_int(&params, sale);
 	pg_put_int(&params, lot);
-	pg_put_int(&params, units);
-	return pg_outcome(pg_do(pg_connection_of(transaction), sql, &params), -EIO);
-}
-
-static int allocate(struct transaction *transaction, uint32_t sale, uint32_t lot, int64_t units)
-{
-	static const char sql[] = "UPDATE lots SET allocated = allocated + $3 WHERE sale = $1 AND place = $2";
-
-	return change_units(transaction, sql, sale, lot, units);
-}
-
-static int withdraw(struct transaction *transaction, uint32_t sale, uint32_t lot, int64_t units)
-{
-	static const char sql[] = "UPDATE lots SET withdrawn = withdrawn + $3 WHERE sale = $1 AND place = $2";
-
-	return change_units(transaction, sql, sale, lot, units);
+	pg_put_int(&params, allocated);
+	pg_put_int(&params, withdrawn);
+	return pg_outcome(pg_do(pg_connection_of(transaction),
+				"UPDATE lots SET allocated = allocated + $3, withdrawn = withdrawn + $4 WHERE sale = $1 AND place = $2",
+				&params),
+			  -EIO);
 }
 
 static int write_armed(struct transaction *transaction, uint32_t sale, uint32_t place, uint32_t epoch, const struct sale_lot *lot)
@@ -127,7 +116,6 @@ const struct lot_rows pg_lot_rows = {
 	.read_free = read_free,
 	.read_sku = read_sku,
 	.insert = insert,
-	.allocate = allocate,
-	.withdraw = withdraw,
+	.add_units = add_units,
 	.write_armed = write_armed,
 };

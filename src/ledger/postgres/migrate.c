@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "embedded_migrations.h"
-#include "ledger/postgres/private.h"
+#include "ledger/postgres/postgres_ledger.h"
 
 enum { SCRIPT_MAX = 1024 * 1024 };
 

@@ -3,7 +3,7 @@
  * is sorted, and a page begins where the one before it ended. A page of all sales takes the first of each and sorts those. A filter looks at
  * every order behind `after`; that is the price of having no second index to write.
  */
-#include "ledger/postgres/private.h"
+#include "ledger/postgres/postgres_ledger.h"
 
 #define OWN_COLUMNS                                                                                                                   \
 	"orders.id, orders.sale, orders.lot, orders.quantity, orders.epoch, orders.state, orders.placed_at_ms, orders.changed_at_ms," \

@@ -2,8 +2,7 @@
 #include "ledger/postgres/postgres.h"
 
 #include <stdlib.h>
-#include "ledger/postgres/private.h"
-#include "ledger/transactions.h"
+#include "ledger/postgres/postgres_ledger.h"
 
 static int open_read_only(struct postgres_ledger *ledger)
 {
@@ -21,7 +20,7 @@ static void ledger_free(struct ledger *base)
 		return;
 	ledger = postgres_ledger_of(base);
 	pg_elector_deinit(&ledger->elector);
-	pg_readers_deinit(&ledger->pool);
+	reader_pool_deinit(&ledger->pool);
 	pg_writer_deinit(ledger);
 	if (ledger->url)
 		explicit_bzero(ledger->url, strlen(ledger->url)); /* it may have a password in it */
@@ -32,26 +31,7 @@ static void ledger_free(struct ledger *base)
 static const struct ledger_ops postgres_ops = {
 	.name = "postgres",
 	LEDGER_TRANSACTIONS,
-	.apply = postgres_apply,
-	.drain = postgres_drain,
-	.journal_identify = postgres_journal_identify,
-	.journal_position = postgres_journal_position,
-	.elect = postgres_elect,
-	.item_get = postgres_item_get,
-	.items = postgres_items,
-	.sale_get = postgres_sale_get,
-	.sales = postgres_sales,
-	.sales_changed = postgres_sales_changed,
-	.order_get = postgres_order_get,
-	.orders = postgres_orders,
-	.sale_snapshot = postgres_sale_snapshot,
-	.lots_unequal = postgres_lots_unequal,
-	.request_find = postgres_request_find,
-	.log_rows = postgres_log_rows,
-	.dead_letters = postgres_dead_letters,
-	.audit = postgres_audit,
-	.health = pg_writer_health,
-	.recover = pg_writer_recover,
+	LEDGER_ADAPTER_TABLE(postgres),
 	.free = ledger_free,
 };
 
@@ -69,7 +49,7 @@ int ledger_postgres_open(struct ledger **out, const char *url, int flags)
 	ledger->read_only = flags == LEDGER_OPEN_READ_ONLY;
 	ledger->shared = flags == LEDGER_OPEN_SHARED;
 	pg_elector_init(&ledger->elector);
-	pg_readers_init(&ledger->pool);
+	pg_readers_init(ledger);
 	pg_writer_init(&ledger->writer);
 	ledger->url = strdup(url);
 	if (!ledger->url)

@@ -1,5 +1,5 @@
 /* The rows of sales in a transaction (ledger/transaction.h). Reading whole sales is in sales_read.c. */
-#include "ledger/postgres/private.h"
+#include "ledger/postgres/postgres_ledger.h"
 
 static void put_terms(struct pg_params *params, const struct sale *sale)
 {

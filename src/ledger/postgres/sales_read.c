@@ -1,6 +1,6 @@
 /* Reading sales with their lots: two statements of one moment, the sales' rows and all their lots' rows, in the same order. */
 #include <stdlib.h>
-#include "ledger/postgres/private.h"
+#include "ledger/postgres/postgres_ledger.h"
 
 #define SALE_COLUMNS                                                                                                                  \
 	"number, epoch, version, state, id, name, price_minor, currency, limit_per_buyer, rate_requests, rate_seconds, hold_seconds," \

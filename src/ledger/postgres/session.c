@@ -34,7 +34,7 @@
 #include <stdlib.h>
 #include "base/failpoint.h"
 #include "base/log.h"
-#include "ledger/postgres/private.h"
+#include "ledger/postgres/postgres_ledger.h"
 
 /* The advisory locks' keys: "penstock" in ASCII; and of each writer who shares, a pair: "penw" and its row in `writers` (join_writers() takes it first). */
 #define LEASE_KEY "8099000947049456491"

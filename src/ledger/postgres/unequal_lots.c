@@ -1,5 +1,5 @@
 /* Lots that a rebuild has armed with other units than the drain came to at its barrier. */
-#include "ledger/postgres/private.h"
+#include "ledger/postgres/postgres_ledger.h"
 
 const char pg_unequal_lots_sql[] =
 	"SELECT sales.id, items.sku, lots.armed_epoch, lots.armed_held, lots.armed_confirmed, lots.armed_withdrawn,"

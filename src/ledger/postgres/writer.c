@@ -265,7 +265,7 @@ void pg_work_end(struct pg_work *work, int result)
 	pg_writer_unlock(work->ledger);
 }
 
-int pg_writer_recover(struct ledger *base)
+int postgres_recover(struct ledger *base)
 {
 	struct pg_work work = {.ledger = postgres_ledger_of(base)};
 
@@ -277,7 +277,7 @@ int pg_writer_recover(struct ledger *base)
 	return work.result;
 }
 
-int pg_writer_health(struct ledger *base, const char **reason)
+int postgres_health(struct ledger *base, const char **reason)
 {
 	struct postgres_ledger *ledger = postgres_ledger_of(base);
 	int code = atomic_load(&ledger->health);

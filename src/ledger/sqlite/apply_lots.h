@@ -2,7 +2,7 @@
 #pragma once
 
 #include "ledger/event_judge.h"
-#include "ledger/sqlite/private.h"
+#include "ledger/sqlite/sqlite_ledger.h"
 
 /* What this batch knows of a lot and has done to it. */
 struct touched {

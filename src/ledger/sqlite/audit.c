@@ -4,7 +4,7 @@
  * What makes a promise broken is in audit_rules.h; here are the sums. The hash chain of the operator log is followed in the same transaction.
  */
 #include "ledger/audit_rules.h"
-#include "ledger/sqlite/private.h"
+#include "ledger/sqlite/sqlite_ledger.h"
 
 static int64_t number(sqlite3_stmt *statement, int column)
 {

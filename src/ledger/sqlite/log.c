@@ -1,5 +1,5 @@
 /* The operator log: who did what. Append only (triggers refuse the rest). Its hash chain is in log_chain.h. */
-#include "ledger/sqlite/private.h"
+#include "ledger/sqlite/sqlite_ledger.h"
 
 /* The number and hash of the last row. */
 static int read_head(struct sqlite_connection *connection, int64_t *number, char hash[static SHA256_TEXT_SIZE])

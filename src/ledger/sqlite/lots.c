@@ -1,5 +1,5 @@
 /* The rows of lots in a transaction (ledger/transaction.h). */
-#include "ledger/sqlite/private.h"
+#include "ledger/sqlite/sqlite_ledger.h"
 
 static int next_place(struct sqlite_connection *connection, uint32_t sale, uint32_t *place)
 {
@@ -98,33 +98,21 @@ static int insert(struct transaction *transaction, uint32_t sale, uint32_t place
 	return result == STEP_CONSTRAINT ? LEDGER_CONSTRAINT : result;
 }
 
-/* `sql` takes the sale, the lot's place and the units. */
-static int change_units(struct transaction *transaction, const char *sql, uint32_t sale, uint32_t lot, int64_t units)
+static int add_units(struct transaction *transaction, uint32_t sale, uint32_t lot, int64_t allocated, int64_t withdrawn)
 {
 	struct sqlite_connection *connection = sqlite_connection_of(transaction);
 	sqlite3_stmt *statement;
-	int result = sqlite_connection_prepare(connection, sql, &statement);
+	int result = sqlite_connection_prepare(
+		connection, "UPDATE lots SET allocated = allocated + ?3, withdrawn = withdrawn + ?4 WHERE sale = ?1 AND place = ?2",
+		&statement);
 
 	if (result < 0)
 		return result;
 	sqlite_bind_int(statement, 1, sale);
 	sqlite_bind_int(statement, 2, lot);
-	sqlite_bind_int(statement, 3, units);
+	sqlite_bind_int(statement, 3, allocated);
+	sqlite_bind_int(statement, 4, withdrawn);
 	return sqlite_step_once(connection, statement) == STEP_DONE ? 0 : error_origin(-EIO);
-}
-
-static int allocate(struct transaction *transaction, uint32_t sale, uint32_t lot, int64_t units)
-{
-	static const char sql[] = "UPDATE lots SET allocated = allocated + ?3 WHERE sale = ?1 AND place = ?2";
-
-	return change_units(transaction, sql, sale, lot, units);
-}
-
-static int withdraw(struct transaction *transaction, uint32_t sale, uint32_t lot, int64_t units)
-{
-	static const char sql[] = "UPDATE lots SET withdrawn = withdrawn + ?3 WHERE sale = ?1 AND place = ?2";
-
-	return change_units(transaction, sql, sale, lot, units);
 }
 
 static int write_armed(struct transaction *transaction, uint32_t sale, uint32_t place, uint32_t epoch, const struct sale_lot *lot)
@@ -153,7 +141,6 @@ const struct lot_rows sqlite_lot_rows = {
 	.read_free = read_free,
 	.read_sku = read_sku,
 	.insert = insert,
-	.allocate = allocate,
-	.withdraw = withdraw,
+	.add_units = add_units,
 	.write_armed = write_armed,
 };

@@ -14,7 +14,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "embedded_migrations.h"
-#include "ledger/sqlite/private.h"
+#include "ledger/sqlite/sqlite_ledger.h"
 
 enum {
 	REWRITES_ORDERS = 3,     /* the last step that does */

@@ -4,7 +4,7 @@
  * ones that it has, and then their rows. A filter looks at every order behind `after`; that is the price of having no second index to write.
  */
 #include <stdlib.h>
-#include "ledger/sqlite/private.h"
+#include "ledger/sqlite/sqlite_ledger.h"
 
 #define ORDER_COLUMNS                                                                             \
 	"id, sale, lot, quantity, epoch, state, placed_at_ms, changed_at_ms, hold_expires_at_ms," \

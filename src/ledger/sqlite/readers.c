@@ -1,55 +1,26 @@
-#include "ledger/sqlite/private.h"
+#include "ledger/sqlite/sqlite_ledger.h"
 
-void sqlite_readers_init(struct sqlite_reader_pool *pool)
+static void close_reader(void *owner, size_t which, bool in_doubt)
 {
-	lock_init(&pool->lock);
-	lock_condition_init(&pool->returned);
+	struct sqlite_ledger *ledger = owner;
+
+	sqlite_connection_close(&ledger->readers[which].connection, in_doubt);
 }
 
-void sqlite_readers_deinit(struct sqlite_reader_pool *pool)
+void sqlite_readers_init(struct sqlite_ledger *ledger)
 {
-	for (size_t i = 0; i < SQLITE_READERS_MAX; i++) {
-		ASSERT(!pool->readers[i].busy);
-		sqlite_connection_close(&pool->readers[i].connection, false);
-	}
-	lock_condition_deinit(&pool->returned);
-	lock_deinit(&pool->lock);
-}
-
-/* An idle reader, an open one if there is one; NULL while all are out. */
-static struct sqlite_reader *find_idle(struct sqlite_reader_pool *pool)
-{
-	struct sqlite_reader *idle = NULL;
-
-	for (size_t i = 0; i < SQLITE_READERS_MAX; i++) {
-		struct sqlite_reader *reader = &pool->readers[i];
-
-		if (reader->busy)
-			continue;
-		if (reader->connection.db)
-			return reader;
-		if (!idle)
-			idle = reader;
-	}
-	return idle;
+	reader_pool_init(&ledger->pool, close_reader, ledger);
 }
 
 int sqlite_reader_begin(struct sqlite_ledger *ledger, struct sqlite_reader **out)
 {
-	struct sqlite_reader_pool *pool = &ledger->pool;
-	struct sqlite_reader *reader;
+	bool open;
+	struct sqlite_reader *reader = &ledger->readers[reader_pool_take(&ledger->pool, &open)];
 	int result = 0;
 
-	lock_take(&pool->lock);
-	while (!(reader = find_idle(pool)))
-		lock_condition_wait(&pool->returned, &pool->lock);
-	reader->busy = true;
-	reader->stale = false;
-	lock_release(&pool->lock);
-
-	if (!reader->connection.db && sqlite_watch_reason(ledger))
+	if (!open && sqlite_watch_reason(ledger))
 		result = -ESTALE;
-	else if (!reader->connection.db)
+	else if (!open)
 		result = sqlite_connection_open(&reader->connection, ledger->path, true);
 	if (result < 0)
 		return sqlite_reader_end(ledger, reader, result);
@@ -59,27 +30,6 @@ int sqlite_reader_begin(struct sqlite_ledger *ledger, struct sqlite_reader **out
 
 int sqlite_reader_end(struct sqlite_ledger *ledger, struct sqlite_reader *reader, int result)
 {
-	struct sqlite_reader_pool *pool = &ledger->pool;
-
-	lock_take(&pool->lock);
-	if (result < 0 || reader->stale)
-		sqlite_connection_close(&reader->connection, true);
-	reader->busy = false;
-	lock_condition_signal(&pool->returned);
-	lock_release(&pool->lock);
+	reader_pool_return(&ledger->pool, (size_t)(reader - ledger->readers), result >= 0);
 	return result;
-}
-
-void sqlite_readers_renew(struct sqlite_reader_pool *pool)
-{
-	lock_take(&pool->lock);
-	for (size_t i = 0; i < SQLITE_READERS_MAX; i++) {
-		struct sqlite_reader *reader = &pool->readers[i];
-
-		if (reader->busy)
-			reader->stale = true;
-		else
-			sqlite_connection_close(&reader->connection, true);
-	}
-	lock_release(&pool->lock);
 }

@@ -1,5 +1,5 @@
 /* The rows of sales in a transaction (ledger/transaction.h). Reading whole sales is in sales_read.c. */
-#include "ledger/sqlite/private.h"
+#include "ledger/sqlite/sqlite_ledger.h"
 
 static void bind_terms(sqlite3_stmt *statement, const struct sale *sale)
 {

@@ -1,6 +1,6 @@
 /* Reading sales with their lots. */
 #include <stdlib.h>
-#include "ledger/sqlite/private.h"
+#include "ledger/sqlite/sqlite_ledger.h"
 
 #define SALE_COLUMNS                                                                                                                  \
 	"number, epoch, version, state, id, name, price_minor, currency, limit_per_buyer, rate_requests, rate_seconds, hold_seconds," \

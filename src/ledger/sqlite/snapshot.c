@@ -1,6 +1,6 @@
 /* Everything of one sale at one moment: one read transaction, which in WAL mode sees nothing of what is committed after its first statement. */
 #include <stdlib.h>
-#include "ledger/sqlite/private.h"
+#include "ledger/sqlite/sqlite_ledger.h"
 
 enum { PAGE = 4096 }; /* 3 MiB of rows at a time */
 

@@ -8,8 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/log.h"
-#include "ledger/sqlite/private.h"
-#include "ledger/transactions.h"
+#include "ledger/sqlite/sqlite_ledger.h"
 
 /*
  * A lock on a file beside the database, never on the database: closing any descriptor of a file drops the POSIX locks that SQLite holds on it. The
@@ -98,7 +97,7 @@ static void ledger_free(struct ledger *base)
 	ledger = sqlite_ledger_of(base);
 	sqlite_watch_end(ledger);
 	/* Readers first: the writer, closing last, moves the whole -wal into the database and removes it. */
-	sqlite_readers_deinit(&ledger->pool);
+	reader_pool_deinit(&ledger->pool);
 	sqlite_writer_deinit(ledger);
 	if (ledger->lease_fd >= 0)
 		close(ledger->lease_fd);
@@ -109,26 +108,7 @@ static void ledger_free(struct ledger *base)
 static const struct ledger_ops sqlite_ops = {
 	.name = "sqlite",
 	LEDGER_TRANSACTIONS,
-	.apply = sqlite_apply,
-	.drain = sqlite_drain,
-	.journal_identify = sqlite_journal_identify,
-	.journal_position = sqlite_journal_position,
-	.elect = sqlite_elect,
-	.item_get = sqlite_item_get,
-	.items = sqlite_items,
-	.sale_get = sqlite_sale_get,
-	.sales = sqlite_sales,
-	.sales_changed = sqlite_sales_changed,
-	.order_get = sqlite_order_get,
-	.orders = sqlite_orders,
-	.sale_snapshot = sqlite_sale_snapshot,
-	.lots_unequal = sqlite_lots_unequal,
-	.request_find = sqlite_request_find,
-	.log_rows = sqlite_log_rows,
-	.dead_letters = sqlite_dead_letters,
-	.audit = sqlite_audit,
-	.health = sqlite_writer_health,
-	.recover = sqlite_writer_recover,
+	LEDGER_ADAPTER_TABLE(sqlite),
 	.free = ledger_free,
 };
 
@@ -158,7 +138,7 @@ int ledger_sqlite_open(struct ledger **out, const char *path, int flags)
 	ledger->base = (struct sql_ledger){{&sqlite_ops}, &sqlite_transaction_rows};
 	ledger->read_only = flags == LEDGER_OPEN_READ_ONLY;
 	ledger->lease_fd = -1;
-	sqlite_readers_init(&ledger->pool);
+	sqlite_readers_init(ledger);
 	pause_init(&ledger->watch.rest);
 	sqlite_writer_init(&ledger->writer);
 	ledger->path = strdup(path);

@@ -25,7 +25,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
-#include "ledger/sqlite/private.h"
+#include "ledger/sqlite/sqlite_ledger.h"
 
 static const int64_t LOOK_NS = 1000000000, SAVE_AGAIN_NS = 60 * LOOK_NS;
 

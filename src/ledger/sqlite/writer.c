@@ -28,7 +28,7 @@
  */
 #include "base/failpoint.h"
 #include "base/log.h"
-#include "ledger/sqlite/private.h"
+#include "ledger/sqlite/sqlite_ledger.h"
 
 enum {
 	/* 16 MiB of 4 KiB pages: long enough that the ends of the trees, rewritten by every batch, go to the database once in many batches. */
@@ -83,7 +83,7 @@ static void close_failed(struct sqlite_ledger *ledger)
 	sqlite_connection_close(&ledger->writer.connection, true);
 	ledger->writer.poisoned = false;
 	ledger->writer.forgotten = 0;
-	sqlite_readers_renew(&ledger->pool);
+	reader_pool_renew(&ledger->pool);
 }
 
 static const char select_commit_number[] = "SELECT number FROM commit_numbers";
@@ -387,7 +387,7 @@ int sqlite_writer_end(struct sqlite_ledger *ledger, int result)
 	return result;
 }
 
-int sqlite_writer_recover(struct ledger *base)
+int sqlite_recover(struct ledger *base)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
 	struct sqlite_connection *connection;
@@ -400,7 +400,7 @@ int sqlite_writer_recover(struct ledger *base)
 	return result < 0 ? result : sqlite_writer_end(ledger, 0);
 }
 
-int sqlite_writer_health(struct ledger *base, const char **reason)
+int sqlite_health(struct ledger *base, const char **reason)
 {
 	const struct sqlite_ledger *ledger = sqlite_ledger_of(base);
 	int code = atomic_load(&ledger->health);

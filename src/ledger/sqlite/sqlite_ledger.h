@@ -1,4 +1,4 @@
-/* What the files of the SQLite adapter share. Nobody else includes this. */
+/* The SQLite ledger itself, and what the files of the adapter share. Nobody else includes this. */
 #pragma once
 
 #include <stdatomic.h>
@@ -6,15 +6,14 @@
 #include "base/lock.h"
 #include "base/pause.h"
 #include "base/thread.h"
+#include "ledger/adapter.h"
 #include "ledger/log_chain.h"
+#include "ledger/reader_pool.h"
 #include "ledger/sqlite/sqlite.h"
 #include "ledger/sqlite/connection.h"
 #include "ledger/transaction.h"
 
 struct apply_scratch; /* apply.c */
-
-/* One for each thread that reads (the ledger workers, the sale keeper, the rebuild), so that none waits for another's. */
-enum { SQLITE_READERS_MAX = 8 };
 
 /* The one writer: owns all writes and checkpoints. Everything here is under `lock`. */
 struct sqlite_writer {
@@ -30,15 +29,9 @@ struct sqlite_writer {
 	struct apply_scratch *scratch;
 };
 
-/* Connections that only read. Lock order: the writer's, then the pool's. */
-struct sqlite_reader_pool {
-	struct lock lock;
-	struct lock_condition returned;
-	struct sqlite_reader {
-		struct sqlite_connection connection;
-		bool busy;
-		bool stale; /* opened before the writer's last reopening: closed when it comes back */
-	} readers[SQLITE_READERS_MAX];
+/* One that only reads. */
+struct sqlite_reader {
+	struct sqlite_connection connection;
 };
 
 /* The files that were opened, so that others in their place are not taken for them. Under the writer's lock, but for `lost`. */
@@ -63,7 +56,8 @@ struct sqlite_ledger {
 	bool read_only;
 	int lease_fd; /* -1: none */
 	struct sqlite_writer writer;
-	struct sqlite_reader_pool pool;
+	struct reader_pool pool;
+	struct sqlite_reader readers[LEDGER_READERS_MAX];
 	struct file_watch watch;
 	_Atomic int health; /* 0, or what the last write failed with */
 };
@@ -96,9 +90,6 @@ bool sqlite_writer_trusted(const struct sqlite_ledger *ledger);
 int sqlite_writer_begin(struct sqlite_ledger *ledger, struct sqlite_connection **connection) MUST_CHECK;
 int sqlite_writer_end(struct sqlite_ledger *ledger, int result) MUST_CHECK;
 
-int sqlite_writer_recover(struct ledger *ledger) MUST_CHECK;
-int sqlite_writer_health(struct ledger *ledger, const char **reason);
-
 /* --- watch.c --- */
 
 /* After the writer was opened for the first time: remembers which files these are, and looks at them each second from now on. 0 or negative. */
@@ -114,14 +105,11 @@ const char *sqlite_watch_reason(const struct sqlite_ledger *ledger);
 
 /* --- readers.c --- */
 
-void sqlite_readers_init(struct sqlite_reader_pool *pool);
-void sqlite_readers_deinit(struct sqlite_reader_pool *pool); /* asserts that none is out */
+void sqlite_readers_init(struct sqlite_ledger *ledger);
 /* Waits while all are out. 0 or negative. */
 int sqlite_reader_begin(struct sqlite_ledger *ledger, struct sqlite_reader **reader) MUST_CHECK;
 /* Gives it back; returns `result`. A reader that failed is closed. */
 int sqlite_reader_end(struct sqlite_ledger *ledger, struct sqlite_reader *reader, int result) MUST_CHECK;
-/* The writer has been reopened: whatever was opened before is closed, now or when it comes back. */
-void sqlite_readers_renew(struct sqlite_reader_pool *pool);
 
 /* --- migrate.c --- */
 
@@ -183,33 +171,8 @@ void sqlite_unequal_lot_read(sqlite3_stmt *statement, struct ledger_unequal_lot 
 /* Follows the log from end to end; `first` (size bytes) gets the first fault in words if it is still empty. */
 int sqlite_log_verify(struct sqlite_connection *connection, int64_t *rows, int64_t *broken, char *first, size_t size) MUST_CHECK;
 
-/* --- the port's calls, by file --- */
-
-int sqlite_apply(struct ledger *ledger, struct ledger_entry *entries, size_t count);
+/* apply_lots.c */
 void sqlite_scratch_free(struct apply_scratch *scratch);
-int sqlite_drain(struct ledger *ledger, struct ledger_drain *batch);
-int sqlite_journal_identify(struct ledger *ledger, struct slice cluster, struct slice topic, uint32_t *partitions, char **known);
-int sqlite_journal_position(struct ledger *ledger, uint32_t partition, int64_t *next, uint64_t *mark);
-int sqlite_elect(struct ledger *ledger, bool candidate);
 
-int sqlite_item_get(struct ledger *ledger, struct slice sku, struct ledger_item *item);
-int sqlite_items(struct ledger *ledger, struct slice after, struct ledger_item *items, size_t max, size_t *count);
-
-int sqlite_sale_get(struct ledger *ledger, uint32_t number, struct slice id, struct sale **sale);
-int sqlite_sales(struct ledger *ledger, uint32_t after, int64_t live_since_ms, struct sale **sales, size_t max, size_t *count);
-int sqlite_sales_changed(struct ledger *ledger, uint64_t after, struct sale **sales, size_t max, size_t *count);
-
-int sqlite_order_get(struct ledger *ledger, const struct uuid *id, struct ledger_order *order);
-int sqlite_orders(struct ledger *ledger, const struct ledger_order_filter *filter, struct ledger_order *orders, size_t max,
-		  size_t *count);
-int sqlite_sale_snapshot(struct ledger *ledger, uint32_t sale, struct ledger_snapshot *snapshot, ledger_orders_fn *page,
-			 void *context);
-
-int sqlite_lots_unequal(struct ledger *ledger, struct ledger_unequal_lot *lots, size_t max, size_t *count);
-int sqlite_request_find(struct ledger *ledger, struct ledger_request *request);
-int sqlite_log_rows(struct ledger *ledger, const struct ledger_log_filter *filter, struct ledger_log_row *rows, size_t max,
-		    size_t *count);
-
-int sqlite_dead_letters(struct ledger *ledger, int64_t after, struct ledger_dead_letter *rows, size_t max, size_t *count);
-
-int sqlite_audit(struct ledger *ledger, struct ledger_audit *audit);
+/* sqlite_apply() to sqlite_recover(): what of the port is this adapter's alone. */
+LEDGER_ADAPTER_CALLS(sqlite);

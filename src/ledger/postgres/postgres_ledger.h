@@ -1,17 +1,16 @@
-/* What the files of the PostgreSQL adapter share. Nobody else includes this. */
+/* The PostgreSQL ledger itself, and what the files of the adapter share. Nobody else includes this. */
 #pragma once
 
 #include <stdatomic.h>
 #include "base/lock.h"
+#include "ledger/adapter.h"
 #include "ledger/log_chain.h"
+#include "ledger/reader_pool.h"
 #include "ledger/postgres/postgres.h"
 #include "ledger/postgres/connection.h"
 #include "ledger/transaction.h"
 
 struct pg_batch; /* batch.h */
-
-/* One for each thread that reads (the ledger workers, the sale keeper, the rebuild), so that none waits for another's. */
-enum { PG_READERS_MAX = 8 };
 
 /* When connecting may be tried again: later each time, and never for all processes at the same moment. */
 struct pg_backoff {
@@ -36,15 +35,9 @@ struct pg_writer {
 	struct pg_batch *batch;
 };
 
-/* Connections that only read. Lock order: the writer's, then the pool's. */
-struct pg_reader_pool {
-	struct lock lock;
-	struct lock_condition returned;
-	struct pg_backoff backoff;
-	struct pg_reader {
-		struct pg_connection connection;
-		bool busy;
-	} readers[PG_READERS_MAX];
+/* One that only reads. */
+struct pg_reader {
+	struct pg_connection connection;
 };
 
 /* Who is elected has a lock on a session of its own. */
@@ -61,8 +54,10 @@ struct postgres_ledger {
 	bool read_only, shared;
 	struct pg_writer writer;
 	struct pg_elector elector;
-	struct pg_reader_pool pool;
-	_Atomic int health; /* 0, or what the last write failed with */
+	struct reader_pool pool;
+	struct pg_reader readers[LEDGER_READERS_MAX];
+	struct pg_backoff reading; /* under the pool's lock: when a reader may connect again */
+	_Atomic int health;        /* 0, or what the last write failed with */
 };
 
 static inline struct postgres_ledger *postgres_ledger_of(struct ledger *ledger)
@@ -144,14 +139,9 @@ bool pg_work_begin(struct pg_work *work); /* false: see work.result */
 /* result 0: commits; anything else, an outcome or negative: nothing stays. work.result: it, or what committing failed with. */
 void pg_work_end(struct pg_work *work, int result);
 
-int pg_writer_recover(struct ledger *ledger) MUST_CHECK;
-int pg_writer_health(struct ledger *ledger, const char **reason);
-
 /* --- unequal_lots.c --- */
-
 extern const char pg_unequal_lots_sql[];
 void pg_unequal_lot_read(const PGresult *result, int row, struct ledger_unequal_lot *lot);
-
 /* --- Rows of a transaction, by file; see ledger/transaction.h --- */
 
 static inline struct pg_work *pg_work_of(struct transaction *transaction)
@@ -184,8 +174,7 @@ void pg_elector_deinit(struct pg_elector *elector);
 
 /* --- readers.c --- */
 
-void pg_readers_init(struct pg_reader_pool *pool);
-void pg_readers_deinit(struct pg_reader_pool *pool); /* asserts that none is out */
+void pg_readers_init(struct postgres_ledger *ledger);
 /* Waits while all are out. 0 or negative. */
 int pg_reader_begin(struct postgres_ledger *ledger, struct pg_reader **reader) MUST_CHECK;
 /* Gives it back; returns `result`, a positive pg_end as -EIO. */
@@ -223,32 +212,5 @@ extern const char pg_log_head_sql[], pg_log_head_lock_sql[], pg_log_head_update_
 void pg_log_head_read(const PGresult *result, struct pg_log_head *head);
 void pg_log_head_put(struct pg_params *params, const struct pg_log_head *head);
 
-/* --- The port's calls, by file --- */
-
-int postgres_apply(struct ledger *ledger, struct ledger_entry *entries, size_t count);
-int postgres_drain(struct ledger *ledger, struct ledger_drain *batch);
-int postgres_journal_identify(struct ledger *ledger, struct slice cluster, struct slice topic, uint32_t *partitions, char **known);
-int postgres_journal_position(struct ledger *ledger, uint32_t partition, int64_t *next, uint64_t *mark);
-int postgres_elect(struct ledger *ledger, bool candidate);
-
-int postgres_item_get(struct ledger *ledger, struct slice sku, struct ledger_item *item);
-int postgres_items(struct ledger *ledger, struct slice after, struct ledger_item *items, size_t max, size_t *count);
-
-int postgres_sale_get(struct ledger *ledger, uint32_t number, struct slice id, struct sale **sale);
-int postgres_sales(struct ledger *ledger, uint32_t after, int64_t live_since_ms, struct sale **sales, size_t max, size_t *count);
-int postgres_sales_changed(struct ledger *ledger, uint64_t after, struct sale **sales, size_t max, size_t *count);
-
-int postgres_order_get(struct ledger *ledger, const struct uuid *id, struct ledger_order *order);
-int postgres_orders(struct ledger *ledger, const struct ledger_order_filter *filter, struct ledger_order *orders, size_t max,
-		    size_t *count);
-int postgres_sale_snapshot(struct ledger *ledger, uint32_t sale, struct ledger_snapshot *snapshot, ledger_orders_fn *page,
-			   void *context);
-
-int postgres_lots_unequal(struct ledger *ledger, struct ledger_unequal_lot *lots, size_t max, size_t *count);
-int postgres_request_find(struct ledger *ledger, struct ledger_request *request);
-int postgres_log_rows(struct ledger *ledger, const struct ledger_log_filter *filter, struct ledger_log_row *rows, size_t max,
-		      size_t *count);
-
-int postgres_dead_letters(struct ledger *ledger, int64_t after, struct ledger_dead_letter *rows, size_t max, size_t *count);
-
-int postgres_audit(struct ledger *ledger, struct ledger_audit *audit);
+/* postgres_apply() to postgres_recover(): what of the port is this adapter's alone. */
+LEDGER_ADAPTER_CALLS(postgres);

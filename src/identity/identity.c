@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include "base/base64url.h"
 #include "identity/bearer.h"
-#include "identity/jws.h"
+#include "identity/key_set.h"
 #include "identity/token_cache.h"
 #include "model/sale.h"
 
@@ -19,7 +19,7 @@ static const double seconds_max = 253402300799;
 
 struct identity {
 	enum identity_algorithm algorithm;
-	struct jws_key *key;
+	struct key_set *keys;
 	char *issuer, *audience; /* NULL: not checked */
 	int64_t leeway_ms;
 	size_t cache_entries;
@@ -56,7 +56,7 @@ int identity_new(struct identity **out, const struct identity_settings *settings
 	if (r == 0)
 		r = copy(settings->audience, &identity->audience);
 	if (r == 0)
-		r = jws_key_new(&identity->key, settings->algorithm, settings->key, reason);
+		r = key_set_new(&identity->keys, settings->algorithm, settings->key, reason);
 	if (r < 0) {
 		identity_free(identity);
 		return r;
@@ -69,7 +69,7 @@ void identity_free(struct identity *identity)
 {
 	if (!identity)
 		return;
-	jws_key_free(identity->key);
+	key_set_free(identity->keys);
 	free(identity->issuer);
 	free(identity->audience);
 	free(identity);
@@ -125,20 +125,26 @@ static const char *judge_header(const struct identity *identity, const json_t *h
 	return NULL;
 }
 
-/* The tokens of one issuer have one header: what is byte for byte the one that was good last is good, and need not be read. */
-static const char *judge_header_part(const struct identity *identity, struct identity_cache *cache, struct slice part)
+/*
+ * NULL and which keys the token is held against, or why it is not. The tokens of one issuer have one header: what is byte for byte the one that was good last
+ * is good, and need not be read.
+ */
+static const char *judge_header_part(const struct identity *identity, struct identity_cache *cache, struct slice part, int *choice)
 {
 	const char *reason = "The token's header is malformed.";
+	const json_t *kid;
 	json_t *header;
 
-	if (token_cache_header_known(cache, part))
+	if (token_cache_header_known(cache, part, choice))
 		return NULL;
 	header = read_object(part);
 	if (header)
 		reason = judge_header(identity, header);
+	kid = json_object_get(header, "kid");
+	*choice = key_set_choose(identity->keys, (struct slice){json_string_value(kid), json_string_length(kid)});
 	json_decref(header);
 	if (!reason)
-		token_cache_header_put(cache, part);
+		token_cache_header_put(cache, part, *choice);
 	return reason;
 }
 
@@ -195,13 +201,14 @@ static const char *decode(const struct identity *identity, struct identity_cache
 	json_t *object;
 	const char *reason;
 	struct jws jws;
+	int choice;
 
 	if (!jws_split(token, &jws))
 		return "The token is not a signed JWT of at most 4096 bytes.";
-	reason = judge_header_part(identity, cache, jws.header);
+	reason = judge_header_part(identity, cache, jws.header, &choice);
 	if (reason)
 		return reason;
-	if (!jws_verify(identity->key, &jws))
+	if (!key_set_verify(identity->keys, choice, &jws))
 		return "The token's signature is not right.";
 	object = read_object(jws.payload);
 	if (!object)
@@ -284,9 +291,19 @@ static int add_claims(jwt_t *jwt, const struct identity_settings *settings, stru
 	return r;
 }
 
+static int add_kid(jwt_t *jwt, struct slice kid)
+{
+	char *name = strndup(kid.data, kid.size);
+	int r = name && jwt_add_header(jwt, "kid", name) == 0 ? 0 : error_origin(-ENOMEM);
+
+	free(name);
+	return r;
+}
+
 int identity_make_token(const struct identity_settings *settings, struct slice buyer, int64_t wall_ms, int64_t lifetime_s, char **token)
 {
-	struct jws_key *key = NULL;
+	struct slice kid, signer = key_set_signer(settings->key, &kid);
+	struct key_set *keys = NULL;
 	const char *reason;
 	jwt_t *jwt = NULL;
 	int r;
@@ -294,16 +311,17 @@ int identity_make_token(const struct identity_settings *settings, struct slice b
 	*token = NULL;
 	if (!sale_buyer_valid(buyer))
 		return -EINVAL;
-	r = jws_key_new(&key, settings->algorithm, settings->key, &reason);
-	jws_key_free(key);
+	r = key_set_new(&keys, settings->algorithm, settings->key, &reason);
+	key_set_free(keys);
 	if (r < 0)
 		return r;
 	if (jwt_new(&jwt) != 0)
 		return error_origin(-ENOMEM);
 	r = add_claims(jwt, settings, buyer, wall_ms, lifetime_s);
-	if (r == 0 && jwt_set_alg(jwt, algorithms[settings->algorithm].code, (const unsigned char *)settings->key.data,
-				  (int)settings->key.size) != 0)
+	if (r == 0 && jwt_set_alg(jwt, algorithms[settings->algorithm].code, (const unsigned char *)signer.data, (int)signer.size) != 0)
 		r = -EINVAL;
+	if (r == 0 && kid.data)
+		r = add_kid(jwt, kid);
 	if (r == 0) {
 		*token = jwt_encode_str(jwt);
 		r = *token ? 0 : -EINVAL; /* a public key cannot sign */

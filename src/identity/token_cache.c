@@ -17,6 +17,7 @@ struct identity_cache {
 	struct siphash_key key;
 	size_t sets;
 	size_t header_size; /* 0: none yet */
+	int header_choice;  /* of keys */
 	char header[HEADER_MAX];
 	struct entry entries[]; /* sets x WAYS */
 };
@@ -70,15 +71,17 @@ void token_cache_put(struct identity_cache *cache, struct hash128 token, const s
 	set[0].grant = *grant;
 }
 
-bool token_cache_header_known(const struct identity_cache *cache, struct slice header)
+bool token_cache_header_known(const struct identity_cache *cache, struct slice header, int *choice)
 {
+	*choice = cache->header_choice;
 	return header.size > 0 && header.size == cache->header_size && memcmp(header.data, cache->header, header.size) == 0;
 }
 
-void token_cache_header_put(struct identity_cache *cache, struct slice header)
+void token_cache_header_put(struct identity_cache *cache, struct slice header, int choice)
 {
 	if (header.size > HEADER_MAX)
 		return;
 	memcpy(cache->header, header.data, header.size);
 	cache->header_size = header.size;
+	cache->header_choice = choice;
 }

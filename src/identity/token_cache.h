@@ -25,6 +25,6 @@ struct hash128 token_cache_hash(const struct identity_cache *cache, struct slice
 const struct token_grant *token_cache_find(const struct identity_cache *cache, struct hash128 token);
 void token_cache_put(struct identity_cache *cache, struct hash128 token, const struct token_grant *grant);
 
-/* The last token header (as it stands in the token) that was found good; one that is longer than most is not kept. */
-bool token_cache_header_known(const struct identity_cache *cache, struct slice header);
-void token_cache_header_put(struct identity_cache *cache, struct slice header);
+/* The last token header (as it stands in the token) that was found good, and which keys it chose; one that is longer than most is not kept. */
+bool token_cache_header_known(const struct identity_cache *cache, struct slice header, int *choice);
+void token_cache_header_put(struct identity_cache *cache, struct slice header, int choice);

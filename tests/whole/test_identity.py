@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import hmac
 import json
+import signal
 import socket
 import time
 import urllib.parse
@@ -79,6 +80,37 @@ def test_public_key_algorithms(serve, algorithm):
     signature = base64.urlsafe_b64encode(hmac.new(public.encode(), header + b"." + claims, hashlib.sha256).digest()).rstrip(b"=")
     forged = b".".join((header, claims, signature)).decode()
     assert server.buy("drop", None, token=forged).code == "unauthorized"
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
+def test_the_logins_next_key_is_added_before_its_first_token(serve, tmp_path, algorithm):
+    """The keys are rotated by a reload, and no buyer is sent away."""
+    make = (lambda: rsa.generate_private_key(65537, 2048)) if algorithm == "RS256" else (lambda: ec.generate_private_key(ec.SECP256R1()))
+    (old, old_public), (new, new_public) = pem(make()), pem(make())
+    keys, settings = tmp_path / "keys.pem", tmp_path / "keys.conf"
+    settings.write_text(f"identity.jwt_algorithm = {algorithm}\nidentity.jwt_key_file = {keys}\n")
+    settings.chmod(0o600)
+
+    def write(text):
+        keys.write_text(text)
+        keys.chmod(0o600)
+
+    def status(key, kid):
+        token = jwt.encode({"sub": "anna", "exp": int(time.time()) + 600}, key, algorithm=algorithm, headers={"kid": kid})
+        path = "/v1/orders/01890a5d-ac96-774b-bcce-b302099a8057"
+        return request(server.public, "GET", path, headers={"Authorization": f"Bearer {token}"}).status
+
+    write(f"kid: old\n{old_public}")
+    server = serve(environment={"PENSTOCK_CONFIG": str(settings), "PENSTOCK_IDENTITY_JWT_KEY": ""})
+    assert (status(old, "old"), status(new, "new")) == (404, 401)
+    write(f"kid: old\n{old_public}\nkid: new\n{new_public}")
+    server.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: status(new, "new") == 404, what="the new key")
+    assert (status(old, "old"), status(new, "old"), status(old, "new")) == (404, 401, 401)
+    write(f"kid: new\n{new_public}")
+    server.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: status(old, "old") == 401, what="the old key's end")
+    assert status(new, "new") == 404
 
 
 def test_issuer_and_audience(serve):

@@ -88,6 +88,7 @@ static EVP_PKEY *make_key(enum forge_key key)
 	case FORGE_RSA_1024:
 		return EVP_RSA_gen(1024);
 	case FORGE_P256:
+	case FORGE_P256_NEXT:
 		return EVP_EC_gen("P-256");
 	default:
 		return EVP_EC_gen("P-384");

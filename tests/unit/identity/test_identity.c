@@ -448,6 +448,14 @@ static void test_weak_or_wrong_keys_are_refused_at_the_start(void **state)
 		{IDENTITY_ES256, forge_public(FORGE_RSA_2048), "P-256"},
 		{IDENTITY_ES256, forge_public(FORGE_P384), "P-256"},
 		{IDENTITY_ES256, "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "PEM"},
+		{IDENTITY_ES256, forge_text("%s-----BEGIN PUBLIC KEY-----\n", forge_public(FORGE_P256)).data, "no end"},
+		{IDENTITY_ES256, forge_text("%s%s", forge_public(FORGE_P256), forge_public(FORGE_P384)).data, "P-256"},
+		{IDENTITY_ES256, forge_text("kid: a b\n%s", forge_public(FORGE_P256)).data, "kid"},
+		{IDENTITY_ES256, forge_text("kid: a\n%skid: a\n%s", forge_public(FORGE_P256), forge_public(FORGE_P256_NEXT)).data,
+		 "same name"},
+		{IDENTITY_ES256,
+		 forge_text("%s-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", forge_public(FORGE_P256)).data,
+		 "neither"},
 	};
 
 	(void)state;
@@ -462,6 +470,58 @@ static void test_weak_or_wrong_keys_are_refused_at_the_start(void **state)
 		assert_int_equal(identity_make_token(&settings, SLICE("alice"), FORGE_NOW_MS, 600, &token), -EINVAL);
 		assert_null(token);
 	}
+}
+
+/* "Bearer TOKEN" signed by the first private key of `keys`. */
+static struct slice signed_by(const char *keys, const char *buyer)
+{
+	struct identity_settings settings = {.algorithm = IDENTITY_ES256, .key = slice_of(keys)};
+	struct slice authorization;
+	char *token;
+
+	assert_int_equal(identity_make_token(&settings, slice_of(buyer), FORGE_NOW_MS, 600, &token), 0);
+	authorization = forge_text("Bearer %s", token);
+	free(token);
+	return authorization;
+}
+
+/* The second key of a text was dropped, and with it every token of the login's next key. */
+static void test_each_key_of_a_text_is_used(void **state)
+{
+	const char *old_key = forge_private(FORGE_P256), *next_key = forge_private(FORGE_P256_NEXT);
+	struct identity_settings settings = {.algorithm = IDENTITY_ES256, .cache_entries = 16};
+	struct door door;
+
+	(void)state;
+	settings.key = forge_text("%s%s", forge_public(FORGE_P256), forge_public(FORGE_P256_NEXT));
+	door_open(&door, &settings);
+	expect_buyer(&door, signed_by(old_key, "alice"), "alice");
+	expect_buyer(&door, signed_by(next_key, "bob"), "bob");
+	expect_buyer(&door, signed_by(forge_text("kid: unheard-of\n%s", next_key).data, "carol"), "carol");
+	door_close(&door);
+}
+
+static void test_a_token_that_names_a_key_is_held_against_that_one_alone(void **state)
+{
+	const char *old_key = forge_private(FORGE_P256), *next_key = forge_private(FORGE_P256_NEXT);
+	struct identity_settings settings = {.algorithm = IDENTITY_ES256, .cache_entries = 16};
+	struct door door;
+
+	(void)state;
+	settings.key = forge_text("# the login's\nkid: old\n%s\r\n  kid: next \r\n%s", forge_public(FORGE_P256),
+				  forge_public(FORGE_P256_NEXT));
+	door_open(&door, &settings);
+	expect_buyer(&door, signed_by(forge_text("kid: old\n%s", old_key).data, "alice"), "alice");
+	expect_buyer(&door, signed_by(forge_text("kid: next\n%s", next_key).data, "bob"), "bob");
+	expect_refused(&door, signed_by(forge_text("kid: old\n%s", next_key).data, "eve"), "signature");
+	expect_refused(&door, signed_by(old_key, "eve"), "signature");
+	expect_buyer(&door, signed_by(forge_text("kid: old\n%s", old_key).data, "carol"), "carol");
+	door_close(&door);
+	settings.key = forge_text("kid: old\n%s%s", forge_public(FORGE_P256), forge_public(FORGE_P256_NEXT));
+	door_open(&door, &settings);
+	expect_buyer(&door, signed_by(next_key, "bob"), "bob");
+	expect_refused(&door, signed_by(forge_text("kid: old\n%s", next_key).data, "eve"), "signature");
+	door_close(&door);
 }
 
 static void test_made_tokens_are_taken_and_only_by_their_own_key(void **state)
@@ -594,6 +654,8 @@ int main(void)
 		cmocka_unit_test(test_the_issuer_must_be_exact),
 		cmocka_unit_test(test_the_audience_may_be_one_or_several),
 		cmocka_unit_test(test_weak_or_wrong_keys_are_refused_at_the_start),
+		cmocka_unit_test(test_each_key_of_a_text_is_used),
+		cmocka_unit_test(test_a_token_that_names_a_key_is_held_against_that_one_alone),
 		cmocka_unit_test(test_made_tokens_are_taken_and_only_by_their_own_key),
 		cmocka_unit_test(test_no_token_is_made_for_what_is_no_buyer),
 		cmocka_unit_test(test_libjwt_agrees_with_what_is_taken),

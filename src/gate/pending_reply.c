@@ -2,12 +2,11 @@
 
 #include "base/clock.h"
 #include "base/failpoint.h"
-
-enum { MARGIN_NS = 500000000 };
+#include "port/ack_margin.h"
 
 int64_t pending_reply_patience_ns(const struct gate_thread *thread)
 {
-	int64_t patience_ns = thread->gate->settings.admission->ack_deadline_ns + MARGIN_NS;
+	int64_t patience_ns = thread->gate->settings.admission->ack_deadline_ns + ACK_ANSWER_MARGIN_NS;
 
 	return FAILPOINT("ack.clock_stands_still") > 0 ? 10 * patience_ns : patience_ns;
 }

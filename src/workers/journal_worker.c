@@ -6,12 +6,12 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "port/ack_margin.h"
 #include "workers/return_batch.h"
 
 enum {
-	IDLE_NS = 100000000,          /* how often an idle worker looks at the outbox and an unhealthy journal */
-	SILENCE_NS = 1000000000,      /* a journal that has had nothing to say for so long is asked whether it is well */
-	CLAIM_MARGIN_NS = 1000000000, /* beyond T_ack: by then whoever made the entry has given up on it */
+	IDLE_NS = 100000000,     /* how often an idle worker looks at the outbox and an unhealthy journal */
+	SILENCE_NS = 1000000000, /* a journal that has had nothing to say for so long is asked whether it is well */
 	CLAIMS_MAX = 256,
 };
 
@@ -274,7 +274,7 @@ static void drive_claims(struct journal_worker *worker)
 {
 	struct stock *stock = worker->settings.stock;
 	int64_t now_ns = clock_mono_ns();
-	int64_t before_ns = now_ns - worker->settings.ack_deadline_ns - CLAIM_MARGIN_NS;
+	int64_t before_ns = now_ns - worker->settings.ack_deadline_ns - ACK_CLAIM_MARGIN_NS;
 	size_t count = stock->ops->claim(stock, before_ns, now_ns, worker->claims, CLAIMS_MAX), durable;
 
 	if (count) {

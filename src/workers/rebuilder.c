@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/pause.h"
 #include "base/thread.h"
+#include "port/ack_margin.h"
 #include "recovery/round.h"
 
 enum {
@@ -15,7 +16,7 @@ enum {
 
 const struct rebuilder_pace rebuilder_pace_usual = {
 	.gather_ns = 50000000,
-	.margin_ns = 500000000,
+	.margin_ns = ACK_REBUILD_MARGIN_NS,
 	.pause_ns = 1000000000,
 	.held_ns = 15000000000,
 };

@@ -5,8 +5,8 @@
 #include "base/failpoint.h"
 #include "gate/readiness.h"
 #include "gate/stock_round.h"
+#include "port/ack_margin.h"
 
-enum { TELL_MARGIN_NS = 500000000 }; /* beyond T_ack, for the journal worker to refuse by itself what waited too long */
 
 struct purchase_pool {
 	struct gate_thread *thread;
@@ -153,7 +153,7 @@ void purchase_pool_send(struct purchase_pool *pool, struct pending_purchase *pen
 
 int64_t purchase_pool_tick(struct purchase_pool *pool, int64_t now_ns)
 {
-	int64_t patience_ns = pool->thread->gate->settings.admission->ack_deadline_ns + TELL_MARGIN_NS;
+	int64_t patience_ns = pool->thread->gate->settings.admission->ack_deadline_ns + ACK_ANSWER_MARGIN_NS;
 
 	if (FAILPOINT("ack.clock_stands_still") > 0)
 		patience_ns *= 10;

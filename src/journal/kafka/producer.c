@@ -25,6 +25,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "journal/kafka/record.h"
+#include "port/ack_margin.h"
 
 enum {
 	INDEX_BITS = 20,       /* of a record's opaque: its place in the append; the rest is the generation */
@@ -35,7 +36,6 @@ enum {
 	LOOK_MS = 500,
 	LINGER_MS = 1000, /* never waited for: the flush behind each batch ends it, and until then the batch is not cut in pieces */
 	RETRIES = 3,
-	MARGIN_MS = 1000, /* the library's own deadline comes after ours */
 };
 _Static_assert(sizeof(void *) == 8, "an opaque has a generation and an index");
 
@@ -195,7 +195,7 @@ static int start(struct kafka_producer *producer, struct buffer *error)
 	kafka_conf_set(conf, "enable.idempotence", "true");    /* with it, acks=all */
 	kafka_conf_set(conf, "partitioner", "murmur2_random"); /* as every other client of Kafka has it */
 	kafka_conf_set_int(conf, "message.send.max.retries", RETRIES);
-	kafka_conf_set_int(conf, "message.timeout.ms", kafka_ms(producer->deadline_ns, 1) + MARGIN_MS);
+	kafka_conf_set_int(conf, "message.timeout.ms", kafka_ms(producer->deadline_ns, 1) + ACK_LIBRARY_MARGIN_NS / 1000000);
 	kafka_conf_set_int(conf, "linger.ms", LINGER_MS);
 	rd_kafka_conf_set_opaque(conf, producer);
 	rd_kafka_conf_set_dr_msg_cb(conf, on_report);

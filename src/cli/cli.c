@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/edit_distance.h"
 #include "engine/adapters.h"
 
 enum { WORD_MAX = 31, OPTIONS_MAX = 64, HELP_MAX = 256 * 1024, HELP_WIDTH = 80 };
@@ -40,32 +41,6 @@ int cli_print(const struct buffer *buffer)
 	if (fwrite(buffer->data, 1, buffer->size, stdout) != buffer->size || fflush(stdout) != 0)
 		return cli_error(CLI_FAILED, "standard output: %s", error_text(-errno));
 	return CLI_OK;
-}
-
-unsigned cli_distance(const char *a, const char *b)
-{
-	unsigned table[WORD_MAX + 1][WORD_MAX + 1];
-	size_t rows = strnlen(a, WORD_MAX), columns = strnlen(b, WORD_MAX);
-
-	for (size_t i = 0; i <= rows; i++) {
-		for (size_t j = 0; j <= columns; j++) {
-			unsigned best;
-
-			if (i == 0 || j == 0) {
-				table[i][j] = (unsigned)(i + j);
-				continue;
-			}
-			best = table[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
-			if (table[i - 1][j] + 1 < best)
-				best = table[i - 1][j] + 1;
-			if (table[i][j - 1] + 1 < best)
-				best = table[i][j - 1] + 1;
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && table[i - 2][j - 2] + 1 < best)
-				best = table[i - 2][j - 2] + 1;
-			table[i][j] = best;
-		}
-	}
-	return table[rows][columns];
 }
 
 /* --- Help --- */
@@ -238,11 +213,11 @@ static const struct command *find(const struct command *const *commands, const c
 static const struct command *nearest(const struct command *const *commands, const char *word)
 {
 	const struct command *best = NULL;
-	unsigned best_distance = 3; /* two slips of the finger are a slip; three are another word */
+	size_t best_distance = 3; /* two slips of the finger are a slip; three are another word */
 
 	for (; *commands; commands++) {
 		const char *name = last_word((*commands)->name);
-		unsigned distance = cli_distance(name, word);
+		size_t distance = edit_distance(name, word);
 
 		if (distance < best_distance && distance < strlen(name)) {
 			best = *commands;

@@ -55,6 +55,3 @@ int cli_print(const struct buffer *buffer);
 
 /* Opens the ledger of the settings for looking only (or as `flags` say), with every error told. CLI_GO or the exit code. */
 int cli_open_ledger(const char *url, int flags, struct ledger **ledger) MUST_CHECK;
-
-/* How far apart two words are: insertions, deletions, exchanges and swaps of neighbours. For suggestions; words of up to 31 bytes. */
-unsigned cli_distance(const char *a, const char *b);

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+#include "base/edit_distance.h"
 #include "config/private.h"
 
 /*
@@ -32,28 +33,6 @@ static void begin_error(struct loading *loading, const char *place, const char *
 
 /* --- Names --- */
 
-/* How many letters must be changed, added or left out to make one of the other (Levenshtein). */
-static size_t distance(const char *a, const char *b)
-{
-	size_t row[SETTING_NAME_MAX + 1], b_size = strlen(b);
-
-	for (size_t j = 0; j <= b_size; j++)
-		row[j] = j;
-	for (size_t i = 1; a[i - 1]; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= b_size; j++) {
-			size_t change = diagonal + (a[i - 1] != b[j - 1]);
-			size_t shorter = row[j - 1] < row[j] ? row[j - 1] : row[j];
-
-			diagonal = row[j];
-			row[j] = change <= shorter ? change : shorter + 1;
-		}
-	}
-	return row[b_size];
-}
-
 /* `decorate` writes a setting's name as this source spells it. */
 static void explain_unknown(struct loading *loading, const char *name,
 			    void (*decorate)(const struct setting *setting, char text[static SETTING_NAME_MAX]))
@@ -66,7 +45,7 @@ static void explain_unknown(struct loading *loading, const char *name,
 		size_t far;
 
 		decorate(&settings_table[i], candidate);
-		far = distance(name, candidate);
+		far = edit_distance(name, candidate);
 		if (far < least) {
 			least = far;
 			strcpy(nearest, candidate);

@@ -82,7 +82,7 @@ static void show_stalled(struct drain *drain)
 	if (first)
 		snprintf(drain->shown.reason, sizeof(drain->shown.reason), "partition %zu is stalled at %" PRId64 ": %s",
 			 (size_t)(first - drain->partitions), first->next, fault_text(first->fault));
-	else if (drain->backoff.failures == 0)
+	else if (!backoff_failed(&drain->backoff))
 		drain->shown.reason[0] = '\0';
 	lock_release(&drain->lock);
 }
@@ -174,7 +174,7 @@ static int position(struct drain *drain, uint32_t number, struct partition *part
 		break;
 	default:
 		partition->state = PARTITION_LATE;
-		partition->retry_ns = clock_mono_ns() + backoff_next(&partition->backoff);
+		partition->retry_ns = clock_mono_ns() + backoff_fail(&partition->backoff, &drain_retry, r);
 		metrics_add(drain->cells, drain->metrics.failures[DRAIN_STEP_POSITION], 1);
 		log_warn("drain", "a partition cannot be positioned now", LOG_INT("partition", number), LOG_INT("position", next),
 			 LOG_TEXT("error", error_text(r)));

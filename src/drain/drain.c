@@ -11,6 +11,8 @@ static const int64_t BUSINESS_NS = 500000000; /* the reader's group hears from i
 static const int64_t REFUSED_NS = 15000000000;
 static const int64_t LEAVE_NS = 10000000000; /* as long as the group waits for a reader that is silent */
 
+const struct backoff_range drain_retry = {.first_ns = 100000000, .most_ns = 5000000000};
+
 /* --- Life --- */
 
 static int make_room(struct drain *drain, size_t max)
@@ -93,7 +95,7 @@ static void show_reason(struct drain *drain, const char *reason)
 void drain_fail(struct drain *drain, enum drain_step step, int code, bool everything)
 {
 	char reason[DRAIN_REASON_SIZE];
-	int64_t wait_ns = backoff_next(&drain->backoff);
+	int64_t wait_ns = backoff_fail(&drain->backoff, &drain_retry, code);
 
 	metrics_add(drain->cells, drain->metrics.failures[step], 1);
 	drain->not_before_ns = clock_mono_ns() + wait_ns;
@@ -200,7 +202,7 @@ static void recovered(struct drain *drain, size_t count)
 {
 	struct journal_reader *reader = drain->settings.reader;
 
-	if (drain->backoff.failures == 0)
+	if (!backoff_failed(&drain->backoff))
 		return;
 	if (count == 0 && drain->failed == DRAIN_STEP_COMMIT && reader->ops->lag(reader) != 0)
 		return;
@@ -223,7 +225,7 @@ static void show(struct drain *drain, size_t in_hand)
 	if (lag >= 0)
 		lag += (int64_t)in_hand;
 	lock_take(&drain->lock);
-	if (drain->backoff.failures == 0 || lag > drain->shown.lag_records)
+	if (!backoff_failed(&drain->backoff) || lag > drain->shown.lag_records)
 		drain->shown.lag_records = lag;
 	else if (drain->shown.lag_records == 0)
 		drain->shown.lag_records = -1;

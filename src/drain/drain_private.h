@@ -2,10 +2,10 @@
 #pragma once
 
 #include <stdatomic.h>
+#include "base/backoff.h"
 #include "base/lock.h"
 #include "base/pause.h"
 #include "base/thread.h"
-#include "drain/backoff.h"
 #include "drain/drain.h"
 #include "drain/drain_metrics.h"
 #include "port/journal.h"
@@ -66,6 +66,9 @@ struct drain {
 	struct lock lock; /* guards `shown` */
 	struct drain_state shown;
 };
+
+/* A database that is back is noticed within the most of it, and one that is away is asked 20 times a minute. */
+extern const struct backoff_range drain_retry;
 
 /* drain.c */
 /* What was read is let go; a pause; the ledger is asked again for every position, where `everything`. */

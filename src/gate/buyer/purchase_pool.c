@@ -7,7 +7,6 @@
 #include "gate/stock_round.h"
 #include "port/ack_margin.h"
 
-
 struct purchase_pool {
 	struct gate_thread *thread;
 	struct pending_purchase *slots, *free_list;

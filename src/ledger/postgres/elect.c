@@ -48,8 +48,8 @@ static int connect_elector(struct postgres_ledger *ledger)
 
 	if (elector->connection.handle)
 		return 0;
-	end = pg_backoff_check(&elector->backoff);
-	return end < 0 ? end : pg_backoff_note(&elector->backoff, open_session(&elector->connection, ledger->url));
+	end = backoff_check(&elector->backoff);
+	return end < 0 ? end : backoff_note(&elector->backoff, &pg_retry, open_session(&elector->connection, ledger->url));
 }
 
 /* 1: we have it, 0: another has or may have, or negative. */

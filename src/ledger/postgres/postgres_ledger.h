@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdatomic.h>
+#include "base/backoff.h"
 #include "base/lock.h"
 #include "ledger/adapter.h"
 #include "ledger/log_chain.h"
@@ -12,11 +13,8 @@
 
 struct pg_batch; /* batch.h */
 
-/* When connecting may be tried again: later each time, and never for all processes at the same moment. */
-struct pg_backoff {
-	int64_t not_before_ns, delay_ns;
-	int code; /* what the last try came to; 0: none has failed */
-};
+/* When connecting may be tried again. */
+extern const struct backoff_range pg_retry;
 
 enum { PG_NOBODY_KNOWS = -1 };
 
@@ -24,7 +22,7 @@ enum { PG_NOBODY_KNOWS = -1 };
 struct pg_writer {
 	struct lock lock;
 	struct pg_connection connection;
-	struct pg_backoff backoff;
+	struct backoff backoff;
 	int64_t lease;           /* our number, or that of all who share it; 0: not yet taken */
 	int64_t id;              /* our row of `writers`, where the lease is shared */
 	_Atomic bool lease_lost; /* another process has taken it since: for good */
@@ -44,7 +42,7 @@ struct pg_reader {
 struct pg_elector {
 	struct lock lock;
 	struct pg_connection connection;
-	struct pg_backoff backoff;
+	struct backoff backoff;
 	bool elected;
 };
 
@@ -56,21 +54,14 @@ struct postgres_ledger {
 	struct pg_elector elector;
 	struct reader_pool pool;
 	struct pg_reader readers[LEDGER_READERS_MAX];
-	struct pg_backoff reading; /* under the pool's lock: when a reader may connect again */
-	_Atomic int health;        /* 0, or what the last write failed with */
+	struct backoff reading; /* under the pool's lock: when a reader may connect again */
+	_Atomic int health;     /* 0, or what the last write failed with */
 };
 
 static inline struct postgres_ledger *postgres_ledger_of(struct ledger *ledger)
 {
 	return (struct postgres_ledger *)ledger;
 }
-
-/* --- backoff.c --- */
-
-/* 0: try now; or what the last try came to. */
-int pg_backoff_check(const struct pg_backoff *backoff) MUST_CHECK;
-/* Takes note of a try; returns `result`. */
-int pg_backoff_note(struct pg_backoff *backoff, int result);
 
 /* --- session.c: the writer's session and its lease --- */
 

@@ -1,5 +1,7 @@
 #include "ledger/postgres/postgres_ledger.h"
 
+const struct backoff_range pg_retry = {.first_ns = 50000000, .most_ns = 1000000000};
+
 static void close_reader(void *owner, size_t which, bool in_doubt)
 {
 	struct postgres_ledger *ledger = owner;
@@ -19,13 +21,13 @@ static int connect_reader(struct postgres_ledger *ledger, struct pg_reader *read
 	int result;
 
 	lock_take(&ledger->pool.lock);
-	result = pg_backoff_check(&ledger->reading);
+	result = backoff_check(&ledger->reading);
 	lock_release(&ledger->pool.lock);
 	if (result < 0)
 		return result;
 	result = pg_open(&reader->connection, ledger->url, true);
 	lock_take(&ledger->pool.lock);
-	pg_backoff_note(&ledger->reading, result);
+	(void)backoff_note(&ledger->reading, &pg_retry, result);
 	lock_release(&ledger->pool.lock);
 	return result;
 }

@@ -74,9 +74,9 @@ int pg_writer_ready(struct postgres_ledger *ledger)
 	int result = ledger->read_only ? -EROFS : writer->lease_lost ? -EBUSY : 0;
 
 	if (result == 0 && !writer->connection.handle) {
-		result = pg_backoff_check(&writer->backoff);
+		result = backoff_check(&writer->backoff);
 		if (result == 0)
-			result = pg_backoff_note(&writer->backoff, pg_session_resume(ledger));
+			result = backoff_note(&writer->backoff, &pg_retry, pg_session_resume(ledger));
 	}
 	return result < 0 && !ledger->read_only ? pg_writer_failed(ledger, result) : result;
 }
@@ -144,7 +144,7 @@ static int resolve(struct postgres_ledger *ledger, int64_t number, int code)
 
 	set_health(ledger, code);
 	pg_close(&writer->connection);
-	if (pg_backoff_note(&writer->backoff, pg_session_resume(ledger)) < 0 || writer->found_number == PG_NOBODY_KNOWS)
+	if (backoff_note(&writer->backoff, &pg_retry, pg_session_resume(ledger)) < 0 || writer->found_number == PG_NOBODY_KNOWS)
 		return error_origin(-EINPROGRESS);
 	happened = writer->found_number == number;
 	log_warn("ledger", "a commit was lost on its way and was resolved", LOG_TEXT("error", error_text(code)),

@@ -1,10 +1,10 @@
 #include "stock/redis/pool.h"
 
-#include "base/clock.h"
 #include "base/log.h"
-#include "base/random.h"
 
-enum { IDLE_MAX = 64, DELAY_MIN_NS = 20000000, DELAY_MAX_NS = 1000000000 };
+enum { IDLE_MAX = 64 };
+
+static const struct backoff_range RETRY = {.first_ns = 20000000, .most_ns = 1000000000};
 
 void redis_pool_init(struct redis_pool *pool, const struct redis_url *url, const struct redis_timeouts *timeouts)
 {
@@ -50,21 +50,15 @@ static bool may_open(struct redis_pool *pool)
 	bool may;
 
 	lock_take(&pool->lock);
-	may = clock_mono_ns() >= pool->not_before_ns;
+	may = backoff_check(&pool->backoff) == 0;
 	lock_release(&pool->lock);
 	return may;
 }
 
-/* Anything from half of the delay to all of it: gates that lost the same server must not come back in step. */
 static void note_failure(struct redis_pool *pool)
 {
-	int64_t delay_ns;
-
 	lock_take(&pool->lock);
-	delay_ns = pool->delay_ns * 2;
-	delay_ns = delay_ns < DELAY_MIN_NS ? DELAY_MIN_NS : delay_ns > DELAY_MAX_NS ? DELAY_MAX_NS : delay_ns;
-	pool->delay_ns = delay_ns;
-	pool->not_before_ns = clock_mono_ns() + delay_ns / 2 + (int64_t)(random_u64() % (uint64_t)(delay_ns / 2));
+	(void)backoff_fail(&pool->backoff, &RETRY, -ENOTCONN);
 	lock_release(&pool->lock);
 }
 
@@ -78,7 +72,7 @@ void redis_pool_compare(struct redis_pool *pool, struct redis_connection *connec
 	if (other)
 		pool->generation++;
 	pool->server = *server;
-	pool->delay_ns = pool->not_before_ns = 0;
+	backoff_reset(&pool->backoff);
 	connection->generation = pool->generation;
 	lock_release(&pool->lock);
 	if (other)

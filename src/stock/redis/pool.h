@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdatomic.h>
+#include "base/backoff.h"
 #include "base/lock.h"
 #include "stock/redis/connection.h"
 
@@ -16,8 +17,8 @@ struct redis_pool {
 	struct redis_connection *idle;
 	unsigned idle_count;
 	uint64_t generation;
-	struct redis_server server; /* the last that was met */
-	int64_t delay_ns, not_before_ns;
+	struct redis_server server;  /* the last that was met */
+	struct backoff backoff;      /* of opening one */
 	_Atomic(const char *) fault; /* static text; NULL: none */
 };
 

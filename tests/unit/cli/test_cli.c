@@ -122,17 +122,6 @@ static void test_wrong_use_is_code_two(void **state)
 	assert_int_equal(CALL("shop", "buy", "one", "two"), CLI_USAGE);
 }
 
-static void test_distance_counts_slips(void **state)
-{
-	(void)state;
-	assert_int_equal(cli_distance("audit", "audit"), 0);
-	assert_int_equal(cli_distance("audit", "audti"), 1);
-	assert_int_equal(cli_distance("serve", "server"), 1);
-	assert_int_equal(cli_distance("drain", "demo"), 4);
-	assert_int_equal(cli_distance("", "abc"), 3);
-	assert_int_equal(cli_distance("a very long word that is longer than the table", "x"), 31);
-}
-
 static void test_a_listener_on_any_address_is_reached_by_loopback(void **state)
 {
 	struct listen_list listen;
@@ -159,7 +148,6 @@ int main(void)
 		cmocka_unit_test(test_an_unknown_command_suggests_the_nearest),
 		cmocka_unit_test(test_help_is_there_in_every_way_of_asking),
 		cmocka_unit_test(test_wrong_use_is_code_two),
-		cmocka_unit_test(test_distance_counts_slips),
 		cmocka_unit_test(test_a_listener_on_any_address_is_reached_by_loopback),
 	};
 

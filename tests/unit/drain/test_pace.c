@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/random.h"
-#include "drain/backoff.h"
 #include "drain/pace.h"
 
 #define MS INT64_C(1000000)
@@ -347,22 +346,6 @@ static void test_the_largest_rate_does_not_overflow(void **state)
 	assert_int_equal(pace_ask(&pace, INT64_MAX, &wait_ns), 64);
 }
 
-static void test_a_backoff_doubles_with_jitter_and_has_an_end(void **state)
-{
-	struct backoff backoff = {0};
-	int64_t most = 100 * MS;
-
-	(void)state;
-	for (int i = 0; i < 100; i++) {
-		int64_t wait_ns = backoff_next(&backoff);
-
-		assert_in_range(wait_ns, most / 2, most);
-		most = most * 2 < 5 * SECOND ? most * 2 : 5 * SECOND;
-	}
-	backoff_reset(&backoff);
-	assert_in_range(backoff_next(&backoff), 50 * MS, 100 * MS);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -381,7 +364,6 @@ int main(void)
 		cmocka_unit_test(test_two_drains_share_a_ledger_fairly),
 		cmocka_unit_test(test_time_that_stands_still_or_goes_back_earns_nothing),
 		cmocka_unit_test(test_the_largest_rate_does_not_overflow),
-		cmocka_unit_test(test_a_backoff_doubles_with_jitter_and_has_an_end),
 	};
 
 	random_set_seed(20261125);

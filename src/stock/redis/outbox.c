@@ -10,46 +10,14 @@ static uint32_t sale_of(const void *items, size_t index)
 	return ((const struct redis_ending *)items)[index].sale;
 }
 
-static void prepare(struct redis_report *report, enum redis_function function, const struct event *const *events, size_t count,
-		    enum stock_ack *answers)
+static void ask(struct buffer *out, const void *items, size_t index)
 {
-	report->function = function;
-	report->count = count;
-	report->answers = answers;
-	for (size_t i = 0; i < count; i++)
-		report->items[i] = (struct redis_ending){
-			.id = events[i]->id,
-			.hold_expires_at_ms = events[i]->hold_expires_at_ms,
-			.sale = events[i]->sale,
-			.epoch = events[i]->epoch,
-			.kind = events[i]->kind,
-		};
-	redis_group(&report->groups, sale_of, report->items, count);
-}
+	const struct redis_ending *ending = (const struct redis_ending *)items + index;
 
-static void send(struct redis_report *report, struct stock_redis *redis)
-{
-	const struct redis_groups *groups = &report->groups;
-	struct redis_trip *trip = &report->trip;
-
-	redis_trip_begin(trip, redis);
-	trip->changes = true;
-	for (uint16_t i = 0; i < groups->count; i++) {
-		uint32_t sale = report->items[groups->order[groups->starts[i]]].sale;
-		struct redis_look look = redis_sales_look(&redis->sales, sale);
-
-		redis_trip_call(trip, report->function, sale, &look);
-		for (uint16_t j = groups->starts[i]; j < groups->starts[i + 1]; j++) {
-			const struct redis_ending *ending = &report->items[groups->order[j]];
-			struct buffer *out = redis_trip_argument(trip);
-
-			redis_write_id(out, &ending->id);
-			redis_write(out, (uint64_t)ending->kind, 1);
-			redis_write(out, ending->epoch, 4);
-			redis_write(out, (uint64_t)ending->hold_expires_at_ms, 8);
-		}
-	}
-	redis_trip_send(trip);
+	redis_write_id(out, &ending->id);
+	redis_write(out, (uint64_t)ending->kind, 1);
+	redis_write(out, ending->epoch, 4);
+	redis_write(out, (uint64_t)ending->hold_expires_at_ms, 8);
 }
 
 /* What an event's byte means, where the call was answered; what the whole call came to, where it was not. */
@@ -65,45 +33,73 @@ static enum stock_ack take_answer(int status, struct redis_reader *answer, const
 	return said <= STOCK_ACK_OTHER_EPOCH ? (enum stock_ack)said : STOCK_ACK_UNANSWERED;
 }
 
+/* What is taken of a report, and whether some call was not answered. */
+struct report_ends {
+	struct redis_report *report;
+	bool unanswered;
+};
+
+static void take_sale(struct redis_gathered *gathered, void *items, void *context)
+{
+	struct report_ends *ends = context;
+
+	for (size_t i = 0; i < gathered->count; i++) {
+		const struct redis_ending *ending = (const struct redis_ending *)items + gathered->members[i];
+		enum stock_ack said = take_answer(gathered->outcome, &gathered->answer, &gathered->head, ending->epoch);
+
+		if (ends->report->answers)
+			ends->report->answers[gathered->members[i]] = said;
+	}
+	ends->unanswered |= gathered->end != REDIS_ANSWERED;
+}
+
+static const struct redis_question acknowledge_question = {REDIS_ACKNOWLEDGE, true, sale_of, ask, take_sale};
+static const struct redis_question compensate_question = {REDIS_COMPENSATE, true, sale_of, ask, take_sale};
+
+static void prepare(struct redis_report *report, const struct redis_question *question, const struct event *const *events,
+		    size_t count, enum stock_ack *answers)
+{
+	report->question = question;
+	report->count = count;
+	report->answers = answers;
+	for (size_t i = 0; i < count; i++)
+		report->items[i] = (struct redis_ending){
+			.id = events[i]->id,
+			.hold_expires_at_ms = events[i]->hold_expires_at_ms,
+			.sale = events[i]->sale,
+			.epoch = events[i]->epoch,
+			.kind = events[i]->kind,
+		};
+}
+
+static void send(struct redis_report *report, struct stock_redis *redis)
+{
+	redis_scatter_send(&report->scatter, redis, report->question, report->items, report->count);
+}
+
 /* True where some call was not answered. */
 static bool take(struct redis_report *report)
 {
-	const struct redis_groups *groups = &report->groups;
-	struct redis_trip *trip = &report->trip;
-	struct redis_reader answer;
-	struct redis_head head;
-	bool unanswered = false;
+	struct report_ends ends = {.report = report};
 
-	for (uint16_t i = 0; i < groups->count; i++) {
-		enum redis_end end = redis_trip_next(trip, &answer);
-		int status = redis_take_head(trip->redis, report->items[groups->order[groups->starts[i]]].sale, end, &answer, &head);
-
-		for (uint16_t j = groups->starts[i]; j < groups->starts[i + 1]; j++) {
-			enum stock_ack said = take_answer(status, &answer, &head, report->items[groups->order[j]].epoch);
-
-			if (report->answers)
-				report->answers[groups->order[j]] = said;
-		}
-		unanswered |= end != REDIS_ANSWERED;
-	}
-	redis_trip_end(trip);
-	return unanswered;
+	redis_scatter_take(&report->scatter, report->items, &ends);
+	return ends.unanswered;
 }
 
 /* The answers to what was sent; what was not answered is sent again. */
 static void conclude(struct redis_report *report)
 {
 	for (int i = 1; take(report) && i < TRIES; i++)
-		send(report, report->trip.redis);
+		send(report, report->scatter.trip.redis);
 }
 
 /* Up to REDIS_BATCH events. */
-static void tell(struct stock *stock, enum redis_function function, const struct event *const *events, size_t count,
+static void tell(struct stock *stock, const struct redis_question *question, const struct event *const *events, size_t count,
 		 enum stock_ack *answers)
 {
 	struct redis_report report;
 
-	prepare(&report, function, events, count, answers);
+	prepare(&report, question, events, count, answers);
 	send(&report, redis_of(stock));
 	conclude(&report);
 }
@@ -115,10 +111,10 @@ void redis_acknowledge_send(struct stock *stock, const struct event *const *even
 
 	ASSERT(report->count == 0);
 	for (; count > REDIS_BATCH; events += REDIS_BATCH, count -= REDIS_BATCH) {
-		tell(stock, REDIS_ACKNOWLEDGE, events, REDIS_BATCH, answers);
+		tell(stock, &acknowledge_question, events, REDIS_BATCH, answers);
 		answers = answers ? answers + REDIS_BATCH : NULL;
 	}
-	prepare(report, REDIS_ACKNOWLEDGE, events, count, answers);
+	prepare(report, &acknowledge_question, events, count, answers);
 	if (count)
 		send(report, redis_of(stock));
 }
@@ -139,7 +135,7 @@ void redis_compensate(struct stock *stock, const struct event *const *events, si
 	for (size_t start = 0; start < count; start += REDIS_BATCH) {
 		size_t size = count - start < REDIS_BATCH ? count - start : REDIS_BATCH;
 
-		tell(stock, REDIS_COMPENSATE, events + start, size, answers);
+		tell(stock, &compensate_question, events + start, size, answers);
 		for (size_t i = 0; i < size; i++)
 			undone[start + i] = answers[i] == STOCK_ACK_DONE || answers[i] == STOCK_ACK_UNKNOWN ||
 					    answers[i] == STOCK_ACK_NO_SALE;

@@ -5,24 +5,15 @@
 #include "stock/brake_table.h"
 #include "stock/redis/pool.h"
 #include "stock/redis/sales.h"
+#include "stock/redis/scatter.h"
 #include "stock/redis/trip.h"
 #include "stock/redis/versions.h"
-
-enum { REDIS_BATCH = 256 }; /* items of one sale in one call: a call holds up every other one, and 256 take about a millisecond */
 
 /*
  * Whole answers that are no stock_outcome: numbers that functions/common.lua has too. REDIS_UNKNOWN_EPOCH is none of theirs: the call was done under an
  * epoch that this process's catalog does not know.
  */
 enum { REDIS_STALE = 100, REDIS_OUT_OF_RANGE = 101, REDIS_UNKNOWN_EPOCH = 102 };
-
-/* The items of a batch by sale: `order` names them, those of one sale together and in the batch's order. */
-struct redis_groups {
-	uint16_t order[REDIS_BATCH];
-	uint16_t starts[REDIS_BATCH + 1];
-	uint16_t count;
-};
-void redis_group(struct redis_groups *groups, uint32_t (*sale_of)(const void *items, size_t index), const void *items, size_t count);
 
 /* An event that has come to its end, as much of it as the functions want to know. */
 struct redis_ending {
@@ -34,12 +25,11 @@ struct redis_ending {
 
 /* Ends that are told in one trip. */
 struct redis_report {
-	enum redis_function function;
+	const struct redis_question *question;
 	struct redis_ending items[REDIS_BATCH];
 	size_t count;
 	enum stock_ack *answers; /* what became of each; NULL: nobody wants to know */
-	struct redis_groups groups;
-	struct redis_trip trip;
+	struct redis_scatter scatter;
 };
 
 struct stock_redis {

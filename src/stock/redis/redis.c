@@ -67,29 +67,6 @@ int64_t redis_ms(int64_t ns)
 	return ns > 0 ? (ns + 999999) / 1000000 : ns / 1000000;
 }
 
-void redis_group(struct redis_groups *groups, uint32_t (*sale_of)(const void *items, size_t index), const void *items, size_t count)
-{
-	bool taken[REDIS_BATCH] = {false};
-	uint16_t placed = 0;
-
-	ASSERT(count <= REDIS_BATCH);
-	groups->count = 0;
-	for (size_t first = 0; first < count; first++) {
-		uint32_t sale = sale_of(items, first);
-
-		if (taken[first])
-			continue;
-		groups->starts[groups->count++] = placed;
-		for (size_t i = first; i < count; i++) {
-			if (taken[i] || sale_of(items, i) != sale)
-				continue;
-			taken[i] = true;
-			groups->order[placed++] = (uint16_t)i;
-		}
-	}
-	groups->starts[groups->count] = placed;
-}
-
 static int take_status(struct stock_redis *redis, uint32_t sale, struct redis_reader *answer, struct redis_head *head)
 {
 	int status = redis_read8(answer);

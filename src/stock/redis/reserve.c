@@ -93,29 +93,40 @@ static void take(struct stock_redis *redis, struct redis_reader *answer, const s
 		item->outcome = STOCK_OUTCOME_UNKNOWN;
 }
 
-/* One sale's answer. True: there are names still to be read. *foreign: what it grants is not to be kept. */
-static bool take_group(struct stock_redis *redis, enum redis_end end, struct redis_reader *answer, struct stock_reserve *items,
-		       const uint16_t *members, size_t count, bool *foreign)
+struct reserve_end {
+	uint32_t sale;
+	const uint16_t *members;
+	size_t count;
+	bool foreign; /* what it grants is not to be kept */
+	bool more;    /* there are names still to be read */
+};
+
+/* What is left to do when the trip has ended: a sale each. */
+struct reserve_ends {
+	struct reserve_end sales[REDIS_BATCH];
+	size_t count;
+};
+
+static void take_sale(struct redis_gathered *gathered, void *items, void *context)
 {
-	uint32_t sale = items[members[0]].event.sale;
-	struct redis_head head;
-	int outcome = redis_take_head(redis, sale, end, answer, &head);
-	bool more;
+	struct stock_redis *redis = gathered->redis;
+	struct reserve_ends *ends = context;
+	struct reserve_end *end = &ends->sales[ends->count++];
+	bool foreign = gathered->outcome == REDIS_UNKNOWN_EPOCH, answered = gathered->outcome == STOCK_DONE || foreign;
 
-	*foreign = outcome == REDIS_UNKNOWN_EPOCH;
-	more = (outcome == STOCK_DONE || *foreign) && redis_read8(answer) &&
-	       redis_sales_learn_names(&redis->sales, sale, head.epoch, answer);
-	for (size_t i = 0; i < count; i++) {
-		struct stock_reserve *item = &items[members[i]];
+	*end = (struct reserve_end){gathered->sale, gathered->members, gathered->count, foreign, false};
+	if (answered && redis_read8(&gathered->answer))
+		end->more = redis_sales_learn_names(&redis->sales, gathered->sale, gathered->head.epoch, &gathered->answer);
+	for (size_t i = 0; i < gathered->count; i++) {
+		struct stock_reserve *item = (struct stock_reserve *)items + gathered->members[i];
 
-		if (outcome == STOCK_DONE || *foreign)
-			take(redis, answer, &head, item);
+		if (answered)
+			take(redis, &gathered->answer, &gathered->head, item);
 		else
-			item->outcome = redis_outcome(outcome);
+			item->outcome = redis_outcome(gathered->outcome);
 		if (item->outcome == STOCK_OUTCOME_UNKNOWN)
-			redis_sales_add_buyer(&redis->sales, sale, item->event.buyer);
+			redis_sales_add_buyer(&redis->sales, gathered->sale, item->event.buyer);
 	}
-	return more;
 }
 
 /* Grants of an epoch that the catalog does not know would be told and recorded under it: they are given back, and the sale counts as fenced. */
@@ -140,40 +151,28 @@ static void give_back(struct stock_redis *redis, struct stock_reserve *items, co
 	}
 }
 
+static void ask(struct buffer *out, const void *items, size_t index)
+{
+	redis_reserve_pack(out, (const struct stock_reserve *)items + index);
+}
+
+static const struct redis_question question = {REDIS_RESERVE, true, sale_of, ask, take_sale};
+
 static void reserve_batch(struct stock_redis *redis, struct stock_reserve *items, size_t count)
 {
-	bool more[REDIS_BATCH], foreign[REDIS_BATCH];
-	struct redis_groups groups;
-	struct redis_trip trip;
-	struct redis_reader answer;
+	struct redis_scatter scatter;
+	struct reserve_ends ends;
 
-	redis_group(&groups, sale_of, items, count);
-	redis_trip_begin(&trip, redis);
-	trip.changes = true;
-	for (uint16_t i = 0; i < groups.count; i++) {
-		uint32_t sale = items[groups.order[groups.starts[i]]].event.sale;
-		struct redis_look look = redis_sales_look(&redis->sales, sale);
+	ends.count = 0;
+	redis_scatter_send(&scatter, redis, &question, items, count);
+	redis_scatter_take(&scatter, items, &ends);
+	for (size_t i = 0; i < ends.count; i++) {
+		const struct reserve_end *end = &ends.sales[i];
 
-		redis_trip_call(&trip, REDIS_RESERVE, sale, &look);
-		for (uint16_t j = groups.starts[i]; j < groups.starts[i + 1]; j++)
-			redis_reserve_pack(redis_trip_argument(&trip), &items[groups.order[j]]);
-	}
-	redis_trip_send(&trip);
-	for (uint16_t i = 0; i < groups.count; i++) {
-		enum redis_end end = redis_trip_next(&trip, &answer);
-		const uint16_t *members = groups.order + groups.starts[i];
-
-		more[i] = take_group(redis, end, &answer, items, members, (size_t)(groups.starts[i + 1] - groups.starts[i]),
-				     &foreign[i]);
-	}
-	redis_trip_end(&trip);
-	for (uint16_t i = 0; i < groups.count; i++) {
-		const uint16_t *members = groups.order + groups.starts[i];
-
-		if (foreign[i])
-			give_back(redis, items, members, (size_t)(groups.starts[i + 1] - groups.starts[i]));
-		else if (more[i])
-			redis_read_names(redis, items[*members].event.sale);
+		if (end->foreign)
+			give_back(redis, items, end->members, end->count);
+		else if (end->more)
+			redis_read_names(redis, end->sale);
 	}
 }
 

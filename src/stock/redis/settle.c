@@ -74,8 +74,10 @@ static void take_settled(struct redis_reader *answer, const struct redis_head *h
 	};
 }
 
-static void ask_settle(struct buffer *out, const struct stock_settle *item)
+static void ask_settle(struct buffer *out, const void *items, size_t index)
 {
+	const struct stock_settle *item = (const struct stock_settle *)items + index;
+
 	redis_write_id(out, &item->id);
 	redis_write(out, (uint64_t)item->action, 1);
 	redis_write(out, (uint64_t)item->now_ms, 8);
@@ -88,41 +90,31 @@ static void ask_settle(struct buffer *out, const struct stock_settle *item)
 	redis_write_text(out, item->trace);
 }
 
+/* context: of each item, whether it was moved under an epoch that is not known. */
+static void take_settled_sale(struct redis_gathered *gathered, void *items, void *context)
+{
+	bool *foreign = context;
+
+	for (size_t i = 0; i < gathered->count; i++) {
+		struct stock_settle *item = (struct stock_settle *)items + gathered->members[i];
+
+		foreign[gathered->members[i]] = gathered->outcome == REDIS_UNKNOWN_EPOCH;
+		if (gathered->outcome == STOCK_DONE || gathered->outcome == REDIS_UNKNOWN_EPOCH)
+			take_settled(&gathered->answer, &gathered->head, item);
+		else
+			item->outcome = redis_outcome(gathered->outcome);
+	}
+}
+
+static const struct redis_question settle_question = {REDIS_SETTLE, true, sale_of_settle, ask_settle, take_settled_sale};
+
 static void settle_batch(struct stock_redis *redis, struct stock_settle *items, size_t count)
 {
 	bool foreign[REDIS_BATCH] = {0};
-	struct redis_groups groups;
-	struct redis_reader answer;
-	struct redis_trip trip;
-	struct redis_head head;
+	struct redis_scatter scatter;
 
-	redis_group(&groups, sale_of_settle, items, count);
-	redis_trip_begin(&trip, redis);
-	trip.changes = true;
-	for (uint16_t i = 0; i < groups.count; i++) {
-		uint32_t sale = items[groups.order[groups.starts[i]]].sale;
-		struct redis_look look = redis_sales_look(&redis->sales, sale);
-
-		redis_trip_call(&trip, REDIS_SETTLE, sale, &look);
-		for (uint16_t j = groups.starts[i]; j < groups.starts[i + 1]; j++)
-			ask_settle(redis_trip_argument(&trip), &items[groups.order[j]]);
-	}
-	redis_trip_send(&trip);
-	for (uint16_t i = 0; i < groups.count; i++) {
-		enum redis_end end = redis_trip_next(&trip, &answer);
-		int outcome = redis_take_head(redis, items[groups.order[groups.starts[i]]].sale, end, &answer, &head);
-
-		for (uint16_t j = groups.starts[i]; j < groups.starts[i + 1]; j++) {
-			struct stock_settle *item = &items[groups.order[j]];
-
-			foreign[groups.order[j]] = outcome == REDIS_UNKNOWN_EPOCH;
-			if (outcome == STOCK_DONE || outcome == REDIS_UNKNOWN_EPOCH)
-				take_settled(&answer, &head, item);
-			else
-				item->outcome = redis_outcome(outcome);
-		}
-	}
-	redis_trip_end(&trip);
+	redis_scatter_send(&scatter, redis, &settle_question, items, count);
+	redis_scatter_take(&scatter, items, foreign);
 	for (size_t i = 0; i < count; i++)
 		if (foreign[i])
 			move_back(redis, &items[i]);
@@ -142,63 +134,57 @@ static enum stock_outcome found(int outcome)
 	return outcome == STOCK_UNKNOWN_SALE ? STOCK_UNKNOWN_SALE : STOCK_UNAVAILABLE;
 }
 
-static void find_batch(struct stock_redis *redis, enum redis_function function, struct stock_find *items, size_t count)
+static void ask_find(struct buffer *out, const void *items, size_t index)
 {
-	struct redis_groups groups;
-	struct redis_reader answer;
-	struct redis_trip trip;
-	struct redis_head head;
+	const struct stock_find *item = (const struct stock_find *)items + index;
 
-	redis_group(&groups, sale_of_find, items, count);
-	redis_trip_begin(&trip, redis);
-	for (uint16_t i = 0; i < groups.count; i++) {
-		uint32_t sale = items[groups.order[groups.starts[i]]].sale;
-		struct redis_look look = redis_sales_look(&redis->sales, sale);
-
-		redis_trip_call(&trip, function, sale, &look);
-		for (uint16_t j = groups.starts[i]; j < groups.starts[i + 1]; j++) {
-			struct buffer *out = redis_trip_argument(&trip);
-
-			redis_write_id(out, &items[groups.order[j]].id);
-			redis_write_text(out, items[groups.order[j]].buyer);
-		}
-	}
-	redis_trip_send(&trip);
-	for (uint16_t i = 0; i < groups.count; i++) {
-		enum redis_end end = redis_trip_next(&trip, &answer);
-		int outcome = redis_take_head(redis, items[groups.order[groups.starts[i]]].sale, end, &answer, &head);
-
-		for (uint16_t j = groups.starts[i]; j < groups.starts[i + 1]; j++) {
-			struct stock_find *item = &items[groups.order[j]];
-
-			item->outcome = outcome == STOCK_DONE ? (enum stock_outcome)redis_read8(&answer) : found(outcome);
-			if (outcome == STOCK_DONE && item->outcome != STOCK_DONE && item->outcome != STOCK_NO_ORDER)
-				redis_read_fail(&answer);
-			if (item->outcome == STOCK_DONE)
-				take_found(&answer, &item->order, item->owner);
-			if (answer.failed)
-				item->outcome = STOCK_UNAVAILABLE;
-			if (item->outcome == STOCK_DONE)
-				item->now_ms = head.now_ms;
-		}
-	}
-	redis_trip_end(&trip);
+	redis_write_id(out, &item->id);
+	redis_write_text(out, item->buyer);
 }
 
-static void find_all(struct stock *stock, enum redis_function function, struct stock_find *items, size_t count)
+static void take_found_sale(struct redis_gathered *gathered, void *items, void *context)
 {
-	for (size_t start = 0; start < count; start += REDIS_BATCH)
-		find_batch(redis_of(stock), function, items + start, count - start < REDIS_BATCH ? count - start : REDIS_BATCH);
+	struct redis_reader *answer = &gathered->answer;
+	bool done = gathered->outcome == STOCK_DONE;
+
+	(void)context;
+	for (size_t i = 0; i < gathered->count; i++) {
+		struct stock_find *item = (struct stock_find *)items + gathered->members[i];
+
+		item->outcome = done ? (enum stock_outcome)redis_read8(answer) : found(gathered->outcome);
+		if (done && item->outcome != STOCK_DONE && item->outcome != STOCK_NO_ORDER)
+			redis_read_fail(answer);
+		if (item->outcome == STOCK_DONE)
+			take_found(answer, &item->order, item->owner);
+		if (answer->failed)
+			item->outcome = STOCK_UNAVAILABLE;
+		if (item->outcome == STOCK_DONE)
+			item->now_ms = gathered->head.now_ms;
+	}
+}
+
+static const struct redis_question find_question = {REDIS_FIND, false, sale_of_find, ask_find, take_found_sale};
+static const struct redis_question find_loaded_question = {REDIS_FIND_LOADED, false, sale_of_find, ask_find, take_found_sale};
+
+static void find_all(struct stock *stock, const struct redis_question *question, struct stock_find *items, size_t count)
+{
+	struct redis_scatter scatter;
+
+	for (size_t start = 0; start < count; start += REDIS_BATCH) {
+		redis_scatter_send(&scatter, redis_of(stock), question, items + start,
+				   count - start < REDIS_BATCH ? count - start : REDIS_BATCH);
+		redis_scatter_take(&scatter, items + start, NULL);
+	}
 }
 
 void redis_find(struct stock *stock, struct stock_find *items, size_t count)
 {
-	find_all(stock, REDIS_FIND, items, count);
+	find_all(stock, &find_question, items, count);
 }
 
 void redis_preheat_find(struct stock *stock, struct stock_find *items, size_t count)
 {
-	find_all(stock, REDIS_FIND_LOADED, items, count);
+	find_all(stock, &find_loaded_question, items, count);
 }
 
 static void take_orders(struct redis_reader *answer, struct stock_orders *item)

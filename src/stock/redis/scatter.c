@@ -1,0 +1,66 @@
+#include "stock/redis/scatter.h"
+
+#include "stock/redis/private.h"
+
+static void group(struct redis_scatter *scatter, const void *items, size_t count)
+{
+	uint32_t (*sale_of)(const void *items, size_t index) = scatter->question->sale_of;
+	bool taken[REDIS_BATCH] = {false};
+	uint16_t placed = 0;
+
+	ASSERT(count <= REDIS_BATCH);
+	scatter->count = 0;
+	for (size_t first = 0; first < count; first++) {
+		uint32_t sale = sale_of(items, first);
+
+		if (taken[first])
+			continue;
+		scatter->starts[scatter->count++] = placed;
+		for (size_t i = first; i < count; i++) {
+			if (taken[i] || sale_of(items, i) != sale)
+				continue;
+			taken[i] = true;
+			scatter->order[placed++] = (uint16_t)i;
+		}
+	}
+	scatter->starts[scatter->count] = placed;
+}
+
+void redis_scatter_send(struct redis_scatter *scatter, struct stock_redis *redis, const struct redis_question *question,
+			const void *items, size_t count)
+{
+	struct redis_trip *trip = &scatter->trip;
+
+	scatter->question = question;
+	group(scatter, items, count);
+	redis_trip_begin(trip, redis);
+	trip->changes = question->changes;
+	for (uint16_t i = 0; i < scatter->count; i++) {
+		uint32_t sale = question->sale_of(items, scatter->order[scatter->starts[i]]);
+		struct redis_look look = redis_sales_look(&redis->sales, sale);
+
+		redis_trip_call(trip, question->function, sale, &look);
+		for (uint16_t j = scatter->starts[i]; j < scatter->starts[i + 1]; j++)
+			question->ask(redis_trip_argument(trip), items, scatter->order[j]);
+	}
+	redis_trip_send(trip);
+}
+
+void redis_scatter_take(struct redis_scatter *scatter, void *items, void *context)
+{
+	const struct redis_question *question = scatter->question;
+
+	for (uint16_t i = 0; i < scatter->count; i++) {
+		struct redis_gathered gathered = {
+			.redis = scatter->trip.redis,
+			.sale = question->sale_of(items, scatter->order[scatter->starts[i]]),
+			.members = scatter->order + scatter->starts[i],
+			.count = (size_t)(scatter->starts[i + 1] - scatter->starts[i]),
+		};
+
+		gathered.end = redis_trip_next(&scatter->trip, &gathered.answer);
+		gathered.outcome = redis_take_head(gathered.redis, gathered.sale, gathered.end, &gathered.answer, &gathered.head);
+		question->take(&gathered, items, context);
+	}
+	redis_trip_end(&scatter->trip);
+}

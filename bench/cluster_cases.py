@@ -366,6 +366,7 @@ def failover():
             seconds = time.monotonic() - begin
             figure.add(max(seconds - sentinels, 0), None, f"{seconds:.1f} s in all, {sentinels:.1f} s of them Sentinel's")
             gate.stop()
+    return [figure]
 
 
 # --- A stock that forgets ---

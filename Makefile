@@ -37,6 +37,7 @@ test: ## unit tests, then the whole program
 
 bench: all ## speed, beside its peers on the same machine
 	@tools/setup build bench
+	@tools/build build-test -Dtesting=true
 	@bench/run
 
 fuzz: ## FUZZ_SECONDS (600) on each target

@@ -133,8 +133,9 @@ class Cluster:
         for process in self.processes:
             process.kill()
 
-    def start(self, name, command="serve", **settings):
+    def start(self, name, command="serve", program=PROGRAM, environment=None, **settings):
         process = Process(self, f"{self.topic}-{name}", command, **settings).fresh()
+        process.program, process.environment = program, environment or {}
         self.processes.append(process)
         process.start()
         return process

@@ -1,5 +1,6 @@
 """The measurements of a cluster: Redis, Kafka, PostgreSQL. As in cases.py, each makes one or more figures."""
 
+import contextlib
 import itertools
 import json
 import subprocess
@@ -14,7 +15,7 @@ from cluster import MILLION, Cluster, helper, pin, services
 from load import burst, make_requests, wrk
 from measure import ROUNDS, ROUNDS_MAX, Failed, Figure, Watch, cpu_seconds, rounds, say, wait_until
 from redis import Redis, Sentinel
-from server import ANY_CORE, LOAD_CORE, SERVER_CORE
+from server import ANY_CORE, LOAD_CORE, SERVER_CORE, TESTING_PROGRAM
 
 CONNECTIONS = 256
 DONE = 'penstock_drain_events_total{outcome="done"}'
@@ -426,7 +427,53 @@ def rebuilt_behind_drain():
     return [figure]
 
 
+# --- An upgrade that raises the version of the functions in Redis ---
+
+NEXT_VERSION = {"PENSTOCK_FAILPOINTS": "stock.next_version=on"}  # the testing build, as a program of the next version
+
+
+def buy_until_refused(gate, times):
+    """When each purchase was told 202, until the gate is gone."""
+    buyer = itertools.count()
+    with contextlib.suppress(OSError):
+        while buys(gate, f"before-{next(buyer)}"):
+            times.append(time.monotonic())
+
+
+def upgraded():
+    orders = 10_000
+    what = f"nobody is told 202 while {orders:,} orders move from the last older gate, which is stopped, to a newer one that stands by"
+    figure = Figure("upgrade_s", what, "s", "<= 1.5")
+    requests = make_requests("headers", orders, "header")
+    if not TESTING_PROGRAM.exists():
+        raise Failed(f"{TESTING_PROGRAM} is missing: run make bench, or tools/build build-test -Dtesting=true")
+    for turn in range(ROUNDS):
+        with Cluster() as cluster:
+            older = cluster.gate("older")
+            cluster.sell(older)
+            drain = cluster.drain()
+            burst(older, requests, 0, orders, 250, core=ANY_CORE)
+            newer = cluster.gate("newer", program=TESTING_PROGRAM, environment=NEXT_VERSION)
+            wait_until(lambda: newer.metric('penstock_component_up{component="stock"}') == 0, "a newer gate that stands by")
+            cluster.settle(drain)
+            told = []
+            buyer = threading.Thread(target=buy_until_refused, args=(older, told))
+            buyer.start()
+            wait_until(lambda: len(told) > 20, "purchases", 10, 0.01)
+            stopper = threading.Thread(target=older.stop)
+            stopper.start()
+            buyer.join()
+            wait_until(lambda: buys(newer, f"after-{turn}"), "a purchase at the newer gate", 60, 0.005)
+            figure.add(time.monotonic() - told[-1], None, f"{orders:,} orders")
+            stopper.join()
+            newer.stop()
+            drain.stop()
+            cluster.prove()
+    return [figure]
+
+
 CASES = {
+    upgraded: ("upgrade_s",),
     failover: ("failover_s",),
     rebuilt_behind_drain: ("rebuild_s",),
     pause_beside_lock: ("pause_ms_beside_lock",),

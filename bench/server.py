@@ -13,6 +13,7 @@ from measure import Failed, wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = Path(os.environ.get("PENSTOCK", ROOT / "build/penstock")).resolve()
+TESTING_PROGRAM = Path(os.environ.get("PENSTOCK_TESTING", ROOT / "build-test/penstock")).resolve()
 # On the disk that people will use: a file system in memory has no fsync worth the name.
 SCRATCH = ROOT / "build/bench"
 # The first and the last that we may use: where there are more than two, these are least likely to share a core's hardware.
@@ -35,6 +36,7 @@ class Server:
             "log.level": "warn",
             **settings,
         }
+        self.program, self.environment = PROGRAM, {}
         self.process = None
 
     @property
@@ -68,9 +70,9 @@ class Server:
         with open(self.folder / "log", "ab") as log:
             begin = time.monotonic()
             self.process = subprocess.Popen(
-                ["taskset", "-c", self.core, str(PROGRAM), self.command, "--ready-file", str(ready), *flags],
+                ["taskset", "-c", self.core, str(self.program), self.command, "--ready-file", str(ready), *flags],
                 cwd=self.folder,
-                env={**{k: v for k, v in os.environ.items() if not k.startswith("PENSTOCK")}, **secrets},
+                env={**{k: v for k, v in os.environ.items() if not k.startswith("PENSTOCK")}, **secrets, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -226,5 +226,7 @@ int redis_take_over(struct stock *stock)
 
 void redis_leave(struct stock *stock)
 {
-	(void)!attend(redis_of(stock), 0, true);
+	/* Where Redis is away a stop does not wait for it: the others see that this one stands still. */
+	if (!atomic_load(&redis_of(stock)->pool.fault))
+		(void)!attend(redis_of(stock), 0, true);
 }

@@ -152,6 +152,8 @@ static const char back_to_the_second[] =
 	"ALTER TABLE sales DROP COLUMN announced;"
 	"ALTER TABLE lots DROP COLUMN barrier_held; ALTER TABLE lots DROP COLUMN barrier_confirmed;"
 	"ALTER TABLE lots DROP COLUMN barrier_withdrawn;"
+	"ALTER TABLE lots DROP COLUMN armed_epoch; ALTER TABLE lots DROP COLUMN armed_held;"
+	"ALTER TABLE lots DROP COLUMN armed_confirmed; ALTER TABLE lots DROP COLUMN armed_withdrawn;"
 	"DELETE FROM sale_states WHERE number = 6;"
 	"DROP TABLE operator_requests;"
 	"DELETE FROM movement_causes WHERE number = 10;";

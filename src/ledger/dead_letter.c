@@ -49,3 +49,34 @@ const char *dead_letter_reason(int outcome)
 		return NULL;
 	}
 }
+
+/* event NULL: it is a record. */
+static int write_one(const struct event *event, struct slice record, const char *reason, dead_letter_fn *write, void *context)
+{
+	struct buffer json;
+	int result;
+
+	buffer_init(&json, DEAD_LETTER_MAX);
+	if (event)
+		dead_letter_event(&json, event);
+	else
+		dead_letter_record(&json, record);
+	result = json.failed ? error_origin(-ENOMEM) : write(context, buffer_slice(&json), reason);
+	buffer_deinit(&json);
+	return result;
+}
+
+int dead_letters_of_drain(const struct ledger_drain *drain, dead_letter_fn *write, void *context)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < drain->bad_count && result == 0; i++)
+		result = write_one(NULL, drain->bad[i].record, drain->bad[i].reason, write, context);
+	for (size_t i = 0; i < drain->count && result == 0; i++) {
+		const char *reason = dead_letter_reason(drain->entries[i].outcome);
+
+		if (reason)
+			result = write_one(drain->entries[i].event, SLICE_NULL, reason, write, context);
+	}
+	return result;
+}

@@ -12,3 +12,7 @@ void dead_letter_event(struct buffer *out, const struct event *event);
 void dead_letter_record(struct buffer *out, struct slice record);
 /* Why an event that was judged so is a dead letter; NULL: it is none. */
 const char *dead_letter_reason(int outcome);
+/* Writes one. 0 or negative. */
+typedef int dead_letter_fn(void *context, struct slice json, const char *reason);
+/* Those that a drain leaves behind once its events have outcomes: its bad records, and the events that no transaction can apply. 0 or negative. */
+int dead_letters_of_drain(const struct ledger_drain *drain, dead_letter_fn *write, void *context) MUST_CHECK;

@@ -90,7 +90,7 @@ static int go_short(const struct pg_events *events)
 	for (size_t i = 0; i < events->count; i++)
 		if (events->entries[i].outcome != LEDGER_DONE)
 			return PG_STALE;
-	if (events->drain && (result = pg_drain_write_dead_letters(events)) < 0)
+	if (events->drain && (result = pg_drain_add_dead_letters(events)) < 0)
 		return pg_transaction_abandon(ledger, result);
 	add_opening(events);
 	if (ledger->shared && !batch->by_barrier)
@@ -114,7 +114,7 @@ static int go_long(const struct pg_events *events, const struct pg_makeup *makeu
 		return result;
 	result = judge_entries(batch, events->entries, events->count);
 	if (result == 0 && events->drain)
-		result = pg_drain_write_dead_letters(events);
+		result = pg_drain_add_dead_letters(events);
 	if (result < 0)
 		return pg_transaction_abandon(ledger, result);
 	/* Nothing new: what is there already was durable before it could be seen, if it was we who wrote it. */
@@ -184,7 +184,7 @@ static int go_in_halves(const struct pg_events *events)
 		result = pg_transaction_settle(ledger, event_batch_halve(try_range, (void *)events, events->entries, events->count));
 	if (result == 0 && events->drain) {
 		pg_batch_clear(ledger->writer.batch, true);
-		result = pg_drain_write_dead_letters(events);
+		result = pg_drain_add_dead_letters(events);
 		if (result < 0)
 			return pg_transaction_abandon(ledger, result);
 		pg_rows_add(connection, ledger->writer.batch);

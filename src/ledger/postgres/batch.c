@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include "base/failpoint.h"
-#include "ledger/dead_letter.h"
 #include "ledger/log_detail.h"
 
 enum { LOTS_KEPT_MAX = 65536, ORDERS_START = 256 };
@@ -408,21 +407,10 @@ bool pg_batch_wrote(const struct pg_batch *batch)
 	return batch->has_new || batch->has_moves || batch->has_changes || batch->has_barriers;
 }
 
-int pg_batch_dead_letter(struct pg_batch *batch, int64_t at_ms, const char *reason, const struct event *event, struct slice record)
+void pg_batch_dead_letter(struct pg_batch *batch, int64_t at_ms, const char *reason, struct slice json)
 {
-	struct buffer text;
-	bool failed;
-
-	buffer_init(&text, DEAD_LETTER_MAX);
-	if (event)
-		dead_letter_event(&text, event);
-	else
-		dead_letter_record(&text, record);
-	failed = text.failed;
 	pg_array_int(&batch->dead[DEAD_AT], at_ms);
 	pg_array_text(&batch->dead[DEAD_REASON], slice_of(reason));
-	pg_array_text(&batch->dead[DEAD_EVENT], buffer_slice(&text));
+	pg_array_text(&batch->dead[DEAD_EVENT], json);
 	batch->has_dead = true;
-	buffer_deinit(&text);
-	return failed ? error_origin(-ENOMEM) : 0;
 }

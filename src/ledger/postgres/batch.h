@@ -111,7 +111,5 @@ struct event_facts pg_batch_facts(struct pg_batch *batch, const struct event *ev
 int pg_batch_apply(struct pg_batch *batch, const struct event *event) MUST_CHECK;
 /* After the last event: the rows that are sums of many. */
 void pg_batch_finish(struct pg_batch *batch);
-/* A dead letter. 0 or -ENOMEM. */
-int pg_batch_dead_letter(struct pg_batch *batch, int64_t at_ms, const char *reason, const struct event *event,
-			 struct slice record) MUST_CHECK;
+void pg_batch_dead_letter(struct pg_batch *batch, int64_t at_ms, const char *reason, struct slice json);
 bool pg_batch_wrote(const struct pg_batch *batch);

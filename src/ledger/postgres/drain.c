@@ -34,21 +34,24 @@ size_t pg_drain_add_positions(const struct pg_events *events)
 	return 1;
 }
 
-int pg_drain_write_dead_letters(const struct pg_events *events)
+struct dead_rows {
+	struct pg_batch *batch;
+	int64_t at_ms;
+};
+
+static int add_dead_letter(void *context, struct slice json, const char *reason)
 {
-	struct pg_batch *batch = events->ledger->writer.batch;
-	const struct ledger_drain *drain = events->drain;
-	int result = 0;
+	const struct dead_rows *rows = context;
 
-	for (size_t i = 0; i < drain->bad_count && result == 0; i++)
-		result = pg_batch_dead_letter(batch, drain->now_ms, drain->bad[i].reason, NULL, drain->bad[i].record);
-	for (size_t i = 0; i < drain->count && result == 0; i++) {
-		const char *reason = dead_letter_reason(drain->entries[i].outcome);
+	pg_batch_dead_letter(rows->batch, rows->at_ms, reason, json);
+	return 0;
+}
 
-		if (reason)
-			result = pg_batch_dead_letter(batch, drain->now_ms, reason, drain->entries[i].event, SLICE_NULL);
-	}
-	return result;
+int pg_drain_add_dead_letters(const struct pg_events *events)
+{
+	struct dead_rows rows = {events->ledger->writer.batch, events->drain->now_ms};
+
+	return dead_letters_of_drain(events->drain, add_dead_letter, &rows);
 }
 
 /* Breaks rule 6 on purpose: the positions move in a transaction of their own, and then the rows are written. */

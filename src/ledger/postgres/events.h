@@ -20,4 +20,4 @@ int pg_events_write(const struct pg_events *events) MUST_CHECK;
 /* Adds the statement that moves the positions. Returns how many. */
 size_t pg_drain_add_positions(const struct pg_events *events);
 /* Makes the dead letters of a batch that has been judged. 0 or -ENOMEM. */
-int pg_drain_write_dead_letters(const struct pg_events *events) MUST_CHECK;
+int pg_drain_add_dead_letters(const struct pg_events *events) MUST_CHECK;

@@ -20,6 +20,7 @@
  */
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "ledger/write_health.h"
 #include "ledger/postgres/batch.h"
 
 void pg_writer_init(struct pg_writer *writer)
@@ -45,19 +46,9 @@ void pg_writer_unlock(struct postgres_ledger *ledger)
 	lock_release(&ledger->writer.lock);
 }
 
-static void set_health(struct postgres_ledger *ledger, int code)
-{
-	int before = atomic_exchange(&ledger->health, code);
-
-	if (code < 0 && before != code)
-		log_error("ledger", "writes are failing", LOG_TEXT("error", error_text(code)));
-	if (code == 0 && before < 0)
-		log_info("ledger", "writes work again", LOG_TEXT("was", error_text(before)));
-}
-
 int pg_writer_failed(struct postgres_ledger *ledger, int code)
 {
-	set_health(ledger, code);
+	ledger_health_set(&ledger->health, code);
 	return code;
 }
 
@@ -142,7 +133,7 @@ static int resolve(struct postgres_ledger *ledger, int64_t number, int code)
 	struct pg_writer *writer = &ledger->writer;
 	bool happened;
 
-	set_health(ledger, code);
+	ledger_health_set(&ledger->health, code);
 	pg_close(&writer->connection);
 	if (backoff_note(&writer->backoff, &pg_retry, pg_session_resume(ledger)) < 0 || writer->found_number == PG_NOBODY_KNOWS)
 		return error_origin(-EINPROGRESS);
@@ -150,7 +141,7 @@ static int resolve(struct postgres_ledger *ledger, int64_t number, int code)
 	log_warn("ledger", "a commit was lost on its way and was resolved", LOG_TEXT("error", error_text(code)),
 		 LOG_TEXT("found", happened ? "committed" : "not committed"));
 	if (happened)
-		set_health(ledger, 0);
+		ledger_health_set(&ledger->health, 0);
 	return happened ? 0 : code;
 }
 
@@ -181,7 +172,7 @@ int pg_transaction_commit(struct postgres_ledger *ledger)
 		return resolve(ledger, number, result);
 	writer->commit_number = number;
 	(void)FAILPOINT("ledger.after_commit");
-	set_health(ledger, 0);
+	ledger_health_set(&ledger->health, 0);
 	return 0;
 }
 

@@ -23,16 +23,13 @@ int sqlite_dead_letters(struct ledger *base, int64_t after, struct ledger_dead_l
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
 	struct sqlite_reader *reader;
 	sqlite3_stmt *statement;
-	int result = sqlite_reader_begin(ledger, &reader);
+	int result = sqlite_read_begin(
+		ledger, "SELECT number, at_ms, reason, event FROM dead_letters WHERE number > ?1 ORDER BY number LIMIT ?2",
+		&reader, &statement);
 
 	*count = 0;
 	if (result < 0)
 		return result;
-	result = sqlite_connection_prepare(
-		&reader->connection,
-		"SELECT number, at_ms, reason, event FROM dead_letters WHERE number > ?1 ORDER BY number LIMIT ?2", &statement);
-	if (result < 0)
-		return sqlite_reader_end(ledger, reader, result);
 	sqlite_bind_int(statement, 1, after);
 	sqlite_bind_int(statement, 2, (int64_t)max);
 	while ((result = sqlite_step_row(&reader->connection, statement)) == STEP_ROW) {

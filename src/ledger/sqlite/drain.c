@@ -48,35 +48,11 @@ int sqlite_drain_move(struct sqlite_connection *connection, const struct ledger_
 	return moved < 0 ? moved : moved ? 0 : LEDGER_STALE_POSITION;
 }
 
-static int write_dead_letter(struct transaction *transaction, int64_t at_ms, const char *reason, const struct event *event,
-			     struct slice record)
+static int write_dead_letter(void *context, struct slice json, const char *reason)
 {
-	struct buffer text;
-	int result;
+	struct apply *apply = context;
 
-	buffer_init(&text, DEAD_LETTER_MAX);
-	if (event)
-		dead_letter_event(&text, event);
-	else
-		dead_letter_record(&text, record);
-	result = text.failed ? error_origin(-ENOMEM) : sqlite_dead_letter_write(transaction, buffer_slice(&text), reason, at_ms);
-	buffer_deinit(&text);
-	return result;
-}
-
-static int write_dead_letters(struct transaction *transaction, const struct ledger_drain *drain)
-{
-	int result = 0;
-
-	for (size_t i = 0; i < drain->bad_count && result == 0; i++)
-		result = write_dead_letter(transaction, drain->now_ms, drain->bad[i].reason, NULL, drain->bad[i].record);
-	for (size_t i = 0; i < drain->count && result == 0; i++) {
-		const char *reason = dead_letter_reason(drain->entries[i].outcome);
-
-		if (reason)
-			result = write_dead_letter(transaction, drain->now_ms, reason, drain->entries[i].event, SLICE_NULL);
-	}
-	return result;
+	return sqlite_dead_letter_write(&apply->transaction.base, json, reason, apply->drain->now_ms);
 }
 
 int sqlite_drain(struct ledger *base, struct ledger_drain *drain)
@@ -95,7 +71,7 @@ int sqlite_drain(struct ledger *base, struct ledger_drain *drain)
 		if (result == 0)
 			result = sqlite_apply_batch(&apply, drain->entries, drain->count);
 		if (result == 0)
-			result = write_dead_letters(&apply.transaction.base, drain);
+			result = dead_letters_of_drain(drain, write_dead_letter, &apply);
 		result = sqlite_transaction_end(ledger, result);
 	}
 	sqlite_writer_unlock(ledger);

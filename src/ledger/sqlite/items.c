@@ -76,13 +76,10 @@ int sqlite_item_get(struct ledger *base, struct slice sku, struct ledger_item *i
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
 	struct sqlite_reader *reader;
 	sqlite3_stmt *statement;
-	int result = sqlite_reader_begin(ledger, &reader);
+	int result = sqlite_read_begin(ledger, select_item, &reader, &statement);
 
 	if (result < 0)
 		return result;
-	result = sqlite_connection_prepare(&reader->connection, select_item, &statement);
-	if (result < 0)
-		return sqlite_reader_end(ledger, reader, result);
 	sqlite_bind_text(statement, 1, sku);
 	result = sqlite_step_row(&reader->connection, statement);
 	if (result == STEP_ROW) {
@@ -99,14 +96,11 @@ int sqlite_items(struct ledger *base, struct slice after, struct ledger_item *it
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
 	struct sqlite_reader *reader;
 	sqlite3_stmt *statement;
-	int result = sqlite_reader_begin(ledger, &reader);
+	int result = sqlite_read_begin(ledger, select_items, &reader, &statement);
 
 	*count = 0;
 	if (result < 0)
 		return result;
-	result = sqlite_connection_prepare(&reader->connection, select_items, &statement);
-	if (result < 0)
-		return sqlite_reader_end(ledger, reader, result);
 	sqlite_bind_text(statement, 1, after);
 	sqlite_bind_int(statement, 2, (int64_t)max);
 	while ((result = sqlite_step_row(&reader->connection, statement)) == STEP_ROW)

@@ -119,14 +119,11 @@ int sqlite_log_rows(struct ledger *base, const struct ledger_log_filter *filter,
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
 	struct sqlite_reader *reader;
 	sqlite3_stmt *statement;
-	int result = sqlite_reader_begin(ledger, &reader);
+	int result = sqlite_read_begin(ledger, filter->newest_first ? newest : oldest, &reader, &statement);
 
 	*count = 0;
 	if (result < 0)
 		return result;
-	result = sqlite_connection_prepare(&reader->connection, filter->newest_first ? newest : oldest, &statement);
-	if (result < 0)
-		return sqlite_reader_end(ledger, reader, result);
 	sqlite_bind_int(statement, 1, filter->after);
 	sqlite_bind_int(statement, 2, filter->since_ms);
 	sqlite_bind_text(statement, 3, filter->actor);

@@ -28,6 +28,16 @@ int sqlite_reader_begin(struct sqlite_ledger *ledger, struct sqlite_reader **out
 	return 0;
 }
 
+int sqlite_read_begin(struct sqlite_ledger *ledger, const char *sql, struct sqlite_reader **reader, sqlite3_stmt **statement)
+{
+	int result = sqlite_reader_begin(ledger, reader);
+
+	if (result < 0)
+		return result;
+	result = sqlite_connection_prepare(&(*reader)->connection, sql, statement);
+	return result < 0 ? sqlite_reader_end(ledger, *reader, result) : 0;
+}
+
 int sqlite_reader_end(struct sqlite_ledger *ledger, struct sqlite_reader *reader, int result)
 {
 	reader_pool_return(&ledger->pool, (size_t)(reader - ledger->readers), result >= 0);

@@ -108,6 +108,8 @@ const char *sqlite_watch_reason(const struct sqlite_ledger *ledger);
 void sqlite_readers_init(struct sqlite_ledger *ledger);
 /* Waits while all are out. 0 or negative. */
 int sqlite_reader_begin(struct sqlite_ledger *ledger, struct sqlite_reader **reader) MUST_CHECK;
+/* The same, with one statement ready to be bound. */
+int sqlite_read_begin(struct sqlite_ledger *ledger, const char *sql, struct sqlite_reader **reader, sqlite3_stmt **statement) MUST_CHECK;
 /* Gives it back; returns `result`. A reader that failed is closed. */
 int sqlite_reader_end(struct sqlite_ledger *ledger, struct sqlite_reader *reader, int result) MUST_CHECK;
 

@@ -27,14 +27,11 @@ int sqlite_lots_unequal(struct ledger *base, struct ledger_unequal_lot *lots, si
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
 	struct sqlite_reader *reader;
 	sqlite3_stmt *statement;
-	int result = sqlite_reader_begin(ledger, &reader);
+	int result = sqlite_read_begin(ledger, sqlite_unequal_lots_sql, &reader, &statement);
 
 	*count = 0;
 	if (result < 0)
 		return result;
-	result = sqlite_connection_prepare(&reader->connection, sqlite_unequal_lots_sql, &statement);
-	if (result < 0)
-		return sqlite_reader_end(ledger, reader, result);
 	while (*count < max && (result = sqlite_step_row(&reader->connection, statement)) == STEP_ROW)
 		sqlite_unequal_lot_read(statement, &lots[(*count)++]);
 	sqlite3_reset(statement);

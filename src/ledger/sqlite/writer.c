@@ -28,6 +28,7 @@
  */
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "ledger/write_health.h"
 #include "ledger/sqlite/sqlite_ledger.h"
 
 enum {
@@ -66,16 +67,6 @@ void sqlite_writer_unlock(struct sqlite_ledger *ledger)
 bool sqlite_writer_trusted(const struct sqlite_ledger *ledger)
 {
 	return ledger->writer.connection.db != NULL && !sqlite_watch_reason(ledger);
-}
-
-static void set_health(struct sqlite_ledger *ledger, int code)
-{
-	int before = atomic_exchange(&ledger->health, code);
-
-	if (code < 0 && before != code)
-		log_error("ledger", "writes are failing", LOG_TEXT("error", error_text(code)));
-	if (code == 0 && before < 0)
-		log_info("ledger", "writes work again", LOG_TEXT("was", error_text(before)));
 }
 
 static void close_failed(struct sqlite_ledger *ledger)
@@ -234,7 +225,7 @@ static int abandon(struct sqlite_ledger *ledger, int code)
 	struct sqlite_writer *writer = &ledger->writer;
 	bool usable = code == -EBUSY || code == -ENOMEM;
 
-	set_health(ledger, code);
+	ledger_health_set(&ledger->health, code);
 	if (usable && !sqlite3_get_autocommit(writer->connection.db))
 		usable = sqlite_connection_run(&writer->connection, "ROLLBACK") == 0;
 	if (!usable) {
@@ -253,7 +244,7 @@ static int resolve(struct sqlite_ledger *ledger, int64_t number, int code, bool 
 	uint64_t suppressed;
 	bool happened;
 
-	set_health(ledger, code);
+	ledger_health_set(&ledger->health, code);
 	close_failed(ledger);
 	writer->doubtful_commit = number;
 	writer->doubt_is_short = is_short;
@@ -324,7 +315,7 @@ static int commit(struct sqlite_ledger *ledger)
 	(void)FAILPOINT("ledger.after_commit");
 	if (sqlite_watch_lost(ledger))
 		return -EINPROGRESS;
-	set_health(ledger, 0);
+	ledger_health_set(&ledger->health, 0);
 	if (writer->log_frames >= writer->checkpoint_at)
 		checkpoint(ledger);
 	return 0;
@@ -344,7 +335,7 @@ int sqlite_transaction_begin(struct sqlite_ledger *ledger)
 	if (!writer->connection.db)
 		result = reopen(ledger);
 	if (result < 0) {
-		set_health(ledger, result);
+		ledger_health_set(&ledger->health, result);
 		return result;
 	}
 	/* Settled by reopening, for a caller that has long been told that nobody can say. */

@@ -10,9 +10,8 @@
 #include "workers/stock_executor.h"
 
 enum {
-	TURN_NS = 20000000,       /* a turn at least this often: new holds and sales are seen within it */
+	TURN_NS = 20000000, /* a turn at least this often: new holds and sales are seen within it; a shared stock is refreshed as often */
 	PROMISES_NS = 1000000000, /* how often the promises are looked at */
-	LATE_NS = 1000000,        /* between turns while holds are waiting for a free place */
 	EXPIRE_MAX = 1024,        /* expiries in flight: one journal batch */
 	CLOCK_JUMP_US = 500000,   /* wall and monotonic time drifting apart by more in one turn is a jump, not slewing */
 	RETRY_NS = 200000000,     /* after the journal refused an expiry */
@@ -30,7 +29,7 @@ struct housekeeper {
 	metric_id expired, clock_jumps;
 	struct stock_refresh *refreshes; /* of a shared stock */
 	size_t refresh_room;
-	int64_t next_expiry_ns, next_promises_ns, expire_not_before_ns, clock_offset_us;
+	int64_t next_expiry_ns, next_refresh_ns, next_promises_ns, expire_not_before_ns, clock_offset_us;
 	atomic_bool stop;
 };
 
@@ -214,15 +213,18 @@ static void run(void *argument)
 		watch_clock(keeper);
 		if (keeper->free_count && now_ns >= keeper->expire_not_before_ns)
 			expire(keeper);
-		if (keeper->settings.fenced_lane)
+		if (keeper->settings.fenced_lane && now_ns >= keeper->next_refresh_ns) {
+			keeper->next_refresh_ns = now_ns + TURN_NS;
 			refresh(keeper);
+		}
 		if (now_ns >= keeper->next_promises_ns) {
 			keeper->next_promises_ns = now_ns + PROMISES_NS;
 			check_promises(keeper);
 		}
 		now_ns = clock_mono_ns();
-		if (keeper->next_expiry_ns - now_ns < wait_ns)
-			wait_ns = keeper->next_expiry_ns > now_ns ? keeper->next_expiry_ns - now_ns : LATE_NS;
+		/* What is due and is not sent waits for room in the outbox, in the journal's lane or among our jobs: it is no reason to hurry. */
+		if (keeper->next_expiry_ns > now_ns && keeper->next_expiry_ns - now_ns < wait_ns)
+			wait_ns = keeper->next_expiry_ns - now_ns;
 		take_back(keeper, wait_ns);
 	}
 	while (keeper->free_count < EXPIRE_MAX)

@@ -1,8 +1,10 @@
 /* The threads that keep time, the stock's and the sales', with the journal's beside them, over a whole house whose clock runs. */
-#include "base/failpoint.h"
 #include "unit/core/house.h"
 
+#include <stdatomic.h>
 #include <string.h>
+#include "base/clock.h"
+#include "base/failpoint.h"
 #include "workers/housekeeper.h"
 #include "workers/journal_client.h"
 #include "workers/journal_worker.h"
@@ -13,7 +15,7 @@ enum { HOLDS = 20 };
 
 struct bench {
 	struct house *house;
-	struct lane *lane;
+	struct lane *lane, *fenced;
 	struct metrics *metrics;
 	struct promises promises;
 	struct journal_worker *worker;
@@ -61,6 +63,7 @@ static void start(struct bench *bench, size_t lane_size)
 	assert_int_equal(housekeeper_new(&bench->keeper, &(struct housekeeper_settings){.stock = house->stock,
 											.catalog = house->catalog,
 											.journal_lane = bench->lane,
+											.fenced_lane = bench->fenced,
 											.metrics = bench->metrics,
 											.promises = &bench->promises,
 											.hold_grace_ns = 0}),
@@ -278,6 +281,56 @@ static void test_a_jump_of_the_wall_clock_is_counted_and_expires_nothing(void **
 	assert_no_promise_broken(bench);
 }
 
+/* --- A stock whose outbox is full --- */
+
+enum { ASKS = 20, PACE_MS = 10 };
+
+static atomic_int asks, refreshes;
+
+static size_t expire_nothing(struct stock *stock, int64_t now_ns, int64_t now_ms, int64_t grace_ns, struct event *out, size_t max,
+			     int64_t *next_ns)
+{
+	(void)stock, (void)now_ms, (void)grace_ns, (void)out, (void)max;
+	*next_ns = now_ns - 1;
+	atomic_fetch_add(&asks, 1);
+	return 0;
+}
+
+static void refresh_nothing(struct stock *stock, struct stock_refresh *sales, size_t count)
+{
+	(void)stock, (void)sales, (void)count;
+	atomic_fetch_add(&refreshes, 1);
+}
+
+static bool is_asked_often(void *context)
+{
+	(void)context;
+	return atomic_load(&asks) >= ASKS && atomic_load(&refreshes) >= ASKS;
+}
+
+/* Holds are due and there is no room for their expiries: the stock was asked each millisecond. */
+static void test_a_full_outbox_is_not_asked_each_millisecond(void **state)
+{
+	struct bench *bench = *state;
+	const struct stock_ops *roomy = bench->house->stock->ops;
+	struct stock_ops ops = *roomy;
+	int64_t begun_ns;
+
+	hold_many(bench->house);
+	ops.expire = expire_nothing;
+	ops.refresh = refresh_nothing;
+	bench->house->stock->ops = &ops;
+	assert_int_equal(lane_new(&bench->fenced, 16), 0);
+	start(bench, 256);
+	begun_ns = clock_mono_ns();
+	house_wait(is_asked_often, bench);
+	assert_true(clock_mono_ns() - begun_ns >= (ASKS - 1) * PACE_MS * INT64_C(1000000));
+	stop(bench);
+	bench->house->stock->ops = roomy;
+	lane_free(bench->fenced);
+	bench->fenced = NULL;
+}
+
 /* --- A stock that does not add up --- */
 
 static int (*true_snapshot)(struct stock *, uint32_t, struct stock_lot_state *, uint32_t *);
@@ -342,6 +395,7 @@ int main(void)
 		TEST(test_holds_that_run_out_are_expired_in_stock_and_ledger),
 		TEST(test_a_full_lane_loses_no_expiry),
 		TEST(test_expiries_that_the_journal_refuses_are_tried_again),
+		TEST(test_a_full_outbox_is_not_asked_each_millisecond),
 		TEST(test_sales_live_by_the_clock),
 		TEST(test_a_jump_of_the_wall_clock_is_counted_and_expires_nothing),
 		TEST(test_more_live_units_than_there_are_break_the_first_promise),

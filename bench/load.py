@@ -1,4 +1,4 @@
-"""The load: requests made beforehand, sent by wrk (as many as it can) or by burst (so many, in lockstep)."""
+"""The load: requests in a file, sent by wrk (as many as it can) or by burst (so many, in lockstep)."""
 
 import base64
 import hmac

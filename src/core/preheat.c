@@ -18,6 +18,7 @@ int preheat_arm(struct stock *stock, const struct sale *sale)
 {
 	int64_t allocated[LOTS_MAX], withdrawn[LOTS_MAX];
 
+	stock->ops->keep(stock, &sale, 1); /* first: it is there as soon as the sale is armed, and says nothing before */
 	for (uint32_t i = 0; i < sale->lot_count; i++) {
 		allocated[i] = sale->lots[i].allocated;
 		withdrawn[i] = sale->lots[i].withdrawn;

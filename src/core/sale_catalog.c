@@ -21,6 +21,7 @@ struct sale_catalog {
 	struct lock lock; /* guards `table` and `braked`; held for the swap and while the next table is made */
 	struct sale_table *table;
 	_Atomic uint64_t generation;
+	atomic_bool whole;
 	struct braked *braked;
 	size_t braked_count;
 };
@@ -113,6 +114,7 @@ int sale_catalog_new(struct sale_catalog **out)
 		return error_origin(-ENOMEM);
 	}
 	atomic_init(&catalog->generation, 1);
+	atomic_init(&catalog->whole, true);
 	lock_init(&catalog->lock);
 	*out = catalog;
 	return 0;
@@ -128,12 +130,20 @@ void sale_catalog_free(struct sale_catalog *catalog)
 	free(catalog);
 }
 
-/* Whether the table has a newer state of this sale: whoever read this one was slower. A sale without a number of change is always new. */
+/*
+ * Whether the table has a newer state of this sale: whoever read this one was slower. A sale without a number of change is always new; so is the ledger's
+ * word behind a recalled one.
+ */
 static bool is_old(const struct sale_table *table, const struct sale_entry *entry)
 {
 	const struct sale_entry *present = entry ? sale_table_find_number(table, entry->sale->number) : NULL;
 
-	return present && entry->sale->change && entry->sale->change < present->sale->change;
+	if (!present)
+		return false;
+	if (entry->recalled)
+		return entry->sale->epoch < present->sale->epoch ||
+		       (entry->sale->epoch == present->sale->epoch && entry->sale->change < present->sale->change);
+	return !present->recalled && entry->sale->change && entry->sale->change < present->sale->change;
 }
 
 /* Under the lock. NULL: none was ever told. */
@@ -202,7 +212,7 @@ static int replace(struct sale_catalog *catalog, uint32_t number, struct sale_en
 	return 0;
 }
 
-int sale_catalog_put(struct sale_catalog *catalog, struct sale *sale)
+static int put(struct sale_catalog *catalog, struct sale *sale, bool recalled)
 {
 	struct sale_entry *entry = entry_new(sale);
 	int r;
@@ -211,10 +221,43 @@ int sale_catalog_put(struct sale_catalog *catalog, struct sale *sale)
 		free(sale);
 		return error_origin(-ENOMEM);
 	}
+	entry->recalled = recalled;
 	r = replace(catalog, sale->number, entry);
 	if (r < 0)
 		sale_entry_unref(entry);
 	return r;
+}
+
+int sale_catalog_put(struct sale_catalog *catalog, struct sale *sale)
+{
+	return put(catalog, sale, false);
+}
+
+int sale_catalog_put_recalled(struct sale_catalog *catalog, struct sale *sale)
+{
+	return put(catalog, sale, true);
+}
+
+int sale_catalog_remove_recalled(struct sale_catalog *catalog)
+{
+	const struct sale_table *table = sale_catalog_ref(catalog);
+	int r = 0;
+
+	for (size_t i = 0; i < table->count && r == 0; i++)
+		if (table->entries[i]->recalled)
+			r = sale_catalog_remove(catalog, table->entries[i]->sale->number);
+	sale_table_unref(table);
+	return r;
+}
+
+bool sale_catalog_is_whole(const struct sale_catalog *catalog)
+{
+	return atomic_load_explicit(&catalog->whole, memory_order_relaxed);
+}
+
+void sale_catalog_set_whole(struct sale_catalog *catalog, bool whole)
+{
+	atomic_store(&catalog->whole, whole);
 }
 
 int sale_catalog_remove(struct sale_catalog *catalog, uint32_t number)
@@ -255,10 +298,12 @@ int sale_catalog_brake(struct sale_catalog *catalog, uint32_t number, enum sale_
 		entry = sale ? entry_new(sale) : NULL;
 		r = entry ? true : error_origin(-ENOMEM);
 	}
-	if (entry)
+	if (entry) {
 		entry->ledger_state = present->ledger_state;
-	else
+		entry->recalled = present->recalled;
+	} else {
 		free(sale);
+	}
 	lock_release(&catalog->lock);
 	if (!entry)
 		return r < 0 ? r : 0;

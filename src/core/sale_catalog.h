@@ -23,6 +23,7 @@ struct sale_entry {
 	atomic_uint references;
 	const struct sale *sale; /* owned; its state with the brake */
 	enum sale_state ledger_state;
+	bool recalled;               /* as a shared stock has kept it: the ledger has not been asked */
 	struct sale_latch latches[]; /* one a lot */
 };
 
@@ -40,6 +41,15 @@ void sale_catalog_free(struct sale_catalog *catalog);
  * ledger may come here in either order. 0 or -ENOMEM (sale is freed). */
 int sale_catalog_put(struct sale_catalog *catalog, struct sale *sale) MUST_CHECK;
 int sale_catalog_remove(struct sale_catalog *catalog, uint32_t number) MUST_CHECK;
+/*
+ * The same of what a shared stock has kept: it takes the place of what is older, and what the ledger says later takes its place, whatever it is.
+ */
+int sale_catalog_put_recalled(struct sale_catalog *catalog, struct sale *sale) MUST_CHECK;
+/* Takes out what was recalled and what the ledger has not said since. 0 or -ENOMEM. */
+int sale_catalog_remove_recalled(struct sale_catalog *catalog) MUST_CHECK;
+/* Whether what is not in there is known not to be there: not while the ledger has not been asked. Any thread. */
+bool sale_catalog_is_whole(const struct sale_catalog *catalog);
+void sale_catalog_set_whole(struct sale_catalog *catalog, bool whole);
 
 /*
  * What an operator has told the stock, and the ledger may not have yet: it counts more than the state that the ledger has, also of what is

@@ -1,5 +1,6 @@
 #include "engine/adapters.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include "journal/direct/direct.h"
 #include "journal/kafka/reader.h"
@@ -40,6 +41,11 @@ static bool is_kafka(const char *url)
 bool adapters_shared(const struct settings *settings)
 {
 	return is_redis(settings->stock.url) || is_kafka(settings->journal.url);
+}
+
+bool adapters_outlives_ledger(const struct settings *settings)
+{
+	return is_redis(settings->stock.url) && is_kafka(settings->journal.url) && is_postgres(settings->ledger.url);
 }
 
 bool adapters_drained(const struct settings *settings)
@@ -123,6 +129,12 @@ int adapters_open_own_ledger(const struct settings *settings, struct ledger **le
 	return r;
 }
 
+int adapters_open_ledger_later(const struct settings *settings, struct ledger **ledger)
+{
+	ASSERT(adapters_outlives_ledger(settings));
+	return adapters_open_ledger(settings->ledger.url, LEDGER_OPEN_SHARED | LEDGER_OPEN_LATER, ledger);
+}
+
 static struct kafka_options kafka_options(const struct settings *settings)
 {
 	return (struct kafka_options){
@@ -174,7 +186,7 @@ static int check_length(struct ledger *ledger, struct journal *journal)
 }
 
 /* A gate that wrote to another log than the one its ledger is filled from would accept orders that no drain ever sees. */
-static int check_log(struct ledger *ledger, struct journal *journal)
+static int check_log(struct ledger *ledger, struct journal *journal, bool used)
 {
 	const char *cluster = journal_kafka_cluster(journal), *topic = journal_kafka_topic(journal);
 	uint32_t partitions = journal_kafka_partitions(journal), has = partitions;
@@ -190,6 +202,12 @@ static int check_log(struct ledger *ledger, struct journal *journal)
 	free(known);
 	if (r != 0)
 		return r;
+	if (used && partitions != has) {
+		log_error("adapters",
+			  "the ledger has another number of partitions than the stock told, and events were spread by that",
+			  LOG_TEXT("topic", topic), LOG_INT("ledger_has", partitions), LOG_INT("stock_told", has));
+		return -EINVAL;
+	}
 	r = journal_kafka_fix(journal, partitions);
 	if (r == 0)
 		return 0;
@@ -198,31 +216,60 @@ static int check_log(struct ledger *ledger, struct journal *journal)
 	return -EINVAL;
 }
 
-static int open_kafka(const struct settings *settings, struct ledger *ledger, struct journal **journal)
+static struct stock_log log_of(const struct journal *journal)
 {
-	struct kafka_options options = kafka_options(settings);
-	struct buffer error;
-	int r;
+	struct stock_log log = {.partitions = journal_kafka_partitions(journal)};
 
-	buffer_init(&error, 4096);
-	r = say_kafka(journal_kafka_open(journal, &options, &error), &error);
-	if (r < 0)
-		return r;
-	r = check_log(ledger, *journal);
-	if (r == 0)
-		r = check_length(ledger, *journal);
-	if (r < 0) {
-		(*journal)->ops->free(*journal);
-		*journal = NULL;
-	}
-	return r;
+	snprintf(log.cluster, sizeof(log.cluster), "%s", journal_kafka_cluster(journal));
+	snprintf(log.topic, sizeof(log.topic), "%s", journal_kafka_topic(journal));
+	return log;
 }
 
 int adapters_open_journal(const struct settings *settings, struct ledger *ledger, struct journal **journal)
 {
-	if (is_kafka(settings->journal.url))
-		return open_kafka(settings, ledger, journal);
-	return journal_direct_new(journal, ledger);
+	struct kafka_options options = kafka_options(settings);
+	struct buffer error;
+
+	if (!is_kafka(settings->journal.url))
+		return journal_direct_new(journal, ledger);
+	buffer_init(&error, 4096);
+	return say_kafka(journal_kafka_open(journal, &options, &error), &error);
+}
+
+int adapters_check_journal(const struct settings *settings, struct ledger *ledger, struct journal *journal, struct stock *stock,
+			   bool used)
+{
+	struct stock_log log;
+	int r;
+
+	if (!is_kafka(settings->journal.url))
+		return 0;
+	r = check_log(ledger, journal, used);
+	if (r == 0)
+		r = check_length(ledger, journal);
+	if (r < 0)
+		return r;
+	log = log_of(journal);
+	stock->ops->keep_log(stock, &log);
+	return 0;
+}
+
+int adapters_check_journal_by_stock(struct journal *journal, struct stock *stock)
+{
+	struct stock_log log = log_of(journal), kept;
+	int r = stock->ops->recall_log(stock, &kept);
+
+	if (r == STOCK_UNKNOWN_SALE)
+		return -ENOENT;
+	if (r)
+		return -ENOTCONN;
+	if (strcmp(kept.cluster, log.cluster) != 0 || strcmp(kept.topic, log.topic) != 0) {
+		log_warn("adapters",
+			 "the stock was sold from with another log than journal.url names: the ledger must say which is right",
+			 LOG_TEXT("stock_has", kept.topic), LOG_TEXT("topic", log.topic));
+		return -ENOENT;
+	}
+	return journal_kafka_fix(journal, kept.partitions);
 }
 
 int adapters_open_reader(const struct settings *settings, struct journal_reader **reader)

@@ -22,8 +22,23 @@ bool adapters_shared(const struct settings *settings);
 int adapters_open_ledger(const char *url, int flags, struct ledger **ledger) MUST_CHECK;
 /* The ledger of a process that serves or drains, as the settings have it. 0 or negative: the log said why. */
 int adapters_open_own_ledger(const struct settings *settings, struct ledger **ledger) MUST_CHECK;
-/* The ledger is borrowed. 0 or negative: the log said why. */
+/*
+ * The same, where gates can sell without it for a while (adapters_outlives_ledger()): asks nobody now. 0 or negative.
+ */
+int adapters_open_ledger_later(const struct settings *settings, struct ledger **ledger) MUST_CHECK;
+/* What a gate sells is in the stock, and what it has sold in the journal: it needs no ledger meanwhile. */
+bool adapters_outlives_ledger(const struct settings *settings);
+/* The ledger is borrowed by a journal that is in it; another may be opened without. 0 or negative: the log said why. */
 int adapters_open_journal(const struct settings *settings, struct ledger *ledger, struct journal **journal) MUST_CHECK;
+/*
+ * Holds the journal against the ledger, before its first append or once the ledger can be asked: the same log, not shorter, spread over as many partitions
+ * as the ledger says. The stock is told which, for gates that cannot ask. 0 or negative: the log said why; -EINVAL: no waiting mends it. `used`: events
+ * were appended already, so it cannot be spread otherwise any more.
+ */
+int adapters_check_journal(const struct settings *settings, struct ledger *ledger, struct journal *journal, struct stock *stock,
+			   bool used) MUST_CHECK;
+/* The same by the stock's word alone. 0; -ENOENT: the stock does not say; or negative: the log said why. */
+int adapters_check_journal_by_stock(struct journal *journal, struct stock *stock) MUST_CHECK;
 int adapters_open_stock(const struct settings *settings, struct stock **stock) MUST_CHECK;
 /* The other end of the journal, of settings that are drained. 0 or negative: the log said why. */
 int adapters_open_reader(const struct settings *settings, struct journal_reader **reader) MUST_CHECK;

@@ -18,6 +18,7 @@
 #include "workers/stock_worker.h"
 #include "build_info.h"
 #include "engine/reload.h"
+#include "engine/services.h"
 #include "engine/waiting.h"
 
 enum { LEDGER_LANE_MAX = 4096, FENCED_LANE_MAX = 4096, STOCK_BATCH_MAX = 1024 };
@@ -51,6 +52,7 @@ struct engine {
 	struct operators *operators;
 	struct admission admission;
 	struct gate *gate;
+	struct services services; /* as they were opened */
 };
 
 /* --- Start --- */
@@ -191,38 +193,26 @@ static int make_stock_lanes(struct engine *engine)
 
 /* --- Services that are away when it starts --- */
 
-/* Those that are not open yet, in their order. *service: the one that it came to. */
-static int open_services(void *context, enum waiting_service *service)
-{
-	struct engine *engine = context;
-	int r = 0;
-
-	*service = WAITING_LEDGER;
-	if (!engine->ledger)
-		r = adapters_open_own_ledger(engine->settings, &engine->ledger);
-	if (r == 0)
-		*service = WAITING_JOURNAL;
-	if (r == 0 && !engine->journal)
-		r = adapters_open_journal(engine->settings, engine->ledger, &engine->journal);
-	if (r == 0)
-		*service = WAITING_STOCK;
-	if (r == 0 && !engine->stock)
-		r = adapters_open_stock(engine->settings, &engine->stock);
-	return r;
-}
-
 static int wait_for_services(struct engine *engine, bool (*told)(int64_t wait_ns))
 {
 	const struct waiting_start start = {
-		.open = open_services,
-		.context = engine,
+		.open = services_open,
+		.context = &engine->services,
 		.operators = &engine->settings->operator.listen,
 		.buyers = &engine->settings->gate.listen,
 		.metrics = engine->metrics,
 		.told = told,
 	};
 
-	return waiting_run(&start);
+	int r;
+
+	engine->services =
+		(struct services){engine->settings, engine->ledger, engine->journal, engine->stock, engine->journal, false};
+	r = waiting_run(&start);
+	engine->ledger = engine->services.ledger;
+	engine->journal = engine->services.journal;
+	engine->stock = engine->services.stock;
+	return r;
 }
 
 /* Everything in place, nothing running. 0 or negative. */
@@ -253,6 +243,11 @@ static int load_sales(struct engine *engine)
 	struct rebuild_result rebuilt = {0};
 	int r;
 
+	if (engine->services.ledger_later) {
+		log_warn("engine", "the ledger is away: what the stock has armed is sold, and what needs the ledger waits for it");
+		sale_catalog_set_whole(engine->catalog, false);
+		return catalog_recall_all(engine->stock, engine->catalog);
+	}
 	if (engine->stock->ops->local)
 		r = rebuild_stock(engine->ledger, engine->stock, engine->catalog, live_since_ms, &rebuilt);
 	else
@@ -279,6 +274,8 @@ static int make_sale_keeper(struct engine *engine)
 		.retention_ms = engine->settings->sale.retention_ns / 1000000,
 		.shared = adapters_shared(engine->settings),
 		.change = engine->change,
+		.meet_ledger = engine->services.ledger_later ? services_meet_ledger : NULL,
+		.context = &engine->services,
 	};
 
 	int r = promise_watch_new(&engine->promise_watch, engine->ledger, &engine->promises);

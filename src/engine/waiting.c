@@ -93,8 +93,7 @@ static int begin(struct waiting **out, const struct waiting_start *start)
 	return 0;
 }
 
-/* What another try may mend; the rest is for a person. */
-static bool is_away(int r)
+bool waiting_is_for(int r)
 {
 	return r == -ENOTCONN || r == -ETIMEDOUT;
 }
@@ -105,7 +104,7 @@ int waiting_run(const struct waiting_start *start)
 	enum waiting_service service;
 	int r = start->open(start->context, &service), begun = 0;
 
-	while (is_away(r)) {
+	while (waiting_is_for(r)) {
 		if (!waiting) {
 			log_warn("engine", "a service is away: this process is alive, and not ready until it is there",
 				 LOG_TEXT("service", services[service].name));

@@ -27,5 +27,7 @@ struct waiting_start {
 	bool (*told)(int64_t wait_ns); /* rests so long at most; true: told to stop */
 };
 
+/* What another try may mend; the rest is for a person. */
+bool waiting_is_for(int r);
 /* Opens, and tries again every second while a service is away. 0, WAITING_STOPPED, or negative: for a person. */
 int waiting_run(const struct waiting_start *start) MUST_CHECK;

@@ -70,6 +70,8 @@ static const char *look_at_sales(struct gate_thread *thread)
 			return NULL;
 		open = true;
 	}
+	if (sale_table_count(table) == 0 && !sale_catalog_is_whole(thread->gate->settings.catalog))
+		return "the ledger has not been asked, and the stock tells of no sale";
 	return open ? "every open sale is being rebuilt" : NULL;
 }
 

@@ -18,6 +18,11 @@ const struct sale_table *gate_sales(struct gate_thread *thread)
 	return thread->sales;
 }
 
+enum problem gate_no_sale(const struct gate *gate)
+{
+	return sale_catalog_is_whole(gate->settings.catalog) ? PROBLEM_UNKNOWN_SALE : PROBLEM_LEDGER_UNAVAILABLE;
+}
+
 bool gate_lots(const struct gate *gate, const struct sale *sale, struct stock_lot_state lots[LOTS_MAX])
 {
 	struct stock *stock = gate->settings.admission->stock;

@@ -151,6 +151,9 @@ struct gate {
 /* The newest sale table: the thread's own reference is renewed where there is a newer one. Not while purchases of a round are gathered. */
 const struct sale_table *gate_sales(struct gate_thread *thread);
 
+/* What a sale that is not in there is: unknown; while the ledger has not been asked it may be there all the same, so nobody is told that it is not. */
+enum problem gate_no_sale(const struct gate *gate);
+
 /* What the stock has of each lot. False: it does not have the sale now, and nobody but the ledger can say. */
 bool gate_lots(const struct gate *gate, const struct sale *sale, struct stock_lot_state lots[LOTS_MAX]);
 

@@ -43,6 +43,7 @@ enum ledger_outcome {
 enum ledger_open_flags {
 	LEDGER_OPEN_LEASE = 1,     /* take the exclusive lease, migrate, open for writing */
 	LEDGER_OPEN_READ_ONLY = 2, /* look only: audit, listing; needs no lease */
+	LEDGER_OPEN_LATER = 8, /* with SHARED: asks nobody now; each call fails as of a ledger that is away until elect() has reached it */
 	LEDGER_OPEN_SHARED = 4, /* one of several gates and drains: share the lease, which keeps exclusive ones out; migrate, open for writing */
 };
 

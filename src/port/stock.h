@@ -25,6 +25,7 @@
 #include "base/uuid.h"
 #include "model/event.h"
 #include "model/order.h"
+#include "model/sale.h"
 
 /* What a sale's stock must know; copied by preheat_begin(). */
 struct stock_rules {
@@ -213,6 +214,14 @@ struct stock_totals {
 	int64_t available, held, confirmed, withdrawn, buyers, orders, outbox, unreadable, memory_bytes; /* unreadable: since the start */
 };
 
+enum { STOCK_LOG_NAME_MAX = 249 };
+
+/* The log that the ledger is filled from, as the ledger knows it. */
+struct stock_log {
+	char cluster[STOCK_LOG_NAME_MAX + 1], topic[STOCK_LOG_NAME_MAX + 1];
+	uint32_t partitions;
+};
+
 struct stock;
 
 struct stock_ops {
@@ -299,6 +308,23 @@ struct stock_ops {
 	void (*brake_written)(struct stock *stock, uint32_t sale, uint32_t serial);
 	/* What is known without I/O; any thread. False: nobody has touched it. */
 	bool (*brake_of)(struct stock *stock, uint32_t sale, struct stock_brake *brake);
+
+	/*
+	 * For processes that cannot ask the ledger, a stock that several share keeps the rows of its sales as the ledger had them, each with the epoch that
+	 * it was armed under; one of another epoch than the stock's, or older than what is kept, changes nothing. It is no loss where it is not done: what
+	 * is not kept now is kept with the next change.
+	 */
+	void (*keep)(struct stock *stock, const struct sale *const *sales, size_t count);
+	/*
+	 * The row of a sale that is armed, under the epoch that it is armed with: it may be sold from as if the ledger had told it; malloc'd. 0, or
+	 * STOCK_UNKNOWN_SALE (none is kept), STOCK_FENCED, STOCK_UNAVAILABLE.
+	 */
+	int (*recall)(struct stock *stock, uint32_t number, struct sale **sale);
+	/* Up to `max` numbers above `after` of sales whose rows may be kept, by number; *count how many. 0 or STOCK_UNAVAILABLE. */
+	int (*kept)(struct stock *stock, uint32_t after, uint32_t *numbers, size_t max, size_t *count);
+	/* The same of the log: 0, or STOCK_UNKNOWN_SALE (none is kept), STOCK_UNAVAILABLE. */
+	void (*keep_log)(struct stock *stock, const struct stock_log *log);
+	int (*recall_log)(struct stock *stock, struct stock_log *log);
 
 	/*
 	 * Of a stock that processes of several versions share; NULL otherwise (stock_sellers()). While another version's sell, nothing here is granted, begun or

@@ -31,6 +31,19 @@ static void tell_stock(struct stock *stock, struct sale *const *page, size_t cou
 		stock->ops->refresh(stock, told, known);
 }
 
+/* What the ledger says is kept for those who cannot ask it. */
+static void keep(struct stock *stock, struct sale *const *page, size_t count)
+{
+	const struct sale *kept[PAGE];
+	size_t known = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (sale_in_stock(page[i]) && page[i]->epoch > 0)
+			kept[known++] = page[i];
+	if (known)
+		stock->ops->keep(stock, kept, known);
+}
+
 /* Takes the page's sales over, whatever comes. One that ended before then is put only where it is shown: it has something left still. */
 static int put_page(struct sale_catalog *catalog, struct stock *stock, struct sale **page, size_t count, int64_t live_since_ms,
 		    uint64_t *change)
@@ -38,6 +51,7 @@ static int put_page(struct sale_catalog *catalog, struct stock *stock, struct sa
 	int r = 0;
 
 	tell_stock(stock, page, count);
+	keep(stock, page, count);
 	for (size_t i = 0; i < count; i++) {
 		struct sale *sale = page[i];
 		uint64_t number = sale->change;
@@ -89,4 +103,46 @@ int catalog_follow(struct ledger *ledger, struct stock *stock, struct sale_catal
 			r = put_page(catalog, stock, page, count, live_since_ms, change);
 	} while (r == 0 && count == PAGE);
 	return r;
+}
+
+/* True: what the stock has kept of this sale is newer than what is shown. */
+static bool is_news(struct sale_catalog *catalog, const struct sale *sale)
+{
+	const struct sale_table *table = sale_catalog_ref(catalog);
+	const struct sale_entry *present = sale_table_find_number(table, sale->number);
+	bool news = !present || present->sale->epoch < sale->epoch ||
+		    (present->sale->epoch == sale->epoch && present->sale->change < sale->change);
+
+	sale_table_unref(table);
+	return news;
+}
+
+int catalog_recall(struct stock *stock, struct sale_catalog *catalog, uint32_t number)
+{
+	struct sale *sale;
+	int r = stock->ops->recall(stock, number, &sale);
+
+	if (r)
+		return r;
+	if (!sale_in_stock(sale) || !is_news(catalog, sale)) {
+		free(sale);
+		return 0;
+	}
+	tell_stock(stock, &sale, 1);
+	return sale_catalog_put_recalled(catalog, sale);
+}
+
+int catalog_recall_all(struct stock *stock, struct sale_catalog *catalog)
+{
+	uint32_t numbers[PAGE], after = 0;
+	size_t count;
+	int r;
+
+	do {
+		r = stock->ops->kept(stock, after, numbers, PAGE, &count);
+		for (size_t i = 0; i < count && r >= 0; i++)
+			r = catalog_recall(stock, catalog, numbers[i]);
+		after = count ? numbers[count - 1] : after;
+	} while (r >= 0 && count == PAGE);
+	return r < 0 ? r : 0;
 }

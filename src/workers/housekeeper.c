@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "core/brake.h"
+#include "recovery/catalog_load.h"
 #include "workers/stock_executor.h"
 
 enum {
@@ -15,6 +16,7 @@ enum {
 	EXPIRE_MAX = 1024,        /* expiries in flight: one journal batch */
 	CLOCK_JUMP_US = 500000,   /* wall and monotonic time drifting apart by more in one turn is a jump, not slewing */
 	RETRY_NS = 200000000,     /* after the journal refused an expiry */
+	RECALL_NS = 100000000,    /* how often a fenced sale is looked for under another epoch */
 	LOOKS = 3,                /* counters are read while others change them: only what stays wrong is broken */
 };
 
@@ -29,7 +31,7 @@ struct housekeeper {
 	metric_id expired, clock_jumps;
 	struct stock_refresh *refreshes; /* of a shared stock */
 	size_t refresh_room;
-	int64_t next_expiry_ns, next_refresh_ns, next_promises_ns, expire_not_before_ns, clock_offset_us;
+	int64_t next_expiry_ns, next_refresh_ns, next_recall_ns, next_promises_ns, expire_not_before_ns, clock_offset_us;
 	atomic_bool stop;
 };
 
@@ -174,11 +176,15 @@ static bool make_room(struct housekeeper *keeper, size_t count)
 	return true;
 }
 
-/* Learns what others have done to the sales of a shared stock. What it has forgotten, or must not be sold from, is told to the rebuilder. */
+/*
+ * Learns what others have done to the sales of a shared stock. What it has forgotten, or must not be sold from, is told to the rebuilder. One that another
+ * process has rebuilt is learnt of from the stock itself, for the ledger may be away.
+ */
 static void refresh(struct housekeeper *keeper)
 {
 	struct stock *stock = keeper->settings.stock;
 	const struct sale_table *table = sale_catalog_ref(keeper->settings.catalog);
+	bool recalls = clock_mono_ns() >= keeper->next_recall_ns;
 	size_t count = 0;
 
 	for (size_t i = 0; make_room(keeper, sale_table_count(table)) && i < sale_table_count(table); i++) {
@@ -191,6 +197,8 @@ static void refresh(struct housekeeper *keeper)
 	sale_table_unref(table);
 	if (count || stock->ops->sellers) /* of none, too: whose processes sell is found out by it */
 		stock->ops->refresh(stock, keeper->refreshes, count);
+	if (recalls)
+		keeper->next_recall_ns = clock_mono_ns() + RECALL_NS;
 	for (size_t i = 0; i < count; i++) {
 		void *number = (void *)(uintptr_t)keeper->refreshes[i].sale;
 
@@ -200,6 +208,8 @@ static void refresh(struct housekeeper *keeper)
 		/* One that finds no room is told again next turn. */
 		if (keeper->refreshes[i].outcome == STOCK_FENCED || keeper->refreshes[i].outcome == STOCK_UNKNOWN_SALE)
 			(void)!lane_push(keeper->settings.fenced_lane, LANE_NORMAL, &number, 1);
+		if (keeper->refreshes[i].outcome == STOCK_FENCED && recalls)
+			(void)!catalog_recall(stock, keeper->settings.catalog, keeper->refreshes[i].sale);
 	}
 }
 

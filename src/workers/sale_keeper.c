@@ -14,10 +14,14 @@ static const int64_t SOON_NS = 100000000;   /* the same, while nobody sells: wha
 /* Who reaches nothing for so long does not stand: a service that starts again is not worth an election. */
 static const int64_t UNFIT_NS = 3000000000;
 
+static const int64_t RECALL_NS = 1000000000; /* how often what the stock has kept is looked at while the ledger is away */
+
 struct sale_keeper {
 	struct sale_keeper_settings settings;
 	struct thread thread;
 	struct pause rest;
+	int64_t next_recall_ns;
+	bool unfit;               /* the ledger that was reached at last is another */
 	int64_t asked_ns, fit_ns; /* when the election was asked about last; when all that caring needs was last there */
 	atomic_bool elected;
 	int logged_error;
@@ -91,6 +95,58 @@ static void elect(struct sale_keeper *keeper, int64_t now_ns)
 		log_info("sales", elected ? "this process cares for the sales now" : "another process cares for the sales now");
 }
 
+/* Another ledger than the stock was sold by: nothing is, until somebody has put that right. */
+static void sell_nothing(struct sale_keeper *keeper)
+{
+	if (!keeper->unfit)
+		log_error("sales",
+			  "this gate sells nothing: the ledger is not the one of what the stock has armed. Set it right, and restart");
+	keeper->unfit = true;
+	(void)!sale_catalog_remove_recalled(keeper->settings.catalog);
+}
+
+/* For the first time, and as a whole: what was recalled and is not there is taken out. 0 or negative. */
+static int hear_ledger(struct sale_keeper *keeper, int64_t live_since_ms)
+{
+	struct sale_keeper_settings *settings = &keeper->settings;
+	int r = keeper->unfit ? -EINVAL : settings->meet_ledger(settings->context);
+
+	if (r == -EINVAL)
+		sell_nothing(keeper);
+	if (r == 0)
+		r = catalog_load(settings->ledger, settings->stock, settings->catalog, live_since_ms, &settings->change);
+	if (r == 0)
+		r = sale_catalog_remove_recalled(settings->catalog);
+	if (r < 0)
+		return r;
+	sale_catalog_set_whole(settings->catalog, true);
+	settings->meet_ledger = NULL;
+	log_info("sales", "the ledger has been reached: its word counts from now on");
+	return 0;
+}
+
+/* While the ledger cannot be asked. */
+static void recall(struct sale_keeper *keeper, int64_t now_ns)
+{
+	if (now_ns < keeper->next_recall_ns || keeper->unfit)
+		return;
+	keeper->next_recall_ns = now_ns + RECALL_NS;
+	(void)!catalog_recall_all(keeper->settings.stock, keeper->settings.catalog);
+}
+
+static int follow(struct sale_keeper *keeper, int64_t wall_ms)
+{
+	struct sale_keeper_settings *settings = &keeper->settings;
+	int64_t live_since_ms = wall_ms - settings->retention_ms;
+	int r = settings->meet_ledger
+			? hear_ledger(keeper, live_since_ms)
+			: catalog_follow(settings->ledger, settings->stock, settings->catalog, live_since_ms, &settings->change);
+
+	if (r < 0)
+		recall(keeper, clock_mono_ns());
+	return r;
+}
+
 static int turn(struct sale_keeper *keeper)
 {
 	const struct sale_keeper_settings *settings = &keeper->settings;
@@ -98,8 +154,7 @@ static int turn(struct sale_keeper *keeper)
 	int r = 0, followed = 0;
 
 	if (settings->shared) {
-		followed = catalog_follow(settings->ledger, settings->stock, settings->catalog, wall_ms - settings->retention_ms,
-					  &keeper->settings.change);
+		followed = follow(keeper, wall_ms);
 		elect(keeper, clock_mono_ns());
 		take_over(keeper);
 	}

@@ -12,7 +12,7 @@
 #include "core/admission.h"
 #include "stock/redis/private.h"
 
-enum { SALE = 7, EPOCH = 3, LOTS = 2, ITEMS = 3, ANSWERS = 4, CALLS = 14 };
+enum { SALE = 7, EPOCH = 3, LOTS = 2, ITEMS = 3, ANSWERS = 4, CALLS = 16 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -206,6 +206,26 @@ static void call_attend(struct stock *stock)
 	stock->ops->leave(stock);
 }
 
+/* What a gate without a ledger would sell by. */
+static void call_recall(struct stock *stock, bool log)
+{
+	struct stock_log kept;
+	uint32_t numbers[ITEMS];
+	struct sale *sale;
+	size_t count;
+
+	if (log && stock->ops->recall_log(stock, &kept) == 0)
+		ASSERT(memchr(kept.topic, 0, sizeof(kept.topic)));
+	if (log && stock->ops->kept(stock, 0, numbers, ITEMS, &count) == 0)
+		ASSERT(count <= ITEMS);
+	if (log || stock->ops->recall(stock, SALE, &sale) != 0)
+		return;
+	ASSERT(sale->number == SALE);
+	ASSERT(sale->lot_count <= LOTS_MAX);
+	stock->ops->keep(stock, (const struct sale *const *)&sale, 1);
+	free(sale);
+}
+
 static void call(struct stock *stock, unsigned which)
 {
 	struct stock_withdrawal withdrawal = {.sale = SALE, .units = 3, .movement = event_of(EVENT_WITHDRAWN).id};
@@ -247,6 +267,10 @@ static void call(struct stock *stock, unsigned which)
 		call_refresh(stock);
 		return;
 	case 12:
+	case 13:
+		call_recall(stock, which == 12);
+		return;
+	case 14:
 		call_orders(stock);
 		return;
 	default:

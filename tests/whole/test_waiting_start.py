@@ -1,8 +1,11 @@
 """What is started while a service is away waits for it: alive, not ready, and with the reason; then it works. A wrong setting ends it."""
 
+import time
+
 import pytest
 from kafka import Kafka
 from postgres import free_port
+from proxy import Proxy
 from redis import Redis
 
 from penstock import request, wait_until
@@ -155,3 +158,164 @@ def test_a_redis_that_does_not_take_us_ends_a_start_at_once(serve, shared_postgr
         assert "Redis refused the user or password of stock.url" in server.log()
     finally:
         redis.free()
+
+
+# --- What Redis has armed is sold while PostgreSQL is away ---
+
+
+def wait_until_kept(cluster):
+    """Every sale's row in Redis is the ledger's newest."""
+
+    def is_kept():
+        changes = {int(n): int(c) for n, c in cluster.postgres.sql("SELECT number, change FROM penstock.sales", cluster.database)}
+        return all(int(cluster.redis.call("HGET", f"{{ps:{n}}}:t", "change") or 0) == change for n, change in changes.items())
+
+    wait_until(is_kept, 20, "the sales' rows in Redis")
+
+
+def test_a_gate_that_starts_while_the_ledger_is_away_sells_what_the_stock_has_armed(gates, own_postgres, kafka):
+    cluster = gates(2, postgres=own_postgres, kafka=kafka)
+    cluster.make_sale("drop", 50, limit_per_buyer=1)
+    gate, other = cluster.gates
+    wait_until(lambda: cluster.is_selling("drop"), 20, "the sale at every gate")
+    before = gate.buy("drop", "anna", key="k")
+    assert before.status == 202
+    cluster.settle()
+    wait_until_kept(cluster)
+    own_postgres.stop()
+    gate.kill()
+    other.kill()  # nobody is left who remembers
+    began = time.monotonic()
+    start_at_known_places(gate)
+    gate.wait_ready()
+    first = wait_until(lambda: (answer := gate.buy("drop", "ben", key="k")).status == 202 and answer, 30, "an order")
+    print(f"the ledger is away: {time.monotonic() - began:.1f} s from the start of a gate to its first order")
+    # A retry is one, a second purchase is one too many, and another body of the same key is neither.
+    assert gate.buy("drop", "anna", key="k").body == before.body
+    assert gate.buy("drop", "ben", key="k").body == first.body
+    assert (gate.buy("drop", "anna", key="other").status, gate.buy("drop", "anna", key="other").code) == (409, "buyer-limit-reached")
+    assert gate.buy("drop", "ben", key="k", body={"quantity": 2}).status == 422
+    wait_until(lambda: gate.metric('penstock_stock_units{state="available"}') == 50 - 3, 10, "the units: those two and the probe")
+    assert answers(gate, "/readyz").status == 200, "it is what buyers meet"
+    # What needs the ledger says so: nobody hears that something is not there which nobody could look for.
+    for answer in (
+        gate.buy("nosuch", "anna", key="k"),
+        gate.ask("GET", "/v1/sales/nosuch"),
+        gate.ask("GET", "/v1/sales/nosuch/events"),
+        gate.ask("GET", "/v1/sales"),
+        gate.operate("GET", "/v1/items"),
+        gate.operate("POST", "/v1/items", {"sku": "late", "name": "late", "on_hand": 1}),
+    ):
+        assert (answer.status, answer.code) == (503, "ledger-unavailable") and answer.header("Retry-After"), answer
+    assert gate.operate("GET", "/health").json["components"]["ledger"]["status"] == "DOWN"
+    # The stop button needs no ledger.
+    assert gate.operate("POST", "/v1/sales/drop/pause").status in (200, 202)
+    assert gate.buy("drop", "carl", key="k").code == "sale-not-open"
+    assert gate.operate("POST", "/v1/sales/drop/resume").status in (200, 202)
+    wait_until(lambda: gate.buy("drop", "carl", key="k").status == 202, 10, "the sale")
+    own_postgres.start()
+    wait_until(lambda: gate.ask("GET", "/v1/sales/nosuch").status == 404, 30, "the ledger's word")
+    assert gate.ask("GET", "/v1/sales").json["sales"][0]["id"] == "drop"
+    other.start()
+    cluster.settle(60)
+    rows = cluster.order_rows("drop")
+    assert {row[0] for row in rows.values()} == {"probe", "anna", "ben", "carl"}
+    cluster.make_sale("next", 5)
+    wait_until(lambda: gate.buy("next", "ben", key="k").status == 202, 20, "a new sale")
+    cluster.settle(60)
+    cluster.audit()
+
+
+def test_where_nothing_is_armed_the_ledger_is_waited_for(gates, own_postgres, kafka, redis):
+    cluster = gates(1, postgres=own_postgres, kafka=kafka)
+    cluster.make_sale("drop", 5)
+    gate = cluster.gates[0]
+    gate.kill()
+    own_postgres.stop()
+    redis.call("FLUSHALL")  # behind the fence nothing is told
+    start_at_known_places(gate)
+    wait_until(lambda: answers(gate, "/livez"), 30, "an answer")
+    wait_until(lambda: b"ledger" in answers(gate, "/readyz?verbose").body, 30, "the reason")
+    assert answers(gate, "/readyz").status == 503
+    own_postgres.start()
+    gate.wait_ready()
+    wait_until(lambda: cluster.is_selling("drop"), 60, "the stock")
+
+
+def test_a_gate_that_is_cut_off_from_the_ledger_follows_another_ones_rebuild(gates, own_postgres, kafka, redis):
+    """The table in Redis has the new epoch: nothing waits until the ledger can be asked again."""
+    cluster = gates(1, postgres=own_postgres, kafka=kafka)
+    proxy = Proxy(own_postgres.port).start()
+    try:
+        url = f"postgresql://penstock@127.0.0.1:{proxy.port}/{cluster.database}"
+        cut_off = cluster.add_gate(settings={"ledger.url": url})
+        cluster.make_sale("drop", 50)
+        wait_until(lambda: cluster.is_selling("drop"), 20, "the sale at every gate")
+        wait_until(lambda: cluster.gates[0].metric("penstock_elected") == 1, 20, "the election")
+        before = cut_off.buy("drop", "anna", key="k")
+        assert before.status == 202
+        proxy.set("cut")
+        redis.call("FLUSHALL")
+        began = time.monotonic()
+        wait_until(lambda: cluster.gates[0].buy("drop", "ben", key="k").status == 202, 30, "the rebuild")
+        rebuilt = time.monotonic()
+        wait_until(lambda: cut_off.buy("drop", "carl", key="k").status == 202, 10, "the gate that is cut off")
+        print(f"rebuilt after {rebuilt - began:.1f} s; {time.monotonic() - rebuilt:.1f} s later the gate without a ledger sells too")
+        assert cut_off.buy("drop", "anna", key="k").body == before.body
+        assert cut_off.operate("GET", "/v1/items").code == "ledger-unavailable"
+        proxy.set("pass")
+        wait_until(lambda: cut_off.operate("GET", "/v1/items").status == 200, 30, "the ledger")
+        cluster.settle(60)
+        cluster.audit()
+    finally:
+        proxy.stop()
+
+
+def test_a_row_that_was_changed_in_redis_is_no_terms(gates, own_postgres, kafka, redis):
+    """Whatever Redis says is input: a gate without a ledger waits then."""
+    cluster = gates(1, postgres=own_postgres, kafka=kafka)
+    cluster.make_sale("drop", 5)
+    wait_until_kept(cluster)
+    gate = cluster.gates[0]
+    gate.kill()
+    own_postgres.stop()
+    (key,) = redis.call("KEYS", "{ps:*}:t")
+    row = bytearray(redis.call("HGET", key, "row"))
+    row[len(row) // 2] ^= 1
+    redis.call("HSET", key, "row", bytes(row))
+    start_at_known_places(gate)
+    wait_until(lambda: answers(gate, "/livez"), 30, "an answer")
+    wait_until(lambda: b"ledger" in answers(gate, "/readyz?verbose").body, 30, "the reason")
+    for change in (b"", b"\0" * 8, b"\xff" * 70000, bytes(row[:20])):
+        redis.call("HSET", key, "row", change)
+        redis.call("HSET", "{ps:0}:j", "row", change)
+        assert answers(gate, "/readyz").status == 503
+    own_postgres.start()
+    gate.wait_ready()
+    wait_until(lambda: cluster.is_selling("drop"), 60, "the stock")
+
+
+def test_a_ledger_that_turns_out_to_be_filled_from_another_log_is_not_sold_for(gates, own_postgres, kafka):
+    """What the stock tells is held against the ledger as soon as that can be asked."""
+    cluster = gates(1, postgres=own_postgres, kafka=kafka)
+    cluster.make_sale("drop", 5)
+    gate = cluster.gates[0]
+    wait_until_kept(cluster)
+    gate.kill()
+    proxy = Proxy(own_postgres.port).start()
+    try:
+        proxy.set("cut")
+        gate.settings = {**gate.settings, "ledger.url": f"postgresql://penstock@127.0.0.1:{proxy.port}/{cluster.database}"}
+        start_at_known_places(gate)
+        gate.wait_ready()
+        wait_until(lambda: gate.buy("drop", "anna", key="k").status == 202, 20, "an order")
+        cluster.settle()
+        own_postgres.sql("UPDATE penstock.journal SET topic = 'another'", cluster.database)
+        proxy.set("pass")
+        wait_until(lambda: "the ledger is filled from another log" in gate.log(), 30, "the notice")
+        wait_until(lambda: gate.buy("drop", "ben", key="k").status == 503, 10, "a refusal")
+        assert gate.buy("drop", "ben", key="k").code == "ledger-unavailable"
+        assert answers(gate, "/readyz").status == 503
+        assert "this gate sells nothing" in gate.log()
+    finally:
+        proxy.stop()

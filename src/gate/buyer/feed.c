@@ -302,7 +302,7 @@ void feed_start(struct gate_request *request)
 	struct stream *stream;
 
 	if (!entry || (sale_phase(entry->sale, clock_wall_ms()) == SALE_PHASE_HIDDEN && !thread->for_operators)) {
-		gate_refuse(request, PROBLEM_UNKNOWN_SALE, NULL);
+		gate_refuse(request, entry ? PROBLEM_UNKNOWN_SALE : gate_no_sale(thread->gate), NULL);
 		return;
 	}
 	if (request->http->method == HTTP_HEAD) {

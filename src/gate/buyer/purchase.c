@@ -271,7 +271,7 @@ void purchase_start(struct gate_request *request)
 		return;
 	}
 	if (!entry || sale_phase(entry->sale, door.now_ms) == SALE_PHASE_HIDDEN) {
-		refuse(request, PROBLEM_UNKNOWN_SALE, NULL);
+		refuse(request, entry ? PROBLEM_UNKNOWN_SALE : gate_no_sale(gate), NULL);
 		return;
 	}
 	if (!sale_in_stock(entry->sale)) {

@@ -17,7 +17,7 @@ void sales_show(struct gate_request *request)
 	struct sale_entry *entry = sale_table_find(gate_sales(thread), request->parameters[0]);
 
 	if (!entry || sale_phase(entry->sale, clock_wall_ms()) == SALE_PHASE_HIDDEN) {
-		gate_refuse(request, PROBLEM_UNKNOWN_SALE, NULL);
+		gate_refuse(request, entry ? PROBLEM_UNKNOWN_SALE : gate_no_sale(thread->gate), NULL);
 		return;
 	}
 	render(thread, entry->sale, &thread->reply.body);
@@ -36,6 +36,10 @@ void sales_list(struct gate_request *request)
 
 	if (!gate_page(request, after, sizeof(after), &limit))
 		return;
+	if (!sale_catalog_is_whole(thread->gate->settings.catalog)) { /* a list that lacks some would say that they are not there */
+		gate_refuse(request, PROBLEM_LEDGER_UNAVAILABLE, NULL);
+		return;
+	}
 	if (!gate_after_number(after, UUID_TAG_MAX, &number, &thread->reply)) {
 		gate_answer(request, &thread->reply);
 		return;

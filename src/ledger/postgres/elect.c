@@ -109,6 +109,9 @@ int postgres_elect(struct ledger *base, bool candidate)
 		return -EROFS;
 	if (!ledger->shared)
 		return LEDGER_DONE;
+	result = atomic_load(&ledger->writer.joined) ? 0 : pg_writer_join(ledger);
+	if (result < 0)
+		return result;
 	lock_take(&ledger->elector.lock);
 	result = elect(ledger, candidate);
 	lock_release(&ledger->elector.lock);

@@ -40,20 +40,24 @@ int ledger_postgres_open(struct ledger **out, const char *url, int flags)
 	struct postgres_ledger *ledger;
 	int result;
 
-	if (flags != LEDGER_OPEN_LEASE && flags != LEDGER_OPEN_SHARED && flags != LEDGER_OPEN_READ_ONLY)
+	bool later = flags == (LEDGER_OPEN_SHARED | LEDGER_OPEN_LATER);
+
+	if (flags != LEDGER_OPEN_LEASE && flags != LEDGER_OPEN_SHARED && flags != LEDGER_OPEN_READ_ONLY && !later)
 		return error_origin(-EINVAL);
 	ledger = calloc(1, sizeof(*ledger));
 	if (!ledger)
 		return error_origin(-ENOMEM);
 	ledger->base = (struct sql_ledger){{&postgres_ops}, &pg_transaction_rows};
 	ledger->read_only = flags == LEDGER_OPEN_READ_ONLY;
-	ledger->shared = flags == LEDGER_OPEN_SHARED;
+	ledger->shared = flags & LEDGER_OPEN_SHARED;
 	pg_elector_init(&ledger->elector);
 	pg_readers_init(ledger);
 	pg_writer_init(&ledger->writer);
 	ledger->url = strdup(url);
 	if (!ledger->url)
 		result = error_origin(-ENOMEM);
+	else if (later)
+		result = pg_writer_failed(ledger, -ENOTCONN) + ENOTCONN; /* well as soon as it has been reached */
 	else
 		result = ledger->read_only ? open_read_only(ledger) : pg_session_begin(ledger);
 	if (result != 0) {

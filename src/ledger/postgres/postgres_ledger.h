@@ -25,6 +25,7 @@ struct pg_writer {
 	struct backoff backoff;
 	int64_t lease;           /* our number, or that of all who share it; 0: not yet taken */
 	int64_t id;              /* our row of `writers`, where the lease is shared */
+	_Atomic bool joined;     /* the lease was taken, and the schema is ours: the ledger may be used */
 	_Atomic bool lease_lost; /* another process has taken it since: for good */
 	int64_t session, since;  /* the server's process that serves us, and when it began: it may outlive our connection */
 	int64_t commit_number;   /* of the last transaction that is known to be there */
@@ -80,6 +81,8 @@ const char *pg_take_number_sql(const struct postgres_ledger *ledger);
 
 /* --- writer.c --- */
 
+/* Of a ledger that was opened for later: reaches it for the first time. 0 or negative. */
+int pg_writer_join(struct postgres_ledger *ledger) MUST_CHECK;
 void pg_writer_init(struct pg_writer *writer);
 void pg_writer_deinit(struct postgres_ledger *ledger);
 void pg_writer_lock(struct postgres_ledger *ledger);

@@ -34,9 +34,14 @@ static int connect_reader(struct postgres_ledger *ledger, struct pg_reader *read
 
 int pg_reader_begin(struct postgres_ledger *ledger, struct pg_reader **out)
 {
+	struct pg_reader *reader;
 	bool open;
-	struct pg_reader *reader = &ledger->readers[reader_pool_take(&ledger->pool, &open)];
-	int result = open ? 0 : connect_reader(ledger, reader);
+	int result;
+
+	if (!ledger->read_only && !atomic_load(&ledger->writer.joined))
+		return -ENOTCONN;
+	reader = &ledger->readers[reader_pool_take(&ledger->pool, &open)];
+	result = open ? 0 : connect_reader(ledger, reader);
 
 	if (result < 0)
 		return pg_reader_end(ledger, reader, result);

@@ -238,6 +238,8 @@ int pg_session_begin(struct postgres_ledger *ledger)
 		end = take_lease(ledger);
 	if (end != 0)
 		pg_close(&writer->connection);
+	else
+		atomic_store(&writer->joined, true);
 	return end;
 }
 

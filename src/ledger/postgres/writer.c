@@ -59,10 +59,28 @@ int pg_outcome(int end, int on_constraint)
 	return end == PG_CONSTRAINT ? on_constraint : end == PG_RETRY ? -EDEADLK : error_origin(-EIO);
 }
 
+int pg_writer_join(struct postgres_ledger *ledger)
+{
+	struct pg_writer *writer = &ledger->writer;
+	int result;
+
+	pg_writer_lock(ledger);
+	result = atomic_load(&writer->joined) ? 0 : backoff_check(&writer->backoff);
+	if (result == 0 && !atomic_load(&writer->joined)) {
+		result = pg_session_begin(ledger);
+		if (result == LEDGER_TOO_NEW)
+			log_error("ledger", "this ledger was written by a newer penstock: this one cannot use it");
+		result = result == LEDGER_LEASE_HELD ? -EBUSY : result > 0 ? -ENOTSUP : result;
+		backoff_note(&writer->backoff, &pg_retry, result);
+	}
+	pg_writer_unlock(ledger);
+	return result < 0 ? pg_writer_failed(ledger, result) : 0;
+}
+
 int pg_writer_ready(struct postgres_ledger *ledger)
 {
 	struct pg_writer *writer = &ledger->writer;
-	int result = ledger->read_only ? -EROFS : writer->lease_lost ? -EBUSY : 0;
+	int result = ledger->read_only ? -EROFS : !writer->joined ? -ENOTCONN : writer->lease_lost ? -EBUSY : 0;
 
 	if (result == 0 && !writer->connection.handle) {
 		result = backoff_check(&writer->backoff);

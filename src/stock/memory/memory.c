@@ -272,6 +272,45 @@ static bool memory_brake_of(struct stock *stock, uint32_t number, struct stock_b
 	return brake_table_get(&memory_of(stock)->brakes, number, brake);
 }
 
+/* Nobody else has it. */
+static void memory_keep(struct stock *stock, const struct sale *const *sales, size_t count)
+{
+	(void)stock;
+	(void)sales;
+	(void)count;
+}
+
+static int memory_recall(struct stock *stock, uint32_t number, struct sale **sale)
+{
+	(void)stock;
+	(void)number;
+	*sale = NULL;
+	return STOCK_UNKNOWN_SALE;
+}
+
+static int memory_kept(struct stock *stock, uint32_t after, uint32_t *numbers, size_t max, size_t *count)
+{
+	(void)stock;
+	(void)after;
+	(void)numbers;
+	(void)max;
+	*count = 0;
+	return 0;
+}
+
+static void memory_keep_log(struct stock *stock, const struct stock_log *log)
+{
+	(void)stock;
+	(void)log;
+}
+
+static int memory_recall_log(struct stock *stock, struct stock_log *log)
+{
+	(void)stock;
+	(void)log;
+	return STOCK_UNKNOWN_SALE;
+}
+
 /* Nobody else has this stock: what is here is what there is. */
 static void memory_refresh(struct stock *stock, struct stock_refresh *sales, size_t count)
 {
@@ -371,6 +410,11 @@ static const struct stock_ops memory_ops = {
 	.brake = memory_brake,
 	.brake_written = memory_brake_written,
 	.brake_of = memory_brake_of,
+	.keep = memory_keep,
+	.recall = memory_recall,
+	.kept = memory_kept,
+	.keep_log = memory_keep_log,
+	.recall_log = memory_recall_log,
 	.refresh = memory_refresh,
 	.health = memory_health,
 	.snapshot = memory_snapshot,

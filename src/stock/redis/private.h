@@ -83,6 +83,9 @@ int redis_attend_first(struct stock_redis *redis, struct redis_connection *conne
 void redis_attend(struct stock_redis *redis);
 /* Why this process sells nothing from this Redis; NULL: it does. */
 const char *redis_why_standing_by(struct stock_redis *redis);
+/* A sale's row as it is kept; for tests too. Reading one: malloc'd, or NULL where it is not one, or there is no memory. */
+void redis_row_write(const struct sale *sale, struct buffer *out);
+struct sale *redis_row_read(struct slice text);
 
 /* The port's functions, by file. */
 extern const struct stock_ops redis_ops;
@@ -106,6 +109,11 @@ int redis_allocate(struct stock *stock, uint32_t sale, uint32_t lot, int64_t all
 int redis_brake(struct stock *stock, uint32_t sale, struct stock_brake *brake);
 void redis_brake_written(struct stock *stock, uint32_t sale, uint32_t serial);
 bool redis_brake_of(struct stock *stock, uint32_t sale, struct stock_brake *brake);
+void redis_keep(struct stock *stock, const struct sale *const *sales, size_t count);
+int redis_recall(struct stock *stock, uint32_t number, struct sale **sale);
+int redis_kept(struct stock *stock, uint32_t after, uint32_t *numbers, size_t max, size_t *count);
+void redis_keep_log(struct stock *stock, const struct stock_log *log);
+int redis_recall_log(struct stock *stock, struct stock_log *log);
 int redis_withdraw(struct stock *stock, struct stock_withdrawal *withdrawal);
 enum stock_sellers redis_sellers(struct stock *stock);
 int redis_take_over(struct stock *stock);

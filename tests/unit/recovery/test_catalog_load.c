@@ -19,8 +19,9 @@ struct shelf {
 	uint64_t changes;
 	size_t fail_at; /* the call, counted from 1, that fails; 0: none */
 	struct stock stock;
-	size_t told;        /* sales that the stock was told of */
-	bool told_too_late; /* one was shown under its epoch before */
+	size_t told;                      /* sales that the stock was told of */
+	bool told_too_late;               /* one was shown under its epoch before */
+	struct sale *kept[SALES_MAX + 1]; /* by number: what the stock keeps */
 	/* Runs after a page was read: what others do in the meantime. */
 	void (*meanwhile)(struct shelf *shelf);
 };
@@ -119,7 +120,42 @@ static void shelf_refresh(struct stock *stock, struct stock_refresh *sales, size
 	sale_table_unref(table);
 }
 
-static const struct stock_ops shelf_stock_ops = {.name = "shelf", .refresh = shelf_refresh};
+static struct shelf *shelf_of_stock(struct stock *stock)
+{
+	return (struct shelf *)((char *)stock - offsetof(struct shelf, stock));
+}
+
+static void shelf_keep(struct stock *stock, const struct sale *const *sales, size_t count)
+{
+	struct shelf *shelf = shelf_of_stock(stock);
+
+	for (size_t i = 0; i < count; i++) {
+		free(shelf->kept[sales[i]->number]);
+		shelf->kept[sales[i]->number] = sale_copy(sales[i]);
+	}
+}
+
+static int shelf_recall(struct stock *stock, uint32_t number, struct sale **sale)
+{
+	struct shelf *shelf = shelf_of_stock(stock);
+
+	*sale = shelf->kept[number] ? sale_copy(shelf->kept[number]) : NULL;
+	return *sale ? 0 : STOCK_UNKNOWN_SALE;
+}
+
+static int shelf_kept(struct stock *stock, uint32_t after, uint32_t *numbers, size_t max, size_t *count)
+{
+	struct shelf *shelf = shelf_of_stock(stock);
+
+	*count = 0;
+	for (uint32_t number = after + 1; number <= SALES_MAX && *count < max; number++)
+		if (shelf->kept[number])
+			numbers[(*count)++] = number;
+	return 0;
+}
+
+static const struct stock_ops shelf_stock_ops = {
+	.name = "shelf", .refresh = shelf_refresh, .keep = shelf_keep, .recall = shelf_recall, .kept = shelf_kept};
 static const struct ledger_ops shelf_ops = {.name = "shelf", .sales = shelf_sales, .sales_changed = shelf_changed};
 
 static int shelf_open(void **state)
@@ -141,6 +177,8 @@ static int shelf_close(void **state)
 	sale_catalog_free(shelf->catalog);
 	for (size_t i = 0; i < shelf->count; i++)
 		free(shelf->sales[i]);
+	for (size_t i = 0; i <= SALES_MAX; i++)
+		free(shelf->kept[i]);
 	free(shelf);
 	return 0;
 }
@@ -370,12 +408,64 @@ static void test_the_stock_hears_of_an_epoch_before_buyers_meet_it(void **state)
 	assert_false(shelf->told_too_late);
 }
 
+/* --- While the ledger is away --- */
+
+/* A gate that cannot ask the ledger sells what the stock has armed; then the ledger's word takes its place, and what it does not know of goes. */
+static void test_what_the_stock_has_kept_is_shown_until_the_ledger_says_otherwise(void **state)
+{
+	struct shelf *shelf = *state;
+	struct sale *renamed;
+	uint64_t at;
+
+	for (int i = 0; i < 3; i++) {
+		add(shelf);
+		shelf->sales[i]->epoch = 1;
+	}
+	assert_int_equal(load(shelf, &at), 0);
+	sale_catalog_free(shelf->catalog);
+	assert_int_equal(sale_catalog_new(&shelf->catalog), 0);
+	shelf->sales[2]->state = SALE_DRAFT; /* what is no stock's is not shown, whoever kept it */
+	shelf->kept[3]->state = SALE_DRAFT;
+	renamed = shelf->kept[2];
+	renamed->change = 99; /* newer than the ledger's: a ledger that was restored */
+	assert_int_equal(catalog_recall_all(&shelf->stock, shelf->catalog), 0);
+	assert_int_equal(shown_count(shelf), 2);
+	assert_int_equal(shown(shelf, 2), 99);
+	change(shelf, 1, SALE_DELETED, SALE_NO_TIME);
+	assert_int_equal(load(shelf, &at), 0);
+	assert_int_equal(shown(shelf, 2), 2);
+	assert_int_equal(sale_catalog_remove_recalled(shelf->catalog), 0);
+	assert_int_equal(shown(shelf, 1), 0);
+}
+
+/* Another gate has rebuilt it while this one is cut off from the ledger. */
+static void test_a_sale_under_a_newer_epoch_is_recalled_and_an_older_one_is_not(void **state)
+{
+	struct shelf *shelf = *state;
+	uint64_t at;
+
+	add(shelf);
+	shelf->sales[0]->epoch = 2;
+	assert_int_equal(load(shelf, &at), 0);
+	shelf->kept[1]->epoch = 1;
+	shelf->kept[1]->change = 50;
+	assert_int_equal(catalog_recall(&shelf->stock, shelf->catalog, 1), 0);
+	assert_int_equal(shown(shelf, 1), 1);
+	shelf->kept[1]->epoch = shelf->sales[0]->epoch = 3;
+	assert_int_equal(catalog_recall(&shelf->stock, shelf->catalog, 1), 0);
+	assert_int_equal(shown(shelf, 1), 50);
+	assert_false(shelf->told_too_late);
+	assert_int_equal(catalog_recall(&shelf->stock, shelf->catalog, 7), STOCK_UNKNOWN_SALE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_every_live_sale_is_loaded_over_as_many_pages_as_it_takes),
 		TEST(test_an_old_sale_that_has_something_left_is_loaded),
 		TEST(test_the_stock_hears_of_an_epoch_before_buyers_meet_it),
+		TEST(test_what_the_stock_has_kept_is_shown_until_the_ledger_says_otherwise),
+		TEST(test_a_sale_under_a_newer_epoch_is_recalled_and_an_older_one_is_not),
 		TEST(test_what_is_changed_while_later_pages_are_read_is_followed),
 		TEST(test_a_ledger_that_fails_at_any_page_fails_the_load),
 		TEST(test_what_others_change_is_shown_and_asked_for_once),

@@ -297,9 +297,9 @@ static void test_a_server_that_is_not_fit_is_refused(void **state)
 	assert_int_equal(open_with("redis+sentinel://127.0.0.1:1/mymaster", false), -ENOTCONN);
 	assert_int_equal(open_with("rediss://127.0.0.1", false), -EINVAL);
 	snprintf(url, sizeof(url), "%s/99", place->url);
-	assert_int_equal(open_with(url, false), -ENOTCONN); /* there are 16 databases */
+	assert_int_equal(open_with(url, false), -EACCES); /* there are 16 databases */
 	snprintf(url, sizeof(url), "redis://nobody:wrong@127.0.0.1:%d", place->port);
-	assert_int_equal(open_with(url, false), -ENOTCONN);
+	assert_int_equal(open_with(url, false), -EACCES);
 	redis_place_run(place, "REPLICAOF 127.0.0.1 1");
 	assert_int_equal(open_with(place->url, false), -ENOTCONN);
 }

@@ -16,7 +16,10 @@
 --   :v  hash    movement id -> its record
 --   :u  zset    entries of the outbox whose record cannot be read, by the time that they were set aside
 --   :z  hash    an operator's stop: serial, stopped, pending, at_ms, actor, trace
+--   :t  hash    its row in the ledger, for gates that cannot ask there: epoch, change, row
 --   :r:NUMBER   hash    buyer -> the times of its last grants; one a window, forgotten when two have passed
+--
+-- Of all sales: {ps:0}:i  zset  numbers of sales that have a row; {ps:0}:j  hash  row: the log that the ledger is filled from
 --
 -- All times but those in events are the sale's own: see clock_of().
 --
@@ -32,7 +35,7 @@ local function awake()
 	call, pack, unpack_bin, floor, sub, concat = redis.call, struct.pack, struct.unpack, math.floor, string.sub, table.concat
 end
 
-local KEYS_OF_SALE, KEYS_OF_FIRST = 'm l o k b n h x p v u', 'm l o k b n h x p v' -- see versions.lua
+local KEYS_OF_SALE, KEYS_OF_FIRST = 'm l o k b n h x p v u t', 'm l o k b n h x p v' -- see versions.lua
 local LOT, LOT_SIZE = '<IIIIIII', 28
 local RECORD, RECORD_HEAD, HEAD_SIZE = '<BBHi8i8HHBc0', '<BBHi8i8', 20
 local HELD, CONFIRMED, CANCELLED, EXPIRED = 1, 2, 3, 4

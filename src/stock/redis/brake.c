@@ -4,7 +4,7 @@
  */
 #include "stock/redis/private.h"
 
-enum { MODE_SET = 1, MODE_RESTORE = 2, MODE_WRITTEN = 3, TRIES = 2 };
+enum { TRIES = 2 };
 
 static void take_text(struct redis_reader *answer, char *text, size_t size)
 {
@@ -97,7 +97,7 @@ void redis_brake_restore(struct stock_redis *redis, uint32_t sale)
 	struct stock_brake known;
 
 	if (brake_table_get(&redis->brakes, sale, &known))
-		(void)call(redis, sale, MODE_RESTORE, &known);
+		(void)call(redis, sale, REDIS_BRAKE_RESTORE, &known);
 }
 
 int redis_brake(struct stock *stock, uint32_t sale, struct stock_brake *brake)
@@ -109,7 +109,7 @@ int redis_brake(struct stock *stock, uint32_t sale, struct stock_brake *brake)
 	brake_table_get(&redis->brakes, sale, &known);
 	brake->serial = known.serial;
 	brake->pending = true;
-	end = call(redis, sale, MODE_SET, brake);
+	end = call(redis, sale, REDIS_BRAKE_SET, brake);
 	if (end != REDIS_ANSWERED && brake->stopped) {
 		/* It holds here at once, and goes to Redis as soon as that can be reached. */
 		brake->serial++;
@@ -135,7 +135,7 @@ void redis_brake_written(struct stock *stock, uint32_t sale, uint32_t serial)
 	const struct stock_brake written = {.serial = serial};
 
 	/* Where Redis does not hear of it, it is written once more. */
-	if (call(redis, sale, MODE_WRITTEN, &written) == REDIS_ANSWERED)
+	if (call(redis, sale, REDIS_BRAKE_WRITTEN, &written) == REDIS_ANSWERED)
 		brake_table_written(&redis->brakes, sale, serial);
 }
 

@@ -26,33 +26,73 @@ void redis_library_init(struct redis_library *library, uint32_t version)
 /* --- Its text --- */
 
 /* What Lua must know of C: told, so that the two cannot drift apart. */
-static void write_outcomes(struct buffer *text)
-{
-	static const struct {
-		const char *name;
-		int value;
-	} outcomes[] = {
-		{"REPLAY", STOCK_REPLAY},
-		{"KEY_CONFLICT", STOCK_KEY_CONFLICT},
-		{"NO_REPLAY", STOCK_NO_REPLAY},
-		{"RATE_LIMITED", STOCK_RATE_LIMITED},
-		{"BUYER_LIMIT", STOCK_BUYER_LIMIT},
-		{"SOLD_OUT", STOCK_SOLD_OUT},
-		{"UNKNOWN_SALE", STOCK_UNKNOWN_SALE},
-		{"FENCED", STOCK_FENCED},
-		{"FULL", STOCK_FULL},
-		{"NO_ORDER", STOCK_NO_ORDER},
-		{"ALREADY", STOCK_ALREADY},
-		{"REFUSED", STOCK_REFUSED},
-		{"BUSY", STOCK_BUSY},
-		{"ENDED", STOCK_EXPIRED},
-		{"PAUSED", STOCK_PAUSED},
-		{"STALE", REDIS_STALE},
-		{"OUT_OF_RANGE", REDIS_OUT_OF_RANGE},
-	};
+static const struct {
+	const char *name;
+	int value;
+} numbers[] = {
+	/* whole answers, and those about one item */
+	{"REPLAY", STOCK_REPLAY},
+	{"KEY_CONFLICT", STOCK_KEY_CONFLICT},
+	{"NO_REPLAY", STOCK_NO_REPLAY},
+	{"RATE_LIMITED", STOCK_RATE_LIMITED},
+	{"BUYER_LIMIT", STOCK_BUYER_LIMIT},
+	{"SOLD_OUT", STOCK_SOLD_OUT},
+	{"UNKNOWN_SALE", STOCK_UNKNOWN_SALE},
+	{"FENCED", STOCK_FENCED},
+	{"FULL", STOCK_FULL},
+	{"NO_ORDER", STOCK_NO_ORDER},
+	{"ALREADY", STOCK_ALREADY},
+	{"REFUSED", STOCK_REFUSED},
+	{"BUSY", STOCK_BUSY},
+	{"ENDED", STOCK_EXPIRED},
+	{"PAUSED", STOCK_PAUSED},
+	{"STALE", REDIS_STALE},
+	{"OUT_OF_RANGE", REDIS_OUT_OF_RANGE},
+	/* of an event that has come to its end */
+	{"ACK_STAYS", STOCK_ACK_UNANSWERED},
+	{"ACK_DONE", STOCK_ACK_DONE},
+	{"ACK_ALREADY", STOCK_ACK_ALREADY},
+	{"ACK_UNKNOWN", STOCK_ACK_UNKNOWN},
+	{"ACK_OTHER_EPOCH", STOCK_ACK_OTHER_EPOCH},
+	/* states, events, actions */
+	{"HELD", ORDER_HELD},
+	{"CONFIRMED", ORDER_CONFIRMED},
+	{"CANCELLED", ORDER_CANCELLED},
+	{"EXPIRED", ORDER_EXPIRED},
+	{"RESERVED", EVENT_RESERVED},
+	{"EV_CONFIRMED", EVENT_CONFIRMED},
+	{"EV_CANCELLED", EVENT_CANCELLED},
+	{"EV_REFUNDED", EVENT_REFUNDED},
+	{"EV_EXPIRED", EVENT_EXPIRED},
+	{"EV_EXTENDED", EVENT_EXTENDED},
+	{"EV_WITHDRAWN", EVENT_WITHDRAWN},
+	{"CONFIRM", ORDER_CONFIRM},
+	{"CANCEL", ORDER_CANCEL},
+	{"REFUND", ORDER_REFUND},
+	{"EXPIRE", ORDER_EXPIRE},
+	{"EXTEND", ORDER_EXTEND},
+	/* flags, and what is to be done */
+	{"SETTLING", REDIS_SETTLING},
+	{"DURABLE", REDIS_DURABLE},
+	{"COUNTED", REDIS_COUNTED},
+	{"CLAIMED", REDIS_CLAIMED},
+	{"REPLAY_ONLY", REDIS_REPLAY_ONLY},
+	{"UNLIMITED", REDIS_UNLIMITED},
+	{"FORGET_BUYER", REDIS_FORGET_BUYER},
+	{"RETURN_EARLY", REDIS_RETURN_EARLY},
+	{"UNDO_CLAIMED", REDIS_UNDO_CLAIMED},
+	{"IGNORE_FENCE", REDIS_IGNORE_FENCE},
+	{"BRAKE_SET", REDIS_BRAKE_SET},
+	{"BRAKE_RESTORE", REDIS_BRAKE_RESTORE},
+	{"BRAKE_WRITTEN", REDIS_BRAKE_WRITTEN},
+	/* how many of a buyer's newest orders are kept */
+	{"NEWEST_KEPT", STOCK_NEWEST},
+};
 
-	for (size_t i = 0; i < sizeof(outcomes) / sizeof(outcomes[0]); i++)
-		buffer_printf(text, "local %s = %d\n", outcomes[i].name, outcomes[i].value);
+static void write_numbers(struct buffer *text)
+{
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		buffer_printf(text, "local %s = %d\n", numbers[i].name, numbers[i].value);
 }
 
 /* MOVES[state][action] = {what order_next() says, the state after it} */
@@ -76,7 +116,7 @@ static int make_text(const struct redis_library *library, struct buffer *text)
 {
 	buffer_init(text, TEXT_MAX);
 	buffer_printf(text, "#!lua name=%s\nlocal VERSION = %u\n", library->name, library->version);
-	write_outcomes(text);
+	write_numbers(text);
 	write_moves(text);
 	buffer_append_text(text, embedded_text_redis_functions);
 #ifdef PENSTOCK_TESTING

@@ -3,6 +3,7 @@
 
 #include "port/stock.h"
 #include "stock/brake_table.h"
+#include "stock/redis/numbers.h"
 #include "stock/redis/pool.h"
 #include "stock/redis/sales.h"
 #include "stock/redis/scatter.h"
@@ -10,10 +11,9 @@
 #include "stock/redis/versions.h"
 
 /*
- * Whole answers that are no stock_outcome: numbers that functions/common.lua has too. REDIS_UNKNOWN_EPOCH is none of theirs: the call was done under an
- * epoch that this process's catalog does not know.
+ * What a whole call came to, beside those answers: it was done under an epoch that this process's catalog does not know.
  */
-enum { REDIS_STALE = 100, REDIS_OUT_OF_RANGE = 101, REDIS_UNKNOWN_EPOCH = 102 };
+enum { REDIS_UNKNOWN_EPOCH = 102 };
 
 /* An event that has come to its end, as much of it as the functions want to know. */
 struct redis_ending {

@@ -127,14 +127,13 @@ int redis_take_head(struct stock_redis *redis, uint32_t sale, enum redis_end end
 
 void redis_take_order(struct redis_reader *answer, struct stock_order *order)
 {
-	enum { SETTLING = 1, DURABLE = 2 }; /* as in functions/common.lua */
 	uint8_t flags;
 
 	order->id = redis_read_id(answer);
 	order->state = redis_read_within(answer, 1, ORDER_HELD, ORDER_EXPIRED);
 	flags = redis_read8(answer);
-	order->settling = flags & SETTLING;
-	order->durable = flags & DURABLE;
+	order->settling = flags & REDIS_SETTLING;
+	order->durable = flags & REDIS_DURABLE;
 	order->hold_expires_at_ms = redis_read_time(answer);
 	order->first_hold_expires_at_ms = redis_read_time(answer);
 	order->lot = redis_read_within(answer, 2, 0, LOTS_MAX - 1);

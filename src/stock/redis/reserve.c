@@ -1,8 +1,6 @@
 /* The purchase decision: one call a sale, one round trip a batch. The decision itself is in functions/reserve.lua. */
 #include "stock/redis/private.h"
 
-enum { ASK_REPLAY_ONLY = 1, ASK_UNLIMITED = 2 };
-
 static uint32_t sale_of(const void *items, size_t index)
 {
 	return ((const struct stock_reserve *)items)[index].event.sale;
@@ -15,7 +13,7 @@ void redis_reserve_pack(struct buffer *out, const struct stock_reserve *item)
 	ASSERT(event->quantity >= 1);
 	ASSERT(event->quantity <= LIMIT_MAX);
 	redis_write_id(out, &event->id);
-	redis_write(out, (item->replay_only ? ASK_REPLAY_ONLY : 0) | (item->unlimited_rate ? ASK_UNLIMITED : 0), 1);
+	redis_write(out, (item->replay_only ? REDIS_REPLAY_ONLY : 0) | (item->unlimited_rate ? REDIS_UNLIMITED : 0), 1);
 	redis_write(out, (uint64_t)redis_ms(item->hold_ns), 4);
 	redis_write(out, event->lot, 2);
 	redis_write(out, event->quantity, 2);

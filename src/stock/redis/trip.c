@@ -9,11 +9,13 @@
 
 enum { FIXED_ARGUMENTS = 4 };
 
-/* Rules that a test breaks on purpose, as functions/common.lua names them. */
+/* Rules that a test breaks on purpose. */
 static uint8_t broken_rules(void)
 {
-	return (uint8_t)((FAILPOINT("stock.forget_buyer") > 0) | (FAILPOINT("stock.return_early") > 0) << 1 |
-			 (FAILPOINT("stock.compensate_claimed") > 0) << 2 | (FAILPOINT("stock.ignore_fence") > 0) << 3);
+	return (uint8_t)((FAILPOINT("stock.forget_buyer") > 0 ? REDIS_FORGET_BUYER : 0) |
+			 (FAILPOINT("stock.return_early") > 0 ? REDIS_RETURN_EARLY : 0) |
+			 (FAILPOINT("stock.compensate_claimed") > 0 ? REDIS_UNDO_CLAIMED : 0) |
+			 (FAILPOINT("stock.ignore_fence") > 0 ? REDIS_IGNORE_FENCE : 0));
 }
 
 void redis_trip_begin(struct redis_trip *trip, struct stock_redis *redis)

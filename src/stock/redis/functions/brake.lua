@@ -1,7 +1,5 @@
 -- An operator's stop. It has a key of its own, which begin() leaves alone: a sale that is being rebuilt is as stopped as it was before.
 
-local BRAKE_SET, BRAKE_RESTORE, BRAKE_WRITTEN = 1, 2, 3
-
 -- What every refresh ends with. Serial 0: nobody has touched it.
 local function brake_text(key)
 	local z = call('HMGET', key .. ':z', 'serial', 'stopped', 'pending', 'at_ms', 'actor', 'trace')

@@ -1,5 +1,5 @@
 -- The stock inside Redis: the library `penstock_VERSION`, whose functions are `penstock_VERSION_NAME`. src/stock/redis/redis.c tells
--- the whole picture; stock/redis/library.c puts the first line, VERSION, and the tables that come from C (MOVES, the outcomes) in front
+-- the whole picture; stock/redis/library.c puts the first line, VERSION, and all numbers that C knows too (numbers.h, the model, the port) in front
 -- of this, and loads it.
 --
 -- A sale's keys, behind its name {ps:NUMBER}:
@@ -38,14 +38,8 @@ end
 local KEYS_OF_SALE, KEYS_OF_FIRST = 'm l o k b n h x p v u t', 'm l o k b n h x p v' -- see versions.lua
 local LOT, LOT_SIZE = '<IIIIIII', 28
 local RECORD, RECORD_HEAD, HEAD_SIZE = '<BBHi8i8HHBc0', '<BBHi8i8', 20
-local HELD, CONFIRMED, CANCELLED, EXPIRED = 1, 2, 3, 4
-local RESERVED, EV_CONFIRMED, EV_CANCELLED, EV_REFUNDED, EV_EXPIRED, EV_EXTENDED, EV_WITHDRAWN = 1, 2, 3, 4, 5, 6, 7
-local CONFIRM, CANCEL, REFUND, EXPIRE, EXTEND = 1, 2, 3, 4, 5
 local EVENT_OF = {EV_CONFIRMED, EV_CANCELLED, EV_REFUNDED, EV_EXPIRED, EV_EXTENDED}
-local SETTLING, DURABLE, COUNTED, CLAIMED = 1, 2, 4, 8       -- flags of a record
-local REPLAY_ONLY, UNLIMITED = 1, 2                           -- flags of a request
-local FORGET_BUYER, RETURN_EARLY, UNDO_CLAIMED, IGNORE_FENCE = 1, 2, 4, 8 -- rules that a test build breaks on purpose
-local NEWEST, NEWEST_SIZE = 5, 8 * 16 -- where a buyer's newest orders begin in its field, and how much of them is kept
+local NEWEST, NEWEST_SIZE = 5, NEWEST_KEPT * 16 -- where a buyer's newest orders begin in its field, and how much of them is kept
 local NAMES_CHUNK = 1048576
 local NAMES_MAX = 500 * 1048576 -- below the longest string that Redis takes
 

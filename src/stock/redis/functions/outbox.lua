@@ -148,20 +148,19 @@ local function settlement_undone(lists, records, id, record)
 	done(lists, id)
 end
 
--- What is said of each event that has come to its end: enum stock_ack. STAYS: there is something of it that cannot be undone.
-local STAYS, ENDED, WAS_ENDED, NOT_THERE, OTHER_EPOCH = 0, 1, 2, 3, 4
+-- What is said of each event that has come to its end is an ACK_. ACK_STAYS: there is something of it that cannot be undone.
 
 local function movement_end(sale, lists, id, durable)
 	local record = call('HGET', sale.key .. ':v', id)
 	if not record then
-		return NOT_THERE
+		return ACK_UNKNOWN
 	end
 	local flags, lot_number, quantity = unpack_bin('<BHI', record)
 	if flags == 0 then
-		return WAS_ENDED
+		return ACK_ALREADY
 	end
 	if not durable and has(flags, CLAIMED) and not has(sale.broken, UNDO_CLAIMED) then
-		return STAYS
+		return ACK_STAYS
 	end
 	if durable then
 		call('HSET', sale.key .. ':v', id, pack('<BHI', 0, lot_number, quantity))
@@ -174,7 +173,7 @@ local function movement_end(sale, lists, id, durable)
 		call('HDEL', sale.key .. ':v', id)
 	end
 	done(lists, 'm' .. id)
-	return ENDED
+	return ACK_DONE
 end
 
 -- A settlement that is not on its way: whether it has become true before.
@@ -192,22 +191,22 @@ end
 local function order_end(sale, lists, records, pending, id, kind, hold, durable)
 	local record = records[id]
 	if not record then
-		return NOT_THERE
+		return ACK_UNKNOWN
 	end
 	local state, flags, _, its_hold = unpack_bin(RECORD_HEAD, record)
 	if not durable and has(flags, CLAIMED) and not has(sale.broken, UNDO_CLAIMED) then
-		return STAYS
+		return ACK_STAYS
 	end
 	if kind == RESERVED then
 		if has(flags, DURABLE) then
-			return WAS_ENDED
+			return ACK_ALREADY
 		end
 		if durable then
 			grant_durable(lists, records, id, record)
 		else
 			grant_undone(sale, lists, records, id, record)
 		end
-		return ENDED
+		return ACK_DONE
 	end
 	local its_kind, next_hold, returned, _
 	if has(flags, SETTLING) and pending then
@@ -215,16 +214,16 @@ local function order_end(sale, lists, records, pending, id, kind, hold, durable)
 	end
 	if its_kind ~= kind or (kind == EV_EXTENDED and next_hold ~= hold) then
 		if not durable then
-			return STAYS
+			return ACK_STAYS
 		end
-		return has_become(kind, state, hold, its_hold) and WAS_ENDED or NOT_THERE
+		return has_become(kind, state, hold, its_hold) and ACK_ALREADY or ACK_UNKNOWN
 	end
 	if durable then
 		settlement_durable(sale, lists, records, id, record, kind, next_hold, returned)
 	else
 		settlement_undone(lists, records, id, record)
 	end
-	return ENDED
+	return ACK_DONE
 end
 
 -- What has come to its end: acknowledged (durable), or compensated. The answer has a byte for each.
@@ -243,7 +242,7 @@ local function settle_ends(keys, args, durable)
 		local id, kind, epoch, hold = unpack_bin('<c16BIi8', args[i])
 		local ended
 		if epoch ~= sale.epoch then
-			ended = OTHER_EPOCH -- what became of it is the journal's to say
+			ended = ACK_OTHER_EPOCH -- what became of it is the journal's to say
 		elseif kind == EV_WITHDRAWN then
 			ended = movement_end(sale, lists, id, durable)
 		else

@@ -9,7 +9,7 @@
 #include "base/node.h"
 #include "base/thread.h"
 
-enum { BATON_TASKS_MAX = 16, BATON_TRACE_MAX = 4096 };
+enum { BATON_TASKS_MAX = 32, BATON_TRACE_MAX = 1 << 20 };
 
 struct baton_task {
 	pthread_t handle;

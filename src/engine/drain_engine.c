@@ -103,7 +103,7 @@ static int wait_for_services(struct drain_engine *engine, bool (*told)(int64_t w
 static int make(struct drain_engine *engine)
 {
 	const struct settings *settings = engine->settings;
-	const struct monitor_source source = {.context = engine, .checks = look, .components = show};
+	const struct monitor_source source = {.context = engine, .checks = look, .components = show, .wire = engine->handed.monitor};
 	struct drain_settings drain = {
 		.pace = {.rate = settings->drain.max_rate,
 			 .batch_max = (size_t)settings->drain.batch_max,

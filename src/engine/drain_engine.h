@@ -10,12 +10,14 @@
 #include "port/ledger.h"
 
 struct drain_engine;
+struct http_wire;
 enum { DRAIN_ENGINE_STOPPED = 1 }; /* it was told to stop before it began */
 
 /* Handed in, and the caller's until after drain_engine_free(). NULL: opened by its URL of the settings, and freed with the engine. */
 struct drain_engine_ports {
 	struct ledger *ledger;
 	struct journal_reader *reader;
+	struct http_wire *monitor; /* where it is asked in place of its listener's sockets (http/wire.h) */
 };
 
 /* Nothing is opened yet. `settings` is borrowed, `ports` is copied; NULL: none is handed in. 0 or -ENOMEM. */

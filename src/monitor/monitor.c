@@ -247,6 +247,7 @@ int monitor_new(struct monitor **out, const struct listen_list *places, const st
 		&(struct http_loop_settings){
 			.handler = &monitor->handler,
 			.quota = &monitor->quota,
+			.wire = source->wire,
 			.limits = {.header_ns = PATIENCE_NS, .body_ns = PATIENCE_NS, .idle_ns = IDLE_NS, .write_ns = PATIENCE_NS},
 			.bounds = {HEAD_BYTES_MAX, HEADER_FIELDS_MAX},
 			.refusal = SLICE("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n"
@@ -255,7 +256,7 @@ int monitor_new(struct monitor **out, const struct listen_list *places, const st
 	if (r == 0)
 		r = http_router_new(&monitor->router, routes + first_route(monitor), ROUTES - first_route(monitor),
 				    sizeof(routes[0]));
-	if (r == 0)
+	if (r == 0 && !source->wire)
 		r = listen_all(monitor, places);
 	if (r < 0) {
 		monitor_free(monitor);

@@ -9,6 +9,7 @@
 #include "monitor/health.h"
 
 struct monitor;
+struct http_wire;
 /* What it asks; on its own thread, with `context`. */
 struct monitor_source {
 	void *context;
@@ -18,7 +19,8 @@ struct monitor_source {
 	bool (*components)(void *context, struct buffer *out);
 	/* NULL, or of a process that is not there yet: the problem's code that all other requests are told, with 503. */
 	const char *(*away)(void *context);
-	bool probes_only; /* /readyz and /livez alone: for everybody to see */
+	bool probes_only;       /* /readyz and /livez alone: for everybody to see */
+	struct http_wire *wire; /* NULL, or where it is asked in place of sockets (http/wire.h): no place is opened */
 };
 
 /* Opens the listeners, so that a port that is taken stops the start. All is borrowed. 0 or negative errno, logged. */

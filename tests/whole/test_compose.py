@@ -359,7 +359,7 @@ def test_redis_takes_its_settings_and_users(redis, secrets):
         ("flushdb",),
         ("keys", "*"),
         ("function", "flush"),
-        ("function", "delete", "penstock"),
+        ("function", "dump"),
         ("config", "set", "maxmemory", "1"),
         ("config", "get", "*"),
         ("ping",),
@@ -368,6 +368,7 @@ def test_redis_takes_its_settings_and_users(redis, secrets):
         ("acl", "list"),
     ):
         assert ask(*words).startswith(("NOPERM", "ERR")), words
+    assert ask("function", "delete", "penstock") == "OK"  # the library of a version that no gate is left of
     assert redis.ask("get", "{ps:1}:o").startswith("NOPERM")
     assert redis.ask("info").startswith("NOPERM")
     nobody = subprocess.run(["redis-cli", "-p", str(redis.port), "ping"], capture_output=True, text=True, timeout=10)

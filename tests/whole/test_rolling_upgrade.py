@@ -10,7 +10,7 @@ import time
 import pytest
 
 from crowd import Crowd, new_seed
-from penstock import TESTING_PROGRAM, wait_until
+from penstock import ROOT, TESTING_PROGRAM, wait_until
 from rush import finish
 
 OLD, NEW = 2, 3
@@ -225,3 +225,39 @@ def test_back_again(old_cluster):
     crowd.shop(0.3, clients=12, then=there_and_back, after=0.3)
     finish(cluster, crowd)
     assert_moved(cluster, OLD)
+
+
+def give_to_the_first_version(cluster):
+    """What Redis is like while that version's gates sell from it: their library, and sales that name no version."""
+    redis, library = cluster.redis, ROOT / "tests/libraries/penstock_1.lua"
+    for name in libraries(cluster):
+        redis.call("FUNCTION", "DELETE", name)
+    redis.call("FUNCTION", "LOAD", library.read_bytes())
+    redis.call("DEL", "{ps:version}", "{ps:gates}")
+    redis.call("HDEL", "{ps:1}:m", "version", "keys", "former", "term")
+
+
+@pytest.mark.parametrize("old_cluster", ["kafka"], indirect=True)
+def test_the_sales_of_the_first_version_move_to_who_is_elected(old_cluster):
+    """Its gates tell a success by the journal's word alone: so the rebuild waits for as long as they may do that."""
+    cluster = old_cluster
+    told = [cluster.buy("drop", f"before-{i}", key="k", body={"sku": "size-1"}) for i in range(20)]
+    assert {answer.status for answer in told} == {202}
+    cluster.settle()
+    for gate in cluster.gates:
+        assert gate.stop() == 0
+    give_to_the_first_version(cluster)
+    cluster.gates[0].start()
+    wait_until(lambda: libraries(cluster) == {b"penstock", b"penstock_2"} and cluster.redis.call("GET", "{ps:version}") == b"2", 30, "the move")
+    moved = time.monotonic()
+    with pytest.raises(RuntimeError, match="PSVERSION"):
+        cluster.redis.call("FCALL", "penstock_refresh", 1, "{ps:1}", "")
+    cluster.gates[1].start()
+    wait_until(lambda: cluster.is_selling("drop"), 40, "the sale at every gate")
+    waited = time.monotonic() - moved
+    print(f"the first version: nothing was sold for {waited:.2f} s")
+    assert waited > 1.8, "journal.ack_deadline, a moment before which it was looked for"
+    again = [cluster.buy("drop", f"before-{i}", key="k", body={"sku": "size-1"}) for i in range(20)]
+    assert [answer.body for answer in again] == [answer.body for answer in told]
+    cluster.settle()
+    cluster.audit()

@@ -1,4 +1,7 @@
-/* Where partitions stand: the ledger says it, the reader goes there, and what cannot go on is stalled. */
+/*
+ * Where partitions stand: the ledger says it, the reader goes there, and what cannot go on is
+ * stalled.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +12,10 @@
 /* A stalled partition is looked at so often: it heals only by somebody's hand. */
 static const int64_t STALLED_RETRY_NS = 15000000000;
 
-/* The partition of that number, with room made for it; NULL: out of memory, or no number that a log of ours has. */
+/*
+ * The partition of that number, with room made for it; NULL: out of memory, or no number that a log
+ * of ours has.
+ */
 static struct partition *partition_of(struct drain *drain, uint32_t number)
 {
 	size_t count = drain->partition_count;
@@ -112,7 +118,9 @@ static void positioned(struct drain *drain, uint32_t number, struct partition *p
 	partition->next = next;
 	backoff_reset(&partition->backoff);
 	log_debug("drain", "a partition is positioned", LOG_INT("partition", number), LOG_INT("position", next));
-	/* Whether it goes on behind a record that was not known shows when that one is met again. */
+	/*
+	 * Whether it goes on behind a record that was not known shows when that one is met again.
+	 */
 	partition->probing = was_stalled && partition->fault == -EPROTONOSUPPORT;
 	if (was_stalled && !partition->probing)
 		drain_goes_on(drain, number);
@@ -145,7 +153,10 @@ void drain_stall_stopped(struct drain *drain)
 	}
 }
 
-/* 0, or negative where the ledger failed. What fails with the reader is this partition's alone: the others go on. */
+/*
+ * 0, or negative where the ledger failed. What fails with the reader is this partition's alone: the
+ * others go on.
+ */
 static int position(struct drain *drain, uint32_t number, struct partition *partition)
 {
 	struct journal_reader *reader = drain->settings.reader;

@@ -1,4 +1,7 @@
-/* One batch: from records to one transaction, and what becomes of those that no transaction can apply. */
+/*
+ * One batch: from records to one transaction, and what becomes of those that no transaction can
+ * apply.
+ */
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/log.h"
@@ -40,7 +43,10 @@ static void clear(struct drain *drain)
 	drain->entry_count = drain->bad_count = drain->progress_count = 0;
 }
 
-/* A record of a newer program may have been told: nothing behind it in its partition is applied without it. */
+/*
+ * A record of a newer program may have been told: nothing behind it in its partition is applied
+ * without it.
+ */
 static bool is_left(struct drain *drain, const struct journal_record *record)
 {
 	struct partition *partition = drain_positioned(drain, record->partition);
@@ -120,7 +126,10 @@ int drain_copy_dead_letters(struct drain *drain)
 	left = drain->dead_letter_count - done;
 	memmove(drain->dead_letters, drain->dead_letters + done, left * sizeof(drain->dead_letters[0]));
 	drain->dead_letter_count = left;
-	/* The reader's memory is gone with its next read; without memory the copy is given up, the row is there. */
+	/*
+	 * The reader's memory is gone with its next read; without memory the copy is given up, the
+	 * row is there.
+	 */
 	for (size_t i = 0; i < drain->dead_letter_count; i++)
 		if (!keep_value(&drain->dead_letters[i]))
 			drain->dead_letters[i].record->value = SLICE_NULL;
@@ -206,7 +215,10 @@ static void committed(struct drain *drain, size_t count, int64_t commit_ns)
 	}
 }
 
-/* Another drain has the partition now, or had it for a while: this one asks the ledger where they stand. */
+/*
+ * Another drain has the partition now, or had it for a while: this one asks the ledger where they
+ * stand.
+ */
 static void rejoin(struct drain *drain)
 {
 	static const int64_t PAUSE_NS = 50000000; /* two that have one partition for a moment do not race for it */

@@ -111,7 +111,10 @@ void drain_fail(struct drain *drain, enum drain_step step, int code, bool everyt
 		 LOG_TEXT("error", error_text(code)), LOG_INT("code", code), LOG_INT("milliseconds", wait_ns / 1000000));
 }
 
-/* After a failure: the ledger may want to be opened again, and may be another one that answers at its address now. */
+/*
+ * After a failure: the ledger may want to be opened again, and may be another one that answers at
+ * its address now.
+ */
 static int recover_ledger(struct drain *drain)
 {
 	struct ledger *ledger = drain->settings.ledger;
@@ -197,7 +200,10 @@ static bool identified(struct drain *drain)
 	return r == 0;
 }
 
-/* Whatever failed before is over once a batch was committed. Where there is none to commit, a commit that failed may fail again: only an empty log says more. */
+/*
+ * Whatever failed before is over once a batch was committed. Where there is none to commit, a
+ * commit that failed may fail again: only an empty log says more.
+ */
 static void recovered(struct drain *drain, size_t count)
 {
 	struct journal_reader *reader = drain->settings.reader;
@@ -214,8 +220,9 @@ static void recovered(struct drain *drain, size_t count)
 /* --- A turn --- */
 
 /*
- * `in_hand`: records that were read and are not committed. While something fails, what the reader says is too little: it has read on, or waits to be positioned. Then
- * the lag is what it was at the least, and never none.
+ * `in_hand`: records that were read and are not committed. While something fails, what the reader
+ * says is too little: it has read on, or waits to be positioned. Then the lag is what it was at the
+ * least, and never none.
  */
 static void show(struct drain *drain, size_t in_hand)
 {
@@ -236,7 +243,10 @@ static void show(struct drain *drain, size_t in_hand)
 
 static void read_failed(struct drain *drain, int code)
 {
-	/* Which partition has lost its next record is what positioning it says; of the others nothing was lost. */
+	/*
+	 * Which partition has lost its next record is what positioning it says; of the others
+	 * nothing was lost.
+	 */
 	drain_fail(drain, DRAIN_STEP_READ, code, code == -ENODATA);
 }
 

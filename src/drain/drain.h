@@ -1,9 +1,12 @@
 /*
- * The drain: moves the journal into the ledger, exactly once in effect (rule 6). One thread owns the reader and does everything.
+ * The drain: moves the journal into the ledger, exactly once in effect (rule 6). One thread owns
+ * the reader and does everything.
  *
- * What keeps it right is that nothing is remembered here: where a partition stands is in the ledger, moved in the transaction that writes its rows. So
- * whatever goes wrong, the answer is the same: what was read is let go, the partitions wait for their position again, and the ledger is asked
- * where that is. A batch whose commit failed, whose outcome nobody knows or that another drain was ahead of is never sent again as it was.
+ * What keeps it right is that nothing is remembered here: where a partition stands is in the
+ * ledger, moved in the transaction that writes its rows. So whatever goes wrong, the answer is the
+ * same: what was read is let go, the partitions wait for their position again, and the ledger is
+ * asked where that is. A batch whose commit failed, whose outcome nobody knows or that another
+ * drain was ahead of is never sent again as it was.
  *
  *   the commit was fine                on
  *   LEDGER_STALE_POSITION              another drain is ahead: the positions are read again; nothing was done
@@ -11,10 +14,12 @@
  *   -ESTALE, -ENODATA of a partition   it is stalled where it is, logged and not ready; tried again slowly; the others go on
  *   another log                        the start is refused; found later, nothing is read any more
  *
- * Dead letters. A record that is no event is copied to the dead-letter log before the transaction that moves on behind it, so it is there at least
- * once, and may be twice after a failure. What the ledger could not apply is only known once it has committed; its row is in the ledger's dead
- * letters by that same transaction, and the copy follows it: nothing more is read before it is there. A crash just then leaves the row without the copy; the
- * ledger's table is the truth, and what `penstock replay` works from.
+ * Dead letters. A record that is no event is copied to the dead-letter log before the transaction
+ * that moves on behind it, so it is there at least once, and may be twice after a failure. What the
+ * ledger could not apply is only known once it has committed; its row is in the ledger's dead
+ * letters by that same transaction, and the copy follows it: nothing more is read before it is
+ * there. A crash just then leaves the row without the copy; the ledger's table is the truth, and
+ * what `penstock replay` works from.
  */
 #pragma once
 
@@ -51,8 +56,8 @@ struct drain_state {
 int drain_new(struct drain **drain, const struct drain_settings *settings) MUST_CHECK;
 void drain_free(struct drain *drain); /* NULL is fine; stops it */
 /*
- * Compares the reader's log with the ledger's; before drain_start(), by the thread that calls it. DRAIN_DONE, DRAIN_OTHER_LOG (logged), or negative: it
- * cannot be told now.
+ * Compares the reader's log with the ledger's; before drain_start(), by the thread that calls it.
+ * DRAIN_DONE, DRAIN_OTHER_LOG (logged), or negative: it cannot be told now.
  */
 int drain_identify(struct drain *drain) MUST_CHECK;
 int drain_start(struct drain *drain) MUST_CHECK;
@@ -61,7 +66,7 @@ void drain_stop(struct drain *drain);
 /* Any thread. */
 void drain_look(struct drain *drain, struct drain_state *state);
 /*
- * What the thread does over and over: one step, at most one batch. Returns for how long nothing need be done (0: go on). For tests that own the time,
- * instead of drain_start().
+ * What the thread does over and over: one step, at most one batch. Returns for how long nothing
+ * need be done (0: go on). For tests that own the time, instead of drain_start().
  */
 int64_t drain_turn(struct drain *drain) MUST_CHECK;

@@ -28,7 +28,10 @@ struct partition {
 	size_t progress; /* its index in drain->progress plus 1; 0: not in this batch */
 };
 
-/* A record of the last batch that the ledger keeps as a dead letter, on its way to the dead-letter log. */
+/*
+ * A record of the last batch that the ledger keeps as a dead letter, on its way to the dead-letter
+ * log.
+ */
 struct dead_letter {
 	struct journal_record *record;
 	const char *reason;
@@ -67,17 +70,26 @@ struct drain {
 	struct drain_state shown;
 };
 
-/* A database that is back is noticed within the most of it, and one that is away is asked 20 times a minute. */
+/*
+ * A database that is back is noticed within the most of it, and one that is away is asked 20 times
+ * a minute.
+ */
 extern const struct backoff_range drain_retry;
 
 /* drain.c */
-/* What was read is let go; a pause; the ledger is asked again for every position, where `everything`. */
+/*
+ * What was read is let go; a pause; the ledger is asked again for every position, where
+ * `everything`.
+ */
 void drain_fail(struct drain *drain, enum drain_step step, int code, bool everything);
 
 /* assignment.c */
 /* Positions what waits for it. 0, or negative: drain_fail() was called. */
 int drain_position(struct drain *drain);
-/* Stalls the partitions in which a record of a newer program was met: what lies before it is applied. */
+/*
+ * Stalls the partitions in which a record of a newer program was met: what lies before it is
+ * applied.
+ */
 void drain_stall_stopped(struct drain *drain);
 /* A partition that was stalled before such a record is past it. */
 void drain_goes_on(struct drain *drain, uint32_t partition);

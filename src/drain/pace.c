@@ -17,7 +17,9 @@ static size_t least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* Time earns, but no further than `window_ns` would from nothing, or `records` where that is more. */
+/*
+ * Time earns, but no further than `window_ns` would from nothing, or `records` where that is more.
+ */
 static void earn(struct pace *pace, int64_t now_ns, int64_t window_ns, int64_t records)
 {
 	int64_t rate = pace->settings.rate, most = window_ns * rate, elapsed_ns = now_ns - pace->at_ns;

@@ -1,6 +1,7 @@
 /*
- * The calls of the port, for an adapter's table: the transactions of rows, which are said once (transaction.h), and those that each adapter
- * has itself, as ADAPTER_apply() and so on. Private to the adapters.
+ * The calls of the port, for an adapter's table: the transactions of rows, which are said once
+ * (transaction.h), and those that each adapter has itself, as ADAPTER_apply() and so on. Private to
+ * the adapters.
  */
 #pragma once
 

@@ -1,10 +1,12 @@
 /*
- * The audit's judgement: what makes a promise broken, given the sums that an adapter has read out of its rows. An adapter asks its database for sums
- * (its SQL is its own) and hands each row over; the counting, the words and the rules are the same everywhere.
+ * The audit's judgement: what makes a promise broken, given the sums that an adapter has read out
+ * of its rows. An adapter asks its database for sums (its SQL is its own) and hands each row over;
+ * the counting, the words and the rules are the same everywhere.
  *
  *   P1  for every lot, the units of its live orders, and its balance, against what was allocated and not withdrawn; orders of no lot
  *   P2  every order's movements (exactly one that reserved it; their sum is what its state says) and every movement's order;
- *       dead letters of purchases that may have been told: nobody has that order until they are replayed;
+ *       dead letters of purchases that may have been told: nobody has that order until they are
+ *         replayed;
  *       the database's own word that its file is whole: nobody knows what stood on a damaged page
  *   P3  every buyer's live units in a sale against the limit that they were granted under; every key's orders
  *   P4  every lot's and item's balance against the sum of its movements; no balance below zero
@@ -29,7 +31,10 @@ void audit_lot(struct ledger_audit *audit, const struct audit_lot *lot);
 /* Orders and movements of a lot that is not there. */
 void audit_lotless(struct ledger_audit *audit, int64_t sale, int64_t lot, int64_t rows);
 
-/* An order whose rows do not come to one order, one reservation, and nothing between its state and its movements. */
+/*
+ * An order whose rows do not come to one order, one reservation, and nothing between its state and
+ * its movements.
+ */
 struct audit_books {
 	const char *order;
 	int64_t rows, reserves;

@@ -3,7 +3,10 @@
 #include "base/base64url.h"
 #include "base/json_text.h"
 
-/* Of a record that is not kept whole: what it begins with tells whose it is, and the journal's own dead letters have all of it. */
+/*
+ * Of a record that is not kept whole: what it begins with tells whose it is, and the journal's own
+ * dead letters have all of it.
+ */
 enum { BEGINNING_MAX = 4096 };
 
 void dead_letter_event(struct buffer *out, const struct event *event)

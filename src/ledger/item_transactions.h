@@ -1,4 +1,7 @@
-/* Transactions of items: what is in the warehouse. Calls of the port, see ledger_ops. Private to the adapters. */
+/*
+ * Transactions of items: what is in the warehouse. Calls of the port, see ledger_ops. Private to
+ * the adapters.
+ */
 #pragma once
 
 #include "port/ledger.h"

@@ -72,7 +72,9 @@ int log_follow(struct log_follower *follower, const struct log_fields *row, stru
 		fault(follower, "rows before it are gone", row->number);
 	else if (!slice_equal(slice_of(must_be), hash))
 		fault(follower, "its hash does not follow", row->number);
-	/* From here on by what is written: one changed row is one fault, not as many as follow it. */
+	/*
+	 * From here on by what is written: one changed row is one fault, not as many as follow it.
+	 */
 	snprintf(follower->before, sizeof(follower->before), "%.*s", (int)hash.size, hash.data);
 	follower->last = row->number;
 	return 0;

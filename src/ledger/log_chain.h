@@ -1,9 +1,12 @@
 /*
- * The hash chain of the operator log. Each row carries the SHA-256 of the row before's hash and its own fields, so that a row that was changed,
- * removed or put between breaks every hash after it. Fields go into the hash with their lengths, so that no two different rows read the same. What it
- * does not do: a person who may write the database can write the whole chain anew; against that, keep a hash elsewhere from time to time.
+ * The hash chain of the operator log. Each row carries the SHA-256 of the row before's hash and its
+ * own fields, so that a row that was changed, removed or put between breaks every hash after it.
+ * Fields go into the hash with their lengths, so that no two different rows read the same. What it
+ * does not do: a person who may write the database can write the whole chain anew; against that,
+ * keep a hash elsewhere from time to time.
  *
- * The canonical form is the same in every database, so a log that is copied from one to another still follows. Private to the adapters.
+ * The canonical form is the same in every database, so a log that is copied from one to another
+ * still follows. Private to the adapters.
  */
 #pragma once
 
@@ -17,7 +20,10 @@ struct log_fields {
 	int64_t number, at_ms;
 	struct slice actor, action, subject, detail, trace;
 };
-/* A row's fields but its number, cut to what a row takes. A detail that does not fit is left out, and said so. */
+/*
+ * A row's fields but its number, cut to what a row takes. A detail that does not fit is left out,
+ * and said so.
+ */
 struct log_fields log_fields_of(const struct ledger_actor *actor, const char *action, struct slice subject, struct slice detail_json);
 /* 0 or -ENOMEM. */
 int log_chain_hash(struct slice before, const struct log_fields *row, char hash[static SHA256_TEXT_SIZE]) MUST_CHECK;
@@ -32,5 +38,8 @@ struct log_follower {
 void log_follow_start(struct log_follower *follower, char *first, size_t first_size);
 /* The next row, by number, with the hash it has. 0 or -ENOMEM. */
 int log_follow(struct log_follower *follower, const struct log_fields *row, struct slice hash) MUST_CHECK;
-/* `given`: the highest number that was ever given, so that a log without its last rows is seen to be short. */
+/*
+ * `given`: the highest number that was ever given, so that a log without its last rows is seen to
+ * be short.
+ */
 void log_follow_end(struct log_follower *follower, int64_t given);

@@ -1,4 +1,7 @@
-/* What the operator log says of each change: its action's name and its detail in JSON. The same in every database. Private to the adapters. */
+/*
+ * What the operator log says of each change: its action's name and its detail in JSON. The same in
+ * every database. Private to the adapters.
+ */
 #pragma once
 
 #include "port/ledger.h"

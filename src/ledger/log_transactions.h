@@ -1,4 +1,7 @@
-/* The transaction of a row of the operator log that belongs to no other change. A call of the port, see ledger_ops. Private to the adapters. */
+/*
+ * The transaction of a row of the operator log that belongs to no other change. A call of the port,
+ * see ledger_ops. Private to the adapters.
+ */
 #pragma once
 
 #include "port/ledger.h"

@@ -98,7 +98,10 @@ struct lot_setting {
 	uint32_t *lot;
 };
 
-/* Whether it is a draft as it was read: 0, LEDGER_NOT_FOUND, LEDGER_WRONG_STATE, LEDGER_CONFLICT, or negative. */
+/*
+ * Whether it is a draft as it was read: 0, LEDGER_NOT_FOUND, LEDGER_WRONG_STATE, LEDGER_CONFLICT,
+ * or negative.
+ */
 static int check_draft(struct transaction *transaction, const struct sale *sale)
 {
 	struct sale_head head;

@@ -1,4 +1,7 @@
-/* Transactions of a sale's lots: units that come out of their items, and go back. Private to the adapters. */
+/*
+ * Transactions of a sale's lots: units that come out of their items, and go back. Private to the
+ * adapters.
+ */
 #pragma once
 
 #include "ledger/transaction.h"
@@ -13,7 +16,10 @@ int lot_transaction_arm(struct ledger *ledger, const struct sale *sale, uint32_t
 
 /* --- For transactions of sales --- */
 
-/* A new lot takes its units out of its item. LEDGER_NOT_FOUND (item), LEDGER_NOT_ENOUGH, LEDGER_CONSTRAINT (two lots of one item). */
+/*
+ * A new lot takes its units out of its item. LEDGER_NOT_FOUND (item), LEDGER_NOT_ENOUGH,
+ * LEDGER_CONSTRAINT (two lots of one item).
+ */
 int lot_insert(struct transaction *transaction, uint32_t sale, uint32_t place, struct sale_lot *lot,
 	       const struct ledger_actor *actor) MUST_CHECK;
 /* What nobody has of a sale's lots goes back to its items. */

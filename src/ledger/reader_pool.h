@@ -1,7 +1,7 @@
 /*
- * The connections that only read: which of them are free, open and still good. One for each thread that reads (the ledger workers, the
- * sale keeper, the rebuild), so that none waits for another's. The connections themselves are the adapter's, by number. Private to the
- * adapters.
+ * The connections that only read: which of them are free, open and still good. One for each thread
+ * that reads (the ledger workers, the sale keeper, the rebuild), so that none waits for another's.
+ * The connections themselves are the adapter's, by number. Private to the adapters.
  *
  * Lock order: the writer's, then the pool's.
  */
@@ -16,7 +16,10 @@ enum { LEDGER_READERS_MAX = 8 };
 struct reader_pool {
 	struct lock lock;
 	struct lock_condition returned;
-	/* Under the lock; may be repeated. in_doubt: it failed, or what it has read is of a file that is gone. */
+	/*
+	 * Under the lock; may be repeated. in_doubt: it failed, or what it has read is of a file
+	 * that is gone.
+	 */
 	void (*close)(void *owner, size_t which, bool in_doubt);
 	void *owner;
 	struct {

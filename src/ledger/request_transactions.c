@@ -19,7 +19,9 @@ static int note(struct transaction *transaction, void *argument)
 		result = records->write_request(transaction, noted->request, noted->at_ms);
 	if (result != 0)
 		return result;
-	/* Of two at once one has written it down by the time the other goes on, and then reads it. */
+	/*
+	 * Of two at once one has written it down by the time the other goes on, and then reads it.
+	 */
 	result = records->find_request(transaction, noted->request);
 	return result == LEDGER_REPEATED && noted->request->outcome == noted->outcome ? 0 : result;
 }

@@ -1,4 +1,7 @@
-/* The transaction of a request whose change follows in another one. A call of the port, see ledger_ops. Private to the adapters. */
+/*
+ * The transaction of a request whose change follows in another one. A call of the port, see
+ * ledger_ops. Private to the adapters.
+ */
 #pragma once
 
 #include "port/ledger.h"

@@ -1,6 +1,6 @@
 /*
- * What the rows of a ledger in SQL mean, whichever database holds them: the numbers that stand in its tables, and what an event may still do to an
- * order. Pure functions. Private to the adapters.
+ * What the rows of a ledger in SQL mean, whichever database holds them: the numbers that stand in
+ * its tables, and what an event may still do to an order. Pure functions. Private to the adapters.
  */
 #pragma once
 
@@ -40,18 +40,25 @@ struct order_row {
 
 /* Whether the row is what a reserved event made. */
 bool ledger_order_same(const struct order_row *row, const struct event *event);
-/* What the order's row says of a settlement: LEDGER_DONE (it may go on: *next is the state after it), ALREADY, WRONG_STATE. */
+/*
+ * What the order's row says of a settlement: LEDGER_DONE (it may go on: *next is the state after
+ * it), ALREADY, WRONG_STATE.
+ */
 int ledger_order_settle(const struct order_row *row, const struct event *event, enum order_state *next) MUST_CHECK;
 
 /* The cause of an event's movement; an extension has none. */
 enum movement_cause ledger_event_cause(enum event_kind kind);
-/* Changes of the lot's balances by an order that is reserved, or goes from its row's state to `next`. */
+/*
+ * Changes of the lot's balances by an order that is reserved, or goes from its row's state to
+ * `next`.
+ */
 void ledger_movement_reserve(struct movement *movement, const struct event *event);
 void ledger_movement_settle(struct movement *movement, const struct order_row *row, enum order_state next);
 
 /*
- * Who acted, as the event says. One that was written before events said it: the buyer is who has its name, the clock who is called so, and everybody else an
- * operator. What is an operator's gets its row of the operator log.
+ * Who acted, as the event says. One that was written before events said it: the buyer is who has
+ * its name, the clock who is called so, and everybody else an operator. What is an operator's gets
+ * its row of the operator log.
  */
 bool ledger_event_by_buyer(const struct event *event, struct slice buyer);
 bool ledger_event_by_operator(const struct event *event, struct slice buyer);

@@ -96,8 +96,9 @@ struct sale_moving {
 };
 
 /*
- * Of a sale that was armed a moment ago: ends its epoch, so that no event of an order comes any more; then looks what is so now, which
- * stays so. 0, LEDGER_ALREADY, LEDGER_WRONG_STATE, LEDGER_HAS_ORDERS, or negative.
+ * Of a sale that was armed a moment ago: ends its epoch, so that no event of an order comes any
+ * more; then looks what is so now, which stays so. 0, LEDGER_ALREADY, LEDGER_WRONG_STATE,
+ * LEDGER_HAS_ORDERS, or negative.
  */
 static int end_epoch_unsold(struct transaction *transaction, uint32_t sale)
 {

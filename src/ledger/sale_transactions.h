@@ -1,4 +1,7 @@
-/* Transactions of sales: making them, changing their terms, moving their state. Calls of the port, see ledger_ops. Private to the adapters. */
+/*
+ * Transactions of sales: making them, changing their terms, moving their state. Calls of the port,
+ * see ledger_ops. Private to the adapters.
+ */
 #pragma once
 
 #include "port/ledger.h"

@@ -1,10 +1,12 @@
 /*
- * The transactions that operators ask for: sales and their lots, items, the operator log, dead letters. Each is said once, in
- * sale_transactions.c and the files beside it, over the rows of whichever database holds the ledger. An adapter gives its rows (the
- * tables of functions here), begins and commits, and finds out what became of a commit that nobody answered. What may be done, and in
- * which order it is written, is decided here alone.
+ * The transactions that operators ask for: sales and their lots, items, the operator log, dead
+ * letters. Each is said once, in sale_transactions.c and the files beside it, over the rows of
+ * whichever database holds the ledger. An adapter gives its rows (the tables of functions here),
+ * begins and commits, and finds out what became of a commit that nobody answered. What may be done,
+ * and in which order it is written, is decided here alone.
  *
- * What events do is not here: they come in batches, and are the hot path (event_judge.h, and each adapter's apply.c).
+ * What events do is not here: they come in batches, and are the hot path (event_judge.h, and each
+ * adapter's apply.c).
  *
  * Private to the adapters.
  */
@@ -12,7 +14,9 @@
 
 #include "ledger/rules.h"
 
-/* What a transaction changes besides the rows that it names; an adapter may have to lock it first. */
+/*
+ * What a transaction changes besides the rows that it names; an adapter may have to lock it first.
+ */
 enum transaction_scope {
 	TRANSACTION_LOGS = 1,          /* it writes a row of the operator log */
 	TRANSACTION_CHANGES_SALES = 2, /* it changes a sale, and takes the next number of such changes */
@@ -23,14 +27,15 @@ struct transaction {
 	const struct transaction_rows *rows;
 };
 /*
- * What is done in a transaction. 0: commit. An outcome of the port, or negative: nothing stays. It may be called again where the database
- * has undone the first try (a deadlock), so it begins from its request alone.
+ * What is done in a transaction. 0: commit. An outcome of the port, or negative: nothing stays. It
+ * may be called again where the database has undone the first try (a deadlock), so it begins from
+ * its request alone.
  */
 typedef int transaction_fn(struct transaction *transaction, void *request);
 
 /*
- * The rows. Each call returns 0, negative, or the outcomes that stand beside it; what a call changes is seen by the next one. A
- * constraint that no rule here expects is negative.
+ * The rows. Each call returns 0, negative, or the outcomes that stand beside it; what a call
+ * changes is seen by the next one. A constraint that no rule here expects is negative.
  */
 
 /* What a change of a sale must know of it. */
@@ -42,20 +47,26 @@ struct sale_head {
 
 /* What changes a sale's row also raises its version, and gives it the number of the change. */
 struct sale_rows {
-	/* A draft of epoch 1 and version 1; sale->number and sale->change are set. LEDGER_EXISTS. */
+	/*
+	 * A draft of epoch 1 and version 1; sale->number and sale->change are set. LEDGER_EXISTS.
+	 */
 	int (*insert)(struct transaction *transaction, struct sale *sale);
 	/* LEDGER_NOT_FOUND. */
 	int (*read_head)(struct transaction *transaction, uint32_t sale, struct sale_head *head);
 	/* 1: the sale has an order; 0: it has none. */
 	int (*has_orders)(struct transaction *transaction, uint32_t sale);
 	int (*update_terms)(struct transaction *transaction, const struct sale *sale);
-	/* now_ms is kept as the time of the end where that is the state; a draft is no longer the clock's to arm. */
+	/*
+	 * now_ms is kept as the time of the end where that is the state; a draft is no longer the
+	 * clock's to arm.
+	 */
 	int (*update_state)(struct transaction *transaction, uint32_t sale, enum sale_state state, int64_t now_ms);
 	/* Nothing but version and change. */
 	int (*touch)(struct transaction *transaction, uint32_t sale);
 	/*
-	 * To above the newest barrier that was met, and above `above`. Waits for those who hold the epoch, so it comes before any other change
-	 * of a sale, in a transaction without TRANSACTION_CHANGES_SALES: what is read behind it stays so. LEDGER_NOT_FOUND.
+	 * To above the newest barrier that was met, and above `above`. Waits for those who hold the
+	 * epoch, so it comes before any other change of a sale, in a transaction without
+	 * TRANSACTION_CHANGES_SALES: what is read behind it stays so. LEDGER_NOT_FOUND.
 	 */
 	int (*raise_epoch)(struct transaction *transaction, uint32_t sale, uint32_t above, uint32_t *epoch);
 	/* The row stays, under an id that no sale can be made with. */
@@ -69,7 +80,10 @@ struct lot_row {
 };
 
 struct lot_rows {
-	/* By its SKU; units: what the sale has of it. LEDGER_NOT_FOUND: row->place is the next one's, the number of the sale's lots. */
+	/*
+	 * By its SKU; units: what the sale has of it. LEDGER_NOT_FOUND: row->place is the next
+	 * one's, the number of the sale's lots.
+	 */
 	int (*find)(struct transaction *transaction, uint32_t sale, const char *sku, struct lot_row *row);
 	/* All of a sale, by place; units: what nobody has. */
 	int (*read_free)(struct transaction *transaction, uint32_t sale, struct lot_row rows[static LOTS_MAX], uint32_t *count);
@@ -79,7 +93,10 @@ struct lot_rows {
 	int (*insert)(struct transaction *transaction, uint32_t sale, uint32_t place, int64_t item, int64_t allocated);
 	/* Units more that were given to the lot, and that went back from it. */
 	int (*add_units)(struct transaction *transaction, uint32_t sale, uint32_t lot, int64_t allocated, int64_t withdrawn);
-	/* With which units of it (held, confirmed, withdrawn) the stock is armed under this epoch; what is there of a newer one stays. */
+	/*
+	 * With which units of it (held, confirmed, withdrawn) the stock is armed under this epoch;
+	 * what is there of a newer one stays.
+	 */
 	int (*write_armed)(struct transaction *transaction, uint32_t sale, uint32_t place, uint32_t epoch, const struct sale_lot *lot);
 };
 
@@ -109,7 +126,10 @@ struct record_rows {
 };
 
 struct transaction_rows {
-	/* Runs one of this scope, and commits: what `body` returned, or what committing failed with. */
+	/*
+	 * Runs one of this scope, and commits: what `body` returned, or what committing failed
+	 * with.
+	 */
 	int (*run)(struct ledger *ledger, unsigned int scope, transaction_fn *body, void *request);
 	const struct sale_rows *sales;
 	const struct lot_rows *lots;
@@ -126,5 +146,8 @@ struct sql_ledger {
 /* --- For the files of transactions --- */
 
 int transaction_run(struct ledger *ledger, unsigned int scope, transaction_fn *body, void *request) MUST_CHECK;
-/* Whether the actor's request was done before: 0 (also where it has none), LEDGER_REPEATED, LEDGER_KEY_REUSED, or negative. */
+/*
+ * Whether the actor's request was done before: 0 (also where it has none), LEDGER_REPEATED,
+ * LEDGER_KEY_REUSED, or negative.
+ */
 int transaction_check_request(struct transaction *transaction, const struct ledger_actor *actor) MUST_CHECK;

@@ -1,11 +1,14 @@
 /*
- * Ledger port: the source of truth. Calls block. A handle may be used by any thread: an adapter serialises its writes (one writer
- * connection) and reads on connections of its own, so a slow read never holds up a commit.
+ * Ledger port: the source of truth. Calls block. A handle may be used by any thread: an adapter
+ * serialises its writes (one writer connection) and reads on connections of its own, so a slow read
+ * never holds up a commit.
  *
- * Outcomes (positive) are declared in enum ledger_outcome; negative is fatal for the call: -EIO, -ENOSPC, -EROFS, -EBUSY (locked, or the lease is
- * lost), -EUCLEAN (corrupt), -ENOTCONN (its server is away), -ETIMEDOUT, -EINPROGRESS (the outcome of the commit is unknown), -ENOMEM. A failed call has changed nothing, unless -EINPROGRESS.
- * Every change of state by an operator writes its row of the operator log in the same transaction, and the row of its request where it has one; every call with
- * an actor that changes something may tell LEDGER_REPEATED and LEDGER_KEY_REUSED.
+ * Outcomes (positive) are declared in enum ledger_outcome; negative is fatal for the call: -EIO,
+ * -ENOSPC, -EROFS, -EBUSY (locked, or the lease is lost), -EUCLEAN (corrupt), -ENOTCONN (its server
+ * is away), -ETIMEDOUT, -EINPROGRESS (the outcome of the commit is unknown), -ENOMEM. A failed call
+ * has changed nothing, unless -EINPROGRESS. Every change of state by an operator writes its row of
+ * the operator log in the same transaction, and the row of its request where it has one; every call
+ * with an actor that changes something may tell LEDGER_REPEATED and LEDGER_KEY_REUSED.
  */
 #pragma once
 
@@ -99,8 +102,8 @@ struct ledger_dead_letter {
 };
 
 /*
- * A request of an operator that has an Idempotency-Key: it is done once, however often it is sent. Written down in the change's own transaction, or with the
- * event that carries it.
+ * A request of an operator that has an Idempotency-Key: it is done once, however often it is sent.
+ * Written down in the change's own transaction, or with the event that carries it.
  */
 struct ledger_request {
 	struct uuid id;   /* hash of its actor, route and key; of a change that moves units, the movement's id too */
@@ -117,8 +120,9 @@ struct ledger_actor {
 };
 
 /*
- * One event to apply. outcome: DONE, ALREADY, STALE_EPOCH, CONSTRAINT, WRONG_STATE (a terminal state absorbed it), NOT_FOUND. Where apply()
- * failed: ALREADY (it is there from before: driven again), -EINPROGRESS (nobody can say), or the failure (it is certainly not there).
+ * One event to apply. outcome: DONE, ALREADY, STALE_EPOCH, CONSTRAINT, WRONG_STATE (a terminal
+ * state absorbed it), NOT_FOUND. Where apply() failed: ALREADY (it is there from before: driven
+ * again), -EINPROGRESS (nobody can say), or the failure (it is certainly not there).
  */
 struct ledger_entry {
 	const struct event *event;
@@ -193,17 +197,26 @@ static inline void ledger_snapshot_deinit(struct ledger_snapshot *snapshot)
 	free(snapshot->withdrawals);
 	memset(snapshot, 0, sizeof(*snapshot));
 }
-/* A page of the sale's orders, by rising id; the snapshot is whole before the first. 0: go on; anything else ends the reading. */
+/*
+ * A page of the sale's orders, by rising id; the snapshot is whole before the first. 0: go on;
+ * anything else ends the reading.
+ */
 typedef int ledger_orders_fn(void *context, const struct ledger_snapshot *snapshot, const struct ledger_order *orders, size_t count);
 
-/* A lot whose stock was armed with other units than the ledger found where the barrier of the same epoch lies in the journal. */
+/*
+ * A lot whose stock was armed with other units than the ledger found where the barrier of the same
+ * epoch lies in the journal.
+ */
 struct ledger_unequal_lot {
 	char sale_id[SALE_ID_MAX + 1], sku[SKU_MAX + 1];
 	uint32_t epoch;
 	int64_t armed_held, armed_confirmed, armed_withdrawn;
 	int64_t held, confirmed, withdrawn; /* the ledger's, at the barrier */
 };
-/* Whether more of it is sold than there is (P1); else units of it are in no order and not for sale (P4), or only their kinds differ. */
+/*
+ * Whether more of it is sold than there is (P1); else units of it are in no order and not for sale
+ * (P4), or only their kinds differ.
+ */
 static inline bool ledger_lot_oversold(const struct ledger_unequal_lot *lot)
 {
 	return lot->armed_held + lot->armed_confirmed + lot->armed_withdrawn < lot->held + lot->confirmed + lot->withdrawn;
@@ -213,29 +226,40 @@ struct ledger;
 struct ledger_ops {
 	const char *name;
 
-	/* Applies every event in one transaction; 0 when committed (see each outcome), negative when nothing was. */
+	/*
+	 * Applies every event in one transaction; 0 when committed (see each outcome), negative
+	 * when nothing was.
+	 */
 	int (*apply)(struct ledger *ledger, struct ledger_entry *entries, size_t count);
 
 	/*
-	 * Applies what a drain has read, and moves its positions, in one transaction. An event is void (LEDGER_STALE_EPOCH) where its epoch is older than its
-	 * sale's barrier (apply(): than its sale's epoch); EVENT_BARRIER raises the barrier, and never lowers it;
-	 * the sums that the sale's lots have there, between what lies before it and behind it, are written down with it. What no transaction can apply
-	 * (LEDGER_NOT_FOUND, LEDGER_CONSTRAINT) and the bad records become dead letters in the same transaction. 0: committed; LEDGER_STALE_POSITION;
+	 * Applies what a drain has read, and moves its positions, in one transaction. An event is
+	 * void (LEDGER_STALE_EPOCH) where its epoch is older than its sale's barrier (apply(): than
+	 * its sale's epoch); EVENT_BARRIER raises the barrier, and never lowers it; the sums that
+	 * the sale's lots have there, between what lies before it and behind it, are written down
+	 * with it. What no transaction can apply (LEDGER_NOT_FOUND, LEDGER_CONSTRAINT) and the bad
+	 * records become dead letters in the same transaction. 0: committed; LEDGER_STALE_POSITION;
 	 * negative: nothing was done; -EINPROGRESS: nobody can say, the position tells.
 	 */
 	int (*drain)(struct ledger *ledger, struct ledger_drain *batch);
 	/*
-	 * Says which log this ledger is filled from; the first time it is written down, and with it how many partitions the log has: an event's partition follows
-	 * from that number, so it is fixed from then on. *partitions: in, what the log has now; out, what was written down. DONE; LEDGER_OTHER_LOG: it is filled
-	 * from another, `known` (malloc'd text, "CLUSTER TOPIC") says which.
+	 * Says which log this ledger is filled from; the first time it is written down, and with it
+	 * how many partitions the log has: an event's partition follows from that number, so it is
+	 * fixed from then on. *partitions: in, what the log has now; out, what was written down.
+	 * DONE; LEDGER_OTHER_LOG: it is filled from another, `known` (malloc'd text, "CLUSTER
+	 * TOPIC") says which.
 	 */
 	int (*journal_identify)(struct ledger *ledger, struct slice cluster, struct slice topic, uint32_t *partitions, char **known);
-	/* The position of a partition of that log, and the fingerprint of the record before it. DONE, NOT_FOUND: nothing was read from it yet. */
+	/*
+	 * The position of a partition of that log, and the fingerprint of the record before it.
+	 * DONE, NOT_FOUND: nothing was read from it yet.
+	 */
 	int (*journal_position)(struct ledger *ledger, uint32_t partition, int64_t *next, uint64_t *mark);
 	/*
-	 * Tries to be, or to stay, the one process that cares for the sales and rebuilds their stock: DONE, LEDGER_LEASE_HELD (another is), or negative. It
-	 * ends with the process, or with its session, or where it does not stand any more: then LEDGER_LEASE_HELD too. Where the lease is exclusive, its
-	 * holder is always elected.
+	 * Tries to be, or to stay, the one process that cares for the sales and rebuilds their
+	 * stock: DONE, LEDGER_LEASE_HELD (another is), or negative. It ends with the process, or
+	 * with its session, or where it does not stand any more: then LEDGER_LEASE_HELD too. Where
+	 * the lease is exclusive, its holder is always elected.
 	 */
 	int (*elect)(struct ledger *ledger, bool candidate);
 
@@ -243,47 +267,64 @@ struct ledger_ops {
 	/* *on_hand: after. DONE, ALREADY (movement), NOT_FOUND. */
 	int (*item_receive)(struct ledger *ledger, struct slice sku, int64_t units, const struct uuid *movement,
 			    const struct ledger_actor *actor, int64_t *on_hand);
-	/* As received, with a reason and with units that may be below zero: DONE, ALREADY (movement), NOT_FOUND, NOT_ENOUGH. */
+	/*
+	 * As received, with a reason and with units that may be below zero: DONE, ALREADY
+	 * (movement), NOT_FOUND, NOT_ENOUGH.
+	 */
 	int (*item_adjust)(struct ledger *ledger, struct slice sku, int64_t units, struct slice reason,
 			   const struct uuid *movement, const struct ledger_actor *actor, int64_t *on_hand);
 	int (*item_get)(struct ledger *ledger, struct slice sku, struct ledger_item *item);
 	/* Up to `max` items with sku > after, by sku; *count how many. */
 	int (*items)(struct ledger *ledger, struct slice after, struct ledger_item *items, size_t max, size_t *count);
 
-	/* In: everything but number, epoch, version, state (draft), lots' item. Takes the units from the items. DONE, EXISTS, NOT_FOUND (item), NOT_ENOUGH; *lot: which. */
+	/*
+	 * In: everything but number, epoch, version, state (draft), lots' item. Takes the units
+	 * from the items. DONE, EXISTS, NOT_FOUND (item), NOT_ENOUGH; *lot: which.
+	 */
 	int (*sale_create)(struct ledger *ledger, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot);
-	/* Writes name, price, limit, rate, hold, times, scheduled and announced of `sale` where its version is still the ledger's. DONE, NOT_FOUND, CONFLICT. */
+	/*
+	 * Writes name, price, limit, rate, hold, times, scheduled and announced of `sale` where its
+	 * version is still the ledger's. DONE, NOT_FOUND, CONFLICT.
+	 */
 	int (*sale_update)(struct ledger *ledger, const struct sale *sale, const struct ledger_actor *actor);
 	/*
-	 * Sets how many units lots of a draft have, out of their items or back: those of `lots` (sku, allocated: what the lot is to have). A SKU that is no
-	 * lot yet becomes the last one. DONE, NOT_FOUND (sale, item), NOT_ENOUGH, CONFLICT (version), WRONG_STATE (no draft); *lot: which of `lots`.
+	 * Sets how many units lots of a draft have, out of their items or back: those of `lots`
+	 * (sku, allocated: what the lot is to have). A SKU that is no lot yet becomes the last one.
+	 * DONE, NOT_FOUND (sale, item), NOT_ENOUGH, CONFLICT (version), WRONG_STATE (no draft);
+	 * *lot: which of `lots`.
 	 */
 	int (*sale_set_lots)(struct ledger *ledger, const struct sale *sale, const struct sale_lot *lots, uint32_t count,
 			     const struct ledger_actor *actor, uint32_t *lot);
 	/*
-	 * Moves the state (sale_next); on SALE_END the time is kept. On SALE_DELETE the units of a draft go back to their items, and its id is free again: the
-	 * row stays, under an id that none can be made with. On SALE_DISARM the epoch is raised in the same transaction, so that no event of an
-	 * order comes behind it, and the clock does not arm the sale again. DONE, ALREADY, WRONG_STATE, NOT_FOUND, HAS_ORDERS (SALE_DISARM).
+	 * Moves the state (sale_next); on SALE_END the time is kept. On SALE_DELETE the units of a
+	 * draft go back to their items, and its id is free again: the row stays, under an id that
+	 * none can be made with. On SALE_DISARM the epoch is raised in the same transaction, so
+	 * that no event of an order comes behind it, and the clock does not arm the sale again.
+	 * DONE, ALREADY, WRONG_STATE, NOT_FOUND, HAS_ORDERS (SALE_DISARM).
 	 */
 	int (*sale_move)(struct ledger *ledger, uint32_t sale, enum sale_action action, const struct ledger_actor *actor);
 	/*
-	 * Raises the epoch, to above the newest barrier that was met, and above `above` (what a journal has that was not drained yet), and tells it. DONE,
-	 * NOT_FOUND.
+	 * Raises the epoch, to above the newest barrier that was met, and above `above` (what a
+	 * journal has that was not drained yet), and tells it. DONE, NOT_FOUND.
 	 */
 	int (*sale_raise_epoch)(struct ledger *ledger, uint32_t sale, uint32_t above, uint32_t *epoch);
 	/* One sale by number (or by id where number is 0); malloc'd. DONE, NOT_FOUND. */
 	int (*sale_get)(struct ledger *ledger, uint32_t number, struct slice id, struct sale **sale);
 	/*
-	 * Up to `max` sales with number > after, deleted ones left out, by number, malloc'd each; live_since_ms: leave out sales that ended before then, unless they have units
-	 * that are still held or have not gone back to their item (INT64_MIN: all).
+	 * Up to `max` sales with number > after, deleted ones left out, by number, malloc'd each;
+	 * live_since_ms: leave out sales that ended before then, unless they have units that are
+	 * still held or have not gone back to their item (INT64_MIN: all).
 	 */
 	int (*sales)(struct ledger *ledger, uint32_t after, int64_t live_since_ms, struct sale **sales, size_t max, size_t *count);
 	/*
-	 * Up to `max` sales whose `change` is above `after`, by rising change, malloc'd each: what other processes have changed. Changes become visible in the
-	 * order of their numbers.
+	 * Up to `max` sales whose `change` is above `after`, by rising change, malloc'd each: what
+	 * other processes have changed. Changes become visible in the order of their numbers.
 	 */
 	int (*sales_changed)(struct ledger *ledger, uint64_t after, struct sale **sales, size_t max, size_t *count);
-	/* More units for a lot out of the item: DONE, ALREADY (movement), NOT_FOUND, NOT_ENOUGH, WRONG_STATE (ended). */
+	/*
+	 * More units for a lot out of the item: DONE, ALREADY (movement), NOT_FOUND, NOT_ENOUGH,
+	 * WRONG_STATE (ended).
+	 */
 	int (*lot_add)(struct ledger *ledger, uint32_t sale, uint32_t lot, uint32_t units, const struct uuid *movement,
 		       const struct ledger_actor *actor);
 
@@ -293,25 +334,31 @@ struct ledger_ops {
 	int (*orders)(struct ledger *ledger, const struct ledger_order_filter *filter, struct ledger_order *orders, size_t max,
 		      size_t *count);
 	/*
-	 * Everything of one sale as it is at one moment, whatever is committed meanwhile: the snapshot, which is the caller's to deinit() whatever comes, and
-	 * all orders, in pages. DONE, NOT_FOUND, what `page` returned, or negative: pages may have been given by then.
+	 * Everything of one sale as it is at one moment, whatever is committed meanwhile: the
+	 * snapshot, which is the caller's to deinit() whatever comes, and all orders, in pages.
+	 * DONE, NOT_FOUND, what `page` returned, or negative: pages may have been given by then.
 	 */
 	int (*sale_snapshot)(struct ledger *ledger, uint32_t sale, struct ledger_snapshot *snapshot, ledger_orders_fn *page,
 			     void *context);
 
 	/*
-	 * Writes down with which units of its lots (held, confirmed, withdrawn of `sale`) the stock is about to be armed under this epoch: whoever drains the journal
-	 * past its barrier finds out whether the ledger comes to the same. What is there of a newer epoch stays. DONE.
+	 * Writes down with which units of its lots (held, confirmed, withdrawn of `sale`) the stock
+	 * is about to be armed under this epoch: whoever drains the journal past its barrier finds
+	 * out whether the ledger comes to the same. What is there of a newer epoch stays. DONE.
 	 */
 	int (*lots_armed)(struct ledger *ledger, const struct sale *sale, uint32_t epoch);
 	/* Up to `max` lots for which it did not; *count how many. */
 	int (*lots_unequal)(struct ledger *ledger, struct ledger_unequal_lot *lots, size_t max, size_t *count);
 
-	/* Whether it was done before: DONE (it was not), REPEATED (*request has its outcome), KEY_REUSED. */
+	/*
+	 * Whether it was done before: DONE (it was not), REPEATED (*request has its outcome),
+	 * KEY_REUSED.
+	 */
 	int (*request_find)(struct ledger *ledger, struct ledger_request *request);
 	/*
-	 * Writes down a request whose change follows in a transaction of its own: what it is to come to (`outcome`) is fixed by who asks first. DONE; REPEATED
-	 * (*request has the outcome that was fixed), KEY_REUSED.
+	 * Writes down a request whose change follows in a transaction of its own: what it is to
+	 * come to (`outcome`) is fixed by who asks first. DONE; REPEATED (*request has the outcome
+	 * that was fixed), KEY_REUSED.
 	 */
 	int (*request_note)(struct ledger *ledger, struct ledger_request *request, int64_t at_ms);
 
@@ -325,13 +372,22 @@ struct ledger_ops {
 	int (*dead_letter)(struct ledger *ledger, const struct event *event, const char *reason, int64_t now_ms);
 	int (*dead_letters)(struct ledger *ledger, int64_t after, struct ledger_dead_letter *rows, size_t max, size_t *count);
 	int (*dead_letter_remove)(struct ledger *ledger, int64_t number);
-	/* Removes it unreplayed, with a row of the operator log, `dead-letter.forget`, in the same transaction. DONE or NOT_FOUND. */
+	/*
+	 * Removes it unreplayed, with a row of the operator log, `dead-letter.forget`, in the same
+	 * transaction. DONE or NOT_FOUND.
+	 */
 	int (*dead_letter_forget)(struct ledger *ledger, const struct ledger_actor *actor, int64_t number, struct slice detail_json);
 
 	int (*audit)(struct ledger *ledger, struct ledger_audit *audit);
-	/* 0, or negative with the reason (static text) while writes are failing. Never blocks; any thread. */
+	/*
+	 * 0, or negative with the reason (static text) while writes are failing. Never blocks; any
+	 * thread.
+	 */
 	int (*health)(struct ledger *ledger, const char **reason);
-	/* Tries to get well again after a failure: close, reopen, read what is there. 0, or negative. Called by the owner of the journal. */
+	/*
+	 * Tries to get well again after a failure: close, reopen, read what is there. 0, or
+	 * negative. Called by the owner of the journal.
+	 */
 	int (*recover)(struct ledger *ledger);
 	void (*free)(struct ledger *ledger);
 };

@@ -5,8 +5,9 @@
 #include "base/log.h"
 
 /*
- * What the program sets itself, because its promises stand on it: the acknowledgement of all replicas, no duplicates, order, one partition a sale, positions
- * that live in the ledger. Each of these by another hand would break one in silence.
+ * What the program sets itself, because its promises stand on it: the acknowledgement of all
+ * replicas, no duplicates, order, one partition a sale, positions that live in the ledger. Each of
+ * these by another hand would break one in silence.
  */
 static const char *const reserved[] = {
 	"acks",
@@ -120,7 +121,10 @@ static void log_line(const rd_kafka_t *client, int level, const char *facility, 
 	(void)client;
 	if (!log_limiter_pass(&limiter, &suppressed))
 		return;
-	/* syslog's levels: 0 to 4 are warnings and worse. A broker that is away is none of the program's own errors. */
+	/*
+	 * syslog's levels: 0 to 4 are warnings and worse. A broker that is away is none of the
+	 * program's own errors.
+	 */
 	if (level <= 4)
 		log_warn("kafka", "the client library says", LOG_TEXT("facility", facility), LOG_TEXT("text", text),
 			 LOG_INT("suppressed", suppressed));
@@ -216,7 +220,10 @@ rd_kafka_conf_t *kafka_conf_new(const struct kafka_address *address, const char 
 	/* A broker that is back is found within a second, not ten. */
 	kafka_conf_set(conf, "reconnect.backoff.ms", "50");
 	kafka_conf_set(conf, "reconnect.backoff.max.ms", "1000");
-	/* A leader that has moved is found within seconds, also where nothing was asked of the one that is gone. */
+	/*
+	 * A leader that has moved is found within seconds, also where nothing was asked of the one
+	 * that is gone.
+	 */
 	kafka_conf_set(conf, "topic.metadata.refresh.interval.ms", "2000");
 	/* A question to a broker that hangs is given up within seconds, not a minute. */
 	kafka_conf_set(conf, "socket.timeout.ms", "3000");
@@ -284,8 +291,9 @@ int kafka_ms(int64_t ns, int least)
 }
 
 /*
- * Of the partitions from `first` on, in one request to each of their leaders. `which`: RD_KAFKA_OFFSET_BEGINNING or RD_KAFKA_OFFSET_END, which go for times. An
- * offset that is not told is negative; the error is the first one's.
+ * Of the partitions from `first` on, in one request to each of their leaders. `which`:
+ * RD_KAFKA_OFFSET_BEGINNING or RD_KAFKA_OFFSET_END, which go for times. An offset that is not told
+ * is negative; the error is the first one's.
  */
 static rd_kafka_resp_err_t ask_offsets(rd_kafka_t *client, const char *topic, uint32_t first, uint32_t count, int64_t which,
 				       int64_t *offsets, int timeout_ms)

@@ -1,4 +1,7 @@
-/* A client of librdkafka, made from an address and pass-through properties: what journal, reader and dead letters share. Private to journal/. */
+/*
+ * A client of librdkafka, made from an address and pass-through properties: what journal, reader
+ * and dead letters share. Private to journal/.
+ */
 #pragma once
 
 #include <librdkafka/rdkafka.h>
@@ -17,13 +20,18 @@ int kafka_options_check(const struct kafka_options *options, struct buffer *erro
 int kafka_address_parse(const char *url, struct kafka_address *address, struct buffer *error) MUST_CHECK;
 
 /*
- * The settings that every client has, with `properties` on top: those that would break a promise are refused by name. NULL with a sentence in `error`, which
- * never repeats a value.
+ * The settings that every client has, with `properties` on top: those that would break a promise
+ * are refused by name. NULL with a sentence in `error`, which never repeats a value.
  */
 rd_kafka_conf_t *kafka_conf_new(const struct kafka_address *address, const char *properties, struct buffer *error);
-/* `properties` alone, for who wants them upon settings of its own. False with a sentence in `error`. */
+/*
+ * `properties` alone, for who wants them upon settings of its own. False with a sentence in
+ * `error`.
+ */
 bool kafka_conf_apply(rd_kafka_conf_t *conf, const char *properties, struct buffer *error);
-/* A setting of our own. One that this librdkafka does not know is a fault of the program: aborts. */
+/*
+ * A setting of our own. One that this librdkafka does not know is a fault of the program: aborts.
+ */
 void kafka_conf_set(rd_kafka_conf_t *conf, const char *name, const char *value);
 void kafka_conf_set_int(rd_kafka_conf_t *conf, const char *name, int64_t value);
 
@@ -31,12 +39,16 @@ void kafka_conf_set_int(rd_kafka_conf_t *conf, const char *name, int64_t value);
 rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct buffer *error);
 
 /*
- * A partition's first offset that is there, and the one behind its last. In place of rd_kafka_query_watermark_offsets(), which, in librdkafka 2.0, asks
- * a leader that is dead for ever, whatever its time-out. 0 or negative (-ETIMEDOUT, -ENOTCONN).
+ * A partition's first offset that is there, and the one behind its last. In place of
+ * rd_kafka_query_watermark_offsets(), which, in librdkafka 2.0, asks a leader that is dead for
+ * ever, whatever its time-out. 0 or negative (-ETIMEDOUT, -ENOTCONN).
  */
 int kafka_client_ends(rd_kafka_t *client, const char *topic, uint32_t partition, int64_t *low, int64_t *high, int timeout_ms) MUST_CHECK;
 
-/* The ends of the first `count` partitions. 0, or negative: the first that was not told; it and others like it are -1 in `ends`. */
+/*
+ * The ends of the first `count` partitions. 0, or negative: the first that was not told; it and
+ * others like it are -1 in `ends`.
+ */
 int kafka_client_all_ends(rd_kafka_t *client, const char *topic, uint32_t count, int64_t *ends, int timeout_ms) MUST_CHECK;
 
 /* The errno that stands for it. */

@@ -1,4 +1,7 @@
-/* The dead-letter topic, TOPIC.dead: what could not be applied, as it was, with the reason and where it came from in headers. Private to journal/. */
+/*
+ * The dead-letter topic, TOPIC.dead: what could not be applied, as it was, with the reason and
+ * where it came from in headers. Private to journal/.
+ */
 #pragma once
 
 #include "journal/kafka/client.h"

@@ -1,4 +1,7 @@
-/* The reader's consumer group: who reads what, and what the client is told to fetch for it. See reader.c. */
+/*
+ * The reader's consumer group: who reads what, and what the client is told to fetch for it. See
+ * reader.c.
+ */
 #include "journal/kafka/reader_state.h"
 
 #include <stdio.h>
@@ -76,7 +79,10 @@ static void on_error(rd_kafka_t *client, int code, const char *text, void *argum
 	log_debug("kafka", "trouble", LOG_TEXT("error", rd_kafka_err2str((rd_kafka_resp_err_t)code)), LOG_TEXT("text", text));
 }
 
-/* Tells the client what to fetch, from where. What it had fetched for these partitions and not handed over, it fetches again. */
+/*
+ * Tells the client what to fetch, from where. What it had fetched for these partitions and not
+ * handed over, it fetches again.
+ */
 int kafka_group_apply(struct kafka_reader *reader)
 {
 	rd_kafka_topic_partition_list_t *wanted, *begun;
@@ -92,7 +98,10 @@ int kafka_group_apply(struct kafka_reader *reader)
 	}
 	result = rd_kafka_assign(reader->client, wanted);
 	rd_kafka_topic_partition_list_destroy(wanted);
-	/* Asked of the same thread: it has begun to fetch when it answers, so what kafka_group_lead() says comes after what it does itself. */
+	/*
+	 * Asked of the same thread: it has begun to fetch when it answers, so what
+	 * kafka_group_lead() says comes after what it does itself.
+	 */
 	if (rd_kafka_assignment(reader->client, &begun) == RD_KAFKA_RESP_ERR_NO_ERROR)
 		rd_kafka_topic_partition_list_destroy(begun);
 	reader->moved = result != RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -100,8 +109,9 @@ int kafka_group_apply(struct kafka_reader *reader)
 }
 
 /*
- * Leads what is fetched into the queue of records. Again and again, because the library's own thread undoes it when it has stopped fetching a partition, which
- * may be after we have positioned it anew; what has come meanwhile is led on then.
+ * Leads what is fetched into the queue of records. Again and again, because the library's own
+ * thread undoes it when it has stopped fetching a partition, which may be after we have positioned
+ * it anew; what has come meanwhile is led on then.
  */
 void kafka_group_lead(struct kafka_reader *reader)
 {
@@ -117,7 +127,10 @@ void kafka_group_lead(struct kafka_reader *reader)
 	}
 }
 
-/* Trouble that the library goes on with by itself. A broker that is away, or no longer leads, is none that a person can end here. */
+/*
+ * Trouble that the library goes on with by itself. A broker that is away, or no longer leads, is
+ * none that a person can end here.
+ */
 void kafka_group_log(const char *what, const rd_kafka_message_t *message)
 {
 	static struct log_limiter limiter;
@@ -132,8 +145,8 @@ void kafka_group_log(const char *what, const rd_kafka_message_t *message)
 }
 
 /*
- * The group's business: rebalances, errors. A record comes here where it was fetched before kafka_group_lead() had its way: it and those with it are fetched again, for they
- * would be missed.
+ * The group's business: rebalances, errors. A record comes here where it was fetched before
+ * kafka_group_lead() had its way: it and those with it are fetched again, for they would be missed.
  */
 void kafka_group_serve(struct kafka_reader *reader, int timeout_ms)
 {
@@ -189,7 +202,10 @@ static int start(struct kafka_reader *reader, const char *group, struct buffer *
 	return reader->client ? 0 : -EIO;
 }
 
-/* One group a topic, so that another Penstock in the same cluster does not take part in ours; named so that who may have TOPIC* may have it. */
+/*
+ * One group a topic, so that another Penstock in the same cluster does not take part in ours; named
+ * so that who may have TOPIC* may have it.
+ */
 int kafka_group_join(struct kafka_reader *reader, struct buffer *error)
 {
 	char group[KAFKA_TOPIC_SIZE + sizeof(".drain")];

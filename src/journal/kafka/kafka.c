@@ -55,7 +55,10 @@ static const char *first_failure(const struct journal_entry *entries, size_t cou
 	return NULL;
 }
 
-/* A journal that is well is not called unhealthy for a single look that failed: a broker may be slow for a moment. */
+/*
+ * A journal that is well is not called unhealthy for a single look that failed: a broker may be
+ * slow for a moment.
+ */
 static void look(struct journal_kafka *journal)
 {
 	const char *reason = kafka_producer_look(&journal->producer);
@@ -219,7 +222,10 @@ int journal_kafka_open(struct journal **out, const struct kafka_options *options
 		journal_free(&journal->base);
 		return result;
 	}
-	/* Also finds out who leads; a partition that is away for a moment is no reason not to start. */
+	/*
+	 * Also finds out who leads; a partition that is away for a moment is no reason not to
+	 * start.
+	 */
 	reason = kafka_producer_look(&journal->producer);
 	set_unhealthy(journal, reason);
 	*out = &journal->base;

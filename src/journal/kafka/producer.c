@@ -1,22 +1,31 @@
 /*
  * What has become of a record.
  *
- * librdkafka says of each record whether it was persisted, and its "not persisted" is not always so. A broker that loses the leadership while it waits for
- * its replicas answers NOT_LEADER for a record that it has appended and that the next leader may have; librdkafka takes this error as "was not appended",
- * and goes on with the record in its queue. So here a record is refused only where that is certain by itself:
+ * librdkafka says of each record whether it was persisted, and its "not persisted" is not always
+ * so. A broker that loses the leadership while it waits for its replicas answers NOT_LEADER for a
+ * record that it has appended and that the next leader may have; librdkafka takes this error as
+ * "was not appended", and goes on with the record in its queue. So here a record is refused only
+ * where that is certain by itself:
  *
- *   - no request went out whole since the append began (an interceptor counts them), so nothing can have been appended; or
- *   - the broker refused it with an error that it gives before it appends, and it is the broker that led the partition when the append began: then no other
- *     one can have had the record before. (That leadership goes away and comes back within one append is ruled out by the time an election takes.)
+ *   - no request went out whole since the append began (an interceptor counts them), so nothing can
+ *     have been appended; or
+ *   - the broker refused it with an error that it gives before it appends, and it is the broker
+ *     that led the partition when the append began: then no other one can have had the record
+ *     before. (That leadership goes away and comes back within one append is ruled out by the time
+ *     an election takes.)
  *
- * Everything else is unknown: whoever asks again finds out, and a record that is there twice is one event.
+ * Everything else is unknown: whoever asks again finds out, and a record that is there twice is one
+ * event.
  *
- * A client of which anything failed is spent: what it still has is purged, so that nothing of this append is sent after it has returned, and a new one is made by
- * the next call. That costs a connection at a time when there is nothing to lose, and leaves no question of what an idempotent producer does with the gap
- * in its sequence, where librdkafka has gone fatal.
+ * A client of which anything failed is spent: what it still has is purged, so that nothing of this
+ * append is sent after it has returned, and a new one is made by the next call. That costs a
+ * connection at a time when there is nothing to lose, and leaves no question of what an idempotent
+ * producer does with the gap in its sequence, where librdkafka has gone fatal.
  *
- * Offsets of a partition only ever rise. An acknowledgement with one that does not, or a log that ends before what it has acknowledged, is another log: the
- * topic was made anew, or a replica that was behind has become leader. From then on nothing this log says can be believed; a person has to look.
+ * Offsets of a partition only ever rise. An acknowledgement with one that does not, or a log that
+ * ends before what it has acknowledged, is another log: the topic was made anew, or a replica that
+ * was behind has become leader. From then on nothing this log says can be believed; a person has to
+ * look.
  */
 #include "journal/kafka/producer.h"
 
@@ -320,7 +329,10 @@ static void enqueue(struct kafka_producer *producer, size_t index, int64_t deadl
 		producer->spent = true;
 }
 
-/* Takes reports until all have come, the deadline has passed, or the producer has given up. A flush also sends at once what waits for company. */
+/*
+ * Takes reports until all have come, the deadline has passed, or the producer has given up. A flush
+ * also sends at once what waits for company.
+ */
 static void wait_reports(struct kafka_producer *producer, int64_t deadline_ns)
 {
 	int64_t left_ns;
@@ -333,8 +345,9 @@ static void wait_reports(struct kafka_producer *producer, int64_t deadline_ns)
 }
 
 /*
- * Nothing of this append is sent from now on. The broker threads do it, and must not be waited for without end: one of them may be looking up a name. What does
- * not report in time is unknown, as it was.
+ * Nothing of this append is sent from now on. The broker threads do it, and must not be waited for
+ * without end: one of them may be looking up a name. What does not report in time is unknown, as it
+ * was.
  */
 static void purge_queue(struct kafka_producer *producer)
 {

@@ -1,6 +1,6 @@
 /*
- * The producer behind the journal: a client that lives until its first failure, what is known of the partitions, and the sure word on what has become of
- * each record. Private to journal/.
+ * The producer behind the journal: a client that lives until its first failure, what is known of
+ * the partitions, and the sure word on what has become of each record. Private to journal/.
  */
 #pragma once
 
@@ -31,7 +31,10 @@ struct kafka_producer {
 	_Atomic uint64_t requests; /* Produce requests that went out whole, to any broker, ever. Broker threads write */
 	struct buffer scratch;
 
-	/* The append under way: a report that comes later finds another generation, and touches nothing. */
+	/*
+	 * The append under way: a report that comes later finds another generation, and touches
+	 * nothing.
+	 */
 	struct journal_entry *entries;
 	size_t pending;
 	uint64_t generation, requests_before;
@@ -41,9 +44,15 @@ struct kafka_producer {
 int kafka_producer_init(struct kafka_producer *producer, const struct kafka_options *options, struct buffer *error) MUST_CHECK;
 void kafka_producer_deinit(struct kafka_producer *producer); /* may be repeated */
 
-/* A client where there is none, or in place of a spent one. 0 or negative; connects later, by itself. */
+/*
+ * A client where there is none, or in place of a spent one. 0 or negative; connects later, by
+ * itself.
+ */
 int kafka_producer_ensure(struct kafka_producer *producer) MUST_CHECK;
 /* Sends the entries, and sets each one's end within the deadline. The client must be there. */
 void kafka_producer_send(struct kafka_producer *producer, struct journal_entry *entries, size_t count);
-/* Whether an append is expected to work: NULL, or why not (static). Asks the brokers, for up to half a second. */
+/*
+ * Whether an append is expected to work: NULL, or why not (static). Asks the brokers, for up to
+ * half a second.
+ */
 const char *kafka_producer_look(struct kafka_producer *producer);

@@ -1,17 +1,22 @@
 /*
  * The reader: a consumer group for who reads what, and nothing else.
  *
- * Positions are the ledger's. So nothing is committed, nothing is stored, and where a position is not in the log that is an error, never a jump to either end.
- * What the group gives us is not fetched yet: the group's assignment is answered with an empty one, and a partition goes into the client's assignment, with its
- * offset, once seek() has positioned it. Every record is then held against the offset that must come next.
+ * Positions are the ledger's. So nothing is committed, nothing is stored, and where a position is
+ * not in the log that is an error, never a jump to either end. What the group gives us is not
+ * fetched yet: the group's assignment is answered with an empty one, and a partition goes into the
+ * client's assignment, with its offset, once seek() has positioned it. Every record is then held
+ * against the offset that must come next.
  *
- * The group is an eager one. At a rebalance each reader gives everything back and is given it anew. A cooperative group would keep what stays, but there a
- * partition that has moved and come back is hard to tell from one that has stayed, and all that is won is a few milliseconds at a moment when one drain
- * starts or stops.
+ * The group is an eager one. At a rebalance each reader gives everything back and is given it anew.
+ * A cooperative group would keep what stays, but there a partition that has moved and come back is
+ * hard to tell from one that has stayed, and all that is won is a few milliseconds at a moment when
+ * one drain starts or stops.
  *
- * Records have a queue of their own, apart from the group's business: so that the group can be served while nobody wants records.
+ * Records have a queue of their own, apart from the group's business: so that the group can be
+ * served while nobody wants records.
  *
- * A second client, of no group, looks at single records and at the log's ends: within the first, such a look would move what is being read.
+ * A second client, of no group, looks at single records and at the log's ends: within the first,
+ * such a look would move what is being read.
  */
 #include "journal/kafka/reader.h"
 
@@ -81,7 +86,10 @@ static int check(struct kafka_reader *reader, uint32_t partition, int64_t next, 
 		return 0;
 	result = next > low ? kafka_look_mark(&reader->look, partition, next - 1, &found) : -ENODATA;
 	if (result == -ENODATA) {
-		/* Retention takes the oldest; it may do so while we look. What we need is what comes next. */
+		/*
+		 * Retention takes the oldest; it may do so while we look. What we need is what
+		 * comes next.
+		 */
 		result = kafka_look_ends(&reader->look, partition, &low, &high);
 		if (result < 0)
 			return result;
@@ -156,7 +164,10 @@ static void say_gone(const struct kafka_reader *reader, struct kafka_position *p
 		  LOG_INT("partition", partition), LOG_INT("next", position->next), LOG_INT("found", found));
 }
 
-/* The client cannot go on with a partition. Its word may be of a position from before: the log is asked. */
+/*
+ * The client cannot go on with a partition. Its word may be of a position from before: the log is
+ * asked.
+ */
 static void take_error(struct kafka_reader *reader, const rd_kafka_message_t *message)
 {
 	struct kafka_position *position = kafka_position_of(reader, message->partition);
@@ -240,7 +251,10 @@ static bool is_any_gone(const struct kafka_reader *reader)
 	return false;
 }
 
-/* After the client has said that no broker is to be reached it does not say that one is; so one is asked. */
+/*
+ * After the client has said that no broker is to be reached it does not say that one is; so one is
+ * asked.
+ */
 static bool is_away(struct kafka_reader *reader)
 {
 	const struct rd_kafka_metadata *metadata;

@@ -1,6 +1,6 @@
 /*
- * What the parts of the reader share: reader.c hands out records, group.c does the business of the consumer group. Private to the reader; its owner's
- * thread.
+ * What the parts of the reader share: reader.c hands out records, group.c does the business of the
+ * consumer group. Private to the reader; its owner's thread.
  */
 #pragma once
 

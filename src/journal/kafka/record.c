@@ -10,7 +10,10 @@ static const struct siphash_key mark_key = {0x70656e73746f636bu, 0x6c6f672d6d617
 
 uint64_t kafka_record_mark(struct slice key, struct slice value)
 {
-	/* Two hashes rather than one over both, for neither has to be copied; the second key keeps (key, value) from (value, key). */
+	/*
+	 * Two hashes rather than one over both, for neither has to be copied; the second key keeps
+	 * (key, value) from (value, key).
+	 */
 	struct siphash_key second = mark_key;
 
 	second.k1 ^= siphash64(&mark_key, key.data, key.size);
@@ -23,8 +26,8 @@ static void add(rd_kafka_headers_t *headers, const char *name, const char *value
 }
 
 /*
- * Made by hand, and ours until they are taken: those that rd_kafka_produceva() makes of single ones are freed twice where the topic turns out to be gone
- * (librdkafka 2.0).
+ * Made by hand, and ours until they are taken: those that rd_kafka_produceva() makes of single ones
+ * are freed twice where the topic turns out to be gone (librdkafka 2.0).
  */
 static rd_kafka_headers_t *headers_of(const struct event *event)
 {
@@ -35,7 +38,10 @@ static rd_kafka_headers_t *headers_of(const struct event *event)
 
 	uuid_format(&event->id, id);
 	clock_format(event->at_ms, time);
-	/* An event that is written twice is one event: its CloudEvents id is made of what it says, not of when it was sent. */
+	/*
+	 * An event that is written twice is one event: its CloudEvents id is made of what it says,
+	 * not of when it was sent.
+	 */
 	ce_id_size = snprintf(ce_id, sizeof(ce_id), "%s/%s/%lld", id, kind, (long long)event->at_ms);
 	type_size = snprintf(type, sizeof(type), "penstock.%s.v1", kind);
 	subject_size = snprintf(subject, sizeof(subject), "sales/%u/%s", event->sale, id);
@@ -64,7 +70,9 @@ uint32_t kafka_record_partition(struct slice key, uint32_t partitions)
 rd_kafka_resp_err_t kafka_record_produce(rd_kafka_t *client, rd_kafka_topic_t *topic, uint32_t partitions,
 					 const struct event *event, void *opaque, struct buffer *scratch)
 {
-	/* Breaks rule 5 on purpose: a sale's events, those of one order too, lie in any partition. */
+	/*
+	 * Breaks rule 5 on purpose: a sale's events, those of one order too, lie in any partition.
+	 */
 	uint32_t scattered = FAILPOINT("journal.scatter") > 0 ? ((uint32_t)event->kind + event->id.bytes[5]) * 1000 : 0;
 	rd_kafka_headers_t *headers;
 	rd_kafka_error_t *error;

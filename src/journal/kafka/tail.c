@@ -1,11 +1,15 @@
 /*
- * A reader that belongs to no group: it takes nothing from the drains, leaves no position behind, and needs no more than Kafka's Read right on the topic.
+ * A reader that belongs to no group: it takes nothing from the drains, leaves no position behind,
+ * and needs no more than Kafka's Read right on the topic.
  *
- * The record before the range is fetched with it, so that its fingerprint says, without a second client, whether this is the log that the ledger was filled from.
- * Every record is held against the offset that must come next: a hole is an error, never a jump.
+ * The record before the range is fetched with it, so that its fingerprint says, without a second
+ * client, whether this is the log that the ledger was filled from. Every record is held against the
+ * offset that must come next: a hole is an error, never a jump.
  *
- * What the library fetches ahead is bounded (FETCHED_AHEAD_KB), and a batch is handed over before the next one is taken; so a tail may be longer than memory.
- * A client lives for one read: what it has fetched and nobody wants any more is gone with it, and a rebuild is too rare to keep a connection for.
+ * What the library fetches ahead is bounded (FETCHED_AHEAD_KB), and a batch is handed over before
+ * the next one is taken; so a tail may be longer than memory. A client lives for one read: what it
+ * has fetched and nobody wants any more is gone with it, and a rebuild is too rare to keep a
+ * connection for.
  */
 #include "journal/kafka/tail.h"
 
@@ -113,7 +117,10 @@ static bool is_passing(int error)
 	return error == -ENOTCONN || error == -ETIMEDOUT;
 }
 
-/* The log does not have what is next, or does not give it. Retention takes the oldest first: where it took the record before the range alone, that is all. */
+/*
+ * The log does not have what is next, or does not give it. Retention takes the oldest first: where
+ * it took the record before the range alone, that is all.
+ */
 static int judge_missing(struct reading *reading)
 {
 	const struct journal_range *range = reading->range;
@@ -158,7 +165,10 @@ static int judge(struct reading *reading, const rd_kafka_message_t *message)
 	return kafka_record_mark(key, value) == range->mark ? 0 : -ESTALE;
 }
 
-/* Takes what has come, waiting a while for the first. How many records of the range are in the tail's room, or negative. */
+/*
+ * Takes what has come, waiting a while for the first. How many records of the range are in the
+ * tail's room, or negative.
+ */
 static int take_some(struct reading *reading, int timeout_ms, size_t *taken)
 {
 	struct kafka_tail *tail = reading->tail;

@@ -1,4 +1,7 @@
-/* Reading a piece of the log beside everybody else: journal.read (port/journal.h). Private to journal/. */
+/*
+ * Reading a piece of the log beside everybody else: journal.read (port/journal.h). Private to
+ * journal/.
+ */
 #pragma once
 
 #include "journal/kafka/client.h"

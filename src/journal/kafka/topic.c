@@ -60,7 +60,10 @@ static void read_setting(struct settings *settings, const char *name, const char
 		settings->unclean = strcmp(value, "true") == 0;
 }
 
-/* RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART: it is not there. Asking for the settings, unlike for metadata, never makes a cluster create a topic. */
+/*
+ * RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART: it is not there. Asking for the settings, unlike for
+ * metadata, never makes a cluster create a topic.
+ */
 static rd_kafka_resp_err_t describe(rd_kafka_t *client, const char *name, struct settings *settings)
 {
 	rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name);
@@ -105,7 +108,10 @@ static rd_kafka_resp_err_t create(rd_kafka_t *client, const char *name, const st
 	rd_kafka_NewTopic_set_config(topic, "retention.ms", number);
 	snprintf(number, sizeof(number), "%u", wanted->min_insync);
 	rd_kafka_NewTopic_set_config(topic, "min.insync.replicas", number);
-	/* A replica that has fallen behind becomes leader never: it would lose what was acknowledged. */
+	/*
+	 * A replica that has fallen behind becomes leader never: it would lose what was
+	 * acknowledged.
+	 */
 	rd_kafka_NewTopic_set_config(topic, "unclean.leader.election.enable", "false");
 	answer = ask(client, RD_KAFKA_ADMIN_OP_CREATETOPICS, send_create, topic);
 	rd_kafka_NewTopic_destroy(topic);
@@ -197,7 +203,10 @@ static int count_all(rd_kafka_t *client, const char *name, struct kafka_topic *f
 
 	if (!topic)
 		return error_origin(-ENOMEM);
-	/* One that was made a moment ago has its leaders a moment later; each question takes a round trip, and the poll is our pause. */
+	/*
+	 * One that was made a moment ago has its leaders a moment later; each question takes a
+	 * round trip, and the poll is our pause.
+	 */
 	while ((result = count(client, topic, found)) == -EAGAIN && clock_mono_ms() < deadline_ms)
 		rd_kafka_poll(client, 50);
 	rd_kafka_topic_destroy(topic);

@@ -1,37 +1,47 @@
 /*
  * Applying events: one transaction a batch, and as few round trips as can be.
  *
- *   The long way, two trips. What the batch needs to know is read (its lots, its ids, the end of the operator log), each event is judged and its rows are made in
- *       memory (batch.c), and all rows go out together with COMMIT: one statement a table, with an array for each column.
- *   The short way, one trip, for the common batch: purchases alone, of lots that are known from before. It assumes that no order is there yet and that the
- *       epochs are what they were, and the server checks both in the same transaction (check_epochs(), the primary key). Where it says no, nothing was
- *       done, and the batch goes the long way.
- *   Many new orders (a drain that has fallen behind) go by COPY, whichever way: its trips cost nothing beside the rows.
+ *   The long way, two trips. What the batch needs to know is read (its lots, its ids, the end of
+ *       the operator log), each event is judged and its rows are made in memory (batch.c), and all
+ *       rows go out together with COMMIT: one statement a table, with an array for each column.
+ *   The short way, one trip, for the common batch: purchases alone, of lots that are known from
+ *       before. It assumes that no order is there yet and that the epochs are what they were, and
+ *       the server checks both in the same transaction (check_epochs(), the primary key). Where it
+ *       says no, nothing was done, and the batch goes the long way.
+ *   Many new orders (a drain that has fallen behind) go by COPY, whichever way: its trips cost
+ *     nothing beside the rows.
  *
- * Nobody may change between reading and commit what an event was judged by. Where the lease is ours alone nobody can: every transaction begins by taking the row of
- * `commits`. Where it is shared:
+ * Nobody may change between reading and commit what an event was judged by. Where the lease is ours
+ * alone nobody can: every transaction begins by taking the row of `commits`. Where it is shared:
  *
- *   the epochs are held (hold_epochs()) before they are read, so raise_epoch() waits for our end: the stock that is built again behind it knows of
- *       everything that was let through before it. Without this a unit that it does not know of would be sold twice;
- *   orders are read FOR UPDATE, by id. One that is not there yet cannot be locked: two who drive the same event meet at its primary key; the second
- *       waits, and finds it there by the long way, or in halves;
+ *   the epochs are held (hold_epochs()) before they are read, so raise_epoch() waits for our end:
+ *       the stock that is built again behind it knows of everything that was let through before it.
+ *       Without this a unit that it does not know of would be sold twice;
+ *   orders are read FOR UPDATE, by id. One that is not there yet cannot be locked: two who drive
+ *       the same event meet at its primary key; the second waits, and finds it there by the long
+ *       way, or in halves;
  *   lots are only added to, and their rows locked by sale and place;
- *   and what others have committed may not be on their replicas yet when we see it. So a batch that finds everything there commits all the same before that is
- *       told: its commit is behind theirs.
+ *   and what others have committed may not be on their replicas yet when we see it. So a batch that
+ *       finds everything there commits all the same before that is told: its commit is behind
+ *       theirs.
  *
- * A drain is the same with three differences (drain.c): its positions move in the same transaction, it judges by the sale's barrier, and what cannot be
- * applied becomes a dead letter.
+ * A drain is the same with three differences (drain.c): its positions move in the same transaction,
+ * it judges by the sale's barrier, and what cannot be applied becomes a dead letter.
  *
- * What becomes of an event is event_judge()'s to say. Behind it lie the tables' own constraints, the last line. One that fires says only that
- * some event of the batch is bad: the batch is rolled back and applied in halves, each in a savepoint, down to the one. This never happens in
- * a program that works, so it may cost what it likes.
+ * What becomes of an event is event_judge()'s to say. Behind it lie the tables' own constraints,
+ * the last line. One that fires says only that some event of the batch is bad: the batch is rolled
+ * back and applied in halves, each in a savepoint, down to the one. This never happens in a program
+ * that works, so it may cost what it likes.
  *
- * When the transaction fails, the caller must still be told the truth about each event: one that was driven again may be there from before. So
- * after a failure each is looked up (LEDGER_ALREADY, or the failure; -EINPROGRESS where the ledger cannot be read).
+ * When the transaction fails, the caller must still be told the truth about each event: one that
+ * was driven again may be there from before. So after a failure each is looked up (LEDGER_ALREADY,
+ * or the failure; -EINPROGRESS where the ledger cannot be read).
  *
- * Turned down: COPY for all batches, which has no place in a pipeline: two more trips a table. Microseconds a row, of a table like `orders` alone: one row 330 by arrays, 430
- * by COPY; 16 rows 24 and 34; 256 rows 6.3 and 5.7; 1,024 rows 4.3 and 4.3; 4,096 rows 4.3 and 2.8; by way of a staging table never better than either.
- * Also a function on the server that judges: the rules would be written twice, and once in another language.
+ * Turned down: COPY for all batches, which has no place in a pipeline: two more trips a table.
+ * Microseconds a row, of a table like `orders` alone: one row 330 by arrays, 430 by COPY; 16 rows
+ * 24 and 34; 256 rows 6.3 and 5.7; 1,024 rows 4.3 and 4.3; 4,096 rows 4.3 and 2.8; by way of a
+ * staging table never better than either. Also a function on the server that judges: the rules
+ * would be written twice, and once in another language.
  */
 #include "base/failpoint.h"
 #include "ledger/event_batch.h"
@@ -117,7 +127,10 @@ static int go_long(const struct pg_events *events, const struct pg_makeup *makeu
 		result = pg_drain_add_dead_letters(events);
 	if (result < 0)
 		return pg_transaction_abandon(ledger, result);
-	/* Nothing new: what is there already was durable before it could be seen, if it was we who wrote it. */
+	/*
+	 * Nothing new: what is there already was durable before it could be seen, if it was we who
+	 * wrote it.
+	 */
 	if (!events->drain && !ledger->shared && !pg_batch_wrote(batch))
 		return pg_transaction_abandon(ledger, 0);
 	result = pg_transaction_settle(ledger, pg_rows_write(&ledger->writer.connection, batch));
@@ -145,7 +158,9 @@ static int apply_range(const struct pg_events *events, struct ledger_entry *entr
 	return pg_run(connection, NULL);
 }
 
-/* apply_range(), of which nothing stays where it breaks a constraint. 0, enum pg_end, or negative. */
+/*
+ * apply_range(), of which nothing stays where it breaks a constraint. 0, enum pg_end, or negative.
+ */
 static int try_once(const struct pg_events *events, struct ledger_entry *entries, size_t count)
 {
 	struct pg_connection *connection = &events->ledger->writer.connection;
@@ -165,7 +180,10 @@ static int try_range(void *context, struct ledger_entry *entries, size_t count, 
 	const struct pg_events *events = context;
 	int result = try_once(events, entries, count);
 
-	/* Another gate that drives the same event may have committed it since it was looked for: that shows the second time. */
+	/*
+	 * Another gate that drives the same event may have committed it since it was looked for:
+	 * that shows the second time.
+	 */
 	if (result == PG_CONSTRAINT && count == 1)
 		result = try_once(events, entries, count);
 	*broken = result == PG_CONSTRAINT;
@@ -221,7 +239,10 @@ int pg_events_write(const struct pg_events *events)
 	struct postgres_ledger *ledger = events->ledger;
 	int result = pg_batch_fit(&ledger->writer.batch, events->count);
 
-	/* Again after a deadlock, and where a connection that had died in silence took the first try with it: nothing of that is there. */
+	/*
+	 * Again after a deadlock, and where a connection that had died in silence took the first
+	 * try with it: nothing of that is there.
+	 */
 	for (int tries = 0; tries < PG_TRIES_MAX && result >= 0; tries++) {
 		result = attempt(events);
 		if (result == 0 || result == PG_MOVED || (result < 0 && (result != -ENOTCONN || tries > 0)))
@@ -236,7 +257,10 @@ int pg_events_write(const struct pg_events *events)
 	return result;
 }
 
-/* Reads for look_up_all(), in a transaction whose commit makes sure of what it reads: the rows may be another's. */
+/*
+ * Reads for look_up_all(), in a transaction whose commit makes sure of what it reads: the rows may
+ * be another's.
+ */
 static bool read_again(const struct pg_events *events)
 {
 	struct postgres_ledger *ledger = events->ledger;

@@ -1,7 +1,9 @@
 /*
- * The audit: every promise recomputed from the rows, in one read transaction, so that a running writer does not blur it. It trusts no balance and
- * no constraint: what the writer keeps up to date is held against the sum of what it has written down. What makes a promise broken is in
- * audit_rules.h; here are the sums. The hash chain of the operator log is followed in the same transaction.
+ * The audit: every promise recomputed from the rows, in one read transaction, so that a running
+ * writer does not blur it. It trusts no balance and no constraint: what the writer keeps up to date
+ * is held against the sum of what it has written down. What makes a promise broken is in
+ * audit_rules.h; here are the sums. The hash chain of the operator log is followed in the same
+ * transaction.
  */
 #include <stdio.h>
 #include "ledger/audit_rules.h"
@@ -84,7 +86,10 @@ static void lotless_row(const PGresult *result, int row, struct ledger_audit *au
 
 /* --- P2 --- */
 
-/* Orders and their movements side by side, by id: what an order's state says, less what its movements say, must come to nothing. */
+/*
+ * Orders and their movements side by side, by id: what an order's state says, less what its
+ * movements say, must come to nothing.
+ */
 static const char books_sql[] =
 	"SELECT id::text, sum(orders), sum(reserves), min(sale) = max(sale) AND min(lot) = max(lot) FROM ("
 	" SELECT id, 1 AS orders, 0 AS reserves, CASE state WHEN 1 THEN quantity ELSE 0 END AS held,"

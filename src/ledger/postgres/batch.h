@@ -1,13 +1,17 @@
 /*
- * A batch of events on its way into the tables: what is known of the orders and lots that it touches, and the rows that are to be written, column by
- * column. Here an event is judged and its rows are made, in memory; reading and writing are rows.c's. Private to the adapter.
+ * A batch of events on its way into the tables: what is known of the orders and lots that it
+ * touches, and the rows that are to be written, column by column. Here an event is judged and its
+ * rows are made, in memory; reading and writing are rows.c's. Private to the adapter.
  */
 #pragma once
 
 #include "ledger/event_judge.h"
 #include "ledger/postgres/postgres_ledger.h"
 
-/* What is known of a lot. Kept from batch to batch: only the sale's epoch and barrier can change, and the server checks the one that is judged by. */
+/*
+ * What is known of a lot. Kept from batch to batch: only the sale's epoch and barrier can change,
+ * and the server checks the one that is judged by.
+ */
 struct batch_lot {
 	uint32_t sale, lot, epoch, barrier;
 	int64_t item;
@@ -99,8 +103,9 @@ void pg_batch_forget_lots(struct pg_batch *batch);
 int pg_batch_know_lot(struct pg_batch *batch, const struct batch_lot *lot) MUST_CHECK;
 struct batch_lot *pg_batch_lot(struct pg_batch *batch, uint32_t sale, uint32_t lot); /* NULL: not known */
 /*
- * Fills batch->lot_order with the touched lots, and those whose sums at a barrier are written down, by sale and place: each is locked as
- * it is written, and whatever plan the server makes of the statement, it goes through the array or through the table's key. How many.
+ * Fills batch->lot_order with the touched lots, and those whose sums at a barrier are written down,
+ * by sale and place: each is locked as it is written, and whatever plan the server makes of the
+ * statement, it goes through the array or through the table's key. How many.
  */
 size_t pg_batch_sort_lots(struct pg_batch *batch);
 struct batch_order *pg_batch_order(struct pg_batch *batch, const struct uuid *id); /* made at its first touch */

@@ -8,8 +8,9 @@
 
 enum {
 	/*
-	 * A write must be answered while somebody may still be told (T_ack is 2 s by default); what takes longer than this is a fault. Ours is the only
-	 * clock: the server's statement_timeout does not run while a COMMIT waits for replicas, which is what takes longest.
+	 * A write must be answered while somebody may still be told (T_ack is 2 s by default); what
+	 * takes longer than this is a fault. Ours is the only clock: the server's statement_timeout
+	 * does not run while a COMMIT waits for replicas, which is what takes longest.
 	 */
 	WRITE_TRIP_MS = 5000,
 	WRITE_LOCK_MS = 2000,
@@ -61,10 +62,13 @@ int pg_script(struct pg_connection *connection, const char *sql, PGresult **out)
 }
 
 /*
- * Locks are not kept by the dead: the server looks whether we are still there, for it may be a power cut that nobody told it of.
+ * Locks are not kept by the dead: the server looks whether we are still there, for it may be a
+ * power cut that nobody told it of.
  *
- * The writer finds every row by its key. A plan is made once and kept, perhaps while a table is still empty, where reading all of it looks cheapest; so it
- * is never allowed to. The price that the planner then puts on the tables of one row would have each statement compiled (jit), at 20 ms and more.
+ * The writer finds every row by its key. A plan is made once and kept, perhaps while a table is
+ * still empty, where reading all of it looks cheapest; so it is never allowed to. The price that
+ * the planner then puts on the tables of one row would have each statement compiled (jit), at 20 ms
+ * and more.
  */
 static int begin_session(struct pg_connection *connection, bool read_only)
 {
@@ -104,7 +108,10 @@ static bool url_is_readable(const char *url)
 
 enum { PLACES = 9 };
 
-/* What stands before dbname can be said otherwise by the URL, what stands behind it cannot. A dead host is found out within some seconds. */
+/*
+ * What stands before dbname can be said otherwise by the URL, what stands behind it cannot. A dead
+ * host is found out within some seconds.
+ */
 static const char *const place_names[PLACES + 1] = {
 	"connect_timeout",      "tcp_user_timeout",          "keepalives_idle", "keepalives_interval", "keepalives_count",
 	"target_session_attrs", "fallback_application_name", "dbname",          "client_encoding",     NULL};
@@ -134,8 +141,9 @@ int pg_open(struct pg_connection *connection, const char *url, bool read_only)
 }
 
 /*
- * The code of what the server said to a connection that failed ("connection to server at ... failed: FATAL:  28P01: password ..."): libpq tells it in the
- * text alone, and only where that is to be verbose.
+ * The code of what the server said to a connection that failed ("connection to server at ...
+ * failed: FATAL:  28P01: password ..."): libpq tells it in the text alone, and only where that is
+ * to be verbose.
  */
 static bool is_refusal(const char *message)
 {
@@ -244,8 +252,8 @@ void pg_add(struct pg_connection *connection, const char *sql, const struct pg_p
 }
 
 /*
- * One statement's result and the mark behind it. 0 (with *result), enum pg_end or negative; PG_ABORTED where one before it failed. *lost: nothing more
- * will come.
+ * One statement's result and the mark behind it. 0 (with *result), enum pg_end or negative;
+ * PG_ABORTED where one before it failed. *lost: nothing more will come.
  */
 enum { PG_ABORTED = 100 };
 

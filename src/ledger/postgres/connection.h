@@ -1,9 +1,11 @@
 /*
- * One connection to PostgreSQL: the edge where libpq's ways become ours. Private to the adapter. A connection belongs to whoever holds the lock around it
- * (the writer's, or the reader pool's checkout).
+ * One connection to PostgreSQL: the edge where libpq's ways become ours. Private to the adapter. A
+ * connection belongs to whoever holds the lock around it (the writer's, or the reader pool's
+ * checkout).
  *
- * Statements travel in trips: what is added goes out together and is answered together (libpq's pipeline mode), and behind a statement that fails
- * nothing of the trip is done. Values travel in binary. Nothing here waits without bound: a trip has its time, and when that is up the connection
+ * Statements travel in trips: what is added goes out together and is answered together (libpq's
+ * pipeline mode), and behind a statement that fails nothing of the trip is done. Values travel in
+ * binary. Nothing here waits without bound: a trip has its time, and when that is up the connection
  * is closed.
  */
 #pragma once
@@ -18,7 +20,9 @@
 
 enum { PG_STATEMENTS_MAX = 96, PG_TRIP_MAX = 16, PG_PARAMS_MAX = 16 };
 
-/* What a trip comes to besides 0; negative is an error, after which the connection may be closed. */
+/*
+ * What a trip comes to besides 0; negative is an error, after which the connection may be closed.
+ */
 enum pg_end {
 	PG_CONSTRAINT = 1, /* a constraint, or a value that the server does not take */
 	PG_RETRY = 2,      /* a deadlock or a serialization failure: the same again may work */
@@ -41,9 +45,15 @@ struct pg_connection {
 /* 0 or negative (logged); a failed open leaves it closed. */
 int pg_open(struct pg_connection *connection, const char *url, bool read_only) MUST_CHECK;
 void pg_close(struct pg_connection *connection); /* may be repeated */
-/* After an open that failed: whether the server is there and does not take us (user, password, database), which no waiting mends. Asks it once more. */
+/*
+ * After an open that failed: whether the server is there and does not take us (user, password,
+ * database), which no waiting mends. Asks it once more.
+ */
 bool pg_is_refused(const char *url);
-/* Statements separated by semicolons, outside of any trip. The last one's result in text, to be cleared; `result` may be NULL. 0 or negative. */
+/*
+ * Statements separated by semicolons, outside of any trip. The last one's result in text, to be
+ * cleared; `result` may be NULL. 0 or negative.
+ */
 int pg_script(struct pg_connection *connection, const char *sql, PGresult **result) MUST_CHECK;
 
 /* --- Parameters --- */
@@ -61,7 +71,10 @@ void pg_put_text(struct pg_params *params, struct slice text); /* an empty text 
 void pg_put_text_or_null(struct pg_params *params, struct slice text);
 void pg_put_uuid(struct pg_params *params, const struct uuid *id); /* NULL: null */
 
-/* A column of values that goes as one parameter: int8[], text[] or uuid[]. Behind its header each value has its size before it, as the server wants it. */
+/*
+ * A column of values that goes as one parameter: int8[], text[] or uuid[]. Behind its header each
+ * value has its size before it, as the server wants it.
+ */
 enum { PG_ARRAY_HEADER = 20 };
 enum pg_kind { PG_INT, PG_TEXT, PG_UUID };
 struct pg_array {
@@ -85,8 +98,9 @@ void pg_put_array(struct pg_params *params, struct pg_array *array);
 /* `sql` must be a string constant; `params` is needed during the call only; NULL: none. */
 void pg_add(struct pg_connection *connection, const char *sql, const struct pg_params *params);
 /*
- * Sends what was added and waits for all of it. results: as many as were added, to be cleared by pg_clear(), set only when 0 is returned; may be NULL.
- * 0, enum pg_end, or negative. After a positive end a transaction that was begun is still to be rolled back.
+ * Sends what was added and waits for all of it. results: as many as were added, to be cleared by
+ * pg_clear(), set only when 0 is returned; may be NULL. 0, enum pg_end, or negative. After a
+ * positive end a transaction that was begun is still to be rolled back.
  */
 int pg_run(struct pg_connection *connection, PGresult **results) MUST_CHECK;
 void pg_clear(PGresult **results, size_t count);

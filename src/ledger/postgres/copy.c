@@ -1,6 +1,8 @@
 /*
- * New orders by COPY, for many at once. The columns of a batch are arrays in the protocol's binary form, and an element of an array has the form of a field of
- * COPY's binary rows (length, value), so a row is a field from each; only integers are narrowed to their column's type, which COPY does not do.
+ * New orders by COPY, for many at once. The columns of a batch are arrays in the protocol's binary
+ * form, and an element of an array has the form of a field of COPY's binary rows (length, value),
+ * so a row is a field from each; only integers are narrowed to their column's type, which COPY does
+ * not do.
  */
 #include "ledger/postgres/rows.h"
 

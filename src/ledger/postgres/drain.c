@@ -1,12 +1,15 @@
 /*
- * The drain's side of the ledger: a batch of the journal and the positions behind it in one transaction (rule 6).
+ * The drain's side of the ledger: a batch of the journal and the positions behind it in one
+ * transaction (rule 6).
  *
- * A position moves only from where the drain found it. Of two drains that both believe to have a partition (a group that shares it out anew, a process
- * that slept), the second finds the row moved and nothing of its batch stays, so each record counts once, whoever reads it how often. The first statement
- * moves the positions, so the row is locked before anything is read: the barrier that events are judged by can only be raised by a batch of the same partition.
+ * A position moves only from where the drain found it. Of two drains that both believe to have a
+ * partition (a group that shares it out anew, a process that slept), the second finds the row moved
+ * and nothing of its batch stays, so each record counts once, whoever reads it how often. The first
+ * statement moves the positions, so the row is locked before anything is read: the barrier that
+ * events are judged by can only be raised by a batch of the same partition.
  *
- * Positions are read on the writer's session. A commit whose answer was lost is settled before that session is there (session.c), so what is read is
- * final, and durable.
+ * Positions are read on the writer's session. A commit whose answer was lost is settled before that
+ * session is there (session.c), so what is read is final, and durable.
  */
 #include <stdio.h>
 #include "base/failpoint.h"
@@ -54,7 +57,10 @@ int pg_drain_add_dead_letters(const struct pg_events *events)
 	return dead_letters_of_drain(events->drain, add_dead_letter, &rows);
 }
 
-/* Breaks rule 6 on purpose: the positions move in a transaction of their own, and then the rows are written. */
+/*
+ * Breaks rule 6 on purpose: the positions move in a transaction of their own, and then the rows are
+ * written.
+ */
 static int write_apart(const struct pg_events *events)
 {
 	struct ledger_drain positions = {.progress = events->drain->progress, .progress_count = events->drain->progress_count};

@@ -1,11 +1,14 @@
 /*
- * The election: of all who share a ledger, one cares for its sales. An advisory lock has it, on a session of its own: the writer's may be busy for
- * seconds, and who is elected must find out soon that its session has gone, for then another is elected.
+ * The election: of all who share a ledger, one cares for its sales. An advisory lock has it, on a
+ * session of its own: the writer's may be busy for seconds, and who is elected must find out soon
+ * that its session has gone, for then another is elected.
  *
- * Who is silent is not elected for long: a process that is stopped, or sleeps with its machine, would keep the lock and do nothing. So the server ends this
- * session after some seconds in which it was not asked (PostgreSQL 14; before, only that of a machine that is gone).
+ * Who is silent is not elected for long: a process that is stopped, or sleeps with its machine,
+ * would keep the lock and do nothing. So the server ends this session after some seconds in which
+ * it was not asked (PostgreSQL 14; before, only that of a machine that is gone).
  *
- * It only saves work. What the elected one does is guarded by itself: an epoch that is raised twice is raised twice, and a sale moves once.
+ * It only saves work. What the elected one does is guarded by itself: an epoch that is raised twice
+ * is raised twice, and a sale moves once.
  */
 #include "base/log.h"
 #include "ledger/postgres/postgres_ledger.h"
@@ -58,7 +61,9 @@ static int ask(struct pg_elector *elector, bool candidate)
 	PGresult *result;
 	int end, taken;
 
-	/* Taking it again would count it twice; that the session answers says that it still has it. */
+	/*
+	 * Taking it again would count it twice; that the session answers says that it still has it.
+	 */
 	if (elector->elected || !candidate) {
 		end = pg_do(&elector->connection, elector->elected && !candidate ? unlock : "SELECT 1", NULL);
 		return end == 0 ? candidate : end < 0 ? end : error_origin(-EIO);
@@ -82,7 +87,10 @@ static int elect(struct postgres_ledger *ledger, bool candidate)
 		set_elected(elector, false);
 		return -EBUSY;
 	}
-	/* A session that has gone in silence is found out by the first question; the second is a fresh one's. */
+	/*
+	 * A session that has gone in silence is found out by the first question; the second is a
+	 * fresh one's.
+	 */
 	for (int tries = 0; tries < 2; tries++) {
 		end = connect_elector(ledger);
 		if (end == 0)
@@ -115,7 +123,10 @@ int postgres_elect(struct ledger *base, bool candidate)
 	lock_take(&ledger->elector.lock);
 	result = elect(ledger, candidate);
 	lock_release(&ledger->elector.lock);
-	/* Where the journal is elsewhere nothing may be written for long: this is then how its health is found out, both ways. */
+	/*
+	 * Where the journal is elsewhere nothing may be written for long: this is then how its
+	 * health is found out, both ways.
+	 */
 	if (result < 0 && result != -EBUSY)
 		return pg_writer_failed(ledger, result);
 	if (result >= 0)

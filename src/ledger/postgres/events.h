@@ -12,7 +12,10 @@ struct pg_events {
 
 /* --- apply.c --- */
 
-/* Under the writer's lock: all of it in one transaction. 0: committed; PG_MOVED: nothing is there, another drain was faster; or negative. */
+/*
+ * Under the writer's lock: all of it in one transaction. 0: committed; PG_MOVED: nothing is there,
+ * another drain was faster; or negative.
+ */
 int pg_events_write(const struct pg_events *events) MUST_CHECK;
 
 /* --- drain.c --- */

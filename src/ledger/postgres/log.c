@@ -1,6 +1,7 @@
 /*
- * The operator log: who did what. Append only (triggers refuse the rest). Its hash chain is in log_chain.h; operator_log_head keeps the last row ever
- * written, which the next one follows: who writes a row locks it before anything else.
+ * The operator log: who did what. Append only (triggers refuse the rest). Its hash chain is in
+ * log_chain.h; operator_log_head keeps the last row ever written, which the next one follows: who
+ * writes a row locks it before anything else.
  */
 #include "ledger/postgres/postgres_ledger.h"
 

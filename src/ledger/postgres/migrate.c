@@ -1,12 +1,16 @@
 /*
- * Migrations: the steps that lead from an empty schema to this program's tables, each with its row in schema_migrations. A step that has been taken is
- * never changed: its hash is kept, and a ledger made by another text of the same number is refused.
+ * Migrations: the steps that lead from an empty schema to this program's tables, each with its row
+ * in schema_migrations. A step that has been taken is never changed: its hash is kept, and a ledger
+ * made by another text of the same number is refused.
  *
- * Looking and stepping are one transaction under a lock, so that of several processes that start at once, one steps and the others find it done.
+ * Looking and stepping are one transaction under a lock, so that of several processes that start at
+ * once, one steps and the others find it done.
  *
- * Before the first step of a ledger that has some, whoever writes to it is turned out, as by another lease: gates and drains of an older schema find in
- * their next transaction that nothing of theirs may be committed any more, and say that they must be restarted. First, for a transaction that is on its way
- * has its row locked: once the rows are gone there is none, so the steps wait for no writer, and no writer waits for them with anything in its hands.
+ * Before the first step of a ledger that has some, whoever writes to it is turned out, as by
+ * another lease: gates and drains of an older schema find in their next transaction that nothing of
+ * theirs may be committed any more, and say that they must be restarted. First, for a transaction
+ * that is on its way has its row locked: once the rows are gone there is none, so the steps wait
+ * for no writer, and no writer waits for them with anything in its hands.
  */
 #include <stdlib.h>
 #include "base/clock.h"

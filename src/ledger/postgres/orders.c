@@ -1,7 +1,8 @@
 /*
- * Reading orders: one by its id, which ends in its sale's number, or many in the order of their ids. Within a sale that is the order of the key: nothing
- * is sorted, and a page begins where the one before it ended. A page of all sales takes the first of each and sorts those. A filter looks at
- * every order behind `after`; that is the price of having no second index to write.
+ * Reading orders: one by its id, which ends in its sale's number, or many in the order of their
+ * ids. Within a sale that is the order of the key: nothing is sorted, and a page begins where the
+ * one before it ended. A page of all sales takes the first of each and sorts those. A filter looks
+ * at every order behind `after`; that is the price of having no second index to write.
  */
 #include "ledger/postgres/postgres_ledger.h"
 
@@ -14,7 +15,10 @@
 	" LEFT JOIN sales ON sales.number = orders.sale LEFT JOIN items ON items.number = lots.item"
 
 static const char select_order[] = "SELECT " ORDER_COLUMNS " FROM orders" ORDER_TABLES " WHERE orders.sale = $2 AND orders.id = $1";
-/* The page first, its names after: whatever the planner thinks of the tables' sizes, it does not join what it will not give. */
+/*
+ * The page first, its names after: whatever the planner thinks of the tables' sizes, it does not
+ * join what it will not give.
+ */
 static const char select_orders[] =
 	"SELECT " ORDER_COLUMNS " FROM (SELECT one.* FROM sales AS every CROSS JOIN LATERAL"
 	" (SELECT * FROM orders WHERE sale = every.number AND id > $1 AND ($3 = 0 OR state = $3) AND ($4 = '' OR buyer = $4)"

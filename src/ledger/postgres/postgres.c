@@ -1,4 +1,7 @@
-/* Opening and closing the PostgreSQL ledger, and the table of its calls. The design is told in session.c, writer.c and apply.c. */
+/*
+ * Opening and closing the PostgreSQL ledger, and the table of its calls. The design is told in
+ * session.c, writer.c and apply.c.
+ */
 #include "ledger/postgres/postgres.h"
 
 #include <stdlib.h>

@@ -1,4 +1,6 @@
-/* The PostgreSQL ledger itself, and what the files of the adapter share. Nobody else includes this. */
+/*
+ * The PostgreSQL ledger itself, and what the files of the adapter share. Nobody else includes this.
+ */
 #pragma once
 
 #include <stdatomic.h>
@@ -66,17 +68,23 @@ static inline struct postgres_ledger *postgres_ledger_of(struct ledger *ledger)
 
 /* --- session.c: the writer's session and its lease --- */
 
-/* Connects, takes the lease for the first time, alone or shared, and migrates. 0, LEDGER_LEASE_HELD, LEDGER_TOO_NEW, or negative. */
+/*
+ * Connects, takes the lease for the first time, alone or shared, and migrates. 0,
+ * LEDGER_LEASE_HELD, LEDGER_TOO_NEW, or negative.
+ */
 int pg_session_begin(struct postgres_ledger *ledger) MUST_CHECK;
 /*
- * Connects again and takes the lease back, if nobody else has had it. Then found_number is what had been committed, and a commit of our own has made
- * sure of it. 0 or negative.
+ * Connects again and takes the lease back, if nobody else has had it. Then found_number is what had
+ * been committed, and a commit of our own has made sure of it. 0 or negative.
  */
 int pg_session_resume(struct postgres_ledger *ledger) MUST_CHECK;
 
 /* Gives the lease up. */
 void pg_session_end(struct postgres_ledger *ledger);
-/* The statement that each transaction begins with: of the lease, or our row of `writers`, and the next number. A string constant. */
+/*
+ * The statement that each transaction begins with: of the lease, or our row of `writers`, and the
+ * next number. A string constant.
+ */
 const char *pg_take_number_sql(const struct postgres_ledger *ledger);
 
 /* --- writer.c --- */
@@ -92,20 +100,30 @@ void pg_writer_unlock(struct postgres_ledger *ledger);
 int pg_writer_ready(struct postgres_ledger *ledger) MUST_CHECK;
 /* Adds what every transaction begins with. */
 void pg_add_begin(struct postgres_ledger *ledger);
-/* Runs a trip of the running transaction. Besides pg_run(): PG_FENCED is settled here (-EBUSY), and what failed is rolled back. */
+/*
+ * Runs a trip of the running transaction. Besides pg_run(): PG_FENCED is settled here (-EBUSY), and
+ * what failed is rolled back.
+ */
 int pg_transaction_run(struct postgres_ledger *ledger, PGresult **results) MUST_CHECK;
 /* What pg_transaction_run() does after its trip, for one that was run otherwise. */
 int pg_transaction_settle(struct postgres_ledger *ledger, int end) MUST_CHECK;
 /*
- * Adds COMMIT, and runs the trip. 0: it is committed. Positive: enum pg_end, rolled back. Negative: it is not there, or -EINPROGRESS where nobody can say.
+ * Adds COMMIT, and runs the trip. 0: it is committed. Positive: enum pg_end, rolled back. Negative:
+ * it is not there, or -EINPROGRESS where nobody can say.
  */
 int pg_transaction_commit(struct postgres_ledger *ledger) MUST_CHECK;
 /* Nothing of the transaction stays. Returns `result`, or what rolling back failed with. */
 int pg_transaction_abandon(struct postgres_ledger *ledger, int result) MUST_CHECK;
-/* What a failure of a transaction that is certainly not there comes to for the ledger's health. Returns `code`. */
+/*
+ * What a failure of a transaction that is certainly not there comes to for the ledger's health.
+ * Returns `code`.
+ */
 int pg_writer_failed(struct postgres_ledger *ledger, int code);
 
-/* The end of a trip as an outcome of the port: `on_constraint` for a constraint; what must not be is negative. */
+/*
+ * The end of a trip as an outcome of the port: `on_constraint` for a constraint; what must not be
+ * is negative.
+ */
 int pg_outcome(int end, int on_constraint) MUST_CHECK;
 
 enum { PG_TRIES_MAX = 5 }; /* of one transaction that a deadlock has ended */
@@ -117,7 +135,8 @@ enum { PG_TRIES_MAX = 5 }; /* of one transaction that a deadlock has ended */
  *         pg_work_end(&work, result);
  *     return work.result;
  *
- * It goes round again where the server has ended the transaction for a deadlock: nothing of it is there.
+ * It goes round again where the server has ended the transaction for a deadlock: nothing of it is
+ * there.
  */
 struct pg_work {
 	struct transaction transaction; /* first; for work that is one (transaction.c) */
@@ -130,7 +149,10 @@ struct pg_work {
 	bool over;
 };
 bool pg_work_begin(struct pg_work *work); /* false: see work.result */
-/* result 0: commits; anything else, an outcome or negative: nothing stays. work.result: it, or what committing failed with. */
+/*
+ * result 0: commits; anything else, an outcome or negative: nothing stays. work.result: it, or what
+ * committing failed with.
+ */
 void pg_work_end(struct pg_work *work, int result);
 
 /* --- unequal_lots.c --- */
@@ -173,7 +195,10 @@ void pg_readers_init(struct postgres_ledger *ledger);
 int pg_reader_begin(struct postgres_ledger *ledger, struct pg_reader **reader) MUST_CHECK;
 /* Gives it back; returns `result`, a positive pg_end as -EIO. */
 int pg_reader_end(struct postgres_ledger *ledger, struct pg_reader *reader, int result) MUST_CHECK;
-/* One statement on a reader: 0 with *result, to be cleared, or negative. Where the connection turns out to be dead, once more on a fresh one. */
+/*
+ * One statement on a reader: 0 with *result, to be cleared, or negative. Where the connection turns
+ * out to be dead, once more on a fresh one.
+ */
 int pg_read(struct postgres_ledger *ledger, const char *sql, const struct pg_params *params, PGresult **result) MUST_CHECK;
 /* Several at one moment. */
 int pg_read_snapshot(struct postgres_ledger *ledger, const char *const *sql, const struct pg_params *params, size_t count,
@@ -188,10 +213,16 @@ int pg_schema_check(struct pg_connection *connection) MUST_CHECK;
 
 /* --- Rows of a sale, for a snapshot; by file --- */
 
-/* sales_read.c: number $1, and its lots; read by pg_sale_read(). NULL where there is none (*end: 0) or it cannot be read (negative). */
+/*
+ * sales_read.c: number $1, and its lots; read by pg_sale_read(). NULL where there is none (*end: 0)
+ * or it cannot be read (negative).
+ */
 extern const char *const pg_sale_by_number[2];
 struct sale *pg_sale_read(PGresult *const results[static 2], int *end);
-/* orders.c: of sale $1, behind the id $2, at most $3; read by pg_order_read(), which leaves out the names of sale and item. */
+/*
+ * orders.c: of sale $1, behind the id $2, at most $3; read by pg_order_read(), which leaves out the
+ * names of sale and item.
+ */
 extern const char pg_orders_of_sale[];
 void pg_order_read(const PGresult *result, int row, struct ledger_order *order);
 

@@ -66,7 +66,10 @@ int pg_read_snapshot(struct postgres_ledger *ledger, const char *const *sql, con
 	int result = -ENOTCONN;
 
 	ASSERT(count + 2 <= PG_TRIP_MAX);
-	/* A connection may have died while it lay idle: as often as there may be such, and once on a fresh one. */
+	/*
+	 * A connection may have died while it lay idle: as often as there may be such, and once on
+	 * a fresh one.
+	 */
 	for (int tries = 0; tries <= LEDGER_READERS_MAX && result == -ENOTCONN; tries++) {
 		result = pg_reader_begin(ledger, &reader);
 		if (result < 0)

@@ -1,6 +1,7 @@
 /*
- * What is written beside a change. Movements: every change of stock with its cause, append only; the sum of a lot's or an item's movements
- * is its balance. Operators' requests that had a key: what was done once is not done again.
+ * What is written beside a change. Movements: every change of stock with its cause, append only;
+ * the sum of a lot's or an item's movements is its balance. Operators' requests that had a key:
+ * what was done once is not done again.
  */
 #include "base/failpoint.h"
 #include "ledger/postgres/postgres_ledger.h"

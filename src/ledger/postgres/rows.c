@@ -1,4 +1,7 @@
-/* What a batch needs to know, read; and what it has come to, written: SQL and the order of its statements. What they are for is told in apply.c. */
+/*
+ * What a batch needs to know, read; and what it has come to, written: SQL and the order of its
+ * statements. What they are for is told in apply.c.
+ */
 #include "ledger/postgres/rows.h"
 
 /* So many new orders that COPY is faster, its trips included. */

@@ -1,4 +1,7 @@
-/* The rows of sales in a transaction (ledger/transaction.h). Reading whole sales is in sales_read.c. */
+/*
+ * The rows of sales in a transaction (ledger/transaction.h). Reading whole sales is in
+ * sales_read.c.
+ */
 #include "ledger/postgres/postgres_ledger.h"
 
 static void put_terms(struct pg_params *params, const struct sale *sale)
@@ -131,7 +134,10 @@ static int touch(struct transaction *transaction, uint32_t sale)
 			  -EIO);
 }
 
-/* The server's function takes the number of the change itself, behind those who hold the epoch; what comes after is part of that change. */
+/*
+ * The server's function takes the number of the change itself, behind those who hold the epoch;
+ * what comes after is part of that change.
+ */
 static int raise_epoch(struct transaction *transaction, uint32_t sale, uint32_t above, uint32_t *epoch)
 {
 	struct pg_work *work = pg_work_of(transaction);

@@ -1,4 +1,7 @@
-/* Reading sales with their lots: two statements of one moment, the sales' rows and all their lots' rows, in the same order. */
+/*
+ * Reading sales with their lots: two statements of one moment, the sales' rows and all their lots'
+ * rows, in the same order.
+ */
 #include <stdlib.h>
 #include "ledger/postgres/postgres_ledger.h"
 

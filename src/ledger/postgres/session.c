@@ -1,34 +1,43 @@
 /*
  * The writer's session and the lease.
  *
- * The problem. With the stock in memory only one process may sell from a ledger. A lock on a server is held by a session, and a session can end
- * without its client knowing (a cable, a failover, pg_terminate_backend), or go on without its client (the other end of the same cable): a commit
+ * The problem. With the stock in memory only one process may sell from a ledger. A lock on a server
+ * is held by a session, and a session can end without its client knowing (a cable, a failover,
+ * pg_terminate_backend), or go on without its client (the other end of the same cable): a commit
  * that we gave up may still be made by a server process that has not heard of it.
  *
  * The model, in two halves:
  *
- *   An advisory lock keeps others out while we live. It is taken by the session that writes, so who has the lock on a new session knows that no session that
- *       had it before is left: whatever that one was doing is done or undone, and the number in `commits` is final. If it is our own old session that
- *       still has it, it is ended (pg_terminate_backend).
- *   A number keeps us out once another has come in. Each process that opens the ledger raises commits.lease, and every transaction begins with
- *       take_commit(), which holds our number against it under the row's lock. A process that slept through everything, whose session a
- *       pooler has swapped, or whose lock a person has taken away, commits nothing. Who comes back to find another number has lost the lease for
- *       good, even if nobody has it now: another has sold in between, and our stock does not know what.
+ *   An advisory lock keeps others out while we live. It is taken by the session that writes, so who
+ *       has the lock on a new session knows that no session that had it before is left: whatever
+ *       that one was doing is done or undone, and the number in `commits` is final. If it is our
+ *       own old session that still has it, it is ended (pg_terminate_backend).
+ *   A number keeps us out once another has come in. Each process that opens the ledger raises
+ *       commits.lease, and every transaction begins with take_commit(), which holds our number
+ *       against it under the row's lock. A process that slept through everything, whose session a
+ *       pooler has swapped, or whose lock a person has taken away, commits nothing. Who comes back
+ *       to find another number has lost the lease for good, even if nobody has it now: another has
+ *       sold in between, and our stock does not know what.
  *
  * A shared lease (LEDGER_OPEN_SHARED) is the same in both halves, but for a number for each:
  *
- *   The advisory lock is taken shared, so those who share keep out who wants it alone, and the reverse. It does not prove that our own old session has ended:
- *       a second lock does, one that only we take.
- *   Each has a row of its own in `writers` with the number that its transactions raise: one row for all would make them wait for each other's
- *       commits. Who opens alone deletes the rows and raises commits.lease; who opens shared raises it over one who was alone. So either commits nothing once
- *       the other has come in, and finds out for good when it connects again. Among those who share, the lease's number stays.
+ *   The advisory lock is taken shared, so those who share keep out who wants it alone, and the
+ *       reverse. It does not prove that our own old session has ended: a second lock does, one that
+ *       only we take.
+ *   Each has a row of its own in `writers` with the number that its transactions raise: one row for
+ *       all would make them wait for each other's commits. Who opens alone deletes the rows and
+ *       raises commits.lease; who opens shared raises it over one who was alone. So either commits
+ *       nothing once the other has come in, and finds out for good when it connects again. Among
+ *       those who share, the lease's number stays.
  *
- * What is seen on a new session may be on the server's own disk alone: a commit that was waiting for a replica when its session ended. So nothing is
- * told from it before a small commit of our own has come through behind it, replicas and all. (With a shared lease that goes for what others have
+ * What is seen on a new session may be on the server's own disk alone: a commit that was waiting
+ * for a replica when its session ended. So nothing is told from it before a small commit of our own
+ * has come through behind it, replicas and all. (With a shared lease that goes for what others have
  * committed, too, at any time: apply.c.)
  *
- * Turned down: looking into pg_locks in every transaction (it locks the server's whole lock table to look); a lease with a term (a clock to agree
- * on, and a sale that stops when it is not renewed).
+ * Turned down: looking into pg_locks in every transaction (it locks the server's whole lock table
+ * to look); a lease with a term (a clock to agree on, and a sale that stops when it is not
+ * renewed).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,7 +45,10 @@
 #include "base/log.h"
 #include "ledger/postgres/postgres_ledger.h"
 
-/* The advisory locks' keys: "penstock" in ASCII; and of each writer who shares, a pair: "penw" and its row in `writers` (join_writers() takes it first). */
+/*
+ * The advisory locks' keys: "penstock" in ASCII; and of each writer who shares, a pair: "penw" and
+ * its row in `writers` (join_writers() takes it first).
+ */
 #define LEASE_KEY "8099000947049456491"
 #define WRITER_CLASS "1885695607"
 
@@ -92,13 +104,19 @@ static int lock_lease(struct pg_connection *connection, bool shared)
 	PQclear(result);
 	if (taken)
 		return 0;
-	/* A process that was killed a moment ago: the server sees it soon. Under the session's lock_timeout. */
+	/*
+	 * A process that was killed a moment ago: the server sees it soon. Under the session's
+	 * lock_timeout.
+	 */
 	end = pg_script(connection,
 			shared ? "SELECT pg_advisory_lock_shared(" LEASE_KEY ")" : "SELECT pg_advisory_lock(" LEASE_KEY ")", NULL);
 	return end == -EBUSY ? LEDGER_LEASE_HELD : end;
 }
 
-/* Our old session may still be there: on the other side of a dead connection, or in the middle of its last statement. */
+/*
+ * Our old session may still be there: on the other side of a dead connection, or in the middle of
+ * its last statement.
+ */
 static int end_old_session(struct pg_writer *writer, int64_t session, int64_t since)
 {
 	char sql[256];
@@ -172,7 +190,10 @@ static int take_lease(struct postgres_ledger *ledger)
 	return 0;
 }
 
-/* Waits until no older session of ours is left, where the lease's own lock does not say so. 0 or negative. */
+/*
+ * Waits until no older session of ours is left, where the lease's own lock does not say so. 0 or
+ * negative.
+ */
 static int lock_own(struct postgres_ledger *ledger)
 {
 	char sql[128];
@@ -183,7 +204,9 @@ static int lock_own(struct postgres_ledger *ledger)
 	return pg_script(&ledger->writer.connection, sql, NULL);
 }
 
-/* Our row has been swept out while we had no session: what the last commit came to, nobody knows. */
+/*
+ * Our row has been swept out while we had no session: what the last commit came to, nobody knows.
+ */
 static int join_again(struct postgres_ledger *ledger)
 {
 	struct pg_writer *writer = &ledger->writer;
@@ -266,7 +289,10 @@ int pg_session_resume(struct postgres_ledger *ledger)
 		end = take_lease_back(ledger);
 	if (end < 0) {
 		pg_close(&writer->connection);
-		/* If the next try needs to end it, the old session is still the one that we had the lease on. */
+		/*
+		 * If the next try needs to end it, the old session is still the one that we had the
+		 * lease on.
+		 */
 		writer->session = session;
 		writer->since = since;
 	}

@@ -1,4 +1,7 @@
-/* Everything of one sale at one moment: one transaction in REPEATABLE READ, whose snapshot is taken by its first statement. */
+/*
+ * Everything of one sale at one moment: one transaction in REPEATABLE READ, whose snapshot is taken
+ * by its first statement.
+ */
 #include <stdlib.h>
 #include "ledger/postgres/postgres_ledger.h"
 
@@ -132,7 +135,10 @@ int postgres_sale_snapshot(struct ledger *base, uint32_t sale, struct ledger_sna
 	int ended, end = -ENOTCONN;
 
 	*snapshot = (struct ledger_snapshot){0};
-	/* A connection may have died while it lay idle: as often as there may be such, and once on a fresh one. */
+	/*
+	 * A connection may have died while it lay idle: as often as there may be such, and once on
+	 * a fresh one.
+	 */
 	for (int tries = 0; tries <= LEDGER_READERS_MAX && end == -ENOTCONN; tries++) {
 		ledger_snapshot_deinit(snapshot);
 		end = pg_reader_begin(ledger, &reader);

@@ -1,4 +1,7 @@
-/* Values on their way to the server and back, in the binary forms of its types (big-endian; docs of PostgreSQL, "Frontend/Backend Protocol"). */
+/*
+ * Values on their way to the server and back, in the binary forms of its types (big-endian; docs of
+ * PostgreSQL, "Frontend/Backend Protocol").
+ */
 #include <stdlib.h>
 #include "ledger/postgres/connection.h"
 

@@ -1,22 +1,28 @@
 /*
  * The writer: one session, one transaction at a time, and the truth about each commit.
  *
- * A COMMIT whose answer did not come may have happened. Every transaction raises the one number in `commits`, or in our row of `writers` where the lease
- * is shared; when the answer is lost, the lease is taken on a new session (which proves that the old one has ended, see session.c) and the number is read: the new number is there, or the
- * transaction is not and never will be. Where there is no new session to be had, nobody can say (-EINPROGRESS); who drives the same events again
+ * A COMMIT whose answer did not come may have happened. Every transaction raises the one number in
+ * `commits`, or in our row of `writers` where the lease is shared; when the answer is lost, the
+ * lease is taken on a new session (which proves that the old one has ended, see session.c) and the
+ * number is read: the new number is there, or the transaction is not and never will be. Where there
+ * is no new session to be had, nobody can say (-EINPROGRESS); who drives the same events again
  * finds their rows, or that there are none.
  *
- * What fails before COMMIT was sent has no doubt: nothing was committed. A connection that died while nobody looked (the server was restarted)
- * shows so; one new connection is tried at once, and after that with growing pauses: a call never waits out a server that is away.
+ * What fails before COMMIT was sent has no doubt: nothing was committed. A connection that died
+ * while nobody looked (the server was restarted) shows so; one new connection is tried at once, and
+ * after that with growing pauses: a call never waits out a server that is away.
  *
- * Several may write at a time where the lease is shared. What each locks, it locks in this order, so that deadlocks come from outside only; one that
- * comes is retried whole, PG_TRIES_MAX times:
+ * Several may write at a time where the lease is shared. What each locks, it locks in this order,
+ * so that deadlocks come from outside only; one that comes is retried whole, PG_TRIES_MAX times:
  *
- *   its own row of `writers`; positions of the journal, by partition; the end of the operator log; epochs (hold_epochs(), raise_epoch());
- *   orders, by id; the number of changes of sales (sale_changes); sales; lots, by sale and place; items.
+ *   its own row of `writers`; positions of the journal, by partition; the end of the operator log;
+ *     epochs (hold_epochs(), raise_epoch());
+ *   orders, by id; the number of changes of sales (sale_changes); sales; lots, by sale and place;
+ *     items.
  *
- * So operators' work is one at a time by the end of the log, which it needs anyway (its rows are a chain); that goes for the items too, which nobody touches
- * without it. Changes of sales are one at a time by their number: what was read of a sale behind it stays so.
+ * So operators' work is one at a time by the end of the log, which it needs anyway (its rows are a
+ * chain); that goes for the items too, which nobody touches without it. Changes of sales are one at
+ * a time by their number: what was read of a sale behind it stays so.
  */
 #include "base/failpoint.h"
 #include "base/log.h"
@@ -118,7 +124,10 @@ static int fenced(struct postgres_ledger *ledger)
 {
 	struct pg_writer *writer = &ledger->writer;
 
-	/* The number may also be ahead of ours: a commit of our own that we gave up. A new session finds out. */
+	/*
+	 * The number may also be ahead of ours: a commit of our own that we gave up. A new session
+	 * finds out.
+	 */
 	log_error("ledger", "the ledger does not take our number: is the lease another's?", LOG_INT("lease", writer->lease));
 	pg_close(&writer->connection);
 	return -EBUSY;
@@ -145,7 +154,10 @@ int pg_transaction_abandon(struct postgres_ledger *ledger, int result)
 	return result < 0 && result != -EDEADLK ? pg_writer_failed(ledger, result) : result;
 }
 
-/* The answer to a COMMIT that would have made `number` did not come. 0 where it happened, `code` where not, -EINPROGRESS. */
+/*
+ * The answer to a COMMIT that would have made `number` did not come. 0 where it happened, `code`
+ * where not, -EINPROGRESS.
+ */
 static int resolve(struct postgres_ledger *ledger, int64_t number, int code)
 {
 	struct pg_writer *writer = &ledger->writer;
@@ -194,7 +206,10 @@ int pg_transaction_commit(struct postgres_ledger *ledger)
 	return 0;
 }
 
-/* What every transaction begins with, and what this kind of work needs to be locked first. 0, enum pg_end, or negative. */
+/*
+ * What every transaction begins with, and what this kind of work needs to be locked first. 0, enum
+ * pg_end, or negative.
+ */
 static int begin_work(struct pg_work *work)
 {
 	PGresult *results[PG_TRIP_MAX];
@@ -280,7 +295,10 @@ int postgres_recover(struct ledger *base)
 
 	if (work.ledger->read_only || atomic_load(&work.ledger->health) == 0)
 		return 0;
-	/* An empty transaction still writes its number: it proves that the server takes a commit again. */
+	/*
+	 * An empty transaction still writes its number: it proves that the server takes a commit
+	 * again.
+	 */
 	while (pg_work_begin(&work))
 		pg_work_end(&work, 0);
 	return work.result;

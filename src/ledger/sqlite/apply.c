@@ -1,16 +1,20 @@
 /*
- * Applying events: the hot path of the whole program. One transaction a batch; an order that is granted is two rows in two trees
- * (orders, movements), and what the batch does to a lot is added up here and written once.
+ * Applying events: the hot path of the whole program. One transaction a batch; an order that is
+ * granted is two rows in two trees (orders, movements), and what the batch does to a lot is added
+ * up here and written once.
  *
- * What becomes of an event is event_judge()'s to say. Behind it lie the tables' own constraints, the last line. A row that breaks one is left out by
- * itself. A lot whose sum breaks one says only that some event of the batch is bad: the batch is rolled back and applied in halves, each in a
- * savepoint, down to the one. This never happens in a program that works, so it may cost what it likes, and the common path has no savepoint.
+ * What becomes of an event is event_judge()'s to say. Behind it lie the tables' own constraints,
+ * the last line. A row that breaks one is left out by itself. A lot whose sum breaks one says only
+ * that some event of the batch is bad: the batch is rolled back and applied in halves, each in a
+ * savepoint, down to the one. This never happens in a program that works, so it may cost what it
+ * likes, and the common path has no savepoint.
  *
- * When the transaction fails, the caller must still be told the truth about each event: one that was driven again may be there from before. So
- * after a failure each is looked up (LEDGER_ALREADY, or the failure; -EINPROGRESS where the ledger cannot be read).
+ * When the transaction fails, the caller must still be told the truth about each event: one that
+ * was driven again may be there from before. So after a failure each is looked up (LEDGER_ALREADY,
+ * or the failure; -EINPROGRESS where the ledger cannot be read).
  *
- * Turned down: statements of many rows. The rows of one statement stand or fall together, which ruins the last line, and a step costs little beside the
- * inserting itself (docs/performance.md).
+ * Turned down: statements of many rows. The rows of one statement stand or fall together, which
+ * ruins the last line, and a step costs little beside the inserting itself (docs/performance.md).
  */
 #include "base/failpoint.h"
 #include "ledger/event_batch.h"
@@ -197,7 +201,8 @@ static int know_lot(struct apply *apply, uint32_t sale, uint32_t place, struct e
 }
 
 /*
- * The row is inserted without looking for one first: its absence is what the common path finds. 0, a positive outcome, or negative.
+ * The row is inserted without looking for one first: its absence is what the common path finds. 0,
+ * a positive outcome, or negative.
  */
 static int apply_reserved(struct apply *apply, const struct event *event)
 {
@@ -377,7 +382,10 @@ int sqlite_apply(struct ledger *base, struct ledger_entry *entries, size_t count
 		result = sqlite_transaction_begin(ledger);
 	if (result == 0) {
 		result = sqlite_apply_batch(&apply, entries, count);
-		/* Nothing new: no need to wait for the disk. What is there already was made durable when it came, or at opening. */
+		/*
+		 * Nothing new: no need to wait for the disk. What is there already was made durable
+		 * when it came, or at opening.
+		 */
 		if (result == 0 && !apply.wrote)
 			result = LEDGER_ALREADY;
 		result = sqlite_transaction_end(ledger, result);

@@ -12,7 +12,10 @@ struct apply {
 	const struct ledger_drain *drain; /* NULL: apply() */
 };
 
-/* In a transaction: all of it, at first in one piece. 0 or negative; LEDGER_STALE_POSITION where it is a drain's. */
+/*
+ * In a transaction: all of it, at first in one piece. 0 or negative; LEDGER_STALE_POSITION where it
+ * is a drain's.
+ */
 int sqlite_apply_batch(struct apply *apply, struct ledger_entry *entries, size_t count) MUST_CHECK;
 
 /* --- drain.c --- */

@@ -2,7 +2,10 @@
 
 #include <stdlib.h>
 
-/* An open-addressing table over (sale, lot), and the order of first touch, so that writing goes through what was touched only. */
+/*
+ * An open-addressing table over (sale, lot), and the order of first touch, so that writing goes
+ * through what was touched only.
+ */
 struct apply_scratch {
 	struct touched *slots;
 	uint32_t *order;
@@ -53,7 +56,10 @@ void sqlite_scratch_clear(struct apply_scratch *scratch, bool by_barrier)
 	scratch->by_barrier = by_barrier;
 }
 
-/* The sums that are in the tables, of all lots of the sale; over them, of a lot that the batch has changed so far, what they are with that. */
+/*
+ * The sums that are in the tables, of all lots of the sale; over them, of a lot that the batch has
+ * changed so far, what they are with that.
+ */
 static int write_barrier_sums(struct sqlite_connection *connection, uint32_t sale, const struct touched *lot)
 {
 	sqlite3_stmt *statement;

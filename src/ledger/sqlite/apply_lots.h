@@ -1,4 +1,7 @@
-/* What a batch does to each lot, added up, so that a lot's row is read once and written once a batch. Private to apply.c and drain.c. */
+/*
+ * What a batch does to each lot, added up, so that a lot's row is read once and written once a
+ * batch. Private to apply.c and drain.c.
+ */
 #pragma once
 
 #include "ledger/event_judge.h"
@@ -16,9 +19,15 @@ struct touched {
 
 /* Room for a batch of so many events. 0 or -ENOMEM. */
 int sqlite_scratch_fit(struct apply_scratch **scratch, size_t events) MUST_CHECK;
-/* Forgets what it knows. by_barrier: events of older epochs than the sale's barrier are void, not than its epoch. */
+/*
+ * Forgets what it knows. by_barrier: events of older epochs than the sale's barrier are void, not
+ * than its epoch.
+ */
 void sqlite_scratch_clear(struct apply_scratch *scratch, bool by_barrier);
-/* A barrier was met: what is known of the sale's lots is brought up to it, and their sums at it are written down. 0 or negative. */
+/*
+ * A barrier was met: what is known of the sale's lots is brought up to it, and their sums at it are
+ * written down. 0 or negative.
+ */
 int sqlite_scratch_raise(struct apply_scratch *scratch, struct sqlite_connection *connection, uint32_t sale,
 			 uint32_t barrier) MUST_CHECK;
 /* The lot, read at its first touch. 0, LEDGER_NOT_FOUND, or negative. */

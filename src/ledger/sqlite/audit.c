@@ -1,7 +1,9 @@
 /*
- * The audit: every promise recomputed from the rows, in one read transaction, so that a running writer does not blur it. It trusts no balance and
- * no constraint: what the writer keeps up to date is held against the sum of what it has written down.
- * What makes a promise broken is in audit_rules.h; here are the sums. The hash chain of the operator log is followed in the same transaction.
+ * The audit: every promise recomputed from the rows, in one read transaction, so that a running
+ * writer does not blur it. It trusts no balance and no constraint: what the writer keeps up to date
+ * is held against the sum of what it has written down. What makes a promise broken is in
+ * audit_rules.h; here are the sums. The hash chain of the operator log is followed in the same
+ * transaction.
  */
 #include "ledger/audit_rules.h"
 #include "ledger/sqlite/sqlite_ledger.h"
@@ -97,7 +99,10 @@ static void lotless_row(sqlite3_stmt *statement, struct ledger_audit *audit)
 
 /* --- P2 --- */
 
-/* Orders and their movements side by side, by id: what an order's state says, less what its movements say, must come to nothing. */
+/*
+ * Orders and their movements side by side, by id: what an order's state says, less what its
+ * movements say, must come to nothing.
+ */
 static const char books_sql[] =
 	"SELECT hex(id), sum(orders), sum(reserves), sum(held), sum(confirmed), min(sale) = max(sale) AND min(lot) = max(lot) FROM ("
 	" SELECT id, 1 AS orders, 0 AS reserves, iif(state = 1, quantity, 0) AS held, iif(state = 2, quantity, 0) AS confirmed, sale, lot"

@@ -4,16 +4,17 @@
 
 enum {
 	/*
-	 * Nobody but us writes while we hold the lease, so a lock is somebody's shell or a backup tool. Half a second rides out its short
-	 * locks and leaves most of T_ack (2 s).
+	 * Nobody but us writes while we hold the lease, so a lock is somebody's shell or a backup
+	 * tool. Half a second rides out its short locks and leaves most of T_ack (2 s).
 	 */
 	BUSY_TIMEOUT_MS = 500,
 };
 
 /*
- * page_size: SQLite's usual 4 KiB: a lone purchase dirties one page in each of five trees, and every dirtied page goes to the log whole.
- * cache_size: the writer appends to the ends of its trees and settles recent orders: 16 MiB hold the ends and some hours of orders, and are
- * taken only when used. mmap stays off: a disk error must be an error code, not a SIGBUS.
+ * page_size: SQLite's usual 4 KiB: a lone purchase dirties one page in each of five trees, and
+ * every dirtied page goes to the log whole. cache_size: the writer appends to the ends of its trees
+ * and settles recent orders: 16 MiB hold the ends and some hours of orders, and are taken only when
+ * used. mmap stays off: a disk error must be an error code, not a SIGBUS.
  */
 static const char writer_pragmas[] = "PRAGMA page_size = 4096;"
 				     "PRAGMA synchronous = FULL;"
@@ -160,7 +161,10 @@ int sqlite_connection_run(struct sqlite_connection *connection, const char *sql)
 	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
 }
 
-/* A failing bind is a wrong index: a fault of the program, but for memory, which binding borrowed data does not take. */
+/*
+ * A failing bind is a wrong index: a fault of the program, but for memory, which binding borrowed
+ * data does not take.
+ */
 void sqlite_bind_int(sqlite3_stmt *statement, int index, int64_t value)
 {
 	int code = sqlite3_bind_int64(statement, index, value);

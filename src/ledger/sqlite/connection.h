@@ -1,6 +1,7 @@
 /*
- * One connection to SQLite and its prepared statements: the edge where SQLite's codes become ours. Private to the adapter.
- * A connection belongs to whoever holds the lock around it (the writer's, or the reader pool's checkout).
+ * One connection to SQLite and its prepared statements: the edge where SQLite's codes become ours.
+ * Private to the adapter. A connection belongs to whoever holds the lock around it (the writer's,
+ * or the reader pool's checkout).
  */
 #pragma once
 
@@ -31,20 +32,31 @@ enum step {
 
 /* 0 or negative; a failed open leaves it closed. */
 int sqlite_connection_open(struct sqlite_connection *connection, const char *path, bool read_only) MUST_CHECK;
-/* `failed`: the handle is in doubt and must write nothing more, not even a checkpoint. May be repeated. */
+/*
+ * `failed`: the handle is in doubt and must write nothing more, not even a checkpoint. May be
+ * repeated.
+ */
 void sqlite_connection_close(struct sqlite_connection *connection, bool failed);
 
-/* `sql` must be a string constant; the statement stays the connection's. Reset by sqlite_step_once(), or by the caller after rows. */
+/*
+ * `sql` must be a string constant; the statement stays the connection's. Reset by
+ * sqlite_step_once(), or by the caller after rows.
+ */
 int sqlite_connection_prepare(struct sqlite_connection *connection, const char *sql, sqlite3_stmt **statement) MUST_CHECK;
 /* The one number that a constant without parameters gives. 0 or negative (no row: -EUCLEAN). */
 int sqlite_connection_read_number(struct sqlite_connection *connection, const char *sql, int64_t *number) MUST_CHECK;
-/* Runs a constant that has no parameters and gives no rows. 0 or negative (a constraint too: -EIO). */
+/*
+ * Runs a constant that has no parameters and gives no rows. 0 or negative (a constraint too: -EIO).
+ */
 int sqlite_connection_run(struct sqlite_connection *connection, const char *sql) MUST_CHECK;
 
 /* An extended SQLite code as a negative errno; logged once a second at most. */
 int sqlite_connection_error(struct sqlite_connection *connection, int code) MUST_CHECK;
 
-/* Parameters count from 1. Texts and ids are borrowed until the statement is reset. An empty text is '', not NULL. */
+/*
+ * Parameters count from 1. Texts and ids are borrowed until the statement is reset. An empty text
+ * is '', not NULL.
+ */
 void sqlite_bind_int(sqlite3_stmt *statement, int index, int64_t value);
 void sqlite_bind_text(sqlite3_stmt *statement, int index, struct slice text);
 void sqlite_bind_uuid(sqlite3_stmt *statement, int index, const struct uuid *id);
@@ -66,7 +78,9 @@ static inline void sqlite_bind_text_or_null(sqlite3_stmt *statement, int index, 
 
 /* STEP_ROW leaves the statement on its row; anything else resets it. */
 int sqlite_step_row(struct sqlite_connection *connection, sqlite3_stmt *statement) MUST_CHECK;
-/* For statements without rows, or of whose rows only the first is wanted by nobody: always resets. */
+/*
+ * For statements without rows, or of whose rows only the first is wanted by nobody: always resets.
+ */
 int sqlite_step_once(struct sqlite_connection *connection, sqlite3_stmt *statement) MUST_CHECK;
 
 /* Columns count from 0. Text is cut to the room there is; NULL reads as 0, "" or the null id. */

@@ -1,4 +1,7 @@
-/* Dead letters: events that no transaction could apply, kept with their reason until somebody has replayed them. */
+/*
+ * Dead letters: events that no transaction could apply, kept with their reason until somebody has
+ * replayed them.
+ */
 #include <stdlib.h>
 #include "ledger/sqlite/sqlite_ledger.h"
 

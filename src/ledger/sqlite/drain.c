@@ -1,8 +1,10 @@
 /*
- * The drain's side of the ledger: a batch of the journal and the positions behind it in one transaction (rule 6). A position moves only from where the drain
- * found it, so each record counts once, whoever reads it how often.
+ * The drain's side of the ledger: a batch of the journal and the positions behind it in one
+ * transaction (rule 6). A position moves only from where the drain found it, so each record counts
+ * once, whoever reads it how often.
  *
- * Positions are read behind the beginning of a transaction, where a commit whose outcome was unknown has been settled: what is read is final, and durable.
+ * Positions are read behind the beginning of a transaction, where a commit whose outcome was
+ * unknown has been settled: what is read is final, and durable.
  */
 #include <stdio.h>
 #include "ledger/dead_letter.h"

@@ -1,4 +1,7 @@
-/* The operator log: who did what. Append only (triggers refuse the rest). Its hash chain is in log_chain.h. */
+/*
+ * The operator log: who did what. Append only (triggers refuse the rest). Its hash chain is in
+ * log_chain.h.
+ */
 #include "ledger/sqlite/sqlite_ledger.h"
 
 /* The number and hash of the last row. */

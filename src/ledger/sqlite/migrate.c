@@ -1,12 +1,16 @@
 /*
- * Migrations: the steps that lead from an empty file to this program's tables, each in one transaction with its row in schema_migrations. A step
- * that has been taken is never changed: its hash is kept, and a ledger made by another text of the same number is refused.
+ * Migrations: the steps that lead from an empty file to this program's tables, each in one
+ * transaction with its row in schema_migrations. A step that has been taken is never changed: its
+ * hash is kept, and a ledger made by another text of the same number is refused.
  *
- * A step may write all orders anew. In one transaction that takes room twice: the pages go to the -wal first, and from there into the database, which is no
- * smaller for what was dropped. How long and how much is said before it begins, and where the room is not there, nothing is begun: a disk that
- * fills up on the way would only be found out after minutes. Both figures are from the file's size, on the safe side (docs/operations.md).
+ * A step may write all orders anew. In one transaction that takes room twice: the pages go to the
+ * -wal first, and from there into the database, which is no smaller for what was dropped. How long
+ * and how much is said before it begins, and where the room is not there, nothing is begun: a disk
+ * that fills up on the way would only be found out after minutes. Both figures are from the file's
+ * size, on the safe side (docs/operations.md).
  *
- * The number of the schema stands in the row that every commit writes (commit_numbers), so a program of an older schema commits nothing more: writer.c.
+ * The number of the schema stands in the row that every commit writes (commit_numbers), so a
+ * program of an older schema commits nothing more: writer.c.
  */
 #include <stdio.h>
 #include <sys/statvfs.h>

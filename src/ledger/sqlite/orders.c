@@ -1,7 +1,9 @@
 /*
- * Reading orders: one by its id, which ends in its sale's number, or many in the order of their ids. Within a sale that is the order of the tree: nothing
- * is sorted, and a page begins where the one before it ended. A page of all sales takes the first ids of each sale, as far as they are below the
- * ones that it has, and then their rows. A filter looks at every order behind `after`; that is the price of having no second index to write.
+ * Reading orders: one by its id, which ends in its sale's number, or many in the order of their
+ * ids. Within a sale that is the order of the tree: nothing is sorted, and a page begins where the
+ * one before it ended. A page of all sales takes the first ids of each sale, as far as they are
+ * below the ones that it has, and then their rows. A filter looks at every order behind `after`;
+ * that is the price of having no second index to write.
  */
 #include <stdlib.h>
 #include "ledger/sqlite/sqlite_ledger.h"
@@ -34,7 +36,10 @@ void sqlite_order_read(sqlite3_stmt *statement, struct ledger_order *order)
 	sqlite_column_text(statement, 12, order->key, sizeof(order->key));
 }
 
-/* Orders of a page by their lot, so that its names are looked up once and not for every order: the last one seen in each of a few places. */
+/*
+ * Orders of a page by their lot, so that its names are looked up once and not for every order: the
+ * last one seen in each of a few places.
+ */
 enum { RECENT_LOTS = 64 };
 struct recent {
 	const struct ledger_order *orders[RECENT_LOTS];
@@ -133,7 +138,10 @@ static int orders_of_sale(struct sqlite_connection *connection, const struct led
 	return result;
 }
 
-/* The lowest ids of the sales seen so far, sorted: at most `max`. `spare` has room for as many, and is where the next ones are merged. */
+/*
+ * The lowest ids of the sales seen so far, sorted: at most `max`. `spare` has room for as many, and
+ * is where the next ones are merged.
+ */
 struct first_ids {
 	struct uuid *ids, *spare;
 	size_t count, max;

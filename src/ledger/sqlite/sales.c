@@ -1,4 +1,7 @@
-/* The rows of sales in a transaction (ledger/transaction.h). Reading whole sales is in sales_read.c. */
+/*
+ * The rows of sales in a transaction (ledger/transaction.h). Reading whole sales is in
+ * sales_read.c.
+ */
 #include "ledger/sqlite/sqlite_ledger.h"
 
 static void bind_terms(sqlite3_stmt *statement, const struct sale *sale)

@@ -1,4 +1,7 @@
-/* Everything of one sale at one moment: one read transaction, which in WAL mode sees nothing of what is committed after its first statement. */
+/*
+ * Everything of one sale at one moment: one read transaction, which in WAL mode sees nothing of
+ * what is committed after its first statement.
+ */
 #include <stdlib.h>
 #include "ledger/sqlite/sqlite_ledger.h"
 

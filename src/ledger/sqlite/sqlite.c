@@ -1,4 +1,7 @@
-/* Opening and closing the SQLite ledger, its lease, and the table of its calls. The design is told in writer.c and apply.c. */
+/*
+ * Opening and closing the SQLite ledger, its lease, and the table of its calls. The design is told
+ * in writer.c and apply.c.
+ */
 #include "ledger/sqlite/sqlite.h"
 
 #include <fcntl.h>
@@ -11,8 +14,9 @@
 #include "ledger/sqlite/sqlite_ledger.h"
 
 /*
- * A lock on a file beside the database, never on the database: closing any descriptor of a file drops the POSIX locks that SQLite holds on it. The
- * file stays when the lease is given up: removing it could take it from under somebody who has just locked it.
+ * A lock on a file beside the database, never on the database: closing any descriptor of a file
+ * drops the POSIX locks that SQLite holds on it. The file stays when the lease is given up:
+ * removing it could take it from under somebody who has just locked it.
  */
 static int take_lease(struct sqlite_ledger *ledger)
 {
@@ -44,8 +48,9 @@ static int take_lease(struct sqlite_ledger *ledger)
 }
 
 /*
- * Makes the file where there is none, so that nobody else can read it whatever the umask says; SQLite gives its -wal and -shm the same mode. Under the
- * lease and before SQLite has opened it: closing a descriptor later would drop SQLite's locks. *made: it is new.
+ * Makes the file where there is none, so that nobody else can read it whatever the umask says;
+ * SQLite gives its -wal and -shm the same mode. Under the lease and before SQLite has opened it:
+ * closing a descriptor later would drop SQLite's locks. *made: it is new.
  */
 static int make_file(const char *path, bool *made)
 {
@@ -96,7 +101,10 @@ static void ledger_free(struct ledger *base)
 		return;
 	ledger = sqlite_ledger_of(base);
 	sqlite_watch_end(ledger);
-	/* Readers first: the writer, closing last, moves the whole -wal into the database and removes it. */
+	/*
+	 * Readers first: the writer, closing last, moves the whole -wal into the database and
+	 * removes it.
+	 */
 	reader_pool_deinit(&ledger->pool);
 	sqlite_writer_deinit(ledger);
 	if (ledger->lease_fd >= 0)
@@ -112,7 +120,10 @@ static const struct ledger_ops sqlite_ops = {
 	.free = ledger_free,
 };
 
-/* SQLite counts its memory under a lock that every connection of the process shares; nobody asks for the figure. */
+/*
+ * SQLite counts its memory under a lock that every connection of the process shares; nobody asks
+ * for the figure.
+ */
 static void configure(void)
 {
 	if (sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0) != SQLITE_OK)

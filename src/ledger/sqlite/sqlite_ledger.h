@@ -34,7 +34,10 @@ struct sqlite_reader {
 	struct sqlite_connection connection;
 };
 
-/* The files that were opened, so that others in their place are not taken for them. Under the writer's lock, but for `lost`. */
+/*
+ * The files that were opened, so that others in their place are not taken for them. Under the
+ * writer's lock, but for `lost`.
+ */
 enum watched_file { WATCHED_NONE, WATCHED_DATABASE, WATCHED_LOG, WATCHED_INDEX, WATCHED_LEASE };
 struct file_watch {
 	struct thread thread;
@@ -76,27 +79,39 @@ void sqlite_writer_deinit(struct sqlite_ledger *ledger);
 
 void sqlite_writer_lock(struct sqlite_ledger *ledger);
 void sqlite_writer_unlock(struct sqlite_ledger *ledger);
-/* Under the lock. Begins a transaction; reopens first where the connection was lost. 0 or negative. */
+/*
+ * Under the lock. Begins a transaction; reopens first where the connection was lost. 0 or negative.
+ */
 int sqlite_transaction_begin(struct sqlite_ledger *ledger) MUST_CHECK;
 /*
- * Under the lock. result 0: commits; anything else: nothing of the transaction stays. Returns `result`, or what the commit failed with:
- * -EINPROGRESS where nobody can say. Where the failure leaves the handle in doubt, it is closed and another opened.
+ * Under the lock. result 0: commits; anything else: nothing of the transaction stays. Returns
+ * `result`, or what the commit failed with: -EINPROGRESS where nobody can say. Where the failure
+ * leaves the handle in doubt, it is closed and another opened.
  */
 int sqlite_transaction_end(struct sqlite_ledger *ledger, int result) MUST_CHECK;
 /* Under the lock, after a failure: whether rows that were read now are as durable as they look. */
 bool sqlite_writer_trusted(const struct sqlite_ledger *ledger);
 
-/* Lock and transaction in one, for calls that are a transaction each. After a negative sqlite_writer_begin() nothing is held. */
+/*
+ * Lock and transaction in one, for calls that are a transaction each. After a negative
+ * sqlite_writer_begin() nothing is held.
+ */
 int sqlite_writer_begin(struct sqlite_ledger *ledger, struct sqlite_connection **connection) MUST_CHECK;
 int sqlite_writer_end(struct sqlite_ledger *ledger, int result) MUST_CHECK;
 
 /* --- watch.c --- */
 
-/* After the writer was opened for the first time: remembers which files these are, and looks at them each second from now on. 0 or negative. */
+/*
+ * After the writer was opened for the first time: remembers which files these are, and looks at
+ * them each second from now on. 0 or negative.
+ */
 int sqlite_watch_begin(struct sqlite_ledger *ledger) MUST_CHECK;
 /* Before the writer is closed; may be repeated, and without a beginning. */
 void sqlite_watch_end(struct sqlite_ledger *ledger);
-/* Under the writer's lock: looks now. True: they are not the files that were opened; nothing may be begun, or told as done. */
+/*
+ * Under the writer's lock: looks now. True: they are not the files that were opened; nothing may be
+ * begun, or told as done.
+ */
 bool sqlite_watch_lost(struct sqlite_ledger *ledger);
 /* Under the writer's lock: the database was opened again, and its -wal and -shm may be new. */
 void sqlite_watch_reopened(struct sqlite_ledger *ledger);
@@ -116,8 +131,9 @@ int sqlite_reader_end(struct sqlite_ledger *ledger, struct sqlite_reader *reader
 /* --- migrate.c --- */
 
 /*
- * Brings the tables up to this program's; `path` is the file's. Before a step that takes long it says for how long and how much free space that needs.
- * 0, LEDGER_TOO_NEW, or negative; -ENOSPC: that space is not there, and nothing was begun.
+ * Brings the tables up to this program's; `path` is the file's. Before a step that takes long it
+ * says for how long and how much free space that needs. 0, LEDGER_TOO_NEW, or negative; -ENOSPC:
+ * that space is not there, and nothing was begun.
  */
 int sqlite_migrate(struct sqlite_connection *connection, const char *path) MUST_CHECK;
 /* The number of this program's schema: its last migration's. */
@@ -159,7 +175,10 @@ int sqlite_sale_changed(struct sqlite_connection *connection, uint32_t sale) MUS
 
 /* In a transaction: a sale with its lots, malloc'd. 0, LEDGER_NOT_FOUND, or negative. */
 int sqlite_sale_read(struct sqlite_connection *connection, uint32_t number, struct sale **sale) MUST_CHECK;
-/* The orders of sale ?1 by rising id, for sqlite_order_read(), which leaves out the names of sale and item. */
+/*
+ * The orders of sale ?1 by rising id, for sqlite_order_read(), which leaves out the names of sale
+ * and item.
+ */
 extern const char sqlite_orders_of_sale[];
 void sqlite_order_read(sqlite3_stmt *statement, struct ledger_order *order);
 
@@ -170,7 +189,10 @@ void sqlite_unequal_lot_read(sqlite3_stmt *statement, struct ledger_unequal_lot 
 
 /* --- log.c --- */
 
-/* Follows the log from end to end; `first` (size bytes) gets the first fault in words if it is still empty. */
+/*
+ * Follows the log from end to end; `first` (size bytes) gets the first fault in words if it is
+ * still empty.
+ */
 int sqlite_log_verify(struct sqlite_connection *connection, int64_t *rows, int64_t *broken, char *first, size_t size) MUST_CHECK;
 
 /* apply_lots.c */

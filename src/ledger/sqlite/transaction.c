@@ -1,4 +1,7 @@
-/* What operators ask for, as one transaction of the writer each; and the rows that it is made of (ledger/transaction.h). */
+/*
+ * What operators ask for, as one transaction of the writer each; and the rows that it is made of
+ * (ledger/transaction.h).
+ */
 #include "ledger/sqlite/sqlite_ledger.h"
 
 static const struct record_rows records = {

@@ -1,20 +1,25 @@
 /*
  * The ledger's files, watched while they are open.
  *
- * The problem. A file that is removed, moved away or replaced goes on living for whoever has it open: commits succeed, everything looks well, and the next
- * start finds another file or none. Somebody's clean-up, a restore into the wrong folder or a second set-up does that.
+ * The problem. A file that is removed, moved away or replaced goes on living for whoever has it
+ * open: commits succeed, everything looks well, and the next start finds another file or none.
+ * Somebody's clean-up, a restore into the wrong folder or a second set-up does that.
  *
- * The model. What was opened is known by device and inode. Before each transaction, after each commit (so before anything is told) and once a second the
- * path is asked whether it still leads there: the database by SQLite itself (SQLITE_FCNTL_HAS_MOVED) and by its path, for a link in it may have been
- * turned; the write-ahead log (-wal), which has the newest orders, its index (-shm), by which processes see each other's locks, and the lease. Only stat()
- * looks at them: closing any descriptor of a database drops the locks that SQLite has on it.
+ * The model. What was opened is known by device and inode. Before each transaction, after each
+ * commit (so before anything is told) and once a second the path is asked whether it still leads
+ * there: the database by SQLite itself (SQLITE_FCNTL_HAS_MOVED) and by its path, for a link in it
+ * may have been turned; the write-ahead log (-wal), which has the newest orders, its index (-shm),
+ * by which processes see each other's locks, and the lease. Only stat() looks at them: closing any
+ * descriptor of a database drops the locks that SQLite has on it.
  *
- * What comes of it. Nothing more is begun; what was committed last may be where nobody will look, so its outcome is unknown. A handle that was closed is
- * not opened again, for that would be another file. Where the database or its log is gone, all that it has is in the open handle alone: it is copied to a
- * file beside it by SQLite's backup, which has its name only once it is whole; tried again each minute. If the files come back to their place, it
- * goes on.
+ * What comes of it. Nothing more is begun; what was committed last may be where nobody will look,
+ * so its outcome is unknown. A handle that was closed is not opened again, for that would be
+ * another file. Where the database or its log is gone, all that it has is in the open handle alone:
+ * it is copied to a file beside it by SQLite's backup, which has its name only once it is whole;
+ * tried again each minute. If the files come back to their place, it goes on.
  *
- * Not seen: a file whose contents are overwritten in place. That is damage, as a failing disk does it.
+ * Not seen: a file whose contents are overwritten in place. That is damage, as a failing disk does
+ * it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -157,8 +162,9 @@ static int name_copy(const char *unfinished, const char *path)
 }
 
 /*
- * "PATH.saved-2027-01-01T10:00:00.000Z", beside the ledger; nobody else's to read. Until it is whole it is ".saving-": what has the name
- * can be put in the ledger's place, whenever the server ended.
+ * "PATH.saved-2027-01-01T10:00:00.000Z", beside the ledger; nobody else's to read. Until it is
+ * whole it is ".saving-": what has the name can be put in the ledger's place, whenever the server
+ * ended.
  */
 static int save(struct sqlite_ledger *ledger, char *path, size_t size)
 {

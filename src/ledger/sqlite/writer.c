@@ -1,30 +1,39 @@
 /*
  * The writer: one connection, one transaction at a time, and the truth about each commit.
  *
- * The problem. A COMMIT that returns an error may have happened: SQLite appends the transaction's frames to its write-ahead log (-wal), the
- * last one marked as the commit, and then syncs the file. If the sync fails, the frames are whole in the file as we see it, but perhaps not
- * on the disk. Whoever answers "refused" then takes a purchase back that a restart would find; whoever answers "done" promises what a power
- * cut would take away. And a handle that has failed may hold on to state that is not on the disk.
+ * The problem. A COMMIT that returns an error may have happened: SQLite appends the transaction's
+ * frames to its write-ahead log (-wal), the last one marked as the commit, and then syncs the file.
+ * If the sync fails, the frames are whole in the file as we see it, but perhaps not on the disk.
+ * Whoever answers "refused" then takes a purchase back that a restart would find; whoever answers
+ * "done" promises what a power cut would take away. And a handle that has failed may hold on to
+ * state that is not on the disk.
  *
- * The model. Every transaction raises the one number in `commit_numbers`. When a COMMIT fails, the handle is closed (without a checkpoint: it must
- * write nothing more), another is opened, and the number is read:
+ * The model. Every transaction raises the one number in `commit_numbers`. When a COMMIT fails, the
+ * handle is closed (without a checkpoint: it must write nothing more), another is opened, and the
+ * number is read:
  *
- *   it has the new number: the transaction is in the file. A checkpoint writes its pages again, into the database, and syncs those (a failed
- *       sync marks the pages of the -wal file as clean, so syncing that file again would prove nothing). Then it is done.
- *   it has the old number: the transaction is not to be seen, but while another process has the database open, SQLite takes its index of the
- *       -wal from shared memory, and the failed frames could still come to light after a crash. A small commit of our own is written over
- *       them; then it is refused. Its number is higher than the doubtful one's, so it is never taken for it. Where the failure was a
- *       write (disk full), the commit frame, written last, is not whole, and nothing has to be written over.
- *   reopening, checkpoint or overwriting fails: nobody can say (-EINPROGRESS). The doubt is kept, the connection stays closed, and the
- *       next call begins here again.
+ *   it has the new number: the transaction is in the file. A checkpoint writes its pages again,
+ *       into the database, and syncs those (a failed sync marks the pages of the -wal file as
+ *       clean, so syncing that file again would prove nothing). Then it is done.
+ *   it has the old number: the transaction is not to be seen, but while another process has the
+ *       database open, SQLite takes its index of the -wal from shared memory, and the failed frames
+ *       could still come to light after a crash. A small commit of our own is written over them;
+ *       then it is refused. Its number is higher than the doubtful one's, so it is never taken for
+ *       it. Where the failure was a write (disk full), the commit frame, written last, is not
+ *       whole, and nothing has to be written over.
+ *   reopening, checkpoint or overwriting fails: nobody can say (-EINPROGRESS). The doubt is kept,
+ *       the connection stays closed, and the next call begins here again.
  *
- * A failure before COMMIT has no doubt: nothing was committed. Yet after an I/O error, a full disk or corruption the handle is replaced.
+ * A failure before COMMIT has no doubt: nothing was committed. Yet after an I/O error, a full disk
+ * or corruption the handle is replaced.
  *
- * Checkpoints are made here, after a commit, when the -wal has grown by CHECKPOINT_FRAMES. PASSIVE never waits for readers; a reader that holds
- * it up makes the -wal longer for a while, and the next try comes after as many frames again.
+ * Checkpoints are made here, after a commit, when the -wal has grown by CHECKPOINT_FRAMES. PASSIVE
+ * never waits for readers; a reader that holds it up makes the -wal longer for a while, and the
+ * next try comes after as many frames again.
  *
- * Turned down: looking up each order of the batch after a failed commit. It answers only for batches of orders, and only for those rows that
- * the failed batch alone could have made; the number answers for any transaction.
+ * Turned down: looking up each order of the batch after a failed commit. It answers only for
+ * batches of orders, and only for those rows that the failed batch alone could have made; the
+ * number answers for any transaction.
  */
 #include "base/failpoint.h"
 #include "base/log.h"
@@ -32,9 +41,15 @@
 #include "ledger/sqlite/sqlite_ledger.h"
 
 enum {
-	/* 16 MiB of 4 KiB pages: long enough that the ends of the trees, rewritten by every batch, go to the database once in many batches. */
+	/*
+	 * 16 MiB of 4 KiB pages: long enough that the ends of the trees, rewritten by every batch,
+	 * go to the database once in many batches.
+	 */
 	CHECKPOINT_FRAMES = 4096,
-	/* The judge's switch keeps so many batches in an open transaction while it says that they are done. */
+	/*
+	 * The judge's switch keeps so many batches in an open transaction while it says that they
+	 * are done.
+	 */
 	FORGOTTEN_MAX = 64,
 };
 
@@ -134,7 +149,10 @@ static int salvage(struct sqlite_connection *connection)
 	return code == SQLITE_OK ? 0 : sqlite_connection_error(connection, code);
 }
 
-/* A small commit: goes over the frames of a doubtful one, and syncs whatever lies before it in the -wal. */
+/*
+ * A small commit: goes over the frames of a doubtful one, and syncs whatever lies before it in the
+ * -wal.
+ */
 static int commit_number_only(struct sqlite_connection *connection, int64_t number)
 {
 	int result = sqlite_connection_run(connection, "BEGIN IMMEDIATE");
@@ -190,8 +208,9 @@ static int reopen(struct sqlite_ledger *ledger)
 }
 
 /*
- * The last process may have been killed between writing a commit and syncing it. We see that commit, so what we tell from it must not be lost
- * to a power cut: a commit of our own syncs it before anything is told.
+ * The last process may have been killed between writing a commit and syncing it. We see that
+ * commit, so what we tell from it must not be lost to a power cut: a commit of our own syncs it
+ * before anything is told.
  */
 int sqlite_writer_open(struct sqlite_ledger *ledger)
 {
@@ -236,7 +255,10 @@ static int abandon(struct sqlite_ledger *ledger, int code)
 	return code;
 }
 
-/* A COMMIT that would have made `number` failed with `code`. 0 where it happened, `code` where not, -EINPROGRESS. */
+/*
+ * A COMMIT that would have made `number` failed with `code`. 0 where it happened, `code` where not,
+ * -EINPROGRESS.
+ */
 static int resolve(struct sqlite_ledger *ledger, int64_t number, int code, bool is_short)
 {
 	static struct log_limiter limiter;
@@ -265,7 +287,10 @@ static void checkpoint(struct sqlite_ledger *ledger)
 
 	code = sqlite3_wal_checkpoint_v2(writer->connection.db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log, &moved);
 	if (code != SQLITE_OK && code != SQLITE_BUSY) {
-		/* The commits are safe in the -wal; the next transaction begins with another handle. */
+		/*
+		 * The commits are safe in the -wal; the next transaction begins with another
+		 * handle.
+		 */
 		log_error("ledger", "a checkpoint failed",
 			  LOG_TEXT("error", error_text(sqlite_connection_error(&writer->connection, code))));
 		writer->poisoned = true;
@@ -386,7 +411,10 @@ int sqlite_recover(struct ledger *base)
 
 	if (ledger->read_only || (atomic_load(&ledger->health) == 0 && !sqlite_watch_reason(ledger)))
 		return 0;
-	/* An empty transaction still writes its number: it proves that the disk takes a commit again. */
+	/*
+	 * An empty transaction still writes its number: it proves that the disk takes a commit
+	 * again.
+	 */
 	result = sqlite_writer_begin(ledger, &connection);
 	return result < 0 ? result : sqlite_writer_end(ledger, 0);
 }

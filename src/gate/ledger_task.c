@@ -190,7 +190,7 @@ static enum reply_retry retry_of(const struct ledger_task *task)
 	if (task->class == TASK_BRAKE)
 		return RETRY_STATES; /* the stock keeps no keys */
 	if (task->action)
-		return reply_retry_of(task->action, task->extend_to_ms != 0 || task->has_key);
+		return reply_retry_of(task->action, task->order.extend_to_ms != 0 || task->has_key);
 	return task->has_key ? RETRY_WITH_KEY : RETRY_AFTER_LOOK;
 }
 
@@ -265,7 +265,7 @@ void ledger_task_work_order(struct ledger_task *task)
 {
 	struct ledger *ledger = ledger_task_ledger(task);
 	struct ledger_order order;
-	int r = ledger->ops->order_get(ledger, &task->order, &order);
+	int r = ledger->ops->order_get(ledger, &task->order.id, &order);
 
 	if (r < 0)
 		ledger_task_refuse_fatal(task, r);

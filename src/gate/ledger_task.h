@@ -8,6 +8,32 @@
 
 enum { LEDGER_TASK_NAME_MAX = 128 };
 
+/* A look at one order, or a settlement of it. */
+struct ledger_task_order {
+	struct uuid id;
+	char buyer[BUYER_MAX + 1]; /* whose it must be; empty: anybody's */
+	int64_t extend_ns;         /* an extension's */
+	int64_t extend_to_ms;      /* the end that was fixed for it; 0: none */
+	bool repeated;             /* as of settlement_request */
+	struct ledger_order known; /* as a stock that keeps names has it, which may be ahead of the ledger; else its buyer is empty */
+};
+/* A list of orders. */
+struct ledger_task_orders {
+	struct uuid after;
+	char buyer[BUYER_MAX + 1]; /* empty: anybody's */
+	char sale[SALE_ID_MAX + 1];
+	enum order_state state; /* 0: any */
+};
+/* A list of the operator log. */
+struct ledger_task_log {
+	char actor[BUYER_MAX + 1], action[SALE_ID_MAX + 1], subject[128]; /* the filter's texts */
+	struct ledger_log_filter filter;
+};
+/* An operator's stop, or its end. */
+struct ledger_task_brake {
+	uint32_t sale;
+};
+
 struct ledger_task {
 	struct blocking_task blocking; /* first */
 	enum task_class class;
@@ -26,18 +52,14 @@ struct ledger_task {
 	char names[HTTP_PARAMETERS_MAX][LEDGER_TASK_NAME_MAX + 1]; /* the path's parameters */
 	char after[LEDGER_TASK_NAME_MAX + 1];                      /* lists: the page */
 	int64_t limit;
-	struct uuid order;
-	char buyer[BUYER_MAX + 1]; /* orders: whose; empty: anybody's */
-	char sale[SALE_ID_MAX + 1];
-	char subject[128];            /* of the operator log; its actor is in `buyer`, its action in `sale` */
-	struct ledger_log_filter log; /* the rest of it */
-	enum order_state state;       /* 0: any */
-	enum order_action action;     /* settlements */
-	int64_t extend_ns;            /* an extension's */
-	int64_t extend_to_ms;         /* the end that was fixed for it; 0: none */
-	bool repeated;                /* as of settlement_request */
-	uint32_t sale_number;         /* the brake */
-	struct ledger_order known; /* settlements: as a stock that keeps names has it, which may be ahead of the ledger; else its buyer is empty */
+	/* What some kinds of requests bring besides: one of these. */
+	union {
+		struct ledger_task_order order;
+		struct ledger_task_orders orders;
+		struct ledger_task_log log;
+		struct ledger_task_brake brake;
+	};
+	enum order_action action; /* what a settlement does, which is of the kind `order`; 0: it is none */
 	char actor[OPERATOR_NAME_MAX + 1];
 	bool has_key; /* an operator's POST with an Idempotency-Key: `request` stands for it */
 	struct ledger_request request;
@@ -72,7 +94,7 @@ void ledger_task_say_unknown(struct ledger_task *task);
 void ledger_task_refuse_fatal(struct ledger_task *task, int code);
 /* Ends a list whose elements were rendered: `],"next":…}`. last: what to go on after; only where the page is full. */
 void ledger_task_end_list(struct ledger_task *task, size_t count, struct slice last);
-/* The order task->order as operators see it. */
+/* The order task->order.id as operators see it. */
 void ledger_task_work_order(struct ledger_task *task);
 /* How old the ledger was: two members, each with a comma before it. Nothing of one that is never behind. */
 void ledger_task_say_age(struct ledger_task *task);

@@ -16,11 +16,11 @@ static void settle(struct gate_thread *thread, struct ledger_task *task)
 	const struct reply_handle handle = task->pending.handle;
 	const struct settlement_request wanted = {
 		.action = ORDER_EXTEND,
-		.id = task->order,
+		.id = task->order.id,
 		.actor = slice_of(task->actor),
-		.extend_ns = task->extend_ns,
-		.extend_to_ms = task->extend_to_ms,
-		.repeated = task->repeated,
+		.extend_ns = task->order.extend_ns,
+		.extend_to_ms = task->order.extend_to_ms,
+		.repeated = task->order.repeated,
 	};
 
 	settlement_go_on(thread, &handle, &wanted);
@@ -31,13 +31,13 @@ static int fix_end(struct ledger_task *task)
 {
 	struct stock *stock = task->thread->gate->settings.admission->stock;
 	struct ledger *ledger = ledger_task_ledger(task);
-	struct stock_find find = {.sale = uuid_tag(&task->order), .id = task->order};
+	struct stock_find find = {.sale = uuid_tag(&task->order.id), .id = task->order.id};
 	int r;
 
 	stock->ops->find(stock, &find, 1);
 	if (find.outcome != STOCK_DONE || find.order.state != ORDER_HELD)
 		return 0;
-	task->request.outcome = find.now_ms + task->extend_ns / 1000000;
+	task->request.outcome = find.now_ms + task->order.extend_ns / 1000000;
 	r = ledger->ops->request_note(ledger, &task->request, clock_wall_ms());
 	(void)FAILPOINT("extend.fixed"); /* the ledger has the end, the stock does not */
 	return r;
@@ -57,8 +57,8 @@ static void work(struct ledger_task *task)
 	} else if (r == LEDGER_KEY_REUSED) {
 		reply_problem(&task->reply, PROBLEM_KEY_REUSED, NULL);
 	} else {
-		task->extend_to_ms = task->request.outcome;
-		task->repeated = r == LEDGER_REPEATED;
+		task->order.extend_to_ms = task->request.outcome;
+		task->order.repeated = r == LEDGER_REPEATED;
 		task->then = settle;
 	}
 }

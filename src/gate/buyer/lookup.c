@@ -25,8 +25,8 @@ static void ask_ledger(struct gate_thread *thread, struct lookup *lookup)
 	struct ledger_task *task = ledger_task_new_deferred(thread, &handle, TASK_LOOKUP, lookup->work);
 
 	if (task) {
-		task->order = lookup->decision.find.id;
-		memcpy(task->buyer, lookup->buyer, sizeof(task->buyer));
+		task->order.id = lookup->decision.find.id;
+		memcpy(task->order.buyer, lookup->buyer, sizeof(task->order.buyer));
 		if (ledger_task_send_deferred(task))
 			return;
 		ledger_task_free(task);

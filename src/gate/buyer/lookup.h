@@ -6,5 +6,5 @@
 
 #include "gate/ledger_task.h"
 
-/* Answers, now or later. buyer: whose it must be; empty: an operator asks. `work` reads it from the ledger (task->order, task->buyer). */
+/* Answers, now or later. buyer: whose it must be; empty: an operator asks. `work` reads it from the ledger (task->order). */
 void lookup_start(struct gate_request *request, const struct uuid *id, struct slice buyer, void (*work)(struct ledger_task *));

@@ -22,11 +22,11 @@ static void work_buyers_order(struct ledger_task *task)
 {
 	struct ledger *ledger = ledger_task_ledger(task);
 	struct ledger_order order;
-	int r = ledger->ops->order_get(ledger, &task->order, &order);
+	int r = ledger->ops->order_get(ledger, &task->order.id, &order);
 
 	if (r < 0) {
 		ledger_task_refuse_fatal(task, r);
-	} else if (r == LEDGER_NOT_FOUND || strcmp(order.buyer, task->buyer) != 0) {
+	} else if (r == LEDGER_NOT_FOUND || strcmp(order.buyer, task->order.buyer) != 0) {
 		reply_problem(&task->reply, PROBLEM_UNKNOWN_ORDER, NULL);
 	} else {
 		order.trace[0] = '\0'; /* operators' business */
@@ -98,9 +98,9 @@ static void extend_once(struct gate_request *request, int64_t extend_ns)
 	task = ledger_task_new_with_body(request, NULL);
 	if (!task)
 		return;
-	task->order = id;
+	task->order.id = id;
 	task->action = ORDER_EXTEND;
-	task->extend_ns = extend_ns;
+	task->order.extend_ns = extend_ns;
 	extension_start(request, task);
 }
 
@@ -135,9 +135,9 @@ static bool filter_sale(struct ledger_task *task, uint32_t *number)
 	int r;
 
 	*number = 0;
-	if (task->sale[0] == '\0')
+	if (task->orders.sale[0] == '\0')
 		return true;
-	r = ledger->ops->sale_get(ledger, 0, slice_of(task->sale), &sale);
+	r = ledger->ops->sale_get(ledger, 0, slice_of(task->orders.sale), &sale);
 	if (r < 0)
 		ledger_task_refuse_fatal(task, r);
 	else if (r == LEDGER_NOT_FOUND)
@@ -167,7 +167,8 @@ static void render_page(struct ledger_task *task, const struct ledger_order *ord
 static void work_list(struct ledger_task *task)
 {
 	struct ledger *ledger = ledger_task_ledger(task);
-	struct ledger_order_filter filter = {.state = task->state, .buyer = slice_of(task->buyer), .after = task->order};
+	struct ledger_order_filter filter = {
+		.state = task->orders.state, .buyer = slice_of(task->orders.buyer), .after = task->orders.after};
 	struct ledger_order *orders;
 	size_t count = 0;
 	int r;
@@ -195,20 +196,20 @@ static bool read_filters(struct gate_request *request, struct ledger_task *task,
 	char state[16];
 	int r;
 
-	if (*after && uuid_parse(slice_of(after), &task->order) < 0) {
+	if (*after && uuid_parse(slice_of(after), &task->orders.after) < 0) {
 		refuse_query(request, "after", "the `next` of the page before");
 		return false;
 	}
 	r = http_request_query(request->http, SLICE("state"), state, sizeof(state));
-	if (r < 0 || (r == 0 && order_state_parse(slice_of(state), &task->state) < 0)) {
+	if (r < 0 || (r == 0 && order_state_parse(slice_of(state), &task->orders.state) < 0)) {
 		refuse_query(request, "state", "one of held, confirmed, cancelled, expired");
 		return false;
 	}
-	if (http_request_query(request->http, SLICE("sale"), task->sale, sizeof(task->sale)) < 0) {
+	if (http_request_query(request->http, SLICE("sale"), task->orders.sale, sizeof(task->orders.sale)) < 0) {
 		refuse_query(request, "sale", "the id of a sale");
 		return false;
 	}
-	if (http_request_query(request->http, SLICE("buyer"), task->buyer, sizeof(task->buyer)) < 0) {
+	if (http_request_query(request->http, SLICE("buyer"), task->orders.buyer, sizeof(task->orders.buyer)) < 0) {
 		refuse_query(request, "buyer", "the name of a buyer");
 		return false;
 	}

@@ -77,10 +77,10 @@ static void render_newest(struct newest *newest, struct buffer *out)
 static void work(struct ledger_task *task)
 {
 	struct ledger *ledger = ledger_task_ledger(task);
-	struct ledger_order_filter filter = {.buyer = slice_of(task->buyer)};
+	struct ledger_order_filter filter = {.buyer = slice_of(task->orders.buyer)};
 	struct newest *newest = calloc(1, sizeof(*newest));
 	struct sale *sale = NULL;
-	int r = newest ? ledger->ops->sale_get(ledger, 0, slice_of(task->sale), &sale) : -ENOMEM;
+	int r = newest ? ledger->ops->sale_get(ledger, 0, slice_of(task->orders.sale), &sale) : -ENOMEM;
 
 	if (r == LEDGER_DONE && sale->state == SALE_DRAFT)
 		r = LEDGER_NOT_FOUND;
@@ -103,8 +103,8 @@ static void ask_ledger(struct gate_thread *thread, const struct own_orders *own)
 	struct ledger_task *task = ledger_task_new_deferred(thread, &own->pending.handle, TASK_LOOKUP, work);
 
 	if (task) {
-		memcpy(task->buyer, own->buyer, sizeof(task->buyer));
-		memcpy(task->sale, own->sale, sizeof(task->sale));
+		memcpy(task->orders.buyer, own->buyer, sizeof(task->orders.buyer));
+		memcpy(task->orders.sale, own->sale, sizeof(task->orders.sale));
 		if (ledger_task_send_deferred(task))
 			return;
 		ledger_task_free(task);

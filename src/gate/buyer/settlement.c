@@ -60,7 +60,7 @@ static bool has_end(int64_t extend_to_ms, int64_t hold_expires_at_ms)
 
 static void render_done(struct ledger_task *task, const struct ledger_order *order)
 {
-	if (task->repeated)
+	if (task->order.repeated)
 		say_repeated(&task->reply);
 	render_ledger_order(order, &task->reply.body);
 }
@@ -74,7 +74,7 @@ static bool is_done(const struct ledger_task *task, const struct ledger_order *o
 	case ORDER_CANCEL:
 		return order->state == ORDER_CANCELLED;
 	case ORDER_EXTEND:
-		return task->repeated && has_end(task->extend_to_ms, order->hold_expires_at_ms);
+		return task->order.repeated && has_end(task->order.extend_to_ms, order->hold_expires_at_ms);
 	case ORDER_REFUND:
 	case ORDER_EXPIRE:
 		break; /* nobody asks for these */
@@ -89,7 +89,7 @@ static void work_settled(struct ledger_task *task)
 {
 	struct ledger *ledger = ledger_task_ledger(task);
 	struct ledger_order order;
-	int r = ledger->ops->order_get(ledger, &task->order, &order);
+	int r = ledger->ops->order_get(ledger, &task->order.id, &order);
 
 	if (r < 0)
 		ledger_task_refuse_fatal(task, r);
@@ -107,12 +107,12 @@ static void ask_ledger(struct gate_thread *thread, struct settlement *settlement
 	struct ledger_task *task = ledger_task_new_deferred(thread, &handle, TASK_SETTLE, work);
 
 	if (task) {
-		task->order = settle->id;
-		know(settlement, &task->known);
+		task->order.id = settle->id;
+		know(settlement, &task->order.known);
 		task->action = settle->action == ORDER_REFUND ? ORDER_CANCEL : settle->action;
-		task->extend_to_ms = settle->extend_to_ms;
-		task->repeated = settlement->repeated && settle->outcome != STOCK_DONE;
-		memcpy(task->buyer, settlement->buyer, sizeof(settlement->buyer));
+		task->order.extend_to_ms = settle->extend_to_ms;
+		task->order.repeated = settlement->repeated && settle->outcome != STOCK_DONE;
+		memcpy(task->order.buyer, settlement->buyer, sizeof(settlement->buyer));
 		memcpy(task->actor, settle->actor.data, settlement->by_operator ? settle->actor.size : 0);
 		if (ledger_task_send_deferred(task))
 			return;
@@ -231,8 +231,8 @@ static int find_order(struct ledger_task *task, struct ledger_order *order)
 {
 	struct ledger *ledger = ledger_task_ledger(task);
 
-	*order = task->known;
-	return task->known.buyer[0] ? LEDGER_DONE : ledger->ops->order_get(ledger, &task->order, order);
+	*order = task->order.known;
+	return task->order.known.buyer[0] ? LEDGER_DONE : ledger->ops->order_get(ledger, &task->order.id, order);
 }
 
 /* A late confirm of an expired order, a refund of a confirmed one, or what was done already. */
@@ -243,15 +243,15 @@ static void work_without_stock(struct ledger_task *task)
 	struct ledger_order order, fresh;
 	int r = find_order(task, &order);
 
-	if (task->buyer[0])
+	if (task->order.buyer[0])
 		order.trace[0] = '\0'; /* operators' business */
 	if (r < 0)
 		ledger_task_refuse_fatal(task, r);
-	else if (r == LEDGER_NOT_FOUND || (task->buyer[0] && strcmp(task->buyer, order.buyer) != 0))
+	else if (r == LEDGER_NOT_FOUND || (task->order.buyer[0] && strcmp(task->order.buyer, order.buyer) != 0))
 		reply_problem(&task->reply, PROBLEM_UNKNOWN_ORDER, NULL);
 	else if (task->action == ORDER_CONFIRM && order.state == ORDER_EXPIRED)
 		say_order_control(task, order_control_confirm_late(control, &order, &actor, &fresh), PROBLEM_HOLD_EXPIRED, &fresh);
-	else if (task->action == ORDER_CANCEL && !task->buyer[0] && order.state == ORDER_CONFIRMED)
+	else if (task->action == ORDER_CANCEL && !task->order.buyer[0] && order.state == ORDER_CONFIRMED)
 		say_order_control(task, order_control_refund(control, &order, &actor), PROBLEM_ORDER_STATE, &order);
 	else if (is_done(task, &order))
 		render_done(task, &order);

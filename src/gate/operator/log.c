@@ -26,7 +26,7 @@ static void work_log(struct ledger_task *task)
 {
 	struct ledger *ledger = ledger_task_ledger(task);
 	struct buffer *out = &task->reply.body;
-	struct ledger_log_filter filter = task->log;
+	struct ledger_log_filter filter = task->log.filter;
 	struct ledger_log_row *rows;
 	size_t count = 0;
 	char last[24];
@@ -34,9 +34,9 @@ static void work_log(struct ledger_task *task)
 
 	if (!gate_after_number(task->after, INT64_MAX, &filter.after, &task->reply))
 		return;
-	filter.actor = slice_of(task->buyer);
-	filter.action = slice_of(task->sale);
-	filter.subject = slice_of(task->subject);
+	filter.actor = slice_of(task->log.actor);
+	filter.action = slice_of(task->log.action);
+	filter.subject = slice_of(task->log.subject);
 	rows = calloc((size_t)task->limit, sizeof(*rows));
 	r = rows ? ledger->ops->log_rows(ledger, &filter, rows, (size_t)task->limit, &count) : -ENOMEM;
 	if (r < 0) {
@@ -94,12 +94,12 @@ static bool take_since(struct gate_request *request, int64_t *since_ms)
 
 static bool take_filters(struct gate_request *request, struct ledger_task *task)
 {
-	struct ledger_log_filter *filter = &task->log;
+	struct ledger_log_filter *filter = &task->log.filter;
 	bool given, payments;
 
-	if (!take_text(request, "actor", task->buyer, sizeof(task->buyer)) ||
-	    !take_text(request, "action", task->sale, sizeof(task->sale)) ||
-	    !take_text(request, "subject", task->subject, sizeof(task->subject)) ||
+	if (!take_text(request, "actor", task->log.actor, sizeof(task->log.actor)) ||
+	    !take_text(request, "action", task->log.action, sizeof(task->log.action)) ||
+	    !take_text(request, "subject", task->log.subject, sizeof(task->log.subject)) ||
 	    !take_word(request, "order", "newest", "oldest", &given, &filter->newest_first) ||
 	    !take_word(request, "kind", "payments", "doings", &given, &payments) || !take_since(request, &filter->since_ms))
 		return false;

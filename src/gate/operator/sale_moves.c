@@ -63,7 +63,7 @@ void operator_sales_delete(struct ledger_task *task)
 static void answer_from_catalog(struct ledger_task *task)
 {
 	const struct sale_table *table = sale_catalog_ref(task->thread->gate->settings.catalog);
-	const struct sale_entry *entry = sale_table_find_number(table, task->sale_number);
+	const struct sale_entry *entry = sale_table_find_number(table, task->brake.sale);
 
 	if (entry)
 		operator_sales_render(task, entry->sale);
@@ -77,7 +77,7 @@ static void work_stop(struct ledger_task *task)
 	struct ledger_actor actor = ledger_task_actor(task);
 
 	/* Where the stock cannot be told, other processes may still hear of it by the ledger. */
-	if (sale_turn_brake(task->thread->gate->settings.sales, task->sale_number, true, &actor))
+	if (sale_turn_brake(task->thread->gate->settings.sales, task->brake.sale, true, &actor))
 		task->further = operator_sales_move;
 	else
 		answer_from_catalog(task);
@@ -86,7 +86,7 @@ static void work_stop(struct ledger_task *task)
 static void work_go_on(struct ledger_task *task)
 {
 	struct ledger_actor actor = ledger_task_actor(task);
-	int r = sale_turn_brake(task->thread->gate->settings.sales, task->sale_number, false, &actor);
+	int r = sale_turn_brake(task->thread->gate->settings.sales, task->brake.sale, false, &actor);
 
 	if (r)
 		operator_say_control(task, task->names[0], r);
@@ -107,7 +107,7 @@ void operator_sales_brake(struct gate_request *request)
 		return;
 	if (brakes) {
 		task->class = TASK_BRAKE;
-		task->sale_number = entry->sale->number;
+		task->brake.sale = entry->sale->number;
 	}
 	ledger_task_send(request, task);
 }

@@ -79,6 +79,11 @@ def test_up_prints_what_it_takes_to_buy_at_each_gate_and_leaves_nothing(tmp_path
         assert (other.status, other.code) == (409, "buyer-limit-reached"), other.body
         for name in ("redis://", "kafka://", "postgresql://", "/docs", "/metrics", "gate-2.log"):
             assert name in text
+        looks = re.findall(r"^  \(cd .*\)$", text, re.MULTILINE)
+        assert len(looks) == 4
+        for look in looks:
+            done = subprocess.run(["sh", "-c", look], cwd="/", env=plain_environment(), capture_output=True, text=True, timeout=60)
+            assert done.returncode == 0, (look, done.stdout, done.stderr)
         folder = Path(re.search(r"settings +(\S+)/penstock.conf", text).group(1))
     finally:
         code = end(process)

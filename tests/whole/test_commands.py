@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from penstock import JWT_KEY, OPERATOR_TOKEN, PROGRAM, Server, audit_ledger, run, wait_until
+from penstock import JWT_KEY, OPERATOR_TOKEN, PROGRAM, Server, audit_ledger, plain_environment, run, wait_until
 
 COMMANDS = [
     "serve", "demo", "rehearse", "audit", "sale", "item", "order", "log", "token", "replay", "drain", "config", "health", "version",
@@ -390,6 +390,32 @@ def test_the_verdict_catches_another_ledger(serve):
     assert done.returncode == 1 and "BROKEN" in done.stdout.upper()
 
 
+def run_printed(command, cwd):
+    """As somebody does who copies it from the terminal, whatever folder he is in and without the program in his PATH."""
+    done = subprocess.run(["sh", "-c", command], cwd=cwd, env=plain_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, (command, done.stdout, done.stderr)
+    return done.stdout
+
+
+def test_the_commands_that_the_demo_prints_run_as_printed(tmp_path):
+    (elsewhere := tmp_path / "else where").mkdir()
+    done = run("demo", "--folder", "a demo", cwd=tmp_path, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    printed = dict(re.findall(r"^  (\S.*?)  +('.*|less .*)$", done.stdout.partition("Where to look next")[2], re.MULTILINE))
+    assert set(printed) == {"judge the ledger again", "what the server logged", "a server to try by hand", "such a crowd for your sale"}
+    assert "P1" in run_printed(printed["judge the ledger again"], elsewhere)
+    assert "Usage:" in run_printed(printed["such a crowd for your sale"], elsewhere)
+    assert "stopped" in run_printed(printed["what the server logged"].replace("less", "cat"), elsewhere)
+    server = subprocess.Popen(
+        f"exec {printed['a server to try by hand']}", shell=True, cwd=elsewhere, env=plain_environment(), stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert any("Ctrl-C" in line for line in server.stdout)
+    finally:
+        server.send_signal(signal.SIGINT)
+        assert server.wait(30) == 0
+
+
 def test_the_demo(tmp_path):
     done = run("demo", "--clean", cwd=tmp_path, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -401,7 +427,14 @@ def test_the_sample_server(tmp_path):
     program = subprocess.Popen([str(PROGRAM), "demo", "--serve"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         lines = []
-        wait_until(lambda: lines.append(program.stdout.readline()) or any("curl" in line for line in lines), 20)
+        wait_until(lambda: lines.append(program.stdout.readline()) or "Ctrl-C" in lines[-1], 20)
+        text = "".join(lines)
+        purchase = re.search(r"^  TOKEN=.*?^  curl .*?\n\n", text, re.MULTILINE | re.DOTALL).group(0)
+        assert " 202 " in run_printed(purchase, "/")
+        looks = re.findall(r"^  \(cd .*\)$", text, re.MULTILINE)
+        assert len(looks) == 4
+        told = [run_printed(look, "/") for look in looks]
+        assert "sample" in told[0] and "you" in told[1] and told[2].count(".") == 2 and "P1" in told[3]
     finally:
         program.send_signal(signal.SIGINT)
         assert program.wait(15) == 0

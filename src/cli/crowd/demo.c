@@ -313,7 +313,7 @@ static void print_next(const struct demo *demo)
 		printf("  judge the ledger again      '%s' audit 'sqlite:%s/penstock.db'\n"
 		       "  what the server logged      less '%s'\n",
 		       program, demo->options.folder, demo->server.log_file);
-	printf("  a server to try by hand     '%s' demo --serve, or: make serve\n"
+	printf("  a server to try by hand     '%s' demo --serve\n"
 	       "  such a crowd for your sale  '%s' rehearse --help\n"
 	       "  how it is built, and why    README.md, docs/architecture.md\n",
 	       program, program);

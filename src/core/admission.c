@@ -163,35 +163,22 @@ static void latch(struct purchase *purchase, const struct stock_reserve *item)
 	} while (!atomic_compare_exchange_weak_explicit(word, &seen, fresh, memory_order_release, memory_order_relaxed));
 }
 
-static enum verdict judge(struct purchase *purchase, const struct stock_reserve *item)
+static enum verdict verdict_of(const struct purchase *purchase, const struct stock_reserve *item)
 {
 	switch (item->outcome) {
 	case STOCK_DONE:
 		return VERDICT_NONE;
 	case STOCK_REPLAY:
 		return item->order.durable ? VERDICT_REPLAYED : VERDICT_IN_FLIGHT;
-	case STOCK_KEY_CONFLICT:
-		return VERDICT_KEY_CONFLICT;
 	case STOCK_NO_REPLAY:
 		return purchase->refusal;
-	case STOCK_PAUSED:
-		return VERDICT_SALE_PAUSED;
-	case STOCK_RATE_LIMITED:
-		return VERDICT_RATE_LIMITED;
-	case STOCK_BUYER_LIMIT:
-		return VERDICT_BUYER_LIMIT;
-	case STOCK_SOLD_OUT:
-		latch(purchase, item);
-		return VERDICT_SOLD_OUT;
 	case STOCK_UNKNOWN_SALE:
-	case STOCK_FENCED:
 		return VERDICT_FENCED;
-	case STOCK_FULL:
-		return VERDICT_OVERLOADED;
-	case STOCK_UNAVAILABLE:
-		return VERDICT_STOCK_UNAVAILABLE;
-	case STOCK_OUTCOME_UNKNOWN:
-		return VERDICT_OUTCOME_UNKNOWN;
+#define REFUSAL(name, number, bare, verdict, ...) \
+	case STOCK_##name:                        \
+		return VERDICT_##verdict;
+		REFUSALS_BY_STOCK(REFUSAL)
+#undef REFUSAL
 	case STOCK_NO_ORDER:
 	case STOCK_ALREADY:
 	case STOCK_REFUSED:
@@ -215,13 +202,15 @@ static void take(struct purchase *purchase, const struct stock_reserve *item)
 		purchase->own_count = item->own_count;
 		memcpy(purchase->own, item->own, sizeof(purchase->own));
 	}
-	if (item->outcome == STOCK_SOLD_OUT)
+	if (item->outcome == STOCK_SOLD_OUT) {
 		purchase->may_return = item->may_return;
+		latch(purchase, item);
+	}
 	event->epoch = item->event.epoch;
 	event->buyer_units = item->event.buyer_units;
 	event->limit_per_buyer = item->event.limit_per_buyer;
 	event->hold_expires_at_ms = item->event.hold_expires_at_ms;
-	purchase->verdict = judge(purchase, item);
+	purchase->verdict = verdict_of(purchase, item);
 	if (!purchase->kept)
 		purchase->entry = NULL;
 }

@@ -19,26 +19,18 @@
 #include "core/sale_catalog.h"
 #include "port/stock.h"
 
-/* The one defined answer of each request (P5). One table names them for answers, metrics and logs: see gate/problems.c. */
+/* The one defined answer of each request (P5). The refusals are the rows of model/refusal.h. */
 enum verdict {
 	VERDICT_NONE = 0, /* not decided yet */
 	VERDICT_ACCEPTED,
 	VERDICT_REPLAYED,
-	VERDICT_SALE_NOT_OPEN,
-	VERDICT_SALE_PAUSED,
-	VERDICT_SALE_ENDED,
-	VERDICT_SOLD_OUT,
-	VERDICT_BUYER_LIMIT,
-	VERDICT_RATE_LIMITED,
-	VERDICT_KEY_CONFLICT,
-	VERDICT_IN_FLIGHT,
-	VERDICT_OVERLOADED,
-	VERDICT_FENCED,
-	VERDICT_JOURNAL_UNAVAILABLE,
-	VERDICT_STOCK_UNAVAILABLE,
-	VERDICT_ADDRESS_LIMITED, /* the gate's own refusal, which a replay may pass */
-	VERDICT_OUTCOME_UNKNOWN,
-	VERDICT_COUNT,
+#define VERDICT_BY_STOCK(name, number, bare, verdict, ...) VERDICT_##verdict,
+	REFUSALS_BY_STOCK(VERDICT_BY_STOCK)
+#undef VERDICT_BY_STOCK
+#define VERDICT_BY_GATE(verdict, ...) VERDICT_##verdict,
+		REFUSALS_BY_GATE(VERDICT_BY_GATE)
+#undef VERDICT_BY_GATE
+			VERDICT_COUNT,
 };
 
 enum {

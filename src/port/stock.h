@@ -25,6 +25,7 @@
 #include "base/uuid.h"
 #include "model/event.h"
 #include "model/order.h"
+#include "model/refusal.h"
 #include "model/sale.h"
 
 /* What a sale's stock must know; copied by preheat_begin(). */
@@ -47,25 +48,20 @@ struct stock_order {
 
 enum { STOCK_NEWEST = 8 }; /* of a buyer's orders a stock tells so many */
 
+/* Those of a purchase that is refused, among them STOCK_SOLD_OUT, are the rows of model/refusal.h. */
 enum stock_outcome {
 	STOCK_DONE = 0,
 	STOCK_REPLAY = 1,       /* the key was used: `order` is what it got; answer it only when durable */
-	STOCK_KEY_CONFLICT = 2, /* the key was used with another lot or quantity */
 	STOCK_NO_REPLAY = 3,    /* replay_only, and there is no order for this key */
-	STOCK_RATE_LIMITED = 4, /* retry_after_ms */
-	STOCK_BUYER_LIMIT = 5,
-	STOCK_SOLD_OUT = 6, /* fewer units left than asked for; `version`, `may_return` */
-	STOCK_UNKNOWN_SALE = 7,
-	STOCK_FENCED = 8,       /* the sale is being rebuilt */
-	STOCK_FULL = 9,         /* no memory for it: overload */
-	STOCK_UNAVAILABLE = 10, /* definitely not done */
-	STOCK_OUTCOME_UNKNOWN = 11,
-	STOCK_NO_ORDER = 12, /* settle, find: no such order in this sale (or not this buyer's) */
-	STOCK_ALREADY = 13,  /* settle: the order is there already */
-	STOCK_REFUSED = 14,  /* settle: its state does not allow it; `order` tells */
-	STOCK_BUSY = 15,     /* settle: another action on it is on its way */
-	STOCK_EXPIRED = 16,  /* settle: the deadline and grace have passed (also before the housekeeper came by) */
-	STOCK_PAUSED = 17,   /* reserve: an operator has stopped the sale */
+	STOCK_UNKNOWN_SALE = 7, /* of a sale that the ledger has on sale: the stock has forgotten it */
+	STOCK_NO_ORDER = 12,    /* settle, find: no such order in this sale (or not this buyer's) */
+	STOCK_ALREADY = 13,     /* settle: the order is there already */
+	STOCK_REFUSED = 14,     /* settle: its state does not allow it; `order` tells */
+	STOCK_BUSY = 15,        /* settle: another action on it is on its way */
+	STOCK_EXPIRED = 16,     /* settle: the deadline and grace have passed (also before the housekeeper came by) */
+#define STOCK_REFUSAL(name, number, ...) STOCK_##name = (number),
+	REFUSALS_BY_STOCK(STOCK_REFUSAL)
+#undef STOCK_REFUSAL
 };
 
 struct stock_reserve {

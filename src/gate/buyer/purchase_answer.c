@@ -3,43 +3,22 @@
 #include "base/clock.h"
 #include "gate/render.h"
 
-static enum problem verdict_problem(enum verdict verdict)
+/* What each refusal is told as, and whether it is counted as an attempt: the rows of model/refusal.h. */
+static const struct {
+	enum problem problem;
+	bool refusal, attempt;
+} refusals[VERDICT_COUNT] = {
+#define BY_STOCK(name, number, bare, verdict, problem, attempt) [VERDICT_##verdict] = {PROBLEM_##problem, true, attempt},
+	REFUSALS_BY_STOCK(BY_STOCK)
+#undef BY_STOCK
+#define BY_GATE(verdict, problem, attempt) [VERDICT_##verdict] = {PROBLEM_##problem, true, attempt},
+		REFUSALS_BY_GATE(BY_GATE)
+#undef BY_GATE
+};
+
+bool purchase_is_attempt(enum verdict verdict)
 {
-	switch (verdict) {
-	case VERDICT_SALE_NOT_OPEN:
-	case VERDICT_SALE_PAUSED:
-		return PROBLEM_SALE_NOT_OPEN;
-	case VERDICT_SALE_ENDED:
-		return PROBLEM_SALE_ENDED;
-	case VERDICT_SOLD_OUT:
-		return PROBLEM_SOLD_OUT;
-	case VERDICT_BUYER_LIMIT:
-		return PROBLEM_BUYER_LIMIT;
-	case VERDICT_RATE_LIMITED:
-		return PROBLEM_RATE_LIMITED;
-	case VERDICT_KEY_CONFLICT:
-		return PROBLEM_KEY_REUSED;
-	case VERDICT_IN_FLIGHT:
-		return PROBLEM_IN_FLIGHT;
-	case VERDICT_ADDRESS_LIMITED:
-		return PROBLEM_ADDRESS_RATE_LIMITED;
-	case VERDICT_OVERLOADED:
-		return PROBLEM_OVERLOADED;
-	case VERDICT_FENCED:
-		return PROBLEM_FENCED;
-	case VERDICT_JOURNAL_UNAVAILABLE:
-		return PROBLEM_JOURNAL_UNAVAILABLE;
-	case VERDICT_STOCK_UNAVAILABLE:
-		return PROBLEM_STOCK_UNAVAILABLE;
-	case VERDICT_OUTCOME_UNKNOWN:
-		return PROBLEM_OUTCOME_UNKNOWN;
-	case VERDICT_NONE:
-	case VERDICT_ACCEPTED:
-	case VERDICT_REPLAYED:
-	case VERDICT_COUNT:
-		break;
-	}
-	assertion_failed("a refusal", __FILE__, __LINE__, __func__);
+	return refusals[verdict].attempt;
 }
 
 /* What is said of a sale that does not sell now; also when it will, so that clients need not ask on and on. */
@@ -175,5 +154,6 @@ void purchase_say(const struct purchase *purchase, const struct purchase_terms *
 	default:
 		break;
 	}
-	reply_problem(reply, verdict_problem(verdict), &options);
+	ASSERT(refusals[verdict].refusal);
+	reply_problem(reply, refusals[verdict].problem, &options);
 }

@@ -11,6 +11,8 @@ struct purchase_terms {
 	int64_t opens_at_ms; /* SALE_NO_TIME: by hand */
 };
 
+/* Refusals that are the buyer's own affair; what the shop cannot do now is not. */
+bool purchase_is_attempt(enum verdict verdict);
 /* Fills an empty reply with what the verdict means. */
 void purchase_say(const struct purchase *purchase, const struct purchase_terms *terms, enum verdict verdict, struct reply *reply);
 /* The parts that need no purchase, because they are public. */

@@ -89,13 +89,6 @@ void purchase_pool_count(struct gate_thread *thread, size_t outcome)
 	readiness_note(thread->gate, (int)outcome);
 }
 
-/* Refusals that are the buyer's own affair; what the shop cannot do now is not. */
-static bool is_attempt(enum verdict verdict)
-{
-	return verdict == VERDICT_SOLD_OUT || verdict == VERDICT_BUYER_LIMIT || verdict == VERDICT_RATE_LIMITED ||
-	       verdict == VERDICT_KEY_CONFLICT || verdict == VERDICT_IN_FLIGHT;
-}
-
 static void count_attempt(struct gate_thread *thread, const struct pending_purchase *pending)
 {
 	const struct event *event = &pending->decision.purchase.event;
@@ -111,7 +104,7 @@ static void answer(struct gate_thread *thread, struct pending_purchase *pending,
 
 	if (verdict == VERDICT_REPLAYED && pending->counted_ms)
 		address_limit_give_back(thread->gate->address_limit, &pending->client, pending->counted_ms);
-	if (is_attempt(verdict))
+	if (purchase_is_attempt(verdict))
 		count_attempt(thread, pending);
 	reply_clear(reply);
 	purchase_say(&pending->decision.purchase, &pending->terms, verdict, reply);

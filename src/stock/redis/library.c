@@ -32,22 +32,18 @@ static const struct {
 } numbers[] = {
 	/* whole answers, and those about one item */
 	{"REPLAY", STOCK_REPLAY},
-	{"KEY_CONFLICT", STOCK_KEY_CONFLICT},
 	{"NO_REPLAY", STOCK_NO_REPLAY},
-	{"RATE_LIMITED", STOCK_RATE_LIMITED},
-	{"BUYER_LIMIT", STOCK_BUYER_LIMIT},
-	{"SOLD_OUT", STOCK_SOLD_OUT},
 	{"UNKNOWN_SALE", STOCK_UNKNOWN_SALE},
-	{"FENCED", STOCK_FENCED},
-	{"FULL", STOCK_FULL},
 	{"NO_ORDER", STOCK_NO_ORDER},
 	{"ALREADY", STOCK_ALREADY},
 	{"REFUSED", STOCK_REFUSED},
 	{"BUSY", STOCK_BUSY},
 	{"ENDED", STOCK_EXPIRED},
-	{"PAUSED", STOCK_PAUSED},
 	{"STALE", REDIS_STALE},
 	{"OUT_OF_RANGE", REDIS_OUT_OF_RANGE},
+#define REFUSAL(name, number, ...) {#name, number},
+	REFUSALS_BY_STOCK(REFUSAL)
+#undef REFUSAL
 	/* of an event that has come to its end */
 	{"ACK_STAYS", STOCK_ACK_UNANSWERED},
 	{"ACK_DONE", STOCK_ACK_DONE},

@@ -79,9 +79,13 @@ static void take(struct stock_redis *redis, struct redis_reader *answer, const s
 		if (!item->replay_only) /* it was asked for an order */
 			redis_read_fail(answer);
 		break;
-	case STOCK_KEY_CONFLICT:
-	case STOCK_PAUSED:
-	case STOCK_FULL:
+#define BARE_0(name)
+#define BARE_1(name) case STOCK_##name:
+#define BARE(name, number, bare, ...) BARE_##bare(name)
+		REFUSALS_BY_STOCK(BARE)
+#undef BARE
+#undef BARE_1
+#undef BARE_0
 		break;
 	default:
 		redis_read_fail(answer);

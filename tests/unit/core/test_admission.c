@@ -541,6 +541,11 @@ static void test_what_a_remote_stock_says(void **state)
 		{STOCK_FULL, VERDICT_OVERLOADED},
 		{STOCK_UNAVAILABLE, VERDICT_STOCK_UNAVAILABLE},
 		{STOCK_OUTCOME_UNKNOWN, VERDICT_OUTCOME_UNKNOWN},
+		{STOCK_UNKNOWN_SALE, VERDICT_FENCED},
+		{STOCK_KEY_CONFLICT, VERDICT_KEY_CONFLICT},
+		{STOCK_RATE_LIMITED, VERDICT_RATE_LIMITED},
+		{STOCK_BUYER_LIMIT, VERDICT_BUYER_LIMIT},
+		{STOCK_PAUSED, VERDICT_SALE_PAUSED},
 	};
 	static const struct stock_ops ops = {.name = "ready", .reserve = answer_ready};
 	struct stock stock = {.ops = &ops};
@@ -556,6 +561,22 @@ static void test_what_a_remote_stock_says(void **state)
 		assert_int_equal(buy(&shop, &purchase, 0, "ann", "k", 1), answers[i].verdict);
 	}
 	close_shop(&shop);
+}
+
+/* Redis answers with these, and gates of an older version read them. */
+static void test_the_numbers_of_what_a_stock_says_stay(void **state)
+{
+	static const int numbers[][2] = {
+		{STOCK_DONE, 0},         {STOCK_REPLAY, 1},      {STOCK_KEY_CONFLICT, 2}, {STOCK_NO_REPLAY, 3},
+		{STOCK_RATE_LIMITED, 4}, {STOCK_BUYER_LIMIT, 5}, {STOCK_SOLD_OUT, 6},     {STOCK_UNKNOWN_SALE, 7},
+		{STOCK_FENCED, 8},       {STOCK_FULL, 9},        {STOCK_UNAVAILABLE, 10}, {STOCK_OUTCOME_UNKNOWN, 11},
+		{STOCK_NO_ORDER, 12},    {STOCK_ALREADY, 13},    {STOCK_REFUSED, 14},     {STOCK_BUSY, 15},
+		{STOCK_EXPIRED, 16},     {STOCK_PAUSED, 17},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		assert_int_equal(numbers[i][0], numbers[i][1]);
 }
 
 /* --- Finish --- */
@@ -623,6 +644,7 @@ int main(void)
 		TEST(test_a_full_outbox_is_overload),
 		TEST(test_a_sale_without_stock_is_fenced),
 		TEST(test_what_a_remote_stock_says),
+		cmocka_unit_test(test_the_numbers_of_what_a_stock_says_stay),
 		cmocka_unit_test(test_only_some_refusals_may_be_passed_by_a_replay),
 		cmocka_unit_test(test_success_is_told_only_within_the_deadline),
 		cmocka_unit_test(test_success_is_told_only_where_the_epoch_is_proven),

@@ -15,7 +15,7 @@
 /* Each setting once. Everything else that is said about settings, anywhere, is made from here. */
 const struct setting settings_table[] = {
 	{"gate.listen", SETTING_LISTEN, FIELD(gate.listen), .standard = "127.0.0.1:8080",
-	 .help = "Where buyers are served; behind a place, `proxy` demands a PROXY protocol header there."},
+	 .help = "Addresses for buyers; append ` proxy` to one to require a PROXY protocol header there."},
 	{"gate.threads", SETTING_COUNT, FIELD(gate.threads), .standard = "0", .unit = "threads", .low = 0, .high = 256,
 	 .help = "Event loops; 0 is one per core but one, and at least one."},
 	{"gate.address_failures", SETTING_RATE, FIELD(gate.address_failures), .standard = "30/60",

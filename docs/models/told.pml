@@ -9,6 +9,8 @@
  *   UNCLAIMED_ONLY      a gate undoes an outbox entry only while nobody has claimed it (rule 2)
  *   BARRIER             a rebuild starts its epoch with a barrier in the log before it loads (rule 4)
  *   VOIDS_ALL           behind a barrier every older event is void, whatever its kind (rule 4)
+ *   WAITS               where success is told by the journal's word alone (gates of the functions' first version), a rebuild
+ *                       lets the time in which it may be told go by before its barrier
  *   STOCK_ANSWERS       success is told only after the stock has answered the acknowledgement (rule 3)
  *   SAME_EPOCH          and only where it answered under the event's epoch
  *   ON_A_REPLICA        with replicas: and only where a replica of that master has the acknowledgement too
@@ -19,15 +21,20 @@
  *   REPLICAS   Redis does not forget but fails over: the old master still has the old epoch, and answers a gate that was
  *              paused together with it
  *
- * run: fine  -DRELEASE_AFTER_LOG -DUNCLAIMED_ONLY -DBARRIER -DVOIDS_ALL
- * run: error -DUNCLAIMED_ONLY -DBARRIER -DVOIDS_ALL
- * run: error -DRELEASE_AFTER_LOG -DBARRIER -DVOIDS_ALL
- * run: error -DRELEASE_AFTER_LOG -DUNCLAIMED_ONLY -DVOIDS_ALL
- * run: error -DRELEASE_AFTER_LOG -DUNCLAIMED_ONLY -DBARRIER
+ * run: fine  -DWAITS -DRELEASE_AFTER_LOG -DUNCLAIMED_ONLY -DBARRIER -DVOIDS_ALL
+ * run: error -DWAITS -DUNCLAIMED_ONLY -DBARRIER -DVOIDS_ALL
+ * run: error -DWAITS -DRELEASE_AFTER_LOG -DBARRIER -DVOIDS_ALL
+ * run: error -DWAITS -DRELEASE_AFTER_LOG -DUNCLAIMED_ONLY -DVOIDS_ALL
+ * run: error -DWAITS -DRELEASE_AFTER_LOG -DUNCLAIMED_ONLY -DBARRIER
+ *
+ * A rebuild that follows gates of the first version waits; one that follows gates which ask the stock need not:
+ *
+ * run: error -DRELEASE_AFTER_LOG -DUNCLAIMED_ONLY -DBARRIER -DVOIDS_ALL
+ * run: fine  -DSTOCK_ANSWERS -DSAME_EPOCH -DRELEASE_AFTER_LOG -DUNCLAIMED_ONLY -DBARRIER -DVOIDS_ALL
  *
  * A deadline alone does not survive a pause; the stock's answer does, and makes the deadline needless for P2:
  *
- * run: error -DPAUSE -DRELEASE_AFTER_LOG -DUNCLAIMED_ONLY -DBARRIER -DVOIDS_ALL
+ * run: error -DPAUSE -DWAITS -DRELEASE_AFTER_LOG -DUNCLAIMED_ONLY -DBARRIER -DVOIDS_ALL
  * run: error -DPAUSE -DSTOCK_ANSWERS -DRELEASE_AFTER_LOG -DUNCLAIMED_ONLY -DBARRIER -DVOIDS_ALL
  * run: fine  -DPAUSE -DSTOCK_ANSWERS -DSAME_EPOCH -DRELEASE_AFTER_LOG -DUNCLAIMED_ONLY -DBARRIER -DVOIDS_ALL
  *
@@ -308,8 +315,10 @@ active proctype Rebuild()
 		old_master = true
 #endif
 	   }
-#ifdef BARRIER
+#ifdef WAITS
 	   waited_out = true;
+#endif
+#ifdef BARRIER
 	   barrier = true;
 #endif
 	   atomic { first = LIVE(0); second = LIVE(1) };

@@ -8,6 +8,7 @@
 --                          the names behind {ps:NUMBER}: of all that it has here, so that any other version can take it away. What is
 --                          not named there must run out by itself
 --   {ps:NUMBER}:z  hash    an operator's stop (brake.lua)
+--   {ps:0}:i, :j           kept.lua: a row names its form, and who does not know that reads none
 --
 -- Version 1 knew of no other one: its library is `penstock`, and it wrote neither version nor keys.
 

@@ -53,6 +53,15 @@ def test_sold_out_says_that_holds_may_return(server):
         assert (gone.status, gone.json["may_return"]) == (410, True)
 
 
+def test_nothing_returns_to_a_sale_that_has_ended(server):
+    """Its holds end too, but their units go back to the item."""
+    server.make_sale("drop", 1)
+    assert server.buy("drop", "anna").status == 202
+    assert server.ask("GET", "/v1/sales/drop").json["lots"][0]["may_return"] is True
+    assert server.operate("POST", "/v1/sales/drop/end").status == 200
+    assert server.ask("GET", "/v1/sales/drop").json["lots"] == [{"sku": "drop-item", "sold_out": True, "may_return": False}]
+
+
 def test_two_hundred_buyers_on_a_hundred_units(server):
     server.make_sale("drop", 100)
     with ThreadPoolExecutor(50) as pool:

@@ -173,6 +173,22 @@ def test_what_cannot_be_taken_back_is_asked_for(server):
     assert operate(server, "sale", "end", "drop", "--yes").returncode == 0
 
 
+def test_a_watch_says_when_the_server_goes(server):
+    """It ended without a word, as if the sale had been watched to its end."""
+    server.make_sale("drop", 5)
+    watch = subprocess.Popen(
+        [str(PROGRAM), "sale", "watch", "drop"], cwd=server.folder, env=operator_environment(server), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert any("5 left" in line for line in watch.stdout)
+        server.stop()
+        said = watch.communicate(timeout=30)[1]
+    finally:
+        watch.kill()
+    assert "the server has ended the stream" in said and watch.returncode == 1
+
+
 def test_several_orders_are_cancelled_at_once(server):
     server.make_sale("drop", 5)
     orders = [server.buy("drop", buyer).json["id"] for buyer in ("anna", "bert")]

@@ -333,6 +333,9 @@ def test_http_1_0(server):
         body = b"{}"
         data = purchase("ten", body=body, Expect="100-continue").replace(b"HTTP/1.1", b"HTTP/1.0")
         assert wire.ask(data).status == 202 and wire.closed()
+    with Wire(server.public) as wire:  # no length, no body: so one that is needed is missing
+        data = purchase("ten-too", body=b"").replace(b"HTTP/1.1", b"HTTP/1.0").replace(b"Content-Length: 0\r\n", b"")
+        assert wire.ask(data).status == 411 and wire.closed()
 
 
 def test_pipelined_requests_are_answered_in_their_order(wire):

@@ -126,11 +126,12 @@ int sale_watch(struct client *client, const char *path, bool json)
 	if (r < 0)
 		cli_error(CLI_FAILED, "http://%s: %s", client->place.host, error_text(r));
 	else if (r == 1)
-		cli_error(CLI_OK, "http://%s: the server has ended the stream: it has stopped, or this token may not watch any more",
+		cli_error(CLI_FAILED,
+			  "http://%s: the server has ended the stream: it has stopped, or this token may not watch any more",
 			  client->place.host);
 	if (fd >= 0)
 		close(fd);
 	buffer_deinit(&in);
 	buffer_deinit(&out);
-	return r == 1 && status == 200 ? CLI_OK : CLI_FAILED;
+	return CLI_FAILED; /* it watches until somebody ends it, and then it does not come here */
 }

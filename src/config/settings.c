@@ -19,7 +19,7 @@ const struct setting settings_table[] = {
 	{"gate.threads", SETTING_COUNT, FIELD(gate.threads), .standard = "0", .unit = "threads", .low = 0, .high = 256,
 	 .help = "Event loops; 0 is one per core but one, and at least one."},
 	{"gate.address_failures", SETTING_RATE, FIELD(gate.address_failures), .standard = "30/60",
-	 .help = "Requests of one client address (IPv6: of one /64) that bring no valid identity, in so many seconds; beyond, its unknown tokens are 429."},
+	 .help = "Requests of one client address (IPv6: of one /64) that bring no valid identity, in so many seconds; beyond, its unknown tokens are 429. Loopback is not counted."},
 	{"gate.address_rate", SETTING_RATE, FIELD(gate.address_rate), .standard = "off",
 	 .help = "All purchase requests of one client address, replays apart; offices and mobile networks are one address with many buyers, who then shut each other out."},
 	{"gate.connections_max", SETTING_COUNT, FIELD(gate.connections_max), .standard = "10000", .unit = "connections", .low = 1,

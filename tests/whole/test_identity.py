@@ -292,6 +292,14 @@ def test_failed_identities_are_limited_by_address(serve):
     assert server.metric('penstock_identity_failures_total{listener="public"}') == 30 + 30 + 1
 
 
+def test_the_machine_itself_has_no_budget_of_failed_identities(serve):
+    """A load beside the server with tokens that have run out was told 429 after 30 of them."""
+    server = serve()
+    server.make_sale("drop", 5)
+    assert {ask(server, f"garbage-{i}").status for i in range(40)} == {401}
+    assert server.buy("drop", "anna").status == 202
+
+
 # --- Who has bought is nobody's business ---
 
 STATES = {

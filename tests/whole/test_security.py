@@ -39,7 +39,7 @@ CLAIMS = {
     "The check costs time": LEFT,
     "Each such probe that hits": (
         *("test_a_spent_budget_tells_nobody_who_has_bought", "test_an_address_has_so_many_failures_in_a_window"),
-        "test_the_networks_of_a_48_share_a_larger_budget",
+        *("test_the_networks_of_a_48_share_a_larger_budget", "test_the_machine_itself_has_no_budget_of_failed_identities"),
     ),
     "Names without an order": LEFT,
     "A proxy that limits requests per address": ("test_one_address_has_its_share_and_others_have_theirs",),

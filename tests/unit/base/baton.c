@@ -133,6 +133,8 @@ static void *task_main(void *argument)
 	next = choose(baton, NULL);
 	if (next)
 		hand_on(next);
+	baton->over = !next;
+	pthread_cond_signal(&baton->ended);
 	pthread_mutex_unlock(&baton->mutex);
 	return NULL;
 }
@@ -197,16 +199,19 @@ void baton_run(struct baton *baton, uint64_t seed, void (*run)(void *), void *ar
 	baton->now_ns = 1000000000;
 	baton->random = seed;
 	pthread_mutex_init(&baton->mutex, NULL);
+	pthread_cond_init(&baton->ended, NULL);
 	before = node_enter(&baton->node);
 	assert_int_equal(thread_start(&first, "first", run, argument), 0);
 	node_enter(before);
 	pthread_mutex_lock(&baton->mutex);
 	hand_on(choose(baton, NULL));
+	while (!baton->over)
+		pthread_cond_wait(&baton->ended, &baton->mutex);
 	pthread_mutex_unlock(&baton->mutex);
-	/* The tasks that the others start are there before their starters end. */
 	for (size_t i = 0; i < baton->task_count; i++) {
 		pthread_join(baton->tasks[i].handle, NULL);
 		pthread_cond_destroy(&baton->tasks[i].turn);
 	}
+	pthread_cond_destroy(&baton->ended);
 	pthread_mutex_destroy(&baton->mutex);
 }

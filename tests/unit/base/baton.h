@@ -25,6 +25,8 @@ struct baton {
 	struct clock_source clock;
 	struct node node;
 	pthread_mutex_t mutex;
+	pthread_cond_t ended; /* all threads have */
+	bool over;
 	struct baton_task tasks[BATON_TASKS_MAX];
 	size_t task_count;
 	int64_t now_ns;

@@ -356,6 +356,7 @@ struct stock {
 	 */
 	_Atomic int64_t other_version_ns;
 	int64_t quiesce_ns; /* after preheat_begin(): how long a term that was cut off from us may still grant elsewhere; 0 where it cannot */
+	int64_t quiesce_other_ns; /* the same where processes of another version may have sold, which hold no lease of their server */
 };
 
 static inline enum stock_sellers stock_sellers(struct stock *stock)

@@ -189,7 +189,7 @@ static void say_begun(const struct round *round)
 }
 
 /*
- * Until no stock can grant under an older epoch any more: a master that is cut off stops when it misses its replicas. And until nobody is told any more by
+ * Until no stock can grant under an older epoch any more: no gate takes the word of a master that was cut off for longer. And until nobody is told any more by
  * those who tell after the journal alone: gates of older versions, whose functions another one's took the place of a moment ago.
  */
 static bool wait_out(struct rebuilder *rebuilder)
@@ -200,6 +200,8 @@ static bool wait_out(struct rebuilder *rebuilder)
 	if (other_version_ns) {
 		int64_t left_ns = other_version_ns + settings->ack_deadline_ns + settings->pace.margin_ns - clock_mono_ns();
 
+		if (left_ns > 0 && settings->stock->quiesce_other_ns > wait_ns)
+			wait_ns = settings->stock->quiesce_other_ns;
 		wait_ns = left_ns > wait_ns ? left_ns : wait_ns;
 	}
 	return wait_ns <= 0 || pause_rest(&rebuilder->rest, wait_ns);

@@ -1,5 +1,14 @@
 /*
- * This gate among those of other versions (versions.h, functions/versions.lua): it says that it is there, stands by while another version's sell, takes over when
+ * What this gate says to Redis again and again, and what it hears.
+ *
+ * The lease. With replicas, a master that is cut off from them goes on for min-replicas-max-lag and its own second, and tells the gates that still reach it that all
+ * is well, while another was promoted and sells. A rebuild would have to wait as long before its barrier. So each gate asks its server to prove that it is
+ * still followed (WAIT, behind the write of each attend()), and what that says counts for LEASE_NS only, measured by the gate's own elapsed time from the
+ * sending. A rebuild begins on a master that has its replicas, so all have left the older one by then, and waits LEASE_NS and a margin: behind that no gate
+ * takes an older master's word for anything. Two machines' clocks are compared by nobody; what is left is a virtual machine that is stopped together with
+ * its clock and with the master beside it (SECURITY.md). WAIT behind each call instead: a replica's round trip on each purchase.
+ *
+ * Versions. This gate among those of other versions (versions.h, functions/versions.lua): it says that it is there, stands by while another version's sell, takes over when
  * the last of those has gone, and then clears away what they have left.
  */
 #include "base/clock.h"
@@ -7,6 +16,7 @@
 #include "stock/redis/private.h"
 
 enum { GONE_MAX = 16, LIBRARIES_MAX = 16 };
+enum { CONFIRM_MS = 250 };                      /* a replica that takes longer is asked again */
 static const int64_t ATTEND_NS = 100000000;     /* how often it says so */
 static const int64_t LIBRARIES_NS = 1000000000; /* how often libraries of others are looked for */
 
@@ -50,18 +60,55 @@ static void take_gates(struct stock_redis *redis, struct redis_reader *answer)
 		redis_versions_take(&redis->versions, selling, gates, taken, clock_mono_ns());
 }
 
+bool redis_lease_holds(struct stock_redis *redis, const struct redis_connection *connection)
+{
+	int64_t since_ns;
+
+	if (redis->lease_ns == 0)
+		return true;
+	if (atomic_load(&redis->lease_generation) != connection->generation)
+		return false;
+	since_ns = atomic_load(&redis->lease_since_ns);
+	return since_ns > 0 && clock_mono_ns() - since_ns < redis->lease_ns;
+}
+
+/* Behind a write that was sent at sent_ns: whether a replica has it. Unasked: what was known goes on to grow old. */
+static void confirm(struct stock_redis *redis, struct redis_connection *connection, int64_t sent_ns)
+{
+	redisReply *reply;
+
+	if (redis->lease_ns == 0 || !connection || connection->broken)
+		return;
+	reply = redis_connection_command(connection, "WAIT 1 %d", CONFIRM_MS);
+	if (reply && reply->type == REDIS_REPLY_INTEGER && reply->integer >= 1) {
+		if (atomic_load(&redis->lease_generation) != connection->generation) {
+			atomic_store(&redis->lease_since_ns, 0); /* no other server's moment counts for this one */
+			atomic_store(&redis->lease_generation, connection->generation);
+		}
+		atomic_store(&redis->lease_since_ns, sent_ns);
+	}
+	if (reply)
+		freeReplyObject(reply);
+}
+
 static int attend(struct stock_redis *redis, uint32_t claimed, bool leaves)
 {
+	int64_t sent_ns = clock_mono_ns();
 	struct redis_reader answer;
 	struct redis_trip trip;
 	int outcome;
 
 	redis_trip_begin(&trip, redis);
+	trip.unconfirmed = true;
 	write_call(redis, &trip, claimed, leaves);
 	redis_trip_send(&trip);
 	outcome = redis_take_head(redis, 0, redis_trip_next(&trip, &answer), &answer, NULL);
 	if (outcome == STOCK_DONE)
 		take_gates(redis, &answer);
+	if (outcome == STOCK_DONE && !leaves)
+		confirm(redis, trip.connection, sent_ns);
+	if (outcome == STOCK_DONE && redis_lease_holds(redis, trip.connection))
+		redis_pool_set_fault(&redis->pool, NULL);
 	redis_trip_end(&trip);
 	return outcome == STOCK_DONE ? 0 : -ENOTCONN;
 }

@@ -89,7 +89,7 @@ static int64_t cut_off_ns(const redisReply *reply, bool sentinel)
 	return seconds * INT64_C(1000000000);
 }
 
-static int check_settings(struct redis_connection *connection, bool sentinel, int64_t *quiesce_ns)
+static int check_settings(struct redis_connection *connection, bool sentinel, int64_t *lag_ns)
 {
 	redisReply *reply = redis_connection_command(connection, "CONFIG GET %s %s %s", "appendfsync", "min-replicas-to-write",
 						     "min-replicas-max-lag");
@@ -97,7 +97,7 @@ static int check_settings(struct redis_connection *connection, bool sentinel, in
 	if (!reply)
 		return -ENOTCONN;
 	tell_settings(reply, &connection->server);
-	*quiesce_ns = cut_off_ns(reply, sentinel);
+	*lag_ns = cut_off_ns(reply, sentinel);
 	freeReplyObject(reply);
 	return 0;
 }
@@ -119,7 +119,7 @@ static int check_permissions(struct redis_connection *connection, const struct r
 }
 
 int redis_check_server(struct redis_connection *connection, const struct redis_library *library, bool force, bool sentinel,
-		       int64_t *quiesce_ns)
+		       int64_t *lag_ns)
 {
 	int r = check_version(&connection->server);
 
@@ -130,6 +130,6 @@ int redis_check_server(struct redis_connection *connection, const struct redis_l
 	if (r >= 0)
 		r = check_permissions(connection, library);
 	if (r == 0)
-		r = check_settings(connection, sentinel, quiesce_ns);
+		r = check_settings(connection, sentinel, lag_ns);
 	return r;
 }

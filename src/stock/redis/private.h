@@ -47,6 +47,9 @@ struct stock_redis {
 	_Atomic int64_t unreadable; /* entries of the outbox that were met and could not be read */
 	size_t outbox_max;
 	_Atomic int64_t next_look_ns;      /* when the server is looked at again */
+	int64_t lease_ns;                  /* see attend.c; 0: there are no replicas that could be promoted */
+	_Atomic uint64_t lease_generation; /* of the connections to the server that it is of */
+	_Atomic int64_t lease_since_ns;    /* monotonic: at that moment a replica followed it; 0: it is not known */
 	struct redis_report acknowledging; /* between the two halves of an acknowledgement: its thread's */
 };
 
@@ -81,6 +84,8 @@ void redis_brake_restore(struct stock_redis *redis, uint32_t sale);
 /* See attend.c. At the start: 0 or negative, -ENOTCONN, -EIO, -EACCES. */
 int redis_attend_first(struct stock_redis *redis, struct redis_connection *connection) MUST_CHECK;
 void redis_attend(struct stock_redis *redis);
+/* Whether what this server says may be told: a replica that could be promoted in its place has followed it a moment ago. */
+bool redis_lease_holds(struct stock_redis *redis, const struct redis_connection *connection);
 /* Why this process sells nothing from this Redis; NULL: it does. */
 const char *redis_why_standing_by(struct stock_redis *redis);
 /* A sale's row as it is kept; for tests too. Reading one: malloc'd, or NULL where it is not one, or there is no memory. */

@@ -62,6 +62,9 @@
 
 #define SECOND INT64_C(1000000000)
 
+/* See attend.c. A replica that says nothing for so long stops this gate's sales; a rebuild behind a journal waits so long, and for clocks that run apart. */
+static const int64_t LEASE_NS = SECOND, LEASE_MARGIN_NS = SECOND / 4;
+
 int64_t redis_ms(int64_t ns)
 {
 	return ns > 0 ? (ns + 999999) / 1000000 : ns / 1000000;
@@ -312,7 +315,11 @@ static int check_server(struct stock_redis *redis, bool force)
 		log_error("stock", "Redis cannot be used", LOG_TEXT("reason", reason));
 		return redis_reason_is_refusal(reason) ? error_origin(-EACCES) : -ENOTCONN;
 	}
-	r = redis_check_server(connection, &redis->library, force, redis->pool.url.sentinel, &redis->stock.quiesce_ns);
+	r = redis_check_server(connection, &redis->library, force, redis->pool.url.sentinel, &redis->stock.quiesce_other_ns);
+	if (redis->stock.quiesce_other_ns > 0) {
+		redis->lease_ns = LEASE_NS;
+		redis->stock.quiesce_ns = LEASE_NS + LEASE_MARGIN_NS;
+	}
 	if (r == 0)
 		r = redis_attend_first(redis, connection);
 	redis_pool_give(&redis->pool, connection);

@@ -105,13 +105,26 @@ struct buffer *redis_trip_argument(struct redis_trip *trip)
 	return &connection->scratch;
 }
 
+/* Nothing has left yet. */
+static void refuse_unconfirmed(struct redis_trip *trip)
+{
+	redis_pool_set_fault(&trip->redis->pool, "no replica of this Redis has confirmed to follow it: another may be the master");
+	trip->connection->argument_count = 0;
+	trip->connection->broken |= sdslen(trip->connection->context->obuf) > 0;
+	redis_pool_give(&trip->redis->pool, trip->connection);
+	trip->connection = NULL;
+}
+
 void redis_trip_send(struct redis_trip *trip)
 {
-	struct redis_connection *connection = trip->connection;
+	struct redis_connection *connection;
 	size_t size;
 	int done = 0;
 
 	trip->sent_ms = clock_mono_ms();
+	if (trip->connection && !trip->unconfirmed && !redis_lease_holds(trip->redis, trip->connection))
+		refuse_unconfirmed(trip);
+	connection = trip->connection;
 	if (!connection)
 		return;
 	flush(trip);
@@ -201,11 +214,14 @@ enum redis_end redis_trip_next(struct redis_trip *trip, struct redis_reader *ans
 	trip->reply = reply;
 	if (trip->changes && FAILPOINT("redis.reply_lost")) /* it was done, and nobody heard of it */
 		return lose(trip);
+	if (!trip->unconfirmed && !redis_lease_holds(trip->redis, connection)) /* whatever it says, another server may know better */
+		return lose(trip);
 	if (trip->reply->type == REDIS_REPLY_ERROR)
 		return translate(trip, trip->reply);
 	if (trip->reply->type != REDIS_REPLY_STRING)
 		return lose(trip);
-	redis_pool_set_fault(&trip->redis->pool, NULL);
+	if (!trip->unconfirmed)
+		redis_pool_set_fault(&trip->redis->pool, NULL);
 	*answer = (struct redis_reader){
 		.data = (const unsigned char *)trip->reply->str, .size = trip->reply->len, .sent_ms = trip->sent_ms};
 	return REDIS_ANSWERED;

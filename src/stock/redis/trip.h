@@ -32,7 +32,8 @@ struct redis_trip {
 	redisReply *reply;
 	int64_t sent_ms; /* monotonic */
 	unsigned called, answered;
-	bool changes; /* something of it changes what is there */
+	bool changes;     /* something of it changes what is there */
+	bool unconfirmed; /* its answers count without the lease (attend.c): nobody is told anything by them */
 };
 
 void redis_trip_begin(struct redis_trip *trip, struct stock_redis *redis);

@@ -161,6 +161,7 @@ static void test_an_armed_sale_is_recalled_under_its_epoch_alone(void **state)
 	assert_int_equal(recalled(&other, &outcome), 0);
 	keep(&gate, 5, 9);
 	keep(&gate, 5, 8); /* an older one */
+	keep(&gate, 4, 20);
 	assert_int_equal(recalled(&other, &outcome), 9);
 	keep(&gate, 5, 12);
 	assert_int_equal(recalled(&other, &outcome), 12);

@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "stock/redis/redis.h"
-#include "stock/redis/private.h"
+#include "stock/redis/redis_stock.h"
 
 enum { SALE = 1, BATCH_MAX = 256, PURCHASES = 40960, ROUNDS_MAX = 100, TEXT = 40 };
 

@@ -6,7 +6,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 #include "base/edit_distance.h"
-#include "config/private.h"
+#include "config/setting.h"
 
 /*
  * The sources are read from the weakest to the strongest, each overwriting what the ones before have said. Only the first fault is told: the

@@ -1,5 +1,5 @@
 #include <stdio.h>
-#include "config/private.h"
+#include "config/setting.h"
 
 /* What is said about settings to people: what is in force, the help, the page. */
 

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "config/private.h"
+#include "config/setting.h"
 
 #define MS 1000000LL
 #define SECOND (1000 * MS)

@@ -1,6 +1,6 @@
 #include <ctype.h>
 #include <stdio.h>
-#include "config/private.h"
+#include "config/setting.h"
 
 /*
  * URLs carry passwords, and broken ones carry them in odd places: "postgresql://shop:p@ss/w?rd@host/db", "postgresql://shop:password host/db". So what is

@@ -1,5 +1,5 @@
 #include <stdlib.h>
-#include "config/private.h"
+#include "config/setting.h"
 
 /* What a value of each kind looks like: one function a kind reads it, and setting_describe() says what would have been right. */
 

@@ -1,7 +1,7 @@
 /* What is done for the sales without anybody asking: the sale keeper's turn. */
 #include <stdlib.h>
 #include "core/brake.h"
-#include "core/private.h"
+#include "core/sale_changes.h"
 
 enum {
 	ARM_AHEAD_MS = 10000, /* a sale with an opening time is pre-heated this long before it */

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 #include "core/brake.h"
-#include "core/private.h"
+#include "core/sale_changes.h"
 
 int sale_control_new(struct sale_control **out, const struct sale_control_settings *settings)
 {

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include "core/brake.h"
 #include "core/preheat.h"
-#include "core/private.h"
+#include "core/sale_changes.h"
 
 /* DONE where the ledger has the sale as a draft, else ALREADY, NO_SALE, or negative. */
 static int ask_draft(struct sale_control *control, uint32_t number)

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/failpoint.h"
-#include "core/private.h"
+#include "core/sale_changes.h"
 
 static int find_lot(struct sale_control *control, struct slice id, struct slice sku, struct sale **sale, uint32_t *lot)
 {

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/lock.h"
-#include "metrics/private.h"
+#include "metrics/process.h"
 
 /*
  * A metric's id is its place in the table, and also the place of its cell in every thread's cells. So counting is one index and one store,

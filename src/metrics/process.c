@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "metrics/metrics.h"
-#include "metrics/private.h"
+#include "metrics/process.h"
 
 /* What every Prometheus client says of its process, from /proc. What cannot be read is NaN: unknown, never 0. */
 

@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "core/admission.h"
-#include "stock/redis/private.h"
+#include "stock/redis/redis_stock.h"
 
 enum { SALE = 7, EPOCH = 3, LOTS = 2, ITEMS = 3, ANSWERS = 4, CALLS = 16 };
 

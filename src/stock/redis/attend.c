@@ -13,7 +13,7 @@
  */
 #include "base/clock.h"
 #include "base/log.h"
-#include "stock/redis/private.h"
+#include "stock/redis/redis_stock.h"
 
 enum { GONE_MAX = 16, LIBRARIES_MAX = 16 };
 enum { CONFIRM_MS = 250 };                      /* a replica that takes longer is asked again */

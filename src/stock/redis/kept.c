@@ -7,7 +7,7 @@
  */
 #include <stdlib.h>
 #include "base/siphash.h"
-#include "stock/redis/private.h"
+#include "stock/redis/redis_stock.h"
 
 enum {
 	ROW_FORM = 1,

@@ -5,7 +5,7 @@
 #include "embedded_text.h"
 #include "model/order.h"
 #include "port/stock.h"
-#include "stock/redis/private.h"
+#include "stock/redis/redis_stock.h"
 
 enum { TEXT_MAX = 1 << 20 };
 

@@ -1,7 +1,7 @@
 /* What has come to its end, and what nobody has brought to one: acknowledge, compensate, claim. See functions/outbox.lua. */
 #include "base/clock.h"
 #include "base/log.h"
-#include "stock/redis/private.h"
+#include "stock/redis/redis_stock.h"
 
 enum { TRIES = 2 }; /* an end may be told twice; what is not told at all is claimed later, and driven again */
 

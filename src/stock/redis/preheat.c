@@ -2,7 +2,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "stock/redis/private.h"
+#include "stock/redis/redis_stock.h"
 
 enum { TRIES = 2, TOKEN_SIZE = 32, CALLS_PER_TRIP = 8 };
 

@@ -58,7 +58,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "stock/redis/checks.h"
-#include "stock/redis/private.h"
+#include "stock/redis/redis_stock.h"
 
 #define SECOND INT64_C(1000000000)
 

@@ -1,7 +1,7 @@
 /* What other processes have done: one call a sale, all in one round trip. */
 #include "base/clock.h"
 #include "base/log.h"
-#include "stock/redis/private.h"
+#include "stock/redis/redis_stock.h"
 
 enum {
 	SALES_PER_TRIP = REDIS_BATCH, /* beyond so many, another round trip */

@@ -1,5 +1,5 @@
 /* The purchase decision: one call a sale, one round trip a batch. The decision itself is in functions/reserve.lua. */
-#include "stock/redis/private.h"
+#include "stock/redis/redis_stock.h"
 
 static uint32_t sale_of(const void *items, size_t index)
 {

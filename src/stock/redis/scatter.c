@@ -1,6 +1,6 @@
 #include "stock/redis/scatter.h"
 
-#include "stock/redis/private.h"
+#include "stock/redis/redis_stock.h"
 
 static void group(struct redis_scatter *scatter, const void *items, size_t count)
 {

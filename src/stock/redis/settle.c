@@ -1,6 +1,6 @@
 /* What becomes of an order after its grant: settle, find, expire. The decisions are in functions/settle.lua. */
 #include "base/clock.h"
-#include "stock/redis/private.h"
+#include "stock/redis/redis_stock.h"
 
 enum { RETRY_NS = 100000000 }; /* a sale that could not be asked for its holds is asked again so soon */
 

@@ -5,7 +5,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "stock/redis/library.h"
-#include "stock/redis/private.h"
+#include "stock/redis/redis_stock.h"
 
 enum { FIXED_ARGUMENTS = 4 };
 

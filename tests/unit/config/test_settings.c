@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "config/private.h"
+#include "config/setting.h"
 #include "config/settings.h"
 
 #define SECOND 1000000000LL

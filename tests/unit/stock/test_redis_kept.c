@@ -1,7 +1,7 @@
 /* The rows of sales that Redis keeps for gates which cannot ask the ledger: what they say comes back as it was, or not at all. */
 #include "unit/stock/redis_gate.h"
 
-#include "stock/redis/private.h"
+#include "stock/redis/redis_stock.h"
 
 static struct redis_place *place;
 

@@ -142,6 +142,7 @@ int main(int count, char **arguments)
 	size_t batch, orders;
 	double drained, copied;
 	struct ledger *ledger;
+	uint32_t partitions = 1;
 	char *known;
 
 	arguments += copy_only;
@@ -158,7 +159,7 @@ int main(int count, char **arguments)
 		return only_copy(arguments[1], orders, batch);
 	log_set_level(LOG_WARN);
 	check("open", ledger_postgres_open(&ledger, arguments[1], LEDGER_OPEN_SHARED));
-	check("identify", ledger->ops->journal_identify(ledger, SLICE("bench"), SLICE("bench"), &known));
+	check("identify", ledger->ops->journal_identify(ledger, SLICE("bench"), SLICE("bench"), &partitions, &known));
 	drained = drain(ledger, make_sale(ledger), orders, batch);
 	copied = copy(arguments[1], &orders, batch);
 	printf("batches of %zu: drain %.2f us an order, bare COPY %.2f us, ratio %.2f (%zu orders)\n", batch,

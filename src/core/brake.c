@@ -29,37 +29,45 @@ int brake_follow(struct stock *stock, struct sale_catalog *catalog, uint32_t sal
 {
 	struct stock_brake brake;
 
-	return stock->ops->brake_of(stock, sale, &brake) ? sale_catalog_brake(catalog, sale, meaning(&brake)) : 0;
+	/* None: nobody has touched it, or what was stopped was dropped since. */
+	return sale_catalog_brake(catalog, sale, stock->ops->brake_of(stock, sale, &brake) ? meaning(&brake) : SALE_BRAKE_NONE);
 }
 
 enum sale_state brake_state(struct stock *stock, const struct sale *sale)
 {
 	struct stock_brake brake;
 
-	return stock->ops->brake_of(stock, sale->number, &brake) ? sale_brake_state(sale->state, meaning(&brake)) : sale->state;
+	return stock->ops->brake_of(stock, sale->number, &brake) ? sale_brake_state(sale->state, sale->opened, meaning(&brake))
+								 : sale->state;
 }
 
-int brake_write(struct stock *stock, struct ledger *ledger, uint32_t sale)
+/* It was stopped after its opening time, maybe before the ledger had it opened: it was open by then. */
+static bool was_open(const struct sale *sale, const struct stock_brake *brake)
+{
+	return brake->stopped && sale->opens_at_ms != SALE_NO_TIME && brake->at_ms >= sale->opens_at_ms;
+}
+
+int brake_write(struct stock *stock, struct ledger *ledger, const struct sale *sale)
 {
 	static const struct slice clock_name = {"clock", 5};
 	struct stock_brake brake;
 	struct ledger_actor actor, opener;
-	int r;
+	int r = 0;
 
-	if (!stock->ops->brake_of(stock, sale, &brake) || !brake.pending)
+	if (!stock->ops->brake_of(stock, sale->number, &brake) || !brake.pending)
 		return 0;
 	actor = (struct ledger_actor){
 		.kind = ACTOR_OPERATOR, .name = slice_of(brake.actor), .trace = slice_of(brake.trace), .now_ms = brake.at_ms};
 	opener = (struct ledger_actor){.kind = ACTOR_CLOCK, .name = clock_name, .now_ms = brake.at_ms};
-	r = ledger->ops->sale_move(ledger, sale, brake.stopped ? SALE_PAUSE : SALE_RESUME, &actor);
-	/* It was stopped after its opening time and before the ledger had it opened. */
-	if (r == LEDGER_WRONG_STATE && brake.stopped && ledger->ops->sale_move(ledger, sale, SALE_START, &opener) == LEDGER_DONE)
-		r = ledger->ops->sale_move(ledger, sale, SALE_PAUSE, &actor);
+	if (was_open(sale, &brake))
+		r = ledger->ops->sale_move(ledger, sale->number, SALE_START, &opener); /* where it is armed */
+	if (r >= 0)
+		r = ledger->ops->sale_move(ledger, sale->number, brake.stopped ? SALE_PAUSE : SALE_RESUME, &actor);
 	if (r < 0)
 		return r;
 	if (r != LEDGER_DONE && r != LEDGER_ALREADY)
 		log_warn("sales", "the ledger has no use for an operator's stop or its release: the sale is over",
-			 LOG_INT("sale", sale), LOG_INT("outcome", r));
-	stock->ops->brake_written(stock, sale, brake.serial);
+			 LOG_TEXT("sale", sale->id), LOG_INT("outcome", r));
+	stock->ops->brake_written(stock, sale->number, brake.serial);
 	return 0;
 }

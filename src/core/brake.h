@@ -19,5 +19,5 @@ int brake_set(struct stock *stock, struct sale_catalog *catalog, uint32_t sale, 
 int brake_follow(struct stock *stock, struct sale_catalog *catalog, uint32_t sale) MUST_CHECK;
 /* The state of a sale as the ledger has it, with what the stock knows. */
 enum sale_state brake_state(struct stock *stock, const struct sale *sale);
-/* Tells the ledger, where it has not been told. 0 or negative. */
-int brake_write(struct stock *stock, struct ledger *ledger, uint32_t sale) MUST_CHECK;
+/* Tells the ledger, where it has not been told; of `sale` its number, id and opening time are looked at. 0 or negative. */
+int brake_write(struct stock *stock, struct ledger *ledger, const struct sale *sale) MUST_CHECK;

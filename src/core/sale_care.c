@@ -87,7 +87,7 @@ static int write_brake(struct sale_control *control, const struct sale *sale)
 
 	if (!stock->ops->brake_of(stock, sale->number, &brake) || !brake.pending)
 		return 0;
-	r = brake_write(stock, control->settings.ledger, sale->number);
+	r = brake_write(stock, control->settings.ledger, sale);
 	if (r == 0)
 		r = sale_control_publish(control, sale->number);
 	return r == 0 ? brake_follow(stock, control->settings.catalog, sale->number) : r;

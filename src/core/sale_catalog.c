@@ -155,11 +155,13 @@ static struct braked *find_braked(struct sale_catalog *catalog, uint32_t number)
 	return NULL;
 }
 
-enum sale_state sale_brake_state(enum sale_state ledger, enum sale_brake brake)
+enum sale_state sale_brake_state(enum sale_state ledger, bool opened, enum sale_brake brake)
 {
 	if (brake == SALE_BRAKE_STOP && (ledger == SALE_OPEN || ledger == SALE_ARMED))
 		return SALE_PAUSED;
-	return brake == SALE_BRAKE_GO && ledger == SALE_PAUSED ? SALE_OPEN : ledger;
+	if (brake == SALE_BRAKE_GO && ledger == SALE_PAUSED)
+		return opened ? SALE_OPEN : SALE_ARMED;
+	return ledger;
 }
 
 /* Under the lock, before anybody sees the entry. */
@@ -168,7 +170,7 @@ static void heed_brake(struct sale_catalog *catalog, struct sale_entry *entry)
 	const struct braked *braked = find_braked(catalog, entry->sale->number);
 	struct sale *sale = (struct sale *)entry->sale;
 
-	sale->state = sale_brake_state(entry->ledger_state, braked ? braked->brake : SALE_BRAKE_NONE);
+	sale->state = sale_brake_state(entry->ledger_state, sale->opened, braked ? braked->brake : SALE_BRAKE_NONE);
 }
 
 /* Makes the next table: the present one without `number`, with `entry` (which may be NULL) in its place. Takes no references over on failure. */

@@ -57,7 +57,7 @@ void sale_catalog_set_whole(struct sale_catalog *catalog, bool whole);
  */
 enum sale_brake { SALE_BRAKE_NONE, SALE_BRAKE_STOP, SALE_BRAKE_GO };
 /* What a sale of this state in the ledger is with the brake. */
-enum sale_state sale_brake_state(enum sale_state ledger, enum sale_brake brake);
+enum sale_state sale_brake_state(enum sale_state ledger, bool opened, enum sale_brake brake);
 int sale_catalog_brake(struct sale_catalog *catalog, uint32_t number, enum sale_brake brake) MUST_CHECK;
 
 /* Readers. The generation rises with every change. */

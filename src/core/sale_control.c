@@ -181,6 +181,18 @@ static void change_fields(struct sale *sale, unsigned fields, const struct sale 
 		sale->announced = change->announced;
 }
 
+/* Whether it is open, or was, be it by the clock alone and before the ledger has it so. */
+static bool may_have_sold(struct sale_control *control, const struct sale *sale, int64_t now_ms)
+{
+	enum sale_state state = brake_state(control->settings.stock, sale);
+
+	if (sale->opened || (state != SALE_ARMED && state != SALE_PAUSED))
+		return true;
+	if (sale->state == SALE_PAUSED && state == SALE_PAUSED)
+		return false; /* stopped before it opened, whatever the time is */
+	return sale->opens_at_ms != SALE_NO_TIME && now_ms >= sale->opens_at_ms;
+}
+
 /* Until when what: a draft all, an armed sale what the stock does not have, then what changes no order. 0, or why not. */
 static int check_fields(struct sale_control *control, const struct sale *sale, unsigned fields, int64_t now_ms)
 {
@@ -188,8 +200,7 @@ static int check_fields(struct sale_control *control, const struct sale *sale, u
 		return SALE_CONTROL_WRONG_STATE;
 	if (sale->state == SALE_DRAFT || !(fields & ~(unsigned)SALE_FIELDS_HARMLESS))
 		return 0;
-	/* Open by the clock, or stopped since, before the ledger has it so. */
-	if (sale_phase(sale, now_ms) != SALE_PHASE_WAITING || brake_state(control->settings.stock, sale) != SALE_ARMED)
+	if (may_have_sold(control, sale, now_ms))
 		return SALE_CONTROL_FROZEN;
 	return fields & ~(unsigned)SALE_FIELDS_ARMED ? SALE_CONTROL_LOADED : 0;
 }

@@ -20,14 +20,25 @@
 
 struct sale_control;
 
+/*
+ * Whether anything of an armed sale was sold, where the journal is not in the ledger, which alone cannot say so: what lies in the journal may have been told.
+ * Ends what was armed: behind a new epoch (*epoch) and its barrier nothing of an older one is told, and up to the barrier the journal's tail is read. DONE:
+ * the tail has no order of it; what the ledger has is for the caller to look at, under that epoch. HAS_ORDERS, CONFLICT, STOCK_AWAY,
+ * JOURNAL_AWAY, NO_PROOF: the sale stays fenced until it is rebuilt, which it is by itself, unless nothing was begun yet.
+ */
+struct sale_proof {
+	int (*unsold)(void *context, const struct sale *sale, uint32_t *epoch);
+	void *context;
+};
+
 struct sale_control_settings {
 	struct ledger *ledger; /* borrowed, like all here */
 	struct stock *stock;
 	struct sale_catalog *catalog;
 	struct journal_commit commit; /* the stock has been told by the time it returns */
-	bool stock_shared;      /* others sell from it too: a sale that it lacks was forgotten, and is rebuilt from the ledger */
-	bool journal_in_ledger; /* what is durable is in the ledger, and of an older epoch nothing becomes durable */
-	int64_t retention_ms;   /* how long an ended sale stays in memory, for replays */
+	bool stock_shared;       /* others sell from it too: a sale that it lacks was forgotten, and is rebuilt from the ledger */
+	struct sale_proof proof; /* unsold NULL: what is durable is in the ledger, and of an older epoch nothing becomes durable */
+	int64_t retention_ms;    /* how long an ended sale stays in memory, for replays */
 };
 
 /* What becomes of a call: all there is; negative is fatal, as the ledger tells it. */
@@ -44,7 +55,7 @@ enum sale_control_outcome {
 	SALE_CONTROL_WRONG_STATE,   /* the sale's state does not allow it */
 	SALE_CONTROL_CONFLICT,      /* somebody else has changed it meanwhile */
 	SALE_CONTROL_HAS_ORDERS,    /* what has orders cannot be disarmed */
-	SALE_CONTROL_NO_PROOF,      /* the ledger alone cannot say that nothing was sold */
+	SALE_CONTROL_NO_PROOF,      /* the journal cannot be read, so nobody can say that nothing was sold */
 	SALE_CONTROL_FROZEN,        /* this field cannot be changed once the sale is open, or may be */
 	SALE_CONTROL_LOADED,        /* this field is in the stock: disarm the sale first */
 	SALE_CONTROL_BAD_TIMES,     /* it would close before it opens */
@@ -96,7 +107,7 @@ int sale_control_update(struct sale_control *control, struct slice id, unsigned 
 /* What a draft sells. DONE, NO_SALE, WRONG_STATE (no draft), TOO_MANY_LOTS, NO_ITEM and NOT_ENOUGH (of lot number *lot). */
 int sale_control_set_lots(struct sale_control *control, struct slice id, const struct sale_lot *lots, uint32_t count,
 			  const struct ledger_actor *actor, uint32_t *lot) MUST_CHECK;
-/* SALE_DISARM may also tell HAS_ORDERS and NO_PROOF; nothing was done then.
+/* SALE_DISARM may also tell HAS_ORDERS, NO_PROOF, JOURNAL_AWAY and CONFLICT: the sale is as it was, or will be as soon as its stock is rebuilt.
  * SALE_START arms first where that was not done; what is armed or opened by hand must not be past its times (PAST_OPENS, PAST_CLOSES). DONE, ALREADY, WRONG_STATE, NO_SALE, STOCK_AWAY (what is armed here is a draft still). */
 int sale_control_move(struct sale_control *control, struct slice id, enum sale_action action,
 		      const struct ledger_actor *actor) MUST_CHECK;

@@ -4,6 +4,8 @@
 #include "core/preheat.h"
 #include "core/sale_changes.h"
 
+enum { DISARM_TRIES = 3 }; /* another process may be rebuilding it */
+
 /* DONE where the ledger has the sale as a draft, else ALREADY, NO_SALE, or negative. */
 static int ask_draft(struct sale_control *control, uint32_t number)
 {
@@ -63,27 +65,59 @@ int sale_control_move_one(struct sale_control *control, const struct sale *sale,
 	return r ? r : sale_control_publish(control, sale->number);
 }
 
+/* With what was said of its brake written down, so that the ledger's word is the last one. */
+static int find_with_brake(struct sale_control *control, uint32_t number, struct sale **sale)
+{
+	struct stock_brake brake;
+	int r = sale_control_read(control, number, sale);
+
+	if (r || !control->settings.stock->ops->brake_of(control->settings.stock, number, &brake) || !brake.pending)
+		return r;
+	r = brake_write(control->settings.stock, control->settings.ledger, *sale);
+	if (r < 0)
+		return r;
+	free(*sale);
+	return sale_control_read(control, number, sale);
+}
+
 /*
- * The ledger's transaction is the proof: it finds no order, and none comes behind it, since the journal refuses what an older epoch has granted. That needs a
- * journal in the ledger; what lies in another one may have been told already.
+ * The ledger's transaction finds no order, and none comes behind it, since what an older epoch has granted becomes durable no more. With a journal that is not
+ * in the ledger, the tail is read first under a new epoch; the transaction then holds only under that one.
  */
-static int disarm(struct sale_control *control, const struct sale *sale, const struct ledger_actor *actor)
+static int disarm_once(struct sale_control *control, const struct sale *sale, const struct ledger_actor *actor)
 {
 	struct ledger *ledger = control->settings.ledger;
 	struct stock *stock = control->settings.stock;
-	int r, shown = 0;
+	uint32_t epoch = sale->epoch;
+	enum sale_state next;
+	int r = 0;
 
-	if (sale->state == SALE_ARMED && !control->settings.journal_in_ledger)
-		return SALE_CONTROL_NO_PROOF;
-	if (brake_state(stock, sale) != sale->state)
-		return SALE_CONTROL_WRONG_STATE;
-	r = sale_control_by_ledger(ledger->ops->sale_move(ledger, sale->number, SALE_DISARM, actor));
+	if (control->settings.proof.unsold && sale_next(sale->state, sale->opened, SALE_DISARM, &next) == SALE_MOVED)
+		r = control->settings.proof.unsold(control->settings.proof.context, sale, &epoch);
+	if (r)
+		return r;
+	r = sale_control_by_ledger(ledger->ops->sale_disarm(ledger, sale->number, epoch, actor));
 	/* Only what this sale was armed with: who arms it anew has a newer epoch. */
 	if (r == 0)
-		stock->ops->drop(stock, sale->number, sale->epoch);
+		stock->ops->drop(stock, sale->number, epoch);
+	return r ? r : brake_follow(stock, control->settings.catalog, sale->number);
+}
+
+static int disarm(struct sale_control *control, uint32_t number, const struct ledger_actor *actor)
+{
+	int r = SALE_CONTROL_CONFLICT, shown = 0;
+
+	for (int i = 0; i < DISARM_TRIES && r == SALE_CONTROL_CONFLICT; i++) {
+		struct sale *sale;
+
+		r = find_with_brake(control, number, &sale);
+		if (r == 0)
+			r = disarm_once(control, sale, actor);
+		free(sale);
+	}
 	/* Already, too: the answer to the first may have been lost. */
 	if (r == SALE_CONTROL_DONE || r == SALE_CONTROL_ALREADY)
-		shown = sale_control_publish(control, sale->number);
+		shown = sale_control_publish(control, number);
 	return shown ? shown : r;
 }
 
@@ -98,7 +132,8 @@ int sale_control_move(struct sale_control *control, struct slice id, enum sale_a
 		r = sale_control_check_times(sale, action == SALE_ARM && sale->state == SALE_DRAFT,
 					     sale->state == SALE_DRAFT || sale->state == SALE_ARMED, actor->now_ms);
 	if (r == 0)
-		r = action == SALE_DISARM ? disarm(control, sale, actor) : sale_control_move_one(control, sale, action, actor);
+		r = action == SALE_DISARM ? disarm(control, sale->number, actor)
+					  : sale_control_move_one(control, sale, action, actor);
 	free(sale);
 	return r;
 }

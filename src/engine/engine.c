@@ -8,6 +8,7 @@
 #include "gate/gate.h"
 #include "recovery/catalog_load.h"
 #include "recovery/rebuild.h"
+#include "recovery/unsold.h"
 #include "workers/housekeeper.h"
 #include "workers/journal_client.h"
 #include "workers/ledger_age.h"
@@ -48,6 +49,7 @@ struct engine {
 	struct housekeeper *housekeeper;
 	struct sale_keeper *sale_keeper;
 	struct promise_watch *promise_watch;
+	struct unsold unsold;
 	struct identity *identity;
 	struct operators *operators;
 	struct admission admission;
@@ -127,7 +129,7 @@ static int make_workers(struct engine *engine)
 		.stock = engine->stock,
 		.catalog = engine->catalog,
 		.stock_shared = !engine->stock->ops->local,
-		.journal_in_ledger = engine->journal->ops->in_ledger,
+		.proof = {.unsold = engine->journal->ops->in_ledger ? NULL : unsold_prove, .context = &engine->unsold},
 		.retention_ms = settings->sale.retention_ns / 1000000,
 	};
 	struct housekeeper_settings housekeeper = {
@@ -141,6 +143,8 @@ static int make_workers(struct engine *engine)
 	};
 	int r = journal_worker_new(&engine->journal_worker, &journal_worker);
 
+	engine->unsold = (struct unsold){engine->ledger, engine->stock, engine->journal,
+					 settings->journal.ack_deadline_ns + rebuilder_pace_usual.margin_ns};
 	if (r == 0)
 		r = journal_client_new(&engine->journal_client, engine->journal_lane, settings->journal.ack_deadline_ns);
 	if (r < 0)

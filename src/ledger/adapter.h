@@ -21,6 +21,7 @@
 	.sale_create = sale_transaction_create,               \
 	.sale_update = sale_transaction_update,               \
 	.sale_move = sale_transaction_move,                   \
+	.sale_disarm = sale_transaction_disarm,               \
 	.sale_raise_epoch = sale_transaction_raise_epoch,     \
 	.sale_set_lots = lot_transaction_set,                 \
 	.lot_add = lot_transaction_add,                       \

@@ -91,6 +91,7 @@ int sale_transaction_update(struct ledger *ledger, const struct sale *sale, cons
 struct sale_moving {
 	uint32_t sale;
 	enum sale_action action;
+	uint32_t epoch; /* SALE_DISARM: that it must still have */
 	const struct ledger_actor *actor;
 	bool already; /* out: it was there, and the request is written down */
 };
@@ -98,21 +99,24 @@ struct sale_moving {
 /*
  * Of a sale that was armed a moment ago: ends its epoch, so that no event of an order comes any
  * more; then looks what is so now, which stays so. 0, LEDGER_ALREADY, LEDGER_WRONG_STATE,
- * LEDGER_HAS_ORDERS, or negative.
+ * LEDGER_CONFLICT (it had another epoch), LEDGER_HAS_ORDERS, or negative.
  */
-static int end_epoch_unsold(struct transaction *transaction, uint32_t sale)
+static int end_epoch_unsold(struct transaction *transaction, uint32_t sale, uint32_t epoch)
 {
 	const struct sale_rows *sales = transaction->rows->sales;
 	struct sale_head head;
-	uint32_t epoch;
-	int result = sales->raise_epoch(transaction, sale, 0, &epoch);
+	enum sale_state next;
+	uint32_t raised;
+	int result = sales->raise_epoch(transaction, sale, 0, &raised);
 
 	if (result == 0)
 		result = sales->read_head(transaction, sale, &head);
 	if (result != 0)
 		return result;
-	if (head.state != SALE_ARMED)
+	if (sale_next(head.state, head.opened, SALE_DISARM, &next) != SALE_MOVED)
 		return head.state == SALE_DRAFT ? LEDGER_ALREADY : LEDGER_WRONG_STATE;
+	if (raised != epoch + 1)
+		return LEDGER_CONFLICT; /* another process has begun it anew, and may have sold under that */
 	result = sales->has_orders(transaction, sale);
 	return result > 0 ? LEDGER_HAS_ORDERS : result;
 }
@@ -132,7 +136,7 @@ static int move(struct transaction *transaction, void *request)
 		result = rows->sales->read_head(transaction, moving->sale, &head);
 	if (result != 0)
 		return result;
-	moved = sale_next(head.state, moving->action, &next);
+	moved = sale_next(head.state, head.opened, moving->action, &next);
 	if (moved == SALE_MOVE_ALREADY && actor->request) {
 		/* Asked again after somebody has moved it on, it must not move it back. */
 		moving->already = true;
@@ -141,7 +145,7 @@ static int move(struct transaction *transaction, void *request)
 	if (moved != SALE_MOVED)
 		return moved == SALE_MOVE_ALREADY ? LEDGER_ALREADY : LEDGER_WRONG_STATE;
 	if (moving->action == SALE_DISARM)
-		result = end_epoch_unsold(transaction, moving->sale);
+		result = end_epoch_unsold(transaction, moving->sale, moving->epoch);
 	if (result == 0)
 		result = rows->sales->update_state(transaction, moving->sale, next, actor->now_ms);
 	if (result == 0 && moving->action == SALE_DELETE)
@@ -155,10 +159,19 @@ static int move(struct transaction *transaction, void *request)
 
 int sale_transaction_move(struct ledger *ledger, uint32_t sale, enum sale_action action, const struct ledger_actor *actor)
 {
-	/* Epochs come before the number of changes: raise_epoch() takes both. */
-	unsigned int scope = TRANSACTION_LOGS | (action == SALE_DISARM ? 0 : TRANSACTION_CHANGES_SALES);
 	struct sale_moving moving = {.sale = sale, .action = action, .actor = actor};
-	int result = transaction_run(ledger, scope, move, &moving);
+	int result;
+
+	ASSERT(action != SALE_DISARM);
+	result = transaction_run(ledger, TRANSACTION_LOGS | TRANSACTION_CHANGES_SALES, move, &moving);
+	return result == 0 && moving.already ? LEDGER_ALREADY : result;
+}
+
+int sale_transaction_disarm(struct ledger *ledger, uint32_t sale, uint32_t epoch, const struct ledger_actor *actor)
+{
+	struct sale_moving moving = {.sale = sale, .action = SALE_DISARM, .epoch = epoch, .actor = actor};
+	/* Epochs come before the number of changes: raise_epoch() takes both. */
+	int result = transaction_run(ledger, TRANSACTION_LOGS, move, &moving);
 
 	return result == 0 && moving.already ? LEDGER_ALREADY : result;
 }

@@ -43,6 +43,7 @@ struct sale_head {
 	char id[SALE_ID_MAX + 1];
 	uint32_t version;
 	enum sale_state state;
+	bool opened;
 };
 
 /* What changes a sale's row also raises its version, and gives it the number of the change. */
@@ -58,7 +59,7 @@ struct sale_rows {
 	int (*update_terms)(struct transaction *transaction, const struct sale *sale);
 	/*
 	 * now_ms is kept as the time of the end where that is the state; a draft is no longer the
-	 * clock's to arm.
+	 * clock's to arm; that it was open stays known.
 	 */
 	int (*update_state)(struct transaction *transaction, uint32_t sale, enum sale_state state, int64_t now_ms);
 	/* Nothing but version and change. */

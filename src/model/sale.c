@@ -9,7 +9,7 @@ static const char *const state_names[] = {
 
 static const char *const allowed_moves[] = {
 	[SALE_DRAFT] = "changed, announced, scheduled, armed, opened or deleted",
-	[SALE_ARMED] = "changed (not its limit and rate), opened, disarmed or ended, and its units added or withdrawn",
+	[SALE_ARMED] = "changed (not its limit and rate), opened, paused, disarmed or ended, and its units added or withdrawn",
 	[SALE_OPEN] = "paused or ended, and its units added or withdrawn",
 	[SALE_PAUSED] = "resumed or ended, and its units added or withdrawn",
 	[SALE_ENDED] = "read: it is over",
@@ -26,7 +26,7 @@ static enum sale_move move(enum sale_state state, bool allowed, enum sale_state 
 	return SALE_MOVED;
 }
 
-enum sale_move sale_next(enum sale_state state, enum sale_action action, enum sale_state *next)
+enum sale_move sale_next(enum sale_state state, bool opened, enum sale_action action, enum sale_state *next)
 {
 	ASSERT(state >= SALE_DRAFT);
 	ASSERT(state <= SALE_DELETED);
@@ -37,15 +37,15 @@ enum sale_move sale_next(enum sale_state state, enum sale_action action, enum sa
 	case SALE_START:
 		return move(state, state == SALE_ARMED, SALE_OPEN, next);
 	case SALE_PAUSE:
-		return move(state, state == SALE_OPEN, SALE_PAUSED, next);
+		return move(state, state == SALE_OPEN || state == SALE_ARMED, SALE_PAUSED, next);
 	case SALE_RESUME:
-		return move(state, state == SALE_PAUSED, SALE_OPEN, next);
+		return move(state, state == SALE_PAUSED, opened ? SALE_OPEN : SALE_ARMED, next);
 	case SALE_END:
 		return move(state, state == SALE_ARMED || state == SALE_OPEN || state == SALE_PAUSED, SALE_ENDED, next);
 	case SALE_DELETE:
 		return move(state, state == SALE_DRAFT, SALE_DELETED, next);
 	case SALE_DISARM:
-		return move(state, state == SALE_ARMED, SALE_DRAFT, next);
+		return move(state, state == SALE_ARMED || (state == SALE_PAUSED && !opened), SALE_DRAFT, next);
 	}
 	assertion_failed("a known action", __FILE__, __LINE__, __func__);
 }
@@ -81,10 +81,12 @@ const char *sale_state_name(enum sale_state state)
 	return state_names[state];
 }
 
-const char *sale_state_allows(enum sale_state state)
+const char *sale_state_allows(enum sale_state state, bool opened)
 {
 	ASSERT(state >= SALE_DRAFT);
 	ASSERT(state <= SALE_DELETED);
+	if (state == SALE_PAUSED && !opened)
+		return "changed (not its limit and rate), resumed, disarmed or ended, and its units added or withdrawn";
 	return allowed_moves[state];
 }
 

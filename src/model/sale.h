@@ -2,7 +2,8 @@
  * A sale: what it sells, to whom, when; and its life by hand and by the clock:
  *
  *   draft -arm-> armed -open-> open <-pause/resume-> paused        armed, open, paused -end-> ended
- *   armed -disarm-> draft, while it has no orders
+ *   armed <-pause/resume-> paused, where it was never open
+ *   armed -disarm-> draft, and paused where it was never open, while it has no orders
  *   draft -delete-> deleted
  *
  * A draft is nobody's business but the operators': neither the public nor the clock sees it, unless it is announced (the public sees its
@@ -54,6 +55,7 @@ struct sale {
 	uint32_t hold_seconds;                /* 0: orders are born confirmed */
 	bool scheduled;                       /* of a draft: the clock arms it */
 	bool announced;                       /* of a draft: the public sees it as coming */
+	bool opened;                          /* it has been open: one that is paused and was not is resumed to armed */
 	bool late_confirm;                    /* a confirm after expiry may reserve again while units are left */
 	int64_t opens_at_ms, closes_at_ms;    /* wall; SALE_NO_TIME */
 	int64_t created_at_ms, ended_at_ms;
@@ -63,7 +65,7 @@ struct sale {
 
 /* 0: *next is the new state; SALE_MOVE_ALREADY, SALE_MOVE_REFUSED: it is not. Unknown values abort. */
 enum sale_move { SALE_MOVED = 0, SALE_MOVE_ALREADY = 1, SALE_MOVE_REFUSED = 2 };
-enum sale_move sale_next(enum sale_state state, enum sale_action action, enum sale_state *next) MUST_CHECK;
+enum sale_move sale_next(enum sale_state state, bool opened, enum sale_action action, enum sale_state *next) MUST_CHECK;
 
 /*
  * What the sale is at this moment for a buyer: the clock counts even before the housekeeper has written the new state down,
@@ -84,7 +86,7 @@ bool sale_in_stock(const struct sale *sale);
 
 const char *sale_state_name(enum sale_state state);
 /* What an operator can do with a sale of this state, in words that follow "it can be". */
-const char *sale_state_allows(enum sale_state state);
+const char *sale_state_allows(enum sale_state state, bool opened);
 int sale_state_parse(struct slice name, enum sale_state *state); /* 0 or -EINVAL */
 /* The place of the lot with this SKU, or -1. */
 int sale_find_lot(const struct sale *sale, struct slice sku);

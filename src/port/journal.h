@@ -1,7 +1,7 @@
 /*
  * Journal port: the durable log of accepted events. append() blocks until the end of each entry is known or its deadline has passed; entries of one sale
  * keep their order. One thread appends, that of the worker; what else is asked may come from any, and waits while an append is under way. Only
- * read() waits for nobody, and has a thread of its own.
+ * read() waits for no append: readers wait for one another.
  */
 #pragma once
 
@@ -58,7 +58,7 @@ struct journal_ops {
 	uint32_t (*partition)(struct journal *journal, uint32_t sale);
 	/*
 	 * Reads what the log has in a range, every record once and in order, and hands it over in batches, so the memory is bounded however long
-	 * the range is. Nobody else's reading is disturbed: no group, no position is kept. One thread at a time. A range with nothing in it is
+	 * the range is. Nobody else's reading is disturbed: no group, no position is kept. Any thread; one reads at a time. A range with nothing in it is
 	 * only held against its mark. 0; -ESTALE: the log has another record before `from`, so it is another log; -ENODATA: it does not have all of the
 	 * range (its retention took some, or it is shorter); -ETIMEDOUT, -ENOTCONN: no broker answers; -EACCES: this client may not read; what take() said.
 	 */

@@ -34,10 +34,10 @@ enum ledger_outcome {
 	LEDGER_CONSTRAINT = 7,      /* apply: a last-line constraint fired: this must never happen; logged and counted */
 	LEDGER_LEASE_HELD = 8,      /* another process holds the lease */
 	LEDGER_TOO_NEW = 9,         /* the schema is of a newer program */
-	LEDGER_CONFLICT = 10,       /* sale_update: the version has moved on */
+	LEDGER_CONFLICT = 10,       /* sale_update: the version has moved on; sale_disarm: the epoch */
 	LEDGER_STALE_POSITION = 11, /* drain: another drain has moved this partition on: nothing was done */
 	LEDGER_OTHER_LOG = 12,      /* journal_identify: the rows here come from another log */
-	LEDGER_HAS_ORDERS = 13,     /* sale_move: what has orders cannot be disarmed */
+	LEDGER_HAS_ORDERS = 13,     /* sale_disarm: what has orders cannot be disarmed */
 	LEDGER_REPEATED = 20,       /* the actor's request was done before; nothing was done now */
 	LEDGER_KEY_REUSED = 21,     /* the key of the actor's request was used with another body */
 };
@@ -298,11 +298,16 @@ struct ledger_ops {
 	/*
 	 * Moves the state (sale_next); on SALE_END the time is kept. On SALE_DELETE the units of a
 	 * draft go back to their items, and its id is free again: the row stays, under an id that
-	 * none can be made with. On SALE_DISARM the epoch is raised in the same transaction, so
-	 * that no event of an order comes behind it, and the clock does not arm the sale again.
-	 * DONE, ALREADY, WRONG_STATE, NOT_FOUND, HAS_ORDERS (SALE_DISARM).
+	 * none can be made with. DONE, ALREADY, WRONG_STATE, NOT_FOUND. Not SALE_DISARM.
 	 */
 	int (*sale_move)(struct ledger *ledger, uint32_t sale, enum sale_action action, const struct ledger_actor *actor);
+	/*
+	 * Makes an armed sale a draft again, where it has no order: its epoch, which must be this
+	 * one, is raised in the same transaction, so that no event of an order comes behind it;
+	 * and the clock does not arm it again. DONE, ALREADY, WRONG_STATE, NOT_FOUND, HAS_ORDERS,
+	 * CONFLICT (it has another epoch).
+	 */
+	int (*sale_disarm)(struct ledger *ledger, uint32_t sale, uint32_t epoch, const struct ledger_actor *actor);
 	/*
 	 * Raises the epoch, to above the newest barrier that was met, and above `above` (what a
 	 * journal has that was not drained yet), and tells it. DONE, NOT_FOUND.

@@ -1,6 +1,7 @@
 #include "recovery/round.h"
 
 #include <stdlib.h>
+#include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "core/preheat.h"
@@ -189,6 +190,22 @@ int round_begin(struct round *round)
 			return r;
 	}
 	return 0;
+}
+
+int64_t round_wait_ns(const struct round *round, int64_t told_ns)
+{
+	int64_t wait_ns = round->stock->quiesce_ns, other_version_ns = atomic_load(&round->stock->other_version_ns);
+
+	if (!round->has_tail)
+		return 0;
+	if (other_version_ns) {
+		int64_t left_ns = other_version_ns + told_ns - clock_mono_ns();
+
+		if (left_ns > 0 && round->stock->quiesce_other_ns > wait_ns)
+			wait_ns = round->stock->quiesce_other_ns;
+		wait_ns = left_ns > wait_ns ? left_ns : wait_ns;
+	}
+	return wait_ns;
 }
 
 int round_barriers(struct round *round)

@@ -56,6 +56,13 @@ int round_add(struct round *round, struct sale *sale) MUST_CHECK;
 /* Each: 0, or negative: the round cannot go on now (a service is away). What is one sale's alone is in its `error`. */
 int round_learn(struct round *round) MUST_CHECK;
 int round_begin(struct round *round) MUST_CHECK;
+/*
+ * How long to wait between begin and barriers, of a round with a tail: until no stock can grant
+ * under an older epoch any more (no gate takes the word of a master that was cut off for longer),
+ * nor anybody tell any more who tells after the journal alone, as gates of older versions do for
+ * told_ns.
+ */
+int64_t round_wait_ns(const struct round *round, int64_t told_ns);
 int round_barriers(struct round *round) MUST_CHECK;
 /* told(): after each sale that came to its end. `stopping` is asked between sales: true breaks off with -ECANCELED. */
 int round_load(struct round *round, void (*told)(void *context, const struct round_sale *sale), bool (*stopping)(void *context),

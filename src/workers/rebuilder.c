@@ -27,6 +27,12 @@ struct held_sale {
 	const char *why;
 };
 
+/* A sale that nobody could buy from if it were there: an operator may be making it a draft again (recovery/unsold.h), who is given the time for it. */
+struct waiting_sale {
+	uint32_t number;
+	int64_t since_ns, told_ns; /* when it was first met, and last */
+};
+
 struct rebuilder {
 	struct rebuilder_settings settings;
 	struct thread thread;
@@ -34,6 +40,8 @@ struct rebuilder {
 	int first_error; /* of the round's sales */
 	struct held_sale held[HELD_MAX];
 	size_t held_count;
+	struct waiting_sale waiting[HELD_MAX];
+	size_t waiting_count;
 	uint32_t numbers[SALES_MAX];
 	size_t count;
 	void *popped[SALES_MAX];
@@ -152,6 +160,41 @@ static bool is_shown(struct rebuilder *rebuilder, uint32_t number)
 	return shown;
 }
 
+/* Whether it opens soon, or was open: then every moment counts. */
+static bool is_urgent(const struct sale *sale, int64_t within_ns)
+{
+	if (sale->opened || (sale->state != SALE_ARMED && sale->state != SALE_PAUSED))
+		return true;
+	return sale->opens_at_ms != SALE_NO_TIME && sale->opens_at_ms - clock_wall_ms() < 2 * within_ns / 1000000;
+}
+
+/* Since when it is met as fenced, again and again. */
+static int64_t waits_since_ns(struct rebuilder *rebuilder, uint32_t number, int64_t now_ns)
+{
+	struct waiting_sale *waiting = rebuilder->waiting;
+	size_t place = 0;
+
+	while (place < rebuilder->waiting_count && waiting[place].number != number)
+		place++;
+	if (place == HELD_MAX)
+		return INT64_MIN;
+	if (place == rebuilder->waiting_count || now_ns - waiting[place].told_ns > rebuilder->settings.ack_deadline_ns)
+		waiting[place] = (struct waiting_sale){.number = number, .since_ns = now_ns};
+	if (place == rebuilder->waiting_count)
+		rebuilder->waiting_count++;
+	waiting[place].told_ns = now_ns;
+	return waiting[place].since_ns;
+}
+
+static bool may_wait(struct rebuilder *rebuilder, const struct sale *sale)
+{
+	int64_t wait_ns = rebuilder->settings.ack_deadline_ns + rebuilder->settings.pace.margin_ns, now_ns = clock_mono_ns();
+
+	if (rebuilder->settings.journal->ops->in_ledger || is_urgent(sale, wait_ns))
+		return false;
+	return now_ns - waits_since_ns(rebuilder, sale->number, now_ns) < wait_ns;
+}
+
 /* The sales that are to be rebuilt, as the ledger has them. 0 or negative. */
 static int gather_sales(struct rebuilder *rebuilder, struct round *round)
 {
@@ -167,7 +210,7 @@ static int gather_sales(struct rebuilder *rebuilder, struct round *round)
 		r = ledger->ops->sale_get(ledger, number, SLICE_NULL, &sale);
 		if (r < 0)
 			return r;
-		if (r > 0 || !sale_in_stock(sale)) {
+		if (r > 0 || !sale_in_stock(sale) || may_wait(rebuilder, sale)) {
 			free(sale);
 			continue;
 		}
@@ -188,22 +231,11 @@ static void say_begun(const struct round *round)
 				 LOG_TEXT("sale", round->sales[i].sale->id), LOG_INT("epoch", round->sales[i].tail.epoch));
 }
 
-/*
- * Until no stock can grant under an older epoch any more: no gate takes the word of a master that was cut off for longer. And until nobody is told any more by
- * those who tell after the journal alone: gates of older versions, whose functions another one's took the place of a moment ago.
- */
-static bool wait_out(struct rebuilder *rebuilder)
+static bool wait_out(struct rebuilder *rebuilder, const struct round *round)
 {
 	const struct rebuilder_settings *settings = &rebuilder->settings;
-	int64_t wait_ns = settings->stock->quiesce_ns, other_version_ns = atomic_load(&settings->stock->other_version_ns);
+	int64_t wait_ns = round_wait_ns(round, settings->ack_deadline_ns + settings->pace.margin_ns);
 
-	if (other_version_ns) {
-		int64_t left_ns = other_version_ns + settings->ack_deadline_ns + settings->pace.margin_ns - clock_mono_ns();
-
-		if (left_ns > 0 && settings->stock->quiesce_other_ns > wait_ns)
-			wait_ns = settings->stock->quiesce_other_ns;
-		wait_ns = left_ns > wait_ns ? left_ns : wait_ns;
-	}
 	return wait_ns <= 0 || pause_rest(&rebuilder->rest, wait_ns);
 }
 
@@ -245,7 +277,6 @@ static bool is_stopping(void *context)
 
 static int go_round(struct rebuilder *rebuilder, struct round *round)
 {
-	bool waits = round->has_tail;
 	int r = gather_sales(rebuilder, round);
 
 	if (r < 0 || round->count == 0)
@@ -260,7 +291,7 @@ static int go_round(struct rebuilder *rebuilder, struct round *round)
 	if (r < 0)
 		return r;
 	(void)FAILPOINT("rebuild.begun"); /* the stock is empty, and nothing of it is in the journal */
-	if (waits && !wait_out(rebuilder))
+	if (!wait_out(rebuilder, round))
 		return -ECANCELED;
 	set_phase(rebuilder, REBUILD_BARRIER);
 	r = put_barriers(rebuilder, round);

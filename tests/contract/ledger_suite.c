@@ -502,11 +502,13 @@ static void test_an_armed_sale_without_orders_is_disarmed_and_what_comes_late_is
 	before->scheduled = true;
 	assert_int_equal(ledger->ops->sale_update(ledger, before, &actor), LEDGER_DONE);
 	free(before);
-	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_DISARM, &actor), LEDGER_ALREADY);
+	assert_int_equal(ledger->ops->sale_disarm(ledger, kit->sale, 1, &actor), LEDGER_ALREADY);
 	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_ARM, &actor), LEDGER_DONE);
 	assert_int_equal(ledger->ops->sale_get(ledger, kit->sale, SLICE_NULL, &before), LEDGER_DONE);
 	assert_true(before->scheduled);
-	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_DISARM, &actor), LEDGER_DONE);
+	/* Somebody has begun it anew since, and may have sold under that. */
+	assert_int_equal(ledger->ops->sale_disarm(ledger, kit->sale, before->epoch - 1, &actor), LEDGER_CONFLICT);
+	assert_int_equal(ledger->ops->sale_disarm(ledger, kit->sale, before->epoch, &actor), LEDGER_DONE);
 	assert_int_equal(ledger->ops->sale_get(ledger, kit->sale, SLICE_NULL, &after), LEDGER_DONE);
 	assert_int_equal(after->state, SALE_DRAFT);
 	assert_int_equal(after->epoch, before->epoch + 1);
@@ -519,9 +521,44 @@ static void test_an_armed_sale_without_orders_is_disarmed_and_what_comes_late_is
 	assert_int_equal(sales[0]->change, after->change);
 	free(sales[0]);
 	assert_int_equal(kit_apply(kit, &late), LEDGER_STALE_EPOCH);
-	assert_int_equal(ledger->ops->sale_move(ledger, 999, SALE_DISARM, &actor), LEDGER_NOT_FOUND);
+	assert_int_equal(ledger->ops->sale_disarm(ledger, 999, 1, &actor), LEDGER_NOT_FOUND);
 	free(before);
 	free(after);
+	kit_assert_audit(kit);
+}
+
+static struct sale *sale_now(struct kit *kit)
+{
+	struct sale *sale;
+
+	assert_int_equal(kit->ledger->ops->sale_get(kit->ledger, kit->sale, SLICE_NULL, &sale), LEDGER_DONE);
+	return sale;
+}
+
+static void test_what_is_paused_before_it_opens_goes_back_to_where_it_was(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct ledger_actor actor = kit_actor(kit);
+	struct ledger *ledger = kit->ledger;
+	struct sale *sale;
+
+	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_ARM, &actor), LEDGER_DONE);
+	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_PAUSE, &actor), LEDGER_DONE);
+	ledger_suite_restart(*state);
+	ledger = kit->ledger;
+	sale = sale_now(kit);
+	assert_true(sale->state == SALE_PAUSED && !sale->opened);
+	free(sale);
+	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_RESUME, &actor), LEDGER_DONE);
+	sale = sale_now(kit);
+	assert_int_equal(sale->state, SALE_ARMED);
+	free(sale);
+	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_START, &actor), LEDGER_DONE);
+	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_PAUSE, &actor), LEDGER_DONE);
+	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_RESUME, &actor), LEDGER_DONE);
+	sale = sale_now(kit);
+	assert_true(sale->state == SALE_OPEN && sale->opened);
+	free(sale);
 	kit_assert_audit(kit);
 }
 
@@ -538,16 +575,16 @@ static void test_what_has_orders_is_not_disarmed_and_stays_as_it_was(void **stat
 	cancelled = kit_settled(kit, EVENT_CANCELLED, &reserved);
 	next = kit_reserved(kit, KIT_SHOE, 1, "ben");
 	assert_int_equal(ledger->ops->sale_get(ledger, kit->sale, SLICE_NULL, &before), LEDGER_DONE);
-	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_DISARM, &actor), LEDGER_HAS_ORDERS);
+	assert_int_equal(ledger->ops->sale_disarm(ledger, kit->sale, before->epoch, &actor), LEDGER_HAS_ORDERS);
 	assert_int_equal(kit_apply(kit, &cancelled), LEDGER_DONE);
-	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_DISARM, &actor), LEDGER_HAS_ORDERS);
+	assert_int_equal(ledger->ops->sale_disarm(ledger, kit->sale, before->epoch, &actor), LEDGER_HAS_ORDERS);
 	assert_int_equal(ledger->ops->sale_get(ledger, kit->sale, SLICE_NULL, &after), LEDGER_DONE);
 	assert_int_equal(after->state, SALE_ARMED);
 	assert_int_equal(after->epoch, before->epoch);
 	assert_int_equal(after->version, before->version);
 	assert_int_equal(kit_apply(kit, &next), LEDGER_DONE);
 	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_START, &actor), LEDGER_DONE);
-	assert_int_equal(ledger->ops->sale_move(ledger, kit->sale, SALE_DISARM, &actor), LEDGER_WRONG_STATE);
+	assert_int_equal(ledger->ops->sale_disarm(ledger, kit->sale, before->epoch, &actor), LEDGER_WRONG_STATE);
 	free(before);
 	free(after);
 	kit_assert_audit(kit);
@@ -1179,6 +1216,7 @@ int ledger_suite_run(const struct ledger_suite_adapter *which)
 		TEST(test_what_a_draft_is_meant_for_is_kept),
 		TEST(test_a_deleted_draft_gives_its_units_and_its_id_back),
 		TEST(test_an_armed_sale_without_orders_is_disarmed_and_what_comes_late_is_void),
+		TEST(test_what_is_paused_before_it_opens_goes_back_to_where_it_was),
 		TEST(test_what_has_orders_is_not_disarmed_and_stays_as_it_was),
 		TEST(test_sales_are_listed_by_number_without_the_long_ended),
 		TEST(test_units_are_added_to_a_lot_once_per_movement),

@@ -1,6 +1,7 @@
 """The warehouse and the life of a sale by the operator's hand."""
 
 import contextlib
+import datetime
 import sqlite3
 import threading
 import time
@@ -302,7 +303,7 @@ def test_the_moves_that_a_state_does_not_allow(server):
     assert (refusal.code, refusal.json["state"]) == ("sale-state", "draft") and "armed" in refusal.json["detail"]
     assert server.operate("POST", "/v1/sales/drop/arm").json["state"] == "armed"
     assert server.operate("POST", "/v1/sales/drop/arm").json["state"] == "armed"
-    assert server.operate("POST", "/v1/sales/drop/resume").code == "sale-state"
+    assert server.operate("POST", "/v1/sales/drop/resume").json["state"] == "armed"
     assert server.operate("POST", "/v1/sales/drop/open").json["state"] == "open"
     assert server.operate("POST", "/v1/sales/drop/end").json["state"] == "ended"
     assert server.operate("POST", "/v1/sales/drop/open").code == "sale-state"
@@ -331,8 +332,9 @@ def test_what_can_be_changed_before_and_after_arming(server):
 def test_an_armed_sale_is_disarmed_corrected_and_armed_again(server):
     server.operate("POST", "/v1/items", {"sku": "A", "name": "A", "on_hand": 10})
     server.make_sale("drop", lots={"A": 6}, state="armed", opens_at="2099-01-01T10:00:00.000Z")
-    refusal = server.operate("POST", "/v1/sales/drop/pause")
-    assert (refusal.code, refusal.json["state"]) == ("sale-state", "armed") and "disarmed" in refusal.json["detail"]
+    assert server.operate("POST", "/v1/sales/drop/pause").json["state"] == "paused"
+    assert server.operate("POST", "/v1/sales/drop/resume").json["state"] == "armed"
+    assert server.operate("POST", "/v1/sales/drop/pause").json["state"] == "paused"
     epoch = server.sale("drop")["epoch"]
     answer = server.operate("POST", "/v1/sales/drop/disarm").json
     assert (answer["state"], answer["schedule"]) == ("draft", False) and answer["epoch"] > epoch
@@ -346,11 +348,40 @@ def test_an_armed_sale_is_disarmed_corrected_and_armed_again(server):
     assert server.buy("drop", "anna", body={"quantity": 2}).status == 202
     assert server.buy("drop", "bert", body={"quantity": 2}).code == "sold-out"
     log = [row["action"] for row in server.operate("GET", "/v1/log").json["rows"] if row["subject"] == "drop"]
-    assert log == ["sale.create", "sale.arm", "sale.disarm", "sale.update", "sale.lots", "sale.arm", "sale.open"]
+    assert [action for action in log if action not in ("sale.pause", "sale.resume")] == ["sale.create", "sale.arm", "sale.disarm", "sale.update", "sale.lots", "sale.arm", "sale.open"]
     server.audit()
     server.kill()
     server.restart()
     assert server.sale("drop")["lots"][0]["available"] == 1
+    server.audit()
+
+
+def in_seconds(seconds):
+    moment = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
+
+
+def test_a_sale_that_is_paused_before_it_opens_is_corrected_and_opened_by_the_clock_after_it_is_resumed(server):
+    server.make_sale("drop", 3, state="armed", opens_at=in_seconds(2))
+    assert server.operate("POST", "/v1/sales/drop/pause").json["state"] == "paused"
+    opens_at = server.sale("drop")["opens_at"]
+    wait_until(lambda: in_seconds(0) > opens_at, 10, "its opening time")
+    answer = server.buy("drop", "anna")
+    assert (answer.code, answer.json["state"]) == ("sale-not-open", "paused")
+    server.kill()
+    server.restart()
+    assert server.sale("drop")["state"] == "paused"
+    assert server.operate("PATCH", "/v1/sales/drop", {"price": {"amount": 5, "currency": "EUR"}}).json["price"]["amount"] == 5
+    later = in_seconds(1)
+    assert server.operate("PATCH", "/v1/sales/drop", {"opens_at": later}).json["opens_at"] == later
+    refusal = server.operate("POST", "/v1/sales/drop/open")
+    assert (refusal.code, refusal.json["state"]) == ("sale-state", "paused") and "resumed, disarmed" in refusal.json["detail"]
+    assert server.operate("POST", "/v1/sales/drop/resume").json["state"] in ("armed", "open")
+    wait_until(lambda: server.buy("drop", "anna", key="k").status == 202, 10, "the sale")
+    assert server.operate("PATCH", "/v1/sales/drop", {"price": {"amount": 6, "currency": "EUR"}}).code == "sale-state"
+    assert server.operate("POST", "/v1/sales/drop/pause").json["state"] == "paused"
+    assert server.operate("POST", "/v1/sales/drop/disarm").code == "sale-state"
+    assert server.operate("POST", "/v1/sales/drop/resume").json["state"] == "open"
     server.audit()
 
 

@@ -94,12 +94,12 @@ static void work_go_on(struct ledger_task *task)
 		answer_from_catalog(task);
 }
 
-/* Pause and resume: of what is on sale now, or was until it was stopped; else by the ledger, whose rules say what can be moved. */
+/* Pause and resume: of what is on sale, will be, or was until it was stopped; else by the ledger, whose rules say what can be moved. */
 void operator_sales_brake(struct gate_request *request)
 {
 	const struct sale_entry *entry = sale_table_find(gate_sales(request->thread), request->parameters[0]);
 	enum sale_phase phase = entry ? sale_phase(entry->sale, clock_wall_ms()) : SALE_PHASE_HIDDEN;
-	bool brakes = phase == SALE_PHASE_OPEN || phase == SALE_PHASE_PAUSED;
+	bool brakes = phase == SALE_PHASE_WAITING || phase == SALE_PHASE_OPEN || phase == SALE_PHASE_PAUSED;
 	void (*work)(struct ledger_task *) = request->argument == SALE_PAUSE ? work_stop : work_go_on;
 	struct ledger_task *task = ledger_task_new(request, brakes ? work : operator_sales_move);
 

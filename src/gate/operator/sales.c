@@ -100,7 +100,7 @@ static void say_state(struct ledger_task *task, const char *id)
 		return;
 	}
 	snprintf(detail, sizeof(detail), "The sale is %s. It can be %s.", sale_state_name(sale->state),
-		 sale_state_allows(sale->state));
+		 sale_state_allows(sale->state, sale->opened));
 	buffer_init(&members, 64);
 	buffer_printf(&members, ",\"state\":\"%s\"", sale_state_name(sale->state));
 	reply_problem(reply, PROBLEM_SALE_STATE, &(struct problem_options){.detail = detail, .members = buffer_slice(&members)});
@@ -136,8 +136,9 @@ static const struct {
 	[SALE_CONTROL_NOT_ENOUGH] = {PROBLEM_NOT_ENOUGH_UNITS, NULL},
 	[SALE_CONTROL_CONFLICT] = {PROBLEM_SALE_CHANGED, NULL},
 	[SALE_CONTROL_HAS_ORDERS] = {PROBLEM_SALE_STATE, "The sale has orders, so it cannot be disarmed. It is as it was."},
-	[SALE_CONTROL_NO_PROOF] = {PROBLEM_SALE_STATE,
-				   "With a journal outside of the ledger a sale cannot be disarmed. Change its opens_at, or end it."},
+	[SALE_CONTROL_NO_PROOF] =
+		{PROBLEM_SALE_STATE,
+		 "The journal cannot be read, so it cannot be said whether something was sold: the log says why. The sale is as it was."},
 	[SALE_CONTROL_FROZEN] = {PROBLEM_SALE_STATE, "Once a sale is open only its name and closes_at can be changed."},
 	[SALE_CONTROL_LOADED] = {PROBLEM_SALE_STATE, "While a sale is armed its limit_per_buyer, rate, schedule and announce cannot be changed. "
 						     "Disarm it, change it and arm it again."},

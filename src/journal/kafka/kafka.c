@@ -15,8 +15,9 @@ struct journal_kafka {
 	struct journal base; /* first */
 	struct lock lock;    /* of the producer, whole: it has one append under way at a time */
 	struct kafka_producer producer;
-	struct uuid_generator ids; /* of barriers: the rebuilder's thread */
-	struct kafka_tail tail;    /* the same thread's */
+	struct uuid_generator ids; /* of barriers; under the lock */
+	struct lock tail_lock;     /* of the tail: one thread reads it at a time */
+	struct kafka_tail tail;
 	char *cluster;
 	bool doubted;                    /* the last look failed, and nothing before it */
 	_Atomic(const char *) unhealthy; /* static text; NULL: well */
@@ -118,8 +119,10 @@ static int barrier(struct journal *base, uint32_t sale, uint32_t epoch, struct u
 	};
 	struct journal_entry entry = {.event = &event};
 
+	lock_take(&journal->lock);
 	if (uuid_is_null(id))
 		*id = uuid_make(&journal->ids, now_ms, sale);
+	lock_release(&journal->lock);
 	event.id = *id;
 	append(base, &entry, 1);
 	if (entry.end == JOURNAL_DURABLE)
@@ -158,7 +161,13 @@ static uint32_t partition(struct journal *base, uint32_t sale)
 
 static int read_range(struct journal *base, const struct journal_range *range, journal_take take, void *context)
 {
-	return kafka_tail_read(&kafka_of(base)->tail, range, take, context);
+	struct journal_kafka *journal = kafka_of(base);
+	int result;
+
+	lock_take(&journal->tail_lock);
+	result = kafka_tail_read(&journal->tail, range, take, context);
+	lock_release(&journal->tail_lock);
+	return result;
 }
 
 static int health(struct journal *base, const char **reason)
@@ -175,6 +184,7 @@ static void journal_free(struct journal *base)
 		return;
 	kafka_tail_deinit(&journal->tail);
 	kafka_producer_deinit(&journal->producer);
+	lock_deinit(&journal->tail_lock);
 	lock_deinit(&journal->lock);
 	free(journal->cluster);
 	free(journal);
@@ -214,6 +224,7 @@ int journal_kafka_open(struct journal **out, const struct kafka_options *options
 		return error_origin(-ENOMEM);
 	journal->base.ops = &kafka_ops;
 	lock_init(&journal->lock);
+	lock_init(&journal->tail_lock);
 	result = kafka_producer_init(&journal->producer, options, error);
 	kafka_tail_init(&journal->tail, &journal->producer.address, journal->producer.properties);
 	if (result == 0)

@@ -58,8 +58,8 @@ static int read_head(struct transaction *transaction, uint32_t sale, struct sale
 	int end;
 
 	pg_put_int(&params, sale);
-	end = pg_outcome(pg_query(pg_connection_of(transaction), "SELECT id, version, state FROM sales WHERE number = $1",
-				  &params, &result),
+	end = pg_outcome(pg_query(pg_connection_of(transaction),
+				  "SELECT id, version, state, opened::integer FROM sales WHERE number = $1", &params, &result),
 			 -EIO);
 	if (end < 0)
 		return end;
@@ -69,6 +69,7 @@ static int read_head(struct transaction *transaction, uint32_t sale, struct sale
 		pg_get_text(result, 0, 0, head->id, sizeof(head->id));
 		head->version = (uint32_t)pg_get_int(result, 0, 1);
 		head->state = (enum sale_state)pg_get_int(result, 0, 2);
+		head->opened = pg_get_int(result, 0, 3) != 0;
 	}
 	PQclear(result);
 	return end;
@@ -116,8 +117,10 @@ static int update_state(struct transaction *transaction, uint32_t sale, enum sal
 	pg_put_int_or_null(&params, state == SALE_ENDED ? now_ms : SALE_NO_TIME, SALE_NO_TIME);
 	pg_put_int(&params, work->change);
 	pg_put_int(&params, SALE_DRAFT);
+	pg_put_int(&params, SALE_OPEN);
 	return pg_outcome(pg_do(work->connection,
 				"UPDATE sales SET state = $2, ended_at_ms = coalesce($3, ended_at_ms), scheduled = scheduled AND $2 <> $5,"
+				" opened = opened OR $2 = $6,"
 				" version = version + 1, change = $4 WHERE number = $1",
 				&params),
 			  -EIO);

@@ -80,7 +80,8 @@ static int read_head(struct transaction *transaction, uint32_t sale, struct sale
 {
 	struct sqlite_connection *connection = sqlite_connection_of(transaction);
 	sqlite3_stmt *statement;
-	int result = sqlite_connection_prepare(connection, "SELECT id, version, state FROM sales WHERE number = ?1", &statement);
+	int result =
+		sqlite_connection_prepare(connection, "SELECT id, version, state, opened FROM sales WHERE number = ?1", &statement);
 
 	if (result < 0)
 		return result;
@@ -91,6 +92,7 @@ static int read_head(struct transaction *transaction, uint32_t sale, struct sale
 	sqlite_column_text(statement, 0, head->id, sizeof(head->id));
 	head->version = (uint32_t)sqlite3_column_int64(statement, 1);
 	head->state = (enum sale_state)sqlite3_column_int64(statement, 2);
+	head->opened = sqlite3_column_int64(statement, 3) != 0;
 	sqlite3_reset(statement);
 	return 0;
 }
@@ -134,6 +136,7 @@ static int update_state(struct transaction *transaction, uint32_t sale, enum sal
 	int result = sqlite_connection_prepare(
 		connection,
 		"UPDATE sales SET state = ?2, ended_at_ms = coalesce(?3, ended_at_ms), scheduled = (scheduled AND ?2 <> ?4),"
+		" opened = (opened OR ?2 = ?5),"
 		" version = version + 1 WHERE number = ?1",
 		&statement);
 
@@ -143,6 +146,7 @@ static int update_state(struct transaction *transaction, uint32_t sale, enum sal
 	sqlite_bind_int(statement, 2, state);
 	sqlite_bind_int_or_null(statement, 3, state == SALE_ENDED ? now_ms : SALE_NO_TIME, SALE_NO_TIME);
 	sqlite_bind_int(statement, 4, SALE_DRAFT);
+	sqlite_bind_int(statement, 5, SALE_OPEN);
 	return change_sale(connection, statement, sale);
 }
 

@@ -15,6 +15,7 @@ enum {
 	SCHEDULED = 1,
 	ANNOUNCED = 2,
 	LATE_CONFIRM = 4,
+	OPENED = 8,
 	RECALLS_MAX = 256,
 };
 
@@ -52,7 +53,9 @@ void redis_row_write(const struct sale *sale, struct buffer *out)
 	redis_write(out, sale->rate_requests, 4);
 	redis_write(out, sale->rate_seconds, 4);
 	redis_write(out, sale->hold_seconds, 4);
-	redis_write(out, sale->scheduled * SCHEDULED + sale->announced * ANNOUNCED + sale->late_confirm * LATE_CONFIRM, 1);
+	redis_write(out,
+		    sale->scheduled * SCHEDULED + sale->announced * ANNOUNCED + sale->late_confirm * LATE_CONFIRM + sale->opened * OPENED,
+		    1);
 	redis_write(out, (uint64_t)sale->opens_at_ms, 8);
 	redis_write(out, (uint64_t)sale->closes_at_ms, 8);
 	redis_write(out, (uint64_t)sale->created_at_ms, 8);
@@ -112,6 +115,7 @@ static void read_terms(struct redis_reader *row, struct sale *sale)
 	sale->scheduled = flags & SCHEDULED;
 	sale->announced = flags & ANNOUNCED;
 	sale->late_confirm = flags & LATE_CONFIRM;
+	sale->opened = flags & OPENED;
 	sale->opens_at_ms = read_time(row);
 	sale->closes_at_ms = read_time(row);
 	sale->created_at_ms = redis_read_time(row);

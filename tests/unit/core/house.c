@@ -121,7 +121,6 @@ static void make_control(struct house *house, bool stock_shared)
 		.catalog = house->catalog,
 		.commit = {house_append, house},
 		.stock_shared = stock_shared,
-		.journal_in_ledger = true,
 		.retention_ms = HOUSE_RETENTION_MS,
 	};
 

@@ -66,7 +66,7 @@ static void test_each_move_is_in_the_ledger_and_in_the_catalog(void **state)
 		enum sale_state after;
 	} moves[] = {
 		{SALE_PAUSE, SALE_CONTROL_WRONG_STATE, SALE_DRAFT}, {SALE_ARM, SALE_CONTROL_DONE, SALE_ARMED},
-		{SALE_ARM, SALE_CONTROL_ALREADY, SALE_ARMED},       {SALE_RESUME, SALE_CONTROL_WRONG_STATE, SALE_ARMED},
+		{SALE_ARM, SALE_CONTROL_ALREADY, SALE_ARMED},       {SALE_RESUME, SALE_CONTROL_ALREADY, SALE_ARMED},
 		{SALE_START, SALE_CONTROL_DONE, SALE_OPEN},         {SALE_START, SALE_CONTROL_ALREADY, SALE_OPEN},
 		{SALE_PAUSE, SALE_CONTROL_DONE, SALE_PAUSED},       {SALE_START, SALE_CONTROL_WRONG_STATE, SALE_PAUSED},
 		{SALE_RESUME, SALE_CONTROL_DONE, SALE_OPEN},        {SALE_END, SALE_CONTROL_DONE, SALE_ENDED},
@@ -307,14 +307,35 @@ static void test_a_purchase_on_its_way_while_its_sale_is_disarmed_is_void(void *
 }
 
 /* What the journal has and the ledger has not may have been told. */
-static void test_a_sale_whose_journal_is_elsewhere_is_not_disarmed(void **state)
+/* What the journal says when it is asked, try by try; a proof has begun an epoch. */
+struct proof {
+	struct house *house;
+	int ends[4], asked;
+};
+
+static int prove(void *context, const struct sale *sale, uint32_t *epoch)
+{
+	struct proof *proof = context;
+	int end = proof->ends[proof->asked++];
+
+	if (end == SALE_CONTROL_DONE)
+		assert_int_equal(proof->house->ledger->ops->sale_raise_epoch(proof->house->ledger, sale->number, 0, epoch),
+				 LEDGER_DONE);
+	return end;
+}
+
+/* Nobody but the journal knows what was told and is not in the ledger yet. */
+static void test_a_sale_whose_journal_is_elsewhere_is_disarmed_where_the_journal_has_no_order_of_it(void **state)
 {
 	struct house *house = *state;
+	struct proof proof = {.house = house,
+			      .ends = {SALE_CONTROL_HAS_ORDERS, SALE_CONTROL_NO_PROOF, SALE_CONTROL_CONFLICT, SALE_CONTROL_DONE}};
 	const struct sale_control_settings settings = {
 		.ledger = house->ledger,
 		.stock = house->stock,
 		.catalog = house->catalog,
 		.commit = {house_append, house},
+		.proof = {prove, &proof},
 	};
 	struct ledger_actor actor = house_actor();
 	struct sale_control *control;
@@ -322,11 +343,75 @@ static void test_a_sale_whose_journal_is_elsewhere_is_not_disarmed(void **state)
 	house_create(house, house_draft("drop"));
 	assert_int_equal(sale_control_new(&control, &settings), 0);
 	assert_int_equal(sale_control_move(control, SLICE("drop"), SALE_DISARM, &actor), SALE_CONTROL_ALREADY);
+	assert_int_equal(proof.asked, 0); /* there is nothing to prove of a draft */
 	assert_int_equal(sale_control_move(control, SLICE("drop"), SALE_ARM, &actor), SALE_CONTROL_DONE);
+	assert_int_equal(sale_control_move(control, SLICE("drop"), SALE_DISARM, &actor), SALE_CONTROL_HAS_ORDERS);
 	assert_int_equal(sale_control_move(control, SLICE("drop"), SALE_DISARM, &actor), SALE_CONTROL_NO_PROOF);
 	assert_int_equal(house_shown(house, "drop"), SALE_ARMED);
-	(void)house_buy(house, "drop", 0, "ann", "k", 1);
+	/* Somebody else was rebuilding it: once more. */
+	assert_int_equal(sale_control_move(control, SLICE("drop"), SALE_DISARM, &actor), SALE_CONTROL_DONE);
+	assert_int_equal(proof.asked, 4);
+	assert_int_equal(house_shown(house, "drop"), SALE_DRAFT);
 	sale_control_free(control);
+	house_assert_audit(house);
+}
+
+static void test_a_sale_that_is_stopped_before_it_opens_is_corrected_resumed_and_opened_by_the_clock(void **state)
+{
+	struct house *house = *state;
+	struct ledger_actor actor = house_actor();
+	struct sale *change = house_draft("drop");
+	uint32_t number;
+
+	change->opens_at_ms = HOUSE_NOW_MS + 5000;
+	house_create(house, sale_copy(change));
+	number = house_number(house, "drop");
+	assert_int_equal(house_move(house, "drop", SALE_ARM), SALE_CONTROL_DONE);
+	assert_int_equal(sale_control_brake(house->control, number, true, &actor), SALE_CONTROL_DONE);
+	assert_int_equal(house_shown(house, "drop"), SALE_PAUSED);
+	house_pass(6000);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(house_shown(house, "drop"), SALE_PAUSED); /* its time is over, and the clock leaves it alone */
+	change->price_minor = 4711;
+	change->opens_at_ms = HOUSE_NOW_MS + 9000;
+	actor = house_actor();
+	assert_int_equal(sale_control_update(house->control, SLICE("drop"), SALE_FIELD_PRICE | SALE_FIELD_OPENS, change, &actor),
+			 SALE_CONTROL_DONE);
+	assert_int_equal(sale_control_update(house->control, SLICE("drop"), SALE_FIELD_LIMIT, change, &actor), SALE_CONTROL_LOADED);
+	assert_int_equal(sale_control_brake(house->control, number, false, &actor), SALE_CONTROL_DONE);
+	assert_int_equal(house_shown(house, "drop"), SALE_ARMED);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(house_shown(house, "drop"), SALE_ARMED);
+	house_pass(3000);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(house_shown(house, "drop"), SALE_OPEN);
+	/* What has been open is frozen while it is stopped, and resumed to open. */
+	actor = house_actor();
+	assert_int_equal(sale_control_brake(house->control, number, true, &actor), SALE_CONTROL_DONE);
+	assert_int_equal(sale_control_update(house->control, SLICE("drop"), SALE_FIELD_PRICE, change, &actor), SALE_CONTROL_FROZEN);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(house_move(house, "drop", SALE_DISARM), SALE_CONTROL_WRONG_STATE);
+	assert_int_equal(sale_control_brake(house->control, number, false, &actor), SALE_CONTROL_DONE);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(house_shown(house, "drop"), SALE_OPEN);
+	free(change);
+	house_assert_audit(house);
+}
+
+static void test_a_sale_that_is_stopped_before_it_opens_is_disarmed(void **state)
+{
+	struct house *house = *state;
+	struct ledger_actor actor = house_actor();
+
+	house_create(house, house_draft("drop"));
+	assert_int_equal(house_move(house, "drop", SALE_ARM), SALE_CONTROL_DONE);
+	assert_int_equal(sale_control_brake(house->control, house_number(house, "drop"), true, &actor), SALE_CONTROL_DONE);
+	assert_int_equal(house_move(house, "drop", SALE_DISARM), SALE_CONTROL_DONE); /* before the keeper has written the stop down */
+	assert_int_equal(house_shown(house, "drop"), SALE_DRAFT);
+	/* The stop went with what was armed. */
+	assert_int_equal(house_move(house, "drop", SALE_START), SALE_CONTROL_DONE);
+	assert_int_equal(house_shown(house, "drop"), SALE_OPEN);
+	(void)house_buy(house, "drop", 0, "ann", "k", 1);
 	house_assert_audit(house);
 }
 
@@ -1142,7 +1227,9 @@ int main(void)
 		TEST(test_a_disarmed_sale_is_deleted),
 		TEST(test_what_has_sold_is_not_disarmed_and_sells_on),
 		TEST(test_a_purchase_on_its_way_while_its_sale_is_disarmed_is_void),
-		TEST(test_a_sale_whose_journal_is_elsewhere_is_not_disarmed),
+		TEST(test_a_sale_whose_journal_is_elsewhere_is_disarmed_where_the_journal_has_no_order_of_it),
+		TEST(test_a_sale_that_is_stopped_before_it_opens_is_corrected_resumed_and_opened_by_the_clock),
+		TEST(test_a_sale_that_is_stopped_before_it_opens_is_disarmed),
 		TEST(test_added_units_are_in_the_ledger_and_for_sale),
 		TEST(test_units_that_the_ledger_did_not_take_are_not_for_sale),
 		TEST(test_an_addition_that_got_through_unheard_is_finished_once),

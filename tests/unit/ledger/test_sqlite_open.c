@@ -149,7 +149,7 @@ static const char back_to_the_second[] =
 	"INSERT INTO commits SELECT one, number FROM commit_numbers; DROP TABLE commit_numbers;"
 	"ALTER TABLE journal DROP COLUMN partitions; DELETE FROM schema_migrations WHERE number > 2;"
 	"ALTER TABLE sales DROP COLUMN scheduled;"
-	"ALTER TABLE sales DROP COLUMN announced;"
+	"ALTER TABLE sales DROP COLUMN announced; ALTER TABLE sales DROP COLUMN opened;"
 	"ALTER TABLE lots DROP COLUMN barrier_held; ALTER TABLE lots DROP COLUMN barrier_confirmed;"
 	"ALTER TABLE lots DROP COLUMN barrier_withdrawn;"
 	"ALTER TABLE lots DROP COLUMN armed_epoch; ALTER TABLE lots DROP COLUMN armed_held;"

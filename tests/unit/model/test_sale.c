@@ -15,7 +15,7 @@ static void test_life_of_a_sale(void **state)
 		{SALE_DRAFT, SALE_ARM, SALE_MOVED, SALE_ARMED},
 		{SALE_DRAFT, SALE_START, SALE_MOVE_REFUSED, SALE_DRAFT},
 		{SALE_DRAFT, SALE_PAUSE, SALE_MOVE_REFUSED, SALE_DRAFT},
-		{SALE_ARMED, SALE_PAUSE, SALE_MOVE_REFUSED, SALE_ARMED},
+		{SALE_ARMED, SALE_PAUSE, SALE_MOVED, SALE_PAUSED},
 		{SALE_DRAFT, SALE_RESUME, SALE_MOVE_REFUSED, SALE_DRAFT},
 		{SALE_DRAFT, SALE_END, SALE_MOVE_REFUSED, SALE_DRAFT},
 		{SALE_DRAFT, SALE_DELETE, SALE_MOVED, SALE_DELETED},
@@ -34,7 +34,7 @@ static void test_life_of_a_sale(void **state)
 		{SALE_DELETED, SALE_DISARM, SALE_MOVE_REFUSED, SALE_DELETED},
 		{SALE_ARMED, SALE_ARM, SALE_MOVE_ALREADY, SALE_ARMED},
 		{SALE_ARMED, SALE_START, SALE_MOVED, SALE_OPEN},
-		{SALE_ARMED, SALE_RESUME, SALE_MOVE_REFUSED, SALE_ARMED},
+		{SALE_ARMED, SALE_RESUME, SALE_MOVE_ALREADY, SALE_ARMED},
 		{SALE_ARMED, SALE_END, SALE_MOVED, SALE_ENDED},
 		{SALE_OPEN, SALE_ARM, SALE_MOVE_REFUSED, SALE_OPEN},
 		{SALE_OPEN, SALE_START, SALE_MOVE_ALREADY, SALE_OPEN},
@@ -57,7 +57,9 @@ static void test_life_of_a_sale(void **state)
 	for (size_t i = 0; i < sizeof(moves) / sizeof(moves[0]); i++) {
 		enum sale_state next = 0;
 
-		assert_int_equal(sale_next((enum sale_state)moves[i].from, (enum sale_action)moves[i].action, &next), moves[i].move);
+		assert_int_equal(sale_next((enum sale_state)moves[i].from, moves[i].from >= SALE_OPEN,
+					   (enum sale_action)moves[i].action, &next),
+				 moves[i].move);
 		assert_int_equal(next, moves[i].to);
 	}
 }
@@ -67,6 +69,21 @@ static void assert_phase(enum sale_state state, int64_t opens, int64_t closes, i
 	const struct sale sale = {.state = state, .opens_at_ms = opens, .closes_at_ms = closes};
 
 	assert_int_equal(sale_phase(&sale, now), expected);
+}
+
+/* One that was paused before it opened: it goes back to where it was, not to what it never was. */
+static void test_a_sale_that_is_paused_and_was_never_open_is_as_one_that_is_armed(void **state)
+{
+	enum sale_state next;
+
+	(void)state;
+	assert_int_equal(sale_next(SALE_PAUSED, false, SALE_RESUME, &next), SALE_MOVED);
+	assert_int_equal(next, SALE_ARMED);
+	assert_int_equal(sale_next(SALE_PAUSED, false, SALE_DISARM, &next), SALE_MOVED);
+	assert_int_equal(next, SALE_DRAFT);
+	assert_int_equal(sale_next(SALE_PAUSED, false, SALE_START, &next), SALE_MOVE_REFUSED);
+	assert_int_equal(sale_next(SALE_PAUSED, false, SALE_END, &next), SALE_MOVED);
+	assert_int_equal(sale_next(SALE_PAUSED, false, SALE_PAUSE, &next), SALE_MOVE_ALREADY);
 }
 
 static void test_the_public_sees_of_a_draft_only_what_is_announced(void **state)
@@ -202,6 +219,7 @@ static void test_names_have_their_letters(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_sale_that_is_paused_and_was_never_open_is_as_one_that_is_armed),
 		cmocka_unit_test(test_life_of_a_sale),
 		cmocka_unit_test(test_the_public_sees_of_a_draft_only_what_is_announced),
 		cmocka_unit_test(test_clock_opens_and_closes_to_the_millisecond),

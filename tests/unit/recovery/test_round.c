@@ -4,6 +4,7 @@
 
 #include <string.h>
 #include "recovery/round.h"
+#include "recovery/unsold.h"
 
 enum { RECORDS_MAX = 4000 };
 #define HOLD_MS INT64_C(60000)
@@ -13,11 +14,12 @@ static struct {
 	struct journal journal;
 	struct journal_record records[RECORDS_MAX];
 	size_t count, drained;
-	size_t batch;       /* records that are handed over at once */
-	int64_t low;        /* what lies before it retention has taken */
-	uint64_t other;     /* of a log made anew: its fingerprints are others */
-	size_t reads, read; /* calls; records handed over */
-	size_t largest;     /* batch */
+	size_t batch;                /* records that are handed over at once */
+	int64_t low;                 /* what lies before it retention has taken */
+	uint64_t other;              /* of a log made anew: its fingerprints are others */
+	size_t reads, read;          /* calls; records handed over */
+	size_t largest;              /* batch */
+	struct event before_barrier; /* another gate's, that comes in between; sale 0: none */
 } tape;
 
 static struct house *house;
@@ -46,6 +48,8 @@ static int tape_barrier(struct journal *journal, uint32_t sale, uint32_t epoch, 
 	if (uuid_is_null(id))
 		*id = uuid_make(&house->ids, clock_wall_ms(), sale);
 	event.id = *id;
+	if (tape.before_barrier.sale)
+		put(&tape.before_barrier);
 	put(&event);
 	return 0;
 }
@@ -808,6 +812,86 @@ static void test_sums_behind_a_newer_barrier_are_not_compared(void **state)
 	assert_int_equal(count_unequal(), 0);
 }
 
+/* --- Whether anything was sold --- */
+
+static int prove_unsold(uint32_t *epoch)
+{
+	struct unsold unsold = {house->ledger, house->stock, &tape.journal, 0};
+	struct sale *sale = house_sale(house, "drop");
+	int r = unsold_prove(&unsold, sale, epoch);
+
+	free(sale);
+	return r;
+}
+
+static uint32_t epoch_now(void)
+{
+	struct sale *sale = house_sale(house, "drop");
+	uint32_t epoch = sale->epoch;
+
+	free(sale);
+	return epoch;
+}
+
+static void test_a_sale_with_no_order_in_the_tail_is_unsold_under_a_new_epoch(void **state)
+{
+	struct stock_find nothing = {.buyer = SLICE("ann")};
+	uint32_t before, epoch = 0;
+
+	(void)state;
+	house_sell(house, "drop");
+	before = epoch_now();
+	withdraw("drop", 2, NULL); /* no order */
+	assert_int_equal(prove_unsold(&epoch), SALE_CONTROL_DONE);
+	assert_int_equal(epoch, before + 1);
+	assert_int_equal(epoch_now(), epoch);
+	assert_int_equal(tape.records[tape.count - 1].event.kind, EVENT_BARRIER);
+	assert_int_equal(tape.records[tape.count - 1].event.epoch, epoch);
+	/* Nothing is granted any more. */
+	nothing.sale = house_number(house, "drop");
+	house->stock->ops->find(house->stock, &nothing, 1);
+	assert_true(nothing.outcome == STOCK_FENCED || nothing.outcome == STOCK_UNKNOWN_SALE);
+}
+
+static void test_a_sale_with_an_order_in_the_tail_is_left_alone(void **state)
+{
+	uint32_t before, epoch = 0;
+
+	(void)state;
+	house_sell(house, "drop");
+	before = epoch_now();
+	buy("drop", "ann", 1);
+	assert_int_equal(prove_unsold(&epoch), SALE_CONTROL_HAS_ORDERS);
+	assert_int_equal(epoch_now(), before); /* nothing was begun */
+	assert_int_equal(tape.count, 1);
+}
+
+/* It was told under the older epoch after the tail was read first: that is what the barrier is for. */
+static void test_an_order_that_comes_in_before_the_barrier_is_met(void **state)
+{
+	uint32_t epoch = 0;
+
+	(void)state;
+	house_sell(house, "drop");
+	tape.before_barrier = reserved("drop", 0, "ann", 1);
+	assert_int_equal(prove_unsold(&epoch), SALE_CONTROL_HAS_ORDERS);
+}
+
+static void test_a_record_that_nobody_can_read_may_be_an_order(void **state)
+{
+	uint32_t before, epoch = 0;
+	char key[16];
+
+	(void)state;
+	house_sell(house, "drop");
+	before = epoch_now();
+	snprintf(key, sizeof(key), "%u", house_number(house, "drop"));
+	tape.records[tape.count] = (struct journal_record){.offset = (int64_t)tape.count, .reason = "broken", .key = slice_of(key)};
+	tape.count++;
+	assert_int_equal(prove_unsold(&epoch), SALE_CONTROL_NO_PROOF);
+	assert_int_equal(epoch_now(), before);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, house_close)
 
 int main(void)
@@ -834,6 +918,10 @@ int main(void)
 		TEST(test_what_was_armed_is_what_the_drain_has_at_the_barrier),
 		TEST(test_rebuild_that_loses_an_event_is_found_by_whoever_looks_when_the_drain_has_passed_its_barrier),
 		TEST(test_sums_behind_a_newer_barrier_are_not_compared),
+		TEST(test_a_sale_with_no_order_in_the_tail_is_unsold_under_a_new_epoch),
+		TEST(test_a_sale_with_an_order_in_the_tail_is_left_alone),
+		TEST(test_an_order_that_comes_in_before_the_barrier_is_met),
+		TEST(test_a_record_that_nobody_can_read_may_be_an_order),
 	};
 
 	return cmocka_run_group_tests_name("round", tests, NULL, NULL);

@@ -200,6 +200,28 @@ static void test_a_stop_that_the_one_who_armed_never_heard_of_is_put_back_by_who
 	assert_int_equal(gate_buy(&gates[1], "ann", "").outcome, STOCK_PAUSED);
 }
 
+/* A sale that was disarmed and is armed anew: what was stopped is gone, and a gate that still knows of the stop must not bring it back. */
+static void test_a_stop_that_was_dropped_is_not_put_back_by_who_knew_of_it(void **state)
+{
+	struct stock_brake brake;
+
+	(void)state;
+	sell(5);
+	stop(&gates[0]);
+	gate_refresh(&gates[1]);
+	gates[0].stock->ops->drop(gates[0].stock, GATE_SALE, 1);
+	assert_int_equal(gate_sell(&gates[1], 2, 5), 0);
+	assert_int_equal(gate_refresh(&gates[1]), STOCK_DONE);
+	assert_int_equal(gate_buy(&gates[1], "ann", "").outcome, STOCK_DONE);
+	assert_true(gates[1].stock->ops->brake_of(gates[1].stock, GATE_SALE, &brake));
+	assert_false(brake.stopped);
+	/* A new one stays, though what was released has a time to live. */
+	redis_place_run(place, "PEXPIRE {ps:%d}:z 1000000", GATE_SALE);
+	stop(&gates[1]);
+	redis_place_run(place, "PEXPIRE {ps:%d}:z 0 NX", GATE_SALE); /* only where it has none */
+	assert_int_equal(gate_buy(&gates[1], "bob", "").outcome, STOCK_DONE);
+}
+
 static void test_who_has_bought_elsewhere_is_known_with_the_next_refresh(void **state)
 {
 	char buyer[16];
@@ -457,6 +479,7 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_a_stop_that_the_one_who_armed_never_heard_of_is_put_back_by_who_did, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(test_a_stop_that_was_dropped_is_not_put_back_by_who_knew_of_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_who_has_bought_elsewhere_is_known_with_the_next_refresh, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sold_out_tells_who_has_bought_before_anybody_is_turned_away, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_names_of_more_than_a_chunk_are_read_to_their_end, set_up, tear_down),

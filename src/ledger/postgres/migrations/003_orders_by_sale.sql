@@ -44,6 +44,9 @@ ALTER TABLE sales
 	ADD COLUMN announced boolean NOT NULL DEFAULT false;
 -- Until now the clock armed every draft that had a time: tomorrow's drop must open.
 UPDATE sales SET scheduled = true WHERE state = 1 AND opens_at_ms IS NOT NULL;
+-- Whether it has been open: a sale that is paused and has not is resumed to armed.
+ALTER TABLE sales ADD COLUMN opened boolean NOT NULL DEFAULT false;
+UPDATE sales SET opened = true WHERE state IN (3, 4);
 INSERT INTO sale_states VALUES (6, 'deleted');
 
 -- Operators' requests that had an Idempotency-Key: what was done once is not done again.

@@ -47,6 +47,9 @@ ALTER TABLE sales ADD COLUMN scheduled INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE sales ADD COLUMN announced INTEGER NOT NULL DEFAULT 0;
 -- Until now the clock armed every draft that had a time: tomorrow's drop must open.
 UPDATE sales SET scheduled = 1 WHERE state = 1 AND opens_at_ms IS NOT NULL;
+-- Whether it has been open: a sale that is paused and has not is resumed to armed.
+ALTER TABLE sales ADD COLUMN opened INTEGER NOT NULL DEFAULT 0;
+UPDATE sales SET opened = 1 WHERE state IN (3, 4);
 INSERT INTO sale_states VALUES (6, 'deleted');
 
 -- Operators' requests that had an Idempotency-Key: what was done once is not done again.

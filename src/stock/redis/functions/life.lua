@@ -177,7 +177,7 @@ local function drop(keys, args)
 		local _, its_keys = owner(m[1], m[3], m[4])
 		forget(keys[1], its_keys, tonumber(m[2] or 0), clock_of(keys[1], 0, 0).time)
 		clocks[keys[1]] = nil
-		call('UNLINK', keys[1] .. ':z')
+		brake_release(keys[1])
 		call('ZREM', KEPT, tonumber(string.match(keys[1], '%d+')))
 	end
 	return pack('<BI', 0, 0)

@@ -4,6 +4,8 @@ import itertools
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from proxy import Proxy
+
 from failpoints import Failpoints
 from penstock import request, wait_until
 
@@ -232,3 +234,36 @@ def test_a_rebuild_that_lost_an_event_is_found_by_whoever_lives_when_the_drain_p
     for process in (drain, other):
         wait_until(lambda process=process: process.metric(unequal) == 0, 20, "the next comparison")
     assert_whole(cluster, told)
+
+
+def test_a_slow_ledger_makes_a_rebuild_slow_and_no_more(gates, kafka, own_postgres):
+    """Each answer of PostgreSQL comes 150 ms late while Redis forgets: what is behind the drain and what the ledger has both come back."""
+    proxy = Proxy(own_postgres.port).start()
+    try:
+        cluster = gates(2, kafka=kafka, postgres=own_postgres, settings=PACED)
+        slow = f"postgresql://penstock@127.0.0.1:{proxy.port}/{cluster.database}"
+        for server in [*cluster.gates, *cluster.drains]:
+            server.stop()
+            server.settings = {**server.settings, "ledger.url": slow}
+            server.start()
+        cluster.make_sale("drop", 1100, hold_seconds=600)
+        wait_until(lambda: cluster.is_selling("drop"), 20, "the sale at every gate")
+        told = buy_many(cluster, "drop", 1000)
+        before = cluster.lot("drop")
+        proxy.delay = 0.15
+        proxy.set("slow")
+        outage = forget(cluster)
+        behind = len(told) - len(cluster.order_rows("drop"))
+        print(f"outage {outage:.2f} s with a ledger that answers 0.15 s late, and {behind} orders behind the drain")
+        assert behind > 0
+        wait_until(lambda: cluster.is_selling("drop"), 30, "the stock at every gate")
+        proxy.set("pass")
+        now = cluster.lot("drop")
+        # The probes' units: one at the end of the outage, and who asked whether it sells.
+        assert before["available"] - now["available"] == now["held"] - before["held"] <= 1
+        assert cluster.buy("drop", "b7", key="k").json["id"] in told
+        assert outage < 10, outage
+        catch_up(cluster)
+        assert_whole(cluster, told)
+    finally:
+        proxy.stop()

@@ -4,6 +4,7 @@ What it does is set by `mode`, for all its connections at once, and may be chang
 
   pass   both ways
   hold   what the server says is kept, and goes on its way when the mode is `pass` again
+  slow   what the server says comes `delay` seconds later
   drop   what the server says is thrown away
   flip   now and then one bit of what the server says is another
   answer what a client says with `answers[0]` in it does not get through: the client hears `answers[1]`
@@ -15,8 +16,9 @@ import random
 import select
 import socket
 import threading
+import time
 
-MODES = ("pass", "hold", "drop", "flip", "answer", "cut")
+MODES = ("pass", "hold", "slow", "drop", "flip", "answer", "cut")
 CHUNK = 65536
 FLIP_EACH = 4  # of so many pieces one is changed
 
@@ -36,6 +38,8 @@ class Proxy:
         self.pairs = {}  # each end of a connection -> the other
         self.servers = set()  # those ends that lead to the server
         self.kept = {}  # client's end -> what is held back from it
+        self.delay = 0.1
+        self.late = []  # (when it is due, client's end, what it is), in this order
         self.changed = threading.Condition()
         self.ending = False
         self.thread = threading.Thread(target=self.run, name="proxy", daemon=True)
@@ -64,7 +68,9 @@ class Proxy:
 
     def run(self):
         while not self.ending:
-            ready, _, _ = select.select([self.woken, self.listener, *self.readable()], [], [])
+            left = max(0, self.late[0][0] - time.monotonic()) if self.late else None
+            ready, _, _ = select.select([self.woken, self.listener, *self.readable()], [], [], left)
+            self.give_late(time.monotonic())
             # The mode first, so that what is read after it is treated in the new way.
             if self.woken in ready:
                 self.turn()
@@ -87,6 +93,7 @@ class Proxy:
             self.mode = self.wanted
             if self.mode == "cut":
                 self.cut()
+            self.give_late(float("inf"))
             if self.mode == "pass":
                 for client, data in list(self.kept.items()):
                     self.give(client, data)
@@ -124,6 +131,8 @@ class Proxy:
             self.give(other, data)
         elif self.mode == "flip":
             self.give(other, self.flip(data))
+        elif self.mode == "slow":
+            self.late.append((time.monotonic() + self.delay, other, data))
         elif self.mode == "hold":
             self.kept[other] = self.kept.get(other, b"") + data
 
@@ -134,6 +143,12 @@ class Proxy:
         data[self.random.randrange(len(data))] ^= 1 << self.random.randrange(8)
         self.flipped += 1
         return bytes(data)
+
+    def give_late(self, now):
+        while self.late and self.late[0][0] <= now:
+            _, place, data = self.late.pop(0)
+            if place in self.pairs:
+                self.give(place, data)
 
     def give(self, place, data):
         try:

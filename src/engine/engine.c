@@ -40,7 +40,8 @@ struct engine {
 	_Atomic int64_t held_sales;            /* of a stock of our own: those that the ledger's rows keep from being armed */
 	uint64_t change;                       /* of the sale table as it was loaded; where the ledger is shared */
 	struct stock_worker *stock_worker;     /* of a stock that is not local */
-	struct rebuilder *rebuilder;           /* of a stock that is not local */
+	struct leadership *leadership;
+	struct rebuilder *rebuilder; /* of a stock that is not local */
 	struct journal_worker *journal_worker;
 	struct journal_client *journal_client;
 	struct sale_turn *sales;
@@ -87,6 +88,7 @@ static int make_stock_workers(struct engine *engine)
 	};
 	const struct rebuilder_settings rebuilder = {
 		.ledger = engine->ledger,
+		.leadership = engine->leadership,
 		.stock = engine->stock,
 		.journal = engine->journal,
 		.catalog = engine->catalog,
@@ -111,6 +113,19 @@ static int make_sales(struct engine *engine, const struct sale_control_settings 
 			sale_control_free(control);
 	}
 	return r;
+}
+
+static int make_leadership(struct engine *engine)
+{
+	const struct leadership_settings settings = {
+		.ledger = engine->ledger,
+		.stock = engine->stock,
+		.journal = engine->journal,
+		.metrics = engine->metrics,
+		.shared = adapters_shared(engine->settings),
+	};
+
+	return leadership_new(&engine->leadership, &settings);
 }
 
 static int make_workers(struct engine *engine)
@@ -157,6 +172,8 @@ static int make_workers(struct engine *engine)
 		r = ledger_workers_new(&engine->ledger_workers, LEDGER_LANE_MAX);
 	if (r == 0 && !engine->journal->ops->in_ledger)
 		r = ledger_age_new(&engine->ledger_age, engine->journal, engine->ledger);
+	if (r == 0)
+		r = make_leadership(engine);
 	return r == 0 && !engine->stock->ops->local ? make_stock_workers(engine) : r;
 }
 
@@ -271,10 +288,9 @@ static int make_sale_keeper(struct engine *engine)
 	const struct sale_keeper_settings settings = {
 		.ledger = engine->ledger,
 		.stock = engine->stock,
-		.journal = engine->journal,
+		.leadership = engine->leadership,
 		.sales = engine->sales,
 		.catalog = engine->catalog,
-		.metrics = engine->metrics,
 		.retention_ms = engine->settings->sale.retention_ns / 1000000,
 		.shared = adapters_shared(engine->settings),
 		.change = engine->change,
@@ -403,6 +419,7 @@ void engine_free(struct engine *engine)
 	rebuilder_free(engine->rebuilder);
 	promise_watch_free(engine->promise_watch);
 	sale_keeper_free(engine->sale_keeper);
+	leadership_free(engine->leadership);
 	stock_worker_free(engine->stock_worker);
 	sale_turn_free(engine->sales);
 	journal_client_free(engine->journal_client);

@@ -341,8 +341,7 @@ static void forget_old_news(struct rebuilder *rebuilder)
 
 static void work(struct rebuilder *rebuilder)
 {
-	struct ledger *ledger = rebuilder->settings.ledger;
-	int r = ledger->ops->elect(ledger, true); /* who hears of a fence reaches the stock; where the journal is not reached the keeper lets it go */
+	int r = leadership_claim(rebuilder->settings.leadership);
 
 	if (r == LEDGER_DONE)
 		r = rebuild(rebuilder);

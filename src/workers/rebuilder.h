@@ -27,6 +27,7 @@
 #include "port/journal.h"
 #include "port/ledger.h"
 #include "port/stock.h"
+#include "workers/leadership.h"
 
 enum rebuild_phase {
 	REBUILD_IDLE = 0,
@@ -58,6 +59,7 @@ extern const struct rebuilder_pace rebuilder_pace_usual;
 
 struct rebuilder_settings {
 	struct ledger *ledger; /* borrowed, like all here */
+	struct leadership *leadership;
 	struct stock *stock;
 	struct journal *journal;
 	struct sale_catalog *catalog; /* what is not in there is not rebuilt */

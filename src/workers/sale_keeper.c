@@ -1,6 +1,5 @@
 #include "workers/sale_keeper.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/log.h"
@@ -9,11 +8,6 @@
 #include "recovery/catalog_load.h"
 
 static const int64_t TURN_NS = 20000000; /* opening times are exact by the gates' own clocks; this is how soon the rest follows */
-static const int64_t ELECT_NS = 1000000000; /* how often the election is asked about */
-static const int64_t SOON_NS = 100000000;   /* the same, while nobody sells: what was left waits for who is elected */
-/* Who reaches nothing for so long does not stand: a service that starts again is not worth an election. */
-static const int64_t UNFIT_NS = 3000000000;
-
 static const int64_t RECALL_NS = 1000000000; /* how often what the stock has kept is looked at while the ledger is away */
 
 struct sale_keeper {
@@ -21,16 +15,9 @@ struct sale_keeper {
 	struct thread thread;
 	struct pause rest;
 	int64_t next_recall_ns;
-	bool unfit;               /* the ledger that was reached at last is another */
-	int64_t asked_ns, fit_ns; /* when the election was asked about last; when all that caring needs was last there */
-	atomic_bool elected;
+	bool unfit; /* the ledger that was reached at last is another */
 	int logged_error;
 };
-
-static double read_elected(void *context)
-{
-	return atomic_load((atomic_bool *)context);
-}
 
 int sale_keeper_new(struct sale_keeper **out, const struct sale_keeper_settings *settings)
 {
@@ -40,11 +27,6 @@ int sale_keeper_new(struct sale_keeper **out, const struct sale_keeper_settings 
 		return error_origin(-ENOMEM);
 	keeper->settings = *settings;
 	pause_init(&keeper->rest);
-	keeper->fit_ns = clock_mono_ns();
-	keeper->asked_ns = keeper->fit_ns - ELECT_NS;
-	atomic_init(&keeper->elected, !settings->shared);
-	metrics_reader(settings->metrics, "gauge", "penstock_elected", "1 where this process cares for the sales of its ledger.",
-		       NULL, read_elected, &keeper->elected);
 	*out = keeper;
 	return 0;
 }
@@ -54,45 +36,8 @@ static void take_over(struct sale_keeper *keeper)
 {
 	struct stock *stock = keeper->settings.stock;
 
-	if (atomic_load(&keeper->elected) && stock_sellers(stock) == STOCK_SELLERS_NONE)
+	if (leadership_held(keeper->settings.leadership) && stock_sellers(stock) == STOCK_SELLERS_NONE)
 		(void)!stock->ops->take_over(stock); /* if not now, then with the next turn */
-}
-
-/* The ledger is not asked about: who does not reach it is not elected by it. */
-static bool is_candidate(struct sale_keeper *keeper, int64_t now_ns)
-{
-	struct stock *stock = keeper->settings.stock;
-	struct journal *journal = keeper->settings.journal;
-	enum stock_sellers sellers = stock_sellers(stock);
-	const char *reason;
-
-	/* Who cares for the sales is one of those who sell: at once, for the next to sell wait for the last of these to go. */
-	if (sellers == STOCK_SELLERS_OTHERS)
-		return false;
-	if ((sellers == STOCK_SELLERS_NONE || stock->ops->health(stock, &reason) == 0) &&
-	    (journal->ops->in_ledger || journal->ops->health(journal, &reason) == 0))
-		keeper->fit_ns = now_ns;
-	return now_ns - keeper->fit_ns < UNFIT_NS;
-}
-
-static void elect(struct sale_keeper *keeper, int64_t now_ns)
-{
-	struct ledger *ledger = keeper->settings.ledger;
-	bool before = atomic_load(&keeper->elected), elected;
-	int64_t pace_ns = !before && stock_sellers(keeper->settings.stock) == STOCK_SELLERS_NONE ? SOON_NS : ELECT_NS;
-	int r;
-
-	if (now_ns - keeper->asked_ns < pace_ns)
-		return;
-	keeper->asked_ns = now_ns;
-	r = ledger->ops->elect(ledger, is_candidate(keeper, now_ns));
-	elected = r == LEDGER_DONE;
-	atomic_store(&keeper->elected, elected);
-	if (r < 0 && before)
-		log_warn("sales", "this process cannot care for the sales now: the ledger does not answer",
-			 LOG_TEXT("error", error_text(r)));
-	else if (elected != before)
-		log_info("sales", elected ? "this process cares for the sales now" : "another process cares for the sales now");
 }
 
 /* Another ledger than the stock was sold by: nothing is, until somebody has put that right. */
@@ -155,10 +100,10 @@ static int turn(struct sale_keeper *keeper)
 
 	if (settings->shared) {
 		followed = follow(keeper, wall_ms);
-		elect(keeper, clock_mono_ns());
+		leadership_renew(settings->leadership, clock_mono_ns());
 		take_over(keeper);
 	}
-	r = sale_control_care(sale_turn_take(settings->sales), wall_ms, atomic_load(&keeper->elected));
+	r = sale_control_care(sale_turn_take(settings->sales), wall_ms, leadership_held(settings->leadership));
 	sale_turn_end(settings->sales);
 	return followed ? followed : r;
 }

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "base/lane.h"
-#include "metrics/metrics.h"
+#include "workers/leadership.h"
 #include "workers/sale_turn.h"
 
 struct sale_keeper;
@@ -14,10 +14,9 @@ struct sale_keeper;
 struct sale_keeper_settings {
 	struct ledger *ledger; /* borrowed, like all here */
 	struct stock *stock;
-	struct journal *journal;
+	struct leadership *leadership;
 	struct sale_turn *sales;
 	struct sale_catalog *catalog;
-	struct metrics *metrics;
 	int64_t retention_ms; /* sales that ended longer ago are not shown again */
 	bool shared;          /* other processes write to this ledger: they are followed, and the election counts */
 	uint64_t change;      /* shared: what was loaded already (catalog_load()) */
@@ -29,7 +28,7 @@ struct sale_keeper_settings {
 	void *context;
 };
 
-/* Registers its metrics; before any metrics_cells_new(). 0 or negative. */
+/* 0 or -ENOMEM. */
 int sale_keeper_new(struct sale_keeper **keeper, const struct sale_keeper_settings *settings) MUST_CHECK;
 int sale_keeper_start(struct sale_keeper *keeper) MUST_CHECK;
 /* Before the journal's worker is stopped. May be repeated. */

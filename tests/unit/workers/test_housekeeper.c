@@ -21,6 +21,7 @@ struct bench {
 	struct journal_worker *worker;
 	struct journal_client *client;
 	struct sale_turn *turn;
+	struct leadership *leadership;
 	struct housekeeper *keeper;
 	struct sale_keeper *sales;
 	struct uuid order;
@@ -68,10 +69,11 @@ static void start(struct bench *bench, size_t lane_size)
 											.promises = &bench->promises,
 											.hold_grace_ns = 0}),
 			 0);
+	assert_int_equal(leadership_new(&bench->leadership, &(struct leadership_settings){.metrics = bench->metrics}), 0);
 	assert_int_equal(sale_keeper_new(&bench->sales, &(struct sale_keeper_settings){.ledger = house->ledger,
+										       .leadership = bench->leadership,
 										       .sales = bench->turn,
 										       .catalog = house->catalog,
-										       .metrics = bench->metrics,
 										       .retention_ms = HOUSE_RETENTION_MS}),
 			 0);
 	house_let_time_run();
@@ -90,6 +92,7 @@ static void stop(struct bench *bench)
 	housekeeper_free(bench->keeper);
 	journal_client_free(bench->client);
 	sale_turn_free(bench->turn);
+	leadership_free(bench->leadership);
 	lane_free(bench->lane);
 	bench->keeper = NULL;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
+#include "base/zone.h"
 #include "cli/style.h"
 #include "model/limits.h"
 
@@ -205,4 +206,19 @@ const char *output_thousands(uint64_t number)
 	}
 	out[at] = '\0';
 	return out;
+}
+
+int output_moment(const struct cli *cli, const char *option, const char *at, int64_t *wall_ms)
+{
+	int r = zone_parse(at, wall_ms);
+
+	if (r == -ENOENT)
+		return cli_usage(cli, "--%s %s: there is no such zone; wanted is a name like Europe/Berlin", option, at);
+	if (r == -ERANGE)
+		return cli_usage(cli, "--%s %s: the clocks are changed there: give the offset, like 2027-03-28T03:30:00+02:00",
+				 option, at);
+	if (r < 0)
+		return cli_usage(cli, "--%s %s: wanted is a time like \"2027-01-01 10:00 Europe/Berlin\" or 2027-01-01T10:00:00Z",
+				 option, at);
+	return CLI_GO;
 }

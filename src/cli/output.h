@@ -43,3 +43,5 @@ int output_list(struct cli *cli, const char *url, bool json, const char *path, c
 
 /* "12,345" in one of a few static places: good for the arguments of one printf. */
 const char *output_thousands(uint64_t number);
+/* A moment in any of the forms that commands take: "2027-01-01 10:00 Europe/Berlin", RFC 3339. CLI_GO, or a usage error, said. */
+int output_moment(const struct cli *cli, const char *option, const char *at, int64_t *wall_ms);

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "drain/drain_private.h"
 
@@ -71,6 +72,8 @@ static bool gather(struct drain *drain, size_t count)
 			drain_fail(drain, DRAIN_STEP_READ, -EPROTO, true);
 			return false;
 		}
+		if (!record->reason && record->event.kind == EVENT_RESERVED && FAILPOINT("drain.lose_order") > 0)
+			record->reason = "it is a dead letter on purpose";
 		if (record->reason) {
 			drain->bad[drain->bad_count++] = (struct ledger_bad_record){record->reason, record->value};
 			drain->dead_letters[drain->dead_letter_count++] = (struct dead_letter){record, record->reason, NULL};

@@ -1,5 +1,6 @@
 /* What the loop hands over: requests to their routes, messages to those who wait for them, time to those who count it. */
 #include <stdio.h>
+#include "gate/body.h"
 #include "gate/host.h"
 #include "gate/ledger_task.h"
 #include "gate/slow_refusal.h"
@@ -68,6 +69,19 @@ static const char *find_name(const char *names, struct slice name)
 		names = names ? names + 1 : NULL;
 	}
 	return NULL;
+}
+
+/* What takes no body may be sent an empty object; what would be ignored is refused, as everywhere. Else it has answered. */
+static bool body_says_nothing(struct gate_request *request)
+{
+	struct reply *reply = &request->thread->reply;
+	json_t *body = body_parse(request->http, reply);
+	bool fine = body && body_read(body, NULL, 0, "", reply) == 0;
+
+	json_decref(body);
+	if (!fine)
+		gate_answer(request, reply);
+	return fine;
 }
 
 /*
@@ -147,6 +161,8 @@ static void handle_request(struct http_handler *handler, struct http_exchange *e
 		gate_refuse(&request, PROBLEM_LENGTH_REQUIRED, NULL);
 		return;
 	}
+	if (route->input == INPUT_NONE && request.http->body.size && !body_says_nothing(&request))
+		return;
 	if (route->on_ledger)
 		ledger_task_start(&request, route);
 	else

@@ -51,6 +51,10 @@ class Scene:
         """What the log has of a kind, asked of the broker itself."""
         return [record.json for record in read_records(self.brokers, self.cluster.topic) if record.json["kind"] == kind]
 
+    def dead_letters(self):
+        [(count,)] = self.cluster.postgres.sql("SELECT count(*) FROM penstock.dead_letters", self.cluster.database)
+        return int(count)
+
     def lost(self):
         """Purchases that are in the log, and whose buyers were told of trouble, and not of this order."""
         trouble = {"outcome-unknown", "journal-unavailable"}
@@ -168,6 +172,13 @@ def the_drain_dies_at_its_commits(scene):
     scene.shop(0.2, fault, after=0.5)
 
 
+def an_order_that_was_told_cannot_be_applied(scene):
+    """It is among the dead letters, where nobody looks for it: its buyer has a 202."""
+    scene.shop(0.5, lambda: wait_until(lambda: len(scene.crowd.accepted) > 60, 60, "orders"))
+    if scene.switches:
+        wait_until(lambda: scene.dead_letters() > 0, 60, "a dead letter")
+
+
 @dataclass
 class Rule:
     situation: Callable
@@ -211,6 +222,19 @@ def judged(gates, brokers, folder, rule, broken):
     faults = crowd.verdict()
     print(crowd.answers, *faults[:5], sep="\n")
     return faults
+
+
+DEAD_LETTERS = Rule(an_order_that_was_told_cannot_be_applied, ("drain.lose_order=onx1",), {}, drain_only=True)
+
+
+def test_an_order_that_was_told_is_found_among_the_dead_letters(gates, brokers, tmp_path):
+    faults = judged(gates, brokers, tmp_path, DEAD_LETTERS, broken=True)
+    assert any("dead letter" in fault for fault in faults), faults[:5]
+
+
+def test_without_a_dead_letter_the_same_is_clean(gates, brokers, tmp_path):
+    faults = judged(gates, brokers, tmp_path, DEAD_LETTERS, broken=False)
+    assert not faults, faults[:5]
 
 
 @pytest.mark.parametrize("number", RULES)

@@ -103,7 +103,7 @@ def test_the_settings_page_is_what_the_program_says():
 
 
 def test_sales_and_items_from_a_terminal(server):
-    assert operate(server, "item", "create", "SHOE", "--name", "A shoe", "--units", "10").returncode == 0
+    assert operate(server, "item", "create", "SHOE", "--name", "A shoe", "--on-hand", "10").returncode == 0
     assert "SHOE" in operate(server, "item", "list").stdout
     done = operate(server, "sale", "create", "drop", "--lot", "SHOE=4", "--price", "17900", "--hold", "60s")
     assert done.returncode == 0, done.stderr
@@ -123,13 +123,13 @@ def test_sales_and_items_from_a_terminal(server):
 
 
 def test_a_sale_wants_its_price(server):
-    operate(server, "item", "create", "SHOE", "--units", "10")
+    operate(server, "item", "create", "SHOE", "--on-hand", "10")
     done = operate(server, "sale", "create", "drop", "--lot", "SHOE=4")
     assert done.returncode == 2 and "--price" in done.stderr
 
 
 def test_a_sale_that_is_made_open_waits_for_its_time_and_a_draft_is_deleted(server):
-    operate(server, "item", "create", "SHOE", "--units", "10")
+    operate(server, "item", "create", "SHOE", "--on-hand", "10")
     make = ("--lot", "SHOE=4", "--price", "0", "--json")
     done = operate(server, "sale", "create", "later", *make, "--open", "--opens-in", "1h")
     assert done.returncode == 0, done.stderr
@@ -199,7 +199,7 @@ def test_several_orders_are_cancelled_at_once(server):
 
 
 def test_the_warehouse_is_put_right_from_a_terminal(server):
-    operate(server, "item", "create", "SHOE", "--units", "10")
+    operate(server, "item", "create", "SHOE", "--on-hand", "10")
     assert operate(server, "item", "adjust", "SHOE", "-5").returncode == 2
     done = operate(server, "item", "adjust", "SHOE", "-5", "--reason", "counted twice", "--json")
     assert done.returncode == 0 and json.loads(done.stdout)["on_hand"] == 5
@@ -213,6 +213,11 @@ def test_who_did_what_is_shown_and_followed(server):
     shown = operate(server, "log", "--action", "sale")
     assert shown.returncode == 0 and "sale.create" in shown.stdout and "item.create" not in shown.stdout
     assert [row["action"] for row in json.loads(operate(server, "log", "-n", "1", "--json").stdout)] == ["sale.open"]
+    # Times as the other commands take them.
+    for since, rows in (("2000-01-01 10:00 Europe/Berlin", 1), ("2099-01-01 10:00 Europe/Berlin", 0)):
+        assert len(json.loads(operate(server, "log", "-n", "1", "--since", since, "--json").stdout)) == rows, since
+    refusal = operate(server, "log", "--since", "2027-01-01 10:00 Atlantis")
+    assert refusal.returncode == 2 and "--since" in refusal.stderr and "zone" in refusal.stderr
     follower = subprocess.Popen(
         [str(PROGRAM), "log", "-f", "-n", "1"], stdout=subprocess.PIPE, text=True, env=operator_environment(server), cwd=server.folder
     )
@@ -226,7 +231,7 @@ def test_who_did_what_is_shown_and_followed(server):
 
 
 def test_times_are_taken_as_people_write_them(server):
-    operate(server, "item", "create", "SHOE", "--units", "10")
+    operate(server, "item", "create", "SHOE", "--on-hand", "10")
     make = ("sale", "create", "drop", "--lot", "SHOE=1", "--price", "1", "--opens-at")
     for wrong, word in (("2099-01-01 10:00 Europe/Atlantis", "zone"), ("tomorrow", "wanted"), ("2099-13-01 10:00", "wanted")):
         done = operate(server, *make, wrong)

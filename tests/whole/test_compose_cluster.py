@@ -41,7 +41,7 @@ def test_an_order_goes_all_the_way_from_nginx_to_postgresql(cluster):
 def test_the_guides_first_commands_work_inside_a_gate(cluster):
     gate = cluster["gate-1"]
     for command in (
-        ("item", "create", "AJ1-42", "--name", "Air 1, size 42", "--units", "5000"),
+        ("item", "create", "AJ1-42", "--name", "Air 1, size 42", "--on-hand", "5000"),
         ("sale", "create", "aj1", "--lot", "AJ1-42=1000", "--name", "Air 1 drop", "--price", "17900", "--limit", "1", "--hold", "120s", "--opens-in", "5m", "--arm"),
         ("audit",),
         ("replay",),

@@ -274,6 +274,21 @@ def test_an_extension_of_a_cancelled_order_is_refused_when_its_sale_has_left_the
     assert server.operate("POST", f"/v1/orders/{order}/extend", {"seconds": 60}).code == "order-state"
 
 
+def test_what_takes_no_body_ignores_none(server):
+    """Found: `open`, `end` and the audit took any body, and somebody's `{"state": "draft"}` was lost without a word."""
+    server.make_sale("drop", 3, state="armed")
+    order = "/v1/orders/01900000-0000-7000-8000-000000000001"
+    moves = [f"/v1/sales/drop/{move}" for move in ("arm", "open", "pause", "resume", "disarm", "end", "delete")]
+    for path in [*moves, "/v1/audit", f"{order}/confirm", f"{order}/cancel"]:
+        refusal = server.operate("POST", path, {"quantity": 1})
+        assert (refusal.status, refusal.code, refusal.json["field"]) == (422, "unknown-field", "quantity"), path
+    refusal = server.ask("POST", f"{order}/cancel", buyer="anna", body={"quantity": 1})
+    assert (refusal.status, refusal.json["field"]) == (422, "quantity")
+    assert server.sale("drop")["state"] == "armed"
+    assert server.operate("POST", "/v1/sales/drop/open", {}).json["state"] == "open"
+    assert server.operate("POST", "/v1/audit", {}).json["ok"]
+
+
 def test_a_withdrawal_is_exact(server):
     server.make_sale("drop", 3, hold_seconds=0)
     refusal = server.operate("POST", "/v1/sales/drop/lots/drop-item/withdraw", {"units": 4})

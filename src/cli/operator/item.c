@@ -17,11 +17,11 @@ static const struct resource items = {.path = "/v1/items", .list = "items", .tit
 static int create(struct cli *cli)
 {
 	const char *url = NULL, *name = NULL;
-	int64_t units = 0;
+	int64_t on_hand = 0;
 	bool json = false;
 	const struct option table[] = {
 		{"name", 'n', OPTION_TEXT, &name, "TEXT", "what people call it (the SKU)"},
-		{"units", 'u', OPTION_INTEGER, &units, "N", "units on hand (0)"},
+		{"on-hand", 0, OPTION_INTEGER, &on_hand, "N", "units in the warehouse (0)"},
 		CLIENT_OPTIONS(&url, &json),
 	};
 	int code = cli_options(cli, table, 4, 1, 1);
@@ -30,7 +30,7 @@ static int create(struct cli *cli)
 		return code;
 	return resource_ask(cli, &items, url, json, "POST", "/v1/items",
 			    json_pack("{s:s, s:s, s:I}", "sku", cli->argv[0], "name", name ? name : cli->argv[0], "on_hand",
-				      (json_int_t)units));
+				      (json_int_t)on_hand));
 }
 
 static int show(struct cli *cli)
@@ -87,7 +87,7 @@ static int list(struct cli *cli)
 	return resource_list(cli, &items);
 }
 
-RESOURCE_COMMAND(item, create, "SKU [--name TEXT] [--units N]", "Make an item", create);
+RESOURCE_COMMAND(item, create, "SKU [--name TEXT] [--on-hand N]", "Make an item", create);
 RESOURCE_COMMAND(item, list, "", "List the items and their units on hand", list);
 RESOURCE_COMMAND(item, show, "SKU", "Show one item", show);
 RESOURCE_COMMAND(item, receive, "SKU UNITS", "Add units that have come into the warehouse", receive);

@@ -85,14 +85,15 @@ static int log_run(struct cli *cli)
 {
 	const char *url = NULL, *actor = NULL, *action = NULL, *subject = NULL, *since = NULL;
 	bool json = false, following = false, payments = false, all = false;
-	int64_t count = SHOWN, last = 0;
+	int64_t count = SHOWN, last = 0, since_ms;
+	char since_text[CLOCK_TEXT_SIZE];
 	const struct option table[] = {
 		{"follow", 'f', OPTION_FLAG, &following, NULL, "go on with what comes"},
 		{"lines", 'n', OPTION_INTEGER, &count, "N", "the newest so many (50)"},
 		{"actor", 0, OPTION_TEXT, &actor, "NAME", "of this operator only"},
 		{"action", 0, OPTION_TEXT, &action, "NAME", "of this action only: sale, sale.open"},
 		{"subject", 0, OPTION_TEXT, &subject, "ID", "about this sale, item or order only"},
-		{"since", 0, OPTION_TEXT, &since, "TIME", "RFC 3339: 2027-01-01T10:00:00Z"},
+		{"since", 0, OPTION_TEXT, &since, "TIME", "\"2027-01-01 10:00 Europe/Berlin\", or RFC 3339"},
 		{"payments", 0, OPTION_FLAG, &payments, NULL, "what happened to orders, in place of all else"},
 		{"all", 'a', OPTION_FLAG, &all, NULL, "both"},
 		CLIENT_OPTIONS(&url, &json),
@@ -106,6 +107,13 @@ static int log_run(struct cli *cli)
 		return code;
 	if (count < 1 || count > SHOWN_MAX)
 		return cli_usage(cli, "--lines: wanted is a number from 1 to %d", SHOWN_MAX);
+	if (since) {
+		code = output_moment(cli, "since", since, &since_ms);
+		if (code != CLI_GO)
+			return code;
+		clock_format(since_ms, since_text);
+		since = since_text;
+	}
 	buffer_init(&filters, 4096);
 	output_filter(&filters, "actor", actor);
 	output_filter(&filters, "action", action);

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/clock.h"
-#include "base/zone.h"
 
 const struct sale_terms sale_no_terms = {.price = -1, .limit = -1, .hold_ms = -1, .opens_in_ms = -1, .closes_in_ms = -1};
 
@@ -11,7 +10,6 @@ static int set_time(const struct cli *cli, json_t *body, const char *option, con
 {
 	char text[CLOCK_TEXT_SIZE];
 	int64_t wall_ms;
-	int r;
 
 	if (in_ms < 0 && (!at || strcmp(at, "none") == 0)) {
 		if (at)
@@ -19,15 +17,12 @@ static int set_time(const struct cli *cli, json_t *body, const char *option, con
 		return CLI_GO;
 	}
 	wall_ms = clock_wall_ms() + in_ms;
-	r = in_ms >= 0 ? 0 : zone_parse(at, &wall_ms);
-	if (r == -ENOENT)
-		return cli_usage(cli, "--%s %s: there is no such zone; wanted is a name like Europe/Berlin", option, at);
-	if (r == -ERANGE)
-		return cli_usage(cli, "--%s %s: the clocks are changed there: give the offset, like 2027-03-28T03:30:00+02:00",
-				 option, at);
-	if (r < 0)
-		return cli_usage(cli, "--%s %s: wanted is a time like \"2027-01-01 10:00 Europe/Berlin\" or 2027-01-01T10:00:00Z",
-				 option, at);
+	if (in_ms < 0) {
+		int code = output_moment(cli, option, at, &wall_ms);
+
+		if (code != CLI_GO)
+			return code;
+	}
 	clock_format(wall_ms, text);
 	json_object_set_new(body, name, json_string(text));
 	return CLI_GO;

@@ -67,23 +67,10 @@ static void settle(struct gate_request *request, enum order_action action, int64
 		settlement_start(request, &wanted);
 }
 
-/* The body may be left out, but may not hold what would be ignored. */
-static bool read_body(struct gate_request *request, struct body_field *fields, size_t count)
-{
-	struct reply *reply = &request->thread->reply;
-	json_t *body = body_parse(request->http, reply);
-	bool fine = body && body_read(body, fields, count, "", reply) == 0;
-
-	json_decref(body);
-	if (!fine)
-		gate_answer(request, reply);
-	return fine && ledger_task_key_fits(request);
-}
-
 /* Confirm, cancel. */
 void orders_operator_settle(struct gate_request *request)
 {
-	if (read_body(request, NULL, 0))
+	if (ledger_task_key_fits(request))
 		settle(request, (enum order_action)request->argument, 0);
 }
 
@@ -104,6 +91,18 @@ static void extend_once(struct gate_request *request, int64_t extend_ns)
 	extension_start(request, task);
 }
 
+static bool read_body(struct gate_request *request, struct body_field fields[static 1])
+{
+	struct reply *reply = &request->thread->reply;
+	json_t *body = body_parse(request->http, reply);
+	bool fine = body && body_read(body, fields, 1, "", reply) == 0;
+
+	json_decref(body);
+	if (!fine)
+		gate_answer(request, reply);
+	return fine && ledger_task_key_fits(request);
+}
+
 void orders_operator_extend(struct gate_request *request)
 {
 	int64_t seconds;
@@ -111,7 +110,7 @@ void orders_operator_extend(struct gate_request *request)
 		{.name = "seconds", .kind = BODY_INTEGER, .target = &seconds, .required = true, .min = 1, .max = HOLD_SECONDS_MAX},
 	};
 
-	if (!read_body(request, fields, 1))
+	if (!read_body(request, fields))
 		return;
 	if (request->http->known[HTTP_IDEMPOTENCY_KEY].data)
 		extend_once(request, seconds * 1000000000);

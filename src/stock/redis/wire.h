@@ -90,6 +90,8 @@ static inline struct slice redis_read_bytes(struct redis_reader *reader, size_t 
 		reader->size = 0;
 		return SLICE("");
 	}
+	if (size == 0) /* where there is nothing to read there may be no place to read from */
+		return SLICE("");
 	reader->data += size;
 	reader->size -= size;
 	return bytes;

@@ -7,6 +7,7 @@ import hmac
 import json
 import signal
 import socket
+import struct
 import time
 import urllib.parse
 
@@ -290,6 +291,41 @@ def test_failed_identities_are_limited_by_address(serve):
     assert ask(server, "garbage", client="2001:db8:1:1::2").status == 429
     assert ask(server, "garbage", client="2001:db8:1:2::1").status == 401
     assert server.metric('penstock_identity_failures_total{listener="public"}') == 30 + 30 + 1
+
+
+def proxied(kind, source=None):
+    """A PROXY header of version 2: LOCAL, or PROXY with the client's address."""
+    body = b""
+    if source:
+        family = socket.AF_INET6 if ":" in source else socket.AF_INET
+        to = "2001:db8:ffff::1" if family == socket.AF_INET6 else "192.0.2.254"
+        body = socket.inet_pton(family, source) + socket.inet_pton(family, to) + struct.pack(">HH", 4711, 8080)
+    code = {None: 0x00, socket.AF_INET: 0x11, socket.AF_INET6: 0x21}[family if source else None]
+    return b"\r\n\r\n\x00\r\nQUIT\n" + struct.pack(">BBH", {"LOCAL": 0x20, "PROXY": 0x21}[kind], code, len(body)) + body
+
+
+def test_budgets_behind_the_proxy_protocol_are_those_of_the_clients_that_it_names(serve):
+    """IPv6 by the /64; what the proxy asks for itself (LOCAL, as its health checks are) is nobody's but its own."""
+    server = serve({"gate.listen": "127.0.0.1:0 proxy", "gate.trusted_proxies": "127.0.0.1"})
+
+    def statuses(header, count):
+        """Of wrong tokens in requests of one connection each."""
+        found = []
+        for number in range(count):
+            with Wire(server.public) as wire:
+                wire.send(header + f"GET /v1/orders/x HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer garbage-{number}\r\n\r\n".encode())
+                found.append(int(wire.read_until(b"\r\n").split()[1]))
+        return found
+
+    assert statuses(proxied("PROXY", "2001:db8:1:1::1"), 31) == [401] * 30 + [429]
+    assert statuses(proxied("PROXY", "2001:db8:1:1:ffff::2"), 1) == [429]
+    assert statuses(proxied("PROXY", "2001:db8:1:2::1"), 1) == [401]
+    assert statuses(proxied("PROXY", "203.0.113.1"), 31) == [401] * 30 + [429]
+    assert statuses(proxied("LOCAL"), 40) == [401] * 40
+    # A LOCAL one that names an address all the same: it counts for nobody, too.
+    named = proxied("PROXY", "203.0.113.9")
+    assert statuses(named[:12] + b"\x20" + named[13:], 40) == [401] * 40
+    assert statuses(proxied("PROXY", "203.0.113.9"), 1) == [401]
 
 
 def test_the_machine_itself_has_no_budget_of_failed_identities(serve):

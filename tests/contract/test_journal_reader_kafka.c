@@ -395,8 +395,9 @@ static void test_topic_that_was_made_again_is_found_out(void **state)
 	reader->ops->free(reader);
 	reader = place->reader = open_reader(place);
 	wait_given(place, reader, PARTITIONS);
-	while ((result = reader->ops->seek(reader, partition, 4, last.mark)) == -ENOTCONN || result == -ETIMEDOUT)
-		;
+	for (int64_t deadline_ns = clock_mono_ns() + PATIENCE_MS * MS;
+	     (result = reader->ops->seek(reader, partition, 4, last.mark)) == -ENOTCONN || result == -ETIMEDOUT;)
+		assert_true(clock_mono_ns() < deadline_ns);
 	assert_int_equal(result, -ENODATA);
 	for (int i = 0; i < 8; i++)
 		kafka_place_write(place->topic, (int32_t)partition, "1", "{}");
@@ -451,13 +452,16 @@ static void test_reader_that_has_no_share_leaves_all_to_the_other_until_it_has_a
 {
 	struct place *place = *state;
 	struct journal_reader *second;
+	int64_t deadline_ns;
 
 	wait_given(place, place->reader, PARTITIONS);
 	seek_all_to_start(place->reader);
 	second = open_reader(place);
 	wait_shared(place, second);
 	assert_int_equal(place->reader->ops->share(place->reader, false), 0);
+	deadline_ns = clock_mono_ns() + PATIENCE_MS * MS;
 	while (count_unpositioned(second) < PARTITIONS) {
+		assert_true(clock_mono_ns() < deadline_ns);
 		assert_int_equal(read_once(place, place->reader, 0, 50), 0);
 		assert_int_equal(read_once(place, second, 0, 50), 0);
 	}

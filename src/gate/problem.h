@@ -15,7 +15,7 @@
 		"Send the body with a Content-Length; chunked bodies are not read.")                                                    \
 	PROBLEM(BODY_TOO_LARGE, 413, "body-too-large", "Body too large", "A body has at most 16384 bytes.")                             \
 	PROBLEM(HEADERS_TOO_LARGE, 431, "headers-too-large", "Headers too large",                                                       \
-		"Request line and headers are larger than this server takes.")                                                          \
+		"The request line and headers together are more bytes, or more headers, than are taken here.")                          \
 	PROBLEM(HTTP_VERSION, 505, "http-version", "HTTP version not supported", "Use HTTP/1.1.")                                       \
 	PROBLEM(TRANSFER_ENCODING, 501, "transfer-encoding", "Transfer coding not supported",                                           \
 		"Send the body plain, with a Content-Length.")                                                                          \

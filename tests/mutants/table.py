@@ -132,7 +132,7 @@ MUTANTS = [
            "src/recovery/round.c", "if (r == 0 && round->has_tail)\n\t\tr = round->ledger->ops->lots_armed", "if (false)\n\t\tr = round->ledger->ops->lots_armed",
            ("unit round",)),
     Mutant("extension-counts-anew", "an extension that is sent again with its key gets an end of its own",
-           "src/gate/buyer/extension.c", "task->extend_to_ms = task->request.outcome;", "task->extend_to_ms = 0;",
+           "src/gate/buyer/extension.c", "task->order.extend_to_ms = task->request.outcome;", "task->order.extend_to_ms = 0;",
            ("whole test_operator.py::test_an_extension_with_a_key_is_done_once",)),
     Mutant("disarmed-unread", "a sale is disarmed without reading what its journal has of it",
            "src/recovery/unsold.c", "if (sale->tail.reserved)", "if (false)",

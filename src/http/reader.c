@@ -112,7 +112,7 @@ static const char *skip_text(const char *place, const char *end)
 	return place;
 }
 
-/* ASCII, `lower` in small letters; only for words of letters and '-', which no other character folds to. */
+/* ASCII, `lower` in small letters; for words of letters and '-': nothing else folds to them. */
 static bool folds_to(const char *text, const char *lower, size_t size)
 {
 	for (size_t i = 0; i < size; i++) {
@@ -169,7 +169,7 @@ static int read_method(struct reading *r)
 	return GO_ON;
 }
 
-/* "/path?query", or "*" for OPTIONS. Its form is judged at the end of the line, so that a preface of HTTP/2 is told its version. */
+/* "/path?query", or "*" for OPTIONS. Judged at the end of the line: HTTP/2 is told its version. */
 static int read_target(struct reading *r, struct slice *target)
 {
 	const char *start = r->place, *question = NULL;
@@ -279,7 +279,7 @@ static bool is_host(struct slice value)
 	return place == end;
 }
 
-/* Connection = #token: "close" wins over "keep-alive"; other options name headers that nobody forwards from here. */
+/* Connection = #token: "close" wins over "keep-alive"; nobody forwards what other options name. */
 static bool read_connection(struct reading *r, struct slice value)
 {
 	const char *place = value.data, *end = value.data + value.size;
@@ -400,7 +400,7 @@ static int read_header(struct reading *r)
 	return fault == HTTP_FAULT_NONE ? GO_ON : refuse(r, fault);
 }
 
-/* Content-Length = 1*DIGIT. However many digits: what is over the limit is too large, not malformed. */
+/* Content-Length = 1*DIGIT, however many: what is over the limit is too large, not malformed. */
 static enum http_fault read_length(struct slice value, size_t *length)
 {
 	*length = 0;

@@ -75,6 +75,37 @@ def test_a_static_name_is_nobody_elses(tree):
     assert limits(tree, "names").returncode == 0
 
 
+WIDE = """\
+/*
+ * A list that is told at length, so that no line of it fits into the columns that there are for it here and now:
+ *   - an item that goes on and on, and then a little more, until it is wider than any line of a comment may be
+ *   - another
+ * What comes after it.
+ *   a  ->  b        a drawing that is wider than any line of a comment may be, and yet stays as somebody has drawn it
+ */
+int thing_count(void)
+{
+	return 1; /* behind code a comment is as long as it is, however long that may be: clang-format lays these out */
+}
+"""
+
+
+def test_comments_are_wrapped_and_lists_and_drawings_stay(tree):
+    source = tree / "src/stock/thing.c"
+    assert run(tree / "tools/wrap-comments", "--check", cwd=tree).returncode == 0
+    source.write_text(WIDE)
+    assert run(tree / "tools/wrap-comments", "--check", cwd=tree).returncode == 1
+    assert run(tree / "tools/wrap-comments", cwd=tree).returncode == 0
+    lines = source.read_text().splitlines()
+    assert " *   - an item that goes on and on, and then a little more, until it is wider than any line of a" in lines
+    assert " *     comment may be" in lines
+    assert " * What comes after it." in lines
+    assert [line for line in WIDE.splitlines() if len(line) > 100 and ("drawing" in line or "return" in line)] == [
+        line for line in lines if len(line) > 100
+    ]
+    assert run(tree / "tools/wrap-comments", "--check", cwd=tree).returncode == 0
+
+
 RULE = """\
 int {thing}_count(const struct {thing} *{thing}, int least)
 {{

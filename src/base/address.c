@@ -136,7 +136,10 @@ static int parse_network(struct slice text, struct network *network)
 
 	if (address_parse(host, &network->address) < 0)
 		return -EINVAL;
-	/* The mapped form has 96 bits before the four bytes; "::ffff:10.0.0.0/104" is written with all of its bits. */
+	/*
+	 * The mapped form has 96 bits before the four bytes; "::ffff:10.0.0.0/104" is written with
+	 * all of its bits.
+	 */
 	added = address_is_ipv4(&network->address) && !memchr(host.data, ':', host.size) ? 96 : 0;
 	bits = slash ? parse_number((struct slice){slash + 1, text.size - host.size - 1}, 128 - added) : 128 - added;
 	if (bits < 0)
@@ -184,7 +187,10 @@ bool network_list_contains(const struct network_list *list, const struct address
 	return false;
 }
 
-/* One hop as proxies write it: an address, with or without a port ("192.0.2.1:4711", "[2001:db8::1]:4711"). */
+/*
+ * One hop as proxies write it: an address, with or without a port ("192.0.2.1:4711",
+ * "[2001:db8::1]:4711").
+ */
 static int parse_hop(struct slice text, struct address *address)
 {
 	const char *colon;

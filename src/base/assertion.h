@@ -7,5 +7,8 @@
  */
 #define ASSERT(condition) ((condition) ? (void)0 : assertion_failed(#condition, __FILE__, __LINE__, __func__))
 _Noreturn void assertion_failed(const char *condition, const char *file, int line, const char *function);
-/* A source's path from src/ on: builds differ in what stands before it, and what is logged should not. */
+/*
+ * A source's path from src/ on: builds differ in what stands before it, and what is logged should
+ * not.
+ */
 const char *assertion_place(const char *file);

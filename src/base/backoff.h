@@ -1,13 +1,16 @@
 /*
- * When something that failed is tried again: later each time, and never at the same moment for all processes that lost the same server
- * (exponential, with jitter). One owner.
+ * When something that failed is tried again: later each time, and never at the same moment for all
+ * processes that lost the same server (exponential, with jitter). One owner.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* How long to wait before jitter, which takes up to half of it: after the first failure, and at the most. */
+/*
+ * How long to wait before jitter, which takes up to half of it: after the first failure, and at the
+ * most.
+ */
 struct backoff_range {
 	int64_t first_ns, most_ns;
 };

@@ -64,7 +64,9 @@ ssize_t base64url_decode(struct slice text, void *data, size_t capacity)
 		*bytes++ = (uint8_t)(bits >> 10);
 		*bytes++ = (uint8_t)(bits >> 2);
 	}
-	/* The bits that no byte needs are zero, so that no two texts mean the same (section 3.5). */
+	/*
+	 * The bits that no byte needs are zero, so that no two texts mean the same (section 3.5).
+	 */
 	if (!known || (rest == 2 && bits & 15) || (rest == 3 && bits & 3))
 		return -EINVAL;
 	return (ssize_t)(bytes - (uint8_t *)data);

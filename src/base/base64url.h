@@ -10,5 +10,8 @@
 
 /* Writes BASE64URL_SIZE(size) characters and a NUL. */
 void base64url_encode(const void *data, size_t size, char *text);
-/* Decodes into `data` (room for capacity bytes). The size, or -EINVAL (a character or length that cannot be), -E2BIG. */
+/*
+ * Decodes into `data` (room for capacity bytes). The size, or -EINVAL (a character or length that
+ * cannot be), -E2BIG.
+ */
 ssize_t base64url_decode(struct slice text, void *data, size_t capacity);

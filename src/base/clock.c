@@ -44,8 +44,9 @@ int64_t clock_mono_ns(void)
 }
 
 /*
- * Days since 1970-01-01 and back in the proleptic Gregorian calendar, by years that begin on 1 March, so that a leap day is a year's last
- * (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms"). Years 0 to 9999.
+ * Days since 1970-01-01 and back in the proleptic Gregorian calendar, by years that begin on 1
+ * March, so that a leap day is a year's last (H. Hinnant, "chrono-Compatible Low-Level Date
+ * Algorithms"). Years 0 to 9999.
  */
 static int64_t days_of(int64_t year, int month, int day)
 {
@@ -119,7 +120,10 @@ static int days_in_month(int year, int month)
 	return days[month - 1] + (month == 2 && leap);
 }
 
-/* "Z" or "+hh:mm" (RFC 3339, section 4); *minutes: how far the text is ahead of UTC. "-00:00" says that nobody knows where it is: refused. */
+/*
+ * "Z" or "+hh:mm" (RFC 3339, section 4); *minutes: how far the text is ahead of UTC. "-00:00" says
+ * that nobody knows where it is: refused.
+ */
 static bool take_offset(const char *text, size_t size, int *minutes)
 {
 	int hours;

@@ -12,7 +12,10 @@ enum { CODES = 134, TEXT_SIZE = 64 }; /* Linux' errno numbers end at 133 */
 static char texts[CODES][TEXT_SIZE];
 static pthread_once_t texts_once = PTHREAD_ONCE_INIT;
 
-/* The C library's texts begin like a sentence; in the middle of a log line they must not. An abbreviation keeps its capitals. */
+/*
+ * The C library's texts begin like a sentence; in the middle of a log line they must not. An
+ * abbreviation keeps its capitals.
+ */
 static void make_texts(void)
 {
 	for (int code = 0; code < CODES; code++) {

@@ -30,7 +30,10 @@ struct failpoints {
 	size_t count;
 };
 
-/* Of all nodes: a test build's, and never held where another thread may be chosen. So it is no seam. */
+/*
+ * Of all nodes: a test build's, and never held where another thread may be chosen. So it is no
+ * seam.
+ */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct failpoints from_environment, from_file;
 static bool environment_read;
@@ -116,7 +119,10 @@ static void read_environment(void)
 		abort();
 }
 
-/* A file that is being written may be read in halves: a bad one counts as empty until it changes again. */
+/*
+ * A file that is being written may be read in halves: a bad one counts as empty until it changes
+ * again.
+ */
 static void read_file(void)
 {
 	const char *path = getenv("PENSTOCK_FAILPOINTS_FILE");
@@ -182,7 +188,9 @@ static void record(const struct point *hit)
 	fclose(file);
 }
 
-/* Whether it is still set, by the file or the node: what the environment has could never be lifted. */
+/*
+ * Whether it is still set, by the file or the node: what the environment has could never be lifted.
+ */
 static bool is_held(const char *name)
 {
 	const struct failpoints *set;

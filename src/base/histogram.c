@@ -1,8 +1,9 @@
 #include "base/histogram.h"
 
 /*
- * Values below 64 have a bucket each. Above, every power of two is cut into 64 buckets of equal width, so a bucket is at most 1/64 of its
- * values wide. An index is therefore the position of the highest bit and the six bits below it.
+ * Values below 64 have a bucket each. Above, every power of two is cut into 64 buckets of equal
+ * width, so a bucket is at most 1/64 of its values wide. An index is therefore the position of the
+ * highest bit and the six bits below it.
  */
 enum { SUB_BUCKETS = 1 << HISTOGRAM_SUB_BITS };
 static const uint64_t value_max = ((uint64_t)1 << HISTOGRAM_VALUE_BITS) - 1;
@@ -61,7 +62,10 @@ void histogram_merge(struct histogram *into, const struct histogram *from)
 			add(&into->counts[i], count);
 		total += count;
 	}
-	/* Not the writer's total, which may be ahead of or behind the buckets just read: what is shown must add up. */
+	/*
+	 * Not the writer's total, which may be ahead of or behind the buckets just read: what is
+	 * shown must add up.
+	 */
 	add(&into->total, total);
 	add(&into->sum, load(&from->sum));
 	if (max > load(&into->max))
@@ -94,7 +98,10 @@ uint64_t histogram_count_below(const struct histogram *histogram, uint64_t bound
 	unsigned last = index_of(bound > value_max ? value_max : bound);
 	uint64_t below = 0;
 
-	/* The bucket that the bound itself falls into counts: a value that equals a bound must be below it. */
+	/*
+	 * The bucket that the bound itself falls into counts: a value that equals a bound must be
+	 * below it.
+	 */
 	for (unsigned i = 0; i <= last; i++)
 		below += load(&histogram->counts[i]);
 	return below;

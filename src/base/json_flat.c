@@ -37,7 +37,10 @@ static bool take_integer(struct input *input, int64_t *integer)
 	while (input->at < input->end && *input->at >= '0' && *input->at <= '9' && input->at - first < DIGITS_MAX)
 		value = value * 10 + (*input->at++ - '0');
 	*integer = negative ? -value : value;
-	/* What follows the digits is looked at by the caller: a fraction, an exponent or one more digit is no comma. */
+	/*
+	 * What follows the digits is looked at by the caller: a fraction, an exponent or one more
+	 * digit is no comma.
+	 */
 	return input->at > first && (*first != '0' || input->at - first == 1);
 }
 

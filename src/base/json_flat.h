@@ -1,6 +1,8 @@
 /*
- * A JSON object as our own writers write it, read in place: one level, no spaces, whole numbers, texts of printable ASCII without escapes, no name twice. It
- * does not say what is wrong with anything else: that is left to a reader of all of JSON. What it takes, such a reader takes too, with the same values.
+ * A JSON object as our own writers write it, read in place: one level, no spaces, whole numbers,
+ * texts of printable ASCII without escapes, no name twice. It does not say what is wrong with
+ * anything else: that is left to a reader of all of JSON. What it takes, such a reader takes too,
+ * with the same values.
  */
 #pragma once
 

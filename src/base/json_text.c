@@ -13,7 +13,10 @@ size_t json_plain_run(struct slice text)
 	const uint64_t ones = 0x0101010101010101, highs = 0x8080808080808080;
 	size_t at = 0;
 
-	/* Eight bytes at once: a high bit is set where a byte is below 0x20, is one of the two, or is not ASCII. */
+	/*
+	 * Eight bytes at once: a high bit is set where a byte is below 0x20, is one of the two, or
+	 * is not ASCII.
+	 */
 	while (text.size - at >= 8) {
 		uint64_t word, quote, backslash;
 

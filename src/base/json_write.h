@@ -1,4 +1,7 @@
-/* Members of a JSON object, written one after the other: each puts the comma that parts it from what is before. */
+/*
+ * Members of a JSON object, written one after the other: each puts the comma that parts it from
+ * what is before.
+ */
 #pragma once
 
 #include "base/buffer.h"

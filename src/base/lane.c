@@ -9,14 +9,16 @@
 #include "base/lock.h"
 
 /*
- * One mutex around two rings. A lock-free queue was turned down: a push hands over a batch under one uncontended lock (some 25 ns), which is
- * far below what the items cost, and a consumer that blocks needs the condition variable anyway.
+ * One mutex around two rings. A lock-free queue was turned down: a push hands over a batch under
+ * one uncontended lock (some 25 ns), which is far below what the items cost, and a consumer that
+ * blocks needs the condition variable anyway.
  *
- * Wake-ups cost system calls, so each is made only where someone may be waiting: the condition is signalled while the consumer is in
- * lane_pop(), the eventfd is written once when the lane turns non-empty and only if lane_event_fd() was ever asked for. That write happens
- * outside the lock; it may therefore land after the consumer has taken the items. Such a late write makes the eventfd readable for
- * an empty lane, so a pop that finds nothing always reads it. It is read under the lock while the lane is empty, so a read can
- * never swallow the signal of items that are there.
+ * Wake-ups cost system calls, so each is made only where someone may be waiting: the condition is
+ * signalled while the consumer is in lane_pop(), the eventfd is written once when the lane turns
+ * non-empty and only if lane_event_fd() was ever asked for. That write happens outside the lock; it
+ * may therefore land after the consumer has taken the items. Such a late write makes the eventfd
+ * readable for an empty lane, so a pop that finds nothing always reads it. It is read under the
+ * lock while the lane is empty, so a read can never swallow the signal of items that are there.
  */
 enum { CLASSES = 2 };
 

@@ -5,8 +5,9 @@
 #include "base/clock.h"
 
 /*
- * Under a scheduler one thread runs at a time, so a lock that is taken is found by trylock and waited for by its address.
- * The mutex itself says who has it: no second word has to be kept in step with it.
+ * Under a scheduler one thread runs at a time, so a lock that is taken is found by trylock and
+ * waited for by its address. The mutex itself says who has it: no second word has to be kept in
+ * step with it.
  */
 
 /* A node's own clock tells nobody when it was moved, so who waits by it looks so often. */
@@ -81,7 +82,9 @@ void lock_condition_wait(struct lock_condition *condition, struct lock *lock)
 		pthread_cond_wait(&condition->condition, &lock->mutex);
 }
 
-/* By the clock that the condition waits by: base/clock has another, or none that the kernel knows. */
+/*
+ * By the clock that the condition waits by: base/clock has another, or none that the kernel knows.
+ */
 static void wait_kernel(struct lock_condition *condition, struct lock *lock, int64_t time_ns)
 {
 	struct timespec until;

@@ -43,7 +43,10 @@ struct lock_condition {
 
 void lock_condition_init(struct lock_condition *condition);
 void lock_condition_deinit(struct lock_condition *condition);
-/* Lets the lock go, waits, takes it again. May return without a signal: the caller looks again at what it waits for. */
+/*
+ * Lets the lock go, waits, takes it again. May return without a signal: the caller looks again at
+ * what it waits for.
+ */
 void lock_condition_wait(struct lock_condition *condition, struct lock *lock);
 /* The same, until clock_mono_ns() has reached `deadline_ns` at the latest. False: it has. */
 bool lock_condition_wait_until(struct lock_condition *condition, struct lock *lock, int64_t deadline_ns);

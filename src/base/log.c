@@ -9,8 +9,9 @@
 #include "base/log_writer.h"
 
 /*
- * A line is built on the stack and handed on whole. Room for what closes it is kept back, so that a line that is cut is still well formed:
- * a text is cut between two characters, and a field that does not fit at all is left out.
+ * A line is built on the stack and handed on whole. Room for what closes it is kept back, so that a
+ * line that is cut is still well formed: a text is cut between two characters, and a field that
+ * does not fit at all is left out.
  */
 struct line {
 	char data[LOG_LINE_MAX];
@@ -107,7 +108,10 @@ static void write_json(struct line *line, enum log_level level, const char *comp
 	line_text(line, ",\"message\":");
 	line_json_string(line, slice_of(message));
 	for (size_t i = 0; i < count; i++) {
-		/* The name's and an integer's or a cut text's longest: a field is begun only where it can be ended. */
+		/*
+		 * The name's and an integer's or a cut text's longest: a field is begun only where
+		 * it can be ended.
+		 */
 		if (!line_has_room(line, JSON_UNIT_MAX * strlen(fields[i].name) + 32))
 			break;
 		line_text(line, ",");

@@ -1,10 +1,12 @@
 /*
- * Structured log, one line an event, on standard error: JSON (one object a line), or text for people when
- * on a terminal. Any thread may call. A line is written with one write(2), so lines never mix. Input that
- * comes from outside is escaped; a line is cut at LOG_LINE_MAX bytes. Never log a secret.
+ * Structured log, one line an event, on standard error: JSON (one object a line), or text for
+ * people when on a terminal. Any thread may call. A line is written with one write(2), so lines
+ * never mix. Input that comes from outside is escaped; a line is cut at LOG_LINE_MAX bytes. Never
+ * log a secret.
  *
- * A command writes its lines itself. A server calls log_start() before its other threads: from then on nobody waits
- * for whoever reads the log; what finds no room is dropped and counted, and said when it goes on (log_writer.c).
+ * A command writes its lines itself. A server calls log_start() before its other threads: from then
+ * on nobody waits for whoever reads the log; what finds no room is dropped and counted, and said
+ * when it goes on (log_writer.c).
  */
 #pragma once
 
@@ -36,15 +38,18 @@ void log_set_format(enum log_format format);
 /* 0, or -EINVAL if the name is none of debug, info, warn, error, off. */
 int log_level_parse(const char *name, enum log_level *level);
 
-/* Starts the writer; before any thread that logs. 0, or negative: lines are written by whoever logs, as before. */
+/*
+ * Starts the writer; before any thread that logs. 0, or negative: lines are written by whoever
+ * logs, as before.
+ */
 int log_start(void);
 /* Main thread, after the others have ended. Waits at most 100 ms for what was not written yet. */
 void log_stop(void);
 /* Lines that were dropped since the start. Any thread. */
 uint64_t log_dropped(void);
 /*
- * A last word, past the lines that wait: written now if standard error takes it within 100 ms, else not at all. For a process that is about to end
- * without log_stop(); a signal handler may call.
+ * A last word, past the lines that wait: written now if standard error takes it within 100 ms, else
+ * not at all. For a process that is about to end without log_stop(); a signal handler may call.
  */
 void log_at_once(const char *text, size_t size);
 
@@ -65,8 +70,8 @@ void log_write(enum log_level level, const char *component, const char *message,
 #define log_error(component, message, ...) LOG_AT(LOG_ERROR, component, message, ##__VA_ARGS__)
 
 /*
- * A limiter for lines that a stampede could write: at most one line a second passes; what was held back is
- * counted and told by the next line that passes. Zero-initialised static storage.
+ * A limiter for lines that a stampede could write: at most one line a second passes; what was held
+ * back is counted and told by the next line that passes. Zero-initialised static storage.
  */
 struct log_limiter {
 	_Atomic int64_t window_s;

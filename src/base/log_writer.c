@@ -12,18 +12,23 @@
 #include "base/thread.h"
 
 /*
- * Whoever reads standard error may stop reading: a stalled journal, a container's log driver, a pager, Ctrl-S on a terminal. A thread that wrote there
- * itself would stop with it, and with it sales, the operator's pause and the end of the program. So a line goes into a ring in memory, under a lock
- * that is held for a copy, and a thread of its own writes; it alone may be stopped. What finds no room is dropped and counted, and said as soon as
- * there is room again, in its place among the lines.
+ * Whoever reads standard error may stop reading: a stalled journal, a container's log driver, a
+ * pager, Ctrl-S on a terminal. A thread that wrote there itself would stop with it, and with it
+ * sales, the operator's pause and the end of the program. So a line goes into a ring in memory,
+ * under a lock that is held for a copy, and a thread of its own writes; it alone may be stopped.
+ * What finds no room is dropped and counted, and said as soon as there is room again, in its place
+ * among the lines.
  *
- * The ring holds whole lines as bytes; the writer takes as many as fit into LOG_LINE_MAX bytes, which is what a pipe takes whole or not at all
- * (PIPE_BUF), so that lines of several processes do not mix.
+ * The ring holds whole lines as bytes; the writer takes as many as fit into LOG_LINE_MAX bytes,
+ * which is what a pipe takes whole or not at all (PIPE_BUF), so that lines of several processes do
+ * not mix.
  *
- * What must not be lost goes past the ring (log_at_once()): it asks the descriptor whether it would take the line now, and writes if it would. Standard
- * error itself is never made non-blocking: the open file is shared with whoever started us.
+ * What must not be lost goes past the ring (log_at_once()): it asks the descriptor whether it would
+ * take the line now, and writes if it would. Standard error itself is never made non-blocking: the
+ * open file is shared with whoever started us.
  *
- * A stop gives the writer FLUSH_NS. One that is still stuck then is left where it is, and the process ends around it.
+ * A stop gives the writer FLUSH_NS. One that is still stuck then is left where it is, and the
+ * process ends around it.
  */
 enum { RING_SIZE = 1 << 20, AT_ONCE_MS = 100, RETRY_MS = 1000 };
 static const int64_t FLUSH_NS = 100000000;
@@ -116,7 +121,10 @@ static size_t ring_take(char *data)
 	return size;
 }
 
-/* That lines were dropped is said before the next line that has room beside it. False: there is none yet. */
+/*
+ * That lines were dropped is said before the next line that has room beside it. False: there is
+ * none yet.
+ */
 static bool say_dropped(size_t beside)
 {
 	char line[LOG_LINE_MAX];

@@ -29,7 +29,10 @@ struct scheduler {
 	const struct scheduler_ops *ops;
 };
 struct scheduler_ops {
-	/* Another thread may run. `spinning`: this one needs another one to go on, so some other must. */
+	/*
+	 * Another thread may run. `spinning`: this one needs another one to go on, so some other
+	 * must.
+	 */
 	void (*yield)(struct scheduler *scheduler, bool spinning);
 	/*
 	 * Until wake() of this address, or until the clock of the thread's node has reached
@@ -42,7 +45,10 @@ struct scheduler_ops {
 	int (*start)(struct scheduler *scheduler, struct thread *thread);
 	/* Until it has ended. */
 	void (*join)(struct scheduler *scheduler, struct thread *thread);
-	/* The value of a failpoint (base/failpoint.h), which is a place to yield and to die as well. */
+	/*
+	 * The value of a failpoint (base/failpoint.h), which is a place to yield and to die as
+	 * well.
+	 */
 	int (*failpoint)(struct scheduler *scheduler, const char *name);
 };
 
@@ -57,7 +63,10 @@ struct node {
 /* The node of this thread; never NULL. */
 extern _Thread_local struct node *node_current;
 
-/* Moves this thread into `node` (NULL: the process's own), where its later calls and threads are. The node that it was in. */
+/*
+ * Moves this thread into `node` (NULL: the process's own), where its later calls and threads are.
+ * The node that it was in.
+ */
 struct node *node_enter(struct node *node);
 
 static inline struct scheduler *node_scheduler(void)

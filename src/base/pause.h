@@ -1,6 +1,6 @@
 /*
- * The rest that a thread takes between two rounds of its work, by the clock of its node, and that the order to stop ends at
- * once. One thread rests; any may end it.
+ * The rest that a thread takes between two rounds of its work, by the clock of its node, and that
+ * the order to stop ends at once. One thread rests; any may end it.
  */
 #pragma once
 
@@ -22,5 +22,8 @@ bool pause_rest(struct pause *pause, int64_t time_ns);
 /* Ends this rest and each one after it. May be repeated. */
 void pause_end(struct pause *pause);
 bool pause_ended(const struct pause *pause);
-/* A rest that nobody ends, of a command that waits for another program. A signal that has a handler cuts it short. */
+/*
+ * A rest that nobody ends, of a command that waits for another program. A signal that has a handler
+ * cuts it short.
+ */
 void pause_sleep(int64_t time_ns);

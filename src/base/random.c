@@ -29,7 +29,10 @@ static void fill_from_kernel(void *data, size_t size)
 	}
 }
 
-/* SplitMix64 (Steele, Lea, Flood 2014): only ever for tests and the simulation. A counter, so that a node's threads share one without a lock. */
+/*
+ * SplitMix64 (Steele, Lea, Flood 2014): only ever for tests and the simulation. A counter, so that
+ * a node's threads share one without a lock.
+ */
 static uint64_t next_seeded(struct node *node)
 {
 	const uint64_t step = 0x9e3779b97f4a7c15;

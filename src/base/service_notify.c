@@ -10,7 +10,9 @@
 #include <unistd.h>
 #include "base/log.h"
 
-/* The socket's address as NOTIFY_SOCKET has it: a path, or a name that begins with "@" (abstract). */
+/*
+ * The socket's address as NOTIFY_SOCKET has it: a path, or a name that begins with "@" (abstract).
+ */
 static void tell(const char *text)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
@@ -42,7 +44,10 @@ void service_notify_ready(void)
 	tell("READY=1");
 }
 
-/* Of Type=notify-reload, and harmless with Type=notify: systemd wants the time by its own clock, CLOCK_MONOTONIC. */
+/*
+ * Of Type=notify-reload, and harmless with Type=notify: systemd wants the time by its own clock,
+ * CLOCK_MONOTONIC.
+ */
 void service_notify_reloading(void)
 {
 	struct timespec now;

@@ -1,6 +1,7 @@
 /*
- * What a service manager is told (sd_notify(3)): nothing where none asked for it (NOTIFY_SOCKET). By hand and not by libsystemd: a datagram of a line or
- * two is the whole protocol, and the library would be one more in every image. Main thread; nothing here waits.
+ * What a service manager is told (sd_notify(3)): nothing where none asked for it (NOTIFY_SOCKET).
+ * By hand and not by libsystemd: a datagram of a line or two is the whole protocol, and the library
+ * would be one more in every image. Main thread; nothing here waits.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
- * SipHash-2-4 (Aumasson, Bernstein 2012), 64 and 128 bits wide: a keyed hash for tables whose keys come from outside.
- * Pure functions; any thread.
+ * SipHash-2-4 (Aumasson, Bernstein 2012), 64 and 128 bits wide: a keyed hash for tables whose keys
+ * come from outside. Pure functions; any thread.
  */
 #pragma once
 

@@ -26,7 +26,10 @@ static int start_kernel(struct thread *thread)
 	sigset_t all, before;
 	int failed;
 
-	/* A thread inherits the mask: blocked here, so that no signal can reach it before it could block them itself. */
+	/*
+	 * A thread inherits the mask: blocked here, so that no signal can reach it before it could
+	 * block them itself.
+	 */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	failed = pthread_create(&thread->handle, NULL, thread_main, thread);

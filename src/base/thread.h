@@ -1,6 +1,6 @@
 /*
- * Thread start is a seam. Threads are named (shown by top -H), block all signals, run in the node of who started them, and are
- * joined by their owner.
+ * Thread start is a seam. Threads are named (shown by top -H), block all signals, run in the node
+ * of who started them, and are joined by their owner.
  */
 #pragma once
 

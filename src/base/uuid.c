@@ -24,7 +24,10 @@ struct uuid uuid_make(struct uuid_generator *generator, int64_t wall_ms, uint32_
 	struct uuid id;
 
 	ASSERT(tag <= UUID_TAG_MAX);
-	/* Time and counter are one number: a full counter carries into the time, and a clock that falls is not followed. */
+	/*
+	 * Time and counter are one number: a full counter carries into the time, and a clock that
+	 * falls is not followed.
+	 */
 	generator->last = now > generator->last ? now : generator->last + 1;
 	put_u64(id.bytes,
 		(generator->last >> COUNTER_BITS) << 16 | 7 << COUNTER_BITS | (generator->last & ((1 << COUNTER_BITS) - 1)));

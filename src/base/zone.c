@@ -11,7 +11,9 @@
 
 enum { ZONE_NAME_MAX = 64 };
 
-/* As a name below the zone files: letters, digits and what stands between them, and never upwards. */
+/*
+ * As a name below the zone files: letters, digits and what stands between them, and never upwards.
+ */
 static bool zone_exists(const char *name)
 {
 	char path[ZONE_NAME_MAX + 32];

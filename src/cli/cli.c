@@ -288,7 +288,10 @@ int cli_main(const struct command *const *commands, int argc, char **argv)
 	const struct command *command;
 	int code;
 
-	/* A command says itself what went wrong, in words; the log is the server's, and `serve` turns it on. */
+	/*
+	 * A command says itself what went wrong, in words; the log is the server's, and `serve`
+	 * turns it on.
+	 */
 	log_set_level(LOG_OFF);
 	if (argc < 2) {
 		top_help(commands);

@@ -1,6 +1,6 @@
 /*
- * The frame that every command stands in: a table of commands, help, settings and error messages made alike. Exit codes: 0 fine, 1 it
- * failed (or a promise is broken), 2 it was asked for wrongly.
+ * The frame that every command stands in: a table of commands, help, settings and error messages
+ * made alike. Exit codes: 0 fine, 1 it failed (or a promise is broken), 2 it was asked for wrongly.
  */
 #pragma once
 
@@ -36,8 +36,9 @@ struct cli {
 int cli_main(const struct command *const *commands, int argc, char **argv);
 
 /*
- * Parses the options of the running command, and --help and --config with them. At least `least` and at most `most` arguments must be left.
- * CLI_GO, or the exit code: the help or the error has been printed.
+ * Parses the options of the running command, and --help and --config with them. At least `least`
+ * and at most `most` arguments must be left. CLI_GO, or the exit code: the help or the error has
+ * been printed.
  */
 int cli_options(struct cli *cli, const struct option *options, size_t count, int least, int most) MUST_CHECK;
 /* Loads the settings; the caller frees them. CLI_GO, or the exit code, the error printed. */
@@ -53,5 +54,8 @@ int cli_usage(const struct cli *cli, const char *format, ...) __attribute__((for
 /* Writes a buffer to standard output. CLI_OK, or CLI_FAILED where it could not be written. */
 int cli_print(const struct buffer *buffer);
 
-/* Opens the ledger of the settings for looking only (or as `flags` say), with every error told. CLI_GO or the exit code. */
+/*
+ * Opens the ledger of the settings for looking only (or as `flags` say), with every error told.
+ * CLI_GO or the exit code.
+ */
 int cli_open_ledger(const char *url, int flags, struct ledger **ledger) MUST_CHECK;

@@ -153,7 +153,9 @@ static int receive(struct client *client, struct answer *answer, int64_t until_m
 	}
 }
 
-/* So that what changes something may be sent again, by us or by the server's word: it is done once. */
+/*
+ * So that what changes something may be sent again, by us or by the server's word: it is done once.
+ */
 static void write_key(const char *method, struct buffer *out)
 {
 	struct uuid_generator ids = {0};
@@ -208,7 +210,10 @@ int client_call(struct client *client, const char *method, const char *path, jso
 	write_request(client, method, path, text, &out);
 	reused = client->socket >= 0;
 	r = (body && !text) || out.failed ? -ENOMEM : exchange(client, &out, &answer);
-	/* A connection that lay idle may have been closed at the other end meanwhile. What is read, and what has a key, is sent again. */
+	/*
+	 * A connection that lay idle may have been closed at the other end meanwhile. What is read,
+	 * and what has a key, is sent again.
+	 */
 	if ((r == -ECONNRESET || r == -EPIPE) && reused && (strcmp(method, "GET") == 0 || strcmp(method, "POST") == 0)) {
 		disconnect(client);
 		r = exchange(client, &out, &answer);

@@ -1,6 +1,6 @@
 /*
- * Options of a command, from one table that parses and explains: --name VALUE, --name=VALUE, -x. What is no option stays in argv, in
- * order; "--" ends the options. Texts point into argv.
+ * Options of a command, from one table that parses and explains: --name VALUE, --name=VALUE, -x.
+ * What is no option stays in argv, in order; "--" ends the options. Texts point into argv.
  */
 #pragma once
 

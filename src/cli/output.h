@@ -1,4 +1,6 @@
-/* What the commands over the operator's routes share: one connection a command, paths, lists, JSON. */
+/*
+ * What the commands over the operator's routes share: one connection a command, paths, lists, JSON.
+ */
 #pragma once
 
 #include "cli/client.h"
@@ -6,7 +8,9 @@
 
 enum { OUTPUT_PATH_SIZE = 256 };
 
-/* Loads the settings and opens the client by them. CLI_GO or the exit code; close in either case. */
+/*
+ * Loads the settings and opens the client by them. CLI_GO or the exit code; close in either case.
+ */
 int output_session(struct cli *cli, struct client *client, const char *url) MUST_CHECK;
 
 /* One question to one client. Takes `body`. CLI_GO and *answer, or the exit code. */
@@ -18,13 +22,15 @@ int64_t output_field_integer(const json_t *object, const char *name);
 
 /* Prints the JSON, indented, and drops it. */
 int output_json(json_t *json);
-/* before + name + after; a name that no URL path could carry is refused. CLI_GO or the exit code. */
+/*
+ * before + name + after; a name that no URL path could carry is refused. CLI_GO or the exit code.
+ */
 /* As a value in a query: everything but letters, digits and "-._~" is percent-encoded. */
 void output_append_query(struct buffer *out, const char *text);
 int output_path(char path[static OUTPUT_PATH_SIZE], const char *before, const char *name, const char *after) MUST_CHECK;
 /*
- * Before what cannot be taken back: asks on a terminal; elsewhere it must have been said with --yes. The question ends with a question mark. CLI_GO, or
- * the exit code: nothing is to be done.
+ * Before what cannot be taken back: asks on a terminal; elsewhere it must have been said with
+ * --yes. The question ends with a question mark. CLI_GO, or the exit code: nothing is to be done.
  */
 int output_sure(const struct cli *cli, bool yes, const char *format, ...) __attribute__((format(printf, 3, 4))) MUST_CHECK;
 #define YES_OPTION(yes)                                            \
@@ -43,5 +49,8 @@ int output_list(struct cli *cli, const char *url, bool json, const char *path, c
 
 /* "12,345" in one of a few static places: good for the arguments of one printf. */
 const char *output_thousands(uint64_t number);
-/* A moment in any of the forms that commands take: "2027-01-01 10:00 Europe/Berlin", RFC 3339. CLI_GO, or a usage error, said. */
+/*
+ * A moment in any of the forms that commands take: "2027-01-01 10:00 Europe/Berlin", RFC 3339.
+ * CLI_GO, or a usage error, said.
+ */
 int output_moment(const struct cli *cli, const char *option, const char *at, int64_t *wall_ms);

@@ -1,4 +1,7 @@
-/* A table for people: cells are gathered, then printed with every column as wide as its widest cell. */
+/*
+ * A table for people: cells are gathered, then printed with every column as wide as its widest
+ * cell.
+ */
 #pragma once
 
 #include "base/buffer.h"

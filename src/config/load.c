@@ -9,9 +9,11 @@
 #include "config/setting.h"
 
 /*
- * The sources are read from the weakest to the strongest, each overwriting what the ones before have said. Only the first fault is told: the
- * next ones may follow from it. Within the file and within the environment a setting may be named once (a second line that silently wins
- * is how a wrong setting goes unseen); of flags the last one counts, as people expect who append to a command.
+ * The sources are read from the weakest to the strongest, each overwriting what the ones before
+ * have said. Only the first fault is told: the next ones may follow from it. Within the file and
+ * within the environment a setting may be named once (a second line that silently wins is how a
+ * wrong setting goes unseen); of flags the last one counts, as people expect who append to a
+ * command.
  */
 enum { FILE_MAX = 1 << 20, SECRET_FILE_MAX = 64 << 10, PLACE_SIZE = 512 };
 
@@ -68,7 +70,9 @@ static void flag_name(const struct setting *setting, char text[static SETTING_NA
 	snprintf(text, SETTING_NAME_MAX, "--%s", setting->name);
 }
 
-/* A secret's name may have `suffix` behind it: its value is then the path of a file. NULL: unknown. */
+/*
+ * A secret's name may have `suffix` behind it: its value is then the path of a file. NULL: unknown.
+ */
 static const struct setting *find(struct slice name, const char *suffix,
 				  void (*decorate)(const struct setting *setting, char text[static SETTING_NAME_MAX]), bool *from_file)
 {
@@ -90,7 +94,10 @@ static const struct setting *find(struct slice name, const char *suffix,
 
 /* --- Values --- */
 
-/* A buffer of its own for what is wrong: the place comes before it, and nothing is written where nothing is wrong. */
+/*
+ * A buffer of its own for what is wrong: the place comes before it, and nothing is written where
+ * nothing is wrong.
+ */
 static int parse(struct loading *loading, const struct setting *setting, struct slice value, const char *place, const char *name)
 {
 	struct buffer fault;
@@ -107,8 +114,10 @@ static int parse(struct loading *loading, const struct setting *setting, struct 
 }
 
 /*
- * Whoever may write a settings file or a secret may make us do anything, so it must be root's or our own, and nobody else's to write. Of the file that was
- * opened, so links are followed. What is mounted read-only is nobody's to write from here: so a container gets a secret of the machine's user who made it.
+ * Whoever may write a settings file or a secret may make us do anything, so it must be root's or
+ * our own, and nobody else's to write. Of the file that was opened, so links are followed. What is
+ * mounted read-only is nobody's to write from here: so a container gets a secret of the machine's
+ * user who made it.
  */
 static bool is_ours(int fd)
 {
@@ -124,7 +133,10 @@ static bool is_ours(int fd)
 	return fstatvfs(fd, &system) == 0 && system.f_flag & ST_RDONLY;
 }
 
-/* The whole file, NUL-terminated; NULL with errno: EPERM where others may write it. The caller wipes and frees. */
+/*
+ * The whole file, NUL-terminated; NULL with errno: EPERM where others may write it. The caller
+ * wipes and frees.
+ */
 static char *read_whole_file(const char *path, size_t size_max, size_t *size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -336,8 +348,9 @@ static bool ends_with(struct slice text, const char *end)
 }
 
 /*
- * Kubernetes tells every container of the Services around it: for one that is called `penstock` or `penstock-gate` in names that begin as ours do. *_SERVICE_HOST,
- * *_SERVICE_PORT and *_SERVICE_PORT_NAME, *_PORT, *_PORT_8080_TCP and that with _PROTO, _PORT and _ADDR.
+ * Kubernetes tells every container of the Services around it: for one that is called `penstock` or
+ * `penstock-gate` in names that begin as ours do. *_SERVICE_HOST, *_SERVICE_PORT and
+ * *_SERVICE_PORT_NAME, *_PORT, *_PORT_8080_TCP and that with _PROTO, _PORT and _ADDR.
  */
 static bool is_service_variable(struct slice name)
 {

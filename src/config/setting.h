@@ -47,8 +47,8 @@ struct settings_loaded {
 };
 
 /*
- * Writes the value into `settings`. 0; -EINVAL, with what is wrong and what would be right appended to `error` (a secret is not repeated);
- * -ENOMEM.
+ * Writes the value into `settings`. 0; -EINVAL, with what is wrong and what would be right appended
+ * to `error` (a secret is not repeated); -ENOMEM.
  */
 int setting_parse(const struct setting *setting, struct slice value, struct settings *settings, struct buffer *error) MUST_CHECK;
 /* What may be shown of a URL: url.c. */

@@ -220,7 +220,10 @@ int settings_take_flags(int *argc, char **argv, char **taken)
 			continue;
 		}
 		taken[count++] = argv[at];
-		/* What begins with two dashes is the next option, not a value; a value that does is written behind "=". */
+		/*
+		 * What begins with two dashes is the next option, not a value; a value that does is
+		 * written behind "=".
+		 */
 		if (!equals && at + 1 < end && strncmp(argv[at + 1], "--", 2) != 0)
 			taken[count++] = argv[++at];
 	}

@@ -1,15 +1,17 @@
 /*
- * The settings: one table in settings.c declares each once (name, type, default, unit, one line of help); from it come the file, the
- * environment, the flags, --help, `penstock config` and docs/settings.md. Order: default < file < environment < flag. An unknown name or a
- * bad value stops the start and says where it stands, what is wrong and what would be right.
+ * The settings: one table in settings.c declares each once (name, type, default, unit, one line of
+ * help); from it come the file, the environment, the flags, --help, `penstock config` and
+ * docs/settings.md. Order: default < file < environment < flag. An unknown name or a bad value
+ * stops the start and says where it stands, what is wrong and what would be right.
  *
  *   file         gate.listen = 127.0.0.1:8080        (# starts a comment line)
  *   environment  PENSTOCK_GATE_LISTEN
  *                (set and empty is not set)
  *   flag         --gate.listen 127.0.0.1:8080  or  --gate.listen=127.0.0.1:8080
  *
- * A secret may also be read from a file: `operator.token_file = PATH`, PENSTOCK_OPERATOR_TOKEN_FILE, --operator.token_file (one trailing
- * newline is cut). Durations: 250ms, 2s, 5m, 24h.
+ * A secret may also be read from a file: `operator.token_file = PATH`,
+ * PENSTOCK_OPERATOR_TOKEN_FILE, --operator.token_file (one trailing newline is cut). Durations:
+ * 250ms, 2s, 5m, 24h.
  */
 #pragma once
 
@@ -110,32 +112,40 @@ struct settings {
 };
 
 struct settings_sources {
-	/* NULL: the one that PENSTOCK_CONFIG in the environment names, else "penstock.conf" in the current folder where it exists. A named one must exist. */
+	/*
+	 * NULL: the one that PENSTOCK_CONFIG in the environment names, else "penstock.conf" in the
+	 * current folder where it exists. A named one must exist.
+	 */
 	const char *file;
 	char *const *environment; /* NULL: none */
 	int flag_count;           /* settings flags, as settings_take_flags() left them */
 	char *const *flags;
 };
 
-/* 0, or -EINVAL, -ENOENT, -ENOMEM with the error's text (one line, no newline) appended to `error`. *settings is the caller's to free. */
+/*
+ * 0, or -EINVAL, -ENOENT, -ENOMEM with the error's text (one line, no newline) appended to `error`.
+ * *settings is the caller's to free.
+ */
 int settings_load(struct settings **settings, const struct settings_sources *sources, struct buffer *error) MUST_CHECK;
 /*
- * What a reload would change: the names of what may be taken over while the program runs, against those loaded last, and of what only a restart
- * changes, against those of the start. Comma-separated, no values.
+ * What a reload would change: the names of what may be taken over while the program runs, against
+ * those loaded last, and of what only a restart changes, against those of the start.
+ * Comma-separated, no values.
  */
 void settings_compare(const struct settings *start, const struct settings *last, const struct settings *fresh,
 		      struct buffer *taken, struct buffer *left);
 void settings_free(struct settings *settings); /* wipes secrets; NULL is fine */
 
 /*
- * The variables whose names begin as ours do and that Kubernetes makes for a Service, with a space between; they are no settings. Empty: there are
- * none. Lives as long as the settings.
+ * The variables whose names begin as ours do and that Kubernetes makes for a Service, with a space
+ * between; they are no settings. Empty: there are none. Lives as long as the settings.
  */
 const char *settings_ignored(const struct settings *settings);
 
 /*
- * Splits a command's arguments: those that are settings flags (their name has a dot, with their value) go to `taken`, the rest stay in argv in
- * order and *argc shrinks. "--" ends the search. `taken` has room for *argc. Returns how many were taken. Values are not checked here; a flag that
+ * Splits a command's arguments: those that are settings flags (their name has a dot, with their
+ * value) go to `taken`, the rest stay in argv in order and *argc shrinks. "--" ends the search.
+ * `taken` has room for *argc. Returns how many were taken. Values are not checked here; a flag that
  * lacks its value is taken alone, and settings_load() says so.
  */
 int settings_take_flags(int *argc, char **argv, char **taken);
@@ -145,8 +155,14 @@ void settings_print(const struct settings *settings,
 void settings_help(struct buffer *out);     /* the flags, for --help */
 void settings_document(struct buffer *out); /* docs/settings.md */
 
-/* The URL for people and logs: without anything that could be a password, however broken it is, and cut to the room there is. */
+/*
+ * The URL for people and logs: without anything that could be a password, however broken it is, and
+ * cut to the room there is.
+ */
 enum { SETTINGS_URL_TEXT_SIZE = 256 };
 void settings_url_text(const char *url, char text[static SETTINGS_URL_TEXT_SIZE]);
-/* Whether everybody who reads the URL finds its password where we do: "@", ":" and "/" in one are percent-encoded. */
+/*
+ * Whether everybody who reads the URL finds its password where we do: "@", ":" and "/" in one are
+ * percent-encoded.
+ */
 bool settings_url_is_plain(const char *url);

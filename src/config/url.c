@@ -3,9 +3,11 @@
 #include "config/setting.h"
 
 /*
- * URLs carry passwords, and broken ones carry them in odd places: "postgresql://shop:p@ss/w?rd@host/db", "postgresql://shop:password host/db". So what is
- * shown of a URL is not the URL without what looks like a password, but only those parts that are certain to be none: the scheme; a user's name, hosts and
- * ports in their plain letters; the path behind them; parameters by name, and the values of a few. The rest is "(hidden)".
+ * URLs carry passwords, and broken ones carry them in odd places:
+ * "postgresql://shop:p@ss/w?rd@host/db", "postgresql://shop:password host/db". So what is shown of
+ * a URL is not the URL without what looks like a password, but only those parts that are certain to
+ * be none: the scheme; a user's name, hosts and ports in their plain letters; the path behind them;
+ * parameters by name, and the values of a few. The rest is "(hidden)".
  */
 
 static const char hidden[] = "(hidden)";
@@ -32,7 +34,10 @@ static bool all_of(struct slice text, const char *marks)
 	return true;
 }
 
-/* "host", "host:5432", "[::1]:5432". A port is a number that one can be: the password of a URL without its "@" would stand there. */
+/*
+ * "host", "host:5432", "[::1]:5432". A port is a number that one can be: the password of a URL
+ * without its "@" would stand there.
+ */
 static bool is_host(struct slice text)
 {
 	const char *colon = text.size ? memrchr(text.data, ':', text.size) : NULL;
@@ -187,7 +192,10 @@ bool settings_url_is_plain(const char *url)
 	start += 3;
 	end = start + strcspn(start, "?");
 	at = memrchr(start, '@', (size_t)(end - start));
-	/* One "@", and before it no slash: whoever reads the URL finds its user, password and hosts where we do. */
+	/*
+	 * One "@", and before it no slash: whoever reads the URL finds its user, password and hosts
+	 * where we do.
+	 */
 	if (at && (memchr(start, '@', (size_t)(at - start)) || memchr(start, '/', (size_t)(at - start))))
 		return false;
 	start = at ? at + 1 : start;

@@ -1,7 +1,10 @@
 #include <stdlib.h>
 #include "config/setting.h"
 
-/* What a value of each kind looks like: one function a kind reads it, and setting_describe() says what would have been right. */
+/*
+ * What a value of each kind looks like: one function a kind reads it, and setting_describe() says
+ * what would have been right.
+ */
 
 struct slice setting_trim(struct slice text)
 {

@@ -10,8 +10,9 @@ enum {
 }; /* purchases handed to the stock in one call: a round trip where it is not local; 100 KiB of the caller's stack */
 
 /*
- * A latch is one word, so that nobody reads the version of one refusal with the quantity of another. Of the version it has the low
- * 53 bits: in a shared stock two million epochs, in memory more changes than anybody makes.
+ * A latch is one word, so that nobody reads the version of one refusal with the quantity of
+ * another. Of the version it has the low 53 bits: in a shared stock two million epochs, in memory
+ * more changes than anybody makes.
  */
 enum { LATCH_QUANTITY_BITS = 10, LATCH_VERSION_SHIFT = LATCH_QUANTITY_BITS + 1 };
 _Static_assert(LIMIT_MAX < 1 << LATCH_QUANTITY_BITS, "a quantity fits into a latch");
@@ -53,7 +54,10 @@ static enum verdict screen_phase(const struct sale *sale, int64_t now_ms)
 	return VERDICT_NONE;
 }
 
-/* To be asked before what it is about is read: a refresh in between would make what was read look younger than it is. */
+/*
+ * To be asked before what it is about is read: a refresh in between would make what was read look
+ * younger than it is.
+ */
 static bool is_fresh(const struct admission *admission, uint32_t sale)
 {
 	struct stock *stock = admission->stock;
@@ -143,9 +147,10 @@ static void fill(struct stock_reserve *item, const struct purchase *purchase)
 }
 
 /*
- * A refusal of so many units says nothing about fewer: the latch keeps the least quantity that was refused at its version. The version
- * was read before the counter, so units that came back since then have raised it and the latch does not hold. What was refused at
- * an earlier version than the latch's is of no use any more.
+ * A refusal of so many units says nothing about fewer: the latch keeps the least quantity that was
+ * refused at its version. The version was read before the counter, so units that came back since
+ * then have raised it and the latch does not hold. What was refused at an earlier version than the
+ * latch's is of no use any more.
  */
 static void latch(struct purchase *purchase, const struct stock_reserve *item)
 {

@@ -1,16 +1,21 @@
 /*
- * Admission: the purchase decision, in its order. It knows no socket and no thread: it is handed purchases and says what becomes of them.
+ * Admission: the purchase decision, in its order. It knows no socket and no thread: it is handed
+ * purchases and says what becomes of them.
  *
  *   screen   what is public: the sale's window, the sold-out latch (steps 3 and 4 of the way of a purchase)
  *   reserve  the one atomic step in the stock (7), a batch at a time
  *   finish   what the journal's end means for the buyer (8, 9), told under the epoch that granted it (rule 3)
  *
- * Between screen and reserve the gate does what is its own: the limit per address and the identity (5 and 6).
+ * Between screen and reserve the gate does what is its own: the limit per address and the identity
+ * (5 and 6).
  *
- * What is remembered of a shared stock (latch, filter of buyers) is worth something only while it is young: a gate that slept, or is cut off, knows nothing of
- * what the others have done since. So a refusal is said from memory only while the last refresh was sent less than ADMISSION_FRESH_NS ago; else
- * the stock is asked, by at most ADMISSION_ASKS_MAX requests a lot at a time, or a slow stock would get the whole stampede. So: *sold out is said only if
- * at some instant from ADMISSION_FRESH_NS before the request (of a local stock: from the request) to its answer there were not so many units.*
+ * What is remembered of a shared stock (latch, filter of buyers) is worth something only while it
+ * is young: a gate that slept, or is cut off, knows nothing of what the others have done since. So
+ * a refusal is said from memory only while the last refresh was sent less than ADMISSION_FRESH_NS
+ * ago; else the stock is asked, by at most ADMISSION_ASKS_MAX requests a lot at a time, or a slow
+ * stock would get the whole stampede. So: *sold out is said only if at some instant from
+ * ADMISSION_FRESH_NS before the request (of a local stock: from the request) to its answer there
+ * were not so many units.*
  */
 #pragma once
 
@@ -69,18 +74,23 @@ struct admission_view {
 };
 
 /*
- * Steps 3 and 4 at this moment of wall time, for so many units: VERDICT_NONE to go on, or the refusal. A lot that is latched by
- * what is too old is VERDICT_NONE with view->stale. No I/O, no lock.
+ * Steps 3 and 4 at this moment of wall time, for so many units: VERDICT_NONE to go on, or the
+ * refusal. A lot that is latched by what is too old is VERDICT_NONE with view->stale. No I/O, no
+ * lock.
  */
 enum verdict admission_screen(const struct admission *admission, struct sale_entry *entry, uint32_t lot, uint32_t quantity,
 			      int64_t now_ms, struct admission_view *view);
 /* Whether a buyer with an order in this sale may pass this refusal, to get that order again. */
 bool admission_may_replay(enum verdict refusal);
-/* Whether this buyer may have an order in this sale; yes, with view->stale, where what is remembered of it is too old. Any thread, no lock. */
+/*
+ * Whether this buyer may have an order in this sale; yes, with view->stale, where what is
+ * remembered of it is too old. Any thread, no lock.
+ */
 bool admission_may_have_order(const struct admission *admission, uint32_t sale, struct slice buyer, struct admission_view *view);
 /*
- * A place among those that ask the stock about this lot because of view->stale; false: there is none, the answer is VERDICT_STOCK_UNAVAILABLE. Given back
- * by whoever has it, or with admission_let_go() of a purchase that `asks`.
+ * A place among those that ask the stock about this lot because of view->stale; false: there is
+ * none, the answer is VERDICT_STOCK_UNAVAILABLE. Given back by whoever has it, or with
+ * admission_let_go() of a purchase that `asks`.
  */
 bool admission_ask(struct sale_latch *latch);
 void admission_asked(struct sale_latch *latch);
@@ -90,10 +100,14 @@ void admission_keep(struct purchase *purchase);
 void admission_let_go(struct purchase *purchase);
 
 /*
- * Step 7 for a batch. Each purchase gets its verdict, or keeps VERDICT_NONE: then its units are taken and its event must go to the journal,
- * or be compensated (workers/stock_executor.h does either). Thread: any where the stock is local, else one that may block.
+ * Step 7 for a batch. Each purchase gets its verdict, or keeps VERDICT_NONE: then its units are
+ * taken and its event must go to the journal, or be compensated (workers/stock_executor.h does
+ * either). Thread: any where the stock is local, else one that may block.
  */
 void admission_reserve(const struct admission *admission, struct purchase *const *purchases, size_t count);
-/* Steps 8 and 9: the verdict that the journal's end means for a purchase that began at started_ns, told at now_ns. */
+/*
+ * Steps 8 and 9: the verdict that the journal's end means for a purchase that began at started_ns,
+ * told at now_ns.
+ */
 enum verdict admission_finish(const struct admission *admission, enum journal_end end, enum epoch_proof proof, int64_t started_ns,
 			      int64_t now_ns);

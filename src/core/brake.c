@@ -41,7 +41,10 @@ enum sale_state brake_state(struct stock *stock, const struct sale *sale)
 								 : sale->state;
 }
 
-/* It was stopped after its opening time, maybe before the ledger had it opened: it was open by then. */
+/*
+ * It was stopped after its opening time, maybe before the ledger had it opened: it was open by
+ * then.
+ */
 static bool was_open(const struct sale *sale, const struct stock_brake *brake)
 {
 	return brake->stopped && sale->opens_at_ms != SALE_NO_TIME && brake->at_ms >= sale->opens_at_ms;

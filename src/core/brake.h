@@ -1,7 +1,8 @@
 /*
- * The brake: an operator's stop, and its release. It goes to the stock first, which holds it for every process from its next call on; the
- * gates show it at once; the ledger is told when it can be reached (sale_control_care()). Until then the stock's word counts, not the
- * ledger's. It waits for no ledger and for no lock that anybody holds across I/O.
+ * The brake: an operator's stop, and its release. It goes to the stock first, which holds it for
+ * every process from its next call on; the gates show it at once; the ledger is told when it can be
+ * reached (sale_control_care()). Until then the stock's word counts, not the ledger's. It waits for
+ * no ledger and for no lock that anybody holds across I/O.
  */
 #pragma once
 
@@ -10,8 +11,8 @@
 #include "port/stock.h"
 
 /*
- * 0; STOCK_UNAVAILABLE, STOCK_FULL, STOCK_OUTCOME_UNKNOWN: others may sell on. A stop holds here whatever is returned, and reaches the
- * stock as soon as that can be reached.
+ * 0; STOCK_UNAVAILABLE, STOCK_FULL, STOCK_OUTCOME_UNKNOWN: others may sell on. A stop holds here
+ * whatever is returned, and reaches the stock as soon as that can be reached.
  */
 int brake_set(struct stock *stock, struct sale_catalog *catalog, uint32_t sale, bool stopped,
 	      const struct ledger_actor *actor) MUST_CHECK;
@@ -19,5 +20,8 @@ int brake_set(struct stock *stock, struct sale_catalog *catalog, uint32_t sale, 
 int brake_follow(struct stock *stock, struct sale_catalog *catalog, uint32_t sale) MUST_CHECK;
 /* The state of a sale as the ledger has it, with what the stock knows. */
 enum sale_state brake_state(struct stock *stock, const struct sale *sale);
-/* Tells the ledger, where it has not been told; of `sale` its number, id and opening time are looked at. 0 or negative. */
+/*
+ * Tells the ledger, where it has not been told; of `sale` its number, id and opening time are
+ * looked at. 0 or negative.
+ */
 int brake_write(struct stock *stock, struct ledger *ledger, const struct sale *sale) MUST_CHECK;

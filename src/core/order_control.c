@@ -17,7 +17,9 @@ static int outcome_of(enum journal_end end)
 	assertion_failed("a known end", __FILE__, __LINE__, __func__);
 }
 
-/* The sale as it is now; 0 and *sale (the caller's), or negative; an order's sale is always there. */
+/*
+ * The sale as it is now; 0 and *sale (the caller's), or negative; an order's sale is always there.
+ */
 static int sale_of(const struct order_control *control, const struct ledger_order *order, struct sale **sale)
 {
 	int r;
@@ -28,9 +30,10 @@ static int sale_of(const struct order_control *control, const struct ledger_orde
 }
 
 /*
- * The refunded units are in a lot that nobody sells from and no sale keeper cares for: they go on to the item. Where that does not get through, the next
- * start finds the sale with units left, and cares for it again. The movement has the order's own id, so that an order that is refunded twice, while a drain
- * is behind, gives its units once.
+ * The refunded units are in a lot that nobody sells from and no sale keeper cares for: they go on
+ * to the item. Where that does not get through, the next start finds the sale with units left, and
+ * cares for it again. The movement has the order's own id, so that an order that is refunded twice,
+ * while a drain is behind, gives its units once.
  */
 static void return_to_item(const struct order_control *control, const struct event *refund, int64_t started_ns)
 {
@@ -40,7 +43,10 @@ static void return_to_item(const struct order_control *control, const struct eve
 	(void)control->commit.append(control->commit.context, &event, started_ns, NULL);
 }
 
-/* Whether the ledger has the event's epoch still: the record lies before the barrier of any later one. */
+/*
+ * Whether the ledger has the event's epoch still: the record lies before the barrier of any later
+ * one.
+ */
 static bool is_current(const struct order_control *control, const struct ledger_order *order, const struct event *event)
 {
 	struct sale *sale;
@@ -112,8 +118,9 @@ static void ask(const struct ledger_order *order, const struct ledger_actor *act
 }
 
 /*
- * What a confirm may be answered with: an order that is confirmed, and was born so. Another is one that was refunded since, or that a buyer made under such
- * a key before these were kept from buyers.
+ * What a confirm may be answered with: an order that is confirmed, and was born so. Another is one
+ * that was refunded since, or that a buyer made under such a key before these were kept from
+ * buyers.
  */
 static bool is_late_confirm(const struct stock_reserve *reserve)
 {

@@ -10,7 +10,10 @@ enum {
 
 static const struct slice clock_name = {"clock", 5};
 
-/* What an ended sale has left goes back to its items; holds that run out later bring more, and it is asked again. */
+/*
+ * What an ended sale has left goes back to its items; holds that run out later bring more, and it
+ * is asked again.
+ */
 static int return_leftovers(struct sale_control *control, const struct sale *sale, const struct ledger_actor *actor)
 {
 	struct stock *stock = control->settings.stock;
@@ -27,7 +30,10 @@ static int return_leftovers(struct sale_control *control, const struct sale *sal
 	return r == SALE_CONTROL_UNKNOWN || r == SALE_CONTROL_FULL || r == SALE_CONTROL_STOCK_AWAY ? 0 : r;
 }
 
-/* As is_settled(), by the ledger: of a sale that a shared stock has forgotten. What it still holds must be rebuilt first, to come back. */
+/*
+ * As is_settled(), by the ledger: of a sale that a shared stock has forgotten. What it still holds
+ * must be rebuilt first, to come back.
+ */
 static bool is_settled_in_ledger(struct sale_control *control, uint32_t number)
 {
 	struct sale *sale;
@@ -57,7 +63,10 @@ static bool is_settled(struct sale_control *control, const struct sale *sale)
 	return true;
 }
 
-/* Units that the ledger has allocated and the stock does not know of: whoever added them has died in between. */
+/*
+ * Units that the ledger has allocated and the stock does not know of: whoever added them has died
+ * in between.
+ */
 static int finish_allocation(struct sale_control *control, const struct sale *sale)
 {
 	struct stock *stock = control->settings.stock;

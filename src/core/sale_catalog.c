@@ -131,8 +131,8 @@ void sale_catalog_free(struct sale_catalog *catalog)
 }
 
 /*
- * Whether the table has a newer state of this sale: whoever read this one was slower. A sale without a number of change is always new; so is the ledger's
- * word behind a recalled one.
+ * Whether the table has a newer state of this sale: whoever read this one was slower. A sale
+ * without a number of change is always new; so is the ledger's word behind a recalled one.
  */
 static bool is_old(const struct sale_table *table, const struct sale_entry *entry)
 {
@@ -173,7 +173,10 @@ static void heed_brake(struct sale_catalog *catalog, struct sale_entry *entry)
 	sale->state = sale_brake_state(entry->ledger_state, sale->opened, braked ? braked->brake : SALE_BRAKE_NONE);
 }
 
-/* Makes the next table: the present one without `number`, with `entry` (which may be NULL) in its place. Takes no references over on failure. */
+/*
+ * Makes the next table: the present one without `number`, with `entry` (which may be NULL) in its
+ * place. Takes no references over on failure.
+ */
 static int replace(struct sale_catalog *catalog, uint32_t number, struct sale_entry *entry)
 {
 	struct sale_table *old, *next;

@@ -1,12 +1,14 @@
 /*
- * The sale table as the gates see it: an immutable snapshot, swapped whole. A reader keeps a reference of its own and asks once per loop
- * whether there is a newer one (one atomic read); it never waits for the writer's work.
+ * The sale table as the gates see it: an immutable snapshot, swapped whole. A reader keeps a
+ * reference of its own and asks once per loop whether there is a newer one (one atomic read); it
+ * never waits for the writer's work.
  *
- * Each entry carries the sold-out latch of its lots: the least quantity that was refused, and the version of the lot's stock at
- * which it was. A latch holds only for so many units or more, and while the stock still has that version; units that come back or
- * are added raise the version and lift it. Of a shared stock the version is what this process heard of last, so there the latch
- * also holds only while that is young (admission.h). An entry that is replaced starts unlatched, which costs one more look at the
- * stock.
+ * Each entry carries the sold-out latch of its lots: the least quantity that was refused, and the
+ * version of the lot's stock at which it was. A latch holds only for so many units or more, and
+ * while the stock still has that version; units that come back or are added raise the version and
+ * lift it. Of a shared stock the version is what this process heard of last, so there the latch
+ * also holds only while that is young (admission.h). An entry that is replaced starts unlatched,
+ * which costs one more look at the stock.
  */
 #pragma once
 
@@ -42,18 +44,23 @@ void sale_catalog_free(struct sale_catalog *catalog);
 int sale_catalog_put(struct sale_catalog *catalog, struct sale *sale) MUST_CHECK;
 int sale_catalog_remove(struct sale_catalog *catalog, uint32_t number) MUST_CHECK;
 /*
- * The same of what a shared stock has kept: it takes the place of what is older, and what the ledger says later takes its place, whatever it is.
+ * The same of what a shared stock has kept: it takes the place of what is older, and what the
+ * ledger says later takes its place, whatever it is.
  */
 int sale_catalog_put_recalled(struct sale_catalog *catalog, struct sale *sale) MUST_CHECK;
 /* Takes out what was recalled and what the ledger has not said since. 0 or -ENOMEM. */
 int sale_catalog_remove_recalled(struct sale_catalog *catalog) MUST_CHECK;
-/* Whether what is not in there is known not to be there: not while the ledger has not been asked. Any thread. */
+/*
+ * Whether what is not in there is known not to be there: not while the ledger has not been asked.
+ * Any thread.
+ */
 bool sale_catalog_is_whole(const struct sale_catalog *catalog);
 void sale_catalog_set_whole(struct sale_catalog *catalog, bool whole);
 
 /*
- * What an operator has told the stock, and the ledger may not have yet: it counts more than the state that the ledger has, also of what is
- * put later, until it is told otherwise. STOP: what is open or armed is paused. GO: what is paused is open. 0 or -ENOMEM.
+ * What an operator has told the stock, and the ledger may not have yet: it counts more than the
+ * state that the ledger has, also of what is put later, until it is told otherwise. STOP: what is
+ * open or armed is paused. GO: what is paused is open. 0 or -ENOMEM.
  */
 enum sale_brake { SALE_BRAKE_NONE, SALE_BRAKE_STOP, SALE_BRAKE_GO };
 /* What a sale of this state in the ledger is with the brake. */

@@ -3,7 +3,10 @@
 
 #include "core/sale_control.h"
 
-/* Units that may be in the ledger already but not yet in the counter: the answer of the ledger was lost. */
+/*
+ * Units that may be in the ledger already but not yet in the counter: the answer of the ledger was
+ * lost.
+ */
 struct pending_add {
 	struct pending_add *next;
 	uint32_t sale, lot, units;
@@ -29,7 +32,10 @@ int sale_control_find(struct sale_control *control, struct slice id, struct sale
 int sale_control_read(struct sale_control *control, uint32_t number, struct sale **sale) MUST_CHECK;
 /* Shows the gates the sale as the ledger has it now. */
 int sale_control_publish(struct sale_control *control, uint32_t number) MUST_CHECK;
-/* A time that is over would act at once: whoever gave it meant another. opens, closes: which of them are looked at. */
+/*
+ * A time that is over would act at once: whoever gave it meant another. opens, closes: which of
+ * them are looked at.
+ */
 int sale_control_check_times(const struct sale *sale, bool opens, bool closes, int64_t now_ms) MUST_CHECK;
 /* What was done before is not begun anew: REPEATED, KEY_REUSED, DONE. */
 int sale_control_asked_before(struct sale_control *control, const struct ledger_actor *actor) MUST_CHECK;
@@ -39,7 +45,10 @@ int sale_control_move_one(struct sale_control *control, const struct sale *sale,
 /* sale_units.c */
 int sale_control_take(struct sale_control *control, uint32_t sale, uint32_t lot, uint32_t units, bool exact,
 		      const struct ledger_actor *actor, uint32_t *taken) MUST_CHECK;
-/* Tells the stock what the ledger has allocated to a sale by now. 0, an outcome of the stock, or negative. */
+/*
+ * Tells the stock what the ledger has allocated to a sale by now. 0, an outcome of the stock, or
+ * negative.
+ */
 int sale_control_allocate(struct sale_control *control, uint32_t number) MUST_CHECK;
 /* Finishes additions whose end was lost. 0 or negative. */
 int sale_control_finish_adds(struct sale_control *control, const struct ledger_actor *actor) MUST_CHECK;

@@ -193,7 +193,10 @@ static bool may_have_sold(struct sale_control *control, const struct sale *sale,
 	return sale->opens_at_ms != SALE_NO_TIME && now_ms >= sale->opens_at_ms;
 }
 
-/* Until when what: a draft all, an armed sale what the stock does not have, then what changes no order. 0, or why not. */
+/*
+ * Until when what: a draft all, an armed sale what the stock does not have, then what changes no
+ * order. 0, or why not.
+ */
 static int check_fields(struct sale_control *control, const struct sale *sale, unsigned fields, int64_t now_ms)
 {
 	if (sale->state == SALE_ENDED)

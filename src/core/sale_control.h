@@ -1,5 +1,6 @@
 /*
- * Sale control: every change of a sale's life and units, in the order that keeps the promises, over ledger, stock and catalog together.
+ * Sale control: every change of a sale's life and units, in the order that keeps the promises, over
+ * ledger, stock and catalog together.
  *
  *   arm       epoch up in the ledger; stock pre-heated from the ledger; state in the ledger; then the gates see it
  *   disarm    epoch up and state in the ledger, in one transaction that finds no order; then the stock forgets it
@@ -7,8 +8,9 @@
  *   withdraw  counter first, through the outbox and the journal, then the ledger has it (rule 1)
  *   end       state in the ledger; what is left goes back to the item by sale_control_care(), and again as holds run out
  *
- * It blocks, and belongs to one thread at a time, for the whole of a call (workers/sale_turn.h): nothing in it is locked. Between processes the ledger's
- * transactions and the epoch decide: what lost is told so and leaves nothing behind.
+ * It blocks, and belongs to one thread at a time, for the whole of a call (workers/sale_turn.h):
+ * nothing in it is locked. Between processes the ledger's transactions and the epoch decide: what
+ * lost is told so and leaves nothing behind.
  */
 #pragma once
 
@@ -21,10 +23,12 @@
 struct sale_control;
 
 /*
- * Whether anything of an armed sale was sold, where the journal is not in the ledger, which alone cannot say so: what lies in the journal may have been told.
- * Ends what was armed: behind a new epoch (*epoch) and its barrier nothing of an older one is told, and up to the barrier the journal's tail is read. DONE:
- * the tail has no order of it; what the ledger has is for the caller to look at, under that epoch. HAS_ORDERS, CONFLICT, STOCK_AWAY,
- * JOURNAL_AWAY, NO_PROOF: the sale stays fenced until it is rebuilt, which it is by itself, unless nothing was begun yet.
+ * Whether anything of an armed sale was sold, where the journal is not in the ledger, which alone
+ * cannot say so: what lies in the journal may have been told. Ends what was armed: behind a new
+ * epoch (*epoch) and its barrier nothing of an older one is told, and up to the barrier the
+ * journal's tail is read. DONE: the tail has no order of it; what the ledger has is for the caller
+ * to look at, under that epoch. HAS_ORDERS, CONFLICT, STOCK_AWAY, JOURNAL_AWAY, NO_PROOF: the sale
+ * stays fenced until it is rebuilt, which it is by itself, unless nothing was begun yet.
  */
 struct sale_proof {
 	int (*unsold)(void *context, const struct sale *sale, uint32_t *epoch);
@@ -89,22 +93,26 @@ enum sale_field {
 
 /*
  * Of an actor whose request has a key every change may tell REPEATED and KEY_REUSED. Units that it
- * moves are a movement whose id is the request's, so that ledger, journal and stock all know it again.
+ * moves are a movement whose id is the request's, so that ledger, journal and stock all know it
+ * again.
  */
 
 int sale_control_new(struct sale_control **control, const struct sale_control_settings *settings) MUST_CHECK;
 void sale_control_free(struct sale_control *control);
 
 /*
- * EXISTS, NO_ITEM and NOT_ENOUGH (of lot number *lot), BAD_TIMES, PAST_OPENS, PAST_CLOSES or NO_OPENS; DONE: the sale is in the
- * catalog.
+ * EXISTS, NO_ITEM and NOT_ENOUGH (of lot number *lot), BAD_TIMES, PAST_OPENS, PAST_CLOSES or
+ * NO_OPENS; DONE: the sale is in the catalog.
  */
 int sale_control_create(struct sale_control *control, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot) MUST_CHECK;
 /* Changes the fields named in `fields` to those of `change`. DONE, NO_SALE, CONFLICT, WRONG_STATE (ended), FROZEN, LOADED, BAD_TIMES,
  * NO_OPENS, and of what is changed PAST_OPENS, PAST_CLOSES. */
 int sale_control_update(struct sale_control *control, struct slice id, unsigned fields, const struct sale *change,
 			const struct ledger_actor *actor) MUST_CHECK;
-/* What a draft sells. DONE, NO_SALE, WRONG_STATE (no draft), TOO_MANY_LOTS, NO_ITEM and NOT_ENOUGH (of lot number *lot). */
+/*
+ * What a draft sells. DONE, NO_SALE, WRONG_STATE (no draft), TOO_MANY_LOTS, NO_ITEM and NOT_ENOUGH
+ * (of lot number *lot).
+ */
 int sale_control_set_lots(struct sale_control *control, struct slice id, const struct sale_lot *lots, uint32_t count,
 			  const struct ledger_actor *actor, uint32_t *lot) MUST_CHECK;
 /* SALE_DISARM may also tell HAS_ORDERS, NO_PROOF, JOURNAL_AWAY and CONFLICT: the sale is as it was, or will be as soon as its stock is rebuilt.
@@ -120,15 +128,18 @@ int sale_control_withdraw(struct sale_control *control, struct slice id, struct 
 			  const struct ledger_actor *actor, uint32_t *taken) MUST_CHECK;
 
 /*
- * An operator's stop, and its release (core/brake.h): of a sale that the gates know. It does not wait for the ledger, and any thread may call it,
- * whoever has the turn. DONE, STOCK_AWAY (a stop holds here, but others may sell on), UNKNOWN, FULL, or negative.
+ * An operator's stop, and its release (core/brake.h): of a sale that the gates know. It does not
+ * wait for the ledger, and any thread may call it, whoever has the turn. DONE, STOCK_AWAY (a stop
+ * holds here, but others may sell on), UNKNOWN, FULL, or negative.
  */
 int sale_control_brake(const struct sale_control *control, uint32_t number, bool stopped, const struct ledger_actor *actor) MUST_CHECK;
 
 /*
- * The sale keeper's turn: arms drafts that are scheduled, opens and ends what is armed, as the clock says, returns what ended
- * sales have left, finishes units whose addition
- * the ledger could not confirm, forgets sales that ended before the retention time. Of several processes on one ledger one alone is elected to care for
- * the sales, and tells the ledger of brakes; the others finish what is their own. 0, or the first error (the rest was tried too); it is told again while the next try waits.
+ * The sale keeper's turn: arms drafts that are scheduled, opens and ends what is armed, as the
+ * clock says, returns what ended sales have left, finishes units whose addition the ledger could
+ * not confirm, forgets sales that ended before the retention time. Of several processes on one
+ * ledger one alone is elected to care for the sales, and tells the ledger of brakes; the others
+ * finish what is their own. 0, or the first error (the rest was tried too); it is told again while
+ * the next try waits.
  */
 int sale_control_care(struct sale_control *control, int64_t wall_ms, bool elected) MUST_CHECK;

@@ -19,9 +19,11 @@ static int ask_draft(struct sale_control *control, uint32_t number)
 }
 
 /*
- * Pre-heats a sale that has never been armed: it has no orders yet. Another process may be arming it too, so the ledger is asked twice. Before: what is
- * armed already must not be begun anew. Between begin and arm: orders come after the move, and after begin() no older term grants any; so where it is
- * a draft still, there are none. Where it is not, its stock has lost orders: it stays fenced until it is rebuilt.
+ * Pre-heats a sale that has never been armed: it has no orders yet. Another process may be arming
+ * it too, so the ledger is asked twice. Before: what is armed already must not be begun anew.
+ * Between begin and arm: orders come after the move, and after begin() no older term grants any; so
+ * where it is a draft still, there are none. Where it is not, its stock has lost orders: it stays
+ * fenced until it is rebuilt.
  */
 static int preheat(struct sale_control *control, const struct sale *sale, uint32_t *epoch)
 {
@@ -81,8 +83,9 @@ static int find_with_brake(struct sale_control *control, uint32_t number, struct
 }
 
 /*
- * The ledger's transaction finds no order, and none comes behind it, since what an older epoch has granted becomes durable no more. With a journal that is not
- * in the ledger, the tail is read first under a new epoch; the transaction then holds only under that one.
+ * The ledger's transaction finds no order, and none comes behind it, since what an older epoch has
+ * granted becomes durable no more. With a journal that is not in the ledger, the tail is read first
+ * under a new epoch; the transaction then holds only under that one.
  */
 static int disarm_once(struct sale_control *control, const struct sale *sale, const struct ledger_actor *actor)
 {

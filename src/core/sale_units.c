@@ -1,4 +1,7 @@
-/* Units of a sale that is in the stock: added (ledger first) and withdrawn (counter first), by rule 1. */
+/*
+ * Units of a sale that is in the stock: added (ledger first) and withdrawn (counter first), by rule
+ * 1.
+ */
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/failpoint.h"
@@ -77,7 +80,10 @@ int sale_control_add(struct sale_control *control, struct slice id, struct slice
 			r = add_again_later(control, sale->number, lot, units, &movement, actor->request);
 		else if (added && !control->settings.stock_shared)
 			r = SALE_CONTROL_NOT_IN_STOCK;
-		/* A shared stock has forgotten the sale: it is rebuilt from the ledger, which has the units. */
+		/*
+		 * A shared stock has forgotten the sale: it is rebuilt from the ledger, which has
+		 * the units.
+		 */
 	}
 	free(sale);
 	return r;

@@ -1,6 +1,7 @@
 /*
- * Reads one HTTP/1.1 answer from the start of some bytes: the client's side of the crowd. Stateless. It takes what a server of ours sends
- * (Content-Length, or no body at all); anything else is a fault, since to the crowd an unclear answer is a broken promise.
+ * Reads one HTTP/1.1 answer from the start of some bytes: the client's side of the crowd.
+ * Stateless. It takes what a server of ours sends (Content-Length, or no body at all); anything
+ * else is a fault, since to the crowd an unclear answer is a broken promise.
  */
 #pragma once
 
@@ -25,5 +26,8 @@ enum answer_outcome {
 };
 int answer_read(const char *data, size_t size, struct answer *answer, size_t *used, const char **reason);
 
-/* The value of "code" in a problem body (RFC 9457 with our extension), or an empty slice. No JSON reader: it runs once an answer. */
+/*
+ * The value of "code" in a problem body (RFC 9457 with our extension), or an empty slice. No JSON
+ * reader: it runs once an answer.
+ */
 struct slice answer_code(struct slice body);

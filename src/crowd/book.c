@@ -177,7 +177,10 @@ static void accepted(struct book *book, uint32_t index, const struct answer *ans
 
 /* --- Every other answer --- */
 
-/* The table of answers: what may come, how it is counted, and whether it speaks of the order or of the moment only. */
+/*
+ * The table of answers: what may come, how it is counted, and whether it speaks of the order or of
+ * the moment only.
+ */
 static const struct rule {
 	int status;
 	const char *code;
@@ -199,7 +202,10 @@ static const struct rule {
 	{503, "ledger-unavailable", TALLY_UNAVAILABLE, false, true},
 	{503, "shutting-down", TALLY_UNAVAILABLE, false, true},
 	{503, "outcome-unknown", TALLY_UNAVAILABLE, false, true},
-	/* Ours is a well-formed request: these say that the crowd was sent to the wrong place or without a right to buy. */
+	/*
+	 * Ours is a well-formed request: these say that the crowd was sent to the wrong place or
+	 * without a right to buy.
+	 */
 	{401, "unauthorized", TALLY_OTHER, true, false},
 	{403, "forbidden", TALLY_OTHER, true, false},
 	{404, "unknown-sale", TALLY_OTHER, true, false},
@@ -238,7 +244,10 @@ static enum book_next refused(struct book *book, uint32_t index, bool after_acce
 			purchase->open_since_ns = now_ns;
 		return BOOK_AGAIN;
 	}
-	/* An order that was promised cannot be refused any more. An attempt that crossed the 202 on its way may have been. */
+	/*
+	 * An order that was promised cannot be refused any more. An attempt that crossed the 202 on
+	 * its way may have been.
+	 */
 	if (after_accept)
 		book_faults_add(&book->faults, 3, "key %s has an order, and a retry was answered %d %s", key, rule->status,
 				rule->code);

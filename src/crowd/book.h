@@ -1,10 +1,12 @@
 /*
- * The crowd's memory of what it was told, and the judge of it. Every purchase (one buyer, one Idempotency-Key) has one entry; every
- * answer is held against the entry at once (P3, P5), and the whole book against the ledger at the end (P1, P2, P3, P5: see verdict.h).
+ * The crowd's memory of what it was told, and the judge of it. Every purchase (one buyer, one
+ * Idempotency-Key) has one entry; every answer is held against the entry at once (P3, P5), and the
+ * whole book against the ledger at the end (P1, P2, P3, P5: see verdict.h).
  *
- * When is a purchase resolved? An answer that speaks of the order (202, or a refusal that the stock or the sale gave) resolves it. An answer
- * that speaks only of the moment (503, address-rate-limited, request-in-flight) leaves it as it was: after a lost connection nobody knows
- * whether the order exists, and only an answer of the first kind to the same key may tell.
+ * When is a purchase resolved? An answer that speaks of the order (202, or a refusal that the stock
+ * or the sale gave) resolves it. An answer that speaks only of the moment (503,
+ * address-rate-limited, request-in-flight) leaves it as it was: after a lost connection nobody
+ * knows whether the order exists, and only an answer of the first kind to the same key may tell.
  *
  * Plain data, no I/O, no clock: the caller says what time it is. One owner.
  */
@@ -74,8 +76,8 @@ enum book_next {
 	BOOK_AGAIN = 1,   /* the outcome of the purchase is still open (or the answer asks to come again) */
 };
 /*
- * An answer to an attempt at `purchase`. after_accept: when this attempt was sent, a 202 for the same key had been received. *kind: how to
- * count it. `now_ns`: any clock that never falls.
+ * An answer to an attempt at `purchase`. after_accept: when this attempt was sent, a 202 for the
+ * same key had been received. *kind: how to count it. `now_ns`: any clock that never falls.
  */
 enum book_next book_answer(struct book *book, uint32_t purchase, bool after_accept, const struct answer *answer, int64_t now_ns,
 			   enum tally_kind *kind);

@@ -1,16 +1,21 @@
 /*
- * A crowd of buyers before a sale, over real HTTP: the load driver behind `penstock rehearse` and `penstock demo`.
+ * A crowd of buyers before a sale, over real HTTP: the load driver behind `penstock rehearse` and
+ * `penstock demo`.
  *
- * The crowd is made of people, who buy once (some press twice, some try again with the same key, some never pay), and of bots, who buy
- * again and again. When each request is to be sent is settled before the first one is: its latency counts from that moment and not from when
- * the driver got round to it, so a server that stalls cannot hide the requests that it kept from being sent (no coordinated omission).
- * The exception is the closed loop (ARRIVAL_AT_ONCE), where every connection sends as soon as it has its answer.
+ * The crowd is made of people, who buy once (some press twice, some try again with the same key,
+ * some never pay), and of bots, who buy again and again. When each request is to be sent is settled
+ * before the first one is: its latency counts from that moment and not from when the driver got
+ * round to it, so a server that stalls cannot hide the requests that it kept from being sent (no
+ * coordinated omission). The exception is the closed loop (ARRIVAL_AT_ONCE), where every connection
+ * sends as soon as it has its answer.
  *
- * It survives the death of the server: what was under way is sent again with the same key until its outcome is known, within `patience`. There may
- * be several servers of one sale; what one of them lost is asked again of whichever has its turn.
- * Everything that was told is kept in the book, which judges it (book.h, verdict.h).
+ * It survives the death of the server: what was under way is sent again with the same key until its
+ * outcome is known, within `patience`. There may be several servers of one sale; what one of them
+ * lost is asked again of whichever has its turn. Everything that was told is kept in the book,
+ * which judges it (book.h, verdict.h).
  *
- * One thread: crowd_step() does a piece of work and comes back, so that the caller can look, print, or kill the server meanwhile.
+ * One thread: crowd_step() does a piece of work and comes back, so that the caller can look, print,
+ * or kill the server meanwhile.
  */
 #pragma once
 
@@ -48,7 +53,10 @@ struct crowd_options {
 	int64_t patience_ns;  /* an open outcome must be resolved within */
 	int64_t pay_after_ns; /* the slowest payer */
 	uint64_t seed;        /* of the crowd's shape; 0: a random one */
-	/* Appends header lines that say who the buyer is ("Authorization: Bearer …\r\n"). 0 or negative. Called once a buyer, by crowd_new(). */
+	/*
+	 * Appends header lines that say who the buyer is ("Authorization: Bearer …\r\n"). 0 or
+	 * negative. Called once a buyer, by crowd_new().
+	 */
 	int (*identify)(void *context, const char *buyer, struct buffer *headers);
 	void *context;
 };
@@ -64,7 +72,10 @@ struct crowd_progress {
 };
 
 struct crowd;
-/* 0, -EINVAL (*reason: static text), -ENOMEM, or what identify() returned. The clock starts with the first step. */
+/*
+ * 0, -EINVAL (*reason: static text), -ENOMEM, or what identify() returned. The clock starts with
+ * the first step.
+ */
 int crowd_new(struct crowd **crowd, const struct crowd_options *options, const char **reason) MUST_CHECK;
 void crowd_free(struct crowd *crowd);
 

@@ -1,4 +1,7 @@
-/* What the parts of the crowd share (crowd.c: its life and figures; run.c: its loop). Private to the crowd. */
+/*
+ * What the parts of the crowd share (crowd.c: its life and figures; run.c: its loop). Private to
+ * the crowd.
+ */
 #pragma once
 
 #include "crowd/crowd.h"

@@ -1,6 +1,6 @@
 /*
- * When what is sent: a list made beforehand, in the order of time, and a heap of what turned up later (retries, payments). Plain data; one
- * owner.
+ * When what is sent: a list made beforehand, in the order of time, and a heap of what turned up
+ * later (retries, payments). Plain data; one owner.
  */
 #pragma once
 
@@ -45,5 +45,8 @@ struct shot plan_pop(struct plan *plan);
 /* Drops the rest of the list, not the heap. */
 void plan_cut(struct plan *plan);
 
-/* When the arrival number `index` of `count` comes, from the start, for a crowd that arrives within over_ns. */
+/*
+ * When the arrival number `index` of `count` comes, from the start, for a crowd that arrives within
+ * over_ns.
+ */
 int64_t plan_arrival_time(enum arrival arrival, size_t index, size_t count, int64_t over_ns);

@@ -149,7 +149,9 @@ static void idle_remove(struct pool *pool, struct pool_connection *connection)
 
 /* --- Opening and closing --- */
 
-/* 127.1.0.0 and on: all of 127.0.0.0/8 is this machine, so one machine can be a crowd of addresses. */
+/*
+ * 127.1.0.0 and on: all of 127.0.0.0/8 is this machine, so one machine can be a crowd of addresses.
+ */
 static int bind_source(int fd, uint32_t source)
 {
 	struct sockaddr_in address = {
@@ -238,7 +240,9 @@ static uint32_t next_server(struct pool *pool, int64_t now_ns)
 	return 0;
 }
 
-/* An idle connection of that source, if need be to another server that is up; NONE: there is none. */
+/*
+ * An idle connection of that source, if need be to another server that is up; NONE: there is none.
+ */
 static int32_t find_idle(const struct pool *pool, uint32_t source, uint32_t server, int64_t now_ns)
 {
 	int32_t found = *idle_list(pool, source, server);
@@ -299,8 +303,9 @@ void pool_release(struct pool *pool, struct pool_connection *connection)
 /* --- Bytes --- */
 
 /*
- * A connection to a port of our own machine where nobody listens may, by chance, be given that very port as its own, and meet itself
- * (simultaneous open, RFC 9293, section 3.5). It would answer us with our own words.
+ * A connection to a port of our own machine where nobody listens may, by chance, be given that very
+ * port as its own, and meet itself (simultaneous open, RFC 9293, section 3.5). It would answer us
+ * with our own words.
  */
 static bool met_itself(int fd)
 {

@@ -1,7 +1,9 @@
 /*
- * The crowd's connections to a server, or to several that are one to their clients: a bounded number of non-blocking sockets, kept alive and used
- * again, each from one source address. One request at a time on each. When all are taken and one of another address lies idle, the longest idle
- * one is closed for it. Several servers take turns, as behind a load balancer; one that refuses connections is left out for a moment.
+ * The crowd's connections to a server, or to several that are one to their clients: a bounded
+ * number of non-blocking sockets, kept alive and used again, each from one source address. One
+ * request at a time on each. When all are taken and one of another address lies idle, the longest
+ * idle one is closed for it. Several servers take turns, as behind a load balancer; one that
+ * refuses connections is left out for a moment.
  *
  * The pool moves bytes; what they mean is its owner's. One thread.
  */
@@ -56,8 +58,9 @@ struct pool {
 	uint64_t opened, refused;
 };
 /*
- * `count` connections to `server_count` servers, at most POOL_SERVERS_MAX (0: never used). `sources`: requests come from that many addresses in 127.1.0.0
- * and on; 0: whichever the system takes. 0 or -ENOMEM.
+ * `count` connections to `server_count` servers, at most POOL_SERVERS_MAX (0: never used).
+ * `sources`: requests come from that many addresses in 127.1.0.0 and on; 0: whichever the system
+ * takes. 0 or -ENOMEM.
  */
 int pool_init(struct pool *pool, const struct pool_server *servers, size_t server_count, int epoll, uint32_t tag, uint32_t count,
 	      uint32_t sources) MUST_CHECK;
@@ -67,8 +70,9 @@ bool pool_has_room(const struct pool *pool); /* pool_take() would find one */
 /* When a server may be tried: the past where one is up, INT64_MAX where there is none. */
 int64_t pool_up_at(const struct pool *pool);
 /*
- * A connection for a request from `source`, its buffers empty, to one of the servers that are up (there is one). NULL: none is free, or (negative
- * *error) none could be opened to that server, which is down from now on.
+ * A connection for a request from `source`, its buffers empty, to one of the servers that are up
+ * (there is one). NULL: none is free, or (negative *error) none could be opened to that server,
+ * which is down from now on.
  */
 struct pool_connection *pool_take(struct pool *pool, uint32_t source, int64_t now_ns, int *error);
 /* The server that a connection leads to has refused it. */

@@ -1,4 +1,7 @@
-/* The loop of the crowd: what is due is sent, what comes in is read and judged, what is overdue is given up. */
+/*
+ * The loop of the crowd: what is due is sent, what comes in is read and judged, what is overdue is
+ * given up.
+ */
 #include "crowd/crowd_state.h"
 
 #include <stdio.h>
@@ -280,7 +283,10 @@ static int handle_event(struct crowd *crowd, const struct epoll_event *event, in
 		r = pool_send(pool, connection);
 	if (r == -ECONNREFUSED)
 		pool_refused(pool, connection, now);
-	/* A server that refuses without reading us (too many connections) answers and closes: what it said is still there to read. */
+	/*
+	 * A server that refuses without reading us (too many connections) answers and closes: what
+	 * it said is still there to read.
+	 */
 	if (r < 0 && connecting)
 		return lose(crowd, side, connection, now);
 	if (event->events & EPOLLIN) {

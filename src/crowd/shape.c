@@ -26,7 +26,10 @@ const char *shape_check(const struct crowd_options *options)
 	return NULL;
 }
 
-/* SplitMix64: the crowd has a generator of its own, so that a seed gives the same crowd whatever else draws random numbers. */
+/*
+ * SplitMix64: the crowd has a generator of its own, so that a seed gives the same crowd whatever
+ * else draws random numbers.
+ */
 static uint64_t mix(uint64_t *state)
 {
 	uint64_t z = *state += 0x9e3779b97f4a7c15;

@@ -1,14 +1,16 @@
 /*
- * The verdict: what the crowd was told, held against what the ledger has. The caller feeds every order of the sale and asks at the end. The
- * crowd knows no SQL; the ledger's own sums (P4 among them) are the audit's, which the caller asks beside this.
+ * The verdict: what the crowd was told, held against what the ledger has. The caller feeds every
+ * order of the sale and asks at the end. The crowd knows no SQL; the ledger's own sums (P4 among
+ * them) are the audit's, which the caller asks beside this.
  *
  *   P1  no lot has more units in live orders than it was given
  *   P2  every 202 has its order in the ledger, with the values that were told; what was told confirmed is confirmed
  *   P3  a key has one order; no buyer has more live units than the limit
  *   P5  nothing was left open; nobody was refused for an order that exists
  *
- * An order of ours that the ledger has and whose request was told nothing is no fault by itself (the answer was lost), but the request was then
- * left open, and that has been counted where the crowd gave up on it.
+ * An order of ours that the ledger has and whose request was told nothing is no fault by itself
+ * (the answer was lost), but the request was then left open, and that has been counted where the
+ * crowd gave up on it.
  */
 #pragma once
 

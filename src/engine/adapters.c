@@ -156,7 +156,10 @@ static int say_kafka(int result, struct buffer *error)
 	return result;
 }
 
-/* A log that was made anew under its old name is known by its length, unless it has grown again; then the drain knows it by its records. */
+/*
+ * A log that was made anew under its old name is known by its length, unless it has grown again;
+ * then the drain knows it by its records.
+ */
 static int check_length(struct ledger *ledger, struct journal *journal)
 {
 	int64_t ends[JOURNAL_PARTITIONS_MAX];
@@ -174,7 +177,10 @@ static int check_length(struct ledger *ledger, struct journal *journal)
 			return r;
 		if (r == LEDGER_NOT_FOUND || ends[i] >= next)
 			continue;
-		/* While the gates sell and the drain writes, both have gone on since: only a log that ends there after the ledger was asked is shorter. */
+		/*
+		 * While the gates sell and the drain writes, both have gone on since: only a log
+		 * that ends there after the ledger was asked is shorter.
+		 */
 		if (journal->ops->ends(journal, ends, JOURNAL_PARTITIONS_MAX, &count) < 0 || ends[i] >= next)
 			continue;
 		log_error("adapters",
@@ -185,7 +191,10 @@ static int check_length(struct ledger *ledger, struct journal *journal)
 	return 0;
 }
 
-/* A gate that wrote to another log than the one its ledger is filled from would accept orders that no drain ever sees. */
+/*
+ * A gate that wrote to another log than the one its ledger is filled from would accept orders that
+ * no drain ever sees.
+ */
 static int check_log(struct ledger *ledger, struct journal *journal, bool used)
 {
 	const char *cluster = journal_kafka_cluster(journal), *topic = journal_kafka_topic(journal);
@@ -288,7 +297,10 @@ static int open_redis(const struct settings *settings, struct stock **stock)
 	const struct stock_redis_settings redis = {
 		.url = settings->stock.url,
 		.outbox_max = (size_t)settings->stock.outbox_max,
-		/* A purchase waits for Redis and then for the journal, and must be told about within the deadline of both. */
+		/*
+		 * A purchase waits for Redis and then for the journal, and must be told about
+		 * within the deadline of both.
+		 */
 		.call_timeout_ns = half_ns < usual_ns ? half_ns : usual_ns,
 		.connect_timeout_ns = half_ns < usual_ns ? half_ns : usual_ns,
 		.force = settings->stock.redis.eviction == REDIS_EVICTION_ALLOW,

@@ -1,6 +1,6 @@
 /*
- * Each part's health as a figure, penstock_component_up{component}: 1 where /health says UP, else 0. So an alert fires for a service that is away also while
- * nobody buys.
+ * Each part's health as a figure, penstock_component_up{component}: 1 where /health says UP, else
+ * 0. So an alert fires for a service that is away also while nobody buys.
  */
 #pragma once
 

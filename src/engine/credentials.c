@@ -5,7 +5,10 @@
 #include "base/log.h"
 #include "identity/key_file.h"
 
-/* The secret of a setting, or of the file beside the ledger, made where it is missing. malloc'd; NULL: logged why. */
+/*
+ * The secret of a setting, or of the file beside the ledger, made where it is missing. malloc'd;
+ * NULL: logged why.
+ */
 static char *secret(const struct settings *settings, const char *set, const char *suffix, const char *name)
 {
 	char *path, *key = NULL;

@@ -1,5 +1,6 @@
 /*
- * Who may do what, out of the settings: the buyers' key and the operators' tokens. Read at the start, and again at a reload. Main thread.
+ * Who may do what, out of the settings: the buyers' key and the operators' tokens. Read at the
+ * start, and again at a reload. Main thread.
  */
 #pragma once
 
@@ -7,7 +8,10 @@
 #include "identity/identity.h"
 #include "identity/operators.h"
 
-/* `settings`: of the start; `secrets`: where the key is taken from. *identity NULL where buyers are known by a header. 0 or negative, logged. */
+/*
+ * `settings`: of the start; `secrets`: where the key is taken from. *identity NULL where buyers are
+ * known by a header. 0 or negative, logged.
+ */
 int credentials_identity(const struct settings *settings, const struct settings *secrets, struct identity **identity) MUST_CHECK;
 /* As above; the caller frees them. */
 int credentials_operators(const struct settings *settings, const struct settings *secrets, struct operators **operators) MUST_CHECK;

@@ -204,7 +204,10 @@ static int make_gate(struct engine *engine)
 	return gate_new(&engine->gate, &settings);
 }
 
-/* A stock that is not local has a worker between it and the gate, and one that rebuilds what it forgets. */
+/*
+ * A stock that is not local has a worker between it and the gate, and one that rebuilds what it
+ * forgets.
+ */
 static int make_stock_lanes(struct engine *engine)
 {
 	int r = lane_new(&engine->stock_lane, (size_t)engine->settings->journal.lane_max);
@@ -257,7 +260,10 @@ static int make(struct engine *engine)
 	return r < 0 ? r : make_gate(engine);
 }
 
-/* What this process sells: with a stock of its own that is built from the ledger; a shared one is there already, or is rebuilt where it is not. */
+/*
+ * What this process sells: with a stock of its own that is built from the ledger; a shared one is
+ * there already, or is rebuilt where it is not.
+ */
 static int load_sales(struct engine *engine)
 {
 	int64_t start_ns = clock_mono_ns(), live_since_ms = clock_wall_ms() - engine->settings->sale.retention_ns / 1000000;
@@ -376,8 +382,9 @@ int engine_start(struct engine *engine, bool (*told)(int64_t wait_ns))
 /* --- Stop --- */
 
 /*
- * In the order of the way of a purchase: no new requests and the last answers; the work on the ledger; the expiries on their way; what is with the stock's worker; what
- * is in the journal's lane.
+ * In the order of the way of a purchase: no new requests and the last answers; the work on the
+ * ledger; the expiries on their way; what is with the stock's worker; what is in the journal's
+ * lane.
  */
 void engine_stop(struct engine *engine)
 {

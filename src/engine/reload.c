@@ -26,7 +26,10 @@ void reload_done(struct reload *reload, struct settings *fresh)
 	buffer_init(&taken, NAMES_MAX);
 	buffer_init(&left, NAMES_MAX);
 	settings_compare(reload->start, last, fresh, &taken, &left);
-	/* The level may have been changed by an operator since: only a change of the setting changes it again. */
+	/*
+	 * The level may have been changed by an operator since: only a change of the setting
+	 * changes it again.
+	 */
 	if (fresh->log.level != last->log.level)
 		log_set_level(fresh->log.level);
 	log_warn("engine", "the settings were read again", LOG_SLICE("changed", buffer_slice(&taken)));

@@ -20,7 +20,10 @@ static bool sells_something(struct stock *stock)
 	return false;
 }
 
-/* `away`: what the ledger came to. What the stock has armed is sold meanwhile; where it has nothing the ledger is waited for. */
+/*
+ * `away`: what the ledger came to. What the stock has armed is sold meanwhile; where it has nothing
+ * the ledger is waited for.
+ */
 static int open_without_ledger(struct services *services, int away, enum waiting_service *service)
 {
 	const struct settings *settings = services->settings;

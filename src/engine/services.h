@@ -1,7 +1,8 @@
 /*
- * The services of a gate, opened in their order: ledger, journal, stock. Where the ledger is away and what is sold needs none (the stock is
- * in Redis, the journal in Kafka), a gate begins without it: what the stock has armed it sells by the rows that the stock has kept, and into
- * the log that the stock names. Once the ledger can be asked, its word is held against that.
+ * The services of a gate, opened in their order: ledger, journal, stock. Where the ledger is away
+ * and what is sold needs none (the stock is in Redis, the journal in Kafka), a gate begins without
+ * it: what the stock has armed it sells by the rows that the stock has kept, and into the log that
+ * the stock names. Once the ledger can be asked, its word is held against that.
  */
 #pragma once
 
@@ -23,7 +24,8 @@ struct services {
 /* As waiting_start.open, with the services as its context. */
 int services_open(void *services, enum waiting_service *service) MUST_CHECK;
 /*
- * As sale_keeper_settings.meet_ledger: the ledger can be asked for the first time. 0; -EINVAL: it is filled from another log, or spread otherwise, than
- * what was sold by; another negative: it cannot say now. Logged.
+ * As sale_keeper_settings.meet_ledger: the ledger can be asked for the first time. 0; -EINVAL: it
+ * is filled from another log, or spread otherwise, than what was sold by; another negative: it
+ * cannot say now. Logged.
  */
 int services_meet_ledger(void *services) MUST_CHECK;

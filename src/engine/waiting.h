@@ -1,9 +1,10 @@
 /*
- * A start whose services are away. What waits for them is alive and not ready, says why, and tells everybody else to ask again: on the
- * process's own listeners, until it takes them over.
+ * A start whose services are away. What waits for them is alive and not ready, says why, and tells
+ * everybody else to ask again: on the process's own listeners, until it takes them over.
  *
- * Waited for is what another try may mend by itself: a service that does not answer, or that is starting. What it says to us (a
- * password that is wrong, a database that is not there, a topic that cannot keep a promise) is for a person: the start ends.
+ * Waited for is what another try may mend by itself: a service that does not answer, or that is
+ * starting. What it says to us (a password that is wrong, a database that is not there, a topic
+ * that cannot keep a promise) is for a person: the start ends.
  */
 #pragma once
 
@@ -29,5 +30,8 @@ struct waiting_start {
 
 /* What another try may mend; the rest is for a person. */
 bool waiting_is_for(int r);
-/* Opens, and tries again every second while a service is away. 0, WAITING_STOPPED, or negative: for a person. */
+/*
+ * Opens, and tries again every second while a service is away. 0, WAITING_STOPPED, or negative: for
+ * a person.
+ */
 int waiting_run(const struct waiting_start *start) MUST_CHECK;

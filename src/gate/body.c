@@ -56,7 +56,10 @@ json_t *body_parse(const struct http_request *request, struct reply *reply)
 		return NULL;
 	}
 	document = json_loadb(request->body.data, request->body.size, JSON_REJECT_DUPLICATES, &error);
-	/* A whole number beyond 64 bits is JSON all the same: as a real it comes to the field that it is too large for. */
+	/*
+	 * A whole number beyond 64 bits is JSON all the same: as a real it comes to the field that
+	 * it is too large for.
+	 */
 	if (!document && json_error_code(&error) == json_error_numeric_overflow)
 		document = json_loadb(request->body.data, request->body.size, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL,
 				      &error);
@@ -81,7 +84,9 @@ static int bad(struct reply *reply, const char *path, const struct body_field *f
 	return 1;
 }
 
-/* A whole number as JSON Schema has it: 100.0 is one. Beyond 2^53 a double may stand for several. */
+/*
+ * A whole number as JSON Schema has it: 100.0 is one. Beyond 2^53 a double may stand for several.
+ */
 static bool whole_number(const json_t *value, int64_t *number)
 {
 	const double exact_max = 9007199254740992;

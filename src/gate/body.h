@@ -1,6 +1,6 @@
 /*
- * Request bodies: a JSON object read against a table of fields. What is unknown, missing, of the wrong kind or out of its bounds is refused with
- * words that say what would be right.
+ * Request bodies: a JSON object read against a table of fields. What is unknown, missing, of the
+ * wrong kind or out of its bounds is refused with words that say what would be right.
  */
 #pragma once
 
@@ -29,8 +29,12 @@ struct body_field {
 };
 
 /*
- * The body as an object; the caller json_decref()s it. An empty body is an empty object. NULL: refused, `reply` says why (415, 400).
+ * The body as an object; the caller json_decref()s it. An empty body is an empty object. NULL:
+ * refused, `reply` says why (415, 400).
  */
 json_t *body_parse(const struct http_request *request, struct reply *reply);
-/* Fills the targets. 0, or 1: refused, `reply` says why. `path`: what the object is called in messages ("", "lots[2]."). */
+/*
+ * Fills the targets. 0, or 1: refused, `reply` says why. `path`: what the object is called in
+ * messages ("", "lots[2].").
+ */
 int body_read(const json_t *object, struct body_field *fields, size_t count, const char *path, struct reply *reply) MUST_CHECK;

@@ -7,7 +7,9 @@
 
 enum { FORWARDED_MAX = 1024 }; /* bytes of X-Forwarded-For that are looked at: the right end, where the trusted proxies write */
 
-/* The end of the connection itself: whom a PROXY header names is a client, and vouches for nobody. */
+/*
+ * The end of the connection itself: whom a PROXY header names is a client, and vouches for nobody.
+ */
 bool gate_peer_trusted(const struct gate_request *request)
 {
 	return network_list_contains(&request->thread->access->proxies, http_exchange_transport(request->exchange));
@@ -131,7 +133,10 @@ bool gate_identify(struct gate_request *request, struct identity_buyer *buyer)
 	}
 	if (gate_verify(request, buyer, &reason))
 		return true;
-	/* A 401 always names a scheme (RFC 9110, section 11.6.1); where a header names the buyer it is the gateway's own business. */
+	/*
+	 * A 401 always names a scheme (RFC 9110, section 11.6.1); where a header names the buyer it
+	 * is the gateway's own business.
+	 */
 	if (!request->thread->access->identity) {
 		reply_header(reply, "WWW-Authenticate", SLICE("Gateway realm=\"penstock\""));
 	} else if (bearer_token(request->http->known[HTTP_AUTHORIZATION]).size == 0) {

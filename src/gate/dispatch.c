@@ -1,4 +1,7 @@
-/* What the loop hands over: requests to their routes, messages to those who wait for them, time to those who count it. */
+/*
+ * What the loop hands over: requests to their routes, messages to those who wait for them, time to
+ * those who count it.
+ */
 #include <stdio.h>
 #include "gate/body.h"
 #include "gate/host.h"
@@ -71,7 +74,10 @@ static const char *find_name(const char *names, struct slice name)
 	return NULL;
 }
 
-/* What takes no body may be sent an empty object; what would be ignored is refused, as everywhere. Else it has answered. */
+/*
+ * What takes no body may be sent an empty object; what would be ignored is refused, as everywhere.
+ * Else it has answered.
+ */
 static bool body_says_nothing(struct gate_request *request)
 {
 	struct reply *reply = &request->thread->reply;
@@ -85,8 +91,9 @@ static bool body_says_nothing(struct gate_request *request)
 }
 
 /*
- * True where the route knows every parameter of the query and each has a value; else it has answered 422. One that is misspelt must not count as left out:
- * a list would show more than was asked for.
+ * True where the route knows every parameter of the query and each has a value; else it has
+ * answered 422. One that is misspelt must not count as left out: a list would show more than was
+ * asked for.
  */
 static bool query_fits(struct gate_request *request, const struct route *route)
 {

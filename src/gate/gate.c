@@ -242,8 +242,9 @@ bool gate_alive(const struct gate *gate, int64_t within_ns)
 }
 
 /*
- * Each connection is a descriptor. Returns how many buyers may have: what is left when operators, probes and files have theirs, so that whoever fills the
- * public listener takes nothing from them; with a word where that is less than is asked for.
+ * Each connection is a descriptor. Returns how many buyers may have: what is left when operators,
+ * probes and files have theirs, so that whoever fills the public listener takes nothing from them;
+ * with a word where that is less than is asked for.
  */
 static int64_t divide_descriptors(int64_t connections_max, size_t threads)
 {

@@ -98,7 +98,10 @@ bool ledger_task_key_fits(struct gate_request *request)
 	return false;
 }
 
-/* What an operator's request with a key is known by. A '\n' is in none of its parts. False: it has answered. */
+/*
+ * What an operator's request with a key is known by. A '\n' is in none of its parts. False: it has
+ * answered.
+ */
 static bool take_key(struct gate_request *request, struct ledger_task *task)
 {
 	const struct http_request *http = request->http;
@@ -295,7 +298,9 @@ struct uuid ledger_task_movement(const struct ledger_task *task)
 
 bool ledger_task_repeats(struct ledger_task *task, int *r)
 {
-	/* The movement is there, its request's row is not: it was written down by who finished it. */
+	/*
+	 * The movement is there, its request's row is not: it was written down by who finished it.
+	 */
 	bool repeats = *r == LEDGER_REPEATED || (*r == LEDGER_ALREADY && task->has_key);
 
 	if (!repeats)

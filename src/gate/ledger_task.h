@@ -1,5 +1,6 @@
 /*
- * Private to the gate: a request that needs the ledger. It is copied, worked on by a ledger worker, and answered on the loop's thread.
+ * Private to the gate: a request that needs the ledger. It is copied, worked on by a ledger worker,
+ * and answered on the loop's thread.
  */
 #pragma once
 
@@ -43,7 +44,10 @@ struct ledger_task {
 	void (*work)(struct ledger_task *task);
 	/* Set by `work`: it cannot end it, and this is to go on, as a change. */
 	void (*further)(struct ledger_task *task);
-	/* Set by `work`: who goes on with the request when it is back on the loop's thread, and answers it. */
+	/*
+	 * Set by `work`: who goes on with the request when it is back on the loop's thread, and
+	 * answers it.
+	 */
 	void (*then)(struct gate_thread *thread, struct ledger_task *task);
 	struct ledger_age_state age; /* of the ledger, from before it was read; of one that a drain fills */
 	struct reply reply;
@@ -67,7 +71,10 @@ struct ledger_task {
 
 /* Whether the request's Idempotency-Key can be one, where it has any; false: it has answered. */
 bool ledger_task_key_fits(struct gate_request *request) MUST_CHECK;
-/* A copy of the request to send, as a list, a lookup or a change by its method and parameters; NULL: it has answered (a parameter too long is an unknown name; 503 where there is no room). */
+/*
+ * A copy of the request to send, as a list, a lookup or a change by its method and parameters;
+ * NULL: it has answered (a parameter too long is an unknown name; 503 where there is no room).
+ */
 struct ledger_task *ledger_task_new(struct gate_request *request, void (*work)(struct ledger_task *));
 /* For a handle that was deferred already; NULL where there is no room. */
 struct ledger_task *ledger_task_new_deferred(struct gate_thread *thread, const struct reply_handle *handle, enum task_class class,
@@ -76,27 +83,42 @@ struct ledger_task *ledger_task_new_deferred(struct gate_thread *thread, const s
 struct ledger_task *ledger_task_new_with_body(struct gate_request *request, void (*work)(struct ledger_task *));
 /* A request whose route runs on a ledger worker: reads its input, and sends the task. */
 void ledger_task_start(struct gate_request *request, const struct route *route);
-/* Sends it; the request is deferred. Where the lane has no room it answers 503. Takes the task over. */
+/*
+ * Sends it; the request is deferred. Where the lane has no room it answers 503. Takes the task
+ * over.
+ */
 void ledger_task_send(struct gate_request *request, struct ledger_task *task);
 void ledger_task_free(struct ledger_task *task);
-/* Sends a task that answers a handle which was deferred already. False: no room; the task is still the caller's. */
+/*
+ * Sends a task that answers a handle which was deferred already. False: no room; the task is still
+ * the caller's.
+ */
 bool ledger_task_send_deferred(struct ledger_task *task);
 
 /* On the worker's thread. */
 struct ledger_actor ledger_task_actor(struct ledger_task *task);
 /* The id of what the task moves in the warehouse: the request's own where it has a key. */
 struct uuid ledger_task_movement(const struct ledger_task *task);
-/* Outcomes of ledger and control that are about the request. True: it was done before, and the answer is to be what it was; *r is 0 then. */
+/*
+ * Outcomes of ledger and control that are about the request. True: it was done before, and the
+ * answer is to be what it was; *r is 0 then.
+ */
 bool ledger_task_repeats(struct ledger_task *task, int *r);
 /* The end of a change is unknown: whether it may be sent again. */
 void ledger_task_say_unknown(struct ledger_task *task);
 /* Says in the reply what a negative code of ledger or control means. */
 void ledger_task_refuse_fatal(struct ledger_task *task, int code);
-/* Ends a list whose elements were rendered: `],"next":…}`. last: what to go on after; only where the page is full. */
+/*
+ * Ends a list whose elements were rendered: `],"next":…}`. last: what to go on after; only where
+ * the page is full.
+ */
 void ledger_task_end_list(struct ledger_task *task, size_t count, struct slice last);
 /* The order task->order.id as operators see it. */
 void ledger_task_work_order(struct ledger_task *task);
-/* How old the ledger was: two members, each with a comma before it. Nothing of one that is never behind. */
+/*
+ * How old the ledger was: two members, each with a comma before it. Nothing of one that is never
+ * behind.
+ */
 void ledger_task_say_age(struct ledger_task *task);
 /* The task's ledger. */
 struct ledger *ledger_task_ledger(const struct ledger_task *task);

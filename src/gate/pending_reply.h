@@ -1,6 +1,7 @@
 /*
- * Private to the gate: requests that wait for a ledger worker or the journal. Each is answered when its message is complete, or at its deadline with
- * "it cannot be said yet", whichever is first: a disk that hangs does not leave a client without an answer (P5).
+ * Private to the gate: requests that wait for a ledger worker or the journal. Each is answered when
+ * its message is complete, or at its deadline with "it cannot be said yet", whichever is first: a
+ * disk that hangs does not leave a client without an answer (P5).
  */
 #pragma once
 
@@ -29,7 +30,10 @@ void pending_reply_begin(struct gate_thread *thread, struct pending_reply *pendi
 			 enum pending_reply_kind kind, int64_t patience_ns);
 /* It is complete. True where the handle is still to be answered. */
 bool pending_reply_end(struct gate_thread *thread, struct pending_reply *pending) MUST_CHECK;
-/* How long an operator's request may be pending: T_ack, and a margin for the journal worker to refuse by itself what waited too long. */
+/*
+ * How long an operator's request may be pending: T_ack, and a margin for the journal worker to
+ * refuse by itself what waited too long.
+ */
 int64_t pending_reply_patience_ns(const struct gate_thread *thread);
 /* Expires what is overdue. Returns when it wants to be called next. */
 int64_t pending_reply_tick(struct gate_thread *thread, int64_t now_ns);

@@ -1,13 +1,16 @@
 /*
- * Every refusal that a client can get: one table gives its status, code, title and first words (RFC 9457). Types are urn:penstock:problem:CODE; they
- * and the codes are stable.
+ * Every refusal that a client can get: one table gives its status, code, title and first words (RFC
+ * 9457). Types are urn:penstock:problem:CODE; they and the codes are stable.
  */
 #pragma once
 
 #include "base/buffer.h"
 #include "base/error.h"
 
-/* Each: PROBLEM(name, status, code, title, detail). What buyers' purchases are refused with is chosen in model/refusal.h. */
+/*
+ * Each: PROBLEM(name, status, code, title, detail). What buyers' purchases are refused with is
+ * chosen in model/refusal.h.
+ */
 #define PROBLEMS(PROBLEM)                                                                                                               \
 	PROBLEM(MALFORMED_REQUEST, 400, "malformed-request", "Malformed request",                                                       \
 		"The request is not valid HTTP/1.1 or its body is not valid JSON.")                                                     \
@@ -73,6 +76,7 @@ enum problem {
 int problem_status(enum problem problem);
 const char *problem_code(enum problem problem);
 /*
- * The document. detail NULL: the table's. members: further JSON members, each beginning with a comma, or empty.
+ * The document. detail NULL: the table's. members: further JSON members, each beginning with a
+ * comma, or empty.
  */
 void problem_render(enum problem problem, const char *detail, struct slice members, struct buffer *out);

@@ -5,7 +5,10 @@
 static const int64_t STREAK_NS = 1000000000; /* so long nothing but 503 is what buyers meet, and no single one's bad luck */
 static const int64_t STALE_NS = 5000000000;  /* who was taken out of rotation hears of no purchase: then it is tried again */
 
-/* What shows that purchases are decided. The rest says nothing about it: a bad token, a limit, a key used twice. */
+/*
+ * What shows that purchases are decided. The rest says nothing about it: a bad token, a limit, a
+ * key used twice.
+ */
 static bool is_decision(int outcome)
 {
 	switch (outcome) {

@@ -130,7 +130,10 @@ static const char *phase_name(enum sale_phase phase)
 	assertion_failed("a known phase", __FILE__, __LINE__, __func__);
 }
 
-/* Of a draft that is announced the public sees what a countdown needs, and nothing that may still change its mind. */
+/*
+ * Of a draft that is announced the public sees what a countdown needs, and nothing that may still
+ * change its mind.
+ */
 static void render_coming(const struct sale *sale, struct buffer *out)
 {
 	buffer_append_literal(out, "{");

@@ -18,8 +18,8 @@ void render_stock_order(const struct stock_order *order, const char *sale_id, co
 void render_ledger_order(const struct ledger_order *order, struct buffer *out); /* for operators: with its trace */
 
 /*
- * For buyers: what is sold out, but no numbers. `lots`: of the stock; NULL where it has none: then nothing of an ended sale is left, and of another one
- * nobody can say so.
+ * For buyers: what is sold out, but no numbers. `lots`: of the stock; NULL where it has none: then
+ * nothing of an ended sale is left, and of another one nobody can say so.
  */
 void render_public_sale(const struct sale *sale, const struct stock_lot_state *lots, int64_t wall_ms, struct buffer *out);
 /* As render_public_sale(), without its lots. */

@@ -1,5 +1,6 @@
 /*
- * An answer while it is made, and the handle that knows where it goes. Replies are made on any thread; reply handles are answered on the loop's own.
+ * An answer while it is made, and the handle that knows where it goes. Replies are made on any
+ * thread; reply handles are answered on the loop's own.
  */
 #pragma once
 
@@ -29,7 +30,10 @@ struct problem_options {
 	struct slice members;   /* further JSON members, each beginning with a comma */
 	int64_t retry_after_ms; /* 0: no Retry-After; else rounded up to seconds */
 };
-/* Makes it a problem document. options may be NULL. Problems of 503 get a Retry-After of 1 s where none is given (P5). */
+/*
+ * Makes it a problem document. options may be NULL. Problems of 503 get a Retry-After of 1 s where
+ * none is given (P5).
+ */
 void reply_problem(struct reply *reply, enum problem problem, const struct problem_options *options);
 /* As reply_problem(), with a detail made by printf. */
 void reply_refuse(struct reply *reply, enum problem problem, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -41,14 +45,20 @@ enum reply_retry {
 	RETRY_EXTENDS,         /* counts from when it is asked */
 	RETRY_STATES,          /* says how it is to be, whoever has said otherwise since: pause, resume */
 };
-/* What a repeated settlement does: each but an extension without a key finds what it wants done already. */
+/*
+ * What a repeated settlement does: each but an extension without a key finds what it wants done
+ * already.
+ */
 static inline enum reply_retry reply_retry_of(enum order_action action, bool has_key)
 {
 	if (action != ORDER_EXTEND)
 		return RETRY_CHANGES_NOTHING;
 	return has_key ? RETRY_WITH_KEY : RETRY_EXTENDS;
 }
-/* journal-unavailable, of a change that the journal has refused; outcome-unknown, of one whose end it does not know. */
+/*
+ * journal-unavailable, of a change that the journal has refused; outcome-unknown, of one whose end
+ * it does not know.
+ */
 void reply_change_refused(struct reply *reply);
 void reply_change_unknown(struct reply *reply, enum reply_retry retry);
 /* invalid-value or unknown-field, with its "field" member. */

@@ -1,4 +1,7 @@
-/* What the program answers, and on which listener. docs/openapi.json says the same; a test holds them together. */
+/*
+ * What the program answers, and on which listener. docs/openapi.json says the same; a test holds
+ * them together.
+ */
 #include "gate/buyer/routes.h"
 #include "gate/operator/routes.h"
 #include "gate/process/routes.h"
@@ -8,7 +11,10 @@ static const char page[] = "after limit", orders_page[] = "sale state buyer afte
 static const char log_page[] = "actor action subject since kind order after limit";
 
 /* clang-format off */
-/* Method, path; name; scope; input; what its query may name; where it runs and what; the argument. See struct route. */
+/*
+ * Method, path; name; scope; input; what its query may name; where it runs and what; the argument.
+ * See struct route.
+ */
 static const struct route public_list[] = {
 	{{HTTP_POST, "/v1/sales/{sale}/orders"}, "buy", 0, INPUT_BODY, NULL, .on_loop = purchase_start},
 	{{HTTP_GET, "/v1/sales/{sale}/orders"}, "own_orders", 0, INPUT_NONE, NULL, .on_loop = own_orders_list},

@@ -1,6 +1,8 @@
 /*
- * A wrong operator's token is answered, but not at once: whoever tries one after the other gets few answers a second from each connection. It is logged, at
- * most once a second, with the address that it came from. While such an answer waits, its connection is the first to go when there is no room.
+ * A wrong operator's token is answered, but not at once: whoever tries one after the other gets few
+ * answers a second from each connection. It is logged, at most once a second, with the address that
+ * it came from. While such an answer waits, its connection is the first to go when there is no
+ * room.
  *
  * The loop's thread only.
  */

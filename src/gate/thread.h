@@ -1,5 +1,6 @@
 /*
- * Private to the gate: one loop's thread and what its routes share. Everything here belongs to that thread, but where it says otherwise.
+ * Private to the gate: one loop's thread and what its routes share. Everything here belongs to that
+ * thread, but where it says otherwise.
  */
 #pragma once
 
@@ -34,17 +35,25 @@ struct reply_handle {
 
 struct ledger_task;
 
-/* What a route takes besides its path and its query, where it runs on a ledger worker. A body must be announced on either. */
+/*
+ * What a route takes besides its path and its query, where it runs on a ledger worker. A body must
+ * be announced on either.
+ */
 enum route_input { INPUT_NONE, INPUT_BODY, INPUT_PAGE };
 
 struct route {
 	struct http_route http; /* first: the router reads it */
 	const char *name;       /* for metrics: `route="buy"` */
 	unsigned scope;         /* of enum operator_scope; 0: open to all */
-	/* INPUT_BODY: a request without Content-Length is told so, and not taken for an empty body. */
+	/*
+	 * INPUT_BODY: a request without Content-Length is told so, and not taken for an empty body.
+	 */
 	enum route_input input;
 	const char *query; /* the names that its query may have, with a space between; NULL: none. One with '?' behind it needs no value */
-	/* Where it runs, one of both: on the loop's thread, where it answers (gate_answer) or defers; on a ledger worker's (gate/ledger_task.h). */
+	/*
+	 * Where it runs, one of both: on the loop's thread, where it answers (gate_answer) or
+	 * defers; on a ledger worker's (gate/ledger_task.h).
+	 */
 	void (*on_loop)(struct gate_request *request);
 	void (*on_ledger)(struct ledger_task *task);
 	int argument; /* for the handler of several routes: which of them; in the request, or the task */
@@ -94,7 +103,10 @@ struct gate_thread {
 	struct pending_reply *pending; /* tasks and settlements */
 	size_t pending_count; /* those that have expired too; at most GATE_PENDING_MAX, so that the replies lane has room */
 	bool for_operators;
-	/* Tokens that no operator has, since their last row of the operator log; one row at a time is on its way. */
+	/*
+	 * Tokens that no operator has, since their last row of the operator log; one row at a time
+	 * is on its way.
+	 */
 	uint64_t wrong_tokens;
 	int64_t note_due_ns;
 	bool noting;
@@ -103,8 +115,8 @@ struct gate_thread {
 extern const struct http_handler gate_handler; /* dispatch.c */
 
 /*
- * Who is believed: immutable but for the caches, of which each belongs to its thread. A reload makes another; the older ones stay until the end, for requests
- * on their way name their operators.
+ * Who is believed: immutable but for the caches, of which each belongs to its thread. A reload
+ * makes another; the older ones stay until the end, for requests on their way name their operators.
  */
 struct gate_access {
 	struct gate_access *older;
@@ -148,13 +160,22 @@ struct gate {
 	atomic_bool stopping;
 };
 
-/* The newest sale table: the thread's own reference is renewed where there is a newer one. Not while purchases of a round are gathered. */
+/*
+ * The newest sale table: the thread's own reference is renewed where there is a newer one. Not
+ * while purchases of a round are gathered.
+ */
 const struct sale_table *gate_sales(struct gate_thread *thread);
 
-/* What a sale that is not in there is: unknown; while the ledger has not been asked it may be there all the same, so nobody is told that it is not. */
+/*
+ * What a sale that is not in there is: unknown; while the ledger has not been asked it may be there
+ * all the same, so nobody is told that it is not.
+ */
 enum problem gate_no_sale(const struct gate *gate);
 
-/* What the stock has of each lot. False: it does not have the sale now, and nobody but the ledger can say. */
+/*
+ * What the stock has of each lot. False: it does not have the sale now, and nobody but the ledger
+ * can say.
+ */
 bool gate_lots(const struct gate *gate, const struct sale *sale, struct stock_lot_state lots[LOTS_MAX]);
 
 /* Takes a newer access where there is one; at the start of a request, and each tick. */
@@ -178,8 +199,8 @@ bool gate_identify(struct gate_request *request, struct identity_buyer *buyer);
 /* The same without an answer: false leaves *reason, and is counted against the client's address. */
 bool gate_verify(struct gate_request *request, struct identity_buyer *buyer, const char **reason);
 /*
- * Whether this client's address has failed too often, and this request has no identity that needs no check: then it is 429, whatever it asks for. Two
- * atomic reads where no address has.
+ * Whether this client's address has failed too often, and this request has no identity that needs
+ * no check: then it is 429, whatever it asks for. Two atomic reads where no address has.
  */
 bool gate_failures_spent(struct gate_request *request, int64_t *retry_after_ms);
 void gate_refuse_address(struct gate_request *request, int64_t retry_after_ms);

@@ -19,7 +19,10 @@ static bool all_zero(const char *text, size_t size)
 	return true;
 }
 
-/* Version 00 as the recommendation (section 3.2.2) has it; a later version may be longer, and its known part is taken as 00. */
+/*
+ * Version 00 as the recommendation (section 3.2.2) has it; a later version may be longer, and its
+ * known part is taken as 00.
+ */
 static bool well_formed(struct slice text)
 {
 	const char *t = text.data;

@@ -1,4 +1,7 @@
-/* W3C Trace Context: the traceparent of a request, taken from the client where it is well formed, else made. */
+/*
+ * W3C Trace Context: the traceparent of a request, taken from the client where it is well formed,
+ * else made.
+ */
 #pragma once
 
 #include <stdint.h>

@@ -1,11 +1,14 @@
 /*
- * Slots, phases and the end of connections. A socket is registered once, edge-triggered for everything, and never again: `readable`
- * remembers what an edge said until a short read shows that the kernel has no more.
+ * Slots, phases and the end of connections. A socket is registered once, edge-triggered for
+ * everything, and never again: `readable` remembers what an edge said until a short read shows that
+ * the kernel has no more.
  *
- * A client that has shut down its sending side still gets its answers; one that is gone (EPOLLHUP, EPOLLERR) makes its exchange go.
+ * A client that has shut down its sending side still gets its answers; one that is gone (EPOLLHUP,
+ * EPOLLERR) makes its exchange go.
  *
- * The last answer is followed by FIN, and what the client still sends is thrown away for a second or 256 KiB: closing at once with
- * unread bytes would send RST, and that can destroy the answer on its way (RFC 9112, section 9.6).
+ * The last answer is followed by FIN, and what the client still sends is thrown away for a second
+ * or 256 KiB: closing at once with unread bytes would send RST, and that can destroy the answer on
+ * its way (RFC 9112, section 9.6).
  */
 #include "http/connection.h"
 
@@ -230,7 +233,9 @@ void connection_enter(struct connection *connection, enum phase phase)
 		return;
 	case PHASE_IDLE:
 	case PHASE_HEAD:
-		/* The time for the first head counts from accepting, through the PROXY header too. */
+		/*
+		 * The time for the first head counts from accepting, through the PROXY header too.
+		 */
 		if (connection->fresh && from != PHASE_FREE)
 			return;
 		break;
@@ -240,7 +245,10 @@ void connection_enter(struct connection *connection, enum phase phase)
 	connection_set_deadline(connection);
 }
 
-/* What a client may still take to read on: the time without a byte, and on average the least rate. At least 1. */
+/*
+ * What a client may still take to read on: the time without a byte, and on average the least rate.
+ * At least 1.
+ */
 static int64_t output_time(struct connection *connection)
 {
 	const struct http_limits *limits = &connection->loop->settings.limits;
@@ -356,7 +364,10 @@ static bool is_lost(const struct connection *connection, uint32_t events)
 {
 	if (events & EPOLLERR)
 		return true;
-	/* After FIN both ways: what is unread yet must be read, or closing would send RST after all. */
+	/*
+	 * After FIN both ways: what is unread yet must be read, or closing would send RST after
+	 * all.
+	 */
 	if (connection->phase == PHASE_LINGER)
 		return false;
 	/* A stream's reader has nothing more to say; where it sends FIN it has left. */

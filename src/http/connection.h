@@ -9,9 +9,10 @@
  *              │   │ └──> STREAM              events go out until an end
  *              └───┴──> CLOSING ──> LINGER    the last answer leaves; then the client is waited for, briefly
  *
- * Whether output is still waiting for the client is beside the phase: nothing is read while it is. connection_enter() is the one
- * place that changes the phase. A callback of the handler never closes a connection under its feet: it marks it (connection_doom), and the
- * loop drops it in its next round.
+ * Whether output is still waiting for the client is beside the phase: nothing is read while it is.
+ * connection_enter() is the one place that changes the phase. A callback of the handler never
+ * closes a connection under its feet: it marks it (connection_doom), and the loop drops it in its
+ * next round.
  *
  * The loop's thread only.
  */
@@ -83,22 +84,34 @@ struct connection {
 	struct connection *next_ready, *next_free;
 };
 
-/* A connection in phase IDLE (PROXY where `proxy`) that owns `at` and waits for its events, or NULL (it is still the caller's). */
+/*
+ * A connection in phase IDLE (PROXY where `proxy`) that owns `at` and waits for its events, or NULL
+ * (it is still the caller's).
+ */
 struct connection *connection_new(struct http_loop *loop, const struct endpoint *at, const struct address *peer, bool proxy,
 				  bool counted);
-/* It is known who its client is: it is counted among that one's connections, unless it is an HTTP proxy's, which mix many clients'. */
+/*
+ * It is known who its client is: it is counted among that one's connections, unless it is an HTTP
+ * proxy's, which mix many clients'.
+ */
 void connection_join(struct connection *connection);
 /* For peers_victim(). */
 int64_t connection_idle_since(const struct peer_seat *seat);
 struct connection *connection_of_seat(struct peer_seat *seat);
-/* Closes it at once; tells the handler where an exchange or stream was alive. Not from within a callback of the handler. */
+/*
+ * Closes it at once; tells the handler where an exchange or stream was alive. Not from within a
+ * callback of the handler.
+ */
 void connection_drop(struct connection *connection);
 /* Drops it in the next round. Anywhere. */
 void connection_doom(struct connection *connection);
 /* The loop looks after it in its next round. Anywhere. */
 void connection_queue(struct connection *connection);
 void connection_enter(struct connection *connection, enum phase phase);
-/* Does whatever can be done now: writes, reads, hands over requests, closes. Not from within a callback. */
+/*
+ * Does whatever can be done now: writes, reads, hands over requests, closes. Not from within a
+ * callback.
+ */
 void connection_progress(struct connection *connection);
 /* What epoll says. */
 void connection_event(struct connection *connection, uint32_t events);
@@ -110,7 +123,10 @@ void connection_expired(struct connection *connection);
 void connection_free_input(struct connection *connection);
 /* Sends FIN after what was written; waits for the client's, briefly. Not from within a callback. */
 void connection_linger(struct connection *connection);
-/* The loop ends a stream: the handler is told, what was written still leaves. Not from within a callback. */
+/*
+ * The loop ends a stream: the handler is told, what was written still leaves. Not from within a
+ * callback.
+ */
 void connection_end_stream(struct connection *connection);
 /* Starts the time again that the phase and its waiting output allow. */
 void connection_set_deadline(struct connection *connection);

@@ -1,6 +1,6 @@
 /*
- * Where a connection's bytes come from and go to: a socket, or a wire (http/wire.h). As the calls of the kernel that do not block, but for
- * errors, which are negative errno.
+ * Where a connection's bytes come from and go to: a socket, or a wire (http/wire.h). As the calls
+ * of the kernel that do not block, but for errors, which are negative errno.
  */
 #pragma once
 

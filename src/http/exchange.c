@@ -163,7 +163,10 @@ static void put_content_type(struct head *head, struct slice type)
 
 /* --- answering --- */
 
-/* Leaves the handler's hands: the answer goes out now, unless more may follow from the bytes that are being read. */
+/*
+ * Leaves the handler's hands: the answer goes out now, unless more may follow from the bytes that
+ * are being read.
+ */
 static void release(struct connection *connection)
 {
 	struct http_loop *loop = connection->loop;

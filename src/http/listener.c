@@ -40,8 +40,9 @@ static int set_option(int fd, int level, int name)
 }
 
 /*
- * Several loops listen at one place, which takes SO_REUSEPORT; but with it another process of the same user could as well, and would get its part of the
- * connections without a word. So the first of them binds without it, which fails where anybody is there, and only then lets others in.
+ * Several loops listen at one place, which takes SO_REUSEPORT; but with it another process of the
+ * same user could as well, and would get its part of the connections without a word. So the first
+ * of them binds without it, which fails where anybody is there, and only then lets others in.
  */
 static int bind_place(int fd, const struct sockaddr *where, socklen_t size, bool first)
 {
@@ -116,7 +117,10 @@ static void close_refused(struct http_loop *loop, struct endpoint *at)
 	endpoint_close(at);
 }
 
-/* Asks the longest idle connection of whoever has most to go. What has come and was not read yet is no idleness, as a look shows. */
+/*
+ * Asks the longest idle connection of whoever has most to go. What has come and was not read yet is
+ * no idleness, as a look shows.
+ */
 static bool make_room(struct http_loop *loop, const struct address *newcomer)
 {
 	enum { TRIES = 8 };
@@ -184,7 +188,10 @@ static int accept_one(const struct listener *listener, struct address *peer)
 	return fd;
 }
 
-/* Out of file descriptors: the spare one lets one client be told so, instead of all waiting without a word; then accepting pauses. */
+/*
+ * Out of file descriptors: the spare one lets one client be told so, instead of all waiting without
+ * a word; then accepting pauses.
+ */
 static void run_dry(struct http_loop *loop, const struct listener *listener)
 {
 	static struct log_limiter limiter;

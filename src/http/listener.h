@@ -1,5 +1,6 @@
 /*
- * Listening sockets and what comes in there: the quota, the refusal beyond it, and running out of file descriptors. The loop's thread only.
+ * Listening sockets and what comes in there: the quota, the refusal beyond it, and running out of
+ * file descriptors. The loop's thread only.
  */
 #pragma once
 
@@ -13,7 +14,9 @@ struct listener {
 	bool proxy; /* a PROXY header is required */
 };
 
-/* first: -EADDRINUSE where anybody listens there; else it shares the place with those who let it. */
+/*
+ * first: -EADDRINUSE where anybody listens there; else it shares the place with those who let it.
+ */
 int listener_open(struct listener *listener, const struct listen_place *place, bool first, uint16_t *port) MUST_CHECK;
 /* Accepts what waits, up to a bound a round. True when the backlog is empty. */
 bool listener_accept(struct http_loop *loop, struct listener *listener);

@@ -1,10 +1,12 @@
 /*
- * The rounds of the loop. What costs a system call is done only where it must be: a round asks for its time once, the timers' next deadline is
- * a number that is at hand, the Date line is made once a second, and connections change nothing in epoll.
+ * The rounds of the loop. What costs a system call is done only where it must be: a round asks for
+ * its time once, the timers' next deadline is a number that is at hand, the Date line is made once
+ * a second, and connections change nothing in epoll.
  *
- * Stopping is a phase of its own: listeners take in what their backlogs hold and close; idle connections are read once more, for what may
- * have come in the meantime, and get FIN; new ones have a moment for the request that they came with; streams end; what is not a whole
- * request is told so and closed; everything else is answered as always, with "Connection: close".
+ * Stopping is a phase of its own: listeners take in what their backlogs hold and close; idle
+ * connections are read once more, for what may have come in the meantime, and get FIN; new ones
+ * have a moment for the request that they came with; streams end; what is not a whole request is
+ * told so and closed; everything else is answered as always, with "Connection: close".
  */
 #include "http/loop.h"
 

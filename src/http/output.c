@@ -5,7 +5,10 @@
 #include <sys/socket.h>
 #include "http/loop_state.h"
 
-/* Sends; returns how many bytes went, 0 where the client takes none now. Doomed where it never will. */
+/*
+ * Sends; returns how many bytes went, 0 where the client takes none now. Doomed where it never
+ * will.
+ */
 static size_t send_some(struct connection *connection, const char *data, size_t size, int flags)
 {
 	ssize_t sent = endpoint_send(&connection->at, data, size, flags);
@@ -77,7 +80,10 @@ void output_append(struct connection *connection, const void *data, size_t size)
 	if (loop->output_size + size > OUTPUT_SIZE)
 		flush(loop, MSG_MORE);
 	if (connection_has_output(connection)) {
-		/* Behind a borrowed tail nothing can wait: but nothing is answered while a tail waits. */
+		/*
+		 * Behind a borrowed tail nothing can wait: but nothing is answered while a tail
+		 * waits.
+		 */
 		ASSERT(connection->tail.size == 0);
 		keep(connection, data, size);
 		return;

@@ -1,6 +1,7 @@
 /*
- * The PROXY protocol, versions 1 and 2 (HAProxy's proxy-protocol.txt): what a proxy says about the client before the first byte of HTTP.
- * A pure function over the bytes that are there, like the reader.
+ * The PROXY protocol, versions 1 and 2 (HAProxy's proxy-protocol.txt): what a proxy says about the
+ * client before the first byte of HTTP. A pure function over the bytes that are there, like the
+ * reader.
  */
 #pragma once
 
@@ -16,6 +17,7 @@ enum proxy_outcome {
 	PROXY_MALFORMED = 2, /* it is none, or a wrong one */
 };
 /*
- * *source is set where the header names a TCP client; LOCAL, UNKNOWN and other families leave it as it is.
+ * *source is set where the header names a TCP client; LOCAL, UNKNOWN and other families leave it as
+ * it is.
  */
 enum proxy_outcome proxy_read(const char *data, size_t size, struct address *source, size_t *used);

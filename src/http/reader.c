@@ -1,10 +1,13 @@
 /*
- * One pass from left to right, each byte looked at once. A cursor runs over the bytes that are there, never past the bounds' head_bytes; where it would
- * have to read beyond them the answer is MORE, or "too large" where the limit is the reason. So a beginning of a request can only give
- * MORE, BODY or the very fault that the whole would give, and the reader needs no memory of what it saw before.
+ * One pass from left to right, each byte looked at once. A cursor runs over the bytes that are
+ * there, never past the bounds' head_bytes; where it would have to read beyond them the answer is
+ * MORE, or "too large" where the limit is the reason. So a beginning of a request can only give
+ * MORE, BODY or the very fault that the whole would give, and the reader needs no memory of what it
+ * saw before.
  *
- * Long runs (target, header values) are skipped eight bytes at a time with the usual arithmetic on words; which character stopped
- * the run is then looked at by itself. Classes of characters are one table of bits, so that a rule is one line of it.
+ * Long runs (target, header values) are skipped eight bytes at a time with the usual arithmetic on
+ * words; which character stopped the run is then looked at by itself. Classes of characters are one
+ * table of bits, so that a rule is one line of it.
  */
 #include "http/reader.h"
 
@@ -85,8 +88,9 @@ static int need_more(struct reading *r)
 }
 
 /*
- * The first control character (below 0x20, or 0x7f) from `place`, or `end`. A byte of the word has its top bit set in `low` where it is
- * below 0x20, in `del` where it is 0x7f; a borrow can only mark wrongly a byte above one that is marked rightly, and the lowest counts.
+ * The first control character (below 0x20, or 0x7f) from `place`, or `end`. A byte of the word has
+ * its top bit set in `low` where it is below 0x20, in `del` where it is 0x7f; a borrow can only
+ * mark wrongly a byte above one that is marked rightly, and the lowest counts.
  */
 static const char *skip_text(const char *place, const char *end)
 {

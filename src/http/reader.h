@@ -1,14 +1,19 @@
 /*
- * The strict HTTP/1.1 reader (RFC 9112): a pure function over the bytes that are there. It is the door that the stampede hits, and what a
- * lenient reader lets through is what request smuggling is made of, so whatever is not plainly right is refused: origin-form targets only, one
- * Content-Length of plain digits, no Transfer-Encoding, exactly one Host, no bare CR or LF, no space before a colon, no folding,
- * token characters only in names, no control characters in values.
+ * The strict HTTP/1.1 reader (RFC 9112): a pure function over the bytes that are there. It is the
+ * door that the stampede hits, and what a lenient reader lets through is what request smuggling is
+ * made of, so whatever is not plainly right is refused: origin-form targets only, one
+ * Content-Length of plain digits, no Transfer-Encoding, exactly one Host, no bare CR or LF, no
+ * space before a colon, no folding, token characters only in names, no control characters in
+ * values.
  */
 #pragma once
 
 #include "http/request.h"
 
-/* Why a request is refused. Each has one status; see http_fault_info(). After a fault the connection is closed. */
+/*
+ * Why a request is refused. Each has one status; see http_fault_info(). After a fault the
+ * connection is closed.
+ */
 enum http_fault {
 	HTTP_FAULT_NONE = 0,
 	HTTP_FAULT_REQUEST_LINE,
@@ -42,9 +47,11 @@ enum http_read_outcome {
 	HTTP_READ_FAULT = 3, /* *fault says why */
 };
 /*
- * Reads one request from the start of data (one empty line before it is skipped: RFC 9112, section 2.2). Stateless: the same bytes give the
- * same result however they arrived, and a beginning of them gives that result, MORE or BODY. Refused at the first byte that is wrong; what
- * takes the whole head to know (Host, Content-Length, ...) is refused at its end. After a fault the request holds what was read so far.
+ * Reads one request from the start of data (one empty line before it is skipped: RFC 9112, section
+ * 2.2). Stateless: the same bytes give the same result however they arrived, and a beginning of
+ * them gives that result, MORE or BODY. Refused at the first byte that is wrong; what takes the
+ * whole head to know (Host, Content-Length, ...) is refused at its end. After a fault the request
+ * holds what was read so far.
  */
 enum http_read_outcome http_read(const char *data, size_t size, const struct http_bounds *bounds, struct http_request *request,
 				 size_t *used, enum http_fault *fault);

@@ -1,4 +1,6 @@
-/* An HTTP/1.1 request as the reader hands it over. All slices point into the connection's buffer. */
+/*
+ * An HTTP/1.1 request as the reader hands it over. All slices point into the connection's buffer.
+ */
 #pragma once
 
 #include "base/address.h"
@@ -22,7 +24,10 @@ struct http_header {
 	struct slice name, value; /* name as sent; value without surrounding white space */
 };
 
-/* Headers the program looks at; picked out while reading. data NULL: absent. A repeated one of these is a fault, but X-Forwarded-For. */
+/*
+ * Headers the program looks at; picked out while reading. data NULL: absent. A repeated one of
+ * these is a fault, but X-Forwarded-For.
+ */
 enum http_known {
 	HTTP_HOST,
 	HTTP_AUTHORIZATION,
@@ -51,21 +56,26 @@ struct http_request {
 
 /* First header of that name (case-insensitive), data NULL where absent. */
 struct slice http_request_header(const struct http_request *request, struct slice name);
-/* Next value of that name after *place (start with 0); data NULL at the end. For X-Forwarded-For, which may repeat. */
+/*
+ * Next value of that name after *place (start with 0); data NULL at the end. For X-Forwarded-For,
+ * which may repeat.
+ */
 struct slice http_request_next_header(const struct http_request *request, struct slice name, size_t *place);
 /*
- * "name=value" of the query, percent-decoded into `text` (with NUL; `size` bytes with it); '+' is itself; a name without '=' has the empty
- * value. 0, 1 absent, -EINVAL malformed, given twice, with a NUL in it or too long.
+ * "name=value" of the query, percent-decoded into `text` (with NUL; `size` bytes with it); '+' is
+ * itself; a name without '=' has the empty value. 0, 1 absent, -EINVAL malformed, given twice, with
+ * a NUL in it or too long.
  */
 /*
- * The path with letters, digits, "-", ".", "_" and "~" in place of their percent-encodings, which mean the same (RFC 3986, section 6.2.2.2): itself where
- * there is none, else in `text`. Empty: it does not fit (HTTP_PATH_MAX is more than any path that means something).
+ * The path with letters, digits, "-", ".", "_" and "~" in place of their percent-encodings, which
+ * mean the same (RFC 3986, section 6.2.2.2): itself where there is none, else in `text`. Empty: it
+ * does not fit (HTTP_PATH_MAX is more than any path that means something).
  */
 enum { HTTP_PATH_MAX = 2048 };
 struct slice http_path_normal(struct slice path, char *text, size_t size);
 int http_request_query(const struct http_request *request, struct slice name, char *text, size_t size);
 /*
- * The query's parameters one after the other, as they were sent: true, or false at the end. *place begins with 0; value.data NULL: no '='. What
- * is empty between two '&' is none.
+ * The query's parameters one after the other, as they were sent: true, or false at the end. *place
+ * begins with 0; value.data NULL: no '='. What is empty between two '&' is none.
  */
 bool http_request_next_query(const struct http_request *request, size_t *place, struct slice *name, struct slice *value);

@@ -1,6 +1,7 @@
 /*
- * A tree of segments. Each node has its literal children in a list and at most one child for a parameter; a literal wins over a parameter.
- * Looking up walks the path once; the lists are short, and most of their entries differ in length from what is looked for.
+ * A tree of segments. Each node has its literal children in a list and at most one child for a
+ * parameter; a literal wins over a parameter. Looking up walks the path once; the lists are short,
+ * and most of their entries differ in length from what is looked for.
  */
 #include "http/router.h"
 
@@ -139,7 +140,10 @@ void http_router_free(struct http_router *router)
 	free(router);
 }
 
-/* The node where the path ends, or NONE. Goes back to the parameter where a literal led nowhere; the tree is DEPTH_MAX deep at most. */
+/*
+ * The node where the path ends, or NONE. Goes back to the parameter where a literal led nowhere;
+ * the tree is DEPTH_MAX deep at most.
+ */
 static uint32_t find_end(const struct http_router *router, uint32_t node, struct slice rest, struct http_match *match, size_t parameters)
 {
 	struct slice segment;

@@ -1,9 +1,12 @@
 /*
- * How a connection is read. A request that arrives whole, which is nearly every one, is read into the loop's buffer, handed over from
- * there and answered from there: one recv(), one send(), no copy, no memory. Only a part of a request, or what waits behind a deferred one,
- * is copied to memory of the connection's own, at most what a head may have (http_bounds), HTTP_BODY_MAX and one read (16 KiB); an idle connection has none.
+ * How a connection is read. A request that arrives whole, which is nearly every one, is read into
+ * the loop's buffer, handed over from there and answered from there: one recv(), one send(), no
+ * copy, no memory. Only a part of a request, or what waits behind a deferred one, is copied to
+ * memory of the connection's own, at most what a head may have (http_bounds), HTTP_BODY_MAX and one
+ * read (16 KiB); an idle connection has none.
  *
- * While an exchange is deferred, or output waits for the client, nothing is read, so the kernel's window holds the client back.
+ * While an exchange is deferred, or output waits for the client, nothing is read, so the kernel's
+ * window holds the client back.
  */
 #include "http/serve.h"
 
@@ -111,7 +114,10 @@ static size_t serve_one(struct connection *connection, const char *data, size_t 
 	return 0;
 }
 
-/* Hands over what is whole at the front of `data`, as far as its turn goes; returns how many bytes were taken. */
+/*
+ * Hands over what is whole at the front of `data`, as far as its turn goes; returns how many bytes
+ * were taken.
+ */
 static size_t serve(struct connection *connection, const char *data, size_t size)
 {
 	struct http_loop *loop = connection->loop;
@@ -175,7 +181,10 @@ size_t serve_receive(struct connection *connection, char *data, size_t size)
 		connection->peer_done = true;
 		return 0;
 	}
-	/* A short read has emptied the socket and the next bytes come with an edge; but FIN's edge may have come with these bytes. */
+	/*
+	 * A short read has emptied the socket and the next bytes come with an edge; but FIN's edge
+	 * may have come with these bytes.
+	 */
 	if ((size_t)got < size)
 		connection->readable = connection->half_closed;
 	loop_count(&loop->stats.bytes_in, (uint64_t)got);
@@ -207,7 +216,10 @@ static void read_own(struct connection *connection)
 	size = serve_receive(connection, connection->in + connection->in_size, connection->in_capacity - connection->in_size);
 	if (size == 0)
 		return;
-	/* A part of a line decides nothing, unless it is too long: looking only where a line ended keeps a head that drips in from costing its square. */
+	/*
+	 * A part of a line decides nothing, unless it is too long: looking only where a line ended
+	 * keeps a head that drips in from costing its square.
+	 */
 	line = memchr(connection->in + connection->in_size, '\n', size) != NULL || connection->in_size + size >= bounds->head_bytes;
 	connection->in_size += size;
 	if (connection->in_need > 0 ? connection->in_size >= connection->in_need : line)

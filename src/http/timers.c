@@ -76,7 +76,10 @@ static void run_slot(struct timers *timers, int64_t now_ns, void (*expired)(stru
 	size_t slot = (size_t)timers->tick % TIMERS_SLOTS;
 	struct timer *timer;
 
-	/* What is set from here on goes to another slot: at least one tick on, and less than a round. */
+	/*
+	 * What is set from here on goes to another slot: at least one tick on, and less than a
+	 * round.
+	 */
 	timers->used[slot / 64] &= ~((uint64_t)1 << slot % 64);
 	while ((timer = timers->slots[slot]) != NULL) {
 		timers_remove(timer);

@@ -1,7 +1,8 @@
 /*
- * Deadlines of connections: a wheel of coarse slots, so that setting, moving and dropping one costs a few stores however many there are. A
- * deadline that moves later (every answered request moves one) only changes a number: the wheel looks at the timer when its old slot
- * comes round, and puts it further along. Never early; late by a tick (17 ms) at most, plus what the loop is late.
+ * Deadlines of connections: a wheel of coarse slots, so that setting, moving and dropping one costs
+ * a few stores however many there are. A deadline that moves later (every answered request moves
+ * one) only changes a number: the wheel looks at the timer when its old slot comes round, and puts
+ * it further along. Never early; late by a tick (17 ms) at most, plus what the loop is late.
  */
 #pragma once
 

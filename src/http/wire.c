@@ -7,7 +7,8 @@
 #include "base/lock.h"
 
 /*
- * One lock a wire: what it guards is a copy of bytes, and who waits for it is a test. An end lives until both halves have closed it.
+ * One lock a wire: what it guards is a copy of bytes, and who waits for it is a test. An end lives
+ * until both halves have closed it.
  */
 enum { PORTS_MAX = 64, UNREAD_MAX = 262144 /* bytes that a client may leave unread: as a socket's buffers */ };
 

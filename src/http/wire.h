@@ -1,7 +1,8 @@
 /*
- * Connections without sockets, for a client in the same process: a test, or a simulation. A wire is what a listening address is
- * to sockets. Loops that listen on it wait by base/lock.h in place of epoll, so a scheduler of their node decides when they run; all
- * else is the loop as it always is: its reader, its timers, deferred answers and hang-ups.
+ * Connections without sockets, for a client in the same process: a test, or a simulation. A wire is
+ * what a listening address is to sockets. Loops that listen on it wait by base/lock.h in place of
+ * epoll, so a scheduler of their node decides when they run; all else is the loop as it always is:
+ * its reader, its timers, deferred answers and hang-ups.
  *
  * Any thread, but for the loop's half, which is its thread's.
  */
@@ -21,13 +22,16 @@ void http_wire_free(struct http_wire *wire); /* NULL is fine; after its loops an
 
 /* --- The client's half --- */
 
-/* To one of the loops that listen: the one at `pick`, modulo their number. 0, -ECONNREFUSED (nobody listens) or -ENOMEM. */
+/*
+ * To one of the loops that listen: the one at `pick`, modulo their number. 0, -ECONNREFUSED (nobody
+ * listens) or -ENOMEM.
+ */
 int http_wire_connect(struct http_wire *wire, const struct address *peer, unsigned pick, struct http_wire_end **end) MUST_CHECK;
 /* All of it. 0, -EPIPE (the other end is closed) or -ENOMEM. */
 int http_wire_send(struct http_wire_end *end, const void *data, size_t size) MUST_CHECK;
 /*
- * Waits for bytes until clock_mono_ns() has reached `deadline_ns`. How many; 0: the other end sends no more; or -ETIMEDOUT. Bytes that are
- * not taken hold the other end back.
+ * Waits for bytes until clock_mono_ns() has reached `deadline_ns`. How many; 0: the other end sends
+ * no more; or -ETIMEDOUT. Bytes that are not taken hold the other end back.
  */
 ssize_t http_wire_receive(struct http_wire_end *end, char *data, size_t max, int64_t deadline_ns) MUST_CHECK;
 /* The client sends no more, and still reads. */
@@ -46,7 +50,10 @@ struct wire_event {
 
 int wire_port_new(struct wire_port **port, struct http_wire *wire) MUST_CHECK;
 void wire_port_free(struct wire_port *port); /* NULL is fine */
-/* Waits for events until the deadline (INT64_MAX: for ever; 0: not at all). How many; the rest comes with the next call. */
+/*
+ * Waits for events until the deadline (INT64_MAX: for ever; 0: not at all). How many; the rest
+ * comes with the next call.
+ */
 size_t wire_port_wait(struct wire_port *port, struct wire_event *events, size_t max, int64_t deadline_ns);
 void wire_port_ring(void *port);             /* WIRE_RUNG, for a lane that is listened to; any thread */
 void wire_port_wake(struct wire_port *port); /* WIRE_WOKEN; any thread */

@@ -3,7 +3,10 @@
 
 #include "base/slice.h"
 
-/* The token after "Bearer "; size 0 where the header is absent or of another scheme. The scheme's case does not matter (RFC 9110, section 11.1). */
+/*
+ * The token after "Bearer "; size 0 where the header is absent or of another scheme. The scheme's
+ * case does not matter (RFC 9110, section 11.1).
+ */
 static inline struct slice bearer_token(struct slice authorization)
 {
 	static const char scheme[] = "bearer ";

@@ -1,7 +1,8 @@
 /*
- * What a token must be to name a buyer (RFC 7519, RFC 8725), in this order: well-formed; of the settings' algorithm, whatever its header would
- * like; signed; and only then read: who, until when, by whom, for whom. JSON that names a member twice is refused, for two readers could
- * take it for two buyers.
+ * What a token must be to name a buyer (RFC 7519, RFC 8725), in this order: well-formed; of the
+ * settings' algorithm, whatever its header would like; signed; and only then read: who, until when,
+ * by whom, for whom. JSON that names a member twice is refused, for two readers could take it for
+ * two buyers.
  */
 #include "identity/identity.h"
 
@@ -100,7 +101,10 @@ static bool is_text(const json_t *value, const char *text)
 	return json_is_string(value) && strcmp(json_string_value(value), text) == 0;
 }
 
-/* A token made for something else (a logout, a proof of possession) says so in its type (RFC 8725, section 3.11). */
+/*
+ * A token made for something else (a logout, a proof of possession) says so in its type (RFC 8725,
+ * section 3.11).
+ */
 static bool type_fits(const json_t *type)
 {
 	static const char *const types[] = {"JWT", "at+jwt", "application/jwt", "application/at+jwt"};
@@ -126,8 +130,8 @@ static const char *judge_header(const struct identity *identity, const json_t *h
 }
 
 /*
- * NULL and which keys the token is held against, or why it is not. The tokens of one issuer have one header: what is byte for byte the one that was good last
- * is good, and need not be read.
+ * NULL and which keys the token is held against, or why it is not. The tokens of one issuer have
+ * one header: what is byte for byte the one that was good last is good, and need not be read.
  */
 static const char *judge_header_part(const struct identity *identity, struct identity_cache *cache, struct slice part, int *choice)
 {

@@ -1,8 +1,10 @@
 /*
- * Who the buyer is: by a JWT (RFC 7519, checked as RFC 8725 says: the algorithm is the settings', never the token's), or by a header that a
- * gateway in front has set after authenticating (only from trusted proxies; the gate checks that).
+ * Who the buyer is: by a JWT (RFC 7519, checked as RFC 8725 says: the algorithm is the settings',
+ * never the token's), or by a header that a gateway in front has set after authenticating (only
+ * from trusted proxies; the gate checks that).
  *
- * An identity is immutable and shared by all threads; each thread has a cache of tokens that it has verified, which honours exp.
+ * An identity is immutable and shared by all threads; each thread has a cache of tokens that it has
+ * verified, which honours exp.
  */
 #pragma once
 
@@ -39,19 +41,26 @@ struct identity_buyer {
 };
 
 /*
- * `authorization`: the header's value ("Bearer …"). IDENTITY_KNOWN fills buyer; else *reason says why (static text, fit for the client: "the
- * token has expired").
+ * `authorization`: the header's value ("Bearer …"). IDENTITY_KNOWN fills buyer; else *reason says
+ * why (static text, fit for the client: "the token has expired").
  */
 int identity_verify(const struct identity *identity, struct identity_cache *cache, struct slice authorization, int64_t wall_ms,
 		    struct identity_buyer *buyer, const char **reason) MUST_CHECK;
-/* Whether identity_verify() would know this token without checking it: it was good before, and is still in time. */
+/*
+ * Whether identity_verify() would know this token without checking it: it was good before, and is
+ * still in time.
+ */
 bool identity_remembers(const struct identity_cache *cache, struct slice authorization, int64_t wall_ms);
 /*
- * What the token says its `sub` is, without any trust: only to choose between a quick 410 and the whole way. False where that is not plain
- * to see (odd escapes, no token): then the whole way is right. Cheap: no signature, no allocation.
+ * What the token says its `sub` is, without any trust: only to choose between a quick 410 and the
+ * whole way. False where that is not plain to see (odd escapes, no token): then the whole way is
+ * right. Cheap: no signature, no allocation.
  */
 bool identity_peek_subject(struct slice authorization, struct identity_buyer *buyer);
 
-/* Makes a token for `buyer` (NUL-terminated result, malloc'd) valid for lifetime_s. 0, -EINVAL, -ENOMEM. */
+/*
+ * Makes a token for `buyer` (NUL-terminated result, malloc'd) valid for lifetime_s. 0, -EINVAL,
+ * -ENOMEM.
+ */
 int identity_make_token(const struct identity_settings *settings, struct slice buyer, int64_t wall_ms, int64_t lifetime_s,
 			char **token) MUST_CHECK;

@@ -1,6 +1,7 @@
 /*
- * Signed tokens in their compact form (RFC 7515, section 7.1): HEADER.PAYLOAD.SIGNATURE, each part in base64url. What they say is not looked at here.
- * A key is read once and then only read: any thread may verify with it.
+ * Signed tokens in their compact form (RFC 7515, section 7.1): HEADER.PAYLOAD.SIGNATURE, each part
+ * in base64url. What they say is not looked at here. A key is read once and then only read: any
+ * thread may verify with it.
  */
 #pragma once
 

@@ -48,8 +48,8 @@ static int sync_folder(const char *path)
 }
 
 /*
- * A temporary file of our own is written and synced first, then linked to its name: link(2) fails where another process has been quicker, and
- * nobody ever sees half a key.
+ * A temporary file of our own is written and synced first, then linked to its name: link(2) fails
+ * where another process has been quicker, and nobody ever sees half a key.
  */
 static int make(const char *path)
 {

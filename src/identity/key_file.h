@@ -1,6 +1,7 @@
 /*
- * A secret in a file beside the database: read where it is there, made where it is not. The server's own keys (buyers' tokens, the
- * operator's token) live so when no setting names them, and the commands of the same machine find them there.
+ * A secret in a file beside the database: read where it is there, made where it is not. The
+ * server's own keys (buyers' tokens, the operator's token) live so when no setting names them, and
+ * the commands of the same machine find them there.
  */
 #pragma once
 
@@ -16,19 +17,26 @@ enum {
 #define KEY_FILE_OPERATOR_TOKEN ".operator-token"
 
 /*
- * The secret in `path`, without its trailing newline, malloc'd, in *key. Refuses what others could have read or put there.
- * 0; -ENOENT; -EPERM: group or others may read it, or it is another user's; -EINVAL: empty, too large or no regular file; or another errno.
+ * The secret in `path`, without its trailing newline, malloc'd, in *key. Refuses what others could
+ * have read or put there. 0; -ENOENT; -EPERM: group or others may read it, or it is another user's;
+ * -EINVAL: empty, too large or no regular file; or another errno.
  */
 int key_file_load(const char *path, char **key) MUST_CHECK;
 
 /*
- * As key_file_load(), but makes the file where it is missing: 32 random bytes in URL-safe base64, mode 0600, whole or not at all, and on disk
- * before this returns. Two processes that start at once end up with the same key.
+ * As key_file_load(), but makes the file where it is missing: 32 random bytes in URL-safe base64,
+ * mode 0600, whole or not at all, and on disk before this returns. Two processes that start at once
+ * end up with the same key.
  */
 int key_file_load_or_make(const char *path, char **key) MUST_CHECK;
 
-/* "LEDGER.jwt-key" for "sqlite:LEDGER", "penstock.jwt-key" in the current folder for "postgresql://…", malloc'd; NULL for others, or out of memory. */
+/*
+ * "LEDGER.jwt-key" for "sqlite:LEDGER", "penstock.jwt-key" in the current folder for
+ * "postgresql://…", malloc'd; NULL for others, or out of memory.
+ */
 char *key_file_path(const char *ledger_url, const char *suffix);
 
-/* What a negative code of the two above means for whoever has to mend it: one clause, static text. */
+/*
+ * What a negative code of the two above means for whoever has to mend it: one clause, static text.
+ */
 const char *key_file_error(int code);

@@ -1,12 +1,15 @@
 /*
- * The keys that a token may be signed with: of HS256 one secret; of RS256 and ES256 as many PEM blocks as stand in one text, up to KEY_SET_MAX, so that
- * the login's next key is here before its first token. A line `kid: NAME` above a block names its key (RFC 7468 allows text between blocks):
+ * The keys that a token may be signed with: of HS256 one secret; of RS256 and ES256 as many PEM
+ * blocks as stand in one text, up to KEY_SET_MAX, so that the login's next key is here before its
+ * first token. A line `kid: NAME` above a block names its key (RFC 7468 allows text between
+ * blocks):
  *
  *   kid: 2026-10
  *   -----BEGIN PUBLIC KEY-----
  *
- * A token whose `kid` is the name of a key is held against that key alone; every other token against the keys without a name, one after the other.
- * Read once and then only read: any thread may use it.
+ * A token whose `kid` is the name of a key is held against that key alone; every other token
+ * against the keys without a name, one after the other. Read once and then only read: any thread
+ * may use it.
  */
 #pragma once
 
@@ -20,9 +23,15 @@ struct key_set;
 /* 0, -EINVAL (*reason: static text), -ENOMEM. */
 int key_set_new(struct key_set **set, enum identity_algorithm algorithm, struct slice text, const char **reason) MUST_CHECK;
 void key_set_free(struct key_set *set); /* NULL is fine */
-/* Which keys a token of this `kid` is held against (empty: it has none): the place of one, or KEY_UNNAMED. */
+/*
+ * Which keys a token of this `kid` is held against (empty: it has none): the place of one, or
+ * KEY_UNNAMED.
+ */
 int key_set_choose(const struct key_set *set, struct slice kid);
 bool key_set_verify(const struct key_set *set, int choice, const struct jws *jws) MUST_CHECK;
 
-/* The first block of a private key, which can sign, and its name; the whole text where there is none. */
+/*
+ * The first block of a private key, which can sign, and its name; the whole text where there is
+ * none.
+ */
 struct slice key_set_signer(struct slice text, struct slice *kid);

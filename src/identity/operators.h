@@ -1,6 +1,7 @@
 /*
- * Operators: several, named, each with scopes, known by bearer tokens. Only SHA-256 hashes of tokens are kept (tokens are long and random, so a
- * slow hash would buy nothing); every entry is compared, in constant time. Immutable once the threads run.
+ * Operators: several, named, each with scopes, known by bearer tokens. Only SHA-256 hashes of
+ * tokens are kept (tokens are long and random, so a slow hash would buy nothing); every entry is
+ * compared, in constant time. Immutable once the threads run.
  */
 #pragma once
 
@@ -31,7 +32,9 @@ bool operators_keep(const struct operators *fresh, const struct operators *old, 
 /* "read+orders" to scopes; 0 or -EINVAL. */
 int operator_scopes_parse(struct slice text, unsigned *scopes);
 const char *operator_scope_name(enum operator_scope scope);
-/* A new random token (43 characters, URL-safe base64 of 32 bytes) and its entry for the settings. */
+/*
+ * A new random token (43 characters, URL-safe base64 of 32 bytes) and its entry for the settings.
+ */
 enum { OPERATOR_TOKEN_SIZE = 44 };
 void operator_token_make(char token[static OPERATOR_TOKEN_SIZE]);
 void operators_entry(struct slice name, unsigned scopes, struct slice token, struct buffer *out);

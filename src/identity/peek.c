@@ -1,7 +1,9 @@
 /*
- * Reads a token's `sub` without trusting it. The payload is walked by hand, member by member, because a JSON parser would cost ten times as much and
- * allocate. Of a payload that is valid JSON it says the `sub` or nothing: a name written with escapes is not looked at, and where such a one
- * means `sub` as well, the token names a claim twice and will not be accepted. Of anything else it may say what it likes: no such token is ever verified.
+ * Reads a token's `sub` without trusting it. The payload is walked by hand, member by member,
+ * because a JSON parser would cost ten times as much and allocate. Of a payload that is valid JSON
+ * it says the `sub` or nothing: a name written with escapes is not looked at, and where such a one
+ * means `sub` as well, the token names a claim twice and will not be accepted. Of anything else it
+ * may say what it likes: no such token is ever verified.
  */
 #include "base/base64url.h"
 #include "identity/bearer.h"

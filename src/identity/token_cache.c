@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include "base/random.h"
 
-/* A token has WAYS places, by its hash, the newest first: two tokens that meet do not keep throwing each other out. */
+/*
+ * A token has WAYS places, by its hash, the newest first: two tokens that meet do not keep throwing
+ * each other out.
+ */
 enum { WAYS = 4 };
 
 enum { HEADER_MAX = 256 };
@@ -25,7 +28,10 @@ struct identity_cache {
 int token_cache_new(struct identity_cache **out, size_t entries)
 {
 	size_t sets = (entries + WAYS - 1) / WAYS;
-	/* calloc: this much comes as fresh pages, which the kernel fills with zeros when they are first touched. */
+	/*
+	 * calloc: this much comes as fresh pages, which the kernel fills with zeros when they are
+	 * first touched.
+	 */
 	struct identity_cache *cache = calloc(1, sizeof(*cache) + sets * WAYS * sizeof(cache->entries[0]));
 
 	if (!cache)

@@ -1,7 +1,8 @@
 /*
- * The tokens that one thread has verified, so that a buyer who asks again costs no signature check. Fixed size; memory that no token has
- * needed yet is never touched. A token is known by 128 bits of SipHash under a random key: to get at another's entry one would have to find
- * a second token of the same hash without knowing the key.
+ * The tokens that one thread has verified, so that a buyer who asks again costs no signature check.
+ * Fixed size; memory that no token has needed yet is never touched. A token is known by 128 bits of
+ * SipHash under a random key: to get at another's entry one would have to find a second token of
+ * the same hash without knowing the key.
  */
 #pragma once
 
@@ -21,10 +22,16 @@ struct token_grant {
 /* entries: 0 keeps none. 0 or -ENOMEM. */
 int token_cache_new(struct identity_cache **cache, size_t entries) MUST_CHECK;
 struct hash128 token_cache_hash(const struct identity_cache *cache, struct slice token);
-/* NULL where it is not known. Good until the next token_cache_put(). The times are the caller's to judge: a clock may jump. */
+/*
+ * NULL where it is not known. Good until the next token_cache_put(). The times are the caller's to
+ * judge: a clock may jump.
+ */
 const struct token_grant *token_cache_find(const struct identity_cache *cache, struct hash128 token);
 void token_cache_put(struct identity_cache *cache, struct hash128 token, const struct token_grant *grant);
 
-/* The last token header (as it stands in the token) that was found good, and which keys it chose; one that is longer than most is not kept. */
+/*
+ * The last token header (as it stands in the token) that was found good, and which keys it chose;
+ * one that is longer than most is not kept.
+ */
 bool token_cache_header_known(const struct identity_cache *cache, struct slice header, int *choice);
 void token_cache_header_put(struct identity_cache *cache, struct slice header, int choice);

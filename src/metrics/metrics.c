@@ -10,9 +10,10 @@
 #include "metrics/process.h"
 
 /*
- * A metric's id is its place in the table, and also the place of its cell in every thread's cells. So counting is one index and one store,
- * without a lock or a shared cache line; all the work is left to the scrape, a few times a minute. Cells are only ever added, at the head of
- * a list: who holds the head may walk on without the lock.
+ * A metric's id is its place in the table, and also the place of its cell in every thread's cells.
+ * So counting is one index and one store, without a lock or a shared cache line; all the work is
+ * left to the scrape, a few times a minute. Cells are only ever added, at the head of a list: who
+ * holds the head may walk on without the lock.
  */
 enum metric_kind { METRIC_COUNTER, METRIC_HISTOGRAM, METRIC_READER };
 

@@ -1,8 +1,10 @@
 /*
- * Metrics in the Prometheus text format (exposition format 0.0.4). Everything is registered before the threads start; each thread then counts in
- * cells of its own (one relaxed add, no sharing), and a scrape adds the cells up. Gauges are read at scrape through a function.
+ * Metrics in the Prometheus text format (exposition format 0.0.4). Everything is registered before
+ * the threads start; each thread then counts in cells of its own (one relaxed add, no sharing), and
+ * a scrape adds the cells up. Gauges are read at scrape through a function.
  *
- * Names, units and labels follow Prometheus' conventions: penstock_…_total, seconds, bytes. No label has unbounded values.
+ * Names, units and labels follow Prometheus' conventions: penstock_…_total, seconds, bytes. No
+ * label has unbounded values.
  */
 #pragma once
 
@@ -19,17 +21,27 @@ int metrics_new(struct metrics **metrics) MUST_CHECK;
 void metrics_free(struct metrics *metrics); /* and all cells */
 
 /*
- * Registration; before the first metrics_cells_new(). `name`, `help` and `labels` are static texts; labels like `outcome="accepted"`, or NULL. Several
- * registrations of one name (with other labels) make one family; they must follow each other. Out of memory aborts: it is start-up.
+ * Registration; before the first metrics_cells_new(). `name`, `help` and `labels` are static texts;
+ * labels like `outcome="accepted"`, or NULL. Several registrations of one name (with other labels)
+ * make one family; they must follow each other. Out of memory aborts: it is start-up.
  */
 metric_id metrics_counter(struct metrics *metrics, const char *name, const char *help, const char *labels);
-/* Values are recorded as integers (nanoseconds, counts) and shown times `scale` (1e-9: seconds). bounds: upper bounds as shown, rising, without +Inf. */
+/*
+ * Values are recorded as integers (nanoseconds, counts) and shown times `scale` (1e-9: seconds).
+ * bounds: upper bounds as shown, rising, without +Inf.
+ */
 metric_id metrics_histogram(struct metrics *metrics, const char *name, const char *help, const char *labels, double scale,
 			    const double *bounds, size_t bound_count);
-/* type "gauge" or "counter" (for something counted elsewhere). `read` is called by the scraping thread. */
+/*
+ * type "gauge" or "counter" (for something counted elsewhere). `read` is called by the scraping
+ * thread.
+ */
 void metrics_reader(struct metrics *metrics, const char *type, const char *name, const char *help, const char *labels,
 		    double (*read)(void *context), void *context);
-/* process_cpu_seconds_total, process_resident_memory_bytes, process_open_fds, process_max_fds, process_start_time_seconds, …, penstock_build_info and penstock_log_dropped_total. */
+/*
+ * process_cpu_seconds_total, process_resident_memory_bytes, process_open_fds, process_max_fds,
+ * process_start_time_seconds, …, penstock_build_info and penstock_log_dropped_total.
+ */
 void metrics_process(struct metrics *metrics, const char *version, const char *revision);
 
 /* Standard bucket bounds: latency from 50 us to 10 s; sizes in powers of two to 4,096. */

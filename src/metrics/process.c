@@ -11,7 +11,10 @@
 #include "metrics/metrics.h"
 #include "metrics/process.h"
 
-/* What every Prometheus client says of its process, from /proc. What cannot be read is NaN: unknown, never 0. */
+/*
+ * What every Prometheus client says of its process, from /proc. What cannot be read is NaN:
+ * unknown, never 0.
+ */
 
 static bool read_small_file(const char *path, char *text, size_t size)
 {
@@ -87,7 +90,10 @@ static double read_max_fds(void *context)
 	return limit.rlim_cur == RLIM_INFINITY ? INFINITY : (double)limit.rlim_cur;
 }
 
-/* proc_pid_stat(5): the 2nd field may hold anything, so fields are counted from its end; the 20th after it is the start, in ticks since boot. */
+/*
+ * proc_pid_stat(5): the 2nd field may hold anything, so fields are counted from its end; the 20th
+ * after it is the start, in ticks since boot.
+ */
 static double start_seconds(void)
 {
 	char text[1024];

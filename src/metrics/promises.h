@@ -1,4 +1,7 @@
-/* The promises P1 to P5 as counters that must stay 0. Whoever sees one broken says so here; any thread, at any time. */
+/*
+ * The promises P1 to P5 as counters that must stay 0. Whoever sees one broken says so here; any
+ * thread, at any time.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -21,12 +24,18 @@ struct promises {
 };
 
 const char *promise_name(enum promise promise); /* "P1" */
-/* Registers the counters; before any metrics_cells_new(). `promises` (zeroed) must outlive the metrics. */
+/*
+ * Registers the counters; before any metrics_cells_new(). `promises` (zeroed) must outlive the
+ * metrics.
+ */
 void promises_register(struct promises *promises, struct metrics *metrics);
 void promises_break(struct promises *promises, enum promise promise, uint64_t times);
 /* How many dead letters may be purchases that were told, now. True: other than before. */
 bool promises_set_dead_purchases(struct promises *promises, uint64_t count);
-/* How many lots were armed with other units than the ledger has: so that more is sold than there is (P1), and others (P4). */
+/*
+ * How many lots were armed with other units than the ledger has: so that more is sold than there is
+ * (P1), and others (P4).
+ */
 void promises_set_unequal_lots(struct promises *promises, uint64_t oversold, uint64_t leaked);
 /* Times it was seen broken, and what breaks it now. */
 uint64_t promises_broken(const struct promises *promises, enum promise promise);

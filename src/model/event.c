@@ -8,7 +8,10 @@
 
 enum { EVENT_VERSION = 1 };
 
-/* What a kind carries beside what every event has: v, kind, id, sale, epoch, at, and actor, actor_kind and trace where they are known. */
+/*
+ * What a kind carries beside what every event has: v, kind, id, sale, epoch, at, and actor,
+ * actor_kind and trace where they are known.
+ */
 enum {
 	WITH_LOT = 1,    /* lot, quantity */
 	WITH_BUYER = 2,  /* buyer, buyer_units, limit_per_buyer, and key where there is one */
@@ -155,10 +158,12 @@ void event_encode(const struct event *event, struct buffer *out)
 /* --- Decode --- */
 
 /*
- * An event as event_encode() writes it is read in place; jansson would take half of a drain's CPU time for it. Whatever else it is (another writer's spaces
- * and escapes, a newer version's nested fields, no JSON at all) is jansson's. The rules are the same for both.
+ * An event as event_encode() writes it is read in place; jansson would take half of a drain's CPU
+ * time for it. Whatever else it is (another writer's spaces and escapes, a newer version's nested
+ * fields, no JSON at all) is jansson's. The rules are the same for both.
  *
- * The readers share this and do nothing once one has failed: the first fault is the one that is told.
+ * The readers share this and do nothing once one has failed: the first fault is the one that is
+ * told.
  */
 struct decoding {
 	const json_t *object; /* NULL: the fields are it */
@@ -358,7 +363,10 @@ static void get_fields(struct decoding *decoding, struct event *event)
 	event->trace = get_text(decoding, "trace", trace_valid, "trace is no traceparent");
 }
 
-/* Whether what has a fault is an event of a newer program: of a version above ours, or of a kind with a name that is not known here. */
+/*
+ * Whether what has a fault is an event of a newer program: of a version above ours, or of a kind
+ * with a name that is not known here.
+ */
 static bool is_newer(struct decoding *decoding)
 {
 	struct value version = get(decoding, "v"), kind = get(decoding, "kind");

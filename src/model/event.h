@@ -1,9 +1,11 @@
 /*
- * Order events: what the stock grants and the journal keeps. An event carries its sale and the epoch that granted it; behind a
- * barrier of its sale every event with an older epoch is void. Applying an event twice is the same as once (by id and kind).
+ * Order events: what the stock grants and the journal keeps. An event carries its sale and the
+ * epoch that granted it; behind a barrier of its sale every event with an older epoch is void.
+ * Applying an event twice is the same as once (by id and kind).
  *
- * As JSON (Kafka values, dead letters): one object, "v":1, see docs/events.md. Decoding is strict: unknown kinds, missing or wrong fields
- * are -EBADMSG; unknown extra fields are let through, so that a newer writer does not stop an older reader.
+ * As JSON (Kafka values, dead letters): one object, "v":1, see docs/events.md. Decoding is strict:
+ * unknown kinds, missing or wrong fields are -EBADMSG; unknown extra fields are let through, so
+ * that a newer writer does not stop an older reader.
  */
 #pragma once
 
@@ -54,7 +56,10 @@ struct event {
 struct event_text {
 	char buyer[BUYER_MAX], key[KEY_MAX], actor[NAME_MAX_BYTES], trace[TRACE_SIZE];
 };
-/* Copies the texts of `event` into `text` and lets its slices point there. Longer texts than the limits abort: they were checked. */
+/*
+ * Copies the texts of `event` into `text` and lets its slices point there. Longer texts than the
+ * limits abort: they were checked.
+ */
 void event_own(struct event *event, struct event_text *text);
 
 /* Whether its id and texts are what event_decode() takes: for one that comes from elsewhere. */
@@ -64,9 +69,12 @@ const char *event_kind_name(enum event_kind kind); /* "order.reserved", … */
 enum event_kind event_kind_of(enum order_action action);
 void event_encode(const struct event *event, struct buffer *out);
 /*
- * 0; -EPROTONOSUPPORT: an event of a later version, or of a kind that is not known here; -EBADMSG: none at all (why, in *reason: static text); or -ENOMEM. The
- * texts are copied to `text`.
+ * 0; -EPROTONOSUPPORT: an event of a later version, or of a kind that is not known here; -EBADMSG:
+ * none at all (why, in *reason: static text); or -ENOMEM. The texts are copied to `text`.
  */
 int event_decode(struct slice json, struct event *event, struct event_text *text, const char **reason);
-/* Of an event that could not be applied: whether a buyer may have been told of a purchase by it. A reservation, or what cannot be read. */
+/*
+ * Of an event that could not be applied: whether a buyer may have been told of a purchase by it. A
+ * reservation, or what cannot be read.
+ */
 bool event_may_be_purchase(struct slice json);

@@ -1,6 +1,6 @@
 /*
- * Every size in the program has a limit, and this is where the domain's limits are. They bound the memory of one request and one
- * row; none is a tuning knob.
+ * Every size in the program has a limit, and this is where the domain's limits are. They bound the
+ * memory of one request and one row; none is a tuning knob.
  */
 #pragma once
 

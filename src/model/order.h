@@ -3,7 +3,8 @@
  *
  *   held -> confirmed | cancelled | expired        confirmed -> cancelled (operator only: a refund)
  *
- * With hold time 0 an order is born confirmed. `cancelled` and `expired` are terminal and absorb what comes late.
+ * With hold time 0 an order is born confirmed. `cancelled` and `expired` are terminal and absorb
+ * what comes late.
  */
 #pragma once
 
@@ -27,7 +28,10 @@ enum order_move {
 	ORDER_MOVE_REFUSED = 2, /* the state does not allow it */
 };
 
-/* Whether `state` allows `action`, and the state after it (unchanged unless ORDER_MOVED). Unknown values abort. */
+/*
+ * Whether `state` allows `action`, and the state after it (unchanged unless ORDER_MOVED). Unknown
+ * values abort.
+ */
 enum order_move order_next(enum order_state state, enum order_action action, enum order_state *next) MUST_CHECK;
 /* Live orders hold units: held and confirmed. */
 bool order_is_live(enum order_state state);

@@ -1,9 +1,9 @@
 /*
  * Every way in which a purchase is refused, said once: what a stock answers with (port/stock.h), in
- * Redis too, the verdict (core/admission.h) and the problem that the buyer is told are made of these
- * rows. A new refusal is a row here, one in gate/problem.h where its problem is new, and what decides
- * it. The crowd (crowd/book.c) knows what each answer to a purchase means: a new problem is a row there
- * too.
+ * Redis too, the verdict (core/admission.h) and the problem that the buyer is told are made of
+ * these rows. A new refusal is a row here, one in gate/problem.h where its problem is new, and what
+ * decides it. The crowd (crowd/book.c) knows what each answer to a purchase means: a new problem is
+ * a row there too.
  */
 #pragma once
 

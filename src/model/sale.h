@@ -6,8 +6,9 @@
  *   armed -disarm-> draft, and paused where it was never open, while it has no orders
  *   draft -delete-> deleted
  *
- * A draft is nobody's business but the operators': neither the public nor the clock sees it, unless it is announced (the public sees its
- * name and its times) or scheduled (the clock arms it before it opens). `sold out` is not a state but a fact about the stock; it may lift.
+ * A draft is nobody's business but the operators': neither the public nor the clock sees it, unless
+ * it is announced (the public sees its name and its times) or scheduled (the clock arms it before
+ * it opens). `sold out` is not a state but a fact about the stock; it may lift.
  */
 #pragma once
 
@@ -63,13 +64,15 @@ struct sale {
 	struct sale_lot lots[]; /* lot_count of them */
 };
 
-/* 0: *next is the new state; SALE_MOVE_ALREADY, SALE_MOVE_REFUSED: it is not. Unknown values abort. */
+/*
+ * 0: *next is the new state; SALE_MOVE_ALREADY, SALE_MOVE_REFUSED: it is not. Unknown values abort.
+ */
 enum sale_move { SALE_MOVED = 0, SALE_MOVE_ALREADY = 1, SALE_MOVE_REFUSED = 2 };
 enum sale_move sale_next(enum sale_state state, bool opened, enum sale_action action, enum sale_state *next) MUST_CHECK;
 
 /*
- * What the sale is at this moment for a buyer: the clock counts even before the housekeeper has written the new state down,
- * so opening and closing are exact to the millisecond.
+ * What the sale is at this moment for a buyer: the clock counts even before the housekeeper has
+ * written the new state down, so opening and closing are exact to the millisecond.
  */
 enum sale_phase {
 	SALE_PHASE_HIDDEN,
@@ -98,6 +101,9 @@ bool sale_sku_valid(struct slice sku);
 bool sale_name_valid(struct slice name);
 bool sale_buyer_valid(struct slice buyer);
 bool sale_key_valid(struct slice key);
-/* Keys that the program makes itself for a buyer, which no buyer may use: of a late confirm, LATE_CONFIRM_KEY and the order's id. */
+/*
+ * Keys that the program makes itself for a buyer, which no buyer may use: of a late confirm,
+ * LATE_CONFIRM_KEY and the order's id.
+ */
 #define LATE_CONFIRM_KEY "late-confirm "
 bool sale_key_reserved(struct slice key);

@@ -1,6 +1,7 @@
 /*
- * What every process of ours says of its health, in the shapes that load balancers, Kubernetes and dashboards know: /readyz, with the checks by name for
- * ?verbose, and /health as Spring Boot's Actuator has it. Pure functions.
+ * What every process of ours says of its health, in the shapes that load balancers, Kubernetes and
+ * dashboards know: /readyz, with the checks by name for ?verbose, and /health as Spring Boot's
+ * Actuator has it. Pure functions.
  */
 #pragma once
 
@@ -17,7 +18,10 @@ bool health_is_ready(const struct health_check *checks, size_t count);
 /* The answer of /readyz. */
 void health_render_ready(const struct health_check *checks, size_t count, bool verbose, struct buffer *out);
 
-/* A component of /health is begun, gets its details by json_write.h, and is ended. status: "UP", "DOWN". */
+/*
+ * A component of /health is begun, gets its details by json_write.h, and is ended. status: "UP",
+ * "DOWN".
+ */
 void health_begin_component(struct buffer *out, const char *name, const char *status);
 void health_end_component(struct buffer *out);
 /* A whole component: a check and what kind of thing it looked at. */

@@ -1,6 +1,7 @@
 /*
- * The margins beyond T_ack (journal.ack_deadline, counted from before the stock is asked). Who waits for another's end waits for
- * its deadline and a margin, and the order between them is what keeps one from acting while the other still may: it is asserted here.
+ * The margins beyond T_ack (journal.ack_deadline, counted from before the stock is asked). Who
+ * waits for another's end waits for its deadline and a margin, and the order between them is what
+ * keeps one from acting while the other still may: it is asserted here.
  *
  *   T_ack               the journal worker refuses by itself what has waited so long, and tells nobody of success any more
  *   + ACK_ANSWER        a gate answers "unknown" for what has not come back

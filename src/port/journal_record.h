@@ -1,4 +1,7 @@
-/* A record of the journal as its readers tell it: the drain's (port/journal_reader.h), and that of a rebuild (journal.read). */
+/*
+ * A record of the journal as its readers tell it: the drain's (port/journal_reader.h), and that of
+ * a rebuild (journal.read).
+ */
 #pragma once
 
 #include <stdbool.h>

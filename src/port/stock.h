@@ -1,20 +1,24 @@
 /*
  * Stock port: the hot counters of a sale and the memory of who has bought.
  *
- * Every call takes a batch and answers each item by itself. An adapter with `local` set does no I/O and may be called by any thread at any time
- * without blocking. Any other blocks, and is called by threads that may block, several at once (it has a connection for each); only what says "any
- * thread" below never does: it tells what the adapter knew at its last refresh(). A sale lives in the stock from preheat_begin() to drop(); every item
- * names its sale's number and is refused with STOCK_UNKNOWN_SALE where the stock has none armed, and with STOCK_FENCED where what is there must not be
- * sold from (it is being rebuilt, or an old term has come back).
+ * Every call takes a batch and answers each item by itself. An adapter with `local` set does no I/O
+ * and may be called by any thread at any time without blocking. Any other blocks, and is called by
+ * threads that may block, several at once (it has a connection for each); only what says "any
+ * thread" below never does: it tells what the adapter knew at its last refresh(). A sale lives in
+ * the stock from preheat_begin() to drop(); every item names its sale's number and is refused with
+ * STOCK_UNKNOWN_SALE where the stock has none armed, and with STOCK_FENCED where what is there must
+ * not be sold from (it is being rebuilt, or an old term has come back).
  *
- * Several processes may share one stock. Then it has one clock, its own: deadlines are told and kept by it, and now_ns, now_ms only say how long ago
- * something was.
+ * Several processes may share one stock. Then it has one clock, its own: deadlines are told and
+ * kept by it, and now_ns, now_ms only say how long ago something was.
  *
- * The hot counter never runs ahead of the log (rule 1): units leave it in reserve() and withdraw(), before anything is written; they come
- * back in the acknowledgement of a cancel, refund or expiry, after the journal has it, or in compensate() of a grant that was definitely refused.
+ * The hot counter never runs ahead of the log (rule 1): units leave it in reserve() and withdraw(),
+ * before anything is written; they come back in the acknowledgement of a cancel, refund or expiry,
+ * after the journal has it, or in compensate() of a grant that was definitely refused.
  *
- * The outbox: each grant or settlement that went out and is neither acknowledged nor compensated. An entry whose journal end is unknown
- * stays, is claimed, and is driven again until its end is known (rule 2).
+ * The outbox: each grant or settlement that went out and is neither acknowledged nor compensated.
+ * An entry whose journal end is unknown stays, is claimed, and is driven again until its end is
+ * known (rule 2).
  */
 #pragma once
 
@@ -48,7 +52,9 @@ struct stock_order {
 
 enum { STOCK_NEWEST = 8 }; /* of a buyer's orders a stock tells so many */
 
-/* Those of a purchase that is refused, among them STOCK_SOLD_OUT, are the rows of model/refusal.h. */
+/*
+ * Those of a purchase that is refused, among them STOCK_SOLD_OUT, are the rows of model/refusal.h.
+ */
 enum stock_outcome {
 	STOCK_DONE = 0,
 	STOCK_REPLAY = 1,       /* the key was used: `order` is what it got; answer it only when durable */
@@ -65,15 +71,19 @@ enum stock_outcome {
 };
 
 struct stock_reserve {
-	/* In. event: sale, lot, quantity, id (proposed), at_ms, hold_expires_at_ms, buyer, key, actor_kind, actor, trace. The texts are copied. */
+	/*
+	 * In. event: sale, lot, quantity, id (proposed), at_ms, hold_expires_at_ms, buyer, key,
+	 * actor_kind, actor, trace. The texts are copied.
+	 */
 	struct event event;
 	int64_t now_ns;      /* monotonic */
 	int64_t hold_ns;     /* 0: born confirmed */
 	bool replay_only;    /* answer an earlier order of this key, but grant nothing (sale not open, or latched) */
 	bool unlimited_rate; /* by an operator: the buyer's rate is neither asked nor counted */
 	/*
-	 * Out. On STOCK_DONE event.epoch, event.buyer_units and event.limit_per_buyer are filled, event.hold_expires_at_ms is what the stock's clock makes of
-	 * it, and the entry is in the outbox.
+	 * Out. On STOCK_DONE event.epoch, event.buyer_units and event.limit_per_buyer are filled,
+	 * event.hold_expires_at_ms is what the stock's clock makes of it, and the entry is in the
+	 * outbox.
 	 */
 	enum stock_outcome outcome;
 	struct stock_order order; /* STOCK_DONE, STOCK_REPLAY */
@@ -95,8 +105,9 @@ struct stock_settle {
 	int64_t grace_ns;       /* a confirm or extend within deadline + grace is in time */
 	int64_t extend_ns;      /* ORDER_EXTEND: new hold from now; where it has as much already: STOCK_ALREADY */
 	/*
-	 * ORDER_EXTEND: when the hold is to end, as the stock tells deadlines (stock_find.now_ms), at most extend_ns from now; where its end is not before that,
-	 * STOCK_ALREADY: so the same may be asked again. 0: extend_ns from now.
+	 * ORDER_EXTEND: when the hold is to end, as the stock tells deadlines (stock_find.now_ms),
+	 * at most extend_ns from now; where its end is not before that, STOCK_ALREADY: so the same
+	 * may be asked again. 0: extend_ns from now.
 	 */
 	int64_t extend_to_ms;
 	enum actor_kind actor_kind;
@@ -180,7 +191,10 @@ struct stock_refresh {
 	enum stock_outcome outcome;
 };
 
-/* What a stock says to an acknowledgement. Only the first two prove that the event's epoch was still the stock's when it was asked (rule 3). */
+/*
+ * What a stock says to an acknowledgement. Only the first two prove that the event's epoch was
+ * still the stock's when it was asked (rule 3).
+ */
 enum stock_ack {
 	STOCK_ACK_UNANSWERED = 0, /* it could not be asked, or did not say */
 	STOCK_ACK_DONE = 1,
@@ -227,77 +241,97 @@ struct stock_ops {
 	void (*reserve)(struct stock *stock, struct stock_reserve *items, size_t count);
 	void (*settle)(struct stock *stock, struct stock_settle *items, size_t count);
 	/*
-	 * Holds whose deadline + grace has passed: moves up to `max` of them to releasing and writes their EVENT_EXPIRED to `out` (no texts but a
-	 * static actor). Returns how many. *next_ns gets the monotonic time of the next deadline + grace, or INT64_MAX.
+	 * Holds whose deadline + grace has passed: moves up to `max` of them to releasing and
+	 * writes their EVENT_EXPIRED to `out` (no texts but a static actor). Returns how many.
+	 * *next_ns gets the monotonic time of the next deadline + grace, or INT64_MAX.
 	 */
 	size_t (*expire)(struct stock *stock, int64_t now_ns, int64_t now_ms, int64_t grace_ns, struct event *out, size_t max,
 			 int64_t *next_ns);
 	/*
-	 * The journal has these events durably. Unknown ids and repeated calls change nothing. In two halves, for a journal whose word is proof enough need
-	 * not wait for the stock's: behind the first, whatever is asked of the stock finds them acknowledged; the second learns what it said to each, and tells
-	 * it again where it said nothing. (One that is lost all the same stays in the outbox, and is claimed.) One thread; the events may go after the first;
-	 * `answers`, one for each event, is the stock's until the second has returned. NULL: nobody wants to know.
+	 * The journal has these events durably. Unknown ids and repeated calls change nothing. In
+	 * two halves, for a journal whose word is proof enough need not wait for the stock's:
+	 * behind the first, whatever is asked of the stock finds them acknowledged; the second
+	 * learns what it said to each, and tells it again where it said nothing. (One that is lost
+	 * all the same stays in the outbox, and is claimed.) One thread; the events may go after
+	 * the first; `answers`, one for each event, is the stock's until the second has returned.
+	 * NULL: nobody wants to know.
 	 */
 	void (*acknowledge_send)(struct stock *stock, const struct event *const *events, size_t count, enum stock_ack *answers);
 	void (*acknowledge_wait)(struct stock *stock);
 	/*
-	 * These were definitely refused: undoes those that nobody else has claimed. Unknown ids and repeated calls change nothing. undone[i]: nothing of it is
-	 * left; false: it is claimed, or the stock cannot be asked: it may still become true, and its end is unknown.
+	 * These were definitely refused: undoes those that nobody else has claimed. Unknown ids and
+	 * repeated calls change nothing. undone[i]: nothing of it is left; false: it is claimed, or
+	 * the stock cannot be asked: it may still become true, and its end is unknown.
 	 */
 	void (*compensate)(struct stock *stock, const struct event *const *events, size_t count, bool *undone);
-	/* Outbox entries that went out before `before_ns` (monotonic), oldest first; each is then owned by the claimer. */
+	/*
+	 * Outbox entries that went out before `before_ns` (monotonic), oldest first; each is then
+	 * owned by the claimer.
+	 */
 	size_t (*claim)(struct stock *stock, int64_t before_ns, int64_t now_ns, struct stock_claim *out, size_t max);
 	void (*find)(struct stock *stock, struct stock_find *items, size_t count);
 	void (*orders)(struct stock *stock, struct stock_orders *item);
 	/*
-	 * Whether this buyer may have an order in this sale: any thread, never blocks, may say yes in error but never no. For the one exception to
-	 * the latch (a retry must get its order back).
+	 * Whether this buyer may have an order in this sale: any thread, never blocks, may say yes
+	 * in error but never no. For the one exception to the latch (a retry must get its order
+	 * back).
 	 */
 	bool (*may_have_order)(struct stock *stock, uint32_t sale, struct slice buyer);
 	/*
-	 * How old may_have_order() and version() are for this sale: the monotonic time at which the newest refresh() that told all of it was sent; 0: none was
-	 * answered yet. Only where the stock is not local: what a local one says is the truth of that moment. Any thread, never blocks.
+	 * How old may_have_order() and version() are for this sale: the monotonic time at which the
+	 * newest refresh() that told all of it was sent; 0: none was answered yet. Only where the
+	 * stock is not local: what a local one says is the truth of that moment. Any thread, never
+	 * blocks.
 	 */
 	int64_t (*known_ns)(struct stock *stock, uint32_t sale);
 
 	/*
-	 * Pre-heat: begin, load (any number of batches), then units and arm in one step. Replaces what was there. 0 or negative. An order that is loaded again
-	 * is as it was loaded last: its former state counts no more. Buyer, key, lot and quantity of an order never change.
+	 * Pre-heat: begin, load (any number of batches), then units and arm in one step. Replaces
+	 * what was there. 0 or negative. An order that is loaded again is as it was loaded last:
+	 * its former state counts no more. Buyer, key, lot and quantity of an order never change.
 	 */
 	int (*preheat_begin)(struct stock *stock, const struct stock_rules *rules);
 	int (*preheat_load)(struct stock *stock, uint32_t sale, const struct stock_load *orders, size_t count, int64_t now_ns);
 	/* As find(), of a sale that is being loaded: what a rebuild has loaded of it so far. */
 	void (*preheat_find)(struct stock *stock, struct stock_find *items, size_t count);
 	/*
-	 * Withdrawals that the ledger or the journal has, oldest first, so that one that is asked for again takes nothing. Their units are those of arm()'s
-	 * `withdrawn`: they are not counted here. As preheat_load() otherwise.
+	 * Withdrawals that the ledger or the journal has, oldest first, so that one that is asked
+	 * for again takes nothing. Their units are those of arm()'s `withdrawn`: they are not
+	 * counted here. As preheat_load() otherwise.
 	 */
 	int (*preheat_withdrawals)(struct stock *stock, uint32_t sale, const struct stock_withdrawn *withdrawals, size_t count);
 	/*
-	 * allocated, withdrawn: per lot. Fails with -ERANGE where the loaded orders exceed a lot or a buyer's limit: the ledger is wrong; with -ESTALE where
-	 * another process has begun a newer epoch since.
+	 * allocated, withdrawn: per lot. Fails with -ERANGE where the loaded orders exceed a lot or
+	 * a buyer's limit: the ledger is wrong; with -ESTALE where another process has begun a
+	 * newer epoch since.
 	 */
 	int (*arm)(struct stock *stock, uint32_t sale, const int64_t *allocated, const int64_t *withdrawn);
 	/* Forgets the sale, but for one that has a newer epoch than this. */
 	void (*drop)(struct stock *stock, uint32_t sale, uint32_t epoch);
 
 	/*
-	 * The lot's allocation as the ledger has it now: ledger first, then here (rule 1). It only rises: one that is not above what is here changes nothing, so
-	 * repeating is harmless. 0, or an outcome: STOCK_UNKNOWN_SALE, STOCK_FENCED, STOCK_UNAVAILABLE, STOCK_OUTCOME_UNKNOWN.
+	 * The lot's allocation as the ledger has it now: ledger first, then here (rule 1). It only
+	 * rises: one that is not above what is here changes nothing, so repeating is harmless. 0,
+	 * or an outcome: STOCK_UNKNOWN_SALE, STOCK_FENCED, STOCK_UNAVAILABLE,
+	 * STOCK_OUTCOME_UNKNOWN.
 	 */
 	int (*allocate)(struct stock *stock, uint32_t sale, uint32_t lot, int64_t allocated);
 	/*
-	 * Takes up to `units` of what is available out of the counter, all or what is there; the event, with the quantity taken, is in the outbox. Quantity 0:
-	 * nothing was available, or not so many as it was to be exactly. A repeated movement takes nothing, and tells what it took once that is durable. 0, or an
-	 * outcome: STOCK_BUSY (this movement is on its way already), STOCK_UNKNOWN_SALE, STOCK_FULL,
-	 * STOCK_FENCED, STOCK_UNAVAILABLE, STOCK_OUTCOME_UNKNOWN (it may be in the outbox, and is then driven like any other).
+	 * Takes up to `units` of what is available out of the counter, all or what is there; the
+	 * event, with the quantity taken, is in the outbox. Quantity 0: nothing was available, or
+	 * not so many as it was to be exactly. A repeated movement takes nothing, and tells what it
+	 * took once that is durable. 0, or an outcome: STOCK_BUSY (this movement is on its way
+	 * already), STOCK_UNKNOWN_SALE, STOCK_FULL, STOCK_FENCED, STOCK_UNAVAILABLE,
+	 * STOCK_OUTCOME_UNKNOWN (it may be in the outbox, and is then driven like any other).
 	 */
 	int (*withdraw)(struct stock *stock, struct stock_withdrawal *withdrawal);
 
 	/*
-	 * Stops a sale, or lets it go on, for every process from its next call on, whatever state the sale is in; it outlives preheat_begin(), and ends
-	 * with drop(). In: stopped, at_ms, actor, trace; out: the brake as it is known now. 0, or STOCK_FULL, STOCK_UNAVAILABLE, STOCK_OUTCOME_UNKNOWN:
-	 * then a stop holds for this process, and for the others as soon as the stock can be reached.
+	 * Stops a sale, or lets it go on, for every process from its next call on, whatever state
+	 * the sale is in; it outlives preheat_begin(), and ends with drop(). In: stopped, at_ms,
+	 * actor, trace; out: the brake as it is known now. 0, or STOCK_FULL, STOCK_UNAVAILABLE,
+	 * STOCK_OUTCOME_UNKNOWN: then a stop holds for this process, and for the others as soon as
+	 * the stock can be reached.
 	 */
 	int (*brake)(struct stock *stock, uint32_t sale, struct stock_brake *brake);
 	/* The ledger has been told of the one with this serial. */
@@ -306,40 +340,51 @@ struct stock_ops {
 	bool (*brake_of)(struct stock *stock, uint32_t sale, struct stock_brake *brake);
 
 	/*
-	 * For processes that cannot ask the ledger, a stock that several share keeps the rows of its sales as the ledger had them, each with the epoch that
-	 * it was armed under; one of another epoch than the stock's, or older than what is kept, changes nothing. It is no loss where it is not done: what
-	 * is not kept now is kept with the next change.
+	 * For processes that cannot ask the ledger, a stock that several share keeps the rows of
+	 * its sales as the ledger had them, each with the epoch that it was armed under; one of
+	 * another epoch than the stock's, or older than what is kept, changes nothing. It is no
+	 * loss where it is not done: what is not kept now is kept with the next change.
 	 */
 	void (*keep)(struct stock *stock, const struct sale *const *sales, size_t count);
 	/*
-	 * The row of a sale that is armed, under the epoch that it is armed with: it may be sold from as if the ledger had told it; malloc'd. 0, or
-	 * STOCK_UNKNOWN_SALE (none is kept), STOCK_FENCED, STOCK_UNAVAILABLE.
+	 * The row of a sale that is armed, under the epoch that it is armed with: it may be sold
+	 * from as if the ledger had told it; malloc'd. 0, or STOCK_UNKNOWN_SALE (none is kept),
+	 * STOCK_FENCED, STOCK_UNAVAILABLE.
 	 */
 	int (*recall)(struct stock *stock, uint32_t number, struct sale **sale);
-	/* Up to `max` numbers above `after` of sales whose rows may be kept, by number; *count how many. 0 or STOCK_UNAVAILABLE. */
+	/*
+	 * Up to `max` numbers above `after` of sales whose rows may be kept, by number; *count how
+	 * many. 0 or STOCK_UNAVAILABLE.
+	 */
 	int (*kept)(struct stock *stock, uint32_t after, uint32_t *numbers, size_t max, size_t *count);
 	/* The same of the log: 0, or STOCK_UNKNOWN_SALE (none is kept), STOCK_UNAVAILABLE. */
 	void (*keep_log)(struct stock *stock, const struct stock_log *log);
 	int (*recall_log)(struct stock *stock, struct stock_log *log);
 
 	/*
-	 * Of a stock that processes of several versions share; NULL otherwise (stock_sellers()). While another version's sell, nothing here is granted, begun or
-	 * dropped, refresh() says STOCK_UNAVAILABLE and health() why. take_over(), by who is elected, makes this version the one that sells, where nobody is:
-	 * its sales are fenced then, each until its next preheat_begin(). 0 or negative. leave(): this process sells no more, and nobody need wait to find
-	 * that out.
+	 * Of a stock that processes of several versions share; NULL otherwise (stock_sellers()).
+	 * While another version's sell, nothing here is granted, begun or dropped, refresh() says
+	 * STOCK_UNAVAILABLE and health() why. take_over(), by who is elected, makes this version
+	 * the one that sells, where nobody is: its sales are fenced then, each until its next
+	 * preheat_begin(). 0 or negative. leave(): this process sells no more, and nobody need wait
+	 * to find that out.
 	 */
 	enum stock_sellers (*sellers)(struct stock *stock); /* any thread, no I/O */
 	int (*take_over)(struct stock *stock);
 	void (*leave)(struct stock *stock);
 
 	/*
-	 * Learns what other processes have done to these sales: units, versions, who has bought, fences, brakes. Called every few tens of milliseconds; nothing to do
-	 * for a stock that no other process has.
+	 * Learns what other processes have done to these sales: units, versions, who has bought,
+	 * fences, brakes. Called every few tens of milliseconds; nothing to do for a stock that no
+	 * other process has.
 	 */
 	void (*refresh)(struct stock *stock, struct stock_refresh *sales, size_t count);
 	/* 0 while calls are expected to work, else negative with why (static text). Any thread. */
 	int (*health)(struct stock *stock, const char **reason);
-	/* What it knows now without I/O; any thread. 0, or STOCK_UNKNOWN_SALE. `lots` has room for LOTS_MAX. */
+	/*
+	 * What it knows now without I/O; any thread. 0, or STOCK_UNKNOWN_SALE. `lots` has room for
+	 * LOTS_MAX.
+	 */
 	int (*snapshot)(struct stock *stock, uint32_t sale, struct stock_lot_state *lots, uint32_t *lot_count);
 	/* The version of one lot: one atomic read, any thread; for the latch. 0 where unknown. */
 	uint64_t (*version)(struct stock *stock, uint32_t sale, uint32_t lot);
@@ -351,8 +396,9 @@ struct stock_ops {
 struct stock {
 	const struct stock_ops *ops;
 	/*
-	 * Monotonic: when a caller of a version that tells its buyers by the journal's word alone may last have had something granted; 0: there never was one. That may
-	 * be told for another T_ack.
+	 * Monotonic: when a caller of a version that tells its buyers by the journal's word alone
+	 * may last have had something granted; 0: there never was one. That may be told for another
+	 * T_ack.
 	 */
 	_Atomic int64_t other_version_ns;
 	int64_t quiesce_ns; /* after preheat_begin(): how long a term that was cut off from us may still grant elsewhere; 0 where it cannot */

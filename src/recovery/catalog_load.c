@@ -15,8 +15,9 @@ static bool is_shown(struct sale_catalog *catalog, uint32_t number)
 }
 
 /*
- * A stock that others share too takes no grant under an epoch that it was not told of, so it is told before any buyer meets the sale here: behind that, the
- * first would hear that the sale is fenced. What it answers is not of interest: whoever keeps house asks it again and again.
+ * A stock that others share too takes no grant under an epoch that it was not told of, so it is
+ * told before any buyer meets the sale here: behind that, the first would hear that the sale is
+ * fenced. What it answers is not of interest: whoever keeps house asks it again and again.
  */
 static void tell_stock(struct stock *stock, struct sale *const *page, size_t count)
 {
@@ -44,7 +45,10 @@ static void keep(struct stock *stock, struct sale *const *page, size_t count)
 		stock->ops->keep(stock, kept, known);
 }
 
-/* Takes the page's sales over, whatever comes. One that ended before then is put only where it is shown: it has something left still. */
+/*
+ * Takes the page's sales over, whatever comes. One that ended before then is put only where it is
+ * shown: it has something left still.
+ */
 static int put_page(struct sale_catalog *catalog, struct stock *stock, struct sale **page, size_t count, int64_t live_since_ms,
 		    uint64_t *change)
 {
@@ -79,7 +83,10 @@ int catalog_load(struct ledger *ledger, struct stock *stock, struct sale_catalog
 
 	*change = 0;
 	do {
-		/* Only the first page's numbers are below all that is changed while the others are read. */
+		/*
+		 * Only the first page's numbers are below all that is changed while the others are
+		 * read.
+		 */
 		uint64_t *highest = after == 0 ? change : &later;
 
 		r = ledger->ops->sales(ledger, after, live_since_ms, page, PAGE, &count);

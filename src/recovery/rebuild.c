@@ -19,7 +19,10 @@ int rebuild_begin(struct ledger *ledger, struct stock *stock, struct sale *sale,
 	return preheat_begin(stock, sale, sale->epoch);
 }
 
-/* Every live sale goes into the catalog; those that were armed get an empty stock that waits for their orders. */
+/*
+ * Every live sale goes into the catalog; those that were armed get an empty stock that waits for
+ * their orders.
+ */
 static int begin_sales(struct ledger *ledger, struct stock *stock, struct sale_catalog *catalog, int64_t live_since_ms)
 {
 	struct sale *page[SALES_PAGE];

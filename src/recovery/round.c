@@ -7,7 +7,10 @@
 #include "core/preheat.h"
 #include "recovery/rebuild.h"
 
-/* A sale with a short tail waits for no other one's orders; and a long tail costs a reading that many sales can share. */
+/*
+ * A sale with a short tail waits for no other one's orders; and a long tail costs a reading that
+ * many sales can share.
+ */
 enum { SHORT_TAIL = 20000, EPOCH_SEEN_MAX = INT32_MAX };
 
 static const char other_log[] = "the journal is not the one that the ledger was filled from";
@@ -96,7 +99,10 @@ static void blame(struct round_sale *sale, int error)
 
 /* --- The tail, learnt --- */
 
-/* The sales of a partition that are not given up, by rising number. Their count; *them is the caller's to free, NULL without memory. */
+/*
+ * The sales of a partition that are not given up, by rising number. Their count; *them is the
+ * caller's to free, NULL without memory.
+ */
 static size_t sales_of(struct round *round, uint32_t partition, struct tail_sale ***them)
 {
 	size_t count = 0;
@@ -238,7 +244,10 @@ int round_barriers(struct round *round)
 
 /* --- Loading --- */
 
-/* The stock's epoch never goes back: between begin and arm the ledger must still have the one that was begun. */
+/*
+ * The stock's epoch never goes back: between begin and arm the ledger must still have the one that
+ * was begun.
+ */
 static int look_again(struct round *round, struct round_sale *sale, struct sale **now)
 {
 	int r = round->ledger->ops->sale_get(round->ledger, sale->tail.number, SLICE_NULL, now);
@@ -253,7 +262,10 @@ static int look_again(struct round *round, struct round_sale *sale, struct sale 
 	return 0;
 }
 
-/* Arms it with the units that the snapshot and the tail have left, and those that were added meanwhile: the ledger has them first. */
+/*
+ * Arms it with the units that the snapshot and the tail have left, and those that were added
+ * meanwhile: the ledger has them first.
+ */
 static int arm(struct round *round, struct round_sale *sale)
 {
 	struct sale *loaded = sale->tail.snapshot.sale, *now = NULL;
@@ -290,7 +302,10 @@ static int load(struct round *round, struct round_sale *sale)
 	return r;
 }
 
-/* The tail of some sales of one partition, in one reading from where the first of their snapshots stands. */
+/*
+ * The tail of some sales of one partition, in one reading from where the first of their snapshots
+ * stands.
+ */
 static int apply(struct round *round, struct tail_sale **sales, size_t count)
 {
 	struct journal_range range = {.partition = sales[0]->partition, .from = INT64_MAX, .to = round->logs[sales[0]->partition].next};
@@ -415,7 +430,10 @@ static int compare(const void *left, const void *right, void *argument)
 	return a->number < b->number ? -1 : a->number > b->number;
 }
 
-/* The sales from order[first] on that are of one rank. Returns where the next rank begins, or negative. */
+/*
+ * The sales from order[first] on that are of one rank. Returns where the next rank begins, or
+ * negative.
+ */
 static int64_t load_rank(struct loading *loading, const size_t *order, size_t first)
 {
 	struct round *round = loading->round;

@@ -1,6 +1,7 @@
 /*
- * One round of rebuilding: sales that a shared stock has forgotten get their stock back, each as soon as it can have it (rule 4). Plain steps, called in this order by
- * the one who is elected (workers/rebuilder.h), who waits between them where that is needed:
+ * One round of rebuilding: sales that a shared stock has forgotten get their stock back, each as
+ * soon as it can have it (rule 4). Plain steps, called in this order by the one who is elected
+ * (workers/rebuilder.h), who waits between them where that is needed:
  *
  *   learn     the journal's tail is read to its end, once for all sales: which epochs were used, and where each sale's last event is
  *   begin     each sale's epoch is raised above all that was seen, and its stock begun anew
@@ -8,9 +9,11 @@
  *   load      sale by sale, those that sell first and ended ones last, of those the small ones first: the ledger's orders in one snapshot, held against the
  *             ledger's own sums; over them the tail; the epoch once more in the ledger; armed
  *
- * No step waits for a drain. With a journal that is in the ledger there is no tail, and learn and barriers do nothing.
+ * No step waits for a drain. With a journal that is in the ledger there is no tail, and learn and
+ * barriers do nothing.
  *
- * What goes wrong with one sale is its own: the others go on. It stays fenced, with why: `held` where only a person, or the drain, can help.
+ * What goes wrong with one sale is its own: the others go on. It stays fenced, with why: `held`
+ * where only a person, or the drain, can help.
  */
 #pragma once
 
@@ -53,7 +56,10 @@ void round_deinit(struct round *round); /* may be repeated */
 /* Takes the sale over, whatever comes. Not twice the same number. 0 or -ENOMEM. */
 int round_add(struct round *round, struct sale *sale) MUST_CHECK;
 
-/* Each: 0, or negative: the round cannot go on now (a service is away). What is one sale's alone is in its `error`. */
+/*
+ * Each: 0, or negative: the round cannot go on now (a service is away). What is one sale's alone is
+ * in its `error`.
+ */
 int round_learn(struct round *round) MUST_CHECK;
 int round_begin(struct round *round) MUST_CHECK;
 /*
@@ -64,6 +70,9 @@ int round_begin(struct round *round) MUST_CHECK;
  */
 int64_t round_wait_ns(const struct round *round, int64_t told_ns);
 int round_barriers(struct round *round) MUST_CHECK;
-/* told(): after each sale that came to its end. `stopping` is asked between sales: true breaks off with -ECANCELED. */
+/*
+ * told(): after each sale that came to its end. `stopping` is asked between sales: true breaks off
+ * with -ECANCELED.
+ */
 int round_load(struct round *round, void (*told)(void *context, const struct round_sale *sale), bool (*stopping)(void *context),
 	       void *context) MUST_CHECK;

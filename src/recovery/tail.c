@@ -153,7 +153,8 @@ static uint32_t sale_of(const struct journal_record *record)
 }
 
 /*
- * A ledger that was restored after the tail was read gives an epoch a second time: what was granted under it by the other one's stock would be taken for ours.
+ * A ledger that was restored after the tail was read gives an epoch a second time: what was granted
+ * under it by the other one's stock would be taken for ours.
  */
 static bool is_of_another(const struct tail_sale *sale, const struct event *event)
 {
@@ -268,7 +269,10 @@ static void change_order(struct tail_order *order, const struct event *event, co
 	order->changed = true;
 }
 
-/* Its change in the sums, and what it changes. 0, -ENOMEM. A constraint that would fire becomes the sale's fault. */
+/*
+ * Its change in the sums, and what it changes. 0, -ENOMEM. A constraint that would fire becomes the
+ * sale's fault.
+ */
 static int change(struct tail_sale *sale, struct tail_order *order, const struct event *event, const struct event_change *change)
 {
 	uint32_t number = change->movement.lot;
@@ -345,7 +349,9 @@ static void to_load(const struct tail_order *order, int64_t now_ms, struct stock
 	};
 }
 
-/* In the order in which they were first met: a buyer's units come back before they are taken again. */
+/*
+ * In the order in which they were first met: a buyer's units come back before they are taken again.
+ */
 static int load_changed(struct tail *tail, const struct tail_sale *sale)
 {
 	struct tail_batch *batch = tail->batch;

@@ -1,11 +1,14 @@
 /*
- * What the journal has of some sales and the ledger has not: the tail, from where the ledger's drain stands to the barrier of a new epoch. A rebuild reads it
- * twice: first to learn which epochs were used and where each sale's last event is, then, over the ledger's orders, to apply it.
+ * What the journal has of some sales and the ledger has not: the tail, from where the ledger's
+ * drain stands to the barrier of a new epoch. A rebuild reads it twice: first to learn which epochs
+ * were used and where each sale's last event is, then, over the ledger's orders, to apply it.
  *
- * It is applied by the judge that the drain's ledger uses (ledger/event_judge.h), to the stock that is being loaded: an order is asked for by its id, moved, and
- * loaded again. So nothing of a tail is kept here but a batch of it, the sums of the sale's lots, and its operators' withdrawals.
+ * It is applied by the judge that the drain's ledger uses (ledger/event_judge.h), to the stock that
+ * is being loaded: an order is asked for by its id, moved, and loaded again. So nothing of a tail
+ * is kept here but a batch of it, the sums of the sale's lots, and its operators' withdrawals.
  *
- * What the drain will do with an event is never guessed. Where the last line of the ledger would keep one out, or one cannot be read, the sale gets a fault.
+ * What the drain will do with an event is never guessed. Where the last line of the ledger would
+ * keep one out, or one cannot be read, the sale gets a fault.
  */
 #pragma once
 
@@ -57,6 +60,9 @@ struct tail {
 int tail_init(struct tail *tail, struct stock *stock, struct tail_sale **sales, size_t count) MUST_CHECK;
 void tail_deinit(struct tail *tail);
 
-/* Both are journal_take, with a struct tail. The first learns, the second applies: negative where the stock fails. */
+/*
+ * Both are journal_take, with a struct tail. The first learns, the second applies: negative where
+ * the stock fails.
+ */
 int tail_learn(void *tail, struct journal_record *records, size_t count);
 int tail_apply(void *tail, struct journal_record *records, size_t count);

@@ -1,9 +1,11 @@
 /*
- * Whether anything of an armed sale was sold, by a journal that is not in the ledger: sale control asks before it makes one a draft again (struct sale_proof).
+ * Whether anything of an armed sale was sold, by a journal that is not in the ledger: sale control
+ * asks before it makes one a draft again (struct sale_proof).
  *
- * As a rebuild does it (recovery/round.h): the tail is learnt, the sale's epoch raised and begun in the stock, which grants nothing any more; the barrier
- * appended, and the tail read on to it. What is told rests on a stock that still had the older epoch, so it lies before the barrier and was met.
- * Nothing is armed: who asked makes it a draft, or leaves it fenced for the rebuilder.
+ * As a rebuild does it (recovery/round.h): the tail is learnt, the sale's epoch raised and begun in
+ * the stock, which grants nothing any more; the barrier appended, and the tail read on to it. What
+ * is told rests on a stock that still had the older epoch, so it lies before the barrier and was
+ * met. Nothing is armed: who asked makes it a draft, or leaves it fenced for the rebuilder.
  */
 #pragma once
 

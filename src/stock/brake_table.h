@@ -1,6 +1,7 @@
 /*
- * The brakes that a stock knows of, by sale: those that somebody has ever touched, which are few. Of two versions of one brake the one
- * with the higher serial is newer, so they may be learnt in any order. Any thread.
+ * The brakes that a stock knows of, by sale: those that somebody has ever touched, which are few.
+ * Of two versions of one brake the one with the higher serial is newer, so they may be learnt in
+ * any order. Any thread.
  */
 #pragma once
 
@@ -18,7 +19,10 @@ void brake_table_init(struct brake_table *table);
 void brake_table_deinit(struct brake_table *table);
 /* False: nobody has touched it, and *brake is empty. */
 bool brake_table_get(struct brake_table *table, uint32_t sale, struct stock_brake *brake);
-/* What is older than what is known changes nothing; of the same serial one that is written stays written. 0 or -ENOMEM. */
+/*
+ * What is older than what is known changes nothing; of the same serial one that is written stays
+ * written. 0 or -ENOMEM.
+ */
 int brake_table_learn(struct brake_table *table, uint32_t sale, const struct stock_brake *brake) MUST_CHECK;
 /* The ledger has the one with this serial. */
 void brake_table_written(struct brake_table *table, uint32_t sale, uint32_t serial);

@@ -1,11 +1,14 @@
 /*
- * Readers that never wait, and a writer that knows when they are gone (the idea of sleepable RCU; McKenney, "Is Parallel Programming Hard",
- * chapter 9). A thread that uses a sale is inside the gate; who has taken a sale out of the table waits until everybody who was inside
- * then has left, and frees it. Entering and leaving are one atomic addition each, on a cache line that threads seldom share.
+ * Readers that never wait, and a writer that knows when they are gone (the idea of sleepable RCU;
+ * McKenney, "Is Parallel Programming Hard", chapter 9). A thread that uses a sale is inside the
+ * gate; who has taken a sale out of the table waits until everybody who was inside then has left,
+ * and frees it. Entering and leaving are one atomic addition each, on a cache line that threads
+ * seldom share.
  *
- * Why it is right: entering counts before the table is read, and leaving discounts after the last use, all sequentially consistent. So a
- * reader that still sees the old pointer was counted before it was taken out and stays so until it is done: a count that is seen at
- * zero after that has no such reader. The two phases only keep new readers out of the count that the writer waits for.
+ * Why it is right: entering counts before the table is read, and leaving discounts after the last
+ * use, all sequentially consistent. So a reader that still sees the old pointer was counted before
+ * it was taken out and stays so until it is done: a count that is seen at zero after that has no
+ * such reader. The two phases only keep new readers out of the count that the writer waits for.
  */
 #pragma once
 

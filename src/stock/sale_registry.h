@@ -1,6 +1,8 @@
 /*
- * The sales of a stock by number, in two levels of atomic pointers: a look-up is two reads, whatever the number of sales. Pages are made when
- * needed (32 KiB for 4,096 numbers) and stay. What a sale is, is the stock's own. A reader is inside the gate (reader_gate.h) while it looks up and uses a sale.
+ * The sales of a stock by number, in two levels of atomic pointers: a look-up is two reads,
+ * whatever the number of sales. Pages are made when needed (32 KiB for 4,096 numbers) and stay.
+ * What a sale is, is the stock's own. A reader is inside the gate (reader_gate.h) while it looks up
+ * and uses a sale.
  */
 #pragma once
 
@@ -37,10 +39,16 @@ static inline void *sale_registry_find(struct sale_registry *registry, uint32_t 
 	return page ? atomic_load(&page->sales[number & (SALE_REGISTRY_PAGE - 1)]) : NULL;
 }
 
-/* Inside the gate. The sale with the least number >= *number, which is set to it; NULL where there is none. */
+/*
+ * Inside the gate. The sale with the least number >= *number, which is set to it; NULL where there
+ * is none.
+ */
 void *sale_registry_next(struct sale_registry *registry, uint32_t *number);
 
 /* Makes sure that this number has a page. 0 or -ENOMEM. */
 int sale_registry_make_room(struct sale_registry *registry, uint32_t number) MUST_CHECK;
-/* Puts `sale` (NULL: nothing) in the place of `number`, after sale_registry_make_room(); returns what was there. */
+/*
+ * Puts `sale` (NULL: nothing) in the place of `number`, after sale_registry_make_room(); returns
+ * what was there.
+ */
 void *sale_registry_swap(struct sale_registry *registry, uint32_t number, void *sale);

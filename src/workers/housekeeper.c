@@ -74,7 +74,10 @@ static void take_back(struct housekeeper *keeper, int64_t timeout_ns)
 	}
 }
 
-/* Sends the expiries of holds that have run out; what finds no room goes back to be held and is seen again next turn. */
+/*
+ * Sends the expiries of holds that have run out; what finds no room goes back to be held and is
+ * seen again next turn.
+ */
 static void expire(struct housekeeper *keeper)
 {
 	struct stock *stock = keeper->settings.stock;
@@ -177,8 +180,9 @@ static bool make_room(struct housekeeper *keeper, size_t count)
 }
 
 /*
- * Learns what others have done to the sales of a shared stock. What it has forgotten, or must not be sold from, is told to the rebuilder. One that another
- * process has rebuilt is learnt of from the stock itself, for the ledger may be away.
+ * Learns what others have done to the sales of a shared stock. What it has forgotten, or must not
+ * be sold from, is told to the rebuilder. One that another process has rebuilt is learnt of from
+ * the stock itself, for the ledger may be away.
  */
 static void refresh(struct housekeeper *keeper)
 {
@@ -232,7 +236,10 @@ static void run(void *argument)
 			check_promises(keeper);
 		}
 		now_ns = clock_mono_ns();
-		/* What is due and is not sent waits for room in the outbox, in the journal's lane or among our jobs: it is no reason to hurry. */
+		/*
+		 * What is due and is not sent waits for room in the outbox, in the journal's lane
+		 * or among our jobs: it is no reason to hurry.
+		 */
 		if (keeper->next_expiry_ns > now_ns && keeper->next_expiry_ns - now_ns < wait_ns)
 			wait_ns = keeper->next_expiry_ns - now_ns;
 		take_back(keeper, wait_ns);

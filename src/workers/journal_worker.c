@@ -161,7 +161,10 @@ static void log_failures(const struct journal_worker *worker, size_t count)
 	}
 }
 
-/* Undoes what was refused. What cannot be undone may still become true: nobody can say what its end is. */
+/*
+ * Undoes what was refused. What cannot be undone may still become true: nobody can say what its end
+ * is.
+ */
 static void compensate(struct journal_worker *worker, size_t count)
 {
 	struct stock *stock = worker->settings.stock;
@@ -215,8 +218,9 @@ static size_t purchases_first(struct message **messages, size_t count)
 }
 
 /*
- * The commit has held each event's epoch against its sale's. A buyer is told while the stock is being told: nothing that he can ask of it comes before that.
- * Whoever has settled an order waits, for he may look at the units next.
+ * The commit has held each event's epoch against its sale's. A buyer is told while the stock is
+ * being told: nothing that he can ask of it comes before that. Whoever has settled an order waits,
+ * for he may look at the units next.
  */
 static void answer_by_commit(struct journal_worker *worker, size_t count, size_t durable)
 {
@@ -267,8 +271,8 @@ static void process(struct journal_worker *worker, size_t count)
 }
 
 /*
- * Drives the outbox entries whose end nobody knows. What is refused here is not compensated: the entry was claimed, so an earlier try of it
- * may have got through; it is driven again later.
+ * Drives the outbox entries whose end nobody knows. What is refused here is not compensated: the
+ * entry was claimed, so an earlier try of it may have got through; it is driven again later.
  */
 static void drive_claims(struct journal_worker *worker)
 {

@@ -1,13 +1,16 @@
 /*
- * The thread that owns the journal. It takes jobs from its lane in batches (urgent ones first: confirms, cancels and expiries never starve behind
- * purchases), appends them, tells the stock what became of each, and only then sends the answers back.
+ * The thread that owns the journal. It takes jobs from its lane in batches (urgent ones first:
+ * confirms, cancels and expiries never starve behind purchases), appends them, tells the stock what
+ * became of each, and only then sends the answers back.
  *
  *   durable   the stock is told; the answer goes when it has said that the event's epoch is still its own (rule 3). A journal that is in the ledger has
- *             checked the epoch itself: there a purchase's answer goes while the stock is being told, for nothing that is asked later comes before that
+ *             checked the epoch itself: there a purchase's answer goes while the stock is being
+ *             told, for nothing that is asked later comes before that
  *   refused   stock.compensate, then the answer; what another has claimed by then is unknown
  *   unknown   the outbox entry stays; the answer says so; the entry is claimed and driven again here until its end is known (rule 2)
  *
- * A job that has waited longer than the acknowledgement deadline is refused unsent: nobody could be told of its success any more.
+ * A job that has waited longer than the acknowledgement deadline is refused unsent: nobody could be
+ * told of its success any more.
  */
 #pragma once
 
@@ -32,5 +35,8 @@ int journal_worker_start(struct journal_worker *worker) MUST_CHECK;
 /* Closes the lane, lets the thread finish what is in it, joins. May be repeated. */
 void journal_worker_stop(struct journal_worker *worker);
 void journal_worker_free(struct journal_worker *worker);
-/* Entries of the outbox that were driven again and are still not known to be in the journal. Any thread. */
+/*
+ * Entries of the outbox that were driven again and are still not known to be in the journal. Any
+ * thread.
+ */
 int64_t journal_worker_undelivered(const struct journal_worker *worker);

@@ -55,7 +55,10 @@ static bool is_candidate(struct leadership *leadership, int64_t now_ns)
 	enum stock_sellers sellers = stock_sellers(stock);
 	const char *reason;
 
-	/* Who cares for the sales is one of those who sell: at once, for the next to sell wait for the last of these to go. */
+	/*
+	 * Who cares for the sales is one of those who sell: at once, for the next to sell wait for
+	 * the last of these to go.
+	 */
 	if (sellers == STOCK_SELLERS_OTHERS)
 		return false;
 	if ((sellers == STOCK_SELLERS_NONE || stock->ops->health(stock, &reason) == 0) &&

@@ -1,9 +1,9 @@
 /*
  * The election among the processes on one ledger: who cares for the sales and rebuilds their stock.
- * It is asked here alone, so that there is one rule of who is a candidate: a process that has reached
- * stock and journal within the last seconds (a service that starts again is not worth an election),
- * and one that sells, where processes of several versions share the stock. The ledger is not looked
- * at: who does not reach it is not elected by it.
+ * It is asked here alone, so that there is one rule of who is a candidate: a process that has
+ * reached stock and journal within the last seconds (a service that starts again is not worth an
+ * election), and one that sells, where processes of several versions share the stock. The ledger is
+ * not looked at: who does not reach it is not elected by it.
  */
 #pragma once
 
@@ -29,5 +29,7 @@ void leadership_free(struct leadership *leadership); /* NULL is fine */
 bool leadership_held(const struct leadership *leadership);
 /* Asks the ledger, where it is time to: a turn of the sale keeper's. */
 void leadership_renew(struct leadership *leadership, int64_t now_ns);
-/* Asks it at once, for who has found something to do: as ledger.elect. Any thread that may block. */
+/*
+ * Asks it at once, for who has found something to do: as ledger.elect. Any thread that may block.
+ */
 int leadership_claim(struct leadership *leadership) MUST_CHECK;

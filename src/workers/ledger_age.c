@@ -75,8 +75,8 @@ static bool has_reached(const int64_t *positions, const struct mark *mark, uint3
 }
 
 /*
- * Where there is no more room every other one goes, and from then on every other look is remembered: the longer the lag, the coarser what
- * is said of it, and never younger than it is.
+ * Where there is no more room every other one goes, and from then on every other look is
+ * remembered: the longer the lag, the coarser what is said of it, and never younger than it is.
  */
 static void remember(struct ledger_age *age, const struct mark *mark)
 {
@@ -91,7 +91,10 @@ static void remember(struct ledger_age *age, const struct mark *mark)
 	age->marks[age->count++] = *mark;
 }
 
-/* When the newest moment was whose records the ledger all has; 0: none that is remembered. Those up to it are forgotten. */
+/*
+ * When the newest moment was whose records the ledger all has; 0: none that is remembered. Those up
+ * to it are forgotten.
+ */
 static int64_t take_reached(struct ledger_age *age, const int64_t *positions, uint32_t count, const struct mark *now)
 {
 	int64_t at_ms = 0;

@@ -1,6 +1,7 @@
 /*
- * How old the ledger is that a drain fills: the thread that asks the journal where it ends and the ledger how far it has come, once a
- * second, so that whoever reads the ledger can be told. Times are this process's own: of two machines' clocks none is compared.
+ * How old the ledger is that a drain fills: the thread that asks the journal where it ends and the
+ * ledger how far it has come, once a second, so that whoever reads the ledger can be told. Times
+ * are this process's own: of two machines' clocks none is compared.
  */
 #pragma once
 

@@ -1,12 +1,16 @@
 /*
- * The threads that do blocking work on the ledger for threads that must not block: one for each class of task, with a lane of its
- * own, so that no class ever waits for another. Within a class tasks run in the order in which they came.
+ * The threads that do blocking work on the ledger for threads that must not block: one for each
+ * class of task, with a lane of its own, so that no class ever waits for another. Within a class
+ * tasks run in the order in which they came.
  */
 #pragma once
 
 #include "workers/message.h"
 
-/* Who waits for whom is decided here: nothing that sells, settles or stops a sale shares a thread with what may take long. */
+/*
+ * Who waits for whom is decided here: nothing that sells, settles or stops a sale shares a thread
+ * with what may take long.
+ */
 enum task_class {
 	TASK_BRAKE,  /* pause and resume: 50 ms, whatever else is asked */
 	TASK_SETTLE, /* what a settlement needs of the ledger: late confirms, refunds, an order that the stock has no more */

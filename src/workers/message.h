@@ -1,6 +1,7 @@
 /*
- * What travels in lanes. A message owns its memory until it is delivered; whoever sends it says where the answer goes (`reply`) and what
- * is done with it there (`on_complete`, on the receiving thread, with that thread's own context). A worker never looks behind it.
+ * What travels in lanes. A message owns its memory until it is delivered; whoever sends it says
+ * where the answer goes (`reply`) and what is done with it there (`on_complete`, on the receiving
+ * thread, with that thread's own context). A worker never looks behind it.
  */
 #pragma once
 
@@ -13,7 +14,10 @@ struct message {
 	void (*on_complete)(struct message *message, void *receiver);
 };
 
-/* Sends the message back. The reply lanes have room for everything that can be in flight, so a full one is a fault. */
+/*
+ * Sends the message back. The reply lanes have room for everything that can be in flight, so a full
+ * one is a fault.
+ */
 static inline void message_return(struct message *message)
 {
 	void *item = message;
@@ -31,8 +35,9 @@ enum job_kind {
 };
 
 /*
- * One event on its way to the journal, by way of the stock (workers/stock_executor.h). The journal worker sets `end` and `proof`, and tells
- * the stock; what the stock refused completes with end 0. What may be told of it ack_deadline_end() says.
+ * One event on its way to the journal, by way of the stock (workers/stock_executor.h). The journal
+ * worker sets `end` and `proof`, and tells the stock; what the stock refused completes with end 0.
+ * What may be told of it ack_deadline_end() says.
  */
 struct job {
 	struct message message;
@@ -57,7 +62,10 @@ struct purchase_job {
 	struct event_text text;
 };
 
-/* A settlement that is to be decided; `text` keeps its texts. STOCK_DONE: settle.event is on its way. */
+/*
+ * A settlement that is to be decided; `text` keeps its texts. STOCK_DONE: settle.event is on its
+ * way.
+ */
 struct settle_job {
 	struct job job;
 	struct stock_settle settle;

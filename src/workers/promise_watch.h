@@ -1,11 +1,14 @@
 /*
- * The thread that looks in the ledger for what breaks a promise until somebody mends it, in gates and drains alike:
+ * The thread that looks in the ledger for what breaks a promise until somebody mends it, in gates
+ * and drains alike:
  *
  *   dead letters that may be purchases which were told (P2), until each is replayed or forgotten
- *   lots that a rebuild has armed with other units than the drain found at its barrier (P1, P4), until the next rebuild. What was armed stands in the
- *   ledger, so it does not matter which gate has armed, whether it lives, nor which drain has passed the barrier
+ *   lots that a rebuild has armed with other units than the drain found at its barrier (P1, P4),
+ *   until the next rebuild. What was armed stands in the ledger, so it does not matter which gate
+ *   has armed, whether it lives, nor which drain has passed the barrier
  *
- * It is said in the log when it changes, and kept where health and metrics look (metrics/promises.h).
+ * It is said in the log when it changes, and kept where health and metrics look
+ * (metrics/promises.h).
  */
 #pragma once
 

@@ -27,7 +27,10 @@ struct held_sale {
 	const char *why;
 };
 
-/* A sale that nobody could buy from if it were there: an operator may be making it a draft again (recovery/unsold.h), who is given the time for it. */
+/*
+ * A sale that nobody could buy from if it were there: an operator may be making it a draft again
+ * (recovery/unsold.h), who is given the time for it.
+ */
 struct waiting_sale {
 	uint32_t number;
 	int64_t since_ns, told_ns; /* when it was first met, and last */
@@ -95,7 +98,10 @@ static void set_phase(struct rebuilder *rebuilder, enum rebuild_phase phase)
 
 /* --- What is held --- */
 
-/* A sale that stays fenced for a reason that time alone does not mend: it is looked at again, but not with every turn. */
+/*
+ * A sale that stays fenced for a reason that time alone does not mend: it is looked at again, but
+ * not with every turn.
+ */
 static struct held_sale *find_held(struct rebuilder *rebuilder, uint32_t number)
 {
 	for (size_t i = 0; i < rebuilder->held_count; i++)
@@ -332,7 +338,10 @@ static void gather(struct rebuilder *rebuilder, size_t popped)
 	}
 }
 
-/* What the housekeeper told before the round's end may be mended by now; what is not it tells again. */
+/*
+ * What the housekeeper told before the round's end may be mended by now; what is not it tells
+ * again.
+ */
 static void forget_old_news(struct rebuilder *rebuilder)
 {
 	while (lane_pop(rebuilder->settings.fenced, rebuilder->popped, SALES_MAX, 0))

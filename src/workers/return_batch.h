@@ -3,5 +3,8 @@
 
 #include "workers/message.h"
 
-/* `scratch` has room for `count`; the order of `messages` is lost. The reply lanes have room for everything that can be in flight. */
+/*
+ * `scratch` has room for `count`; the order of `messages` is lost. The reply lanes have room for
+ * everything that can be in flight.
+ */
 void return_batch(struct message **messages, void **scratch, size_t count);

@@ -31,7 +31,10 @@ int sale_keeper_new(struct sale_keeper **out, const struct sale_keeper_settings 
 	return 0;
 }
 
-/* Sales that nobody sells any more: they are of another version of the stock's functions, whose last process has gone. */
+/*
+ * Sales that nobody sells any more: they are of another version of the stock's functions, whose
+ * last process has gone.
+ */
 static void take_over(struct sale_keeper *keeper)
 {
 	struct stock *stock = keeper->settings.stock;
@@ -50,7 +53,10 @@ static void sell_nothing(struct sale_keeper *keeper)
 	(void)!sale_catalog_remove_recalled(keeper->settings.catalog);
 }
 
-/* For the first time, and as a whole: what was recalled and is not there is taken out. 0 or negative. */
+/*
+ * For the first time, and as a whole: what was recalled and is not there is taken out. 0 or
+ * negative.
+ */
 static int hear_ledger(struct sale_keeper *keeper, int64_t live_since_ms)
 {
 	struct sale_keeper_settings *settings = &keeper->settings;

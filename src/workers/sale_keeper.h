@@ -1,7 +1,9 @@
 /*
- * The thread that keeps the sales: the clock opens and closes them, what ended ones have left goes back (sale_control_care()). Where the ledger is shared it
- * also stands for election, since one process alone may care, and follows what the others change, so that every gate shows the same sales within a
- * turn or two; while the ledger is away, what the stock has kept. Who does not reach the stock or the journal for some seconds does not stand: another may reach them.
+ * The thread that keeps the sales: the clock opens and closes them, what ended ones have left goes
+ * back (sale_control_care()). Where the ledger is shared it also stands for election, since one
+ * process alone may care, and follows what the others change, so that every gate shows the same
+ * sales within a turn or two; while the ledger is away, what the stock has kept. Who does not reach
+ * the stock or the journal for some seconds does not stand: another may reach them.
  */
 #pragma once
 
@@ -21,8 +23,9 @@ struct sale_keeper_settings {
 	bool shared;          /* other processes write to this ledger: they are followed, and the election counts */
 	uint64_t change;      /* shared: what was loaded already (catalog_load()) */
 	/*
-	 * Of a process that started while the ledger was away, else NULL: called with `context` until it has come to 0, once the ledger can be asked, before
-	 * its word is taken over. What the stock has kept is shown until then; behind -EINVAL nothing is.
+	 * Of a process that started while the ledger was away, else NULL: called with `context`
+	 * until it has come to 0, once the ledger can be asked, before its word is taken over. What
+	 * the stock has kept is shown until then; behind -EINVAL nothing is.
 	 */
 	int (*meet_ledger)(void *context);
 	void *context;

@@ -1,6 +1,7 @@
 /*
- * Whose turn it is to change sales. Sale control belongs to one thread at a time, for the whole of an operation and across its I/O: the worker of
- * operators' changes, or the sale keeper. It is had by taking the turn alone, so that nobody forgets to wait for it.
+ * Whose turn it is to change sales. Sale control belongs to one thread at a time, for the whole of
+ * an operation and across its I/O: the worker of operators' changes, or the sale keeper. It is had
+ * by taking the turn alone, so that nobody forgets to wait for it.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
- * The one way to ask the stock: decide, send on, undo. It takes jobs, asks the stock once for all of
- * a kind, and sends each on:
+ * The one way to ask the stock: decide, send on, undo. It takes jobs, asks the stock once for all
+ * of a kind, and sends each on:
  *
  *   granted, settled   to the journal's lane; from there it completes with its end
  *   refused, found     complete
@@ -38,10 +38,10 @@ size_t stock_executor_run(struct stock_executor *executor, enum lane_class class
 uint64_t stock_executor_late(const struct stock_executor *executor);
 
 /*
- * Events that the stock has made, to the journal. Those that found no room, behind the first so many
- * that it returns, never left: they are undone, and undone[i], for each of `jobs`, says whether
- * nothing of it is left. False there: another has claimed it, and its end is unknown. `events`:
- * scratch, one for each.
+ * Events that the stock has made, to the journal. Those that found no room, behind the first so
+ * many that it returns, never left: they are undone, and undone[i], for each of `jobs`, says
+ * whether nothing of it is left. False there: another has claimed it, and its end is unknown.
+ * `events`: scratch, one for each.
  */
 size_t stock_executor_send_events(struct stock *stock, struct lane *journal_lane, enum lane_class class, void *const *jobs,
 				  size_t count, const struct event **events, bool *undone) MUST_CHECK;

@@ -22,6 +22,9 @@ struct stock_worker_settings {
 /* Registers its metrics; before any metrics_cells_new(). 0 or -ENOMEM. */
 int stock_worker_new(struct stock_worker **worker, const struct stock_worker_settings *settings) MUST_CHECK;
 int stock_worker_start(struct stock_worker *worker) MUST_CHECK;
-/* Closes the lane, lets the thread finish what is in it, joins. Before the journal's worker is stopped. May be repeated. */
+/*
+ * Closes the lane, lets the thread finish what is in it, joins. Before the journal's worker is
+ * stopped. May be repeated.
+ */
 void stock_worker_stop(struct stock_worker *worker);
 void stock_worker_free(struct stock_worker *worker); /* NULL is fine */

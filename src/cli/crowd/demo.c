@@ -1,5 +1,6 @@
 /*
- * The demonstration: a real flash sale against a real server of our own, with the worst moment for a crash chosen on purpose.
+ * The demonstration: a real flash sale against a real server of our own, with the worst moment for
+ * a crash chosen on purpose.
  *
  *   countdown    an item, a sale of 1,000 units, three seconds to the opening
  *   the rush     20,000 people and some bots come at once; when half of the units are gone the server is killed (SIGKILL), and started again
@@ -58,7 +59,10 @@ static void __attribute__((format(printf, 2, 3))) tell(const struct demo *demo, 
 
 static int start_server(struct demo *demo)
 {
-	/* People have an address each here, so the limit by address meets the bots alone. A short grace after the hold keeps the story short. */
+	/*
+	 * People have an address each here, so the limit by address meets the bots alone. A short
+	 * grace after the hold keeps the story short.
+	 */
 	static const char *const flags[] = {"--ledger.url",
 					    "sqlite:penstock.db",
 					    "--gate.address_rate",

@@ -10,14 +10,23 @@ struct demo_options {
 	bool serve, clean;
 };
 
-/* An item and a sale of it. opens_in_ms 0: open at once. A sale of that id that is there already is left as it is. CLI_GO or the exit code. */
+/*
+ * An item and a sale of it. opens_in_ms 0: open at once. A sale of that id that is there already is
+ * left as it is. CLI_GO or the exit code.
+ */
 int demo_make_sale(struct client *client, const char *sku, const char *sale, int64_t units, int64_t hold_s,
 		   int64_t opens_in_ms) MUST_CHECK;
-/* How this program is called from any folder: its whole path, which may not be in the PATH; "penstock" where that is not known. */
+/*
+ * How this program is called from any folder: its whole path, which may not be in the PATH;
+ * "penstock" where that is not known.
+ */
 const char *demo_program(void);
 /* What stands at the end of the server's log: told when it did not start. */
 void demo_show_log(const struct server_process *server);
-/* Settings that find the keys of the server in the current folder; nothing of our own environment or file. CLI_GO or the exit code. */
+/*
+ * Settings that find the keys of the server in the current folder; nothing of our own environment
+ * or file. CLI_GO or the exit code.
+ */
 int demo_settings(const struct server_process *server, struct settings **settings) MUST_CHECK;
 
 /* `penstock demo --serve`. Exit code. */

@@ -144,7 +144,10 @@ static int rehearse(struct rehearsal *rehearsal, const struct settings *settings
 	const char *reason;
 	int code, r;
 
-	/* Before the crowd: it would be a pity to learn afterwards that there is nothing to judge by. */
+	/*
+	 * Before the crowd: it would be a pity to learn afterwards that there is nothing to judge
+	 * by.
+	 */
 	code = cli_open_ledger(url, LEDGER_OPEN_READ_ONLY, &ledger);
 	if (code != CLI_GO)
 		return code;

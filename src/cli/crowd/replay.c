@@ -43,8 +43,9 @@ static const char *outcome_text(int outcome)
 }
 
 /*
- * Tries one event again. It leaves the table when it is applied, or when it can never count any more; but a purchase that was not void when it was told does
- * not become so by a newer epoch of its sale.
+ * Tries one event again. It leaves the table when it is applied, or when it can never count any
+ * more; but a purchase that was not void when it was told does not become so by a newer epoch of
+ * its sale.
  */
 static int apply(struct ledger *ledger, int64_t number, const struct event *event, struct totals *totals)
 {
@@ -92,7 +93,10 @@ static int list_json(const struct ledger_dead_letter *row, bool is_event)
 	return code == CLI_OK ? 0 : -EIO;
 }
 
-/* What is no event comes from anywhere: it is shown escaped, so that it cannot speak to the terminal. */
+/*
+ * What is no event comes from anywhere: it is shown escaped, so that it cannot speak to the
+ * terminal.
+ */
 static int list_text(const struct ledger_dead_letter *row, bool is_event)
 {
 	char at[CLOCK_TEXT_SIZE];
@@ -127,7 +131,9 @@ static int drop(struct ledger *ledger, const struct ledger_dead_letter *row, str
 	return 0;
 }
 
-/* Who has a shell is known by the name there. No operator's token has a colon in its name's place. */
+/*
+ * Who has a shell is known by the name there. No operator's token has a colon in its name's place.
+ */
 static struct slice who_am_i(char name[static NAME_MAX_BYTES])
 {
 	const struct passwd *user = getpwuid(getuid());
@@ -217,9 +223,10 @@ static int walk(struct ledger *ledger, const struct work *work, struct totals *t
 }
 
 /*
- * Beside a stock in memory nobody else may write. Gates that share their stock, and drains, go on: an event is applied by itself and once, whoever does
- * it. It does not take the way through the journal again: a dead letter is behind its partition's position, where no drain looks any more, and the stock
- * granted its units when it was made, so only the ledger lacks it.
+ * Beside a stock in memory nobody else may write. Gates that share their stock, and drains, go on:
+ * an event is applied by itself and once, whoever does it. It does not take the way through the
+ * journal again: a dead letter is behind its partition's position, where no drain looks any more,
+ * and the stock granted its units when it was made, so only the ledger lacks it.
  */
 static int open_flags(const struct settings *settings, enum task task)
 {

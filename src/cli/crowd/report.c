@@ -61,8 +61,9 @@ static int look(struct verdict *verdict, struct book *book, struct ledger *ledge
 }
 
 /*
- * Orders are read a page at a time while the sale goes on: a unit that came back after its order was read, and was sold again before the last
- * page, is counted twice. Such a shadow is gone at the next look; so is what a drain has still to bring. A broken promise stays.
+ * Orders are read a page at a time while the sale goes on: a unit that came back after its order
+ * was read, and was sold again before the last page, is counted twice. Such a shadow is gone at the
+ * next look; so is what a drain has still to bring. A broken promise stays.
  */
 static int look_until_clear(struct verdict *verdict, struct book *book, struct ledger *ledger, const char *id, int64_t settle_ms)
 {

@@ -1,4 +1,7 @@
-/* How a crowd fared: judged by the ledger, and shown to people and to programs. Shared by rehearse and demo. */
+/*
+ * How a crowd fared: judged by the ledger, and shown to people and to programs. Shared by rehearse
+ * and demo.
+ */
 #pragma once
 
 #include <jansson.h>
@@ -13,8 +16,9 @@ struct crowd_judgement {
 	struct ledger_audit audit;
 };
 /*
- * Adds a crowd to the judgement and asks the ledger again: for up to settle_ms, where it follows behind a journal and has not caught up. CLI_GO, or the
- * exit code: the ledger could not be read, the error told.
+ * Adds a crowd to the judgement and asks the ledger again: for up to settle_ms, where it follows
+ * behind a journal and has not caught up. CLI_GO, or the exit code: the ledger could not be read,
+ * the error told.
  */
 int crowd_judge(struct crowd_judgement *judgement, struct crowd *crowd, struct ledger *ledger, const char *sale,
 		int64_t settle_ms) MUST_CHECK;

@@ -27,8 +27,8 @@ static bool is_free(uint16_t port)
 }
 
 /*
- * Not port 0: a port of the range for outgoing connections could be taken by one of them while the server is down, and the same
- * addresses must serve after the restart.
+ * Not port 0: a port of the range for outgoing connections could be taken by one of them while the
+ * server is down, and the same addresses must serve after the restart.
  */
 static uint16_t free_port(uint16_t other)
 {

@@ -1,4 +1,7 @@
-/* A server of our own as a child process: this same program, `serve`, in a folder of its own. For the demonstration. */
+/*
+ * A server of our own as a child process: this same program, `serve`, in a folder of its own. For
+ * the demonstration.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -20,8 +23,8 @@ struct server_process {
 };
 
 /*
- * A folder that is there, and the ports that would be liked; where one is taken, or 0, a free one is chosen below the range from which outgoing
- * connections get theirs. 0 or negative.
+ * A folder that is there, and the ports that would be liked; where one is taken, or 0, a free one
+ * is chosen below the range from which outgoing connections get theirs. 0 or negative.
  */
 int server_process_init(struct server_process *server, const char *folder, uint16_t public_port, uint16_t operator_port) MUST_CHECK;
 /* Starts it and does not wait. Without the PENSTOCK_ settings of our environment. 0 or negative. */

@@ -1,4 +1,7 @@
-/* What a crowd needs to know before it sets out: where the server is, who it is, what the sale sells. Shared by rehearse and demo. */
+/*
+ * What a crowd needs to know before it sets out: where the server is, who it is, what the sale
+ * sells. Shared by rehearse and demo.
+ */
 #pragma once
 
 #include "cli/client.h"
@@ -24,8 +27,9 @@ struct crowd_setup {
 };
 
 /*
- * Fills the servers, the identity, the sale and its SKUs of `options`. Raises the limit of descriptors for options->connections. CLI_GO or the exit
- * code, the error told. Deinit in either case.
+ * Fills the servers, the identity, the sale and its SKUs of `options`. Raises the limit of
+ * descriptors for options->connections. CLI_GO or the exit code, the error told. Deinit in either
+ * case.
  */
 int crowd_setup_init(struct crowd_setup *setup, struct crowd_options *options, const struct settings *settings,
 		     const struct crowd_target *target) MUST_CHECK;

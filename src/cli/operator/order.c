@@ -80,7 +80,10 @@ static int show_cancelled(json_t *all, bool json, bool one, int code)
 
 enum { CANCEL_MAX = 1000 };
 
-/* One after the other; the first that cannot be cancelled ends it, and what was done before is shown. */
+/*
+ * One after the other; the first that cannot be cancelled ends it, and what was done before is
+ * shown.
+ */
 static int cancel(struct cli *cli)
 {
 	const char *url = NULL;

@@ -1,4 +1,7 @@
-/* What the operator's routes hold in lists (items, orders, sales): listed, shown and acted on alike by the commands. */
+/*
+ * What the operator's routes hold in lists (items, orders, sales): listed, shown and acted on alike
+ * by the commands.
+ */
 #pragma once
 
 #include "cli/commands.h"
@@ -19,7 +22,10 @@ int resource_ask(struct cli *cli, const struct resource *resource, const char *u
 int resource_path(const struct cli *cli, const struct resource *resource, const char *action,
 		  char path[static OUTPUT_PATH_SIZE]) MUST_CHECK;
 
-/* Whole commands, without options of their own: every one; and the one that the argument names. The exit code. */
+/*
+ * Whole commands, without options of their own: every one; and the one that the argument names. The
+ * exit code.
+ */
 int resource_list(struct cli *cli, const struct resource *resource);
 int resource_act(struct cli *cli, const struct resource *resource, const char *method, const char *action);
 

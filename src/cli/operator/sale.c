@@ -44,7 +44,10 @@ static void lot_cells(struct table *table, const json_t *lot)
 		table_cell(table, "%" PRId64, output_field_integer(lot, numbers[i]));
 }
 
-/* The moment here, in UTC, and how far away it is: what people get wrong about a time is seen in one of them. */
+/*
+ * The moment here, in UTC, and how far away it is: what people get wrong about a time is seen in
+ * one of them.
+ */
 static void print_time(const char *what, const char *at)
 {
 	char local[ZONE_TEXT_SIZE];

@@ -33,6 +33,9 @@ extern const struct sale_terms sale_no_terms; /* nothing was given */
 		"no-announce", 0, OPTION_FLAG, &(terms).no_announce, NULL, "it does not"                                    \
 	}
 
-/* Puts what was given into `body`: the terms; the lots, each of at least so many units. CLI_GO or the exit code. */
+/*
+ * Puts what was given into `body`: the terms; the lots, each of at least so many units. CLI_GO or
+ * the exit code.
+ */
 int sale_set_terms(const struct cli *cli, json_t *body, const struct sale_terms *terms) MUST_CHECK;
 int sale_set_lots(const struct cli *cli, json_t *body, const struct option_list *lots, int64_t least) MUST_CHECK;

@@ -1,4 +1,7 @@
-/* Follows a sale's events (Server-Sent Events) and prints one line for each, until the server ends the stream. */
+/*
+ * Follows a sale's events (Server-Sent Events) and prints one line for each, until the server ends
+ * the stream.
+ */
 #pragma once
 
 #include "cli/client.h"

@@ -23,8 +23,9 @@ static void all_signals(sigset_t *signals)
 }
 
 /*
- * No core file, and for a core that is piped to a collector, which that limit does not stop, none of the memory in it (core(5)). PR_SET_DUMPABLE would do
- * both, and take debuggers and the leak sanitizer with it.
+ * No core file, and for a core that is piped to a collector, which that limit does not stop, none
+ * of the memory in it (core(5)). PR_SET_DUMPABLE would do both, and take debuggers and the leak
+ * sanitizer with it.
  */
 static void forbid_core_dumps(void)
 {

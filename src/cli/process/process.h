@@ -1,6 +1,6 @@
 /*
- * The process around an engine: its signals, its log's writer, its service manager, and the file that says that it is ready. One a
- * process; the main thread.
+ * The process around an engine: its signals, its log's writer, its service manager, and the file
+ * that says that it is ready. One a process; the main thread.
  */
 #pragma once
 
@@ -8,7 +8,10 @@
 
 struct process_service {
 	void *context;
-	/* Serves from here on. `told` rests at most so long and says whether to stop. 0; positive: it was told to; negative: logged. */
+	/*
+	 * Serves from here on. `told` rests at most so long and says whether to stop. 0; positive:
+	 * it was told to; negative: logged.
+	 */
 	int (*start)(void *context, bool (*told)(int64_t wait_ns));
 	void (*addresses)(void *context, char *text, size_t size);             /* lines for the ready file */
 	void (*reload)(void *context, const struct settings_sources *sources); /* SIGHUP */
@@ -24,14 +27,16 @@ struct process_call {
 };
 
 /*
- * A command that runs a service: reads its options (--ready-file, which `what` explains) and the settings, and calls `run`. The exit code.
+ * A command that runs a service: reads its options (--ready-file, which `what` explains) and the
+ * settings, and calls `run`. The exit code.
  */
 int process_command(struct cli *cli, const char *what, int (*run)(const struct process_call *call));
 /* The log as the settings have it; and what of the environment is none of them. */
 void process_set_log(const struct settings *settings);
 
 /*
- * Runs it until SIGTERM or SIGINT; a second one ends the process at once. Tells the service manager how it is, and its watchdog that it is
- * alive while it is. SIGUSR1 and SIGUSR2 are ignored. 0 after an orderly stop, or negative: logged.
+ * Runs it until SIGTERM or SIGINT; a second one ends the process at once. Tells the service manager
+ * how it is, and its watchdog that it is alive while it is. SIGUSR1 and SIGUSR2 are ignored. 0
+ * after an orderly stop, or negative: logged.
  */
 int process_run(const struct process_service *service, const struct process_call *call) MUST_CHECK;

@@ -1,10 +1,14 @@
 /*
- * Extensions with an Idempotency-Key. An extension counts from when it is asked, so one that is sent again would move the hold again. With a key the hold's new
- * end is fixed where it is asked first: by the stock's time, in the row of the request, committed before the stock is asked to move it there. Whoever asks
- * again reads that end and asks for the same, which changes nothing where the hold ends then already, or later. So it does not matter who died in between,
- * nor where the event is: not sent, unknown, void behind a barrier, in the log before the drain, or in the ledger.
+ * Extensions with an Idempotency-Key. An extension counts from when it is asked, so one that is
+ * sent again would move the hold again. With a key the hold's new end is fixed where it is asked
+ * first: by the stock's time, in the row of the request, committed before the stock is asked to
+ * move it there. Whoever asks again reads that end and asks for the same, which changes nothing
+ * where the hold ends then already, or later. So it does not matter who died in between, nor where
+ * the event is: not sent, unknown, void behind a barrier, in the log before the drain, or in the
+ * ledger.
  *
- * Only for an order that is held is an end fixed: of any other the stock refuses it, and a refusal uses no key up.
+ * Only for an order that is held is an end fixed: of any other the stock refuses it, and a refusal
+ * uses no key up.
  */
 #include "base/clock.h"
 #include "base/failpoint.h"

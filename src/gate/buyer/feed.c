@@ -1,6 +1,7 @@
 /*
- * The feed of a sale: Server-Sent Events. Each stream remembers what it was sent last; a look every LOOK_NS sends what has changed since, so a
- * stampede of changes costs a watcher at most ten events a second. Buyers are told what is sold out, operators the numbers.
+ * The feed of a sale: Server-Sent Events. Each stream remembers what it was sent last; a look every
+ * LOOK_NS sends what has changed since, so a stampede of changes costs a watcher at most ten events
+ * a second. Buyers are told what is sold out, operators the numbers.
  *
  *   event: sale    the sale as GET /v1/sales/{sale} shows it, but for its lots: at first, and when it changes
  *   event: stock   {"lots":[…]}: when that changes
@@ -169,7 +170,10 @@ static void look(struct feed *feed, struct stream *stream, struct http_exchange 
 	buffer_deinit(&fresh);
 }
 
-/* It was disarmed, or is not announced any more: what it is meant to become is not the public's business. */
+/*
+ * It was disarmed, or is not announced any more: what it is meant to become is not the public's
+ * business.
+ */
 static bool is_hidden(const struct feed *feed, const struct stream *stream)
 {
 	const struct sale_entry *entry = sale_table_find_number(gate_sales(feed->thread), stream->sale);
@@ -224,7 +228,10 @@ static int compare(const void *a, const void *b)
 	return order ? order : (x->started_ns > y->started_ns) - (x->started_ns < y->started_ns);
 }
 
-/* The longest run of one site, then within it of one client: its first, which is the oldest stream of whoever has most. */
+/*
+ * The longest run of one site, then within it of one client: its first, which is the oldest stream
+ * of whoever has most.
+ */
 static const struct watcher *greediest(const struct watcher *watchers, size_t count, size_t *site_count)
 {
 	size_t best = 0, best_count = 0, run = 0;
@@ -251,7 +258,10 @@ static const struct watcher *greediest(const struct watcher *watchers, size_t co
 	return &watchers[best];
 }
 
-/* Ends the oldest stream of whoever has most, for a client that does not have as many, or its own; false: nobody goes. */
+/*
+ * Ends the oldest stream of whoever has most, for a client that does not have as many, or its own;
+ * false: nobody goes.
+ */
 static bool make_room(struct feed *feed, const struct address *newcomer)
 {
 	struct watcher watchers[STREAMS_MAX];

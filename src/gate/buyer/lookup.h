@@ -1,10 +1,14 @@
 /*
- * Private to the gate: reading one order. The stock knows it first (an accepted order can be read at once, before any drain has written it); what
- * the stock does not have, or cannot name the buyer of, is read from the ledger by its worker.
+ * Private to the gate: reading one order. The stock knows it first (an accepted order can be read
+ * at once, before any drain has written it); what the stock does not have, or cannot name the buyer
+ * of, is read from the ledger by its worker.
  */
 #pragma once
 
 #include "gate/ledger_task.h"
 
-/* Answers, now or later. buyer: whose it must be; empty: an operator asks. `work` reads it from the ledger (task->order). */
+/*
+ * Answers, now or later. buyer: whose it must be; empty: an operator asks. `work` reads it from the
+ * ledger (task->order).
+ */
 void lookup_start(struct gate_request *request, const struct uuid *id, struct slice buyer, void (*work)(struct ledger_task *));

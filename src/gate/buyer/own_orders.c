@@ -1,6 +1,7 @@
 /*
- * GET /v1/sales/{sale}/orders: a buyer's own orders, so that one whose answer was lost can be found without its key. The stock knows them first; of a sale
- * that the stock has no more they are read from the ledger.
+ * GET /v1/sales/{sale}/orders: a buyer's own orders, so that one whose answer was lost can be found
+ * without its key. The stock knows them first; of a sale that the stock has no more they are read
+ * from the ledger.
  */
 #include <stdlib.h>
 #include "base/clock.h"

@@ -1,7 +1,7 @@
 /*
- * POST /v1/sales/{sale}/orders. What is public is answered at once (screen); what passes is a pending
- * purchase (purchase_pool.h) and goes to the stock with the thread's round (gate/stock_round.h). What
- * was granted goes on to the journal's lane, and completes with its end.
+ * POST /v1/sales/{sale}/orders. What is public is answered at once (screen); what passes is a
+ * pending purchase (purchase_pool.h) and goes to the stock with the thread's round
+ * (gate/stock_round.h). What was granted goes on to the journal's lane, and completes with its end.
  */
 #include "base/clock.h"
 #include "gate/body.h"
@@ -110,9 +110,11 @@ static void refuse_public(struct gate_request *request, const struct sale *sale,
 }
 
 /*
- * The sale refuses new orders, and says so to anybody. Only a buyer who may have an order in it goes on, for a retry must get that order back. True and
- * *buyer: it is one; else it has answered. What it answers says nothing of who has bought: a token that does not verify gets what an unknown buyer gets, and
- * once the client's address has spent its budget, every token that must be checked gets the same 429, whoever it names.
+ * The sale refuses new orders, and says so to anybody. Only a buyer who may have an order in it
+ * goes on, for a retry must get that order back. True and *buyer: it is one; else it has answered.
+ * What it answers says nothing of who has bought: a token that does not verify gets what an unknown
+ * buyer gets, and once the client's address has spent its budget, every token that must be checked
+ * gets the same 429, whoever it names.
  */
 static bool pass_refusal(struct gate_request *request, const struct sale *sale, const struct purchase_request *asked,
 			 struct door *door, struct identity_buyer *buyer)
@@ -137,8 +139,9 @@ static bool pass_refusal(struct gate_request *request, const struct sale *sale, 
 }
 
 /*
- * All purchases of one address, where a setting limits them. False: it has answered. One that may be a replay goes on beyond the limit, for that alone; and
- * one that turns out to be a replay is not counted after all (tell).
+ * All purchases of one address, where a setting limits them. False: it has answered. One that may
+ * be a replay goes on beyond the limit, for that alone; and one that turns out to be a replay is
+ * not counted after all (tell).
  */
 static bool pass_address(struct gate_request *request, const struct sale *sale, const struct purchase_request *asked,
 			 const struct identity_buyer *buyer, struct door *door)
@@ -164,8 +167,8 @@ static bool pass_address(struct gate_request *request, const struct sale *sale, 
 }
 
 /*
- * How often this buyer was refused of late. False: it has answered. One that may be a replay goes on beyond the limit, for that alone. A sale that
- * refuses anyhow has its own answer.
+ * How often this buyer was refused of late. False: it has answered. One that may be a replay goes
+ * on beyond the limit, for that alone. A sale that refuses anyhow has its own answer.
  */
 static bool pass_attempts(struct gate_request *request, const struct sale *sale, const struct purchase_request *asked,
 			  const struct identity_buyer *buyer, struct door *door)
@@ -291,7 +294,10 @@ void purchase_start(struct gate_request *request)
 	}
 	if (!pass_attempts(request, entry->sale, &asked, &buyer, &door) || !pass_address(request, entry->sale, &asked, &buyer, &door))
 		return;
-	/* While nothing can be made durable no unit need leave the counter; earlier orders are still told. */
+	/*
+	 * While nothing can be made durable no unit need leave the counter; earlier orders are
+	 * still told.
+	 */
 	if (door.refusal == VERDICT_NONE && !journal_is_well(gate))
 		door.refusal = VERDICT_JOURNAL_UNAVAILABLE;
 	send_to_stock(request, entry, &asked, &buyer, &door);

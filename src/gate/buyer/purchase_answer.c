@@ -3,7 +3,10 @@
 #include "base/clock.h"
 #include "gate/render.h"
 
-/* What each refusal is told as, and whether it is counted as an attempt: the rows of model/refusal.h. */
+/*
+ * What each refusal is told as, and whether it is counted as an attempt: the rows of
+ * model/refusal.h.
+ */
 static const struct {
 	enum problem problem;
 	bool refusal, attempt;
@@ -21,7 +24,10 @@ bool purchase_is_attempt(enum verdict verdict)
 	return refusals[verdict].attempt;
 }
 
-/* What is said of a sale that does not sell now; also when it will, so that clients need not ask on and on. */
+/*
+ * What is said of a sale that does not sell now; also when it will, so that clients need not ask on
+ * and on.
+ */
 static void say_not_open(const char *state, int64_t opens_at_ms, int64_t now_ms, struct reply *reply)
 {
 	bool paused = strcmp(state, "paused") == 0;
@@ -95,7 +101,10 @@ static void say_rate(struct reply *reply, uint32_t requests, uint32_t seconds, u
 	buffer_append_literal(&reply->headers, "\r\n");
 }
 
-/* The 202 is a function of what the order was when it was granted, so that every replay is the same byte for byte. */
+/*
+ * The 202 is a function of what the order was when it was granted, so that every replay is the same
+ * byte for byte.
+ */
 static void say_accepted(const struct purchase *purchase, const struct purchase_terms *terms, struct reply *reply)
 {
 	char id[UUID_TEXT_SIZE];

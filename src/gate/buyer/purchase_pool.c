@@ -36,7 +36,9 @@ void purchase_pool_free(struct purchase_pool *pool)
 	free(pool);
 }
 
-/* A used one, or the first that was never touched (an idle server keeps the pool's pages unmapped). */
+/*
+ * A used one, or the first that was never touched (an idle server keeps the pool's pages unmapped).
+ */
 struct pending_purchase *purchase_pool_take(struct purchase_pool *pool)
 {
 	struct pending_purchase *pending = pool->free_list;

@@ -20,7 +20,10 @@ struct pending_purchase {
 
 /* A free one, as it was left; NULL: there is none. purchase_pool_send() must follow. */
 struct pending_purchase *purchase_pool_take(struct purchase_pool *pool);
-/* To the stock with the thread's round. It is filled, but for what completes it; its exchange is deferred. */
+/*
+ * To the stock with the thread's round. It is filled, but for what completes it; its exchange is
+ * deferred.
+ */
 void purchase_pool_send(struct purchase_pool *pool, struct pending_purchase *pending);
 /* Counts the answer to a purchase: a problem, OUTCOME_ACCEPTED or OUTCOME_REPLAYED. */
 void purchase_pool_count(struct gate_thread *thread, size_t outcome);

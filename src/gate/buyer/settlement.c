@@ -26,7 +26,8 @@ static const char *sku_of(const struct settlement *settlement)
 }
 
 /*
- * The order that the stock has refused to move, for who goes on with it. Nothing where the stock keeps no names, or the gates do not know the sale any more.
+ * The order that the stock has refused to move, for who goes on with it. Nothing where the stock
+ * keeps no names, or the gates do not know the sale any more.
  */
 static void know(const struct settlement *settlement, struct ledger_order *known)
 {
@@ -84,7 +85,10 @@ static bool is_done(const struct ledger_task *task, const struct ledger_order *o
 
 static const char done_unseen[] = "It is done, but cannot be shown now. Read the order again shortly.";
 
-/* What was done, as the ledger has it. One behind a drain may not have it yet: an order in another state is no answer to a confirm. */
+/*
+ * What was done, as the ledger has it. One behind a drain may not have it yet: an order in another
+ * state is no answer to a confirm.
+ */
 static void work_settled(struct ledger_task *task)
 {
 	struct ledger *ledger = ledger_task_ledger(task);
@@ -127,7 +131,8 @@ static void ask_ledger(struct gate_thread *thread, struct settlement *settlement
 }
 
 /*
- * The order as the stock has it. False: the stock keeps no names (an operator's answer names the buyer), or the gates do not know the sale any more.
+ * The order as the stock has it. False: the stock keeps no names (an operator's answer names the
+ * buyer), or the gates do not know the sale any more.
  */
 static bool say_from_stock(struct gate_thread *thread, struct settlement *settlement)
 {
@@ -226,7 +231,10 @@ static void say_order_control(struct ledger_task *task, int r, enum problem refu
 	ledger_task_refuse_fatal(task, r);
 }
 
-/* The order as it stands. By the stock's word where it has names: a ledger behind a drain may not know of its expiry yet, nor of the order. */
+/*
+ * The order as it stands. By the stock's word where it has names: a ledger behind a drain may not
+ * know of its expiry yet, nor of the order.
+ */
 static int find_order(struct ledger_task *task, struct ledger_order *order)
 {
 	struct ledger *ledger = ledger_task_ledger(task);
@@ -259,7 +267,10 @@ static void work_without_stock(struct ledger_task *task)
 		reply_refuse(&task->reply, PROBLEM_ORDER_STATE, "The order is %s.", order_state_name(order.state));
 }
 
-/* Whether a confirm that came too late goes on: the sale says so, and the expiry is done (until then its units are not free). */
+/*
+ * Whether a confirm that came too late goes on: the sale says so, and the expiry is done (until
+ * then its units are not free).
+ */
 static bool is_late_confirm(struct gate_thread *thread, const struct settlement *settlement)
 {
 	const struct stock_settle *settle = &settlement->decision.settle;
@@ -272,8 +283,9 @@ static bool is_late_confirm(struct gate_thread *thread, const struct settlement 
 /* --- The way --- */
 
 /*
- * A shared stock that does not have a sale which the catalog has is one that is being loaded, or has forgotten it: what the ledger says of its orders is not the
- * last word, and a refund by way of the ledger alone would return its units a second time.
+ * A shared stock that does not have a sale which the catalog has is one that is being loaded, or
+ * has forgotten it: what the ledger says of its orders is not the last word, and a refund by way of
+ * the ledger alone would return its units a second time.
  */
 static bool is_fenced(struct gate_thread *thread, const struct settlement *settlement)
 {

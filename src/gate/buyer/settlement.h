@@ -1,6 +1,7 @@
 /*
- * Private to the gate: confirm, cancel, refund and extend. The stock moves the order in one step on the loop's thread; the event goes to the journal;
- * when it has come home the answer is made. Buyers and operators take the same way; operators' answers are then filled in from the ledger.
+ * Private to the gate: confirm, cancel, refund and extend. The stock moves the order in one step on
+ * the loop's thread; the event goes to the journal; when it has come home the answer is made.
+ * Buyers and operators take the same way; operators' answers are then filled in from the ledger.
  */
 #pragma once
 
@@ -20,7 +21,8 @@ void settlement_start(struct gate_request *request, const struct settlement_requ
 /* The same for a request that was deferred already. */
 void settlement_go_on(struct gate_thread *thread, const struct reply_handle *handle, const struct settlement_request *wanted);
 /*
- * An operator's extension with a key, which is done once: its end is fixed in the ledger before the stock is asked (docs/decisions/0002-extensions-with-a-key.md).
- * Takes the task over, which has its order and extend_ns.
+ * An operator's extension with a key, which is done once: its end is fixed in the ledger before the
+ * stock is asked (docs/decisions/0002-extensions-with-a-key.md). Takes the task over, which has its
+ * order and extend_ns.
  */
 void extension_start(struct gate_request *request, struct ledger_task *task);

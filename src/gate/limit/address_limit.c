@@ -10,7 +10,10 @@ enum {
 	WAYS = 8,
 };
 
-/* One address: the times of its last `requests` passed requests, as a ring. Variable size: entry_size. */
+/*
+ * One address: the times of its last `requests` passed requests, as a ring. Variable size:
+ * entry_size.
+ */
 struct entry {
 	uint8_t address[16];
 	int64_t last_ms;      /* 0: free */

@@ -103,7 +103,10 @@ static int64_t quotient_up(int64_t dividend, int64_t divisor)
 	return (dividend + divisor - 1) / divisor;
 }
 
-/* After how long one more would pass; 0: now. What is left of a window must be short enough for the former one's share. */
+/*
+ * After how long one more would pass; 0: now. What is left of a window must be short enough for the
+ * former one's share.
+ */
 static int64_t wait_ms(const struct entry *entry, int64_t window_ms, int64_t max, int64_t now_ms)
 {
 	int64_t left_ms = entry->start_ms + window_ms - now_ms; /* of this window */

@@ -1,11 +1,13 @@
 /*
- * What verified buyers ask at all. A refusal consumes nothing of a sale's rate, so whoever is refused may ask again at once; this bounds how
- * often: so many times the rate, counted when the answer was a refusal, at each gate by itself.
+ * What verified buyers ask at all. A refusal consumes nothing of a sale's rate, so whoever is
+ * refused may ask again at once; this bounds how often: so many times the rate, counted when the
+ * answer was a refusal, at each gate by itself.
  *
- * Two counters a buyer, this window's and the last one's: what counts is the last one's share that is not a window old yet, and this one's.
- * So the memory is the same whatever a sale allows, and fixed: a set-associative table by a fingerprint of sale and buyer. A buyer who finds its
- * bucket full takes the place of the one that was refused longest ago; so with more buyers than places the limit loosens, and never refuses
- * anybody wrongly.
+ * Two counters a buyer, this window's and the last one's: what counts is the last one's share that
+ * is not a window old yet, and this one's. So the memory is the same whatever a sale allows, and
+ * fixed: a set-associative table by a fingerprint of sale and buyer. A buyer who finds its bucket
+ * full takes the place of the one that was refused longest ago; so with more buyers than places the
+ * limit loosens, and never refuses anybody wrongly.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
- * The locks of a table of buckets: each guards the buckets whose number is its own modulo BUCKET_LOCKS, and is held for one look at one
- * bucket.
+ * The locks of a table of buckets: each guards the buckets whose number is its own modulo
+ * BUCKET_LOCKS, and is held for one look at one bucket.
  */
 #pragma once
 

@@ -1,7 +1,9 @@
 /*
- * Proof of P1 to P4 now. An audit reads every row of the ledger: milliseconds in a small one, minutes in a large one. So one runs at a
- * time, on a thread and connection of its own, and whoever asks while it runs shares its result. Nobody waits for it longer than for
- * any other request: who has waited so long is told to ask again, and a result that nobody was left to take is kept for the next.
+ * Proof of P1 to P4 now. An audit reads every row of the ledger: milliseconds in a small one,
+ * minutes in a large one. So one runs at a time, on a thread and connection of its own, and whoever
+ * asks while it runs shares its result. Nobody waits for it longer than for any other request: who
+ * has waited so long is told to ask again, and a result that nobody was left to take is kept for
+ * the next.
  */
 #include <stdlib.h>
 #include "base/clock.h"

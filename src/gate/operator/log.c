@@ -65,7 +65,10 @@ static bool take_text(struct gate_request *request, const char *name, char *text
 	return false;
 }
 
-/* One parameter that is one of two words; *first: it is the first. False: it has answered. *given: it is there. */
+/*
+ * One parameter that is one of two words; *first: it is the first. False: it has answered. *given:
+ * it is there.
+ */
 static bool take_word(struct gate_request *request, const char *name, const char *one, const char *other, bool *given, bool *first)
 {
 	char text[16];

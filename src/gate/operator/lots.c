@@ -5,7 +5,10 @@
 #include "gate/operator/sales.h"
 #include "gate/render.h"
 
-/* The lot as it is now, or, while a shared stock is being rebuilt, as the ledger has it. 0, an outcome of the ledger's, or negative. */
+/*
+ * The lot as it is now, or, while a shared stock is being rebuilt, as the ledger has it. 0, an
+ * outcome of the ledger's, or negative.
+ */
 static int look_at_lot(struct ledger_task *task, struct stock_lot_state *state)
 {
 	struct gate *gate = task->thread->gate;
@@ -24,7 +27,10 @@ static int look_at_lot(struct ledger_task *task, struct stock_lot_state *state)
 	return r;
 }
 
-/* What was asked for is done: whatever cannot be shown now, it must not be told as a refusal. taken: -1 leaves it out. */
+/*
+ * What was asked for is done: whatever cannot be shown now, it must not be told as a refusal.
+ * taken: -1 leaves it out.
+ */
 static void answer_lot(struct ledger_task *task, int64_t taken)
 {
 	struct buffer *out = &task->reply.body;

@@ -58,7 +58,10 @@ void operator_sales_delete(struct ledger_task *task)
 		operator_say_control(task, task->names[0], r);
 }
 
-/* --- The brake: to the stock first. What the ledger has is not asked for, so that nothing that holds up the ledger holds it up. --- */
+/*
+ * --- The brake: to the stock first. What the ledger has is not asked for, so that nothing that
+ * holds up the ledger holds it up. ---
+ */
 
 static void answer_from_catalog(struct ledger_task *task)
 {
@@ -94,7 +97,10 @@ static void work_go_on(struct ledger_task *task)
 		answer_from_catalog(task);
 }
 
-/* Pause and resume: of what is on sale, will be, or was until it was stopped; else by the ledger, whose rules say what can be moved. */
+/*
+ * Pause and resume: of what is on sale, will be, or was until it was stopped; else by the ledger,
+ * whose rules say what can be moved.
+ */
 void operator_sales_brake(struct gate_request *request)
 {
 	const struct sale_entry *entry = sale_table_find(gate_sales(request->thread), request->parameters[0]);

@@ -1,4 +1,7 @@
-/* What a sale is told to be in a body: its terms and its lots, of a new one or of one that is changed. */
+/*
+ * What a sale is told to be in a body: its terms and its lots, of a new one or of one that is
+ * changed.
+ */
 #include "gate/operator/sale_terms.h"
 
 #include <stdio.h>
@@ -84,7 +87,10 @@ static int read_nested(struct terms *terms, struct reply *reply)
 	return terms->rate ? body_read(terms->rate, rate, 2, "rate.", reply) : 0;
 }
 
-/* A rate may be null: no limit. That is not an object, so it is taken out before the fields are read. */
+/*
+ * A rate may be null: no limit. That is not an object, so it is taken out before the fields are
+ * read.
+ */
 static bool take_null_rate(json_t *body)
 {
 	if (!json_is_null(json_object_get(body, "rate")))

@@ -35,8 +35,9 @@ void operator_sales_render(struct ledger_task *task, const struct sale *sale)
 }
 
 /*
- * An ended sale's units come to their item by way of the drain, behind all that is in the journal before them: how many are still to come,
- * and how long that takes at the pace that the drain has, or may have.
+ * An ended sale's units come to their item by way of the drain, behind all that is in the journal
+ * before them: how many are still to come, and how long that takes at the pace that the drain has,
+ * or may have.
  */
 static void say_returning(struct ledger_task *task, const struct sale *sale)
 {

@@ -1,9 +1,15 @@
-/* Pages and files that are part of the program: the interface's description, Swagger UI, the dashboard. */
+/*
+ * Pages and files that are part of the program: the interface's description, Swagger UI, the
+ * dashboard.
+ */
 #include "embedded.h"
 #include "gate/process/routes.h"
 #include "gate/thread.h"
 
-/* Scripts and styles from this server alone; Swagger UI draws with inline styles and data: pictures. */
+/*
+ * Scripts and styles from this server alone; Swagger UI draws with inline styles and data:
+ * pictures.
+ */
 #define PAGE_HEADERS                                                                                                               \
 	"Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " \
 	"connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'\r\n"                                      \

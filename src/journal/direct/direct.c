@@ -1,13 +1,15 @@
 /*
- * The ledger's commit as the journal: one append is one transaction, and what the ledger says of each event is its end.
+ * The ledger's commit as the journal: one append is one transaction, and what the ledger says of
+ * each event is its end.
  *
- * A settlement that the ledger's state does not allow (LEDGER_WRONG_STATE: the order is terminal there, or held where a refund needs it
- * confirmed) is refused, not durable: it is not in the ledger and never will be, and whoever told the buyer "confirmed" on the strength of an
- * acknowledgement would lie about an order that the ledger has as expired. The same settlement a second time is LEDGER_ALREADY, which is durable,
- * so driving one again is safe.
+ * A settlement that the ledger's state does not allow (LEDGER_WRONG_STATE: the order is terminal
+ * there, or held where a refund needs it confirmed) is refused, not durable: it is not in the
+ * ledger and never will be, and whoever told the buyer "confirmed" on the strength of an
+ * acknowledgement would lie about an order that the ledger has as expired. The same settlement a
+ * second time is LEDGER_ALREADY, which is durable, so driving one again is safe.
  *
- * When the transaction fails, the ledger looks up each event, because one that is driven again may be there from before: to call it refused would
- * give back units of an order that exists.
+ * When the transaction fails, the ledger looks up each event, because one that is driven again may
+ * be there from before: to call it refused would give back units of an order that exists.
  */
 #include "journal/direct/direct.h"
 

@@ -1,16 +1,20 @@
 /*
- * The buyer book: one shard's memory of who has bought what with which key, and of who asks how often. No locks: its shard has one.
+ * The buyer book: one shard's memory of who has bought what with which key, and of who asks how
+ * often. No locks: its shard has one.
  *
- * Names are not kept but their fingerprints, 128 bits of SipHash under a key that nobody outside knows. Two of a million buyers share one
- * with a chance of 10^12 / 2^129, about 10^-27; keys are compared only within one buyer.
+ * Names are not kept but their fingerprints, 128 bits of SipHash under a key that nobody outside
+ * knows. Two of a million buyers share one with a chance of 10^12 / 2^129, about 10^-27; keys are
+ * compared only within one buyer.
  *
- * An order is 68 bytes, a buyer 28. A buyer's first CHAIN_MAX orders hang in a chain, which is all that an honest buyer ever has; more (a buyer
- * who places and cancels all day) are found through an index by key, so nobody can make a look-up long. They hang behind the chain, newest first, for
+ * An order is 68 bytes, a buyer 28. A buyer's first CHAIN_MAX orders hang in a chain, which is all
+ * that an honest buyer ever has; more (a buyer who places and cancels all day) are found through an
+ * index by key, so nobody can make a look-up long. They hang behind the chain, newest first, for
  * who asks for the newest.
  *
- * The rate window counts grants alone: what was refused consumes nothing, and a grant that is undone gives its place back. So
- * nothing is kept of a buyer without an order. The first grant in a window is kept in the buyer's record; only who buys again
- * gets a log, and the sweep takes it back when the window has passed.
+ * The rate window counts grants alone: what was refused consumes nothing, and a grant that is
+ * undone gives its place back. So nothing is kept of a buyer without an order. The first grant in a
+ * window is kept in the buyer's record; only who buys again gets a log, and the sweep takes it back
+ * when the window has passed.
  */
 #pragma once
 
@@ -86,12 +90,16 @@ uint32_t buyer_book_rate_count(struct buyer_book *book, uint32_t buyer, int64_t 
 void buyer_book_rate_return(struct buyer_book *book, uint32_t buyer, uint32_t stamp);
 
 uint32_t buyer_book_find_key(const struct buyer_book *book, uint32_t buyer, struct hash128 key); /* 0: none */
-/* A record for an order of this buyer with this key (NULL: none), linked to nothing yet; 0: no memory. */
+/*
+ * A record for an order of this buyer with this key (NULL: none), linked to nothing yet; 0: no
+ * memory.
+ */
 uint32_t buyer_book_order_new(struct buyer_book *book, uint32_t buyer, const struct hash128 *key);
 void buyer_book_order_link(struct buyer_book *book, uint32_t order); /* cannot fail */
 /*
- * All orders of the buyer's chain, and the newest of those behind it: the newest BUYER_BOOK_CHAIN_MAX of all are among them, in no order. Returns how many,
- * at most twice as many. *more: there are others.
+ * All orders of the buyer's chain, and the newest of those behind it: the newest
+ * BUYER_BOOK_CHAIN_MAX of all are among them, in no order. Returns how many, at most twice as many.
+ * *more: there are others.
  */
 uint32_t buyer_book_newest(const struct buyer_book *book, uint32_t buyer, uint32_t *orders, bool *more);
 /* Forgets an order, linked or not. */

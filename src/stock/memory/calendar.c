@@ -99,8 +99,9 @@ void calendar_lower(struct calendar *calendar, struct calendar_seat *seat, int64
 }
 
 /*
- * Lock held. A shard publishes its earliest and then reads the bound; this writes the bound and then reads what is published. So one
- * of the two sees the other (all four are sequentially consistent), and no deadline is missed.
+ * Lock held. A shard publishes its earliest and then reads the bound; this writes the bound and
+ * then reads what is published. So one of the two sees the other (all four are sequentially
+ * consistent), and no deadline is missed.
  */
 static void refresh(struct calendar *calendar, struct calendar_seat *seat)
 {

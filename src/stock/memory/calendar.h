@@ -1,8 +1,9 @@
 /*
- * Which sale has the next deadline. Every shard of a sale keeps its own heap of holds and publishes its earliest; the calendar is a heap of sales by
- * a lower bound of these. A new hold touches it only where it is earlier than the bound, which is seldom: holds of one sale
- * last equally long. A bound that has become too low is put right when the housekeeper comes to it. So the cost is logarithmic in the sales
- * that have holds, and no purchase waits for another sale.
+ * Which sale has the next deadline. Every shard of a sale keeps its own heap of holds and publishes
+ * its earliest; the calendar is a heap of sales by a lower bound of these. A new hold touches it
+ * only where it is earlier than the bound, which is seldom: holds of one sale last equally long. A
+ * bound that has become too low is put right when the housekeeper comes to it. So the cost is
+ * logarithmic in the sales that have holds, and no purchase waits for another sale.
  */
 #pragma once
 
@@ -32,7 +33,10 @@ void calendar_deinit(struct calendar *calendar);
 int calendar_join(struct calendar *calendar, struct calendar_seat *seat,
 		  int64_t (*earliest_ns)(struct calendar_seat *seat)) MUST_CHECK; /* 0 or -ENOMEM */
 void calendar_leave(struct calendar *calendar, struct calendar_seat *seat);       /* may be repeated */
-/* The sale's earliest deadline has become this, after it was published where earliest_ns() reads it. */
+/*
+ * The sale's earliest deadline has become this, after it was published where earliest_ns() reads
+ * it.
+ */
 void calendar_lower(struct calendar *calendar, struct calendar_seat *seat, int64_t deadline_ns);
 /* The sale's bound is its truth again. */
 void calendar_refresh(struct calendar *calendar, struct calendar_seat *seat);

@@ -1,6 +1,7 @@
 /*
- * A binary heap of deadlines. Each entry knows its place through the `moved` call, so that it can be taken out of the middle. The memory is
- * booked before it is needed: a push after a booking cannot fail. Twelve bytes an entry. One owner.
+ * A binary heap of deadlines. Each entry knows its place through the `moved` call, so that it can
+ * be taken out of the middle. The memory is booked before it is needed: a push after a booking
+ * cannot fail. Twelve bytes an entry. One owner.
  */
 #pragma once
 

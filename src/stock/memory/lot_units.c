@@ -130,8 +130,9 @@ void lot_units_undo_withdraw(struct lot_units *lot, uint32_t units)
 }
 
 /*
- * A purchase that is born confirmed and a refund touch `confirmed` beside the word; between the two a reader may see them one order
- * apart. Clamping keeps `held` from going below zero there; the sum is right in any case.
+ * A purchase that is born confirmed and a refund touch `confirmed` beside the word; between the two
+ * a reader may see them one order apart. Clamping keeps `held` from going below zero there; the sum
+ * is right in any case.
  */
 void lot_units_read(struct lot_units *lot, struct stock_lot_state *state)
 {

@@ -1,12 +1,15 @@
 /*
  * The units of one lot, and the rule that they are never sold twice (P1) nor lost (P4).
  *
- * `available` and `taken` (held + confirmed) live in one 64-bit word, so that a purchase moves its units with a single compare-and-swap:
- * neither ever goes below zero, even for an instant, and every reader sees a word whose sum is right. `confirmed` is kept beside it;
- * held = taken - confirmed. `allocated` and `withdrawn` change only by an operator and are guarded by the sale's movement lock.
+ * `available` and `taken` (held + confirmed) live in one 64-bit word, so that a purchase moves its
+ * units with a single compare-and-swap: neither ever goes below zero, even for an instant, and
+ * every reader sees a word whose sum is right. `confirmed` is kept beside it; held = taken -
+ * confirmed. `allocated` and `withdrawn` change only by an operator and are guarded by the sale's
+ * movement lock.
  *
- * Rule of the version: it is read before the counter and raised after units came back. So whoever saw "not enough" and keeps the
- * version for a latch finds it changed as soon as there is more to sell.
+ * Rule of the version: it is read before the counter and raised after units came back. So whoever
+ * saw "not enough" and keeps the version for a latch finds it changed as soon as there is more to
+ * sell.
  */
 #pragma once
 
@@ -29,7 +32,10 @@ void lot_units_unload(struct lot_units *lot, uint32_t quantity, bool confirmed);
 /* 0, or -ERANGE where the loaded orders are more than allocated - withdrawn. */
 int lot_units_arm(struct lot_units *lot, int64_t allocated, int64_t withdrawn, uint64_t version);
 
-/* Moves `quantity` units from available to taken, or nothing. *version: as it was before the counter was read. */
+/*
+ * Moves `quantity` units from available to taken, or nothing. *version: as it was before the
+ * counter was read.
+ */
 bool lot_units_take(struct lot_units *lot, uint32_t quantity, uint64_t *version);
 /* The same question without taking. */
 bool lot_units_enough(struct lot_units *lot, uint32_t quantity, uint64_t *version);

@@ -1,42 +1,54 @@
 /*
  * The stock in memory.
  *
- * The problem: hundreds of thousands of decisions a second, each of which must know what this buyer did before, and none of which may sell
- * a unit twice, lose one, or wait behind anything slow.
+ * The problem: hundreds of thousands of decisions a second, each of which must know what this buyer
+ * did before, and none of which may sell a unit twice, lose one, or wait behind anything slow.
  *
- * The model. Every sale stands alone (sale_stock.h), so a thousand sales cost what one costs, and a sale is forgotten in one stroke. It has
+ * The model. Every sale stands alone (sale_stock.h), so a thousand sales cost what one costs, and a
+ * sale is forgotten in one stroke. It has
  *   - a counter per lot: one word, one compare-and-swap (lot_units.h);
- *   - sixteen shards by the buyer's fingerprint, each a mutex over a buyer book (buyer_book.h: who has what, which key, how often) and a heap
- *     of its holds (deadline_heap.h);
+ *   - sixteen shards by the buyer's fingerprint, each a mutex over a buyer book (buyer_book.h: who
+ *     has what, which key, how often) and a heap of its holds (deadline_heap.h);
  *   - a directory from order ids to shards, in sixteen parts with a mutex each;
  *   - a filter of those who may have an order, which is read without any lock (buyer_filter.h).
- * All sales share the outbox (outbox.h), bounded, and the calendar that knows which sale has the next deadline (calendar.h).
+ * All sales share the outbox (outbox.h), bounded, and the calendar that knows which sale has the
+ * next deadline (calendar.h).
  *
- * Locks, in their order. Each is held for memory work only, never across I/O or another call of this port:
+ * Locks, in their order. Each is held for memory work only, never across I/O or another call of
+ * this port:
  *   shard -> directory part | filter growth | outbox | calendar        movement lock -> outbox
- * Nobody holds two shards. Look-ups of sales take none: a thread inside the gate (reader_gate.h) may use every sale that it finds, and who takes a
- * sale out waits until all who were inside have left before it is freed. Only preheat_begin() and drop() wait so; readers never do.
+ * Nobody holds two shards. Look-ups of sales take none: a thread inside the gate (reader_gate.h)
+ * may use every sale that it finds, and who takes a sale out waits until all who were inside have
+ * left before it is freed. Only preheat_begin() and drop() wait so; readers never do.
  *
  * The invariants, in this order of importance:
- *   - available + held + confirmed + withdrawn = allocated, for every reader at every moment (one word, see lot_units.h);
- *   - units go back only in acknowledge() of an end, in compensate() of a grant or withdrawal that nobody has claimed, or in allocate();
- *   - an order has at most one event on its way, and its outbox entry knows how to finish or undo it;
- *   - the heaps hold exactly the orders that are held, durable and not settling. So an expiry, a confirm and a cancel of one order have one winner,
- *     and an order whose grant is in doubt is left alone until the doubt is gone.
+ *   - available + held + confirmed + withdrawn = allocated, for every reader at every moment (one
+ *     word, see lot_units.h);
+ *   - units go back only in acknowledge() of an end, in compensate() of a grant or withdrawal that
+ *     nobody has claimed, or in allocate();
+ *   - an order has at most one event on its way, and its outbox entry knows how to finish or undo
+ *     it;
+ *   - the heaps hold exactly the orders that are held, durable and not settling. So an expiry, a
+ *     confirm and a cancel of one order have one winner, and an order whose grant is in doubt is
+ *     left alone until the doubt is gone.
  *
- * Memory. An order of a buyer with a key costs 68 (order) + 28 (buyer) + about 22 (two index entries) + about 15 (hold) + 3 (filter) bytes: 136 in all
- * at a million, measured (bench/micro_stock). Nothing is kept of a buyer without an order. Orders, also ended ones, stay until
- * the sale is dropped: a retry must get its order back. What a sale has grown to goes back to the system when it is dropped or
- * replaced.
+ * Memory. An order of a buyer with a key costs 68 (order) + 28 (buyer) + about 22 (two index
+ * entries) + about 15 (hold) + 3 (filter) bytes: 136 in all at a million, measured
+ * (bench/micro_stock). Nothing is kept of a buyer without an order. Orders, also ended ones, stay
+ * until the sale is dropped: a retry must get its order back. What a sale has grown to goes back to
+ * the system when it is dropped or replaced.
  *
- * Terms. A re-heated sale is a new sale_stock: whoever was inside the old one may still finish there, with an old epoch, which the ledger voids.
- * The versions of its lots go on above the old ones, so that a latch of the old term never fits the new.
+ * Terms. A re-heated sale is a new sale_stock: whoever was inside the old one may still finish
+ * there, with an old epoch, which the ledger voids. The versions of its lots go on above the old
+ * ones, so that a latch of the old term never fits the new.
  *
- * Not done here: names (only fingerprints; the ledger has the names), durability (the journal), more than one process (the engine holds the lease).
+ * Not done here: names (only fingerprints; the ledger has the names), durability (the journal),
+ * more than one process (the engine holds the lease).
  *
- * Turned down: one table for all sales (a drop would have to look for its orders, and a re-heat could not be swapped in); chained hash
- * tables (a cache miss a link); a lock-free buyer table (an uncontended mutex is 20 ns of the 5,000 of a request); a timer wheel
- * (next_ns must be exact, and it is a scan there).
+ * Turned down: one table for all sales (a drop would have to look for its orders, and a re-heat
+ * could not be swapped in); chained hash tables (a cache miss a link); a lock-free buyer table (an
+ * uncontended mutex is 20 ns of the 5,000 of a request); a timer wheel (next_ns must be exact, and
+ * it is a scan there).
  */
 #include "stock/memory/memory.h"
 
@@ -47,8 +59,9 @@
 enum { SWEEP_BUYERS = 64 }; /* of each shard of one sale, with every call of expire() */
 
 /*
- * With many sales or buyers nothing of a purchase is in the cache, and waiting for one line after the other would cost more than the decision.
- * So a group is walked in steps: each asks for the lines that the next one needs, and while they come it is busy with the others.
+ * With many sales or buyers nothing of a purchase is in the cache, and waiting for one line after
+ * the other would cost more than the decision. So a group is walked in steps: each asks for the
+ * lines that the next one needs, and while they come it is busy with the others.
  */
 static void reserve_group(struct stock_memory *memory, struct stock_reserve *items, size_t count)
 {
@@ -129,7 +142,9 @@ static void memory_orders(struct stock *stock, struct stock_orders *item)
 	reader_gate_leave(&memory->registry.gate, stripe);
 }
 
-/* Every call looks after one sale more. A stamp must be forgotten within 24 days (rate_window.h). */
+/*
+ * Every call looks after one sale more. A stamp must be forgotten within 24 days (rate_window.h).
+ */
 static void sweep_next(struct stock_memory *memory, int64_t now_ns)
 {
 	uint32_t number = atomic_load_explicit(&memory->sweep_sale, memory_order_relaxed);

@@ -1,4 +1,7 @@
-/* The stock in this process's memory. Right only with a single gate: the engine holds the ledger's lease. */
+/*
+ * The stock in this process's memory. Right only with a single gate: the engine holds the ledger's
+ * lease.
+ */
 #pragma once
 
 #include "port/stock.h"

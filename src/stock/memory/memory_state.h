@@ -1,4 +1,7 @@
-/* What the parts of the stock in memory share: memory.c serves, preheat.c loads and drops sales. Private to stock/memory. */
+/*
+ * What the parts of the stock in memory share: memory.c serves, preheat.c loads and drops sales.
+ * Private to stock/memory.
+ */
 #pragma once
 
 #include "stock/brake_table.h"

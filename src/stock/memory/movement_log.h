@@ -1,6 +1,7 @@
 /*
- * The operator's movements of a sale (units added and withdrawn), so that a repeated one changes nothing. Rare acts of people: the last
- * MOVEMENT_LOG_MAX are remembered and found by looking through them. Guarded by the sale's movement lock.
+ * The operator's movements of a sale (units added and withdrawn), so that a repeated one changes
+ * nothing. Rare acts of people: the last MOVEMENT_LOG_MAX are remembered and found by looking
+ * through them. Guarded by the sale's movement lock.
  */
 #pragma once
 

@@ -1,9 +1,13 @@
-/* How a sale comes into the stock in memory, and goes: begun, loaded, armed, given more units, dropped. */
+/*
+ * How a sale comes into the stock in memory, and goes: begun, loaded, armed, given more units,
+ * dropped.
+ */
 #include "stock/memory/memory_state.h"
 
 /*
- * Out of the registry already. Whoever was inside may still grant from it and seat it: after the first wait nobody can, after the second
- * nobody has found it in the calendar either. Its outbox entries are void: their epoch is over.
+ * Out of the registry already. Whoever was inside may still grant from it and seat it: after the
+ * first wait nobody can, after the second nobody has found it in the calendar either. Its outbox
+ * entries are void: their epoch is over.
  */
 static void retire(struct stock_memory *memory, struct sale_stock *sale)
 {

@@ -1,10 +1,12 @@
 /*
- * A sliding window log: at most `requests` grants in any `seconds`, to the millisecond. (GCRA spreads the requests
- * over the window and would refuse the second of three at once; a fixed window lets twice as many through at its edge.)
+ * A sliding window log: at most `requests` grants in any `seconds`, to the millisecond. (GCRA
+ * spreads the requests over the window and would refuse the second of three at once; a fixed window
+ * lets twice as many through at its edge.)
  *
- * A stamp is the millisecond of monotonic time in which a request passed, rounded up, as 32 bits that wrap every 49.7 days: never earlier
- * than the truth, so never more than `requests` pass in a window. Stamps are kept in rising order (threads may be a moment apart).
- * A stamp that has left the window must be pruned within 24 days; the stock sweeps all the time. Pure functions.
+ * A stamp is the millisecond of monotonic time in which a request passed, rounded up, as 32 bits
+ * that wrap every 49.7 days: never earlier than the truth, so never more than `requests` pass in a
+ * window. Stamps are kept in rising order (threads may be a moment apart). A stamp that has left
+ * the window must be pruned within 24 days; the stock sweeps all the time. Pure functions.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
- * Fixed-size records in slabs, addressed by 32-bit numbers from 1 (0: none). A record never moves. A freed record is reused first; slabs
- * go back when the arena goes. One owner.
+ * Fixed-size records in slabs, addressed by 32-bit numbers from 1 (0: none). A record never moves.
+ * A freed record is reused first; slabs go back when the arena goes. One owner.
  */
 #pragma once
 

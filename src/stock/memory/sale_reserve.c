@@ -1,10 +1,12 @@
 /*
  * The purchase decision (step 7 of the way of a purchase), one item under its buyer's shard:
  *
- *   same key -> the same order · replay only -> no more · the buyer's rate · the buyer's limit · units · take
+ *   same key -> the same order · replay only -> no more · the buyer's rate · the buyer's limit ·
+ *   units · take
  *
- * Everything that can fail for want of memory is made ready before the units leave the counter; after that nothing fails. So a purchase
- * either has its units, its order, its key, its hold, its outbox entry and its place in the rate window, or it has changed nothing.
+ * Everything that can fail for want of memory is made ready before the units leave the counter;
+ * after that nothing fails. So a purchase either has its units, its order, its key, its hold, its
+ * outbox entry and its place in the rate window, or it has changed nothing.
  */
 #include "base/failpoint.h"
 #include "stock/memory/sale_stock.h"

@@ -1,7 +1,9 @@
 /*
- * What becomes of an order after its grant. An order has at most one event on its way: its grant, or one settlement; until the end of
- * that is known every other action is told BUSY. A settlement changes nothing when it goes out but that the order is `settling` and its hold leaves the
- * heap (so a confirm and the expiry can never both win); the acknowledgement applies it, the compensation takes it back.
+ * What becomes of an order after its grant. An order has at most one event on its way: its grant,
+ * or one settlement; until the end of that is known every other action is told BUSY. A settlement
+ * changes nothing when it goes out but that the order is `settling` and its hold leaves the heap
+ * (so a confirm and the expiry can never both win); the acknowledgement applies it, the
+ * compensation takes it back.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +16,10 @@ static bool in_time_only(enum order_action action)
 	return action == ORDER_CONFIRM || action == ORDER_EXTEND;
 }
 
-/* At deadline + grace the hold is over: the housekeeper that wakes then finds it, and a confirm is late. */
+/*
+ * At deadline + grace the hold is over: the housekeeper that wakes then finds it, and a confirm is
+ * late.
+ */
 static bool over(int64_t deadline_ns, int64_t grace_ns, int64_t now_ns)
 {
 	return deadline_ns <= now_ns - grace_ns;
@@ -77,7 +82,10 @@ static int64_t extension_ms(const struct stock_settle *item)
 	return item->extend_to_ms ? item->extend_to_ms : item->now_ms + item->extend_ns / 1000000;
 }
 
-/* The same for the heap: what was told, but no longer than was asked for, and never earlier than it is. */
+/*
+ * The same for the heap: what was told, but no longer than was asked for, and never earlier than it
+ * is.
+ */
 static int64_t extension_ns(const struct stock_settle *item, int64_t deadline_ns)
 {
 	int64_t left_ns = item->extend_ns;

@@ -189,7 +189,10 @@ void sale_stock_directory_remove(struct sale_stock *sale, uint64_t id_hash, stru
 	lock_release(&directory->lock);
 }
 
-/* Places of ids that share the hash: nearly always one or none. More than this many of one 64-bit SipHash do not happen. */
+/*
+ * Places of ids that share the hash: nearly always one or none. More than this many of one 64-bit
+ * SipHash do not happen.
+ */
 enum { SAME_HASH_MAX = 8 };
 
 static int candidates(struct sale_stock *sale, uint64_t id_hash, uint32_t *places)
@@ -206,7 +209,10 @@ static int candidates(struct sale_stock *sale, uint64_t id_hash, uint32_t *place
 	return count;
 }
 
-/* Between the two locks the order may go, and its record may be another's: so the id is compared under the shard's lock. */
+/*
+ * Between the two locks the order may go, and its record may be another's: so the id is compared
+ * under the shard's lock.
+ */
 struct order_record *sale_stock_locate(struct sale_stock *sale, const struct uuid *id, struct sale_shard **shard, uint32_t *number)
 {
 	uint64_t id_hash = siphash64(&sale->common->id_key, id->bytes, sizeof(id->bytes));

@@ -1,6 +1,7 @@
 /*
- * One sale in memory: its lots, its buyers and orders in shards, and its place in the stock's calendar. Private to the memory stock; any
- * thread calls, from inside the registry's gate. See memory.c for the whole picture and the order of the locks.
+ * One sale in memory: its lots, its buyers and orders in shards, and its place in the stock's
+ * calendar. Private to the memory stock; any thread calls, from inside the registry's gate. See
+ * memory.c for the whole picture and the order of the locks.
  */
 #pragma once
 
@@ -17,8 +18,9 @@
 #include "stock/memory/outbox.h"
 
 /*
- * Shards of a sale. The work under a shard's lock is well under a microsecond of the five that a request costs a gate thread, so sixteen
- * threads on one sale leave a shard free nine times out of ten.
+ * Shards of a sale. The work under a shard's lock is well under a microsecond of the five that a
+ * request costs a gate thread, so sixteen threads on one sale leave a shard free nine times out of
+ * ten.
  */
 enum { SALE_SHARD_BITS = 4, SALE_SHARDS = 1 << SALE_SHARD_BITS };
 

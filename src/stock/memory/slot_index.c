@@ -126,7 +126,10 @@ static bool run_end(const struct slot_index *index, uint32_t at, uint32_t *end)
 	return at < last;
 }
 
-/* A run may outgrow the slack in a table that is nearly empty only if its hashes are all but equal; more memory is no help then. */
+/*
+ * A run may outgrow the slack in a table that is nearly empty only if its hashes are all but equal;
+ * more memory is no help then.
+ */
 static bool hopeless(const struct slot_index *index)
 {
 	return index->count >= SLOT_INDEX_SLACK - 1 && index->count < capacity_of(index) / 8;
@@ -176,7 +179,10 @@ void slot_index_remove(struct slot_index *index, uint32_t hash, uint32_t value)
 
 void slot_index_prefetch(struct slot_index *index, uint32_t hash)
 {
-	/* Another thread may be swapping the two; the address is then useless, which a prefetch does not mind. */
+	/*
+	 * Another thread may be swapping the two; the address is then useless, which a prefetch
+	 * does not mind.
+	 */
 	uintptr_t slots = (uintptr_t)slots_of(index);
 
 	__builtin_prefetch((const void *)(slots + home(hash, capacity_of(index)) * sizeof(uint64_t)), 1);

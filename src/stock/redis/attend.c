@@ -1,15 +1,20 @@
 /*
  * What this gate says to Redis again and again, and what it hears.
  *
- * The lease. With replicas, a master that is cut off from them goes on for min-replicas-max-lag and its own second, and tells the gates that still reach it that all
- * is well, while another was promoted and sells. A rebuild would have to wait as long before its barrier. So each gate asks its server to prove that it is
- * still followed (WAIT, behind the write of each attend()), and what that says counts for LEASE_NS only, measured by the gate's own elapsed time from the
- * sending. A rebuild begins on a master that has its replicas, so all have left the older one by then, and waits LEASE_NS and a margin: behind that no gate
- * takes an older master's word for anything. Two machines' clocks are compared by nobody; what is left is a virtual machine that is stopped together with
- * its clock and with the master beside it (SECURITY.md). WAIT behind each call instead: a replica's round trip on each purchase.
+ * The lease. With replicas, a master that is cut off from them goes on for min-replicas-max-lag and
+ * its own second, and tells the gates that still reach it that all is well, while another was
+ * promoted and sells. A rebuild would have to wait as long before its barrier. So each gate asks
+ * its server to prove that it is still followed (WAIT, behind the write of each attend()), and what
+ * that says counts for LEASE_NS only, measured by the gate's own elapsed time from the sending. A
+ * rebuild begins on a master that has its replicas, so all have left the older one by then, and
+ * waits LEASE_NS and a margin: behind that no gate takes an older master's word for anything. Two
+ * machines' clocks are compared by nobody; what is left is a virtual machine that is stopped
+ * together with its clock and with the master beside it (SECURITY.md). WAIT behind each call
+ * instead: a replica's round trip on each purchase.
  *
- * Versions. This gate among those of other versions (versions.h, functions/versions.lua): it says that it is there, stands by while another version's sell, takes over when
- * the last of those has gone, and then clears away what they have left.
+ * Versions. This gate among those of other versions (versions.h, functions/versions.lua): it says
+ * that it is there, stands by while another version's sell, takes over when the last of those has
+ * gone, and then clears away what they have left.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -72,7 +77,10 @@ bool redis_lease_holds(struct stock_redis *redis, const struct redis_connection 
 	return since_ns > 0 && clock_mono_ns() - since_ns < redis->lease_ns;
 }
 
-/* Behind a write that was sent at sent_ns: whether a replica has it. Unasked: what was known goes on to grow old. */
+/*
+ * Behind a write that was sent at sent_ns: whether a replica has it. Unasked: what was known goes
+ * on to grow old.
+ */
 static void confirm(struct stock_redis *redis, struct redis_connection *connection, int64_t sent_ns)
 {
 	redisReply *reply;
@@ -154,8 +162,9 @@ const char *redis_why_standing_by(struct stock_redis *redis)
 }
 
 /*
- * The first look claims nothing: where nobody has said which version sells, Redis is new, has forgotten all, or is the first version's; and nobody knows then what
- * was granted a moment ago, and to whom it is told.
+ * The first look claims nothing: where nobody has said which version sells, Redis is new, has
+ * forgotten all, or is the first version's; and nobody knows then what was granted a moment ago,
+ * and to whom it is told.
  */
 static int look(struct stock_redis *redis)
 {
@@ -273,7 +282,10 @@ int redis_take_over(struct stock *stock)
 
 void redis_leave(struct stock *stock)
 {
-	/* Where Redis is away a stop does not wait for it: the others see that this one stands still. */
+	/*
+	 * Where Redis is away a stop does not wait for it: the others see that this one stands
+	 * still.
+	 */
 	if (!atomic_load(&redis_of(stock)->pool.fault))
 		(void)!attend(redis_of(stock), 0, true);
 }

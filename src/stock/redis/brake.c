@@ -1,6 +1,6 @@
 /*
- * An operator's stop in Redis. See functions/brake.lua. What this process knows of it outlives what Redis forgets: it is put back before a
- * sale is armed, and whenever a refresh finds Redis behind.
+ * An operator's stop in Redis. See functions/brake.lua. What this process knows of it outlives what
+ * Redis forgets: it is put back before a sale is armed, and whenever a refresh finds Redis behind.
  */
 #include "stock/redis/redis_stock.h"
 

@@ -37,7 +37,10 @@ static const char *setting(const redisReply *reply, const char *name)
 	return "";
 }
 
-/* A replica that is promoted has one replica less than its master had, and its settings are the same as a rule. */
+/*
+ * A replica that is promoted has one replica less than its master had, and its settings are the
+ * same as a rule.
+ */
 static void tell_promotion(int64_t wanted, int64_t replicas)
 {
 	if (replicas == 0 || wanted < replicas)
@@ -48,7 +51,10 @@ static void tell_promotion(int64_t wanted, int64_t replicas)
 		 LOG_INT("min_replicas_to_write", wanted), LOG_INT("replicas", replicas));
 }
 
-/* What its settings mean. None of them endangers a promise: what Redis loses is fenced, and built again from the ledger. */
+/*
+ * What its settings mean. None of them endangers a promise: what Redis loses is fenced, and built
+ * again from the ledger.
+ */
 static void tell_settings(const redisReply *reply, const struct redis_server *server)
 {
 	const char *replicas = setting(reply, "min-replicas-to-write");

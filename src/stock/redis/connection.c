@@ -151,7 +151,10 @@ bool redis_reason_is_refusal(const char *reason)
 	return reason == refused_user || reason == refused_database;
 }
 
-/* What a server says to one whom it does not know, or to what it does not have; not that it is loading, or full. */
+/*
+ * What a server says to one whom it does not know, or to what it does not have; not that it is
+ * loading, or full.
+ */
 static bool is_refusal(const redisReply *reply)
 {
 	static const char *const starts[] = {"WRONGPASS", "NOAUTH", "NOPERM", "ERR AUTH", "ERR invalid password", "ERR DB index"};
@@ -184,7 +187,10 @@ int redis_connection_look(struct redis_connection *connection)
 	return r;
 }
 
-/* One step of the greeting. NULL where it went well, else what went wrong; `refusal` where the server does not want us. */
+/*
+ * One step of the greeting. NULL where it went well, else what went wrong; `refusal` where the
+ * server does not want us.
+ */
 static const char *expect_ok(redisReply *reply, const char *refusal)
 {
 	const char *fault = NULL;

@@ -1,4 +1,7 @@
-/* One connection to a Redis: opened (by way of the Sentinels where there are), logged in, and known: which server it is, and whether it may be sold from. */
+/*
+ * One connection to a Redis: opened (by way of the Sentinels where there are), logged in, and
+ * known: which server it is, and whether it may be sold from.
+ */
 #pragma once
 
 #include <hiredis/hiredis.h>
@@ -38,16 +41,25 @@ struct redis_timeouts {
 	int64_t connect_ns, call_ns;
 };
 
-/* A new connection, or NULL and why (static text). Blocks for the timeouts at most, for each address. */
+/*
+ * A new connection, or NULL and why (static text). Blocks for the timeouts at most, for each
+ * address.
+ */
 struct redis_connection *redis_connection_open(const struct redis_url *url, const struct redis_timeouts *timeouts,
 					       const char **reason);
 /* Whether this reason is one that no waiting mends: the server is there and does not want us. */
 bool redis_reason_is_refusal(const char *reason);
 void redis_connection_free(struct redis_connection *connection); /* NULL is fine */
-/* Nothing has come that nobody asked for: the other end is still there, as far as this one can know. */
+/*
+ * Nothing has come that nobody asked for: the other end is still there, as far as this one can
+ * know.
+ */
 bool redis_connection_is_quiet(const struct redis_connection *connection);
 
-/* A plain command, printf-like as in hiredis. NULL where it failed, and the connection is broken; an error reply is a reply. */
+/*
+ * A plain command, printf-like as in hiredis. NULL where it failed, and the connection is broken;
+ * an error reply is a reply.
+ */
 redisReply *redis_connection_command(struct redis_connection *connection, const char *format, ...);
 /* Reads INFO again. 0, -EACCES where the server does not want us, or -ENOTCONN. */
 int redis_connection_look(struct redis_connection *connection) MUST_CHECK;

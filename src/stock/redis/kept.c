@@ -1,9 +1,11 @@
 /*
- * The rows of sales as the ledger had them, kept in Redis for gates that cannot ask the ledger. See functions/kept.lua.
+ * The rows of sales as the ledger had them, kept in Redis for gates that cannot ask the ledger. See
+ * functions/kept.lua.
  *
- * A row is input when it is read, whoever has written it: each value within its bounds, nothing missing, nothing left over, and a sum over
- * it, so that bytes that were changed on their way are no other sale's terms. What may be sold it does not say: that is the fence's word, in
- * the same answer.
+ * A row is input when it is read, whoever has written it: each value within its bounds, nothing
+ * missing, nothing left over, and a sum over it, so that bytes that were changed on their way are
+ * no other sale's terms. What may be sold it does not say: that is the fence's word, in the same
+ * answer.
  */
 #include <stdlib.h>
 #include "base/siphash.h"

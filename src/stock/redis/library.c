@@ -116,7 +116,10 @@ static int make_text(const struct redis_library *library, struct buffer *text)
 	write_moves(text);
 	buffer_append_text(text, embedded_text_redis_functions);
 #ifdef PENSTOCK_TESTING
-	/* A test's clock: milliseconds since 1970, standing still until it is set again; or one that goes on, so many of them away. */
+	/*
+	 * A test's clock: milliseconds since 1970, standing still until it is set again; or one
+	 * that goes on, so many of them away.
+	 */
 	buffer_append_literal(text,
 			      "register('test_clock', function(_, args) test_ms = tonumber(args[1]) return 1 end, {'allow-oom'})\n"
 			      "register('test_step', function(_, args) test_step = tonumber(args[1]) return 1 end, {'allow-oom'})\n");
@@ -125,8 +128,9 @@ static int make_text(const struct redis_library *library, struct buffer *text)
 }
 
 /*
- * What takes the place of the first version's: that program compares the number in this text with its own when it starts, and knows the refusal when it runs. It
- * never changes, and is there for good: nobody knows when the last such gate is gone.
+ * What takes the place of the first version's: that program compares the number in this text with
+ * its own when it starts, and knows the refusal when it runs. It never changes, and is there for
+ * good: nobody knows when the last such gate is gone.
  */
 static const char retired_text[] =
 	"#!lua name=penstock\n"
@@ -186,7 +190,10 @@ static int check_list(redisReply *list)
 	return r;
 }
 
-/* 0 or negative; *list is then the caller's. *code: the library's text, SLICE_NULL where it is not there. */
+/*
+ * 0 or negative; *list is then the caller's. *code: the library's text, SLICE_NULL where it is not
+ * there.
+ */
 static int find_code(struct redis_connection *connection, const char *name, redisReply **list, struct slice *code)
 {
 	int r;

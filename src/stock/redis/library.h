@@ -1,6 +1,7 @@
 /*
- * Libraries of Redis Functions: this program's, `penstock_VERSION`, whose functions are `penstock_VERSION_NAME`, so that those of several versions stand side
- * by side; and what becomes of others' (functions/versions.lua says what all versions share).
+ * Libraries of Redis Functions: this program's, `penstock_VERSION`, whose functions are
+ * `penstock_VERSION_NAME`, so that those of several versions stand side by side; and what becomes
+ * of others' (functions/versions.lua says what all versions share).
  */
 #pragma once
 
@@ -8,7 +9,10 @@
 
 /* Every change of functions/ raises it: see functions/VERSIONS. */
 enum { REDIS_LIBRARY_VERSION = 2 };
-/* Its library is `penstock`, it knows of no others, and its gates tell a success once the journal has it, without asking the stock (rule 3). */
+/*
+ * Its library is `penstock`, it knows of no others, and its gates tell a success once the journal
+ * has it, without asking the stock (rule 3).
+ */
 enum { REDIS_FIRST_VERSION = 1 };
 
 /* By the order of library.c. */
@@ -57,8 +61,9 @@ int redis_library_restore(struct redis_connection *connection, const struct redi
 /* Whether the first version's library is there, and works. 1, 0, or negative as above. */
 int redis_library_has_first(struct redis_connection *connection) MUST_CHECK;
 /*
- * Puts into its place one that refuses every call in that version's own way: its gates are not well from then on and resign, and none starts again. (Were it
- * taken away they would load it again.) 0 or negative.
+ * Puts into its place one that refuses every call in that version's own way: its gates are not well
+ * from then on and resign, and none starts again. (Were it taken away they would load it again.) 0
+ * or negative.
  */
 int redis_library_retire_first(struct redis_connection *connection) MUST_CHECK;
 /* The versions whose libraries are there beside this one; up to `max`. Their count or negative. */

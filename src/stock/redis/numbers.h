@@ -1,6 +1,7 @@
 /*
- * Numbers that this side and the functions in Redis both know, beside those of the model and the port. They are said
- * here alone: library.c writes them in front of the text of the functions. One that was released never changes.
+ * Numbers that this side and the functions in Redis both know, beside those of the model and the
+ * port. They are said here alone: library.c writes them in front of the text of the functions. One
+ * that was released never changes.
  */
 #pragma once
 

@@ -1,4 +1,7 @@
-/* What has come to its end, and what nobody has brought to one: acknowledge, compensate, claim. See functions/outbox.lua. */
+/*
+ * What has come to its end, and what nobody has brought to one: acknowledge, compensate, claim. See
+ * functions/outbox.lua.
+ */
 #include "base/clock.h"
 #include "base/log.h"
 #include "stock/redis/redis_stock.h"
@@ -20,7 +23,10 @@ static void ask(struct buffer *out, const void *items, size_t index)
 	redis_write(out, (uint64_t)ending->hold_expires_at_ms, 8);
 }
 
-/* What an event's byte means, where the call was answered; what the whole call came to, where it was not. */
+/*
+ * What an event's byte means, where the call was answered; what the whole call came to, where it
+ * was not.
+ */
 static enum stock_ack take_answer(int status, struct redis_reader *answer, const struct redis_head *head, uint32_t epoch)
 {
 	bool answered = status == STOCK_DONE || status == REDIS_UNKNOWN_EPOCH;
@@ -104,7 +110,10 @@ static void tell(struct stock *stock, const struct redis_question *question, con
 	conclude(&report);
 }
 
-/* Of more than a call carries, the last part alone is on its way when this returns; the others have arrived. */
+/*
+ * Of more than a call carries, the last part alone is on its way when this returns; the others have
+ * arrived.
+ */
 void redis_acknowledge_send(struct stock *stock, const struct event *const *events, size_t count, enum stock_ack *answers)
 {
 	struct redis_report *report = &redis_of(stock)->acknowledging;
@@ -235,8 +244,9 @@ static size_t claim_sale(struct stock_redis *redis, uint32_t sale, int64_t lates
 }
 
 /*
- * The next sale at or behind *number with an entry that this process has itself seen unchanged since `before_ms` (monotonic): its last
- * try is not after *latest_ms, which the sale's time had reached by then. So a clock that was set claims nothing, and hinders nothing.
+ * The next sale at or behind *number with an entry that this process has itself seen unchanged
+ * since `before_ms` (monotonic): its last try is not after *latest_ms, which the sale's time had
+ * reached by then. So a clock that was set claims nothing, and hinders nothing.
  */
 static bool next_old(struct redis_sales *sales, uint32_t *number, int64_t before_ms, int64_t *latest_ms)
 {

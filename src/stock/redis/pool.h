@@ -1,7 +1,8 @@
 /*
- * The connections that are not in use. A caller takes one for a round trip or some and gives it back; where none is there a new one is opened, so
- * there are at most as many as callers at once. After a failure to open one, nobody tries again for a while (backoff with jitter), and
- * callers are told so without waiting.
+ * The connections that are not in use. A caller takes one for a round trip or some and gives it
+ * back; where none is there a new one is opened, so there are at most as many as callers at once.
+ * After a failure to open one, nobody tries again for a while (backoff with jitter), and callers
+ * are told so without waiting.
  */
 #pragma once
 
@@ -27,7 +28,10 @@ void redis_pool_deinit(struct redis_pool *pool); /* all connections are given ba
 /* NULL where there is none to be had now; pool->fault says why. Blocks while one is opened. */
 struct redis_connection *redis_pool_take(struct redis_pool *pool);
 void redis_pool_give(struct redis_pool *pool, struct redis_connection *connection);
-/* The connection has looked at its server again: where it is not who it was, the others are not used again. */
+/*
+ * The connection has looked at its server again: where it is not who it was, the others are not
+ * used again.
+ */
 void redis_pool_compare(struct redis_pool *pool, struct redis_connection *connection);
 void redis_pool_set_fault(struct redis_pool *pool, const char *fault);
 /* As the server was when it was last looked at. */

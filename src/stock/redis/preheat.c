@@ -1,4 +1,7 @@
-/* A sale's life: begun, loaded, armed, dropped; and units that come and go. See functions/life.lua and functions/movement.lua. */
+/*
+ * A sale's life: begun, loaded, armed, dropped; and units that come and go. See functions/life.lua
+ * and functions/movement.lua.
+ */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -45,7 +48,10 @@ static void write_token(struct buffer *out)
 		buffer_printf(out, "%02x", bytes[i]);
 }
 
-/* The version that had the sale. What its gates were granted until now they may still tell, where they ask no stock before they do. */
+/*
+ * The version that had the sale. What its gates were granted until now they may still tell, where
+ * they ask no stock before they do.
+ */
 static void note_former(struct stock_redis *redis, uint32_t former)
 {
 	if (former == REDIS_FIRST_VERSION)
@@ -114,7 +120,9 @@ static int64_t sale_now_ms(struct stock_redis *redis, uint32_t number)
 
 static void write_load(struct buffer *out, const struct stock_load *order, int64_t clock_ms)
 {
-	/* The deadline is what the buyer was told: it was this clock, or one like it, that told it. */
+	/*
+	 * The deadline is what the buyer was told: it was this clock, or one like it, that told it.
+	 */
 	int64_t hold_ms = order->state == ORDER_HELD && order->hold_expires_at_ms == 0 ? clock_ms + redis_ms(order->hold_left_ns)
 										       : order->hold_expires_at_ms;
 
@@ -263,7 +271,10 @@ int redis_arm(struct stock *stock, uint32_t sale, const int64_t *allocated, cons
 	return outcome == STOCK_DONE ? 0 : error_origin(to_error(outcome));
 }
 
-/* Where Redis cannot be told now, or another version's gates sell from it, refresh() tells it later. */
+/*
+ * Where Redis cannot be told now, or another version's gates sell from it, refresh() tells it
+ * later.
+ */
 void redis_drop(struct stock *stock, uint32_t sale, uint32_t epoch)
 {
 	struct stock_redis *redis = redis_of(stock);

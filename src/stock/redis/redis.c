@@ -1,55 +1,72 @@
 /*
  * The stock in a Redis that several gates share.
  *
- * The problem: the decisions of stock/memory/memory.c, for processes that share no memory, in a store that answers in a tenth of a millisecond, does one thing at
- * a time, and may forget: all of it, or its last second, and it does not always say so.
+ * The problem: the decisions of stock/memory/memory.c, for processes that share no memory, in a
+ * store that answers in a tenth of a millisecond, does one thing at a time, and may forget: all of
+ * it, or its last second, and it does not always say so.
  *
- * The model. A library of Redis Functions (functions/) has the decisions; a call carries a whole batch for one sale and is one atomic step, for all
- * keys of a sale share the hash tag {ps:NUMBER}. This side packs batches, reads answers, and keeps what any thread may ask without waiting
- * (sales.h). Every answer tells the lots it has touched and the next deadline, so a process sees its own doing at once and others' doing
- * at its next refresh().
+ * The model. A library of Redis Functions (functions/) has the decisions; a call carries a whole
+ * batch for one sale and is one atomic step, for all keys of a sale share the hash tag {ps:NUMBER}.
+ * This side packs batches, reads answers, and keeps what any thread may ask without waiting
+ * (sales.h). Every answer tells the lots it has touched and the next deadline, so a process sees
+ * its own doing at once and others' doing at its next refresh().
  *
- * What Redis is asked costs it time that nobody else gets, so a function reads and writes for its whole batch at once: some ten commands a call,
- * whatever it carries. Three shapes follow from that:
- *   - an order is one record in one hash, and waits in the outbox with it: the outbox is a sorted set of ids by the time of their last try, not a
- *     stream. A batch is one ZADD and one ZREM, re-timing a claim is a ZADD, and nobody needs to find a stream's entry by its order. What an
+ * What Redis is asked costs it time that nobody else gets, so a function reads and writes for its
+ * whole batch at once: some ten commands a call, whatever it carries. Three shapes follow from
+ * that:
+ *   - an order is one record in one hash, and waits in the outbox with it: the outbox is a sorted
+ *     set of ids by the time of their last try, not a stream. A batch is one ZADD and one ZREM,
+ *     re-timing a claim is a ZADD, and nobody needs to find a stream's entry by its order. What an
  *     event carries is in the order's record until the grant is durable, then that part is cut off;
- *   - a buyer's rate window is a field of a hash, one hash a window, that expires as a whole: two reads and one write a batch, not two commands
- *     a buyer, and nothing is left of those who only knocked;
- *   - the names of buyers are appended to one string, so that a process asks for what it has not read by an offset. Whoever is told "sold out" gets
- *     the rest of them in the same answer: from then on may_have_order() says no to nobody who has an order.
+ *   - a buyer's rate window is a field of a hash, one hash a window, that expires as a whole: two
+ *     reads and one write a batch, not two commands a buyer, and nothing is left of those who only
+ *     knocked;
+ *   - the names of buyers are appended to one string, so that a process asks for what it has not
+ *     read by an offset. Whoever is told "sold out" gets the rest of them in the same answer: from
+ *     then on may_have_order() says no to nobody who has an order.
  *
- * One clock, the sale's: deadlines are told and kept by it, windows slide by it, claims age by it. It is what has passed since Redis' wall clock was
- * believed once. That clock moves it on, but somebody may set it: so every call brings two bounds from this machine's monotonic clock and
- * the last answer (sales.h), and the sale's time stays between them, but for a second. now_ns only says how long ago something was,
- * now_ms what an event is dated.
+ * One clock, the sale's: deadlines are told and kept by it, windows slide by it, claims age by it.
+ * It is what has passed since Redis' wall clock was believed once. That clock moves it on, but
+ * somebody may set it: so every call brings two bounds from this machine's monotonic clock and the
+ * last answer (sales.h), and the sale's time stays between them, but for a second. now_ns only says
+ * how long ago something was, now_ms what an event is dated.
  *
- * Fencing. A sale is armed with its epoch, with the run_id and replid of the server, and with the term: a word in a variable of the library, in no
- * file and on no replica. Every call brings the newest epoch that this process knows and the run_id and replid that its connection read when it was
- * opened, and a function does nothing unless all of it fits. So these are all the same to a gate, STOCK_FENCED: a restart (other run_id, no term), also with
- * an old log; FLUSHALL (the sale is gone, and this process knew it); FUNCTION FLUSH or a reload (no term); a promotion (no term, other run_id); an old master
- * promoted again (its term stands, but a promotion changes its replid, and a connection asks once a second). A spurious change fences too and costs a
- * rebuild, nothing else: the replid also changes when a master gets its first replica, and an hour after it lost its last one. The term is set when a sale is
- * begun, not when it is armed, so that a restart in the middle of loading is seen as well.
+ * Fencing. A sale is armed with its epoch, with the run_id and replid of the server, and with the
+ * term: a word in a variable of the library, in no file and on no replica. Every call brings the
+ * newest epoch that this process knows and the run_id and replid that its connection read when it
+ * was opened, and a function does nothing unless all of it fits. So these are all the same to a
+ * gate, STOCK_FENCED: a restart (other run_id, no term), also with an old log; FLUSHALL (the sale
+ * is gone, and this process knew it); FUNCTION FLUSH or a reload (no term); a promotion (no term,
+ * other run_id); an old master promoted again (its term stands, but a promotion changes its replid,
+ * and a connection asks once a second). A spurious change fences too and costs a rebuild, nothing
+ * else: the replid also changes when a master gets its first replica, and an hour after it lost its
+ * last one. The term is set when a sale is begun, not when it is armed, so that a restart in the
+ * middle of loading is seen as well.
  *
- * Versions. Each has a library of its own, and functions of its own names. A sale names the version that it belongs to, and the keys that it has; a function
- * touches no sale of another version's, and begins one only where its version is the one that sells (functions/versions.lua, versions.h, attend.c).
+ * Versions. Each has a library of its own, and functions of its own names. A sale names the version
+ * that it belongs to, and the keys that it has; a function touches no sale of another version's,
+ * and begins one only where its version is the one that sells (functions/versions.lua, versions.h,
+ * attend.c).
  *
- * Three ends. A call that could not be sent, or was refused whole, is STOCK_UNAVAILABLE; one that was sent and not answered is STOCK_OUTCOME_UNKNOWN,
- * and is never undone: what it granted is in the outbox. An idle connection is looked at before it is used, so that a server which went away in the
- * meantime costs no unknowns.
+ * Three ends. A call that could not be sent, or was refused whole, is STOCK_UNAVAILABLE; one that
+ * was sent and not answered is STOCK_OUTCOME_UNKNOWN, and is never undone: what it granted is in
+ * the outbox. An idle connection is looked at before it is used, so that a server which went away
+ * in the meantime costs no unknowns.
  *
- * Locks. pool.lock, sales.changing, versions.lock, an entry's lock: leaves, each held for memory work only; sales.changing also while the gate empties, which takes as
- * long as a look. None is held across I/O.
+ * Locks. pool.lock, sales.changing, versions.lock, an entry's lock: leaves, each held for memory
+ * work only; sales.changing also while the gate empties, which takes as long as a look. None is
+ * held across I/O.
  *
- * What grows: a sale's keys, with its buyers and orders, until drop(). A drop that Redis did not hear of is repeated by refresh().
+ * What grows: a sale's keys, with its buyers and orders, until drop(). A drop that Redis did not
+ * hear of is repeated by refresh().
  *
- * Not done here: TLS (hiredis 0.14 has none), Redis Cluster (a sale would fit, the fence would not: it is of one server), names in other processes'
- * logs.
+ * Not done here: TLS (hiredis 0.14 has none), Redis Cluster (a sale would fit, the fence would not:
+ * it is of one server), names in other processes' logs.
  *
- * Turned down: an EVAL script (no variable that outlives a call, so no term); one key a buyer (a command each, and a sale to be dropped key by key); a
- * stream as outbox (above); a lock per sale (one call is the lock); WAIT after each call (a replica that is behind is noticed by the fence, and
- * the ledger keeps the promises).
+ * Turned down: an EVAL script (no variable that outlives a call, so no term); one key a buyer (a
+ * command each, and a sale to be dropped key by key); a stream as outbox (above); a lock per sale
+ * (one call is the lock); WAIT after each call (a replica that is behind is noticed by the fence,
+ * and the ledger keeps the promises).
  */
 #include "stock/redis/redis.h"
 
@@ -62,7 +79,10 @@
 
 #define SECOND INT64_C(1000000000)
 
-/* See attend.c. A replica that says nothing for so long stops this gate's sales; a rebuild behind a journal waits so long, and for clocks that run apart. */
+/*
+ * See attend.c. A replica that says nothing for so long stops this gate's sales; a rebuild behind a
+ * journal waits so long, and for clocks that run apart.
+ */
 static const int64_t LEASE_NS = SECOND, LEASE_MARGIN_NS = SECOND / 4;
 
 int64_t redis_ms(int64_t ns)

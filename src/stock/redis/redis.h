@@ -1,7 +1,8 @@
 /*
- * The stock in a Redis that several gates share (Redis 7.0 or newer, or Valkey; one server or one master with replicas, no cluster). Calls block, for the
- * timeouts at most, and are made by threads that may. Redis must keep its memory (maxmemory-policy noeviction); what it forgets all the same is
- * noticed, and fenced until it is built again.
+ * The stock in a Redis that several gates share (Redis 7.0 or newer, or Valkey; one server or one
+ * master with replicas, no cluster). Calls block, for the timeouts at most, and are made by threads
+ * that may. Redis must keep its memory (maxmemory-policy noeviction); what it forgets all the same
+ * is noticed, and fenced until it is built again.
  */
 #pragma once
 
@@ -19,8 +20,9 @@ struct stock_redis_settings {
 };
 
 /*
- * Connects, checks the server, loads the functions. 0, or negative with why in the log: -EINVAL (the URL), -ENOTCONN (not reached), -ENOTSUP (too
- * old a server), -EACCES (the user may not), -EPERM (maxmemory-policy), -EIO, -ENOMEM.
+ * Connects, checks the server, loads the functions. 0, or negative with why in the log: -EINVAL
+ * (the URL), -ENOTCONN (not reached), -ENOTSUP (too old a server), -EACCES (the user may not),
+ * -EPERM (maxmemory-policy), -EIO, -ENOMEM.
  */
 int stock_redis_open(struct stock **stock, const struct stock_redis_settings *settings) MUST_CHECK;
 /* For the check of the settings: 0, or -EINVAL with what is wrong and what would be right. */

@@ -11,7 +11,8 @@
 #include "stock/redis/versions.h"
 
 /*
- * What a whole call came to, beside those answers: it was done under an epoch that this process's catalog does not know.
+ * What a whole call came to, beside those answers: it was done under an epoch that this process's
+ * catalog does not know.
  */
 enum { REDIS_UNKNOWN_EPOCH = 102 };
 
@@ -59,9 +60,11 @@ static inline struct stock_redis *redis_of(struct stock *stock)
 }
 
 /*
- * Reads the status and head of an answered call, and learns from it. STOCK_DONE; or what the whole call came to: STOCK_UNKNOWN_SALE, STOCK_FENCED,
- * STOCK_FULL, STOCK_UNAVAILABLE, STOCK_OUTCOME_UNKNOWN, REDIS_STALE, REDIS_OUT_OF_RANGE; REDIS_UNKNOWN_EPOCH, with the head: nothing is learnt of it, the
- * sale is fenced here until the catalog has read it again, and what was granted must be compensated.
+ * Reads the status and head of an answered call, and learns from it. STOCK_DONE; or what the whole
+ * call came to: STOCK_UNKNOWN_SALE, STOCK_FENCED, STOCK_FULL, STOCK_UNAVAILABLE,
+ * STOCK_OUTCOME_UNKNOWN, REDIS_STALE, REDIS_OUT_OF_RANGE; REDIS_UNKNOWN_EPOCH, with the head:
+ * nothing is learnt of it, the sale is fenced here until the catalog has read it again, and what
+ * was granted must be compensated.
  */
 int redis_take_head(struct stock_redis *redis, uint32_t sale, enum redis_end end, struct redis_reader *answer,
 		    struct redis_head *head);
@@ -76,7 +79,10 @@ void redis_reserve_pack(struct buffer *out, const struct stock_reserve *item);
 /* Milliseconds, rounded up. */
 int64_t redis_ms(int64_t ns);
 
-/* The brake at the end of a refresh's answer. True: this process knows a later one, which Redis has forgotten. */
+/*
+ * The brake at the end of a refresh's answer. True: this process knows a later one, which Redis has
+ * forgotten.
+ */
 bool redis_take_brake(struct stock_redis *redis, uint32_t sale, struct redis_reader *answer);
 /* Puts back what this process knows, where Redis does not know it. */
 void redis_brake_restore(struct stock_redis *redis, uint32_t sale);
@@ -84,11 +90,17 @@ void redis_brake_restore(struct stock_redis *redis, uint32_t sale);
 /* See attend.c. At the start: 0 or negative, -ENOTCONN, -EIO, -EACCES. */
 int redis_attend_first(struct stock_redis *redis, struct redis_connection *connection) MUST_CHECK;
 void redis_attend(struct stock_redis *redis);
-/* Whether what this server says may be told: a replica that could be promoted in its place has followed it a moment ago. */
+/*
+ * Whether what this server says may be told: a replica that could be promoted in its place has
+ * followed it a moment ago.
+ */
 bool redis_lease_holds(struct stock_redis *redis, const struct redis_connection *connection);
 /* Why this process sells nothing from this Redis; NULL: it does. */
 const char *redis_why_standing_by(struct stock_redis *redis);
-/* A sale's row as it is kept; for tests too. Reading one: malloc'd, or NULL where it is not one, or there is no memory. */
+/*
+ * A sale's row as it is kept; for tests too. Reading one: malloc'd, or NULL where it is not one, or
+ * there is no memory.
+ */
 void redis_row_write(const struct sale *sale, struct buffer *out);
 struct sale *redis_row_read(struct slice text);
 

@@ -24,7 +24,10 @@ static void learn_counts(struct stock_redis *redis, uint32_t number, const struc
 	reader_gate_leave(&redis->sales.registry.gate, stripe);
 }
 
-/* True: there are names still to be read; what is known of the sale is of sent_ns only once they are. *behind: Redis has forgotten a brake. */
+/*
+ * True: there are names still to be read; what is known of the sale is of sent_ns only once they
+ * are. *behind: Redis has forgotten a brake.
+ */
 static bool take(struct stock_redis *redis, enum redis_end end, int64_t sent_ns, struct redis_reader *answer,
 		 struct stock_refresh *item, bool *behind)
 {
@@ -58,7 +61,10 @@ static bool take(struct stock_redis *redis, enum redis_end end, int64_t sent_ns,
 	return more;
 }
 
-/* A server can become another behind a connection that stays: a master that was a replica for a while. */
+/*
+ * A server can become another behind a connection that stays: a master that was a replica for a
+ * while.
+ */
 static void look_again(struct stock_redis *redis)
 {
 	int64_t now_ns = clock_mono_ns(), next_ns = atomic_load(&redis->next_look_ns);

@@ -1,4 +1,7 @@
-/* The purchase decision: one call a sale, one round trip a batch. The decision itself is in functions/reserve.lua. */
+/*
+ * The purchase decision: one call a sale, one round trip a batch. The decision itself is in
+ * functions/reserve.lua.
+ */
 #include "stock/redis/redis_stock.h"
 
 static uint32_t sale_of(const void *items, size_t index)
@@ -131,7 +134,10 @@ static void take_sale(struct redis_gathered *gathered, void *items, void *contex
 	}
 }
 
-/* Grants of an epoch that the catalog does not know would be told and recorded under it: they are given back, and the sale counts as fenced. */
+/*
+ * Grants of an epoch that the catalog does not know would be told and recorded under it: they are
+ * given back, and the sale counts as fenced.
+ */
 static void give_back(struct stock_redis *redis, struct stock_reserve *items, const uint16_t *members, size_t count)
 {
 	const struct event *granted[REDIS_BATCH];

@@ -1,9 +1,12 @@
 /*
- * What this process knows of the sales in Redis: told by refresh() and by the answers of calls, asked by any thread without waiting. An entry is of one
- * epoch; a newer one takes its place as a whole, so that nothing of an old term is mixed into it. Entries are made by preheat_begin() and
- * refresh(), and go with drop(). Of a sale without an entry nothing is known, and its buyers may all have orders.
+ * What this process knows of the sales in Redis: told by refresh() and by the answers of calls,
+ * asked by any thread without waiting. An entry is of one epoch; a newer one takes its place as a
+ * whole, so that nothing of an old term is mixed into it. Entries are made by preheat_begin() and
+ * refresh(), and go with drop(). Of a sale without an entry nothing is known, and its buyers may
+ * all have orders.
  *
- * Answers come on several connections, out of order: a lot's revision, which rises with each change, says which is newer.
+ * Answers come on several connections, out of order: a lot's revision, which rises with each
+ * change, says which is newer.
  */
 #pragma once
 
@@ -16,9 +19,10 @@
 #include "stock/sale_registry.h"
 
 /*
- * The sale's time (functions/common.lua) as this process has measured it. Two bounds, each beyond this machine's monotonic clock: the
- * time has passed `least_ms` for certain (from when an answer came), and not `most_ms` (from when it was asked for). Of some readings
- * the times are kept, so that a claim can name what this process has itself seen go by.
+ * The sale's time (functions/common.lua) as this process has measured it. Two bounds, each beyond
+ * this machine's monotonic clock: the time has passed `least_ms` for certain (from when an answer
+ * came), and not `most_ms` (from when it was asked for). Of some readings the times are kept, so
+ * that a claim can name what this process has itself seen go by.
  */
 enum { REDIS_READINGS = 32 };
 
@@ -94,7 +98,10 @@ void redis_sales_add_buyer(struct redis_sales *sales, uint32_t number, struct sl
 int64_t redis_sale_now_ms(const struct redis_sale *sale);
 /* How far back claims look. */
 void redis_sales_look_back(struct redis_sales *sales, int64_t age_ms);
-/* Inside the gate. The latest time of the sale that this process has seen at `before_ms` (monotonic) or earlier; 0: none. */
+/*
+ * Inside the gate. The latest time of the sale that this process has seen at `before_ms`
+ * (monotonic) or earlier; 0: none.
+ */
 int64_t redis_sale_seen_ms(struct redis_sale *sale, int64_t before_ms);
 
 /* The head of every answer. */
@@ -109,7 +116,10 @@ bool redis_sales_learn(struct redis_sales *sales, uint32_t number, struct redis_
 bool redis_sales_learn_names(struct redis_sales *sales, uint32_t number, uint32_t epoch, struct redis_reader *answer);
 /* Reads all lots. */
 void redis_sales_learn_lots(struct redis_sales *sales, uint32_t number, uint32_t epoch, struct redis_reader *answer);
-/* All of it was told, by a refresh that was sent at sent_ns: counted from then on, for what was decided after that may not be in it. */
+/*
+ * All of it was told, by a refresh that was sent at sent_ns: counted from then on, for what was
+ * decided after that may not be in it.
+ */
 void redis_sales_note_known(struct redis_sales *sales, uint32_t number, uint32_t epoch, int64_t sent_ns);
 void redis_sales_learn_outbox(struct redis_sales *sales, uint32_t number, uint32_t epoch, int64_t oldest_ms);
 

@@ -1,6 +1,6 @@
 /*
- * A batch of questions of one kind about several sales, in one round trip: a call a sale, with an argument
- * for each of its items, and the answers in the same order.
+ * A batch of questions of one kind about several sales, in one round trip: a call a sale, with an
+ * argument for each of its items, and the answers in the same order.
  *
  *   redis_scatter_send()   groups the items by sale, asks, and is on its way
  *   redis_scatter_take()   hands each sale's answer to the question, and ends the trip
@@ -36,13 +36,19 @@ struct redis_question {
 struct redis_scatter {
 	const struct redis_question *question;
 	struct redis_trip trip;
-	/* The items by sale: `order` names them, those of one sale together and in the batch's order. */
+	/*
+	 * The items by sale: `order` names them, those of one sale together and in the batch's
+	 * order.
+	 */
 	uint16_t order[REDIS_BATCH];
 	uint16_t starts[REDIS_BATCH + 1];
 	uint16_t count; /* of sales */
 };
 
-/* `items` as both functions of the question know them, at most REDIS_BATCH; they stay until the answers are taken. */
+/*
+ * `items` as both functions of the question know them, at most REDIS_BATCH; they stay until the
+ * answers are taken.
+ */
 void redis_scatter_send(struct redis_scatter *scatter, struct stock_redis *redis, const struct redis_question *question,
 			const void *items, size_t count);
 void redis_scatter_take(struct redis_scatter *scatter, void *items, void *context);

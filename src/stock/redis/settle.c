@@ -1,4 +1,7 @@
-/* What becomes of an order after its grant: settle, find, expire. The decisions are in functions/settle.lua. */
+/*
+ * What becomes of an order after its grant: settle, find, expire. The decisions are in
+ * functions/settle.lua.
+ */
 #include "base/clock.h"
 #include "stock/redis/redis_stock.h"
 
@@ -25,7 +28,10 @@ static void take_found(struct redis_reader *answer, struct stock_order *order, c
 	owner[name.size] = '\0';
 }
 
-/* What was moved under an epoch that the catalog does not know is moved back, and the sale counts as fenced. */
+/*
+ * What was moved under an epoch that the catalog does not know is moved back, and the sale counts
+ * as fenced.
+ */
 static void move_back(struct stock_redis *redis, struct stock_settle *item)
 {
 	const struct event *event = &item->event;

@@ -60,7 +60,10 @@ static int number(struct slice text, int max)
 	return value <= max ? value : -1;
 }
 
-/* Cuts `text` at the first `mark`; what is behind it goes to *rest. False, and nothing is cut, where there is none. */
+/*
+ * Cuts `text` at the first `mark`; what is behind it goes to *rest. False, and nothing is cut,
+ * where there is none.
+ */
 static bool cut(struct slice *text, char mark, struct slice *rest)
 {
 	const char *found = text->size ? memchr(text->data, mark, text->size) : NULL;

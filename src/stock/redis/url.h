@@ -4,8 +4,8 @@
  *   redis://[user:password@]host[:port][/db]
  *   redis+sentinel://[user:password@]host[:port][,host[:port]...]/name[/db]
  *
- * User and password are percent-encoded where they have characters of the URL's own; `:password@` alone is the user `default`. An IPv6 address
- * stands in brackets.
+ * User and password are percent-encoded where they have characters of the URL's own; `:password@`
+ * alone is the user `default`. An IPv6 address stands in brackets.
  */
 #pragma once
 

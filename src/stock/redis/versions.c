@@ -84,7 +84,10 @@ bool redis_versions_lives(struct redis_versions *versions, uint32_t version, int
 	return found;
 }
 
-/* Under the lock. Whether the version that sells, or one that would take over before this one, has a living gate. */
+/*
+ * Under the lock. Whether the version that sells, or one that would take over before this one, has
+ * a living gate.
+ */
 static bool others_first(const struct redis_versions *versions, int64_t now_ns)
 {
 	for (size_t i = 0; i < versions->count; i++) {

@@ -1,9 +1,11 @@
 /*
- * Gates of several versions at one Redis: which version's sell, and whether any of them lives. Each gate changes a number there again and again; here it is measured,
- * by this machine's monotonic clock alone, how long each has stood still. No reading of another clock takes part in it.
+ * Gates of several versions at one Redis: which version's sell, and whether any of them lives. Each
+ * gate changes a number there again and again; here it is measured, by this machine's monotonic
+ * clock alone, how long each has stood still. No reading of another clock takes part in it.
  *
- * One version's gates sell; those of all others stand by. While a gate of the version that sells lives, nothing changes. When none does, the newest
- * version that has a living gate may take over: newer after an upgrade, older where somebody goes back.
+ * One version's gates sell; those of all others stand by. While a gate of the version that sells
+ * lives, nothing changes. When none does, the newest version that has a living gate may take over:
+ * newer after an upgrade, older where somebody goes back.
  */
 #pragma once
 
@@ -35,7 +37,10 @@ struct redis_versions {
 int redis_versions_init(struct redis_versions *versions, uint32_t own) MUST_CHECK;
 void redis_versions_deinit(struct redis_versions *versions);
 
-/* What an answer told: the version that sells, and all other gates by name and beat. Who is not among them has left. */
+/*
+ * What an answer told: the version that sells, and all other gates by name and beat. Who is not
+ * among them has left.
+ */
 void redis_versions_take(struct redis_versions *versions, uint32_t selling, const struct redis_other_gate *gates, size_t count,
 			 int64_t now_ns);
 /* This version has taken over. */

@@ -1,4 +1,7 @@
-/* Numbers and texts as the functions pack them (Lua's struct library): little-endian, unaligned; texts with one byte of size in front. */
+/*
+ * Numbers and texts as the functions pack them (Lua's struct library): little-endian, unaligned;
+ * texts with one byte of size in front.
+ */
 #pragma once
 
 #include <stdint.h>
@@ -7,8 +10,9 @@
 #include "base/uuid.h"
 
 /*
- * The bytes of an answer not read yet. An answer is input like any other: what is missing, or beyond what it may be, is read as the least that it may be,
- * and `failed` says so; nothing behind it is read.
+ * The bytes of an answer not read yet. An answer is input like any other: what is missing, or
+ * beyond what it may be, is read as the least that it may be, and `failed` says so; nothing behind
+ * it is read.
  */
 struct redis_reader {
 	const unsigned char *data;

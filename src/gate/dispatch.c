@@ -75,8 +75,8 @@ static const char *find_name(const char *names, struct slice name)
 }
 
 /*
- * What takes no body may be sent an empty object; what would be ignored is refused, as everywhere.
- * Else it has answered.
+ * What takes no body may be sent an empty object; what would be ignored is refused, as everywhere,
+ * but for a GET, whose content means nothing (RFC 9110, section 9.3.1). Else it has answered.
  */
 static bool body_says_nothing(struct gate_request *request)
 {
@@ -168,7 +168,7 @@ static void handle_request(struct http_handler *handler, struct http_exchange *e
 		gate_refuse(&request, PROBLEM_LENGTH_REQUIRED, NULL);
 		return;
 	}
-	if (route->input == INPUT_NONE && request.http->body.size && !body_says_nothing(&request))
+	if (route->input == INPUT_NONE && request.http->method != HTTP_GET && request.http->body.size && !body_says_nothing(&request))
 		return;
 	if (route->on_ledger)
 		ledger_task_start(&request, route);

@@ -61,6 +61,7 @@ CLAIMS = {
     "TLS ends at a proxy": ("test_a_purchase_over_tls",),
     "On a network that is not yours": ADVICE,
     "One way to be told": LEFT,
+    "(A gate whose clock goes on while it is frozen": ("test_a_gate_takes_a_masters_word_only_while_a_replica_follows_it",),
     "Keep a gate and the master off one host.": ADVICE,
     "The operator log's chain shows": (
         *("test_changed_log_row_is_caught", "test_removed_log_row_is_caught", "test_removed_end_of_the_log_is_caught"),
@@ -78,7 +79,7 @@ CLAIMS = {
 
 def sentences(text):
     text = re.sub(r"\s+", " ", text).strip()
-    return [part for part in re.split(r"(?<=[.!?])\s+(?=[A-Z])", text) if part]
+    return [part for part in re.split(r"(?:(?<=[.!?])|(?<=[.!?]\)))\s+(?=[A-Z(])", text) if part]
 
 
 def claims_of(document):

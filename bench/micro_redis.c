@@ -122,7 +122,7 @@ static double bare(struct stock *stock, size_t batch)
 			sizes[5 + i] = packed[i].size;
 		}
 		start_ns = clock_mono_ns();
-		reply = redisCommandArgv(connection->context, (int)(5 + batch), arguments, sizes);
+		reply = redisCommandArgv(connection->link.context, (int)(5 + batch), arguments, sizes);
 		call_ns[calls] = clock_mono_ns() - start_ns;
 		spent_ns += call_ns[calls++];
 		if (!reply || reply->type != REDIS_REPLY_STRING || reply->str[0] != 0)

@@ -43,18 +43,19 @@ static void connect_pair(const uint8_t *data, size_t size)
 	ASSERT(connection);
 	ASSERT(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
 	far_end = pair[1];
-	connection->context = redisConnectFd(pair[0]);
-	ASSERT(connection->context);
-	ASSERT(redisSetTimeout(connection->context, (struct timeval){.tv_usec = 1000}) == REDIS_OK);
+	connection->link.transport = &redis_sockets;
+	connection->link.context = redisConnectFd(pair[0]);
+	ASSERT(connection->link.context);
+	ASSERT(redisSetTimeout(connection->link.context, (struct timeval){.tv_usec = 1000}) == REDIS_OK);
 	memset(connection->server.run_id, 'a', REDIS_ID_SIZE);
 	memset(connection->server.replid, 'b', REDIS_ID_SIZE);
 	connection->server.master = true;
 	connection->generation = redis.pool.generation;
 	buffer_init(&connection->scratch, 1 << 20);
 	for (int i = 0; i < ANSWERS; i++) {
-		ASSERT(redisReaderFeed(connection->context->reader, head, (size_t)length) == REDIS_OK);
-		ASSERT(redisReaderFeed(connection->context->reader, (const char *)data, size) == REDIS_OK);
-		ASSERT(redisReaderFeed(connection->context->reader, "\r\n", 2) == REDIS_OK);
+		ASSERT(redisReaderFeed(connection->link.context->reader, head, (size_t)length) == REDIS_OK);
+		ASSERT(redisReaderFeed(connection->link.context->reader, (const char *)data, size) == REDIS_OK);
+		ASSERT(redisReaderFeed(connection->link.context->reader, "\r\n", 2) == REDIS_OK);
 	}
 	redis_pool_give(&redis.pool, connection);
 }
@@ -296,7 +297,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		url.addresses[0].port = 1; /* nobody is there */
 		redis.stock.ops = &redis_ops;
 		redis.outbox_max = 100;
-		redis_pool_init(&redis.pool, &url, &timeouts);
+		redis_pool_init(&redis.pool, &redis_sockets, &url, &timeouts);
 		redis_sales_init(&redis.sales);
 		brake_table_init(&redis.brakes);
 		redis_library_init(&redis.library, REDIS_LIBRARY_VERSION);

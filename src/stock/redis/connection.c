@@ -1,6 +1,5 @@
 #include "stock/redis/connection.h"
 
-#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include "base/log.h"
@@ -17,22 +16,35 @@ static void complain(const char *message, const struct redis_address *address, c
 			 LOG_TEXT("error", error), LOG_INT("suppressed", suppressed));
 }
 
-static struct timeval to_timeval(int64_t ns)
+static bool connect_to(struct redis_link *link, const struct redis_transport *transport, const struct redis_address *address,
+		       const struct redis_timeouts *timeouts)
 {
-	return (struct timeval){.tv_sec = ns / 1000000000, .tv_usec = ns % 1000000000 / 1000};
+	*link = (struct redis_link){.transport = transport};
+	if (transport->open(link, address, timeouts) == REDIS_OK)
+		return true;
+	complain("a Redis cannot be reached", address, link->context ? link->context->errstr : "out of memory");
+	transport->close(link);
+	return false;
 }
 
-static redisContext *connect_to(const struct redis_address *address, const struct redis_timeouts *timeouts)
+static redisReply *ask_with(struct redis_link *link, const char *format, va_list arguments)
 {
-	redisContext *context = redisConnectWithTimeout(address->host, address->port, to_timeval(timeouts->connect_ns));
+	void *reply = NULL;
 
-	if (context && !context->err && redisSetTimeout(context, to_timeval(timeouts->call_ns)) == REDIS_OK &&
-	    redisEnableKeepAlive(context) == REDIS_OK)
-		return context;
-	complain("a Redis cannot be reached", address, context ? context->errstr : "out of memory");
-	if (context)
-		redisFree(context);
-	return NULL;
+	if (redisvAppendCommand(link->context, format, arguments) != REDIS_OK || link->transport->reply(link, &reply) != REDIS_OK)
+		return NULL;
+	return reply;
+}
+
+static redisReply *ask(struct redis_link *link, const char *format, ...)
+{
+	redisReply *reply;
+	va_list arguments;
+
+	va_start(arguments, format);
+	reply = ask_with(link, format, arguments);
+	va_end(arguments);
+	return reply;
 }
 
 static bool is_error(const redisReply *reply, const char *start)
@@ -40,39 +52,38 @@ static bool is_error(const redisReply *reply, const char *start)
 	return reply && reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, start, strlen(start)) == 0;
 }
 
-static redisReply *log_in(redisContext *context, const struct redis_url *url)
+static redisReply *log_in(struct redis_link *link, const struct redis_url *url)
 {
-	return url->user[0] ? redisCommand(context, "AUTH %s %s", url->user, url->password)
-			    : redisCommand(context, "AUTH %s", url->password);
+	return url->user[0] ? ask(link, "AUTH %s %s", url->user, url->password) : ask(link, "AUTH %s", url->password);
 }
 
 /* A Sentinel has a password of its own, or the servers' too, or none. */
-static redisReply *ask_sentinel(redisContext *context, const struct redis_url *url)
+static redisReply *ask_sentinel(struct redis_link *link, const struct redis_url *url)
 {
 	static const char question[] = "SENTINEL GET-MASTER-ADDR-BY-NAME %s";
-	redisReply *reply = redisCommand(context, question, url->name);
+	redisReply *reply = ask(link, question, url->name);
 
 	if (is_error(reply, "NOAUTH") && url->password[0]) {
 		freeReplyObject(reply);
-		reply = log_in(context, url);
+		reply = log_in(link, url);
 		if (reply && reply->type != REDIS_REPLY_ERROR) {
 			freeReplyObject(reply);
-			reply = redisCommand(context, question, url->name);
+			reply = ask(link, question, url->name);
 		}
 	}
 	return reply;
 }
 
-static bool find_master(const struct redis_address *sentinel, const struct redis_url *url, const struct redis_timeouts *timeouts,
-			struct redis_address *master)
+static bool find_master(const struct redis_transport *transport, const struct redis_address *sentinel,
+			const struct redis_url *url, const struct redis_timeouts *timeouts, struct redis_address *master)
 {
-	redisContext *context = connect_to(sentinel, timeouts);
+	struct redis_link link;
 	redisReply *reply;
 	bool found;
 
-	if (!context)
+	if (!connect_to(&link, transport, sentinel, timeouts))
 		return false;
-	reply = ask_sentinel(context, url);
+	reply = ask_sentinel(&link, url);
 	found = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && reply->element[0]->type == REDIS_REPLY_STRING &&
 		reply->element[1]->type == REDIS_REPLY_STRING && reply->element[0]->len <= REDIS_HOST_MAX;
 	if (found) {
@@ -84,7 +95,7 @@ static bool find_master(const struct redis_address *sentinel, const struct redis
 	}
 	if (reply)
 		freeReplyObject(reply);
-	redisFree(context);
+	transport->close(&link);
 	return found;
 }
 
@@ -135,7 +146,7 @@ redisReply *redis_connection_command(struct redis_connection *connection, const 
 	va_list arguments;
 
 	va_start(arguments, format);
-	reply = redisvCommand(connection->context, format, arguments);
+	reply = ask_with(&connection->link, format, arguments);
 	va_end(arguments);
 	if (!reply)
 		connection->broken = true;
@@ -211,9 +222,9 @@ static const char *greet(struct redis_connection *connection, const struct redis
 	int looked = 0;
 
 	if (url->password[0])
-		fault = expect_ok(log_in(connection->context, url), refused_user);
+		fault = expect_ok(log_in(&connection->link, url), refused_user);
 	if (!fault && url->database > 0)
-		fault = expect_ok(redisCommand(connection->context, "SELECT %d", url->database), refused_database);
+		fault = expect_ok(ask(&connection->link, "SELECT %d", url->database), refused_database);
 	if (!fault)
 		looked = redis_connection_look(connection);
 	if (looked < 0)
@@ -223,19 +234,16 @@ static const char *greet(struct redis_connection *connection, const struct redis
 	return fault;
 }
 
-static struct redis_connection *open_at(const struct redis_address *address, const struct redis_url *url,
-					const struct redis_timeouts *timeouts, const char **reason)
+static struct redis_connection *open_at(const struct redis_transport *transport, const struct redis_address *address,
+					const struct redis_url *url, const struct redis_timeouts *timeouts, const char **reason)
 {
-	redisContext *context = connect_to(address, timeouts);
-	struct redis_connection *connection = context ? calloc(1, sizeof(*connection)) : NULL;
+	struct redis_connection *connection = calloc(1, sizeof(*connection));
 
 	*reason = "Redis cannot be reached";
-	if (!connection) {
-		if (context)
-			redisFree(context);
+	if (!connection || !connect_to(&connection->link, transport, address, timeouts)) {
+		free(connection);
 		return NULL;
 	}
-	connection->context = context;
 	buffer_init(&connection->scratch, SCRATCH_MAX);
 	*reason = greet(connection, url);
 	if (!*reason)
@@ -245,19 +253,20 @@ static struct redis_connection *open_at(const struct redis_address *address, con
 	return NULL;
 }
 
-struct redis_connection *redis_connection_open(const struct redis_url *url, const struct redis_timeouts *timeouts, const char **reason)
+struct redis_connection *redis_connection_open(const struct redis_transport *transport, const struct redis_url *url,
+					       const struct redis_timeouts *timeouts, const char **reason)
 {
 	struct redis_address master;
 
 	if (!url->sentinel)
-		return open_at(&url->addresses[0], url, timeouts, reason);
+		return open_at(transport, &url->addresses[0], url, timeouts, reason);
 	*reason = "no Sentinel knows a master that can be reached";
 	for (int i = 0; i < url->address_count; i++) {
 		struct redis_connection *connection;
 
-		if (!find_master(&url->addresses[i], url, timeouts, &master))
+		if (!find_master(transport, &url->addresses[i], url, timeouts, &master))
 			continue;
-		connection = open_at(&master, url, timeouts, reason);
+		connection = open_at(transport, &master, url, timeouts, reason);
 		if (connection)
 			return connection;
 	}
@@ -268,14 +277,12 @@ void redis_connection_free(struct redis_connection *connection)
 {
 	if (!connection)
 		return;
-	redisFree(connection->context);
+	connection->link.transport->close(&connection->link);
 	buffer_deinit(&connection->scratch);
 	free(connection);
 }
 
 bool redis_connection_is_quiet(const struct redis_connection *connection)
 {
-	struct pollfd socket = {.fd = connection->context->fd, .events = POLLIN};
-
-	return poll(&socket, 1, 0) == 0;
+	return connection->link.transport->is_quiet(&connection->link);
 }

@@ -4,10 +4,9 @@
  */
 #pragma once
 
-#include <hiredis/hiredis.h>
 #include <stdint.h>
 #include "base/buffer.h"
-#include "stock/redis/url.h"
+#include "stock/redis/transport.h"
 
 enum { REDIS_ID_SIZE = 40, REDIS_ARGUMENTS_MAX = 320 };
 
@@ -22,7 +21,7 @@ struct redis_server {
 
 struct redis_connection {
 	struct redis_connection *next; /* the pool's */
-	redisContext *context;
+	struct redis_link link;
 	struct redis_server server;
 	uint64_t generation; /* the pool's: older ones are not used again */
 	/* The arguments of the command in the making, in one buffer; see trip.h. */
@@ -37,16 +36,12 @@ struct redis_connection {
 	bool forgotten; /* the library was missing */
 };
 
-struct redis_timeouts {
-	int64_t connect_ns, call_ns;
-};
-
 /*
  * A new connection, or NULL and why (static text). Blocks for the timeouts at most, for each
  * address.
  */
-struct redis_connection *redis_connection_open(const struct redis_url *url, const struct redis_timeouts *timeouts,
-					       const char **reason);
+struct redis_connection *redis_connection_open(const struct redis_transport *transport, const struct redis_url *url,
+					       const struct redis_timeouts *timeouts, const char **reason);
 /* Whether this reason is one that no waiting mends: the server is there and does not want us. */
 bool redis_reason_is_refusal(const char *reason);
 void redis_connection_free(struct redis_connection *connection); /* NULL is fine */

@@ -6,9 +6,10 @@ enum { IDLE_MAX = 64 };
 
 static const struct backoff_range RETRY = {.first_ns = 20000000, .most_ns = 1000000000};
 
-void redis_pool_init(struct redis_pool *pool, const struct redis_url *url, const struct redis_timeouts *timeouts)
+void redis_pool_init(struct redis_pool *pool, const struct redis_transport *transport, const struct redis_url *url,
+		     const struct redis_timeouts *timeouts)
 {
-	*pool = (struct redis_pool){.url = *url, .timeouts = *timeouts};
+	*pool = (struct redis_pool){.transport = transport, .url = *url, .timeouts = *timeouts};
 	lock_init(&pool->lock);
 }
 
@@ -93,7 +94,7 @@ struct redis_connection *redis_pool_take(struct redis_pool *pool)
 	}
 	if (!may_open(pool))
 		return NULL;
-	connection = redis_connection_open(&pool->url, &pool->timeouts, &fault);
+	connection = redis_connection_open(pool->transport, &pool->url, &pool->timeouts, &fault);
 	if (!connection) {
 		redis_pool_set_fault(pool, fault);
 		note_failure(pool);

@@ -12,6 +12,7 @@
 #include "stock/redis/connection.h"
 
 struct redis_pool {
+	const struct redis_transport *transport;
 	struct redis_url url;
 	struct redis_timeouts timeouts;
 	struct lock lock; /* all below; held for a look, never across I/O; innermost */
@@ -23,7 +24,8 @@ struct redis_pool {
 	_Atomic(const char *) fault; /* static text; NULL: none */
 };
 
-void redis_pool_init(struct redis_pool *pool, const struct redis_url *url, const struct redis_timeouts *timeouts);
+void redis_pool_init(struct redis_pool *pool, const struct redis_transport *transport, const struct redis_url *url,
+		     const struct redis_timeouts *timeouts);
 void redis_pool_deinit(struct redis_pool *pool); /* all connections are given back */
 /* NULL where there is none to be had now; pool->fault says why. Blocks while one is opened. */
 struct redis_connection *redis_pool_take(struct redis_pool *pool);

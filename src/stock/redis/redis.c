@@ -378,7 +378,7 @@ int stock_redis_open(struct stock **stock, const struct stock_redis_settings *se
 	if (!redis)
 		return error_origin(-ENOMEM);
 	*redis = (struct stock_redis){.stock.ops = &redis_ops, .outbox_max = settings->outbox_max};
-	redis_pool_init(&redis->pool, &url, &timeouts);
+	redis_pool_init(&redis->pool, settings->transport ? settings->transport : &redis_sockets, &url, &timeouts);
 	redis_sales_init(&redis->sales);
 	brake_table_init(&redis->brakes);
 	redis_library_init(&redis->library, library_version(settings));

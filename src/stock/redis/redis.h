@@ -8,12 +8,15 @@
 
 #include "port/stock.h"
 
+struct redis_transport; /* transport.h */
+
 struct stock_redis_settings {
-	const char *url;            /* see url.h; copied */
-	size_t outbox_max;          /* entries in flight at once, of one sale; beyond it reserve() says STOCK_FULL */
-	int64_t connect_timeout_ns; /* 0: one second */
-	int64_t call_timeout_ns;    /* 0: one second; below journal.ack_deadline, or nobody is told in time */
-	bool force;                 /* go on where maxmemory-policy lets Redis throw orders away */
+	const char *url;                         /* see url.h; copied */
+	size_t outbox_max;                       /* entries in flight at once, of one sale; beyond it reserve() says STOCK_FULL */
+	int64_t connect_timeout_ns;              /* 0: one second */
+	int64_t call_timeout_ns;                 /* 0: one second; below journal.ack_deadline, or nobody is told in time */
+	bool force;                              /* go on where maxmemory-policy lets Redis throw orders away */
+	const struct redis_transport *transport; /* NULL: sockets. It outlives the stock */
 #ifdef PENSTOCK_TESTING
 	uint32_t library_version; /* as a program of another version would; 0: this one's */
 #endif

@@ -45,7 +45,7 @@ static void flush(struct redis_trip *trip)
 		connection->arguments[i] = connection->scratch.data + connection->starts[i];
 		connection->sizes[i] = end - connection->starts[i];
 	}
-	if (redisAppendCommandArgv(connection->context, count, connection->arguments, connection->sizes) != REDIS_OK)
+	if (redisAppendCommandArgv(connection->link.context, count, connection->arguments, connection->sizes) != REDIS_OK)
 		connection->broken = true;
 	connection->argument_count = 0;
 }
@@ -110,7 +110,7 @@ static void refuse_unconfirmed(struct redis_trip *trip)
 {
 	redis_pool_set_fault(&trip->redis->pool, "no replica of this Redis has confirmed to follow it: another may be the master");
 	trip->connection->argument_count = 0;
-	trip->connection->broken |= sdslen(trip->connection->context->obuf) > 0;
+	trip->connection->broken |= sdslen(trip->connection->link.context->obuf) > 0;
 	redis_pool_give(&trip->redis->pool, trip->connection);
 	trip->connection = NULL;
 }
@@ -129,10 +129,10 @@ void redis_trip_send(struct redis_trip *trip)
 		return;
 	flush(trip);
 	while (!connection->broken && !done) {
-		size = sdslen(connection->context->obuf);
-		if (redisBufferWrite(connection->context, &done) != REDIS_OK)
+		size = sdslen(connection->link.context->obuf);
+		if (connection->link.transport->write(&connection->link, &done) != REDIS_OK)
 			connection->broken = true;
-		connection->sent |= done || sdslen(connection->context->obuf) < size;
+		connection->sent |= done || sdslen(connection->link.context->obuf) < size;
 	}
 }
 
@@ -209,7 +209,7 @@ enum redis_end redis_trip_next(struct redis_trip *trip, struct redis_reader *ans
 	trip->reply = NULL;
 	if (!connection)
 		return REDIS_REFUSED;
-	if (connection->broken || redisGetReply(connection->context, &reply) != REDIS_OK)
+	if (connection->broken || connection->link.transport->reply(&connection->link, &reply) != REDIS_OK)
 		return lose(trip);
 	trip->reply = reply;
 	if (trip->changes && FAILPOINT("redis.reply_lost")) /* it was done, and nobody heard of it */

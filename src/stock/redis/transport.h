@@ -1,7 +1,8 @@
 /*
- * How commands reach a Redis and its replies come back: over a socket, as hiredis does it; or, where
- * a test or the simulation has its Redis in the process, from memory to memory. What stands in
- * between is the same for both: commands in the context's output buffer, replies from its reader.
+ * How commands reach a Redis and its replies come back: over a socket, as hiredis does it; or,
+ * where a test or the simulation has its Redis in the process, from memory to memory. What stands
+ * in between is the same for both: commands in the context's output buffer, replies from its
+ * reader.
  */
 #pragma once
 
@@ -20,7 +21,10 @@ struct redis_link {
 	void *peer;            /* the transport's */
 };
 
-/* All of them block for the timeouts at most; REDIS_OK, or REDIS_ERR, which ends the link but for close(). */
+/*
+ * All of them block for the timeouts at most; REDIS_OK, or REDIS_ERR, which ends the link but for
+ * close().
+ */
 struct redis_transport {
 	/* Fills the context in; where it fails, that may be there and tell why (errstr). */
 	int (*open)(struct redis_link *link, const struct redis_address *address, const struct redis_timeouts *timeouts);

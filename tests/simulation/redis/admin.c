@@ -1,0 +1,175 @@
+/* Who the server is, and how it is set up. */
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/clock.h"
+#include "simulation/redis/server.h"
+
+size_t sim_memory(struct redis_sim *sim)
+{
+	size_t size = 1 << 20; /* a server that has nothing uses about so much */
+
+	for (int i = 0; i < SIM_DATABASES; i++)
+		for (size_t j = 0; j < sim->databases[i].count; j++) {
+			const struct sim_value *value = sim->databases[i].entries[j].value;
+
+			size += 64 + value->text.size + 64 * value->fields.count;
+		}
+	return size;
+}
+
+struct slice sim_setting(struct redis_sim *sim, const char *name)
+{
+	struct sim_entry *entry = sim_table_find(&sim->settings, slice_of(name));
+
+	return entry ? *(const struct slice *)entry->value : SLICE("0");
+}
+
+void sim_set_setting(struct redis_sim *sim, struct slice name, struct slice value)
+{
+	struct sim_value settings = {.type = SIM_HASH, .fields = sim->settings};
+
+	sim_hash_set(&settings, name, value);
+	sim->settings = settings.fields;
+}
+
+void sim_settings_free(struct redis_sim *sim)
+{
+	sim_hash_forget(&sim->settings);
+}
+
+static int64_t most_memory(struct redis_sim *sim)
+{
+	return strtoll(sim_setting(sim, "maxmemory").data, NULL, 10);
+}
+
+bool sim_is_full(struct redis_sim *sim)
+{
+	int64_t most = most_memory(sim);
+
+	return most > 0 && sim_memory(sim) > (size_t)most;
+}
+
+static void info(struct sim_call *call)
+{
+	struct redis_sim *sim = call->sim;
+	struct buffer text;
+
+	buffer_init(&text, 1 << 16);
+	buffer_printf(&text, "# Server\r\nredis_version:7.0.15\r\nrun_id:%s\r\n", sim->run_id);
+	buffer_printf(&text, "\r\n# Memory\r\nused_memory:%zu\r\nmaxmemory:%lld\r\nmaxmemory_policy:%s\r\n", sim_memory(sim),
+		      (long long)most_memory(sim), sim_setting(sim, "maxmemory-policy").data);
+	buffer_printf(&text, "\r\n# Persistence\r\nloading:0\r\naof_enabled:%d\r\n", sim_is(sim_setting(sim, "appendonly"), "yes"));
+	buffer_printf(&text, "\r\n# Replication\r\nrole:%s\r\nconnected_slaves:0\r\nmaster_replid:%s\r\n",
+		      sim->replica ? "slave" : "master", sim->replid);
+	sim_reply_text(call, buffer_slice(&text));
+	buffer_deinit(&text);
+}
+
+static void role(struct sim_call *call)
+{
+	if (call->sim->replica) {
+		buffer_append_literal(call->out, "*5\r\n$5\r\nslave\r\n$9\r\n127.0.0.1\r\n:1\r\n$7\r\nconnect\r\n:-1\r\n");
+		return;
+	}
+	buffer_append_literal(call->out, "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n");
+}
+
+static void reply_number(struct sim_call *call, int64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%lld", (long long)value);
+	sim_reply_text(call, slice_of(text));
+}
+
+static void tell_time(struct sim_call *call)
+{
+	int64_t now_us = clock_wall_us();
+
+	sim_reply_array(call, 2);
+	reply_number(call, now_us / 1000000);
+	reply_number(call, now_us % 1000000);
+}
+
+/* No replica is there, so none has it. */
+static void wait_for_replicas(struct sim_call *call)
+{
+	int64_t replicas, timeout;
+
+	if (!sim_take_int(call, call->args[1], &replicas))
+		return;
+	if (!sim_take_int(call, call->args[2], &timeout))
+		return;
+	sim_reply_int(call, 0);
+}
+
+static void get_settings(struct sim_call *call)
+{
+	const struct sim_table *settings = &call->sim->settings;
+	size_t count = 0;
+
+	for (int told = 0; told < 2; told++) {
+		if (told)
+			sim_reply_array(call, count * 2);
+		for (size_t i = 0; i < settings->count; i++) {
+			bool wanted = false;
+
+			for (size_t j = 2; j < call->count; j++)
+				wanted |= fnmatch(call->args[j].data, settings->entries[i].name.data, 0) == 0;
+			count += wanted;
+			if (wanted && told) {
+				sim_reply_text(call, settings->entries[i].name);
+				sim_reply_text(call, *(const struct slice *)settings->entries[i].value);
+			}
+		}
+	}
+}
+
+static void config(struct sim_call *call)
+{
+	if (sim_is(call->args[1], "GET") && call->count > 2) {
+		get_settings(call);
+	} else if (sim_is(call->args[1], "SET") && call->count == 4 && sim_table_find(&call->sim->settings, call->args[2])) {
+		sim_set_setting(call->sim, call->args[2], call->args[3]);
+		sim_reply_ok(call);
+	} else {
+		sim_reply_error(call, "ERR Unknown option or number of arguments for CONFIG");
+	}
+}
+
+static void select_database(struct sim_call *call)
+{
+	int64_t number;
+
+	if (!sim_take_int(call, call->args[1], &number))
+		return;
+	if (number < 0 || number >= SIM_DATABASES) {
+		sim_reply_error(call, "ERR DB index is out of range");
+		return;
+	}
+	call->peer->database = (unsigned)number;
+	sim_reply_ok(call);
+}
+
+static void log_in(struct sim_call *call)
+{
+	sim_reply_ok(call);
+}
+
+static void ping(struct sim_call *call)
+{
+	buffer_append_literal(call->out, "+PONG\r\n");
+}
+
+const struct sim_command sim_admin_commands[] = {
+	{"auth", -2, .apart = true, .run = log_in},
+	{"config", -2, .apart = true, .run = config},
+	{"info", -1, .run = info},
+	{"ping", -1, .run = ping},
+	{"role", 1, .apart = true, .run = role},
+	{"select", 2, .run = select_database},
+	{"time", 1, .run = tell_time},
+	{"wait", 3, .apart = true, .run = wait_for_replicas},
+	{0},
+};

@@ -1,0 +1,27 @@
+/*
+ * A Redis in the process: what stock/redis asks of one, without a socket, a process or a kernel's
+ * clock. Functions run in Lua 5.1, as they do in Redis, and their text is the shipped one; commands
+ * are those of deploy/redis/users.acl, with what tests look at it by. The stock's contract
+ * suite runs over it (tests/contract/test_stock_redis_sim.c).
+ *
+ * Not here: users and their rights (everyone may everything), replication, persistence, scripts by
+ * EVAL, RESP3.
+ */
+#pragma once
+
+#include <hiredis/hiredis.h>
+#include "base/node.h"
+
+struct redis_sim;
+struct redis_transport;
+
+/* An empty server, started. Its clock and its random numbers are those of `node`; NULL: of whoever asks. */
+struct redis_sim *redis_sim_new(struct node *node);
+void redis_sim_free(struct redis_sim *sim); /* no connection is open any more */
+/* For stock_redis_settings: every address leads to this server. */
+const struct redis_transport *redis_sim_transport(struct redis_sim *sim);
+/* Ends every connection, and with `keys` the memory of what it had; another run begins. */
+void redis_sim_restart(struct redis_sim *sim, bool keys);
+/* A command as a test gives it, on a connection of its own. The reply is the caller's. */
+redisReply *redis_sim_ask(struct redis_sim *sim, const char *format, ...);
+redisReply *redis_sim_ask_argv(struct redis_sim *sim, int count, const char **arguments, const size_t *sizes);

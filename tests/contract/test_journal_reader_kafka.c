@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "contract/kafka_place.h"
 #include "journal/kafka/kafka.h"
@@ -404,6 +405,19 @@ static void test_topic_that_was_made_again_is_found_out(void **state)
 	assert_int_equal(reader->ops->seek(reader, partition, 4, last.mark), -ESTALE);
 }
 
+#ifdef PENSTOCK_TESTING
+/* librdkafka may join a thread of its own for ever: a stop must not. */
+static void test_client_that_does_not_end_is_left_behind(void **state)
+{
+	struct place *place = *state;
+
+	failpoints_set("kafka.client_end=hold");
+	place->reader->ops->free(place->reader);
+	place->reader = NULL;
+	failpoints_set(NULL);
+}
+#endif
+
 /* --- Others --- */
 
 /* Serves both until the group has given each its share. */
@@ -625,6 +639,9 @@ int main(void)
 		TEST(test_dead_letter_keeps_what_it_was_and_says_why),
 		TEST(test_what_retention_took_is_told_and_never_skipped),
 		TEST(test_topic_that_was_made_again_is_found_out),
+#ifdef PENSTOCK_TESTING
+		TEST(test_client_that_does_not_end_is_left_behind),
+#endif
 		TEST(test_readers_share_partitions_and_take_over),
 		TEST(test_reader_that_has_no_share_leaves_all_to_the_other_until_it_has_again),
 		TEST(test_what_was_fetched_before_a_rebalance_is_not_taken_after_it),

@@ -1,8 +1,15 @@
 #include "journal/kafka/client.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "base/clock.h"
+#include "base/failpoint.h"
+#include "base/lock.h"
 #include "base/log.h"
+#include "base/thread.h"
+
+enum { END_MS = 5000 }; /* how long an end is waited for */
 
 /*
  * What the program sets itself, because its promises stand on it: the acknowledgement of all
@@ -246,6 +253,72 @@ rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct
 		buffer_printf(error, "Kafka's client cannot start: %s", text);
 	}
 	return client;
+}
+
+/* The end of a client, on a thread of its own. */
+struct client_end {
+	struct client_end *next; /* of those that were left behind */
+	struct thread thread;
+	struct lock lock;
+	struct lock_condition ended;
+	rd_kafka_t *client;
+	bool done;
+};
+
+static _Atomic(struct client_end *) left_behind;
+
+static void client_end_run(void *argument)
+{
+	struct client_end *end = argument;
+
+	(void)FAILPOINT("kafka.client_end"); /* librdkafka waits for a thread of its own */
+	rd_kafka_destroy_flags(end->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	lock_take(&end->lock);
+	end->done = true;
+	lock_condition_signal(&end->ended);
+	lock_release(&end->lock);
+}
+
+static bool client_end_wait(struct client_end *end)
+{
+	int64_t deadline_ns = clock_mono_ns() + END_MS * INT64_C(1000000);
+	bool done;
+
+	lock_take(&end->lock);
+	while (!end->done && lock_condition_wait_until(&end->ended, &end->lock, deadline_ns))
+		;
+	done = end->done;
+	lock_release(&end->lock);
+	return done;
+}
+
+void kafka_client_free(rd_kafka_t *client)
+{
+	struct client_end *end = client ? calloc(1, sizeof(*end)) : NULL;
+
+	if (!client)
+		return;
+	if (end) {
+		lock_init(&end->lock);
+		lock_condition_init(&end->ended);
+		end->client = client;
+	}
+	if (!end || thread_start(&end->thread, "kafka-end", client_end_run, end)) {
+		rd_kafka_destroy_flags(client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	} else if (!client_end_wait(end)) {
+		log_warn("kafka", "a client of Kafka does not end: it is left behind", LOG_INT("waited_ms", END_MS));
+		end->next = atomic_load(&left_behind);
+		while (!atomic_compare_exchange_weak(&left_behind, &end->next, end))
+			;
+		return;
+	} else {
+		thread_join(&end->thread);
+	}
+	if (end) {
+		lock_condition_deinit(&end->ended);
+		lock_deinit(&end->lock);
+	}
+	free(end);
 }
 
 /* --- Errors --- */

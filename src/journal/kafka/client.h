@@ -37,6 +37,14 @@ void kafka_conf_set_int(rd_kafka_conf_t *conf, const char *name, int64_t value);
 
 /* Takes `conf`, whatever the end. NULL with a sentence in `error`. */
 rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct buffer *error);
+/*
+ * Ends it, as rd_kafka_destroy_flags() without a consumer's close; NULL is fine. Waits for 5 s at
+ * most: librdkafka 2.0 may join a broker's thread that never ends (seen where a topic was made
+ * anew), and a stop must not hang on that. Such a client is left behind, with a line in the log.
+ * Nothing that its callbacks use may be used by a thread of librdkafka's own: ours are all served
+ * by polls.
+ */
+void kafka_client_free(rd_kafka_t *client);
 
 /*
  * A partition's first offset that is there, and the one behind its last. In place of

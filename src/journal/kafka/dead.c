@@ -21,7 +21,7 @@ void kafka_dead_deinit(struct kafka_dead *dead)
 		rd_kafka_topic_destroy(dead->topic);
 	if (dead->client) {
 		rd_kafka_purge(dead->client, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
-		rd_kafka_destroy(dead->client);
+		kafka_client_free(dead->client);
 	}
 	dead->topic = NULL;
 	dead->client = NULL;

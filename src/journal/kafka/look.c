@@ -33,8 +33,7 @@ void kafka_look_deinit(struct kafka_look *look)
 {
 	if (look->topic)
 		rd_kafka_topic_destroy(look->topic);
-	if (look->client)
-		rd_kafka_destroy_flags(look->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	kafka_client_free(look->client);
 	look->topic = NULL;
 	look->client = NULL;
 }

@@ -224,8 +224,7 @@ static void end(struct kafka_producer *producer)
 {
 	if (producer->topic)
 		rd_kafka_topic_destroy(producer->topic);
-	if (producer->client)
-		rd_kafka_destroy(producer->client);
+	kafka_client_free(producer->client);
 	producer->topic = NULL;
 	producer->client = NULL;
 	producer->spent = producer->fatal = false;

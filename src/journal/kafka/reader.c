@@ -337,7 +337,7 @@ static void reader_free(struct journal_reader *base)
 		rd_kafka_queue_destroy(reader->records);
 	if (reader->client) {
 		rd_kafka_consumer_close(reader->client); /* so that others need not wait for our silence */
-		rd_kafka_destroy_flags(reader->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+		kafka_client_free(reader->client);
 	}
 	kafka_look_deinit(&reader->look);
 	kafka_dead_deinit(&reader->dead);

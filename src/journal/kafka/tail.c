@@ -36,8 +36,7 @@ static void end_client(struct kafka_tail *tail)
 		rd_kafka_queue_destroy(tail->queue);
 	if (tail->topic)
 		rd_kafka_topic_destroy(tail->topic);
-	if (tail->client)
-		rd_kafka_destroy_flags(tail->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	kafka_client_free(tail->client);
 	tail->queue = NULL;
 	tail->topic = NULL;
 	tail->client = NULL;

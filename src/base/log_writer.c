@@ -169,7 +169,7 @@ static void lose(const char *data, size_t size)
 	atomic_fetch_add_explicit(&dropped, lines, memory_order_relaxed);
 }
 
-static void run(void *argument)
+static void log_writer_run(void *argument)
 {
 	char data[LOG_LINE_MAX];
 
@@ -216,7 +216,7 @@ int log_start(void)
 	init_condition(&writer.arrived);
 	init_condition(&writer.ended);
 	writer.stopping = writer.over = false;
-	r = thread_start(&writer.thread, "log", run, NULL);
+	r = thread_start(&writer.thread, "log", log_writer_run, NULL);
 	if (r == 0)
 		atomic_store_explicit(&state, RUNNING, memory_order_release);
 	return r;

@@ -244,7 +244,7 @@ static bool is_help(const char *word)
 	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
 }
 
-static int run(const struct command *command, struct cli *cli)
+static int cli_run_command(const struct command *command, struct cli *cli)
 {
 	static const bool ignored;
 	const struct option help = {"help", 'h', OPTION_FLAG, (void *)&ignored, NULL, "this text"};
@@ -263,7 +263,7 @@ static int run(const struct command *command, struct cli *cli)
 		return unknown(cli->command, cli->command->children, cli->argv[0]);
 	cli->argc--;
 	cli->argv++;
-	return run(command, cli);
+	return cli_run_command(command, cli);
 }
 
 /* `penstock help sale create` is `penstock sale create --help`. */
@@ -279,7 +279,7 @@ static int help_with_words(const struct command *const *commands, int argc, char
 	for (int i = 1; i < argc && i < WORD_MAX; i++)
 		rest[cli.argc++] = argv[i];
 	rest[cli.argc++] = help;
-	return run(command, &cli);
+	return cli_run_command(command, &cli);
 }
 
 int cli_main(const struct command *const *commands, int argc, char **argv)
@@ -308,7 +308,7 @@ int cli_main(const struct command *const *commands, int argc, char **argv)
 	if (!cli.flags)
 		return cli_error(CLI_FAILED, "%s", error_text(-ENOMEM));
 	cli.flag_count = settings_take_flags(&cli.argc, cli.argv, cli.flags);
-	code = run(command, &cli);
+	code = cli_run_command(command, &cli);
 	free(cli.flags);
 	return code;
 }

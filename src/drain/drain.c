@@ -306,7 +306,7 @@ int64_t drain_turn(struct drain *drain)
 	return 0;
 }
 
-static void run(void *argument)
+static void drain_run(void *argument)
 {
 	struct drain *drain = argument;
 	size_t lost;
@@ -325,7 +325,7 @@ static void run(void *argument)
 
 int drain_start(struct drain *drain)
 {
-	return thread_start(&drain->thread, "drain", run, drain);
+	return thread_start(&drain->thread, "drain", drain_run, drain);
 }
 
 void drain_stop(struct drain *drain)

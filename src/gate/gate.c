@@ -299,7 +299,7 @@ int gate_new(struct gate **out, const struct gate_settings *settings)
 	return 0;
 }
 
-static void run(void *argument)
+static void gate_run(void *argument)
 {
 	http_loop_run(((struct gate_thread *)argument)->loop);
 }
@@ -313,7 +313,7 @@ int gate_start(struct gate *gate)
 		gate->threads[i].cells = metrics_cells_new(gate->settings.metrics);
 	for (size_t i = 0; i < gate->thread_count && r == 0; i++) {
 		snprintf(name, sizeof(name), gate->threads[i].for_operators ? "operator" : "gate-%u", (unsigned)i);
-		r = thread_start(&gate->threads[i].thread, name, run, &gate->threads[i]);
+		r = thread_start(&gate->threads[i].thread, name, gate_run, &gate->threads[i]);
 	}
 	return r;
 }

@@ -16,7 +16,7 @@ void ledger_task_free(struct ledger_task *task)
 	free(task);
 }
 
-static void run(struct blocking_task *blocking)
+static void ledger_task_run(struct blocking_task *blocking)
 {
 	struct ledger_task *task = (struct ledger_task *)blocking;
 
@@ -62,7 +62,7 @@ struct ledger_task *ledger_task_new_deferred(struct gate_thread *thread, const s
 	if (!task)
 		return NULL;
 	task->blocking.message = (struct message){.reply = thread->replies, .on_complete = on_complete};
-	task->blocking.run = run;
+	task->blocking.run = ledger_task_run;
 	task->class = class;
 	task->thread = thread;
 	task->pending.handle = *handle;

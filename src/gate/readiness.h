@@ -6,7 +6,7 @@
 #pragma once
 
 #include "gate/thread.h"
-#include "monitor/health.h"
+#include "monitor/health_report.h"
 
 enum { READY_SERVING, READY_STOPPING, READY_STOCK, READY_JOURNAL, READY_SALES, READY_PURCHASES, READY_LEDGER, READY_CHECKS };
 

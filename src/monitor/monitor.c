@@ -266,14 +266,14 @@ int monitor_new(struct monitor **out, const struct listen_list *places, const st
 	return 0;
 }
 
-static void run(void *argument)
+static void monitor_run(void *argument)
 {
 	http_loop_run(((struct monitor *)argument)->loop);
 }
 
 int monitor_start(struct monitor *monitor)
 {
-	return thread_start(&monitor->thread, "monitor", run, monitor);
+	return thread_start(&monitor->thread, "monitor", monitor_run, monitor);
 }
 
 void monitor_stop(struct monitor *monitor, int64_t deadline_ns)

@@ -7,7 +7,7 @@
 
 #include "base/address.h"
 #include "metrics/metrics.h"
-#include "monitor/health.h"
+#include "monitor/health_report.h"
 
 struct monitor;
 struct http_wire;

@@ -217,7 +217,7 @@ static void refresh(struct housekeeper *keeper)
 	}
 }
 
-static void run(void *argument)
+static void housekeeper_run(void *argument)
 {
 	struct housekeeper *keeper = argument;
 
@@ -251,7 +251,7 @@ static void run(void *argument)
 int housekeeper_start(struct housekeeper *keeper)
 {
 	keeper->cells = metrics_cells_new(keeper->settings.metrics);
-	return thread_start(&keeper->thread, "housekeeper", run, keeper);
+	return thread_start(&keeper->thread, "housekeeper", housekeeper_run, keeper);
 }
 
 void housekeeper_stop(struct housekeeper *keeper)

@@ -311,7 +311,7 @@ static void care(struct journal_worker *worker)
 	drive_claims(worker);
 }
 
-static void run(void *argument)
+static void journal_worker_run(void *argument)
 {
 	struct journal_worker *worker = argument;
 	struct lane *lane = worker->settings.lane;
@@ -330,7 +330,7 @@ static void run(void *argument)
 int journal_worker_start(struct journal_worker *worker)
 {
 	worker->cells = metrics_cells_new(worker->settings.metrics);
-	return thread_start(&worker->thread, "journal", run, worker);
+	return thread_start(&worker->thread, "journal", journal_worker_run, worker);
 }
 
 void journal_worker_stop(struct journal_worker *worker)

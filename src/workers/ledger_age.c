@@ -140,7 +140,7 @@ void ledger_age_turn(struct ledger_age *age)
 	age->looked_ns = looked_ns;
 }
 
-static void run(void *argument)
+static void ledger_age_run(void *argument)
 {
 	struct ledger_age *age = argument;
 
@@ -152,7 +152,7 @@ static void run(void *argument)
 
 int ledger_age_start(struct ledger_age *age)
 {
-	return thread_start(&age->thread, "ledger-age", run, age);
+	return thread_start(&age->thread, "ledger-age", ledger_age_run, age);
 }
 
 struct ledger_age_state ledger_age_look(struct ledger_age *age)

@@ -40,7 +40,7 @@ int ledger_workers_new(struct ledger_workers **out, size_t lane_max)
 	return 0;
 }
 
-static void run(void *argument)
+static void ledger_workers_run(void *argument)
 {
 	struct worker *worker = argument;
 	void *items[BATCH];
@@ -66,7 +66,7 @@ int ledger_workers_start(struct ledger_workers *workers)
 
 	for (int i = 0; i < TASK_CLASSES && r == 0; i++) {
 		snprintf(name, sizeof(name), "ledger-%s", ledger_workers_class_name((enum task_class)i));
-		r = thread_start(&workers->workers[i].thread, name, run, &workers->workers[i]);
+		r = thread_start(&workers->workers[i].thread, name, ledger_workers_run, &workers->workers[i]);
 	}
 	return r;
 }

@@ -120,7 +120,7 @@ void promise_watch_look(struct promise_watch *watch)
 	look_at_armed_lots(watch);
 }
 
-static void run(void *argument)
+static void promise_watch_run(void *argument)
 {
 	struct promise_watch *watch = argument;
 
@@ -131,7 +131,7 @@ static void run(void *argument)
 
 int promise_watch_start(struct promise_watch *watch)
 {
-	return thread_start(&watch->thread, "promises", run, watch);
+	return thread_start(&watch->thread, "promises", promise_watch_run, watch);
 }
 
 void promise_watch_stop(struct promise_watch *watch)

@@ -365,7 +365,7 @@ static void work(struct rebuilder *rebuilder)
 	forget_old_news(rebuilder);
 }
 
-static void run(void *argument)
+static void rebuilder_run(void *argument)
 {
 	struct rebuilder *rebuilder = argument;
 	struct lane *fenced = rebuilder->settings.fenced;
@@ -389,7 +389,7 @@ static void run(void *argument)
 
 int rebuilder_start(struct rebuilder *rebuilder)
 {
-	return thread_start(&rebuilder->thread, "rebuild", run, rebuilder);
+	return thread_start(&rebuilder->thread, "rebuild", rebuilder_run, rebuilder);
 }
 
 void rebuilder_stop(struct rebuilder *rebuilder)

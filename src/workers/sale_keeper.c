@@ -127,7 +127,7 @@ static const char *why(int r)
 	return "refused";
 }
 
-static void run(void *argument)
+static void sale_keeper_run(void *argument)
 {
 	struct sale_keeper *keeper = argument;
 
@@ -143,7 +143,7 @@ static void run(void *argument)
 
 int sale_keeper_start(struct sale_keeper *keeper)
 {
-	return thread_start(&keeper->thread, "sales", run, keeper);
+	return thread_start(&keeper->thread, "sales", sale_keeper_run, keeper);
 }
 
 void sale_keeper_stop(struct sale_keeper *keeper)

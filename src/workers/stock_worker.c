@@ -75,7 +75,7 @@ static void process(struct stock_worker *worker, size_t count)
 	return_batch((struct message **)worker->batch, worker->scratch, complete);
 }
 
-static void run(void *argument)
+static void stock_worker_run(void *argument)
 {
 	struct stock_worker *worker = argument;
 	struct lane *lane = worker->settings.lane;
@@ -93,7 +93,7 @@ static void run(void *argument)
 int stock_worker_start(struct stock_worker *worker)
 {
 	worker->cells = metrics_cells_new(worker->settings.metrics);
-	return thread_start(&worker->thread, "stock", run, worker);
+	return thread_start(&worker->thread, "stock", stock_worker_run, worker);
 }
 
 void stock_worker_stop(struct stock_worker *worker)

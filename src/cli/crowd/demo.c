@@ -456,7 +456,7 @@ static int demonstrate(struct demo_options *options)
 	return code;
 }
 
-static int run(struct cli *cli)
+static int demo_run(struct cli *cli)
 {
 	struct demo_options options = {.buyers = 20000, .bots = 100, .units = 1000};
 	const struct option table[] = {
@@ -485,5 +485,5 @@ const struct command command_demo = {
 	.details = "It starts a server of its own on free ports, sends a crowd to a sale, kills the server with SIGKILL when half of the units are\n"
 		   "gone, starts it again, lets people pay or not, sells what comes back, and holds what everybody was told against the ledger.\n"
 		   "Exit code 1: a promise was broken.\n",
-	.run = run,
+	.run = demo_run,
 };

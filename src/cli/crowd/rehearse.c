@@ -193,7 +193,7 @@ static int set_up_and_rehearse(struct cli *cli, struct rehearsal *rehearsal)
 	return code;
 }
 
-static int run(struct cli *cli)
+static int rehearse_run(struct cli *cli)
 {
 	struct rehearsal rehearsal = {
 		.buyers = 1000,
@@ -256,5 +256,5 @@ const struct command command_rehearse = {
 		"Where gate.address_rate is set, people who share few addresses are refused by it: see --addresses.\n"
 		"Every answer is kept and held against the ledger. Exit code 1: a promise was broken; the first example is shown.\n",
 	.settings = true,
-	.run = run,
+	.run = rehearse_run,
 };

@@ -285,7 +285,7 @@ static int choose(struct cli *cli, struct work *work)
 	return CLI_GO;
 }
 
-static int run(struct cli *cli)
+static int replay_run(struct cli *cli)
 {
 	struct settings *settings;
 	struct ledger *ledger;
@@ -318,5 +318,5 @@ const struct command command_replay = {
 		"that may have been told, or a record that cannot be read and so may be one, breaks P2 for as long as it is there: it is replayed, or\n"
 		"forgotten by its number with a reason, which goes to the operator log. Exit code 1 where some had to be kept.\n",
 	.settings = true,
-	.run = run,
+	.run = replay_run,
 };

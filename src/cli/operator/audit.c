@@ -4,7 +4,7 @@
 #include "cli/audit_print.h"
 #include "cli/commands.h"
 
-static int run(struct cli *cli)
+static int audit_run(struct cli *cli)
 {
 	bool json = false;
 	const struct option table[] = {{"json", 'j', OPTION_FLAG, &json, NULL, "as JSON"}};
@@ -42,5 +42,5 @@ const struct command command_audit = {
 	.details = "LEDGER is a URL like sqlite:penstock.db or postgresql://user@host/database; without it, the ledger of the settings. It is only read, so the server may run.\n"
 		   "It also follows the chain of hashes through the operator's log.\n",
 	.settings = true,
-	.run = run,
+	.run = audit_run,
 };

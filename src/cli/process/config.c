@@ -1,6 +1,6 @@
 #include "cli/commands.h"
 
-static int run(struct cli *cli)
+static int config_run(struct cli *cli)
 {
 	bool document = false;
 	const struct option table[] = {
@@ -34,5 +34,5 @@ const struct command command_config = {
 	.summary = "Print the settings in force, secrets hidden",
 	.details = "What it prints can be used as a settings file.\n",
 	.settings = true,
-	.run = run,
+	.run = config_run,
 };

@@ -62,7 +62,7 @@ static int drain(const struct process_call *call)
 	return process_run(&service, call) < 0 ? CLI_FAILED : CLI_OK;
 }
 
-static int run(struct cli *cli)
+static int drain_run(struct cli *cli)
 {
 	return process_command(cli, "write the address there once it drains", drain);
 }
@@ -76,5 +76,5 @@ const struct command command_drain = {
 		"127.0.0.1:8082. Several drains share a journal's partitions. Whatever dies, each order is in the ledger once: where a partition "
 		"stands is written in the transaction that writes its orders. A ledger that is down for an hour means lag, not loss.\n",
 	.settings = true,
-	.run = run,
+	.run = drain_run,
 };

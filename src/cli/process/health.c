@@ -21,7 +21,7 @@ static int open_client(struct cli *cli, struct client *client, const char *url, 
 	return client_open_url(client, own);
 }
 
-static int run(struct cli *cli)
+static int health_run(struct cli *cli)
 {
 	const char *url = NULL;
 	bool json = false, drain = false;
@@ -60,5 +60,5 @@ const struct command command_health = {
 	.summary = "Ask a running server or drain whether it is ready; exit 1 where it is not",
 	.details = "For the health check of a container or a service manager. --json prints the state of each component.\n",
 	.settings = true,
-	.run = run,
+	.run = health_run,
 };

@@ -46,7 +46,7 @@ static int serve(const struct process_call *call)
 	return process_run(&service, call) < 0 ? CLI_FAILED : CLI_OK;
 }
 
-static int run(struct cli *cli)
+static int serve_run(struct cli *cli)
 {
 	return process_command(cli, "write the addresses there once the server is ready", serve);
 }
@@ -59,5 +59,5 @@ const struct command command_serve = {
 		   "and 127.0.0.1:8081 for operators. Keys that no setting names are made beside the ledger, readable by you alone.\n"
 		   "SIGTERM stops it in order: what is in flight is answered; a second signal forces.\n",
 	.settings = true,
-	.run = run,
+	.run = serve_run,
 };

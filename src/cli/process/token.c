@@ -59,7 +59,7 @@ static int buyer_token(struct cli *cli, const char *buyer, int64_t lifetime_ms)
 	return code;
 }
 
-static int run(struct cli *cli)
+static int token_run(struct cli *cli)
 {
 	const char *name = NULL, *scopes = "read+orders+stock";
 	int64_t lifetime_ms = 3600 * 1000;
@@ -88,5 +88,5 @@ const struct command command_token = {
 	.details = "A buyer's token is signed with identity.jwt_key (for RS256 and ES256: the private key), or with the key that the server has\n"
 		   "made beside its ledger. In production your own login makes these tokens.\n",
 	.settings = true,
-	.run = run,
+	.run = token_run,
 };

@@ -5,7 +5,7 @@
 #include "build_info.h"
 #include "cli/commands.h"
 
-static int run(struct cli *cli)
+static int version_run(struct cli *cli)
 {
 	bool json = false;
 	const struct option table[] = {{"json", 'j', OPTION_FLAG, &json, NULL, "as JSON"}};
@@ -26,5 +26,5 @@ const struct command command_version = {
 	.name = "version",
 	.synopsis = "[--json]",
 	.summary = "Print the version, and with --json those of the libraries in use",
-	.run = run,
+	.run = version_run,
 };

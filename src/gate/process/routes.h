@@ -3,12 +3,12 @@
 
 #include "gate/ledger_task.h"
 
-void health_live(struct gate_request *request);
-void health_ready(struct gate_request *request);
-void health_show(struct gate_request *request);
-void health_metrics(struct gate_request *request);
-void health_log_level(struct gate_request *request);
-void health_set_log_level(struct ledger_task *task);
+void diagnostics_live(struct gate_request *request);
+void diagnostics_ready(struct gate_request *request);
+void diagnostics_health(struct gate_request *request);
+void diagnostics_metrics(struct gate_request *request);
+void diagnostics_log_level(struct gate_request *request);
+void diagnostics_set_log_level(struct ledger_task *task);
 void pages_openapi(struct gate_request *request);
 void pages_docs(struct gate_request *request);
 void pages_dashboard(struct gate_request *request);

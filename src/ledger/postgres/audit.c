@@ -209,7 +209,7 @@ static int verify_log(struct pg_connection *connection, struct ledger_audit *aud
 
 /* --- --- */
 
-static int run(struct pg_connection *connection, struct ledger_audit *audit)
+static int pg_audit_run(struct pg_connection *connection, struct ledger_audit *audit)
 {
 	static const struct {
 		const char *sql;
@@ -244,7 +244,7 @@ int postgres_audit(struct ledger *base, struct ledger_audit *audit)
 		result = pg_reader_begin(ledger, &reader);
 		if (result < 0)
 			return result;
-		result = pg_reader_end(ledger, reader, run(&reader->connection, audit));
+		result = pg_reader_end(ledger, reader, pg_audit_run(&reader->connection, audit));
 	}
 	return result;
 }

@@ -14,7 +14,7 @@ static const struct record_rows records = {
 	.remove_dead_letter = pg_dead_letter_remove,
 };
 
-static int run(struct ledger *base, unsigned int scope, transaction_fn *body, void *request)
+static int run_in_writer(struct ledger *base, unsigned int scope, transaction_fn *body, void *request)
 {
 	struct pg_work work = {.transaction = {&pg_transaction_rows},
 			       .ledger = postgres_ledger_of(base),
@@ -27,7 +27,7 @@ static int run(struct ledger *base, unsigned int scope, transaction_fn *body, vo
 }
 
 const struct transaction_rows pg_transaction_rows = {
-	.run = run,
+	.run = run_in_writer,
 	.sales = &pg_sale_rows,
 	.lots = &pg_lot_rows,
 	.items = &pg_item_rows,

@@ -177,7 +177,7 @@ static void damage_row(sqlite3_stmt *statement, struct ledger_audit *audit)
 	audit_damage(audit, text(statement, 0));
 }
 
-static int run(struct sqlite_connection *connection, struct ledger_audit *audit)
+static int sqlite_audit_run(struct sqlite_connection *connection, struct ledger_audit *audit)
 {
 	static const struct {
 		const char *sql;
@@ -206,5 +206,5 @@ int sqlite_audit(struct ledger *base, struct ledger_audit *audit)
 	*audit = (struct ledger_audit){0};
 	if (result < 0)
 		return result;
-	return sqlite_reader_end(ledger, reader, run(&reader->connection, audit));
+	return sqlite_reader_end(ledger, reader, sqlite_audit_run(&reader->connection, audit));
 }

@@ -15,7 +15,7 @@ static const struct record_rows records = {
 };
 
 /* There is one writer: whatever the scope, nobody else changes anything meanwhile. */
-static int run(struct ledger *base, unsigned int scope, transaction_fn *body, void *request)
+static int sqlite_transaction_run(struct ledger *base, unsigned int scope, transaction_fn *body, void *request)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
 	struct sqlite_transaction transaction = {.base.rows = &sqlite_transaction_rows};
@@ -26,7 +26,7 @@ static int run(struct ledger *base, unsigned int scope, transaction_fn *body, vo
 }
 
 const struct transaction_rows sqlite_transaction_rows = {
-	.run = run,
+	.run = sqlite_transaction_run,
 	.sales = &sqlite_sale_rows,
 	.lots = &sqlite_lot_rows,
 	.items = &sqlite_item_rows,

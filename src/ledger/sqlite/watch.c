@@ -210,7 +210,7 @@ static void save_lost(struct sqlite_ledger *ledger)
 
 /* --- The watch --- */
 
-static void run(void *argument)
+static void sqlite_watch_run(void *argument)
 {
 	struct sqlite_ledger *ledger = argument;
 
@@ -239,7 +239,7 @@ int sqlite_watch_begin(struct sqlite_ledger *ledger)
 		return error_origin(-ENOMEM);
 	identify(ledger->path, &watch->database);
 	sqlite_watch_reopened(ledger);
-	return thread_start(&watch->thread, "ledger-watch", run, ledger);
+	return thread_start(&watch->thread, "ledger-watch", sqlite_watch_run, ledger);
 }
 
 void sqlite_watch_end(struct sqlite_ledger *ledger)

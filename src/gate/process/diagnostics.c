@@ -18,13 +18,13 @@ static void answer_text(struct gate_request *request, int status, const char *te
 	gate_answer(request, reply);
 }
 
-void health_live(struct gate_request *request)
+void diagnostics_live(struct gate_request *request)
 {
 	answer_text(request, 200, "ok\n");
 }
 
 /* 200 or 503; with ?verbose the checks by name, in the manner of Kubernetes. */
-void health_ready(struct gate_request *request)
+void diagnostics_ready(struct gate_request *request)
 {
 	struct health_check checks[READY_CHECKS];
 	struct buffer text;
@@ -107,7 +107,7 @@ static void lanes_component(const struct gate *gate, struct buffer *out)
 }
 
 /* In the shape of Spring Boot's Actuator, which dashboards know. */
-void health_show(struct gate_request *request)
+void diagnostics_health(struct gate_request *request)
 {
 	struct gate *gate = request->thread->gate;
 	struct reply *reply = &request->thread->reply;
@@ -136,7 +136,7 @@ void health_show(struct gate_request *request)
 	gate_answer(request, reply);
 }
 
-void health_metrics(struct gate_request *request)
+void diagnostics_metrics(struct gate_request *request)
 {
 	struct reply *reply = &request->thread->reply;
 
@@ -160,7 +160,7 @@ static void render_level(struct buffer *out)
 	buffer_append_literal(out, "}");
 }
 
-void health_log_level(struct gate_request *request)
+void diagnostics_log_level(struct gate_request *request)
 {
 	render_level(&request->thread->reply.body);
 	gate_answer(request, &request->thread->reply);
@@ -174,7 +174,7 @@ static bool level_valid(struct slice text)
 	return false;
 }
 
-void health_set_log_level(struct ledger_task *task)
+void diagnostics_set_log_level(struct ledger_task *task)
 {
 	struct slice text = SLICE_NULL;
 	struct body_field fields[] = {

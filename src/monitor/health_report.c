@@ -1,4 +1,4 @@
-#include "monitor/health.h"
+#include "monitor/health_report.h"
 
 #include "base/json_write.h"
 

@@ -260,10 +260,11 @@ static void test_sold_out_tells_who_has_bought_before_anybody_is_turned_away(voi
 
 static void test_names_of_more_than_a_chunk_are_read_to_their_end(void **state)
 {
-	enum { ORDERS = 12000 };
+	enum { ORDERS = 12000, UNKNOWN = 200 };
 	struct stock_load *orders = calloc(ORDERS, sizeof(*orders));
 	char(*names)[BUYER_MAX + 1] = calloc(ORDERS, sizeof(*names));
 	int64_t units = ORDERS, withdrawn = 0;
+	int mistaken = 0;
 
 	(void)state;
 	assert_non_null(orders);
@@ -286,8 +287,14 @@ static void test_names_of_more_than_a_chunk_are_read_to_their_end(void **state)
 	for (int g = 0; g < GATES; g++)
 		for (int i = 0; i < ORDERS; i++)
 			assert_true(gates[g].stock->ops->may_have_order(gates[g].stock, GATE_SALE, slice_of(names[i])));
-	assert_false(gates[1].stock->ops->may_have_order(gates[1].stock, GATE_SALE, SLICE("x")) &&
-		     gates[1].stock->ops->may_have_order(gates[1].stock, GATE_SALE, SLICE("y")));
+	/* A filter errs by its seed, so many are asked: it does not take everybody for a buyer. */
+	for (int i = 0; i < UNKNOWN; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "unknown-%d", i);
+		mistaken += gates[1].stock->ops->may_have_order(gates[1].stock, GATE_SALE, slice_of(name));
+	}
+	assert_in_range(mistaken, 0, UNKNOWN - 1);
 	free(orders);
 	free(names);
 }
@@ -372,7 +379,7 @@ static void test_a_grant_under_an_epoch_that_the_catalog_does_not_know_is_given_
 	assert_int_equal(gate_buy(&gates[1], "bob", "").event.epoch, 2);
 }
 
-static void test_versions_of_a_new_reign_are_above_the_old(void **state)
+static void test_versions_of_a_new_term_are_above_the_old(void **state)
 {
 	uint64_t version;
 
@@ -488,7 +495,7 @@ int main(void)
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_grant_under_an_epoch_that_the_catalog_does_not_know_is_given_back, set_up,
 						tear_down),
-		cmocka_unit_test_setup_teardown(test_versions_of_a_new_reign_are_above_the_old, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_versions_of_a_new_term_are_above_the_old, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_crowd_over_all_gates_gets_what_there_is_and_nobody_too_much, set_up, tear_down),
 	};
 

@@ -1,8 +1,9 @@
 /*
  * A Redis in the process: what stock/redis asks of one, without a socket, a process or a kernel's
  * clock. Functions run in Lua 5.1, as they do in Redis, and their text is the shipped one; commands
- * are those of deploy/redis/users.acl, with what tests look at it by. The stock's contract
- * suite runs over it (tests/contract/test_stock_redis_sim.c).
+ * are those of deploy/redis/users.acl, with what tests look at it by. The stock's contract suite
+ * runs over it (tests/contract/test_stock_redis_sim.c), and test_redis_differential.c holds it
+ * against a real server, byte by byte.
  *
  * Not here: users and their rights (everyone may everything), replication, persistence, scripts by
  * EVAL, RESP3.

@@ -20,6 +20,10 @@ static void get(struct sim_call *call)
 /* Without options: nobody uses one. */
 static void set(struct sim_call *call)
 {
+	if (call->count > 3) {
+		sim_reply_error(call, "ERR syntax error");
+		return;
+	}
 	sim_delete(sim_keys(call), call->args[1], call->now_ms);
 	sim_set_text(sim_make(sim_keys(call), call->args[1], SIM_STRING), call->args[2]);
 	sim_reply_ok(call);
@@ -111,7 +115,7 @@ static void set_range(struct sim_call *call)
 
 const struct sim_command sim_string_commands[] = {
 	{"get", 2, .run = get},
-	{"set", 3, .grows = true, .writes = true, .run = set},
+	{"set", -3, .grows = true, .writes = true, .run = set},
 	{"strlen", 2, .run = length},
 	{"append", 3, .grows = true, .writes = true, .run = append},
 	{"getrange", 4, .run = get_range},

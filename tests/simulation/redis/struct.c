@@ -137,8 +137,9 @@ static int unpack(lua_State *lua)
 	int results = 0;
 
 	data = luaL_checklstring(lua, 2, &length);
-	luaL_argcheck(lua, luaL_optinteger(lua, 3, 1) > 0, 3, "offset must be 1 or greater");
-	at = (size_t)luaL_optinteger(lua, 3, 1) - 1;
+	at = (size_t)luaL_optinteger(lua, 3, 1);
+	luaL_argcheck(lua, at > 0, 3, "offset must be 1 or greater"); /* below 0 it is beyond the end */
+	at--;
 	while (*format) {
 		int option = *format++;
 		size_t size = size_of(lua, option, &format);

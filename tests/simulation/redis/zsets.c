@@ -61,7 +61,7 @@ static bool take_options(struct sim_call *call, struct range *range)
 	for (size_t i = 4; i < call->count; i++) {
 		if (sim_is(call->args[i], "WITHSCORES")) {
 			range->scores = true;
-		} else if (sim_is(call->args[i], "BYSCORE")) {
+		} else if (sim_is(call->args[i], "BYSCORE") && !range->by_score) {
 			range->by_score = true;
 		} else if (sim_is(call->args[i], "LIMIT") && i + 2 < call->count) {
 			if (!sim_take_int(call, call->args[i + 1], &range->offset) ||
@@ -98,7 +98,8 @@ static bool take_bound(struct sim_call *call, struct slice text, double *bound, 
 	*open = text.size > 0 && text.data[0] == '(';
 	if (*open)
 		text = (struct slice){text.data + 1, text.size - 1};
-	return sim_take_double(call, text, "ERR min or max is not a float", bound);
+	*bound = 0;
+	return text.size == 0 || sim_take_double(call, text, "ERR min or max is not a float", bound);
 }
 
 static void range_by_score(struct sim_call *call, const struct range *range)

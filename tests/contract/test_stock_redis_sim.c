@@ -17,7 +17,7 @@ static int make(struct stock **stock, size_t outbox_max)
 	const struct stock_redis_settings settings = {
 		.url = "redis://in.process", .outbox_max = outbox_max, .transport = redis_sim_transport(sim)};
 
-	redis_sim_restart(sim, false);
+	redis_sim_restart(sim, REDIS_SIM_NOTHING);
 	return stock_redis_open(stock, &settings);
 }
 

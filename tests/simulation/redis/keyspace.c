@@ -67,6 +67,34 @@ void sim_forget_all(struct sim_table *keys)
 	sim_table_deinit(keys, free_value);
 }
 
+static struct sim_value *copy_of(const struct sim_value *value)
+{
+	struct sim_value *copy = sim_alloc(sizeof(*copy));
+
+	copy->type = value->type;
+	copy->ends_ms = value->ends_ms;
+	if (value->type == SIM_STRING)
+		copy->text = sim_copy(value->text);
+	for (size_t i = 0; i < value->fields.count; i++) {
+		const struct sim_entry *field = &value->fields.entries[i];
+
+		if (value->type == SIM_HASH)
+			sim_hash_set(copy, field->name, *(const struct slice *)field->value);
+		else
+			sim_zset_add(copy, field->name, *(const double *)field->value);
+	}
+	return copy;
+}
+
+struct sim_table sim_keys_copy(const struct sim_table *keys)
+{
+	struct sim_table copy = {0};
+
+	for (size_t i = 0; i < keys->count; i++)
+		sim_table_put(&copy, keys->entries[i].name)->value = copy_of(keys->entries[i].value);
+	return copy;
+}
+
 void sim_set_text(struct sim_value *value, struct slice text)
 {
 	struct slice copy = sim_copy(text);

@@ -26,6 +26,8 @@ struct sim_value *sim_make(struct sim_table *keys, struct slice key, enum sim_ty
 /* Whether it was there. */
 bool sim_delete(struct sim_table *keys, struct slice key, int64_t now_ms);
 void sim_forget_all(struct sim_table *keys);
+/* The whole of it again. */
+struct sim_table sim_keys_copy(const struct sim_table *keys);
 
 void sim_set_text(struct sim_value *value, struct slice text);
 /* Whether the field is new. */

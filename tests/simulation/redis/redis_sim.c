@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include "base/assertion.h"
 #include "base/clock.h"
-#include "base/random.h"
 #include "simulation/redis/server.h"
 
 enum { ARGUMENTS_MAX = 1024, BYTES_MAX = 1 << 30 };
@@ -106,7 +105,7 @@ static void serve(struct sim_peer *peer)
 	struct slice args[ARGUMENTS_MAX];
 	size_t count, size = 1;
 
-	while (size > 0 && peer->in.size > 0) {
+	while (size > 0 && peer->in.size > 0 && !sim_cut_here(peer)) {
 		size = take_command(&peer->in, args, &count);
 		if (size > 0) {
 			struct sim_call call = {.sim = peer->sim,
@@ -116,15 +115,19 @@ static void serve(struct sim_peer *peer)
 						.out = &peer->out,
 						.now_ms = clock_wall_ms()};
 
+			size_t from = peer->out.size;
+
 			sim_run(&call);
+			sim_corrupt(peer, from);
+			sim_cut_count(peer->sim);
 			buffer_consume(&peer->in, size);
 		}
 		free_args(args, count);
 	}
+	(void)sim_cut_here(peer);
 }
 
-/* Into the server's own, for its clock. The one that the thread was in. */
-static struct node *enter_node(struct redis_sim *sim)
+struct node *sim_enter_node(struct redis_sim *sim)
 {
 	return node_enter(sim->node ? sim->node : node_current);
 }
@@ -135,7 +138,7 @@ static void receive(struct sim_peer *peer, const char *data, size_t size)
 	struct node *before;
 
 	lock_take(&sim->lock);
-	before = enter_node(sim);
+	before = sim_enter_node(sim);
 	if (!peer->closed) {
 		buffer_append(&peer->in, data, size);
 		serve(peer);
@@ -182,7 +185,7 @@ static int write_link(struct redis_link *link, int *done)
 	struct sim_peer *peer = link->peer;
 	size_t size = sdslen(context->obuf);
 
-	if (peer->closed)
+	if (peer->closed && size > 0)
 		return REDIS_ERR;
 	if (size > 0) {
 		receive(peer, context->obuf, size);
@@ -237,23 +240,6 @@ static void close_link(struct redis_link *link)
 
 /* --- The server --- */
 
-static void make_id(char id[SIM_ID_SIZE + 1])
-{
-	snprintf(id, SIM_ID_SIZE + 1, "%016llx%016llx%08llx", (unsigned long long)random_u64(), (unsigned long long)random_u64(),
-		 (unsigned long long)(random_u64() >> 32));
-}
-
-/* A new run of it. */
-static void begin(struct redis_sim *sim)
-{
-	struct node *before = enter_node(sim);
-
-	make_id(sim->run_id);
-	make_id(sim->replid);
-	node_enter(before);
-	sim->scripts = sim_scripts_new();
-}
-
 struct redis_sim *redis_sim_new(struct node *node)
 {
 	static const struct {
@@ -268,14 +254,17 @@ struct redis_sim *redis_sim_new(struct node *node)
 	lock_init(&sim->lock);
 	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
 		sim_set_setting(sim, slice_of(settings[i].name), slice_of(settings[i].value));
-	begin(sim);
+	sim_make_ids(sim, true);
+	sim->scripts = sim_scripts_new();
 	return sim;
 }
 
 static void forget_keys(struct redis_sim *sim)
 {
-	for (int i = 0; i < SIM_DATABASES; i++)
+	for (int i = 0; i < SIM_DATABASES; i++) {
 		sim_forget_all(&sim->databases[i]);
+		sim_forget_all(&sim->marked[i]);
+	}
 }
 
 void redis_sim_free(struct redis_sim *sim)
@@ -293,18 +282,6 @@ void redis_sim_free(struct redis_sim *sim)
 const struct redis_transport *redis_sim_transport(struct redis_sim *sim)
 {
 	return &sim->transport;
-}
-
-void redis_sim_restart(struct redis_sim *sim, bool keys)
-{
-	lock_take(&sim->lock);
-	for (struct sim_peer *peer = sim->peers; peer; peer = peer->next)
-		peer->closed = true;
-	if (!keys)
-		forget_keys(sim);
-	sim_scripts_free(sim->scripts);
-	begin(sim);
-	lock_release(&sim->lock);
 }
 
 redisReply *redis_sim_ask_argv(struct redis_sim *sim, int count, const char **arguments, const size_t *sizes)

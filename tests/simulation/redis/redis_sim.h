@@ -21,8 +21,31 @@ struct redis_sim *redis_sim_new(struct node *node);
 void redis_sim_free(struct redis_sim *sim); /* no connection is open any more */
 /* For stock_redis_settings: every address leads to this server. */
 const struct redis_transport *redis_sim_transport(struct redis_sim *sim);
-/* Ends every connection, and with `keys` the memory of what it had; another run begins. */
-void redis_sim_restart(struct redis_sim *sim, bool keys);
 /* A command as a test gives it, on a connection of its own. The reply is the caller's. */
 redisReply *redis_sim_ask(struct redis_sim *sim, const char *format, ...);
 redisReply *redis_sim_ask_argv(struct redis_sim *sim, int count, const char **arguments, const size_t *sizes);
+
+/* --- What goes wrong --- */
+
+enum redis_sim_memory {
+	REDIS_SIM_NOTHING, /* neither keys nor functions */
+	REDIS_SIM_MARK,    /* what it had at the last mark: a log that lacks its end, a replica that was behind */
+	REDIS_SIM_ALL,
+};
+void redis_sim_mark(struct redis_sim *sim);
+/*
+ * Another run of it, or another server in its place: all connections end, its ids are new, and
+ * functions have the variables of their beginning.
+ */
+void redis_sim_restart(struct redis_sim *sim, enum redis_sim_memory memory);
+/* Connections end, and none is taken, until it is up again. */
+void redis_sim_set_down(struct redis_sim *sim, bool down);
+/* A replica from here on, whose connections stay; or a master again, by another replid. */
+void redis_sim_set_replica(struct redis_sim *sim, bool replica);
+/*
+ * Of the commands that come next, whoever sends them, `done` are done; then their connection ends.
+ * `told`: the replies to those have left before.
+ */
+void redis_sim_cut(struct redis_sim *sim, unsigned done, bool told);
+/* So many replies to come have bytes changed, by the random numbers of the server's node. */
+void redis_sim_corrupt(struct redis_sim *sim, unsigned replies);

@@ -158,3 +158,21 @@ void sim_scripts_free(struct sim_scripts *scripts)
 	lua_close(scripts->lua);
 	free(scripts);
 }
+
+struct sim_scripts *sim_scripts_again(struct redis_sim *sim, struct sim_scripts *former, bool kept)
+{
+	struct sim_scripts *scripts = sim_scripts_new();
+	struct buffer out;
+
+	sim->scripts = scripts;
+	buffer_init(&out, 1 << 16);
+	for (size_t i = 0; kept && i < former->libraries.count; i++) {
+		struct slice args[] = {SLICE("FUNCTION"), SLICE("LOAD"), *(const struct slice *)former->libraries.entries[i].value};
+		struct sim_call call = {.sim = sim, .args = args, .count = 3, .out = &out};
+
+		sim_library_load(&call);
+	}
+	buffer_deinit(&out);
+	sim_scripts_free(former);
+	return scripts;
+}

@@ -32,6 +32,12 @@ struct redis_sim {
 	struct sim_table settings; /* slices, by name */
 	char run_id[SIM_ID_SIZE + 1], replid[SIM_ID_SIZE + 1];
 	bool down, replica;
+	struct sim_table marked[SIM_DATABASES]; /* redis_sim_mark() */
+	struct {
+		bool armed, told;
+		unsigned left; /* commands before the end */
+	} cut;
+	unsigned corrupt; /* replies to come that are */
 };
 
 /* A command under way. */
@@ -60,6 +66,8 @@ struct sim_command {
 /* Each part's commands, up to one without a name. */
 extern const struct sim_command sim_string_commands[], sim_hash_commands[], sim_zset_commands[], sim_key_commands[],
 	sim_admin_commands[], sim_script_commands[];
+/* Into the server's own node, for its clock. The one that the thread was in. */
+struct node *sim_enter_node(struct redis_sim *sim);
 /* Does it, and writes exactly one reply. */
 void sim_run(struct sim_call *call);
 /* Whether what is kept is more than maxmemory. */
@@ -69,6 +77,17 @@ struct slice sim_setting(struct redis_sim *sim, const char *name);
 void sim_settings_free(struct redis_sim *sim);
 void sim_set_setting(struct redis_sim *sim, struct slice name, struct slice value);
 
+/* --- Faults (faults.c), under the lock --- */
+/* Whether the connection ends here, before or behind a command. */
+bool sim_cut_here(struct sim_peer *peer);
+void sim_cut_count(struct redis_sim *sim); /* one more is done */
+/* The reply that begins there, where it is to be corrupt. */
+void sim_corrupt(struct sim_peer *peer, size_t from);
+void sim_close_peers(struct redis_sim *sim);
+void sim_make_ids(struct redis_sim *sim, bool run);
+
+/* Others in the place of `former`, whose libraries are loaded anew where they are kept. */
+struct sim_scripts *sim_scripts_again(struct redis_sim *sim, struct sim_scripts *former, bool kept);
 struct sim_scripts *sim_scripts_new(void);
 void sim_scripts_free(struct sim_scripts *scripts);
 

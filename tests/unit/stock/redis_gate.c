@@ -2,10 +2,10 @@
 
 #include "base/clock.h"
 
-static void open_with(struct gate *gate, const char *url, int64_t timeout_ms, uint32_t version)
+static void open_with(struct gate *gate, const char *url, int64_t timeout_ms, uint32_t version, const struct redis_transport *transport)
 {
 	struct stock_redis_settings settings = {
-		.url = url, .outbox_max = 4096, .call_timeout_ns = timeout_ms * MS, .library_version = version};
+		.url = url, .outbox_max = 4096, .call_timeout_ns = timeout_ms * MS, .transport = transport, .library_version = version};
 
 	*gate = (struct gate){.hold_ms = GATE_HOLD_MS};
 	gate->rules = (struct stock_rules){.sale = GATE_SALE, .limit_per_buyer = 2, .lot_count = 1};
@@ -14,17 +14,22 @@ static void open_with(struct gate *gate, const char *url, int64_t timeout_ms, ui
 
 void gate_open(struct gate *gate, const char *url)
 {
-	open_with(gate, url, 200, 0);
+	open_with(gate, url, 200, 0, NULL);
 }
 
 void gate_open_patient(struct gate *gate, const char *url)
 {
-	open_with(gate, url, 3000, 0);
+	open_with(gate, url, 3000, 0, NULL);
 }
 
 void gate_open_version(struct gate *gate, const char *url, uint32_t version)
 {
-	open_with(gate, url, 3000, version);
+	open_with(gate, url, 3000, version, NULL);
+}
+
+void gate_open_over(struct gate *gate, const struct redis_transport *transport)
+{
+	open_with(gate, "redis://in.process", 200, 0, transport);
 }
 
 void gate_close(struct gate *gate)

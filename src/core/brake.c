@@ -2,23 +2,26 @@
 
 #include <stdio.h>
 #include "base/log.h"
+#include "base/sha256.h"
 
 static enum sale_brake meaning(const struct stock_brake *brake)
 {
 	if (brake->stopped)
 		return SALE_BRAKE_STOP;
-	return brake->pending ? SALE_BRAKE_GO : SALE_BRAKE_NONE;
+	return stock_brake_pending(brake) ? SALE_BRAKE_GO : SALE_BRAKE_NONE;
 }
 
 int brake_set(struct stock *stock, struct sale_catalog *catalog, uint32_t sale, bool stopped, const struct ledger_actor *actor)
 {
-	struct stock_brake brake = {.stopped = stopped, .at_ms = actor->now_ms};
+	struct stock_brake_change change = {.stopped = stopped, .at_ms = actor->now_ms};
+	struct uuid_generator ids = {0};
 	int outcome, r;
 
-	snprintf(brake.actor, sizeof(brake.actor), "%.*s", (int)actor->name.size, actor->name.data ? actor->name.data : "");
-	snprintf(brake.trace, sizeof(brake.trace), "%.*s", (int)actor->trace.size, actor->trace.data ? actor->trace.data : "");
-	outcome = stock->ops->brake(stock, sale, &brake);
-	if (outcome != STOCK_DONE)
+	change.request = actor->request ? actor->request->id : uuid_make(&ids, actor->now_ms, sale);
+	snprintf(change.actor, sizeof(change.actor), "%.*s", (int)actor->name.size, actor->name.data ? actor->name.data : "");
+	snprintf(change.trace, sizeof(change.trace), "%.*s", (int)actor->trace.size, actor->trace.data ? actor->trace.data : "");
+	outcome = stock->ops->brake(stock, sale, &change);
+	if (outcome != STOCK_DONE && outcome != STOCK_REPLAY)
 		log_warn("sales", "the stock cannot be told of an operator's stop or its release", LOG_INT("sale", sale),
 			 LOG_TEXT("wanted", stopped ? "stop" : "go on"));
 	r = brake_follow(stock, catalog, sale);
@@ -45,32 +48,78 @@ enum sale_state brake_state(struct stock *stock, const struct sale *sale)
  * It was stopped after its opening time, maybe before the ledger had it opened: it was open by
  * then.
  */
-static bool was_open(const struct sale *sale, const struct stock_brake *brake)
+static bool was_open(const struct sale *sale, const struct stock_brake_change *change)
 {
-	return brake->stopped && sale->opens_at_ms != SALE_NO_TIME && brake->at_ms >= sale->opens_at_ms;
+	return change->stopped && sale->opens_at_ms != SALE_NO_TIME && change->at_ms >= sale->opens_at_ms;
+}
+
+/* What the body of a request is known by that has none. */
+static struct uuid no_body(void)
+{
+	uint8_t hash[SHA256_SIZE];
+
+	sha256(SLICE(""), hash);
+	return uuid_of_hash(hash);
+}
+
+/*
+ * Its request is kept with it: of several processes that tell the ledger of it one does. 0 or
+ * negative.
+ */
+static int write_change(struct ledger *ledger, const struct sale *sale, const struct stock_brake_change *change)
+{
+	static const struct slice clock_name = {"clock", 5};
+	struct ledger_request request = {.id = change->request, .body = no_body()};
+	const struct ledger_actor actor = {.kind = ACTOR_OPERATOR,
+					   .name = slice_of(change->actor),
+					   .trace = slice_of(change->trace),
+					   .now_ms = change->at_ms,
+					   .request = &request};
+	const struct ledger_actor opener = {.kind = ACTOR_CLOCK, .name = clock_name, .now_ms = change->at_ms};
+	int r = 0;
+
+	if (was_open(sale, change))
+		r = ledger->ops->sale_move(ledger, sale->number, SALE_START, &opener); /* where it is armed */
+	if (r >= 0)
+		r = ledger->ops->sale_move(ledger, sale->number, change->stopped ? SALE_PAUSE : SALE_RESUME, &actor);
+	if (r < 0)
+		return r;
+	if (r != LEDGER_DONE && r != LEDGER_ALREADY && r != LEDGER_REPEATED)
+		log_warn("sales", "the ledger has no use for an operator's stop or its release: the sale is over",
+			 LOG_TEXT("sale", sale->id), LOG_INT("outcome", r));
+	return 0;
+}
+
+/* The sale's state is what the newest said; the log lacks those that nobody remembers any more. */
+static void say_dropped(const struct sale *sale, const struct stock_brake *brake)
+{
+	uint32_t first = brake->count ? brake->changes[0].serial : brake->serial;
+
+	if (first > brake->written + 1)
+		log_warn("sales",
+			 "stops and releases are missing in the operator log: there were more of them than the stock remembers",
+			 LOG_TEXT("sale", sale->id), LOG_INT("dropped", first - brake->written - 1));
 }
 
 int brake_write(struct stock *stock, struct ledger *ledger, const struct sale *sale)
 {
-	static const struct slice clock_name = {"clock", 5};
 	struct stock_brake brake;
-	struct ledger_actor actor, opener;
+	uint32_t written;
 	int r = 0;
 
-	if (!stock->ops->brake_of(stock, sale->number, &brake) || !brake.pending)
+	if (!stock->ops->brake_of(stock, sale->number, &brake) || !stock_brake_pending(&brake))
 		return 0;
-	actor = (struct ledger_actor){
-		.kind = ACTOR_OPERATOR, .name = slice_of(brake.actor), .trace = slice_of(brake.trace), .now_ms = brake.at_ms};
-	opener = (struct ledger_actor){.kind = ACTOR_CLOCK, .name = clock_name, .now_ms = brake.at_ms};
-	if (was_open(sale, &brake))
-		r = ledger->ops->sale_move(ledger, sale->number, SALE_START, &opener); /* where it is armed */
-	if (r >= 0)
-		r = ledger->ops->sale_move(ledger, sale->number, brake.stopped ? SALE_PAUSE : SALE_RESUME, &actor);
-	if (r < 0)
-		return r;
-	if (r != LEDGER_DONE && r != LEDGER_ALREADY)
-		log_warn("sales", "the ledger has no use for an operator's stop or its release: the sale is over",
-			 LOG_TEXT("sale", sale->id), LOG_INT("outcome", r));
-	stock->ops->brake_written(stock, sale->number, brake.serial);
-	return 0;
+	written = brake.written;
+	for (uint32_t i = 0; i < brake.count && r == 0; i++) {
+		if (brake.changes[i].serial <= brake.written)
+			continue;
+		r = write_change(ledger, sale, &brake.changes[i]);
+		if (r == 0)
+			written = brake.changes[i].serial;
+	}
+	if (written > brake.written || r == 0) {
+		say_dropped(sale, &brake);
+		stock->ops->brake_written(stock, sale->number, r == 0 ? brake.serial : written);
+	}
+	return r;
 }

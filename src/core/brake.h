@@ -11,7 +11,8 @@
 #include "port/stock.h"
 
 /*
- * 0; STOCK_UNAVAILABLE, STOCK_FULL, STOCK_OUTCOME_UNKNOWN: others may sell on. A stop holds here
+ * 0; STOCK_REPLAY: the actor's request was done before, and nothing was done now;
+ * STOCK_UNAVAILABLE, STOCK_FULL, STOCK_OUTCOME_UNKNOWN: others may sell on. A stop holds here
  * whatever is returned, and reaches the stock as soon as that can be reached.
  */
 int brake_set(struct stock *stock, struct sale_catalog *catalog, uint32_t sale, bool stopped,
@@ -21,7 +22,7 @@ int brake_follow(struct stock *stock, struct sale_catalog *catalog, uint32_t sal
 /* The state of a sale as the ledger has it, with what the stock knows. */
 enum sale_state brake_state(struct stock *stock, const struct sale *sale);
 /*
- * Tells the ledger, where it has not been told; of `sale` its number, id and opening time are
- * looked at. 0 or negative.
+ * Tells the ledger of each change that it has not been told of, in their order; of `sale` its
+ * number, id and opening time are looked at. 0 or negative.
  */
 int brake_write(struct stock *stock, struct ledger *ledger, const struct sale *sale) MUST_CHECK;

@@ -94,7 +94,7 @@ static int write_brake(struct sale_control *control, const struct sale *sale)
 	struct stock_brake brake;
 	int r;
 
-	if (!stock->ops->brake_of(stock, sale->number, &brake) || !brake.pending)
+	if (!stock->ops->brake_of(stock, sale->number, &brake) || !stock_brake_pending(&brake))
 		return 0;
 	r = brake_write(stock, control->settings.ledger, sale);
 	if (r == 0)

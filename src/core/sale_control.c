@@ -79,6 +79,8 @@ int sale_control_by_stock(const struct sale_control *control, int outcome)
 	switch ((enum stock_outcome)outcome) {
 	case STOCK_DONE:
 		return SALE_CONTROL_DONE;
+	case STOCK_REPLAY:
+		return SALE_CONTROL_REPEATED;
 	case STOCK_FULL:
 		return SALE_CONTROL_FULL;
 	case STOCK_FENCED:

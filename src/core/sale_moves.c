@@ -73,7 +73,7 @@ static int find_with_brake(struct sale_control *control, uint32_t number, struct
 	struct stock_brake brake;
 	int r = sale_control_read(control, number, sale);
 
-	if (r || !control->settings.stock->ops->brake_of(control->settings.stock, number, &brake) || !brake.pending)
+	if (r || !control->settings.stock->ops->brake_of(control->settings.stock, number, &brake) || !stock_brake_pending(&brake))
 		return r;
 	r = brake_write(control->settings.stock, control->settings.ledger, *sale);
 	if (r < 0)

@@ -190,8 +190,8 @@ struct ledger_task *ledger_task_new_with_body(struct gate_request *request, void
 
 static enum reply_retry retry_of(const struct ledger_task *task)
 {
-	if (task->class == TASK_BRAKE)
-		return RETRY_STATES; /* the stock keeps no keys */
+	if (task->class == TASK_BRAKE && !task->has_key)
+		return RETRY_STATES;
 	if (task->action)
 		return reply_retry_of(task->action, task->order.extend_to_ms != 0 || task->has_key);
 	return task->has_key ? RETRY_WITH_KEY : RETRY_AFTER_LOOK;

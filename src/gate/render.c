@@ -203,13 +203,17 @@ struct stock_lot_state render_lot_state_in_ledger(const struct sale_lot *lot)
 	};
 }
 
-void render_operator_sale(const struct sale *sale, const struct stock_lot_state *lots, struct buffer *out)
+void render_operator_sale(const struct sale *sale, const struct stock_lot_state *lots, bool has_version, struct buffer *out)
 {
 	buffer_append_literal(out, "{");
 	render_terms(sale, sale_state_name(sale->state), out);
 	render_int_member(out, "number", sale->number);
 	render_int_member(out, "epoch", sale->epoch);
-	render_int_member(out, "version", sale->version);
+	render_name(out, "version");
+	if (has_version)
+		buffer_append_int(out, sale->version);
+	else
+		buffer_append_literal(out, "null");
 	bool_member(out, "late_confirm", sale->late_confirm);
 	bool_member(out, "schedule", sale->scheduled);
 	bool_member(out, "announce", sale->announced);

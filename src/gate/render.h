@@ -24,8 +24,11 @@ void render_ledger_order(const struct ledger_order *order, struct buffer *out); 
 void render_public_sale(const struct sale *sale, const struct stock_lot_state *lots, int64_t wall_ms, struct buffer *out);
 /* As render_public_sale(), without its lots. */
 void render_public_terms(const struct sale *sale, int64_t wall_ms, struct buffer *out);
-/* For operators; where the stock has no such sale the ledger's own figures stand. */
-void render_operator_sale(const struct sale *sale, const struct stock_lot_state *lots, struct buffer *out);
+/*
+ * For operators; where the stock has no such sale the ledger's own figures stand. Without a version
+ * where the ledger is yet to be told of a change, which will raise it.
+ */
+void render_operator_sale(const struct sale *sale, const struct stock_lot_state *lots, bool has_version, struct buffer *out);
 /* What is on hand and gone by the ledger's figures. */
 struct stock_lot_state render_lot_state_in_ledger(const struct sale_lot *lot);
 void render_operator_lot(const char *sku, const struct stock_lot_state *lot, struct buffer *out);

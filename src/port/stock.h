@@ -204,14 +204,32 @@ enum stock_ack {
 	STOCK_ACK_NO_SALE = 5,     /* the stock does not have the sale, and has not forgotten it either */
 };
 
-/* An operator's stop of a sale, or its release: the newest there was. */
-struct stock_brake {
-	uint32_t serial; /* rises with each; 0: nobody has touched it */
-	bool stopped;    /* nothing is sold */
-	bool pending;    /* the ledger has not been told of it */
-	int64_t at_ms;   /* wall, of the process that was asked */
+/* How many of a sale's newest stops and releases a stock remembers. */
+enum { STOCK_BRAKE_CHANGES = 16 };
+
+/* An operator's stop of a sale, or its release. */
+struct stock_brake_change {
+	uint32_t serial;     /* rises with each */
+	bool stopped;        /* nothing is sold */
+	int64_t at_ms;       /* wall, of the process that was asked */
+	struct uuid request; /* of who asked; what was done for it once is not done again */
 	char actor[NAME_MAX_BYTES + 1], trace[TRACE_SIZE + 1];
 };
+
+/* What became of a sale by operators' stops and their releases. */
+struct stock_brake {
+	uint32_t serial;  /* of the newest, or above it where the sale was dropped since; 0: nobody has touched it */
+	uint32_t written; /* the ledger has been told of all up to this one */
+	bool stopped;     /* as the newest says */
+	uint32_t count;
+	struct stock_brake_change changes[STOCK_BRAKE_CHANGES]; /* the newest, oldest first */
+};
+
+/* Whether the ledger has not been told of all. */
+static inline bool stock_brake_pending(const struct stock_brake *brake)
+{
+	return brake->written < brake->serial;
+}
 
 /* Whose processes sell from a stock that those of several versions share. */
 enum stock_sellers {
@@ -328,13 +346,14 @@ struct stock_ops {
 
 	/*
 	 * Stops a sale, or lets it go on, for every process from its next call on, whatever state
-	 * the sale is in; it outlives preheat_begin(), and ends with drop(). In: stopped, at_ms,
-	 * actor, trace; out: the brake as it is known now. 0, or STOCK_FULL, STOCK_UNAVAILABLE,
-	 * STOCK_OUTCOME_UNKNOWN: then a stop holds for this process, and for the others as soon as
-	 * the stock can be reached.
+	 * the sale is in; it outlives preheat_begin(), and ends with drop(). The change gets its
+	 * serial here. It is never refused for want of room in the history: the oldest makes way,
+	 * written or not. 0; STOCK_REPLAY: one of the changes in the history has this request, and
+	 * nothing was changed; or STOCK_FULL, STOCK_UNAVAILABLE, STOCK_OUTCOME_UNKNOWN: then a stop
+	 * holds for this process, and for the others as soon as the stock can be reached.
 	 */
-	int (*brake)(struct stock *stock, uint32_t sale, struct stock_brake *brake);
-	/* The ledger has been told of the one with this serial. */
+	int (*brake)(struct stock *stock, uint32_t sale, const struct stock_brake_change *change);
+	/* The ledger has been told of all up to this serial. */
 	void (*brake_written)(struct stock *stock, uint32_t sale, uint32_t serial);
 	/* What is known without I/O; any thread. False: nobody has touched it. */
 	bool (*brake_of)(struct stock *stock, uint32_t sale, struct stock_brake *brake);

@@ -1,6 +1,7 @@
 #include "stock/brake_table.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct brake_entry {
 	uint32_t sale;
@@ -44,15 +45,26 @@ static struct brake_entry *add(struct brake_table *table, uint32_t sale)
 	return &table->entries[table->count++];
 }
 
+void brake_clear(struct stock_brake *brake)
+{
+	memset(brake, 0, offsetof(struct stock_brake, changes));
+}
+
+/* Most have few changes, and one that nobody has touched has none. */
+static void copy(struct stock_brake *to, const struct stock_brake *from)
+{
+	memcpy(to, from, offsetof(struct stock_brake, changes) + from->count * sizeof(from->changes[0]));
+}
+
 bool brake_table_get(struct brake_table *table, uint32_t sale, struct stock_brake *brake)
 {
 	struct brake_entry *entry;
 
-	*brake = (struct stock_brake){0};
+	brake_clear(brake);
 	lock_take(&table->lock);
 	entry = find(table, sale);
 	if (entry)
-		*brake = entry->brake;
+		copy(brake, &entry->brake);
 	lock_release(&table->lock);
 	return entry != NULL;
 }
@@ -68,11 +80,48 @@ int brake_table_learn(struct brake_table *table, uint32_t sale, const struct sto
 	if (!entry)
 		entry = add(table, sale);
 	if (entry && entry->brake.serial < brake->serial)
-		entry->brake = *brake;
-	else if (entry && entry->brake.serial == brake->serial && !brake->pending)
-		entry->brake.pending = false;
+		copy(&entry->brake, brake);
+	else if (entry && entry->brake.serial == brake->serial && entry->brake.written < brake->written)
+		entry->brake.written = brake->written;
 	lock_release(&table->lock);
 	return entry ? 0 : error_origin(-ENOMEM);
+}
+
+static void append(struct stock_brake *brake, const struct stock_brake_change *change)
+{
+	if (brake->count == STOCK_BRAKE_CHANGES)
+		memmove(&brake->changes[0], &brake->changes[1], --brake->count * sizeof(brake->changes[0]));
+	brake->serial++;
+	brake->stopped = change->stopped;
+	brake->changes[brake->count] = *change;
+	brake->changes[brake->count++].serial = brake->serial;
+}
+
+const struct stock_brake_change *brake_find(const struct stock_brake *brake, const struct uuid *request)
+{
+	for (uint32_t i = 0; i < brake->count; i++)
+		if (uuid_equal(&brake->changes[i].request, request))
+			return &brake->changes[i];
+	return NULL;
+}
+
+int brake_table_change(struct brake_table *table, uint32_t sale, const struct stock_brake_change *change)
+{
+	struct brake_entry *entry;
+	int outcome = STOCK_DONE;
+
+	lock_take(&table->lock);
+	entry = find(table, sale);
+	if (!entry)
+		entry = add(table, sale);
+	if (!entry)
+		outcome = STOCK_FULL;
+	else if (brake_find(&entry->brake, &change->request))
+		outcome = STOCK_REPLAY;
+	else
+		append(&entry->brake, change);
+	lock_release(&table->lock);
+	return outcome;
 }
 
 void brake_table_written(struct brake_table *table, uint32_t sale, uint32_t serial)
@@ -81,8 +130,8 @@ void brake_table_written(struct brake_table *table, uint32_t sale, uint32_t seri
 
 	lock_take(&table->lock);
 	entry = find(table, sale);
-	if (entry && entry->brake.serial == serial)
-		entry->brake.pending = false;
+	if (entry && entry->brake.written < serial && serial <= entry->brake.serial)
+		entry->brake.written = serial;
 	lock_release(&table->lock);
 }
 

@@ -19,11 +19,19 @@ void brake_table_init(struct brake_table *table);
 void brake_table_deinit(struct brake_table *table);
 /* False: nobody has touched it, and *brake is empty. */
 bool brake_table_get(struct brake_table *table, uint32_t sale, struct stock_brake *brake);
+/* Nobody has touched it. */
+void brake_clear(struct stock_brake *brake);
+/* The change that was made for this request; NULL: none that is known. */
+const struct stock_brake_change *brake_find(const struct stock_brake *brake, const struct uuid *request);
 /*
- * What is older than what is known changes nothing; of the same serial one that is written stays
+ * A change that is made here. STOCK_DONE; STOCK_REPLAY: it was made before; STOCK_FULL: no memory.
+ */
+int brake_table_change(struct brake_table *table, uint32_t sale, const struct stock_brake_change *change) MUST_CHECK;
+/*
+ * What is older than what is known changes nothing; of the same serial what is written stays
  * written. 0 or -ENOMEM.
  */
 int brake_table_learn(struct brake_table *table, uint32_t sale, const struct stock_brake *brake) MUST_CHECK;
-/* The ledger has the one with this serial. */
+/* The ledger has all up to this serial. */
 void brake_table_written(struct brake_table *table, uint32_t sale, uint32_t serial);
 void brake_table_forget(struct brake_table *table, uint32_t sale);

@@ -230,7 +230,7 @@ static void call_recall(struct stock *stock, bool log)
 static void call(struct stock *stock, unsigned which)
 {
 	struct stock_withdrawal withdrawal = {.sale = SALE, .units = 3, .movement = event_of(EVENT_WITHDRAWN).id};
-	struct stock_brake brake = {.stopped = true};
+	struct stock_brake_change brake = {.stopped = true};
 
 	switch (which) {
 	case 0:

@@ -193,7 +193,8 @@ static void operate(void)
 					      .now_ms = world.now_ms,
 					      .actor_kind = ACTOR_OPERATOR,
 					      .actor = SLICE("olga")};
-	struct stock_brake brake = {.stopped = any(4) == 0, .at_ms = world.now_ms, .actor = "olga"};
+	struct stock_brake_change brake = {
+		.stopped = any(4) == 0, .at_ms = world.now_ms, .request = any(3) ? a_new_id() : a_known_id(), .actor = "olga"};
 
 	switch (any(3)) {
 	case 0:

@@ -114,6 +114,40 @@ def test_a_stop_that_the_ledger_does_not_have_outlives_a_redis_that_forgets(pair
     assert pair.order_rows("drop") == {}
 
 
+def stops_in_log(gate):
+    rows = [row for row in gate.operate("GET", "/v1/log?limit=200").json["rows"] if row["action"] in ("sale.pause", "sale.resume")]
+    return [(row["action"], row["actor"]) for row in sorted(rows, key=lambda row: row["number"])]
+
+
+def test_each_stop_beside_a_locked_row_is_in_the_log_and_a_late_retry_does_nothing(pair):
+    """The log had the last one alone, and a late retry of a pause stopped the sale that somebody had let go on."""
+    a, b = pair.gates
+    press = lambda gate, what, key: gate.operate("POST", f"/v1/sales/drop/{what}", headers={"Idempotency-Key": key})  # noqa: E731
+    with locked(pair.postgres, pair.database, "SELECT * FROM penstock.sales WHERE id = 'drop' FOR UPDATE"):
+        first = press(a, "pause", "first")
+        assert (first.status, first.json["state"], first.json["version"]) == (200, "paused", None), first.body
+        assert first.header("Idempotent-Replayed") is None
+        assert press(b, "resume", "second").json["state"] == "open"
+        again = press(a, "pause", "first")
+        assert (again.status, again.json["state"], again.header("Idempotent-Replayed")) == (200, "open", "true"), again.body
+        wait_until(lambda: a.operate("GET", "/v1/sales/drop").json["state"] == "open", 5, "the release in the other gate's list")
+        pair.redis.call("FLUSHALL")
+        replay = lambda: next((x for x in [press(b, "pause", "first")] if x.status == 200), None)  # noqa: E731
+        again = wait_until(replay, 30, "the retry behind a Redis that has forgotten")
+        assert (again.json["state"], again.header("Idempotent-Replayed")) == ("open", "true"), again.body
+        third = wait_until(lambda: next((x for x in [press(a, "pause", "third")] if x.status == 200), None), 30, "the third")
+        assert third.json["state"] == "paused"
+    wait_until(lambda: in_ledger(pair) == PAUSED, 30, "the stop in the ledger")
+    expected = [("sale.pause", "operator"), ("sale.resume", "operator"), ("sale.pause", "operator")]
+    wait_until(lambda: stops_in_log(a) == expected, 20, "three rows of the log")
+    wait_until(lambda: a.operate("GET", "/v1/sales/drop").json["version"], 20, "the sale's version")
+    assert press(a, "resume", "fourth").json["state"] == "open"
+    wait_until(lambda: in_ledger(pair) == OPEN, 30, "its going on in the ledger")
+    again = press(b, "pause", "third")
+    assert (again.json["state"], again.header("Idempotent-Replayed")) == ("open", "true"), again.body
+    assert stops_in_log(a) == [*expected, ("sale.resume", "operator")]
+
+
 def test_the_stop_waits_for_no_list_and_no_audit(pair):
     a, _ = pair.gates
     a.buy("drop", "ann", key="k")
@@ -132,15 +166,15 @@ def test_the_stop_waits_for_no_list_and_no_audit(pair):
             assert not report.is_alive(), "a request without an end"
 
 
-def test_an_unknown_end_of_a_resume_says_that_it_says_how_the_sale_is_to_be(pair):
+def test_an_unknown_end_of_a_resume_says_what_sending_it_again_does(pair):
     gate = pair.gates[0]
     assert gate.operate("POST", "/v1/sales/drop/pause").json["state"] == "paused"
 
-    def asked_while_frozen():
+    def asked_while_frozen(headers=None):
         """Where the gate had noticed before that Redis is silent, it asked nothing, and says so: not what this is about."""
         pair.redis.freeze()
         try:
-            answer = gate.operate("POST", "/v1/sales/drop/resume", headers={"Idempotency-Key": "k"})
+            answer = gate.operate("POST", "/v1/sales/drop/resume", headers=headers)
         finally:
             pair.redis.thaw()
         return answer if answer.json.get("code") != "stock-unavailable" else None
@@ -148,7 +182,9 @@ def test_an_unknown_end_of_a_resume_says_that_it_says_how_the_sale_is_to_be(pair
     answer = wait_until(asked_while_frozen, 30, "an answer that was lost")
     assert (answer.status, answer.code) == (503, "outcome-unknown"), answer.body
     assert "unless somebody has moved the sale since: it would be moved back" in answer.json["detail"]
+    answer = wait_until(lambda: asked_while_frozen({"Idempotency-Key": "k"}), 30, "another")
+    assert "with the same Idempotency-Key: it is not done twice" in answer.json["detail"]
     send = lambda what: gate.operate("POST", f"/v1/sales/drop/{what}", headers={"Idempotency-Key": "k"})  # noqa: E731
     wait_until(lambda: send("resume").status == 200, 20, "the answer to it when it is sent again")
-    # As the guide says: a late retry of a stop stops it again, with its key too.
-    assert [send(what).json["state"] for what in ("pause", "resume", "pause")] == ["paused", "open", "paused"]
+    # The first resume was done before this pause, and it is known.
+    assert [send(what).json["state"] for what in ("pause", "resume")] == ["paused", "paused"]

@@ -32,7 +32,7 @@ static void answer_deleted(struct ledger_task *task, uint32_t number)
 		return;
 	}
 	strcpy(sale->id, task->names[0]);
-	render_operator_sale(sale, NULL, &task->reply.body);
+	render_operator_sale(sale, NULL, true, &task->reply.body);
 	free(sale);
 }
 
@@ -78,9 +78,11 @@ static void answer_from_catalog(struct ledger_task *task)
 static void work_stop(struct ledger_task *task)
 {
 	struct ledger_actor actor = ledger_task_actor(task);
+	int r = sale_turn_brake(task->thread->gate->settings.sales, task->brake.sale, true, &actor);
 
+	(void)operator_control_repeats(task, &r);
 	/* Where the stock cannot be told, other processes may still hear of it by the ledger. */
-	if (sale_turn_brake(task->thread->gate->settings.sales, task->brake.sale, true, &actor))
+	if (r)
 		task->further = operator_sales_move;
 	else
 		answer_from_catalog(task);
@@ -91,6 +93,7 @@ static void work_go_on(struct ledger_task *task)
 	struct ledger_actor actor = ledger_task_actor(task);
 	int r = sale_turn_brake(task->thread->gate->settings.sales, task->brake.sale, false, &actor);
 
+	(void)operator_control_repeats(task, &r);
 	if (r)
 		operator_say_control(task, task->names[0], r);
 	else

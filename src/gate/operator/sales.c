@@ -29,9 +29,13 @@ bool operator_control_repeats(struct ledger_task *task, int *r)
 
 void operator_sales_render(struct ledger_task *task, const struct sale *sale)
 {
+	struct stock *stock = task->thread->gate->settings.admission->stock;
 	struct stock_lot_state lots[LOTS_MAX];
+	struct stock_brake brake;
+	/* What the stock alone has raises it once the ledger is told. */
+	bool has_version = !stock->ops->brake_of(stock, sale->number, &brake) || !stock_brake_pending(&brake);
 
-	render_operator_sale(sale, gate_lots(task->thread->gate, sale, lots) ? lots : NULL, &task->reply.body);
+	render_operator_sale(sale, gate_lots(task->thread->gate, sale, lots) ? lots : NULL, has_version, &task->reply.body);
 }
 
 /*

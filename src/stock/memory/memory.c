@@ -263,18 +263,13 @@ static int memory_withdraw(struct stock *stock, struct stock_withdrawal *withdra
 	return outcome;
 }
 
-static int memory_brake(struct stock *stock, uint32_t number, struct stock_brake *brake)
+static int memory_brake(struct stock *stock, uint32_t number, const struct stock_brake_change *change)
 {
 	struct stock_memory *memory = memory_of(stock);
-	struct stock_brake known;
+	int outcome = brake_table_change(&memory->brakes, number, change);
 
-	brake_table_get(&memory->brakes, number, &known);
-	brake->serial = known.serial + 1;
-	brake->pending = true;
-	if (brake_table_learn(&memory->brakes, number, brake) < 0)
-		return STOCK_FULL;
 	memory_heed_brake(memory, number);
-	return 0;
+	return outcome;
 }
 
 static void memory_brake_written(struct stock *stock, uint32_t number, uint32_t serial)

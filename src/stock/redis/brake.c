@@ -8,86 +8,154 @@ enum { TRIES = 2 };
 
 static void take_text(struct redis_reader *answer, char *text, size_t size)
 {
-	struct slice slice = redis_read_text(answer);
+	struct slice slice = redis_read_name(answer, size - 1);
 
-	if (slice.size >= size)
-		answer->failed = true;
-	else if (slice.size)
+	if (slice.size)
 		memcpy(text, slice.data, slice.size);
 }
 
-/* An unreadable one is none. */
-static struct stock_brake take(struct redis_reader *answer)
+static struct stock_brake_change take_change(struct redis_reader *answer)
 {
-	struct stock_brake brake = {.serial = redis_read32(answer)};
+	const uint16_t size = redis_read16(answer);
+	const size_t left = answer->size;
+	struct stock_brake_change change = {.serial = redis_read32(answer), .request = redis_read_id(answer)};
 
-	if (brake.serial == 0)
-		return brake;
-	brake.stopped = redis_read8(answer) != 0;
-	brake.pending = redis_read8(answer) != 0;
-	brake.at_ms = redis_read_time(answer);
-	take_text(answer, brake.actor, sizeof(brake.actor));
-	take_text(answer, brake.trace, sizeof(brake.trace));
-	return answer->failed ? (struct stock_brake){0} : brake;
+	change.stopped = redis_read8(answer) != 0;
+	change.at_ms = redis_read_time(answer);
+	take_text(answer, change.actor, sizeof(change.actor));
+	take_text(answer, change.trace, sizeof(change.trace));
+	if (left - answer->size != size)
+		redis_read_fail(answer);
+	return change;
+}
+
+static void take_changes(struct redis_reader *changes, struct stock_brake *brake)
+{
+	uint32_t last = 0;
+
+	while (changes->size && brake->count < STOCK_BRAKE_CHANGES) {
+		struct stock_brake_change change = take_change(changes);
+
+		if (change.serial <= last || change.serial > brake->serial)
+			redis_read_fail(changes);
+		last = change.serial;
+		brake->changes[brake->count++] = change;
+	}
+	if (changes->size)
+		redis_read_fail(changes);
+}
+
+/* An unreadable one is none. */
+static void take(struct redis_reader *answer, struct stock_brake *brake)
+{
+	struct redis_reader changes;
+	struct slice text;
+
+	brake_clear(brake);
+	brake->serial = redis_read32(answer);
+	if (brake->serial == 0)
+		return;
+	brake->written = redis_read32(answer);
+	brake->stopped = redis_read8(answer) != 0;
+	text = redis_read_bytes(answer, redis_read16(answer));
+	changes = (struct redis_reader){.data = (const void *)text.data, .size = text.size};
+	take_changes(&changes, brake);
+	if (changes.failed || brake->written > brake->serial)
+		redis_read_fail(answer);
+	if (answer->failed)
+		brake_clear(brake);
+}
+
+static void write_change(struct buffer *out, const struct stock_brake_change *change)
+{
+	redis_write(out, 4 + sizeof(change->request) + 1 + 8 + 1 + strlen(change->actor) + 1 + strlen(change->trace), 2);
+	redis_write(out, change->serial, 4);
+	buffer_append(out, change->request.bytes, sizeof(change->request));
+	redis_write(out, change->stopped, 1);
+	redis_write(out, (uint64_t)change->at_ms, 8);
+	redis_write_text(out, slice_of(change->actor));
+	redis_write_text(out, slice_of(change->trace));
 }
 
 bool redis_take_brake(struct stock_redis *redis, uint32_t sale, struct redis_reader *answer)
 {
-	struct stock_brake there = take(answer), known;
+	struct stock_brake there, known;
 
+	take(answer, &there);
 	if (brake_table_learn(&redis->brakes, sale, &there) < 0) /* no memory: it is told again with the next refresh */
 		return false;
 	brake_table_get(&redis->brakes, sale, &known);
 	return !answer->failed && known.serial > there.serial;
 }
 
-static enum redis_end call_once(struct stock_redis *redis, uint32_t sale, int mode, const struct stock_brake *brake,
-				struct stock_brake *there)
+/* A call, and what came of it. */
+struct brake_call {
+	int mode;
+	const struct stock_brake *known;         /* what this process knows, for a Redis that has forgotten it */
+	const struct stock_brake_change *change; /* NULL: none */
+	struct stock_brake there;                /* out: as it is now */
+	bool repeated;                           /* out: the change was there */
+};
+
+static void write_argument(struct buffer *out, const struct brake_call *asked)
+{
+	struct buffer changes;
+
+	buffer_init(&changes, SIZE_MAX);
+	for (uint32_t i = 0; i < asked->known->count; i++)
+		write_change(&changes, &asked->known->changes[i]);
+	out->failed |= changes.failed;
+	redis_write(out, (uint64_t)asked->mode, 1);
+	redis_write(out, asked->known->serial, 4);
+	redis_write(out, asked->known->written, 4);
+	redis_write(out, asked->known->stopped, 1);
+	redis_write(out, changes.size, 2);
+	buffer_append_slice(out, buffer_slice(&changes));
+	buffer_deinit(&changes);
+	if (asked->change)
+		write_change(out, asked->change);
+}
+
+static enum redis_end call_once(struct stock_redis *redis, uint32_t sale, struct brake_call *asked)
 {
 	const struct redis_look look = redis_sales_look(&redis->sales, sale);
 	struct redis_reader answer;
 	struct redis_trip trip;
-	struct buffer *argument;
 	enum redis_end end;
 
 	redis_trip_begin(&trip, redis);
 	trip.changes = true;
 	redis_trip_call(&trip, REDIS_BRAKE, sale, &look);
-	argument = redis_trip_argument(&trip);
-	redis_write(argument, (uint64_t)mode, 1);
-	redis_write(argument, brake->serial, 4);
-	redis_write(argument, brake->stopped, 1);
-	redis_write(argument, brake->pending, 1);
-	redis_write(argument, (uint64_t)brake->at_ms, 8);
-	redis_write_text(argument, slice_of(brake->actor));
-	redis_write_text(argument, slice_of(brake->trace));
+	write_argument(redis_trip_argument(&trip), asked);
 	redis_trip_send(&trip);
 	end = redis_trip_next(&trip, &answer);
 	if (end == REDIS_ANSWERED) {
 		(void)redis_read8(&answer);
-		*there = take(&answer);
-		if (there->serial == 0)
+		asked->repeated = redis_read8(&answer) != 0;
+		take(&answer, &asked->there);
+		if (asked->there.serial == 0)
 			end = REDIS_LOST;
 	}
 	redis_trip_end(&trip);
 	return end;
 }
 
-/* Twice the same harms nobody: a set that was lost and done is done again under a higher serial. */
-static enum redis_end call(struct stock_redis *redis, uint32_t sale, int mode, const struct stock_brake *brake)
+/* Twice the same harms nobody: a set that was lost and done is not done again. */
+static enum redis_end call(struct stock_redis *redis, uint32_t sale, struct brake_call *asked)
 {
 	enum redis_end end = REDIS_REFUSED;
-	struct stock_brake there = {0};
 	bool again = true, lost = false;
 
 	for (int i = 0; i < TRIES && again; i++) {
-		end = call_once(redis, sale, mode, brake, &there);
+		end = call_once(redis, sale, asked);
 		again = end == REDIS_FORGOTTEN || end == REDIS_LOST;
 		lost |= end == REDIS_LOST;
 	}
 	if (lost && end != REDIS_ANSWERED)
 		return REDIS_LOST; /* whatever came of the second try, the first may have been done */
-	if (end == REDIS_ANSWERED && brake_table_learn(&redis->brakes, sale, &there) < 0)
+	if (lost)
+		asked->repeated = false; /* it is this call's own first try */
+	if (end == REDIS_ANSWERED && brake_table_learn(&redis->brakes, sale, &asked->there) < 0)
 		end = REDIS_NO_ROOM;
 	return end;
 }
@@ -95,31 +163,40 @@ static enum redis_end call(struct stock_redis *redis, uint32_t sale, int mode, c
 void redis_brake_restore(struct stock_redis *redis, uint32_t sale)
 {
 	struct stock_brake known;
+	struct brake_call restore = {.mode = REDIS_BRAKE_RESTORE, .known = &known};
 
 	if (brake_table_get(&redis->brakes, sale, &known))
-		(void)call(redis, sale, REDIS_BRAKE_RESTORE, &known);
+		(void)call(redis, sale, &restore);
 }
 
-int redis_brake(struct stock *stock, uint32_t sale, struct stock_brake *brake)
+/* Somebody has said otherwise since this request was done. */
+static bool is_over(struct stock_redis *redis, uint32_t sale, const struct uuid *request)
+{
+	struct stock_brake known;
+	const struct stock_brake_change *change;
+
+	brake_table_get(&redis->brakes, sale, &known);
+	change = brake_find(&known, request);
+	return change && change->serial < known.serial;
+}
+
+int redis_brake(struct stock *stock, uint32_t sale, const struct stock_brake_change *change)
 {
 	struct stock_redis *redis = redis_of(stock);
 	struct stock_brake known;
+	struct brake_call set = {.mode = REDIS_BRAKE_SET, .known = &known, .change = change};
 	enum redis_end end;
 
 	brake_table_get(&redis->brakes, sale, &known);
-	brake->serial = known.serial;
-	brake->pending = true;
-	end = call(redis, sale, REDIS_BRAKE_SET, brake);
-	if (end != REDIS_ANSWERED && brake->stopped) {
-		/* It holds here at once, and goes to Redis as soon as that can be reached. */
-		brake->serial++;
-		if (brake_table_learn(&redis->brakes, sale, brake) < 0)
-			return STOCK_FULL;
-	}
-	brake_table_get(&redis->brakes, sale, brake);
+	end = call(redis, sale, &set);
+	if (end == REDIS_ANSWERED)
+		return set.repeated ? STOCK_REPLAY : STOCK_DONE;
+	if (is_over(redis, sale, &change->request))
+		return STOCK_REPLAY;
+	/* It holds here at once, and goes to Redis as soon as that can be reached. */
+	if (change->stopped && brake_table_change(&redis->brakes, sale, change) == STOCK_FULL)
+		return STOCK_FULL;
 	switch (end) {
-	case REDIS_ANSWERED:
-		return STOCK_DONE;
 	case REDIS_NO_ROOM:
 		return STOCK_FULL;
 	case REDIS_LOST:
@@ -132,10 +209,11 @@ int redis_brake(struct stock *stock, uint32_t sale, struct stock_brake *brake)
 void redis_brake_written(struct stock *stock, uint32_t sale, uint32_t serial)
 {
 	struct stock_redis *redis = redis_of(stock);
-	const struct stock_brake written = {.serial = serial};
+	const struct stock_brake written = {.written = serial};
+	struct brake_call tell = {.mode = REDIS_BRAKE_WRITTEN, .known = &written};
 
 	/* Where Redis does not hear of it, it is written once more. */
-	if (call(redis, sale, REDIS_BRAKE_WRITTEN, &written) == REDIS_ANSWERED)
+	if (call(redis, sale, &tell) == REDIS_ANSWERED)
 		brake_table_written(&redis->brakes, sale, serial);
 }
 

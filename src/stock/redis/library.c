@@ -81,6 +81,7 @@ static const struct {
 	{"BRAKE_SET", REDIS_BRAKE_SET},
 	{"BRAKE_RESTORE", REDIS_BRAKE_RESTORE},
 	{"BRAKE_WRITTEN", REDIS_BRAKE_WRITTEN},
+	{"BRAKE_CHANGES", STOCK_BRAKE_CHANGES},
 	/* how many of a buyer's newest orders are kept */
 	{"NEWEST_KEPT", STOCK_NEWEST},
 };

@@ -123,7 +123,7 @@ int redis_preheat_withdrawals(struct stock *stock, uint32_t sale, const struct s
 int redis_arm(struct stock *stock, uint32_t sale, const int64_t *allocated, const int64_t *withdrawn);
 void redis_drop(struct stock *stock, uint32_t sale, uint32_t epoch);
 int redis_allocate(struct stock *stock, uint32_t sale, uint32_t lot, int64_t allocated);
-int redis_brake(struct stock *stock, uint32_t sale, struct stock_brake *brake);
+int redis_brake(struct stock *stock, uint32_t sale, const struct stock_brake_change *change);
 void redis_brake_written(struct stock *stock, uint32_t sale, uint32_t serial);
 bool redis_brake_of(struct stock *stock, uint32_t sale, struct stock_brake *brake);
 void redis_keep(struct stock *stock, const struct sale *const *sales, size_t count);

@@ -1181,6 +1181,109 @@ static void test_a_sale_is_stopped_and_let_go_on_while_the_ledger_is_away(void *
 	assert_int_equal(house_shown(house, "drop"), SALE_OPEN);
 }
 
+static int brake_by(struct house *house, const char *name, bool stopped, struct ledger_request *request)
+{
+	struct ledger_actor actor = house_actor();
+
+	actor.name = slice_of(name);
+	actor.request = request;
+	return sale_control_brake(house->control, house_number(house, "drop"), stopped, &actor);
+}
+
+/* The rows of the operator log that stops and releases have left: "-anna +olga". */
+static void read_stops(struct house *house, char *text, size_t size)
+{
+	struct ledger_log_row row;
+	size_t count;
+
+	*text = '\0';
+	for (int64_t after = 0;
+	     house->ledger->ops->log_rows(house->ledger, &(struct ledger_log_filter){.after = after}, &row, 1, &count) == 0 && count;
+	     after = row.number)
+		if (strcmp(row.action, "sale.pause") == 0 || strcmp(row.action, "sale.resume") == 0)
+			snprintf(text + strlen(text), size - strlen(text), "%s%c%s", *text ? " " : "",
+				 row.action[5] == 'p' ? '-' : '+', row.actor);
+}
+
+/* The keeper wrote the last one alone, and the operator log did not say who had stopped the sale. */
+static void test_each_stop_between_two_turns_of_the_keeper_is_in_the_log_once(void **state)
+{
+	struct house *house = *state;
+	char stops[512];
+
+	house_sell(house, "drop");
+	assert_int_equal(brake_by(house, "anna", true, NULL), 0);
+	assert_int_equal(brake_by(house, "olga", false, NULL), 0);
+	assert_int_equal(brake_by(house, "eva", true, NULL), 0);
+	assert_int_equal(care(house), 0);
+	read_stops(house, stops, sizeof(stops));
+	assert_string_equal(stops, "-anna +olga -eva");
+	assert_int_equal(in_ledger(house), SALE_PAUSED);
+}
+
+static void not_heard(struct stock *stock, uint32_t sale, uint32_t serial)
+{
+	(void)stock;
+	(void)sale;
+	(void)serial;
+}
+
+/* Two processes may tell the ledger of the same: an operator's disarm does, beside the keeper. */
+static void test_what_another_process_has_written_down_is_not_written_twice(void **state)
+{
+	struct house *house = *state;
+	const struct stock_ops *ops = house->stock->ops;
+	struct stock_ops deaf = *ops;
+	char stops[512];
+
+	house_sell(house, "drop");
+	assert_int_equal(brake_by(house, "anna", true, NULL), 0);
+	assert_int_equal(brake_by(house, "olga", false, NULL), 0);
+	deaf.brake_written = not_heard;
+	house->stock->ops = &deaf;
+	assert_int_equal(care(house), 0);
+	house->stock->ops = ops;
+	assert_int_equal(care(house), 0);
+	read_stops(house, stops, sizeof(stops));
+	assert_string_equal(stops, "-anna +olga");
+	assert_int_equal(in_ledger(house), SALE_OPEN);
+}
+
+/* More stops than the stock remembers, while the ledger is away: the sale is as the last one says, and the log has those that are left. */
+static void test_stops_beyond_what_is_remembered_cost_the_oldest_rows_of_the_log(void **state)
+{
+	struct house *house = *state;
+	char stops[512];
+
+	house_sell(house, "drop");
+	for (int i = 0; i < STOCK_BRAKE_CHANGES + 3; i++)
+		assert_int_equal(brake_by(house, i % 2 ? "olga" : "anna", i % 2 == 0, NULL), 0);
+	assert_int_equal(care(house), 0);
+	read_stops(house, stops, sizeof(stops));
+	assert_true(strncmp(stops, "-anna +olga -anna", 17) == 0);
+	assert_int_equal(in_ledger(house), SALE_PAUSED);
+}
+
+/* A client's late retry of its stop stopped the sale again that somebody had let go on meanwhile. */
+static void test_a_late_retry_of_a_stop_does_nothing_with_its_key(void **state)
+{
+	struct house *house = *state;
+	struct uuid_generator ids = {0};
+	struct ledger_request request = {.id = uuid_make(&ids, 1, 1)};
+	char stops[512];
+
+	house_sell(house, "drop");
+	assert_int_equal(brake_by(house, "anna", true, &request), 0);
+	assert_int_equal(brake_by(house, "olga", false, NULL), 0);
+	assert_int_equal(brake_by(house, "anna", true, &request), SALE_CONTROL_REPEATED); /* before the ledger was told */
+	assert_int_equal(care(house), 0);
+	assert_int_equal(brake_by(house, "anna", true, &request), SALE_CONTROL_REPEATED); /* and after */
+	assert_int_equal(ask(house, "ann"), STOCK_DONE);
+	assert_int_equal(care(house), 0);
+	read_stops(house, stops, sizeof(stops));
+	assert_string_equal(stops, "-anna +olga");
+}
+
 /* Another process reads the sale from the ledger in between, where it is open still. */
 static void test_what_the_ledger_does_not_know_yet_is_not_shown_over_a_stop(void **state)
 {
@@ -1260,6 +1363,10 @@ int main(void)
 		TEST(test_what_a_forgotten_sale_still_holds_keeps_it_from_being_past),
 		TEST(test_units_for_a_sale_that_a_shared_stock_has_forgotten_are_added_in_the_ledger),
 		TEST(test_a_sale_is_stopped_and_let_go_on_while_the_ledger_is_away),
+		TEST(test_each_stop_between_two_turns_of_the_keeper_is_in_the_log_once),
+		TEST(test_what_another_process_has_written_down_is_not_written_twice),
+		TEST(test_stops_beyond_what_is_remembered_cost_the_oldest_rows_of_the_log),
+		TEST(test_a_late_retry_of_a_stop_does_nothing_with_its_key),
 		TEST(test_what_the_ledger_does_not_know_yet_is_not_shown_over_a_stop),
 		TEST(test_a_sale_that_only_the_clock_has_opened_is_stopped),
 	};

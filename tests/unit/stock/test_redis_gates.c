@@ -130,9 +130,10 @@ static void test_the_entries_of_a_dead_gate_go_to_another_and_are_not_compensate
 
 static void stop(struct gate *gate)
 {
-	struct stock_brake brake = {.stopped = true, .actor = "anna"};
+	struct uuid_generator ids = {0};
+	const struct stock_brake_change change = {.stopped = true, .actor = "anna", .request = uuid_make(&ids, 0, GATE_SALE)};
 
-	assert_int_equal(gate->stock->ops->brake(gate->stock, GATE_SALE, &brake), 0);
+	assert_int_equal(gate->stock->ops->brake(gate->stock, GATE_SALE, &change), 0);
 }
 
 /* A stop and what was set aside had one key, so that the first such entry beside a stop broke every claim. */
@@ -173,7 +174,8 @@ static void test_a_stop_holds_at_every_gate_at_its_next_call(void **state)
 	gate_refresh(&gates[1]);
 	assert_true(gates[1].stock->ops->brake_of(gates[1].stock, GATE_SALE, &brake));
 	assert_true(brake.stopped);
-	assert_string_equal(brake.actor, "anna");
+	assert_int_equal(brake.count, 1);
+	assert_string_equal(brake.changes[0].actor, "anna");
 }
 
 static void test_a_stop_that_redis_has_forgotten_is_put_back_before_the_sale_is_armed(void **state)
@@ -198,6 +200,47 @@ static void test_a_stop_that_the_one_who_armed_never_heard_of_is_put_back_by_who
 	gates[0].epoch = 2;
 	assert_int_equal(gate_refresh(&gates[0]), STOCK_DONE);
 	assert_int_equal(gate_buy(&gates[1], "ann", "").outcome, STOCK_PAUSED);
+}
+
+/* What one gate did is known at another for its request, also where Redis has forgotten it in between. */
+static void test_a_request_that_was_done_at_another_gate_is_not_done_again_by_a_redis_that_forgets(void **state)
+{
+	struct uuid_generator ids = {0};
+	const struct stock_brake_change pause = {.stopped = true, .actor = "anna", .request = uuid_make(&ids, 1, GATE_SALE)};
+	const struct stock_brake_change resume = {.stopped = false, .actor = "olga", .request = uuid_make(&ids, 2, GATE_SALE)};
+	struct stock_brake brake;
+
+	(void)state;
+	sell(5);
+	assert_int_equal(gates[0].stock->ops->brake(gates[0].stock, GATE_SALE, &pause), 0);
+	assert_int_equal(gates[1].stock->ops->brake(gates[1].stock, GATE_SALE, &resume), 0);
+	redis_place_run(place, "FLUSHALL");
+	assert_int_equal(gates[1].stock->ops->brake(gates[1].stock, GATE_SALE, &pause), STOCK_REPLAY);
+	assert_int_equal(gate_sell(&gates[0], 2, 5), 0);
+	assert_int_equal(gates[0].stock->ops->brake(gates[0].stock, GATE_SALE, &pause), STOCK_REPLAY);
+	assert_true(gates[0].stock->ops->brake_of(gates[0].stock, GATE_SALE, &brake));
+	assert_false(brake.stopped);
+	assert_int_equal(brake.count, 2);
+	assert_string_equal(brake.changes[0].actor, "anna");
+	assert_string_equal(brake.changes[1].actor, "olga");
+}
+
+/* A history that Redis does not have whole is no reason to read past its end, or to believe it. */
+static void test_a_history_that_cannot_be_read_is_none(void **state)
+{
+	struct stock_brake brake;
+
+	(void)state;
+	sell(5);
+	stop(&gates[0]);
+	redis_place_run(place, "HSET {ps:%d}:z changes %b", GATE_SALE, "\x05\x00\x01\x00\x00\x00\x00", (size_t)7);
+	gate_refresh(&gates[1]);
+	assert_false(gates[1].stock->ops->brake_of(gates[1].stock, GATE_SALE, &brake));
+	assert_int_equal(gate_buy(&gates[1], "ann", "").outcome, STOCK_PAUSED);
+	stop(&gates[1]); /* and none to refuse a stop */
+	assert_true(gates[1].stock->ops->brake_of(gates[1].stock, GATE_SALE, &brake));
+	assert_int_equal(brake.serial, 2);
+	assert_int_equal(brake.count, 1);
 }
 
 /* A sale that was disarmed and is armed anew: what was stopped is gone, and a gate that still knows of the stop must not bring it back. */
@@ -486,6 +529,9 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_a_stop_that_the_one_who_armed_never_heard_of_is_put_back_by_who_did, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_a_request_that_was_done_at_another_gate_is_not_done_again_by_a_redis_that_forgets, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_history_that_cannot_be_read_is_none, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_stop_that_was_dropped_is_not_put_back_by_who_knew_of_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_who_has_bought_elsewhere_is_known_with_the_next_refresh, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sold_out_tells_who_has_bought_before_anybody_is_turned_away, set_up, tear_down),

@@ -1,14 +1,16 @@
 -- An operator's stop. It has a key of its own, which begin() leaves alone: a sale that is being rebuilt is as stopped as it was before.
 
 local BRAKE_KEPT_MS = 24 * 3600 * 1000
+local BRAKE_CHANGE_MIN = 31 -- bytes of one without texts
 
--- What every refresh ends with. Serial 0: nobody has touched it.
+-- Its newest changes are one text, oldest first. Of each: how many bytes follow, serial, request (16 bytes), stopped, at_ms, actor, trace.
+-- Serial 0: nobody has touched it. Every refresh ends with this.
 local function brake_text(key)
-	local z = call('HMGET', key .. ':z', 'serial', 'stopped', 'pending', 'at_ms', 'actor', 'trace')
+	local z = call('HMGET', key .. ':z', 'serial', 'written', 'stopped', 'changes')
 	if not z[1] then
 		return pack('<I', 0)
 	end
-	return pack('<IBBi8B', z[1], z[2], z[3], z[4], #z[5]) .. z[5] .. pack('<B', #z[6]) .. z[6]
+	return pack('<IIBH', z[1], z[2], z[3], #z[4]) .. z[4]
 end
 
 -- What is dropped is stopped no more. Callers that still know of the stop would put it back: so they hear of its end, if the sale is armed
@@ -16,26 +18,61 @@ end
 local function brake_release(key)
 	local serial = call('HGET', key .. ':z', 'serial')
 	if serial then
-		call('HSET', key .. ':z', 'serial', serial + 1, 'stopped', 0, 'pending', 0)
+		call('HSET', key .. ':z', 'serial', serial + 1, 'written', serial + 1, 'stopped', 0)
 		call('PEXPIRE', key .. ':z', BRAKE_KEPT_MS)
 	end
 end
 
+-- How many changes there are, where the second begins, and whether one of them was made for this request. Of a text that is not whole
+-- there is none.
+local function brake_look(changes, request)
+	local count, second, found, at = 0, 1, false, 1
+	while at < #changes do
+		found = found or sub(changes, at + 6, at + 21) == request
+		local size = unpack_bin('<H', changes, at)
+		if size < BRAKE_CHANGE_MIN then
+			break
+		end
+		at = at + 2 + size
+		count = count + 1
+		second = count == 1 and at or second
+	end
+	if at ~= #changes + 1 then
+		return 0, #changes + 1, false
+	end
+	return count, second, found
+end
+
 -- Needs no term: it takes effect whatever the sale's state is. A caller may know a later one than a Redis that has forgotten.
 local function brake(keys, args)
-	local key = keys[1] .. ':z'
-	local mode, serial, stopped, pending, at_ms, actor, trace = unpack_bin('<BIBBi8Bc0Bc0', args[2])
-	local stored = tonumber(call('HGET', key, 'serial') or 0)
-	if mode == BRAKE_SET then
-		serial, pending = (stored > serial and stored or serial) + 1, 1
-	end
+	local key, repeated = keys[1] .. ':z', false
+	local mode, serial, written, stopped, changes, place = unpack_bin('<BIIBHc0', args[2])
+	local z = call('HMGET', key, 'serial', 'written', 'stopped', 'changes')
+	local stored = tonumber(z[1] or 0)
 	if mode == BRAKE_WRITTEN then
-		if stored == serial then
-			call('HSET', key, 'pending', 0)
+		if written <= stored and written > tonumber(z[2]) then
+			call('HSET', key, 'written', written)
 		end
-	elseif serial > stored then
-		call('UNLINK', key) -- with the time to live that a released one has
-		call('HSET', key, 'serial', serial, 'stopped', stopped, 'pending', pending, 'at_ms', at_ms, 'actor', actor, 'trace', trace)
+		return pack('<BB', 0, 0) .. brake_text(keys[1])
 	end
-	return pack('<B', 0) .. brake_text(keys[1])
+	if stored > 0 and stored >= serial then
+		serial, written, stopped, changes = stored, z[2], z[3], z[4]
+	end
+	if mode == BRAKE_SET then
+		local change = sub(args[2], place + 6) -- behind its size and its serial
+		local count, second, found = brake_look(changes, sub(change, 1, 16))
+		repeated = found
+		if not found then
+			if count == 0 or count >= BRAKE_CHANGES then
+				changes = sub(changes, second)
+			end
+			serial, stopped = serial + 1, string.byte(change, 17)
+			changes = changes .. pack('<HI', 4 + #change, serial) .. change
+		end
+	end
+	if serial > stored then
+		call('UNLINK', key) -- with the time to live that a released one has
+		call('HSET', key, 'serial', serial, 'written', written, 'stopped', stopped, 'changes', changes)
+	end
+	return pack('<BB', 0, repeated and 1 or 0) .. brake_text(keys[1])
 end

@@ -159,13 +159,13 @@ int order_control_confirm_late(const struct order_control *control, const struct
 	default:
 		return ORDER_CONTROL_REFUSED;
 	}
-	if (!is_late_confirm(&reserve))
-		return ORDER_CONTROL_REFUSED;
 	*fresh = *order;
 	fresh->id = reserve.order.id;
 	fresh->state = reserve.order.state;
 	fresh->hold_expires_at_ms = reserve.order.hold_expires_at_ms;
 	snprintf(fresh->trace, sizeof(fresh->trace), "%.*s", (int)actor->trace.size, actor->trace.data);
+	if (!is_late_confirm(&reserve))
+		return ORDER_CONTROL_REFUSED;
 	if (reserve.outcome == STOCK_REPLAY)
 		return reserve.order.durable ? ORDER_CONTROL_DONE : ORDER_CONTROL_UNKNOWN;
 	return outcome_of(control->commit.append(control->commit.context, &reserve.event, reserve.now_ns, NULL));

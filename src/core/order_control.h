@@ -44,7 +44,9 @@ int order_control_refund(const struct order_control *control, struct ledger_orde
  * A confirm that came after its hold had expired, where the sale allows it: the units are reserved
  * again, as a new order of the same buyer that is born confirmed. Asked twice it gives the same
  * order. Of `order` the ledger need not know yet: its sale, lot, quantity, buyer, state and names
- * are looked at. On DONE *fresh is the new order, of which the same holds.
+ * are looked at. On DONE *fresh is the new order, of which the same holds. On REFUSED it is the
+ * order that stands under the late confirm's key and is none, or none any more (refunded since);
+ * where nothing stands there it is untouched.
  */
 int order_control_confirm_late(const struct order_control *control, const struct ledger_order *order,
 			       const struct ledger_actor *actor, struct ledger_order *fresh) MUST_CHECK;

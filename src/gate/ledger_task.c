@@ -98,16 +98,14 @@ bool ledger_task_key_fits(struct gate_request *request)
 	return false;
 }
 
-/*
- * What an operator's request with a key is known by. A '\n' is in none of its parts. False: it has
- * answered.
- */
-static bool take_key(struct gate_request *request, struct ledger_task *task)
+/* A '\n' is in none of the key's parts. */
+bool ledger_task_key(struct gate_request *request, struct ledger_request *out, bool *has_key)
 {
 	const struct http_request *http = request->http;
 	struct slice key = http->known[HTTP_IDEMPOTENCY_KEY];
 	struct buffer text;
 
+	*has_key = false;
 	if (!request->actor || http->method != HTTP_POST || !key.data)
 		return true;
 	if (!ledger_task_key_fits(request))
@@ -118,14 +116,14 @@ static bool take_key(struct gate_request *request, struct ledger_task *task)
 	buffer_append_slice(&text, http->path);
 	buffer_append_literal(&text, "\n");
 	buffer_append_slice(&text, key);
-	task->has_key = !text.failed;
-	task->request = (struct ledger_request){.id = hash_of(&text)};
+	*has_key = !text.failed;
+	*out = (struct ledger_request){.id = hash_of(&text)};
 	buffer_clear(&text);
-	task->request.body = hash_of(&text);
+	out->body = hash_of(&text);
 	buffer_deinit(&text);
-	if (!task->has_key)
+	if (!*has_key)
 		gate_refuse(request, PROBLEM_OVERLOADED, NULL);
-	return task->has_key;
+	return *has_key;
 }
 
 /* The same for the same members, however they are laid out. */
@@ -162,7 +160,7 @@ struct ledger_task *ledger_task_new(struct gate_request *request, void (*work)(s
 	task->argument = request->argument;
 	if (request->actor)
 		strncpy(task->actor, request->actor, sizeof(task->actor) - 1);
-	if (take_key(request, task))
+	if (ledger_task_key(request, &task->request, &task->has_key))
 		return task;
 	ledger_task_free(task);
 	return NULL;

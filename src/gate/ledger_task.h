@@ -9,6 +9,13 @@
 
 enum { LEDGER_TASK_NAME_MAX = 128 };
 
+/* Whether an operator's cancel may be the refund of an order that is confirmed. */
+enum refund {
+	REFUND_ALLOWED = 0,
+	REFUND_NOT_MEANT, /* its key was sent first while the order was held: it was to end a hold */
+	REFUND_UNDECIDED, /* what its key was sent for first cannot be asked now */
+};
+
 /* A look at one order, or a settlement of it. */
 struct ledger_task_order {
 	struct uuid id;
@@ -16,6 +23,7 @@ struct ledger_task_order {
 	int64_t extend_ns;         /* an extension's */
 	int64_t extend_to_ms;      /* the end that was fixed for it; 0: none */
 	bool repeated;             /* as of settlement_request */
+	enum refund refund;        /* likewise */
 	struct ledger_order known; /* as a stock that keeps names has it, which may be ahead of the ledger; else its buyer is empty */
 };
 /* A list of orders. */
@@ -69,6 +77,11 @@ struct ledger_task {
 	struct ledger_request request;
 };
 
+/*
+ * What an operator's request with a key is known by; *has_key is false where it has none. False: it
+ * has answered.
+ */
+bool ledger_task_key(struct gate_request *request, struct ledger_request *out, bool *has_key) MUST_CHECK;
 /* Whether the request's Idempotency-Key can be one, where it has any; false: it has answered. */
 bool ledger_task_key_fits(struct gate_request *request) MUST_CHECK;
 /*

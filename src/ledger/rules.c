@@ -22,6 +22,17 @@ int ledger_order_settle(const struct order_row *row, const struct event *event, 
 	return move == ORDER_ALREADY ? LEDGER_ALREADY : LEDGER_WRONG_STATE;
 }
 
+struct ledger_request ledger_event_request(const struct event *event)
+{
+	struct ledger_request request = {.id = event->request, .body = event->request};
+
+	if (event->kind == EVENT_WITHDRAWN && !uuid_is_null(&event->request)) {
+		request.id = event->id;
+		request.outcome = event->quantity;
+	}
+	return request;
+}
+
 enum movement_cause ledger_event_cause(enum event_kind kind)
 {
 	switch (kind) {

@@ -46,6 +46,11 @@ bool ledger_order_same(const struct order_row *row, const struct event *event);
  */
 int ledger_order_settle(const struct order_row *row, const struct event *event, enum order_state *next) MUST_CHECK;
 
+/*
+ * The request of an operator that the event carries; its id is null where it carries none. One that
+ * has no body, a confirm's, has its id in the place of the body's hash.
+ */
+struct ledger_request ledger_event_request(const struct event *event);
 /* The cause of an event's movement; an extension has none. */
 enum movement_cause ledger_event_cause(enum event_kind kind);
 /*

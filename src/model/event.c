@@ -346,7 +346,7 @@ static void get_fields(struct decoding *decoding, struct event *event)
 		event->lot = get_integer(decoding, "lot", 0, LOTS_MAX - 1, "lot is out of range");
 		event->quantity = get_integer(decoding, "quantity", 1, UNITS_MAX, "quantity is out of range");
 	}
-	if (event->kind == EVENT_WITHDRAWN)
+	if (event->kind == EVENT_WITHDRAWN || event->kind == EVENT_CONFIRMED)
 		get_request(decoding, &event->request);
 	if (carries & WITH_BUYER) {
 		event->buyer = get_text(decoding, "buyer", sale_buyer_valid, "buyer is invalid");

@@ -49,7 +49,11 @@ struct event {
 	struct slice key;           /* reserved; empty: none */
 	struct slice actor;         /* the buyer's own name, an operator's, or "clock" */
 	struct slice trace;         /* traceparent, or empty */
-	struct uuid request; /* withdrawn: hash of the body of the request whose id is the movement's; null: it had no key */
+	/*
+	 * Of an operator's request with a key. withdrawn: hash of its body (its id is the
+	 * movement's); confirmed: its id. Null: it had no key.
+	 */
+	struct uuid request;
 };
 
 /* Owned text of an event that outlives the request it came from. */

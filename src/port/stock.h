@@ -112,6 +112,7 @@ struct stock_settle {
 	int64_t extend_to_ms;
 	enum actor_kind actor_kind;
 	struct slice actor, trace;
+	struct uuid request; /* ORDER_CONFIRM: as the event's */
 	/* Out */
 	enum stock_outcome outcome;
 	struct stock_order order;  /* as it is now (as it will be, on STOCK_DONE) */

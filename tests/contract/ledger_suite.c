@@ -206,6 +206,44 @@ static void test_items_sales_and_moves_with_a_key_are_done_once(void **state)
 	kit_assert_audit(kit);
 }
 
+/* Known after the order's refund, and whatever came of a restart. */
+static void test_a_confirm_brings_its_request_with_it(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct ledger_request request = request_of(1, 1), other = request_of(2, 2);
+	struct event reserved = kit_reserve(kit, KIT_SHOE, 2, "ann"), event = kit_settled(kit, EVENT_CONFIRMED, &reserved);
+
+	request.body = request.id; /* it has none */
+	other.body = other.id;
+	event.request = request.id;
+	event.actor_kind = ACTOR_OPERATOR;
+	assert_int_equal(kit_apply(kit, &event), LEDGER_DONE);
+	event.request = other.id;
+	assert_int_equal(kit_apply(kit, &event), LEDGER_ALREADY);
+	event = kit_settled(kit, EVENT_REFUNDED, &reserved);
+	assert_int_equal(kit_apply(kit, &event), LEDGER_DONE);
+	ledger_suite_restart(*state);
+	assert_int_equal(kit->ledger->ops->request_find(kit->ledger, &request), LEDGER_REPEATED);
+	assert_int_equal(request.outcome, 0);
+	assert_int_equal(kit->ledger->ops->request_find(kit->ledger, &other), LEDGER_DONE);
+	kit_assert_audit(kit);
+}
+
+static void test_a_confirm_that_is_refused_leaves_no_request(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct ledger_request request = request_of(1, 1);
+	struct event reserved = kit_reserve(kit, KIT_SHOE, 2, "ann"), event = kit_settled(kit, EVENT_EXPIRED, &reserved);
+
+	request.body = request.id;
+	assert_int_equal(kit_apply(kit, &event), LEDGER_DONE);
+	event = kit_settled(kit, EVENT_CONFIRMED, &reserved);
+	event.request = request.id;
+	event.actor_kind = ACTOR_OPERATOR;
+	assert_int_equal(kit_apply(kit, &event), LEDGER_WRONG_STATE);
+	assert_int_equal(kit->ledger->ops->request_find(kit->ledger, &request), LEDGER_DONE);
+}
+
 static void test_a_withdrawal_brings_its_request_with_it(void **state)
 {
 	struct kit *kit = kit_of(state);
@@ -1205,6 +1243,8 @@ int ledger_suite_run(const struct ledger_suite_adapter *which)
 		TEST(test_what_is_refused_uses_no_key_up),
 		TEST(test_items_sales_and_moves_with_a_key_are_done_once),
 		TEST(test_a_withdrawal_brings_its_request_with_it),
+		TEST(test_a_confirm_brings_its_request_with_it),
+		TEST(test_a_confirm_that_is_refused_leaves_no_request),
 		TEST(test_a_drafts_lots_are_set),
 		TEST(test_items_are_listed_by_sku_page_by_page),
 		TEST(test_the_operator_log_is_narrowed),

@@ -39,6 +39,38 @@ static void test_confirm_makes_an_order_confirmed_once_durable(void **state)
 	assert_int_equal(shop_settle(shop, &item.order.id, ORDER_CONFIRM).outcome, STOCK_ALREADY);
 }
 
+static void test_a_confirm_carries_its_request_to_whoever_drives_it(void **state)
+{
+	static struct stock_claim claim;
+	struct shop *shop = *state;
+	struct stock_reserve item;
+	struct stock_settle settle;
+
+	shop_sell(shop, 1, 5);
+	item = shop_order(shop, "ann", "k", 2);
+	settle = (struct stock_settle){
+		.sale = shop->sale,
+		.id = item.order.id,
+		.action = ORDER_CONFIRM,
+		.now_ns = shop->now_ns,
+		.now_ms = shop->now_ms,
+		.actor_kind = ACTOR_OPERATOR,
+		.actor = SLICE("operator"),
+		.trace = SLICE("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+		.request = shop_id(shop),
+	};
+	shop->stock->ops->settle(shop->stock, &settle, 1);
+	assert_int_equal(settle.outcome, STOCK_DONE);
+	assert_true(uuid_equal(&settle.event.request, &settle.request));
+	shop_pass(shop, 5000);
+	shop_refresh(shop);
+	assert_int_equal(shop->stock->ops->claim(shop->stock, shop->now_ns - INT64_C(4000000000), shop->now_ns, &claim, 1), 1);
+	assert_int_equal(claim.event.kind, EVENT_CONFIRMED);
+	assert_true(uuid_equal(&claim.event.id, &item.order.id));
+	assert_true(uuid_equal(&claim.event.request, &settle.request));
+	assert_true(slice_equal(claim.event.trace, settle.trace));
+}
+
 static void test_cancel_returns_units_only_once_durable(void **state)
 {
 	struct shop *shop = *state;
@@ -384,6 +416,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_refund_returns_a_confirmed_order, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_an_order_is_busy_while_anything_of_it_is_on_its_way, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_only_the_buyer_or_the_operator_finds_and_settles, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_a_confirm_carries_its_request_to_whoever_drives_it, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_expire_finds_each_hold_at_its_time, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_expire_gives_at_most_so_many_and_says_that_more_are_due, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_confirm_within_the_grace_is_in_time, shop_open, shop_close),

@@ -1,6 +1,7 @@
 """The whole cluster: gates and drains over Redis, Kafka and PostgreSQL."""
 
 import contextlib
+import itertools
 
 import pytest
 from kafka import Proxied
@@ -130,6 +131,41 @@ def test_a_late_confirm_does_not_wait_for_the_drain(gates, kafka, behind):
     cluster.drains[0].start()
     cluster.settle()
     assert sorted(row[4] for row in cluster.order_rows("drop").values() if row[0] == "anna") == ["confirmed", "expired"]
+    cluster.audit()
+
+
+@pytest.mark.parametrize("behind", ["before the order", "before its payment"])
+def test_a_key_is_known_at_every_gate_as_soon_as_the_ledger_has_it(gates, kafka, behind):
+    """A confirm whose order was refunded before the drain came by: nobody can say yet whose it was."""
+    cluster = gates(2, kafka=kafka)
+    a, b = cluster.gates
+    cluster.make_sale("drop", 5, hold_seconds=600, limit_per_buyer=2)
+    wait_until(lambda: cluster.is_selling("drop"), 10, "the sale at every gate")
+    cluster.settle()
+    if behind == "before the order":
+        cluster.drains[0].stop()
+    order = a.buy("drop", "anna").json["id"]
+    if behind == "before its payment":
+        cluster.settle()
+        cluster.drains[0].stop()
+
+    def send(gate, action, key):
+        answer = gate.operate("POST", f"/v1/orders/{order}/{action}", headers={"Idempotency-Key": key})
+        return answer.status, answer.json.get("state") or answer.code, answer.header("Idempotent-Replayed")
+
+    assert send(a, "confirm", "paid") == (200, "confirmed", None)
+    assert send(b, "confirm", "paid") == (200, "confirmed", "true")
+    assert send(b, "cancel", "back") == (200, "cancelled", None)
+    assert send(a, "cancel", "back") == (200, "cancelled", "true")
+    for gate, key in itertools.product((a, b), ("paid", "another")):
+        assert send(gate, "confirm", key) == (503, "outcome-unknown", None)
+    cluster.drains[0].start()
+    cluster.settle()
+    for gate in (a, b):
+        assert send(gate, "confirm", "paid") == (200, "cancelled", "true")
+        assert send(gate, "confirm", "another") == (409, "order-state", None)
+    actions = [row["action"] for row in a.operate("GET", f"/v1/log?subject={order}").json["rows"]]
+    assert actions == ["order.confirm", "order.refund"]
     cluster.audit()
 
 

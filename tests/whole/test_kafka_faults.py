@@ -183,6 +183,31 @@ def test_postgres_is_stopped_for_30_seconds(gates, kafka, own_postgres):
     assert all(order.replace("-", "") in rows for order in accepted)
 
 
+def test_a_payment_with_a_key_does_not_wait_for_the_ledger_and_a_refund_does(gates, kafka, own_postgres):
+    cluster = gates(1, kafka=kafka, postgres=own_postgres)
+    gate = cluster.gates[0]
+    cluster.make_sale("drop", 5, hold_seconds=600)
+    wait_until(lambda: cluster.is_selling("drop"), 20, "the sale")
+    paid, ended = (gate.buy("drop", buyer, key="k").json["id"] for buyer in ("anna", "bert"))
+    cluster.settle()
+
+    def send(order, action, key):
+        answer = gate.operate("POST", f"/v1/orders/{order}/{action}", headers={"Idempotency-Key": key})
+        return answer.status, answer.json.get("state") or answer.code, answer.header("Idempotent-Replayed")
+
+    own_postgres.stop()
+    assert send(paid, "confirm", "paid") == (200, "confirmed", None)
+    assert send(paid, "confirm", "paid") == (200, "confirmed", "true")
+    assert send(ended, "cancel", "end") == (200, "cancelled", None)
+    assert send(ended, "cancel", "end") == (200, "cancelled", "true")
+    assert send(paid, "cancel", "back")[:2] == (503, "ledger-unavailable")
+    own_postgres.start()
+    wait_until(lambda: send(paid, "cancel", "back")[:2] == (200, "cancelled"), 60, "the refund")
+    cluster.settle(60)
+    assert send(paid, "confirm", "paid") == (200, "cancelled", "true")
+    cluster.audit()
+
+
 def test_postgres_crashes_in_the_middle_of_transactions(gates, kafka, own_postgres):
     cluster = gates(2, kafka=kafka, postgres=own_postgres)
     cluster.make_sale("drop", **TERMS)

@@ -233,3 +233,55 @@ def test_a_settlement_that_is_sent_again_changes_nothing_and_checks_its_key(serv
         assert send(order, action, "x" * 129, body).json["field"] == "Idempotency-Key"
     assert server.order(order).json["state"] == "confirmed"
     server.audit()
+
+
+def keyed(server, order, action, key, body=None):
+    answer = server.operate("POST", f"/v1/orders/{order}/{action}", body, headers={"Idempotency-Key": key})
+    return answer.status, answer.json.get("state") or answer.code, answer.header("Idempotent-Replayed")
+
+
+def test_a_confirm_with_a_key_is_known_after_the_refund(server):
+    order = held(server)
+    assert keyed(server, order, "confirm", "paid") == (200, "confirmed", None)
+    assert keyed(server, order, "cancel", "back") == (200, "cancelled", None)
+    for _ in range(2):
+        assert keyed(server, order, "confirm", "paid") == (200, "cancelled", "true")
+        assert keyed(server, order, "cancel", "back") == (200, "cancelled", "true")
+        assert keyed(server, order, "confirm", "another") == (409, "order-state", None)
+        server.kill()
+        server.restart()
+    actions = [row["action"] for row in server.operate("GET", f"/v1/log?subject={order}").json["rows"]]
+    assert actions == ["order.confirm", "order.refund"]
+    server.audit()
+
+
+def test_a_cancel_of_what_was_held_is_no_refund_when_it_is_sent_again(serve, tmp_path):
+    server, failpoints = serve_with_failpoints(serve, tmp_path)
+    order = held(server, hold_seconds=600)
+    failpoints.set("ledger.insert=error:5")
+    assert keyed(server, order, "cancel", "end")[:2] == (503, "journal-unavailable")
+    failpoints.lift()
+    wait_until(lambda: keyed(server, order, "confirm", "paid")[:2] == (200, "confirmed"), 15)
+    assert keyed(server, order, "cancel", "end") == (409, "order-state", None)
+    server.kill()
+    server.restart()
+    assert keyed(server, order, "cancel", "end") == (409, "order-state", None)
+    assert server.order(order).json["state"] == "confirmed"
+    assert keyed(server, order, "cancel", "back") == (200, "cancelled", None)
+    assert keyed(server, order, "cancel", "end") == (200, "cancelled", "true")
+    server.audit()
+
+
+def test_a_late_confirm_with_a_key_is_known_after_the_refund(serve):
+    server = serve({"sale.hold_grace": "100ms"})
+    order = held(server, hold_seconds=1, late_confirm=True)
+    wait_until(lambda: server.order(order).json["state"] == "expired", 10)
+    path, key = f"/v1/orders/{order}/confirm", {"Idempotency-Key": "paid"}
+    fresh = server.operate("POST", path, headers=key).json
+    assert fresh["state"] == "confirmed" and fresh["id"] != order
+    assert keyed(server, fresh["id"], "cancel", "back")[:2] == (200, "cancelled")
+    again = server.operate("POST", path, headers=key)
+    assert (again.status, again.json["id"], again.json["state"]) == (200, fresh["id"], "cancelled")
+    assert again.header("Idempotent-Replayed") == "true"
+    assert keyed(server, order, "confirm", "another") == (409, "hold-expired", None)
+    server.audit()

@@ -58,20 +58,40 @@ void orders_cancel(struct gate_request *request)
 
 static void settle(struct gate_request *request, enum order_action action, int64_t extend_ns)
 {
-	struct settlement_request wanted = {.action = action,
-					    .actor = slice_of(request->actor),
-					    .extend_ns = extend_ns,
-					    .repeated = request->http->known[HTTP_IDEMPOTENCY_KEY].data != NULL};
+	struct settlement_request wanted = {.action = action, .actor = slice_of(request->actor), .extend_ns = extend_ns};
+	struct ledger_request key = {0};
 
+	if (!ledger_task_key(request, &key, &wanted.repeated))
+		return;
+	wanted.request = key.id;
 	if (read_id(request, &wanted.id))
 		settlement_start(request, &wanted);
+}
+
+static void cancel_once(struct gate_request *request)
+{
+	struct ledger_task *task;
+	struct uuid id;
+
+	if (!read_id(request, &id))
+		return;
+	task = ledger_task_new(request, NULL);
+	if (!task)
+		return;
+	task->order.id = id;
+	task->action = ORDER_CANCEL;
+	cancellation_start(request, task);
 }
 
 /* Confirm, cancel. */
 void orders_operator_settle(struct gate_request *request)
 {
-	if (ledger_task_key_fits(request))
-		settle(request, (enum order_action)request->argument, 0);
+	enum order_action action = (enum order_action)request->argument;
+
+	if (action == ORDER_CANCEL && request->http->known[HTTP_IDEMPOTENCY_KEY].data)
+		cancel_once(request);
+	else
+		settle(request, action, 0);
 }
 
 /* With a key it is done once. */

@@ -12,6 +12,7 @@ struct settlement {
 	struct sale_entry *entry;     /* the sale as it was when it was asked for, kept; NULL: the gates did not know it */
 	char buyer[BUYER_MAX + 1];
 	bool by_operator, repeated;
+	enum refund refund; /* of settlement_request, as is `repeated` */
 };
 
 /* Whether the gates know the sale and the order's lot. */
@@ -115,6 +116,8 @@ static void ask_ledger(struct gate_thread *thread, struct settlement *settlement
 		know(settlement, &task->order.known);
 		task->action = settle->action == ORDER_REFUND ? ORDER_CANCEL : settle->action;
 		task->order.extend_to_ms = settle->extend_to_ms;
+		task->order.refund = settlement->refund;
+		task->request = (struct ledger_request){.id = settle->request, .body = settle->request};
 		task->order.repeated = settlement->repeated && settle->outcome != STOCK_DONE;
 		memcpy(task->order.buyer, settlement->buyer, sizeof(settlement->buyer));
 		memcpy(task->actor, settle->actor.data, settlement->by_operator ? settle->actor.size : 0);
@@ -172,6 +175,24 @@ static void finish(struct gate_thread *thread, struct settlement *settlement)
 	gate_answer_handle(thread, &settlement->pending.handle, reply);
 }
 
+/* A cancel with a key, of what is confirmed, that may not be its refund. */
+static void refuse_refund(struct reply *reply, enum refund refund)
+{
+	if (refund == REFUND_UNDECIDED)
+		reply_problem(reply, PROBLEM_LEDGER_UNAVAILABLE,
+			      &(struct problem_options){.detail = "The order is confirmed. Whether this key was sent to refund it "
+								  "cannot be read now. Nothing was done."});
+	else
+		reply_refuse(reply, PROBLEM_ORDER_STATE,
+			     "The order is confirmed. It was held when this Idempotency-Key was sent first: a refund needs "
+			     "another.");
+}
+
+static bool is_refund(const struct stock_settle *settle)
+{
+	return settle->action == ORDER_CANCEL && settle->order.state == ORDER_CONFIRMED;
+}
+
 static void refuse(struct gate_thread *thread, const struct settlement *settlement)
 {
 	const struct stock_settle *settle = &settlement->decision.settle;
@@ -185,6 +206,8 @@ static void refuse(struct gate_thread *thread, const struct settlement *settleme
 	case STOCK_REFUSED:
 		if (settle->order.state == ORDER_EXPIRED && settle->action != ORDER_CANCEL)
 			reply_problem(reply, PROBLEM_HOLD_EXPIRED, NULL);
+		else if (is_refund(settle) && settlement->refund != REFUND_ALLOWED)
+			refuse_refund(reply, settlement->refund);
 		else
 			reply_refuse(reply, PROBLEM_ORDER_STATE, "The order is %s.", order_state_name(settle->order.state));
 		break;
@@ -243,12 +266,67 @@ static int find_order(struct ledger_task *task, struct ledger_order *order)
 	return task->order.known.buyer[0] ? LEDGER_DONE : ledger->ops->order_get(ledger, &task->order.id, order);
 }
 
+/*
+ * A confirm with a key, of an order that is cancelled. Where it was done, its row came with the
+ * event that did it, and the refund came behind: a ledger that has the refund has the row as well.
+ * One that has not is behind the stock, and knows nothing yet.
+ */
+static void work_confirmed_before(struct ledger_task *task)
+{
+	struct ledger *ledger = ledger_task_ledger(task);
+	struct ledger_order order;
+	int r = ledger->ops->order_get(ledger, &task->order.id, &order);
+	bool is_behind = r == LEDGER_NOT_FOUND || (r == LEDGER_DONE && order.state != ORDER_CANCELLED);
+
+	if (r == LEDGER_DONE && !is_behind)
+		r = ledger->ops->request_find(ledger, &task->request);
+	if (r < 0) {
+		ledger_task_refuse_fatal(task, r);
+	} else if (is_behind) {
+		reply_problem(&task->reply, PROBLEM_OUTCOME_UNKNOWN,
+			      &(struct problem_options){.detail = "The order is cancelled. Whether this request had confirmed it before "
+								  "cannot be said yet. Send it again shortly: it is not done twice."});
+	} else if (r == LEDGER_REPEATED) {
+		say_repeated(&task->reply);
+		render_ledger_order(&order, &task->reply.body);
+	} else {
+		reply_refuse(&task->reply, PROBLEM_ORDER_STATE, "The order is %s.", order_state_name(order.state));
+	}
+}
+
+/*
+ * A late confirm. One with a key is written down when it is done, so that it is known after a
+ * refund of the order that it has made. Where that fails, its next retry writes it down.
+ */
+static void confirm_late(struct ledger_task *task, const struct ledger_order *order, const struct ledger_actor *actor)
+{
+	struct ledger *ledger = ledger_task_ledger(task);
+	bool has_key = !uuid_is_null(&task->request.id);
+	struct ledger_order fresh = {.state = ORDER_EXPIRED};
+	int r = order_control_confirm_late(&task->thread->gate->settings.orders, order, actor, &fresh);
+
+	if (r == ORDER_CONTROL_DONE && has_key) {
+		(void)!ledger->ops->request_note(ledger, &task->request, actor->now_ms);
+	} else if (r == ORDER_CONTROL_REFUSED && has_key && fresh.state == ORDER_CANCELLED &&
+		   ledger->ops->request_find(ledger, &task->request) == LEDGER_REPEATED) {
+		say_repeated(&task->reply);
+		r = ORDER_CONTROL_DONE;
+	}
+	say_order_control(task, r, PROBLEM_HOLD_EXPIRED, &fresh);
+}
+
+/* Whether a confirm may have been done before a refund. */
+static bool may_be_confirmed_before(enum order_action action, const struct uuid *request, enum order_state state)
+{
+	return action == ORDER_CONFIRM && state == ORDER_CANCELLED && !uuid_is_null(request);
+}
+
 /* A late confirm of an expired order, a refund of a confirmed one, or what was done already. */
 static void work_without_stock(struct ledger_task *task)
 {
 	const struct order_control *control = &task->thread->gate->settings.orders;
 	struct ledger_actor actor = ledger_task_actor(task);
-	struct ledger_order order, fresh;
+	struct ledger_order order;
 	int r = find_order(task, &order);
 
 	if (task->order.buyer[0])
@@ -258,11 +336,16 @@ static void work_without_stock(struct ledger_task *task)
 	else if (r == LEDGER_NOT_FOUND || (task->order.buyer[0] && strcmp(task->order.buyer, order.buyer) != 0))
 		reply_problem(&task->reply, PROBLEM_UNKNOWN_ORDER, NULL);
 	else if (task->action == ORDER_CONFIRM && order.state == ORDER_EXPIRED)
-		say_order_control(task, order_control_confirm_late(control, &order, &actor, &fresh), PROBLEM_HOLD_EXPIRED, &fresh);
+		confirm_late(task, &order, &actor);
+	else if (task->action == ORDER_CANCEL && !task->order.buyer[0] && order.state == ORDER_CONFIRMED &&
+		 task->order.refund != REFUND_ALLOWED)
+		refuse_refund(&task->reply, task->order.refund);
 	else if (task->action == ORDER_CANCEL && !task->order.buyer[0] && order.state == ORDER_CONFIRMED)
 		say_order_control(task, order_control_refund(control, &order, &actor), PROBLEM_ORDER_STATE, &order);
 	else if (is_done(task, &order))
 		render_done(task, &order);
+	else if (may_be_confirmed_before(task->action, &task->request.id, order.state))
+		work_confirmed_before(task);
 	else
 		reply_refuse(&task->reply, PROBLEM_ORDER_STATE, "The order is %s.", order_state_name(order.state));
 }
@@ -327,6 +410,10 @@ static void end(struct gate_thread *thread, struct settlement *settlement)
 			ask_ledger(thread, settlement, work_without_stock);
 			return;
 		}
+		if (may_be_confirmed_before(settle->action, &settle->request, settle->order.state)) {
+			ask_ledger(thread, settlement, work_confirmed_before);
+			return;
+		}
 		if (settlement->repeated && has_end(settle->extend_to_ms, settle->order.hold_expires_at_ms)) {
 			answer_already(thread, settlement);
 			return;
@@ -361,7 +448,8 @@ static void fill(struct settlement *settlement, const struct gate_thread *thread
 		.started_ns = clock_mono_ns(),
 	};
 	event_own(&texts, &settlement->decision.text);
-	settlement->decision.may_refund = wanted->buyer.size == 0;
+	settlement->decision.may_refund = wanted->buyer.size == 0 && wanted->refund == REFUND_ALLOWED;
+	settlement->refund = wanted->refund;
 	settlement->by_operator = wanted->buyer.size == 0;
 	settlement->repeated = wanted->repeated;
 	if (wanted->buyer.size)
@@ -379,6 +467,7 @@ static void fill(struct settlement *settlement, const struct gate_thread *thread
 		.actor_kind = settlement->by_operator ? ACTOR_OPERATOR : ACTOR_BUYER,
 		.actor = texts.actor,
 		.trace = texts.trace,
+		.request = wanted->request,
 	};
 }
 

@@ -13,6 +13,8 @@ struct settlement_request {
 	struct slice buyer; /* empty: an operator */
 	struct slice actor;
 	int64_t extend_ns, extend_to_ms; /* as of stock_settle */
+	enum refund refund;              /* ORDER_CANCEL by an operator */
+	struct uuid request;             /* ORDER_CONFIRM: its id, where it has a key; else null */
 	bool repeated; /* it has a key, and an extension was asked before: what is found done was done by it, and the answer says so */
 };
 
@@ -26,3 +28,8 @@ void settlement_go_on(struct gate_thread *thread, const struct reply_handle *han
  * order and extend_ns.
  */
 void extension_start(struct gate_request *request, struct ledger_task *task);
+/*
+ * An operator's cancel with a key: whether it may be a refund is fixed by who asks first
+ * (docs/decisions/0010-confirm-and-cancel-with-a-key.md). Takes the task over, which has its order.
+ */
+void cancellation_start(struct gate_request *request, struct ledger_task *task);

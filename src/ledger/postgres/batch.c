@@ -280,12 +280,14 @@ static int add_log_row(struct pg_batch *batch, const struct batch_lot *lot, cons
 	return 0;
 }
 
-/* The request that asked for these units. */
+/* The request that asked for it. */
 static void add_request(struct pg_batch *batch, const struct event *event)
 {
-	pg_array_uuid(&batch->requests[REQUEST_ID], &event->id);
-	pg_array_uuid(&batch->requests[REQUEST_BODY], &event->request);
-	pg_array_int(&batch->requests[REQUEST_OUTCOME], event->quantity);
+	struct ledger_request request = ledger_event_request(event);
+
+	pg_array_uuid(&batch->requests[REQUEST_ID], &request.id);
+	pg_array_uuid(&batch->requests[REQUEST_BODY], &request.body);
+	pg_array_int(&batch->requests[REQUEST_OUTCOME], request.outcome);
 	pg_array_int(&batch->requests[REQUEST_AT], event->at_ms);
 	batch->has_requests = true;
 }

@@ -131,11 +131,11 @@ static int raise_barrier(struct apply *apply, const struct event *event)
 /* The row of the operator log for what is an operator's. */
 static int log_operator(struct apply *apply, const struct touched *lot, const struct event *event)
 {
-	struct ledger_request request = {event->id, event->request, event->quantity};
+	struct ledger_request request = ledger_event_request(event);
 	struct ledger_actor actor = {.name = event->actor,
 				     .trace = event->trace,
 				     .now_ms = event->at_ms,
-				     .request = uuid_is_null(&event->request) ? NULL : &request};
+				     .request = uuid_is_null(&request.id) ? NULL : &request};
 	char id[UUID_TEXT_SIZE], sale[SALE_ID_MAX + 1], sku[SKU_MAX + 1], detail[LOG_DETAIL_SIZE];
 	bool withdrawn = event->kind == EVENT_WITHDRAWN;
 	sqlite3_stmt *statement;

@@ -147,6 +147,8 @@ static enum stock_outcome settle_locked(struct sale_stock *sale, struct sale_sha
 	item->event.actor_kind = item->actor_kind;
 	item->event.actor = item->actor;
 	item->event.trace = item->trace;
+	if (item->action == ORDER_CONFIRM)
+		item->event.request = item->request;
 	if (item->action == ORDER_EXTEND) {
 		item->event.hold_expires_at_ms = extension_ms(item);
 		pending.next_deadline_ns = extension_ns(item, deadline_heap_at(&shard->holds, record->hold_position));

@@ -190,7 +190,7 @@ static bool take_claim(struct redis_reader *answer, uint32_t sale, const struct 
 	event->actor_kind = redis_read_within(&entry, 1, ACTOR_UNSAID, ACTOR_CLOCK);
 	event->actor = redis_read_name(&entry, NAME_MAX_BYTES);
 	event->trace = redis_read_name(&entry, TRACE_SIZE);
-	if (event->kind == EVENT_WITHDRAWN)
+	if (event->kind == EVENT_WITHDRAWN || event->kind == EVENT_CONFIRMED)
 		event->request = redis_read_id(&entry);
 	if (entry.failed || !event_valid(event))
 		return false;

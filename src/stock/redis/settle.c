@@ -77,6 +77,7 @@ static void take_settled(struct redis_reader *answer, const struct redis_head *h
 		.actor_kind = item->actor_kind,
 		.actor = item->actor,
 		.trace = item->trace,
+		.request = item->action == ORDER_CONFIRM ? item->request : (struct uuid){{0}},
 	};
 }
 
@@ -94,6 +95,8 @@ static void ask_settle(struct buffer *out, const void *items, size_t index)
 	redis_write(out, (uint64_t)item->actor_kind, 1);
 	redis_write_text(out, item->actor);
 	redis_write_text(out, item->trace);
+	if (item->action == ORDER_CONFIRM)
+		redis_write_id(out, &item->request);
 }
 
 /* context: of each item, whether it was moved under an epoch that is not known. */

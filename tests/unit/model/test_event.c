@@ -56,7 +56,7 @@ static struct event full_event(enum event_kind kind)
 		event.buyer_units = 1;
 		event.limit_per_buyer = 2;
 	}
-	if (kind == EVENT_WITHDRAWN)
+	if (kind == EVENT_WITHDRAWN || kind == EVENT_CONFIRMED)
 		assert_int_equal(uuid_parse(SLICE(REQUEST), &event.request), 0);
 	if (kind == EVENT_RESERVED || kind == EVENT_EXTENDED)
 		event.hold_expires_at_ms = 1798797720123;
@@ -381,6 +381,11 @@ static void test_a_request_is_a_hash(void **state)
 		snprintf(json, sizeof(json),
 			 "{\"v\":1,\"kind\":\"stock.withdrawn\",\"id\":\"" ID "\",\"sale\":7,\"epoch\":3,"
 			 "\"at\":\"2027-01-01T10:00:00.123Z\",\"lot\":2,\"quantity\":1,\"request\":%s}",
+			 wrong[i]);
+		assert_refused(slice_of(json), "request is no hash");
+		snprintf(json, sizeof(json),
+			 "{\"v\":1,\"kind\":\"order.confirmed\",\"id\":\"" ID "\",\"sale\":7,\"epoch\":3,"
+			 "\"at\":\"2027-01-01T10:00:00.123Z\",\"request\":%s}",
 			 wrong[i]);
 		assert_refused(slice_of(json), "request is no hash");
 	}

@@ -129,6 +129,14 @@ static lua_Number integer_of(const char *bytes, size_t size, bool big, bool is_s
 	return (lua_Number)(long)value;
 }
 
+/* The number on top of the stack as a size; one that is none is beyond the end. */
+static size_t size_before(lua_State *lua, size_t length)
+{
+	lua_Number size = lua_tonumber(lua, -1);
+
+	return size > -1 && size <= (lua_Number)length ? (size_t)size : length + 1;
+}
+
 static int unpack(lua_State *lua)
 {
 	const char *format = luaL_checkstring(lua, 1), *data;
@@ -153,7 +161,7 @@ static int unpack(lua_State *lua)
 			if (size == 0) {
 				if (results == 0 || !lua_isnumber(lua, -1))
 					return luaL_error(lua, "format 'c0' needs a previous size");
-				size = (size_t)lua_tonumber(lua, -1);
+				size = size_before(lua, length);
 				lua_pop(lua, 1);
 				results--;
 				luaL_argcheck(lua, size <= length && at <= length - size, 2, "data string too short");

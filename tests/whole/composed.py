@@ -197,8 +197,12 @@ class Nginx(Process):
             ("daemon off;", "daemon off;\nmaster_process off;"),
             ("/tmp/", f"{folder}/"),
             ("/etc/nginx/penstock/penstock.inc", DEPLOY / "nginx/penstock.inc"),
-            # From loopback everything would come from 127.0.0.1.
-            ("listen 8080 backlog", f"proxy_bind {self.address};\n\t\tlisten {self.address}:{self.port} backlog"),
+            # From loopback everything would come from 127.0.0.1; X-Test-Client is the address of a client that comes over the network.
+            (
+                "listen 8080 backlog",
+                f"proxy_bind {self.address};\n\t\tset_real_ip_from 127.0.0.0/8;\n\t\treal_ip_header X-Test-Client;\n"
+                f"\t\tlisten {self.address}:{self.port} backlog",
+            ),
             *((f"server {name}:8080 ", f"server {gate.places['PENSTOCK_GATE_LISTEN']} ") for name, gate in gates.items()),
         )
         settings = folder / "nginx.conf"

@@ -155,7 +155,7 @@ def test_the_topic_is_made_again(gates, brokers):
     assert "shorter than what the ledger was filled from" in gate.log()
     drain.kill()
     drain.start(wait=False)
-    wait_until(lambda: "A PARTITION IS HELD" in drain.log(), 60, "the drain's notice")
+    wait_until(lambda: "A PARTITION IS STALLED" in drain.log(), 60, "the drain's notice")
     crowd.check_ledger()
     assert not crowd.faults, crowd.faults[:5]
     assert gate.audit_ledger()[0] == 0

@@ -13,7 +13,7 @@
 /*
  * The socket's address as NOTIFY_SOCKET has it: a path, or a name that begins with "@" (abstract).
  */
-static void tell(const char *text)
+static void send_state(const char *text)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
 	const char *path = getenv("NOTIFY_SOCKET");
@@ -36,12 +36,12 @@ static void tell(const char *text)
 /* Asked again before the time is over, it goes on. */
 void service_notify_starting(void)
 {
-	tell("EXTEND_TIMEOUT_USEC=60000000\nSTATUS=waiting for a service that is needed");
+	send_state("EXTEND_TIMEOUT_USEC=60000000\nSTATUS=waiting for a service that is needed");
 }
 
 void service_notify_ready(void)
 {
-	tell("READY=1");
+	send_state("READY=1");
 }
 
 /*
@@ -55,17 +55,17 @@ void service_notify_reloading(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
-	tell(text);
+	send_state(text);
 }
 
 void service_notify_stopping(void)
 {
-	tell("STOPPING=1");
+	send_state("STOPPING=1");
 }
 
 void service_notify_alive(void)
 {
-	tell("WATCHDOG=1");
+	send_state("WATCHDOG=1");
 }
 
 int64_t service_watchdog_ns(void)

@@ -48,7 +48,7 @@ static const char *away(void *context)
 	return services[atomic_load(&waiting->service)].code;
 }
 
-static void tell(struct waiting *waiting, enum waiting_service service, const char *why)
+static void log_waiting(struct waiting *waiting, enum waiting_service service, const char *why)
 {
 	atomic_store(&waiting->service, (int)service);
 	atomic_store(&waiting->why, why);
@@ -76,7 +76,7 @@ static int begin(struct waiting **out, const struct waiting_start *start)
 
 	if (!waiting)
 		return error_origin(-ENOMEM);
-	tell(waiting, WAITING_LEDGER, "it has not answered yet");
+	log_waiting(waiting, WAITING_LEDGER, "it has not answered yet");
 	r = monitor_new(&waiting->operators, start->operators, start->metrics, &source);
 	source.probes_only = true;
 	if (r == 0 && start->buyers)
@@ -112,7 +112,7 @@ int waiting_run(const struct waiting_start *start)
 			if (begun < 0)
 				return begun;
 		}
-		tell(waiting, service, error_text(r));
+		log_waiting(waiting, service, error_text(r));
 		r = start->told(LOOK_AGAIN_NS) ? WAITING_STOPPED : start->open(start->context, &service);
 	}
 	end(waiting);

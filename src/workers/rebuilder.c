@@ -256,7 +256,7 @@ static int put_barriers(struct rebuilder *rebuilder, struct round *round)
 	return r;
 }
 
-static void tell(void *context, const struct round_sale *sale)
+static void on_sale_end(void *context, const struct round_sale *sale)
 {
 	struct rebuilder *rebuilder = context;
 
@@ -305,7 +305,7 @@ static int go_round(struct rebuilder *rebuilder, struct round *round)
 		return r;
 	set_phase(rebuilder, REBUILD_LOADING);
 	rebuilder->first_error = 0;
-	r = round_load(round, tell, is_stopping, rebuilder);
+	r = round_load(round, on_sale_end, is_stopping, rebuilder);
 	return r < 0 ? r : rebuilder->first_error;
 }
 

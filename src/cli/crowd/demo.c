@@ -323,7 +323,7 @@ static void print_next(const struct demo *demo)
 	       program, program);
 }
 
-static int judge(struct demo *demo)
+static int give_verdict(struct demo *demo)
 {
 	const struct crowd_mark marks[] = {{demo->killed_ns, "killed"}, {demo->ready_ns, "back"}};
 	struct crowd_judgement judgement = {0};
@@ -392,7 +392,7 @@ static int play(struct demo *demo)
 	if (code == CLI_GO)
 		code = run_latecomers(demo);
 	if (code == CLI_GO)
-		code = judge(demo);
+		code = give_verdict(demo);
 	return code;
 }
 

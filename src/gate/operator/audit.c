@@ -108,7 +108,7 @@ static void work_audit(struct ledger_task *task)
 	buffer_append_literal(out, "}");
 }
 
-static void tell(struct audit_queue *queue, const struct reply_handle *handle, struct reply *reply)
+static void answer_waiter(struct audit_queue *queue, const struct reply_handle *handle, struct reply *reply)
 {
 	size_t size = reply->headers.size;
 
@@ -127,7 +127,7 @@ static void keep(struct audit_queue *queue, const struct reply *reply)
 	queue->kept_until_ns = clock_mono_ns() + keep_ns;
 }
 
-static size_t tell_all(struct audit_queue *queue, struct reply *reply)
+static size_t answer_all(struct audit_queue *queue, struct reply *reply)
 {
 	struct waiter *waiter;
 	size_t answered = 0;
@@ -135,7 +135,7 @@ static size_t tell_all(struct audit_queue *queue, struct reply *reply)
 	while ((waiter = queue->waiters)) {
 		queue->waiters = waiter->next;
 		if (pending_reply_end(queue->thread, &waiter->pending)) {
-			tell(queue, &waiter->pending.handle, reply);
+			answer_waiter(queue, &waiter->pending.handle, reply);
 			answered++;
 		}
 		free(waiter);
@@ -149,7 +149,7 @@ static void on_complete(struct message *message, void *receiver)
 	struct audit_queue *queue = ((struct gate_thread *)receiver)->audits;
 
 	queue->running = NULL;
-	if (tell_all(queue, &task->reply) == 0 && task->reply.status == 200)
+	if (answer_all(queue, &task->reply) == 0 && task->reply.status == 200)
 		keep(queue, &task->reply);
 	ledger_task_free(task);
 }

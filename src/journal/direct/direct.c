@@ -47,7 +47,7 @@ static bool fit(struct journal_direct *journal, size_t count)
 	return true;
 }
 
-static void judge(struct journal_entry *entry, int outcome)
+static void set_end(struct journal_entry *entry, int outcome)
 {
 	entry->end = JOURNAL_REFUSED;
 	entry->forbidden = false;
@@ -95,7 +95,7 @@ static void append(struct journal *base, struct journal_entry *entries, size_t c
 	if (!fit(journal, count)) {
 		/* Not sent, but what is driven again may be there from before. */
 		for (size_t i = 0; i < count; i++)
-			judge(&entries[i], -EINPROGRESS);
+			set_end(&entries[i], -EINPROGRESS);
 		return;
 	}
 	for (size_t i = 0; i < count; i++)
@@ -105,7 +105,7 @@ static void append(struct journal *base, struct journal_entry *entries, size_t c
 		/* Only a failed apply() may leave a failure behind. */
 		if (result == 0)
 			ASSERT(journal->entries[i].outcome >= 0);
-		judge(&entries[i], journal->entries[i].outcome);
+		set_end(&entries[i], journal->entries[i].outcome);
 	}
 }
 

@@ -54,7 +54,7 @@ static struct slice value_of(const rd_kafka_message_t *message)
 	return (struct slice){message->payload, message->len};
 }
 
-static int judge(const rd_kafka_message_t *message, int64_t offset, uint64_t *mark)
+static int check_record(const rd_kafka_message_t *message, int64_t offset, uint64_t *mark)
 {
 	if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
 		return -ENODATA;
@@ -82,7 +82,7 @@ int kafka_look_mark(struct kafka_look *look, uint32_t partition, int64_t offset,
 		message = rd_kafka_consume(look->topic, (int32_t)partition, (int)left_ms);
 		if (!message)
 			continue;
-		result = judge(message, offset, mark);
+		result = check_record(message, offset, mark);
 		rd_kafka_message_destroy(message);
 	}
 	rd_kafka_consume_stop(look->topic, (int32_t)partition);

@@ -117,7 +117,7 @@ static bool is_purged(rd_kafka_resp_err_t error)
 	return error == RD_KAFKA_RESP_ERR__PURGE_QUEUE || error == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
 }
 
-static void judge(struct kafka_producer *producer, struct journal_entry *entry, const rd_kafka_message_t *message)
+static void classify_report(struct kafka_producer *producer, struct journal_entry *entry, const rd_kafka_message_t *message)
 {
 	entry->end = JOURNAL_UNKNOWN;
 	if (producer->lost) {
@@ -155,7 +155,7 @@ static void on_report(rd_kafka_t *client, const rd_kafka_message_t *message, voi
 		note_acknowledged(producer, message);
 	if (opaque >> INDEX_BITS != producer->generation << INDEX_BITS >> INDEX_BITS || !producer->entries)
 		return; /* of an append that has returned */
-	judge(producer, &producer->entries[opaque & ((1U << INDEX_BITS) - 1)], message);
+	classify_report(producer, &producer->entries[opaque & ((1U << INDEX_BITS) - 1)], message);
 	producer->pending--;
 }
 

@@ -145,7 +145,7 @@ static int judge_missing(struct reading *reading)
 }
 
 /* 0; or 1 where it is a record of the range, or negative. */
-static int judge(struct reading *reading, const rd_kafka_message_t *message)
+static int check_record(struct reading *reading, const rd_kafka_message_t *message)
 {
 	const struct journal_range *range = reading->range;
 	struct slice key = {message->key, message->key_len}, value = {message->payload, message->len};
@@ -182,7 +182,7 @@ static int take_some(struct reading *reading, int timeout_ms, size_t *taken)
 		got += more;
 	*taken = got > 0 ? (size_t)got : 0;
 	for (size_t i = 0; i < *taken && result == 0 && !reading->mark_taken; i++) {
-		result = judge(reading, tail->messages[i]);
+		result = check_record(reading, tail->messages[i]);
 		if (result == 1)
 			result = kafka_record_decode(tail->messages[i], &tail->records[count++]);
 	}

@@ -215,7 +215,7 @@ static int count_all(rd_kafka_t *client, const char *name, struct kafka_topic *f
 	return result == -EAGAIN ? -ENOTCONN : result;
 }
 
-static int judge(const char *name, const struct settings *settings, struct buffer *error)
+static int check_settings(const char *name, const struct settings *settings, struct buffer *error)
 {
 	static const int64_t least_ms = KAFKA_RETENTION_MIN_HOURS * INT64_C(3600000);
 
@@ -235,7 +235,8 @@ static int judge(const char *name, const struct settings *settings, struct buffe
 	return 0;
 }
 
-static void tell(const char *name, const struct kafka_topic *found, const struct kafka_topic *wanted, const struct settings *settings)
+static void warn_of_settings(const char *name, const struct kafka_topic *found, const struct kafka_topic *wanted,
+			     const struct settings *settings)
 {
 	log_info("kafka", "the topic", LOG_TEXT("topic", name), LOG_INT("partitions", found->partitions),
 		 LOG_INT("replication", found->replication), LOG_INT("min_insync", found->min_insync),
@@ -279,14 +280,14 @@ int kafka_topic_ready(rd_kafka_t *client, const char *name, struct kafka_topic *
 		buffer_printf(error, "no answer about the topic %s: %s", name, rd_kafka_err2str(asked));
 		return asked == RD_KAFKA_RESP_ERR__TIMED_OUT ? -ENOTCONN : kafka_errno(asked);
 	}
-	result = judge(name, &settings, error);
+	result = check_settings(name, &settings, error);
 	if (result == 0)
 		result = count_all(client, name, &found, error);
 	if (result < 0)
 		return result;
 	found.min_insync = (uint32_t)settings.min_insync;
 	found.retention_ms = settings.retention_ms;
-	tell(name, &found, wanted, &settings);
+	warn_of_settings(name, &found, wanted, &settings);
 	*wanted = found;
 	return 0;
 }

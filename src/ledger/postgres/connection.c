@@ -36,14 +36,14 @@ int pg_script(struct pg_connection *connection, const char *sql, PGresult **out)
 	int end = 0, got;
 
 	if (PQpipelineStatus(connection->handle) != PQ_PIPELINE_OFF && !PQexitPipelineMode(connection->handle))
-		return pg_wire_give_up(connection, -ENOTCONN);
+		return pg_wire_drop(connection, -ENOTCONN);
 	if (!PQsendQuery(connection->handle, sql))
-		return pg_wire_give_up(connection, -ENOTCONN);
+		return pg_wire_drop(connection, -ENOTCONN);
 	for (;;) {
 		got = pg_wire_next(connection, deadline_ns, &result);
 		if (got < 0) {
 			PQclear(last);
-			return pg_wire_give_up(connection, got);
+			return pg_wire_drop(connection, got);
 		}
 		if (!result)
 			break;
@@ -331,13 +331,13 @@ int pg_run(struct pg_connection *connection, PGresult **results)
 	if (connection->trip_failed || !PQpipelineSync(connection->handle)) {
 		bool memory = PQstatus(connection->handle) != CONNECTION_BAD;
 
-		return pg_wire_give_up(connection, memory ? -ENOMEM : -ENOTCONN);
+		return pg_wire_drop(connection, memory ? -ENOMEM : -ENOTCONN);
 	}
 	end = take_all(connection, results, &lost);
 	connection->trip_size = connection->trip_asked = 0;
 	if (end != 0 && results)
 		pg_clear(results, asked);
-	return lost ? pg_wire_give_up(connection, end) : end;
+	return lost ? pg_wire_drop(connection, end) : end;
 }
 
 void pg_clear(PGresult **results, size_t count)
@@ -391,9 +391,9 @@ int pg_send_rows(struct pg_connection *connection, const char *sql, struct slice
 		return -ENOTCONN;
 	ASSERT(connection->trip_size == 0);
 	if (PQpipelineStatus(connection->handle) != PQ_PIPELINE_OFF && !PQexitPipelineMode(connection->handle))
-		return pg_wire_give_up(connection, -ENOTCONN);
+		return pg_wire_drop(connection, -ENOTCONN);
 	if (!PQsendQuery(connection->handle, sql))
-		return pg_wire_give_up(connection, -ENOTCONN);
+		return pg_wire_drop(connection, -ENOTCONN);
 	for (;;) {
 		got = pg_wire_next(connection, deadline_ns, &result);
 		if (got == 0 && !result)
@@ -406,9 +406,9 @@ int pg_send_rows(struct pg_connection *connection, const char *sql, struct slice
 		}
 		PQclear(result);
 		if (got < 0)
-			return pg_wire_give_up(connection, got);
+			return pg_wire_drop(connection, got);
 	}
 	if (PQstatus(connection->handle) == CONNECTION_BAD)
-		return pg_wire_give_up(connection, -ENOTCONN);
+		return pg_wire_drop(connection, -ENOTCONN);
 	return end;
 }

@@ -113,7 +113,7 @@ bool pg_wire_succeeded(const PGresult *result)
 	return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
 }
 
-int pg_wire_give_up(struct pg_connection *connection, int code)
+int pg_wire_drop(struct pg_connection *connection, int code)
 {
 	pg_wire_complain(code, "", code == -ETIMEDOUT ? "no answer in time" : PQerrorMessage(connection->handle));
 	pg_close(connection);

@@ -21,4 +21,4 @@ bool pg_wire_succeeded(const PGresult *result);
 /*
  * The connection is of no more use: closes it. -ETIMEDOUT where that was the code, else -ENOTCONN.
  */
-int pg_wire_give_up(struct pg_connection *connection, int code) MUST_CHECK;
+int pg_wire_drop(struct pg_connection *connection, int code) MUST_CHECK;

@@ -102,8 +102,8 @@ static bool is_extended(const struct order_record *record, const struct stock_se
 }
 
 /* Whether the action may go out now, and the state after it. */
-static enum stock_outcome judge(const struct sale_shard *shard, const struct order_record *record,
-				const struct stock_settle *item, enum order_state *next)
+static enum stock_outcome decide_settlement(const struct sale_shard *shard, const struct order_record *record,
+					    const struct stock_settle *item, enum order_state *next)
 {
 	int64_t deadline_ns;
 	bool late;
@@ -136,7 +136,7 @@ static enum stock_outcome settle_locked(struct sale_stock *sale, struct sale_sha
 	struct order_record *record = buyer_book_order(&shard->book, number);
 	struct outbox_pending pending = {0};
 	enum order_state next;
-	enum stock_outcome outcome = judge(shard, record, item, &next);
+	enum stock_outcome outcome = decide_settlement(shard, record, item, &next);
 
 	sale_stock_tell(record, &item->order);
 	if (outcome != STOCK_DONE)

@@ -126,7 +126,7 @@ enum stock_sellers redis_sellers(struct stock *stock)
 	return redis_versions_sellers(&redis_of(stock)->versions, clock_mono_ns());
 }
 
-static void tell(struct stock_redis *redis)
+static void log_sellers(struct stock_redis *redis)
 {
 	enum stock_sellers sellers = redis_sellers(&redis->stock);
 	uint32_t selling = redis_versions_selling(&redis->versions);
@@ -192,7 +192,7 @@ int redis_attend_first(struct stock_redis *redis, struct redis_connection *conne
 		return r;
 	redis->first_is_there = r > 0;
 	if (look(redis) == 0) /* else it stands by, and looks again */
-		tell(redis);
+		log_sellers(redis);
 	return 0;
 }
 
@@ -229,7 +229,7 @@ void redis_attend(struct stock_redis *redis)
 		return;
 	if (look(redis) < 0)
 		return;
-	tell(redis);
+	log_sellers(redis);
 	next_ns = atomic_load(&redis->next_libraries_ns);
 	if (now_ns >= next_ns && redis_sellers(&redis->stock) == STOCK_SELLERS_OURS &&
 	    atomic_compare_exchange_strong(&redis->next_libraries_ns, &next_ns, now_ns + LIBRARIES_NS))

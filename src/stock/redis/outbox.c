@@ -100,8 +100,8 @@ static void conclude(struct redis_report *report)
 }
 
 /* Up to REDIS_BATCH events. */
-static void tell(struct stock *stock, const struct redis_question *question, const struct event *const *events, size_t count,
-		 enum stock_ack *answers)
+static void report_ends(struct stock *stock, const struct redis_question *question, const struct event *const *events,
+			size_t count, enum stock_ack *answers)
 {
 	struct redis_report report;
 
@@ -120,7 +120,7 @@ void redis_acknowledge_send(struct stock *stock, const struct event *const *even
 
 	ASSERT(report->count == 0);
 	for (; count > REDIS_BATCH; events += REDIS_BATCH, count -= REDIS_BATCH) {
-		tell(stock, &acknowledge_question, events, REDIS_BATCH, answers);
+		report_ends(stock, &acknowledge_question, events, REDIS_BATCH, answers);
 		answers = answers ? answers + REDIS_BATCH : NULL;
 	}
 	prepare(report, &acknowledge_question, events, count, answers);
@@ -144,7 +144,7 @@ void redis_compensate(struct stock *stock, const struct event *const *events, si
 	for (size_t start = 0; start < count; start += REDIS_BATCH) {
 		size_t size = count - start < REDIS_BATCH ? count - start : REDIS_BATCH;
 
-		tell(stock, &compensate_question, events + start, size, answers);
+		report_ends(stock, &compensate_question, events + start, size, answers);
 		for (size_t i = 0; i < size; i++)
 			undone[start + i] = answers[i] == STOCK_ACK_DONE || answers[i] == STOCK_ACK_UNKNOWN ||
 					    answers[i] == STOCK_ACK_NO_SALE;

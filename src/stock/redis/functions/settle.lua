@@ -39,7 +39,7 @@ local function send_write(lists)
 end
 
 -- Whether the action may go out now; and the state after it. `extended`: when the hold is to end.
-local function judge(sale, record, action, grace, extended)
+local function decide_settlement(sale, record, action, grace, extended)
 	local state, flags, _, hold = unpack_bin(RECORD_HEAD, record)
 	local in_time_only = action == CONFIRM or action == EXTEND
 	if has(flags, SETTLING) or not has(flags, DURABLE) then
@@ -87,7 +87,7 @@ local function settle(keys, args)
 		if not record or (buyer ~= '' and buyer ~= owner) then
 			out[i - 1] = pack('B', NO_ORDER)
 		else
-			local outcome, state = judge(sale, record, action, grace, extended)
+			local outcome, state = decide_settlement(sale, record, action, grace, extended)
 			if outcome == 0 and outbox >= sale.outbox_max then
 				outcome = FULL
 			end

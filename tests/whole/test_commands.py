@@ -245,6 +245,16 @@ def test_times_are_taken_as_people_write_them(server):
         assert done.returncode == 2 and "clocks" in done.stderr, wrong
 
 
+def test_a_filter_is_sent_as_it_was_given(server):
+    """A plus or an ampersand means something of its own in a query."""
+    buyer = "a.b+tag&x=1@example.com"
+    server.make_sale("drop", 3)
+    assert server.buy("drop", buyer).status == 202
+    assert server.buy("drop", "another").status == 202
+    done = operate(server, "order", "list", "--buyer", buyer)
+    assert done.returncode == 0 and done.stdout.count(buyer) == 1 and "another" not in done.stdout, done.stdout + done.stderr
+
+
 def test_an_empty_filter_is_refused(server):
     done = operate(server, "order", "list", "--sale", "")
     assert done.returncode == 2 and "--sale" in done.stderr and done.stdout == ""

@@ -20,6 +20,8 @@ SWITCHES = {
     "ledger.forget_fsync": {"P2"},
     "ledger.drop_movement": {"P2", "P4"},
 }
+# The program itself may be the first to see it: more came back to a lot than was taken from it.
+ASSERTED = {"stock.return_early": {"lot_units_return: assertion failed"}}
 # A unit that comes back before its cancel is durable is only sold twice where the cancel then fails.
 FAILING = ",".join(f"ledger.insert=error:5@{skip}x1" for skip in range(40, 2000, 120))
 # A commit takes a while, so that more happens meanwhile.
@@ -49,7 +51,8 @@ def judged_by_the_book(serve, folder, switch, *others):
 @pytest.mark.parametrize("switch", SWITCHES)
 def test_the_book_catches(serve, tmp_path, switch):
     faults = judged_by_the_book(serve, tmp_path, switch, SLOW, *([FAILING] if switch == "stock.return_early" else []))
-    assert any(promise in fault for fault in faults for promise in SWITCHES[switch]), faults[:5]
+    signs = SWITCHES[switch] | ASSERTED.get(switch, set())
+    assert any(sign in fault for fault in faults for sign in signs), faults[:5]
 
 
 @pytest.mark.parametrize("others", [(), (SLOW,), (SLOW, FAILING)])

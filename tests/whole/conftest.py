@@ -14,6 +14,19 @@ from redis import Redis  # noqa: E402
 from cluster import Cluster  # noqa: E402
 
 
+def pytest_addoption(parser):
+    parser.addoption("--without-kafka", action="store_true", help="leave out what needs a broker: the thread sanitizer cannot stand librdkafka's threads")
+
+
+def pytest_collection_modifyitems(config, items):
+    def needs_a_broker(item):
+        return {"kafka", "brokers"} & set(item.fixturenames) or "kafka" in item.name.partition("[")[2]
+
+    if config.getoption("--without-kafka"):
+        config.hook.pytest_deselected(items=[item for item in items if needs_a_broker(item)])
+        items[:] = [item for item in items if not needs_a_broker(item)]
+
+
 def running(server):
     """A fixture's life of a service."""
     try:

@@ -11,6 +11,14 @@ from redis import Redis
 from penstock import request, wait_until
 
 
+@pytest.fixture
+def brokers():
+    """A broker of the test's own, to be stopped."""
+    server = Kafka().start()
+    yield server
+    server.free()
+
+
 def start_at_known_places(gate):
     """A gate that waits has no ready file yet: where it listens must be known."""
     ports = free_port(), free_port()
@@ -85,33 +93,29 @@ def test_a_gate_that_waits_is_stopped_in_order(gates, redis):
 
 
 @pytest.mark.parametrize("name", ["postgres", "kafka"])
-def test_a_drain_waits_for_a_service_that_is_away_when_it_starts(gates, own_postgres, name):
-    brokers = Kafka().start()
-    try:
-        cluster = gates(1, postgres=own_postgres, kafka=brokers)
-        drain = cluster.drains[0]
-        drain.stop()
-        cluster.make_sale("drop", 5)
-        order = cluster.buy("drop", "anna", key="k").json["id"]
-        away = Away(name, cluster, brokers)
-        away.go()
-        place = f"127.0.0.1:{free_port()}"
-        drain.settings = {**drain.settings, "drain.listen": place}
-        drain.start(wait=False)
-        monitor = f"http://{place}"
-        wait_until(lambda: answers(drain, "/livez", monitor), 60, "an answer")
-        assert answers(drain, "/livez", monitor).status == 200
-        wait_until(lambda: away.check.encode() in answers(drain, "/readyz?verbose", monitor).body, 30, "the reason")
-        assert answers(drain, "/readyz", monitor).status == 503
-        assert answers(drain, "/health", monitor).status == 503
-        assert answers(drain, "/metrics", monitor).status == 200
-        away.come_back()
-        drain.wait_ready()
-        wait_until(lambda: request(drain.monitor, "GET", "/readyz", documented=False).status == 200, 60, "readiness")
-        cluster.settle(60)
-        assert order.replace("-", "") in cluster.order_rows("drop")
-    finally:
-        brokers.free()
+def test_a_drain_waits_for_a_service_that_is_away_when_it_starts(gates, own_postgres, brokers, name):
+    cluster = gates(1, postgres=own_postgres, kafka=brokers)
+    drain = cluster.drains[0]
+    drain.stop()
+    cluster.make_sale("drop", 5)
+    order = cluster.buy("drop", "anna", key="k").json["id"]
+    away = Away(name, cluster, brokers)
+    away.go()
+    place = f"127.0.0.1:{free_port()}"
+    drain.settings = {**drain.settings, "drain.listen": place}
+    drain.start(wait=False)
+    monitor = f"http://{place}"
+    wait_until(lambda: answers(drain, "/livez", monitor), 60, "an answer")
+    assert answers(drain, "/livez", monitor).status == 200
+    wait_until(lambda: away.check.encode() in answers(drain, "/readyz?verbose", monitor).body, 30, "the reason")
+    assert answers(drain, "/readyz", monitor).status == 503
+    assert answers(drain, "/health", monitor).status == 503
+    assert answers(drain, "/metrics", monitor).status == 200
+    away.come_back()
+    drain.wait_ready()
+    wait_until(lambda: request(drain.monitor, "GET", "/readyz", documented=False).status == 200, 60, "readiness")
+    cluster.settle(60)
+    assert order.replace("-", "") in cluster.order_rows("drop")
 
 
 def test_a_drain_that_waits_is_stopped_in_order(gates, own_postgres, kafka):

@@ -143,6 +143,7 @@ def test_each_stop_beside_a_locked_row_is_in_the_log_and_a_late_retry_does_nothi
     wait_until(lambda: a.operate("GET", "/v1/sales/drop").json["version"], 20, "the sale's version")
     assert press(a, "resume", "fourth").json["state"] == "open"
     wait_until(lambda: in_ledger(pair) == OPEN, 30, "its going on in the ledger")
+    wait_until(lambda: b.operate("GET", "/v1/sales/drop").json["state"] == "open", 20, "its going on at the other gate")
     again = press(b, "pause", "third")
     assert (again.json["state"], again.header("Idempotent-Replayed")) == ("open", "true"), again.body
     assert stops_in_log(a) == [*expected, ("sale.resume", "operator")]

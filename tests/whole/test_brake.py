@@ -123,11 +123,14 @@ def test_each_stop_beside_a_locked_row_is_in_the_log_and_a_late_retry_does_nothi
     """The log had the last one alone, and a late retry of a pause stopped the sale that somebody had let go on."""
     a, b = pair.gates
     press = lambda gate, what, key: gate.operate("POST", f"/v1/sales/drop/{what}", headers={"Idempotency-Key": key})  # noqa: E731
+    for gate in pair.gates:
+        wait_until(lambda gate=gate: gate.operate("GET", "/v1/sales/drop").json["state"] == "open", 20, "the opening at each gate")
     with locked(pair.postgres, pair.database, "SELECT * FROM penstock.sales WHERE id = 'drop' FOR UPDATE"):
         first = press(a, "pause", "first")
         assert (first.status, first.json["state"], first.json["version"]) == (200, "paused", None), first.body
         assert first.header("Idempotent-Replayed") is None
-        assert press(b, "resume", "second").json["state"] == "open"
+        assert press(b, "resume", "second").status == 200
+        wait_until(lambda: b.operate("GET", "/v1/sales/drop").json["state"] == "open", 5, "the release where it was asked for")
         again = press(a, "pause", "first")
         assert (again.status, again.json["state"], again.header("Idempotent-Replayed")) == (200, "open", "true"), again.body
         wait_until(lambda: a.operate("GET", "/v1/sales/drop").json["state"] == "open", 5, "the release in the other gate's list")
@@ -143,9 +146,10 @@ def test_each_stop_beside_a_locked_row_is_in_the_log_and_a_late_retry_does_nothi
     wait_until(lambda: a.operate("GET", "/v1/sales/drop").json["version"], 20, "the sale's version")
     assert press(a, "resume", "fourth").json["state"] == "open"
     wait_until(lambda: in_ledger(pair) == OPEN, 30, "its going on in the ledger")
-    wait_until(lambda: b.operate("GET", "/v1/sales/drop").json["state"] == "open", 20, "its going on at the other gate")
-    again = press(b, "pause", "third")
-    assert (again.json["state"], again.header("Idempotent-Replayed")) == ("open", "true"), again.body
+    # A gate shows what it has heard by then of the ledger and of Redis, which come apart.
+    replay = lambda: next((x for x in [press(b, "pause", "third")] if x.json["state"] == "open"), None)  # noqa: E731
+    again = wait_until(replay, 20, "its going on at the other gate")
+    assert again.header("Idempotent-Replayed") == "true", again.body
     assert stops_in_log(a) == [*expected, ("sale.resume", "operator")]
 
 

@@ -92,15 +92,21 @@ static int load_group(struct stock_memory *memory, struct sale_stock *sale, cons
 	return r;
 }
 
+/* The sale where it is being loaded, and nowhere else. Within the registry's gate. */
+static struct sale_stock *find_loading(struct stock_memory *memory, uint32_t number)
+{
+	struct sale_stock *sale = sale_registry_find(&memory->registry, number);
+
+	return sale && atomic_load(&sale->state) == SALE_STOCK_LOADING ? sale : NULL;
+}
+
 int memory_preheat_load(struct stock *stock, uint32_t number, const struct stock_load *orders, size_t count, int64_t now_ns)
 {
 	struct stock_memory *memory = memory_of(stock);
 	unsigned stripe = reader_gate_enter(&memory->registry.gate);
-	struct sale_stock *sale = sale_registry_find(&memory->registry, number);
-	int r = 0;
+	struct sale_stock *sale = find_loading(memory, number);
+	int r = sale ? 0 : error_origin(-EINVAL);
 
-	if (!sale || atomic_load(&sale->state) != SALE_STOCK_LOADING)
-		r = error_origin(-EINVAL);
 	for (size_t start = 0; start < count && r == 0; start += MEMORY_GROUP)
 		r = load_group(memory, sale, orders + start, count - start < MEMORY_GROUP ? count - start : MEMORY_GROUP, now_ns);
 	reader_gate_leave(&memory->registry.gate, stripe);
@@ -127,13 +133,9 @@ int memory_preheat_withdrawals(struct stock *stock, uint32_t number, const struc
 {
 	struct stock_memory *memory = memory_of(stock);
 	unsigned stripe = reader_gate_enter(&memory->registry.gate);
-	struct sale_stock *sale = sale_registry_find(&memory->registry, number);
-	int r;
+	struct sale_stock *sale = find_loading(memory, number);
+	int r = sale ? sale_stock_load_withdrawals(sale, withdrawals, count) : error_origin(-EINVAL);
 
-	if (!sale || atomic_load(&sale->state) != SALE_STOCK_LOADING)
-		r = error_origin(-EINVAL);
-	else
-		r = sale_stock_load_withdrawals(sale, withdrawals, count);
 	reader_gate_leave(&memory->registry.gate, stripe);
 	return r;
 }
@@ -142,13 +144,9 @@ int memory_arm(struct stock *stock, uint32_t number, const int64_t *allocated, c
 {
 	struct stock_memory *memory = memory_of(stock);
 	unsigned stripe = reader_gate_enter(&memory->registry.gate);
-	struct sale_stock *sale = sale_registry_find(&memory->registry, number);
-	int r;
+	struct sale_stock *sale = find_loading(memory, number);
+	int r = sale ? sale_stock_arm(sale, allocated, withdrawn) : error_origin(-EINVAL);
 
-	if (!sale || atomic_load(&sale->state) != SALE_STOCK_LOADING)
-		r = error_origin(-EINVAL);
-	else
-		r = sale_stock_arm(sale, allocated, withdrawn);
 	reader_gate_leave(&memory->registry.gate, stripe);
 	return r;
 }

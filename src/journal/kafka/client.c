@@ -292,33 +292,48 @@ static bool client_end_wait(struct client_end *end)
 	return done;
 }
 
+static void client_end_free(struct client_end *end)
+{
+	thread_join(&end->thread);
+	lock_condition_deinit(&end->ended);
+	lock_deinit(&end->lock);
+	free(end);
+}
+
+/* NULL: there is no thread for it. */
+static struct client_end *client_end_new(rd_kafka_t *client)
+{
+	struct client_end *end = calloc(1, sizeof(*end));
+
+	if (!end)
+		return NULL;
+	end->client = client;
+	lock_init(&end->lock);
+	lock_condition_init(&end->ended);
+	if (thread_start(&end->thread, "kafka-end", client_end_run, end) == 0)
+		return end;
+	client_end_free(end);
+	return NULL;
+}
+
+static void leave_behind(struct client_end *end)
+{
+	log_warn("kafka", "a client of Kafka does not end: it is left behind", LOG_INT("waited_ms", END_MS));
+	end->next = atomic_load(&left_behind);
+	while (!atomic_compare_exchange_weak(&left_behind, &end->next, end))
+		;
+}
+
 void kafka_client_free(rd_kafka_t *client)
 {
-	struct client_end *end = client ? calloc(1, sizeof(*end)) : NULL;
+	struct client_end *end = client ? client_end_new(client) : NULL;
 
-	if (!client)
-		return;
-	if (end) {
-		lock_init(&end->lock);
-		lock_condition_init(&end->ended);
-		end->client = client;
-	}
-	if (!end || thread_start(&end->thread, "kafka-end", client_end_run, end)) {
+	if (end && client_end_wait(end))
+		client_end_free(end);
+	else if (end)
+		leave_behind(end);
+	else if (client)
 		rd_kafka_destroy_flags(client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-	} else if (!client_end_wait(end)) {
-		log_warn("kafka", "a client of Kafka does not end: it is left behind", LOG_INT("waited_ms", END_MS));
-		end->next = atomic_load(&left_behind);
-		while (!atomic_compare_exchange_weak(&left_behind, &end->next, end))
-			;
-		return;
-	} else {
-		thread_join(&end->thread);
-	}
-	if (end) {
-		lock_condition_deinit(&end->ended);
-		lock_deinit(&end->lock);
-	}
-	free(end);
 }
 
 /* --- Errors --- */

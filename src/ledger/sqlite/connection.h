@@ -75,6 +75,13 @@ static inline void sqlite_bind_text_or_null(sqlite3_stmt *statement, int index, 
 	else
 		sqlite_bind_text(statement, index, text);
 }
+static inline void sqlite_bind_uuid_or_null(sqlite3_stmt *statement, int index, const struct uuid *id)
+{
+	if (id)
+		sqlite_bind_uuid(statement, index, id);
+	else
+		sqlite_bind_null(statement, index);
+}
 
 /* STEP_ROW leaves the statement on its row; anything else resets it. */
 int sqlite_step_row(struct sqlite_connection *connection, sqlite3_stmt *statement) MUST_CHECK;

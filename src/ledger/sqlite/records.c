@@ -29,14 +29,8 @@ int sqlite_movement_write(struct transaction *transaction, const struct movement
 		sqlite_bind_int(statement, 5, movement->lot);
 	else
 		sqlite_bind_null(statement, 5);
-	if (movement->order)
-		sqlite_bind_uuid(statement, 6, movement->order);
-	else
-		sqlite_bind_null(statement, 6);
-	if (movement->movement)
-		sqlite_bind_uuid(statement, 7, movement->movement);
-	else
-		sqlite_bind_null(statement, 7);
+	sqlite_bind_uuid_or_null(statement, 6, movement->order);
+	sqlite_bind_uuid_or_null(statement, 7, movement->movement);
 	sqlite_bind_int(statement, 8, movement->on_hand);
 	sqlite_bind_int(statement, 9, movement->allocated);
 	sqlite_bind_int(statement, 10, movement->held);

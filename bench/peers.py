@@ -4,21 +4,19 @@ import os
 import pwd
 import re
 import shutil
-import socket
 import subprocess
+import sys
 import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 from measure import Failed, Watch, wait_until
-from server import LOAD_CORE, SCRATCH, SERVER_CORE
+from server import LOAD_CORE, ROOT, SCRATCH, SERVER_CORE
 
+sys.path.append(str(ROOT / "tools/services"))
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from ports import free_port  # noqa: E402
 
 
 class Peer:

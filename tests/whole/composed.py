@@ -13,6 +13,7 @@ from pathlib import Path
 
 import yaml
 from kafka import Kafka
+from ports import free_port
 from postgres import Postgres
 
 from penstock import PROGRAM, ROOT, buyer_token, plain_environment, request, wait_until
@@ -33,12 +34,6 @@ def checked(*command, cwd=ROOT, environment=None):
     done = subprocess.run([str(part) for part in command], cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
-
-
-def free_port(address="127.0.0.1"):
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return probe.getsockname()[1]
 
 
 def replaced(text, *pairs):

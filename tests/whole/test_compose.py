@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from composed import COMPOSE, DEPLOY, DOCKERFILE, SERVICES, IMAGE_ENVIRONMENT, Redis, checked, free_port, mounted, prepare, replaced
+from ports import free_port
+from composed import COMPOSE, DEPLOY, DOCKERFILE, SERVICES, IMAGE_ENVIRONMENT, Redis, checked, mounted, prepare, replaced
 
 from penstock import PROGRAM, ROOT, plain_environment
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 from kafka import Kafka
-from postgres import free_port
+from ports import free_port
 from proxy import Proxy
 from redis import Redis
 

@@ -24,6 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from ports import free_port  # noqa: E402
 from proxy import Proxy  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,14 +43,6 @@ def java():
     if not found or not (JARS / ".made-from").exists():
         sys.exit("there is no Kafka here: run tools/setup test")
     return found
-
-
-def free_ports(count):
-    with contextlib.ExitStack() as stack:
-        places = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for place in places:
-            place.bind(("127.0.0.1", 0))
-        return [place.getsockname()[1] for place in places]
 
 
 class Node:
@@ -125,7 +118,7 @@ class Kafka:
 
     def __init__(self, nodes=1, **settings):
         self.folder = Path(tempfile.mkdtemp(prefix="penstock-kafka-"))
-        ports = free_ports(3 * nodes)
+        ports = [free_port() for _ in range(3 * nodes)]
         groups = [ports[3 * i : 3 * i + 3] for i in range(nodes)]
         voters = ",".join(f"{i + 1}@127.0.0.1:{group[2]}" for i, group in enumerate(groups))
         shared = {

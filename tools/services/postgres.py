@@ -9,12 +9,13 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from ports import free_port
 
 # The server refuses to run as root; Debian's package has a user for it.
 USER = "postgres"
@@ -40,12 +41,6 @@ def folder_of_programs():
     if not versions:
         sys.exit("there is no PostgreSQL server here: run tools/setup test")
     return versions[-1].parent
-
-
-def free_port():
-    with socket.socket() as place:
-        place.bind(("127.0.0.1", 0))
-        return place.getsockname()[1]
 
 
 def wait_until(condition, seconds, what):

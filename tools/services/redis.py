@@ -12,7 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from postgres import free_port, wait_until
+from ports import free_port
+from postgres import wait_until
 
 SETTINGS = {
     "appendonly": "yes",

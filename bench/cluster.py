@@ -111,6 +111,7 @@ class Cluster:
     def __init__(self):
         Cluster.made += 1
         services.redis.call("FLUSHALL")
+        services.redis.call("FUNCTION", "FLUSH")  # another build's library may be newer
         self.topic = f"bench-{Cluster.made}"
         self.database = services.postgres.make_database()
         self.processes = []

@@ -103,6 +103,35 @@ def wrk(url, server, connections, requests, seconds=SECONDS, core=LOAD_CORE):
     return Run(seen["requests"], seen["refused"], seen["microseconds"] / 1e6, watch.server, seen["cpu"], watch.disturbance)
 
 
+@dataclass
+class OpenRun:
+    """What an open loop saw: of the answers with the status that was expected (wanted), and of the others."""
+
+    wanted: dict  # count, and from when each was due, in microseconds: p50_us, p99_us, p999_us
+    others: dict
+    own: dict  # the same of how late the load itself sent
+    seconds: float
+    server_seconds: float  # CPU
+    disturbance: float
+
+    @property
+    def rate(self):
+        """Wanted answers a second."""
+        return self.wanted["count"] / self.seconds
+
+
+def open_loop(url, server, requests, first, rate, connections, status, seconds=SECONDS, core=LOAD_CORE):
+    """`rate` purchases a second, from number `first` on, whatever becomes of those before. server: a process."""
+    command = ["taskset", "-c", core, str(PROGRAM.parent / "bench/open_loop"), url.rsplit(":", 1)[1], str(requests.path), str(requests.size)]
+    command += [str(first), str(rate), str(seconds * 1000), str(connections), str(status), str(server)]
+    with Watch(lambda: cpu_seconds(server)) as watch:
+        done = finish(command, seconds)
+    if done.returncode != 0:
+        raise Failed(f"open_loop: {done.stderr}")
+    seen = json.loads(done.stdout)
+    return OpenRun(seen["wanted"], seen["others"], seen["own"], seen["ns"] / 1e9, seen["cpu_ns"] / 1e9, watch.disturbance)
+
+
 def burst(server, requests, first, count, connections, status=202, sync=None, core=LOAD_CORE):
     """So many purchases in lockstep. sync: (file, bytes) to be written and synced after each step."""
     command = ["taskset", "-c", core, str(PROGRAM.parent / "bench/burst"), str(server.port), str(requests.path), str(requests.size)]

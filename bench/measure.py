@@ -30,7 +30,10 @@ class Sample:
 
 @dataclass
 class Figure:
-    """One line of the table. `bar` is ">= 0.9" or "<= 1.5", held against the ratio where there is a reference, else against the value."""
+    """
+    One line of the table. `bar` is ">= 0.9" or "<= 1.5", held against the ratio where there is a reference, else against the value. Of two bars,
+    "<= 38, <= 0.8", the first is for the value and the second for the ratio.
+    """
 
     name: str
     what: str
@@ -52,21 +55,27 @@ class Figure:
         judged = [sample.value / sample.reference if compared else sample.value for sample in samples]
         median = statistics.median(judged)
         typical = samples[judged.index(median)]
-        sign, bar = self.bar.split()
+        value = statistics.median(sample.value for sample in samples)
+        *of_value, of_ratio = self.bar.split(", ")
         return {
             "name": self.name,
-            "value": rounded(statistics.median(sample.value for sample in samples)),
+            "value": rounded(value),
             "unit": self.unit,
             "reference": rounded(statistics.median(sample.reference for sample in samples)) if compared else None,
             "ratio": rounded(median) if compared else None,
             "bar": self.bar,
-            "ok": median >= float(bar) if sign == ">=" else median <= float(bar),
+            "ok": within(of_ratio, median) and all(within(bar, value) for bar in of_value),
             "spread": rounded((max(judged) - min(judged)) / median),
             "rounds": len(judged),
             "what": self.what,
             "disturbed": rounded(max(sample.disturbance for sample in samples)),
             "note": typical.note,
         }
+
+
+def within(bar, number):
+    sign, limit = bar.split()
+    return number >= float(limit) if sign == ">=" else number <= float(limit)
 
 
 def rounds(*figures):

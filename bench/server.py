@@ -59,7 +59,13 @@ class Server:
         self.folder.mkdir(parents=True)
         if ledger:
             shutil.copy(ledger, self.ledger)
+            self.rest()
         return self
+
+    def rest(self):
+        """What was copied is on the disk: no write of it is left for whoever writes next."""
+        with open(self.ledger, "rb") as file:
+            os.fsync(file.fileno())
 
     def start(self):
         """Returns the seconds from the start of the program to its being ready."""
@@ -118,9 +124,9 @@ class Server:
     def make_item(self, units):
         self.operate("POST", "/v1/items", {"sku": "A", "name": "Item", "on_hand": units})
 
-    def make_sale(self, sale, units, hold_seconds=3600):
-        """An open sale of `units` of the item. No hold runs out while it is measured."""
-        terms = {"price": {"amount": 17900, "currency": "EUR"}, "limit_per_buyer": 1, "rate": None, "hold_seconds": hold_seconds}
+    def make_sale(self, sale, units, hold_seconds=3600, rate=None):
+        """An open sale of `units` of the item. No hold runs out while it is measured. rate: requests of a buyer in a window, as the interface has it."""
+        terms = {"price": {"amount": 17900, "currency": "EUR"}, "limit_per_buyer": 1, "rate": rate, "hold_seconds": hold_seconds}
         self.operate("POST", "/v1/sales", {"id": sale, "name": sale, "lots": [{"sku": "A", "units": units}], **terms})
         self.operate("POST", f"/v1/sales/{sale}/open")
 

@@ -147,9 +147,9 @@ class Cluster:
     def drain(self, name="drain", **settings):
         return self.start(name, "drain", **settings)
 
-    def sell(self, gate, units=MILLION):
+    def sell(self, gate, units=MILLION, **terms):
         gate.make_item(units)
-        gate.make_sale("s", units)
+        gate.make_sale("s", units, **terms)
 
     def cpu_seconds(self):
         """Of everything that is the cluster."""
@@ -164,9 +164,9 @@ class Cluster:
     def orders(self):
         return int(services.postgres.sql("SELECT count(*) FROM penstock.orders", self.database)[0][0])
 
-    def settle(self, drain):
-        """Everything that was journalled is in the ledger."""
-        wait_until(lambda: drain.metric("penstock_drain_lag_records") == 0, "the end of the drain's lag", 60, 0.02)
+    def settle(self, drain, pause=0.02):
+        """Everything that was journalled is in the ledger. pause: seconds between two looks, which cost the drain CPU."""
+        wait_until(lambda: drain.metric("penstock_drain_lag_records") == 0, "the end of the drain's lag", 60, pause)
 
     def prove(self):
         audit = subprocess.run([PROGRAM, "audit", self.settings["ledger.url"], "--json"], capture_output=True, text=True)

@@ -208,7 +208,7 @@ void scheduler_pause(struct node *node, enum scheduler_pause pause)
 	for (struct task *task = simulation->tasks; task; task = task->next)
 		if (task->home == paused && task->ready_at != NOWHERE && task->shields == 0)
 			ready_take(simulation, task);
-	if (self && self->ready_at == NOWHERE)
+	if (self && self->home == paused && self->shields == 0 && !simulation->in_hook)
 		scheduler_reschedule(simulation, "pause", false);
 }
 

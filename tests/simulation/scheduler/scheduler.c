@@ -186,7 +186,9 @@ static void call_hook(struct simulation *simulation)
 	struct node *before = node_enter(NULL);
 	int error = errno;
 
+	simulation->in_hook = true;
 	simulation->settings.on_step(simulation->settings.context);
+	simulation->in_hook = false;
 	errno = error;
 	node_enter(before);
 }
@@ -195,6 +197,8 @@ static void count_step(struct simulation *simulation, struct task *self)
 {
 	const struct scheduler_settings *settings = &simulation->settings;
 
+	if (simulation->in_hook) /* which has killed the node of who runs: that belongs to the same step */
+		return;
 	simulation->steps++;
 	simulation->now_ns += settings->step_ns;
 	if (settings->on_step)
@@ -227,6 +231,7 @@ static void clear_up(struct simulation *simulation)
 static void arrive(struct simulation *simulation, struct task *task)
 {
 	clear_up(simulation);
+	simulation->in_hook = false;
 	simulation->running = task;
 	task->address = NULL;
 }

@@ -53,9 +53,13 @@ struct scheduler_settings {
 	uint64_t busy_max;  /* SCHEDULER_LIVELOCK: so many steps on end in which somebody could run; 0: a million */
 	size_t stack_size;  /* of a thread; 0: 1 MiB, of which the kernel gives only what is used */
 	FILE *trace;        /* a line for each step and each note; NULL: none */
-	/* NULL: not called. None of them may yield, nor take a lock that a thread could hold. */
-	void (*on_step)(void *context);                       /* between two steps, in no node */
-	int (*on_failpoint)(void *context, const char *name); /* the value of a failpoint, in the node that is at it; NULL: 0 */
+	/*
+	 * NULL: not called. None of them may yield, nor take a lock that a thread could hold. They may
+	 * kill and pause nodes, start others, and stop the run.
+	 */
+	void (*on_step)(void *context); /* between two steps, in no node */
+	/* The value of a failpoint, in the node whose thread is at it; NULL: 0. */
+	int (*on_failpoint)(void *context, const char *name);
 	void *context;
 };
 

@@ -82,7 +82,7 @@ struct simulation {
 	} buckets[BUCKETS];
 	unsigned task_count, living;
 	enum scheduler_end end;
-	bool over;
+	bool over, in_hook;
 	int64_t now_ns;
 	uint64_t steps, busy_since; /* the step in which nobody could run last */
 	uint64_t choices;           /* state of the random numbers that decide */
@@ -124,3 +124,4 @@ int64_t simulated_when(const struct simulated_node *node, int64_t mono_ns);
 
 /* trace.c */
 void trace_step(struct simulation *simulation, const struct task *task);
+void trace_print(FILE *file, uint64_t step, const struct step_record *record);

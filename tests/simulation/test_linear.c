@@ -22,7 +22,8 @@ static struct linear_event bought(int64_t from, int64_t to, uint32_t buyer, int6
 
 static struct linear_event returned(int64_t from, int64_t to, uint32_t buyer, int64_t units)
 {
-	return (struct linear_event){.from_ns = from, .to_ns = to, .buyer = buyer, .units = units, .buyer_units = -units, .buyer_above = -1};
+	return (struct linear_event){
+		.from_ns = from, .to_ns = to, .buyer = buyer, .units = units, .buyer_units = -units, .buyer_above = -1};
 }
 
 static struct linear_event sold_out(int64_t from, int64_t to, int64_t units)
@@ -61,7 +62,8 @@ static void test_sold_out_before_the_last_unit_could_be_sold_has_no_order(void *
 
 static void test_a_unit_is_sold_again_when_it_has_come_back(void **state)
 {
-	const struct linear_event events[] = {bought(0, 1, 1, 1), returned(2, INT64_MAX, 1, 1), bought(3, 9, 2, 1), sold_out(10, 11, 1)};
+	const struct linear_event events[] = {bought(0, 1, 1, 1), returned(2, INT64_MAX, 1, 1), bought(3, 9, 2, 1),
+					      sold_out(10, 11, 1)};
 	const struct linear_event too_early[] = {bought(0, 1, 1, 1), bought(2, 3, 2, 1), returned(4, INT64_MAX, 1, 1)};
 
 	(void)state;

@@ -24,8 +24,8 @@ struct linear_event {
 	int64_t limit;       /* a purchase: what the buyer may have with it; 0: nobody asks */
 	int64_t free_below;  /* a refusal: lawful while the lot has fewer; 0: nobody asks */
 	int64_t buyer_above; /* a refusal: lawful while the buyer has more; -1: nobody asks */
-	int64_t spare;       /* units that requests without an effect may have had meanwhile: they count as not free, and as the buyer's */
-	uint32_t tag;        /* the caller's */
+	int64_t spare; /* units that requests without an effect may have had meanwhile: they count as not free, and as the buyer's */
+	uint32_t tag; /* the caller's */
 };
 
 enum linear_end {

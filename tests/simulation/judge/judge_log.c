@@ -1,0 +1,317 @@
+/* The log: what it has counts, unless it lies behind a barrier. */
+#include "simulation/judge/judge_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SECOND = 1000000000 };
+
+static const char *text_of(const struct uuid *id, char text[static UUID_TEXT_SIZE])
+{
+	uuid_format(id, text);
+	return text;
+}
+
+void judge_oversold(struct judge *judge, uint32_t number, uint32_t place)
+{
+	struct sale_book *sale = judge_sale(judge, number);
+	const struct lot_book *lot = judge_lot(judge, number, place);
+
+	if (!lot)
+		return;
+	if (lot->live + lot->withdrawn > lot->allocated)
+		judge_broken(judge, "p1-log", "sale %u lot %u: %lld units in live orders and %lld withdrawn, of %lld", number,
+			     place, (long long)lot->live, (long long)lot->withdrawn, (long long)lot->allocated);
+	for (uint32_t i = 0; i < HISTORY_NODES; i++) {
+		const struct stock_book *stock = &sale->stocks[i];
+		int64_t available = stock->lots[place].available;
+
+		if (!stock->armed || stock->lost || stock->epoch < sale->barrier)
+			continue;
+		if (available < 0 || lot->live + lot->withdrawn + available > lot->allocated)
+			judge_broken(judge, "p1-counter",
+				     "sale %u lot %u: stock %u sells %lld units (epoch %u) beside %lld in live orders and %lld withdrawn, of %lld",
+				     number, place, i, (long long)available, stock->epoch, (long long)lot->live,
+				     (long long)lot->withdrawn, (long long)lot->allocated);
+	}
+}
+
+void history_allocated(struct judge *judge, uint32_t number, uint32_t place, uint32_t allocated)
+{
+	struct lot_book *lot = judge_lot(judge, number, place);
+
+	if (!lot || allocated <= lot->allocated)
+		return;
+	judge->added = judge_more(judge->added, judge->added_count, &judge->added_room, sizeof(*judge->added));
+	judge->added[judge->added_count++] = (struct added){number, place, allocated - lot->allocated, judge->now_ns};
+	lot->allocated = allocated;
+}
+
+/* P3: what the buyer has in the log, and that a key has one order. */
+static void judge_buyer(struct judge *judge, const struct known_order *order)
+{
+	const struct sale_book *sale = judge_sale(judge, order->sale);
+	uint32_t units = 0;
+	char id[UUID_TEXT_SIZE], other[UUID_TEXT_SIZE];
+
+	for (uint32_t i = 0; i < judge->order_count; i++) {
+		const struct known_order *its = &judge->orders[i];
+
+		if (its->sale != order->sale || its->is_void || strcmp(its->buyer, order->buyer) != 0)
+			continue;
+		if (life_is_live(its->life))
+			units += its->quantity;
+		if (its != order && order->key[0] && strcmp(its->key, order->key) == 0)
+			judge_broken(judge, "p3-key", "sale %u: key %s of %s has order %s and order %s", order->sale, order->key,
+				     order->buyer, text_of(&its->id, other), text_of(&order->id, id));
+	}
+	if (units > sale->terms.limit_per_buyer)
+		judge_broken(judge, "p3-limit", "sale %u: %s has %u units in live orders, with order %s", order->sale,
+			     order->buyer, units, text_of(&order->id, id));
+}
+
+static void move_to(struct judge *judge, struct known_order *order, enum order_life life, const struct history_record *record)
+{
+	struct lot_book *lot = judge_lot(judge, order->sale, order->lot);
+	bool was = !order->is_void && life_is_live(order->life);
+
+	order->life = life;
+	if (was && !life_is_live(life)) {
+		lot->live -= order->quantity;
+		if (order->freed_ns == INT64_MAX)
+			order->freed_ns = judge->now_ns;
+		judge_copy(order->freed_by, sizeof(order->freed_by), record->actor);
+	}
+}
+
+/* A hold ends when its length is over and the moment that its buyer was told has passed. */
+static void judge_hold(struct judge *judge, const struct known_order *order)
+{
+	const struct sale_book *sale = judge_sale(judge, order->sale);
+	int64_t length_ns = (int64_t)sale->terms.hold_seconds * SECOND;
+	char id[UUID_TEXT_SIZE];
+
+	length_ns -= length_ns / 1000000 * judge->terms.drift_ppm;
+	if (judge->now_ns - order->granted_from_ns < length_ns)
+		judge_broken(judge, "hold-early", "order %s of %s expired %.3f s after it was asked for: it is held for %u s",
+			     text_of(&order->id, id), order->buyer, (double)(judge->now_ns - order->granted_from_ns) / 1e9,
+			     sale->terms.hold_seconds);
+	if (judge_wall_ms(judge) + judge->ahead_ms < order->told_hold_ms)
+		judge_broken(judge, "hold-early", "order %s of %s expired %lld ms before the moment that was told",
+			     text_of(&order->id, id), order->buyer, (long long)(order->told_hold_ms - judge_wall_ms(judge)));
+}
+
+/* The earliest moment at which any request can have brought it. */
+static int64_t asked_from(const struct judge *judge, const struct known_order *order)
+{
+	int64_t from = judge->now_ns;
+
+	for (uint32_t i = 0; i < judge->asked_count; i++)
+		if (asked_may_have(&judge->asked[i], order) && judge->asked[i].invoked_ns < from)
+			from = judge->asked[i].invoked_ns;
+	return from;
+}
+
+static void judge_pause(struct judge *judge, const struct known_order *order)
+{
+	const struct sale_book *sale = judge_sale(judge, order->sale);
+	char id[UUID_TEXT_SIZE];
+
+	if (sale->paused_ns >= 0 && judge->stock_lost_ns < sale->paused_ns && order->granted_from_ns > sale->paused_ns)
+		judge_broken(judge, "sold-while-paused", "sale %u was stopped at %.6f s; order %s was asked for at %.6f s",
+			     order->sale, (double)sale->paused_ns / 1e9, text_of(&order->id, id),
+			     (double)order->granted_from_ns / 1e9);
+}
+
+static void reserved(struct judge *judge, const struct history_record *record, bool is_void)
+{
+	struct known_order *order = judge_order(judge, &record->id);
+	struct lot_book *lot = judge_lot(judge, record->sale, record->lot);
+
+	if (order && (!order->is_void || is_void)) {
+		if (order->missing && !order->is_void)
+			lot->live += order->quantity;
+		order->missing = false;
+		return;
+	}
+	if (!lot)
+		return;
+	if (!order) {
+		judge->orders = judge_more(judge->orders, judge->order_count, &judge->order_room, sizeof(*judge->orders));
+		order = &judge->orders[judge->order_count++];
+	}
+	*order = (struct known_order){.id = record->id,
+				      .sale = record->sale,
+				      .lot = record->lot,
+				      .quantity = record->quantity,
+				      .life = record->hold_expires_at_ms ? LIFE_HELD : LIFE_CONFIRMED,
+				      .confirmed = record->hold_expires_at_ms == 0,
+				      .is_void = is_void,
+				      .logged_ns = judge->now_ns,
+				      .freed_ns = INT64_MAX,
+				      .freed_told_ns = INT64_MAX,
+				      .hold_expires_at_ms = record->hold_expires_at_ms,
+				      .first_hold_expires_at_ms = record->hold_expires_at_ms};
+	judge_copy(order->buyer, sizeof(order->buyer), record->buyer);
+	judge_copy(order->key, sizeof(order->key), record->key);
+	order->granted_from_ns = asked_from(judge, order);
+	if (is_void)
+		return;
+	lot->live += record->quantity;
+	judge_buyer(judge, order);
+	judge_match(judge, order);
+	judge_pause(judge, order);
+	judge_oversold(judge, record->sale, record->lot);
+}
+
+/* What became of an order. A state that is the last absorbs what comes late. */
+static void settled(struct judge *judge, const struct history_record *record)
+{
+	struct known_order *order = judge_order(judge, &record->id);
+
+	if (!order || order->is_void)
+		return;
+	switch (record->kind) {
+	case RECORD_CONFIRMED:
+		if (order->life == LIFE_HELD) {
+			order->confirmed = true;
+			move_to(judge, order, LIFE_CONFIRMED, record);
+		}
+		break;
+	case RECORD_CANCELLED:
+		if (order->life == LIFE_HELD) {
+			order->cancelled = true;
+			move_to(judge, order, LIFE_CANCELLED, record);
+		}
+		break;
+	case RECORD_REFUNDED:
+		if (order->life == LIFE_CONFIRMED) {
+			order->refunded = true;
+			move_to(judge, order, LIFE_CANCELLED, record);
+		}
+		break;
+	case RECORD_EXPIRED:
+		if (order->life == LIFE_HELD) {
+			judge_hold(judge, order);
+			move_to(judge, order, LIFE_EXPIRED, record);
+		}
+		break;
+	case RECORD_EXTENDED:
+		if (order->life == LIFE_HELD && record->hold_expires_at_ms > order->hold_expires_at_ms)
+			order->hold_expires_at_ms = record->hold_expires_at_ms;
+		break;
+	case RECORD_RESERVED:
+	case RECORD_WITHDRAWN:
+	case RECORD_BARRIER:
+		break;
+	}
+}
+
+static void withdrawn(struct judge *judge, const struct history_record *record)
+{
+	struct lot_book *lot = judge_lot(judge, record->sale, record->lot);
+	struct known_movement *movement;
+
+	for (uint32_t i = 0; i < judge->movement_count; i++)
+		if (uuid_equal(&judge->movements[i].id, &record->id)) {
+			if (judge->movements[i].missing)
+				lot->withdrawn += judge->movements[i].quantity;
+			judge->movements[i].missing = false;
+			return;
+		}
+	if (!lot)
+		return;
+	judge->movements = judge_more(judge->movements, judge->movement_count, &judge->movement_room, sizeof(*judge->movements));
+	movement = &judge->movements[judge->movement_count++];
+	*movement = (struct known_movement){
+		.id = record->id, .sale = record->sale, .lot = record->lot, .quantity = record->quantity, .logged_ns = judge->now_ns};
+	judge_copy(movement->actor, sizeof(movement->actor), record->actor);
+	lot->withdrawn += record->quantity;
+	judge_oversold(judge, record->sale, record->lot);
+}
+
+void history_record(struct judge *judge, const struct history_record *record)
+{
+	struct sale_book *sale = judge_sale(judge, record->sale);
+	bool is_void = sale && record->epoch && record->epoch < sale->barrier;
+
+	if (!sale)
+		return;
+	if (record->kind == RECORD_BARRIER) {
+		if (record->epoch > sale->barrier)
+			sale->barrier = record->epoch;
+	} else if (record->kind == RECORD_RESERVED) {
+		reserved(judge, record, is_void);
+	} else if (!is_void && record->kind == RECORD_WITHDRAWN) {
+		withdrawn(judge, record);
+	} else if (!is_void) {
+		settled(judge, record);
+	}
+}
+
+/* --- A log that has lost its end --- */
+
+static void judge_still_there(struct judge *judge)
+{
+	char id[UUID_TEXT_SIZE];
+
+	for (uint32_t i = 0; i < judge->order_count; i++) {
+		const struct known_order *order = &judge->orders[i];
+		const char *what = NULL;
+
+		if (order->missing && order->told)
+			what = "the order";
+		else if (order->told_confirmed && !order->confirmed)
+			what = "its confirm";
+		else if (order->told_cancelled && !order->cancelled && !order->refunded)
+			what = "its cancel";
+		if (what)
+			judge_broken(judge, "p2-lost", "order %s of %s: %s was told, and the log has it no more",
+				     text_of(&order->id, id), order->buyer, what);
+	}
+}
+
+/* As it was when nothing had become of it. */
+static void unsettle(struct judge *judge, struct known_order *order)
+{
+	if (!order->is_void && life_is_live(order->life))
+		judge_lot(judge, order->sale, order->lot)->live -= order->quantity;
+	order->missing = true;
+	order->life = order->first_hold_expires_at_ms ? LIFE_HELD : LIFE_CONFIRMED;
+	order->confirmed = order->first_hold_expires_at_ms == 0;
+	order->cancelled = order->refunded = false;
+	order->hold_expires_at_ms = order->first_hold_expires_at_ms;
+}
+
+/* What was never told may be lost with the log's end: it is as if it had never been there. */
+static void forget_missing(struct judge *judge)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < judge->order_count; i++)
+		if (!judge->orders[i].missing)
+			judge->orders[kept++] = judge->orders[i];
+	judge->order_count = kept;
+	kept = 0;
+	for (uint32_t i = 0; i < judge->movement_count; i++)
+		if (!judge->movements[i].missing)
+			judge->movements[kept++] = judge->movements[i];
+	judge->movement_count = kept;
+}
+
+void history_reread(struct judge *judge, bool begins)
+{
+	for (uint32_t i = 0; begins && i < judge->order_count; i++)
+		unsettle(judge, &judge->orders[i]);
+	for (uint32_t i = 0; begins && i < judge->movement_count; i++) {
+		struct known_movement *movement = &judge->movements[i];
+
+		judge_lot(judge, movement->sale, movement->lot)->withdrawn -= movement->quantity;
+		movement->missing = true;
+	}
+	if (begins)
+		return;
+	judge_still_there(judge);
+	forget_missing(judge);
+}

@@ -1,0 +1,193 @@
+/* How things stand when faults have been over for a minute: what lies in the services must be one and the same. */
+#include "simulation/judge/judge_state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void judge_sums(struct judge *judge, const struct history_rest *rest, uint32_t place)
+{
+	const struct history_rest_lot *lot = &rest->lots[place];
+	const struct lot_book *book = judge_lot(judge, rest->sale, place);
+	int64_t free_units = lot->allocated - lot->held - lot->confirmed - lot->withdrawn;
+
+	if (lot->allocated != lot->moved_allocated || lot->held != lot->moved_held || lot->confirmed != lot->moved_confirmed ||
+	    lot->withdrawn != lot->moved_withdrawn)
+		judge_broken(judge, "p4-rest",
+			     "sale %u lot %u: the ledger has %lld allocated, %lld held, %lld confirmed, %lld withdrawn; its "
+			     "movements add up to %lld, %lld, %lld, %lld",
+			     rest->sale, place, (long long)lot->allocated, (long long)lot->held, (long long)lot->confirmed,
+			     (long long)lot->withdrawn, (long long)lot->moved_allocated, (long long)lot->moved_held,
+			     (long long)lot->moved_confirmed, (long long)lot->moved_withdrawn);
+	if (lot->held + lot->confirmed != book->live || lot->withdrawn != book->withdrawn)
+		judge_broken(judge, "p4-rest",
+			     "sale %u lot %u: the ledger has %lld units in live orders and %lld withdrawn, the log %lld and %lld",
+			     rest->sale, place, (long long)(lot->held + lot->confirmed), (long long)lot->withdrawn,
+			     (long long)book->live, (long long)book->withdrawn);
+	if (rest->armed && (lot->stock.available != free_units || lot->stock.held != lot->held || lot->stock.confirmed != lot->confirmed ||
+			    lot->stock.withdrawn != lot->withdrawn || lot->stock.allocated != lot->allocated))
+		judge_broken(judge, "p4-rest",
+			     "sale %u lot %u: the stock has %lld available, %lld held, %lld confirmed, %lld withdrawn of %lld; "
+			     "the ledger %lld, %lld, %lld, %lld of %lld",
+			     rest->sale, place, (long long)lot->stock.available, (long long)lot->stock.held,
+			     (long long)lot->stock.confirmed, (long long)lot->stock.withdrawn, (long long)lot->stock.allocated,
+			     (long long)free_units, (long long)lot->held, (long long)lot->confirmed, (long long)lot->withdrawn,
+			     (long long)lot->allocated);
+}
+
+static const char *name_of(enum order_life life)
+{
+	static const char *const names[] = {
+		[LIFE_HELD] = "held", [LIFE_CONFIRMED] = "confirmed", [LIFE_CANCELLED] = "cancelled", [LIFE_EXPIRED] = "expired"};
+
+	return names[life];
+}
+
+/* Every order of the log is in the ledger as the log has it, and no other. */
+static void judge_orders(struct judge *judge, const struct history_rest *rest)
+{
+	char id[UUID_TEXT_SIZE];
+	uint32_t known = 0;
+
+	for (uint32_t i = 0; i < rest->order_count; i++) {
+		const struct history_rest_order *row = &rest->orders[i];
+		const struct known_order *order = judge_order(judge, &row->id);
+
+		uuid_format(&row->id, id);
+		if (!order || order->is_void)
+			judge_broken(judge, "p4-rest", "the ledger has order %s of %s, and the log %s", id, row->buyer,
+				     order ? "has it behind a barrier" : "does not have it");
+		else if (strcmp(row->state, name_of(order->life)) != 0 || row->lot != order->lot || row->quantity != order->quantity ||
+			 strcmp(row->buyer, order->buyer) != 0 || strcmp(row->key, order->key) != 0)
+			judge_broken(judge, "p4-rest",
+				     "order %s is %s in the ledger: %u of lot %u, %s, key '%s'; in the log %s: %u of lot %u, %s, key '%s'",
+				     id, row->state, row->quantity, row->lot, row->buyer, row->key, name_of(order->life),
+				     order->quantity, order->lot, order->buyer, order->key);
+	}
+	for (uint32_t i = 0; i < judge->order_count; i++)
+		known += judge->orders[i].sale == rest->sale && !judge->orders[i].is_void;
+	if (known != rest->order_count)
+		judge_broken(judge, "p2-lost", "sale %u: the log has %u orders, and the ledger %u", rest->sale, known,
+			     rest->order_count);
+}
+
+/* --- Who acted is logged --- */
+
+static uint32_t rows_of(const struct history_rest *rest, const char *action, const char *subject, const char *actor)
+{
+	uint32_t rows = 0;
+
+	for (uint32_t i = 0; i < rest->log_count; i++)
+		rows += strcmp(rest->log[i].action, action) == 0 && strcmp(rest->log[i].subject, subject) == 0 &&
+			(!actor || strcmp(rest->log[i].actor, actor) == 0);
+	return rows;
+}
+
+static const char *action_of(enum history_kind kind)
+{
+	switch (kind) {
+	case HISTORY_ADD:
+		return "lot.add";
+	case HISTORY_WITHDRAW:
+		return "lot.withdraw";
+	case HISTORY_ARM:
+		return "sale.arm";
+	case HISTORY_OPEN:
+		return "sale.open";
+	case HISTORY_PAUSE:
+		return "sale.pause";
+	case HISTORY_RESUME:
+		return "sale.resume";
+	case HISTORY_END:
+		return "sale.end";
+	case HISTORY_DISARM:
+		return "sale.disarm";
+	default:
+		return NULL;
+	}
+}
+
+/* Each that moves units has a row of its own; what a sale is already has the row of who made it so. */
+static bool is_counted(enum history_kind kind)
+{
+	return kind == HISTORY_ADD || kind == HISTORY_WITHDRAW;
+}
+
+static bool is_told(const struct asked *asked)
+{
+	return asked->what.actor && asked_effect(asked) == EFFECT_DONE && !asked->replayed;
+}
+
+/* What was told to this operator of the same kind, with this request the last: each key once. */
+static uint32_t told_alike(const struct judge *judge, const struct asked *asked)
+{
+	uint32_t told = 0;
+
+	for (uint32_t i = 0; i < judge->asked_count; i++) {
+		const struct asked *its = &judge->asked[i];
+
+		told += is_told(its) && its->what.kind == asked->what.kind && its->what.sale == asked->what.sale &&
+			strcmp(its->actor, asked->actor) == 0 && (its->what.kind != HISTORY_WITHDRAW || its->units > 0);
+	}
+	return told;
+}
+
+/* A stop lies in the stock until the ledger has heard of it, so a stock that was lost meanwhile may have taken it along. */
+static bool may_be_lost(const struct judge *judge, const struct asked *asked)
+{
+	return (asked->what.kind == HISTORY_PAUSE || asked->what.kind == HISTORY_RESUME) && judge->stock_lost_ns >= asked->invoked_ns;
+}
+
+static void judge_operators(struct judge *judge, const struct sale_book *sale, const struct history_rest *rest)
+{
+	for (uint32_t i = 0; i < judge->asked_count; i++) {
+		const struct asked *asked = &judge->asked[i];
+		const char *action = action_of(asked->what.kind);
+		uint32_t rows, told;
+
+		if (!action || !is_told(asked) || asked->what.sale != rest->sale || may_be_lost(judge, asked))
+			continue;
+		rows = rows_of(rest, action, sale->id, is_counted(asked->what.kind) ? asked->actor : NULL);
+		told = is_counted(asked->what.kind) ? told_alike(judge, asked) : 1;
+		if (rows < told)
+			judge_broken(judge, "not-logged",
+				     "%s of sale %s was told to %s %u times, and the operator log has it %u times", action,
+				     sale->id, asked->actor, told, rows);
+	}
+}
+
+/* Orders: where an operator alone can have done it. */
+static void judge_settlers(struct judge *judge, const struct history_rest *rest)
+{
+	char id[UUID_TEXT_SIZE];
+
+	for (uint32_t i = 0; i < judge->order_count; i++) {
+		const struct known_order *order = &judge->orders[i];
+
+		if (order->sale != rest->sale || order->is_void)
+			continue;
+		uuid_format(&order->id, id);
+		if (order->first_hold_expires_at_ms && order->confirmed && !rows_of(rest, "order.confirm", id, NULL))
+			judge_broken(judge, "not-logged", "order %s was confirmed, and the operator log does not say by whom", id);
+		if (order->refunded && !rows_of(rest, "order.refund", id, order->freed_by[0] ? order->freed_by : NULL))
+			judge_broken(judge, "not-logged", "order %s was refunded by %s, and the operator log does not have it",
+				     id, order->freed_by);
+	}
+}
+
+void history_rest(struct judge *judge, const struct history_rest *rest)
+{
+	const struct sale_book *sale = judge_sale(judge, rest->sale);
+
+	if (!sale)
+		return;
+	if (rest->dead_letters)
+		judge_broken(judge, "dead-letter", "%u records could not be applied", rest->dead_letters);
+	if (rest->outbox)
+		judge_broken(judge, "outbox", "sale %u: %lld entries wait in the outbox or are on their way", rest->sale,
+			     (long long)rest->outbox);
+	judge_orders(judge, rest);
+	for (uint32_t place = 0; place < sale->terms.lot_count; place++)
+		judge_sums(judge, rest, place);
+	judge_operators(judge, sale, rest);
+	judge_settlers(judge, rest);
+}

@@ -42,14 +42,16 @@ enum watched_file { WATCHED_NONE, WATCHED_DATABASE, WATCHED_LOG, WATCHED_INDEX, 
 struct file_watch {
 	struct thread thread;
 	struct pause rest;
-	char *log_path, *index_path, *lease_path;
+	char *resolved_path, *log_path, *index_path, *lease_path;
+	bool through_link; /* resolved_path is not the path that was given */
 	struct file_identity {
 		bool known;
 		dev_t device;
 		ino_t inode;
-	} database, log, index;
-	_Atomic int lost; /* enum watched_file */
-	bool saved;       /* what the handle has is in a file */
+	} database, log, index, lease;
+	_Atomic int lost;     /* enum watched_file */
+	int64_t looked_at_ns; /* under the writer's lock */
+	bool saved;           /* what the handle has is in a file */
 	int64_t save_at_ns;
 };
 
@@ -113,6 +115,8 @@ void sqlite_watch_end(struct sqlite_ledger *ledger);
  * begun, or told as done.
  */
 bool sqlite_watch_lost(struct sqlite_ledger *ledger);
+/* The same, where the last look is not from just now. */
+bool sqlite_watch_lost_lately(struct sqlite_ledger *ledger);
 /* Under the writer's lock: the database was opened again, and its -wal and -shm may be new. */
 void sqlite_watch_reopened(struct sqlite_ledger *ledger);
 /* As it was last seen, in words; NULL: they are there. Any thread. */

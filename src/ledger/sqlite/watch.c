@@ -5,12 +5,13 @@
  * open: commits succeed, everything looks well, and the next start finds another file or none.
  * Somebody's clean-up, a restore into the wrong folder or a second set-up does that.
  *
- * The model. What was opened is known by device and inode. Before each transaction, after each
- * commit (so before anything is told) and once a second the path is asked whether it still leads
- * there: the database by SQLite itself (SQLITE_FCNTL_HAS_MOVED) and by its path, for a link in it
- * may have been turned; the write-ahead log (-wal), which has the newest orders, its index (-shm),
- * by which processes see each other's locks, and the lease. Only stat() looks at them: closing any
- * descriptor of a database drops the locks that SQLite has on it.
+ * The model. What was opened is known by device and inode. After each commit (so before anything is
+ * told), before a transaction that no look has just preceded, and once a second each path is asked
+ * whether it still leads there: that of the database as SQLite resolved it and, where that is
+ * another text, as it was given, for a link in it may have been turned; the write-ahead log (-wal),
+ * which has the newest orders, its index (-shm), by which processes see each other's locks, and the
+ * lease. Only stat() looks at them: closing any descriptor of a database drops the locks that
+ * SQLite has on it. A look is four calls, which a lone order pays for.
  *
  * What comes of it. Nothing more is begun; what was committed last may be where nobody will look,
  * so its outcome is unknown. A handle that was closed is not opened again, for that would be
@@ -26,6 +27,7 @@
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/clock.h"
@@ -33,6 +35,7 @@
 #include "ledger/sqlite/sqlite_ledger.h"
 
 static const int64_t LOOK_NS = 1000000000, SAVE_AGAIN_NS = 60 * LOOK_NS;
+static const int64_t FRESH_NS = 10000000; /* what was seen this long ago is good enough to begin with */
 
 /* False only where it is certain that the path does not lead to the file any more. */
 static bool leads_to(const char *path, const struct file_identity *file)
@@ -57,31 +60,19 @@ static void identify(const char *path, struct file_identity *file)
 	}
 }
 
-static bool has_moved(sqlite3 *db)
-{
-	int moved = 0;
-
-	return sqlite3_file_control(db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved;
-}
-
 static enum watched_file find_lost(struct sqlite_ledger *ledger)
 {
 	const struct file_watch *watch = &ledger->watch;
-	struct stat lease;
-	struct file_identity lease_file = {0};
 
-	if (!leads_to(ledger->path, &watch->database) || (ledger->writer.connection.db && has_moved(ledger->writer.connection.db)))
+	if (!leads_to(watch->resolved_path, &watch->database) || (watch->through_link && !leads_to(ledger->path, &watch->database)))
 		return WATCHED_DATABASE;
 	/* While the handle is closed another program that closes last may tidy these two up. */
 	if (ledger->writer.connection.db && !leads_to(watch->log_path, &watch->log))
 		return WATCHED_LOG;
 	if (ledger->writer.connection.db && !leads_to(watch->index_path, &watch->index))
 		return WATCHED_INDEX;
-	if (ledger->lease_fd >= 0 && fstat(ledger->lease_fd, &lease) == 0) {
-		lease_file = (struct file_identity){true, lease.st_dev, lease.st_ino};
-		if (!leads_to(watch->lease_path, &lease_file))
-			return WATCHED_LEASE;
-	}
+	if (!leads_to(watch->lease_path, &watch->lease))
+		return WATCHED_LEASE;
 	return WATCHED_NONE;
 }
 
@@ -122,7 +113,17 @@ bool sqlite_watch_lost(struct sqlite_ledger *ledger)
 			ledger->watch.saved = false;
 		ledger->watch.save_at_ns = 0;
 	}
+	ledger->watch.looked_at_ns = clock_mono_ns();
 	return lost != WATCHED_NONE;
+}
+
+bool sqlite_watch_lost_lately(struct sqlite_ledger *ledger)
+{
+	const struct file_watch *watch = &ledger->watch;
+
+	if (atomic_load(&watch->lost) == WATCHED_NONE && clock_mono_ns() < watch->looked_at_ns + FRESH_NS)
+		return false;
+	return sqlite_watch_lost(ledger);
 }
 
 /* --- Saving what the open handle has --- */
@@ -229,15 +230,37 @@ void sqlite_watch_reopened(struct sqlite_ledger *ledger)
 	identify(ledger->watch.index_path, &ledger->watch.index);
 }
 
+/*
+ * Whether `path` says what SQLite made of it in full: no link, and no folder said in another way,
+ * is between them.
+ */
+static bool is_same_text(const char *path, const char *resolved)
+{
+	char folder[4096];
+	size_t length;
+
+	if (path[0] == '/')
+		return strcmp(path, resolved) == 0;
+	if (!getcwd(folder, sizeof(folder)))
+		return false;
+	length = strlen(folder);
+	return strncmp(resolved, folder, length) == 0 && resolved[length] == '/' && strcmp(resolved + length + 1, path) == 0;
+}
+
 int sqlite_watch_begin(struct sqlite_ledger *ledger)
 {
 	struct file_watch *watch = &ledger->watch;
 	const char *resolved = sqlite3_db_filename(ledger->writer.connection.db, "main");
+	struct stat lease;
 
-	if (asprintf(&watch->log_path, "%s-wal", resolved) < 0 || asprintf(&watch->index_path, "%s-shm", resolved) < 0 ||
-	    asprintf(&watch->lease_path, "%s-lease", ledger->path) < 0)
+	watch->resolved_path = strdup(resolved);
+	if (!watch->resolved_path || asprintf(&watch->log_path, "%s-wal", resolved) < 0 ||
+	    asprintf(&watch->index_path, "%s-shm", resolved) < 0 || asprintf(&watch->lease_path, "%s-lease", ledger->path) < 0)
 		return error_origin(-ENOMEM);
+	watch->through_link = !is_same_text(ledger->path, resolved);
 	identify(ledger->path, &watch->database);
+	if (ledger->lease_fd >= 0 && fstat(ledger->lease_fd, &lease) == 0)
+		watch->lease = (struct file_identity){true, lease.st_dev, lease.st_ino};
 	sqlite_watch_reopened(ledger);
 	return thread_start(&watch->thread, "ledger-watch", sqlite_watch_run, ledger);
 }
@@ -249,6 +272,7 @@ void sqlite_watch_end(struct sqlite_ledger *ledger)
 	pause_end(&watch->rest);
 	thread_join(&watch->thread);
 	pause_deinit(&watch->rest);
+	free(watch->resolved_path);
 	free(watch->log_path);
 	free(watch->index_path);
 	free(watch->lease_path);

@@ -353,7 +353,7 @@ int sqlite_transaction_begin(struct sqlite_ledger *ledger)
 
 	if (ledger->read_only)
 		return -EROFS;
-	if (sqlite_watch_lost(ledger))
+	if (sqlite_watch_lost_lately(ledger))
 		return -ESTALE;
 	if (writer->poisoned)
 		close_failed(ledger);

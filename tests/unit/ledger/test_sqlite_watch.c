@@ -116,7 +116,7 @@ static void test_a_file_that_was_moved_on_top_is_never_opened(void **state)
 
 	kit_stock(&kit, ledger);
 	put_another(place);
-	/* Without the watch's second: before the first transaction. */
+	/* Without the watch's second. */
 	assert_nothing_is_told(&kit, "ann");
 	assert_nothing_is_told(&kit, "ben");
 	await_health(ledger, -ESTALE, "replaced");
@@ -141,6 +141,36 @@ static void test_each_of_the_files_beside_it_is_missed(void **state)
 		await_health(ledger, 0, NULL);
 		ledger->ops->free(ledger);
 	}
+}
+
+static void turn_link(const struct sqlite_place *place, const char *to)
+{
+	assert_int_equal(symlink(to, beside(place, ".link.new")), 0);
+	assert_int_equal(rename(beside(place, ".link.new"), beside(place, ".link")), 0);
+}
+
+/* By its own path the file is where it was; who starts next comes to another one. And the other way round. */
+static void test_a_link_on_the_way_is_looked_at_as_well_as_what_it_leads_to(void **state)
+{
+	struct sqlite_place *place = *state;
+	struct ledger *ledger;
+	struct kit kit;
+
+	turn_link(place, place->path);
+	assert_int_equal(ledger_sqlite_open(&ledger, beside(place, ".link"), LEDGER_OPEN_LEASE), 0);
+	kit_stock(&kit, ledger);
+	turn_link(place, beside(place, ".other"));
+	assert_nothing_is_told(&kit, "ann");
+	turn_link(place, place->path);
+	await_health(ledger, 0, NULL);
+	kit_reserve(&kit, KIT_SHIRT, 1, "ben");
+	assert_int_equal(rename(place->path, beside(place, ".moved")), 0);
+	turn_link(place, beside(place, ".moved"));
+	assert_nothing_is_told(&kit, "cleo");
+	assert_int_equal(rename(beside(place, ".moved"), place->path), 0);
+	turn_link(place, place->path);
+	await_health(ledger, 0, NULL);
+	ledger->ops->free(ledger);
 }
 
 /* The name of the file in the place that has `text` in its name; empty: there is none. */
@@ -235,6 +265,7 @@ int main(void)
 		PLACED(test_nothing_is_accepted_once_the_file_was_moved_away_and_it_goes_on_when_it_is_back),
 		PLACED(test_a_file_that_was_moved_on_top_is_never_opened),
 		PLACED(test_each_of_the_files_beside_it_is_missed),
+		PLACED(test_a_link_on_the_way_is_looked_at_as_well_as_what_it_leads_to),
 		PLACED(test_what_the_open_ledger_has_is_saved_when_its_file_is_removed),
 		PLACED(test_what_it_makes_is_nobody_elses_whatever_the_umask),
 		PLACED(test_a_ledger_that_is_there_keeps_its_mode),

@@ -84,14 +84,14 @@ int sqlite_connection_error(struct sqlite_connection *connection, int code)
 	return result;
 }
 
-int sqlite_connection_open(struct sqlite_connection *connection, const char *path, bool read_only)
+int sqlite_connection_open(struct sqlite_connection *connection, const char *path, const char *vfs, bool read_only)
 {
 	int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
 	int code, result;
 
 	*connection = (struct sqlite_connection){0};
 	flags |= read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-	code = sqlite3_open_v2(path, &connection->db, flags, NULL);
+	code = sqlite3_open_v2(path, &connection->db, flags, vfs);
 	if (code == SQLITE_OK)
 		code = sqlite3_busy_timeout(connection->db, BUSY_TIMEOUT_MS);
 	if (code == SQLITE_OK)

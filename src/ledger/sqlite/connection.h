@@ -30,8 +30,8 @@ enum step {
 	STEP_CONSTRAINT = 2, /* a CHECK, or uniqueness: the statement has changed nothing */
 };
 
-/* 0 or negative; a failed open leaves it closed. */
-int sqlite_connection_open(struct sqlite_connection *connection, const char *path, bool read_only) MUST_CHECK;
+/* 0 or negative; a failed open leaves it closed. vfs: NULL for the usual one. */
+int sqlite_connection_open(struct sqlite_connection *connection, const char *path, const char *vfs, bool read_only) MUST_CHECK;
 /*
  * `failed`: the handle is in doubt and must write nothing more, not even a checkpoint. May be
  * repeated.

@@ -21,7 +21,7 @@ int sqlite_reader_begin(struct sqlite_ledger *ledger, struct sqlite_reader **out
 	if (!open && sqlite_watch_reason(ledger))
 		result = -ESTALE;
 	else if (!open)
-		result = sqlite_connection_open(&reader->connection, ledger->path, true);
+		result = sqlite_connection_open(&reader->connection, ledger->path, ledger->vfs, true);
 	if (result < 0)
 		return sqlite_reader_end(ledger, reader, result);
 	*out = reader;

@@ -72,8 +72,11 @@ static int make_file(const char *path, bool *made)
 static int open_own(struct sqlite_ledger *ledger)
 {
 	bool made;
-	int result = take_lease(ledger);
+	int result;
 
+	if (ledger->vfs)
+		return sqlite_writer_open(ledger);
+	result = take_lease(ledger);
 	if (result == 0)
 		result = make_file(ledger->path, &made);
 	if (result == 0)
@@ -110,6 +113,7 @@ static void ledger_free(struct ledger *base)
 	if (ledger->lease_fd >= 0)
 		close(ledger->lease_fd);
 	free(ledger->path);
+	free(ledger->vfs);
 	free(ledger);
 }
 
@@ -130,7 +134,7 @@ static void configure(void)
 		log_debug("ledger", "SQLite was in use before the ledger: it goes on counting its memory");
 }
 
-int ledger_sqlite_open(struct ledger **out, const char *path, int flags)
+int ledger_sqlite_open_on(struct ledger **out, const char *path, int flags, const char *vfs)
 {
 	static pthread_once_t configured = PTHREAD_ONCE_INIT;
 	struct sqlite_ledger *ledger;
@@ -153,7 +157,8 @@ int ledger_sqlite_open(struct ledger **out, const char *path, int flags)
 	pause_init(&ledger->watch.rest);
 	sqlite_writer_init(&ledger->writer);
 	ledger->path = strdup(path);
-	if (!ledger->path) {
+	ledger->vfs = vfs ? strdup(vfs) : NULL;
+	if (!ledger->path || (vfs && !ledger->vfs)) {
 		result = error_origin(-ENOMEM);
 	} else if (ledger->read_only) {
 		result = open_read_only(ledger);
@@ -166,4 +171,9 @@ int ledger_sqlite_open(struct ledger **out, const char *path, int flags)
 	}
 	*out = &ledger->base.base;
 	return 0;
+}
+
+int ledger_sqlite_open(struct ledger **out, const char *path, int flags)
+{
+	return ledger_sqlite_open_on(out, path, flags, NULL);
 }

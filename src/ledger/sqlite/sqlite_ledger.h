@@ -58,6 +58,7 @@ struct file_watch {
 struct sqlite_ledger {
 	struct sql_ledger base; /* first */
 	char *path;
+	char *vfs; /* NULL: the usual one, whose files are the kernel's */
 	bool read_only;
 	int lease_fd; /* -1: none */
 	struct sqlite_writer writer;

@@ -226,6 +226,8 @@ static void sqlite_watch_run(void *argument)
 
 void sqlite_watch_reopened(struct sqlite_ledger *ledger)
 {
+	if (!ledger->watch.log_path)
+		return; /* nothing is watched */
 	identify(ledger->watch.log_path, &ledger->watch.log);
 	identify(ledger->watch.index_path, &ledger->watch.index);
 }

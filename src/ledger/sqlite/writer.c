@@ -132,7 +132,7 @@ static int enter_wal(struct sqlite_connection *connection)
 static int open_connection(struct sqlite_ledger *ledger)
 {
 	struct sqlite_writer *writer = &ledger->writer;
-	int result = sqlite_connection_open(&writer->connection, ledger->path, false);
+	int result = sqlite_connection_open(&writer->connection, ledger->path, ledger->vfs, false);
 
 	if (result == 0)
 		result = enter_wal(&writer->connection);

@@ -1,0 +1,324 @@
+#include "simulation/judge/watch_ledger.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/assertion.h"
+
+/* movement_causes, as the ledger's first migration writes them. */
+enum cause {
+	CAUSE_ALLOCATE = 2,
+	CAUSE_ADD = 3,
+	CAUSE_WITHDRAW = 4,
+	CAUSE_RESERVE = 5,
+	CAUSE_CONFIRM = 6,
+	CAUSE_CANCEL = 7,
+	CAUSE_REFUND = 8,
+	CAUSE_EXPIRE = 9,
+};
+
+enum { STATEMENTS = 3, ROWS_MAX = 1024 };
+enum statement { MOVEMENTS, EXTENSIONS, ALLOCATED };
+static const char *const texts[STATEMENTS] = {
+	[MOVEMENTS] = "SELECT m.number, m.cause, m.sale, m.lot, coalesce(m.order_id, m.movement_id), m.withdrawn, coalesce(m.actor, o.buyer),"
+		      " o.quantity, o.buyer, o.key, o.first_hold_expires_at_ms FROM movements AS m"
+		      " LEFT JOIN orders AS o ON o.sale = m.sale AND o.id = m.order_id WHERE m.number > ?1 ORDER BY m.number",
+	[EXTENSIONS] = "SELECT sale, id, hold_expires_at_ms FROM orders WHERE hold_expires_at_ms <> first_hold_expires_at_ms",
+	[ALLOCATED] = "SELECT sale, place, allocated FROM lots",
+};
+
+struct watch_ledger {
+	struct judge *judge;
+	bool is_log;
+	int64_t last; /* the last movement that was told */
+	sqlite3 *database;
+	sqlite3_stmt *statements[STATEMENTS];
+};
+
+struct watch_ledger *watch_ledger_new(struct judge *judge, bool is_log)
+{
+	struct watch_ledger *watch = calloc(1, sizeof(*watch));
+
+	ASSERT(watch);
+	watch->judge = judge;
+	watch->is_log = is_log;
+	return watch;
+}
+
+void watch_ledger_release(struct watch_ledger *watch)
+{
+	for (size_t i = 0; i < STATEMENTS; i++) {
+		sqlite3_finalize(watch->statements[i]);
+		watch->statements[i] = NULL;
+	}
+	watch->database = NULL;
+}
+
+void watch_ledger_free(struct watch_ledger *watch)
+{
+	if (!watch)
+		return;
+	watch_ledger_release(watch);
+	free(watch);
+}
+
+static bool prepare(struct watch_ledger *watch, sqlite3 *database)
+{
+	if (watch->database == database)
+		return true;
+	ASSERT(!watch->database);
+	watch->database = database;
+	for (size_t i = 0; i < STATEMENTS; i++)
+		if (sqlite3_prepare_v2(database, texts[i], -1, &watch->statements[i], NULL) != SQLITE_OK) {
+			watch_ledger_release(watch);
+			return false;
+		}
+	return true;
+}
+
+static const char *text_at(sqlite3_stmt *row, int column)
+{
+	return (const char *)sqlite3_column_text(row, column);
+}
+
+static struct uuid id_at(sqlite3_stmt *row, int column)
+{
+	struct uuid id = {{0}};
+
+	if (sqlite3_column_bytes(row, column) == sizeof(id.bytes))
+		memcpy(id.bytes, sqlite3_column_blob(row, column), sizeof(id.bytes));
+	return id;
+}
+
+static uint32_t number_at(sqlite3_stmt *row, int column)
+{
+	return (uint32_t)sqlite3_column_int64(row, column);
+}
+
+/* 0: a movement that is no record of a journal's. */
+static enum history_record_kind kind_of(int64_t cause)
+{
+	switch ((enum cause)cause) {
+	case CAUSE_WITHDRAW:
+		return RECORD_WITHDRAWN;
+	case CAUSE_RESERVE:
+		return RECORD_RESERVED;
+	case CAUSE_CONFIRM:
+		return RECORD_CONFIRMED;
+	case CAUSE_CANCEL:
+		return RECORD_CANCELLED;
+	case CAUSE_REFUND:
+		return RECORD_REFUNDED;
+	case CAUSE_EXPIRE:
+		return RECORD_EXPIRED;
+	case CAUSE_ALLOCATE:
+	case CAUSE_ADD:
+		break;
+	}
+	return 0;
+}
+
+static void tell_movement(struct watch_ledger *watch, sqlite3_stmt *row)
+{
+	enum history_record_kind kind = kind_of(sqlite3_column_int64(row, 1));
+
+	if (kind)
+		history_record(watch->judge, &(struct history_record){
+						     .kind = kind,
+						     .sale = number_at(row, 2),
+						     .lot = number_at(row, 3),
+						     .id = id_at(row, 4),
+						     .quantity = kind == RECORD_WITHDRAWN ? number_at(row, 5) : number_at(row, 7),
+						     .actor = text_at(row, 6),
+						     .buyer = text_at(row, 8),
+						     .key = text_at(row, 9),
+						     .hold_expires_at_ms = kind == RECORD_RESERVED ? sqlite3_column_int64(row, 10) : 0,
+					     });
+}
+
+/* Holds that are longer than they were granted: those are in no movement. */
+static bool tell_extensions(struct watch_ledger *watch)
+{
+	sqlite3_stmt *row = watch->statements[EXTENSIONS];
+	int code;
+
+	while ((code = sqlite3_step(row)) == SQLITE_ROW)
+		history_record(watch->judge, &(struct history_record){.kind = RECORD_EXTENDED,
+								      .sale = number_at(row, 0),
+								      .id = id_at(row, 1),
+								      .hold_expires_at_ms = sqlite3_column_int64(row, 2)});
+	sqlite3_reset(row);
+	return code == SQLITE_DONE;
+}
+
+static bool tell_allocated(struct watch_ledger *watch)
+{
+	sqlite3_stmt *row = watch->statements[ALLOCATED];
+	int code;
+
+	while ((code = sqlite3_step(row)) == SQLITE_ROW)
+		history_allocated(watch->judge, number_at(row, 0), number_at(row, 1), number_at(row, 2));
+	sqlite3_reset(row);
+	return code == SQLITE_DONE;
+}
+
+static bool tell_movements(struct watch_ledger *watch, bool *more_units)
+{
+	sqlite3_stmt *row = watch->statements[MOVEMENTS];
+	int code;
+
+	sqlite3_bind_int64(row, 1, watch->last);
+	while ((code = sqlite3_step(row)) == SQLITE_ROW) {
+		int64_t cause = sqlite3_column_int64(row, 1);
+
+		watch->last = sqlite3_column_int64(row, 0);
+		*more_units = *more_units || cause == CAUSE_ADD || cause == CAUSE_ALLOCATE;
+		if (watch->is_log)
+			tell_movement(watch, row);
+	}
+	sqlite3_reset(row);
+	return code == SQLITE_DONE;
+}
+
+/*
+ * An order that was extended and then settled in one commit has told its new end before its last
+ * state: extensions of the orders that are known already come first.
+ */
+bool watch_ledger_look(struct watch_ledger *watch, sqlite3 *database)
+{
+	bool more_units = false, whole;
+
+	if (!prepare(watch, database))
+		return false;
+	if (sqlite3_exec(database, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
+		return false;
+	whole = !watch->is_log || tell_extensions(watch);
+	whole = whole && tell_movements(watch, &more_units);
+	whole = whole && (!watch->is_log || tell_extensions(watch));
+	whole = whole && (!more_units || tell_allocated(watch));
+	sqlite3_exec(database, "COMMIT", NULL, NULL, NULL);
+	return whole;
+}
+
+bool watch_ledger_look_again(struct watch_ledger *watch, sqlite3 *database)
+{
+	bool whole;
+
+	if (!prepare(watch, database))
+		return false;
+	watch->last = 0;
+	history_reread(watch->judge, true);
+	whole = watch_ledger_look(watch, database);
+	history_reread(watch->judge, false);
+	return whole;
+}
+
+/* --- The end --- */
+
+static sqlite3_stmt *ask(sqlite3 *database, const char *text, int64_t first)
+{
+	sqlite3_stmt *row = NULL;
+	int code = sqlite3_prepare_v2(database, text, -1, &row, NULL);
+
+	ASSERT(code == SQLITE_OK);
+	sqlite3_bind_int64(row, 1, first);
+	return row;
+}
+
+int64_t watch_ledger_position(sqlite3 *database, uint32_t partition)
+{
+	sqlite3_stmt *row = ask(database, "SELECT next FROM journal_offsets WHERE partition = ?1", partition);
+	int64_t next = sqlite3_step(row) == SQLITE_ROW ? sqlite3_column_int64(row, 0) : -1;
+
+	sqlite3_finalize(row);
+	return next;
+}
+
+static void rest_lots(sqlite3 *database, struct history_rest *rest)
+{
+	sqlite3_stmt *row =
+		ask(database,
+		    "SELECT l.place, l.allocated, l.held, l.confirmed, l.withdrawn, sum(m.allocated), sum(m.held), sum(m.confirmed),"
+		    " sum(m.withdrawn) FROM lots AS l LEFT JOIN movements AS m ON m.sale = l.sale AND m.lot = l.place"
+		    " WHERE l.sale = ?1 GROUP BY l.place",
+		    rest->sale);
+
+	while (sqlite3_step(row) == SQLITE_ROW) {
+		struct history_rest_lot *lot = &rest->lots[number_at(row, 0)];
+
+		ASSERT(number_at(row, 0) < HISTORY_LOTS);
+		lot->allocated = sqlite3_column_int64(row, 1);
+		lot->held = sqlite3_column_int64(row, 2);
+		lot->confirmed = sqlite3_column_int64(row, 3);
+		lot->withdrawn = sqlite3_column_int64(row, 4);
+		lot->moved_allocated = sqlite3_column_int64(row, 5);
+		lot->moved_held = sqlite3_column_int64(row, 6);
+		lot->moved_confirmed = sqlite3_column_int64(row, 7);
+		lot->moved_withdrawn = sqlite3_column_int64(row, 8);
+	}
+	sqlite3_finalize(row);
+}
+
+static void copy(char *to, size_t size, const char *text)
+{
+	snprintf(to, size, "%s", text ? text : "");
+}
+
+static uint32_t rest_orders(sqlite3 *database, const struct history_rest *rest, struct history_rest_order *orders)
+{
+	sqlite3_stmt *row =
+		ask(database,
+		    "SELECT o.id, s.name, o.lot, o.quantity, o.buyer, o.key FROM orders AS o JOIN order_states AS s ON s.number = o.state"
+		    " WHERE o.sale = ?1",
+		    rest->sale);
+	uint32_t count = 0;
+
+	while (count < ROWS_MAX && sqlite3_step(row) == SQLITE_ROW) {
+		struct history_rest_order *order = &orders[count++];
+
+		*order = (struct history_rest_order){.id = id_at(row, 0), .lot = number_at(row, 2), .quantity = number_at(row, 3)};
+		copy(order->state, sizeof(order->state), text_at(row, 1));
+		copy(order->buyer, sizeof(order->buyer), text_at(row, 4));
+		copy(order->key, sizeof(order->key), text_at(row, 5));
+	}
+	sqlite3_finalize(row);
+	return count;
+}
+
+static uint32_t rest_log(sqlite3 *database, struct history_rest_log *log)
+{
+	sqlite3_stmt *row = ask(database, "SELECT actor, action, subject FROM operator_log WHERE number > ?1", 0);
+	uint32_t count = 0;
+
+	while (count < ROWS_MAX && sqlite3_step(row) == SQLITE_ROW) {
+		copy(log[count].actor, sizeof(log[count].actor), text_at(row, 0));
+		copy(log[count].action, sizeof(log[count].action), text_at(row, 1));
+		copy(log[count].subject, sizeof(log[count].subject), text_at(row, 2));
+		count++;
+	}
+	sqlite3_finalize(row);
+	return count;
+}
+
+static uint32_t rest_dead_letters(sqlite3 *database)
+{
+	sqlite3_stmt *row = ask(database, "SELECT count(*) FROM dead_letters WHERE number > ?1", 0);
+	uint32_t count = sqlite3_step(row) == SQLITE_ROW ? number_at(row, 0) : 0;
+
+	sqlite3_finalize(row);
+	return count;
+}
+
+void watch_ledger_rest(struct watch_ledger *watch, sqlite3 *database, struct history_rest *rest)
+{
+	static struct history_rest_order orders[ROWS_MAX];
+	static struct history_rest_log log[ROWS_MAX];
+
+	rest_lots(database, rest);
+	rest->orders = orders;
+	rest->order_count = rest_orders(database, rest, orders);
+	rest->log = log;
+	rest->log_count = rest_log(database, log);
+	rest->dead_letters = rest_dead_letters(database);
+	history_rest(watch->judge, rest);
+}

@@ -271,14 +271,26 @@ static void fill(struct kafka_place_record *record, const rd_kafka_message_t *me
 	}
 }
 
+/* A broker leads a partition that was made a moment ago a little after the cluster has said so. */
+static void query_ends(rd_kafka_t *consumer, const char *topic, int32_t partition, int64_t *low, int64_t *high)
+{
+	int64_t deadline_ns = clock_mono_ns() + ASK_MS * INT64_C(1000000);
+	rd_kafka_resp_err_t result;
+
+	while ((result = rd_kafka_query_watermark_offsets(consumer, topic, partition, low, high, ASK_MS)) ==
+		       RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION &&
+	       clock_mono_ns() < deadline_ns)
+		rd_kafka_poll(consumer, 50);
+	assert_int_equal(result, RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
 static size_t read_partition(rd_kafka_t *consumer, const char *topic, int32_t partition, struct kafka_place_record *records, size_t max)
 {
 	rd_kafka_topic_partition_list_t *places = rd_kafka_topic_partition_list_new(1);
 	int64_t low, high, next;
 	size_t count = 0;
 
-	assert_int_equal(rd_kafka_query_watermark_offsets(consumer, topic, partition, &low, &high, ASK_MS),
-			 RD_KAFKA_RESP_ERR_NO_ERROR);
+	query_ends(consumer, topic, partition, &low, &high);
 	rd_kafka_topic_partition_list_add(places, topic, partition)->offset = next = low;
 	assert_int_equal(rd_kafka_assign(consumer, places), RD_KAFKA_RESP_ERR_NO_ERROR);
 	while (next < high && count < max) {

@@ -1,6 +1,6 @@
 /*
  * A log with both its ends and a hand upon it, for the suites of journals that are a log and of their readers: a real Kafka
- * (log_place_kafka). Asserts by itself.
+ * (log_place_kafka), or the simulated one (log_place_sim). Asserts by itself.
  */
 #pragma once
 
@@ -54,4 +54,4 @@ struct log_place_kind {
 			const char *reason);
 };
 
-extern const struct log_place_kind log_place_kafka;
+extern const struct log_place_kind log_place_kafka, log_place_sim;

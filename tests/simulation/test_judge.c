@@ -481,26 +481,30 @@ static void test_a_retry_that_is_refused_says_nothing_of_the_first_request(void 
 	(void)state;
 }
 
-static void test_a_late_confirm_makes_an_order_of_its_own(void **state)
+/* Order a of bob, which has expired, is confirmed: order b. */
+static void confirm_late(void)
 {
 	char key[64], id[UUID_TEXT_SIZE];
 	struct uuid expired = story_id('a');
-	uint32_t confirm;
+	uint32_t confirm = story_ask(&story, HISTORY_CONFIRM, 'a', "ann");
 
-	begin(1);
-	story_sell(&story, 'a', "bob", "k1", 1);
-	story_at(&story, 20000);
-	story_record(&story, RECORD_EXPIRED, 'a', "clock");
-	confirm = story_ask(&story, HISTORY_CONFIRM, 'a', "ann");
 	uuid_format(&expired, id);
 	snprintf(key, sizeof(key), "late-confirm %s", id);
-	story.held_until_ms['b'] = 0;
 	history_record(story.judge,
 		       &(struct history_record){
 			       .kind = RECORD_RESERVED, .sale = 1, .quantity = 1, .id = story_id('b'), .buyer = "bob", .key = key});
 	story.buyer['b'] = "bob";
 	story.units['b'] = 1;
 	story_settled(&story, confirm, 'b', "confirmed");
+}
+
+static void test_a_late_confirm_makes_an_order_of_its_own(void **state)
+{
+	begin(1);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	story_at(&story, 20000);
+	story_record(&story, RECORD_EXPIRED, 'a', "clock");
+	confirm_late();
 	assert_lawful();
 	(void)state;
 }
@@ -644,6 +648,18 @@ static void test_a_clock_that_is_ahead_may_end_a_hold_by_that(void **state)
 	(void)state;
 }
 
+static void test_a_stock_that_was_built_again_ends_holds_by_the_wall_clock(void **state)
+{
+	begin(1);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	history_clock(story.judge, 0, 9000);
+	history_stock_lost(story.judge, 0);
+	story_at(&story, 3000);
+	story_record(&story, RECORD_EXPIRED, 'a', "clock");
+	assert_lawful();
+	(void)state;
+}
+
 static void test_hold_expired_before_it_was_told_is_found(void **state)
 {
 	begin(1);
@@ -688,6 +704,19 @@ static void test_what_was_asked_before_the_stop_may_still_be_sold(void **state)
 	story_at(&story, 2001);
 	story_reserved(&story, 'a', "bob", "k1", 1, 0);
 	story_bought(&story, buy, 'a');
+	assert_lawful();
+	(void)state;
+}
+
+static void test_who_has_paid_late_is_not_held_up_by_a_stop(void **state)
+{
+	begin(1);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	story_at(&story, 20000);
+	story_record(&story, RECORD_EXPIRED, 'a', "clock");
+	story_done(&story, story_move(&story, HISTORY_PAUSE, 0, "p"), 0);
+	story_at(&story, 21000);
+	confirm_late();
 	assert_lawful();
 	(void)state;
 }
@@ -1082,10 +1111,12 @@ int main(void)
 		TEST(test_a_hold_ends_after_its_length),
 		TEST(test_a_hold_that_was_extended_ends_later),
 		TEST(test_a_clock_that_is_ahead_may_end_a_hold_by_that),
+		TEST(test_a_stock_that_was_built_again_ends_holds_by_the_wall_clock),
 		TEST(test_hold_expired_before_it_was_told_is_found),
 		TEST(test_a_drifting_clock_may_shorten_a_hold_by_its_drift),
 		TEST(test_a_sale_behind_a_stop_that_was_told_is_found),
 		TEST(test_what_was_asked_before_the_stop_may_still_be_sold),
+		TEST(test_who_has_paid_late_is_not_held_up_by_a_stop),
 		TEST(test_a_stop_ends_with_a_release),
 		TEST(test_a_release_without_an_answer_may_come_behind_the_stop),
 		TEST(test_who_gets_no_answer_is_found),

@@ -85,7 +85,10 @@ static void move_to(struct judge *judge, struct known_order *order, enum order_l
 	}
 }
 
-/* A hold ends when its length is over and the moment that its buyer was told has passed. */
+/*
+ * A hold ends when the moment that its buyer was told has passed by the clock that is furthest
+ * ahead, and its length is over; a stock that was built again since has only the moment.
+ */
 static void judge_hold(struct judge *judge, const struct known_order *order)
 {
 	const struct sale_book *sale = judge_sale(judge, order->sale);
@@ -93,7 +96,7 @@ static void judge_hold(struct judge *judge, const struct known_order *order)
 	char id[UUID_TEXT_SIZE];
 
 	length_ns -= length_ns / 1000000 * judge->terms.drift_ppm;
-	if (judge->now_ns - order->granted_from_ns < length_ns)
+	if (judge->stock_lost_ns < order->granted_from_ns && judge->now_ns - order->granted_from_ns < length_ns)
 		judge_broken(judge, "hold-early", "order %s of %s expired %.3f s after it was asked for: it is held for %u s",
 			     text_of(&order->id, id), order->buyer, (double)(judge->now_ns - order->granted_from_ns) / 1e9,
 			     sale->terms.hold_seconds);
@@ -118,6 +121,9 @@ static void judge_pause(struct judge *judge, const struct known_order *order)
 	const struct sale_book *sale = judge_sale(judge, order->sale);
 	char id[UUID_TEXT_SIZE];
 
+	/* Whoever has paid late is not held up by a stop. */
+	if (strncmp(order->key, "late-confirm ", 13) == 0)
+		return;
 	if (sale->paused_ns >= 0 && judge->stock_lost_ns < sale->paused_ns && order->granted_from_ns > sale->paused_ns)
 		judge_broken(judge, "sold-while-paused", "sale %u was stopped at %.6f s; order %s was asked for at %.6f s",
 			     order->sale, (double)sale->paused_ns / 1e9, text_of(&order->id, id),

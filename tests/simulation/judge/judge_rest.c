@@ -82,6 +82,7 @@ static uint32_t rows_of(const struct history_rest *rest, const char *action, con
 	return rows;
 }
 
+/* A release may find that nothing is stopped: it has a row where it did something. */
 static const char *action_of(enum history_kind kind)
 {
 	switch (kind) {
@@ -95,8 +96,6 @@ static const char *action_of(enum history_kind kind)
 		return "sale.open";
 	case HISTORY_PAUSE:
 		return "sale.pause";
-	case HISTORY_RESUME:
-		return "sale.resume";
 	case HISTORY_END:
 		return "sale.end";
 	case HISTORY_DISARM:
@@ -134,7 +133,7 @@ static uint32_t told_alike(const struct judge *judge, const struct asked *asked)
 /* A stop lies in the stock until the ledger has heard of it, so a stock that was lost meanwhile may have taken it along. */
 static bool may_be_lost(const struct judge *judge, const struct asked *asked)
 {
-	return (asked->what.kind == HISTORY_PAUSE || asked->what.kind == HISTORY_RESUME) && judge->stock_lost_ns >= asked->invoked_ns;
+	return asked->what.kind == HISTORY_PAUSE && judge->stock_lost_ns >= asked->invoked_ns;
 }
 
 static void judge_operators(struct judge *judge, const struct sale_book *sale, const struct history_rest *rest)

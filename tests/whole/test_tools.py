@@ -203,3 +203,55 @@ def test_a_debugger_shows_a_lane_and_what_waits_in_it():
     told = gdb("test_base_lane", "lane_pop", "print *lane", "penstock-lane lane")
     assert "$1 = lane of 4: 0 urgent and 1 normal" in told
     assert "\nnormal: 0x" in told
+
+
+# A world whose promise is broken where operation 3 and fault 17 meet, and another one where operation 5 is alone.
+WORLD = """#!/usr/bin/env python3
+import sys
+left_out = set()
+arguments = sys.argv[1:]
+if "--without" in arguments:
+    for part in arguments[arguments.index("--without") + 1].split(","):
+        low, _, high = part.partition("-")
+        left_out |= set(range(int(low), int(high or low) + 1))
+kept = set(range(20)) - left_out
+if "--plan" in arguments:
+    for item in range(20):
+        print(f"{item:3}  0.{item:03} s  something")
+    sys.exit(0)
+if "--trace" in arguments:
+    print("the trace of", sorted(kept))
+if {3, 17} <= kept:
+    print("breach: p1-log: at 1.5 s: one too many")
+    sys.exit(1)
+if 5 in kept:
+    print("breach: unanswered: at 2 s: nobody")
+    sys.exit(1)
+"""
+
+
+@pytest.fixture
+def world(tmp_path):
+    program = tmp_path / "world"
+    program.write_text(WORLD)
+    program.chmod(0o755)
+    return program
+
+
+def test_a_world_that_fails_is_made_small_while_the_same_assertion_is_broken(world):
+    told = run("tools/simulate", "--program", world, "--shrink", "--seed", "7")
+    assert told.returncode == 1, told.stderr
+    lines = told.stdout.splitlines()
+    assert lines[0] == "p1-log: 20 operations and faults"
+    assert [line.split()[0] for line in lines if line.startswith("\t")] == ["3", "17"]
+    assert f"again: {world} --seed 7 --without 0-2,4-16,18-19" in lines
+    assert "the trace of [3, 17]" in lines
+
+
+def test_a_world_in_which_all_is_well_is_not_made_small(world):
+    told = run("tools/simulate", "--program", world, "--shrink", "--seed", "7", "--without", "3")
+    assert told.returncode == 2  # it chooses what to leave out by itself
+    world.write_text(WORLD.replace("{3, 17} <= kept", "False").replace("5 in kept", "False"))
+    told = run("tools/simulate", "--program", world, "--shrink", "--seed", "7")
+    assert told.returncode == 0
+    assert "nothing is broken" in told.stdout

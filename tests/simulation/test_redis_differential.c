@@ -328,9 +328,9 @@ static const char *a_word(char *text, size_t size)
 
 static void command(void)
 {
-	static const char *const names[] = {"get",    "set",  "getrange", "setrange", "strlen",  "append", "hget",  "hmget",
-					    "hset",   "hdel", "hlen",     "zadd",     "zrem",    "zrange", "zcard", "unlink",
-					    "exists", "type", "zrange",   "zadd",     "nothing", "pexpire"};
+	static const char *const names[] = {"get",    "set",  "getrange", "setrange", "strlen",  "append",  "hget",  "hmget",
+					    "hset",   "hdel", "hlen",     "zadd",     "zrem",    "zrange",  "zcard", "unlink",
+					    "exists", "type", "zrange",   "zadd",     "nothing", "pexpire", "wait"};
 	const char *name = names[any(sizeof(names) / sizeof(names[0]))], *arguments[12];
 	char texts[12][24];
 	size_t sizes[12];
@@ -345,6 +345,8 @@ static void command(void)
 		count = 3; /* its options are not there */
 	if (strcmp(name, "pexpire") == 0 && count > 2)
 		arguments[2] = any(3) ? "1000000" : "-1"; /* nothing runs out in the middle */
+	if (strcmp(name, "wait") == 0 && count > 2 && strcmp(arguments[2], "0") == 0)
+		arguments[2] = "1"; /* no replica will ever come */
 	for (int i = 0; i < count; i++)
 		sizes[i] = strlen(arguments[i]);
 	freeReplyObject(tee_ask(&world.tee, &world.raw, true, count, arguments, sizes));
@@ -434,37 +436,104 @@ static void check_outcomes(void)
 		assert_true(world.settled[settles[i]] > 0);
 }
 
+static struct redis_place *place;
+static struct redis_sim *sim;
+
+static int begin(void **state)
+{
+	static struct node kernel; /* keys end by the clock that the real one has */
+	const struct redis_timeouts timeouts = {1000 * MS, 60000 * MS};
+	struct redis_address address = {.host = "127.0.0.1"};
+
+	(void)state;
+	place = redis_place_new(NULL);
+	sim = redis_sim_new(&kernel);
+	address.port = place->port;
+	tee_init(&world.tee, sim);
+	world.raw.transport = &world.tee.transport;
+	return world.tee.transport.open(&world.raw, &address, &timeouts);
+}
+
+static int end(void **state)
+{
+	(void)state;
+	world.tee.transport.close(&world.raw);
+	tee_deinit(&world.tee);
+	redis_sim_free(sim);
+	redis_place_free(place);
+	return 0;
+}
+
 static void test_a_redis_in_the_process_answers_as_a_real_one(void **state)
 {
 	static const struct clock_source source = {wall_us, mono_ns};
-	static struct node kernel; /* keys end by the clock that the real one has */
-	struct redis_place *place = redis_place_new(NULL);
-	struct redis_sim *sim = redis_sim_new(&kernel);
-	const struct redis_timeouts timeouts = {1000 * MS, 60000 * MS};
-	struct redis_address address = {.host = "127.0.0.1", .port = place->port};
-	uint64_t calls;
+	uint64_t calls = tee_calls(CALLS);
 
 	(void)state;
 	world.now_ms = INT64_C(1800000000000);
 	clock_set_source(&source);
-	calls = tee_init(&world.tee, sim, CALLS);
-	world.raw.transport = &world.tee.transport;
-	assert_int_equal(world.tee.transport.open(&world.raw, &address, &timeouts), REDIS_OK);
 	while (world.tee.replies < calls)
 		run_world(place);
 	if (calls >= CALLS)
 		check_outcomes();
-	world.tee.transport.close(&world.raw);
 	clock_set_source(NULL);
-	tee_deinit(&world.tee);
-	redis_sim_free(sim);
-	redis_place_free(place);
+}
+
+static void same(int count, const char *const *arguments)
+{
+	const char *copy[8];
+	size_t sizes[8];
+
+	for (int i = 0; i < count; i++) {
+		copy[i] = arguments[i];
+		sizes[i] = strlen(arguments[i]);
+	}
+	freeReplyObject(tee_ask(&world.tee, &world.raw, true, count, copy, sizes));
+}
+#define SAME(...) same(sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *), (const char *[]){__VA_ARGS__})
+
+static const char library[] = "#!lua name=own\n"
+			      "redis.register_function('writes', function(keys) return redis.call('SET', keys[1], '1') end)\n"
+			      "redis.register_function{function_name='reads', flags={'no-writes'},\n"
+			      "  callback=function(keys) return redis.call('GET', keys[1]) end}\n";
+
+static void try_all(void)
+{
+	SAME("SET", "{ps:9}:a", "1");
+	SAME("GET", "{ps:9}:a");
+	SAME("UNLINK", "{ps:9}:a");
+	SAME("FCALL", "writes", "1", "{ps:9}:a");
+	SAME("FCALL", "reads", "1", "{ps:9}:a");
+	SAME("FUNCTION", "LOAD", "REPLACE", library);
+	SAME("FUNCTION", "DELETE", "other");
+	SAME("WAIT", "1", "1");
+	SAME("WAIT", "0", "1");
+	SAME("WAIT", "a", "1");
+	SAME("WAIT", "1", "a");
+	SAME("WAIT", "1", "-1");
+}
+
+/* What it takes to be refused: a master that misses its replicas, and a replica. */
+static void test_who_may_not_write_is_refused_in_the_same_words(void **state)
+{
+	(void)state;
+	SAME("FUNCTION", "LOAD", library);
+	try_all();
+	SAME("CONFIG", "SET", "min-replicas-to-write", "1");
+	try_all();
+	SAME("CONFIG", "SET", "min-replicas-max-lag", "0"); /* that is: however long they are silent */
+	try_all();
+	SAME("CONFIG", "SET", "min-replicas-max-lag", "10");
+	redis_place_run(place, "REPLICAOF 127.0.0.1 1");
+	redis_sim_set_replica(sim, true);
+	try_all();
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_a_redis_in_the_process_answers_as_a_real_one),
+		cmocka_unit_test_setup_teardown(test_a_redis_in_the_process_answers_as_a_real_one, begin, end),
+		cmocka_unit_test_setup_teardown(test_who_may_not_write_is_refused_in_the_same_words, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

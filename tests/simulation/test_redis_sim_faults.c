@@ -33,7 +33,7 @@ static int set_up(void **state)
 	clock_set_source(&source);
 	node.clock = &source;
 	sim = redis_sim_new(&node);
-	gate_open_over(gate, redis_sim_transport(sim));
+	gate_open_over(gate, redis_sim_transport(sim), "redis://in.process");
 	*state = gate;
 	return gate_sell(gate, 1, 5);
 }
@@ -212,7 +212,7 @@ static void check_from_outside(struct gate *gate)
 {
 	struct gate other;
 
-	gate_open_over(&other, redis_sim_transport(sim));
+	gate_open_over(&other, redis_sim_transport(sim), "redis://in.process");
 	other.epoch = gate->epoch;
 	assert_int_equal(gate_refresh(&other), STOCK_DONE);
 	check_sums(&other);
@@ -281,7 +281,7 @@ static void test_corrupt_replies_end_in_a_declared_outcome_and_harm_nothing_in_r
 	for (int i = 0; i < GATES * ROUNDS; i++) {
 		if (i % ROUNDS == 0) { /* one that believes nothing wrong yet */
 			gate_close(gate);
-			gate_open_over(gate, redis_sim_transport(sim));
+			gate_open_over(gate, redis_sim_transport(sim), "redis://in.process");
 			gate->epoch = 2;
 			assert_int_equal(gate_refresh(gate), STOCK_DONE);
 		}

@@ -198,7 +198,7 @@ static void test_the_keys_of_a_redis_are_its_stock(void **state)
 	struct gate gate;
 
 	(void)state;
-	gate_open_over(&gate, redis_sim_transport(sim));
+	gate_open_over(&gate, redis_sim_transport(sim), "redis://in.process");
 	assert_false(watch_stock_redis_lots(sim, GATE_SALE, &epoch, lots, &count));
 	assert_int_equal(gate_sell(&gate, 3, 5), 0);
 	order = gate_order(&gate, "bob", "k1");

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/clock.h"
+#include "simulation/redis/redis_group.h"
 #include "simulation/redis/server.h"
 
 size_t sim_memory(struct redis_sim *sim)
@@ -60,19 +61,10 @@ static void info(struct sim_call *call)
 	buffer_printf(&text, "\r\n# Memory\r\nused_memory:%zu\r\nmaxmemory:%lld\r\nmaxmemory_policy:%s\r\n", sim_memory(sim),
 		      (long long)most_memory(sim), sim_setting(sim, "maxmemory-policy").data);
 	buffer_printf(&text, "\r\n# Persistence\r\nloading:0\r\naof_enabled:%d\r\n", sim_is(sim_setting(sim, "appendonly"), "yes"));
-	buffer_printf(&text, "\r\n# Replication\r\nrole:%s\r\nconnected_slaves:0\r\nmaster_replid:%s\r\n",
-		      sim->replica ? "slave" : "master", sim->replid);
+	buffer_printf(&text, "\r\n# Replication\r\nrole:%s\r\nconnected_slaves:%zu\r\nmaster_replid:%s\r\nmaster_repl_offset:%llu\r\n",
+		      sim->replica ? "slave" : "master", sim_replicas(sim), sim->replid, (unsigned long long)sim->replication.offset);
 	sim_reply_text(call, buffer_slice(&text));
 	buffer_deinit(&text);
-}
-
-static void role(struct sim_call *call)
-{
-	if (call->sim->replica) {
-		buffer_append_literal(call->out, "*5\r\n$5\r\nslave\r\n$9\r\n127.0.0.1\r\n:1\r\n$7\r\nconnect\r\n:-1\r\n");
-		return;
-	}
-	buffer_append_literal(call->out, "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n");
 }
 
 static void reply_number(struct sim_call *call, int64_t value)
@@ -92,16 +84,42 @@ static void tell_time(struct sim_call *call)
 	reply_number(call, now_us % 1000000);
 }
 
-/* No replica is there, so none has it. */
+static bool take_timeout(struct sim_call *call, struct slice text, int64_t *timeout_ms)
+{
+	size_t from = call->out->size;
+
+	if (!sim_take_int(call, text, timeout_ms)) {
+		call->out->size = from;
+		sim_reply_error(call, "ERR timeout is not an integer or out of range");
+		return false;
+	}
+	if (*timeout_ms < 0)
+		sim_reply_error(call, "ERR timeout is negative");
+	return *timeout_ms >= 0;
+}
+
+/* Until so many replicas have all that the server had behind this connection's last command. */
 static void wait_for_replicas(struct sim_call *call)
 {
-	int64_t replicas, timeout;
+	struct sim_peer *peer = call->peer;
+	int64_t replicas, timeout_ms, count;
 
-	if (!sim_take_int(call, call->args[1], &replicas))
+	if (call->sim->replica) {
+		sim_reply_error(call, "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a "
+				      "replica is configured to be writable (which is not the default) writes to replicas are just "
+				      "local and are not propagated.");
 		return;
-	if (!sim_take_int(call, call->args[2], &timeout))
+	}
+	if (!sim_take_int(call, call->args[1], &replicas) || !take_timeout(call, call->args[2], &timeout_ms))
 		return;
-	sim_reply_int(call, 0);
+	count = sim_replicas_at(call->sim, peer->offset);
+	if (count >= replicas) {
+		sim_reply_int(call, count);
+		return;
+	}
+	peer->waiting.armed = true;
+	peer->waiting.replicas = replicas;
+	peer->waiting.until_ns = timeout_ms == 0 ? INT64_MAX : clock_mono_ns() + timeout_ms * 1000000;
 }
 
 static void get_settings(struct sim_call *call)
@@ -162,14 +180,34 @@ static void ping(struct sim_call *call)
 	buffer_append_literal(call->out, "+PONG\r\n");
 }
 
+/* A Sentinel's one command. */
+static void sentinel(struct sim_call *call)
+{
+	size_t named = call->sim->named;
+	char name[32];
+
+	if (!sim_is(call->args[1], "GET-MASTER-ADDR-BY-NAME") || call->count != 3) {
+		sim_reply_error(call, "ERR unknown subcommand or wrong number of arguments for SENTINEL");
+		return;
+	}
+	if (named == REDIS_GROUP_NOBODY || !sim_is(call->args[2], "mymaster")) {
+		buffer_append_literal(call->out, "*-1\r\n");
+		return;
+	}
+	snprintf(name, sizeof(name), "server-%zu", named);
+	sim_reply_array(call, 2);
+	sim_reply_text(call, slice_of(name));
+	reply_number(call, 6379);
+}
+
 const struct sim_command sim_admin_commands[] = {
 	{"auth", -2, .apart = true, .run = log_in},
 	{"config", -2, .apart = true, .run = config},
 	{"info", -1, .run = info},
 	{"ping", -1, .run = ping},
-	{"role", 1, .apart = true, .run = role},
 	{"select", 2, .run = select_database},
 	{"time", 1, .run = tell_time},
+	{"sentinel", -2, .apart = true, .run = sentinel},
 	{"wait", 3, .apart = true, .run = wait_for_replicas},
 	{0},
 };

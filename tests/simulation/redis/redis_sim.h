@@ -5,8 +5,12 @@
  * runs over it (tests/contract/test_stock_redis_sim.c), and test_redis_differential.c holds it
  * against a real server, byte by byte.
  *
- * Not here: users and their rights (everyone may everything), replication, persistence, scripts by
- * EVAL, RESP3.
+ * Not here: users and their rights (everyone may everything), persistence, scripts by EVAL, RESP3.
+ * Replication is redis_group.h.
+ *
+ * Under a scheduler (base/node.h) a client's calls yield before and after each command leaves and
+ * behind each reply, and wait by the scheduler's time. Without one, who has to wait needs a clock
+ * that goes on.
  */
 #pragma once
 
@@ -21,7 +25,10 @@ struct redis_sim *redis_sim_new(struct node *node);
 void redis_sim_free(struct redis_sim *sim); /* no connection is open any more */
 /* For stock_redis_settings: every address leads to this server. */
 const struct redis_transport *redis_sim_transport(struct redis_sim *sim);
-/* A command as a test gives it, on a connection of its own. The reply is the caller's. */
+/*
+ * A command as a test gives it, on a connection of its own, to which nothing of what is said below
+ * happens. It waits for nothing but WAIT. The reply is the caller's.
+ */
 redisReply *redis_sim_ask(struct redis_sim *sim, const char *format, ...);
 redisReply *redis_sim_ask_argv(struct redis_sim *sim, int count, const char **arguments, const size_t *sizes);
 
@@ -47,5 +54,19 @@ void redis_sim_set_replica(struct redis_sim *sim, bool replica);
  * `told`: the replies to those have left before.
  */
 void redis_sim_cut(struct redis_sim *sim, unsigned done, bool told);
+/*
+ * How long commands take to arrive from now on, and replies. What has left arrives whatever becomes
+ * of its client: one that waits no longer has not undone it.
+ */
+void redis_sim_set_delay(struct redis_sim *sim, int64_t there_ns, int64_t back_ns);
+/* It does nothing: commands wait for its return. Connections stay, and new ones are taken. */
+void redis_sim_set_paused(struct redis_sim *sim, bool paused);
+/* The network between it and a client (the node that it runs in) holds everything back; new connections are not made. */
+void redis_sim_set_cut_off(struct redis_sim *sim, struct node *client, bool cut_off);
+/*
+ * All connections that a client has opened end without its help, for it is no more. `arrives`: what
+ * it has sent is done nevertheless.
+ */
+void redis_sim_end_client(struct redis_sim *sim, const struct node *client, bool arrives);
 /* So many replies to come have bytes changed, by the random numbers of the server's node. */
 void redis_sim_corrupt(struct redis_sim *sim, unsigned replies);

@@ -16,23 +16,44 @@ static const char error_handler[] = "local dbg = debug\n"
 				    "  return err\n"
 				    "end\n";
 
+static void forget_libraries(struct sim_call *call)
+{
+	sim_libraries_forget(call->sim->scripts);
+	sim_reply_ok(call);
+}
+
+static void drop_library(struct sim_call *call)
+{
+	if (sim_library_drop(call->sim->scripts, call->args[2]))
+		sim_reply_ok(call);
+	else
+		sim_reply_error(call, "ERR Library not found");
+}
+
+/* What replicas do too. */
+static void change_libraries(struct sim_call *call, sim_handler *change)
+{
+	size_t from = call->out->size;
+
+	if (sim_refuses_write(call))
+		return;
+	change(call);
+	if (call->out->data[from] != '-')
+		sim_record_command(call);
+}
+
 static void function(struct sim_call *call)
 {
-	if (sim_is(call->args[1], "LOAD") && call->count >= 3) {
-		sim_library_load(call);
-	} else if (sim_is(call->args[1], "LIST")) {
+	if (sim_is(call->args[1], "LOAD") && call->count >= 3)
+		change_libraries(call, sim_library_load);
+	else if (sim_is(call->args[1], "LIST"))
 		sim_library_list(call);
-	} else if (sim_is(call->args[1], "FLUSH")) {
-		sim_libraries_forget(call->sim->scripts);
-		sim_reply_ok(call);
-	} else if (sim_is(call->args[1], "DELETE") && call->count == 3) {
-		if (sim_library_drop(call->sim->scripts, call->args[2]))
-			sim_reply_ok(call);
-		else
-			sim_reply_error(call, "ERR Library not found");
-	} else {
+	else if (sim_is(call->args[1], "FLUSH"))
+		change_libraries(call, forget_libraries);
+	else if (sim_is(call->args[1], "DELETE") && call->count == 3)
+		change_libraries(call, drop_library);
+	else
 		sim_reply_error(call, "ERR unknown subcommand or wrong number of arguments for FUNCTION");
-	}
 }
 
 /* --- FCALL --- */
@@ -95,7 +116,9 @@ static void fcall(struct sim_call *call)
 	else if (keys < 0)
 		sim_reply_error(call, "ERR Number of keys can't be negative");
 	else if (!function->no_writes && call->sim->replica)
-		sim_reply_error(call, "READONLY Can not run script with write flag on readonly replica.");
+		sim_reply_error(call, "READONLY You can't write against a read only replica.");
+	else if (!function->no_writes && !sim_has_good_replicas(call->sim))
+		sim_reply_error(call, "NOREPLICAS Not enough good replicas to write.");
 	else if (!function->no_writes && !function->allow_oom && sim_is_full(call->sim))
 		sim_reply_error(call, "OOM allow-oom flag is not set on the function, can not run it when used memory > 'maxmemory'");
 	else
@@ -139,6 +162,7 @@ struct sim_scripts *sim_scripts_new(void)
 	lua_State *lua = luaL_newstate();
 
 	ASSERT(lua);
+	lua_gc(lua, LUA_GCSETPAUSE, 1000); /* it lives for a sale */
 	scripts->lua = lua;
 	open_libraries(lua);
 	sim_lua_open_struct(lua);
@@ -159,20 +183,19 @@ void sim_scripts_free(struct sim_scripts *scripts)
 	free(scripts);
 }
 
-struct sim_scripts *sim_scripts_again(struct redis_sim *sim, struct sim_scripts *former, bool kept)
+void sim_scripts_renew(struct redis_sim *sim, struct sim_scripts *model)
 {
-	struct sim_scripts *scripts = sim_scripts_new();
+	struct sim_scripts *former = sim->scripts;
 	struct buffer out;
 
-	sim->scripts = scripts;
+	sim->scripts = sim_scripts_new();
 	buffer_init(&out, 1 << 16);
-	for (size_t i = 0; kept && i < former->libraries.count; i++) {
-		struct slice args[] = {SLICE("FUNCTION"), SLICE("LOAD"), *(const struct slice *)former->libraries.entries[i].value};
+	for (size_t i = 0; model && i < model->libraries.count; i++) {
+		struct slice args[] = {SLICE("FUNCTION"), SLICE("LOAD"), *(const struct slice *)model->libraries.entries[i].value};
 		struct sim_call call = {.sim = sim, .args = args, .count = 3, .out = &out};
 
 		sim_library_load(&call);
 	}
 	buffer_deinit(&out);
 	sim_scripts_free(former);
-	return scripts;
 }

@@ -7,9 +7,11 @@
 #include "base/lock.h"
 #include "simulation/redis/keyspace.h"
 #include "simulation/redis/redis_sim.h"
+#include "simulation/redis/replication.h"
+#include "simulation/redis/way.h"
 #include "stock/redis/transport.h"
 
-enum { SIM_DATABASES = 16, SIM_ID_SIZE = 40 };
+enum { SIM_DATABASES = 16, SIM_ID_SIZE = 40, SIM_CUT_OFF_MAX = 16 };
 
 struct sim_scripts; /* scripts.c */
 
@@ -17,15 +19,26 @@ struct sim_scripts; /* scripts.c */
 struct sim_peer {
 	struct redis_sim *sim;
 	struct sim_peer *next;
-	struct buffer in, out; /* bytes of commands that are not whole; of replies that were not fetched */
+	struct node *client;        /* who has opened it */
+	int64_t call_ns;            /* how long the client waits for a reply; 0: until it comes */
+	bool direct;                /* a test's: nothing is in its way */
+	struct sim_way there, back; /* commands and replies that have not arrived */
+	struct buffer in, out;      /* bytes of commands that are not whole; replies that were not sent */
 	unsigned database;
-	bool closed; /* by the server */
+	bool closed;     /* by the server */
+	bool gone;       /* the client is: what is on the way arrives, and then it is freed */
+	uint64_t offset; /* of the server, behind its last command */
+	struct {
+		bool armed;
+		int64_t replicas, until_ns;
+	} waiting; /* WAIT */
 };
 
 struct redis_sim {
 	struct redis_transport transport; /* first member */
 	struct node *node;
-	struct lock lock; /* all below: the server does one thing at a time */
+	struct redis_group *group;   /* NULL: it is alone, and all addresses are its own */
+	struct lock own_lock, *lock; /* all below: a server does one thing at a time, and a group too */
 	struct sim_peer *peers;
 	struct sim_table databases[SIM_DATABASES];
 	struct sim_scripts *scripts;
@@ -38,6 +51,13 @@ struct redis_sim {
 		unsigned left; /* commands before the end */
 	} cut;
 	unsigned corrupt; /* replies to come that are */
+	/* What is in the way of who speaks to it. */
+	int64_t there_ns, back_ns;
+	bool paused;
+	struct node *cut_off[SIM_CUT_OFF_MAX]; /* clients that cannot reach it */
+	size_t cut_off_count;
+	struct sim_replication replication;
+	size_t named; /* a Sentinel: the server that it takes for the master */
 };
 
 /* A command under way. */
@@ -48,6 +68,7 @@ struct sim_call {
 	size_t count;
 	struct buffer *out; /* the reply, as RESP2 has it */
 	int64_t now_ms;
+	bool obeys;  /* its master has done it */
 	bool script; /* a function makes it */
 	bool roomy;  /* by one that may where memory is full */
 };
@@ -58,7 +79,7 @@ struct sim_command {
 	const char *name;
 	int arity;   /* with its name; negative: so many at least */
 	bool grows;  /* refused where memory is full */
-	bool writes; /* refused by a replica */
+	bool writes; /* refused by a replica, and replicas do it too */
 	bool apart;  /* not in a function */
 	sim_handler *run;
 };
@@ -68,8 +89,27 @@ extern const struct sim_command sim_string_commands[], sim_hash_commands[], sim_
 	sim_admin_commands[], sim_script_commands[];
 /* Into the server's own node, for its clock. The one that the thread was in. */
 struct node *sim_enter_node(struct redis_sim *sim);
-/* Does it, and writes exactly one reply. */
+/* Does it, and writes exactly one reply; none yet where the connection waits (WAIT). */
 void sim_run(struct sim_call *call);
+/* A thread at a time; under a scheduler it is so anyway, for nothing in here yields. */
+void sim_lock(struct redis_sim *sim);
+void sim_unlock(struct redis_sim *sim);
+
+/* --- Connections (peers.c), under the lock --- */
+/* What should have happened by now: what has arrived is done, on the whole group. */
+void sim_catch_up(struct redis_sim *sim);
+struct sim_peer *sim_peer_new(struct redis_sim *sim, int64_t call_ns);
+/* The client has left it. */
+void sim_peer_leave(struct sim_peer *peer);
+/* Whether nothing passes between the client and the server. */
+bool sim_is_cut_off(const struct sim_peer *peer);
+/* When something happens on it next, by the server's monotonic clock; INT64_MAX: nobody can say. */
+int64_t sim_peer_next(const struct sim_peer *peer);
+/* Its WAIT ends with an error, and it with that: the server is no master any more. */
+void sim_peer_break_off(struct sim_peer *peer);
+/* It looks again. */
+void sim_peer_wake(struct sim_peer *peer);
+void sim_wake_all(struct redis_sim *sim);
 /* Whether what is kept is more than maxmemory. */
 bool sim_is_full(struct redis_sim *sim);
 size_t sim_memory(struct redis_sim *sim);
@@ -80,14 +120,16 @@ void sim_set_setting(struct redis_sim *sim, struct slice name, struct slice valu
 /* --- Faults (faults.c), under the lock --- */
 /* Whether the connection ends here, before or behind a command. */
 bool sim_cut_here(struct sim_peer *peer);
-void sim_cut_count(struct redis_sim *sim); /* one more is done */
+void sim_cut_count(struct sim_peer *peer); /* one more is done */
 /* The reply that begins there, where it is to be corrupt. */
 void sim_corrupt(struct sim_peer *peer, size_t from);
 void sim_close_peers(struct redis_sim *sim);
 void sim_make_ids(struct redis_sim *sim, bool run);
 
-/* Others in the place of `former`, whose libraries are loaded anew where they are kept. */
-struct sim_scripts *sim_scripts_again(struct redis_sim *sim, struct sim_scripts *former, bool kept);
+/* Others in the place of those of `sim`, with the libraries of `model`, loaded anew; NULL: none. */
+void sim_scripts_renew(struct redis_sim *sim, struct sim_scripts *model);
+/* A command that changes something, on a server that takes none now: the error is written. */
+bool sim_refuses_write(struct sim_call *call);
 struct sim_scripts *sim_scripts_new(void);
 void sim_scripts_free(struct sim_scripts *scripts);
 
@@ -103,14 +145,22 @@ static inline void sim_reply_ok(struct sim_call *call)
 	buffer_append_literal(call->out, "+OK\r\n");
 }
 
+/* printf takes longer than most commands. */
+static inline void sim_write_number(struct buffer *out, char mark, int64_t value)
+{
+	buffer_append(out, &mark, 1);
+	buffer_append_int(out, value);
+	buffer_append_literal(out, "\r\n");
+}
+
 static inline void sim_reply_int(struct sim_call *call, int64_t value)
 {
-	buffer_printf(call->out, ":%lld\r\n", (long long)value);
+	sim_write_number(call->out, ':', value);
 }
 
 static inline void sim_reply_array(struct sim_call *call, size_t count)
 {
-	buffer_printf(call->out, "*%zu\r\n", count);
+	sim_write_number(call->out, '*', (int64_t)count);
 }
 
 static inline void sim_reply_nil(struct sim_call *call)
@@ -120,7 +170,7 @@ static inline void sim_reply_nil(struct sim_call *call)
 
 static inline void sim_reply_text(struct sim_call *call, struct slice text)
 {
-	buffer_printf(call->out, "$%zu\r\n", text.size);
+	sim_write_number(call->out, '$', (int64_t)text.size);
 	buffer_append_slice(call->out, text);
 	buffer_append_literal(call->out, "\r\n");
 }

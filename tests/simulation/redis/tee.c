@@ -144,13 +144,17 @@ static uint64_t number_of(const char *name, uint64_t otherwise)
 	return text ? strtoull(text, NULL, 10) : otherwise;
 }
 
-uint64_t tee_init(struct tee *tee, struct redis_sim *sim, uint64_t calls)
+void tee_init(struct tee *tee, struct redis_sim *sim)
 {
 	*tee = (struct tee){.sim = sim, .random = number_of("SEED", 1)};
 	tee->transport = (struct redis_transport){
 		.open = open_both, .write = write_both, .reply = reply_to_adapter, .is_quiet = both_are_quiet, .close = close_both};
+}
+
+uint64_t tee_calls(uint64_t calls)
+{
 	calls = number_of("CALLS", calls);
-	print_message("SEED=%llu CALLS=%llu\n", (unsigned long long)tee->random, (unsigned long long)calls);
+	print_message("SEED=%llu CALLS=%llu\n", (unsigned long long)number_of("SEED", 1), (unsigned long long)calls);
 	return calls;
 }
 

@@ -17,8 +17,10 @@ struct tee {
 	size_t last_size;
 };
 
-/* SEED and CALLS in the environment say how it begins, and how many calls there are to be: the return value. */
-uint64_t tee_init(struct tee *tee, struct redis_sim *sim, uint64_t calls);
+/* SEED in the environment says how its random numbers begin. */
+void tee_init(struct tee *tee, struct redis_sim *sim);
+/* CALLS in the environment says how many there are to be; else so many. Prints both. */
+uint64_t tee_calls(uint64_t calls);
 void tee_deinit(struct tee *tee);
 uint64_t tee_any(struct tee *tee, uint64_t below); /* random */
 /* The very same: type, number, bytes, elements. */

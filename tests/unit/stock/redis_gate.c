@@ -27,9 +27,9 @@ void gate_open_version(struct gate *gate, const char *url, uint32_t version)
 	open_with(gate, url, 3000, version, NULL);
 }
 
-void gate_open_over(struct gate *gate, const struct redis_transport *transport)
+void gate_open_over(struct gate *gate, const struct redis_transport *transport, const char *url)
 {
-	open_with(gate, "redis://in.process", 200, 0, transport);
+	open_with(gate, url, 1000, 0, transport);
 }
 
 void gate_close(struct gate *gate)

@@ -30,8 +30,8 @@ void gate_open(struct gate *gate, const char *url);
 void gate_open_patient(struct gate *gate, const char *url);
 /* The same, as a program of another version. */
 void gate_open_version(struct gate *gate, const char *url, uint32_t version);
-/* At a Redis in the process. */
-void gate_open_over(struct gate *gate, const struct redis_transport *transport);
+/* At a Redis in the process. Calls wait for a second. */
+void gate_open_over(struct gate *gate, const struct redis_transport *transport, const char *url);
 void gate_close(struct gate *gate);
 /* Begins and arms the sale: one lot. 0 or what failed. */
 int gate_sell(struct gate *gate, uint32_t epoch, int64_t units);

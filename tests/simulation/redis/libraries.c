@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/assertion.h"
+#include "simulation/redis/bytecode.h"
 
 enum { LIBRARY_NAME_MAX = 128 };
 
@@ -73,7 +74,7 @@ static int register_function(lua_State *lua)
 
 static void push_sandbox(lua_State *lua)
 {
-	ASSERT(luaL_loadstring(lua, sandbox) == 0);
+	ASSERT(sim_load_text(lua, slice_of(sandbox), "sandbox") == 0);
 	lua_pushvalue(lua, LUA_GLOBALSINDEX);
 	lua_newtable(lua);
 	lua_pushcfunction(lua, register_function);
@@ -86,7 +87,7 @@ static bool run_text(struct sim_scripts *scripts, struct slice text)
 {
 	lua_State *lua = scripts->lua;
 
-	if (luaL_loadbuffer(lua, text.data, text.size, "@user_function") != 0)
+	if (sim_load_text(lua, text, "@user_function") != 0)
 		return false;
 	push_sandbox(lua);
 	lua_pushvalue(lua, -1);

@@ -1,12 +1,14 @@
 #include "simulation/redis/lua.h"
 
 #include <lauxlib.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/assertion.h"
 #include "simulation/redis/server.h"
 
-enum { ARGUMENTS_MAX = 9000 };
+enum { ARGUMENTS_MAX = 9000, FEW_ARGUMENTS = 64 };
+static const lua_Number WHOLE_MAX = 1e15; /* %.17g tells a whole number up to here by its digits alone */
 
 /* What redis.call() is part of: a userdata in the registry. */
 struct context {
@@ -107,7 +109,7 @@ static void write_table(lua_State *lua, struct buffer *out)
 		lua_pop(lua, 1);
 	}
 	lua_pop(lua, 1);
-	buffer_printf(out, "*%d\r\n", count);
+	sim_write_number(out, '*', count);
 	for (int i = 1; i <= count; i++) {
 		lua_rawgeti(lua, -1, i);
 		sim_lua_write(lua, out);
@@ -123,12 +125,12 @@ void sim_lua_write(lua_State *lua, struct buffer *out)
 	switch (lua_type(lua, -1)) {
 	case LUA_TSTRING:
 		text = lua_tolstring(lua, -1, &size);
-		buffer_printf(out, "$%zu\r\n", size);
+		sim_write_number(out, '$', (int64_t)size);
 		buffer_append(out, text, size);
 		buffer_append_literal(out, "\r\n");
 		break;
 	case LUA_TNUMBER:
-		buffer_printf(out, ":%lld\r\n", (long long)lua_tonumber(lua, -1));
+		sim_write_number(out, ':', (int64_t)lua_tonumber(lua, -1));
 		break;
 	case LUA_TBOOLEAN:
 		buffer_append_text(out, lua_toboolean(lua, -1) ? ":1\r\n" : "$-1\r\n");
@@ -143,19 +145,43 @@ void sim_lua_write(lua_State *lua, struct buffer *out)
 
 /* --- The table `redis` --- */
 
-/* As Redis makes a number an argument. */
+/* snprintf of a double takes longer than most commands. */
+static void write_whole(char *text, int64_t value)
+{
+	char digits[24];
+	size_t count = 0;
+	uint64_t left = value < 0 ? (uint64_t)-value : (uint64_t)value;
+
+	do
+		digits[count++] = (char)('0' + left % 10);
+	while ((left /= 10) > 0);
+	if (value < 0)
+		*text++ = '-';
+	while (count > 0)
+		*text++ = digits[--count];
+	*text = '\0';
+}
+
+/* As Redis makes a number an argument: in the place of the number, so that its text lives as long. */
 static struct slice argument_of(lua_State *lua, int at)
 {
+	lua_Number value;
 	char number[40];
 	size_t size;
 	const char *text;
 
 	if (lua_type(lua, at) == LUA_TNUMBER) {
-		snprintf(number, sizeof(number), "%.17g", (double)lua_tonumber(lua, at));
-		return sim_copy(slice_of(number));
+		value = lua_tonumber(lua, at);
+		if (value >= -WHOLE_MAX && value <= WHOLE_MAX && value == (lua_Number)(int64_t)value &&
+		    !(value == 0 && signbit(value)))
+			write_whole(number, (int64_t)value);
+		else
+			snprintf(number, sizeof(number), "%.17g", (double)value);
+		lua_pushstring(lua, number);
+		lua_replace(lua, at);
 	}
 	text = lua_tolstring(lua, at, &size);
-	return sim_copy((struct slice){text, size});
+	return (struct slice){text, size};
 }
 
 static void check_arguments(lua_State *lua, int count)
@@ -174,7 +200,7 @@ static void check_arguments(lua_State *lua, int count)
 static void run_command(lua_State *lua, int count, struct buffer *out)
 {
 	const struct context *context = context_of(lua);
-	struct slice *args = sim_alloc((size_t)count * sizeof(*args));
+	struct slice few[FEW_ARGUMENTS], *args = count <= FEW_ARGUMENTS ? few : sim_alloc((size_t)count * sizeof(*args));
 	struct sim_call call = {.args = args, .count = (size_t)count, .out = out, .script = true, .roomy = context->roomy};
 
 	ASSERT(context->call && count <= ARGUMENTS_MAX);
@@ -184,9 +210,8 @@ static void run_command(lua_State *lua, int count, struct buffer *out)
 	for (int i = 0; i < count; i++)
 		args[i] = argument_of(lua, i + 1);
 	sim_run(&call);
-	for (int i = 0; i < count; i++)
-		free((char *)args[i].data);
-	free(args);
+	if (args != few)
+		free(args);
 }
 
 static void push_answer(lua_State *lua)

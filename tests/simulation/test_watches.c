@@ -6,6 +6,7 @@
 #include "contract/sqlite_place.h"
 #include "ledger/sqlite/sqlite.h"
 #include "simulation/judge/watch_ledger.h"
+#include "simulation/judge/watch_log.h"
 #include "simulation/judge/watch_stock.h"
 #include "simulation/redis/redis_sim.h"
 #include "stock/memory/memory.h"
@@ -168,6 +169,63 @@ static void test_the_end_is_read_whole(void **state)
 	assert_non_null(strstr(judge_breach(scene->judge), "p4-rest"));
 }
 
+/* --- A log --- */
+
+/* The journal has these events, the last under an older epoch than the barrier before it. */
+static void append(struct journal *journal, struct event *event)
+{
+	struct journal_entry entry = {.event = event};
+
+	journal->ops->append(journal, &entry, 1);
+	assert_int_equal(entry.end, JOURNAL_DURABLE);
+}
+
+static struct event bought(const char *buyer, uint32_t epoch, char last)
+{
+	struct uuid id = {.bytes = {1, [6] = 0x70, [8] = 0x80, [14] = (uint8_t)last, [15] = 1}};
+
+	return (struct event){.kind = EVENT_RESERVED,
+			      .actor_kind = ACTOR_BUYER,
+			      .sale = 1,
+			      .epoch = epoch,
+			      .lot = KIT_SHIRT,
+			      .quantity = 2,
+			      .buyer_units = 2,
+			      .limit_per_buyer = KIT_LIMIT,
+			      .id = id,
+			      .at_ms = KIT_NOW_MS,
+			      .hold_expires_at_ms = KIT_NOW_MS + KIT_HOLD_MS,
+			      .buyer = slice_of(buyer),
+			      .key = slice_of(buyer),
+			      .actor = slice_of(buyer)};
+}
+
+static void test_each_record_of_a_log_is_told(void **state)
+{
+	struct scene *scene = *state;
+	struct journal_sim *sim = journal_sim_new(NULL, 1, 3);
+	struct journal *journal = journal_sim_open(sim, 2000000000);
+	struct watch_log *watch = watch_log_new(scene->judge, sim);
+	struct event first = bought("bob", 1, 'a'), second = bought("eve", 1, 'b');
+	uint32_t of_bob = asks(scene, "bob"), of_eve = asks(scene, "eve");
+	struct uuid barrier = {{0}};
+	struct history_order it = shown(&second, "held");
+
+	assert_int_equal(journal_sim_fix(journal, 3), 0);
+	append(journal, &first);
+	watch_log_look(watch);
+	answered(scene, of_bob, 202, shown(&first, "held"));
+	assert_int_equal(journal->ops->barrier(journal, 1, 2, &barrier), 0);
+	append(journal, &second);
+	watch_log_look(watch);
+	assert_null(judge_breach(scene->judge));
+	history_answer(scene->judge, of_eve, &(struct history_answer){.status = 202, .orders = &it, .order_count = 1});
+	assert_non_null(strstr(judge_breach(scene->judge), "p2-void"));
+	watch_log_free(watch);
+	journal->ops->free(journal);
+	journal_sim_free(sim);
+}
+
 /* --- Stocks --- */
 
 static void assert_alike(struct gate *gate, const struct history_stock_lot *seen)
@@ -242,6 +300,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_what_is_not_committed_is_not_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_same_ledger_read_again_is_lawful, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_end_is_read_whole, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_each_record_of_a_log_is_told, set_up, tear_down),
 		cmocka_unit_test(test_the_keys_of_a_redis_are_its_stock),
 		cmocka_unit_test(test_the_words_of_a_gates_memory_are_its_stock),
 	};

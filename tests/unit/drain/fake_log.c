@@ -55,6 +55,12 @@ void fake_log_append(struct fake_log *log, uint32_t partition, size_t count, int
 	}
 }
 
+void fake_log_append_newer(struct fake_log *log, uint32_t partition, int outcome)
+{
+	fake_log_append(log, partition, 1, outcome);
+	log->partitions[partition].records[log->partitions[partition].end - 1].newer = true;
+}
+
 static bool chance(unsigned thousandths)
 {
 	return thousandths > 0 && random_u64() % 1000 < thousandths;
@@ -142,9 +148,9 @@ static void fill(struct fake_reader *reader, struct journal_record *record, uint
 	snprintf(text, sizeof(text), "%u:%lld", partition, (long long)offset);
 	reader->values[reader->value_count] = strdup(text);
 	record->value = slice_of(reader->values[reader->value_count++]);
-	if (from->outcome < 0) {
-		record->reason = from->outcome == FAKE_NEWER ? "newer" : "not valid JSON";
-		record->newer = from->outcome == FAKE_NEWER;
+	record->newer = from->newer && !reader->newer;
+	if (record->newer || from->outcome < 0) {
+		record->reason = record->newer ? "newer" : "not valid JSON";
 		return;
 	}
 	record->event = (struct event){.kind = EVENT_RESERVED, .sale = partition + 1, .at_ms = from->at_ms, .buyer = slice_of(text)};

@@ -23,9 +23,9 @@ void fake_clock_pass(int64_t ns);
 
 /* --- The log --- */
 
-enum { FAKE_NEWER = -2 };
 struct fake_record {
-	int outcome; /* of enum ledger_outcome, as the ledger will say of its event; -1: it is no event; FAKE_NEWER: of a newer program */
+	int outcome; /* of enum ledger_outcome, as the ledger will say of its event; -1: it is no event */
+	bool newer;  /* only a newer program knows it */
 	uint64_t mark;
 	int64_t at_ms;
 };
@@ -38,8 +38,10 @@ struct fake_log {
 	uint32_t copies[FAKE_PARTITIONS][FAKE_RECORDS_MAX]; /* how often */
 };
 void fake_log_init(struct fake_log *log, const char *cluster);
-/* Records that the ledger will say `outcome` of; -1: no events; FAKE_NEWER. */
+/* Records that the ledger will say `outcome` of; -1: no events. */
 void fake_log_append(struct fake_log *log, uint32_t partition, size_t count, int outcome);
+/* An event that only readers of a newer program know, which the ledger will say `outcome` of. */
+void fake_log_append_newer(struct fake_log *log, uint32_t partition, int outcome);
 
 /* --- Readers --- */
 
@@ -57,6 +59,7 @@ struct fake_reader {
 	unsigned chance; /* of each call to fail, in a thousand */
 	size_t reads, businesses, seeks, read_most;
 	bool lag_unknown;
+	bool newer;    /* it knows the events of a newer program */
 	bool resigned; /* it has no share in the partitions */
 	size_t shares; /* how often it was told whether it has */
 };

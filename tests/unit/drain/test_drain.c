@@ -499,7 +499,7 @@ static void test_an_event_of_a_newer_program_stops_its_partition_and_is_no_dead_
 	size_t seeks;
 
 	fill(bench, BEFORE);
-	fake_log_append(&bench->log, 2, 1, FAKE_NEWER);
+	fake_log_append_newer(&bench->log, 2, LEDGER_DONE);
 	fake_log_append(&bench->log, 2, BEHIND, LEDGER_DONE);
 	run_for(bench, SECOND);
 	assert_int_equal(bench->ledger.applied, FAKE_PARTITIONS * BEFORE); /* what lies before it is applied, behind it nothing */
@@ -516,7 +516,7 @@ static void test_an_event_of_a_newer_program_stops_its_partition_and_is_no_dead_
 	run_for(bench, SECOND);
 	assert_int_equal(bench->ledger.next[0], BEFORE + 20);
 	/* The newer drain knows it. */
-	bench->log.partitions[2].records[BEFORE].outcome = LEDGER_DONE;
+	bench->reader.newer = true;
 	run_for(bench, 20 * SECOND);
 	assert_int_equal(bench->ledger.next[2], BEFORE + 1 + BEHIND);
 	assert_int_equal(sample(bench, "penstock_drain_partitions_stalled"), 0);

@@ -12,7 +12,7 @@
 #include "contract/sqlite_place.h"
 #include "ledger/sqlite/sqlite.h"
 #include "simulation/journal/journal_sim.h"
-#include "unit/base/baton.h"
+#include "simulation/scheduler/scheduler.h"
 
 struct place {
 	struct journal_sim *sim;
@@ -58,12 +58,11 @@ static void run_suites(void *argument)
 int main(void)
 {
 	static const struct journal_suite_adapter adapter = {"journal: simulated", place_new, place_free};
-	static struct baton baton;
 	int failed;
 
 	log_set_level(getenv("TEST_LOG") ? LOG_DEBUG : LOG_OFF);
 	failed = journal_suite_run(&adapter);
 	for (uint64_t seed = 1; seed <= 20; seed++)
-		baton_run(&baton, seed, run_suites, &failed);
+		scheduler_run_alone(seed, run_suites, &failed);
 	return failed;
 }

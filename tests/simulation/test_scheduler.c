@@ -530,7 +530,7 @@ static void end_watch(void)
 	scheduler_free(scheduler);
 }
 
-static void test_an_hour_is_over_at_once(void **state)
+static void test_a_wait_takes_its_time_and_no_more(void **state)
 {
 	(void)state;
 	begin_watch(NULL);
@@ -691,16 +691,30 @@ static void test_priorities_find_what_needs_two_orderings_and_a_uniform_choice_d
 	assert_in_range(count_found(SCHEDULER_UNIFORM), 0, 1);
 }
 
-static struct lock first_lock, second_lock;
+static struct lock_pair {
+	struct lock one, other;
+} lock_pairs[20]; /* each run has its own: they may stay taken */
 
-static void take_both(void *argument)
+static void take_both(struct lock *first, struct lock *second)
 {
-	struct lock *one = argument, *two = one == &first_lock ? &second_lock : &first_lock;
+	lock_take(first);
+	lock_take(second);
+	lock_release(second);
+	lock_release(first);
+}
 
-	lock_take(one);
-	lock_take(two);
-	lock_release(two);
-	lock_release(one);
+static void take_forwards(void *argument)
+{
+	struct lock_pair *pair = argument;
+
+	take_both(&pair->one, &pair->other);
+}
+
+static void take_backwards(void *argument)
+{
+	struct lock_pair *pair = argument;
+
+	take_both(&pair->other, &pair->one);
 }
 
 static void test_a_deadlock_is_told_with_who_waits_where(void **state)
@@ -710,14 +724,14 @@ static void test_a_deadlock_is_told_with_who_waits_where(void **state)
 	int deadlocks = 0;
 
 	(void)state;
-	for (uint64_t seed = 1; seed <= 20; seed++) {
+	for (size_t i = 0; i < 20; i++) {
 		enum scheduler_end end;
 
-		begin(&(struct scheduler_settings){.seed = seed});
-		lock_init(&first_lock);
-		lock_init(&second_lock);
-		scheduler_start(node, "forwards", take_both, &first_lock);
-		scheduler_start(node, "backwards", take_both, &second_lock);
+		begin(&(struct scheduler_settings){.seed = i});
+		lock_init(&lock_pairs[i].one);
+		lock_init(&lock_pairs[i].other);
+		scheduler_start(node, "forwards", take_forwards, &lock_pairs[i]);
+		scheduler_start(node, "backwards", take_backwards, &lock_pairs[i]);
 		end = scheduler_run(scheduler);
 		assert_true(end == SCHEDULER_ENDED || end == SCHEDULER_DEADLOCK);
 		if (end == SCHEDULER_DEADLOCK && deadlocks++ == 0) {
@@ -732,7 +746,7 @@ static void test_a_deadlock_is_told_with_who_waits_where(void **state)
 	assert_non_null(strstr(text, "forwards#1 waits"));
 	assert_non_null(strstr(text, "backwards#2 waits"));
 	if (system("command -v addr2line >/dev/null") == 0)
-		assert_non_null(strstr(text, "take_both at test_scheduler.c:"));
+		assert_non_null(strstr(text, "take_both at "));
 	free(text);
 }
 
@@ -848,7 +862,7 @@ int main(void)
 		cmocka_unit_test(test_the_stack_of_a_killed_thread_cannot_be_read),
 		cmocka_unit_test(test_a_stack_that_is_too_small_ends_the_process),
 		cmocka_unit_test(test_a_node_that_is_started_again_is_a_new_one),
-		cmocka_unit_test(test_an_hour_is_over_at_once),
+		cmocka_unit_test(test_a_wait_takes_its_time_and_no_more),
 		cmocka_unit_test(test_a_clock_that_runs_fast_is_early),
 		cmocka_unit_test(test_a_clock_whose_drift_changes_moves_the_end_of_a_wait_and_a_step_does_not),
 		cmocka_unit_test(test_clocks_are_ahead_by_what_the_node_says),

@@ -9,7 +9,7 @@
 #ifdef COROUTINE_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
-#include <sanitizer/lsan_interface.h>
+#include <stdlib.h>
 #endif
 #ifdef COROUTINE_TSAN
 #include <sanitizer/tsan_interface.h>
@@ -42,9 +42,6 @@ static char *map_stack(size_t size)
 		      -1, 0);
 	ASSERT(memory != MAP_FAILED);
 	ASSERT(mprotect(memory, page_size(), PROT_NONE) == 0);
-#ifdef COROUTINE_ASAN
-	__lsan_register_root_region(memory + page_size(), size); /* what only a stack points to is no leak */
-#endif
 	return memory;
 }
 
@@ -52,21 +49,29 @@ static void unmap_stack(char *memory, size_t size)
 {
 #ifdef COROUTINE_ASAN
 	__asan_unpoison_memory_region(memory + page_size(), size);
-	__lsan_unregister_root_region(memory + page_size(), size);
 #endif
 	munmap(memory, page_size() + size);
 }
 
-/* Of one that was dropped. With the search for leaks it stays: what it points to was dropped with it, and is no leak. */
-static void unmap_dropped(char *memory, size_t size)
-{
 #ifdef COROUTINE_ASAN
-	(void)memory;
-	(void)size;
-#else
-	unmap_stack(memory, size);
-#endif
+/* For the search for leaks: what a dropped stack points to was dropped with it, and is no leak. */
+static struct dropped {
+	struct dropped *next;
+	char stack[];
+} * dropped;
+
+__attribute__((no_sanitize("address"))) static void keep_pointers(const struct coroutine *coroutine)
+{
+	const char *from = coroutine->stack_pointer, *top = coroutine->memory + page_size() + coroutine->size;
+	struct dropped *kept_stack = malloc(sizeof(*kept_stack) + (size_t)(top - from));
+
+	ASSERT(kept_stack);
+	for (size_t i = 0; i < (size_t)(top - from); i++)
+		kept_stack->stack[i] = from[i];
+	kept_stack->next = dropped;
+	dropped = kept_stack;
 }
+#endif
 
 /* --- The switch --- */
 
@@ -217,10 +222,9 @@ void coroutine_leave(struct coroutine *from, struct coroutine *to)
 void coroutine_drop(struct coroutine *coroutine)
 {
 #ifdef COROUTINE_ASAN
-	__asan_poison_memory_region(coroutine->memory + page_size(), coroutine->size);
-#else
-	ASSERT(mprotect(coroutine->memory, page_size() + coroutine->size, PROT_NONE) == 0);
+	keep_pointers(coroutine);
 #endif
+	ASSERT(mprotect(coroutine->memory, page_size() + coroutine->size, PROT_NONE) == 0);
 	coroutine->stack_pointer = NULL;
 	coroutine->run = NULL;
 }
@@ -232,9 +236,7 @@ void coroutine_free(struct coroutine *coroutine)
 #ifdef COROUTINE_TSAN
 	__tsan_destroy_fiber(coroutine->fiber);
 #endif
-	if (!coroutine->run) {
-		unmap_dropped(coroutine->memory, coroutine->size);
-	} else if (kept_count == KEPT_MAX || (kept_count > 0 && kept_size != coroutine->size)) {
+	if (!coroutine->run || kept_count == KEPT_MAX || (kept_count > 0 && kept_size != coroutine->size)) {
 		unmap_stack(coroutine->memory, coroutine->size);
 	} else {
 #ifdef COROUTINE_ASAN

@@ -477,6 +477,22 @@ void scheduler_free(struct scheduler *scheduler)
 	free(simulation);
 }
 
+uint64_t scheduler_run_alone(uint64_t seed, void (*run)(void *argument), void *argument)
+{
+	struct scheduler *scheduler = scheduler_new(&(struct scheduler_settings){.seed = seed});
+	enum scheduler_end end;
+	uint64_t fingerprint;
+
+	scheduler_start(scheduler_node_new(scheduler, "node", NULL), "first", run, argument);
+	end = scheduler_run(scheduler);
+	if (end != SCHEDULER_ENDED)
+		scheduler_dump(scheduler, stderr);
+	ASSERT(end == SCHEDULER_ENDED);
+	fingerprint = scheduler_fingerprint(scheduler);
+	scheduler_free(scheduler);
+	return fingerprint;
+}
+
 void scheduler_yield(const char *where)
 {
 	struct scheduler *scheduler = node_scheduler();

@@ -79,6 +79,11 @@ struct scheduler *scheduler_new(const struct scheduler_settings *settings);
 void scheduler_free(struct scheduler *scheduler);
 /* Returns when the run has ended; what is left can be looked at, and is not run again. */
 enum scheduler_end scheduler_run(struct scheduler *scheduler);
+/*
+ * All of a run that has one node and begins with one thread. What does not end with its threads is
+ * dumped, and aborts. The fingerprint.
+ */
+uint64_t scheduler_run_alone(uint64_t seed, void (*run)(void *argument), void *argument);
 /* Ends the run, from a thread of it or from a hook. Does not return. */
 _Noreturn void scheduler_stop(struct scheduler *scheduler);
 

@@ -1,4 +1,4 @@
-/* Locks, conditions, lanes, rests, threads and failpoints under a scheduler; clocks, random numbers and failpoints of nodes. */
+/* Clocks and failpoints of nodes whose threads are the kernel's; those of a scheduler: tests/simulation/test_scheduler.c. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -6,154 +6,16 @@
 #include <cmocka.h>
 #include <stdatomic.h>
 #include <string.h>
+#include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/lane.h"
 #include "base/lock.h"
 #include "base/pause.h"
 #include "base/random.h"
-#include "unit/base/baton.h"
+#include "base/thread.h"
 
-enum { TIMEOUT_MS = 100, PRODUCERS = 3, ITEMS = 5, SEEDS = 200 };
+enum { TIMEOUT_MS = 100 };
 static const int64_t MS = 1000000;
-
-static struct baton baton;
-
-/* --- Under a scheduler --- */
-
-static struct shop {
-	struct lane *lane;
-	struct lock lock;
-	struct pause pause;
-	bool inside;
-	int counted, taken, timeouts, rests;
-	int64_t rested_ns;
-} shop;
-
-static void produce(void *argument)
-{
-	void *item = argument;
-
-	for (int i = 0; i < ITEMS; i++) {
-		lock_take(&shop.lock);
-		assert_false(shop.inside);
-		shop.inside = true;
-		thread_yield(); /* somebody else runs, and finds the lock taken */
-		shop.counted++;
-		shop.inside = false;
-		lock_release(&shop.lock);
-		while (lane_push(shop.lane, LANE_NORMAL, &item, 1) == 0)
-			pause_sleep(MS);
-	}
-}
-
-static void consume(void *argument)
-{
-	void *items[2];
-
-	(void)argument;
-	while (shop.taken < PRODUCERS * ITEMS) {
-		size_t count = lane_pop(shop.lane, items, 2, 10 * MS);
-
-		shop.taken += (int)count;
-		shop.timeouts += count == 0;
-	}
-	pause_end(&shop.pause);
-}
-
-static void rest(void *argument)
-{
-	int64_t start_ns = clock_mono_ns();
-
-	(void)argument;
-	while (pause_rest(&shop.pause, 1000 * MS))
-		shop.rests++;
-	shop.rested_ns = clock_mono_ns() - start_ns;
-}
-
-static void run_shop(void *argument)
-{
-	struct thread producers[PRODUCERS] = {0}, consumer = {0}, rester = {0};
-
-	(void)argument;
-	memset(&shop, 0, sizeof(shop));
-	assert_int_equal(lane_new(&shop.lane, 2), 0);
-	lock_init(&shop.lock);
-	pause_init(&shop.pause);
-	assert_int_equal(thread_start(&rester, "rest", rest, NULL), 0);
-	assert_int_equal(thread_start(&consumer, "consumer", consume, NULL), 0);
-	for (int i = 0; i < PRODUCERS; i++)
-		assert_int_equal(thread_start(&producers[i], "producer", produce, &shop), 0);
-	for (int i = 0; i < PRODUCERS; i++)
-		thread_join(&producers[i]);
-	thread_join(&consumer);
-	thread_join(&rester);
-	pause_deinit(&shop.pause);
-	lock_deinit(&shop.lock);
-	lane_free(shop.lane);
-}
-
-static void test_a_scheduler_runs_locks_lanes_rests_and_threads(void **state)
-{
-	(void)state;
-	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-		baton_run(&baton, seed, run_shop, NULL);
-		assert_int_equal(shop.counted, PRODUCERS * ITEMS);
-		assert_int_equal(shop.taken, PRODUCERS * ITEMS);
-		assert_int_equal(shop.rests, shop.rested_ns / (1000 * MS)); /* whole rests, and one that was ended */
-	}
-}
-
-static void test_a_seed_decides_the_order_alone(void **state)
-{
-	static char first[BATON_TRACE_MAX];
-	int differ = 0;
-
-	(void)state;
-	for (uint64_t seed = 1; seed <= 20; seed++) {
-		baton_run(&baton, seed, run_shop, NULL);
-		memcpy(first, baton.trace, sizeof(first));
-		baton_run(&baton, seed, run_shop, NULL);
-		assert_string_equal(baton.trace, first);
-		baton_run(&baton, seed + 1000, run_shop, NULL);
-		differ += strcmp(baton.trace, first) != 0;
-	}
-	assert_int_equal(differ, 20);
-}
-
-static void sleep_for_an_hour(void *argument)
-{
-	struct lane *lane;
-	void *item;
-
-	(void)argument;
-	assert_int_equal(lane_new(&lane, 1), 0);
-	assert_int_equal(lane_pop(lane, &item, 1, 3600000 * MS), 0);
-	lane_free(lane);
-}
-
-static void test_time_under_a_scheduler_is_its_own(void **state)
-{
-	(void)state;
-	baton_run(&baton, 1, sleep_for_an_hour, NULL);
-	assert_int_equal(baton.now_ns, 1000 * MS + 3600000 * MS);
-}
-
-static void hit(void *argument)
-{
-	*(int *)argument = FAILPOINT("node.test");
-}
-
-static void test_a_scheduler_says_what_a_failpoint_does(void **state)
-{
-	int value = 0;
-
-	(void)state;
-	baton_run(&baton, 1, hit, &value);
-	assert_int_equal(value, 7);
-	assert_string_equal(baton.last_failpoint, "node.test");
-}
-
-/* --- Nodes of the kernel's threads --- */
 
 struct still_clock {
 	struct clock_source source;
@@ -348,10 +210,6 @@ static void test_failpoints_are_those_of_the_node(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_a_scheduler_runs_locks_lanes_rests_and_threads),
-		cmocka_unit_test(test_a_seed_decides_the_order_alone),
-		cmocka_unit_test(test_time_under_a_scheduler_is_its_own),
-		cmocka_unit_test(test_a_scheduler_says_what_a_failpoint_does),
 		cmocka_unit_test(test_a_lanes_time_out_goes_by_the_clock_of_its_node),
 		cmocka_unit_test(test_a_rest_goes_by_the_clock_of_its_node_and_a_stop_ends_it),
 		cmocka_unit_test(test_a_woken_lane_ends_a_wait_once),

@@ -2,11 +2,12 @@
 #include "unit/drain/fake_log.h"
 
 #include <string.h>
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/pause.h"
 #include "base/random.h"
 #include "engine/drain_engine.h"
-#include "unit/base/baton.h"
+#include "simulation/scheduler/scheduler.h"
 #include "unit/http/wire_client.h"
 
 enum { DRAINS = 2, RECORDS = 500 };
@@ -24,7 +25,6 @@ static struct fake_ledger ledger;
 static struct ledger_ops ledger_ops;
 static struct station stations[DRAINS];
 static struct wire_answer answer;
-static struct baton baton;
 static const struct journal_reader_ops *fake_ops;
 
 /* A reader waits where nothing is to be read: the fake's clock does not pass here. */
@@ -152,7 +152,7 @@ static void test_two_drains_fill_one_ledger_in_one_process(void **state)
 	(void)state;
 	log_set_level(LOG_OFF);
 	for (uint64_t seed = 1; seed <= 10; seed++)
-		baton_run(&baton, seed, drain_all, &seed);
+		scheduler_run_alone(seed, drain_all, &seed);
 }
 
 int main(void)

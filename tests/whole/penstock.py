@@ -116,6 +116,11 @@ class Server:
     def log(self):
         return self.log_path.read_text(errors="replace")
 
+    def await_log(self, text, seconds=20):
+        """The log has it, or will: it is written behind what it tells of, by a thread of its own."""
+        wait_until(lambda: text in self.log() or self.process.poll() is not None, seconds, f'"{text}" in the log')
+        assert text in self.log()
+
     def arguments(self):
         listens = {"serve": ["gate.listen", "operator.listen"], "drain": ["drain.listen"]}[self.command]
         settings = {

@@ -157,15 +157,15 @@ def test_the_stop_waits_for_no_list_and_no_audit(pair):
     a, _ = pair.gates
     a.buy("drop", "ann", key="k")
     with locked(pair.postgres, pair.database, "LOCK TABLE penstock.orders IN ACCESS EXCLUSIVE MODE"):
-        reports = [threading.Thread(target=a.operate, args=("GET", "/v1/orders"), daemon=True) for _ in range(4)]
+        reports = [threading.Thread(target=a.operate, args=("GET", "/v1/orders"), daemon=True) for _ in range(8)]
         reports.append(threading.Thread(target=a.operate, args=("POST", "/v1/audit"), daemon=True))
         for report in reports:
             report.start()
         wait_until(lambda: a.operate("GET", "/health").json["components"]["lanes"]["details"]["ledger"] >= 1, 10, "the lists' queue")
         answer, seconds = timed(lambda: a.operate("POST", "/v1/sales/drop/pause"))
         assert answer.status == 200
-        print(f"pause behind four lists and an audit of a locked table: {seconds * 1000:.1f} ms")
-        assert all(report.is_alive() for report in reports[:1]), "nothing was in the way"
+        print(f"pause behind eight lists and an audit of a locked table: {seconds * 1000:.1f} ms")
+        assert any(report.is_alive() for report in reports), "nothing was in the way"
         for report in reports:
             report.join(20)
             assert not report.is_alive(), "a request without an end"

@@ -111,10 +111,10 @@ def test_a_jump_opens_no_rate_window(server, clock, seconds):
 
 
 def test_a_jump_back_does_not_close_a_rate_window_for_ever(server, clock):
-    server.make_sale("drop", 50, limit_per_buyer=10, rate={"requests": 1, "seconds": 1})
+    server.make_sale("drop", 50, limit_per_buyer=10, rate={"requests": 1, "seconds": 4})
     assert [buy(server, "anna").status for _ in range(2)] == [202, 429]
     jump(server, clock, -HOUR)
-    wait_until(lambda: buy(server, "anna").status == 202, 5, "a pass after the window")
+    wait_until(lambda: buy(server, "anna").status == 202, 30, "a pass after the window")
 
 
 def test_a_jump_opens_no_address_window(serve, clock):

@@ -94,7 +94,7 @@ def test_the_start_warns_where_a_promotion_could_not_sell(gates, redis):
         redis.call("CONFIG", "SET", "min-replicas-to-write", "1")
         replica.follow(redis)
         cluster = gates(1)
-        assert "a replica that is promoted could not sell" in cluster.gates[0].log()
+        cluster.gates[0].await_log("a replica that is promoted could not sell")
     finally:
         replica.free()
 

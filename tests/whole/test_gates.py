@@ -302,7 +302,7 @@ def test_a_stock_in_memory_and_a_shared_one_do_not_sell_from_one_ledger(gates, t
     alone = Server(tmp_path / "alone", settings={"ledger.url": cluster.settings["ledger.url"]})
     alone.start(wait=False)
     assert alone.wait(30) != 0
-    assert "uses this ledger" in alone.log()
+    alone.await_log("uses this ledger")
     cluster.free()
     alone.start()
     try:

@@ -179,7 +179,7 @@ def test_behind_the_proxy_protocol_the_proxy_vouches_for_the_buyer_and_no_client
 def test_everybody_is_no_trusted_proxy(serve, everybody):
     server = serve({"gate.trusted_proxies": everybody}, wait=False)
     assert server.wait() == 2
-    assert "this is everybody" in server.log()
+    server.await_log("this is everybody")
 
 
 def test_the_operators_listener_answers_to_its_own_names(serve):
@@ -197,7 +197,7 @@ def test_the_operators_listener_answers_to_its_own_names(serve):
 def test_the_header_mode_needs_proxies(serve):
     server = serve({"identity.mode": "header"}, wait=False)
     assert server.wait() == 2
-    assert "gate.trusted_proxies" in server.log()
+    server.await_log("gate.trusted_proxies")
 
 
 def test_the_address_behind_a_proxy_is_what_counts(serve):

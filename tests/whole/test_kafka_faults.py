@@ -152,7 +152,7 @@ def test_the_topic_is_made_again(gates, brokers):
     gate.kill()
     gate.start(wait=False)
     assert gate.process.wait(60) != 0
-    assert "shorter than what the ledger was filled from" in gate.log()
+    gate.await_log("shorter than what the ledger was filled from")
     drain.kill()
     drain.start(wait=False)
     wait_until(lambda: "A PARTITION IS STALLED" in drain.log(), 60, "the drain's notice")

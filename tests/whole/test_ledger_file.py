@@ -23,7 +23,7 @@ def lose(server, how):
 @pytest.mark.parametrize("how", ["removed", "moved", "replaced"])
 def test_no_order_is_accepted_into_a_file_that_no_start_will_find(serve, how):
     server = serve()
-    assert "a new, empty one was made" in server.log()
+    server.await_log("a new, empty one was made")
     server.make_sale("drop", 100)
     told = [server.buy("drop", f"buyer-{i}", key="key").json["id"] for i in range(5)]
     lose(server, how)

@@ -538,7 +538,7 @@ def test_the_operators_routes_do_not_exist_for_the_public(server):
 def test_a_public_operator_listener_needs_a_token(serve):
     server = serve({"operator.listen": "0.0.0.0:0"}, environment={"PENSTOCK_OPERATOR_TOKEN": ""}, wait=False)
     assert server.wait() != 0
-    assert "operator.token" in server.log()
+    server.await_log("operator.token")
 
 
 def test_the_feed_tells_of_changes(server):

@@ -8,7 +8,7 @@ def test_a_second_server_at_the_same_address_is_refused(serve):
     port = urllib.parse.urlsplit(first.public).port
     second = serve({"gate.listen": f"127.0.0.1:{port}"}, wait=False)
     assert second.wait(20) == 1
-    assert "another process does there" in second.log()
+    second.await_log("another process does there")
 
 
 def test_servers_share_an_address_where_both_say_so(serve):

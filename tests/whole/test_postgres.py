@@ -172,7 +172,7 @@ def test_a_server_restarted_in_mid_transaction(serve, tmp_path, postgres, databa
 def test_a_second_gate_is_refused(gate, serve, postgres, database):
     second = serve({"ledger.url": postgres.url(database)}, wait=False)
     assert second.wait(30) != 0
-    assert "another penstock uses this ledger" in second.log()
+    second.await_log("another penstock uses this ledger")
     gate.make_sale("drop", 1)
     assert gate.buy("drop", "anna").status == 202
 

@@ -9,7 +9,7 @@ from proxy import Proxy
 from failpoints import Failpoints
 from penstock import request, wait_until
 
-PACED = {"drain.max_rate": 100}
+PACED = {"drain.max_rate": 20}
 BUYERS = itertools.count()  # nobody buys twice
 
 
@@ -37,7 +37,7 @@ def catch_up(cluster):
     """A drain without a pace in the place of the others."""
     for drain in cluster.drains:
         drain.stop()
-    cluster.add_drain()
+    cluster.add_drain(settings={"drain.max_rate": 0})
     cluster.settle(60)
 
 
@@ -216,7 +216,7 @@ def test_a_rebuild_that_lost_an_event_is_found_by_whoever_lives_when_the_drain_p
         cluster.settle(60)
         for process in (drain, other) if lost else ():
             wait_until(lambda process=process: process.metric(unequal) == 1, 20, "the comparison")
-            assert "A PROMISE IS BROKEN: the stock was armed with other units" in process.log()
+            process.await_log("A PROMISE IS BROKEN: the stock was armed with other units")
         if lost:
             assert other.operate("GET", "/health").json["components"]["promises"]["details"]["P1"] == 1
             health = request(drain.monitor, "GET", "/health", documented=False)

@@ -140,7 +140,7 @@ def test_a_second_signal_forces_the_end(serve):
     assert server.process.poll() is None
     server.process.send_signal(signal.SIGTERM)
     assert server.wait(5) == 1
-    assert "stopped by force" in server.log()
+    server.await_log("stopped by force")
     server.restart()
     assert server.buy("drop", "anna", key="key").body == order
 

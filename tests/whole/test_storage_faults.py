@@ -343,7 +343,7 @@ def test_a_server_that_starts_on_a_full_disk_says_so(serve, small_disk):
     fill(small_disk)
     server.start(wait=False)
     assert server.wait(10) > 0
-    assert "no space left on device" in server.log()
+    server.await_log("no space left on device")
     os.unlink(small_disk / "filler")
     server.restart()
     assert_well(server, crowd)
@@ -357,7 +357,7 @@ def test_a_read_only_disk_is_refused_at_the_start(serve, small_disk):
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     server.start(wait=False)
     assert server.wait(10) > 0
-    assert "read-only file system" in server.log()
+    server.await_log("read-only file system")
     subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
     server.restart()
     assert server.buy("drop", "anna", key="key").body == order
@@ -399,7 +399,7 @@ def test_a_second_server_on_the_same_ledger_is_refused(serve, server):
     server.make_sale("drop", 5)
     second = serve(wait=False, folder=server.folder.parent / "second", disk=server.folder)
     assert second.wait(10) > 0
-    assert "another penstock uses this ledger" in second.log()
+    second.await_log("another penstock uses this ledger")
     assert server.buy("drop", "anna").status == 202
     server.kill()
     second.start()
@@ -476,7 +476,7 @@ def test_a_ledger_of_a_newer_program_is_refused(serve):
 def test_a_folder_that_is_not_there_is_said(serve, tmp_path):
     server = serve(wait=False, disk=tmp_path / "nowhere")
     assert server.wait(10) > 0
-    assert "no such file or directory" in server.log()
+    server.await_log("no such file or directory")
 
 
 def test_a_sale_whose_rows_contradict_each_other_stays_fenced_and_the_others_sell(serve):
@@ -491,7 +491,7 @@ def test_a_sale_whose_rows_contradict_each_other_stays_fenced_and_the_others_sel
         ledger.execute(change.format("+"))
     server.restart()
     assert server.metric("penstock_rebuild_held_sales") == 1
-    assert "the ledger's orders are not what it keeps as their sum" in server.log()
+    server.await_log("the ledger's orders are not what it keeps as their sum")
     refused = server.buy("wrong", "bert", key="k")
     assert (refused.status, refused.code) == (503, "fenced")
     assert server.buy("right", "bert", key="k").status == 202

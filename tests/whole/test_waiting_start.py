@@ -142,8 +142,8 @@ def test_a_ledger_that_does_not_take_us_ends_a_start_at_once(serve, shared_postg
     }
     server = serve(settings=settings, wait=False, command=command)
     assert server.wait(30) == 1
-    assert "the ledger cannot be opened" in server.log()
-    assert "does not exist" in server.log(), "PostgreSQL's own words"
+    server.await_log("the ledger cannot be opened")
+    server.await_log("does not exist")
     assert "is waited for" not in server.log() and "a service is away" not in server.log()
 
 
@@ -159,7 +159,7 @@ def test_a_redis_that_does_not_take_us_ends_a_start_at_once(serve, shared_postgr
         wait_until(lambda: b"Ready" in redis.log.read_bytes(), 20, "Redis")
         server = serve(settings=settings, wait=False)
         assert server.wait(30) == 1
-        assert "Redis refused the user or password of stock.url" in server.log()
+        server.await_log("Redis refused the user or password of stock.url")
     finally:
         redis.free()
 
@@ -320,6 +320,6 @@ def test_a_ledger_that_turns_out_to_be_filled_from_another_log_is_not_sold_for(g
         wait_until(lambda: gate.buy("drop", "ben", key="k").status == 503, 10, "a refusal")
         assert gate.buy("drop", "ben", key="k").code == "ledger-unavailable"
         assert answers(gate, "/readyz").status == 503
-        assert "this gate sells nothing" in gate.log()
+        gate.await_log("this gate sells nothing")
     finally:
         proxy.stop()

@@ -848,6 +848,52 @@ static void test_each_call_of_a_port_yields_before_and_after(void **state)
 	free(text);
 }
 
+/* --- Idle times --- */
+
+static struct {
+	struct pause never;
+	int turns;
+	int64_t slept_ns;
+} idle;
+
+static void rest_often(void *argument)
+{
+	int64_t until_ns = clock_mono_ns() + 10000 * MS;
+
+	(void)argument;
+	for (; clock_mono_ns() < until_ns; idle.turns++)
+		assert_true(pause_rest(&idle.never, 20 * MS));
+}
+
+static void sleep_often(void *argument)
+{
+	int64_t before_ns = clock_mono_ns();
+
+	(void)argument;
+	for (int i = 0; i < 10; i++)
+		pause_sleep(7 * MS);
+	idle.slept_ns = clock_mono_ns() - before_ns;
+}
+
+static void test_who_rests_is_woken_late_in_idle_times_and_who_sleeps_is_not(void **state)
+{
+	const struct scheduler_settings settings = {.seed = 1};
+
+	(void)state;
+	for (int late = 0; late < 2; late++) {
+		idle.turns = 0;
+		pause_init(&idle.never);
+		begin(&settings);
+		scheduler_set_late(scheduler, late ? 1000 * MS : 0);
+		scheduler_start(node, "rests", rest_often, NULL);
+		scheduler_start(node, "sleeps", sleep_often, NULL);
+		assert_int_equal(scheduler_run(scheduler), SCHEDULER_ENDED);
+		scheduler_free(scheduler);
+		assert_in_range(idle.turns, late ? 10 : 500, late ? 20 : 500);
+		assert_int_equal(idle.slept_ns, 70 * MS);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -874,6 +920,7 @@ int main(void)
 		cmocka_unit_test(test_a_run_that_comes_to_nothing_ends),
 		cmocka_unit_test(test_a_run_can_be_stopped),
 		cmocka_unit_test(test_each_call_of_a_port_yields_before_and_after),
+		cmocka_unit_test(test_who_rests_is_woken_late_in_idle_times_and_who_sleeps_is_not),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

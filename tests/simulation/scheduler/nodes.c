@@ -89,6 +89,11 @@ void scheduler_clock_step(struct node *node, int64_t wall_us)
 	node_of(node)->wall_ns += wall_us * 1000;
 }
 
+void scheduler_set_punctual(struct node *node)
+{
+	node_of(node)->punctual = true;
+}
+
 void scheduler_clock_drift(struct node *node, int64_t drift_ppb)
 {
 	struct simulated_node *simulated = node_of(node);

@@ -151,6 +151,20 @@ static bool hold_up(struct simulation *simulation, struct task *task)
 	return true;
 }
 
+/* The next time that may not be missed; at the latest late_ns behind the next of all. */
+static int64_t late(const struct simulation *simulation)
+{
+	int64_t until_ns = simulation->timers[0]->due_ns + simulation->late_ns;
+
+	for (size_t i = 0; i < simulation->timer_count; i++) {
+		const struct task *task = simulation->timers[i];
+
+		if (task->due_ns < until_ns && (task->sleeps || task->home->punctual || task->state == TASK_STALLED))
+			until_ns = task->due_ns;
+	}
+	return until_ns;
+}
+
 /* NULL: nobody ever will. `but`: who cannot go on before another one has run. */
 static struct task *choose(struct simulation *simulation, const struct task *but)
 {
@@ -165,7 +179,7 @@ static struct task *choose(struct simulation *simulation, const struct task *but
 		}
 		if (simulation->timer_count == 0)
 			return NULL;
-		simulation->now_ns = simulation->timers[0]->due_ns;
+		simulation->now_ns = simulation->late_ns > 0 ? late(simulation) : simulation->timers[0]->due_ns;
 		simulation->busy_since = simulation->steps;
 	}
 }
@@ -314,6 +328,7 @@ static void wait(struct scheduler *scheduler, const void *address, int64_t deadl
 	self->state = TASK_WAITING;
 	self->clock_node = node_of(node_current);
 	self->deadline_ns = deadline_ns;
+	self->sleeps = coroutine_has(&self->coroutine, address);
 	bucket_put(simulation, self, address);
 	if (deadline_ns != NEVER) {
 		int64_t due_ns = simulated_when(self->clock_node, deadline_ns);
@@ -382,6 +397,11 @@ static int failpoint(struct scheduler *scheduler, const char *name)
 
 	scheduler_reschedule(simulation_of(scheduler), name, false);
 	return settings->on_failpoint ? settings->on_failpoint(settings->context, name) : 0;
+}
+
+void scheduler_set_late(struct scheduler *scheduler, int64_t late_ns)
+{
+	simulation_of(scheduler)->late_ns = late_ns;
 }
 
 /* --- A run --- */

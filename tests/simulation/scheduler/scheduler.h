@@ -139,6 +139,16 @@ void scheduler_clock_drift(struct node *node, int64_t drift_ppb);
 void scheduler_shield(void);
 void scheduler_unshield(void);
 
+/* --- Idle times --- */
+
+/*
+ * From here on, where nobody can run, whoever rests is woken up to so much late, with others whose
+ * time comes meanwhile: for the hours in which a world does nothing but look whether there is
+ * something to do. Sleeps (pause_sleep()), stalls and punctual nodes are not late. 0: nobody is.
+ */
+void scheduler_set_late(struct scheduler *scheduler, int64_t late_ns);
+void scheduler_set_punctual(struct node *node);
+
 /* --- The run --- */
 
 /*

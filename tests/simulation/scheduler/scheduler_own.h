@@ -27,6 +27,7 @@ struct task {
 	struct coroutine coroutine;
 	struct thread *thread;
 	char name[16];
+	bool sleeps;                              /* WAITING: at a place of its own, so that nobody wakes it before its time */
 	bool owns_thread;                         /* of scheduler_start() */
 	struct simulated_node *home, *clock_node; /* where it began; whose clock it waits by */
 	struct node *inside;                      /* node_current and errno, while another runs */
@@ -54,7 +55,7 @@ struct simulated_node {
 	int64_t since_ns, mono_ns, wall_ns;
 	uint64_t rate, running_rate; /* 0 while they stand; else */
 	unsigned incarnation, living;
-	bool paused, killed;
+	bool paused, killed, punctual;
 };
 
 struct step_record {
@@ -83,7 +84,7 @@ struct simulation {
 	unsigned task_count, living;
 	enum scheduler_end end;
 	bool over, in_hook;
-	int64_t now_ns;
+	int64_t now_ns, late_ns;
 	uint64_t steps, busy_since; /* the step in which nobody could run last */
 	uint64_t choices;           /* state of the random numbers that decide */
 	uint64_t lowest;            /* the priority that comes next below all others */

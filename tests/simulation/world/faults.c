@@ -1,0 +1,396 @@
+/* The faults of a plan, as they begin and as they end. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "simulation/world/parts.h"
+
+static const int64_t LOOK_NS = 10000000;
+
+/* --- Failpoints --- */
+
+static const struct point {
+	const char *name;
+	int value;
+} embedded_points[] =
+	{
+		{"ledger.begin", -EIO},       {"ledger.insert", -EIO},         {"ledger.before_commit", -ENOSPC},
+		{"ledger.commit_lost", -EIO}, {"ledger.commit_unknown", -EIO}, {"ledger.reopen", -EIO},
+},
+  cluster_points[] = {
+	  {"redis.reply_lost", 1},
+};
+
+/* Where a gate may die, beside anywhere. */
+static const char *const deaths[] = {
+	"stock.decided",  "journal.before_append", "journal.after_append", "journal.acknowledged",
+	"expire.decided", "add.in_ledger",         "withdraw.decided",     "extend.fixed",
+	"rebuild.begun",  "disarm.begun",          "ledger.after_commit",
+};
+
+static struct {
+	const struct point *point; /* NULL: none fails */
+	const struct node *node;
+	unsigned percent;
+	struct draw draw;
+} failing;
+
+int faults_at_point(struct world *world, const char *name)
+{
+	for (unsigned i = 0; i < world->plan->gates; i++) {
+		struct world_process *gate = &world->gates[i];
+
+		if (gate->node == node_current && strcmp(gate->die_at, name) == 0)
+			process_die(gate);
+	}
+	if (failing.point && failing.node == node_current && strcmp(failing.point->name, name) == 0 &&
+	    draw_chance(&failing.draw, failing.percent))
+		return failing.point->value;
+	return 0;
+}
+
+static void fail_at_points(struct world *world, const struct plan_fault *fault)
+{
+	bool embedded = world->plan->shape == PLAN_EMBEDDED;
+	size_t count = embedded ? sizeof(embedded_points) / sizeof(embedded_points[0])
+				: sizeof(cluster_points) / sizeof(cluster_points[0]);
+
+	failing.draw = draw_of(world->plan->seed, "failpoint", (uint64_t)fault->value);
+	failing.point = (embedded ? embedded_points : cluster_points) + draw_below(&failing.draw, count);
+	failing.percent = (unsigned)draw_between(&failing.draw, 5, 100);
+	failing.node = world->gates[fault->node].node;
+}
+
+/* --- Gates and drains --- */
+
+static void restart_later(struct world_process *process, int64_t for_ms)
+{
+	pause_sleep(for_ms * WORLD_MS);
+	if (!process->node)
+		process_start(process);
+}
+
+/* Where it comes to the failpoint within the time; else then, where it stands. */
+static void kill_at_point(struct world_process *process, int64_t for_ms)
+{
+	int64_t until_ns = clock_mono_ns() + for_ms * WORLD_MS;
+
+	while (process->node && !process->dead && clock_mono_ns() < until_ns)
+		pause_sleep(WORLD_MS);
+	process->die_at[0] = '\0';
+	process_kill(process);
+}
+
+static void kill_gate(struct world_process *process, const struct plan_fault *fault)
+{
+	if (fault->value < (int64_t)(sizeof(deaths) / sizeof(deaths[0]))) {
+		snprintf(process->die_at, sizeof(process->die_at), "%s", deaths[fault->value]);
+		kill_at_point(process, 5000);
+	} else {
+		process_kill(process);
+	}
+	restart_later(process, fault->for_ms);
+}
+
+static void pause_process(struct world_process *process, const struct plan_fault *fault)
+{
+	struct node *node = process->node;
+	int64_t before_ns = clock_mono_ns();
+
+	if (!node)
+		return;
+	scheduler_pause(node, fault->value ? SCHEDULER_CLOCK_STANDS : SCHEDULER_CLOCK_GOES_ON);
+	pause_sleep(fault->for_ms * WORLD_MS);
+	if (process->node != node)
+		return; /* it was killed meanwhile */
+	scheduler_resume(node);
+	watches_stood(process, fault->value ? clock_mono_ns() - before_ns : 0);
+}
+
+static void step_clock(struct world_process *process, int64_t by_ms)
+{
+	if (process->node)
+		scheduler_clock_step(process->node, by_ms * 1000);
+	else
+		process->clock.wall_ahead_us += by_ms * 1000;
+	watches_clock(process);
+}
+
+static void drift_clock(struct world_process *process, const struct plan_fault *fault)
+{
+	process->world->drifting++;
+	process->clock.drift_ppb = fault->value * 1000000;
+	if (process->node)
+		scheduler_clock_drift(process->node, process->clock.drift_ppb);
+	pause_sleep(fault->for_ms * WORLD_MS);
+	process->clock.drift_ppb = 0;
+	if (process->node)
+		scheduler_clock_drift(process->node, 0);
+	process->world->drifting--;
+	watches_clock(process);
+}
+
+/* Within a write of the disk, where one comes in time; else between two. */
+static void cut_power(struct world *world, const struct plan_fault *fault)
+{
+	struct world_process *gate = &world->gates[0];
+	int64_t until_ns = clock_mono_ns() + 5000 * WORLD_MS;
+
+	memory_disk_cut(world->disk, (unsigned)fault->value);
+	while (!memory_disk_is_off(world->disk) && clock_mono_ns() < until_ns)
+		pause_sleep(WORLD_MS);
+	process_kill(gate);
+	memory_disk_power_on(world->disk);
+	watches_lose_disk(world);
+	restart_later(gate, fault->for_ms);
+}
+
+/* The machine's processes are no more from then on. */
+void faults_at_step(struct world *world)
+{
+	struct world_process *gate = &world->gates[0];
+
+	if (world->disk && gate->node && !gate->dead && memory_disk_is_off(world->disk))
+		process_die(gate);
+}
+
+/* --- Services --- */
+
+static void drop_answer(redisReply *reply)
+{
+	if (reply)
+		freeReplyObject(reply);
+}
+
+/* A server that is away does nothing. */
+static void tell_redis(struct world *world, const char *command)
+{
+	if (!world->redis_down)
+		drop_answer(redis_sim_ask(world->redis, command));
+}
+
+static void set_redis_down(struct world *world, bool down)
+{
+	redis_sim_set_down(world->redis, down);
+	world->redis_down = down;
+}
+
+static void restart_redis(struct world *world, const struct plan_fault *fault, enum redis_sim_memory memory)
+{
+	if (memory != REDIS_SIM_ALL)
+		watches_lose_stock(world);
+	redis_sim_restart(world->redis, memory);
+	set_redis_down(world, true);
+	pause_sleep(fault->for_ms * WORLD_MS);
+	set_redis_down(world, false);
+}
+
+static void fault_redis(struct world *world, const struct plan_fault *fault)
+{
+	switch (fault->kind) {
+	case FAULT_REDIS_CUT:
+		redis_sim_cut(world->redis, (unsigned)fault->value, fault->for_ms % 2);
+		break;
+	case FAULT_REDIS_DOWN:
+		set_redis_down(world, true);
+		pause_sleep(fault->for_ms * WORLD_MS);
+		set_redis_down(world, false);
+		break;
+	case FAULT_REDIS_SLOW:
+		network_set_slow(fault->value * WORLD_MS);
+		pause_sleep(fault->for_ms * WORLD_MS);
+		network_set_slow(0);
+		break;
+	case FAULT_REDIS_RESTARTED:
+		restart_redis(world, fault, REDIS_SIM_ALL);
+		break;
+	case FAULT_REDIS_BEHIND:
+		redis_sim_mark(world->redis);
+		pause_sleep(fault->value * WORLD_MS);
+		restart_redis(world, fault, REDIS_SIM_MARK);
+		break;
+	case FAULT_REDIS_EMPTY:
+		if (fault->value) {
+			restart_redis(world, fault, REDIS_SIM_NOTHING);
+		} else {
+			watches_lose_stock(world);
+			tell_redis(world, "FLUSHALL");
+		}
+		break;
+	case FAULT_REDIS_FUNCTIONS_GONE:
+		tell_redis(world, "FUNCTION FLUSH");
+		break;
+	case FAULT_REDIS_FULL:
+		tell_redis(world, "CONFIG SET maxmemory 1");
+		pause_sleep(fault->for_ms * WORLD_MS);
+		while (world->redis_down)
+			pause_sleep(LOOK_NS);
+		tell_redis(world, "CONFIG SET maxmemory 0");
+		break;
+	default:
+		redis_sim_corrupt(world->redis, (unsigned)fault->value);
+		break;
+	}
+}
+
+static void fault_log(struct world *world, const struct plan_fault *fault)
+{
+	struct draw draw = draw_of(world->plan->seed, "log", (uint64_t)fault->value);
+	struct journal_sim_faults chances;
+	uint32_t *const one[] = {&chances.refused, &chances.unsent, &chances.lost,    &chances.ack_lost,
+				 &chances.late,    &chances.slow,   &chances.cut,     &chances.duplicate,
+				 &chances.leader,  &chances.silent, &chances.expelled};
+	uint32_t partition = (uint32_t)draw_below(&draw, world->plan->partitions);
+
+	switch (draw_below(&draw, 6)) {
+	case 0:
+		journal_sim_set_away(world->log, true);
+		pause_sleep(fault->for_ms * WORLD_MS);
+		journal_sim_set_away(world->log, false);
+		break;
+	case 1:
+		journal_sim_set_mute(world->log, true);
+		pause_sleep(fault->for_ms * WORLD_MS);
+		journal_sim_set_mute(world->log, false);
+		break;
+	case 2:
+		journal_sim_elect(world->log, partition, fault->for_ms * WORLD_MS);
+		break;
+	case 3:
+		journal_sim_rebalance(world->log);
+		break;
+	default:
+		chances = world_usual_log;
+		for (unsigned i = 0; i < 3; i++)
+			*one[draw_below(&draw, sizeof(one) / sizeof(one[0]))] = (uint32_t)draw_between(&draw, 10, 600);
+		chances.slow_ns = chances.late_ns = draw_between(&draw, 1, 6000) * WORLD_MS;
+		journal_sim_set_faults(world->log, &chances);
+		pause_sleep(fault->for_ms * WORLD_MS);
+		journal_sim_set_faults(world->log, &world_usual_log);
+		break;
+	}
+}
+
+static void fault_ledger(struct world *world, const struct plan_fault *fault)
+{
+	struct draw draw = draw_of(world->plan->seed, "ledger", (uint64_t)fault->value);
+	struct ledger_sim_chances chances = world_usual_ledger;
+	uint32_t *const one[] = {&chances.ended, &chances.lost, &chances.done, &chances.undone, &chances.late, &chances.slow};
+
+	switch (draw_below(&draw, 5)) {
+	case 0:
+		ledger_sim_set_presence(world->server, LEDGER_SIM_REFUSES);
+		pause_sleep(fault->for_ms * WORLD_MS);
+		ledger_sim_set_presence(world->server, LEDGER_SIM_HERE);
+		break;
+	case 1:
+		ledger_sim_set_presence(world->server, LEDGER_SIM_SILENT);
+		pause_sleep(fault->for_ms * WORLD_MS);
+		ledger_sim_set_presence(world->server, LEDGER_SIM_HERE);
+		break;
+	case 2:
+		ledger_sim_end_sessions(world->server, world->gates[fault->node].node);
+		break;
+	default:
+		for (unsigned i = 0; i < 2; i++)
+			*one[draw_below(&draw, sizeof(one) / sizeof(one[0]))] = (uint32_t)draw_between(&draw, 10000, 600000);
+		chances.slow_ns = draw_between(&draw, 1, 3000) * WORLD_MS;
+		ledger_sim_set_chances(world->server, &chances);
+		pause_sleep(fault->for_ms * WORLD_MS);
+		ledger_sim_set_chances(world->server, &world_usual_ledger);
+		break;
+	}
+}
+
+/* --- All of them --- */
+
+struct running_fault {
+	struct world *world;
+	const struct plan_fault *fault;
+};
+
+static void begin(struct world *world, const struct plan_fault *fault)
+{
+	switch (fault->kind) {
+	case FAULT_GATE_KILLED:
+		kill_gate(&world->gates[fault->node], fault);
+		break;
+	case FAULT_GATE_STOPPED:
+		process_stop(&world->gates[fault->node]);
+		restart_later(&world->gates[fault->node], fault->for_ms);
+		break;
+	case FAULT_GATE_PAUSED:
+		pause_process(&world->gates[fault->node], fault);
+		break;
+	case FAULT_GATE_CLOCK_STEP:
+		step_clock(&world->gates[fault->node], fault->value);
+		break;
+	case FAULT_GATE_CLOCK_DRIFT:
+		drift_clock(&world->gates[fault->node], fault);
+		break;
+	case FAULT_DRAIN_KILLED:
+		process_kill(&world->drains[fault->node]);
+		restart_later(&world->drains[fault->node], fault->for_ms);
+		break;
+	case FAULT_DRAIN_PAUSED:
+		pause_process(&world->drains[fault->node], fault);
+		break;
+	case FAULT_DRAIN_CLOCK_STEP:
+		step_clock(&world->drains[fault->node], fault->value);
+		break;
+	case FAULT_FAILPOINT:
+		fail_at_points(world, fault);
+		pause_sleep(fault->for_ms * WORLD_MS);
+		failing.point = NULL;
+		break;
+	case FAULT_POWER:
+		cut_power(world, fault);
+		break;
+	case FAULT_KAFKA:
+		fault_log(world, fault);
+		break;
+	case FAULT_LEDGER:
+		fault_ledger(world, fault);
+		break;
+	default:
+		fault_redis(world, fault);
+		break;
+	}
+}
+
+static void run_one(void *argument)
+{
+	struct running_fault *running = argument;
+	struct world *world = running->world;
+	char text[160];
+
+	world_sleep_until(world, running->fault->at_ms);
+	plan_print_fault(world->plan, (uint32_t)(running->fault - world->plan->faults), text, sizeof(text));
+	scheduler_note(world->scheduler, "fault begins: %s", text);
+	begin(world, running->fault);
+	scheduler_note(world->scheduler, "fault ends: %s", text);
+	world_rest_one(world, &world->busy_faults);
+	free(running);
+}
+
+/* Each in a thread of its own: faults overlap. */
+void faults_run(struct world *world)
+{
+	for (uint32_t i = 0; i < world->plan->fault_count; i++) {
+		struct running_fault *running;
+
+		if (world->plan->faults[i].without)
+			continue;
+		running = malloc(sizeof(*running));
+		if (!running)
+			abort();
+		*running = (struct running_fault){world, &world->plan->faults[i]};
+		world->busy_faults++;
+		scheduler_start(world->node, "fault", run_one, running);
+	}
+	world_await_rest(world, &world->busy_faults, INT64_MAX);
+	if (world->log)
+		journal_sim_settle(world->log);
+	if (world->server)
+		ledger_sim_settle(world->server);
+}

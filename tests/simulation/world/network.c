@@ -1,0 +1,98 @@
+/* The way between a gate and Redis: it takes time, and now and then too long. */
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/pause.h"
+#include "simulation/world/parts.h"
+#include "stock/redis/transport.h"
+
+static const int64_t CALL_NS = 1000000000; /* as the adapter waits */
+
+struct way {
+	struct redis_transport transport; /* first */
+	const struct redis_transport *server;
+	struct world *world;
+	struct draw draw;
+	int64_t slow_ns; /* 0: as usual */
+};
+
+static struct way network;
+
+static void travel(void)
+{
+	int64_t most_ns = network.slow_ns ? network.slow_ns : 400000;
+
+	pause_sleep(draw_between(&network.draw, 20000, most_ns));
+}
+
+static int open_link(struct redis_link *link, const struct redis_address *address, const struct redis_timeouts *timeouts)
+{
+	int r;
+
+	travel();
+	link->transport = network.server;
+	r = network.server->open(link, address, timeouts);
+	link->transport = &network.transport;
+	return r;
+}
+
+static int write_link(struct redis_link *link, int *done)
+{
+	int r;
+
+	travel();
+	link->transport = network.server;
+	r = network.server->write(link, done);
+	link->transport = &network.transport;
+	watches_look_at_stock(network.world);
+	return r;
+}
+
+static int take_reply(struct redis_link *link, void **reply)
+{
+	int64_t left_ns = clock_mono_ns() + CALL_NS;
+	int r;
+
+	travel();
+	if (clock_mono_ns() >= left_ns) { /* the adapter has given up by then */
+		link->context->err = REDIS_ERR_IO;
+		snprintf(link->context->errstr, sizeof(link->context->errstr), "Resource temporarily unavailable");
+		return REDIS_ERR;
+	}
+	link->transport = network.server;
+	r = network.server->reply(link, reply);
+	link->transport = &network.transport;
+	return r;
+}
+
+static bool is_quiet(const struct redis_link *link)
+{
+	struct redis_link inner = *link;
+
+	inner.transport = network.server;
+	return network.server->is_quiet(&inner);
+}
+
+static void close_link(struct redis_link *link)
+{
+	link->transport = network.server;
+	network.server->close(link);
+	link->transport = &network.transport;
+}
+
+const struct redis_transport *network_transport(struct world *world)
+{
+	network = (struct way){
+		.transport = {open_link, write_link, take_reply, is_quiet, close_link},
+		.server = redis_sim_transport(world->redis),
+		.world = world,
+		.draw = network.world ? network.draw : draw_of(world->plan->seed, "network", 0),
+		.slow_ns = network.slow_ns,
+	};
+	return &network.transport;
+}
+
+void network_set_slow(int64_t slow_ns)
+{
+	network.slow_ns = slow_ns;
+}

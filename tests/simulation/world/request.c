@@ -1,0 +1,101 @@
+/* What the operations of a plan are as requests. */
+#include <string.h>
+#include "simulation/world/asking.h"
+
+struct form {
+	enum history_kind kind;
+	const char *method, *move; /* move: the target's end */
+	bool staff;
+	void (*write)(struct asking *asking);
+};
+static const struct form forms[PLAN_KINDS];
+
+static const struct form *form_of(const struct asking *asking)
+{
+	return &forms[asking->op->kind];
+}
+
+static void ask_sale(struct asking *asking)
+{
+	snprintf(asking->target, sizeof(asking->target), "/v1/sales/s%u%s", asking->op->sale, form_of(asking)->move);
+}
+
+static void ask_lot(struct asking *asking)
+{
+	snprintf(asking->target, sizeof(asking->target), "/v1/sales/s%u/lots/S%uL%u%s", asking->op->sale, asking->op->sale,
+		 asking->op->lot, form_of(asking)->move);
+	snprintf(asking->body, sizeof(asking->body), "{\"units\":%u}", asking->op->units);
+}
+
+static void ask_order(struct asking *asking)
+{
+	snprintf(asking->target, sizeof(asking->target), "/v1/orders/%s%s", asking->world->orders[asking->op->target].id,
+		 form_of(asking)->move);
+}
+
+static void ask_extension(struct asking *asking)
+{
+	ask_order(asking);
+	snprintf(asking->body, sizeof(asking->body), "{\"seconds\":%u}", asking->op->units);
+}
+
+static void ask_purchase(struct asking *asking)
+{
+	const struct plan_op *op = asking->op;
+
+	snprintf(asking->target, sizeof(asking->target), "/v1/sales/s%u/orders", op->sale);
+	snprintf(asking->body, sizeof(asking->body), "{\"sku\":\"S%uL%u\",\"quantity\":%u}", op->sale, op->lot, op->units);
+	snprintf(asking->key, sizeof(asking->key), "k%u", op->target == PLAN_NONE ? asking->number : op->target);
+}
+
+static void ask_own_orders(struct asking *asking)
+{
+	snprintf(asking->target, sizeof(asking->target), "/v1/sales/s%u/orders", asking->op->sale);
+}
+
+static void ask_change(struct asking *asking)
+{
+	snprintf(asking->target, sizeof(asking->target), "/v1/sales/s%u", asking->op->sale);
+	snprintf(asking->body, sizeof(asking->body), "{\"name\":\"Name %u\"}", asking->number);
+}
+
+static const struct form forms[PLAN_KINDS] = {
+	[PLAN_BUY] = {HISTORY_BUY, "POST", "", false, ask_purchase},
+	[PLAN_CANCEL] = {HISTORY_CANCEL, "POST", "/cancel", false, ask_order},
+	[PLAN_READ_ORDER] = {HISTORY_READ_ORDER, "GET", "", false, ask_order},
+	[PLAN_LIST_ORDERS] = {HISTORY_READ_ORDERS, "GET", "", false, ask_own_orders},
+	[PLAN_READ_SALE] = {HISTORY_OTHER, "GET", "", false, ask_sale},
+	[PLAN_CONFIRM] = {HISTORY_CONFIRM, "POST", "/confirm", true, ask_order},
+	[PLAN_REFUND] = {HISTORY_CANCEL, "POST", "/cancel", true, ask_order},
+	[PLAN_EXTEND] = {HISTORY_EXTEND, "POST", "/extend", true, ask_extension},
+	[PLAN_ADD] = {HISTORY_ADD, "POST", "/add", true, ask_lot},
+	[PLAN_WITHDRAW] = {HISTORY_WITHDRAW, "POST", "/withdraw", true, ask_lot},
+	[PLAN_PAUSE] = {HISTORY_PAUSE, "POST", "/pause", true, ask_sale},
+	[PLAN_RESUME] = {HISTORY_RESUME, "POST", "/resume", true, ask_sale},
+	[PLAN_CHANGE] = {HISTORY_OTHER, "PATCH", "", true, ask_change},
+	[PLAN_DISARM] = {HISTORY_DISARM, "POST", "/disarm", true, ask_sale},
+	[PLAN_END] = {HISTORY_END, "POST", "/end", true, ask_sale},
+};
+
+void request_write(struct asking *asking)
+{
+	const struct form *form = form_of(asking);
+	const struct plan_op *op = asking->op;
+
+	snprintf(asking->key, sizeof(asking->key), "k%u", asking->number);
+	snprintf(asking->buyer, sizeof(asking->buyer), "b%u", op->buyer);
+	asking->request = (struct world_request){.staff = form->staff, .method = form->method, .target = asking->target};
+	asking->history = (struct history_operation){.kind = form->kind, .sale = op->sale + 1, .lot = op->lot, .units = op->units};
+	form->write(asking);
+	if (asking->request.staff)
+		asking->history.actor = "operator";
+	else
+		asking->request.buyer = asking->history.buyer = asking->buyer;
+	if (op->keyed && strcmp(asking->request.method, "POST") == 0)
+		asking->request.key = asking->history.key = asking->key;
+	if (asking->body[0])
+		asking->request.body = asking->body;
+	if (op->target != PLAN_NONE && op->kind != PLAN_BUY &&
+	    uuid_parse(slice_of(asking->world->orders[op->target].id), &asking->history.order) < 0)
+		world_breach(asking->world, "answer.id: order %s", asking->world->orders[op->target].id);
+}

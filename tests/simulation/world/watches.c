@@ -1,0 +1,212 @@
+/* What a judge is told of a world beside what its clients see. */
+#include <sqlite3.h>
+#include <stdlib.h>
+#include "base/clock.h"
+#include "simulation/judge/watch_ledger.h"
+#include "simulation/judge/watch_log.h"
+#include "simulation/judge/watch_stock.h"
+#include "simulation/world/parts.h"
+
+enum { QUIET_MS = 20000, LOOK_MS = 100 };
+
+static struct {
+	struct watch_ledger *ledger;
+	struct watch_log *log;    /* of a world with a log, which is another than its ledger */
+	struct watch_stock stock; /* there is one: the gate's memory, or Redis */
+	sqlite3 *database;        /* of the embedded shape: our own connection */
+	uint64_t disk_writes;     /* until there we have looked */
+	bool touched;             /* Redis was */
+} eyes;
+
+/* --- The ledger --- */
+
+static void open_database(struct world *world)
+{
+	int code = sqlite3_open_v2(LEDGER_DISK_PATH, &eyes.database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+				   memory_disk_vfs(world->disk));
+
+	if (code != SQLITE_OK)
+		abort();
+	sqlite3_db_config(eyes.database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+}
+
+static void close_database(void)
+{
+	watch_ledger_release(eyes.ledger);
+	sqlite3_close(eyes.database);
+	eyes.database = NULL;
+}
+
+static void look_at_disk(struct world *world)
+{
+	if (memory_disk_writes(world->disk) == eyes.disk_writes || memory_disk_is_off(world->disk))
+		return;
+	if (!eyes.database)
+		open_database(world);
+	if (watch_ledger_look(eyes.ledger, eyes.database))
+		eyes.disk_writes = memory_disk_writes(world->disk);
+}
+
+static void look_at_server(void *context)
+{
+	struct world *world = context;
+
+	(void)watch_ledger_look(eyes.ledger, ledger_sim_database(world->server));
+	watch_ledger_release(eyes.ledger);
+}
+
+/* --- While it runs --- */
+
+void watches_open(struct world *world)
+{
+	bool cluster = world->plan->shape == PLAN_CLUSTER;
+
+	eyes.ledger = watch_ledger_new(world->judge, !cluster);
+	eyes.stock = (struct watch_stock){.judge = world->judge, .sales = world->plan->sale_count};
+	if (!cluster)
+		return;
+	eyes.log = watch_log_new(world->judge, world->log);
+	eyes.stock.grows = look_at_server;
+	eyes.stock.context = world;
+}
+
+void watches_look_at_stock(struct world *world)
+{
+	(void)world;
+	eyes.touched = true;
+}
+
+static void look_at_clocks(struct world *world)
+{
+	for (unsigned i = 0; world->drifting > 0 && i < world->plan->gates; i++)
+		watches_clock(&world->gates[i]);
+}
+
+void watches_step(struct world *world)
+{
+	history_time(world->judge, scheduler_now_ns(world->scheduler));
+	look_at_clocks(world);
+	if (world->disk) {
+		look_at_disk(world);
+		if (world->gates[0].stock)
+			watch_stock_memory(&eyes.stock, world->gates[0].stock);
+		return;
+	}
+	watch_log_look(eyes.log);
+	if (eyes.touched && !world->redis_down) {
+		eyes.touched = false;
+		watch_stock_redis(&eyes.stock, world->redis);
+	}
+}
+
+/* --- What goes wrong --- */
+
+static void forget_stock(void)
+{
+	for (size_t i = 0; i <= HISTORY_SALES; i++)
+		eyes.stock.told[i] = false;
+}
+
+void watches_lose_gate(struct world *world, unsigned gate)
+{
+	(void)gate;
+	if (!world->disk)
+		return;
+	history_stock_lost(world->judge, eyes.stock.server);
+	forget_stock();
+	if (eyes.database)
+		close_database();
+}
+
+void watches_lose_stock(struct world *world)
+{
+	history_stock_lost(world->judge, eyes.stock.server);
+	forget_stock();
+	eyes.touched = true;
+}
+
+void watches_lose_disk(struct world *world)
+{
+	if (eyes.database)
+		close_database();
+	open_database(world);
+	if (!watch_ledger_look_again(eyes.ledger, eyes.database))
+		abort();
+	eyes.disk_writes = memory_disk_writes(world->disk);
+	close_database();
+}
+
+void watches_clock(const struct world_process *process)
+{
+	struct world *world = process->world;
+	int64_t ahead_us = process->clock.wall_ahead_us;
+	struct node *before;
+
+	if (process->drain)
+		return;
+	if (process->node) {
+		before = node_enter(process->node);
+		ahead_us = clock_wall_us() - scheduler_wall_us(world->scheduler);
+		node_enter(before);
+	}
+	history_clock(world->judge, process->number, ahead_us / 1000);
+}
+
+void watches_stood(const struct world_process *process, int64_t for_ns)
+{
+	if (process->drain)
+		return;
+	if (for_ns > 0)
+		history_stood(process->world->judge, process->number, for_ns);
+	watches_clock(process);
+}
+
+/* --- The end --- */
+
+static bool is_quiet(struct world *world)
+{
+	for (uint32_t sale = 1; world->redis && sale <= world->plan->sale_count; sale++)
+		if (watch_stock_redis_outbox(world->redis, sale) > 0)
+			return false;
+	if (!world->log)
+		return true;
+	for (uint32_t i = 0; i < journal_sim_partition_count(world->log); i++) {
+		int64_t end = journal_sim_end(world->log, i), position = watch_ledger_position(ledger_sim_database(world->server), i);
+
+		if (end > 0 && position != end)
+			return false;
+	}
+	return journal_sim_in_flight(world->log) == 0;
+}
+
+static void tell_rest(struct world *world, uint32_t sale)
+{
+	struct history_rest rest = {.sale = sale};
+	struct history_stock_lot lots[HISTORY_LOTS] = {{0}};
+	uint32_t epoch, count = 0;
+
+	if (world->redis) {
+		rest.armed = watch_stock_redis_lots(world->redis, sale, &epoch, lots, &count);
+		rest.outbox = watch_stock_redis_outbox(world->redis, sale);
+	} else if (world->gates[0].stock) {
+		rest.armed = watch_stock_memory_lots(world->gates[0].stock, sale, &epoch, lots, &count);
+	}
+	for (uint32_t i = 0; i < count; i++)
+		rest.lots[i].stock = lots[i];
+	watch_ledger_rest(eyes.ledger, world->disk ? eyes.database : ledger_sim_database(world->server), &rest);
+}
+
+void watches_rest(struct world *world)
+{
+	int64_t until_ns = clock_mono_ns() + QUIET_MS * WORLD_MS;
+	struct node *before;
+
+	while (!is_quiet(world) && clock_mono_ns() < until_ns)
+		pause_sleep(LOOK_MS * WORLD_MS);
+	before = node_enter(NULL); /* nothing yields */
+	if (world->disk && !eyes.database)
+		open_database(world);
+	for (uint32_t sale = 1; sale <= world->plan->sale_count; sale++)
+		tell_rest(world, sale);
+	node_enter(before);
+}

@@ -55,6 +55,8 @@ void histogram_merge(struct histogram *into, const struct histogram *from)
 {
 	uint64_t max = load(&from->max), total = 0;
 
+	if (load(&from->total) == 0) /* most threads' of most kinds: their pages stay untouched */
+		return;
 	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
 		uint64_t count = load(&from->counts[i]);
 

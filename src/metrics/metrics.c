@@ -35,6 +35,11 @@ union cell {
 struct metrics_cells {
 	struct metrics_cells *next;
 	const struct metrics *metrics;
+	/*
+	 * All of them in one piece, which is so large that it comes from the kernel as it is: what
+	 * this thread never records takes no memory.
+	 */
+	struct histogram *histograms;
 	union cell cells[]; /* one a metric */
 };
 
@@ -65,12 +70,19 @@ int metrics_new(struct metrics **out)
 	return 0;
 }
 
-static void cells_free(struct metrics_cells *cells, const struct metrics *metrics)
+static void cells_free(struct metrics_cells *cells)
 {
-	for (size_t i = 0; i < metrics->count; i++)
-		if (metrics->table[i].kind == METRIC_HISTOGRAM)
-			free(cells->cells[i].histogram);
+	free(cells->histograms);
 	free(cells);
+}
+
+static size_t count_histograms(const struct metrics *metrics)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < metrics->count; i++)
+		count += metrics->table[i].kind == METRIC_HISTOGRAM;
+	return count;
 }
 
 void metrics_free(struct metrics *metrics)
@@ -81,7 +93,7 @@ void metrics_free(struct metrics *metrics)
 		struct metrics_cells *cells = metrics->cells;
 
 		metrics->cells = cells->next;
-		cells_free(cells, metrics);
+		cells_free(cells);
 	}
 	lock_deinit(&metrics->mutex);
 	free(metrics->table);
@@ -163,15 +175,16 @@ struct metrics_cells *metrics_cells_new(struct metrics *metrics)
 	/* Whole cache lines of its own: two threads' cells never share one. */
 	size_t size = (sizeof(struct metrics_cells) + metrics->count * sizeof(union cell) + 63) / 64 * 64;
 	struct metrics_cells *cells = aligned_alloc(64, size);
+	size_t histogram_count = count_histograms(metrics), next = 0;
 
 	ASSERT(cells);
 	memset(cells, 0, size);
 	cells->metrics = metrics;
+	cells->histograms = calloc(histogram_count, sizeof(struct histogram));
+	ASSERT(histogram_count == 0 || cells->histograms);
 	for (size_t i = 0; i < metrics->count; i++)
-		if (metrics->table[i].kind == METRIC_HISTOGRAM) {
-			cells->cells[i].histogram = calloc(1, sizeof(struct histogram));
-			ASSERT(cells->cells[i].histogram);
-		}
+		if (metrics->table[i].kind == METRIC_HISTOGRAM)
+			cells->cells[i].histogram = &cells->histograms[next++];
 	lock_take(&metrics->mutex);
 	metrics->closed = true;
 	cells->next = metrics->cells;

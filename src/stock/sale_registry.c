@@ -7,6 +7,7 @@ void sale_registry_init(struct sale_registry *registry, _Atomic int64_t *memory)
 	reader_gate_init(&registry->gate);
 	for (int i = 0; i < SALE_REGISTRY_PAGES; i++)
 		atomic_init(&registry->pages[i], NULL);
+	atomic_init(&registry->end, 0);
 	registry->memory = memory;
 }
 
@@ -23,7 +24,9 @@ void sale_registry_deinit(struct sale_registry *registry)
 
 void *sale_registry_next(struct sale_registry *registry, uint32_t *number)
 {
-	while (*number <= UUID_TAG_MAX) {
+	uint32_t end = atomic_load(&registry->end);
+
+	while (*number < end) {
 		void *sale;
 
 		if (!atomic_load(&registry->pages[*number >> SALE_REGISTRY_PAGE_BITS])) {
@@ -36,6 +39,15 @@ void *sale_registry_next(struct sale_registry *registry, uint32_t *number)
 		++*number;
 	}
 	return NULL;
+}
+
+/* Before the sale can be seen, so that who knows of it meets it on a walk. */
+static void raise_end(struct sale_registry *registry, uint32_t number)
+{
+	uint32_t end = atomic_load(&registry->end);
+
+	while (end <= number && !atomic_compare_exchange_weak(&registry->end, &end, number + 1))
+		continue;
 }
 
 int sale_registry_make_room(struct sale_registry *registry, uint32_t number)
@@ -62,5 +74,7 @@ void *sale_registry_swap(struct sale_registry *registry, uint32_t number, void *
 
 	if (!page)
 		return NULL;
+	if (sale)
+		raise_end(registry, number);
 	return atomic_exchange(&page->sales[number & (SALE_REGISTRY_PAGE - 1)], sale);
 }

@@ -22,6 +22,7 @@ struct sale_registry_page {
 struct sale_registry {
 	struct reader_gate gate;
 	_Atomic(struct sale_registry_page *) pages[SALE_REGISTRY_PAGES];
+	_Atomic uint32_t end;    /* behind the highest number that ever had a sale: a walk ends there */
 	_Atomic int64_t *memory; /* bytes are counted here */
 };
 

@@ -63,6 +63,19 @@ static struct uuid no_body(void)
 }
 
 /*
+ * It held, and its operator was told so; then the sale ended before the ledger had heard of it. Who
+ * did it is written down all the same. 0 or negative.
+ */
+static int log_late(struct ledger *ledger, const struct sale *sale, const struct stock_brake_change *change,
+		    const struct ledger_actor *actor)
+{
+	int r = ledger->ops->log_append(ledger, actor, change->stopped ? "sale.pause" : "sale.resume", slice_of(sale->id),
+					SLICE("{}"));
+
+	return r == LEDGER_REPEATED ? 0 : r;
+}
+
+/*
  * Its request is kept with it: of several processes that tell the ledger of it one does. 0 or
  * negative.
  */
@@ -84,10 +97,11 @@ static int write_change(struct ledger *ledger, const struct sale *sale, const st
 		r = ledger->ops->sale_move(ledger, sale->number, change->stopped ? SALE_PAUSE : SALE_RESUME, &actor);
 	if (r < 0)
 		return r;
-	if (r != LEDGER_DONE && r != LEDGER_ALREADY && r != LEDGER_REPEATED)
-		log_warn("sales", "the ledger has no use for an operator's stop or its release: the sale is over",
-			 LOG_TEXT("sale", sale->id), LOG_INT("outcome", r));
-	return 0;
+	if (r == LEDGER_DONE || r == LEDGER_ALREADY || r == LEDGER_REPEATED)
+		return 0;
+	log_warn("sales", "the ledger has no use for an operator's stop or its release: the sale is over",
+		 LOG_TEXT("sale", sale->id), LOG_INT("outcome", r));
+	return log_late(ledger, sale, change, &actor);
 }
 
 /* The sale's state is what the newest said; the log lacks those that nobody remembers any more. */

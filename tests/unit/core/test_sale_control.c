@@ -1221,6 +1221,22 @@ static void test_each_stop_between_two_turns_of_the_keeper_is_in_the_log_once(vo
 	assert_int_equal(in_ledger(house), SALE_PAUSED);
 }
 
+/* A stop that was told and then the end of the sale, within one turn: the ledger had no use for the stop, and nobody was named (world 66). */
+static void test_a_stop_that_the_sales_end_has_overtaken_is_in_the_log(void **state)
+{
+	struct house *house = *state;
+	char stops[512];
+
+	house_sell(house, "drop");
+	assert_int_equal(brake_by(house, "anna", true, NULL), 0);
+	assert_int_equal(house_move(house, "drop", SALE_END), SALE_CONTROL_DONE);
+	assert_int_equal(care(house), 0);
+	assert_int_equal(care(house), 0);
+	read_stops(house, stops, sizeof(stops));
+	assert_string_equal(stops, "-anna");
+	assert_int_equal(in_ledger(house), SALE_ENDED);
+}
+
 static void not_heard(struct stock *stock, uint32_t sale, uint32_t serial)
 {
 	(void)stock;
@@ -1364,6 +1380,7 @@ int main(void)
 		TEST(test_units_for_a_sale_that_a_shared_stock_has_forgotten_are_added_in_the_ledger),
 		TEST(test_a_sale_is_stopped_and_let_go_on_while_the_ledger_is_away),
 		TEST(test_each_stop_between_two_turns_of_the_keeper_is_in_the_log_once),
+		TEST(test_a_stop_that_the_sales_end_has_overtaken_is_in_the_log),
 		TEST(test_what_another_process_has_written_down_is_not_written_twice),
 		TEST(test_stops_beyond_what_is_remembered_cost_the_oldest_rows_of_the_log),
 		TEST(test_a_late_retry_of_a_stop_does_nothing_with_its_key),

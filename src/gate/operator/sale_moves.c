@@ -100,17 +100,45 @@ static void work_go_on(struct ledger_task *task)
 		answer_from_catalog(task);
 }
 
+/* Of what is on sale, will be, or was until it was stopped. */
+static bool is_stocks(const struct sale *sale)
+{
+	enum sale_phase phase = sale_phase(sale, clock_wall_ms());
+
+	return phase == SALE_PHASE_WAITING || phase == SALE_PHASE_OPEN || phase == SALE_PHASE_PAUSED;
+}
+
 /*
- * Pause and resume: of what is on sale, will be, or was until it was stopped; else by the ledger,
- * whose rules say what can be moved.
+ * This gate's table may be behind: another gate may sell what is a draft here, or not known. Then
+ * the ledger says what the sale is, and the stock is told first all the same. What is nobody's to
+ * sell is moved by the ledger, whose rules say what can be.
  */
+static void work_unseen(struct ledger_task *task)
+{
+	struct ledger *ledger = ledger_task_ledger(task);
+	struct ledger_actor actor = ledger_task_actor(task);
+	struct sale *sale = NULL;
+	int r = ledger->ops->sale_get(ledger, 0, slice_of(task->names[0]), &sale);
+	bool brakes = r == 0 && is_stocks(sale);
+
+	if (brakes)
+		r = sale_turn_brake(task->thread->gate->settings.sales, sale->number, task->argument == SALE_PAUSE, &actor);
+	free(sale);
+	if (brakes)
+		(void)operator_control_repeats(task, &r);
+	if (brakes && r == 0)
+		operator_sales_answer(task, task->names[0]);
+	else
+		operator_sales_move(task);
+}
+
+/* Pause and resume. */
 void operator_sales_brake(struct gate_request *request)
 {
 	const struct sale_entry *entry = sale_table_find(gate_sales(request->thread), request->parameters[0]);
-	enum sale_phase phase = entry ? sale_phase(entry->sale, clock_wall_ms()) : SALE_PHASE_HIDDEN;
-	bool brakes = phase == SALE_PHASE_WAITING || phase == SALE_PHASE_OPEN || phase == SALE_PHASE_PAUSED;
+	bool brakes = entry && is_stocks(entry->sale);
 	void (*work)(struct ledger_task *) = request->argument == SALE_PAUSE ? work_stop : work_go_on;
-	struct ledger_task *task = ledger_task_new(request, brakes ? work : operator_sales_move);
+	struct ledger_task *task = ledger_task_new(request, brakes ? work : work_unseen);
 
 	if (!task)
 		return;

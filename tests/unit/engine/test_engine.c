@@ -83,10 +83,25 @@ static bool never_told(int64_t wait_ns)
 	return false;
 }
 
+/* The ledger's operations, but that it says of no change while `deaf`: a gate that is behind. */
+static struct ledger_ops ledger_ops;
+static int (*really_changed)(struct ledger *ledger, uint64_t after, struct sale **sales, size_t max, size_t *count);
+static atomic_bool deaf;
+
+static int sales_changed(struct ledger *ledger, uint64_t after, struct sale **sales, size_t max, size_t *count)
+{
+	*count = 0;
+	return atomic_load(&deaf) ? 0 : really_changed(ledger, after, sales, max, count);
+}
+
 /* In the node of the caller. */
 static void house_open(struct house *house)
 {
 	assert_int_equal(ledger_sqlite_open(&house->ports.ledger, house->place->path, LEDGER_OPEN_LEASE), 0);
+	really_changed = house->ports.ledger->ops->sales_changed;
+	ledger_ops = *house->ports.ledger->ops;
+	ledger_ops.sales_changed = sales_changed;
+	house->ports.ledger->ops = &ledger_ops;
 	assert_int_equal(journal_direct_new(&house->ports.journal, house->ports.ledger), 0);
 	assert_int_equal(stock_memory_new(&house->ports.stock, 1024), 0);
 	assert_int_equal(http_wire_new(&house->ports.buyers), 0);
@@ -168,14 +183,19 @@ static void operate(struct house *house, const char *key, const char *target, co
 	expect(status, "");
 }
 
-/* A sale of three units with holds of a minute, which is open. */
-static void open_sale(struct house *house)
+/* A sale of three units with holds of a minute: a draft. */
+static void make_sale(struct house *house)
 {
 	operate(house, "item", "/v1/items", "{\"sku\":\"A\",\"name\":\"Thing\",\"on_hand\":3}", 201);
 	operate(house, "sale", "/v1/sales",
 		"{\"id\":\"drop\",\"name\":\"Drop\",\"lots\":[{\"sku\":\"A\",\"units\":3}],\"price\":{\"amount\":100,\"currency\":\"EUR\"},"
 		"\"limit_per_buyer\":1,\"rate\":null,\"hold_seconds\":60}",
 		201);
+}
+
+static void open_sale(struct house *house)
+{
+	make_sale(house);
 	operate(house, "open", "/v1/sales/drop/open", NULL, 200);
 }
 
@@ -284,6 +304,35 @@ static void test_ports_that_were_handed_in_outlive_the_engine(void **state)
 	expect(202, "");
 }
 
+/*
+ * The stop went to the ledger alone, where the gate that was asked had not heard yet that the sale
+ * was opened: it was told, and the other gates sold on until they heard of it (world 64 of a
+ * cluster).
+ */
+static void test_a_gate_that_is_behind_tells_the_stock_of_a_stop(void **state)
+{
+	const struct ledger_actor actor = {.name = SLICE("another gate's"), .now_ms = clock_wall_ms()};
+	struct ledger *ledger = first->ports.ledger;
+	struct stock_brake brake;
+	struct node *before;
+
+	(void)state;
+	make_sale(first);
+	atomic_store(&deaf, true);
+	before = node_enter(&first->node);
+	assert_int_equal(ledger->ops->sale_move(ledger, 1, SALE_ARM, &actor), LEDGER_DONE);
+	assert_int_equal(ledger->ops->sale_move(ledger, 1, SALE_START, &actor), LEDGER_DONE);
+	node_enter(before);
+	operate(first, "pause", "/v1/sales/drop/pause", NULL, 200);
+	expect(200, "\"state\":\"paused\"");
+	assert_true(first->ports.stock->ops->brake_of(first->ports.stock, 1, &brake));
+	assert_true(brake.stopped);
+	operate(first, "resume", "/v1/sales/drop/resume", NULL, 200);
+	assert_true(first->ports.stock->ops->brake_of(first->ports.stock, 1, &brake));
+	assert_false(brake.stopped);
+	atomic_store(&deaf, false);
+}
+
 /* --- On a scheduler --- */
 
 static void minute_of_sale(void *argument)
@@ -329,6 +378,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_the_same_key_is_answered_with_the_same_order, begin, end),
 		cmocka_unit_test_setup_teardown(test_holds_run_out_with_the_clock_of_their_own_engine_alone, begin, end),
 		cmocka_unit_test_setup_teardown(test_ports_that_were_handed_in_outlive_the_engine, begin, end),
+		cmocka_unit_test_setup_teardown(test_a_gate_that_is_behind_tells_the_stock_of_a_stop, begin, end),
 		cmocka_unit_test(test_an_engine_runs_on_a_scheduler_and_a_seed_repeats_it),
 	};
 

@@ -203,8 +203,10 @@ static void make_faults(struct plan *plan)
 
 	for (int kind = 0; kind < FAULT_KINDS; kind++) {
 		bool here = plan->shape == PLAN_EMBEDDED ? rules[kind].embedded : rules[kind].cluster;
+		/* Worlds with these are only looked at for crashes. */
+		unsigned percent = kind == FAULT_REDIS_CORRUPT ? 5 : 50;
 
-		if (draw_chance(&draw, 50) && here)
+		if (draw_chance(&draw, percent) && here)
 			kinds[kind_count++] = (enum plan_fault_kind)kind;
 	}
 	count = kind_count == 0 || draw_chance(&draw, 10) ? 0 : (uint32_t)draw_between(&draw, 1, 10);
@@ -243,6 +245,8 @@ void plan_make(struct plan *plan, uint64_t seed, enum plan_shape shape)
 	make_ops(plan);
 	make_faults(plan);
 	plan->until_ms = SALE_MS;
+	for (uint32_t i = 0; i < plan->fault_count; i++)
+		plan->corrupt = plan->corrupt || plan->faults[i].kind == FAULT_REDIS_CORRUPT;
 	for (uint32_t i = 0; i < plan->fault_count; i++)
 		if (plan->faults[i].at_ms + plan->faults[i].for_ms > plan->until_ms)
 			plan->until_ms = plan->faults[i].at_ms + plan->faults[i].for_ms;

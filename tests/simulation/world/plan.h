@@ -107,6 +107,7 @@ struct plan {
 	struct plan_fault faults[PLAN_FAULTS_MAX]; /* by time */
 	uint32_t fault_count;
 	int64_t until_ms; /* when the last fault is mended */
+	bool corrupt;     /* what Redis says is not what it said: no promise stands on that, but nothing may crash */
 };
 
 void plan_make(struct plan *plan, uint64_t seed, enum plan_shape shape);

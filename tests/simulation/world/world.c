@@ -8,7 +8,7 @@
 #include "simulation/world/parts.h"
 
 static const uint64_t STEPS_MAX = 20000000;
-static const int64_t LATE_NS = 2000000000;
+static const int64_t LATE_NS = 4000000000;
 static const int64_t WALL_US = 1800000000000000; /* 2027-01-15T08:00:00Z */
 
 const struct journal_sim_faults world_usual_log = {.latency_ns = 3 * WORLD_MS, .heartbeat_ns = 300 * WORLD_MS};
@@ -20,7 +20,7 @@ void world_breach(struct world *of, const char *format, ...)
 {
 	va_list arguments;
 
-	if (of->result->breach[0])
+	if (of->result->breach[0] || of->plan->corrupt)
 		return;
 	va_start(arguments, format);
 	vsnprintf(of->result->breach, sizeof(of->result->breach), format, arguments);
@@ -90,6 +90,10 @@ static void load_settings(const struct plan *plan)
 	add_flag(flags, &count, "--identity.mode=%s", "header");
 	add_flag(flags, &count, "--gate.trusted_proxies=%s", "127.0.0.1");
 	add_flag(flags, &count, "--log.level=%s", "off");
+	add_flag(flags, &count, "--gate.connections_max=%s", "64");
+	add_flag(flags, &count, "--gate.in_flight_max=%s", "16");
+	add_flag(flags, &count, "--journal.lane_max=%s", "64");
+	add_flag(flags, &count, "--identity.cache_entries=%s", "16");
 	add_flag(flags, &count, "--operator.token=%s", WORLD_TOKEN);
 	add_flag(flags, &count, "--ledger.url=%s", cluster ? "postgresql://in.process/ledger" : "sqlite:" LEDGER_DISK_PATH);
 	if (cluster)

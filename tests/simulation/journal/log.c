@@ -311,8 +311,8 @@ void journal_sim_make(struct journal_sim *sim, uint32_t partitions)
 	ASSERT(!sim->there);
 	sim->there = true;
 	sim->log++;
-	/* A topic of as many partitions is to the group the one it knows. */
-	if (partitions != sim->partition_count)
+	/* Readers may have heard that there was none; one of as many partitions is else the one they know. */
+	if (broker_draw(sim) % 2 || partitions != sim->partition_count)
 		broker_group_form(sim);
 	sim->partition_count = partitions;
 	broker_changed(sim);

@@ -20,6 +20,7 @@
 #include "ledger/event_batch.h"
 #include "ledger/log_detail.h"
 #include "ledger/sqlite/apply.h"
+#include "ledger/sqlite/trace_bytes.h"
 
 /* Inner results besides the outcomes of a ledger_entry. */
 enum { ROW_FOUND = 100 };
@@ -53,6 +54,7 @@ static int read_order(struct sqlite_connection *connection, const struct event *
 
 static int insert_order(struct sqlite_connection *connection, const struct event *event)
 {
+	unsigned char trace[TRACE_BYTES];
 	sqlite3_stmt *statement;
 	int result = sqlite_connection_prepare(connection,
 					       "INSERT INTO orders (id, sale, lot, quantity, state, epoch, buyer_units, limit_per_buyer, placed_at_ms,"
@@ -73,7 +75,9 @@ static int insert_order(struct sqlite_connection *connection, const struct event
 	sqlite_bind_int(statement, 9, event->at_ms);
 	sqlite_bind_int_or_null(statement, 10, event->hold_expires_at_ms, 0);
 	sqlite_bind_text(statement, 11, event->buyer);
-	sqlite_bind_text_or_null(statement, 12, event->trace);
+	sqlite_bind_bytes_or_null(statement, 12,
+				  sqlite_trace_pack(event->trace, trace) ? (struct slice){(const char *)trace, sizeof(trace)}
+									 : event->trace);
 	sqlite_bind_text_or_null(statement, 13, event->key);
 	return sqlite_step_once(connection, statement);
 }

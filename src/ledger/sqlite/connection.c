@@ -11,12 +11,15 @@ enum {
 };
 
 /*
- * page_size: SQLite's usual 4 KiB: a lone purchase dirties one page in each of five trees, and
- * every dirtied page goes to the log whole. cache_size: the writer appends to the ends of its trees
- * and settles recent orders: 16 MiB hold the ends and some hours of orders, and are taken only when
- * used. mmap stays off: a disk error must be an error code, not a SIGBUS.
+ * page_size, of a file that is made new: each page that is dirtied goes to the log whole, and a
+ * lone purchase dirties three, one in each tree. In 1 KiB a row of up to 230 bytes has no page
+ * beside its tree's: an order's has some 160, with names of 36 characters, and 60 are left for a
+ * price and a reference. docs/decisions/0012-what-an-order-writes.md has what each size costs.
+ * cache_size: the writer appends to the ends of its trees and settles recent orders: 16 MiB hold
+ * the ends and some hours of orders, and are taken only when used. mmap stays off: a disk error
+ * must be an error code, not a SIGBUS.
  */
-static const char writer_pragmas[] = "PRAGMA page_size = 4096;"
+static const char writer_pragmas[] = "PRAGMA page_size = 1024;"
 				     "PRAGMA synchronous = FULL;"
 				     "PRAGMA foreign_keys = ON;"
 				     "PRAGMA wal_autocheckpoint = 0;"
@@ -175,6 +178,14 @@ void sqlite_bind_int(sqlite3_stmt *statement, int index, int64_t value)
 void sqlite_bind_text(sqlite3_stmt *statement, int index, struct slice text)
 {
 	int code = sqlite3_bind_text(statement, index, text.size ? text.data : "", (int)text.size, SQLITE_STATIC);
+
+	ASSERT(code == SQLITE_OK);
+}
+
+void sqlite_bind_bytes_or_null(sqlite3_stmt *statement, int index, struct slice bytes)
+{
+	int code = bytes.size ? sqlite3_bind_blob(statement, index, bytes.data, (int)bytes.size, SQLITE_STATIC)
+			      : sqlite3_bind_null(statement, index);
 
 	ASSERT(code == SQLITE_OK);
 }

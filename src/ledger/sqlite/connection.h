@@ -59,6 +59,7 @@ int sqlite_connection_error(struct sqlite_connection *connection, int code) MUST
  */
 void sqlite_bind_int(sqlite3_stmt *statement, int index, int64_t value);
 void sqlite_bind_text(sqlite3_stmt *statement, int index, struct slice text);
+void sqlite_bind_bytes_or_null(sqlite3_stmt *statement, int index, struct slice bytes); /* NULL: none */
 void sqlite_bind_uuid(sqlite3_stmt *statement, int index, const struct uuid *id);
 void sqlite_bind_null(sqlite3_stmt *statement, int index);
 static inline void sqlite_bind_int_or_null(sqlite3_stmt *statement, int index, int64_t value, int64_t none)

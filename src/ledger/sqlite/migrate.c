@@ -9,8 +9,8 @@
  * that fills up on the way would only be found out after minutes. Both figures are from the file's
  * size, on the safe side (docs/operations.md).
  *
- * The number of the schema stands in the row that every commit writes (commit_numbers), so a
- * program of an older schema commits nothing more: writer.c.
+ * The number of the schema stands in a row that every commit looks at (commit_numbers), so a
+ * program of an older schema commits nothing more: commit_mark.c.
  */
 #include <stdio.h>
 #include <sys/statvfs.h>

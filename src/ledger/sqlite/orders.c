@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 #include "ledger/sqlite/sqlite_ledger.h"
+#include "ledger/sqlite/trace_bytes.h"
 
 #define ORDER_COLUMNS                                                                             \
 	"id, sale, lot, quantity, epoch, state, placed_at_ms, changed_at_ms, hold_expires_at_ms," \
@@ -32,7 +33,10 @@ void sqlite_order_read(sqlite3_stmt *statement, struct ledger_order *order)
 	order->hold_expires_at_ms = sqlite3_column_int64(statement, 8);
 	order->first_hold_expires_at_ms = sqlite3_column_int64(statement, 9);
 	sqlite_column_text(statement, 10, order->buyer, sizeof(order->buyer));
-	sqlite_column_text(statement, 11, order->trace, sizeof(order->trace));
+	if (sqlite3_column_bytes(statement, 11) == TRACE_BYTES)
+		sqlite_trace_unpack(sqlite3_column_blob(statement, 11), order->trace);
+	else
+		sqlite_column_text(statement, 11, order->trace, sizeof(order->trace));
 	sqlite_column_text(statement, 12, order->key, sizeof(order->key));
 }
 

@@ -10,6 +10,7 @@
 #include "ledger/log_chain.h"
 #include "ledger/reader_pool.h"
 #include "ledger/sqlite/sqlite.h"
+#include "ledger/sqlite/commit_mark.h"
 #include "ledger/sqlite/connection.h"
 #include "ledger/transaction.h"
 
@@ -19,13 +20,14 @@ struct apply_scratch; /* apply.c */
 struct sqlite_writer {
 	struct lock lock;
 	struct sqlite_connection connection;
-	int64_t commit_number;   /* of the last transaction that is known to be there */
-	int64_t doubtful_commit; /* a COMMIT of unknown outcome would have made this number; 0: none */
-	bool doubt_is_short;     /* a write failed, so its commit frame is not whole in the file */
-	int log_frames;          /* frames in SQLite's write-ahead log after the last commit */
-	int checkpoint_at;       /* frames at which the next checkpoint is tried */
-	bool poisoned;           /* a checkpoint failed: the handle must not be used again */
-	unsigned int forgotten;  /* batches that the judge's switch has left uncommitted */
+	struct sqlite_commit_mark mark;     /* of the last transaction that is known to be there */
+	struct sqlite_commit_mark doubtful; /* that a COMMIT of unknown outcome would have left; number 0: none */
+	bool doubt_is_short;                /* a write failed, so its commit frame is not whole in the file */
+	int log_frames;                     /* frames in SQLite's write-ahead log after the last commit */
+	int checkpoint_frames;              /* how many more are a reason for a checkpoint */
+	int checkpoint_at;                  /* frames at which the next checkpoint is tried */
+	bool poisoned;                      /* a checkpoint failed: the handle must not be used again */
+	unsigned int forgotten;             /* batches that the judge's switch has left uncommitted */
 	struct apply_scratch *scratch;
 };
 

@@ -8,32 +8,32 @@
  * "done" promises what a power cut would take away. And a handle that has failed may hold on to
  * state that is not on the disk.
  *
- * The model. Every transaction raises the one number in `commit_numbers`. When a COMMIT fails, the
+ * The model. Every transaction leaves a mark of its own (commit_mark.h). When a COMMIT fails, the
  * handle is closed (without a checkpoint: it must write nothing more), another is opened, and the
- * number is read:
+ * mark is read:
  *
- *   it has the new number: the transaction is in the file. A checkpoint writes its pages again,
+ *   it has the new mark: the transaction is in the file. A checkpoint writes its pages again,
  *       into the database, and syncs those (a failed sync marks the pages of the -wal file as
  *       clean, so syncing that file again would prove nothing). Then it is done.
- *   it has the old number: the transaction is not to be seen, but while another process has the
+ *   it has the old mark: the transaction is not to be seen, but while another process has the
  *       database open, SQLite takes its index of the -wal from shared memory, and the failed frames
  *       could still come to light after a crash. A small commit of our own is written over them;
- *       then it is refused. Its number is higher than the doubtful one's, so it is never taken for
- *       it. Where the failure was a write (disk full), the commit frame, written last, is not
- *       whole, and nothing has to be written over.
+ *       then it is refused. It raises a number, and one that the doubtful one would not have come
+ *       to, so it is never taken for it. Where the failure was a write (disk full), the commit
+ *       frame, written last, is not whole, and nothing has to be written over.
  *   reopening, checkpoint or overwriting fails: nobody can say (-EINPROGRESS). The doubt is kept,
  *       the connection stays closed, and the next call begins here again.
  *
  * A failure before COMMIT has no doubt: nothing was committed. Yet after an I/O error, a full disk
  * or corruption the handle is replaced.
  *
- * Checkpoints are made here, after a commit, when the -wal has grown by CHECKPOINT_FRAMES. PASSIVE
+ * Checkpoints are made here, after a commit, when the -wal has grown by CHECKPOINT_BYTES. PASSIVE
  * never waits for readers; a reader that holds it up makes the -wal longer for a while, and the
  * next try comes after as many frames again.
  *
  * Turned down: looking up each order of the batch after a failed commit. It answers only for
  * batches of orders, and only for those rows that the failed batch alone could have made; the
- * number answers for any transaction.
+ * mark answers for any transaction.
  */
 #include "base/failpoint.h"
 #include "base/log.h"
@@ -42,10 +42,11 @@
 
 enum {
 	/*
-	 * 16 MiB of 4 KiB pages: long enough that the ends of the trees, rewritten by every batch,
-	 * go to the database once in many batches.
+	 * Long enough that the ends of the trees, rewritten by every batch, go to the database once
+	 * in many batches.
 	 */
-	CHECKPOINT_FRAMES = 4096,
+	CHECKPOINT_BYTES = 16 * 1024 * 1024,
+	FRAME_HEADER = 24,
 	/*
 	 * The judge's switch keeps so many batches in an open transaction while it says that they
 	 * are done.
@@ -66,7 +67,6 @@ static int on_commit(void *argument, sqlite3 *db, const char *name, int frames)
 void sqlite_writer_init(struct sqlite_writer *writer)
 {
 	lock_init(&writer->lock);
-	writer->checkpoint_at = CHECKPOINT_FRAMES;
 }
 
 void sqlite_writer_lock(struct sqlite_ledger *ledger)
@@ -92,26 +92,6 @@ static void close_failed(struct sqlite_ledger *ledger)
 	reader_pool_renew(&ledger->pool);
 }
 
-static const char select_commit_number[] = "SELECT number FROM commit_numbers";
-
-static int write_commit_number(struct sqlite_connection *connection, int64_t number)
-{
-	sqlite3_stmt *statement;
-	int result = sqlite_connection_prepare(connection, "UPDATE commit_numbers SET number = ?1 WHERE schema = ?2", &statement);
-
-	if (result < 0)
-		return result;
-	sqlite_bind_int(statement, 1, number);
-	sqlite_bind_int(statement, 2, sqlite_schema_number());
-	result = sqlite_step_once(connection, statement);
-	if (result == STEP_DONE && sqlite3_changes(connection->db) == 0) {
-		log_error("ledger",
-			  "the ledger was made ready for a newer program: this one writes nothing more; start the newer one");
-		return error_origin(-EBUSY);
-	}
-	return result == STEP_CONSTRAINT ? error_origin(-EIO) : result;
-}
-
 static int enter_wal(struct sqlite_connection *connection)
 {
 	sqlite3_stmt *statement;
@@ -131,11 +111,16 @@ static int enter_wal(struct sqlite_connection *connection)
 
 static int open_connection(struct sqlite_ledger *ledger)
 {
+	int64_t page_size = 0;
 	struct sqlite_writer *writer = &ledger->writer;
 	int result = sqlite_connection_open(&writer->connection, ledger->path, ledger->vfs, false);
 
 	if (result == 0)
 		result = enter_wal(&writer->connection);
+	if (result == 0)
+		result = sqlite_connection_read_number(&writer->connection, "PRAGMA page_size", &page_size);
+	writer->checkpoint_frames = result == 0 ? CHECKPOINT_BYTES / (int)(FRAME_HEADER + page_size) : 0;
+	writer->checkpoint_at = writer->checkpoint_frames;
 	if (result == 0)
 		sqlite3_wal_hook(writer->connection.db, on_commit, writer);
 	return result;
@@ -158,7 +143,7 @@ static int commit_number_only(struct sqlite_connection *connection, int64_t numb
 	int result = sqlite_connection_run(connection, "BEGIN IMMEDIATE");
 
 	if (result == 0)
-		result = write_commit_number(connection, number);
+		result = sqlite_commit_mark_number(connection, number);
 	if (result == 0)
 		result = sqlite_connection_run(connection, "COMMIT");
 	return result;
@@ -167,24 +152,24 @@ static int commit_number_only(struct sqlite_connection *connection, int64_t numb
 /* Comes to the bottom of a doubtful commit, on a fresh connection. */
 static int settle_doubt(struct sqlite_writer *writer)
 {
-	int64_t number;
-	int result = sqlite_connection_read_number(&writer->connection, select_commit_number, &number);
+	struct sqlite_commit_mark found;
+	int result = sqlite_commit_mark_read(&writer->connection, &found);
 
 	if (result < 0)
 		return result;
 	/* Commits that were known to be there: another file, or one that was restored under us. */
-	if (number < writer->commit_number)
+	if (found.number < writer->mark.number || found.movement < writer->mark.movement)
 		return error_origin(-ESTALE);
-	if (writer->doubtful_commit) {
-		if (number >= writer->doubtful_commit)
+	if (writer->doubtful.number) {
+		if (sqlite_commit_mark_reached(&found, &writer->doubtful, &writer->mark))
 			result = salvage(&writer->connection);
 		else if (!writer->doubt_is_short)
-			result = commit_number_only(&writer->connection, writer->doubtful_commit + 1);
+			result = commit_number_only(&writer->connection, writer->doubtful.number + 1);
 	}
 	if (result == 0)
-		result = sqlite_connection_read_number(&writer->connection, select_commit_number, &number);
+		result = sqlite_commit_mark_read(&writer->connection, &found);
 	if (result == 0)
-		writer->commit_number = number;
+		writer->mark = found;
 	return result;
 }
 
@@ -203,7 +188,6 @@ static int reopen(struct sqlite_ledger *ledger)
 		return result;
 	}
 	sqlite_watch_reopened(ledger);
-	ledger->writer.checkpoint_at = CHECKPOINT_FRAMES;
 	return 0;
 }
 
@@ -220,9 +204,9 @@ int sqlite_writer_open(struct sqlite_ledger *ledger)
 	if (result == 0)
 		result = sqlite_migrate(&writer->connection, ledger->path);
 	if (result == 0)
-		result = sqlite_connection_read_number(&writer->connection, select_commit_number, &writer->commit_number);
+		result = sqlite_commit_mark_read(&writer->connection, &writer->mark);
 	if (result == 0)
-		result = commit_number_only(&writer->connection, ++writer->commit_number);
+		result = commit_number_only(&writer->connection, ++writer->mark.number);
 	if (result != 0)
 		sqlite_connection_close(&writer->connection, true);
 	return result;
@@ -256,10 +240,10 @@ static int abandon(struct sqlite_ledger *ledger, int code)
 }
 
 /*
- * A COMMIT that would have made `number` failed with `code`. 0 where it happened, `code` where not,
+ * A COMMIT that would have left `mark` failed with `code`. 0 where it happened, `code` where not,
  * -EINPROGRESS.
  */
-static int resolve(struct sqlite_ledger *ledger, int64_t number, int code, bool is_short)
+static int resolve(struct sqlite_ledger *ledger, const struct sqlite_commit_mark *mark, int code, bool is_short)
 {
 	static struct log_limiter limiter;
 	struct sqlite_writer *writer = &ledger->writer;
@@ -268,12 +252,12 @@ static int resolve(struct sqlite_ledger *ledger, int64_t number, int code, bool 
 
 	ledger_health_set(&ledger->health, code);
 	close_failed(ledger);
-	writer->doubtful_commit = number;
+	writer->doubtful = *mark;
 	writer->doubt_is_short = is_short;
 	if (reopen(ledger) < 0)
 		return error_origin(-EINPROGRESS);
-	happened = writer->commit_number == number;
-	writer->doubtful_commit = 0;
+	happened = sqlite_commit_mark_equal(&writer->mark, mark);
+	writer->doubtful.number = 0;
 	if (log_limiter_pass(&limiter, &suppressed))
 		log_warn("ledger", "a commit failed and was resolved", LOG_TEXT("error", error_text(code)),
 			 LOG_TEXT("found", happened ? "committed" : "not committed"), LOG_INT("suppressed", suppressed));
@@ -295,7 +279,7 @@ static void checkpoint(struct sqlite_ledger *ledger)
 			  LOG_TEXT("error", error_text(sqlite_connection_error(&writer->connection, code))));
 		writer->poisoned = true;
 	}
-	writer->checkpoint_at = moved >= in_log ? CHECKPOINT_FRAMES : writer->log_frames + CHECKPOINT_FRAMES;
+	writer->checkpoint_at = moved >= in_log ? writer->checkpoint_frames : writer->log_frames + writer->checkpoint_frames;
 }
 
 /* The judge's switch: says that it is committed, and leaves it in an open transaction. */
@@ -310,18 +294,18 @@ static bool forget_commit(struct sqlite_writer *writer)
 static int commit(struct sqlite_ledger *ledger)
 {
 	struct sqlite_writer *writer = &ledger->writer;
-	int64_t number = writer->commit_number + 1;
+	struct sqlite_commit_mark before = writer->mark, mark;
 	int code = SQLITE_OK;
 	int result = FAILPOINT("ledger.before_commit");
 
 	if (result >= 0)
-		result = write_commit_number(&writer->connection, number);
+		result = sqlite_commit_mark_make(&writer->connection, &before, &mark);
 	if (result < 0)
 		return abandon(ledger, result);
-	writer->commit_number = number;
+	writer->mark = mark;
 	if (forget_commit(writer))
 		return 0;
-	writer->commit_number = number - 1;
+	writer->mark = before;
 
 	result = FAILPOINT("ledger.commit_lost");
 	if (result >= 0) {
@@ -333,9 +317,9 @@ static int commit(struct sqlite_ledger *ledger)
 	if (result == -EBUSY)
 		return abandon(ledger, result);
 	if (result < 0)
-		return resolve(ledger, number, result, code == SQLITE_FULL || code == SQLITE_IOERR_WRITE);
+		return resolve(ledger, &mark, result, code == SQLITE_FULL || code == SQLITE_IOERR_WRITE);
 
-	writer->commit_number = number;
+	writer->mark = mark;
 	writer->forgotten = 0;
 	(void)FAILPOINT("ledger.after_commit");
 	if (sqlite_watch_lost(ledger))
@@ -364,7 +348,7 @@ int sqlite_transaction_begin(struct sqlite_ledger *ledger)
 		return result;
 	}
 	/* Settled by reopening, for a caller that has long been told that nobody can say. */
-	writer->doubtful_commit = 0;
+	writer->doubtful.number = 0;
 	result = FAILPOINT("ledger.begin");
 	if (result >= 0 && sqlite3_get_autocommit(writer->connection.db))
 		result = sqlite_connection_run(&writer->connection, "BEGIN IMMEDIATE");

@@ -142,15 +142,15 @@ static unsigned int sweep(enum fault fault, unsigned int in_a_row)
 static void test_full_disk_at_every_write_of_a_commit(void **state)
 {
 	(void)state;
-	assert_true(sweep(FAULT_WRITE_FULL, 1) >= 8);
-	assert_true(sweep(FAULT_WRITE_FULL, 1000) >= 8);
+	assert_true(sweep(FAULT_WRITE_FULL, 1) >= 6);
+	assert_true(sweep(FAULT_WRITE_FULL, 1000) >= 6);
 }
 
 static void test_io_error_at_every_write_of_a_commit(void **state)
 {
 	(void)state;
-	assert_true(sweep(FAULT_WRITE_IO, 1) >= 8);
-	assert_true(sweep(FAULT_WRITE_IO, 1000) >= 8);
+	assert_true(sweep(FAULT_WRITE_IO, 1) >= 6);
+	assert_true(sweep(FAULT_WRITE_IO, 1000) >= 6);
 }
 
 static void test_io_error_at_the_sync_of_a_commit(void **state)
@@ -374,6 +374,17 @@ static struct sqlite_place *small_disk(const char *options)
 	return NULL;
 }
 
+/* Until not even the smallest commit finds room. */
+static void fill_log(struct kit *kit)
+{
+	struct ledger_actor actor = kit_actor(kit);
+
+	do {
+		while (kit->ledger->ops->log_append(kit->ledger, &actor, "test", SLICE("a"), SLICE("{}")) == LEDGER_DONE)
+			;
+	} while (kit->ledger->ops->recover(kit->ledger) == 0);
+}
+
 static void test_full_disk_refuses_and_gets_well_when_there_is_room(void **state)
 {
 	struct fixture fixture = {.place = small_disk("size=1m")};
@@ -395,6 +406,7 @@ static void test_full_disk_refuses_and_gets_well_when_there_is_room(void **state
 	while (write(fd, zeros, sizeof(zeros)) > 0)
 		;
 	close(fd);
+	fill_log(kit); /* what is free within its last block */
 
 	result = apply_batch(kit, events, entries);
 	assert_int_equal(result, -ENOSPC);

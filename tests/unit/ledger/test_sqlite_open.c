@@ -141,7 +141,8 @@ static const char back_to_the_second[] =
 	" changed_at_ms INTEGER NOT NULL, hold_expires_at_ms INTEGER, first_hold_expires_at_ms INTEGER, buyer TEXT NOT NULL, trace TEXT)"
 	" STRICT, WITHOUT ROWID;"
 	"INSERT INTO old_orders SELECT id, sale, lot, quantity, state, epoch, buyer_units, limit_per_buyer, placed_at_ms, changed_at_ms,"
-	" hold_expires_at_ms, first_hold_expires_at_ms, buyer, trace FROM orders;"
+	" hold_expires_at_ms, first_hold_expires_at_ms, buyer, CASE WHEN trace IS NOT NULL THEN lower(hex(substr(trace, 1, 1)) || '-' || hex(substr(trace, 2, 16)) || '-' ||"
+	" hex(substr(trace, 18, 8)) || '-' || hex(substr(trace, 26))) END FROM orders;"
 	"CREATE TABLE idempotency_keys (order_id BLOB PRIMARY KEY, key TEXT NOT NULL) STRICT, WITHOUT ROWID;"
 	"INSERT INTO idempotency_keys SELECT id, key FROM orders WHERE key IS NOT NULL;"
 	"DROP TABLE orders; ALTER TABLE old_orders RENAME TO orders; DROP INDEX movements_by_sale;"
@@ -250,6 +251,85 @@ static void test_writer_of_an_older_schema_is_refused_in_its_next_transaction(vo
 	ledger->ops->free(ledger);
 }
 
+/* --- What a commit writes --- */
+
+static int64_t read_number(const char *path, const char *sql)
+{
+	sqlite3_stmt *statement;
+	sqlite3 *db;
+	int64_t number;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+	number = sqlite3_column_int64(statement, 0);
+	sqlite3_finalize(statement);
+	sqlite3_close(db);
+	return number;
+}
+
+/* Its movement's number tells whether its commit is there: a row that every commit raises is a page more for each. */
+static void test_purchase_raises_no_number_of_commits(void **state)
+{
+	static const char commits[] = "SELECT number FROM commit_numbers";
+	struct sqlite_place *place = *state;
+	struct ledger *ledger = open_place(place);
+	struct ledger_actor actor;
+	int64_t before;
+	struct kit kit;
+
+	kit_stock(&kit, ledger);
+	before = read_number(place->path, commits);
+	kit_reserve(&kit, KIT_SHIRT, 1, "ann");
+	assert_int_equal(read_number(place->path, commits), before);
+	actor = kit_actor(&kit);
+	assert_int_equal(ledger->ops->log_append(ledger, &actor, "test", SLICE("a"), SLICE("{}")), LEDGER_DONE); /* moves nothing */
+	assert_int_equal(read_number(place->path, commits), before + 1);
+	ledger->ops->free(ledger);
+}
+
+static void test_new_file_has_small_pages_and_an_old_one_keeps_its_own(void **state)
+{
+	struct sqlite_place *place = *state;
+	struct ledger *ledger = open_place(place);
+	struct kit kit;
+
+	ledger->ops->free(ledger);
+	assert_int_equal(read_number(place->path, "PRAGMA page_size"), 1024);
+	sqlite_place_run(place, "PRAGMA journal_mode = DELETE; PRAGMA page_size = 4096; VACUUM");
+	ledger = open_place(place);
+	kit_stock(&kit, ledger);
+	kit_reserve(&kit, KIT_SHIRT, 1, "ann");
+	kit_assert_audit(&kit);
+	ledger->ops->free(ledger);
+	assert_int_equal(read_number(place->path, "PRAGMA page_size"), 4096);
+}
+
+/* docs/operations.md has the command. */
+static void test_old_file_gets_small_pages_by_a_copy(void **state)
+{
+	struct sqlite_place *place = *state;
+	char copy[sizeof(place->path) + 8], sql[sizeof(copy) + 64];
+	struct ledger *ledger = open_place(place);
+	struct event event;
+	struct kit kit;
+
+	kit_stock(&kit, ledger);
+	event = kit_reserve(&kit, KIT_SHIRT, 1, "ann");
+	ledger->ops->free(ledger);
+	sqlite_place_run(place, "PRAGMA journal_mode = DELETE; PRAGMA page_size = 4096; VACUUM; PRAGMA journal_mode = WAL");
+	snprintf(copy, sizeof(copy), "%s.copy", place->path);
+	snprintf(sql, sizeof(sql), "PRAGMA page_size = 1024; VACUUM INTO '%s'", copy);
+	sqlite_place_run(place, sql);
+	assert_int_equal(rename(copy, place->path), 0);
+	kit.ledger = open_place(place);
+	assert_int_equal(read_number(place->path, "PRAGMA page_size"), 1024);
+	kit_assert_order(&kit, &event.id, ORDER_HELD);
+	kit_assert_audit(&kit);
+	kit_reserve(&kit, KIT_SHIRT, 1, "ben");
+	kit.ledger->ops->free(kit.ledger);
+}
+
 /* --- Readers beside the writer --- */
 
 enum { READING_THREADS = 6, BATCHES = 60, BATCH = 16 };
@@ -332,6 +412,9 @@ int main(void)
 		TEST(test_ledger_of_the_schema_before_is_brought_up_to_date),
 		TEST(test_migration_without_the_space_it_needs_is_not_begun),
 		TEST(test_writer_of_an_older_schema_is_refused_in_its_next_transaction),
+		TEST(test_purchase_raises_no_number_of_commits),
+		TEST(test_new_file_has_small_pages_and_an_old_one_keeps_its_own),
+		TEST(test_old_file_gets_small_pages_by_a_copy),
 		TEST(test_file_that_is_no_ledger_is_refused_and_left_alone),
 		TEST(test_readers_see_whole_batches_while_the_writer_works),
 	};

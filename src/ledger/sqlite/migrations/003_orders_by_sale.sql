@@ -14,7 +14,7 @@ CREATE TABLE orders_by_sale (
 	hold_expires_at_ms INTEGER,
 	first_hold_expires_at_ms INTEGER,
 	buyer TEXT NOT NULL,
-	trace TEXT,
+	trace BLOB,            -- a traceparent's 26 bytes, without its dashes; one that is longer is text, of an older program
 	key TEXT,              -- that the buyer chose; that a key has one order is the stock's to hold and the audit's to prove
 	price_minor INTEGER,   -- of a unit, when it was granted
 	reference TEXT,        -- the shop's own name for it
@@ -25,7 +25,7 @@ CREATE TABLE orders_by_sale (
 ) STRICT, WITHOUT ROWID;
 INSERT INTO orders_by_sale
 	SELECT orders.sale, orders.id, lot, quantity, state, epoch, buyer_units, limit_per_buyer, placed_at_ms, changed_at_ms, hold_expires_at_ms,
-		first_hold_expires_at_ms, buyer, trace, idempotency_keys.key, NULL, NULL, NULL, NULL
+		first_hold_expires_at_ms, buyer, CAST(trace AS BLOB), idempotency_keys.key, NULL, NULL, NULL, NULL
 	FROM orders LEFT JOIN idempotency_keys ON idempotency_keys.order_id = orders.id ORDER BY orders.sale, orders.id;
 DROP TABLE idempotency_keys;
 DROP TABLE orders;

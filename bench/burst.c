@@ -5,7 +5,7 @@
  *   burst PORT FILE SIZE FIRST COUNT CONNECTIONS STATUS PID [SYNC_FILE SYNC_SIZE]
  *
  * Sends COUNT requests of FILE (SIZE bytes each), from number FIRST on; each must be answered with STATUS. With SYNC_FILE every step is followed by
- * SYNC_SIZE bytes appended to that file and one fdatasync: what the step could cost at least. Prints a JSON object: CPU nanoseconds of the process
+ * SYNC_SIZE bytes written into that file, which has room for all of them, and one fdatasync: what the step could cost at least. Prints a JSON object: CPU nanoseconds of the process
  * PID per request, the medians of a step and of a sync.
  */
 #include <arpa/inet.h>
@@ -81,13 +81,27 @@ static void receive(int fd, int status)
 		die(answer);
 }
 
-/* Appends and syncs; nanoseconds. */
-static int64_t append_and_sync(int fd, size_t size)
+static char bytes[SYNC_MAX];
+
+/* A file with room for all that is to come: its blocks are there, and its size does not change. */
+static int make_log(const char *path, size_t size, size_t count)
 {
-	static char bytes[SYNC_MAX];
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	for (size_t i = 0; i < count && fd >= 0; i++)
+		if (write(fd, bytes, size) != (ssize_t)size)
+			die("SYNC_FILE cannot be written");
+	if (fd < 0 || fsync(fd) != 0 || lseek(fd, 0, SEEK_SET) != 0)
+		die("SYNC_FILE cannot be made");
+	memset(bytes, 'x', size);
+	return fd;
+}
+
+/* The next of it, and a sync; nanoseconds. */
+static int64_t write_and_sync(int fd, size_t size)
+{
 	int64_t start;
 
-	memset(bytes, 'x', size);
 	start = now_ns(CLOCK_MONOTONIC);
 	if (write(fd, bytes, size) != (ssize_t)size || fdatasync(fd) != 0)
 		die("SYNC_FILE cannot be written");
@@ -146,8 +160,8 @@ int main(int argc, char **argv)
 		die("numbers that do not fit");
 	if (clock_getcpuclockid((pid_t)atoi(argv[8]), &cpu) != 0)
 		die("no process PID");
-	if (argc == 11 && (sync_fd = open(argv[9], O_WRONLY | O_CREAT | O_TRUNC, 0644)) < 0)
-		die("SYNC_FILE cannot be made");
+	if (argc == 11)
+		sync_fd = make_log(argv[9], sync_size, count);
 	step_ns = calloc(count, sizeof(*step_ns));
 	sync_ns = calloc(count, sizeof(*sync_ns));
 	if (!step_ns || !sync_ns)
@@ -165,7 +179,7 @@ int main(int argc, char **argv)
 			receive(sockets[i], status);
 		step_ns[steps] = now_ns(CLOCK_MONOTONIC) - start;
 		if (sync_fd >= 0)
-			sync_ns[steps] = append_and_sync(sync_fd, sync_size);
+			sync_ns[steps] = write_and_sync(sync_fd, sync_size);
 		done += step;
 	}
 	cpu_ns += now_ns(cpu);

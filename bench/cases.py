@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import shutil
 import subprocess
 import threading
@@ -164,25 +165,36 @@ def open_accepted_beside_nginx():
     return figures
 
 
-def one_purchase():
-    figure = Figure("one_purchase_fsyncs", "microseconds of one durable purchase on an idle server; against one fsync of its size", "us", "<= 1.5")
+def lone_purchase():
+    size = 300
+    figure = Figure("lone_vs_log", f"one durable purchase on an idle server; {size} bytes synced into a file that has room for them", "us", "<= 2")
     warm_up, count = 50, 200
     requests = make_requests("headers", warm_up + ROUNDS_MAX * count, "header")
     # Nobody shares the machine with this buyer: the scheduler may place the threads as it does in life.
-    with Server("one-purchase", ANY_CORE, **HEADER_IDENTITY).fresh() as server:
+    with Server("lone-purchase", ANY_CORE, **HEADER_IDENTITY).fresh() as server:
         server.start()
         server.make_item(MILLION)
         server.make_sale("s", MILLION)
-        log = server.folder / "penstock.db-wal"
-        before = log.stat().st_size
         burst(server, requests, 0, warm_up, 1, core=ANY_CORE)
-        size = (log.stat().st_size - before) // warm_up
         for i in rounds(figure):
             seen = burst(server, requests, warm_up + i * count, count, 1, sync=(server.folder / "sync", size), core=ANY_CORE)
-            figure.add(seen["step_ns"] / 1000, seen["sync_ns"] / 1000, f"{size:,} bytes are written for a purchase", seen["disturbance"])
+            figure.add(seen["step_ns"] / 1000, seen["sync_ns"] / 1000, disturbance=seen["disturbance"])
         server.stop()
         server.prove()
     return [figure]
+
+
+def bytes_an_order():
+    """What the kernel has to write for the ledger, in whole blocks, until an order is in the database. Whoever else works does not change it."""
+    bars = {1: "<= 10000", 64: "<= 900", 256: "<= 550"}
+    figures = {size: Figure(f"bytes_an_order_{size}", f"written to disk an order, {size} in a commit", "bytes", bar) for size, bar in bars.items()}
+    SCRATCH.mkdir(parents=True, exist_ok=True)
+    for _ in rounds(*figures.values()):
+        command = [str(PROGRAM.parent / "bench/micro_ledger"), str(SCRATCH / "bytes.db"), "100000"]
+        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        for size, figure in figures.items():
+            figure.add(float(re.search(rf"batches of +{size}: .*; (\d+) bytes", printed)[1]))
+    return list(figures.values())
 
 
 def idle():
@@ -347,7 +359,8 @@ CASES = {
     sold_out: ("sold_out_vs_nginx_64", "sold_out_vs_nginx_512"),
     accepted: ("accepted_vs_nginx", "accepted_jwt_vs_nginx", "accepted_vs_hot_row"),
     open_accepted_beside_nginx: ("open_p99_ms", "open_p999_ms"),
-    one_purchase: ("one_purchase_fsyncs",),
+    lone_purchase: ("lone_vs_log",),
+    bytes_an_order: ("bytes_an_order_1", "bytes_an_order_64", "bytes_an_order_256"),
     remembered: ("bytes_per_buyer", "restart_s_1m"),
     evergreen: ("restart_evergreen_s",),
     idle: ("idle_rss_mib", "ready_ms"),

@@ -298,5 +298,6 @@ int main(int argc, char **argv)
 		print_plan(&options);
 		return 0;
 	}
+	world_prepare();
 	return options.one ? run_one(&options) : run_many(&options);
 }

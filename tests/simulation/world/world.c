@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "simulation/world/parts.h"
+#include "stock/redis/redis.h"
 
 static const uint64_t STEPS_MAX = 20000000;
 static const int64_t LATE_NS = 4000000000;
@@ -227,6 +228,21 @@ static void tell_end(enum scheduler_end end, FILE *trace)
 	breach = judge_end(world.judge);
 	if (breach)
 		world_breach(&world, "%s", breach);
+}
+
+void world_prepare(void)
+{
+	struct redis_sim *redis = redis_sim_new(NULL);
+	const struct stock_redis_settings settings = {
+		.url = "redis://in.process", .outbox_max = 1, .transport = redis_sim_transport(redis)};
+	struct stock *stock;
+
+	log_set_level(LOG_OFF);
+	memory_disk_free(ledger_disk_new(0));
+	if (stock_redis_open(&stock, &settings) < 0)
+		abort();
+	stock->ops->free(stock);
+	redis_sim_free(redis);
 }
 
 void world_run(const struct plan *plan, FILE *trace, struct world_result *result)

@@ -15,5 +15,7 @@ struct world_result {
 	uint32_t requests, answers;
 };
 
+/* What every world begins with, made once for all that a process forks: an empty ledger, and Redis' functions as they are compiled. */
+void world_prepare(void);
 /* trace: NULL, or where every step is told. */
 void world_run(const struct plan *plan, FILE *trace, struct world_result *result);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "base/pause.h"
 #include "base/thread.h"
 #include "port/ack_margin.h"
 #include "workers/return_batch.h"
@@ -13,11 +14,17 @@ enum {
 	IDLE_NS = 100000000,     /* how often an idle worker looks at the outbox and an unhealthy journal */
 	SILENCE_NS = 1000000000, /* a journal that has had nothing to say for so long is asked whether it is well */
 	CLAIMS_MAX = 256,
+	FEW = 64,                /* an append of so many costs the journal little more for each than a larger one */
+	LINGER_NS_MAX = 5000000, /* an append that took longer than twice this is no measure */
+	LINGER_LOOKS = 4,        /* into the lane, while it waits: to be woken by each that comes would cost more */
 };
 
 struct journal_worker {
 	struct journal_worker_settings settings;
 	struct thread thread;
+	struct pause company;          /* the rest until more has come */
+	size_t expected;               /* of the last append, and those who were waiting when it ended: so many may come soon */
+	int64_t append_ns;             /* what the last one took */
 	struct message **messages;     /* batch_max */
 	struct job **jobs;             /* batch_max: those that are sent */
 	struct journal_entry *entries; /* batch_max */
@@ -67,6 +74,7 @@ int journal_worker_new(struct journal_worker **out, const struct journal_worker_
 	if (!worker)
 		return error_origin(-ENOMEM);
 	worker->settings = *settings;
+	pause_init(&worker->company);
 	worker->messages = calloc(max, sizeof(*worker->messages));
 	worker->jobs = calloc(max, sizeof(*worker->jobs));
 	worker->entries = calloc(max, sizeof(*worker->entries));
@@ -91,6 +99,7 @@ void journal_worker_free(struct journal_worker *worker)
 	if (!worker)
 		return;
 	journal_worker_stop(worker);
+	pause_deinit(&worker->company);
 	free(worker->messages);
 	free(worker->jobs);
 	free(worker->entries);
@@ -117,6 +126,8 @@ static void append(struct journal_worker *worker, size_t count)
 	(void)FAILPOINT("journal.before_append");
 	journal->ops->append(journal, worker->entries, count);
 	worker->spoken_ns = clock_mono_ns();
+	worker->append_ns = worker->spoken_ns - start_ns;
+	worker->expected = count + lane_depth(worker->settings.lane);
 	(void)FAILPOINT("journal.after_append");
 	if (FAILPOINT("journal.unknown_is_refused") > 0) /* breaks rule 2 on purpose */
 		for (size_t i = 0; i < count; i++)
@@ -311,6 +322,26 @@ static void care(struct journal_worker *worker)
 	drive_claims(worker);
 }
 
+/*
+ * A few events wait for company where more were there a moment ago: whoever has just been answered
+ * asks again, and an append of a few would keep him waiting for its whole time. Half of an append's
+ * time at most; a lone buyer never waits, and nobody does for a ledger that is the journal, where
+ * more come together while it commits.
+ */
+static size_t wait_for_company(struct journal_worker *worker, size_t count)
+{
+	const struct journal_worker_settings *settings = &worker->settings;
+	size_t enough = worker->expected < FEW ? worker->expected : FEW;
+	int64_t linger_ns = worker->append_ns / 2 < LINGER_NS_MAX ? worker->append_ns / 2 : LINGER_NS_MAX;
+
+	if (settings->journal->ops->in_ledger)
+		return count;
+	enough = enough < settings->batch_max ? enough : settings->batch_max;
+	for (int i = 0; i < LINGER_LOOKS && count < enough && pause_rest(&worker->company, linger_ns / LINGER_LOOKS); i++)
+		count += lane_pop(settings->lane, (void **)worker->messages + count, settings->batch_max - count, 0);
+	return count;
+}
+
 static void journal_worker_run(void *argument)
 {
 	struct journal_worker *worker = argument;
@@ -320,7 +351,7 @@ static void journal_worker_run(void *argument)
 		size_t count = lane_pop(lane, (void **)worker->messages, worker->settings.batch_max, IDLE_NS);
 
 		if (count)
-			process(worker, count);
+			process(worker, wait_for_company(worker, count));
 		else if (lane_closed(lane))
 			break;
 		care(worker);
@@ -336,5 +367,6 @@ int journal_worker_start(struct journal_worker *worker)
 void journal_worker_stop(struct journal_worker *worker)
 {
 	lane_close(worker->settings.lane);
+	pause_end(&worker->company);
 	thread_join(&worker->thread);
 }

@@ -780,6 +780,82 @@ static void test_a_client_serves_several_threads(void **state)
 	journal_client_free(client);
 }
 
+/* --- Company --- */
+
+static bool is_in_append(void *context)
+{
+	return atomic_load(&((struct bench *)context)->journal.waiting);
+}
+
+static bool is_taken(void *context)
+{
+	return lane_depth(((struct bench *)context)->lane) == 0;
+}
+
+/* Three events have been appended together, in 100 ms of a clock that stands still from then on. */
+static void append_three(struct bench *bench)
+{
+	house_take_clock();
+	for (size_t i = 0; i < 3; i++)
+		(void)buy(bench, (const char *[]){"d1", "d2", "d3"}[i]);
+	atomic_store(&bench->journal.held, true);
+	start(bench);
+	house_wait(is_in_append, bench);
+	house_pass(100);
+	atomic_store(&bench->journal.held, false);
+	for (size_t i = 0; i < 3; i++)
+		(void)answer(bench);
+	assert_int_equal(bench->journal.appends, 1);
+}
+
+static void test_few_events_wait_for_those_who_come_back(void **state)
+{
+	struct bench *bench = *state;
+
+	append_three(bench);
+	(void)buy(bench, "d4");
+	house_wait(is_taken, bench);
+	(void)buy(bench, "d5");
+	(void)buy(bench, "d6");
+	house_pass(2); /* the first of the looks into the lane */
+	for (size_t i = 0; i < 3; i++)
+		(void)answer(bench);
+	assert_int_equal(bench->journal.appends, 2);
+	assert_int_equal(bench->journal.largest, 3);
+}
+
+static bool is_answered_in_time(void *context)
+{
+	house_pass(2);
+	return lane_depth(((struct bench *)context)->reply) > 0;
+}
+
+static void test_few_events_do_not_wait_for_ever(void **state)
+{
+	struct bench *bench = *state;
+	struct job *job;
+
+	append_three(bench);
+	job = buy(bench, "d4");
+	house_wait(is_answered_in_time, bench);
+	assert_ptr_equal(answer(bench), job);
+	/* It was alone, so nobody is expected any more: the next one goes while the clock stands still. */
+	job = buy(bench, "d5");
+	assert_ptr_equal(answer(bench), job);
+	assert_int_equal(bench->journal.appends, 3);
+}
+
+static void test_nobody_waits_for_company_where_the_ledger_is_the_journal(void **state)
+{
+	struct bench *bench = *state;
+	struct job *job;
+
+	fake_ops.in_ledger = true;
+	append_three(bench);
+	job = buy(bench, "d4");
+	assert_ptr_equal(answer(bench), job);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_open, bench_close)
 
 int main(void)
@@ -802,6 +878,9 @@ int main(void)
 		TEST(test_answers_go_to_the_lanes_they_name),
 		TEST(test_an_unhealthy_journal_is_given_a_try_to_get_well),
 		TEST(test_a_journal_that_is_given_nothing_is_looked_at),
+		TEST(test_few_events_wait_for_those_who_come_back),
+		TEST(test_few_events_do_not_wait_for_ever),
+		TEST(test_nobody_waits_for_company_where_the_ledger_is_the_journal),
 		TEST(test_a_client_waits_for_the_end),
 		TEST(test_a_client_without_room_does_not_know),
 		TEST(test_a_client_tells_no_success_that_is_late),

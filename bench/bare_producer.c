@@ -1,6 +1,6 @@
 /*
- * What librdkafka and the broker alone take: bare_producer BROKERS FROM TO COUNT IN_FLIGHT. Reads COUNT records of the topic FROM (fewer where it has fewer), which a
- * gate has written, and then sends the very same keys, headers and values to the topic TO, with all acknowledgements (an idempotent producer, as the
+ * What librdkafka and the broker alone take: bare_producer BROKERS FROM TO COUNT IN_FLIGHT REPLICATION. Reads COUNT records of the topic FROM (fewer where it has fewer), which a
+ * gate has written, and then sends the very same keys, headers and values to the topic TO, which is made with so many replicas, with all acknowledgements (an idempotent producer, as the
  * gate's), IN_FLIGHT at a time: a new one goes out when an old one is acknowledged, as a crowd of so many waiting buyers would have it. 0: as
  * many as the library takes, with its own linger of 5 ms. Prints a JSON object: records, ns of them all, and p50_ns from a record's sending to its acknowledgement.
  */
@@ -106,9 +106,10 @@ static size_t read_records(const struct kafka_address *address, struct record *r
 	return count; /* the client stays, for the records are its memory */
 }
 
-static void make_topic(rd_kafka_t *client, const char *name)
+static void make_topic(rd_kafka_t *client, const char *name, uint32_t replication)
 {
-	struct kafka_topic wish = {.partitions = 3, .replication = 1, .min_insync = 1, .retention_ms = -1};
+	struct kafka_topic wish = {
+		.partitions = 3, .replication = replication, .min_insync = replication > 1 ? 2 : 1, .retention_ms = -1};
 	struct buffer error;
 
 	buffer_init(&error, 4096);
@@ -175,8 +176,8 @@ int main(int argc, char **argv)
 	rd_kafka_t *client;
 	int64_t spent_ns;
 
-	if (argc != 6)
-		die("usage", "bare_producer BROKERS FROM TO COUNT IN_FLIGHT");
+	if (argc != 7)
+		die("usage", "bare_producer BROKERS FROM TO COUNT IN_FLIGHT REPLICATION");
 	log_set_level(LOG_ERROR);
 	snprintf(from.brokers, sizeof(from.brokers), "%s", argv[1]);
 	snprintf(from.topic, sizeof(from.topic), "%s", argv[2]);
@@ -188,7 +189,7 @@ int main(int argc, char **argv)
 		die("memory", "none");
 	count = read_records(&from, records, count);
 	client = make(RD_KAFKA_PRODUCER, &to, in_flight ? 0 : 5);
-	make_topic(client, argv[3]);
+	make_topic(client, argv[3], (uint32_t)atoi(argv[6]));
 	topic = rd_kafka_topic_new(client, argv[3], NULL);
 	warm_up(client, topic, &records[0]);
 	spent_ns = send_all(client, topic, records, count, in_flight ? in_flight : SIZE_MAX);

@@ -1,6 +1,7 @@
 """The measurements of a cluster: Redis, Kafka, PostgreSQL. As in cases.py, each makes one or more figures."""
 
 import contextlib
+import dataclasses
 import itertools
 import json
 import subprocess
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from cluster import MILLION, Cluster, helper, pin, services
 from load import burst, make_requests, wrk
 from measure import ROUNDS, ROUNDS_MAX, Failed, Figure, Watch, cpu_seconds, rounds, say, wait_until
+from kafka import Kafka, Proxied
 from one_script import OneScript
 from redis import Redis, Sentinel
 from server import ANY_CORE, LOAD_CORE, SERVER_CORE, TESTING_PROGRAM
@@ -174,7 +176,7 @@ def idle_purchase():
             with cluster.watch() as watch:
                 ours = burst(gate, requests, warm_up + i * count, count, 1, core=ANY_CORE)["step_ns"]
                 call = helper("micro_redis", services.redis.url(1), 1, 1, count)["call_ns"]
-                ack = helper("bare_producer", services.kafka.brokers, cluster.topic, f"{cluster.topic}-bare", count, 1)["p50_ns"]
+                ack = helper("bare_producer", services.kafka.brokers, cluster.topic, f"{cluster.topic}-bare", count, 1, 1)["p50_ns"]
             note = f"Redis {call / 1000:.0f} us, Kafka {ack / 1000:.0f} us; against both Redis calls that a purchase makes {ours / (2 * call + ack):.3g}"
             figure.add(ours / 1000, (call + ack) / 1000, note, watch.disturbance)
         gate.stop()
@@ -183,6 +185,73 @@ def idle_purchase():
         drain.stop()
         hold_against_ledger(cluster, accepted)
     return [figure]
+
+
+# --- The journal ---
+
+
+def journal_adapter():
+    what = f"events a second by the journal alone, {CONNECTIONS} in flight; by a bare producer of the same records, as many in flight"
+    figure = Figure("kafka_adapter_vs_bare", what, "events/s", ">= 0.7")
+    for i in rounds(figure):
+        with Watch(services.cpu_seconds) as watch:
+            seen = helper("micro_kafka", services.kafka.url(f"bench-adapter-{i}"), 1, CONNECTIONS)
+        note = f"CPU of an event {seen['journal_cpu_ns'] / 1000:.1f} us against {seen['bare_cpu_ns'] / 1000:.1f} us"
+        figure.add(seen["journal"], seen["bare"], note, watch.disturbance)
+    return [figure]
+
+
+FAR_SECONDS = 0.003
+
+
+@contextlib.contextmanager
+def far_brokers():
+    """Three brokers, each so far away that its answers come FAR_SECONDS later."""
+    kafka = Kafka(nodes=3)
+    try:
+        kafka.start()
+        for node in kafka.nodes:
+            node.proxy.delay = FAR_SECONDS
+        kafka.set_proxies("slow")
+        yield kafka
+    finally:
+        kafka.free()
+
+
+def far_away():
+    connections = 64
+    what = f"p50 of a purchase, {connections} connections, three brokers {FAR_SECONDS * 1000:.0f} ms away, min.insync.replicas 2; one acknowledgement"
+    figure = Figure("cluster_far_brokers", what, "us", "<= 1.6")
+    requests = make_requests("headers", 200_000, "header")
+    with far_brokers() as kafka, Cluster() as cluster:
+        journal = {"journal.url": Proxied(kafka).url(cluster.topic), "journal.kafka.replication": "3", "journal.kafka.min_insync": "2"}
+        for i in rounds(figure):
+            gate = cluster.gate(f"gate-{i}", **journal)
+            if i == 0:
+                cluster.sell(gate)
+            wait_until(lambda: gate.sells("s"), "the sale", pause=0.01)
+            part = dataclasses.replace(requests, path=share_of(requests, i), count=requests.count // ROUNDS_MAX)
+            with Watch(lambda: cluster.cpu_seconds() + sum(cpu_seconds(node.process.pid) for node in kafka.nodes)) as watch:
+                run = wrk(gate.public, gate.pid, connections, part, core=ANY_CORE)
+                acknowledged = helper("bare_producer", kafka.proxied, cluster.topic, f"{cluster.topic}-bare", 300, 1, 3)["p50_ns"]
+            if run.refused:
+                raise Failed(f"{run.refused} of {run.requests} were refused")
+            batch = gate.metric("penstock_journal_batch_events_sum") / gate.metric("penstock_journal_batch_events_count")
+            gate.stop()
+            figure.add(run.p50_us, acknowledged / 1000, f"{run.rate:,.0f} purchases a second, {batch:.0f} in an append", watch.disturbance)
+        drain = cluster.drain(**journal)
+        cluster.settle(drain)
+        drain.stop()
+        cluster.prove()
+    return [figure]
+
+
+def share_of(requests, turn):
+    """A file with one round's share of the requests: each buyer comes once."""
+    size = requests.count // ROUNDS_MAX * requests.size
+    path = requests.path.with_name(f"{requests.path.name}-{turn}")
+    path.write_bytes(requests.path.read_bytes()[turn * size : (turn + 1) * size])
+    return path
 
 
 # --- The drain ---
@@ -491,6 +560,8 @@ CASES = {
     pause_beside_lock: ("pause_ms_beside_lock",),
     stock_adapter: ("stock_redis_vs_bare",),
     cluster_beside_one_script: ("redis_cpu_vs_one_script", "cluster_vs_one_script", "cluster_cpu_us"),
+    journal_adapter: ("kafka_adapter_vs_bare",),
+    far_away: ("cluster_far_brokers",),
     drained: ("drain_vs_copy", "drain_rate_error"),
     two_gates: ("two_gates_vs_one",),
     idle_purchase: ("idle_purchase_vs_parts",),

@@ -63,6 +63,7 @@ class Run:
     server_seconds: float  # CPU
     load_seconds: float  # CPU
     disturbance: float  # see Watch
+    p50_us: float
 
     @property
     def rate(self):
@@ -100,7 +101,7 @@ def wrk(url, server, connections, requests, seconds=SECONDS, core=LOAD_CORE):
         raise Failed(f"wrk saw {seen['errors']} errors of connections")
     if seen["requests"] > requests.count:
         raise Failed(f"{seen['requests']} answers, but only {requests.count} requests were made: buyers came twice")
-    return Run(seen["requests"], seen["refused"], seen["microseconds"] / 1e6, watch.server, seen["cpu"], watch.disturbance)
+    return Run(seen["requests"], seen["refused"], seen["microseconds"] / 1e6, watch.server, seen["cpu"], watch.disturbance, seen["p50_us"])
 
 
 @dataclass

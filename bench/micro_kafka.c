@@ -1,10 +1,13 @@
 /*
- * What an accepted event costs in the Kafka journal: micro_kafka URL [ROUNDS]. URL: kafka://HOST:PORT/TOPIC; a topic that is not there is made, with 12
+ * What an accepted event costs in the Kafka journal: micro_kafka URL [ROUNDS [IN_FLIGHT]]. URL: kafka://HOST:PORT/TOPIC; a topic that is not there is made, with 12
  * partitions and one replica, and what is written stays in it. Prints, for batches of 1, 64 and 512 (what the journal's worker takes at most) and for events of
  * one sale and of 16: events a second through append(), the same by a bare librdkafka producer (idempotent, acks=all) that sends the very same records,
  * which it finds made, and waits for each batch's reports, the CPU time of an event on either side, and the ratio of the rates; then what the bare producer does
  * where it waits for nothing before the end. Both sides take turns batch by batch. Each figure is the best of ROUNDS (5): what else the machine did only ever
  * slows; each ratio is the median of the rounds' own, with the least and the greatest. That the records are the same is looked up in the log first.
+ *
+ * With IN_FLIGHT it prints instead, as a JSON object, what both do with so many events under way at a time, over ROUNDS in turn: the journal in one append after the
+ * other, as its worker has them, the bare producer (linger.ms 0) by a new record for each that is acknowledged.
  */
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
@@ -372,6 +375,57 @@ static void report(struct journal *journal, struct bare *bare, size_t batch, uin
 	       batch, sales, sales == 1 ? ": " : "s:", rate[0], cpu_us[0], rate[1], cpu_us[1], middle, ratios[0], ratios[rounds - 1]);
 }
 
+/* --- So many in flight --- */
+
+/* One append of so many at a time. */
+static void append_all(struct journal *journal, size_t in_flight, struct spent *spent)
+{
+	int64_t start_cpu_ns, start_ns;
+
+	fill(in_flight, 1);
+	start_cpu_ns = cpu_ns();
+	start_ns = clock_mono_ns();
+	for (size_t i = 0; i < EVENTS / in_flight; i++)
+		append(journal, in_flight);
+	spent->wall_ns += clock_mono_ns() - start_ns;
+	spent->cpu_ns += cpu_ns() - start_cpu_ns;
+}
+
+static void refill(struct bare *bare, size_t in_flight, struct spent *spent)
+{
+	size_t before = bare->reported, total = EVENTS / in_flight * in_flight, sent = 0;
+	int64_t start_cpu_ns, start_ns;
+
+	make_records(in_flight, 1);
+	start_cpu_ns = cpu_ns();
+	start_ns = clock_mono_ns();
+	while (bare->reported - before < total) {
+		for (; sent < total && sent - (bare->reported - before) < in_flight; sent++)
+			bare_send(bare, &records[sent % in_flight]);
+		rd_kafka_poll(bare->client, WAIT_MS);
+	}
+	spent->wall_ns += clock_mono_ns() - start_ns;
+	spent->cpu_ns += cpu_ns() - start_cpu_ns;
+}
+
+static void report_in_flight(struct journal *journal, const struct kafka_address *address, size_t in_flight, int rounds)
+{
+	struct spent ours = {0}, theirs = {0}, warm = {0};
+	struct bare bare;
+	double total = (double)(EVENTS / in_flight * in_flight) * rounds;
+
+	bare_open(&bare, address, "0");
+	refill(&bare, in_flight, &warm);
+	append_all(journal, in_flight, &warm);
+	for (int i = 0; i < rounds; i++) {
+		append_all(journal, in_flight, &ours);
+		refill(&bare, in_flight, &theirs);
+	}
+	bare_close(&bare);
+	printf("{\"journal\":%.0f,\"bare\":%.0f,\"journal_cpu_ns\":%.0f,\"bare_cpu_ns\":%.0f}\n", total * 1e9 / (double)ours.wall_ns,
+	       total * 1e9 / (double)theirs.wall_ns, (double)ours.cpu_ns / total, (double)theirs.cpu_ns / total);
+}
+
 static void open_all(const char *url, struct journal **journal, struct bare *bare, struct kafka_address *address)
 {
 	struct kafka_options options = {.url = url,
@@ -397,14 +451,15 @@ int main(int argc, char **argv)
 	static const size_t batches[] = {1, 64, BATCH_MAX};
 	static const uint32_t sales[] = {1, 16};
 	int rounds = argc > 2 ? atoi(argv[2]) : 5;
+	size_t in_flight = argc > 3 ? strtoul(argv[3], NULL, 10) : 0;
 	struct kafka_address address;
 	struct journal *journal;
 	struct bare bare, free_running;
 	struct spent warm[2];
 	double most = 0;
 
-	if (argc < 2 || rounds < 1 || rounds > ROUNDS_MAX)
-		die("usage: micro_kafka URL [ROUNDS]");
+	if (argc < 2 || rounds < 1 || rounds > ROUNDS_MAX || in_flight > BATCH_MAX)
+		die("usage: micro_kafka URL [ROUNDS [IN_FLIGHT]]");
 	log_set_level(LOG_WARN);
 	for (size_t i = 0; i < BATCH_MAX; i++)
 		buffer_init(&records[i].value, RECORD_MAX);
@@ -414,6 +469,12 @@ int main(int argc, char **argv)
 	bare_send(&bare, &records[0]);
 	bare_wait(&bare);
 	compare(&address, bare.partition, bare.offset);
+	if (in_flight > 0) {
+		report_in_flight(journal, &address, in_flight, rounds);
+		bare_close(&bare);
+		journal->ops->free(journal);
+		return 0;
+	}
 	/* A broker that has just been started is slow at first. */
 	take_turns(journal, &bare, BATCH_MAX, 16, EVENTS, warm);
 	for (size_t i = 0; i < sizeof(batches) / sizeof(batches[0]); i++)

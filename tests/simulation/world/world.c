@@ -91,6 +91,12 @@ static void load_settings(const struct plan *plan)
 	add_flag(flags, &count, "--identity.mode=%s", "header");
 	add_flag(flags, &count, "--gate.trusted_proxies=%s", "127.0.0.1");
 	add_flag(flags, &count, "--log.level=%s", "off");
+	/* What is never filled by so few buyers is not cleared for each gate anew. */
+	add_flag(flags, &count, "--gate.in_flight_max=%s", "64");
+	add_flag(flags, &count, "--journal.lane_max=%s", "256");
+	add_flag(flags, &count, "--journal.batch_max=%s", "64");
+	add_flag(flags, &count, "--drain.batch_max=%s", "64");
+	add_flag(flags, &count, "--gate.connections_max=%s", "64");
 	add_flag(flags, &count, "--gate.connections_max=%s", "64");
 	add_flag(flags, &count, "--gate.in_flight_max=%s", "16");
 	add_flag(flags, &count, "--journal.lane_max=%s", "64");

@@ -3,7 +3,6 @@
 #include <jansson.h>
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/failpoint.h"
 #include "base/json_flat.h"
 #include "model/sale.h"
 
@@ -332,17 +331,11 @@ static void get_hold(struct decoding *decoding, bool needed, int64_t *hold_expir
 		fail(decoding, fault);
 }
 
-/* A test build can be told to be the next program, which knows events of the next version. */
-static uint32_t newest_version(void)
-{
-	return FAILPOINT("event.next_version") > 0 ? EVENT_VERSION + 1 : EVENT_VERSION;
-}
-
 static void get_fields(struct decoding *decoding, struct event *event)
 {
 	unsigned carries;
 
-	get_integer(decoding, "v", EVENT_VERSION, newest_version(), "v is not 1");
+	get_integer(decoding, "v", EVENT_VERSION, EVENT_VERSION, "v is not 1");
 	event->kind = get_kind(decoding);
 	carries = kind_of(event->kind)->carries;
 	get_id(decoding, &event->id);

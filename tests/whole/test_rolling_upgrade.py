@@ -9,7 +9,6 @@ import time
 
 import pytest
 
-from cluster import PARTITIONS
 from crowd import Crowd, new_seed
 from penstock import ROOT, TESTING_PROGRAM, wait_until
 from rush import finish
@@ -269,25 +268,23 @@ def test_the_sales_of_the_first_version_move_to_who_is_elected(old_cluster):
 
 def test_an_older_drain_beside_a_newer_one_waits_before_what_it_does_not_know(gates, kafka):
     """It writes no dead letter of it and goes on behind nothing; the newer one has it all as soon as the older one is ended."""
-    cluster = gates(1, kafka=kafka)
-    sales = [f"sale-{i}" for i in range(8)]  # so that each partition has some
+    cluster = gates(1, kafka=kafka, drains=0)
+    older = cluster.add_drain(program=TESTING_PROGRAM, environment={"PENSTOCK_FAILPOINTS": "journal.former_program=on"})  # knows no extensions
+    newer = cluster.add_drain()
+    sales, orders = [f"sale-{i}" for i in range(8)], []  # so that each partition has some
     for sale in sales:
         cluster.make_sale(sale, 5)
-        assert cluster.buy(sale, "anna").status == 202
+        orders.append(cluster.buy(sale, "anna").json["id"])
     cluster.settle()
-    older = cluster.drains[0]
-    newer = cluster.add_drain(program=TESTING_PROGRAM, environment={"PENSTOCK_FAILPOINTS": "event.next_version=on"})
     wait_until(lambda: all(drain.metric("penstock_drain_partitions") in (1, 2) for drain in cluster.drains), 40, "a share for each")
-    known = kafka.kcat("-C", "-t", cluster.topic, "-o", "beginning", "-e", "-q").splitlines()
-    event = next(line for line in known if '"order.reserved"' in line)
-    for partition in range(PARTITIONS):
-        kafka.kcat("-P", "-t", cluster.topic, "-p", partition, "-k", "1", input=event.replace('"v":1', '"v":2'))
-    # Each partition is where it was left: no rebalance comes between, for nobody comes or goes.
-    wait_until(lambda: newer.metric('penstock_drain_events_total{outcome="already"}') == newer.metric("penstock_drain_partitions"), 40, "the newer one")
-    wait_until(lambda: older.metric("penstock_drain_partitions_stalled") == older.metric("penstock_drain_partitions"), 40, "the older one's stop")
-    assert newer.metric("penstock_drain_partitions_stalled") == 0
+    for order in orders:
+        assert cluster.operate("POST", f"/v1/orders/{order}/extend", {"seconds": 3600}).status == 200
     for sale in sales:
         assert cluster.buy(sale, "ben").status == 202
+    wait_until(lambda: older.metric("penstock_drain_partitions_stalled") == older.metric("penstock_drain_partitions"), 40, "the older one's stop")
+    wait_until(lambda: any(len(cluster.order_rows(sale)) == 2 for sale in sales), 40, "the newer one")
+    assert newer.metric("penstock_drain_partitions_stalled") == 0
+    assert any(len(cluster.order_rows(sale)) == 1 for sale in sales), "what waits at the older one"
     assert not cluster.is_drained()
     older.stop()
     wait_until(cluster.is_drained, 60, "all of it by the newer one")

@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "journal/kafka/reader_state.h"
 #include "journal/kafka/record.h"
@@ -202,6 +203,18 @@ static bool take_record(struct kafka_reader *reader, const rd_kafka_message_t *m
 	return true;
 }
 
+/*
+ * A test build can be told to be a former program, to which an extension is an event of a newer
+ * one.
+ */
+static void know_less(struct journal_record *record)
+{
+	if (record->reason || record->event.kind != EVENT_EXTENDED || FAILPOINT("journal.former_program") <= 0)
+		return;
+	record->newer = true;
+	record->reason = "an event of a version or kind that this program does not know";
+}
+
 /* True: it is the next record, now in *record. */
 static bool take_one(struct kafka_reader *reader, const rd_kafka_message_t *message, struct journal_record *record, int *result)
 {
@@ -212,8 +225,10 @@ static bool take_one(struct kafka_reader *reader, const rd_kafka_message_t *mess
 	if (!take_record(reader, message))
 		return false;
 	*result = kafka_record_decode(message, record);
-	if (*result == 0)
+	if (*result == 0) {
+		know_less(record);
 		return true;
+	}
 	/* No memory. It, and what lies behind it, is fetched again: nothing is skipped. */
 	reader->positions[message->partition].next--;
 	reader->moved = true;

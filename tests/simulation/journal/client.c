@@ -94,15 +94,20 @@ static int health(struct journal *base, const char **reason)
 
 static void end(struct broker_journal *journal)
 {
-	lock_deinit(&journal->tail_lock);
-	lock_deinit(&journal->lock);
+	free(journal->append.places);
+	free(journal->records);
 	free(journal);
 }
 
 static void journal_free(struct journal *base)
 {
-	if (base)
-		end(broker_journal_of(base));
+	struct broker_journal *journal = broker_journal_of(base);
+
+	if (!base)
+		return;
+	lock_deinit(&journal->tail_lock);
+	lock_deinit(&journal->lock);
+	end(journal);
 }
 
 static const struct journal_ops broker_ops = {
@@ -148,7 +153,7 @@ void journal_sim_vanish(struct journal *base)
 	broker_take(sim);
 	broker_abandon(sim, journal);
 	broker_release(sim);
-	free(journal); /* its locks may be taken by threads that are no more */
+	end(journal); /* its locks may be taken by threads that are no more */
 }
 
 const char *journal_sim_cluster(const struct journal *journal)

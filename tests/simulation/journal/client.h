@@ -4,6 +4,23 @@
 #include <stdatomic.h>
 #include "simulation/journal/broker.h"
 
+/* What an append has for one partition, or a part of that, and for which of its entries. */
+struct broker_part {
+	struct broker_request *request;
+	size_t *places;
+	size_t count;
+};
+
+struct broker_append {
+	struct journal_entry *entries;
+	size_t count;
+	struct broker_part parts[BROKER_PARTITIONS_MAX * BROKER_PARTS_MAX];
+	size_t part_count;
+	size_t *places; /* of all parts */
+	int64_t deadline_ns;
+};
+
+/* All of its memory is here and not with the threads that use it, which may be dropped with their node. */
 struct broker_journal {
 	struct journal base; /* first */
 	struct journal_sim *sim;
@@ -13,6 +30,8 @@ struct broker_journal {
 	struct uuid_generator ids; /* of barriers; under the lock */
 	uint32_t partitions;
 	int64_t acknowledged[BROKER_PARTITIONS_MAX]; /* the highest offset that was; -1: none */
+	struct broker_append append;                 /* the one under way */
+	struct journal_record *records;              /* room of the tail for a batch */
 	bool lost, doubted;
 	_Atomic(const char *) unhealthy; /* NULL: well */
 };

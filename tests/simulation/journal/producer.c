@@ -15,23 +15,6 @@ static const char reason_silent[] = "no acknowledgement within the deadline";
 static const char reason_gone[] = "Broker: Unknown topic or partition";
 static const char reason_refused[] = "Broker: Not enough in-sync replicas";
 
-/* What an append has for one partition, or a part of that, and for which of its entries. */
-struct part {
-	struct broker_request *request;
-	size_t *places;
-	size_t count;
-};
-
-struct append {
-	struct broker_journal *journal;
-	struct journal_entry *entries;
-	size_t count;
-	struct part parts[BROKER_PARTITIONS_MAX * BROKER_PARTS_MAX];
-	size_t part_count;
-	size_t *places; /* of all parts */
-	int64_t deadline_ns;
-};
-
 /* --- Sending --- */
 
 static struct broker_record record_of(struct journal_sim *sim, const struct event *event)
@@ -87,17 +70,18 @@ static void draw_fate(struct broker_journal *journal, struct broker_request *req
 	}
 }
 
-static void send_part(struct append *append, uint32_t partition, size_t *places, size_t count)
+static void send_part(struct broker_journal *journal, uint32_t partition, size_t *places, size_t count)
 {
-	struct journal_sim *sim = append->journal->sim;
+	struct journal_sim *sim = journal->sim;
+	struct broker_append *append = &journal->append;
 	struct broker_record *records = broker_piece(sim, count * sizeof(*records));
-	struct part *part = &append->parts[append->part_count++];
-	struct part *before = append->part_count > 1 ? part - 1 : NULL;
+	struct broker_part *part = &append->parts[append->part_count++];
+	struct broker_part *before = append->part_count > 1 ? part - 1 : NULL;
 
 	for (size_t i = 0; i < count; i++)
 		records[i] = record_of(sim, append->entries[places[i]].event);
-	*part = (struct part){broker_send(sim, append->journal, partition, records, count), places, count};
-	draw_fate(append->journal, part->request);
+	*part = (struct broker_part){broker_send(sim, journal, partition, records, count), places, count};
+	draw_fate(journal, part->request);
 	if (!before || before->request->partition != partition)
 		return;
 	/* The idempotent producer: a broker takes nothing without what comes before it. */
@@ -116,24 +100,24 @@ static void send_part(struct append *append, uint32_t partition, size_t *places,
 	}
 }
 
-static void send_partition(struct append *append, uint32_t partition, size_t *places, size_t count)
+static void send_partition(struct broker_journal *journal, uint32_t partition, size_t *places, size_t count)
 {
-	struct journal_sim *sim = append->journal->sim;
+	struct journal_sim *sim = journal->sim;
 	bool cut = broker_chance(sim, sim->faults.cut), moved = broker_chance(sim, sim->faults.leader);
 	uint64_t at = broker_draw(sim);
 	int64_t leaderless_ns = broker_draw_ns(sim, sim->faults.slow_ns);
 	size_t first = cut && count > 1 ? 1 + at % (count - 1) : count;
 
-	send_part(append, partition, places, first);
+	send_part(journal, partition, places, first);
 	if (first < count)
-		send_part(append, partition, places + first, count - first);
+		send_part(journal, partition, places + first, count - first);
 	if (moved)
 		broker_elect(sim, partition, leaderless_ns);
 }
 
-static void send_all(struct append *append)
+static void send_all(struct broker_journal *journal)
 {
-	struct broker_journal *journal = append->journal;
+	struct broker_append *append = &journal->append;
 	size_t used = 0;
 
 	for (uint32_t partition = 0; partition < journal->partitions; partition++) {
@@ -144,7 +128,7 @@ static void send_all(struct append *append)
 				places[count++] = i;
 		used += count;
 		if (count > 0)
-			send_partition(append, partition, places, count);
+			send_partition(journal, partition, places, count);
 	}
 }
 
@@ -158,12 +142,12 @@ static bool is_answered(const struct journal_sim *sim, struct broker_request *re
 	return request->answered;
 }
 
-static bool is_all_answered(const struct append *append)
+static bool is_all_answered(const struct broker_journal *journal)
 {
 	bool all = true;
 
-	for (size_t i = 0; i < append->part_count; i++)
-		all = is_answered(append->journal->sim, append->parts[i].request) && all;
+	for (size_t i = 0; i < journal->append.part_count; i++)
+		all = is_answered(journal->sim, journal->append.parts[i].request) && all;
 	return all;
 }
 
@@ -178,9 +162,9 @@ static void note_acknowledged(struct broker_journal *journal, const struct broke
 		*last = request->offset + (int64_t)request->count - 1;
 }
 
-static void end_part(struct append *append, const struct part *part)
+static void end_part(struct broker_journal *journal, const struct broker_part *part)
 {
-	struct broker_journal *journal = append->journal;
+	struct journal_entry *entries = journal->append.entries;
 	const struct broker_request *request = part->request;
 	enum journal_end end = request->answered ? request->end : request->left ? JOURNAL_UNKNOWN : JOURNAL_REFUSED;
 	const char *reason = request->answered ? request->reason : request->left ? reason_silent : reason_unsent;
@@ -192,15 +176,16 @@ static void end_part(struct append *append, const struct part *part)
 		reason = reason_lost;
 	}
 	for (size_t i = 0; i < part->count; i++) {
-		append->entries[part->places[i]].end = end;
-		append->entries[part->places[i]].reason = reason;
+		entries[part->places[i]].end = end;
+		entries[part->places[i]].reason = reason;
 	}
 }
 
 /* There is no such topic: a broker says so, or the client knows it. */
-static void end_all(struct append *append)
+static void end_all(struct broker_journal *journal)
 {
-	enum journal_end end = broker_draw(append->journal->sim) % 2 ? JOURNAL_REFUSED : JOURNAL_UNKNOWN;
+	struct broker_append *append = &journal->append;
+	enum journal_end end = broker_draw(journal->sim) % 2 ? JOURNAL_REFUSED : JOURNAL_UNKNOWN;
 
 	for (size_t i = 0; i < append->count; i++) {
 		append->entries[i].end = end;
@@ -208,21 +193,22 @@ static void end_all(struct append *append)
 	}
 }
 
-static void send_and_wait(struct append *append)
+static void send_and_wait(struct broker_journal *journal)
 {
-	struct journal_sim *sim = append->journal->sim;
+	struct journal_sim *sim = journal->sim;
+	struct broker_append *append = &journal->append;
 
 	broker_take(sim);
 	broker_arrive(sim);
 	if (sim->there)
-		send_all(append);
+		send_all(journal);
 	else
-		end_all(append);
+		end_all(journal);
 	broker_arrive(sim);
-	while (sim->there && !is_all_answered(append) && broker_wait(sim, broker_next_ns(sim), append->deadline_ns))
+	while (sim->there && !is_all_answered(journal) && broker_wait(sim, broker_next_ns(sim), append->deadline_ns))
 		broker_arrive(sim);
 	for (size_t i = 0; i < append->part_count; i++)
-		end_part(append, &append->parts[i]);
+		end_part(journal, &append->parts[i]);
 	for (size_t i = 0; i < append->part_count; i++)
 		broker_leave(sim, append->parts[i].request);
 	broker_release(sim);
@@ -271,27 +257,27 @@ static void look(struct broker_journal *journal)
 
 static void append_locked(struct broker_journal *journal, struct journal_entry *entries, size_t count)
 {
-	struct append append = {.journal = journal, .entries = entries, .count = count};
+	struct broker_append *append = &journal->append;
 	const char *failure = NULL;
 
 	if (count == 0) {
 		look(journal);
 		return;
 	}
-	append.places = calloc(count, sizeof(*append.places));
-	append.deadline_ns = clock_mono_ns() + journal->deadline_ns;
-	ASSERT(append.places);
+	free(append->places);
+	*append = (struct broker_append){.entries = entries, .count = count, .places = calloc(count, sizeof(*append->places))};
+	append->deadline_ns = clock_mono_ns() + journal->deadline_ns;
+	ASSERT(append->places);
 	for (size_t i = 0; i < count; i++) {
 		entries[i].end = JOURNAL_UNKNOWN;
 		entries[i].reason = journal->lost ? reason_lost : reason_silent;
 		entries[i].forbidden = false;
 	}
 	if (!journal->lost)
-		send_and_wait(&append);
+		send_and_wait(journal);
 	for (size_t i = 0; i < count && !failure; i++)
 		failure = entries[i].end == JOURNAL_DURABLE ? NULL : entries[i].reason;
 	atomic_store(&journal->unhealthy, journal->lost ? reason_lost : failure);
-	free(append.places);
 }
 
 void broker_append_entries(struct journal *base, struct journal_entry *entries, size_t count)

@@ -8,7 +8,6 @@ enum { SILENCE_MS = 5000 }; /* after which a broker is called silent */
 struct reading {
 	struct broker_journal *journal;
 	const struct journal_range *range;
-	struct journal_record *records; /* room for a batch */
 	int64_t next;
 };
 
@@ -49,7 +48,8 @@ static int take_some(struct reading *reading)
 	if (last - reading->next > 1) /* a broker sends what it likes */
 		last -= (int64_t)(broker_draw(sim) % (uint64_t)(last - reading->next));
 	while (reading->next < last && r >= 0) {
-		r = broker_decode(&partition->records[reading->next], range->partition, reading->next, &reading->records[count]);
+		r = broker_decode(&partition->records[reading->next], range->partition, reading->next,
+				  &reading->journal->records[count]);
 		reading->next++;
 		count++;
 	}
@@ -79,7 +79,7 @@ static int read_on(struct reading *reading, journal_take take, void *context)
 		if (r == -ETIMEDOUT)
 			broker_rest(SILENCE_MS * INT64_C(1000000));
 		if (r > 0)
-			r = take(context, reading->records, (size_t)r);
+			r = take(context, reading->journal->records, (size_t)r);
 		broker_yield();
 	} while (r >= 0 && reading->next < range->to);
 	return r < 0 ? r : 0;
@@ -93,13 +93,13 @@ int broker_read_range(struct journal *base, const struct journal_range *range, j
 
 	ASSERT(range->from >= 0);
 	ASSERT(range->partition < BROKER_PARTITIONS_MAX);
-	reading.records = calloc(JOURNAL_READ_MAX, sizeof(*reading.records));
-	ASSERT(reading.records);
 	broker_yield();
 	lock_take(&journal->tail_lock);
+	if (!journal->records)
+		journal->records = calloc(JOURNAL_READ_MAX, sizeof(*journal->records));
+	ASSERT(journal->records);
 	r = read_on(&reading, take, context);
 	lock_release(&journal->tail_lock);
-	free(reading.records);
 	broker_yield();
 	return r;
 }

@@ -48,6 +48,13 @@ MUTANTS = [
            "src/workers/stock_executor.c", "\tif (left)\n\t\tstock->ops->compensate(stock, events, left, undone + sent);",
            "\tif (left)\n\t\tmemset(undone + sent, true, left);",
            ("unit stock_executor",)),
+    Mutant("movements-are-no-mark", "SQLite: a commit of unknown outcome is looked for by a number that a purchase does not raise",
+           "src/ledger/sqlite/commit_mark.h", "return doubtful->movement > last->movement ? found->movement >= doubtful->movement : found->number >= doubtful->number;",
+           "(void)last;\n\treturn found->number >= doubtful->number;",
+           ("unit sqlite_faults",)),
+    Mutant("older-schema-commits", "SQLite: a writer of an older schema commits purchases to a ledger that was made ready for a newer program",
+           "src/ledger/sqlite/commit_mark.c", "schema == sqlite_schema_number() ? 0 : refuse()", "0",
+           ("unit sqlite_open",)),
     # --- Rule 3: told under the epoch that granted it ---
     Mutant("told-without-proof", "success is told of what no stock has acknowledged under its epoch",
            "src/core/ack_deadline.c", "if (proof != EPOCH_PROVEN && FAILPOINT", "if (false && FAILPOINT",

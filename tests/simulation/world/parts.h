@@ -40,6 +40,7 @@ struct world_process {
 	struct journal_reader *reader;
 	char die_at[32]; /* a failpoint, where it is killed; empty: none */
 	bool dead;       /* it was killed there: what it had open is still to be dropped */
+	bool going;      /* that is under way */
 };
 
 /* What a purchase of the plan has got. */

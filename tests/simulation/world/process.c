@@ -57,24 +57,28 @@ static int open_embedded(struct world_process *gate)
 	return r == 0 ? stock_memory_new(&gate->stock, OUTBOX_MAX) : r;
 }
 
+/* Each is nobody's while it goes: who is killed meanwhile has it no more. */
 static void close_services(struct world_process *process)
 {
 	struct stock *stock = process->stock;
+	struct journal *journal = process->journal;
+	struct journal_reader *reader = process->reader;
+	struct ledger *ledger = process->ledger;
 
-	process->stock = NULL; /* nobody looks at it while it goes */
+	process->stock = NULL;
 	if (stock) {
 		stock->ops->free(stock);
 		watches_lose_gate(process->world, process->number);
 	}
-	if (process->journal)
-		process->journal->ops->free(process->journal);
-	if (process->reader)
-		process->reader->ops->free(process->reader);
-	if (process->ledger)
-		process->ledger->ops->free(process->ledger);
 	process->journal = NULL;
+	if (journal)
+		journal->ops->free(journal);
 	process->reader = NULL;
+	if (reader)
+		reader->ops->free(reader);
 	process->ledger = NULL;
+	if (ledger)
+		ledger->ops->free(ledger);
 }
 
 /* --- A process --- */
@@ -241,15 +245,16 @@ void process_kill(struct world_process *process)
 {
 	struct node *node = process->node;
 
-	if (!node)
+	if (!node || process->going)
 		return;
+	process->going = true;
 	if (!process->dead)
 		end_life(process);
 	scheduler_kill(node);
 	scheduler_await_gone(node);
 	drop_services(process, node);
 	process->node = NULL;
-	process->dead = false;
+	process->dead = process->going = false;
 	if (!process->drain)
 		watches_lose_gate(process->world, process->number);
 }

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import socket
 import sqlite3
 import threading
 import time
@@ -564,6 +565,43 @@ def test_the_feed_tells_of_changes(server):
     server.stop()
     reader.join(5)
     lines.close()
+
+
+def note_events(connection, events):
+    for line in connection.makefile("rb"):
+        if line.startswith(b"data: "):
+            events.append(line)
+
+
+def watch_all(server, sales):
+    """The data of the events of each stream as they come, and the streams' connections."""
+    seen, connections = [[] for _ in sales], [server.connect() for _ in sales]
+    for sale, connection, events in zip(sales, connections, seen):
+        connection.sendall(f"GET /v1/sales/{sale}/events HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        threading.Thread(target=note_events, args=(connection, events), daemon=True).start()
+    return seen, connections
+
+
+def test_streams_of_one_sale_are_all_told_and_those_of_another_are_not(serve):
+    """A sale is rendered once for all who watch it: also when the first of them leaves, and when it is watched anew."""
+    server = serve({"gate.threads": 1})
+    for sale in ("drop", "other"):
+        server.make_sale(sale, 1, hold_seconds=0)
+    seen, connections = watch_all(server, ["drop", "drop", "other", "drop"])
+    wait_until(lambda: all(len(events) == 2 for events in seen), 20)
+    connections[0].shutdown(socket.SHUT_RDWR)
+    server.buy("drop", "anna")
+    wait_until(lambda: all(b'"sold_out":true' in seen[i][-1] for i in (1, 3)), 20)
+    assert len(seen[2]) == 2
+    server.buy("other", "anna")
+    wait_until(lambda: b'"sold_out":true' in seen[2][-1], 20)
+    for connection in connections[1:]:
+        connection.shutdown(socket.SHUT_RDWR)
+    (late,), connections = watch_all(server, ["drop"])
+    wait_until(lambda: len(late) == 2, 20)
+    assert b'"id":"drop"' in late[0] and b'"sold_out":true' in late[1]
+    server.stop()
+    connections[0].close()
 
 
 def test_metrics_count_purchases_by_outcome(server):

@@ -1,7 +1,8 @@
 /*
- * The feed of a sale: Server-Sent Events. Each stream remembers what it was sent last; a look every
- * LOOK_NS sends what has changed since, so a stampede of changes costs a watcher at most ten events
- * a second. Buyers are told what is sold out, operators the numbers.
+ * The feed of a sale: Server-Sent Events. A look every LOOK_NS renders each sale that is watched,
+ * once for all its streams, and sends them what has changed since they were sent something last, so
+ * a stampede of changes costs a watcher at most ten events a second, and a watcher of a sale that
+ * does not change next to nothing. Buyers are told what is sold out, operators the numbers.
  *
  *   event: sale    the sale as GET /v1/sales/{sale} shows it, but for its lots: at first, and when it changes
  *   event: stock   {"lots":[…]}: when that changes
@@ -13,19 +14,33 @@
 #include "gate/thread.h"
 
 enum {
-	STREAMS_MAX = 1024,            /* a thread: each costs a look at its sale every LOOK_NS */
+	STREAMS_MAX = 1024,            /* a thread */
 	STREAMS_MAX_OF_A_CLIENT = 256, /* a thread; what comes from this machine itself apart, which is load or a proxy that nobody named */
 	LOOK_NS = 100000000,
 	STOCK_TEXT_MAX = 64 * 1024, /* LOTS_MAX lots of an operator's view are 30 KiB */
 };
 static const int64_t heartbeat_ns = 15000000000;
 
+/* What is sent of a sale. A text has a number, which rises with each change of it. */
+struct text {
+	struct buffer text;
+	uint64_t number; /* 0: there was none yet */
+	bool known;      /* it is what the last look has found */
+};
+
+struct view {
+	uint32_t sale;
+	size_t streams;
+	bool hidden; /* from this listener's clients */
+	struct text terms, stock;
+};
+
 struct stream {
 	struct http_handle handle;
 	struct address client; /* its key: an IPv4 address or an IPv6 /64 */
 	int64_t started_ns;
-	uint32_t sale;
-	struct buffer sale_text, stock_text; /* as sent last */
+	struct view *view;
+	uint64_t terms, stock; /* the numbers of what was sent last */
 	int64_t sent_ns;
 	uint64_t event;
 	const char *actor; /* an operator; NULL on the public listener */
@@ -35,6 +50,9 @@ struct feed {
 	struct gate_thread *thread;
 	struct stream *streams[STREAMS_MAX];
 	size_t count;
+	struct view *views[STREAMS_MAX]; /* of the sales that are watched */
+	size_t view_count;
+	struct buffer fresh; /* room to render in */
 	int64_t next_ns;
 };
 
@@ -45,14 +63,52 @@ int feed_new(struct feed **out, struct gate_thread *thread)
 	if (!feed)
 		return error_origin(-ENOMEM);
 	feed->thread = thread;
+	buffer_init(&feed->fresh, STOCK_TEXT_MAX);
 	*out = feed;
 	return 0;
 }
 
-static void stream_free(struct stream *stream)
+/* The view of a sale, for one stream more; NULL: no memory. */
+static struct view *view_ref(struct feed *feed, uint32_t sale)
 {
-	buffer_deinit(&stream->sale_text);
-	buffer_deinit(&stream->stock_text);
+	struct view *view;
+
+	for (size_t i = 0; i < feed->view_count; i++)
+		if (feed->views[i]->sale == sale) {
+			feed->views[i]->streams++;
+			return feed->views[i];
+		}
+	view = calloc(1, sizeof(*view));
+	if (!view)
+		return NULL;
+	view->sale = sale;
+	view->streams = 1;
+	buffer_init(&view->terms.text, STOCK_TEXT_MAX);
+	buffer_init(&view->stock.text, STOCK_TEXT_MAX);
+	feed->views[feed->view_count++] = view;
+	return view;
+}
+
+static void view_unref(struct feed *feed, struct view *view)
+{
+	size_t i = 0;
+
+	if (--view->streams > 0)
+		return;
+	while (feed->views[i] != view)
+		i++;
+	feed->views[i] = feed->views[--feed->view_count];
+	buffer_deinit(&view->terms.text);
+	buffer_deinit(&view->stock.text);
+	free(view);
+}
+
+static void remove_at(struct feed *feed, size_t place)
+{
+	struct stream *stream = feed->streams[place];
+
+	feed->streams[place] = feed->streams[--feed->count];
+	view_unref(feed, stream->view);
 	free(stream);
 }
 
@@ -60,15 +116,10 @@ void feed_free(struct feed *feed)
 {
 	if (!feed)
 		return;
-	for (size_t i = 0; i < feed->count; i++)
-		stream_free(feed->streams[i]);
+	while (feed->count > 0)
+		remove_at(feed, feed->count - 1);
+	buffer_deinit(&feed->fresh);
 	free(feed);
-}
-
-static void remove_at(struct feed *feed, size_t place)
-{
-	stream_free(feed->streams[place]);
-	feed->streams[place] = feed->streams[--feed->count];
 }
 
 void feed_gone(struct feed *feed, struct http_handle handle)
@@ -128,57 +179,68 @@ static void render_stock(const struct feed *feed, const struct sale *sale, const
 	buffer_append_literal(out, "]}");
 }
 
-/* Sends an event where its text is not what was sent last; then `fresh` becomes that. */
-static void send_change(struct stream *stream, struct http_exchange *exchange, const char *name, struct buffer *last,
-			struct buffer *fresh, int64_t now_ns)
+/* What has been rendered in feed->fresh is the text now. */
+static void set_text(struct feed *feed, struct text *text)
 {
-	struct buffer out, old = *last;
+	struct buffer old = text->text;
 
-	if (slice_equal(buffer_slice(last), buffer_slice(fresh)))
+	text->known = true;
+	if (text->number > 0 && slice_equal(buffer_slice(&text->text), buffer_slice(&feed->fresh)))
 		return;
-	*last = *fresh;
-	*fresh = old;
+	text->text = feed->fresh;
+	feed->fresh = old;
+	text->number++;
+}
+
+/*
+ * A sale that was disarmed, or is not announced any more, is hidden: what it is meant to become is
+ * not the public's business.
+ */
+static void look(struct feed *feed, struct view *view)
+{
+	const struct sale_entry *entry = sale_table_find_number(gate_sales(feed->thread), view->sale);
+	struct stock_lot_state lots[LOTS_MAX];
+
+	view->terms.known = view->stock.known = view->hidden = false;
+	if (!entry)
+		return;
+	view->hidden = !feed->thread->for_operators && sale_phase(entry->sale, clock_wall_ms()) == SALE_PHASE_HIDDEN;
+	buffer_clear(&feed->fresh);
+	render_public_terms(entry->sale, clock_wall_ms(), &feed->fresh);
+	set_text(feed, &view->terms);
+	if (!gate_lots(feed->thread->gate, entry->sale, lots))
+		return;
+	buffer_clear(&feed->fresh);
+	render_stock(feed, entry->sale, lots, &feed->fresh);
+	set_text(feed, &view->stock);
+}
+
+/* Sends a text that is not the one that was sent last. */
+static void send_change(struct stream *stream, struct http_exchange *exchange, const char *name, const struct text *text,
+			uint64_t *sent, int64_t now_ns)
+{
+	struct buffer out;
+
+	if (!text->known || *sent == text->number)
+		return;
+	*sent = text->number;
 	buffer_init(&out, 2 * STOCK_TEXT_MAX);
 	buffer_printf(&out, "id: %llu\nevent: %s\ndata: ", (unsigned long long)++stream->event, name);
-	buffer_append_slice(&out, buffer_slice(last));
+	buffer_append_slice(&out, buffer_slice(&text->text));
 	buffer_append_literal(&out, "\n\n");
 	http_stream_write(exchange, buffer_slice(&out));
 	buffer_deinit(&out);
 	stream->sent_ns = now_ns;
 }
 
-static void look(struct feed *feed, struct stream *stream, struct http_exchange *exchange, int64_t now_ns)
+static void send_changes(struct stream *stream, struct http_exchange *exchange, int64_t now_ns)
 {
-	struct sale_entry *entry = sale_table_find_number(gate_sales(feed->thread), stream->sale);
-	struct stock_lot_state lots[LOTS_MAX];
-	struct buffer fresh;
-
-	buffer_init(&fresh, STOCK_TEXT_MAX);
-	if (entry) {
-		render_public_terms(entry->sale, clock_wall_ms(), &fresh);
-		send_change(stream, exchange, "sale", &stream->sale_text, &fresh, now_ns);
-		if (gate_lots(feed->thread->gate, entry->sale, lots)) {
-			buffer_clear(&fresh);
-			render_stock(feed, entry->sale, lots, &fresh);
-			send_change(stream, exchange, "stock", &stream->stock_text, &fresh, now_ns);
-		}
-	}
+	send_change(stream, exchange, "sale", &stream->view->terms, &stream->terms, now_ns);
+	send_change(stream, exchange, "stock", &stream->view->stock, &stream->stock, now_ns);
 	if (now_ns - stream->sent_ns > heartbeat_ns) {
 		http_stream_write(exchange, SLICE(": still here\n\n"));
 		stream->sent_ns = now_ns;
 	}
-	buffer_deinit(&fresh);
-}
-
-/*
- * It was disarmed, or is not announced any more: what it is meant to become is not the public's
- * business.
- */
-static bool is_hidden(const struct feed *feed, const struct stream *stream)
-{
-	const struct sale_entry *entry = sale_table_find_number(gate_sales(feed->thread), stream->sale);
-
-	return entry && !feed->thread->for_operators && sale_phase(entry->sale, clock_wall_ms()) == SALE_PHASE_HIDDEN;
 }
 
 int64_t feed_tick(struct feed *feed, int64_t now_ns)
@@ -187,11 +249,13 @@ int64_t feed_tick(struct feed *feed, int64_t now_ns)
 		return INT64_MAX;
 	if (now_ns < feed->next_ns)
 		return feed->next_ns;
+	for (size_t i = 0; i < feed->view_count; i++)
+		look(feed, feed->views[i]);
 	for (size_t i = feed->count; i-- > 0;) {
 		struct http_exchange *exchange = http_find(feed->thread->loop, feed->streams[i]->handle);
 
-		if (exchange && !is_hidden(feed, feed->streams[i])) {
-			look(feed, feed->streams[i], exchange, now_ns);
+		if (exchange && !feed->streams[i]->view->hidden) {
+			send_changes(feed->streams[i], exchange, now_ns);
 			continue;
 		}
 		if (exchange)
@@ -325,16 +389,16 @@ void feed_start(struct gate_request *request)
 	if (!may_watch(request, &client))
 		return;
 	stream = calloc(1, sizeof(*stream));
-	if (!stream) {
+	if (stream)
+		stream->view = view_ref(feed, entry->sale->number);
+	if (!stream || !stream->view) {
+		free(stream);
 		gate_refuse(request, PROBLEM_OVERLOADED, NULL);
 		return;
 	}
-	buffer_init(&stream->sale_text, STOCK_TEXT_MAX);
-	buffer_init(&stream->stock_text, STOCK_TEXT_MAX);
 	stream->handle = http_exchange_handle(request->exchange);
 	stream->client = client;
 	stream->started_ns = http_loop_now(thread->loop);
-	stream->sale = entry->sale->number;
 	stream->actor = request->actor;
 	stream->sent_ns = http_loop_now(thread->loop);
 	feed->streams[feed->count++] = stream;
@@ -342,5 +406,6 @@ void feed_start(struct gate_request *request)
 	reply_header(&thread->reply, "Cache-Control", SLICE("no-store"));
 	http_stream_start(request->exchange, buffer_slice(&thread->reply.headers));
 	http_stream_write(request->exchange, SLICE("retry: 1000\n\n"));
-	look(feed, stream, request->exchange, stream->sent_ns);
+	look(feed, stream->view);
+	send_changes(stream, request->exchange, stream->sent_ns);
 }

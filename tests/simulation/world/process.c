@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "journal/direct/direct.h"
+#include "simulation/scheduler/port_yield.h"
 #include "simulation/world/parts.h"
 #include "stock/memory/memory.h"
 #include "stock/redis/redis.h"
@@ -43,8 +44,11 @@ static int open_cluster(struct world_process *gate)
 		r = ledger_sim_open(world->server, &gate->ledger, LEDGER_OPEN_SHARED);
 	if (r == 0 && !gate->journal)
 		gate->journal = journal_sim_open(world->log, world->settings->journal.ack_deadline_ns);
-	if (r == 0 && !gate->stock)
+	if (r == 0 && !gate->stock) {
 		r = stock_redis_open(&gate->stock, &redis);
+		if (r == 0)
+			port_yield_stock(gate->stock, false); /* the log and the ledger's server yield by themselves */
+	}
 	return r == 0 ? meet_log(gate) : r;
 }
 
@@ -54,7 +58,14 @@ static int open_embedded(struct world_process *gate)
 
 	if (r == 0)
 		r = journal_direct_new(&gate->journal, gate->ledger);
-	return r == 0 ? stock_memory_new(&gate->stock, OUTBOX_MAX) : r;
+	if (r == 0)
+		r = stock_memory_new(&gate->stock, OUTBOX_MAX);
+	if (r < 0)
+		return r;
+	port_yield_ledger(gate->ledger, false);
+	port_yield_journal(gate->journal, false);
+	port_yield_stock(gate->stock, false);
+	return 0;
 }
 
 /* Each is nobody's while it goes: who is killed meanwhile has it no more. */

@@ -52,7 +52,7 @@ check: ## format, include law, static analysis, sanitizers, a short fuzz run
 	@tools/setup build test check fuzz
 	@tools/check
 
-mutants: ## break the program on purpose, one fault at a time, and show which test finds each
+mutants: ## break the program on purpose, one fault at a time, and show which test and which world finds each
 	@tools/setup build test
 	@tools/mutants
 

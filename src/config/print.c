@@ -78,6 +78,8 @@ static const char *placeholder(const struct setting *setting)
 		return "PLACES";
 	case SETTING_NETWORKS:
 		return "NETWORKS";
+	case SETTING_ORIGINS:
+		return "ORIGINS";
 	case SETTING_CHOICE:
 		return "WORD";
 	}

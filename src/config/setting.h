@@ -13,6 +13,7 @@ enum setting_kind {
 	SETTING_RATE,     /* struct settings_rate */
 	SETTING_LISTEN,   /* struct listen_list */
 	SETTING_NETWORKS, /* struct network_list */
+	SETTING_ORIGINS,  /* struct web_origin_list */
 	SETTING_CHOICE,   /* an enum: the place among the choices */
 };
 

@@ -27,6 +27,8 @@ const struct setting settings_table[] = {
 	 .help = "Open connections of buyers; for one more the longest idle one of whoever has most is closed, or else it is answered 503."},
 	{"gate.trusted_proxies", SETTING_NETWORKS, FIELD(gate.trusted_proxies), .standard = "",
 	 .help = "Whose X-Forwarded-For, PROXY protocol and buyer header are believed.", .reloads = true},
+	{"gate.origins", SETTING_ORIGINS, FIELD(gate.origins), .standard = "",
+	 .help = "Web origins whose pages may ask the public listener from a browser (CORS), such as https://shop.example; comma-separated, or * for all."},
 	{"gate.header_bytes_max", SETTING_COUNT, FIELD(gate.header_bytes_max), .standard = "16384", .unit = "bytes", .low = 1024,
 	 .high = 65536,
 	 .help = "A request's line and headers, cookies with them; a longer one is 431. A connection has memory for them only while they arrive."},

@@ -21,6 +21,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/web_origin.h"
 
 struct settings_rate {
 	uint32_t requests, seconds; /* requests 0: off */
@@ -40,6 +41,7 @@ struct settings {
 		struct settings_rate address_rate;     /* gate.address_rate     off */
 		int64_t connections_max;               /* gate.connections_max  10000 */
 		struct network_list trusted_proxies;   /* gate.trusted_proxies  (none) */
+		struct web_origin_list origins;        /* gate.origins          (none) */
 		int64_t header_bytes_max;              /* gate.header_bytes_max   16384: of one request's line and headers */
 		int64_t header_fields_max;             /* gate.header_fields_max  100 */
 		int64_t header_timeout_ns;             /* gate.header_timeout   10s */

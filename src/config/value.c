@@ -69,6 +69,10 @@ void setting_describe(const struct setting *setting, struct buffer *out)
 	case SETTING_NETWORKS:
 		buffer_append_literal(out, "addresses and networks such as 10.0.0.0/8 or 2001:db8::/32, comma-separated");
 		break;
+	case SETTING_ORIGINS:
+		buffer_append_literal(
+			out, "origins such as https://shop.example or http://localhost:5173, comma-separated, or * for all");
+		break;
 	case SETTING_CHOICE:
 		for (size_t i = 0; i < sizeof(setting->choices) / sizeof(setting->choices[0]) && setting->choices[i]; i++) {
 			bool last = i + 1 == sizeof(setting->choices) / sizeof(setting->choices[0]) || !setting->choices[i + 1];
@@ -228,6 +232,10 @@ int setting_parse(const struct setting *setting, struct slice value, struct sett
 			buffer_append_literal(error, "this is everybody: whoever is trusted must be named");
 			return -EINVAL;
 		}
+		break;
+	case SETTING_ORIGINS:
+		outcome = web_origin_list_parse(value, target, &bad);
+		most = WEB_ORIGINS_MAX;
 		break;
 	case SETTING_CHOICE:
 		fine = parse_choice(setting, value, target);

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include "gate/body.h"
+#include "gate/cors.h"
 #include "gate/host.h"
 #include "gate/ledger_task.h"
 #include "gate/slow_refusal.h"
@@ -20,6 +21,7 @@ enum {
 static void answer_no_route(struct gate_request *request, int outcome, const char *allow)
 {
 	struct reply *reply = &request->thread->reply;
+	bool preflight = http_request_header(request->http, SLICE("Access-Control-Request-Method")).data != NULL;
 
 	if (outcome == HTTP_ROUTE_UNKNOWN) {
 		reply_problem(reply, PROBLEM_NOT_FOUND, NULL);
@@ -28,11 +30,13 @@ static void answer_no_route(struct gate_request *request, int outcome, const cha
 		if (request->http->method == HTTP_OPTIONS) {
 			reply->status = 204;
 			reply->content_type = SLICE_NULL;
+			if (preflight)
+				cors_say_preflight(http_exchange_mark(request->exchange), allow, &reply->headers);
 		} else {
 			reply_problem(reply, PROBLEM_METHOD_NOT_ALLOWED, NULL);
 		}
 	}
-	gate_send(request->exchange, &request->trace, reply);
+	gate_send(request->thread, request->exchange, &request->trace, reply);
 }
 
 /* True when the operator may; else it has answered 401 or 403. */
@@ -128,7 +132,7 @@ static bool sent_to_us(struct gate_request *request)
 	if (host_allowed(request->http->known[HTTP_HOST], slice_of(hosts), &local))
 		return true;
 	reply_problem(&request->thread->reply, PROBLEM_WRONG_HOST, NULL);
-	gate_send(request->exchange, &request->trace, &request->thread->reply);
+	gate_send(request->thread, request->exchange, &request->trace, &request->thread->reply);
 	return false;
 }
 
@@ -146,6 +150,8 @@ static void handle_request(struct http_handler *handler, struct http_exchange *e
 	trace_take(&request.trace, request.http->known[HTTP_TRACEPARENT]);
 	if (thread->for_operators && !sent_to_us(&request))
 		return;
+	if (!thread->for_operators)
+		http_exchange_set_mark(exchange, cors_mark(&thread->gate->settings.settings->gate.origins, request.http));
 	outcome = http_router_find(thread->router, request.http->method, http_path_normal(request.http->path, path, sizeof(path)),
 				   &match, allow);
 	if (outcome != HTTP_ROUTE_FOUND) {
@@ -194,7 +200,7 @@ static void handle_fault(struct http_handler *handler, struct http_exchange *exc
 	reply_clear(&thread->reply);
 	trace_take(&trace, SLICE_NULL);
 	reply_problem(&thread->reply, fault_problem(fault), &(struct problem_options){.detail = http_fault_info(fault)->detail});
-	gate_send(exchange, &trace, &thread->reply);
+	gate_send(thread, exchange, &trace, &thread->reply);
 }
 
 static void handle_round_end(struct http_handler *handler)

@@ -28,6 +28,15 @@ static void time_member(struct buffer *out, const char *name, int64_t wall_ms)
 	render_time(wall_ms, out);
 }
 
+void render_clock(int64_t wall_ms, struct buffer *out)
+{
+	buffer_append_literal(out, "{\"time\":");
+	render_time(wall_ms, out);
+	buffer_append_literal(out, ",\"unix_ms\":");
+	buffer_append_int(out, wall_ms);
+	buffer_append_literal(out, "}");
+}
+
 /* On the purchase path: no printf. */
 void render_order(const struct order_view *order, struct buffer *out)
 {

@@ -35,6 +35,8 @@ void render_operator_lot(const char *sku, const struct stock_lot_state *lot, str
 void render_item(const struct ledger_item *item, struct buffer *out);
 
 void render_time(int64_t wall_ms, struct buffer *out); /* a string, or null where it is not set */
+/* {"time":…,"unix_ms":…} */
+void render_clock(int64_t wall_ms, struct buffer *out);
 
 /* As json_write.h has them. */
 static inline void render_name(struct buffer *out, const char *name)

@@ -23,6 +23,7 @@ static const struct route public_list[] = {
 	{{HTTP_GET, "/v1/sales"}, "sales", 0, INPUT_NONE, page, .on_loop = sales_list},
 	{{HTTP_GET, "/v1/sales/{sale}"}, "sale", 0, INPUT_NONE, NULL, .on_loop = sales_show},
 	{{HTTP_GET, "/v1/sales/{sale}/events"}, "sale_events", 0, INPUT_NONE, NULL, .on_loop = feed_start},
+	{{HTTP_GET, "/v1/time"}, "time", 0, INPUT_NONE, NULL, .on_loop = clock_show},
 	{{HTTP_GET, "/openapi.json"}, "openapi", 0, INPUT_NONE, NULL, .on_loop = pages_openapi},
 	{{HTTP_GET, "/docs"}, "docs", 0, INPUT_NONE, NULL, .on_loop = pages_docs},
 	{{HTTP_GET, "/assets/{file}"}, "assets", 0, INPUT_NONE, NULL, .on_loop = pages_asset},

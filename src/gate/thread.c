@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "gate/cors.h"
 
 const struct sale_table *gate_sales(struct gate_thread *thread)
 {
@@ -51,9 +52,11 @@ static void count(struct gate_thread *thread, uint32_t route, const struct reply
 		metrics_add(thread->cells, metrics->statuses[class], 1);
 }
 
-void gate_send(struct http_exchange *exchange, const struct trace *trace, struct reply *reply)
+void gate_send(struct gate_thread *thread, struct http_exchange *exchange, const struct trace *trace, struct reply *reply)
 {
 	reply_header(reply, "traceparent", trace_slice(trace));
+	if (!thread->for_operators)
+		cors_say(&thread->gate->settings.settings->gate.origins, http_exchange_mark(exchange), &reply->headers);
 	if (reply->body.failed || reply->headers.failed)
 		reply_problem(reply, PROBLEM_OVERLOADED, NULL);
 	http_respond(exchange, &(struct http_response){
@@ -76,7 +79,7 @@ void gate_answer(struct gate_request *request, struct reply *reply)
 {
 	count(request->thread, request->route, reply, http_exchange_started(request->exchange));
 	log_answer(request->thread, request->route, &request->trace, reply);
-	gate_send(request->exchange, &request->trace, reply);
+	gate_send(request->thread, request->exchange, &request->trace, reply);
 }
 
 void gate_answer_handle(struct gate_thread *thread, const struct reply_handle *handle, struct reply *reply)
@@ -86,7 +89,7 @@ void gate_answer_handle(struct gate_thread *thread, const struct reply_handle *h
 	count(thread, handle->route, reply, handle->started_ns);
 	log_answer(thread, handle->route, &handle->trace, reply);
 	if (exchange)
-		gate_send(exchange, &handle->trace, reply);
+		gate_send(thread, exchange, &handle->trace, reply);
 }
 
 void gate_refuse(struct gate_request *request, enum problem problem, const struct problem_options *options)

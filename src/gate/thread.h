@@ -186,7 +186,7 @@ void gate_answer(struct gate_request *request, struct reply *reply);
 /* Answers a deferred exchange; nothing where the client is gone. */
 void gate_answer_handle(struct gate_thread *thread, const struct reply_handle *handle, struct reply *reply);
 /* Sends a reply that no route stands for. */
-void gate_send(struct http_exchange *exchange, const struct trace *trace, struct reply *reply);
+void gate_send(struct gate_thread *thread, struct http_exchange *exchange, const struct trace *trace, struct reply *reply);
 /* A problem, at once. */
 void gate_refuse(struct gate_request *request, enum problem problem, const struct problem_options *options);
 

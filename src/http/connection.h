@@ -45,6 +45,7 @@ enum phase {
 struct http_exchange {
 	int64_t started_ns;
 	uint32_t generation;
+	uint8_t mark;         /* what its handler remembers of its request */
 	bool head_only;       /* a HEAD request: no body in the answer */
 	bool keep_alive;      /* the client would like to go on */
 	bool says_keep_alive; /* and as it speaks HTTP/1.0 must be told so */

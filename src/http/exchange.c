@@ -49,6 +49,16 @@ int64_t http_exchange_started(const struct http_exchange *exchange)
 	return exchange->started_ns;
 }
 
+void http_exchange_set_mark(struct http_exchange *exchange, uint8_t mark)
+{
+	exchange->mark = mark;
+}
+
+uint8_t http_exchange_mark(const struct http_exchange *exchange)
+{
+	return exchange->mark;
+}
+
 struct http_handle http_exchange_handle(const struct http_exchange *exchange)
 {
 	return (struct http_handle){connection_of_const(exchange)->slot, exchange->generation};

@@ -145,6 +145,9 @@ const struct address *http_exchange_transport(const struct http_exchange *exchan
 struct address http_exchange_local(const struct http_exchange *exchange);
 /* When its last byte was read (the round's stamp). */
 int64_t http_exchange_started(const struct http_exchange *exchange);
+/* A byte of the handler's own, which stays with it until its answer; 0 at first. */
+void http_exchange_set_mark(struct http_exchange *exchange, uint8_t mark);
+uint8_t http_exchange_mark(const struct http_exchange *exchange);
 struct http_handle http_exchange_handle(const struct http_exchange *exchange);
 
 /*

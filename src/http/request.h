@@ -56,6 +56,8 @@ struct http_request {
 
 /* First header of that name (case-insensitive), data NULL where absent. */
 struct slice http_request_header(const struct http_request *request, struct slice name);
+/* Whether If-None-Match names this tag (quoted), weak or not (RFC 9110, section 13.1.2). */
+bool http_request_has_tag(const struct http_request *request, struct slice tag);
 /*
  * Next value of that name after *place (start with 0); data NULL at the end. For X-Forwarded-For,
  * which may repeat.

@@ -23,6 +23,7 @@ static void begin_exchange(struct connection *connection)
 {
 	connection_enter(connection, PHASE_CALLED);
 	connection->exchange.generation++;
+	connection->exchange.mark = 0;
 	connection->exchange.started_ns = connection->loop->now_ns;
 	connection->exchange.head_only = connection->loop->request.method == HTTP_HEAD;
 	connection->fresh = connection->continued = connection->expendable = false;

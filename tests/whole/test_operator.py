@@ -555,8 +555,8 @@ def test_the_feed_tells_of_changes(server):
 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
-    wait_until(lambda: len(events) >= 2, 5)
-    assert b'"sold_out":false' in events[1]
+    wait_until(lambda: len(events) >= 3, 5)
+    assert b'"unix_ms":' in events[0] and b'"sold_out":false' in events[2]
     server.buy("drop", "anna")
     server.buy("drop", "bert")
     wait_until(lambda: any(b'"sold_out":true' in event for event in events), 5)

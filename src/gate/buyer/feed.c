@@ -6,10 +6,12 @@
  *
  *   event: sale    the sale as GET /v1/sales/{sale} shows it, but for its lots: at first, and when it changes
  *   event: stock   {"lots":[…]}: when that changes
+ *   event: time    as GET /v1/time shows it: to buyers, at first
  */
 #include <stdlib.h>
 #include "base/clock.h"
 #include "gate/buyer/routes.h"
+#include "gate/cors.h"
 #include "gate/render.h"
 #include "gate/thread.h"
 
@@ -233,6 +235,18 @@ static void send_change(struct stream *stream, struct http_exchange *exchange, c
 	stream->sent_ns = now_ns;
 }
 
+static void write_time(struct http_exchange *exchange)
+{
+	struct buffer out;
+
+	buffer_init(&out, 256);
+	buffer_append_literal(&out, "event: time\ndata: ");
+	render_clock(clock_wall_ms(), &out);
+	buffer_append_literal(&out, "\n\n");
+	http_stream_write(exchange, buffer_slice(&out));
+	buffer_deinit(&out);
+}
+
 static void send_changes(struct stream *stream, struct http_exchange *exchange, int64_t now_ns)
 {
 	send_change(stream, exchange, "sale", &stream->view->terms, &stream->terms, now_ns);
@@ -404,8 +418,14 @@ void feed_start(struct gate_request *request)
 	feed->streams[feed->count++] = stream;
 	reply_header(&thread->reply, "traceparent", trace_slice(&request->trace));
 	reply_header(&thread->reply, "Cache-Control", SLICE("no-store"));
+	reply_header(&thread->reply, "X-Accel-Buffering", SLICE("no")); /* nginx would gather what it is to pass on */
+	if (!thread->for_operators)
+		cors_say(&thread->gate->settings.settings->gate.origins, http_exchange_mark(request->exchange),
+			 &thread->reply.headers);
 	http_stream_start(request->exchange, buffer_slice(&thread->reply.headers));
 	http_stream_write(request->exchange, SLICE("retry: 1000\n\n"));
+	if (!thread->for_operators)
+		write_time(request->exchange);
 	look(feed, stream->view);
 	send_changes(stream, request->exchange, stream->sent_ns);
 }

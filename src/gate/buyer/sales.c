@@ -1,5 +1,8 @@
 /* What is for sale, as buyers see it: from the gate's own snapshot, without I/O. */
+#include <inttypes.h>
+#include <stdio.h>
 #include "base/clock.h"
+#include "base/siphash.h"
 #include "gate/buyer/routes.h"
 #include "gate/render.h"
 #include "gate/thread.h"
@@ -9,6 +12,27 @@ static void render(struct gate_thread *thread, const struct sale *sale, struct b
 	struct stock_lot_state lots[LOTS_MAX];
 
 	render_public_sale(sale, gate_lots(thread->gate, sale, lots) ? lots : NULL, clock_wall_ms(), out);
+}
+
+/*
+ * The same for all who ask, and good for a second: a cache before the gates may answer a stampede.
+ * A client that has it already is told so.
+ */
+static void answer_cacheable(struct gate_request *request)
+{
+	static const struct siphash_key key = {0};
+	struct reply *reply = &request->thread->reply;
+	char tag[32];
+
+	snprintf(tag, sizeof(tag), "\"%016" PRIx64 "\"", siphash64(&key, reply->body.data, reply->body.size));
+	reply_header(reply, "Cache-Control", SLICE("public, max-age=1, stale-while-revalidate=5"));
+	reply_header(reply, "ETag", slice_of(tag));
+	if (http_request_has_tag(request->http, slice_of(tag))) {
+		reply->status = 304;
+		reply->content_type = SLICE_NULL;
+		buffer_clear(&reply->body);
+	}
+	gate_answer(request, reply);
 }
 
 void sales_show(struct gate_request *request)
@@ -21,7 +45,7 @@ void sales_show(struct gate_request *request)
 		return;
 	}
 	render(thread, entry->sale, &thread->reply.body);
-	gate_answer(request, &thread->reply);
+	answer_cacheable(request);
 }
 
 void sales_list(struct gate_request *request)
@@ -64,5 +88,5 @@ void sales_list(struct gate_request *request)
 	else
 		buffer_append_literal(out, "null");
 	buffer_append_literal(out, "}");
-	gate_answer(request, &thread->reply);
+	answer_cacheable(request);
 }

@@ -19,7 +19,6 @@ static void serve(struct gate_request *request, const char *path, size_t size)
 {
 	const struct embedded_file *file = embedded_find(path, size);
 	struct reply *reply = &request->thread->reply;
-	struct slice seen = request->http->known[HTTP_IF_NONE_MATCH];
 
 	if (!file) {
 		gate_refuse(request, PROBLEM_NOT_FOUND, NULL);
@@ -28,7 +27,7 @@ static void serve(struct gate_request *request, const char *path, size_t size)
 	buffer_append_literal(&reply->headers, PAGE_HEADERS);
 	reply_header(reply, "ETag", slice_of(file->etag));
 	reply->content_type = slice_of(file->type);
-	if (seen.data && slice_equal(seen, slice_of(file->etag)))
+	if (http_request_has_tag(request->http, slice_of(file->etag)))
 		reply->status = 304;
 	else
 		reply->page = (struct slice){(const char *)file->data, file->size};

@@ -3,6 +3,7 @@
 
 #include "gate/ledger_task.h"
 
+void clock_show(struct gate_request *request);
 void diagnostics_live(struct gate_request *request);
 void diagnostics_ready(struct gate_request *request);
 void diagnostics_health(struct gate_request *request);

@@ -233,6 +233,13 @@ MUTANTS = [
     Mutant("stop-from-behind-by-the-ledger", "a gate whose table does not show that a sale is on sale sends a stop by the ledger alone",
            "src/gate/operator/sale_moves.c", "bool brakes = r == 0 && is_stocks(sale);", "bool brakes = false;",
            ("unit engine",)),
+    Mutant("old-master-believed", "Redis: a gate takes a master's word though no replica has followed it for long",
+           "src/stock/redis/attend.c", "clock_mono_ns() - since_ns < redis->lease_ns;", "true;",
+           ("unit redis_sim_replicas",)),
+    Mutant("lease-from-its-answer", "Redis: a gate's lease counts from the answer, which may have been long on its way",
+           "src/stock/redis/attend.c", "\t\tatomic_store(&redis->lease_since_ns, sent_ns);",
+           "\t\tatomic_store(&redis->lease_since_ns, sent_ns ? clock_mono_ns() : 0);",
+           ("unit redis_sim_replicas",)),
     # --- Lock-free parts: an order of memory, or a second look ---
     Mutant("latch-by-relaxed-reads", "memory: a lot's version and counter are read in no order, so a latch outlives units that came back",
            "src/stock/memory/lot_units.c", "\t*version = atomic_load(&lot->version);\n\tcounter = atomic_load(&lot->counter);",

@@ -315,6 +315,20 @@ static void test_of_two_masters_the_old_one_is_not_believed_beyond_the_lease(voi
 	gate_close(&old);
 }
 
+/* The replica's word is as old as the question, however long it was on its way. */
+static void test_a_lease_counts_from_when_it_was_asked_for(void **state)
+{
+	(void)state;
+	pass_looking(&gate, LEASE_MS + 150); /* what is done once a second is done */
+	lone_thread_pass(&lone, 100);        /* it asks so often */
+	redis_sim_set_delay(redis_group_server(group, 0), 0, (LEASE_MS / 2 + 100) * MS);
+	(void)gate_refresh(&gate); /* two replies */
+	redis_sim_set_delay(redis_group_server(group, 0), 0, 0);
+	assert_int_equal(gate_buy(&gate, "ann", "k").outcome, STOCK_UNAVAILABLE);
+	pass_looking(&gate, 200);
+	assert_int_equal(gate_buy(&gate, "ann", "k").outcome, STOCK_DONE);
+}
+
 static void lose_master(void)
 {
 	split();
@@ -438,6 +452,7 @@ int main(void)
 		TEST(test_an_old_master_that_comes_back_takes_what_the_new_one_has),
 		TEST(test_a_gate_sells_while_a_replica_follows_and_stops_when_none_does),
 		TEST(test_of_two_masters_the_old_one_is_not_believed_beyond_the_lease),
+		TEST(test_a_lease_counts_from_when_it_was_asked_for),
 		TEST(test_an_old_masters_answer_that_comes_behind_the_lease_is_unknown),
 		TEST(test_a_replica_that_lagged_and_is_promoted_is_fenced),
 		TEST(test_an_old_master_that_missed_nothing_and_is_promoted_again_is_fenced),

@@ -75,6 +75,8 @@ static void ask(struct world *world, uint32_t number)
 	asking->draw = draw_of(world->plan->seed, "client", number);
 	request_write(asking);
 	ask_until_answered(asking);
+	if (op->kind == PLAN_AUDIT && asking->answer.status == 200 && !strstr(asking->answer.body, "\"ok\":true"))
+		world_breach(world, "audit: %s", asking->answer.body);
 	free(asking);
 }
 
@@ -113,6 +115,17 @@ static void operate(struct world *world, const char *key, const char *target, co
 	free(answer);
 }
 
+/* A time by the true clock, so long from now; nothing where it is 0. */
+static int write_time(int64_t in_ms, const char *name, char *text, size_t size)
+{
+	char time[CLOCK_TEXT_SIZE];
+
+	if (in_ms == 0)
+		return 0;
+	clock_format(clock_wall_ms() + in_ms, time);
+	return snprintf(text, size, ",%s:\"%s\"", name, time);
+}
+
 static void set_up_sale(struct world *world, uint32_t number)
 {
 	const struct plan_sale *sale = &world->plan->sales[number];
@@ -133,12 +146,17 @@ static void set_up_sale(struct world *world, uint32_t number)
 			 "],\"price\":{\"amount\":100,\"currency\":\"EUR\"},\"limit_per_buyer\":%u,\"hold_seconds\":%u,\"late_confirm\":%s,",
 			 sale->limit, sale->hold_seconds, sale->late_confirm ? "true" : "false");
 	if (sale->rate_requests)
-		snprintf(body + size, sizeof(body) - (size_t)size, "\"rate\":{\"requests\":%u,\"seconds\":%u}}",
-			 sale->rate_requests, sale->rate_seconds);
+		size += snprintf(body + size, sizeof(body) - (size_t)size, "\"rate\":{\"requests\":%u,\"seconds\":%u}",
+				 sale->rate_requests, sale->rate_seconds);
 	else
-		snprintf(body + size, sizeof(body) - (size_t)size, "\"rate\":null}");
+		size += snprintf(body + size, sizeof(body) - (size_t)size, "\"rate\":null");
+	size += write_time(sale->opens_ms, "\"schedule\":true,\"opens_at\"", body + size, sizeof(body) - (size_t)size);
+	size += write_time(sale->closes_ms, "\"closes_at\"", body + size, sizeof(body) - (size_t)size);
+	snprintf(body + size, sizeof(body) - (size_t)size, "}");
 	snprintf(key, sizeof(key), "sale-%u", number);
 	operate(world, key, "/v1/sales", body);
+	if (sale->opens_ms)
+		return;
 	snprintf(target, sizeof(target), "/v1/sales/s%u/open", number);
 	snprintf(key, sizeof(key), "open-%u", number);
 	operate(world, key, target, NULL);

@@ -185,6 +185,34 @@ static void restart_redis(struct world *world, const struct plan_fault *fault, e
 	set_redis_down(world, false);
 }
 
+/* It is slow, or the way to it, or the way back; it does nothing for a while; or one gate does not reach it. */
+static void slow_redis(struct world *world, const struct plan_fault *fault)
+{
+	struct redis_sim *redis = world->redis;
+	struct node *gate = world->gates[fault->node].node;
+	int64_t late_ns = fault->value * WORLD_MS;
+
+	switch (fault->value % 5) {
+	case 0:
+		if (gate)
+			redis_sim_set_cut_off(redis, gate, true);
+		pause_sleep(fault->for_ms * WORLD_MS);
+		if (gate)
+			redis_sim_set_cut_off(redis, gate, false);
+		break;
+	case 1:
+		redis_sim_set_paused(redis, true);
+		pause_sleep(fault->for_ms * WORLD_MS);
+		redis_sim_set_paused(redis, false);
+		break;
+	default:
+		redis_sim_set_delay(redis, fault->value % 5 == 2 ? 0 : late_ns, fault->value % 5 == 3 ? 0 : late_ns);
+		pause_sleep(fault->for_ms * WORLD_MS);
+		redis_sim_set_delay(redis, 0, 0);
+		break;
+	}
+}
+
 static void fault_redis(struct world *world, const struct plan_fault *fault)
 {
 	switch (fault->kind) {
@@ -197,9 +225,7 @@ static void fault_redis(struct world *world, const struct plan_fault *fault)
 		set_redis_down(world, false);
 		break;
 	case FAULT_REDIS_SLOW:
-		network_set_slow(fault->value * WORLD_MS);
-		pause_sleep(fault->for_ms * WORLD_MS);
-		network_set_slow(0);
+		slow_redis(world, fault);
 		break;
 	case FAULT_REDIS_RESTARTED:
 		restart_redis(world, fault, REDIS_SIM_ALL);

@@ -1,28 +1,20 @@
-/* The way between a gate and Redis: it takes time, and now and then too long. */
-#include <stdlib.h>
-#include <string.h>
-#include "base/clock.h"
+/* The way between a gate and Redis, where nothing goes wrong: it takes some time. */
 #include "base/pause.h"
 #include "simulation/world/parts.h"
 #include "stock/redis/transport.h"
-
-static const int64_t CALL_NS = 1000000000; /* as the adapter waits */
 
 struct way {
 	struct redis_transport transport; /* first */
 	const struct redis_transport *server;
 	struct world *world;
 	struct draw draw;
-	int64_t slow_ns; /* 0: as usual */
 };
 
 static struct way network;
 
 static void travel(void)
 {
-	int64_t most_ns = network.slow_ns ? network.slow_ns : 400000;
-
-	pause_sleep(draw_between(&network.draw, 20000, most_ns));
+	pause_sleep(draw_between(&network.draw, 20000, 400000));
 }
 
 static int open_link(struct redis_link *link, const struct redis_address *address, const struct redis_timeouts *timeouts)
@@ -50,18 +42,13 @@ static int write_link(struct redis_link *link, int *done)
 
 static int take_reply(struct redis_link *link, void **reply)
 {
-	int64_t left_ns = clock_mono_ns() + CALL_NS;
 	int r;
 
 	travel();
-	if (clock_mono_ns() >= left_ns) { /* the adapter has given up by then */
-		link->context->err = REDIS_ERR_IO;
-		snprintf(link->context->errstr, sizeof(link->context->errstr), "Resource temporarily unavailable");
-		return REDIS_ERR;
-	}
 	link->transport = network.server;
 	r = network.server->reply(link, reply);
 	link->transport = &network.transport;
+	watches_look_at_stock(network.world); /* what was late has arrived by now */
 	return r;
 }
 
@@ -87,12 +74,6 @@ const struct redis_transport *network_transport(struct world *world)
 		.server = redis_sim_transport(world->redis),
 		.world = world,
 		.draw = network.world ? network.draw : draw_of(world->plan->seed, "network", 0),
-		.slow_ns = network.slow_ns,
 	};
 	return &network.transport;
-}
-
-void network_set_slow(int64_t slow_ns)
-{
-	network.slow_ns = slow_ns;
 }

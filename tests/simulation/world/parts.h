@@ -99,7 +99,6 @@ void process_meet_settings(struct world *world);
 
 struct redis_transport;
 const struct redis_transport *network_transport(struct world *world);
-void network_set_slow(int64_t slow_ns); /* each way takes up to so long; 0: as usual */
 
 /* --- watches.c: the judge's eyes --- */
 

@@ -154,6 +154,44 @@ static void make_ops(struct plan *plan)
 	}
 }
 
+/* --- What came later: each from a stream of its own, so that the rest is as it was --- */
+
+/* Sales that the gates open and end, each by its own clock. */
+static void make_times(struct plan *plan)
+{
+	struct draw draw = draw_of(plan->seed, "times", 0);
+
+	for (uint32_t i = 0; i < plan->sale_count; i++) {
+		if (draw_chance(&draw, 25))
+			plan->sales[i].opens_ms = draw_between(&draw, 5000, 20000);
+		if (draw_chance(&draw, 20))
+			plan->sales[i].closes_ms = draw_between(&draw, 30000, SALE_MS);
+	}
+}
+
+/* A client of its own cares for the items, opens again what was disarmed, and audits. */
+static void make_clerk(struct plan *plan)
+{
+	struct draw draw = draw_of(plan->seed, "clerk", 0);
+	uint32_t count = (uint32_t)draw_below(&draw, 7);
+	int64_t at_ms = BEGIN_MS;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct plan_op *op = &plan->ops[plan->op_count++];
+
+		at_ms += draw_between(&draw, 1, 2 * (SALE_MS - BEGIN_MS) / count);
+		*op = (struct plan_op){.kind = (enum plan_kind)draw_between(&draw, PLAN_OPEN, PLAN_AUDIT),
+				       .at_ms = at_ms < SALE_MS ? at_ms : SALE_MS,
+				       .client = plan->client_count,
+				       .target = PLAN_NONE,
+				       .keyed = true};
+		op->sale = (uint32_t)draw_below(&draw, plan->sale_count);
+		op->lot = (uint32_t)draw_below(&draw, plan->sales[op->sale].lots);
+		op->units = (uint32_t)draw_between(&draw, 1, 3);
+	}
+	plan->client_count++;
+}
+
 /* --- Faults --- */
 
 struct fault_rule {
@@ -243,6 +281,8 @@ void plan_make(struct plan *plan, uint64_t seed, enum plan_shape shape)
 	units = make_sales(plan);
 	plan->buyer_count = units + 3 < PLAN_BUYERS_MAX ? units + 3 : PLAN_BUYERS_MAX;
 	make_ops(plan);
+	make_times(plan);
+	make_clerk(plan);
 	make_faults(plan);
 	plan->until_ms = SALE_MS;
 	for (uint32_t i = 0; i < plan->fault_count; i++)
@@ -293,8 +333,8 @@ bool plan_leave_out(struct plan *plan, const char *list)
 /* --- As text --- */
 
 static const char *const op_names[PLAN_KINDS] = {
-	"buy", "cancel",   "read order", "list orders", "read sale", "confirm", "refund", "extend",
-	"add", "withdraw", "pause",      "resume",      "change",    "disarm",  "end",
+	"buy",   "cancel", "read order", "list orders", "read sale", "confirm", "refund",  "extend", "add",   "withdraw",
+	"pause", "resume", "change",     "disarm",      "end",       "open",    "receive", "adjust", "audit",
 };
 static const char *const fault_names[FAULT_KINDS] = {
 	"gate killed",

@@ -41,6 +41,10 @@ enum plan_kind {
 	PLAN_CHANGE, /* of the sale's name */
 	PLAN_DISARM, /* and armed and opened again, where that was done */
 	PLAN_END,
+	PLAN_OPEN, /* what was disarmed; the clerk's, from here on */
+	PLAN_RECEIVE,
+	PLAN_ADJUST,
+	PLAN_AUDIT,
 	PLAN_KINDS,
 };
 
@@ -94,6 +98,7 @@ struct plan_sale {
 	uint32_t lots, units[PLAN_LOTS_MAX], spare; /* spare: units of each lot's item that are left on hand */
 	uint32_t limit, rate_requests, rate_seconds, hold_seconds;
 	bool late_confirm;
+	int64_t opens_ms, closes_ms; /* by the clocks of the gates, that long after the plan's time begins; 0: by hand */
 };
 
 struct plan {

@@ -224,6 +224,8 @@ static void drop_services(struct world_process *process, struct node *node)
 		memory_disk_leave(world->disk);
 	else
 		ledger_sim_drop(world->server, node, true);
+	if (world->redis && !process->drain)
+		redis_sim_end_client(world->redis, node, process->incarnation % 2);
 	if (world->log && process->journal)
 		journal_sim_vanish(process->journal);
 	if (process->reader)

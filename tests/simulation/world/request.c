@@ -59,6 +59,21 @@ static void ask_change(struct asking *asking)
 	snprintf(asking->body, sizeof(asking->body), "{\"name\":\"Name %u\"}", asking->number);
 }
 
+static void ask_item(struct asking *asking)
+{
+	bool adjusts = asking->op->kind == PLAN_ADJUST;
+
+	snprintf(asking->target, sizeof(asking->target), "/v1/items/S%uL%u%s", asking->op->sale, asking->op->lot,
+		 form_of(asking)->move);
+	snprintf(asking->body, sizeof(asking->body), adjusts ? "{\"units\":-%u,\"reason\":\"counted\"}" : "{\"units\":%u}",
+		 asking->op->units);
+}
+
+static void ask_audit(struct asking *asking)
+{
+	snprintf(asking->target, sizeof(asking->target), "/v1/audit");
+}
+
 static const struct form forms[PLAN_KINDS] = {
 	[PLAN_BUY] = {HISTORY_BUY, "POST", "", false, ask_purchase},
 	[PLAN_CANCEL] = {HISTORY_CANCEL, "POST", "/cancel", false, ask_order},
@@ -74,6 +89,10 @@ static const struct form forms[PLAN_KINDS] = {
 	[PLAN_RESUME] = {HISTORY_RESUME, "POST", "/resume", true, ask_sale},
 	[PLAN_CHANGE] = {HISTORY_OTHER, "PATCH", "", true, ask_change},
 	[PLAN_DISARM] = {HISTORY_DISARM, "POST", "/disarm", true, ask_sale},
+	[PLAN_OPEN] = {HISTORY_OPEN, "POST", "/open", true, ask_sale},
+	[PLAN_RECEIVE] = {HISTORY_OTHER, "POST", "/receive", true, ask_item},
+	[PLAN_ADJUST] = {HISTORY_OTHER, "POST", "/adjust", true, ask_item},
+	[PLAN_AUDIT] = {HISTORY_OTHER, "POST", "", true, ask_audit},
 	[PLAN_END] = {HISTORY_END, "POST", "/end", true, ask_sale},
 };
 

@@ -41,6 +41,22 @@ def stock_adapter():
     return [figure]
 
 
+def idle_sales():
+    count, seconds = 1000, 5
+    figure = Figure("idle_sales_cpu", f"Redis' CPU for one gate with {count} open sales and no buyer, a refresh each 20 ms", "of a core", "<= 0.01")
+    redis = services.redis
+    pin(redis.process.pid, SERVER_CORE)
+    for _ in rounds(figure):
+        redis.call("FLUSHALL")
+        redis.call("FUNCTION", "FLUSH")
+        with Watch(services.cpu_seconds) as watch:
+            one = helper("idle_sales", redis.url(), 1, seconds, core=LOAD_CORE)
+            seen = helper("idle_sales", redis.url(), count, seconds, core=LOAD_CORE)
+        figure.add(seen["cpu"], note=f"with one sale {one['cpu']:.4f}", disturbance=watch.disturbance)
+    pin(redis.process.pid, ANY_CORE)
+    return [figure]
+
+
 def redis_seconds():
     """CPU as Redis counts it."""
     seen = services.redis.info("cpu")
@@ -562,6 +578,7 @@ CASES = {
     cluster_beside_one_script: ("redis_cpu_vs_one_script", "cluster_vs_one_script", "cluster_cpu_us"),
     journal_adapter: ("kafka_adapter_vs_bare",),
     far_away: ("cluster_far_brokers",),
+    idle_sales: ("idle_sales_cpu",),
     drained: ("drain_vs_copy", "drain_rate_error"),
     two_gates: ("two_gates_vs_one",),
     idle_purchase: ("idle_purchase_vs_parts",),

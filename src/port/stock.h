@@ -188,6 +188,7 @@ struct stock_refresh {
 	/* In */
 	uint32_t sale, epoch; /* the epoch as the ledger had it when it was last read; a stock with an older one is an old term */
 	uint32_t lot_count;
+	bool ended; /* nothing is sold of it any more: it may be asked about seldom */
 	/* Out: STOCK_DONE, STOCK_UNKNOWN_SALE, STOCK_FENCED, STOCK_UNAVAILABLE */
 	enum stock_outcome outcome;
 };

@@ -195,8 +195,10 @@ static void refresh(struct housekeeper *keeper)
 		const struct sale *sale = sale_table_at(table, i)->sale;
 
 		if (sale->state != SALE_DRAFT)
-			keeper->refreshes[count++] =
-				(struct stock_refresh){.sale = sale->number, .epoch = sale->epoch, .lot_count = sale->lot_count};
+			keeper->refreshes[count++] = (struct stock_refresh){.sale = sale->number,
+									    .epoch = sale->epoch,
+									    .lot_count = sale->lot_count,
+									    .ended = sale->state == SALE_ENDED};
 	}
 	sale_table_unref(table);
 	if (count || stock->ops->sellers) /* of none, too: whose processes sell is found out by it */

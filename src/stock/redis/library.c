@@ -10,9 +10,9 @@
 enum { TEXT_MAX = 1 << 20 };
 
 static const char *const function_names[REDIS_FUNCTIONS] = {
-	"reserve",  "settle", "find",  "orders",   "expire",           "acknowledge", "compensate", "claim", "allocate",
-	"withdraw", "brake",  "begin", "load",     "load_withdrawals", "find_loaded", "arm",        "drop",  "refresh",
-	"keep",     "recall", "kept",  "keep_log", "recall_log",       "attend",      "take_over",  "check",
+	"reserve",  "settle", "find",  "orders",   "expire",           "acknowledge", "compensate", "claim",     "allocate",
+	"withdraw", "brake",  "begin", "load",     "load_withdrawals", "find_loaded", "arm",        "drop",      "refresh",
+	"keep",     "recall", "kept",  "keep_log", "recall_log",       "changes",     "attend",     "take_over", "check",
 };
 
 void redis_library_init(struct redis_library *library, uint32_t version)

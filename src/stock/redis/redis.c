@@ -272,6 +272,7 @@ static void free_redis(struct stock *stock)
 	redis_pool_deinit(&redis->pool);
 	redis_sales_deinit(&redis->sales);
 	brake_table_deinit(&redis->brakes);
+	redis_changes_deinit(&redis->changes);
 	redis_versions_deinit(&redis->versions);
 	free(redis);
 }
@@ -381,6 +382,7 @@ int stock_redis_open(struct stock **stock, const struct stock_redis_settings *se
 	redis_pool_init(&redis->pool, settings->transport ? settings->transport : &redis_sockets, &url, &timeouts);
 	redis_sales_init(&redis->sales);
 	brake_table_init(&redis->brakes);
+	redis_changes_init(&redis->changes);
 	redis_library_init(&redis->library, library_version(settings));
 	atomic_store(&redis->told_sellers, -1);
 	r = redis_versions_init(&redis->versions, redis->library.version);

@@ -3,6 +3,7 @@
 
 #include "port/stock.h"
 #include "stock/brake_table.h"
+#include "stock/redis/changes.h"
 #include "stock/redis/numbers.h"
 #include "stock/redis/pool.h"
 #include "stock/redis/sales.h"
@@ -40,6 +41,7 @@ struct stock_redis {
 	struct brake_table brakes;
 	struct redis_library library;
 	struct redis_versions versions;
+	struct redis_changes changes;
 	bool first_is_there;  /* at the start: the first version's library */
 	atomic_bool looked;   /* which version sells was heard at least once */
 	_Atomic int64_t beat; /* the number that this gate changes while it lives */

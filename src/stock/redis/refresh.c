@@ -1,4 +1,7 @@
-/* What other processes have done: one call a sale, all in one round trip. */
+/*
+ * What other processes have done: which sales they have changed (changes.h), then one call for each
+ * of those, all in one round trip.
+ */
 #include "base/clock.h"
 #include "base/log.h"
 #include "stock/redis/redis_stock.h"
@@ -24,26 +27,33 @@ static void learn_counts(struct stock_redis *redis, uint32_t number, const struc
 	reader_gate_leave(&redis->sales.registry.gate, stripe);
 }
 
-/*
- * True: there are names still to be read; what is known of the sale is of sent_ns only once they
- * are. *behind: Redis has forgotten a brake.
- */
-static bool take(struct stock_redis *redis, enum redis_end end, int64_t sent_ns, struct redis_reader *answer,
-		 struct stock_refresh *item, bool *behind)
+/* A sale that is asked about. */
+struct asked {
+	struct stock_refresh *item;
+	uint32_t doubts; /* before it was asked */
+	bool more;       /* there are names still to be read; what is known of the sale is of sent_ns only once they are */
+	bool behind;     /* Redis has forgotten a brake */
+};
+
+static void take(struct stock_redis *redis, enum redis_end end, int64_t sent_ns, struct redis_reader *answer, struct asked *asked)
 {
+	struct stock_refresh *item = asked->item;
 	struct redis_head head;
 	int outcome = redis_take_head(redis, item->sale, end, answer, &head);
-	bool more = false;
 
+	asked->more = asked->behind = false;
 	if (outcome == STOCK_DONE) {
 		learn_counts(redis, item->sale, &head, answer);
-		more = redis_sales_learn_names(&redis->sales, item->sale, head.epoch, answer);
+		asked->more = redis_sales_learn_names(&redis->sales, item->sale, head.epoch, answer);
 		redis_sales_learn_lots(&redis->sales, item->sale, head.epoch, answer);
-		*behind = redis_take_brake(redis, item->sale, answer);
+		asked->behind = redis_take_brake(redis, item->sale, answer);
 		if (answer->failed)
 			outcome = STOCK_OUTCOME_UNKNOWN;
-		if (!more && !answer->failed)
-			redis_sales_note_known(&redis->sales, item->sale, head.epoch, sent_ns);
+	}
+	if (outcome == STOCK_DONE && !asked->more) {
+		redis_sales_note_known(&redis->sales, item->sale, head.epoch, sent_ns);
+		if (!asked->behind)
+			redis_changes_settle(&redis->sales, item->sale, head.epoch, asked->doubts, item->ended, sent_ns);
 	}
 	/* What another version's gates sell is neither lost nor old. */
 	if (outcome != STOCK_DONE && redis_sellers(&redis->stock) != STOCK_SELLERS_OURS)
@@ -58,7 +68,14 @@ static bool take(struct stock_redis *redis, enum redis_end end, int64_t sent_ns,
 	default:
 		item->outcome = STOCK_UNAVAILABLE;
 	}
-	return more;
+}
+
+static void ask(struct redis_trip *trip, struct asked *asked)
+{
+	struct redis_look look = redis_sales_look(&trip->redis->sales, asked->item->sale);
+
+	asked->doubts = redis_changes_doubts(&trip->redis->sales, asked->item->sale);
+	redis_trip_call(trip, REDIS_REFRESH, asked->item->sale, &look);
 }
 
 /*
@@ -105,66 +122,90 @@ static void drop_again(struct stock_redis *redis)
 		redis_drop(&redis->stock, number, epoch);
 }
 
-static void refresh_batch(struct stock_redis *redis, struct stock_refresh *items, size_t count)
+static void ask_batch(struct stock_redis *redis, struct asked *asked, size_t count)
 {
-	bool more[SALES_PER_TRIP], behind[SALES_PER_TRIP] = {0};
 	struct redis_reader answer;
 	struct redis_trip trip;
 	int64_t sent_ns;
 
 	redis_trip_begin(&trip, redis);
-	for (size_t i = 0; i < count; i++) {
-		struct redis_look look;
-
-		if (items[i].epoch > 0 && redis_sales_expect(&redis->sales, items[i].sale, items[i].epoch, items[i].lot_count) == 0)
-			redis_sales_hear_of(&redis->sales, items[i].sale, items[i].epoch);
-		look = redis_sales_look(&redis->sales, items[i].sale);
-		redis_trip_call(&trip, REDIS_REFRESH, items[i].sale, &look);
-	}
+	for (size_t i = 0; i < count; i++)
+		ask(&trip, &asked[i]);
 	sent_ns = clock_mono_ns();
 	redis_trip_send(&trip);
 	for (size_t i = 0; i < count; i++) {
 		enum redis_end end = redis_trip_next(&trip, &answer);
 
-		more[i] = take(redis, end, sent_ns, &answer, &items[i], &behind[i]);
+		take(redis, end, sent_ns, &answer, &asked[i]);
 	}
 	redis_trip_end(&trip);
 	for (size_t i = 0; i < count; i++) {
-		if (more[i])
-			redis_read_names(redis, items[i].sale);
-		if (behind[i])
-			redis_brake_restore(redis, items[i].sale);
+		if (asked[i].more)
+			redis_read_names(redis, asked[i].item->sale);
+		if (asked[i].behind)
+			redis_brake_restore(redis, asked[i].item->sale);
 	}
+}
+
+/* Behind redis_changes_hear(), sent at heard_ns; 0: nothing was heard, and every sale is asked. */
+static void refresh_sales(struct stock_redis *redis, struct stock_refresh *items, size_t count, int64_t heard_ns)
+{
+	struct asked asked[SALES_PER_TRIP];
+	size_t asking = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (heard_ns && redis_changes_rests(&redis->sales, items[i].sale, heard_ns)) {
+			items[i].outcome = STOCK_DONE;
+			continue;
+		}
+		asked[asking++].item = &items[i];
+		if (asking == SALES_PER_TRIP) {
+			ask_batch(redis, asked, asking);
+			asking = 0;
+		}
+	}
+	if (asking)
+		ask_batch(redis, asked, asking);
 }
 
 void redis_refresh(struct stock *stock, struct stock_refresh *items, size_t count)
 {
 	struct stock_redis *redis = redis_of(stock);
+	int64_t heard_ns = 0;
 
 	look_again(redis);
 	redis_attend(redis);
 	if (redis_sellers(stock) == STOCK_SELLERS_OURS)
 		drop_again(redis);
-	for (size_t start = 0; start < count; start += SALES_PER_TRIP)
-		refresh_batch(redis, items + start, count - start < SALES_PER_TRIP ? count - start : SALES_PER_TRIP);
+	for (size_t i = 0; i < count; i++)
+		if (items[i].epoch > 0 && redis_sales_expect(&redis->sales, items[i].sale, items[i].epoch, items[i].lot_count) == 0)
+			redis_sales_hear_of(&redis->sales, items[i].sale, items[i].epoch);
+	if (count && redis_sellers(stock) == STOCK_SELLERS_OURS) {
+		heard_ns = clock_mono_ns();
+		if (redis_changes_hear(redis, items, count, heard_ns) == REDIS_NEWS_NONE) {
+			for (size_t i = 0; i < count; i++)
+				items[i].outcome = STOCK_UNAVAILABLE;
+			return;
+		}
+	}
+	refresh_sales(redis, items, count, heard_ns);
 }
 
 /* One more call for each megabyte: the first time that a process looks at a large sale. */
 void redis_read_names(struct stock_redis *redis, uint32_t sale)
 {
 	struct stock_refresh item = {.sale = sale};
+	struct asked asked = {.item = &item, .more = true};
 	struct redis_reader answer;
 	struct redis_trip trip;
-	bool more = true, behind;
 
-	while (more) {
-		struct redis_look look = redis_sales_look(&redis->sales, sale);
+	while (asked.more) {
 		int64_t sent_ns = clock_mono_ns();
 
 		redis_trip_begin(&trip, redis);
-		redis_trip_call(&trip, REDIS_REFRESH, sale, &look);
+		ask(&trip, &asked);
 		redis_trip_send(&trip);
-		more = take(redis, redis_trip_next(&trip, &answer), sent_ns, &answer, &item, &behind);
+		take(redis, redis_trip_next(&trip, &answer), sent_ns, &answer, &asked);
 		redis_trip_end(&trip);
 	}
 }

@@ -158,6 +158,7 @@ static struct redis_sale *make_sale(struct redis_sales *sales, uint32_t number, 
 	sale->epoch = epoch;
 	sale->lot_count = lot_count;
 	atomic_init(&sale->known, epoch);
+	atomic_init(&sale->doubts, 1);
 	atomic_init(&sale->state, REDIS_SALE_FENCED);
 	buyer_filter_init(&sale->filter, &sales->memory);
 	lock_init(&sale->lock);
@@ -180,6 +181,7 @@ static int put(struct redis_sales *sales, uint32_t number, uint32_t epoch, uint3
 		return error_origin(-ENOMEM);
 	if (former) {
 		keep_clock(sale, former);
+		atomic_init(&sale->doubts, atomic_load(&former->doubts) + 1); /* what is on its way about the former one settles nothing */
 		atomic_store(&sale->begun, atomic_load(&former->begun));
 		raise_to(&sale->known, atomic_load(&former->known));
 	}

@@ -58,7 +58,9 @@ struct redis_sale {
 	_Atomic int64_t outbox, orders, buyers; /* at the last refresh */
 	_Atomic uint64_t names_from;            /* so many bytes of the list of names are in the filter */
 	atomic_bool names_complete;             /* it was read to its end at least once */
-	_Atomic int64_t known_ns;               /* monotonic; when the newest refresh that told all of it was sent; 0: none */
+	_Atomic uint32_t doubts, settled; /* see changes.h: how often others may have changed it; as many as were looked into */
+	_Atomic int64_t look_ns, ask_ns;  /* monotonic: when it is looked at, or asked about, whatever was heard */
+	_Atomic int64_t known_ns;         /* monotonic; when the newest refresh that told all of it was sent; 0: none */
 	struct buyer_filter filter;
 	struct lock lock; /* the lots' states; a leaf, held for a copy */
 	uint32_t lot_count;

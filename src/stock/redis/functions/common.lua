@@ -19,7 +19,8 @@
 --   :t  hash    its row in the ledger, for gates that cannot ask there: epoch, change, row
 --   :r:NUMBER   hash    buyer -> the times of its last grants; one a window, forgotten when two have passed
 --
--- Of all sales: {ps:0}:i  zset  numbers of sales that have a row; {ps:0}:j  hash  row: the log that the ledger is filled from
+-- Of all sales: {ps:0}:i  zset  numbers of sales that have a row; {ps:0}:j  hash  row: the log that the ledger is filled from;
+--   {ps:0}:cVERSION  string  the term that changes are numbered in (changes.lua)
 --
 -- All times but those in events are the sale's own: see clock_of().
 --
@@ -67,8 +68,8 @@ end
 -- What has passed, in milliseconds since 1970 as the wall clock said when nothing had been measured yet. It goes on as the wall clock
 -- does, but somebody may set that: so never back, and never beyond `most`, what the caller saw last plus its own monotonic time, by more
 -- than a second; and at least to `least`, which the same clock says (0: the caller has seen nothing, and the wall clock is believed).
-local function clock_of(key, least, most)
-	local wall, clock = wall_ms(), clocks[key]
+local function clock_of(key, least, most, known_wall)
+	local wall, clock = known_wall or wall_ms(), clocks[key]
 	local time = wall
 	if clock then
 		time = clock.time + (wall > clock.wall and wall - clock.wall or 0)

@@ -213,38 +213,42 @@ end
 
 -- What only reads still counts as a write, so that a server which has become a replica says so. What frees memory or ends work goes on
 -- where memory is full.
-local function register(name, callback, flags)
+local function register(name, callback, flags, changes_sale)
 	local function run(keys, args)
 		if not call then
 			awake()
+		end
+		if changes_sale then
+			note_change(keys[1])
 		end
 		return callback(keys, args)
 	end
 	redis.register_function{function_name = 'penstock_' .. VERSION .. '_' .. name, callback = run, flags = flags}
 end
-register('reserve', reserve, {})
-register('settle', settle, {'allow-oom'})
+register('reserve', reserve, {}, true)
+register('settle', settle, {'allow-oom'}, true)
 register('find', find, {'allow-oom'})
 register('orders', orders_of, {'allow-oom'})
-register('expire', expire, {'allow-oom'})
-register('acknowledge', acknowledge, {'allow-oom'})
-register('compensate', compensate, {'allow-oom'})
-register('claim', claim, {'allow-oom'})
-register('allocate', allocate, {'allow-oom'})
-register('withdraw', withdraw, {})
-register('brake', brake, {'allow-oom'})
+register('expire', expire, {'allow-oom'}, true)
+register('acknowledge', acknowledge, {'allow-oom'}, true)
+register('compensate', compensate, {'allow-oom'}, true)
+register('claim', claim, {'allow-oom'}, true)
+register('allocate', allocate, {'allow-oom'}, true)
+register('withdraw', withdraw, {}, true)
+register('brake', brake, {'allow-oom'}, true)
 register('keep', keep_row, {})
 register('recall', recall_row, {'allow-oom'})
 register('kept', kept_sales, {'allow-oom'})
 register('keep_log', keep_log, {})
 register('recall_log', recall_log, {'allow-oom'})
-register('begin', begin, {})
-register('load', load, {})
-register('load_withdrawals', load_withdrawals, {})
+register('begin', begin, {}, true)
+register('load', load, {}, true)
+register('load_withdrawals', load_withdrawals, {}, true)
 register('find_loaded', find_loaded, {'allow-oom'})
-register('arm', arm, {'allow-oom'})
-register('drop', drop, {'allow-oom'})
+register('arm', arm, {'allow-oom'}, true)
+register('drop', drop, {'allow-oom'}, true)
 register('refresh', refresh, {'allow-oom'})
+register('changes', changes_since, {'allow-oom'})
 register('attend', attend, {'allow-oom'})
 register('take_over', take_over, {'allow-oom'})
 register('check', check, {'no-writes'})

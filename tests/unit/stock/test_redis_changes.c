@@ -1,0 +1,262 @@
+/*
+ * A refresh asks about the sales that were changed, and about each by itself now and then. Time passes by pass() alone, for the gates and for a
+ * real Redis.
+ */
+#include "unit/stock/redis_gate.h"
+
+#include "base/clock.h"
+
+enum { GATES = 2, SALES = 40, TURN_MS = 20, SECOND_MS = 1000 };
+
+static struct redis_place *place;
+static struct gate gates[GATES];
+static struct stock_refresh sales[GATES][SALES]; /* numbers GATE_SALE and the following */
+static int64_t mono_ms, wall_ms;
+
+static int64_t wall_us(const struct clock_source *source)
+{
+	(void)source;
+	return wall_ms * 1000;
+}
+
+static int64_t mono_ns(const struct clock_source *source)
+{
+	(void)source;
+	return mono_ms * MS;
+}
+
+static void pass(int64_t ms)
+{
+	mono_ms += ms;
+	wall_ms += ms;
+	stock_redis_set_clock(gates[0].stock, wall_ms);
+}
+
+static int set_up(void **state)
+{
+	static const struct clock_source source = {wall_us, mono_ns};
+
+	(void)state;
+	place = redis_place_new(NULL);
+	mono_ms = 5002000; /* GATE_SALE was to be asked for all of it a second ago: it is again in 29 */
+	wall_ms = INT64_C(1800000000000);
+	clock_set_source(&source);
+	for (int i = 0; i < GATES; i++)
+		gate_open_patient(&gates[i], place->url);
+	pass(0);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	for (int i = 0; i < GATES; i++)
+		gate_close(&gates[i]);
+	clock_set_source(NULL);
+	redis_place_free(place);
+	return 0;
+}
+
+/* A turn of a gate that keeps house. */
+static void turn(int gate)
+{
+	pass(TURN_MS);
+	gates[gate].stock->ops->refresh(gates[gate].stock, sales[gate], SALES);
+}
+
+static bool all_are(int gate, enum stock_outcome outcome)
+{
+	for (int i = 0; i < SALES; i++)
+		if (sales[gate][i].outcome != outcome)
+			return false;
+	return true;
+}
+
+static void sell_all(void)
+{
+	for (uint32_t i = 0; i < SALES; i++) {
+		const int64_t units = 5, withdrawn = 0;
+
+		gates[0].rules.sale = GATE_SALE + i;
+		gates[0].rules.epoch = 1;
+		assert_int_equal(gates[0].stock->ops->preheat_begin(gates[0].stock, &gates[0].rules), 0);
+		assert_int_equal(gates[0].stock->ops->arm(gates[0].stock, GATE_SALE + i, &units, &withdrawn), 0);
+		for (int gate = 0; gate < GATES; gate++)
+			sales[gate][i] = (struct stock_refresh){.sale = GATE_SALE + i, .epoch = 1, .lot_count = 1};
+	}
+	for (int gate = 0; gate < GATES; gate++) {
+		turn(gate);
+		assert_true(all_are(gate, STOCK_DONE));
+	}
+}
+
+/* How many functions this Redis was asked for. */
+static int64_t functions_called(void)
+{
+	redisReply *reply = redis_place_ask(place, "INFO commandstats");
+	const char *line = strstr(reply->str, "cmdstat_fcall:calls=");
+	int64_t calls = line ? strtoll(strchr(line, '=') + 1, NULL, 10) : 0;
+
+	freeReplyObject(reply);
+	return calls;
+}
+
+static int64_t available(int gate, uint32_t sale)
+{
+	struct stock_lot_state lots[LOTS_MAX];
+	uint32_t count;
+
+	assert_int_equal(gates[gate].stock->ops->snapshot(gates[gate].stock, sale, lots, &count), 0);
+	return lots[0].available;
+}
+
+static void test_sales_that_nobody_changes_are_not_asked_about_in_each_turn(void **state)
+{
+	enum { TURNS = 100 };
+	int64_t before;
+
+	(void)state;
+	sell_all();
+	before = functions_called();
+	for (int i = 0; i < TURNS; i++)
+		turn(1);
+	assert_true(all_are(1, STOCK_DONE));
+	/*
+	 * In each turn the test's clock and what was changed, in some the gate says that it is
+	 * there; before: SALES more in each.
+	 */
+	assert_true(functions_called() - before < 4 * TURNS);
+}
+
+static void test_a_sale_that_is_not_asked_about_is_known_as_of_each_turn(void **state)
+{
+	(void)state;
+	sell_all();
+	for (int i = 0; i < 10; i++) {
+		turn(1);
+		for (uint32_t sale = 0; sale < SALES; sale++)
+			assert_int_equal(gates[1].stock->ops->known_ns(gates[1].stock, GATE_SALE + sale), mono_ms * MS);
+	}
+}
+
+static void test_what_one_gate_sells_another_knows_after_its_next_turn(void **state)
+{
+	(void)state;
+	sell_all();
+	for (uint32_t i = 0; i < SALES; i++) {
+		struct stock_reserve item = gate_ask(&gates[0], "ann", "");
+
+		item.event.sale = GATE_SALE + i;
+		gates[0].stock->ops->reserve(gates[0].stock, &item, 1);
+		assert_int_equal(item.outcome, STOCK_DONE);
+		turn(1);
+		assert_int_equal(available(1, GATE_SALE + i), 4);
+		assert_true(gates[1].stock->ops->may_have_order(gates[1].stock, GATE_SALE + i, SLICE("ann")));
+	}
+}
+
+static void test_a_resting_sale_that_somebody_deleted_is_found_within_a_second(void **state)
+{
+	int turns = 0;
+
+	(void)state;
+	sell_all();
+	redis_place_run(place, "DEL {ps:%d}:m", GATE_SALE + 3);
+	while (sales[1][3].outcome == STOCK_DONE && turns++ < SECOND_MS / TURN_MS)
+		turn(1);
+	assert_int_equal(sales[1][3].outcome, STOCK_FENCED);
+	assert_int_equal(sales[1][4].outcome, STOCK_DONE);
+}
+
+/* The library's variables outlive it, and with them its numbers. */
+static void test_a_flush_is_found_in_the_next_turn(void **state)
+{
+	(void)state;
+	sell_all();
+	turn(1);
+	redis_place_run(place, "FLUSHALL");
+	turn(1);
+	assert_true(all_are(1, STOCK_FENCED));
+}
+
+/* As on a server that was a replica for a while: nothing of what its master did has a number there. */
+static void test_data_from_elsewhere_are_asked_about_in_the_next_turn(void **state)
+{
+	(void)state;
+	sell_all();
+	turn(1);
+	redis_place_run(place, "HSET {ps:%d}:m term another", GATE_SALE);
+	redis_place_run(place, "SET {ps:0}:c2 another");
+	turn(1);
+	assert_int_equal(sales[1][0].outcome, STOCK_FENCED);
+	assert_int_equal(sales[1][1].outcome, STOCK_DONE);
+}
+
+static void test_a_library_that_was_loaded_anew_lets_nothing_rest(void **state)
+{
+	(void)state;
+	sell_all();
+	turn(1);
+	redis_place_run(place, "FUNCTION FLUSH");
+	turn(1); /* puts it back */
+	assert_true(all_are(1, STOCK_FENCED));
+}
+
+static void test_nothing_is_known_of_a_turn_that_was_not_answered(void **state)
+{
+	int64_t known_ns;
+
+	(void)state;
+	sell_all();
+	turn(1);
+	known_ns = gates[1].stock->ops->known_ns(gates[1].stock, GATE_SALE);
+	redis_place_kill(place);
+	mono_ms += TURN_MS;
+	gates[1].stock->ops->refresh(gates[1].stock, sales[1], SALES);
+	assert_true(all_are(1, STOCK_UNAVAILABLE));
+	assert_int_equal(gates[1].stock->ops->known_ns(gates[1].stock, GATE_SALE), known_ns);
+}
+
+/* What a gate has measured bounds the sale's time also while it only looks: who comes new would believe a clock that was set. */
+static void test_a_clock_that_was_set_while_a_sale_rests_ends_no_hold(void **state)
+{
+	struct gate newcomer;
+	struct stock_reserve order;
+	struct event expired[1];
+	int64_t next_ns;
+
+	(void)state;
+	sell_all();
+	gates[0].hold_ms = 600 * SECOND_MS;
+	order = gate_order(&gates[0], "ann", "");
+	for (int i = 0; i < 5; i++) {
+		turn(0);
+		turn(1);
+	}
+	wall_ms += INT64_C(3600000);
+	for (int i = 0; i <= SECOND_MS / TURN_MS; i++)
+		turn(1);
+	gate_open_patient(&newcomer, place->url);
+	newcomer.epoch = 1;
+	assert_int_equal(gate_refresh(&newcomer), STOCK_DONE);
+	assert_int_equal(newcomer.stock->ops->expire(newcomer.stock, gate_now_ns(), wall_ms, 0, expired, 1, &next_ns), 0);
+	assert_int_equal(gate_settle(&newcomer, &order.event.id, ORDER_CONFIRM).outcome, STOCK_DONE);
+	gate_close(&newcomer);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_sales_that_nobody_changes_are_not_asked_about_in_each_turn, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_sale_that_is_not_asked_about_is_known_as_of_each_turn, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_one_gate_sells_another_knows_after_its_next_turn, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_resting_sale_that_somebody_deleted_is_found_within_a_second, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_flush_is_found_in_the_next_turn, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_data_from_elsewhere_are_asked_about_in_the_next_turn, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_library_that_was_loaded_anew_lets_nothing_rest, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_nothing_is_known_of_a_turn_that_was_not_answered, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_clock_that_was_set_while_a_sale_rests_ends_no_hold, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

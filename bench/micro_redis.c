@@ -5,7 +5,8 @@
  * figure is the best of ROUNDS (5): what else the machine did only ever slows.
  *
  * With BATCH and COUNT, for bench/run: adapter and bare loop take turns, ROUNDS times COUNT purchases in batches of BATCH. Prints a JSON object: the medians of
- * the rounds (purchases a second), and the median of a bare call in nanoseconds.
+ * the rounds (purchases a second), the median of a bare call in nanoseconds, and the median of what a purchase with its acknowledgement costs Redis, in
+ * microseconds of its CPU, by its own count.
  */
 #include <hiredis/hiredis.h>
 #include <stdio.h>
@@ -157,6 +158,37 @@ static void report(struct stock *stock, size_t batch, int rounds)
 	       alone, ended, loop, alone / loop);
 }
 
+/* Seconds of CPU, as Redis counts them. */
+static double redis_cpu(struct stock *stock)
+{
+	struct redis_pool *pool = &((struct stock_redis *)stock)->pool;
+	struct redis_connection *connection = redis_pool_take(pool);
+	redisReply *reply = connection ? redis_connection_command(connection, "INFO cpu") : NULL;
+	static const char *const lines[] = {"used_cpu_user:", "used_cpu_sys:"};
+	double seconds = 0;
+
+	for (int i = 0; i < 2; i++) {
+		const char *line = reply && reply->str ? strstr(reply->str, lines[i]) : NULL;
+
+		if (!line)
+			die("no INFO");
+		seconds += strtod(line + strlen(lines[i]), NULL);
+	}
+	freeReplyObject(reply);
+	redis_pool_give(pool, connection);
+	return seconds;
+}
+
+static double cpu_us(struct stock *stock, size_t batch)
+{
+	double before;
+
+	sell(stock, UNITS_MAX);
+	before = redis_cpu(stock);
+	adapter(stock, batch, true, STOCK_DONE);
+	return (redis_cpu(stock) - before) / (double)purchases * 1e6;
+}
+
 static int by_number(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
@@ -173,18 +205,19 @@ static double median(double *values, size_t count)
 static void compare(struct stock *stock, size_t batch, size_t rounds)
 {
 	static double times[PURCHASES];
-	double ours[ROUNDS_MAX], theirs[ROUNDS_MAX];
+	double ours[ROUNDS_MAX], theirs[ROUNDS_MAX], spent_us[ROUNDS_MAX];
 
 	for (size_t i = 0; i < rounds; i++) {
 		sell(stock, UNITS_MAX);
 		theirs[i] = bare(stock, batch);
 		sell(stock, UNITS_MAX);
 		ours[i] = adapter(stock, batch, false, STOCK_DONE);
+		spent_us[i] = cpu_us(stock, batch);
 	}
 	for (size_t i = 0; i < calls; i++)
 		times[i] = (double)call_ns[i];
-	printf("{\"adapter\":%.1f,\"bare\":%.1f,\"call_ns\":%.0f}\n", median(ours, rounds), median(theirs, rounds),
-	       median(times, calls));
+	printf("{\"adapter\":%.1f,\"bare\":%.1f,\"call_ns\":%.0f,\"cpu_us\":%.2f}\n", median(ours, rounds),
+	       median(theirs, rounds), median(times, calls), median(spent_us, rounds));
 }
 
 static int64_t used_memory(struct stock *stock)

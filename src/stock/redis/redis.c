@@ -18,9 +18,10 @@
  *     set of ids by the time of their last try, not a stream. A batch is one ZADD and one ZREM,
  *     re-timing a claim is a ZADD, and nobody needs to find a stream's entry by its order. What an
  *     event carries is in the order's record until the grant is durable, then that part is cut off;
- *   - a buyer's rate window is a field of a hash, one hash a window, that expires as a whole: two
- *     reads and one write a batch, not two commands a buyer, and nothing is left of those who only
- *     knocked;
+ *   - what a purchase must know of its buyer is one field: the live units, the times of the grants
+ *     that its rate counts, its newest orders with their keys. A refusal gives its place in the
+ *     rate back, so nothing is left of those who only knocked. Keys that find no room in the field
+ *     are in a hash of their own, so the field stays small however much somebody buys;
  *   - the names of buyers are appended to one string, so that a process asks for what it has not
  *     read by an offset. Whoever is told "sold out" gets the rest of them in the same answer: from
  *     then on may_have_order() says no to nobody who has an order.

@@ -7,8 +7,8 @@
 --               rate_ms, lots, over; former: the version that the sale was taken from
 --   :l  string  its lots, LOT_SIZE bytes each
 --   :o  hash    order id -> its record
---   :k  hash    "buyer key" -> order id
---   :b  hash    buyer -> orders * 10000 + live units, and the ids of its newest orders, newest first
+--   :b  hash    buyer -> orders * 10000 + live units, the times of its grants that its rate counts, and its newest orders with their keys
+--   :k  hash    "buyer key" -> order id: of the keys that its buyer's field has no room for
 --   :n  string  every buyer's name and a newline, in the order of their first grants
 --   :h  zset    holds: exactly the orders that are held, durable and not settling, by deadline
 --   :x  zset    the outbox: an order's id, or "m" and a movement's id, by the time of the last try
@@ -17,7 +17,6 @@
 --   :u  zset    entries of the outbox whose record cannot be read, by the time that they were set aside
 --   :z  hash    an operator's stop: serial, stopped, pending, at_ms, actor, trace
 --   :t  hash    its row in the ledger, for gates that cannot ask there: epoch, change, row
---   :r:NUMBER   hash    buyer -> the times of its last grants; one a window, forgotten when two have passed
 --
 -- Of all sales: {ps:0}:i  zset  numbers of sales that have a row; {ps:0}:j  hash  row: the log that the ledger is filled from;
 --   {ps:0}:cVERSION  string  the term that changes are numbered in (changes.lua)
@@ -31,16 +30,16 @@
 -- that a call costs some tens of commands, not some for each item, and that an error changes nothing.
 
 -- Set by the first call: while a library is loaded they are not there yet.
-local call, pack, unpack_bin, floor, sub, concat
+local call, pack, unpack_bin, floor, sub, concat, byte
 local function awake()
-	call, pack, unpack_bin, floor, sub, concat = redis.call, struct.pack, struct.unpack, math.floor, string.sub, table.concat
+	call, pack, unpack_bin, floor, sub, concat, byte =
+		redis.call, struct.pack, struct.unpack, math.floor, string.sub, table.concat, string.byte
 end
 
 local KEYS_OF_SALE, KEYS_OF_FIRST = 'm l o k b n h x p v u t', 'm l o k b n h x p v' -- see versions.lua
 local LOT, LOT_SIZE = '<IIIIIII', 28
 local RECORD, RECORD_HEAD, HEAD_SIZE = '<BBHi8i8HHBc0', '<BBHi8i8', 20
 local EVENT_OF = {EV_CONFIRMED, EV_CANCELLED, EV_REFUNDED, EV_EXPIRED, EV_EXTENDED}
-local NEWEST, NEWEST_SIZE = 5, NEWEST_KEPT * 16 -- where a buyer's newest orders begin in its field, and how much of them is kept
 local NAMES_CHUNK = 1048576
 local NAMES_MAX = 500 * 1048576 -- below the longest string that Redis takes
 
@@ -48,10 +47,9 @@ local NAMES_MAX = 500 * 1048576 -- below the longest string that Redis takes
 local term
 local test_ms, test_step = nil, 0 -- a test's clock, and how far it is put from where it was; a release has no way to set them
 
--- A sale's time: by its key {time, wall, bucket}. Like the term it is in no file and on no replica.
+-- A sale's time: by its key {time, wall}. Like the term it is in no file and on no replica.
 local clocks = {}
-local JUMP_MS = 1000                  -- how far the wall clock may be off beyond what a caller has measured
-local RATE_KEPT_MS = 24 * 3600 * 1000 -- beyond two windows: keys expire by the wall clock, which may be set
+local JUMP_MS = 1000 -- how far the wall clock may be off beyond what a caller has measured
 
 local function has(flags, bit_value)
 	return floor(flags / bit_value) % 2 == 1
@@ -171,22 +169,80 @@ local function records_of(ids)
 	return records
 end
 
--- A buyer's field.
-local function buyer_text(value, newest)
-	return pack('<Ic0', value, #newest > NEWEST_SIZE and sub(newest, 1, NEWEST_SIZE) or newest)
+-- A buyer's field: value, count of times, the times, oldest first, eight bytes each; then its newest orders, newest first: id, size of its key,
+-- key. Most buyers have one order, so all that a purchase must know of its buyer is one read and one write. What finds no room any more is in
+-- :k, where it has a key.
+local BUYER, BUYER_HEAD, ENTRY_HEAD = '<IB', 5, 17
+
+local function buyer_read(text)
+	local value, times = unpack_bin(BUYER, text)
+	local orders = BUYER_HEAD + 8 * times + 1
+	return {value = value, times = sub(text, BUYER_HEAD + 1, orders - 1), newest = sub(text, orders)}
 end
 
--- The records of a buyer's newest orders, by id; and the ids, newest first.
-local function newest_records(key, newest)
-	local ids = {'HMGET', key .. ':o'}
-	for at = 1, #newest, 16 do
+local function buyer_new()
+	return {value = 0, times = '', newest = ''}
+end
+
+local function buyer_text(buyer)
+	return pack(BUYER, buyer.value, #buyer.times / 8) .. buyer.times .. buyer.newest
+end
+
+-- The order of this id or of this key ('': of none) among the newest; else nil, and whether there are others.
+local function newest_find(buyer, id, key)
+	local newest, at, count = buyer.newest, 1, 0
+	while at <= #newest do
+		local its_id, size = sub(newest, at, at + 15), byte(newest, at + 16)
+		if its_id == id or (size > 0 and size == #key and sub(newest, at + ENTRY_HEAD, at + ENTRY_HEAD + size - 1) == key) then
+			return its_id
+		end
+		at = at + ENTRY_HEAD + size
+		count = count + 1
+	end
+	return nil, count < floor(buyer.value / 10000)
+end
+
+-- What finds no room goes to `spilled`, which begins with its command.
+local function newest_add(buyer, name, id, key, spilled)
+	local newest, at, count = buyer.newest, 1, 1
+	while at <= #newest and count < NEWEST_KEPT do
+		at = at + ENTRY_HEAD + byte(newest, at + 16)
+		count = count + 1
+	end
+	local kept = at - 1
+	while at <= #newest do
+		local size = byte(newest, at + 16)
+		if size > 0 then
+			spilled[#spilled + 1] = name .. ' ' .. sub(newest, at + ENTRY_HEAD, at + ENTRY_HEAD + size - 1)
+			spilled[#spilled + 1] = sub(newest, at, at + 15)
+		end
+		at = at + ENTRY_HEAD + size
+	end
+	buyer.newest = id .. string.char(#key) .. key .. sub(newest, 1, kept)
+end
+
+-- Whether it was there.
+local function newest_remove(buyer, id)
+	local newest, at = buyer.newest, 1
+	while at <= #newest do
+		local next = at + ENTRY_HEAD + byte(newest, at + 16)
+		if sub(newest, at, at + 15) == id then
+			buyer.newest = sub(newest, 1, at - 1) .. sub(newest, next)
+			return true
+		end
+		at = next
+	end
+	return false
+end
+
+-- The records of a buyer's newest orders, by id; and the ids, newest first, from the third on.
+local function newest_records(key, buyer)
+	local ids, newest, at = {'HMGET', key .. ':o'}, buyer.newest, 1
+	while at <= #newest do
 		ids[#ids + 1] = sub(newest, at, at + 15)
+		at = at + ENTRY_HEAD + byte(newest, at + 16)
 	end
 	return #ids > 2 and records_of(ids) or {}, ids
-end
-
-local function rate_key(sale, bucket)
-	return sale.key .. ':r:' .. bucket
 end
 
 local function return_units(lot, quantity, confirmed)

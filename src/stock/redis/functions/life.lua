@@ -1,13 +1,9 @@
 -- A sale's life: begun, loaded, armed, looked at, dropped.
 
-local function forget(key, keys, rate_ms, now)
+local function forget(key, keys)
 	local doomed = {'UNLINK'}
 	for name in string.gmatch(keys, '%S+') do
 		doomed[#doomed + 1] = key .. ':' .. name
-	end
-	if rate_ms and rate_ms > 0 then
-		doomed[#doomed + 1] = key .. ':r:' .. floor(now / rate_ms)
-		doomed[#doomed + 1] = key .. ':r:' .. (floor(now / rate_ms) - 1)
 	end
 	call(unpack(doomed))
 end
@@ -19,20 +15,19 @@ local function begin(keys, args)
 	local known, least, most = unpack_bin('<Ii8i8', args[1])
 	local run_id, replid = sub(args[1], -80, -41), sub(args[1], -40)
 	local epoch, limit, rate_requests, rate_ms, lots, token = unpack_bin('<IIIIIc32', args[2])
-	local m = call('HMGET', key .. ':m', 'epoch', 'rate_ms', 'version', 'keys', 'state', 'former')
+	local m = call('HMGET', key .. ':m', 'epoch', 'version', 'keys', 'state', 'former')
 	if not sells() then
 		return pack('<BI', FENCED, m[1] or 0)
 	end
 	if epoch < known or (m[1] and tonumber(m[1]) > epoch) then
 		return pack('<BI', STALE, m[1] or 0)
 	end
-	local clock = clock_of(key, least, most)
-	local former, its_keys = owner(m[1], m[3], m[4])
-	if m[5] == 'loading' and m[6] then
-		former = tonumber(m[6])
+	clock_of(key, least, most)
+	local former, its_keys = owner(m[1], m[2], m[3])
+	if m[4] == 'loading' and m[5] then
+		former = tonumber(m[5])
 	end
-	forget(key, its_keys, tonumber(m[2] or 0), clock.time)
-	clock.bucket = nil
+	forget(key, its_keys)
 	term = term or token
 	call('HSET', key .. ':m', 'epoch', epoch, 'state', 'loading', 'term', term, 'run_id', run_id, 'replid', replid, 'limit', limit,
 		'rate_requests', rate_requests, 'rate_ms', rate_ms, 'lots', lots, 'version', VERSION, 'keys', KEYS_OF_SALE, 'former', former)
@@ -77,7 +72,7 @@ local function load(keys, args)
 	end
 	local key = sale.key
 	local ids, q_buyers, lists = {'HMGET', key .. ':o'}, {'HMGET', key .. ':b'}, end_lists(key)
-	local names, keyed, unheld, over = {}, {'HSET', key .. ':k'}, {'ZREM', key .. ':h'}, false
+	local names, unheld, over = {}, {'ZREM', key .. ':h'}, false
 	for i = 3, #args do
 		local id, lot, quantity, _, _, _, buyer = unpack_bin('<c16HHBi8i8Bc0', args[i])
 		if lot >= sale.lot_count or quantity == 0 then
@@ -90,37 +85,30 @@ local function load(keys, args)
 		local id, lot_number, quantity, state, hold, first, buyer, idem = unpack_bin('<c16HHBi8i8Bc0Bc0', args[i])
 		local before = records[id]
 		local live = state == HELD or state == CONFIRMED
-		local value = buyer_known(lists, buyer, known[i - 2])
-		if not value then
+		local its = buyer_known(lists, buyer, known[i - 2])
+		if its.value == 0 then
 			names[#names + 1] = buyer .. '\n'
-			value = 0
 		end
 		if before then
-			value = value - uncount(sale, unheld, id, before)
+			its.value = its.value - uncount(sale, unheld, id, before)
 		else
-			value = value + 10000
-			lists.newest[buyer] = sub(id .. lists.newest[buyer], 1, NEWEST_SIZE)
+			its.value = its.value + 10000
+			newest_add(its, buyer, id, idem, lists.keys)
 		end
 		if live then
 			count(sale, lot_number, state, quantity)
-			over = over or value % 10000 + quantity > sale.limit
-			value = value + quantity
+			over = over or its.value % 10000 + quantity > sale.limit
+			its.value = its.value + quantity
 		end
-		lists.buyers[buyer] = value
 		keep(lists, records, id, pack('<BBHi8i8HHB', state, DURABLE + (live and COUNTED or 0), 0, hold, first, lot_number, quantity,
 			#buyer) .. buyer)
 		if state == HELD then
 			hold_again(lists, id, hold)
 		end
-		if idem ~= '' then
-			keyed[#keyed + 1] = buyer .. ' ' .. idem
-			keyed[#keyed + 1] = id
-		end
 	end
 	call('APPEND', key .. ':n', concat(names))
 	write(unheld)
 	end_write(sale, lists)
-	write(keyed)
 	if over then
 		call('HSET', key .. ':m', 'over', 1)
 	end
@@ -169,13 +157,13 @@ end
 -- Needs no term: what is forgotten harms nobody. But for a sale that has a newer epoch.
 local function drop(keys, args)
 	local epoch = unpack_bin('<I', args[2])
-	local m = call('HMGET', keys[1] .. ':m', 'epoch', 'rate_ms', 'version', 'keys')
+	local m = call('HMGET', keys[1] .. ':m', 'epoch', 'version', 'keys')
 	if not sells() then
 		return pack('<BI', FENCED, 0)
 	end
 	if not m[1] or tonumber(m[1]) <= epoch then
-		local _, its_keys = owner(m[1], m[3], m[4])
-		forget(keys[1], its_keys, tonumber(m[2] or 0), clock_of(keys[1], 0, 0).time)
+		local _, its_keys = owner(m[1], m[2], m[3])
+		forget(keys[1], its_keys)
 		clocks[keys[1]] = nil
 		brake_release(keys[1])
 		call('ZREM', KEPT, tonumber(string.match(keys[1], '%d+')))

@@ -2,7 +2,7 @@
 
 local function end_lists(key)
 	return {orders = {'HSET', key .. ':o'}, holds = {'ZADD', key .. ':h'}, done = {'ZREM', key .. ':x'}, pending = {'HDEL', key .. ':p'},
-		gone = {'HDEL', key .. ':o'}, keys = {'HDEL', key .. ':k'}, buyers = {}, newest = {}}
+		gone = {'HDEL', key .. ':o'}, keys = {'HSET', key .. ':k'}, unkeyed = {'HDEL', key .. ':k'}, buyers = {}}
 end
 
 local function end_write(sale, lists)
@@ -14,30 +14,31 @@ local function end_write(sale, lists)
 	write(lists.pending)
 	write(lists.gone)
 	write(lists.keys)
-	for buyer, value in pairs(lists.buyers) do
-		if value < 10000 then
-			unknown[#unknown + 1] = buyer
+	write(lists.unkeyed)
+	for name, buyer in pairs(lists.buyers) do
+		if buyer.value < 10000 then
+			unknown[#unknown + 1] = name
 		else
-			buyers[#buyers + 1] = buyer
-			buyers[#buyers + 1] = buyer_text(value, lists.newest[buyer])
+			buyers[#buyers + 1] = name
+			buyers[#buyers + 1] = buyer_text(buyer)
 		end
 	end
 	write(buyers)
 	write(unknown)
 end
 
--- The buyer's value as it is now, where there is one; with it come its newest orders. `text`: its field as it was.
-local function buyer_known(lists, buyer, text)
-	local value = lists.buyers[buyer]
-	if not value then
-		value = text and unpack_bin('<I', text)
-		lists.newest[buyer] = text and sub(text, NEWEST) or ''
+-- The buyer as it is now, to be changed. `text`: its field as it was.
+local function buyer_known(lists, name, text)
+	local buyer = lists.buyers[name]
+	if not buyer then
+		buyer = text and buyer_read(text) or buyer_new()
+		lists.buyers[name] = buyer
 	end
-	return value
+	return buyer
 end
 
-local function buyer_value(sale, lists, buyer)
-	return buyer_known(lists, buyer, not lists.buyers[buyer] and call('HGET', sale.key .. ':b', buyer)) or 0
+local function buyer_of(sale, lists, name)
+	return lists.buyers[name] or buyer_known(lists, name, call('HGET', sale.key .. ':b', name))
 end
 
 local function keep(lists, records, id, record)
@@ -86,7 +87,8 @@ local function settlement_durable(sale, lists, records, id, record, kind, next_h
 			return_units(lot, quantity, state == CONFIRMED)
 		end
 		if has(flags, COUNTED) then
-			lists.buyers[buyer] = buyer_value(sale, lists, buyer) - quantity
+			buyer = buyer_of(sale, lists, buyer)
+			buyer.value = buyer.value - quantity
 			flags = flags - COUNTED
 		end
 		state = kind == EV_EXPIRED and EXPIRED or CANCELLED
@@ -96,19 +98,12 @@ local function settlement_durable(sale, lists, records, id, record, kind, next_h
 	done(lists, id)
 end
 
--- The grant's place in its buyer's window is free again. A window is read from the newer hash where that has it, so there it must go.
-local function window_return(sale, buyer, stamp)
-	local bucket = floor(sale.now / sale.rate_ms)
-	for number = bucket, bucket - 1, -1 do
-		local key = rate_key(sale, number)
-		local text = call('HGET', key, buyer)
-		for at = 1, text and #text or 0, 8 do
-			if unpack_bin('<i8', text, at) == stamp then
-				call('HSET', key, buyer, sub(text, 1, at - 1) .. sub(text, at + 8))
-				break
-			end
-		end
-		if text then
+-- The grant's place in its buyer's rate is free again.
+local function time_return(buyer, stamp)
+	local times = buyer.times
+	for at = 1, #times, 8 do
+		if sub(times, at, at + 7) == stamp then
+			buyer.times = sub(times, 1, at - 1) .. sub(times, at + 8)
 			return
 		end
 	end
@@ -116,25 +111,16 @@ end
 
 -- The grant never happened.
 local function grant_undone(sale, lists, records, id, record)
-	local state, flags, _, _, _, lot, quantity, buyer, _, key = unpack_bin('<BBHi8i8HHBc0i8Bc0', record)
-	local stamp = unpack_bin('<i8', record, #record - 7)
-	if stamp > 0 then
-		window_return(sale, buyer, stamp)
-	end
+	local state, flags, _, _, _, lot, quantity, name, _, key = unpack_bin('<BBHi8i8HHBc0i8Bc0', record)
+	local buyer = buyer_of(sale, lists, name)
+	time_return(buyer, sub(record, -8))
 	return_units(lot_of(sale, lot), quantity, state == CONFIRMED)
-	lists.buyers[buyer] = buyer_value(sale, lists, buyer) - 10000 - (has(flags, COUNTED) and quantity or 0)
-	local newest = lists.newest[buyer]
-	for at = 1, #newest, 16 do
-		if sub(newest, at, at + 15) == id then
-			lists.newest[buyer] = sub(newest, 1, at - 1) .. sub(newest, at + 16)
-			break
-		end
+	buyer.value = buyer.value - 10000 - (has(flags, COUNTED) and quantity or 0)
+	if not newest_remove(buyer, id) and key ~= '' then
+		lists.unkeyed[#lists.unkeyed + 1] = name .. ' ' .. key
 	end
 	records[id] = nil
 	lists.gone[#lists.gone + 1] = id
-	if key ~= '' then
-		lists.keys[#lists.keys + 1] = buyer .. ' ' .. key
-	end
 	done(lists, id)
 end
 

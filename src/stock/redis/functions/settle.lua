@@ -148,7 +148,8 @@ local function orders_of(keys, args)
 		return refusal
 	end
 	local field = call('HGET', sale.key .. ':b', args[2])
-	local records, ids = newest_records(sale.key, field and sub(field, NEWEST) or '')
+	local buyer = field and buyer_read(field) or buyer_new()
+	local records, ids = newest_records(sale.key, buyer)
 	local out, waiting = {}, 0
 	for i = 3, #ids do
 		local record = records[ids[i]]
@@ -158,7 +159,7 @@ local function orders_of(keys, args)
 			waiting = waiting + 1
 		end
 	end
-	return finish(sale) .. pack('<IBB', field and floor(unpack_bin('<I', field) / 10000) or 0, waiting, #out) .. concat(out)
+	return finish(sale) .. pack('<IBB', floor(buyer.value / 10000), waiting, #out) .. concat(out)
 end
 
 local function expire(keys, args)

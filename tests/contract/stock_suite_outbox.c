@@ -220,6 +220,60 @@ static void test_compensate_takes_an_expiry_back_to_be_seen_again(void **state)
 	assert_int_equal(shop_expire(shop, out, 2, &next), 1);
 }
 
+/* Grants of several calls, told together, and each to another end than those that it was granted with. */
+static void test_ends_of_grants_that_were_made_together_differ(void **state)
+{
+	enum { CALLS = 2, EACH = 4 };
+	struct shop *shop = *state;
+	struct stock_claim *claims = calloc(1, sizeof(*claims));
+	struct stock_reserve items[CALLS][EACH];
+	const struct event *durable[2], *refused[2];
+	enum stock_ack answers[2];
+	char buyers[CALLS * EACH][8];
+	bool undone[2];
+
+	assert_non_null(claims);
+	shop_sell(shop, 1, CALLS * EACH);
+	for (int i = 0; i < CALLS * EACH; i++) {
+		snprintf(buyers[i], sizeof(buyers[i]), "b%d", i);
+		items[i / EACH][i % EACH] = shop_ask(shop, buyers[i], "k", 1);
+	}
+	for (int i = 0; i < CALLS; i++)
+		shop->stock->ops->reserve(shop->stock, items[i], EACH);
+	for (int i = 0; i < CALLS; i++) {
+		durable[i] = &items[i][1].event;
+		refused[i] = &items[i][2].event;
+	}
+	shop->stock->ops->acknowledge_send(shop->stock, durable, CALLS, answers);
+	shop->stock->ops->acknowledge_wait(shop->stock);
+	shop->stock->ops->compensate(shop->stock, refused, CALLS, undone);
+	for (int i = 0; i < CALLS; i++) {
+		assert_int_equal(answers[i], STOCK_ACK_DONE);
+		assert_true(undone[i]);
+		assert_false(shop_find(shop, &items[i][0].event.id).order.durable);
+		assert_true(shop_find(shop, &items[i][1].event.id).order.durable);
+		assert_int_equal(shop_find(shop, &items[i][2].event.id).outcome, STOCK_NO_ORDER);
+		assert_int_equal(shop_settle(shop, &items[i][0].event.id, ORDER_CONFIRM).outcome, STOCK_BUSY);
+	}
+	assert_int_equal(shop_totals(shop).outbox, 4);
+	shop_pass(shop, 5000);
+	for (int i = 0; i < 4; i++) { /* those of one call one after another: who asks for few gets few, and no one of them twice */
+		const struct event *event = &claims[0].event;
+
+		assert_int_equal(claim(shop, 4000, claims, 1), 1);
+		assert_false(shop_compensate(shop, event));
+		assert_int_equal(shop_totals(shop).outbox, 4);
+		shop_acknowledge(shop, event);
+		assert_true(shop_find(shop, &event->id).order.durable);
+		assert_int_equal(shop_settle(shop, &event->id, ORDER_CONFIRM).outcome, STOCK_DONE);
+		assert_int_equal(shop_totals(shop).outbox, 4); /* the settlement in the grant's place */
+		shop_pass(shop, 1);
+	}
+	assert_int_equal(shop_totals(shop).orders, 6);
+	shop_assert_lot(shop, 0, 2, 6, 0, 0);
+	free(claims);
+}
+
 static void test_claim_hands_out_old_entries_oldest_first_with_their_texts(void **state)
 {
 	struct shop *shop = *state;
@@ -399,6 +453,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_compensate_takes_a_settlement_back, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_compensate_takes_a_refund_back, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_compensate_takes_an_expiry_back_to_be_seen_again, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_ends_of_grants_that_were_made_together_differ, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_claim_hands_out_old_entries_oldest_first_with_their_texts, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_claimed_entries_are_driven_again_but_never_compensated, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_the_outbox_keeps_who_acted, shop_open, shop_close),

@@ -14,10 +14,10 @@
  * What Redis is asked costs it time that nobody else gets, so a function reads and writes for its
  * whole batch at once: some ten commands a call, whatever it carries. Three shapes follow from
  * that:
- *   - an order is one record in one hash, and waits in the outbox with it: the outbox is a sorted
- *     set of ids by the time of their last try, not a stream. A batch is one ZADD and one ZREM,
- *     re-timing a claim is a ZADD, and nobody needs to find a stream's entry by its order. What an
- *     event carries is in the order's record until the grant is durable, then that part is cut off;
+ *   - an order is one record in one hash. What a call has granted waits in the outbox as one batch:
+ *     its number by the time of the call, what its events carry, and a byte for each grant that
+ *     says whether it has ended. So an acknowledgement writes a few bytes and no order's record;
+ *     what is claimed leaves its batch for an entry of its own;
  *   - what a purchase must know of its buyer is one field: the live units, the times of the grants
  *     that its rate counts, its newest orders with their keys. A refusal gives its place in the
  *     rate back, so nothing is left of those who only knocked. Keys that find no room in the field

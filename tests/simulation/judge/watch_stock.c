@@ -130,9 +130,12 @@ void watch_stock_memory(struct watch_stock *watch, struct stock *stock)
 
 int64_t watch_stock_redis_outbox(struct redis_sim *redis, uint32_t sale)
 {
-	redisReply *waits = redis_sim_ask(redis, "ZCARD {ps:%u}:x", sale), *odd = redis_sim_ask(redis, "ZCARD {ps:%u}:u", sale);
-	int64_t count = waits->integer + odd->integer;
+	redisReply *waits = redis_sim_ask(redis, "ZCARD {ps:%u}:x", sale), *odd = redis_sim_ask(redis, "ZCARD {ps:%u}:u", sale),
+		   *pending = redis_sim_ask(redis, "HGET {ps:%u}:s pending", sale);
+	const char *in_batches = text_of(pending);
+	int64_t count = waits->integer + odd->integer + (in_batches ? strtoll(in_batches, NULL, 10) : 0);
 
+	freeReplyObject(pending);
 	freeReplyObject(waits);
 	freeReplyObject(odd);
 	return count;

@@ -162,6 +162,71 @@ static void test_an_unreadable_entry_is_set_aside_beside_a_stop(void **state)
 	free(claims);
 }
 
+static int64_t number_of(const char *command)
+{
+	redisReply *reply = redis_place_ask(place, command);
+	int64_t number = reply->integer;
+
+	assert_int_equal(reply->type, REDIS_REPLY_INTEGER);
+	freeReplyObject(reply);
+	return number;
+}
+
+static void test_of_a_batch_that_has_ended_nothing_is_left(void **state)
+{
+	struct stock_reserve items[3];
+	const struct event *events[] = {&items[0].event, &items[1].event, &items[2].event};
+
+	(void)state;
+	sell(5);
+	for (int i = 0; i < 3; i++)
+		items[i] = gate_ask(&gates[0], i == 0 ? "ann" : i == 1 ? "bob" : "cid", "k");
+	gates[0].stock->ops->reserve(gates[0].stock, items, 3);
+	assert_int_equal(number_of("HLEN {ps:7}:y"), 1);
+	assert_int_equal(number_of("HLEN {ps:7}:s"), 3); /* it, which was the newest, and how many are pending */
+	assert_int_equal(number_of("ZCARD {ps:7}:g"), 1);
+	stock_acknowledge(gates[0].stock, events, 2);
+	assert_int_equal(number_of("ZCARD {ps:7}:g"), 1);
+	stock_acknowledge(gates[0].stock, events + 2, 1);
+	assert_int_equal(number_of("HLEN {ps:7}:y"), 0);
+	assert_int_equal(number_of("HLEN {ps:7}:s"), 2);
+	assert_int_equal(number_of("ZCARD {ps:7}:g"), 0);
+}
+
+static void test_an_unreadable_grant_is_set_aside_and_those_of_its_batch_are_not(void **state)
+{
+	struct stock_claim *claims = calloc(8, sizeof(*claims));
+	struct stock_find broken = {.sale = GATE_SALE};
+	struct stock_reserve items[3];
+
+	(void)state;
+	assert_non_null(claims);
+	stand_still();
+	sell(5);
+	for (int i = 0; i < 3; i++)
+		items[i] = gate_ask(&gates[0], i == 0 ? "ann" : i == 1 ? "bob" : "cid", "");
+	gates[0].stock->ops->reserve(gates[0].stock, items, 3);
+	broken.id = items[1].event.id;
+	redis_place_run(place, "EVAL %s 1 {ps:%d}:o %b",
+			"redis.call('HSET', KEYS[1], 'kept', redis.call('HGET', KEYS[1], ARGV[1])) redis.call('HSET', KEYS[1], ARGV[1], 'x') return 1",
+			GATE_SALE, broken.id.bytes, (size_t)16);
+	gate_refresh(&gates[1]);
+	pass(3000);
+	gate_refresh(&gates[1]);
+	assert_int_equal(gates[1].stock->ops->claim(gates[1].stock, gate_now_ns() - 2000 * MS, gate_now_ns(), claims, 8), 2);
+	assert_true(uuid_equal(&claims[0].event.id, &items[0].event.id));
+	assert_true(uuid_equal(&claims[1].event.id, &items[2].event.id));
+	for (int i = 0; i < 2; i++)
+		gate_acknowledge(&gates[1], &claims[i].event);
+	redis_place_run(place, "EVAL %s 1 {ps:%d}:o %b",
+			"redis.call('HSET', KEYS[1], ARGV[1], redis.call('HGET', KEYS[1], 'kept')) return 1", GATE_SALE,
+			broken.id.bytes, (size_t)16);
+	gates[1].stock->ops->find(gates[1].stock, &broken, 1);
+	assert_int_equal(broken.outcome, STOCK_DONE);
+	assert_false(broken.order.durable); /* nobody has said so */
+	free(claims);
+}
+
 static void test_a_stop_holds_at_every_gate_at_its_next_call(void **state)
 {
 	struct stock_brake brake;
@@ -524,6 +589,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_the_entries_of_a_dead_gate_go_to_another_and_are_not_compensated, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_an_unreadable_entry_is_set_aside_beside_a_stop, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_of_a_batch_that_has_ended_nothing_is_left, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_an_unreadable_grant_is_set_aside_and_those_of_its_batch_are_not, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_stop_holds_at_every_gate_at_its_next_call, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_stop_that_redis_has_forgotten_is_put_back_before_the_sale_is_armed, set_up,
 						tear_down),

@@ -54,7 +54,7 @@ static uint64_t digest(void)
 {
 	uint64_t digest = 14695981039346656037U;
 
-	for (const char *name = "mlokbnhxpvuz"; *name; name++) {
+	for (const char *name = "mlokbnhgysxpvuz"; *name; name++) {
 		char command[32];
 		redisReply *reply;
 

@@ -11,8 +11,11 @@
 --   :k  hash    "buyer key" -> order id: of the keys that its buyer's field has no room for
 --   :n  string  every buyer's name and a newline, in the order of their first grants
 --   :h  zset    holds: exactly the orders that are held, durable and not settling, by deadline
---   :x  zset    the outbox: an order's id, or "m" and a movement's id, by the time of the last try
---   :p  hash    order id -> the settlement of it that is on its way
+--   :g  zset    the outbox' batches, those that a call has granted together: their numbers, by the time of the last try
+--   :y  hash    batch -> its time, and what the events of its grants carry: size, request as the gate sent it
+--   :s  hash    batch -> a byte for each of its grants (PENDING, OVER, ASIDE); newest: the newest batch; pending: grants in all batches
+--   :x  zset    the outbox' other entries: an order's id, or "m" and a movement's id, by the time of the last try
+--   :p  hash    order id -> what is on its way of it: a settlement, or a grant that was claimed
 --   :v  hash    movement id -> its record
 --   :u  zset    entries of the outbox whose record cannot be read, by the time that they were set aside
 --   :z  hash    an operator's stop: serial, stopped, pending, at_ms, actor, trace
@@ -23,8 +26,8 @@
 --
 -- All times but those in events are the sale's own: see clock_of().
 --
--- An order's record: state, flags, buyer_units, hold, first hold | lot, quantity, buyer | and, until it is durable, time, key, kind of
--- actor, actor, trace and the grant's time in the buyer's window (0: it is not counted).
+-- An order's record: state, flags, buyer_units, hold, first hold | batch, place in it (0: in none) | lot, quantity, buyer. A grant is durable
+-- where it is flagged so, or its byte in the batch says that it has ended, or the batch is gone: an acknowledgement writes no record.
 --
 -- Every function reads what it needs for its whole batch in a few commands, decides in Lua, and writes with a few commands at the end, so
 -- that a call costs some tens of commands, not some for each item, and that an error changes nothing.
@@ -36,9 +39,11 @@ local function awake()
 		redis.call, struct.pack, struct.unpack, math.floor, string.sub, table.concat, string.byte
 end
 
-local KEYS_OF_SALE, KEYS_OF_FIRST = 'm l o k b n h x p v u t', 'm l o k b n h x p v' -- see versions.lua
+local KEYS_OF_SALE, KEYS_OF_FIRST = 'm l o k b n h g y s x p v u t', 'm l o k b n h x p v' -- see versions.lua
 local LOT, LOT_SIZE = '<IIIIIII', 28
-local RECORD, RECORD_HEAD, HEAD_SIZE = '<BBHi8i8HHBc0', '<BBHi8i8', 20
+local RECORD, RECORD_HEAD, HEAD_SIZE = '<BBHi8i8IHHHBc0', '<BBHi8i8', 20
+local PLACE, NO_PLACE, PLACE_SIZE = '<IH', '\0\0\0\0\0\0', 6 -- the batch, behind the head
+local PENDING, OVER, ASIDE = 0, 1, 2
 local EVENT_OF = {EV_CONFIRMED, EV_CANCELLED, EV_REFUNDED, EV_EXPIRED, EV_EXTENDED}
 local NAMES_CHUNK = 1048576
 local NAMES_MAX = 500 * 1048576 -- below the longest string that Redis takes
@@ -111,7 +116,7 @@ local function enter(keys, args, state)
 	return {
 		key = key, clock = clock, now = clock.time, epoch = epoch, limit = tonumber(m[6]), rate_requests = tonumber(m[7]), rate_ms = tonumber(m[8]),
 		lot_count = tonumber(m[9]), lots = {}, outbox_max = outbox_max, broken = broken,
-		names_from = names_epoch == epoch and names_from or 0,
+		names_from = names_epoch == epoch and names_from or 0, batches = {},
 	}
 end
 
@@ -167,6 +172,63 @@ local function records_of(ids)
 		records[ids[i + 2]] = found[i]
 	end
 	return records
+end
+
+-- A batch of the outbox: its bytes, how many of them are pending, and whether any was set aside. False: it is gone.
+local function batch_read(bytes)
+	if not bytes then
+		return false
+	end
+	local batch = {bytes = {byte(bytes, 1, -1)}, left = 0}
+	for i = 1, #batch.bytes do
+		batch.left = batch.left + (batch.bytes[i] == PENDING and 1 or 0)
+		batch.aside = batch.aside or batch.bytes[i] == ASIDE
+	end
+	return batch
+end
+
+local function batch_of(sale, number)
+	local batch = sale.batches[number]
+	if batch == nil then
+		batch = batch_read(call('HGET', sale.key .. ':s', number))
+		sale.batches[number] = batch
+	end
+	return batch
+end
+
+-- The batch and the place of a grant that is pending there; nil: it has ended, or is in none.
+local function pending_place(sale, record)
+	local number, place = unpack_bin(PLACE, record, HEAD_SIZE + 1)
+	local batch = number > 0 and batch_of(sale, number)
+	if batch and batch.bytes[place] ~= OVER then
+		return number, place
+	end
+end
+
+-- The order's flags; of a grant in a batch DURABLE is what the batch says.
+local function flags_of(sale, record)
+	local flags, number = byte(record, 2), unpack_bin('<I', record, HEAD_SIZE + 1)
+	return number > 0 and not pending_place(sale, record) and flags + DURABLE or flags
+end
+
+local function batch_end(sale, number, place, what)
+	local batch = sale.batches[number]
+	sale.ended = (sale.ended or 0) + (batch.bytes[place] == PENDING and 1 or 0)
+	batch.left = batch.left - (batch.bytes[place] == PENDING and 1 or 0)
+	batch.bytes[place] = what
+	batch.changed = true
+	batch.aside = batch.aside or what == ASIDE
+end
+
+-- How much is in the outbox.
+local function outbox_size(sale)
+	return tonumber(call('HGET', sale.key .. ':s', 'pending') or 0) + call('ZCARD', sale.key .. ':x')
+end
+
+-- The time of the oldest entry's last try.
+local function outbox_oldest(sale)
+	local single, batch = call('ZRANGE', sale.key .. ':x', 0, 0, 'WITHSCORES')[2], call('ZRANGE', sale.key .. ':g', 0, 0, 'WITHSCORES')[2]
+	return single and batch and math.min(single, batch) or single or batch or 0
 end
 
 -- A buyer's field: value, count of times, the times, oldest first, eight bytes each; then its newest orders, newest first: id, size of its key,

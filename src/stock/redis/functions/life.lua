@@ -54,7 +54,7 @@ end
 
 -- An order that is loaded again: what it was counts no more. How many units its buyer had of it.
 local function uncount(sale, unheld, id, record)
-	local state, _, _, _, _, lot_number, quantity = unpack_bin('<BBHi8i8HH', record)
+	local state, _, _, _, _, _, _, lot_number, quantity = unpack_bin(RECORD, record)
 	if state ~= HELD and state ~= CONFIRMED then
 		return 0
 	end
@@ -100,8 +100,8 @@ local function load(keys, args)
 			over = over or its.value % 10000 + quantity > sale.limit
 			its.value = its.value + quantity
 		end
-		keep(lists, records, id, pack('<BBHi8i8HHB', state, DURABLE + (live and COUNTED or 0), 0, hold, first, lot_number, quantity,
-			#buyer) .. buyer)
+		keep(lists, records, id, pack(RECORD, state, DURABLE + (live and COUNTED or 0), 0, hold, first, 0, 0, lot_number, quantity,
+			#buyer, buyer))
 		if state == HELD then
 			hold_again(lists, id, hold)
 		end
@@ -177,8 +177,7 @@ local function refresh(keys, args)
 		return refusal
 	end
 	local key = sale.key
-	local oldest = call('ZRANGE', key .. ':x', 0, 0, 'WITHSCORES')
-	return finish(sale) .. pack('<i8III', oldest[2] or 0, call('ZCARD', key .. ':x'), call('HLEN', key .. ':o'), call('HLEN', key .. ':b')) ..
+	return finish(sale) .. pack('<i8III', outbox_oldest(sale), outbox_size(sale), call('HLEN', key .. ':o'), call('HLEN', key .. ':b')) ..
 		names_since(sale, sale.names_from) .. pack('<H', sale.lot_count) .. call('GET', key .. ':l') .. brake_text(key)
 end
 

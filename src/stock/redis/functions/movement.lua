@@ -31,7 +31,7 @@ local function withdraw(keys, args)
 		end
 		return finish(sale) .. pack('<HI', its_lot, quantity)
 	end
-	if call('ZCARD', sale.key .. ':x') >= sale.outbox_max then
+	if outbox_size(sale) >= sale.outbox_max then
 		return pack('<BI', FULL, sale.epoch)
 	end
 	taken = units <= lot.available and units or exact == 1 and 0 or lot.available

@@ -5,6 +5,33 @@ local function end_lists(key)
 		gone = {'HDEL', key .. ':o'}, keys = {'HSET', key .. ':k'}, unkeyed = {'HDEL', key .. ':k'}, buyers = {}}
 end
 
+-- What has ended in batches. One with nothing left is gone; one with a grant that was set aside stays, for that one is not durable.
+local function batches_write(sale)
+	local bytes, gone, texts, tried = {'HSET', sale.key .. ':s'}, {'HDEL', sale.key .. ':s'}, {'HDEL', sale.key .. ':y'}, {'ZREM', sale.key .. ':g'}
+	for number, batch in pairs(sale.batches) do
+		if batch and batch.changed then
+			if batch.left == 0 then
+				tried[#tried + 1] = number
+				texts[#texts + 1] = number
+			end
+			if batch.left == 0 and not batch.aside then
+				gone[#gone + 1] = number
+			else
+				bytes[#bytes + 1] = number
+				bytes[#bytes + 1] = string.char(unpack(batch.bytes))
+			end
+		end
+	end
+	if sale.ended then
+		bytes[#bytes + 1] = 'pending'
+		bytes[#bytes + 1] = tonumber(call('HGET', sale.key .. ':s', 'pending')) - sale.ended
+	end
+	write(bytes)
+	write(gone)
+	write(texts)
+	write(tried)
+end
+
 local function end_write(sale, lists)
 	local key = sale.key
 	local buyers, unknown = {'HSET', key .. ':b'}, {'HDEL', key .. ':b'}
@@ -25,6 +52,7 @@ local function end_write(sale, lists)
 	end
 	write(buyers)
 	write(unknown)
+	batches_write(sale)
 end
 
 -- The buyer as it is now, to be changed. `text`: its field as it was.
@@ -58,20 +86,25 @@ local function done(lists, id)
 	lists.done[#lists.done + 1] = id
 end
 
--- The journal has the grant: what only its event needed goes.
-local function grant_durable(lists, records, id, record)
-	local state, flags, units, hold, first, lot, quantity, buyer, rest = unpack_bin(RECORD, record)
-	flags = flags % CLAIMED + DURABLE
-	keep(lists, records, id, pack(RECORD_HEAD, state, flags, units, hold, first) .. sub(record, HEAD_SIZE + 1, rest - 1))
+-- The journal has the grant. That its byte in the batch has ended says so; of one that was claimed, its record.
+local function grant_durable(sale, lists, records, id, record)
+	local state, flags, units, hold, first = unpack_bin(RECORD_HEAD, record)
+	local number, place = pending_place(sale, record)
+	if number then
+		batch_end(sale, number, place, OVER)
+	else
+		keep(lists, records, id, pack(RECORD_HEAD, state, flags % CLAIMED + DURABLE, units, hold, first) .. sub(record, HEAD_SIZE + 1))
+		lists.pending[#lists.pending + 1] = id
+		done(lists, id)
+	end
 	if state == HELD then
 		hold_again(lists, id, hold)
 	end
-	done(lists, id)
 end
 
 -- The journal has the settlement: it becomes true.
 local function settlement_durable(sale, lists, records, id, record, kind, next_hold, returned)
-	local state, flags, units, hold, first, lot_number, quantity, buyer = unpack_bin(RECORD, record)
+	local state, flags, units, hold, first, _, _, lot_number, quantity, buyer = unpack_bin(RECORD, record)
 	local lot = lot_of(sale, lot_number)
 	flags = flags % CLAIMED - SETTLING
 	if kind == EV_CONFIRMED then
@@ -109,19 +142,43 @@ local function time_return(buyer, stamp)
 	end
 end
 
+-- What the event of a batch's grant carries, as the gate sent it, and the time of the batch; nil: it is not there, or not whole.
+local function event_of(sale, number, place)
+	local text, at = call('HGET', sale.key .. ':y', number), 9
+	for i = 1, text and place or 0 do
+		local size = unpack_bin('<H', text, at)
+		if i == place then
+			return at + 1 + size <= #text and sub(text, at + 2, at + 1 + size) or nil, sub(text, 1, 8)
+		end
+		at = at + 2 + size
+	end
+end
+
 -- The grant never happened.
 local function grant_undone(sale, lists, records, id, record)
-	local state, flags, _, _, _, lot, quantity, name, _, key = unpack_bin('<BBHi8i8HHBc0i8Bc0', record)
-	local buyer = buyer_of(sale, lists, name)
-	time_return(buyer, sub(record, -8))
+	local state, flags, _, _, _, _, _, lot, quantity, name = unpack_bin(RECORD, record)
+	local buyer, number, place = buyer_of(sale, lists, name), pending_place(sale, record)
+	local event, time
+	if number then
+		event, time = event_of(sale, number, place)
+		batch_end(sale, number, place, OVER)
+	else
+		lists.pending[#lists.pending + 1] = id
+		done(lists, id)
+	end
+	if event and sale.rate_requests > 0 and byte(event, 17) < UNLIMITED then
+		time_return(buyer, time)
+	end
 	return_units(lot_of(sale, lot), quantity, state == CONFIRMED)
 	buyer.value = buyer.value - 10000 - (has(flags, COUNTED) and quantity or 0)
-	if not newest_remove(buyer, id) and key ~= '' then
-		lists.unkeyed[#lists.unkeyed + 1] = name .. ' ' .. key
+	if not newest_remove(buyer, id) and event then
+		local key = select(8, unpack_bin('<c16BIHHBc0i8Bc0', event))
+		if key ~= '' then
+			lists.unkeyed[#lists.unkeyed + 1] = name .. ' ' .. key
+		end
 	end
 	records[id] = nil
 	lists.gone[#lists.gone + 1] = id
-	done(lists, id)
 end
 
 local function settlement_undone(lists, records, id, record)
@@ -179,7 +236,8 @@ local function order_end(sale, lists, records, pending, id, kind, hold, durable)
 	if not record then
 		return ACK_UNKNOWN
 	end
-	local state, flags, _, its_hold = unpack_bin(RECORD_HEAD, record)
+	local state, _, _, its_hold = unpack_bin(RECORD_HEAD, record)
+	local flags = flags_of(sale, record)
 	if not durable and has(flags, CLAIMED) and not has(sale.broken, UNDO_CLAIMED) then
 		return ACK_STAYS
 	end
@@ -188,7 +246,7 @@ local function order_end(sale, lists, records, pending, id, kind, hold, durable)
 			return ACK_ALREADY
 		end
 		if durable then
-			grant_durable(lists, records, id, record)
+			grant_durable(sale, lists, records, id, record)
 		else
 			grant_undone(sale, lists, records, id, record)
 		end
@@ -212,18 +270,38 @@ local function order_end(sale, lists, records, pending, id, kind, hold, durable)
 	return ACK_DONE
 end
 
+-- The batches that these records are in, read in one command.
+local function read_batches(sale, records)
+	local numbers, asked = {'HMGET', sale.key .. ':s'}, {}
+	for _, record in pairs(records) do
+		local number = record and unpack_bin('<I', record, HEAD_SIZE + 1) or 0
+		if number > 0 and not asked[number] then
+			asked[number] = true
+			numbers[#numbers + 1] = number
+		end
+	end
+	local found = #numbers > 2 and call(unpack(numbers)) or {}
+	for i = 1, #found do
+		sale.batches[numbers[i + 2]] = batch_read(found[i])
+	end
+end
+
 -- What has come to its end: acknowledged (durable), or compensated. The answer has a byte for each.
 local function settle_ends(keys, args, durable)
 	local sale, refusal = enter(keys, args, 'armed')
 	if not sale then
 		return refusal
 	end
-	local ids, q_pending, lists = {'HMGET', sale.key .. ':o'}, {'HMGET', sale.key .. ':p'}, end_lists(sale.key)
+	local ids, settling, lists, ends = {'HMGET', sale.key .. ':o'}, {'HMGET', sale.key .. ':p'}, end_lists(sale.key), {}
 	for i = 2, #args do
 		local id = sub(args[i], 1, 16)
-		ids[i + 1], q_pending[i + 1] = id, id
+		ids[i + 1] = id
+		if byte(args[i], 17) ~= RESERVED then
+			settling[#settling + 1] = id
+		end
 	end
-	local records, pending, ends = records_of(ids), call(unpack(q_pending)), {}
+	local records, pending = records_of(ids), #settling > 2 and records_of(settling) or {}
+	read_batches(sale, records)
 	for i = 2, #args do
 		local id, kind, epoch, hold = unpack_bin('<c16BIi8', args[i])
 		local ended
@@ -232,7 +310,7 @@ local function settle_ends(keys, args, durable)
 		elseif kind == EV_WITHDRAWN then
 			ended = movement_end(sale, lists, id, durable)
 		else
-			ended = order_end(sale, lists, records, pending[i - 1], id, kind, hold, durable)
+			ended = order_end(sale, lists, records, pending[id], id, kind, hold, durable)
 		end
 		ends[i - 1] = string.char(ended)
 	end
@@ -248,65 +326,126 @@ local function compensate(keys, args)
 	return settle_ends(keys, args, false)
 end
 
--- Whoever asks owns the entries from now on: nobody else takes them for as long, and nobody compensates them. It names the latest time of
--- an entry's last try that it has itself seen go by, so long ago that whoever tried has given up.
-local function claim_order(sale, lists, id)
-	local record = call('HGET', sale.key .. ':o', id)
-	if not record then
-		return nil
+-- Lua counts the names of a text: what is of use here alone is named here alone.
+local claim
+do
+	-- Whoever asks owns the entries from now on: nobody else takes them for as long, and nobody compensates them. It names the latest time of
+	-- an entry's last try that it has itself seen go by, so long ago that whoever tried has given up.
+	local function claim_order(sale, lists, id)
+		local record = call('HGET', sale.key .. ':o', id)
+		if not record then
+			return nil
+		end
+		local state, flags, units, hold, first, _, _, lot, quantity = unpack_bin(RECORD, record)
+		local pending = call('HGET', sale.key .. ':p', id)
+		keep(lists, {}, id, pack(RECORD_HEAD, state, flags % CLAIMED + CLAIMED, units, hold, first) .. sub(record, HEAD_SIZE + 1))
+		if not has(flags, DURABLE) then
+			return sub(pending, 1, 1) .. id .. sub(pending, 2)
+		end
+		return sub(pending, 1, 1) .. id .. pack('<HH', lot, quantity) .. sub(pending, 2)
 	end
-	local state, flags, units, hold, first = unpack_bin(RECORD_HEAD, record)
-	local rest = sub(record, HEAD_SIZE + 1)
-	keep(lists, {}, id, pack(RECORD_HEAD, state, flags % CLAIMED + CLAIMED, units, hold, first) .. rest)
-	if not has(flags, DURABLE) then
-		return pack('B', RESERVED) .. id .. pack('<Hi8', units, first) .. sub(rest, 1, -9)
-	end
-	local settlement = call('HGET', sale.key .. ':p', id)
-	local lot, quantity = unpack_bin('<HH', rest)
-	return sub(settlement, 1, 1) .. id .. pack('<HH', lot, quantity) .. sub(settlement, 2)
-end
 
-local function claim_movement(sale, id)
-	local record = call('HGET', sale.key .. ':v', id)
-	if not record then
-		return nil
+	-- A batch's grant: an entry of its own from now on.
+	local function claim_grant(sale, lists, number, place)
+		local event = event_of(sale, number, place)
+		local id = sub(event, 1, 16)
+		local record = call('HGET', sale.key .. ':o', id)
+		local state, flags, units, hold, first, its_number, its_place = unpack_bin(RECORD, record)
+		assert(its_number == number and its_place == place)
+		local text = pack('<Hi8', units, first) .. sub(event, 22)
+		keep(lists, {}, id, pack(RECORD_HEAD, state, flags % CLAIMED + CLAIMED, units, hold, first) .. NO_PLACE ..
+			sub(record, HEAD_SIZE + PLACE_SIZE + 1))
+		lists.claimed[#lists.claimed + 1] = id
+		lists.claimed[#lists.claimed + 1] = pack('B', RESERVED) .. text
+		return id, pack('B', RESERVED) .. id .. text
 	end
-	call('HSET', sale.key .. ':v', id, pack('B', unpack_bin('B', record) % CLAIMED + CLAIMED) .. sub(record, 2))
-	return pack('B', EV_WITHDRAWN) .. id .. sub(record, 2)
-end
 
-local function claim(keys, args)
-	local sale, refusal = enter(keys, args, 'armed')
-	if not sale then
-		return refusal
+	local function claim_movement(sale, id)
+		local record = call('HGET', sale.key .. ':v', id)
+		if not record then
+			return nil
+		end
+		call('HSET', sale.key .. ':v', id, pack('B', unpack_bin('B', record) % CLAIMED + CLAIMED) .. sub(record, 2))
+		return pack('B', EV_WITHDRAWN) .. id .. sub(record, 2)
 	end
-	local latest, max = unpack_bin('<i8I', args[2])
-	local lists, out, again = end_lists(sale.key), {}, {'ZADD', sale.key .. ':x'}
-	local old = call('ZRANGE', sale.key .. ':x', '-inf', latest, 'BYSCORE', 'LIMIT', 0, max)
-	local unreadable, aside = 0, {'ZADD', sale.key .. ':u'}
-	for i = 1, #old do
+
+	-- One that cannot be read: what it was cannot be told any more. Kept apart, or it would stop the others for ever.
+	local function set_aside(sale, claims, entry)
+		claims.unreadable = claims.unreadable + 1
+		claims.aside[#claims.aside + 1] = sale.now
+		claims.aside[#claims.aside + 1] = entry
+	end
+
+	local function claimed(sale, claims, entry, text)
+		claims.out[#claims.out + 1] = pack('<H', #text) .. text
+		claims.again[#claims.again + 1] = sale.now
+		claims.again[#claims.again + 1] = entry
+	end
+
+	local function claim_single(sale, lists, claims, entry)
 		local fine, text
-		if #old[i] == 16 then
-			fine, text = pcall(claim_order, sale, lists, old[i])
+		if #entry == 16 then
+			fine, text = pcall(claim_order, sale, lists, entry)
 		else
-			fine, text = pcall(claim_movement, sale, sub(old[i], 2))
+			fine, text = pcall(claim_movement, sale, sub(entry, 2))
 		end
-		if not fine then -- what it was cannot be told any more: kept apart, or it would stop the others for ever
-			unreadable = unreadable + 1
-			aside[#aside + 1] = sale.now
-			aside[#aside + 1] = old[i]
-			done(lists, old[i])
-		elseif text then
-			out[#out + 1] = pack('<H', #text) .. text
-			again[#again + 1] = sale.now
-			again[#again + 1] = old[i]
+		if fine and text then
+			claimed(sale, claims, entry, text)
 		else
-			done(lists, old[i])
+			if not fine then
+				set_aside(sale, claims, entry)
+			end
+			done(lists, entry)
 		end
 	end
-	end_write(sale, lists)
-	write(again)
-	write(aside)
-	local oldest = call('ZRANGE', sale.key .. ':x', 0, 0, 'WITHSCORES')
-	return finish(sale) .. pack('<i8II', oldest[2] or 0, unreadable, #out) .. concat(out)
+
+	local function claim_batch(sale, lists, claims, number, max)
+		local batch = batch_of(sale, number)
+		for place = 1, batch and #batch.bytes or 0 do
+			if #claims.out + claims.unreadable >= max then
+				return
+			end
+			if batch.bytes[place] == PENDING then
+				local fine, id, text = pcall(claim_grant, sale, lists, number, place)
+				if fine then
+					claimed(sale, claims, id, text)
+				else
+					set_aside(sale, claims, 'b' .. number .. ' ' .. place)
+				end
+				batch_end(sale, number, place, fine and OVER or ASIDE)
+			end
+		end
+		if not batch then
+			claims.tried[#claims.tried + 1] = number
+		end
+	end
+
+	function claim(keys, args)
+		local sale, refusal = enter(keys, args, 'armed')
+		if not sale then
+			return refusal
+		end
+		local key, latest, max = sale.key, unpack_bin('<i8I', args[2])
+		local lists, claims = end_lists(key), {out = {}, again = {'ZADD', key .. ':x'}, aside = {'ZADD', key .. ':u'}, unreadable = 0,
+			tried = {'ZREM', key .. ':g'}}
+		lists.claimed = {'HSET', key .. ':p'}
+		local singles = call('ZRANGE', key .. ':x', '-inf', latest, 'BYSCORE', 'LIMIT', 0, max, 'WITHSCORES')
+		local batches = call('ZRANGE', key .. ':g', '-inf', latest, 'BYSCORE', 'LIMIT', 0, max, 'WITHSCORES')
+		local single, batch = 1, 1
+		while #claims.out + claims.unreadable < max and (singles[single] or batches[batch]) do
+			if not batches[batch] or (singles[single] and tonumber(singles[single + 1]) <= tonumber(batches[batch + 1])) then
+				claim_single(sale, lists, claims, singles[single])
+				single = single + 2
+			else
+				claim_batch(sale, lists, claims, tonumber(batches[batch]), max)
+				batch = batch + 2
+			end
+		end
+		end_write(sale, lists)
+		write(lists.claimed)
+		write(claims.again)
+		write(claims.aside)
+		write(claims.tried)
+		return finish(sale) .. pack('<i8II', outbox_oldest(sale), claims.unreadable, #claims.out) .. concat(claims.out)
+	end
 end

@@ -1,8 +1,8 @@
 -- The purchase decision: step 7 of the way of a purchase, for a whole batch.
 
-local function order_text(id, record)
-	local state, flags, _, hold, first, lot, quantity = unpack_bin('<BBHi8i8HH', record)
-	return id .. pack('<BBi8i8HH', state, flags, hold, first, lot, quantity)
+local function order_text(sale, id, record)
+	local state, _, _, hold, first, _, _, lot, quantity = unpack_bin(RECORD, record)
+	return id .. pack('<BBi8i8HH', state, flags_of(sale, record), hold, first, lot, quantity)
 end
 
 -- The times of a buyer's grants that still count.
@@ -17,21 +17,22 @@ local function times_prune(buyer, after)
 end
 
 -- What an earlier order of this request is answered with.
-local function replay(id, record, buyer, lot, quantity, left)
-	local _, _, _, _, _, its_lot, its_quantity, owner = unpack_bin(RECORD, record)
+local function replay(sale, id, record, buyer, lot, quantity, left)
+	local _, _, _, _, _, _, _, its_lot, its_quantity, owner = unpack_bin(RECORD, record)
 	if owner ~= buyer or its_lot ~= lot or its_quantity ~= quantity then
 		return pack('<BB', KEY_CONFLICT, left)
 	end
-	return pack('<BB', REPLAY, left) .. order_text(id, record)
+	return pack('<BB', REPLAY, left) .. order_text(sale, id, record)
 end
 
 -- The live orders of a buyer who has had as many as it may: those that the journal has, newest first. (What this batch has granted it has not.)
-local function live_orders(key, buyer)
-	local records, ids = newest_records(key, buyer)
+local function live_orders(sale, buyer)
+	local records, ids = newest_records(sale.key, buyer)
 	local out = {}
 	for i = 3, #ids do
-		local state, flags = unpack_bin('<BB', records[ids[i]] or '\0\0')
-		if (state == HELD or state == CONFIRMED) and has(flags, DURABLE) then
+		local record = records[ids[i]]
+		local state = record and byte(record)
+		if (state == HELD or state == CONFIRMED) and has(flags_of(sale, record), DURABLE) then
 			out[#out + 1] = ids[i]
 		end
 	end
@@ -72,7 +73,12 @@ local function reserve_write(sale, granted)
 	end
 	write(granted.orders)
 	write(granted.keys)
-	write(granted.outbox)
+	if #granted.events > 0 then
+		local count = #granted.events / 2
+		call('HSET', key .. ':y', granted.batch, pack('<i8', sale.now) .. concat(granted.events))
+		call('HSET', key .. ':s', granted.batch, string.rep('\0', count), 'newest', granted.batch, 'pending', granted.pending + count)
+		call('ZADD', key .. ':g', sale.now, granted.batch)
+	end
 	local buyers, at = {'HSET', key .. ':b'}, 3
 	for name, buyer in pairs(granted.buyers) do
 		buyers[at] = name
@@ -96,12 +102,14 @@ local function reserve(keys, args)
 		q_buyers[i + 1] = name
 	end
 	local known = call(unpack(q_buyers))
-	local outbox = call('ZCARD', key .. ':x')
+	local batches = call('HMGET', key .. ':s', 'newest', 'pending')
 	local buyers, times_after = {}, now - sale.rate_ms
-	local granted = {orders = {'HSET', key .. ':o'}, keys = {'HSET', key .. ':k'}, outbox = {'ZADD', key .. ':x'}, buyers = {}, names = {},
-		records = {}}
+	local granted = {orders = {'HSET', key .. ':o'}, keys = {'HSET', key .. ':k'}, buyers = {}, names = {}, records = {}, events = {},
+		batch = tonumber(batches[1] or 0) + 1, pending = tonumber(batches[2] or 0)}
+	local outbox = granted.pending + call('ZCARD', key .. ':x')
+	sale.batches[granted.batch] = {bytes = {}} -- whoever is told of its grants in this call hears that they are pending
 	local out, sold_out, counts = {}, false, not has(sale.broken, FORGET_BUYER)
-	local grants, stamped, unstamped = 0, pack('<i8', now), pack('<i8', 0)
+	local grants, stamp = 0, pack('<i8', now)
 	local stopped = call('HGET', key .. ':z', 'stopped') == '1'
 	for i = 2, #args do
 		local id, flags, hold, lot, quantity, name, idem = unpack(items[i])
@@ -115,7 +123,7 @@ local function reserve(keys, args)
 		local earlier = buyer.value > 0 and earlier_order(sale, buyer, name, id, idem, granted)
 		local answer
 		if earlier then
-			answer = replay(earlier, granted.records[earlier] or call('HGET', key .. ':o', earlier), name, lot, quantity, left)
+			answer = replay(sale, earlier, granted.records[earlier] or call('HGET', key .. ':o', earlier), name, lot, quantity, left)
 		elseif flags % 2 == REPLAY_ONLY then
 			answer = pack('<BB', NO_REPLAY, left)
 		elseif stopped and flags < UNLIMITED then
@@ -126,7 +134,7 @@ local function reserve(keys, args)
 			local live = buyer.value % 10000
 			local units = lot < sale.lot_count and lot_of(sale, lot)
 			if live + quantity > limit then
-				answer = pack('<BB', BUYER_LIMIT, left) .. live_orders(key, buyer)
+				answer = pack('<BB', BUYER_LIMIT, left) .. live_orders(sale, buyer)
 			elseif not units or units.available < quantity then
 				sold_out = true
 				answer = pack('<BBIB', SOLD_OUT, left, units and units.version or 0, units and units.held > 0 and 1 or 0)
@@ -143,9 +151,7 @@ local function reserve(keys, args)
 					units.confirmed = units.confirmed + quantity
 				end
 				units.changed = true
-				local stamp = unstamped
 				if rate > 0 and flags < UNLIMITED then
-					stamp = stamped
 					buyer.times = buyer.times .. stamp
 					left = left - 1
 				end
@@ -155,17 +161,15 @@ local function reserve(keys, args)
 				buyer.value = buyer.value + 10000 + (counts and quantity or 0)
 				newest_add(buyer, name, id, idem, granted.keys)
 				granted.buyers[name] = buyer
-				local record = pack(RECORD_HEAD, state, counts and COUNTED or 0, live + quantity, deadline, deadline) ..
-					sub(args[i], 22) .. stamp
-				granted.records[id] = record
-				local at = 2 * grants + 3 -- behind a command and its key
 				grants = grants + 1
-				local list = granted.orders
-				list[at] = id
-				list[at + 1] = record
-				list = granted.outbox
-				list[at] = now
-				list[at + 1] = id
+				local record = pack(RECORD, state, counts and COUNTED or 0, live + quantity, deadline, deadline, granted.batch, grants, lot,
+					quantity, #name, name)
+				granted.records[id] = record
+				local at = 2 * grants + 1 -- behind a command and its key
+				granted.orders[at] = id
+				granted.orders[at + 1] = record
+				granted.events[at - 2] = pack('<H', #args[i])
+				granted.events[at - 1] = args[i]
 				answer = pack('<BBBHi8', 0, left, state, live + quantity, deadline)
 			end
 		end

@@ -1,19 +1,23 @@
 -- What becomes of an order after its grant.
 
-local function found_text(id, record)
-	local _, _, _, _, _, _, _, owner = unpack_bin(RECORD, record)
-	return order_text(id, record) .. pack('B', #owner) .. owner
+local function owner_of(record)
+	return (select(10, unpack_bin(RECORD, record)))
+end
+
+local function found_text(sale, id, record)
+	local owner = owner_of(record)
+	return order_text(sale, id, record) .. pack('B', #owner) .. owner
 end
 
 -- The order leaves for the journal. `rest` is the kind of actor, actor and trace, as the caller packed them.
 local function send(sale, lists, id, record, kind, at, next_hold, rest)
-	local state, flags, units, hold, first, lot, quantity = unpack_bin('<BBHi8i8HH', record)
-	local returned = 0
+	local state, _, units, hold, first, _, _, lot, quantity = unpack_bin(RECORD, record)
+	local returned, flags = 0, flags_of(sale, record)
 	if kind ~= EV_CONFIRMED and kind ~= EV_EXTENDED and has(sale.broken, RETURN_EARLY) then
 		return_units(lot_of(sale, lot), quantity, state == CONFIRMED)
 		returned = 1
 	end
-	record = pack(RECORD_HEAD, state, flags + SETTLING, units, hold, first) .. sub(record, HEAD_SIZE + 1)
+	record = pack(RECORD_HEAD, state, flags + SETTLING, units, hold, first) .. NO_PLACE .. sub(record, HEAD_SIZE + PLACE_SIZE + 1)
 	local list = lists.orders
 	list[#list + 1] = id
 	list[#list + 1] = record
@@ -40,7 +44,8 @@ end
 
 -- Whether the action may go out now; and the state after it. `extended`: when the hold is to end.
 local function decide_settlement(sale, record, action, grace, extended)
-	local state, flags, _, hold = unpack_bin(RECORD_HEAD, record)
+	local state, _, _, hold = unpack_bin(RECORD_HEAD, record)
+	local flags = flags_of(sale, record)
 	local in_time_only = action == CONFIRM or action == EXTEND
 	if has(flags, SETTLING) or not has(flags, DURABLE) then
 		return BUSY
@@ -78,12 +83,12 @@ local function settle(keys, args)
 		ids[i + 1] = sub(args[i], 1, 16)
 	end
 	local records = records_of(ids)
-	local outbox = call('ZCARD', sale.key .. ':x')
+	local outbox = outbox_size(sale)
 	for i = 2, #args do
 		local id, action, at, grace, extend, extend_to, buyer, rest = unpack_bin('<c16Bi8i8i8i8Bc0', args[i])
 		local extended = extend_to > 0 and extend_to or sale.now + extend
 		local record = records[id]
-		local owner = record and select(8, unpack_bin(RECORD, record))
+		local owner = record and owner_of(record)
 		if not record or (buyer ~= '' and buyer ~= owner) then
 			out[i - 1] = pack('B', NO_ORDER)
 		else
@@ -97,7 +102,7 @@ local function settle(keys, args)
 				outbox = outbox + 1
 				record = send(sale, lists, id, record, EVENT_OF[action], at, next_hold, sub(args[i], rest))
 				records[id] = record
-				told = found_text(id, record)
+				told = found_text(sale, id, record)
 				-- as it will be
 				told = id .. pack('B', state) .. sub(told, 18)
 				if action == EXTEND then
@@ -105,7 +110,7 @@ local function settle(keys, args)
 				end
 				out[i - 1] = pack('B', 0) .. told
 			else
-				out[i - 1] = pack('B', outcome) .. found_text(id, record)
+				out[i - 1] = pack('B', outcome) .. found_text(sale, id, record)
 			end
 		end
 	end
@@ -122,11 +127,11 @@ local function find_in(keys, args, state)
 	for i = 2, #args do
 		local id, buyer = unpack_bin('<c16Bc0', args[i])
 		local record = call('HGET', sale.key .. ':o', id)
-		local owner = record and select(8, unpack_bin(RECORD, record))
+		local owner = record and owner_of(record)
 		if not record or (buyer ~= '' and buyer ~= owner) then
 			out[i - 1] = pack('B', NO_ORDER)
 		else
-			out[i - 1] = pack('B', 0) .. found_text(id, record)
+			out[i - 1] = pack('B', 0) .. found_text(sale, id, record)
 		end
 	end
 	return finish(sale) .. concat(out)
@@ -153,8 +158,8 @@ local function orders_of(keys, args)
 	local out, waiting = {}, 0
 	for i = 3, #ids do
 		local record = records[ids[i]]
-		if record and has(select(2, unpack_bin('<BB', record)), DURABLE) then
-			out[#out + 1] = order_text(ids[i], record)
+		if record and has(flags_of(sale, record), DURABLE) then
+			out[#out + 1] = order_text(sale, ids[i], record)
 		elseif record then
 			waiting = waiting + 1
 		end
@@ -168,7 +173,7 @@ local function expire(keys, args)
 		return refusal
 	end
 	local grace, max, rest = unpack_bin('<i8I', args[2])
-	local room = sale.outbox_max - call('ZCARD', sale.key .. ':x')
+	local room = sale.outbox_max - outbox_size(sale)
 	local out, lists = {}, send_lists(sale.key)
 	max = max < room and max or room
 	if max > 0 then
@@ -177,7 +182,7 @@ local function expire(keys, args)
 		local records = #due > 0 and records_of(ids) or {}
 		for i = 1, #due do
 			local record = records[due[i]]
-			local lot, quantity = unpack_bin('<HH', record, HEAD_SIZE + 1)
+			local lot, quantity = unpack_bin('<HH', record, HEAD_SIZE + PLACE_SIZE + 1)
 			send(sale, lists, due[i], record, EV_EXPIRED, sale.now, 0, sub(args[2], rest))
 			out[i] = due[i] .. pack('<HH', lot, quantity)
 		end

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/pause.h"
 #include "stock/redis/redis.h"
 #include "stock/redis/redis_stock.h"
 
@@ -95,10 +96,10 @@ static double bare(struct stock *stock, size_t batch)
 {
 	struct stock_redis *redis = (struct stock_redis *)stock;
 	struct redis_connection *connection = redis_pool_take(&redis->pool);
-	struct buffer packed[BATCH_MAX], head;
+	struct buffer packed, head;
 	const char *function = redis->library.functions[REDIS_RESERVE];
-	const char *arguments[BATCH_MAX + 5] = {"FCALL", function, "1", "{ps:1}"};
-	size_t sizes[BATCH_MAX + 5] = {5, strlen(function), 1, 6}, done;
+	const char *arguments[] = {"FCALL", function, "1", "{ps:1}", NULL, NULL};
+	size_t sizes[] = {5, strlen(function), 1, 6, 0, 0}, done;
 	struct redis_look look = redis_sales_look(&redis->sales, SALE);
 	int64_t spent_ns = 0;
 
@@ -108,30 +109,31 @@ static double bare(struct stock *stock, size_t batch)
 	redis_trip_write_head(&head, connection, &look, 1 << 20);
 	arguments[4] = head.data;
 	sizes[4] = head.size;
-	for (size_t i = 0; i < batch; i++)
-		buffer_init(&packed[i], 4096);
+	buffer_init(&packed, BATCH_MAX * 4096);
 	calls = 0;
 	for (done = 0; done < purchases; done += batch) {
 		int64_t start_ns;
 		redisReply *reply;
 
 		fill(batch);
+		buffer_clear(&packed);
 		for (size_t i = 0; i < batch; i++) {
-			buffer_clear(&packed[i]);
-			redis_reserve_pack(&packed[i], &items[i]);
-			arguments[5 + i] = packed[i].data;
-			sizes[5 + i] = packed[i].size;
+			const size_t start = redis_write_unsized(&packed);
+
+			redis_reserve_pack(&packed, &items[i]);
+			redis_write_size(&packed, start);
 		}
+		arguments[5] = packed.data;
+		sizes[5] = packed.size;
 		start_ns = clock_mono_ns();
-		reply = redisCommandArgv(connection->link.context, (int)(5 + batch), arguments, sizes);
+		reply = redisCommandArgv(connection->link.context, 6, arguments, sizes);
 		call_ns[calls] = clock_mono_ns() - start_ns;
 		spent_ns += call_ns[calls++];
 		if (!reply || reply->type != REDIS_REPLY_STRING || reply->str[0] != 0)
 			die("a call failed");
 		freeReplyObject(reply);
 	}
-	for (size_t i = 0; i < batch; i++)
-		buffer_deinit(&packed[i]);
+	buffer_deinit(&packed);
 	buffer_deinit(&head);
 	redis_pool_give(&redis->pool, connection);
 	return per_second(done, spent_ns);
@@ -158,25 +160,27 @@ static void report(struct stock *stock, size_t batch, int rounds)
 	       alone, ended, loop, alone / loop);
 }
 
-/* Seconds of CPU, as Redis counts them. */
-static double redis_cpu(struct stock *stock)
+/* A number of INFO. */
+static double info_number(struct stock *stock, const char *section, const char *name)
 {
 	struct redis_pool *pool = &((struct stock_redis *)stock)->pool;
 	struct redis_connection *connection = redis_pool_take(pool);
-	redisReply *reply = connection ? redis_connection_command(connection, "INFO cpu") : NULL;
-	static const char *const lines[] = {"used_cpu_user:", "used_cpu_sys:"};
-	double seconds = 0;
+	redisReply *reply = connection ? redis_connection_command(connection, "INFO %s", section) : NULL;
+	const char *line = reply && reply->str ? strstr(reply->str, name) : NULL;
+	double number;
 
-	for (int i = 0; i < 2; i++) {
-		const char *line = reply && reply->str ? strstr(reply->str, lines[i]) : NULL;
-
-		if (!line)
-			die("no INFO");
-		seconds += strtod(line + strlen(lines[i]), NULL);
-	}
+	if (!line)
+		die("no INFO");
+	number = strtod(line + strlen(name), NULL);
 	freeReplyObject(reply);
 	redis_pool_give(pool, connection);
-	return seconds;
+	return number;
+}
+
+/* Seconds of CPU, as Redis counts them. */
+static double redis_cpu(struct stock *stock)
+{
+	return info_number(stock, "cpu", "used_cpu_user:") + info_number(stock, "cpu", "used_cpu_sys:");
 }
 
 static double cpu_us(struct stock *stock, size_t batch)
@@ -184,6 +188,8 @@ static double cpu_us(struct stock *stock, size_t batch)
 	double before;
 
 	sell(stock, UNITS_MAX);
+	while (info_number(stock, "memory", "lazyfree_pending_objects:") > 0)
+		pause_sleep(1000000); /* what the sale before has left is not this one's */
 	before = redis_cpu(stock);
 	adapter(stock, batch, true, STOCK_DONE);
 	return (redis_cpu(stock) - before) / (double)purchases * 1e6;

@@ -59,8 +59,8 @@ static void take_sale(struct redis_gathered *gathered, void *items, void *contex
 	ends->unanswered |= gathered->end != REDIS_ANSWERED;
 }
 
-static const struct redis_question acknowledge_question = {REDIS_ACKNOWLEDGE, true, sale_of, ask, take_sale};
-static const struct redis_question compensate_question = {REDIS_COMPENSATE, true, sale_of, ask, take_sale};
+static const struct redis_question acknowledge_question = {REDIS_ACKNOWLEDGE, true, true, sale_of, ask, take_sale};
+static const struct redis_question compensate_question = {REDIS_COMPENSATE, true, true, sale_of, ask, take_sale};
 
 static void prepare(struct redis_report *report, const struct redis_question *question, const struct event *const *events,
 		    size_t count, enum stock_ack *answers)

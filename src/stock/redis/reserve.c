@@ -164,7 +164,7 @@ static void ask(struct buffer *out, const void *items, size_t index)
 	redis_reserve_pack(out, (const struct stock_reserve *)items + index);
 }
 
-static const struct redis_question question = {REDIS_RESERVE, true, sale_of, ask, take_sale};
+static const struct redis_question question = {REDIS_RESERVE, true, true, sale_of, ask, take_sale};
 
 static void reserve_batch(struct stock_redis *redis, struct stock_reserve *items, size_t count)
 {

@@ -26,6 +26,24 @@ static void group(struct redis_scatter *scatter, const void *items, size_t count
 	scatter->starts[scatter->count] = placed;
 }
 
+/* The items of one sale. */
+static void ask_of(const struct redis_scatter *scatter, struct redis_trip *trip, const void *items, uint16_t sale)
+{
+	const struct redis_question *question = scatter->question;
+	struct buffer *out = question->joined ? redis_trip_argument(trip) : NULL;
+
+	for (uint16_t j = scatter->starts[sale]; j < scatter->starts[sale + 1]; j++) {
+		if (out) {
+			const size_t start = redis_write_unsized(out);
+
+			question->ask(out, items, scatter->order[j]);
+			redis_write_size(out, start);
+		} else {
+			question->ask(redis_trip_argument(trip), items, scatter->order[j]);
+		}
+	}
+}
+
 void redis_scatter_send(struct redis_scatter *scatter, struct stock_redis *redis, const struct redis_question *question,
 			const void *items, size_t count)
 {
@@ -40,8 +58,7 @@ void redis_scatter_send(struct redis_scatter *scatter, struct stock_redis *redis
 		struct redis_look look = redis_sales_look(&redis->sales, sale);
 
 		redis_trip_call(trip, question->function, sale, &look);
-		for (uint16_t j = scatter->starts[i]; j < scatter->starts[i + 1]; j++)
-			question->ask(redis_trip_argument(trip), items, scatter->order[j]);
+		ask_of(scatter, trip, items, i);
 	}
 	redis_trip_send(trip);
 }

@@ -27,6 +27,7 @@ struct redis_gathered {
 struct redis_question {
 	enum redis_function function;
 	bool changes; /* something of it changes what is there */
+	bool joined; /* all items of a call are one argument, each behind its size (2 bytes): Redis makes an object of each argument */
 	uint32_t (*sale_of)(const void *items, size_t index);
 	void (*ask)(struct buffer *out, const void *items, size_t index);
 	/* `context` is that of redis_scatter_take(). */

@@ -115,7 +115,7 @@ static void take_settled_sale(struct redis_gathered *gathered, void *items, void
 	}
 }
 
-static const struct redis_question settle_question = {REDIS_SETTLE, true, sale_of_settle, ask_settle, take_settled_sale};
+static const struct redis_question settle_question = {REDIS_SETTLE, true, false, sale_of_settle, ask_settle, take_settled_sale};
 
 static void settle_batch(struct stock_redis *redis, struct stock_settle *items, size_t count)
 {
@@ -172,8 +172,9 @@ static void take_found_sale(struct redis_gathered *gathered, void *items, void *
 	}
 }
 
-static const struct redis_question find_question = {REDIS_FIND, false, sale_of_find, ask_find, take_found_sale};
-static const struct redis_question find_loaded_question = {REDIS_FIND_LOADED, false, sale_of_find, ask_find, take_found_sale};
+static const struct redis_question find_question = {REDIS_FIND, false, false, sale_of_find, ask_find, take_found_sale};
+static const struct redis_question find_loaded_question = {REDIS_FIND_LOADED, false,    false,
+							   sale_of_find,      ask_find, take_found_sale};
 
 static void find_all(struct stock *stock, const struct redis_question *question, struct stock_find *items, size_t count)
 {

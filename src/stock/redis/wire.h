@@ -141,6 +141,27 @@ static inline void redis_write_id(struct buffer *out, const struct uuid *id)
 	buffer_append(out, id->bytes, sizeof(id->bytes));
 }
 
+/*
+ * What is written from here to redis_write_size() has its size in front, in two bytes. Returns
+ * where.
+ */
+static inline size_t redis_write_unsized(struct buffer *out)
+{
+	redis_write(out, 0, 2);
+	return out->size;
+}
+
+static inline void redis_write_size(struct buffer *out, size_t start)
+{
+	const size_t size = out->size - start;
+
+	if (out->failed)
+		return;
+	ASSERT(size <= UINT16_MAX);
+	out->data[start - 2] = (char)(size & 0xff);
+	out->data[start - 1] = (char)(size >> 8);
+}
+
 static inline void redis_write_text(struct buffer *out, struct slice text)
 {
 	ASSERT(text.size <= UINT8_MAX);

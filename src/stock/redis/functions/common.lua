@@ -12,8 +12,8 @@
 --   :n  string  every buyer's name and a newline, in the order of their first grants
 --   :h  zset    holds: exactly the orders that are held, durable and not settling, by deadline
 --   :g  zset    the outbox' batches, those that a call has granted together: their numbers, by the time of the last try
---   :y  hash    batch -> its time, and what the events of its grants carry: size, request as the gate sent it
---   :s  hash    batch -> a byte for each of its grants (PENDING, OVER, ASIDE); newest: the newest batch; pending: grants in all batches
+--   :y  hash    batch -> what the events of its grants carry: size, request as the gate sent it
+--   :s  hash    batch -> its time, a byte for each of its grants (PENDING, OVER, ASIDE); newest: the newest batch; pending: grants in all batches
 --   :x  zset    the outbox' other entries: an order's id, or "m" and a movement's id, by the time of the last try
 --   :p  hash    order id -> what is on its way of it: a settlement, or a grant that was claimed
 --   :v  hash    movement id -> its record
@@ -43,6 +43,7 @@ local KEYS_OF_SALE, KEYS_OF_FIRST = 'm l o k b n h g y s x p v u t', 'm l o k b 
 local LOT, LOT_SIZE = '<IIIIIII', 28
 local RECORD, RECORD_HEAD, HEAD_SIZE = '<BBHi8i8IHHHBc0', '<BBHi8i8', 20
 local PLACE, NO_PLACE, PLACE_SIZE = '<IH', '\0\0\0\0\0\0', 6 -- the batch, behind the head
+local GRANT = '<BBHi8i8IH'
 local PENDING, OVER, ASIDE = 0, 1, 2
 local EVENT_OF = {EV_CONFIRMED, EV_CANCELLED, EV_REFUNDED, EV_EXPIRED, EV_EXTENDED}
 local NAMES_CHUNK = 1048576
@@ -174,12 +175,12 @@ local function records_of(ids)
 	return records
 end
 
--- A batch of the outbox: its bytes, how many of them are pending, and whether any was set aside. False: it is gone.
+-- A batch of the outbox: its time as packed, its bytes, how many of them are pending, and whether any was set aside. False: it is gone.
 local function batch_read(bytes)
 	if not bytes then
 		return false
 	end
-	local batch = {bytes = {byte(bytes, 1, -1)}, left = 0}
+	local batch = {time = sub(bytes, 1, 8), bytes = {byte(bytes, 9, -1)}, left = 0}
 	for i = 1, #batch.bytes do
 		batch.left = batch.left + (batch.bytes[i] == PENDING and 1 or 0)
 		batch.aside = batch.aside or batch.bytes[i] == ASIDE
@@ -247,7 +248,7 @@ local function buyer_new()
 end
 
 local function buyer_text(buyer)
-	return pack(BUYER, buyer.value, #buyer.times / 8) .. buyer.times .. buyer.newest
+	return pack('<IBc0c0', buyer.value, #buyer.times / 8, buyer.times, buyer.newest)
 end
 
 -- The order of this id or of this key ('': of none) among the newest; else nil, and whether there are others.
@@ -280,7 +281,7 @@ local function newest_add(buyer, name, id, key, spilled)
 		end
 		at = at + ENTRY_HEAD + size
 	end
-	buyer.newest = id .. string.char(#key) .. key .. sub(newest, 1, kept)
+	buyer.newest = pack('<c0Bc0c0', id, #key, key, kept < #newest and sub(newest, 1, kept) or newest)
 end
 
 -- Whether it was there.

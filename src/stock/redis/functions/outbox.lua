@@ -18,7 +18,7 @@ local function batches_write(sale)
 				gone[#gone + 1] = number
 			else
 				bytes[#bytes + 1] = number
-				bytes[#bytes + 1] = string.char(unpack(batch.bytes))
+				bytes[#bytes + 1] = batch.time .. string.char(unpack(batch.bytes))
 			end
 		end
 	end
@@ -76,30 +76,18 @@ local function keep(lists, records, id, record)
 	list[#list + 1] = record
 end
 
+-- Many end at the same moment, and to write a number costs as much as all else here.
 local function hold_again(lists, id, hold)
 	local list = lists.holds
-	list[#list + 1] = hold
+	if hold ~= lists.hold then
+		lists.hold, lists.hold_text = hold, string.format('%.0f', hold)
+	end
+	list[#list + 1] = lists.hold_text
 	list[#list + 1] = id
 end
 
 local function done(lists, id)
 	lists.done[#lists.done + 1] = id
-end
-
--- The journal has the grant. That its byte in the batch has ended says so; of one that was claimed, its record.
-local function grant_durable(sale, lists, records, id, record)
-	local state, flags, units, hold, first = unpack_bin(RECORD_HEAD, record)
-	local number, place = pending_place(sale, record)
-	if number then
-		batch_end(sale, number, place, OVER)
-	else
-		keep(lists, records, id, pack(RECORD_HEAD, state, flags % CLAIMED + DURABLE, units, hold, first) .. sub(record, HEAD_SIZE + 1))
-		lists.pending[#lists.pending + 1] = id
-		done(lists, id)
-	end
-	if state == HELD then
-		hold_again(lists, id, hold)
-	end
 end
 
 -- The journal has the settlement: it becomes true.
@@ -142,32 +130,24 @@ local function time_return(buyer, stamp)
 	end
 end
 
--- What the event of a batch's grant carries, as the gate sent it, and the time of the batch; nil: it is not there, or not whole.
+-- What the event of a batch's grant carries, as the gate sent it; nil: the batch is not there, or not whole.
 local function event_of(sale, number, place)
-	local text, at = call('HGET', sale.key .. ':y', number), 9
+	local text, at = call('HGET', sale.key .. ':y', number), 1
 	for i = 1, text and place or 0 do
 		local size = unpack_bin('<H', text, at)
 		if i == place then
-			return at + 1 + size <= #text and sub(text, at + 2, at + 1 + size) or nil, sub(text, 1, 8)
+			return at + 1 + size <= #text and sub(text, at + 2, at + 1 + size) or nil
 		end
 		at = at + 2 + size
 	end
 end
 
--- The grant never happened.
-local function grant_undone(sale, lists, records, id, record)
+-- The grant never happened. Of one that was claimed and is undone all the same (a broken rule) the event is not read.
+local function grant_undone(sale, lists, records, id, record, number, place)
 	local state, flags, _, _, _, _, _, lot, quantity, name = unpack_bin(RECORD, record)
-	local buyer, number, place = buyer_of(sale, lists, name), pending_place(sale, record)
-	local event, time
-	if number then
-		event, time = event_of(sale, number, place)
-		batch_end(sale, number, place, OVER)
-	else
-		lists.pending[#lists.pending + 1] = id
-		done(lists, id)
-	end
+	local buyer, event = buyer_of(sale, lists, name), number and event_of(sale, number, place)
 	if event and sale.rate_requests > 0 and byte(event, 17) < UNLIMITED then
-		time_return(buyer, time)
+		time_return(buyer, batch_of(sale, number).time)
 	end
 	return_units(lot_of(sale, lot), quantity, state == CONFIRMED)
 	buyer.value = buyer.value - 10000 - (has(flags, COUNTED) and quantity or 0)
@@ -230,27 +210,45 @@ local function has_become(kind, state, hold, its_hold)
 	return state == (kind == EV_EXPIRED and EXPIRED or CANCELLED)
 end
 
--- An order's grant or settlement.
-local function order_end(sale, lists, records, pending, id, kind, hold, durable)
+-- An order's grant. That its byte in the batch is over says that it is durable; of one that was claimed, its record says it.
+local function grant_end(sale, lists, records, id, durable)
 	local record = records[id]
 	if not record then
 		return ACK_UNKNOWN
 	end
-	local state, _, _, its_hold = unpack_bin(RECORD_HEAD, record)
-	local flags = flags_of(sale, record)
+	local state, flags, units, hold, first, number, place = unpack_bin(GRANT, record)
+	local batch = number > 0 and batch_of(sale, number)
 	if not durable and has(flags, CLAIMED) and not has(sale.broken, UNDO_CLAIMED) then
 		return ACK_STAYS
 	end
-	if kind == RESERVED then
-		if has(flags, DURABLE) then
-			return ACK_ALREADY
-		end
-		if durable then
-			grant_durable(sale, lists, records, id, record)
-		else
-			grant_undone(sale, lists, records, id, record)
-		end
-		return ACK_DONE
+	if has(flags, DURABLE) or (number > 0 and (not batch or batch.bytes[place] == OVER)) then
+		return ACK_ALREADY
+	end
+	if durable and state == HELD then
+		hold_again(lists, id, hold)
+	end
+	if not durable then
+		grant_undone(sale, lists, records, id, record, batch and number, place)
+	elseif not batch then
+		keep(lists, records, id, pack(RECORD_HEAD, state, flags % CLAIMED + DURABLE, units, hold, first) .. sub(record, HEAD_SIZE + 1))
+	end
+	if batch then
+		batch_end(sale, number, place, OVER)
+	else
+		lists.pending[#lists.pending + 1] = id
+		done(lists, id)
+	end
+	return ACK_DONE
+end
+
+local function settlement_end(sale, lists, records, pending, id, kind, hold, durable)
+	local record = records[id]
+	if not record then
+		return ACK_UNKNOWN
+	end
+	local state, flags, _, its_hold = unpack_bin(RECORD_HEAD, record)
+	if not durable and has(flags, CLAIMED) and not has(sale.broken, UNDO_CLAIMED) then
+		return ACK_STAYS
 	end
 	local its_kind, next_hold, returned, _
 	if has(flags, SETTLING) and pending then
@@ -286,33 +284,37 @@ local function read_batches(sale, records)
 	end
 end
 
--- What has come to its end: acknowledged (durable), or compensated. The answer has a byte for each.
+-- What has come to its end: acknowledged (durable), or compensated: all in one argument, each behind its size. The answer has a byte for each.
+local END_SIZE = 31
 local function settle_ends(keys, args, durable)
 	local sale, refusal = enter(keys, args, 'armed')
 	if not sale then
 		return refusal
 	end
-	local ids, settling, lists, ends = {'HMGET', sale.key .. ':o'}, {'HMGET', sale.key .. ':p'}, end_lists(sale.key), {}
-	for i = 2, #args do
-		local id = sub(args[i], 1, 16)
-		ids[i + 1] = id
-		if byte(args[i], 17) ~= RESERVED then
+	local told, lists, ends = args[2], end_lists(sale.key), {}
+	local ids, settling = {'HMGET', sale.key .. ':o'}, {'HMGET', sale.key .. ':p'}
+	for at = 3, #told, END_SIZE do
+		local id = sub(told, at, at + 15)
+		ids[#ids + 1] = id
+		if byte(told, at + 16) ~= RESERVED then
 			settling[#settling + 1] = id
 		end
 	end
 	local records, pending = records_of(ids), #settling > 2 and records_of(settling) or {}
 	read_batches(sale, records)
-	for i = 2, #args do
-		local id, kind, epoch, hold = unpack_bin('<c16BIi8', args[i])
+	for i = 3, #ids do
+		local id, kind, epoch, hold = ids[i], unpack_bin('<BIi8', told, (i - 3) * END_SIZE + 19)
 		local ended
 		if epoch ~= sale.epoch then
 			ended = ACK_OTHER_EPOCH -- what became of it is the journal's to say
+		elseif kind == RESERVED then
+			ended = grant_end(sale, lists, records, id, durable)
 		elseif kind == EV_WITHDRAWN then
 			ended = movement_end(sale, lists, id, durable)
 		else
-			ended = order_end(sale, lists, records, pending[id], id, kind, hold, durable)
+			ended = settlement_end(sale, lists, records, pending[id], id, kind, hold, durable)
 		end
-		ends[i - 1] = string.char(ended)
+		ends[i - 2] = string.char(ended)
 	end
 	end_write(sale, lists)
 	return finish(sale) .. concat(ends)

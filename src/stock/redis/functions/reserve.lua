@@ -60,8 +60,21 @@ local function earlier_order(sale, buyer, name, id, key, granted)
 	return call('HGET', sale.key .. ':k', spilled)
 end
 
+-- What the events of the grants carry: as a rule the whole call, as it came.
+local function events_text(requests, starts, places)
+	if #places == #starts - 1 then
+		return requests
+	end
+	local parts = {}
+	for place = 1, #places do
+		local i = places[place]
+		parts[place] = sub(requests, starts[i], starts[i + 1] - 1)
+	end
+	return concat(parts)
+end
+
 -- Writes what a batch has granted. False, and nothing is written, where the list of names is full.
-local function reserve_write(sale, granted)
+local function reserve_write(sale, granted, requests, starts)
 	local key = sale.key
 	if #granted.names > 0 then
 		granted.names[#granted.names + 1] = ''
@@ -73,10 +86,10 @@ local function reserve_write(sale, granted)
 	end
 	write(granted.orders)
 	write(granted.keys)
-	if #granted.events > 0 then
-		local count = #granted.events / 2
-		call('HSET', key .. ':y', granted.batch, pack('<i8', sale.now) .. concat(granted.events))
-		call('HSET', key .. ':s', granted.batch, string.rep('\0', count), 'newest', granted.batch, 'pending', granted.pending + count)
+	local count = #granted.places
+	if count > 0 then
+		call('HSET', key .. ':y', granted.batch, events_text(requests, starts, granted.places))
+		call('HSET', key .. ':s', granted.batch, pack('<i8', sale.now) .. string.rep('\0', count), 'newest', granted.batch, 'pending', granted.pending + count)
 		call('ZADD', key .. ':g', sale.now, granted.batch)
 	end
 	local buyers, at = {'HSET', key .. ':b'}, 3
@@ -95,27 +108,32 @@ local function reserve(keys, args)
 		return refusal
 	end
 	local key, now, limit, rate = sale.key, sale.now, sale.limit, sale.rate_requests
-	local q_buyers, items = {'HMGET', key .. ':b'}, {}
-	for i = 2, #args do
-		local id, flags, hold, lot, quantity, name, _, idem = unpack_bin('<c16BIHHBc0i8Bc0', args[i])
-		items[i] = {id, flags, hold, lot, quantity, name, idem}
-		q_buyers[i + 1] = name
+	local requests, at, count = args[2], 1, 0
+	local q_buyers, ids, flag, holds, lots, quantities, keyed, starts = {'HMGET', key .. ':b'}, {}, {}, {}, {}, {}, {}, {}
+	while at <= #requests do
+		local size, id, flags, hold, lot, quantity, name, _, idem = unpack_bin('<Hc16BIHHBc0i8Bc0', requests, at)
+		count = count + 1
+		ids[count], flag[count], holds[count], lots[count], quantities[count], keyed[count], starts[count] =
+			id, flags, hold, lot, quantity, idem, at
+		q_buyers[count + 2] = name
+		at = at + 2 + size
 	end
+	starts[count + 1] = at
 	local known = call(unpack(q_buyers))
 	local batches = call('HMGET', key .. ':s', 'newest', 'pending')
 	local buyers, times_after = {}, now - sale.rate_ms
-	local granted = {orders = {'HSET', key .. ':o'}, keys = {'HSET', key .. ':k'}, buyers = {}, names = {}, records = {}, events = {},
+	local granted = {orders = {'HSET', key .. ':o'}, keys = {'HSET', key .. ':k'}, buyers = {}, names = {}, records = {}, places = {},
 		batch = tonumber(batches[1] or 0) + 1, pending = tonumber(batches[2] or 0)}
 	local outbox = granted.pending + call('ZCARD', key .. ':x')
 	sale.batches[granted.batch] = {bytes = {}} -- whoever is told of its grants in this call hears that they are pending
 	local out, sold_out, counts = {}, false, not has(sale.broken, FORGET_BUYER)
 	local grants, stamp = 0, pack('<i8', now)
 	local stopped = call('HGET', key .. ':z', 'stopped') == '1'
-	for i = 2, #args do
-		local id, flags, hold, lot, quantity, name, idem = unpack(items[i])
+	for i = 1, count do
+		local id, flags, hold, lot, quantity, name, idem = ids[i], flag[i], holds[i], lots[i], quantities[i], q_buyers[i + 2], keyed[i]
 		local buyer = buyers[name]
 		if not buyer then
-			buyer = known[i - 1] and buyer_read(known[i - 1]) or buyer_new()
+			buyer = known[i] and buyer_read(known[i]) or buyer_new()
 			times_prune(buyer, times_after)
 			buyers[name] = buyer
 		end
@@ -152,7 +170,7 @@ local function reserve(keys, args)
 				end
 				units.changed = true
 				if rate > 0 and flags < UNLIMITED then
-					buyer.times = buyer.times .. stamp
+					buyer.times = buyer.times == '' and stamp or buyer.times .. stamp
 					left = left - 1
 				end
 				if buyer.value == 0 then
@@ -165,17 +183,15 @@ local function reserve(keys, args)
 				local record = pack(RECORD, state, counts and COUNTED or 0, live + quantity, deadline, deadline, granted.batch, grants, lot,
 					quantity, #name, name)
 				granted.records[id] = record
-				local at = 2 * grants + 1 -- behind a command and its key
-				granted.orders[at] = id
-				granted.orders[at + 1] = record
-				granted.events[at - 2] = pack('<H', #args[i])
-				granted.events[at - 1] = args[i]
+				granted.orders[2 * grants + 1] = id -- behind a command and its key
+				granted.orders[2 * grants + 2] = record
+				granted.places[grants] = i
 				answer = pack('<BBBHi8', 0, left, state, live + quantity, deadline)
 			end
 		end
-		out[i - 1] = answer
+		out[i] = answer
 	end
-	if not reserve_write(sale, granted) then
+	if not reserve_write(sale, granted, requests, starts) then
 		return pack('<BI', FULL, sale.epoch)
 	end
 	local head = finish(sale)

@@ -366,29 +366,38 @@ static void test_sold_out_tells_who_has_bought_before_anybody_is_turned_away(voi
 	}
 }
 
-static void test_names_of_more_than_a_chunk_are_read_to_their_end(void **state)
+/* A sale that so many have bought from, each with a name of so many bytes: by the first gate. Names: the caller's. */
+static char (*load_names(int orders, int size))[BUYER_MAX + 1]
 {
-	enum { ORDERS = 12000, UNKNOWN = 200 };
-	struct stock_load *orders = calloc(ORDERS, sizeof(*orders));
-	char(*names)[BUYER_MAX + 1] = calloc(ORDERS, sizeof(*names));
-	int64_t units = ORDERS, withdrawn = 0;
-	int mistaken = 0;
+	struct stock_load *loads = calloc((size_t)orders, sizeof(*loads));
+	char(*names)[BUYER_MAX + 1] = calloc((size_t)orders, sizeof(*names));
+	int64_t units = orders, withdrawn = 0;
 
-	(void)state;
-	assert_non_null(orders);
+	assert_non_null(loads);
 	assert_non_null(names);
-	for (int i = 0; i < ORDERS; i++) {
-		snprintf(names[i], sizeof(names[i]), "%0127d", i); /* a chunk ends with a whole name, and tells nothing of the next */
-		orders[i] = (struct stock_load){.id = uuid_make(&gates[0].ids, 1, GATE_SALE),
-						.quantity = 1,
-						.state = ORDER_CONFIRMED,
-						.buyer = slice_of(names[i])};
+	for (int i = 0; i < orders; i++) {
+		snprintf(names[i], sizeof(names[i]), "%0*d", size, i);
+		loads[i] = (struct stock_load){.id = uuid_make(&gates[0].ids, 1, GATE_SALE),
+					       .quantity = 1,
+					       .state = ORDER_CONFIRMED,
+					       .buyer = slice_of(names[i])};
 	}
 	gates[0].rules.epoch = 1;
 	assert_int_equal(gates[0].stock->ops->preheat_begin(gates[0].stock, &gates[0].rules), 0);
-	assert_int_equal(gates[0].stock->ops->preheat_load(gates[0].stock, GATE_SALE, orders, ORDERS, 0), 0);
+	assert_int_equal(gates[0].stock->ops->preheat_load(gates[0].stock, GATE_SALE, loads, (size_t)orders, 0), 0);
 	assert_int_equal(gates[0].stock->ops->arm(gates[0].stock, GATE_SALE, &units, &withdrawn), 0);
 	gates[1].epoch = 1;
+	free(loads);
+	return names;
+}
+
+static void test_names_of_more_than_a_chunk_are_read_to_their_end(void **state)
+{
+	enum { ORDERS = 12000, UNKNOWN = 200 };
+	char(*names)[BUYER_MAX + 1] = load_names(ORDERS, 127); /* a chunk ends with a whole name, and tells nothing of the next */
+	int mistaken = 0;
+
+	(void)state;
 	assert_int_equal(gate_buy(&gates[0], "late", "").outcome, STOCK_SOLD_OUT);
 	assert_int_equal(gate_refresh(&gates[1]), STOCK_DONE);
 	assert_true(gates[1].stock->ops->known_ns(gates[1].stock, GATE_SALE) > 0);
@@ -403,7 +412,27 @@ static void test_names_of_more_than_a_chunk_are_read_to_their_end(void **state)
 		mistaken += gates[1].stock->ops->may_have_order(gates[1].stock, GATE_SALE, slice_of(name));
 	}
 	assert_in_range(mistaken, 0, UNKNOWN - 1);
-	free(orders);
+	free(names);
+}
+
+/* A long string is copied as a whole when it grows, and Redis does nothing else meanwhile. */
+static void test_names_lie_in_pieces_that_some_names_cross_and_a_drop_removes(void **state)
+{
+	enum { ORDERS = 17000, SIZE = 125, PIECE = 1 << 20 };
+	char(*names)[BUYER_MAX + 1] = load_names(ORDERS, SIZE);
+	redisReply *keys;
+
+	(void)state;
+	assert_int_equal(number_of("STRLEN {ps:7}:n"), PIECE);
+	assert_int_equal(number_of("STRLEN {ps:7}:n1"), PIECE);
+	assert_int_equal(number_of("STRLEN {ps:7}:n2"), ORDERS * (SIZE + 1) - 2 * PIECE);
+	assert_int_equal(gate_refresh(&gates[1]), STOCK_DONE);
+	for (int i = 0; i < ORDERS; i++)
+		assert_true(gates[1].stock->ops->may_have_order(gates[1].stock, GATE_SALE, slice_of(names[i])));
+	gates[0].stock->ops->drop(gates[0].stock, GATE_SALE, 1);
+	keys = redis_place_ask(place, "KEYS {ps:%d}*", GATE_SALE);
+	assert_int_equal(keys->elements, 0);
+	freeReplyObject(keys);
 	free(names);
 }
 
@@ -603,6 +632,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_who_has_bought_elsewhere_is_known_with_the_next_refresh, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sold_out_tells_who_has_bought_before_anybody_is_turned_away, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_names_of_more_than_a_chunk_are_read_to_their_end, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_names_lie_in_pieces_that_some_names_cross_and_a_drop_removes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_latch_is_lifted_by_what_another_gate_returns, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_is_known_is_as_old_as_the_sending_of_the_last_refresh_that_was_answered,
 						set_up, tear_down),

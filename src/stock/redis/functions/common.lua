@@ -4,12 +4,12 @@
 --
 -- A sale's keys, behind its name {ps:NUMBER}:
 --   :m  hash    what the sale is: epoch, state, term, run_id, replid, version, keys (see versions.lua), limit, rate_requests,
---               rate_ms, lots, over; former: the version that the sale was taken from
+--               rate_ms, lots, over; former: the version that the sale was taken from; pieces: the number of the last piece of :n
 --   :l  string  its lots, LOT_SIZE bytes each
 --   :o  hash    order id -> its record
 --   :b  hash    buyer -> orders * 10000 + live units, the times of its grants that its rate counts, and its newest orders with their keys
 --   :k  hash    "buyer key" -> order id: of the keys that its buyer's field has no room for
---   :n  string  every buyer's name and a newline, in the order of their first grants
+--   :n  string  every buyer's name and a newline, in the order of their first grants; what is beyond NAMES_PIECE bytes is in :n1, :n2 and so on
 --   :h  zset    holds: exactly the orders that are held, durable and not settling, by deadline
 --   :g  zset    the outbox' batches, those that a call has granted together: their numbers, by the time of the last try
 --   :y  hash    batch -> what the events of its grants carry: size, request as the gate sent it
@@ -47,7 +47,8 @@ local GRANT = '<BBHi8i8IH'
 local PENDING, OVER, ASIDE = 0, 1, 2
 local EVENT_OF = {EV_CONFIRMED, EV_CANCELLED, EV_REFUNDED, EV_EXPIRED, EV_EXTENDED}
 local NAMES_CHUNK = 1048576
-local NAMES_MAX = 500 * 1048576 -- below the longest string that Redis takes
+local NAMES_PIECE = 1048576 -- to append to a long string may copy all of it, while everybody waits
+local NAMES_MAX = 500 * 1048576
 
 -- In no file and on no replica: gone after a restart, a promotion, a reload, a flush. A sale that was armed under another is fenced.
 local term
@@ -98,7 +99,7 @@ end
 local function enter(keys, args, state)
 	local key = keys[1]
 	local known, least, most, names_epoch, names_from, outbox_max, broken, run_id, replid = unpack_bin('<Ii8i8Ii8IBc40c40', args[1])
-	local m = call('HMGET', key .. ':m', 'epoch', 'state', 'term', 'run_id', 'replid', 'limit', 'rate_requests', 'rate_ms', 'lots', 'version')
+	local m = call('HMGET', key .. ':m', 'epoch', 'state', 'term', 'run_id', 'replid', 'limit', 'rate_requests', 'rate_ms', 'lots', 'version', 'pieces')
 	if not m[1] then
 		return nil, pack('<BI', known == 0 and UNKNOWN_SALE or FENCED, 0)
 	end
@@ -117,7 +118,7 @@ local function enter(keys, args, state)
 	return {
 		key = key, clock = clock, now = clock.time, epoch = epoch, limit = tonumber(m[6]), rate_requests = tonumber(m[7]), rate_ms = tonumber(m[8]),
 		lot_count = tonumber(m[9]), lots = {}, outbox_max = outbox_max, broken = broken,
-		names_from = names_epoch == epoch and names_from or 0, batches = {},
+		names_from = names_epoch == epoch and names_from or 0, batches = {}, pieces = tonumber(m[11] or 0),
 	}
 end
 
@@ -152,11 +153,41 @@ local function finish(sale)
 		concat(parts)
 end
 
--- The names that the caller has not heard of.
+local function names_key(sale, piece)
+	return sale.key .. (piece == 0 and ':n' or ':n' .. piece)
+end
+
+local function names_total(sale)
+	return sale.pieces * NAMES_PIECE + call('STRLEN', names_key(sale, sale.pieces))
+end
+
+-- The names that the caller has not heard of: a chunk of them, which may begin in one piece and end in the next.
 local function names_since(sale, from)
-	local total = call('STRLEN', sale.key .. ':n')
-	local chunk = from < total and call('GETRANGE', sale.key .. ':n', from, from + NAMES_CHUNK - 1) or ''
+	local total, chunk = names_total(sale), ''
+	local piece = floor(from / NAMES_PIECE)
+	while piece <= sale.pieces and #chunk < NAMES_CHUNK do
+		local start = #chunk == 0 and from - piece * NAMES_PIECE or 0
+		chunk = chunk .. call('GETRANGE', names_key(sale, piece), start, start + NAMES_CHUNK - #chunk - 1)
+		piece = piece + 1
+	end
 	return pack('<i8i8I', from, total, #chunk) .. chunk
+end
+
+-- False, and nothing is written, where the list is full.
+local function names_append(sale, text)
+	local total = names_total(sale)
+	if total + #text > NAMES_MAX then
+		return false
+	end
+	local room = (sale.pieces + 1) * NAMES_PIECE - total
+	while #text > room do
+		call('APPEND', names_key(sale, sale.pieces), sub(text, 1, room))
+		text, room = sub(text, room + 1), NAMES_PIECE
+		sale.pieces = sale.pieces + 1
+		call('HSET', sale.key .. ':m', 'pieces', sale.pieces, 'keys', call('HGET', sale.key .. ':m', 'keys') .. ' n' .. sale.pieces)
+	end
+	call('APPEND', names_key(sale, sale.pieces), text)
+	return true
 end
 
 -- A command with all its arguments, where it has any. Lua passes some thousands at once and no more; a batch stays far below.

@@ -106,7 +106,9 @@ local function load(keys, args)
 			hold_again(lists, id, hold)
 		end
 	end
-	call('APPEND', key .. ':n', concat(names))
+	if not names_append(sale, concat(names)) then
+		return pack('<BI', FULL, sale.epoch)
+	end
 	write(unheld)
 	end_write(sale, lists)
 	if over then

@@ -78,11 +78,9 @@ local function reserve_write(sale, granted, requests, starts)
 	local key = sale.key
 	if #granted.names > 0 then
 		granted.names[#granted.names + 1] = ''
-		local text = concat(granted.names, '\n')
-		if call('STRLEN', key .. ':n') + #text > NAMES_MAX then
+		if not names_append(sale, concat(granted.names, '\n')) then
 			return false
 		end
-		call('APPEND', key .. ':n', text)
 	end
 	write(granted.orders)
 	write(granted.keys)

@@ -8,6 +8,7 @@
  * What failed is a line that can be pasted, on standard output; 0, 1 (a breach) or 2 (it was asked wrongly).
  */
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@
 #include "build_info.h"
 #include "simulation/world/world.h"
 
-enum { JOBS_MAX = 64 };
+enum { JOBS_MAX = 64, LARGE = 65536 };
 
 struct options {
 	bool one, both_shapes, plan, trace, first;
@@ -298,6 +299,8 @@ int main(int argc, char **argv)
 		print_plan(&options);
 		return 0;
 	}
+	/* A large table that a gate begins with comes from the kernel as it is: most of it is never touched. */
+	mallopt(M_MMAP_THRESHOLD, LARGE);
 	world_prepare();
 	return options.one ? run_one(&options) : run_many(&options);
 }

@@ -117,6 +117,7 @@ void redis_sim_restart(struct redis_sim *sim, enum redis_sim_memory memory)
 	sim->paused = false;
 	sim_make_ids(sim, true);
 	sim_replication_reset(sim);
+	sim->changes++;
 	sim_unlock(sim);
 }
 

@@ -83,6 +83,11 @@ void sim_run(struct sim_call *call)
 		sim_record_command(call);
 }
 
+uint64_t redis_sim_changes(const struct redis_sim *sim)
+{
+	return sim->changes;
+}
+
 struct node *sim_enter_node(struct redis_sim *sim)
 {
 	return node_enter(sim->node ? sim->node : node_current);

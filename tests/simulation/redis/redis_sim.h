@@ -30,6 +30,8 @@ const struct redis_transport *redis_sim_transport(struct redis_sim *sim);
  * happens. It waits for nothing but WAIT. The reply is the caller's.
  */
 redisReply *redis_sim_ask(struct redis_sim *sim, const char *format, ...);
+/* Rises with each command that writes, and with a restart: who looks at all of it need not look where it has not. */
+uint64_t redis_sim_changes(const struct redis_sim *sim);
 redisReply *redis_sim_ask_argv(struct redis_sim *sim, int count, const char **arguments, const size_t *sizes);
 
 /* --- What goes wrong --- */

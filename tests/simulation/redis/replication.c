@@ -36,6 +36,7 @@ void sim_record_command(const struct sim_call *call)
 	struct sim_record *record = replication->open;
 	struct sim_done *done;
 
+	call->sim->changes++;
 	if (!call->sim->group || call->obeys)
 		return;
 	if (!record)
@@ -170,6 +171,7 @@ static void take_all(struct redis_sim *sim, const struct redis_sim *master)
 		sim_forget_all(&sim->databases[i]);
 		sim->databases[i] = sim_keys_copy(&master->databases[i]);
 	}
+	sim->changes++;
 	sim_scripts_renew(sim, master->scripts);
 	forget_log(&sim->replication, master->replication.offset);
 }

@@ -57,7 +57,8 @@ struct redis_sim {
 	struct node *cut_off[SIM_CUT_OFF_MAX]; /* clients that cannot reach it */
 	size_t cut_off_count;
 	struct sim_replication replication;
-	size_t named; /* a Sentinel: the server that it takes for the master */
+	uint64_t changes; /* redis_sim_changes() */
+	size_t named;     /* a Sentinel: the server that it takes for the master */
 };
 
 /* A command under way. */

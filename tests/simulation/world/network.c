@@ -36,7 +36,6 @@ static int write_link(struct redis_link *link, int *done)
 	link->transport = network.server;
 	r = network.server->write(link, done);
 	link->transport = &network.transport;
-	watches_look_at_stock(network.world);
 	return r;
 }
 
@@ -48,7 +47,6 @@ static int take_reply(struct redis_link *link, void **reply)
 	link->transport = network.server;
 	r = network.server->reply(link, reply);
 	link->transport = &network.transport;
-	watches_look_at_stock(network.world); /* what was late has arrived by now */
 	return r;
 }
 

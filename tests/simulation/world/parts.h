@@ -103,8 +103,7 @@ const struct redis_transport *network_transport(struct world *world);
 /* --- watches.c: the judge's eyes --- */
 
 void watches_open(struct world *world);
-void watches_look_at_stock(struct world *world); /* Redis has done something */
-void watches_step(struct world *world);          /* something may have become durable, or time has gone on */
+void watches_step(struct world *world); /* something may have become durable, or time has gone on */
 void watches_lose_gate(struct world *world, unsigned gate);
 void watches_lose_stock(struct world *world);
 void watches_lose_disk(struct world *world);                             /* what was not synced may be gone */

@@ -15,7 +15,8 @@ static struct {
 	struct watch_stock stock; /* there is one: the gate's memory, or Redis */
 	sqlite3 *database;        /* of the embedded shape: our own connection */
 	uint64_t disk_writes;     /* until there we have looked */
-	bool touched;             /* Redis was */
+	uint64_t redis_changes;   /* until there we have looked */
+	bool stock_lost;          /* and not since then */
 } eyes;
 
 /* --- The ledger --- */
@@ -70,10 +71,15 @@ void watches_open(struct world *world)
 	eyes.stock.context = world;
 }
 
-void watches_look_at_stock(struct world *world)
+static void look_at_redis(struct world *world)
 {
-	(void)world;
-	eyes.touched = true;
+	uint64_t changes = redis_sim_changes(world->redis);
+
+	if (world->redis_down || (changes == eyes.redis_changes && !eyes.stock_lost))
+		return;
+	eyes.redis_changes = changes;
+	eyes.stock_lost = false;
+	watch_stock_redis(&eyes.stock, world->redis);
 }
 
 static void look_at_clocks(struct world *world)
@@ -93,10 +99,7 @@ void watches_step(struct world *world)
 		return;
 	}
 	watch_log_look(eyes.log);
-	if (eyes.touched && !world->redis_down) {
-		eyes.touched = false;
-		watch_stock_redis(&eyes.stock, world->redis);
-	}
+	look_at_redis(world);
 }
 
 /* --- What goes wrong --- */
@@ -122,7 +125,7 @@ void watches_lose_stock(struct world *world)
 {
 	history_stock_lost(world->judge, eyes.stock.server);
 	forget_stock();
-	eyes.touched = true;
+	eyes.stock_lost = true;
 }
 
 void watches_lose_disk(struct world *world)

@@ -568,9 +568,14 @@ def test_the_feed_tells_of_changes(server):
 
 
 def note_events(connection, events):
-    for line in connection.makefile("rb"):
-        if line.startswith(b"data: ") and b'"unix_ms"' not in line:
-            events.append(line)
+    """The data of what tells of the sale, until the connection ends."""
+    name = None
+    with contextlib.suppress(OSError):
+        for line in connection.makefile("rb"):
+            if line.startswith(b"event: "):
+                name = line.split()[1]
+            elif line.startswith(b"data: ") and name in (b"sale", b"stock"):
+                events.append(line)
 
 
 def watch_all(server, sales):

@@ -22,9 +22,10 @@
  *     that its rate counts, its newest orders with their keys. A refusal gives its place in the
  *     rate back, so nothing is left of those who only knocked. Keys that find no room in the field
  *     are in a hash of their own, so the field stays small however much somebody buys;
- *   - the names of buyers are appended to one string, so that a process asks for what it has not
- *     read by an offset. Whoever is told "sold out" gets the rest of them in the same answer: from
- *     then on may_have_order() says no to nobody who has an order.
+ *   - the names of buyers are appended to one list, in pieces of a mebibyte (to a long string Redis
+ *     appends by copying it), so that a process asks for what it has not read by an offset. Whoever
+ *     is told "sold out" gets the rest of them in the same answer: from then on may_have_order()
+ *     says no to nobody who has an order.
  *
  * One clock, the sale's: deadlines are told and kept by it, windows slide by it, claims age by it.
  * It is what has passed since Redis' wall clock was believed once. That clock moves it on, but

@@ -1051,6 +1051,27 @@ static void test_each_of_two_additions_is_logged(void **state)
 	assert_found("not-logged");
 }
 
+static void stop_with_a_retry(uint32_t rows)
+{
+	const struct history_rest_log row = {.actor = "ann", .action = "sale.pause", .subject = "drop"};
+	const struct history_rest_log log[2] = {row, row};
+
+	begin(1);
+	history_none(story.judge, story_move(&story, HISTORY_PAUSE, 0, "p"));
+	story_done(&story, story_move(&story, HISTORY_PAUSE, 0, "p"), 0);
+	history_rest(story.judge,
+		     &(struct history_rest){.sale = 1, .lots = {{.allocated = 1, .moved_allocated = 1}}, .log = log, .log_count = rows});
+}
+
+static void test_a_stop_that_was_sent_twice_is_logged_once(void **state)
+{
+	stop_with_a_retry(1);
+	assert_lawful();
+	tear_down(state);
+	stop_with_a_retry(2);
+	assert_found("logged-twice");
+}
+
 static void test_counters_that_do_not_add_up_are_found(void **state)
 {
 	struct history_stock_lot lot = {.available = 1, .held = 1, .allocated = 3};
@@ -1137,6 +1158,7 @@ int main(void)
 		TEST(test_a_confirm_that_nobody_is_named_for_is_found),
 		TEST(test_a_confirm_whose_operator_is_named_is_lawful),
 		TEST(test_each_of_two_additions_is_logged),
+		TEST(test_a_stop_that_was_sent_twice_is_logged_once),
 		TEST(test_counters_that_do_not_add_up_are_found),
 	};
 #undef TEST

@@ -17,6 +17,7 @@
  *   hold-early        a hold ended before it was told, or before its length was over
  *   sold-while-paused an order that was asked for after a stop was told
  *   not-logged        an operator's doing that the operator log does not have
+ *   logged-twice      one stop or release that the operator log has more than once
  *   dead-letter       the drain could not apply a record
  *   outbox            something is on its way at the end
  *   unanswered        a request has no answer at the end

@@ -136,6 +136,33 @@ static bool may_be_lost(const struct judge *judge, const struct asked *asked)
 	return asked->what.kind == HISTORY_PAUSE && judge->stock_lost_ns >= asked->invoked_ns;
 }
 
+/* Whether an earlier request was the same one: the same operator, route and key. */
+static bool is_repeated(const struct judge *judge, const struct asked *asked)
+{
+	for (const struct asked *its = judge->asked; asked->key[0] && its < asked; its++)
+		if (its->what.kind == asked->what.kind && its->what.sale == asked->what.sale && its->what.lot == asked->what.lot &&
+		    strcmp(its->actor, asked->actor) == 0 && strcmp(its->key, asked->key) == 0 && asked_effect(its) != EFFECT_NONE)
+			return true;
+	return false;
+}
+
+/* Each stop and each release is written down once, whoever does it. */
+static void judge_twice(struct judge *judge, const struct sale_book *sale, const struct history_rest *rest,
+			enum history_kind kind, const char *action)
+{
+	uint32_t asked = 0, rows = rows_of(rest, action, sale->id, NULL);
+
+	for (uint32_t i = 0; i < judge->asked_count; i++) {
+		const struct asked *its = &judge->asked[i];
+
+		asked += its->what.kind == kind && its->what.sale == rest->sale && its->what.actor &&
+			 asked_effect(its) != EFFECT_NONE && !is_repeated(judge, its);
+	}
+	if (rows > asked)
+		judge_broken(judge, "logged-twice", "%s of sale %s may have been done %u times, and the operator log has it %u times",
+			     action, sale->id, asked, rows);
+}
+
 static void judge_operators(struct judge *judge, const struct sale_book *sale, const struct history_rest *rest)
 {
 	for (uint32_t i = 0; i < judge->asked_count; i++) {
@@ -188,5 +215,7 @@ void history_rest(struct judge *judge, const struct history_rest *rest)
 	for (uint32_t place = 0; place < sale->terms.lot_count; place++)
 		judge_sums(judge, rest, place);
 	judge_operators(judge, sale, rest);
+	judge_twice(judge, sale, rest, HISTORY_PAUSE, "sale.pause");
+	judge_twice(judge, sale, rest, HISTORY_RESUME, "sale.resume");
 	judge_settlers(judge, rest);
 }

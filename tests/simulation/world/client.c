@@ -166,7 +166,7 @@ void client_set_up(struct world *world)
 {
 	for (uint32_t i = 0; i < world->plan->sale_count; i++) {
 		const struct plan_sale *sale = &world->plan->sales[i];
-		char id[8];
+		char id[16];
 		struct history_sale told = {.number = i + 1,
 					    .lot_count = sale->lots,
 					    .limit_per_buyer = sale->limit,

@@ -14,7 +14,7 @@ enum {
  * page_size, of a file that is made new: each page that is dirtied goes to the log whole, and a
  * lone purchase dirties three, one in each tree. In 1 KiB a row of up to 230 bytes has no page
  * beside its tree's: an order's has some 160, with names of 36 characters, and 60 are left for a
- * price and a reference. docs/decisions/0012-what-an-order-writes.md has what each size costs.
+ * price and a reference. docs/decisions/0014-what-an-order-writes.md has what each size costs.
  * cache_size: the writer appends to the ends of its trees and settles recent orders: 16 MiB hold
  * the ends and some hours of orders, and are taken only when used. mmap stays off: a disk error
  * must be an error code, not a SIGBUS.

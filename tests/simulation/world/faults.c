@@ -283,6 +283,8 @@ static void fault_log(struct world *world, const struct plan_fault *fault)
 		journal_sim_elect(world->log, partition, fault->for_ms * WORLD_MS);
 		break;
 	case 3:
+		if (fault->value % 2)
+			journal_sim_grow(world->log, journal_sim_partition_count(world->log) + 1); /* which nobody uses */
 		journal_sim_rebalance(world->log);
 		break;
 	default:
@@ -295,6 +297,22 @@ static void fault_log(struct world *world, const struct plan_fault *fault)
 		journal_sim_set_faults(world->log, &world_usual_log);
 		break;
 	}
+}
+
+/* Within one of its next writes, where they come in time. */
+static void ledger_without_power(struct world *world, const struct plan_fault *fault)
+{
+	int64_t until_ns = clock_mono_ns() + 5000 * WORLD_MS;
+
+	ledger_sim_cut_power(world->server, (unsigned)(fault->value % 20) + 1);
+	while (!ledger_sim_is_off(world->server) && clock_mono_ns() < until_ns)
+		pause_sleep(LOOK_NS);
+	if (!ledger_sim_is_off(world->server)) {
+		ledger_sim_cut_power(world->server, 0);
+		return;
+	}
+	pause_sleep(fault->for_ms * WORLD_MS);
+	ledger_sim_power_on(world->server);
 }
 
 static void fault_ledger(struct world *world, const struct plan_fault *fault)
@@ -315,7 +333,10 @@ static void fault_ledger(struct world *world, const struct plan_fault *fault)
 		ledger_sim_set_presence(world->server, LEDGER_SIM_HERE);
 		break;
 	case 2:
-		ledger_sim_end_sessions(world->server, world->gates[fault->node].node);
+		if (fault->value % 2)
+			ledger_without_power(world, fault);
+		else
+			ledger_sim_end_sessions(world->server, world->gates[fault->node].node);
 		break;
 	default:
 		for (unsigned i = 0; i < 2; i++)

@@ -12,9 +12,9 @@ import urllib.request
 
 import load
 from load import burst, make_requests, open_loop, wrk
-from measure import ROUNDS, ROUNDS_MAX, Failed, Figure, rounds, say
+from measure import ROUNDS, ROUNDS_MAX, Failed, Figure, Watch, rounds, say
 from peers import HotRow, Nginx
-from server import ANY_CORE, PROGRAM, SCRATCH, Server
+from server import ANY_CORE, PROGRAM, SCRATCH, SERVER_CORE, TESTING_PROGRAM, Server
 
 MILLION = 1_000_000
 HEADER_IDENTITY = {"identity.mode": "header", "gate.trusted_proxies": "127.0.0.1"}
@@ -209,6 +209,23 @@ def idle():
     return [resident, ready]
 
 
+def simulated_sales():
+    """Worlds of a cluster, one after the other: what a run over night gets through on each core."""
+    seeds, program = 400, TESTING_PROGRAM.parent / "tests/simulate"
+    figure = Figure("sim_sales_a_minute", "two-minute sales of a simulated cluster, on one core", "sales/min", ">= 3000")
+    if not program.exists():
+        raise Failed(f"{program} is missing: run make bench, or tools/build build-test -Dtesting=true")
+    command = ["taskset", "-c", SERVER_CORE, str(program), "--shape", "cluster", "--jobs", "1", "--seeds", str(seeds)]
+    for i in rounds(figure):
+        with Watch(lambda: 0.0) as watch:
+            done = subprocess.run([*command, "--from", str(1 + i * seeds)], capture_output=True, text=True, timeout=600)
+        seen = re.search(r"(\d+) sales a minute", done.stdout)
+        if done.returncode != 0 or not seen:
+            raise Failed(f"simulate: {done.stdout}{done.stderr}")
+        figure.add(float(seen[1]), disturbance=watch.disturbance)
+    return [figure]
+
+
 def filled_ledger(orders, ended=None):
     """A ledger with so many orders of so many buyers in sale `s`; with `ended`, over a year, beside so many of sales that have ended."""
     path = SCRATCH / f"ledger-{orders}.db"
@@ -366,6 +383,7 @@ CASES = {
     idle: ("idle_rss_mib", "ready_ms"),
     flat_buyers: ("flat_buyers",),
     flat_sales: ("flat_sales",),
+    simulated_sales: ("sim_sales_a_minute",),
 }
 
 

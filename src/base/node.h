@@ -35,8 +35,9 @@ struct scheduler_ops {
 	 */
 	void (*yield)(struct scheduler *scheduler, bool spinning);
 	/*
-	 * Until wake() of this address, or until the clock of the thread's node has reached
-	 * `deadline_ns` (INT64_MAX: never). Nothing runs between the call and the waiting.
+	 * Until wake() of this address (NULL: nobody wakes it), or until the clock of the thread's
+	 * node has reached `deadline_ns` (INT64_MAX: never). Nothing runs between the call and the
+	 * waiting.
 	 */
 	void (*wait)(struct scheduler *scheduler, const void *address, int64_t deadline_ns);
 	/* One of those who wait there, or all. They run later: this thread goes on. */

@@ -45,7 +45,7 @@ void pause_sleep(int64_t time_ns)
 	struct scheduler *scheduler = node_scheduler();
 
 	if (scheduler)
-		scheduler->ops->wait(scheduler, &time_ns, clock_mono_ns() + time_ns);
+		scheduler->ops->wait(scheduler, NULL, clock_mono_ns() + time_ns);
 	else
 		nanosleep(&(struct timespec){time_ns / 1000000000, time_ns % 1000000000}, NULL);
 }

@@ -41,7 +41,7 @@ bool http_request_has_tag(const struct http_request *request, struct slice tag)
 
 	if (rest.data && slice_equal(rest, SLICE("*")))
 		return true;
-	while (rest.size > 0) {
+	while (rest.data && rest.size > 0) {
 		const char *comma = memchr(rest.data, ',', rest.size); /* our own tags have none */
 		size_t size = comma ? (size_t)(comma - rest.data) : rest.size;
 		struct slice item = {rest.data, size};

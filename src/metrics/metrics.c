@@ -180,8 +180,8 @@ struct metrics_cells *metrics_cells_new(struct metrics *metrics)
 	ASSERT(cells);
 	memset(cells, 0, size);
 	cells->metrics = metrics;
-	cells->histograms = calloc(histogram_count, sizeof(struct histogram));
-	ASSERT(histogram_count == 0 || cells->histograms);
+	cells->histograms = calloc(histogram_count + 1, sizeof(struct histogram)); /* one more: there may be none */
+	ASSERT(cells->histograms);
 	for (size_t i = 0; i < metrics->count; i++)
 		if (metrics->table[i].kind == METRIC_HISTOGRAM)
 			cells->cells[i].histogram = &cells->histograms[next++];

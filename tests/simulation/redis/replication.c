@@ -74,7 +74,8 @@ static void drop_first(struct sim_replication *replication, size_t count)
 
 	for (size_t i = 0; i < count; i++)
 		release(replication->log[i].record);
-	memmove(replication->log, replication->log + count, kept * sizeof(*replication->log));
+	if (kept > 0)
+		memmove(replication->log, replication->log + count, kept * sizeof(*replication->log));
 	replication->first += count;
 }
 

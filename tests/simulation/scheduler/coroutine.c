@@ -272,10 +272,3 @@ bool coroutine_overflowed(const struct coroutine *coroutine, const void *address
 
 	return coroutine->memory && at >= coroutine->memory && at < coroutine->memory + page_size();
 }
-
-bool coroutine_has(const struct coroutine *coroutine, const void *address)
-{
-	uintptr_t bottom = (uintptr_t)coroutine->memory, at = (uintptr_t)address;
-
-	return at >= bottom && at < bottom + page_size() + coroutine->size;
-}

@@ -63,5 +63,3 @@ void coroutine_free(struct coroutine *coroutine); /* one that does not run */
 size_t coroutine_frames(const struct coroutine *coroutine, void **frames, size_t max);
 /* Whether the address is in the page below its stack. */
 bool coroutine_overflowed(const struct coroutine *coroutine, const void *address);
-/* Whether the address is on its stack. */
-bool coroutine_has(const struct coroutine *coroutine, const void *address);

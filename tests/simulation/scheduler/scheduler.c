@@ -328,7 +328,7 @@ static void wait(struct scheduler *scheduler, const void *address, int64_t deadl
 	self->state = TASK_WAITING;
 	self->clock_node = node_of(node_current);
 	self->deadline_ns = deadline_ns;
-	self->sleeps = coroutine_has(&self->coroutine, address);
+	self->sleeps = address == NULL;
 	bucket_put(simulation, self, address);
 	if (deadline_ns != NEVER) {
 		int64_t due_ns = simulated_when(self->clock_node, deadline_ns);

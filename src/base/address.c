@@ -14,15 +14,6 @@ static struct address mapped(const void *ipv4)
 	return address;
 }
 
-static struct slice trim(struct slice text)
-{
-	while (text.size > 0 && (text.data[0] == ' ' || text.data[0] == '\t'))
-		text = (struct slice){text.data + 1, text.size - 1};
-	while (text.size > 0 && (text.data[text.size - 1] == ' ' || text.data[text.size - 1] == '\t'))
-		text.size--;
-	return text;
-}
-
 /* A number of digits alone, without leading zeros, up to `max`; -1 where it is none. */
 static long parse_number(struct slice text, long max)
 {
@@ -113,19 +104,6 @@ struct address address_site(const struct address *address)
 	return address_is_ipv4(address) ? *address : prefix_of(address, 48);
 }
 
-/* Walks a comma-separated list; false at its end. *place begins as the whole list. */
-static bool next_item(struct slice *place, struct slice *item)
-{
-	const char *comma;
-
-	if (!place->data)
-		return false;
-	comma = place->size ? memchr(place->data, ',', place->size) : NULL;
-	*item = trim((struct slice){place->data, comma ? (size_t)(comma - place->data) : place->size});
-	*place = comma ? (struct slice){comma + 1, place->size - (size_t)(comma + 1 - place->data)} : SLICE_NULL;
-	return true;
-}
-
 static int parse_network(struct slice text, struct network *network)
 {
 	const char *slash = memchr(text.data, '/', text.size);
@@ -155,9 +133,9 @@ int network_list_parse(struct slice text, struct network_list *list, struct slic
 	struct slice place = text.data ? text : SLICE(""), item;
 
 	list->count = 0;
-	if (trim(text).size == 0)
+	if (slice_trim(text).size == 0)
 		return 0;
-	while (next_item(&place, &item)) {
+	while (slice_next_item(&place, &item)) {
 		*bad = item;
 		if (list->count == NETWORKS_MAX)
 			return -E2BIG;
@@ -213,7 +191,7 @@ struct address address_behind_proxies(const struct address *peer, struct slice f
 	while (forwarded_for.size > 0 && network_list_contains(trusted, &client)) {
 		const char *comma = memrchr(forwarded_for.data, ',', forwarded_for.size);
 		size_t start = comma ? (size_t)(comma + 1 - forwarded_for.data) : 0;
-		struct slice hop = trim((struct slice){forwarded_for.data + start, forwarded_for.size - start});
+		struct slice hop = slice_trim((struct slice){forwarded_for.data + start, forwarded_for.size - start});
 		struct address address;
 
 		if (parse_hop(hop, &address) < 0)
@@ -229,7 +207,7 @@ static int parse_place(struct slice text, struct listen_place *place)
 {
 	const char *space = memchr(text.data, ' ', text.size);
 	struct slice where = {text.data, space ? (size_t)(space - text.data) : text.size};
-	struct slice word = space ? trim((struct slice){space, text.size - where.size}) : SLICE_NULL;
+	struct slice word = space ? slice_trim((struct slice){space, text.size - where.size}) : SLICE_NULL;
 	const char *colon = memrchr(where.data, ':', where.size);
 	struct slice host;
 	long port;
@@ -253,7 +231,7 @@ int listen_list_parse(struct slice text, struct listen_list *list, struct slice 
 	struct slice place = text.data ? text : SLICE(""), item;
 
 	list->count = 0;
-	while (next_item(&place, &item)) {
+	while (slice_next_item(&place, &item)) {
 		*bad = item;
 		if (list->count == LISTEN_MAX)
 			return -E2BIG;

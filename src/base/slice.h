@@ -23,3 +23,29 @@ static inline bool slice_equal(struct slice a, struct slice b)
 {
 	return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
+
+/* Without spaces and tabs at its ends. */
+static inline struct slice slice_trim(struct slice text)
+{
+	while (text.size > 0 && (text.data[0] == ' ' || text.data[0] == '\t'))
+		text = (struct slice){text.data + 1, text.size - 1};
+	while (text.size > 0 && (text.data[text.size - 1] == ' ' || text.data[text.size - 1] == '\t'))
+		text.size--;
+	return text;
+}
+
+/*
+ * Walks a comma-separated list, whose items come trimmed and may be empty; false at its end. *place
+ * begins as the whole list.
+ */
+static inline bool slice_next_item(struct slice *place, struct slice *item)
+{
+	const char *comma;
+
+	if (!place->data)
+		return false;
+	comma = place->size ? memchr(place->data, ',', place->size) : NULL;
+	*item = slice_trim((struct slice){place->data, comma ? (size_t)(comma - place->data) : place->size});
+	*place = comma ? (struct slice){comma + 1, place->size - (size_t)(comma + 1 - place->data)} : SLICE_NULL;
+	return true;
+}

@@ -62,35 +62,22 @@ static bool is_origin(struct slice text)
 	return false;
 }
 
-static struct slice trim(struct slice text)
-{
-	while (text.size > 0 && (text.data[0] == ' ' || text.data[0] == '\t'))
-		text = (struct slice){text.data + 1, text.size - 1};
-	while (text.size > 0 && (text.data[text.size - 1] == ' ' || text.data[text.size - 1] == '\t'))
-		text.size--;
-	return text;
-}
-
 int web_origin_list_parse(struct slice text, struct web_origin_list *list, struct slice *bad)
 {
-	*list = (struct web_origin_list){.count = 0};
-	text = trim(text);
-	list->any = slice_equal(text, SLICE("*"));
-	while (text.size > 0 && !list->any) {
-		const char *comma = memchr(text.data, ',', text.size);
-		size_t size = comma ? (size_t)(comma - text.data) : text.size;
-		struct slice item = trim((struct slice){text.data, size});
+	struct slice item;
 
+	*list = (struct web_origin_list){.count = 0};
+	text = slice_trim(text);
+	list->any = slice_equal(text, SLICE("*"));
+	if (text.size == 0 || list->any)
+		return 0;
+	while (slice_next_item(&text, &item)) {
 		*bad = item;
 		if (item.size > WEB_ORIGIN_MAX || !is_origin(item))
 			return -EINVAL;
 		if (list->count == WEB_ORIGINS_MAX)
 			return -E2BIG;
 		memcpy(list->items[list->count++], item.data, item.size);
-		size += comma ? 1 : 0;
-		text = (struct slice){text.data + size, text.size - size};
-		if (comma && trim(text).size == 0) /* a comma with nothing behind it */
-			return -EINVAL;
 	}
 	return 0;
 }

@@ -19,27 +19,13 @@ static struct slice name_of(struct slice host)
 	return host;
 }
 
-static struct slice trim(struct slice text)
-{
-	while (text.size > 0 && (text.data[0] == ' ' || text.data[0] == '\t'))
-		text = (struct slice){text.data + 1, text.size - 1};
-	while (text.size > 0 && (text.data[text.size - 1] == ' ' || text.data[text.size - 1] == '\t'))
-		text.size--;
-	return text;
-}
-
 static bool is_listed(struct slice name, struct slice hosts)
 {
-	while (hosts.size > 0) {
-		const char *comma = memchr(hosts.data, ',', hosts.size);
-		size_t size = comma ? (size_t)(comma - hosts.data) : hosts.size;
-		struct slice item = trim((struct slice){hosts.data, size});
+	struct slice item;
 
+	while (slice_next_item(&hosts, &item))
 		if (item.size > 0 && same_name(name, item))
 			return true;
-		size += comma ? 1 : 0;
-		hosts = (struct slice){hosts.data + size, hosts.size - size};
-	}
 	return false;
 }
 

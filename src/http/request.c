@@ -37,25 +37,15 @@ struct slice http_request_header(const struct http_request *request, struct slic
 
 bool http_request_has_tag(const struct http_request *request, struct slice tag)
 {
-	struct slice rest = request->known[HTTP_IF_NONE_MATCH];
+	struct slice rest = request->known[HTTP_IF_NONE_MATCH], item;
 
 	if (rest.data && slice_equal(rest, SLICE("*")))
 		return true;
-	while (rest.data && rest.size > 0) {
-		const char *comma = memchr(rest.data, ',', rest.size); /* our own tags have none */
-		size_t size = comma ? (size_t)(comma - rest.data) : rest.size;
-		struct slice item = {rest.data, size};
-
-		while (item.size > 0 && (item.data[0] == ' ' || item.data[0] == '\t'))
-			item = (struct slice){item.data + 1, item.size - 1};
-		while (item.size > 0 && (item.data[item.size - 1] == ' ' || item.data[item.size - 1] == '\t'))
-			item.size--;
+	while (slice_next_item(&rest, &item)) { /* our own tags have no comma */
 		if (item.size > 2 && memcmp(item.data, "W/", 2) == 0)
 			item = (struct slice){item.data + 2, item.size - 2};
 		if (slice_equal(item, tag))
 			return true;
-		size += comma ? 1 : 0;
-		rest = (struct slice){rest.data + size, rest.size - size};
 	}
 	return false;
 }

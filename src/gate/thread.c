@@ -52,11 +52,17 @@ static void count(struct gate_thread *thread, uint32_t route, const struct reply
 		metrics_add(thread->cells, metrics->statuses[class], 1);
 }
 
-void gate_send(struct gate_thread *thread, struct http_exchange *exchange, const struct trace *trace, struct reply *reply)
+void gate_say_common(const struct gate_thread *thread, const struct http_exchange *exchange, const struct trace *trace,
+		     struct reply *reply)
 {
 	reply_header(reply, "traceparent", trace_slice(trace));
 	if (!thread->for_operators)
 		cors_say(&thread->gate->settings.settings->gate.origins, http_exchange_mark(exchange), &reply->headers);
+}
+
+void gate_send(struct gate_thread *thread, struct http_exchange *exchange, const struct trace *trace, struct reply *reply)
+{
+	gate_say_common(thread, exchange, trace, reply);
 	if (reply->body.failed || reply->headers.failed)
 		reply_problem(reply, PROBLEM_OVERLOADED, NULL);
 	http_respond(exchange, &(struct http_response){

@@ -185,6 +185,9 @@ struct reply_handle gate_reply_handle(const struct gate_request *request);
 void gate_answer(struct gate_request *request, struct reply *reply);
 /* Answers a deferred exchange; nothing where the client is gone. */
 void gate_answer_handle(struct gate_thread *thread, const struct reply_handle *handle, struct reply *reply);
+/* The headers that every answer has, streams too. */
+void gate_say_common(const struct gate_thread *thread, const struct http_exchange *exchange, const struct trace *trace,
+		     struct reply *reply);
 /* Sends a reply that no route stands for. */
 void gate_send(struct gate_thread *thread, struct http_exchange *exchange, const struct trace *trace, struct reply *reply);
 /* A problem, at once. */

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "gate/buyer/routes.h"
-#include "gate/cors.h"
 #include "gate/render.h"
 #include "gate/thread.h"
 
@@ -416,12 +415,9 @@ void feed_start(struct gate_request *request)
 	stream->actor = request->actor;
 	stream->sent_ns = http_loop_now(thread->loop);
 	feed->streams[feed->count++] = stream;
-	reply_header(&thread->reply, "traceparent", trace_slice(&request->trace));
+	gate_say_common(thread, request->exchange, &request->trace, &thread->reply);
 	reply_header(&thread->reply, "Cache-Control", SLICE("no-store"));
 	reply_header(&thread->reply, "X-Accel-Buffering", SLICE("no")); /* nginx would gather what it is to pass on */
-	if (!thread->for_operators)
-		cors_say(&thread->gate->settings.settings->gate.origins, http_exchange_mark(request->exchange),
-			 &thread->reply.headers);
 	http_stream_start(request->exchange, buffer_slice(&thread->reply.headers));
 	http_stream_write(request->exchange, SLICE("retry: 1000\n\n"));
 	if (!thread->for_operators)

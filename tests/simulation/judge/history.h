@@ -89,7 +89,8 @@ void history_none(struct judge *judge, uint32_t operation);
 
 struct history_sale {
 	uint32_t number, lot_count, limit_per_buyer, hold_seconds;
-	const char *id; /* its name in requests, and in the operator log */
+	uint32_t rate_requests, rate_seconds; /* how many purchases of a buyer in any so many seconds; 0: as many as it likes */
+	const char *id;                       /* its name in requests, and in the operator log */
 	uint32_t allocated[HISTORY_LOTS];
 };
 /* It was made, or its terms were changed, which is possible before anybody has bought there. */

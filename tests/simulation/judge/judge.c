@@ -8,6 +8,9 @@
  *   p2-lost           what was told is gone from the log, or is not in the ledger at the end
  *   p3-limit          the log's live orders of a buyer are more than the limit
  *   p3-key            a key has two orders
+ *   p3-rate           the log has more purchases of a buyer within a window than the sale's rate allows
+ *   dishonest-429     too often, while the buyer had bought less than the rate allows
+ *   key-forgotten     a confirm that was done, asked for again with its key, is refused
  *   p3-replay         a key was answered with two orders, or with two texts
  *   p4-counter        a stock's counters do not add up to what is allocated
  *   p4-rest           at the end counters, ledger and movements differ

@@ -281,6 +281,32 @@ static void judge_hold_expired(struct judge *judge, const struct asked *asked)
 			     text_of(&order->id, id), (long long)(order->told_hold_ms - judge_wall_ms(judge)));
 }
 
+/* Whether every confirm of the order that there ever was is this request, sent again or not. */
+static bool alone_confirms(const struct judge *judge, const struct asked *asked)
+{
+	for (uint32_t i = 0; i < judge->asked_count; i++) {
+		const struct asked *its = &judge->asked[i];
+
+		if (its->what.kind == HISTORY_CONFIRM && uuid_equal(&its->what.order, &asked->what.order) &&
+		    (strcmp(its->key, asked->key) != 0 || strcmp(its->actor, asked->actor) != 0))
+			return false;
+	}
+	return true;
+}
+
+/* A confirm that was done is known by its key for ever, whatever has become of the order: a payment is never told as refused. */
+static void judge_known_confirm(struct judge *judge, const struct asked *asked)
+{
+	const struct known_order *order = judge_order(judge, &asked->what.order);
+	char id[UUID_TEXT_SIZE];
+
+	if (order && !order->is_void && order->first_hold_expires_at_ms && order->confirmed &&
+	    order->confirmed_ns < asked->invoked_ns && asked->key[0] && says(asked, "order-state") && alone_confirms(judge, asked))
+		judge_broken(judge, "key-forgotten", "key %s of %s has confirmed order %s at %.6f s, and was answered %d %s",
+			     asked->key, asked->actor, text_of(&order->id, id), (double)order->confirmed_ns / 1e9, asked->status,
+			     asked->code);
+}
+
 /* What an operator heard that was withdrawn, each request once. */
 static void judge_withdrawn(struct judge *judge, const struct asked *asked)
 {
@@ -370,7 +396,11 @@ void history_answer(struct judge *judge, uint32_t number, const struct history_a
 	else if (asked->what.kind == HISTORY_BUY && asked_effect(asked) == EFFECT_NONE) {
 		if (says(asked, "sold-out"))
 			judge_sold_out(judge, asked);
+		if (says(asked, "rate-limited"))
+			judge_rate_limited(judge, asked);
 		judge_refused_purchase(judge, asked);
 	} else if (says(asked, "hold-expired"))
 		judge_hold_expired(judge, asked);
+	else if (asked->what.kind == HISTORY_CONFIRM && asked_effect(asked) == EFFECT_NONE && asked->status < 500)
+		judge_known_confirm(judge, asked);
 }

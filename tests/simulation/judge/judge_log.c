@@ -116,13 +116,18 @@ static int64_t asked_from(const struct judge *judge, const struct known_order *o
 	return from;
 }
 
+bool order_is_late_confirm(const struct known_order *order)
+{
+	return strncmp(order->key, "late-confirm ", 13) == 0;
+}
+
 static void judge_pause(struct judge *judge, const struct known_order *order)
 {
 	const struct sale_book *sale = judge_sale(judge, order->sale);
 	char id[UUID_TEXT_SIZE];
 
 	/* Whoever has paid late is not held up by a stop. */
-	if (strncmp(order->key, "late-confirm ", 13) == 0)
+	if (order_is_late_confirm(order))
 		return;
 	if (sale->paused_ns >= 0 && judge->stock_lost_ns < sale->paused_ns && order->granted_from_ns > sale->paused_ns)
 		judge_broken(judge, "sold-while-paused", "sale %u was stopped at %.6f s; order %s was asked for at %.6f s",
@@ -166,6 +171,7 @@ static void reserved(struct judge *judge, const struct history_record *record, b
 		return;
 	lot->live += record->quantity;
 	judge_buyer(judge, order);
+	judge_rate(judge, order);
 	judge_match(judge, order);
 	judge_pause(judge, order);
 	judge_oversold(judge, record->sale, record->lot);
@@ -182,6 +188,7 @@ static void settled(struct judge *judge, const struct history_record *record)
 	case RECORD_CONFIRMED:
 		if (order->life == LIFE_HELD) {
 			order->confirmed = true;
+			order->confirmed_ns = judge->now_ns;
 			move_to(judge, order, LIFE_CONFIRMED, record);
 		}
 		break;

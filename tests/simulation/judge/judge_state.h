@@ -32,6 +32,7 @@ struct known_order {
 	bool missing;                                   /* not found again in a log that was read anew */
 	int64_t granted_from_ns;                        /* it was granted at the earliest then */
 	int64_t logged_ns, freed_ns;                    /* its first record; the one that freed its units, INT64_MAX */
+	int64_t confirmed_ns;                           /* when the log had that it is */
 	int64_t freed_told_ns;                          /* when somebody was told that it is cancelled; INT64_MAX */
 	int64_t hold_expires_at_ms;                     /* the log's; 0: born confirmed */
 	int64_t first_hold_expires_at_ms, told_hold_ms; /* as granted; the latest that anybody was told */
@@ -125,6 +126,8 @@ enum asked_effect { EFFECT_DONE, EFFECT_NONE, EFFECT_OPEN };
 enum asked_effect asked_effect(const struct asked *asked);
 /* Whether this request may have brought the order. */
 bool asked_may_have(const struct asked *asked, const struct known_order *order);
+/* Made of a confirm that came too late: nobody bought it. */
+bool order_is_late_confirm(const struct known_order *order);
 /* Holds that each order in the log has a request that may have brought it. */
 void judge_match(struct judge *judge, const struct known_order *order);
 
@@ -135,5 +138,7 @@ void judge_oversold(struct judge *judge, uint32_t sale, uint32_t lot);
 /* When what a gate knew at `at_ns` may have been read at the earliest: `latch_ns` before by its own clock. */
 int64_t judge_known_since(const struct judge *judge, uint32_t node, int64_t at_ns);
 
-void judge_answer(struct judge *judge, struct asked *asked, const struct history_answer *answer);
+/* judge_rate.c: of an order that the log has now, and of a purchase that was refused as too many. */
+void judge_rate(struct judge *judge, const struct known_order *order);
+void judge_rate_limited(struct judge *judge, const struct asked *asked);
 void judge_linear(struct judge *judge, const struct sale_book *sale);

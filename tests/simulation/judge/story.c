@@ -20,6 +20,8 @@ void story_begin(struct story *story, const struct story_terms *terms)
 		.lot_count = terms->more_units ? 2 : 1,
 		.limit_per_buyer = terms->limit ? terms->limit : 1,
 		.hold_seconds = terms->born_confirmed ? 0 : STORY_HOLD_S,
+		.rate_requests = terms->rate_requests,
+		.rate_seconds = terms->rate_seconds,
 		.allocated = {terms->units, terms->more_units},
 	};
 
@@ -54,6 +56,13 @@ uint32_t story_ask(struct story *story, enum history_kind kind, char order, cons
 									.order = story_id(order),
 									.buyer = operator? NULL : story->buyer[(int)order],
 									.actor = operator});
+}
+
+uint32_t story_ask_keyed(struct story *story, enum history_kind kind, char order, const char *key)
+{
+	return history_invoke(
+		story->judge,
+		&(struct history_operation){.kind = kind, .sale = SALE, .order = story_id(order), .actor = "ann", .key = key});
 }
 
 uint32_t story_move(struct story *story, enum history_kind kind, uint32_t units, const char *key)

@@ -21,6 +21,7 @@ struct story_terms {
 	bool shared;
 	uint32_t units, more_units; /* of lot 0, and of lot 1 where there is one */
 	uint32_t limit;             /* 0: 1 */
+	uint32_t rate_requests, rate_seconds;
 	bool born_confirmed;
 	uint32_t drift_ppm;
 };
@@ -32,6 +33,7 @@ void story_at(struct story *story, int64_t now_ms);
 uint32_t story_buy(struct story *story, const char *buyer, const char *key, uint32_t units, uint32_t lot);
 uint32_t story_ask(struct story *story, enum history_kind kind, char order, const char *operator); /* of an order; operator NULL: its buyer */
 uint32_t story_move(struct story *story, enum history_kind kind, uint32_t units, const char *key); /* of lot 0, or the sale: by "ann" */
+uint32_t story_ask_keyed(struct story *story, enum history_kind kind, char order, const char *key); /* of an order: by "ann" */
 /* Answers. */
 void story_bought(struct story *story, uint32_t request, char order);
 void story_refused(struct story *story, uint32_t request, int status, const char *code);

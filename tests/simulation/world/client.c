@@ -171,6 +171,8 @@ void client_set_up(struct world *world)
 					    .lot_count = sale->lots,
 					    .limit_per_buyer = sale->limit,
 					    .hold_seconds = sale->hold_seconds,
+					    .rate_requests = sale->rate_requests,
+					    .rate_seconds = sale->rate_seconds,
 					    .id = id};
 
 		snprintf(id, sizeof(id), "s%u", i);

@@ -1,0 +1,181 @@
+/* Hand-made histories for the judge: holds and stops. What is broken is found by its name, what is lawful is not. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+#include "simulation/judge/story_test.h"
+
+/* --- Holds --- */
+
+static void test_a_hold_that_ends_early_is_found(void **state)
+{
+	begin(1);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	story_at(&story, 9000);
+	story_record(&story, RECORD_EXPIRED, 'a', "clock");
+	assert_found("hold-early");
+	(void)state;
+}
+
+static void test_a_hold_ends_after_its_length(void **state)
+{
+	begin(1);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	story_at(&story, 11010);
+	story_record(&story, RECORD_EXPIRED, 'a', "clock");
+	story_sell(&story, 'b', "eve", "k2", 1);
+	assert_lawful();
+	(void)state;
+}
+
+static void test_a_hold_that_was_extended_ends_later(void **state)
+{
+	uint32_t extend;
+
+	begin(1);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	story_at(&story, 5000);
+	extend = story_ask(&story, HISTORY_EXTEND, 'a', "ann");
+	story_record(&story, RECORD_EXTENDED, 'a', "ann");
+	story.held_until_ms['a'] = STORY_WALL_MS + 5000 + STORY_HOLD_S * 1000;
+	story_settled(&story, extend, 'a', "held");
+	assert_null(judge_breach(story.judge));
+	story_at(&story, 12000);
+	story_record(&story, RECORD_EXPIRED, 'a', "clock");
+	assert_found("hold-early");
+	(void)state;
+}
+
+static void test_a_clock_that_is_ahead_may_end_a_hold_by_that(void **state)
+{
+	begin(1);
+	history_clock(story.judge, 3, 2000);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	story_at(&story, 11001);
+	story.held_until_ms['a'] += 1500; /* a gate whose clock is ahead has told so */
+	story_settled(&story, story_ask(&story, HISTORY_READ_ORDER, 'a', NULL), 'a', "held");
+	story_record(&story, RECORD_EXPIRED, 'a', "clock");
+	assert_lawful();
+	(void)state;
+}
+
+static void test_a_stock_that_was_built_again_ends_holds_by_the_wall_clock(void **state)
+{
+	begin(1);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	history_clock(story.judge, 0, 9000);
+	history_stock_lost(story.judge, 0);
+	story_at(&story, 3000);
+	story_record(&story, RECORD_EXPIRED, 'a', "clock");
+	assert_lawful();
+	(void)state;
+}
+
+static void test_hold_expired_before_it_was_told_is_found(void **state)
+{
+	begin(1);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	story_at(&story, 3000);
+	story_refused(&story, story_ask(&story, HISTORY_CONFIRM, 'a', "ann"), 409, "hold-expired");
+	assert_found("hold-early");
+	(void)state;
+}
+
+static void test_a_drifting_clock_may_shorten_a_hold_by_its_drift(void **state)
+{
+	story_begin(&story, &(struct story_terms){.units = 1, .drift_ppm = 100000});
+	history_clock(story.judge, 3, 1000);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	story_at(&story, 10100);
+	story_record(&story, RECORD_EXPIRED, 'a', "clock");
+	assert_lawful();
+	(void)state;
+}
+
+/* --- Stops --- */
+
+static void test_a_sale_behind_a_stop_that_was_told_is_found(void **state)
+{
+	begin(1);
+	story_done(&story, story_move(&story, HISTORY_PAUSE, 0, "p"), 0);
+	story_at(&story, 2000);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	assert_found("sold-while-paused");
+	(void)state;
+}
+
+static void test_what_was_asked_before_the_stop_may_still_be_sold(void **state)
+{
+	uint32_t buy;
+
+	begin(1);
+	buy = story_buy(&story, "bob", "k1", 1, 0);
+	story_at(&story, 2000);
+	story_done(&story, story_move(&story, HISTORY_PAUSE, 0, "p"), 0);
+	story_at(&story, 2001);
+	story_reserved(&story, 'a', "bob", "k1", 1, 0);
+	story_bought(&story, buy, 'a');
+	assert_lawful();
+	(void)state;
+}
+
+static void test_who_has_paid_late_is_not_held_up_by_a_stop(void **state)
+{
+	begin(1);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	story_at(&story, 20000);
+	story_record(&story, RECORD_EXPIRED, 'a', "clock");
+	story_done(&story, story_move(&story, HISTORY_PAUSE, 0, "p"), 0);
+	story_at(&story, 21000);
+	confirm_late();
+	assert_lawful();
+	(void)state;
+}
+
+static void test_a_stop_ends_with_a_release(void **state)
+{
+	begin(1);
+	story_done(&story, story_move(&story, HISTORY_PAUSE, 0, "p"), 0);
+	story_at(&story, 2000);
+	history_none(story.judge, story_move(&story, HISTORY_RESUME, 0, "r"));
+	story_at(&story, 3000);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	assert_lawful();
+	(void)state;
+}
+
+static void test_a_release_without_an_answer_may_come_behind_the_stop(void **state)
+{
+	begin(1);
+	history_none(story.judge, story_move(&story, HISTORY_RESUME, 0, "r"));
+	story_at(&story, 2000);
+	story_done(&story, story_move(&story, HISTORY_PAUSE, 0, "p"), 0);
+	story_at(&story, 3000);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	assert_lawful();
+	(void)state;
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_teardown(name, story_test_tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(test_a_hold_that_ends_early_is_found),
+		TEST(test_a_hold_ends_after_its_length),
+		TEST(test_a_hold_that_was_extended_ends_later),
+		TEST(test_a_clock_that_is_ahead_may_end_a_hold_by_that),
+		TEST(test_a_stock_that_was_built_again_ends_holds_by_the_wall_clock),
+		TEST(test_hold_expired_before_it_was_told_is_found),
+		TEST(test_a_drifting_clock_may_shorten_a_hold_by_its_drift),
+		TEST(test_a_sale_behind_a_stop_that_was_told_is_found),
+		TEST(test_what_was_asked_before_the_stop_may_still_be_sold),
+		TEST(test_who_has_paid_late_is_not_held_up_by_a_stop),
+		TEST(test_a_stop_ends_with_a_release),
+		TEST(test_a_release_without_an_answer_may_come_behind_the_stop),
+	};
+#undef TEST
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -20,6 +21,8 @@ import openapi
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(os.environ.get("PENSTOCK", ROOT / "build/penstock"))
 TESTING_PROGRAM = Path(os.environ.get("PENSTOCK_TESTING", ROOT / "build-test/penstock"))
+LIBRARY_VERSION = int(re.search(r"REDIS_LIBRARY_VERSION = (\d+)", (ROOT / "src/stock/redis/library.h").read_text()).group(1))
+LIBRARY = f"penstock_{LIBRARY_VERSION}"  # of the functions in Redis
 
 JWT_KEY = "the tests' own secret of more than 32 bytes"
 OPERATOR_TOKEN = "the-operators-own-token"

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from penstock import TESTING_PROGRAM, buyer_token, wait_until
+from penstock import LIBRARY, TESTING_PROGRAM, buyer_token, wait_until
 
 QUARTER = 15 * 60
 HOLD = 8
@@ -17,7 +17,7 @@ def cluster(gates):
 
 def step(cluster, seconds):
     """The clock of Redis, as the functions of a testing build read it. (Redis' allocator does not start under libfaketime.)"""
-    assert cluster.redis.call("FCALL", "penstock_2_test_step", 0, seconds * 1000) == 1
+    assert cluster.redis.call("FCALL", f"{LIBRARY}_test_step", 0, seconds * 1000) == 1
 
 
 def buy(cluster, buyer, **options):

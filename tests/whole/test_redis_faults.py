@@ -9,7 +9,7 @@ from proxy import Proxy
 from redis import Redis, Sentinel
 from redis import wait_until as wait_for_service
 
-from penstock import TESTING_PROGRAM, wait_until
+from penstock import LIBRARY, TESTING_PROGRAM, wait_until
 from rush import rush
 
 def rebuilt(cluster):
@@ -79,7 +79,7 @@ def test_a_gate_that_hears_of_no_sale_while_it_is_loaded_refunds_nothing_by_the_
         wait_until(lambda: cluster.is_selling("drop"), 30, "the sale at both gates")  # which takes a unit
         order = wait_until(lambda: started.buy("drop", "anna", key="anna").json.get("id"), 10, "the order at the gate that was started")
         cluster.settle()
-        behind.proxy.answers = (b"penstock_2_settle", UNKNOWN_SALE)
+        behind.proxy.answers = (f"{LIBRARY}_settle".encode(), UNKNOWN_SALE)
         behind.proxy.set("answer")
         refused = started.operate("POST", f"/v1/orders/{order}/cancel")
         assert (refused.status, refused.code, behind.proxy.answered) == (503, "fenced", 1), refused.body
@@ -115,7 +115,7 @@ def test_connections_are_cut_after_the_command_was_sent(gates, redis):
         behind.proxy.stop()
 
 
-@pytest.mark.parametrize("command", [("FLUSHALL",), ("FUNCTION", "FLUSH"), ("FUNCTION", "DELETE", "penstock_2")])
+@pytest.mark.parametrize("command", [("FLUSHALL",), ("FUNCTION", "FLUSH"), ("FUNCTION", "DELETE", LIBRARY)])
 def test_somebody_wipes_it_in_mid_sale(gates, command):
     cluster = gates(2)
     rush(cluster, " ".join(command), lambda: cluster.redis.call(*command))

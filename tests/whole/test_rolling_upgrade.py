@@ -10,10 +10,10 @@ import time
 import pytest
 
 from crowd import Crowd, new_seed
-from penstock import ROOT, TESTING_PROGRAM, wait_until
+from penstock import LIBRARY, LIBRARY_VERSION, ROOT, TESTING_PROGRAM, wait_until
 from rush import finish
 
-OLD, NEW = 2, 3
+OLD, NEW = LIBRARY_VERSION, LIBRARY_VERSION + 1
 NEWER = {"program": TESTING_PROGRAM, "environment": {"PENSTOCK_FAILPOINTS": "stock.next_version=on"}}
 TERMS = {"lots": {"size-1": 30000, "size-2": 9000}, "limit_per_buyer": 2, "hold_seconds": 60}
 
@@ -248,7 +248,8 @@ def test_the_sales_of_the_first_version_move_to_who_is_elected(old_cluster):
         assert gate.stop() == 0
     give_to_the_first_version(cluster)
     cluster.gates[0].start()
-    wait_until(lambda: libraries(cluster) == {b"penstock", b"penstock_2"} and cluster.redis.call("GET", "{ps:version}") == b"2", 30, "the move")
+    own, sells = {b"penstock", LIBRARY.encode()}, str(OLD).encode()
+    wait_until(lambda: libraries(cluster) == own and cluster.redis.call("GET", "{ps:version}") == sells, 30, "the move")
     moved = time.monotonic()
     with pytest.raises(RuntimeError, match="PSVERSION"):
         cluster.redis.call("FCALL", "penstock_refresh", 1, "{ps:1}", "")

@@ -40,12 +40,12 @@ static int64_t ask_number(const char *command)
 	return number;
 }
 
-static void assert_text(const char *command, const char *expected)
+static void assert_version(const char *command, int expected)
 {
 	redisReply *reply = redis_place_ask(place, command);
 
 	assert_int_equal(reply->type, REDIS_REPLY_STRING);
-	assert_string_equal(reply->str, expected);
+	assert_int_equal(strtol(reply->str, NULL, 10), expected);
 	freeReplyObject(reply);
 }
 
@@ -67,9 +67,9 @@ static uint64_t digest(void)
 	return digest;
 }
 
-static bool has_library(const char *name)
+static bool has_library(uint32_t version)
 {
-	redisReply *list = redis_place_ask(place, "FUNCTION LIST LIBRARYNAME %s", name);
+	redisReply *list = redis_place_ask(place, "FUNCTION LIST LIBRARYNAME penstock_%u", version);
 	bool there = list->elements > 0;
 
 	freeReplyObject(list);
@@ -160,7 +160,7 @@ static void test_a_newer_gate_stands_by_while_an_older_one_sells(void **state)
 	assert_int_equal(gate_settle(&older, &order.order.id, ORDER_CONFIRM).outcome, STOCK_DONE);
 	assert_int_equal(gate_buy(&older, "bob", "k").outcome, STOCK_DONE);
 	assert_int_equal(sellers(&older), STOCK_SELLERS_OURS);
-	assert_true(has_library("penstock_2") && has_library("penstock_3"));
+	assert_true(has_library(OLD) && has_library(NEW));
 	close_both();
 }
 
@@ -180,7 +180,7 @@ static void test_the_sale_moves_when_the_last_older_gate_has_left(void **state)
 	assert_int_equal(gate_refresh(&newer), STOCK_FENCED); /* and now it is to be rebuilt */
 	assert_int_equal(gate_sell(&newer, 2, 5), 0);
 	assert_int_equal(gate_buy(&newer, "bob", "k").outcome, STOCK_DONE);
-	assert_text("HGET {ps:7}:m version", "3");
+	assert_version("HGET {ps:7}:m version", NEW);
 	/* The older one was asleep: it meets a sale that is not its own any more. */
 	assert_int_equal(gate_buy(&older, "cid", "k").outcome, STOCK_FENCED);
 	await_sellers(&older, STOCK_SELLERS_OTHERS);
@@ -195,7 +195,7 @@ static void test_a_gate_that_has_not_heard_of_it_begins_nothing(void **state)
 {
 	(void)state;
 	open_both();
-	redis_place_run(place, "SET {ps:version} 3");
+	redis_place_run(place, "SET {ps:version} %d", NEW);
 	assert_int_equal(sellers(&older), STOCK_SELLERS_OURS); /* so it thinks */
 	assert_int_equal(gate_sell(&older, 2, 5), -EAGAIN);
 	older.stock->ops->drop(older.stock, GATE_SALE, 9);
@@ -210,9 +210,9 @@ static void test_only_what_was_seen_to_sell_is_taken_over(void **state)
 	open_both();
 	leave(&older);
 	await_sellers(&newer, STOCK_SELLERS_NONE);
-	redis_place_run(place, "SET {ps:version} 4");
+	redis_place_run(place, "SET {ps:version} %d", NEW + 1);
 	assert_true(newer.stock->ops->take_over(newer.stock) < 0);
-	assert_text("GET {ps:version}", "4");
+	assert_version("GET {ps:version}", NEW + 1);
 	close_both();
 }
 
@@ -221,10 +221,10 @@ static void test_a_sale_that_names_another_version_is_fenced(void **state)
 {
 	(void)state;
 	open_both();
-	redis_place_run(place, "HSET {ps:7}:m version 3");
+	redis_place_run(place, "HSET {ps:7}:m version %d", NEW);
 	assert_int_equal(gate_buy(&older, "ann", "k").outcome, STOCK_FENCED);
 	assert_int_equal(gate_refresh(&older), STOCK_FENCED);
-	redis_place_run(place, "HSET {ps:7}:m version 2");
+	redis_place_run(place, "HSET {ps:7}:m version %d", OLD);
 	assert_int_equal(gate_buy(&older, "ann", "k").outcome, STOCK_DONE);
 	close_both();
 }
@@ -277,7 +277,7 @@ static void test_all_that_another_layout_has_goes(void **state)
 	(void)state;
 	open_both();
 	gate_order(&older, "ann", "k");
-	redis_place_run(place, "HSET {ps:7}:m version 2 keys %s", "m l o k b n h x p v u q");
+	redis_place_run(place, "HSET {ps:7}:m version %d keys %s", OLD, "m l o k b n h x p v u q");
 	redis_place_run(place, "SET {ps:7}:q what-this-version-does-not-know");
 	redis_place_run(place, "ZADD {ps:7}:u 1 set-aside");
 	leave(&older);
@@ -308,19 +308,19 @@ static void test_the_older_library_is_deleted_when_no_gate_of_it_is_left(void **
 	ahead_ns += 100 * MS;
 	(void)gate_refresh(&newer);
 	assert_int_equal(sellers(&newer), STOCK_SELLERS_NONE);
-	assert_true(has_library("penstock_2")); /* not before this one sells */
+	assert_true(has_library(OLD)); /* not before this one sells */
 	assert_int_equal(newer.stock->ops->take_over(newer.stock), 0);
 	ahead_ns += 1000 * MS;
 	(void)gate_refresh(&newer);
-	assert_true(has_library("penstock_3") && !has_library("penstock_2"));
+	assert_true(has_library(NEW) && !has_library(OLD));
 	/* Who comes back loads it again, stands by, and is left alone while it is there. */
 	pass(30);
 	assert_int_equal(sellers(&older), STOCK_SELLERS_OTHERS);
-	assert_true(has_library("penstock_2"));
+	assert_true(has_library(OLD));
 	leave(&older);
 	ahead_ns += 1100 * MS;
 	(void)gate_refresh(&newer);
-	assert_false(has_library("penstock_2"));
+	assert_false(has_library(OLD));
 	close_both();
 }
 
@@ -363,8 +363,8 @@ static void test_which_version_sells_is_put_back_where_redis_has_forgotten_it(vo
 	redis_place_run(place, "SET {ps:looked} 1");
 	await_sellers(&older, STOCK_SELLERS_OURS);
 	assert_int_equal(gate_sell(&older, 2, 5), 0); /* who sold before builds it again */
-	assert_text("GET {ps:version}", "2");
-	assert_text("HGET {ps:7}:m version", "2");
+	assert_version("GET {ps:version}", OLD);
+	assert_version("HGET {ps:7}:m version", OLD);
 	close_both();
 }
 
@@ -463,7 +463,7 @@ static void test_the_first_versions_sale_is_taken_from_it(void **state)
 	assert_int_equal(gate_sell(&newer, 2, 5), 0);
 	assert_true(atomic_load(&newer.stock->other_version_ns) >= began_ns); /* its gates may still tell what they were granted */
 	assert_int_equal(gate_buy(&newer, "ann", "k").outcome, STOCK_DONE);
-	assert_text("GET {ps:version}", "2");
+	assert_version("GET {ps:version}", OLD);
 	gate_close(&newer);
 }
 

@@ -299,6 +299,17 @@ static void fault_log(struct world *world, const struct plan_fault *fault)
 	}
 }
 
+/* What no drain and no rebuild asks for any more is gone, as after days of a real topic. */
+static void retain_log(struct world *world, const struct plan_fault *fault)
+{
+	for (uint32_t i = 0; i < journal_sim_partition_count(world->log); i++) {
+		int64_t keep_from = watches_applied(world, i) - fault->value;
+
+		if (keep_from > journal_sim_start(world->log, i))
+			journal_sim_retain(world->log, i, keep_from);
+	}
+}
+
 /* Within one of its next writes, where they come in time. */
 static void ledger_without_power(struct world *world, const struct plan_fault *fault)
 {
@@ -398,6 +409,9 @@ static void begin(struct world *world, const struct plan_fault *fault)
 		break;
 	case FAULT_LEDGER:
 		fault_ledger(world, fault);
+		break;
+	case FAULT_KAFKA_RETENTION:
+		retain_log(world, fault);
 		break;
 	default:
 		fault_redis(world, fault);

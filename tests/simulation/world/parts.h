@@ -109,6 +109,7 @@ void watches_lose_stock(struct world *world);
 void watches_lose_disk(struct world *world);                             /* what was not synced may be gone */
 void watches_clock(const struct world_process *process);                 /* its wall clock was moved */
 void watches_stood(const struct world_process *process, int64_t for_ns); /* it stood still, and its clock with it */
+int64_t watches_applied(struct world *world, uint32_t partition);        /* where the ledger stands there; -1: nobody can say */
 void watches_rest(struct world *world);                                  /* how things stand at the end */
 
 /* --- client.c --- */

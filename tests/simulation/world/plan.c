@@ -239,7 +239,7 @@ static void make_faults(struct plan *plan)
 	enum plan_fault_kind kinds[FAULT_KINDS];
 	uint32_t kind_count = 0, count;
 
-	for (int kind = 0; kind < FAULT_KINDS; kind++) {
+	for (int kind = 0; kind <= FAULT_LEDGER; kind++) {
 		bool here = plan->shape == PLAN_EMBEDDED ? rules[kind].embedded : rules[kind].cluster;
 		/* Worlds with these are only looked at for crashes. */
 		unsigned percent = kind == FAULT_REDIS_CORRUPT ? 5 : 50;
@@ -266,6 +266,22 @@ static void make_faults(struct plan *plan)
 	qsort(plan->faults, plan->fault_count, sizeof(plan->faults[0]), by_time);
 }
 
+/* Half of the clusters have a log that keeps no more than what the ledger still needs, or little more. */
+static void make_retention(struct plan *plan)
+{
+	struct draw draw = draw_of(plan->seed, "retention", 0);
+	uint32_t count = draw_chance(&draw, 50) ? (uint32_t)draw_between(&draw, 1, 4) : 0;
+
+	for (uint32_t i = 0; plan->shape == PLAN_CLUSTER && i < count; i++) {
+		plan->faults[plan->fault_count++] = (struct plan_fault){
+			.kind = FAULT_KAFKA_RETENTION,
+			.at_ms = draw_between(&draw, BEGIN_MS, SALE_MS),
+			.value = draw_chance(&draw, 50) ? 0 : draw_between(&draw, 1, 8),
+		};
+	}
+	qsort(plan->faults, plan->fault_count, sizeof(plan->faults[0]), by_time);
+}
+
 void plan_make(struct plan *plan, uint64_t seed, enum plan_shape shape)
 {
 	struct draw draw = draw_of(seed, "plan", 0);
@@ -284,6 +300,7 @@ void plan_make(struct plan *plan, uint64_t seed, enum plan_shape shape)
 	make_times(plan);
 	make_clerk(plan);
 	make_faults(plan);
+	make_retention(plan);
 	plan->until_ms = SALE_MS;
 	for (uint32_t i = 0; i < plan->fault_count; i++)
 		plan->corrupt = plan->corrupt || plan->faults[i].kind == FAULT_REDIS_CORRUPT;
@@ -358,6 +375,7 @@ static const char *const fault_names[FAULT_KINDS] = {
 	"redis corrupt",
 	"kafka",
 	"ledger",
+	"kafka retention",
 };
 
 void plan_print_op(const struct plan *plan, uint32_t at, char *text, size_t size)

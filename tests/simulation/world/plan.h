@@ -83,6 +83,7 @@ enum plan_fault_kind {
 	FAULT_REDIS_CORRUPT,
 	FAULT_KAFKA, /* `value`: a draw that the model makes its own of */
 	FAULT_LEDGER,
+	FAULT_KAFKA_RETENTION, /* takes what the ledger has, up to the `value`-th record before where it stands */
 	FAULT_KINDS,
 };
 

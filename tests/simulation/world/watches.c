@@ -166,6 +166,13 @@ void watches_stood(const struct world_process *process, int64_t for_ns)
 
 /* --- The end --- */
 
+int64_t watches_applied(struct world *world, uint32_t partition)
+{
+	sqlite3 *database = ledger_sim_database(world->server);
+
+	return database ? watch_ledger_position(database, partition) : -1;
+}
+
 static bool is_quiet(struct world *world)
 {
 	for (uint32_t sale = 1; world->redis && sale <= world->plan->sale_count; sale++)

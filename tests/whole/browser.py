@@ -66,6 +66,10 @@ class Browser:
         wait_until(lambda: any(each.is_displayed() and each.is_enabled() for each in self.all(selector)), seconds, f"{selector} can be clicked")
         next(each for each in self.all(selector) if each.is_displayed()).click()
 
+    def source(self):
+        """The page as it stands, with what its scripts have made."""
+        return self.driver.page_source
+
     def run(self, script, *arguments):
         return self.driver.execute_script(script, *arguments)
 

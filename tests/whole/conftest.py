@@ -11,6 +11,7 @@ from kafka import Kafka  # noqa: E402  (its folder is known only now)
 from postgres import Postgres  # noqa: E402
 from redis import Redis  # noqa: E402
 
+from browser import Browser  # noqa: E402
 from cluster import Cluster  # noqa: E402
 
 
@@ -71,6 +72,20 @@ def gates(tmp_path, shared_postgres, redis):
     yield make
     for cluster in clusters:
         cluster.free()
+
+
+@pytest.fixture
+def window(tmp_path):
+    """Makes windows of a browser: window(size=..., dark=..., script=...)."""
+    made = []
+
+    def make(**options):
+        made.append(Browser(tmp_path / f"browser-{len(made)}", **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
 
 
 @pytest.fixture

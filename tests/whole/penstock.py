@@ -12,6 +12,7 @@ import subprocess
 import time
 import urllib.parse
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 
 import jwt
@@ -37,6 +38,11 @@ def wait_until(condition, seconds=10.0, what="the condition"):
             return value
         assert time.monotonic() < deadline, f"{what} did not come within {seconds} s"
         select.select([], [], [], 0.01)
+
+
+def rfc3339(seconds):
+    """A moment, counted from 1970."""
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def plain_environment():
@@ -187,6 +193,10 @@ class Server:
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+    def keep_ports(self):
+        """The next start takes the same ones, for a client that goes on."""
+        self.settings = self.settings | {"gate.listen": self.public.removeprefix("http://"), "operator.listen": self.operator.removeprefix("http://")}
 
     def restart(self):
         """After stop() or kill()."""

@@ -5,20 +5,15 @@ import http.client
 import json
 import time
 import urllib.parse
-from datetime import datetime, timezone
 
 import pytest
 
-from penstock import buyer_token, wait_until
+from penstock import buyer_token, rfc3339, wait_until
 from rush import rush
 
 LIBRARY = next(iter(sorted(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1"))), None)
 HOUR = 3600
 LONG_LIVED = 10 * 365 * 24 * HOUR  # a token that no jump makes invalid
-
-
-def rfc3339(seconds):
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Clock:

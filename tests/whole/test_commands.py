@@ -389,9 +389,8 @@ def test_rehearse_judges_a_sale(server):
 
 def test_rehearse_survives_the_servers_death(serve):
     server = serve()
-    port = server.public.rsplit(":", 1)[1], server.operator.rsplit(":", 1)[1]
     server.make_sale("drop", 500, hold_seconds=120)
-    server.settings = {"gate.listen": f"127.0.0.1:{port[0]}", "operator.listen": f"127.0.0.1:{port[1]}"}
+    server.keep_ports()
     crowd = subprocess.Popen(
         [
             str(PROGRAM), "rehearse", "--json", "--sale", "drop", "--buyers", "4000", "--rate", "1500", "--retries", "10",

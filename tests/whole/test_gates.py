@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from proxy import Proxy
 
-from penstock import Server, buyer_token, request, wait_until
+from penstock import Server, buyer_token, request, rfc3339, wait_until
 from wire import Wire
 
 
@@ -266,8 +266,7 @@ def test_each_hold_runs_out_once(pair):
 
 def soon():
     """In two seconds: a sale cannot be made for a time that is over."""
-    at = time.time() + 2
-    return time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(at)) + f"{int(at * 1000) % 1000:03}Z"
+    return rfc3339(time.time() + 2)
 
 
 def test_the_clock_opens_a_sale_at_every_gate(pair):

@@ -1,7 +1,6 @@
 """The warehouse and the life of a sale by the operator's hand."""
 
 import contextlib
-import datetime
 import socket
 import sqlite3
 import threading
@@ -10,7 +9,7 @@ import time
 import pytest
 
 import openapi
-from penstock import request, run, wait_until
+from penstock import request, rfc3339, run, wait_until
 
 
 def test_items_are_made_received_and_listed(server):
@@ -61,10 +60,6 @@ def test_a_bad_sale_is_refused_and_takes_no_units(server, change, code, field):
     assert (answer.code, answer.json.get("field")) == (code, field)
     assert server.operate("GET", "/v1/items/A").json["on_hand"] == 10
     server.audit()
-
-
-def iso(at):
-    return time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(at)) + f"{int(at * 1000) % 1000:03}Z"
 
 
 @pytest.mark.parametrize("query,code,field", [("stat=held", "unknown-field", "stat"), ("state=", "invalid-value", "state"),
@@ -137,7 +132,7 @@ def test_an_announced_draft_is_coming(server):
 
 
 def test_the_clock_opens_what_is_scheduled_and_no_other_draft(server):
-    at = iso(time.time() + 1.0)
+    at = rfc3339(time.time() + 1.0)
     server.make_sale("draft", 5, state="draft", opens_at=at)
     server.make_sale("scheduled", 5, state="draft", opens_at=at, schedule=True)
     wait_until(lambda: server.buy("scheduled", "anna").status == 202, 10)
@@ -374,8 +369,7 @@ def test_an_armed_sale_is_disarmed_corrected_and_armed_again(server):
 
 
 def in_seconds(seconds):
-    moment = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
+    return rfc3339(time.time() + seconds)
 
 
 def test_a_sale_that_is_paused_before_it_opens_is_corrected_and_opened_by_the_clock_after_it_is_resumed(server):
@@ -419,7 +413,7 @@ def test_who_watches_a_sale_that_is_disarmed_sees_nothing_of_the_draft(server):
 
 def test_a_sale_opens_and_closes_by_the_clock(server):
     now = time.time()
-    server.make_sale("drop", 50, state="draft", schedule=True, opens_at=iso(now + 1.0), closes_at=iso(now + 2.5))
+    server.make_sale("drop", 50, state="draft", schedule=True, opens_at=rfc3339(now + 1.0), closes_at=rfc3339(now + 2.5))
     wait_until(lambda: server.sale("drop")["state"] == "armed", 5)
     assert server.buy("drop", "anna").code == "sale-not-open"
     wait_until(lambda: server.buy("drop", "anna").status == 202, 5)

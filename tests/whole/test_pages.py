@@ -1,12 +1,11 @@
 """The pages that the program carries inside itself: served whole, with their types, and without help from any other host."""
 
 import re
-import shutil
-import subprocess
 
 import pytest
 
-from penstock import request
+import browser
+from penstock import request, wait_until
 
 EVERYWHERE = {
     "/docs": "text/html; charset=utf-8",
@@ -22,12 +21,6 @@ EVERYWHERE = {
 }
 OPERATORS = {"/dashboard": "text/html; charset=utf-8"}
 OURS = ("/docs", "/dashboard", "/assets/docs.js", "/assets/dashboard.js", "/assets/dashboard.css")
-
-CHROMIUM = shutil.which("chromium")
-CHROMIUM_QUIET = (
-    "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync "
-    "--disable-dev-shm-usage"
-).split()
 
 
 @pytest.fixture(scope="module")
@@ -98,32 +91,26 @@ def test_no_other_host_is_named(server, path):
 # --- In a browser ---
 
 
-def drawn(url, folder, milliseconds=8000):
-    """The page as it stands when its scripts have run: in virtual time, so nobody waits for a clock."""
-    done = subprocess.run(
-        [CHROMIUM, *CHROMIUM_QUIET, f"--user-data-dir={folder}", f"--virtual-time-budget={milliseconds}", "--dump-dom", url],
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-in_chromium = pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed")
+in_chromium = pytest.mark.skipif(browser.ABSENT, reason="chromium and chromium-driver are not installed")
 
 
 @in_chromium
-def test_the_interface_is_drawn(server, tmp_path):
-    page = drawn(f"{server.public}/docs", tmp_path)
+def test_the_interface_is_drawn(server, window):
+    view = window()
+    view.open(f"{server.public}/docs")
+    wait_until(lambda: len(view.all(".opblock-summary-path")) > 30, 60, "the routes")
+    page = view.source()
     assert "/v1/sales/{sale}/orders" in page.replace("\u200b", "").replace("<wbr>", "")
     assert page.count("opblock-summary-path") > 30
     assert "Failed to load" not in page and "errors-wrapper" not in page
 
 
 @in_chromium
-def test_the_dashboard_is_drawn_and_asks_for_a_token(server, tmp_path):
-    page = drawn(f"{server.operator}/dashboard", tmp_path, 4000)
+def test_the_dashboard_is_drawn_and_asks_for_a_token(server, window):
+    view = window()
+    view.open(f"{server.operator}/dashboard")
+    wait_until(lambda: len(view.all(".u-wrap")) == 6 and view.all("#tile-promises.good") and view.all("#tile-health.good"), 60, "charts and tiles")
+    page = view.source()
     assert re.search(r'id="tile-promises"[^>]*class="good"[^>]*>kept<', page)
     assert re.search(r'id="tile-health"[^>]*class="good"[^>]*>up<', page)
     assert page.count('class="u-wrap"') == 6, "a chart each"

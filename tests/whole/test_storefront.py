@@ -1,12 +1,12 @@
 """The page of examples/storefront in a real browser, served from another origin, against the real program."""
 
-from datetime import UTC, datetime, timedelta
+import time
 from urllib.parse import urlencode
 
 import pytest
 
 import browser as browsers
-from penstock import ROOT, buyer_token, wait_until
+from penstock import ROOT, buyer_token, rfc3339, wait_until
 
 pytestmark = pytest.mark.skipif(browsers.ABSENT, reason="chromium and chromium-driver are not installed")
 PICTURES = ROOT / "build/pictures"
@@ -21,20 +21,6 @@ def origin():
 @pytest.fixture
 def shop(serve, origin):
     return serve({"gate.origins": origin})
-
-
-@pytest.fixture
-def window(tmp_path):
-    """Makes windows: window(size=..., dark=..., script=...)."""
-    made = []
-
-    def make(**options):
-        made.append(browsers.Browser(tmp_path / f"browser-{len(made)}", **options))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
 
 
 def page(origin, shop, buyer="anna", sale="drop"):
@@ -80,8 +66,7 @@ def test_a_buyer_buys_gives_back_buys_again_and_pays(shop, origin, window):
 
 def test_the_countdown_goes_by_the_servers_clock(shop, origin, window):
     """The browser's is an hour ahead: by that the sale would be open long ago."""
-    opens = (datetime.now(UTC) + timedelta(minutes=30)).isoformat().replace("+00:00", "Z")
-    shop.make_sale("drop", 3, state="armed", opens_at=opens)
+    shop.make_sale("drop", 3, state="armed", opens_at=rfc3339(time.time() + 1800))
     view = window(size=browsers.PHONE, dark=True, script="{const real = Date.now; Date.now = () => real() + 3600e3;}")
     view.open(page(origin, shop))
     wait_until(lambda: view.text("#countdown-clock"), 20, "a countdown")
@@ -99,7 +84,7 @@ def test_a_server_that_dies_meanwhile_is_asked_again_and_sells_once(serve, origi
     """The purchase is pressed while nobody is there; the page is even loaded anew before the server is."""
     shop = serve({"gate.origins": origin})
     shop.make_sale("drop", 5, limit_per_buyer=3)
-    shop.settings |= {name: getattr(shop, each).removeprefix("http://") for name, each in {"gate.listen": "public", "operator.listen": "operator"}.items()}
+    shop.keep_ports()
     view = window()
     view.open(page(origin, shop))
     view.await_text("#message", "It is open.")

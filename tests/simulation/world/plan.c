@@ -239,7 +239,7 @@ static void make_faults(struct plan *plan)
 	enum plan_fault_kind kinds[FAULT_KINDS];
 	uint32_t kind_count = 0, count;
 
-	for (int kind = 0; kind <= FAULT_LEDGER; kind++) {
+	for (int kind = 0; kind <= FAULT_LEDGER; kind++) { /* those behind it have streams of their own */
 		bool here = plan->shape == PLAN_EMBEDDED ? rules[kind].embedded : rules[kind].cluster;
 		/* Worlds with these are only looked at for crashes. */
 		unsigned percent = kind == FAULT_REDIS_CORRUPT ? 5 : 50;
@@ -263,7 +263,6 @@ static void make_faults(struct plan *plan)
 		fault->value = draw_between(&draw, rule->low, rule->high);
 		fault->node = (uint32_t)draw_below(&draw, rule->node == OF_DRAIN ? plan->drains : plan->gates);
 	}
-	qsort(plan->faults, plan->fault_count, sizeof(plan->faults[0]), by_time);
 }
 
 /* Half of the clusters have a log that keeps no more than what the ledger still needs, or little more. */
@@ -279,7 +278,6 @@ static void make_retention(struct plan *plan)
 			.value = draw_chance(&draw, 50) ? 0 : draw_between(&draw, 1, 8),
 		};
 	}
-	qsort(plan->faults, plan->fault_count, sizeof(plan->faults[0]), by_time);
 }
 
 void plan_make(struct plan *plan, uint64_t seed, enum plan_shape shape)
@@ -301,6 +299,7 @@ void plan_make(struct plan *plan, uint64_t seed, enum plan_shape shape)
 	make_clerk(plan);
 	make_faults(plan);
 	make_retention(plan);
+	qsort(plan->faults, plan->fault_count, sizeof(plan->faults[0]), by_time);
 	plan->until_ms = SALE_MS;
 	for (uint32_t i = 0; i < plan->fault_count; i++)
 		plan->corrupt = plan->corrupt || plan->faults[i].kind == FAULT_REDIS_CORRUPT;

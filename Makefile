@@ -25,8 +25,8 @@ else
 	@echo 'make demo: there is no PROFILE $(PROFILE); there are embedded (what you get without) and cluster' >&2; exit 2
 endif
 
-serve: all ## leave a server running with a sample sale
-	@$(BUILD)/penstock demo --serve
+serve: all ## leave a server running with a sample sale, and a page that sells it
+	@tools/serve $(BUILD)/penstock
 
 cluster: ## leave a cluster running: Redis, Kafka, PostgreSQL, two gates, a drain, and a sample sale
 	@tools/cluster up

@@ -7,10 +7,12 @@ import pty
 import signal
 import sqlite3
 import subprocess
+import urllib.request
+from urllib.parse import parse_qsl
 
 import pytest
 
-from penstock import JWT_KEY, OPERATOR_TOKEN, PROGRAM, Server, audit_ledger, plain_environment, run, wait_until
+from penstock import JWT_KEY, OPERATOR_TOKEN, PROGRAM, ROOT, Server, audit_ledger, plain_environment, run, wait_until
 
 COMMANDS = [
     "serve", "demo", "rehearse", "audit", "sale", "item", "order", "log", "token", "replay", "drain", "config", "health", "version",
@@ -468,6 +470,41 @@ def test_the_sample_server(tmp_path):
     finally:
         program.send_signal(signal.SIGINT)
         assert program.wait(15) == 0
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_the_sample_server_with_a_page_that_sells(tmp_path, ending):
+    """As `make serve` leaves it: the page is of another origin, the server lets it ask, and one signal ends both."""
+    program = subprocess.Popen(
+        [ROOT / "tools/serve", PROGRAM], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+    )
+    try:
+        lines = []
+        wait_until(lambda: lines.append(program.stdout.readline()) or "Ctrl-C" in lines[-1], 60)
+        page, _, fragment = next(line.strip() for line in lines if "/#api=" in line).partition("#")
+        told = dict(parse_qsl(fragment))
+        with urllib.request.urlopen(page, timeout=30) as answer:
+            assert "<title>" in answer.read().decode()
+        request = urllib.request.Request(
+            f"{told['api']}/v1/sales/{told['sale']}/orders",
+            data=b"{}",
+            headers={
+                "Origin": page.rstrip("/"),
+                "Authorization": f"Bearer {told['token']}",
+                "Idempotency-Key": "first",
+                "Content-Type": "application/json",
+            },
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert answer.status == 202 and answer.headers["Access-Control-Allow-Origin"] == page.rstrip("/")
+    finally:
+        if ending == signal.SIGINT:
+            os.killpg(program.pid, ending)  # as a terminal does
+        else:
+            program.send_signal(ending)
+        assert program.wait(30) == 0
+    with pytest.raises(OSError):
+        urllib.request.urlopen(page, timeout=30)
 
 
 def test_help_fits_into_eighty_columns():

@@ -463,6 +463,8 @@ static int demo_run(struct cli *cli)
 		{"serve", 0, OPTION_FLAG, &options.serve, NULL, "leave a server running, with a sample sale to buy from by hand"},
 		{"folder", 0, OPTION_TEXT, &options.folder, "PATH",
 		 "where the ledger is kept (a fresh one in /tmp; with --serve ./penstock-sample)"},
+		{"storefront", 0, OPTION_TEXT, &options.storefront, "ORIGIN",
+		 "with --serve: where examples/storefront is served; it may ask, and is linked to"},
 		{"buyers", 'b', OPTION_INTEGER, &options.buyers, "N", "people in the rush (20000)"},
 		{"bots", 0, OPTION_INTEGER, &options.bots, "N", "bots among them, 25 requests each (100)"},
 		{"units", 'u', OPTION_INTEGER, &options.units, "N", "units for sale (1000)"},
@@ -475,6 +477,8 @@ static int demo_run(struct cli *cli)
 		return code;
 	if (options.units < 2 || options.units > 1000000 || options.buyers < options.units)
 		return cli_usage(cli, "wanted are 2 to 1,000,000 units, and at least as many buyers");
+	if (options.storefront && !options.serve)
+		return cli_usage(cli, "--storefront goes with --serve");
 	return options.serve ? demo_serve(&options) : demonstrate(&options);
 }
 

@@ -5,7 +5,8 @@
 #include "cli/crowd/server_process.h"
 
 struct demo_options {
-	const char *folder; /* NULL: a fresh one below TMPDIR; with --serve: penstock-sample */
+	const char *folder;     /* NULL: a fresh one below TMPDIR; with --serve: penstock-sample */
+	const char *storefront; /* with --serve: where the page that sells is served, an origin; NULL: nowhere */
 	int64_t buyers, bots, units, seed;
 	bool serve, clean;
 };

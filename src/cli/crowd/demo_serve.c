@@ -35,7 +35,14 @@ static void print_commands(const struct server_process *server)
 	printf("  (cd '%s' && '%s' audit)\n\nCtrl-C stops it; what was sold stays in the ledger.\n\n", server->folder, program);
 }
 
-static int print_welcome(const struct server_process *server, const struct settings *settings)
+/* The token stands behind the #, which no server is sent. */
+static void print_storefront(const struct server_process *server, const char *storefront, const char *token)
+{
+	printf("Or in a browser, as a buyer sees it (examples/storefront):\n\n");
+	printf("  %s/#api=%s&sale=sample&token=%s\n\n", storefront, server->public_url, token);
+}
+
+static int print_welcome(const struct server_process *server, const struct settings *settings, const char *storefront)
 {
 	struct token_maker maker;
 	char *token = NULL;
@@ -55,13 +62,15 @@ static int print_welcome(const struct server_process *server, const struct setti
 	printf("  curl -i %s/v1/sales/sample/orders -H \"Authorization: Bearer $TOKEN\" \\\n"
 	       "       -H 'Idempotency-Key: first' -H 'Content-Type: application/json' -d '{\"quantity\":1}'\n\n",
 	       server->public_url);
+	if (storefront)
+		print_storefront(server, storefront, token);
 	print_commands(server);
 	fflush(stdout);
 	free(token);
 	return CLI_GO;
 }
 
-static int set_up(struct server_process *server)
+static int set_up(struct server_process *server, const char *storefront)
 {
 	struct settings *settings;
 	struct client client;
@@ -74,7 +83,7 @@ static int set_up(struct server_process *server)
 		code = demo_make_sale(&client, "SAMPLE-42", "sample", UNITS, HOLD_S, 0);
 	client_close(&client);
 	if (code == CLI_GO)
-		code = print_welcome(server, settings);
+		code = print_welcome(server, settings, storefront);
 	settings_free(settings);
 	return code;
 }
@@ -112,6 +121,10 @@ int demo_serve(const struct demo_options *options)
 	if (r < 0)
 		return cli_error(CLI_FAILED, "%s: %s", folder, error_text(r));
 	server.log_to_terminal = true;
+	if (options->storefront) {
+		server.flags[0] = "--gate.origins";
+		server.flags[1] = options->storefront;
+	}
 	signal(SIGINT, note);
 	signal(SIGTERM, note);
 	r = server_process_start(&server);
@@ -121,7 +134,7 @@ int demo_serve(const struct demo_options *options)
 		server_process_end(&server, SIGTERM);
 		return cli_error(CLI_FAILED, "the server did not start; see above");
 	}
-	code = set_up(&server);
+	code = set_up(&server, options->storefront);
 	if (code == CLI_GO)
 		return stay(&server);
 	server_process_end(&server, SIGTERM);

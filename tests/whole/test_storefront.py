@@ -144,7 +144,7 @@ def test_each_refusal_is_told_in_plain_words(shop, origin, window):
 
 
 def test_the_keyboard_alone_is_enough(shop, origin, window):
-    shop.make_sale("sizes", lots={"S-41": 5, "S-42": 5}, limit_per_buyer=1)
+    shop.make_sale("sizes", lots={"S-41": 5, "S-42": 5, "S-43": 1}, limit_per_buyer=1)
     view = window()
     view.open(page(origin, shop, sale="sizes"))
     view.await_text("#message", "It is open.")
@@ -152,5 +152,8 @@ def test_the_keyboard_alone_is_enough(shop, origin, window):
     body.send_keys("\ue004")  # Tab: into the sizes
     view.driver.switch_to.active_element.send_keys(" ")
     view.driver.switch_to.active_element.send_keys("\ue015")  # down: the next one
+    assert shop.buy("sizes", "berta", body={"sku": "S-43"}).status == 202
+    wait_until(lambda: view.all("label.gone"), 20, "a size that is gone")
+    assert view.driver.switch_to.active_element.get_attribute("value") == "S-42", "what others buy must not take the keyboard's place"
     view.driver.switch_to.active_element.send_keys("\ue007")  # Enter: buy
     view.await_text(".order .what", "1 × S-42")

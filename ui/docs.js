@@ -2,6 +2,12 @@
 // Content-Security-Policy would not let it be reached.
 "use strict";
 
+// Light or dark as the system is, also when that changes while the page is open.
+const dark = window.matchMedia("(prefers-color-scheme: dark)");
+const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", follow);
+follow();
+
 window.SwaggerUIBundle({
 	url: "/openapi.json",
 	dom_id: "#swagger-ui",
@@ -11,5 +17,4 @@ window.SwaggerUIBundle({
 	deepLinking: true,
 	defaultModelsExpandDepth: 0,
 	displayRequestDuration: true,
-	showExtensions: true, // x-listener: where an operation exists
 });

@@ -1,6 +1,6 @@
 /*
- * What the program answers, and on which listener. docs/openapi.json says the same; a test holds
- * them together.
+ * What the program answers, and on which listener. docs/openapi.json says the same;
+ * tools/check-openapi and a test hold them together.
  */
 #include "gate/buyer/routes.h"
 #include "gate/operator/routes.h"
@@ -24,7 +24,7 @@ static const struct route public_list[] = {
 	{{HTTP_GET, "/v1/sales/{sale}"}, "sale", 0, INPUT_NONE, NULL, .on_loop = sales_show},
 	{{HTTP_GET, "/v1/sales/{sale}/events"}, "sale_events", 0, INPUT_NONE, NULL, .on_loop = feed_start},
 	{{HTTP_GET, "/v1/time"}, "time", 0, INPUT_NONE, NULL, .on_loop = clock_show},
-	{{HTTP_GET, "/openapi.json"}, "openapi", 0, INPUT_NONE, NULL, .on_loop = pages_openapi},
+	{{HTTP_GET, "/openapi.json"}, "openapi", 0, INPUT_NONE, NULL, .on_loop = pages_openapi_public},
 	{{HTTP_GET, "/docs"}, "docs", 0, INPUT_NONE, NULL, .on_loop = pages_docs},
 	{{HTTP_GET, "/assets/{file}"}, "assets", 0, INPUT_NONE, NULL, .on_loop = pages_asset},
 	{{HTTP_GET, "/livez"}, "livez", 0, INPUT_NONE, NULL, .on_loop = diagnostics_live, .probe = true},
@@ -90,7 +90,7 @@ static const struct route operator_list[] = {
 	{{HTTP_GET, "/livez"}, "livez", 0, INPUT_NONE, NULL, .on_loop = diagnostics_live, .probe = true},
 	{{HTTP_GET, "/readyz"}, "readyz", 0, INPUT_NONE, "verbose?", .on_loop = diagnostics_ready, .probe = true},
 	{{HTTP_GET, "/dashboard"}, "dashboard", 0, INPUT_NONE, NULL, .on_loop = pages_dashboard},
-	{{HTTP_GET, "/openapi.json"}, "openapi", 0, INPUT_NONE, NULL, .on_loop = pages_openapi},
+	{{HTTP_GET, "/openapi.json"}, "openapi", 0, INPUT_NONE, NULL, .on_loop = pages_openapi_operator},
 	{{HTTP_GET, "/docs"}, "docs", 0, INPUT_NONE, NULL, .on_loop = pages_docs},
 	{{HTTP_GET, "/assets/{file}"}, "assets", 0, INPUT_NONE, NULL, .on_loop = pages_asset},
 };

@@ -90,7 +90,7 @@ def request(base, method, path, body=None, headers=None, timeout=15.0, source=No
     finally:
         connection.close()
     if documented and method not in ("HEAD", "OPTIONS"):
-        openapi.document().judge(method, path, answer)
+        openapi.judge(base, method, path, answer)
     return answer
 
 
@@ -175,6 +175,7 @@ class Server:
         wait_until(look, 30, "the server's readiness")
         places = dict(line.split(" ", 1) for line in ready.read_text().splitlines())
         self.public, self.operator, self.monitor = places.get("public"), places.get("operator"), places.get("monitor")
+        openapi.listeners.update({self.public: "public", self.operator: "operator"})
 
     def stop(self, seconds=15):
         if self.process and self.process.poll() is None:

@@ -29,7 +29,7 @@ def test_the_document_is_of_the_form_of_asyncapi_3():
     assert found["asyncapi"] == "3.0.0"
     assert set(found) <= {"asyncapi", "id", "info", "servers", "defaultContentType", "channels", "operations", "components"}
     assert {"title", "version", "description", "license"} == set(found["info"])
-    assert found["info"]["version"] == openapi.document().json["info"]["version"]
+    assert found["info"]["version"] == openapi.document("public").json["info"]["version"]
     for server in found["servers"].values():
         assert {"host", "protocol"} <= set(server) and server["protocol"] == "kafka"
         assert set(re.findall(r"{(\w+)}", server["host"])) == set(server["variables"])

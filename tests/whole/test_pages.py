@@ -5,6 +5,7 @@ import re
 import pytest
 
 import browser
+from openapi import document
 from penstock import request, wait_until
 
 EVERYWHERE = {
@@ -50,8 +51,9 @@ def test_a_page_comes_with_its_type_and_is_not_sent_twice(server, path, kind):
 
 
 @pytest.mark.parametrize("path", EVERYWHERE)
-def test_both_listeners_serve_the_same(server, path):
-    assert request(server.public, "GET", path).body == get(server, path).body
+def test_both_listeners_serve_the_same_but_for_what_they_are(server, path):
+    same = path != "/openapi.json"
+    assert (request(server.public, "GET", path).body == get(server, path).body) == same
 
 
 def test_the_dashboard_is_the_operators(server):
@@ -95,14 +97,17 @@ in_chromium = pytest.mark.skipif(browser.ABSENT, reason="chromium and chromium-d
 
 
 @in_chromium
-def test_the_interface_is_drawn(server, window):
-    view = window()
-    view.open(f"{server.public}/docs")
-    wait_until(lambda: len(view.all(".opblock-summary-path")) > 30, 60, "the routes")
+@pytest.mark.parametrize("listener, dark", [("public", False), ("operator", True)])
+def test_the_interface_is_drawn_as_its_listener_and_the_system_have_it(server, window, listener, dark):
+    view = window(dark=dark)
+    view.open(f"{getattr(server, listener)}/docs")
+    operations = [path for path, _, _ in document(listener).operations()]
+    wait_until(lambda: len(view.all(".opblock-summary-path")) == len(operations), 60, "the routes")
     page = view.source()
-    assert "/v1/sales/{sale}/orders" in page.replace("\u200b", "").replace("<wbr>", "")
-    assert page.count("opblock-summary-path") > 30
+    drawn = page.replace("\u200b", "").replace("<wbr>", "")
+    assert all(path in drawn for path in operations)
     assert "Failed to load" not in page and "errors-wrapper" not in page
+    assert view.run("return document.documentElement.classList.contains('dark-mode')") == dark
 
 
 @in_chromium

@@ -34,9 +34,14 @@ static void serve(struct gate_request *request, const char *path, size_t size)
 	gate_answer(request, reply);
 }
 
-void pages_openapi(struct gate_request *request)
+void pages_openapi_public(struct gate_request *request)
 {
-	serve(request, "/openapi.json", strlen("/openapi.json"));
+	serve(request, "public", strlen("public"));
+}
+
+void pages_openapi_operator(struct gate_request *request)
+{
+	serve(request, "operator", strlen("operator"));
 }
 
 void pages_docs(struct gate_request *request)

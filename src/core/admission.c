@@ -90,7 +90,8 @@ enum verdict admission_screen(const struct admission *admission, struct sale_ent
 
 bool admission_may_replay(enum verdict refusal)
 {
-	return refusal == VERDICT_SALE_PAUSED || refusal == VERDICT_SALE_ENDED || refusal == VERDICT_SOLD_OUT;
+	return refusal == VERDICT_SALE_PAUSED || refusal == VERDICT_SALE_ENDED || refusal == VERDICT_SOLD_OUT ||
+	       refusal == VERDICT_OVERLOADED;
 }
 
 bool admission_may_have_order(const struct admission *admission, uint32_t sale, struct slice buyer, struct admission_view *view)

@@ -192,6 +192,7 @@ static int make_gate(struct engine *engine)
 		.ledger_workers = engine->ledger_workers,
 		.ledger_age = engine->ledger_age,
 		.stock_lane = engine->stock_lane,
+		.stock_worker = engine->stock_worker,
 		.rebuilder = engine->rebuilder,
 		.identity = engine->identity,
 		.operators = engine->operators,
@@ -204,10 +205,7 @@ static int make_gate(struct engine *engine)
 	return gate_new(&engine->gate, &settings);
 }
 
-/*
- * A stock that is not local has a worker between it and the gate, and one that rebuilds what it
- * forgets.
- */
+/* To the worker between a stock that is not local and the gate, and to the one that rebuilds it. */
 static int make_stock_lanes(struct engine *engine)
 {
 	int r = lane_new(&engine->stock_lane, (size_t)engine->settings->journal.lane_max);

@@ -16,6 +16,7 @@
 #include "workers/ledger_workers.h"
 #include "workers/rebuilder.h"
 #include "workers/sale_turn.h"
+#include "workers/stock_worker.h"
 
 struct gate;
 struct http_wire;
@@ -31,11 +32,12 @@ struct gate_settings {
 	const struct journal_worker *journal_worker;
 	struct lane *journal_lane;
 	struct ledger_workers *ledger_workers;
-	struct ledger_age *ledger_age;     /* of a ledger that a drain fills; else NULL */
-	struct lane *stock_lane;           /* of a stock that is not local; else NULL */
-	const struct rebuilder *rebuilder; /* of a stock that is not local; else NULL */
-	const struct identity *identity;   /* NULL where buyers are known by a header; of the start */
-	const struct operators *operators; /* of the start */
+	struct ledger_age *ledger_age;           /* of a ledger that a drain fills; else NULL */
+	struct lane *stock_lane;                 /* of a stock that is not local; else NULL */
+	const struct stock_worker *stock_worker; /* the same */
+	const struct rebuilder *rebuilder;       /* of a stock that is not local; else NULL */
+	const struct identity *identity;         /* NULL where buyers are known by a header; of the start */
+	const struct operators *operators;       /* of the start */
 	struct metrics *metrics;
 	struct promises *promises;
 	struct http_wire *buyers_wire, *operators_wire; /* in place of sockets (http/wire.h), both or none */

@@ -25,6 +25,30 @@ static double read_lane(void *context)
 	return (double)lane_depth(context);
 }
 
+static double read_journal_wait(void *context)
+{
+	return (double)journal_worker_wait_ns(context) / 1e9;
+}
+
+static double read_stock_wait(void *context)
+{
+	return (double)stock_worker_wait_ns(context) / 1e9;
+}
+
+/* Of the thread where it is longest. */
+static double read_loops_wait(void *context)
+{
+	const struct gate *gate = context;
+	int64_t longest_ns = 0;
+
+	for (size_t i = 0; i < gate->thread_count; i++) {
+		int64_t age_ns = http_loop_queue_age(gate->threads[i].loop);
+
+		longest_ns = age_ns > longest_ns ? age_ns : longest_ns;
+	}
+	return (double)longest_ns / 1e9;
+}
+
 /* A label that lives as long as the gate. */
 static const char *label(struct gate *gate, const char *name, const char *value)
 {
@@ -58,6 +82,8 @@ void gate_register_metrics(struct gate *gate)
 	static const char purchases[] = "penstock_purchases_total",
 			  purchases_help[] = "Answers to POST /v1/sales/{sale}/orders, by outcome.";
 	static const char statuses[] = "penstock_http_responses_total", statuses_help[] = "Answers by class of status.";
+	static const char waits[] = "penstock_queue_wait_seconds",
+			  waits_help[] = "How long purchases wait where there is a queue, to be read or in a lane; 0: there is none.";
 	static const char lanes[] = "penstock_lane_depth", lanes_help[] = "Items waiting in a lane.";
 
 	ids->purchases[OUTCOME_ACCEPTED] = metrics_counter(metrics, purchases, purchases_help, "outcome=\"accepted\"");
@@ -83,6 +109,15 @@ void gate_register_metrics(struct gate *gate)
 	metrics_reader(metrics, "gauge", lanes, lanes_help, "lane=\"ledger\"", read_ledger_lanes, gate->settings.ledger_workers);
 	if (gate->settings.stock_lane)
 		metrics_reader(metrics, "gauge", lanes, lanes_help, "lane=\"stock\"", read_lane, gate->settings.stock_lane);
+	ids->turned_away = metrics_counter(
+		metrics, "penstock_turned_away_total",
+		"Purchases answered 503 because they, or those before them, had waited longer than gate.queue_target.", NULL);
+	metrics_reader(metrics, "gauge", waits, waits_help, "queue=\"gate\"", read_loops_wait, gate);
+	metrics_reader(metrics, "gauge", waits, waits_help, "queue=\"journal\"", read_journal_wait,
+		       (void *)gate->settings.journal_worker);
+	if (gate->settings.stock_worker)
+		metrics_reader(metrics, "gauge", waits, waits_help, "queue=\"stock\"", read_stock_wait,
+			       (void *)gate->settings.stock_worker);
 	metrics_reader(metrics, "gauge", "penstock_connections", "Open connections on the public listener.", NULL, read_gauge,
 		       &gate->quota.connections);
 }

@@ -23,35 +23,61 @@ static bool is_decision(int outcome)
 	return false;
 }
 
-void readiness_note(struct gate *gate, int outcome)
+static void set(_Atomic int64_t *value, int64_t to)
 {
-	struct purchase_streak *streak = &gate->refused;
-	int64_t now_ns, none = 0;
+	atomic_store_explicit(value, to, memory_order_relaxed);
+}
+
+static int64_t get(const _Atomic int64_t *value)
+{
+	return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+void readiness_note(struct gate_thread *thread, int outcome)
+{
+	struct purchase_streak *streak = &thread->refused;
+	int64_t now_ns = http_loop_now(thread->loop);
 
 	if (is_decision(outcome)) {
-		if (atomic_load_explicit(&streak->since_ns, memory_order_relaxed))
-			atomic_store(&streak->since_ns, 0);
+		set(&streak->decided_ns, now_ns);
+		if (get(&streak->since_ns))
+			set(&streak->since_ns, 0);
 		return;
 	}
 	if (outcome >= PROBLEM_COUNT || problem_status((enum problem)outcome) != 503)
 		return;
-	now_ns = clock_mono_ns();
-	if (now_ns - atomic_load(&streak->last_ns) > STALE_NS)
-		atomic_store(&streak->since_ns, 0);
-	(void)atomic_compare_exchange_strong(&streak->since_ns, &none, now_ns);
-	atomic_store(&streak->problem, outcome);
-	atomic_store(&streak->last_ns, now_ns);
+	if (get(&streak->since_ns) == 0 || now_ns - get(&streak->last_ns) > STALE_NS)
+		set(&streak->since_ns, now_ns);
+	atomic_store_explicit(&streak->problem, outcome, memory_order_relaxed);
+	set(&streak->last_ns, now_ns);
 }
 
-/* Why all purchases of late were 503; NULL: they were not. */
+/* Why all purchases of late were 503, whichever thread they came to; NULL: they were not. */
 static const char *look_at_purchases(const struct gate *gate)
 {
-	const struct purchase_streak *streak = &gate->refused;
-	int64_t since_ns = atomic_load(&streak->since_ns), last_ns = atomic_load(&streak->last_ns), now_ns = clock_mono_ns();
+	int64_t since_ns = INT64_MAX, last_ns = 0, decided_ns = 0, now_ns = clock_mono_ns();
+	int problem = PROBLEM_COUNT;
 
-	if (since_ns == 0 || now_ns - since_ns < STREAK_NS || now_ns - last_ns > STALE_NS)
+	for (size_t i = 0; i < gate->thread_count; i++) {
+		const struct purchase_streak *streak = &gate->threads[i].refused;
+		int64_t began_ns = get(&streak->since_ns), ended_ns = get(&streak->last_ns);
+
+		if (get(&streak->decided_ns) > decided_ns)
+			decided_ns = get(&streak->decided_ns);
+		if (began_ns == 0 || now_ns - ended_ns > STALE_NS)
+			continue;
+		if (began_ns < since_ns)
+			since_ns = began_ns;
+		if (ended_ns >= last_ns) {
+			last_ns = ended_ns;
+			problem = atomic_load_explicit(&streak->problem, memory_order_relaxed);
+		}
+	}
+	if (problem == PROBLEM_COUNT)
 		return NULL;
-	return problem_code((enum problem)atomic_load(&streak->problem));
+	if (decided_ns > since_ns)
+		since_ns = decided_ns;
+	return now_ns - since_ns < STREAK_NS ? NULL : problem_code((enum problem)problem);
 }
 
 /* Why none of the open sales can be bought from; NULL: one can, or none is open. */

@@ -11,9 +11,10 @@
 enum { READY_SERVING, READY_STOPPING, READY_STOCK, READY_JOURNAL, READY_SALES, READY_PURCHASES, READY_LEDGER, READY_CHECKS };
 
 /*
- * A purchase came to this: a problem, OUTCOME_ACCEPTED or OUTCOME_REPLAYED. Any of the gate's
- * threads.
+ * A purchase came to this: a problem, OUTCOME_ACCEPTED or OUTCOME_REPLAYED. One that was turned
+ * away because of those before it is not told of: a gate that has more to do than it can do is
+ * well, and the others would have its part to do as well. Its thread.
  */
-void readiness_note(struct gate *gate, int outcome);
+void readiness_note(struct gate_thread *thread, int outcome);
 /* The reasons are static texts, or live as long as the gate. */
 void readiness_look(struct gate_thread *thread, struct health_check checks[READY_CHECKS]);

@@ -8,6 +8,7 @@
 #include "gate/limit/address_limit.h"
 #include "gate/limit/attempt_limit.h"
 #include "gate/limit/identity_budget.h"
+#include "gate/limit/overload.h"
 #include "gate/reply.h"
 #include "http/router.h"
 
@@ -34,6 +35,16 @@ struct reply_handle {
 };
 
 struct ledger_task;
+
+/*
+ * What purchases come to (readiness.c): those of one thread that came to nothing but 503, one after
+ * the other. That thread writes; any may read.
+ */
+struct purchase_streak {
+	_Atomic int64_t since_ns, last_ns; /* 0: there is none */
+	_Atomic int64_t decided_ns;        /* when one came to anything else; 0: never */
+	_Atomic int problem;               /* of the last */
+};
 
 /*
  * What a route takes besides its path and its query, where it runs on a ledger worker. A body must
@@ -75,6 +86,7 @@ struct gate_metrics {
 	metric_id *public_latency, *operator_latency; /* a route each */
 	metric_id statuses[STATUS_CLASSES];
 	metric_id round_purchases;
+	metric_id turned_away;
 	metric_id identity_failures[2]; /* on the public listener, on the operators' */
 };
 
@@ -92,6 +104,8 @@ struct gate_thread {
 	const struct gate_access *access;
 	struct identity_cache *identities; /* of that access; NULL where buyers are known by a header */
 	_Atomic int64_t ticked_ns;
+	struct purchase_streak refused;
+	struct overload overload;
 	struct metrics_cells *cells;
 	struct uuid_generator ids;
 	struct stock_round *stock;
@@ -134,12 +148,6 @@ struct loop_figure {
 };
 enum { GATE_LOOP_FIGURES = 10 };
 
-/* Purchases that came to nothing but 503, one after the other. */
-struct purchase_streak {
-	_Atomic int64_t since_ns, last_ns; /* 0: there is none */
-	_Atomic int problem;               /* of the last */
-};
-
 struct gate {
 	struct gate_settings settings;
 	struct gate_metrics metrics;
@@ -155,7 +163,6 @@ struct gate {
 	char **labels; /* texts of metrics' labels */
 	size_t label_count;
 	struct gate_access *_Atomic access;
-	struct purchase_streak refused; /* readiness.c */
 	atomic_bool ready;
 	atomic_bool stopping;
 };

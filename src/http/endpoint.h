@@ -5,6 +5,8 @@
 #pragma once
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "http/wire.h"
@@ -36,6 +38,22 @@ static inline ssize_t endpoint_send(const struct endpoint *at, const char *data,
 		sent = send(at->fd, data, size, MSG_NOSIGNAL | flags);
 	while (sent < 0 && errno == EINTR);
 	return sent < 0 ? -errno : sent;
+}
+
+/*
+ * For how long its last bytes have been here; 0 where nobody can say. By the kernel's ticks: 1 to
+ * 10 ms.
+ */
+static inline int64_t endpoint_waited_ns(const struct endpoint *at)
+{
+	struct tcp_info info;
+	socklen_t size = sizeof(info);
+
+	if (at->wire)
+		return wire_end_waited_ns(at->wire);
+	if (getsockopt(at->fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
+		return 0;
+	return (int64_t)info.tcpi_last_data_recv * 1000000;
 }
 
 /* Sends FIN. */

@@ -49,6 +49,17 @@ int64_t http_exchange_started(const struct http_exchange *exchange)
 	return exchange->started_ns;
 }
 
+bool http_exchange_overdue(const struct http_exchange *exchange, int64_t target_ns)
+{
+	const struct connection *connection = connection_of_const(exchange);
+	struct http_loop *loop = connection->loop;
+	/* What was kept in memory of its own may have been read in an earlier round. */
+	const struct endpoint *at = connection->in_size == 0 ? &connection->at : NULL;
+
+	ASSERT(connection->phase == PHASE_CALLED);
+	return queue_age_is_beyond(&loop->queue, at, target_ns, loop->now_ns);
+}
+
 void http_exchange_set_mark(struct http_exchange *exchange, uint8_t mark)
 {
 	exchange->mark = mark;

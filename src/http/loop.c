@@ -54,7 +54,7 @@ int http_loop_new(struct http_loop **made, const struct http_loop_settings *sett
 		return -ENOMEM;
 	loop->settings = *settings;
 	loop->handler = settings->handler;
-	loop->epoll_fd = loop->stop_fd = loop->spare_fd = loop->watch_fd = -1;
+	loop->epoll_fd = loop->stop_fd = loop->spare_fd = -1;
 	loop->accept_ns = INT64_MAX;
 	loop->ready_end = &loop->ready;
 	loop->now_ns = clock_mono_ns();
@@ -133,13 +133,13 @@ int http_loop_listen(struct http_loop *loop, const struct listen_place *place, b
 
 int http_loop_watch(struct http_loop *loop, struct lane *lane)
 {
-	ASSERT(loop->watch_fd < 0);
+	ASSERT(!loop->watched);
+	loop->watched = lane;
 	if (loop->port) {
 		lane_listen(lane, wire_port_ring, loop->port);
 		return 0;
 	}
-	loop->watch_fd = lane_event_fd(lane);
-	return watch(loop, loop->watch_fd, SOURCE_WATCH, 0);
+	return watch(loop, lane_event_fd(lane), SOURCE_WATCH, 0);
 }
 
 void http_loop_stop(struct http_loop *loop, int64_t deadline_ns)
@@ -172,6 +172,11 @@ const struct http_stats *http_loop_stats(const struct http_loop *loop)
 void http_loop_set_proxies(struct http_loop *loop, const struct network_list *proxies)
 {
 	loop->settings.proxies = proxies;
+}
+
+int64_t http_loop_queue_age(const struct http_loop *loop)
+{
+	return queue_age_ns(&loop->queue);
 }
 
 int64_t http_loop_now(const struct http_loop *loop)
@@ -271,7 +276,7 @@ static void take_event(struct http_loop *loop, const struct epoll_event *event)
 		break;
 	case SOURCE_LISTENER:
 		if (index < loop->listener_count)
-			listener_accept(loop, &loop->listeners[index]);
+			loop->unaccepted |= !listener_accept(loop, &loop->listeners[index]);
 		break;
 	case SOURCE_WATCH:
 		loop->handler->wake(loop->handler);
@@ -343,10 +348,18 @@ static void take_wire_event(struct http_loop *loop, const struct wire_event *eve
 	}
 }
 
-/* Time has passed: what it brings comes before the round's events. */
-static void begin_round(struct http_loop *loop)
+/*
+ * Time has passed: what it brings comes before the round's events, of which there are as many as
+ * there may be (`full`), or all.
+ */
+static void begin_round(struct http_loop *loop, bool full)
 {
 	note_time(loop);
+	queue_age_begin_round(&loop->queue, full || loop->unaccepted, loop->now_ns);
+	loop->unaccepted = false;
+	/* Its event may be far behind those of this round. */
+	if (full && loop->watched && lane_depth(loop->watched) > 0)
+		loop->handler->wake(loop->handler);
 	timers_run(&loop->timers, loop->now_ns, expired, NULL);
 	run_ready(loop);
 }
@@ -356,7 +369,7 @@ static void wait_on_wire(struct http_loop *loop)
 	struct wire_event events[EVENTS_PER_ROUND];
 	size_t count = wire_port_wait(loop->port, events, EVENTS_PER_ROUND, wait_until_ns(loop));
 
-	begin_round(loop);
+	begin_round(loop, count == EVENTS_PER_ROUND);
 	for (size_t i = 0; i < count; i++)
 		take_wire_event(loop, &events[i]);
 }
@@ -366,7 +379,7 @@ static void wait_on_sockets(struct http_loop *loop)
 	struct epoll_event events[EVENTS_PER_ROUND];
 	int count = epoll_wait(loop->epoll_fd, events, EVENTS_PER_ROUND, wait_ms(loop));
 
-	begin_round(loop);
+	begin_round(loop, count == EVENTS_PER_ROUND);
 	for (int i = 0; i < count; i++)
 		take_event(loop, &events[i]);
 }

@@ -130,6 +130,11 @@ const struct http_stats *http_loop_stats(const struct http_loop *loop);
  * Another list of those who may send PROXY headers; the loop's thread, or before it runs. Borrowed.
  */
 void http_loop_set_proxies(struct http_loop *loop, const struct network_list *proxies);
+/*
+ * How long who last asked for it (http_exchange_overdue) had waited to be read; 0: there is no
+ * queue. Any thread.
+ */
+int64_t http_loop_queue_age(const struct http_loop *loop);
 /* Monotonic time at the start of this round: a stamp that costs nothing. */
 int64_t http_loop_now(const struct http_loop *loop);
 
@@ -145,6 +150,12 @@ const struct address *http_exchange_transport(const struct http_exchange *exchan
 struct address http_exchange_local(const struct http_exchange *exchange);
 /* When its last byte was read (the round's stamp). */
 int64_t http_exchange_started(const struct http_exchange *exchange);
+/*
+ * Whether it had waited for longer than so long to be read, in a queue that has been there for
+ * longer than that (http/queue_age.h): what came while the loop was held up for a moment, and is
+ * read now, is not overdue. While its handler runs.
+ */
+bool http_exchange_overdue(const struct http_exchange *exchange, int64_t target_ns);
 /* A byte of the handler's own, which stays with it until its answer; 0 at first. */
 void http_exchange_set_mark(struct http_exchange *exchange, uint8_t mark);
 uint8_t http_exchange_mark(const struct http_exchange *exchange);

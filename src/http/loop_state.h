@@ -5,6 +5,7 @@
 #include "http/listener.h"
 #include "http/loop.h"
 #include "http/peers.h"
+#include "http/queue_age.h"
 #include "http/timers.h"
 
 enum {
@@ -25,8 +26,9 @@ struct http_loop {
 	struct http_loop_settings settings;
 	struct http_handler *handler;
 	struct http_stats stats;
-	int epoll_fd, stop_fd, spare_fd, watch_fd; /* -1 where it has a wire */
-	struct wire_port *port;                    /* NULL: it has sockets */
+	int epoll_fd, stop_fd, spare_fd; /* -1 where it has a wire */
+	struct lane *watched;            /* NULL: none */
+	struct wire_port *port;          /* NULL: it has sockets */
 	_Atomic bool stop_asked;
 	_Atomic int64_t stop_deadline_ns;
 
@@ -36,6 +38,8 @@ struct http_loop {
 	int64_t accept_ns; /* when accepting goes on; INT64_MAX: it is not paused */
 	int64_t date_ns;   /* when the Date line is made anew */
 	char date_line[DATE_LINE_SIZE + 1];
+	struct queue_age queue;
+	bool unaccepted; /* somebody was left in a listener's backlog */
 	struct timers timers;
 
 	struct listener listeners[LISTEN_MAX];

@@ -22,6 +22,7 @@ struct http_wire_end {
 	bool full;                     /* the loop was told that there is no room */
 	bool watched, queued;          /* its events are wanted; it is in the port's queue */
 	uint32_t slot, events;
+	int64_t asked_ns;           /* when the client's last bytes came */
 	struct http_wire_end *next; /* in `arrivals` or in the port's queue */
 };
 
@@ -166,6 +167,7 @@ int http_wire_send(struct http_wire_end *end, const void *data, size_t size)
 		r = -EPIPE;
 	} else {
 		buffer_append(&end->asked, data, size);
+		end->asked_ns = clock_mono_ns();
 		r = end->asked.failed ? -ENOMEM : 0;
 		tell_loop(end, EPOLLIN);
 	}
@@ -386,6 +388,16 @@ ssize_t wire_end_send(struct http_wire_end *end, const char *data, size_t size)
 	}
 	lock_release(&wire->lock);
 	return sent;
+}
+
+int64_t wire_end_waited_ns(struct http_wire_end *end)
+{
+	int64_t asked_ns;
+
+	lock_take(&end->wire->lock);
+	asked_ns = end->asked_ns;
+	lock_release(&end->wire->lock);
+	return clock_mono_ns() - asked_ns;
 }
 
 int wire_end_shutdown(struct http_wire_end *end)

@@ -65,5 +65,7 @@ void wire_end_watch(struct http_wire_end *end, uint32_t slot); /* its events fro
 /* As recv() and send() of a socket that does not block; negative errno. */
 ssize_t wire_end_receive(struct http_wire_end *end, char *data, size_t max, bool peek);
 ssize_t wire_end_send(struct http_wire_end *end, const char *data, size_t size);
+/* For how long the client's last bytes have been here. */
+int64_t wire_end_waited_ns(struct http_wire_end *end);
 int wire_end_shutdown(struct http_wire_end *end);
 void wire_end_close(struct http_wire_end *end);

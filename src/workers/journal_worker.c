@@ -8,6 +8,7 @@
 #include "base/pause.h"
 #include "base/thread.h"
 #include "port/ack_margin.h"
+#include "workers/queue_wait.h"
 #include "workers/return_batch.h"
 
 enum {
@@ -38,6 +39,7 @@ struct journal_worker {
 	struct metrics_cells *cells;
 	metric_id batch_events, append_seconds, ends[JOURNAL_UNKNOWN + 1], late, unproven, driven, forbidden;
 	_Atomic int64_t undelivered;
+	struct queue_wait queue;
 	int64_t next_care_ns, spoken_ns; /* spoken: when the journal last had something to say */
 };
 
@@ -115,6 +117,11 @@ void journal_worker_free(struct journal_worker *worker)
 int64_t journal_worker_undelivered(const struct journal_worker *worker)
 {
 	return atomic_load_explicit(&worker->undelivered, memory_order_relaxed);
+}
+
+int64_t journal_worker_wait_ns(const struct journal_worker *worker)
+{
+	return queue_wait_ns(&worker->queue);
 }
 
 /* Appends the first `count` entries, measured. */
@@ -259,8 +266,10 @@ static void answer_by_stock(struct journal_worker *worker, size_t count, size_t 
 static void process(struct journal_worker *worker, size_t count)
 {
 	struct stock *stock = worker->settings.stock;
-	size_t sent = sort_out(worker, count, clock_mono_ns()), durable = 0, refused = 0;
+	int64_t now_ns = clock_mono_ns();
+	size_t sent = sort_out(worker, count, now_ns), durable = 0, refused = 0;
 
+	queue_wait_note(&worker->queue, worker->messages, count, count == worker->settings.batch_max, now_ns);
 	if (sent) {
 		append(worker, sent);
 		for (size_t i = 0; i < sent; i++) {

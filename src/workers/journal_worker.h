@@ -40,3 +40,5 @@ void journal_worker_free(struct journal_worker *worker);
  * thread.
  */
 int64_t journal_worker_undelivered(const struct journal_worker *worker);
+/* How long purchases wait in its lane (workers/queue_wait.h). Any thread. */
+int64_t journal_worker_wait_ns(const struct journal_worker *worker);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/thread.h"
+#include "workers/queue_wait.h"
 #include "workers/return_batch.h"
 #include "workers/stock_executor.h"
 
@@ -15,6 +16,7 @@ struct stock_worker {
 	void **batch, **scratch; /* batch_max each */
 	struct metrics_cells *cells;
 	metric_id batch_jobs, call_seconds, late;
+	struct queue_wait queue;
 };
 
 static void register_metrics(struct stock_worker *worker)
@@ -63,11 +65,19 @@ void stock_worker_free(struct stock_worker *worker)
 	free(worker);
 }
 
+int64_t stock_worker_wait_ns(const struct stock_worker *worker)
+{
+	return queue_wait_ns(&worker->queue);
+}
+
 static void process(struct stock_worker *worker, size_t count)
 {
 	int64_t start_ns = clock_mono_ns();
 	uint64_t late = stock_executor_late(worker->executor);
-	size_t complete = stock_executor_run(worker->executor, LANE_NORMAL, worker->batch, count);
+	size_t complete;
+
+	queue_wait_note(&worker->queue, (struct message *const *)worker->batch, count, count == worker->settings.batch_max, start_ns);
+	complete = stock_executor_run(worker->executor, LANE_NORMAL, worker->batch, count);
 
 	metrics_observe(worker->cells, worker->call_seconds, (uint64_t)(clock_mono_ns() - start_ns));
 	metrics_observe(worker->cells, worker->batch_jobs, count);

@@ -27,4 +27,6 @@ int stock_worker_start(struct stock_worker *worker) MUST_CHECK;
  * stopped. May be repeated.
  */
 void stock_worker_stop(struct stock_worker *worker);
+/* How long purchases wait in its lane (workers/queue_wait.h). Any thread. */
+int64_t stock_worker_wait_ns(const struct stock_worker *worker);
 void stock_worker_free(struct stock_worker *worker); /* NULL is fine */

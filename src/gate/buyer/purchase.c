@@ -42,7 +42,7 @@ struct door {
 	int64_t now_ms;       /* wall */
 	enum verdict refusal; /* a replay alone may pass it */
 	struct admission_view view;
-	int64_t retry_after_ms; /* of VERDICT_ADDRESS_LIMITED, VERDICT_RATE_LIMITED */
+	int64_t retry_after_ms; /* of VERDICT_ADDRESS_LIMITED, VERDICT_RATE_LIMITED, VERDICT_OVERLOADED */
 	bool counted;           /* by gate.address_rate, at counted_ms: */
 	struct address client;
 	int64_t counted_ms;
@@ -100,6 +100,12 @@ static void refuse_public(struct gate_request *request, const struct sale *sale,
 {
 	struct reply *reply = &request->thread->reply;
 
+	if (door->refusal == VERDICT_OVERLOADED) {
+		purchase_say_late(door->retry_after_ms, reply);
+		purchase_pool_count_late(request->thread);
+		gate_answer(request, reply);
+		return;
+	}
 	if (door->refusal == VERDICT_SOLD_OUT)
 		purchase_say_sold_out(door->view.may_return, reply);
 	else if (door->refusal == VERDICT_SALE_ENDED)
@@ -110,7 +116,8 @@ static void refuse_public(struct gate_request *request, const struct sale *sale,
 }
 
 /*
- * The sale refuses new orders, and says so to anybody. Only a buyer who may have an order in it
+ * New orders are refused: by the sale, or because this one had waited too long; and anybody is told
+ * so. Only a buyer who may have an order in it
  * goes on, for a retry must get that order back. True and *buyer: it is one; else it has answered.
  * What it answers says nothing of who has bought: a token that does not verify gets what an unknown
  * buyer gets, and once the client's address has spent its budget, every token that must be checked
@@ -190,6 +197,20 @@ static bool pass_attempts(struct gate_request *request, const struct sale *sale,
 	return false;
 }
 
+/*
+ * Whether it had waited for longer than gate.queue_target before it was read, or those before it
+ * wait so long for the stock or the journal.
+ */
+static bool is_late(const struct gate_request *request)
+{
+	const struct gate_settings *settings = &request->thread->gate->settings;
+	int64_t target_ns = settings->settings->gate.queue_target_ns;
+
+	return target_ns > 0 && (http_exchange_overdue(request->exchange, target_ns) ||
+				 journal_worker_wait_ns(settings->journal_worker) > target_ns ||
+				 (settings->stock_worker && stock_worker_wait_ns(settings->stock_worker) > target_ns));
+}
+
 static void fill(struct pending_purchase *pending, struct gate_request *request, struct sale_entry *entry,
 		 const struct purchase_request *asked, const struct identity_buyer *buyer, int64_t now_ms)
 {
@@ -250,6 +271,8 @@ static void send_to_stock(struct gate_request *request, struct sale_entry *entry
 		return;
 	}
 	fill(pending, request, entry, asked, buyer, door->now_ms);
+	if (door->refusal == VERDICT_NONE)
+		overload_decided(&request->thread->overload);
 	pending->decision.purchase.refusal = door->refusal;
 	pending->decision.purchase.may_return = door->view.may_return;
 	pending->decision.purchase.retry_after_ms = door->retry_after_ms;
@@ -285,6 +308,9 @@ void purchase_start(struct gate_request *request)
 	if (!read_purchase(request, entry->sale, &asked))
 		return;
 	door.refusal = admission_screen(gate->settings.admission, entry, asked.lot, asked.quantity, door.now_ms, &door.view);
+	if (door.refusal == VERDICT_NONE && is_late(request) &&
+	    overload_turns_away(&thread->overload, http_loop_now(thread->loop), &door.retry_after_ms))
+		door.refusal = VERDICT_OVERLOADED;
 	if (door.refusal != VERDICT_NONE) {
 		if (!pass_refusal(request, entry->sale, &asked, &door, &buyer))
 			return;

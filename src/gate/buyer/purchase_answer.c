@@ -57,6 +57,13 @@ void purchase_say_coming(int64_t opens_at_ms, int64_t now_ms, struct reply *repl
 	say_not_open("coming", opens_at_ms, now_ms, reply);
 }
 
+void purchase_say_late(int64_t retry_after_ms, struct reply *reply)
+{
+	reply_problem(reply, PROBLEM_OVERLOADED,
+		      &(struct problem_options){.detail = "More purchases wait than can be decided in time. Nothing was done.",
+						.retry_after_ms = retry_after_ms});
+}
+
 void purchase_say_sold_out(bool may_return, struct reply *reply)
 {
 	struct problem_options options = {.members = may_return ? SLICE(",\"may_return\":true") : SLICE(",\"may_return\":false")};
@@ -146,6 +153,11 @@ void purchase_say(const struct purchase *purchase, const struct purchase_terms *
 		return;
 	case VERDICT_SOLD_OUT:
 		purchase_say_sold_out(purchase->may_return, reply);
+		return;
+	case VERDICT_OVERLOADED:
+		if (purchase->refusal != VERDICT_OVERLOADED)
+			break;
+		purchase_say_late(purchase->retry_after_ms, reply);
 		return;
 	case VERDICT_BUYER_LIMIT:
 		say_limit(purchase, reply);

@@ -18,4 +18,6 @@ void purchase_say(const struct purchase *purchase, const struct purchase_terms *
 /* The parts that need no purchase, because they are public. */
 void purchase_say_window(enum verdict verdict, int64_t opens_at_ms, int64_t now_ms, struct reply *reply);
 void purchase_say_coming(int64_t opens_at_ms, int64_t now_ms, struct reply *reply); /* a draft that is announced */
+/* It had waited too long, and so have those behind it. */
+void purchase_say_late(int64_t retry_after_ms, struct reply *reply);
 void purchase_say_sold_out(bool may_return, struct reply *reply);

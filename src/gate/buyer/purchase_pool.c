@@ -88,7 +88,13 @@ static void unlink_pending(struct purchase_pool *pool, struct pending_purchase *
 void purchase_pool_count(struct gate_thread *thread, size_t outcome)
 {
 	metrics_add(thread->cells, thread->gate->metrics.purchases[outcome], 1);
-	readiness_note(thread->gate, (int)outcome);
+	readiness_note(thread, (int)outcome);
+}
+
+void purchase_pool_count_late(struct gate_thread *thread)
+{
+	metrics_add(thread->cells, thread->gate->metrics.purchases[PROBLEM_OVERLOADED], 1);
+	metrics_add(thread->cells, thread->gate->metrics.turned_away, 1);
 }
 
 static void count_attempt(struct gate_thread *thread, const struct pending_purchase *pending)
@@ -110,7 +116,9 @@ static void answer(struct gate_thread *thread, struct pending_purchase *pending,
 		count_attempt(thread, pending);
 	reply_clear(reply);
 	purchase_say(&pending->decision.purchase, &pending->terms, verdict, reply);
-	if (reply->problem != PROBLEM_COUNT)
+	if (reply->problem == PROBLEM_OVERLOADED && pending->decision.purchase.refusal == VERDICT_OVERLOADED)
+		purchase_pool_count_late(thread);
+	else if (reply->problem != PROBLEM_COUNT)
 		purchase_pool_count(thread, reply->problem);
 	else
 		purchase_pool_count(thread, verdict == VERDICT_REPLAYED ? OUTCOME_REPLAYED : OUTCOME_ACCEPTED);

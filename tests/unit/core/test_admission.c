@@ -133,7 +133,8 @@ static void test_only_some_refusals_may_be_passed_by_a_replay(void **state)
 	(void)state;
 	for (int verdict = VERDICT_NONE; verdict < VERDICT_COUNT; verdict++)
 		assert_int_equal(admission_may_replay((enum verdict)verdict),
-				 verdict == VERDICT_SALE_PAUSED || verdict == VERDICT_SALE_ENDED || verdict == VERDICT_SOLD_OUT);
+				 verdict == VERDICT_SALE_PAUSED || verdict == VERDICT_SALE_ENDED || verdict == VERDICT_SOLD_OUT ||
+					 verdict == VERDICT_OVERLOADED);
 }
 
 /* --- The latch --- */

@@ -59,6 +59,8 @@ static void on_request(struct http_handler *handler, struct http_exchange *excha
 	} else if (slice_equal(path, SLICE("/expendable"))) {
 		http_defer_expendable(exchange);
 		fixture->deferred++;
+	} else if (slice_equal(path, SLICE("/overdue"))) {
+		answer(exchange, http_exchange_overdue(exchange, 0) ? 503 : 200, SLICE_NULL);
 	} else if (slice_equal(path, SLICE("/empty"))) {
 		answer(exchange, 204, SLICE_NULL);
 	} else if (slice_equal(path, SLICE("/peer"))) {

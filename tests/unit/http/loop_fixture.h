@@ -7,6 +7,7 @@
  *   /big?N      200, N bytes, copied              /page       200, FIXTURE_PAGE_SIZE bytes that stay
  *   /stream     a stream; fixture_publish()       /close      200 and the end of the connection
  *   /empty      204                            /probe      as /now, also from the reserve
+ *   /overdue    200; 503 where it had waited at all (http_exchange_overdue)
  *   /expendable deferred, never answered, and may be asked to go
  */
 #pragma once

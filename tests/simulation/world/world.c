@@ -72,9 +72,11 @@ void world_ask_ends(struct world *of)
 
 /* --- The beginning --- */
 
+enum { FLAGS_MAX = 24 };
+
 static void add_flag(char **flags, size_t *count, const char *format, const char *value)
 {
-	if (asprintf(&flags[(*count)++], format, value) < 0)
+	if (*count == FLAGS_MAX || asprintf(&flags[(*count)++], format, value) < 0)
 		abort();
 }
 
@@ -82,7 +84,7 @@ static void load_settings(const struct plan *plan)
 {
 	bool cluster = plan->shape == PLAN_CLUSTER;
 	struct settings_sources sources;
-	char *flags[16], threads[8];
+	char *flags[FLAGS_MAX], threads[8];
 	struct buffer error;
 	size_t count = 0;
 
@@ -92,11 +94,8 @@ static void load_settings(const struct plan *plan)
 	add_flag(flags, &count, "--gate.trusted_proxies=%s", "127.0.0.1");
 	add_flag(flags, &count, "--log.level=%s", "off");
 	/* What is never filled by so few buyers is not cleared for each gate anew. */
-	add_flag(flags, &count, "--gate.in_flight_max=%s", "64");
-	add_flag(flags, &count, "--journal.lane_max=%s", "256");
 	add_flag(flags, &count, "--journal.batch_max=%s", "64");
 	add_flag(flags, &count, "--drain.batch_max=%s", "64");
-	add_flag(flags, &count, "--gate.connections_max=%s", "64");
 	add_flag(flags, &count, "--gate.connections_max=%s", "64");
 	add_flag(flags, &count, "--gate.in_flight_max=%s", "16");
 	add_flag(flags, &count, "--journal.lane_max=%s", "64");

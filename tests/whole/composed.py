@@ -49,10 +49,14 @@ def prepare(folder):
     return folder
 
 
-def mounted(value, secrets):
-    """/run/secrets/NAME: the file that is there in a container."""
+def mounted(service, value, secrets):
+    """/run/secrets/NAME: the file that the service's container has there."""
     name = value.removeprefix("/run/secrets/")
-    return value if name == value else secrets / Path(COMPOSE["secrets"][name]["file"]).name
+    if name == value:
+        return value
+    folders = re.findall(r"^secrets-(\w+):/run/secrets:ro$", "\n".join(SERVICES[service]["volumes"]), re.MULTILINE)
+    assert len(folders) == 1, folders
+    return secrets / folders[0] / name
 
 
 class Process:
@@ -97,8 +101,8 @@ class Redis(Process):
             replaced(text, ("bind * -::*", "bind 127.0.0.1"), ("port 6379", f"port {self.port}"), ("dir /data", f"dir {folder}"))
         )
         command = SERVICES["redis"]["command"]
-        assert command[1:] == ["/usr/local/etc/redis/redis.conf", "--aclfile", "/run/secrets/redis_users"]
-        super().__init__([command[0], settings, command[2], secrets / "redis_users"], folder)
+        assert command[1:3] == ["/usr/local/etc/redis/redis.conf", "--aclfile"]
+        super().__init__([command[0], settings, command[2], mounted("redis", command[3], secrets)], folder)
 
     def ask(self, *words, user="health", password="health"):
         command = ["redis-cli", "-p", str(self.port), "--user", user, "--pass", password, "--no-auth-warning", *words]
@@ -108,6 +112,15 @@ class Redis(Process):
         kind, command = SERVICES["redis"]["healthcheck"]["test"]
         assert kind == "CMD-SHELL"
         return subprocess.run(replaced(command, ("redis-cli ", f"redis-cli -p {self.port} ")), shell=True, timeout=10).returncode == 0
+
+
+def cluster_id(secrets):
+    """What the broker's command of compose.yaml exports, by its own words."""
+    shell, option, script = SERVICES["kafka"]["command"]
+    script = script.replace("$$", "$")
+    path = mounted("kafka", re.search(r"/run/secrets/\w+", script).group(0), secrets)
+    words = replaced(script, ("/run/secrets/cluster_id", path), ("exec /etc/kafka/docker/run", "exec printenv CLUSTER_ID"))
+    return checked(shell, option, words).strip()
 
 
 def make_postgres():
@@ -149,12 +162,12 @@ class Penstock(Process):
         for variable, value in {**IMAGE_ENVIRONMENT, **service["environment"]}.items():
             if variable.endswith("_LISTEN"):
                 self.places[variable] = value = f"{self.address}:{free_port(self.address)}"
-            environment[variable] = str(mounted(value, secrets)).replace("10.77.", "127.77.")
+            environment[variable] = str(mounted(name, value, secrets)).replace("10.77.", "127.77.")
         super().__init__([PROGRAM, *service.get("command", ["serve"])], folder, environment)
         self.public = f"http://{self.places['PENSTOCK_GATE_LISTEN']}"
         self.operator = f"http://{self.places['PENSTOCK_OPERATOR_LISTEN']}"
         self.monitor = f"http://{self.places.get('PENSTOCK_DRAIN_LISTEN')}"
-        self.token = (secrets / "operator_token").read_text().strip()
+        self.token = (secrets / "own/operator_token").read_text().strip()
 
     def run(self, *arguments):
         """A command inside the container."""
@@ -219,7 +232,7 @@ class Nginx(Process):
 class Composed:
     def __init__(self, folder):
         self.folder, self.secrets = folder, prepare(folder / "secrets")
-        self.jwt_key = (self.secrets / "jwt_key").read_text().strip()
+        self.jwt_key = (self.secrets / "own/jwt_key").read_text().strip()
         self.kafka = self.postgres = None
         self.processes = {}
 
@@ -232,7 +245,7 @@ class Composed:
         self.postgres = make_postgres()
 
     def start(self):
-        cluster = re.fullmatch(r"KAFKA_CLUSTER_ID=(\S+)\n", (self.secrets / "env").read_text()).group(1)
+        cluster = cluster_id(self.secrets)
         with ThreadPoolExecutor(2) as pool:
             started = [pool.submit(self.start_kafka, cluster), pool.submit(self.start_postgres)]
             self.processes["redis"] = Redis(self.folder / "redis", self.secrets)
@@ -242,7 +255,7 @@ class Composed:
         self.write_settings()
         healthy = {"redis", "kafka", "postgres"}
         for name in ("gate-1", "gate-2", "drain", "nginx"):
-            assert set(SERVICES[name]["depends_on"]) <= healthy, name
+            assert set(SERVICES[name]["depends_on"]) - {"secrets"} <= healthy, name
             if name == "nginx":
                 self.processes[name] = Nginx(self.folder / name, self.gates)
             else:
@@ -253,15 +266,16 @@ class Composed:
 
     def write_settings(self):
         """penstock.conf as deploy/docker/prepare has made it, but for where the services are."""
-        path = self.secrets / "penstock.conf"
-        text = replaced(
-            path.read_text(),
-            ("@redis:6379/", f"@127.0.0.1:{self.processes['redis'].port}/"),
-            ("kafka://kafka:9092/", f"kafka://{self.kafka.brokers}/"),
-            ("@postgres/", f"@127.0.0.1:{self.postgres.port}/"),
-        )
-        path.unlink()
-        path.write_text(text)
+        for folder in ("gates", "drain"):
+            path = self.secrets / folder / "penstock.conf"
+            text = replaced(
+                path.read_text(),
+                ("@redis:6379/", f"@127.0.0.1:{self.processes['redis'].port}/"),
+                ("kafka://kafka:9092/", f"kafka://{self.kafka.brokers}/"),
+                ("@postgres/", f"@127.0.0.1:{self.postgres.port}/"),
+            )
+            path.unlink()
+            path.write_text(text)
 
     @property
     def gates(self):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ports import free_port
-from composed import COMPOSE, DEPLOY, DOCKERFILE, SERVICES, IMAGE_ENVIRONMENT, Redis, checked, mounted, prepare, replaced
+from composed import COMPOSE, DEPLOY, DOCKERFILE, SERVICES, IMAGE_ENVIRONMENT, Redis, checked, cluster_id, mounted, prepare, replaced
 
 from penstock import PROGRAM, ROOT, plain_environment
 
@@ -20,6 +20,7 @@ PROFILES = ("embedded", "cluster", "observability")
 TARGETS = {name: yaml.safe_load((DEPLOY / f"prometheus/targets/{name}.yml").read_text()) for name in ("embedded", "cluster", "local")}
 
 in_each_service = pytest.mark.parametrize("name", sorted(SERVICES))
+in_each_that_stays = pytest.mark.parametrize("name", sorted(set(SERVICES) - {"secrets"}))
 
 
 def tool(name):
@@ -47,7 +48,36 @@ def test_the_compose_file_is_one():
     checked(checker, "--builtin-schema", "vendor.compose-spec", "compose.yaml")
 
 
-@in_each_service
+def test_nothing_but_one_command_is_needed():
+    """`docker compose up -d` in a fresh clone: the whole cluster with what watches it."""
+    lines = [line for line in (ROOT / ".env").read_text().splitlines() if not line.startswith("#")]
+    assert lines == ["COMPOSE_PROFILES=cluster,observability"]
+    assert ".env" in checked("git", "ls-files", "--cached", "--others", "--exclude-standard").split(), "it comes with the clone"
+    text = (ROOT / "compose.yaml").read_text()
+    assert re.findall(r"(?<!\$)\$\{?(\w+)(:-\w+)?", text) == [("PENSTOCK_TARGETS", ":-cluster")], "nothing must be said for it"
+    for name, service in SERVICES.items():
+        assert service.get("pull_policy") == ("build" if is_ours(name) else None), name
+
+
+def test_the_secrets_are_made_by_a_service_that_ends():
+    service = SERVICES["secrets"]
+    assert set(service["profiles"]) == set(PROFILES) and service["restart"] == "no" and service["network_mode"] == "none"
+    assert service["cap_drop"] == ["ALL"] and service["read_only"] and "no-new-privileges:true" in service["security_opt"]
+    script, folder = service["command"]
+    assert "./deploy:/deploy:ro" in service["volumes"] and os.access(ROOT / script.removeprefix("/"), os.X_OK)
+    made = {volume.partition(":")[0]: volume.partition(":")[2] for volume in service["volumes"] if volume.startswith("secrets-")}
+    assert made == {name: f"{folder}/{name.removeprefix('secrets-')}" for name in COMPOSE["volumes"] if name.startswith("secrets-")}
+    readers = {}
+    for name, each in SERVICES.items():
+        for volume in each.get("volumes", []):
+            if volume.startswith("secrets-") and name != "secrets":
+                assert volume.endswith(":/run/secrets:ro") and each["depends_on"]["secrets"], name
+                readers.setdefault(volume.partition(":")[0], set()).add(name)
+    assert readers.pop("secrets-gates") == {"gate-1", "gate-2", "penstock"}
+    assert readers == {f"secrets-{name}": {name} for name in ("drain", "redis", "kafka", "postgres", "grafana")}, "own is nobody's"
+
+
+@in_each_that_stays
 def test_a_service_has_its_profile_and_is_confined(name):
     service = SERVICES[name]
     assert service["profiles"] and set(service["profiles"]) <= set(PROFILES)
@@ -83,7 +113,7 @@ def test_an_image_has_no_hole_that_was_mended_long_ago(name):
 
 def test_every_image_is_named_in_one_place():
     images = {service["image"] for service in SERVICES.values()} - {"penstock:local"}
-    assert images == set(COMPOSE["x-images"].values()) - {COMPOSE["x-images"]["debian"]}
+    assert images == set(COMPOSE["x-images"].values())
     text = (DEPLOY.parent / "compose.yaml").read_text()
     assert all(text.count(image) == 1 for image in images)
 
@@ -92,7 +122,7 @@ def test_every_image_is_named_in_one_place():
 def test_what_a_service_waits_for_is_there(name):
     for other, terms in SERVICES[name].get("depends_on", {}).items():
         assert set(SERVICES[name]["profiles"]) <= set(SERVICES[other]["profiles"]), f"{other} is in another profile"
-        assert terms == {"condition": "service_healthy"}, other
+        assert terms == {"condition": "service_completed_successfully" if other == "secrets" else "service_healthy"}, other
 
 
 @in_each_service
@@ -101,17 +131,14 @@ def test_what_a_service_mounts_is_there(name):
     for volume in service.get("volumes", []):
         source = re.sub(r"\$\{\w+:-(\w+)\}", r"\1", volume).partition(":")[0]
         assert (ROOT / source).exists() if source.startswith(".") else source in COMPOSE["volumes"], volume
-    for secret in service.get("secrets", []):
-        assert secret in COMPOSE["secrets"], secret
     networks = service.get("networks", {})
-    assert networks and set(networks) <= set(COMPOSE["networks"])
+    assert (networks or "network_mode" in service) and set(networks) <= set(COMPOSE["networks"])
 
 
 def test_nothing_is_declared_in_vain():
     used = [volume.partition(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])]
     assert set(COMPOSE["volumes"]) <= set(used)
-    assert set(COMPOSE["secrets"]) == {secret for service in SERVICES.values() for secret in service.get("secrets", [])}
-    assert set(COMPOSE["networks"]) == {network for service in SERVICES.values() for network in service["networks"]}
+    assert set(COMPOSE["networks"]) == {network for service in SERVICES.values() for network in service.get("networks", [])}
     assert {profile for service in SERVICES.values() for profile in service["profiles"]} == set(PROFILES)
 
 
@@ -132,7 +159,7 @@ def test_fixed_addresses_fit_together():
     fixed = {
         name: service["networks"]["front"]["ipv4_address"]
         for name, service in SERVICES.items()
-        if isinstance(service["networks"], dict) and "front" in service["networks"]
+        if isinstance(service.get("networks"), dict) and "front" in service["networks"]
     }
     assert all(ipaddress.ip_address(address) in net for address in fixed.values())
     assert len(set(fixed.values())) == len(fixed)
@@ -141,12 +168,12 @@ def test_fixed_addresses_fit_together():
         assert SERVICES[name]["environment"]["PENSTOCK_GATE_TRUSTED_PROXIES"] == fixed["nginx"]
 
 
-def test_no_password_is_in_an_environment():
+def test_no_password_is_in_an_environment(secrets):
     for name, service in SERVICES.items():
         for variable, value in service.get("environment", {}).items():
             if re.search(r"PASSWORD|TOKEN|KEY(?!_ALG)|SECRET", variable):
                 assert variable.endswith("_FILE") and value.startswith("/run/secrets/"), f"{name}: {variable}"
-                assert value.removeprefix("/run/secrets/") in service["secrets"]
+                assert mounted(name, value, secrets).is_file()
             assert not re.search(r"://[^/\s]*:[^/\s]*@", str(value)), f"{name}: {variable}"
 
 
@@ -169,7 +196,7 @@ def in_force(environment):
 def test_the_settings_of_a_service_are_the_programs(name, secrets):
     """The program takes its whole environment, and each name of it has an effect."""
     environment = {**IMAGE_ENVIRONMENT, **SERVICES[name]["environment"]}
-    environment = {variable: str(mounted(value, secrets)) for variable, value in environment.items()}
+    environment = {variable: str(mounted(name, value, secrets)) for variable, value in environment.items()}
     there = in_force(environment)
     for variable in set(environment) - {"PENSTOCK_CONFIG"}:
         wanted = variable.removeprefix("PENSTOCK_").removesuffix("_FILE").lower()
@@ -197,27 +224,53 @@ def test_the_programs_command_is_one(name):
 
 
 def test_secrets_are_made_once_and_read_by_the_program(secrets):
-    for name, secret in COMPOSE["secrets"].items():
-        assert (secrets / Path(secret["file"]).name).stat().st_size > 30, name
-    assert secrets.stat().st_mode & 0o77 == 0, "the folder is closed to others"
-    before = {path.name: path.read_bytes() for path in secrets.iterdir()}
+    before = {str(path.relative_to(secrets)): path.read_bytes() for path in secrets.rglob("*") if path.is_file()}
+    own = {Path(name).name: text.decode().strip() for name, text in before.items() if name.startswith("own/")}
+    assert {name: len(text) for name, text in own.items()} == {
+        **dict.fromkeys(("operator_token", "jwt_key", "postgres_password", "redis_password", "grafana_password"), 64), "cluster_id": 22
+    }  # fmt: skip
+    assert len(set(own.values())) == len(own)
     checked(DEPLOY / "docker/prepare", secrets)
-    assert {path.name: path.read_bytes() for path in secrets.iterdir()} == before
-    assert re.fullmatch(r"KAFKA_CLUSTER_ID=[A-Za-z0-9_-]{22}\n", before["env"].decode())
+    assert {str(path.relative_to(secrets)): path.read_bytes() for path in secrets.rglob("*") if path.is_file()} == before
+    assert re.fullmatch(r"A[A-Za-z0-9_-]{20}A", cluster_id(secrets)) and cluster_id(secrets) == own["cluster_id"]
+    # Each service has what is its own, and nothing else of it.
+    for folder, named in {
+        "gates": {"operator_token", "jwt_key", "redis_password", "postgres_password"},
+        "drain": {"redis_password", "postgres_password"},
+        "redis": set(),
+        "kafka": {"cluster_id"},
+        "postgres": {"postgres_password"},
+        "grafana": {"grafana_password"},
+    }.items():
+        text = "".join(content.decode() for name, content in before.items() if name.startswith(f"{folder}/"))
+        assert {name for name, secret in own.items() if secret in text} == named, folder
     # The settings are as the program takes them, and it shows no password of theirs.
-    environment = {**plain_environment(), "PENSTOCK_CONFIG": str(secrets / "penstock.conf")}
+    environment = plain_environment()
     for variable, value in SERVICES["gate-1"]["environment"].items():
-        if value.startswith("/run/secrets/") and variable != "PENSTOCK_CONFIG":
-            environment[variable] = str(secrets / value.removeprefix("/run/secrets/"))
+        if value.startswith("/run/secrets/"):
+            environment[variable] = str(mounted("gate-1", value, secrets))
     shown = checked(PROGRAM, "config", environment=environment)
     for text in ("redis:6379/0", "kafka://kafka:9092/penstock", "@postgres/penstock"):
         assert text in shown
     for name in ("redis_password", "postgres_password", "operator_token", "jwt_key"):
-        assert before[name].decode().strip() not in shown, name
+        assert own[name] not in shown, name
+
+
+def test_a_secret_that_is_taken_away_is_made_anew_and_the_rest_stays(tmp_path):
+    secrets = prepare(tmp_path / "secrets")
+    first = {path.name: path.read_text() for path in (secrets / "own").iterdir()}
+    users = (secrets / "redis/users.acl").read_text()
+    (secrets / "own/redis_password").unlink()
+    prepare(secrets)
+    second = {path.name: path.read_text() for path in (secrets / "own").iterdir()}
+    assert {name for name in first if first[name] != second[name]} == {"redis_password"}
+    assert (secrets / "redis/users.acl").read_text() != users
+    for folder in ("gates", "drain"):
+        assert second["redis_password"] in (secrets / folder / "penstock.conf").read_text()
 
 
 def test_addresses_are_those_of_services(secrets):
-    text = (secrets / "penstock.conf").read_text()
+    text = (secrets / "gates/penstock.conf").read_text()
     hosts = dict(re.findall(r"^(\w+)\.url = \w+://(?:[^@\n]*@)?([a-z-]+)", text, re.MULTILINE))
     assert hosts == {"stock": "redis", "journal": "kafka", "ledger": "postgres"}
     for name in ("gate-1", "gate-2", "drain"):
@@ -342,7 +395,7 @@ def redis(tmp_path, secrets):
 
 @tool("redis-server")
 def test_redis_takes_its_settings_and_users(redis, secrets):
-    password = (secrets / "redis_password").read_text()
+    password = (secrets / "own/redis_password").read_text()
 
     def ask(*words):
         return redis.ask(*words, user="penstock", password=password)

@@ -9,7 +9,7 @@
 #include "base/lock.h"
 
 /*
- * One mutex around two rings. A lock-free queue was turned down: a push hands over a batch under
+ * One mutex around three rings. A lock-free queue was turned down: a push hands over a batch under
  * one uncontended lock (some 25 ns), which is far below what the items cost, and a consumer that
  * blocks needs the condition variable anyway.
  *
@@ -20,7 +20,7 @@
  * readable for an empty lane, so a pop that finds nothing always reads it. It is read under the
  * lock while the lane is empty, so a read can never swallow the signal of items that are there.
  */
-enum { CLASSES = 2 };
+enum { CLASSES = 3 };
 
 struct ring {
 	void **items;
@@ -111,6 +111,23 @@ static size_t ring_take(struct ring *ring, size_t capacity, void **items, size_t
 	return taken;
 }
 
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* A place of the batch in two, and a slice at most, is kept for the background. */
+static size_t take_classes(struct lane *lane, void **items, size_t max)
+{
+	struct ring *background = &lane->rings[LANE_BACKGROUND];
+	size_t others_max = max - least(least(background->count, LANE_SLICE), max / 2), taken, slice;
+
+	taken = ring_take(&lane->rings[LANE_URGENT], lane->capacity, items, others_max);
+	taken += ring_take(&lane->rings[LANE_NORMAL], lane->capacity, items + taken, others_max - taken);
+	slice = taken == 0 ? LANE_SLICE_ALONE : taken / 2 > LANE_SLICE ? taken / 2 : LANE_SLICE;
+	return taken + ring_take(background, lane->capacity, items + taken, least(slice, max - taken));
+}
+
 static void write_event(int fd)
 {
 	const uint64_t one = 1;
@@ -190,8 +207,7 @@ size_t lane_pop(struct lane *lane, void **items, size_t max, int64_t timeout_ns)
 	}
 	if (timeout_ns != 0)
 		lane->woken = false;
-	taken = ring_take(&lane->rings[LANE_URGENT], lane->capacity, items, max);
-	taken += ring_take(&lane->rings[LANE_NORMAL], lane->capacity, items + taken, max - taken);
+	taken = take_classes(lane, items, max);
 	atomic_fetch_sub_explicit(&lane->depth, taken, memory_order_relaxed);
 	if (lane_depth(lane) == 0 && (lane->signalled || taken == 0) && lane->watched)
 		read_event(lane->event_fd);

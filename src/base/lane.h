@@ -1,9 +1,12 @@
 /*
  * A lane: a bounded queue of pointers between threads that hands over batches. Many producers, one
  * consumer. A push never blocks and never grows: what does not fit is the caller's to answer
- * (overload). The lock is held for a copy of pointers only, never across I/O. Two classes: urgent
- * items (confirm, cancel, expiry, completions) are handed over before normal ones, and each class
- * has its own bound, so neither can starve the other out of room.
+ * (overload). The lock is held for a copy of pointers only, never across I/O. Three classes, each
+ * with its own bound, so that none can starve another out of room. Urgent items (confirm, cancel,
+ * completions) are handed over before normal ones. What nobody waits for (expiries) comes behind
+ * them and in slices: so many thousands of them never keep a normal item waiting for longer than a
+ * slice takes, and a slice goes with every hand-over, so that they go on however much else there
+ * is.
  *
  * The consumer either blocks in lane_pop(), or watches lane_event_fd() in an epoll loop, or
  * listens, and pops with timeout 0.
@@ -15,7 +18,13 @@
 #include <stdint.h>
 #include "base/error.h"
 
-enum lane_class { LANE_URGENT, LANE_NORMAL };
+enum lane_class { LANE_URGENT, LANE_NORMAL, LANE_BACKGROUND };
+
+enum {
+	LANE_SLICE = 32,        /* of the background, beside others; half as many as those where that is more */
+	LANE_SLICE_ALONE = 128, /* where there are no others: who comes next waits for so many */
+};
+
 struct lane;
 
 /* capacity: items of each class. 0, or negative errno. */
@@ -24,7 +33,8 @@ void lane_free(struct lane *lane); /* NULL is fine; asserts that it is empty */
 /* Takes the first items that fit, returns how many; 0 once closed. Any thread. */
 size_t lane_push(struct lane *lane, enum lane_class class, void *const *items, size_t count) MUST_CHECK;
 /*
- * Consumer only. Takes up to `max`, urgent first. Waits up to timeout_ns (0: not at all, negative:
+ * Consumer only. Takes up to `max`, urgent first (of 1 there is no place for the background beside
+ * others). Waits up to timeout_ns (0: not at all, negative:
  * until something comes or the lane is closed) while it is empty, by the clock of its node. Returns
  * how many; 0 after the time, when it was woken, or when closed and empty.
  */

@@ -83,11 +83,12 @@ static void test_push_takes_only_what_fits(void **state)
 static void test_each_class_has_room_of_its_own(void **state)
 {
 	struct lane *lane = *state;
-	void *out[2 * CAPACITY];
+	void *out[3 * CAPACITY];
 
 	assert_int_equal(push(lane, LANE_NORMAL, 1, CAPACITY + 1), CAPACITY);
 	assert_int_equal(push(lane, LANE_URGENT, 11, CAPACITY + 1), CAPACITY);
-	assert_int_equal(lane_pop(lane, out, 2 * CAPACITY, 0), 2 * CAPACITY);
+	assert_int_equal(push(lane, LANE_BACKGROUND, 21, CAPACITY + 1), CAPACITY);
+	assert_int_equal(lane_pop(lane, out, 3 * CAPACITY, 0), 3 * CAPACITY);
 }
 
 static void test_urgent_items_go_first(void **state)
@@ -103,6 +104,90 @@ static void test_urgent_items_go_first(void **state)
 	assert_ptr_equal(out[2], item(1));
 	assert_int_equal(lane_pop(lane, out, 3, 0), 1);
 	assert_ptr_equal(out[0], item(2));
+}
+
+/* --- The background --- */
+
+enum { STORM = 1000 };
+
+static int make_wide_lane(void **state)
+{
+	struct lane *lane;
+
+	if (lane_new(&lane, STORM) < 0)
+		return -1;
+	*state = lane;
+	return 0;
+}
+
+static void push_many(struct lane *lane, enum lane_class class, uintptr_t first, size_t count)
+{
+	for (size_t i = 0; i < count; i += 50)
+		assert_int_equal(push(lane, class, first + i, count - i < 50 ? count - i : 50), count - i < 50 ? count - i : 50);
+}
+
+/* How many of those that were popped have numbers from `first` on, and all behind the others. */
+static size_t behind(void *const *out, size_t count, uintptr_t first)
+{
+	size_t others = 0;
+
+	while (others < count && (uintptr_t)out[others] < first)
+		others++;
+	for (size_t i = others; i < count; i++)
+		assert_true((uintptr_t)out[i] >= first);
+	return count - others;
+}
+
+static void empty(struct lane *lane)
+{
+	void *out[64];
+
+	while (lane_pop(lane, out, 64, 0))
+		;
+}
+
+/* A storm of expiries was one batch of a thousand, and every purchase waited for all of it. */
+static void test_the_background_comes_in_slices_behind_what_somebody_waits_for(void **state)
+{
+	struct lane *lane = *state;
+	void *out[STORM];
+	size_t count;
+
+	push_many(lane, LANE_BACKGROUND, 1000, STORM);
+	assert_int_equal(lane_pop(lane, out, STORM, 0), LANE_SLICE_ALONE);
+	push_many(lane, LANE_NORMAL, 1, 3);
+	push_many(lane, LANE_URGENT, 11, 3);
+	count = lane_pop(lane, out, STORM, 0);
+	assert_int_equal(count, 6 + LANE_SLICE);
+	assert_ptr_equal(out[0], item(11));
+	assert_ptr_equal(out[3], item(1));
+	assert_int_equal(behind(out, count, 1000), LANE_SLICE);
+	/* Beside many, half as many: so much longer does their batch take. */
+	push_many(lane, LANE_NORMAL, 1, 200);
+	count = lane_pop(lane, out, STORM, 0);
+	assert_int_equal(count, 300);
+	assert_int_equal(behind(out, count, 1000), 100);
+	empty(lane);
+}
+
+/* Whatever else there is, it goes on: a lane that is always full of others would keep it for ever. */
+static void test_a_slice_of_the_background_goes_with_every_batch(void **state)
+{
+	struct lane *lane = *state;
+	void *out[STORM];
+
+	push_many(lane, LANE_BACKGROUND, 1000, 100);
+	for (size_t left = 100, slice; left; left -= slice) {
+		push_many(lane, LANE_NORMAL, 1, STORM - lane_depth(lane));
+		assert_int_equal(lane_pop(lane, out, 100, 0), 100);
+		slice = behind(out, 100, 1000);
+		assert_int_equal(slice, left < LANE_SLICE ? left : LANE_SLICE);
+	}
+	/* A batch of two has one place of it. */
+	push_many(lane, LANE_BACKGROUND, 1000, 1);
+	assert_int_equal(lane_pop(lane, out, 2, 0), 2);
+	assert_ptr_equal(out[1], item(1000));
+	empty(lane);
 }
 
 static void test_pop_of_an_empty_lane_does_not_wait_when_told_so(void **state)
@@ -331,6 +416,7 @@ static void test_every_item_arrives_once_and_in_order_at_a_polling_consumer(void
 int main(void)
 {
 #define WITH_LANE(test) cmocka_unit_test_setup_teardown(test, make_lane, drop_lane)
+#define WITH_WIDE_LANE(test) cmocka_unit_test_setup_teardown(test, make_wide_lane, drop_lane)
 	const struct CMUnitTest tests[] = {
 		WITH_LANE(test_pop_gives_items_in_the_order_of_push),
 		WITH_LANE(test_push_takes_only_what_fits),
@@ -345,6 +431,8 @@ int main(void)
 		WITH_LANE(test_event_fd_knows_items_that_came_before_it_was_asked_for),
 		WITH_LANE(test_event_fd_works_on_a_lane_that_was_used_without_it),
 		WITH_LANE(test_pop_clears_a_signal_that_came_late),
+		WITH_WIDE_LANE(test_the_background_comes_in_slices_behind_what_somebody_waits_for),
+		WITH_WIDE_LANE(test_a_slice_of_the_background_goes_with_every_batch),
 		cmocka_unit_test(test_lane_without_room_is_refused),
 		cmocka_unit_test(test_every_item_arrives_once_and_in_order_at_a_blocking_consumer),
 		cmocka_unit_test(test_every_item_arrives_once_and_in_order_at_a_polling_consumer),

@@ -159,6 +159,7 @@ static size_t memory_expire(struct stock *stock, int64_t now_ns, int64_t now_ms,
 			    int64_t *next_ns)
 {
 	struct stock_memory *memory = memory_of(stock);
+	const struct sale_expiry expiry = {.cutoff_ns = now_ns - grace_ns, .now_ns = now_ns, .now_ms = now_ms};
 	struct calendar *calendar = &memory->common.calendar;
 	unsigned stripe = reader_gate_enter(&memory->registry.gate);
 	struct calendar_seat *seat;
@@ -166,9 +167,8 @@ static size_t memory_expire(struct stock *stock, int64_t now_ns, int64_t now_ms,
 	int64_t deadline_ns;
 	size_t count = 0;
 
-	while ((seat = calendar_first(calendar, &deadline_ns)) && deadline_ns <= now_ns - grace_ns && count < max && !outbox_full) {
-		count += sale_stock_expire((struct sale_stock *)seat, now_ns - grace_ns, now_ns, now_ms, out + count, max - count,
-					   &outbox_full);
+	while ((seat = calendar_first(calendar, &deadline_ns)) && deadline_ns <= expiry.cutoff_ns && count < max && !outbox_full) {
+		count += sale_stock_expire((struct sale_stock *)seat, &expiry, out + count, max - count, &outbox_full);
 		calendar_refresh(calendar, seat);
 	}
 	*next_ns = deadline_ns > INT64_MAX - grace_ns ? INT64_MAX : deadline_ns + grace_ns;

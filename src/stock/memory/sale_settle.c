@@ -11,6 +11,8 @@
 #include "base/failpoint.h"
 #include "stock/memory/sale_stock.h"
 
+enum { EXPIRY_SLICE = 16 }; /* under one lock: some microseconds */
+
 static bool in_time_only(enum order_action action)
 {
 	return action == ORDER_CONFIRM || action == ORDER_EXTEND;
@@ -248,13 +250,14 @@ void sale_stock_orders(struct sale_stock *sale, struct stock_orders *item)
 	lock_release(&shard->lock);
 }
 
-static size_t expire_shard(struct sale_stock *sale, struct sale_shard *shard, int64_t cutoff_ns, int64_t now_ns, int64_t now_ms,
-			   struct event *out, size_t max, bool *outbox_full)
+/* One slice: purchases of this shard wait for no more. */
+static size_t expire_shard(struct sale_stock *sale, struct sale_shard *shard, const struct sale_expiry *expiry, struct event *out,
+			   size_t max, bool *outbox_full)
 {
 	size_t count = 0;
 
 	lock_take(&shard->lock);
-	while (count < max && deadline_heap_first(&shard->holds) <= cutoff_ns) {
+	while (count < max && deadline_heap_first(&shard->holds) <= expiry->cutoff_ns) {
 		struct outbox_pending pending = {0};
 		uint32_t number = shard->holds.entries[0].what;
 		const struct order_record *record;
@@ -265,25 +268,34 @@ static size_t expire_shard(struct sale_stock *sale, struct sale_shard *shard, in
 		}
 		record = buyer_book_order(&shard->book, number);
 		out[count] = order_event(sale, record, EVENT_EXPIRED,
-					 now_ms > record->hold_expires_at_ms ? now_ms : record->hold_expires_at_ms);
+					 expiry->now_ms > record->hold_expires_at_ms ? expiry->now_ms : record->hold_expires_at_ms);
 		out[count].actor_kind = ACTOR_CLOCK;
 		out[count].actor = SLICE("clock");
-		send(sale, shard, number, &out[count], now_ns, &pending);
+		send(sale, shard, number, &out[count], expiry->now_ns, &pending);
 		count++;
 	}
 	lock_release(&shard->lock);
 	return count;
 }
 
-size_t sale_stock_expire(struct sale_stock *sale, int64_t cutoff_ns, int64_t now_ns, int64_t now_ms, struct event *out,
-			 size_t max, bool *outbox_full)
+/*
+ * Many may have run out at once: a slice of each shard in turn, and the next call goes on where
+ * this one ends.
+ */
+size_t sale_stock_expire(struct sale_stock *sale, const struct sale_expiry *expiry, struct event *out, size_t max, bool *outbox_full)
 {
 	size_t count = 0;
 
-	for (int i = 0; i < SALE_SHARDS && count < max && !*outbox_full; i++)
-		if (atomic_load(&sale->shards[i].earliest_ns) <= cutoff_ns)
-			count += expire_shard(sale, &sale->shards[i], cutoff_ns, now_ns, now_ms, out + count, max - count,
-					      outbox_full);
+	for (unsigned idle = 0; idle < SALE_SHARDS && count < max && !*outbox_full;) {
+		unsigned turn = atomic_fetch_add_explicit(&sale->expiry_turn, 1, memory_order_relaxed);
+		struct sale_shard *shard = &sale->shards[turn % SALE_SHARDS];
+		size_t slice = max - count < EXPIRY_SLICE ? max - count : EXPIRY_SLICE, found = 0;
+
+		if (atomic_load(&shard->earliest_ns) <= expiry->cutoff_ns)
+			found = expire_shard(sale, shard, expiry, out + count, slice, outbox_full);
+		count += found;
+		idle = found ? 0 : idle + 1;
+	}
 	return count;
 }
 

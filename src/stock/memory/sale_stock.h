@@ -55,7 +55,8 @@ struct sale_stock {
 	_Atomic int state;
 	uint64_t version_base; /* versions go on where the sale's former stock ended, so that an old latch never fits a new stock */
 	atomic_bool stopped;   /* by an operator */
-	atomic_bool over_limit; /* a loaded buyer has more than the limit */
+	atomic_bool over_limit;       /* a loaded buyer has more than the limit */
+	_Atomic unsigned expiry_turn; /* the shard that is looked at next for holds that have run out */
 	_Atomic int64_t memory;
 	struct buyer_filter filter;
 	struct lock movement_lock; /* allocated and withdrawn units; taken alone */
@@ -63,6 +64,11 @@ struct sale_stock {
 	struct lot_units *lots;
 	struct sale_directory directories[SALE_SHARDS];
 	struct sale_shard shards[SALE_SHARDS];
+};
+
+/* Holds whose deadline is not after cutoff_ns have run out. */
+struct sale_expiry {
+	int64_t cutoff_ns, now_ns, now_ms;
 };
 
 /* A request's names as fingerprints. */
@@ -110,8 +116,7 @@ void sale_stock_find(struct sale_stock *sale, struct stock_find *item);
 void sale_stock_orders(struct sale_stock *sale, struct stock_orders *item);
 /* The shard's lock is held. Adds to the item what its buyer has. */
 void sale_stock_tell_newest(const struct sale_shard *shard, uint32_t buyer, struct stock_orders *item);
-size_t sale_stock_expire(struct sale_stock *sale, int64_t cutoff_ns, int64_t now_ns, int64_t now_ms, struct event *out,
-			 size_t max, bool *outbox_full);
+size_t sale_stock_expire(struct sale_stock *sale, const struct sale_expiry *expiry, struct event *out, size_t max, bool *outbox_full);
 enum stock_ack sale_stock_acknowledge(struct sale_stock *sale, const struct event *event);
 /* Whether nothing of it is left. */
 bool sale_stock_compensate(struct sale_stock *sale, const struct event *event);

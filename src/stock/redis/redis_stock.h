@@ -52,6 +52,7 @@ struct stock_redis {
 	_Atomic int64_t unreadable;          /* entries of the outbox that were met and could not be read */
 	size_t outbox_max;
 	_Atomic int64_t next_look_ns;      /* when the server is looked at again */
+	_Atomic uint32_t expire_from;      /* the sale whose holds are looked for next */
 	int64_t lease_ns;                  /* see attend.c; 0: there are no replicas that could be promoted */
 	_Atomic uint64_t lease_generation; /* of the connections to the server that it is of */
 	_Atomic int64_t lease_since_ns;    /* monotonic: at that moment a replica followed it; 0: it is not known */

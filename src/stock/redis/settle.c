@@ -5,7 +5,10 @@
 #include "base/clock.h"
 #include "stock/redis/redis_stock.h"
 
-enum { RETRY_NS = 100000000 }; /* a sale that could not be asked for its holds is asked again so soon */
+enum {
+	RETRY_NS = 100000000, /* a sale that could not be asked for its holds is asked again so soon */
+	EXPIRY_SLICE = 64,    /* holds in one call: it holds up every other one for a quarter of a millisecond */
+};
 
 static uint32_t sale_of_settle(const void *items, size_t index)
 {
@@ -240,7 +243,7 @@ static size_t expire_sale(struct stock_redis *redis, uint32_t sale, int64_t grac
 	struct redis_reader answer;
 	struct redis_head head;
 	struct redis_trip trip;
-	uint32_t asked_for = max < REDIS_BATCH ? (uint32_t)max : REDIS_BATCH;
+	uint32_t asked_for = max < EXPIRY_SLICE ? (uint32_t)max : EXPIRY_SLICE;
 	struct buffer *argument;
 	size_t count = 0;
 
@@ -299,30 +302,51 @@ static int64_t look_again_ns(int64_t now_ns, int64_t left_ms)
 	return now_ns + (left_ms < -day_ms ? -day_ms : left_ms > day_ms ? day_ms : left_ms) * 1000000;
 }
 
-size_t redis_expire(struct stock *stock, int64_t now_ns, int64_t now_ms, int64_t grace_ns, struct event *out, size_t max,
-		    int64_t *next_ns)
+/* What is collected of holds that have run out. */
+struct expiry {
+	struct stock_redis *redis;
+	int64_t now_ns, grace_ns, next_ns;
+	struct event *out;
+	size_t count, max;
+};
+
+/* A slice of each sale of these numbers that has some. */
+static void expire_slices(struct expiry *expiry, uint32_t number, uint32_t end)
 {
-	struct stock_redis *redis = redis_of(stock);
-	int64_t grace_ms = redis_ms(grace_ns), left_ms, next;
-	uint32_t number = 0;
-	size_t count = 0;
+	struct stock_redis *redis = expiry->redis;
+	int64_t grace_ms = redis_ms(expiry->grace_ns), left_ms, next_ns;
 
-	(void)now_ms;
-	*next_ns = INT64_MAX;
-	while (next_deadline(&redis->sales, &number, &left_ms)) {
+	for (; next_deadline(&redis->sales, &number, &left_ms) && number < end; number++) {
 		bool asked = true;
-		size_t before = count;
 
-		if (left_ms + grace_ms <= 0 && count < max) {
-			count += expire_sale(redis, number, grace_ns, out + count, max - count, &asked);
-			if (asked && count > before)
-				continue; /* the same again: there may be more */
+		if (left_ms + grace_ms <= 0 && expiry->count < expiry->max) {
+			expiry->count += expire_sale(redis, number, expiry->grace_ns, expiry->out + expiry->count,
+						     expiry->max - expiry->count, &asked);
+			atomic_store(&redis->expire_from, number + 1);
 			if (!next_deadline(&redis->sales, &(uint32_t){number}, &left_ms))
 				break;
 		}
-		next = asked ? look_again_ns(now_ns, left_ms + grace_ms) : now_ns + RETRY_NS;
-		*next_ns = next < *next_ns ? next : *next_ns;
-		number++;
+		next_ns = asked ? look_again_ns(expiry->now_ns, left_ms + grace_ms) : expiry->now_ns + RETRY_NS;
+		expiry->next_ns = next_ns < expiry->next_ns ? next_ns : expiry->next_ns;
 	}
-	return count;
+}
+
+/* Behind the sale that was asked last, so that one with very many keeps no other one's. */
+size_t redis_expire(struct stock *stock, int64_t now_ns, int64_t now_ms, int64_t grace_ns, struct event *out, size_t max,
+		    int64_t *next_ns)
+{
+	struct expiry expiry = {.redis = redis_of(stock), .now_ns = now_ns, .grace_ns = grace_ns, .out = out, .max = max};
+	size_t before;
+
+	(void)now_ms;
+	do {
+		uint32_t from = atomic_load(&expiry.redis->expire_from);
+
+		before = expiry.count;
+		expiry.next_ns = INT64_MAX;
+		expire_slices(&expiry, from, UINT32_MAX);
+		expire_slices(&expiry, 0, from);
+	} while (expiry.count > before && expiry.count < max);
+	*next_ns = expiry.next_ns;
+	return expiry.count;
 }

@@ -98,6 +98,48 @@ static void test_each_hold_expires_once(void **state)
 	assert_int_equal(gate_lot(&gates[0]).available, 10);
 }
 
+/* One hold in a sale behind GATE_SALE. */
+static void order_elsewhere(struct gate *gate)
+{
+	struct stock_rules rules = gate->rules;
+	struct stock_reserve item = gate_ask(gate, "zoe", "");
+	int64_t units = 1, withdrawn = 0;
+
+	rules.sale = item.event.sale = GATE_SALE + 1;
+	rules.epoch = 1;
+	item.event.id = uuid_make(&gate->ids, clock_wall_ms(), rules.sale);
+	assert_int_equal(gate->stock->ops->preheat_begin(gate->stock, &rules), 0);
+	assert_int_equal(gate->stock->ops->arm(gate->stock, rules.sale, &units, &withdrawn), 0);
+	gate->stock->ops->reserve(gate->stock, &item, 1);
+	assert_int_equal(item.outcome, STOCK_DONE);
+	gate_acknowledge(gate, &item.event);
+}
+
+/* The sale with the lowest number was asked first each time, and for as long as it had holds that had run out nobody else was. */
+static void test_a_storm_of_one_sale_keeps_no_holds_of_another(void **state)
+{
+	enum { HOLDS = 8, SLICE_MAX = 2 };
+	struct event out[SLICE_MAX];
+	char buyer[16];
+	int64_t next;
+
+	(void)state;
+	stand_still();
+	sell(HOLDS);
+	for (int i = 0; i < HOLDS; i++) {
+		snprintf(buyer, sizeof(buyer), "b%d", i);
+		gate_order(&gates[0], buyer, "");
+	}
+	order_elsewhere(&gates[0]);
+	pass(GATE_HOLD_MS);
+	assert_int_equal(gates[0].stock->ops->expire(gates[0].stock, 0, 1, 0, out, SLICE_MAX, &next), SLICE_MAX);
+	assert_int_equal(out[0].sale, GATE_SALE);
+	assert_int_equal(gates[0].stock->ops->expire(gates[0].stock, 0, 1, 0, out, SLICE_MAX, &next), SLICE_MAX);
+	assert_int_equal(out[0].sale, GATE_SALE + 1);
+	assert_int_equal(out[1].sale, GATE_SALE);
+	assert_true(next <= 0); /* there are more */
+}
+
 static void test_the_entries_of_a_dead_gate_go_to_another_and_are_not_compensated(void **state)
 {
 	struct stock_claim *claims = calloc(8, sizeof(*claims));
@@ -615,6 +657,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_each_hold_expires_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_storm_of_one_sale_keeps_no_holds_of_another, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_entries_of_a_dead_gate_go_to_another_and_are_not_compensated, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_an_unreadable_entry_is_set_aside_beside_a_stop, set_up, tear_down),

@@ -12,7 +12,7 @@ import urllib.request
 
 import load
 from load import burst, make_requests, open_loop, wrk
-from measure import ROUNDS, ROUNDS_MAX, Failed, Figure, Watch, rounds, say
+from measure import ROUNDS, ROUNDS_MAX, Failed, Figure, Watch, rounds, say, wait_until
 from peers import HotRow, Nginx
 from server import ANY_CORE, PROGRAM, SCRATCH, SERVER_CORE, TESTING_PROGRAM, Server
 
@@ -226,14 +226,17 @@ def simulated_sales():
     return [figure]
 
 
-def filled_ledger(orders, ended=None):
-    """A ledger with so many orders of so many buyers in sale `s`; with `ended`, over a year, beside so many of sales that have ended."""
+def filled_ledger(orders, ended=None, over=False):
+    """
+    A ledger with so many orders of so many buyers in sale `s`; with `ended`, over a year, beside so many of sales that have ended; with `over`, all
+    of their holds have run out.
+    """
     path = SCRATCH / f"ledger-{orders}.db"
     SCRATCH.mkdir(parents=True, exist_ok=True)
     for old in SCRATCH.glob(f"{path.name}*"):
         old.unlink()
     say(f"filling a ledger with {orders:,} orders" + (f" beside {ended:,} of ended sales" if ended else ""))
-    more = [str(ended)] if ended else []
+    more = ["over"] if over else [str(ended)] if ended else []
     done = subprocess.run([PROGRAM.parent / "bench/fill_ledger", path, str(orders), *more], capture_output=True, text=True)
     if done.returncode != 0:
         raise Failed(f"fill_ledger: {done.stderr}")
@@ -254,6 +257,37 @@ def remembered():
             empty.stop()
     full.unlink()
     return [restart, memory]
+
+
+def storm():
+    """A server starts on a ledger whose holds have all run out: purchases from then on, and again when the last of them is back."""
+    holds, connections, share = 200_000, 256, 4
+    figure = Figure(
+        "storm_p99",
+        f"p99 of a purchase from when it was due, at a quarter of capacity, {connections} connections, while {holds:,} holds run out; without",
+        "ms",
+        "<= 2",
+    )
+    requests = make_requests("headers", 500_000, "header")
+    ledger = filled_ledger(holds, over=True)
+    for _ in rounds(figure):
+        rate = load_accepted(HEADER_IDENTITY, connections, requests).rate / share
+        with Server("storm", **HEADER_IDENTITY).fresh(ledger) as server:
+            server.start()
+            beside = open_loop(server.public, server.pid, requests, 0, rate, connections, 202)
+            expired = server.metric("penstock_holds_expired_total")
+            wait_until(lambda: server.metric("penstock_holds_expired_total") == holds, "the end of the storm", 120, 0.1)
+            without = open_loop(server.public, server.pid, requests, beside.wanted["count"], rate, connections, 202)
+            server.stop()
+            if beside.others["count"] or without.others["count"] or server.orders() != holds + beside.wanted["count"] + without.wanted["count"]:
+                raise Failed(f"{beside.others['count']} and {without.others['count']} purchases were not accepted, {server.orders()} orders in the ledger")
+            if not 0 < expired < holds:
+                raise Failed(f"{expired:.0f} holds had run out when the purchases ended: the storm was not beside them")
+            server.prove()
+        note = f"{rate:,.0f} purchases a second, {expired / beside.seconds:,.0f} expiries beside them; p50 {beside.wanted['p50_us']:.0f} against {without.wanted['p50_us']:.0f} us"
+        figure.add(beside.wanted["p99_us"] / 1000, without.wanted["p99_us"] / 1000, note, max(beside.disturbance, without.disturbance))
+    ledger.unlink()
+    return [figure]
 
 
 def evergreen():
@@ -380,6 +414,7 @@ CASES = {
     bytes_an_order: ("bytes_an_order_1", "bytes_an_order_64", "bytes_an_order_256"),
     remembered: ("bytes_per_buyer", "restart_s_1m"),
     evergreen: ("restart_evergreen_s",),
+    storm: ("storm_p99",),
     idle: ("idle_rss_mib", "ready_ms"),
     flat_buyers: ("flat_buyers",),
     flat_sales: ("flat_sales",),

@@ -4,9 +4,12 @@
  *
  * fill_ledger FILE ORDERS ENDED: the sale is a year old, its orders are spread over that year, and beside it lie so many orders of ten sales that ended in the
  * course of it with nothing left.
+ *
+ * fill_ledger FILE ORDERS over: the holds have run out already, all at once.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "base/clock.h"
 #include "base/log.h"
 #include "ledger/sqlite/sqlite.h"
@@ -136,21 +139,27 @@ int main(int count, char **arguments)
 	int64_t now_ms = clock_wall_ms();
 	struct past sale = {.id = "s", .hold_seconds = HOLD_SECONDS, .units = UNITS_MAX, .first_ms = now_ms, .last_ms = now_ms};
 	struct ledger *ledger;
+	size_t ended;
+	bool over;
 
 	if (count != 3 && count != 4) {
-		fprintf(stderr, "usage: fill_ledger FILE ORDERS [ENDED]\n");
+		fprintf(stderr, "usage: fill_ledger FILE ORDERS [ENDED | over]\n");
 		return 2;
 	}
 	log_set_level(LOG_WARN);
 	sale.orders = (size_t)atol(arguments[2]);
 	check("open", ledger_sqlite_open(&ledger, arguments[1], LEDGER_OPEN_LEASE));
-	if (count == 4) {
+	over = count == 4 && strcmp(arguments[3], "over") == 0;
+	ended = count == 4 && !over ? (size_t)atol(arguments[3]) : 0;
+	if (over)
+		sale.first_ms = sale.last_ms = now_ms - 2 * HOLD_SECONDS * INT64_C(1000);
+	if (ended) {
 		sale.first_ms = now_ms - YEAR_MS;
 		sale.hold_seconds = 0;
 	}
 	make(ledger, &sale);
-	if (count == 4)
-		make_ended(ledger, (size_t)atol(arguments[3]), sale.first_ms);
+	if (ended)
+		make_ended(ledger, ended, sale.first_ms);
 	ledger->ops->free(ledger);
 	return 0;
 }

@@ -136,6 +136,10 @@ class Server:
         with urllib.request.urlopen(f"{self.monitor}/metrics", timeout=30) as answer:
             return answer.read().decode()
 
+    def metric(self, name):
+        """The value of one series."""
+        return next(float(line.rsplit(" ", 1)[1]) for line in self.metrics().splitlines() if line.startswith(f"{name} "))
+
     def purchases(self):
         """Answers to purchases so far, by outcome."""
         found = {}

@@ -12,12 +12,12 @@
 
 enum {
 	TURN_NS = 20000000, /* a turn at least this often: new holds and sales are seen within it; a shared stock is refreshed as often */
-	PROMISES_NS = 1000000000, /* how often the promises are looked at */
-	EXPIRE_MAX = 1024,        /* expiries in flight: one journal batch */
-	CLOCK_JUMP_US = 500000,   /* wall and monotonic time drifting apart by more in one turn is a jump, not slewing */
-	RETRY_NS = 200000000,     /* after the journal refused an expiry */
-	RECALL_NS = 100000000,    /* how often a fenced sale is looked for under another epoch */
-	LOOKS = 3,                /* counters are read while others change them: only what stays wrong is broken */
+	PROMISES_NS = 1000000000,          /* how often the promises are looked at */
+	EXPIRE_MAX = 2 * LANE_SLICE_ALONE, /* expiries in flight: while the journal has a slice, the next one is there */
+	CLOCK_JUMP_US = 500000,            /* wall and monotonic time drifting apart by more in one turn is a jump, not slewing */
+	RETRY_NS = 200000000,              /* after the journal refused an expiry */
+	RECALL_NS = 100000000,             /* how often a fenced sale is looked for under another epoch */
+	LOOKS = 3,                         /* counters are read while others change them: only what stays wrong is broken */
 };
 
 struct housekeeper {
@@ -60,8 +60,8 @@ int housekeeper_new(struct housekeeper **out, const struct housekeeper_settings 
 
 static void take_back(struct housekeeper *keeper, int64_t timeout_ns)
 {
-	void *items[64];
-	size_t count = lane_pop(keeper->reply, items, 64, timeout_ns);
+	void *items[EXPIRE_MAX];
+	size_t count = lane_pop(keeper->reply, items, EXPIRE_MAX, timeout_ns);
 
 	for (size_t i = 0; i < count; i++) {
 		struct event_job *job = items[i];
@@ -76,7 +76,9 @@ static void take_back(struct housekeeper *keeper, int64_t timeout_ns)
 
 /*
  * Sends the expiries of holds that have run out; what finds no room goes back to be held and is
- * seen again next turn.
+ * seen again next turn. Nobody waits for them: however many are due, purchases wait for a slice of
+ * them at most (base/lane.h). A hold that ends late keeps its units for as long, and harms nobody:
+ * a confirm is refused from its end on all the same.
  */
 static void expire(struct housekeeper *keeper)
 {
@@ -99,7 +101,7 @@ static void expire(struct housekeeper *keeper)
 		event_own(&job->event, &job->text);
 		jobs[i] = job;
 	}
-	sent = stock_executor_send_events(stock, keeper->settings.journal_lane, LANE_URGENT, jobs, count, left, undone);
+	sent = stock_executor_send_events(stock, keeper->settings.journal_lane, LANE_BACKGROUND, jobs, count, left, undone);
 	while (sent < count)
 		keeper->free_jobs[keeper->free_count++] = jobs[sent++];
 }

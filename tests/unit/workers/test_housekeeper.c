@@ -24,7 +24,7 @@ struct bench {
 	struct leadership *leadership;
 	struct housekeeper *keeper;
 	struct sale_keeper *sales;
-	struct uuid order;
+	size_t batch_max; /* of the journal; 0: 64 */
 };
 
 static int bench_open(void **state)
@@ -46,12 +46,13 @@ static void start(struct bench *bench, size_t lane_size)
 	assert_int_equal(metrics_new(&bench->metrics), 0);
 	promises_register(&bench->promises, bench->metrics);
 	assert_int_equal(lane_new(&bench->lane, lane_size), 0);
-	assert_int_equal(journal_worker_new(&bench->worker, &(struct journal_worker_settings){.journal = house->journal,
-											      .stock = house->stock,
-											      .lane = bench->lane,
-											      .metrics = bench->metrics,
-											      .batch_max = 64,
-											      .ack_deadline_ns = ACK_NS}),
+	assert_int_equal(journal_worker_new(&bench->worker,
+					    &(struct journal_worker_settings){.journal = house->journal,
+									      .stock = house->stock,
+									      .lane = bench->lane,
+									      .metrics = bench->metrics,
+									      .batch_max = bench->batch_max ? bench->batch_max : 64,
+									      .ack_deadline_ns = ACK_NS}),
 			 0);
 	assert_int_equal(journal_client_new(&bench->client, bench->lane, ACK_NS), 0);
 	assert_int_equal(sale_control_new(&control, &(struct sale_control_settings){.ledger = house->ledger,
@@ -188,6 +189,129 @@ static void test_a_full_lane_loses_no_expiry(void **state)
 	house_wait(is_counted, bench);
 	house_assert_lot(bench->house, "drop", 0, HOLDS, 0, 0, 0);
 	stop(bench);
+	assert_no_promise_broken(bench);
+	house_assert_audit(bench->house);
+}
+
+/* --- A storm: very many holds run out at once, while others buy --- */
+
+enum { STORM = 400, BUYERS = 200, BATCH = 256 };
+
+/*
+ * Who buys without a break: in each append there is the purchase that was sent from within the one before. All of it is the journal's thread's, but for
+ * `left`.
+ */
+struct buyers {
+	struct bench *bench;
+	const struct journal_ops *plain;
+	struct event_job jobs[BUYERS];
+	struct lane *reply;
+	size_t sent, beside_max; /* beside: expiries in one append with a purchase */
+	uint32_t sale;
+	atomic_size_t left; /* holds that have not run out yet */
+};
+static struct buyers buyers;
+
+static void send_purchase(void)
+{
+	struct house *house = buyers.bench->house;
+	struct event_job *job = &buyers.jobs[buyers.sent];
+	int64_t now_ms = clock_wall_ms();
+	void *item = job;
+	char name[24];
+	struct stock_reserve reserve = {
+		.event = {.kind = EVENT_RESERVED,
+			  .sale = buyers.sale,
+			  .lot = 1,
+			  .quantity = 1,
+			  .id = uuid_make(&house->ids, now_ms, buyers.sale),
+			  .at_ms = now_ms,
+			  .hold_expires_at_ms = now_ms + HOUSE_HOLD_S * 1000},
+		.now_ns = clock_mono_ns(),
+		.hold_ns = HOUSE_HOLD_S * INT64_C(1000000000),
+	};
+
+	snprintf(name, sizeof(name), "late-%zu", buyers.sent++);
+	reserve.event.buyer = reserve.event.actor = slice_of(name);
+	house->stock->ops->reserve(house->stock, &reserve, 1);
+	assert_int_equal(reserve.outcome, STOCK_DONE);
+	*job = (struct event_job){.job = {.message = {.reply = buyers.reply}, .event = &job->event, .started_ns = clock_mono_ns()},
+				  .event = reserve.event};
+	event_own(&job->event, &job->text);
+	assert_int_equal(lane_push(buyers.bench->lane, LANE_NORMAL, &item, 1), 1);
+}
+
+static void append_beside_buyers(struct journal *journal, struct journal_entry *entries, size_t count)
+{
+	size_t expiries = 0, purchases = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		expiries += entries[i].event->kind == EVENT_EXPIRED;
+		purchases += entries[i].event->kind == EVENT_RESERVED;
+	}
+	if (purchases && expiries > buyers.beside_max)
+		buyers.beside_max = expiries;
+	if (count && atomic_load(&buyers.left) && buyers.sent < BUYERS)
+		send_purchase();
+	buyers.plain->append(journal, entries, count);
+	atomic_fetch_sub(&buyers.left, expiries);
+}
+
+static bool is_storm_over(void *context)
+{
+	(void)context;
+	return atomic_load(&buyers.left) == 0;
+}
+
+static bool are_buyers_served(void *context)
+{
+	(void)context;
+	return lane_depth(buyers.reply) == buyers.sent;
+}
+
+static void make_storm(struct bench *bench)
+{
+	struct house *house = bench->house;
+	struct sale *draft = house_draft("drop");
+	char name[16];
+
+	draft->lots[0].allocated = STORM;
+	draft->lots[1].allocated = BUYERS;
+	house_create(house, draft);
+	assert_int_equal(house_move(house, "drop", SALE_START), SALE_CONTROL_DONE);
+	for (int i = 0; i < STORM; i++) {
+		snprintf(name, sizeof(name), "buyer-%d", i);
+		(void)house_buy(house, "drop", 0, name, "", 1);
+	}
+	buyers = (struct buyers){.bench = bench, .plain = house->journal->ops, .sale = house_number(house, "drop"), .left = STORM};
+	assert_int_equal(lane_new(&buyers.reply, BUYERS), 0);
+}
+
+/* The expiries went first, a thousand in an append: whoever bought meanwhile waited for all of them. */
+static void test_buyers_wait_for_a_slice_of_a_storm_of_expiries(void **state)
+{
+	struct bench *bench = *state;
+	struct journal_ops ops;
+	void *served[BUYERS];
+
+	make_storm(bench);
+	ops = *buyers.plain;
+	ops.append = append_beside_buyers;
+	bench->house->journal->ops = &ops;
+	bench->batch_max = BATCH;
+	start(bench, 1024);
+	house_pass(HOUSE_HOLD_S * 1000);
+	house_wait(is_storm_over, bench);
+	house_wait(is_all_back, bench);
+	house_wait(are_buyers_served, bench);
+	assert_int_equal(lane_pop(buyers.reply, served, BUYERS, 0), buyers.sent);
+	for (size_t i = 0; i < buyers.sent; i++)
+		assert_int_equal(buyers.jobs[i].job.end, JOURNAL_DURABLE);
+	stop(bench);
+	bench->house->journal->ops = buyers.plain;
+	assert_true(buyers.sent > 1);
+	assert_in_range(buyers.beside_max, 1, LANE_SLICE);
+	lane_free(buyers.reply);
 	assert_no_promise_broken(bench);
 	house_assert_audit(bench->house);
 }
@@ -397,6 +521,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_holds_that_run_out_are_expired_in_stock_and_ledger),
 		TEST(test_a_full_lane_loses_no_expiry),
+		TEST(test_buyers_wait_for_a_slice_of_a_storm_of_expiries),
 		TEST(test_expiries_that_the_journal_refuses_are_tried_again),
 		TEST(test_a_full_outbox_is_not_asked_each_millisecond),
 		TEST(test_sales_live_by_the_clock),

@@ -8,7 +8,7 @@
 #include "ledger/sqlite/sqlite.h"
 #include "stock/memory/memory.h"
 
-enum { OUTBOX = 1024 };
+enum { OUTBOX = 512 };
 
 static _Atomic int64_t wall_now_us, mono_now_ns;
 static _Atomic int64_t running_since_ns; /* 0: time stands still */

@@ -9,11 +9,9 @@
 enum { MARKS_MAX = 128 };
 static const int64_t TURN_NS = 1000000000;
 
-/* Where the journal ended at one moment. Most have few partitions: no more than `count` is read. */
+/* Where the journal ended at one moment. */
 struct mark {
-	int64_t at_ms;
-	uint32_t count;
-	int64_t ends[JOURNAL_PARTITIONS_MAX];
+	int64_t at_ms, ends[JOURNAL_PARTITIONS_MAX];
 };
 
 struct ledger_age {
@@ -68,17 +66,9 @@ static int64_t read_positions(struct ledger_age *age, int64_t *positions, uint32
 	return sum;
 }
 
-static void copy_mark(struct mark *to, const struct mark *from)
+static bool has_reached(const int64_t *positions, const struct mark *mark, uint32_t count)
 {
-	to->at_ms = from->at_ms;
-	to->count = from->count;
-	memcpy(to->ends, from->ends, from->count * sizeof(from->ends[0]));
-}
-
-/* There may be more partitions now than then. */
-static bool has_reached(const int64_t *positions, uint32_t count, const struct mark *mark)
-{
-	for (uint32_t i = 0; i < mark->count && i < count; i++)
+	for (uint32_t i = 0; i < count; i++)
 		if (positions[i] < mark->ends[i])
 			return false;
 	return true;
@@ -96,49 +86,48 @@ static void remember(struct ledger_age *age, const struct mark *mark)
 		age->count = MARKS_MAX / 2;
 		age->every *= 2;
 		for (size_t i = 0; i < age->count; i++)
-			copy_mark(&age->marks[i], &age->marks[2 * i]);
+			age->marks[i] = age->marks[2 * i];
 	}
-	copy_mark(&age->marks[age->count++], mark);
+	age->marks[age->count++] = *mark;
 }
 
 /*
  * When the newest moment was whose records the ledger all has; 0: none that is remembered. Those up
  * to it are forgotten.
  */
-static int64_t take_reached(struct ledger_age *age, const int64_t *positions, const struct mark *now)
+static int64_t take_reached(struct ledger_age *age, const int64_t *positions, uint32_t count, const struct mark *now)
 {
 	int64_t at_ms = 0;
 	size_t reached = 0;
 
-	if (has_reached(positions, now->count, now)) {
+	if (has_reached(positions, now, count)) {
 		age->count = 0;
 		age->every = 1;
 		return now->at_ms;
 	}
 	remember(age, now);
-	while (reached < age->count && has_reached(positions, now->count, &age->marks[reached]))
+	while (reached < age->count && has_reached(positions, &age->marks[reached], count))
 		at_ms = age->marks[reached++].at_ms;
 	age->count -= reached;
-	for (size_t i = 0; reached > 0 && i < age->count; i++)
-		copy_mark(&age->marks[i], &age->marks[reached + i]);
+	memmove(age->marks, age->marks + reached, age->count * sizeof(*age->marks));
 	return at_ms;
 }
 
 void ledger_age_turn(struct ledger_age *age)
 {
-	struct mark now;
+	struct mark now = {.at_ms = clock_wall_ms()};
 	int64_t positions[JOURNAL_PARTITIONS_MAX], taken, lag = 0, looked_ns, reached_ms, elapsed_ms;
+	uint32_t count;
 
-	now.at_ms = clock_wall_ms();
-	if (age->journal->ops->ends(age->journal, now.ends, JOURNAL_PARTITIONS_MAX, &now.count) < 0)
+	if (age->journal->ops->ends(age->journal, now.ends, JOURNAL_PARTITIONS_MAX, &count) < 0)
 		return;
-	taken = read_positions(age, positions, now.count);
+	taken = read_positions(age, positions, count);
 	if (taken < 0)
 		return;
 	looked_ns = clock_mono_ns();
-	for (uint32_t i = 0; i < now.count; i++)
+	for (uint32_t i = 0; i < count; i++)
 		lag += now.ends[i] > positions[i] ? now.ends[i] - positions[i] : 0;
-	reached_ms = take_reached(age, positions, &now);
+	reached_ms = take_reached(age, positions, count, &now);
 	elapsed_ms = (looked_ns - age->looked_ns) / 1000000;
 	lock_take(&age->lock);
 	age->state.lag_records = lag;

@@ -303,7 +303,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		redis_library_init(&redis.library, REDIS_LIBRARY_VERSION);
 		ASSERT(redis_versions_init(&redis.versions, REDIS_LIBRARY_VERSION) == 0);
 		atomic_store(&redis.looked, true);
-		atomic_store(&redis.libraries_looked_ns, INT64_MAX);
+		atomic_store(&redis.next_libraries_ns, INT64_MAX);
 		stock = &redis.stock;
 	}
 	redis_versions_take(&redis.versions, REDIS_LIBRARY_VERSION, NULL, 0, 1);

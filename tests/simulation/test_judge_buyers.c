@@ -157,6 +157,33 @@ static void test_what_failed_long_ago_has_no_place_in_the_rate(void **state)
 	(void)state;
 }
 
+static void test_what_was_refused_and_told_has_no_place_in_the_rate(void **state)
+{
+	begin_with_rate();
+	story_refused(&story, story_buy(&story, "bob", "k1", 1, 0), 503, "journal-unavailable");
+	story_refused(&story, story_buy(&story, "bob", "k2", 1, 0), 503, "journal-unavailable");
+	story_at(&story, 1001);
+	story_refused(&story, story_buy(&story, "bob", "k3", 1, 0), 429, "rate-limited");
+	assert_found("dishonest-429");
+	(void)state;
+}
+
+static void test_what_is_refused_meanwhile_has_a_place_in_the_rate(void **state)
+{
+	uint32_t first, second, third;
+
+	begin_with_rate();
+	first = story_buy(&story, "bob", "k1", 1, 0);
+	second = story_buy(&story, "bob", "k2", 1, 0);
+	third = story_buy(&story, "bob", "k3", 1, 0);
+	story_at(&story, 1001);
+	story_refused(&story, first, 503, "journal-unavailable");
+	story_refused(&story, second, 503, "journal-unavailable");
+	story_refused(&story, third, 429, "rate-limited");
+	assert_lawful();
+	(void)state;
+}
+
 static void test_a_refusal_by_the_rate_with_purchases_is_lawful(void **state)
 {
 	begin_with_rate();
@@ -212,6 +239,8 @@ int main(void)
 		TEST(test_a_stock_that_was_built_again_has_forgotten_the_rate),
 		TEST(test_a_refusal_by_the_rate_without_purchases_is_found),
 		TEST(test_what_failed_long_ago_has_no_place_in_the_rate),
+		TEST(test_what_was_refused_and_told_has_no_place_in_the_rate),
+		TEST(test_what_is_refused_meanwhile_has_a_place_in_the_rate),
 		TEST(test_a_refusal_by_the_rate_with_purchases_is_lawful),
 		TEST(test_a_confirm_that_is_refused_after_the_refund_is_found),
 		TEST(test_another_confirm_is_refused_after_the_refund),

@@ -21,13 +21,9 @@
 #include "stock/redis/redis_stock.h"
 
 enum { GONE_MAX = 16, LIBRARIES_MAX = 16 };
-enum { CONFIRM_MS = 250 };                  /* a replica that takes longer is asked again */
-static const int64_t ATTEND_NS = 100000000; /* how often it says so */
-/*
- * How often libraries of other versions are looked for: while one is there, or a gate of one; and
- * else, as somebody may have left one who was never heard.
- */
-static const int64_t LIBRARIES_NS = 1000000000, ALONE_NS = 30000000000;
+enum { CONFIRM_MS = 250 };                      /* a replica that takes longer is asked again */
+static const int64_t ATTEND_NS = 100000000;     /* how often it says so */
+static const int64_t LIBRARIES_NS = 1000000000; /* how often libraries of others are looked for */
 
 static void write_call(struct stock_redis *redis, struct redis_trip *trip, uint32_t claimed, bool leaves)
 {
@@ -207,11 +203,9 @@ static void clear_libraries(struct stock_redis *redis)
 	uint32_t versions[LIBRARIES_MAX];
 	int count;
 
-	atomic_store(&redis->other_libraries, true);
 	if (!connection)
 		return;
 	count = redis_library_list(connection, &redis->library, versions, LIBRARIES_MAX);
-	atomic_store(&redis->other_libraries, count != 0);
 	for (int i = 0; i < count; i++) {
 		int r = redis_versions_lives(&redis->versions, versions[i], clock_mono_ns())
 				? 1
@@ -227,16 +221,6 @@ static void clear_libraries(struct stock_redis *redis)
 	redis_pool_give(&redis->pool, connection);
 }
 
-/* For one thread of them. */
-static bool are_libraries_due(struct stock_redis *redis, int64_t now_ns)
-{
-	bool others = atomic_load(&redis->other_libraries) || redis_versions_has_others(&redis->versions);
-	int64_t looked_ns = atomic_load(&redis->libraries_looked_ns);
-
-	return (looked_ns == 0 || now_ns - looked_ns >= (others ? LIBRARIES_NS : ALONE_NS)) &&
-	       atomic_compare_exchange_strong(&redis->libraries_looked_ns, &looked_ns, now_ns);
-}
-
 void redis_attend(struct stock_redis *redis)
 {
 	int64_t now_ns = clock_mono_ns(), next_ns = atomic_load(&redis->next_attend_ns);
@@ -246,7 +230,9 @@ void redis_attend(struct stock_redis *redis)
 	if (look(redis) < 0)
 		return;
 	log_sellers(redis);
-	if (redis_sellers(&redis->stock) == STOCK_SELLERS_OURS && are_libraries_due(redis, now_ns))
+	next_ns = atomic_load(&redis->next_libraries_ns);
+	if (now_ns >= next_ns && redis_sellers(&redis->stock) == STOCK_SELLERS_OURS &&
+	    atomic_compare_exchange_strong(&redis->next_libraries_ns, &next_ns, now_ns + LIBRARIES_NS))
 		clear_libraries(redis);
 }
 

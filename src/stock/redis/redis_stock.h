@@ -45,11 +45,9 @@ struct stock_redis {
 	bool first_is_there;  /* at the start: the first version's library */
 	atomic_bool looked;   /* which version sells was heard at least once */
 	_Atomic int64_t beat; /* the number that this gate changes while it lives */
-	_Atomic int64_t next_attend_ns;
-	_Atomic int64_t libraries_looked_ns; /* when those of others were looked for; 0: never */
-	atomic_bool other_libraries;         /* some were there then, or nobody could say */
-	_Atomic int told_sellers;            /* what was logged last */
-	_Atomic int64_t unreadable;          /* entries of the outbox that were met and could not be read */
+	_Atomic int64_t next_attend_ns, next_libraries_ns;
+	_Atomic int told_sellers;   /* what was logged last */
+	_Atomic int64_t unreadable; /* entries of the outbox that were met and could not be read */
 	size_t outbox_max;
 	_Atomic int64_t next_look_ns;      /* when the server is looked at again */
 	_Atomic uint32_t expire_from;      /* the sale whose holds are looked for next */

@@ -148,6 +148,12 @@ void history_stock_lost(struct judge *judge, uint32_t server);
 void history_clock(struct judge *judge, uint32_t node, int64_t ahead_ms);
 /* A gate stood still for so long up to now, and its monotonic clock with it. */
 void history_stood(struct judge *judge, uint32_t node, int64_t for_ns);
+/* Nothing goes wrong from now on, or something does. A world begins calm. */
+void history_calm(struct judge *judge, bool calm);
+/* The clock that a shared stock ends holds by was set: it may have gone so far from then on, at once. */
+void history_stock_clock(struct judge *judge, int64_t by_ms);
+/* A drain has come so far in a partition, by the ledger; negative: there is no row. */
+void history_position(struct judge *judge, uint32_t partition, int64_t next);
 /* No more faults begin; everything is reachable. Once. The judge holds the rest of the promises 60 s later. */
 void history_faults_end(struct judge *judge);
 

@@ -18,6 +18,11 @@
  *   wrong-answer      an answer is not of what was asked, or not of what the log has
  *   dishonest-410     sold out, while there were units enough the whole time
  *   hold-early        a hold ended before it was told, or before its length was over
+ *   hold-late         a hold that is over has not ended, though nothing goes wrong
+ *   extended-twice    a hold was moved more often than anybody has asked for
+ *   refund-unmeant    a cancel that was sent while the order was held has refunded it
+ *   dishonest-409     a sale is not open, says an answer, and nobody has stopped it who has not let it go on
+ *   position-back     a drain's position in the ledger has fallen
  *   sold-while-paused an order that was asked for after a stop was told
  *   not-logged        an operator's doing that the operator log does not have
  *   logged-twice      one stop or release that the operator log has more than once
@@ -125,6 +130,7 @@ void history_time(struct judge *judge, int64_t now_ns)
 {
 	ASSERT(now_ns >= judge->now_ns);
 	judge->now_ns = now_ns;
+	judge_holds(judge);
 }
 
 void history_sale(struct judge *judge, const struct history_sale *told)
@@ -148,6 +154,8 @@ void history_clock(struct judge *judge, uint32_t node, int64_t ahead_ms)
 	(void)node;
 	if (ahead_ms > judge->ahead_ms)
 		judge->ahead_ms = ahead_ms;
+	if (-ahead_ms > judge->behind_ms)
+		judge->behind_ms = -ahead_ms;
 }
 
 void history_stood(struct judge *judge, uint32_t node, int64_t for_ns)

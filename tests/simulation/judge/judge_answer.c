@@ -258,6 +258,7 @@ static void judge_settled(struct judge *judge, const struct asked *asked, const 
 		right = (order->cancelled || order->refunded) && uuid_equal(&told->id, &asked->what.order);
 		if (right && judge->now_ns < order->freed_told_ns)
 			order->freed_told_ns = judge->now_ns;
+		judge_refund(judge, asked);
 		break;
 	case HISTORY_EXTEND:
 		right = order->hold_expires_at_ms >= told->hold_expires_at_ms && uuid_equal(&told->id, &asked->what.order);
@@ -276,35 +277,19 @@ static void judge_hold_expired(struct judge *judge, const struct asked *asked)
 	const struct known_order *order = judge_order(judge, &asked->what.order);
 	char id[UUID_TEXT_SIZE];
 
-	if (order && judge_wall_ms(judge) + judge->ahead_ms < order->told_hold_ms && order->life != LIFE_CANCELLED)
+	if (order && judge_wall_ms(judge) + judge->ahead_ms + judge->jumps_ms < order->told_hold_ms && order->life != LIFE_CANCELLED)
 		judge_broken(judge, "hold-early", "order %s was told as expired %lld ms before the moment that was told",
 			     text_of(&order->id, id), (long long)(order->told_hold_ms - judge_wall_ms(judge)));
 }
 
-/* Whether every confirm of the order that there ever was is this request, sent again or not. */
-static bool alone_confirms(const struct judge *judge, const struct asked *asked)
+/* Whether an earlier request was this one, and was done. */
+static bool was_told_before(const struct judge *judge, const struct asked *asked)
 {
-	for (uint32_t i = 0; i < judge->asked_count; i++) {
-		const struct asked *its = &judge->asked[i];
-
-		if (its->what.kind == HISTORY_CONFIRM && uuid_equal(&its->what.order, &asked->what.order) &&
-		    (strcmp(its->key, asked->key) != 0 || strcmp(its->actor, asked->actor) != 0))
-			return false;
-	}
-	return true;
-}
-
-/* A confirm that was done is known by its key for ever, whatever has become of the order: a payment is never told as refused. */
-static void judge_known_confirm(struct judge *judge, const struct asked *asked)
-{
-	const struct known_order *order = judge_order(judge, &asked->what.order);
-	char id[UUID_TEXT_SIZE];
-
-	if (order && !order->is_void && order->first_hold_expires_at_ms && order->confirmed &&
-	    order->confirmed_ns < asked->invoked_ns && asked->key[0] && says(asked, "order-state") && alone_confirms(judge, asked))
-		judge_broken(judge, "key-forgotten", "key %s of %s has confirmed order %s at %.6f s, and was answered %d %s",
-			     asked->key, asked->actor, text_of(&order->id, id), (double)order->confirmed_ns / 1e9, asked->status,
-			     asked->code);
+	for (const struct asked *its = judge->asked; asked->key[0] && its < asked; its++)
+		if (its->what.kind == asked->what.kind && its->what.sale == asked->what.sale && its->what.lot == asked->what.lot &&
+		    strcmp(its->key, asked->key) == 0 && strcmp(its->actor, asked->actor) == 0 && is_done(its))
+			return true;
+	return false;
 }
 
 /* What an operator heard that was withdrawn, each request once. */
@@ -317,7 +302,7 @@ static void judge_withdrawn(struct judge *judge, const struct asked *asked)
 		const struct asked *its = &judge->asked[i];
 
 		if (its->what.kind == HISTORY_WITHDRAW && is_done(its) && !its->replayed && its->what.sale == asked->what.sale &&
-		    its->what.lot == asked->what.lot)
+		    its->what.lot == asked->what.lot && !was_told_before(judge, its))
 			told += its->units;
 	}
 	if (lot && told > lot->withdrawn)
@@ -396,6 +381,8 @@ void history_answer(struct judge *judge, uint32_t number, const struct history_a
 	else if (asked->what.kind == HISTORY_BUY && asked_effect(asked) == EFFECT_NONE) {
 		if (says(asked, "sold-out"))
 			judge_sold_out(judge, asked);
+		if (says(asked, "sale-not-open"))
+			judge_not_open(judge, asked);
 		if (says(asked, "rate-limited"))
 			judge_rate_limited(judge, asked);
 		judge_refused_purchase(judge, asked);

@@ -95,12 +95,12 @@ static void judge_hold(struct judge *judge, const struct known_order *order)
 	int64_t length_ns = (int64_t)sale->terms.hold_seconds * SECOND;
 	char id[UUID_TEXT_SIZE];
 
-	length_ns -= length_ns / 1000000 * judge->terms.drift_ppm;
+	length_ns -= length_ns / 1000000 * judge->terms.drift_ppm + judge->jumps_ms * 1000000;
 	if (judge->stock_lost_ns < order->granted_from_ns && judge->now_ns - order->granted_from_ns < length_ns)
 		judge_broken(judge, "hold-early", "order %s of %s expired %.3f s after it was asked for: it is held for %u s",
 			     text_of(&order->id, id), order->buyer, (double)(judge->now_ns - order->granted_from_ns) / 1e9,
 			     sale->terms.hold_seconds);
-	if (judge_wall_ms(judge) + judge->ahead_ms < order->told_hold_ms)
+	if (judge_wall_ms(judge) + judge->ahead_ms + judge->jumps_ms < order->told_hold_ms)
 		judge_broken(judge, "hold-early", "order %s of %s expired %lld ms before the moment that was told",
 			     text_of(&order->id, id), order->buyer, (long long)(order->told_hold_ms - judge_wall_ms(judge)));
 }
@@ -211,8 +211,10 @@ static void settled(struct judge *judge, const struct history_record *record)
 		}
 		break;
 	case RECORD_EXTENDED:
-		if (order->life == LIFE_HELD && record->hold_expires_at_ms > order->hold_expires_at_ms)
+		if (order->life == LIFE_HELD && record->hold_expires_at_ms > order->hold_expires_at_ms) {
 			order->hold_expires_at_ms = record->hold_expires_at_ms;
+			judge_extensions(judge, order);
+		}
 		break;
 	case RECORD_RESERVED:
 	case RECORD_WITHDRAWN:
@@ -294,6 +296,7 @@ static void unsettle(struct judge *judge, struct known_order *order)
 	order->life = order->first_hold_expires_at_ms ? LIFE_HELD : LIFE_CONFIRMED;
 	order->confirmed = order->first_hold_expires_at_ms == 0;
 	order->cancelled = order->refunded = false;
+	order->extensions = 0;
 	order->hold_expires_at_ms = order->first_hold_expires_at_ms;
 }
 

@@ -14,7 +14,7 @@ static int64_t window_ns(const struct judge *judge, const struct sale_book *sale
 {
 	int64_t length_ns = (int64_t)sale->terms.rate_seconds * SECOND_NS;
 
-	return length_ns + sign * (length_ns / 1000000 * judge->terms.drift_ppm);
+	return length_ns + sign * (length_ns / 1000000 * judge->terms.drift_ppm + judge->jumps_ms * 1000000);
 }
 
 static bool is_counted(const struct known_order *its, const struct known_order *like)
@@ -66,11 +66,11 @@ static bool is_same_request(const struct asked *one, const struct asked *other)
 	       strcmp(one->key, other->key) == 0;
 }
 
-/* Whether this request may have had a place in its buyer's window at some moment from `from_ns` on. */
-static bool may_have_place(const struct judge *judge, const struct asked *asked, int64_t from_ns)
+/* Whether this request may have had a place in its buyer's window from `from_ns` on, and have it still at `until_ns`. */
+static bool may_have_place(const struct judge *judge, const struct asked *asked, int64_t from_ns, int64_t until_ns)
 {
 	if (asked_effect(asked) == EFFECT_NONE)
-		return asked->status >= 500 && asked->ended_ns >= from_ns; /* for a while */
+		return asked->status >= 500 && asked->ended_ns >= until_ns; /* until it was undone, which is before it is told */
 	for (uint32_t i = 0; i < judge->order_count; i++) {
 		const struct known_order *order = &judge->orders[i];
 
@@ -83,11 +83,11 @@ static bool may_have_place(const struct judge *judge, const struct asked *asked,
 }
 
 /* Requests of one key have one place. */
-static bool is_counted_before(const struct judge *judge, uint32_t at, int64_t from_ns)
+static bool is_counted_before(const struct judge *judge, uint32_t at, int64_t from_ns, int64_t until_ns)
 {
 	for (uint32_t i = 0; i < at; i++)
 		if (judge->asked[i].what.kind == HISTORY_BUY && is_same_request(&judge->asked[i], &judge->asked[at]) &&
-		    may_have_place(judge, &judge->asked[i], from_ns))
+		    may_have_place(judge, &judge->asked[i], from_ns, until_ns))
 			return true;
 	return false;
 }
@@ -122,7 +122,8 @@ void judge_rate_limited(struct judge *judge, const struct asked *asked)
 
 		count += its->what.kind == HISTORY_BUY && its != asked && its->what.sale == asked->what.sale &&
 			 strcmp(its->buyer, asked->buyer) == 0 && !is_same_request(its, asked) &&
-			 may_have_place(judge, its, from_ns) && !is_counted_before(judge, i, from_ns);
+			 may_have_place(judge, its, from_ns, asked->invoked_ns) &&
+			 !is_counted_before(judge, i, from_ns, asked->invoked_ns);
 	}
 	if (count < sale->terms.rate_requests)
 		judge_broken(judge, "dishonest-429",

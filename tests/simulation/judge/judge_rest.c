@@ -116,6 +116,26 @@ static bool is_told(const struct asked *asked)
 	return asked->what.actor && asked_effect(asked) == EFFECT_DONE && !asked->replayed;
 }
 
+/* Whether an earlier request was the same one: the same operator, route and key. */
+static bool is_repeated(const struct judge *judge, const struct asked *asked)
+{
+	for (const struct asked *its = judge->asked; asked->key[0] && its < asked; its++)
+		if (its->what.kind == asked->what.kind && its->what.sale == asked->what.sale && its->what.lot == asked->what.lot &&
+		    strcmp(its->actor, asked->actor) == 0 && strcmp(its->key, asked->key) == 0 && asked_effect(its) != EFFECT_NONE)
+			return true;
+	return false;
+}
+
+/* Whether an earlier request was the same one, and was done: what is told of it again needs no row. */
+static bool was_done(const struct judge *judge, const struct asked *asked)
+{
+	for (const struct asked *its = judge->asked; asked->key[0] && its < asked; its++)
+		if (is_told(its) && its->what.kind == asked->what.kind && its->what.sale == asked->what.sale &&
+		    its->what.lot == asked->what.lot && strcmp(its->actor, asked->actor) == 0 && strcmp(its->key, asked->key) == 0)
+			return true;
+	return false;
+}
+
 /* What was told to this operator of the same kind, with this request the last: each key once. */
 static uint32_t told_alike(const struct judge *judge, const struct asked *asked)
 {
@@ -125,7 +145,8 @@ static uint32_t told_alike(const struct judge *judge, const struct asked *asked)
 		const struct asked *its = &judge->asked[i];
 
 		told += is_told(its) && its->what.kind == asked->what.kind && its->what.sale == asked->what.sale &&
-			strcmp(its->actor, asked->actor) == 0 && (its->what.kind != HISTORY_WITHDRAW || its->units > 0);
+			strcmp(its->actor, asked->actor) == 0 && (its->what.kind != HISTORY_WITHDRAW || its->units > 0) &&
+			!was_done(judge, its);
 	}
 	return told;
 }
@@ -134,16 +155,6 @@ static uint32_t told_alike(const struct judge *judge, const struct asked *asked)
 static bool may_be_lost(const struct judge *judge, const struct asked *asked)
 {
 	return asked->what.kind == HISTORY_PAUSE && judge->stock_lost_ns >= asked->invoked_ns;
-}
-
-/* Whether an earlier request was the same one: the same operator, route and key. */
-static bool is_repeated(const struct judge *judge, const struct asked *asked)
-{
-	for (const struct asked *its = judge->asked; asked->key[0] && its < asked; its++)
-		if (its->what.kind == asked->what.kind && its->what.sale == asked->what.sale && its->what.lot == asked->what.lot &&
-		    strcmp(its->actor, asked->actor) == 0 && strcmp(its->key, asked->key) == 0 && asked_effect(its) != EFFECT_NONE)
-			return true;
-	return false;
 }
 
 /* Each stop and each release is written down once, whoever does it. */

@@ -3,7 +3,7 @@
 
 #include "simulation/judge/judge.h"
 
-enum { TEXT_MAX = 96, BUYERS_MAX = 256, STOOD_MAX = 64 };
+enum { TEXT_MAX = 96, BUYERS_MAX = 256, STOOD_MAX = 64, PARTITIONS_MAX = 64 };
 
 /* A request, and what came of it. */
 enum asked_end { ASKED_OPEN, ASKED_ANSWERED, ASKED_NOTHING };
@@ -37,6 +37,7 @@ struct known_order {
 	int64_t hold_expires_at_ms;                     /* the log's; 0: born confirmed */
 	int64_t first_hold_expires_at_ms, told_hold_ms; /* as granted; the latest that anybody was told */
 	bool told, told_confirmed, told_cancelled;
+	uint32_t extensions; /* how often its hold was moved */
 	uint64_t body;
 	char freed_by[TEXT_MAX];
 };
@@ -91,7 +92,11 @@ struct judge {
 	struct judge_terms terms;
 	int64_t now_ns, faults_end_ns; /* -1: they go on */
 	int64_t stock_lost_ns;         /* the last time; -1 */
-	int64_t ahead_ms;              /* the most that any node's wall clock was ahead of the world's */
+	int64_t ahead_ms, behind_ms;   /* the most that any node's wall clock was ahead of the world's, or behind it */
+	int64_t jumps_ms;              /* how far the shared stock's clock may have jumped, all in all */
+	int64_t calm_ns;               /* since when nothing goes wrong; INT64_MAX: something does */
+	int64_t looked_ns;             /* when the holds were looked at last */
+	int64_t positions[PARTITIONS_MAX];
 	char breach[1024];
 	struct sale_book sales[HISTORY_SALES + 1]; /* by number */
 	struct asked *asked;
@@ -137,6 +142,16 @@ int64_t judge_least_available(const struct judge *judge, const struct lot_book *
 void judge_oversold(struct judge *judge, uint32_t sale, uint32_t lot);
 /* When what a gate knew at `at_ns` may have been read at the earliest: `latch_ns` before by its own clock. */
 int64_t judge_known_since(const struct judge *judge, uint32_t node, int64_t at_ns);
+
+/* judge_calm.c: whether nothing has gone wrong for so long that there is no excuse any more; what must be so then. */
+bool judge_is_calm(const struct judge *judge, int64_t since_ns);
+void judge_holds(struct judge *judge);
+void judge_not_open(struct judge *judge, const struct asked *asked);
+
+/* judge_again.c: of requests that were sent again. */
+void judge_known_confirm(struct judge *judge, const struct asked *asked);
+void judge_refund(struct judge *judge, const struct asked *asked);
+void judge_extensions(struct judge *judge, struct known_order *order);
 
 /* judge_rate.c: of an order that the log has now, and of a purchase that was refused as too many. */
 void judge_rate(struct judge *judge, const struct known_order *order);

@@ -25,8 +25,11 @@ void story_begin(struct story *story, const struct story_terms *terms)
 		.allocated = {terms->units, terms->more_units},
 	};
 
-	*story = (struct story){.judge = judge_new(&(struct judge_terms){
-					.wall_ms = STORY_WALL_MS, .shared = terms->shared, .drift_ppm = terms->drift_ppm})};
+	*story = (struct story){.judge = judge_new(&(struct judge_terms){.wall_ms = STORY_WALL_MS,
+									 .shared = terms->shared,
+									 .late_ms = STORY_LATE_S * 1000,
+									 .ledger_stays = !terms->ledger_goes,
+									 .drift_ppm = terms->drift_ppm})};
 	history_sale(story->judge, &sale);
 	story_at(story, 1000);
 }

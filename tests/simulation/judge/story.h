@@ -6,7 +6,7 @@
 
 #include "simulation/judge/judge.h"
 
-enum { STORY_HOLD_S = 10, STORY_WALL_MS = 1000000, STORY_ORDER_TEXT = 7 };
+enum { STORY_HOLD_S = 10, STORY_LATE_S = 15, STORY_WALL_MS = 1000000, STORY_ORDER_TEXT = 7 };
 #define STORY_MS INT64_C(1000000)
 
 struct story {
@@ -23,6 +23,7 @@ struct story_terms {
 	uint32_t limit;             /* 0: 1 */
 	uint32_t rate_requests, rate_seconds;
 	bool born_confirmed;
+	bool ledger_goes; /* it may be away for a while */
 	uint32_t drift_ppm;
 };
 void story_begin(struct story *story, const struct story_terms *terms);

@@ -201,6 +201,11 @@ void ledger_sim_cut_power(struct ledger_sim *sim, unsigned int writes)
 	sim_server_leave(sim, before);
 }
 
+uint64_t ledger_sim_writes(const struct ledger_sim *sim)
+{
+	return memory_disk_writes(sim->disk);
+}
+
 bool ledger_sim_is_off(const struct ledger_sim *sim)
 {
 	return memory_disk_is_off(sim->disk);

@@ -89,5 +89,7 @@ void ledger_sim_settle(struct ledger_sim *sim);
  * Statements are finalized before the next call of anybody.
  */
 sqlite3 *ledger_sim_database(struct ledger_sim *sim);
+/* Rises with each write of its disk: who looks at all of it need not look where it has not. */
+uint64_t ledger_sim_writes(const struct ledger_sim *sim);
 /* ledger.audit, without any of the faults, and without a yield. */
 int ledger_sim_audit(struct ledger_sim *sim, struct ledger_audit *audit) MUST_CHECK;

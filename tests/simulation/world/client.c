@@ -80,6 +80,13 @@ static void ask(struct world *world, uint32_t number)
 	free(asking);
 }
 
+/* What is asked again was answered before. */
+static void await_first(struct world *world, const struct plan_op *op)
+{
+	while (op->again && !world->done[op->again - 1])
+		pause_sleep(AGAIN_MS * WORLD_MS / 10);
+}
+
 void client_run(struct world *world, uint32_t client)
 {
 	for (uint32_t i = 0; i < world->plan->op_count; i++) {
@@ -89,6 +96,7 @@ void client_run(struct world *world, uint32_t client)
 			continue;
 		if (!op->without) {
 			world_sleep_until(world, op->at_ms);
+			await_first(world, op);
 			ask(world, i);
 		}
 		world->done[i] = true;

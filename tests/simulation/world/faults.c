@@ -6,6 +6,7 @@
 #include "simulation/world/parts.h"
 
 static const int64_t LOOK_NS = 10000000;
+enum { KNOWN_MS = 6000, JUMP_MS = 1000 }; /* until gates have heard of it again; how far Redis' clock may then be off */
 
 /* --- Failpoints --- */
 
@@ -213,6 +214,36 @@ static void slow_redis(struct world *world, const struct plan_fault *fault)
 	}
 }
 
+static bool is_alone(const struct world *world)
+{
+	return world->running_faults == 1;
+}
+
+/*
+ * Whoever has seen its time holds it to that within a second, so gates must have seen it, and must see it again. Where something else goes wrong
+ * meanwhile a gate that knows nothing may come first, and believes it.
+ */
+static void step_redis_clock(struct world *world, const struct plan_fault *fault)
+{
+	int64_t now_ns = clock_mono_ns(), settled_ns = 0, until_ns = now_ns + 20000 * WORLD_MS;
+
+	for (; now_ns < until_ns && now_ns - settled_ns < KNOWN_MS * WORLD_MS; now_ns = clock_mono_ns()) {
+		if (!is_alone(world) || settled_ns == 0)
+			settled_ns = now_ns;
+		pause_sleep(LOOK_NS);
+	}
+	if (now_ns >= until_ns)
+		return;
+	scheduler_note(world->scheduler, "redis' clock is set by %lld ms", (long long)fault->value);
+	scheduler_clock_step(world->redis_node, fault->value * 1000);
+	watches_stock_clock(world, JUMP_MS);
+	for (until_ns = now_ns + KNOWN_MS * WORLD_MS; clock_mono_ns() < until_ns; pause_sleep(LOOK_NS))
+		if (!is_alone(world)) {
+			watches_stock_clock(world, llabs(fault->value));
+			return;
+		}
+}
+
 static void fault_redis(struct world *world, const struct plan_fault *fault)
 {
 	switch (fault->kind) {
@@ -256,57 +287,6 @@ static void fault_redis(struct world *world, const struct plan_fault *fault)
 	default:
 		redis_sim_corrupt(world->redis, (unsigned)fault->value);
 		break;
-	}
-}
-
-static void fault_log(struct world *world, const struct plan_fault *fault)
-{
-	struct draw draw = draw_of(world->plan->seed, "log", (uint64_t)fault->value);
-	struct journal_sim_faults chances;
-	uint32_t *const one[] = {&chances.refused, &chances.unsent, &chances.lost,    &chances.ack_lost,
-				 &chances.late,    &chances.slow,   &chances.cut,     &chances.duplicate,
-				 &chances.leader,  &chances.silent, &chances.expelled};
-	uint32_t partition = (uint32_t)draw_below(&draw, world->plan->partitions);
-
-	switch (draw_below(&draw, 6)) {
-	case 0:
-		journal_sim_set_away(world->log, true);
-		pause_sleep(fault->for_ms * WORLD_MS);
-		journal_sim_set_away(world->log, false);
-		break;
-	case 1:
-		journal_sim_set_mute(world->log, true);
-		pause_sleep(fault->for_ms * WORLD_MS);
-		journal_sim_set_mute(world->log, false);
-		break;
-	case 2:
-		journal_sim_elect(world->log, partition, fault->for_ms * WORLD_MS);
-		break;
-	case 3:
-		if (fault->value % 2)
-			journal_sim_grow(world->log, journal_sim_partition_count(world->log) + 1); /* which nobody uses */
-		journal_sim_rebalance(world->log);
-		break;
-	default:
-		chances = world_usual_log;
-		for (unsigned i = 0; i < 3; i++)
-			*one[draw_below(&draw, sizeof(one) / sizeof(one[0]))] = (uint32_t)draw_between(&draw, 10, 600);
-		chances.slow_ns = chances.late_ns = draw_between(&draw, 1, 6000) * WORLD_MS;
-		journal_sim_set_faults(world->log, &chances);
-		pause_sleep(fault->for_ms * WORLD_MS);
-		journal_sim_set_faults(world->log, &world_usual_log);
-		break;
-	}
-}
-
-/* What no drain and no rebuild asks for any more is gone, as after days of a real topic. */
-static void retain_log(struct world *world, const struct plan_fault *fault)
-{
-	for (uint32_t i = 0; i < journal_sim_partition_count(world->log); i++) {
-		int64_t keep_from = watches_applied(world, i) - fault->value;
-
-		if (keep_from > journal_sim_start(world->log, i))
-			journal_sim_retain(world->log, i, keep_from);
 	}
 }
 
@@ -404,14 +384,16 @@ static void begin(struct world *world, const struct plan_fault *fault)
 	case FAULT_POWER:
 		cut_power(world, fault);
 		break;
+	case FAULT_REDIS_CLOCK_STEP:
+		step_redis_clock(world, fault);
+		break;
 	case FAULT_KAFKA:
-		fault_log(world, fault);
+	case FAULT_KAFKA_RETENTION:
+	case FAULT_KAFKA_CHANCE:
+		faults_log(world, fault);
 		break;
 	case FAULT_LEDGER:
 		fault_ledger(world, fault);
-		break;
-	case FAULT_KAFKA_RETENTION:
-		retain_log(world, fault);
 		break;
 	default:
 		fault_redis(world, fault);
@@ -428,7 +410,11 @@ static void run_one(void *argument)
 	world_sleep_until(world, running->fault->at_ms);
 	plan_print_fault(world->plan, (uint32_t)(running->fault - world->plan->faults), text, sizeof(text));
 	scheduler_note(world->scheduler, "fault begins: %s", text);
+	if (world->running_faults++ == 0)
+		watches_calm(world, false);
 	begin(world, running->fault);
+	if (--world->running_faults == 0)
+		watches_calm(world, true);
 	scheduler_note(world->scheduler, "fault ends: %s", text);
 	world_rest_one(world, &world->busy_faults);
 	free(running);

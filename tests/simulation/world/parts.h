@@ -57,7 +57,9 @@ struct world {
 	struct memory_disk *disk; /* embedded */
 	struct redis_sim *redis;  /* cluster, these three */
 	bool redis_down;
-	unsigned drifting; /* gates whose clocks do */
+	struct node *redis_node; /* its machine */
+	unsigned drifting;       /* gates whose clocks do */
+	unsigned running_faults; /* which have begun, and are not over */
 	struct journal_sim *log;
 	struct ledger_sim *server;
 	struct world_process gates[PLAN_GATES_MAX], drains[PLAN_DRAINS_MAX];
@@ -108,6 +110,8 @@ void watches_lose_gate(struct world *world, unsigned gate);
 void watches_lose_stock(struct world *world);
 void watches_lose_disk(struct world *world);                             /* what was not synced may be gone */
 void watches_clock(const struct world_process *process);                 /* its wall clock was moved */
+void watches_calm(struct world *world, bool calm);                       /* nothing goes wrong, or something does */
+void watches_stock_clock(struct world *world, int64_t by_ms);            /* its clock was set; its time may have jumped so far */
 void watches_stood(const struct world_process *process, int64_t for_ns); /* it stood still, and its clock with it */
 int64_t watches_applied(struct world *world, uint32_t partition);        /* where the ledger stands there; -1: nobody can say */
 void watches_rest(struct world *world);                                  /* how things stand at the end */
@@ -141,6 +145,8 @@ extern const struct ledger_sim_chances world_usual_ledger;
 
 /* Returns when all are over, and everything is reachable again. */
 void faults_run(struct world *world);
+/* faults_log.c: of the log. */
+void faults_log(struct world *world, const struct plan_fault *fault);
 /* As scheduler_settings has them. */
 void faults_at_step(struct world *world);
 int faults_at_point(struct world *world, const char *name);

@@ -299,13 +299,18 @@ void plan_make(struct plan *plan, uint64_t seed, enum plan_shape shape)
 	make_clerk(plan);
 	make_faults(plan);
 	make_retention(plan);
+	plan_add_scenes(plan);
 	qsort(plan->faults, plan->fault_count, sizeof(plan->faults[0]), by_time);
 	plan->until_ms = SALE_MS;
-	for (uint32_t i = 0; i < plan->fault_count; i++)
+	plan->ledger_stays = cluster;
+	for (uint32_t i = 0; i < plan->fault_count; i++) {
 		plan->corrupt = plan->corrupt || plan->faults[i].kind == FAULT_REDIS_CORRUPT;
+		plan->ledger_stays = plan->ledger_stays && plan->faults[i].kind != FAULT_LEDGER;
+	}
 	for (uint32_t i = 0; i < plan->fault_count; i++)
 		if (plan->faults[i].at_ms + plan->faults[i].for_ms > plan->until_ms)
 			plan->until_ms = plan->faults[i].at_ms + plan->faults[i].for_ms;
+	plan_add_aftermath(plan);
 }
 
 /* --- Without some of it --- */
@@ -375,6 +380,8 @@ static const char *const fault_names[FAULT_KINDS] = {
 	"kafka",
 	"ledger",
 	"kafka retention",
+	"kafka chance",
+	"redis' clock steps",
 };
 
 void plan_print_op(const struct plan *plan, uint32_t at, char *text, size_t size)
@@ -385,6 +392,8 @@ void plan_print_op(const struct plan *plan, uint32_t at, char *text, size_t size
 
 	if (op->target != PLAN_NONE && length > 0 && (size_t)length < size)
 		length += snprintf(text + length, size - (size_t)length, ", of %u", op->target);
+	if (op->again && length > 0 && (size_t)length < size)
+		length += snprintf(text + length, size - (size_t)length, ", again %u", op->again - 1);
 	if (length > 0 && (size_t)length < size)
 		snprintf(text + length, size - (size_t)length, "%s%s%s", op->keyed ? ", with a key" : "",
 			 op->hang_up_ms ? ", hangs up" : "", op->without ? " (left out)" : "");

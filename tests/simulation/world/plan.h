@@ -15,8 +15,8 @@ enum {
 	PLAN_LOTS_MAX = 3,
 	PLAN_BUYERS_MAX = 40,
 	PLAN_CLIENTS_MAX = 10,
-	PLAN_OPS_MAX = 160,
-	PLAN_FAULTS_MAX = 24,
+	PLAN_OPS_MAX = 256,
+	PLAN_FAULTS_MAX = 48,
 	PLAN_NONE = UINT32_MAX,
 };
 
@@ -56,7 +56,8 @@ struct plan_op {
 	uint32_t sale, lot, buyer;
 	uint32_t units; /* to buy, add or withdraw; an extension's seconds */
 	uint32_t target; /* of what a PLAN_BUY got, its number; of a PLAN_BUY that asks again with another's key, that one's; else PLAN_NONE */
-	bool keyed;         /* it has an Idempotency-Key */
+	bool keyed;     /* it has an Idempotency-Key */
+	uint32_t again; /* it asks once more what that one has asked, with its key, when that is done: its number plus 1; 0: none */
 	int64_t hang_up_ms; /* the first attempt is left so long after it was sent; 0: it is waited for */
 	bool without;
 };
@@ -83,7 +84,9 @@ enum plan_fault_kind {
 	FAULT_REDIS_CORRUPT,
 	FAULT_KAFKA, /* `value`: a draw that the model makes its own of */
 	FAULT_LEDGER,
-	FAULT_KAFKA_RETENTION, /* takes what the ledger has, up to the `value`-th record before where it stands */
+	FAULT_KAFKA_RETENTION,  /* takes what the ledger has, up to the `value`-th record before where it stands */
+	FAULT_KAFKA_CHANCE,     /* one kind of fault of appends: `value` / 1000, of so many in a thousand */
+	FAULT_REDIS_CLOCK_STEP, /* its wall clock jumps by `value` ms, when nothing else is wrong */
 	FAULT_KINDS,
 };
 
@@ -112,11 +115,16 @@ struct plan {
 	uint32_t op_count;
 	struct plan_fault faults[PLAN_FAULTS_MAX]; /* by time */
 	uint32_t fault_count;
-	int64_t until_ms; /* when the last fault is mended */
-	bool corrupt;     /* what Redis says is not what it said: no promise stands on that, but nothing may crash */
+	int64_t until_ms;  /* when the last fault is mended */
+	bool ledger_stays; /* nothing goes wrong with the ledger, nor with the disk below it */
+	bool corrupt;      /* what Redis says is not what it said: no promise stands on that, but nothing may crash */
 };
 
 void plan_make(struct plan *plan, uint64_t seed, enum plan_shape shape);
+/* scenes.c: what it adds to a plan that has its operations and faults. */
+void plan_add_scenes(struct plan *plan);
+/* What comes when the last fault is over: `until_ms` is known. */
+void plan_add_aftermath(struct plan *plan);
 /*
  * Leaves items out: numbers and ranges with commas between ("3,7-9"), operations first and faults behind them, as they are printed.
  * False: the text is none.

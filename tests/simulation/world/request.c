@@ -15,6 +15,12 @@ static const struct form *form_of(const struct asking *asking)
 	return &forms[asking->op->kind];
 }
 
+/* By which its key and its text are told apart from others'. */
+static uint32_t number_of(const struct asking *asking)
+{
+	return asking->op->again ? asking->op->again - 1 : asking->number;
+}
+
 static void ask_sale(struct asking *asking)
 {
 	snprintf(asking->target, sizeof(asking->target), "/v1/sales/s%u%s", asking->op->sale, form_of(asking)->move);
@@ -45,7 +51,7 @@ static void ask_purchase(struct asking *asking)
 
 	snprintf(asking->target, sizeof(asking->target), "/v1/sales/s%u/orders", op->sale);
 	snprintf(asking->body, sizeof(asking->body), "{\"sku\":\"S%uL%u\",\"quantity\":%u}", op->sale, op->lot, op->units);
-	snprintf(asking->key, sizeof(asking->key), "k%u", op->target == PLAN_NONE ? asking->number : op->target);
+	snprintf(asking->key, sizeof(asking->key), "k%u", op->target == PLAN_NONE ? number_of(asking) : op->target);
 }
 
 static void ask_own_orders(struct asking *asking)
@@ -56,7 +62,7 @@ static void ask_own_orders(struct asking *asking)
 static void ask_change(struct asking *asking)
 {
 	snprintf(asking->target, sizeof(asking->target), "/v1/sales/s%u", asking->op->sale);
-	snprintf(asking->body, sizeof(asking->body), "{\"name\":\"Name %u\"}", asking->number);
+	snprintf(asking->body, sizeof(asking->body), "{\"name\":\"Name %u\"}", number_of(asking));
 }
 
 static void ask_item(struct asking *asking)
@@ -101,7 +107,7 @@ void request_write(struct asking *asking)
 	const struct form *form = form_of(asking);
 	const struct plan_op *op = asking->op;
 
-	snprintf(asking->key, sizeof(asking->key), "k%u", asking->number);
+	snprintf(asking->key, sizeof(asking->key), "k%u", number_of(asking));
 	snprintf(asking->buyer, sizeof(asking->buyer), "b%u", op->buyer);
 	asking->request = (struct world_request){.staff = form->staff, .method = form->method, .target = asking->target};
 	asking->history = (struct history_operation){.kind = form->kind, .sale = op->sale + 1, .lot = op->lot, .units = op->units};

@@ -7,7 +7,7 @@
 #include "simulation/judge/watch_stock.h"
 #include "simulation/world/parts.h"
 
-enum { QUIET_MS = 20000, LOOK_MS = 100 };
+enum { QUIET_MS = 20000, LOOK_MS = 100, STOCK = HISTORY_NODES - 1 }; /* STOCK: the judge's number of its machine */
 
 static struct {
 	struct watch_ledger *ledger;
@@ -82,6 +82,22 @@ static void look_at_redis(struct world *world)
 	watch_stock_redis(&eyes.stock, world->redis);
 }
 
+/* Where the drains stand. */
+static void look_at_positions(struct world *world)
+{
+	uint64_t writes = ledger_sim_writes(world->server);
+	sqlite3 *database;
+
+	if (writes == eyes.disk_writes)
+		return;
+	database = ledger_sim_database(world->server);
+	if (!database)
+		return;
+	eyes.disk_writes = writes;
+	for (uint32_t i = 0; i < journal_sim_partition_count(world->log); i++)
+		history_position(world->judge, i, watch_ledger_position(database, i));
+}
+
 static void look_at_clocks(struct world *world)
 {
 	for (unsigned i = 0; world->drifting > 0 && i < world->plan->gates; i++)
@@ -100,6 +116,7 @@ void watches_step(struct world *world)
 	}
 	watch_log_look(eyes.log);
 	look_at_redis(world);
+	look_at_positions(world);
 }
 
 /* --- What goes wrong --- */
@@ -153,6 +170,21 @@ void watches_clock(const struct world_process *process)
 		node_enter(before);
 	}
 	history_clock(world->judge, process->number, ahead_us / 1000);
+}
+
+void watches_calm(struct world *world, bool calm)
+{
+	history_calm(world->judge, calm);
+}
+
+void watches_stock_clock(struct world *world, int64_t by_ms)
+{
+	struct node *before = node_enter(world->redis_node);
+	int64_t ahead_us = clock_wall_us() - scheduler_wall_us(world->scheduler);
+
+	node_enter(before);
+	history_clock(world->judge, STOCK, ahead_us / 1000);
+	history_stock_clock(world->judge, by_ms);
 }
 
 void watches_stood(const struct world_process *process, int64_t for_ns)

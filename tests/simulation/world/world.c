@@ -72,11 +72,9 @@ void world_ask_ends(struct world *of)
 
 /* --- The beginning --- */
 
-enum { FLAGS_MAX = 24 };
-
 static void add_flag(char **flags, size_t *count, const char *format, const char *value)
 {
-	if (*count == FLAGS_MAX || asprintf(&flags[(*count)++], format, value) < 0)
+	if (asprintf(&flags[(*count)++], format, value) < 0)
 		abort();
 }
 
@@ -84,7 +82,7 @@ static void load_settings(const struct plan *plan)
 {
 	bool cluster = plan->shape == PLAN_CLUSTER;
 	struct settings_sources sources;
-	char *flags[FLAGS_MAX], threads[8];
+	char *flags[16], threads[8];
 	struct buffer error;
 	size_t count = 0;
 
@@ -94,8 +92,11 @@ static void load_settings(const struct plan *plan)
 	add_flag(flags, &count, "--gate.trusted_proxies=%s", "127.0.0.1");
 	add_flag(flags, &count, "--log.level=%s", "off");
 	/* What is never filled by so few buyers is not cleared for each gate anew. */
+	add_flag(flags, &count, "--gate.in_flight_max=%s", "64");
+	add_flag(flags, &count, "--journal.lane_max=%s", "256");
 	add_flag(flags, &count, "--journal.batch_max=%s", "64");
 	add_flag(flags, &count, "--drain.batch_max=%s", "64");
+	add_flag(flags, &count, "--gate.connections_max=%s", "64");
 	add_flag(flags, &count, "--gate.connections_max=%s", "64");
 	add_flag(flags, &count, "--gate.in_flight_max=%s", "16");
 	add_flag(flags, &count, "--journal.lane_max=%s", "64");
@@ -129,7 +130,8 @@ static void open_services(const struct plan *plan)
 		return;
 	}
 	server = service_node("ledger-server");
-	world.redis = redis_sim_new(service_node("redis-server"));
+	world.redis_node = service_node("redis-server");
+	world.redis = redis_sim_new(world.redis_node);
 	world.log = journal_sim_new(service_node("log-server"), draw_of(plan->seed, "log", 0).state, plan->partitions);
 	journal_sim_set_faults(world.log, &world_usual_log);
 	world.server = ledger_sim_new(server->clock, draw_of(plan->seed, "ledger", 0).state);
@@ -267,7 +269,12 @@ void world_run(const struct plan *plan, FILE *trace, struct world_result *result
 		.on_step = step,
 		.on_failpoint = at_failpoint,
 	};
-	const struct judge_terms terms = {.wall_ms = WALL_US / 1000, .shared = plan->shape == PLAN_CLUSTER, .drift_ppm = 50000};
+	/* Where a stock is shared, each who must hear of a hold before it ends may rest for seconds longer: LATE_NS. */
+	const struct judge_terms terms = {.wall_ms = WALL_US / 1000,
+					  .shared = plan->shape == PLAN_CLUSTER,
+					  .ledger_stays = plan->ledger_stays,
+					  .late_ms = plan->shape == PLAN_CLUSTER ? 0 : 15000,
+					  .drift_ppm = 50000};
 
 	memset(result, 0, sizeof(*result));
 	log_set_level(LOG_OFF);

@@ -324,44 +324,6 @@ static void test_the_older_library_is_deleted_when_no_gate_of_it_is_left(void **
 	close_both();
 }
 
-/* How often the server was asked for its libraries. */
-static long lists_asked(void)
-{
-	redisReply *reply = redis_place_ask(place, "INFO commandstats");
-	const char *line = strstr(reply->str, "cmdstat_function|list:calls=");
-	long calls = line ? strtol(strchr(line, '=') + 1, NULL, 10) : 0;
-
-	freeReplyObject(reply);
-	return calls;
-}
-
-static void test_a_gate_alone_looks_for_libraries_of_others_twice_a_minute(void **state)
-{
-	static const char text[] = "#!lua name=penstock_%d\nredis.register_function('left_by_somebody', function() return 1 end)";
-	char left[sizeof(text) + 16];
-	long asked;
-
-	(void)state;
-	ahead_ns = 0;
-	clock_set_source(&ahead);
-	gate_open_version(&older, place->url, OLD);
-	(void)gate_refresh(&older);
-	snprintf(left, sizeof(left), text, NEW);
-	freeReplyObject(redis_place_ask(place, "FUNCTION LOAD %s", left));
-	assert_true(has_library(NEW));
-	asked = lists_asked();
-	for (int i = 0; i < 15; i++) {
-		ahead_ns += 1000 * MS;
-		(void)gate_refresh(&older);
-	}
-	assert_int_equal(lists_asked(), asked);
-	ahead_ns += 30000 * MS;
-	(void)gate_refresh(&older);
-	assert_int_equal(lists_asked(), asked + 1);
-	assert_false(has_library(NEW));
-	gate_close(&older);
-}
-
 /* --- Back again --- */
 
 static void test_an_older_version_takes_the_sale_back_when_no_newer_gate_is_left(void **state)
@@ -549,7 +511,6 @@ int main(void)
 		TEST(test_an_older_gate_that_is_dead_is_not_waited_for_longer_than_three_seconds),
 		TEST(test_all_that_another_layout_has_goes),
 		TEST(test_the_older_library_is_deleted_when_no_gate_of_it_is_left),
-		TEST(test_a_gate_alone_looks_for_libraries_of_others_twice_a_minute),
 		TEST(test_an_older_version_takes_the_sale_back_when_no_newer_gate_is_left),
 		TEST(test_which_version_sells_is_put_back_where_redis_has_forgotten_it),
 		TEST(test_the_first_versions_sale_is_taken_from_it),

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 from cluster import MILLION, Cluster, helper, pin, services
 from load import burst, make_requests, wrk
@@ -18,7 +19,7 @@ from measure import ROUNDS, ROUNDS_MAX, Failed, Figure, Watch, cpu_seconds, roun
 from kafka import Kafka, Proxied
 from one_script import OneScript
 from redis import Redis, Sentinel
-from server import ANY_CORE, LOAD_CORE, SERVER_CORE, TESTING_PROGRAM
+from server import ANY_CORE, LOAD_CORE, PROGRAM, SERVER_CORE, TESTING_PROGRAM
 
 CONNECTIONS = 256
 DONE = 'penstock_drain_events_total{outcome="done"}'
@@ -178,29 +179,45 @@ def cluster_beside_one_script():
     return [redis, speed, whole]
 
 
-def idle_purchase():
-    figure = Figure("idle_purchase_vs_parts", "one purchase on an idle cluster, p50; one Redis call and one acknowledgement of Kafka, p50 each", "us", "<= 1.3")
-    warm_up, count = 1000, 300
+@contextlib.contextmanager
+def lone_parts(topic):
+    """The thread that does what a purchase takes, and nothing else: something that burst() can load."""
+    command = ["taskset", "-c", ANY_CORE, PROGRAM.parent / "bench/lone_parts", services.redis.url(1), services.kafka.brokers, topic]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    try:
+        port = process.stdout.readline()
+        if not port:
+            raise Failed("lone_parts did not start")
+        yield SimpleNamespace(port=int(port), pid=process.pid)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def lone_in_cluster():
+    what = "of one purchase on an idle cluster; of one thread that does the same reads, calls and sends"
+    parts = (("step_ns", Figure("cluster_lone_p50", f"p50 {what}", "us", "<= 1.5")), ("step_p99_ns", Figure("cluster_lone_p99", f"p99 {what}", "us", "<= 2")))
+    figures = [figure for _, figure in parts]
+    warm_up, count = 1000, 1000
     requests = make_requests("headers", warm_up + ROUNDS_MAX * count, "header")
-    with Cluster() as cluster:
+    with Cluster() as cluster, lone_parts(f"{cluster.topic}-parts") as alone:
         gate = cluster.gate()
-        cluster.sell(gate)
-        burst(gate, requests, 0, warm_up, 1, core=ANY_CORE)
+        cluster.sell(gate, **LIKE_THE_SCRIPT)
+        for server in (gate, alone):
+            burst(server, requests, 0, warm_up, 1, core=ANY_CORE)
         accepted = warm_up
-        for i in rounds(figure):
+        for i in rounds(*figures):
             accepted += count
-            with cluster.watch() as watch:
-                ours = burst(gate, requests, warm_up + i * count, count, 1, core=ANY_CORE)["step_ns"]
-                call = helper("micro_redis", services.redis.url(1), 1, 1, count)["call_ns"]
-                ack = helper("bare_producer", services.kafka.brokers, cluster.topic, f"{cluster.topic}-bare", count, 1, 1)["p50_ns"]
-            note = f"Redis {call / 1000:.0f} us, Kafka {ack / 1000:.0f} us; against both Redis calls that a purchase makes {ours / (2 * call + ack):.3g}"
-            figure.add(ours / 1000, (call + ack) / 1000, note, watch.disturbance)
+            with Watch(lambda: cluster.cpu_seconds() + cpu_seconds(alone.pid)) as watch:
+                ours, theirs = (burst(server, requests, warm_up + i * count, count, 1, core=ANY_CORE) for server in (gate, alone))
+            for part, figure in parts:
+                figure.add(ours[part] / 1000, theirs[part] / 1000, None, watch.disturbance)
         gate.stop()
         drain = cluster.drain()
         cluster.settle(drain)
         drain.stop()
         hold_against_ledger(cluster, accepted)
-    return [figure]
+    return figures
 
 
 # --- The journal ---
@@ -581,5 +598,5 @@ CASES = {
     idle_sales: ("idle_sales_cpu",),
     drained: ("drain_vs_copy", "drain_rate_error"),
     two_gates: ("two_gates_vs_one",),
-    idle_purchase: ("idle_purchase_vs_parts",),
+    lone_in_cluster: ("cluster_lone_p50", "cluster_lone_p99"),
 }

@@ -10,10 +10,9 @@ import time
 import urllib.error
 import urllib.request
 
-import load
 from load import burst, make_requests, open_loop, wrk
 from measure import ROUNDS, ROUNDS_MAX, Failed, Figure, Watch, rounds, say, wait_until
-from peers import HotRow, Nginx
+from peers import Nginx
 from server import ANY_CORE, PROGRAM, SCRATCH, SERVER_CORE, TESTING_PROGRAM, Server
 
 MILLION = 1_000_000
@@ -107,20 +106,17 @@ def accepted():
         "accepted_vs_nginx", f"purchases accepted and durable a second, {connections} connections, buyer by header; against nginx", "orders/s", ">= 0.55"
     )
     by_token = Figure("accepted_jwt_vs_nginx", "the same, each buyer with a new HS256 token; against nginx", "orders/s", ">= 0.45")
-    by_row = Figure("accepted_vs_hot_row", f"the same by header; against PostgreSQL with one hot row, {HotRow.CLIENTS} clients", "orders/s", ">= 50")
     headers, tokens = make_requests("headers", 500_000, "header"), make_requests("tokens", 500_000, "token")
     with Server("sold-out").fresh() as server:
         body = sell_out(server, tokens)
-    with Nginx(body) as nginx, HotRow() as hot_row:
-        for _ in rounds(by_header, by_token, by_row):
+    with Nginx(body) as nginx:
+        for _ in rounds(by_header, by_token):
             theirs = load_nginx(nginx, connections, headers)
             header = load_accepted(HEADER_IDENTITY, connections, headers)
             by_header.add(header.rate, theirs.rate, by_the_clock(header, theirs), max(header.disturbance, theirs.disturbance))
             token = load_accepted({}, connections, tokens)
             by_token.add(token.rate, theirs.rate, by_the_clock(token, theirs), max(token.disturbance, theirs.disturbance))
-            naive, disturbance = hot_row.sell(load.SECONDS)
-            by_row.add(header.rate, naive, None, max(header.disturbance, disturbance))
-    return [by_header, by_token, by_row]
+    return [by_header, by_token]
 
 
 def open_nginx(nginx, requests, rate, connections):
@@ -408,7 +404,7 @@ def confirm_beside_audit():
 CASES = {
     confirm_beside_audit: ("confirm_beside_audit",),
     sold_out: ("sold_out_vs_nginx_64", "sold_out_vs_nginx_512"),
-    accepted: ("accepted_vs_nginx", "accepted_jwt_vs_nginx", "accepted_vs_hot_row"),
+    accepted: ("accepted_vs_nginx", "accepted_jwt_vs_nginx"),
     open_accepted_beside_nginx: ("open_p99_ms", "open_p999_ms"),
     lone_purchase: ("lone_vs_log",),
     bytes_an_order: ("bytes_an_order_1", "bytes_an_order_64", "bytes_an_order_256"),

@@ -138,6 +138,11 @@ def children_seconds():
     return usage.ru_utime + usage.ru_stime
 
 
+def resident_bytes(*pids):
+    """Memory that these processes have."""
+    return sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids) * os.sysconf("SC_PAGESIZE")
+
+
 def cpu_seconds(pid):
     """CPU time of a whole process, to the nanosecond: its CPU clock, see clock_getcpuclockid(3)."""
     return time.clock_gettime(~pid << 3 | 2)

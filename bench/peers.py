@@ -16,7 +16,7 @@ from ports import free_port  # noqa: E402
 
 
 class Peer:
-    """A process that is ended with its block, also where its start fails."""
+    """Processes that are ended with their block, also where their start fails."""
 
     process = None
 

@@ -9,7 +9,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from measure import Failed, wait_until
+from measure import Failed, resident_bytes, wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = Path(os.environ.get("PENSTOCK", ROOT / "build/penstock")).resolve()
@@ -84,12 +84,12 @@ class Server:
                 stderr=log,
             )
         wait_until(lambda: ready.exists() or self.process.poll() is not None, "the server's readiness")
-        seconds = time.monotonic() - begin
+        self.start_seconds = time.monotonic() - begin
         if not ready.exists():
             raise Failed(f"the server ended: {(self.folder / 'log').read_text()}")
         places = dict(line.split(" ", 1) for line in ready.read_text().splitlines())
         self.public, self.operator, self.monitor = places.get("public"), places.get("operator"), places.get("monitor")
-        return seconds
+        return self.start_seconds
 
     def stop(self):
         self.process.terminate()
@@ -106,8 +106,7 @@ class Server:
         return int(self.public.rsplit(":", 1)[1])
 
     def resident_bytes(self):
-        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGESIZE")
+        return resident_bytes(self.pid)
 
     # --- The operator ---
 

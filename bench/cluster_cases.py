@@ -153,10 +153,11 @@ def hold_against_ledger(cluster, accepted):
 
 
 def sold_by_script(sync, requests):
-    with OneScript(sync, MILLION) as peer:
+    with OneScript(sync) as peer:
+        peer.open("s", MILLION)
         begin = peer.redis_seconds()
         run = wrk(peer.url, peer.cpu_seconds, CONNECTIONS, requests, core=ANY_CORE)
-        in_redis, orders = peer.redis_seconds() - begin, peer.orders() - peer.FIRST
+        in_redis, orders = peer.redis_seconds() - begin, peer.count("s")
         if run.refused or not run.requests <= orders <= run.requests + CONNECTIONS:
             raise Failed(f"one script: {run.requests} answers, {run.refused} of them refusals, {orders} orders in its stream")
     return Sold(run.rate, in_redis / run.requests, run.server_seconds / run.requests, "", run.disturbance)

@@ -103,19 +103,32 @@ static void note(struct latencies *latencies, int64_t ns)
 	latencies->ns[latencies->count++] = ns;
 }
 
+/* Whether a body of chunks has come to its last one. Nothing of ours or of a peer's has its mark within. */
+static bool ends_with_last_chunk(const struct connection *connection)
+{
+	static const char last[] = "\r\n0\r\n\r\n";
+	size_t size = sizeof(last) - 1;
+
+	return connection->size >= size && memcmp(connection->answer + connection->size - size, last, size) == 0;
+}
+
 /* The status of a whole answer; 0: it is not whole yet. */
 static int whole_answer(const struct connection *connection)
 {
-	static const char length_name[] = "\r\nContent-Length: ";
-	const char *end = strstr(connection->answer, "\r\n\r\n"), *length = strstr(connection->answer, length_name);
+	static const char length_name[] = "\r\nContent-Length: ", chunked[] = "\r\nTransfer-Encoding: chunked";
+	const char *end = strstr(connection->answer, "\r\n\r\n"), *length = strstr(connection->answer, length_name),
+		   *chunks = strstr(connection->answer, chunked);
+	bool whole;
 
 	if (!end)
 		return 0;
-	if (!length || length > end)
+	if (length && length < end)
+		whole = connection->size >= (size_t)(end + 4 - connection->answer) + (size_t)atol(length + sizeof(length_name) - 1);
+	else if (chunks && chunks < end)
+		whole = ends_with_last_chunk(connection);
+	else
 		die("an answer without a length");
-	if (connection->size < (size_t)(end + 4 - connection->answer) + (size_t)atol(length + sizeof(length_name) - 1))
-		return 0;
-	return atoi(connection->answer + sizeof("HTTP/1.1 ") - 1);
+	return whole ? atoi(connection->answer + sizeof("HTTP/1.1 ") - 1) : 0;
 }
 
 static void receive(size_t index, int expected)

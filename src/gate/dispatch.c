@@ -44,9 +44,8 @@ static bool allowed(struct gate_request *request, unsigned scope)
 {
 	const struct operators *operators = request->thread->access->operators;
 	struct reply *reply = &request->thread->reply;
-	unsigned scopes = 0;
 
-	switch (operators_check(operators, request->http->known[HTTP_AUTHORIZATION], &request->actor, &scopes)) {
+	switch (operators_check(operators, request->http->known[HTTP_AUTHORIZATION], &request->actor, &request->scopes)) {
 	case OPERATORS_KNOWN:
 		break;
 	case OPERATORS_MISSING:
@@ -58,7 +57,7 @@ static bool allowed(struct gate_request *request, unsigned scope)
 		slow_refusals_add(request->thread->slow_refusals, request);
 		return false;
 	}
-	if ((scopes & scope) == scope)
+	if ((request->scopes & scope) == scope)
 		return true;
 	gate_refuse(request, PROBLEM_FORBIDDEN, NULL);
 	return false;

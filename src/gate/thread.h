@@ -22,6 +22,7 @@ struct gate_request {
 	struct slice parameters[HTTP_PARAMETERS_MAX];
 	struct trace trace;
 	const char *actor; /* who, where the route asks for a scope; lives as long as the gate */
+	unsigned scopes;   /* what the actor may: of enum operator_scope */
 	uint32_t route;
 	int argument; /* the route's */
 };

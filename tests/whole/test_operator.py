@@ -518,6 +518,9 @@ def test_operators_have_scopes(serve, tmp_path):
     assert server.operate("GET", "/v1/sales", token=tokens["payments"]).code == "forbidden"
     assert server.operate("POST", f"/v1/orders/{order}/confirm", token=tokens["payments"]).status == 200
     assert server.operate("POST", "/v1/sales/drop/pause", token=tokens["stock"]).status == 200
+    assert server.operate("GET", "/v1/whoami", token=tokens["reader"]).json == {"name": "reader", "scopes": ["read"]}
+    assert server.operate("GET", "/v1/whoami", token=tokens["stock"]).json == {"name": "stock", "scopes": ["read", "stock"]}
+    assert server.operate("GET", "/v1/whoami", token=tokens["payments"]).code == "forbidden"
     assert server.operate("GET", "/v1/sales", token=None).code == "unauthorized"
     assert server.operate("GET", "/v1/sales", token="not-a-token-of-anybody").code == "unauthorized"
     pauses = "/v1/log?action=sale.pause"  # a failed login may come behind it

@@ -18,5 +18,6 @@ void operator_lots_add(struct ledger_task *task);
 void operator_lots_withdraw(struct ledger_task *task);
 
 void operator_sales_brake(struct gate_request *request); /* argument: SALE_PAUSE, SALE_RESUME */
+void operator_whoami(struct gate_request *request);
 void operator_audit(struct gate_request *request);
 void operator_log(struct gate_request *request);

@@ -15,19 +15,25 @@ LEDGERS = Path(__file__).parent / "ledgers"
 
 @pytest.fixture
 def old_sqlite(tmp_path):
-    path = tmp_path / "old.db"
-    with sqlite3.connect(path) as ledger:
-        ledger.executescript((LEDGERS / "sqlite_2.sql").read_text())
-    return f"sqlite:{path}"
+    def make(schema):
+        path = tmp_path / "old.db"
+        with sqlite3.connect(path) as ledger:
+            ledger.executescript((LEDGERS / f"sqlite_{schema}.sql").read_text())
+        return f"sqlite:{path}"
+
+    return make
 
 
 @pytest.fixture
 def old_postgres(own_postgres):
-    database = own_postgres.make_database()
-    script = own_postgres.folder / "old.sql"
-    script.write_text((LEDGERS / "postgres_2.sql").read_text())
-    own_postgres.program("psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-d", own_postgres.url(database), "-f", script)
-    return own_postgres.url(database)
+    def make(schema):
+        database = own_postgres.make_database()
+        script = own_postgres.folder / "old.sql"  # which its user may read
+        script.write_text((LEDGERS / f"postgres_{schema}.sql").read_text())
+        own_postgres.program("psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-d", own_postgres.url(database), "-f", script)
+        return own_postgres.url(database)
+
+    return make
 
 
 def hold_against(server, told):
@@ -46,10 +52,11 @@ def hold_against(server, told):
     assert sorted(told) == [order["id"] for order in server.orders()], "all of them are listed, in the order of their ids"
 
 
+@pytest.mark.parametrize("schema", [2, 3])
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
-def test_a_ledger_of_the_schema_before_goes_on_as_it_was(serve, request, kind):
-    url = request.getfixturevalue(f"old_{kind}")
-    told = json.loads((LEDGERS / f"{kind}_2.json").read_text())
+def test_a_ledger_of_a_schema_before_goes_on_as_it_was(serve, request, kind, schema):
+    url = request.getfixturevalue(f"old_{kind}")(schema)
+    told = json.loads((LEDGERS / f"{kind}_{schema}.json").read_text())
     server = serve({"ledger.url": url})
     hold_against(server, told)
     server.audit()

@@ -134,8 +134,13 @@ static void test_file_that_is_no_ledger_is_refused_and_left_alone(void **state)
 
 /* --- A ledger of the schema before: two sales, orders in every state, with and without a key --- */
 
-/* Undoes the third migration: what an older program has left. Its rows are the new one's, in the old tables. */
-static const char back_to_the_second[] =
+/* Undoes the fourth migration, which adds tables alone. */
+#define BACK_TO_THE_THIRD                                     \
+	"DROP TABLE payments; DROP TABLE reductions;"         \
+	"UPDATE commit_numbers SET schema = 3 WHERE one = 1;" \
+	"DELETE FROM schema_migrations WHERE number > 3;"
+/* Undoes the third migration too: what an older program has left. Its rows are the new one's, in the old tables. */
+static const char back_to_the_second[] = BACK_TO_THE_THIRD
 	"CREATE TABLE old_orders (id BLOB PRIMARY KEY, sale INTEGER NOT NULL, lot INTEGER NOT NULL, quantity INTEGER NOT NULL, state INTEGER NOT NULL,"
 	" epoch INTEGER NOT NULL, buyer_units INTEGER NOT NULL, limit_per_buyer INTEGER NOT NULL, placed_at_ms INTEGER NOT NULL,"
 	" changed_at_ms INTEGER NOT NULL, hold_expires_at_ms INTEGER, first_hold_expires_at_ms INTEGER, buyer TEXT NOT NULL, trace TEXT)"
@@ -161,8 +166,8 @@ static const char back_to_the_second[] =
 
 enum { OLD_ORDERS = 4 };
 
-/* The orders as they were, of the first sale but for the last. */
-static void make_old(struct sqlite_place *place, struct ledger_order orders[static OLD_ORDERS])
+/* The orders as they were, of the first sale but for the last; `back` makes the schema an older one. */
+static void make_old(struct sqlite_place *place, const char *back, struct ledger_order orders[static OLD_ORDERS])
 {
 	struct ledger *ledger = open_place(place);
 	struct event events[OLD_ORDERS], settled;
@@ -184,18 +189,16 @@ static void make_old(struct sqlite_place *place, struct ledger_order orders[stat
 	for (size_t i = 0; i < OLD_ORDERS; i++)
 		assert_int_equal(ledger->ops->order_get(ledger, &events[i].id, &orders[i]), LEDGER_DONE);
 	ledger->ops->free(ledger);
-	sqlite_place_run(place, back_to_the_second);
+	sqlite_place_run(place, back);
 }
 
-static void test_ledger_of_the_schema_before_is_brought_up_to_date(void **state)
+static void assert_brought_up_to_date(struct sqlite_place *place, const char *back)
 {
-	struct sqlite_place *place = *state;
 	struct ledger_order before[OLD_ORDERS], after;
 	struct ledger_audit audit;
 	struct ledger *ledger;
-	struct sale *sale;
 
-	make_old(place, before);
+	make_old(place, back, before);
 	assert_int_equal(ledger_sqlite_open(&ledger, place->path, LEDGER_OPEN_READ_ONLY), -ENOTSUP);
 	for (int opened = 0; opened < 2; opened++) {
 		ledger = open_place(place);
@@ -206,16 +209,32 @@ static void test_ledger_of_the_schema_before_is_brought_up_to_date(void **state)
 		assert_int_equal(ledger->ops->audit(ledger, &audit), 0);
 		assert_string_equal(audit.first, "");
 		assert_int_equal(audit.orders, OLD_ORDERS);
-		/* The clock armed every draft that had a time: it still does. */
-		assert_int_equal(ledger->ops->sale_get(ledger, 0, SLICE("drop"), &sale), LEDGER_DONE);
-		assert_true(sale->opens_at_ms != SALE_NO_TIME);
-		assert_true(sale->scheduled);
-		free(sale);
-		assert_int_equal(ledger->ops->sale_get(ledger, 0, SLICE("big"), &sale), LEDGER_DONE);
-		assert_int_equal(sale->scheduled, sale->opens_at_ms != SALE_NO_TIME);
-		free(sale);
 		ledger->ops->free(ledger);
 	}
+}
+
+static void test_ledger_of_the_schema_before_is_brought_up_to_date(void **state)
+{
+	assert_brought_up_to_date(*state, BACK_TO_THE_THIRD);
+}
+
+static void test_ledger_of_two_schemas_before_is_brought_up_to_date(void **state)
+{
+	struct sqlite_place *place = *state;
+	struct ledger *ledger;
+	struct sale *sale;
+
+	assert_brought_up_to_date(place, back_to_the_second);
+	/* The clock armed every draft that had a time: it still does. */
+	ledger = open_place(place);
+	assert_int_equal(ledger->ops->sale_get(ledger, 0, SLICE("drop"), &sale), LEDGER_DONE);
+	assert_true(sale->opens_at_ms != SALE_NO_TIME);
+	assert_true(sale->scheduled);
+	free(sale);
+	assert_int_equal(ledger->ops->sale_get(ledger, 0, SLICE("big"), &sale), LEDGER_DONE);
+	assert_int_equal(sale->scheduled, sale->opens_at_ms != SALE_NO_TIME);
+	free(sale);
+	ledger->ops->free(ledger);
 }
 
 static void test_migration_without_the_space_it_needs_is_not_begun(void **state)
@@ -224,7 +243,7 @@ static void test_migration_without_the_space_it_needs_is_not_begun(void **state)
 	struct ledger_order before[OLD_ORDERS];
 	struct ledger *ledger;
 
-	make_old(place, before);
+	make_old(place, back_to_the_second, before);
 	failpoints_set("ledger.migrate_no_space=on");
 	assert_int_equal(ledger_sqlite_open(&ledger, place->path, LEDGER_OPEN_LEASE), -ENOSPC);
 	failpoints_set("");
@@ -410,6 +429,7 @@ int main(void)
 		TEST(test_newer_ledger_is_refused_and_left_alone),
 		TEST(test_ledger_of_other_migrations_is_refused),
 		TEST(test_ledger_of_the_schema_before_is_brought_up_to_date),
+		TEST(test_ledger_of_two_schemas_before_is_brought_up_to_date),
 		TEST(test_migration_without_the_space_it_needs_is_not_begun),
 		TEST(test_writer_of_an_older_schema_is_refused_in_its_next_transaction),
 		TEST(test_purchase_raises_no_number_of_commits),

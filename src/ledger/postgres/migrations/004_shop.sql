@@ -1,0 +1,28 @@
+-- What orders were paid with, as the payment side told: at most one payment an order. That a reference pays for one order of its sale is the
+-- stock's to hold (the ledger may be minutes behind); across sales, and after the fact, the index finds it.
+CREATE TABLE payments (
+	order_id uuid NOT NULL,
+	at_ms bigint NOT NULL,
+	amount_minor bigint, -- null, as currency and method: it was not told
+	sale integer NOT NULL,
+	reference text COLLATE "C" NOT NULL, -- the payment side's own name for it
+	currency text,
+	method text,
+	PRIMARY KEY (sale, order_id)
+);
+CREATE INDEX payments_by_reference ON payments (reference);
+
+-- Units that were taken out of an order, some or all: where they went, and why.
+CREATE TABLE reductions (
+	order_id uuid NOT NULL,
+	id uuid NOT NULL, -- of the request: what was done once is not done again
+	at_ms bigint NOT NULL,
+	sale integer NOT NULL,
+	quantity integer NOT NULL CHECK (quantity > 0),
+	units smallint NOT NULL CHECK (units BETWEEN 1 AND 3), -- 1: on sale again, 2: to the item, 3: gone
+	refund boolean NOT NULL, -- of a confirmed order
+	reference text, -- the payment side's own name for the refund
+	reason text,
+	actor text,
+	PRIMARY KEY (sale, order_id, id)
+);

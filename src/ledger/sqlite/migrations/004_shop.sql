@@ -1,0 +1,28 @@
+-- What orders were paid with, as the payment side told: at most one payment an order. That a reference pays for one order of its sale is the
+-- stock's to hold (the ledger may be minutes behind); across sales, and after the fact, the index finds it.
+CREATE TABLE payments (
+	sale INTEGER NOT NULL,
+	order_id BLOB NOT NULL,
+	at_ms INTEGER NOT NULL,
+	reference TEXT NOT NULL, -- the payment side's own name for it
+	amount_minor INTEGER,    -- null, as what follows: it was not told
+	currency TEXT,
+	method TEXT,
+	PRIMARY KEY (sale, order_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX payments_by_reference ON payments (reference);
+
+-- Units that were taken out of an order, some or all: where they went, and why.
+CREATE TABLE reductions (
+	sale INTEGER NOT NULL,
+	order_id BLOB NOT NULL,
+	id BLOB NOT NULL, -- of the request: what was done once is not done again
+	at_ms INTEGER NOT NULL,
+	quantity INTEGER NOT NULL CHECK (quantity > 0),
+	units INTEGER NOT NULL CHECK (units BETWEEN 1 AND 3), -- 1: on sale again, 2: to the item, 3: gone
+	refund INTEGER NOT NULL CHECK (refund IN (0, 1)),     -- 1: of a confirmed order
+	reference TEXT, -- the payment side's own name for the refund
+	reason TEXT,
+	actor TEXT,
+	PRIMARY KEY (sale, order_id, id)
+) STRICT, WITHOUT ROWID;

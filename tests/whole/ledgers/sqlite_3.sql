@@ -1,0 +1,213 @@
+BEGIN TRANSACTION;
+CREATE TABLE commit_numbers (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL, schema INTEGER NOT NULL) STRICT;
+INSERT INTO "commit_numbers" VALUES(1,15,3);
+CREATE TABLE dead_letters (
+	number INTEGER PRIMARY KEY AUTOINCREMENT,
+	at_ms INTEGER NOT NULL,
+	reason TEXT NOT NULL,
+	event TEXT NOT NULL
+) STRICT;
+CREATE TABLE items (
+	number INTEGER PRIMARY KEY,
+	sku TEXT NOT NULL UNIQUE,
+	name TEXT NOT NULL,
+	on_hand INTEGER NOT NULL CHECK (on_hand >= 0) -- units that no sale has
+) STRICT;
+INSERT INTO "items" VALUES(1,'SHIRT','Shirt',51);
+INSERT INTO "items" VALUES(2,'SHOE','Shoe',47);
+CREATE TABLE journal (
+	one INTEGER PRIMARY KEY CHECK (one = 1),
+	cluster TEXT NOT NULL,
+	topic TEXT NOT NULL
+, partitions INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE TABLE journal_offsets (
+	partition INTEGER PRIMARY KEY,
+	next INTEGER NOT NULL, -- the record that is to be read next
+	mark INTEGER NOT NULL  -- fingerprint of the record before it
+) STRICT;
+CREATE TABLE lots (
+	sale INTEGER NOT NULL REFERENCES sales,
+	place INTEGER NOT NULL, -- in its sale, from 0; never changes
+	item INTEGER NOT NULL REFERENCES items,
+	allocated INTEGER NOT NULL,
+	held INTEGER NOT NULL DEFAULT 0 CHECK (held >= 0),
+	confirmed INTEGER NOT NULL DEFAULT 0 CHECK (confirmed >= 0),
+	withdrawn INTEGER NOT NULL DEFAULT 0 CHECK (withdrawn >= 0), barrier_held INTEGER NOT NULL DEFAULT 0, barrier_confirmed INTEGER NOT NULL DEFAULT 0, barrier_withdrawn INTEGER NOT NULL DEFAULT 0, armed_epoch INTEGER NOT NULL DEFAULT 0, armed_held INTEGER NOT NULL DEFAULT 0, armed_confirmed INTEGER NOT NULL DEFAULT 0, armed_withdrawn INTEGER NOT NULL DEFAULT 0,
+	PRIMARY KEY (sale, place),
+	CHECK (held + confirmed + withdrawn <= allocated) -- P1, the last line
+) STRICT, WITHOUT ROWID;
+INSERT INTO "lots" VALUES(1,0,1,6,3,0,1,0,0,0,0,0,0,0);
+INSERT INTO "lots" VALUES(1,1,2,8,0,1,0,0,0,0,0,0,0,0);
+INSERT INTO "lots" VALUES(2,0,2,5,0,1,0,0,0,0,0,0,0,0);
+INSERT INTO "lots" VALUES(3,0,1,4,0,0,0,0,0,0,0,0,0,0);
+CREATE TABLE movement_causes (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+INSERT INTO "movement_causes" VALUES(1,'receive');
+INSERT INTO "movement_causes" VALUES(2,'allocate');
+INSERT INTO "movement_causes" VALUES(3,'add');
+INSERT INTO "movement_causes" VALUES(4,'withdraw');
+INSERT INTO "movement_causes" VALUES(5,'reserve');
+INSERT INTO "movement_causes" VALUES(6,'confirm');
+INSERT INTO "movement_causes" VALUES(7,'cancel');
+INSERT INTO "movement_causes" VALUES(8,'refund');
+INSERT INTO "movement_causes" VALUES(9,'expire');
+INSERT INTO "movement_causes" VALUES(10,'adjust');
+CREATE TABLE movements (
+	number INTEGER PRIMARY KEY,
+	at_ms INTEGER NOT NULL,
+	cause INTEGER NOT NULL,
+	item INTEGER,      -- where units of the item on hand changed
+	sale INTEGER,
+	lot INTEGER,
+	order_id BLOB,     -- of an order's movements
+	movement_id BLOB,  -- of those that an operator asked for: repeating one changes nothing
+	on_hand INTEGER NOT NULL,
+	allocated INTEGER NOT NULL,
+	held INTEGER NOT NULL,
+	confirmed INTEGER NOT NULL,
+	withdrawn INTEGER NOT NULL,
+	actor TEXT         -- null: the order's own buyer
+) STRICT;
+INSERT INTO "movements" VALUES(1,1795943171997,1,1,NULL,NULL,NULL,NULL,60,0,0,0,0,'operator');
+INSERT INTO "movements" VALUES(2,1795943172044,1,2,NULL,NULL,NULL,NULL,60,0,0,0,0,'operator');
+INSERT INTO "movements" VALUES(3,1795943172079,2,1,1,0,NULL,NULL,-6,6,0,0,0,'operator');
+INSERT INTO "movements" VALUES(4,1795943172079,2,2,1,1,NULL,NULL,-6,6,0,0,0,'operator');
+INSERT INTO "movements" VALUES(5,1795943172121,2,2,2,0,NULL,NULL,-5,5,0,0,0,'operator');
+INSERT INTO "movements" VALUES(6,1795943172140,2,1,3,0,NULL,NULL,-4,4,0,0,0,'operator');
+INSERT INTO "movements" VALUES(7,1795943172145,5,NULL,1,1,X'01A2268E08317000A01F685F6E000001',NULL,0,0,1,0,0,NULL);
+INSERT INTO "movements" VALUES(8,1795943172150,5,NULL,1,0,X'01A2268E083670008A904367F0000001',NULL,0,0,1,0,0,NULL);
+INSERT INTO "movements" VALUES(9,1795943172152,5,NULL,1,1,X'01A2268E08387000BA67483F42000001',NULL,0,0,2,0,0,NULL);
+INSERT INTO "movements" VALUES(10,1795943172154,5,NULL,1,0,X'01A2268E083A700088EBBAFC4E000001',NULL,0,0,1,0,0,NULL);
+INSERT INTO "movements" VALUES(11,1795943172157,5,NULL,1,1,X'01A2268E083D700091A9316AF4000001',NULL,0,0,2,0,0,NULL);
+INSERT INTO "movements" VALUES(12,1795943172158,5,NULL,1,0,X'01A2268E083E7000A6983E781A000001',NULL,0,0,1,0,0,NULL);
+INSERT INTO "movements" VALUES(13,1795943172162,5,NULL,2,0,X'01A2268E084270009608FBB357000002',NULL,0,0,0,1,0,NULL);
+INSERT INTO "movements" VALUES(14,1795943172165,5,NULL,2,0,X'01A2268E08457000B4E049381D000002',NULL,0,0,0,1,0,NULL);
+INSERT INTO "movements" VALUES(15,1795943172167,5,NULL,3,0,X'01A2268E0847700098B3A81A38000003',NULL,0,0,1,0,0,NULL);
+INSERT INTO "movements" VALUES(16,1795943172168,5,NULL,3,0,X'01A2268E08487000BA4D22134D000003',NULL,0,0,1,0,0,NULL);
+INSERT INTO "movements" VALUES(17,1795943172169,6,NULL,1,1,X'01A2268E08317000A01F685F6E000001',NULL,0,0,-1,1,0,'operator');
+INSERT INTO "movements" VALUES(18,1795943172170,6,NULL,1,1,X'01A2268E083D700091A9316AF4000001',NULL,0,0,-2,2,0,'operator');
+INSERT INTO "movements" VALUES(19,1795943172177,7,NULL,1,1,X'01A2268E08387000BA67483F42000001',NULL,0,0,-2,0,0,'operator');
+INSERT INTO "movements" VALUES(20,1795943172182,8,NULL,1,1,X'01A2268E083D700091A9316AF4000001',NULL,0,0,0,-2,0,'operator');
+INSERT INTO "movements" VALUES(21,1795943172185,8,NULL,2,0,X'01A2268E08457000B4E049381D000002',NULL,0,0,0,-1,0,'operator');
+INSERT INTO "movements" VALUES(22,1795943175204,9,NULL,3,0,X'01A2268E08487000BA4D22134D000003',NULL,0,0,-1,0,0,'clock');
+INSERT INTO "movements" VALUES(23,1795943175204,9,NULL,3,0,X'01A2268E0847700098B3A81A38000003',NULL,0,0,-1,0,0,'clock');
+INSERT INTO "movements" VALUES(24,1795943175274,4,1,1,0,NULL,X'01A2268E146A7000913F29B984000001',1,0,0,0,1,'operator');
+INSERT INTO "movements" VALUES(25,1795943175282,3,2,1,1,NULL,X'01A2268E14727000AF2D31E8F5000001',-2,2,0,0,0,'operator');
+CREATE TABLE operator_log (
+	number INTEGER PRIMARY KEY AUTOINCREMENT,
+	at_ms INTEGER NOT NULL,
+	actor TEXT NOT NULL,
+	action TEXT NOT NULL,
+	subject TEXT NOT NULL,
+	detail TEXT NOT NULL,
+	trace TEXT NOT NULL,
+	hash TEXT NOT NULL
+) STRICT;
+INSERT INTO "operator_log" VALUES(1,1795943171997,'operator','item.create','SHIRT','{"on_hand":60}','00-311f92e73df7cdf5208debe005ef6340-236f1e6640014f0d-00','75987dd58e95f8c492fb06f774a9cbd0f6757650dfb57a21ccd0291200f2e98c');
+INSERT INTO "operator_log" VALUES(2,1795943172044,'operator','item.create','SHOE','{"on_hand":60}','00-da09dd81287dba1b831c998bbbc8eafa-7e3a8384847eda03-00','f7d0cd2ed139685bf0703064a15996d85e3b7d67579129f6ae30273a3bfc547e');
+INSERT INTO "operator_log" VALUES(3,1795943172079,'operator','sale.create','drop','{"lots":2,"units":12,"price":100,"currency":"EUR","limit_per_buyer":3,"rate":"0/0","hold_seconds":3600,"opens_at_ms":-1,"closes_at_ms":-1,"schedule":false,"announce":false,"name":"drop"}','00-35a918b89fd9e05b4a6cdf05866fdcc7-907a080f6786369f-00','d30b176bd540e66b42f940e286a5c79b368f295223f4f3587b61ea0460187bcf');
+INSERT INTO "operator_log" VALUES(4,1795943172087,'operator','sale.arm','drop','{}','00-ec425d01a30b961f2bbbd59e19acbd2b-1c3b2f4259895f03-00','39a0822006adc4547a8c88c16300d1ec4af9837c965fea9f06ffc0101a7366cd');
+INSERT INTO "operator_log" VALUES(5,1795943172087,'operator','sale.open','drop','{}','00-ec425d01a30b961f2bbbd59e19acbd2b-1c3b2f4259895f03-00','b0b3c759b7f0ec1efb089ee183efb0ab100c82d68b64adb0677a069ca3c12d3e');
+INSERT INTO "operator_log" VALUES(6,1795943172121,'operator','sale.create','second','{"lots":1,"units":5,"price":100,"currency":"EUR","limit_per_buyer":1,"rate":"0/0","hold_seconds":0,"opens_at_ms":-1,"closes_at_ms":-1,"schedule":false,"announce":false,"name":"second"}','00-5f7aaacff69a1a2fc29a162b20e9c07f-9c955d8aa8488bc3-00','b45dc26ece7b54a612976959474d792e78aae536b598ff6fef3e57ebfbea439d');
+INSERT INTO "operator_log" VALUES(7,1795943172125,'operator','sale.arm','second','{}','00-3bf5cadc1470c55fdafad52a4dd61c1d-e576c740b8e24fb5-00','c899a83863b4fd3fa9583715cadf53538ffc869976e70c948ae5b1b297a024c0');
+INSERT INTO "operator_log" VALUES(8,1795943172125,'operator','sale.open','second','{}','00-3bf5cadc1470c55fdafad52a4dd61c1d-e576c740b8e24fb5-00','8a7f897e0793ace5d5a0597d801c6f4ca93bff041025cff453a8514aec341d11');
+INSERT INTO "operator_log" VALUES(9,1795943172140,'operator','sale.create','short','{"lots":1,"units":4,"price":100,"currency":"EUR","limit_per_buyer":1,"rate":"0/0","hold_seconds":1,"opens_at_ms":-1,"closes_at_ms":-1,"schedule":false,"announce":false,"name":"short"}','00-d7ee834861a2af25f1e3d0602a0579a2-2ab070154b4c0cbd-00','a49bcf0ba6df65f5fdbd41052e63436c3ed19efd467cd64c86399ebaebdbc21c');
+INSERT INTO "operator_log" VALUES(10,1795943172142,'operator','sale.arm','short','{}','00-d424fb5e94176bd332c5dc0646fb3b90-bd7452a4729281af-00','57a4efb07c6b4c7515a690623e5fc6336ed88c954c13f06f0a249fba219e8a7a');
+INSERT INTO "operator_log" VALUES(11,1795943172142,'operator','sale.open','short','{}','00-d424fb5e94176bd332c5dc0646fb3b90-bd7452a4729281af-00','3a535f4f8b8e8d2615732ea4e5676bce40429a5d00d3666c2a0a608af95cc5b6');
+INSERT INTO "operator_log" VALUES(12,1795943172169,'operator','order.confirm','01a2268e-0831-7000-a01f-685f6e000001','{"sale":"drop","sku":"SHOE"}','00-0c448ac2e8d5c6cff684f6c5279c9f10-f04860ab0dafda4d-00','8725fb97d7fb55af8e471e8c7f21fa5c6c49114c37f0157794cb4a0fceb3c791');
+INSERT INTO "operator_log" VALUES(13,1795943172170,'operator','order.confirm','01a2268e-083d-7000-91a9-316af4000001','{"sale":"drop","sku":"SHOE"}','00-b3380ef3b97312356eb5b6db3a76c253-4f1e19ca00833515-00','fdb1903da6788004a6572a938c080a55dd0e01e402d758ea11ea7a60874f7fa0');
+INSERT INTO "operator_log" VALUES(14,1795943172177,'operator','order.cancel','01a2268e-0838-7000-ba67-483f42000001','{"sale":"drop","sku":"SHOE"}','00-abc7641065fc767b738c3cd0938de62a-0f346c0b4eb21a9b-00','e34b7ccc2f6528bda1fcd16045738384322c1ef8be5803a5acd5997eb5bccef7');
+INSERT INTO "operator_log" VALUES(15,1795943172182,'operator','order.refund','01a2268e-083d-7000-91a9-316af4000001','{"sale":"drop","sku":"SHOE"}','00-a647f8585ec83e1b19b8aa91041ef949-05420378167371a5-00','b33bb7fb6d28df20d6e7a13d436128f73e775c108d9dfc2d40a6287ffe647264');
+INSERT INTO "operator_log" VALUES(16,1795943172185,'operator','order.refund','01a2268e-0845-7000-b4e0-49381d000002','{"sale":"second","sku":"SHOE"}','00-0e5c44b4faf9f649139789603ed72d50-84e82d6da7cf68d7-00','e1f516e07acfb42e7e413261e9cb5d03c69bc04f8cc36b8984b39e8777fecdd6');
+INSERT INTO "operator_log" VALUES(17,1795943172186,'operator','order.extend','01a2268e-083e-7000-a698-3e781a000001','{"sale":"drop","sku":"SHIRT"}','00-3bda7c59673a734bf3d43da83eecc2fa-b1dc423eaa06e44f-00','a10548debbc746103ad1fefd8eff3d1c709a38ad0f9473ce8f1134333dd971bf');
+INSERT INTO "operator_log" VALUES(18,1795943175274,'operator','lot.withdraw','drop','{"sku":"SHIRT","units":1,"movement":"01a2268e-146a-7000-913f-29b984000001"}','00-b8e83af8c640a1835394a143a0937888-3ef9e1e1a268b161-00','3bff92e3f05ac5ad5b9afd38190552c936c34813e8d38d3dc51aee9260c82348');
+INSERT INTO "operator_log" VALUES(19,1795943175282,'operator','lot.add','drop','{"sku":"SHOE","units":2,"movement":"01a2268e-1472-7000-af2d-31e8f5000001"}','00-6c7a3d436c236d89212ecbf83b418d55-c5654758a5dd6983-00','6199a0e1fd25f03ae8e0073bd22ee82f73555e5c3b1c8544f1b8cb9196bbf7f3');
+CREATE TABLE operator_requests (
+	id BLOB PRIMARY KEY,      -- hash of actor, route and key; of a change that moves units, its movement's id too
+	body BLOB NOT NULL,       -- hash of the body
+	outcome INTEGER NOT NULL, -- units withdrawn, else 0
+	at_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE order_states (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+INSERT INTO "order_states" VALUES(1,'held');
+INSERT INTO "order_states" VALUES(2,'confirmed');
+INSERT INTO "order_states" VALUES(3,'cancelled');
+INSERT INTO "order_states" VALUES(4,'expired');
+CREATE TABLE "orders" (
+	sale INTEGER NOT NULL,
+	id BLOB NOT NULL,
+	lot INTEGER NOT NULL,
+	quantity INTEGER NOT NULL CHECK (quantity > 0),
+	state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 4),
+	epoch INTEGER NOT NULL,
+	buyer_units INTEGER NOT NULL,     -- the buyer's live units of the sale, with this order, when it was granted
+	limit_per_buyer INTEGER NOT NULL, -- that it was granted under
+	placed_at_ms INTEGER NOT NULL,
+	changed_at_ms INTEGER NOT NULL,
+	hold_expires_at_ms INTEGER,
+	first_hold_expires_at_ms INTEGER,
+	buyer TEXT NOT NULL,
+	trace BLOB,            -- a traceparent's 26 bytes, without its dashes; one that is longer is text, of an older program
+	key TEXT,              -- that the buyer chose; that a key has one order is the stock's to hold and the audit's to prove
+	price_minor INTEGER,   -- of a unit, when it was granted
+	reference TEXT,        -- the shop's own name for it
+	metadata TEXT,         -- JSON
+	confirmed_at_ms INTEGER,
+	PRIMARY KEY (sale, id),
+	CHECK (buyer_units <= limit_per_buyer) -- P3, the last line
+) STRICT, WITHOUT ROWID;
+INSERT INTO "orders" VALUES(1,X'01A2268E08317000A01F685F6E000001',1,1,2,2,1,3,1795943172145,1795943172169,1795946772145,1795946772145,'buyer-0',X'00E216D91A7573245F202A7D72A45AB4D529A6C9E370D14FED00','key-0',NULL,NULL,NULL,NULL);
+INSERT INTO "orders" VALUES(1,X'01A2268E083670008A904367F0000001',0,1,1,2,1,3,1795943172150,1795943172150,1795946772150,1795946772150,'buyer-1',X'0030628FB2E608E4B5D59ADB5C74BB26B3BD9FFBE5D5B0B02500','key-1',NULL,NULL,NULL,NULL);
+INSERT INTO "orders" VALUES(1,X'01A2268E08387000BA67483F42000001',1,2,3,2,2,3,1795943172152,1795943172177,1795946772152,1795946772152,'buyer-2',X'00F6794AEA2C0B23F391C7825CB209DCC0B4A1CBD18587373B00','key-2',NULL,NULL,NULL,NULL);
+INSERT INTO "orders" VALUES(1,X'01A2268E083A700088EBBAFC4E000001',0,1,1,2,1,3,1795943172154,1795943172154,1795946772154,1795946772154,'buyer-3',X'00AF42F742302194F5C2A81C0442777F2D76C31C7E5C91D18500',NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "orders" VALUES(1,X'01A2268E083D700091A9316AF4000001',1,2,3,2,2,3,1795943172157,1795943172182,1795946772157,1795946772157,'buyer-4',X'002047ECBB3C6D451741A77553A378D56D12530D385F746F2300','key-4',NULL,NULL,NULL,NULL);
+INSERT INTO "orders" VALUES(1,X'01A2268E083E7000A6983E781A000001',0,1,1,2,1,3,1795943172158,1795943172186,1795950372186,1795946772158,'buyer-5',X'004A8A41B2C36DC8796CF9EFF6EF68F495631CF5EA692C059100','key-5',NULL,NULL,NULL,NULL);
+INSERT INTO "orders" VALUES(2,X'01A2268E084270009608FBB357000002',0,1,2,2,1,1,1795943172162,1795943172162,NULL,NULL,'buyer-0',X'00224A79965462411D6544841EC0064AD25FAAD1E618E0555F00','key-0',NULL,NULL,NULL,NULL);
+INSERT INTO "orders" VALUES(2,X'01A2268E08457000B4E049381D000002',0,1,3,2,1,1,1795943172165,1795943172185,NULL,NULL,'buyer-1',X'002FD1937F8AE5C061660E2156FAA919F91EF683AC2F1A41C900','key-1',NULL,NULL,NULL,NULL);
+INSERT INTO "orders" VALUES(3,X'01A2268E0847700098B3A81A38000003',0,1,4,2,1,1,1795943172167,1795943175204,1795943173167,1795943173167,'buyer-0',X'003E29256D6C00573B3B97ADF618DCF59A746B471F00CDA4F500','key-0',NULL,NULL,NULL,NULL);
+INSERT INTO "orders" VALUES(3,X'01A2268E08487000BA4D22134D000003',0,1,4,2,1,1,1795943172168,1795943175204,1795943173168,1795943173168,'buyer-1',X'0017F7E8B2F51EF0F1F6FE5963396BBA3BC84AF1BE6B53EBDD00',NULL,NULL,NULL,NULL,NULL);
+CREATE TABLE sale_changes (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL) STRICT;
+INSERT INTO "sale_changes" VALUES(1,16);
+CREATE TABLE sale_states (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+INSERT INTO "sale_states" VALUES(1,'draft');
+INSERT INTO "sale_states" VALUES(2,'armed');
+INSERT INTO "sale_states" VALUES(3,'open');
+INSERT INTO "sale_states" VALUES(4,'paused');
+INSERT INTO "sale_states" VALUES(5,'ended');
+INSERT INTO "sale_states" VALUES(6,'deleted');
+CREATE TABLE sales (
+	number INTEGER PRIMARY KEY CHECK (number BETWEEN 1 AND 16777215), -- the tag of its orders' ids has 24 bits
+	id TEXT NOT NULL UNIQUE,
+	epoch INTEGER NOT NULL,
+	version INTEGER NOT NULL,
+	state INTEGER NOT NULL REFERENCES sale_states,
+	name TEXT NOT NULL,
+	price_minor INTEGER NOT NULL,
+	currency TEXT NOT NULL,
+	limit_per_buyer INTEGER NOT NULL,
+	rate_requests INTEGER NOT NULL,
+	rate_seconds INTEGER NOT NULL,
+	hold_seconds INTEGER NOT NULL,
+	late_confirm INTEGER NOT NULL,
+	opens_at_ms INTEGER,
+	closes_at_ms INTEGER,
+	created_at_ms INTEGER NOT NULL,
+	ended_at_ms INTEGER
+, barrier INTEGER NOT NULL DEFAULT 0, change INTEGER NOT NULL DEFAULT 0, scheduled INTEGER NOT NULL DEFAULT 0, announced INTEGER NOT NULL DEFAULT 0, opened INTEGER NOT NULL DEFAULT 0) STRICT;
+INSERT INTO "sales" VALUES(1,'drop',3,6,3,'drop',100,'EUR',3,0,0,3600,1,NULL,NULL,1795943172079,NULL,0,14,0,0,1);
+INSERT INTO "sales" VALUES(2,'second',3,5,3,'second',100,'EUR',1,0,0,0,0,NULL,NULL,1795943172121,NULL,0,15,0,0,1);
+INSERT INTO "sales" VALUES(3,'short',3,5,3,'short',100,'EUR',1,0,0,1,0,NULL,NULL,1795943172140,NULL,0,16,0,0,1);
+CREATE TABLE schema_migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL, hash TEXT NOT NULL, applied_at_ms INTEGER NOT NULL) STRICT;
+INSERT INTO "schema_migrations" VALUES(1,'initial','f037996427b9b26e7d46b5f1c120eed6ee94c13eccbff6d9341189b34b7a6d5f',1795943171970);
+INSERT INTO "schema_migrations" VALUES(2,'several_processes','2f323ebc4ed80670d1247bd4c967fd798de29a0b768d35e86d808a2a022a333b',1795943171973);
+INSERT INTO "schema_migrations" VALUES(3,'orders_by_sale','46d428f9d1872eca1155f7b288d7fe384a5c23a124ff94a58c00b7688759dfa7',1795943171978);
+CREATE UNIQUE INDEX lots_by_item ON lots (item, sale);
+CREATE UNIQUE INDEX movements_by_id ON movements (movement_id) WHERE movement_id IS NOT NULL;
+CREATE TRIGGER movements_no_update BEFORE UPDATE ON movements BEGIN SELECT RAISE(ABORT, 'movements are append only'); END;
+CREATE TRIGGER movements_no_delete BEFORE DELETE ON movements BEGIN SELECT RAISE(ABORT, 'movements are append only'); END;
+CREATE TRIGGER operator_log_no_update BEFORE UPDATE ON operator_log BEGIN SELECT RAISE(ABORT, 'the operator log is append only'); END;
+CREATE TRIGGER operator_log_no_delete BEFORE DELETE ON operator_log BEGIN SELECT RAISE(ABORT, 'the operator log is append only'); END;
+CREATE UNIQUE INDEX sales_by_change ON sales (change);
+CREATE INDEX movements_by_sale ON movements (sale, number) WHERE movement_id IS NOT NULL AND sale IS NOT NULL;
+DELETE FROM "sqlite_sequence";
+INSERT INTO "sqlite_sequence" VALUES('operator_log',19);
+COMMIT;

@@ -50,6 +50,8 @@
 	int adapter##_order_get(struct ledger *ledger, const struct uuid *id, struct ledger_order *order);                            \
 	int adapter##_orders(struct ledger *ledger, const struct ledger_order_filter *filter, struct ledger_order *orders,            \
 			     size_t max, size_t *count);                                                                              \
+	int adapter##_changes(struct ledger *ledger, const struct ledger_change_filter *filter, struct ledger_change *changes,        \
+			      size_t max, size_t *count);                                                                             \
 	int adapter##_sale_snapshot(struct ledger *ledger, uint32_t sale, struct ledger_snapshot *snapshot,                           \
 				    ledger_orders_fn *page, void *context);                                                           \
 	int adapter##_lots_unequal(struct ledger *ledger, struct ledger_unequal_lot *lots, size_t max, size_t *count);                \
@@ -75,6 +77,7 @@
 	.sales_changed = adapter##_sales_changed,       \
 	.order_get = adapter##_order_get,               \
 	.orders = adapter##_orders,                     \
+	.changes = adapter##_changes,                   \
 	.sale_snapshot = adapter##_sale_snapshot,       \
 	.lots_unequal = adapter##_lots_unequal, \
 	.request_find = adapter##_request_find,         \

@@ -54,6 +54,7 @@ static void move(struct event_change *change, const struct event *event, uint32_
 	change->moves = true;
 	change->movement.cause = ledger_event_cause(event->kind);
 	change->movement.at_ms = event->at_ms;
+	change->movement.epoch = event->epoch;
 	change->movement.sale = event->sale;
 	change->movement.lot = lot;
 }
@@ -88,12 +89,11 @@ static int judge_settlement(const struct event *event, const struct event_facts 
 		return outcome;
 	change->hold_expires_at_ms = order->hold_expires_at_ms;
 	change->logged = event->kind != EVENT_EXPIRED && ledger_event_by_operator(event, slice_of(order->buyer));
-	if (event->kind == EVENT_EXTENDED) {
-		change->hold_expires_at_ms = event->hold_expires_at_ms;
-		return LEDGER_DONE;
-	}
 	change->movement.order = &event->id;
-	ledger_movement_settle(&change->movement, order, change->state);
+	if (event->kind == EVENT_EXTENDED)
+		change->hold_expires_at_ms = change->movement.hold_expires_at_ms = event->hold_expires_at_ms;
+	else
+		ledger_movement_settle(&change->movement, order, change->state);
 	if (!ledger_event_by_buyer(event, slice_of(order->buyer)))
 		change->movement.actor = event->actor;
 	move(change, event, order->lot);

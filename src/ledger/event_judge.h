@@ -40,9 +40,9 @@ struct event_facts {
 struct event_change {
 	enum order_state state;     /* of the order, after it: all but withdrawn and barrier */
 	int64_t hold_expires_at_ms; /* likewise; 0: none */
-	bool moves;                 /* it has a movement: the change of its lot's sums, and of its item's units on hand */
-	struct movement movement;   /* borrows from the event */
-	bool logged;                /* it is an operator's: a row of the operator log */
+	bool moves; /* it has a movement (an extension's changes no sum): of its lot's sums, and of its item's units on hand */
+	struct movement movement; /* borrows from the event */
+	bool logged;              /* it is an operator's: a row of the operator log */
 };
 
 /* A lot's units, as its row keeps them. */

@@ -49,10 +49,11 @@ enum movement_cause ledger_event_cause(enum event_kind kind)
 	case EVENT_WITHDRAWN:
 		return CAUSE_WITHDRAW;
 	case EVENT_EXTENDED:
+		return CAUSE_EXTEND;
 	case EVENT_BARRIER:
 		break;
 	}
-	assertion_failed("a kind of event that moves units", __FILE__, __LINE__, __func__);
+	assertion_failed("a kind of event that has a movement", __FILE__, __LINE__, __func__);
 }
 
 void ledger_movement_reserve(struct movement *movement, const struct event *event)

@@ -18,6 +18,7 @@ enum movement_cause {
 	CAUSE_REFUND = 8,
 	CAUSE_EXPIRE = 9,
 	CAUSE_ADJUST = 10,
+	CAUSE_EXTEND = 11,
 };
 
 struct movement {
@@ -28,6 +29,8 @@ struct movement {
 	const struct uuid *order, *movement;                    /* NULL: none */
 	int64_t on_hand, allocated, held, confirmed, withdrawn; /* changes */
 	struct slice actor;                                     /* empty: the order's buyer */
+	uint32_t epoch;                                         /* of an event; 0: it is none */
+	int64_t hold_expires_at_ms;                             /* of an extension; else 0 */
 };
 
 /* An order as its row is, as far as applying an event needs it. */
@@ -51,7 +54,7 @@ int ledger_order_settle(const struct order_row *row, const struct event *event, 
  * has no body, a confirm's, has its id in the place of the body's hash.
  */
 struct ledger_request ledger_event_request(const struct event *event);
-/* The cause of an event's movement; an extension has none. */
+/* The cause of an event's movement; a barrier has none. */
 enum movement_cause ledger_event_cause(enum event_kind kind);
 /*
  * Changes of the lot's balances by an order that is reserved, or goes from its row's state to

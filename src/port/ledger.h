@@ -75,6 +75,30 @@ struct ledger_order_filter {
 	struct uuid after;      /* null: from the start; ids rise */
 };
 
+/*
+ * A place in the feed of what happened: behind the change with this number, whose row is known by
+ * its mark. Number 0: before the first.
+ */
+struct ledger_cursor {
+	int64_t number;
+	uint64_t mark;
+};
+
+/* Which changes: behind `after`, decided at since_ms or later. */
+struct ledger_change_filter {
+	struct ledger_cursor after;
+	int64_t since_ms;
+};
+
+/* One thing that happened: an event as it was applied, all but barriers. */
+struct ledger_change {
+	struct ledger_cursor at;
+	struct event event;        /* borrows from here; without the trace of what was not the purchase, and without `request` */
+	struct ledger_order order; /* as it is now; of withdrawn units only sale, lot and their names, its id is null */
+	uint32_t buyer_units, limit_per_buyer; /* the order's, as granted */
+	char actor[NAME_MAX_BYTES + 1];
+};
+
 struct ledger_log_row {
 	int64_t number, at_ms;
 	char actor[NAME_MAX_BYTES + 1];
@@ -338,6 +362,14 @@ struct ledger_ops {
 	/* By id, up to `max`; *count how many. */
 	int (*orders)(struct ledger *ledger, const struct ledger_order_filter *filter, struct ledger_order *orders, size_t max,
 		      size_t *count);
+	/*
+	 * What happened, in the order in which it was applied (within a sale: in which the stock
+	 * decided it), up to `max`; *count how many. None is ever left out: what may still get a
+	 * place before one that is committed holds that one back. DONE; NOT_FOUND: there is no such
+	 * place as `after` here (the ledger was restored from a backup, or is another).
+	 */
+	int (*changes)(struct ledger *ledger, const struct ledger_change_filter *filter, struct ledger_change *changes,
+		       size_t max, size_t *count);
 	/*
 	 * Everything of one sale as it is at one moment, whatever is committed meanwhile: the
 	 * snapshot, which is the caller's to deinit() whatever comes, and all orders, in pages.

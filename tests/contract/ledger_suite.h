@@ -29,3 +29,4 @@ void ledger_suite_restart(struct ledger_fixture *fixture);
 
 int ledger_suite_drain_run(const char *name);
 int ledger_suite_snapshot_run(const char *name);
+int ledger_suite_changes_run(const char *name);

@@ -246,6 +246,60 @@ static void test_epoch_that_was_raised_lets_nothing_older_through(void **state)
 	assert_int_equal(epoch, 1 + ROUNDS);
 }
 
+/* Follows the feed to its end: how many changes behind `after`, each behind the one before it. */
+static int64_t follow(struct ledger *ledger, struct ledger_change_filter *filter)
+{
+	enum { PAGE = 64 };
+	struct ledger_change *page = calloc(PAGE, sizeof(*page));
+	int64_t told = 0;
+	size_t count;
+
+	assert_non_null(page);
+	do {
+		assert_int_equal(ledger->ops->changes(ledger, filter, page, PAGE, &count), LEDGER_DONE);
+		for (size_t i = 0; i < count; i++) {
+			assert_true(page[i].at.number > filter->after.number);
+			filter->after = page[i].at;
+		}
+		told += (int64_t)count;
+	} while (count > 0);
+	free(page);
+	return told;
+}
+
+/* Numbers are drawn before they are committed, and two writers do not commit in their order. */
+static void test_feed_is_whole_while_several_write(void **state)
+{
+	struct shared_fixture *fixture = *state;
+	struct ledger *reader = fixture->ledgers[0];
+	struct ledger_change_filter filter = {0};
+	struct buyer buyers[WRITERS] = {0};
+	_Atomic int64_t bought[WRITERS];
+	uint32_t sale = kit_big_sale(&fixture->kit, UNITS), epoch;
+	int64_t told = 0, total = 0, deadline_ns = clock_mono_ns() + INT64_C(60000000000);
+	pthread_t threads[WRITERS];
+
+	for (size_t i = 0; i < WRITERS; i++) {
+		atomic_store(&bought[i], 0);
+		buyers[i] = (struct buyer){.kit = kit_over(fixture, i), .sale = sale, .epoch = 1, .bought = &bought[i]};
+		must(pthread_create(&threads[i], NULL, buy, &buyers[i]));
+	}
+	for (size_t i = 0; i < WRITERS; i++)
+		while (atomic_load(&bought[i]) < 40 * BATCH)
+			told += follow(reader, &filter);
+	assert_int_equal(reader->ops->sale_raise_epoch(reader, sale, 0, &epoch), LEDGER_DONE);
+	for (size_t i = 0; i < WRITERS; i++) {
+		must(pthread_join(threads[i], NULL));
+		assert_int_equal(buyers[i].failed, 0);
+		total += buyers[i].done;
+	}
+	assert_int_equal(total, orders_count(reader));
+	/* Whoever has a transaction at the server, a vacuum too, may hold the end back for a while. */
+	for (told += follow(reader, &filter); told < total; told += follow(reader, &filter))
+		assert_true(clock_mono_ns() < deadline_ns);
+	assert_int_equal(told, total);
+}
+
 /* Drives one batch; the second of them from its other end. */
 struct driver {
 	struct ledger *ledger;
@@ -554,6 +608,7 @@ int ledger_suite_shared_run(const struct ledger_shared_adapter *which)
 		TEST(test_those_who_share_fence_one_alone),
 		TEST(test_sessions_that_died_in_silence_cost_nothing),
 		TEST(test_epoch_that_was_raised_lets_nothing_older_through),
+		TEST(test_feed_is_whole_while_several_write),
 		TEST(test_two_who_drive_the_same_events_do_them_once),
 		TEST(test_operators_at_two_gates_leave_one_log_and_whole_balances),
 		TEST(test_no_change_is_missed_by_who_polls),

@@ -196,6 +196,95 @@ static void test_lost_answer_of_a_writer_who_shares_is_looked_up_by_its_own_numb
 }
 #endif
 
+#ifdef PENSTOCK_TESTING
+/* --- The feed --- */
+
+enum { STALLED = 300 }; /* so many that they are sent before the commit */
+
+struct stalled {
+	struct kit *kit;
+	struct event *events;
+	struct ledger_entry *entries;
+	int result;
+};
+
+static void *drain_and_stall(void *argument)
+{
+	struct stalled *stalled = argument;
+
+	stalled->result = kit_drain(stalled->kit, 0, stalled->entries, STALLED);
+	return NULL;
+}
+
+static size_t feed_behind(struct ledger *ledger, struct ledger_cursor *after)
+{
+	struct ledger_change *changes = calloc(STALLED + 2, sizeof(*changes));
+	const struct ledger_change_filter filter = {.after = *after};
+	size_t count;
+
+	assert_non_null(changes);
+	assert_int_equal(ledger->ops->changes(ledger, &filter, changes, STALLED + 2, &count), LEDGER_DONE);
+	if (count)
+		*after = changes[count - 1].at;
+	free(changes);
+	return count;
+}
+
+/* Until the sequence has given out that many numbers. */
+static void wait_for_numbers(PGconn *person, long long numbers)
+{
+	int64_t deadline_ns = clock_mono_ns() + INT64_C(60000000000);
+	long long drawn = 0;
+
+	while (drawn < numbers) {
+		PGresult *result = PQexec(person, "SELECT last_value FROM penstock.movements_number_seq");
+
+		assert_int_equal(PQntuples(result), 1);
+		drawn = atoll(PQgetvalue(result, 0, 0));
+		PQclear(result);
+		assert_true(clock_mono_ns() < deadline_ns);
+	}
+}
+
+/*
+ * A drain stands between the numbers that it has drawn and its commit; another, of a later sale, commits above them. Who reads the feed then must not go on
+ * behind the later one.
+ */
+static void test_change_that_is_committed_late_is_not_skipped(void **state)
+{
+	struct fixture *fixture = *state;
+	struct kit *kit = &fixture->kit, second = kit_over(fixture, 1);
+	struct stalled stalled = {kit, calloc(STALLED, sizeof(struct event)), calloc(STALLED, sizeof(struct ledger_entry)), -1};
+	uint32_t sale = kit_big_sale(kit, STALLED);
+	PGconn *person = PQconnectdb(fixture->place->url);
+	struct ledger_cursor after = {0};
+	struct event ann = kit_reserved(&second, KIT_SHIRT, 1, "ann");
+	pthread_t thread;
+
+	assert_non_null(stalled.events);
+	assert_non_null(stalled.entries);
+	for (size_t i = 0; i < STALLED; i++) {
+		stalled.events[i] = kit_reserved(kit, 0, 1, "ben");
+		kit_in_sale(kit, &stalled.events[i], sale);
+		stalled.events[i].key = SLICE_NULL;
+		stalled.entries[i] = (struct ledger_entry){&stalled.events[i], -1};
+	}
+	failpoints_set("ledger.before_commit=holdx1");
+	must(pthread_create(&thread, NULL, drain_and_stall, &stalled));
+	wait_for_numbers(person, STALLED);
+	assert_int_equal(kit_apply(&second, &ann), LEDGER_DONE);
+	for (int looks = 0; looks < 3; looks++)
+		assert_int_equal(feed_behind(second.ledger, &after), 0);
+	failpoints_set("");
+	must(pthread_join(thread, NULL));
+	assert_int_equal(stalled.result, LEDGER_DONE);
+	assert_int_equal(feed_behind(second.ledger, &after), STALLED + 1);
+	PQfinish(person);
+	free(stalled.events);
+	free(stalled.entries);
+}
+#endif
+
 /* --- Deadlocks: with somebody who locks in another order --- */
 
 static void say(PGconn *person, const char *sql)
@@ -357,6 +446,7 @@ int main(void)
 		TEST(test_writer_whose_row_was_swept_out_joins_again),
 #ifdef PENSTOCK_TESTING
 		TEST(test_lost_answer_of_a_writer_who_shares_is_looked_up_by_its_own_number),
+		TEST(test_change_that_is_committed_late_is_not_skipped),
 #endif
 		TEST(test_transaction_that_a_deadlock_has_ended_is_done_again),
 		TEST(test_elected_one_that_is_silent_is_so_no_longer),

@@ -219,6 +219,8 @@ static void add_movement(struct pg_batch *batch, struct batch_lot *lot, const st
 	pg_array_int(&moves[MOVE_CONFIRMED], movement->confirmed);
 	pg_array_int(&moves[MOVE_WITHDRAWN], movement->withdrawn);
 	add_text_or_null(&moves[MOVE_ACTOR], movement->actor);
+	pg_array_int(&moves[MOVE_EPOCH], movement->epoch);
+	add_int_or_null(&moves[MOVE_HOLD], movement->hold_expires_at_ms, movement->hold_expires_at_ms != 0);
 	batch->has_moves = true;
 }
 

@@ -6,10 +6,7 @@
  */
 #include "ledger/postgres/postgres_ledger.h"
 
-#define OWN_COLUMNS                                                                                                                   \
-	"orders.id, orders.sale, orders.lot, orders.quantity, orders.epoch, orders.state, orders.placed_at_ms, orders.changed_at_ms," \
-	" orders.hold_expires_at_ms, orders.first_hold_expires_at_ms, orders.buyer, orders.trace, orders.key"
-#define ORDER_COLUMNS OWN_COLUMNS ", sales.id, items.sku"
+#define ORDER_COLUMNS PG_ORDER_COLUMNS ", sales.id, items.sku"
 #define ORDER_TABLES                                                             \
 	" LEFT JOIN lots ON lots.sale = orders.sale AND lots.place = orders.lot" \
 	" LEFT JOIN sales ON sales.number = orders.sale LEFT JOIN items ON items.number = lots.item"
@@ -27,7 +24,7 @@ static const char select_of_sale[] =
 	"SELECT " ORDER_COLUMNS " FROM (SELECT * FROM orders WHERE sale = $5 AND id > $1 AND ($3 = 0 OR state = $3)"
 	" AND ($4 = '' OR buyer = $4) ORDER BY id LIMIT $2) AS orders" ORDER_TABLES " ORDER BY orders.id";
 
-const char pg_orders_of_sale[] = "SELECT " OWN_COLUMNS " FROM orders WHERE sale = $1 AND id > $2 ORDER BY id LIMIT $3";
+const char pg_orders_of_sale[] = "SELECT " PG_ORDER_COLUMNS " FROM orders WHERE sale = $1 AND id > $2 ORDER BY id LIMIT $3";
 
 void pg_order_read(const PGresult *result, int row, struct ledger_order *order)
 {
@@ -50,11 +47,11 @@ void pg_order_read(const PGresult *result, int row, struct ledger_order *order)
 /* With the names of sale and item. 0, or negative where the order's lot is not there. */
 static int read_order(const PGresult *result, int row, struct ledger_order *order)
 {
-	if (PQgetisnull(result, row, 13) || PQgetisnull(result, row, 14))
+	if (PQgetisnull(result, row, PG_ORDER_COLUMN_COUNT) || PQgetisnull(result, row, PG_ORDER_COLUMN_COUNT + 1))
 		return error_origin(-EUCLEAN);
 	pg_order_read(result, row, order);
-	pg_get_text(result, row, 13, order->sale_id, sizeof(order->sale_id));
-	pg_get_text(result, row, 14, order->sku, sizeof(order->sku));
+	pg_get_text(result, row, PG_ORDER_COLUMN_COUNT, order->sale_id, sizeof(order->sale_id));
+	pg_get_text(result, row, PG_ORDER_COLUMN_COUNT + 1, order->sku, sizeof(order->sku));
 	return 0;
 }
 

@@ -36,9 +36,18 @@ struct pg_writer {
 	struct pg_batch *batch;
 };
 
+/* How far the feed may be read: changes.c. Of one connection. */
+enum { PG_WRITERS_TEXT_MAX = 8192 };
+struct pg_horizon {
+	int64_t safe;      /* no number up to it will be committed any more */
+	int64_t candidate; /* nor up to this one, once these transactions have ended */
+	char writers[PG_WRITERS_TEXT_MAX];
+};
+
 /* One that only reads. */
 struct pg_reader {
 	struct pg_connection connection;
+	struct pg_horizon horizon;
 };
 
 /* Who is elected has a lock on a session of its own. */
@@ -223,6 +232,10 @@ struct sale *pg_sale_read(PGresult *const results[static 2], int *end);
  * orders.c: of sale $1, behind the id $2, at most $3; read by pg_order_read(), which leaves out the
  * names of sale and item.
  */
+#define PG_ORDER_COLUMNS                                                                                                              \
+	"orders.id, orders.sale, orders.lot, orders.quantity, orders.epoch, orders.state, orders.placed_at_ms, orders.changed_at_ms," \
+	" orders.hold_expires_at_ms, orders.first_hold_expires_at_ms, orders.buyer, orders.trace, orders.key"
+enum { PG_ORDER_COLUMN_COUNT = 13 };
 extern const char pg_orders_of_sale[];
 void pg_order_read(const PGresult *result, int row, struct ledger_order *order);
 

@@ -25,6 +25,7 @@ static int connect_reader(struct postgres_ledger *ledger, struct pg_reader *read
 	lock_release(&ledger->pool.lock);
 	if (result < 0)
 		return result;
+	reader->horizon = (struct pg_horizon){.writers = ""};
 	result = pg_open(&reader->connection, ledger->url, true);
 	lock_take(&ledger->pool.lock);
 	(void)backoff_note(&ledger->reading, &pg_retry, result);

@@ -139,10 +139,11 @@ static const char insert_orders[] =
 	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
 	" AS row (id, sale, lot, quantity, state, epoch, buyer_units, most, at_ms, hold_ms, buyer, trace, key)";
 static const char insert_movements[] =
-	"INSERT INTO movements (at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, allocated, held, confirmed, withdrawn, actor)"
-	" SELECT at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, 0, held, confirmed, withdrawn, actor"
-	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
-	" AS row (at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, held, confirmed, withdrawn, actor)";
+	"INSERT INTO movements (at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, allocated, held, confirmed, withdrawn, actor,"
+	" epoch, hold_expires_at_ms)"
+	" SELECT at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, 0, held, confirmed, withdrawn, actor, epoch, hold_ms"
+	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+	" AS row (at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, held, confirmed, withdrawn, actor, epoch, hold_ms)";
 static const char update_orders[] =
 	"UPDATE orders SET state = row.state, changed_at_ms = row.at_ms, hold_expires_at_ms = coalesce(row.hold_ms, hold_expires_at_ms)"
 	" FROM unnest($1, $2, $3, $4, $5) AS row (sale, id, state, at_ms, hold_ms)"

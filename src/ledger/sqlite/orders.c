@@ -9,14 +9,11 @@
 #include "ledger/sqlite/sqlite_ledger.h"
 #include "ledger/sqlite/trace_bytes.h"
 
-#define ORDER_COLUMNS                                                                             \
-	"id, sale, lot, quantity, epoch, state, placed_at_ms, changed_at_ms, hold_expires_at_ms," \
-	" first_hold_expires_at_ms, buyer, trace, key"
 #define FILTERED "sale = ?1 AND id > ?2 AND (?4 = 0 OR state = ?4) AND (?5 = '' OR buyer = ?5)"
 
-const char sqlite_orders_of_sale[] = "SELECT " ORDER_COLUMNS " FROM orders WHERE sale = ?1 ORDER BY id";
-static const char select_order[] = "SELECT " ORDER_COLUMNS " FROM orders WHERE sale = ?1 AND id = ?2";
-static const char select_filtered[] = "SELECT " ORDER_COLUMNS " FROM orders WHERE " FILTERED " ORDER BY id LIMIT ?3";
+const char sqlite_orders_of_sale[] = "SELECT " SQLITE_ORDER_COLUMNS " FROM orders WHERE sale = ?1 ORDER BY id";
+static const char select_order[] = "SELECT " SQLITE_ORDER_COLUMNS " FROM orders WHERE sale = ?1 AND id = ?2";
+static const char select_filtered[] = "SELECT " SQLITE_ORDER_COLUMNS " FROM orders WHERE " FILTERED " ORDER BY id LIMIT ?3";
 static const char select_ids[] = "SELECT id FROM orders WHERE " FILTERED " AND id < ?6 ORDER BY id LIMIT ?3";
 
 void sqlite_order_read(sqlite3_stmt *statement, struct ledger_order *order)
@@ -40,19 +37,9 @@ void sqlite_order_read(sqlite3_stmt *statement, struct ledger_order *order)
 	sqlite_column_text(statement, 12, order->key, sizeof(order->key));
 }
 
-/*
- * Orders of a page by their lot, so that its names are looked up once and not for every order: the
- * last one seen in each of a few places.
- */
-enum { RECENT_LOTS = 64 };
-struct recent {
-	const struct ledger_order *orders[RECENT_LOTS];
-};
-
-/* The names of the order's sale and item. `recent` may be NULL. */
-static int name_lot(struct sqlite_connection *connection, struct ledger_order *order, struct recent *recent)
+int sqlite_order_name(struct sqlite_connection *connection, struct ledger_order *order, struct sqlite_recent_lots *recent)
 {
-	const struct ledger_order **like = recent ? &recent->orders[(order->sale * 31 + order->lot) % RECENT_LOTS] : NULL;
+	const struct ledger_order **like = recent ? &recent->orders[(order->sale * 31 + order->lot) % SQLITE_RECENT_LOTS] : NULL;
 	sqlite3_stmt *statement;
 	int result;
 
@@ -83,7 +70,8 @@ static int name_lot(struct sqlite_connection *connection, struct ledger_order *o
 }
 
 /* With its names. 0, LEDGER_NOT_FOUND, or negative. */
-static int get(struct sqlite_connection *connection, const struct uuid *id, struct ledger_order *order, struct recent *recent)
+static int get(struct sqlite_connection *connection, const struct uuid *id, struct ledger_order *order,
+	       struct sqlite_recent_lots *recent)
 {
 	sqlite3_stmt *statement;
 	int result = sqlite_connection_prepare(connection, select_order, &statement);
@@ -97,7 +85,7 @@ static int get(struct sqlite_connection *connection, const struct uuid *id, stru
 		return result < 0 ? result : LEDGER_NOT_FOUND;
 	sqlite_order_read(statement, order);
 	sqlite3_reset(statement);
-	return name_lot(connection, order, recent);
+	return sqlite_order_name(connection, order, recent);
 }
 
 int sqlite_order_get(struct ledger *base, const struct uuid *id, struct ledger_order *order)
@@ -121,7 +109,7 @@ static void bind_filter(sqlite3_stmt *statement, uint32_t sale, const struct led
 static int orders_of_sale(struct sqlite_connection *connection, const struct ledger_order_filter *filter,
 			  struct ledger_order *orders, size_t max, size_t *count)
 {
-	struct recent recent = {{NULL}};
+	struct sqlite_recent_lots recent = {{NULL}};
 	sqlite3_stmt *statement;
 	int result = sqlite_connection_prepare(connection, select_filtered, &statement);
 
@@ -132,7 +120,7 @@ static int orders_of_sale(struct sqlite_connection *connection, const struct led
 		struct ledger_order *order = &orders[*count];
 
 		sqlite_order_read(statement, order);
-		result = name_lot(connection, order, &recent);
+		result = sqlite_order_name(connection, order, &recent);
 		if (result < 0) {
 			sqlite3_reset(statement);
 			break;
@@ -208,7 +196,7 @@ static int orders_of_all(struct sqlite_connection *connection, const struct ledg
 			 struct ledger_order *orders, size_t max, size_t *count)
 {
 	struct first_ids first = {calloc(max, sizeof(struct uuid)), calloc(max, sizeof(struct uuid)), 0, max};
-	struct recent recent = {{NULL}};
+	struct sqlite_recent_lots recent = {{NULL}};
 	int result = first.ids && first.spare ? merge_sales(connection, filter, &first) : error_origin(-ENOMEM);
 
 	for (size_t i = 0; i < first.count && result == 0; i++) {

@@ -187,7 +187,23 @@ int sqlite_sale_read(struct sqlite_connection *connection, uint32_t number, stru
  * and item.
  */
 extern const char sqlite_orders_of_sale[];
+#define SQLITE_ORDER_COLUMNS                                                                                                          \
+	"orders.id, orders.sale, orders.lot, orders.quantity, orders.epoch, orders.state, orders.placed_at_ms, orders.changed_at_ms," \
+	" orders.hold_expires_at_ms, orders.first_hold_expires_at_ms, orders.buyer, orders.trace, orders.key"
+enum { SQLITE_ORDER_COLUMN_COUNT = 13 };
 void sqlite_order_read(sqlite3_stmt *statement, struct ledger_order *order);
+/*
+ * Orders of a page by their lot, so that its names are looked up once and not for every order: the
+ * last one seen in each of a few places.
+ */
+enum { SQLITE_RECENT_LOTS = 64 };
+struct sqlite_recent_lots {
+	const struct ledger_order *orders[SQLITE_RECENT_LOTS];
+};
+/*
+ * The names of the order's sale and item, by its sale and lot. `recent` may be NULL. 0 or negative.
+ */
+int sqlite_order_name(struct sqlite_connection *connection, struct ledger_order *order, struct sqlite_recent_lots *recent) MUST_CHECK;
 
 /* --- unequal_lots.c --- */
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include "base/assertion.h"
 
-/* movement_causes, as the ledger's first migration writes them. */
+/* movement_causes, as the ledger's migrations write them. */
 enum cause {
 	CAUSE_ALLOCATE = 2,
 	CAUSE_ADD = 3,
@@ -15,15 +15,15 @@ enum cause {
 	CAUSE_CANCEL = 7,
 	CAUSE_REFUND = 8,
 	CAUSE_EXPIRE = 9,
+	CAUSE_EXTEND = 11,
 };
 
-enum { STATEMENTS = 3, ROWS_MAX = 1024 };
-enum statement { MOVEMENTS, EXTENSIONS, ALLOCATED };
+enum { STATEMENTS = 2, ROWS_MAX = 1024 };
+enum statement { MOVEMENTS, ALLOCATED };
 static const char *const texts[STATEMENTS] = {
 	[MOVEMENTS] = "SELECT m.number, m.cause, m.sale, m.lot, coalesce(m.order_id, m.movement_id), m.withdrawn, coalesce(m.actor, o.buyer),"
-		      " o.quantity, o.buyer, o.key, o.first_hold_expires_at_ms FROM movements AS m"
+		      " o.quantity, o.buyer, o.key, coalesce(m.hold_expires_at_ms, o.first_hold_expires_at_ms) FROM movements AS m"
 		      " LEFT JOIN orders AS o ON o.sale = m.sale AND o.id = m.order_id WHERE m.number > ?1 ORDER BY m.number",
-	[EXTENSIONS] = "SELECT sale, id, hold_expires_at_ms FROM orders WHERE hold_expires_at_ms <> first_hold_expires_at_ms",
 	[ALLOCATED] = "SELECT sale, place, allocated FROM lots",
 };
 
@@ -111,6 +111,8 @@ static enum history_record_kind kind_of(int64_t cause)
 		return RECORD_REFUNDED;
 	case CAUSE_EXPIRE:
 		return RECORD_EXPIRED;
+	case CAUSE_EXTEND:
+		return RECORD_EXTENDED;
 	case CAUSE_ALLOCATE:
 	case CAUSE_ADD:
 		break;
@@ -132,23 +134,10 @@ static void tell_movement(struct watch_ledger *watch, sqlite3_stmt *row)
 						     .actor = text_at(row, 6),
 						     .buyer = text_at(row, 8),
 						     .key = text_at(row, 9),
-						     .hold_expires_at_ms = kind == RECORD_RESERVED ? sqlite3_column_int64(row, 10) : 0,
+						     .hold_expires_at_ms = kind == RECORD_RESERVED || kind == RECORD_EXTENDED
+										   ? sqlite3_column_int64(row, 10)
+										   : 0,
 					     });
-}
-
-/* Holds that are longer than they were granted: those are in no movement. */
-static bool tell_extensions(struct watch_ledger *watch)
-{
-	sqlite3_stmt *row = watch->statements[EXTENSIONS];
-	int code;
-
-	while ((code = sqlite3_step(row)) == SQLITE_ROW)
-		history_record(watch->judge, &(struct history_record){.kind = RECORD_EXTENDED,
-								      .sale = number_at(row, 0),
-								      .id = id_at(row, 1),
-								      .hold_expires_at_ms = sqlite3_column_int64(row, 2)});
-	sqlite3_reset(row);
-	return code == SQLITE_DONE;
 }
 
 static bool tell_allocated(struct watch_ledger *watch)
@@ -180,10 +169,6 @@ static bool tell_movements(struct watch_ledger *watch, bool *more_units)
 	return code == SQLITE_DONE;
 }
 
-/*
- * An order that was extended and then settled in one commit has told its new end before its last
- * state: extensions of the orders that are known already come first.
- */
 bool watch_ledger_look(struct watch_ledger *watch, sqlite3 *database)
 {
 	bool more_units = false, whole;
@@ -192,9 +177,7 @@ bool watch_ledger_look(struct watch_ledger *watch, sqlite3 *database)
 		return false;
 	if (sqlite3_exec(database, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
 		return false;
-	whole = !watch->is_log || tell_extensions(watch);
-	whole = whole && tell_movements(watch, &more_units);
-	whole = whole && (!watch->is_log || tell_extensions(watch));
+	whole = tell_movements(watch, &more_units);
 	whole = whole && (!more_units || tell_allocated(watch));
 	sqlite3_exec(database, "COMMIT", NULL, NULL, NULL);
 	return whole;

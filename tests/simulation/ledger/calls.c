@@ -174,6 +174,12 @@ static int sim_orders(struct ledger *ledger, const struct ledger_order_filter *f
 	SIM_CALL(ledger, SIM_READ, orders, filter, orders, max, count);
 }
 
+static int sim_changes(struct ledger *ledger, const struct ledger_change_filter *filter, struct ledger_change *changes,
+		       size_t max, size_t *count)
+{
+	SIM_CALL(ledger, SIM_READ, changes, filter, changes, max, count);
+}
+
 /* A sale's orders, of one moment: they are all here before the first page is given, so that others may run between pages. */
 struct pages {
 	struct ledger_order *orders;
@@ -317,6 +323,7 @@ const struct ledger_ops sim_ops = {
 	.lot_add = sim_lot_add,
 	.order_get = sim_order_get,
 	.orders = sim_orders,
+	.changes = sim_changes,
 	.sale_snapshot = sim_sale_snapshot,
 	.lots_armed = sim_lots_armed,
 	.lots_unequal = sim_lots_unequal,

@@ -207,7 +207,10 @@ static void test_an_extension_moves_no_units(void **state)
 	(void)state;
 	event.hold_expires_at_ms = HOLD_MS + 500;
 	assert_int_equal(event_judge(&event, &facts, &change), LEDGER_DONE);
-	assert_false(change.moves);
+	assert_true(change.moves); /* the ledger's movements tell of all that happened */
+	assert_int_equal(change.movement.held, 0);
+	assert_int_equal(change.movement.confirmed, 0);
+	assert_int_equal(change.movement.hold_expires_at_ms, HOLD_MS + 500);
 	assert_int_equal(change.state, ORDER_HELD);
 	assert_int_equal(change.hold_expires_at_ms, HOLD_MS + 500);
 	event.hold_expires_at_ms = HOLD_MS - 1;

@@ -26,3 +26,8 @@ CREATE TABLE reductions (
 	actor TEXT,
 	PRIMARY KEY (sale, order_id, id)
 ) STRICT, WITHOUT ROWID;
+
+-- Every event of an order has a movement, extensions too (which move nothing), so the movements are the feed of all that happened.
+INSERT INTO movement_causes VALUES (11, 'extend');
+ALTER TABLE movements ADD COLUMN epoch INTEGER;              -- of the stock that decided it; null: it is no event, or an older program's
+ALTER TABLE movements ADD COLUMN hold_expires_at_ms INTEGER; -- of an extension: the hold's new end

@@ -104,6 +104,8 @@ static int thread_new(struct gate *gate, struct gate_thread *thread, bool for_op
 		r = slow_refusals_new(&thread->slow_refusals);
 	if (r == 0)
 		r = audit_queue_new(&thread->audits, thread);
+	if (r == 0)
+		r = change_queue_new(&thread->changes, thread);
 	return r;
 }
 
@@ -116,6 +118,7 @@ static void thread_free(struct gate_thread *thread)
 	feed_free(thread->feed);
 	slow_refusals_free(thread->slow_refusals);
 	audit_queue_free(thread->audits);
+	change_queue_free(thread->changes);
 	lane_free(thread->replies);
 	identity_cache_free(thread->identities);
 	sale_table_unref(thread->sales);

@@ -199,7 +199,7 @@ bool ledger_task_send_deferred(struct ledger_task *task)
 {
 	struct gate_thread *thread = task->thread;
 	const struct reply_handle handle = task->pending.handle;
-	const bool reads = task->class == TASK_LIST || task->class == TASK_LOOKUP;
+	const bool reads = task->class == TASK_LIST || task->class == TASK_LOOKUP || task->class == TASK_FEED;
 
 	/* Once it is sent it is the worker's. */
 	task->pending.retry = retry_of(task);

@@ -38,6 +38,13 @@ struct ledger_task_log {
 	char actor[BUYER_MAX + 1], action[SALE_ID_MAX + 1], subject[128]; /* the filter's texts */
 	struct ledger_log_filter filter;
 };
+/* A page of the feed. */
+struct ledger_task_changes {
+	struct ledger_change_filter filter;
+	int64_t until_ns;                 /* monotonic; until then it waits for something to tell; 0: it does not wait */
+	const struct gate_access *access; /* under which it was let in, and who */
+	const char *actor;
+};
 /* An operator's stop, or its end. */
 struct ledger_task_brake {
 	uint32_t sale;
@@ -69,6 +76,7 @@ struct ledger_task {
 		struct ledger_task_order order;
 		struct ledger_task_orders orders;
 		struct ledger_task_log log;
+		struct ledger_task_changes changes;
 		struct ledger_task_brake brake;
 	};
 	enum order_action action; /* what a settlement does, which is of the kind `order`; 0: it is none */

@@ -8,6 +8,7 @@
 #include "model/sale.h"
 
 static const char page[] = "after limit", orders_page[] = "sale state buyer after limit";
+static const char changes_page[] = "after limit since wait";
 static const char log_page[] = "actor action subject since kind order after limit";
 
 /* clang-format off */
@@ -82,6 +83,7 @@ static const struct route operator_list[] = {
 	 .argument = ORDER_CANCEL},
 	{{HTTP_POST, "/v1/orders/{order}/extend"}, "order_extend", OPERATOR_ORDERS, INPUT_BODY, NULL, .on_loop = orders_operator_extend},
 	{{HTTP_POST, "/v1/audit"}, "audit", OPERATOR_READ, INPUT_NONE, NULL, .on_loop = operator_audit},
+	{{HTTP_GET, "/v1/changes"}, "changes", OPERATOR_READ, INPUT_NONE, changes_page, .on_loop = operator_changes},
 	{{HTTP_GET, "/v1/log"}, "log", OPERATOR_READ, INPUT_NONE, log_page, .on_loop = operator_log},
 	{{HTTP_GET, "/v1/whoami"}, "whoami", OPERATOR_READ, INPUT_NONE, NULL, .on_loop = operator_whoami},
 	{{HTTP_GET, "/v1/time"}, "time", 0, INPUT_NONE, NULL, .on_loop = clock_show},

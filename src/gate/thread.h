@@ -114,6 +114,7 @@ struct gate_thread {
 	struct feed *feed;
 	struct slow_refusals *slow_refusals;
 	struct audit_queue *audits;
+	struct change_queue *changes;
 	struct reply reply;            /* scratch: for answers given at once */
 	struct pending_reply *pending; /* tasks and settlements */
 	size_t pending_count; /* those that have expired too; at most GATE_PENDING_MAX, so that the replies lane has room */
@@ -235,6 +236,12 @@ int64_t purchase_pool_tick(struct purchase_pool *pool, int64_t now_ns);
 /* audit.c: the audit that runs, and who waits for it. */
 int audit_queue_new(struct audit_queue **pool, struct gate_thread *thread) MUST_CHECK;
 void audit_queue_free(struct audit_queue *queue); /* NULL is fine; nothing runs any more */
+
+/* changes.c: who waits for something to happen. */
+int change_queue_new(struct change_queue **queue, struct gate_thread *thread) MUST_CHECK;
+void change_queue_free(struct change_queue *queue); /* NULL is fine */
+/* Asks again for those whose turn it is. Returns when it wants to be called next. */
+int64_t change_queue_tick(struct change_queue *queue, int64_t now_ns);
 
 /* feed.c: the streams of one thread. */
 int feed_new(struct feed **feed, struct gate_thread *thread) MUST_CHECK;

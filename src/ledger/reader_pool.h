@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include "base/lock.h"
 
-enum { LEDGER_READERS_MAX = 8 };
+enum { LEDGER_READERS_MAX = 9 };
 
 struct reader_pool {
 	struct lock lock;

@@ -17,6 +17,7 @@ enum task_class {
 	TASK_CHANGE, /* what else operators change */
 	TASK_LOOKUP, /* one row by its id */
 	TASK_LIST,   /* pages of many rows */
+	TASK_FEED,   /* pages of what happened: whoever follows it asks all the time */
 	TASK_AUDIT,  /* all rows: minutes in a large ledger */
 	TASK_CLASSES,
 };

@@ -88,8 +88,10 @@ static void apply_kinds(struct kit *kit, struct event events[static KINDS])
 
 static void test_every_event_is_told_as_it_was_applied(void **state)
 {
-	static const enum order_state states[KINDS] = {ORDER_CANCELLED, ORDER_CANCELLED, ORDER_CANCELLED, ORDER_CANCELLED, ORDER_EXPIRED,
-						       ORDER_EXPIRED,   ORDER_CANCELLED, ORDER_CANCELLED, 0,               ORDER_CONFIRMED};
+	static const enum order_state states[KINDS] = {ORDER_CANCELLED, ORDER_CANCELLED, ORDER_CANCELLED,
+						       ORDER_CANCELLED, ORDER_EXPIRED,   ORDER_EXPIRED,
+						       ORDER_CANCELLED, ORDER_CANCELLED, 0,
+						       ORDER_CONFIRMED};
 	struct kit *kit = kit_of(state);
 	struct ledger_change *told = room();
 	const struct ledger_change_filter all = {0};
@@ -103,7 +105,8 @@ static void test_every_event_is_told_as_it_was_applied(void **state)
 			assert_told(&told[i], &events[i]);
 			assert_int_equal(told[i].order.state, states[i]);
 			assert_string_equal(told[i].order.sale_id, "drop");
-			assert_string_equal(told[i].order.sku, events[i].kind == EVENT_WITHDRAWN || i < 4 || i == 9 ? "SHIRT" : "SHOE");
+			assert_string_equal(told[i].order.sku,
+					    events[i].kind == EVENT_WITHDRAWN || i < 4 || i == 9 ? "SHIRT" : "SHOE");
 			assert_int_equal(uuid_is_null(&told[i].order.id), events[i].kind == EVENT_WITHDRAWN);
 		}
 		ledger_suite_restart(*state);
@@ -195,8 +198,11 @@ static void test_what_a_drain_leaves_out_is_not_told(void **state)
 int ledger_suite_changes_run(const char *name)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_every_event_is_told_as_it_was_applied),   TEST(test_feed_goes_on_behind_its_cursor), TEST(test_feed_begins_at_a_time),
-		TEST(test_cursor_of_another_ledger_is_not_taken), TEST(test_what_a_drain_leaves_out_is_not_told),
+		TEST(test_every_event_is_told_as_it_was_applied),
+		TEST(test_feed_goes_on_behind_its_cursor),
+		TEST(test_feed_begins_at_a_time),
+		TEST(test_cursor_of_another_ledger_is_not_taken),
+		TEST(test_what_a_drain_leaves_out_is_not_told),
 	};
 	char title[64];
 

@@ -365,4 +365,12 @@ MUTANTS = [
     Mutant("position-of-another-drain", "a drain writes its records although another drain has moved the position",
            "src/ledger/sqlite/drain.c", "WHERE partition = ?1 AND next = ?2", "WHERE partition = ?1 AND ?2 >= 0",
            ("unit ledger_sqlite",)),
+    Mutant("feed-without-horizon", "PostgreSQL: the feed is read up to the last number that was drawn, committed or not",
+           "src/ledger/postgres/changes.c", "if (writers.size == 0 && last > horizon->safe)", "if (last > horizon->safe)",
+           ("unit ledger_postgres_shared",),
+           unseen="the ledger of a world has one writer at a time, and nobody reads its feed"),
+    Mutant("cursor-of-another-ledger", "SQLite: a cursor is taken whose row is another's",
+           "src/ledger/sqlite/changes.c", "return change_row_mark(&row) == after->mark ? LEDGER_DONE : LEDGER_NOT_FOUND;", "return LEDGER_DONE;",
+           ("unit ledger_sqlite",),
+           unseen="nobody reads the feed of a world"),
 ]

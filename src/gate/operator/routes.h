@@ -21,3 +21,4 @@ void operator_sales_brake(struct gate_request *request); /* argument: SALE_PAUSE
 void operator_whoami(struct gate_request *request);
 void operator_audit(struct gate_request *request);
 void operator_log(struct gate_request *request);
+void operator_changes(struct gate_request *request);

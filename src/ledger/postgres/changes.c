@@ -24,7 +24,8 @@
 #include "ledger/change_rows.h"
 #include "ledger/postgres/postgres_ledger.h"
 
-#define MOVEMENT_COLUMNS "number, at_ms, cause, sale, lot, coalesce(order_id, movement_id), withdrawn, epoch, hold_expires_at_ms, actor"
+#define MOVEMENT_COLUMNS \
+	"number, at_ms, cause, sale, lot, coalesce(order_id, movement_id), withdrawn, epoch, hold_expires_at_ms, actor"
 
 static const char select_last[] = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM movements_number_seq";
 /* $1: the candidate's. Whether one of them is there still; all that are there. */
@@ -36,7 +37,8 @@ static const char select_row[] = "SELECT " MOVEMENT_COLUMNS " FROM movements WHE
 /* $4: the horizon. */
 static const char select_rows[] =
 	"SELECT " PG_ORDER_COLUMNS ", sales.id, items.sku, orders.buyer_units, orders.limit_per_buyer, movement.*"
-	" FROM (SELECT " MOVEMENT_COLUMNS ", order_id FROM movements WHERE number > $1 AND number <= $4 AND at_ms >= $2 AND " CHANGE_ROWS
+	" FROM (SELECT " MOVEMENT_COLUMNS
+	", order_id FROM movements WHERE number > $1 AND number <= $4 AND at_ms >= $2 AND " CHANGE_ROWS
 	"  ORDER BY number LIMIT $3) AS movement"
 	"  (number, at_ms, cause, sale, lot, id, withdrawn, epoch, hold_expires_at_ms, actor, order_id)"
 	" LEFT JOIN orders ON orders.sale = movement.sale AND orders.id = movement.order_id"
@@ -81,7 +83,8 @@ static int read_change(const PGresult *result, int row, struct ledger_change *ch
 }
 
 /* 0, LEDGER_NOT_FOUND: the cursor is another ledger's, or negative. */
-static int take_rows(PGresult *const results[static TRIP], const struct ledger_cursor *after, struct ledger_change *changes, size_t *count)
+static int take_rows(PGresult *const results[static TRIP], const struct ledger_cursor *after, struct ledger_change *changes,
+		     size_t *count)
 {
 	int end = 0;
 

@@ -45,6 +45,7 @@ static const struct {
 	{PROBLEM_SALE_CHANGED, 409, "sale-changed"},
 	{PROBLEM_SOLD_OUT, 410, "sold-out"},
 	{PROBLEM_SALE_ENDED, 410, "sale-ended"},
+	{PROBLEM_CURSOR_UNKNOWN, 410, "cursor-unknown"},
 	{PROBLEM_RATE_LIMITED, 429, "rate-limited"},
 	{PROBLEM_ADDRESS_RATE_LIMITED, 429, "address-rate-limited"},
 	{PROBLEM_OVERLOADED, 503, "overloaded"},

@@ -1,0 +1,179 @@
+"""The feed of what happened, GET /v1/changes: whole, in order, and for who waits."""
+
+import http.client
+import json
+import threading
+import time
+import urllib.parse
+from contextlib import suppress
+from random import Random
+
+import pytest
+
+from crowd import new_seed
+from feed import Follower
+from penstock import OPERATOR_TOKEN, TESTING_PROGRAM, request, wait_until
+
+PAGE = 3
+
+
+def changes(server, **query):
+    answer = server.operate("GET", "/v1/changes?" + "&".join(f"{name}={value}" for name, value in query.items()))
+    assert answer.status == 200, answer.body
+    return answer.json
+
+
+def follow(server, after=None, limit=1000):
+    """All there is behind `after`, page by page; and where to go on."""
+    found = []
+    while True:
+        page = changes(server, limit=limit, **({"after": after} if after else {}))
+        found += page["changes"]
+        if not page["changes"]:
+            return found, page["next"]
+        assert page["next"] == page["changes"][-1]["cursor"]
+        after = page["next"]
+
+
+def kinds(found):
+    return [change["data"]["event"]["kind"] for change in found]
+
+
+def buy(server, buyer, sale="drop", **more):
+    answer = server.buy(sale, buyer, **more)
+    assert answer.status == 202, answer.body
+    return answer.json["id"]
+
+
+def settle(server, order, action, body=None):
+    answer = server.operate("POST", f"/v1/orders/{order}/{action}", body=body)
+    assert answer.status == 200, answer.body
+
+
+def test_all_that_happens_to_an_order_is_told(server):
+    server.make_sale(units=10, hold_seconds=600)
+    assert changes(server) == {"changes": [], "next": None}
+    first = buy(server, "ann", key="k1")
+    settle(server, first, "extend", {"seconds": 900})
+    settle(server, first, "confirm")
+    settle(server, first, "cancel")
+    second = buy(server, "ben")
+    settle(server, second, "cancel")
+    assert server.operate("POST", "/v1/sales/drop/lots/drop-item/withdraw", body={"units": 2}).status == 200
+    found, _ = follow(server, limit=PAGE)
+    assert kinds(found) == [
+        "order.reserved", "order.extended", "order.confirmed", "order.refunded", "order.reserved", "order.cancelled", "stock.withdrawn",
+    ]  # fmt: skip
+    assert [change["data"]["state"] for change in found] == ["held", "held", "confirmed", "cancelled", "held", "cancelled", None]
+    for change in found[:-1]:
+        event, order = change["data"]["event"], change["data"]["order"]
+        assert order == server.order(event["id"]).json
+        assert change["id"].startswith(f"{event['id']}/{event['kind']}/") and change["type"] == f"penstock.{event['kind']}.v1"
+        assert change["timestamp"] == event["at"] and change["data"]["sale"] == "drop"
+    reserved, extended = found[0]["data"]["event"], found[1]["data"]["event"]
+    assert (reserved["buyer"], reserved["key"], reserved["quantity"], reserved["actor_kind"]) == ("ann", "k1", 1, "buyer")
+    assert reserved["hold_expires_at"] < extended["hold_expires_at"] == found[0]["data"]["order"]["hold_expires_at"]
+    assert extended["actor_kind"] == "operator"
+    assert found[-1]["data"]["event"]["quantity"] == 2 and found[-1]["data"]["order"] is None
+
+
+def test_a_hold_that_runs_out_is_told(server):
+    server.make_sale(units=2, hold_seconds=1)
+    buy(server, "ann")
+    found = changes(server, wait="20s")["changes"]
+    assert kinds(found) == ["order.reserved"]
+    found = changes(server, after=found[0]["cursor"], wait="20s")["changes"]
+    assert kinds(found) == ["order.expired"] and found[0]["data"]["event"]["actor_kind"] == "clock"
+
+
+def test_who_waits_is_told_when_it_happens_and_else_when_the_time_is_up(server):
+    server.make_sale(units=10, hold_seconds=600)
+    begun = time.monotonic()
+    assert changes(server, wait="1s") == {"changes": [], "next": None}
+    assert time.monotonic() - begun >= 1
+    told = []
+    reader = threading.Thread(target=lambda: told.append((changes(server, wait="60s"), time.monotonic())))
+    reader.start()
+    order = buy(server, "ann")
+    reader.join(30)
+    assert [change["data"]["event"]["id"] for change in told[0][0]["changes"]] == [order]
+
+
+@pytest.mark.parametrize("query", ["after=x", "after=2.1.0", "after=1.0.0", "wait=20", "wait=0s", "wait=61s", "since=today", "limit=0", "order=newest"])
+def test_what_is_no_query_is_refused(server, query):
+    answer = server.operate("GET", f"/v1/changes?{query}")
+    assert answer.status == 422, answer.body
+
+
+def test_it_is_for_those_who_may_read(server):
+    assert request(server.operator, "GET", "/v1/changes").status == 401
+    assert request(server.public, "GET", "/v1/changes", documented=False).status == 404
+
+
+def test_a_ledger_that_was_restored_does_not_know_the_cursor(serve):
+    server = serve()
+    server.make_sale(units=10, hold_seconds=600)
+    buy(server, "ann")
+    assert server.stop() == 0
+    backup = server.ledger.read_bytes()
+    server.restart()
+    buy(server, "ben")
+    _, after = follow(server)
+    assert server.stop() == 0
+    server.ledger.write_bytes(backup)
+    server.restart()
+    answer = server.operate("GET", f"/v1/changes?after={after}")
+    assert (answer.status, answer.code) == (410, "cursor-unknown")
+    buy(server, "cid")  # it has the number now that ben's had
+    assert server.operate("GET", f"/v1/changes?after={after}").status == 410
+    assert [change["data"]["order"]["buyer"] for change in follow(server)[0]] == ["ann", "cid"]
+
+
+def test_a_stop_answers_who_waits(server):
+    server.make_sale(units=10)
+    address = urllib.parse.urlsplit(server.operator)
+    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
+    connection.request("GET", "/v1/changes?wait=60s", headers={"Authorization": f"Bearer {OPERATOR_TOKEN}"})
+    assert server.operate("GET", "/v1/sales").status == 200  # it came later
+    assert server.stop() == 0
+    answer = connection.getresponse()
+    assert answer.status == 200 and json.loads(answer.read()) == {"changes": [], "next": None}
+    connection.close()
+
+
+def orders_of(server):
+    return {order["id"]: order["state"] for order in server.orders()}
+
+
+def test_feed_is_whole_through_a_hundred_kills(serve):
+    """Every change arrives, those of an order in their order, whenever the gate dies."""
+    server = serve({"sale.hold_grace": "0s", "log.level": "warn"})
+    server.make_sale("drop", 4000, limit_per_buyer=1000, hold_seconds=1)
+    random = Random(new_seed("feed"))
+    follower = Follower(server)
+    for kill in range(100):
+        killer = threading.Timer(random.uniform(0.01, 0.15), server.process.kill)
+        killer.start()
+        with suppress(OSError, http.client.HTTPException):
+            while True:
+                order = server.buy("drop", f"b{random.randrange(50)}").json["id"]
+                if random.random() < 0.6:
+                    server.operate("POST", f"/v1/orders/{order}/{random.choice(('confirm', 'cancel'))}")
+        killer.join()
+        server.process.wait()
+        server.restart()
+    wait_until(lambda: "held" not in orders_of(server).values(), 30, "the end of all holds")
+    follower.finish()
+    assert follower.judge(orders_of(server)) == []
+    assert {"confirmed", "cancelled", "expired"} <= set(orders_of(server).values())
+    assert len(follower.told) == server.rows("select count(*) from movements where cause between 5 and 9 or cause = 11")[0][0]
+
+
+def test_the_judge_finds_a_change_that_the_feed_skips(serve):
+    server = serve(program=TESTING_PROGRAM, environment={"PENSTOCK_FAILPOINTS": "feed.skip=on@3x1"})
+    server.make_sale("drop", 20, hold_seconds=600)
+    follower = Follower(server, limit=2)
+    for buyer in range(10):
+        settle(server, buy(server, f"b{buyer}"), "confirm")
+    follower.finish()
+    assert follower.judge(orders_of(server))

@@ -22,7 +22,7 @@
 #include "engine/services.h"
 #include "engine/waiting.h"
 
-enum { LEDGER_LANE_MAX = 4096, FENCED_LANE_MAX = 4096, STOCK_BATCH_MAX = 1024 };
+enum { FENCED_LANE_MAX = 4096, STOCK_BATCH_MAX = 1024 };
 
 struct engine {
 	const struct settings *settings;
@@ -169,7 +169,7 @@ static int make_workers(struct engine *engine)
 	if (r == 0)
 		r = housekeeper_new(&engine->housekeeper, &housekeeper);
 	if (r == 0)
-		r = ledger_workers_new(&engine->ledger_workers, LEDGER_LANE_MAX);
+		r = ledger_workers_new(&engine->ledger_workers, ledger_workers_lane_max(settings->gate.connections_max));
 	if (r == 0 && !engine->journal->ops->in_ledger)
 		r = ledger_age_new(&engine->ledger_age, engine->journal, engine->ledger);
 	if (r == 0)

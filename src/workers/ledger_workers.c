@@ -25,6 +25,13 @@ const char *ledger_workers_class_name(enum task_class class)
 	return names[class];
 }
 
+size_t ledger_workers_lane_max(int64_t connections)
+{
+	enum { MOST = 4096, OF_OPERATORS = 256, A_CONNECTION = 4 };
+
+	return connections < (MOST - OF_OPERATORS) / A_CONNECTION ? (size_t)(OF_OPERATORS + A_CONNECTION * connections) : MOST;
+}
+
 int ledger_workers_new(struct ledger_workers **out, size_t lane_max)
 {
 	struct ledger_workers *workers = calloc(1, sizeof(*workers));

@@ -24,6 +24,11 @@ enum task_class {
 
 struct ledger_workers;
 
+/*
+ * Room for each class where buyers have so many connections at most: more than that, as who has
+ * hung up is still waited for, and operators have their own; and never without bound.
+ */
+size_t ledger_workers_lane_max(int64_t connections);
 /* lane_max: tasks that may wait in each class. 0 or negative errno. */
 int ledger_workers_new(struct ledger_workers **workers, size_t lane_max) MUST_CHECK;
 int ledger_workers_start(struct ledger_workers *workers) MUST_CHECK;

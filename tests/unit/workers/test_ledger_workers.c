@@ -135,6 +135,17 @@ static void test_workers_that_never_started_are_freed(void **state)
 	ledger_workers_free(workers);
 }
 
+static void test_there_is_room_for_more_tasks_than_connections_and_never_without_bound(void **state)
+{
+	(void)state;
+	assert_int_equal(ledger_workers_lane_max(1), 260);
+	assert_int_equal(ledger_workers_lane_max(64), 512);
+	assert_int_equal(ledger_workers_lane_max(959), 4092);
+	assert_int_equal(ledger_workers_lane_max(960), 4096);
+	assert_int_equal(ledger_workers_lane_max(10000), 4096);
+	assert_int_equal(ledger_workers_lane_max(INT64_MAX), 4096);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +153,7 @@ int main(void)
 		cmocka_unit_test(test_a_task_that_blocks_holds_up_its_own_class_alone),
 		cmocka_unit_test(test_stopping_finishes_what_was_taken_and_takes_no_more),
 		cmocka_unit_test(test_workers_that_never_started_are_freed),
+		cmocka_unit_test(test_there_is_room_for_more_tasks_than_connections_and_never_without_bound),
 	};
 
 	return cmocka_run_group_tests_name("workers: ledger workers", tests, NULL, NULL);

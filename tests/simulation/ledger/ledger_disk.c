@@ -47,7 +47,7 @@ struct memory_disk *ledger_disk_new(uint64_t seed)
 	struct memory_disk *disk = memory_disk_new(seed);
 
 	pthread_once(&once, make_image);
-	memory_disk_put(disk, LEDGER_DISK_PATH, image, image_size);
+	memory_disk_lend(disk, LEDGER_DISK_PATH, image, image_size);
 	return disk;
 }
 

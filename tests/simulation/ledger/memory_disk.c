@@ -1,7 +1,8 @@
 /*
  * A file has two contents: what programs see, and what a power cut leaves, which a sync makes the
- * same. Between them lies the list of what was written since, by range; at a cut each sector of it
- * is there or not. That a file was made or removed is durable at once, as SQLite syncs the folder
+ * same. Only the first is there; of the second what was overwritten or cut off since the last sync.
+ * Between them lies the list of what was written since, by range; at a cut each sector of it is
+ * there or not. That a file was made or removed is durable at once, as SQLite syncs the folder
  * where it matters to it.
  *
  * Locks are counted by file, as the kernel's are by process: who is dead (an older generation of
@@ -32,12 +33,21 @@ struct range {
 
 struct content {
 	unsigned char *bytes;
-	size_t size, capacity;
+	size_t size, capacity; /* capacity 0, and bytes: they are another's, who keeps them */
+};
+
+/* What stood there at the last sync. */
+struct former {
+	struct range range;
+	unsigned char *bytes;
 };
 
 struct disk_file {
 	char name[NAME_MAX_SIZE]; /* empty: none */
-	struct content seen, durable;
+	struct content seen;
+	size_t durable_size;   /* at the last sync */
+	struct former *former; /* since then, in this order */
+	size_t former_count, former_capacity;
 	struct range *unsynced;
 	size_t unsynced_count, unsynced_capacity;
 	unsigned int handles; /* of this generation */
@@ -89,15 +99,33 @@ static uint64_t draw(struct memory_disk *disk)
 
 /* --- Contents --- */
 
+/* So that it may be written to. */
+static void make_room(struct content *content, size_t size)
+{
+	const unsigned char *borrowed = content->capacity == 0 ? content->bytes : NULL;
+	size_t wanted = size > content->size ? size : content->size;
+
+	if (wanted <= content->capacity)
+		return;
+	content->capacity = wanted > 2 * content->capacity ? wanted : 2 * content->capacity;
+	content->bytes = must_have(realloc(borrowed ? NULL : content->bytes, content->capacity));
+	if (borrowed)
+		memcpy(content->bytes, borrowed, content->size);
+}
+
 static void resize(struct content *content, size_t size)
 {
-	if (size > content->capacity) {
-		content->capacity = size > 2 * content->capacity ? size : 2 * content->capacity;
-		content->bytes = must_have(realloc(content->bytes, content->capacity));
-	}
+	make_room(content, size);
 	if (size > content->size)
 		memset(content->bytes + content->size, 0, size - content->size);
 	content->size = size;
+}
+
+static void forget_content(struct content *content)
+{
+	if (content->capacity > 0)
+		free(content->bytes);
+	*content = (struct content){0};
 }
 
 static void copy_range(struct content *to, const struct content *from, size_t begin, size_t end)
@@ -109,6 +137,30 @@ static void copy_range(struct content *to, const struct content *from, size_t be
 	if (to->size < end)
 		resize(to, end);
 	memcpy(to->bytes + begin, from->bytes + begin, end - begin);
+}
+
+static void forget_former(struct disk_file *file)
+{
+	while (file->former_count > 0)
+		free(file->former[--file->former_count].bytes);
+}
+
+/* This range is about to be another. */
+static void keep_former(struct disk_file *file, size_t from, size_t to)
+{
+	size_t most = file->seen.size < file->durable_size ? file->seen.size : file->durable_size;
+	struct former *former;
+
+	to = to < most ? to : most;
+	if (from >= to)
+		return;
+	if (file->former_count == file->former_capacity) {
+		file->former_capacity += RANGE_GROWTH + file->former_capacity;
+		file->former = must_have(realloc(file->former, file->former_capacity * sizeof(*file->former)));
+	}
+	former = &file->former[file->former_count++];
+	*former = (struct former){{from, to}, must_have(malloc(to - from))};
+	memcpy(former->bytes, file->seen.bytes + from, to - from);
 }
 
 static void note_unsynced(struct disk_file *file, size_t from, size_t to)
@@ -128,29 +180,44 @@ static void note_unsynced(struct disk_file *file, size_t from, size_t to)
 
 static void sync_file(struct disk_file *file)
 {
-	for (size_t i = 0; i < file->unsynced_count; i++)
-		copy_range(&file->durable, &file->seen, file->unsynced[i].from, file->unsynced[i].to);
 	file->unsynced_count = 0;
-	resize(&file->durable, file->seen.size);
+	forget_former(file);
+	file->durable_size = file->seen.size;
+}
+
+/* As it was at the last sync. */
+static struct content durable_of(const struct disk_file *file)
+{
+	struct content durable = {0};
+
+	resize(&durable, file->durable_size);
+	copy_range(&durable, &file->seen, 0, file->durable_size);
+	for (size_t i = file->former_count; i > 0; i--) {
+		const struct former *former = &file->former[i - 1];
+
+		memcpy(durable.bytes + former->range.from, former->bytes, former->range.to - former->range.from);
+	}
+	return durable;
 }
 
 static void lose_unsynced(struct memory_disk *disk, struct disk_file *file)
 {
-	if (file->seen.size < file->durable.size && draw(disk) & 1)
-		resize(&file->durable, file->seen.size);
+	struct content durable = durable_of(file);
+
+	if (file->seen.size < durable.size && draw(disk) & 1)
+		resize(&durable, file->seen.size);
 	for (size_t i = 0; i < file->unsynced_count; i++) {
 		size_t at = file->unsynced[i].from, end = file->unsynced[i].to, next;
 
 		for (; at < end; at = next) {
 			next = at - at % SECTOR + SECTOR;
 			if (draw(disk) & 1)
-				copy_range(&file->durable, &file->seen, at, next < end ? next : end);
+				copy_range(&durable, &file->seen, at, next < end ? next : end);
 		}
 	}
-	file->unsynced_count = 0;
-	resize(&file->seen, file->durable.size);
-	if (file->durable.size)
-		memcpy(file->seen.bytes, file->durable.bytes, file->durable.size);
+	forget_content(&file->seen);
+	file->seen = durable;
+	sync_file(file);
 }
 
 static struct disk_file *find(const struct memory_disk *disk, const char *name)
@@ -191,8 +258,9 @@ static void remove_file(struct disk_file *file)
 {
 	unsigned int handles = file->handles;
 
-	free(file->seen.bytes);
-	free(file->durable.bytes);
+	forget_content(&file->seen);
+	forget_former(file);
+	free(file->former);
 	free(file->unsynced);
 	free_shm(file);
 	*file = (struct disk_file){.handles = handles};
@@ -249,8 +317,8 @@ static int file_write(sqlite3_file *base, const void *data, int size, sqlite3_in
 
 	if (dead(handle))
 		return SQLITE_IOERR_WRITE;
-	if (content->size < end)
-		resize(content, end);
+	keep_former(handle->file, at, end);
+	resize(content, end > content->size ? end : content->size);
 	memcpy(content->bytes + at, data, (size_t)size);
 	note_unsynced(handle->file, at, end);
 	return cut(handle->disk) ? SQLITE_IOERR_WRITE : SQLITE_OK;
@@ -262,6 +330,7 @@ static int file_truncate(sqlite3_file *base, sqlite3_int64 size)
 
 	if (dead(handle))
 		return SQLITE_IOERR_TRUNCATE;
+	keep_former(handle->file, (size_t)size, handle->file->seen.size);
 	resize(&handle->file->seen, (size_t)size);
 	return SQLITE_OK;
 }
@@ -620,7 +689,7 @@ const void *memory_disk_file(const struct memory_disk *disk, const char *name, s
 	return file ? file->seen.bytes : NULL;
 }
 
-void memory_disk_put(struct memory_disk *disk, const char *name, const void *data, size_t size)
+void memory_disk_lend(struct memory_disk *disk, const char *name, const void *data, size_t size)
 {
 	struct disk_file *file = find(disk, name);
 
@@ -631,10 +700,15 @@ void memory_disk_put(struct memory_disk *disk, const char *name, const void *dat
 	if (!data)
 		return;
 	file = make(disk, name);
-	resize(&file->seen, size);
-	memcpy(file->seen.bytes, data, size);
-	note_unsynced(file, 0, size);
+	file->seen = (struct content){(unsigned char *)data, size, 0};
 	sync_file(file);
+}
+
+void memory_disk_put(struct memory_disk *disk, const char *name, const void *data, size_t size)
+{
+	memory_disk_lend(disk, name, data, size);
+	if (data)
+		make_room(&find(disk, name)->seen, size);
 }
 
 void memory_disk_leave(struct memory_disk *disk)

@@ -25,6 +25,8 @@ const char *memory_disk_vfs(const struct memory_disk *disk);
 const void *memory_disk_file(const struct memory_disk *disk, const char *name, size_t *size);
 /* Writes and syncs a whole file, which nobody has open; data NULL: removes it. */
 void memory_disk_put(struct memory_disk *disk, const char *name, const void *data, size_t size);
+/* The same with data that stays as it is for as long as the disk: it is copied where somebody writes to it. */
+void memory_disk_lend(struct memory_disk *disk, const char *name, const void *data, size_t size);
 
 /*
  * Whoever has files open is dead: their locks end, and what they still call fails. Files stay as

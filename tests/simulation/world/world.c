@@ -1,5 +1,6 @@
 #include "simulation/world/world.h"
 
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -237,6 +238,14 @@ static void tell_end(enum scheduler_end end, FILE *trace)
 		world_breach(&world, "%s", breach);
 }
 
+/* SQLite's first memory for pages and for journals of statements is more than a world's ledger ever fills. */
+static void prepare_sqlite(void)
+{
+	if (sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0) != SQLITE_OK ||
+	    sqlite3_config(SQLITE_CONFIG_STMTJRNL_SPILL, -1) != SQLITE_OK)
+		abort();
+}
+
 void world_prepare(void)
 {
 	struct redis_sim *redis = redis_sim_new(NULL);
@@ -245,6 +254,7 @@ void world_prepare(void)
 	struct stock *stock;
 
 	log_set_level(LOG_OFF);
+	prepare_sqlite();
 	memory_disk_free(ledger_disk_new(0));
 	if (stock_redis_open(&stock, &settings) < 0)
 		abort();

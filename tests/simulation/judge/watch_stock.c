@@ -1,5 +1,6 @@
 #include "simulation/judge/watch_stock.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "simulation/redis/redis_sim.h"
@@ -21,23 +22,24 @@ static const char *text_of(const redisReply *reply)
 
 bool watch_stock_redis_lots(struct redis_sim *redis, uint32_t sale, uint32_t *epoch, struct history_stock_lot *lots, uint32_t *lot_count)
 {
-	redisReply *head = redis_sim_ask(redis, "HMGET {ps:%u}:m epoch state", sale);
-	redisReply *body = redis_sim_ask(redis, "GET {ps:%u}:l", sale);
-	const char *number = head->elements == 2 ? text_of(head->element[0]) : NULL;
-	const char *state = head->elements == 2 ? text_of(head->element[1]) : NULL;
-	bool armed = number && state && strcmp(state, "armed") == 0 && body->type == REDIS_REPLY_STRING;
+	char head[32], body[32];
+	struct slice number, state, words;
+	bool known, armed;
 
+	snprintf(head, sizeof(head), "{ps:%u}:m", sale);
+	snprintf(body, sizeof(body), "{ps:%u}:l", sale);
+	known = redis_sim_field(redis, head, "epoch", &number);
+	armed = known && redis_sim_field(redis, head, "state", &state) && slice_equal(state, SLICE("armed")) &&
+		redis_sim_text(redis, body, &words);
 	*lot_count = 0;
-	*epoch = number ? (uint32_t)strtoul(number, NULL, 10) : 0;
-	for (uint32_t i = 0; armed && i < HISTORY_LOTS && (size_t)(i + 1) * LOT_SIZE <= (size_t)body->len; i++) {
-		const char *at = body->str + (size_t)i * LOT_SIZE;
+	*epoch = known ? (uint32_t)strtoul(number.data, NULL, 10) : 0; /* a NUL is behind all that a server keeps */
+	for (uint32_t i = 0; armed && i < HISTORY_LOTS && (size_t)(i + 1) * LOT_SIZE <= words.size; i++) {
+		const char *at = words.data + (size_t)i * LOT_SIZE;
 
 		lots[i] = (struct history_stock_lot){(int32_t)read_u32(at), read_u32(at + 4), read_u32(at + 8), read_u32(at + 12),
 						     read_u32(at + 16)};
 		*lot_count = i + 1;
 	}
-	freeReplyObject(head);
-	freeReplyObject(body);
 	return armed;
 }
 

@@ -51,28 +51,47 @@ bool sim_is_full(struct redis_sim *sim)
 	return most > 0 && sim_memory(sim) > (size_t)most;
 }
 
+/* Each gate asks once a second, so without printf. */
+static void tell(struct buffer *text, const char *name, struct slice value)
+{
+	buffer_append_text(text, name);
+	buffer_append_slice(text, value);
+	buffer_append_literal(text, "\r\n");
+}
+
+static void tell_whole(struct buffer *text, const char *name, int64_t value)
+{
+	char digits[SIM_WHOLE_SIZE];
+
+	tell(text, name, sim_whole(digits, value));
+}
+
 static void info(struct sim_call *call)
 {
 	struct redis_sim *sim = call->sim;
 	struct buffer text;
 
 	buffer_init(&text, 1 << 16);
-	buffer_printf(&text, "# Server\r\nredis_version:7.0.15\r\nrun_id:%s\r\n", sim->run_id);
-	buffer_printf(&text, "\r\n# Memory\r\nused_memory:%zu\r\nmaxmemory:%lld\r\nmaxmemory_policy:%s\r\n", sim_memory(sim),
-		      (long long)most_memory(sim), sim_setting(sim, "maxmemory-policy").data);
-	buffer_printf(&text, "\r\n# Persistence\r\nloading:0\r\naof_enabled:%d\r\n", sim_is(sim_setting(sim, "appendonly"), "yes"));
-	buffer_printf(&text, "\r\n# Replication\r\nrole:%s\r\nconnected_slaves:%zu\r\nmaster_replid:%s\r\nmaster_repl_offset:%llu\r\n",
-		      sim->replica ? "slave" : "master", sim_replicas(sim), sim->replid, (unsigned long long)sim->replication.offset);
+	tell(&text, "# Server\r\nredis_version:", SLICE("7.0.15"));
+	tell(&text, "run_id:", slice_of(sim->run_id));
+	tell_whole(&text, "\r\n# Memory\r\nused_memory:", (int64_t)sim_memory(sim));
+	tell_whole(&text, "maxmemory:", most_memory(sim));
+	tell(&text, "maxmemory_policy:", sim_setting(sim, "maxmemory-policy"));
+	tell(&text, "\r\n# Persistence\r\nloading:", SLICE("0"));
+	tell_whole(&text, "aof_enabled:", sim_is(sim_setting(sim, "appendonly"), "yes"));
+	tell(&text, "\r\n# Replication\r\nrole:", sim->replica ? SLICE("slave") : SLICE("master"));
+	tell_whole(&text, "connected_slaves:", (int64_t)sim_replicas(sim));
+	tell(&text, "master_replid:", slice_of(sim->replid));
+	tell_whole(&text, "master_repl_offset:", (int64_t)sim->replication.offset);
 	sim_reply_text(call, buffer_slice(&text));
 	buffer_deinit(&text);
 }
 
 static void reply_number(struct sim_call *call, int64_t value)
 {
-	char text[24];
+	char text[SIM_WHOLE_SIZE];
 
-	snprintf(text, sizeof(text), "%lld", (long long)value);
-	sim_reply_text(call, slice_of(text));
+	sim_reply_text(call, sim_whole(text, value));
 }
 
 static void tell_time(struct sim_call *call)

@@ -6,17 +6,28 @@
 #include <stdlib.h>
 #include "simulation/redis/server.h"
 
+enum { DIGITS_SAFE = 18 };            /* so many, with a sign, are no more than an int64_t takes */
+static const double WHOLE_MAX = 1e15; /* %.17g tells a whole number up to here by its digits alone */
+
+/* snprintf of a double takes longer than most commands. */
+struct slice sim_number_text(char text[SIM_NUMBER_SIZE], double value)
+{
+	if (value >= -WHOLE_MAX && value <= WHOLE_MAX && value == (double)(int64_t)value && !(value == 0 && signbit(value)))
+		return sim_whole(text, (int64_t)value);
+	snprintf(text, SIM_NUMBER_SIZE, "%.17g", value);
+	return slice_of(text);
+}
+
 bool sim_take_int(struct sim_call *call, struct slice text, int64_t *value)
 {
-	char digits[24], again[24];
+	char digits[24], again[SIM_WHOLE_SIZE];
 
 	if (text.size > 0 && text.size < sizeof(digits)) {
 		memcpy(digits, text.data, text.size);
 		digits[text.size] = '\0';
 		errno = 0;
-		*value = strtoll(digits, NULL, 10);
-		snprintf(again, sizeof(again), "%lld", (long long)*value);
-		if (errno == 0 && strcmp(again, digits) == 0) /* Redis takes no other spelling */
+		*value = text.size < DIGITS_SAFE ? sim_read_whole(digits) : strtoll(digits, NULL, 10);
+		if (errno == 0 && slice_equal(sim_whole(again, *value), text)) /* Redis takes no other spelling */
 			return true;
 	}
 	sim_reply_error(call, "ERR value is not an integer or out of range");

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <lua.h>
+#include "simulation/redis/heap.h"
+#include "simulation/redis/lua.h"
 #include "simulation/redis/server.h"
 
 struct sim_function {
@@ -11,7 +13,9 @@ struct sim_function {
 };
 
 struct sim_scripts {
+	struct sim_heap *heap;
 	lua_State *lua;
+	struct sim_lua_running running;
 	struct sim_table libraries, functions; /* slices: their text; struct sim_function */
 	/* While a library is loaded. */
 	struct sim_table fresh;

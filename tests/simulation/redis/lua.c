@@ -1,44 +1,19 @@
 #include "simulation/redis/lua.h"
 
 #include <lauxlib.h>
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include "base/assertion.h"
 #include "simulation/redis/server.h"
 
 enum { ARGUMENTS_MAX = 9000, FEW_ARGUMENTS = 64 };
-static const lua_Number WHOLE_MAX = 1e15; /* %.17g tells a whole number up to here by its digits alone */
-
-/* What redis.call() is part of: a userdata in the registry. */
-struct context {
-	struct sim_call *call;
-	bool roomy;
-};
-static const char context_name[] = "context";
-
-static struct context *context_of(lua_State *lua)
-{
-	struct context *context;
-
-	lua_getfield(lua, LUA_REGISTRYINDEX, context_name);
-	context = lua_touserdata(lua, -1);
-	lua_pop(lua, 1);
-	return context;
-}
-
-void sim_lua_set_call(lua_State *lua, struct sim_call *call, bool roomy)
-{
-	*context_of(lua) = (struct context){call, roomy};
-}
 
 /* --- Replies as values --- */
 
 static const char *line_of(const char **at, size_t *size)
 {
-	const char *line = *at, *end = strstr(line, "\r\n");
+	const char *line = *at, *end = strchr(line, '\r');
 
-	ASSERT(end);
+	ASSERT(end && end[1] == '\n');
 	*size = (size_t)(end - line);
 	*at = end + 2;
 	return line;
@@ -56,7 +31,7 @@ static void push_reply(lua_State *lua, const char **at)
 	char type = *(*at)++;
 	size_t size;
 	const char *line = line_of(at, &size);
-	long number = strtol(line, NULL, 10);
+	int64_t number = sim_read_whole(line);
 
 	luaL_checkstack(lua, 4, "too deep");
 	switch (type) {
@@ -78,7 +53,7 @@ static void push_reply(lua_State *lua, const char **at)
 	default:
 		ASSERT(type == '*');
 		lua_newtable(lua);
-		for (long i = 1; i <= number; i++) {
+		for (int64_t i = 1; i <= number; i++) {
 			push_reply(lua, at);
 			lua_rawseti(lua, -2, (int)i);
 		}
@@ -145,39 +120,17 @@ void sim_lua_write(lua_State *lua, struct buffer *out)
 
 /* --- The table `redis` --- */
 
-/* snprintf of a double takes longer than most commands. */
-static void write_whole(char *text, int64_t value)
-{
-	char digits[24];
-	size_t count = 0;
-	uint64_t left = value < 0 ? (uint64_t)-value : (uint64_t)value;
-
-	do
-		digits[count++] = (char)('0' + left % 10);
-	while ((left /= 10) > 0);
-	if (value < 0)
-		*text++ = '-';
-	while (count > 0)
-		*text++ = digits[--count];
-	*text = '\0';
-}
-
 /* As Redis makes a number an argument: in the place of the number, so that its text lives as long. */
 static struct slice argument_of(lua_State *lua, int at)
 {
-	lua_Number value;
 	char number[40];
 	size_t size;
 	const char *text;
 
 	if (lua_type(lua, at) == LUA_TNUMBER) {
-		value = lua_tonumber(lua, at);
-		if (value >= -WHOLE_MAX && value <= WHOLE_MAX && value == (lua_Number)(int64_t)value &&
-		    !(value == 0 && signbit(value)))
-			write_whole(number, (int64_t)value);
-		else
-			snprintf(number, sizeof(number), "%.17g", (double)value);
-		lua_pushstring(lua, number);
+		struct slice written = sim_number_text(number, lua_tonumber(lua, at));
+
+		lua_pushlstring(lua, written.data, written.size);
 		lua_replace(lua, at);
 	}
 	text = lua_tolstring(lua, at, &size);
@@ -197,16 +150,22 @@ static void check_arguments(lua_State *lua, int count)
 		}
 }
 
+/* Each function of `redis` has it. */
+static struct sim_lua_running *running_of(lua_State *lua)
+{
+	return lua_touserdata(lua, lua_upvalueindex(1));
+}
+
 static void run_command(lua_State *lua, int count, struct buffer *out)
 {
-	const struct context *context = context_of(lua);
+	const struct sim_lua_running *running = running_of(lua);
 	struct slice few[FEW_ARGUMENTS], *args = count <= FEW_ARGUMENTS ? few : sim_alloc((size_t)count * sizeof(*args));
-	struct sim_call call = {.args = args, .count = (size_t)count, .out = out, .script = true, .roomy = context->roomy};
+	struct sim_call call = {.args = args, .count = (size_t)count, .out = out, .script = true, .roomy = running->roomy};
 
-	ASSERT(context->call && count <= ARGUMENTS_MAX);
-	call.sim = context->call->sim;
-	call.peer = context->call->peer;
-	call.now_ms = context->call->now_ms;
+	ASSERT(running->call && count <= ARGUMENTS_MAX);
+	call.sim = running->call->sim;
+	call.peer = running->call->peer;
+	call.now_ms = running->call->now_ms;
 	for (int i = 0; i < count; i++)
 		args[i] = argument_of(lua, i + 1);
 	sim_run(&call);
@@ -216,18 +175,17 @@ static void run_command(lua_State *lua, int count, struct buffer *out)
 
 static void push_answer(lua_State *lua)
 {
+	struct buffer *out = &running_of(lua)->reply;
 	int count = lua_gettop(lua);
-	struct buffer out;
 	const char *at;
 
 	check_arguments(lua, count);
-	buffer_init(&out, 1 << 30);
-	run_command(lua, count, &out);
-	buffer_append(&out, "", 1);
-	ASSERT(!out.failed);
-	at = out.data;
+	buffer_clear(out);
+	run_command(lua, count, out);
+	buffer_append(out, "", 1);
+	ASSERT(!out->failed);
+	at = out->data;
 	push_reply(lua, &at);
-	buffer_deinit(&out);
 }
 
 static bool is_error(lua_State *lua)
@@ -279,7 +237,7 @@ static int status_reply(lua_State *lua)
 	return 1;
 }
 
-void sim_lua_push_api(lua_State *lua)
+void sim_lua_push_api(lua_State *lua, struct sim_lua_running *running)
 {
 	static const luaL_Reg functions[] = {{"call", call},
 					     {"pcall", call_protected},
@@ -287,10 +245,8 @@ void sim_lua_push_api(lua_State *lua)
 					     {"error_reply", error_reply},
 					     {"status_reply", status_reply},
 					     {NULL, NULL}};
-	struct context *context = lua_newuserdata(lua, sizeof(*context));
 
-	*context = (struct context){0};
-	lua_setfield(lua, LUA_REGISTRYINDEX, context_name);
 	lua_newtable(lua);
-	luaL_register(lua, NULL, functions);
+	lua_pushlightuserdata(lua, running);
+	luaL_openlib(lua, NULL, functions, 1);
 }

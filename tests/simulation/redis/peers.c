@@ -102,26 +102,26 @@ void sim_wake_all(struct redis_sim *sim)
 /* --- What a connection sends --- */
 
 /* The number behind `mark`, and where it ends; 0: it is not all there. */
-static size_t take_number(const char *data, size_t size, char mark, long *number)
+static size_t take_number(const char *data, size_t size, char mark, int64_t *number)
 {
 	const char *end = memchr(data, '\n', size);
 
 	if (!end)
 		return 0;
 	ASSERT(data[0] == mark && end > data && end[-1] == '\r'); /* hiredis writes nothing else */
-	*number = strtol(data + 1, NULL, 10);
+	*number = sim_read_whole(data + 1);
 	return (size_t)(end + 1 - data);
 }
 
 /* One command's arguments, each with a NUL behind it, where they are. The bytes that it took; 0: it is not all there. */
 static size_t take_command(struct buffer *in, struct slice *args, size_t *count)
 {
-	long wanted, size;
+	int64_t wanted, size;
 	size_t at = take_number(in->data, in->size, '*', &wanted), line;
 
 	*count = 0;
 	ASSERT(at == 0 || (wanted > 0 && wanted <= ARGUMENTS_MAX));
-	for (long i = 0; at > 0 && i < wanted; i++) {
+	for (int64_t i = 0; at > 0 && i < wanted; i++) {
 		line = take_number(in->data + at, in->size - at, '$', &size);
 		if (line == 0 || in->size - at - line < (size_t)size + 2)
 			return 0;

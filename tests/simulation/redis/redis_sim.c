@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include "base/assertion.h"
+#include "base/clock.h"
 #include "simulation/redis/link.h"
 
 /* --- Commands --- */
@@ -86,6 +87,32 @@ void sim_run(struct sim_call *call)
 uint64_t redis_sim_changes(const struct redis_sim *sim)
 {
 	return sim->changes;
+}
+
+static const struct sim_value *value_of(struct redis_sim *sim, const char *key, enum sim_type type)
+{
+	const struct sim_entry *entry = sim_table_find(&sim->databases[0], slice_of(key));
+	const struct sim_value *value = entry ? entry->value : NULL;
+	struct node *before = sim_enter_node(sim);
+	bool there = value && value->type == type && (value->ends_ms == 0 || value->ends_ms > clock_wall_ms());
+
+	node_enter(before);
+	return there ? value : NULL;
+}
+
+bool redis_sim_text(struct redis_sim *sim, const char *key, struct slice *text)
+{
+	const struct sim_value *value = value_of(sim, key, SIM_STRING);
+
+	*text = value ? value->text : SLICE_NULL;
+	return value != NULL;
+}
+
+bool redis_sim_field(struct redis_sim *sim, const char *key, const char *field, struct slice *text)
+{
+	const struct sim_value *value = value_of(sim, key, SIM_HASH);
+
+	return value && sim_hash_get(value, slice_of(field), text);
 }
 
 struct node *sim_enter_node(struct redis_sim *sim)

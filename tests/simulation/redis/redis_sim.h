@@ -16,6 +16,7 @@
 
 #include <hiredis/hiredis.h>
 #include "base/node.h"
+#include "base/slice.h"
 
 struct redis_sim;
 struct redis_transport;
@@ -30,6 +31,12 @@ const struct redis_transport *redis_sim_transport(struct redis_sim *sim);
  * happens. It waits for nothing but WAIT. The reply is the caller's.
  */
 redisReply *redis_sim_ask(struct redis_sim *sim, const char *format, ...);
+/*
+ * What the first database has, a string or a field of a hash, without a command: for who looks at every step. False: nothing, or nothing of that
+ * kind. Until the next command.
+ */
+bool redis_sim_text(struct redis_sim *sim, const char *key, struct slice *text);
+bool redis_sim_field(struct redis_sim *sim, const char *key, const char *field, struct slice *text);
 /* Rises with each command that writes, and with a restart: who looks at all of it need not look where it has not. */
 uint64_t redis_sim_changes(const struct redis_sim *sim);
 redisReply *redis_sim_ask_argv(struct redis_sim *sim, int count, const char **arguments, const size_t *sizes);

@@ -258,10 +258,12 @@ size_t sim_replicas(struct redis_sim *sim)
 
 bool sim_has_good_replicas(struct redis_sim *sim)
 {
-	long wanted = strtol(sim_setting(sim, "min-replicas-to-write").data, NULL, 10), good = 0;
-	long lag_s = strtol(sim_setting(sim, "min-replicas-max-lag").data, NULL, 10);
+	int64_t wanted = sim_read_whole(sim_setting(sim, "min-replicas-to-write").data), lag_s, good = 0;
 
-	if (wanted == 0 || lag_s == 0 || sim->replica)
+	if (wanted == 0 || sim->replica)
+		return true;
+	lag_s = sim_read_whole(sim_setting(sim, "min-replicas-max-lag").data);
+	if (lag_s == 0)
 		return true;
 	for (size_t i = 0; i < SIM_SERVERS_MAX; i++) {
 		const struct sim_seen *seen = &sim->replication.seen[i];

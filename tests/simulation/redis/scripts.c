@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include "base/assertion.h"
 #include "simulation/redis/libraries.h"
-#include "simulation/redis/lua.h"
 
 /* Says where an error came from, as Redis does. */
 static const char error_handler[] = "local dbg = debug\n"
@@ -82,18 +81,20 @@ static void reply_failure(struct sim_call *call, lua_State *lua)
 
 static void run_function(struct sim_call *call, const struct sim_function *function, size_t keys)
 {
+	struct sim_lua_running *running = &call->sim->scripts->running;
 	lua_State *lua = call->sim->scripts->lua;
 
 	lua_getfield(lua, LUA_REGISTRYINDEX, "error_handler");
 	lua_rawgeti(lua, LUA_REGISTRYINDEX, function->callback);
 	push_texts(lua, call->args + 3, keys);
 	push_texts(lua, call->args + 3 + keys, call->count - 3 - keys);
-	sim_lua_set_call(lua, call, function->allow_oom);
+	running->call = call;
+	running->roomy = function->allow_oom;
 	if (lua_pcall(lua, 2, 1, -4) == 0)
 		sim_lua_write(lua, call->out);
 	else
 		reply_failure(call, lua);
-	sim_lua_set_call(lua, NULL, false);
+	running->call = NULL;
 	lua_settop(lua, 0);
 }
 
@@ -159,16 +160,18 @@ static void open_libraries(lua_State *lua)
 struct sim_scripts *sim_scripts_new(void)
 {
 	struct sim_scripts *scripts = sim_alloc(sizeof(*scripts));
-	lua_State *lua = luaL_newstate();
+	lua_State *lua;
 
+	scripts->heap = sim_heap_new();
+	lua = lua_newstate(sim_heap_resize, scripts->heap);
 	ASSERT(lua);
-	lua_gc(lua, LUA_GCSETPAUSE, 1000); /* it lives for a sale */
 	scripts->lua = lua;
 	open_libraries(lua);
 	sim_lua_open_struct(lua);
 	lua_pushlightuserdata(lua, scripts);
 	lua_setfield(lua, LUA_REGISTRYINDEX, "scripts");
-	sim_lua_push_api(lua);
+	buffer_init(&scripts->running.reply, 1 << 30);
+	sim_lua_push_api(lua, &scripts->running);
 	lua_setfield(lua, LUA_REGISTRYINDEX, "api");
 	return scripts;
 }
@@ -180,6 +183,8 @@ void sim_scripts_free(struct sim_scripts *scripts)
 	free(scripts->functions.entries);
 	free(scripts->fresh.entries);
 	lua_close(scripts->lua);
+	sim_heap_free(scripts->heap);
+	buffer_deinit(&scripts->running.reply);
 	free(scripts);
 }
 

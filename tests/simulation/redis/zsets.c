@@ -1,5 +1,4 @@
 /* Commands on sorted sets. */
-#include <stdio.h>
 #include "simulation/redis/server.h"
 
 static void add(struct sim_call *call)
@@ -81,15 +80,14 @@ static bool take_options(struct sim_call *call, struct range *range)
 
 static void reply_members(struct sim_call *call, const struct sim_value *zset, size_t from, size_t count, bool scores)
 {
-	char text[40];
+	char text[SIM_NUMBER_SIZE];
 
 	sim_reply_array(call, scores ? count * 2 : count);
 	for (size_t i = from; i < from + count; i++) {
 		sim_reply_text(call, zset->sorted[i].name);
 		if (!scores)
 			continue;
-		snprintf(text, sizeof(text), "%.17g", zset->sorted[i].score);
-		sim_reply_text(call, slice_of(text));
+		sim_reply_text(call, sim_number_text(text, zset->sorted[i].score));
 	}
 }
 

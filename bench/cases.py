@@ -83,6 +83,7 @@ def sold_out():
 def load_accepted(identity, connections, requests):
     """A new server with a new ledger sells to the first buyers of `requests`; every 202 is then looked for in the ledger."""
     with Server("accepted", **identity).fresh() as server:
+        server.key = requests.key
         server.start()
         server.make_item(MILLION)
         server.make_sale("s", MILLION)
@@ -159,6 +160,64 @@ def open_accepted_beside_nginx():
             for figure, (share, *_) in zip(figures, shares):
                 figure.add(ours.wanted[share] / 1000, theirs.wanted[share] / 1000, note, max(ours.disturbance, theirs.disturbance))
     return figures
+
+
+def turned_away():
+    """The body of a refusal for want of time, as the server gives it."""
+    problem = {"type": "urn:penstock:problem:overloaded", "title": "Overloaded", "status": 503, "code": "overloaded"}
+    return json.dumps({**problem, "detail": "More purchases wait than can be decided in time. Nothing was done."}, separators=(",", ":"))
+
+
+LOGIN = {"identity.jwt_algorithm": "ES256"}
+
+
+def open_overloaded(requests, rate, connections):
+    """As open_accepted(), with more than the server can do: what is not accepted is turned away, and nothing else."""
+    with Server("open", **LOGIN).fresh() as server:
+        server.key = requests.key
+        server.start()
+        server.make_item(MILLION)
+        server.make_sale("s", MILLION)
+        burst(server, requests, 0, WARM_UP, STEP)
+        run = open_loop(server.public, server.pid, requests, WARM_UP, rate, connections, 202)
+        told = {outcome: count for outcome, count in server.purchases().items() if count}
+        server.stop()
+        expected = {"accepted": run.wanted["count"] + WARM_UP, "overloaded": run.others["count"]}
+        if told != {outcome: count for outcome, count in expected.items() if count} or server.orders() != told["accepted"]:
+            raise Failed(f"{run.wanted['count']} purchases were accepted, {run.others['count']} were not, by the server's own count {told}")
+        server.prove()
+    return run
+
+
+def overloaded():
+    """
+    Twice and four times as many purchases as the server takes in a closed loop, from an open one. Each buyer has a new token of a login (ES256): with
+    cheaper ones twice as many are more than nginx could refuse on the same core, and there is nothing left to compare. What is left of the server's CPU
+    time once each refusal has had what nginx needs for one, as busy and on as many connections, could have been purchases, at their price in the
+    closed loop.
+    """
+    connections = 4000
+    latency = Figure(
+        "overload_p99", f"p99 of what is accepted, from when it was due, open loop at 2x on {connections:,} connections, beyond the same at a quarter", "ms", "<= 150"
+    )
+    goodput = Figure("overload_goodput", "accepted meanwhile; of what the CPU time left by refusals at nginx' price could have been", "orders/s", ">= 0.9")
+    requests, tokens = make_requests("logins", 250_000, "login"), make_requests("tokens", 500_000, "token")
+    with Nginx(turned_away(), 503) as nginx:
+        for _ in rounds(latency, goodput):
+            full = load_accepted(LOGIN, 256, requests)
+            bare = open_loop(nginx.url, nginx.pid, tokens, 0, load_nginx(nginx, 512, tokens).rate, connections, 503)
+            calm, twice, four = (open_overloaded(requests, full.rate * times, connections) for times in (0.25, 2, 4))
+            price = bare.server_seconds / bare.wanted["count"]
+            left = twice.server_seconds - twice.others["count"] * price
+            note = (
+                f"{full.rate:,.0f} a second in a closed loop, a refusal of nginx {price * 1e6:.1f} us; p50 {twice.wanted['p50_us'] / 1000:.1f} ms, "
+                f"unloaded p99 {calm.wanted['p99_us'] / 1000:.1f} ms; at 4x p99 {four.wanted['p99_us'] / 1000:.1f} ms and {four.rate:,.0f} a second; "
+                f"core busy {twice.server_seconds / twice.seconds:.0%}; the load itself was late by p99 {twice.own['p99_us']:.0f} us"
+            )
+            disturbance = max(run.disturbance for run in (full, bare, calm, twice))
+            latency.add((twice.wanted["p99_us"] - calm.wanted["p99_us"]) / 1000, None, note, disturbance)
+            goodput.add(twice.rate, left * full.core_rate / twice.seconds, note, disturbance)
+    return [latency, goodput]
 
 
 def lone_purchase():
@@ -406,6 +465,7 @@ CASES = {
     sold_out: ("sold_out_vs_nginx_64", "sold_out_vs_nginx_512"),
     accepted: ("accepted_vs_nginx", "accepted_jwt_vs_nginx"),
     open_accepted_beside_nginx: ("open_p99_ms", "open_p999_ms"),
+    overloaded: ("overload_p99", "overload_goodput"),
     lone_purchase: ("lone_vs_log",),
     bytes_an_order: ("bytes_an_order_1", "bytes_an_order_64", "bytes_an_order_256"),
     remembered: ("bytes_per_buyer", "restart_s_1m"),

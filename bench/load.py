@@ -23,6 +23,7 @@ class Requests:
     path: Path
     size: int
     count: int
+    key: str = JWT_KEY  # that their tokens are checked with
 
 
 def unpadded(data):
@@ -34,15 +35,29 @@ def token(buyer, now):
     return text + b"." + unpadded(hmac.digest(JWT_KEY.encode(), text, "sha256"))
 
 
+def signed_elsewhere(count):
+    """The public key of a login, and a token of it for each buyer (ES256)."""
+    command = [str(PROGRAM.parent / "bench/sign_tokens"), str(count), str(int(time.time()))]
+    pem, end, tokens = subprocess.run(command, check=True, capture_output=True).stdout.partition(b"-----END PUBLIC KEY-----\n")
+    return (pem + end).decode(), tokens.split()
+
+
 def make_requests(name, count, identity, sales=(b"s",)):
-    """identity: "token" or "header". A purchase is what the documentation tells people to send: an Idempotency-Key is with it."""
+    """
+    identity: "token", "login" (signed_elsewhere) or "header". A purchase is what the documentation tells people to send: an Idempotency-Key is
+    with it.
+    """
     SCRATCH.mkdir(parents=True, exist_ok=True)
     path = SCRATCH / name
     now = int(time.time())
+    key, tokens = signed_elsewhere(count) if identity == "login" else (JWT_KEY, None)
     with open(path, "wb") as file:
         for i in range(count):
             buyer = b"buyer-%09d" % i
-            who = b"Authorization: Bearer " + token(buyer, now) if identity == "token" else b"X-Buyer-Id: " + buyer
+            if identity == "header":
+                who = b"X-Buyer-Id: " + buyer
+            else:
+                who = b"Authorization: Bearer " + (tokens[i] if tokens else token(buyer, now))
             size = file.write(
                 b"POST /v1/sales/%s/orders HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n%s\r\n"
                 b"Idempotency-Key: 0193f0a0-7b6c-7000-8000-%012d\r\nContent-Length: 14\r\n\r\n"
@@ -50,7 +65,7 @@ def make_requests(name, count, identity, sales=(b"s",)):
             )
     if path.stat().st_size != size * count:
         raise Failed("requests of different sizes")
-    return Requests(path, size, count)
+    return Requests(path, size, count, key)
 
 
 @dataclass

@@ -8,29 +8,23 @@
  * those who wait for one wait too. Waits for every answer, up to 20 s longer. Prints a JSON object: how many had STATUS and how many another one, the
  * latencies of each kind, how late the load itself was where a connection was free, CPU nanoseconds of the process PID in all.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
+#include "sender.h"
 
-enum { CONNECTIONS_MAX = 8192, ANSWER_MAX = 4096, EVENTS_MAX = 512, PATIENCE_MS = 20000 };
+enum { CONNECTIONS_MAX = 8192, EVENTS_MAX = 512, PATIENCE_MS = 20000 };
 static const int64_t second_ns = 1000000000;
 
 struct connection {
 	int fd;
 	int64_t due_ns; /* of the request under way */
-	size_t size;    /* of its answer so far */
-	char answer[ANSWER_MAX + 1];
+	struct answer answer;
 };
 
 struct latencies {
@@ -42,60 +36,18 @@ static struct connection connections[CONNECTIONS_MAX];
 static size_t idle[CONNECTIONS_MAX], idle_count;
 static struct latencies wanted, others, own; /* own: from due, or from a connection's getting free, to sent */
 
-_Noreturn static void die(const char *what)
-{
-	fprintf(stderr, "open_loop: %s\n", what);
-	exit(1);
-}
-
-static int64_t now_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	if (clock_gettime(clock, &now) != 0)
-		die("the clock of PID cannot be read");
-	return (int64_t)now.tv_sec * second_ns + now.tv_nsec;
-}
-
-static int connect_to(int port)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
-	int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
-
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0)
-		die("cannot connect");
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
-		die("a socket cannot be made non-blocking");
-	return fd;
-}
-
 static void open_connections(int epoll, int port, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		struct epoll_event event = {.events = EPOLLIN, .data = {.u64 = i}};
 
 		connections[i].fd = connect_to(port);
+		if (fcntl(connections[i].fd, F_SETFL, O_NONBLOCK) != 0)
+			die("a socket cannot be made non-blocking");
 		if (epoll_ctl(epoll, EPOLL_CTL_ADD, connections[i].fd, &event) != 0)
 			die("epoll");
 		idle[idle_count++] = i;
 	}
-}
-
-static const char *map_file(const char *path, size_t *size)
-{
-	int fd = open(path, O_RDONLY);
-	struct stat stat;
-	const char *data;
-
-	if (fd < 0 || fstat(fd, &stat) != 0)
-		die("FILE cannot be read");
-	*size = (size_t)stat.st_size;
-	data = mmap(NULL, *size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
-	close(fd);
-	if (data == MAP_FAILED)
-		die("FILE cannot be mapped");
-	return data;
 }
 
 static void note(struct latencies *latencies, int64_t ns)
@@ -103,51 +55,15 @@ static void note(struct latencies *latencies, int64_t ns)
 	latencies->ns[latencies->count++] = ns;
 }
 
-/* Whether a body of chunks has come to its last one. Nothing of ours or of a peer's has its mark within. */
-static bool ends_with_last_chunk(const struct connection *connection)
-{
-	static const char last[] = "\r\n0\r\n\r\n";
-	size_t size = sizeof(last) - 1;
-
-	return connection->size >= size && memcmp(connection->answer + connection->size - size, last, size) == 0;
-}
-
-/* The status of a whole answer; 0: it is not whole yet. */
-static int whole_answer(const struct connection *connection)
-{
-	static const char length_name[] = "\r\nContent-Length: ", chunked[] = "\r\nTransfer-Encoding: chunked";
-	const char *end = strstr(connection->answer, "\r\n\r\n"), *length = strstr(connection->answer, length_name),
-		   *chunks = strstr(connection->answer, chunked);
-	bool whole;
-
-	if (!end)
-		return 0;
-	if (length && length < end)
-		whole = connection->size >= (size_t)(end + 4 - connection->answer) + (size_t)atol(length + sizeof(length_name) - 1);
-	else if (chunks && chunks < end)
-		whole = ends_with_last_chunk(connection);
-	else
-		die("an answer without a length");
-	return whole ? atoi(connection->answer + sizeof("HTTP/1.1 ") - 1) : 0;
-}
-
 static void receive(size_t index, int expected)
 {
 	struct connection *connection = &connections[index];
-	ssize_t got = recv(connection->fd, connection->answer + connection->size, ANSWER_MAX - connection->size, 0);
-	int status;
+	int status = receive_answer(connection->fd, &connection->answer);
 
-	if (got < 0 && errno == EAGAIN)
-		return;
-	if (got <= 0)
-		die("a connection ended, or an answer is too long");
-	connection->size += (size_t)got;
-	connection->answer[connection->size] = '\0';
-	status = whole_answer(connection);
 	if (status == 0)
 		return;
 	note(status == expected ? &wanted : &others, now_ns(CLOCK_MONOTONIC) - connection->due_ns);
-	connection->size = 0;
+	connection->answer.size = 0;
 	idle[idle_count++] = index;
 }
 
@@ -156,15 +72,7 @@ static void send_request(const char *request, size_t size, int64_t due_ns)
 	struct connection *connection = &connections[idle[--idle_count]];
 
 	connection->due_ns = due_ns;
-	if (send(connection->fd, request, size, MSG_NOSIGNAL) != (ssize_t)size)
-		die("a request could not be sent whole");
-}
-
-static int by_value(const void *a, const void *b)
-{
-	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-
-	return (x > y) - (x < y);
+	send_whole(connection->fd, request, size);
 }
 
 /* Of sorted ones, in microseconds; `part` of 1,000. */
@@ -252,8 +160,7 @@ int main(int argc, char **argv)
 	connection_count = (size_t)atol(argv[7]);
 	if (connection_count < 1 || connection_count > CONNECTIONS_MAX || rate <= 0 || count < 1 || (first + count) * size > file_size)
 		die("numbers that do not fit");
-	if (clock_getcpuclockid((pid_t)atoi(argv[9]), &cpu) != 0)
-		die("no process PID");
+	cpu = cpu_clock(argv[9]);
 	wanted = room_for(count);
 	others = room_for(count);
 	own = room_for(count);

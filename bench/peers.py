@@ -35,10 +35,10 @@ class Peer:
 
 
 class Nginx(Peer):
-    """One worker that answers everything with `return 410` and this body."""
+    """One worker that answers everything with `return STATUS` and this body."""
 
-    def __init__(self, body):
-        self.body = body
+    def __init__(self, body, status=410):
+        self.body, self.status = body, status
         self.folder = SCRATCH / "nginx"
 
     def start(self):
@@ -49,10 +49,10 @@ class Nginx(Peer):
         temporary = "".join(f"{kind}_temp_path temp_{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         (self.folder / "nginx.conf").write_text(
             "daemon off; worker_processes 1; pid nginx.pid; error_log error.log;\n"
-            "events { worker_connections 4096; }\n"
+            "events { worker_connections 16384; }\n"
             f"http {{ access_log off; default_type application/problem+json; {temporary}\n"
             "  keepalive_requests 1000000000; keepalive_timeout 75s;\n"
-            f"  server {{ listen 127.0.0.1:{port}; location / {{ return 410 '{self.body}'; }} }}\n"
+            f"  server {{ listen 127.0.0.1:{port}; location / {{ return {self.status} '{self.body}'; }} }}\n"
             "}\n"
         )
         command = ["taskset", "-c", SERVER_CORE, "nginx", "-p", str(self.folder), "-c", "nginx.conf", "-e", "error.log"]
@@ -67,7 +67,7 @@ class Nginx(Peer):
         try:
             urllib.request.urlopen(self.url, timeout=1)
         except urllib.error.HTTPError as error:
-            return error.code == 410 and len(error.read()) == len(self.body)
+            return error.code == self.status and len(error.read()) == len(self.body)
         except OSError:
             return False
 

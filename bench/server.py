@@ -36,7 +36,7 @@ class Server:
             "log.level": "warn",
             **settings,
         }
-        self.program, self.environment = PROGRAM, {}
+        self.program, self.environment, self.key = PROGRAM, {}, JWT_KEY
         self.process = None
 
     @property
@@ -72,7 +72,7 @@ class Server:
         ready = self.folder / "ready"
         ready.unlink(missing_ok=True)
         flags = [f"--{name}={value}" for name, value in self.settings.items()]
-        secrets = {"PENSTOCK_IDENTITY_JWT_KEY": JWT_KEY, "PENSTOCK_OPERATOR_TOKEN": OPERATOR_TOKEN}
+        secrets = {"PENSTOCK_IDENTITY_JWT_KEY": self.key, "PENSTOCK_OPERATOR_TOKEN": OPERATOR_TOKEN}
         with open(self.folder / "log", "ab") as log:
             begin = time.monotonic()
             self.process = subprocess.Popen(

@@ -45,7 +45,7 @@ const struct setting settings_table[] = {
 	{"gate.in_flight_max", SETTING_COUNT, FIELD(gate.in_flight_max), .standard = "4096", .unit = "purchases", .low = 1,
 	 .high = 1000000, .help = "Purchases of one thread that wait for the journal; one more is answered 503."},
 	{"gate.queue_target", SETTING_DURATION, FIELD(gate.queue_target_ns), .standard = "50ms", .low = 0, .high = 60 * SECOND,
-	 .help = "A purchase that has waited longer to be read, while there has been a queue for longer, is answered 503 with Retry-After, unless it may be a retry of one that was accepted; 0: none is."},
+	 .help = "A purchase that has waited longer, in a queue that has stood for twice as long, is answered 503 with Retry-After, unless it may be a retry of one that was accepted; 0s: none is."},
 	{"gate.stop_timeout", SETTING_DURATION, FIELD(gate.stop_timeout_ns), .standard = "8s", .low = 0, .high = HOUR,
 	 .help = "After SIGTERM, how long answers in flight are waited for."},
 

@@ -355,7 +355,8 @@ static void take_wire_event(struct http_loop *loop, const struct wire_event *eve
 static void begin_round(struct http_loop *loop, bool full)
 {
 	note_time(loop);
-	queue_age_begin_round(&loop->queue, full || loop->unaccepted, loop->now_ns);
+	/* A full round of all connections leaves nobody behind. */
+	queue_age_begin_round(&loop->queue, (full && loop->live > EVENTS_PER_ROUND) || loop->unaccepted, loop->now_ns);
 	loop->unaccepted = false;
 	/* Its event may be far behind those of this round. */
 	if (full && loop->watched && lane_depth(loop->watched) > 0)

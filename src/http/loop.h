@@ -151,9 +151,9 @@ struct address http_exchange_local(const struct http_exchange *exchange);
 /* When its last byte was read (the round's stamp). */
 int64_t http_exchange_started(const struct http_exchange *exchange);
 /*
- * Whether it had waited for longer than so long to be read, in a queue that has been there for
- * longer than that (http/queue_age.h): what came while the loop was held up for a moment, and is
- * read now, is not overdue. While its handler runs.
+ * Whether it had waited for longer than so long to be read, in a queue that stands
+ * (http/queue_age.h): what came while the loop was held up for a moment, and is read now, is not
+ * overdue. While its handler runs.
  */
 bool http_exchange_overdue(const struct http_exchange *exchange, int64_t target_ns);
 /* A byte of the handler's own, which stays with it until its answer; 0 at first. */

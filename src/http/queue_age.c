@@ -9,17 +9,14 @@ static void set_age(struct queue_age *queue, int64_t age_ns)
 void queue_age_begin_round(struct queue_age *queue, bool more, int64_t now_ns)
 {
 	queue->until_look = 0;
-	if (!more) {
-		queue->standing_ns = 0;
+	standing_note(&queue->standing, more, now_ns);
+	if (!more)
 		set_age(queue, 0);
-	} else if (queue->standing_ns == 0) {
-		queue->standing_ns = now_ns;
-	}
 }
 
 bool queue_age_is_beyond(struct queue_age *queue, const struct endpoint *at, int64_t target_ns, int64_t now_ns)
 {
-	if (queue->standing_ns == 0 || now_ns - queue->standing_ns <= target_ns)
+	if (standing_wait_max(&queue->standing, now_ns) <= target_ns)
 		return false;
 	if (queue->until_look > 0) {
 		queue->until_look--;

@@ -135,6 +135,7 @@ static void append(struct journal_worker *worker, size_t count)
 	worker->spoken_ns = clock_mono_ns();
 	worker->append_ns = worker->spoken_ns - start_ns;
 	worker->expected = count + lane_depth(worker->settings.lane);
+	queue_wait_served(&worker->queue, count, worker->append_ns, worker->expected > count);
 	(void)FAILPOINT("journal.after_append");
 	if (FAILPOINT("journal.unknown_is_refused") > 0) /* breaks rule 2 on purpose */
 		for (size_t i = 0; i < count; i++)

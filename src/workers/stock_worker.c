@@ -72,14 +72,16 @@ int64_t stock_worker_wait_ns(const struct stock_worker *worker)
 
 static void process(struct stock_worker *worker, size_t count)
 {
-	int64_t start_ns = clock_mono_ns();
+	int64_t start_ns = clock_mono_ns(), took_ns;
 	uint64_t late = stock_executor_late(worker->executor);
 	size_t complete;
 
 	queue_wait_note(&worker->queue, (struct message *const *)worker->batch, count, count == worker->settings.batch_max, start_ns);
 	complete = stock_executor_run(worker->executor, LANE_NORMAL, worker->batch, count);
 
-	metrics_observe(worker->cells, worker->call_seconds, (uint64_t)(clock_mono_ns() - start_ns));
+	took_ns = clock_mono_ns() - start_ns;
+	queue_wait_served(&worker->queue, count, took_ns, lane_depth(worker->settings.lane) > 0);
+	metrics_observe(worker->cells, worker->call_seconds, (uint64_t)took_ns);
 	metrics_observe(worker->cells, worker->batch_jobs, count);
 	metrics_add(worker->cells, worker->late, stock_executor_late(worker->executor) - late);
 	return_batch((struct message **)worker->batch, worker->scratch, complete);

@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 
 from penstock import request, wait_until
-from test_slow_clients import GET, purchase
+from test_slow_clients import GET, many_files, purchase  # noqa: F401
 from wire import Wire
 
-CROWD = 600  # more than a gate reads in one round, twice
-BOUGHT = 120
+CROWD = 1000  # more than a gate reads in three rounds
+BOUGHT = 200
 
 
 def accept_all(wires):
@@ -21,13 +21,15 @@ def accept_all(wires):
 
 def answers_of(wires):
     """The answer on each, as they come."""
-    found = {}
+    found, waiting = {}, {wire.socket.fileno(): number for number, wire in enumerate(wires)}
+    poll = select.poll()
+    for descriptor in waiting:
+        poll.register(descriptor, select.POLLIN)
 
     def look():
-        waiting = {wire.socket: number for number, wire in enumerate(wires) if number not in found}
-        for readable in select.select(list(waiting), [], [], 0)[0]:
-            number = waiting[readable]
-            found[number] = wires[number].read()
+        for descriptor, _ in poll.poll(0):
+            poll.unregister(descriptor)
+            found[waiting[descriptor]] = wires[waiting[descriptor]].read()
         return len(found) == len(wires)
 
     wait_until(look, 60, "an answer on each connection")
@@ -53,7 +55,7 @@ def hold_up(server, wires, requests):
     return answers_of(wires)
 
 
-def test_what_has_waited_too_long_is_turned_away_and_retries_are_not(serve):
+def test_what_has_waited_too_long_is_turned_away_and_retries_are_not(serve, many_files):  # noqa: F811
     server = serve({"gate.queue_target": "1ms", "gate.threads": "1"})
     server.make_sale("drop", 2 * CROWD, rate=None)
     wires = [Wire(server.public) for _ in range(CROWD)]
@@ -88,7 +90,7 @@ def test_what_has_waited_too_long_is_turned_away_and_retries_are_not(serve):
     server.audit()
 
 
-def test_without_a_target_nobody_is_turned_away(serve):
+def test_without_a_target_nobody_is_turned_away(serve, many_files):  # noqa: F811
     server = serve({"gate.queue_target": "0s", "gate.threads": "1"})
     server.make_sale("drop", CROWD, rate=None)
     wires = [Wire(server.public) for _ in range(CROWD)]

@@ -29,8 +29,11 @@ static void test_a_slow_commit_that_takes_everybody_along_is_no_queue(void **sta
 	struct queue_wait queue = {0};
 
 	(void)state;
-	for (int64_t now_ms = 1000; now_ms < 10000; now_ms += 500)
-		assert_int_equal(wait_ms(&queue, BATCH - 1, 0, now_ms - 490, now_ms), 0);
+	queue_wait_served(&queue, 1, 490 * MS, true);
+	for (int64_t now_ms = 1000; now_ms < 10000; now_ms += 500) {
+		assert_int_equal(wait_ms(&queue, BATCH - 1, 0, now_ms - 500, now_ms), 0);
+		queue_wait_served(&queue, BATCH - 1, 500 * MS, true);
+	}
 }
 
 static void test_full_batches_say_how_long_the_first_purchase_has_waited(void **state)
@@ -39,10 +42,60 @@ static void test_full_batches_say_how_long_the_first_purchase_has_waited(void **
 
 	(void)state;
 	assert_int_equal(wait_ms(&queue, BATCH, 0, 100, 1000), 0); /* there is a queue since now */
-	assert_int_equal(wait_ms(&queue, BATCH, 0, 100, 1030), 30);
+	assert_int_equal(wait_ms(&queue, BATCH, 0, 100, 1030), 30 / STANDING_TIMES);
 	assert_int_equal(wait_ms(&queue, BATCH, 0, 1940, 2000), 60);
-	assert_int_equal(wait_ms(&queue, BATCH - 1, 0, 1950, 2010), 0);
-	assert_int_equal(wait_ms(&queue, BATCH, 0, 1950, 2020), 0);
+	assert_int_equal(wait_ms(&queue, BATCH - 1, 0, 1990, 2010), 0);
+	assert_int_equal(wait_ms(&queue, BATCH, 0, 2015, 2020), 0);
+}
+
+static void test_batches_that_take_their_time_because_of_their_size_are_a_queue(void **state)
+{
+	struct queue_wait queue = {0};
+
+	(void)state;
+	queue_wait_served(&queue, 1, 2 * MS, true);
+	for (int64_t now_ms = 1000; now_ms < 1400; now_ms += 40) {
+		/* It has waited for all of the batch before, which took 40 ms, and not for 2. */
+		assert_int_equal(wait_ms(&queue, BATCH - 1, 0, now_ms - 40, now_ms),
+				 now_ms < 1080 ? (now_ms - 1000) / STANDING_TIMES : 38);
+		queue_wait_served(&queue, 2000, 40 * MS, true);
+	}
+	assert_int_equal(wait_ms(&queue, BATCH - 1, 0, 1397, 1400), 0);
+}
+
+static void test_what_happens_before_the_lane_is_no_wait_in_it(void **state)
+{
+	struct queue_wait queue = {0};
+
+	(void)state;
+	queue_wait_served(&queue, 1, 2 * MS, true);
+	for (int64_t now_ms = 1000; now_ms < 2000; now_ms += 3)
+		assert_int_equal(wait_ms(&queue, BATCH - 1, 0, now_ms - 100, now_ms), 0);
+}
+
+static void test_a_disk_that_gets_slow_is_learnt_from_small_batches(void **state)
+{
+	struct queue_wait queue = {0};
+
+	(void)state;
+	queue_wait_served(&queue, 1, 2 * MS, true);
+	for (int64_t now_ms = 1000; now_ms < 1500; now_ms += 100)
+		(void)wait_ms(&queue, BATCH - 1, 0, now_ms - 100, now_ms);
+	assert_int_equal(queue_wait_ns(&queue), 98 * MS);
+	for (int i = 0; i < 40; i++)
+		queue_wait_served(&queue, 2, 100 * MS, true);
+	assert_int_equal(wait_ms(&queue, BATCH - 1, 0, 1400, 1500), 0);
+}
+
+static void test_a_queue_that_was_served_is_none_until_somebody_comes(void **state)
+{
+	struct queue_wait queue = {0};
+
+	(void)state;
+	assert_int_equal(wait_ms(&queue, BATCH, 0, 900, 1000), 0);
+	assert_int_equal(wait_ms(&queue, BATCH, 0, 1900, 2000), 100);
+	queue_wait_served(&queue, BATCH, MS, false);
+	assert_int_equal(queue_wait_ns(&queue), 0);
 }
 
 static void test_settlements_which_overtake_do_not_count(void **state)
@@ -53,6 +106,7 @@ static void test_settlements_which_overtake_do_not_count(void **state)
 	assert_int_equal(wait_ms(&queue, BATCH, 0, 900, 1000), 0);
 	assert_int_equal(wait_ms(&queue, BATCH, 2, 1970, 2000), 30);
 	assert_int_equal(wait_ms(&queue, BATCH, BATCH, 0, 2100), 30);
+	assert_int_equal(wait_ms(&queue, BATCH - 1, BATCH - 1, 0, 2110), 0);
 }
 
 int main(void)
@@ -60,6 +114,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_slow_commit_that_takes_everybody_along_is_no_queue),
 		cmocka_unit_test(test_full_batches_say_how_long_the_first_purchase_has_waited),
+		cmocka_unit_test(test_batches_that_take_their_time_because_of_their_size_are_a_queue),
+		cmocka_unit_test(test_what_happens_before_the_lane_is_no_wait_in_it),
+		cmocka_unit_test(test_a_disk_that_gets_slow_is_learnt_from_small_batches),
+		cmocka_unit_test(test_a_queue_that_was_served_is_none_until_somebody_comes),
 		cmocka_unit_test(test_settlements_which_overtake_do_not_count),
 	};
 

@@ -1,431 +1,174 @@
-// The operator's dashboard: what /metrics says every second, drawn; the sales, and one of them as it happens.
-//
-// /metrics and /health are open on this listener. Sales need an operator's token, which is asked for once and kept in sessionStorage: in
-// this tab, until it is closed. It is sent to this server alone; the Content-Security-Policy lets the page reach no other.
-"use strict";
+// The operator's console: one sale as it happens, and what can be done with it. All figures of the sale come from one event of its stream.
+import { byId, element, every, local, money, notice, number, rest, say, span, sure, utc } from "/assets/page.js";
+import { Unauthorized, act, ask, begin, entered, lock, now, offer, read } from "/assets/session.js";
+import { Chart, STOCK, unitCells, unitsOf } from "/assets/chart.js";
+import { OUTCOMES, brokenPromises, outcomeRates, scrape } from "/assets/metrics.js";
+import { alarm, showInTab } from "/assets/alarm.js";
+import { cloneSale, correctSale, makeSale } from "/assets/sale_editor.js";
+import { ofSale } from "/assets/orders.js";
+import { showAuditsAge, showLog } from "/assets/diary.js";
 
-const POLL_MS = 1000;
-const SALES_MS = 5000;
-const POINTS_MAX = 600; // ten minutes at one a second
-const WINDOW_S = 60; // that a chart shows at least
-const RETRY_MS = 2000;
-const TOKEN_KEY = "penstock.operator-token";
-
-const byId = (id) => document.getElementById(id);
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-const number = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
-const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
-const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
-const format = (figure) => (Math.abs(figure) >= 100 ? number : short).format(figure);
-
-// --- Metrics: Prometheus text (exposition format 0.0.4), and what two scrapes say together ---
-
-function parseMetrics(text) {
-	const samples = new Map();
-	for (const line of text.split("\n")) {
-		if (line === "" || line.startsWith("#"))
-			continue;
-		const space = line.lastIndexOf(" ");
-		samples.set(line.slice(0, space), Number(line.slice(space + 1)));
-	}
-	return samples;
-}
-
-const value = (samples, key) => samples.get(key) ?? 0;
-
-function sum(samples, name) {
-	let total = 0;
-	for (const [key, sample] of samples)
-		if (key === name || key.startsWith(`${name}{`))
-			total += sample;
-	return total;
-}
-
-// Buckets of a histogram between two scrapes, as [bound, observations up to it]; labels: 'route="buy"' or "".
-function bucketsBetween(before, after, name, labels) {
-	const start = `${name}_bucket{${labels}${labels ? "," : ""}le="`;
-	const buckets = [];
-	for (const [key, sample] of after)
-		if (key.startsWith(start)) {
-			const bound = key.slice(start.length, key.indexOf('"', start.length));
-			buckets.push([bound === "+Inf" ? Infinity : Number(bound), sample - value(before, key)]);
-		}
-	return buckets.sort((a, b) => a[0] - b[0]);
-}
-
-// By interpolation within the bucket, as Prometheus' histogram_quantile() does; null where nothing was observed.
-function quantile(buckets, q) {
-	const total = buckets.length ? buckets[buckets.length - 1][1] : 0;
-	if (total <= 0)
-		return null;
-	const rank = q * total;
-	let low = 0, below = 0;
-	for (const [bound, count] of buckets) {
-		if (count >= rank)
-			return bound === Infinity ? low : low + (bound - low) * ((rank - below) / (count - below || 1));
-		low = bound;
-		below = count;
-	}
-	return low;
-}
-
-// --- Charts ---
-
-const OUTCOMES = [
-	{ label: "accepted", stroke: "green", codes: ["accepted"] },
-	{ label: "replayed", stroke: "sky", dash: [6, 3], codes: ["replayed"] },
-	{ label: "sold out", stroke: "blue", codes: ["sold-out", "sale-ended"] },
-	{ label: "limited", stroke: "orange", dash: [2, 3], codes: ["rate-limited", "address-rate-limited", "buyer-limit-reached"] },
-	{ label: "not open", stroke: "purple", dash: [8, 4, 2, 4], codes: ["sale-not-open"] },
-	{ label: "unavailable", stroke: "red",
-		codes: ["overloaded", "fenced", "journal-unavailable", "stock-unavailable", "ledger-unavailable", "shutting-down", "outcome-unknown"] },
-	{ label: "wrong", stroke: "grey", dash: [3, 3], codes: null }, // all the others: what no buyer with a sound client sees
-];
-const NAMED = new Set(OUTCOMES.flatMap((outcome) => outcome.codes ?? []));
-
-const QUANTILES = [{ label: "p50", stroke: "blue" }, { label: "p99", stroke: "orange", dash: [6, 3] }];
-const STOCK = [
-	{ label: "available", stroke: "green" },
-	{ label: "held", stroke: "orange", dash: [6, 3] },
-	{ label: "confirmed", stroke: "blue" },
-	{ label: "withdrawn", stroke: "grey", dash: [2, 3] },
-];
-
-class Chart {
-	// least: what the scale shows at least.
-	constructor(name, series, unit, least) {
-		this.least = least;
-		this.place = byId(`chart-${name}`);
-		this.text = byId(`text-${name}`);
-		this.series = series;
-		this.unit = unit;
-		this.clear();
-		this.draw();
-		new ResizeObserver(() => this.plot.setSize(this.size())).observe(this.place.parentElement);
-	}
-
-	clear() {
-		this.data = [[], ...this.series.map(() => [])];
-		this.place.classList.add("empty");
-	}
-
-	size() {
-		return { width: Math.max(240, this.place.clientWidth), height: 220 };
-	}
-
-	// The time that is shown; nothing is known before the first point.
-	span(low, high) {
-		const end = high ?? Date.now() / 1000;
-
-		return [Math.min(low ?? end, end - WINDOW_S), end];
-	}
-
-	// Anew: colours are the scheme's, and a chart keeps those that it was made with.
-	draw() {
-		this.plot?.destroy();
-		const axis = () => ({ stroke: colour("quiet"), grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line"), width: 1 } });
-		const series = this.series.map((line) => ({
-			label: line.label, stroke: colour(line.stroke), dash: line.dash, width: 2, spanGaps: true, points: { show: false },
-			value: (plot, figure) => (figure == null ? "–" : format(figure)),
-		}));
-		this.plot = new uPlot({
-			...this.size(),
-			cursor: { drag: { x: false, y: false } },
-			scales: {
-				x: { range: (plot, low, high) => this.span(low, high) },
-				y: { range: (plot, low, high) => [0, Math.max(high * 1.1, this.least)] },
-			},
-			axes: [
-				{ ...axis(), space: 80, values: (plot, ticks) => ticks.map((tick) => clock.format(tick * 1000)) },
-				{ ...axis(), size: 60, values: (plot, ticks) => ticks.map((tick) => format(tick)) },
-			],
-			series: [{ label: "time", value: (plot, seconds) => (seconds == null ? "–" : clock.format(seconds * 1000)) }, ...series],
-		}, this.data, this.place);
-	}
-
-	push(seconds, figures) {
-		this.data[0].push(seconds);
-		figures.forEach((figure, i) => this.data[i + 1].push(figure));
-		if (this.data[0].length > POINTS_MAX)
-			this.data.forEach((column) => column.shift());
-		this.plot.setData(this.data);
-		if (figures.some((figure) => figure != null))
-			this.place.classList.remove("empty");
-		if (this.plot.cursor.left < 0) // nobody points at a time: the legend tells the last one
-			this.plot.setLegend({ idx: this.data[0].length - 1 });
-		this.text.textContent = this.series.map((line, i) => `${line.label} ${figures[i] == null ? "none" : format(figures[i])}`).join(", ") +
-			(this.unit ? ` ${this.unit}` : "");
-	}
-}
-
-const charts = {
-	outcomes: new Chart("outcomes", OUTCOMES, "a second", 10),
-	latency: new Chart("latency", QUANTILES, "milliseconds", 1),
-	units: new Chart("units", STOCK, "units", 10),
-	commit: new Chart("commit", QUANTILES, "milliseconds", 1),
-	batch: new Chart("batch", [{ label: "mean", stroke: "blue" }], "events", 10),
-	lanes: new Chart("lanes", [{ label: "journal", stroke: "blue" }, { label: "ledger", stroke: "purple", dash: [6, 3] }], "waiting", 10),
+const SECOND_MS = 1000, SALES_MS = 5000, RETRY_MS = 2000, STEP_MS = 200;
+const FORECAST_MS = 30000; // what a forecast looks back
+const SECTIONS = ["sale", "lots-section", "over-time", "orders-section", "audit-section", "log-section"];
+const ORDER = ["open", "paused", "armed", "draft", "ended"];
+// What each state allows, as the server has it too (docs/http.md): the rest is not offered.
+const MOVES = {
+	draft: ["arm", "open", "delete"], armed: ["open", "pause", "disarm", "end"], open: ["pause", "end"], paused: ["resume", "end"], ended: [],
 };
-let stockChart = null;
+const charts = { outcomes: new Chart("outcomes", OUTCOMES, "a second", 10), stock: new Chart("stock", STOCK, "units", 10) };
 
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-	Object.values(charts).forEach((chart) => chart.draw());
-	stockChart?.draw();
-});
+let watched = null; // {sale, lots, abort, seen: [{at, left}]}
+let before = null; // the scrape of a second ago
+const trouble = { promises: "", health: "", answer: "" };
 
-// --- Every second ---
+// --- The sale that is watched ---
 
-let before = null, paused = false;
+function showCountdown() {
+	const { sale } = watched, coming = ["draft", "armed"].includes(sale.state) || (sale.state === "paused" && Date.parse(sale.opens_at) > now());
+	const at = coming ? sale.opens_at : sale.state === "ended" ? null : sale.closes_at;
 
-// Only what has changed: a live region says again whatever is written to it.
-function say(place, text) {
-	if (place.textContent !== text)
-		place.textContent = text;
+	byId("countdown").hidden = !at;
+	if (!at)
+		return;
+	say(byId("countdown-word"), coming ? "Opens in" : "Ends in");
+	say(byId("countdown-clock"), span(Date.parse(at) - now()));
+	say(byId("countdown-when"), `${local(at)} here, ${utc(at)}`);
 }
 
-function notice(text) {
-	say(byId("notice"), text);
-	byId("notice").hidden = text === "";
-	document.body.classList.toggle("stale", text !== "");
+// By the last half minute: sales come in rushes, so nothing older says what comes.
+function forecast(left) {
+	const { seen, sale } = watched, first = seen[0], last = seen[seen.length - 1];
+
+	if (left === 0)
+		return "sold out";
+	if (sale.state !== "open" || !first || last.at - first.at < 3000 || first.left <= last.left)
+		return "";
+	return `sold out in about ${span((left * (last.at - first.at)) / (first.left - last.left))}`;
 }
 
-function showFigures(samples, now) {
-	const seconds = (now - before.now) / 1000;
-	const rate = (code) => (value(samples, code) - value(before.samples, code)) / seconds;
-	const outcome = (code) => rate(`penstock_purchases_total{outcome="${code}"}`);
-	const gained = (name) => sum(samples, name) - sum(before.samples, name);
-	const all = gained("penstock_purchases_total") / seconds;
-	const rates = OUTCOMES.map(({ codes }) => codes?.reduce((total, code) => total + outcome(code), 0) ?? 0);
-	const others = all - [...NAMED].reduce((total, code) => total + outcome(code), 0);
-	rates[rates.length - 1] = Math.abs(others) < 1e-6 ? 0 : others; // what rounding leaves is no purchase
+function showFigures() {
+	const { sale, lots, seen } = watched, units = unitsOf(lots);
+	const sold = units.held + units.confirmed, all = sold + units.available;
+	const value = (count) => (sale.price && count ? money(sale.price.amount * count, sale.price.currency) : "");
 
-	const milliseconds = (name, labels = "") => {
-		const buckets = bucketsBetween(before.samples, samples, name, labels);
-		return [0.5, 0.99].map((q) => (quantile(buckets, q) === null ? null : quantile(buckets, q) * 1000));
-	};
-	const commits = gained("penstock_journal_batch_events_count");
-	const latency = milliseconds("penstock_http_request_duration_seconds", 'route="buy"');
-	const at = now / 1000;
-
-	charts.outcomes.push(at, rates);
-	charts.latency.push(at, latency);
-	charts.units.push(at, STOCK.map(({ label }) => value(samples, `penstock_stock_units{state="${label}"}`)));
-	charts.commit.push(at, milliseconds("penstock_journal_append_seconds"));
-	charts.batch.push(at, [commits ? gained("penstock_journal_batch_events_sum") / commits : null]);
-	charts.lanes.push(at, ["journal", "ledger"].map((lane) => value(samples, `penstock_lane_depth{lane="${lane}"}`)));
-	byId("tile-accepted").textContent = number.format(rates[0]);
-	byId("tile-refused").textContent = number.format(all - rates[0] - rates[1]);
-	byId("tile-p99").textContent = latency[1] === null ? "–" : format(latency[1]);
+	seen.push({ at: Date.now(), left: units.available });
+	while (seen.length > 2 && seen[1].at < Date.now() - FORECAST_MS)
+		seen.shift();
+	say(byId("sold-share"), all ? `${Math.floor((100 * sold) / all)} %` : "–");
+	say(byId("sold-units"), `${number.format(sold)} of ${number.format(all)}`);
+	say(byId("confirmed"), number.format(units.confirmed));
+	say(byId("confirmed-money"), value(units.confirmed));
+	say(byId("held"), number.format(units.held));
+	say(byId("held-money"), value(units.held));
+	say(byId("left"), number.format(units.available));
+	say(byId("forecast"), forecast(units.available));
+	showInTab(sale.state, `${number.format(units.available)} left · ${sale.name}`);
 }
 
-function showState(samples) {
-	const broken = ["P1", "P2", "P3", "P4", "P5"].filter((name) => value(samples, `penstock_promise_broken_total{promise="${name}"}`) > 0);
-	const tile = byId("tile-promises");
-	const build = [...samples.keys()].find((key) => key.startsWith("penstock_build_info"));
-
-	say(tile, broken.length ? `${broken.join(", ")} broken` : "kept");
-	tile.className = broken.length ? "bad" : "good";
-	tile.parentElement.classList.toggle("broken", broken.length > 0);
-	byId("tile-connections").textContent = number.format(value(samples, "penstock_connections"));
-	byId("tile-memory").textContent = number.format(value(samples, "process_resident_memory_bytes") / (1 << 20));
-	byId("build").textContent = build ? `${build.match(/version="([^"]*)"/)?.[1]} (${build.match(/revision="([^"]*)"/)?.[1]})` : "";
+// A draft says what becomes of it by itself.
+function stateOf(sale) {
+	return sale.state !== "draft" ? sale.state : ["draft", ...["schedule", "announce"].filter((flag) => sale[flag]).map((flag) => `${flag}d`)].join(", ");
 }
 
-function showHealthTile(word, well) {
-	const tile = byId("tile-health");
+function showSale() {
+	const { sale } = watched;
 
-	say(tile, word);
-	tile.className = well ? "good" : "bad";
-	tile.parentElement.classList.toggle("broken", !well);
+	say(byId("sale-name"), sale.name);
+	say(byId("sale-state"), stateOf(sale));
+	byId("sale-state").className = `state ${sale.state}`;
+	document.querySelectorAll("[data-move]").forEach((button) => { button.hidden = !(MOVES[sale.state] ?? []).includes(button.dataset.move); });
+	byId("correct").hidden = sale.state === "ended";
+	showCountdown();
 }
 
-function showHealth(health) {
-	const reasons = Object.entries(health.components).filter(([, component]) => component.status !== "UP")
-		.map(([name, component]) => `${name}: ${component.details.reason ?? component.status.toLowerCase()}`);
-	const list = byId("reasons");
-
-	showHealthTile({ UP: "up", DOWN: "down", OUT_OF_SERVICE: "out of service" }[health.status] ?? health.status, health.status === "UP");
-	list.hidden = reasons.length === 0;
-	list.replaceChildren(...reasons.map((reason) => element("li", {}, reason)));
+function lotActs(lot) {
+	const input = element("input", { type: "number", min: "1", "aria-label": `Units of ${lot.sku} to add or withdraw` });
+	const buttons = [["add", "Add"], ["withdraw", "Withdraw"]].map(([path, word]) => {
+		const button = element("button", { type: "button" }, word);
+		button.addEventListener("click", () => input.reportValidity() && moveUnits(lot.sku, path, Number(input.value), input));
+		return button;
+	});
+	input.required = true;
+	return element("td", {}, element("span", { class: "line", "data-scope": "stock" }, input, ...buttons));
 }
 
-async function poll() {
+// A row stays what it was, and so does what somebody types in it.
+function showLots() {
+	const body = byId("lots").tBodies[0], present = new Map([...body.rows].map((row) => [row.dataset.sku, row]));
+
+	for (const lot of watched.lots) {
+		let row = present.get(lot.sku);
+		if (!row) {
+			row = element("tr", { "data-sku": lot.sku }, element("th", { scope: "row" }, lot.sku), ...unitCells(lot), lotActs(lot));
+			offer(row);
+			body.append(row);
+		} else
+			unitCells(lot).forEach((cell, i) => row.cells[i + 1].replaceWith(cell));
+		present.delete(lot.sku);
+	}
+	present.forEach((row) => row.remove());
+}
+
+function took(error) {
+	if (error instanceof Unauthorized)
+		lock();
+	else
+		notice(error.message);
+}
+
+async function moveUnits(sku, path, units, input) {
 	try {
-		const [metrics, health] = await Promise.all([fetch("/metrics", { cache: "no-store" }), fetch("/health", { cache: "no-store" })]);
-		const samples = parseMetrics(await metrics.text());
-		const now = Date.now();
-
-		// A counter that fell is a program that was started anew: the two scrapes say nothing together.
-		if (before && sum(samples, "penstock_http_requests_total") >= sum(before.samples, "penstock_http_requests_total"))
-			showFigures(samples, now);
-		before = { samples, now };
-		drawStock(now / 1000);
-		showState(samples);
-		showHealth(await health.json());
-		notice("");
-	} catch {
-		before = null;
-		showHealthTile("no answer", false);
-		notice("The server does not answer; what stands here is what it said last. Trying again.");
+		await act("POST", `/v1/sales/${encodeURIComponent(watched.sale.id)}/lots/${encodeURIComponent(sku)}/${path}`, { units });
+		notice(`${number.format(units)} units of ${sku} ${path === "add" ? "were added" : "were withdrawn"}.`);
+		input.value = "";
+	} catch (error) {
+		took(error);
 	}
 }
 
-// --- The token ---
+async function move(path) {
+	const { sale } = watched;
 
-class Unauthorized extends Error {}
-
-async function ask(path, options = {}) {
-	const token = sessionStorage.getItem(TOKEN_KEY);
-	const answer = await fetch(path, { cache: "no-store", ...options, headers: token ? { Authorization: `Bearer ${token}` } : {} });
-
-	if (answer.status === 401 || answer.status === 403)
-		throw new Unauthorized();
-	if (!answer.ok)
-		throw new Error(`${path}: ${answer.status}`);
-	return answer;
-}
-
-const dialog = byId("token-dialog");
-let asked = false;
-
-function askForToken() {
-	asked = true;
-	byId("token-wrong").hidden = true;
-	byId("token").value = "";
-	if (!dialog.open)
-		dialog.showModal();
-}
-
-function showLock(locked) {
-	byId("sales-locked").hidden = !locked;
-	byId("token-forget").hidden = sessionStorage.getItem(TOKEN_KEY) === null;
-	if (!locked)
+	if (path === "end" && !await sure(`End ${sale.name}? It cannot be opened again. What is left goes back to its items.`, "End it", sale.id))
 		return;
-	byId("sales-scroll").hidden = byId("sales-none").hidden = byId("watched").hidden = true;
-	stopWatching();
-	if (!asked)
-		askForToken();
-}
-
-dialog.querySelector("form").addEventListener("submit", async (event) => {
-	event.preventDefault();
-	sessionStorage.setItem(TOKEN_KEY, byId("token").value.trim());
+	if (path === "delete" && !await sure(`Delete the draft ${sale.name}?`, "Delete it", sale.id))
+		return;
 	try {
-		await ask("/v1/sales?limit=1");
-		dialog.close();
+		const shown = await act("POST", `/v1/sales/${encodeURIComponent(sale.id)}/${path}`);
+		notice("");
+		if (path === "delete")
+			stopWatching();
+		else if (watched?.sale.id === shown.id)
+			take(shown);
 		await pollSales();
 	} catch (error) {
-		sessionStorage.removeItem(TOKEN_KEY);
-		byId("token-wrong").textContent = error instanceof Unauthorized
-			? "This token was not taken: it is not the server's, or it lacks the scope read."
-			: "The server did not answer. Try again.";
-		byId("token-wrong").hidden = false;
-		byId("token").select();
-	}
-});
-byId("token-cancel").addEventListener("click", () => dialog.close());
-byId("token-ask").addEventListener("click", askForToken);
-byId("token-forget").addEventListener("click", () => {
-	sessionStorage.removeItem(TOKEN_KEY);
-	showLock(true);
-});
-
-// --- Sales ---
-
-function element(tag, attributes, ...children) {
-	const node = document.createElement(tag);
-	for (const [name, text] of Object.entries(attributes))
-		node.setAttribute(name, text);
-	node.append(...children);
-	return node;
-}
-
-function bar(units) {
-	const total = STOCK.reduce((all, { label }) => all + units[label], 0) || 1;
-	const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-	let x = 0;
-
-	svg.setAttribute("class", "bar");
-	svg.setAttribute("viewBox", "0 0 100 1");
-	svg.setAttribute("preserveAspectRatio", "none");
-	svg.setAttribute("aria-hidden", "true"); // the figures stand beside it
-	for (const { label } of STOCK) {
-		const rect = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-		const width = (units[label] * 100) / total;
-
-		for (const [name, figure] of [["class", `fill-${label}`], ["x", x], ["y", 0], ["width", width], ["height", 1]])
-			rect.setAttribute(name, figure);
-		svg.append(rect);
-		x += width;
-	}
-	return svg;
-}
-
-const unitsOf = (lots) => Object.fromEntries(STOCK.map(({ label }) => [label, lots.reduce((total, lot) => total + lot[label], 0)]));
-const unitCells = (units) => [element("td", {}, bar(units)),
-	...STOCK.map(({ label }) => element("td", { class: "number" }, number.format(units[label])))];
-
-// A draft says what becomes of it by itself; "coming" is what buyers are told of one that is announced.
-function stateOf(sale) {
-	if (sale.state !== "draft" && sale.state !== "coming")
-		return sale.state;
-	return ["draft", ...["schedule", "announce"].filter((flag) => sale[flag]).map((flag) => `${flag}d`)].join(", ");
-}
-
-const ORDER = ["open", "paused", "armed", "draft", "ended"];
-let watched = null; // { id, abort, lots }
-
-function showSales(sales, more) {
-	const focused = document.activeElement?.dataset?.sale;
-
-	sales.sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state) || b.number - a.number);
-	byId("sales-scroll").hidden = sales.length === 0;
-	byId("sales-none").hidden = sales.length > 0;
-	byId("sales").tBodies[0].replaceChildren(...sales.map((sale) => {
-		const button = element("button", { type: "button", "data-sale": sale.id, "aria-pressed": String(watched?.id === sale.id) }, sale.name);
-
-		button.addEventListener("click", () => watch(sale));
-		return element("tr", {}, element("th", { scope: "row" }, button),
-			element("td", {}, element("span", { class: `state ${sale.state}` }, stateOf(sale))), ...unitCells(unitsOf(sale.lots)));
-	}));
-	if (more)
-		byId("sales").tBodies[0].append(element("tr", {}, element("td", { colspan: "7" }, "There are more; the first 1,000 are shown.")));
-	if (focused)
-		document.querySelector(`button[data-sale="${CSS.escape(focused)}"]`)?.focus();
-	// A draft may have been deleted; behind the first 1,000 it is still there.
-	if (watched && !more && !sales.some((sale) => sale.id === watched.id)) {
-		stopWatching();
-		byId("watched").hidden = true;
-	}
-	if (!watched && sales.length > 0)
-		watch(sales[0]);
-}
-
-async function pollSales() {
-	try {
-		const page = await (await ask("/v1/sales?limit=1000")).json();
-
-		showLock(false);
-		showSales(page.sales, page.next !== null);
-	} catch (error) {
-		if (error instanceof Unauthorized)
-			showLock(true);
+		took(error);
 	}
 }
 
-// --- One sale, as it happens ---
+/** The sale as a list or an answer to an act shows it. */
+function take(sale) {
+	watched.sale = { ...watched.sale, ...sale };
+	showSale();
+}
+
+function stopWatching() {
+	watched?.abort.abort();
+	watched = null;
+}
 
 // EventSource cannot send a token, so the stream is read by hand: blocks of "field: value" lines, an empty line after each.
 async function* readEvents(stream) {
 	const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
-	let rest = "";
+	let left = "";
 
 	for (;;) {
 		const { value: text, done } = await reader.read();
 		if (done)
 			return;
-		const blocks = (rest + text).split("\n\n");
-		rest = blocks.pop();
+		const blocks = (left + text).split("\n\n");
+		left = blocks.pop();
 		for (const block of blocks) {
 			const fields = Object.fromEntries(block.split("\n").filter((line) => line.includes(": ") && !line.startsWith(":"))
 				.map((line) => [line.slice(0, line.indexOf(": ")), line.slice(line.indexOf(": ") + 2)]));
@@ -435,69 +178,156 @@ async function* readEvents(stream) {
 	}
 }
 
-// The stream tells changes alone; the chart goes on in between.
-function drawStock(seconds) {
-	if (watched?.lots)
-		stockChart.push(seconds, Object.values(unitsOf(watched.lots)));
-}
-
-function showStock(lots) {
-	watched.lots = lots;
-	byId("lots").tBodies[0].replaceChildren(...lots.map((lot) =>
-		element("tr", {}, element("th", { scope: "row" }, lot.sku), ...unitCells(lot))));
-}
-
-function stopWatching() {
-	watched?.abort.abort();
-	watched = null;
+function hear(event) {
+	if (event.name === "sale")
+		take(event.data);
+	else if (event.name === "stock") {
+		watched.lots = event.data.lots;
+		showFigures();
+		showLots();
+	}
 }
 
 async function watch(sale) {
 	stopWatching();
-	const mine = watched = { id: sale.id, abort: new AbortController() };
+	const mine = watched = { sale, lots: sale.lots, abort: new AbortController(), seen: [] };
 
-	byId("watched").hidden = false;
-	byId("watched-title").textContent = `${sale.name}: ${stateOf(sale)}`;
-	document.querySelectorAll("button[data-sale]").forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.sale === sale.id)));
-	stockChart ??= new Chart("stock", STOCK, "units", 10);
-	stockChart.clear();
-	showStock(sale.lots);
+	ofSale(sale.id);
+	charts.stock.clear();
+	byId("lots").tBodies[0].replaceChildren();
+	byId("orders").tBodies[0].replaceChildren();
+	byId("orders-scroll").hidden = true;
+	say(byId("found"), "");
+	showSale();
+	showFigures();
+	showLots();
 	while (watched === mine) {
 		try {
 			const answer = await ask(`/v1/sales/${encodeURIComponent(sale.id)}/events`, { signal: mine.abort.signal });
 
-			for await (const event of readEvents(answer.body))
+			for await (const event of readEvents(answer.body)) {
 				if (watched !== mine)
 					return;
-				else if (event.name === "stock")
-					showStock(event.data.lots);
-				else if (event.name === "sale")
-					byId("watched-title").textContent = `${event.data.name}: ${stateOf({ ...sale, ...event.data })}`;
+				hear(event);
+			}
 		} catch {
 			// Also when the stream ends: the server may be starting anew.
 		}
 		if (watched === mine)
-			await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+			await rest(RETRY_MS);
 	}
+}
+
+// --- All sales ---
+
+function showChoice(sales, more) {
+	const choice = byId("sale-choice"), options = sales.map((sale) => element("option", { value: sale.id }, `${sale.name}: ${stateOf(sale)}`));
+
+	if (more)
+		options.push(element("option", { disabled: "" }, "There are more; the first 1,000 are shown."));
+	if (document.activeElement !== choice) // somebody is choosing
+		choice.replaceChildren(...options);
+	if (watched)
+		choice.value = watched.sale.id;
+	byId("none").hidden = sales.length > 0;
+	SECTIONS.forEach((id) => { byId(id).hidden = sales.length === 0; });
+}
+
+async function pollSales() {
+	if (!entered())
+		return;
+	try {
+		const { sales, next } = await read("/v1/sales?limit=1000");
+
+		sales.sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state) || b.number - a.number);
+		const mine = watched && sales.find(({ id }) => id === watched.sale.id);
+		if (mine)
+			take(mine);
+		else if (sales.length && !(watched && next !== null))
+			watch(sales[0]);
+		else if (!sales.length)
+			stopWatching();
+		showChoice(sales, next !== null);
+		offer();
+		await showLog();
+	} catch (error) {
+		if (error instanceof Unauthorized)
+			lock();
+	}
+}
+
+const changed = async (sale) => {
+	await pollSales();
+	watch(await read(`/v1/sales/${encodeURIComponent(sale.id)}`));
+};
+
+// --- Every second: purchases by outcome, health and promises ---
+
+function showPromises(samples) {
+	const broken = brokenPromises(samples);
+
+	say(byId("promises"), broken.length ? `${broken.join(", ")} broken` : "kept");
+	byId("promises").className = broken.length ? "bad" : "good";
+	trouble.promises = broken.length ? `${broken.join(", ")} is broken.` : "";
+}
+
+function showHealth(health) {
+	const reasons = Object.entries(health.components).filter(([, component]) => component.status !== "UP")
+		.map(([name, component]) => `${name}: ${component.details.reason ?? component.status.toLowerCase()}`);
+
+	say(byId("health"), health.status === "UP" ? "all parts are up" : reasons.join("; ") || health.status.toLowerCase());
+	trouble.health = health.status === "UP" ? "" : `Not well: ${reasons.join("; ") || health.status.toLowerCase()}.`;
+}
+
+async function look() {
+	try {
+		const [after, health] = await Promise.all([scrape(), fetch("/health", { cache: "no-store" })]);
+		const rates = before && outcomeRates(before, after);
+
+		if (rates)
+			charts.outcomes.push(after.now / 1000, rates);
+		before = after;
+		showPromises(after.samples);
+		showHealth(await health.json());
+		trouble.answer = "";
+	} catch {
+		before = null;
+		trouble.answer = "The server does not answer; what stands here is what it said last. Trying again.";
+	}
+	document.body.classList.toggle("stale", trouble.answer !== "");
+	alarm(Object.values(trouble).filter(Boolean).join(" "));
+	if (watched) {
+		charts.stock.push(Date.now() / 1000, Object.values(unitsOf(watched.lots)));
+		showFigures();
+	}
+	showAuditsAge();
 }
 
 // --- Start ---
 
-byId("pause").addEventListener("click", (event) => {
-	paused = !paused;
-	before = null;
-	event.target.setAttribute("aria-pressed", String(paused));
-	event.target.textContent = paused ? "Go on" : "Pause";
-});
-
-// One after the other, however slow the answers are.
-async function every(milliseconds, action) {
-	for (;;) {
-		if (!paused && document.visibilityState === "visible")
-			await action();
-		await new Promise((resolve) => setTimeout(resolve, milliseconds));
-	}
+for (const button of document.querySelectorAll("[data-move]"))
+	button.addEventListener("click", () => move(button.dataset.move));
+byId("sale-choice").addEventListener("change", async (event) => watch(await read(`/v1/sales/${encodeURIComponent(event.target.value)}`)));
+byId("make").addEventListener("click", () => makeSale(changed));
+byId("clone").addEventListener("click", () => cloneSale(watched.sale, changed));
+byId("correct").addEventListener("click", async () => correctSale(await read(`/v1/sales/${encodeURIComponent(watched.sale.id)}`), changed));
+function wall(on) {
+	document.body.classList.toggle("wall", on);
+	byId("wall").setAttribute("aria-pressed", String(on));
 }
+byId("wall").addEventListener("click", () => wall(!document.body.classList.contains("wall")));
+document.addEventListener("keydown", (event) => event.key === "Escape" && !document.querySelector("dialog[open]") && wall(false));
 
-every(POLL_MS, poll);
+begin(() => {
+	if (!entered()) {
+		stopWatching();
+		SECTIONS.forEach((id) => { byId(id).hidden = true; });
+		byId("sale-choice").replaceChildren();
+		byId("none").hidden = true;
+		return;
+	}
+	pollSales();
+});
+every(SECOND_MS, look);
 every(SALES_MS, pollSales);
+setInterval(() => watched && showCountdown(), STEP_MS);

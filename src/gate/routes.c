@@ -94,6 +94,7 @@ static const struct route operator_list[] = {
 	{{HTTP_GET, "/livez"}, "livez", 0, INPUT_NONE, NULL, .on_loop = diagnostics_live, .probe = true},
 	{{HTTP_GET, "/readyz"}, "readyz", 0, INPUT_NONE, "verbose?", .on_loop = diagnostics_ready, .probe = true},
 	{{HTTP_GET, "/dashboard"}, "dashboard", 0, INPUT_NONE, NULL, .on_loop = pages_dashboard},
+	{{HTTP_GET, "/engine"}, "engine", 0, INPUT_NONE, NULL, .on_loop = pages_engine},
 	{{HTTP_GET, "/openapi.json"}, "openapi", 0, INPUT_NONE, NULL, .on_loop = pages_openapi_operator},
 	{{HTTP_GET, "/docs"}, "docs", 0, INPUT_NONE, NULL, .on_loop = pages_docs},
 	{{HTTP_GET, "/assets/{file}"}, "assets", 0, INPUT_NONE, NULL, .on_loop = pages_asset},

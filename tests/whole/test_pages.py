@@ -8,6 +8,7 @@ import browser
 from openapi import document
 from penstock import request, wait_until
 
+SCRIPTS = ("alarm", "chart", "dashboard", "diary", "engine", "metrics", "orders", "page", "sale_editor", "session")
 EVERYWHERE = {
     "/docs": "text/html; charset=utf-8",
     "/openapi.json": "application/json",
@@ -15,13 +16,13 @@ EVERYWHERE = {
     "/assets/swagger-ui.css": "text/css; charset=utf-8",
     "/assets/swagger-ui-bundle.js": "text/javascript; charset=utf-8",
     "/assets/favicon-32x32.png": "image/png",
-    "/assets/dashboard.css": "text/css; charset=utf-8",
-    "/assets/dashboard.js": "text/javascript; charset=utf-8",
+    "/assets/page.css": "text/css; charset=utf-8",
+    **{f"/assets/{name}.js": "text/javascript; charset=utf-8" for name in SCRIPTS},
     "/assets/uPlot.iife.min.js": "text/javascript; charset=utf-8",
     "/assets/uPlot.min.css": "text/css; charset=utf-8",
 }
-OPERATORS = {"/dashboard": "text/html; charset=utf-8"}
-OURS = ("/docs", "/dashboard", "/assets/docs.js", "/assets/dashboard.js", "/assets/dashboard.css")
+OPERATORS = dict.fromkeys(("/dashboard", "/engine"), "text/html; charset=utf-8")
+OURS = ("/docs", *OPERATORS, "/assets/docs.js", "/assets/page.css", *(f"/assets/{name}.js" for name in SCRIPTS))
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +57,9 @@ def test_both_listeners_serve_the_same_but_for_what_they_are(server, path):
     assert (request(server.public, "GET", path).body == get(server, path).body) == same
 
 
-def test_the_dashboard_is_the_operators(server):
-    assert request(server.public, "GET", "/dashboard").status == 404
+@pytest.mark.parametrize("path", OPERATORS)
+def test_an_operators_page_is_no_buyers(server, path):
+    assert request(server.public, "GET", path).status == 404
 
 
 @pytest.mark.parametrize("path", ["/assets/none.js", "/assets/..%2fdocs", "/assets/", "/assets/docs.js/"])
@@ -65,7 +67,7 @@ def test_there_are_no_other_files(server, path):
     assert get(server, path).status == 404
 
 
-@pytest.mark.parametrize("path", ["/docs", "/dashboard"])
+@pytest.mark.parametrize("path", ["/docs", *OPERATORS])
 def test_a_page_may_reach_this_server_alone(server, path):
     policy = dict(part.strip().split(" ", 1) for part in get(server, path).header("Content-Security-Policy").split(";"))
     assert policy["default-src"] == "'none'" and policy["frame-ancestors"] == "'none'"
@@ -73,10 +75,11 @@ def test_a_page_may_reach_this_server_alone(server, path):
     assert all("http" not in sources and "*" not in sources for sources in policy.values())
 
 
-@pytest.mark.parametrize("path", ["/docs", "/dashboard"])
+@pytest.mark.parametrize("path", ["/docs", *OPERATORS])
 def test_what_a_page_loads_is_here_and_nothing_is_inline(server, path):
     page = get(server, path).body.decode()
     loaded = re.findall(r'<(?:script|link|img)\b[^>]*?(?:src|href)="([^"]*)"', page)
+    loaded += [place for name in SCRIPTS for place in re.findall(r'^import .* from "([^"]*)";$', get(server, f"/assets/{name}.js").body.decode(), re.MULTILINE)]
     assert loaded
     for place in loaded:
         assert place.startswith("/assets/") and get(server, place).status == 200, place
@@ -108,16 +111,3 @@ def test_the_interface_is_drawn_as_its_listener_and_the_system_have_it(server, w
     assert all(path in drawn for path in operations)
     assert "Failed to load" not in page and "errors-wrapper" not in page
     assert view.run("return document.documentElement.classList.contains('dark-mode')") == dark
-
-
-@in_chromium
-def test_the_dashboard_is_drawn_and_asks_for_a_token(server, window):
-    view = window()
-    view.open(f"{server.operator}/dashboard")
-    wait_until(lambda: len(view.all(".u-wrap")) == 6 and view.all("#tile-promises.good") and view.all("#tile-health.good"), 60, "charts and tiles")
-    page = view.source()
-    assert re.search(r'id="tile-promises"[^>]*class="good"[^>]*>kept<', page)
-    assert re.search(r'id="tile-health"[^>]*class="good"[^>]*>up<', page)
-    assert page.count('class="u-wrap"') == 6, "a chart each"
-    assert re.search(r'<dialog id="token-dialog"[^>]*\bopen\b', page)
-    assert re.search(r'id="notice"[^>]*hidden', page)

@@ -55,7 +55,7 @@ static int print_welcome(const struct server_process *server, const struct setti
 		return code;
 	printf("\n%sPenstock is up, with a sample sale of %d units.%s\n\n", style(STYLE_BOLD), UNITS, style(STYLE_END));
 	printf("  buyers     %s        documentation: %s/docs\n", server->public_url, server->public_url);
-	printf("  operators  %s        dashboard:     %s/dashboard\n", server->operator_url, server->operator_url);
+	printf("  operators  %s        console:       %s/dashboard\n", server->operator_url, server->operator_url);
 	printf("  ledger     %s/penstock.db    operator's token: %s/penstock.db.operator-token\n\n", server->folder, server->folder);
 	printf("Buy one (the token is good for a day, for the buyer \"you\"):\n\n");
 	printf("  TOKEN=%s\n\n", token);

@@ -1,6 +1,6 @@
 /*
  * Pages and files that are part of the program: the interface's description, Swagger UI, the
- * dashboard.
+ * operator's console and its charts of the engine.
  */
 #include "embedded.h"
 #include "gate/process/routes.h"
@@ -52,6 +52,11 @@ void pages_docs(struct gate_request *request)
 void pages_dashboard(struct gate_request *request)
 {
 	serve(request, "/dashboard", strlen("/dashboard"));
+}
+
+void pages_engine(struct gate_request *request)
+{
+	serve(request, "/engine", strlen("/engine"));
 }
 
 void pages_asset(struct gate_request *request)

@@ -14,4 +14,5 @@ void pages_openapi_public(struct gate_request *request);
 void pages_openapi_operator(struct gate_request *request);
 void pages_docs(struct gate_request *request);
 void pages_dashboard(struct gate_request *request);
+void pages_engine(struct gate_request *request);
 void pages_asset(struct gate_request *request);

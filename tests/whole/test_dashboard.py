@@ -1,0 +1,262 @@
+"""The operator's console in a real browser: every action by clicking, against the real program."""
+
+import csv
+
+import pytest
+
+import browser as browsers
+from penstock import OPERATOR_TOKEN, ROOT, request, run, wait_until
+
+pytestmark = pytest.mark.skipif(browsers.ABSENT, reason="chromium and chromium-driver are not installed")
+PICTURES = ROOT / "build/pictures"
+AXE = ROOT / "ui/node_modules/axe-core/axe.min.js"
+
+
+@pytest.fixture
+def shop(serve):
+    return serve()
+
+
+def console(shop, window, token=OPERATOR_TOKEN, **options):
+    view = window(**options)
+    view.open(f"{shop.operator}/dashboard")
+    wait_until(lambda: view.find("#token").is_displayed(), 60, "the question for a token")
+    view.find("#token").send_keys(token)
+    view.click("#token-dialog button.main")
+    wait_until(lambda: view.text("#sale-name"), 60, "a sale")
+    return view
+
+
+def serious(view):
+    """What axe finds that keeps somebody out."""
+    view.run(AXE.read_text())
+    found = view.driver.execute_async_script(
+        "const done = arguments[arguments.length - 1]; axe.run(document, {resultTypes: ['violations']}).then(done, (error) => done({violations: [{id: String(error), impact: 'serious', nodes: []}]}))"
+    )
+    return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"] if each["impact"] in ("serious", "critical")]
+
+
+def state(shop, sale="drop"):
+    return shop.sale(sale)["state"]
+
+
+def type_into(view, selector, text):
+    field = view.find(selector)
+    field.clear()
+    field.send_keys(text)
+
+
+def move(view, shop, name, becomes, sale="drop"):
+    view.click(f'[data-move="{name}"]')
+    wait_until(lambda: state(shop, sale) == becomes, 30, f"the sale being {becomes}")
+    view.await_text("#sale-state", becomes)
+
+
+def test_a_sale_is_opened_paused_resumed_and_ended(shop, window):
+    shop.make_sale("drop", 5, state="draft", opens_at="2099-01-01T10:00:00.000Z", price={"amount": 17900, "currency": "EUR"}, hold_seconds=600)
+    view = console(shop, window)
+    view.await_text("#countdown-when", "1 Jan 2099, 10:00:00 UTC")
+    move(view, shop, "arm", "armed")
+    move(view, shop, "disarm", "draft")
+    move(view, shop, "open", "open")
+    assert shop.buy("drop", "anna", body={"quantity": 1}).status == 202
+    view.await_text("#sold-share", "20 %")
+    assert (view.text("#left"), view.text("#held"), view.text("#held-money")) == ("4", "1", "€179.00")
+    wait_until(lambda: view.driver.title == "● 4 left · drop", 20, "the state in the tab")
+    move(view, shop, "pause", "paused")
+    wait_until(lambda: view.driver.title == "‖ 4 left · drop", 20, "the pause in the tab")
+    move(view, shop, "resume", "open")
+    view.click('[data-move="end"]')
+    assert not view.find("#sure-yes").is_enabled(), "what cannot be undone is typed"
+    view.find("#sure-typed").send_keys("dro")
+    assert not view.find("#sure-yes").is_enabled()
+    view.find("#sure-typed").send_keys("p")
+    view.click("#sure-yes")
+    wait_until(lambda: state(shop) == "ended", 30, "the end")
+    view.await_text("#sale-state", "ended")
+    assert not [button for button in view.all("[data-move]") if button.is_displayed()], "nothing is offered that it does not allow"
+    wait_until(lambda: "sale.end" in view.text("#log tbody"), 30, "the end in the log")
+
+
+def test_units_are_added_and_withdrawn(shop, window):
+    shop.make_sale("drop", 5)
+    assert shop.operate("POST", "/v1/items/drop-item/receive", {"units": 10}).status == 200
+    view = console(shop, window)
+    view.find('#lots tr[data-sku="drop-item"] input').send_keys("3")
+    view.click('#lots tr[data-sku="drop-item"] button')
+    view.await_text("#notice", "3 units of drop-item were added.")
+    view.await_text("#left", "8")
+    view.find('#lots tr[data-sku="drop-item"] input').send_keys("2")
+    view.click('#lots tr[data-sku="drop-item"] button:last-child')
+    view.await_text("#notice", "2 units of drop-item were withdrawn.")
+    view.await_text("#left", "6")
+    view.find('#lots tr[data-sku="drop-item"] input').send_keys("1000")
+    view.click('#lots tr[data-sku="drop-item"] button')
+    view.await_text("#notice", "on hand")
+    assert view.text("#left") == "6"
+
+
+def test_orders_are_found_confirmed_extended_cancelled_refunded_and_exported(shop, window, tmp_path):
+    shop.make_sale("drop", 5, hold_seconds=600, limit_per_buyer=2)
+    orders = [shop.buy("drop", buyer).json["id"] for buyer in ("anna", "bert", "=cmd|x")]
+    view = console(shop, window)
+    view.find("#find-what").send_keys(orders[0])
+    view.click("#find button")
+    view.await_text("#orders tbody", "anna")
+    view.click('[data-act="extend"]')
+    view.await_text("#found", "is held now")
+    assert [row["action"] for row in shop.operate("GET", "/v1/log?kind=payments").json["rows"]] == ["order.extend"]
+    view.click('[data-act="confirm"]')
+    view.await_text("#orders tbody", "confirmed")
+    view.click('[data-act="cancel"]')
+    view.await_text("#sure-question", "This order is paid.")
+    view.click('#sure button[value="no"]')
+    assert shop.order(orders[0]).json["state"] == "confirmed"
+    view.click('[data-act="cancel"]')
+    view.click("#sure-yes")
+    view.await_text("#found", "is cancelled now")
+
+    view.find('#find-by option[value="buyer"]').click()
+    type_into(view, "#find-what", "bert")
+    view.click("#find button")
+    view.await_text("#orders tbody", "bert")
+    view.click('[data-act="cancel"]')
+    view.click("#sure-yes")
+    view.await_text("#orders tbody", "cancelled")
+    assert {shop.order(order).json["state"] for order in orders[:2]} == {"cancelled"}
+
+    view.find('#find-by option[value="order"]').click()
+    type_into(view, "#find-what", orders[2][:-1] + "f")
+    view.click("#find button")
+    view.await_text("#found", "There is no such order.")
+
+    view.driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    view.click("#export")
+    view.await_text("#found", "3 orders are in drop-orders.csv")
+    wait_until(lambda: (tmp_path / "drop-orders.csv").exists(), 30, "the file")
+    with open(tmp_path / "drop-orders.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["id"] for row in rows] == orders and [row["state"] for row in rows] == ["cancelled", "cancelled", "held"]
+    assert rows[2]["buyer"] == "'=cmd|x", "a name from outside is no formula"
+
+
+def test_sales_are_made_cloned_and_corrected(shop, window):
+    shop.make_sale("drop", 5, state="draft")
+    shop.operate("POST", "/v1/items", {"sku": "AJ1", "name": "Air", "on_hand": 100})
+    view = console(shop, window)
+    view.click("#make")
+    for name, text in (("id", "air"), ("name", "Air drop"), ("lots", "AJ1 40"), ("price", "179.00"), ("limit", "2")):
+        type_into(view, f"#edit-{name}", text)
+    view.click("#editor-save")
+    view.await_text("#editor-wrong", "write the SKU, an equals sign and the units")
+    type_into(view, "#edit-lots", "AJ1=400")
+    view.click("#editor-save")
+    view.await_text("#editor-wrong", "on hand")
+    type_into(view, "#edit-lots", "AJ1=40")
+    view.click("#editor-save")
+    view.await_text("#sale-name", "Air drop")
+    made = shop.sale("air")
+    assert (made["price"], made["limit_per_buyer"], made["rate"]) == ({"amount": 17900, "currency": "EUR"}, 2, {"requests": 3, "seconds": 60})
+
+    view.click("#correct")
+    type_into(view, "#edit-price", "99.5")
+    type_into(view, "#edit-lots", "AJ1=50")
+    view.click("#editor-save")
+    wait_until(lambda: shop.sale("air")["price"]["amount"] == 9950 and shop.sale("air")["lots"][0]["units"] == 50, 30, "the correction")
+
+    wait_until(lambda: not view.find("#editor").is_displayed(), 20, "the dialog's end")
+    view.click("#clone")
+    type_into(view, "#edit-lots", "AJ1=20")
+    view.click("#editor-save")
+    wait_until(lambda: shop.operate("GET", "/v1/sales/air-2").status == 200, 30, "another like it")
+    assert shop.sale("air-2")["price"]["amount"] == 9950
+    view.click('[data-move="delete"]')
+    view.find("#sure-typed").send_keys("air-2")
+    view.click("#sure-yes")
+    wait_until(lambda: shop.operate("GET", "/v1/sales/air-2").status == 404, 30, "the draft's end")
+
+
+def test_the_audit_is_asked_by_a_button(shop, window):
+    shop.make_sale("drop", 5)
+    assert shop.buy("drop", "anna").status == 202
+    view = console(shop, window)
+    view.click("#audit")
+    view.await_text("#verdict", "Kept: P1 to P4 hold over 1 orders")
+    assert "ago" in view.text("#verdict")
+
+
+def test_what_a_token_does_not_allow_is_not_offered(serve, window):
+    done = run("token", "--operator", "reader", "--scopes", "read")
+    words = done.stdout.split()
+    shop = serve(environment={"PENSTOCK_OPERATOR_TOKENS": words[words.index("=") + 1]})
+    shop.make_sale("drop", 5, hold_seconds=600)
+    order = shop.buy("drop", "anna").json["id"]
+    view = console(shop, window, token=words[words.index("token") + 1])
+    view.await_text("#who", "reader")
+    view.find("#find-what").send_keys(order)
+    view.click("#find button")
+    view.await_text("#orders tbody", "anna")
+    offered = {each.get_attribute("id") or each.text for each in view.all("main button, #make") if each.is_displayed()}
+    assert offered == {"Find", "export", "audit"}
+    view.click("#token-forget")
+    wait_until(lambda: not view.find("main").is_displayed(), 20, "nothing without a token")
+    assert view.run("return sessionStorage.length") == 0
+
+
+def test_trouble_is_said_and_goes_by(shop, window):
+    shop.keep_ports()
+    shop.make_sale("drop", 5)
+    view = console(shop, window)
+    view.click("#sound")
+    shop.kill()
+    view.await_text("#alarm", "The server does not answer")
+    wait_until(lambda: view.driver.title.startswith("! "), 20, "the trouble in the tab")
+    view.click("#alarm-seen")
+    wait_until(lambda: not view.driver.title.startswith("! "), 20, "what was seen rings no more")
+    assert view.find("#alarm-text").is_displayed()
+    shop.restart()
+    wait_until(lambda: not view.find("#alarm").is_displayed(), 60, "its end")
+    assert shop.buy("drop", "anna").status == 202
+    view.await_text("#left", "4")
+
+
+@pytest.mark.parametrize("size, dark", [(browsers.DESK, False), (browsers.PHONE, True)])
+def test_it_keeps_nobody_out_and_fits(shop, window, size, dark):
+    shop.make_sale("drop", lots={"AJ1-41": 3, "AJ1-42": 5}, hold_seconds=600, price={"amount": 17900, "currency": "EUR"})
+    orders = [shop.buy("drop", f"b{i}", body={"sku": "AJ1-42"}).json["id"] for i in range(3)]
+    assert shop.operate("POST", f"/v1/orders/{orders[0]}/confirm").status == 200
+    view = console(shop, window, size=size, dark=dark)
+    view.find('#find-by option[value="sale"]').click()
+    view.click("#find button")
+    view.await_text("#found", "3 found.")
+    view.await_text("#confirmed-money", "€179.00")
+    assert view.too_wide() <= 0
+    assert serious(view) == []
+    name = "dark-phone" if dark else "desk"
+    view.picture(PICTURES / f"console-{name}.png")
+    view.click("#clone")
+    assert serious(view) == [] and view.too_wide() <= 0
+    view.click("#editor-cancel")
+    view.click("#wall")
+    wait_until(lambda: not view.find("#orders-section").is_displayed(), 20, "the figures alone")
+    assert view.too_wide() <= 0 and view.find("#left").is_displayed()
+    view.picture(PICTURES / f"console-wall-{name}.png")
+
+
+def test_the_keyboard_alone_pauses_a_sale(shop, window):
+    shop.make_sale("drop", 5)
+    view = console(shop, window)
+    for _ in range(40):
+        view.driver.switch_to.active_element.send_keys("\ue004")  # Tab
+        if view.driver.switch_to.active_element.get_attribute("data-move") == "pause":
+            break
+    view.driver.switch_to.active_element.send_keys("\ue007")  # Enter
+    wait_until(lambda: state(shop) == "paused", 30, "the pause")
+
+
+def test_the_engines_page_is_drawn(shop, window):
+    view = window()
+    view.open(f"{shop.operator}/engine")
+    wait_until(lambda: len(view.all(".u-wrap")) == 6 and view.all("#tile-promises.good") and view.all("#tile-health.good"), 60, "charts and tiles")
+    assert not view.find("#notice").is_displayed() and serious(view) == []
+    assert request(shop.public, "GET", "/engine").status == 404

@@ -1,0 +1,105 @@
+// Orders: found, confirmed, given more time, cancelled or refunded, and taken away as a file.
+import { byId, element, local, number, say, sure } from "/assets/page.js";
+import { act, may, now, offer, read } from "/assets/session.js";
+
+const MORE_MS = 300000;
+const PAGE = 1000;
+const COLUMNS = ["id", "sale", "sku", "quantity", "buyer", "state", "placed_at", "hold_expires_at"];
+let sale = null; // whose orders "this sale" are
+
+export function ofSale(id) {
+	sale = id;
+}
+
+// Its seconds count from when it is asked.
+const moreTime = (order) => ({ seconds: Math.ceil((Date.parse(order.hold_expires_at) - now() + MORE_MS) / 1000) });
+
+const ACTS = {
+	confirm: { word: "Confirm", states: ["held", "expired"], path: "confirm" },
+	extend: { word: "5 minutes more", states: ["held"], path: "extend", body: moreTime },
+	cancel: { word: "Cancel …", states: ["held"], path: "cancel", question: "Cancel this order? Its units go back on sale.", button: "Cancel it" },
+	refund: { word: "Refund …", states: ["confirmed"], path: "cancel", question: "This order is paid. Take it back? Its units go back on sale; the money is yours to send.", button: "Refund it" },
+};
+
+async function doIt(order, { path, body, question, button, word }) {
+	if (question && !await sure(question, button))
+		return;
+	say(byId("found"), `${word} …`);
+	try {
+		const shown = await act("POST", `/v1/orders/${order.id}/${path}`, body?.(order));
+		say(byId("found"), `Order ${shown.id} is ${shown.state} now.`);
+		document.querySelector(`tr[data-order="${order.id}"]`)?.replaceWith(row(shown));
+		offer(byId("orders"));
+	} catch (error) {
+		say(byId("found"), error.message);
+	}
+}
+
+function row(order) {
+	const buttons = Object.values(ACTS).filter(({ states }) => states.includes(order.state) && may("orders")).map((each) => {
+		const button = element("button", { type: "button", "data-act": each.path, "data-scope": "orders" }, each.word);
+		button.addEventListener("click", () => doIt(order, each));
+		return button;
+	});
+	return element("tr", { "data-order": order.id }, element("th", { scope: "row" }, element("code", {}, order.id)),
+		element("td", {}, order.sale), element("td", {}, order.sku), element("td", { class: "number" }, number.format(order.quantity)),
+		element("td", {}, order.buyer), element("td", {}, element("span", { class: `state ${order.state}` }, order.state)),
+		element("td", {}, local(order.placed_at)), element("td", {}, ...buttons));
+}
+
+function show(orders, more) {
+	byId("orders-scroll").hidden = orders.length === 0;
+	byId("orders").tBodies[0].replaceChildren(...orders.map(row));
+	say(byId("found"), orders.length === 0 ? "There is no such order." : `${number.format(orders.length)} found${more ? "; there are more" : ""}.`);
+}
+
+async function find() {
+	const what = byId("find-what").value.trim(), by = byId("find-by").value;
+
+	try {
+		if (by === "order")
+			show([await read(`/v1/orders/${encodeURIComponent(what)}`)], false);
+		else {
+			const { orders, next } = await read(`/v1/orders?limit=100&${by}=${encodeURIComponent(by === "sale" ? sale : what)}`);
+			show(orders, next !== null);
+		}
+	} catch (error) {
+		show([], false);
+		if (error.code !== "unknown-order")
+			say(byId("found"), error.message);
+	}
+}
+
+// A cell that begins like a formula is one to a spreadsheet: names of buyers come from outside.
+const cell = (text) => `"${String(text ?? "").replace(/^(?=[=+\-@\t\r])/, "'").replaceAll('"', '""')}"`;
+
+async function exportOrders() {
+	const lines = [COLUMNS.join(",")];
+
+	try {
+		for (let next = ""; next !== null;) {
+			const page = await read(`/v1/orders?sale=${encodeURIComponent(sale)}&limit=${PAGE}${next && `&after=${encodeURIComponent(next)}`}`);
+			page.orders.forEach((order) => lines.push(COLUMNS.map((name) => cell(order[name])).join(",")));
+			next = page.next;
+			say(byId("found"), `${number.format(lines.length - 1)} orders read …`);
+		}
+	} catch (error) {
+		say(byId("found"), `No file was made: ${error.message}`);
+		return;
+	}
+	const link = element("a", { href: URL.createObjectURL(new Blob([lines.join("\r\n"), "\r\n"], { type: "text/csv" })), download: `${sale}-orders.csv` });
+	link.click();
+	URL.revokeObjectURL(link.href);
+	say(byId("found"), `${number.format(lines.length - 1)} orders are in ${sale}-orders.csv.`);
+}
+
+byId("find").addEventListener("submit", (event) => {
+	event.preventDefault();
+	find();
+});
+byId("find-by").addEventListener("change", () => {
+	const needed = byId("find-by").value !== "sale";
+	byId("find-what").required = needed;
+	byId("find-what").disabled = !needed;
+});
+byId("export").addEventListener("click", exportOrders);

@@ -1,0 +1,147 @@
+// Whose page this is: the operator's token, what it allows, and requests with it.
+//
+// The token is asked for once and kept in sessionStorage: in this tab, until it is closed. It is sent to this server alone; the
+// Content-Security-Policy lets the page reach no other.
+import { byId, rest } from "/assets/page.js";
+
+const TOKEN_KEY = "penstock.operator-token";
+const ACT_MS = 60000; // how long an act whose end is unknown is asked again
+const dialog = byId("token-dialog");
+let asked = false, operator = null, changed = () => {};
+let ahead = 0; // ms that the server's clock is ahead of this browser's, which may be wrong by hours
+
+export const now = () => Date.now() + ahead;
+
+export class Unauthorized extends Error {}
+export class Refused extends Error {
+	constructor(problem) {
+		super(problem.detail ?? problem.title);
+		this.code = problem.code;
+	}
+}
+
+const headers = () => {
+	const token = sessionStorage.getItem(TOKEN_KEY);
+	return token ? { Authorization: `Bearer ${token}` } : {};
+};
+
+export async function ask(path, options = {}) {
+	const answer = await fetch(path, { cache: "no-store", ...options, headers: { ...headers(), ...options.headers } });
+
+	if (answer.status === 401 || answer.status === 403)
+		throw new Unauthorized();
+	if (!answer.ok)
+		throw new Refused(await answer.json().catch(() => ({ title: `${path}: ${answer.status}` })));
+	return answer;
+}
+
+export const read = async (path) => (await ask(path)).json();
+
+function newKey() {
+	return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/**
+ * Something is done, once: while no answer comes, or a 503, the same is sent again with its key. What the server shows of it; Refused with
+ * its words; Error where its end stayed unknown.
+ */
+export async function act(method, path, body) {
+	const key = newKey(), end = Date.now() + ACT_MS;
+	const options = {
+		method, cache: "no-store", body: body === undefined ? "" : JSON.stringify(body),
+		headers: { ...headers(), ...(method === "POST" && { "Idempotency-Key": key }), ...(body !== undefined && { "Content-Type": "application/json" }) },
+	};
+
+	for (let wait = 500; ; wait = Math.min(2 * wait, 8000)) {
+		const answer = await fetch(path, options).catch(() => null);
+		const shown = await answer?.json().catch(() => null);
+		if (answer?.ok && shown)
+			return shown;
+		if (answer && answer.status < 500 && shown)
+			throw new Refused(shown);
+		if (Date.now() > end)
+			throw new Error(shown?.detail ?? "The server did not answer. It may have been done: look before you do it again.");
+		await rest((Number(answer?.headers.get("Retry-After")) * 1000 || wait) * (1 + Math.random() / 4));
+	}
+}
+
+export const may = (scope) => operator?.scopes.includes(scope) ?? false;
+
+/** What the token does not allow is not offered: whatever has data-scope. */
+export function offer(root = document) {
+	root.querySelectorAll("[data-scope]").forEach((each) => { each.hidden = !may(each.dataset.scope); });
+}
+
+function show() {
+	document.body.classList.toggle("locked", !operator);
+	byId("who").textContent = operator?.name ?? "";
+	byId("token-forget").hidden = !operator;
+	byId("locked").hidden = !!operator;
+	offer();
+}
+
+function askForToken() {
+	asked = true;
+	byId("token-wrong").hidden = true;
+	byId("token").value = "";
+	if (!dialog.open)
+		dialog.showModal();
+}
+
+/** The token was not taken, or there is none. */
+export function lock() {
+	operator = null;
+	show();
+	changed();
+	if (!asked)
+		askForToken();
+}
+
+async function setClock() {
+	const start = performance.now(), { unix_ms: then } = await read("/v1/time");
+	ahead = then + (performance.now() - start) / 2 - Date.now();
+}
+
+async function enter() {
+	await setClock();
+	operator = await read("/v1/whoami");
+	show();
+	changed();
+}
+
+dialog.querySelector("form").addEventListener("submit", async (event) => {
+	event.preventDefault();
+	sessionStorage.setItem(TOKEN_KEY, byId("token").value.trim());
+	try {
+		await enter();
+		dialog.close();
+	} catch (error) {
+		sessionStorage.removeItem(TOKEN_KEY);
+		byId("token-wrong").textContent = error instanceof Unauthorized
+			? "This token was not taken: it is not the server's, or it lacks the scope read."
+			: "The server did not answer. Try again.";
+		byId("token-wrong").hidden = false;
+		byId("token").select();
+	}
+});
+byId("token-cancel").addEventListener("click", () => dialog.close());
+byId("token-ask").addEventListener("click", askForToken);
+byId("token-forget").addEventListener("click", () => {
+	sessionStorage.removeItem(TOKEN_KEY);
+	lock();
+});
+
+/** Begins; `then` is called whenever somebody has come or gone. Tried again until the server answers. */
+export async function begin(then) {
+	changed = then;
+	for (;;)
+		try {
+			return await enter();
+		} catch (error) {
+			if (error instanceof Unauthorized)
+				return lock();
+			await rest(2000);
+		}
+}
+
+export const entered = () => operator !== null;

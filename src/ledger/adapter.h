@@ -61,7 +61,8 @@
 	int adapter##_dead_letters(struct ledger *ledger, int64_t after, struct ledger_dead_letter *rows, size_t max, size_t *count); \
 	int adapter##_audit(struct ledger *ledger, struct ledger_audit *audit);                                                       \
 	int adapter##_health(struct ledger *ledger, const char **reason);                                                             \
-	int adapter##_recover(struct ledger *ledger)
+	int adapter##_recover(struct ledger *ledger);                                                                                 \
+	void adapter##_tidy(struct ledger *ledger)
 
 /* clang-format off */
 #define LEDGER_ADAPTER_TABLE(adapter)                   \
@@ -85,5 +86,6 @@
 	.dead_letters = adapter##_dead_letters,         \
 	.audit = adapter##_audit,                       \
 	.health = adapter##_health,                     \
-	.recover = adapter##_recover
+	.recover = adapter##_recover,                   \
+	.tidy = adapter##_tidy
 /* clang-format on */

@@ -83,6 +83,11 @@ struct journal_ops {
 	 */
 	int (*read)(struct journal *journal, const struct journal_range *range, journal_take take, void *context);
 	/*
+	 * What an append has put off so that nobody waits for it; for when all who waited have been
+	 * answered. The thread that appends.
+	 */
+	void (*tidy)(struct journal *journal);
+	/*
 	 * 0 while appends are expected to work, else negative with its text in *reason (static).
 	 * Any thread.
 	 */

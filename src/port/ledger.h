@@ -426,6 +426,12 @@ struct ledger_ops {
 	 * negative. Called by the owner of the journal.
 	 */
 	int (*recover)(struct ledger *ledger);
+	/*
+	 * Work of the ledger's own that no commit need wait for, if there is some: a checkpoint.
+	 * For when those who waited for a commit have been answered; where nobody calls it for
+	 * long, a commit does it.
+	 */
+	void (*tidy)(struct ledger *ledger);
 	void (*free)(struct ledger *ledger);
 };
 struct ledger {

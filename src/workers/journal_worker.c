@@ -364,6 +364,7 @@ static void journal_worker_run(void *argument)
 			process(worker, wait_for_company(worker, count));
 		else if (lane_closed(lane))
 			break;
+		worker->settings.journal->ops->tidy(worker->settings.journal); /* everybody is answered */
 		care(worker);
 	}
 }

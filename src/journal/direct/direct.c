@@ -145,6 +145,13 @@ static int read_range(struct journal *journal, const struct journal_range *range
 	return 0;
 }
 
+static void tidy(struct journal *journal)
+{
+	struct ledger *ledger = direct_of(journal)->ledger;
+
+	ledger->ops->tidy(ledger);
+}
+
 static int health(struct journal *journal, const char **reason)
 {
 	struct ledger *ledger = direct_of(journal)->ledger;
@@ -168,6 +175,7 @@ static const struct journal_ops direct_ops = {
 	.ends = ends,
 	.partition = partition,
 	.read = read_range,
+	.tidy = tidy,
 	.health = health,
 	.free = journal_free,
 };

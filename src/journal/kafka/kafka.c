@@ -170,6 +170,12 @@ static int read_range(struct journal *base, const struct journal_range *range, j
 	return result;
 }
 
+/* The brokers' log is theirs to keep. */
+static void tidy(struct journal *journal)
+{
+	(void)journal;
+}
+
 static int health(struct journal *base, const char **reason)
 {
 	*reason = atomic_load(&kafka_of(base)->unhealthy);
@@ -197,6 +203,7 @@ static const struct journal_ops kafka_ops = {
 	.ends = ends,
 	.partition = partition,
 	.read = read_range,
+	.tidy = tidy,
 	.health = health,
 	.free = journal_free,
 };

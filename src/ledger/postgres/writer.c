@@ -304,6 +304,12 @@ int postgres_recover(struct ledger *base)
 	return work.result;
 }
 
+/* The server does that by itself. */
+void postgres_tidy(struct ledger *base)
+{
+	(void)base;
+}
+
 int postgres_health(struct ledger *base, const char **reason)
 {
 	struct postgres_ledger *ledger = postgres_ledger_of(base);

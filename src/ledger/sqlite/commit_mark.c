@@ -3,16 +3,30 @@
 #include "base/log.h"
 #include "ledger/sqlite/sqlite_ledger.h"
 
-static int read_movement(struct sqlite_connection *connection, int64_t *movement)
+/* The mark that is there, and whose schema: one statement, for each commit has it. */
+static int read_mark(struct sqlite_connection *connection, struct sqlite_commit_mark *mark, int64_t *schema)
 {
-	return sqlite_connection_read_number(connection, "SELECT coalesce(max(number), 0) FROM movements", movement);
+	sqlite3_stmt *statement;
+	int result = sqlite_connection_prepare(
+		connection, "SELECT number, (SELECT coalesce(max(number), 0) FROM movements), schema FROM commit_numbers", &statement);
+
+	if (result < 0)
+		return result;
+	result = sqlite_step_row(connection, statement);
+	if (result != STEP_ROW)
+		return result < 0 ? result : error_origin(-EUCLEAN);
+	*mark = (struct sqlite_commit_mark){.number = sqlite3_column_int64(statement, 0),
+					    .movement = sqlite3_column_int64(statement, 1)};
+	*schema = sqlite3_column_int64(statement, 2);
+	sqlite3_reset(statement);
+	return 0;
 }
 
 int sqlite_commit_mark_read(struct sqlite_connection *connection, struct sqlite_commit_mark *mark)
 {
-	int result = sqlite_connection_read_number(connection, "SELECT number FROM commit_numbers", &mark->number);
+	int64_t schema;
 
-	return result < 0 ? result : read_movement(connection, &mark->movement);
+	return read_mark(connection, mark, &schema);
 }
 
 static int refuse(void)
@@ -40,13 +54,12 @@ int sqlite_commit_mark_make(struct sqlite_connection *connection, const struct s
 			    struct sqlite_commit_mark *mark)
 {
 	int64_t schema;
-	int result = read_movement(connection, &mark->movement);
+	int result = read_mark(connection, mark, &schema);
 
 	mark->number = last->number;
 	if (result < 0)
 		return result;
 	if (mark->movement <= last->movement)
 		return sqlite_commit_mark_number(connection, ++mark->number);
-	result = sqlite_connection_read_number(connection, "SELECT schema FROM commit_numbers", &schema);
-	return result < 0 ? result : schema == sqlite_schema_number() ? 0 : refuse();
+	return schema == sqlite_schema_number() ? 0 : refuse();
 }

@@ -24,8 +24,9 @@ struct sqlite_writer {
 	struct sqlite_commit_mark doubtful; /* that a COMMIT of unknown outcome would have left; number 0: none */
 	bool doubt_is_short;                /* a write failed, so its commit frame is not whole in the file */
 	int log_frames;                     /* frames in SQLite's write-ahead log after the last commit */
-	int checkpoint_frames;              /* how many more are a reason for a checkpoint */
-	int checkpoint_at;                  /* frames at which the next checkpoint is tried */
+	int commits;                        /* since the last checkpoint was tried */
+	int slice_frames, overdue_frames;   /* see writer.c: so many more are a reason for a checkpoint */
+	int tried_frames;                   /* what the log had when the last one was tried */
 	bool poisoned;                      /* a checkpoint failed: the handle must not be used again */
 	unsigned int forgotten;             /* batches that the judge's switch has left uncommitted */
 	struct apply_scratch *scratch;
@@ -51,9 +52,9 @@ struct file_watch {
 		dev_t device;
 		ino_t inode;
 	} database, log, index, lease;
-	_Atomic int lost;     /* enum watched_file */
-	int64_t looked_at_ns; /* under the writer's lock */
-	bool saved;           /* what the handle has is in a file */
+	_Atomic int lost;                         /* enum watched_file */
+	int64_t looked_at_ns, lease_looked_at_ns; /* under the writer's lock */
+	bool saved;                               /* what the handle has is in a file */
 	int64_t save_at_ns;
 };
 

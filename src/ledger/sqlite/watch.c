@@ -11,7 +11,9 @@
  * another text, as it was given, for a link in it may have been turned; the write-ahead log (-wal),
  * which has the newest orders, its index (-shm), by which processes see each other's locks, and the
  * lease. Only stat() looks at them: closing any descriptor of a database drops the locks that
- * SQLite has on it. A look is four calls, which a lone order pays for.
+ * SQLite has on it. A look is three calls, which a lone order pays for, and a fourth now and then:
+ * what is committed is in the database whoever has the lease, so that is looked at as often as
+ * before a transaction.
  *
  * What comes of it. Nothing more is begun; what was committed last may be where nobody will look,
  * so its outcome is unknown. A handle that was closed is not opened again, for that would be
@@ -60,6 +62,17 @@ static void identify(const char *path, struct file_identity *file)
 	}
 }
 
+static enum watched_file look_at_lease(struct sqlite_ledger *ledger)
+{
+	struct file_watch *watch = &ledger->watch;
+	bool is_lost = atomic_load(&watch->lost) == WATCHED_LEASE;
+
+	if (!is_lost && clock_mono_ns() < watch->lease_looked_at_ns + FRESH_NS)
+		return WATCHED_NONE;
+	watch->lease_looked_at_ns = clock_mono_ns();
+	return leads_to(watch->lease_path, &watch->lease) ? WATCHED_NONE : WATCHED_LEASE;
+}
+
 static enum watched_file find_lost(struct sqlite_ledger *ledger)
 {
 	const struct file_watch *watch = &ledger->watch;
@@ -71,9 +84,7 @@ static enum watched_file find_lost(struct sqlite_ledger *ledger)
 		return WATCHED_LOG;
 	if (ledger->writer.connection.db && !leads_to(watch->index_path, &watch->index))
 		return WATCHED_INDEX;
-	if (!leads_to(watch->lease_path, &watch->lease))
-		return WATCHED_LEASE;
-	return WATCHED_NONE;
+	return look_at_lease(ledger);
 }
 
 static const char *const reasons[] = {

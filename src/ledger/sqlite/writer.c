@@ -27,9 +27,15 @@
  * A failure before COMMIT has no doubt: nothing was committed. Yet after an I/O error, a full disk
  * or corruption the handle is replaced.
  *
- * Checkpoints are made here, after a commit, when the -wal has grown by CHECKPOINT_BYTES. PASSIVE
- * never waits for readers; a reader that holds it up makes the -wal longer for a while, and the
- * next try comes after as many frames again.
+ * Checkpoints are made by this handle alone, and nobody who has committed waits for one: the owner
+ * of the journal calls sqlite_tidy() once it has answered. Who comes meanwhile does wait, so they
+ * are made in slices: each time that the -wal has grown by SLICE_BYTES and SLICE_COMMITS, which is
+ * about what a commit of a hundred orders takes. The share of time that goes to checkpoints is the
+ * same with larger ones; but then those who meet one wait for all of it. The commits are counted
+ * because a checkpoint syncs twice: on a disk where a sync is slow, commits are large. A ledger
+ * that nobody tidies is checkpointed by its own commits, after OVERDUE_BYTES. PASSIVE never waits
+ * for readers; a reader that holds it up makes the -wal longer for a while, and the next try comes
+ * after as many frames again.
  *
  * Turned down: looking up each order of the batch after a failed commit. It answers only for
  * batches of orders, and only for those rows that the failed batch alone could have made; the
@@ -45,7 +51,9 @@ enum {
 	 * Long enough that the ends of the trees, rewritten by every batch, go to the database once
 	 * in many batches.
 	 */
-	CHECKPOINT_BYTES = 16 * 1024 * 1024,
+	SLICE_BYTES = 1024 * 1024,
+	SLICE_COMMITS = 32,
+	OVERDUE_BYTES = 16 * 1024 * 1024,
 	FRAME_HEADER = 24,
 	/*
 	 * The judge's switch keeps so many batches in an open transaction while it says that they
@@ -61,6 +69,8 @@ static int on_commit(void *argument, sqlite3 *db, const char *name, int frames)
 	(void)db;
 	(void)name;
 	writer->log_frames = frames;
+	if (frames < writer->tried_frames) /* all was moved, and it is written from its beginning again */
+		writer->tried_frames = 0;
 	return SQLITE_OK;
 }
 
@@ -119,8 +129,9 @@ static int open_connection(struct sqlite_ledger *ledger)
 		result = enter_wal(&writer->connection);
 	if (result == 0)
 		result = sqlite_connection_read_number(&writer->connection, "PRAGMA page_size", &page_size);
-	writer->checkpoint_frames = result == 0 ? CHECKPOINT_BYTES / (int)(FRAME_HEADER + page_size) : 0;
-	writer->checkpoint_at = writer->checkpoint_frames;
+	writer->slice_frames = result == 0 ? SLICE_BYTES / (int)(FRAME_HEADER + page_size) : 0;
+	writer->overdue_frames = result == 0 ? OVERDUE_BYTES / (int)(FRAME_HEADER + page_size) : 0;
+	writer->tried_frames = writer->commits = 0;
 	if (result == 0)
 		sqlite3_wal_hook(writer->connection.db, on_commit, writer);
 	return result;
@@ -267,9 +278,8 @@ static int resolve(struct sqlite_ledger *ledger, const struct sqlite_commit_mark
 static void checkpoint(struct sqlite_ledger *ledger)
 {
 	struct sqlite_writer *writer = &ledger->writer;
-	int in_log = 0, moved = 0, code;
+	int code = sqlite3_wal_checkpoint_v2(writer->connection.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 
-	code = sqlite3_wal_checkpoint_v2(writer->connection.db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log, &moved);
 	if (code != SQLITE_OK && code != SQLITE_BUSY) {
 		/*
 		 * The commits are safe in the -wal; the next transaction begins with another
@@ -279,7 +289,22 @@ static void checkpoint(struct sqlite_ledger *ledger)
 			  LOG_TEXT("error", error_text(sqlite_connection_error(&writer->connection, code))));
 		writer->poisoned = true;
 	}
-	writer->checkpoint_at = moved >= in_log ? writer->checkpoint_frames : writer->log_frames + writer->checkpoint_frames;
+	writer->tried_frames = writer->log_frames;
+	writer->commits = 0;
+}
+
+void sqlite_tidy(struct ledger *base)
+{
+	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
+	struct sqlite_writer *writer = &ledger->writer;
+	int grown;
+
+	sqlite_writer_lock(ledger);
+	grown = writer->log_frames - writer->tried_frames;
+	if (grown >= writer->slice_frames && writer->commits >= SLICE_COMMITS && sqlite_writer_trusted(ledger) &&
+	    !writer->poisoned && sqlite3_get_autocommit(writer->connection.db))
+		checkpoint(ledger);
+	sqlite_writer_unlock(ledger);
 }
 
 /* The judge's switch: says that it is committed, and leaves it in an open transaction. */
@@ -325,7 +350,8 @@ static int commit(struct sqlite_ledger *ledger)
 	if (sqlite_watch_lost(ledger))
 		return -EINPROGRESS;
 	ledger_health_set(&ledger->health, 0);
-	if (writer->log_frames >= writer->checkpoint_at)
+	writer->commits++;
+	if (writer->log_frames - writer->tried_frames >= writer->overdue_frames)
 		checkpoint(ledger);
 	return 0;
 }

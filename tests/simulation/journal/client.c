@@ -86,6 +86,11 @@ static uint32_t partition(struct journal *base, uint32_t sale)
 	return kafka_record_partition((struct slice){key, size}, broker_journal_of(base)->partitions);
 }
 
+static void tidy(struct journal *journal)
+{
+	(void)journal;
+}
+
 static int health(struct journal *base, const char **reason)
 {
 	*reason = atomic_load(&broker_journal_of(base)->unhealthy);
@@ -117,6 +122,7 @@ static const struct journal_ops broker_ops = {
 	.ends = ends,
 	.partition = partition,
 	.read = broker_read_range,
+	.tidy = tidy,
 	.health = health,
 	.free = journal_free,
 };

@@ -299,6 +299,12 @@ static void sim_free(struct ledger *ledger)
 	sim_handle_free(handle);
 }
 
+/* It has the place of a server, which does that by itself. */
+static void sim_tidy(struct ledger *ledger)
+{
+	(void)ledger;
+}
+
 const struct ledger_ops sim_ops = {
 	.name = "simulated",
 	.apply = sim_apply,
@@ -338,6 +344,7 @@ const struct ledger_ops sim_ops = {
 	.audit = sim_audit,
 	.health = sim_health,
 	.recover = sim_recover,
+	.tidy = sim_tidy,
 	.free = sim_free,
 };
 

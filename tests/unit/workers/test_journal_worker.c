@@ -23,8 +23,11 @@ struct fake_journal {
 	size_t seen_count, appends, largest, looks;
 	atomic_int end; /* of every entry; 0: by the buyer's name */
 	atomic_bool unhealthy;
-	atomic_bool held;    /* append() does not return before this is false */
-	atomic_bool waiting; /* it is in append() */
+	atomic_bool held;             /* append() does not return before this is false */
+	atomic_bool waiting;          /* it is in append() */
+	struct lane *reply;           /* answers come by it */
+	atomic_size_t answered_first; /* by the first tidy() */
+	atomic_int tidied;
 };
 
 struct bench {
@@ -87,7 +90,17 @@ static int fake_health(struct journal *base, const char **reason)
 	return atomic_load(&((struct fake_journal *)base)->unhealthy) ? -EIO : 0;
 }
 
-static struct journal_ops fake_ops = {.name = "fake", .append = fake_append, .health = fake_health};
+/* Notes how many had been answered by then. */
+static void fake_tidy(struct journal *base)
+{
+	struct fake_journal *journal = (struct fake_journal *)base;
+
+	if (journal->reply && atomic_load(&journal->tidied) == 0)
+		atomic_store(&journal->answered_first, lane_depth(journal->reply));
+	atomic_fetch_add(&journal->tidied, 1);
+}
+
+static struct journal_ops fake_ops = {.name = "fake", .append = fake_append, .tidy = fake_tidy, .health = fake_health};
 
 static size_t seen_count(struct bench *bench)
 {
@@ -845,6 +858,27 @@ static void test_few_events_do_not_wait_for_ever(void **state)
 	assert_int_equal(bench->journal.appends, 3);
 }
 
+static bool is_tidied(void *context)
+{
+	return atomic_load(&((struct bench *)context)->journal.tidied) > 0;
+}
+
+/* A checkpoint was a part of the commit: whoever was in it waited for it, for twelve times as long as for the commit. */
+static void test_what_the_journal_puts_off_is_done_when_all_are_answered(void **state)
+{
+	struct bench *bench = *state;
+
+	buy(bench, "d0");
+	buy(bench, "d1");
+	bench->journal.reply = bench->reply;
+	start(bench);
+	house_wait(is_tidied, bench);
+	assert_int_equal(atomic_load(&bench->journal.answered_first), 2);
+	(void)answer(bench);
+	(void)answer(bench);
+	journal_worker_stop(bench->worker);
+}
+
 static void test_nobody_waits_for_company_where_the_ledger_is_the_journal(void **state)
 {
 	struct bench *bench = *state;
@@ -880,6 +914,7 @@ int main(void)
 		TEST(test_a_journal_that_is_given_nothing_is_looked_at),
 		TEST(test_few_events_wait_for_those_who_come_back),
 		TEST(test_few_events_do_not_wait_for_ever),
+		TEST(test_what_the_journal_puts_off_is_done_when_all_are_answered),
 		TEST(test_nobody_waits_for_company_where_the_ledger_is_the_journal),
 		TEST(test_a_client_waits_for_the_end),
 		TEST(test_a_client_without_room_does_not_know),

@@ -8,7 +8,7 @@
 #include "base/edit_distance.h"
 #include "engine/adapters.h"
 
-enum { WORD_MAX = 31, OPTIONS_MAX = 64, HELP_MAX = 256 * 1024, HELP_WIDTH = 80 };
+enum { WORD_MAX = 31, HELP_MAX = 256 * 1024, HELP_WIDTH = 80 };
 
 int cli_error(int code, const char *format, ...)
 {
@@ -119,19 +119,23 @@ static int command_help(const struct command *command, const struct option *opti
 
 int cli_options(struct cli *cli, const struct option *options, size_t count, int least, int most)
 {
-	struct option all[OPTIONS_MAX];
+	struct option all[CLI_OPTIONS_MAX];
 	bool help = false;
 	struct buffer error;
 	size_t total = 0;
 	int code = CLI_GO;
 
-	ASSERT(count + 2 <= OPTIONS_MAX);
+	ASSERT(count + 2 <= CLI_OPTIONS_MAX);
 	for (; total < count; total++)
 		all[total] = options[total];
 	if (cli->command->settings)
 		all[total++] = (struct option){"config",          'c',    OPTION_TEXT,
 					       &cli->config_file, "FILE", "settings file (penstock.conf, where it is there)"};
 	all[total++] = (struct option){"help", 'h', OPTION_FLAG, &help, NULL, "this text"};
+	if (cli->describe) {
+		cli->describe(cli->describe_context, all, total);
+		return CLI_OK;
+	}
 	buffer_init(&error, 4096);
 	if (options_parse(all, total, &cli->argc, cli->argv, &error) < 0)
 		code = cli_usage(cli, "%.*s", (int)error.size, error.data);
@@ -271,7 +275,7 @@ static int help_with_words(const struct command *const *commands, int argc, char
 {
 	static char help[] = "--help";
 	char *rest[WORD_MAX + 2] = {NULL};
-	struct cli cli = {.argv = rest};
+	struct cli cli = {.argv = rest, .commands = commands};
 	const struct command *command = find(commands, argv[0]);
 
 	if (!command)
@@ -284,7 +288,7 @@ static int help_with_words(const struct command *const *commands, int argc, char
 
 int cli_main(const struct command *const *commands, int argc, char **argv)
 {
-	struct cli cli = {0};
+	struct cli cli = {.commands = commands};
 	const struct command *command;
 	int code;
 

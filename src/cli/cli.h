@@ -10,6 +10,7 @@
 
 enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 enum { CLI_GO = -1 }; /* no exit code yet: carry on */
+enum { CLI_OPTIONS_MAX = 64 };
 
 struct cli;
 struct command {
@@ -30,6 +31,13 @@ struct cli {
 	int flag_count;
 	char **flags; /* settings flags, taken out of argv */
 	const char *config_file;
+	const struct command *const *commands; /* all there are */
+	/*
+	 * Where it is set, cli_options() tells it the options in place of parsing, and returns
+	 * CLI_OK: so each command can be asked what it takes. The table is the callee's to copy.
+	 */
+	void (*describe)(void *context, const struct option *options, size_t count);
+	void *describe_context;
 };
 
 /* Finds the command that argv names, and runs it. argv[0] is the program. Returns the exit code. */

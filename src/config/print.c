@@ -86,6 +86,19 @@ static const char *placeholder(const struct setting *setting)
 	return "";
 }
 
+void settings_flags(void (*tell)(void *context, const char *name, const char *help, const char *const *choices), void *context)
+{
+	char name[SETTING_NAME_MAX + sizeof("_file")];
+
+	for (size_t i = 0; i < settings_count(); i++) {
+		const struct setting *setting = &settings_table[i];
+
+		/* A secret is for a file: on a command line others can read it. */
+		snprintf(name, sizeof(name), "%s%s", setting->name, setting->kind == SETTING_SECRET ? "_file" : "");
+		tell(context, name, setting->help, setting->kind == SETTING_CHOICE ? setting->choices : NULL);
+	}
+}
+
 void settings_help(struct buffer *out)
 {
 	enum { INDENT = 6, WIDTH = 80 };

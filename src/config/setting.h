@@ -24,7 +24,7 @@ struct setting {
 	const char *standard;   /* the default, as it would be written */
 	const char *unit;       /* SETTING_COUNT: what is counted */
 	int64_t low, high;      /* SETTING_COUNT, SETTING_DURATION (ns) */
-	const char *choices[5]; /* SETTING_CHOICE, up to a NULL */
+	const char *choices[6]; /* SETTING_CHOICE, up to a NULL: five at most */
 	const char *help;       /* one line */
 	bool reloads;           /* SIGHUP takes a new value over */
 };

@@ -154,8 +154,10 @@ const char *settings_ignored(const struct settings *settings);
 int settings_take_flags(int *argc, char **argv, char **taken);
 
 void settings_print(const struct settings *settings,
-		    struct buffer *out);    /* as a file that could be loaded; secrets as "(hidden)" in a comment */
-void settings_help(struct buffer *out);     /* the flags, for --help */
+		    struct buffer *out); /* as a file that could be loaded; secrets as "(hidden)" in a comment */
+void settings_help(struct buffer *out);  /* the flags, for --help */
+/* Each flag, without its dashes; choices: up to a NULL, or NULL where any text may be right. */
+void settings_flags(void (*tell)(void *context, const char *name, const char *help, const char *const *choices), void *context);
 void settings_document(struct buffer *out); /* docs/settings.md */
 
 /*

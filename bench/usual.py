@@ -19,7 +19,7 @@ from redis import Redis
 from server import ROOT, SCRATCH
 
 JAR = ROOT / "build-usual/usual.jar"
-PATIENCE = 120
+PATIENCE = 300  # a Java program on a machine that others are using
 
 
 class Usual(Peer):

@@ -236,6 +236,9 @@ static int64_t handle_tick(struct http_handler *handler, int64_t now_ns)
 	due_ns = change_queue_tick(thread->changes, now_ns);
 	if (due_ns < next_ns)
 		next_ns = due_ns;
+	due_ns = lookup_queue_tick(thread->lookups, now_ns);
+	if (due_ns < next_ns)
+		next_ns = due_ns;
 	due_ns = slow_refusals_tick(thread->slow_refusals, thread, now_ns);
 	if (due_ns < next_ns)
 		next_ns = due_ns;

@@ -106,6 +106,8 @@ static int thread_new(struct gate *gate, struct gate_thread *thread, bool for_op
 		r = audit_queue_new(&thread->audits, thread);
 	if (r == 0)
 		r = change_queue_new(&thread->changes, thread);
+	if (r == 0)
+		r = lookup_queue_new(&thread->lookups, thread);
 	return r;
 }
 
@@ -119,6 +121,7 @@ static void thread_free(struct gate_thread *thread)
 	slow_refusals_free(thread->slow_refusals);
 	audit_queue_free(thread->audits);
 	change_queue_free(thread->changes);
+	lookup_queue_free(thread->lookups);
 	lane_free(thread->replies);
 	identity_cache_free(thread->identities);
 	sale_table_unref(thread->sales);

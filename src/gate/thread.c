@@ -149,3 +149,25 @@ bool gate_page(struct gate_request *request, char *after, size_t after_size, int
 	}
 	return true;
 }
+
+bool gate_wait(struct gate_request *request, int64_t *wait_ns)
+{
+	enum { WAIT_MAX_S = 60 };
+	struct reply *reply = &request->thread->reply;
+	char text[16], *end;
+	int r = http_request_query(request->http, SLICE("wait"), text, sizeof(text));
+
+	*wait_ns = 0;
+	if (r == 0) {
+		long seconds = strtol(text, &end, 10);
+
+		if (*text < '0' || *text > '9' || strcmp(end, "s") != 0 || seconds < 1 || seconds > WAIT_MAX_S)
+			r = -EINVAL;
+		*wait_ns = r == 0 ? seconds * INT64_C(1000000000) : 0;
+	}
+	if (r >= 0)
+		return true;
+	reply_bad_field(reply, PROBLEM_INVALID_VALUE, "wait", "wait must be a duration from 1s to 60s.");
+	gate_answer(request, reply);
+	return false;
+}

@@ -115,6 +115,7 @@ struct gate_thread {
 	struct slow_refusals *slow_refusals;
 	struct audit_queue *audits;
 	struct change_queue *changes;
+	struct lookup_queue *lookups;
 	struct reply reply;            /* scratch: for answers given at once */
 	struct pending_reply *pending; /* tasks and settlements */
 	size_t pending_count; /* those that have expired too; at most GATE_PENDING_MAX, so that the replies lane has room */
@@ -222,6 +223,8 @@ bool gate_brings_identity(const struct gate_request *request);
 bool gate_peek_buyer(struct gate_request *request, struct identity_buyer *buyer);
 /* `after` and `limit` of a list; false: it has answered 422. */
 bool gate_page(struct gate_request *request, char *after, size_t after_size, int64_t *limit);
+/* `wait` of the query, "20s" for example; 0: it has none. False: it has answered 422. */
+bool gate_wait(struct gate_request *request, int64_t *wait_ns);
 /* `after` of a list by number, up to max; empty is 0. False: `reply` refuses it. Any thread. */
 bool gate_after_number(const char *after, int64_t max, int64_t *number, struct reply *reply);
 
@@ -236,6 +239,12 @@ int64_t purchase_pool_tick(struct purchase_pool *pool, int64_t now_ns);
 /* audit.c: the audit that runs, and who waits for it. */
 int audit_queue_new(struct audit_queue **pool, struct gate_thread *thread) MUST_CHECK;
 void audit_queue_free(struct audit_queue *queue); /* NULL is fine; nothing runs any more */
+
+/* buyer/lookup.c: who waits for an order to change. */
+int lookup_queue_new(struct lookup_queue **queue, struct gate_thread *thread) MUST_CHECK;
+void lookup_queue_free(struct lookup_queue *queue); /* NULL is fine */
+/* Asks again for those whose turn it is. Returns when it wants to be called next. */
+int64_t lookup_queue_tick(struct lookup_queue *queue, int64_t now_ns);
 
 /* changes.c: who waits for something to happen. */
 int change_queue_new(struct change_queue **queue, struct gate_thread *thread) MUST_CHECK;

@@ -5,12 +5,49 @@
 #include "gate/render.h"
 #include "gate/stock_round.h"
 
+enum {
+	WAITING_MAX = 1024,         /* a thread */
+	WAITING_MAX_OF_A_BUYER = 8, /* a thread */
+	ASK_NS = 500000000,
+	HOLD_NOT_SEEN = -1,
+};
+
 struct lookup {
 	struct lookup_job decision;   /* first: its job's message is what the lane carries */
 	struct pending_reply pending; /* its handle */
 	void (*work)(struct ledger_task *task);
 	char buyer[BUYER_MAX + 1]; /* empty: an operator */
+	int64_t until_ns;          /* monotonic; until then it waits for a held order to change; 0: it does not wait */
+	int64_t hold_ms;           /* the end of the hold, as it was found first */
+	int64_t due_ns;            /* of one that waits: when the stock is asked again */
 };
+
+/* Those that wait. One costs the stock a look each ASK_NS, with the round's others. */
+struct lookup_queue {
+	struct gate_thread *thread;
+	struct lookup *waiting[WAITING_MAX];
+	size_t count;
+};
+
+int lookup_queue_new(struct lookup_queue **out, struct gate_thread *thread)
+{
+	struct lookup_queue *queue = calloc(1, sizeof(*queue));
+
+	if (!queue)
+		return error_origin(-ENOMEM);
+	queue->thread = thread;
+	*out = queue;
+	return 0;
+}
+
+void lookup_queue_free(struct lookup_queue *queue)
+{
+	if (!queue)
+		return;
+	for (size_t i = 0; i < queue->count; i++)
+		free(queue->waiting[i]);
+	free(queue);
+}
 
 static void answer_problem(struct gate_thread *thread, const struct lookup *lookup, enum problem problem, const char *detail)
 {
@@ -34,8 +71,22 @@ static void ask_ledger(struct gate_thread *thread, struct lookup *lookup)
 	answer_problem(thread, lookup, PROBLEM_OVERLOADED, NULL);
 }
 
-/* What the stock has said. */
-static void end(struct gate_thread *thread, struct lookup *lookup)
+/* Whether the answer can wait: the order is held as it was when it was asked for. */
+static bool waits(const struct gate_thread *thread, struct lookup *lookup, const struct stock_order *order)
+{
+	int64_t now_ns = clock_mono_ns();
+
+	if (now_ns >= lookup->until_ns || order->state != ORDER_HELD || http_loop_stopping(thread->loop) ||
+	    thread->lookups->count == WAITING_MAX)
+		return false;
+	if (lookup->hold_ms == HOLD_NOT_SEEN)
+		lookup->hold_ms = order->hold_expires_at_ms;
+	lookup->due_ns = now_ns + ASK_NS < lookup->until_ns ? now_ns + ASK_NS : lookup->until_ns;
+	return lookup->hold_ms == order->hold_expires_at_ms;
+}
+
+/* What the stock has said. True: it waits on. */
+static bool end(struct gate_thread *thread, struct lookup *lookup)
 {
 	const struct stock_find *find = &lookup->decision.find;
 	struct sale_entry *entry = sale_table_find_number(gate_sales(thread), find->sale);
@@ -48,12 +99,16 @@ static void end(struct gate_thread *thread, struct lookup *lookup)
 	} else if (!find->order.durable) { /* the journal may have it, and the stock not have heard so */
 		answer_problem(thread, lookup, PROBLEM_OUTCOME_UNKNOWN,
 			       "It cannot be said yet whether this order was made. Read it again shortly.");
+	} else if (waits(thread, lookup, &find->order)) {
+		thread->lookups->waiting[thread->lookups->count++] = lookup;
+		return true;
 	} else {
 		reply_clear(&thread->reply);
 		render_stock_order(&find->order, entry->sale->id, entry->sale->lots[find->order.lot].sku, slice_of(owner),
 				   &thread->reply.body);
 		gate_answer_handle(thread, &lookup->pending.handle, &thread->reply);
 	}
+	return false;
 }
 
 static void on_complete(struct message *message, void *receiver)
@@ -61,36 +116,93 @@ static void on_complete(struct message *message, void *receiver)
 	struct lookup *lookup = (struct lookup *)message;
 	struct gate_thread *thread = receiver;
 
-	if (pending_reply_end(thread, &lookup->pending))
-		end(thread, lookup);
-	free(lookup);
+	if (!pending_reply_end(thread, &lookup->pending) || !end(thread, lookup))
+		free(lookup);
 }
 
-static void fill(struct lookup *lookup, struct gate_request *request, const struct uuid *id, struct slice buyer)
+/* Goes with this round. There is room for one that is pending. */
+static void ask_stock(struct gate_thread *thread, struct lookup *lookup, const struct reply_handle *handle, struct uuid id)
 {
 	lookup->decision.job = (struct job){
-		.message = {.reply = request->thread->replies, .on_complete = on_complete},
+		.message = {.reply = thread->replies, .on_complete = on_complete},
 		.kind = JOB_LOOKUP,
 		.started_ns = clock_mono_ns(),
 	};
-	if (buyer.size)
-		memcpy(lookup->buyer, buyer.data, buyer.size);
-	lookup->decision.find = (struct stock_find){.sale = uuid_tag(id), .id = *id, .buyer = slice_of(lookup->buyer)};
+	lookup->decision.find = (struct stock_find){.sale = uuid_tag(&id), .id = id, .buyer = slice_of(lookup->buyer)};
+	pending_reply_begin(thread, &lookup->pending, handle, PENDING_READ, thread->gate->settings.admission->ack_deadline_ns);
+	stock_round_add(thread->stock, &lookup->decision.job);
 }
 
-void lookup_start(struct gate_request *request, const struct uuid *id, struct slice buyer, void (*work)(struct ledger_task *))
+/* Whether it waits no more here: the client is gone, or the stock is asked again. */
+static bool look_at(struct gate_thread *thread, struct lookup *lookup)
+{
+	const struct reply_handle handle = lookup->pending.handle;
+
+	if (!http_find(thread->loop, handle.handle)) {
+		free(lookup);
+		return true;
+	}
+	if (!pending_reply_has_room(thread))
+		return false;
+	ask_stock(thread, lookup, &handle, lookup->decision.find.id);
+	return true;
+}
+
+int64_t lookup_queue_tick(struct lookup_queue *queue, int64_t now_ns)
+{
+	bool stopping = http_loop_stopping(queue->thread->loop);
+	int64_t first_ns = INT64_MAX;
+
+	for (size_t i = queue->count; i-- > 0;) {
+		struct lookup *lookup = queue->waiting[i];
+
+		if ((now_ns >= lookup->due_ns || stopping) && look_at(queue->thread, lookup))
+			queue->waiting[i] = queue->waiting[--queue->count];
+		else
+			first_ns = lookup->due_ns < first_ns ? lookup->due_ns : first_ns;
+	}
+	return first_ns;
+}
+
+/* Whether one more of this buyer may wait; else it has answered. */
+static bool may_wait(struct gate_request *request, struct slice buyer)
+{
+	const struct lookup_queue *queue = request->thread->lookups;
+	size_t own = 0;
+
+	for (size_t i = 0; i < queue->count; i++)
+		own += slice_equal(slice_of(queue->waiting[i]->buyer), buyer);
+	if (own < WAITING_MAX_OF_A_BUYER && queue->count < WAITING_MAX)
+		return true;
+	if (own < WAITING_MAX_OF_A_BUYER)
+		gate_refuse(request, PROBLEM_OVERLOADED, NULL);
+	else
+		gate_refuse(request, PROBLEM_RATE_LIMITED,
+			    &(struct problem_options){.detail = "You wait for as many orders as one buyer may.",
+						      .retry_after_ms = 1000});
+	return false;
+}
+
+void lookup_start(struct gate_request *request, const struct uuid *id, struct slice buyer, int64_t wait_ns,
+		  void (*work)(struct ledger_task *))
 {
 	struct gate_thread *thread = request->thread;
 	struct lookup *lookup = pending_reply_has_room(thread) ? calloc(1, sizeof(*lookup)) : NULL;
 	const struct reply_handle handle = gate_reply_handle(request);
 
+	if (wait_ns && !may_wait(request, buyer)) {
+		free(lookup);
+		return;
+	}
 	if (!lookup) {
 		gate_refuse(request, PROBLEM_OVERLOADED, NULL);
 		return;
 	}
-	fill(lookup, request, id, buyer);
+	if (buyer.size)
+		memcpy(lookup->buyer, buyer.data, buyer.size);
 	lookup->work = work;
+	lookup->until_ns = wait_ns ? clock_mono_ns() + wait_ns : 0;
+	lookup->hold_ms = HOLD_NOT_SEEN;
 	http_defer(request->exchange);
-	pending_reply_begin(thread, &lookup->pending, &handle, PENDING_READ, thread->gate->settings.admission->ack_deadline_ns);
-	stock_round_add(thread->stock, &lookup->decision.job);
+	ask_stock(thread, lookup, &handle, *id);
 }

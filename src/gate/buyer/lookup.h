@@ -9,6 +9,8 @@
 
 /*
  * Answers, now or later. buyer: whose it must be; empty: an operator asks. `work` reads it from the
- * ledger (task->order).
+ * ledger (task->order). wait_ns: for so long it waits while the stock has the order as held, with
+ * the same end; 0: not at all.
  */
-void lookup_start(struct gate_request *request, const struct uuid *id, struct slice buyer, void (*work)(struct ledger_task *));
+void lookup_start(struct gate_request *request, const struct uuid *id, struct slice buyer, int64_t wait_ns,
+		  void (*work)(struct ledger_task *));

@@ -38,9 +38,10 @@ void orders_show(struct gate_request *request)
 {
 	struct identity_buyer buyer;
 	struct uuid id;
+	int64_t wait_ns;
 
-	if (gate_identify(request, &buyer) && read_id(request, &id))
-		lookup_start(request, &id, (struct slice){buyer.name, buyer.size}, work_buyers_order);
+	if (gate_identify(request, &buyer) && read_id(request, &id) && gate_wait(request, &wait_ns))
+		lookup_start(request, &id, (struct slice){buyer.name, buyer.size}, wait_ns, work_buyers_order);
 }
 
 void orders_cancel(struct gate_request *request)
@@ -143,7 +144,7 @@ void orders_operator_show(struct gate_request *request)
 	struct uuid id;
 
 	if (read_id(request, &id))
-		lookup_start(request, &id, SLICE_NULL, ledger_task_work_order);
+		lookup_start(request, &id, SLICE_NULL, 0, ledger_task_work_order);
 }
 
 /* The sale's number for its id; 0: any; false: it has said that there is none. */

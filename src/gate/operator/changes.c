@@ -15,7 +15,6 @@
 enum {
 	PARKED_MAX = 64,
 	ASK_NS = 200000000,
-	WAIT_MAX_S = 60,
 	CURSOR_FORM = 1,
 };
 
@@ -248,20 +247,10 @@ static bool parse_cursor(const char *text, struct ledger_cursor *at)
 	return true;
 }
 
-/* "20s": 1 to WAIT_MAX_S. */
-static bool parse_wait(const char *text, int64_t *ns)
-{
-	char *end;
-	long seconds = strtol(text, &end, 10);
-
-	*ns = seconds * INT64_C(1000000000);
-	return *text >= '0' && *text <= '9' && strcmp(end, "s") == 0 && seconds >= 1 && seconds <= WAIT_MAX_S;
-}
-
 static bool read_query(struct gate_request *request, const char *after, struct ledger_task_changes *asked)
 {
 	char text[64];
-	int64_t wait_ns = 0;
+	int64_t wait_ns;
 	int r;
 
 	*asked = (struct ledger_task_changes){.access = request->thread->access, .actor = request->actor};
@@ -274,11 +263,8 @@ static bool read_query(struct gate_request *request, const char *after, struct l
 		refuse_query(request, "since", "a time like 2027-01-01T10:00:00Z");
 		return false;
 	}
-	r = http_request_query(request->http, SLICE("wait"), text, sizeof(text));
-	if (r < 0 || (r == 0 && !parse_wait(text, &wait_ns))) {
-		refuse_query(request, "wait", "a duration from 1s to 60s");
+	if (!gate_wait(request, &wait_ns))
 		return false;
-	}
 	if (wait_ns)
 		asked->until_ns = clock_mono_ns() + wait_ns;
 	return true;

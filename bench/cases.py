@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 import shutil
+import sqlite3
 import subprocess
 import threading
 import time
@@ -11,7 +12,7 @@ import urllib.error
 import urllib.request
 
 from load import burst, make_requests, open_loop, wrk
-from measure import ROUNDS, ROUNDS_MAX, Failed, Figure, Watch, rounds, say, wait_until
+from measure import ROUNDS, ROUNDS_MAX, Failed, Figure, Watch, cpu_seconds, rounds, say, wait_until
 from peers import Nginx
 from server import ANY_CORE, PROGRAM, SCRATCH, SERVER_CORE, TESTING_PROGRAM, Server
 
@@ -357,6 +358,48 @@ def evergreen():
     return [figure]
 
 
+def read_feed(server, page):
+    """Seconds until all changes were read, page by page; how many there were."""
+    begin, count, after = time.monotonic(), 0, ""
+    while True:
+        body = server.operate("GET", f"/v1/changes?limit={page}{after}")
+        if body.startswith('{"changes":[]'):
+            return time.monotonic() - begin, count
+        count += body.count('"cursor":"')
+        after = "&after=" + body[body.rindex('"next":"') + 8 :].split('"', 1)[0]
+
+
+def select_rows(path):
+    """Seconds until the rows that the same changes are made of were read by SQL; how many."""
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as ledger:
+        begin = time.monotonic()
+        rows = ledger.execute(
+            "SELECT movements.*, orders.* FROM movements LEFT JOIN orders ON orders.sale = movements.sale AND orders.id = movements.order_id"
+            " WHERE movements.order_id IS NOT NULL ORDER BY movements.number"
+        )
+        count = sum(1 for _ in rows)
+        return time.monotonic() - begin, count
+
+
+def changes():
+    """The feed of what happened, from its beginning, beside the rows that it is made of."""
+    orders, page = 100_000, 1000
+    figure = Figure("changes_vs_rows", "changes read from the feed in pages of 1,000; the same rows by SELECT", "changes/s", ">= 0.5")
+    ledger = filled_ledger(orders)
+    with Server("changes").fresh(ledger) as server:
+        server.start()
+        for _ in rounds(figure):
+            with Watch(lambda: time.process_time() + cpu_seconds(server.pid)) as watch:
+                seconds, told = read_feed(server, page)
+                beside, rows = select_rows(server.ledger)
+            if told != orders or rows != orders:
+                raise Failed(f"{told:,} changes and {rows:,} rows of {orders:,} orders")
+            figure.add(told / seconds, rows / beside, disturbance=watch.disturbance)
+        server.stop()
+    ledger.unlink()
+    return [figure]
+
+
 # Lockstep: batches of the same size on both sides, so that only what is compared differs.
 STEP, BURST = 64, 12800
 WARM_UP = 10 * STEP  # purchases that are not counted: the first ones touch pages that a server has not touched since its start
@@ -470,6 +513,7 @@ CASES = {
     bytes_an_order: ("bytes_an_order_1", "bytes_an_order_64", "bytes_an_order_256"),
     remembered: ("bytes_per_buyer", "restart_s_1m"),
     evergreen: ("restart_evergreen_s",),
+    changes: ("changes_vs_rows",),
     storm: ("storm_p99",),
     idle: ("idle_rss_mib", "ready_ms"),
     flat_buyers: ("flat_buyers",),

@@ -11,6 +11,7 @@ from random import Random
 import pytest
 
 from crowd import new_seed
+from failpoints import Failpoints
 from feed import Follower
 from penstock import OPERATOR_TOKEN, TESTING_PROGRAM, request, wait_until
 
@@ -177,3 +178,50 @@ def test_the_judge_finds_a_change_that_the_feed_skips(serve):
         settle(server, buy(server, f"b{buyer}"), "confirm")
     follower.finish()
     assert follower.judge(orders_of(server))
+
+
+def rows_of(cluster):
+    """Each order of the ledger, and how it stands."""
+    query = "SELECT id, s.name FROM penstock.orders JOIN penstock.order_states AS s ON s.number = orders.state"
+    return {row[0]: row[1] for row in cluster.postgres.sql(query, cluster.database)}
+
+
+def shop(cluster, random, sales, seconds):
+    """Buys of several sales, and settles most of it."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with suppress(OSError, http.client.HTTPException):
+            answer = cluster.buy(random.choice(sales), f"b{random.randrange(50)}")
+            if answer.status == 202 and random.random() < 0.7:
+                cluster.operate("POST", f"/v1/orders/{answer.json['id']}/{random.choice(('confirm', 'cancel'))}")
+
+
+def test_feed_is_whole_while_drains_die_at_their_commits(gates, kafka, tmp_path):
+    """Sales in several partitions, drained by two at once; each dies between what it has written and its commit, or just behind it."""
+    failpoints = Failpoints(tmp_path)
+    cluster = gates(2, kafka=kafka, drains=0)
+    random, sales = Random(new_seed("feed of drains")), [f"drop-{i}" for i in range(6)]
+    for sale in sales:
+        cluster.make_sale(sale, 2000, limit_per_buyer=1000, hold_seconds=600)
+    for sale in sales:
+        wait_until(lambda sale=sale: cluster.is_selling(sale), 30, "the sale at both gates")
+    drains = [cluster.add_drain(**failpoints.server) for _ in range(2)]
+    follower = Follower(cluster)
+    for death in range(12):
+        failpoints.set(f"ledger.{random.choice(('before_commit', 'after_commit'))}=kill@{random.randrange(4)}x1")
+        end = time.monotonic() + 30
+        while all(drain.process.poll() is None for drain in drains):
+            shop(cluster, random, sales, 0.2)
+            assert time.monotonic() < end, "no drain dies"
+        failpoints.lift()
+        for drain in drains:
+            if drain.process.poll() is not None:
+                drain.killed = True
+                drain.start(wait=False)
+    for drain in drains:
+        wait_until(lambda drain=drain: drain.process.poll() is None, 30, "the drains")
+    cluster.settle(120)
+    follower.finish()
+    states = rows_of(cluster)
+    assert follower.judge(states) == []
+    assert len(states) > 100 and {"confirmed", "cancelled", "held"} <= set(states.values())

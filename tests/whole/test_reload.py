@@ -116,6 +116,20 @@ def test_streams_of_an_operator_who_is_no_more_end(serve, tmp_path):
             pass
 
 
+def test_who_waits_for_changes_and_is_an_operator_no_more_is_told_nothing(serve, tmp_path):
+    settings = Settings(tmp_path)
+    server = start(serve, settings)
+    address = urllib.parse.urlsplit(server.operator)
+    with socket.create_connection((address.hostname, address.port), timeout=30) as waiting:
+        waiting.sendall(f"GET /v1/changes?wait=60s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {ALICE}\r\n\r\n".encode())
+        assert operate(server, ALICE) == 200  # asked later, of the same thread
+        settings.level = "debug"
+        reload(server, settings)
+        settings.token = BOB
+        reload(server, settings)
+        assert waiting.recv(65536).startswith(b"HTTP/1.1 401 ")
+
+
 def test_trusted_proxies_are_taken_over(serve, tmp_path):
     settings = Settings(tmp_path)
     settings.proxies = "192.0.2.1"

@@ -13,6 +13,10 @@ static enum identity_algorithm algorithm_of(enum jwt_algorithm algorithm)
 		return IDENTITY_RS256;
 	case JWT_ES256:
 		return IDENTITY_ES256;
+	case JWT_PS256:
+		return IDENTITY_PS256;
+	case JWT_EDDSA:
+		return IDENTITY_EDDSA;
 	}
 	ASSERT(false);
 	return IDENTITY_HS256;

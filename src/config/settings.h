@@ -27,7 +27,7 @@ struct settings_rate {
 	uint32_t requests, seconds; /* requests 0: off */
 };
 enum identity_mode { IDENTITY_JWT, IDENTITY_HEADER };
-enum jwt_algorithm { JWT_HS256, JWT_RS256, JWT_ES256 };
+enum jwt_algorithm { JWT_HS256, JWT_RS256, JWT_ES256, JWT_PS256, JWT_EDDSA };
 enum share_ports { SHARE_PORTS_OFF, SHARE_PORTS_ON };
 enum core_dumps { CORE_DUMPS_OFF, CORE_DUMPS_ON };
 enum redis_eviction { REDIS_EVICTION_REFUSE, REDIS_EVICTION_ALLOW };
@@ -61,7 +61,7 @@ struct settings {
 	struct {
 		enum identity_mode mode; /* identity.mode           jwt */
 		char *header;            /* identity.header         X-Buyer-Id */
-		char *jwt_key; /* identity.jwt_key        secret; HS256: the shared secret; RS256, ES256: public key in PEM */
+		char *jwt_key;           /* identity.jwt_key        secret; HS256: the shared secret; else public keys in PEM */
 		enum jwt_algorithm jwt_algorithm; /* identity.jwt_algorithm  HS256 */
 		char *jwt_issuer;                 /* identity.jwt_issuer     (not checked) */
 		char *jwt_audience;               /* identity.jwt_audience   (not checked) */

@@ -44,6 +44,10 @@ static enum identity_algorithm algorithm(enum jwt_algorithm set)
 		return IDENTITY_RS256;
 	case JWT_ES256:
 		return IDENTITY_ES256;
+	case JWT_PS256:
+		return IDENTITY_PS256;
+	case JWT_EDDSA:
+		return IDENTITY_EDDSA;
 	}
 	assertion_failed("a known algorithm", __FILE__, __LINE__, __func__);
 }

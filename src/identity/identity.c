@@ -7,9 +7,9 @@
 #include "identity/identity.h"
 
 #include <jansson.h>
-#include <jwt.h>
 #include <stdlib.h>
 #include "base/base64url.h"
+#include "base/buffer.h"
 #include "identity/bearer.h"
 #include "identity/key_set.h"
 #include "identity/token_cache.h"
@@ -26,13 +26,9 @@ struct identity {
 	size_t cache_entries;
 };
 
-static const struct {
-	const char *name;
-	jwt_alg_t code; /* libjwt's */
-} algorithms[] = {
-	[IDENTITY_HS256] = {"HS256", JWT_ALG_HS256},
-	[IDENTITY_RS256] = {"RS256", JWT_ALG_RS256},
-	[IDENTITY_ES256] = {"ES256", JWT_ALG_ES256},
+static const char *const algorithms[] = {
+	[IDENTITY_HS256] = "HS256", [IDENTITY_RS256] = "RS256", [IDENTITY_ES256] = "ES256",
+	[IDENTITY_PS256] = "PS256", [IDENTITY_EDDSA] = "EdDSA",
 };
 
 /* An empty text becomes NULL. */
@@ -120,7 +116,7 @@ static bool type_fits(const json_t *type)
 /* NULL, or why not. */
 static const char *judge_header(const struct identity *identity, const json_t *header)
 {
-	if (!is_text(json_object_get(header, "alg"), algorithms[identity->algorithm].name))
+	if (!is_text(json_object_get(header, "alg"), algorithms[identity->algorithm]))
 		return "The token is signed with another algorithm than this server takes.";
 	if (json_object_get(header, "crit"))
 		return "The token has critical headers that this server does not know.";
@@ -276,40 +272,66 @@ bool identity_remembers(const struct identity_cache *cache, struct slice authori
 
 /* --- Making one --- */
 
-static int add_claims(jwt_t *jwt, const struct identity_settings *settings, struct slice buyer, int64_t wall_ms, int64_t lifetime_s)
+/* Takes the object. Its JSON in base64url, behind what `out` has. */
+static void put_part(struct buffer *out, json_t *object)
 {
-	char *subject = NULL, *issuer = NULL, *audience = NULL;
-	int r = copy(buyer, &subject);
+	char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+	size_t size = text ? strlen(text) : 0;
+	char *coded = malloc(4 * size / 3 + 4);
 
-	if (r == 0)
-		r = copy(settings->issuer, &issuer);
-	if (r == 0)
-		r = copy(settings->audience, &audience);
-	if (r == 0 && (jwt_add_grant(jwt, "sub", subject) || jwt_add_grant_int(jwt, "iat", wall_ms / 1000) ||
-		       jwt_add_grant_int(jwt, "exp", wall_ms / 1000 + lifetime_s) ||
-		       (issuer && jwt_add_grant(jwt, "iss", issuer)) || (audience && jwt_add_grant(jwt, "aud", audience))))
-		r = error_origin(-ENOMEM);
-	free(subject);
-	free(issuer);
-	free(audience);
-	return r;
+	if (text && coded) {
+		base64url_encode((const uint8_t *)text, size, coded);
+		buffer_append(out, coded, (size * 8 + 5) / 6);
+	} else {
+		out->failed = true;
+	}
+	free(coded);
+	free(text);
+	json_decref(object);
 }
 
-static int add_kid(jwt_t *jwt, struct slice kid)
+/* False: out of memory. */
+static bool set_text(json_t *object, const char *name, struct slice text)
 {
-	char *name = strndup(kid.data, kid.size);
-	int r = name && jwt_add_header(jwt, "kid", name) == 0 ? 0 : error_origin(-ENOMEM);
+	return text.size == 0 || json_object_set_new(object, name, json_stringn(text.data, text.size)) == 0;
+}
 
-	free(name);
-	return r;
+static json_t *make_claims(const struct identity_settings *settings, struct slice buyer, int64_t wall_ms, int64_t lifetime_s)
+{
+	json_int_t now = wall_ms / 1000;
+	json_t *claims = json_pack("{s:I,s:I}", "iat", now, "exp", now + (json_int_t)lifetime_s);
+
+	if (set_text(claims, "sub", buyer) && set_text(claims, "iss", settings->issuer) && set_text(claims, "aud", settings->audience))
+		return claims;
+	json_decref(claims);
+	return NULL;
+}
+
+static int sign(struct buffer *token, enum identity_algorithm algorithm, struct slice signer)
+{
+	unsigned char signature[JWS_SIGNATURE_MAX];
+	char coded[4 * JWS_SIGNATURE_MAX / 3 + 4];
+	size_t size = 0;
+	int r;
+
+	if (token->failed)
+		return error_origin(-ENOMEM);
+	r = jws_sign(algorithm, signer, buffer_slice(token), signature, &size);
+	if (r < 0)
+		return r;
+	base64url_encode(signature, size, coded);
+	buffer_append_literal(token, ".");
+	buffer_append(token, coded, (size * 8 + 5) / 6);
+	return token->failed ? error_origin(-ENOMEM) : 0;
 }
 
 int identity_make_token(const struct identity_settings *settings, struct slice buyer, int64_t wall_ms, int64_t lifetime_s, char **token)
 {
 	struct slice kid, signer = key_set_signer(settings->key, &kid);
 	struct key_set *keys = NULL;
+	struct buffer text;
 	const char *reason;
-	jwt_t *jwt = NULL;
+	json_t *header;
 	int r;
 
 	*token = NULL;
@@ -319,17 +341,18 @@ int identity_make_token(const struct identity_settings *settings, struct slice b
 	key_set_free(keys);
 	if (r < 0)
 		return r;
-	if (jwt_new(&jwt) != 0)
-		return error_origin(-ENOMEM);
-	r = add_claims(jwt, settings, buyer, wall_ms, lifetime_s);
-	if (r == 0 && jwt_set_alg(jwt, algorithms[settings->algorithm].code, (const unsigned char *)signer.data, (int)signer.size) != 0)
-		r = -EINVAL;
-	if (r == 0 && kid.data)
-		r = add_kid(jwt, kid);
+	buffer_init(&text, 4 * JWS_SIZE_MAX);
+	header = json_pack("{s:s,s:s}", "alg", algorithms[settings->algorithm], "typ", "JWT");
+	if (!set_text(header, "kid", kid))
+		text.failed = true;
+	put_part(&text, header);
+	buffer_append_literal(&text, ".");
+	put_part(&text, make_claims(settings, buyer, wall_ms, lifetime_s));
+	r = sign(&text, settings->algorithm, signer);
 	if (r == 0) {
-		*token = jwt_encode_str(jwt);
-		r = *token ? 0 : -EINVAL; /* a public key cannot sign */
+		*token = strndup(text.data, text.size);
+		r = *token ? 0 : error_origin(-ENOMEM);
 	}
-	jwt_free(jwt);
+	buffer_deinit(&text);
 	return r;
 }

@@ -14,7 +14,7 @@
 #include "base/slice.h"
 #include "model/limits.h"
 
-enum identity_algorithm { IDENTITY_HS256, IDENTITY_RS256, IDENTITY_ES256 };
+enum identity_algorithm { IDENTITY_HS256, IDENTITY_RS256, IDENTITY_ES256, IDENTITY_PS256, IDENTITY_EDDSA };
 
 struct identity_settings {
 	enum identity_algorithm algorithm;

@@ -1,10 +1,9 @@
 /*
- * Signatures straight over OpenSSL, with a key that is read once. libjwt, which makes our tokens
- * and judges this file in its tests, reads the key anew for every token: on one core it takes 316
- * us to verify an RS256 token, 425 us an ES256 one and 4.4 us an HS256 one, against 28, 79 and 2 us
- * here with everything else that makes a token good; and a crowd with forged tokens would make us
- * pay that. It also takes a payload that names a claim twice, and turns down access tokens
- * (`"typ":"at+jwt"`, RFC 9068).
+ * Signatures straight over OpenSSL, with a key that is read once. A library that reads the key anew
+ * for every token (libjwt) takes 316 us to verify an RS256 token on one core, 425 us an ES256 one
+ * and 4.4 us an HS256 one, against 28, 79 and 2 us here with everything else that makes a token
+ * good; and a crowd with forged tokens would make us pay that.
+ * docs/decisions/0017-tokens-without-a-library.md has the others that were looked at.
  */
 #include "identity/jws.h"
 
@@ -14,6 +13,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <stdlib.h>
 #include "base/base64url.h"
 
@@ -21,16 +21,16 @@ enum {
 	SECRET_MIN = 32,     /* bytes of an HS256 secret: as long as the hash (RFC 7518, section 3.2) */
 	RSA_BITS_MIN = 2048, /* RFC 7518, section 3.3 */
 	RSA_BITS_MAX = 8192, /* its signature fits a token, and its price a request */
-	SIGNATURE_MAX = RSA_BITS_MAX / 8,
-	P256_BYTES = 32,   /* of r, and of s (RFC 7518, section 3.4) */
-	P256_DER_MAX = 72, /* bytes of the same as an ASN.1 sequence of two integers */
+	P256_BYTES = 32,     /* of r, and of s (RFC 7518, section 3.4) */
+	P256_DER_MAX = 72,   /* bytes of the same as an ASN.1 sequence of two integers */
 	SHA256_BYTES = 32,
 };
+_Static_assert(JWS_SIGNATURE_MAX == RSA_BITS_MAX / 8, "the longest signature is that of the longest RSA key");
 
 struct jws_key {
 	enum identity_algorithm algorithm;
-	EVP_MD *sha256;     /* RS256, ES256 */
-	EVP_PKEY *public;   /* RS256, ES256 */
+	EVP_MD *sha256;     /* all but HS256 */
+	EVP_PKEY *public;   /* all but HS256 */
 	EVP_MAC_CTX *keyed; /* HS256: begun with the key, copied for each token */
 };
 
@@ -78,16 +78,11 @@ static int no_passphrase(char *text, int size, int writing, void *argument)
 	return -1;
 }
 
-/* The key in a PEM text; that of a private one serves as well: who signs can verify. */
-static EVP_PKEY *read_pem(struct slice text)
+static EVP_PKEY *read_pem(struct slice text, EVP_PKEY *(*read)(BIO *, EVP_PKEY **, pem_password_cb *, void *))
 {
 	BIO *bio = BIO_new_mem_buf(text.data, (int)text.size);
-	EVP_PKEY *key = NULL;
+	EVP_PKEY *key = bio ? read(bio, NULL, no_passphrase, NULL) : NULL;
 
-	if (bio)
-		key = PEM_read_bio_PUBKEY(bio, NULL, no_passphrase, NULL);
-	if (bio && !key && BIO_reset(bio) == 1)
-		key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
 	BIO_free(bio);
 	ERR_clear_error();
 	return key;
@@ -100,9 +95,11 @@ static const char *judge_public(enum identity_algorithm algorithm, const EVP_PKE
 
 	if (!key)
 		return "the key is not a PEM key without a passphrase";
-	if (algorithm == IDENTITY_RS256) {
+	if (algorithm == IDENTITY_EDDSA)
+		return EVP_PKEY_is_a(key, "ED25519") ? NULL : "EdDSA needs an Ed25519 key";
+	if (algorithm == IDENTITY_RS256 || algorithm == IDENTITY_PS256) {
 		if (!EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_get_bits(key) < RSA_BITS_MIN || EVP_PKEY_get_bits(key) > RSA_BITS_MAX)
-			return "RS256 needs an RSA key of 2048 to 8192 bits";
+			return "RS256 and PS256 need an RSA key of 2048 to 8192 bits";
 		return NULL;
 	}
 	if (!EVP_PKEY_is_a(key, "EC") || EVP_PKEY_get_group_name(key, curve, sizeof(curve), NULL) != 1 ||
@@ -136,7 +133,9 @@ int jws_key_new(struct jws_key **out, enum identity_algorithm algorithm, struct 
 		if (!*reason)
 			key->keyed = begin_hmac(text);
 	} else {
-		key->public = read_pem(text);
+		key->public = read_pem(text, PEM_read_bio_PUBKEY);
+		if (!key->public) /* that of a private one serves as well: who signs can verify */
+			key->public = read_pem(text, PEM_read_bio_PrivateKey);
 		*reason = judge_public(algorithm, key->public);
 		key->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
 	}
@@ -197,12 +196,25 @@ static size_t p256_to_der(const unsigned char signature[static 2 * P256_BYTES], 
 	return length > 0 ? (size_t)length : 0;
 }
 
+/* Sets the context up to sign or to verify. */
+static bool begin(EVP_MD_CTX *context, enum identity_algorithm algorithm, EVP_PKEY *key,
+		  int (*init)(EVP_MD_CTX *, EVP_PKEY_CTX **, const EVP_MD *, ENGINE *, EVP_PKEY *), const EVP_MD *sha256)
+{
+	EVP_PKEY_CTX *parameters = NULL;
+
+	if (!context || init(context, &parameters, algorithm == IDENTITY_EDDSA ? NULL : sha256, NULL, key) != 1)
+		return false;
+	/* The salt is as long as the hash, no shorter and no longer (RFC 7518, section 3.5). */
+	return algorithm != IDENTITY_PS256 || (EVP_PKEY_CTX_set_rsa_padding(parameters, RSA_PKCS1_PSS_PADDING) == 1 &&
+					       EVP_PKEY_CTX_set_rsa_pss_saltlen(parameters, RSA_PSS_SALTLEN_DIGEST) == 1);
+}
+
 static bool verify_public(const struct jws_key *key, struct slice input, const unsigned char *signature, size_t size)
 {
 	EVP_MD_CTX *context = EVP_MD_CTX_new();
 	bool fine;
 
-	fine = context && EVP_DigestVerifyInit(context, NULL, key->sha256, NULL, key->public) == 1 &&
+	fine = begin(context, key->algorithm, key->public, EVP_DigestVerifyInit, key->sha256) &&
 	       EVP_DigestVerify(context, signature, size, (const unsigned char *)input.data, input.size) == 1;
 	EVP_MD_CTX_free(context);
 	ERR_clear_error();
@@ -211,7 +223,7 @@ static bool verify_public(const struct jws_key *key, struct slice input, const u
 
 bool jws_verify(const struct jws_key *key, const struct jws *jws)
 {
-	unsigned char signature[SIGNATURE_MAX + 2], der[P256_DER_MAX];
+	unsigned char signature[JWS_SIGNATURE_MAX + 2], der[P256_DER_MAX];
 	ssize_t size = base64url_decode(jws->signature, signature, sizeof(signature));
 
 	if (size <= 0)
@@ -220,10 +232,62 @@ bool jws_verify(const struct jws_key *key, const struct jws *jws)
 	case IDENTITY_HS256:
 		return verify_hmac(key, jws->input, signature, (size_t)size);
 	case IDENTITY_RS256:
+	case IDENTITY_PS256:
+	case IDENTITY_EDDSA:
 		return verify_public(key, jws->input, signature, (size_t)size);
 	case IDENTITY_ES256:
 		size = size == 2 * P256_BYTES ? (ssize_t)p256_to_der(signature, der) : 0;
 		return size > 0 && verify_public(key, jws->input, der, (size_t)size);
 	}
 	return false;
+}
+
+/* --- Making them --- */
+
+static int sign_hmac(struct slice secret, struct slice input, unsigned char signature[static JWS_SIGNATURE_MAX], size_t *size)
+{
+	EVP_MAC_CTX *context = begin_hmac(secret);
+	bool fine = context && EVP_MAC_update(context, (const unsigned char *)input.data, input.size) == 1 &&
+		    EVP_MAC_final(context, signature, size, JWS_SIGNATURE_MAX) == 1;
+
+	EVP_MAC_CTX_free(context);
+	return fine ? 0 : error_origin(-ENOMEM);
+}
+
+/* The ASN.1 that OpenSSL writes to r and s, 32 bytes each, in place. */
+static bool p256_from_der(unsigned char signature[static JWS_SIGNATURE_MAX], size_t *size)
+{
+	const unsigned char *der = signature;
+	ECDSA_SIG *pair = d2i_ECDSA_SIG(NULL, &der, (long)*size);
+	bool fine = pair && BN_bn2binpad(ECDSA_SIG_get0_r(pair), signature, P256_BYTES) == P256_BYTES &&
+		    BN_bn2binpad(ECDSA_SIG_get0_s(pair), signature + P256_BYTES, P256_BYTES) == P256_BYTES;
+
+	ECDSA_SIG_free(pair);
+	*size = 2 * P256_BYTES;
+	return fine;
+}
+
+int jws_sign(enum identity_algorithm algorithm, struct slice text, struct slice input,
+	     unsigned char signature[static JWS_SIGNATURE_MAX], size_t *size)
+{
+	EVP_MD_CTX *context;
+	EVP_PKEY *key;
+	bool fine;
+
+	if (algorithm == IDENTITY_HS256)
+		return judge_secret(text) ? -EINVAL : sign_hmac(text, input, signature, size);
+	key = read_pem(text, PEM_read_bio_PrivateKey);
+	if (judge_public(algorithm, key)) {
+		EVP_PKEY_free(key);
+		return -EINVAL;
+	}
+	context = EVP_MD_CTX_new();
+	*size = JWS_SIGNATURE_MAX;
+	fine = begin(context, algorithm, key, EVP_DigestSignInit, EVP_sha256()) &&
+	       EVP_DigestSign(context, signature, size, (const unsigned char *)input.data, input.size) == 1 &&
+	       (algorithm != IDENTITY_ES256 || p256_from_der(signature, size));
+	EVP_MD_CTX_free(context);
+	EVP_PKEY_free(key);
+	ERR_clear_error();
+	return fine ? 0 : error_origin(-ENOMEM);
 }

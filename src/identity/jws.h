@@ -25,3 +25,11 @@ struct jws_key;
 int jws_key_new(struct jws_key **key, enum identity_algorithm algorithm, struct slice text, const char **reason) MUST_CHECK;
 void jws_key_free(struct jws_key *key); /* NULL is fine */
 bool jws_verify(const struct jws_key *key, const struct jws *jws) MUST_CHECK;
+
+enum { JWS_SIGNATURE_MAX = 1024 }; /* bytes: of the longest RSA key */
+/*
+ * Signs `input` with the secret, or with the private key in PEM. 0; -EINVAL: the key cannot sign,
+ * or not by this algorithm; -ENOMEM.
+ */
+int jws_sign(enum identity_algorithm algorithm, struct slice text, struct slice input,
+	     unsigned char signature[static JWS_SIGNATURE_MAX], size_t *size) MUST_CHECK;

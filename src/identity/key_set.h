@@ -1,5 +1,5 @@
 /*
- * The keys that a token may be signed with: of HS256 one secret; of RS256 and ES256 as many PEM
+ * The keys that a token may be signed with: of HS256 one secret; of the others as many PEM
  * blocks as stand in one text, up to KEY_SET_MAX, so that the login's next key is here before its
  * first token. A line `kid: NAME` above a block names its key (RFC 7468 allows text between
  * blocks):

@@ -308,7 +308,6 @@ RUN_TIME = {
     "libhiredis-dev": "libhiredis0.14",
     "librdkafka-dev": "librdkafka1",
     "libjansson-dev": "libjansson4",
-    "libjwt-dev": "libjwt0",
     "libssl-dev": "libssl3",
 }
 

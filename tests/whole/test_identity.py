@@ -14,9 +14,9 @@ import urllib.parse
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from penstock import JWT_KEY, buyer_token, request, wait_until
+from penstock import JWT_KEY, buyer_token, plain_environment, request, run, wait_until
 from wire import Wire
 
 
@@ -24,6 +24,14 @@ def pem(key):
     private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return private.decode(), public.decode()
+
+
+def rsa_key():
+    return rsa.generate_private_key(65537, 2048)
+
+
+# What makes a key of each algorithm that has public ones.
+KEYS = {"RS256": rsa_key, "PS256": rsa_key, "ES256": lambda: ec.generate_private_key(ec.SECP256R1()), "EdDSA": ed25519.Ed25519PrivateKey.generate}
 
 
 def unsigned(buyer):
@@ -67,9 +75,9 @@ def test_a_bad_token_is_refused_and_takes_nothing(server, kind):
     assert server.lot("drop")["available"] == 5
 
 
-@pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
+@pytest.mark.parametrize("algorithm", KEYS)
 def test_public_key_algorithms(serve, algorithm):
-    private, public = pem(rsa.generate_private_key(65537, 2048) if algorithm == "RS256" else ec.generate_private_key(ec.SECP256R1()))
+    private, public = pem(KEYS[algorithm]())
     server = serve({"identity.jwt_algorithm": algorithm}, environment={"PENSTOCK_IDENTITY_JWT_KEY": public})
     server.make_sale("drop", 5)
     good = buyer_token("anna", key=private, algorithm=algorithm)
@@ -83,11 +91,23 @@ def test_public_key_algorithms(serve, algorithm):
     assert server.buy("drop", None, token=forged).code == "unauthorized"
 
 
-@pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
+@pytest.mark.parametrize("algorithm", ["HS256", *KEYS])
+def test_another_library_takes_the_tokens_that_are_made_here(tmp_path, algorithm):
+    private, public = pem(KEYS[algorithm]()) if algorithm in KEYS else (JWT_KEY, JWT_KEY)
+    environment = {**plain_environment(), "PENSTOCK_IDENTITY_JWT_KEY": private if algorithm == "HS256" else f"kid: k1\n{private}"}
+    flags = ["--identity.jwt_algorithm", algorithm, "--identity.jwt_issuer", "login", "--identity.jwt_audience", "shop"]
+    made = run("token", 'a"\\|b', *flags, env=environment, cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    token = made.stdout.strip()
+    claims = jwt.decode(token, public, algorithms=[algorithm], audience="shop", issuer="login")
+    assert claims["sub"] == 'a"\\|b' and claims["exp"] > claims["iat"]
+    assert jwt.get_unverified_header(token).get("kid") == (None if algorithm == "HS256" else "k1")
+
+
+@pytest.mark.parametrize("algorithm", KEYS)
 def test_the_logins_next_key_is_added_before_its_first_token(serve, tmp_path, algorithm):
     """The keys are rotated by a reload, and no buyer is sent away."""
-    make = (lambda: rsa.generate_private_key(65537, 2048)) if algorithm == "RS256" else (lambda: ec.generate_private_key(ec.SECP256R1()))
-    (old, old_public), (new, new_public) = pem(make()), pem(make())
+    (old, old_public), (new, new_public) = pem(KEYS[algorithm]()), pem(KEYS[algorithm]())
     keys, settings = tmp_path / "keys.pem", tmp_path / "keys.conf"
     settings.write_text(f"identity.jwt_algorithm = {algorithm}\nidentity.jwt_key_file = {keys}\n")
     settings.chmod(0o600)

@@ -34,7 +34,8 @@ static int try_token(const struct crowd_setup *setup)
 	r = identify((void *)setup, "somebody", &headers);
 	buffer_deinit(&headers);
 	if (r < 0)
-		return cli_error(CLI_USAGE, "no token can be signed with identity.jwt_key: %s (RS256 and ES256 need the private key)",
+		return cli_error(CLI_USAGE,
+				 "no token can be signed with identity.jwt_key: %s (but for HS256 that needs the private key)",
 				 error_text(r));
 	return CLI_GO;
 }

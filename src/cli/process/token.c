@@ -85,7 +85,7 @@ const struct command command_token = {
 	.name = "token",
 	.synopsis = "BUYER [--lifetime TIME] | --operator NAME [--scopes LIST]",
 	.summary = "Make a buyer's token for tests, or an operator's token",
-	.details = "A buyer's token is signed with identity.jwt_key (for RS256 and ES256: the private key), or with the key that the server has\n"
+	.details = "A buyer's token is signed with identity.jwt_key (but for HS256: the private key), or with the key that the server has\n"
 		   "made beside its ledger. In production your own login makes these tokens.\n",
 	.settings = true,
 	.run = token_run,

@@ -90,6 +90,8 @@ static EVP_PKEY *make_key(enum forge_key key)
 	case FORGE_P256:
 	case FORGE_P256_NEXT:
 		return EVP_EC_gen("P-256");
+	case FORGE_ED25519:
+		return EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
 	default:
 		return EVP_EC_gen("P-384");
 	}

@@ -24,7 +24,7 @@ struct slice forge_changed(struct slice token, size_t place);
 void forge_clear(void);
 
 /* PEM keys made anew for this run. */
-enum forge_key { FORGE_RSA_2048, FORGE_RSA_1024, FORGE_P256, FORGE_P256_NEXT, FORGE_P384, FORGE_KEYS };
+enum forge_key { FORGE_RSA_2048, FORGE_RSA_1024, FORGE_P256, FORGE_P256_NEXT, FORGE_P384, FORGE_ED25519, FORGE_KEYS };
 const char *forge_public(enum forge_key key);
 const char *forge_private(enum forge_key key);
 

@@ -9,7 +9,7 @@ WERROR := $(if $(CI),true,false)
 
 PROFILE ?= embedded
 
-.PHONY: all demo serve cluster test simulate bench fuzz check mutants format install clean help
+.PHONY: all demo serve cluster test pictures simulate bench fuzz check mutants format install clean help
 
 all:
 	@tools/setup build
@@ -34,6 +34,10 @@ cluster: ## leave a cluster running: Redis, Kafka, PostgreSQL, two gates, a drai
 test: ## unit tests, then the whole program
 	@tools/setup build test
 	@tools/test
+
+pictures: all ## the README's pictures anew, of the program itself in a browser
+	@tools/setup build test
+	@build-venv/bin/python tools/pictures $(BUILD)/penstock
 
 simulate: ## worlds of the whole program; SEED=7 SHAPE=cluster: that one, TRACE=1 told in full; SEEDS=10000, or HOURS=8
 	@tools/setup build test

@@ -134,6 +134,8 @@ byId("token-forget").addEventListener("click", () => {
 /** Begins; `then` is called whenever somebody has come or gone. Tried again until the server answers. */
 export async function begin(then) {
 	changed = then;
+	if (sessionStorage.getItem(TOKEN_KEY) === null)
+		return lock();
 	for (;;)
 		try {
 			return await enter();

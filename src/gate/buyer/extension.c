@@ -8,7 +8,8 @@
  * ledger.
  *
  * Only for an order that is held is an end fixed: of any other the stock refuses it, and a refusal
- * uses no key up.
+ * uses no key up. Where the stock cannot say how the order stands nothing is begun: a moment later
+ * it might move the hold, and without an end that was fixed it would do so again.
  */
 #include "base/clock.h"
 #include "base/failpoint.h"
@@ -30,21 +31,61 @@ static void settle(struct gate_thread *thread, struct ledger_task *task)
 	settlement_go_on(thread, &handle, &wanted);
 }
 
-/* The end for who asks first; as ledger.request_note. What is not held, or not there, gets none. */
-static int fix_end(struct ledger_task *task)
+/* A shared stock that has not a sale which is on sale is loading it. */
+static bool is_on_sale(const struct ledger_task *task, uint32_t sale)
+{
+	const struct gate_settings *settings = &task->thread->gate->settings;
+	const struct sale_table *sales;
+	bool there;
+
+	if (!settings->admission->shared)
+		return false;
+	sales = sale_catalog_ref(settings->catalog);
+	there = sale_table_find_number(sales, sale);
+	sale_table_unref(sales);
+	return there;
+}
+
+/* False: the stock cannot say how the order stands, and that is the answer. */
+static bool is_known(struct ledger_task *task, const struct stock_find *find)
+{
+	switch (find->outcome) {
+	case STOCK_DONE:
+	case STOCK_NO_ORDER:
+		return true;
+	case STOCK_UNKNOWN_SALE:
+		if (!is_on_sale(task, find->sale))
+			return true;
+		break;
+	case STOCK_FENCED:
+		break;
+	default:
+		reply_problem(&task->reply, PROBLEM_STOCK_UNAVAILABLE, NULL);
+		return false;
+	}
+	reply_problem(&task->reply, PROBLEM_FENCED, NULL);
+	return false;
+}
+
+/*
+ * The end for who asks first: *r as of ledger.request_note. What is not held, or not there, gets
+ * none. False: it is answered.
+ */
+static bool fix_end(struct ledger_task *task, int *r)
 {
 	struct stock *stock = task->thread->gate->settings.admission->stock;
 	struct ledger *ledger = ledger_task_ledger(task);
 	struct stock_find find = {.sale = uuid_tag(&task->order.id), .id = task->order.id};
-	int r;
 
 	stock->ops->find(stock, &find, 1);
+	if (!is_known(task, &find))
+		return false;
 	if (find.outcome != STOCK_DONE || find.order.state != ORDER_HELD)
-		return 0;
+		return true;
 	task->request.outcome = find.now_ms + task->order.extend_ns / 1000000;
-	r = ledger->ops->request_note(ledger, &task->request, clock_wall_ms());
+	*r = ledger->ops->request_note(ledger, &task->request, clock_wall_ms());
 	(void)FAILPOINT("extend.fixed"); /* the ledger has the end, the stock does not */
-	return r;
+	return true;
 }
 
 static void work(struct ledger_task *task)
@@ -52,9 +93,10 @@ static void work(struct ledger_task *task)
 	struct ledger *ledger = ledger_task_ledger(task);
 	int r = ledger->ops->request_find(ledger, &task->request);
 
-	if (r == 0) {
+	if (r == LEDGER_DONE) {
 		task->request.outcome = 0;
-		r = fix_end(task);
+		if (!fix_end(task, &r))
+			return;
 	}
 	if (r < 0) {
 		ledger_task_refuse_fatal(task, r);

@@ -333,6 +333,61 @@ static void test_a_gate_that_is_behind_tells_the_stock_of_a_stop(void **state)
 	atomic_store(&deaf, false);
 }
 
+/* The stock's operations, but that it cannot find an order so many times. */
+static struct stock_ops stock_ops;
+static void (*really_find)(struct stock *stock, struct stock_find *finds, size_t count);
+static _Atomic int blind;
+static enum stock_outcome when_blind;
+
+static void find(struct stock *stock, struct stock_find *finds, size_t count)
+{
+	really_find(stock, finds, count);
+	for (size_t i = 0; i < count && atomic_load(&blind) > 0; i++) {
+		atomic_fetch_sub(&blind, 1);
+		finds[i].outcome = when_blind;
+	}
+}
+
+static void extend(const char *order, int status)
+{
+	char target[128];
+
+	snprintf(target, sizeof(target), "/v1/orders/%.36s/extend", order);
+	operate(first, "longer", target, "{\"seconds\":60}", status);
+}
+
+/*
+ * Where the stock could not be asked how the order stands, no end was fixed for the key, and the
+ * extension went on without one: sent again it moved the hold once more (world 1198 of a cluster).
+ */
+static void test_an_extension_with_a_key_does_not_begin_before_its_end_is_fixed(void **state)
+{
+	static const enum stock_outcome unsure[] = {STOCK_FENCED, STOCK_UNAVAILABLE};
+	char order[64];
+
+	(void)state;
+	stock_ops = *first->ports.stock->ops;
+	really_find = stock_ops.find;
+	stock_ops.find = find;
+	first->ports.stock->ops = &stock_ops;
+	open_sale(first);
+	buy(first, "anna");
+	expect(202, "\"hold_expires_at\":\"2027-01-01T10:01:00.000Z\"");
+	snprintf(order, sizeof(order), "%s", strstr(answer.body, "\"id\":\"") + strlen("\"id\":\""));
+	move(&first->clock, 5000);
+	for (size_t i = 0; i < sizeof(unsure) / sizeof(unsure[0]); i++) {
+		when_blind = unsure[i];
+		atomic_store(&blind, 1);
+		extend(order, 503);
+		assert_int_equal(atomic_load(&blind), 0);
+	}
+	extend(order, 200);
+	expect(200, "\"hold_expires_at\":\"2027-01-01T10:01:05.000Z\"");
+	move(&first->clock, 5000);
+	extend(order, 200);
+	expect(200, "\"hold_expires_at\":\"2027-01-01T10:01:05.000Z\"");
+}
+
 /* --- On a scheduler --- */
 
 static void minute_of_sale(void *argument)
@@ -379,6 +434,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_holds_run_out_with_the_clock_of_their_own_engine_alone, begin, end),
 		cmocka_unit_test_setup_teardown(test_ports_that_were_handed_in_outlive_the_engine, begin, end),
 		cmocka_unit_test_setup_teardown(test_a_gate_that_is_behind_tells_the_stock_of_a_stop, begin, end),
+		cmocka_unit_test_setup_teardown(test_an_extension_with_a_key_does_not_begin_before_its_end_is_fixed, begin, end),
 		cmocka_unit_test(test_an_engine_runs_on_a_scheduler_and_a_seed_repeats_it),
 	};
 

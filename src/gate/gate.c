@@ -128,8 +128,7 @@ static void thread_free(struct gate_thread *thread)
 	reply_deinit(&thread->reply);
 }
 
-/* gate.threads, or one per core but one (that is the journal's), at least 1. */
-static size_t public_threads(const struct settings *settings)
+size_t gate_public_threads(const struct settings *settings)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
@@ -216,7 +215,7 @@ static int open_threads(struct gate *gate)
 {
 	struct listen_list public_places = gate->settings.settings->gate.listen;
 	struct listen_list operator_places = gate->settings.settings->operator.listen;
-	size_t count = public_threads(gate->settings.settings) + 1;
+	size_t count = gate_public_threads(gate->settings.settings) + 1;
 	bool shared = gate->settings.settings->process.share_ports == SHARE_PORTS_ON;
 	int r = 0;
 
@@ -284,7 +283,7 @@ int gate_new(struct gate **out, const struct gate_settings *settings)
 		return error_origin(-ENOMEM);
 	gate->settings = *settings;
 	gate->quota.connections_max =
-		divide_descriptors(settings->settings->gate.connections_max, public_threads(settings->settings));
+		divide_descriptors(settings->settings->gate.connections_max, gate_public_threads(settings->settings));
 	gate->operator_quota.connections_max = OPERATOR_CONNECTIONS_MAX;
 	make_refusal(&gate->refusal);
 	gate_register_metrics(gate);

@@ -129,6 +129,9 @@ struct gate_thread {
 	bool noting;
 };
 
+/* gate.threads, or one per core but one (that is the journal's), at least 1. */
+size_t gate_public_threads(const struct settings *settings);
+
 extern const struct http_handler gate_handler; /* dispatch.c */
 
 /*

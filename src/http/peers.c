@@ -139,14 +139,29 @@ static void unlink_group(struct peer_group *group)
 		group->next->previous = group->previous;
 }
 
+static struct peer_group *find_group(const struct peers *peers, const struct address *key)
+{
+	struct peer_group *group = peers->groups[slot_of(peers, key)];
+
+	while (group && !same(&group->key, key))
+		group = group->next_in_slot;
+	return group;
+}
+
+size_t peers_count(const struct peers *peers, const struct address *client)
+{
+	struct address key = address_client_key(client);
+	const struct peer_group *group = find_group(peers, &key);
+
+	return group ? group->count : 0;
+}
+
 static struct peer_group *take_group(struct peers *peers, const struct address *client)
 {
 	struct address key = address_client_key(client), site_key = address_site(client);
-	struct peer_group **slot = &peers->groups[slot_of(peers, &key)], *group = *slot;
+	struct peer_group **slot = &peers->groups[slot_of(peers, &key)], *group = find_group(peers, &key);
 	struct peer_site *site;
 
-	while (group && !same(&group->key, &key))
-		group = group->next_in_slot;
 	if (group)
 		return group;
 	site = take_site(peers, &site_key);

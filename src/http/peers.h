@@ -55,6 +55,8 @@ void peers_deinit(struct peers *peers); /* after everybody has left */
 /* Without memory for it the seat is not counted: it is never asked to go. */
 void peers_join(struct peers *peers, struct peer_seat *seat, const struct address *client);
 void peers_leave(struct peers *peers, struct peer_seat *seat); /* one that is not counted too */
+/* How many seats there are of this client's address, or of its IPv6 /64. */
+size_t peers_count(const struct peers *peers, const struct address *client);
 /*
  * Who goes, so that `newcomer` may come; NULL: nobody. idle_since: since when it does nothing
  * (monotonic), INT64_MAX where it may not go.

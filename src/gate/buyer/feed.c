@@ -2,7 +2,12 @@
  * The feed of a sale: Server-Sent Events. A look every LOOK_NS renders each sale that is watched,
  * once for all its streams, and sends them what has changed since they were sent something last, so
  * a stampede of changes costs a watcher at most ten events a second, and a watcher of a sale that
- * does not change next to nothing. Buyers are told what is sold out, operators the numbers.
+ * does not change next to nothing. Of many streams some are served in each round of the loop, so
+ * that purchases go on between them. Buyers are told what is sold out, operators the numbers.
+ *
+ * A stream is a connection, and what limits them is how many of those there may be: a quarter is
+ * left for who does not watch. When there are as many streams as may be, the oldest of whoever has
+ * most ends for the one that comes (http/peers.h, by streams in place of connections).
  *
  *   event: sale    the sale as GET /v1/sales/{sale} shows it, but for its lots: at first, and when it changes
  *   event: stock   {"lots":[…]}: when that changes
@@ -13,9 +18,11 @@
 #include "gate/buyer/routes.h"
 #include "gate/render.h"
 #include "gate/thread.h"
+#include "http/peers.h"
 
 enum {
-	STREAMS_MAX = 1024,            /* a thread */
+	TURN_STREAMS = 256,            /* served in one round: a millisecond or two */
+	DIVIDED = 64,                  /* connections, at least */
 	STREAMS_MAX_OF_A_CLIENT = 256, /* a thread; what comes from this machine itself apart, which is load or a proxy that nobody named */
 	LOOK_NS = 100000000,
 	STOCK_TEXT_MAX = 64 * 1024, /* LOTS_MAX lots of an operator's view are 30 KiB */
@@ -31,14 +38,16 @@ struct text {
 
 struct view {
 	uint32_t sale;
+	size_t place; /* in feed->views */
 	size_t streams;
 	bool hidden; /* from this listener's clients */
 	struct text terms, stock;
 };
 
 struct stream {
+	struct peer_seat seat; /* first: one is found from the other */
 	struct http_handle handle;
-	struct address client; /* its key: an IPv4 address or an IPv6 /64 */
+	struct stream *previous, *next;
 	int64_t started_ns;
 	struct view *view;
 	uint64_t terms, stock; /* the numbers of what was sent last */
@@ -49,13 +58,34 @@ struct stream {
 
 struct feed {
 	struct gate_thread *thread;
-	struct stream *streams[STREAMS_MAX];
-	size_t count;
-	struct view *views[STREAMS_MAX]; /* of the sales that are watched */
-	size_t view_count;
+	struct stream *first, *last; /* oldest first */
+	struct stream *turn;         /* who is served next, of those whom a look has found; NULL: all were */
+	size_t count, count_max;
+	struct stream **by_slot; /* of its connection */
+	size_t slot_count;
+	struct peers watchers;
+	struct view **views; /* of the sales that are watched */
+	size_t view_count, view_max;
 	struct buffer fresh; /* room to render in */
+	struct buffer event; /* and for one event */
 	int64_t next_ns;
 };
+
+/*
+ * The streams of one thread: its part of the connections that there may be, but for a quarter,
+ * where they are enough to be divided at all.
+ */
+static size_t streams_max(const struct gate_thread *thread)
+{
+	const struct gate *gate = thread->gate;
+	int64_t connections = thread->for_operators ? gate->operator_quota.connections_max : gate->quota.connections_max;
+	size_t threads = thread->for_operators ? 1 : gate_public_threads(gate->settings.settings), most;
+
+	if (connections < DIVIDED)
+		return (size_t)connections;
+	most = (size_t)(connections - connections / 4) / threads;
+	return most > 0 ? most : 1;
+}
 
 int feed_new(struct feed **out, struct gate_thread *thread)
 {
@@ -64,21 +94,45 @@ int feed_new(struct feed **out, struct gate_thread *thread)
 	if (!feed)
 		return error_origin(-ENOMEM);
 	feed->thread = thread;
+	feed->count_max = streams_max(thread);
 	buffer_init(&feed->fresh, STOCK_TEXT_MAX);
+	buffer_init(&feed->event, 2 * STOCK_TEXT_MAX);
 	*out = feed;
-	return 0;
+	return peers_init(&feed->watchers, feed->count_max);
+}
+
+/* A table of pointers with room for so many; NULL: no memory, and it is as it was. */
+static void *with_room(void *table, size_t *max, size_t needed)
+{
+	size_t more = *max ? *max : 16;
+	char *grown;
+
+	while (more < needed)
+		more *= 2;
+	if (more == *max)
+		return table;
+	grown = realloc(table, more * sizeof(void *));
+	if (!grown)
+		return NULL;
+	memset(grown + *max * sizeof(void *), 0, (more - *max) * sizeof(void *));
+	*max = more;
+	return grown;
 }
 
 /* The view of a sale, for one stream more; NULL: no memory. */
 static struct view *view_ref(struct feed *feed, uint32_t sale)
 {
-	struct view *view;
+	struct view **views, *view;
 
 	for (size_t i = 0; i < feed->view_count; i++)
 		if (feed->views[i]->sale == sale) {
 			feed->views[i]->streams++;
 			return feed->views[i];
 		}
+	views = with_room(feed->views, &feed->view_max, feed->view_count + 1);
+	if (!views)
+		return NULL;
+	feed->views = views;
 	view = calloc(1, sizeof(*view));
 	if (!view)
 		return NULL;
@@ -86,75 +140,119 @@ static struct view *view_ref(struct feed *feed, uint32_t sale)
 	view->streams = 1;
 	buffer_init(&view->terms.text, STOCK_TEXT_MAX);
 	buffer_init(&view->stock.text, STOCK_TEXT_MAX);
-	feed->views[feed->view_count++] = view;
+	view->place = feed->view_count++;
+	feed->views[view->place] = view;
 	return view;
 }
 
 static void view_unref(struct feed *feed, struct view *view)
 {
-	size_t i = 0;
-
 	if (--view->streams > 0)
 		return;
-	while (feed->views[i] != view)
-		i++;
-	feed->views[i] = feed->views[--feed->view_count];
+	feed->views[view->place] = feed->views[--feed->view_count];
+	feed->views[view->place]->place = view->place;
 	buffer_deinit(&view->terms.text);
 	buffer_deinit(&view->stock.text);
 	free(view);
 }
 
-static void remove_at(struct feed *feed, size_t place)
+/* A stream of this sale and client, which is not linked yet; NULL: no memory. */
+static struct stream *stream_new(struct feed *feed, struct http_handle handle, uint32_t sale)
 {
-	struct stream *stream = feed->streams[place];
+	struct stream **by_slot = with_room(feed->by_slot, &feed->slot_count, handle.slot + 1), *stream;
 
-	feed->streams[place] = feed->streams[--feed->count];
+	if (!by_slot)
+		return NULL;
+	feed->by_slot = by_slot;
+	stream = calloc(1, sizeof(*stream));
+	if (!stream)
+		return NULL;
+	stream->handle = handle;
+	stream->view = view_ref(feed, sale);
+	if (stream->view)
+		return stream;
+	free(stream);
+	return NULL;
+}
+
+static void add(struct feed *feed, struct stream *stream, const struct address *client)
+{
+	peers_join(&feed->watchers, &stream->seat, client);
+	feed->by_slot[stream->handle.slot] = stream;
+	stream->previous = feed->last;
+	if (feed->last)
+		feed->last->next = stream;
+	else
+		feed->first = stream;
+	feed->last = stream;
+	feed->count++;
+}
+
+static void forget(struct feed *feed, struct stream *stream)
+{
+	if (feed->turn == stream)
+		feed->turn = stream->next;
+	if (stream->previous)
+		stream->previous->next = stream->next;
+	else
+		feed->first = stream->next;
+	if (stream->next)
+		stream->next->previous = stream->previous;
+	else
+		feed->last = stream->previous;
+	feed->by_slot[stream->handle.slot] = NULL;
+	feed->count--;
+	peers_leave(&feed->watchers, &stream->seat);
 	view_unref(feed, stream->view);
 	free(stream);
+}
+
+static void end(struct feed *feed, struct stream *stream)
+{
+	struct http_exchange *exchange = http_find(feed->thread->loop, stream->handle);
+
+	if (exchange)
+		http_stream_end(exchange);
+	forget(feed, stream);
 }
 
 void feed_free(struct feed *feed)
 {
 	if (!feed)
 		return;
-	while (feed->count > 0)
-		remove_at(feed, feed->count - 1);
+	while (feed->first)
+		forget(feed, feed->first);
+	peers_deinit(&feed->watchers);
 	buffer_deinit(&feed->fresh);
+	buffer_deinit(&feed->event);
+	free(feed->by_slot);
+	free(feed->views);
 	free(feed);
 }
 
 void feed_gone(struct feed *feed, struct http_handle handle)
 {
-	for (size_t i = 0; i < feed->count; i++)
-		if (feed->streams[i]->handle.slot == handle.slot && feed->streams[i]->handle.generation == handle.generation) {
-			remove_at(feed, i);
-			return;
-		}
+	struct stream *stream = handle.slot < feed->slot_count ? feed->by_slot[handle.slot] : NULL;
+
+	if (stream && stream->handle.generation == handle.generation)
+		forget(feed, stream);
 }
 
 void feed_review(struct feed *feed, const struct operators *fresh, const struct operators *old)
 {
-	for (size_t i = feed->count; i-- > 0;) {
-		const char *actor = feed->streams[i]->actor;
-		struct http_exchange *exchange = http_find(feed->thread->loop, feed->streams[i]->handle);
+	struct stream *next;
 
-		if (!actor || operators_keep(fresh, old, actor, OPERATOR_READ))
-			continue;
-		if (exchange)
-			http_stream_end(exchange);
-		remove_at(feed, i);
+	for (struct stream *stream = feed->first; stream; stream = next) {
+		next = stream->next;
+		if (stream->actor && !operators_keep(fresh, old, stream->actor, OPERATOR_READ))
+			end(feed, stream);
 	}
 }
 
 void feed_stop(struct feed *feed)
 {
-	while (feed->count) {
-		struct http_exchange *exchange = http_find(feed->thread->loop, feed->streams[0]->handle);
-
-		if (exchange)
-			http_stream_end(exchange);
-		remove_at(feed, 0);
-	}
+	while (feed->first)
+		end(feed, feed->first);
 }
 
 static void render_stock(const struct feed *feed, const struct sale *sale, const struct stock_lot_state *lots, struct buffer *out)
@@ -217,20 +315,19 @@ static void look(struct feed *feed, struct view *view)
 }
 
 /* Sends a text that is not the one that was sent last. */
-static void send_change(struct stream *stream, struct http_exchange *exchange, const char *name, const struct text *text,
-			uint64_t *sent, int64_t now_ns)
+static void send_change(struct feed *feed, struct stream *stream, struct http_exchange *exchange, const char *name,
+			const struct text *text, uint64_t *sent, int64_t now_ns)
 {
-	struct buffer out;
+	struct buffer *out = &feed->event;
 
 	if (!text->known || *sent == text->number)
 		return;
 	*sent = text->number;
-	buffer_init(&out, 2 * STOCK_TEXT_MAX);
-	buffer_printf(&out, "id: %llu\nevent: %s\ndata: ", (unsigned long long)++stream->event, name);
-	buffer_append_slice(&out, buffer_slice(&text->text));
-	buffer_append_literal(&out, "\n\n");
-	http_stream_write(exchange, buffer_slice(&out));
-	buffer_deinit(&out);
+	buffer_clear(out);
+	buffer_printf(out, "id: %llu\nevent: %s\ndata: ", (unsigned long long)++stream->event, name);
+	buffer_append_slice(out, buffer_slice(&text->text));
+	buffer_append_literal(out, "\n\n");
+	http_stream_write(exchange, buffer_slice(out));
 	stream->sent_ns = now_ns;
 }
 
@@ -246,120 +343,63 @@ static void write_time(struct http_exchange *exchange)
 	buffer_deinit(&out);
 }
 
-static void send_changes(struct stream *stream, struct http_exchange *exchange, int64_t now_ns)
+static void send_changes(struct feed *feed, struct stream *stream, struct http_exchange *exchange, int64_t now_ns)
 {
-	send_change(stream, exchange, "sale", &stream->view->terms, &stream->terms, now_ns);
-	send_change(stream, exchange, "stock", &stream->view->stock, &stream->stock, now_ns);
+	send_change(feed, stream, exchange, "sale", &stream->view->terms, &stream->terms, now_ns);
+	send_change(feed, stream, exchange, "stock", &stream->view->stock, &stream->stock, now_ns);
 	if (now_ns - stream->sent_ns > heartbeat_ns) {
 		http_stream_write(exchange, SLICE(": still here\n\n"));
 		stream->sent_ns = now_ns;
 	}
 }
 
+static void serve(struct feed *feed, struct stream *stream, int64_t now_ns)
+{
+	struct http_exchange *exchange = http_find(feed->thread->loop, stream->handle);
+
+	if (exchange && !stream->view->hidden)
+		send_changes(feed, stream, exchange, now_ns);
+	else
+		end(feed, stream);
+}
+
 int64_t feed_tick(struct feed *feed, int64_t now_ns)
 {
 	if (feed->count == 0)
 		return INT64_MAX;
-	if (now_ns < feed->next_ns)
+	if (!feed->turn && now_ns < feed->next_ns)
 		return feed->next_ns;
-	for (size_t i = 0; i < feed->view_count; i++)
-		look(feed, feed->views[i]);
-	for (size_t i = feed->count; i-- > 0;) {
-		struct http_exchange *exchange = http_find(feed->thread->loop, feed->streams[i]->handle);
-
-		if (exchange && !feed->streams[i]->view->hidden) {
-			send_changes(feed->streams[i], exchange, now_ns);
-			continue;
-		}
-		if (exchange)
-			http_stream_end(exchange);
-		remove_at(feed, i);
+	if (!feed->turn) {
+		for (size_t i = 0; i < feed->view_count; i++)
+			look(feed, feed->views[i]);
+		feed->turn = feed->first;
+		feed->next_ns = now_ns + LOOK_NS;
 	}
-	feed->next_ns = now_ns + LOOK_NS;
-	return feed->next_ns;
+	for (int i = 0; i < TURN_STREAMS && feed->turn; i++) {
+		struct stream *stream = feed->turn;
+
+		feed->turn = stream->next;
+		serve(feed, stream, now_ns);
+	}
+	return feed->turn ? now_ns : feed->next_ns;
 }
 
-static size_t count_of(const struct feed *feed, const struct address *client)
+static int64_t started_of(const struct peer_seat *seat)
 {
-	size_t count = 0;
-
-	for (size_t i = 0; i < feed->count; i++)
-		count += memcmp(&feed->streams[i]->client, client, sizeof(*client)) == 0;
-	return count;
-}
-
-struct watcher {
-	struct address site, client;
-	int64_t started_ns;
-	size_t place;
-};
-
-/* By site, then by client, then by age. */
-static int compare(const void *a, const void *b)
-{
-	const struct watcher *x = a, *y = b;
-	int order = memcmp(&x->site, &y->site, sizeof(x->site));
-
-	if (order == 0)
-		order = memcmp(&x->client, &y->client, sizeof(x->client));
-	return order ? order : (x->started_ns > y->started_ns) - (x->started_ns < y->started_ns);
-}
-
-/*
- * The longest run of one site, then within it of one client: its first, which is the oldest stream
- * of whoever has most.
- */
-static const struct watcher *greediest(const struct watcher *watchers, size_t count, size_t *site_count)
-{
-	size_t best = 0, best_count = 0, run = 0;
-
-	for (size_t i = 0; i < count; i = run) {
-		for (run = i; run < count && memcmp(&watchers[run].site, &watchers[i].site, sizeof(watchers->site)) == 0;)
-			run++;
-		if (run - i > best_count) {
-			best = i;
-			best_count = run - i;
-		}
-	}
-	*site_count = best_count;
-	watchers += best;
-	best = 0;
-	for (size_t i = 0, most = 0; i < *site_count; i = run) {
-		for (run = i; run < *site_count && memcmp(&watchers[run].client, &watchers[i].client, sizeof(watchers->client)) == 0;)
-			run++;
-		if (run - i > most) {
-			best = i;
-			most = run - i;
-		}
-	}
-	return &watchers[best];
+	return ((const struct stream *)seat)->started_ns;
 }
 
 /*
  * Ends the oldest stream of whoever has most, for a client that does not have as many, or its own;
- * false: nobody goes.
+ * false: nobody goes. How old it is does not count beyond that.
  */
 static bool make_room(struct feed *feed, const struct address *newcomer)
 {
-	struct watcher watchers[STREAMS_MAX];
-	struct address site = address_site(newcomer);
-	const struct watcher *goes;
-	struct http_exchange *exchange;
-	size_t own = 0, most;
+	struct peer_seat *seat = peers_victim(&feed->watchers, newcomer, 0, started_of);
 
-	for (size_t i = 0; i < feed->count; i++) {
-		watchers[i] = (struct watcher){address_site(&feed->streams[i]->client), feed->streams[i]->client,
-					       feed->streams[i]->started_ns, i};
-		own += memcmp(&watchers[i].site, &site, sizeof(site)) == 0;
-	}
-	qsort(watchers, feed->count, sizeof(watchers[0]), compare);
-	goes = greediest(watchers, feed->count, &most);
-	if (most <= own + 1 && memcmp(&goes->site, &site, sizeof(site)) != 0)
+	if (!seat)
 		return false;
-	exchange = http_find(feed->thread->loop, feed->streams[goes->place]->handle);
-	if (exchange)
-		http_stream_end(exchange);
-	remove_at(feed, goes->place);
+	end(feed, (struct stream *)seat);
 	return true;
 }
 
@@ -368,13 +408,13 @@ static bool may_watch(struct gate_request *request, const struct address *client
 {
 	struct feed *feed = request->thread->feed;
 
-	if (!address_is_loopback(client) && count_of(feed, client) >= STREAMS_MAX_OF_A_CLIENT) {
+	if (!address_is_loopback(client) && peers_count(&feed->watchers, client) >= STREAMS_MAX_OF_A_CLIENT) {
 		gate_refuse(request, PROBLEM_ADDRESS_RATE_LIMITED,
 			    &(struct problem_options){.detail = "Your address watches as many times as one address may.",
 						      .retry_after_ms = 1000});
 		return false;
 	}
-	if (feed->count < STREAMS_MAX || make_room(feed, client))
+	if (feed->count < feed->count_max || make_room(feed, client))
 		return true;
 	gate_refuse(request, PROBLEM_OVERLOADED, NULL);
 	return false;
@@ -398,23 +438,17 @@ void feed_start(struct gate_request *request)
 		return;
 	}
 	client = gate_client(request);
-	client = address_client_key(&client);
 	if (!may_watch(request, &client))
 		return;
-	stream = calloc(1, sizeof(*stream));
-	if (stream)
-		stream->view = view_ref(feed, entry->sale->number);
-	if (!stream || !stream->view) {
-		free(stream);
+	stream = stream_new(feed, http_exchange_handle(request->exchange), entry->sale->number);
+	if (!stream) {
 		gate_refuse(request, PROBLEM_OVERLOADED, NULL);
 		return;
 	}
-	stream->handle = http_exchange_handle(request->exchange);
-	stream->client = client;
 	stream->started_ns = http_loop_now(thread->loop);
 	stream->actor = request->actor;
 	stream->sent_ns = http_loop_now(thread->loop);
-	feed->streams[feed->count++] = stream;
+	add(feed, stream, &client);
 	gate_say_common(thread, request->exchange, &request->trace, &thread->reply);
 	reply_header(&thread->reply, "Cache-Control", SLICE("no-store"));
 	reply_header(&thread->reply, "X-Accel-Buffering", SLICE("no")); /* nginx would gather what it is to pass on */
@@ -423,5 +457,5 @@ void feed_start(struct gate_request *request)
 	if (!thread->for_operators)
 		write_time(request->exchange);
 	look(feed, stream->view);
-	send_changes(stream, request->exchange, stream->sent_ns);
+	send_changes(feed, stream, request->exchange, stream->sent_ns);
 }

@@ -133,9 +133,25 @@ static void test_among_very_many_another_part_is_looked_at_each_time(void **stat
 	assert_int_equal(victim("192.0.2.9"), -1);
 }
 
+static void test_a_client_is_counted_by_its_address_or_its_64(void **state)
+{
+	const struct address v4 = address("192.0.2.1"), v6 = address("2001:db8::ffff"), other = address("2001:db8:0:1::1");
+
+	(void)state;
+	join(0, "192.0.2.1", 1);
+	join(1, "192.0.2.1", 1);
+	join(2, "2001:db8::1", 1);
+	assert_int_equal(peers_count(&peers, &v4), 2);
+	assert_int_equal(peers_count(&peers, &v6), 1);
+	assert_int_equal(peers_count(&peers, &other), 0);
+	peers_leave(&peers, &chairs[0].seat);
+	assert_int_equal(peers_count(&peers, &v4), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_a_client_is_counted_by_its_address_or_its_64, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_longest_idle_of_the_greediest_goes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_who_is_not_greedier_gives_way_only_after_a_while, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_48_is_one_site_and_its_networks_are_judged_apart, set_up, tear_down),

@@ -1,6 +1,7 @@
 #include "core/sale_catalog.h"
 
 #include <stdlib.h>
+#include "base/lines.h"
 #include "base/lock.h"
 
 struct sale_table {
@@ -50,7 +51,7 @@ void sale_entry_unref(struct sale_entry *entry)
 
 static struct sale_entry *entry_new(struct sale *sale)
 {
-	struct sale_entry *entry = calloc(1, sizeof(*entry) + sale->lot_count * sizeof(entry->latches[0]));
+	struct sale_entry *entry = lines_new(sizeof(*entry) + sale->lot_count * sizeof(entry->latches[0]));
 
 	if (!entry)
 		return NULL;

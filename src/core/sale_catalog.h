@@ -12,6 +12,7 @@
  */
 #pragma once
 
+#include <stdalign.h>
 #include <stdatomic.h>
 #include "base/error.h"
 #include "model/sale.h"
@@ -21,9 +22,10 @@ struct sale_latch {
 	atomic_uint asking;    /* purchases at the stock only because what is known of it is too old; see admission_ask() */
 };
 
+/* What each request reads lies apart from what each purchase of a shared stock writes. */
 struct sale_entry {
-	atomic_uint references;
-	const struct sale *sale; /* owned; its state with the brake */
+	alignas(64) atomic_uint references;
+	alignas(64) const struct sale *sale; /* owned; its state with the brake */
 	enum sale_state ledger_state;
 	bool recalled;               /* as a shared stock has kept it: the ledger has not been asked */
 	struct sale_latch latches[]; /* one a lot */

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/lines.h"
 #include "base/log.h"
 #include "gate/gate_metrics.h"
 #include "gate/slow_refusal.h"
@@ -219,7 +220,7 @@ static int open_threads(struct gate *gate)
 	bool shared = gate->settings.settings->process.share_ports == SHARE_PORTS_ON;
 	int r = 0;
 
-	gate->threads = calloc(count, sizeof(*gate->threads));
+	gate->threads = lines_new(count * sizeof(*gate->threads));
 	if (!gate->threads)
 		return error_origin(-ENOMEM);
 	for (size_t i = 0; i < count && r == 0; i++) {
@@ -276,7 +277,7 @@ int gate_new(struct gate **out, const struct gate_settings *settings)
 {
 	const struct settings_rate *rate = &settings->settings->gate.address_rate,
 				   *failures = &settings->settings->gate.address_failures;
-	struct gate *gate = calloc(1, sizeof(*gate));
+	struct gate *gate = lines_new(sizeof(*gate));
 	int r = 0;
 
 	if (!gate)

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdalign.h>
 #include "gate/gate.h"
 #include "gate/limit/address_limit.h"
 #include "gate/limit/attempt_limit.h"
@@ -92,7 +93,7 @@ struct gate_metrics {
 };
 
 struct gate_thread {
-	struct http_handler handler; /* first: the loop calls back with it */
+	alignas(64) struct http_handler handler; /* first: the loop calls back with it */
 	struct gate *gate;
 	const struct route_table *table;
 	const metric_id *latency;
@@ -158,11 +159,16 @@ struct gate {
 	struct gate_settings settings;
 	struct gate_metrics metrics;
 	struct loop_figure figures[GATE_LOOP_FIGURES];
-	struct http_quota quota, operator_quota;
-	struct address_limit *address_limit;     /* NULL: off */
-	struct identity_budget *identity_budget; /* NULL: off */
-	struct attempt_limit *attempt_limit;     /* NULL: off */
-	struct gate_thread *threads;             /* the operators' is the last */
+	/*
+	 * Written with each connection that comes or goes; what is beside them is read with each
+	 * request.
+	 */
+	alignas(64) struct http_quota quota;
+	alignas(64) struct http_quota operator_quota;
+	alignas(64) struct address_limit *address_limit; /* NULL: off */
+	struct identity_budget *identity_budget;         /* NULL: off */
+	struct attempt_limit *attempt_limit;             /* NULL: off */
+	struct gate_thread *threads;                     /* the operators' is the last */
 	size_t thread_count;
 	uint16_t public_port, operator_port;
 	struct buffer refusal;

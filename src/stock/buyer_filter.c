@@ -4,10 +4,15 @@
 
 enum { FIRST_WORDS = 64, BUYERS_PER_WORD = 8, GROWTH = 4 };
 
+enum { LINE = 64 };
+
+/* `buyers` is written with each order; what is around it is read for each refusal. */
 struct filter_generation {
 	struct filter_generation *older;
 	uint32_t word_count;
+	char before[LINE];
 	_Atomic uint32_t buyers;
+	char behind[LINE];
 	_Atomic uint64_t words[];
 };
 

@@ -225,3 +225,30 @@ def test_feed_is_whole_while_drains_die_at_their_commits(gates, kafka, tmp_path)
     states = rows_of(cluster)
     assert follower.judge(states) == []
     assert len(states) > 100 and {"confirmed", "cancelled", "held"} <= set(states.values())
+
+
+def test_feed_is_whole_while_gates_die(gates):
+    """Three gates write to one ledger by themselves, in whatever order; the reader goes from one to the other."""
+    cluster = gates(3)
+    random, sales = Random(new_seed("feed of gates")), ["drop-1", "drop-2"]
+    for sale in sales:
+        cluster.make_sale(sale, 2000, limit_per_buyer=1000, hold_seconds=600)
+        wait_until(lambda sale=sale: cluster.is_selling(sale), 30, "the sale at all gates")
+    follower = Follower(cluster, limit=7)
+    for _ in range(12):
+        dying = random.choice(cluster.gates)
+        shops = [threading.Thread(target=shop, args=(cluster, Random(random.random()), sales, 0.4)) for _ in range(3)]
+        for each in shops:
+            each.start()
+        time_of_death = threading.Timer(random.uniform(0.05, 0.35), dying.process.kill)
+        time_of_death.start()
+        for each in (*shops, time_of_death):
+            each.join()
+        dying.process.wait()
+        dying.killed = True
+        dying.restart()
+    cluster.settle(120)
+    follower.finish()
+    states = rows_of(cluster)
+    assert follower.judge(states) == []
+    assert len(states) > 100 and {"confirmed", "cancelled", "held"} <= set(states.values())

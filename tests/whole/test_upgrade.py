@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from feed import Follower
+
 LEDGERS = Path(__file__).parent / "ledgers"
 
 
@@ -64,6 +66,10 @@ def test_a_ledger_of_a_schema_before_goes_on_as_it_was(serve, request, kind, sch
     assert server.stop() == 0
     assert server.audit_ledger()[0] == 0
     server.restart()
+    # What was done before is in the feed too, all but extensions.
+    follower = Follower(server)
+    follower.finish()
+    assert follower.judge({order["id"]: order["state"] for order in server.orders()}) == []
     hold_against_again = {order: was for order, was in told.items() if was["after"]["state"] != "held"}
     for order, was in hold_against_again.items():
         assert server.order(order).json == was["after"]

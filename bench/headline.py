@@ -12,7 +12,7 @@ from cluster import MILLION, services
 from contenders import SYNC, Embedded, GateAndDrain
 from killed import kill
 from load import SECONDS, burst, make_requests, open_loop, wrk
-from measure import Failed, Figure, Watch, say
+from measure import Failed, Figure, Watch, is_getting_cheaper, say
 from one_script import OneScript
 from server import ANY_CORE, ROOT
 from usual import Usual, check
@@ -20,7 +20,6 @@ from usual import Usual, check
 CONNECTIONS = 256
 TURNS = 3  # a ratio of twenty and more needs no five
 WARM_UP_SECONDS, WARM_UP_BURSTS_MAX = 3, 20
-COMPILED = 0.95  # a burst that costs less CPU for an answer than so much of the least so far: there is still something to compile
 TABLE = ROOT / "build/headline.md"
 
 
@@ -115,10 +114,6 @@ def cost_of_burst(usual, sale, units):
     run = wrk(usual.url, usual.cpu_seconds, CONNECTIONS, requests, WARM_UP_SECONDS, ANY_CORE)
     usual.settle(sale, 0)
     return 1e6 * run.server_seconds / run.requests
-
-
-def is_getting_cheaper(costs):
-    return len(costs) < 3 or min(costs[-2:]) < COMPILED * min(costs[:-2])
 
 
 def take_turns(figures):

@@ -86,6 +86,14 @@ def rounds(*figures):
         yield done
 
 
+COMPILED = 0.95  # a burst that costs less than so much of the cheapest before it: there is still something to compile
+
+
+def is_getting_cheaper(costs):
+    """Of bursts that do not count, one after the other: whether a Java program among what is measured is still being compiled."""
+    return len(costs) < 3 or min(costs[-2:]) < COMPILED * min(costs[:-2])
+
+
 def rounded(value):
     """Four digits that count."""
     return float(f"{value:.4g}")

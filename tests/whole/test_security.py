@@ -16,6 +16,7 @@ CLAIMS = {
     "every byte: the reader is strict and bounded": (
         *("test_malformed_header_lines_are_refused", "test_the_bounds_of_a_head_are_those_that_were_set"),
         *("test_bytes_that_drip_are_cut_at_the_deadline", "test_slow_requests_are_timed_out", "test_a_full_outbox_is_overload"),
+        "test_what_has_waited_too_long_is_turned_away_and_retries_are_not",
     ),
     "the orders of the token's `sub`": ("test_another_buyers_order_is_unknown",),
     "other buyers' orders (they are `404`)": ("test_another_buyers_order_is_unknown", "test_limit_and_rate_count_over_all_gates"),

@@ -17,19 +17,22 @@ enum {
 	WITH_BUYER = 2,  /* buyer, buyer_units, limit_per_buyer, and key where there is one */
 	WITH_HOLD = 4,   /* hold_expires_at; null: none */
 	HOLD_NEEDED = 8, /* it is never null */
+	WITH_PAYMENT = 16, /* payment_reference, and payment_amount, payment_currency, payment_method where they were told; or nothing */
+	PAYMENT_NEEDED = 32, /* it is there */
 };
 static const struct kind {
 	const char *name;
 	unsigned carries;
 } kinds[] = {
 	[EVENT_RESERVED] = {"order.reserved", WITH_LOT | WITH_BUYER | WITH_HOLD},
-	[EVENT_CONFIRMED] = {"order.confirmed", 0},
+	[EVENT_CONFIRMED] = {"order.confirmed", WITH_PAYMENT},
 	[EVENT_CANCELLED] = {"order.cancelled", 0},
 	[EVENT_REFUNDED] = {"order.refunded", 0},
 	[EVENT_EXPIRED] = {"order.expired", 0},
 	[EVENT_EXTENDED] = {"order.extended", WITH_HOLD | HOLD_NEEDED},
 	[EVENT_WITHDRAWN] = {"stock.withdrawn", WITH_LOT},
 	[EVENT_BARRIER] = {"sale.barrier", 0},
+	[EVENT_PAID] = {"order.paid", WITH_PAYMENT | PAYMENT_NEEDED},
 };
 enum { KINDS_END = sizeof(kinds) / sizeof(kinds[0]) };
 
@@ -75,8 +78,14 @@ static void own(struct slice *slice, char *text, size_t size_max)
 
 void event_own(struct event *event, struct event_text *text)
 {
-	own(&event->buyer, text->buyer, sizeof(text->buyer));
-	own(&event->key, text->key, sizeof(text->key));
+	if (event->payment.reference.size) {
+		ASSERT(event->buyer.size == 0 && event->key.size == 0);
+		own(&event->payment.reference, text->reference, sizeof(text->reference));
+		own(&event->payment.method, text->method, sizeof(text->method));
+	} else {
+		own(&event->buyer, text->buyer, sizeof(text->buyer));
+		own(&event->key, text->key, sizeof(text->key));
+	}
 	own(&event->actor, text->actor, sizeof(text->actor));
 	own(&event->trace, text->trace, sizeof(text->trace));
 }
@@ -113,6 +122,17 @@ static void put_text(struct buffer *out, const char *name, struct slice text)
 	buffer_append_json_string(out, text);
 }
 
+static void put_payment(struct buffer *out, const struct payment *payment)
+{
+	if (payment->reference.size == 0)
+		return;
+	put_text(out, "payment_reference", payment->reference);
+	if (payment->amount != PAYMENT_NO_AMOUNT)
+		put_integer(out, "payment_amount", payment->amount);
+	put_text(out, "payment_currency", slice_of(payment->currency));
+	put_text(out, "payment_method", payment->method);
+}
+
 void event_encode(const struct event *event, struct buffer *out)
 {
 	const struct kind *kind = kind_of(event->kind);
@@ -147,6 +167,8 @@ void event_encode(const struct event *event, struct buffer *out)
 		uuid_format(&event->request, id);
 		put_text(out, "request", slice_of(id));
 	}
+	if (kind->carries & WITH_PAYMENT)
+		put_payment(out, &event->payment);
 	put_text(out, "actor", event->actor);
 	ASSERT((size_t)event->actor_kind < ACTOR_KINDS_END);
 	if (event->actor_kind != ACTOR_UNSAID)
@@ -224,15 +246,17 @@ static struct value get(struct decoding *decoding, const char *name)
 	return (struct value){.type = ABSENT};
 }
 
+static int64_t within(struct decoding *decoding, struct value value, int64_t low, int64_t high, const char *fault)
+{
+	if (value.type == INTEGER && value.integer >= low && value.integer <= high)
+		return value.integer;
+	fail(decoding, fault);
+	return 0;
+}
+
 static uint32_t get_integer(struct decoding *decoding, const char *name, int64_t low, int64_t high, const char *fault)
 {
-	struct value value = get(decoding, name);
-
-	if (value.type != INTEGER || value.integer < low || value.integer > high) {
-		fail(decoding, fault);
-		return 0;
-	}
-	return (uint32_t)value.integer;
+	return (uint32_t)within(decoding, get(decoding, name), low, high, fault);
 }
 
 static int64_t get_time(struct decoding *decoding, const char *name, const char *fault)
@@ -274,6 +298,8 @@ bool event_valid(const struct event *event)
 	bool ordered = event->kind == EVENT_RESERVED;
 
 	return event->id.bytes[6] >> 4 == 7 && (!ordered || sale_buyer_valid(event->buyer)) &&
+	       (event->payment.reference.size == 0 || payment_reference_valid(event->payment.reference)) &&
+	       (event->payment.method.size == 0 || payment_method_valid(event->payment.method)) &&
 	       (event->key.size == 0 || sale_key_valid(event->key)) &&
 	       (event->actor.size == 0 || sale_name_valid(event->actor)) && (event->trace.size == 0 || trace_valid(event->trace));
 }
@@ -331,6 +357,25 @@ static void get_hold(struct decoding *decoding, bool needed, int64_t *hold_expir
 		fail(decoding, fault);
 }
 
+static void get_payment(struct decoding *decoding, bool needed, struct payment *payment)
+{
+	struct slice reference = get_text(decoding, "payment_reference", payment_reference_valid, "payment_reference is invalid");
+	struct value amount = get(decoding, "payment_amount");
+	struct slice currency = get_text(decoding, "payment_currency", payment_currency_valid, "payment_currency is none");
+
+	if (needed && reference.size == 0)
+		fail(decoding, "payment_reference is missing");
+	if (reference.size == 0)
+		return;
+	payment->reference = reference;
+	payment->method = get_text(decoding, "payment_method", payment_method_valid, "payment_method is invalid");
+	payment->amount = PAYMENT_NO_AMOUNT;
+	if (amount.type != ABSENT)
+		payment->amount = within(decoding, amount, 0, PAYMENT_AMOUNT_MAX, "payment_amount is out of range");
+	if (currency.size)
+		(void)payment_set_currency(payment, currency);
+}
+
 static void get_fields(struct decoding *decoding, struct event *event)
 {
 	unsigned carries;
@@ -346,7 +391,7 @@ static void get_fields(struct decoding *decoding, struct event *event)
 		event->lot = get_integer(decoding, "lot", 0, LOTS_MAX - 1, "lot is out of range");
 		event->quantity = get_integer(decoding, "quantity", 1, UNITS_MAX, "quantity is out of range");
 	}
-	if (event->kind == EVENT_WITHDRAWN || event->kind == EVENT_CONFIRMED)
+	if (event->kind == EVENT_WITHDRAWN || event->kind == EVENT_CONFIRMED || event->kind == EVENT_PAID)
 		get_request(decoding, &event->request);
 	if (carries & WITH_BUYER) {
 		event->buyer = get_text(decoding, "buyer", sale_buyer_valid, "buyer is invalid");
@@ -358,6 +403,8 @@ static void get_fields(struct decoding *decoding, struct event *event)
 	}
 	if (carries & WITH_HOLD)
 		get_hold(decoding, carries & HOLD_NEEDED, &event->hold_expires_at_ms);
+	if (carries & WITH_PAYMENT)
+		get_payment(decoding, carries & PAYMENT_NEEDED, &event->payment);
 	event->actor = get_text(decoding, "actor", sale_name_valid, "actor is invalid");
 	event->actor_kind = get_actor_kind(decoding);
 	event->trace = get_text(decoding, "trace", trace_valid, "trace is no traceparent");

@@ -15,16 +15,18 @@
 #include "base/uuid.h"
 #include "model/limits.h"
 #include "model/order.h"
+#include "model/payment.h"
 
 enum event_kind {
 	EVENT_RESERVED = 1,  /* an order was granted: id, lot, quantity, buyer, key, hold */
-	EVENT_CONFIRMED = 2, /* id */
+	EVENT_CONFIRMED = 2, /* id, payment */
 	EVENT_CANCELLED = 3, /* id; of a held order */
 	EVENT_REFUNDED = 4,  /* id; of a confirmed order, by an operator */
 	EVENT_EXPIRED = 5,   /* id */
 	EVENT_EXTENDED = 6,  /* id, hold_expires_at_ms */
 	EVENT_WITHDRAWN = 7, /* id is the movement's; lot, quantity */
 	EVENT_BARRIER = 8,   /* starts `epoch` of its sale: behind it, events of an older one are void; id is its own */
+	EVENT_PAID = 9,      /* id, payment: of an order that was confirmed without one */
 };
 
 /* As in the pending records of a stock that is shared. */
@@ -54,11 +56,20 @@ struct event {
 	 * movement's); confirmed: its id. Null: it had no key.
 	 */
 	struct uuid request;
+	struct payment payment; /* confirmed, paid; its reference is empty where there is none */
 };
 
 /* Owned text of an event that outlives the request it came from. */
 struct event_text {
-	char buyer[BUYER_MAX], key[KEY_MAX], actor[NAME_MAX_BYTES], trace[TRACE_SIZE];
+	union { /* no event has both */
+		struct {
+			char buyer[BUYER_MAX], key[KEY_MAX];
+		};
+		struct {
+			char reference[PAYMENT_REFERENCE_MAX], method[PAYMENT_METHOD_MAX];
+		};
+	};
+	char actor[NAME_MAX_BYTES], trace[TRACE_SIZE];
 };
 /*
  * Copies the texts of `event` into `text` and lets its slices point there. Longer texts than the

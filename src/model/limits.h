@@ -16,5 +16,7 @@ enum {
 	RATE_REQUESTS_MAX = 60,
 	RATE_SECONDS_MAX = 3600,
 	HOLD_SECONDS_MAX = 7 * 24 * 3600,
-	TRACE_SIZE = 55, /* characters of a traceparent (W3C Trace Context, section 3.2) */
+	PAYMENT_REFERENCE_MAX = 128, /* bytes; printable ASCII without space */
+	PAYMENT_METHOD_MAX = 32,     /* likewise */
+	TRACE_SIZE = 55,             /* characters of a traceparent (W3C Trace Context, section 3.2) */
 };

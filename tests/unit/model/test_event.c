@@ -10,8 +10,8 @@
 #include "model/event.h"
 
 static const enum event_kind every_kind[] = {
-	EVENT_RESERVED, EVENT_CONFIRMED, EVENT_CANCELLED, EVENT_REFUNDED,
-	EVENT_EXPIRED,  EVENT_EXTENDED,  EVENT_WITHDRAWN, EVENT_BARRIER,
+	EVENT_RESERVED, EVENT_CONFIRMED, EVENT_CANCELLED, EVENT_REFUNDED, EVENT_EXPIRED,
+	EVENT_EXTENDED, EVENT_WITHDRAWN, EVENT_BARRIER,   EVENT_PAID,
 };
 enum { KINDS = sizeof(every_kind) / sizeof(every_kind[0]) };
 
@@ -56,7 +56,9 @@ static struct event full_event(enum event_kind kind)
 		event.buyer_units = 1;
 		event.limit_per_buyer = 2;
 	}
-	if (kind == EVENT_WITHDRAWN || kind == EVENT_CONFIRMED)
+	if (kind == EVENT_CONFIRMED || kind == EVENT_PAID)
+		event.payment = (struct payment){SLICE("pi_3N"), SLICE("card"), 35800, "EUR"};
+	if (kind == EVENT_WITHDRAWN || kind == EVENT_CONFIRMED || kind == EVENT_PAID)
 		assert_int_equal(uuid_parse(SLICE(REQUEST), &event.request), 0);
 	if (kind == EVENT_RESERVED || kind == EVENT_EXTENDED)
 		event.hold_expires_at_ms = 1798797720123;
@@ -81,6 +83,10 @@ static void assert_same(const struct event *a, const struct event *b)
 	assert_true(slice_equal(a->actor, b->actor));
 	assert_true(slice_equal(a->trace, b->trace));
 	assert_true(uuid_equal(&a->request, &b->request));
+	assert_true(slice_equal(a->payment.reference, b->payment.reference));
+	assert_true(slice_equal(a->payment.method, b->payment.method));
+	assert_int_equal(a->payment.amount, b->payment.amount);
+	assert_string_equal(a->payment.currency, b->payment.currency);
 }
 
 /* Behind a space: not as the encoder writes it, so that the reader of all of JSON has it. */
@@ -133,6 +139,51 @@ static void test_every_kind_survives_a_round_trip(void **state)
 			event.actor_kind = (enum actor_kind)actor;
 			assert_round_trip(&event);
 		}
+	}
+}
+
+static void test_payment_is_as_documented_and_its_parts_may_be_missing(void **state)
+{
+	struct event event = full_event(EVENT_PAID);
+	struct buffer *out = make();
+
+	(void)state;
+	event_encode(&event, out);
+	buffer_append(out, "", 1);
+	assert_non_null(strstr(out->data, ",\"payment_reference\":\"pi_3N\",\"payment_amount\":35800,\"payment_currency\":\"EUR\","
+					  "\"payment_method\":\"card\","));
+	event.payment = (struct payment){.reference = SLICE("pi_3N"), .amount = PAYMENT_NO_AMOUNT};
+	assert_round_trip(&event);
+	event = full_event(EVENT_CONFIRMED);
+	event.payment = (struct payment){0};
+	assert_round_trip(&event);
+}
+
+static void test_payment_that_is_none_is_refused(void **state)
+{
+	static const char *const wrong[] = {
+		"",
+		",\"payment_reference\":\"a b\"",
+		",\"payment_reference\":7",
+		",\"payment_reference\":\"a\",\"payment_amount\":-1",
+		",\"payment_reference\":\"a\",\"payment_amount\":1000000000000001",
+		",\"payment_reference\":\"a\",\"payment_amount\":\"1\"",
+		",\"payment_reference\":\"a\",\"payment_currency\":\"eur\"",
+		",\"payment_reference\":\"a\",\"payment_method\":\"\"",
+	};
+	char json[512];
+	struct event event;
+	struct event_text text;
+	const char *reason;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		snprintf(json, sizeof(json),
+			 "{\"v\":1,\"kind\":\"order.paid\",\"id\":\"" ID "\",\"sale\":7,\"epoch\":3,"
+			 "\"at\":\"2027-01-01T10:00:00.123Z\"%s}",
+			 wrong[i]);
+		assert_int_equal(event_decode(slice_of(json), &event, &text, &reason), -EBADMSG);
+		assert_non_null(strstr(reason, "payment_"));
 	}
 }
 
@@ -446,6 +497,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_encoded_event_is_as_documented),
 		cmocka_unit_test(test_every_kind_survives_a_round_trip),
+		cmocka_unit_test(test_payment_is_as_documented_and_its_parts_may_be_missing),
+		cmocka_unit_test(test_payment_that_is_none_is_refused),
 		cmocka_unit_test(test_older_events_are_read),
 		cmocka_unit_test(test_order_that_was_born_confirmed_has_no_hold),
 		cmocka_unit_test(test_largest_event_survives_a_round_trip),

@@ -39,6 +39,9 @@ static bool kind_of(int64_t cause, enum event_kind *kind)
 	case CAUSE_EXTEND:
 		*kind = EVENT_EXTENDED;
 		return true;
+	case CAUSE_PAY:
+		*kind = EVENT_PAID;
+		return true;
 	case CAUSE_RECEIVE:
 	case CAUSE_ALLOCATE:
 	case CAUSE_ADD:
@@ -83,6 +86,8 @@ int change_row_read(const struct change_row *row, struct ledger_change *change)
 	}
 	if (uuid_is_null(&order->id))
 		return error_origin(-EUCLEAN);
+	if (event->kind == EVENT_PAID || (event->kind == EVENT_CONFIRMED && order->paid_at_ms == row->at_ms))
+		event->payment = payment_of_row(&order->payment);
 	if (event->kind == EVENT_EXTENDED)
 		event->hold_expires_at_ms = row->hold_expires_at_ms;
 	if (event->kind != EVENT_RESERVED)

@@ -10,7 +10,7 @@
 /*
  * Which movements are events, in SQL: what an operator did to a draft's lots and to items is none.
  */
-#define CHANGE_ROWS "(cause BETWEEN 5 AND 9 OR cause = 11 OR (cause = 4 AND movement_id IS NOT NULL))"
+#define CHANGE_ROWS "(cause BETWEEN 5 AND 9 OR cause IN (11, 12) OR (cause = 4 AND movement_id IS NOT NULL))"
 
 /* A movement, as far as its event needs it. */
 struct change_row {

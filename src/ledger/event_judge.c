@@ -8,6 +8,7 @@ bool event_settles(enum event_kind kind)
 	case EVENT_REFUNDED:
 	case EVENT_EXPIRED:
 	case EVENT_EXTENDED:
+	case EVENT_PAID:
 		return true;
 	case EVENT_RESERVED:
 	case EVENT_WITHDRAWN:
@@ -28,6 +29,8 @@ bool event_is_there(const struct event *event, const struct event_facts *facts)
 		return facts->has_movement;
 	case EVENT_BARRIER:
 		return facts->has_sale && event->epoch <= facts->barrier;
+	case EVENT_PAID:
+		return facts->order && facts->order->sale == event->sale && slice_equal(facts->paid, event->payment.reference);
 	case EVENT_CONFIRMED:
 	case EVENT_CANCELLED:
 	case EVENT_REFUNDED:
@@ -87,12 +90,15 @@ static int judge_settlement(const struct event *event, const struct event_facts 
 	outcome = ledger_order_settle(order, event, &change->state);
 	if (outcome != LEDGER_DONE)
 		return outcome;
+	if (event->kind == EVENT_PAID && facts->paid.size)
+		return LEDGER_WRONG_STATE; /* by another payment */
 	change->hold_expires_at_ms = order->hold_expires_at_ms;
+	change->pays = event->payment.reference.size > 0;
 	change->logged = event->kind != EVENT_EXPIRED && ledger_event_by_operator(event, slice_of(order->buyer));
 	change->movement.order = &event->id;
 	if (event->kind == EVENT_EXTENDED)
 		change->hold_expires_at_ms = change->movement.hold_expires_at_ms = event->hold_expires_at_ms;
-	else
+	else if (event->kind != EVENT_PAID)
 		ledger_movement_settle(&change->movement, order, change->state);
 	if (!ledger_event_by_buyer(event, slice_of(order->buyer)))
 		change->movement.actor = event->actor;
@@ -133,6 +139,7 @@ int event_judge(const struct event *event, const struct event_facts *facts, stru
 	case EVENT_REFUNDED:
 	case EVENT_EXPIRED:
 	case EVENT_EXTENDED:
+	case EVENT_PAID:
 		return judge_settlement(event, facts, change);
 	}
 	assertion_failed("a known kind of event", __FILE__, __LINE__, __func__);

@@ -10,7 +10,7 @@
  *      must never hear that it is not in the ledger when it is. A settlement is there when the
  *      order is where it leads (order_next() says ORDER_ALREADY). An extension is there when the
  *      order has its deadline; the stock lets nobody act on an order while an action on it is on
- *      its way, so an older one cannot come late.
+ *      its way, so an older one cannot come late. A payment is there when the order has it.
  *   2. Has its sale a newer epoch (for a log outside of the ledger: a barrier of one)? Then it is
  *      void, whatever its kind (rule 4), also if what it follows was void. A newer epoch than the
  *      ledger's is let through: a ledger that was restored from a backup meets such events, and the
@@ -34,6 +34,7 @@ struct event_facts {
 	uint32_t barrier;              /* the newest barrier of the sale; only for EVENT_BARRIER */
 	const struct order_row *order; /* the row with the event's id; NULL: none */
 	bool has_movement;             /* a movement with the event's id; only for EVENT_WITHDRAWN */
+	struct slice paid;             /* reference of the order's payment; empty: none; only for EVENT_PAID */
 };
 
 /* What an event does that is LEDGER_DONE. */
@@ -43,6 +44,7 @@ struct event_change {
 	bool moves; /* it has a movement (an extension's changes no sum): of its lot's sums, and of its item's units on hand */
 	struct movement movement; /* borrows from the event */
 	bool logged;              /* it is an operator's: a row of the operator log */
+	bool pays;                /* the event's payment is the order's */
 };
 
 /* A lot's units, as its row keeps them. */
@@ -50,7 +52,7 @@ struct lot_sums {
 	int64_t allocated, held, confirmed, withdrawn;
 };
 
-/* Confirmed, cancelled, refunded, expired, extended: it follows an order. */
+/* Confirmed, cancelled, refunded, expired, extended, paid: it follows an order. */
 bool event_settles(enum event_kind kind);
 /* Whether it was applied before. */
 bool event_is_there(const struct event *event, const struct event_facts *facts);

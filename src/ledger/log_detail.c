@@ -96,6 +96,8 @@ const char *log_action_of_event(enum event_kind kind)
 		return "order.refund";
 	case EVENT_EXTENDED:
 		return "order.extend";
+	case EVENT_PAID:
+		return "order.paid";
 	case EVENT_WITHDRAWN:
 		return "lot.withdraw";
 	case EVENT_RESERVED:

@@ -12,7 +12,13 @@ int ledger_order_settle(const struct order_row *row, const struct event *event, 
 		[EVENT_CONFIRMED] = ORDER_CONFIRM, [EVENT_CANCELLED] = ORDER_CANCEL, [EVENT_REFUNDED] = ORDER_REFUND,
 		[EVENT_EXPIRED] = ORDER_EXPIRE,    [EVENT_EXTENDED] = ORDER_EXTEND,
 	};
-	enum order_move move = order_next(row->state, actions[event->kind], next);
+	enum order_move move;
+
+	if (event->kind == EVENT_PAID) {
+		*next = row->state;
+		return row->state == ORDER_CONFIRMED ? LEDGER_DONE : LEDGER_WRONG_STATE;
+	}
+	move = order_next(row->state, actions[event->kind], next);
 
 	/* An extension never shortens: an older one that comes again, late, is done. */
 	if (event->kind == EVENT_EXTENDED && move == ORDER_MOVED && row->hold_expires_at_ms >= event->hold_expires_at_ms)
@@ -50,6 +56,8 @@ enum movement_cause ledger_event_cause(enum event_kind kind)
 		return CAUSE_WITHDRAW;
 	case EVENT_EXTENDED:
 		return CAUSE_EXTEND;
+	case EVENT_PAID:
+		return CAUSE_PAY;
 	case EVENT_BARRIER:
 		break;
 	}

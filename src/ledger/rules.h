@@ -19,6 +19,7 @@ enum movement_cause {
 	CAUSE_EXPIRE = 9,
 	CAUSE_ADJUST = 10,
 	CAUSE_EXTEND = 11,
+	CAUSE_PAY = 12, /* moves nothing either */
 };
 
 struct movement {

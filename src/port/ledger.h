@@ -21,6 +21,7 @@
 #include "base/uuid.h"
 #include "model/event.h"
 #include "model/order.h"
+#include "model/payment.h"
 #include "model/sale.h"
 
 enum ledger_outcome {
@@ -66,12 +67,15 @@ struct ledger_order {
 	int64_t placed_at_ms, changed_at_ms;
 	int64_t hold_expires_at_ms;       /* 0: none */
 	int64_t first_hold_expires_at_ms; /* as granted */
+	struct payment_row payment;       /* its reference is empty where there is none */
+	int64_t paid_at_ms;               /* likewise 0 */
 };
 
 struct ledger_order_filter {
 	uint32_t sale;          /* 0: any */
 	enum order_state state; /* 0: any */
 	struct slice buyer;     /* empty: any */
+	struct slice payment;   /* reference of the payment; empty: any */
 	struct uuid after;      /* null: from the start; ids rise */
 };
 
@@ -189,7 +193,8 @@ struct ledger_audit {
 	int64_t p4_broken; /* lots or items whose balance is not the sum of their movements; lots armed with other live units, not too few */
 	int64_t unequal_p1, unequal_p4; /* of these, the lots that were armed with other units: the next rebuild mends them */
 	int64_t log_broken;             /* rows of the operator log whose hash does not follow */
-	char first[512];                /* the first fault found, in words; empty: none */
+	int64_t shared_payments; /* payments' references that pay for several orders: no promise is broken by it, somebody has paid once for two */
+	char first[512]; /* the first fault found, in words; empty: none */
 };
 
 /* How far a partition of the journal has been read, and the fingerprint of the record before. */

@@ -207,6 +207,15 @@ static int verify_log(struct pg_connection *connection, struct ledger_audit *aud
 	return 0;
 }
 
+/* --- Payments --- */
+
+static const char payments_sql[] = "SELECT count(*) FROM (SELECT FROM payments GROUP BY reference HAVING count(*) > 1) AS shared";
+
+static void payments_row(const PGresult *result, int row, struct ledger_audit *audit)
+{
+	audit->shared_payments = pg_get_int(result, row, 0);
+}
+
 /* --- --- */
 
 static int pg_audit_run(struct pg_connection *connection, struct ledger_audit *audit)
@@ -215,9 +224,12 @@ static int pg_audit_run(struct pg_connection *connection, struct ledger_audit *a
 		const char *sql;
 		void (*row)(const PGresult *, int, struct ledger_audit *);
 	} steps[] = {
-		{counts_sql, counts_row}, {states_sql, states_row},           {lots_sql, lots_row}, {lotless_sql, lotless_row},
-		{books_sql, books_row},   {buyers_sql, buyers_row},           {keys_sql, keys_row}, {items_sql, items_row},
-		{dead_sql, dead_row},     {pg_unequal_lots_sql, unequal_row},
+		{counts_sql, counts_row},     {states_sql, states_row},
+		{lots_sql, lots_row},         {lotless_sql, lotless_row},
+		{books_sql, books_row},       {buyers_sql, buyers_row},
+		{keys_sql, keys_row},         {items_sql, items_row},
+		{dead_sql, dead_row},         {pg_unequal_lots_sql, unequal_row},
+		{payments_sql, payments_row},
 	};
 	PGresult *result;
 	int end = pg_outcome(pg_do(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", NULL), -EIO);

@@ -22,10 +22,12 @@ static const enum pg_kind int_kinds[LOT_COLUMNS] = {PG_INT};
 static const enum pg_kind log_kinds[LOG_COLUMNS] = {[LOG_ACTOR] = PG_TEXT,  [LOG_ACTION] = PG_TEXT, [LOG_SUBJECT] = PG_TEXT,
 						    [LOG_DETAIL] = PG_TEXT, [LOG_TRACE] = PG_TEXT,  [LOG_HASH] = PG_TEXT};
 static const enum pg_kind request_kinds[REQUEST_COLUMNS] = {[REQUEST_ID] = PG_UUID, [REQUEST_BODY] = PG_UUID};
+static const enum pg_kind payment_kinds[PAYMENT_COLUMNS] = {
+	[PAYMENT_ORDER] = PG_UUID, [PAYMENT_REFERENCE] = PG_TEXT, [PAYMENT_CURRENCY] = PG_TEXT, [PAYMENT_METHOD] = PG_TEXT};
 static const enum pg_kind asked_kinds[ASK_COLUMNS] = {[ASK_ID] = PG_UUID};
 static const enum pg_kind dead_kinds[DEAD_COLUMNS] = {[DEAD_REASON] = PG_TEXT, [DEAD_EVENT] = PG_TEXT};
 
-enum { TABLES = 14 };
+enum { TABLES = 15 };
 static void tables_of(struct pg_batch *batch, struct columns tables[static TABLES])
 {
 	const struct columns all[TABLES] = {
@@ -43,6 +45,7 @@ static void tables_of(struct pg_batch *batch, struct columns tables[static TABLE
 		{batch->asked, asked_kinds, ASK_COLUMNS},
 		{&batch->sales, int_kinds, 1},
 		{batch->requests, request_kinds, REQUEST_COLUMNS},
+		{batch->payments, payment_kinds, PAYMENT_COLUMNS},
 	};
 
 	memcpy(tables, all, sizeof(all));
@@ -128,7 +131,7 @@ void pg_batch_clear(struct pg_batch *batch, bool by_barrier)
 		for (size_t j = 0; j < tables[i].count; j++)
 			pg_array_clear(&tables[i].arrays[j]);
 	batch->has_new = batch->has_moves = batch->has_changes = batch->has_lots = batch->has_returns = batch->has_log = false;
-	batch->has_requests = batch->has_barriers = batch->has_dead = false;
+	batch->has_requests = batch->has_barriers = batch->has_dead = batch->has_payments = false;
 	batch->by_barrier = by_barrier;
 }
 
@@ -294,12 +297,32 @@ static void add_request(struct pg_batch *batch, const struct event *event)
 	batch->has_requests = true;
 }
 
+static void add_payment(struct pg_batch *batch, const struct event *event)
+{
+	const struct payment *payment = &event->payment;
+	struct pg_array *rows = batch->payments;
+	struct batch_order *order = pg_batch_order(batch, &event->id);
+
+	ASSERT(payment->reference.size < sizeof(order->paid));
+	memcpy(order->paid, payment->reference.data, payment->reference.size);
+	order->paid[payment->reference.size] = '\0';
+	pg_array_int(&rows[PAYMENT_SALE], event->sale);
+	pg_array_uuid(&rows[PAYMENT_ORDER], &event->id);
+	pg_array_int(&rows[PAYMENT_AT], event->at_ms);
+	pg_array_text(&rows[PAYMENT_REFERENCE], payment->reference);
+	add_int_or_null(&rows[PAYMENT_AMOUNT], payment->amount, payment->amount != PAYMENT_NO_AMOUNT);
+	add_text_or_null(&rows[PAYMENT_CURRENCY], slice_of(payment->currency));
+	add_text_or_null(&rows[PAYMENT_METHOD], payment->method);
+	batch->has_payments = true;
+}
+
 /* --- Event by event --- */
 
 struct event_facts pg_batch_facts(struct pg_batch *batch, const struct event *event)
 {
 	const struct batch_order *order = pg_batch_order(batch, &event->id);
-	struct event_facts facts = {.order = order->is_order ? &order->row : NULL, .has_movement = order->is_movement};
+	struct event_facts facts = {
+		.order = order->is_order ? &order->row : NULL, .has_movement = order->is_movement, .paid = slice_of(order->paid)};
 	uint32_t place = event_settles(event->kind) && facts.order ? facts.order->lot : event->lot;
 	const struct batch_lot *lot = pg_batch_lot(batch, event->sale, place);
 
@@ -360,6 +383,8 @@ int pg_batch_apply(struct pg_batch *batch, const struct event *event)
 		pg_batch_order(batch, &event->id)->is_movement = true;
 	else
 		change_order(batch, event, &change);
+	if (change.pays)
+		add_payment(batch, event);
 	if (change.moves)
 		add_movement(batch, lot, &change.movement);
 	if (change.movement.on_hand)

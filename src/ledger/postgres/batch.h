@@ -29,6 +29,7 @@ struct batch_order {
 	bool changed;               /* the order's row is to be updated */
 	struct order_row row;
 	int64_t changed_at_ms, extended_to_ms; /* extended_to_ms 0: the deadline stays */
+	char paid[PAYMENT_REFERENCE_MAX + 1];  /* reference of its payment, where an event of this batch pays */
 };
 
 /* Columns, in the order of the statements' parameters. */
@@ -66,6 +67,16 @@ enum {
 	MOVE_COLUMNS
 };
 enum { CHANGE_SALE, CHANGE_ID, CHANGE_STATE, CHANGE_AT, CHANGE_HOLD, CHANGE_COLUMNS };
+enum {
+	PAYMENT_SALE,
+	PAYMENT_ORDER,
+	PAYMENT_AT,
+	PAYMENT_REFERENCE,
+	PAYMENT_AMOUNT,
+	PAYMENT_CURRENCY,
+	PAYMENT_METHOD,
+	PAYMENT_COLUMNS
+};
 enum { ASK_ID, ASK_SALE, ASK_COLUMNS };
 enum { LOT_SALE, LOT_PLACE, LOT_HELD, LOT_CONFIRMED, LOT_WITHDRAWN, LOT_COLUMNS };
 enum { RETURN_ITEM, RETURN_UNITS, RETURN_COLUMNS };
@@ -85,10 +96,10 @@ struct pg_batch {
 	size_t order_count;
 	struct pg_log_head head;
 	bool by_barrier; /* judged against the sales' barriers, not their epochs */
-	bool has_new, has_moves, has_changes, has_lots, has_returns, has_log, has_requests, has_barriers, has_dead;
+	bool has_new, has_moves, has_changes, has_lots, has_returns, has_log, has_requests, has_barriers, has_dead, has_payments;
 	struct pg_array new[NEW_COLUMNS], moves[MOVE_COLUMNS], changes[CHANGE_COLUMNS], lot_changes[LOT_COLUMNS];
 	struct pg_array returns[RETURN_COLUMNS], log[LOG_COLUMNS], epochs[EPOCH_COLUMNS];
-	struct pg_array requests[REQUEST_COLUMNS];
+	struct pg_array requests[REQUEST_COLUMNS], payments[PAYMENT_COLUMNS];
 	struct pg_array barriers[EPOCH_COLUMNS], barrier_sums[LOT_COLUMNS], dead[DEAD_COLUMNS], positions[POSITION_COLUMNS];
 	struct pg_array asked[ASK_COLUMNS]; /* of the events: an order is found by its sale and its id */
 	struct pg_array sales;              /* likewise, each sale once in a row */

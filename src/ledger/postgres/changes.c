@@ -41,7 +41,7 @@ static const char select_rows[] =
 	", order_id FROM movements WHERE number > $1 AND number <= $4 AND at_ms >= $2 AND " CHANGE_ROWS
 	"  ORDER BY number LIMIT $3) AS movement"
 	"  (number, at_ms, cause, sale, lot, id, withdrawn, epoch, hold_expires_at_ms, actor, order_id)"
-	" LEFT JOIN orders ON orders.sale = movement.sale AND orders.id = movement.order_id"
+	" LEFT JOIN orders ON orders.sale = movement.sale AND orders.id = movement.order_id" PG_ORDER_PAYMENT
 	" LEFT JOIN lots ON lots.sale = movement.sale AND lots.place = movement.lot"
 	" LEFT JOIN sales ON sales.number = movement.sale LEFT JOIN items ON items.number = lots.item ORDER BY movement.number";
 

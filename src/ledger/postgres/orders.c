@@ -9,7 +9,7 @@
 #define ORDER_COLUMNS PG_ORDER_COLUMNS ", sales.id, items.sku"
 #define ORDER_TABLES                                                             \
 	" LEFT JOIN lots ON lots.sale = orders.sale AND lots.place = orders.lot" \
-	" LEFT JOIN sales ON sales.number = orders.sale LEFT JOIN items ON items.number = lots.item"
+	" LEFT JOIN sales ON sales.number = orders.sale LEFT JOIN items ON items.number = lots.item" PG_ORDER_PAYMENT
 
 static const char select_order[] = "SELECT " ORDER_COLUMNS " FROM orders" ORDER_TABLES " WHERE orders.sale = $2 AND orders.id = $1";
 /*
@@ -24,7 +24,32 @@ static const char select_of_sale[] =
 	"SELECT " ORDER_COLUMNS " FROM (SELECT * FROM orders WHERE sale = $5 AND id > $1 AND ($3 = 0 OR state = $3)"
 	" AND ($4 = '' OR buyer = $4) ORDER BY id LIMIT $2) AS orders" ORDER_TABLES " ORDER BY orders.id";
 
-const char pg_orders_of_sale[] = "SELECT " PG_ORDER_COLUMNS " FROM orders WHERE sale = $1 AND id > $2 ORDER BY id LIMIT $3";
+/* The few orders that a payment is for, found by its reference. */
+static const char select_paid[] =
+	"SELECT " ORDER_COLUMNS
+	" FROM (SELECT orders.* FROM payments JOIN orders ON orders.sale = payments.sale AND orders.id = payments.order_id"
+	" WHERE payments.reference = $6 AND ($5 = 0 OR orders.sale = $5) AND id > $1 AND ($3 = 0 OR state = $3) AND ($4 = '' OR buyer = $4)"
+	" ORDER BY id LIMIT $2) AS orders" ORDER_TABLES " ORDER BY orders.id";
+
+const char pg_orders_of_sale[] =
+	"SELECT " PG_ORDER_COLUMNS " FROM (SELECT * FROM orders WHERE sale = $1 AND id > $2 ORDER BY id LIMIT $3)"
+	" AS orders" PG_ORDER_PAYMENT " ORDER BY orders.id";
+
+enum { PAYMENT_COLUMN = PG_ORDER_COLUMN_COUNT - 5 };
+
+static void read_payment(const PGresult *result, int row, struct ledger_order *order)
+{
+	struct payment_row *payment = &order->payment;
+
+	if (PQgetisnull(result, row, PAYMENT_COLUMN))
+		return;
+	pg_get_text(result, row, PAYMENT_COLUMN, payment->reference, sizeof(payment->reference));
+	payment->amount =
+		PQgetisnull(result, row, PAYMENT_COLUMN + 1) ? PAYMENT_NO_AMOUNT : pg_get_int(result, row, PAYMENT_COLUMN + 1);
+	pg_get_text(result, row, PAYMENT_COLUMN + 2, payment->currency, sizeof(payment->currency));
+	pg_get_text(result, row, PAYMENT_COLUMN + 3, payment->method, sizeof(payment->method));
+	order->paid_at_ms = pg_get_int(result, row, PAYMENT_COLUMN + 4);
+}
 
 void pg_order_read(const PGresult *result, int row, struct ledger_order *order)
 {
@@ -42,6 +67,7 @@ void pg_order_read(const PGresult *result, int row, struct ledger_order *order)
 	pg_get_text(result, row, 10, order->buyer, sizeof(order->buyer));
 	pg_get_text(result, row, 11, order->trace, sizeof(order->trace));
 	pg_get_text(result, row, 12, order->key, sizeof(order->key));
+	read_payment(result, row, order);
 }
 
 /* With the names of sale and item. 0, or negative where the order's lot is not there. */
@@ -71,6 +97,13 @@ int postgres_order_get(struct ledger *base, const struct uuid *id, struct ledger
 	return end;
 }
 
+static const char *statement_of(const struct ledger_order_filter *filter)
+{
+	if (filter->payment.size)
+		return select_paid;
+	return filter->sale ? select_of_sale : select_orders;
+}
+
 int postgres_orders(struct ledger *base, const struct ledger_order_filter *filter, struct ledger_order *orders, size_t max,
 		    size_t *count)
 {
@@ -83,9 +116,11 @@ int postgres_orders(struct ledger *base, const struct ledger_order_filter *filte
 	pg_put_int(&params, (int64_t)max);
 	pg_put_int(&params, filter->state);
 	pg_put_text(&params, filter->buyer);
-	if (filter->sale)
+	if (filter->sale || filter->payment.size)
 		pg_put_int(&params, filter->sale);
-	end = pg_read(postgres_ledger_of(base), filter->sale ? select_of_sale : select_orders, &params, &result);
+	if (filter->payment.size)
+		pg_put_text(&params, filter->payment);
+	end = pg_read(postgres_ledger_of(base), statement_of(filter), &params, &result);
 	if (end < 0)
 		return end;
 	for (int row = 0; row < PQntuples(result) && end == 0; row++) {

@@ -18,6 +18,8 @@ static const char select_lots[] = "SELECT lots.sale, lots.place, sales.epoch, lo
 	" JOIN orders ON orders.sale = asked.sale AND orders.id = asked.id"
 static const char select_known[] = KNOWN;
 static const char lock_known[] = KNOWN " ORDER BY orders.sale, orders.id FOR NO KEY UPDATE OF orders";
+static const char select_paid[] = "SELECT payments.order_id, payments.reference FROM unnest($1, $2) AS asked (id, sale)"
+				  " JOIN payments ON payments.sale = asked.sale AND payments.order_id = asked.id";
 static const char select_moved[] = "SELECT movement_id FROM movements WHERE movement_id = ANY($1)";
 
 struct pg_makeup pg_rows_makeup(struct pg_batch *batch, const struct ledger_entry *entries, size_t count)
@@ -29,6 +31,7 @@ struct pg_makeup pg_rows_makeup(struct pg_batch *batch, const struct ledger_entr
 		const struct event *event = entries[i].event;
 
 		makeup.withdrawals |= event->kind == EVENT_WITHDRAWN;
+		makeup.payments |= event->kind == EVENT_PAID;
 		makeup.purchases_only &= event->kind == EVENT_RESERVED;
 		makeup.operators |= event->kind != EVENT_RESERVED && event->kind != EVENT_BARRIER &&
 				    ledger_event_by_operator(event, SLICE_NULL);
@@ -81,6 +84,18 @@ static void know_orders(struct pg_batch *batch, const PGresult *result)
 	}
 }
 
+static void know_payments(struct pg_batch *batch, const PGresult *result)
+{
+	for (int row = 0; row < PQntuples(result); row++) {
+		struct batch_order *order;
+		struct uuid id;
+
+		pg_get_uuid(result, row, 0, &id);
+		order = pg_batch_order(batch, &id);
+		pg_get_text(result, row, 1, order->paid, sizeof(order->paid));
+	}
+}
+
 static void know_movements(struct pg_batch *batch, const PGresult *result)
 {
 	for (int row = 0; row < PQntuples(result); row++) {
@@ -114,6 +129,8 @@ int pg_rows_read(struct postgres_ledger *ledger, const struct pg_makeup *makeup,
 	pg_add_table(connection, ledger->shared ? lock_known : select_known, batch->asked, ASK_COLUMNS);
 	if (makeup->withdrawals)
 		add_array_query(connection, select_moved, &batch->asked[ASK_ID]);
+	if (makeup->payments)
+		pg_add_table(connection, select_paid, batch->asked, ASK_COLUMNS);
 	count = connection->trip_asked;
 	end = pg_run(connection, results);
 	if (end != 0)
@@ -126,6 +143,8 @@ int pg_rows_read(struct postgres_ledger *ledger, const struct pg_makeup *makeup,
 	know_orders(batch, results[at + 1]);
 	if (makeup->withdrawals)
 		know_movements(batch, results[at + 2]);
+	if (makeup->payments)
+		know_payments(batch, results[at + 2 + makeup->withdrawals]);
 	pg_clear(results, count);
 	return end;
 }
@@ -161,6 +180,9 @@ static const char insert_log[] = "INSERT INTO operator_log (number, at_ms, actor
 static const char insert_requests[] = "INSERT INTO operator_requests (id, body, outcome, at_ms)"
 				      " SELECT * FROM unnest($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING";
 
+static const char insert_payments[] = "INSERT INTO payments (sale, order_id, at_ms, reference, amount_minor, currency, method)"
+				      " SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)";
+
 static const char update_barriers[] =
 	"UPDATE sales SET barrier = row.barrier, version = version + 1, change = next_change()"
 	" FROM (SELECT number, max(barrier) AS barrier FROM unnest($1, $2) AS all_of (number, barrier) GROUP BY number) AS row"
@@ -189,6 +211,8 @@ static void add_changes(struct pg_connection *connection, struct pg_batch *batch
 
 	if (batch->has_changes)
 		pg_add_table(connection, update_orders, batch->changes, CHANGE_COLUMNS);
+	if (batch->has_payments)
+		pg_add_table(connection, insert_payments, batch->payments, PAYMENT_COLUMNS);
 	if (batch->has_barriers) {
 		pg_add_table(connection, update_barriers, batch->barriers, EPOCH_COLUMNS);
 		pg_add_table(connection, update_barrier_sums, batch->barrier_sums, LOT_COLUMNS);

@@ -8,7 +8,7 @@
 
 /* What a batch is made of. */
 struct pg_makeup {
-	bool withdrawals;
+	bool withdrawals, payments;
 	bool operators; /* perhaps */
 	bool purchases_only;
 };

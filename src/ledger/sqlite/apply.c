@@ -102,6 +102,48 @@ static int update_order(struct sqlite_connection *connection, const struct event
 	return result == STEP_CONSTRAINT ? LEDGER_CONSTRAINT : result;
 }
 
+static int insert_payment(struct sqlite_connection *connection, const struct event *event)
+{
+	const struct payment *payment = &event->payment;
+	sqlite3_stmt *statement;
+	int result = sqlite_connection_prepare(connection,
+					       "INSERT INTO payments (sale, order_id, at_ms, reference, amount_minor, currency, method)"
+					       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+					       &statement);
+
+	if (result < 0)
+		return result;
+	sqlite_bind_int(statement, 1, event->sale);
+	sqlite_bind_uuid(statement, 2, &event->id);
+	sqlite_bind_int(statement, 3, event->at_ms);
+	sqlite_bind_text(statement, 4, payment->reference);
+	sqlite_bind_int_or_null(statement, 5, payment->amount, PAYMENT_NO_AMOUNT);
+	sqlite_bind_text_or_null(statement, 6, slice_of(payment->currency));
+	sqlite_bind_text_or_null(statement, 7, payment->method);
+	result = sqlite_step_once(connection, statement);
+	return result == STEP_CONSTRAINT ? LEDGER_CONSTRAINT : result;
+}
+
+/* The reference of the order's payment, in `text`; empty: it has none. 0 or negative. */
+static int read_paid(struct sqlite_connection *connection, const struct event *event, char text[static PAYMENT_REFERENCE_MAX + 1])
+{
+	sqlite3_stmt *statement;
+	int result = sqlite_connection_prepare(connection, "SELECT reference FROM payments WHERE sale = ?1 AND order_id = ?2",
+					       &statement);
+
+	*text = '\0';
+	if (result < 0)
+		return result;
+	sqlite_bind_int(statement, 1, event->sale);
+	sqlite_bind_uuid(statement, 2, &event->id);
+	result = sqlite_step_row(connection, statement);
+	if (result != STEP_ROW)
+		return result;
+	sqlite_column_text(statement, 0, text, PAYMENT_REFERENCE_MAX + 1);
+	sqlite3_reset(statement);
+	return 0;
+}
+
 static int return_to_item(struct sqlite_connection *connection, const struct movement *movement)
 {
 	sqlite3_stmt *statement;
@@ -178,6 +220,8 @@ static int write_change(struct apply *apply, struct touched *lot, const struct e
 		lot->withdrawn += change->movement.withdrawn;
 		result = sqlite_movement_write(&apply->transaction.base, &change->movement);
 	}
+	if (result == 0 && change->pays)
+		result = insert_payment(apply->transaction.connection, event);
 	if (result == 0 && change->movement.on_hand)
 		result = return_to_item(apply->transaction.connection, &change->movement);
 	if (result == 0 && change->logged)
@@ -237,16 +281,20 @@ static int apply_reserved(struct apply *apply, const struct event *event)
 
 static int apply_settlement(struct apply *apply, const struct event *event)
 {
+	char paid[PAYMENT_REFERENCE_MAX + 1] = "";
 	struct event_facts facts = {0};
 	struct event_change change;
 	struct order_row row;
 	struct touched *lot;
 	int result = read_order(apply->transaction.connection, event, &row);
 
-	if (result < 0)
-		return result;
 	if (result == ROW_FOUND)
 		facts.order = &row;
+	if (result >= 0 && event->kind == EVENT_PAID)
+		result = read_paid(apply->transaction.connection, event, paid);
+	if (result < 0)
+		return result;
+	facts.paid = slice_of(paid);
 	result = know_lot(apply, event->sale, facts.order ? row.lot : 0, &facts, &lot);
 	if (result < 0)
 		return result;
@@ -351,11 +399,15 @@ int sqlite_apply_batch(struct apply *apply, struct ledger_entry *entries, size_t
 /* What is there from before, after the transaction has failed with `code`. */
 static int look_up(struct apply *apply, const struct event *event, int code)
 {
+	char paid[PAYMENT_REFERENCE_MAX + 1] = "";
 	struct event_facts facts = {0};
 	struct order_row row;
 	struct touched *lot;
 	int result = 0;
 
+	if (event->kind == EVENT_PAID && read_paid(apply->transaction.connection, event, paid) < 0)
+		return -EINPROGRESS;
+	facts.paid = slice_of(paid);
 	if (event->kind == EVENT_WITHDRAWN)
 		result = sqlite_movement_exists(&apply->transaction.base, &event->id);
 	else if (event->kind == EVENT_BARRIER)

@@ -158,6 +158,15 @@ static void items_row(sqlite3_stmt *statement, struct ledger_audit *audit)
 	audit_item(audit, text(statement, 0), number(statement, 1), number(statement, 2));
 }
 
+/* --- Payments --- */
+
+static const char payments_sql[] = "SELECT count(*) FROM (SELECT 1 FROM payments GROUP BY reference HAVING count(*) > 1)";
+
+static void payments_row(sqlite3_stmt *statement, struct ledger_audit *audit)
+{
+	audit->shared_payments = number(statement, 0);
+}
+
 /* --- What a rebuild has armed --- */
 
 static void unequal_row(sqlite3_stmt *statement, struct ledger_audit *audit)
@@ -186,7 +195,7 @@ static int sqlite_audit_run(struct sqlite_connection *connection, struct ledger_
 		{counts_sql, counts_row},   {states_sql, states_row}, {lots_sql, lots_row},
 		{lotless_sql, lotless_row}, {books_sql, books_row},   {buyers_sql, buyers_row},
 		{keys_sql, keys_row},       {items_sql, items_row},   {sqlite_unequal_lots_sql, unequal_row},
-		{damage_sql, damage_row},   {dead_sql, dead_row},
+		{damage_sql, damage_row},   {dead_sql, dead_row},     {payments_sql, payments_row},
 	};
 	int result = sqlite_connection_run(connection, "BEGIN");
 

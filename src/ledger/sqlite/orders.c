@@ -9,12 +9,34 @@
 #include "ledger/sqlite/sqlite_ledger.h"
 #include "ledger/sqlite/trace_bytes.h"
 
-#define FILTERED "sale = ?1 AND id > ?2 AND (?4 = 0 OR state = ?4) AND (?5 = '' OR buyer = ?5)"
+#define SELECT_ORDERS "SELECT " SQLITE_ORDER_COLUMNS " FROM orders" SQLITE_ORDER_PAYMENT " WHERE "
+#define FILTERED "orders.sale = ?1 AND orders.id > ?2 AND (?4 = 0 OR state = ?4) AND (?5 = '' OR buyer = ?5)"
 
-const char sqlite_orders_of_sale[] = "SELECT " SQLITE_ORDER_COLUMNS " FROM orders WHERE sale = ?1 ORDER BY id";
-static const char select_order[] = "SELECT " SQLITE_ORDER_COLUMNS " FROM orders WHERE sale = ?1 AND id = ?2";
-static const char select_filtered[] = "SELECT " SQLITE_ORDER_COLUMNS " FROM orders WHERE " FILTERED " ORDER BY id LIMIT ?3";
+const char sqlite_orders_of_sale[] = SELECT_ORDERS "orders.sale = ?1 ORDER BY orders.id";
+static const char select_order[] = SELECT_ORDERS "orders.sale = ?1 AND orders.id = ?2";
+static const char select_filtered[] = SELECT_ORDERS FILTERED " ORDER BY orders.id LIMIT ?3";
 static const char select_ids[] = "SELECT id FROM orders WHERE " FILTERED " AND id < ?6 ORDER BY id LIMIT ?3";
+/* The few orders that a payment is for, found by its reference. */
+static const char select_paid[] =
+	"SELECT orders.id FROM payments CROSS JOIN orders ON orders.sale = payments.sale AND orders.id = payments.order_id"
+	" WHERE payments.reference = ?6 AND (?1 = 0 OR orders.sale = ?1) AND orders.id > ?2 AND (?4 = 0 OR state = ?4)"
+	" AND (?5 = '' OR buyer = ?5) ORDER BY orders.id LIMIT ?3";
+
+enum { PAYMENT_COLUMN = SQLITE_ORDER_COLUMN_COUNT - 5 };
+
+static void read_payment(sqlite3_stmt *statement, struct ledger_order *order)
+{
+	struct payment_row *payment = &order->payment;
+	bool has_amount = sqlite3_column_type(statement, PAYMENT_COLUMN + 1) != SQLITE_NULL;
+
+	if (sqlite3_column_type(statement, PAYMENT_COLUMN) == SQLITE_NULL)
+		return;
+	sqlite_column_text(statement, PAYMENT_COLUMN, payment->reference, sizeof(payment->reference));
+	payment->amount = has_amount ? sqlite3_column_int64(statement, PAYMENT_COLUMN + 1) : PAYMENT_NO_AMOUNT;
+	sqlite_column_text(statement, PAYMENT_COLUMN + 2, payment->currency, sizeof(payment->currency));
+	sqlite_column_text(statement, PAYMENT_COLUMN + 3, payment->method, sizeof(payment->method));
+	order->paid_at_ms = sqlite3_column_int64(statement, PAYMENT_COLUMN + 4);
+}
 
 void sqlite_order_read(sqlite3_stmt *statement, struct ledger_order *order)
 {
@@ -35,6 +57,7 @@ void sqlite_order_read(sqlite3_stmt *statement, struct ledger_order *order)
 	else
 		sqlite_column_text(statement, 11, order->trace, sizeof(order->trace));
 	sqlite_column_text(statement, 12, order->key, sizeof(order->key));
+	read_payment(statement, order);
 }
 
 int sqlite_order_name(struct sqlite_connection *connection, struct ledger_order *order, struct sqlite_recent_lots *recent)
@@ -208,6 +231,38 @@ static int orders_of_all(struct sqlite_connection *connection, const struct ledg
 	return result > 0 ? error_origin(-EUCLEAN) : result;
 }
 
+/* The orders that the payment is for. */
+static int orders_paid(struct sqlite_connection *connection, const struct ledger_order_filter *filter,
+		       struct ledger_order *orders, size_t max, size_t *count)
+{
+	sqlite3_stmt *statement;
+	struct uuid id;
+	int result = sqlite_connection_prepare(connection, select_paid, &statement), read = 0;
+
+	if (result < 0)
+		return result;
+	bind_filter(statement, filter->sale, filter, max);
+	sqlite_bind_text(statement, 6, filter->payment);
+	while (read == 0 && (result = sqlite_step_row(connection, statement)) == STEP_ROW) {
+		sqlite_column_uuid(statement, 0, &id);
+		read = get(connection, &id, &orders[*count], NULL);
+		*count += read == 0;
+	}
+	sqlite3_reset(statement);
+	if (read != 0)
+		return read > 0 ? error_origin(-EUCLEAN) : read;
+	return result;
+}
+
+static int read_page(struct sqlite_connection *connection, const struct ledger_order_filter *filter, struct ledger_order *orders,
+		     size_t max, size_t *count)
+{
+	if (filter->payment.size)
+		return orders_paid(connection, filter, orders, max, count);
+	return filter->sale ? orders_of_sale(connection, filter, orders, max, count)
+			    : orders_of_all(connection, filter, orders, max, count);
+}
+
 int sqlite_orders(struct ledger *base, const struct ledger_order_filter *filter, struct ledger_order *orders, size_t max, size_t *count)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
@@ -219,8 +274,7 @@ int sqlite_orders(struct ledger *base, const struct ledger_order_filter *filter,
 		return result;
 	result = sqlite_connection_run(&reader->connection, "BEGIN");
 	if (result == 0)
-		result = filter->sale ? orders_of_sale(&reader->connection, filter, orders, max, count)
-				      : orders_of_all(&reader->connection, filter, orders, max, count);
+		result = read_page(&reader->connection, filter, orders, max, count);
 	if (result == 0)
 		result = sqlite_connection_run(&reader->connection, "COMMIT");
 	return sqlite_reader_end(ledger, reader, result);

@@ -27,8 +27,8 @@ CREATE TABLE reductions (
 	PRIMARY KEY (sale, order_id, id)
 );
 
--- Every event of an order has a movement, extensions too (which move nothing), so the movements are the feed of all that happened.
-INSERT INTO movement_causes VALUES (11, 'extend');
+-- Every event of an order has a movement, extensions and payments too (which move nothing), so the movements are the feed of all that happened.
+INSERT INTO movement_causes VALUES (11, 'extend'), (12, 'pay');
 ALTER TABLE movements
 	ADD COLUMN hold_expires_at_ms bigint, -- of an extension: the hold's new end
 	ADD COLUMN epoch bigint;              -- of the stock that decided it; null: it is no event, or an older program's

@@ -27,7 +27,7 @@ CREATE TABLE reductions (
 	PRIMARY KEY (sale, order_id, id)
 ) STRICT, WITHOUT ROWID;
 
--- Every event of an order has a movement, extensions too (which move nothing), so the movements are the feed of all that happened.
-INSERT INTO movement_causes VALUES (11, 'extend');
+-- Every event of an order has a movement, extensions and payments too (which move nothing), so the movements are the feed of all that happened.
+INSERT INTO movement_causes VALUES (11, 'extend'), (12, 'pay');
 ALTER TABLE movements ADD COLUMN epoch INTEGER;              -- of the stock that decided it; null: it is no event, or an older program's
 ALTER TABLE movements ADD COLUMN hold_expires_at_ms INTEGER; -- of an extension: the hold's new end

@@ -190,6 +190,9 @@ static enum verdict verdict_of(const struct purchase *purchase, const struct sto
 	case STOCK_REFUSED:
 	case STOCK_BUSY:
 	case STOCK_EXPIRED:
+	case STOCK_WRONG_AMOUNT:
+	case STOCK_PAID_ALREADY:
+	case STOCK_REFERENCE_USED:
 		break; /* of settle() and find() alone */
 	}
 	assertion_failed("an outcome of reserve()", __FILE__, __LINE__, __func__);

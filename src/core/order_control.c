@@ -1,10 +1,11 @@
 #include "core/order_control.h"
+#include "core/order_control_own.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/clock.h"
 
-static int outcome_of(enum journal_end end)
+int order_control_outcome_of(enum journal_end end)
 {
 	switch (end) {
 	case JOURNAL_DURABLE:
@@ -17,10 +18,7 @@ static int outcome_of(enum journal_end end)
 	assertion_failed("a known end", __FILE__, __LINE__, __func__);
 }
 
-/*
- * The sale as it is now; 0 and *sale (the caller's), or negative; an order's sale is always there.
- */
-static int sale_of(const struct order_control *control, const struct ledger_order *order, struct sale **sale)
+int order_control_sale(const struct order_control *control, const struct ledger_order *order, struct sale **sale)
 {
 	int r;
 
@@ -43,14 +41,10 @@ static void return_to_item(const struct order_control *control, const struct eve
 	(void)control->commit.append(control->commit.context, &event, started_ns, NULL);
 }
 
-/*
- * Whether the ledger has the event's epoch still: the record lies before the barrier of any later
- * one.
- */
-static bool is_current(const struct order_control *control, const struct ledger_order *order, const struct event *event)
+bool order_control_is_current(const struct order_control *control, const struct ledger_order *order, const struct event *event)
 {
 	struct sale *sale;
-	bool current = sale_of(control, order, &sale) == 0 && sale->epoch == event->epoch;
+	bool current = order_control_sale(control, order, &sale) == 0 && sale->epoch == event->epoch;
 
 	free(sale);
 	return current;
@@ -77,15 +71,15 @@ int order_control_refund(const struct order_control *control, struct ledger_orde
 
 	if (order->state != ORDER_CONFIRMED)
 		return ORDER_CONTROL_REFUSED;
-	r = sale_of(control, order, &sale);
+	r = order_control_sale(control, order, &sale);
 	if (r < 0)
 		return r;
 	event.epoch = sale->epoch;
 	free(sale);
 	end = control->commit.append(control->commit.context, &event, started_ns, &no_stock);
-	if (no_stock && is_current(control, order, &event))
+	if (no_stock && order_control_is_current(control, order, &event))
 		end = JOURNAL_DURABLE;
-	r = outcome_of(end);
+	r = order_control_outcome_of(end);
 	if (r != ORDER_CONTROL_DONE)
 		return r;
 	return_to_item(control, &event, started_ns);
@@ -128,13 +122,13 @@ static bool is_late_confirm(const struct stock_reserve *reserve)
 }
 
 int order_control_confirm_late(const struct order_control *control, const struct ledger_order *order,
-			       const struct ledger_actor *actor, struct ledger_order *fresh)
+			       const struct ledger_actor *actor, const struct uuid *only, struct ledger_order *fresh)
 {
 	char key[KEY_MAX + 1], id[UUID_TEXT_SIZE];
 	struct stock_reserve reserve;
 	struct sale *sale;
 	bool allowed;
-	int r = sale_of(control, order, &sale);
+	int r = order_control_sale(control, order, &sale);
 
 	if (r < 0)
 		return r;
@@ -145,6 +139,7 @@ int order_control_confirm_late(const struct order_control *control, const struct
 	uuid_format(&order->id, id);
 	snprintf(key, sizeof(key), LATE_CONFIRM_KEY "%s", id);
 	ask(order, actor, slice_of(key), &reserve);
+	reserve.replay_only = only != NULL;
 	control->stock->ops->reserve(control->stock, &reserve, 1);
 	switch (reserve.outcome) {
 	case STOCK_DONE:
@@ -164,9 +159,9 @@ int order_control_confirm_late(const struct order_control *control, const struct
 	fresh->state = reserve.order.state;
 	fresh->hold_expires_at_ms = reserve.order.hold_expires_at_ms;
 	snprintf(fresh->trace, sizeof(fresh->trace), "%.*s", (int)actor->trace.size, actor->trace.data);
-	if (!is_late_confirm(&reserve))
+	if (!is_late_confirm(&reserve) || (only && !uuid_equal(&fresh->id, only)))
 		return ORDER_CONTROL_REFUSED;
 	if (reserve.outcome == STOCK_REPLAY)
 		return reserve.order.durable ? ORDER_CONTROL_DONE : ORDER_CONTROL_UNKNOWN;
-	return outcome_of(control->commit.append(control->commit.context, &reserve.event, reserve.now_ns, NULL));
+	return order_control_outcome_of(control->commit.append(control->commit.context, &reserve.event, reserve.now_ns, NULL));
 }

@@ -32,6 +32,10 @@ enum order_control_outcome {
 	ORDER_CONTROL_UNKNOWN = 2, /* the journal cannot say yet */
 	ORDER_CONTROL_UNAVAILABLE = 3, /* the journal refused: nothing was done */
 	ORDER_CONTROL_STOCK_AWAY = 4,  /* the stock cannot be used now, or has no room: nothing was done */
+	/* of a payment: nothing was done */
+	ORDER_CONTROL_WRONG_AMOUNT = 5,   /* it is not what the order costs */
+	ORDER_CONTROL_PAID_ALREADY = 6,   /* the order has another payment: order_payment.paid */
+	ORDER_CONTROL_REFERENCE_USED = 7, /* it has paid for another order of the sale: order_payment.payer */
 };
 
 /*
@@ -46,7 +50,34 @@ int order_control_refund(const struct order_control *control, struct ledger_orde
  * order. Of `order` the ledger need not know yet: its sale, lot, quantity, buyer, state and names
  * are looked at. On DONE *fresh is the new order, of which the same holds. On REFUSED it is the
  * order that stands under the late confirm's key and is none, or none any more (refunded since);
- * where nothing stands there it is untouched.
+ * where nothing stands there it is untouched. `only`: nothing is reserved, and what was made before
+ * counts where it has this id; NULL: any.
  */
 int order_control_confirm_late(const struct order_control *control, const struct ledger_order *order,
-			       const struct ledger_actor *actor, struct ledger_order *fresh) MUST_CHECK;
+			       const struct ledger_actor *actor, const struct uuid *only, struct ledger_order *fresh) MUST_CHECK;
+
+/* A payment of an order, and what is told where it is refused. */
+struct order_payment {
+	struct payment payment;
+	struct uuid payer;                    /* out: the order that the reference has paid for */
+	char paid[PAYMENT_REFERENCE_MAX + 1]; /* out: the order's payment; empty: nobody can say now */
+};
+
+/*
+ * Gives a confirmed order its payment: by way of the stock, and of a sale that has left it by the
+ * ledger alone. DONE also where it has the same. On DONE order->payment is it. Of the order the
+ * ledger need not know yet.
+ */
+int order_control_pay(const struct order_control *control, struct ledger_order *order, const struct ledger_actor *actor,
+		      struct order_payment *payment) MUST_CHECK;
+/*
+ * An order that a late confirm has made, and whose payment turned out to be another's, is none: it
+ * is given back. REFUSED where it is not confirmed any more.
+ */
+int order_control_undo_late(const struct order_control *control, const struct ledger_order *order,
+			    const struct ledger_actor *actor) MUST_CHECK;
+/*
+ * What a confirm's payment is compared with: the sale's price of a unit, where it says amount or
+ * currency.
+ */
+void order_control_price(const struct sale *sale, const struct payment *payment, struct stock_settle *settle);

@@ -29,6 +29,7 @@
 #include "base/uuid.h"
 #include "model/event.h"
 #include "model/order.h"
+#include "model/payment.h"
 #include "model/refusal.h"
 #include "model/sale.h"
 
@@ -65,6 +66,10 @@ enum stock_outcome {
 	STOCK_REFUSED = 14,     /* settle: its state does not allow it; `order` tells */
 	STOCK_BUSY = 15,        /* settle: another action on it is on its way */
 	STOCK_EXPIRED = 16,     /* settle: the deadline and grace have passed (also before the housekeeper came by) */
+	/* settle: a confirm with a payment, which moves nothing */
+	STOCK_WRONG_AMOUNT = 18,   /* it is not what the order costs */
+	STOCK_PAID_ALREADY = 19,   /* the order is confirmed and has another payment: `paid`, where the stock keeps texts */
+	STOCK_REFERENCE_USED = 20, /* it has paid for another order of the sale: `payer` */
 #define STOCK_REFUSAL(name, number, ...) STOCK_##name = (number),
 	REFUSALS_BY_STOCK(STOCK_REFUSAL)
 #undef STOCK_REFUSAL
@@ -113,11 +118,21 @@ struct stock_settle {
 	enum actor_kind actor_kind;
 	struct slice actor, trace;
 	struct uuid request; /* ORDER_CONFIRM: as the event's */
+	/*
+	 * ORDER_CONFIRM; its reference is empty where there is none. An order that is confirmed and
+	 * has none takes it (EVENT_PAID). priced: its amount is compared with what the order costs
+	 * at this price of a unit.
+	 */
+	struct payment payment;
+	bool priced;
+	int64_t unit_price;
 	/* Out */
 	enum stock_outcome outcome;
-	struct stock_order order;  /* as it is now (as it will be, on STOCK_DONE) */
-	char owner[BUYER_MAX + 1]; /* the order's buyer, with `order`; empty where the stock keeps no names */
-	struct event event;        /* STOCK_DONE: what the journal must get; its texts are the caller's */
+	struct stock_order order;             /* as it is now (as it will be, on STOCK_DONE) */
+	char owner[BUYER_MAX + 1];            /* the order's buyer, with `order`; empty where the stock keeps no names */
+	char paid[PAYMENT_REFERENCE_MAX + 1]; /* the order's payment, with `owner` */
+	struct uuid payer;                    /* STOCK_REFERENCE_USED: the order that the reference has paid for */
+	struct event event;                   /* STOCK_DONE: what the journal must get; its texts are the caller's */
 };
 
 struct stock_find {
@@ -127,7 +142,8 @@ struct stock_find {
 	enum stock_outcome outcome; /* STOCK_DONE, STOCK_NO_ORDER, STOCK_UNKNOWN_SALE, STOCK_FENCED, STOCK_UNAVAILABLE */
 	struct stock_order order;
 	char owner[BUYER_MAX + 1]; /* as in stock_settle */
-	int64_t now_ms;            /* STOCK_DONE: the time by which the sale's deadlines are told */
+	char paid[PAYMENT_REFERENCE_MAX + 1];
+	int64_t now_ms; /* STOCK_DONE: the time by which the sale's deadlines are told */
 };
 
 /* One buyer's orders in a sale. */
@@ -170,6 +186,7 @@ struct stock_load {
 	struct slice buyer, key;
 	int64_t hold_expires_at_ms, first_hold_expires_at_ms; /* wall */
 	int64_t hold_left_ns;                                 /* from now; held orders */
+	struct slice paid; /* reference of its payment; empty: none, or the one that was loaded with it before */
 };
 
 /* A withdrawal that preheat_withdrawals() puts back. */

@@ -18,7 +18,8 @@ struct tail_order {
 	bool known, changed;
 	struct order_row row;
 	int64_t first_hold_expires_at_ms;
-	struct slice key; /* of one that the batch brings: in its record */
+	struct slice key;  /* of one that the batch brings: in its record */
+	struct slice paid; /* likewise */
 };
 
 struct tail_batch {
@@ -264,6 +265,8 @@ static void change_order(struct tail_order *order, const struct event *event, co
 		order->first_hold_expires_at_ms = event->hold_expires_at_ms;
 		order->key = event->key;
 	}
+	if (change->pays)
+		order->paid = event->payment.reference;
 	order->row.state = change->state;
 	order->row.hold_expires_at_ms = change->hold_expires_at_ms;
 	order->changed = true;
@@ -317,6 +320,7 @@ static int apply_event(struct tail *tail, struct tail_sale *sale, const struct e
 		.barrier = sale->oldest,
 		.order = known ? &order->row : NULL,
 		.has_movement = event->kind == EVENT_WITHDRAWN && is_withdrawn(sale, &event->id),
+		.paid = order ? order->paid : SLICE_NULL,
 	};
 	struct event_change what;
 	int outcome;
@@ -346,6 +350,7 @@ static void to_load(const struct tail_order *order, int64_t now_ms, struct stock
 		.hold_expires_at_ms = order->row.hold_expires_at_ms,
 		.first_hold_expires_at_ms = order->first_hold_expires_at_ms,
 		.hold_left_ns = left_ms > 0 ? left_ms * 1000000 : 0,
+		.paid = order->paid,
 	};
 }
 

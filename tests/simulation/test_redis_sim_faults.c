@@ -231,6 +231,9 @@ static bool is_declared(enum stock_outcome outcome)
 	case STOCK_REFUSED:
 	case STOCK_BUSY:
 	case STOCK_EXPIRED:
+	case STOCK_WRONG_AMOUNT:
+	case STOCK_PAID_ALREADY:
+	case STOCK_REFERENCE_USED:
 #define DECLARED(name, ...) case STOCK_##name:
 		REFUSALS_BY_STOCK(DECLARED)
 #undef DECLARED

@@ -57,7 +57,8 @@ static void send(struct sale_stock *sale, struct sale_shard *shard, uint32_t num
 		deadline_heap_remove(&shard->holds, record->hold_position);
 		sale_stock_publish(sale, shard);
 	}
-	if (event->kind != EVENT_CONFIRMED && event->kind != EVENT_EXTENDED && FAILPOINT("stock.return_early")) {
+	if (event->kind != EVENT_CONFIRMED && event->kind != EVENT_PAID && event->kind != EVENT_EXTENDED &&
+	    FAILPOINT("stock.return_early")) {
 		give_back(sale, record, event->kind == EVENT_REFUNDED); /* breaks rule 1 on purpose */
 		pending->returned = true;
 	}
@@ -104,26 +105,32 @@ static bool is_extended(const struct order_record *record, const struct stock_se
 }
 
 /* Whether the action may go out now, and the state after it. */
-static enum stock_outcome decide_settlement(const struct sale_shard *shard, const struct order_record *record,
-					    const struct stock_settle *item, enum order_state *next)
+static enum stock_outcome decide_settlement(struct sale_stock *sale, const struct sale_shard *shard,
+					    const struct order_record *record, struct stock_settle *item, enum order_state *next)
 {
+	enum stock_outcome outcome = STOCK_DONE;
+	bool late, pays = false;
 	int64_t deadline_ns;
-	bool late;
 
 	if (record->settling || !record->durable)
 		return STOCK_BUSY;
+	if (item->action == ORDER_CONFIRM)
+		outcome = sale_stock_decide_payment(sale, record, item, &pays);
+	if (outcome != STOCK_DONE)
+		return outcome;
 	if (record->state == ORDER_EXPIRED && in_time_only(item->action))
 		return STOCK_EXPIRED;
 	switch (order_next((enum order_state)record->state, item->action, next)) {
 	case ORDER_MOVED:
 		break;
 	case ORDER_ALREADY:
-		return STOCK_ALREADY;
+		*next = (enum order_state)record->state;
+		return pays ? STOCK_DONE : STOCK_ALREADY;
 	case ORDER_MOVE_REFUSED:
 		return STOCK_REFUSED;
 	}
 	if (!record->hold_position)
-		return STOCK_DONE; /* a refund */
+		return STOCK_DONE; /* a refund, a payment */
 	deadline_ns = deadline_heap_at(&shard->holds, record->hold_position);
 	late = over(deadline_ns, item->grace_ns, item->now_ns);
 	if (late && in_time_only(item->action))
@@ -133,24 +140,44 @@ static enum stock_outcome decide_settlement(const struct sale_shard *shard, cons
 	return item->action == ORDER_EXTEND && is_extended(record, item, deadline_ns) ? STOCK_ALREADY : STOCK_DONE;
 }
 
+static void fill_settlement(const struct order_record *record, struct stock_settle *item)
+{
+	struct event *event = &item->event;
+
+	event->actor_kind = item->actor_kind;
+	event->actor = item->actor;
+	event->trace = item->trace;
+	if (item->action != ORDER_CONFIRM)
+		return;
+	event->request = item->request;
+	if (item->payment.reference.size == 0)
+		return;
+	event->payment = item->payment;
+	if (record->state == ORDER_CONFIRMED)
+		event->kind = EVENT_PAID;
+}
+
 static enum stock_outcome settle_locked(struct sale_stock *sale, struct sale_shard *shard, uint32_t number, struct stock_settle *item)
 {
 	struct order_record *record = buyer_book_order(&shard->book, number);
 	struct outbox_pending pending = {0};
 	enum order_state next;
-	enum stock_outcome outcome = decide_settlement(shard, record, item, &next);
+	enum stock_outcome outcome = decide_settlement(sale, shard, record, item, &next);
 
 	sale_stock_tell(record, &item->order);
 	if (outcome != STOCK_DONE)
 		return outcome;
 	if (!outbox_book(sale->common->outbox))
 		return STOCK_FULL;
+	if (item->action == ORDER_CONFIRM && item->payment.reference.size) {
+		outcome = sale_stock_take_payment(sale, record, item);
+		if (outcome != STOCK_DONE) {
+			outbox_unbook(sale->common->outbox);
+			return outcome;
+		}
+	}
 	item->event = order_event(sale, record, event_kind_of(item->action), item->now_ms);
-	item->event.actor_kind = item->actor_kind;
-	item->event.actor = item->actor;
-	item->event.trace = item->trace;
-	if (item->action == ORDER_CONFIRM)
-		item->event.request = item->request;
+	fill_settlement(record, item);
 	if (item->action == ORDER_EXTEND) {
 		item->event.hold_expires_at_ms = extension_ms(item);
 		pending.next_deadline_ns = extension_ns(item, deadline_heap_at(&shard->holds, record->hold_position));
@@ -336,6 +363,11 @@ static void apply(struct sale_stock *sale, struct sale_shard *shard, uint32_t nu
 		lot_units_confirm(&sale->lots[record->lot], record->quantity);
 		deadline_heap_unbook(&shard->holds);
 		record->state = ORDER_CONFIRMED;
+		if (event->payment.reference.size)
+			payment_book_settle(&sale->payments, &record->id);
+		return;
+	case EVENT_PAID:
+		payment_book_settle(&sale->payments, &record->id);
 		return;
 	case EVENT_EXTENDED:
 		record->hold_expires_at_ms = event->hold_expires_at_ms;
@@ -356,13 +388,15 @@ static void apply(struct sale_stock *sale, struct sale_shard *shard, uint32_t nu
 }
 
 /* An event that is not on its way: whether it has become true before. */
-static bool has_become(const struct order_record *record, const struct event *event)
+static bool has_become(struct sale_stock *sale, const struct order_record *record, const struct event *event)
 {
 	switch (event->kind) {
 	case EVENT_RESERVED:
 		return record->durable;
 	case EVENT_CONFIRMED:
 		return record->state == ORDER_CONFIRMED;
+	case EVENT_PAID:
+		return payment_book_is_paid(&sale->payments, &record->id);
 	case EVENT_CANCELLED:
 	case EVENT_REFUNDED:
 		return record->state == ORDER_CANCELLED;
@@ -390,7 +424,7 @@ enum stock_ack sale_stock_acknowledge(struct sale_stock *sale, const struct even
 	if (outbox_take(sale->common->outbox, record->outbox, event, false, &pending)) {
 		apply(sale, shard, number, event, &pending);
 		answer = STOCK_ACK_DONE;
-	} else if (has_become(record, event)) {
+	} else if (has_become(sale, record, event)) {
 		answer = STOCK_ACK_ALREADY;
 	}
 	lock_release(&shard->lock);
@@ -429,6 +463,8 @@ bool sale_stock_compensate(struct sale_stock *sale, const struct event *event)
 	if (undone) {
 		record->outbox = 0;
 		record->settling = 0;
+		if (event->payment.reference.size)
+			payment_book_forget(&sale->payments, &record->id);
 		if (event->kind == EVENT_RESERVED)
 			revoke(sale, shard, number, &pending);
 		else if (record->state == ORDER_HELD)

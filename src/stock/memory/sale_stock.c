@@ -70,6 +70,7 @@ int sale_stock_new(struct sale_stock **out, struct stock_common *common, const s
 	buyer_filter_init(&sale->filter, &sale->memory);
 	lock_init(&sale->movement_lock);
 	movement_log_init(&sale->movements, &sale->memory);
+	payment_book_init(&sale->payments, &common->id_key, &sale->memory);
 	init_shards(sale);
 	*out = sale;
 	return 0;
@@ -86,6 +87,7 @@ void sale_stock_free(struct sale_stock *sale)
 		lock_deinit(&sale->directories[i].lock);
 	}
 	movement_log_deinit(&sale->movements);
+	payment_book_deinit(&sale->payments);
 	lock_deinit(&sale->movement_lock);
 	buyer_filter_deinit(&sale->filter);
 	/* Every byte that was counted has come back. */
@@ -122,6 +124,11 @@ struct sale_names sale_names_make(const struct stock_common *common, uint32_t sa
 		names.key = siphash128(&common->key_key, text, sizeof(names.buyer) + key.size);
 	}
 	return names;
+}
+
+struct hash128 sale_stock_reference(const struct sale_stock *sale, struct slice reference)
+{
+	return siphash128(&sale->common->key_key, reference.data, reference.size);
 }
 
 static struct sale_directory *directory_of(struct sale_stock *sale, uint64_t id_hash)
@@ -342,6 +349,19 @@ static int load_again(struct sale_stock *sale, struct sale_shard *shard, uint32_
 	return 0;
 }
 
+/*
+ * The order's first one, and the reference's first order, count: who loads them again changes
+ * nothing.
+ */
+static int load_payment(struct sale_stock *sale, const struct stock_load *order)
+{
+	struct payment_standing standing;
+	int r = payment_book_take(&sale->payments, &order->id, sale_stock_reference(sale, order->paid), &standing);
+
+	payment_book_settle(&sale->payments, &order->id);
+	return r;
+}
+
 int sale_stock_load(struct sale_stock *sale, const struct stock_load *order, const struct sale_names *names, int64_t now_ns)
 {
 	struct sale_shard *shard;
@@ -357,6 +377,8 @@ int sale_stock_load(struct sale_stock *sale, const struct stock_load *order, con
 		lock_take(&shard->lock);
 		r = load_locked(sale, shard, order, names, now_ns);
 	}
+	if (r == 0 && order->paid.size)
+		r = load_payment(sale, order);
 	lock_release(&shard->lock);
 	return r;
 }

@@ -16,6 +16,7 @@
 #include "stock/memory/lot_units.h"
 #include "stock/memory/movement_log.h"
 #include "stock/memory/outbox.h"
+#include "stock/memory/payment_book.h"
 
 /*
  * Shards of a sale. The work under a shard's lock is well under a microsecond of the five that a
@@ -62,6 +63,7 @@ struct sale_stock {
 	struct lock movement_lock; /* allocated and withdrawn units; taken alone */
 	struct movement_log movements;
 	struct lot_units *lots;
+	struct payment_book payments;
 	struct sale_directory directories[SALE_SHARDS];
 	struct sale_shard shards[SALE_SHARDS];
 };
@@ -85,6 +87,8 @@ void sale_stock_free(struct sale_stock *sale);
 struct hash128 sale_names_buyer(const struct stock_common *common, uint32_t sale, struct slice buyer);
 struct sale_names sale_names_make(const struct stock_common *common, uint32_t sale, struct slice buyer, struct slice key,
 				  const struct uuid *id);
+/* The fingerprint of a payment's reference. */
+struct hash128 sale_stock_reference(const struct sale_stock *sale, struct slice reference);
 /* Hints to the processor, each of which reads what the one before has asked for. No lock needed. */
 void sale_stock_prefetch(struct sale_stock *sale);
 void sale_stock_prefetch_shard(struct sale_stock *sale, const struct sale_names *names, uint32_t lot);
@@ -120,6 +124,15 @@ size_t sale_stock_expire(struct sale_stock *sale, const struct sale_expiry *expi
 enum stock_ack sale_stock_acknowledge(struct sale_stock *sale, const struct event *event);
 /* Whether nothing of it is left. */
 bool sale_stock_compensate(struct sale_stock *sale, const struct event *event);
+
+/*
+ * sale_pay.c: a confirm's payment; the order's shard is locked. Whether it lets the confirm go on,
+ * STOCK_DONE. *pays: the order has none, and takes it.
+ */
+enum stock_outcome sale_stock_decide_payment(struct sale_stock *sale, const struct order_record *record,
+					     struct stock_settle *item, bool *pays);
+/* The reference is the order's from now on. STOCK_DONE, or what has come in between. */
+enum stock_outcome sale_stock_take_payment(struct sale_stock *sale, const struct order_record *record, struct stock_settle *item);
 
 /* sale_movement.c: units that come and go by an operator. */
 void sale_stock_allocate(struct sale_stock *sale, uint32_t lot, int64_t allocated);

@@ -153,6 +153,27 @@ void redis_compensate(struct stock *stock, const struct event *const *events, si
 
 /* --- Claim --- */
 
+/* What a confirm carries besides. */
+static void take_confirm(struct redis_reader *entry, struct event *event)
+{
+	struct payment payment = {0};
+	struct slice currency;
+
+	event->request = redis_read_id(entry);
+	payment.amount = redis_read64(entry);
+	currency = redis_read_name(entry, sizeof(payment.currency) - 1);
+	payment.method = redis_read_name(entry, PAYMENT_METHOD_MAX);
+	payment.reference = redis_read_name(entry, PAYMENT_REFERENCE_MAX);
+	if (currency.size && !payment_set_currency(&payment, currency))
+		redis_read_fail(entry);
+	if (payment.amount < PAYMENT_NO_AMOUNT || payment.amount > PAYMENT_AMOUNT_MAX)
+		redis_read_fail(entry);
+	if (event->kind == EVENT_PAID && payment.reference.size == 0)
+		redis_read_fail(entry);
+	if (payment.reference.size)
+		event->payment = payment;
+}
+
 /* One entry, of as many bytes as the answer says. False: it cannot be read. */
 static bool take_claim(struct redis_reader *answer, uint32_t sale, const struct redis_head *head, struct stock_claim *claim)
 {
@@ -160,8 +181,7 @@ static bool take_claim(struct redis_reader *answer, uint32_t sale, const struct 
 	struct redis_reader entry = {.data = (const unsigned char *)bytes.data, .size = bytes.size};
 	struct event *event = &claim->event;
 
-	*event = (struct event){
-		.kind = redis_read_within(&entry, 1, EVENT_RESERVED, EVENT_WITHDRAWN), .sale = sale, .epoch = head->epoch};
+	*event = (struct event){.kind = redis_read_within(&entry, 1, EVENT_RESERVED, EVENT_PAID), .sale = sale, .epoch = head->epoch};
 	event->id = redis_read_id(&entry);
 	switch (event->kind) {
 	case EVENT_RESERVED:
@@ -190,8 +210,12 @@ static bool take_claim(struct redis_reader *answer, uint32_t sale, const struct 
 	event->actor_kind = redis_read_within(&entry, 1, ACTOR_UNSAID, ACTOR_CLOCK);
 	event->actor = redis_read_name(&entry, NAME_MAX_BYTES);
 	event->trace = redis_read_name(&entry, TRACE_SIZE);
-	if (event->kind == EVENT_WITHDRAWN || event->kind == EVENT_CONFIRMED)
+	if (event->kind == EVENT_WITHDRAWN)
 		event->request = redis_read_id(&entry);
+	if (event->kind == EVENT_CONFIRMED || event->kind == EVENT_PAID)
+		take_confirm(&entry, event);
+	if (event->kind == EVENT_BARRIER)
+		redis_read_fail(&entry);
 	if (entry.failed || !event_valid(event))
 		return false;
 	event_own(event, &claim->text);

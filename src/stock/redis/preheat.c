@@ -134,6 +134,7 @@ static void write_load(struct buffer *out, const struct stock_load *order, int64
 	redis_write(out, (uint64_t)order->first_hold_expires_at_ms, 8);
 	redis_write_text(out, order->buyer);
 	redis_write_text(out, order->key);
+	redis_write_text(out, order->paid);
 }
 
 /* Some calls in one round trip. 0 or negative. */

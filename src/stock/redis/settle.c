@@ -20,15 +20,21 @@ static uint32_t sale_of_find(const void *items, size_t index)
 	return ((const struct stock_find *)items)[index].sale;
 }
 
-/* The order and its buyer's name. */
-static void take_found(struct redis_reader *answer, struct stock_order *order, char *owner)
+static void take_name(struct redis_reader *answer, size_t size_max, char *text)
 {
-	struct slice name;
+	struct slice name = redis_read_name(answer, size_max);
 
+	if (name.size)
+		memcpy(text, name.data, name.size);
+	text[name.size] = '\0';
+}
+
+/* The order, its buyer's name and its payment's reference. */
+static void take_found(struct redis_reader *answer, struct stock_order *order, char *owner, char *paid)
+{
 	redis_take_order(answer, order);
-	name = redis_read_name(answer, BUYER_MAX);
-	memcpy(owner, name.data, name.size);
-	owner[name.size] = '\0';
+	take_name(answer, BUYER_MAX, owner);
+	take_name(answer, PAYMENT_REFERENCE_MAX, paid);
 }
 
 /*
@@ -49,6 +55,8 @@ static void move_back(struct stock_redis *redis, struct stock_settle *item)
 
 static void take_settled(struct redis_reader *answer, const struct redis_head *head, struct stock_settle *item)
 {
+	enum event_kind kind = event_kind_of(item->action);
+
 	item->outcome = redis_read8(answer);
 	switch (item->outcome) {
 	case STOCK_NO_ORDER:
@@ -59,7 +67,14 @@ static void take_settled(struct redis_reader *answer, const struct redis_head *h
 	case STOCK_REFUSED:
 	case STOCK_BUSY:
 	case STOCK_EXPIRED:
-		take_found(answer, &item->order, item->owner);
+	case STOCK_WRONG_AMOUNT:
+	case STOCK_PAID_ALREADY:
+	case STOCK_REFERENCE_USED:
+		take_found(answer, &item->order, item->owner, item->paid);
+		if (item->outcome == STOCK_DONE && redis_read8(answer) == EVENT_PAID)
+			kind = EVENT_PAID;
+		if (item->outcome == STOCK_REFERENCE_USED)
+			item->payer = redis_read_id(answer);
 		break;
 	default:
 		redis_read_fail(answer);
@@ -69,7 +84,7 @@ static void take_settled(struct redis_reader *answer, const struct redis_head *h
 	if (item->outcome != STOCK_DONE)
 		return;
 	item->event = (struct event){
-		.kind = event_kind_of(item->action),
+		.kind = kind,
 		.sale = item->sale,
 		.epoch = head->epoch,
 		.lot = item->order.lot,
@@ -82,6 +97,8 @@ static void take_settled(struct redis_reader *answer, const struct redis_head *h
 		.trace = item->trace,
 		.request = item->action == ORDER_CONFIRM ? item->request : (struct uuid){{0}},
 	};
+	if (item->action == ORDER_CONFIRM && item->payment.reference.size)
+		item->event.payment = item->payment;
 }
 
 static void ask_settle(struct buffer *out, const void *items, size_t index)
@@ -94,12 +111,20 @@ static void ask_settle(struct buffer *out, const void *items, size_t index)
 	redis_write(out, (uint64_t)redis_ms(item->grace_ns), 8);
 	redis_write(out, (uint64_t)redis_ms(item->extend_ns), 8);
 	redis_write(out, (uint64_t)item->extend_to_ms, 8);
+	redis_write(out, (uint64_t)(item->priced ? item->unit_price : PAYMENT_NO_AMOUNT), 8);
+	redis_write(out, (uint64_t)item->payment.amount, 8);
+	redis_write_text(out, item->payment.reference);
 	redis_write_text(out, item->buyer);
 	redis_write(out, (uint64_t)item->actor_kind, 1);
 	redis_write_text(out, item->actor);
 	redis_write_text(out, item->trace);
-	if (item->action == ORDER_CONFIRM)
-		redis_write_id(out, &item->request);
+	if (item->action != ORDER_CONFIRM)
+		return;
+	redis_write_id(out, &item->request);
+	redis_write(out, (uint64_t)item->payment.amount, 8);
+	redis_write_text(out, slice_of(item->payment.currency));
+	redis_write_text(out, item->payment.method);
+	redis_write_text(out, item->payment.reference);
 }
 
 /* context: of each item, whether it was moved under an epoch that is not known. */
@@ -167,7 +192,7 @@ static void take_found_sale(struct redis_gathered *gathered, void *items, void *
 		if (done && item->outcome != STOCK_DONE && item->outcome != STOCK_NO_ORDER)
 			redis_read_fail(answer);
 		if (item->outcome == STOCK_DONE)
-			take_found(answer, &item->order, item->owner);
+			take_found(answer, &item->order, item->owner, item->paid);
 		if (answer->failed)
 			item->outcome = STOCK_UNAVAILABLE;
 		if (item->outcome == STOCK_DONE)

@@ -19,7 +19,7 @@ static int confirm_late(struct house *house, const struct uuid *id, struct ledge
 	struct ledger_actor actor = house_actor();
 	struct ledger_order order = house_order(house, id);
 
-	return order_control_confirm_late(&house->orders, &order, &actor, fresh);
+	return order_control_confirm_late(&house->orders, &order, &actor, NULL, fresh);
 }
 
 /* An open sale that allows late confirms, and an order of ann's that has expired. */

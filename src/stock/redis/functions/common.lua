@@ -17,6 +17,7 @@
 --   :x  zset    the outbox' other entries: an order's id, or "m" and a movement's id, by the time of the last try
 --   :p  hash    order id -> what is on its way of it: a settlement, or a grant that was claimed
 --   :v  hash    movement id -> its record
+--   :r  hash    payment's reference -> the order that it pays for, or is about to
 --   :u  zset    entries of the outbox whose record cannot be read, by the time that they were set aside
 --   :z  hash    an operator's stop: serial, stopped, pending, at_ms, actor, trace
 --   :t  hash    its row in the ledger, for gates that cannot ask there: epoch, change, row
@@ -26,7 +27,8 @@
 --
 -- All times but those in events are the sale's own: see clock_of().
 --
--- An order's record: state, flags, buyer_units, hold, first hold | batch, place in it (0: in none) | lot, quantity, buyer. A grant is durable
+-- An order's record: state, flags, buyer_units, hold, first hold | batch, place in it (0: in none) | lot, quantity, buyer | of one that is paid
+-- its payment's reference. A grant is durable
 -- where it is flagged so, or its byte in the batch says that it has ended, or the batch is gone: an acknowledgement writes no record.
 --
 -- Every function reads what it needs for its whole batch in a few commands, decides in Lua, and writes with a few commands at the end, so
@@ -39,7 +41,7 @@ local function awake()
 		redis.call, struct.pack, struct.unpack, math.floor, string.sub, table.concat, string.byte
 end
 
-local KEYS_OF_SALE, KEYS_OF_FIRST = 'm l o k b n h g y s x p v u t', 'm l o k b n h x p v' -- see versions.lua
+local KEYS_OF_SALE, KEYS_OF_FIRST = 'm l o k b n h g y s x p v u t r', 'm l o k b n h x p v' -- see versions.lua
 local LOT, LOT_SIZE = '<IIIIIII', 28
 local RECORD, RECORD_HEAD, HEAD_SIZE = '<BBHi8i8IHHHBc0', '<BBHi8i8', 20
 local PLACE, NO_PLACE, PLACE_SIZE = '<IH', '\0\0\0\0\0\0', 6 -- the batch, behind the head

@@ -72,7 +72,7 @@ local function load(keys, args)
 	end
 	local key = sale.key
 	local ids, q_buyers, lists = {'HMGET', key .. ':o'}, {'HMGET', key .. ':b'}, end_lists(key)
-	local names, unheld, over = {}, {'ZREM', key .. ':h'}, false
+	local names, unheld, payers, over = {}, {'ZREM', key .. ':h'}, {'HSET', key .. ':r'}, false
 	for i = 3, #args do
 		local id, lot, quantity, _, _, _, buyer = unpack_bin('<c16HHBi8i8Bc0', args[i])
 		if lot >= sale.lot_count or quantity == 0 then
@@ -82,12 +82,18 @@ local function load(keys, args)
 	end
 	local records, known = records_of(ids), call(unpack(q_buyers))
 	for i = 3, #args do
-		local id, lot_number, quantity, state, hold, first, buyer, idem = unpack_bin('<c16HHBi8i8Bc0Bc0', args[i])
+		local id, lot_number, quantity, state, hold, first, buyer, idem, paid = unpack_bin('<c16HHBi8i8Bc0Bc0Bc0', args[i])
 		local before = records[id]
 		local live = state == HELD or state == CONFIRMED
 		local its = buyer_known(lists, buyer, known[i - 2])
 		if its.value == 0 then
 			names[#names + 1] = buyer .. '\n'
+		end
+		local known_paid = before and payments.of(before) or ''
+		if known_paid == '' and paid ~= '' then
+			payers[#payers + 1] = paid
+			payers[#payers + 1] = id
+			known_paid = paid
 		end
 		if before then
 			its.value = its.value - uncount(sale, unheld, id, before)
@@ -101,7 +107,7 @@ local function load(keys, args)
 			its.value = its.value + quantity
 		end
 		keep(lists, records, id, pack(RECORD, state, DURABLE + (live and COUNTED or 0), 0, hold, first, 0, 0, lot_number, quantity,
-			#buyer, buyer))
+			#buyer, buyer) .. (known_paid ~= '' and pack('B', #known_paid) .. known_paid or ''))
 		if state == HELD then
 			hold_again(lists, id, hold)
 		end
@@ -110,6 +116,7 @@ local function load(keys, args)
 		return pack('<BI', FULL, sale.epoch)
 	end
 	write(unheld)
+	write(payers)
 	end_write(sale, lists)
 	if over then
 		call('HSET', key .. ':m', 'over', 1)

@@ -2,7 +2,7 @@
 
 local function end_lists(key)
 	return {orders = {'HSET', key .. ':o'}, holds = {'ZADD', key .. ':h'}, done = {'ZREM', key .. ':x'}, pending = {'HDEL', key .. ':p'},
-		gone = {'HDEL', key .. ':o'}, keys = {'HSET', key .. ':k'}, unkeyed = {'HDEL', key .. ':k'}, buyers = {}}
+		gone = {'HDEL', key .. ':o'}, keys = {'HSET', key .. ':k'}, unkeyed = {'HDEL', key .. ':k'}, unpaid = {'HDEL', key .. ':r'}, buyers = {}}
 end
 
 -- What has ended in batches. One with nothing left is gone; one with a grant that was set aside stays, for that one is not durable.
@@ -42,6 +42,7 @@ local function end_write(sale, lists)
 	write(lists.gone)
 	write(lists.keys)
 	write(lists.unkeyed)
+	write(lists.unpaid)
 	for name, buyer in pairs(lists.buyers) do
 		if buyer.value < 10000 then
 			unknown[#unknown + 1] = name
@@ -90,245 +91,257 @@ local function done(lists, id)
 	lists.done[#lists.done + 1] = id
 end
 
--- The journal has the settlement: it becomes true.
-local function settlement_durable(sale, lists, records, id, record, kind, next_hold, returned)
-	local state, flags, units, hold, first, _, _, lot_number, quantity, buyer = unpack_bin(RECORD, record)
-	local lot = lot_of(sale, lot_number)
-	flags = flags % CLAIMED - SETTLING
-	if kind == EV_CONFIRMED then
-		lot.held = lot.held - quantity
-		lot.confirmed = lot.confirmed + quantity
-		lot.changed = true
-		state = CONFIRMED
-	elseif kind == EV_EXTENDED then
-		hold = next_hold
-		hold_again(lists, id, hold)
-	else
-		if returned == 0 then
-			return_units(lot, quantity, state == CONFIRMED)
-		end
-		if has(flags, COUNTED) then
-			buyer = buyer_of(sale, lists, buyer)
-			buyer.value = buyer.value - quantity
-			flags = flags - COUNTED
-		end
-		state = kind == EV_EXPIRED and EXPIRED or CANCELLED
-	end
-	keep(lists, records, id, pack(RECORD_HEAD, state, flags, units, hold, first) .. sub(record, HEAD_SIZE + 1))
-	lists.pending[#lists.pending + 1] = id
-	done(lists, id)
-end
-
--- The grant's place in its buyer's rate is free again.
-local function time_return(buyer, stamp)
-	local times = buyer.times
-	for at = 1, #times, 8 do
-		if sub(times, at, at + 7) == stamp then
-			buyer.times = sub(times, 1, at - 1) .. sub(times, at + 8)
-			return
-		end
-	end
-end
-
--- What the event of a batch's grant carries, as the gate sent it; nil: the batch is not there, or not whole.
-local function event_of(sale, number, place)
-	local text, at = call('HGET', sale.key .. ':y', number), 1
-	for i = 1, text and place or 0 do
-		local size = unpack_bin('<H', text, at)
-		if i == place then
-			return at + 1 + size <= #text and sub(text, at + 2, at + 1 + size) or nil
-		end
-		at = at + 2 + size
-	end
-end
-
--- The grant never happened. Of one that was claimed and is undone all the same (a broken rule) the event is not read.
-local function grant_undone(sale, lists, records, id, record, number, place)
-	local state, flags, _, _, _, _, _, lot, quantity, name = unpack_bin(RECORD, record)
-	local buyer, event = buyer_of(sale, lists, name), number and event_of(sale, number, place)
-	if event and sale.rate_requests > 0 and byte(event, 17) < UNLIMITED then
-		time_return(buyer, batch_of(sale, number).time)
-	end
-	return_units(lot_of(sale, lot), quantity, state == CONFIRMED)
-	buyer.value = buyer.value - 10000 - (has(flags, COUNTED) and quantity or 0)
-	if not newest_remove(buyer, id) and event then
-		local key = select(8, unpack_bin('<c16BIHHBc0i8Bc0', event))
-		if key ~= '' then
-			lists.unkeyed[#lists.unkeyed + 1] = name .. ' ' .. key
-		end
-	end
-	records[id] = nil
-	lists.gone[#lists.gone + 1] = id
-end
-
-local function settlement_undone(lists, records, id, record)
-	local state, flags, units, hold, first = unpack_bin(RECORD_HEAD, record)
-	keep(lists, records, id, pack(RECORD_HEAD, state, flags % CLAIMED - SETTLING, units, hold, first) .. sub(record, HEAD_SIZE + 1))
-	if state == HELD then
-		hold_again(lists, id, hold)
-	end
-	lists.pending[#lists.pending + 1] = id
-	done(lists, id)
-end
-
--- What is said of each event that has come to its end is an ACK_. ACK_STAYS: there is something of it that cannot be undone.
-
-local function movement_end(sale, lists, id, durable)
-	local record = call('HGET', sale.key .. ':v', id)
-	if not record then
-		return ACK_UNKNOWN
-	end
-	local flags, lot_number, quantity = unpack_bin('<BHI', record)
-	if flags == 0 then
-		return ACK_ALREADY
-	end
-	if not durable and has(flags, CLAIMED) and not has(sale.broken, UNDO_CLAIMED) then
-		return ACK_STAYS
-	end
-	if durable then
-		call('HSET', sale.key .. ':v', id, pack('<BHI', 0, lot_number, quantity))
-	else
+-- Lua counts the names of a text: what is of use here alone is named here alone.
+local event_of, acknowledge, compensate
+do
+	-- The journal has the settlement: it becomes true.
+	local function settlement_durable(sale, lists, records, id, record, kind, next_hold, returned, pending)
+		local state, flags, units, hold, first, _, _, lot_number, quantity, buyer = unpack_bin(RECORD, record)
 		local lot = lot_of(sale, lot_number)
-		lot.withdrawn = lot.withdrawn - quantity
-		lot.available = lot.available + quantity
-		lot.version = lot.version + 1
-		lot.changed = true
-		call('HDEL', sale.key .. ':v', id)
-	end
-	done(lists, 'm' .. id)
-	return ACK_DONE
-end
-
--- A settlement that is not on its way: whether it has become true before.
-local function has_become(kind, state, hold, its_hold)
-	if kind == EV_EXTENDED then
-		return hold <= its_hold
-	end
-	if kind == EV_CONFIRMED then
-		return state == CONFIRMED
-	end
-	return state == (kind == EV_EXPIRED and EXPIRED or CANCELLED)
-end
-
--- An order's grant. That its byte in the batch is over says that it is durable; of one that was claimed, its record says it.
-local function grant_end(sale, lists, records, id, durable)
-	local record = records[id]
-	if not record then
-		return ACK_UNKNOWN
-	end
-	local state, flags, units, hold, first, number, place = unpack_bin(GRANT, record)
-	local batch = number > 0 and batch_of(sale, number)
-	if not durable and has(flags, CLAIMED) and not has(sale.broken, UNDO_CLAIMED) then
-		return ACK_STAYS
-	end
-	if has(flags, DURABLE) or (number > 0 and (not batch or batch.bytes[place] == OVER)) then
-		return ACK_ALREADY
-	end
-	if durable and state == HELD then
-		hold_again(lists, id, hold)
-	end
-	if not durable then
-		grant_undone(sale, lists, records, id, record, batch and number, place)
-	elseif not batch then
-		keep(lists, records, id, pack(RECORD_HEAD, state, flags % CLAIMED + DURABLE, units, hold, first) .. sub(record, HEAD_SIZE + 1))
-	end
-	if batch then
-		batch_end(sale, number, place, OVER)
-	else
+		local paid = (kind == EV_CONFIRMED or kind == EV_PAID) and payments.of(record) == '' and payments.pending(pending) or ''
+		flags = flags % CLAIMED - SETTLING
+		if kind == EV_CONFIRMED then
+			lot.held = lot.held - quantity
+			lot.confirmed = lot.confirmed + quantity
+			lot.changed = true
+			state = CONFIRMED
+		elseif kind == EV_EXTENDED then
+			hold = next_hold
+			hold_again(lists, id, hold)
+		elseif kind ~= EV_PAID then
+			if returned == 0 then
+				return_units(lot, quantity, state == CONFIRMED)
+			end
+			if has(flags, COUNTED) then
+				buyer = buyer_of(sale, lists, buyer)
+				buyer.value = buyer.value - quantity
+				flags = flags - COUNTED
+			end
+			state = kind == EV_EXPIRED and EXPIRED or CANCELLED
+		end
+		keep(lists, records, id, pack(RECORD_HEAD, state, flags, units, hold, first) .. sub(record, HEAD_SIZE + 1) ..
+			(paid ~= '' and pack('B', #paid) .. paid or ''))
 		lists.pending[#lists.pending + 1] = id
 		done(lists, id)
 	end
-	return ACK_DONE
-end
 
-local function settlement_end(sale, lists, records, pending, id, kind, hold, durable)
-	local record = records[id]
-	if not record then
-		return ACK_UNKNOWN
+	-- The grant's place in its buyer's rate is free again.
+	local function time_return(buyer, stamp)
+		local times = buyer.times
+		for at = 1, #times, 8 do
+			if sub(times, at, at + 7) == stamp then
+				buyer.times = sub(times, 1, at - 1) .. sub(times, at + 8)
+				return
+			end
+		end
 	end
-	local state, flags, _, its_hold = unpack_bin(RECORD_HEAD, record)
-	if not durable and has(flags, CLAIMED) and not has(sale.broken, UNDO_CLAIMED) then
-		return ACK_STAYS
+
+	-- What the event of a batch's grant carries, as the gate sent it; nil: the batch is not there, or not whole.
+	function event_of(sale, number, place)
+		local text, at = call('HGET', sale.key .. ':y', number), 1
+		for i = 1, text and place or 0 do
+			local size = unpack_bin('<H', text, at)
+			if i == place then
+				return at + 1 + size <= #text and sub(text, at + 2, at + 1 + size) or nil
+			end
+			at = at + 2 + size
+		end
 	end
-	local its_kind, next_hold, returned, _
-	if has(flags, SETTLING) and pending then
-		its_kind, _, next_hold, returned = unpack_bin('<Bi8i8B', pending)
+
+	-- The grant never happened. Of one that was claimed and is undone all the same (a broken rule) the event is not read.
+	local function grant_undone(sale, lists, records, id, record, number, place)
+		local state, flags, _, _, _, _, _, lot, quantity, name = unpack_bin(RECORD, record)
+		local buyer, event = buyer_of(sale, lists, name), number and event_of(sale, number, place)
+		if event and sale.rate_requests > 0 and byte(event, 17) < UNLIMITED then
+			time_return(buyer, batch_of(sale, number).time)
+		end
+		return_units(lot_of(sale, lot), quantity, state == CONFIRMED)
+		buyer.value = buyer.value - 10000 - (has(flags, COUNTED) and quantity or 0)
+		if not newest_remove(buyer, id) and event then
+			local key = select(8, unpack_bin('<c16BIHHBc0i8Bc0', event))
+			if key ~= '' then
+				lists.unkeyed[#lists.unkeyed + 1] = name .. ' ' .. key
+			end
+		end
+		records[id] = nil
+		lists.gone[#lists.gone + 1] = id
 	end
-	if its_kind ~= kind or (kind == EV_EXTENDED and next_hold ~= hold) then
-		if not durable then
+
+	local function settlement_undone(lists, records, id, record, kind, pending)
+		local state, flags, units, hold, first = unpack_bin(RECORD_HEAD, record)
+		keep(lists, records, id, pack(RECORD_HEAD, state, flags % CLAIMED - SETTLING, units, hold, first) .. sub(record, HEAD_SIZE + 1))
+		if state == HELD then
+			hold_again(lists, id, hold)
+		end
+		if (kind == EV_CONFIRMED or kind == EV_PAID) and payments.of(record) == '' then
+			local reference = payments.pending(pending)
+			lists.unpaid[#lists.unpaid + 1] = reference ~= '' and reference or nil
+		end
+		lists.pending[#lists.pending + 1] = id
+		done(lists, id)
+	end
+
+	-- What is said of each event that has come to its end is an ACK_. ACK_STAYS: there is something of it that cannot be undone.
+
+	local function movement_end(sale, lists, id, durable)
+		local record = call('HGET', sale.key .. ':v', id)
+		if not record then
+			return ACK_UNKNOWN
+		end
+		local flags, lot_number, quantity = unpack_bin('<BHI', record)
+		if flags == 0 then
+			return ACK_ALREADY
+		end
+		if not durable and has(flags, CLAIMED) and not has(sale.broken, UNDO_CLAIMED) then
 			return ACK_STAYS
 		end
-		return has_become(kind, state, hold, its_hold) and ACK_ALREADY or ACK_UNKNOWN
-	end
-	if durable then
-		settlement_durable(sale, lists, records, id, record, kind, next_hold, returned)
-	else
-		settlement_undone(lists, records, id, record)
-	end
-	return ACK_DONE
-end
-
--- The batches that these records are in, read in one command.
-local function read_batches(sale, records)
-	local numbers, asked = {'HMGET', sale.key .. ':s'}, {}
-	for _, record in pairs(records) do
-		local number = record and unpack_bin('<I', record, HEAD_SIZE + 1) or 0
-		if number > 0 and not asked[number] then
-			asked[number] = true
-			numbers[#numbers + 1] = number
-		end
-	end
-	local found = #numbers > 2 and call(unpack(numbers)) or {}
-	for i = 1, #found do
-		sale.batches[numbers[i + 2]] = batch_read(found[i])
-	end
-end
-
--- What has come to its end: acknowledged (durable), or compensated: all in one argument, each behind its size. The answer has a byte for each.
-local END_SIZE = 31
-local function settle_ends(keys, args, durable)
-	local sale, refusal = enter(keys, args, 'armed')
-	if not sale then
-		return refusal
-	end
-	local told, lists, ends = args[2], end_lists(sale.key), {}
-	local ids, settling = {'HMGET', sale.key .. ':o'}, {'HMGET', sale.key .. ':p'}
-	for at = 3, #told, END_SIZE do
-		local id = sub(told, at, at + 15)
-		ids[#ids + 1] = id
-		if byte(told, at + 16) ~= RESERVED then
-			settling[#settling + 1] = id
-		end
-	end
-	local records, pending = records_of(ids), #settling > 2 and records_of(settling) or {}
-	read_batches(sale, records)
-	for i = 3, #ids do
-		local id, kind, epoch, hold = ids[i], unpack_bin('<BIi8', told, (i - 3) * END_SIZE + 19)
-		local ended
-		if epoch ~= sale.epoch then
-			ended = ACK_OTHER_EPOCH -- what became of it is the journal's to say
-		elseif kind == RESERVED then
-			ended = grant_end(sale, lists, records, id, durable)
-		elseif kind == EV_WITHDRAWN then
-			ended = movement_end(sale, lists, id, durable)
+		if durable then
+			call('HSET', sale.key .. ':v', id, pack('<BHI', 0, lot_number, quantity))
 		else
-			ended = settlement_end(sale, lists, records, pending[id], id, kind, hold, durable)
+			local lot = lot_of(sale, lot_number)
+			lot.withdrawn = lot.withdrawn - quantity
+			lot.available = lot.available + quantity
+			lot.version = lot.version + 1
+			lot.changed = true
+			call('HDEL', sale.key .. ':v', id)
 		end
-		ends[i - 2] = string.char(ended)
+		done(lists, 'm' .. id)
+		return ACK_DONE
 	end
-	end_write(sale, lists)
-	return finish(sale) .. concat(ends)
+
+	-- A settlement that is not on its way: whether it has become true before.
+	local function has_become(kind, state, hold, its_hold, record)
+		if kind == EV_EXTENDED then
+			return hold <= its_hold
+		end
+		if kind == EV_CONFIRMED then
+			return state == CONFIRMED
+		end
+		if kind == EV_PAID then
+			return payments.of(record) ~= ''
+		end
+		return state == (kind == EV_EXPIRED and EXPIRED or CANCELLED)
+	end
+
+	-- An order's grant. That its byte in the batch is over says that it is durable; of one that was claimed, its record says it.
+	local function grant_end(sale, lists, records, id, durable)
+		local record = records[id]
+		if not record then
+			return ACK_UNKNOWN
+		end
+		local state, flags, units, hold, first, number, place = unpack_bin(GRANT, record)
+		local batch = number > 0 and batch_of(sale, number)
+		if not durable and has(flags, CLAIMED) and not has(sale.broken, UNDO_CLAIMED) then
+			return ACK_STAYS
+		end
+		if has(flags, DURABLE) or (number > 0 and (not batch or batch.bytes[place] == OVER)) then
+			return ACK_ALREADY
+		end
+		if durable and state == HELD then
+			hold_again(lists, id, hold)
+		end
+		if not durable then
+			grant_undone(sale, lists, records, id, record, batch and number, place)
+		elseif not batch then
+			keep(lists, records, id, pack(RECORD_HEAD, state, flags % CLAIMED + DURABLE, units, hold, first) .. sub(record, HEAD_SIZE + 1))
+		end
+		if batch then
+			batch_end(sale, number, place, OVER)
+		else
+			lists.pending[#lists.pending + 1] = id
+			done(lists, id)
+		end
+		return ACK_DONE
+	end
+
+	local function settlement_end(sale, lists, records, pending, id, kind, hold, durable)
+		local record = records[id]
+		if not record then
+			return ACK_UNKNOWN
+		end
+		local state, flags, _, its_hold = unpack_bin(RECORD_HEAD, record)
+		if not durable and has(flags, CLAIMED) and not has(sale.broken, UNDO_CLAIMED) then
+			return ACK_STAYS
+		end
+		local its_kind, next_hold, returned, _
+		if has(flags, SETTLING) and pending then
+			its_kind, _, next_hold, returned = unpack_bin('<Bi8i8B', pending)
+		end
+		if its_kind ~= kind or (kind == EV_EXTENDED and next_hold ~= hold) then
+			if not durable then
+				return ACK_STAYS
+			end
+			return has_become(kind, state, hold, its_hold, record) and ACK_ALREADY or ACK_UNKNOWN
+		end
+		if durable then
+			settlement_durable(sale, lists, records, id, record, kind, next_hold, returned, pending)
+		else
+			settlement_undone(lists, records, id, record, kind, pending)
+		end
+		return ACK_DONE
+	end
+
+	-- The batches that these records are in, read in one command.
+	local function read_batches(sale, records)
+		local numbers, asked = {'HMGET', sale.key .. ':s'}, {}
+		for _, record in pairs(records) do
+			local number = record and unpack_bin('<I', record, HEAD_SIZE + 1) or 0
+			if number > 0 and not asked[number] then
+				asked[number] = true
+				numbers[#numbers + 1] = number
+			end
+		end
+		local found = #numbers > 2 and call(unpack(numbers)) or {}
+		for i = 1, #found do
+			sale.batches[numbers[i + 2]] = batch_read(found[i])
+		end
+	end
+
+	-- What has come to its end: acknowledged (durable), or compensated: all in one argument, each behind its size. The answer has a byte for each.
+	local END_SIZE = 31
+	local function settle_ends(keys, args, durable)
+		local sale, refusal = enter(keys, args, 'armed')
+		if not sale then
+			return refusal
+		end
+		local told, lists, ends = args[2], end_lists(sale.key), {}
+		local ids, settling = {'HMGET', sale.key .. ':o'}, {'HMGET', sale.key .. ':p'}
+		for at = 3, #told, END_SIZE do
+			local id = sub(told, at, at + 15)
+			ids[#ids + 1] = id
+			if byte(told, at + 16) ~= RESERVED then
+				settling[#settling + 1] = id
+			end
+		end
+		local records, pending = records_of(ids), #settling > 2 and records_of(settling) or {}
+		read_batches(sale, records)
+		for i = 3, #ids do
+			local id, kind, epoch, hold = ids[i], unpack_bin('<BIi8', told, (i - 3) * END_SIZE + 19)
+			local ended
+			if epoch ~= sale.epoch then
+				ended = ACK_OTHER_EPOCH -- what became of it is the journal's to say
+			elseif kind == RESERVED then
+				ended = grant_end(sale, lists, records, id, durable)
+			elseif kind == EV_WITHDRAWN then
+				ended = movement_end(sale, lists, id, durable)
+			else
+				ended = settlement_end(sale, lists, records, pending[id], id, kind, hold, durable)
+			end
+			ends[i - 2] = string.char(ended)
+		end
+		end_write(sale, lists)
+		return finish(sale) .. concat(ends)
+	end
+
+	function acknowledge(keys, args)
+		return settle_ends(keys, args, true)
+	end
+
+	function compensate(keys, args)
+		return settle_ends(keys, args, false)
+	end
 end
 
-local function acknowledge(keys, args)
-	return settle_ends(keys, args, true)
-end
-
-local function compensate(keys, args)
-	return settle_ends(keys, args, false)
-end
-
--- Lua counts the names of a text: what is of use here alone is named here alone.
 local claim
 do
 	-- Whoever asks owns the entries from now on: nobody else takes them for as long, and nobody compensates them. It names the latest time of

@@ -4,16 +4,58 @@ local function owner_of(record)
 	return (select(10, unpack_bin(RECORD, record)))
 end
 
+local payments = {}
+
+-- The reference of the order's payment, which the journal has; '': there is none.
+function payments.of(record)
+	local at = select(11, unpack_bin(RECORD, record))
+	return at <= #record and (unpack_bin('Bc0', record, at)) or ''
+end
+
+-- The reference of a payment that is on its way, with the confirm that brings it.
+function payments.pending(text)
+	return (select(12, unpack_bin('<Bi8i8BBBc0Bc0c16i8Bc0Bc0Bc0', text)))
+end
+
+-- What is told of a confirm's payment before all else; 0: it may go on. Sets whether the order has none and takes it (`pays`), and which
+-- order has it (`payer`).
+function payments.decide(sale, record, payment)
+	local state, _, _, _, _, _, _, _, quantity = unpack_bin(RECORD, record)
+	if payment.price >= 0 and payment.amount ~= payment.price * quantity then
+		return WRONG_AMOUNT
+	end
+	if payment.reference == '' then
+		return 0
+	end
+	local paid, payer = payments.of(record), payment.taken[payment.reference]
+	if not payer then
+		payer = call('HGET', sale.key .. ':r', payment.reference)
+		local other = payer and payer ~= payment.id and call('HGET', sale.key .. ':o', payer)
+		if other and payments.of(other) == payment.reference then
+			payment.payer = payer
+			return REFERENCE_USED
+		end
+	end
+	if payer and payer ~= payment.id then
+		return BUSY -- whether it is that order's is not known yet
+	end
+	if state == CONFIRMED and paid ~= '' and paid ~= payment.reference then
+		return PAID_ALREADY
+	end
+	payment.pays = paid == ''
+	return 0
+end
+
 local function found_text(sale, id, record)
-	local owner = owner_of(record)
-	return order_text(sale, id, record) .. pack('B', #owner) .. owner
+	local owner, paid = owner_of(record), payments.of(record)
+	return order_text(sale, id, record) .. pack('B', #owner) .. owner .. pack('B', #paid) .. paid
 end
 
 -- The order leaves for the journal. `rest` is the kind of actor, actor and trace, as the caller packed them.
 local function send(sale, lists, id, record, kind, at, next_hold, rest)
 	local state, _, units, hold, first, _, _, lot, quantity = unpack_bin(RECORD, record)
 	local returned, flags = 0, flags_of(sale, record)
-	if kind ~= EV_CONFIRMED and kind ~= EV_EXTENDED and has(sale.broken, RETURN_EARLY) then
+	if kind ~= EV_CONFIRMED and kind ~= EV_PAID and kind ~= EV_EXTENDED and has(sale.broken, RETURN_EARLY) then
 		return_units(lot_of(sale, lot), quantity, state == CONFIRMED)
 		returned = 1
 	end
@@ -32,7 +74,8 @@ local function send(sale, lists, id, record, kind, at, next_hold, rest)
 end
 
 local function send_lists(key)
-	return {orders = {'HSET', key .. ':o'}, pending = {'HSET', key .. ':p'}, outbox = {'ZADD', key .. ':x'}, holds = {'ZREM', key .. ':h'}}
+	return {orders = {'HSET', key .. ':o'}, pending = {'HSET', key .. ':p'}, outbox = {'ZADD', key .. ':x'}, holds = {'ZREM', key .. ':h'},
+		payers = {'HSET', key .. ':r'}}
 end
 
 local function send_write(lists)
@@ -40,20 +83,28 @@ local function send_write(lists)
 	write(lists.pending)
 	write(lists.outbox)
 	write(lists.holds)
+	write(lists.payers)
 end
 
--- Whether the action may go out now; and the state after it. `extended`: when the hold is to end.
-local function decide_settlement(sale, record, action, grace, extended)
+-- Whether the action may go out now; and the state after it. `extended`: when the hold is to end; `payment`: a confirm's.
+local function decide_settlement(sale, record, action, grace, extended, payment)
 	local state, _, _, hold = unpack_bin(RECORD_HEAD, record)
 	local flags = flags_of(sale, record)
 	local in_time_only = action == CONFIRM or action == EXTEND
 	if has(flags, SETTLING) or not has(flags, DURABLE) then
 		return BUSY
 	end
+	local refused = payment and payments.decide(sale, record, payment) or 0
+	if refused ~= 0 then
+		return refused
+	end
 	if state == EXPIRED and in_time_only then
 		return ENDED
 	end
 	local move = MOVES[state][action]
+	if move[1] == 1 and payment and payment.pays then
+		return 0, state
+	end
 	if move[1] ~= 0 then
 		return move[1] == 1 and ALREADY or REFUSED
 	end
@@ -78,29 +129,36 @@ local function settle(keys, args)
 	if not sale then
 		return refusal
 	end
-	local ids, lists, out = {'HMGET', sale.key .. ':o'}, send_lists(sale.key), {}
+	local ids, lists, out, taken = {'HMGET', sale.key .. ':o'}, send_lists(sale.key), {}, {}
 	for i = 2, #args do
 		ids[i + 1] = sub(args[i], 1, 16)
 	end
 	local records = records_of(ids)
 	local outbox = outbox_size(sale)
 	for i = 2, #args do
-		local id, action, at, grace, extend, extend_to, buyer, rest = unpack_bin('<c16Bi8i8i8i8Bc0', args[i])
+		local id, action, at, grace, extend, extend_to, price, amount, reference, buyer, rest = unpack_bin('<c16Bi8i8i8i8i8i8Bc0Bc0', args[i])
+		local payment = action == CONFIRM and {id = id, price = price, amount = amount, reference = reference, taken = taken}
 		local extended = extend_to > 0 and extend_to or sale.now + extend
 		local record = records[id]
 		local owner = record and owner_of(record)
 		if not record or (buyer ~= '' and buyer ~= owner) then
 			out[i - 1] = pack('B', NO_ORDER)
 		else
-			local outcome, state = decide_settlement(sale, record, action, grace, extended)
+			local outcome, state = decide_settlement(sale, record, action, grace, extended, payment)
 			if outcome == 0 and outbox >= sale.outbox_max then
 				outcome = FULL
 			end
 			if outcome == 0 then
 				local next_hold = action == EXTEND and extended or 0
-				local told
+				local kind, told = EVENT_OF[action]
+				if payment and payment.pays then
+					kind = byte(record) == CONFIRMED and EV_PAID or kind
+					taken[reference] = id
+					lists.payers[#lists.payers + 1] = reference
+					lists.payers[#lists.payers + 1] = id
+				end
 				outbox = outbox + 1
-				record = send(sale, lists, id, record, EVENT_OF[action], at, next_hold, sub(args[i], rest))
+				record = send(sale, lists, id, record, kind, at, next_hold, sub(args[i], rest))
 				records[id] = record
 				told = found_text(sale, id, record)
 				-- as it will be
@@ -108,9 +166,9 @@ local function settle(keys, args)
 				if action == EXTEND then
 					told = sub(told, 1, 18) .. pack('<i8', next_hold) .. sub(told, 27)
 				end
-				out[i - 1] = pack('B', 0) .. told
+				out[i - 1] = pack('B', 0) .. told .. pack('B', kind)
 			else
-				out[i - 1] = pack('B', outcome) .. found_text(sale, id, record)
+				out[i - 1] = pack('B', outcome) .. found_text(sale, id, record) .. (payment and payment.payer or '')
 			end
 		end
 	end

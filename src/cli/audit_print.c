@@ -37,6 +37,8 @@ int audit_print(const struct ledger_audit *audit)
 	promise_line("log", "the operator's log is whole", audit->log_broken, "rows do not follow from the one before");
 	if (audit->dead_letters > 0)
 		printf("\n  %" PRId64 " events could not be applied: see `penstock replay`\n", audit->dead_letters);
+	if (audit->shared_payments > 0)
+		printf("\n  %" PRId64 " payments are told for several orders: see GET /v1/orders?payment=\n", audit->shared_payments);
 	if (audit->first[0])
 		printf("\n  first fault: %s\n", audit->first);
 	return audit_holds(audit) ? CLI_OK : CLI_FAILED;
@@ -47,7 +49,7 @@ json_t *audit_to_json(const struct ledger_audit *audit)
 	json_t *first = audit->first[0] ? json_string(audit->first) : json_null();
 
 	return json_pack("{s:b, s:{s:{s:I}, s:{s:I}, s:{s:I}, s:{s:I}}, s:{s:I, s:I}, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-			 "s:I, s:I, s:I}, s:o}",
+			 "s:I, s:I, s:I, s:I}, s:o}",
 			 "ok", audit_holds(audit), "promises", "p1", "broken", (json_int_t)audit->p1_broken, "p2", "broken",
 			 (json_int_t)audit->p2_broken, "p3", "broken", (json_int_t)audit->p3_broken, "p4", "broken",
 			 (json_int_t)audit->p4_broken, "operator_log", "rows", (json_int_t)audit->log_rows, "broken",
@@ -57,7 +59,8 @@ json_t *audit_to_json(const struct ledger_audit *audit)
 			 (json_int_t)audit->expired, "units_allocated", (json_int_t)audit->units_allocated, "units_available",
 			 (json_int_t)audit->units_available, "units_held", (json_int_t)audit->units_held, "units_confirmed",
 			 (json_int_t)audit->units_confirmed, "units_withdrawn", (json_int_t)audit->units_withdrawn, "movements",
-			 (json_int_t)audit->movements, "dead_letters", (json_int_t)audit->dead_letters, "first", first);
+			 (json_int_t)audit->movements, "dead_letters", (json_int_t)audit->dead_letters, "shared_payments",
+			 (json_int_t)audit->shared_payments, "first", first);
 }
 
 int audit_print_json(const struct ledger_audit *audit)

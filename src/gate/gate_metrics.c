@@ -75,6 +75,8 @@ static metric_id *latency_metrics(struct gate *gate, const struct route_table *t
 	return ids;
 }
 
+const enum problem gate_payment_problems[GATE_PAYMENT_PROBLEMS] = {PROBLEM_PAID_ALREADY, PROBLEM_WRONG_AMOUNT, PROBLEM_REFERENCE_USED};
+
 void gate_register_metrics(struct gate *gate)
 {
 	struct metrics *metrics = gate->settings.metrics;
@@ -95,6 +97,11 @@ void gate_register_metrics(struct gate *gate)
 	ids->statuses[1] = metrics_counter(metrics, statuses, statuses_help, "class=\"3xx\"");
 	ids->statuses[2] = metrics_counter(metrics, statuses, statuses_help, "class=\"4xx\"");
 	ids->statuses[3] = metrics_counter(metrics, statuses, statuses_help, "class=\"5xx\"");
+	for (int i = 0; i < GATE_PAYMENT_PROBLEMS; i++)
+		ids->payments[i] =
+			metrics_counter(metrics, "penstock_payments_refused_total",
+					"Confirms whose payment moved nothing, by why: somebody's money is to be given back.",
+					label(gate, "reason", problem_code(gate_payment_problems[i])));
 	ids->public_latency = latency_metrics(gate, &public_routes, "penstock_http_request_duration_seconds",
 					      "From the last byte of a request to its answer, on the public listener.");
 	ids->operator_latency = latency_metrics(gate, &operator_routes, "penstock_operator_request_duration_seconds",

@@ -19,11 +19,13 @@ enum refund {
 /* A look at one order, or a settlement of it. */
 struct ledger_task_order {
 	struct uuid id;
-	char buyer[BUYER_MAX + 1]; /* whose it must be; empty: anybody's */
-	int64_t extend_ns;         /* an extension's */
-	int64_t extend_to_ms;      /* the end that was fixed for it; 0: none */
-	bool repeated;             /* as of settlement_request */
-	enum refund refund;        /* likewise */
+	char buyer[BUYER_MAX + 1];  /* whose it must be; empty: anybody's */
+	int64_t extend_ns;          /* an extension's */
+	int64_t extend_to_ms;       /* the end that was fixed for it; 0: none */
+	bool repeated;              /* as of settlement_request */
+	enum refund refund;         /* likewise */
+	struct payment_row payment; /* a confirm's; its reference is empty where it has none */
+	struct uuid payer;          /* STOCK_REFERENCE_USED: who has it */
 	struct ledger_order known; /* as a stock that keeps names has it, which may be ahead of the ledger; else its buyer is empty */
 };
 /* A list of orders. */
@@ -31,7 +33,8 @@ struct ledger_task_orders {
 	struct uuid after;
 	char buyer[BUYER_MAX + 1]; /* empty: anybody's */
 	char sale[SALE_ID_MAX + 1];
-	enum order_state state; /* 0: any */
+	char payment[PAYMENT_REFERENCE_MAX + 1]; /* empty: any */
+	enum order_state state;                  /* 0: any */
 };
 /* A list of the operator log. */
 struct ledger_task_log {

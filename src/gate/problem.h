@@ -46,6 +46,11 @@
 		"An earlier request for the same is still being decided. Ask again shortly.")                                              \
 	PROBLEM(HOLD_EXPIRED, 409, "hold-expired", "Hold expired", "The hold ran out before the order was confirmed.")                     \
 	PROBLEM(ORDER_STATE, 409, "order-state", "Order state", "The state of the order does not allow it.")                               \
+	PROBLEM(PAID_ALREADY, 409, "paid-already", "Paid already",                                                                         \
+		"The order has another payment. Nothing was done: give the second one back.")                                              \
+	PROBLEM(WRONG_AMOUNT, 409, "wrong-amount", "Wrong amount", "The payment is not what the order costs. Nothing was done.")           \
+	PROBLEM(REFERENCE_USED, 409, "reference-used", "Reference used",                                                                   \
+		"This payment has paid for another order of the sale. Nothing was done.")                                                  \
 	PROBLEM(SALE_STATE, 409, "sale-state", "Sale state", "The state of the sale does not allow it.")                                   \
 	PROBLEM(NOT_ENOUGH_UNITS, 409, "not-enough-units", "Not enough units", "The item does not have so many units on hand.")            \
 	PROBLEM(NAME_TAKEN, 409, "name-taken", "Name taken", "There is one of this name already.")                                         \

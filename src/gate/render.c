@@ -22,6 +22,19 @@ void render_time(int64_t wall_ms, struct buffer *out)
 	buffer_append_literal(out, "\"");
 }
 
+static void payment_member(struct buffer *out, const struct payment_row *payment)
+{
+	buffer_append_literal(out, ",\"payment\":{");
+	render_text_member(out, "reference", slice_of(payment->reference));
+	if (payment->amount != PAYMENT_NO_AMOUNT)
+		render_int_member(out, "amount", payment->amount);
+	if (payment->currency[0])
+		render_text_member(out, "currency", slice_of(payment->currency));
+	if (payment->method[0])
+		render_text_member(out, "method", slice_of(payment->method));
+	buffer_append_literal(out, "}");
+}
+
 static void time_member(struct buffer *out, const char *name, int64_t wall_ms)
 {
 	render_name(out, name);
@@ -61,10 +74,13 @@ void render_order(const struct order_view *order, struct buffer *out)
 	render_time(order->hold_expires_at_ms ? order->hold_expires_at_ms : SALE_NO_TIME, out);
 	if (order->trace.size)
 		render_text_member(out, "trace", order->trace);
+	if (order->payment && order->payment->reference[0])
+		payment_member(out, order->payment);
 	buffer_append_literal(out, "}");
 }
 
-void render_stock_order(const struct stock_order *order, const char *sale_id, const char *sku, struct slice buyer, struct buffer *out)
+void render_stock_order(const struct stock_order *order, const char *sale_id, const char *sku, struct slice buyer,
+			const struct payment_row *payment, struct buffer *out)
 {
 	render_order(
 		&(struct order_view){
@@ -75,6 +91,7 @@ void render_stock_order(const struct stock_order *order, const char *sale_id, co
 			.quantity = order->quantity,
 			.state = order->state,
 			.hold_expires_at_ms = order->hold_expires_at_ms,
+			.payment = payment,
 		},
 		out);
 }
@@ -91,8 +108,15 @@ void render_ledger_order(const struct ledger_order *order, struct buffer *out)
 			.quantity = order->quantity,
 			.state = order->state,
 			.hold_expires_at_ms = order->hold_expires_at_ms,
+			.payment = &order->payment,
 		},
 		out);
+}
+
+void render_hide_operators(struct ledger_order *order)
+{
+	order->trace[0] = '\0';
+	order->payment.reference[0] = '\0';
 }
 
 static void render_terms(const struct sale *sale, const char *state, struct buffer *out)

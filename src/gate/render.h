@@ -12,10 +12,13 @@ struct order_view {
 	uint32_t quantity;
 	enum order_state state;
 	int64_t hold_expires_at_ms;
+	const struct payment_row *payment; /* operators only; NULL or without a reference: left out */
 };
 void render_order(const struct order_view *order, struct buffer *out);
-void render_stock_order(const struct stock_order *order, const char *sale_id, const char *sku, struct slice buyer, struct buffer *out);
-void render_ledger_order(const struct ledger_order *order, struct buffer *out); /* for operators: with its trace */
+void render_stock_order(const struct stock_order *order, const char *sale_id, const char *sku, struct slice buyer,
+			const struct payment_row *payment, struct buffer *out);
+void render_ledger_order(const struct ledger_order *order, struct buffer *out); /* for operators: with its trace and its payment */
+void render_hide_operators(struct ledger_order *order);                         /* what buyers do not see */
 
 /*
  * For buyers: what is sold out, but no numbers. `lots`: of the stock; NULL where it has none: then

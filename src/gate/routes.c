@@ -7,7 +7,7 @@
 #include "gate/process/routes.h"
 #include "model/sale.h"
 
-static const char page[] = "after limit", orders_page[] = "sale state buyer after limit";
+static const char page[] = "after limit", orders_page[] = "sale state buyer payment after limit";
 static const char changes_page[] = "after limit since wait";
 static const char log_page[] = "actor action subject since kind order after limit";
 
@@ -68,19 +68,9 @@ static const struct route operator_list[] = {
 	{{HTTP_GET, "/v1/orders"}, "orders", OPERATOR_READ, INPUT_NONE, orders_page, .on_loop = orders_operator_list},
 	{{HTTP_GET, "/v1/orders/{order}"}, "order", OPERATOR_READ, INPUT_NONE, NULL, .on_loop = orders_operator_show},
 	{{HTTP_POST, "/v1/orders/{order}/confirm"},
-	 "order_confirm",
-	 OPERATOR_ORDERS,
-	 INPUT_NONE,
-	 NULL,
-	 .on_loop = orders_operator_settle,
-	 .argument = ORDER_CONFIRM},
+	 "order_confirm", OPERATOR_ORDERS, INPUT_BODY_OR_NONE, NULL, .on_loop = orders_operator_confirm},
 	{{HTTP_POST, "/v1/orders/{order}/cancel"},
-	 "order_cancel",
-	 OPERATOR_ORDERS,
-	 INPUT_NONE,
-	 NULL,
-	 .on_loop = orders_operator_settle,
-	 .argument = ORDER_CANCEL},
+	 "order_cancel", OPERATOR_ORDERS, INPUT_NONE, NULL, .on_loop = orders_operator_cancel},
 	{{HTTP_POST, "/v1/orders/{order}/extend"}, "order_extend", OPERATOR_ORDERS, INPUT_BODY, NULL, .on_loop = orders_operator_extend},
 	{{HTTP_POST, "/v1/audit"}, "audit", OPERATOR_READ, INPUT_NONE, NULL, .on_loop = operator_audit},
 	{{HTTP_GET, "/v1/changes"}, "changes", OPERATOR_READ, INPUT_NONE, changes_page, .on_loop = operator_changes},

@@ -50,6 +50,11 @@ static void count(struct gate_thread *thread, uint32_t route, const struct reply
 	metrics_observe(thread->cells, thread->latency[route], (uint64_t)(clock_mono_ns() - started_ns));
 	if (class >= 0 && class < STATUS_CLASSES)
 		metrics_add(thread->cells, metrics->statuses[class], 1);
+	if (reply->status != 409)
+		return;
+	for (int i = 0; i < GATE_PAYMENT_PROBLEMS; i++)
+		if (reply->problem == gate_payment_problems[i])
+			metrics_add(thread->cells, metrics->payments[i], 1);
 }
 
 void gate_say_common(const struct gate_thread *thread, const struct http_exchange *exchange, const struct trace *trace,

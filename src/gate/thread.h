@@ -52,7 +52,7 @@ struct purchase_streak {
  * What a route takes besides its path and its query, where it runs on a ledger worker. A body must
  * be announced on either.
  */
-enum route_input { INPUT_NONE, INPUT_BODY, INPUT_PAGE };
+enum route_input { INPUT_NONE, INPUT_BODY, INPUT_BODY_OR_NONE, INPUT_PAGE };
 
 struct route {
 	struct http_route http; /* first: the router reads it */
@@ -82,6 +82,9 @@ extern const struct route_table public_routes, operator_routes;
 enum { GATE_PENDING_MAX = 1024 };
 enum { PURCHASE_OUTCOMES = PROBLEM_COUNT + 2, OUTCOME_ACCEPTED = PROBLEM_COUNT, OUTCOME_REPLAYED = PROBLEM_COUNT + 1 };
 enum { STATUS_CLASSES = 4 }; /* 2xx to 5xx */
+enum { GATE_PAYMENT_PROBLEMS = 3 };
+/* What a payment is refused with; each is counted. */
+extern const enum problem gate_payment_problems[GATE_PAYMENT_PROBLEMS];
 
 struct gate_metrics {
 	metric_id purchases[PURCHASE_OUTCOMES];
@@ -89,6 +92,7 @@ struct gate_metrics {
 	metric_id statuses[STATUS_CLASSES];
 	metric_id round_purchases;
 	metric_id turned_away;
+	metric_id payments[GATE_PAYMENT_PROBLEMS];
 	metric_id identity_failures[2]; /* on the public listener, on the operators' */
 };
 

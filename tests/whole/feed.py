@@ -7,6 +7,7 @@ from collections import defaultdict
 NEXT = {
     ("held", "order.extended"): "held",
     ("held", "order.confirmed"): "confirmed",
+    ("confirmed", "order.paid"): "confirmed",
     ("held", "order.cancelled"): "cancelled",
     ("held", "order.expired"): "expired",
     ("confirmed", "order.refunded"): "cancelled",

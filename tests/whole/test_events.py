@@ -75,7 +75,7 @@ def test_every_message_is_whole_and_its_examples_are_true(channel):
 def test_the_document_has_the_programs_kinds_and_no_other():
     source = (ROOT / "src/model/event.c").read_text()
     kinds = re.findall(r'^\t\[EVENT_\w+\] = \{"([a-z.]+)"', source, re.MULTILINE)
-    assert len(kinds) == 8
+    assert len(kinds) == 9
     assert list(document().events()) == kinds
 
 
@@ -195,13 +195,14 @@ def live(cluster):
     wait_until(lambda: all(cluster.is_selling(sale) for sale in ("drop", "brief", "firm")), 10, "the sales")
     anna = buy("drop", "anna", key="k 1", body={"sku": "large", "quantity": 2})
     orders["anna"]["extended"] = act(anna, "extend", {"seconds": 3600})["hold_expires_at"]
-    act(anna, "confirm")
+    paid = {"reference": "pi_1", "amount": 200, "currency": "EUR", "method": "card"}
+    act(anna, "confirm", {"payment": paid})
     act(anna, "cancel")
     ben = buy("drop", "ben", body={"sku": "small"})
     assert cluster.ask("POST", f"/v1/orders/{ben}/cancel", buyer="ben").status == 200
     act(buy("drop", "cleo", body={"sku": "small"}), "confirm")
     buy("brief", "dora")
-    buy("firm", "eve")
+    act(buy("firm", "eve"), "confirm", {"payment": {"reference": "pi_1"}})
     assert cluster.operate("POST", "/v1/sales/drop/lots/large/withdraw", {"units": 3}).json["units_withdrawn"] == 3
     wait_until(lambda: cluster.order(orders["dora"]["id"]).json["state"] == "expired", 15, "the expiry")
     cluster.settle()
@@ -248,6 +249,7 @@ def test_every_kind_is_written_as_the_document_says(gates, kafka):
     assert kinds == {
         ("order.reserved", "buyer"),
         ("order.confirmed", "operator"),
+        ("order.paid", "operator"),
         ("order.cancelled", "buyer"),
         ("order.refunded", "operator"),
         ("order.expired", "clock"),
@@ -256,6 +258,10 @@ def test_every_kind_is_written_as_the_document_says(gates, kafka):
         ("sale.barrier", "clock"),
     }
     assert events["order.reserved", orders["eve"]["id"]]["hold_expires_at"] is None
+    paid = {"payment_reference": "pi_1", "payment_amount": 200, "payment_currency": "EUR", "payment_method": "card"}
+    assert paid.items() <= events["order.confirmed", anna["id"]].items()
+    assert events["order.paid", orders["eve"]["id"]]["payment_reference"] == "pi_1"
+    assert {order["id"] for order in cluster.orders(payment="pi_1")} == {anna["id"], orders["eve"]["id"]}
     assert events["order.reserved", orders["fay"]["id"]]["epoch"] > reserved["epoch"]
     # Who reads it as the guide says has what the ledger has.
     reader = Reader()

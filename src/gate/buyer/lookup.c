@@ -91,6 +91,7 @@ static bool end(struct gate_thread *thread, struct lookup *lookup)
 	const struct stock_find *find = &lookup->decision.find;
 	struct sale_entry *entry = sale_table_find_number(gate_sales(thread), find->sale);
 	const char *owner = lookup->buyer[0] ? lookup->buyer : find->owner;
+	struct payment_row payment = {.amount = PAYMENT_NO_AMOUNT};
 
 	if (find->outcome == STOCK_FULL) {
 		answer_problem(thread, lookup, PROBLEM_OVERLOADED, NULL);
@@ -103,9 +104,11 @@ static bool end(struct gate_thread *thread, struct lookup *lookup)
 		thread->lookups->waiting[thread->lookups->count++] = lookup;
 		return true;
 	} else {
+		if (!lookup->buyer[0])
+			memcpy(payment.reference, find->paid, sizeof(payment.reference));
 		reply_clear(&thread->reply);
 		render_stock_order(&find->order, entry->sale->id, entry->sale->lots[find->order.lot].sku, slice_of(owner),
-				   &thread->reply.body);
+				   &payment, &thread->reply.body);
 		gate_answer_handle(thread, &lookup->pending.handle, &thread->reply);
 	}
 	return false;

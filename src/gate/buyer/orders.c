@@ -29,7 +29,7 @@ static void work_buyers_order(struct ledger_task *task)
 	} else if (r == LEDGER_NOT_FOUND || strcmp(order.buyer, task->order.buyer) != 0) {
 		reply_problem(&task->reply, PROBLEM_UNKNOWN_ORDER, NULL);
 	} else {
-		order.trace[0] = '\0'; /* operators' business */
+		render_hide_operators(&order);
 		render_ledger_order(&order, &task->reply.body);
 	}
 }
@@ -57,9 +57,10 @@ void orders_cancel(struct gate_request *request)
 
 /* --- Operators --- */
 
-static void settle(struct gate_request *request, enum order_action action, int64_t extend_ns)
+static void settle(struct gate_request *request, enum order_action action, int64_t extend_ns, const struct payment *payment)
 {
-	struct settlement_request wanted = {.action = action, .actor = slice_of(request->actor), .extend_ns = extend_ns};
+	struct settlement_request wanted = {
+		.action = action, .actor = slice_of(request->actor), .extend_ns = extend_ns, .payment = *payment};
 	struct ledger_request key = {0};
 
 	if (!ledger_task_key(request, &key, &wanted.repeated))
@@ -84,15 +85,61 @@ static void cancel_once(struct gate_request *request)
 	cancellation_start(request, task);
 }
 
-/* Confirm, cancel. */
-void orders_operator_settle(struct gate_request *request)
-{
-	enum order_action action = (enum order_action)request->argument;
+static const struct payment no_payment = {.amount = PAYMENT_NO_AMOUNT};
 
-	if (action == ORDER_CANCEL && request->http->known[HTTP_IDEMPOTENCY_KEY].data)
+/* False: it is none, `reply` says why. Its texts are the body's. */
+static bool read_payment(const json_t *body, struct payment *payment, struct reply *reply)
+{
+	json_t *object = NULL;
+	struct slice currency = SLICE_NULL;
+	struct body_field fields[] = {{.name = "payment", .kind = BODY_OBJECT, .target = &object}};
+	struct body_field members[] = {
+		{.name = "reference",
+		 .kind = BODY_TEXT,
+		 .target = &payment->reference,
+		 .valid = payment_reference_valid,
+		 .rule = "1 to 128 printable ASCII characters without spaces"},
+		{.name = "amount", .kind = BODY_INTEGER, .target = &payment->amount, .min = 0, .max = PAYMENT_AMOUNT_MAX},
+		{.name = "currency",
+		 .kind = BODY_TEXT,
+		 .target = &currency,
+		 .valid = payment_currency_valid,
+		 .rule = "three capital letters (ISO 4217)"},
+		{.name = "method",
+		 .kind = BODY_TEXT,
+		 .target = &payment->method,
+		 .valid = payment_method_valid,
+		 .rule = "1 to 32 printable ASCII characters without spaces"},
+	};
+
+	if (body_read(body, fields, 1, "", reply) != 0)
+		return false;
+	if (object && body_read(object, members, sizeof(members) / sizeof(members[0]), "payment.", reply) != 0)
+		return false;
+	if (currency.size)
+		(void)payment_set_currency(payment, currency);
+	return true;
+}
+
+void orders_operator_confirm(struct gate_request *request)
+{
+	struct reply *reply = &request->thread->reply;
+	json_t *body = body_parse(request->http, reply);
+	struct payment payment = no_payment;
+
+	if (body && read_payment(body, &payment, reply))
+		settle(request, ORDER_CONFIRM, 0, &payment);
+	else
+		gate_answer(request, reply);
+	json_decref(body);
+}
+
+void orders_operator_cancel(struct gate_request *request)
+{
+	if (request->http->known[HTTP_IDEMPOTENCY_KEY].data)
 		cancel_once(request);
 	else
-		settle(request, action, 0);
+		settle(request, ORDER_CANCEL, 0, &no_payment);
 }
 
 /* With a key it is done once. */
@@ -136,7 +183,7 @@ void orders_operator_extend(struct gate_request *request)
 	if (request->http->known[HTTP_IDEMPOTENCY_KEY].data)
 		extend_once(request, seconds * 1000000000);
 	else
-		settle(request, ORDER_EXTEND, seconds * 1000000000);
+		settle(request, ORDER_EXTEND, seconds * 1000000000, &no_payment);
 }
 
 void orders_operator_show(struct gate_request *request)
@@ -188,7 +235,11 @@ static void work_list(struct ledger_task *task)
 {
 	struct ledger *ledger = ledger_task_ledger(task);
 	struct ledger_order_filter filter = {
-		.state = task->orders.state, .buyer = slice_of(task->orders.buyer), .after = task->orders.after};
+		.state = task->orders.state,
+		.buyer = slice_of(task->orders.buyer),
+		.payment = slice_of(task->orders.payment),
+		.after = task->orders.after,
+	};
 	struct ledger_order *orders;
 	size_t count = 0;
 	int r;
@@ -231,6 +282,10 @@ static bool read_filters(struct gate_request *request, struct ledger_task *task,
 	}
 	if (http_request_query(request->http, SLICE("buyer"), task->orders.buyer, sizeof(task->orders.buyer)) < 0) {
 		refuse_query(request, "buyer", "the name of a buyer");
+		return false;
+	}
+	if (http_request_query(request->http, SLICE("payment"), task->orders.payment, sizeof(task->orders.payment)) < 0) {
+		refuse_query(request, "payment", "the reference of a payment");
 		return false;
 	}
 	return true;

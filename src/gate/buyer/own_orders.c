@@ -67,7 +67,7 @@ static void render_newest(struct newest *newest, struct buffer *out)
 	for (size_t i = 1; i <= count; i++) {
 		struct ledger_order *order = &newest->orders[(newest->total - i) % STOCK_NEWEST];
 
-		order->trace[0] = '\0'; /* operators' business */
+		render_hide_operators(order);
 		if (i > 1)
 			buffer_append_literal(out, ",");
 		render_ledger_order(order, out);
@@ -125,7 +125,8 @@ static void answer_orders(struct gate_thread *thread, const struct own_orders *o
 	for (uint32_t i = 0; i < orders->count; i++) {
 		if (i)
 			buffer_append_literal(out, ",");
-		render_stock_order(&orders->orders[i], sale->id, sale->lots[orders->orders[i].lot].sku, slice_of(own->buyer), out);
+		render_stock_order(&orders->orders[i], sale->id, sale->lots[orders->orders[i].lot].sku, slice_of(own->buyer),
+				   NULL, out);
 	}
 	end_list(out, orders->more, orders->waiting);
 	gate_answer_handle(thread, &own->pending.handle, &thread->reply);

@@ -9,7 +9,8 @@ void orders_show(struct gate_request *request);
 void orders_cancel(struct gate_request *request);
 void orders_operator_list(struct gate_request *request);
 void orders_operator_show(struct gate_request *request);
-void orders_operator_settle(struct gate_request *request); /* argument: enum order_action */
+void orders_operator_confirm(struct gate_request *request);
+void orders_operator_cancel(struct gate_request *request);
 void orders_operator_extend(struct gate_request *request);
 void sales_list(struct gate_request *request);
 void sales_show(struct gate_request *request);

@@ -15,6 +15,7 @@ struct settlement_request {
 	int64_t extend_ns, extend_to_ms; /* as of stock_settle */
 	enum refund refund;              /* ORDER_CANCEL by an operator */
 	struct uuid request;             /* ORDER_CONFIRM: its id, where it has a key; else null */
+	struct payment payment;          /* ORDER_CONFIRM; amount PAYMENT_NO_AMOUNT where it is not told */
 	bool repeated; /* it has a key, and an extension was asked before: what is found done was done by it, and the answer says so */
 };
 

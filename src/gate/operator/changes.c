@@ -56,6 +56,7 @@ static const char *state_after(const struct event *event)
 	case EVENT_EXTENDED:
 		return order_state_name(ORDER_HELD);
 	case EVENT_CONFIRMED:
+	case EVENT_PAID:
 		return order_state_name(ORDER_CONFIRMED);
 	case EVENT_CANCELLED:
 	case EVENT_REFUNDED:

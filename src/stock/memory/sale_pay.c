@@ -16,8 +16,8 @@ static enum stock_outcome refuse_payment(const struct payment_standing *standing
 	return standing->paid && !standing->same && record->state == ORDER_CONFIRMED ? STOCK_PAID_ALREADY : STOCK_DONE;
 }
 
-enum stock_outcome sale_stock_decide_payment(struct sale_stock *sale, const struct order_record *record, struct stock_settle *item,
-					 bool *pays)
+enum stock_outcome sale_stock_decide_payment(struct sale_stock *sale, const struct order_record *record,
+					     struct stock_settle *item, bool *pays)
 {
 	struct payment_standing standing;
 

@@ -1,0 +1,165 @@
+"""Payments: one for an order, one order for a payment; told again and again, late, twice, and wrong."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from penstock import audit_ledger, wait_until
+
+PAID = {"reference": "pi_1", "amount": 200, "currency": "EUR", "method": "card"}
+
+
+@pytest.fixture(params=["sqlite", "postgres", "redis"])
+def shop(request, serve, gates):
+    """What sells: one gate with its stock in memory, or two that share one in Redis."""
+    if request.param == "redis":
+        return gates(2)
+    settings = {}
+    if request.param == "postgres":
+        postgres = request.getfixturevalue("shared_postgres")
+        settings["ledger.url"] = postgres.url(postgres.make_database())
+    return serve(settings)
+
+
+def bought(shop, buyer="anna", sale="drop", quantity=2):
+    answer = shop.buy(sale, buyer, key="k", body={"quantity": quantity})
+    assert answer.status == 202, answer.body
+    return answer.json["id"]
+
+
+def opened(shop, sale="drop", **terms):
+    shop.make_sale(sale, 20, **{"hold_seconds": 60, "limit_per_buyer": 5, **terms})
+    for gate in getattr(shop, "gates", [shop]):
+        wait_until(lambda: gate.buy(sale, "probe", key="p").status == 202, 10, "the sale at each gate")
+
+
+def confirm(shop, order, headers=None, **payment):
+    return shop.operate("POST", f"/v1/orders/{order}/confirm", {"payment": payment}, headers=headers)
+
+
+def test_a_payment_is_told_again_and_another_is_refused(shop):
+    opened(shop)
+    order = bought(shop)
+    answer = confirm(shop, order, **PAID)
+    assert (answer.status, answer.json["state"], answer.json["payment"]) == (200, "confirmed", PAID)
+    for again in (confirm(shop, order, **PAID), confirm(shop, order, reference="pi_1"), shop.operate("POST", f"/v1/orders/{order}/confirm")):
+        assert (again.status, again.json["state"]) == (200, "confirmed")
+        assert again.json["payment"]["reference"] == "pi_1"
+    second = confirm(shop, order, **{**PAID, "reference": "pi_2"})
+    assert (second.status, second.code, second.json["payment"]) == (409, "paid-already", "pi_1")
+    assert shop.metric('penstock_payments_refused_total{reason="paid-already"}') == 1
+    assert shop.ask("GET", f"/v1/orders/{order}", "anna").json.get("payment") is None, "operators' business"
+
+
+def test_a_payment_pays_for_one_order_of_its_sale(shop):
+    opened(shop)
+    first, second = bought(shop, "anna"), bought(shop, "bert")
+    assert confirm(shop, first, **PAID).status == 200
+    answer = confirm(shop, second, **PAID)
+    assert (answer.status, answer.code, answer.json["order"]) == (409, "reference-used", first)
+    assert shop.order(second).json["state"] == "held"
+    assert [order["id"] for order in shop.orders(payment="pi_1")] == [first]
+    assert shop.orders(payment="pi_1")[0]["payment"] == PAID
+
+
+def test_a_wrong_amount_moves_nothing(shop):
+    opened(shop)
+    order = bought(shop)
+    for wrong in ({"amount": 100}, {"amount": 201}, {"currency": "USD"}, {"reference": "pi_1", "amount": 200, "currency": "SEK"}):
+        answer = confirm(shop, order, **wrong)
+        assert (answer.status, answer.code, answer.json["due"]) == (409, "wrong-amount", {"amount": 200, "currency": "EUR"})
+    assert shop.order(order).json["state"] == "held"
+    assert confirm(shop, order, amount=200, currency="EUR").json["state"] == "confirmed"
+    assert "payment" not in shop.order(order).json, "without a reference nothing is kept"
+
+
+def test_an_order_that_is_born_confirmed_takes_the_first_payment(shop):
+    opened(shop, hold_seconds=0)
+    order = bought(shop)
+    assert shop.operate("POST", f"/v1/orders/{order}/confirm").status == 200
+    assert confirm(shop, order, **PAID).json["payment"] == PAID
+    assert confirm(shop, order, **{**PAID, "reference": "pi_2"}).code == "paid-already"
+    wait_until(lambda: shop.orders(payment="pi_1"), 10, "the payment in the ledger")
+
+
+def test_of_many_payments_at_once_one_is_told(shop):
+    opened(shop)
+    orders = [bought(shop, f"buyer-{i}") for i in range(4)]
+    with ThreadPoolExecutor(16) as pool:
+
+        def pay(i):
+            while True:
+                answer = confirm(shop, orders[i % 4], reference=f"pi_{i // 4}")
+                if answer.status == 200 or answer.code != "request-in-flight":
+                    return answer
+
+        answers = list(pool.map(pay, range(16)))
+    told = {(answers[i].json["id"], f"pi_{i // 4}") for i in range(16) if answers[i].status == 200}
+    assert {answer.status for answer in answers} <= {200, 409}
+    assert len(told) == 4 and len({order for order, _ in told}) == 4 and len({reference for _, reference in told}) == 4
+    assert {(order["id"], order["payment"]["reference"]) for order in shop.orders() if "payment" in order} == told
+
+
+def test_a_late_payment_reserves_again_and_is_the_new_orders(shop):
+    opened(shop, hold_seconds=1, late_confirm=True)
+    order, other = bought(shop), bought(shop, "bert")
+    wait_until(lambda: {shop.order(each).json["state"] for each in (order, other)} == {"expired"}, 20, "the expiry")
+    answer = confirm(shop, order, **PAID)
+    assert (answer.status, answer.json["state"], answer.json["payment"]) == (200, "confirmed", PAID)
+    assert answer.json["id"] != order
+    assert confirm(shop, order, **PAID).json["id"] == answer.json["id"], "told again it is the same order"
+    assert confirm(shop, order, **{**PAID, "reference": "pi_2"}).code == "paid-already"
+    used = confirm(shop, other, **PAID)
+    assert (used.status, used.code, used.json["order"]) == (409, "reference-used", answer.json["id"])
+    assert len([each for each in shop.orders(sale="drop", state="confirmed") if each["buyer"] == "bert"]) == 0
+
+
+def test_what_is_no_payment_is_refused_by_its_field(shop):
+    opened(shop)
+    order = bought(shop)
+    for field, value in {"reference": "a b", "amount": -1, "currency": "eur", "method": "x" * 33}.items():
+        answer = confirm(shop, order, **{field: value})
+        assert (answer.status, answer.code, answer.json["field"]) == (422, "invalid-value", f"payment.{field}")
+    answer = shop.operate("POST", f"/v1/orders/{order}/confirm", {"paid": True})
+    assert (answer.status, answer.code) == (422, "unknown-field")
+    assert shop.order(order).json["state"] == "held"
+
+
+@pytest.mark.parametrize("ledger", ["sqlite", "postgres"], indirect=True)
+def test_payments_are_known_after_a_crash_and_after_the_sale_has_left_the_stock(server):
+    opened(server)
+    order, bare = bought(server), bought(server, "bert")
+    assert confirm(server, order, **PAID).status == 200
+    assert confirm(server, bare, amount=200).status == 200
+    server.kill()
+    server.restart()
+    assert confirm(server, order, **PAID).json["payment"] == PAID
+    assert confirm(server, order, reference="pi_2").code == "paid-already"
+    assert confirm(server, bare, **PAID).code == "reference-used"
+    server.audit()
+
+
+@pytest.mark.parametrize("ledger", ["sqlite", "postgres"], indirect=True)
+def test_one_payment_for_two_sales_is_found_by_the_audit(server):
+    opened(server)
+    opened(server, "other", lots={"other-item": 20})
+    for sale in ("drop", "other"):
+        assert confirm(server, bought(server, sale=sale), **PAID).status == 200
+    assert len(server.orders(payment="pi_1")) == 2
+    assert server.audit()["totals"]["shared_payments"] == 1
+    assert server.stop() == 0
+    code, said = audit_ledger(server.ledger_url)
+    assert code == 0 and "1 payments are told for several orders" in said
+
+
+def test_payments_outlive_a_redis_that_forgets(gates):
+    cluster = gates(2)
+    opened(cluster)
+    order, other = bought(cluster), bought(cluster, "bert")
+    assert confirm(cluster, order, **PAID).status == 200
+    cluster.redis.call("FLUSHALL")
+    wait_until(lambda: confirm(cluster, order, **PAID).status == 200, 30, "the rebuilt stock")
+    answer = confirm(cluster, order, reference="pi_2")
+    assert (answer.code, answer.json["payment"]) == ("paid-already", "pi_1")
+    assert confirm(cluster, other, **PAID).code == "reference-used"
+    cluster.settle()

@@ -11,6 +11,7 @@
 
 /* A stalled partition is looked at so often: it heals only by somebody's hand. */
 static const int64_t STALLED_RETRY_NS = 15000000000;
+static const int64_t CHECK_NS = 10000000000; /* so often the ledger is asked where it stands while nothing comes */
 
 /*
  * The partition of that number, with room made for it; NULL: out of memory, or no number that a log
@@ -209,6 +210,36 @@ static void forget_absent(struct drain *drain)
 	}
 	if (any_stalled)
 		show_stalled(drain);
+}
+
+int drain_check(struct drain *drain)
+{
+	struct ledger *ledger = drain->settings.ledger;
+	int64_t now_ns = clock_mono_ns();
+
+	if (now_ns < drain->check_ns)
+		return 0;
+	drain->check_ns = now_ns + CHECK_NS;
+	for (size_t i = 0; i < drain->partition_count; i++) {
+		const struct partition *partition = drain_positioned(drain, (uint32_t)i);
+		int64_t next = 0;
+		uint64_t mark;
+		int r = partition ? ledger->ops->journal_position(ledger, (uint32_t)i, &next, &mark) : LEDGER_DONE;
+
+		if (r < 0) {
+			drain_fail(drain, DRAIN_STEP_POSITION, r, true);
+			return r;
+		}
+		if (r == LEDGER_NOT_FOUND)
+			next = 0;
+		if (!partition || next >= partition->next)
+			continue;
+		log_warn("drain",
+			 "the ledger has less of a partition than was brought into it: it was restored, and is brought there again",
+			 LOG_INT("partition", i), LOG_INT("position", next), LOG_INT("was", partition->next));
+		drain_revoke(drain, (uint32_t)i);
+	}
+	return 0;
 }
 
 int drain_position(struct drain *drain)

@@ -283,7 +283,7 @@ static int64_t read_batch(struct drain *drain)
 		show(drain, count);
 		drain_apply(drain, count);
 	}
-	if (clock_mono_ns() >= drain->not_before_ns)
+	if (clock_mono_ns() >= drain->not_before_ns && (count > 0 || drain_check(drain) == 0))
 		recovered(drain, count);
 	show(drain, 0);
 	return 0;

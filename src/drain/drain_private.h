@@ -54,6 +54,7 @@ struct drain {
 	size_t partition_count;
 	uint64_t round;
 	uint32_t *waiting; /* JOURNAL_PARTITIONS_MAX */
+	int64_t check_ns;  /* when the ledger's positions are looked at again */
 
 	struct journal_record *records; /* batch_max, like the next four */
 	struct ledger_entry *entries;
@@ -86,6 +87,11 @@ void drain_fail(struct drain *drain, enum drain_step step, int code, bool everyt
 /* assignment.c */
 /* Positions what waits for it. 0, or negative: drain_fail() was called. */
 int drain_position(struct drain *drain);
+/*
+ * While nothing comes: whether the ledger has gone back (a restore, a server that has forgotten
+ * commits), which the next batch would find out. 0, or negative: drain_fail() was called.
+ */
+int drain_check(struct drain *drain);
 /*
  * Stalls the partitions in which a record of a newer program was met: what lies before it is
  * applied.

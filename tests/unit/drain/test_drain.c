@@ -458,6 +458,32 @@ static void test_a_stale_position_changes_nothing_and_is_read_again(void **state
 	assert_int_equal(bench->ledger.applied, 4 * 100);
 }
 
+/* It held what it had brought there for what is there, and would have found out with the next record alone. */
+static void test_a_ledger_that_was_restored_is_brought_up_again_though_nothing_comes(void **state)
+{
+	struct bench *bench = *state;
+	size_t seeks;
+	int64_t stood;
+
+	run_for(bench, 30 * SECOND);
+	assert_int_equal(bench->reader.seeks, FAKE_PARTITIONS);
+	fill(bench, 100);
+	run_out(bench);
+	seeks = bench->reader.seeks;
+	run_for(bench, 30 * SECOND);
+	assert_int_equal(bench->reader.seeks, seeks);
+	stood = bench->ledger.applied;
+	for (uint32_t i = 0; i < FAKE_PARTITIONS; i++) {
+		bench->ledger.next[i] = i == 0 ? 0 : 90;
+		bench->ledger.mark[i] = i == 0 ? 0 : bench->log.partitions[i].records[89].mark;
+	}
+	run_for(bench, 30 * SECOND);
+	assert_true(fake_ledger_is_whole(&bench->ledger));
+	assert_int_equal(bench->ledger.applied, stood + 100 + 3 * 10);
+	assert_int_equal(bench->ledger.stale, 0);
+	assert_well(bench);
+}
+
 static void take_away(void *context)
 {
 	struct bench *bench = context;
@@ -765,6 +791,7 @@ int main(void)
 		TEST(a_position_that_cannot_be_read_is_read_later),
 		TEST(a_partition_that_cannot_be_positioned_now_does_not_stop_the_others),
 		TEST(a_stale_position_changes_nothing_and_is_read_again),
+		TEST(a_ledger_that_was_restored_is_brought_up_again_though_nothing_comes),
 		TEST(a_partition_that_is_taken_away_in_the_middle_is_left_alone),
 		TEST(an_event_of_a_newer_program_stops_its_partition_and_is_no_dead_letter),
 		TEST(a_lost_record_holds_its_partition_and_no_other),

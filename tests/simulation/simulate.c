@@ -20,7 +20,7 @@
 #include "build_info.h"
 #include "simulation/world/world.h"
 
-enum { JOBS_MAX = 64, LARGE = 65536 };
+enum { JOBS_MAX = 64, LARGE = 65536, TELL_S = 600 };
 
 struct options {
 	bool one, both_shapes, plan, trace, first;
@@ -148,8 +148,28 @@ static int run_one(const struct options *options)
 
 struct tally {
 	uint64_t begun, ended, failed, steps, requests;
-	double virtual_s;
+	double virtual_s, begun_s, told_s;
 };
+
+/* Whoever ends a long run early is told as much as is known. */
+static volatile sig_atomic_t told_to_end;
+
+static void end_early(int signal)
+{
+	(void)signal;
+	told_to_end = 1;
+}
+
+static void print_tally(const struct options *options, const struct tally *tally)
+{
+	double seconds = now_s() - tally->begun_s;
+
+	printf("%llu seeds from %llu, %llu failed: %.1f s, %.0f sales a minute on %u cores, %.0f steps and %.0f requests a sale, commit %s\n",
+	       (unsigned long long)tally->ended, (unsigned long long)options->seed, (unsigned long long)tally->failed, seconds,
+	       (double)tally->ended / seconds * 60, options->jobs, (double)tally->steps / (double)tally->ended,
+	       (double)tally->requests / (double)tally->ended, PENSTOCK_REVISION);
+	fflush(stdout);
+}
 
 static void begin_next(const struct options *options, struct job *job, struct tally *tally)
 {
@@ -181,25 +201,27 @@ static int run_many(const struct options *options)
 {
 	struct world_result *results = share_results(options->jobs);
 	struct job jobs[JOBS_MAX] = {0};
-	struct tally tally = {0};
-	double begun_s = now_s(), until_s = begun_s + options->hours * 3600;
+	struct tally tally = {.begun_s = now_s(), .told_s = now_s()};
+	double until_s = tally.begun_s + options->hours * 3600;
 	bool more = true;
 
+	signal(SIGINT, end_early);
+	signal(SIGTERM, end_early);
 	while (more || tally.ended < tally.begun) {
 		for (unsigned i = 0; more && i < options->jobs; i++) {
 			jobs[i].result = &results[i];
 			if (!jobs[i].process)
 				begin_next(options, &jobs[i], &tally);
 			more = options->hours > 0 ? now_s() < until_s : tally.begun < options->count;
-			more = more && !(options->first && tally.failed > 0);
+			more = more && !told_to_end && !(options->first && tally.failed > 0);
 		}
 		end_one(options, jobs, &tally);
+		if (now_s() - tally.told_s < TELL_S)
+			continue;
+		tally.told_s = now_s();
+		print_tally(options, &tally);
 	}
-	begun_s = now_s() - begun_s;
-	printf("%llu seeds from %llu, %llu failed: %.1f s, %.0f sales a minute on %u cores, %.0f steps and %.0f requests a sale\n",
-	       (unsigned long long)tally.ended, (unsigned long long)options->seed, (unsigned long long)tally.failed, begun_s,
-	       (double)tally.ended / begun_s * 60, options->jobs, (double)tally.steps / (double)tally.ended,
-	       (double)tally.requests / (double)tally.ended);
+	print_tally(options, &tally);
 	return tally.failed > 0;
 }
 

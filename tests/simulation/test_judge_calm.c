@@ -206,6 +206,18 @@ static void test_a_position_that_falls_is_found(void **state)
 	(void)state;
 }
 
+static void test_a_position_that_falls_with_a_backup_is_lawful(void **state)
+{
+	begin(1);
+	history_position(story.judge, 0, 7);
+	history_ledger_restored(story.judge);
+	history_position(story.judge, 0, 2);
+	assert_null(judge_breach(story.judge));
+	history_position(story.judge, 0, 1);
+	assert_found("position-back");
+	(void)state;
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, story_test_tear_down)
@@ -225,6 +237,7 @@ int main(void)
 		TEST(test_a_sale_that_has_not_sold_may_not_be_open_yet),
 		TEST(test_a_sale_that_opens_by_a_clock_ahead_is_not_open_by_another),
 		TEST(test_a_position_that_falls_is_found),
+		TEST(test_a_position_that_falls_with_a_backup_is_lawful),
 	};
 #undef TEST
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,6 +27,11 @@ void history_position(struct judge *judge, uint32_t partition, int64_t next)
 	judge->positions[partition] = next;
 }
 
+void history_ledger_restored(struct judge *judge)
+{
+	memset(judge->positions, 0, sizeof(judge->positions));
+}
+
 bool judge_is_calm(const struct judge *judge, int64_t since_ns)
 {
 	return judge->calm_ns < since_ns && since_ns - judge->calm_ns >= calm_ns;

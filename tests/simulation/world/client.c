@@ -74,7 +74,10 @@ static void ask(struct world *world, uint32_t number)
 	asking->number = number;
 	asking->draw = draw_of(world->plan->seed, "client", number);
 	request_write(asking);
+	world->writing += restore_hangs_on(op->kind);
 	ask_until_answered(asking);
+	world->writing -= restore_hangs_on(op->kind);
+	world->written += restore_hangs_on(op->kind);
 	if (op->kind == PLAN_AUDIT && asking->answer.status == 200 && !strstr(asking->answer.body, "\"ok\":true"))
 		world_breach(world, "audit: %s", asking->answer.body);
 	free(asking);

@@ -66,7 +66,11 @@ static void fail_at_points(struct world *world, const struct plan_fault *fault)
 
 static void restart_later(struct world_process *process, int64_t for_ms)
 {
+	const struct world *world = process->world;
+
 	pause_sleep(for_ms * WORLD_MS);
+	while (process->drain ? world->closed_drains : world->closed_gates)
+		pause_sleep(LOOK_NS);
 	if (!process->node)
 		process_start(process);
 }
@@ -170,6 +174,12 @@ static void tell_redis(struct world *world, const char *command)
 		drop_answer(redis_sim_ask(world->redis, command));
 }
 
+void faults_empty_redis(struct world *world)
+{
+	watches_lose_stock(world);
+	tell_redis(world, "FLUSHALL");
+}
+
 static void set_redis_down(struct world *world, bool down)
 {
 	redis_sim_set_down(world->redis, down);
@@ -267,12 +277,10 @@ static void fault_redis(struct world *world, const struct plan_fault *fault)
 		restart_redis(world, fault, REDIS_SIM_MARK);
 		break;
 	case FAULT_REDIS_EMPTY:
-		if (fault->value) {
+		if (fault->value)
 			restart_redis(world, fault, REDIS_SIM_NOTHING);
-		} else {
-			watches_lose_stock(world);
-			tell_redis(world, "FLUSHALL");
-		}
+		else
+			faults_empty_redis(world);
 		break;
 	case FAULT_REDIS_FUNCTIONS_GONE:
 		tell_redis(world, "FUNCTION FLUSH");
@@ -391,6 +399,9 @@ static void begin(struct world *world, const struct plan_fault *fault)
 	case FAULT_KAFKA_RETENTION:
 	case FAULT_KAFKA_CHANCE:
 		faults_log(world, fault);
+		break;
+	case FAULT_LEDGER_RESTORED:
+		restore_ledger(world, fault);
 		break;
 	case FAULT_LEDGER:
 		fault_ledger(world, fault);

@@ -63,6 +63,8 @@ static void retain(struct world *world, const struct plan_fault *fault)
 	for (uint32_t i = 0; i < journal_sim_partition_count(world->log); i++) {
 		int64_t keep_from = watches_applied(world, i) - fault->value;
 
+		if (world->restoring && world->kept_from[i] < keep_from)
+			keep_from = world->kept_from[i];
 		if (keep_from > journal_sim_start(world->log, i))
 			journal_sim_retain(world->log, i, keep_from);
 	}

@@ -62,6 +62,9 @@ struct world {
 	unsigned running_faults; /* which have begun, and are not over */
 	struct journal_sim *log;
 	struct ledger_sim *server;
+	uint32_t writing, written; /* restore.c: who writes what the log does not have, and how often that was done since the backup */
+	int64_t kept_from[JOURNAL_SIM_PARTITIONS_MAX]; /* while `restoring`: retention takes nothing behind that */
+	bool restoring, closed_gates, closed_drains;   /* closed: nobody starts them */
 	struct world_process gates[PLAN_GATES_MAX], drains[PLAN_DRAINS_MAX];
 	struct judge *judge;
 	int64_t begun_ns; /* when the plan's time began */
@@ -108,6 +111,8 @@ void watches_open(struct world *world);
 void watches_step(struct world *world); /* something may have become durable, or time has gone on */
 void watches_lose_gate(struct world *world, unsigned gate);
 void watches_lose_stock(struct world *world);
+void watches_lose_ledger(struct world *world);                           /* its server is another, with a backup */
+bool watches_is_drained(struct world *world);                            /* the ledger has all of the log */
 void watches_lose_disk(struct world *world);                             /* what was not synced may be gone */
 void watches_clock(const struct world_process *process);                 /* its wall clock was moved */
 void watches_calm(struct world *world, bool calm);                       /* nothing goes wrong, or something does */
@@ -147,6 +152,13 @@ extern const struct ledger_sim_chances world_usual_ledger;
 void faults_run(struct world *world);
 /* faults_log.c: of the log. */
 void faults_log(struct world *world, const struct plan_fault *fault);
+void faults_empty_redis(struct world *world);
 /* As scheduler_settings has them. */
 void faults_at_step(struct world *world);
 int faults_at_point(struct world *world, const char *name);
+
+/* --- restore.c --- */
+
+/* Whether such an operation writes to the ledger what the log does not have. */
+bool restore_hangs_on(enum plan_kind kind);
+void restore_ledger(struct world *world, const struct plan_fault *fault);

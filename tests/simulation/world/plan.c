@@ -280,6 +280,24 @@ static void make_retention(struct plan *plan)
 	}
 }
 
+/* One of eight clusters. A sale that waits to be opened in the backup is armed by who comes early, so then nobody does. */
+static void make_restore(struct plan *plan)
+{
+	struct draw draw = draw_of(plan->seed, "restore", 0);
+	bool happens = draw_below(&draw, 8) == 0, waits = false;
+	struct plan_fault fault = {.kind = FAULT_LEDGER_RESTORED,
+				   .at_ms = draw_between(&draw, BEGIN_MS, SALE_MS / 2),
+				   .value = draw_chance(&draw, 50) ? draw_between(&draw, 1, 1500) : draw_between(&draw, 1, 30000),
+				   .node = (uint32_t)draw_below(&draw, RESTORE_KINDS)};
+
+	for (uint32_t i = 0; i < plan->sale_count; i++)
+		waits = waits || plan->sales[i].opens_ms;
+	if (waits)
+		fault.node = RESTORE_BY_THE_BOOK;
+	if (happens && plan->shape == PLAN_CLUSTER)
+		plan->faults[plan->fault_count++] = fault;
+}
+
 void plan_make(struct plan *plan, uint64_t seed, enum plan_shape shape)
 {
 	struct draw draw = draw_of(seed, "plan", 0);
@@ -299,6 +317,7 @@ void plan_make(struct plan *plan, uint64_t seed, enum plan_shape shape)
 	make_clerk(plan);
 	make_faults(plan);
 	make_retention(plan);
+	make_restore(plan);
 	plan_add_scenes(plan);
 	qsort(plan->faults, plan->fault_count, sizeof(plan->faults[0]), by_time);
 	plan->until_ms = SALE_MS;
@@ -382,6 +401,7 @@ static const char *const fault_names[FAULT_KINDS] = {
 	"kafka retention",
 	"kafka chance",
 	"redis' clock steps",
+	"ledger restored",
 };
 
 void plan_print_op(const struct plan *plan, uint32_t at, char *text, size_t size)

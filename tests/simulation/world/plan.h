@@ -87,7 +87,15 @@ enum plan_fault_kind {
 	FAULT_KAFKA_RETENTION,  /* takes what the ledger has, up to the `value`-th record before where it stands */
 	FAULT_KAFKA_CHANCE,     /* one kind of fault of appends: `value` / 1000, of so many in a thousand */
 	FAULT_REDIS_CLOCK_STEP, /* its wall clock jumps by `value` ms, when nothing else is wrong */
+	FAULT_LEDGER_RESTORED,  /* `node`: how; `value`: ms between the backup and then */
 	FAULT_KINDS,
+};
+
+enum plan_restore {
+	RESTORE_BY_THE_BOOK, /* nobody runs; the drain first */
+	RESTORE_EARLY,       /* gates with it */
+	RESTORE_UNDER_ALL,   /* who runs goes on */
+	RESTORE_KINDS,
 };
 
 struct plan_fault {

@@ -145,6 +145,13 @@ void watches_lose_stock(struct world *world)
 	eyes.stock_lost = true;
 }
 
+void watches_lose_ledger(struct world *world)
+{
+	history_ledger_restored(world->judge);
+	watch_ledger_free(eyes.ledger);
+	eyes.ledger = watch_ledger_new(world->judge, false);
+}
+
 void watches_lose_disk(struct world *world)
 {
 	if (eyes.database)
@@ -205,20 +212,23 @@ int64_t watches_applied(struct world *world, uint32_t partition)
 	return database ? watch_ledger_position(database, partition) : -1;
 }
 
+bool watches_is_drained(struct world *world)
+{
+	for (uint32_t i = 0; i < journal_sim_partition_count(world->log); i++) {
+		int64_t end = journal_sim_end(world->log, i);
+
+		if (end > 0 && watches_applied(world, i) != end)
+			return false;
+	}
+	return true;
+}
+
 static bool is_quiet(struct world *world)
 {
 	for (uint32_t sale = 1; world->redis && sale <= world->plan->sale_count; sale++)
 		if (watch_stock_redis_outbox(world->redis, sale) > 0)
 			return false;
-	if (!world->log)
-		return true;
-	for (uint32_t i = 0; i < journal_sim_partition_count(world->log); i++) {
-		int64_t end = journal_sim_end(world->log, i), position = watch_ledger_position(ledger_sim_database(world->server), i);
-
-		if (end > 0 && position != end)
-			return false;
-	}
-	return journal_sim_in_flight(world->log) == 0;
+	return !world->log || (watches_is_drained(world) && journal_sim_in_flight(world->log) == 0);
 }
 
 static void tell_rest(struct world *world, uint32_t sale)

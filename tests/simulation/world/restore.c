@@ -1,0 +1,128 @@
+/*
+ * The ledger's server is lost, and another has its last backup: with the log beside it nothing that
+ * was sold is lost (docs/operations.md, "Backup and restore of the cluster").
+ *
+ * What is not in the log is as old as the backup, and operators do it again. Nobody does in a
+ * world, so the backup is of a moment behind which nothing was written that the log does not have:
+ * it is made anew while somebody does such a thing.
+ */
+#include "base/clock.h"
+#include "simulation/world/parts.h"
+
+static const int64_t LOOK_NS = 10000000;
+
+bool restore_hangs_on(enum plan_kind kind)
+{
+	return kind >= PLAN_REFUND && kind != PLAN_WITHDRAW && kind != PLAN_AUDIT;
+}
+
+static void back_up(struct world *world)
+{
+	while (ledger_sim_is_off(world->server))
+		pause_sleep(LOOK_NS);
+	world->written = 0;
+	ledger_sim_back_up(world->server);
+	for (uint32_t i = 0; i < JOURNAL_SIM_PARTITIONS_MAX; i++)
+		world->kept_from[i] = i < journal_sim_partition_count(world->log) ? watches_applied(world, i) : 0;
+	scheduler_note(world->scheduler, "the ledger is backed up");
+}
+
+/* When it returns the backup has all that the log does not have. */
+static void keep_backed_up(struct world *world, int64_t for_ns)
+{
+	int64_t until_ns = clock_mono_ns() + for_ns;
+
+	back_up(world);
+	while (clock_mono_ns() < until_ns || world->writing > 0 || world->written > 0) {
+		if (world->writing == 0 && world->written > 0)
+			back_up(world);
+		else
+			pause_sleep(LOOK_NS);
+	}
+}
+
+/* --- Its processes --- */
+
+static struct world_process *process_at(struct world *world, unsigned number)
+{
+	unsigned gates = world->plan->gates;
+
+	return number < gates                         ? &world->gates[number]
+	       : number < gates + world->plan->drains ? &world->drains[number - gates]
+						      : NULL;
+}
+
+static void end_all(struct world *world)
+{
+	struct world_process *process;
+	bool some = true;
+
+	while (some) {
+		some = false;
+		for (unsigned i = 0; (process = process_at(world, i)); i++) {
+			process_kill(process);
+			some = some || process->node;
+		}
+		if (some)
+			pause_sleep(LOOK_NS);
+	}
+}
+
+static void start_all(struct world *world, bool drains)
+{
+	struct world_process *process;
+
+	for (unsigned i = 0; (process = process_at(world, i)); i++)
+		if (process->drain == drains && !process->node)
+			process_start(process);
+}
+
+static void await_drains(struct world *world)
+{
+	while (!watches_is_drained(world))
+		pause_sleep(LOOK_NS);
+}
+
+static void empty_redis(struct world *world)
+{
+	while (world->redis_down)
+		pause_sleep(LOOK_NS);
+	faults_empty_redis(world);
+}
+
+/* --- The restore --- */
+
+/* As operators do it; early: gates begin while the drain reads what the log has beyond the backup. */
+static void restore_stopped(struct world *world, bool early)
+{
+	world->closed_gates = world->closed_drains = true;
+	end_all(world);
+	if (world->writing > 0 || world->written > 0)
+		back_up(world); /* that may have got through meanwhile */
+	ledger_sim_restore(world->server);
+	watches_lose_ledger(world);
+	world->closed_drains = false;
+	start_all(world, true);
+	if (!early)
+		await_drains(world);
+	empty_redis(world);
+	world->closed_gates = false;
+	start_all(world, false);
+}
+
+void restore_ledger(struct world *world, const struct plan_fault *fault)
+{
+	if (world->restoring)
+		return;
+	world->restoring = true;
+	keep_backed_up(world, fault->value * WORLD_MS);
+	if (fault->node == RESTORE_UNDER_ALL) {
+		ledger_sim_restore(world->server);
+		watches_lose_ledger(world);
+	} else {
+		restore_stopped(world, fault->node == RESTORE_EARLY);
+	}
+	scheduler_note(world->scheduler, "the ledger is what its backup was");
+	await_drains(world);
+	world->restoring = false;
+}

@@ -42,6 +42,9 @@ int secrets_token_maker_init(struct token_maker *maker, const struct settings *s
 				 settings->identity.header);
 	if (maker->identity.key.size > 0)
 		return CLI_GO;
+	if (*settings->identity.jwks_file)
+		return cli_error(CLI_USAGE,
+				 "identity.jwks_file has public keys: a token is signed with the private one in identity.jwt_key");
 	if (settings->identity.jwt_algorithm != JWT_HS256)
 		return cli_error(CLI_USAGE, "identity.jwt_key is not set; this algorithm needs the private key to sign with");
 	path = key_file_path(settings->ledger.url, KEY_FILE_JWT_KEY);

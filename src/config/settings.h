@@ -62,6 +62,7 @@ struct settings {
 		enum identity_mode mode; /* identity.mode           jwt */
 		char *header;            /* identity.header         X-Buyer-Id */
 		char *jwt_key;           /* identity.jwt_key        secret; HS256: the shared secret; else public keys in PEM */
+		char *jwks_file;         /* identity.jwks_file      (none) */
 		enum jwt_algorithm jwt_algorithm; /* identity.jwt_algorithm  HS256 */
 		char *jwt_issuer;                 /* identity.jwt_issuer     (not checked) */
 		char *jwt_audience;               /* identity.jwt_audience   (not checked) */

@@ -52,33 +52,57 @@ static enum identity_algorithm algorithm(enum jwt_algorithm set)
 	assertion_failed("a known algorithm", __FILE__, __LINE__, __func__);
 }
 
+/* The keys of the login, malloc'd; NULL: logged why. *name: the setting that they are of. */
+static char *login_keys(const struct settings *settings, const struct settings *secrets, const char **name)
+{
+	const char *path = secrets->identity.jwks_file;
+	char *keys;
+	int r;
+
+	*name = "identity.jwks_file";
+	if (*path && *secrets->identity.jwt_key) {
+		log_error("engine", "identity.jwks_file and identity.jwt_key are both set: choose one");
+		return NULL;
+	}
+	if (*path) {
+		r = key_file_load_public(path, &keys);
+		if (r < 0)
+			log_error("engine", "identity.jwks_file cannot be read", LOG_TEXT("path", path),
+				  LOG_TEXT("error", key_file_error(r)));
+		return r < 0 ? NULL : keys;
+	}
+	*name = "identity.jwt_key";
+	if (!*secrets->identity.jwt_key && settings->identity.jwt_algorithm != JWT_HS256) {
+		log_error("engine", "identity.jwt_key must be the public key (PEM) for this identity.jwt_algorithm");
+		return NULL;
+	}
+	return secret(settings, secrets->identity.jwt_key, KEY_FILE_JWT_KEY, "identity.jwt_key");
+}
+
 int credentials_identity(const struct settings *settings, const struct settings *secrets, struct identity **out)
 {
 	struct identity_settings identity = {
 		.algorithm = algorithm(settings->identity.jwt_algorithm),
+		.jwks = *secrets->identity.jwks_file != '\0',
 		.issuer = slice_of(settings->identity.jwt_issuer),
 		.audience = slice_of(settings->identity.jwt_audience),
 		.leeway_ms = settings->identity.jwt_leeway_ns / 1000000,
 		.cache_entries = (size_t)settings->identity.cache_entries,
 	};
-	const char *reason = "";
+	const char *reason = "", *name;
 	char *key;
 	int r;
 
 	*out = NULL;
 	if (settings->identity.mode == IDENTITY_HEADER)
 		return 0;
-	if (!*secrets->identity.jwt_key && identity.algorithm != IDENTITY_HS256) {
-		log_error("engine", "identity.jwt_key must be the public key (PEM) for this identity.jwt_algorithm");
-		return -EINVAL;
-	}
-	key = secret(settings, secrets->identity.jwt_key, KEY_FILE_JWT_KEY, "identity.jwt_key");
+	key = login_keys(settings, secrets, &name);
 	if (!key)
 		return -EINVAL;
 	identity.key = slice_of(key);
 	r = identity_new(out, &identity, &reason);
 	if (r < 0)
-		log_error("engine", "identity.jwt_key cannot be used", LOG_TEXT("reason", reason));
+		log_error("engine", "the login's keys cannot be used", LOG_TEXT("setting", name), LOG_TEXT("reason", reason));
 	forget(key);
 	return r;
 }

@@ -151,7 +151,7 @@ int drain_engine_new(struct drain_engine **out, const struct settings *settings,
 	if (!engine)
 		return error_origin(-ENOMEM);
 	engine->settings = settings;
-	engine->reload.start = settings;
+	reload_init(&engine->reload, settings);
 	if (ports)
 		engine->handed = *ports;
 	engine->ledger = engine->handed.ledger;
@@ -227,7 +227,7 @@ void drain_engine_reload(struct drain_engine *engine, const struct settings_sour
 	struct settings *fresh;
 
 	if (reload_read(sources, &fresh))
-		reload_done(&engine->reload, fresh);
+		reload_end(&engine->reload, fresh, NULL);
 }
 
 bool drain_engine_alive(const struct drain_engine *engine, int64_t within_ns)

@@ -338,7 +338,7 @@ int engine_new(struct engine **out, const struct settings *settings, const struc
 	if (!engine)
 		return error_origin(-ENOMEM);
 	engine->settings = settings;
-	engine->reload.start = settings;
+	reload_init(&engine->reload, settings);
 	if (ports)
 		engine->handed = *ports;
 	engine->stock = engine->handed.stock;
@@ -467,19 +467,21 @@ static int take_over(struct engine *engine, const struct settings *fresh)
 
 void engine_reload(struct engine *engine, const struct settings_sources *sources)
 {
-	const char *reason = "a key or token of the new settings cannot be used";
 	struct settings *fresh;
+	const char *reason;
 
 	if (!reload_read(sources, &fresh))
 		return;
-	if (adapters_check(fresh, &reason) < 0 || take_over(engine, fresh) < 0) {
-		log_error("engine", "the settings were not read again: nothing has changed", LOG_TEXT("reason", reason));
-		operator_log_note(engine->ledger, SLICE("SIGHUP"), "settings.reload", SLICE("settings"), SLICE("{\"done\":false}"));
-		settings_free(fresh);
-		return;
-	}
-	reload_done(&engine->reload, fresh);
-	operator_log_note(engine->ledger, SLICE("SIGHUP"), "settings.reload", SLICE("settings"), SLICE("{\"done\":true}"));
+	if (adapters_check(fresh, &reason) >= 0 && take_over(engine, fresh) < 0)
+		reason = "a key or token of the new settings cannot be used";
+	operator_log_note(engine->ledger, SLICE("SIGHUP"), "settings.reload", SLICE("settings"),
+			  reload_end(&engine->reload, fresh, reason));
+}
+
+void engine_tend(struct engine *engine)
+{
+	if (reload_keys_changed(&engine->reload))
+		reload_keys_done(&engine->reload, take_over(engine, reload_now(&engine->reload)));
 }
 
 bool engine_alive(const struct engine *engine, int64_t within_ns)

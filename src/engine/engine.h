@@ -50,6 +50,8 @@ void engine_free(struct engine *engine); /* NULL is fine */
  * which. While it serves.
  */
 void engine_reload(struct engine *engine, const struct settings_sources *sources);
+/* Asked once a second: reads identity.jwks_file again where it has changed. */
+void engine_tend(struct engine *engine);
 /* Whether every loop has run within that time. Any thread, while it serves. */
 bool engine_alive(const struct engine *engine, int64_t within_ns);
 /* As they were bound. */

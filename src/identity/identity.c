@@ -1,6 +1,6 @@
 /*
  * What a token must be to name a buyer (RFC 7519, RFC 8725), in this order: well-formed; of the
- * settings' algorithm, whatever its header would like; signed; and only then read: who, until when,
+ * key's algorithm, whatever its header would like; signed; and only then read: who, until when,
  * by whom, for whom. JSON that names a member twice is refused, for two readers could take it for
  * two buyers.
  */
@@ -19,7 +19,6 @@
 static const double seconds_max = 253402300799;
 
 struct identity {
-	enum identity_algorithm algorithm;
 	struct key_set *keys;
 	char *issuer, *audience; /* NULL: not checked */
 	int64_t leeway_ms;
@@ -46,14 +45,14 @@ int identity_new(struct identity **out, const struct identity_settings *settings
 	*reason = "out of memory";
 	if (!identity)
 		return error_origin(-ENOMEM);
-	identity->algorithm = settings->algorithm;
 	identity->leeway_ms = settings->leeway_ms;
 	identity->cache_entries = settings->cache_entries;
 	r = copy(settings->issuer, &identity->issuer);
 	if (r == 0)
 		r = copy(settings->audience, &identity->audience);
 	if (r == 0)
-		r = key_set_new(&identity->keys, settings->algorithm, settings->key, reason);
+		r = settings->jwks ? key_set_of_jwks(&identity->keys, settings->key, reason)
+				   : key_set_new(&identity->keys, settings->algorithm, settings->key, reason);
 	if (r < 0) {
 		identity_free(identity);
 		return r;
@@ -113,10 +112,15 @@ static bool type_fits(const json_t *type)
 	return false;
 }
 
-/* NULL, or why not. */
-static const char *judge_header(const struct identity *identity, const json_t *header)
+/* NULL and the algorithm, or why not. */
+static const char *judge_header(const struct identity *identity, const json_t *header, enum identity_algorithm *algorithm)
 {
-	if (!is_text(json_object_get(header, "alg"), algorithms[identity->algorithm]))
+	enum identity_algorithm known = 0;
+
+	while (known < sizeof(algorithms) / sizeof(algorithms[0]) && !is_text(json_object_get(header, "alg"), algorithms[known]))
+		known++;
+	*algorithm = known;
+	if (known == sizeof(algorithms) / sizeof(algorithms[0]) || !key_set_has(identity->keys, known))
 		return "The token is signed with another algorithm than this server takes.";
 	if (json_object_get(header, "crit"))
 		return "The token has critical headers that this server does not know.";
@@ -132,6 +136,7 @@ static const char *judge_header(const struct identity *identity, const json_t *h
 static const char *judge_header_part(const struct identity *identity, struct identity_cache *cache, struct slice part, int *choice)
 {
 	const char *reason = "The token's header is malformed.";
+	enum identity_algorithm algorithm = IDENTITY_HS256;
 	const json_t *kid;
 	json_t *header;
 
@@ -139,9 +144,9 @@ static const char *judge_header_part(const struct identity *identity, struct ide
 		return NULL;
 	header = read_object(part);
 	if (header)
-		reason = judge_header(identity, header);
+		reason = judge_header(identity, header, &algorithm);
 	kid = json_object_get(header, "kid");
-	*choice = key_set_choose(identity->keys, (struct slice){json_string_value(kid), json_string_length(kid)});
+	*choice = key_set_choose(identity->keys, (struct slice){json_string_value(kid), json_string_length(kid)}, algorithm);
 	json_decref(header);
 	if (!reason)
 		token_cache_header_put(cache, part, *choice);

@@ -17,7 +17,8 @@
 enum identity_algorithm { IDENTITY_HS256, IDENTITY_RS256, IDENTITY_ES256, IDENTITY_PS256, IDENTITY_EDDSA };
 
 struct identity_settings {
-	enum identity_algorithm algorithm;
+	enum identity_algorithm algorithm; /* of a JWK Set each key has its own */
+	bool jwks;                         /* `key` is a JWK Set (RFC 7517); it makes no tokens */
 	struct slice key; /* HS256: secret of at least 32 bytes; else public key in PEM (a private one serves for making tokens) */
 	struct slice issuer, audience; /* empty: not checked */
 	int64_t leeway_ms;

@@ -120,36 +120,62 @@ static const char *judge_secret(struct slice text)
 	return NULL;
 }
 
-int jws_key_new(struct jws_key **out, enum identity_algorithm algorithm, struct slice text, const char **reason)
+/* Whatever the key is made of. */
+static int finish(struct jws_key **out, struct jws_key *key, const char **reason)
+{
+	int r = *reason ? -EINVAL : 0;
+
+	if (r == 0 && !key->keyed && !key->sha256) {
+		*reason = "out of memory";
+		r = error_origin(-ENOMEM);
+	}
+	if (r < 0)
+		jws_key_free(key);
+	else
+		*out = key;
+	return r;
+}
+
+int jws_key_take(struct jws_key **out, enum identity_algorithm algorithm, EVP_PKEY *public, const char **reason)
 {
 	struct jws_key *key = calloc(1, sizeof(*key));
 
 	*reason = "out of memory";
+	if (!key) {
+		EVP_PKEY_free(public);
+		return error_origin(-ENOMEM);
+	}
+	key->algorithm = algorithm;
+	key->public = public;
+	key->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+	*reason = judge_public(algorithm, public);
+	return finish(out, key, reason);
+}
+
+int jws_key_new(struct jws_key **out, enum identity_algorithm algorithm, struct slice text, const char **reason)
+{
+	struct jws_key *key;
+	EVP_PKEY *public;
+
+	if (algorithm != IDENTITY_HS256) {
+		public = read_pem(text, PEM_read_bio_PUBKEY);
+		if (!public) /* that of a private one serves as well: who signs can verify */
+		public = read_pem(text, PEM_read_bio_PrivateKey);
+		return jws_key_take(out, algorithm, public, reason);
+	}
+	key = calloc(1, sizeof(*key));
+	*reason = "out of memory";
 	if (!key)
 		return error_origin(-ENOMEM);
-	key->algorithm = algorithm;
-	if (algorithm == IDENTITY_HS256) {
-		*reason = judge_secret(text);
-		if (!*reason)
-			key->keyed = begin_hmac(text);
-	} else {
-		key->public = read_pem(text, PEM_read_bio_PUBKEY);
-		if (!key->public) /* that of a private one serves as well: who signs can verify */
-			key->public = read_pem(text, PEM_read_bio_PrivateKey);
-		*reason = judge_public(algorithm, key->public);
-		key->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-	}
-	if (*reason) {
-		jws_key_free(key);
-		return -EINVAL;
-	}
-	if (!key->keyed && !key->sha256) {
-		*reason = "out of memory";
-		jws_key_free(key);
-		return error_origin(-ENOMEM);
-	}
-	*out = key;
-	return 0;
+	*reason = judge_secret(text);
+	if (!*reason)
+		key->keyed = begin_hmac(text);
+	return finish(out, key, reason);
+}
+
+enum identity_algorithm jws_key_algorithm(const struct jws_key *key)
+{
+	return key->algorithm;
 }
 
 void jws_key_free(struct jws_key *key)

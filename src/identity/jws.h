@@ -23,7 +23,11 @@ bool jws_split(struct slice token, struct jws *jws);
 struct jws_key;
 /* Takes identity_settings' algorithm and key. 0, -EINVAL (*reason: static text), -ENOMEM. */
 int jws_key_new(struct jws_key **key, enum identity_algorithm algorithm, struct slice text, const char **reason) MUST_CHECK;
+/* Takes OpenSSL's public key, whatever comes of it. As jws_key_new(). */
+struct evp_pkey_st;
+int jws_key_take(struct jws_key **key, enum identity_algorithm algorithm, struct evp_pkey_st *public, const char **reason) MUST_CHECK;
 void jws_key_free(struct jws_key *key); /* NULL is fine */
+enum identity_algorithm jws_key_algorithm(const struct jws_key *key);
 bool jws_verify(const struct jws_key *key, const struct jws *jws) MUST_CHECK;
 
 enum { JWS_SIGNATURE_MAX = 1024 }; /* bytes: of the longest RSA key */

@@ -84,7 +84,8 @@ out:
 	return r;
 }
 
-static int check(int file, size_t *size)
+/* `others`: what of its mode nobody else may have. */
+static int check(int file, mode_t others, size_t *size)
 {
 	struct stat status;
 
@@ -92,7 +93,7 @@ static int check(int file, size_t *size)
 		return -errno;
 	if (!S_ISREG(status.st_mode) || status.st_size > KEY_FILE_SIZE_MAX)
 		return -EINVAL;
-	if ((status.st_mode & 077) != 0)
+	if ((status.st_mode & others) != 0)
 		return -EPERM;
 	if (status.st_uid != geteuid() && status.st_uid != 0)
 		return -EPERM;
@@ -100,7 +101,7 @@ static int check(int file, size_t *size)
 	return 0;
 }
 
-int key_file_load(const char *path, char **key)
+static int load(const char *path, mode_t others, char **key)
 {
 	int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), r;
 	size_t size = 0, have = 0;
@@ -109,7 +110,7 @@ int key_file_load(const char *path, char **key)
 	*key = NULL;
 	if (file < 0)
 		return -errno;
-	r = check(file, &size);
+	r = check(file, others, &size);
 	if (r < 0)
 		goto out;
 	text = calloc(1, size + 1);
@@ -142,6 +143,16 @@ out:
 	}
 	*key = text;
 	return 0;
+}
+
+int key_file_load(const char *path, char **key)
+{
+	return load(path, 077, key);
+}
+
+int key_file_load_public(const char *path, char **text)
+{
+	return load(path, 022, text);
 }
 
 int key_file_load_or_make(const char *path, char **key)

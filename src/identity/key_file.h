@@ -24,6 +24,12 @@ enum {
 int key_file_load(const char *path, char **key) MUST_CHECK;
 
 /*
+ * As key_file_load(), of a file that is no secret: everybody may read it, and only its owner may
+ * write it.
+ */
+int key_file_load_public(const char *path, char **text) MUST_CHECK;
+
+/*
  * As key_file_load(), but makes the file where it is missing: 32 random bytes in URL-safe base64,
  * mode 0600, whole or not at all, and on disk before this returns. Two processes that start at once
  * end up with the same key.
@@ -37,6 +43,6 @@ int key_file_load_or_make(const char *path, char **key) MUST_CHECK;
 char *key_file_path(const char *ledger_url, const char *suffix);
 
 /*
- * What a negative code of the two above means for whoever has to mend it: one clause, static text.
+ * What a negative code of those above means for whoever has to mend it: one clause, static text.
  */
 const char *key_file_error(int code);

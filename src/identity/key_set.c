@@ -1,17 +1,21 @@
 #include "identity/key_set.h"
 
 #include <stdlib.h>
+#include "identity/jwks.h"
 
 struct named_key {
 	char *name; /* NULL: none */
 	struct jws_key *key;
 };
+/* A choice: a place, or one of these. */
+enum { CHOICE_NONE = -1, CHOICE_UNNAMED = -2 /* less the algorithm */ };
+
 struct key_set {
 	size_t count;
 	struct named_key keys[KEY_SET_MAX];
 };
 
-static const char too_many[] = "there are at most 8 keys";
+static const char too_many[] = "there are at most 32 keys";
 static const char unfinished[] = "a PEM block has no end";
 static const char no_key[] = "a PEM block is neither a public nor a private key";
 static const char bad_name[] = "a key's name (kid) has 1 to 128 printable characters without spaces";
@@ -102,28 +106,47 @@ static bool is_name(struct slice kid)
 	return kid.size > 0 && kid.size <= KEY_NAME_MAX;
 }
 
-/* Takes what a block or a secret says. 0 or as key_set_new(). */
-static int add(struct key_set *set, enum identity_algorithm algorithm, const struct block *block, const char **reason)
+static const struct named_key *find_name(const struct key_set *set, struct slice kid)
 {
-	struct named_key *key = &set->keys[set->count];
-	int r;
+	for (size_t i = 0; i < set->count; i++)
+		if (set->keys[i].name && slice_equal(kid, slice_of(set->keys[i].name)))
+			return &set->keys[i];
+	return NULL;
+}
 
+/* Whether there is room for a key of this name (data NULL: of none). */
+static int judge_name(const struct key_set *set, struct slice kid, const char **reason)
+{
 	*reason = NULL;
 	if (set->count == KEY_SET_MAX)
 		*reason = too_many;
-	else if (block->kid.data && !is_name(block->kid))
+	else if (kid.data && !is_name(kid))
 		*reason = bad_name;
-	else if (block->kid.data && key_set_choose(set, block->kid) != KEY_UNNAMED)
+	else if (kid.data && find_name(set, kid))
 		*reason = twice;
-	if (*reason)
-		return -EINVAL;
-	r = jws_key_new(&key->key, algorithm, block->text, reason);
-	if (r < 0)
-		return r;
-	set->count++;
-	if (block->kid.data && !(key->name = strndup(block->kid.data, block->kid.size)))
+	return *reason ? -EINVAL : 0;
+}
+
+/* Takes the key. */
+static int append(struct key_set *set, struct jws_key *key, struct slice kid)
+{
+	struct named_key *place = &set->keys[set->count++];
+
+	place->key = key;
+	if (kid.data && !(place->name = strndup(kid.data, kid.size)))
 		return error_origin(-ENOMEM);
 	return 0;
+}
+
+/* Takes what a block or a secret says. 0 or as key_set_new(). */
+static int add(struct key_set *set, enum identity_algorithm algorithm, const struct block *block, const char **reason)
+{
+	struct jws_key *key;
+	int r = judge_name(set, block->kid, reason);
+
+	if (r == 0)
+		r = jws_key_new(&key, algorithm, block->text, reason);
+	return r < 0 ? r : append(set, key, block->kid);
 }
 
 static int add_blocks(struct key_set *set, enum identity_algorithm algorithm, struct slice text, const char **reason)
@@ -165,6 +188,50 @@ int key_set_new(struct key_set **out, enum identity_algorithm algorithm, struct 
 	return 0;
 }
 
+static int add_jwk(struct key_set *set, const json_t *jwk, const char **reason)
+{
+	const json_t *kid = json_object_get(jwk, "kid");
+	struct slice name = {json_string_value(kid), json_string_length(kid)};
+	struct jws_key *key;
+	int r = jwks_read_key(jwk, &key, reason);
+
+	if (r < 0 || !key)
+		return r;
+	*reason = bad_name;
+	r = kid && !name.data ? -EINVAL : judge_name(set, name, reason);
+	if (r == 0)
+		return append(set, key, name);
+	jws_key_free(key);
+	return r;
+}
+
+int key_set_of_jwks(struct key_set **out, struct slice text, const char **reason)
+{
+	struct key_set *set = calloc(1, sizeof(*set));
+	json_t *object = json_loadb(text.data ? text.data : "", text.size, JSON_REJECT_DUPLICATES, NULL);
+	const json_t *keys = json_object_get(object, "keys"), *jwk;
+	int r = set ? 0 : error_origin(-ENOMEM);
+	size_t i;
+
+	*reason = r < 0 ? "out of memory" : "it is no JSON object with an array of keys";
+	if (r == 0 && !json_is_array(keys))
+		r = -EINVAL;
+	for (i = 0; r == 0 && i < json_array_size(keys); i++) {
+		jwk = json_array_get(keys, i);
+		r = add_jwk(set, jwk, reason);
+	}
+	json_decref(object);
+	if (r == 0 && set->count == 0) {
+		*reason = "none of its keys is for signatures by RS256, PS256, ES256 or EdDSA";
+		r = -EINVAL;
+	}
+	if (r < 0)
+		key_set_free(set);
+	else
+		*out = set;
+	return r;
+}
+
 void key_set_free(struct key_set *set)
 {
 	if (!set)
@@ -176,21 +243,31 @@ void key_set_free(struct key_set *set)
 	free(set);
 }
 
-int key_set_choose(const struct key_set *set, struct slice kid)
+bool key_set_has(const struct key_set *set, enum identity_algorithm algorithm)
 {
 	for (size_t i = 0; i < set->count; i++)
-		if (set->keys[i].name && slice_equal(kid, (struct slice){set->keys[i].name, strlen(set->keys[i].name)}))
-			return (int)i;
-	return KEY_UNNAMED;
+		if (jws_key_algorithm(set->keys[i].key) == algorithm)
+			return true;
+	return false;
+}
+
+int key_set_choose(const struct key_set *set, struct slice kid, enum identity_algorithm algorithm)
+{
+	const struct named_key *named = kid.size ? find_name(set, kid) : NULL;
+
+	if (!named)
+		return CHOICE_UNNAMED - (int)algorithm;
+	return jws_key_algorithm(named->key) == algorithm ? (int)(named - set->keys) : CHOICE_NONE;
 }
 
 bool key_set_verify(const struct key_set *set, int choice, const struct jws *jws)
 {
-	ASSERT(choice == KEY_UNNAMED || (size_t)choice < set->count);
-	if (choice != KEY_UNNAMED)
+	ASSERT(choice < 0 || (size_t)choice < set->count);
+	if (choice >= 0)
 		return jws_verify(set->keys[choice].key, jws);
 	for (size_t i = 0; i < set->count; i++)
-		if (!set->keys[i].name && jws_verify(set->keys[i].key, jws))
+		if (!set->keys[i].name && choice == CHOICE_UNNAMED - (int)jws_key_algorithm(set->keys[i].key) &&
+		    jws_verify(set->keys[i].key, jws))
 			return true;
 	return false;
 }

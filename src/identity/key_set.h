@@ -16,18 +16,24 @@
 #include <stdbool.h>
 #include "identity/jws.h"
 
-enum { KEY_SET_MAX = 8, KEY_NAME_MAX = 128 };
-enum { KEY_UNNAMED = -1 }; /* those without a name */
+enum { KEY_SET_MAX = 32, KEY_NAME_MAX = 128 };
 
 struct key_set;
 /* 0, -EINVAL (*reason: static text), -ENOMEM. */
 int key_set_new(struct key_set **set, enum identity_algorithm algorithm, struct slice text, const char **reason) MUST_CHECK;
-void key_set_free(struct key_set *set); /* NULL is fine */
 /*
- * Which keys a token of this `kid` is held against (empty: it has none): the place of one, or
- * KEY_UNNAMED.
+ * The same of a JWK Set (RFC 7517): each key takes the tokens of its own algorithm, and its `kid`
+ * is its name. Keys for something else are passed over; one of ours must be left.
  */
-int key_set_choose(const struct key_set *set, struct slice kid);
+int key_set_of_jwks(struct key_set **set, struct slice text, const char **reason) MUST_CHECK;
+void key_set_free(struct key_set *set); /* NULL is fine */
+/* Whether any of its keys is for tokens of this algorithm. */
+bool key_set_has(const struct key_set *set, enum identity_algorithm algorithm);
+/*
+ * Which keys a token of this `kid` (empty: it has none) and algorithm is held against: that of the
+ * name, those of the algorithm without a name, or none. For key_set_verify().
+ */
+int key_set_choose(const struct key_set *set, struct slice kid, enum identity_algorithm algorithm);
 bool key_set_verify(const struct key_set *set, int choice, const struct jws *jws) MUST_CHECK;
 
 /*

@@ -134,6 +134,91 @@ def test_the_logins_next_key_is_added_before_its_first_token(serve, tmp_path, al
     assert status(new, "new") == 404
 
 
+def jwk(key, **members):
+    """The public key as a login publishes it."""
+    kinds = {rsa.RSAPublicKey: jwt.algorithms.RSAAlgorithm, ec.EllipticCurvePublicKey: jwt.algorithms.ECAlgorithm, ed25519.Ed25519PublicKey: jwt.algorithms.OKPAlgorithm}
+    public = key.public_key()
+    made = next(kind for of, kind in kinds.items() if isinstance(public, of)).to_jwk(public, as_dict=True)
+    made.pop("key_ops", None)
+    return {**made, **members}
+
+
+@pytest.fixture
+def jwks(tmp_path):
+    """Writes the keys' file, whole or not at all, as whoever fetches it does."""
+    path = tmp_path / "keys.json"
+
+    def write(*keys, text=None):
+        fresh = path.with_suffix(".new")
+        fresh.write_text(json.dumps({"keys": list(keys)}) if text is None else text)
+        fresh.chmod(0o644)
+        fresh.rename(path)
+        return path
+
+    return write
+
+
+def knock(server, key, algorithm, kid=None, buyer="anna"):
+    token = jwt.encode({"sub": buyer, "exp": int(time.time()) + 600}, key, algorithm=algorithm, headers={"kid": kid} if kid else None)
+    path = "/v1/orders/01890a5d-ac96-774b-bcce-b302099a8057"
+    return request(server.public, "GET", path, headers={"Authorization": f"Bearer {token}"}).status
+
+
+def test_a_key_set_has_keys_of_several_algorithms_at_once(serve, jwks):
+    keys = {algorithm: make() for algorithm, make in KEYS.items()}
+    named = [jwk(keys["RS256"], kid="r"), jwk(keys["PS256"], kid="p", alg="PS256"), jwk(keys["ES256"], kid="e", use="sig"), jwk(keys["EdDSA"], kid="d")]
+    elsewhere = [{"kty": "oct", "k": "AAAA", "kid": "s"}, {"kty": "RSA", "use": "enc"}, {"kty": "EC", "crv": "P-521"}, {"kty": "new"}, 7]
+    unnamed = KEYS["ES256"]()
+    server = serve({"identity.jwks_file": jwks(*elsewhere, *named, jwk(unnamed))}, environment={"PENSTOCK_IDENTITY_JWT_KEY": ""})
+    kids = dict(zip(KEYS, "rped"))
+    for algorithm, key in keys.items():
+        assert knock(server, key, algorithm, kids[algorithm]) == 404, algorithm
+        assert knock(server, key, algorithm, "another") == knock(server, key, algorithm) == 401, "a named key is for its name"
+    assert knock(server, unnamed, "ES256") == knock(server, unnamed, "ES256", "unheard") == 404
+    # Each key is for one algorithm, whatever the token says (RFC 8725, section 3.1).
+    assert knock(server, keys["RS256"], "PS256", "r") == knock(server, keys["PS256"], "RS256", "p") == 401
+    assert knock(server, "a secret of more than thirty-two bytes", "HS256", "s") == 401
+
+
+def test_a_key_set_is_read_again_when_it_changes(serve, jwks):
+    old, new = KEYS["EdDSA"](), KEYS["ES256"]()
+    server = serve({"identity.jwks_file": jwks(jwk(old, kid="old"))}, environment={"PENSTOCK_IDENTITY_JWT_KEY": ""})
+    assert (knock(server, old, "EdDSA", "old"), knock(server, new, "ES256", "new")) == (404, 401)
+    jwks(jwk(old, kid="old"), jwk(new, kid="new"))
+    wait_until(lambda: knock(server, new, "ES256", "new") == 404, 60, "the new key")
+    assert knock(server, old, "EdDSA", "old") == 404
+    for bad in ("", "{", '{"keys":[]}', json.dumps({"keys": [jwk(new, x="AAAA")]}), json.dumps({"keys": [jwk(new), {**jwk(old), "d": "AAAA"}]})):
+        before = server.log().count("those of before stay")
+        jwks(text=bad)
+        wait_until(lambda: server.log().count("those of before stay") > before, 60, f"the refusal of {bad}")
+        assert knock(server, new, "ES256", "new") == knock(server, old, "EdDSA", "old") == 404
+    jwks(jwk(new, kid="new"))
+    wait_until(lambda: knock(server, old, "EdDSA", "old") == 401, 60, "the old key's end")
+    assert knock(server, new, "ES256", "new") == 404
+    jwks(jwk(old, kid="old"))
+    server.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: knock(server, old, "EdDSA", "old") == 404, 60, "the key of the reload")
+
+
+@pytest.mark.parametrize(
+    "why, change",
+    [
+        ("choose one", lambda path: {"PENSTOCK_IDENTITY_JWT_KEY": JWT_KEY}),
+        ("there is no such file", lambda path: path.unlink()),
+        ("others than its owner", lambda path: path.chmod(0o666)),
+        ("2048 to 8192", lambda path: path.write_text(json.dumps({"keys": [jwk(rsa.generate_private_key(65537, 1024))]}))),
+        ("same name", lambda path: path.write_text(json.dumps({"keys": [jwk(KEYS["EdDSA"](), kid="a"), jwk(KEYS["EdDSA"](), kid="a")]}))),
+        ("no JSON object", lambda path: path.write_text("[]")),
+        ("none of its keys", lambda path: path.write_text('{"keys":[{"kty":"oct","k":"AAAA"}]}')),
+    ],
+)
+def test_a_key_set_that_cannot_be_used_ends_the_start(tmp_path, jwks, why, change):
+    path = jwks(jwk(KEYS["EdDSA"]()))
+    environment = {**plain_environment(), **(change(path) if why == "choose one" else (change(path), {})[1])}
+    done = run("serve", "--identity.jwks_file", path, "--gate.listen", "127.0.0.1:0", "--operator.listen", "127.0.0.1:0", env=environment, cwd=tmp_path)
+    assert done.returncode == 1 and why in done.stderr, done.stderr
+
+
 def test_issuer_and_audience(serve):
     server = serve({"identity.jwt_issuer": "shop", "identity.jwt_audience": "penstock"})
     server.make_sale("drop", 5)

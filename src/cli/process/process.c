@@ -110,13 +110,16 @@ static bool told(int64_t wait_ns)
 
 static void serve(const struct process_service *service, const struct settings_sources *sources)
 {
-	const int64_t watchdog_ns = service_watchdog_ns();
+	const int64_t second_ns = 1000000000, watchdog_ns = service_watchdog_ns();
+	int64_t rest_ns = watchdog_ns ? watchdog_ns / 3 : -1;
 	sigset_t signals;
 
+	if (service->tend && (rest_ns < 0 || rest_ns > second_ns))
+		rest_ns = second_ns;
 	all_signals(&signals);
 	service_notify_ready();
 	for (;;) {
-		int signal = wait_for(&signals, watchdog_ns ? watchdog_ns / 3 : -1);
+		int signal = wait_for(&signals, rest_ns);
 
 		if (signal == SIGTERM || signal == SIGINT) {
 			begin_stop(signal);
@@ -127,6 +130,8 @@ static void serve(const struct process_service *service, const struct settings_s
 			service->reload(service->context, sources);
 			service_notify_ready();
 		}
+		if (service->tend)
+			service->tend(service->context);
 		if (watchdog_ns && service->alive(service->context, watchdog_ns))
 			service_notify_alive();
 	}

@@ -15,6 +15,7 @@ struct process_service {
 	int (*start)(void *context, bool (*told)(int64_t wait_ns));
 	void (*addresses)(void *context, char *text, size_t size);             /* lines for the ready file */
 	void (*reload)(void *context, const struct settings_sources *sources); /* SIGHUP */
+	void (*tend)(void *context);                                           /* once a second; NULL: there is nothing to do */
 	bool (*alive)(void *context, int64_t within_ns);                       /* its loops have all run within that time */
 	void (*end)(void *context);                                            /* stops and frees it, whatever start() came to */
 };

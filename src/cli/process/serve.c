@@ -20,6 +20,11 @@ static void reload(void *engine, const struct settings_sources *sources)
 	engine_reload(engine, sources);
 }
 
+static void tend(void *engine)
+{
+	engine_tend(engine);
+}
+
 static bool alive(void *engine, int64_t within_ns)
 {
 	return engine_alive(engine, within_ns);
@@ -33,7 +38,7 @@ static void end(void *engine)
 
 static int serve(const struct process_call *call)
 {
-	struct process_service service = {NULL, start, write_addresses, reload, alive, end};
+	struct process_service service = {NULL, start, write_addresses, reload, tend, alive, end};
 	struct engine *engine;
 	const char *reason;
 

@@ -255,19 +255,31 @@ def far_brokers():
 FAR_CONNECTIONS, WARM_UP_BURSTS_MAX = 64, 12
 
 
-def warm_up(cluster, journal, cpu_seconds):
-    """Bursts that do not count, until three brokers have compiled what they run: their first purchases cost three times as much."""
-    gate, costs = cluster.gate("warm-up", **journal), []
-    gate.make_item((1 + WARM_UP_BURSTS_MAX) * MILLION)
-    while is_getting_cheaper(costs) and len(costs) < WARM_UP_BURSTS_MAX:
-        sale = f"w{len(costs):02}"
-        requests = make_requests("headers-warm-up", 40_000, "header", (sale.encode(),))
-        gate.make_sale(sale, MILLION)
-        wait_until(lambda: gate.sells(sale), "the sale", pause=0.01)
-        run = wrk(gate.public, cpu_seconds, FAR_CONNECTIONS, requests, core=ANY_CORE)
-        costs.append(run.server_seconds / run.requests)
-    gate.make_sale("s", MILLION)
-    gate.stop()
+def through_proxies(kafka, cluster):
+    return {"journal.url": Proxied(kafka).url(cluster.topic), "journal.kafka.replication": "3", "journal.kafka.min_insync": "2"}
+
+
+def cpu_of_all(kafka, cluster):
+    return lambda: cluster.cpu_seconds() + sum(cpu_seconds(node.process.pid) for node in kafka.nodes)
+
+
+def warm_up(kafka):
+    """
+    Bursts that do not count, until three brokers have compiled what they run: their first purchases cost three times as much. In a cluster of its own,
+    whose orders nobody drains.
+    """
+    costs = []
+    with Cluster() as cluster:
+        gate = cluster.gate("warm-up", **through_proxies(kafka, cluster))
+        gate.make_item(WARM_UP_BURSTS_MAX * MILLION)
+        while is_getting_cheaper(costs) and len(costs) < WARM_UP_BURSTS_MAX:
+            sale = f"w{len(costs):02}"
+            requests = make_requests("headers-warm-up", 40_000, "header", (sale.encode(),))
+            gate.make_sale(sale, MILLION)
+            wait_until(lambda: gate.sells(sale), "the sale", pause=0.01)
+            run = wrk(gate.public, cpu_of_all(kafka, cluster), FAR_CONNECTIONS, requests, core=ANY_CORE)
+            costs.append(run.server_seconds / run.requests)
+        gate.stop()
 
 
 def far_away():
@@ -275,18 +287,17 @@ def far_away():
     what = f"p50 of a purchase, {connections} connections, three brokers {FAR_SECONDS * 1000:.0f} ms away, min.insync.replicas 2; one acknowledgement"
     figure = Figure("cluster_far_brokers", what, "us", "<= 1.6")
     requests = make_requests("headers", 200_000, "header")
-    with far_brokers() as kafka, Cluster() as cluster:
-        journal = {"journal.url": Proxied(kafka).url(cluster.topic), "journal.kafka.replication": "3", "journal.kafka.min_insync": "2"}
-
-        def spent():
-            return cluster.cpu_seconds() + sum(cpu_seconds(node.process.pid) for node in kafka.nodes)
-
-        warm_up(cluster, journal, spent)
+    with far_brokers() as kafka, contextlib.ExitStack() as stack:
+        warm_up(kafka)
+        cluster = stack.enter_context(Cluster())
+        journal = through_proxies(kafka, cluster)
         for i in rounds(figure):
             gate = cluster.gate(f"gate-{i}", **journal)
+            if i == 0:
+                cluster.sell(gate)
             wait_until(lambda: gate.sells("s"), "the sale", pause=0.01)
             part = dataclasses.replace(requests, path=share_of(requests, i), count=requests.count // ROUNDS_MAX)
-            with Watch(spent) as watch:
+            with Watch(cpu_of_all(kafka, cluster)) as watch:
                 run = wrk(gate.public, gate.pid, connections, part, core=ANY_CORE)
                 acknowledged = helper("bare_producer", kafka.proxied, cluster.topic, f"{cluster.topic}-bare", 300, 1, 3)["p50_ns"]
             if run.refused:
@@ -294,7 +305,7 @@ def far_away():
             batch = gate.metric("penstock_journal_batch_events_sum") / gate.metric("penstock_journal_batch_events_count")
             gate.stop()
             figure.add(run.p50_us, acknowledged / 1000, f"{run.rate:,.0f} purchases a second, {batch:.0f} in an append", watch.disturbance)
-        drain = cluster.drain(**journal)
+        drain = cluster.drain(**journal, **{"drain.latency_target": "1m"})  # at full speed
         cluster.settle(drain)
         drain.stop()
         cluster.prove()

@@ -116,6 +116,14 @@ def test_orders_are_found_confirmed_extended_cancelled_refunded_and_exported(sho
     view.click("#sure-yes")
     view.await_text("#found", "is cancelled now")
 
+    paid = {"payment": {"reference": "pi_3N", "amount": 100, "currency": "EUR"}}
+    assert shop.operate("POST", f"/v1/orders/{orders[2]}/confirm", paid).status == 200
+    view.find('#find-by option[value="payment"]').click()
+    type_into(view, "#find-what", "pi_3N")
+    wait_until(lambda: shop.operate("GET", "/v1/orders?payment=pi_3N").json["orders"], 30, "the payment in the ledger")
+    view.click("#find button")
+    view.await_text("#orders tbody", "=cmd|x")
+
     view.find('#find-by option[value="buyer"]').click()
     type_into(view, "#find-what", "bert")
     view.click("#find button")
@@ -136,7 +144,7 @@ def test_orders_are_found_confirmed_extended_cancelled_refunded_and_exported(sho
     wait_until(lambda: (tmp_path / "drop-orders.csv").exists(), 30, "the file")
     with open(tmp_path / "drop-orders.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["id"] for row in rows] == orders and [row["state"] for row in rows] == ["cancelled", "cancelled", "held"]
+    assert [row["id"] for row in rows] == orders and [row["state"] for row in rows] == ["cancelled", "cancelled", "confirmed"]
     assert rows[2]["buyer"] == "'=cmd|x", "a name from outside is no formula"
 
 

@@ -280,11 +280,15 @@ static void make_retention(struct plan *plan)
 	}
 }
 
-/* One of eight clusters. A sale that waits to be opened in the backup is armed by who comes early, so then nobody does. */
+/*
+ * One of eight clusters. A sale that waits to be opened in the backup is armed by who comes early,
+ * so then nobody does; and a stop comes to the ledger when its operator has gone, so where there is
+ * one nobody goes on.
+ */
 static void make_restore(struct plan *plan)
 {
 	struct draw draw = draw_of(plan->seed, "restore", 0);
-	bool happens = draw_below(&draw, 8) == 0, waits = false;
+	bool happens = draw_below(&draw, 8) == 0, waits = false, stops = false;
 	struct plan_fault fault = {.kind = FAULT_LEDGER_RESTORED,
 				   .at_ms = draw_between(&draw, BEGIN_MS, SALE_MS / 2),
 				   .value = draw_chance(&draw, 50) ? draw_between(&draw, 1, 1500) : draw_between(&draw, 1, 30000),
@@ -292,9 +296,11 @@ static void make_restore(struct plan *plan)
 
 	for (uint32_t i = 0; i < plan->sale_count; i++)
 		waits = waits || plan->sales[i].opens_ms;
-	if (waits)
+	for (uint32_t i = 0; i < plan->op_count; i++)
+		stops = stops || plan->ops[i].kind == PLAN_PAUSE || plan->ops[i].kind == PLAN_RESUME;
+	if (waits || (stops && fault.node == RESTORE_UNDER_ALL))
 		fault.node = RESTORE_BY_THE_BOOK;
-	if (happens && plan->shape == PLAN_CLUSTER)
+	if (happens && plan->shape == PLAN_CLUSTER && plan->fault_count < PLAN_FAULTS_MAX)
 		plan->faults[plan->fault_count++] = fault;
 }
 
@@ -317,14 +323,15 @@ void plan_make(struct plan *plan, uint64_t seed, enum plan_shape shape)
 	make_clerk(plan);
 	make_faults(plan);
 	make_retention(plan);
-	make_restore(plan);
 	plan_add_scenes(plan);
+	make_restore(plan);
 	qsort(plan->faults, plan->fault_count, sizeof(plan->faults[0]), by_time);
 	plan->until_ms = SALE_MS;
 	plan->ledger_stays = cluster;
 	for (uint32_t i = 0; i < plan->fault_count; i++) {
 		plan->corrupt = plan->corrupt || plan->faults[i].kind == FAULT_REDIS_CORRUPT;
-		plan->ledger_stays = plan->ledger_stays && plan->faults[i].kind != FAULT_LEDGER;
+		plan->ledger_stays = plan->ledger_stays && plan->faults[i].kind != FAULT_LEDGER &&
+				     plan->faults[i].kind != FAULT_LEDGER_RESTORED;
 	}
 	for (uint32_t i = 0; i < plan->fault_count; i++)
 		if (plan->faults[i].at_ms + plan->faults[i].for_ms > plan->until_ms)

@@ -3,10 +3,11 @@
 #include "base/clock.h"
 #include "stock/redis/redis_stock.h"
 
-static const int64_t LOOK_NS = 1000000000, ASK_NS = 30000000000; /* how often each sale is looked at, and asked about */
-enum { ENDED = 10 };                                             /* times less often, once it has ended */
-enum { PHASES = 10 };                                            /* not all of them in one turn */
-enum { LOOKS_MAX = 1024 };                                       /* in one call: the others with the next */
+static const int64_t LOOK_NS = 1000000000, ASK_NS = 30000000000;      /* how often each sale is looked at, and asked about */
+static const int64_t QUIET_NS = 1000000000, QUIET_TURN_NS = 50000000; /* since when nothing was changed; how seldom it is asked then */
+enum { ENDED = 10 };                                                  /* times less often, once it has ended */
+enum { PHASES = 10 };                                                 /* not all of them in one turn */
+enum { LOOKS_MAX = 1024 };                                            /* in one call: the others with the next */
 
 void redis_changes_init(struct redis_changes *changes)
 {
@@ -53,6 +54,12 @@ static bool is_settled(struct redis_sale *sale)
 	return atomic_load(&sale->state) == REDIS_SALE_ARMED && atomic_load(&sale->oldest_ms) == 0 &&
 	       atomic_load(&sale->known) == sale->epoch && !atomic_load(&sale->dropped) &&
 	       atomic_load(&sale->settled) == atomic_load(&sale->doubts);
+}
+
+/* Inside the gate. */
+static bool rests(struct redis_sale *sale, int64_t now_ns)
+{
+	return is_settled(sale) && now_ns < atomic_load(&sale->ask_ns);
 }
 
 /* True: it is looked at. */
@@ -107,7 +114,7 @@ static struct redis_change last_heard(struct redis_changes *changes, const struc
 }
 
 /* Doubts what the answer names; all, where it says so. False: it cannot be read. */
-static bool take(struct stock_redis *redis, struct redis_reader *answer, struct redis_change *change)
+static bool take(struct stock_redis *redis, struct redis_reader *answer, struct redis_change *change, int64_t now_ns)
 {
 	struct redis_changes *changes = &redis->changes;
 	struct slice term = redis_read_bytes(answer, REDIS_TERM_SIZE);
@@ -124,10 +131,29 @@ static bool take(struct stock_redis *redis, struct redis_reader *answer, struct 
 	memcpy(change->term, term.data, REDIS_TERM_SIZE);
 	if (all)
 		doubt_all(&redis->sales);
+	if (all || count > 0)
+		atomic_store(&changes->news_ns, now_ns);
+	atomic_store(&changes->heard_ns, now_ns);
 	lock_take(&changes->lock);
 	changes->heard = *change;
 	lock_release(&changes->lock);
 	return true;
+}
+
+bool redis_changes_quiet(struct stock_redis *redis, const struct stock_refresh *sales, size_t count, int64_t now_ns)
+{
+	struct redis_changes *changes = &redis->changes;
+	bool quiet = !atomic_exchange(&changes->wanted, false) && now_ns - atomic_load(&changes->heard_ns) < QUIET_TURN_NS &&
+		     now_ns - atomic_load(&changes->news_ns) >= QUIET_NS;
+	unsigned stripe = reader_gate_enter(&redis->sales.registry.gate);
+
+	for (size_t i = 0; i < count && quiet; i++) {
+		struct redis_sale *sale = redis_sales_find(&redis->sales, sales[i].sale);
+
+		quiet = sale && sale->epoch >= sales[i].epoch && rests(sale, now_ns);
+	}
+	reader_gate_leave(&redis->sales.registry.gate, stripe);
+	return quiet;
 }
 
 enum redis_news redis_changes_hear(struct stock_redis *redis, const struct stock_refresh *sales, size_t count, int64_t now_ns)
@@ -144,10 +170,12 @@ enum redis_news redis_changes_hear(struct stock_redis *redis, const struct stock
 	redis_trip_send(&trip);
 	outcome = redis_take_head(redis, 0, redis_trip_next(&trip, &answer), &answer, NULL);
 	if (outcome == STOCK_DONE)
-		heard = take(redis, &answer, &change);
+		heard = take(redis, &answer, &change, now_ns);
 	redis_trip_end(&trip);
-	if (!heard)
+	if (!heard) {
 		doubt_all(&redis->sales);
+		atomic_store(&redis->changes.news_ns, now_ns);
+	}
 	/*
 	 * Nothing was ever begun there, or the functions were gone: the sales themselves say what
 	 * that means.
@@ -159,13 +187,13 @@ bool redis_changes_rests(struct redis_sales *sales, uint32_t number, int64_t sen
 {
 	unsigned stripe = reader_gate_enter(&sales->registry.gate);
 	struct redis_sale *sale = redis_sales_find(sales, number);
-	bool rests = sale && is_settled(sale) && sent_ns < atomic_load(&sale->ask_ns);
+	bool is_resting = sale && rests(sale, sent_ns);
 	uint32_t epoch = sale ? sale->epoch : 0;
 
 	reader_gate_leave(&sales->registry.gate, stripe);
-	if (rests)
+	if (is_resting)
 		redis_sales_note_known(sales, number, epoch, sent_ns);
-	return rests;
+	return is_resting;
 }
 
 uint32_t redis_changes_doubts(struct redis_sales *sales, uint32_t number)

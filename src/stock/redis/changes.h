@@ -12,6 +12,10 @@
  * are there as they are known; and each is asked for all of it every thirty. An ended one
  * needs it ten times less; one that is not known to be armed, or that has something in its outbox,
  * is asked in each turn.
+ *
+ * A turn costs a server that sleeps in between more to wake than to answer. So where nothing was
+ * changed for a second and nobody asks how old anything is (no purchase came), two turns in three
+ * ask nothing: what is known is three turns old then, of the five for which it may be told.
  */
 #pragma once
 
@@ -31,6 +35,8 @@ struct redis_change {
 struct redis_changes {
 	struct lock lock; /* a leaf, held for a copy */
 	struct redis_change heard;
+	_Atomic int64_t heard_ns, news_ns; /* when it was asked last and answered; when anything was doubted last */
+	atomic_bool wanted;                /* somebody has asked how old what is known is since the last turn */
 };
 
 enum redis_news {
@@ -40,6 +46,14 @@ enum redis_news {
 
 void redis_changes_init(struct redis_changes *changes);
 void redis_changes_deinit(struct redis_changes *changes);
+/* Any thread: somebody wants to know how old it is. */
+static inline void redis_changes_want(struct redis_changes *changes)
+{
+	if (!atomic_load_explicit(&changes->wanted, memory_order_relaxed))
+		atomic_store_explicit(&changes->wanted, true, memory_order_relaxed);
+}
+/* Whether this turn need ask nothing: all stays as it is known, as of the last time. */
+bool redis_changes_quiet(struct stock_redis *redis, const struct stock_refresh *sales, size_t count, int64_t now_ns);
 /* One round trip, at now_ns. Of the `sales` those are looked at whose turn it is. */
 enum redis_news redis_changes_hear(struct stock_redis *redis, const struct stock_refresh *sales, size_t count, int64_t now_ns);
 

@@ -230,6 +230,7 @@ static int64_t known_ns(struct stock *stock, uint32_t number)
 	int64_t known = sale ? atomic_load(&sale->known_ns) : 0;
 
 	reader_gate_leave(&sales->registry.gate, stripe);
+	redis_changes_want(&redis_of(stock)->changes);
 	return known;
 }
 

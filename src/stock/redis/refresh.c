@@ -168,11 +168,21 @@ static void refresh_sales(struct stock_redis *redis, struct stock_refresh *items
 		ask_batch(redis, asked, asking);
 }
 
+static void set_outcomes(struct stock_refresh *items, size_t count, enum stock_outcome outcome)
+{
+	for (size_t i = 0; i < count; i++)
+		items[i].outcome = outcome;
+}
+
 void redis_refresh(struct stock *stock, struct stock_refresh *items, size_t count)
 {
 	struct stock_redis *redis = redis_of(stock);
 	int64_t heard_ns = 0;
 
+	if (count && redis_sellers(stock) == STOCK_SELLERS_OURS && redis_changes_quiet(redis, items, count, clock_mono_ns())) {
+		set_outcomes(items, count, STOCK_DONE);
+		return;
+	}
 	look_again(redis);
 	redis_attend(redis);
 	if (redis_sellers(stock) == STOCK_SELLERS_OURS)
@@ -183,8 +193,7 @@ void redis_refresh(struct stock *stock, struct stock_refresh *items, size_t coun
 	if (count && redis_sellers(stock) == STOCK_SELLERS_OURS) {
 		heard_ns = clock_mono_ns();
 		if (redis_changes_hear(redis, items, count, heard_ns) == REDIS_NEWS_NONE) {
-			for (size_t i = 0; i < count; i++)
-				items[i].outcome = STOCK_UNAVAILABLE;
+			set_outcomes(items, count, STOCK_UNAVAILABLE);
 			return;
 		}
 	}

@@ -139,6 +139,47 @@ static void test_a_sale_that_is_not_asked_about_is_known_as_of_each_turn(void **
 	}
 }
 
+/* What a gate that nobody asks anything costs is mostly that it wakes a Redis that sleeps. */
+static void test_a_gate_that_nobody_asks_asks_less_often_and_is_young_all_the_same(void **state)
+{
+	enum { TURNS = 60, QUIET_TURNS = 51 };
+	int64_t before, quiet;
+
+	(void)state;
+	sell_all();
+	for (int i = 0; i < QUIET_TURNS; i++)
+		turn(1);
+	before = functions_called();
+	for (int i = 0; i < TURNS; i++)
+		turn(1);
+	quiet = functions_called() - before;
+	assert_true(all_are(1, STOCK_DONE));
+	assert_true(mono_ms * MS - gates[1].stock->ops->known_ns(gates[1].stock, GATE_SALE) <= 3 * TURN_MS * MS);
+	/* Somebody asks in each turn how old it is, as a purchase does: it is as of each turn. */
+	before = functions_called();
+	for (int i = 0; i < TURNS; i++) {
+		turn(1);
+		assert_int_equal(gates[1].stock->ops->known_ns(gates[1].stock, GATE_SALE), mono_ms * MS);
+	}
+	assert_in_range(functions_called() - before - quiet, TURNS / 2, TURNS);
+}
+
+static void test_what_another_sells_to_a_quiet_gate_is_known_within_three_turns(void **state)
+{
+	enum { QUIET_TURNS = 55 };
+	struct stock_reserve item;
+
+	(void)state;
+	sell_all();
+	for (int i = 0; i < QUIET_TURNS; i++)
+		turn(1);
+	item = gate_buy(&gates[0], "ann", "");
+	assert_int_equal(item.outcome, STOCK_DONE);
+	for (int i = 0; i < 3; i++)
+		turn(1);
+	assert_int_equal(available(1, GATE_SALE), 4);
+}
+
 static void test_what_one_gate_sells_another_knows_after_its_next_turn(void **state)
 {
 	(void)state;
@@ -249,6 +290,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_sales_that_nobody_changes_are_not_asked_about_in_each_turn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_sale_that_is_not_asked_about_is_known_as_of_each_turn, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_gate_that_nobody_asks_asks_less_often_and_is_young_all_the_same, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_what_another_sells_to_a_quiet_gate_is_known_within_three_turns, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_one_gate_sells_another_knows_after_its_next_turn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_resting_sale_that_somebody_deleted_is_found_within_a_second, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_flush_is_found_in_the_next_turn, set_up, tear_down),

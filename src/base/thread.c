@@ -3,6 +3,9 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
+
+enum { NICE_BACK = 5 };
 
 static void *thread_main(void *argument)
 {
@@ -73,4 +76,11 @@ void thread_yield(void)
 		scheduler->ops->yield(scheduler, true);
 	else
 		sched_yield();
+}
+
+/* Of Linux a thread has a priority of its own. Where it may not be changed it stays. */
+void thread_step_back(void)
+{
+	if (!node_scheduler() && getpriority(PRIO_PROCESS, 0) < NICE_BACK)
+		(void)setpriority(PRIO_PROCESS, 0, NICE_BACK);
 }

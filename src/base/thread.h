@@ -23,5 +23,10 @@ int thread_start(struct thread *thread, const char *name, void (*run)(void *), v
 void thread_join(struct thread *thread); /* nothing to do where it was never started; may be repeated */
 /* Lets others run, for a thread that cannot go on before another one has. */
 void thread_yield(void);
+/*
+ * The calling thread gets a core behind the others of the process where there are too few: a third
+ * of its share, and not before one that wakes. For what may take long and nobody waits for.
+ */
+void thread_step_back(void);
 /* For a scheduler (base/node.h): what the thread was started for, in its node. */
 void thread_run(struct thread *thread);

@@ -9,6 +9,7 @@ enum { BATCH = 64 };
 struct worker {
 	struct thread thread;
 	struct lane *lane;
+	bool steps_back;
 };
 
 struct ledger_workers {
@@ -52,6 +53,8 @@ static void ledger_workers_run(void *argument)
 	struct worker *worker = argument;
 	void *items[BATCH];
 
+	if (worker->steps_back)
+		thread_step_back();
 	for (;;) {
 		size_t count = lane_pop(worker->lane, items, BATCH, -1);
 
@@ -72,6 +75,7 @@ int ledger_workers_start(struct ledger_workers *workers)
 	int r = 0;
 
 	for (int i = 0; i < TASK_CLASSES && r == 0; i++) {
+		workers->workers[i].steps_back = i == TASK_AUDIT;
 		snprintf(name, sizeof(name), "ledger-%s", ledger_workers_class_name((enum task_class)i));
 		r = thread_start(&workers->workers[i].thread, name, ledger_workers_run, &workers->workers[i]);
 	}

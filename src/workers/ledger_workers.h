@@ -9,7 +9,7 @@
 
 /*
  * Who waits for whom is decided here: nothing that sells, settles or stops a sale shares a thread
- * with what may take long.
+ * with what may take long; and audits step back from the cores where others want them.
  */
 enum task_class {
 	TASK_BRAKE,  /* pause and resume: 50 ms, whatever else is asked */

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <sys/resource.h>
 #include "workers/ledger_workers.h"
 
 enum { TASKS = 200 };
@@ -98,6 +99,43 @@ static void test_a_task_that_blocks_holds_up_its_own_class_alone(void **state)
 	lane_free(reply);
 }
 
+struct look {
+	struct blocking_task task;
+	int priority;
+};
+
+static void look_at_priority(struct blocking_task *task)
+{
+	((struct look *)task)->priority = getpriority(PRIO_PROCESS, 0);
+}
+
+/* An audit had as much of a core as the purchases beside it: on two cores their p99 was ten times what it is. */
+static void test_an_audit_steps_back_from_the_cores(void **state)
+{
+	struct look looks[TASK_CLASSES];
+	struct ledger_workers *workers;
+	struct lane *reply;
+	void *item;
+
+	(void)state;
+	assert_int_equal(lane_new(&reply, TASK_CLASSES), 0);
+	assert_int_equal(ledger_workers_new(&workers, TASKS), 0);
+	assert_int_equal(ledger_workers_start(workers), 0);
+	for (int i = 0; i < TASK_CLASSES; i++) {
+		looks[i] = (struct look){.task = {.message = {.reply = reply}, .run = look_at_priority}};
+		assert_true(ledger_workers_send(workers, (enum task_class)i, &looks[i].task));
+	}
+	for (int i = 0; i < TASK_CLASSES; i++)
+		assert_int_equal(lane_pop(reply, &item, 1, DEADLINE_NS), 1);
+	for (int i = 0; i < TASK_CLASSES; i++)
+		if (i == TASK_AUDIT)
+			assert_true(looks[i].priority >= 5);
+		else
+			assert_int_equal(looks[i].priority, getpriority(PRIO_PROCESS, 0));
+	ledger_workers_free(workers);
+	lane_free(reply);
+}
+
 static void test_stopping_finishes_what_was_taken_and_takes_no_more(void **state)
 {
 	static struct work works[TASKS];
@@ -151,6 +189,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tasks_of_a_class_are_run_in_order_and_come_back),
 		cmocka_unit_test(test_a_task_that_blocks_holds_up_its_own_class_alone),
+		cmocka_unit_test(test_an_audit_steps_back_from_the_cores),
 		cmocka_unit_test(test_stopping_finishes_what_was_taken_and_takes_no_more),
 		cmocka_unit_test(test_workers_that_never_started_are_freed),
 		cmocka_unit_test(test_there_is_room_for_more_tasks_than_connections_and_never_without_bound),

@@ -1,6 +1,5 @@
 """The measurements. Each makes one or more figures; bench/run picks them by the figures' names."""
 
-import itertools
 import json
 import re
 import shutil
@@ -450,14 +449,14 @@ def flat_sales():
     return [figure]
 
 
-def confirm(server, orders):
-    """Seconds of each confirm of these orders, one after the other."""
-    seconds = []
-    for order in orders:
-        begin = time.monotonic()
-        server.operate("POST", f"/v1/orders/{order}/confirm")
-        seconds.append(time.monotonic() - begin)
-    return seconds
+def timed(work):
+    begin = time.monotonic()
+    work()
+    return time.monotonic() - begin
+
+
+def percentile(values, part):
+    return sorted(values)[int(len(values) * part)]
 
 
 def audited(server, work):
@@ -485,26 +484,47 @@ def audited(server, work):
     return result
 
 
-def confirm_beside_audit():
-    """A payment confirms orders of a ledger of a million orders, by itself and while that ledger is audited."""
-    orders, count = MILLION, 100
-    figure = Figure("confirm_beside_audit", f"p99 of a confirm during an audit of {orders:,} orders; of a confirm alone", "ms", "<= 3")
+def beside_audit():
+    """A ledger of a million orders: what people do to it by itself, and while it is audited. Each round takes them in turn, on one server."""
+    orders, confirms, pauses, connections, share = MILLION, 300, 150, 64, 4
+    bars = {"purchase": "<= 1.2", "confirm": "<= 3", "pause": "<= 3"}
+    figures = {what: Figure(f"beside_audit_p99_{what}", f"p99 of a {what} during an audit of {orders:,} orders; without", "ms", bar) for what, bar in bars.items()}
+    requests = make_requests("headers", 500_000, "header")
+    rate = load_accepted(HEADER_IDENTITY, connections, requests).rate / share
     path = filled_ledger(orders)
-    with Server("confirm", ANY_CORE).fresh(path) as server:
+    bought = WARM_UP
+    with Server("beside-audit", ANY_CORE, **HEADER_IDENTITY).fresh(path) as server:
+
+        def buy():
+            nonlocal bought
+            run = open_loop(server.public, server.pid, requests, bought, rate, connections, 202)
+            bought += run.wanted["count"]
+            if run.others["count"]:
+                raise Failed(f"{run.others['count']} purchases were not accepted")
+            return run.wanted["p99_us"] / 1000
+
+        def confirm():
+            ids = [order["id"] for order in json.loads(server.operate("GET", f"/v1/orders?state=held&limit={confirms}"))["orders"]]
+            return percentile([timed(lambda: server.operate("POST", f"/v1/orders/{order}/confirm")) for order in ids], 0.99) * 1000
+
+        def pause():
+            moves = ["pause", "resume"] * (pauses // 2)
+            return percentile([timed(lambda: server.operate("POST", f"/v1/sales/s/{move}")) for move in moves], 0.99) * 1000
+
         server.start()
-        page = json.loads(server.operate("GET", f"/v1/orders?state=held&limit={2 * ROUNDS_MAX * count // 2}"))["orders"]
-        ids = iter([order["id"] for order in page])
-        for _ in rounds(figure):
-            alone = confirm(server, itertools.islice(ids, count // 2))
-            beside = audited(server, lambda: confirm(server, itertools.islice(ids, count // 2)))
-            figure.add(max(beside) * 1000, max(alone) * 1000)
+        burst(server, requests, 0, WARM_UP, STEP)
+        for _ in rounds(*figures.values()):
+            with Watch(lambda: cpu_seconds(server.pid)) as watch:
+                seen = {what: (audited(server, work), work()) for what, work in (("purchase", buy), ("confirm", confirm), ("pause", pause))}
+            for what, (beside, alone) in seen.items():
+                figures[what].add(beside, alone, f"{rate:,.0f} purchases a second, {confirms} confirms, {pauses} pauses a side", watch.disturbance)
         server.stop()
     path.unlink()
-    return [figure]
+    return list(figures.values())
 
 
 CASES = {
-    confirm_beside_audit: ("confirm_beside_audit",),
+    beside_audit: ("beside_audit_p99_purchase", "beside_audit_p99_confirm", "beside_audit_p99_pause"),
     sold_out: ("sold_out_vs_nginx_64", "sold_out_vs_nginx_512"),
     accepted: ("accepted_vs_nginx", "accepted_jwt_vs_nginx"),
     open_accepted_beside_nginx: ("open_p99_ms", "open_p999_ms"),

@@ -182,7 +182,7 @@ MUTANTS = [
            "src/gate/buyer/cancellation.c", "task->order.refund = REFUND_NOT_MEANT;", "task->order.refund = REFUND_ALLOWED;",
            ("whole test_orders.py::test_a_cancel_of_what_was_held_is_no_refund_when_it_is_sent_again",)),
     Mutant("behind-is-believed", "a ledger that has not seen a refund yet says that the confirm before it was never done",
-           "src/gate/buyer/settlement.c", "(r == LEDGER_DONE && order.state != ORDER_CANCELLED)", "false",
+           "src/gate/buyer/settlement_ledger.c", "(r == LEDGER_DONE && order.state != ORDER_CANCELLED)", "false",
            ("whole test_cluster.py::test_a_key_is_known_at_every_gate_as_soon_as_the_ledger_has_it",)),
     Mutant("confirm-driven-without-its-request", "Redis: a confirm that is driven again has lost the request that asked for it",
            "src/stock/redis/settle.c", "redis_write_id(out, &item->request);", "redis_write_id(out, &(struct uuid){{0}});",

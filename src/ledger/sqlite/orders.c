@@ -2,15 +2,16 @@
  * Reading orders: one by its id, which ends in its sale's number, or many in the order of their
  * ids. Within a sale that is the order of the tree: nothing is sorted, and a page begins where the
  * one before it ended. A page of all sales takes the first ids of each sale, as far as they are
- * below the ones that it has, and then their rows. A filter looks at every order behind `after`;
- * that is the price of having no second index to write.
+ * below the ones that it has, and then their rows. A filter by state looks at every order behind
+ * `after`; that is the price of having no second index to write. A filter by buyer looks at the
+ * chunks that may have the buyer (buyer_index.h).
  */
 #include <stdlib.h>
 #include "ledger/sqlite/sqlite_ledger.h"
 #include "ledger/sqlite/trace_bytes.h"
 
 #define SELECT_ORDERS "SELECT " SQLITE_ORDER_COLUMNS " FROM orders" SQLITE_ORDER_PAYMENT " WHERE "
-#define FILTERED "orders.sale = ?1 AND orders.id > ?2 AND (?4 = 0 OR state = ?4) AND (?5 = '' OR buyer = ?5)"
+#define FILTERED "orders.sale = ?1 AND orders.id > ?2 AND (?4 = 0 OR state = ?4) AND (?5 = '' OR buyer = ?5) AND orders.id <= ?7"
 
 const char sqlite_orders_of_sale[] = SELECT_ORDERS "orders.sale = ?1 ORDER BY orders.id";
 static const char select_order[] = SELECT_ORDERS "orders.sale = ?1 AND orders.id = ?2";
@@ -129,8 +130,27 @@ static void bind_filter(sqlite3_stmt *statement, uint32_t sale, const struct led
 	sqlite_bind_text(statement, 5, filter->buyer);
 }
 
-static int orders_of_sale(struct sqlite_connection *connection, const struct ledger_order_filter *filter,
-			  struct ledger_order *orders, size_t max, size_t *count)
+/* Of a range those that are behind filter->after. */
+static void bind_range(sqlite3_stmt *statement, const struct buyer_range *range, const struct ledger_order_filter *filter, size_t max)
+{
+	bind_filter(statement, range->sale, filter, max);
+	if (uuid_compare(&filter->after, &range->from) < 0)
+		sqlite_bind_uuid(statement, 2, &range->from);
+	sqlite_bind_uuid(statement, 7, &range->until);
+}
+
+/* All orders of a sale. */
+static struct buyer_range whole(uint32_t sale)
+{
+	struct buyer_range range = {.sale = sale};
+
+	memset(&range.until, 0xff, sizeof(range.until));
+	return range;
+}
+
+/* Behind the `*count` that there are. */
+static int orders_of_range(struct sqlite_connection *connection, const struct buyer_range *range,
+			   const struct ledger_order_filter *filter, struct ledger_order *orders, size_t max, size_t *count)
 {
 	struct sqlite_recent_lots recent = {{NULL}};
 	sqlite3_stmt *statement;
@@ -138,7 +158,7 @@ static int orders_of_sale(struct sqlite_connection *connection, const struct led
 
 	if (result < 0)
 		return result;
-	bind_filter(statement, filter->sale, filter, max);
+	bind_range(statement, range, filter, max - *count);
 	while ((result = sqlite_step_row(connection, statement)) == STEP_ROW) {
 		struct ledger_order *order = &orders[*count];
 
@@ -162,9 +182,9 @@ struct first_ids {
 	size_t count, max;
 };
 
-/* Merges one sale's ids, which come sorted. */
-static int merge_sale(struct sqlite_connection *connection, uint32_t sale, const struct ledger_order_filter *filter,
-		      struct first_ids *first)
+/* Merges a range's ids, which come sorted. */
+static int merge_range(struct sqlite_connection *connection, const struct buyer_range *range,
+		       const struct ledger_order_filter *filter, struct first_ids *first)
 {
 	struct uuid below, next;
 	size_t taken = 0, count = 0;
@@ -177,7 +197,7 @@ static int merge_sale(struct sqlite_connection *connection, uint32_t sale, const
 	memset(&below, 0xff, sizeof(below));
 	if (first->count == first->max)
 		below = first->ids[first->count - 1];
-	bind_filter(statement, sale, filter, first->max);
+	bind_range(statement, range, filter, first->max);
 	sqlite_bind_uuid(statement, 6, &below);
 	result = sqlite_step_row(connection, statement);
 	if (result == STEP_DONE)
@@ -209,19 +229,36 @@ static int merge_sales(struct sqlite_connection *connection, const struct ledger
 
 	if (result < 0)
 		return result;
-	while (merged == 0 && (result = sqlite_step_row(connection, statement)) == STEP_ROW)
-		merged = merge_sale(connection, (uint32_t)sqlite3_column_int64(statement, 0), filter, first);
+	while (merged == 0 && (result = sqlite_step_row(connection, statement)) == STEP_ROW) {
+		struct buyer_range range = whole((uint32_t)sqlite3_column_int64(statement, 0));
+
+		merged = merge_range(connection, &range, filter, first);
+	}
 	sqlite3_reset(statement);
 	return merged < 0 ? merged : result;
 }
 
-static int orders_of_all(struct sqlite_connection *connection, const struct ledger_order_filter *filter,
-			 struct ledger_order *orders, size_t max, size_t *count)
+static int merge_ranges(struct sqlite_connection *connection, const struct buyer_range *ranges, size_t range_count,
+			const struct ledger_order_filter *filter, struct first_ids *first)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < range_count && result == 0; i++)
+		result = merge_range(connection, &ranges[i], filter, first);
+	return result;
+}
+
+/* ranges NULL: of all sales. */
+static int orders_of_all(struct sqlite_connection *connection, const struct buyer_range *ranges, size_t range_count,
+			 const struct ledger_order_filter *filter, struct ledger_order *orders, size_t max, size_t *count)
 {
 	struct first_ids first = {calloc(max, sizeof(struct uuid)), calloc(max, sizeof(struct uuid)), 0, max};
 	struct sqlite_recent_lots recent = {{NULL}};
-	int result = first.ids && first.spare ? merge_sales(connection, filter, &first) : error_origin(-ENOMEM);
+	int result = first.ids && first.spare ? 0 : error_origin(-ENOMEM);
 
+	if (result == 0)
+		result = ranges ? merge_ranges(connection, ranges, range_count, filter, &first)
+				: merge_sales(connection, filter, &first);
 	for (size_t i = 0; i < first.count && result == 0; i++) {
 		result = get(connection, &first.ids[i], &orders[*count], &recent);
 		*count += result == 0;
@@ -254,13 +291,33 @@ static int orders_paid(struct sqlite_connection *connection, const struct ledger
 	return result;
 }
 
-static int read_page(struct sqlite_connection *connection, const struct ledger_order_filter *filter, struct ledger_order *orders,
-		     size_t max, size_t *count)
+static int orders_of_buyer(struct sqlite_ledger *ledger, struct sqlite_connection *connection,
+			   const struct ledger_order_filter *filter, struct ledger_order *orders, size_t max, size_t *count)
 {
+	struct buyer_range *ranges = NULL;
+	size_t range_count;
+	int result = buyer_index_find(&ledger->buyers, connection, filter, &ranges, &range_count);
+
+	if (result == 0 && !filter->sale)
+		result = orders_of_all(connection, ranges, range_count, filter, orders, max, count);
+	for (size_t i = 0; filter->sale && i < range_count && *count < max && result == 0; i++)
+		result = orders_of_range(connection, &ranges[i], filter, orders, max, count);
+	free(ranges);
+	return result;
+}
+
+static int read_page(struct sqlite_ledger *ledger, struct sqlite_connection *connection, const struct ledger_order_filter *filter,
+		     struct ledger_order *orders, size_t max, size_t *count)
+{
+	struct buyer_range range = whole(filter->sale);
+
 	if (filter->payment.size)
 		return orders_paid(connection, filter, orders, max, count);
-	return filter->sale ? orders_of_sale(connection, filter, orders, max, count)
-			    : orders_of_all(connection, filter, orders, max, count);
+	if (filter->buyer.size)
+		return orders_of_buyer(ledger, connection, filter, orders, max, count);
+	if (filter->sale)
+		return orders_of_range(connection, &range, filter, orders, max, count);
+	return orders_of_all(connection, NULL, 0, filter, orders, max, count);
 }
 
 int sqlite_orders(struct ledger *base, const struct ledger_order_filter *filter, struct ledger_order *orders, size_t max, size_t *count)
@@ -274,7 +331,7 @@ int sqlite_orders(struct ledger *base, const struct ledger_order_filter *filter,
 		return result;
 	result = sqlite_connection_run(&reader->connection, "BEGIN");
 	if (result == 0)
-		result = read_page(&reader->connection, filter, orders, max, count);
+		result = read_page(ledger, &reader->connection, filter, orders, max, count);
 	if (result == 0)
 		result = sqlite_connection_run(&reader->connection, "COMMIT");
 	return sqlite_reader_end(ledger, reader, result);

@@ -110,6 +110,7 @@ static void ledger_free(struct ledger *base)
 	 */
 	reader_pool_deinit(&ledger->pool);
 	sqlite_writer_deinit(ledger);
+	buyer_index_deinit(&ledger->buyers);
 	if (ledger->lease_fd >= 0)
 		close(ledger->lease_fd);
 	free(ledger->path);
@@ -156,6 +157,7 @@ int ledger_sqlite_open_on(struct ledger **out, const char *path, int flags, cons
 	sqlite_readers_init(ledger);
 	pause_init(&ledger->watch.rest);
 	sqlite_writer_init(&ledger->writer);
+	buyer_index_init(&ledger->buyers);
 	ledger->path = strdup(path);
 	ledger->vfs = vfs ? strdup(vfs) : NULL;
 	if (!ledger->path || (vfs && !ledger->vfs)) {

@@ -10,6 +10,7 @@
 #include "ledger/log_chain.h"
 #include "ledger/reader_pool.h"
 #include "ledger/sqlite/sqlite.h"
+#include "ledger/sqlite/buyer_index.h"
 #include "ledger/sqlite/commit_mark.h"
 #include "ledger/sqlite/connection.h"
 #include "ledger/transaction.h"
@@ -68,6 +69,7 @@ struct sqlite_ledger {
 	struct reader_pool pool;
 	struct sqlite_reader readers[LEDGER_READERS_MAX];
 	struct file_watch watch;
+	struct buyer_index buyers;
 	_Atomic int health; /* 0, or what the last write failed with */
 };
 

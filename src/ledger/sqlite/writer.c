@@ -100,6 +100,7 @@ static void close_failed(struct sqlite_ledger *ledger)
 	ledger->writer.poisoned = false;
 	ledger->writer.forgotten = 0;
 	reader_pool_renew(&ledger->pool);
+	buyer_index_doubt(&ledger->buyers);
 }
 
 static int enter_wal(struct sqlite_connection *connection)
@@ -198,6 +199,7 @@ static int reopen(struct sqlite_ledger *ledger)
 		close_failed(ledger);
 		return result;
 	}
+	buyer_index_doubt(&ledger->buyers); /* a reader may have seen what was written over just now */
 	sqlite_watch_reopened(ledger);
 	return 0;
 }

@@ -44,6 +44,13 @@ enum sale_state brake_state(struct stock *stock, const struct sale *sale)
 								 : sale->state;
 }
 
+bool brake_is_in_row(struct stock *stock, const struct sale *shown, enum sale_state in_row)
+{
+	struct stock_brake brake;
+
+	return shown->state == in_row && (!stock->ops->brake_of(stock, shown->number, &brake) || !stock_brake_pending(&brake));
+}
+
 /*
  * It was stopped after its opening time, maybe before the ledger had it opened: it was open by
  * then.

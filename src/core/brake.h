@@ -22,6 +22,12 @@ int brake_follow(struct stock *stock, struct sale_catalog *catalog, uint32_t sal
 /* The state of a sale as the ledger has it, with what the stock knows. */
 enum sale_state brake_state(struct stock *stock, const struct sale *sale);
 /*
+ * Whether the row that a sale was read from is of the state that it is shown in: the ledger has
+ * heard of every stop, and the row is not from before that. What is shown with another state has
+ * no version yet.
+ */
+bool brake_is_in_row(struct stock *stock, const struct sale *shown, enum sale_state in_row);
+/*
  * Tells the ledger of each change that it has not been told of, in their order; of `sale` its
  * number, id and opening time are looked at. 0 or negative.
  */

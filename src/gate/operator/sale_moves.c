@@ -69,7 +69,7 @@ static void answer_from_catalog(struct ledger_task *task)
 	const struct sale_entry *entry = sale_table_find_number(table, task->brake.sale);
 
 	if (entry)
-		operator_sales_render(task, entry->sale);
+		operator_sales_render(task, entry->sale, entry->ledger_state);
 	else
 		reply_problem(&task->reply, PROBLEM_UNKNOWN_SALE, NULL);
 	sale_table_unref(table);

@@ -27,13 +27,11 @@ bool operator_control_repeats(struct ledger_task *task, int *r)
 	return true;
 }
 
-void operator_sales_render(struct ledger_task *task, const struct sale *sale)
+void operator_sales_render(struct ledger_task *task, const struct sale *sale, enum sale_state in_row)
 {
-	struct stock *stock = task->thread->gate->settings.admission->stock;
 	struct stock_lot_state lots[LOTS_MAX];
-	struct stock_brake brake;
 	/* What the stock alone has raises it once the ledger is told. */
-	bool has_version = !stock->ops->brake_of(stock, sale->number, &brake) || !stock_brake_pending(&brake);
+	bool has_version = brake_is_in_row(task->thread->gate->settings.admission->stock, sale, in_row);
 
 	render_operator_sale(sale, gate_lots(task->thread->gate, sale, lots) ? lots : NULL, has_version, &task->reply.body);
 }
@@ -67,8 +65,10 @@ static void say_returning(struct ledger_task *task, const struct sale *sale)
 /* The ledger may not have been told of the brake yet. */
 static void render_ledger_sale(struct ledger_task *task, struct sale *sale)
 {
+	enum sale_state in_row = sale->state;
+
 	sale->state = brake_state(task->thread->gate->settings.admission->stock, sale);
-	operator_sales_render(task, sale);
+	operator_sales_render(task, sale, in_row);
 	if (sale->state == SALE_ENDED && task->thread->gate->settings.ledger_age)
 		say_returning(task, sale);
 }

@@ -10,7 +10,7 @@ void operator_control_end(const struct ledger_task *task);
 bool operator_control_repeats(struct ledger_task *task, int *r);
 /* Says what a refusal or a failure of sale control means; id: the sale's. */
 void operator_say_control(struct ledger_task *task, const char *id, int r);
-/* A sale as the gates see it. */
-void operator_sales_render(struct ledger_task *task, const struct sale *sale);
+/* A sale as the gates see it; in_row: its state in the row that it was read from. */
+void operator_sales_render(struct ledger_task *task, const struct sale *sale, enum sale_state in_row);
 /* Answers with the sale as it is now, or with why it cannot be shown. */
 void operator_sales_answer(struct ledger_task *task, const char *id);

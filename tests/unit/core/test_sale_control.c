@@ -3,6 +3,7 @@
 #include "unit/core/house.h"
 
 #include <string.h>
+#include "core/brake.h"
 #include "recovery/rebuild.h"
 
 static int add(struct house *house, const char *id, const char *sku, uint32_t units)
@@ -1265,6 +1266,31 @@ static void test_what_another_process_has_written_down_is_not_written_twice(void
 	assert_int_equal(in_ledger(house), SALE_OPEN);
 }
 
+/* A worlds' seed showed one version of a sale in two states: the ledger had heard of a stop, and the gate's table not of that. */
+static void test_a_version_from_before_a_stop_is_not_shown_with_it(void **state)
+{
+	struct house *house = *state;
+	struct sale shown = {.number = 0};
+	struct sale *row;
+
+	house_sell(house, "drop");
+	shown.number = house_number(house, "drop");
+	shown.state = SALE_OPEN;
+	assert_true(brake_is_in_row(house->stock, &shown, SALE_OPEN));
+	assert_int_equal(brake_by(house, "anna", true, NULL), 0);
+	shown.state = house_shown(house, "drop");
+	assert_int_equal(shown.state, SALE_PAUSED);
+	assert_false(brake_is_in_row(house->stock, &shown, SALE_OPEN));
+	row = house_sale(house, "drop");
+	assert_int_equal(brake_write(house->stock, house->ledger, row), 0);
+	free(row);
+	assert_false(brake_is_in_row(house->stock, &shown, SALE_OPEN)); /* the row that the table has is an older one */
+	assert_true(brake_is_in_row(house->stock, &shown, SALE_PAUSED));
+	assert_int_equal(brake_by(house, "olga", false, NULL), 0);
+	shown.state = house_shown(house, "drop");
+	assert_false(brake_is_in_row(house->stock, &shown, SALE_OPEN)); /* the ledger has not heard of the release */
+}
+
 /* More stops than the stock remembers, while the ledger is away: the sale is as the last one says, and the log has those that are left. */
 static void test_stops_beyond_what_is_remembered_cost_the_oldest_rows_of_the_log(void **state)
 {
@@ -1382,6 +1408,7 @@ int main(void)
 		TEST(test_each_stop_between_two_turns_of_the_keeper_is_in_the_log_once),
 		TEST(test_a_stop_that_the_sales_end_has_overtaken_is_in_the_log),
 		TEST(test_what_another_process_has_written_down_is_not_written_twice),
+		TEST(test_a_version_from_before_a_stop_is_not_shown_with_it),
 		TEST(test_stops_beyond_what_is_remembered_cost_the_oldest_rows_of_the_log),
 		TEST(test_a_late_retry_of_a_stop_does_nothing_with_its_key),
 		TEST(test_what_the_ledger_does_not_know_yet_is_not_shown_over_a_stop),

@@ -161,6 +161,34 @@ static void test_two_withdrawals_that_are_one_in_the_log_are_found(void **state)
 	(void)state;
 }
 
+/* --- Versions --- */
+
+static void show(enum history_kind kind, const char *key, int64_t version, const char *shown)
+{
+	history_answer(story.judge, story_move(&story, kind, 0, key),
+		       &(struct history_answer){.status = 200, .version = version, .state = shown});
+}
+
+static void test_a_version_in_two_states_is_found(void **state)
+{
+	begin(1);
+	show(HISTORY_RESUME, "r", 4, "open");
+	show(HISTORY_PAUSE, "p", 4, "paused");
+	assert_found("version-twice");
+	(void)state;
+}
+
+static void test_a_version_that_is_not_known_yet_is_lawful(void **state)
+{
+	begin(1);
+	show(HISTORY_RESUME, "r", 4, "open");
+	show(HISTORY_PAUSE, "p", 0, "paused");
+	show(HISTORY_PAUSE, "p", 5, "paused");
+	show(HISTORY_RESUME, "r", 4, "open"); /* by a gate that has not heard of it */
+	assert_lawful();
+	(void)state;
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, story_test_tear_down)
@@ -174,6 +202,8 @@ int main(void)
 		TEST(test_a_cancel_that_no_gate_has_decided_on_may_refund),
 		TEST(test_a_cancel_that_no_ledger_has_noted_may_refund),
 		TEST(test_a_withdrawal_that_is_told_again_counts_once),
+		TEST(test_a_version_in_two_states_is_found),
+		TEST(test_a_version_that_is_not_known_yet_is_lawful),
 		TEST(test_two_withdrawals_that_are_one_in_the_log_are_found),
 	};
 #undef TEST

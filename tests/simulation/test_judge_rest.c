@@ -210,10 +210,39 @@ static void test_counters_that_do_not_add_up_are_found(void **state)
 	(void)state;
 }
 
+/* A sale was told as disarmed, and the operator log does not have it. */
+static void disarm_unlogged(bool was_armed)
+{
+	struct history_stock_lot lot = {.available = 2, .allocated = 2};
+	struct history_rest rest = {.sale = 1, .lots = {{.allocated = 2, .moved_allocated = 2}}};
+
+	begin(2);
+	if (was_armed)
+		history_stock(story.judge, 0, 1, 1, true, &lot, 1);
+	story_done(&story, story_move(&story, HISTORY_DISARM, 0, "d"), 0);
+	history_rest(story.judge, &rest);
+}
+
+static void test_a_disarm_that_is_not_logged_is_found(void **state)
+{
+	disarm_unlogged(true);
+	assert_found("not-logged");
+	(void)state;
+}
+
+static void test_what_was_never_armed_is_disarmed_without_a_row(void **state)
+{
+	disarm_unlogged(false);
+	assert_lawful();
+	(void)state;
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, story_test_tear_down)
 	const struct CMUnitTest tests[] = {
+		TEST(test_a_disarm_that_is_not_logged_is_found),
+		TEST(test_what_was_never_armed_is_disarmed_without_a_row),
 		TEST(test_what_agrees_at_the_end_is_lawful),
 		TEST(test_a_unit_that_leaked_is_found_at_the_end),
 		TEST(test_an_order_that_is_not_in_the_ledger_is_found_at_the_end),

@@ -286,10 +286,36 @@ static void test_an_answer_of_another_buyers_order_is_found(void **state)
 	(void)state;
 }
 
+static void test_a_sale_that_has_sold_and_is_disarmed_is_found(void **state)
+{
+	begin(1);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	story_at(&story, 2000);
+	story_done(&story, story_move(&story, HISTORY_DISARM, 0, "d"), 0);
+	assert_found("disarmed-sold");
+	(void)state;
+}
+
+static void test_a_sale_that_has_not_sold_may_be_disarmed(void **state)
+{
+	uint32_t disarm;
+
+	begin(1);
+	disarm = story_move(&story, HISTORY_DISARM, 0, "d");
+	story_at(&story, 2000);
+	story_done(&story, disarm, 0);
+	story_at(&story, 3000);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	assert_lawful();
+	(void)state;
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, story_test_tear_down)
 	const struct CMUnitTest tests[] = {
+		TEST(test_a_sale_that_has_sold_and_is_disarmed_is_found),
+		TEST(test_a_sale_that_has_not_sold_may_be_disarmed),
 		TEST(test_success_without_a_record_is_found),
 		TEST(test_success_of_what_is_void_is_found),
 		TEST(test_a_void_record_that_is_not_told_is_lawful),

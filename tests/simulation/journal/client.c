@@ -39,7 +39,7 @@ static int read_ends(struct broker_journal *journal, int64_t *ends)
 	struct journal_sim *sim = journal->sim;
 	int r = 0;
 
-	if (broker_chance(sim, sim->faults.silent) || sim->away || sim->mute)
+	if (broker_chance(sim, sim->faults.silent) || broker_is_away(journal) || sim->mute)
 		return -ETIMEDOUT;
 	if (!sim->there)
 		return -ENOENT;
@@ -160,6 +160,11 @@ void journal_sim_vanish(struct journal *base)
 	broker_abandon(sim, journal);
 	broker_release(sim);
 	end(journal); /* its locks may be taken by threads that are no more */
+}
+
+void journal_sim_cut_off(struct journal *journal)
+{
+	broker_journal_of(journal)->cut_off = true;
 }
 
 const char *journal_sim_cluster(const struct journal *journal)

@@ -32,13 +32,19 @@ struct broker_journal {
 	int64_t acknowledged[BROKER_PARTITIONS_MAX]; /* the highest offset that was; -1: none */
 	struct broker_append append;                 /* the one under way */
 	struct journal_record *records;              /* room of the tail for a batch */
-	bool lost, doubted;
+	bool lost, doubted, cut_off;
 	_Atomic(const char *) unhealthy; /* NULL: well */
 };
 
 static inline struct broker_journal *broker_journal_of(struct journal *base)
 {
 	return (struct broker_journal *)base;
+}
+
+/* No broker answers this end of the log. */
+static inline bool broker_is_away(const struct broker_journal *journal)
+{
+	return journal->sim->away || journal->cut_off;
 }
 
 void broker_append_entries(struct journal *base, struct journal_entry *entries, size_t count);

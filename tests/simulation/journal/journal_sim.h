@@ -84,6 +84,8 @@ void journal_sim_set_faults(struct journal_sim *sim, const struct journal_sim_fa
 
 /* No broker answers anybody. What is on its way waits, or is lost. */
 void journal_sim_set_away(struct journal_sim *sim, bool away);
+/* No broker answers this end of the log, from now on. */
+void journal_sim_cut_off(struct journal *journal);
 /* Brokers take what is sent, and their answers do not arrive. */
 void journal_sim_set_mute(struct journal_sim *sim, bool mute);
 /* Another leader, after so long without one. */

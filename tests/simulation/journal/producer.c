@@ -45,19 +45,20 @@ static void draw_fate(struct broker_journal *journal, struct broker_request *req
 	bool refused = broker_chance(sim, faults->refused), unsent = broker_chance(sim, faults->unsent);
 	bool lost = broker_chance(sim, faults->lost), ack_lost = broker_chance(sim, faults->ack_lost);
 	bool late = broker_chance(sim, faults->late), slow = broker_chance(sim, faults->slow), known_away = broker_draw(sim) % 2;
+	bool away = broker_is_away(journal);
 
 	request->left = request->arrives = request->answers = true;
 	request->arrives_ns = now_ns + there_ns;
 	request->answers_ns = now_ns + there_ns + back_ns;
 	request->end = JOURNAL_DURABLE;
-	if (unsent || (sim->away && known_away)) { /* it waits in the client for a broker */
+	if (unsent || (away && known_away)) { /* it waits in the client for a broker */
 		request->left = false;
 		request->arrives = request->answers = !unsent;
 	} else if (refused) {
 		request->arrives = false;
 		request->end = JOURNAL_REFUSED;
 		request->reason = reason_refused;
-	} else if (lost || sim->away) {
+	} else if (lost || away) {
 		request->arrives = request->answers = false;
 	} else if (ack_lost) {
 		request->answers = false;
@@ -134,10 +135,12 @@ static void send_all(struct broker_journal *journal)
 
 /* --- What becomes of it --- */
 
-static bool is_answered(const struct journal_sim *sim, struct broker_request *request)
+static bool is_answered(const struct broker_journal *journal, struct broker_request *request)
 {
-	if (!request->answered && request->answers && request->answers_ns <= broker_now_ns(sim) && !sim->away && !sim->mute &&
-	    (request->arrived || request->end != JOURNAL_DURABLE))
+	const struct journal_sim *sim = journal->sim;
+
+	if (!request->answered && request->answers && request->answers_ns <= broker_now_ns(sim) && !broker_is_away(journal) &&
+	    !sim->mute && (request->arrived || request->end != JOURNAL_DURABLE))
 		request->answered = true;
 	return request->answered;
 }
@@ -147,7 +150,7 @@ static bool is_all_answered(const struct broker_journal *journal)
 	bool all = true;
 
 	for (size_t i = 0; i < journal->append.part_count; i++)
-		all = is_answered(journal->sim, journal->append.parts[i].request) && all;
+		all = is_answered(journal, journal->append.parts[i].request) && all;
 	return all;
 }
 
@@ -220,7 +223,7 @@ static const char *look_at_brokers(struct broker_journal *journal)
 {
 	struct journal_sim *sim = journal->sim;
 
-	if (broker_chance(sim, sim->faults.silent) || sim->away || sim->mute)
+	if (broker_chance(sim, sim->faults.silent) || broker_is_away(journal) || sim->mute)
 		return "no broker answers";
 	if (!sim->there)
 		return "the topic is gone";

@@ -34,7 +34,8 @@ static int take_some(struct reading *reading)
 	int64_t last;
 	int count = 0, r = 0;
 
-	if (broker_chance(sim, sim->faults.silent) || sim->away || sim->mute || !broker_is_led(sim, range->partition))
+	if (broker_chance(sim, sim->faults.silent) || broker_is_away(reading->journal) || sim->mute ||
+	    !broker_is_led(sim, range->partition))
 		return -ETIMEDOUT;
 	if (!sim->there || range->partition >= sim->partition_count)
 		return -ENOENT;

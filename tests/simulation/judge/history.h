@@ -77,7 +77,9 @@ struct history_answer {
 	uint64_t body;                      /* any hash of its bytes, for what must be alike byte for byte; 0: not looked at */
 	const struct history_order *orders; /* buy, confirm, cancel, extend, read: one; a list: several */
 	uint32_t order_count;
-	uint32_t units; /* withdraw, 2xx: how many were */
+	uint32_t units;    /* withdraw, 2xx: how many were */
+	int64_t version;   /* of a sale as operators are shown it; 0: not said */
+	const char *state; /* its state; NULL: not said */
 };
 
 /* The whole answer has come. */

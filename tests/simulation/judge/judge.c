@@ -21,6 +21,8 @@
  *   hold-late         a hold that is over has not ended, though nothing goes wrong
  *   extended-twice    a hold was moved more often than anybody has asked for
  *   refund-unmeant    a cancel that was sent while the order was held has refunded it
+ *   disarmed-sold     a sale was told as disarmed, and the log had an order of it
+ *   version-twice     one version of a sale was shown in two states
  *   dishonest-409     a sale is not open, says an answer, and nobody has stopped it who has not let it go on
  *   position-back     a drain's position in the ledger has fallen
  *   sold-while-paused an order that was asked for after a stop was told
@@ -73,6 +75,8 @@ void judge_free(struct judge *judge)
 {
 	if (!judge)
 		return;
+	for (uint32_t i = 0; i <= HISTORY_SALES; i++)
+		free(judge->sales[i].versions);
 	for (uint32_t i = 0; i <= HISTORY_SALES; i++)
 		for (uint32_t lot = 0; lot < HISTORY_LOTS; lot++)
 			free(judge->sales[i].lots[lot].steps);
@@ -141,7 +145,7 @@ void history_sale(struct judge *judge, const struct history_sale *told)
 	ASSERT(told->lot_count >= 1 && told->lot_count <= HISTORY_LOTS);
 	sale = &judge->sales[told->number];
 	if (sale->terms.number == 0)
-		sale->paused_ns = -1;
+		sale->paused_ns = sale->armed_ns = -1;
 	sale->terms = *told;
 	judge_copy(sale->id, sizeof(sale->id), told->id);
 	sale->terms.id = sale->id;

@@ -327,6 +327,20 @@ static void stopped(struct judge *judge, const struct asked *asked)
 	sale->paused_ns = judge->now_ns;
 }
 
+/* What somebody has bought from is no draft again. */
+static void judge_disarmed(struct judge *judge, const struct asked *asked)
+{
+	char id[UUID_TEXT_SIZE];
+
+	for (uint32_t i = 0; i < judge->order_count && !asked->replayed; i++) {
+		const struct known_order *order = &judge->orders[i];
+
+		if (order->sale == asked->what.sale && !order->is_void && order->logged_ns < asked->invoked_ns)
+			judge_broken(judge, "disarmed-sold", "sale %u was told as disarmed, and the log had order %s at %.6f s",
+				     asked->what.sale, text_of(&order->id, id), (double)order->logged_ns / 1e9);
+	}
+}
+
 static void judge_read(struct judge *judge, const struct history_answer *answer)
 {
 	for (uint32_t i = 0; i < answer->order_count; i++) {
@@ -354,6 +368,9 @@ static void done(struct judge *judge, struct asked *asked, const struct history_
 	case HISTORY_PAUSE:
 		stopped(judge, asked);
 		break;
+	case HISTORY_DISARM:
+		judge_disarmed(judge, asked);
+		break;
 	case HISTORY_READ_ORDER:
 	case HISTORY_READ_ORDERS:
 		judge_read(judge, answer);
@@ -376,6 +393,8 @@ void history_answer(struct judge *judge, uint32_t number, const struct history_a
 	asked->units = answer->units;
 	asked->body = answer->body;
 	judge_copy(asked->code, sizeof(asked->code), answer->code);
+	if (is_done(asked))
+		judge_version(judge, asked, answer);
 	if (is_done(asked))
 		done(judge, asked, answer);
 	else if (asked->what.kind == HISTORY_BUY && asked_effect(asked) == EFFECT_NONE) {

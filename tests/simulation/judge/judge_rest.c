@@ -174,6 +174,12 @@ static void judge_twice(struct judge *judge, const struct sale_book *sale, const
 			     action, sale->id, asked, rows);
 }
 
+/* What was never armed before is a draft already, and nobody has made it one. */
+static bool is_draft_already(const struct sale_book *sale, const struct asked *asked)
+{
+	return asked->what.kind == HISTORY_DISARM && (sale->armed_ns < 0 || sale->armed_ns > asked->ended_ns);
+}
+
 static void judge_operators(struct judge *judge, const struct sale_book *sale, const struct history_rest *rest)
 {
 	for (uint32_t i = 0; i < judge->asked_count; i++) {
@@ -181,7 +187,8 @@ static void judge_operators(struct judge *judge, const struct sale_book *sale, c
 		const char *action = action_of(asked->what.kind);
 		uint32_t rows, told;
 
-		if (!action || !is_told(asked) || asked->what.sale != rest->sale || may_be_lost(judge, asked))
+		if (!action || !is_told(asked) || asked->what.sale != rest->sale || may_be_lost(judge, asked) ||
+		    is_draft_already(sale, asked))
 			continue;
 		rows = rows_of(rest, action, sale->id, is_counted(asked->what.kind) ? asked->actor : NULL);
 		told = is_counted(asked->what.kind) ? told_alike(judge, asked) : 1;

@@ -68,6 +68,12 @@ struct added {
 	int64_t units, at_ns;
 };
 
+/* A sale was shown so. */
+struct seen_version {
+	int64_t version;
+	char state[12];
+};
+
 struct stock_book {
 	bool lost; /* what it has counts when it was armed under a newer epoch */
 	bool armed;
@@ -80,6 +86,9 @@ struct sale_book {
 	uint32_t barrier;
 	struct lot_book lots[HISTORY_LOTS];
 	struct stock_book stocks[HISTORY_NODES];
+	struct seen_version *versions; /* as operators were shown it */
+	uint32_t version_count, version_room;
+	int64_t armed_ns;  /* when a stock sold from it first; -1: never */
 	int64_t paused_ns; /* a pause was told then, and nobody has asked to let it go on since; -1 */
 };
 
@@ -147,6 +156,9 @@ int64_t judge_known_since(const struct judge *judge, uint32_t node, int64_t at_n
 bool judge_is_calm(const struct judge *judge, int64_t since_ns);
 void judge_holds(struct judge *judge);
 void judge_not_open(struct judge *judge, const struct asked *asked);
+
+/* judge_version.c: of an answer that shows a sale. */
+void judge_version(struct judge *judge, const struct asked *asked, const struct history_answer *answer);
 
 /* judge_again.c: of requests that were sent again. */
 void judge_known_confirm(struct judge *judge, const struct asked *asked);

@@ -65,6 +65,8 @@ void history_stock(struct judge *judge, uint32_t server, uint32_t number, uint32
 	stock->armed = armed;
 	if (armed)
 		stock->epoch = epoch;
+	if (armed && sale->armed_ns < 0)
+		sale->armed_ns = judge->now_ns;
 	for (uint32_t place = 0; place < lot_count && place < sale->terms.lot_count; place++) {
 		stock->lots[place] = lots[place];
 		if (armed && !stock->lost)

@@ -65,6 +65,8 @@ void answer_tell_judge(struct asking *asking, uint32_t operation)
 		told.orders = orders;
 		told.order_count = read_orders(root, orders);
 		told.units = (uint32_t)json_integer_value(json_object_get(root, "units_withdrawn"));
+		told.version = json_integer_value(json_object_get(root, "version"));
+		told.state = json_string_value(json_object_get(root, "state"));
 	}
 	history_time(asking->world->judge, scheduler_now_ns(asking->world->scheduler));
 	history_answer(asking->world->judge, operation, &told);

@@ -166,7 +166,7 @@ static void set_up_sale(struct world *world, uint32_t number)
 	snprintf(body + size, sizeof(body) - (size_t)size, "}");
 	snprintf(key, sizeof(key), "sale-%u", number);
 	operate(world, key, "/v1/sales", body);
-	if (sale->opens_ms)
+	if (sale->opens_ms || sale->draft)
 		return;
 	snprintf(target, sizeof(target), "/v1/sales/s%u/open", number);
 	snprintf(key, sizeof(key), "open-%u", number);

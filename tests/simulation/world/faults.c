@@ -348,6 +348,19 @@ static void fault_ledger(struct world *world, const struct plan_fault *fault)
 	}
 }
 
+/* One kind alone, for a while. */
+static void set_ledger_chance(struct world *world, const struct plan_fault *fault)
+{
+	struct ledger_sim_chances chances = world_usual_ledger;
+	uint32_t *const one[] = {&chances.ended, &chances.lost, &chances.done, &chances.undone, &chances.late, &chances.slow};
+
+	*one[fault->value / 1000] = (uint32_t)(fault->value % 1000) * 1000;
+	chances.slow_ns = 2000 * WORLD_MS;
+	ledger_sim_set_chances(world->server, &chances);
+	pause_sleep(fault->for_ms * WORLD_MS);
+	ledger_sim_set_chances(world->server, &world_usual_ledger);
+}
+
 /* --- All of them --- */
 
 struct running_fault {
@@ -391,6 +404,14 @@ static void begin(struct world *world, const struct plan_fault *fault)
 		break;
 	case FAULT_POWER:
 		cut_power(world, fault);
+		break;
+	case FAULT_GATE_WITHOUT_LOG:
+		world->gates[fault->node].cut_off = true;
+		if (world->gates[fault->node].journal)
+			journal_sim_cut_off(world->gates[fault->node].journal);
+		break;
+	case FAULT_LEDGER_CHANCE:
+		set_ledger_chance(world, fault);
 		break;
 	case FAULT_REDIS_CLOCK_STEP:
 		step_redis_clock(world, fault);

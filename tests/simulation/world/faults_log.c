@@ -51,7 +51,9 @@ static void chance(struct world *world, const struct plan_fault *fault)
 				 &chances.slow,    &chances.cut,    &chances.duplicate, &chances.leader,   &chances.expelled};
 
 	*one[fault->value / 1000] = (uint32_t)(fault->value % 1000);
-	chances.slow_ns = chances.late_ns = draw_between(&draw, 500, 5000) * WORLD_MS;
+	chances.cut = chances.cut ? chances.cut : 300;               /* two parts may fare differently */
+	chances.slow_ns = draw_between(&draw, 500, 2500) * WORLD_MS; /* `journal.ack_deadline` is two seconds */
+	chances.late_ns = draw_between(&draw, 500, 5000) * WORLD_MS;
 	journal_sim_set_faults(world->log, &chances);
 	pause_sleep(fault->for_ms * WORLD_MS);
 	journal_sim_set_faults(world->log, &world_usual_log);

@@ -41,6 +41,7 @@ struct world_process {
 	char die_at[32]; /* a failpoint, where it is killed; empty: none */
 	bool dead;       /* it was killed there: what it had open is still to be dropped */
 	bool going;      /* that is under way */
+	bool cut_off;    /* of a gate: it does not reach the log any more */
 };
 
 /* What a purchase of the plan has got. */

@@ -10,7 +10,7 @@ enum { SALE_MS = 120000, BEGIN_MS = 1000 };
 static void make_sale(struct plan_sale *sale, struct draw *draw)
 {
 	*sale = (struct plan_sale){
-		.lots = (uint32_t)draw_between(draw, 1, PLAN_LOTS_MAX),
+		.lots = (uint32_t)draw_between(draw, 1, PLAN_LOTS_MAX - 1),
 		.spare = (uint32_t)draw_below(draw, 6),
 		.limit = (uint32_t)draw_between(draw, 1, 3),
 		.hold_seconds = (uint32_t)draw_between(draw, 1, 30),
@@ -331,7 +331,7 @@ void plan_make(struct plan *plan, uint64_t seed, enum plan_shape shape)
 	for (uint32_t i = 0; i < plan->fault_count; i++) {
 		plan->corrupt = plan->corrupt || plan->faults[i].kind == FAULT_REDIS_CORRUPT;
 		plan->ledger_stays = plan->ledger_stays && plan->faults[i].kind != FAULT_LEDGER &&
-				     plan->faults[i].kind != FAULT_LEDGER_RESTORED;
+				     plan->faults[i].kind != FAULT_LEDGER_CHANCE && plan->faults[i].kind != FAULT_LEDGER_RESTORED;
 	}
 	for (uint32_t i = 0; i < plan->fault_count; i++)
 		if (plan->faults[i].at_ms + plan->faults[i].for_ms > plan->until_ms)
@@ -407,6 +407,8 @@ static const char *const fault_names[FAULT_KINDS] = {
 	"ledger",
 	"kafka retention",
 	"kafka chance",
+	"ledger chance",
+	"gate without log",
 	"redis' clock steps",
 	"ledger restored",
 };

@@ -12,11 +12,11 @@ enum {
 	PLAN_GATES_MAX = 3,
 	PLAN_DRAINS_MAX = 2,
 	PLAN_SALES_MAX = 3,
-	PLAN_LOTS_MAX = 3,
+	PLAN_LOTS_MAX = 4, /* the last is for scenes */
 	PLAN_BUYERS_MAX = 40,
 	PLAN_CLIENTS_MAX = 10,
-	PLAN_OPS_MAX = 256,
-	PLAN_FAULTS_MAX = 48,
+	PLAN_OPS_MAX = 320,
+	PLAN_FAULTS_MAX = 64,
 	PLAN_NONE = UINT32_MAX,
 };
 
@@ -86,6 +86,8 @@ enum plan_fault_kind {
 	FAULT_LEDGER,
 	FAULT_KAFKA_RETENTION,  /* takes what the ledger has, up to the `value`-th record before where it stands */
 	FAULT_KAFKA_CHANCE,     /* one kind of fault of appends: `value` / 1000, of so many in a thousand */
+	FAULT_LEDGER_CHANCE,    /* the same of the ledger's calls */
+	FAULT_GATE_WITHOUT_LOG, /* it does not reach the log any more: for good */
 	FAULT_REDIS_CLOCK_STEP, /* its wall clock jumps by `value` ms, when nothing else is wrong */
 	FAULT_LEDGER_RESTORED,  /* `node`: how; `value`: ms between the backup and then */
 	FAULT_KINDS,
@@ -109,7 +111,7 @@ struct plan_fault {
 struct plan_sale {
 	uint32_t lots, units[PLAN_LOTS_MAX], spare; /* spare: units of each lot's item that are left on hand */
 	uint32_t limit, rate_requests, rate_seconds, hold_seconds;
-	bool late_confirm;
+	bool late_confirm, draft;    /* draft: it is made, and opened by the plan's operations */
 	int64_t opens_ms, closes_ms; /* by the clocks of the gates, that long after the plan's time begins; 0: by hand */
 };
 

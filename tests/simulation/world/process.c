@@ -44,6 +44,8 @@ static int open_cluster(struct world_process *gate)
 		r = ledger_sim_open(world->server, &gate->ledger, LEDGER_OPEN_SHARED);
 	if (r == 0 && !gate->journal)
 		gate->journal = journal_sim_open(world->log, world->settings->journal.ack_deadline_ns);
+	if (r == 0 && gate->cut_off)
+		journal_sim_cut_off(gate->journal);
 	if (r == 0 && !gate->stock) {
 		r = stock_redis_open(&gate->stock, &redis);
 		if (r == 0)

@@ -130,6 +130,13 @@ const struct setting settings_table[] = {
 	{"drain.latency_target", SETTING_DURATION, FIELD(drain.latency_target_ns), .standard = "100ms", .low = MS, .high = 60 * SECOND,
 	 .help = "A commit that takes longer makes a drain slow down, for the sake of the ledger's other users."},
 
+	{"relay.listen", SETTING_LISTEN, FIELD(relay.listen), .standard = "127.0.0.1:8083",
+	 .help = "Where a relay shows its metrics and its health, to anybody who asks."},
+	{"relay.secret", SETTING_SECRET, FIELD(relay.secret), .standard = "",
+	 .help = "What a relay signs its posts with: whsec_ and the base64 of 24 to 64 random bytes."},
+	{"relay.patience", SETTING_DURATION, FIELD(relay.patience_ns), .standard = "15m", .low = SECOND, .high = 720 * HOUR,
+	 .help = "How long an endpoint may refuse the next change of a sale before the relay calls it an alert."},
+
 	{"process.share_ports", SETTING_CHOICE, FIELD(process.share_ports), .standard = "off", .choices = {"off", "on"},
 	 .help = "Whether another gate of this user may listen at the same addresses, and get its part of the connections."},
 	{"process.core_dumps", SETTING_CHOICE, FIELD(process.core_dumps), .standard = "off", .choices = {"off", "on"},
@@ -176,6 +183,7 @@ void settings_free(struct settings *settings)
 	wipe(settings->operator.token);
 	wipe(settings->operator.tokens);
 	wipe(settings->identity.jwt_key);
+	wipe(settings->relay.secret);
 	for (size_t i = 0; i < settings_count(); i++) {
 		setting_release(&settings_table[i], settings);
 		free(loaded->origins[i].text);

@@ -106,6 +106,11 @@ struct settings {
 		int64_t latency_target_ns; /* drain.latency_target  100ms: of one commit */
 	} drain;
 	struct {
+		struct listen_list listen; /* relay.listen    127.0.0.1:8083 */
+		char *secret;              /* relay.secret    what posts are signed with */
+		int64_t patience_ns;       /* relay.patience  15m: how long an endpoint may refuse before it is an alert */
+	} relay;
+	struct {
 		enum share_ports share_ports; /* process.share_ports  off */
 		enum core_dumps core_dumps;   /* process.core_dumps  off */
 	} process;

@@ -55,6 +55,8 @@
 	PROBLEM(NOT_ENOUGH_UNITS, 409, "not-enough-units", "Not enough units", "The item does not have so many units on hand.")            \
 	PROBLEM(NAME_TAKEN, 409, "name-taken", "Name taken", "There is one of this name already.")                                         \
 	PROBLEM(SALE_CHANGED, 409, "sale-changed", "Sale changed", "Somebody else changed the sale at the same time. Read it again.")      \
+	PROBLEM(RELAY_CHANGED, 409, "relay-changed", "Relay changed",                                                                      \
+		"Another process has kept the position of this relay, or an operator has skipped a change. Read it again.")                \
 	PROBLEM(SOLD_OUT, 410, "sold-out", "Sold out", "There are not so many units left.")                                                \
 	PROBLEM(SALE_ENDED, 410, "sale-ended", "Sale ended", "The sale is over.")                                                          \
 	PROBLEM(CURSOR_UNKNOWN, 410, "cursor-unknown", "Cursor unknown",                                                                   \

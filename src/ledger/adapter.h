@@ -9,6 +9,7 @@
 #include "ledger/item_transactions.h"
 #include "ledger/log_transactions.h"
 #include "ledger/lot_transactions.h"
+#include "ledger/relay_transactions.h"
 #include "ledger/request_transactions.h"
 #include "ledger/sale_transactions.h"
 
@@ -27,6 +28,8 @@
 	.lot_add = lot_transaction_add,                       \
 	.lots_armed = lot_transaction_arm,                    \
 	.request_note = request_transaction_note,             \
+	.relay_put = relay_transaction_put,                   \
+	.relay_skip = relay_transaction_skip,                 \
 	.log_append = log_transaction_append,                 \
 	.dead_letter = dead_letter_transaction_write,         \
 	.dead_letter_remove = dead_letter_transaction_remove, \
@@ -56,6 +59,7 @@
 				    ledger_orders_fn *page, void *context);                                                           \
 	int adapter##_lots_unequal(struct ledger *ledger, struct ledger_unequal_lot *lots, size_t max, size_t *count);                \
 	int adapter##_request_find(struct ledger *ledger, struct ledger_request *request);                                            \
+	int adapter##_relay_get(struct ledger *ledger, struct slice name, struct ledger_relay *relay);                                \
 	int adapter##_log_rows(struct ledger *ledger, const struct ledger_log_filter *filter, struct ledger_log_row *rows,            \
 			       size_t max, size_t *count);                                                                            \
 	int adapter##_dead_letters(struct ledger *ledger, int64_t after, struct ledger_dead_letter *rows, size_t max, size_t *count); \
@@ -82,6 +86,7 @@
 	.sale_snapshot = adapter##_sale_snapshot,       \
 	.lots_unequal = adapter##_lots_unequal, \
 	.request_find = adapter##_request_find,         \
+	.relay_get = adapter##_relay_get,               \
 	.log_rows = adapter##_log_rows,                 \
 	.dead_letters = adapter##_dead_letters,         \
 	.audit = adapter##_audit,                       \

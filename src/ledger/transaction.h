@@ -122,6 +122,10 @@ struct record_rows {
 	int (*find_request)(struct transaction *transaction, struct ledger_request *request);
 	int (*write_request)(struct transaction *transaction, const struct ledger_request *request, int64_t at_ms);
 	int (*write_dead_letter)(struct transaction *transaction, struct slice json, const char *reason, int64_t now_ms);
+	/* Version 0: there is none. */
+	int (*read_relay)(struct transaction *transaction, struct slice name, struct ledger_relay *relay);
+	/* All of it, with the next version: LEDGER_CONFLICT where its version is not the row's. */
+	int (*write_relay)(struct transaction *transaction, const struct ledger_relay *relay);
 	/* LEDGER_NOT_FOUND. */
 	int (*remove_dead_letter)(struct transaction *transaction, int64_t number);
 };

@@ -129,6 +129,15 @@ struct ledger_dead_letter {
 	char *event; /* JSON, owned by the row: free() */
 };
 
+/* How far a relay of the feed has come. */
+enum { LEDGER_RELAY_TEXT_MAX = 4096, LEDGER_RELAY_SKIPS_MAX = 16 };
+struct ledger_relay {
+	char name[SALE_ID_MAX + 1];
+	int64_t version, at_ms;                   /* version 0: it has kept nothing yet */
+	char position[LEDGER_RELAY_TEXT_MAX + 1]; /* JSON, the relay's own; empty: none */
+	char skipped[LEDGER_RELAY_TEXT_MAX + 1];  /* ids of changes that were given up, with a space between; the newest last */
+};
+
 /*
  * A request of an operator that has an Idempotency-Key: it is done once, however often it is sent.
  * Written down in the change's own transaction, or with the event that carries it.
@@ -403,6 +412,21 @@ struct ledger_ops {
 	 * that was fixed), KEY_REUSED.
 	 */
 	int (*request_note)(struct ledger *ledger, struct ledger_request *request, int64_t at_ms);
+
+	/* *relay: as it is; of one that nobody has heard of, version 0. DONE. */
+	int (*relay_get)(struct ledger *ledger, struct slice name, struct ledger_relay *relay);
+	/*
+	 * Keeps its position where its version is still the ledger's, and raises that. DONE,
+	 * CONFLICT: another process has, or something was skipped.
+	 */
+	int (*relay_put)(struct ledger *ledger, struct ledger_relay *relay);
+	/*
+	 * Gives a change up: its id (ASCII without spaces) is the newest of `skipped`, of which the
+	 * newest LEDGER_RELAY_SKIPS_MAX stay; with a row of the operator log, `relay.skip`. DONE,
+	 * ALREADY.
+	 */
+	int (*relay_skip)(struct ledger *ledger, struct slice name, struct slice change, const struct ledger_actor *actor,
+			  struct slice detail_json);
 
 	int (*log_append)(struct ledger *ledger, const struct ledger_actor *actor, const char *action, struct slice subject,
 			  struct slice detail_json);

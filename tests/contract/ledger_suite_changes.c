@@ -193,6 +193,69 @@ static void test_what_a_drain_leaves_out_is_not_told(void **state)
 	free(told);
 }
 
+/* --- How far a relay has come --- */
+
+static struct ledger_relay relay_of(struct kit *kit)
+{
+	struct ledger_relay relay;
+
+	assert_int_equal(kit->ledger->ops->relay_get(kit->ledger, SLICE("shop"), &relay), LEDGER_DONE);
+	return relay;
+}
+
+static void test_position_of_a_relay_is_kept_and_of_two_processes_one_is_told(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct ledger_relay first = relay_of(kit), second = first;
+
+	assert_int_equal(first.version, 0);
+	assert_string_equal(first.position, "");
+	strcpy(first.position, "{\"after\":\"1.2.3\"}");
+	assert_int_equal(kit->ledger->ops->relay_put(kit->ledger, &first), LEDGER_DONE);
+	assert_int_equal(first.version, 1);
+	strcpy(second.position, "{\"after\":\"1.1.1\"}");
+	assert_int_equal(kit->ledger->ops->relay_put(kit->ledger, &second), LEDGER_CONFLICT);
+	strcpy(first.position, "{\"after\":\"1.3.4\"}");
+	assert_int_equal(kit->ledger->ops->relay_put(kit->ledger, &first), LEDGER_DONE);
+	ledger_suite_restart(*state);
+	second = relay_of(kit);
+	assert_int_equal(second.version, 2);
+	assert_string_equal(second.position, first.position);
+}
+
+static void test_what_an_operator_skips_stays_with_the_relay_and_in_the_log(void **state)
+{
+	struct kit *kit = kit_of(state);
+	struct ledger_actor actor = kit_actor(kit);
+	struct ledger_relay relay = relay_of(kit);
+	const struct ledger_log_filter filter = {.action = SLICE("relay.skip")};
+	struct ledger_log_row *rows = calloc(LEDGER_RELAY_SKIPS_MAX + 8, sizeof(*rows));
+	char id[16];
+	size_t count;
+
+	assert_non_null(rows);
+	for (int i = 0; i < LEDGER_RELAY_SKIPS_MAX + 4; i++) {
+		snprintf(id, sizeof(id), "change-%d", i);
+		assert_int_equal(kit->ledger->ops->relay_skip(kit->ledger, SLICE("shop"), slice_of(id), &actor, SLICE("{}")),
+				 LEDGER_DONE);
+		assert_int_equal(kit->ledger->ops->relay_skip(kit->ledger, SLICE("shop"), slice_of(id), &actor, SLICE("{}")),
+				 LEDGER_ALREADY);
+	}
+	/* Its process finds out: what it knew is not the ledger's any more. */
+	assert_int_equal(kit->ledger->ops->relay_put(kit->ledger, &relay), LEDGER_CONFLICT);
+	relay = relay_of(kit);
+	assert_memory_equal(relay.skipped, "change-4 change-5 ", 18);
+	assert_string_equal(strrchr(relay.skipped, ' '), " change-19");
+	strcpy(relay.position, "{}");
+	assert_int_equal(kit->ledger->ops->relay_put(kit->ledger, &relay), LEDGER_DONE);
+	assert_string_equal(relay_of(kit).skipped, relay.skipped);
+	assert_int_equal(kit->ledger->ops->log_rows(kit->ledger, &filter, rows, LEDGER_RELAY_SKIPS_MAX + 8, &count), 0);
+	assert_int_equal(count, LEDGER_RELAY_SKIPS_MAX + 4);
+	assert_string_equal(rows[0].subject, "shop");
+	kit_assert_audit(kit);
+	free(rows);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, ledger_suite_set_up, ledger_suite_tear_down)
 
 int ledger_suite_changes_run(const char *name)
@@ -203,6 +266,8 @@ int ledger_suite_changes_run(const char *name)
 		TEST(test_feed_begins_at_a_time),
 		TEST(test_cursor_of_another_ledger_is_not_taken),
 		TEST(test_what_a_drain_leaves_out_is_not_told),
+		TEST(test_position_of_a_relay_is_kept_and_of_two_processes_one_is_told),
+		TEST(test_what_an_operator_skips_stays_with_the_relay_and_in_the_log),
 	};
 	char title[64];
 

@@ -15,7 +15,7 @@ import pytest
 from penstock import JWT_KEY, OPERATOR_TOKEN, PROGRAM, ROOT, Server, audit_ledger, plain_environment, run, wait_until
 
 COMMANDS = [
-    "serve", "demo", "rehearse", "audit", "sale", "item", "order", "log", "token", "replay", "drain", "config", "health", "version",
+    "serve", "demo", "rehearse", "audit", "sale", "item", "order", "log", "token", "relay", "replay", "drain", "config", "health", "version",
 ]
 
 

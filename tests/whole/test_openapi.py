@@ -24,7 +24,7 @@ def methods_of(listener):
 
 def concrete(path):
     """With parameters that name nothing."""
-    return path.replace("{order}", "01900000-0000-7000-8000-000000000001").replace("{file}", "none.css").replace("{sale}", "none").replace("{sku}", "none")
+    return path.replace("{order}", "01900000-0000-7000-8000-000000000001").replace("{file}", "none.css").replace("{sale}", "none").replace("{sku}", "none").replace("{relay}", "none")
 
 
 def base(server, listener):

@@ -72,7 +72,7 @@ def test_a_filter_that_is_misspelt_or_empty_does_not_show_everybodys_orders(serv
 
 def test_every_route_refuses_a_parameter_that_it_does_not_know(server):
     server.make_sale("drop", 5)
-    fill = {"{sale}": "drop", "{sku}": "drop-item", "{order}": "0193e0a1-5c3f-7000-9c1e-2f6a4b000001", "{file}": "swagger-ui.css"}
+    fill = {"{sale}": "drop", "{sku}": "drop-item", "{relay}": "shop", "{order}": "0193e0a1-5c3f-7000-9c1e-2f6a4b000001", "{file}": "swagger-ui.css"}
     for listener, ask in (("public", server.ask), ("operator", server.operate)):
         for path, method, _ in openapi.document(listener).operations():
             for name, value in fill.items():

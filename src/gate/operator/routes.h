@@ -14,6 +14,9 @@ void operator_sales_show(struct ledger_task *task);
 void operator_sales_change(struct ledger_task *task);
 void operator_sales_move(struct ledger_task *task); /* argument: enum sale_action */
 void operator_sales_delete(struct ledger_task *task);
+void operator_relays_show(struct ledger_task *task);
+void operator_relays_keep(struct ledger_task *task);
+void operator_relays_skip(struct ledger_task *task);
 void operator_lots_add(struct ledger_task *task);
 void operator_lots_withdraw(struct ledger_task *task);
 

@@ -190,6 +190,8 @@ int pg_log_row_write(struct transaction *transaction, const struct ledger_actor 
 int pg_request_read(struct transaction *transaction, struct ledger_request *request) MUST_CHECK;
 int pg_request_write(struct transaction *transaction, const struct ledger_request *request, int64_t at_ms) MUST_CHECK;
 int pg_dead_letter_write(struct transaction *transaction, struct slice json, const char *reason, int64_t now_ms) MUST_CHECK;
+int pg_relay_read(struct transaction *transaction, struct slice name, struct ledger_relay *relay) MUST_CHECK;
+int pg_relay_write(struct transaction *transaction, const struct ledger_relay *relay) MUST_CHECK;
 int pg_dead_letter_remove(struct transaction *transaction, int64_t number) MUST_CHECK;
 
 /* --- elect.c --- */

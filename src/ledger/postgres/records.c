@@ -112,3 +112,73 @@ int postgres_request_find(struct ledger *base, struct ledger_request *request)
 	PQclear(result);
 	return end;
 }
+
+/* --- How far relays of the feed have come --- */
+
+static const char select_relay[] = "SELECT version, at_ms, position, skipped FROM relays WHERE name = $1";
+static const char insert_relay[] =
+	"INSERT INTO relays (name, version, at_ms, position, skipped) VALUES ($1, $2::bigint + 1, $3, $4, $5) ON CONFLICT (name) DO UPDATE"
+	" SET version = excluded.version, at_ms = excluded.at_ms, position = excluded.position, skipped = excluded.skipped"
+	" WHERE relays.version = $2::bigint RETURNING 1";
+
+static void take_relay(const PGresult *result, struct slice name, struct ledger_relay *relay)
+{
+	*relay = (struct ledger_relay){0};
+	ASSERT(name.size < sizeof(relay->name));
+	memcpy(relay->name, name.data, name.size);
+	if (PQntuples(result) == 0)
+		return;
+	relay->version = pg_get_int(result, 0, 0);
+	relay->at_ms = pg_get_int(result, 0, 1);
+	pg_get_text(result, 0, 2, relay->position, sizeof(relay->position));
+	pg_get_text(result, 0, 3, relay->skipped, sizeof(relay->skipped));
+}
+
+int pg_relay_read(struct transaction *transaction, struct slice name, struct ledger_relay *relay)
+{
+	struct pg_params params = {0};
+	PGresult *result;
+	int end;
+
+	pg_put_text(&params, name);
+	end = pg_outcome(pg_query(pg_connection_of(transaction), select_relay, &params, &result), -EIO);
+	if (end < 0)
+		return end;
+	take_relay(result, name, relay);
+	PQclear(result);
+	return 0;
+}
+
+int pg_relay_write(struct transaction *transaction, const struct ledger_relay *relay)
+{
+	struct pg_params params = {0};
+	PGresult *result;
+	int end;
+
+	pg_put_text(&params, slice_of(relay->name));
+	pg_put_int(&params, relay->version);
+	pg_put_int(&params, relay->at_ms);
+	pg_put_text(&params, slice_of(relay->position));
+	pg_put_text(&params, slice_of(relay->skipped));
+	end = pg_outcome(pg_query(pg_connection_of(transaction), insert_relay, &params, &result), -EIO);
+	if (end < 0)
+		return end;
+	end = PQntuples(result) == 1 ? LEDGER_DONE : LEDGER_CONFLICT;
+	PQclear(result);
+	return end;
+}
+
+int postgres_relay_get(struct ledger *base, struct slice name, struct ledger_relay *relay)
+{
+	struct pg_params params = {0};
+	PGresult *result;
+	int end;
+
+	pg_put_text(&params, name);
+	end = pg_read(postgres_ledger_of(base), select_relay, &params, &result);
+	if (end < 0)
+		return end;
+	take_relay(result, name, relay);
+	PQclear(result);
+	return 0;
+}

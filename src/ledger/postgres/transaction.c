@@ -10,6 +10,8 @@ static const struct record_rows records = {
 	.write_log = pg_log_row_write,
 	.find_request = pg_request_read,
 	.write_request = pg_request_write,
+	.read_relay = pg_relay_read,
+	.write_relay = pg_relay_write,
 	.write_dead_letter = pg_dead_letter_write,
 	.remove_dead_letter = pg_dead_letter_remove,
 };

@@ -176,6 +176,8 @@ int sqlite_log_row_write(struct transaction *transaction, const struct ledger_ac
 int sqlite_request_read(struct transaction *transaction, struct ledger_request *request) MUST_CHECK;
 int sqlite_request_write(struct transaction *transaction, const struct ledger_request *request, int64_t at_ms) MUST_CHECK;
 int sqlite_dead_letter_write(struct transaction *transaction, struct slice json, const char *reason, int64_t now_ms) MUST_CHECK;
+int sqlite_relay_read(struct transaction *transaction, struct slice name, struct ledger_relay *relay) MUST_CHECK;
+int sqlite_relay_write(struct transaction *transaction, const struct ledger_relay *relay) MUST_CHECK;
 int sqlite_dead_letter_remove(struct transaction *transaction, int64_t number) MUST_CHECK;
 
 /* In a transaction that has changed the sale: the number of that change. */

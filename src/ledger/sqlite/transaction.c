@@ -10,6 +10,8 @@ static const struct record_rows records = {
 	.write_log = sqlite_log_row_write,
 	.find_request = sqlite_request_read,
 	.write_request = sqlite_request_write,
+	.read_relay = sqlite_relay_read,
+	.write_relay = sqlite_relay_write,
 	.write_dead_letter = sqlite_dead_letter_write,
 	.remove_dead_letter = sqlite_dead_letter_remove,
 };

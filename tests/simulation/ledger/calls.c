@@ -267,6 +267,22 @@ static int sim_dead_letter_remove(struct ledger *ledger, int64_t number)
 	SIM_CALL(ledger, SIM_CHANGE, dead_letter_remove, number);
 }
 
+static int sim_relay_get(struct ledger *ledger, struct slice name, struct ledger_relay *relay)
+{
+	SIM_CALL(ledger, SIM_READ, relay_get, name, relay);
+}
+
+static int sim_relay_put(struct ledger *ledger, struct ledger_relay *relay)
+{
+	SIM_CALL(ledger, SIM_CHANGE, relay_put, relay);
+}
+
+static int sim_relay_skip(struct ledger *ledger, struct slice name, struct slice change, const struct ledger_actor *actor,
+			  struct slice detail_json)
+{
+	SIM_CALL(ledger, SIM_CHANGE, relay_skip, name, change, actor, detail_json);
+}
+
 static int sim_dead_letter_forget(struct ledger *ledger, const struct ledger_actor *actor, int64_t number, struct slice detail_json)
 {
 	SIM_CALL(ledger, SIM_CHANGE, dead_letter_forget, actor, number, detail_json);
@@ -340,6 +356,9 @@ const struct ledger_ops sim_ops = {
 	.dead_letter = sim_dead_letter,
 	.dead_letters = sim_dead_letters,
 	.dead_letter_remove = sim_dead_letter_remove,
+	.relay_get = sim_relay_get,
+	.relay_put = sim_relay_put,
+	.relay_skip = sim_relay_skip,
 	.dead_letter_forget = sim_dead_letter_forget,
 	.audit = sim_audit,
 	.health = sim_health,

@@ -46,6 +46,7 @@ static const struct {
 	{PROBLEM_NOT_ENOUGH_UNITS, 409, "not-enough-units"},
 	{PROBLEM_NAME_TAKEN, 409, "name-taken"},
 	{PROBLEM_SALE_CHANGED, 409, "sale-changed"},
+	{PROBLEM_RELAY_CHANGED, 409, "relay-changed"},
 	{PROBLEM_SOLD_OUT, 410, "sold-out"},
 	{PROBLEM_SALE_ENDED, 410, "sale-ended"},
 	{PROBLEM_CURSOR_UNKNOWN, 410, "cursor-unknown"},

@@ -32,3 +32,12 @@ INSERT INTO movement_causes VALUES (11, 'extend'), (12, 'pay');
 ALTER TABLE movements
 	ADD COLUMN hold_expires_at_ms bigint, -- of an extension: the hold's new end
 	ADD COLUMN epoch bigint;              -- of the stock that decided it; null: it is no event, or an older program's
+
+-- How far each relay of the feed has come. Its process keeps it here, by the operator's interface.
+CREATE TABLE relays (
+	name text COLLATE "C" PRIMARY KEY,
+	version bigint NOT NULL,  -- raised by each change: of two processes of one name the second finds out
+	at_ms bigint NOT NULL,
+	position text NOT NULL, -- JSON: a low-water mark, and the sales ahead of it
+	skipped text NOT NULL   -- changes that an operator has given up, by id, with a space between; the newest last
+) WITH (fillfactor = 10);

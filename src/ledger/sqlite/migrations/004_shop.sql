@@ -31,3 +31,12 @@ CREATE TABLE reductions (
 INSERT INTO movement_causes VALUES (11, 'extend'), (12, 'pay');
 ALTER TABLE movements ADD COLUMN epoch INTEGER;              -- of the stock that decided it; null: it is no event, or an older program's
 ALTER TABLE movements ADD COLUMN hold_expires_at_ms INTEGER; -- of an extension: the hold's new end
+
+-- How far each relay of the feed has come. Its process keeps it here, by the operator's interface.
+CREATE TABLE relays (
+	name TEXT PRIMARY KEY NOT NULL,
+	version INTEGER NOT NULL,  -- raised by each change: of two processes of one name the second finds out
+	at_ms INTEGER NOT NULL,
+	position TEXT NOT NULL, -- JSON: a low-water mark, and the sales ahead of it
+	skipped TEXT NOT NULL   -- changes that an operator has given up, by id, with a space between; the newest last
+) STRICT, WITHOUT ROWID;

@@ -136,7 +136,7 @@ static void test_file_that_is_no_ledger_is_refused_and_left_alone(void **state)
 
 /* Undoes the fourth migration. */
 #define BACK_TO_THE_THIRD                                                                                                      \
-	"DROP TABLE relays; DROP TABLE payments; DROP TABLE reductions; DELETE FROM movement_causes WHERE number IN (11, 12);" \
+	"DROP TABLE relays; DROP TABLE payments; DELETE FROM movement_causes WHERE number IN (11, 12);" \
 	"ALTER TABLE movements DROP COLUMN epoch; ALTER TABLE movements DROP COLUMN hold_expires_at_ms;"                       \
 	"UPDATE commit_numbers SET schema = 3 WHERE one = 1;"                                                                  \
 	"DELETE FROM schema_migrations WHERE number > 3;"

@@ -12,21 +12,6 @@ CREATE TABLE payments (
 );
 CREATE INDEX payments_by_reference ON payments (reference);
 
--- Units that were taken out of an order, some or all: where they went, and why.
-CREATE TABLE reductions (
-	order_id uuid NOT NULL,
-	id uuid NOT NULL, -- of the request: what was done once is not done again
-	at_ms bigint NOT NULL,
-	sale integer NOT NULL,
-	quantity integer NOT NULL CHECK (quantity > 0),
-	units smallint NOT NULL CHECK (units BETWEEN 1 AND 3), -- 1: on sale again, 2: to the item, 3: gone
-	refund boolean NOT NULL, -- of a confirmed order
-	reference text, -- the payment side's own name for the refund
-	reason text,
-	actor text,
-	PRIMARY KEY (sale, order_id, id)
-);
-
 -- Every event of an order has a movement, extensions and payments too (which move nothing), so the movements are the feed of all that happened.
 INSERT INTO movement_causes VALUES (11, 'extend'), (12, 'pay');
 ALTER TABLE movements

@@ -12,21 +12,6 @@ CREATE TABLE payments (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX payments_by_reference ON payments (reference);
 
--- Units that were taken out of an order, some or all: where they went, and why.
-CREATE TABLE reductions (
-	sale INTEGER NOT NULL,
-	order_id BLOB NOT NULL,
-	id BLOB NOT NULL, -- of the request: what was done once is not done again
-	at_ms INTEGER NOT NULL,
-	quantity INTEGER NOT NULL CHECK (quantity > 0),
-	units INTEGER NOT NULL CHECK (units BETWEEN 1 AND 3), -- 1: on sale again, 2: to the item, 3: gone
-	refund INTEGER NOT NULL CHECK (refund IN (0, 1)),     -- 1: of a confirmed order
-	reference TEXT, -- the payment side's own name for the refund
-	reason TEXT,
-	actor TEXT,
-	PRIMARY KEY (sale, order_id, id)
-) STRICT, WITHOUT ROWID;
-
 -- Every event of an order has a movement, extensions and payments too (which move nothing), so the movements are the feed of all that happened.
 INSERT INTO movement_causes VALUES (11, 'extend'), (12, 'pay');
 ALTER TABLE movements ADD COLUMN epoch INTEGER;              -- of the stock that decided it; null: it is no event, or an older program's

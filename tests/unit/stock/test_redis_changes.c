@@ -5,6 +5,7 @@
 #include "unit/stock/redis_gate.h"
 
 #include "base/clock.h"
+#include "stock/redis/library.h"
 
 enum { GATES = 2, SALES = 40, TURN_MS = 20, SECOND_MS = 1000 };
 
@@ -227,7 +228,7 @@ static void test_data_from_elsewhere_are_asked_about_in_the_next_turn(void **sta
 	sell_all();
 	turn(1);
 	redis_place_run(place, "HSET {ps:%d}:m term another", GATE_SALE);
-	redis_place_run(place, "SET {ps:0}:c2 another");
+	redis_place_run(place, "SET {ps:0}:c%d another", REDIS_LIBRARY_VERSION);
 	turn(1);
 	assert_int_equal(sales[1][0].outcome, STOCK_FENCED);
 	assert_int_equal(sales[1][1].outcome, STOCK_DONE);

@@ -241,3 +241,30 @@ def test_a_replica_that_hangs_makes_no_promise(gate, postgres, database):
     wait_until(lambda: gate.buy(sale, "anna", key="k").status == 202, 20, "the replica")
     assert gate.lot(sale)["held"] == 1
     gate.audit()
+
+
+def test_a_buyers_orders_are_found_without_looking_at_all(gate, postgres, database):
+    """By filters that autovacuum fills; here they are asked for. What came since has none, and is found too."""
+
+    def scans():
+        return [int(count) for count in postgres.sql("SELECT seq_scan, (SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'orders_by_buyer')"
+            " FROM pg_stat_user_tables WHERE relname = 'orders'", database)[0]]  # fmt: skip
+
+    gate.make_sale("drop", 10, limit_per_buyer=3)
+    first = [gate.buy("drop", "anna").json["id"] for _ in range(2)]
+    wait_until(lambda: len(gate.orders(buyer="anna")) == 2, 20, "anna's orders")
+    # Others' orders around hers; they are nobody's business but this list's.
+    columns = "placed_at_ms, changed_at_ms, sale, lot, quantity, epoch, buyer_units, limit_per_buyer, state"
+    postgres.sql(
+        f"INSERT INTO penstock.orders (id, buyer, {columns}) SELECT gen_random_uuid(), 'other-' || n, {columns}"
+        " FROM penstock.orders, generate_series(1, 50000) AS n WHERE buyer = 'anna'",
+        database,
+    )
+    postgres.sql("SELECT brin_summarize_new_values('penstock.orders_by_buyer')", database)
+    last = gate.buy("drop", "anna").json["id"]
+    sequential, by_filter = scans()
+    wait_until(lambda: [order["id"] for order in gate.orders(buyer="anna")] == sorted([*first, last]), 20, "all of hers")
+    assert [order["id"] for order in gate.orders(buyer="anna", sale="drop")] == sorted([*first, last])
+    assert gate.orders(buyer="anna", state="cancelled") == gate.orders(buyer="nobody") == []
+    wait_until(lambda: scans()[1] > by_filter, 30, "the filters' use")
+    assert scans()[0] == sequential, "no list has looked at every order"

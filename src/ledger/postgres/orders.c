@@ -1,8 +1,9 @@
 /*
  * Reading orders: one by its id, which ends in its sale's number, or many in the order of their
  * ids. Within a sale that is the order of the key: nothing is sorted, and a page begins where the
- * one before it ended. A page of all sales takes the first of each and sorts those. A filter looks
- * at every order behind `after`; that is the price of having no second index to write.
+ * one before it ended. A page of all sales takes the first of each and sorts those. A buyer's
+ * orders are found by filters that no order writes (004_shop.sql); a state looks at every order
+ * behind `after`.
  */
 #include "ledger/postgres/postgres_ledger.h"
 
@@ -18,11 +19,16 @@ static const char select_order[] = "SELECT " ORDER_COLUMNS " FROM orders" ORDER_
  */
 static const char select_orders[] =
 	"SELECT " ORDER_COLUMNS " FROM (SELECT one.* FROM sales AS every CROSS JOIN LATERAL"
-	" (SELECT * FROM orders WHERE sale = every.number AND id > $1 AND ($3 = 0 OR state = $3) AND ($4 = '' OR buyer = $4)"
+	" (SELECT * FROM orders WHERE sale = every.number AND id > $1 AND ($3 = 0 OR state = $3)"
 	"  ORDER BY id LIMIT $2) AS one ORDER BY one.id LIMIT $2) AS orders" ORDER_TABLES " ORDER BY orders.id";
 static const char select_of_sale[] =
-	"SELECT " ORDER_COLUMNS " FROM (SELECT * FROM orders WHERE sale = $5 AND id > $1 AND ($3 = 0 OR state = $3)"
-	" AND ($4 = '' OR buyer = $4) ORDER BY id LIMIT $2) AS orders" ORDER_TABLES " ORDER BY orders.id";
+	"SELECT " ORDER_COLUMNS " FROM (SELECT * FROM orders WHERE sale = $4 AND id > $1 AND ($3 = 0 OR state = $3)"
+	" ORDER BY id LIMIT $2) AS orders" ORDER_TABLES " ORDER BY orders.id";
+
+static const char select_of_buyer[] =
+	"SELECT " ORDER_COLUMNS
+	" FROM (SELECT * FROM orders_of_buyer($4) WHERE ($5 = 0 OR sale = $5) AND id > $1 AND ($3 = 0 OR state = $3)"
+	" ORDER BY id LIMIT $2) AS orders" ORDER_TABLES " ORDER BY orders.id";
 
 /* The few orders that a payment is for, found by its reference. */
 static const char select_paid[] =
@@ -101,6 +107,8 @@ static const char *statement_of(const struct ledger_order_filter *filter)
 {
 	if (filter->payment.size)
 		return select_paid;
+	if (filter->buyer.size)
+		return select_of_buyer;
 	return filter->sale ? select_of_sale : select_orders;
 }
 
@@ -115,8 +123,9 @@ int postgres_orders(struct ledger *base, const struct ledger_order_filter *filte
 	pg_put_uuid(&params, &filter->after);
 	pg_put_int(&params, (int64_t)max);
 	pg_put_int(&params, filter->state);
-	pg_put_text(&params, filter->buyer);
-	if (filter->sale || filter->payment.size)
+	if (filter->buyer.size || filter->payment.size)
+		pg_put_text(&params, filter->buyer);
+	if (filter->sale || filter->buyer.size || filter->payment.size)
 		pg_put_int(&params, filter->sale);
 	if (filter->payment.size)
 		pg_put_text(&params, filter->payment);

@@ -76,7 +76,7 @@ def test_the_document_has_the_programs_kinds_and_no_other():
     source = (ROOT / "src/model/event.c").read_text()
     kinds = re.findall(r'^\t\[EVENT_\w+\] = \{"([a-z.]+)"', source, re.MULTILINE)
     assert len(kinds) == 9
-    assert list(document().events()) == kinds
+    assert sorted(document().events()) == sorted(kinds)
 
 
 def test_the_guide_names_every_kind_header_member_and_reason():

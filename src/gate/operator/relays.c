@@ -5,6 +5,8 @@
 #include "gate/operator/routes.h"
 #include "gate/render.h"
 
+enum { CURSOR_TEXT_MAX = 64 };
+
 static void render_skipped(const char *skipped, struct buffer *out)
 {
 	buffer_append_literal(out, "[");
@@ -66,6 +68,30 @@ void operator_relays_show(struct ledger_task *task)
 		answer(task, slice_of(relay.name));
 }
 
+static bool is_cursor(const json_t *value)
+{
+	size_t size = json_string_length(value);
+
+	return json_is_string(value) && size > 0 && size <= CURSOR_TEXT_MAX &&
+	       strspn(json_string_value(value), "0123456789abcdef.") == size;
+}
+
+/* {"after": where all is done, or null, "ahead": [[sale, cursor], …]} */
+static bool position_valid(const json_t *position)
+{
+	const json_t *after = json_object_get(position, "after"), *ahead = json_object_get(position, "ahead");
+	bool valid = json_object_size(position) == 2 && (json_is_null(after) || is_cursor(after)) && json_is_array(ahead);
+
+	for (size_t i = 0; valid && i < json_array_size(ahead); i++) {
+		const json_t *pair = json_array_get(ahead, i), *sale = json_array_get(pair, 0);
+
+		valid = json_array_size(pair) == 2 && json_is_string(sale) &&
+			sale_id_valid((struct slice){json_string_value(sale), json_string_length(sale)}) &&
+			is_cursor(json_array_get(pair, 1));
+	}
+	return valid;
+}
+
 void operator_relays_keep(struct ledger_task *task)
 {
 	struct ledger *ledger = ledger_task_ledger(task);
@@ -80,6 +106,11 @@ void operator_relays_keep(struct ledger_task *task)
 
 	if (!take_name(task, &relay) || body_read(task->body, fields, 2, "", &task->reply))
 		return;
+	if (!position_valid(position)) {
+		reply_bad_field(&task->reply, PROBLEM_INVALID_VALUE, "position",
+				"position has `after`, a cursor or null, and `ahead`, pairs of a sale and a cursor, and no more.");
+		return;
+	}
 	text = json_dumps(position, JSON_COMPACT);
 	if (!text || strlen(text) > LEDGER_RELAY_TEXT_MAX) {
 		reply_bad_field(&task->reply, PROBLEM_INVALID_VALUE, "position", "position has at most %d bytes.",

@@ -222,7 +222,9 @@ static void look_at_failing(struct relay *relay, int64_t now_ns)
 	int64_t failing = 0, standing = 0;
 
 	for (struct line *line = relay->lines.first; line; line = line->next) {
-		if (line->head && !line->in_flight && is_skipped(relay, line->head->id)) {
+		if (!line->head)
+			continue; /* nothing is to be sent, so nothing fails */
+		if (!line->in_flight && is_skipped(relay, line->head->id)) {
 			log_warn("relay", "a change is skipped", LOG_TEXT("change", line->head->id));
 			lines_done(&relay->lines, line->head);
 			relay->moved = true;

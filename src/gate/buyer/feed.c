@@ -105,16 +105,16 @@ int feed_new(struct feed **out, struct gate_thread *thread)
 static void *with_room(void *table, size_t *max, size_t needed)
 {
 	size_t more = *max ? *max : 16;
-	char *grown;
+	void **grown;
 
 	while (more < needed)
 		more *= 2;
 	if (more == *max)
 		return table;
-	grown = realloc(table, more * sizeof(void *));
+	grown = realloc(table, more * sizeof(*grown));
 	if (!grown)
 		return NULL;
-	memset(grown + *max * sizeof(void *), 0, (more - *max) * sizeof(void *));
+	memset(grown + *max, 0, (more - *max) * sizeof(*grown));
 	*max = more;
 	return grown;
 }

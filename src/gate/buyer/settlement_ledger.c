@@ -261,7 +261,7 @@ void settlement_work_without_stock(struct ledger_task *task)
 		 task->order.refund != REFUND_ALLOWED)
 		settlement_refuse_refund(&task->reply, task->order.refund);
 	else if (task->action == ORDER_CANCEL && !task->order.buyer[0] && order.state == ORDER_CONFIRMED)
-		say_order_control(task, order_control_refund(control, &order, &actor), PROBLEM_ORDER_STATE, &order, NULL);
+		say_order_control(task, order_control_refund(control, &order, &actor), PROBLEM_ORDER_STATE, &order, &payment);
 	else if (task->action == ORDER_CONFIRM && order.state == ORDER_CONFIRMED && payment.payment.reference.size)
 		say_order_control(task, order_control_pay(control, &order, &actor, &payment), PROBLEM_ORDER_STATE, &order, &payment);
 	else if (is_done(task, &order))

@@ -38,12 +38,14 @@ static void render_relay(const struct ledger_relay *relay, struct buffer *out)
 /* The relay that the path names. Else it has answered. */
 static bool take_name(struct ledger_task *task, struct ledger_relay *relay)
 {
+	struct slice name = {task->names[0], strlen(task->names[0])};
+
 	*relay = (struct ledger_relay){0};
-	if (!sale_id_valid(slice_of(task->names[0]))) {
+	if (!sale_id_valid(name)) {
 		reply_refuse(&task->reply, PROBLEM_NOT_FOUND, "A relay's name is made like a sale's id.");
 		return false;
 	}
-	memcpy(relay->name, task->names[0], strlen(task->names[0]) + 1);
+	memcpy(relay->name, name.data, name.size);
 	return true;
 }
 

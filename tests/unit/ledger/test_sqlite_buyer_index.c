@@ -12,7 +12,7 @@
 #include "ledger/sqlite/buyer_index.h"
 #include "ledger/sqlite/sqlite.h"
 
-enum { BATCH = 500, BUYERS = 40, UNITS = 1000000, ORDERS_MAX = 20000, PAGE = 64, TEXT = 16 };
+enum { BATCH = 500, BUYERS = 40, UNITS = 1000000, ORDERS_MAX = 20000, PAGE = 64, TEXT = 24 };
 
 struct fixture {
 	struct sqlite_place *place;

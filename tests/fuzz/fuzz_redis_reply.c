@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "base/lines.h"
 #include "base/log.h"
 #include "core/admission.h"
 #include "stock/redis/redis_stock.h"
@@ -72,7 +73,7 @@ static struct event event_of(enum event_kind kind)
 static void call_reserve(struct stock *stock)
 {
 	const struct admission admission = {.stock = stock, .ack_deadline_ns = INT64_C(1000000000)};
-	struct sale_entry *entry = calloc(1, sizeof(*entry) + ITEMS * sizeof(entry->latches[0]));
+	struct sale_entry *entry = lines_new(sizeof(*entry) + ITEMS * sizeof(entry->latches[0]));
 	struct purchase purchases[ITEMS] = {0}, *pointers[ITEMS];
 
 	ASSERT(entry);

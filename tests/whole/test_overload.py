@@ -91,7 +91,7 @@ def test_what_has_waited_too_long_is_turned_away_and_retries_are_not(serve, many
 
 
 def test_without_a_target_nobody_is_turned_away(serve, many_files):  # noqa: F811
-    server = serve({"gate.queue_target": "0s", "gate.threads": "1"})
+    server = serve({"gate.threads": "1"})
     server.make_sale("drop", CROWD, rate=None)
     wires = [Wire(server.public) for _ in range(CROWD)]
     try:

@@ -299,7 +299,7 @@ def test_five_thousand_connections_at_once(serve, many_files):
     count = 5000
     if many_files < count + 200:
         pytest.skip(f"this process may open only {many_files} files")
-    server = serve({"gate.in_flight_max": 8192, "gate.threads": 2, "gate.queue_target": "0s"})
+    server = serve({"gate.in_flight_max": 8192, "gate.threads": 2})
     server.make_sale("drop", 3000)
     wires = [Wire(server.public, timeout=30) for _ in range(count)]
     wait_until(lambda: server.metric("penstock_connections") == count)

@@ -2,25 +2,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "engine/credentials.h"
 #include "identity/key_file.h"
-
-static enum identity_algorithm algorithm_of(enum jwt_algorithm algorithm)
-{
-	switch (algorithm) {
-	case JWT_HS256:
-		return IDENTITY_HS256;
-	case JWT_RS256:
-		return IDENTITY_RS256;
-	case JWT_ES256:
-		return IDENTITY_ES256;
-	case JWT_PS256:
-		return IDENTITY_PS256;
-	case JWT_EDDSA:
-		return IDENTITY_EDDSA;
-	}
-	ASSERT(false);
-	return IDENTITY_HS256;
-}
 
 int secrets_token_maker_init(struct token_maker *maker, const struct settings *settings)
 {
@@ -31,7 +14,7 @@ int secrets_token_maker_init(struct token_maker *maker, const struct settings *s
 	*maker = (struct token_maker){
 		.identity =
 			{
-				.algorithm = algorithm_of(settings->identity.jwt_algorithm),
+				.algorithm = credentials_algorithm(settings),
 				.key = slice_of(settings->identity.jwt_key),
 				.issuer = slice_of(settings->identity.jwt_issuer),
 				.audience = slice_of(settings->identity.jwt_audience),

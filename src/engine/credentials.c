@@ -35,9 +35,9 @@ static void forget(char *key)
 	free(key);
 }
 
-static enum identity_algorithm algorithm(enum jwt_algorithm set)
+enum identity_algorithm credentials_algorithm(const struct settings *settings)
 {
-	switch (set) {
+	switch (settings->identity.jwt_algorithm) {
 	case JWT_HS256:
 		return IDENTITY_HS256;
 	case JWT_RS256:
@@ -82,7 +82,7 @@ static char *login_keys(const struct settings *settings, const struct settings *
 int credentials_identity(const struct settings *settings, const struct settings *secrets, struct identity **out)
 {
 	struct identity_settings identity = {
-		.algorithm = algorithm(settings->identity.jwt_algorithm),
+		.algorithm = credentials_algorithm(settings),
 		.jwks = *secrets->identity.jwks_file != '\0',
 		.issuer = slice_of(settings->identity.jwt_issuer),
 		.audience = slice_of(settings->identity.jwt_audience),

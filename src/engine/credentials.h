@@ -8,6 +8,8 @@
 #include "identity/identity.h"
 #include "identity/operators.h"
 
+/* That the settings name. */
+enum identity_algorithm credentials_algorithm(const struct settings *settings);
 /*
  * `settings`: of the start; `secrets`: where the key is taken from. *identity NULL where buyers are
  * known by a header. 0 or negative, logged.

@@ -99,6 +99,8 @@ static int thread_new(struct gate *gate, struct gate_thread *thread, bool for_op
 		r = stock_round_new(&thread->stock, thread, in_flight_max);
 	if (r == 0)
 		r = purchase_pool_new(&thread->purchases, thread, in_flight_max);
+	if (r == 0 && !for_operators)
+		r = sale_tally_new(&thread->tally);
 	if (r == 0)
 		r = feed_new(&thread->feed, thread);
 	if (r == 0)
@@ -118,6 +120,7 @@ static void thread_free(struct gate_thread *thread)
 	http_router_free(thread->router);
 	purchase_pool_free(thread->purchases);
 	stock_round_free(thread->stock);
+	sale_tally_free(thread->tally);
 	feed_free(thread->feed);
 	slow_refusals_free(thread->slow_refusals);
 	audit_queue_free(thread->audits);

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "gate/sale_metrics.h"
 
 static double read_gauge(void *context)
 {
@@ -125,6 +126,7 @@ void gate_register_metrics(struct gate *gate)
 	if (gate->settings.stock_worker)
 		metrics_reader(metrics, "gauge", waits, waits_help, "queue=\"stock\"", read_stock_wait,
 			       (void *)gate->settings.stock_worker);
+	sale_metrics_register(gate);
 	metrics_reader(metrics, "gauge", "penstock_connections", "Open connections on the public listener.", NULL, read_gauge,
 		       &gate->quota.connections);
 }

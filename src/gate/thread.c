@@ -15,6 +15,8 @@ const struct sale_table *gate_sales(struct gate_thread *thread)
 	if (!thread->sales || sale_table_generation(thread->sales) != sale_catalog_generation(catalog)) {
 		sale_table_unref(thread->sales);
 		thread->sales = sale_catalog_ref(catalog);
+		if (thread->tally)
+			sale_tally_follow(thread->tally, thread->sales);
 	}
 	return thread->sales;
 }

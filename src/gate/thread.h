@@ -11,6 +11,7 @@
 #include "gate/limit/identity_budget.h"
 #include "gate/limit/overload.h"
 #include "gate/reply.h"
+#include "gate/sale_tally.h"
 #include "http/router.h"
 
 struct gate_thread;
@@ -80,7 +81,6 @@ struct route_table {
 extern const struct route_table public_routes, operator_routes;
 
 enum { GATE_PENDING_MAX = 1024 };
-enum { PURCHASE_OUTCOMES = PROBLEM_COUNT + 2, OUTCOME_ACCEPTED = PROBLEM_COUNT, OUTCOME_REPLAYED = PROBLEM_COUNT + 1 };
 enum { STATUS_CLASSES = 4 }; /* 2xx to 5xx */
 enum { GATE_PAYMENT_PROBLEMS = 3 };
 /* What a payment is refused with; each is counted. */
@@ -113,6 +113,7 @@ struct gate_thread {
 	struct purchase_streak refused;
 	struct overload overload;
 	struct metrics_cells *cells;
+	struct sale_tally *tally; /* NULL on the operators' */
 	struct uuid_generator ids;
 	struct stock_round *stock;
 	struct purchase_pool *purchases;

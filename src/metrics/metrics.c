@@ -15,7 +15,7 @@
  * left to the scrape, a few times a minute. Cells are only ever added, at the head of a list: who
  * holds the head may walk on without the lock.
  */
-enum metric_kind { METRIC_COUNTER, METRIC_HISTOGRAM, METRIC_READER };
+enum metric_kind { METRIC_COUNTER, METRIC_HISTOGRAM, METRIC_READER, METRIC_FAMILY };
 
 struct metric {
 	enum metric_kind kind;
@@ -24,7 +24,13 @@ struct metric {
 	const double *bounds;
 	size_t bound_count;
 	double (*read)(void *context);
+	void (*render)(void *context, struct metrics_samples *samples);
 	void *context;
+};
+
+struct metrics_samples {
+	const char *name;
+	struct buffer *out;
 };
 
 union cell {
@@ -168,6 +174,14 @@ void metrics_reader(struct metrics *metrics, const char *type, const char *name,
 					    .context = context});
 }
 
+void metrics_family(struct metrics *metrics, const char *type, const char *name, const char *help,
+		    void (*render)(void *context, struct metrics_samples *samples), void *context)
+{
+	add_metric(metrics,
+		   (struct metric){
+			   .kind = METRIC_FAMILY, .type = type, .name = name, .help = help, .render = render, .context = context});
+}
+
 /* --- Counting --- */
 
 struct metrics_cells *metrics_cells_new(struct metrics *metrics)
@@ -245,18 +259,28 @@ static void put_number(struct buffer *out, double value)
 		buffer_printf(out, "%.15g", value);
 }
 
-static void put_sample(struct buffer *out, const struct metric *metric, const char *suffix, double value)
+static void put_line(struct buffer *out, const char *name, const char *suffix, const char *labels, double value)
 {
-	buffer_append_text(out, metric->name);
+	buffer_append_text(out, name);
 	buffer_append_text(out, suffix);
-	if (metric->labels) {
+	if (labels) {
 		buffer_append_literal(out, "{");
-		buffer_append_text(out, metric->labels);
+		buffer_append_text(out, labels);
 		buffer_append_literal(out, "}");
 	}
 	buffer_append_literal(out, " ");
 	put_number(out, value);
 	buffer_append_literal(out, "\n");
+}
+
+static void put_sample(struct buffer *out, const struct metric *metric, const char *suffix, double value)
+{
+	put_line(out, metric->name, suffix, metric->labels, value);
+}
+
+void metrics_sample(struct metrics_samples *samples, const char *labels, double value)
+{
+	put_line(samples->out, samples->name, "", labels, value);
 }
 
 static void put_bucket(struct buffer *out, const struct metric *metric, double bound, uint64_t count)
@@ -327,6 +351,9 @@ void metrics_render(const struct metrics *metrics, struct buffer *out)
 			break;
 		case METRIC_READER:
 			put_sample(out, metric, "", metric->read(metric->context));
+			break;
+		case METRIC_FAMILY:
+			metric->render(metric->context, &(struct metrics_samples){metric->name, out});
 			break;
 		}
 	}

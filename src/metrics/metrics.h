@@ -39,6 +39,14 @@ metric_id metrics_histogram(struct metrics *metrics, const char *name, const cha
 void metrics_reader(struct metrics *metrics, const char *type, const char *name, const char *help, const char *labels,
 		    double (*read)(void *context), void *context);
 /*
+ * A family whose samples come and go: `render` says each with metrics_sample(), at each scrape, on
+ * its thread. How many there may be is bounded by who renders.
+ */
+struct metrics_samples;
+void metrics_family(struct metrics *metrics, const char *type, const char *name, const char *help,
+		    void (*render)(void *context, struct metrics_samples *samples), void *context);
+void metrics_sample(struct metrics_samples *samples, const char *labels, double value);
+/*
  * process_cpu_seconds_total, process_resident_memory_bytes, process_open_fds, process_max_fds,
  * process_start_time_seconds, …, penstock_build_info and penstock_log_dropped_total.
  */

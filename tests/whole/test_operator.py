@@ -1,8 +1,11 @@
 """The warehouse and the life of a sale by the operator's hand."""
 
 import contextlib
+import re
+import shutil
 import socket
 import sqlite3
+import subprocess
 import threading
 import time
 
@@ -618,6 +621,51 @@ def test_metrics_count_purchases_by_outcome(server):
     assert server.metric('penstock_http_request_duration_seconds_count{route="buy"}') == 3
     for promise in ("P1", "P2", "P3", "P4", "P5"):
         assert server.metric(f'penstock_promise_broken_total{{promise="{promise}"}}') == 0
+
+
+def of_sale(server, sale):
+    """What /metrics says of the sale: {the sample's other labels: its value}."""
+    text = request(server.operator, "GET", "/metrics").body.decode()
+    found = re.findall(rf'^penstock_sale_(?:units|purchases_total)\{{sale="{sale}",(.*)\}} (\d+)$', text, re.MULTILINE)
+    return {labels: int(value) for labels, value in found}
+
+
+def test_metrics_by_sale_are_there_until_it_ends(serve):
+    server = serve({"gate.threads": 2})
+    server.make_sale("drop", lots={"AJ1-41": 2, "AJ1-42": 5}, hold_seconds=600)
+    server.make_sale("other", 5, hold_seconds=0)
+    server.make_sale("coming", 5, state="draft")
+    bought = [server.buy("drop", f"b{i}", body={"sku": "AJ1-41"}).status for i in range(4)]
+    assert bought == [202, 202, 410, 410]
+    assert server.buy("drop", "b0", body={"sku": "none"}).status == 422
+    assert server.buy("other", "b0", key="k").status == server.buy("other", "b0", key="k").status == 202
+    assert of_sale(server, "drop") == {
+        **{f'sku="{sku}",state="{state}"': units for sku, figures in (("AJ1-41", (0, 2, 0, 0)), ("AJ1-42", (5, 0, 0, 0)))
+           for state, units in zip(("available", "held", "confirmed", "withdrawn"), figures)},
+        'outcome="accepted"': 2, 'outcome="replayed"': 0, 'outcome="sold-out"': 2, 'outcome="invalid-value"': 1,
+    }  # fmt: skip
+    others = of_sale(server, "other")
+    assert (others['outcome="accepted"'], others['outcome="replayed"'], others['sku="other-item",state="confirmed"']) == (1, 1, 1)
+    assert of_sale(server, "coming") == {} and server.metric("penstock_sales_left_out") == 0
+    assert server.operate("POST", "/v1/sales/drop/end").status == 200
+    wait_until(lambda: of_sale(server, "drop") == {}, 30, "the ended sale leaving /metrics")
+    assert of_sale(server, "other")['outcome="accepted"'] == 1
+
+
+def test_metrics_of_more_sales_than_have_room_are_left_out_and_counted(server):
+    for i in range(3):
+        server.make_sale(f"wide-{i}", lots={f"w{i}-{j}": 1 for j in range(200)})
+    assert len(of_sale(server, "wide-0")) == 0 and len(of_sale(server, "wide-2")) == 200 * 4 + 3
+    assert server.metric("penstock_sales_left_out") == 1
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
+def test_metrics_are_as_prometheus_wants_them(server):
+    server.make_sale("drop", 1, hold_seconds=0)
+    assert [server.buy("drop", buyer).status for buyer in ("anna", "bert")] == [202, 410]
+    text = request(server.operator, "GET", "/metrics").body
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True)
+    assert (done.returncode, done.stdout + done.stderr) == (0, b"")
 
 
 def test_health_and_readiness(server):

@@ -10,16 +10,16 @@
 #include "model/sale.h"
 
 /* The answer to a request that goes no further. */
-static void refuse(struct gate_request *request, enum problem problem, const struct problem_options *options)
+static void refuse(struct gate_request *request, const struct sale *sale, enum problem problem, const struct problem_options *options)
 {
-	purchase_pool_count(request->thread, problem);
+	purchase_pool_count(request->thread, sale ? sale->number : 0, problem);
 	gate_refuse(request, problem, options);
 }
 
 /* thread->reply is a problem already. */
-static void refuse_as_said(struct gate_request *request)
+static void refuse_as_said(struct gate_request *request, const struct sale *sale)
 {
-	purchase_pool_count(request->thread, request->thread->reply.problem);
+	purchase_pool_count(request->thread, sale->number, request->thread->reply.problem);
 	gate_answer(request, &request->thread->reply);
 }
 
@@ -88,7 +88,7 @@ static bool read_purchase(struct gate_request *request, const struct sale *sale,
 				"Idempotency-Key must not begin with \"%s\": such keys are made by the server.", LATE_CONFIRM_KEY);
 	}
 	if (bad) {
-		refuse_as_said(request);
+		refuse_as_said(request, sale);
 		return false;
 	}
 	asked->quantity = (uint32_t)quantity;
@@ -102,7 +102,7 @@ static void refuse_public(struct gate_request *request, const struct sale *sale,
 
 	if (door->refusal == VERDICT_OVERLOADED) {
 		purchase_say_late(door->retry_after_ms, reply);
-		purchase_pool_count_late(request->thread);
+		purchase_pool_count_late(request->thread, sale->number);
 		gate_answer(request, reply);
 		return;
 	}
@@ -112,7 +112,7 @@ static void refuse_public(struct gate_request *request, const struct sale *sale,
 		reply_problem(reply, PROBLEM_SALE_ENDED, NULL);
 	else
 		purchase_say_window(door->refusal, sale->opens_at_ms, door->now_ms, reply);
-	refuse_as_said(request);
+	refuse_as_said(request, sale);
 }
 
 /*
@@ -133,7 +133,7 @@ static bool pass_refusal(struct gate_request *request, const struct sale *sale, 
 	bool may_have = asked->key.data && admission_may_replay(door->refusal) && gate_brings_identity(request);
 
 	if (may_have && gate_failures_spent(request, &retry_after_ms)) {
-		purchase_pool_count(request->thread, PROBLEM_ADDRESS_RATE_LIMITED);
+		purchase_pool_count(request->thread, sale->number, PROBLEM_ADDRESS_RATE_LIMITED);
 		gate_refuse_address(request, retry_after_ms);
 		return false;
 	}
@@ -169,7 +169,7 @@ static bool pass_address(struct gate_request *request, const struct sale *sale, 
 		door->retry_after_ms = options.retry_after_ms;
 		return true;
 	}
-	refuse(request, PROBLEM_ADDRESS_RATE_LIMITED, &options);
+	refuse(request, sale, PROBLEM_ADDRESS_RATE_LIMITED, &options);
 	return false;
 }
 
@@ -193,7 +193,7 @@ static bool pass_attempts(struct gate_request *request, const struct sale *sale,
 		door->retry_after_ms = options.retry_after_ms;
 		return true;
 	}
-	refuse(request, PROBLEM_RATE_LIMITED, &options);
+	refuse(request, sale, PROBLEM_RATE_LIMITED, &options);
 	return false;
 }
 
@@ -260,14 +260,14 @@ static void send_to_stock(struct gate_request *request, struct sale_entry *entry
 	struct pending_purchase *pending;
 
 	if (door->view.stale && !admission_ask(latch)) {
-		refuse(request, PROBLEM_STOCK_UNAVAILABLE, NULL);
+		refuse(request, entry->sale, PROBLEM_STOCK_UNAVAILABLE, NULL);
 		return;
 	}
 	pending = purchase_pool_take(pool);
 	if (!pending) {
 		if (door->view.stale)
 			admission_asked(latch);
-		refuse(request, PROBLEM_OVERLOADED, NULL);
+		refuse(request, entry->sale, PROBLEM_OVERLOADED, NULL);
 		return;
 	}
 	fill(pending, request, entry, asked, buyer, door->now_ms);
@@ -293,16 +293,16 @@ void purchase_start(struct gate_request *request)
 	struct purchase_request asked;
 
 	if (atomic_load_explicit(&gate->stopping, memory_order_relaxed)) {
-		refuse(request, PROBLEM_SHUTTING_DOWN, NULL);
+		refuse(request, NULL, PROBLEM_SHUTTING_DOWN, NULL);
 		return;
 	}
 	if (!entry || sale_phase(entry->sale, door.now_ms) == SALE_PHASE_HIDDEN) {
-		refuse(request, entry ? PROBLEM_UNKNOWN_SALE : gate_no_sale(gate), NULL);
+		refuse(request, NULL, entry ? PROBLEM_UNKNOWN_SALE : gate_no_sale(gate), NULL);
 		return;
 	}
 	if (!sale_in_stock(entry->sale)) {
 		purchase_say_coming(entry->sale->opens_at_ms, door.now_ms, &thread->reply);
-		refuse_as_said(request);
+		refuse_as_said(request, entry->sale);
 		return;
 	}
 	if (!read_purchase(request, entry->sale, &asked))
@@ -315,7 +315,7 @@ void purchase_start(struct gate_request *request)
 		if (!pass_refusal(request, entry->sale, &asked, &door, &buyer))
 			return;
 	} else if (!gate_identify(request, &buyer)) {
-		purchase_pool_count(thread, thread->reply.problem);
+		purchase_pool_count(thread, entry->sale->number, thread->reply.problem);
 		return;
 	}
 	if (!pass_attempts(request, entry->sale, &asked, &buyer, &door) || !pass_address(request, entry->sale, &asked, &buyer, &door))

@@ -85,15 +85,21 @@ static void unlink_pending(struct purchase_pool *pool, struct pending_purchase *
 
 /* --- Answers --- */
 
-void purchase_pool_count(struct gate_thread *thread, size_t outcome)
+static void count(struct gate_thread *thread, uint32_t sale, size_t outcome)
 {
 	metrics_add(thread->cells, thread->gate->metrics.purchases[outcome], 1);
+	sale_tally_count(thread->tally, sale, outcome);
+}
+
+void purchase_pool_count(struct gate_thread *thread, uint32_t sale, size_t outcome)
+{
+	count(thread, sale, outcome);
 	readiness_note(thread, (int)outcome);
 }
 
-void purchase_pool_count_late(struct gate_thread *thread)
+void purchase_pool_count_late(struct gate_thread *thread, uint32_t sale)
 {
-	metrics_add(thread->cells, thread->gate->metrics.purchases[PROBLEM_OVERLOADED], 1);
+	count(thread, sale, PROBLEM_OVERLOADED);
 	metrics_add(thread->cells, thread->gate->metrics.turned_away, 1);
 }
 
@@ -109,6 +115,7 @@ static void count_attempt(struct gate_thread *thread, const struct pending_purch
 static void answer(struct gate_thread *thread, struct pending_purchase *pending, enum verdict verdict)
 {
 	struct reply *reply = &thread->reply;
+	uint32_t sale = pending->decision.purchase.event.sale;
 
 	if (verdict == VERDICT_REPLAYED && pending->counted_ms)
 		address_limit_give_back(thread->gate->address_limit, &pending->client, pending->counted_ms);
@@ -117,11 +124,11 @@ static void answer(struct gate_thread *thread, struct pending_purchase *pending,
 	reply_clear(reply);
 	purchase_say(&pending->decision.purchase, &pending->terms, verdict, reply);
 	if (reply->problem == PROBLEM_OVERLOADED && pending->decision.purchase.refusal == VERDICT_OVERLOADED)
-		purchase_pool_count_late(thread);
+		purchase_pool_count_late(thread, sale);
 	else if (reply->problem != PROBLEM_COUNT)
-		purchase_pool_count(thread, reply->problem);
+		purchase_pool_count(thread, sale, reply->problem);
 	else
-		purchase_pool_count(thread, verdict == VERDICT_REPLAYED ? OUTCOME_REPLAYED : OUTCOME_ACCEPTED);
+		purchase_pool_count(thread, sale, verdict == VERDICT_REPLAYED ? OUTCOME_REPLAYED : OUTCOME_ACCEPTED);
 	gate_answer_handle(thread, &pending->handle, reply);
 }
 

@@ -25,7 +25,10 @@ struct pending_purchase *purchase_pool_take(struct purchase_pool *pool);
  * deferred.
  */
 void purchase_pool_send(struct purchase_pool *pool, struct pending_purchase *pending);
-/* Counts the answer to a purchase: a problem, OUTCOME_ACCEPTED or OUTCOME_REPLAYED. */
-void purchase_pool_count(struct gate_thread *thread, size_t outcome);
+/*
+ * Counts the answer to a purchase: a problem, OUTCOME_ACCEPTED or OUTCOME_REPLAYED; sale 0: of none
+ * that is known.
+ */
+void purchase_pool_count(struct gate_thread *thread, uint32_t sale, size_t outcome);
 /* The same of one that was turned away because it had waited too long. */
-void purchase_pool_count_late(struct gate_thread *thread);
+void purchase_pool_count_late(struct gate_thread *thread, uint32_t sale);

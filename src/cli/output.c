@@ -140,52 +140,80 @@ void output_filter(struct buffer *path, const char *name, const char *value)
 	output_append_query(path, value);
 }
 
-/* One page into `all`; *after: the next page's query, empty at the end. */
-static int fetch_page(struct client *client, const char *path, const char *name, struct buffer *after, json_t *all)
+void output_add_query(struct buffer *path, const char *name, const char *value)
+{
+	if (!value)
+		return;
+	buffer_printf(path, "%c%s=", memchr(path->data, '?', path->size) ? '&' : '?', name);
+	output_append_query(path, value);
+}
+
+/* One page; *after: the next page's query, empty at the end. */
+static int fetch_page(struct client *client, const char *path, struct buffer *after, json_t **answer)
 {
 	struct buffer query;
-	json_t *answer, *next;
+	json_t *next;
 	int code;
 
 	buffer_init(&query, 4096);
-	buffer_printf(&query, "%s%climit=1000", path, strchr(path, '?') ? '&' : '?');
+	buffer_printf(&query, "%s%climit=%d", path, strchr(path, '?') ? '&' : '?', OUTPUT_PAGE);
 	if (after->size > 0) {
 		buffer_append_text(&query, "&after=");
 		buffer_append_slice(&query, buffer_slice(after));
 	}
 	buffer_append(&query, "", 1);
-	code = client_ask(client, "GET", query.data, NULL, &answer);
+	code = client_ask(client, "GET", query.data, NULL, answer);
 	buffer_deinit(&query);
 	buffer_clear(after);
 	if (code != CLI_GO)
 		return code;
-	json_array_extend(all, json_object_get(answer, name));
-	next = json_object_get(answer, "next");
+	next = json_object_get(*answer, "next");
 	if (json_is_string(next))
 		output_append_query(after, json_string_value(next));
 	else if (json_is_integer(next))
 		buffer_append_int(after, json_integer_value(next));
-	json_decref(answer);
 	return CLI_GO;
+}
+
+int output_pages(struct client *client, const char *path, const char *first, const char *name, output_page_fn *page, void *context)
+{
+	struct buffer after;
+	json_t *answer;
+	int code;
+
+	buffer_init(&after, 1024);
+	if (first)
+		output_append_query(&after, first);
+	do {
+		code = fetch_page(client, path, &after, &answer);
+		if (code != CLI_GO)
+			break;
+		if (json_is_array(json_object_get(answer, name)))
+			code = page(context, json_object_get(answer, name));
+		else
+			code = cli_error(CLI_FAILED, "GET %s: the answer has no %s", path, name);
+		json_decref(answer);
+	} while (code == CLI_GO && after.size > 0);
+	buffer_deinit(&after);
+	return code == CLI_GO ? CLI_OK : code;
+}
+
+static int gather(void *context, const json_t *rows)
+{
+	return json_array_extend(context, (json_t *)rows) == 0 ? CLI_GO : cli_error(CLI_FAILED, "%s", error_text(-ENOMEM));
 }
 
 int output_list(struct cli *cli, const char *url, bool json, const char *path, const char *name, const char *const *titles,
 		void (*cells)(struct table *, const json_t *))
 {
 	struct client client;
-	struct buffer after;
 	json_t *all = json_array();
 	int code = output_session(cli, &client, url);
 
-	buffer_init(&after, 1024);
-	while (code == CLI_GO) {
-		code = fetch_page(&client, path, name, &after, all);
-		if (after.size == 0)
-			break;
-	}
-	buffer_deinit(&after);
+	if (code == CLI_GO)
+		code = output_pages(&client, path, NULL, name, gather, all);
 	client_close(&client);
-	if (code != CLI_GO) {
+	if (code != CLI_OK) {
 		json_decref(all);
 		return code;
 	}

@@ -6,7 +6,7 @@
 #include "cli/client.h"
 #include "cli/table.h"
 
-enum { OUTPUT_PATH_SIZE = 256 };
+enum { OUTPUT_PATH_SIZE = 256, OUTPUT_PAGE = 1000 /* rows that a page has, where there are so many */ };
 
 /*
  * Loads the settings and opens the client by them. CLI_GO or the exit code; close in either case.
@@ -43,6 +43,17 @@ int output_units(const struct cli *cli, const char *text, int64_t *units) MUST_C
 int output_rows(json_t *rows, bool json, const char *const *titles, void (*cells)(struct table *, const json_t *));
 /* "&name=value" at the end of a path that has a query; NULL: nothing. */
 void output_filter(struct buffer *path, const char *name, const char *value);
+/*
+ * Each page of a list in turn, and no more of them in memory than one: its rows, which are the
+ * array `name` of each answer. A page returns CLI_GO for the next one, CLI_OK where it is enough,
+ * or an exit code, the error told. CLI_OK at the end. `path` may carry a query. `first`: the first
+ * page's `after`; NULL: it is the beginning.
+ */
+typedef int output_page_fn(void *context, const json_t *rows);
+int output_pages(struct client *client, const char *path, const char *first, const char *name, output_page_fn *page,
+		 void *context) MUST_CHECK;
+/* "?name=value" at the end of a path, or "&name=value" where it has a query; NULL: nothing. */
+void output_add_query(struct buffer *path, const char *name, const char *value);
 /* Every page of a list as one table, or as one JSON array. `path` may carry a query. */
 int output_list(struct cli *cli, const char *url, bool json, const char *path, const char *name, const char *const *titles,
 		void (*cells)(struct table *, const json_t *));

@@ -1,16 +1,17 @@
 #include "cli/table.h"
 
+#include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <wchar.h>
 #include "base/error.h"
 #include "base/json_text.h"
 #include "cli/style.h"
 
 enum { CELL_MAX = 512, TEXT_MAX = 64 * 1024 * 1024 };
 
-/* What a server sends is shown on a terminal: nothing in it may act on that. */
-static void append_plain(struct buffer *out, const char *text)
+void table_append_plain(struct buffer *out, const char *text)
 {
 	struct slice rest = slice_of(text);
 
@@ -35,7 +36,7 @@ void table_cell(struct table *table, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(cell, sizeof(cell), format, arguments);
 	va_end(arguments);
-	append_plain(&table->text, cell);
+	table_append_plain(&table->text, cell);
 	buffer_append(&table->text, "", 1);
 	table->cells++;
 }
@@ -56,23 +57,38 @@ void table_deinit(struct table *table)
 	buffer_deinit(&table->text);
 }
 
-/* Characters, not bytes: continuation bytes of UTF-8 take no room. */
+/*
+ * Columns of a terminal: two for most of what East Asia writes, none for an accent on its own. What
+ * the C library does not know takes one.
+ */
 static int width_of(const char *cell)
 {
+	struct slice rest = slice_of(cell);
 	int width = 0;
 
-	for (; *cell; cell++)
-		width += (*cell & 0xc0) != 0x80;
+	while (rest.size) {
+		size_t size = json_utf8_sequence(rest);
+		wchar_t point = (unsigned char)rest.data[0];
+		int columns;
+
+		if (size > 1) {
+			point &= (1 << (7 - size)) - 1;
+			for (size_t i = 1; i < size; i++)
+				point = point << 6 | (rest.data[i] & 0x3f);
+		}
+		columns = wcwidth(point);
+		width += columns < 0 ? 1 : columns;
+		rest.data += size ? size : 1;
+		rest.size -= size ? size : 1;
+	}
 	return width;
 }
 
-void table_print(const struct table *table)
+static void print_in_columns(const struct table *table)
 {
 	int widths[TABLE_COLUMNS_MAX] = {0};
 	const char *cell = table->text.data;
 
-	if (table->text.failed)
-		return;
 	for (size_t i = 0; i < table->cells; i++, cell += strlen(cell) + 1) {
 		int width = width_of(cell);
 
@@ -87,5 +103,23 @@ void table_print(const struct table *table)
 
 		printf("%s%*s%s%s%*s%s", title ? style(STYLE_BOLD) : "", table->right[column] ? pad : 0, "", cell,
 		       title ? style(STYLE_END) : "", table->right[column] || last ? 0 : pad, "", last ? "\n" : "  ");
+	}
+}
+
+void table_print(const struct table *table)
+{
+	/*
+	 * Which characters are wide is the same in every language; only C's own locale does not
+	 * know.
+	 */
+	locale_t unicode = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0), before = (locale_t)0;
+
+	if (unicode)
+		before = uselocale(unicode);
+	if (!table->text.failed)
+		print_in_columns(table);
+	if (unicode) {
+		uselocale(before);
+		freelocale(unicode);
 	}
 }

@@ -16,4 +16,6 @@ struct table {
 void table_init(struct table *table, const char *const *titles);
 void table_deinit(struct table *table);
 void table_cell(struct table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* What a server sends, as it may be shown on a terminal: nothing in it acts on that. */
+void table_append_plain(struct buffer *out, const char *text);
 void table_print(const struct table *table);

@@ -12,30 +12,12 @@ from urllib.parse import parse_qsl
 
 import pytest
 
+from commands import operate, operator_environment
 from penstock import JWT_KEY, OPERATOR_TOKEN, PROGRAM, ROOT, Server, audit_ledger, plain_environment, run, wait_until
 
 COMMANDS = [
-    "serve", "demo", "rehearse", "audit", "sale", "item", "order", "log", "token", "relay", "replay", "drain", "config", "health", "version",
+    "serve", "demo", "rehearse", "audit", "sale", "item", "order", "log", "export", "token", "relay", "replay", "drain", "config", "health", "version",
 ]
-
-
-def operator_environment(server):
-    environment = {
-        **os.environ,
-        "PENSTOCK_OPERATOR_LISTEN": server.operator.removeprefix("http://"),
-        "PENSTOCK_GATE_LISTEN": server.public.removeprefix("http://"),
-        "PENSTOCK_LEDGER_URL": f"sqlite:{server.ledger}",
-        "PENSTOCK_OPERATOR_TOKEN": OPERATOR_TOKEN,
-        "PENSTOCK_IDENTITY_JWT_KEY": JWT_KEY,
-    }
-    for name in ("PENSTOCK", "PENSTOCK_TESTING"):
-        environment.pop(name, None)
-    return environment
-
-
-def operate(server, *arguments, **options):
-    """A command against a running server, its addresses and token from the environment."""
-    return run(*arguments, env=operator_environment(server), cwd=server.folder, **options)
 
 
 @pytest.fixture(autouse=True)

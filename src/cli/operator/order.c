@@ -20,12 +20,6 @@ static void order_cells(struct table *table, const json_t *order)
 
 static const struct resource orders = {.path = "/v1/orders", .list = "orders", .titles = titles, .cells = order_cells};
 
-static void add_filter(struct buffer *path, const char *name, const char *value)
-{
-	buffer_printf(path, "%c%s=", memchr(path->data, '?', path->size) ? '&' : '?', name);
-	output_append_query(path, value);
-}
-
 static int list(struct cli *cli)
 {
 	const char *url = NULL, *sale = NULL, *state = NULL, *buyer = NULL;
@@ -43,12 +37,9 @@ static int list(struct cli *cli)
 		return code;
 	buffer_init(&path, 8192);
 	buffer_append_text(&path, "/v1/orders");
-	if (sale)
-		add_filter(&path, "sale", sale);
-	if (state)
-		add_filter(&path, "state", state);
-	if (buyer)
-		add_filter(&path, "buyer", buyer);
+	output_add_query(&path, "sale", sale);
+	output_add_query(&path, "state", state);
+	output_add_query(&path, "buyer", buyer);
 	buffer_append(&path, "", 1);
 	code = output_list(cli, url, json, path.data, "orders", titles, order_cells);
 	buffer_deinit(&path);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/zone.h"
 #include "cli/operator/resource.h"
+#include "cli/operator/sale_report.h"
 #include "cli/operator/sale_terms.h"
 #include "cli/operator/sale_watch.h"
 
@@ -339,6 +340,23 @@ static int watch(struct cli *cli)
 	return code;
 }
 
+static int report(struct cli *cli)
+{
+	const char *url = NULL;
+	bool json = false;
+	const struct option table[] = {CLIENT_OPTIONS(&url, &json)};
+	struct client client;
+	int code = cli_options(cli, table, 2, 1, 1);
+
+	if (code != CLI_GO)
+		return code;
+	code = output_session(cli, &client, url);
+	if (code == CLI_GO)
+		code = sale_report(&client, cli->argv[0], json);
+	client_close(&client);
+	return code;
+}
+
 RESOURCE_COMMAND(sale, create, "ID --lot SKU=UNITS... --price N [OPTION...]", "Make a sale; it is a draft until it is armed", create);
 RESOURCE_COMMAND(sale, list, "", "List the sales", list);
 RESOURCE_COMMAND(sale, show, "ID", "Show one sale and its lots", show);
@@ -352,6 +370,7 @@ RESOURCE_COMMAND(sale, delete, "ID", "Delete a draft; its units go back to the w
 RESOURCE_COMMAND(sale, end, "ID [--yes]", "End it for good; what is left goes back to the warehouse", end);
 RESOURCE_COMMAND(sale, add, "ID SKU UNITS", "Give a lot more units, from the warehouse", add);
 RESOURCE_COMMAND(sale, withdraw, "ID SKU UNITS [--up-to] [--yes]", "Take units that are still available out of a lot", withdraw);
+RESOURCE_COMMAND(sale, report, "ID", "What became of it: orders by outcome, lot and minute, and the money", report);
 RESOURCE_COMMAND(sale, watch, "ID", "Follow a sale as it happens, until interrupted", watch);
 
 const struct command command_sale = {
@@ -360,5 +379,6 @@ const struct command command_sale = {
 	.summary = "Sales: make, open, watch, end",
 	.children = (const struct command *const[]){&command_create, &command_list, &command_show, &command_change, &command_arm,
 						    &command_disarm, &command_open, &command_pause, &command_resume, &command_end,
-						    &command_delete, &command_add, &command_withdraw, &command_watch, NULL},
+						    &command_delete, &command_add, &command_withdraw, &command_watch,
+						    &command_report, NULL},
 };

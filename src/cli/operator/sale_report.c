@@ -1,0 +1,257 @@
+#include "cli/operator/sale_report.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cli/output.h"
+#include "cli/style.h"
+#include "model/limits.h"
+
+enum outcome { CONFIRMED, HELD, REFUNDED, CANCELLED, EXPIRED, OUTCOMES };
+static const char *const outcome_names[OUTCOMES] = {"confirmed", "held", "refunded", "cancelled", "expired"};
+
+/* Of one outcome, in one place of the report. Amounts are in the currency's smallest unit. */
+struct sum {
+	int64_t orders, units, amount;
+};
+
+enum { MINUTE_TEXT_SIZE = sizeof("2027-01-01T10:00") };
+struct minute {
+	char at[MINUTE_TEXT_SIZE]; /* UTC */
+	struct sum sums[OUTCOMES];
+};
+
+struct lot {
+	const char *sku; /* the sale's */
+	struct sum sums[OUTCOMES];
+};
+
+struct report {
+	json_t *sale;
+	int64_t price;
+	struct sum sums[OUTCOMES];
+	struct lot lots[LOTS_MAX];
+	size_t lot_count;
+	struct minute *minutes; /* those in which orders were placed, rising as orders' ids do */
+	size_t minute_count, minute_capacity;
+	int64_t paid_orders, paid_amount; /* what payments were told of, of confirmed orders */
+};
+
+/* --- Adding up --- */
+
+/* A paid order that is given back was a sale once, and a hold that is given back never was. */
+static enum outcome outcome_of(const json_t *order)
+{
+	const char *state = output_field_text(order, "state");
+
+	for (int outcome = 0; outcome < OUTCOMES; outcome++)
+		if (outcome != CANCELLED && strcmp(outcome_names[outcome], state) == 0)
+			return (enum outcome)outcome;
+	return json_object_get(order, "payment") || json_is_string(json_object_get(order, "confirmed_at")) ? REFUNDED : CANCELLED;
+}
+
+static void add(struct sum *sum, int64_t units, int64_t price)
+{
+	sum->orders++;
+	sum->units += units;
+	sum->amount += units * price;
+}
+
+/* The minute of an order; NULL: no memory. */
+static struct minute *minute_of(struct report *report, const char *placed_at)
+{
+	struct minute *last = report->minute_count ? &report->minutes[report->minute_count - 1] : NULL;
+
+	if (last && strncmp(last->at, placed_at, MINUTE_TEXT_SIZE - 1) == 0)
+		return last;
+	if (report->minute_count == report->minute_capacity) {
+		size_t capacity = report->minute_capacity ? 2 * report->minute_capacity : 64;
+		struct minute *more = realloc(report->minutes, capacity * sizeof(*more));
+
+		if (!more)
+			return NULL;
+		report->minutes = more;
+		report->minute_capacity = capacity;
+	}
+	last = &report->minutes[report->minute_count++];
+	*last = (struct minute){0};
+	snprintf(last->at, sizeof(last->at), "%.*s", MINUTE_TEXT_SIZE - 1, placed_at);
+	return last;
+}
+
+static int add_order(struct report *report, const json_t *order)
+{
+	const json_t *own_price = json_object_get(order, "price"), *payment = json_object_get(order, "payment");
+	int64_t units = output_field_integer(order, "quantity");
+	int64_t price = own_price ? output_field_integer(own_price, "amount") : report->price;
+	struct minute *minute = minute_of(report, output_field_text(order, "placed_at"));
+	enum outcome outcome = outcome_of(order);
+
+	if (!minute)
+		return cli_error(CLI_FAILED, "%s", error_text(-ENOMEM));
+	add(&report->sums[outcome], units, price);
+	add(&minute->sums[outcome], units, price);
+	for (size_t i = 0; i < report->lot_count; i++)
+		if (strcmp(report->lots[i].sku, output_field_text(order, "sku")) == 0)
+			add(&report->lots[i].sums[outcome], units, price);
+	if (outcome == CONFIRMED && payment) {
+		report->paid_orders++;
+		report->paid_amount += output_field_integer(payment, "amount");
+	}
+	return CLI_GO;
+}
+
+static int add_page(void *context, const json_t *rows)
+{
+	const json_t *order;
+	int code = CLI_GO;
+	size_t index;
+
+	json_array_foreach(rows, index, order)
+	{
+		code = add_order(context, order);
+		if (code != CLI_GO)
+			break;
+	}
+	return code;
+}
+
+/* The sale and all its orders. CLI_OK or the exit code. */
+static int gather(struct report *report, struct client *client, const char *id)
+{
+	char path[OUTPUT_PATH_SIZE];
+	struct buffer query;
+	const json_t *lot;
+	size_t index;
+	int code = output_path(path, "/v1/sales/", id, "");
+
+	if (code == CLI_GO)
+		code = client_ask(client, "GET", path, NULL, &report->sale);
+	if (code != CLI_GO)
+		return code;
+	report->price = output_field_integer(json_object_get(report->sale, "price"), "amount");
+	json_array_foreach(json_object_get(report->sale, "lots"), index, lot)
+	{
+		if (report->lot_count < LOTS_MAX)
+			report->lots[report->lot_count++].sku = output_field_text(lot, "sku");
+	}
+	buffer_init(&query, OUTPUT_PATH_SIZE);
+	buffer_append_text(&query, "/v1/orders");
+	output_add_query(&query, "sale", id);
+	buffer_append(&query, "", 1);
+	code = output_pages(client, query.data, NULL, "orders", add_page, report);
+	buffer_deinit(&query);
+	return code;
+}
+
+/* --- As JSON --- */
+
+static json_t *sums_json(const struct sum *sums)
+{
+	json_t *all = json_object();
+
+	for (int i = 0; i < OUTCOMES; i++)
+		json_object_set_new(all, outcome_names[i],
+				    json_pack("{s:I, s:I, s:I}", "orders", (json_int_t)sums[i].orders, "units",
+					      (json_int_t)sums[i].units, "amount", (json_int_t)sums[i].amount));
+	return all;
+}
+
+static int print_json(const struct report *report)
+{
+	json_t *lots = json_array(), *minutes = json_array(), *lot;
+	size_t index;
+
+	json_array_foreach(json_object_get(report->sale, "lots"), index, lot)
+	{
+		json_t *shown = json_copy(lot);
+
+		if (index < report->lot_count)
+			json_object_set_new(shown, "outcomes", sums_json(report->lots[index].sums));
+		json_array_append_new(lots, shown);
+	}
+	for (size_t i = 0; i < report->minute_count; i++)
+		json_array_append_new(minutes, json_pack("{s:o, s:o}", "at", json_sprintf("%s:00.000Z", report->minutes[i].at),
+							 "outcomes", sums_json(report->minutes[i].sums)));
+	return output_json(json_pack("{s:s, s:s, s:s, s:O, s:o, s:{s:I, s:I}, s:o, s:o}", "sale",
+				     output_field_text(report->sale, "id"), "name", output_field_text(report->sale, "name"), "state",
+				     output_field_text(report->sale, "state"), "price", json_object_get(report->sale, "price"),
+				     "outcomes", sums_json(report->sums), "paid", "orders", (json_int_t)report->paid_orders,
+				     "amount", (json_int_t)report->paid_amount, "lots", lots, "minutes", minutes));
+}
+
+/* --- For people --- */
+
+static void sum_cells(struct table *table, const struct sum *sum)
+{
+	table_cell(table, "%s", output_thousands((uint64_t)sum->orders));
+	table_cell(table, "%s", output_thousands((uint64_t)sum->units));
+	table_cell(table, "%s", output_thousands((uint64_t)sum->amount));
+}
+
+static void units_cells(struct table *table, const struct sum *sums)
+{
+	for (int i = 0; i < OUTCOMES; i++)
+		table_cell(table, "%s", output_thousands((uint64_t)sums[i].units));
+	table_cell(table, "%s", output_thousands((uint64_t)sums[CONFIRMED].amount));
+}
+
+static void print_table(struct table *table)
+{
+	table_print(table);
+	table_deinit(table);
+}
+
+static int print_tables(const struct report *report)
+{
+	static const char *const outcome_titles[] = {"OUTCOME", ">ORDERS", ">UNITS", ">AMOUNT", NULL};
+	static const char *const lot_titles[] = {"LOT",        ">GIVEN",   ">CONFIRMED", ">HELD", ">REFUNDED",
+						 ">CANCELLED", ">EXPIRED", ">AMOUNT",    NULL};
+	static const char *const minute_titles[] = {"MINUTE (UTC)", ">CONFIRMED", ">HELD",   ">REFUNDED",
+						    ">CANCELLED",   ">EXPIRED",   ">AMOUNT", NULL};
+	const json_t *lots = json_object_get(report->sale, "lots");
+	struct table table;
+
+	table_init(&table, outcome_titles);
+	for (int i = 0; i < OUTCOMES; i++) {
+		table_cell(&table, "%s", outcome_names[i]);
+		sum_cells(&table, &report->sums[i]);
+	}
+	print_table(&table);
+	printf("\nAmounts are in the smallest unit of %s, by the price of each order. Payments that were told of: %s of confirmed orders, "
+	       "of together %s.\nBelow, units; the amount is that of the confirmed ones.\n\n",
+	       output_field_text(json_object_get(report->sale, "price"), "currency"),
+	       output_thousands((uint64_t)report->paid_orders), output_thousands((uint64_t)report->paid_amount));
+	table_init(&table, lot_titles);
+	for (size_t i = 0; i < report->lot_count; i++) {
+		table_cell(&table, "%s", report->lots[i].sku);
+		table_cell(&table, "%s", output_thousands((uint64_t)output_field_integer(json_array_get(lots, i), "units")));
+		units_cells(&table, report->lots[i].sums);
+	}
+	print_table(&table);
+	putchar('\n');
+	table_init(&table, minute_titles);
+	for (size_t i = 0; i < report->minute_count; i++) {
+		table_cell(&table, "%.10s %s", report->minutes[i].at, report->minutes[i].at + 11);
+		units_cells(&table, report->minutes[i].sums);
+	}
+	print_table(&table);
+	return CLI_OK;
+}
+
+int sale_report(struct client *client, const char *sale, bool json)
+{
+	struct report *report = calloc(1, sizeof(*report));
+	int code;
+
+	if (!report)
+		return cli_error(CLI_FAILED, "%s", error_text(-ENOMEM));
+	code = gather(report, client, sale);
+	if (code == CLI_OK)
+		code = json ? print_json(report) : print_tables(report);
+	json_decref(report->sale);
+	free(report->minutes);
+	free(report);
+	return code;
+}

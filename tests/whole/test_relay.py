@@ -93,13 +93,13 @@ class Relay:
         self.folder, self.server, self.endpoint, self.settings = folder, server, endpoint, settings
         self.process = None
 
-    def start(self):
+    def start(self, *options):
         ready = self.folder / "relay.ready"
         ready.unlink(missing_ok=True)
         flags = [f"--{name}={value}" for name, value in {"relay.listen": "127.0.0.1:0", "log.format": "json", **self.settings}.items()]
         with open(self.folder / "relay.log", "ab") as log:
             self.process = subprocess.Popen(
-                [PROGRAM, "relay", "--to", self.endpoint.url, "--operator", self.server.operator, "--ready-file", ready, *flags],
+                [PROGRAM, "relay", "--to", self.endpoint.url, "--operator", self.server.operator, "--ready-file", ready, *flags, *options],
                 cwd=self.folder, stdout=log, stderr=log,
                 env={**plain_environment(), "PENSTOCK_OPERATOR_TOKEN": OPERATOR_TOKEN, "PENSTOCK_RELAY_SECRET": SECRET},
             )  # fmt: skip
@@ -204,6 +204,210 @@ def test_a_sale_that_is_refused_waits_and_the_others_go_on(server, endpoint, rel
     assert stuck not in endpoint.ids()
     row = server.operate("GET", "/v1/log?action=relay.skip").json["rows"][0]
     assert row["detail"] == {"change": stuck, "reason": "no such order"} and row["subject"] == "default"
+
+
+def relay_command(server, *options, **popen):
+    """A relay as a command at a terminal."""
+    return subprocess.Popen(
+        [PROGRAM, "relay", "--operator", server.operator, *options],
+        env={**plain_environment(), "PENSTOCK_OPERATOR_TOKEN": OPERATOR_TOKEN, "PENSTOCK_RELAY_SECRET": SECRET}, text=True, **popen,
+    )  # fmt: skip
+
+
+def ends(server, *options):
+    """(exit code, what it printed, its log) of one that ends by itself."""
+    process = relay_command(server, *options, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        out, log = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    return process.returncode, out, log
+
+
+def test_the_second_of_a_name_ends(server, endpoint, relay, tmp_path):
+    """It stood there, alive and doing nothing, where its service manager saw nothing to restart."""
+    server.make_sale("one", 20000, hold_seconds=600)
+    first = relay(server, endpoint)
+    buy(server, "one", "ann")
+    wait_until(lambda: len(endpoint.ids()) == 1, 30, "the first change")
+    (tmp_path / "other").mkdir()
+    second = Relay(tmp_path / "other", server, endpoint).start()
+    try:
+        buyers = (f"b{i}" for i in range(15000))
+
+        def one_has_ended():
+            buy(server, "one", next(buyers))
+            return any(each.process.poll() is not None for each in (first, second))
+
+        wait_until(one_has_ended, 60, "the end of one of them")
+        ended = next(each for each in (first, second) if each.process.poll() is not None)
+        assert ended.process.returncode == 1
+        assert "another process of this name" in ended.log()
+    finally:
+        second.kill()
+
+
+class Forgetful:
+    """Between a relay and its server: what is kept is kept, and while `forgets` is set nobody is told."""
+
+    def __init__(self, server):
+        self.forgets, self.forgotten = threading.Event(), 0
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def pass_on(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0))) or None
+                headers = {name: value for name, value in self.headers.items() if name.lower() in ("authorization", "content-type", "idempotency-key")}
+                answer = request(server.operator, self.command, self.path, body, headers, documented=False)
+                if self.command == "PUT" and outer.forgets.is_set():
+                    outer.forgotten += 1
+                    self.close_connection = True
+                    return
+                self.send_response(answer.status)
+                self.send_header("Content-Type", answer.header("content-type"))
+                self.send_header("Content-Length", str(len(answer.body)))
+                self.end_headers()
+                self.wfile.write(answer.body)
+
+            do_GET = do_PUT = pass_on
+
+            def log_message(self, *_):
+                pass
+
+        self.proxy = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.proxy.daemon_threads = True
+        threading.Thread(target=self.proxy.serve_forever, daemon=True).start()
+        self.operator = f"http://127.0.0.1:{self.proxy.server_port}"
+
+    def close(self):
+        self.proxy.shutdown()
+        self.proxy.server_close()
+
+
+def test_a_position_whose_answer_was_lost_is_its_own(server, endpoint, relay):
+    """The next one that it sent was another, so it took its own for another process's."""
+    server.make_sale("one", 5000, hold_seconds=600)
+    between = Forgetful(server)
+    try:
+        process = relay(between, endpoint)
+        buy(server, "one", "ann")
+        wait_until(lambda: server.operate("GET", "/v1/relays/default").json["position"], 60, "the first position")
+        between.forgets.set()
+        buyers = (f"b{i}" for i in range(4000))
+
+        def one_more():
+            buy(server, "one", next(buyers))
+            return between.forgotten >= 2
+
+        wait_until(one_more, 120, "two answers that are lost")
+        between.forgets.clear()
+        count = len(feed_of(server))
+        wait_until(lambda: process.process.poll() is not None or len(set(endpoint.ids())) == count, 60, "all of them")
+        last = feed_of(server)[-1]["cursor"]
+        kept = lambda: server.operate("GET", "/v1/relays/default").json["position"]["after"]  # noqa: E731
+        wait_until(lambda: process.process.poll() is not None or kept() == last, 60, "its position")
+        assert process.process.poll() is None, process.log()
+        assert process.stop() == 0
+    finally:
+        between.close()
+
+
+def test_changes_are_printed_and_a_restart_prints_what_is_new(server, tmp_path):
+    server.make_sale("one", 50, limit_per_buyer=50, hold_seconds=600)
+    order = buy(server, "one", "ann")
+    confirm(server, order)
+    for turn, wanted in (("first", 2), ("second", 1)):
+        out = tmp_path / turn
+        with open(out, "wb") as file:
+            process = relay_command(server, "--to", "-", *(["--json"] if turn == "second" else []), stdout=file, stderr=subprocess.DEVNULL)
+        try:
+            wait_until(lambda: out.read_text().count("\n") >= wanted, 30, "the lines")
+        finally:
+            process.terminate()
+            assert process.wait(30) == 0
+        lines = out.read_text().splitlines()
+        assert len(lines) == wanted
+        if turn == "first":
+            assert [line.split("  ")[1].strip() for line in lines] == ["order.reserved", "order.confirmed"]
+            assert all(order in line and "  one  " in line and "ann" in line for line in lines)
+            buy(server, "one", "ben")
+        else:
+            assert json.loads(lines[0]) == feed_of(server)[-1]
+
+
+def test_what_is_read_by_nobody_is_not_taken_for_printed(server):
+    server.make_sale("one", 500, limit_per_buyer=500, hold_seconds=600)
+    for _ in range(3):
+        buy(server, "one", "ann")
+    process = relay_command(server, "--to", "-", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    process.stdout.close()
+    try:
+        assert process.wait(60) == 1
+    finally:
+        process.kill()
+    assert server.operate("GET", "/v1/relays/stdout").json["position"] is None
+
+
+def test_a_replay_sends_again_by_time_or_id_and_moves_no_position(server, endpoint, relay):
+    for sale in ("one", "two"):
+        server.make_sale(sale, 50, limit_per_buyer=50, hold_seconds=600)
+    for i in range(10):
+        confirm(server, buy(server, ("one", "two")[i % 2], "ann"))
+    process = relay(server, endpoint)
+    feed = feed_of(server)
+    ids = [change["id"] for change in feed]
+    wait_until(lambda: len(endpoint.ids()) == 20, 30, "all of them")
+    assert process.stop() == 0
+    kept = server.operate("GET", "/v1/relays/default").json
+    for where, wanted in ((ids[13], ids[13:]), (feed[0]["timestamp"], ids)):
+        before = len(endpoint.ids())
+        code, _, log = ends(server, "--to", endpoint.url, "--replay", where)
+        assert code == 0, log
+        assert sorted(endpoint.ids()[before:]) == sorted(wanted)
+    code, out, log = ends(server, "--to", "-", "--json", "--replay", ids[5])
+    assert code == 0 and [json.loads(line)["id"] for line in out.splitlines()] == ids[5:], log
+    code, out, log = ends(server, "--to", "-", "--replay", "2099-01-01T00:00:00Z")
+    assert (code, out) == (0, ""), log
+    code, out, log = ends(server, "--to", "-", "--replay", ids[5].replace("order", "border"))
+    assert code == 1 and "no change of this id" in log and out == ""
+    assert server.operate("GET", "/v1/relays/default").json == kept
+    assert server.operate("GET", "/v1/relays/stdout").json["version"] == 0
+
+
+def test_a_new_name_starts_where_it_is_told_and_later_goes_on(server, endpoint, relay):
+    server.make_sale("one", 50, limit_per_buyer=50, hold_seconds=600)
+    for _ in range(5):
+        confirm(server, buy(server, "one", "ann"))
+    ids = [change["id"] for change in feed_of(server)]
+    process = relay(server, endpoint)
+    wait_until(lambda: len(endpoint.ids()) == 10, 30, "all of them")
+    process.stop()
+    process.start("--name", "late", "--from", ids[7])
+    wait_until(lambda: len(endpoint.ids()) == 13, 30, "the last three")
+    assert endpoint.ids()[10:] == ids[7:]
+    process.stop()
+    process.start("--name", "late", "--from", ids[0])
+    confirm(server, buy(server, "one", "ben"))
+    wait_until(lambda: len(endpoint.ids()) == 15, 30, "the newest two")
+    assert endpoint.ids()[13:] == [change["id"] for change in feed_of(server)][10:]
+    assert "it goes on where it was" in process.log()
+
+
+@pytest.mark.parametrize(
+    "options, told",
+    [
+        (["--to", "-", "--from", "a/b"], "wanted is a time"),
+        (["--to", "-", "--replay", "a/b/c"], "wanted is a change's id"),
+        (["--to", "-", "--from", "2027-01-01T10:00:00Z", "--replay", "2027-01-01T10:00:00Z"], "one of them"),
+        (["--to", "http://shop.example/", "--json"], "--json goes with --to -"),
+        (["--to", "ftp://shop.example/"], "or - to print"),
+    ],
+)
+def test_a_relay_that_is_told_wrongly_does_not_start(options, told):
+    done = subprocess.run([PROGRAM, "relay", *options], env={**plain_environment(), "PENSTOCK_RELAY_SECRET": SECRET}, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and told in done.stderr
 
 
 def test_everything_arrives_through_a_hundred_deaths_of_the_relay(server, endpoint, relay):

@@ -47,7 +47,7 @@ static void end(void *engine)
 
 static int drain(const struct process_call *call)
 {
-	struct process_service service = {NULL, start, write_addresses, reload, NULL, alive, end};
+	struct process_service service = {NULL, start, write_addresses, reload, NULL, alive, NULL, end};
 	struct drain_engine *engine;
 	const char *reason;
 

@@ -110,12 +110,12 @@ static bool told(int64_t wait_ns)
 
 static void serve(const struct process_service *service, const struct settings_sources *sources)
 {
-	const int64_t second_ns = 1000000000, watchdog_ns = service_watchdog_ns();
+	const int64_t look_ns = service->over ? 100000000 : 1000000000, watchdog_ns = service_watchdog_ns();
 	int64_t rest_ns = watchdog_ns ? watchdog_ns / 3 : -1;
 	sigset_t signals;
 
-	if (service->tend && (rest_ns < 0 || rest_ns > second_ns))
-		rest_ns = second_ns;
+	if ((service->tend || service->over) && (rest_ns < 0 || rest_ns > look_ns))
+		rest_ns = look_ns;
 	all_signals(&signals);
 	service_notify_ready();
 	for (;;) {
@@ -123,6 +123,10 @@ static void serve(const struct process_service *service, const struct settings_s
 
 		if (signal == SIGTERM || signal == SIGINT) {
 			begin_stop(signal);
+			return;
+		}
+		if (service->over && service->over(service->context)) {
+			service_notify_stopping();
 			return;
 		}
 		if (signal == SIGHUP) {

@@ -17,7 +17,8 @@ struct process_service {
 	void (*reload)(void *context, const struct settings_sources *sources); /* SIGHUP */
 	void (*tend)(void *context);                                           /* once a second; NULL: there is nothing to do */
 	bool (*alive)(void *context, int64_t within_ns);                       /* its loops have all run within that time */
-	void (*end)(void *context);                                            /* stops and frees it, whatever start() came to */
+	bool (*over)(void *context); /* it has come to its end by itself; NULL: it never does */
+	void (*end)(void *context);  /* stops and frees it, whatever start() came to */
 };
 
 /* What such a command was given. */
@@ -36,8 +37,8 @@ int process_command(struct cli *cli, const char *what, int (*run)(const struct p
 void process_set_log(const struct settings *settings);
 
 /*
- * Runs it until SIGTERM or SIGINT; a second one ends the process at once. Tells the service manager
- * how it is, and its watchdog that it is alive while it is. SIGUSR1 and SIGUSR2 are ignored. 0
- * after an orderly stop, or negative: logged.
+ * Runs it until SIGTERM or SIGINT, or until it is over; a second signal ends the process at once.
+ * Tells the service manager how it is, and its watchdog that it is alive while it is. SIGUSR1 and
+ * SIGUSR2 are ignored. 0 after an orderly stop, or negative: logged.
  */
 int process_run(const struct process_service *service, const struct process_call *call) MUST_CHECK;

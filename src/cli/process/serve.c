@@ -38,7 +38,7 @@ static void end(void *engine)
 
 static int serve(const struct process_call *call)
 {
-	struct process_service service = {NULL, start, write_addresses, reload, tend, alive, end};
+	struct process_service service = {NULL, start, write_addresses, reload, tend, alive, NULL, end};
 	struct engine *engine;
 	const char *reason;
 

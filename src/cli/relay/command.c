@@ -7,11 +7,12 @@
 #include "build_info.h"
 #include "cli/commands.h"
 #include "cli/process/process.h"
+#include "cli/output.h"
 #include "cli/relay/relay.h"
 #include "metrics/process.h"
 #include "monitor/monitor.h"
 
-static const int64_t answer_ns = 1000000000;
+static const int64_t answer_ns = 1000000000, last_ms = 253402300799999; /* of the year 9999 */
 
 struct service {
 	struct relay relay;
@@ -73,13 +74,19 @@ static int make_monitor(struct service *service)
 	return monitor_new(&service->monitor, &relay->settings->relay.listen, service->metrics, &source);
 }
 
+/* One that prints, or that sends again and ends, is watched by who has started it. */
+static bool is_watched(const struct relay *relay)
+{
+	return relay->poster && !relay->start->replay;
+}
+
 static int start(void *context, bool (*told)(int64_t wait_ns))
 {
 	struct service *service = context;
-	int r = make_monitor(service);
+	int r = is_watched(&service->relay) ? make_monitor(service) : 0;
 
 	(void)told;
-	if (r == 0)
+	if (r == 0 && service->monitor)
 		r = monitor_start(service->monitor);
 	if (r == 0) {
 		pause_init(&service->relay.rest);
@@ -93,7 +100,9 @@ static void addresses(void *context, char *text, size_t size)
 {
 	struct service *service = context;
 
-	snprintf(text, size, "monitor http://127.0.0.1:%u\n", monitor_port(service->monitor));
+	text[0] = '\0';
+	if (service->monitor)
+		snprintf(text, size, "monitor http://127.0.0.1:%u\n", monitor_port(service->monitor));
 }
 
 static void reload(void *context, const struct settings_sources *sources)
@@ -107,7 +116,15 @@ static bool alive(void *context, int64_t within_ns)
 {
 	struct service *service = context;
 
-	return clock_mono_ns() - atomic_load(&service->relay.turn_ns) < within_ns && monitor_alive(service->monitor, within_ns);
+	return clock_mono_ns() - atomic_load(&service->relay.turn_ns) < within_ns &&
+	       (!service->monitor || monitor_alive(service->monitor, within_ns));
+}
+
+static bool over(void *context)
+{
+	struct service *service = context;
+
+	return atomic_load(&service->relay.lost) || atomic_load(&service->relay.done);
 }
 
 static void end(void *context)
@@ -128,12 +145,13 @@ static void end(void *context)
 	lines_deinit(&relay->lines);
 	json_decref(relay->kept);
 	json_decref(relay->skipped);
-	json_decref(relay->sent);
+	json_decref(relay->unknown);
 	client_close(&relay->client);
 }
 
 struct options {
-	const char *to, *name, *server, *skip, *reason, *ready_file;
+	const char *to, *name, *server, *from, *replay, *skip, *reason, *ready_file;
+	bool json;
 };
 
 /* Gives a change up, at the server. */
@@ -157,23 +175,54 @@ static int skip(const struct options *options, const struct settings *settings)
 	return code;
 }
 
-static int run(const struct options *options, const struct process_call *call)
+/* "ID/KIND/MS" in *change, and its time; or a time. CLI_GO or the exit code. */
+static int read_start(struct cli *cli, const char *option, const char *text, struct relay_start *start)
 {
-	struct service service = {.relay = {.settings = call->settings, .name = options->name}};
-	const struct process_service process = {
-		.context = &service, .start = start, .addresses = addresses, .reload = reload, .alive = alive, .end = end};
-	struct relay *relay = &service.relay;
-	int code, r;
+	const char *slash = strrchr(text, '/');
+	int64_t wall_ms = 0;
+	char *rest = NULL;
+	int code = CLI_GO;
 
-	if (sign_key_parse(call->settings->relay.secret, &relay->key) < 0)
+	if (slash && strchr(text, '/') < slash) {
+		wall_ms = strtoll(slash + 1, &rest, 10);
+		start->change = text;
+		if (*rest || rest == slash + 1 || wall_ms < 0 || wall_ms > last_ms)
+			return cli_usage(cli, "--%s %s: wanted is a change's id, ID/KIND/MS, or a time", option, text);
+	} else {
+		code = output_moment(cli, option, text, &wall_ms);
+	}
+	clock_format(wall_ms, start->since);
+	return code;
+}
+
+/* CLI_GO or the exit code. */
+static int make_poster(struct relay *relay, const char *url)
+{
+	int r;
+
+	if (strcmp(url, "-") == 0)
+		return CLI_GO;
+	if (sign_key_parse(relay->settings->relay.secret, &relay->key) < 0)
 		return cli_error(CLI_USAGE, "relay.secret must be whsec_ and the base64 of 24 to 64 random bytes: "
 					    "echo whsec_$(openssl rand -base64 32)");
-	process_set_log(call->settings);
-	r = post_new(&relay->poster, options->to);
+	r = post_new(&relay->poster, url);
 	if (r == -EINVAL)
-		return cli_error(CLI_USAGE, "--to: wanted is http://HOST/PATH or https://HOST/PATH");
-	if (r < 0)
-		return CLI_FAILED;
+		return cli_error(CLI_USAGE, "--to: wanted is http://HOST/PATH or https://HOST/PATH, or - to print");
+	return r < 0 ? CLI_FAILED : CLI_GO;
+}
+
+static int run(const struct options *options, const struct relay_start *from, const struct process_call *call)
+{
+	struct service service = {.relay = {.settings = call->settings, .name = options->name, .start = from}};
+	const struct process_service process = {
+		.context = &service, .start = start, .addresses = addresses, .reload = reload, .alive = alive, .over = over, .end = end};
+	struct relay *relay = &service.relay;
+	int code;
+
+	process_set_log(call->settings);
+	code = make_poster(relay, options->to);
+	if (code != CLI_GO)
+		return code;
 	code = client_open(&relay->client, call->settings, options->server);
 	if (code != CLI_GO) {
 		client_close(&relay->client);
@@ -185,11 +234,17 @@ static int run(const struct options *options, const struct process_call *call)
 
 static int relay_command(struct cli *cli)
 {
-	struct options options = {.name = "default"};
+	struct options options = {0};
+	struct relay_start start = {0};
 	const struct option table[] = {
-		{"to", 0, OPTION_TEXT, &options.to, "URL", "where each change is posted"},
-		{"name", 0, OPTION_TEXT, &options.name, "NAME", "which relay this is, where there are several (default)"},
+		{"to", 0, OPTION_TEXT, &options.to, "URL", "where each change is posted; - prints them"},
+		{"json", 'j', OPTION_FLAG, &options.json, NULL, "with --to -: print JSON, a change a line"},
+		{"name", 0, OPTION_TEXT, &options.name, "NAME",
+		 "which relay this is, where there are several (default; with --to -: stdout)"},
 		{"operator", 0, OPTION_TEXT, &options.server, "URL", "the operator listener (that of the settings)"},
+		{"from", 0, OPTION_TEXT, &options.from, "WHERE", "a time or a change's id: where a new NAME starts (the beginning)"},
+		{"replay", 0, OPTION_TEXT, &options.replay, "WHERE",
+		 "a time or a change's id: send again what came from there until now, and end"},
 		{"skip", 0, OPTION_TEXT, &options.skip, "CHANGE", "give a change up that is not taken, by its id"},
 		{"reason", 0, OPTION_TEXT, &options.reason, "TEXT", "why, for the operator log"},
 		{"ready-file", 0, OPTION_TEXT, &options.ready_file, "PATH", "write the monitor's address there once it runs"},
@@ -202,13 +257,27 @@ static int relay_command(struct cli *cli)
 		return code;
 	if (!options.to == !options.skip || !options.skip != !options.reason)
 		return cli_usage(cli, "say --to URL, or --skip CHANGE and --reason TEXT");
+	if ((options.from || options.replay) && (options.skip || (options.from && options.replay)))
+		return cli_usage(cli, "--from and --replay go with --to, one of them");
+	if (options.json && (options.skip || strcmp(options.to, "-") != 0))
+		return cli_usage(cli, "--json goes with --to -");
+	if (!options.name)
+		options.name = options.to && strcmp(options.to, "-") == 0 ? "stdout" : "default";
+	start.json = options.json;
+	start.replay = options.replay != NULL;
+	if (options.from || options.replay) {
+		code = options.from ? read_start(cli, "from", options.from, &start)
+				    : read_start(cli, "replay", options.replay, &start);
+		if (code != CLI_GO)
+			return code;
+	}
 	call.sources = cli_sources(cli);
 	call.ready_file = options.ready_file;
 	code = cli_settings(cli, &settings);
 	if (code != CLI_GO)
 		return code;
 	call.settings = settings;
-	code = options.skip ? skip(&options, settings) : run(&options, &call);
+	code = options.skip ? skip(&options, settings) : run(&options, &start, &call);
 	settings_free(settings);
 	return code;
 }
@@ -220,7 +289,9 @@ const struct command command_relay = {
 	.details =
 		"It follows GET /v1/changes and posts each change, signed as Standard Webhooks has it with relay.secret: those of a sale one after "
 		"the other, beside those of other sales. What is not answered by 2xx is sent again, until it is. How far it has come is kept by the "
-		"server. A sale whose endpoint refuses for relay.patience is an alert; nothing of it is left out, unless you --skip a change.\n",
+		"server. A sale whose endpoint refuses for relay.patience is an alert; nothing of it is left out, unless you --skip a change.\n"
+		"\n"
+		"--to - prints a line for each change. --replay sends again, beside a relay that runs, and moves no position.\n",
 	.settings = true,
 	.run = relay_command,
 };

@@ -5,7 +5,8 @@
  * is delivered again (the receiver knows it by webhook-id).
  *
  * Two processes of one name: each keeps its position under the version that it has read. Who finds
- * another position than its own in there ends.
+ * another position than its own in there ends; but what is there before it has kept any may be the
+ * last one of a predecessor that was killed while it was on its way.
  */
 #include "cli/relay/relay.h"
 
@@ -14,6 +15,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "cli/relay/print.h"
 
 enum { WINDOW = 10000, PAGE = 500, IN_FLIGHT_MAX = 32 };
 static const int64_t fetch_ns = 200000000, keep_ns = 500000000, ask_ns = 2000000000, turn_ns = 100000000, finish_ns = 3000000000;
@@ -65,6 +67,22 @@ static void take_state(struct relay *relay, const json_t *answer)
 	relay->kept = json_incref(json_object_get(answer, "position"));
 }
 
+/* Where it goes on, or starts. */
+static int take_start(struct relay *relay)
+{
+	bool starts = relay->start->replay || !relay->kept || json_is_null(relay->kept);
+	int result = starts ? 0 : lines_restore(&relay->lines, relay->kept);
+
+	starts = starts || !relay->lines.low;
+	relay->sought = !starts || !relay->start->change;
+	if (relay->lines.low)
+		snprintf(relay->next, sizeof(relay->next), "%s", relay->lines.low);
+	if (!starts && relay->start->since[0])
+		log_info("relay", "it goes on where it was; --from is for a name that has no position yet",
+			 LOG_TEXT("relay", relay->name));
+	return result;
+}
+
 /* True: it is there. */
 static bool begin(struct relay *relay)
 {
@@ -81,7 +99,7 @@ static bool begin(struct relay *relay)
 		lose(relay, "the relay ends: its token may not read, or the server is another");
 	} else {
 		take_state(relay, answer);
-		result = lines_restore(&relay->lines, relay->kept);
+		result = take_start(relay);
 		if (result < 0)
 			lose(relay, "the relay ends: its position cannot be read");
 	}
@@ -89,17 +107,37 @@ static bool begin(struct relay *relay)
 	return status == 200;
 }
 
+static bool may_be_ours(const struct relay *relay, const json_t *position)
+{
+	for (size_t i = 0; i < json_array_size(relay->unknown); i++)
+		if (json_equal(json_array_get(relay->unknown, i), position))
+			return true;
+	return false;
+}
+
+static void note_unknown(struct relay *relay, json_t *position)
+{
+	if (!relay->unknown)
+		relay->unknown = json_array();
+	if (!may_be_ours(relay, position))
+		json_array_append(relay->unknown, position);
+}
+
 /* Whose change it was that came between: an operator's skip, or another process of this name. */
 static void look_again(struct relay *relay)
 {
 	json_t *answer, *ours = json_incref(relay->kept); /* null where nothing was kept yet */
 	char path[128];
+	bool strange;
 
 	place_path(relay, path, sizeof(path));
 	if (call(relay, "GET", path, NULL, &answer) == 200) {
 		take_state(relay, answer);
-		if (!json_equal(ours, relay->kept) && !json_equal(relay->sent, relay->kept))
+		strange = !json_equal(ours, relay->kept) && !may_be_ours(relay, relay->kept);
+		if (strange && relay->settled)
 			lose(relay, "the relay ends: another process of this name keeps its position");
+		relay->settled = relay->settled || strange;
+		json_array_clear(relay->unknown);
 	}
 	json_decref(answer);
 	json_decref(ours);
@@ -113,31 +151,64 @@ static void keep(struct relay *relay)
 
 	if (!position)
 		return;
-	json_decref(relay->sent);
-	relay->sent = json_incref(position);
 	place_path(relay, path, sizeof(path));
 	status = call(relay, "PUT", path, json_pack("{s:I,s:O}", "version", (json_int_t)relay->version, "position", position),
 		      &answer);
 	if (status == 200) {
 		relay->moved = false;
+		relay->settled = true;
 		take_state(relay, answer);
+		json_array_clear(relay->unknown);
 	} else if (status == 409) {
 		look_again(relay);
-	} else if (status) {
+	} else if (status == 0) {
+		note_unknown(relay, position);
+	} else {
 		log_error("relay", "the position cannot be kept", LOG_INT("status", status));
 	}
 	json_decref(answer);
 	json_decref(position);
 }
 
+/* Of a replay, which keeps no position: what an operator has let go meanwhile. */
+static void hear(struct relay *relay)
+{
+	json_t *answer;
+	char path[128];
+
+	place_path(relay, path, sizeof(path));
+	if (call(relay, "GET", path, NULL, &answer) == 200)
+		take_state(relay, answer);
+	json_decref(answer);
+}
+
 /* --- The feed --- */
+
+/* Where in a page it starts, behind what comes before the change that is looked for. */
+static size_t seek(struct relay *relay, const json_t *changes, size_t count)
+{
+	for (size_t i = 0; i < count && !relay->sought; i++) {
+		const char *id = json_string_value(json_object_get(json_array_get(changes, i), "id"));
+
+		relay->sought = id && strcmp(id, relay->start->change) == 0;
+		if (relay->sought)
+			return i;
+	}
+	if (!relay->sought && count < PAGE)
+		lose(relay, "the relay ends: the feed has no change of this id");
+	return relay->sought ? 0 : count;
+}
 
 static void take_page(struct relay *relay, const json_t *page)
 {
 	const json_t *changes = json_object_get(page, "changes");
+	const char *next = json_string_value(json_object_get(page, "next"));
 	size_t count = json_array_size(changes);
 
-	for (size_t i = 0; i < count; i++)
+	if (next)
+		snprintf(relay->next, sizeof(relay->next), "%s", next);
+	relay->caught_up = relay->start->replay && count < PAGE;
+	for (size_t i = seek(relay, changes, count); i < count; i++)
 		if (lines_add(&relay->lines, json_array_get(changes, i)) < 0) {
 			lose(relay, "the relay ends: a change cannot be read");
 			return;
@@ -147,15 +218,18 @@ static void take_page(struct relay *relay, const json_t *page)
 
 static void fetch(struct relay *relay)
 {
-	const struct lines *lines = &relay->lines;
-	const char *after = lines->count ? lines->order[lines->count - 1]->cursor : lines->low;
+	const char *since = relay->start->since;
+	bool waits = relay->lines.count == 0 && !relay->start->replay && relay->sought;
 	char path[256];
 	json_t *page;
 	int status;
 
 	/* Where nothing else is to be done it waits there, as long as a stop may take. */
-	snprintf(path, sizeof(path), "/v1/changes?limit=%d%s%s%s", PAGE, after ? "&after=" : "", after ? after : "",
-		 lines->count ? "" : "&wait=1s");
+	snprintf(path, sizeof(path), "/v1/changes?limit=%d%s%s%s", PAGE,
+		 relay->next[0] ? "&after="
+		 : since[0]     ? "&since="
+				: "",
+		 relay->next[0] ? relay->next : since, waits ? "&wait=1s" : "");
 	status = call(relay, "GET", path, NULL, &page);
 	if (status == 200)
 		take_page(relay, page);
@@ -245,28 +319,79 @@ static void look_at_failing(struct relay *relay, int64_t now_ns)
 	atomic_store(&relay->waiting, (int64_t)relay->lines.count);
 }
 
-static void turn(struct relay *relay)
+static bool reads_on(const struct relay *relay)
 {
-	int64_t now_ns = clock_mono_ns(), wait_ns = turn_ns;
+	return relay->lines.count + PAGE <= WINDOW && !relay->caught_up;
+}
+
+/* Until there is something to send, or to read. */
+static void rest(struct relay *relay, int64_t wait_ns)
+{
+	int64_t due_ns = relay->fetch_due_ns - clock_mono_ns();
+
+	if (reads_on(relay) && due_ns < wait_ns)
+		wait_ns = due_ns;
+	if (wait_ns > 0)
+		(void)pause_rest(&relay->rest, wait_ns);
+}
+
+/* In the feed's order: what is printed is done. */
+static void print_all(struct relay *relay)
+{
+	while (relay->lines.count && !pause_ended(&relay->rest)) {
+		struct change *change = relay->lines.order[0];
+		int result = print_change(change->body, relay->start->json);
+
+		if (result == -EAGAIN)
+			return;
+		if (result < 0) {
+			lose(relay, "the relay ends: nobody reads what it prints");
+			return;
+		}
+		post_ended(relay, change, 200, "");
+	}
+	rest(relay, turn_ns);
+}
+
+static void post_all(struct relay *relay)
+{
+	int64_t wait_ns = turn_ns;
 	struct change *change;
 
-	atomic_store(&relay->turn_ns, now_ns);
-	if (now_ns >= relay->fetch_due_ns && relay->lines.count + PAGE <= WINDOW)
-		fetch(relay);
-	look_at_failing(relay, now_ns);
 	while (post_in_flight(relay->poster) < IN_FLIGHT_MAX && (change = lines_due(&relay->lines, clock_mono_ns(), &wait_ns)))
 		send_one(relay, change);
 	if (post_in_flight(relay->poster))
 		post_turn(relay->poster, wait_ns, post_ended, relay);
-	else if (relay->lines.count || backoff_check(&relay->server) < 0)
-		(void)pause_rest(&relay->rest, wait_ns);
+	else
+		rest(relay, wait_ns);
+}
+
+static void turn(struct relay *relay)
+{
+	int64_t now_ns = clock_mono_ns();
+
+	atomic_store(&relay->turn_ns, now_ns);
+	if (now_ns >= relay->fetch_due_ns && reads_on(relay))
+		fetch(relay);
+	look_at_failing(relay, now_ns);
+	if (relay->poster)
+		post_all(relay);
+	else
+		print_all(relay);
+	if (relay->caught_up && relay->lines.count == 0) {
+		atomic_store(&relay->done, true);
+		pause_end(&relay->rest);
+	}
 	now_ns = clock_mono_ns();
 	/*
 	 * While a line fails the position is kept again and again: so it is heard what is skipped.
 	 */
 	if (now_ns >= relay->keep_due_ns && (relay->moved || atomic_load(&relay->failing))) {
-		relay->keep_due_ns = now_ns + (relay->moved ? keep_ns : ask_ns);
-		keep(relay);
+		relay->keep_due_ns = now_ns + (relay->moved && !relay->start->replay ? keep_ns : ask_ns);
+		if (relay->start->replay)
+			hear(relay);
+		else
+			keep(relay);
 	}
 }
 
@@ -279,13 +404,13 @@ void relay_run(void *argument)
 		(void)pause_rest(&relay->rest, turn_ns);
 	}
 	if (!pause_ended(&relay->rest))
-		log_info("relay", "the relay is ready", LOG_TEXT("relay", relay->name),
-			 LOG_TEXT("after", relay->lines.low ? relay->lines.low : ""));
+		log_info("relay", "the relay is ready", LOG_TEXT("relay", relay->name), LOG_TEXT("after", relay->next));
 	while (!pause_ended(&relay->rest))
 		turn(relay);
 	/* What is on its way is mostly taken a moment later: then it is not sent again. */
-	for (int64_t until_ns = clock_mono_ns() + finish_ns; post_in_flight(relay->poster) && clock_mono_ns() < until_ns;)
+	for (int64_t until_ns = clock_mono_ns() + finish_ns;
+	     relay->poster && post_in_flight(relay->poster) && clock_mono_ns() < until_ns;)
 		post_turn(relay->poster, turn_ns, post_ended, relay);
-	if (relay->moved && !atomic_load(&relay->lost))
+	if (relay->moved && !atomic_load(&relay->lost) && !relay->start->replay)
 		keep(relay);
 }

@@ -1,0 +1,34 @@
+#include "cli/change_line.h"
+
+#include <inttypes.h>
+#include "cli/output.h"
+
+/* An amount stays as it is told, in the currency's smallest unit. */
+static void append_payment(const json_t *event, struct buffer *out)
+{
+	const char *reference = output_field_text(event, "payment_reference");
+
+	if (*reference)
+		buffer_printf(out, ", paid %" PRId64 " %s by %s", output_field_integer(event, "payment_amount"),
+			      output_field_text(event, "payment_currency"), reference);
+}
+
+void change_line(const json_t *change, struct buffer *out)
+{
+	const json_t *data = json_object_get(change, "data"), *event = json_object_get(data, "event"),
+		     *order = json_object_get(data, "order");
+	int64_t quantity = output_field_integer(event, "quantity");
+	const char *state = output_field_text(data, "state");
+
+	if (!quantity)
+		quantity = output_field_integer(order, "quantity");
+	buffer_printf(out, "%s  %-15s  %s  %s", output_field_text(change, "timestamp"), output_field_text(event, "kind"),
+		      output_field_text(data, "sale"), output_field_text(event, "id"));
+	if (order && !json_is_null(order))
+		buffer_printf(out, "  %s", output_field_text(order, "buyer"));
+	buffer_printf(out, "  %" PRId64 " x %s", quantity, output_field_text(data, "sku"));
+	if (*state)
+		buffer_printf(out, "  %s", state);
+	append_payment(event, out);
+	buffer_append_text(out, "\n");
+}

@@ -196,6 +196,9 @@ int cli_open_ledger(const char *url, int flags, struct ledger **ledger)
 	case -EINVAL:
 		return cli_error(CLI_USAGE,
 				 "ledger %s: there is no such kind of ledger; wanted is sqlite:PATH or postgresql://...", name);
+	case -ENOSYS:
+		return cli_error(CLI_USAGE,
+				 "ledger %s: this penstock is built without the feature postgres (see `penstock version`)", name);
 	case -ENOTCONN:
 		return cli_error(CLI_FAILED, "ledger %s: its server cannot be reached", name);
 	default:

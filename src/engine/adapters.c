@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include "built_in.h"
 #include "journal/direct/direct.h"
 #include "journal/kafka/reader.h"
 #include "ledger/postgres/postgres.h"
@@ -56,6 +57,19 @@ bool adapters_drained(const struct settings *settings)
 static const char unplain[] =
 	"stock.url, journal.url, ledger.url: one of them is not scheme://USER:PASSWORD@HOST:PORT/...; in a password @ is %40, : is %3A, / is %2F, and a space %20";
 
+/*
+ * What the settings of both, a gate and a drain, ask for and this program was built without; NULL:
+ * nothing.
+ */
+static const char *left_out(const struct settings *settings)
+{
+	if (!PENSTOCK_WITH_KAFKA && is_kafka(settings->journal.url))
+		return "journal.url: this penstock is built without the feature kafka (see `penstock version`); it has the journal direct:";
+	if (!PENSTOCK_WITH_POSTGRES && is_postgres(settings->ledger.url))
+		return "ledger.url: this penstock is built without the feature postgres (see `penstock version`); it has the ledger sqlite:PATH";
+	return NULL;
+}
+
 int adapters_check(const struct settings *settings, const char **reason)
 {
 	const char *stock = settings->stock.url, *journal = settings->journal.url, *ledger = settings->ledger.url;
@@ -66,6 +80,9 @@ int adapters_check(const struct settings *settings, const char **reason)
 		return -EINVAL;
 	}
 	if (is_redis(stock) && stock_redis_check_url(stock, reason) < 0)
+		return -EINVAL;
+	*reason = left_out(settings);
+	if (*reason)
 		return -EINVAL;
 	if (strcmp(stock, "memory:") != 0 && !is_redis(stock))
 		*reason = "stock.url: there are the stocks memory:, redis://HOST:PORT/DB and redis+sentinel://HOST:PORT,.../NAME, and no other";
@@ -87,6 +104,8 @@ int adapters_check_drain(const struct settings *settings, const char **reason)
 	*reason = NULL;
 	if (!settings_url_is_plain(settings->journal.url) || !settings_url_is_plain(settings->ledger.url))
 		*reason = unplain;
+	else if (left_out(settings))
+		*reason = left_out(settings);
 	else if (!is_kafka(settings->journal.url))
 		*reason = "journal.url: a drain reads kafka://HOST:PORT,.../TOPIC, and direct: needs no drain";
 	else if (!is_postgres(settings->ledger.url))

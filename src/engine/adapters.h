@@ -27,7 +27,7 @@ bool adapters_shared(const struct settings *settings);
 
 /*
  * flags: enum ledger_open_flags. 0, a positive enum ledger_outcome (lease held, too new), or
- * negative; -EINVAL: no such kind of ledger.
+ * negative; -EINVAL: no such kind of ledger; -ENOSYS: this program was built without it.
  */
 int adapters_open_ledger(const char *url, int flags, struct ledger **ledger) MUST_CHECK;
 /*

@@ -16,16 +16,27 @@ from cluster import Cluster  # noqa: E402
 
 
 def pytest_addoption(parser):
+    parser.addoption("--embedded", action="store_true", help="leave out what needs Redis, Kafka or PostgreSQL: of a program that was built without them")
     parser.addoption("--without-kafka", action="store_true", help="leave out what needs a broker: the thread sanitizer cannot stand librdkafka's threads")
 
 
-def pytest_collection_modifyitems(config, items):
-    def needs_a_broker(item):
-        return {"kafka", "brokers"} & set(item.fixturenames) or "kafka" in item.name.partition("[")[2]
+# What stands on a service, by the fixtures that start one.
+SERVICES = {"redis", "kafka", "brokers", "shared_postgres", "own_postgres", "gates"}
 
-    if config.getoption("--without-kafka"):
-        config.hook.pytest_deselected(items=[item for item in items if needs_a_broker(item)])
-        items[:] = [item for item in items if not needs_a_broker(item)]
+
+def needs_a_broker(item):
+    return {"kafka", "brokers"} & set(item.fixturenames) or "kafka" in item.name.partition("[")[2]
+
+
+def needs_a_service(item):
+    return SERVICES & set(item.fixturenames) or (hasattr(item, "callspec") and item.callspec.params.get("ledger") == "postgres")
+
+
+def pytest_collection_modifyitems(config, items):
+    for option, needs in ("--without-kafka", needs_a_broker), ("--embedded", needs_a_service):
+        if config.getoption(option):
+            config.hook.pytest_deselected(items=[item for item in items if needs(item)])
+            items[:] = [item for item in items if not needs(item)]
 
 
 def running(server):

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/log.h"
+#include "built_in.h"
 
 enum { TIMEOUT_MS = 30000, CONNECT_TIMEOUT_MS = 10000 };
 
@@ -67,6 +68,10 @@ static int load(struct api *api)
 		{"curl_multi_cleanup", &api->multi_cleanup},
 	};
 
+	if (PENSTOCK_STATIC) {
+		log_error("relay", "a static build has no relay, which loads libcurl: run that of another build or package");
+		return -ENOSYS;
+	}
 	api->library = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
 	for (size_t i = 0; api->library && i < sizeof(names) / sizeof(names[0]); i++) {
 		void *symbol = dlsym(api->library, names[i].name);

@@ -40,6 +40,12 @@ def wait_until(condition, seconds=10.0, what="the condition"):
         select.select([], [], [], 0.01)
 
 
+def await_expiry(server, *orders, sale="drop"):
+    """The ledger tells of an expiry first; the stock gives the units back, and lets the order be asked for again, when it hears that it was written."""
+    wait_until(lambda: all(server.order(order).json["state"] == "expired" for order in orders), 20, "the expiry")
+    wait_until(lambda: server.lot(sale)["held"] == 0, 20, "the units' return")
+
+
 def rfc3339(seconds):
     """A moment, counted from 1970."""
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

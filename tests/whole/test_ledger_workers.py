@@ -49,11 +49,11 @@ def test_who_asks_for_an_audit_while_one_runs_shares_its_result(serve, tmp_path)
 
 def test_an_audit_that_takes_too_long_says_so_and_its_result_waits_for_the_next(serve, tmp_path):
     server, failpoints = serve_with_failpoints(serve, tmp_path, {"journal.ack_deadline": "1s"})
-    failpoints.set("audit.begun=delay:4000")
+    failpoints.set("audit.begun=delay:8000")
     begun = time.monotonic()
     answer = server.operate("POST", "/v1/audit")
     assert (answer.status, answer.code) == (503, "overloaded") and answer.header("Retry-After")
-    assert time.monotonic() - begun < 3.5, "it was answered when the audit was done, not in time"
+    assert time.monotonic() - begun < 7.5, "it was answered when the audit was done, not in time"
     assert server.operate_audit().json["ok"]
     assert failpoints.hits("audit.begun") == 1, "the same audit, and not one for each who asks"
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from failpoints import serve_with_failpoints
-from penstock import wait_until
+from penstock import await_expiry, wait_until
 
 pytestmark = pytest.mark.parametrize("ledger", ["sqlite", "postgres"], indirect=True)
 
@@ -91,9 +91,9 @@ def test_extend(server):
 
 def test_an_expired_hold_returns_its_unit(serve):
     server = serve({"sale.hold_grace": "100ms"})
-    order = held(server, units=1, hold_seconds=1)
+    order = held(server, units=1, hold_seconds=2)
     assert server.buy("drop", "bert").json["may_return"] is True
-    wait_until(lambda: server.order(order).json["state"] == "expired", 10)
+    await_expiry(server, order)
     assert server.lot("drop")["available"] == 1
     assert server.buy("drop", "bert").status == 202
     server.audit()
@@ -110,7 +110,7 @@ def test_a_hold_is_not_taken_before_its_deadline(serve):
 def test_a_late_confirm_is_told_so(serve):
     server = serve({"sale.hold_grace": "100ms"})
     order = held(server, hold_seconds=1)
-    wait_until(lambda: server.order(order).json["state"] == "expired", 10)
+    await_expiry(server, order)
     answer = act(server, order, "confirm")
     assert (answer.status, answer.code) == (409, "hold-expired")
     assert act(server, order, "extend", {"seconds": 5}).code == "hold-expired"
@@ -119,7 +119,7 @@ def test_a_late_confirm_is_told_so(serve):
 def test_a_late_confirm_reserves_again_where_the_sale_allows_it(serve):
     server = serve({"sale.hold_grace": "100ms"})
     order = held(server, units=1, hold_seconds=1, late_confirm=True)
-    wait_until(lambda: server.order(order).json["state"] == "expired", 10)
+    await_expiry(server, order)
     answer = act(server, order, "confirm")
     assert (answer.status, answer.json["state"], answer.json["buyer"]) == (200, "confirmed", "anna")
     assert answer.json["id"] != order
@@ -134,7 +134,7 @@ def test_the_key_of_a_late_confirm_is_out_of_a_buyers_reach(serve):
     order = held(server, units=3, hold_seconds=1, late_confirm=True, limit_per_buyer=2)
     answer = server.buy("drop", "anna", key=f"late-confirm {order}")
     assert (answer.status, answer.code, answer.json["field"]) == (422, "invalid-value", "Idempotency-Key")
-    wait_until(lambda: server.order(order).json["state"] == "expired", 10)
+    await_expiry(server, order)
     answer = act(server, order, "confirm")
     assert (answer.status, answer.json["state"]) == (200, "confirmed")
     server.audit()
@@ -149,11 +149,11 @@ def test_a_late_confirm_without_units_left_is_refused(serve):
 
 def test_holds_survive_a_restart_and_then_expire(serve):
     server = serve({"sale.hold_grace": "100ms"})
-    order = held(server, units=1, hold_seconds=2)
+    order = held(server, units=1, hold_seconds=5)
     server.kill()
     server.restart()
     assert server.order(order).json["state"] == "held"
-    wait_until(lambda: server.order(order).json["state"] == "expired", 10)
+    await_expiry(server, order)
     assert server.lot("drop")["available"] == 1
     server.audit()
 
@@ -275,7 +275,7 @@ def test_a_cancel_of_what_was_held_is_no_refund_when_it_is_sent_again(serve, tmp
 def test_a_late_confirm_with_a_key_is_known_after_the_refund(serve):
     server = serve({"sale.hold_grace": "100ms"})
     order = held(server, hold_seconds=1, late_confirm=True)
-    wait_until(lambda: server.order(order).json["state"] == "expired", 10)
+    await_expiry(server, order)
     path, key = f"/v1/orders/{order}/confirm", {"Idempotency-Key": "paid"}
     fresh = server.operate("POST", path, headers=key).json
     assert fresh["state"] == "confirmed" and fresh["id"] != order

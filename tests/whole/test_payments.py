@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from penstock import audit_ledger, wait_until
+from penstock import audit_ledger, await_expiry, wait_until
 
 PAID = {"reference": "pi_1", "amount": 200, "currency": "EUR", "method": "card"}
 
@@ -103,7 +103,7 @@ def test_of_many_payments_at_once_one_is_told(shop):
 def test_a_late_payment_reserves_again_and_is_the_new_orders(shop):
     opened(shop, hold_seconds=1, late_confirm=True)
     order, other = bought(shop), bought(shop, "bert")
-    wait_until(lambda: {shop.order(each).json["state"] for each in (order, other)} == {"expired"}, 20, "the expiry")
+    await_expiry(shop, order, other)
     answer = confirm(shop, order, **PAID)
     assert (answer.status, answer.json["state"], answer.json["payment"]) == (200, "confirmed", PAID)
     assert answer.json["id"] != order

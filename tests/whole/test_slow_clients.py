@@ -67,7 +67,7 @@ def test_bytes_that_drip_are_cut_at_the_deadline(serve, before):
             reply = wire.read()
         assert (reply.status, reply.code) == (408, "request-timeout")
         assert reply.header("connection") == "close"
-        assert 0.3 < time.monotonic() - start < 3
+        assert 0.3 < time.monotonic() - start < 10  # all its bytes take twelve
         assert end_of(wire) == b""
 
 

@@ -4,12 +4,15 @@ What a container has and a process has not is replaced: names and the network 10
 /run/secrets by the folder that deploy/docker/prepare fills. A service is started when those that it depends on are healthy, by the checks of compose.yaml.
 """
 
+import json
 import re
 import socket
 import subprocess
+import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlencode
 
 import yaml
 from kafka import Kafka
@@ -227,6 +230,46 @@ class Nginx(Process):
                 return True
         except OSError:
             return False
+
+
+class Prometheus(Process):
+    """With the settings, alerts and targets of compose.yaml, but that it looks once a second."""
+
+    def __init__(self, folder, cluster):
+        folder.mkdir(parents=True)
+        self.port = free_port()
+        text = (DEPLOY / "prometheus/prometheus.yml").read_text()
+        (folder / "prometheus.yml").write_text(replaced(text, ("_interval: 5s", "_interval: 1s")))
+        (folder / "alerts.yml").write_text((DEPLOY / "prometheus/alerts.yml").read_text())
+        text = (DEPLOY / "prometheus/targets/cluster.yml").read_text()
+        pairs = [(f"{name}:8081", gate.operator.removeprefix("http://")) for name, gate in cluster.gates.items()]
+        (folder / "targets.yml").write_text(replaced(text, *pairs, ("drain:8082", cluster["drain"].monitor.removeprefix("http://"))))
+        words = [replaced(word, ("/etc/prometheus", folder)) if "/etc/" in word else word for word in SERVICES["prometheus"]["command"]]
+        super().__init__(
+            ["prometheus", *words, f"--storage.tsdb.path={folder}/data", f"--web.listen-address=127.0.0.1:{self.port}"], folder
+        )
+
+    def get(self, path, **query):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}?{urlencode(query, doseq=True)}", timeout=30) as answer:
+            return answer.read().decode()
+
+    def is_healthy(self):
+        assert SERVICES["prometheus"]["healthcheck"]["test"][-1].endswith("/-/ready")
+        try:
+            return "Ready" in self.get("/-/ready")
+        except OSError:
+            return False
+
+    def series(self, expression, seconds):
+        """Its series over the last seconds, each a list of numbers."""
+        now = time.time()
+        answer = json.loads(self.get("/api/v1/query_range", query=expression, start=now - seconds, end=now, step=1))
+        return [[float(value) for _, value in series["values"]] for series in answer["data"]["result"]]
+
+    def label_values(self, definition):
+        """What Grafana makes of label_values(SELECTOR, LABEL)."""
+        selector, label = re.fullmatch(r"label_values\((.+), (\w+)\)", definition).groups()
+        return json.loads(self.get(f"/api/v1/label/{label}/values", **{"match[]": selector}))["data"]
 
 
 class Composed:

@@ -2,10 +2,14 @@
 
 import itertools
 import json
+import math
 import re
+import shutil
+import threading
+import time
 
 import pytest
-from composed import DEPLOY, Composed
+from composed import DEPLOY, Composed, Prometheus
 
 from penstock import request, wait_until
 
@@ -105,6 +109,52 @@ def test_what_alerts_and_dashboards_ask_for_is_shown(cluster):
     for service, components in (("gate-1", ("stock", "journal", "ledger")), ("drain", ("drain", "ledger"))):
         for component in components:
             assert cluster[service].metric(f'penstock_component_up{{component="{component}"}}') == 1
+
+
+def filled(expression):
+    """As Grafana asks, with all that its variables offer."""
+    for name, value in (("$__rate_interval", "10s"), ("$job", ".+"), ("$instance", ".+"), ("$sale", ".+")):
+        expression = expression.replace(name, value)
+    return expression
+
+
+@pytest.mark.skipif(not shutil.which("prometheus"), reason="prometheus is not installed")
+def test_no_panel_of_the_dashboard_is_empty_while_a_sale_rushes(cluster, tmp_path):
+    """Every query of the dashboard, asked of a real Prometheus that watches the cluster during a rush."""
+    dashboard = json.loads((DEPLOY / "grafana/dashboards/penstock.json").read_text())
+    asked = {(panel["title"], target["expr"]) for panel in dashboard["panels"] for target in panel.get("targets", [])}
+    prometheus, over = Prometheus(tmp_path / "prometheus", cluster), threading.Event()
+
+    def rush():
+        for i in itertools.count():
+            if over.is_set():
+                return
+            cluster.buy(f"rush-{i}", "rush", source=f"127.0.9.{i % 200 + 1}")
+
+    def is_empty(expression):
+        return not any(not math.isnan(value) for values in prometheus.series(filled(expression), 300) for value in values)
+
+    crowd = threading.Thread(target=rush)
+    try:
+        prometheus.wait_healthy("prometheus")
+        wait_until(lambda: max(map(max, prometheus.series("sum(up)", 60)), default=0) == 3, 60, "both gates and the drain being watched")
+        cluster.make_sale("rush", 20, hold_seconds=600)
+        crowd.start()
+        left = asked
+        deadline = time.monotonic() + 180
+        while left and time.monotonic() < deadline:
+            left = {(title, expression) for title, expression in left if is_empty(expression)}
+        assert not left, "these show nothing"
+        for target in dashboard["panels"][0]["targets"]:
+            curve = filled(target["expr"])
+            wait_until(lambda curve=curve: max(map(max, prometheus.series(curve, 300))) > 0, 120, target["legendFormat"])
+        offered = {each["name"]: prometheus.label_values(filled(each["definition"])) for each in dashboard["templating"]["list"][1:]}
+        assert offered["job"] == ["penstock", "penstock-drain"] and len(offered["instance"]) == 3 and "rush" in offered["sale"]
+    finally:
+        over.set()
+        if crowd.ident:
+            crowd.join()
+        prometheus.kill()
 
 
 def test_the_health_check_of_a_drain_is_its_readiness(cluster):

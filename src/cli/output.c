@@ -11,7 +11,7 @@
 #include "cli/style.h"
 #include "model/limits.h"
 
-enum { THOUSANDS_PLACES = 12 };
+enum { THOUSANDS_PLACES = 12, FILE_MAX = 64 * 1024 * 1024, READ_STEP = 64 * 1024 };
 
 int output_session(struct cli *cli, struct client *client, const char *url)
 {
@@ -38,6 +38,30 @@ int output_ask(struct cli *cli, const char *url, const char *method, const char 
 		json_decref(body);
 	client_close(&client);
 	return code;
+}
+
+int output_read_file(const char *path, struct buffer *text)
+{
+	FILE *file = fopen(path, "re");
+	char *room;
+	size_t got;
+	int r = file ? 0 : errno;
+
+	buffer_init(text, FILE_MAX);
+	while (r == 0) {
+		room = buffer_reserve(text, READ_STEP);
+		got = room ? fread(room, 1, READ_STEP, file) : 0;
+		text->size += got;
+		if (!room)
+			r = EFBIG;
+		else if (ferror(file))
+			r = errno;
+		else if (got == 0)
+			break;
+	}
+	if (file)
+		fclose(file);
+	return r ? cli_error(CLI_USAGE, "%s: %s", path, error_text(-r)) : CLI_GO;
 }
 
 const char *output_field_text(const json_t *object, const char *name)

@@ -16,6 +16,9 @@ int output_session(struct cli *cli, struct client *client, const char *url) MUST
 /* One question to one client. Takes `body`. CLI_GO and *answer, or the exit code. */
 int output_ask(struct cli *cli, const char *url, const char *method, const char *path, json_t *body, json_t **answer) MUST_CHECK;
 
+/* All of a file. Deinit in either case. CLI_GO or the exit code. */
+int output_read_file(const char *path, struct buffer *text) MUST_CHECK;
+
 /* "" and 0 where the field is missing, null or of another kind. */
 const char *output_field_text(const json_t *object, const char *name);
 int64_t output_field_integer(const json_t *object, const char *name);

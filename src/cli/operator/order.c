@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "cli/operator/order_file.h"
 #include "cli/operator/resource.h"
 
 static const char *const titles[] = {"ORDER", "SALE", "SKU", "BUYER", ">UNITS", "STATE", "PLACED", "HELD UNTIL", NULL};
@@ -51,9 +52,35 @@ static int show(struct cli *cli)
 	return resource_act(cli, &orders, "GET", "");
 }
 
+#define FILE_OPTIONS(file)                                                                                                 \
+	{"file", 0, OPTION_TEXT, &(file).path, "FILE", "those of a file: an id a line, or CSV with titles"},               \
+	{                                                                                                                  \
+		"dry-run", 0, OPTION_FLAG, &(file).dry_run, NULL, "with --file: say what would come of it, and do nothing" \
+	}
+
+/* Orders are in the file or behind the command. CLI_GO or a usage error. */
+static int check_file(const struct cli *cli, const struct order_file *file)
+{
+	if (!file->path == !cli->argc)
+		return cli_usage(cli, "say which: %s", cli->command->synopsis);
+	return file->dry_run && !file->path ? cli_usage(cli, "--dry-run goes with --file") : CLI_GO;
+}
+
 static int confirm(struct cli *cli)
 {
-	return resource_act(cli, &orders, "POST", "/confirm");
+	struct order_file file = {.action = "confirm"};
+	const struct option table[] = {FILE_OPTIONS(file), CLIENT_OPTIONS(&file.url, &file.json)};
+	char path[OUTPUT_PATH_SIZE];
+	int code = cli_options(cli, table, sizeof(table) / sizeof(table[0]), 0, 1);
+
+	if (code == CLI_GO)
+		code = check_file(cli, &file);
+	if (code != CLI_GO)
+		return code;
+	if (file.path)
+		return order_file_run(cli, &file);
+	code = resource_path(cli, &orders, "/confirm", path);
+	return code == CLI_GO ? resource_ask(cli, &orders, file.url, file.json, "POST", path, NULL) : code;
 }
 
 /* What was cancelled, whatever came after. Takes `all`. */
@@ -77,20 +104,24 @@ enum { CANCEL_MAX = 1000 };
  */
 static int cancel(struct cli *cli)
 {
-	const char *url = NULL;
-	bool json = false, yes = false;
-	const struct option table[] = {YES_OPTION(&yes), CLIENT_OPTIONS(&url, &json)};
-	json_t *all = json_array(), *answer;
+	struct order_file file = {.action = "cancel"};
+	const struct option table[] = {FILE_OPTIONS(file), YES_OPTION(&file.yes), CLIENT_OPTIONS(&file.url, &file.json)};
+	json_t *all, *answer;
 	struct client client;
-	int code = cli_options(cli, table, 3, 1, CANCEL_MAX);
+	int code = cli_options(cli, table, sizeof(table) / sizeof(table[0]), 0, CANCEL_MAX);
 
-	if (code == CLI_GO && cli->argc > 1)
-		code = output_sure(cli, yes, "Cancel %d orders?", cli->argc);
-	if (code != CLI_GO) {
-		json_decref(all);
+	if (code == CLI_GO)
+		code = check_file(cli, &file);
+	if (code != CLI_GO)
 		return code;
-	}
-	code = output_session(cli, &client, url);
+	if (file.path)
+		return order_file_run(cli, &file);
+	if (cli->argc > 1)
+		code = output_sure(cli, file.yes, "Cancel %d orders?", cli->argc);
+	if (code != CLI_GO)
+		return code;
+	all = json_array();
+	code = output_session(cli, &client, file.url);
 	for (int i = 0; i < cli->argc && code == CLI_GO; i++) {
 		char path[OUTPUT_PATH_SIZE];
 
@@ -101,7 +132,7 @@ static int cancel(struct cli *cli)
 			json_array_append_new(all, answer);
 	}
 	client_close(&client);
-	return show_cancelled(all, json, cli->argc == 1, code);
+	return show_cancelled(all, file.json, cli->argc == 1, code);
 }
 
 static int extend(struct cli *cli)
@@ -124,9 +155,10 @@ static int extend(struct cli *cli)
 
 RESOURCE_COMMAND(order, list, "[--sale ID] [--state STATE] [--buyer NAME]", "List orders", list);
 RESOURCE_COMMAND(order, show, "ORDER", "Show one order", show);
-RESOURCE_COMMAND(order, confirm, "ORDER", "Confirm a held order: it is paid", confirm);
-RESOURCE_COMMAND(order, cancel, "ORDER... [--yes]", "Cancel orders (a confirmed one: a refund); their units are for sale again",
-		 cancel);
+RESOURCE_COMMAND(order, confirm, "ORDER | --file FILE [--dry-run]", "Confirm a held order, or those of a file: they are paid",
+		 confirm);
+RESOURCE_COMMAND(order, cancel, "ORDER... [--yes] | --file FILE [--yes] [--dry-run]",
+		 "Cancel orders (a confirmed one: a refund); their units are for sale again", cancel);
 RESOURCE_COMMAND(order, extend, "ORDER TIME", "Hold an order longer", extend);
 
 const struct command command_order = {

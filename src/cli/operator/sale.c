@@ -139,11 +139,50 @@ static int create_and_move(struct cli *cli, const struct sale_terms *terms, json
 	return CLI_OK;
 }
 
+/*
+ * What a sale of its own must have; of one like another the other has it. CLI_GO or a usage error.
+ */
+static int complete(const struct cli *cli, struct sale_terms *terms)
+{
+	if (terms->open && (terms->opens_at || terms->opens_in_ms >= 0)) {
+		terms->open = false;
+		terms->schedule = true;
+	}
+	if (terms->like)
+		return CLI_GO;
+	if (terms->lots.count == 0)
+		return cli_usage(cli, "what does it sell? --lot SKU=UNITS");
+	if (terms->price < 0)
+		return cli_usage(cli, "what does it cost? --price N, in minor units; 0 is for free");
+	if (!terms->name)
+		terms->name = cli->argv[0];
+	if (terms->limit < 0)
+		terms->limit = 1;
+	if (terms->hold_ms < 0)
+		terms->hold_ms = 120000;
+	return CLI_GO;
+}
+
+static int take_from_other(struct cli *cli, json_t *body, const struct sale_terms *terms)
+{
+	char path[OUTPUT_PATH_SIZE];
+	json_t *other = NULL;
+	int code = output_path(path, "/v1/sales/", terms->like, "");
+
+	if (code == CLI_GO)
+		code = output_ask(cli, terms->url, "GET", path, NULL, &other);
+	if (code == CLI_GO)
+		sale_set_like(body, other, terms);
+	json_decref(other);
+	return code;
+}
+
 static int create(struct cli *cli)
 {
 	struct sale_terms terms = sale_no_terms;
 	const struct option table[] = {
 		{"lot", 0, OPTION_LIST, &terms.lots, "SKU=UNITS", "units of an item; again for each size"},
+		{"like", 0, OPTION_TEXT, &terms.like, "SALE", "the terms and lots of this one, but for what is said here"},
 		SALE_TERMS_OPTIONS(terms),
 		{"arm", 0, OPTION_FLAG, &terms.arm, NULL, "arm it at once"},
 		{"open", 0, OPTION_FLAG, &terms.open, NULL, "open it: at its time where it has one, else at once"},
@@ -152,26 +191,16 @@ static int create(struct cli *cli)
 	json_t *body;
 	int code = cli_options(cli, table, sizeof(table) / sizeof(table[0]), 1, 1);
 
+	if (code == CLI_GO)
+		code = complete(cli, &terms);
 	if (code != CLI_GO)
 		return code;
-	if (terms.lots.count == 0)
-		return cli_usage(cli, "what does it sell? --lot SKU=UNITS");
-	if (!terms.name)
-		terms.name = cli->argv[0];
-	if (terms.price < 0)
-		return cli_usage(cli, "what does it cost? --price N, in minor units; 0 is for free");
-	if (terms.open && (terms.opens_at || terms.opens_in_ms >= 0)) {
-		terms.open = false;
-		terms.schedule = true;
-	}
-	if (terms.limit < 0)
-		terms.limit = 1;
-	if (terms.hold_ms < 0)
-		terms.hold_ms = 120000;
 	body = json_pack("{s:s}", "id", cli->argv[0]);
 	code = sale_set_terms(cli, body, &terms);
-	if (code == CLI_GO)
+	if (code == CLI_GO && terms.lots.count)
 		code = sale_set_lots(cli, body, &terms.lots, 1);
+	if (code == CLI_GO && terms.like)
+		code = take_from_other(cli, body, &terms);
 	if (code != CLI_GO) {
 		json_decref(body);
 		return code;
@@ -357,7 +386,8 @@ static int report(struct cli *cli)
 	return code;
 }
 
-RESOURCE_COMMAND(sale, create, "ID --lot SKU=UNITS... --price N [OPTION...]", "Make a sale; it is a draft until it is armed", create);
+RESOURCE_COMMAND(sale, create, "ID --lot SKU=UNITS... --price N [OPTION...] | ID --like SALE [OPTION...]",
+		 "Make a sale; it is a draft until it is armed", create);
 RESOURCE_COMMAND(sale, list, "", "List the sales", list);
 RESOURCE_COMMAND(sale, show, "ID", "Show one sale and its lots", show);
 RESOURCE_COMMAND(sale, change, "ID OPTION...", "Change a sale; once it is open, only its name and closing time", change);

@@ -6,9 +6,16 @@
 
 const struct sale_terms sale_no_terms = {.price = -1, .limit = -1, .hold_ms = -1, .opens_in_ms = -1, .closes_in_ms = -1};
 
-static int set_time(const struct cli *cli, json_t *body, const char *option, const char *name, const char *at, int64_t in_ms)
+static void set_moment(json_t *body, const char *name, int64_t wall_ms)
 {
 	char text[CLOCK_TEXT_SIZE];
+
+	clock_format(wall_ms, text);
+	json_object_set_new(body, name, json_string(text));
+}
+
+static int set_time(const struct cli *cli, json_t *body, const char *option, const char *name, const char *at, int64_t in_ms)
+{
 	int64_t wall_ms;
 
 	if (in_ms < 0 && (!at || strcmp(at, "none") == 0)) {
@@ -23,8 +30,7 @@ static int set_time(const struct cli *cli, json_t *body, const char *option, con
 		if (code != CLI_GO)
 			return code;
 	}
-	clock_format(wall_ms, text);
-	json_object_set_new(body, name, json_string(text));
+	set_moment(body, name, wall_ms);
 	return CLI_GO;
 }
 
@@ -94,4 +100,29 @@ int sale_set_terms(const struct cli *cli, json_t *body, const struct sale_terms 
 	if (code != CLI_GO)
 		return code;
 	return terms->rate ? set_rate(cli, body, terms->rate) : CLI_GO;
+}
+
+void sale_set_like(json_t *body, const json_t *other, const struct sale_terms *terms)
+{
+	static const char *const same[] = {"name",         "price",        "limit_per_buyer", "rate",
+					   "hold_seconds", "late_confirm", "announce"};
+	const char *opened = output_field_text(other, "opens_at"), *closed = output_field_text(other, "closes_at");
+	json_t *lots = json_array(), *lot;
+	int64_t opened_ms, closed_ms, opens_ms;
+	const char *opens;
+	size_t index;
+
+	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
+		if (!json_object_get(body, same[i]))
+			json_object_set(body, same[i], json_object_get(other, same[i]));
+	json_array_foreach(json_object_get(other, "lots"), index, lot) json_array_append_new(
+		lots, json_pack("{s:O, s:O}", "sku", json_object_get(lot, "sku"), "units", json_object_get(lot, "units")));
+	if (terms->lots.count == 0)
+		json_object_set(body, "lots", lots);
+	json_decref(lots);
+	opens = output_field_text(body, "opens_at");
+	if (json_object_get(body, "closes_at") || clock_parse(opens, strlen(opens), &opens_ms) < 0 ||
+	    clock_parse(opened, strlen(opened), &opened_ms) < 0 || clock_parse(closed, strlen(closed), &closed_ms) < 0)
+		return;
+	set_moment(body, "closes_at", opens_ms + closed_ms - opened_ms);
 }

@@ -5,7 +5,7 @@
 
 /* What can be said of a sale, on creation and later. */
 struct sale_terms {
-	const char *url, *name, *currency, *rate, *opens_at, *closes_at;
+	const char *url, *like, *name, *currency, *rate, *opens_at, *closes_at;
 	struct option_list lots;
 	int64_t price, limit, hold_ms, opens_in_ms, closes_in_ms;
 	bool json, late_confirm, no_late_confirm, schedule, no_schedule, announce, no_announce, arm, open;
@@ -38,4 +38,10 @@ extern const struct sale_terms sale_no_terms; /* nothing was given */
  * the exit code.
  */
 int sale_set_terms(const struct cli *cli, json_t *body, const struct sale_terms *terms) MUST_CHECK;
+/*
+ * The terms and lots of another sale, as the server shows it, as those of one that is made. Its
+ * times are not taken over, but how long it was open is, where the new one opens by `terms` and is
+ * not said to close.
+ */
+void sale_set_like(json_t *body, const json_t *other, const struct sale_terms *terms);
 int sale_set_lots(const struct cli *cli, json_t *body, const struct option_list *lots, int64_t least) MUST_CHECK;

@@ -443,8 +443,13 @@ def test_the_sample_server(tmp_path):
         lines = []
         wait_until(lambda: lines.append(program.stdout.readline()) or "Ctrl-C" in lines[-1], 20)
         text = "".join(lines)
-        purchase = re.search(r"^  TOKEN=.*?^  curl .*?\n\n", text, re.MULTILINE | re.DOTALL).group(0)
-        assert " 202 " in run_printed(purchase, "/")
+        assert re.search(r"console: +http://127\.0\.0\.1:\d+/dashboard$", text, re.MULTILINE)
+        # A purchase and its payment, as they stand there; and what a relay hears of them.
+        commands = "".join(re.findall(r"^  (?:TOKEN|ORDER|curl).*?\n\n", text, re.MULTILINE | re.DOTALL))
+        paid = json.loads(run_printed(commands, "/"))
+        assert paid["state"] == "confirmed" and paid["payment"]["amount"] == 17900
+        wait_until(lambda: lines.append(program.stdout.readline()) or "order.confirmed" in lines[-1], 60)
+        assert paid["id"] in lines[-1] and "order.reserved" in lines[-2] and paid["id"] in lines[-2]
         looks = re.findall(r"^  \(cd .*\)$", text, re.MULTILINE)
         assert len(looks) == 4
         told = [run_printed(look, "/") for look in looks]

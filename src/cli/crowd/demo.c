@@ -378,7 +378,7 @@ static int play(struct demo *demo)
 		code = client_open(&client, demo->settings, demo->server.operator_url);
 		demo->opens_ms = clock_mono_ms() + COUNTDOWN_MS;
 		if (code == CLI_GO)
-			code = demo_make_sale(&client, sku, sale, demo->options.units, HOLD_S, COUNTDOWN_MS);
+			code = demo_make_sale(&client, &(struct demo_sale){sku, sale, demo->options.units, HOLD_S, COUNTDOWN_MS, 1});
 		client_close(&client);
 	}
 	if (code == CLI_GO)

@@ -11,12 +11,18 @@ struct demo_options {
 	bool serve, clean;
 };
 
+enum { DEMO_PRICE = 17900 }; /* cents of euros */
+
+struct demo_sale {
+	const char *sku, *id;
+	int64_t units, hold_s, opens_in_ms; /* 0: open at once */
+	int limit_per_buyer;
+};
 /*
- * An item and a sale of it. opens_in_ms 0: open at once. A sale of that id that is there already is
- * left as it is. CLI_GO or the exit code.
+ * An item and a sale of it. A sale of that id that is there already is left as it is. CLI_GO or the
+ * exit code.
  */
-int demo_make_sale(struct client *client, const char *sku, const char *sale, int64_t units, int64_t hold_s,
-		   int64_t opens_in_ms) MUST_CHECK;
+int demo_make_sale(struct client *client, const struct demo_sale *sale) MUST_CHECK;
 /*
  * How this program is called from any folder: its whole path, which may not be in the PATH;
  * "penstock" where that is not known.

@@ -48,25 +48,25 @@ static int move(struct client *client, const char *sale, const char *action)
 	return code;
 }
 
-int demo_make_sale(struct client *client, const char *sku, const char *sale, int64_t units, int64_t hold_s, int64_t opens_in_ms)
+int demo_make_sale(struct client *client, const struct demo_sale *sale)
 {
 	char opens_at[CLOCK_TEXT_SIZE];
 	bool taken;
-	json_t *body = json_pack("{s:s, s:s, s:I}", "sku", sku, "name", "Air 1, size 42", "on_hand", (json_int_t)units);
+	json_t *body = json_pack("{s:s, s:s, s:I}", "sku", sale->sku, "name", "Air 1, size 42", "on_hand", (json_int_t)sale->units);
 	int code = ask_once(client, "/v1/items", body, &taken);
 
 	if (code != CLI_GO)
 		return code;
-	clock_format(clock_wall_ms() + opens_in_ms, opens_at);
-	body = json_pack("{s:s, s:s, s:[{s:s, s:I}], s:{s:i, s:s}, s:i, s:{s:i, s:i}, s:I, s:o}", "id", sale, "name",
-			 "Air 1 drop", "lots", "sku", sku, "units", (json_int_t)units, "price", "amount", 17900, "currency",
-			 "EUR", "limit_per_buyer", 1, "rate", "requests", 3, "seconds", 60, "hold_seconds", (json_int_t)hold_s,
-			 "opens_at", opens_in_ms > 0 ? json_string(opens_at) : json_null());
+	clock_format(clock_wall_ms() + sale->opens_in_ms, opens_at);
+	body = json_pack("{s:s, s:s, s:[{s:s, s:I}], s:{s:i, s:s}, s:i, s:{s:i, s:i}, s:I, s:o}", "id", sale->id, "name", "Air 1 drop",
+			 "lots", "sku", sale->sku, "units", (json_int_t)sale->units, "price", "amount", DEMO_PRICE, "currency",
+			 "EUR", "limit_per_buyer", sale->limit_per_buyer, "rate", "requests", 3, "seconds", 60, "hold_seconds",
+			 (json_int_t)sale->hold_s, "opens_at", sale->opens_in_ms > 0 ? json_string(opens_at) : json_null());
 	code = ask_once(client, "/v1/sales", body, &taken);
 	if (code != CLI_GO || taken)
 		return code;
-	code = move(client, sale, "arm");
-	return code == CLI_GO && opens_in_ms == 0 ? move(client, sale, "open") : code;
+	code = move(client, sale->id, "arm");
+	return code == CLI_GO && sale->opens_in_ms == 0 ? move(client, sale->id, "open") : code;
 }
 
 void demo_show_log(const struct server_process *server)

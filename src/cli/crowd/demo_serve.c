@@ -8,11 +8,12 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/pause.h"
+#include "base/uuid.h"
 #include "cli/crowd/demo.h"
 #include "cli/secrets.h"
 #include "cli/style.h"
 
-enum { READY_MS = 30000, UNITS = 1000, HOLD_S = 120 };
+enum { READY_MS = 30000, UNITS = 1000, HOLD_S = 120, LIMIT = 5 };
 
 static volatile sig_atomic_t signalled;
 
@@ -32,7 +33,30 @@ static void print_commands(const struct server_process *server)
 		printf("  (cd '%s' && '%s' %s%s%s)\n", server->folder, program, commands[i],
 		       i < 2 && server->operator_port != 8081 ? " --operator " : "",
 		       i < 2 && server->operator_port != 8081 ? server->operator_url : "");
-	printf("  (cd '%s' && '%s' audit)\n\nCtrl-C stops it; what was sold stays in the ledger.\n\n", server->folder, program);
+	printf("  (cd '%s' && '%s' audit)\n\n", server->folder, program);
+	printf("What happens is printed below, as a shop's endpoint would hear it (penstock relay --to -).\n"
+	       "Ctrl-C stops it; what was sold stays in the ledger.\n\n");
+}
+
+/* A key of its own at each start: the one of an earlier start has its order. */
+static void print_purchase(const struct server_process *server, const char *token)
+{
+	struct uuid_generator ids = {0};
+	struct uuid uuid = uuid_make(&ids, clock_wall_ms(), 0);
+	char key[UUID_TEXT_SIZE];
+
+	uuid_format(&uuid, key);
+	printf("Buy one (the token is good for a day, for the buyer \"you\"):\n\n");
+	printf("  TOKEN=%s\n\n", token);
+	printf("  ORDER=$(curl -si %s/v1/sales/sample/orders -H \"Authorization: Bearer $TOKEN\" \\\n"
+	       "       -H 'Idempotency-Key: %s' -H 'Content-Type: application/json' -d '{\"quantity\":1}' \\\n"
+	       "       | tee /dev/stderr | sed -n 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/p')\n\n",
+	       server->public_url, key);
+	printf("Pay for it within %d seconds, as the payment side does (docs/payments.md); else it is for sale again:\n\n", HOLD_S);
+	printf("  curl -s %s/v1/orders/$ORDER/confirm -H 'Content-Type: application/json' \\\n"
+	       "       -H \"Authorization: Bearer $(cat '%s/penstock.db.operator-token')\" \\\n"
+	       "       -d '{\"payment\":{\"reference\":\"pay-'$ORDER'\",\"amount\":%d,\"currency\":\"EUR\",\"method\":\"card\"}}'\n\n",
+	       server->operator_url, server->folder, DEMO_PRICE);
 }
 
 /* The token stands behind the #, which no server is sent. */
@@ -57,11 +81,7 @@ static int print_welcome(const struct server_process *server, const struct setti
 	printf("  buyers     %s        documentation: %s/docs\n", server->public_url, server->public_url);
 	printf("  operators  %s        console:       %s/dashboard\n", server->operator_url, server->operator_url);
 	printf("  ledger     %s/penstock.db    operator's token: %s/penstock.db.operator-token\n\n", server->folder, server->folder);
-	printf("Buy one (the token is good for a day, for the buyer \"you\"):\n\n");
-	printf("  TOKEN=%s\n\n", token);
-	printf("  curl -i %s/v1/sales/sample/orders -H \"Authorization: Bearer $TOKEN\" \\\n"
-	       "       -H 'Idempotency-Key: first' -H 'Content-Type: application/json' -d '{\"quantity\":1}'\n\n",
-	       server->public_url);
+	print_purchase(server, token);
 	if (storefront)
 		print_storefront(server, storefront, token);
 	print_commands(server);
@@ -80,7 +100,7 @@ static int set_up(struct server_process *server, const char *storefront)
 		return code;
 	code = client_open(&client, settings, server->operator_url);
 	if (code == CLI_GO)
-		code = demo_make_sale(&client, "SAMPLE-42", "sample", UNITS, HOLD_S, 0);
+		code = demo_make_sale(&client, &(struct demo_sale){"SAMPLE-42", "sample", UNITS, HOLD_S, 0, LIMIT});
 	client_close(&client);
 	if (code == CLI_GO)
 		code = print_welcome(server, settings, storefront);
@@ -88,14 +108,25 @@ static int set_up(struct server_process *server, const char *storefront)
 	return code;
 }
 
-/* Until the server ends; a signal to us is passed on. */
-static int stay(struct server_process *server)
+/* It prints what happens, until it is ended. */
+static int hear(struct server_process *relay, const struct server_process *server)
+{
+	const char *const arguments[] = {"penstock",           "relay",       "--to", "-", "--name", "sample", "--operator",
+					 server->operator_url, "--log.level", "warn", NULL};
+	int r = server_process_start_beside(relay, server, arguments);
+
+	return r < 0 ? cli_error(CLI_FAILED, "the relay did not start: %s", error_text(r)) : CLI_GO;
+}
+
+/* Until the server ends; a signal to us is passed on, to who hears of it first. */
+static int stay(struct server_process *server, struct server_process *relay)
 {
 	for (;;) {
 		int signal_number = signalled;
 
 		if (signal_number) {
 			signalled = 0;
+			server_process_end(relay, SIGTERM);
 			kill(server->pid, signal_number);
 		}
 		if (waitpid(server->pid, &server->exit_status, WNOHANG) == server->pid) {
@@ -109,7 +140,7 @@ static int stay(struct server_process *server)
 int demo_serve(const struct demo_options *options)
 {
 	const char *wanted = options->folder ? options->folder : "penstock-sample";
-	struct server_process server;
+	struct server_process server, relay = {0};
 	char folder[PATH_MAX];
 	int code, r;
 
@@ -136,7 +167,10 @@ int demo_serve(const struct demo_options *options)
 	}
 	code = set_up(&server, options->storefront);
 	if (code == CLI_GO)
-		return stay(&server);
+		code = hear(&relay, &server);
+	if (code == CLI_GO)
+		code = stay(&server, &relay);
+	server_process_end(&relay, SIGTERM);
 	server_process_end(&server, SIGTERM);
 	return code;
 }

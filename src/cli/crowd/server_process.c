@@ -76,6 +76,18 @@ static void forget_settings(void)
 }
 
 /* In the child. */
+static _Noreturn void become(const struct server_process *server, const char *const *arguments)
+{
+	/* A group of its own: the terminal's Ctrl-C is for us, and we stop it in order. */
+	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	forget_settings();
+	if (chdir(server->folder) == 0)
+		execv("/proc/self/exe", (char **)arguments);
+	_exit(127);
+}
+
+/* In the child. */
 static _Noreturn void become_server(const struct server_process *server)
 {
 	char public_listen[32], operator_listen[32];
@@ -89,19 +101,13 @@ static _Noreturn void become_server(const struct server_process *server)
 	snprintf(operator_listen, sizeof(operator_listen), "127.0.0.1:%u", server->operator_port);
 	for (size_t i = 0; server->flags[i]; i++)
 		arguments[count++] = server->flags[i];
-	/* A group of its own: the terminal's Ctrl-C is for us, and we stop it in order. */
-	setpgid(0, 0);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	forget_settings();
 	if (!server->log_to_terminal) {
 		int log = open(server->log_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 
 		if (log < 0 || dup2(log, STDERR_FILENO) < 0)
 			_exit(126);
 	}
-	if (chdir(server->folder) == 0)
-		execv("/proc/self/exe", (char **)arguments);
-	_exit(127);
+	become(server, arguments);
 }
 
 int server_process_start(struct server_process *server)
@@ -118,6 +124,19 @@ int server_process_start(struct server_process *server)
 	if (pid == 0)
 		become_server(server);
 	server->pid = pid;
+	return 0;
+}
+
+int server_process_start_beside(struct server_process *process, const struct server_process *server, const char *const *arguments)
+{
+	fflush(NULL);
+	*process = (struct server_process){.pid = fork()};
+	if (process->pid < 0) {
+		process->pid = 0;
+		return -errno;
+	}
+	if (process->pid == 0)
+		become(server, arguments);
 	return 0;
 }
 

@@ -1,6 +1,6 @@
 /*
- * A server of our own as a child process: this same program, `serve`, in a folder of its own. For
- * the demonstration.
+ * A server of our own as a child process: this same program, `serve`, in a folder of its own; and
+ * commands beside it. For the demonstration.
  */
 #pragma once
 
@@ -33,5 +33,11 @@ int server_process_start(struct server_process *server) MUST_CHECK;
 int server_process_ready(struct server_process *server) MUST_CHECK;
 /* Waits until it is ready. 0, -ECHILD, -ETIMEDOUT. */
 int server_process_wait_ready(struct server_process *server, int64_t timeout_ms) MUST_CHECK;
+/*
+ * Another command of this program beside a server, in its folder and without our PENSTOCK_
+ * settings: its arguments, NULL-terminated, "penstock" first. End it as a server. 0 or negative.
+ */
+int server_process_start_beside(struct server_process *process, const struct server_process *server,
+				const char *const *arguments) MUST_CHECK;
 /* Sends a signal and waits for its end; nothing to do where none runs. SIGKILL after 15 s. */
 void server_process_end(struct server_process *server, int signal);

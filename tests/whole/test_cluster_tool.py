@@ -108,6 +108,9 @@ def test_a_short_demo_keeps_every_promise(tmp_path):
     text = log.read_text()
     assert code == 0, text
     assert "every promise holds" in text and "BROKEN" not in text
+    report, _, feed = text.partition("The report")[2].partition("The feed")
+    assert re.search(r"^refunded +3 ", report, re.MULTILINE) and re.search(r"^expired +[1-9]", report, re.MULTILINE), report
+    assert feed.count("  order.refunded  ") == 3
     for name in ("gate-1 killed", "drain killed", "Redis killed", "the stock is rebuilt"):
         assert name in text
     assert not left(them)

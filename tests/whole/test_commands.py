@@ -435,6 +435,11 @@ def test_the_demo(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     for words in ("SIGKILL", "sold out", "P1 never oversold  holds", "P5 never unclear   holds"):
         assert words in done.stdout
+    # It ends with what became of the orders: paid, refunded and expired ones, the report, and the feed's last lines.
+    report = dict(re.findall(r"^(confirmed|held|refunded|expired) +([\d,]+) ", done.stdout.partition("The report")[2], re.MULTILINE))
+    assert report["refunded"] == "3" and "0" not in (report["confirmed"], report["expired"])
+    feed = done.stdout.partition("The feed")[2].partition("Where to look next")[0].strip().splitlines()[1:]
+    assert len(feed) == 9 and {"order.paid", "order.refunded"} <= {line.split()[1] for line in feed}, feed
 
 
 def test_the_sample_server(tmp_path):

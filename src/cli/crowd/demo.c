@@ -7,6 +7,7 @@
  *   payment      most who got a unit pay; the others' holds expire, and their units are for sale again
  *   latecomers   buy what came back, until it is sold out for good
  *   verdict      everything that anybody was told is held against the ledger
+ *   afterwards   some orders are paid back; the report, and the feed's last lines
  */
 #include <limits.h>
 #include <signal.h>
@@ -19,6 +20,7 @@
 #include "base/pause.h"
 #include "cli/commands.h"
 #include "cli/crowd/demo.h"
+#include "cli/crowd/demo_after.h"
 #include "cli/crowd/report.h"
 #include "cli/crowd/setup.h"
 #include "cli/output.h"
@@ -393,6 +395,8 @@ static int play(struct demo *demo)
 		code = run_latecomers(demo);
 	if (code == CLI_GO)
 		code = give_verdict(demo);
+	if (code == CLI_OK)
+		code = demo_after(&demo->setup.client, sale);
 	return code;
 }
 

@@ -41,21 +41,23 @@ enum history_kind {
 	HISTORY_END,
 	HISTORY_DISARM,
 	HISTORY_READ_ORDER,  /* GET /v1/orders/{order} */
-	HISTORY_READ_ORDERS, /* a buyer's own in a sale */
+	HISTORY_READ_ORDERS, /* a buyer's own in a sale; those of a payment */
 	HISTORY_OTHER,       /* what the judge has no opinion of, but for its answer's coming */
 };
 
 struct history_operation {
 	enum history_kind kind;
-	uint32_t sale;     /* its number in the ledger; of orders too */
-	uint32_t lot;      /* buy, add, withdraw */
-	uint32_t units;    /* buy: quantity; add, withdraw */
-	bool up_to;        /* withdraw: what is there */
-	struct uuid order; /* of an order: its id */
-	const char *buyer; /* who buys, reads or cancels; NULL: an operator asks */
-	const char *actor; /* the operator's name; NULL: a buyer asks */
-	const char *key;   /* Idempotency-Key; NULL: none */
-	uint32_t node;     /* which gate it was sent to */
+	uint32_t sale;       /* its number in the ledger; of orders too */
+	uint32_t lot;        /* buy, add, withdraw */
+	uint32_t units;      /* buy: quantity; add, withdraw */
+	bool up_to;          /* withdraw: what is there */
+	struct uuid order;   /* of an order: its id */
+	const char *buyer;   /* who buys, reads or cancels; NULL: an operator asks */
+	const char *actor;   /* the operator's name; NULL: a buyer asks */
+	const char *key;     /* Idempotency-Key; NULL: none */
+	uint32_t node;       /* which gate it was sent to */
+	const char *payment; /* confirm: the payment's reference; NULL: none */
+	int64_t amount;      /* confirm: what was paid; 0: not said */
 };
 
 /* One HTTP request is one operation; a retry is another one. Its number, from 0. */
@@ -68,6 +70,7 @@ struct history_order {
 	uint32_t lot, quantity;
 	char buyer[64];
 	int64_t placed_at_ms, hold_expires_at_ms; /* 0: null */
+	char payment[32];                         /* its reference; empty: none is shown */
 };
 
 struct history_answer {
@@ -80,6 +83,8 @@ struct history_answer {
 	uint32_t units;    /* withdraw, 2xx: how many were */
 	int64_t version;   /* of a sale as operators are shown it; 0: not said */
 	const char *state; /* its state; NULL: not said */
+	struct uuid payer; /* reference-used: the order that it has paid for; null: not said */
+	const char *paid;  /* paid-already: the payment that the order has; NULL: not said */
 };
 
 /* The whole answer has come. */
@@ -94,6 +99,7 @@ struct history_sale {
 	uint32_t rate_requests, rate_seconds; /* how many purchases of a buyer in any so many seconds; 0: as many as it likes */
 	const char *id;                       /* its name in requests, and in the operator log */
 	uint32_t allocated[HISTORY_LOTS];
+	int64_t price; /* of a unit */
 };
 /* It was made, or its terms were changed, which is possible before anybody has bought there. */
 void history_sale(struct judge *judge, const struct history_sale *sale);
@@ -108,6 +114,7 @@ enum history_record_kind {
 	RECORD_EXPIRED,
 	RECORD_EXTENDED,
 	RECORD_WITHDRAWN,
+	RECORD_PAID, /* of an order that was confirmed without a payment */
 	RECORD_BARRIER,
 };
 
@@ -119,6 +126,7 @@ struct history_record {
 	int64_t hold_expires_at_ms; /* reserved, extended; reserved: 0 where it is born confirmed */
 	const char *buyer, *key;    /* reserved; key NULL: none */
 	const char *actor;          /* who did it: its buyer, an operator, "clock"; NULL: not said */
+	const char *payment;        /* confirmed, paid: its reference; NULL: none */
 };
 /* It is in the log, durable, at the end of its sale's stream. Late and second copies too, as they come. */
 void history_record(struct judge *judge, const struct history_record *record);
@@ -161,6 +169,23 @@ void history_ledger_restored(struct judge *judge);
 /* No more faults begin; everything is reachable. Once. The judge holds the rest of the promises 60 s later. */
 void history_faults_end(struct judge *judge);
 
+/* --- The feed of what happened, as one reader reads it --- */
+
+struct history_change {
+	enum history_record_kind kind;
+	struct uuid id;                    /* the order's, the movement's */
+	int64_t hold_expires_at_ms;        /* extended */
+	const char *payment;               /* confirmed, paid: its reference; NULL: none */
+	const char *state;                 /* what it has made of the order; NULL: not said */
+	const struct history_order *order; /* as it is when that is told; NULL: not said */
+};
+/* The next one that the reader is told. */
+void history_change(struct judge *judge, const struct history_change *change);
+/* Its cursor is another ledger's: it reads from the beginning again. */
+void history_feed_again(struct judge *judge);
+/* It has come to the end of all that the log has. */
+void history_feed_end(struct judge *judge);
+
 /* --- How things stand at the end, when faults have been over for 60 s and clients have got their answers --- */
 
 struct history_rest_lot {
@@ -173,6 +198,7 @@ struct history_rest_order {
 	char state[12];
 	uint32_t lot, quantity;
 	char buyer[64], key[64]; /* key empty: none */
+	char payment[32];        /* its reference; empty: none */
 };
 struct history_rest_log {
 	char actor[64], action[32], subject[64]; /* a row of the operator log */

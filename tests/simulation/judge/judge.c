@@ -16,6 +16,14 @@
  *   p4-rest           at the end counters, ledger and movements differ
  *   unasked           an order that nobody can have asked for, or that was told as refused
  *   wrong-answer      an answer is not of what was asked, or not of what the log has
+ *   payment-lost      a payment was told, or is in the log, and the log or the ledger does not have it
+ *   payment-swallowed a payment was told as taken of an order that has another one
+ *   payment-amount    another amount than the order's was taken
+ *   payment-refused   a payment was refused for a reason that does not hold
+ *   reference-twice   a payment has two orders of one sale
+ *   feed-untrue       the feed has told what the log does not have
+ *   feed-order        the feed has told the changes of an order in another order than they happened, or left one out
+ *   feed-skipped      the feed is at its end, and has left out something
  *   dishonest-410     sold out, while there were units enough the whole time
  *   hold-early        a hold ended before it was told, or before its length was over
  *   hold-late         a hold that is over has not ended, though nothing goes wrong

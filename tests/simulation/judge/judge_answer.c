@@ -50,6 +50,7 @@ uint32_t history_invoke(struct judge *judge, const struct history_operation *ope
 	judge_copy(asked->buyer, sizeof(asked->buyer), operation->buyer);
 	judge_copy(asked->actor, sizeof(asked->actor), operation->actor);
 	judge_copy(asked->key, sizeof(asked->key), operation->key);
+	judge_copy(asked->payment, sizeof(asked->payment), operation->payment);
 	release(judge, operation);
 	return judge->asked_count++;
 }
@@ -67,7 +68,7 @@ void history_none(struct judge *judge, uint32_t number)
 /* --- Who may have brought an order --- */
 
 /* A late confirm makes an order whose key has the expired order's id. */
-static bool is_late_confirm(const struct asked *asked, const struct known_order *order)
+bool asked_confirms_late(const struct asked *asked, const struct known_order *order)
 {
 	char key[TEXT_MAX], id[UUID_TEXT_SIZE];
 
@@ -80,7 +81,7 @@ static bool is_same(const struct asked *asked, const struct known_order *order)
 	if (asked->what.sale != order->sale)
 		return false;
 	if (asked->what.kind != HISTORY_BUY)
-		return is_late_confirm(asked, order);
+		return asked_confirms_late(asked, order);
 	return asked->what.lot == order->lot && asked->what.units == order->quantity && strcmp(asked->buyer, order->buyer) == 0 &&
 	       strcmp(asked->key, order->key) == 0;
 }
@@ -139,6 +140,9 @@ static void heard(struct judge *judge, struct known_order *order, const struct h
 	char id[UUID_TEXT_SIZE];
 
 	order->told = true;
+	if (told->payment[0] && strcmp(told->payment, order->paid) != 0)
+		judge_broken(judge, "p2-not-durable", "order %s was told as paid with %s, and the log has '%s'",
+			     text_of(&told->id, id), told->payment, order->paid);
 	if (told->hold_expires_at_ms > order->told_hold_ms)
 		order->told_hold_ms = told->hold_expires_at_ms;
 	if ((confirmed && !order->confirmed) || (cancelled && !order->cancelled && !order->refunded) ||
@@ -252,7 +256,8 @@ static void judge_settled(struct judge *judge, const struct asked *asked, const 
 	heard(judge, order, told);
 	switch (asked->what.kind) {
 	case HISTORY_CONFIRM:
-		right = order->confirmed && (uuid_equal(&told->id, &asked->what.order) || is_late_confirm(asked, order));
+		right = order->confirmed && (uuid_equal(&told->id, &asked->what.order) || asked_confirms_late(asked, order));
+		judge_payment_done(judge, asked, order, told);
 		break;
 	case HISTORY_CANCEL:
 		right = (order->cancelled || order->refunded) && uuid_equal(&told->id, &asked->what.order);
@@ -405,7 +410,9 @@ void history_answer(struct judge *judge, uint32_t number, const struct history_a
 		if (says(asked, "rate-limited"))
 			judge_rate_limited(judge, asked);
 		judge_refused_purchase(judge, asked);
-	} else if (says(asked, "hold-expired"))
+	} else if (asked->what.kind == HISTORY_CONFIRM)
+		judge_payment_refused(judge, asked, answer);
+	if (says(asked, "hold-expired"))
 		judge_hold_expired(judge, asked);
 	else if (asked->what.kind == HISTORY_CONFIRM && asked_effect(asked) == EFFECT_NONE && asked->status < 500)
 		judge_known_confirm(judge, asked);

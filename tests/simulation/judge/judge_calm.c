@@ -30,6 +30,7 @@ void history_position(struct judge *judge, uint32_t partition, int64_t next)
 void history_ledger_restored(struct judge *judge)
 {
 	memset(judge->positions, 0, sizeof(judge->positions));
+	judge->restored = true;
 }
 
 bool judge_is_calm(const struct judge *judge, int64_t since_ns)

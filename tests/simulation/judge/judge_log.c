@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/assertion.h"
 
 enum { SECOND = 1000000000 };
 
@@ -116,6 +117,12 @@ static int64_t asked_from(const struct judge *judge, const struct known_order *o
 	return from;
 }
 
+static void step(struct known_order *order, const struct order_step *its)
+{
+	ASSERT(order->step_count < STEPS_MAX);
+	order->steps[order->step_count++] = *its;
+}
+
 bool order_is_late_confirm(const struct known_order *order)
 {
 	return strncmp(order->key, "late-confirm ", 13) == 0;
@@ -163,7 +170,9 @@ static void reserved(struct judge *judge, const struct history_record *record, b
 				      .freed_ns = INT64_MAX,
 				      .freed_told_ns = INT64_MAX,
 				      .hold_expires_at_ms = record->hold_expires_at_ms,
-				      .first_hold_expires_at_ms = record->hold_expires_at_ms};
+				      .first_hold_expires_at_ms = record->hold_expires_at_ms,
+				      .steps = {{.kind = RECORD_RESERVED}},
+				      .step_count = 1};
 	judge_copy(order->buyer, sizeof(order->buyer), record->buyer);
 	judge_copy(order->key, sizeof(order->key), record->key);
 	order->granted_from_ns = asked_from(judge, order);
@@ -177,50 +186,58 @@ static void reserved(struct judge *judge, const struct history_record *record, b
 	judge_oversold(judge, record->sale, record->lot);
 }
 
-/* What became of an order. A state that is the last absorbs what comes late. */
-static void settled(struct judge *judge, const struct history_record *record)
+/* Whether something has become of the order by it. A state that is the last absorbs what comes late. */
+static bool settle(struct judge *judge, struct known_order *order, const struct history_record *record)
 {
-	struct known_order *order = judge_order(judge, &record->id);
+	enum order_life from = record->kind == RECORD_REFUNDED || record->kind == RECORD_PAID ? LIFE_CONFIRMED : LIFE_HELD;
 
-	if (!order || order->is_void)
-		return;
+	if (order->life != from)
+		return false;
 	switch (record->kind) {
 	case RECORD_CONFIRMED:
-		if (order->life == LIFE_HELD) {
-			order->confirmed = true;
-			order->confirmed_ns = judge->now_ns;
-			move_to(judge, order, LIFE_CONFIRMED, record);
-		}
-		break;
+		order->confirmed = true;
+		order->confirmed_ns = judge->now_ns;
+		move_to(judge, order, LIFE_CONFIRMED, record);
+		return true;
 	case RECORD_CANCELLED:
-		if (order->life == LIFE_HELD) {
-			order->cancelled = true;
-			move_to(judge, order, LIFE_CANCELLED, record);
-		}
-		break;
+		order->cancelled = true;
+		move_to(judge, order, LIFE_CANCELLED, record);
+		return true;
 	case RECORD_REFUNDED:
-		if (order->life == LIFE_CONFIRMED) {
-			order->refunded = true;
-			move_to(judge, order, LIFE_CANCELLED, record);
-		}
-		break;
+		order->refunded = true;
+		move_to(judge, order, LIFE_CANCELLED, record);
+		return true;
 	case RECORD_EXPIRED:
-		if (order->life == LIFE_HELD) {
-			judge_hold(judge, order);
-			move_to(judge, order, LIFE_EXPIRED, record);
-		}
-		break;
+		judge_hold(judge, order);
+		move_to(judge, order, LIFE_EXPIRED, record);
+		return true;
 	case RECORD_EXTENDED:
-		if (order->life == LIFE_HELD && record->hold_expires_at_ms > order->hold_expires_at_ms) {
-			order->hold_expires_at_ms = record->hold_expires_at_ms;
-			judge_extensions(judge, order);
-		}
-		break;
+		if (record->hold_expires_at_ms <= order->hold_expires_at_ms)
+			return false;
+		order->hold_expires_at_ms = record->hold_expires_at_ms;
+		judge_extensions(judge, order);
+		return true;
+	case RECORD_PAID:
+		order->paid_later |= !order->paid[0];
+		return !order->paid[0];
 	case RECORD_RESERVED:
 	case RECORD_WITHDRAWN:
 	case RECORD_BARRIER:
 		break;
 	}
+	return false;
+}
+
+static void settled(struct judge *judge, const struct history_record *record)
+{
+	struct known_order *order = judge_order(judge, &record->id);
+	bool pays = record->payment && record->payment[0];
+
+	if (!order || order->is_void || !settle(judge, order, record))
+		return;
+	step(order, &(struct order_step){record->kind, record->hold_expires_at_ms, pays});
+	if (pays)
+		judge_paid(judge, order, record->payment);
 }
 
 static void withdrawn(struct judge *judge, const struct history_record *record)
@@ -281,6 +298,10 @@ static void judge_still_there(struct judge *judge)
 			what = "its confirm";
 		else if (order->told_cancelled && !order->cancelled && !order->refunded)
 			what = "its cancel";
+		else if (order->told_paid && !order->paid[0])
+			what = "its payment";
+		else if (order->fed > (order->missing ? 0 : order->step_count))
+			what = "what the feed has of it";
 		if (what)
 			judge_broken(judge, "p2-lost", "order %s of %s: %s was told, and the log has it no more",
 				     text_of(&order->id, id), order->buyer, what);
@@ -298,6 +319,9 @@ static void unsettle(struct judge *judge, struct known_order *order)
 	order->cancelled = order->refunded = false;
 	order->extensions = 0;
 	order->hold_expires_at_ms = order->first_hold_expires_at_ms;
+	order->paid[0] = '\0';
+	order->paid_later = false;
+	order->step_count = 1;
 }
 
 /* What was never told may be lost with the log's end: it is as if it had never been there. */

@@ -62,6 +62,9 @@ static void judge_orders(struct judge *judge, const struct history_rest *rest)
 				     "order %s is %s in the ledger: %u of lot %u, %s, key '%s'; in the log %s: %u of lot %u, %s, key '%s'",
 				     id, row->state, row->quantity, row->lot, row->buyer, row->key, name_of(order->life),
 				     order->quantity, order->lot, order->buyer, order->key);
+		else if (strcmp(row->payment, order->paid) != 0)
+			judge_broken(judge, "payment-lost", "order %s is paid with '%s' in the ledger, and with '%s' in the log",
+				     id, row->payment, order->paid);
 	}
 	for (uint32_t i = 0; i < judge->order_count; i++)
 		known += judge->orders[i].sale == rest->sale && !judge->orders[i].is_void;
@@ -212,6 +215,8 @@ static void judge_settlers(struct judge *judge, const struct history_rest *rest)
 		uuid_format(&order->id, id);
 		if (order->first_hold_expires_at_ms && order->confirmed && !rows_of(rest, "order.confirm", id, NULL))
 			judge_broken(judge, "not-logged", "order %s was confirmed, and the operator log does not say by whom", id);
+		if (order->paid_later && !rows_of(rest, "order.paid", id, NULL))
+			judge_broken(judge, "not-logged", "order %s was paid, and the operator log does not say who has told so", id);
 		if (order->refunded && !rows_of(rest, "order.refund", id, order->freed_by[0] ? order->freed_by : NULL))
 			judge_broken(judge, "not-logged", "order %s was refunded by %s, and the operator log does not have it",
 				     id, order->freed_by);

@@ -3,13 +3,13 @@
 
 #include "simulation/judge/judge.h"
 
-enum { TEXT_MAX = 96, BUYERS_MAX = 256, STOOD_MAX = 64, PARTITIONS_MAX = 64 };
+enum { TEXT_MAX = 96, BUYERS_MAX = 256, STOOD_MAX = 64, PARTITIONS_MAX = 64, STEPS_MAX = 64 };
 
 /* A request, and what came of it. */
 enum asked_end { ASKED_OPEN, ASKED_ANSWERED, ASKED_NOTHING };
 struct asked {
 	struct history_operation what; /* its texts are those below, or NULL */
-	char buyer[TEXT_MAX], actor[TEXT_MAX], key[TEXT_MAX];
+	char buyer[TEXT_MAX], actor[TEXT_MAX], key[TEXT_MAX], payment[32];
 	int64_t invoked_ns, ended_ns;
 	enum asked_end end;
 	int status;
@@ -18,6 +18,13 @@ struct asked {
 	struct uuid order; /* of a 202 */
 	uint32_t units;
 	uint64_t body;
+};
+
+/* What has become of an order, each thing that was not so before. */
+struct order_step {
+	enum history_record_kind kind;
+	int64_t hold_expires_at_ms; /* extended */
+	bool pays;                  /* confirmed, paid: with the order's payment */
 };
 
 /* An order as the log has it. */
@@ -40,6 +47,10 @@ struct known_order {
 	uint32_t extensions; /* how often its hold was moved */
 	uint64_t body;
 	char freed_by[TEXT_MAX];
+	char paid[32];              /* its payment's reference; empty: none */
+	bool told_paid, paid_later; /* later: by a record of its own */
+	struct order_step steps[STEPS_MAX];
+	uint32_t step_count, fed; /* fed: so many of them the reader of the feed was told */
 };
 
 /* Units that an operator, or the clock, took out of a lot. */
@@ -48,6 +59,7 @@ struct known_movement {
 	uint32_t sale, lot, quantity;
 	int64_t logged_ns;
 	bool missing;
+	bool fed; /* the reader of the feed was told of it */
 	char actor[TEXT_MAX];
 };
 
@@ -106,6 +118,7 @@ struct judge {
 	int64_t calm_ns;               /* since when nothing goes wrong; INT64_MAX: something does */
 	int64_t looked_ns;             /* when the holds were looked at last */
 	int64_t positions[PARTITIONS_MAX];
+	bool restored; /* the ledger was, once at least */
 	char breach[1024];
 	struct sale_book sales[HISTORY_SALES + 1]; /* by number */
 	struct asked *asked;
@@ -164,6 +177,13 @@ void judge_version(struct judge *judge, const struct asked *asked, const struct 
 void judge_known_confirm(struct judge *judge, const struct asked *asked);
 void judge_refund(struct judge *judge, const struct asked *asked);
 void judge_extensions(struct judge *judge, struct known_order *order);
+
+/* judge_payment.c: the order's payment, which the log has from now on; what was told of one, as done and as refused. */
+void judge_paid(struct judge *judge, struct known_order *order, const char *reference);
+void judge_payment_done(struct judge *judge, const struct asked *asked, struct known_order *order, const struct history_order *told);
+void judge_payment_refused(struct judge *judge, const struct asked *asked, const struct history_answer *answer);
+/* Whether this order is what a late confirm has made. */
+bool asked_confirms_late(const struct asked *asked, const struct known_order *order);
 
 /* judge_rate.c: of an order that the log has now, and of a purchase that was refused as too many. */
 void judge_rate(struct judge *judge, const struct known_order *order);

@@ -23,6 +23,7 @@ void story_begin(struct story *story, const struct story_terms *terms)
 		.rate_requests = terms->rate_requests,
 		.rate_seconds = terms->rate_seconds,
 		.allocated = {terms->units, terms->more_units},
+		.price = STORY_PRICE,
 	};
 
 	*story = (struct story){.judge = judge_new(&(struct judge_terms){.wall_ms = STORY_WALL_MS,
@@ -66,6 +67,17 @@ uint32_t story_ask_keyed(struct story *story, enum history_kind kind, char order
 	return history_invoke(
 		story->judge,
 		&(struct history_operation){.kind = kind, .sale = SALE, .order = story_id(order), .actor = "ann", .key = key});
+}
+
+uint32_t story_pay(struct story *story, char order, const char *key, const char *reference, int64_t amount)
+{
+	return history_invoke(story->judge, &(struct history_operation){.kind = HISTORY_CONFIRM,
+									.sale = SALE,
+									.order = story_id(order),
+									.actor = "ann",
+									.key = key,
+									.payment = reference,
+									.amount = amount});
 }
 
 uint32_t story_move(struct story *story, enum history_kind kind, uint32_t units, const char *key)
@@ -164,6 +176,24 @@ void story_record_under(struct story *story, uint32_t epoch, enum history_record
 void story_record(struct story *story, enum history_record_kind kind, char order, const char *actor)
 {
 	story_record_under(story, 0, kind, order, actor);
+}
+
+void story_paid(struct story *story, enum history_record_kind kind, char order, const char *reference)
+{
+	history_record(
+		story->judge,
+		&(struct history_record){.kind = kind, .sale = SALE, .id = story_id(order), .actor = "ann", .payment = reference});
+}
+
+void story_fed(struct story *story, enum history_record_kind kind, char order, const char *state)
+{
+	struct history_order now = shown(story, order, state);
+
+	history_change(story->judge, &(struct history_change){.kind = kind,
+							      .id = story_id(order),
+							      .hold_expires_at_ms = story->held_until_ms[(int)order],
+							      .state = state,
+							      .order = &now});
 }
 
 void story_withdrawn(struct story *story, char movement, uint32_t units)

@@ -6,7 +6,7 @@
 
 #include "simulation/judge/judge.h"
 
-enum { STORY_HOLD_S = 10, STORY_LATE_S = 15, STORY_WALL_MS = 1000000, STORY_ORDER_TEXT = 7 };
+enum { STORY_HOLD_S = 10, STORY_LATE_S = 15, STORY_WALL_MS = 1000000, STORY_ORDER_TEXT = 7, STORY_PRICE = 100 };
 #define STORY_MS INT64_C(1000000)
 
 struct story {
@@ -35,6 +35,8 @@ uint32_t story_buy(struct story *story, const char *buyer, const char *key, uint
 uint32_t story_ask(struct story *story, enum history_kind kind, char order, const char *operator); /* of an order; operator NULL: its buyer */
 uint32_t story_move(struct story *story, enum history_kind kind, uint32_t units, const char *key); /* of lot 0, or the sale: by "ann" */
 uint32_t story_ask_keyed(struct story *story, enum history_kind kind, char order, const char *key); /* of an order: by "ann" */
+/* A confirm by "ann" with a payment (NULL: without a reference) of so much (0: it is not said). */
+uint32_t story_pay(struct story *story, char order, const char *key, const char *reference, int64_t amount);
 /* Answers. */
 void story_bought(struct story *story, uint32_t request, char order);
 void story_refused(struct story *story, uint32_t request, int status, const char *code);
@@ -46,10 +48,14 @@ void story_reserved(struct story *story, char order, const char *buyer, const ch
 void story_reserved_under(struct story *story, uint32_t epoch, char order, const char *buyer, const char *key, uint32_t units);
 void story_record(struct story *story, enum history_record_kind kind, char order, const char *actor);
 void story_record_under(struct story *story, uint32_t epoch, enum history_record_kind kind, char order, const char *actor);
+void story_paid(struct story *story, enum history_record_kind kind, char order, const char *reference);
 void story_withdrawn(struct story *story, char movement, uint32_t units);
 void story_barrier(struct story *story, uint32_t epoch);
 /* Counters of stock 0. */
 void story_counter(struct story *story, uint32_t epoch, int64_t available, int64_t held, int64_t confirmed);
+
+/* The feed: the next change of an order, which is as its state says. */
+void story_fed(struct story *story, enum history_record_kind kind, char order, const char *state);
 
 /* The whole way of a purchase: asked, counted, logged, told, each 1 ms after the other. */
 void story_sell(struct story *story, char order, const char *buyer, const char *key, uint32_t units);

@@ -16,14 +16,17 @@ enum cause {
 	CAUSE_REFUND = 8,
 	CAUSE_EXPIRE = 9,
 	CAUSE_EXTEND = 11,
+	CAUSE_PAY = 12,
 };
 
 enum { STATEMENTS = 2, ROWS_MAX = 1024 };
 enum statement { MOVEMENTS, ALLOCATED };
 static const char *const texts[STATEMENTS] = {
-	[MOVEMENTS] = "SELECT m.number, m.cause, m.sale, m.lot, coalesce(m.order_id, m.movement_id), m.withdrawn, coalesce(m.actor, o.buyer),"
-		      " o.quantity, o.buyer, o.key, coalesce(m.hold_expires_at_ms, o.first_hold_expires_at_ms) FROM movements AS m"
-		      " LEFT JOIN orders AS o ON o.sale = m.sale AND o.id = m.order_id WHERE m.number > ?1 ORDER BY m.number",
+	[MOVEMENTS] =
+		"SELECT m.number, m.cause, m.sale, m.lot, coalesce(m.order_id, m.movement_id), m.withdrawn, coalesce(m.actor, o.buyer),"
+		" o.quantity, o.buyer, o.key, coalesce(m.hold_expires_at_ms, o.first_hold_expires_at_ms), p.reference FROM movements AS m"
+		" LEFT JOIN orders AS o ON o.sale = m.sale AND o.id = m.order_id"
+		" LEFT JOIN payments AS p ON p.sale = o.sale AND p.order_id = o.id AND p.at_ms = m.at_ms WHERE m.number > ?1 ORDER BY m.number",
 	[ALLOCATED] = "SELECT sale, place, allocated FROM lots",
 };
 
@@ -113,6 +116,8 @@ static enum history_record_kind kind_of(int64_t cause)
 		return RECORD_EXPIRED;
 	case CAUSE_EXTEND:
 		return RECORD_EXTENDED;
+	case CAUSE_PAY:
+		return RECORD_PAID;
 	case CAUSE_ALLOCATE:
 	case CAUSE_ADD:
 		break;
@@ -125,19 +130,20 @@ static void tell_movement(struct watch_ledger *watch, sqlite3_stmt *row)
 	enum history_record_kind kind = kind_of(sqlite3_column_int64(row, 1));
 
 	if (kind)
-		history_record(watch->judge, &(struct history_record){
-						     .kind = kind,
-						     .sale = number_at(row, 2),
-						     .lot = number_at(row, 3),
-						     .id = id_at(row, 4),
-						     .quantity = kind == RECORD_WITHDRAWN ? number_at(row, 5) : number_at(row, 7),
-						     .actor = text_at(row, 6),
-						     .buyer = text_at(row, 8),
-						     .key = text_at(row, 9),
-						     .hold_expires_at_ms = kind == RECORD_RESERVED || kind == RECORD_EXTENDED
-										   ? sqlite3_column_int64(row, 10)
-										   : 0,
-					     });
+		history_record(watch->judge,
+			       &(struct history_record){
+				       .kind = kind,
+				       .sale = number_at(row, 2),
+				       .lot = number_at(row, 3),
+				       .id = id_at(row, 4),
+				       .quantity = kind == RECORD_WITHDRAWN ? number_at(row, 5) : number_at(row, 7),
+				       .actor = text_at(row, 6),
+				       .buyer = text_at(row, 8),
+				       .key = text_at(row, 9),
+				       .payment = kind == RECORD_CONFIRMED || kind == RECORD_PAID ? text_at(row, 11) : NULL,
+				       .hold_expires_at_ms =
+					       kind == RECORD_RESERVED || kind == RECORD_EXTENDED ? sqlite3_column_int64(row, 10) : 0,
+			       });
 }
 
 static bool tell_allocated(struct watch_ledger *watch)
@@ -251,7 +257,8 @@ static uint32_t rest_orders(sqlite3 *database, const struct history_rest *rest, 
 {
 	sqlite3_stmt *row =
 		ask(database,
-		    "SELECT o.id, s.name, o.lot, o.quantity, o.buyer, o.key FROM orders AS o JOIN order_states AS s ON s.number = o.state"
+		    "SELECT o.id, s.name, o.lot, o.quantity, o.buyer, o.key, p.reference FROM orders AS o JOIN order_states AS s ON s.number = o.state"
+		    " LEFT JOIN payments AS p ON p.sale = o.sale AND p.order_id = o.id"
 		    " WHERE o.sale = ?1",
 		    rest->sale);
 	uint32_t count = 0;
@@ -263,6 +270,7 @@ static uint32_t rest_orders(sqlite3 *database, const struct history_rest *rest, 
 		copy(order->state, sizeof(order->state), text_at(row, 1));
 		copy(order->buyer, sizeof(order->buyer), text_at(row, 4));
 		copy(order->key, sizeof(order->key), text_at(row, 5));
+		copy(order->payment, sizeof(order->payment), text_at(row, 6));
 	}
 	sqlite3_finalize(row);
 	return count;

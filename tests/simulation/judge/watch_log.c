@@ -27,14 +27,14 @@ void watch_log_free(struct watch_log *watch)
 	free(watch);
 }
 
-/* docs/events.md has their names. 0: none of them. */
-static enum history_record_kind kind_of(const char *name)
+enum history_record_kind watch_log_kind(const char *name)
 {
 	static const char *const names[] = {
 		[RECORD_RESERVED] = "order.reserved",   [RECORD_CONFIRMED] = "order.confirmed",
 		[RECORD_CANCELLED] = "order.cancelled", [RECORD_REFUNDED] = "order.refunded",
 		[RECORD_EXPIRED] = "order.expired",     [RECORD_EXTENDED] = "order.extended",
-		[RECORD_WITHDRAWN] = "stock.withdrawn", [RECORD_BARRIER] = "sale.barrier",
+		[RECORD_WITHDRAWN] = "stock.withdrawn", [RECORD_PAID] = "order.paid",
+		[RECORD_BARRIER] = "sale.barrier",
 	};
 
 	for (size_t i = 1; name && i < sizeof(names) / sizeof(names[0]); i++)
@@ -57,7 +57,7 @@ static void tell(struct watch_log *watch, json_t *value)
 {
 	const char *id = text(value, "id"), *hold = text(value, "hold_expires_at");
 	struct history_record record = {
-		.kind = kind_of(text(value, "kind")),
+		.kind = watch_log_kind(text(value, "kind")),
 		.sale = number(value, "sale"),
 		.epoch = number(value, "epoch"),
 		.lot = number(value, "lot"),
@@ -65,6 +65,7 @@ static void tell(struct watch_log *watch, json_t *value)
 		.buyer = text(value, "buyer"),
 		.key = text(value, "key"),
 		.actor = text(value, "actor"),
+		.payment = text(value, "payment_reference"),
 	};
 
 	if (!record.kind || !id || uuid_parse((struct slice){id, strlen(id)}, &record.id) < 0)

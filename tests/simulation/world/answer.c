@@ -1,12 +1,11 @@
 /* What clients were answered, for the judge. */
-#include <jansson.h>
 #include <string.h>
 #include "base/clock.h"
 #include "simulation/world/asking.h"
 
 enum { ORDERS_MAX = 16 };
 
-static int64_t time_of(json_t *object, const char *name)
+int64_t answer_time(json_t *object, const char *name)
 {
 	const char *text = json_string_value(json_object_get(object, name));
 	int64_t ms = 0;
@@ -14,21 +13,23 @@ static int64_t time_of(json_t *object, const char *name)
 	return text && clock_parse(text, strlen(text), &ms) == 0 ? ms : 0;
 }
 
-static bool read_order(json_t *object, struct history_order *order)
+bool answer_read_order(json_t *object, struct history_order *order)
 {
 	const char *id = json_string_value(json_object_get(object, "id")), *sku = json_string_value(json_object_get(object, "sku")),
 		   *state = json_string_value(json_object_get(object, "state")),
-		   *buyer = json_string_value(json_object_get(object, "buyer"));
+		   *buyer = json_string_value(json_object_get(object, "buyer")),
+		   *payment = json_string_value(json_object_get(json_object_get(object, "payment"), "reference"));
 
 	memset(order, 0, sizeof(*order));
 	if (!id || !sku || !state || strlen(sku) < 4 || uuid_parse(slice_of(id), &order->id) < 0)
 		return false;
 	snprintf(order->state, sizeof(order->state), "%s", state);
 	snprintf(order->buyer, sizeof(order->buyer), "%s", buyer ? buyer : "");
+	snprintf(order->payment, sizeof(order->payment), "%s", payment ? payment : "");
 	order->lot = (uint32_t)(sku[3] - '0');
 	order->quantity = (uint32_t)json_integer_value(json_object_get(object, "quantity"));
-	order->placed_at_ms = time_of(object, "placed_at");
-	order->hold_expires_at_ms = time_of(object, "hold_expires_at");
+	order->placed_at_ms = answer_time(object, "placed_at");
+	order->hold_expires_at_ms = answer_time(object, "hold_expires_at");
 	return true;
 }
 
@@ -39,8 +40,9 @@ static uint32_t read_orders(json_t *root, struct history_order *orders)
 	size_t i;
 
 	if (!list)
-		return read_order(root, &orders[0]) ? 1 : 0;
-	json_array_foreach(list, i, item) if (count < ORDERS_MAX && json_is_object(item) && read_order(item, &orders[count])) count++;
+		return answer_read_order(root, &orders[0]) ? 1 : 0;
+	json_array_foreach(list, i, item) if (count < ORDERS_MAX && json_is_object(item) && answer_read_order(item, &orders[count]))
+		count++;
 	return count;
 }
 
@@ -67,6 +69,13 @@ void answer_tell_judge(struct asking *asking, uint32_t operation)
 		told.units = (uint32_t)json_integer_value(json_object_get(root, "units_withdrawn"));
 		told.version = json_integer_value(json_object_get(root, "version"));
 		told.state = json_string_value(json_object_get(root, "state"));
+	}
+	if (root && answer->status == 409) {
+		const char *payer = json_string_value(json_object_get(root, "order"));
+
+		told.paid = json_string_value(json_object_get(root, "payment"));
+		if (payer && uuid_parse(slice_of(payer), &told.payer) < 0)
+			world_breach(asking->world, "answer.id: order %s", payer);
 	}
 	history_time(asking->world->judge, scheduler_now_ns(asking->world->scheduler));
 	history_answer(asking->world->judge, operation, &told);

@@ -100,7 +100,10 @@ void client_run(struct world *world, uint32_t client)
 		if (!op->without) {
 			world_sleep_until(world, op->at_ms);
 			await_first(world, op);
-			ask(world, i);
+			if (op->kind == PLAN_FOLLOW)
+				follower_run(world, op);
+			else
+				ask(world, i);
 		}
 		world->done[i] = true;
 	}
@@ -154,8 +157,8 @@ static void set_up_sale(struct world *world, uint32_t number)
 		size += snprintf(body + size, sizeof(body) - (size_t)size, "%s{\"sku\":\"S%uL%u\",\"units\":%u}", lot ? "," : "",
 				 number, lot, sale->units[lot]);
 	size += snprintf(body + size, sizeof(body) - (size_t)size,
-			 "],\"price\":{\"amount\":100,\"currency\":\"EUR\"},\"limit_per_buyer\":%u,\"hold_seconds\":%u,\"late_confirm\":%s,",
-			 sale->limit, sale->hold_seconds, sale->late_confirm ? "true" : "false");
+			 "],\"price\":{\"amount\":%u,\"currency\":\"EUR\"},\"limit_per_buyer\":%u,\"hold_seconds\":%u,\"late_confirm\":%s,",
+			 (unsigned)PLAN_PRICE, sale->limit, sale->hold_seconds, sale->late_confirm ? "true" : "false");
 	if (sale->rate_requests)
 		size += snprintf(body + size, sizeof(body) - (size_t)size, "\"rate\":{\"requests\":%u,\"seconds\":%u}",
 				 sale->rate_requests, sale->rate_seconds);
@@ -184,7 +187,8 @@ void client_set_up(struct world *world)
 					    .hold_seconds = sale->hold_seconds,
 					    .rate_requests = sale->rate_requests,
 					    .rate_seconds = sale->rate_seconds,
-					    .id = id};
+					    .id = id,
+					    .price = PLAN_PRICE};
 
 		snprintf(id, sizeof(id), "s%u", i);
 		for (uint32_t lot = 0; lot < sale->lots; lot++)

@@ -70,6 +70,7 @@ struct world {
 	struct judge *judge;
 	int64_t begun_ns; /* when the plan's time began */
 	struct world_order orders[PLAN_OPS_MAX];
+	bool over;               /* the last fault is */
 	bool done[PLAN_OPS_MAX]; /* they have their answer, or are given up */
 	struct lock lock;        /* of `busy_…`, for who waits for them to be none */
 	struct lock_condition rested;
@@ -125,7 +126,7 @@ void watches_rest(struct world *world);                                  /* how 
 /* --- client.c --- */
 
 struct world_request {
-	bool staff;
+	bool staff, patient;                              /* patient: its world need not be punctual meanwhile */
 	const char *method, *target, *key, *buyer, *body; /* key, body: NULL for none */
 };
 struct world_answer {
@@ -157,6 +158,12 @@ void faults_empty_redis(struct world *world);
 /* As scheduler_settings has them. */
 void faults_at_step(struct world *world);
 int faults_at_point(struct world *world, const char *name);
+
+/* --- follower.c: who reads the feed of what happened --- */
+
+void follower_run(struct world *world, const struct plan_op *op);
+/* When all has come to rest: to its end. */
+void follower_end(struct world *world);
 
 /* --- restore.c --- */
 

@@ -17,6 +17,7 @@ enum {
 	PLAN_CLIENTS_MAX = 10,
 	PLAN_OPS_MAX = 320,
 	PLAN_FAULTS_MAX = 64,
+	PLAN_PRICE = 100, /* of a unit */
 	PLAN_NONE = UINT32_MAX,
 };
 
@@ -31,8 +32,9 @@ enum plan_kind {
 	PLAN_READ_ORDER,
 	PLAN_LIST_ORDERS, /* the buyer's own */
 	PLAN_READ_SALE,
-	PLAN_CONFIRM, /* by an operator, from here on */
-	PLAN_REFUND,  /* a cancel; of a held order it is one too */
+	PLAN_FIND_PAYMENT, /* the orders that it has paid for */
+	PLAN_CONFIRM,      /* by an operator, from here on */
+	PLAN_REFUND,       /* a cancel; of a held order it is one too */
 	PLAN_EXTEND,
 	PLAN_ADD,
 	PLAN_WITHDRAW,
@@ -45,6 +47,7 @@ enum plan_kind {
 	PLAN_RECEIVE,
 	PLAN_ADJUST,
 	PLAN_AUDIT,
+	PLAN_FOLLOW, /* reads the feed of what happened until all is over: each `units` seconds, for a while of its own */
 	PLAN_KINDS,
 };
 
@@ -58,7 +61,8 @@ struct plan_op {
 	uint32_t target; /* of what a PLAN_BUY got, its number; of a PLAN_BUY that asks again with another's key, that one's; else PLAN_NONE */
 	bool keyed;     /* it has an Idempotency-Key */
 	uint32_t again; /* it asks once more what that one has asked, with its key, when that is done: its number plus 1; 0: none */
-	int64_t hang_up_ms; /* the first attempt is left so long after it was sent; 0: it is waited for */
+	uint32_t payment, amount; /* payment: of a confirm, its number; 0: none. amount: what was paid; 0: it is not said */
+	int64_t hang_up_ms;       /* the first attempt is left so long after it was sent; 0: it is waited for */
 	bool without;
 };
 
@@ -133,6 +137,9 @@ struct plan {
 void plan_make(struct plan *plan, uint64_t seed, enum plan_shape shape);
 /* scenes.c: what it adds to a plan that has its operations and faults. */
 void plan_add_scenes(struct plan *plan);
+/* payments.c: what confirms tell of payments, and who reads the feed. */
+void plan_add_payments(struct plan *plan);
+void plan_add_follower(struct plan *plan);
 /* What comes when the last fault is over: `until_ms` is known. */
 void plan_add_aftermath(struct plan *plan);
 /*

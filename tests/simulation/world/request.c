@@ -39,6 +39,30 @@ static void ask_order(struct asking *asking)
 		 form_of(asking)->move);
 }
 
+static void ask_confirm(struct asking *asking)
+{
+	const struct plan_op *op = asking->op;
+	int size = 0;
+
+	ask_order(asking);
+	if (!op->payment && !op->amount)
+		return;
+	if (op->payment) {
+		snprintf(asking->payment, sizeof(asking->payment), "p%u", op->payment);
+		asking->history.payment = asking->payment;
+		size = snprintf(asking->body, sizeof(asking->body), "{\"payment\":{\"reference\":\"%s\"%s", asking->payment,
+				op->amount ? "," : "");
+	} else {
+		size = snprintf(asking->body, sizeof(asking->body), "{\"payment\":{");
+	}
+	if (op->amount) {
+		asking->history.amount = op->amount;
+		size += snprintf(asking->body + size, sizeof(asking->body) - (size_t)size, "\"amount\":%u,\"currency\":\"EUR\"",
+				 op->amount);
+	}
+	snprintf(asking->body + size, sizeof(asking->body) - (size_t)size, "}}");
+}
+
 static void ask_extension(struct asking *asking)
 {
 	ask_order(asking);
@@ -57,6 +81,11 @@ static void ask_purchase(struct asking *asking)
 static void ask_own_orders(struct asking *asking)
 {
 	snprintf(asking->target, sizeof(asking->target), "/v1/sales/s%u/orders", asking->op->sale);
+}
+
+static void ask_payment(struct asking *asking)
+{
+	snprintf(asking->target, sizeof(asking->target), "/v1/orders?limit=16&payment=p%u", asking->op->payment);
 }
 
 static void ask_change(struct asking *asking)
@@ -86,7 +115,8 @@ static const struct form forms[PLAN_KINDS] = {
 	[PLAN_READ_ORDER] = {HISTORY_READ_ORDER, "GET", "", false, ask_order},
 	[PLAN_LIST_ORDERS] = {HISTORY_READ_ORDERS, "GET", "", false, ask_own_orders},
 	[PLAN_READ_SALE] = {HISTORY_OTHER, "GET", "", false, ask_sale},
-	[PLAN_CONFIRM] = {HISTORY_CONFIRM, "POST", "/confirm", true, ask_order},
+	[PLAN_FIND_PAYMENT] = {HISTORY_READ_ORDERS, "GET", "", true, ask_payment},
+	[PLAN_CONFIRM] = {HISTORY_CONFIRM, "POST", "/confirm", true, ask_confirm},
 	[PLAN_REFUND] = {HISTORY_CANCEL, "POST", "/cancel", true, ask_order},
 	[PLAN_EXTEND] = {HISTORY_EXTEND, "POST", "/extend", true, ask_extension},
 	[PLAN_ADD] = {HISTORY_ADD, "POST", "/add", true, ask_lot},

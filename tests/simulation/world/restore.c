@@ -13,7 +13,7 @@ static const int64_t LOOK_NS = 10000000;
 
 bool restore_hangs_on(enum plan_kind kind)
 {
-	return kind >= PLAN_REFUND && kind != PLAN_WITHDRAW && kind != PLAN_AUDIT;
+	return kind >= PLAN_REFUND && kind < PLAN_AUDIT && kind != PLAN_WITHDRAW;
 }
 
 static void back_up(struct world *world)

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "simulation/world/parts.h"
 
-enum { REQUEST_MAX = 2048, LOOK_MS = 20 };
+enum { REQUEST_MAX = 2048, LOOK_MS = 20, PATIENT_MS = 60000 };
 
 struct talk {
 	struct world_process *gate;
@@ -44,10 +44,10 @@ static bool send_request(struct talk *talk, const struct world_request *request)
 }
 
 /* Until the gate has closed, as it does behind its answer. False: no whole answer has come. */
-static bool receive(struct talk *talk, int64_t until_ns)
+static bool receive(struct talk *talk, int64_t until_ns, int64_t each_ns)
 {
 	while (!is_dead(talk)) {
-		int64_t now_ns = clock_mono_ns(), look_ns = now_ns + LOOK_MS * WORLD_MS;
+		int64_t now_ns = clock_mono_ns(), look_ns = now_ns + each_ns;
 		ssize_t got = http_wire_receive(talk->end, talk->text + talk->size, sizeof(talk->text) - 1 - talk->size,
 						look_ns < until_ns ? look_ns : until_ns);
 
@@ -114,10 +114,13 @@ void client_ask(struct world *world, struct world_process *gate, const struct wo
 	talk->incarnation = gate->incarnation;
 	talk->size = 0;
 	world->result->requests++;
-	world_ask_begins(world);
-	if (send_request(talk, request) && receive(talk, clock_mono_ns() + patience_ns))
+	if (!request->patient)
+		world_ask_begins(world);
+	if (send_request(talk, request) &&
+	    receive(talk, clock_mono_ns() + patience_ns, (request->patient ? PATIENT_MS : LOOK_MS) * WORLD_MS))
 		read_answer(talk->text, answer);
-	world_ask_ends(world);
+	if (!request->patient)
+		world_ask_ends(world);
 	world->result->answers += answer->status != 0;
 	free(talk);
 }

@@ -194,8 +194,10 @@ static void run(void *argument)
 	world_sleep_until(&world, plan->until_ms);
 	scheduler_note(world.scheduler, "faults are over");
 	history_faults_end(world.judge);
+	world.over = true;
 	await_clients();
 	watches_rest(&world);
+	follower_end(&world);
 	if (!world.result->breach[0])
 		scheduler_note(world.scheduler, "all is well");
 	scheduler_stop(world.scheduler);

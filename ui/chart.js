@@ -4,6 +4,7 @@ import { byId, clock, colour, element, format, number } from "/assets/page.js";
 const POINTS_MAX = 3600; // an hour at one a second
 const WINDOW_S = 60; // that a chart shows at least
 const all = new Set();
+let last = POINTS_MAX; // seconds that a chart shows at most
 
 export const STOCK = [
 	{ label: "available", stroke: "green" },
@@ -29,6 +30,7 @@ export class Chart {
 	clear() {
 		this.data = [[], ...this.series.map(() => [])];
 		this.place.classList.add("empty");
+		this.plot?.setData(this.data);
 	}
 
 	size() {
@@ -39,7 +41,7 @@ export class Chart {
 	span(low, high) {
 		const end = high ?? Date.now() / 1000;
 
-		return [Math.min(low ?? end, end - WINDOW_S), end];
+		return [Math.max(Math.min(low ?? end, end - WINDOW_S), end - last), end];
 	}
 
 	// Anew: colours are the scheme's, and a chart keeps those that it was made with.
@@ -65,19 +67,27 @@ export class Chart {
 		}, this.data, this.place);
 	}
 
-	push(seconds, figures) {
-		this.data[0].push(seconds);
-		figures.forEach((figure, i) => this.data[i + 1].push(figure));
-		if (this.data[0].length > POINTS_MAX)
-			this.data.forEach((column) => column.shift());
+	// Rows [seconds, ...figures], the oldest first.
+	push(rows) {
+		if (!rows.length)
+			return;
+		rows.forEach((row) => row.forEach((figure, i) => this.data[i].push(figure)));
+		this.data.forEach((column) => column.splice(0, column.length - POINTS_MAX));
 		this.plot.setData(this.data);
+		const figures = rows[rows.length - 1].slice(1);
 		if (figures.some((figure) => figure != null))
 			this.place.classList.remove("empty");
 		if (this.plot.cursor.left < 0) // nobody points at a time: the legend tells the last one
 			this.plot.setLegend({ idx: this.data[0].length - 1 });
 		this.text.textContent = this.series.map((line, i) => `${line.label} ${figures[i] == null ? "none" : format(figures[i])}`).join(", ") +
-			(this.unit ? ` ${this.unit}` : "");
+			`${this.unit ? ` ${this.unit}` : ""}; since ${clock.format(this.data[0][0] * 1000)}`;
 	}
+}
+
+/** How much of their past all charts show. */
+export function showLast(seconds) {
+	last = seconds;
+	all.forEach((chart) => chart.plot.setData(chart.data));
 }
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => all.forEach((chart) => chart.draw()));

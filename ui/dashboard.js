@@ -1,25 +1,30 @@
-// The operator's console: one sale as it happens, and what can be done with it. All figures of the sale come from one event of its stream.
+// The operator's console: one sale as it happens, and what can be done with it. All figures of the sale, and what is said of the server, come
+// from one event of its stream, of one instant; the past that the server keeps comes first.
 import { byId, element, every, local, money, notice, number, rest, say, span, sure, utc } from "/assets/page.js";
-import { Unauthorized, act, ask, begin, entered, lock, now, offer, read } from "/assets/session.js";
-import { Chart, STOCK, unitCells, unitsOf } from "/assets/chart.js";
-import { OUTCOMES, brokenPromises, outcomeRates, scrape } from "/assets/metrics.js";
+import { Refused, Unauthorized, act, ask, begin, entered, lock, now, offer, read } from "/assets/session.js";
+import { Chart, STOCK, showLast, unitCells, unitsOf } from "/assets/chart.js";
 import { alarm, showInTab } from "/assets/alarm.js";
 import { cloneSale, correctSale, makeSale } from "/assets/sale_editor.js";
 import { ofSale } from "/assets/orders.js";
 import { showAuditsAge, showLog } from "/assets/diary.js";
 
 const SECOND_MS = 1000, SALES_MS = 5000, RETRY_MS = 2000, STEP_MS = 200;
+const SILENT_MS = 8000; // a server that is there says something every two seconds
 const FORECAST_MS = 30000; // what a forecast looks back
 const SECTIONS = ["sale", "lots-section", "over-time", "orders-section", "audit-section", "log-section"];
 const ORDER = ["open", "paused", "armed", "draft", "ended"];
-// What each state allows, as the server has it too (docs/http.md): the rest is not offered.
-const MOVES = {
-	draft: ["arm", "open", "delete"], armed: ["open", "pause", "disarm", "end"], open: ["pause", "end"], paused: ["resume", "end"], ended: [],
-};
-const charts = { outcomes: new Chart("outcomes", OUTCOMES, "a second", 10), stock: new Chart("stock", STOCK, "units", 10) };
+// Answers to purchases by their status: a column of the server's points each.
+const ANSWERS = [
+	{ label: "accepted", column: "accepted", stroke: "green" },
+	{ label: "replayed", column: "replayed", stroke: "sky", dash: [6, 3] },
+	{ label: "sold out (410)", column: "gone", stroke: "blue" },
+	{ label: "refused (4xx)", column: "refused", stroke: "orange", dash: [2, 3] },
+	{ label: "unavailable (503)", column: "unavailable", stroke: "red" },
+];
+const charts = { purchases: new Chart("purchases", ANSWERS, "a second", 10), stock: new Chart("stock", STOCK, "units", 10) };
 
-let watched = null; // {sale, lots, abort, seen: [{at, left}]}
-let before = null; // the scrape of a second ago
+let watched = null; // {sale, lots, abort, seen: [{at, left}], newest: the last point's unix_ms, still: there is no stream, hasLots: the stream has them}
+let heard = -Infinity; // when the server said something last
 const trouble = { promises: "", health: "", answer: "" };
 
 // --- The sale that is watched ---
@@ -48,13 +53,10 @@ function forecast(left) {
 }
 
 function showFigures() {
-	const { sale, lots, seen } = watched, units = unitsOf(lots);
+	const { sale, lots } = watched, units = unitsOf(lots);
 	const sold = units.held + units.confirmed, all = sold + units.available;
 	const value = (count) => (sale.price && count ? money(sale.price.amount * count, sale.price.currency) : "");
 
-	seen.push({ at: Date.now(), left: units.available });
-	while (seen.length > 2 && seen[1].at < Date.now() - FORECAST_MS)
-		seen.shift();
 	say(byId("sold-share"), all ? `${Math.floor((100 * sold) / all)} %` : "–");
 	say(byId("sold-units"), `${number.format(sold)} of ${number.format(all)}`);
 	say(byId("confirmed"), number.format(units.confirmed));
@@ -77,7 +79,7 @@ function showSale() {
 	say(byId("sale-name"), sale.name);
 	say(byId("sale-state"), stateOf(sale));
 	byId("sale-state").className = `state ${sale.state}`;
-	document.querySelectorAll("[data-move]").forEach((button) => { button.hidden = !(MOVES[sale.state] ?? []).includes(button.dataset.move); });
+	document.querySelectorAll("[data-move]").forEach((button) => { button.hidden = !sale.moves.includes(button.dataset.move); });
 	byId("correct").hidden = sale.state === "ended";
 	showCountdown();
 }
@@ -135,19 +137,16 @@ async function move(path) {
 	if (path === "delete" && !await sure(`Delete the draft ${sale.name}?`, "Delete it", sale.id))
 		return;
 	try {
-		const shown = await act("POST", `/v1/sales/${encodeURIComponent(sale.id)}/${path}`);
+		await act("POST", `/v1/sales/${encodeURIComponent(sale.id)}/${path}`);
 		notice("");
 		if (path === "delete")
 			stopWatching();
-		else if (watched?.sale.id === shown.id)
-			take(shown);
 		await pollSales();
 	} catch (error) {
 		took(error);
 	}
 }
 
-/** The sale as a list or an answer to an act shows it. */
 function take(sale) {
 	watched.sale = { ...watched.sale, ...sale };
 	showSale();
@@ -178,22 +177,63 @@ async function* readEvents(stream) {
 	}
 }
 
+// The points that this page does not have. A server that was started anew has none of those before; the page keeps them.
+function takePoints({ columns, points }) {
+	const fresh = points.map((point) => Object.fromEntries(columns.map((name, i) => [name, point[i]]))).filter((point) => point.unix_ms > watched.newest);
+	const rows = { purchases: [], stock: [] };
+
+	for (const point of fresh) {
+		const seconds = watched.newest ? Math.max(1, Math.round((point.unix_ms - watched.newest) / 1000)) : 1;
+		rows.purchases.push([point.unix_ms / 1000, ...ANSWERS.map(({ column }) => point[column] / seconds)]);
+		rows.stock.push([point.unix_ms / 1000, ...STOCK.map(({ label }) => point[label])]);
+		watched.seen.push({ at: point.unix_ms, left: point.available });
+		watched.newest = point.unix_ms;
+	}
+	watched.seen = watched.seen.filter(({ at }) => at >= watched.newest - FORECAST_MS);
+	Object.entries(rows).forEach(([name, of]) => charts[name].push(of));
+}
+
+function showTrouble({ broken, trouble: checks }) {
+	say(byId("promises"), broken.length ? `${broken.join(", ")} broken` : "kept");
+	byId("promises").className = broken.length ? "bad" : "good";
+	trouble.promises = broken.length ? `${broken.join(", ")} is broken.` : "";
+	say(byId("health"), checks.map(({ check, reason }) => `${check}: ${reason}`).join("; ") || "all parts are up");
+	trouble.health = checks.length ? `Not well: ${byId("health").textContent}.` : "";
+}
+
+function takeView(view) {
+	takePoints(view);
+	if (view.more)
+		return;
+	watched.hasLots = view.lots !== undefined;
+	if (watched.hasLots)
+		takeLots(view.lots);
+	showTrouble(view);
+	sayTrouble();
+}
+
+function takeLots(lots) {
+	watched.lots = lots;
+	showFigures();
+	showLots();
+}
+
 function hear(event) {
+	heard = performance.now();
 	if (event.name === "sale")
 		take(event.data);
-	else if (event.name === "stock") {
-		watched.lots = event.data.lots;
-		showFigures();
-		showLots();
-	}
+	else if (event.name === "view")
+		takeView(event.data);
 }
 
 async function watch(sale) {
 	stopWatching();
-	const mine = watched = { sale, lots: sale.lots, abort: new AbortController(), seen: [] };
+	const mine = watched = { sale, lots: sale.lots, abort: new AbortController(), seen: [], newest: 0, still: false, hasLots: false };
 
+	heard = performance.now();
 	ofSale(sale.id);
-	charts.stock.clear();
+	byId("sale-choice").value = sale.id;
+	Object.values(charts).forEach((chart) => chart.clear());
 	byId("lots").tBodies[0].replaceChildren();
 	byId("orders").tBodies[0].replaceChildren();
 	byId("orders-scroll").hidden = true;
@@ -210,11 +250,16 @@ async function watch(sale) {
 					return;
 				hear(event);
 			}
-		} catch {
-			// Also when the stream ends: the server may be starting anew.
+			heard = -Infinity; // it has ended: the server may be starting anew
+		} catch (error) {
+			if (watched !== mine)
+				return;
+			mine.still = error instanceof Refused; // one that ended long ago: the list has it
+			if (!mine.still)
+				heard = -Infinity;
 		}
-		if (watched === mine)
-			await rest(RETRY_MS);
+		sayTrouble();
+		await rest(RETRY_MS);
 	}
 }
 
@@ -233,6 +278,14 @@ function showChoice(sales, more) {
 	SECTIONS.forEach((id) => { byId(id).hidden = sales.length === 0; });
 }
 
+// What the stream says is newer; what it does not say is in the list.
+function takeOf(sale) {
+	if (watched.still)
+		take(sale);
+	if (!watched.hasLots)
+		takeLots(sale.lots);
+}
+
 async function pollSales() {
 	if (!entered())
 		return;
@@ -242,11 +295,13 @@ async function pollSales() {
 		sales.sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state) || b.number - a.number);
 		const mine = watched && sales.find(({ id }) => id === watched.sale.id);
 		if (mine)
-			take(mine);
+			takeOf(mine);
 		else if (sales.length && !(watched && next !== null))
 			watch(sales[0]);
 		else if (!sales.length)
 			stopWatching();
+		if (!watched || watched.still)
+			heard = performance.now();
 		showChoice(sales, next !== null);
 		offer();
 		await showLog();
@@ -261,45 +316,19 @@ const changed = async (sale) => {
 	watch(await read(`/v1/sales/${encodeURIComponent(sale.id)}`));
 };
 
-// --- Every second: purchases by outcome, health and promises ---
+// --- Trouble ---
 
-function showPromises(samples) {
-	const broken = brokenPromises(samples);
-
-	say(byId("promises"), broken.length ? `${broken.join(", ")} broken` : "kept");
-	byId("promises").className = broken.length ? "bad" : "good";
-	trouble.promises = broken.length ? `${broken.join(", ")} is broken.` : "";
-}
-
-function showHealth(health) {
-	const reasons = Object.entries(health.components).filter(([, component]) => component.status !== "UP")
-		.map(([name, component]) => `${name}: ${component.details.reason ?? component.status.toLowerCase()}`);
-
-	say(byId("health"), health.status === "UP" ? "all parts are up" : reasons.join("; ") || health.status.toLowerCase());
-	trouble.health = health.status === "UP" ? "" : `Not well: ${reasons.join("; ") || health.status.toLowerCase()}.`;
-}
-
-async function look() {
-	try {
-		const [after, health] = await Promise.all([scrape(), fetch("/health", { cache: "no-store" })]);
-		const rates = before && outcomeRates(before, after);
-
-		if (rates)
-			charts.outcomes.push(after.now / 1000, rates);
-		before = after;
-		showPromises(after.samples);
-		showHealth(await health.json());
-		trouble.answer = "";
-	} catch {
-		before = null;
-		trouble.answer = "The server does not answer; what stands here is what it said last. Trying again.";
-	}
+function sayTrouble() {
+	trouble.answer = performance.now() - heard > SILENT_MS ? "The server does not answer; what stands here is what it said last. Trying again." : "";
 	document.body.classList.toggle("stale", trouble.answer !== "");
 	alarm(Object.values(trouble).filter(Boolean).join(" "));
-	if (watched) {
-		charts.stock.push(Date.now() / 1000, Object.values(unitsOf(watched.lots)));
-		showFigures();
-	}
+	if (watched)
+		showFigures(); // the tab's title tells of the alarm
+}
+
+function look() {
+	if (entered())
+		sayTrouble();
 	showAuditsAge();
 }
 
@@ -308,6 +337,7 @@ async function look() {
 for (const button of document.querySelectorAll("[data-move]"))
 	button.addEventListener("click", () => move(button.dataset.move));
 byId("sale-choice").addEventListener("change", async (event) => watch(await read(`/v1/sales/${encodeURIComponent(event.target.value)}`)));
+byId("last").addEventListener("change", (event) => showLast(Number(event.target.value)));
 byId("make").addEventListener("click", () => makeSale(changed));
 byId("clone").addEventListener("click", () => cloneSale(watched.sale, changed));
 byId("correct").addEventListener("click", async () => correctSale(await read(`/v1/sales/${encodeURIComponent(watched.sale.id)}`), changed));

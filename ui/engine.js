@@ -28,12 +28,12 @@ function showFigures(after) {
 	const commits = gained("penstock_journal_batch_events_count");
 	const latency = milliseconds("penstock_http_request_duration_seconds", 'route="buy"');
 
-	charts.outcomes.push(at, rates);
-	charts.latency.push(at, latency);
-	charts.units.push(at, STOCK.map(({ label }) => value(samples, `penstock_stock_units{state="${label}"}`)));
-	charts.commit.push(at, milliseconds("penstock_journal_append_seconds"));
-	charts.batch.push(at, [commits ? gained("penstock_journal_batch_events_sum") / commits : null]);
-	charts.lanes.push(at, ["journal", "ledger"].map((lane) => value(samples, `penstock_lane_depth{lane="${lane}"}`)));
+	charts.outcomes.push([[at, ...rates]]);
+	charts.latency.push([[at, ...latency]]);
+	charts.units.push([[at, ...STOCK.map(({ label }) => value(samples, `penstock_stock_units{state="${label}"}`))]]);
+	charts.commit.push([[at, ...milliseconds("penstock_journal_append_seconds")]]);
+	charts.batch.push([[at, commits ? gained("penstock_journal_batch_events_sum") / commits : null]]);
+	charts.lanes.push([[at, ...["journal", "ledger"].map((lane) => value(samples, `penstock_lane_depth{lane="${lane}"}`))]]);
 	byId("tile-accepted").textContent = number.format(rates[0]);
 	byId("tile-refused").textContent = number.format(rates.slice(2).reduce((total, rate) => total + rate, 0));
 	byId("tile-p99").textContent = latency[1] === null ? "–" : format(latency[1]);

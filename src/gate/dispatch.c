@@ -10,6 +10,7 @@
 #include "gate/slow_refusal.h"
 #include "gate/stock_round.h"
 #include "gate/pending_reply.h"
+#include "gate/sale_history.h"
 #include "gate/thread.h"
 
 enum {
@@ -246,6 +247,9 @@ static int64_t handle_tick(struct http_handler *handler, int64_t now_ns)
 		feed_stop(thread->feed);
 		return now_ns + STOP_LOOK_NS;
 	}
+	due_ns = thread->history ? sale_history_tick(thread->history, now_ns) : next_ns;
+	if (due_ns < next_ns)
+		next_ns = due_ns;
 	due_ns = feed_tick(thread->feed, now_ns);
 	return due_ns < next_ns ? due_ns : next_ns;
 }

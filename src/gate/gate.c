@@ -8,6 +8,7 @@
 #include "base/lines.h"
 #include "base/log.h"
 #include "gate/gate_metrics.h"
+#include "gate/sale_history.h"
 #include "gate/slow_refusal.h"
 #include "gate/stock_round.h"
 #include "gate/thread.h"
@@ -101,6 +102,8 @@ static int thread_new(struct gate *gate, struct gate_thread *thread, bool for_op
 		r = purchase_pool_new(&thread->purchases, thread, in_flight_max);
 	if (r == 0 && !for_operators)
 		r = sale_tally_new(&thread->tally);
+	if (r == 0 && for_operators)
+		r = sale_history_new(&thread->history, thread);
 	if (r == 0)
 		r = feed_new(&thread->feed, thread);
 	if (r == 0)
@@ -121,6 +124,7 @@ static void thread_free(struct gate_thread *thread)
 	purchase_pool_free(thread->purchases);
 	stock_round_free(thread->stock);
 	sale_tally_free(thread->tally);
+	sale_history_free(thread->history);
 	feed_free(thread->feed);
 	slow_refusals_free(thread->slow_refusals);
 	audit_queue_free(thread->audits);

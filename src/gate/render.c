@@ -236,6 +236,43 @@ struct stock_lot_state render_lot_state_in_ledger(const struct sale_lot *lot)
 	};
 }
 
+/* What can be done with it now: the paths of it. */
+static void moves_member(const struct sale *sale, struct buffer *out)
+{
+	bool first = true;
+
+	render_name(out, "moves");
+	buffer_append_literal(out, "[");
+	for (int action = SALE_ARM; action <= SALE_ACTION_LAST; action++) {
+		if (!sale_allows(sale->state, sale->opened, (enum sale_action)action))
+			continue;
+		buffer_append_text(out, first ? "\"" : ",\"");
+		buffer_append_text(out, sale_action_name((enum sale_action)action));
+		buffer_append_literal(out, "\"");
+		first = false;
+	}
+	buffer_append_literal(out, "]");
+}
+
+static void operator_members(const struct sale *sale, struct buffer *out)
+{
+	bool_member(out, "late_confirm", sale->late_confirm);
+	bool_member(out, "schedule", sale->scheduled);
+	bool_member(out, "announce", sale->announced);
+	time_member(out, "created_at", sale->created_at_ms);
+	time_member(out, "ended_at", sale->ended_at_ms);
+	moves_member(sale, out);
+}
+
+void render_operator_terms(const struct sale *sale, struct buffer *out)
+{
+	buffer_append_literal(out, "{");
+	render_terms(sale, sale_state_name(sale->state), out);
+	render_int_member(out, "number", sale->number);
+	operator_members(sale, out);
+	buffer_append_literal(out, "}");
+}
+
 void render_operator_sale(const struct sale *sale, const struct stock_lot_state *lots, bool has_version, struct buffer *out)
 {
 	buffer_append_literal(out, "{");
@@ -247,11 +284,7 @@ void render_operator_sale(const struct sale *sale, const struct stock_lot_state 
 		buffer_append_int(out, sale->version);
 	else
 		buffer_append_literal(out, "null");
-	bool_member(out, "late_confirm", sale->late_confirm);
-	bool_member(out, "schedule", sale->scheduled);
-	bool_member(out, "announce", sale->announced);
-	time_member(out, "created_at", sale->created_at_ms);
-	time_member(out, "ended_at", sale->ended_at_ms);
+	operator_members(sale, out);
 	render_name(out, "lots");
 	buffer_append_literal(out, "[");
 	for (uint32_t i = 0; i < sale->lot_count; i++) {

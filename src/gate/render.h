@@ -32,6 +32,8 @@ void render_public_terms(const struct sale *sale, int64_t wall_ms, struct buffer
  * where the ledger is yet to be told of a change, which will raise it.
  */
 void render_operator_sale(const struct sale *sale, const struct stock_lot_state *lots, bool has_version, struct buffer *out);
+/* As render_operator_sale(), without its lots, its version and its epoch. */
+void render_operator_terms(const struct sale *sale, struct buffer *out);
 /* What is on hand and gone by the ledger's figures. */
 struct stock_lot_state render_lot_state_in_ledger(const struct sale_lot *lot);
 void render_operator_lot(const char *sku, const struct stock_lot_state *lot, struct buffer *out);

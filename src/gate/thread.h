@@ -113,7 +113,8 @@ struct gate_thread {
 	struct purchase_streak refused;
 	struct overload overload;
 	struct metrics_cells *cells;
-	struct sale_tally *tally; /* NULL on the operators' */
+	struct sale_tally *tally;     /* NULL on the operators' */
+	struct sale_history *history; /* of the operators'; else NULL */
 	struct uuid_generator ids;
 	struct stock_round *stock;
 	struct purchase_pool *purchases;

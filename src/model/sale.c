@@ -50,6 +50,27 @@ enum sale_move sale_next(enum sale_state state, bool opened, enum sale_action ac
 	assertion_failed("a known action", __FILE__, __LINE__, __func__);
 }
 
+bool sale_allows(enum sale_state state, bool opened, enum sale_action action)
+{
+	enum sale_state next;
+
+	if (state == SALE_DRAFT && action == SALE_START)
+		return true;
+	return sale_next(state, opened, action, &next) == SALE_MOVED;
+}
+
+const char *sale_action_name(enum sale_action action)
+{
+	static const char *const names[] = {
+		[SALE_ARM] = "arm", [SALE_START] = "open",    [SALE_PAUSE] = "pause",   [SALE_RESUME] = "resume",
+		[SALE_END] = "end", [SALE_DELETE] = "delete", [SALE_DISARM] = "disarm",
+	};
+
+	ASSERT(action >= SALE_ARM);
+	ASSERT(action <= SALE_ACTION_LAST);
+	return names[action];
+}
+
 enum sale_phase sale_phase(const struct sale *sale, int64_t wall_ms)
 {
 	if (sale->state == SALE_DRAFT)

@@ -26,7 +26,8 @@ enum sale_action {
 	SALE_RESUME = 4,
 	SALE_END = 5,
 	SALE_DELETE = 6,
-	SALE_DISARM = 7
+	SALE_DISARM = 7,
+	SALE_ACTION_LAST = SALE_DISARM
 };
 
 enum { SALE_NO_TIME = -1 }; /* opens_at_ms, closes_at_ms, ended_at_ms: not set */
@@ -69,6 +70,13 @@ struct sale {
  */
 enum sale_move { SALE_MOVED = 0, SALE_MOVE_ALREADY = 1, SALE_MOVE_REFUSED = 2 };
 enum sale_move sale_next(enum sale_state state, bool opened, enum sale_action action, enum sale_state *next) MUST_CHECK;
+
+/*
+ * Whether an operator may do it now: what sale_next() moves, and the start of a draft, which is
+ * armed on its way.
+ */
+bool sale_allows(enum sale_state state, bool opened, enum sale_action action);
+const char *sale_action_name(enum sale_action action); /* as in the path of its route: "arm" */
 
 /*
  * What the sale is at this moment for a buyer: the clock counts even before the housekeeper has

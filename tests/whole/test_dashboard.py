@@ -1,6 +1,7 @@
 """The operator's console in a real browser: every action by clicking, against the real program."""
 
 import csv
+import re
 
 import pytest
 
@@ -76,6 +77,26 @@ def test_a_sale_is_opened_paused_resumed_and_ended(shop, window):
     view.await_text("#sale-state", "ended")
     assert not [button for button in view.all("[data-move]") if button.is_displayed()], "nothing is offered that it does not allow"
     wait_until(lambda: "sale.end" in view.text("#log tbody"), 30, "the end in the log")
+
+
+def drawn(view):
+    """When the first and the last point that is drawn were made, as the page tells them, and the curves' names."""
+    first = re.search(r"since (\S+)$", view.run("return document.getElementById('text-purchases').textContent"))
+    names, values = (view.run(f"return [...document.querySelectorAll('#chart-purchases .u-legend {cell}')].map((each) => each.textContent)") for cell in ("th", "td"))
+    return first and first[1], values[0], names[1:]
+
+
+def test_a_page_that_is_opened_has_the_past_of_the_sale(shop, window):
+    shop.make_sale("drop", 1, hold_seconds=600)
+    assert [shop.buy("drop", buyer).status for buyer in ("anna", "bert")] == [202, 410]
+    first = console(shop, window)
+    wait_until(lambda: drawn(first)[0] and drawn(first)[1] not in (drawn(first)[0], "–", "--"), 60, "its points")
+    later = console(shop, window)
+    wait_until(lambda: drawn(later)[0], 60, "its points")
+    assert drawn(later)[0] == drawn(first)[0], "what was before this page"
+    assert drawn(later)[2] == ["accepted", "replayed", "sold out (410)", "refused (4xx)", "unavailable (503)"]
+    later.find('#last option[value="300"]').click()
+    assert serious(later) == []
 
 
 def test_units_are_added_and_withdrawn(shop, window):
@@ -178,6 +199,7 @@ def test_sales_are_made_cloned_and_corrected(shop, window):
     view.click("#editor-save")
     wait_until(lambda: shop.operate("GET", "/v1/sales/air-2").status == 200, 30, "another like it")
     assert shop.sale("air-2")["price"]["amount"] == 9950
+    wait_until(lambda: view.run("return document.getElementById('sale-choice').value") == "air-2", 60, "the page showing it")
     view.click('[data-move="delete"]')
     view.find("#sure-typed").send_keys("air-2")
     view.click("#sure-yes")

@@ -1,6 +1,7 @@
 """The warehouse and the life of a sale by the operator's hand."""
 
 import contextlib
+import json
 import re
 import shutil
 import socket
@@ -8,11 +9,12 @@ import sqlite3
 import subprocess
 import threading
 import time
+import urllib.request
 
 import pytest
 
 import openapi
-from penstock import request, rfc3339, run, wait_until
+from penstock import OPERATOR_TOKEN, request, rfc3339, run, wait_until
 
 
 def test_items_are_made_received_and_listed(server):
@@ -608,6 +610,74 @@ def test_streams_of_one_sale_are_all_told_and_those_of_another_are_not(serve):
     assert b'"id":"drop"' in late[0] and b'"sold_out":true' in late[1]
     server.stop()
     connections[0].close()
+
+
+STATES = {
+    "draft": [], "armed": ["arm"], "open": ["open"], "paused before it opened": ["arm", "pause"], "paused": ["open", "pause"], "ended": ["open", "end"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_moves_that_a_sale_tells_are_those_that_it_takes(server, state):
+    for move in ("arm", "open", "pause", "resume", "end", "delete", "disarm"):
+        sale = f"a-{move}"
+        server.make_sale(sale, 5, state="draft")
+        for step in STATES[state]:
+            assert server.operate("POST", f"/v1/sales/{sale}/{step}").status == 200, step
+        before = server.sale(sale)
+        answer = server.operate("POST", f"/v1/sales/{sale}/{move}")
+        moved = answer.status == 200 and answer.json["state"] != before["state"]
+        assert moved == (move in before["moves"]), (state, move, before["moves"], answer.body)
+
+
+class Views:
+    """The events `view` of an operator's stream as they come."""
+
+    def __init__(self, server, sale):
+        self.seen = []
+        self.answer = urllib.request.urlopen(
+            urllib.request.Request(f"{server.operator}/v1/sales/{sale}/events", headers={"Authorization": f"Bearer {OPERATOR_TOKEN}"}), timeout=60
+        )
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self):
+        name = None
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # until it is closed
+            for line in self.answer:
+                if line.startswith(b"event: "):
+                    name = line.split()[1]
+                elif line.startswith(b"data: ") and name == b"view":
+                    self.seen.append(json.loads(line[6:]))
+
+    def points(self):
+        return [dict(zip(view["columns"], point)) for view in list(self.seen) for point in view["points"]]
+
+    def total(self, column):
+        return sum(point[column] for point in self.points())
+
+
+def test_operators_are_told_a_sales_past_and_then_all_its_figures_at_one_instant(server):
+    server.make_sale("drop", lots={"AJ1-41": 2, "AJ1-42": 5}, hold_seconds=600)
+    server.make_sale("other", 5, hold_seconds=0)
+    first = Views(server, "drop")
+    assert server.buy("other", "anna").status == 202
+    answers = [server.buy("drop", f"b{i}", key="k", body={"sku": "AJ1-41"}).status for i in (0, 1, 2, 0)]
+    assert answers == [202, 202, 410, 202] and server.buy("drop", "b9", body={"sku": "none"}).status == 422
+    told = {"accepted": 2, "replayed": 1, "gone": 1, "refused": 1, "unavailable": 0}
+    wait_until(lambda: {name: first.total(name) for name in told} == told, 60, "the purchases in the points")
+    later = Views(server, "drop")
+    wait_until(lambda: {name: later.total(name) for name in told} == told, 60, "the past of a page that is opened now")
+    assert later.points()[0] == first.points()[0]
+    for view in [*first.seen, *later.seen]:
+        assert view["trouble"] == view["broken"] == [] and not view["more"]
+        if view["points"]:
+            newest = dict(zip(view["columns"], view["points"][-1]))
+            units = ("available", "held", "confirmed", "withdrawn")
+            assert newest["unix_ms"] == view["unix_ms"] and [lot["sku"] for lot in view["lots"]] == ["AJ1-41", "AJ1-42"]
+            assert [newest[unit] for unit in units] == [sum(lot[unit] for lot in view["lots"]) for unit in units]
+    times = [point["unix_ms"] for point in first.points()]
+    assert times == sorted(set(times))
+    server.stop()
 
 
 def test_metrics_count_purchases_by_outcome(server):

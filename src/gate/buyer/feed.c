@@ -11,12 +11,14 @@
  *
  *   event: sale    the sale as GET /v1/sales/{sale} shows it, but for its lots: at first, and when it changes
  *   event: stock   {"lots":[…]}: when that changes
+ *   event: view    to operators, once a second: all figures of the sale at one instant, and its past at first (gate/sale_view.h)
  *   event: time    as GET /v1/time shows it: to buyers, at first
  */
 #include <stdlib.h>
 #include "base/clock.h"
 #include "gate/buyer/routes.h"
 #include "gate/render.h"
+#include "gate/sale_view.h"
 #include "gate/thread.h"
 #include "http/peers.h"
 
@@ -51,6 +53,7 @@ struct stream {
 	int64_t started_ns;
 	struct view *view;
 	uint64_t terms, stock; /* the numbers of what was sent last */
+	struct sale_view_place viewed;
 	int64_t sent_ns;
 	uint64_t event;
 	const char *actor; /* an operator; NULL on the public listener */
@@ -305,7 +308,10 @@ static void look(struct feed *feed, struct view *view)
 		return;
 	view->hidden = !feed->thread->for_operators && sale_phase(entry->sale, clock_wall_ms()) == SALE_PHASE_HIDDEN;
 	buffer_clear(&feed->fresh);
-	render_public_terms(entry->sale, clock_wall_ms(), &feed->fresh);
+	if (feed->thread->for_operators)
+		render_operator_terms(entry->sale, &feed->fresh);
+	else
+		render_public_terms(entry->sale, clock_wall_ms(), &feed->fresh);
 	set_text(feed, &view->terms);
 	if (!gate_lots(feed->thread->gate, entry->sale, lots))
 		return;
@@ -314,21 +320,41 @@ static void look(struct feed *feed, struct view *view)
 	set_text(feed, &view->stock);
 }
 
+/* Its data follows in feed->event; then end_event(). */
+static void begin_event(struct feed *feed, struct stream *stream, const char *name)
+{
+	buffer_clear(&feed->event);
+	buffer_printf(&feed->event, "id: %llu\nevent: %s\ndata: ", (unsigned long long)++stream->event, name);
+}
+
+static void end_event(struct feed *feed, struct stream *stream, struct http_exchange *exchange, int64_t now_ns)
+{
+	buffer_append_literal(&feed->event, "\n\n");
+	http_stream_write(exchange, buffer_slice(&feed->event));
+	stream->sent_ns = now_ns;
+}
+
 /* Sends a text that is not the one that was sent last. */
 static void send_change(struct feed *feed, struct stream *stream, struct http_exchange *exchange, const char *name,
 			const struct text *text, uint64_t *sent, int64_t now_ns)
 {
-	struct buffer *out = &feed->event;
-
 	if (!text->known || *sent == text->number)
 		return;
 	*sent = text->number;
-	buffer_clear(out);
-	buffer_printf(out, "id: %llu\nevent: %s\ndata: ", (unsigned long long)++stream->event, name);
-	buffer_append_slice(out, buffer_slice(&text->text));
-	buffer_append_literal(out, "\n\n");
-	http_stream_write(exchange, buffer_slice(out));
-	stream->sent_ns = now_ns;
+	begin_event(feed, stream, name);
+	buffer_append_slice(&feed->event, buffer_slice(&text->text));
+	end_event(feed, stream, exchange, now_ns);
+}
+
+static void send_view(struct feed *feed, struct stream *stream, struct http_exchange *exchange, int64_t now_ns)
+{
+	const struct sale_entry *entry = sale_table_find_number(gate_sales(feed->thread), stream->view->sale);
+
+	if (!entry || !sale_view_due(feed->thread, entry->sale, &stream->viewed, now_ns))
+		return;
+	begin_event(feed, stream, "view");
+	sale_view_render(feed->thread, entry->sale, &stream->viewed, now_ns, &feed->event);
+	end_event(feed, stream, exchange, now_ns);
 }
 
 static void write_time(struct http_exchange *exchange)
@@ -347,6 +373,8 @@ static void send_changes(struct feed *feed, struct stream *stream, struct http_e
 {
 	send_change(feed, stream, exchange, "sale", &stream->view->terms, &stream->terms, now_ns);
 	send_change(feed, stream, exchange, "stock", &stream->view->stock, &stream->stock, now_ns);
+	if (feed->thread->for_operators)
+		send_view(feed, stream, exchange, now_ns);
 	if (now_ns - stream->sent_ns > heartbeat_ns) {
 		http_stream_write(exchange, SLICE(": still here\n\n"));
 		stream->sent_ns = now_ns;

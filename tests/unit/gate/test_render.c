@@ -190,7 +190,7 @@ static void test_operators_see_the_stocks_figures_or_the_ledgers(void **state)
 {
 	static const char more[] =
 		",\"number\":3,\"epoch\":4,\"version\":5,\"late_confirm\":false,\"schedule\":false,\"announce\":false,\"created_at\":\"2027-01-01T10:00:00.127Z\","
-		"\"ended_at\":null,\"lots\":[";
+		"\"ended_at\":null,\"moves\":[\"pause\",\"end\"],\"lots\":[";
 	struct stock_lot_state lots[] = {{9, 8, 7, 6, 30, 1}, {5, 0, 0, 0, 5, 1}};
 	struct sale *shown = sale();
 	char expected[1024];

@@ -86,6 +86,31 @@ static void test_a_sale_that_is_paused_and_was_never_open_is_as_one_that_is_arme
 	assert_int_equal(sale_next(SALE_PAUSED, false, SALE_PAUSE, &next), SALE_MOVE_ALREADY);
 }
 
+/* Each as a word of the action's path. */
+static void assert_allows(enum sale_state sale_state, bool opened, const char *words)
+{
+	char found[128] = "";
+
+	for (int action = SALE_ARM; action <= SALE_ACTION_LAST; action++)
+		if (sale_allows(sale_state, opened, (enum sale_action)action)) {
+			strcat(found, sale_action_name((enum sale_action)action));
+			strcat(found, " ");
+		}
+	assert_string_equal(found, words);
+}
+
+static void test_what_an_operator_may_do_follows_from_the_state(void **state)
+{
+	(void)state;
+	assert_allows(SALE_DRAFT, false, "arm open delete ");
+	assert_allows(SALE_ARMED, false, "open pause end disarm ");
+	assert_allows(SALE_OPEN, true, "pause end ");
+	assert_allows(SALE_PAUSED, true, "resume end ");
+	assert_allows(SALE_PAUSED, false, "resume end disarm ");
+	assert_allows(SALE_ENDED, true, "");
+	assert_allows(SALE_DELETED, false, "");
+}
+
 static void test_the_public_sees_of_a_draft_only_what_is_announced(void **state)
 {
 	struct sale sale = {.state = SALE_DRAFT, .opens_at_ms = 1000, .closes_at_ms = 2000};
@@ -221,6 +246,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_sale_that_is_paused_and_was_never_open_is_as_one_that_is_armed),
 		cmocka_unit_test(test_life_of_a_sale),
+		cmocka_unit_test(test_what_an_operator_may_do_follows_from_the_state),
 		cmocka_unit_test(test_the_public_sees_of_a_draft_only_what_is_announced),
 		cmocka_unit_test(test_clock_opens_and_closes_to_the_millisecond),
 		cmocka_unit_test(test_hand_opens_before_the_clock),

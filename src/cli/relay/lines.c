@@ -65,10 +65,13 @@ int lines_restore(struct lines *lines, const json_t *position)
 	for (size_t i = 0; i < json_array_size(ahead); i++) {
 		const char *sale = json_string_value(json_array_get(json_array_get(ahead, i), 0));
 		const char *cursor = json_string_value(json_array_get(json_array_get(ahead, i), 1));
-		struct line *line = sale && number_of(cursor) ? line_of(lines, sale) : NULL;
+		struct line *line;
 
+		if (!sale || !number_of(cursor))
+			return -EBADMSG;
+		line = line_of(lines, sale);
 		if (!line)
-			return sale && cursor ? error_origin(-ENOMEM) : -EBADMSG;
+			return error_origin(-ENOMEM);
 		line->done_to = number_of(cursor);
 	}
 	return 0;

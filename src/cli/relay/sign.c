@@ -9,7 +9,7 @@
 
 int sign_key_parse(const char *text, struct sign_key *key)
 {
-	static const char prefix[] = "whsec_";
+	static const char prefix[] = "whsec_", digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	size_t size = strlen(text), least = sizeof(prefix) - 1, padding = 0;
 	int decoded;
 
@@ -21,6 +21,8 @@ int sign_key_parse(const char *text, struct sign_key *key)
 		return -EINVAL;
 	while (padding < 2 && padding < size && text[size - 1 - padding] == '=')
 		padding++;
+	if (strspn(text, digits) != size - padding)
+		return -EINVAL; /* OpenSSL takes more than that */
 	decoded = EVP_DecodeBlock(key->bytes, (const unsigned char *)text, (int)size);
 	if (decoded < 0)
 		return -EINVAL;

@@ -3,15 +3,22 @@
 import base64
 import hashlib
 import hmac
+import ipaddress
 import json
+import ssl
 import subprocess
 import threading
 import time
 from collections import defaultdict
+from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from random import Random
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from crowd import new_seed
 from feed import NEXT
@@ -22,10 +29,11 @@ SECRET = "whsec_" + base64.b64encode(KEY).decode()
 
 
 class Endpoint:
-    """A shop's: remembers what it takes; `answer` says what each is told."""
+    """A shop's: remembers what it takes; `answer` says what each is told. tls: a server's context."""
 
-    def __init__(self):
+    def __init__(self, tls=None):
         self.taken, self.faults, self.answer = [], [], lambda change: 204
+        self.targets = set()
         self.lock = threading.Lock()
         endpoint = self
 
@@ -34,9 +42,12 @@ class Endpoint:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                endpoint.targets.add(self.path)
                 status = endpoint.take(self.headers, body)
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
+                if 300 <= status < 400:
+                    self.send_header("Location", "/elsewhere")
                 self.end_headers()
 
             def log_message(self, *_):
@@ -44,8 +55,10 @@ class Endpoint:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        if tls:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.server.server_port}/hook"
 
     def take(self, headers, body):
         identity, at = headers["webhook-id"], headers["webhook-timestamp"]
@@ -88,9 +101,16 @@ def endpoint():
     made.close()
 
 
+def without_proxies():
+    """What would lead the relay elsewhere, or let it trust others, is the test's to say."""
+    said = ("SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE")
+    return {name: value for name, value in plain_environment().items() if name not in said and not name.lower().endswith("_proxy")}
+
+
 class Relay:
-    def __init__(self, folder, server, endpoint, **settings):
+    def __init__(self, folder, server, endpoint, environment=None, **settings):
         self.folder, self.server, self.endpoint, self.settings = folder, server, endpoint, settings
+        self.environment = environment or {}
         self.process = None
 
     def start(self, *options):
@@ -101,7 +121,7 @@ class Relay:
             self.process = subprocess.Popen(
                 [PROGRAM, "relay", "--to", self.endpoint.url, "--operator", self.server.operator, "--ready-file", ready, *flags, *options],
                 cwd=self.folder, stdout=log, stderr=log,
-                env={**plain_environment(), "PENSTOCK_OPERATOR_TOKEN": OPERATOR_TOKEN, "PENSTOCK_RELAY_SECRET": SECRET},
+                env={**without_proxies(), **self.environment, "PENSTOCK_OPERATOR_TOKEN": OPERATOR_TOKEN, "PENSTOCK_RELAY_SECRET": SECRET},
             )  # fmt: skip
         wait_until(lambda: ready.exists() or self.process.poll() is not None, 30, "the relay")
         assert ready.exists(), self.log()
@@ -222,6 +242,89 @@ def ends(server, *options):
     finally:
         process.kill()
     return process.returncode, out, log
+
+
+def make_certificates(folder, name):
+    """(CA's file, a server's TLS context) of a private CA, which vouches for that name or address."""
+    now = datetime.now(timezone.utc)
+
+    def certificate(subject, key, issuer, issuer_key, extension):
+        made = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
+        made = made.serial_number(x509.random_serial_number()).not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+        return made.add_extension(extension, critical=True).sign(issuer_key, hashes.SHA256())
+
+    def named(text):
+        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    ca = certificate(named("A private CA"), ca_key, named("A private CA"), ca_key, x509.BasicConstraints(ca=True, path_length=None))
+    who = x509.IPAddress(ipaddress.ip_address(name)) if name[0].isdigit() else x509.DNSName(name)
+    own = certificate(named(name), key, ca.subject, ca_key, x509.SubjectAlternativeName([who]))
+    encoding = serialization.Encoding.PEM
+    (folder / "ca.pem").write_bytes(ca.public_bytes(encoding))
+    private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "server.pem").write_bytes(private + own.public_bytes(encoding))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem")
+    return folder / "ca.pem", context
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "CURL_CA_BUNDLE"])
+def test_an_endpoint_of_a_private_ca_is_trusted_where_it_is_named(server, relay, tmp_path, variable):
+    authority, context = make_certificates(tmp_path, "127.0.0.1")
+    endpoint = Endpoint(context)
+    try:
+        server.make_sale("one", 50, limit_per_buyer=50, hold_seconds=600)
+        for _ in range(5):
+            confirm(server, buy(server, "one", "ann"))
+        relay(server, endpoint, environment={variable: str(authority)})
+        wait_until(lambda: len(set(endpoint.ids())) == 10, 60, "all of them")
+        assert endpoint.judge(feed_of(server)) == []
+    finally:
+        endpoint.close()
+
+
+@pytest.mark.parametrize("fault", ["an unknown CA", "another's name"])
+def test_an_endpoint_with_a_wrong_certificate_is_told_nothing(server, relay, tmp_path, fault):
+    authority, context = make_certificates(tmp_path, "127.0.0.1" if fault == "an unknown CA" else "other.example")
+    endpoint = Endpoint(context)
+    try:
+        server.make_sale("one", 50, limit_per_buyer=50, hold_seconds=600)
+        buy(server, "one", "ann")
+        process = relay(server, endpoint, environment={} if fault == "an unknown CA" else {"SSL_CERT_FILE": str(authority)})
+        wait_until(lambda: process.metric("penstock_relay_refused_total") >= 2, 60, "two tries")
+        assert endpoint.ids() == [] and endpoint.faults == [] and endpoint.targets == set()
+        assert "SSL" in process.log() or "certificate" in process.log().lower(), process.log()
+    finally:
+        endpoint.close()
+
+
+def test_a_proxy_of_the_environment_is_used_but_where_it_says_not_to(server, endpoint, relay):
+    server.make_sale("one", 50, limit_per_buyer=50, hold_seconds=600)
+    buy(server, "one", "ann")
+    proxy, direct = endpoint.url, "http://shop.invalid/hook"
+    endpoint.url = direct
+    process = relay(server, endpoint, environment={"http_proxy": proxy, "no_proxy": "127.0.0.1"})
+    wait_until(lambda: len(endpoint.ids()) == 1, 60, "the change, by the proxy")
+    assert endpoint.targets == {direct}
+    process.stop()
+    endpoint.url = proxy
+    process.environment = {"http_proxy": "http://shop.invalid:1", "no_proxy": "127.0.0.1"}
+    process.start()
+    buy(server, "one", "ben")
+    wait_until(lambda: len(endpoint.ids()) == 2, 60, "the change, past the proxy")
+    assert endpoint.targets == {direct, "/hook"}
+
+
+def test_a_redirect_is_no_answer(server, endpoint, relay):
+    server.make_sale("one", 50, limit_per_buyer=50, hold_seconds=600)
+    endpoint.answer = lambda change: 307
+    buy(server, "one", "ann")
+    process = relay(server, endpoint)
+    wait_until(lambda: process.metric("penstock_relay_refused_total") >= 1, 60, "a try")
+    endpoint.answer = lambda change: 204
+    wait_until(lambda: len(endpoint.ids()) == 1, 60, "the change")
+    assert endpoint.targets == {"/hook"}
 
 
 def test_the_second_of_a_name_ends(server, endpoint, relay, tmp_path):

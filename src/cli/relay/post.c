@@ -143,6 +143,19 @@ static size_t ignore(char *data, size_t size, size_t count, void *context)
 	return size * count;
 }
 
+/* As the curl command has it; proxies libcurl takes from the environment itself. */
+static void set_authorities(struct poster *poster, CURL *easy)
+{
+	const char *bundle = getenv("CURL_CA_BUNDLE"), *file = getenv("SSL_CERT_FILE"), *folder = getenv("SSL_CERT_DIR");
+
+	if (!bundle || !bundle[0])
+		bundle = file;
+	if (bundle && bundle[0])
+		poster->api.setopt(easy, CURLOPT_CAINFO, bundle);
+	if (folder && folder[0])
+		poster->api.setopt(easy, CURLOPT_CAPATH, folder);
+}
+
 static void set_up(struct poster *poster, struct send *send, struct slice body)
 {
 	const struct api *api = &poster->api;
@@ -157,6 +170,7 @@ static void set_up(struct poster *poster, struct send *send, struct slice body)
 	api->setopt(send->easy, CURLOPT_HTTPHEADER, send->headers);
 	api->setopt(send->easy, CURLOPT_WRITEFUNCTION, ignore);
 	api->setopt(send->easy, CURLOPT_PRIVATE, send);
+	set_authorities(poster, send->easy);
 }
 
 int post_send(struct poster *poster, const char *const *headers, struct slice body, void *what)

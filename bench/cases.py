@@ -1,6 +1,8 @@
 """The measurements. Each makes one or more figures; bench/run picks them by the figures' names."""
 
+import base64
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -13,7 +15,7 @@ import urllib.request
 from load import burst, make_requests, open_loop, wrk
 from measure import ROUNDS, ROUNDS_MAX, Failed, Figure, Watch, cpu_seconds, rounds, say, wait_until
 from peers import Nginx
-from server import ANY_CORE, PROGRAM, SCRATCH, SERVER_CORE, TESTING_PROGRAM, Server
+from server import ANY_CORE, OPERATOR_TOKEN, PROGRAM, SCRATCH, SERVER_CORE, TESTING_PROGRAM, Server
 
 MILLION = 1_000_000
 HEADER_IDENTITY = {"identity.mode": "header", "gate.trusted_proxies": "127.0.0.1"}
@@ -399,6 +401,41 @@ def changes():
     return [figure]
 
 
+def relayed(server, url):
+    """The seconds in which a relay has sent all that there is to that endpoint, and ends."""
+    words = ["taskset", "-c", ANY_CORE, str(PROGRAM), "relay", "--to", url, "--replay", "2000-01-01T00:00:00Z", "--operator", server.operator, "--log.level", "warn"]
+    secret = "whsec_" + base64.b64encode(bytes(32)).decode()
+    begin = time.monotonic()
+    done = subprocess.run(
+        words, env={**os.environ, "PENSTOCK_OPERATOR_TOKEN": OPERATOR_TOKEN, "PENSTOCK_RELAY_SECRET": secret}, capture_output=True, text=True, timeout=300
+    )
+    seconds = time.monotonic() - begin
+    if done.returncode != 0 or done.stderr:
+        raise Failed(f"the relay: {done.returncode} {done.stderr}")
+    return seconds
+
+
+def relay():
+    """10,000 changes to an endpoint that answers at once: nginx, on this machine."""
+    changes = 10_000
+    ledgers = [
+        (Figure("relay_s", f"a relay posts {changes:,} changes of one sale, one after the other", "s", "reported"), changes, None),
+        (Figure("relay_s_11_sales", f"{changes:,} changes of eleven sales, each in its order", "s", "reported"), changes // 10, changes - changes // 10),
+    ]
+    with Nginx("", status=204) as nginx:
+        for figure, orders, ended in ledgers:
+            ledger = filled_ledger(orders, ended)
+            with Server("relay", ANY_CORE).fresh(ledger) as server:
+                server.start()
+                for _ in rounds(figure):
+                    with Watch(lambda: cpu_seconds(server.pid) + cpu_seconds(nginx.pid)) as watch:
+                        seconds = relayed(server, nginx.url)
+                    figure.add(seconds, None, f"{changes / seconds:,.0f} changes a second", watch.disturbance)
+                server.stop()
+            ledger.unlink()
+    return [figure for figure, _, _ in ledgers]
+
+
 # Lockstep: batches of the same size on both sides, so that only what is compared differs.
 STEP, BURST = 64, 12800
 WARM_UP = 10 * STEP  # purchases that are not counted: the first ones touch pages that a server has not touched since its start
@@ -534,6 +571,7 @@ CASES = {
     remembered: ("bytes_per_buyer", "restart_s_1m"),
     evergreen: ("restart_evergreen_s",),
     changes: ("changes_vs_rows",),
+    relay: ("relay_s", "relay_s_11_sales"),
     storm: ("storm_p99",),
     idle: ("idle_rss_mib", "ready_ms"),
     flat_buyers: ("flat_buyers",),

@@ -32,7 +32,7 @@ class Sample:
 class Figure:
     """
     One line of the table. `bar` is ">= 0.9" or "<= 1.5", held against the ratio where there is a reference, else against the value. Of two bars,
-    "<= 38, <= 0.8", the first is for the value and the second for the ratio.
+    "<= 38, <= 0.8", the first is for the value and the second for the ratio. "reported": nothing is held against it.
     """
 
     name: str
@@ -74,6 +74,8 @@ class Figure:
 
 
 def within(bar, number):
+    if bar == "reported":
+        return True
     sign, limit = bar.split()
     return number >= float(limit) if sign == ">=" else number <= float(limit)
 

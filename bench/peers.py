@@ -65,7 +65,8 @@ class Nginx(Peer):
         if self.process.poll() is not None:
             raise Failed(f"nginx ended: {(self.folder / 'error.log').read_text()}")
         try:
-            urllib.request.urlopen(self.url, timeout=1)
+            with urllib.request.urlopen(self.url, timeout=1) as answer:
+                return answer.status == self.status
         except urllib.error.HTTPError as error:
             return error.code == self.status and len(error.read()) == len(self.body)
         except OSError:

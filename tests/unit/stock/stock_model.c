@@ -103,6 +103,8 @@ static void refresh(void)
 {
 	struct stock_refresh item = {.sale = SALE, .epoch = m.epoch, .lot_count = LOTS};
 
+	if (m.stock->ops->known_ns) /* as a purchase asks it: a gate that nobody asks may leave its turn out */
+		(void)m.stock->ops->known_ns(m.stock, SALE);
 	m.stock->ops->refresh(m.stock, &item, 1);
 	assert_int_equal(item.outcome, STOCK_DONE);
 }
@@ -457,7 +459,8 @@ static void do_expire(void)
 	for (int i = 0; i < m.order_count; i++)
 		if (waits(&m.orders[i]) && m.orders[i].deadline_ns + GRACE_MS * MS < first_ns)
 			first_ns = m.orders[i].deadline_ns + GRACE_MS * MS;
-	assert_true(next_ns == first_ns);
+	assert_true(next_ns <= first_ns); /* earlier: of a hold that has ended in another way */
+	assert_true(next_ns > m.now_ns || count == max || count == room);
 }
 
 static struct model_way *way_of(const struct event *event)

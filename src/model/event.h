@@ -57,6 +57,11 @@ struct event {
 	 */
 	struct uuid request;
 	struct payment payment; /* confirmed, paid; its reference is empty where there is none */
+	/*
+	 * Reserved: where the stock that granted it has it, for the acknowledgement; 0: it does not
+	 * say. Of this process alone: no journal has it.
+	 */
+	uint64_t stock_place;
 };
 
 /* Owned text of an event that outlives the request it came from. */

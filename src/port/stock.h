@@ -280,7 +280,8 @@ struct stock_ops {
 	/*
 	 * Holds whose deadline + grace has passed: moves up to `max` of them to releasing and
 	 * writes their EVENT_EXPIRED to `out` (no texts but a static actor). Returns how many.
-	 * *next_ns gets the monotonic time of the next deadline + grace, or INT64_MAX.
+	 * *next_ns gets the monotonic time of the next deadline + grace, or INT64_MAX; it may be
+	 * that of a hold which has ended in another way meanwhile.
 	 */
 	size_t (*expire)(struct stock *stock, int64_t now_ns, int64_t now_ms, int64_t grace_ns, struct event *out, size_t max,
 			 int64_t *next_ns);

@@ -234,6 +234,49 @@ static void test_confirm_within_the_grace_is_in_time(void **state)
 	assert_true(next == INT64_MAX);
 }
 
+/* Asked for one at a time, so that each call leaves the others for the next. */
+static void test_holds_that_were_granted_together_end_each_by_its_own(void **state)
+{
+	enum { CONFIRMED, EXTENDED, CANCELLED, LATE, PLAIN, UNDONE, COUNT };
+	struct shop *shop = *state;
+	struct stock_reserve items[COUNT];
+	struct event out[1];
+	char buyers[COUNT][8];
+	int64_t next;
+
+	shop_sell(shop, 1, COUNT);
+	for (int i = 0; i < COUNT; i++) {
+		snprintf(buyers[i], sizeof(buyers[i]), "b%d", i);
+		items[i] = shop_ask(shop, buyers[i], "", 1);
+	}
+	shop->stock->ops->reserve(shop->stock, items, COUNT);
+	for (int i = 0; i < COUNT; i++)
+		if (i != LATE && i != UNDONE)
+			shop_acknowledge(shop, &items[i].event);
+	assert_true(shop_compensate(shop, &items[UNDONE].event));
+	shop_pass(shop, 1000);
+	settle_done(shop, &items[CONFIRMED].order.id, ORDER_CONFIRM);
+	settle_done(shop, &items[CANCELLED].order.id, ORDER_CANCEL);
+	settle_done(shop, &items[EXTENDED].order.id, ORDER_EXTEND);
+	shop_pass(shop, SHOP_HOLD_MS + SHOP_GRACE_MS - 1000);
+	assert_int_equal(shop_expire(shop, out, 1, &next), 1);
+	assert_true(uuid_equal(&out[0].id, &items[PLAIN].order.id));
+	shop_acknowledge(shop, &out[0]);
+	assert_int_equal(shop_expire(shop, out, 1, &next), 0); /* the late one is not in the journal */
+	shop_acknowledge(shop, &items[LATE].event);
+	assert_int_equal(shop_expire(shop, out, 1, &next), 1);
+	assert_true(uuid_equal(&out[0].id, &items[LATE].order.id));
+	shop_acknowledge(shop, &out[0]);
+	shop_pass(shop, 999);
+	assert_int_equal(shop_expire(shop, out, 1, &next), 0);
+	assert_true(next == shop->now_ns + MS);
+	shop_pass(shop, 1);
+	assert_int_equal(shop_expire(shop, out, 1, &next), 1);
+	assert_true(uuid_equal(&out[0].id, &items[EXTENDED].order.id));
+	shop_acknowledge(shop, &out[0]);
+	shop_assert_lot(shop, 0, COUNT - 1, 0, 1, 0);
+}
+
 static void test_late_confirm_is_told_that_the_hold_expired(void **state)
 {
 	struct shop *shop = *state;
@@ -420,6 +463,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_expire_finds_each_hold_at_its_time, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_expire_gives_at_most_so_many_and_says_that_more_are_due, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_confirm_within_the_grace_is_in_time, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_holds_that_were_granted_together_end_each_by_its_own, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_late_confirm_is_told_that_the_hold_expired, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_a_hold_in_doubt_does_not_expire, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_extend_moves_the_deadline_but_not_what_a_replay_says, shop_open, shop_close),

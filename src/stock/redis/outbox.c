@@ -21,6 +21,7 @@ static void ask(struct buffer *out, const void *items, size_t index)
 	redis_write(out, (uint64_t)ending->kind, 1);
 	redis_write(out, ending->epoch, 4);
 	redis_write(out, (uint64_t)ending->hold_expires_at_ms, 8);
+	redis_write(out, ending->place, 6);
 }
 
 /*
@@ -72,6 +73,7 @@ static void prepare(struct redis_report *report, const struct redis_question *qu
 		report->items[i] = (struct redis_ending){
 			.id = events[i]->id,
 			.hold_expires_at_ms = events[i]->hold_expires_at_ms,
+			.place = events[i]->stock_place,
 			.sale = events[i]->sale,
 			.epoch = events[i]->epoch,
 			.kind = events[i]->kind,
@@ -180,6 +182,7 @@ static bool take_claim(struct redis_reader *answer, uint32_t sale, const struct 
 	struct slice bytes = redis_read_bytes(answer, redis_read16(answer));
 	struct redis_reader entry = {.data = (const unsigned char *)bytes.data, .size = bytes.size};
 	struct event *event = &claim->event;
+	struct uuid again;
 
 	*event = (struct event){.kind = redis_read_within(&entry, 1, EVENT_RESERVED, EVENT_PAID), .sale = sale, .epoch = head->epoch};
 	event->id = redis_read_id(&entry);
@@ -191,8 +194,11 @@ static bool take_claim(struct redis_reader *answer, uint32_t sale, const struct 
 		event->lot = redis_read_within(&entry, 2, 0, LOTS_MAX - 1);
 		event->quantity = redis_read_within(&entry, 2, 1, LIMIT_MAX);
 		event->buyer = redis_read_name(&entry, BUYER_MAX);
-		event->at_ms = redis_read_time(&entry);
+		again = redis_read_id(&entry); /* as the request has it */
 		event->key = redis_read_name(&entry, KEY_MAX);
+		event->at_ms = redis_read_time(&entry);
+		if (!uuid_equal(&again, &event->id))
+			redis_read_fail(&entry);
 		break;
 	case EVENT_WITHDRAWN:
 		event->lot = redis_read_within(&entry, 2, 0, LOTS_MAX - 1);

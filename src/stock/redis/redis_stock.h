@@ -17,10 +17,20 @@
  */
 enum { REDIS_UNKNOWN_EPOCH = 102 };
 
+/*
+ * Where a grant is: its batch of the outbox, and its place in that, from 1 on. As the functions
+ * read both, in one number; 0: nowhere.
+ */
+static inline uint64_t redis_place(uint32_t batch, uint16_t place)
+{
+	return (uint64_t)place << 32 | batch;
+}
+
 /* An event that has come to its end, as much of it as the functions want to know. */
 struct redis_ending {
 	struct uuid id;
 	int64_t hold_expires_at_ms;
+	uint64_t place; /* redis_place() */
 	uint32_t sale, epoch;
 	enum event_kind kind;
 };

@@ -15,20 +15,21 @@ void redis_reserve_pack(struct buffer *out, const struct stock_reserve *item)
 
 	ASSERT(event->quantity >= 1);
 	ASSERT(event->quantity <= LIMIT_MAX);
-	redis_write_id(out, &event->id);
 	redis_write(out, (item->replay_only ? REDIS_REPLAY_ONLY : 0) | (item->unlimited_rate ? REDIS_UNLIMITED : 0), 1);
 	redis_write(out, (uint64_t)redis_ms(item->hold_ns), 4);
 	redis_write(out, event->lot, 2);
 	redis_write(out, event->quantity, 2);
 	redis_write_text(out, event->buyer);
-	redis_write(out, (uint64_t)event->at_ms, 8);
+	redis_write_id(out, &event->id);
 	redis_write_text(out, event->key);
+	redis_write(out, (uint64_t)event->at_ms, 8);
 	redis_write(out, (uint64_t)event->actor_kind, 1);
 	redis_write_text(out, event->actor);
 	redis_write_text(out, event->trace);
 }
 
-static void take_grant(struct redis_reader *answer, const struct redis_head *head, struct stock_reserve *item)
+/* `place`: in its batch. */
+static void take_grant(struct redis_reader *answer, const struct redis_head *head, struct stock_reserve *item, uint64_t place)
 {
 	struct event *event = &item->event;
 
@@ -43,6 +44,7 @@ static void take_grant(struct redis_reader *answer, const struct redis_head *hea
 	if ((item->order.state == ORDER_HELD) != (item->hold_ns > 0) || (event->hold_expires_at_ms > 0) != (item->hold_ns > 0))
 		redis_read_fail(answer);
 	item->order.hold_expires_at_ms = item->order.first_hold_expires_at_ms = event->hold_expires_at_ms;
+	event->stock_place = place;
 }
 
 static void take_own(struct redis_reader *answer, struct stock_reserve *item)
@@ -54,7 +56,9 @@ static void take_own(struct redis_reader *answer, struct stock_reserve *item)
 		item->own[item->own_count] = redis_read_id(answer);
 }
 
-static void take(struct stock_redis *redis, struct redis_reader *answer, const struct redis_head *head, struct stock_reserve *item)
+/* `granted`: of the batch so far. */
+static void take(struct stock_redis *redis, struct redis_reader *answer, const struct redis_head *head,
+		 struct stock_reserve *item, uint32_t batch, uint16_t *granted)
 {
 	item->outcome = redis_read8(answer);
 	item->rate_left = redis_read8(answer);
@@ -62,7 +66,7 @@ static void take(struct stock_redis *redis, struct redis_reader *answer, const s
 	case STOCK_DONE:
 		if (item->replay_only) /* which may not be granted */
 			redis_read_fail(answer);
-		take_grant(answer, head, item);
+		take_grant(answer, head, item, redis_place(batch, ++*granted));
 		redis_sales_add_buyer(&redis->sales, item->event.sale, item->event.buyer);
 		break;
 	case STOCK_REPLAY:
@@ -118,15 +122,19 @@ static void take_sale(struct redis_gathered *gathered, void *items, void *contex
 	struct reserve_ends *ends = context;
 	struct reserve_end *end = &ends->sales[ends->count++];
 	bool foreign = gathered->outcome == REDIS_UNKNOWN_EPOCH, answered = gathered->outcome == STOCK_DONE || foreign;
+	uint16_t granted = 0;
+	uint32_t batch = 0;
 
 	*end = (struct reserve_end){gathered->sale, gathered->members, gathered->count, foreign, false};
 	if (answered && redis_read8(&gathered->answer))
 		end->more = redis_sales_learn_names(&redis->sales, gathered->sale, gathered->head.epoch, &gathered->answer);
+	if (answered)
+		batch = redis_read32(&gathered->answer);
 	for (size_t i = 0; i < gathered->count; i++) {
 		struct stock_reserve *item = (struct stock_reserve *)items + gathered->members[i];
 
 		if (answered)
-			take(redis, &gathered->answer, &gathered->head, item);
+			take(redis, &gathered->answer, &gathered->head, item, batch, &granted);
 		else
 			item->outcome = redis_outcome(gathered->outcome);
 		if (item->outcome == STOCK_OUTCOME_UNKNOWN)

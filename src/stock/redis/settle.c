@@ -7,6 +7,7 @@
 
 enum {
 	RETRY_NS = 100000000, /* a sale that could not be asked for its holds is asked again so soon */
+	LOOKED_MAX = 4096,    /* before the caller's turn goes on: what is left is due in the next one */
 	EXPIRY_SLICE = 64,    /* holds in one call: it holds up every other one for a quarter of a millisecond */
 };
 
@@ -261,8 +262,12 @@ void redis_orders(struct stock *stock, struct stock_orders *item)
 
 /* --- Expire --- */
 
-/* Each is dated by the sale's time, which has passed its hold's end. */
-static size_t expire_sale(struct stock_redis *redis, uint32_t sale, int64_t grace_ns, struct event *out, size_t max, bool *asked)
+/*
+ * Each is dated by the sale's time, which has passed its hold's end. Adds to *looked how many were
+ * due, with those that are no holds any more.
+ */
+static size_t expire_sale(struct stock_redis *redis, uint32_t sale, int64_t grace_ns, struct event *out, size_t max, bool *asked,
+			  size_t *looked)
 {
 	struct redis_look look = redis_sales_look(&redis->sales, sale);
 	struct redis_reader answer;
@@ -283,8 +288,10 @@ static size_t expire_sale(struct stock_redis *redis, uint32_t sale, int64_t grac
 	redis_write_text(argument, SLICE(""));
 	redis_trip_send(&trip);
 	*asked = redis_take_head(redis, sale, redis_trip_next(&trip, &answer), &answer, &head) == STOCK_DONE;
-	if (*asked)
+	if (*asked) {
+		*looked += redis_read_within(&answer, 4, 0, asked_for);
 		count = redis_read_within(&answer, 4, 0, asked_for);
+	}
 	for (size_t i = 0; i < count; i++) {
 		out[i] = (struct event){.kind = EVENT_EXPIRED,
 					.sale = sale,
@@ -333,6 +340,7 @@ struct expiry {
 	int64_t now_ns, grace_ns, next_ns;
 	struct event *out;
 	size_t count, max;
+	size_t looked; /* also at what was a hold when it was listed, and is none */
 };
 
 /* A slice of each sale of these numbers that has some. */
@@ -346,7 +354,7 @@ static void expire_slices(struct expiry *expiry, uint32_t number, uint32_t end)
 
 		if (left_ms + grace_ms <= 0 && expiry->count < expiry->max) {
 			expiry->count += expire_sale(redis, number, expiry->grace_ns, expiry->out + expiry->count,
-						     expiry->max - expiry->count, &asked);
+						     expiry->max - expiry->count, &asked, &expiry->looked);
 			atomic_store(&redis->expire_from, number + 1);
 			if (!next_deadline(&redis->sales, &(uint32_t){number}, &left_ms))
 				break;
@@ -367,11 +375,11 @@ size_t redis_expire(struct stock *stock, int64_t now_ns, int64_t now_ms, int64_t
 	do {
 		uint32_t from = atomic_load(&expiry.redis->expire_from);
 
-		before = expiry.count;
+		before = expiry.looked;
 		expiry.next_ns = INT64_MAX;
 		expire_slices(&expiry, from, UINT32_MAX);
 		expire_slices(&expiry, 0, from);
-	} while (expiry.count > before && expiry.count < max);
+	} while (expiry.looked > before && expiry.looked < LOOKED_MAX && expiry.count < max);
 	*next_ns = expiry.next_ns;
 	return expiry.count;
 }

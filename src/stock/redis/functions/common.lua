@@ -10,10 +10,12 @@
 --   :b  hash    buyer -> orders * 10000 + live units, the times of its grants that its rate counts, and its newest orders with their keys
 --   :k  hash    "buyer key" -> order id: of the keys that its buyer's field has no room for
 --   :n  string  every buyer's name and a newline, in the order of their first grants; what is beyond NAMES_PIECE bytes is in :n1, :n2 and so on
---   :h  zset    holds: exactly the orders that are held, durable and not settling, by deadline
+--   :h  zset    holds by deadline: a batch, whose orders :w has, or one order's id. Each order that is held, durable and not settling is in it by
+--               its deadline; what else is in it ends when that has come (expire() asks the record)
+--   :w  hash    batch -> the ids of its orders that are in :h with it
 --   :g  zset    the outbox' batches, those that a call has granted together: their numbers, by the time of the last try
 --   :y  hash    batch -> what the events of its grants carry: size, request as the gate sent it
---   :s  hash    batch -> its time, a byte for each of its grants (PENDING, OVER, ASIDE); newest: the newest batch; pending: grants in all batches
+--   :s  hash    batch -> its time, a byte for each of its grants (PENDING, OVER, ASIDE, LATE); newest: the newest batch; pending: grants in all batches
 --   :x  zset    the outbox' other entries: an order's id, or "m" and a movement's id, by the time of the last try
 --   :p  hash    order id -> what is on its way of it: a settlement, or a grant that was claimed
 --   :v  hash    movement id -> its record
@@ -41,12 +43,13 @@ local function awake()
 		redis.call, struct.pack, struct.unpack, math.floor, string.sub, table.concat, string.byte
 end
 
-local KEYS_OF_SALE, KEYS_OF_FIRST = 'm l o k b n h g y s x p v u t r', 'm l o k b n h x p v' -- see versions.lua
+local KEYS_OF_SALE, KEYS_OF_FIRST = 'm l o k b n h w g y s x p v u t r', 'm l o k b n h x p v' -- see versions.lua
 local LOT, LOT_SIZE = '<IIIIIII', 28
 local RECORD, RECORD_HEAD, HEAD_SIZE = '<BBHi8i8IHHHBc0', '<BBHi8i8', 20
 local PLACE, NO_PLACE, PLACE_SIZE = '<IH', '\0\0\0\0\0\0', 6 -- the batch, behind the head
 local GRANT = '<BBHi8i8IH'
 local PENDING, OVER, ASIDE = 0, 1, 2
+local LATE = 3 -- pending, and its hold's end has come and gone: it is not in :h any more
 local EVENT_OF = {EV_CONFIRMED, EV_CANCELLED, EV_REFUNDED, EV_EXPIRED, EV_EXTENDED}
 local NAMES_CHUNK = 1048576
 local NAMES_PIECE = 1048576 -- to append to a long string may copy all of it, while everybody waits
@@ -208,6 +211,10 @@ local function records_of(ids)
 	return records
 end
 
+local function is_pending(what)
+	return what == PENDING or what == LATE
+end
+
 -- A batch of the outbox: its time as packed, its bytes, how many of them are pending, and whether any was set aside. False: it is gone.
 local function batch_read(bytes)
 	if not bytes then
@@ -215,7 +222,7 @@ local function batch_read(bytes)
 	end
 	local batch = {time = sub(bytes, 1, 8), bytes = {byte(bytes, 9, -1)}, left = 0}
 	for i = 1, #batch.bytes do
-		batch.left = batch.left + (batch.bytes[i] == PENDING and 1 or 0)
+		batch.left = batch.left + (is_pending(batch.bytes[i]) and 1 or 0)
 		batch.aside = batch.aside or batch.bytes[i] == ASIDE
 	end
 	return batch
@@ -247,11 +254,19 @@ end
 
 local function batch_end(sale, number, place, what)
 	local batch = sale.batches[number]
-	sale.ended = (sale.ended or 0) + (batch.bytes[place] == PENDING and 1 or 0)
-	batch.left = batch.left - (batch.bytes[place] == PENDING and 1 or 0)
+	if is_pending(batch.bytes[place]) then
+		sale.ended = (sale.ended or 0) + 1
+		batch.left = batch.left - 1
+	end
 	batch.bytes[place] = what
 	batch.changed = true
 	batch.aside = batch.aside or what == ASIDE
+end
+
+-- It has ended in :h before it has in the journal.
+local function batch_late(sale, number, place)
+	local batch = sale.batches[number]
+	batch.bytes[place], batch.changed = LATE, true
 end
 
 -- How much is in the outbox.
@@ -298,8 +313,8 @@ local function newest_find(buyer, id, key)
 	return nil, count < floor(buyer.value / 10000)
 end
 
--- What finds no room goes to `spilled`, which begins with its command.
-local function newest_add(buyer, name, id, key, spilled)
+-- `entry`: id, size of its key, key. What finds no room goes to `spilled`, which begins with its command.
+local function newest_add(buyer, name, entry, spilled)
 	local newest, at, count = buyer.newest, 1, 1
 	while at <= #newest and count < NEWEST_KEPT do
 		at = at + ENTRY_HEAD + byte(newest, at + 16)
@@ -314,7 +329,7 @@ local function newest_add(buyer, name, id, key, spilled)
 		end
 		at = at + ENTRY_HEAD + size
 	end
-	buyer.newest = pack('<c0Bc0c0', id, #key, key, kept < #newest and sub(newest, 1, kept) or newest)
+	buyer.newest = entry .. (kept < #newest and sub(newest, 1, kept) or newest)
 end
 
 -- Whether it was there.

@@ -99,7 +99,7 @@ local function load(keys, args)
 			its.value = its.value - uncount(sale, unheld, id, before)
 		else
 			its.value = its.value + 10000
-			newest_add(its, buyer, id, idem, lists.keys)
+			newest_add(its, buyer, id .. pack('B', #idem) .. idem, lists.keys)
 		end
 		if live then
 			count(sale, lot_number, state, quantity)

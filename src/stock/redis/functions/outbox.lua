@@ -152,13 +152,13 @@ do
 	local function grant_undone(sale, lists, records, id, record, number, place)
 		local state, flags, _, _, _, _, _, lot, quantity, name = unpack_bin(RECORD, record)
 		local buyer, event = buyer_of(sale, lists, name), number and event_of(sale, number, place)
-		if event and sale.rate_requests > 0 and byte(event, 17) < UNLIMITED then
+		if event and sale.rate_requests > 0 and byte(event) < UNLIMITED then
 			time_return(buyer, batch_of(sale, number).time)
 		end
 		return_units(lot_of(sale, lot), quantity, state == CONFIRMED)
 		buyer.value = buyer.value - 10000 - (has(flags, COUNTED) and quantity or 0)
 		if not newest_remove(buyer, id) and event then
-			local key = select(8, unpack_bin('<c16BIHHBc0i8Bc0', event))
+			local key = select(7, unpack_bin('<BIHHBc0c16Bc0', event))
 			if key ~= '' then
 				lists.unkeyed[#lists.unkeyed + 1] = name .. ' ' .. key
 			end
@@ -237,7 +237,7 @@ do
 		if has(flags, DURABLE) or (number > 0 and (not batch or batch.bytes[place] == OVER)) then
 			return ACK_ALREADY
 		end
-		if durable and state == HELD then
+		if durable and state == HELD and (not batch or batch.bytes[place] == LATE) then
 			hold_again(lists, id, hold)
 		end
 		if not durable then
@@ -281,42 +281,66 @@ do
 		return ACK_DONE
 	end
 
-	-- The batches that these records are in, read in one command.
-	local function read_batches(sale, records)
-		local numbers, asked = {'HMGET', sale.key .. ':s'}, {}
-		for _, record in pairs(records) do
-			local number = record and unpack_bin('<I', record, HEAD_SIZE + 1) or 0
-			if number > 0 and not asked[number] then
-				asked[number] = true
-				numbers[#numbers + 1] = number
-			end
-		end
+	-- Reads these batches in one command. `numbers` begins with the command and the key.
+	local function read_batches(sale, numbers)
 		local found = #numbers > 2 and call(unpack(numbers)) or {}
 		for i = 1, #found do
 			sale.batches[numbers[i + 2]] = batch_read(found[i])
 		end
 	end
 
-	-- What has come to its end: acknowledged (durable), or compensated: all in one argument, each behind its size. The answer has a byte for each.
-	local END_SIZE = 31
+	-- Each end behind its size: id, kind, epoch, hold, and of a grant its batch and its place in it, as the gate heard them from reserve() (0: it
+	-- does not know). Acknowledgements of grants that are pending where they say need nothing else: they are done. The places of all others.
+	local END_SIZE = 37
+	local function end_by_place(sale, told, ends)
+		local rest, numbers, places, asked, count = {}, {}, {}, {'HMGET', sale.key .. ':s'}, 0
+		for at = 19, #told, END_SIZE do
+			local kind, epoch, _, number, place = unpack_bin('<BIi8IH', told, at)
+			count = count + 1
+			numbers[count], places[count] = kind == RESERVED and epoch == sale.epoch and number or 0, place
+			if numbers[count] > 0 and sale.batches[number] == nil then
+				sale.batches[number] = false
+				asked[#asked + 1] = number
+			end
+		end
+		read_batches(sale, asked)
+		for i = 1, count do
+			local batch = numbers[i] > 0 and sale.batches[numbers[i]]
+			if batch and batch.bytes[places[i]] == PENDING then
+				batch_end(sale, numbers[i], places[i], OVER)
+				ends[i] = ACK_DONE
+			else
+				rest[#rest + 1] = i
+			end
+		end
+		return rest
+	end
+
+	-- What has come to its end: acknowledged (durable), or compensated: all in one argument. The answer has a byte for each.
 	local function settle_ends(keys, args, durable)
 		local sale, refusal = enter(keys, args, 'armed')
 		if not sale then
 			return refusal
 		end
-		local told, lists, ends = args[2], end_lists(sale.key), {}
-		local ids, settling = {'HMGET', sale.key .. ':o'}, {'HMGET', sale.key .. ':p'}
-		for at = 3, #told, END_SIZE do
-			local id = sub(told, at, at + 15)
-			ids[#ids + 1] = id
-			if byte(told, at + 16) ~= RESERVED then
-				settling[#settling + 1] = id
+		local told, lists, ends, rest = args[2], end_lists(sale.key), {}, {}
+		if durable then
+			rest = end_by_place(sale, told, ends)
+		else
+			for i = 1, #told / END_SIZE do
+				rest[i] = i
 			end
 		end
-		local records, pending = records_of(ids), #settling > 2 and records_of(settling) or {}
-		read_batches(sale, records)
-		for i = 3, #ids do
-			local id, kind, epoch, hold = ids[i], unpack_bin('<BIi8', told, (i - 3) * END_SIZE + 19)
+		local ids, settling = {'HMGET', sale.key .. ':o'}, {'HMGET', sale.key .. ':p'}
+		for i = 1, #rest do
+			local at = (rest[i] - 1) * END_SIZE + 3
+			ids[i + 2] = sub(told, at, at + 15)
+			if byte(told, at + 16) ~= RESERVED then
+				settling[#settling + 1] = ids[i + 2]
+			end
+		end
+		local records, pending = #rest > 0 and records_of(ids) or {}, #settling > 2 and records_of(settling) or {}
+		for i = 1, #rest do
+			local id, kind, epoch, hold = ids[i + 2], unpack_bin('<BIi8', told, (rest[i] - 1) * END_SIZE + 19)
 			local ended
 			if epoch ~= sale.epoch then
 				ended = ACK_OTHER_EPOCH -- what became of it is the journal's to say
@@ -327,10 +351,10 @@ do
 			else
 				ended = settlement_end(sale, lists, records, pending[id], id, kind, hold, durable)
 			end
-			ends[i - 2] = string.char(ended)
+			ends[rest[i]] = ended
 		end
 		end_write(sale, lists)
-		return finish(sale) .. concat(ends)
+		return finish(sale) .. string.char(unpack(ends))
 	end
 
 	function acknowledge(keys, args)
@@ -363,11 +387,11 @@ do
 	-- A batch's grant: an entry of its own from now on.
 	local function claim_grant(sale, lists, number, place)
 		local event = event_of(sale, number, place)
-		local id = sub(event, 1, 16)
+		local id = select(6, unpack_bin('<BIHHBc0c16', event))
 		local record = call('HGET', sale.key .. ':o', id)
 		local state, flags, units, hold, first, its_number, its_place = unpack_bin(RECORD, record)
 		assert(its_number == number and its_place == place)
-		local text = pack('<Hi8', units, first) .. sub(event, 22)
+		local text = pack('<Hi8', units, first) .. sub(event, 6)
 		keep(lists, {}, id, pack(RECORD_HEAD, state, flags % CLAIMED + CLAIMED, units, hold, first) .. NO_PLACE ..
 			sub(record, HEAD_SIZE + PLACE_SIZE + 1))
 		lists.claimed[#lists.claimed + 1] = id
@@ -420,7 +444,7 @@ do
 			if #claims.out + claims.unreadable >= max then
 				return
 			end
-			if batch.bytes[place] == PENDING then
+			if is_pending(batch.bytes[place]) then
 				local fine, id, text = pcall(claim_grant, sale, lists, number, place)
 				if fine then
 					claimed(sale, claims, id, text)
@@ -462,5 +486,75 @@ do
 		write(claims.aside)
 		write(claims.tried)
 		return finish(sale) .. pack('<i8II', outbox_oldest(sale), claims.unreadable, #claims.out) .. concat(claims.out)
+	end
+end
+
+-- Holds that have run out. What is no hold any more, or another's that came after it, just leaves the list; of one that the journal does not
+-- have yet its batch says that it is late, so that it is back in the list when the journal has it. Says how many it has looked at.
+local expire
+do
+	-- The orders of the entries that are due, at most `max`: an HMGET of their records. What leaves the list for it is noted.
+	local function due_orders(sale, cut, max, lists)
+		local key, ids = sale.key, {'HMGET', sale.key .. ':o'}
+		local due = call('ZRANGE', key .. ':h', '-inf', cut, 'BYSCORE', 'LIMIT', 0, max)
+		for i = 1, #due do
+			local entry, room = due[i], (max + 2 - #ids) * 16
+			if room == 0 then
+				break
+			end
+			local held = #entry == 16 and entry or call('HGET', key .. ':w', entry) or ''
+			for at = 1, math.min(#held, room), 16 do
+				ids[#ids + 1] = sub(held, at, at + 15)
+			end
+			if #held > room then
+				lists.rest = {'HSET', key .. ':w', entry, sub(held, room + 1)}
+			else
+				lists.due[#lists.due + 1] = entry
+				lists.gone[#lists.gone + 1] = #entry < 16 and entry or nil
+			end
+		end
+		return ids
+	end
+
+	-- Whether the order's hold has run out: it may expire.
+	local function is_over(sale, record, cut)
+		local state, flags, _, hold = unpack_bin(RECORD_HEAD, record)
+		if state ~= HELD or has(flags, SETTLING) or hold > cut then
+			return false
+		end
+		local number, place = pending_place(sale, record)
+		if number and sale.batches[number].bytes[place] == PENDING then
+			batch_late(sale, number, place)
+		end
+		return has(flags_of(sale, record), DURABLE)
+	end
+
+	function expire(keys, args)
+		local sale, refusal = enter(keys, args, 'armed')
+		if not sale then
+			return refusal
+		end
+		local grace, max, rest = unpack_bin('<i8I', args[2])
+		local key, room, cut, actor = sale.key, sale.outbox_max - outbox_size(sale), sale.now - grace, sub(args[2], rest)
+		local out, lists = {}, send_lists(key)
+		lists.due, lists.gone, lists.rest = {'ZREM', key .. ':h'}, {'HDEL', key .. ':w'}, {}
+		max = max < room and max or room
+		local ids = max > 0 and due_orders(sale, cut, max, lists) or {}
+		local records = #ids > 2 and records_of(ids) or {}
+		for i = 3, #ids do
+			local id = ids[i]
+			local record = records[id]
+			if record and is_over(sale, record, cut) then
+				local lot, quantity = unpack_bin('<HH', record, HEAD_SIZE + PLACE_SIZE + 1)
+				records[id] = send(sale, lists, id, record, EV_EXPIRED, sale.now, 0, actor)
+				out[#out + 1] = id .. pack('<HH', lot, quantity)
+			end
+		end
+		send_write(lists)
+		write(lists.due)
+		write(lists.gone)
+		write(lists.rest)
+		batches_write(sale)
+		return finish(sale) .. pack('<II', math.max(#ids - 2, 0), #out) .. concat(out)
 	end
 end

@@ -39,13 +39,24 @@ local function live_orders(sale, buyer)
 	return pack('B', #out) .. concat(out)
 end
 
+-- The record that this batch has made of this id and not written yet.
+local function granted_record(granted, id)
+	local orders = granted.orders
+	for at = 3, #orders, 2 do
+		if orders[at] == id then
+			return orders[at + 1]
+		end
+	end
+end
+
 -- The order that this request was given earlier: its id, or nil. `granted`: what this batch has not written yet.
-local function earlier_order(sale, buyer, name, id, key, granted)
+local function earlier_order(sale, buyer, name, entry, granted)
+	local id, key = sub(entry, 1, 16), sub(entry, 18)
 	local earlier, others = newest_find(buyer, id, key)
 	if earlier or not others then
 		return earlier
 	end
-	if granted.records[id] or call('HGET', sale.key .. ':o', id) then
+	if granted_record(granted, id) or call('HGET', sale.key .. ':o', id) then
 		return id
 	end
 	if key == '' then
@@ -73,6 +84,20 @@ local function events_text(requests, starts, places)
 	return concat(parts)
 end
 
+-- Their holds: those that end together, as nearly all of a batch do, are one entry.
+local function holds_write(sale, granted)
+	local key, held, holds = sale.key, granted.held, granted.holds
+	if #held > 1 then
+		call('HSET', key .. ':w', granted.batch, concat(held))
+		holds[#holds + 1] = granted.deadline
+		holds[#holds + 1] = granted.batch
+	elseif #held == 1 then
+		holds[#holds + 1] = granted.deadline
+		holds[#holds + 1] = held[1]
+	end
+	write(holds)
+end
+
 -- Writes what a batch has granted. False, and nothing is written, where the list of names is full.
 local function reserve_write(sale, granted, requests, starts)
 	local key = sale.key
@@ -87,111 +112,150 @@ local function reserve_write(sale, granted, requests, starts)
 	local count = #granted.places
 	if count > 0 then
 		call('HSET', key .. ':y', granted.batch, events_text(requests, starts, granted.places))
-		call('HSET', key .. ':s', granted.batch, pack('<i8', sale.now) .. string.rep('\0', count), 'newest', granted.batch, 'pending', granted.pending + count)
+		call('HSET', key .. ':s', granted.batch, granted.stamp .. string.rep('\0', count), 'newest', granted.batch, 'pending', granted.pending + count)
 		call('ZADD', key .. ':g', sale.now, granted.batch)
+		holds_write(sale, granted)
 	end
-	local buyers, at = {'HSET', key .. ':b'}, 3
-	for name, buyer in pairs(granted.buyers) do
-		buyers[at] = name
-		buyers[at + 1] = buyer_text(buyer)
-		at = at + 2
-	end
-	write(buyers)
+	write(granted.buyers)
 	return true
 end
 
-local function reserve(keys, args)
-	local sale, refusal = enter(keys, args, 'armed')
-	if not sale then
-		return refusal
-	end
-	local key, now, limit, rate = sale.key, sale.now, sale.limit, sale.rate_requests
-	local requests, at, count = args[2], 1, 0
-	local q_buyers, ids, flag, holds, lots, quantities, keyed, starts = {'HMGET', key .. ':b'}, {}, {}, {}, {}, {}, {}, {}
-	while at <= #requests do
-		local size, id, flags, hold, lot, quantity, name, _, idem = unpack_bin('<Hc16BIHHBc0i8Bc0', requests, at)
-		count = count + 1
-		ids[count], flag[count], holds[count], lots[count], quantities[count], keyed[count], starts[count] =
-			id, flags, hold, lot, quantity, idem, at
-		q_buyers[count + 2] = name
-		at = at + 2 + size
-	end
-	starts[count + 1] = at
-	local known = call(unpack(q_buyers))
-	local batches = call('HMGET', key .. ':s', 'newest', 'pending')
-	local buyers, times_after = {}, now - sale.rate_ms
-	local granted = {orders = {'HSET', key .. ':o'}, keys = {'HSET', key .. ':k'}, buyers = {}, names = {}, records = {}, places = {},
-		batch = tonumber(batches[1] or 0) + 1, pending = tonumber(batches[2] or 0)}
-	local outbox = granted.pending + call('ZCARD', key .. ':x')
-	sale.batches[granted.batch] = {bytes = {}} -- whoever is told of its grants in this call hears that they are pending
-	local out, sold_out, counts = {}, false, not has(sale.broken, FORGET_BUYER)
-	local grants, stamp = 0, pack('<i8', now)
-	local stopped = call('HGET', key .. ':z', 'stopped') == '1'
-	for i = 1, count do
-		local id, flags, hold, lot, quantity, name, idem = ids[i], flag[i], holds[i], lots[i], quantities[i], q_buyers[i + 2], keyed[i]
-		local buyer = buyers[name]
-		if not buyer then
-			buyer = known[i] and buyer_read(known[i]) or buyer_new()
-			times_prune(buyer, times_after)
-			buyers[name] = buyer
+local reserve
+do
+	-- What a request that is granted has in common with the others of its batch that are like it, which are nearly all: made once.
+	--   record  of its order, but its place in the batch and what the request says: lot, quantity, buyer
+	--   answer
+	--   first   its buyer's field where it had none, but the order
+	local function alike(sale, granted, hold, live, quantity, left, timed)
+		local by_hold = granted.alike[hold]
+		if not by_hold then
+			by_hold = {}
+			granted.alike[hold] = by_hold
 		end
-		local left = rate > 0 and rate - #buyer.times / 8 or 0
-		local earlier = buyer.value > 0 and earlier_order(sale, buyer, name, id, idem, granted)
-		local answer
-		if earlier then
-			answer = replay(sale, earlier, granted.records[earlier] or call('HGET', key .. ':o', earlier), name, lot, quantity, left)
-		elseif flags % 2 == REPLAY_ONLY then
-			answer = pack('<BB', NO_REPLAY, left)
-		elseif stopped and flags < UNLIMITED then
-			answer = pack('<BB', PAUSED, left)
-		elseif rate > 0 and left <= 0 and flags < UNLIMITED then
-			answer = pack('<BBI', RATE_LIMITED, 0, unpack_bin('<i8', buyer.times) + sale.rate_ms - now)
+		local which = ((live * 65536 + quantity) * 256 + left) * 2 + (timed and 1 or 0)
+		local made = by_hold[which]
+		if not made then
+			local state, deadline = hold > 0 and HELD or CONFIRMED, hold > 0 and sale.now + hold or 0
+			made = {
+				deadline = deadline,
+				record = pack('<BBHi8i8I', state, granted.counts and COUNTED or 0, live + quantity, deadline, deadline, granted.batch),
+				answer = pack('<BBBHi8', 0, timed and left - 1 or left, state, live + quantity, deadline),
+				first = pack('<IB', 10000 + (granted.counts and quantity or 0), timed and 1 or 0) .. (timed and granted.stamp or ''),
+			}
+			by_hold[which] = made
+		end
+		return made
+	end
+
+	-- One that is granted: its record, its buyer's field and its hold are noted. Its answer.
+	local function grant(sale, granted, name, buyer, entry, told, hold, quantity, left, timed)
+		local made = alike(sale, granted, hold, buyer and buyer.value % 10000 or 0, quantity, left, timed)
+		local orders, buyers, grants, id, text = granted.orders, granted.buyers, granted.count + 1, sub(entry, 1, 16), nil
+		if buyer then
+			buyer.times = timed and buyer.times .. granted.stamp or buyer.times
+			buyer.value = buyer.value + 10000 + (granted.counts and quantity or 0)
+			newest_add(buyer, name, entry, granted.keys)
+			text = buyer_text(buyer)
 		else
-			local live = buyer.value % 10000
-			local units = lot < sale.lot_count and lot_of(sale, lot)
-			if live + quantity > limit then
-				answer = pack('<BB', BUYER_LIMIT, left) .. live_orders(sale, buyer)
-			elseif not units or units.available < quantity then
-				sold_out = true
-				answer = pack('<BBIB', SOLD_OUT, left, units and units.version or 0, units and units.held > 0 and 1 or 0)
-			elseif outbox >= sale.outbox_max then
-				answer = pack('<BB', FULL, left)
+			granted.names[#granted.names + 1] = name
+			text = made.first .. entry
+		end
+		granted.count = grants
+		granted.fields[name] = text
+		buyers[2 * grants + 1] = name -- behind a command and its key
+		buyers[2 * grants + 2] = text
+		orders[2 * grants + 1] = id
+		orders[2 * grants + 2] = made.record .. pack('<H', grants) .. told
+		if hold > 0 then
+			granted.deadline = granted.deadline or made.deadline
+			if made.deadline == granted.deadline then
+				granted.held[#granted.held + 1] = id
 			else
-				local state = hold > 0 and HELD or CONFIRMED
-				local deadline = hold > 0 and now + hold or 0
-				outbox = outbox + 1
-				units.available = units.available - quantity
-				if hold > 0 then
-					units.held = units.held + quantity
-				else
-					units.confirmed = units.confirmed + quantity
-				end
-				units.changed = true
-				if rate > 0 and flags < UNLIMITED then
-					buyer.times = buyer.times == '' and stamp or buyer.times .. stamp
-					left = left - 1
-				end
-				if buyer.value == 0 then
-					granted.names[#granted.names + 1] = name
-				end
-				buyer.value = buyer.value + 10000 + (counts and quantity or 0)
-				newest_add(buyer, name, id, idem, granted.keys)
-				granted.buyers[name] = buyer
-				grants = grants + 1
-				local record = pack(RECORD, state, counts and COUNTED or 0, live + quantity, deadline, deadline, granted.batch, grants, lot,
-					quantity, #name, name)
-				granted.records[id] = record
-				granted.orders[2 * grants + 1] = id -- behind a command and its key
-				granted.orders[2 * grants + 2] = record
-				granted.places[grants] = i
-				answer = pack('<BBBHi8', 0, left, state, live + quantity, deadline)
+				granted.holds[#granted.holds + 1] = made.deadline
+				granted.holds[#granted.holds + 1] = id
 			end
 		end
-		out[i] = answer
+		return made.answer
 	end
-	if not reserve_write(sale, granted, requests, starts) then
-		return pack('<BI', FULL, sale.epoch)
+
+	local function grants_of(sale, pending, newest)
+		local key = sale.key
+		return {
+			orders = {'HSET', key .. ':o'}, keys = {'HSET', key .. ':k'}, buyers = {'HSET', key .. ':b'}, holds = {'ZADD', key .. ':h'}, held = {},
+			fields = {}, names = {}, places = {}, alike = {}, batch = tonumber(newest or 0) + 1, pending = tonumber(pending or 0), count = 0,
+			stamp = pack('<i8', sale.now), counts = not has(sale.broken, FORGET_BUYER),
+		}
 	end
-	local head = finish(sale)
-	return head .. (sold_out and '\1' .. names_since(sale, sale.names_from) or '\0') .. concat(out)
+
+	function reserve(keys, args)
+		local sale, refusal = enter(keys, args, 'armed')
+		if not sale then
+			return refusal
+		end
+		local key, now, limit, rate = sale.key, sale.now, sale.limit, sale.rate_requests
+		local requests, at, count = args[2], 1, 0
+		local q_buyers, flag, holds, lots, quantities, starts, rests = {'HMGET', key .. ':b'}, {}, {}, {}, {}, {}, {}
+		while at <= #requests do
+			local size, flags, hold, lot, quantity, name, rest = unpack_bin('<HBIHHBc0', requests, at)
+			count = count + 1
+			flag[count], holds[count], lots[count], quantities[count], starts[count], rests[count] = flags, hold, lot, quantity, at, rest
+			q_buyers[count + 2] = name
+			at = at + 2 + size
+		end
+		starts[count + 1] = at
+		local known = call(unpack(q_buyers))
+		local batches = call('HMGET', key .. ':s', 'newest', 'pending')
+		local granted, times_after = grants_of(sale, batches[2], batches[1]), now - sale.rate_ms
+		local outbox = granted.pending + call('ZCARD', key .. ':x')
+		sale.batches[granted.batch] = {bytes = {}} -- whoever is told of its grants in this call hears that they are pending
+		local out, sold_out, fields, places = {}, false, granted.fields, granted.places
+		local stopped = call('HGET', key .. ':z', 'stopped') == '1'
+		for i = 1, count do
+			local flags, lot, quantity, name, rest = flag[i], lots[i], quantities[i], q_buyers[i + 2], rests[i]
+			local field = fields[name] or known[i]
+			local buyer = field and buyer_read(field)
+			if buyer then
+				times_prune(buyer, times_after)
+			end
+			local entry = sub(requests, rest, rest + 16 + byte(requests, rest + 16))
+			local left = rate > 0 and rate - (buyer and #buyer.times / 8 or 0) or 0
+			local earlier = buyer and earlier_order(sale, buyer, name, entry, granted)
+			local answer
+			if earlier then
+				answer = replay(sale, earlier, granted_record(granted, earlier) or call('HGET', key .. ':o', earlier), name, lot, quantity, left)
+			elseif flags % 2 == REPLAY_ONLY then
+				answer = pack('<BB', NO_REPLAY, left)
+			elseif stopped and flags < UNLIMITED then
+				answer = pack('<BB', PAUSED, left)
+			elseif rate > 0 and left <= 0 and flags < UNLIMITED then
+				answer = pack('<BBI', RATE_LIMITED, 0, unpack_bin('<i8', buyer.times) + sale.rate_ms - now)
+			else
+				local units = lot < sale.lot_count and lot_of(sale, lot)
+				local live = buyer and buyer.value % 10000 or 0
+				if live + quantity > limit then
+					answer = pack('<BB', BUYER_LIMIT, left) .. live_orders(sale, buyer or buyer_new())
+				elseif not units or units.available < quantity then
+					sold_out = true
+					answer = pack('<BBIB', SOLD_OUT, left, units and units.version or 0, units and units.held > 0 and 1 or 0)
+				elseif outbox >= sale.outbox_max then
+					answer = pack('<BB', FULL, left)
+				else
+					local state = holds[i] > 0 and 'held' or 'confirmed'
+					outbox = outbox + 1
+					units.available = units.available - quantity
+					units[state] = units[state] + quantity
+					units.changed = true
+					answer = grant(sale, granted, name, buyer, entry, sub(requests, starts[i] + 7, rest - 1), holds[i], quantity, left,
+						rate > 0 and flags < UNLIMITED)
+					places[granted.count] = i
+				end
+			end
+			out[i] = answer
+		end
+		if not reserve_write(sale, granted, requests, starts) then
+			return pack('<BI', FULL, sale.epoch)
+		end
+		local head = finish(sale)
+		return head .. (sold_out and '\1' .. names_since(sale, sale.names_from) or '\0') .. pack('<I', granted.batch) .. concat(out)
+	end
 end

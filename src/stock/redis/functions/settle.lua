@@ -69,12 +69,11 @@ local function send(sale, lists, id, record, kind, at, next_hold, rest)
 	list = lists.outbox
 	list[#list + 1] = sale.now
 	list[#list + 1] = id
-	lists.holds[#lists.holds + 1] = id
 	return record
 end
 
 local function send_lists(key)
-	return {orders = {'HSET', key .. ':o'}, pending = {'HSET', key .. ':p'}, outbox = {'ZADD', key .. ':x'}, holds = {'ZREM', key .. ':h'},
+	return {orders = {'HSET', key .. ':o'}, pending = {'HSET', key .. ':p'}, outbox = {'ZADD', key .. ':x'},
 		payers = {'HSET', key .. ':r'}}
 end
 
@@ -82,7 +81,6 @@ local function send_write(lists)
 	write(lists.orders)
 	write(lists.pending)
 	write(lists.outbox)
-	write(lists.holds)
 	write(lists.payers)
 end
 
@@ -223,28 +221,4 @@ local function orders_of(keys, args)
 		end
 	end
 	return finish(sale) .. pack('<IBB', floor(buyer.value / 10000), waiting, #out) .. concat(out)
-end
-
-local function expire(keys, args)
-	local sale, refusal = enter(keys, args, 'armed')
-	if not sale then
-		return refusal
-	end
-	local grace, max, rest = unpack_bin('<i8I', args[2])
-	local room = sale.outbox_max - outbox_size(sale)
-	local out, lists = {}, send_lists(sale.key)
-	max = max < room and max or room
-	if max > 0 then
-		local due = call('ZRANGE', sale.key .. ':h', '-inf', sale.now - grace, 'BYSCORE', 'LIMIT', 0, max)
-		local ids = {'HMGET', sale.key .. ':o', unpack(due)}
-		local records = #due > 0 and records_of(ids) or {}
-		for i = 1, #due do
-			local record = records[due[i]]
-			local lot, quantity = unpack_bin('<HH', record, HEAD_SIZE + PLACE_SIZE + 1)
-			send(sale, lists, due[i], record, EV_EXPIRED, sale.now, 0, sub(args[2], rest))
-			out[i] = due[i] .. pack('<HH', lot, quantity)
-		end
-	end
-	send_write(lists)
-	return finish(sale) .. pack('<I', #out) .. concat(out)
 end

@@ -5,11 +5,13 @@ they would after a change of the text. What a sale's outage was is printed: how 
 """
 
 import itertools
+import threading
 import time
 
 import pytest
 
 from crowd import Crowd, new_seed
+from failpoints import Failpoints
 from penstock import LIBRARY, LIBRARY_VERSION, ROOT, TESTING_PROGRAM, wait_until
 from rush import finish
 
@@ -94,6 +96,24 @@ def test_a_rolling_upgrade_sells_on(old_cluster):
     assert_moved(cluster, NEW)
     assert all(ready(gate) for gate in cluster.alive())
     assert longest < 30  # a crowded machine; make bench has the figure
+
+
+def test_a_gate_whose_functions_are_deleted_before_it_has_said_that_it_is_there_loads_them_again(old_cluster, tmp_path):
+    """Found: it ended, and told that its user lacked permissions."""
+    failpoints = Failpoints(tmp_path)
+    failpoints.set("stock.next_version=on,stock.functions_loaded=hold")
+    newer = []
+    start = threading.Thread(target=lambda: newer.append(old_cluster.add_gate(**failpoints.server)))
+    start.start()
+    try:
+        wait_until(lambda: failpoints.hits("stock.functions_loaded") > 0, 30, "the newer functions")
+        wait_until(lambda: f"penstock_{NEW}".encode() not in libraries(old_cluster), 30, "their end, by an older gate")
+    finally:
+        failpoints.set("stock.next_version=on")
+        start.join(60)
+    assert newer, "it did not start"
+    wait_until(lambda: stands_by(newer[0]), 20, "that it stands by")
+    assert f"penstock_{NEW}".encode() in libraries(old_cluster)
 
 
 def test_each_sale_stands_still_for_its_own_rebuild_alone(old_cluster):

@@ -1,10 +1,12 @@
 #include "stock/redis/checks.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "stock/redis/library.h"
 
-enum { VERSION_MIN = 7, UNKNOWN_LAG_SECONDS = 11 };
+enum { VERSION_MIN = 7, UNKNOWN_LAG_SECONDS = 11, LOADS_MAX = 10 };
 
 static int check_version(const struct redis_server *server)
 {
@@ -108,6 +110,7 @@ static int check_settings(struct redis_connection *connection, bool sentinel, in
 	return 0;
 }
 
+/* 0; -ENOENT: the functions are gone, nothing is logged; or negative. */
 static int check_permissions(struct redis_connection *connection, const struct redis_library *library)
 {
 	redisReply *reply = redis_connection_command(connection, "FCALL %s 1 {ps:0}", library->functions[REDIS_CHECK]);
@@ -115,13 +118,36 @@ static int check_permissions(struct redis_connection *connection, const struct r
 
 	if (!reply)
 		return -ENOTCONN;
-	if (reply->type != REDIS_REPLY_STRING || reply->len > 0) {
+	if (reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "ERR Function not found", 22) == 0) {
+		r = -ENOENT;
+	} else if (reply->type != REDIS_REPLY_STRING || reply->len > 0) {
 		log_error("stock", "the user of stock.url lacks permissions (see the ACL line in docs/operations.md)",
 			  LOG_TEXT("lacks", reply->str ? reply->str : ""));
 		r = -EACCES;
 	}
 	freeReplyObject(reply);
 	return r;
+}
+
+/*
+ * Gates of another version delete functions that no living gate uses, and this one has not said yet
+ * that it is there: they are loaded again. Later that is for redis_library_restore().
+ */
+static int check_functions(struct redis_connection *connection, const struct redis_library *library)
+{
+	int r = -ENOENT;
+
+	for (int i = 0; i < LOADS_MAX && r == -ENOENT; i++) {
+		r = redis_library_install(connection, library);
+		(void)FAILPOINT("stock.functions_loaded");
+		if (r >= 0)
+			r = check_permissions(connection, library);
+	}
+	if (r != -ENOENT)
+		return r;
+	log_error("stock", "Redis loses the functions as soon as they are loaded: does somebody else delete them?",
+		  LOG_TEXT("library", library->name));
+	return -EIO;
 }
 
 int redis_check_server(struct redis_connection *connection, const struct redis_library *library, bool force, bool sentinel,
@@ -132,9 +158,7 @@ int redis_check_server(struct redis_connection *connection, const struct redis_l
 	if (r == 0)
 		r = check_policy(&connection->server, force);
 	if (r == 0)
-		r = redis_library_install(connection, library);
-	if (r >= 0)
-		r = check_permissions(connection, library);
+		r = check_functions(connection, library);
 	if (r == 0)
 		r = check_settings(connection, sentinel, lag_ns);
 	return r;

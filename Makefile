@@ -9,7 +9,7 @@ WERROR := $(if $(CI),true,false)
 
 PROFILE ?= embedded
 
-.PHONY: all demo serve cluster test pictures simulate bench fuzz check mutants format install clean help
+.PHONY: all demo serve cluster test pictures simulate bench fuzz check mutants format install deb clean help
 
 all:
 	@tools/setup build
@@ -66,6 +66,10 @@ format: ## lay out every C file by .clang-format
 
 install: all ## to DESTDIR and /usr/local
 	@meson install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
+
+deb: ## packages for Debian and Ubuntu, in build-deb/
+	@tools/setup build deb
+	@tools/deb
 
 clean: ## remove every build folder
 	rm -rf build build-*

@@ -577,14 +577,15 @@ def test_panels_have_their_own_places():
 
 
 @tool("systemd-analyze")
-def test_the_unit_is_sound(tmp_path):
-    unit = tmp_path / "penstock.service"
+@pytest.mark.parametrize("name", ["penstock", "penstock-drain"])
+def test_the_units_are_sound(tmp_path, name):
+    unit = tmp_path / f"{name}.service"
     # The program is not installed here, nor need its manual be.
     unit.write_text(
         "".join(
-            line.replace("/usr/local/bin/penstock", "/bin/true")
-            for line in (DEPLOY / "systemd/penstock.service").read_text().splitlines(True)
+            line.replace("@bindir@/penstock", "/bin/true")
+            for line in (DEPLOY / f"systemd/{name}.service.in").read_text().splitlines(True)
             if not line.startswith("Documentation=")
         )
     )
-    assert "penstock.service:" not in checked("systemd-analyze", "verify", unit)
+    assert f"{name}.service:" not in checked("systemd-analyze", "verify", unit)

@@ -193,3 +193,16 @@ def test_a_service_manager_is_told_of_start_life_reload_and_stop(serve, tmp_path
     server.process.send_signal(signal.SIGTERM)
     manager.heard("STOPPING=1")
     assert server.wait(20) == 0
+
+
+def test_a_drain_tells_a_service_manager_of_start_life_reload_and_stop(gates, kafka, tmp_path):
+    manager = Manager(tmp_path)
+    drain = gates(1, kafka=kafka, drains=0).add_drain(environment={"NOTIFY_SOCKET": str(manager.path), "WATCHDOG_USEC": "600000"})
+    manager.heard("READY=1")
+    manager.heard("WATCHDOG=1")
+    drain.process.send_signal(signal.SIGHUP)
+    manager.heard("RELOADING=1")
+    manager.heard("READY=1")
+    drain.process.send_signal(signal.SIGTERM)
+    manager.heard("STOPPING=1")
+    assert drain.wait(20) == 0

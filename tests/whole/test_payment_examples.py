@@ -1,0 +1,149 @@
+"""examples/payments against the program: both webhooks, with a provider that tells late, twice and never."""
+
+import contextlib
+import json
+import subprocess
+import urllib.request
+
+import pytest
+
+from ports import free_port
+from penstock import OPERATOR_TOKEN, ROOT, plain_environment, request, wait_until
+
+EXAMPLES = ROOT / "examples/payments"
+SECRET = "the provider's own"
+PRICE = {"amount": 17900, "currency": "EUR"}
+
+
+@contextlib.contextmanager
+def running(command, log, **environment):
+    """An example, once it listens: where."""
+    with open(log, "wb") as out:
+        process = subprocess.Popen(command, env={**plain_environment(), "PORT": "0", **environment}, stdout=out, stderr=out)
+    try:
+
+        def place():
+            assert process.poll() is None, log.read_text()
+            return next((line.split()[-1] for line in log.read_text().splitlines() if line.startswith("listening on ")), None)
+
+        yield wait_until(place, 60, command[-1].name)
+    finally:
+        process.kill()
+        process.wait()
+
+
+class Provider:
+    def __init__(self, url):
+        self.url = url
+
+    def ask(self, path, body=None):
+        data = json.dumps(body).encode() if body is not None else None
+        with urllib.request.urlopen(urllib.request.Request(self.url + path, data), timeout=60) as answer:
+            return json.loads(answer.read())
+
+    def pay(self, order, how="once", **terms):
+        return self.ask("/payments", {"order": order, **PRICE, "how": how, **terms})["id"]
+
+    def payment(self, name):
+        return next(payment for payment in self.ask("/payments") if payment["id"] == name)
+
+    def await_told(self, name, times=1):
+        """The webhook has taken it so often."""
+        return wait_until(lambda: (found := self.payment(name))["told"] >= times and found, 60, "the webhook's answer")
+
+
+@pytest.fixture(params=["node", "python"])
+def shop(request, serve, tmp_path):
+    """(server, provider, where the webhook is), the webhook in that language."""
+    words = {"node": ["node", EXAMPLES / "webhook.mjs"], "python": ["python3", EXAMPLES / "webhook.py"]}[request.param]
+    server = serve({"sale.hold_grace": "0s"})
+    server.keep_ports()
+    port = free_port()  # the provider and the webhook know of each other before they start
+    hook = f"http://127.0.0.1:{port}"
+    with contextlib.ExitStack() as stack:
+        provider = stack.enter_context(
+            running(["python3", EXAMPLES / "provider.py"], tmp_path / "provider.log", HOOK_URL=hook, PROVIDER_SECRET=SECRET, AGAIN_SECONDS="0.1")
+        )
+        webhook = {"OPERATOR_URL": server.operator, "OPERATOR_TOKEN": OPERATOR_TOKEN, "PROVIDER_URL": provider, "PROVIDER_SECRET": SECRET}
+        stack.enter_context(running(words, tmp_path / "webhook.log", **{**webhook, "PORT": str(port)}))
+        yield server, Provider(provider), hook
+
+
+def held(server, hold_seconds=600):
+    """An order of a sale with one unit."""
+    server.make_sale("drop", 1, hold_seconds=hold_seconds, price=PRICE)
+    bought = server.buy("drop", "ann")
+    assert bought.status == 202, bought.body
+    return bought.json["id"]
+
+
+def shown(server, order):
+    return server.operate("GET", f"/v1/orders/{order}").json
+
+
+def test_a_payment_in_time_confirms_and_told_twice_it_is_one(shop):
+    server, provider, _ = shop
+    order = held(server)
+    payment = provider.await_told(provider.pay(order, "twice"), 2)
+    now = shown(server, order)
+    assert now["state"] == "confirmed" and now["payment"]["reference"] == payment["id"]
+    assert payment["refunded"] is None
+
+
+def test_a_payment_that_comes_late_goes_back(shop):
+    """Told never at first: the hold runs out and the unit is for sale again; told after that it is too late."""
+    server, provider, _ = shop
+    order = held(server, hold_seconds=1)
+    payment = provider.pay(order, "never")
+    wait_until(lambda: shown(server, order)["state"] == "expired", 60, "the end of the hold")
+    assert server.buy("drop", "ben").status == 202
+    assert provider.payment(payment)["told"] == 0
+    provider.ask(f"/payments/{payment}/tell", {})
+    assert provider.await_told(payment)["refunded"] == "hold-expired"
+    assert shown(server, order)["state"] == "expired"
+
+
+def test_a_second_payment_of_an_order_goes_back(shop):
+    server, provider, _ = shop
+    order = held(server)
+    first, second = (provider.await_told(provider.pay(order)) for _ in range(2))
+    assert (first["refunded"], second["refunded"]) == (None, "paid-already")
+    assert shown(server, order)["payment"]["reference"] == first["id"]
+
+
+def test_a_wrong_amount_goes_back_and_the_order_waits_for_the_right_one(shop):
+    server, provider, _ = shop
+    order = held(server)
+    assert provider.await_told(provider.pay(order, amount=100))["refunded"] == "wrong-amount"
+    assert shown(server, order)["state"] == "held"
+    assert provider.await_told(provider.pay(order))["refunded"] is None
+    assert shown(server, order)["state"] == "confirmed"
+
+
+def test_a_payment_that_is_told_again_after_the_refund_is_not_paid_back_twice(shop):
+    server, provider, _ = shop
+    order = held(server)
+    payment = provider.await_told(provider.pay(order))
+    assert server.operate("POST", f"/v1/orders/{order}/cancel").status == 200
+    provider.ask(f"/payments/{payment['id']}/tell", {})
+    assert provider.await_told(payment["id"], 2)["refunded"] is None
+
+
+def test_no_money_goes_back_while_nobody_knows(shop):
+    server, provider, _ = shop
+    order = held(server)
+    server.kill()
+    payment = provider.pay(order)
+    wait_until(lambda: provider.payment(payment)["refused"] >= 3, 60, "tries")
+    server.restart()
+    assert provider.await_told(payment)["refunded"] is None
+    assert shown(server, order)["state"] == "confirmed"
+
+
+def test_who_is_not_the_provider_is_not_heard(shop):
+    server, _, hook = shop
+    order = held(server)
+    body = json.dumps({"id": "pay_forged", "order": order, **PRICE})
+    assert request(hook, "POST", "/", body, {"Provider-Signature": "0" * 64}, documented=False).status == 401
+    assert request(hook, "POST", "/", body, documented=False).status == 401
+    assert shown(server, order)["state"] == "held"

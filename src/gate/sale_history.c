@@ -24,6 +24,8 @@ struct past {
 struct sale_history {
 	struct gate_thread *thread;
 	int64_t next_ns;
+	uint64_t chosen_of; /* the generation of the table that `choice` is of; 0: none yet */
+	struct sale_choice choice;
 	struct past *pasts[HISTORY_SALES]; /* NULL: not needed yet */
 };
 
@@ -133,32 +135,43 @@ static bool add_point(const struct gate *gate, struct past *past, const struct s
 	return true;
 }
 
+/* A table of thousands of sales is looked through when it changes, not each second. */
+static const struct sale_choice *choose(struct sale_history *history)
+{
+	const struct sale_table *table = gate_sales(history->thread);
+
+	if (history->chosen_of != sale_table_generation(table)) {
+		sale_tally_choose(table, &history->choice);
+		history->chosen_of = sale_table_generation(table);
+	}
+	return &history->choice;
+}
+
 int64_t sale_history_tick(struct sale_history *history, int64_t now_ns)
 {
-	struct gate_thread *thread = history->thread;
-	struct sale_choice choice;
+	const struct sale_choice *choice;
 	int64_t now_ms;
 
 	if (now_ns < history->next_ns)
 		return history->next_ns;
 	history->next_ns = now_ns - history->next_ns < step_ns ? history->next_ns + step_ns : now_ns + step_ns;
 	now_ms = clock_wall_ms();
-	sale_tally_choose(gate_sales(thread), &choice);
+	choice = choose(history);
 	for (size_t i = 0; i < HISTORY_SALES; i++)
 		if (history->pasts[i])
 			history->pasts[i]->goes_on = false;
-	for (size_t i = 0; i < choice.count && i < HISTORY_SALES; i++) {
-		const struct sale *sale = choice.entries[i]->sale;
+	for (size_t i = 0; i < choice->count && i < HISTORY_SALES; i++) {
+		const struct sale *sale = choice->entries[i]->sale;
 		struct past *past = find(history, sale->number);
 
 		if (!past) {
-			past = make_room(history, &choice);
+			past = make_room(history, choice);
 			if (!past)
 				continue;
 			past->sale = sale->number;
 		}
 		past->last_ns = now_ns;
-		past->goes_on = add_point(thread->gate, past, sale, now_ms);
+		past->goes_on = add_point(history->thread->gate, past, sale, now_ms);
 	}
 	return history->next_ns;
 }

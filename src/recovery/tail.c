@@ -177,6 +177,7 @@ static void learn(struct tail_sale *sale, const struct journal_record *record)
 	if (event->epoch > sale->highest)
 		sale->highest = event->epoch;
 	sale->reserved |= event->kind == EVENT_RESERVED;
+	sale->withdrawn |= event->kind == EVENT_WITHDRAWN;
 	if (event->kind != EVENT_BARRIER)
 		sale->last = record->offset;
 	else if (sale->epoch && event->epoch == sale->epoch)

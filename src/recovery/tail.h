@@ -26,6 +26,7 @@ struct tail_sale {
 	int64_t last;     /* offset of the last event; -1: none */
 	int64_t last_bad; /* offset of the last record that cannot be read; -1: none */
 	bool reserved;    /* some order, be it void */
+	bool withdrawn;   /* some units, be it void */
 	bool barrier_met; /* that of `epoch` */
 	bool overtaken;   /* a barrier of a newer epoch than ours, or of ours that is not ours: another process rebuilds it */
 

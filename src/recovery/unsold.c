@@ -23,6 +23,8 @@ static int learnt(const struct round_sale *sale)
 {
 	if (sale->tail.reserved)
 		return SALE_CONTROL_HAS_ORDERS;
+	if (sale->tail.withdrawn)
+		return SALE_CONTROL_JOURNAL_AWAY; /* who arms the draft would arm these units, which the ledger has still */
 	return sale->tail.last_bad >= 0 ? SALE_CONTROL_NO_PROOF : SALE_CONTROL_DONE;
 }
 

@@ -5,7 +5,9 @@
  * As a rebuild does it (recovery/round.h): the tail is learnt, the sale's epoch raised and begun in
  * the stock, which grants nothing any more; the barrier appended, and the tail read on to it. What
  * is told rests on a stock that still had the older epoch, so it lies before the barrier and was
- * met. Nothing is armed: who asked makes it a draft, or leaves it fenced for the rebuilder.
+ * met. Nothing is armed: who asked makes it a draft, or leaves it fenced for the rebuilder. Units
+ * that were withdrawn, which the drain has not got into the ledger yet, have to be waited for: a
+ * draft is armed with what the ledger has.
  */
 #pragma once
 

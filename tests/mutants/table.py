@@ -272,6 +272,9 @@ MUTANTS = [
            "\t\tatomic_store(&redis->lease_since_ns, sent_ns ? clock_mono_ns() : 0);",
            ("unit redis_sim_replicas",),
            unseen=NO_REPLICAS),
+    Mutant("withdrawal-armed-again", "a sale is disarmed though the ledger lacks a withdrawal of it, so its units are armed again",
+           "src/recovery/unsold.c", "if (sale->tail.withdrawn)", "if (false)",
+           ("unit round",)),
     # --- Payments ---
     Mutant("second-payment-swallowed", "Redis: a second payment of a confirmed order is told as done",
            "src/stock/redis/functions/settle.lua", "if state == CONFIRMED and paid ~= '' and paid ~= payment.reference then", "if false then",

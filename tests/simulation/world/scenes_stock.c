@@ -121,6 +121,16 @@ void scene_late_drain(struct plan *plan, struct draw *draw)
 
 /* --- A sale that nobody was seen to buy from is disarmed: it has sold at a gate whose clock is ahead --- */
 
+/* Nobody has, but units were taken out of it while the drain stands still: what is armed anew must not have them. */
+static void disarm_withdrawn(struct plan *plan, uint32_t sale, int64_t opens_ms, uint32_t client, struct draw *draw)
+{
+	scene_op(plan, PLAN_WITHDRAW, opens_ms - draw_between(draw, 3500, 4500), client)->sale = sale;
+	scene_op(plan, PLAN_DISARM, opens_ms - draw_between(draw, 2500, 3000), client)->sale = sale;
+	scene_op(plan, PLAN_OPEN, opens_ms - 2000, client)->sale = sale;
+	for (uint32_t i = 0; i < 3; i++)
+		scene_any_purchase(plan, sale, opens_ms - 1000, client + 1, draw);
+}
+
 void scene_disarm(struct plan *plan, struct draw *draw)
 {
 	uint32_t clients = plan->client_count, sale = (uint32_t)draw_below(draw, plan->sale_count);
@@ -136,6 +146,10 @@ void scene_disarm(struct plan *plan, struct draw *draw)
 	for (uint32_t i = 0; i < plan->drains; i++)
 		scene_fault(plan, FAULT_DRAIN_PAUSED, opens_ms - 5 * SECOND_MS, draw_between(draw, 6 * SECOND_MS, 12 * SECOND_MS),
 			    0, i);
+	if (draw_chance(draw, 40)) {
+		disarm_withdrawn(plan, sale, opens_ms, clients, draw);
+		return;
+	}
 	for (uint32_t i = 1; i < plan->gates; i++)
 		scene_fault(plan, FAULT_GATE_CLOCK_STEP, 20, 0, 5 * SECOND_MS, i);
 	for (uint32_t i = 0; i < 4; i++)

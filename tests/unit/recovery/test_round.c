@@ -841,7 +841,6 @@ static void test_a_sale_with_no_order_in_the_tail_is_unsold_under_a_new_epoch(vo
 	(void)state;
 	house_sell(house, "drop");
 	before = epoch_now();
-	withdraw("drop", 2, NULL); /* no order */
 	assert_int_equal(prove_unsold(&epoch), SALE_CONTROL_DONE);
 	assert_int_equal(epoch, before + 1);
 	assert_int_equal(epoch_now(), epoch);
@@ -851,6 +850,21 @@ static void test_a_sale_with_no_order_in_the_tail_is_unsold_under_a_new_epoch(vo
 	nothing.sale = house_number(house, "drop");
 	house->stock->ops->find(house->stock, &nothing, 1);
 	assert_true(nothing.outcome == STOCK_FENCED || nothing.outcome == STOCK_UNKNOWN_SALE);
+}
+
+/* Whoever arms the draft would arm them: the ledger has them still. */
+static void test_a_withdrawal_that_the_ledger_does_not_have_yet_keeps_a_sale_armed(void **state)
+{
+	uint32_t before, epoch = 0;
+
+	(void)state;
+	house_sell(house, "drop");
+	before = epoch_now();
+	withdraw("drop", 2, NULL);
+	assert_int_equal(prove_unsold(&epoch), SALE_CONTROL_JOURNAL_AWAY);
+	assert_int_equal(epoch_now(), before); /* nothing was begun */
+	drain_to(tape.count);
+	assert_int_equal(prove_unsold(&epoch), SALE_CONTROL_DONE);
 }
 
 static void test_a_sale_with_an_order_in_the_tail_is_left_alone(void **state)
@@ -919,6 +933,7 @@ int main(void)
 		TEST(test_rebuild_that_loses_an_event_is_found_by_whoever_looks_when_the_drain_has_passed_its_barrier),
 		TEST(test_sums_behind_a_newer_barrier_are_not_compared),
 		TEST(test_a_sale_with_no_order_in_the_tail_is_unsold_under_a_new_epoch),
+		TEST(test_a_withdrawal_that_the_ledger_does_not_have_yet_keeps_a_sale_armed),
 		TEST(test_a_sale_with_an_order_in_the_tail_is_left_alone),
 		TEST(test_an_order_that_comes_in_before_the_barrier_is_met),
 		TEST(test_a_record_that_nobody_can_read_may_be_an_order),

@@ -225,11 +225,11 @@ static int wait_for_services(struct engine *engine, bool (*told)(int64_t wait_ns
 		.metrics = engine->metrics,
 		.told = told,
 	};
-
+	const struct engine_ports *handed = &engine->handed;
 	int r;
 
-	engine->services =
-		(struct services){engine->settings, engine->ledger, engine->journal, engine->stock, engine->journal, false};
+	engine->services = (struct services){engine->settings, engine->ledger,      engine->journal,     engine->stock,
+					     engine->journal,  handed->meet_ledger, handed->meet_ledger, handed->context};
 	r = waiting_run(&start);
 	engine->ledger = engine->services.ledger;
 	engine->journal = engine->services.journal;

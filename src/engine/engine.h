@@ -27,6 +27,12 @@ struct engine_ports {
 	struct stock *stock;
 	struct journal *journal;
 	struct ledger *ledger;
+	/*
+	 * The ledger was opened to be asked later (LEDGER_OPEN_LATER): what is done when it can be
+	 * (services.h); NULL: it was there.
+	 */
+	int (*meet_ledger)(void *context);
+	void *context;
 	struct http_wire *buyers, *operators; /* where clients are served in place of the listeners' sockets (http/wire.h); both or none */
 };
 

@@ -3,8 +3,7 @@
 #include <stdlib.h>
 #include "engine/adapters.h"
 
-/* Whether the stock has armed a sale whose row it has kept. */
-static bool sells_something(struct stock *stock)
+bool services_sell(struct stock *stock)
 {
 	uint32_t number = 0;
 	size_t count = 1;
@@ -40,7 +39,7 @@ static int open_without_ledger(struct services *services, int away, enum waiting
 		return r;
 	*service = WAITING_LEDGER;
 	r = adapters_check_journal_by_stock(services->journal, services->stock);
-	if (r < 0 || !sells_something(services->stock))
+	if (r < 0 || !services_sell(services->stock))
 		return away;
 	r = adapters_open_ledger_later(settings, &services->ledger);
 	services->journal_checked = services->ledger_later = r == 0;
@@ -78,5 +77,7 @@ int services_meet_ledger(void *context)
 {
 	struct services *services = context;
 
+	if (services->meet)
+		return services->meet(services->context);
 	return adapters_check_journal(services->settings, services->ledger, services->journal, services->stock, true);
 }

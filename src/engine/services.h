@@ -17,10 +17,17 @@ struct services {
 	struct ledger *ledger;           /* the caller's, these three; NULL: not open yet */
 	struct journal *journal;
 	struct stock *stock;
-	bool journal_checked; /* it is the log that the ledger is filled from */
-	bool ledger_later;    /* the ledger was opened to be asked later */
+	bool journal_checked;       /* it is the log that the ledger is filled from */
+	bool ledger_later;          /* the ledger was opened to be asked later */
+	int (*meet)(void *context); /* of one that was handed in so: in place of what is done here; NULL */
+	void *context;
 };
 
+/*
+ * Whether the stock has armed a sale whose row it has kept: then a gate may begin without the
+ * ledger.
+ */
+bool services_sell(struct stock *stock);
 /* As waiting_start.open, with the services as its context. */
 int services_open(void *services, enum waiting_service *service) MUST_CHECK;
 /*

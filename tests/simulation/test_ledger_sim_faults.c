@@ -433,6 +433,29 @@ static void test_restored_ledger_has_what_the_backup_had(void **state)
 	play(1, play_restore);
 }
 
+static void play_another_log(struct scene *scene)
+{
+	struct ledger *ledger = scene->kit.ledger;
+	struct event event = kit_reserved(&scene->kit, KIT_SHIRT, 1, "ann");
+	uint32_t partitions = 3;
+	char *known = NULL;
+
+	assert_int_equal(ledger->ops->journal_identify(ledger, SLICE("one"), SLICE("topic"), &partitions, &known), LEDGER_DONE);
+	assert_int_equal(kit_apply(&scene->kit, &event), LEDGER_DONE);
+	ledger_sim_forget_log(scene->sim);
+	partitions = 5;
+	assert_int_equal(ledger->ops->journal_identify(ledger, SLICE("other"), SLICE("topic"), &partitions, &known), LEDGER_DONE);
+	assert_int_equal(partitions, 5);
+	assert_int_equal(find(&scene->kit, &event), LEDGER_DONE);
+	free(known);
+}
+
+static void test_ledger_that_has_forgotten_its_log_takes_another(void **state)
+{
+	(void)state;
+	play(1, play_another_log);
+}
+
 static const char *const names[KIT_SHIRTS] = {"ann", "ben", "cid", "dan", "eve", "fay", "gus", "hal", "ida", "jon"};
 
 static void play_power_cut(struct scene *scene)
@@ -553,6 +576,7 @@ int main(void)
 		cmocka_unit_test(test_elected_one_that_is_silent_is_so_no_longer),
 		cmocka_unit_test(test_elected_one_that_was_killed_is_followed),
 		cmocka_unit_test(test_restored_ledger_has_what_the_backup_had),
+		cmocka_unit_test(test_ledger_that_has_forgotten_its_log_takes_another),
 		cmocka_unit_test(test_power_cut_of_the_server_keeps_what_was_told),
 		cmocka_unit_test(test_client_that_is_killed_anywhere_leaves_the_server_whole),
 		cmocka_unit_test(test_same_seed_makes_the_same_run),

@@ -166,6 +166,8 @@ void history_stock_clock(struct judge *judge, int64_t by_ms);
 void history_position(struct judge *judge, uint32_t partition, int64_t next);
 /* The ledger is from now on what a backup of it was: its drains begin again where they were then. */
 void history_ledger_restored(struct judge *judge);
+/* The ledger is to take another log, of which it knows no place. */
+void history_log_forgotten(struct judge *judge);
 /* No more faults begin; everything is reachable. Once. The judge holds the rest of the promises 60 s later. */
 void history_faults_end(struct judge *judge);
 

@@ -33,6 +33,11 @@ void history_ledger_restored(struct judge *judge)
 	judge->restored = true;
 }
 
+void history_log_forgotten(struct judge *judge)
+{
+	memset(judge->positions, 0, sizeof(judge->positions));
+}
+
 bool judge_is_calm(const struct judge *judge, int64_t since_ns)
 {
 	return judge->calm_ns < since_ns && since_ns - judge->calm_ns >= calm_ns;

@@ -192,6 +192,23 @@ void ledger_sim_restore(struct ledger_sim *sim)
 	sim_server_leave(sim, before);
 }
 
+void ledger_sim_forget_log(struct ledger_sim *sim)
+{
+	struct node *before = sim_server_enter(sim);
+	sqlite3 *database;
+	int result;
+
+	ASSERT(sim->inside != NULL);
+	close_inside(sim);
+	result = sqlite3_open_v2(LEDGER_DISK_PATH, &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, memory_disk_vfs(sim->disk));
+	if (result == SQLITE_OK)
+		result = sqlite3_exec(database, "BEGIN; DELETE FROM journal_offsets; DELETE FROM journal; COMMIT", NULL, NULL, NULL);
+	ASSERT(result == SQLITE_OK);
+	sqlite3_close(database);
+	open_inside(sim);
+	sim_server_leave(sim, before);
+}
+
 void ledger_sim_cut_power(struct ledger_sim *sim, unsigned int writes)
 {
 	struct node *before = sim_server_enter(sim);

@@ -58,6 +58,8 @@ void ledger_sim_set_presence(struct ledger_sim *sim, enum ledger_sim_presence pr
 void ledger_sim_back_up(struct ledger_sim *sim);
 /* The server is another, with what the last backup has. All sessions end; it is HERE. */
 void ledger_sim_restore(struct ledger_sim *sim);
+/* What operators do when the log is gone for good (docs/operations.md): the ledger is to take another, from its beginning. */
+void ledger_sim_forget_log(struct ledger_sim *sim);
 /*
  * The server's machine loses its power within the `writes`-th write of its disk from now on, and
  * REFUSES until ledger_sim_power_on(), after which all is there that was told to be.

@@ -361,6 +361,28 @@ static void set_ledger_chance(struct world *world, const struct plan_fault *faul
 	ledger_sim_set_chances(world->server, &world_usual_ledger);
 }
 
+/* A gate and a drain begin while nobody can ask it. */
+static void begin_without_ledger(struct world *world, const struct plan_fault *fault)
+{
+	struct world_process *gate = &world->gates[fault->node],
+			     *drain = &world->drains[(uint64_t)fault->value % world->plan->drains];
+	int64_t until_ns = clock_mono_ns() + fault->for_ms * WORLD_MS;
+
+	ledger_sim_set_presence(world->server, fault->value % 2 ? LEDGER_SIM_SILENT : LEDGER_SIM_REFUSES);
+	process_kill(gate);
+	process_kill(drain);
+	pause_sleep(fault->value * WORLD_MS);
+	if (!gate->node && !world->closed_gates)
+		process_start(gate);
+	if (!drain->node && !world->closed_drains)
+		process_start(drain);
+	if (clock_mono_ns() < until_ns)
+		pause_sleep(until_ns - clock_mono_ns());
+	ledger_sim_set_presence(world->server, LEDGER_SIM_HERE);
+	restart_later(gate, 0);
+	restart_later(drain, 0);
+}
+
 /* --- All of them --- */
 
 struct running_fault {
@@ -420,6 +442,12 @@ static void begin(struct world *world, const struct plan_fault *fault)
 	case FAULT_KAFKA_RETENTION:
 	case FAULT_KAFKA_CHANCE:
 		faults_log(world, fault);
+		break;
+	case FAULT_LEDGER_AWAY_AT_START:
+		begin_without_ledger(world, fault);
+		break;
+	case FAULT_KAFKA_ANEW:
+		restore_topic(world, fault);
 		break;
 	case FAULT_LEDGER_RESTORED:
 		restore_ledger(world, fault);

@@ -38,10 +38,11 @@ struct world_process {
 	struct ledger *ledger;
 	struct drain_engine *drain_engine; /* these, and the ledger, of a drain */
 	struct journal_reader *reader;
-	char die_at[32]; /* a failpoint, where it is killed; empty: none */
-	bool dead;       /* it was killed there: what it had open is still to be dropped */
-	bool going;      /* that is under way */
-	bool cut_off;    /* of a gate: it does not reach the log any more */
+	char die_at[32];   /* a failpoint, where it is killed; empty: none */
+	bool dead;         /* it was killed there: what it had open is still to be dropped */
+	bool going;        /* that is under way */
+	bool cut_off;      /* of a gate: it does not reach the log any more */
+	bool ledger_later; /* of a gate: it has begun without the ledger */
 };
 
 /* What a purchase of the plan has got. */
@@ -114,6 +115,7 @@ void watches_step(struct world *world); /* something may have become durable, or
 void watches_lose_gate(struct world *world, unsigned gate);
 void watches_lose_stock(struct world *world);
 void watches_lose_ledger(struct world *world);                           /* its server is another, with a backup */
+void watches_lose_log(struct world *world);                              /* its topic is another */
 bool watches_is_drained(struct world *world);                            /* the ledger has all of the log */
 void watches_lose_disk(struct world *world);                             /* what was not synced may be gone */
 void watches_clock(const struct world_process *process);                 /* its wall clock was moved */
@@ -170,3 +172,5 @@ void follower_end(struct world *world);
 /* Whether such an operation writes to the ledger what the log does not have. */
 bool restore_hangs_on(enum plan_kind kind);
 void restore_ledger(struct world *world, const struct plan_fault *fault);
+/* The log's topic is made anew, and ledger and stock are told so as docs/operations.md has it. */
+void restore_topic(struct world *world, const struct plan_fault *fault);

@@ -62,16 +62,20 @@ void plan_add_payments(struct plan *plan)
 	}
 }
 
-/* In half of the worlds, by a client of its own. */
+/* In half of the worlds, by a client of its own; more often and oftener where the ledger will be another one, which gives other places. */
 void plan_add_follower(struct plan *plan)
 {
 	struct draw draw = draw_of(plan->seed, "follower", 0);
+	bool reads = draw_chance(&draw, 50), restored = false;
 
-	if (!draw_chance(&draw, 50) || plan->op_count == PLAN_OPS_MAX)
+	for (uint32_t i = 0; i < plan->fault_count; i++)
+		restored = restored || plan->faults[i].kind == FAULT_LEDGER_RESTORED;
+	if (!(reads || restored) || plan->op_count == PLAN_OPS_MAX)
 		return;
-	plan->ops[plan->op_count++] = (struct plan_op){.kind = PLAN_FOLLOW,
-						       .at_ms = draw_between(&draw, 0, 20000),
-						       .client = plan->client_count++,
-						       .target = PLAN_NONE,
-						       .units = (uint32_t)draw_between(&draw, 4, 30)};
+	plan->ops[plan->op_count++] =
+		(struct plan_op){.kind = PLAN_FOLLOW,
+				 .at_ms = draw_between(&draw, 0, restored ? 2000 : 20000),
+				 .client = plan->client_count++,
+				 .target = PLAN_NONE,
+				 .units = (uint32_t)(restored ? draw_between(&draw, 1, 4) : draw_between(&draw, 4, 30))};
 }

@@ -304,6 +304,37 @@ static void make_restore(struct plan *plan)
 		plan->faults[plan->fault_count++] = fault;
 }
 
+/* One of eight clusters. */
+static void make_start(struct plan *plan)
+{
+	struct draw draw = draw_of(plan->seed, "start", 0);
+	bool happens = plan->shape == PLAN_CLUSTER && draw_below(&draw, 8) == 0;
+
+	for (uint64_t i = 0, count = draw_between(&draw, 1, 2); happens && i < count && plan->fault_count < PLAN_FAULTS_MAX; i++) {
+		plan->faults[plan->fault_count++] = (struct plan_fault){
+			.kind = FAULT_LEDGER_AWAY_AT_START,
+			.at_ms = draw_between(&draw, BEGIN_MS, SALE_MS / 2),
+			.for_ms = draw_between(&draw, 2000, 25000),
+			.value = draw_between(&draw, 1, 3000),
+			.node = (uint32_t)draw_below(&draw, plan->gates),
+		};
+	}
+}
+
+/* One of ten. */
+static void make_topic(struct plan *plan)
+{
+	struct draw draw = draw_of(plan->seed, "topic", 0);
+
+	if (draw_below(&draw, 10) != 0 || plan->shape != PLAN_CLUSTER || plan->fault_count == PLAN_FAULTS_MAX)
+		return;
+	plan->faults[plan->fault_count++] = (struct plan_fault){
+		.kind = FAULT_KAFKA_ANEW,
+		.at_ms = draw_between(&draw, BEGIN_MS, SALE_MS / 2),
+		.value = draw_chance(&draw, 50) ? -1 : draw_between(&draw, 1, 8000),
+	};
+}
+
 void plan_make(struct plan *plan, uint64_t seed, enum plan_shape shape)
 {
 	struct draw draw = draw_of(seed, "plan", 0);
@@ -325,13 +356,16 @@ void plan_make(struct plan *plan, uint64_t seed, enum plan_shape shape)
 	make_retention(plan);
 	plan_add_scenes(plan);
 	make_restore(plan);
+	make_start(plan);
+	make_topic(plan);
 	qsort(plan->faults, plan->fault_count, sizeof(plan->faults[0]), by_time);
 	plan->until_ms = SALE_MS;
 	plan->ledger_stays = cluster;
 	for (uint32_t i = 0; i < plan->fault_count; i++) {
 		plan->corrupt = plan->corrupt || plan->faults[i].kind == FAULT_REDIS_CORRUPT;
 		plan->ledger_stays = plan->ledger_stays && plan->faults[i].kind != FAULT_LEDGER &&
-				     plan->faults[i].kind != FAULT_LEDGER_CHANCE && plan->faults[i].kind != FAULT_LEDGER_RESTORED;
+				     plan->faults[i].kind != FAULT_LEDGER_CHANCE && plan->faults[i].kind != FAULT_LEDGER_RESTORED &&
+				     plan->faults[i].kind != FAULT_LEDGER_AWAY_AT_START;
 	}
 	for (uint32_t i = 0; i < plan->fault_count; i++)
 		if (plan->faults[i].at_ms + plan->faults[i].for_ms > plan->until_ms)
@@ -414,6 +448,8 @@ static const char *const fault_names[FAULT_KINDS] = {
 	"gate without log",
 	"redis' clock steps",
 	"ledger restored",
+	"ledger away at a start",
+	"topic made anew",
 };
 
 void plan_print_op(const struct plan *plan, uint32_t at, char *text, size_t size)

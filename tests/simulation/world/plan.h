@@ -88,12 +88,14 @@ enum plan_fault_kind {
 	FAULT_REDIS_CORRUPT,
 	FAULT_KAFKA, /* `value`: a draw that the model makes its own of */
 	FAULT_LEDGER,
-	FAULT_KAFKA_RETENTION,  /* takes what the ledger has, up to the `value`-th record before where it stands */
-	FAULT_KAFKA_CHANCE,     /* one kind of fault of appends: `value` / 1000, of so many in a thousand */
-	FAULT_LEDGER_CHANCE,    /* the same of the ledger's calls */
-	FAULT_GATE_WITHOUT_LOG, /* it does not reach the log any more: for good */
-	FAULT_REDIS_CLOCK_STEP, /* its wall clock jumps by `value` ms, when nothing else is wrong */
-	FAULT_LEDGER_RESTORED,  /* `node`: how; `value`: ms between the backup and then */
+	FAULT_KAFKA_RETENTION,      /* takes what the ledger has, up to the `value`-th record before where it stands */
+	FAULT_KAFKA_CHANCE,         /* one kind of fault of appends: `value` / 1000, of so many in a thousand */
+	FAULT_LEDGER_CHANCE,        /* the same of the ledger's calls */
+	FAULT_GATE_WITHOUT_LOG,     /* it does not reach the log any more: for good */
+	FAULT_REDIS_CLOCK_STEP,     /* its wall clock jumps by `value` ms, when nothing else is wrong */
+	FAULT_LEDGER_RESTORED,      /* `node`: how; `value`: ms between the backup and then */
+	FAULT_LEDGER_AWAY_AT_START, /* a gate and a drain begin meanwhile, `value` ms after they were killed; odd: it is silent */
+	FAULT_KAFKA_ANEW, /* the topic, as operators do it; `value` ms: for so long gates and drains go on; -1: they were ended before */
 	FAULT_KINDS,
 };
 

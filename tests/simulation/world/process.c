@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
+#include "engine/services.h"
+#include "engine/waiting.h"
 #include "journal/direct/direct.h"
 #include "simulation/scheduler/port_yield.h"
 #include "simulation/world/parts.h"
@@ -18,11 +20,14 @@ static const int64_t AGAIN_NS = 1000000000, LOOK_NS = 10000000;
 static int meet_log(struct world_process *gate)
 {
 	struct stock_log log = {.partitions = journal_sim_partitions(gate->journal)};
+	uint32_t used = gate->ledger_later ? log.partitions : 0;
 	const char *cluster = journal_sim_cluster(gate->journal), *topic = journal_sim_topic(gate->journal);
 	char *known = NULL;
 	int r = gate->ledger->ops->journal_identify(gate->ledger, slice_of(cluster), slice_of(topic), &log.partitions, &known);
 
 	free(known);
+	if (r == 0 && used && log.partitions != used)
+		r = -EINVAL;
 	if (r == 0)
 		r = journal_sim_fix(gate->journal, log.partitions);
 	if (r != 0)
@@ -33,15 +38,40 @@ static int meet_log(struct world_process *gate)
 	return 0;
 }
 
+static int meet_later(void *context)
+{
+	return meet_log(context);
+}
+
+/* As engine/services.c begins without the ledger, which has come to `away`: what the stock has armed is sold, into the log that it names. */
+static int open_without_ledger(struct world_process *gate, int away)
+{
+	struct stock_log kept;
+	int r = gate->stock->ops->recall_log(gate->stock, &kept);
+
+	if (r || strcmp(kept.cluster, journal_sim_cluster(gate->journal)) != 0 ||
+	    strcmp(kept.topic, journal_sim_topic(gate->journal)) != 0 || !services_sell(gate->stock))
+		return away;
+	r = journal_sim_fix(gate->journal, kept.partitions);
+	if (r == 0)
+		r = ledger_sim_open(gate->world->server, &gate->ledger, LEDGER_OPEN_SHARED | LEDGER_OPEN_LATER);
+	gate->ledger_later = r == 0;
+	if (r == 0)
+		scheduler_note(gate->world->scheduler, "gate %u begins without the ledger", gate->number);
+	return r;
+}
+
 static int open_cluster(struct world_process *gate)
 {
 	struct world *world = gate->world;
 	const struct stock_redis_settings redis = {
 		.url = "redis://in.process", .outbox_max = OUTBOX_MAX, .transport = network_transport(world)};
-	int r = 0;
+	int away = 0, r = 0;
 
 	if (!gate->ledger)
-		r = ledger_sim_open(world->server, &gate->ledger, LEDGER_OPEN_SHARED);
+		away = ledger_sim_open(world->server, &gate->ledger, LEDGER_OPEN_SHARED);
+	if (!waiting_is_for(away))
+		r = away;
 	if (r == 0 && !gate->journal)
 		gate->journal = journal_sim_open(world->log, world->settings->journal.ack_deadline_ns);
 	if (r == 0 && gate->cut_off)
@@ -51,6 +81,8 @@ static int open_cluster(struct world_process *gate)
 		if (r == 0)
 			port_yield_stock(gate->stock, false); /* the log and the ledger's server yield by themselves */
 	}
+	if (r == 0 && away)
+		return open_without_ledger(gate, away);
 	return r == 0 ? meet_log(gate) : r;
 }
 
@@ -90,6 +122,7 @@ static void close_services(struct world_process *process)
 	if (reader)
 		reader->ops->free(reader);
 	process->ledger = NULL;
+	process->ledger_later = false;
 	if (ledger)
 		ledger->ops->free(ledger);
 }
@@ -123,7 +156,13 @@ static bool told(int64_t wait_ns)
 /* False: it could not begin, and whoever manages it starts it again. */
 static bool serve(struct world_process *gate)
 {
-	const struct engine_ports ports = {gate->stock, gate->journal, gate->ledger, gate->buyers, gate->operators};
+	const struct engine_ports ports = {.stock = gate->stock,
+					   .journal = gate->journal,
+					   .ledger = gate->ledger,
+					   .meet_ledger = gate->ledger_later ? meet_later : NULL,
+					   .context = gate,
+					   .buyers = gate->buyers,
+					   .operators = gate->operators};
 	bool served;
 
 	if (engine_new(&gate->engine, gate->world->settings, &ports) < 0)
@@ -236,6 +275,7 @@ static void drop_services(struct world_process *process, struct node *node)
 	process->journal = NULL;
 	process->reader = NULL;
 	process->ledger = NULL;
+	process->ledger_later = false;
 	process->engine = NULL;
 	process->drain_engine = NULL;
 }

@@ -6,6 +6,7 @@
  * world, so the backup is of a moment behind which nothing was written that the log does not have:
  * it is made anew while somebody does such a thing.
  */
+#include <string.h>
 #include "base/clock.h"
 #include "simulation/world/parts.h"
 
@@ -52,7 +53,7 @@ static struct world_process *process_at(struct world *world, unsigned number)
 						      : NULL;
 }
 
-static void end_all(struct world *world)
+static void end_all(struct world *world, bool drains)
 {
 	struct world_process *process;
 	bool some = true;
@@ -60,6 +61,8 @@ static void end_all(struct world *world)
 	while (some) {
 		some = false;
 		for (unsigned i = 0; (process = process_at(world, i)); i++) {
+			if (process->drain && !drains)
+				continue;
 			process_kill(process);
 			some = some || process->node;
 		}
@@ -96,7 +99,7 @@ static void empty_redis(struct world *world)
 static void restore_stopped(struct world *world, bool early)
 {
 	world->closed_gates = world->closed_drains = true;
-	end_all(world);
+	end_all(world, true);
 	if (world->writing > 0 || world->written > 0)
 		back_up(world); /* that may have got through meanwhile */
 	ledger_sim_restore(world->server);
@@ -124,5 +127,50 @@ void restore_ledger(struct world *world, const struct plan_fault *fault)
 	}
 	scheduler_note(world->scheduler, "the ledger is what its backup was");
 	await_drains(world);
+	world->restoring = false;
+}
+
+/* --- The log's topic --- */
+
+/* Returns where the ledger has all of it, and nothing is on its way: nobody has come in between since. */
+static void await_drained(struct world *world)
+{
+	while (!watches_is_drained(world) || journal_sim_in_flight(world->log) > 0) {
+		if (world->closed_gates)
+			journal_sim_settle(world->log);
+		pause_sleep(LOOK_NS);
+	}
+}
+
+/* What was not drained would be lost, so it goes when all is; gates that go on may have told nobody of what they send into the other one. */
+void restore_topic(struct world *world, const struct plan_fault *fault)
+{
+	uint32_t partitions = journal_sim_partition_count(world->log);
+
+	while (world->restoring)
+		pause_sleep(LOOK_NS);
+	world->restoring = true;
+	memset(world->kept_from, 0, sizeof(world->kept_from)); /* retention takes nothing */
+	if (fault->value < 0) {
+		world->closed_gates = true;
+		end_all(world, false);
+	}
+	await_drained(world);
+	journal_sim_delete(world->log);
+	journal_sim_make(world->log, partitions);
+	watches_lose_log(world);
+	scheduler_note(world->scheduler, "the topic is another");
+	if (fault->value > 0)
+		pause_sleep(fault->value * WORLD_MS);
+	world->closed_gates = world->closed_drains = true;
+	end_all(world, true);
+	while (ledger_sim_is_off(world->server))
+		pause_sleep(LOOK_NS);
+	ledger_sim_forget_log(world->server);
+	history_log_forgotten(world->judge);
+	empty_redis(world);
+	world->closed_gates = world->closed_drains = false;
+	start_all(world, true);
+	start_all(world, false);
 	world->restoring = false;
 }

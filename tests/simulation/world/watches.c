@@ -152,6 +152,12 @@ void watches_lose_ledger(struct world *world)
 	eyes.ledger = watch_ledger_new(world->judge, false);
 }
 
+void watches_lose_log(struct world *world)
+{
+	watch_log_free(eyes.log);
+	eyes.log = watch_log_new(world->judge, world->log);
+}
+
 void watches_lose_disk(struct world *world)
 {
 	if (eyes.database)

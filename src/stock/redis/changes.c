@@ -73,7 +73,6 @@ static bool look_at(struct redis_sales *sales, const struct stock_refresh *item,
 	if (looks) {
 		atomic_store(&sale->look_ns, next_turn(item->sale, now_ns, (item->ended ? ENDED : 1) * LOOK_NS));
 		redis_write(out, item->sale, 4);
-		redis_write(out, sale->epoch, 4);
 		redis_write(out, (uint64_t)(atomic_load(&sale->clock.least_ms) + now_ms), 8);
 		redis_write(out, (uint64_t)(atomic_load(&sale->clock.most_ms) + now_ms), 8);
 	}

@@ -22,6 +22,7 @@ static void ask(struct buffer *out, const void *items, size_t index)
 	redis_write(out, ending->epoch, 4);
 	redis_write(out, (uint64_t)ending->hold_expires_at_ms, 8);
 	redis_write(out, ending->place, 6);
+	redis_write(out, ending->run, 2);
 }
 
 /*
@@ -63,6 +64,20 @@ static void take_sale(struct redis_gathered *gathered, void *items, void *contex
 static const struct redis_question acknowledge_question = {REDIS_ACKNOWLEDGE, true, true, sale_of, ask, take_sale};
 static const struct redis_question compensate_question = {REDIS_COMPENSATE, true, true, sale_of, ask, take_sale};
 
+/* Ends of grants that follow each other in their batch are told as one, by the first of them. */
+static void find_runs(struct redis_ending *items, size_t count)
+{
+	for (size_t first = 0, next; first < count; first = next) {
+		const struct redis_ending *it = &items[first];
+
+		for (next = first + 1; next < count; next++)
+			if (it->place == 0 || items[next].sale != it->sale || items[next].epoch != it->epoch ||
+			    items[next].place != it->place + redis_place(0, (uint16_t)(next - first)))
+				break;
+		items[first].run = it->place ? (uint16_t)(next - first) : 0;
+	}
+}
+
 static void prepare(struct redis_report *report, const struct redis_question *question, const struct event *const *events,
 		    size_t count, enum stock_ack *answers)
 {
@@ -78,6 +93,7 @@ static void prepare(struct redis_report *report, const struct redis_question *qu
 			.epoch = events[i]->epoch,
 			.kind = events[i]->kind,
 		};
+	find_runs(report->items, count);
 }
 
 static void send(struct redis_report *report, struct stock_redis *redis)

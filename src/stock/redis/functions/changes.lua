@@ -6,7 +6,7 @@ local note_change, changes_since
 do
 	local MARK = '{ps:0}:c' .. VERSION
 	local CHANGES_MAX = 4096 -- who has heard of none of so many is told to ask about every sale
-	local LOOK_SIZE = 24
+	local LOOK_SIZE = 20
 
 	local changes, told = 0, 0 -- the newest number, and the newest that somebody was told
 	local all_from = 0         -- whoever has heard less must ask about every sale
@@ -25,12 +25,11 @@ do
 		changed_at[key], change_of[changes] = changes, key
 	end
 
-	-- Whether the sale is there as the caller knows it. Its time is bounded by the caller's, as each call of a sale does it: else a clock that
-	-- was set would be believed by the next one who has measured nothing.
-	local function stands(key, epoch, least, most, wall)
-		local m = call('HMGET', key .. ':m', 'epoch', 'state', 'term') -- another version's has another term
+	-- Whether the sale is still there, and this library's: what these functions change of it has a number. Its time is bounded by the caller's,
+	-- as each call of a sale does it: else a clock that was set would be believed by the next one who has measured nothing.
+	local function stands(key, least, most, wall)
 		clock_of(key, least, most, wall)
-		return m[1] == epoch and m[2] == 'armed' and m[3] == term
+		return call('HGET', key .. ':m', 'term') == term -- another version's has another term
 	end
 
 	-- args[3]: sales that the caller looks at by itself, for what changes behind these functions' back has no number.
@@ -56,8 +55,8 @@ do
 		local looked = args[3]
 		local wall = #looked > 0 and wall_ms()
 		for at = 1, all and 0 or #looked, LOOK_SIZE do
-			local number, epoch, least, most = unpack_bin('<IIi8i8', looked, at)
-			if not stands('{ps:' .. number .. '}', tostring(epoch), least, most, wall) then
+			local number, least, most = unpack_bin('<Ii8i8', looked, at)
+			if not stands('{ps:' .. number .. '}', least, most, wall) then
 				count = count + 1
 				out[count] = pack('<I', number)
 			end

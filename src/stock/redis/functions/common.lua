@@ -123,7 +123,7 @@ local function enter(keys, args, state)
 	return {
 		key = key, clock = clock, now = clock.time, epoch = epoch, limit = tonumber(m[6]), rate_requests = tonumber(m[7]), rate_ms = tonumber(m[8]),
 		lot_count = tonumber(m[9]), lots = {}, outbox_max = outbox_max, broken = broken,
-		names_from = names_epoch == epoch and names_from or 0, batches = {}, pieces = tonumber(m[11] or 0),
+		names_from = names_epoch == epoch and names_from or 0, batches = {}, written = {}, ended = 0, pieces = tonumber(m[11] or 0),
 	}
 end
 
@@ -215,33 +215,26 @@ local function is_pending(what)
 	return what == PENDING or what == LATE
 end
 
--- A batch of the outbox: its time as packed, its bytes, how many of them are pending, and whether any was set aside. False: it is gone.
-local function batch_read(bytes)
-	if not bytes then
-		return false
-	end
-	local batch = {time = sub(bytes, 1, 8), bytes = {byte(bytes, 9, -1)}, left = 0}
-	for i = 1, #batch.bytes do
-		batch.left = batch.left + (is_pending(batch.bytes[i]) and 1 or 0)
-		batch.aside = batch.aside or batch.bytes[i] == ASIDE
+-- A batch of the outbox: its time as packed, and its bytes. False: it is gone.
+local BATCH_HEAD = 8
+local function batch_of(sale, number)
+	local batch = sale.batches[number]
+	if batch == nil then
+		batch = call('HGET', sale.key .. ':s', number)
+		sale.batches[number] = batch
 	end
 	return batch
 end
 
-local function batch_of(sale, number)
-	local batch = sale.batches[number]
-	if batch == nil then
-		batch = batch_read(call('HGET', sale.key .. ':s', number))
-		sale.batches[number] = batch
-	end
-	return batch
+local function place_of(batch, place)
+	return byte(batch, BATCH_HEAD + place)
 end
 
 -- The batch and the place of a grant that is pending there; nil: it has ended, or is in none.
 local function pending_place(sale, record)
 	local number, place = unpack_bin(PLACE, record, HEAD_SIZE + 1)
 	local batch = number > 0 and batch_of(sale, number)
-	if batch and batch.bytes[place] ~= OVER then
+	if batch and place_of(batch, place) ~= OVER then
 		return number, place
 	end
 end
@@ -252,21 +245,16 @@ local function flags_of(sale, record)
 	return number > 0 and not pending_place(sale, record) and flags + DURABLE or flags
 end
 
-local function batch_end(sale, number, place, what)
-	local batch = sale.batches[number]
-	if is_pending(batch.bytes[place]) then
-		sale.ended = (sale.ended or 0) + 1
-		batch.left = batch.left - 1
-	end
-	batch.bytes[place] = what
-	batch.changed = true
-	batch.aside = batch.aside or what == ASIDE
+-- So many bytes of a batch from this place on, `ended` of which were pending and are not any more.
+local function batch_write(sale, number, place, bytes, ended)
+	local batch, at = sale.batches[number], BATCH_HEAD + place
+	sale.batches[number] = sub(batch, 1, at - 1) .. bytes .. sub(batch, at + #bytes)
+	sale.written[number] = true
+	sale.ended = sale.ended + ended
 end
 
--- It has ended in :h before it has in the journal.
-local function batch_late(sale, number, place)
-	local batch = sale.batches[number]
-	batch.bytes[place], batch.changed = LATE, true
+local function batch_end(sale, number, place, what)
+	batch_write(sale, number, place, string.char(what), is_pending(place_of(sale.batches[number], place)) and 1 or 0)
 end
 
 -- How much is in the outbox.

@@ -5,24 +5,26 @@ local function end_lists(key)
 		gone = {'HDEL', key .. ':o'}, keys = {'HSET', key .. ':k'}, unkeyed = {'HDEL', key .. ':k'}, unpaid = {'HDEL', key .. ':r'}, buyers = {}}
 end
 
+local SOME_PENDING = '[%z\3]' -- PENDING, LATE
+
 -- What has ended in batches. One with nothing left is gone; one with a grant that was set aside stays, for that one is not durable.
 local function batches_write(sale)
 	local bytes, gone, texts, tried = {'HSET', sale.key .. ':s'}, {'HDEL', sale.key .. ':s'}, {'HDEL', sale.key .. ':y'}, {'ZREM', sale.key .. ':g'}
-	for number, batch in pairs(sale.batches) do
-		if batch and batch.changed then
-			if batch.left == 0 then
-				tried[#tried + 1] = number
-				texts[#texts + 1] = number
-			end
-			if batch.left == 0 and not batch.aside then
-				gone[#gone + 1] = number
-			else
-				bytes[#bytes + 1] = number
-				bytes[#bytes + 1] = batch.time .. string.char(unpack(batch.bytes))
-			end
+	for number in pairs(sale.written) do
+		local batch = sale.batches[number]
+		local over = not string.find(batch, SOME_PENDING, BATCH_HEAD + 1)
+		if over then
+			tried[#tried + 1] = number
+			texts[#texts + 1] = number
+		end
+		if over and not string.find(batch, string.char(ASIDE), BATCH_HEAD + 1, true) then
+			gone[#gone + 1] = number
+		else
+			bytes[#bytes + 1] = number
+			bytes[#bytes + 1] = batch
 		end
 	end
-	if sale.ended then
+	if sale.ended > 0 then
 		bytes[#bytes + 1] = 'pending'
 		bytes[#bytes + 1] = tonumber(call('HGET', sale.key .. ':s', 'pending')) - sale.ended
 	end
@@ -153,7 +155,7 @@ do
 		local state, flags, _, _, _, _, _, lot, quantity, name = unpack_bin(RECORD, record)
 		local buyer, event = buyer_of(sale, lists, name), number and event_of(sale, number, place)
 		if event and sale.rate_requests > 0 and byte(event) < UNLIMITED then
-			time_return(buyer, batch_of(sale, number).time)
+			time_return(buyer, sub(batch_of(sale, number), 1, BATCH_HEAD))
 		end
 		return_units(lot_of(sale, lot), quantity, state == CONFIRMED)
 		buyer.value = buyer.value - 10000 - (has(flags, COUNTED) and quantity or 0)
@@ -234,10 +236,10 @@ do
 		if not durable and has(flags, CLAIMED) and not has(sale.broken, UNDO_CLAIMED) then
 			return ACK_STAYS
 		end
-		if has(flags, DURABLE) or (number > 0 and (not batch or batch.bytes[place] == OVER)) then
+		if has(flags, DURABLE) or (number > 0 and (not batch or place_of(batch, place) == OVER)) then
 			return ACK_ALREADY
 		end
-		if durable and state == HELD and (not batch or batch.bytes[place] == LATE) then
+		if durable and state == HELD and (not batch or place_of(batch, place) == LATE) then
 			hold_again(lists, id, hold)
 		end
 		if not durable then
@@ -281,36 +283,49 @@ do
 		return ACK_DONE
 	end
 
-	-- Reads these batches in one command. `numbers` begins with the command and the key.
-	local function read_batches(sale, numbers)
-		local found = #numbers > 2 and call(unpack(numbers)) or {}
+	-- The batches that runs of an acknowledgement name, read in one command.
+	local function read_batches(sale, runs)
+		local asked, seen = {'HMGET', sale.key .. ':s'}, {}
+		for i = 2, #runs, 4 do
+			if not seen[runs[i]] then
+				seen[runs[i]] = true
+				asked[#asked + 1] = runs[i]
+			end
+		end
+		local found = #asked > 2 and call(unpack(asked)) or {}
 		for i = 1, #found do
-			sale.batches[numbers[i + 2]] = batch_read(found[i])
+			sale.batches[asked[i + 2]] = found[i]
 		end
 	end
 
 	-- Each end behind its size: id, kind, epoch, hold, and of a grant its batch and its place in it, as the gate heard them from reserve() (0: it
-	-- does not know). Acknowledgements of grants that are pending where they say need nothing else: they are done. The places of all others.
-	local END_SIZE = 37
+	-- does not know), and how many ends from here on are of places that follow each other. Acknowledgements of grants that are all pending where
+	-- they say need nothing else: they are done. The places of all others.
+	local END_SIZE = 39
 	local function end_by_place(sale, told, ends)
-		local rest, numbers, places, asked, count = {}, {}, {}, {'HMGET', sale.key .. ':s'}, 0
-		for at = 19, #told, END_SIZE do
-			local kind, epoch, _, number, place = unpack_bin('<BIi8IH', told, at)
-			count = count + 1
-			numbers[count], places[count] = kind == RESERVED and epoch == sale.epoch and number or 0, place
-			if numbers[count] > 0 and sale.batches[number] == nil then
-				sale.batches[number] = false
-				asked[#asked + 1] = number
-			end
-		end
-		read_batches(sale, asked)
-		for i = 1, count do
-			local batch = numbers[i] > 0 and sale.batches[numbers[i]]
-			if batch and batch.bytes[places[i]] == PENDING then
-				batch_end(sale, numbers[i], places[i], OVER)
-				ends[i] = ACK_DONE
+		local rest, runs, last, i = {}, {}, #told / END_SIZE, 1
+		while i <= last do
+			local kind, epoch, _, number, place, count = unpack_bin('<BIi8IHH', told, (i - 1) * END_SIZE + 19)
+			if kind == RESERVED and epoch == sale.epoch and number > 0 and count > 0 and count <= last - i + 1 then
+				local at = #runs
+				runs[at + 1], runs[at + 2], runs[at + 3], runs[at + 4] = i, number, place, count
+				i = i + count
 			else
 				rest[#rest + 1] = i
+				i = i + 1
+			end
+		end
+		read_batches(sale, runs)
+		for at = 1, #runs, 4 do
+			local first, number, place, count = runs[at], runs[at + 1], runs[at + 2], runs[at + 3]
+			local batch, from = sale.batches[number], BATCH_HEAD + place
+			local pending = batch and sub(batch, from, from + count - 1) == string.rep(string.char(PENDING), count)
+			if pending then
+				batch_write(sale, number, place, string.rep(string.char(OVER), count), count)
+			end
+			for j = first, first + count - 1 do
+				ends[j] = ACK_DONE
+				rest[#rest + 1] = not pending and j or nil
 			end
 		end
 		return rest
@@ -440,11 +455,11 @@ do
 
 	local function claim_batch(sale, lists, claims, number, max)
 		local batch = batch_of(sale, number)
-		for place = 1, batch and #batch.bytes or 0 do
+		for place = 1, batch and #batch - BATCH_HEAD or 0 do
 			if #claims.out + claims.unreadable >= max then
 				return
 			end
-			if is_pending(batch.bytes[place]) then
+			if is_pending(place_of(batch, place)) then
 				local fine, id, text = pcall(claim_grant, sale, lists, number, place)
 				if fine then
 					claimed(sale, claims, id, text)
@@ -523,8 +538,8 @@ do
 			return false
 		end
 		local number, place = pending_place(sale, record)
-		if number and sale.batches[number].bytes[place] == PENDING then
-			batch_late(sale, number, place)
+		if number and place_of(sale.batches[number], place) == PENDING then
+			batch_write(sale, number, place, string.char(LATE), 0)
 		end
 		return has(flags_of(sale, record), DURABLE)
 	end

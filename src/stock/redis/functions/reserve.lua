@@ -122,51 +122,59 @@ end
 
 local reserve
 do
+	local PLACES = {}
+
+	-- What requests with the same first bytes ask for.
+	local function shape_of(granted, head)
+		local shape = granted.shapes[head]
+		if not shape then
+			shape = {made = {}}
+			shape.flags, shape.hold, shape.lot, shape.quantity = unpack_bin('<BIHH', head)
+			granted.shapes[head] = shape
+		end
+		return shape
+	end
+
 	-- What a request that is granted has in common with the others of its batch that are like it, which are nearly all: made once.
 	--   record  of its order, but its place in the batch and what the request says: lot, quantity, buyer
 	--   answer
 	--   first   its buyer's field where it had none, but the order
-	local function alike(sale, granted, hold, live, quantity, left, timed)
-		local by_hold = granted.alike[hold]
-		if not by_hold then
-			by_hold = {}
-			granted.alike[hold] = by_hold
-		end
-		local which = ((live * 65536 + quantity) * 256 + left) * 2 + (timed and 1 or 0)
-		local made = by_hold[which]
+	local function alike(sale, granted, shape, live, left, timed)
+		local which = live * 256 + left
+		local made = shape.made[which]
 		if not made then
+			local hold, units, counted = shape.hold, live + shape.quantity, granted.counts and shape.quantity or 0
 			local state, deadline = hold > 0 and HELD or CONFIRMED, hold > 0 and sale.now + hold or 0
 			made = {
-				deadline = deadline,
-				record = pack('<BBHi8i8I', state, granted.counts and COUNTED or 0, live + quantity, deadline, deadline, granted.batch),
-				answer = pack('<BBBHi8', 0, timed and left - 1 or left, state, live + quantity, deadline),
-				first = pack('<IB', 10000 + (granted.counts and quantity or 0), timed and 1 or 0) .. (timed and granted.stamp or ''),
+				held = hold > 0, deadline = deadline, units = counted,
+				record = pack('<BBHi8i8I', state, granted.counts and COUNTED or 0, units, deadline, deadline, granted.batch),
+				answer = pack('<BBBHi8', 0, timed and left - 1 or left, state, units, deadline),
+				first = pack('<IB', 10000 + counted, timed and 1 or 0) .. (timed and granted.stamp or ''),
 			}
-			by_hold[which] = made
+			shape.made[which] = made
 		end
 		return made
 	end
 
-	-- One that is granted: its record, its buyer's field and its hold are noted. Its answer.
-	local function grant(sale, granted, name, buyer, entry, told, hold, quantity, left, timed)
-		local made = alike(sale, granted, hold, buyer and buyer.value % 10000 or 0, quantity, left, timed)
-		local orders, buyers, grants, id, text = granted.orders, granted.buyers, granted.count + 1, sub(entry, 1, 16), nil
+	-- Notes an order that is granted: its record, its buyer's field and its hold.
+	local function grant(granted, made, name, id, buyer, entry, told, timed)
+		local orders, buyers, grants, text = granted.orders, granted.buyers, granted.count + 1, nil
 		if buyer then
 			buyer.times = timed and buyer.times .. granted.stamp or buyer.times
-			buyer.value = buyer.value + 10000 + (granted.counts and quantity or 0)
+			buyer.value = buyer.value + 10000 + made.units
 			newest_add(buyer, name, entry, granted.keys)
 			text = buyer_text(buyer)
 		else
 			granted.names[#granted.names + 1] = name
 			text = made.first .. entry
 		end
+		PLACES[grants] = PLACES[grants] or pack('<H', grants)
 		granted.count = grants
 		granted.fields[name] = text
-		buyers[2 * grants + 1] = name -- behind a command and its key
-		buyers[2 * grants + 2] = text
-		orders[2 * grants + 1] = id
-		orders[2 * grants + 2] = made.record .. pack('<H', grants) .. told
-		if hold > 0 then
+		local at = 2 * grants + 1 -- behind a command and its key
+		buyers[at], buyers[at + 1] = name, text
+		orders[at], orders[at + 1] = id, made.record .. PLACES[grants] .. told
+		if made.held then
 			granted.deadline = granted.deadline or made.deadline
 			if made.deadline == granted.deadline then
 				granted.held[#granted.held + 1] = id
@@ -175,14 +183,13 @@ do
 				granted.holds[#granted.holds + 1] = id
 			end
 		end
-		return made.answer
 	end
 
 	local function grants_of(sale, pending, newest)
 		local key = sale.key
 		return {
 			orders = {'HSET', key .. ':o'}, keys = {'HSET', key .. ':k'}, buyers = {'HSET', key .. ':b'}, holds = {'ZADD', key .. ':h'}, held = {},
-			fields = {}, names = {}, places = {}, alike = {}, batch = tonumber(newest or 0) + 1, pending = tonumber(pending or 0), count = 0,
+			fields = {}, names = {}, places = {}, shapes = {}, batch = tonumber(newest or 0) + 1, pending = tonumber(pending or 0), count = 0,
 			stamp = pack('<i8', sale.now), counts = not has(sale.broken, FORGET_BUYER),
 		}
 	end
@@ -194,31 +201,32 @@ do
 		end
 		local key, now, limit, rate = sale.key, sale.now, sale.limit, sale.rate_requests
 		local requests, at, count = args[2], 1, 0
-		local q_buyers, flag, holds, lots, quantities, starts, rests = {'HMGET', key .. ':b'}, {}, {}, {}, {}, {}, {}
+		local names, heads, ids, entries, rests, starts = {'HMGET', key .. ':b'}, {}, {}, {}, {}, {}
 		while at <= #requests do
-			local size, flags, hold, lot, quantity, name, rest = unpack_bin('<HBIHHBc0', requests, at)
+			local size, head, name, id, key_size, rest = unpack_bin('<Hc9Bc0c16B', requests, at)
 			count = count + 1
-			flag[count], holds[count], lots[count], quantities[count], starts[count], rests[count] = flags, hold, lot, quantity, at, rest
-			q_buyers[count + 2] = name
+			names[count + 2], heads[count], ids[count], rests[count], starts[count] = name, head, id, rest, at
+			entries[count] = sub(requests, rest - 17, rest - 1 + key_size)
 			at = at + 2 + size
 		end
 		starts[count + 1] = at
-		local known = call(unpack(q_buyers))
+		local known = call(unpack(names))
 		local batches = call('HMGET', key .. ':s', 'newest', 'pending')
 		local granted, times_after = grants_of(sale, batches[2], batches[1]), now - sale.rate_ms
 		local outbox = granted.pending + call('ZCARD', key .. ':x')
-		sale.batches[granted.batch] = {bytes = {}} -- whoever is told of its grants in this call hears that they are pending
-		local out, sold_out, fields, places = {}, false, granted.fields, granted.places
+		sale.batches[granted.batch] = granted.stamp -- whoever is told of its grants in this call hears that they are pending
+		local out, sold_out, fields, shapes, places = {}, false, granted.fields, granted.shapes, granted.places
 		local stopped = call('HGET', key .. ':z', 'stopped') == '1'
 		for i = 1, count do
-			local flags, lot, quantity, name, rest = flag[i], lots[i], quantities[i], q_buyers[i + 2], rests[i]
-			local field = fields[name] or known[i]
-			local buyer = field and buyer_read(field)
-			if buyer then
+			local name, entry, shape = names[i + 2], entries[i], shapes[heads[i]] or shape_of(granted, heads[i])
+			local flags, lot, quantity = shape.flags, shape.lot, shape.quantity
+			local field, buyer, live, left = fields[name] or known[i], nil, 0, rate
+			if field then
+				buyer = buyer_read(field)
 				times_prune(buyer, times_after)
+				live = buyer.value % 10000
+				left = rate > 0 and rate - #buyer.times / 8 or 0
 			end
-			local entry = sub(requests, rest, rest + 16 + byte(requests, rest + 16))
-			local left = rate > 0 and rate - (buyer and #buyer.times / 8 or 0) or 0
 			local earlier = buyer and earlier_order(sale, buyer, name, entry, granted)
 			local answer
 			if earlier then
@@ -231,7 +239,6 @@ do
 				answer = pack('<BBI', RATE_LIMITED, 0, unpack_bin('<i8', buyer.times) + sale.rate_ms - now)
 			else
 				local units = lot < sale.lot_count and lot_of(sale, lot)
-				local live = buyer and buyer.value % 10000 or 0
 				if live + quantity > limit then
 					answer = pack('<BB', BUYER_LIMIT, left) .. live_orders(sale, buyer or buyer_new())
 				elseif not units or units.available < quantity then
@@ -240,14 +247,15 @@ do
 				elseif outbox >= sale.outbox_max then
 					answer = pack('<BB', FULL, left)
 				else
-					local state = holds[i] > 0 and 'held' or 'confirmed'
+					local timed = rate > 0 and flags < UNLIMITED
+					local made, state = alike(sale, granted, shape, live, left, timed), shape.hold > 0 and 'held' or 'confirmed'
 					outbox = outbox + 1
 					units.available = units.available - quantity
 					units[state] = units[state] + quantity
 					units.changed = true
-					answer = grant(sale, granted, name, buyer, entry, sub(requests, starts[i] + 7, rest - 1), holds[i], quantity, left,
-						rate > 0 and flags < UNLIMITED)
+					grant(granted, made, name, ids[i], buyer, entry, sub(requests, rests[i] - 22 - #name, rests[i] - 18), timed)
 					places[granted.count] = i
+					answer = made.answer
 				end
 			end
 			out[i] = answer

@@ -9,7 +9,7 @@ import { ofSale } from "/assets/orders.js";
 import { showAuditsAge, showLog } from "/assets/diary.js";
 
 const SECOND_MS = 1000, SALES_MS = 5000, RETRY_MS = 2000, STEP_MS = 200;
-const SILENT_MS = 8000; // a server that is there says something every two seconds
+const SILENT_MS = 10000; // a server that is there says something every two seconds
 const FORECAST_MS = 30000; // what a forecast looks back
 const SECTIONS = ["sale", "lots-section", "over-time", "orders-section", "audit-section", "log-section"];
 const ORDER = ["open", "paused", "armed", "draft", "ended"];

@@ -1,5 +1,6 @@
 """The cluster of compose.yaml, without containers (composed.py): it comes up, sells through nginx, shows what is watched, and comes back from a fault."""
 
+import contextlib
 import itertools
 import json
 import math
@@ -129,7 +130,8 @@ def test_no_panel_of_the_dashboard_is_empty_while_a_sale_rushes(cluster, tmp_pat
         for i in itertools.count():
             if over.is_set():
                 return
-            cluster.buy(f"rush-{i}", "rush", source=f"127.0.9.{i % 200 + 1}")
+            with contextlib.suppress(OSError):  # one that is not answered on a busy machine
+                cluster.buy(f"rush-{i}", "rush", source=f"127.0.9.{i % 200 + 1}")
 
     def is_empty(expression):
         return not any(not math.isnan(value) for values in prometheus.series(filled(expression), 300) for value in values)

@@ -145,6 +145,12 @@ static void test_it_is_a_point_a_second_and_one_where_the_thread_was_late(void *
 	assert_int_equal(end(1), 2);
 	tick(1);
 	assert_int_equal(end(1), 3);
+	now_ns += 2 * SECOND_NS - 1; /* nearly a whole one late: the next is not made right behind it */
+	(void)sale_history_tick(operators->history, now_ns);
+	assert_int_equal(end(1), 4);
+	now_ns += SECOND_NS / 2;
+	(void)sale_history_tick(operators->history, now_ns);
+	assert_int_equal(end(1), 4);
 }
 
 static void test_an_hour_is_kept(void **state)

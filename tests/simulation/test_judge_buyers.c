@@ -137,6 +137,22 @@ static void test_a_stock_that_was_built_again_has_forgotten_the_rate(void **stat
 	(void)state;
 }
 
+/* By gates that do not believe a Redis that was restarted, though it has lost nothing. */
+static void test_a_stock_under_a_new_epoch_has_forgotten_the_rate(void **state)
+{
+	struct history_stock_lot lot = {.available = 3, .held = 6, .allocated = 9};
+
+	begin_with_rate();
+	history_stock(story.judge, 0, 1, 1, true, &lot, 1);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	story_sell(&story, 'b', "bob", "k2", 1);
+	story_at(&story, 2000);
+	history_stock(story.judge, 0, 1, 2, true, &lot, 1);
+	story_sell(&story, 'c', "bob", "k3", 1);
+	assert_null(judge_breach(story.judge));
+	(void)state;
+}
+
 static void test_a_refusal_by_the_rate_without_purchases_is_found(void **state)
 {
 	begin_with_rate();
@@ -237,6 +253,7 @@ int main(void)
 		TEST(test_more_purchases_than_the_rate_are_found),
 		TEST(test_a_window_of_the_rate_ends),
 		TEST(test_a_stock_that_was_built_again_has_forgotten_the_rate),
+		TEST(test_a_stock_under_a_new_epoch_has_forgotten_the_rate),
 		TEST(test_a_refusal_by_the_rate_without_purchases_is_found),
 		TEST(test_what_failed_long_ago_has_no_place_in_the_rate),
 		TEST(test_what_was_refused_and_told_has_no_place_in_the_rate),

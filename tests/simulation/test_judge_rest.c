@@ -211,7 +211,7 @@ static void test_counters_that_do_not_add_up_are_found(void **state)
 }
 
 /* A sale was told as disarmed, and the operator log does not have it. */
-static void disarm_unlogged(bool was_armed)
+static void disarm_unlogged(bool was_armed, bool taken_back)
 {
 	struct history_stock_lot lot = {.available = 2, .allocated = 2};
 	struct history_rest rest = {.sale = 1, .lots = {{.allocated = 2, .moved_allocated = 2}}};
@@ -219,20 +219,30 @@ static void disarm_unlogged(bool was_armed)
 	begin(2);
 	if (was_armed)
 		history_stock(story.judge, 0, 1, 1, true, &lot, 1);
+	if (taken_back)
+		history_stock(story.judge, 0, 1, 1, false, &(struct history_stock_lot){0}, 1);
 	story_done(&story, story_move(&story, HISTORY_DISARM, 0, "d"), 0);
 	history_rest(story.judge, &rest);
 }
 
 static void test_a_disarm_that_is_not_logged_is_found(void **state)
 {
-	disarm_unlogged(true);
+	disarm_unlogged(true, false);
 	assert_found("not-logged");
 	(void)state;
 }
 
 static void test_what_was_never_armed_is_disarmed_without_a_row(void **state)
 {
-	disarm_unlogged(false);
+	disarm_unlogged(false, false);
+	assert_lawful();
+	(void)state;
+}
+
+/* The ledger was away when a gate had armed it, so it was not written and the stock was dropped. */
+static void test_an_arming_that_was_taken_back_is_disarmed_without_a_row(void **state)
+{
+	disarm_unlogged(true, true);
 	assert_lawful();
 	(void)state;
 }
@@ -243,6 +253,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_disarm_that_is_not_logged_is_found),
 		TEST(test_what_was_never_armed_is_disarmed_without_a_row),
+		TEST(test_an_arming_that_was_taken_back_is_disarmed_without_a_row),
 		TEST(test_what_agrees_at_the_end_is_lawful),
 		TEST(test_a_unit_that_leaked_is_found_at_the_end),
 		TEST(test_an_order_that_is_not_in_the_ledger_is_found_at_the_end),

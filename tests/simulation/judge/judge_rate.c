@@ -44,7 +44,8 @@ void judge_rate(struct judge *judge, const struct known_order *order)
 		const struct known_order *first = &judge->orders[i];
 		uint32_t count;
 
-		if (!is_counted(first, order) || judge->stock_lost_ns >= first->granted_from_ns)
+		if (!is_counted(first, order) || judge->stock_lost_ns >= first->granted_from_ns ||
+		    sale->built_ns >= first->granted_from_ns)
 			continue;
 		count = bought_since(judge, first, first->granted_from_ns + window_ns(judge, sale, -1));
 		if (count <= sale->terms.rate_requests)

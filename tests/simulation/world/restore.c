@@ -19,10 +19,12 @@ bool restore_hangs_on(enum plan_kind kind)
 
 static void back_up(struct world *world)
 {
-	while (ledger_sim_is_off(world->server))
-		pause_sleep(LOOK_NS);
-	world->written = 0;
-	ledger_sim_back_up(world->server);
+	do { /* its power may fail meanwhile */
+		while (ledger_sim_is_off(world->server))
+			pause_sleep(LOOK_NS);
+		world->written = 0;
+		ledger_sim_back_up(world->server);
+	} while (ledger_sim_is_off(world->server));
 	for (uint32_t i = 0; i < JOURNAL_SIM_PARTITIONS_MAX; i++)
 		world->kept_from[i] = i < journal_sim_partition_count(world->log) ? watches_applied(world, i) : 0;
 	scheduler_note(world->scheduler, "the ledger is backed up");

@@ -214,13 +214,16 @@ static sqlite3_stmt *ask(sqlite3 *database, const char *text, int64_t first)
 	return row;
 }
 
-int64_t watch_ledger_position(sqlite3 *database, uint32_t partition)
+void watch_ledger_positions(sqlite3 *database, int64_t *positions, uint32_t partitions)
 {
-	sqlite3_stmt *row = ask(database, "SELECT next FROM journal_offsets WHERE partition = ?1", partition);
-	int64_t next = sqlite3_step(row) == SQLITE_ROW ? sqlite3_column_int64(row, 0) : -1;
+	sqlite3_stmt *row = ask(database, "SELECT partition, next FROM journal_offsets WHERE partition >= ?1", 0);
 
+	for (uint32_t i = 0; i < partitions; i++)
+		positions[i] = -1;
+	while (sqlite3_step(row) == SQLITE_ROW)
+		if (number_at(row, 0) < partitions)
+			positions[number_at(row, 0)] = sqlite3_column_int64(row, 1);
 	sqlite3_finalize(row);
-	return next;
 }
 
 static void rest_lots(sqlite3 *database, struct history_rest *rest)

@@ -20,8 +20,8 @@ bool watch_ledger_look(struct watch_ledger *watch, sqlite3 *database);
 bool watch_ledger_look_again(struct watch_ledger *watch, sqlite3 *database);
 /* Its statements go. */
 void watch_ledger_release(struct watch_ledger *watch);
-/* Where the ledger stands in a partition of the log; -1: it has read nothing of it. */
-int64_t watch_ledger_position(sqlite3 *database, uint32_t partition);
+/* Where the ledger stands in each of so many partitions of the log; -1: it has read nothing of it. */
+void watch_ledger_positions(sqlite3 *database, int64_t *positions, uint32_t partitions);
 /*
  * Tells the judge how the sale stands in the end: `rest` has what is not the ledger's (sale, armed,
  * the stock of each lot, outbox), and is filled with what is.

@@ -85,7 +85,9 @@ static void look_at_redis(struct world *world)
 /* Where the drains stand. */
 static void look_at_positions(struct world *world)
 {
+	uint32_t count = journal_sim_partition_count(world->log);
 	uint64_t writes = ledger_sim_writes(world->server);
+	int64_t positions[JOURNAL_SIM_PARTITIONS_MAX];
 	sqlite3 *database;
 
 	if (writes == eyes.disk_writes)
@@ -94,8 +96,9 @@ static void look_at_positions(struct world *world)
 	if (!database)
 		return;
 	eyes.disk_writes = writes;
-	for (uint32_t i = 0; i < journal_sim_partition_count(world->log); i++)
-		history_position(world->judge, i, watch_ledger_position(database, i));
+	watch_ledger_positions(database, positions, count);
+	for (uint32_t i = 0; i < count; i++)
+		history_position(world->judge, i, positions[i]);
 }
 
 static void look_at_clocks(struct world *world)
@@ -214,8 +217,12 @@ void watches_stood(const struct world_process *process, int64_t for_ns)
 int64_t watches_applied(struct world *world, uint32_t partition)
 {
 	sqlite3 *database = ledger_sim_database(world->server);
+	int64_t positions[JOURNAL_SIM_PARTITIONS_MAX];
 
-	return database ? watch_ledger_position(database, partition) : -1;
+	if (!database)
+		return -1;
+	watch_ledger_positions(database, positions, partition + 1);
+	return positions[partition];
 }
 
 bool watches_is_drained(struct world *world)

@@ -120,14 +120,20 @@ static int command_help(const struct command *command, const struct option *opti
 int cli_options(struct cli *cli, const struct option *options, size_t count, int least, int most)
 {
 	struct option all[CLI_OPTIONS_MAX];
-	bool help = false;
+	bool help = false, asks = false;
 	struct buffer error;
 	size_t total = 0;
 	int code = CLI_GO;
 
-	ASSERT(count + 2 <= CLI_OPTIONS_MAX);
-	for (; total < count; total++)
+	ASSERT(count + 3 <= CLI_OPTIONS_MAX);
+	for (; total < count; total++) {
 		all[total] = options[total];
+		asks |= options[total].kind == OPTION_TEXT && strcmp(options[total].name, "operator") == 0;
+	}
+	if (asks)
+		all[total++] =
+			(struct option){"cacert",     0,      OPTION_TEXT,
+					&cli->cacert, "FILE", "CAs that an https:// --operator is known by (the system's)"};
 	if (cli->command->settings)
 		all[total++] = (struct option){"config",          'c',    OPTION_TEXT,
 					       &cli->config_file, "FILE", "settings file (penstock.conf, where it is there)"};

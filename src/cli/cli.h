@@ -31,6 +31,7 @@ struct cli {
 	int flag_count;
 	char **flags; /* settings flags, taken out of argv */
 	const char *config_file;
+	const char *cacert; /* of a command that takes --operator: the CAs that it is known by; NULL: the usual ones */
 	const struct command *const *commands; /* all there are */
 	/*
 	 * Where it is set, cli_options() tells it the options in place of parsing, and returns

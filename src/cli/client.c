@@ -26,25 +26,53 @@ void client_url(const struct listen_list *listen, char url[static CLIENT_URL_SIZ
 	snprintf(url, CLIENT_URL_SIZE, v4 ? "http://%s:%u" : "http://[%s]:%u", address, place->port);
 }
 
-int client_open_url(struct client *client, const char *url)
+static int open_https(struct client *client, const char *url, const char *cacert)
+{
+	const char *reason = "";
+	size_t host = strcspn(url + strlen("https://"), "/");
+	int r = https_new(&client->https, url, cacert, &reason);
+
+	snprintf(client->place.host, sizeof(client->place.host), "%.*s", (int)host, url + strlen("https://"));
+	if (r == -EINVAL)
+		return cli_error(CLI_USAGE, "%s: wanted is https://HOST:PORT", url);
+	if (r < 0)
+		return cli_error(CLI_FAILED, "%s: %s", url, r == -ENOENT ? reason : error_text(r));
+	return CLI_GO;
+}
+
+int client_open_url(struct client *client, const char *url, const char *cacert)
 {
 	int r;
 
 	*client = (struct client){.socket = -1};
 	buffer_init(&client->in, ANSWER_HEAD_MAX + ANSWER_BODY_MAX);
+	if (strncmp(url, "https://", 8) == 0)
+		return open_https(client, url, cacert);
 	r = pool_server_parse(url, &client->place);
 	if (r < 0)
-		return cli_error(CLI_USAGE, "%s: %s", url, r == -EINVAL ? "wanted is http://HOST:PORT" : "there is no such host");
+		return cli_error(CLI_USAGE, "%s: %s", url,
+				 r == -EINVAL ? "wanted is http://HOST:PORT or https://HOST:PORT" : "there is no such host");
 	return CLI_GO;
 }
 
-int client_open(struct client *client, const struct settings *settings, const char *url)
+const char *client_name(const struct client *client, char text[static CLIENT_NAME_SIZE])
+{
+	snprintf(text, CLIENT_NAME_SIZE, "http%s://%s", client->https ? "s" : "", client->place.host);
+	return text;
+}
+
+const char *client_error(const struct client *client, int code)
+{
+	return client->https && https_reason(client->https)[0] ? https_reason(client->https) : error_text(code);
+}
+
+int client_open(struct client *client, const struct settings *settings, const char *url, const char *cacert)
 {
 	char own[CLIENT_URL_SIZE];
 	int code;
 
 	client_url(&settings->operator.listen, own);
-	code = client_open_url(client, url ? url : own);
+	code = client_open_url(client, url ? url : own, cacert);
 	return code == CLI_GO ? secrets_operator_token(settings, &client->token) : code;
 }
 
@@ -60,6 +88,8 @@ static void disconnect(struct client *client)
 void client_close(struct client *client)
 {
 	disconnect(client);
+	https_free(client->https);
+	client->https = NULL;
 	buffer_deinit(&client->in);
 	if (client->token)
 		explicit_bzero(client->token, strlen(client->token));
@@ -168,16 +198,21 @@ static void write_key(const char *method, struct buffer *out)
 	buffer_printf(out, "Idempotency-Key: %s\r\n", text);
 }
 
-static void write_request(const struct client *client, const char *method, const char *path, const char *body, struct buffer *out)
+static void write_headers(const struct client *client, const char *method, const char *body, struct buffer *out)
 {
-	bool reads = strcmp(method, "GET") == 0;
-
-	buffer_printf(out, "%s %s HTTP/1.1\r\nHost: %s\r\n", method, path, client->place.host);
 	if (client->token)
 		buffer_printf(out, "Authorization: Bearer %s\r\n", client->token);
 	if (body)
 		buffer_append_text(out, "Content-Type: application/json\r\n");
 	write_key(method, out);
+}
+
+static void write_request(const struct client *client, const char *method, const char *path, const char *body, struct buffer *out)
+{
+	bool reads = strcmp(method, "GET") == 0;
+
+	buffer_printf(out, "%s %s HTTP/1.1\r\nHost: %s\r\n", method, path, client->place.host);
+	write_headers(client, method, body, out);
 	if (!reads)
 		buffer_printf(out, "Content-Length: %zu\r\n", body ? strlen(body) : 0);
 	buffer_append_text(out, "\r\n");
@@ -197,19 +232,24 @@ static int exchange(struct client *client, const struct buffer *out, struct answ
 	return r < 0 ? r : receive(client, answer, until_ms);
 }
 
-int client_call(struct client *client, const char *method, const char *path, json_t *body, int *status, json_t **result)
+/* An answer in its parts: the status, and its body, which stands in `in`. */
+struct received {
+	int status;
+	bool close;
+	struct slice body;
+};
+
+static int call_plain(struct client *client, const char *method, const char *path, const char *body, struct received *received)
 {
-	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-	struct answer answer;
+	struct answer answer = {0};
 	struct buffer out;
 	bool reused;
 	int r;
 
-	*result = NULL;
 	buffer_init(&out, REQUEST_MAX);
-	write_request(client, method, path, text, &out);
+	write_request(client, method, path, body, &out);
 	reused = client->socket >= 0;
-	r = (body && !text) || out.failed ? -ENOMEM : exchange(client, &out, &answer);
+	r = out.failed ? -ENOMEM : exchange(client, &out, &answer);
 	/*
 	 * A connection that lay idle may have been closed at the other end meanwhile. What is read,
 	 * and what has a key, is sent again.
@@ -219,15 +259,67 @@ int client_call(struct client *client, const char *method, const char *path, jso
 		r = exchange(client, &out, &answer);
 	}
 	buffer_deinit(&out);
+	*received = (struct received){answer.status, answer.close, answer.body};
+	return r;
+}
+
+static bool take_body(void *context, const char *data, size_t size)
+{
+	struct client *client = context;
+
+	buffer_append(&client->in, data, size);
+	return !client->in.failed;
+}
+
+static int call_https(struct client *client, const char *method, const char *path, const char *body, struct received *received)
+{
+	struct buffer headers;
+	int r;
+
+	buffer_init(&headers, REQUEST_MAX);
+	write_headers(client, method, body, &headers);
+	buffer_append(&headers, "", 1);
+	buffer_clear(&client->in);
+	r = headers.failed ? -ENOMEM
+			   : https_call(client->https,
+					&(struct https_request){
+						.method = method,
+						.path = path,
+						.headers = headers.data,
+						.body = body,
+						.take = take_body,
+						.context = client,
+						.every_status = true,
+						.timeout_ms = TIMEOUT_MS,
+					},
+					&received->status);
+	if (headers.data)
+		explicit_bzero(headers.data, headers.size);
+	buffer_deinit(&headers);
+	received->close = false;
+	received->body = buffer_slice(&client->in);
+	return r;
+}
+
+int client_call(struct client *client, const char *method, const char *path, json_t *body, int *status, json_t **result)
+{
+	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	struct received received = {0};
+	int r = -ENOMEM;
+
+	*result = NULL;
+	if (!body || text)
+		r = client->https ? call_https(client, method, path, text, &received)
+				  : call_plain(client, method, path, text, &received);
 	free(text);
 	json_decref(body);
 	if (r < 0) {
 		disconnect(client);
 		return r;
 	}
-	*status = answer.status;
-	*result = json_loadb(answer.body.data, answer.body.size, JSON_REJECT_DUPLICATES, NULL);
-	if (answer.close)
+	*status = received.status;
+	*result = json_loadb(received.body.data ? received.body.data : "", received.body.size, JSON_REJECT_DUPLICATES, NULL);
+	if (received.close)
 		disconnect(client);
 	return 0;
 }
@@ -236,11 +328,12 @@ int client_ask(struct client *client, const char *method, const char *path, json
 {
 	const char *code, *detail;
 	int status = 0, r = client_call(client, method, path, body, &status, answer);
+	char name[CLIENT_NAME_SIZE];
 
 	if (r == -ECONNREFUSED)
-		return cli_error(CLI_FAILED, "no server answers at http://%s; is `penstock serve` running?", client->place.host);
+		return cli_error(CLI_FAILED, "no server answers at %s; is `penstock serve` running?", client_name(client, name));
 	if (r < 0)
-		return cli_error(CLI_FAILED, "http://%s: %s", client->place.host, error_text(r));
+		return cli_error(CLI_FAILED, "%s: %s", client_name(client, name), client_error(client, r));
 	if (status >= 200 && status < 300)
 		return CLI_GO;
 	code = json_string_value(json_object_get(*answer, "code"));

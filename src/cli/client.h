@@ -1,29 +1,31 @@
 /*
- * The operator's routes from a terminal: a blocking HTTP client with JSON on one connection. One
- * thread.
+ * The operator's routes from a terminal: a blocking HTTP client with JSON on one connection, plain
+ * to any address, or over TLS (https.h). One thread.
  */
 #pragma once
 
 #include <jansson.h>
 #include "cli/cli.h"
+#include "cli/https.h"
 #include "crowd/pool.h"
 
 struct client {
-	struct pool_server place;
-	char *token; /* NULL: none */
-	int socket;  /* -1: not connected */
+	struct pool_server place; /* over TLS: its host alone */
+	struct https *https;      /* NULL: plain */
+	char *token;              /* NULL: none */
+	int socket;               /* -1: not connected */
 	struct buffer in;
 	size_t used; /* of `in`: the last answer, dropped with the next call */
 };
 
 /*
- * url: "http://HOST:PORT", or NULL for the operator listener of the settings. With the operator's
- * token as secrets_operator_token() has it. Connects with the first call. CLI_GO, or the exit code,
- * the error told. Close in either case.
+ * url: "http://HOST:PORT" or "https://HOST:PORT", or NULL for the operator listener of the
+ * settings. cacert: as https_new(). With the operator's token as secrets_operator_token() has it.
+ * Connects with the first call. CLI_GO, or the exit code, the error told. Close in either case.
  */
-int client_open(struct client *client, const struct settings *settings, const char *url) MUST_CHECK;
+int client_open(struct client *client, const struct settings *settings, const char *url, const char *cacert) MUST_CHECK;
 /* With no token and for any address. */
-int client_open_url(struct client *client, const char *url) MUST_CHECK;
+int client_open_url(struct client *client, const char *url, const char *cacert) MUST_CHECK;
 void client_close(struct client *client);
 
 /*
@@ -37,6 +39,12 @@ int client_call(struct client *client, const char *method, const char *path, jso
  * answer, or the exit code.
  */
 int client_ask(struct client *client, const char *method, const char *path, json_t *body, json_t **answer) MUST_CHECK;
+
+/* "http://HOST:PORT" for messages; it stands in `text`. */
+enum { CLIENT_NAME_SIZE = POOL_HOST_SIZE + 8 };
+const char *client_name(const struct client *client, char text[static CLIENT_NAME_SIZE]);
+/* What a negative code of client_call() means, in words. */
+const char *client_error(const struct client *client, int code);
 
 /* The address of a listener, to reach it from this machine: an "any" address becomes loopback. */
 enum { CLIENT_URL_SIZE = 80 };

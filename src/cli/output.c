@@ -22,7 +22,7 @@ int output_session(struct cli *cli, struct client *client, const char *url)
 	code = cli_settings(cli, &settings);
 	if (code != CLI_GO)
 		return code;
-	code = client_open(client, settings, url);
+	code = client_open(client, settings, url, cli->cacert);
 	settings_free(settings);
 	return code;
 }

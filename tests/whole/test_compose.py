@@ -4,6 +4,7 @@ import ipaddress
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -309,7 +310,7 @@ RUN_TIME = {
     "librdkafka-dev": "librdkafka1",
     "libjansson-dev": "libjansson4",
     "libssl-dev": "libssl3",
-    "libcurl4-openssl-dev": "libcurl4",  # by a relay, when it runs
+    "libcurl4-openssl-dev": "libcurl4",  # by a relay and by commands over https, when they run
 }
 
 
@@ -577,15 +578,18 @@ def test_panels_have_their_own_places():
 
 
 @tool("systemd-analyze")
-@pytest.mark.parametrize("name", ["penstock", "penstock-drain"])
+@pytest.mark.parametrize("name", ["penstock.service", "penstock-drain.service", "penstock-jwks.service", "penstock-jwks.timer"])
 def test_the_units_are_sound(tmp_path, name):
-    unit = tmp_path / f"{name}.service"
-    # The program is not installed here, nor need its manual be.
-    unit.write_text(
-        "".join(
-            line.replace("@bindir@/penstock", "/bin/true")
-            for line in (DEPLOY / f"systemd/{name}.service.in").read_text().splitlines(True)
-            if not line.startswith("Documentation=")
-        )
-    )
-    assert f"{name}.service:" not in checked("systemd-analyze", "verify", unit)
+    for unit in (DEPLOY / "systemd").glob("penstock*.*"):
+        # The program is not installed here, nor need its manual be.
+        lines = unit.read_text().replace("@bindir@/penstock", "/bin/true").splitlines(True)
+        (tmp_path / unit.name.removesuffix(".in")).write_text("".join(line for line in lines if not line.startswith("Documentation=")))
+    assert f"{name}:" not in checked("systemd-analyze", "verify", tmp_path / name)
+
+
+def test_the_timers_program_takes_what_its_unit_gives_it():
+    """The command as the unit has it, to the point where it wants an address."""
+    (line,) = [line for line in (DEPLOY / "systemd/penstock-jwks.service.in").read_text().splitlines() if line.startswith("ExecStart=")]
+    words = shlex.split(line.removeprefix("ExecStart=").replace("${JWKS_URL}", "http://login.example/"))
+    done = subprocess.run([PROGRAM, *words[1:]], capture_output=True, text=True, timeout=60, env=plain_environment())
+    assert done.returncode == 2 and "wanted is https://" in done.stderr

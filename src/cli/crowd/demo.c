@@ -377,7 +377,7 @@ static int play(struct demo *demo)
 	{
 		struct client client;
 
-		code = client_open(&client, demo->settings, demo->server.operator_url);
+		code = client_open(&client, demo->settings, demo->server.operator_url, NULL);
 		demo->opens_ms = clock_mono_ms() + COUNTDOWN_MS;
 		if (code == CLI_GO)
 			code = demo_make_sale(&client, &(struct demo_sale){sku, sale, demo->options.units, HOLD_S, COUNTDOWN_MS, 1});

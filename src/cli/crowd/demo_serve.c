@@ -98,7 +98,7 @@ static int set_up(struct server_process *server, const char *storefront)
 
 	if (code != CLI_GO)
 		return code;
-	code = client_open(&client, settings, server->operator_url);
+	code = client_open(&client, settings, server->operator_url, NULL);
 	if (code == CLI_GO)
 		code = demo_make_sale(&client, &(struct demo_sale){"SAMPLE-42", "sample", UNITS, HOLD_S, 0, LIMIT});
 	client_close(&client);

@@ -147,7 +147,7 @@ int crowd_setup_init(struct crowd_setup *setup, struct crowd_options *options, c
 	int code;
 
 	*setup = (struct crowd_setup){0};
-	code = client_open(&setup->client, settings, target->operators.count ? target->operators.items[0] : NULL);
+	code = client_open(&setup->client, settings, target->operators.count ? target->operators.items[0] : NULL, NULL);
 	setup->lifetime_s = 24 * 3600;
 	setup->by_header = settings->identity.mode == IDENTITY_HEADER;
 	setup->header = strdup(settings->identity.header);

@@ -100,38 +100,75 @@ static int read_head(int fd, struct buffer *in, int *status)
 	return 0;
 }
 
-int sale_watch(struct client *client, const char *path, bool json)
+struct watch {
+	struct buffer in;
+	bool json;
+};
+
+static bool take_part(void *context, const char *data, size_t size)
 {
-	int fd = socket(client->place.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0), status = 0, r;
-	struct buffer out, in;
+	struct watch *watch = context;
+
+	buffer_append(&watch->in, data, size);
+	take_lines(&watch->in, watch->json);
+	return !watch->in.failed;
+}
+
+/* Until the stream ends: 1; or negative. */
+static int watch_plain(struct client *client, const char *path, const char *headers, struct watch *watch, int *status)
+{
+	int fd = socket(client->place.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0), r;
+	struct buffer out;
 
 	buffer_init(&out, 8192);
-	buffer_init(&in, 1024 * 1024);
-	buffer_printf(&out, "GET %s HTTP/1.1\r\nHost: %s\r\nAccept: text/event-stream\r\n", path, client->place.host);
-	if (client->token)
-		buffer_printf(&out, "Authorization: Bearer %s\r\n", client->token);
-	buffer_append_text(&out, "\r\n");
+	buffer_printf(&out, "GET %s HTTP/1.1\r\nHost: %s\r\n%s\r\n", path, client->place.host, headers);
 	r = fd < 0 || connect(fd, (const struct sockaddr *)&client->place.address, client->place.size) < 0 ||
 			    send(fd, out.data, out.size, MSG_NOSIGNAL) != (ssize_t)out.size
 		    ? -errno
-		    : read_head(fd, &in, &status);
-	if (r == 0 && status != 200)
-		r = cli_error(CLI_FAILED, "GET %s: %d", path, status);
-	while (r == 0) {
-		take_lines(&in, json);
-		r = read_more(fd, &in);
+		    : read_head(fd, &watch->in, status);
+	while (r == 0 && *status == 200) {
+		take_lines(&watch->in, watch->json);
+		r = read_more(fd, &watch->in);
 		if (r == 1)
-			take_lines(&in, json);
+			take_lines(&watch->in, watch->json);
 	}
-	if (r < 0)
-		cli_error(CLI_FAILED, "http://%s: %s", client->place.host, error_text(r));
-	else if (r == 1)
-		cli_error(CLI_FAILED,
-			  "http://%s: the server has ended the stream: it has stopped, or this token may not watch any more",
-			  client->place.host);
 	if (fd >= 0)
 		close(fd);
-	buffer_deinit(&in);
 	buffer_deinit(&out);
+	return r;
+}
+
+static int watch_https(struct client *client, const char *path, const char *headers, struct watch *watch, int *status)
+{
+	const struct https_request request = {.method = "GET", .path = path, .headers = headers, .take = take_part, .context = watch};
+	int r = https_call(client->https, &request, status);
+
+	return r < 0 ? r : 1;
+}
+
+int sale_watch(struct client *client, const char *path, bool json)
+{
+	struct watch watch = {.json = json};
+	char name[CLIENT_NAME_SIZE];
+	struct buffer headers;
+	int status = 0, r;
+
+	buffer_init(&watch.in, 1024 * 1024);
+	buffer_init(&headers, 4096);
+	buffer_append_text(&headers, "Accept: text/event-stream\r\n");
+	if (client->token)
+		buffer_printf(&headers, "Authorization: Bearer %s\r\n", client->token);
+	buffer_append(&headers, "", 1);
+	r = client->https ? watch_https(client, path, headers.data, &watch, &status)
+			  : watch_plain(client, path, headers.data, &watch, &status);
+	if (status != 0 && status != 200)
+		cli_error(CLI_FAILED, "GET %s: %d", path, status);
+	else if (r < 0)
+		cli_error(CLI_FAILED, "%s: %s", client_name(client, name), client_error(client, r));
+	else
+		cli_error(CLI_FAILED, "%s: the server has ended the stream: it has stopped, or this token may not watch any more",
+			  client_name(client, name));
+	buffer_deinit(&headers);
+	buffer_deinit(&watch.in);
 	return CLI_FAILED; /* it watches until somebody ends it, and then it does not come here */
 }

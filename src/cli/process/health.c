@@ -18,7 +18,7 @@ static int open_client(struct cli *cli, struct client *client, const char *url, 
 		return code;
 	client_url(&settings->drain.listen, own);
 	settings_free(settings);
-	return client_open_url(client, own);
+	return client_open_url(client, own, cli->cacert);
 }
 
 static int health_run(struct cli *cli)

@@ -150,7 +150,7 @@ static void end(void *context)
 }
 
 struct options {
-	const char *to, *name, *server, *from, *replay, *skip, *reason, *ready_file;
+	const char *to, *name, *server, *cacert, *from, *replay, *skip, *reason, *ready_file;
 	bool json;
 };
 
@@ -160,7 +160,7 @@ static int skip(const struct options *options, const struct settings *settings)
 	struct client client;
 	char path[128];
 	json_t *answer = NULL;
-	int code = client_open(&client, settings, options->server);
+	int code = client_open(&client, settings, options->server, options->cacert);
 
 	snprintf(path, sizeof(path), "/v1/relays/%s/skip", options->name);
 	if (code == CLI_GO)
@@ -223,7 +223,7 @@ static int run(const struct options *options, const struct relay_start *from, co
 	code = make_poster(relay, options->to);
 	if (code != CLI_GO)
 		return code;
-	code = client_open(&relay->client, call->settings, options->server);
+	code = client_open(&relay->client, call->settings, options->server, options->cacert);
 	if (code != CLI_GO) {
 		client_close(&relay->client);
 		post_free(relay->poster);
@@ -271,6 +271,7 @@ static int relay_command(struct cli *cli)
 		if (code != CLI_GO)
 			return code;
 	}
+	options.cacert = cli->cacert;
 	call.sources = cli_sources(cli);
 	call.ready_file = options.ready_file;
 	code = cli_settings(cli, &settings);

@@ -155,6 +155,23 @@ int sale_control_create(struct sale_control *control, struct sale *sale, const s
 	return r;
 }
 
+int sale_control_import(struct sale_control *control, struct ledger_import *import, const struct ledger_actor *actor)
+{
+	struct ledger *ledger = control->settings.ledger;
+	int r = sale_control_asked_before(control, actor);
+
+	for (size_t i = 0; i < import->sale_count && r == 0; i++) {
+		import->in_sale = true;
+		import->at = i;
+		r = sale_control_check_times(import->sales[i], true, true, actor->now_ms);
+	}
+	if (r == 0)
+		r = lots_by_ledger(ledger->ops->import(ledger, import, actor));
+	for (size_t i = 0; i < import->sale_count && r == 0 && !import->dry_run; i++)
+		r = sale_control_publish(control, import->sales[i]->number);
+	return r;
+}
+
 static void change_fields(struct sale *sale, unsigned fields, const struct sale *change)
 {
 	if (fields & SALE_FIELD_NAME)

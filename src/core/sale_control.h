@@ -105,6 +105,12 @@ void sale_control_free(struct sale_control *control);
  * NO_OPENS; DONE: the sale is in the catalog.
  */
 int sale_control_create(struct sale_control *control, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot) MUST_CHECK;
+/*
+ * Items and sales, all of them or none; `import` says of which the outcome is. EXISTS, NO_ITEM,
+ * NOT_ENOUGH, and of a sale's times as above; DONE: the sales are in the catalog, unless it was a
+ * dry run.
+ */
+int sale_control_import(struct sale_control *control, struct ledger_import *import, const struct ledger_actor *actor) MUST_CHECK;
 /* Changes the fields named in `fields` to those of `change`. DONE, NO_SALE, CONFLICT, WRONG_STATE (ended), FROZEN, LOADED, BAD_TIMES,
  * NO_OPENS, and of what is changed PAST_OPENS, PAST_CLOSES. */
 int sale_control_update(struct sale_control *control, struct slice id, unsigned fields, const struct sale *change,

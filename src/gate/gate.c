@@ -76,7 +76,12 @@ static int thread_new(struct gate *gate, struct gate_thread *thread, bool for_op
 				.read_rate_min = READ_RATE_MIN,
 				.stream_backlog_max = STREAM_BACKLOG_MAX,
 			},
-		.bounds = {(uint32_t)settings->gate.header_bytes_max, (uint32_t)settings->gate.header_fields_max},
+		.bounds =
+			{
+				.head_bytes = (uint32_t)settings->gate.header_bytes_max,
+				.header_fields = (uint32_t)settings->gate.header_fields_max,
+				.body_bytes = for_operators ? HTTP_LARGE_BODY_MAX : HTTP_BODY_MAX,
+			},
 		.refusal = buffer_slice(&gate->refusal),
 		.wire = for_operators ? gate->settings.operators_wire : gate->settings.buyers_wire,
 	};

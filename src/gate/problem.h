@@ -16,7 +16,8 @@
 		"The request is not valid HTTP/1.1 or its body is not valid JSON.")                                                        \
 	PROBLEM(LENGTH_REQUIRED, 411, "length-required", "Length required",                                                                \
 		"Send the body with a Content-Length; chunked bodies are not read.")                                                       \
-	PROBLEM(BODY_TOO_LARGE, 413, "body-too-large", "Body too large", "A body has at most 16384 bytes.")                                \
+	PROBLEM(BODY_TOO_LARGE, 413, "body-too-large", "Body too large",                                                                   \
+		"A body has at most 16384 bytes, on the operators' listener 524288.")                                                      \
 	PROBLEM(HEADERS_TOO_LARGE, 431, "headers-too-large", "Headers too large",                                                          \
 		"The request line and headers together are more bytes, or more headers, than are taken here.")                             \
 	PROBLEM(HTTP_VERSION, 505, "http-version", "HTTP version not supported", "Use HTTP/1.1.")                                          \

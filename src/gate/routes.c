@@ -39,6 +39,7 @@ static const struct route operator_list[] = {
 	{{HTTP_GET, "/v1/items/{sku}"}, "item", OPERATOR_READ, INPUT_NONE, NULL, .on_ledger = operator_items_show},
 	{{HTTP_POST, "/v1/items/{sku}/receive"}, "item_receive", OPERATOR_STOCK, INPUT_BODY, NULL, .on_ledger = operator_items_receive},
 	{{HTTP_POST, "/v1/items/{sku}/adjust"}, "item_adjust", OPERATOR_STOCK, INPUT_BODY, NULL, .on_ledger = operator_items_adjust},
+	{{HTTP_POST, "/v1/imports"}, "import", OPERATOR_STOCK, INPUT_BODY, NULL, .on_ledger = operator_imports},
 	{{HTTP_GET, "/v1/sales"}, "sales", OPERATOR_READ, INPUT_PAGE, page, .on_ledger = operator_sales_list},
 	{{HTTP_POST, "/v1/sales"}, "sale_create", OPERATOR_STOCK, INPUT_BODY, NULL, .on_ledger = operator_sales_create},
 	{{HTTP_GET, "/v1/sales/{sale}"}, "sale", OPERATOR_READ, INPUT_NONE, NULL, .on_ledger = operator_sales_show},

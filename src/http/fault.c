@@ -18,14 +18,14 @@ static const struct http_fault_info faults[HTTP_FAULT_COUNT] = {
 				       "There may be one Content-Length of plain digits, and no Transfer-Encoding beside it."},
 	[HTTP_FAULT_LENGTH_REQUIRED] = {411, "length-required", "The request needs a Content-Length; chunked bodies are not accepted."},
 	[HTTP_FAULT_TRANSFER_ENCODING] = {501, "transfer-encoding", "Transfer codings are not supported; send a Content-Length."},
-	[HTTP_FAULT_BODY_TOO_LARGE] = {413, "body-too-large", "A body has at most 16384 bytes."},
+	[HTTP_FAULT_BODY_TOO_LARGE] = {413, "body-too-large", "A body has at most 16384 bytes, on the operators' listener 524288."},
 	[HTTP_FAULT_EXPECTATION] = {417, "expectation", "The only expectation that can be met is 100-continue."},
 	[HTTP_FAULT_PROXY_HEADER] = {400, "malformed-request", "A PROXY protocol header was required and is missing or malformed."},
 	[HTTP_FAULT_TIMEOUT] = {408, "request-timeout", "The request did not arrive whole in time."},
 	[HTTP_FAULT_STOPPING] = {503, "shutting-down", "The server stops, and the request had not arrived whole: nothing was done."},
 };
 
-_Static_assert(HTTP_BODY_MAX == 16384, "the text above names the limit");
+_Static_assert(HTTP_BODY_MAX == 16384 && HTTP_LARGE_BODY_MAX == 524288, "the text above names the limits");
 
 const struct http_fault_info *http_fault_info(enum http_fault fault)
 {

@@ -405,7 +405,7 @@ static int read_header(struct reading *r)
 }
 
 /* Content-Length = 1*DIGIT, however many: what is over the limit is too large, not malformed. */
-static enum http_fault read_length(struct slice value, size_t *length)
+static enum http_fault read_length(struct slice value, size_t most, size_t *length)
 {
 	*length = 0;
 	if (value.size == 0)
@@ -413,10 +413,10 @@ static enum http_fault read_length(struct slice value, size_t *length)
 	for (size_t i = 0; i < value.size; i++) {
 		if (!is(value.data[i], DIGIT))
 			return HTTP_FAULT_CONTENT_LENGTH;
-		if (*length <= HTTP_BODY_MAX)
+		if (*length <= most)
 			*length = *length * 10 + (size_t)(value.data[i] - '0');
 	}
-	return *length > HTTP_BODY_MAX ? HTTP_FAULT_BODY_TOO_LARGE : HTTP_FAULT_NONE;
+	return *length > most ? HTTP_FAULT_BODY_TOO_LARGE : HTTP_FAULT_NONE;
 }
 
 /* What only the whole head tells. */
@@ -433,7 +433,7 @@ static enum http_fault judge_head(struct reading *r, size_t *length)
 	if (r->transfer_encodings > 0)
 		return r->transfer_encodings == 1 && r->chunked ? HTTP_FAULT_LENGTH_REQUIRED : HTTP_FAULT_TRANSFER_ENCODING;
 	if (request->has_length) {
-		enum http_fault fault = read_length(request->known[HTTP_CONTENT_LENGTH], length);
+		enum http_fault fault = read_length(request->known[HTTP_CONTENT_LENGTH], r->bounds->body_bytes, length);
 
 		if (fault != HTTP_FAULT_NONE)
 			return fault;

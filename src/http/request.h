@@ -10,14 +10,15 @@ enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PATCH, HTTP_PUT, HTTP_DE
 const char *http_method_name(enum http_method method);
 
 enum {
-	HTTP_HEAD_MAX = 65536,  /* bytes of request line and headers that http_bounds can allow */
-	HTTP_HEADERS_MAX = 256, /* and fields */
-	HTTP_BODY_MAX = 16384,  /* bytes */
+	HTTP_HEAD_MAX = 65536,        /* bytes of request line and headers that http_bounds can allow */
+	HTTP_HEADERS_MAX = 256,       /* and fields */
+	HTTP_BODY_MAX = 16384,        /* bytes */
+	HTTP_LARGE_BODY_MAX = 524288, /* where bodies are lists: the operators' listener */
 };
 
-/* What is taken of one request's line and headers. */
+/* What is taken of one request: of its line and headers, and of its body. */
 struct http_bounds {
-	uint32_t head_bytes, header_fields;
+	uint32_t head_bytes, header_fields, body_bytes;
 };
 
 struct http_header {

@@ -2,7 +2,7 @@
  * How a connection is read. A request that arrives whole, which is nearly every one, is read into
  * the loop's buffer, handed over from there and answered from there: one recv(), one send(), no
  * copy, no memory. Only a part of a request, or what waits behind a deferred one, is copied to
- * memory of the connection's own, at most what a head may have (http_bounds), HTTP_BODY_MAX and one
+ * memory of the connection's own, at most what a head and a body may have (http_bounds) and one
  * read (16 KiB); an idle connection has none.
  *
  * While an exchange is deferred, or output waits for the client, nothing is read, so the kernel's

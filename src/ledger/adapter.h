@@ -6,6 +6,7 @@
 #pragma once
 
 #include "ledger/dead_letter_transactions.h"
+#include "ledger/import_transactions.h"
 #include "ledger/item_transactions.h"
 #include "ledger/log_transactions.h"
 #include "ledger/lot_transactions.h"
@@ -16,6 +17,7 @@
 /* The same in every adapter. */
 /* clang-format off */
 #define LEDGER_TRANSACTIONS                                   \
+	.import = import_transaction,                         \
 	.item_create = item_transaction_create,               \
 	.item_receive = item_transaction_receive,             \
 	.item_adjust = item_transaction_adjust,               \

@@ -8,12 +8,9 @@ struct item_creation {
 	const struct ledger_actor *actor;
 };
 
-static int create(struct transaction *transaction, void *request)
+int item_transaction_insert(struct transaction *transaction, const struct ledger_item *item, const struct ledger_actor *actor)
 {
 	const struct transaction_rows *rows = transaction->rows;
-	const struct item_creation *creation = request;
-	const struct ledger_item *item = creation->item;
-	const struct ledger_actor *actor = creation->actor;
 	struct movement movement = {.cause = CAUSE_RECEIVE, .at_ms = actor->now_ms, .on_hand = item->on_hand, .actor = actor->name};
 	char detail[LOG_DETAIL_SIZE];
 	int result = transaction_check_request(transaction, actor);
@@ -26,6 +23,13 @@ static int create(struct transaction *transaction, void *request)
 		return result;
 	return rows->records->write_log(transaction, actor, "item.create", slice_of(item->sku),
 					log_detail_item(detail, item->on_hand));
+}
+
+static int create(struct transaction *transaction, void *request)
+{
+	const struct item_creation *creation = request;
+
+	return item_transaction_insert(transaction, creation->item, creation->actor);
 }
 
 int item_transaction_create(struct ledger *ledger, const struct ledger_item *item, const struct ledger_actor *actor)

@@ -24,6 +24,12 @@ struct slice log_detail_item(char text[static LOG_DETAIL_SIZE], int64_t on_hand)
 	return slice_of(text);
 }
 
+struct slice log_detail_import(char text[static LOG_DETAIL_SIZE], size_t items, size_t sales)
+{
+	snprintf(text, LOG_DETAIL_SIZE, "{\"items\":%zu,\"sales\":%zu}", items, sales);
+	return slice_of(text);
+}
+
 struct slice log_detail_receive(char text[static LOG_DETAIL_SIZE], int64_t units, struct slice reason, const struct uuid *movement)
 {
 	char id[UUID_TEXT_SIZE];

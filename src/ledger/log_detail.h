@@ -13,6 +13,7 @@ void log_detail_terms(struct buffer *out, const struct sale *sale);
 struct slice log_detail_item(char text[static LOG_DETAIL_SIZE], int64_t on_hand);
 /* Units of an item received, or (with a reason) adjusted. */
 struct slice log_detail_receive(char text[static LOG_DETAIL_SIZE], int64_t units, struct slice reason, const struct uuid *movement);
+struct slice log_detail_import(char text[static LOG_DETAIL_SIZE], size_t items, size_t sales);
 /* Units of a lot added or withdrawn. */
 struct slice log_detail_units(char text[static LOG_DETAIL_SIZE], const char *sku, uint32_t units, const struct uuid *movement);
 /* As log_detail_terms(): lots and the units that each is to have. */

@@ -28,13 +28,11 @@ struct sale_creation {
 	uint32_t *lot;
 };
 
-static int create(struct transaction *transaction, void *request)
+int sale_transaction_insert(struct transaction *transaction, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot)
 {
-	const struct sale_creation *creation = request;
-	struct sale *sale = creation->sale;
-	int result = transaction_check_request(transaction, creation->actor);
+	int result = transaction_check_request(transaction, actor);
 
-	*creation->lot = 0;
+	*lot = 0;
 	if (result == 0)
 		result = transaction->rows->sales->insert(transaction, sale);
 	if (result == 0) {
@@ -45,10 +43,17 @@ static int create(struct transaction *transaction, void *request)
 		sale->ended_at_ms = SALE_NO_TIME;
 	}
 	for (uint32_t i = 0; i < sale->lot_count && result == 0; i++) {
-		*creation->lot = i;
-		result = lot_insert(transaction, sale->number, i, &sale->lots[i], creation->actor);
+		*lot = i;
+		result = lot_insert(transaction, sale->number, i, &sale->lots[i], actor);
 	}
-	return result == 0 ? log_terms(transaction, sale, creation->actor, "sale.create") : result;
+	return result == 0 ? log_terms(transaction, sale, actor, "sale.create") : result;
+}
+
+static int create(struct transaction *transaction, void *request)
+{
+	const struct sale_creation *creation = request;
+
+	return sale_transaction_insert(transaction, creation->sale, creation->actor, creation->lot);
 }
 
 int sale_transaction_create(struct ledger *ledger, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot)

@@ -249,7 +249,7 @@ int monitor_new(struct monitor **out, const struct listen_list *places, const st
 			.quota = &monitor->quota,
 			.wire = source->wire,
 			.limits = {.header_ns = PATIENCE_NS, .body_ns = PATIENCE_NS, .idle_ns = IDLE_NS, .write_ns = PATIENCE_NS},
-			.bounds = {HEAD_BYTES_MAX, HEADER_FIELDS_MAX},
+			.bounds = {HEAD_BYTES_MAX, HEADER_FIELDS_MAX, HTTP_BODY_MAX},
 			.refusal = SLICE("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n"
 					 "Content-Length: 0\r\n\r\n"),
 		});

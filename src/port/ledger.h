@@ -206,6 +206,18 @@ struct ledger_audit {
 	char first[512]; /* the first fault found, in words; empty: none */
 };
 
+/* Items and sales that are made together, or none of them; items first. */
+struct ledger_import {
+	const struct ledger_item *items;
+	size_t item_count;
+	struct sale *const *sales; /* each as for sale_create() */
+	size_t sale_count;
+	bool dry_run; /* all is decided, and nothing stays */
+	bool in_sale; /* out, of what was refused: whether it is a sale, else an item; */
+	size_t at;    /* its place among those; */
+	uint32_t lot; /* and of a sale the lot */
+};
+
 /* How far a partition of the journal has been read, and the fingerprint of the record before. */
 struct ledger_position {
 	uint32_t partition;
@@ -315,6 +327,8 @@ struct ledger_ops {
 	/* Up to `max` items with sku > after, by sku; *count how many. */
 	int (*items)(struct ledger *ledger, struct slice after, struct ledger_item *items, size_t max, size_t *count);
 
+	/* DONE, EXISTS, NOT_FOUND (a lot's item), NOT_ENOUGH: `import` says of which. */
+	int (*import)(struct ledger *ledger, struct ledger_import *import, const struct ledger_actor *actor);
 	/*
 	 * In: everything but number, epoch, version, state (draft), lots' item. Takes the units
 	 * from the items. DONE, EXISTS, NOT_FOUND (item), NOT_ENOUGH; *lot: which.

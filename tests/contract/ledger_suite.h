@@ -30,4 +30,5 @@ void ledger_suite_restart(struct ledger_fixture *fixture);
 int ledger_suite_drain_run(const char *name);
 int ledger_suite_snapshot_run(const char *name);
 int ledger_suite_changes_run(const char *name);
+int ledger_suite_import_run(const char *name);
 int ledger_suite_pay_run(const char *name);

@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct http_bounds bounds = {8192, 64};
+static const struct http_bounds bounds = {8192, 64, HTTP_BODY_MAX};
 static struct http_request request, other;
 
 static void assert_within(struct slice slice, const char *data, size_t size)

@@ -151,7 +151,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		.on_body = on_body,
 		.on_message_complete = on_complete,
 	};
-	static const struct http_bounds bounds = {HEAD_BYTES, HEADER_FIELDS};
+	static const struct http_bounds bounds = {HEAD_BYTES, HEADER_FIELDS, HTTP_BODY_MAX};
 	static struct http_request request;
 	const char *data = (const char *)bytes;
 	enum http_fault fault;

@@ -16,7 +16,7 @@ from commands import operate, operator_environment
 from penstock import JWT_KEY, OPERATOR_TOKEN, PROGRAM, ROOT, Server, audit_ledger, plain_environment, run, wait_until
 
 COMMANDS = [
-    "serve", "demo", "rehearse", "audit", "sale", "item", "order", "log", "export", "jwks", "token", "relay", "replay", "drain", "config", "health", "version",
+    "serve", "demo", "rehearse", "audit", "sale", "item", "order", "log", "export", "import", "jwks", "token", "relay", "replay", "drain", "config", "health", "version",
 ]
 
 

@@ -4,6 +4,7 @@
 #include "gate/body.h"
 #include "gate/ledger_task.h"
 #include "gate/operator/routes.h"
+#include "gate/operator/sales.h"
 #include "gate/render.h"
 
 static void answer_item(struct ledger_task *task, const char *sku)
@@ -20,11 +21,8 @@ static void answer_item(struct ledger_task *task, const char *sku)
 		render_item(&item, &task->reply.body);
 }
 
-void operator_items_create(struct ledger_task *task)
+int operator_item_read(const json_t *body, const char *path, struct ledger_item *item, struct reply *reply)
 {
-	struct ledger *ledger = ledger_task_ledger(task);
-	struct ledger_actor actor = ledger_task_actor(task);
-	struct ledger_item item = {0};
 	struct slice sku, name;
 	struct body_field fields[] = {
 		{.name = "sku",
@@ -39,14 +37,26 @@ void operator_items_create(struct ledger_task *task)
 		 .required = true,
 		 .valid = sale_name_valid,
 		 .rule = "1 to 200 bytes of text without control characters"},
-		{.name = "on_hand", .kind = BODY_INTEGER, .target = &item.on_hand, .required = true, .min = 0, .max = UNITS_MAX},
+		{.name = "on_hand", .kind = BODY_INTEGER, .target = &item->on_hand, .required = true, .min = 0, .max = UNITS_MAX},
 	};
+
+	*item = (struct ledger_item){0};
+	if (body_read(body, fields, 3, path, reply))
+		return 1;
+	memcpy(item->sku, sku.data, sku.size);
+	memcpy(item->name, name.data, name.size);
+	return 0;
+}
+
+void operator_items_create(struct ledger_task *task)
+{
+	struct ledger *ledger = ledger_task_ledger(task);
+	struct ledger_actor actor = ledger_task_actor(task);
+	struct ledger_item item;
 	int r;
 
-	if (body_read(task->body, fields, 3, "", &task->reply))
+	if (operator_item_read(task->body, "", &item, &task->reply))
 		return;
-	memcpy(item.sku, sku.data, sku.size);
-	memcpy(item.name, name.data, name.size);
 	r = ledger->ops->item_create(ledger, &item, &actor);
 	ledger_task_repeats(task, &r);
 	if (r < 0) {

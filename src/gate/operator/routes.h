@@ -8,6 +8,7 @@ void operator_items_create(struct ledger_task *task);
 void operator_items_show(struct ledger_task *task);
 void operator_items_receive(struct ledger_task *task);
 void operator_items_adjust(struct ledger_task *task);
+void operator_imports(struct ledger_task *task);
 void operator_sales_list(struct ledger_task *task);
 void operator_sales_create(struct ledger_task *task);
 void operator_sales_show(struct ledger_task *task);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include "gate/body.h"
 
+enum { PATH_SIZE = 64 };
+
 struct terms {
 	struct slice name, currency;
 	int64_t amount, limit, hold, opens, closes, rate_requests, rate_seconds;
@@ -66,8 +68,9 @@ static bool currency_valid(struct slice text)
 }
 
 /* The objects inside; 0, or 1: refused. */
-static int read_nested(struct terms *terms, struct reply *reply)
+static int read_nested(struct terms *terms, const char *path, struct reply *reply)
 {
+	char price_path[PATH_SIZE], rate_path[PATH_SIZE];
 	struct body_field price[] = {
 		{.name = "amount", .kind = BODY_INTEGER, .target = &terms->amount, .required = true, .min = 0, .max = 1000000000000},
 		{.name = "currency",
@@ -82,9 +85,11 @@ static int read_nested(struct terms *terms, struct reply *reply)
 		{.name = "seconds", .kind = BODY_INTEGER, .target = &terms->rate_seconds, .required = true, .min = 1, .max = RATE_SECONDS_MAX},
 	};
 
-	if (terms->price && body_read(terms->price, price, 2, "price.", reply))
+	snprintf(price_path, sizeof(price_path), "%sprice.", path);
+	snprintf(rate_path, sizeof(rate_path), "%srate.", path);
+	if (terms->price && body_read(terms->price, price, 2, price_path, reply))
 		return 1;
-	return terms->rate ? body_read(terms->rate, rate, 2, "rate.", reply) : 0;
+	return terms->rate ? body_read(terms->rate, rate, 2, rate_path, reply) : 0;
 }
 
 /*
@@ -115,7 +120,7 @@ static void apply_terms(struct sale *sale, const struct terms *terms)
 	sale->announced = terms->announce;
 }
 
-int operator_sale_read_lots(json_t *array, struct sale *sale, int64_t min, struct reply *reply)
+int operator_sale_read_lots(json_t *array, const char *path, struct sale *sale, int64_t min, struct reply *reply)
 {
 	for (uint32_t i = 0; i < sale->lot_count; i++) {
 		struct sale_lot *lot = &sale->lots[i];
@@ -125,17 +130,18 @@ int operator_sale_read_lots(json_t *array, struct sale *sale, int64_t min, struc
 			{.name = "units", .kind = BODY_INTEGER, .target = &lot->allocated, .required = true, .min = min, .max = UNITS_MAX},
 		};
 		json_t *object = json_array_get(array, i);
-		char path[24];
+		char lot_path[PATH_SIZE], lots_path[PATH_SIZE];
 
-		snprintf(path, sizeof(path), "lots[%u].", i);
+		snprintf(lots_path, sizeof(lots_path), "%slots", path);
+		snprintf(lot_path, sizeof(lot_path), "%slots[%u].", path, i);
 		if (!json_is_object(object)) {
-			reply_bad_field(reply, PROBLEM_INVALID_VALUE, "lots", "lots[%u] must be an object with sku and units.", i);
+			reply_bad_field(reply, PROBLEM_INVALID_VALUE, lots_path, "lots[%u] must be an object with sku and units.", i);
 			return 1;
 		}
-		if (body_read(object, fields, 2, path, reply))
+		if (body_read(object, fields, 2, lot_path, reply))
 			return 1;
 		if (sku.size && sale_find_lot(sale, sku) >= 0) {
-			reply_bad_field(reply, PROBLEM_INVALID_VALUE, "lots",
+			reply_bad_field(reply, PROBLEM_INVALID_VALUE, lots_path,
 					"lots[%u].sku must be one that no other lot of the sale has.", i);
 			return 1;
 		}
@@ -144,7 +150,7 @@ int operator_sale_read_lots(json_t *array, struct sale *sale, int64_t min, struc
 	return 0;
 }
 
-struct sale *operator_sale_read_new(json_t *body, struct reply *reply)
+struct sale *operator_sale_read_new(json_t *body, const char *path, struct reply *reply)
 {
 	struct terms terms = {
 		.limit = 1, .rate_requests = 3, .rate_seconds = 60, .hold = 120, .opens = SALE_NO_TIME, .closes = SALE_NO_TIME};
@@ -164,7 +170,7 @@ struct sale *operator_sale_read_new(json_t *body, struct reply *reply)
 						 .rule = "1 to 64 of a-z, 0-9, '.', '_' or '-', beginning with a letter or digit"};
 	fields[TERM_COUNT + 1] =
 		(struct body_field){.name = "lots", .kind = BODY_ARRAY, .target = &lots, .required = true, .min = 1, .max = LOTS_MAX};
-	if (body_read(body, fields, TERM_COUNT + 2, "", reply) || read_nested(&terms, reply))
+	if (body_read(body, fields, TERM_COUNT + 2, path, reply) || read_nested(&terms, path, reply))
 		return NULL;
 	if (no_rate)
 		terms.rate_requests = terms.rate_seconds = 0;
@@ -177,7 +183,7 @@ struct sale *operator_sale_read_new(json_t *body, struct reply *reply)
 	sale->lot_count = (uint32_t)json_array_size(lots);
 	sale->ended_at_ms = SALE_NO_TIME;
 	apply_terms(sale, &terms);
-	if (operator_sale_read_lots(lots, sale, 1, reply)) {
+	if (operator_sale_read_lots(lots, path, sale, 1, reply)) {
 		free(sale);
 		return NULL;
 	}
@@ -193,7 +199,7 @@ int operator_sale_read_change(json_t *body, struct sale *change, unsigned *given
 	*lots = NULL;
 	term_table(&terms, fields);
 	fields[TERM_COUNT] = (struct body_field){.name = "lots", .kind = BODY_ARRAY, .target = lots, .min = 1, .max = LOTS_MAX};
-	if (body_read(body, fields, TERM_COUNT + 1, "", reply) || read_nested(&terms, reply))
+	if (body_read(body, fields, TERM_COUNT + 1, "", reply) || read_nested(&terms, "", reply))
 		return 1;
 	for (int i = 0; i < TERM_COUNT; i++)
 		if (fields[i].given)

@@ -113,19 +113,19 @@ static void say_state(struct ledger_task *task, const char *id)
 	free(sale);
 }
 
-/* Times that cannot be meant. True: it was one of those. */
-static bool say_times(struct reply *reply, int r)
+bool operator_say_times(struct reply *reply, const char *path, int r)
 {
 	static const char past[] = "%s is over. Give a later time, or null.";
+	const char *name = r == SALE_CONTROL_PAST_OPENS ? "opens_at" : r == SALE_CONTROL_NO_OPENS ? "schedule" : "closes_at";
+	char field[80];
 
+	snprintf(field, sizeof(field), "%s%s", path, name);
 	if (r == SALE_CONTROL_BAD_TIMES)
-		reply_bad_field(reply, PROBLEM_INVALID_VALUE, "closes_at", "closes_at must be later than opens_at.");
-	else if (r == SALE_CONTROL_PAST_OPENS)
-		reply_bad_field(reply, PROBLEM_INVALID_VALUE, "opens_at", past, "opens_at");
-	else if (r == SALE_CONTROL_PAST_CLOSES)
-		reply_bad_field(reply, PROBLEM_INVALID_VALUE, "closes_at", past, "closes_at");
+		reply_bad_field(reply, PROBLEM_INVALID_VALUE, field, "closes_at must be later than opens_at.");
+	else if (r == SALE_CONTROL_PAST_OPENS || r == SALE_CONTROL_PAST_CLOSES)
+		reply_bad_field(reply, PROBLEM_INVALID_VALUE, field, past, name);
 	else if (r == SALE_CONTROL_NO_OPENS)
-		reply_bad_field(reply, PROBLEM_INVALID_VALUE, "schedule", "schedule needs opens_at: the clock must know when.");
+		reply_bad_field(reply, PROBLEM_INVALID_VALUE, field, "schedule needs opens_at: the clock must know when.");
 	else
 		return false;
 	return true;
@@ -160,7 +160,7 @@ void operator_say_control(struct ledger_task *task, const char *id, int r)
 		ledger_task_refuse_fatal(task, r);
 		return;
 	}
-	if (say_times(reply, r))
+	if (operator_say_times(reply, "", r))
 		return;
 	switch (r) {
 	case SALE_CONTROL_WRONG_STATE:
@@ -194,7 +194,7 @@ static bool say_lot_units(struct ledger_task *task, int r, const struct sale_lot
 void operator_sales_create(struct ledger_task *task)
 {
 	struct ledger_actor actor = ledger_task_actor(task);
-	struct sale *sale = operator_sale_read_new(task->body, &task->reply);
+	struct sale *sale = operator_sale_read_new(task->body, "", &task->reply);
 	uint32_t lot = 0;
 	int r;
 
@@ -266,7 +266,7 @@ static void change_lots(struct ledger_task *task, json_t *lots)
 		return;
 	}
 	sale->lot_count = (uint32_t)json_array_size(lots);
-	if (operator_sale_read_lots(lots, sale, 0, &task->reply) == 0) {
+	if (operator_sale_read_lots(lots, "", sale, 0, &task->reply) == 0) {
 		r = sale_control_set_lots(operator_control_take(task), slice_of(task->names[0]), sale->lots, sale->lot_count,
 					  &actor, &lot);
 		operator_control_end(task);

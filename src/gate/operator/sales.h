@@ -10,6 +10,13 @@ void operator_control_end(const struct ledger_task *task);
 bool operator_control_repeats(struct ledger_task *task, int *r);
 /* Says what a refusal or a failure of sale control means; id: the sale's. */
 void operator_say_control(struct ledger_task *task, const char *id, int r);
+/*
+ * Times of a sale that cannot be meant; path: what the sale is called ("", "sales[2]."). True: it
+ * was one of those.
+ */
+bool operator_say_times(struct reply *reply, const char *path, int r);
+/* An item that is to be made. 0, or 1: refused, the reply says why. path: likewise. */
+int operator_item_read(const json_t *body, const char *path, struct ledger_item *item, struct reply *reply) MUST_CHECK;
 /* A sale as the gates see it; in_row: its state in the row that it was read from. */
 void operator_sales_render(struct ledger_task *task, const struct sale *sale, enum sale_state in_row);
 /* Answers with the sale as it is now, or with why it cannot be shown. */

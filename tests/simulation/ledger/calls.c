@@ -99,6 +99,11 @@ static int sim_items(struct ledger *ledger, struct slice after, struct ledger_it
 
 /* --- Sales --- */
 
+static int sim_import(struct ledger *ledger, struct ledger_import *import, const struct ledger_actor *actor)
+{
+	SIM_CALL(ledger, SIM_CHANGE, import, import, actor);
+}
+
 static int sim_sale_create(struct ledger *ledger, struct sale *sale, const struct ledger_actor *actor, uint32_t *lot)
 {
 	SIM_CALL(ledger, SIM_CHANGE, sale_create, sale, actor, lot);
@@ -333,6 +338,7 @@ const struct ledger_ops sim_ops = {
 	.item_adjust = sim_item_adjust,
 	.item_get = sim_item_get,
 	.items = sim_items,
+	.import = sim_import,
 	.sale_create = sim_sale_create,
 	.sale_update = sim_sale_update,
 	.sale_set_lots = sim_sale_set_lots,

@@ -186,7 +186,7 @@ void fixture_open(struct fixture *fixture, const char *place, struct http_limits
 		.handler = &fixture->handler,
 		.quota = &fixture->quota,
 		.limits = limits,
-		.bounds = {8192, 64},
+		.bounds = {8192, 64, HTTP_BODY_MAX},
 		.proxies = &fixture->proxies,
 		.refusal = SLICE("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\nConnection: close\r\n\r\nfull"),
 	};

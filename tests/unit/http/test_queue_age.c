@@ -233,7 +233,7 @@ static int status_of(struct http_wire_end *end)
 static size_t serve_crowd(size_t size, int times)
 {
 	static struct bench bench;
-	struct http_loop_settings settings = {.handler = &bench.handler, .quota = &bench.quota, .bounds = {8192, 64}};
+	struct http_loop_settings settings = {.handler = &bench.handler, .quota = &bench.quota, .bounds = {8192, 64, HTTP_BODY_MAX}};
 	struct address peer = {{0}};
 	size_t late = 0;
 

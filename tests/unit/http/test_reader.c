@@ -10,7 +10,7 @@
 static struct http_request request;
 static size_t used;
 static enum http_fault fault;
-static const struct http_bounds *bounds = &(struct http_bounds){8192, 64};
+static const struct http_bounds *bounds = &(struct http_bounds){8192, 64, HTTP_BODY_MAX};
 
 /* In memory of exactly its size, so that a sanitizer sees a byte read beyond it. */
 static enum http_read_outcome read_exactly(const char *data, size_t size)
@@ -544,7 +544,10 @@ static void check_fields_limit(uint32_t max)
 
 static void test_the_bounds_of_a_head_are_those_that_were_set(void **state)
 {
-	static const struct http_bounds set[] = {{1024, 16}, {8192, 64}, {16384, 100}, {HTTP_HEAD_MAX, HTTP_HEADERS_MAX}};
+	static const struct http_bounds set[] = {{1024, 16, HTTP_BODY_MAX},
+						 {8192, 64, HTTP_BODY_MAX},
+						 {16384, 100, HTTP_BODY_MAX},
+						 {HTTP_HEAD_MAX, HTTP_HEADERS_MAX, HTTP_BODY_MAX}};
 	const struct http_bounds *standard = bounds;
 
 	(void)state;

@@ -100,7 +100,7 @@ static void run(void *argument)
 
 static int begin(void **state)
 {
-	struct http_loop_settings settings = {.handler = &bench.handler, .quota = &bench.quota, .bounds = {8192, 64}};
+	struct http_loop_settings settings = {.handler = &bench.handler, .quota = &bench.quota, .bounds = {8192, 64, HTTP_BODY_MAX}};
 
 	(void)state;
 	memset(&bench, 0, sizeof(bench));

@@ -77,6 +77,19 @@ static void write_change(struct buffer *out, const struct stock_brake_change *ch
 	redis_write_text(out, slice_of(change->trace));
 }
 
+/* Of the same change of the same request, and not of another that has got its number. */
+static bool same_newest(const struct stock_brake *known, const struct stock_brake *there)
+{
+	return known->serial == there->serial && known->count > 0 && known->count == there->count &&
+	       uuid_equal(&known->changes[known->count - 1].request, &there->changes[there->count - 1].request);
+}
+
+/* Redis has forgotten a change, or that the ledger was told of it. */
+static bool is_behind(const struct stock_brake *known, const struct stock_brake *there)
+{
+	return known->serial > there->serial || (same_newest(known, there) && known->written > there->written);
+}
+
 bool redis_take_brake(struct stock_redis *redis, uint32_t sale, struct redis_reader *answer)
 {
 	struct stock_brake there, known;
@@ -85,7 +98,7 @@ bool redis_take_brake(struct stock_redis *redis, uint32_t sale, struct redis_rea
 	if (brake_table_learn(&redis->brakes, sale, &there) < 0) /* no memory: it is told again with the next refresh */
 		return false;
 	brake_table_get(&redis->brakes, sale, &known);
-	return !answer->failed && known.serial > there.serial;
+	return !answer->failed && is_behind(&known, &there);
 }
 
 /* A call, and what came of it. */

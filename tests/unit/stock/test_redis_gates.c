@@ -309,6 +309,48 @@ static void test_a_stop_that_the_one_who_armed_never_heard_of_is_put_back_by_who
 	assert_int_equal(gate_buy(&gates[1], "ann", "").outcome, STOCK_PAUSED);
 }
 
+/*
+ * Found by a simulated world: Redis came back from a copy in which a release was still to be written; the ledger had it, and a pause behind
+ * it. A gate that had not heard of the writing took the release for newer than the row, and sold.
+ */
+static void test_that_the_ledger_was_told_is_put_back_by_who_knows_it(void **state)
+{
+	struct stock_brake brake;
+
+	(void)state;
+	sell(5);
+	stop(&gates[0]);
+	gate_refresh(&gates[1]);
+	gates[0].stock->ops->brake_written(gates[0].stock, GATE_SALE, 1);
+	redis_place_run(place, "HSET {ps:%d}:z written 0", GATE_SALE); /* as the copy has it */
+	assert_int_equal(gate_refresh(&gates[1]), STOCK_DONE);
+	assert_true(gates[1].stock->ops->brake_of(gates[1].stock, GATE_SALE, &brake));
+	assert_true(stock_brake_pending(&brake));
+	assert_int_equal(gate_refresh(&gates[0]), STOCK_DONE);
+	assert_int_equal(gate_refresh(&gates[1]), STOCK_DONE);
+	assert_true(gates[1].stock->ops->brake_of(gates[1].stock, GATE_SALE, &brake));
+	assert_false(stock_brake_pending(&brake));
+}
+
+static void test_another_change_of_the_same_number_is_not_written_for_that(void **state)
+{
+	struct uuid_generator ids = {0};
+	const struct stock_brake_change another = {.stopped = true, .actor = "olga", .request = uuid_make(&ids, 7, GATE_SALE)};
+	struct stock_brake brake;
+
+	(void)state;
+	sell(5);
+	stop(&gates[0]);
+	gates[0].stock->ops->brake_written(gates[0].stock, GATE_SALE, 1);
+	redis_place_run(place, "DEL {ps:%d}:z", GATE_SALE);
+	assert_int_equal(gates[1].stock->ops->brake(gates[1].stock, GATE_SALE, &another), 0);
+	assert_int_equal(gate_refresh(&gates[0]), STOCK_DONE);
+	gates[1].epoch = 1;
+	assert_int_equal(gate_refresh(&gates[1]), STOCK_DONE);
+	assert_true(gates[1].stock->ops->brake_of(gates[1].stock, GATE_SALE, &brake));
+	assert_true(stock_brake_pending(&brake));
+}
+
 /* What one gate did is known at another for its request, also where Redis has forgotten it in between. */
 static void test_a_request_that_was_done_at_another_gate_is_not_done_again_by_a_redis_that_forgets(void **state)
 {
@@ -668,6 +710,8 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_a_stop_that_the_one_who_armed_never_heard_of_is_put_back_by_who_did, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(test_that_the_ledger_was_told_is_put_back_by_who_knows_it, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_another_change_of_the_same_number_is_not_written_for_that, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_a_request_that_was_done_at_another_gate_is_not_done_again_by_a_redis_that_forgets, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_history_that_cannot_be_read_is_none, set_up, tear_down),

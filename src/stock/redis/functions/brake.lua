@@ -55,6 +55,11 @@ local function brake(keys, args)
 		end
 		return pack('<BB', 0, 0) .. brake_text(keys[1])
 	end
+	-- A Redis that has come back from a copy has forgotten that the ledger was told of the very same changes.
+	if stored > 0 and stored == serial and changes == z[4] and written > tonumber(z[2]) then
+		call('HSET', key, 'written', written)
+		z[2] = written
+	end
 	if stored > 0 and stored >= serial then
 		serial, written, stopped, changes = stored, z[2], z[3], z[4]
 	end

@@ -46,6 +46,8 @@ const struct setting settings_table[] = {
 	 .high = 1000000, .help = "Purchases of one thread that wait for the journal; one more is answered 503."},
 	{"gate.queue_target", SETTING_DURATION, FIELD(gate.queue_target_ns), .standard = "50ms", .low = 0, .high = 60 * SECOND,
 	 .help = "A purchase that has waited longer, in a queue that has stood for twice as long, is answered 503 with Retry-After, unless it may be a retry of one that was accepted; 0s: none is."},
+	{"gate.access_log", SETTING_COUNT, FIELD(gate.access_log), .standard = "0", .unit = "requests", .low = 0, .high = 1000000,
+	 .help = "One request in so many is written into the log, with its route, status and time, and each that is answered by 500 or more; 1: all are, 0: none is."},
 	{"gate.stop_timeout", SETTING_DURATION, FIELD(gate.stop_timeout_ns), .standard = "8s", .low = 0, .high = HOUR,
 	 .help = "After SIGTERM, how long answers in flight are waited for."},
 

@@ -49,6 +49,7 @@ struct settings {
 		int64_t idle_timeout_ns;               /* gate.idle_timeout     75s */
 		int64_t write_timeout_ns;              /* gate.write_timeout    10s */
 		int64_t in_flight_max;   /* gate.in_flight_max    4096: purchases waiting for the journal, per thread */
+		int64_t access_log;      /* gate.access_log       0: of how many requests one is logged; 0: none is */
 		int64_t queue_target_ns; /* gate.queue_target     50ms: what has waited longer is turned away; 0: nothing is */
 		int64_t stop_timeout_ns; /* gate.stop_timeout     8s: for answers in flight after SIGTERM */
 	} gate;

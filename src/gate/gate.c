@@ -91,6 +91,7 @@ static int thread_new(struct gate *gate, struct gate_thread *thread, bool for_op
 	thread->handler = gate_handler;
 	thread->gate = gate;
 	thread->for_operators = for_operators;
+	thread->access_every = (uint32_t)settings->gate.access_log;
 	thread->table = for_operators ? &operator_routes : &public_routes;
 	thread->latency = for_operators ? gate->metrics.operator_latency : gate->metrics.public_latency;
 	reply_init(&thread->reply);

@@ -44,19 +44,22 @@ struct reply_handle gate_reply_handle(const struct gate_request *request)
 	};
 }
 
-static void count(struct gate_thread *thread, uint32_t route, const struct reply *reply, int64_t started_ns)
+/* How long it took. */
+static int64_t count(struct gate_thread *thread, uint32_t route, const struct reply *reply, int64_t started_ns)
 {
 	const struct gate_metrics *metrics = &thread->gate->metrics;
+	int64_t took_ns = clock_mono_ns() - started_ns;
 	int class = reply->status / 100 - 2;
 
-	metrics_observe(thread->cells, thread->latency[route], (uint64_t)(clock_mono_ns() - started_ns));
+	metrics_observe(thread->cells, thread->latency[route], (uint64_t)took_ns);
 	if (class >= 0 && class < STATUS_CLASSES)
 		metrics_add(thread->cells, metrics->statuses[class], 1);
 	if (reply->status != 409)
-		return;
+		return took_ns;
 	for (int i = 0; i < GATE_PAYMENT_PROBLEMS; i++)
 		if (reply->problem == gate_payment_problems[i])
 			metrics_add(thread->cells, metrics->payments[i], 1);
+	return took_ns;
 }
 
 void gate_say_common(const struct gate_thread *thread, const struct http_exchange *exchange, const struct trace *trace,
@@ -81,17 +84,32 @@ void gate_send(struct gate_thread *thread, struct http_exchange *exchange, const
 			       });
 }
 
-static void log_answer(const struct gate_thread *thread, uint32_t route, const struct trace *trace, const struct reply *reply)
+/* One in so many, and each that the server could not answer. */
+static bool is_for_access_log(struct gate_thread *thread, const struct reply *reply)
 {
-	log_debug("gate", "answered", LOG_TEXT("route", thread->table->routes[route].name), LOG_INT("status", reply->status),
-		  LOG_TEXT("problem", reply->problem == PROBLEM_COUNT ? "" : problem_code(reply->problem)),
-		  LOG_SLICE("trace", trace_slice(trace)));
+	if (thread->access_every == 0)
+		return false;
+	if (++thread->access_count < thread->access_every)
+		return reply->status >= 500;
+	thread->access_count = 0;
+	return true;
+}
+
+static void log_answer(struct gate_thread *thread, uint32_t route, const struct trace *trace, const struct reply *reply, int64_t took_ns)
+{
+	const enum log_level level = is_for_access_log(thread, reply) ? LOG_INFO : LOG_DEBUG;
+
+	LOG_AT(level, "gate", "answered", LOG_TEXT("listener", thread->for_operators ? "operator" : "public"),
+	       LOG_TEXT("route", thread->table->routes[route].name), LOG_INT("status", reply->status),
+	       LOG_TEXT("problem", reply->problem == PROBLEM_COUNT ? "" : problem_code(reply->problem)),
+	       LOG_INT("microseconds", took_ns / 1000), LOG_SLICE("trace", trace_slice(trace)));
 }
 
 void gate_answer(struct gate_request *request, struct reply *reply)
 {
-	count(request->thread, request->route, reply, http_exchange_started(request->exchange));
-	log_answer(request->thread, request->route, &request->trace, reply);
+	int64_t took_ns = count(request->thread, request->route, reply, http_exchange_started(request->exchange));
+
+	log_answer(request->thread, request->route, &request->trace, reply, took_ns);
 	gate_send(request->thread, request->exchange, &request->trace, reply);
 }
 
@@ -99,8 +117,7 @@ void gate_answer_handle(struct gate_thread *thread, const struct reply_handle *h
 {
 	struct http_exchange *exchange = http_find(thread->loop, handle->handle);
 
-	count(thread, handle->route, reply, handle->started_ns);
-	log_answer(thread, handle->route, &handle->trace, reply);
+	log_answer(thread, handle->route, &handle->trace, reply, count(thread, handle->route, reply, handle->started_ns));
 	if (exchange)
 		gate_send(thread, exchange, &handle->trace, reply);
 }

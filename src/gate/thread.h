@@ -127,6 +127,7 @@ struct gate_thread {
 	struct pending_reply *pending; /* tasks and settlements */
 	size_t pending_count; /* those that have expired too; at most GATE_PENDING_MAX, so that the replies lane has room */
 	bool for_operators;
+	uint32_t access_every, access_count; /* of how many answers one is logged (0: none), and how many came since */
 	/*
 	 * Tokens that no operator has, since their last row of the operator log; one row at a time
 	 * is on its way.

@@ -87,7 +87,20 @@ int order_control_refund(const struct order_control *control, struct ledger_orde
 	return r;
 }
 
-static void ask(const struct ledger_order *order, const struct ledger_actor *actor, struct slice key, struct stock_reserve *reserve)
+/* What `order` was labelled with, as the ledger has it. False: it cannot say. */
+static bool read_labels(const struct order_control *control, struct ledger_order *order)
+{
+	struct ledger_order row;
+
+	if (control->ledger->ops->order_get(control->ledger, &order->id, &row) != LEDGER_DONE)
+		return false;
+	memcpy(order->reference, row.reference, sizeof(order->reference));
+	memcpy(order->metadata, row.metadata, sizeof(order->metadata));
+	return true;
+}
+
+static void ask(const struct ledger_order *order, int64_t unit_price, const struct ledger_actor *actor, struct slice key,
+		struct stock_reserve *reserve)
 {
 	struct uuid_generator ids = {0};
 
@@ -101,6 +114,9 @@ static void ask(const struct ledger_order *order, const struct ledger_actor *act
 				.id = uuid_make(&ids, actor->now_ms, order->sale),
 				.buyer = slice_of(order->buyer),
 				.key = key,
+				.labels = {slice_of(order->reference), slice_of(order->metadata)},
+				.priced = true,
+				.unit_price = unit_price,
 				.actor_kind = actor->kind,
 				.actor = actor->name,
 				.trace = actor->trace,
@@ -121,26 +137,46 @@ static bool is_late_confirm(const struct stock_reserve *reserve)
 	return reserve->order.state == ORDER_CONFIRMED && reserve->order.first_hold_expires_at_ms == 0;
 }
 
+/*
+ * One with this key was made before without the labels, when the ledger could not say them: they
+ * count no more.
+ */
+static void reserve_late(const struct order_control *control, struct stock_reserve *reserve)
+{
+	control->stock->ops->reserve(control->stock, reserve, 1);
+	if (reserve->outcome != STOCK_KEY_CONFLICT || labels_fingerprint(&reserve->event.labels) == 0)
+		return;
+	reserve->event.labels = (struct labels){SLICE_NULL, SLICE_NULL};
+	control->stock->ops->reserve(control->stock, reserve, 1);
+}
+
 int order_control_confirm_late(const struct order_control *control, const struct ledger_order *order,
 			       const struct ledger_actor *actor, const struct uuid *only, struct ledger_order *fresh)
 {
 	char key[KEY_MAX + 1], id[UUID_TEXT_SIZE];
 	struct stock_reserve reserve;
 	struct sale *sale;
-	bool allowed;
+	bool allowed, labels_known;
+	int64_t unit_price;
 	int r = order_control_sale(control, order, &sale);
 
 	if (r < 0)
 		return r;
 	allowed = sale->late_confirm && order->state == ORDER_EXPIRED;
+	unit_price = sale->price_minor;
+	*fresh = *order;
+	memcpy(fresh->currency, sale->currency, sizeof(fresh->currency));
 	free(sale);
 	if (!allowed)
 		return ORDER_CONTROL_REFUSED;
+	fresh->priced = true;
+	fresh->unit_price = unit_price;
+	labels_known = read_labels(control, fresh);
 	uuid_format(&order->id, id);
 	snprintf(key, sizeof(key), LATE_CONFIRM_KEY "%s", id);
-	ask(order, actor, slice_of(key), &reserve);
+	ask(fresh, unit_price, actor, slice_of(key), &reserve);
 	reserve.replay_only = only != NULL;
-	control->stock->ops->reserve(control->stock, &reserve, 1);
+	reserve_late(control, &reserve);
 	switch (reserve.outcome) {
 	case STOCK_DONE:
 	case STOCK_REPLAY:
@@ -151,13 +187,15 @@ int order_control_confirm_late(const struct order_control *control, const struct
 	case STOCK_FULL:
 	case STOCK_UNAVAILABLE:
 		return ORDER_CONTROL_STOCK_AWAY;
+	case STOCK_KEY_CONFLICT: /* one with labels, which cannot be read now */
+		return labels_known ? ORDER_CONTROL_REFUSED : ORDER_CONTROL_UNKNOWN;
 	default:
 		return ORDER_CONTROL_REFUSED;
 	}
-	*fresh = *order;
 	fresh->id = reserve.order.id;
 	fresh->state = reserve.order.state;
 	fresh->hold_expires_at_ms = reserve.order.hold_expires_at_ms;
+	fresh->changed_at_ms = fresh->confirmed_at_ms = reserve.outcome == STOCK_DONE ? reserve.event.at_ms : 0; /* it cannot say */
 	snprintf(fresh->trace, sizeof(fresh->trace), "%.*s", (int)actor->trace.size, actor->trace.data);
 	if (!is_late_confirm(&reserve) || (only && !uuid_equal(&fresh->id, only)))
 		return ORDER_CONTROL_REFUSED;

@@ -262,12 +262,33 @@ void ledger_task_end_list(struct ledger_task *task, size_t count, struct slice l
 	buffer_append_literal(out, "}");
 }
 
+/*
+ * What the stock has told stands: its row may be behind, or not be there yet. The rest is the
+ * row's.
+ */
+static void merge_known(const struct ledger_order *known, int *r, struct ledger_order *order)
+{
+	if (*r != LEDGER_DONE) {
+		*r = LEDGER_DONE;
+		*order = *known;
+		return;
+	}
+	if (order->state != known->state || order->hold_expires_at_ms != known->hold_expires_at_ms)
+		order->changed_at_ms = 0; /* when is not known yet */
+	order->state = known->state;
+	order->hold_expires_at_ms = known->hold_expires_at_ms;
+	if (!order->payment.reference[0])
+		order->payment = known->payment;
+}
+
 void ledger_task_work_order(struct ledger_task *task)
 {
 	struct ledger *ledger = ledger_task_ledger(task);
 	struct ledger_order order;
 	int r = ledger->ops->order_get(ledger, &task->order.id, &order);
 
+	if (task->order.known.buyer[0])
+		merge_known(&task->order.known, &r, &order);
 	if (r < 0)
 		ledger_task_refuse_fatal(task, r);
 	else if (r == LEDGER_NOT_FOUND)

@@ -34,6 +34,7 @@ struct ledger_task_orders {
 	char buyer[BUYER_MAX + 1]; /* empty: anybody's */
 	char sale[SALE_ID_MAX + 1];
 	char payment[PAYMENT_REFERENCE_MAX + 1]; /* empty: any */
+	char reference[ORDER_REFERENCE_MAX + 1]; /* likewise */
 	enum order_state state;                  /* 0: any */
 };
 /* A list of the operator log. */
@@ -137,7 +138,7 @@ void ledger_task_refuse_fatal(struct ledger_task *task, int code);
  * the page is full.
  */
 void ledger_task_end_list(struct ledger_task *task, size_t count, struct slice last);
-/* The order task->order.id as operators see it. */
+/* The order task->order.id as operators see it; by task->order.known where that is there. */
 void ledger_task_work_order(struct ledger_task *task);
 /*
  * How old the ledger was: two members, each with a comma before it. Nothing of one that is never

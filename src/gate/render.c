@@ -41,6 +41,15 @@ static void time_member(struct buffer *out, const char *name, int64_t wall_ms)
 	render_time(wall_ms, out);
 }
 
+static void price_member(struct buffer *out, int64_t amount, const char *currency)
+{
+	render_name(out, "price");
+	buffer_append_literal(out, "{");
+	render_int_member(out, "amount", amount);
+	render_text_member(out, "currency", slice_of(currency));
+	buffer_append_literal(out, "}");
+}
+
 void render_clock(int64_t wall_ms, struct buffer *out)
 {
 	buffer_append_literal(out, "{\"time\":");
@@ -72,6 +81,18 @@ void render_order(const struct order_view *order, struct buffer *out)
 	render_time(uuid_wall_ms(&order->id), out);
 	buffer_append_literal(out, ",\"hold_expires_at\":");
 	render_time(order->hold_expires_at_ms ? order->hold_expires_at_ms : SALE_NO_TIME, out);
+	if (order->currency)
+		price_member(out, order->unit_price, order->currency);
+	if (order->updated_at_ms)
+		time_member(out, "updated_at", order->updated_at_ms);
+	if (order->confirmed_at_ms)
+		time_member(out, "confirmed_at", order->confirmed_at_ms);
+	if (order->labels.reference.size)
+		render_text_member(out, "reference", order->labels.reference);
+	if (order->labels.metadata.size) {
+		render_name(out, "metadata");
+		buffer_append_slice(out, order->labels.metadata);
+	}
 	if (order->trace.size)
 		render_text_member(out, "trace", order->trace);
 	if (order->payment && order->payment->reference[0])
@@ -79,19 +100,21 @@ void render_order(const struct order_view *order, struct buffer *out)
 	buffer_append_literal(out, "}");
 }
 
-void render_stock_order(const struct stock_order *order, const char *sale_id, const char *sku, struct slice buyer,
+void render_stock_order(const struct stock_order *order, const struct sale *sale, struct slice buyer,
 			const struct payment_row *payment, struct buffer *out)
 {
 	render_order(
 		&(struct order_view){
 			.id = order->id,
-			.sale = slice_of(sale_id),
-			.sku = slice_of(sku),
+			.sale = slice_of(sale->id),
+			.sku = slice_of(sale->lots[order->lot].sku),
 			.buyer = buyer,
 			.quantity = order->quantity,
 			.state = order->state,
 			.hold_expires_at_ms = order->hold_expires_at_ms,
 			.payment = payment,
+			.currency = payment ? sale->currency : NULL, /* a sale that has orders keeps its price */
+			.unit_price = sale->price_minor,
 		},
 		out);
 }
@@ -109,6 +132,11 @@ void render_ledger_order(const struct ledger_order *order, struct buffer *out)
 			.state = order->state,
 			.hold_expires_at_ms = order->hold_expires_at_ms,
 			.payment = &order->payment,
+			.currency = order->priced ? order->currency : NULL,
+			.unit_price = order->unit_price,
+			.updated_at_ms = order->priced ? order->changed_at_ms : 0, /* what an older program has told stays as it was */
+			.confirmed_at_ms = order->confirmed_at_ms,
+			.labels = {slice_of(order->reference), slice_of(order->metadata)},
 		},
 		out);
 }
@@ -116,7 +144,9 @@ void render_ledger_order(const struct ledger_order *order, struct buffer *out)
 void render_hide_operators(struct ledger_order *order)
 {
 	order->trace[0] = '\0';
-	order->payment.reference[0] = '\0';
+	order->payment.reference[0] = order->reference[0] = order->metadata[0] = '\0';
+	order->priced = false;
+	order->changed_at_ms = order->confirmed_at_ms = 0;
 }
 
 static void render_terms(const struct sale *sale, const char *state, struct buffer *out)
@@ -124,11 +154,7 @@ static void render_terms(const struct sale *sale, const char *state, struct buff
 	render_text_member(out, "id", slice_of(sale->id));
 	render_text_member(out, "name", slice_of(sale->name));
 	render_text_member(out, "state", slice_of(state));
-	render_name(out, "price");
-	buffer_append_literal(out, "{");
-	render_int_member(out, "amount", sale->price_minor);
-	render_text_member(out, "currency", slice_of(sale->currency));
-	buffer_append_literal(out, "}");
+	price_member(out, sale->price_minor, sale->currency);
 	render_int_member(out, "limit_per_buyer", sale->limit_per_buyer);
 	render_name(out, "rate");
 	if (sale->rate_requests) {

@@ -13,9 +13,14 @@ struct order_view {
 	enum order_state state;
 	int64_t hold_expires_at_ms;
 	const struct payment_row *payment; /* operators only; NULL or without a reference: left out */
+	const char *currency;              /* operators only: of the price; NULL: without a price */
+	int64_t unit_price;
+	int64_t updated_at_ms, confirmed_at_ms; /* 0: left out */
+	struct labels labels;                   /* operators only; what is empty is left out */
 };
 void render_order(const struct order_view *order, struct buffer *out);
-void render_stock_order(const struct stock_order *order, const char *sale_id, const char *sku, struct slice buyer,
+/* Of a lot that its sale has; payment NULL: for its buyer. */
+void render_stock_order(const struct stock_order *order, const struct sale *sale, struct slice buyer,
 			const struct payment_row *payment, struct buffer *out);
 void render_ledger_order(const struct ledger_order *order, struct buffer *out); /* for operators: with its trace and its payment */
 void render_hide_operators(struct ledger_order *order);                         /* what buyers do not see */

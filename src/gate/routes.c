@@ -7,7 +7,7 @@
 #include "gate/process/routes.h"
 #include "model/sale.h"
 
-static const char page[] = "after limit", orders_page[] = "sale state buyer payment after limit";
+static const char page[] = "after limit", orders_page[] = "sale state buyer payment reference after limit";
 static const char changes_page[] = "after limit since wait";
 static const char log_page[] = "actor action subject since kind order after limit";
 

@@ -98,6 +98,9 @@ int change_row_read(const struct change_row *row, struct ledger_change *change)
 	event->hold_expires_at_ms = order->first_hold_expires_at_ms;
 	event->buyer = slice_of(order->buyer);
 	event->key = slice_of(order->key);
+	event->labels = (struct labels){slice_of(order->reference), slice_of(order->metadata)};
+	event->priced = order->priced;
+	event->unit_price = order->unit_price;
 	event->trace = slice_of(order->trace);
 	return 0;
 }

@@ -4,26 +4,12 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/json_flat.h"
+#include "model/event_kinds.h"
 #include "model/sale.h"
 
 enum { EVENT_VERSION = 1 };
 
-/*
- * What a kind carries beside what every event has: v, kind, id, sale, epoch, at, and actor,
- * actor_kind and trace where they are known.
- */
-enum {
-	WITH_LOT = 1,    /* lot, quantity */
-	WITH_BUYER = 2,  /* buyer, buyer_units, limit_per_buyer, and key where there is one */
-	WITH_HOLD = 4,   /* hold_expires_at; null: none */
-	HOLD_NEEDED = 8, /* it is never null */
-	WITH_PAYMENT = 16, /* payment_reference, and payment_amount, payment_currency, payment_method where they were told; or nothing */
-	PAYMENT_NEEDED = 32, /* it is there */
-};
-static const struct kind {
-	const char *name;
-	unsigned carries;
-} kinds[] = {
+const struct event_kind_form event_kind_forms[EVENT_KINDS_END] = {
 	[EVENT_RESERVED] = {"order.reserved", WITH_LOT | WITH_BUYER | WITH_HOLD},
 	[EVENT_CONFIRMED] = {"order.confirmed", WITH_PAYMENT},
 	[EVENT_CANCELLED] = {"order.cancelled", 0},
@@ -34,16 +20,14 @@ static const struct kind {
 	[EVENT_BARRIER] = {"sale.barrier", 0},
 	[EVENT_PAID] = {"order.paid", WITH_PAYMENT | PAYMENT_NEEDED},
 };
-enum { KINDS_END = sizeof(kinds) / sizeof(kinds[0]) };
+const char *const event_actor_kinds[EVENT_ACTOR_KINDS_END] = {
+	[ACTOR_BUYER] = "buyer", [ACTOR_OPERATOR] = "operator", [ACTOR_CLOCK] = "clock"};
 
-static const char *const actor_kinds[] = {[ACTOR_BUYER] = "buyer", [ACTOR_OPERATOR] = "operator", [ACTOR_CLOCK] = "clock"};
-enum { ACTOR_KINDS_END = sizeof(actor_kinds) / sizeof(actor_kinds[0]) };
-
-static const struct kind *kind_of(enum event_kind kind)
+static const struct event_kind_form *kind_of(enum event_kind kind)
 {
 	ASSERT((size_t)kind >= EVENT_RESERVED);
-	ASSERT((size_t)kind < KINDS_END);
-	return &kinds[kind];
+	ASSERT((size_t)kind < EVENT_KINDS_END);
+	return &event_kind_forms[kind];
 }
 
 const char *event_kind_name(enum event_kind kind)
@@ -68,6 +52,8 @@ enum event_kind event_kind_of(enum order_action action)
 	assertion_failed("a known action", __FILE__, __LINE__, __func__);
 }
 
+#define METADATA_OF(text) ((text)->labels + ORDER_REFERENCE_MAX)
+
 static void own(struct slice *slice, char *text, size_t size_max)
 {
 	ASSERT(slice->size <= size_max);
@@ -86,95 +72,10 @@ void event_own(struct event *event, struct event_text *text)
 		own(&event->buyer, text->buyer, sizeof(text->buyer));
 		own(&event->key, text->key, sizeof(text->key));
 	}
+	own(&event->labels.reference, text->labels, ORDER_REFERENCE_MAX);
+	own(&event->labels.metadata, METADATA_OF(text), METADATA_MAX);
 	own(&event->actor, text->actor, sizeof(text->actor));
 	own(&event->trace, text->trace, sizeof(text->trace));
-}
-
-/* --- Encode --- */
-
-static void put_integer(struct buffer *out, const char *name, int64_t value)
-{
-	buffer_append_literal(out, ",\"");
-	buffer_append_text(out, name);
-	buffer_append_literal(out, "\":");
-	buffer_append_int(out, value);
-}
-
-static void put_time(struct buffer *out, const char *name, int64_t wall_ms)
-{
-	char text[CLOCK_TEXT_SIZE];
-
-	buffer_append_literal(out, ",\"");
-	buffer_append_text(out, name);
-	buffer_append_literal(out, "\":\"");
-	clock_format(wall_ms, text);
-	buffer_append(out, text, CLOCK_TEXT_SIZE - 1);
-	buffer_append_literal(out, "\"");
-}
-
-static void put_text(struct buffer *out, const char *name, struct slice text)
-{
-	if (text.size == 0)
-		return;
-	buffer_append_literal(out, ",\"");
-	buffer_append_text(out, name);
-	buffer_append_literal(out, "\":");
-	buffer_append_json_string(out, text);
-}
-
-static void put_payment(struct buffer *out, const struct payment *payment)
-{
-	if (payment->reference.size == 0)
-		return;
-	put_text(out, "payment_reference", payment->reference);
-	if (payment->amount != PAYMENT_NO_AMOUNT)
-		put_integer(out, "payment_amount", payment->amount);
-	put_text(out, "payment_currency", slice_of(payment->currency));
-	put_text(out, "payment_method", payment->method);
-}
-
-void event_encode(const struct event *event, struct buffer *out)
-{
-	const struct kind *kind = kind_of(event->kind);
-	char id[UUID_TEXT_SIZE];
-
-	buffer_append_literal(out, "{\"v\":1,\"kind\":\"");
-	buffer_append_text(out, kind->name);
-	buffer_append_literal(out, "\",\"id\":\"");
-	uuid_format(&event->id, id);
-	buffer_append(out, id, UUID_TEXT_SIZE - 1);
-	buffer_append_literal(out, "\"");
-	put_integer(out, "sale", event->sale);
-	put_integer(out, "epoch", event->epoch);
-	put_time(out, "at", event->at_ms);
-	if (kind->carries & WITH_LOT) {
-		put_integer(out, "lot", event->lot);
-		put_integer(out, "quantity", event->quantity);
-	}
-	if (kind->carries & WITH_BUYER) {
-		put_text(out, "buyer", event->buyer);
-		put_text(out, "key", event->key);
-		put_integer(out, "buyer_units", event->buyer_units);
-		put_integer(out, "limit_per_buyer", event->limit_per_buyer);
-	}
-	if (kind->carries & WITH_HOLD) {
-		if (event->hold_expires_at_ms != 0)
-			put_time(out, "hold_expires_at", event->hold_expires_at_ms);
-		else
-			buffer_append_literal(out, ",\"hold_expires_at\":null");
-	}
-	if (!uuid_is_null(&event->request)) {
-		uuid_format(&event->request, id);
-		put_text(out, "request", slice_of(id));
-	}
-	if (kind->carries & WITH_PAYMENT)
-		put_payment(out, &event->payment);
-	put_text(out, "actor", event->actor);
-	ASSERT((size_t)event->actor_kind < ACTOR_KINDS_END);
-	if (event->actor_kind != ACTOR_UNSAID)
-		put_text(out, "actor_kind", slice_of(actor_kinds[event->actor_kind]));
-	put_text(out, "trace", event->trace);
-	buffer_append_literal(out, "}");
 }
 
 /* --- Decode --- */
@@ -192,6 +93,7 @@ struct decoding {
 	const struct json_flat_field *fields;
 	size_t count, next; /* next: behind the one that was found last, where the next one most likely is */
 	const char *fault;
+	char *metadata; /* METADATA_MAX: where one is kept */
 };
 
 /* What a name stands for. Not there: ABSENT; neither text, whole number nor null: OTHER. */
@@ -301,6 +203,8 @@ bool event_valid(const struct event *event)
 	       (event->payment.reference.size == 0 || payment_reference_valid(event->payment.reference)) &&
 	       (event->payment.method.size == 0 || payment_method_valid(event->payment.method)) &&
 	       (event->key.size == 0 || sale_key_valid(event->key)) &&
+	       (event->labels.reference.size == 0 || labels_reference_valid(event->labels.reference)) &&
+	       (event->labels.metadata.size == 0 || labels_metadata_valid(event->labels.metadata)) &&
 	       (event->actor.size == 0 || sale_name_valid(event->actor)) && (event->trace.size == 0 || trace_valid(event->trace));
 }
 
@@ -308,8 +212,8 @@ static enum event_kind get_kind(struct decoding *decoding)
 {
 	struct value value = get(decoding, "kind");
 
-	for (int kind = EVENT_RESERVED; kind < (int)KINDS_END; kind++)
-		if (value.type == TEXT && slice_equal(value.text, slice_of(kinds[kind].name)))
+	for (int kind = EVENT_RESERVED; kind < (int)EVENT_KINDS_END; kind++)
+		if (value.type == TEXT && slice_equal(value.text, slice_of(event_kind_forms[kind].name)))
 			return (enum event_kind)kind;
 	fail(decoding, "kind is missing or unknown");
 	return EVENT_RESERVED;
@@ -339,8 +243,8 @@ static enum actor_kind get_actor_kind(struct decoding *decoding)
 
 	if (value.type == ABSENT)
 		return ACTOR_UNSAID;
-	for (int kind = ACTOR_BUYER; kind < (int)ACTOR_KINDS_END; kind++)
-		if (value.type == TEXT && slice_equal(value.text, slice_of(actor_kinds[kind])))
+	for (int kind = ACTOR_BUYER; kind < (int)EVENT_ACTOR_KINDS_END; kind++)
+		if (value.type == TEXT && slice_equal(value.text, slice_of(event_actor_kinds[kind])))
 			return (enum actor_kind)kind;
 	fail(decoding, "actor_kind is none");
 	return ACTOR_UNSAID;
@@ -376,6 +280,29 @@ static void get_payment(struct decoding *decoding, bool needed, struct payment *
 		(void)payment_set_currency(payment, currency);
 }
 
+/* Nested, so it is never read in place. */
+static void get_metadata(struct decoding *decoding, struct slice *metadata)
+{
+	const json_t *object = decoding->object ? json_object_get(decoding->object, "metadata") : NULL;
+	int size = object ? labels_write_metadata(object, decoding->metadata) : 0;
+
+	if (size < 0 || (!object && get(decoding, "metadata").type != ABSENT))
+		fail(decoding, "metadata is no object of texts, or too long");
+	if (size > 0)
+		*metadata = (struct slice){decoding->metadata, (size_t)size};
+}
+
+static void get_labels(struct decoding *decoding, struct event *event)
+{
+	struct value price = get(decoding, "price");
+
+	event->priced = price.type != ABSENT;
+	if (event->priced)
+		event->unit_price = within(decoding, price, 0, PAYMENT_AMOUNT_MAX, "price is out of range");
+	event->labels.reference = get_text(decoding, "reference", labels_reference_valid, "reference is invalid");
+	get_metadata(decoding, &event->labels.metadata);
+}
+
 static void get_fields(struct decoding *decoding, struct event *event)
 {
 	unsigned carries;
@@ -400,6 +327,7 @@ static void get_fields(struct decoding *decoding, struct event *event)
 		event->limit_per_buyer = get_integer(decoding, "limit_per_buyer", 1, LIMIT_MAX, "limit_per_buyer is out of range");
 		if (event->buyer.size == 0)
 			fail(decoding, "buyer is missing");
+		get_labels(decoding, event);
 	}
 	if (carries & WITH_HOLD)
 		get_hold(decoding, carries & HOLD_NEEDED, &event->hold_expires_at_ms);
@@ -422,8 +350,8 @@ static bool is_newer(struct decoding *decoding)
 		return false;
 	if (version.integer != EVENT_VERSION)
 		return version.integer > EVENT_VERSION;
-	for (size_t i = EVENT_RESERVED; i < KINDS_END; i++)
-		if (slice_equal(kind.text, slice_of(kinds[i].name)))
+	for (size_t i = EVENT_RESERVED; i < EVENT_KINDS_END; i++)
+		if (slice_equal(kind.text, slice_of(event_kind_forms[i].name)))
 			return false;
 	return true;
 }
@@ -445,7 +373,8 @@ static json_t *load(struct slice json, struct decoding *decoding, int *result)
 int event_decode(struct slice json, struct event *event, struct event_text *text, const char **reason)
 {
 	struct json_flat_field fields[JSON_FLAT_FIELDS_MAX];
-	struct decoding decoding = {.fields = fields, .count = json.data ? json_flat_read(json, fields) : 0};
+	struct decoding decoding = {
+		.fields = fields, .count = json.data ? json_flat_read(json, fields) : 0, .metadata = METADATA_OF(text)};
 	struct event decoded = {0};
 	json_t *root = NULL;
 	int result = 0;

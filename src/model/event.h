@@ -13,6 +13,7 @@
 #include "base/buffer.h"
 #include "base/slice.h"
 #include "base/uuid.h"
+#include "model/labels.h"
 #include "model/limits.h"
 #include "model/order.h"
 #include "model/payment.h"
@@ -49,6 +50,9 @@ struct event {
 	int64_t hold_expires_at_ms; /* wall; reserved and extended; 0: born confirmed */
 	struct slice buyer;         /* reserved */
 	struct slice key;           /* reserved; empty: none */
+	struct labels labels;       /* reserved */
+	bool priced;                /* reserved: unit_price is told; an older program does not */
+	int64_t unit_price;         /* in the currency's smallest unit */
 	struct slice actor;         /* the buyer's own name, an operator's, or "clock" */
 	struct slice trace;         /* traceparent, or empty */
 	/*
@@ -75,6 +79,7 @@ struct event_text {
 		};
 	};
 	char actor[NAME_MAX_BYTES], trace[TRACE_SIZE];
+	char labels[ORDER_REFERENCE_MAX + METADATA_MAX]; /* last: of most orders it is never touched */
 };
 /*
  * Copies the texts of `event` into `text` and lets its slices point there. Longer texts than the

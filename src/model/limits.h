@@ -18,5 +18,9 @@ enum {
 	HOLD_SECONDS_MAX = 7 * 24 * 3600,
 	PAYMENT_REFERENCE_MAX = 128, /* bytes; printable ASCII without space */
 	PAYMENT_METHOD_MAX = 32,     /* likewise */
-	TRACE_SIZE = 55,             /* characters of a traceparent (W3C Trace Context, section 3.2) */
+	ORDER_REFERENCE_MAX = 128,   /* likewise */
+	METADATA_MAX = 512,          /* bytes of an order's metadata, as a JSON object without spaces */
+	METADATA_PAIRS_MAX = 8,
+	METADATA_NAME_MAX = 40, /* bytes; printable ASCII without space */
+	TRACE_SIZE = 55,        /* characters of a traceparent (W3C Trace Context, section 3.2) */
 };

@@ -67,8 +67,14 @@ struct ledger_order {
 	int64_t placed_at_ms, changed_at_ms;
 	int64_t hold_expires_at_ms;       /* 0: none */
 	int64_t first_hold_expires_at_ms; /* as granted */
+	int64_t confirmed_at_ms;          /* 0: it never was, or an older program's */
 	struct payment_row payment;       /* its reference is empty where there is none */
 	int64_t paid_at_ms;               /* likewise 0 */
+	bool priced;                      /* unit_price is known; of an older program's it is not */
+	int64_t unit_price;
+	char currency[4];                        /* of the price: the sale's */
+	char reference[ORDER_REFERENCE_MAX + 1]; /* the shop's labels; empty: none */
+	char metadata[METADATA_MAX + 1];
 };
 
 struct ledger_order_filter {
@@ -76,6 +82,7 @@ struct ledger_order_filter {
 	enum order_state state; /* 0: any */
 	struct slice buyer;     /* empty: any */
 	struct slice payment;   /* reference of the payment; empty: any */
+	struct slice reference; /* the shop's own name for it; empty: any */
 	struct uuid after;      /* null: from the start; ids rise */
 };
 

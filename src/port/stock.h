@@ -78,7 +78,8 @@ enum stock_outcome {
 struct stock_reserve {
 	/*
 	 * In. event: sale, lot, quantity, id (proposed), at_ms, hold_expires_at_ms, buyer, key,
-	 * actor_kind, actor, trace. The texts are copied.
+	 * labels, price, actor_kind, actor, trace. The texts are copied. A key that was used with
+	 * another lot, quantity or labels is STOCK_KEY_CONFLICT.
 	 */
 	struct event event;
 	int64_t now_ns;      /* monotonic */
@@ -187,6 +188,7 @@ struct stock_load {
 	int64_t hold_expires_at_ms, first_hold_expires_at_ms; /* wall */
 	int64_t hold_left_ns;                                 /* from now; held orders */
 	struct slice paid; /* reference of its payment; empty: none, or the one that was loaded with it before */
+	uint64_t labels;   /* labels_fingerprint(); with `key` */
 };
 
 /* A withdrawal that preheat_withdrawals() puts back. */

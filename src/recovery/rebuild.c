@@ -63,6 +63,7 @@ static void to_load(const struct ledger_order *order, int64_t now_ms, struct sto
 		.first_hold_expires_at_ms = order->first_hold_expires_at_ms,
 		.hold_left_ns = left_ms > 0 ? left_ms * 1000000 : 0,
 		.paid = slice_of(order->payment.reference),
+		.labels = labels_fingerprint(&(struct labels){slice_of(order->reference), slice_of(order->metadata)}),
 	};
 }
 

@@ -20,6 +20,7 @@ struct tail_order {
 	int64_t first_hold_expires_at_ms;
 	struct slice key;  /* of one that the batch brings: in its record */
 	struct slice paid; /* likewise */
+	uint64_t labels;
 };
 
 struct tail_batch {
@@ -265,6 +266,7 @@ static void change_order(struct tail_order *order, const struct event *event, co
 		memcpy(order->row.buyer, event->buyer.data, event->buyer.size);
 		order->first_hold_expires_at_ms = event->hold_expires_at_ms;
 		order->key = event->key;
+		order->labels = labels_fingerprint(&event->labels);
 	}
 	if (change->pays)
 		order->paid = event->payment.reference;
@@ -348,6 +350,7 @@ static void to_load(const struct tail_order *order, int64_t now_ms, struct stock
 		.state = order->row.state,
 		.buyer = slice_of(order->row.buyer),
 		.key = order->key,
+		.labels = order->labels,
 		.hold_expires_at_ms = order->row.hold_expires_at_ms,
 		.first_hold_expires_at_ms = order->first_hold_expires_at_ms,
 		.hold_left_ns = left_ms > 0 ? left_ms * 1000000 : 0,

@@ -26,6 +26,7 @@ ATOMICS = "in a world nobody runs between two atomic operations"
 LIBRARY = "the client library and its broker are not in a world"
 SMALL = "a world is too small for it"
 TWO_REBUILDS = "the ledger's epoch and the log's barrier cover each other until data are lost between three calls of two rebuilds"
+NO_LABELS = "purchases of a world have no labels"
 NO_FULL_LANE = "no lane of a world is ever full"
 
 MUTANTS = [
@@ -221,10 +222,22 @@ MUTANTS = [
     # --- Limits and keys ---
     Mutant("spilled-key-not-compared", "memory: of a buyer with many orders the first key with the same hash is taken",
            "src/stock/memory/buyer_book.c",
-           "if (buyer_book_order(book, order)->buyer == buyer && same(buyer_book_order(book, order)->key, key))",
+           "if (buyer_book_order(book, order)->buyer == buyer && buyer_book_order(book, order)->key.low == key.low)",
            "if (buyer_book_order(book, order)->buyer == buyer)",
            ("unit buyer_book",),
            unseen=SMALL),
+    Mutant("labels-not-compared", "Redis: a key that comes again with other labels gets the first order",
+           "src/stock/redis/functions/reserve.lua", " or labels_of(record) ~= labels then", " then",
+           ("unit stock_redis",),
+           unseen=NO_LABELS),
+    Mutant("labels-not-compared-in-memory", "memory: a key that comes again with other labels gets the first order",
+           "src/stock/memory/sale_reserve.c", "if (record->has_key && names->has_key && record->key.high != names->key.high)", "if (false)",
+           ("unit stock_memory",),
+           unseen=NO_LABELS),
+    Mutant("labels-lost-by-a-rebuild", "what is loaded out of the ledger has no labels, so its keys are taken for others'",
+           "src/recovery/rebuild.c", ".labels = labels_fingerprint(&(struct labels){slice_of(order->reference), slice_of(order->metadata)}),", ".labels = 0,",
+           ("whole test_order_labels.py::test_labels_are_compared_after_a_crash",),
+           unseen=NO_LABELS),
     Mutant("refusal-consumes", "Redis: a purchase that was compensated keeps its place in the buyer's rate window",
            "src/stock/redis/functions/outbox.lua", "\t\ttime_return(buyer, sub(batch_of(sale, number), 1, BATCH_HEAD))\n", "",
            ("unit stock_redis",)),
@@ -380,7 +393,7 @@ MUTANTS = [
            "src/core/admission.c", "case JOURNAL_UNKNOWN:\n\t\treturn VERDICT_OUTCOME_UNKNOWN;", "case JOURNAL_UNKNOWN:\n\t\treturn VERDICT_ACCEPTED;",
            ("unit admission",)),
     Mutant("stop-not-heeded", "Redis: a sale that an operator has stopped sells",
-           "src/stock/redis/functions/reserve.lua", "elseif stopped and flags < UNLIMITED then", "elseif false then",
+           "src/stock/redis/functions/reserve.lua", "elseif stopped and flags % LABELLED < UNLIMITED then", "elseif false then",
            ("unit stock_redis",)),
     Mutant("stop-not-heeded-in-memory", "memory: a sale that an operator has stopped sells",
            "src/stock/memory/sale_reserve.c", "if (atomic_load_explicit(&d->sale->stopped, memory_order_acquire) && !item->unlimited_rate)", "if (false)",

@@ -128,3 +128,15 @@ def serve(tmp_path, ledger):
 @pytest.fixture
 def server(serve):
     return serve()
+
+
+@pytest.fixture(params=["sqlite", "postgres", "redis"])
+def shop(request, serve, gates):
+    """What sells: one gate with its stock in memory, or two that share one in Redis."""
+    if request.param == "redis":
+        return gates(2)
+    settings = {}
+    if request.param == "postgres":
+        postgres = request.getfixturevalue("shared_postgres")
+        settings["ledger.url"] = postgres.url(postgres.make_database())
+    return serve(settings)

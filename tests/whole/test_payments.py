@@ -9,18 +9,6 @@ from penstock import audit_ledger, await_expiry, wait_until
 PAID = {"reference": "pi_1", "amount": 200, "currency": "EUR", "method": "card"}
 
 
-@pytest.fixture(params=["sqlite", "postgres", "redis"])
-def shop(request, serve, gates):
-    """What sells: one gate with its stock in memory, or two that share one in Redis."""
-    if request.param == "redis":
-        return gates(2)
-    settings = {}
-    if request.param == "postgres":
-        postgres = request.getfixturevalue("shared_postgres")
-        settings["ledger.url"] = postgres.url(postgres.make_database())
-    return serve(settings)
-
-
 def bought(shop, buyer="anna", sale="drop", quantity=2):
     answer = shop.buy(sale, buyer, key="k", body={"quantity": quantity})
     assert answer.status == 202, answer.body

@@ -1,5 +1,6 @@
 #include "gate/buyer/lookup.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include "base/clock.h"
 #include "gate/render.h"
@@ -56,14 +57,39 @@ static void answer_problem(struct gate_thread *thread, const struct lookup *look
 	gate_answer_handle(thread, &lookup->pending.handle, &thread->reply);
 }
 
-static void ask_ledger(struct gate_thread *thread, struct lookup *lookup)
+void lookup_know(const struct stock_order *order, const struct sale *sale, const char *owner, struct ledger_order *known)
 {
+	*known = (struct ledger_order){
+		.id = order->id,
+		.sale = sale->number,
+		.lot = order->lot,
+		.quantity = order->quantity,
+		.state = order->state,
+		.hold_expires_at_ms = order->hold_expires_at_ms,
+		.payment = {.amount = PAYMENT_NO_AMOUNT},
+		.priced = true, /* a sale that has orders keeps its price */
+		.unit_price = sale->price_minor,
+	};
+	memcpy(known->sale_id, sale->id, sizeof(known->sale_id));
+	memcpy(known->sku, sale->lots[order->lot].sku, sizeof(known->sku));
+	memcpy(known->currency, sale->currency, sizeof(known->currency));
+	snprintf(known->buyer, sizeof(known->buyer), "%s", owner);
+}
+
+/* `sale`: of an order that the stock has told of, with its owner. NULL: it has not. */
+static void ask_ledger(struct gate_thread *thread, struct lookup *lookup, const struct sale *sale)
+{
+	const struct stock_find *find = &lookup->decision.find;
 	const struct reply_handle handle = lookup->pending.handle;
 	struct ledger_task *task = ledger_task_new_deferred(thread, &handle, TASK_LOOKUP, lookup->work);
 
 	if (task) {
 		task->order.id = lookup->decision.find.id;
 		memcpy(task->order.buyer, lookup->buyer, sizeof(task->order.buyer));
+		if (sale) {
+			lookup_know(&find->order, sale, find->owner, &task->order.known);
+			memcpy(task->order.known.payment.reference, find->paid, sizeof(find->paid));
+		}
 		if (ledger_task_send_deferred(task))
 			return;
 		ledger_task_free(task);
@@ -91,24 +117,22 @@ static bool end(struct gate_thread *thread, struct lookup *lookup)
 	const struct stock_find *find = &lookup->decision.find;
 	struct sale_entry *entry = sale_table_find_number(gate_sales(thread), find->sale);
 	const char *owner = lookup->buyer[0] ? lookup->buyer : find->owner;
-	struct payment_row payment = {.amount = PAYMENT_NO_AMOUNT};
 
 	if (find->outcome == STOCK_FULL) {
 		answer_problem(thread, lookup, PROBLEM_OVERLOADED, NULL);
 	} else if (find->outcome != STOCK_DONE || !*owner || !entry || find->order.lot >= entry->sale->lot_count) {
-		ask_ledger(thread, lookup);
+		ask_ledger(thread, lookup, NULL);
 	} else if (!find->order.durable) { /* the journal may have it, and the stock not have heard so */
 		answer_problem(thread, lookup, PROBLEM_OUTCOME_UNKNOWN,
 			       "It cannot be said yet whether this order was made. Read it again shortly.");
 	} else if (waits(thread, lookup, &find->order)) {
 		thread->lookups->waiting[thread->lookups->count++] = lookup;
 		return true;
+	} else if (!lookup->buyer[0]) {
+		ask_ledger(thread, lookup, entry->sale);
 	} else {
-		if (!lookup->buyer[0])
-			memcpy(payment.reference, find->paid, sizeof(payment.reference));
 		reply_clear(&thread->reply);
-		render_stock_order(&find->order, entry->sale->id, entry->sale->lots[find->order.lot].sku, slice_of(owner),
-				   &payment, &thread->reply.body);
+		render_stock_order(&find->order, entry->sale, slice_of(owner), NULL, &thread->reply.body);
 		gate_answer_handle(thread, &lookup->pending.handle, &thread->reply);
 	}
 	return false;

@@ -14,3 +14,8 @@
  */
 void lookup_start(struct gate_request *request, const struct uuid *id, struct slice buyer, int64_t wait_ns,
 		  void (*work)(struct ledger_task *));
+/*
+ * An order as a stock that keeps names has it, of a lot that its sale has: without what the ledger
+ * alone knows.
+ */
+void lookup_know(const struct stock_order *order, const struct sale *sale, const char *owner, struct ledger_order *known);

@@ -238,6 +238,7 @@ static void work_list(struct ledger_task *task)
 		.state = task->orders.state,
 		.buyer = slice_of(task->orders.buyer),
 		.payment = slice_of(task->orders.payment),
+		.reference = slice_of(task->orders.reference),
 		.after = task->orders.after,
 	};
 	struct ledger_order *orders;
@@ -286,6 +287,10 @@ static bool read_filters(struct gate_request *request, struct ledger_task *task,
 	}
 	if (http_request_query(request->http, SLICE("payment"), task->orders.payment, sizeof(task->orders.payment)) < 0) {
 		refuse_query(request, "payment", "the reference of a payment");
+		return false;
+	}
+	if (http_request_query(request->http, SLICE("reference"), task->orders.reference, sizeof(task->orders.reference)) < 0) {
+		refuse_query(request, "reference", "the shop's own name for an order");
 		return false;
 	}
 	return true;

@@ -125,8 +125,7 @@ static void answer_orders(struct gate_thread *thread, const struct own_orders *o
 	for (uint32_t i = 0; i < orders->count; i++) {
 		if (i)
 			buffer_append_literal(out, ",");
-		render_stock_order(&orders->orders[i], sale->id, sale->lots[orders->orders[i].lot].sku, slice_of(own->buyer),
-				   NULL, out);
+		render_stock_order(&orders->orders[i], sale, slice_of(own->buyer), NULL, out);
 	}
 	end_list(out, orders->more, orders->waiting);
 	gate_answer_handle(thread, &own->pending.handle, &thread->reply);

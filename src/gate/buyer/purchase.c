@@ -35,6 +35,8 @@ static bool journal_is_well(const struct gate *gate)
 struct purchase_request {
 	uint32_t quantity, lot;
 	struct slice key;
+	struct labels labels; /* in `texts` */
+	char texts[ORDER_REFERENCE_MAX + METADATA_MAX];
 };
 
 /* What was found out on the way to the stock. */
@@ -48,27 +50,53 @@ struct door {
 	int64_t counted_ms;
 };
 
+/* What the shop writes on it, out of the body. False: `reply` says what is wrong. */
+static bool keep_labels(struct purchase_request *asked, struct slice reference, const json_t *metadata, struct reply *reply)
+{
+	char *text = asked->texts + ORDER_REFERENCE_MAX;
+	int size = metadata ? labels_write_metadata(metadata, text) : 0;
+
+	if (size < 0) {
+		reply_bad_field(reply, PROBLEM_INVALID_VALUE, "metadata",
+				"metadata must be an object of at most %d texts, in %d bytes, with names of 1 to %d printable ASCII characters.",
+				METADATA_PAIRS_MAX, METADATA_MAX, METADATA_NAME_MAX);
+		return false;
+	}
+	asked->labels.metadata = (struct slice){text, (size_t)size};
+	asked->labels.reference = (struct slice){asked->texts, reference.size};
+	if (reference.size)
+		memcpy(asked->texts, reference.data, reference.size);
+	return true;
+}
+
 /* What is asked for. False: it has answered. */
 static bool read_purchase(struct gate_request *request, const struct sale *sale, struct purchase_request *asked)
 {
 	int64_t quantity = 1;
-	struct slice sku = SLICE_NULL;
+	struct slice sku = SLICE_NULL, reference = SLICE_NULL;
+	json_t *metadata = NULL;
 	struct body_field fields[] = {
 		{.name = "quantity", .kind = BODY_INTEGER, .target = &quantity, .min = 1, .max = sale->limit_per_buyer},
 		{.name = "sku", .kind = BODY_TEXT, .target = &sku, .valid = sale_sku_valid, .rule = "the SKU of a lot of this sale"},
+		{.name = "reference",
+		 .kind = BODY_TEXT,
+		 .target = &reference,
+		 .valid = labels_reference_valid,
+		 .rule = "1 to 128 printable ASCII characters without spaces"},
+		{.name = "metadata", .kind = BODY_OBJECT, .target = &metadata},
 	};
 	struct reply *reply = &request->thread->reply;
 	json_t *body = body_parse(request->http, reply);
 	int lot = 0;
 	bool bad = true;
 
-	if (body && body_read(body, fields, 2, "", reply) == 0) {
-		bad = false;
+	if (body && body_read(body, fields, sizeof(fields) / sizeof(fields[0]), "", reply) == 0) {
+		bad = !keep_labels(asked, reference, metadata, reply);
 		if (fields[1].given)
 			lot = sale_find_lot(sale, sku);
 		else if (sale->lot_count > 1)
 			lot = -1;
-		if (lot < 0) {
+		if (lot < 0 && !bad) {
 			bad = true;
 			reply_bad_field(reply, PROBLEM_INVALID_VALUE, "sku",
 					fields[1].given ? "sku must be the SKU of a lot of this sale."
@@ -238,6 +266,9 @@ static void fill(struct pending_purchase *pending, struct gate_request *request,
 		.id = uuid_make(&thread->ids, now_ms, sale->number),
 		.buyer = {buyer->name, buyer->size},
 		.key = asked->key,
+		.labels = asked->labels,
+		.priced = true,
+		.unit_price = sale->price_minor,
 		.actor_kind = ACTOR_BUYER,
 		.actor = {buyer->name, buyer->size},
 		.trace = trace_slice(&request->trace),

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "core/ack_deadline.h"
+#include "gate/buyer/lookup.h"
 #include "gate/render.h"
 #include "gate/stock_round.h"
 
@@ -22,11 +23,6 @@ static bool is_known(const struct settlement *settlement)
 	return settlement->entry && settlement->decision.settle.order.lot < settlement->entry->sale->lot_count;
 }
 
-static const char *sku_of(const struct settlement *settlement)
-{
-	return settlement->entry->sale->lots[settlement->decision.settle.order.lot].sku;
-}
-
 /*
  * The order that the stock has refused to move, for who goes on with it. Nothing where the stock
  * keeps no names, or the gates do not know the sale any more.
@@ -38,16 +34,7 @@ static void know(const struct settlement *settlement, struct ledger_order *known
 	if ((settle->outcome != STOCK_REFUSED && settle->outcome != STOCK_EXPIRED && settle->outcome != STOCK_REFERENCE_USED) ||
 	    settle->owner[0] == '\0' || !is_known(settlement))
 		return;
-	*known = (struct ledger_order){
-		.id = settle->id,
-		.sale = settle->sale,
-		.lot = settle->order.lot,
-		.quantity = settle->order.quantity,
-		.state = settle->order.state,
-	};
-	memcpy(known->sale_id, settlement->entry->sale->id, sizeof(known->sale_id));
-	memcpy(known->sku, sku_of(settlement), sizeof(known->sku));
-	memcpy(known->buyer, settle->owner, sizeof(known->buyer));
+	lookup_know(&settle->order, settlement->entry->sale, settle->owner, known);
 }
 
 /* An answer from the ledger's row, to who was deferred already. The settlement is over. */
@@ -101,7 +88,7 @@ static bool say_from_stock(struct gate_thread *thread, struct settlement *settle
 		payment_row_set(&payment, &settle->event.payment);
 	else if (settlement->by_operator)
 		memcpy(payment.reference, settle->paid, sizeof(payment.reference));
-	render_stock_order(&settle->order, settlement->entry->sale->id, sku_of(settlement), slice_of(owner), &payment,
+	render_stock_order(&settle->order, settlement->entry->sale, slice_of(owner), settlement->by_operator ? &payment : NULL,
 			   &thread->reply.body);
 	gate_answer_handle(thread, &settlement->pending.handle, &thread->reply);
 	return true;

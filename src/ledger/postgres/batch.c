@@ -14,8 +14,8 @@ struct columns {
 	size_t count;
 };
 
-static const enum pg_kind new_kinds[NEW_COLUMNS] = {
-	[NEW_ID] = PG_UUID, [NEW_BUYER] = PG_TEXT, [NEW_TRACE] = PG_TEXT, [NEW_KEY] = PG_TEXT};
+static const enum pg_kind new_kinds[NEW_COLUMNS] = {[NEW_ID] = PG_UUID,  [NEW_BUYER] = PG_TEXT,     [NEW_TRACE] = PG_TEXT,
+						    [NEW_KEY] = PG_TEXT, [NEW_REFERENCE] = PG_TEXT, [NEW_METADATA] = PG_TEXT};
 static const enum pg_kind move_kinds[MOVE_COLUMNS] = {[MOVE_ORDER] = PG_UUID, [MOVE_ID] = PG_UUID, [MOVE_ACTOR] = PG_TEXT};
 static const enum pg_kind change_kinds[CHANGE_COLUMNS] = {[CHANGE_ID] = PG_UUID};
 static const enum pg_kind int_kinds[LOT_COLUMNS] = {PG_INT};
@@ -196,6 +196,10 @@ static void add_order(struct pg_batch *batch, const struct event *event)
 	pg_array_text(&new[NEW_BUYER], event->buyer);
 	add_text_or_null(&new[NEW_TRACE], event->trace);
 	add_text_or_null(&new[NEW_KEY], event->key);
+	add_int_or_null(&new[NEW_PRICE], event->unit_price, event->priced);
+	add_text_or_null(&new[NEW_REFERENCE], event->labels.reference);
+	add_text_or_null(&new[NEW_METADATA], event->labels.metadata);
+	add_int_or_null(&new[NEW_CONFIRMED], event->at_ms, event->hold_expires_at_ms == 0);
 	batch->has_new = true;
 }
 
@@ -354,6 +358,8 @@ static void change_order(struct pg_batch *batch, const struct event *event, cons
 		order->changed = batch->has_changes = true;
 		if (event->kind == EVENT_EXTENDED)
 			order->extended_to_ms = event->hold_expires_at_ms;
+		if (event->kind == EVENT_CONFIRMED)
+			order->confirmed_at_ms = event->at_ms;
 	}
 	order->row.state = change->state;
 	order->row.hold_expires_at_ms = change->hold_expires_at_ms;
@@ -415,6 +421,7 @@ void pg_batch_finish(struct pg_batch *batch)
 		pg_array_int(&batch->changes[CHANGE_STATE], order->row.state);
 		pg_array_int(&batch->changes[CHANGE_AT], order->changed_at_ms);
 		add_int_or_null(&batch->changes[CHANGE_HOLD], order->extended_to_ms, order->extended_to_ms);
+		add_int_or_null(&batch->changes[CHANGE_CONFIRMED], order->confirmed_at_ms, order->confirmed_at_ms);
 	}
 	for (size_t i = 0, count = pg_batch_sort_lots(batch); i < count; i++) {
 		const struct batch_lot *lot = &batch->lots[batch->lot_order[i]];

@@ -29,6 +29,7 @@ struct batch_order {
 	bool changed;               /* the order's row is to be updated */
 	struct order_row row;
 	int64_t changed_at_ms, extended_to_ms; /* extended_to_ms 0: the deadline stays */
+	int64_t confirmed_at_ms;               /* likewise, of one that is confirmed; else 0 */
 	char paid[PAYMENT_REFERENCE_MAX + 1];  /* reference of its payment, where an event of this batch pays */
 };
 
@@ -47,6 +48,10 @@ enum {
 	NEW_BUYER,
 	NEW_TRACE,
 	NEW_KEY,
+	NEW_PRICE,
+	NEW_REFERENCE,
+	NEW_METADATA,
+	NEW_CONFIRMED,
 	NEW_COLUMNS
 };
 enum {
@@ -66,7 +71,7 @@ enum {
 	MOVE_HOLD,
 	MOVE_COLUMNS
 };
-enum { CHANGE_SALE, CHANGE_ID, CHANGE_STATE, CHANGE_AT, CHANGE_HOLD, CHANGE_COLUMNS };
+enum { CHANGE_SALE, CHANGE_ID, CHANGE_STATE, CHANGE_AT, CHANGE_HOLD, CHANGE_CONFIRMED, CHANGE_COLUMNS };
 enum {
 	PAYMENT_SALE,
 	PAYMENT_ORDER,

@@ -36,7 +36,7 @@ static const char select_writers[] =
 static const char select_row[] = "SELECT " MOVEMENT_COLUMNS " FROM movements WHERE number = $1";
 /* $4: the horizon. */
 static const char select_rows[] =
-	"SELECT " PG_ORDER_COLUMNS ", sales.id, items.sku, orders.buyer_units, orders.limit_per_buyer, movement.*"
+	"SELECT " PG_ORDER_COLUMNS ", sales.id, items.sku, sales.currency, orders.buyer_units, orders.limit_per_buyer, movement.*"
 	" FROM (SELECT " MOVEMENT_COLUMNS
 	", order_id FROM movements WHERE number > $1 AND number <= $4 AND at_ms >= $2 AND " CHANGE_ROWS
 	"  ORDER BY number LIMIT $3) AS movement"
@@ -45,7 +45,7 @@ static const char select_rows[] =
 	" LEFT JOIN lots ON lots.sale = movement.sale AND lots.place = movement.lot"
 	" LEFT JOIN sales ON sales.number = movement.sale LEFT JOIN items ON items.number = lots.item ORDER BY movement.number";
 
-enum { SALE_NAME = PG_ORDER_COLUMN_COUNT, SKU, BUYER_UNITS, LIMIT_PER_BUYER, MOVEMENT };
+enum { SALE_NAME = PG_ORDER_COLUMN_COUNT, SKU, CURRENCY, BUYER_UNITS, LIMIT_PER_BUYER, MOVEMENT };
 enum { BEGAN, CURSOR, ROWS, ENDED, TRIP };
 
 static struct change_row read_row(const PGresult *result, int row, int first)
@@ -76,6 +76,7 @@ static int read_change(const PGresult *result, int row, struct ledger_change *ch
 	change->order.lot = read.lot;
 	pg_get_text(result, row, SALE_NAME, change->order.sale_id, sizeof(change->order.sale_id));
 	pg_get_text(result, row, SKU, change->order.sku, sizeof(change->order.sku));
+	pg_get_text(result, row, CURRENCY, change->order.currency, sizeof(change->order.currency));
 	change->buyer_units = (uint32_t)pg_get_int(result, row, BUYER_UNITS);
 	change->limit_per_buyer = (uint32_t)pg_get_int(result, row, LIMIT_PER_BUYER);
 	pg_get_text(result, row, MOVEMENT + 9, change->actor, sizeof(change->actor));

@@ -223,7 +223,7 @@ static size_t find_prepared(const struct pg_connection *connection, const char *
 void pg_add(struct pg_connection *connection, const char *sql, const struct pg_params *params)
 {
 	static const struct pg_params none;
-	static const int binary[PG_PARAMS_MAX] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+	static const int binary[PG_PARAMS_MAX] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}; /* all of them */
 	size_t index = find_prepared(connection, sql);
 	char name[16];
 	bool sent;

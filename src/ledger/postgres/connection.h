@@ -18,7 +18,7 @@
 #include "base/slice.h"
 #include "base/uuid.h"
 
-enum { PG_STATEMENTS_MAX = 96, PG_TRIP_MAX = 16, PG_PARAMS_MAX = 16 };
+enum { PG_STATEMENTS_MAX = 112, PG_TRIP_MAX = 16, PG_PARAMS_MAX = 20 };
 
 /*
  * What a trip comes to besides 0; negative is an error, after which the connection may be closed.

@@ -6,7 +6,7 @@
  */
 #include "ledger/postgres/rows.h"
 
-enum { COLUMNS_MAX = 16, ROWS_MAX_BYTES = 256 * 1024 * 1024 };
+enum { COLUMNS_MAX = 20, ROWS_MAX_BYTES = 256 * 1024 * 1024 };
 
 struct column {
 	const struct pg_array *array; /* NULL: the number 0 in every row */
@@ -16,7 +16,7 @@ struct column {
 
 static const char copy_orders[] =
 	"COPY orders (id, sale, lot, quantity, state, epoch, buyer_units, limit_per_buyer, placed_at_ms, changed_at_ms,"
-	" hold_expires_at_ms, first_hold_expires_at_ms, buyer, trace, key) FROM STDIN (FORMAT binary)";
+	" hold_expires_at_ms, first_hold_expires_at_ms, buyer, trace, key, price_minor, reference, metadata, confirmed_at_ms) FROM STDIN (FORMAT binary)";
 static const char copy_movements[] =
 	"COPY movements (at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, allocated, held, confirmed,"
 	" withdrawn, actor, epoch, hold_expires_at_ms) FROM STDIN (FORMAT binary)";
@@ -96,11 +96,13 @@ int pg_copy_orders(struct pg_connection *connection, struct pg_batch *batch)
 {
 	const struct pg_array *new = batch->new, *moves = batch->moves;
 	struct column orders[] = {
-		{&new[NEW_ID], 0, NULL},          {&new[NEW_SALE], 4, NULL},  {&new[NEW_LOT], 4, NULL},
-		{&new[NEW_QUANTITY], 4, NULL},    {&new[NEW_STATE], 2, NULL}, {&new[NEW_EPOCH], 8, NULL},
-		{&new[NEW_BUYER_UNITS], 4, NULL}, {&new[NEW_LIMIT], 4, NULL}, {&new[NEW_AT], 8, NULL},
-		{&new[NEW_AT], 8, NULL},          {&new[NEW_HOLD], 8, NULL},  {&new[NEW_HOLD], 8, NULL},
-		{&new[NEW_BUYER], 0, NULL},       {&new[NEW_TRACE], 0, NULL}, {&new[NEW_KEY], 0, NULL},
+		{&new[NEW_ID], 0, NULL},          {&new[NEW_SALE], 4, NULL},      {&new[NEW_LOT], 4, NULL},
+		{&new[NEW_QUANTITY], 4, NULL},    {&new[NEW_STATE], 2, NULL},     {&new[NEW_EPOCH], 8, NULL},
+		{&new[NEW_BUYER_UNITS], 4, NULL}, {&new[NEW_LIMIT], 4, NULL},     {&new[NEW_AT], 8, NULL},
+		{&new[NEW_AT], 8, NULL},          {&new[NEW_HOLD], 8, NULL},      {&new[NEW_HOLD], 8, NULL},
+		{&new[NEW_BUYER], 0, NULL},       {&new[NEW_TRACE], 0, NULL},     {&new[NEW_KEY], 0, NULL},
+		{&new[NEW_PRICE], 8, NULL},       {&new[NEW_REFERENCE], 0, NULL}, {&new[NEW_METADATA], 0, NULL},
+		{&new[NEW_CONFIRMED], 8, NULL},
 	};
 	struct column movements[] = {
 		{&moves[MOVE_AT], 8, NULL},    {&moves[MOVE_CAUSE], 2, NULL},     {&moves[MOVE_ITEM], 4, NULL},

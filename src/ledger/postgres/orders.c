@@ -7,7 +7,7 @@
  */
 #include "ledger/postgres/postgres_ledger.h"
 
-#define ORDER_COLUMNS PG_ORDER_COLUMNS ", sales.id, items.sku"
+#define ORDER_COLUMNS PG_ORDER_COLUMNS ", sales.id, items.sku, sales.currency"
 #define ORDER_TABLES                                                             \
 	" LEFT JOIN lots ON lots.sale = orders.sale AND lots.place = orders.lot" \
 	" LEFT JOIN sales ON sales.number = orders.sale LEFT JOIN items ON items.number = lots.item" PG_ORDER_PAYMENT
@@ -34,8 +34,13 @@ static const char select_of_buyer[] =
 static const char select_paid[] =
 	"SELECT " ORDER_COLUMNS
 	" FROM (SELECT orders.* FROM payments JOIN orders ON orders.sale = payments.sale AND orders.id = payments.order_id"
-	" WHERE payments.reference = $6 AND ($5 = 0 OR orders.sale = $5) AND id > $1 AND ($3 = 0 OR state = $3) AND ($4 = '' OR buyer = $4)"
+	" WHERE payments.reference = $6 AND ($7 = '' OR orders.reference = $7) AND ($5 = 0 OR orders.sale = $5) AND id > $1 AND ($3 = 0 OR state = $3) AND ($4 = '' OR buyer = $4)"
 	" ORDER BY id LIMIT $2) AS orders" ORDER_TABLES " ORDER BY orders.id";
+/* Those with the shop's own name: the same. */
+static const char select_named[] =
+	"SELECT " ORDER_COLUMNS
+	" FROM (SELECT * FROM orders WHERE reference = $6 AND $7 = '' AND ($5 = 0 OR sale = $5) AND id > $1 AND ($3 = 0 OR state = $3)"
+	" AND ($4 = '' OR buyer = $4) ORDER BY id LIMIT $2) AS orders" ORDER_TABLES " ORDER BY orders.id";
 
 const char pg_orders_of_sale[] =
 	"SELECT " PG_ORDER_COLUMNS " FROM (SELECT * FROM orders WHERE sale = $1 AND id > $2 ORDER BY id LIMIT $3)"
@@ -73,6 +78,11 @@ void pg_order_read(const PGresult *result, int row, struct ledger_order *order)
 	pg_get_text(result, row, 10, order->buyer, sizeof(order->buyer));
 	pg_get_text(result, row, 11, order->trace, sizeof(order->trace));
 	pg_get_text(result, row, 12, order->key, sizeof(order->key));
+	order->priced = !PQgetisnull(result, row, 13);
+	order->unit_price = pg_get_int(result, row, 13);
+	pg_get_text(result, row, 14, order->reference, sizeof(order->reference));
+	pg_get_text(result, row, 15, order->metadata, sizeof(order->metadata));
+	order->confirmed_at_ms = pg_get_int(result, row, 16);
 	read_payment(result, row, order);
 }
 
@@ -84,6 +94,7 @@ static int read_order(const PGresult *result, int row, struct ledger_order *orde
 	pg_order_read(result, row, order);
 	pg_get_text(result, row, PG_ORDER_COLUMN_COUNT, order->sale_id, sizeof(order->sale_id));
 	pg_get_text(result, row, PG_ORDER_COLUMN_COUNT + 1, order->sku, sizeof(order->sku));
+	pg_get_text(result, row, PG_ORDER_COLUMN_COUNT + 2, order->currency, sizeof(order->currency));
 	return 0;
 }
 
@@ -107,6 +118,8 @@ static const char *statement_of(const struct ledger_order_filter *filter)
 {
 	if (filter->payment.size)
 		return select_paid;
+	if (filter->reference.size)
+		return select_named;
 	if (filter->buyer.size)
 		return select_of_buyer;
 	return filter->sale ? select_of_sale : select_orders;
@@ -115,6 +128,7 @@ static const char *statement_of(const struct ledger_order_filter *filter)
 int postgres_orders(struct ledger *base, const struct ledger_order_filter *filter, struct ledger_order *orders, size_t max,
 		    size_t *count)
 {
+	bool indexed = filter->payment.size || filter->reference.size;
 	struct pg_params params = {0};
 	PGresult *result;
 	int end;
@@ -123,12 +137,14 @@ int postgres_orders(struct ledger *base, const struct ledger_order_filter *filte
 	pg_put_uuid(&params, &filter->after);
 	pg_put_int(&params, (int64_t)max);
 	pg_put_int(&params, filter->state);
-	if (filter->buyer.size || filter->payment.size)
+	if (filter->buyer.size || indexed)
 		pg_put_text(&params, filter->buyer);
-	if (filter->sale || filter->buyer.size || filter->payment.size)
+	if (filter->sale || filter->buyer.size || indexed)
 		pg_put_int(&params, filter->sale);
-	if (filter->payment.size)
-		pg_put_text(&params, filter->payment);
+	if (indexed)
+		pg_put_text(&params, filter->payment.size ? filter->payment : filter->reference);
+	if (indexed)
+		pg_put_text(&params, filter->payment.size ? filter->reference : SLICE(""));
 	end = pg_read(postgres_ledger_of(base), statement_of(filter), &params, &result);
 	if (end < 0)
 		return end;

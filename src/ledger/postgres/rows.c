@@ -153,10 +153,12 @@ int pg_rows_read(struct postgres_ledger *ledger, const struct pg_makeup *makeup,
 
 static const char insert_orders[] =
 	"INSERT INTO orders (id, sale, lot, quantity, state, epoch, buyer_units, limit_per_buyer, placed_at_ms, changed_at_ms,"
-	" hold_expires_at_ms, first_hold_expires_at_ms, buyer, trace, key)"
-	" SELECT id, sale, lot, quantity, state, epoch, buyer_units, most, at_ms, at_ms, hold_ms, hold_ms, buyer, trace, key"
-	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
-	" AS row (id, sale, lot, quantity, state, epoch, buyer_units, most, at_ms, hold_ms, buyer, trace, key)";
+	" hold_expires_at_ms, first_hold_expires_at_ms, buyer, trace, key, price_minor, reference, metadata, confirmed_at_ms)"
+	" SELECT id, sale, lot, quantity, state, epoch, buyer_units, most, at_ms, at_ms, hold_ms, hold_ms, buyer, trace, key, price, reference,"
+	" metadata, confirmed_ms"
+	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
+	" AS row (id, sale, lot, quantity, state, epoch, buyer_units, most, at_ms, hold_ms, buyer, trace, key, price, reference, metadata,"
+	" confirmed_ms)";
 static const char insert_movements[] =
 	"INSERT INTO movements (at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, allocated, held, confirmed, withdrawn, actor,"
 	" epoch, hold_expires_at_ms)"
@@ -164,8 +166,9 @@ static const char insert_movements[] =
 	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
 	" AS row (at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, held, confirmed, withdrawn, actor, epoch, hold_ms)";
 static const char update_orders[] =
-	"UPDATE orders SET state = row.state, changed_at_ms = row.at_ms, hold_expires_at_ms = coalesce(row.hold_ms, hold_expires_at_ms)"
-	" FROM unnest($1, $2, $3, $4, $5) AS row (sale, id, state, at_ms, hold_ms)"
+	"UPDATE orders SET state = row.state, changed_at_ms = row.at_ms, hold_expires_at_ms = coalesce(row.hold_ms, hold_expires_at_ms),"
+	" confirmed_at_ms = coalesce(row.confirmed_ms, confirmed_at_ms)"
+	" FROM unnest($1, $2, $3, $4, $5, $6) AS row (sale, id, state, at_ms, hold_ms, confirmed_ms)"
 	" WHERE orders.sale = row.sale AND orders.id = row.id";
 static const char update_lots[] =
 	"UPDATE lots SET held = lots.held + row.held, confirmed = lots.confirmed + row.confirmed, withdrawn = lots.withdrawn + row.withdrawn"

@@ -56,11 +56,13 @@ static int insert_order(struct sqlite_connection *connection, const struct event
 {
 	unsigned char trace[TRACE_BYTES];
 	sqlite3_stmt *statement;
-	int result = sqlite_connection_prepare(connection,
-					       "INSERT INTO orders (id, sale, lot, quantity, state, epoch, buyer_units, limit_per_buyer, placed_at_ms,"
-					       " changed_at_ms, hold_expires_at_ms, first_hold_expires_at_ms, buyer, trace, key)"
-					       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10, ?10, ?11, ?12, ?13)",
-					       &statement);
+	int result = sqlite_connection_prepare(
+		connection,
+		"INSERT INTO orders (id, sale, lot, quantity, state, epoch, buyer_units, limit_per_buyer, placed_at_ms,"
+		" changed_at_ms, hold_expires_at_ms, first_hold_expires_at_ms, buyer, trace, key, price_minor,"
+		" reference, metadata, confirmed_at_ms)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+		&statement);
 
 	if (result < 0)
 		return result;
@@ -79,6 +81,10 @@ static int insert_order(struct sqlite_connection *connection, const struct event
 				  sqlite_trace_pack(event->trace, trace) ? (struct slice){(const char *)trace, sizeof(trace)}
 									 : event->trace);
 	sqlite_bind_text_or_null(statement, 13, event->key);
+	sqlite_bind_int_or_null(statement, 14, event->priced ? event->unit_price : -1, -1);
+	sqlite_bind_text_or_null(statement, 15, event->labels.reference);
+	sqlite_bind_text_or_null(statement, 16, event->labels.metadata);
+	sqlite_bind_int_or_null(statement, 17, event->hold_expires_at_ms ? 0 : event->at_ms, 0);
 	return sqlite_step_once(connection, statement);
 }
 
@@ -87,7 +93,8 @@ static int update_order(struct sqlite_connection *connection, const struct event
 	sqlite3_stmt *statement;
 	int result = sqlite_connection_prepare(
 		connection,
-		"UPDATE orders SET state = ?2, changed_at_ms = ?3, hold_expires_at_ms = coalesce(?4, hold_expires_at_ms)"
+		"UPDATE orders SET state = ?2, changed_at_ms = ?3, hold_expires_at_ms = coalesce(?4, hold_expires_at_ms),"
+		" confirmed_at_ms = coalesce(?6, confirmed_at_ms)"
 		" WHERE sale = ?5 AND id = ?1",
 		&statement);
 
@@ -98,6 +105,7 @@ static int update_order(struct sqlite_connection *connection, const struct event
 	sqlite_bind_int(statement, 2, state);
 	sqlite_bind_int(statement, 3, event->at_ms);
 	sqlite_bind_int_or_null(statement, 4, event->kind == EVENT_EXTENDED ? event->hold_expires_at_ms : 0, 0);
+	sqlite_bind_int_or_null(statement, 6, event->kind == EVENT_CONFIRMED ? event->at_ms : 0, 0);
 	result = sqlite_step_once(connection, statement);
 	return result == STEP_CONSTRAINT ? LEDGER_CONSTRAINT : result;
 }

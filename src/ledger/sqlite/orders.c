@@ -20,8 +20,12 @@ static const char select_ids[] = "SELECT id FROM orders WHERE " FILTERED " AND i
 /* The few orders that a payment is for, found by its reference. */
 static const char select_paid[] =
 	"SELECT orders.id FROM payments CROSS JOIN orders ON orders.sale = payments.sale AND orders.id = payments.order_id"
-	" WHERE payments.reference = ?6 AND (?1 = 0 OR orders.sale = ?1) AND orders.id > ?2 AND (?4 = 0 OR state = ?4)"
+	" WHERE payments.reference = ?6 AND (?7 = '' OR orders.reference = ?7) AND (?1 = 0 OR orders.sale = ?1) AND orders.id > ?2 AND (?4 = 0 OR state = ?4)"
 	" AND (?5 = '' OR buyer = ?5) ORDER BY orders.id LIMIT ?3";
+/* Those with the shop's own name: the same. */
+static const char select_named[] =
+	"SELECT id FROM orders INDEXED BY orders_by_reference WHERE reference = ?6 AND ?7 = '' AND (?1 = 0 OR sale = ?1) AND id > ?2"
+	" AND (?4 = 0 OR state = ?4) AND (?5 = '' OR buyer = ?5) ORDER BY id LIMIT ?3";
 
 enum { PAYMENT_COLUMN = SQLITE_ORDER_COLUMN_COUNT - 5 };
 
@@ -58,6 +62,11 @@ void sqlite_order_read(sqlite3_stmt *statement, struct ledger_order *order)
 	else
 		sqlite_column_text(statement, 11, order->trace, sizeof(order->trace));
 	sqlite_column_text(statement, 12, order->key, sizeof(order->key));
+	order->priced = sqlite3_column_type(statement, 13) != SQLITE_NULL;
+	order->unit_price = sqlite3_column_int64(statement, 13);
+	sqlite_column_text(statement, 14, order->reference, sizeof(order->reference));
+	sqlite_column_text(statement, 15, order->metadata, sizeof(order->metadata));
+	order->confirmed_at_ms = sqlite3_column_int64(statement, 16);
 	read_payment(statement, order);
 }
 
@@ -70,10 +79,11 @@ int sqlite_order_name(struct sqlite_connection *connection, struct ledger_order 
 	if (like && *like && (*like)->sale == order->sale && (*like)->lot == order->lot) {
 		memcpy(order->sale_id, (*like)->sale_id, sizeof(order->sale_id));
 		memcpy(order->sku, (*like)->sku, sizeof(order->sku));
+		memcpy(order->currency, (*like)->currency, sizeof(order->currency));
 		return 0;
 	}
 	result = sqlite_connection_prepare(connection,
-					   "SELECT sales.id, items.sku FROM lots JOIN sales ON sales.number = lots.sale"
+					   "SELECT sales.id, items.sku, sales.currency FROM lots JOIN sales ON sales.number = lots.sale"
 					   " JOIN items ON items.number = lots.item WHERE lots.sale = ?1 AND lots.place = ?2",
 					   &statement);
 	if (result < 0)
@@ -87,6 +97,7 @@ int sqlite_order_name(struct sqlite_connection *connection, struct ledger_order 
 		return error_origin(-EUCLEAN); /* an order of no lot */
 	sqlite_column_text(statement, 0, order->sale_id, sizeof(order->sale_id));
 	sqlite_column_text(statement, 1, order->sku, sizeof(order->sku));
+	sqlite_column_text(statement, 2, order->currency, sizeof(order->currency));
 	sqlite3_reset(statement);
 	if (like)
 		*like = order;
@@ -268,18 +279,20 @@ static int orders_of_all(struct sqlite_connection *connection, const struct buye
 	return result > 0 ? error_origin(-EUCLEAN) : result;
 }
 
-/* The orders that the payment is for. */
-static int orders_paid(struct sqlite_connection *connection, const struct ledger_order_filter *filter,
-		       struct ledger_order *orders, size_t max, size_t *count)
+/* The orders that the payment is for, or that the shop has named so. */
+static int orders_indexed(struct sqlite_connection *connection, const struct ledger_order_filter *filter,
+			  struct ledger_order *orders, size_t max, size_t *count)
 {
+	bool paid = filter->payment.size > 0;
 	sqlite3_stmt *statement;
 	struct uuid id;
-	int result = sqlite_connection_prepare(connection, select_paid, &statement), read = 0;
+	int result = sqlite_connection_prepare(connection, paid ? select_paid : select_named, &statement), read = 0;
 
 	if (result < 0)
 		return result;
 	bind_filter(statement, filter->sale, filter, max);
-	sqlite_bind_text(statement, 6, filter->payment);
+	sqlite_bind_text(statement, 6, paid ? filter->payment : filter->reference);
+	sqlite_bind_text(statement, 7, paid ? filter->reference : SLICE(""));
 	while (read == 0 && (result = sqlite_step_row(connection, statement)) == STEP_ROW) {
 		sqlite_column_uuid(statement, 0, &id);
 		read = get(connection, &id, &orders[*count], NULL);
@@ -311,8 +324,8 @@ static int read_page(struct sqlite_ledger *ledger, struct sqlite_connection *con
 {
 	struct buyer_range range = whole(filter->sale);
 
-	if (filter->payment.size)
-		return orders_paid(connection, filter, orders, max, count);
+	if (filter->payment.size || filter->reference.size)
+		return orders_indexed(connection, filter, orders, max, count);
 	if (filter->buyer.size)
 		return orders_of_buyer(ledger, connection, filter, orders, max, count);
 	if (filter->sale)

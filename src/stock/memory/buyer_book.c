@@ -183,12 +183,12 @@ uint32_t buyer_book_find_key(const struct buyer_book *book, uint32_t buyer, stru
 	uint32_t hash = buyer_book_hash(key), order = record->first;
 
 	for (int i = 0; i < record->chained; i++, order = buyer_book_order(book, order)->next)
-		if (buyer_book_order(book, order)->has_key && same(buyer_book_order(book, order)->key, key))
+		if (buyer_book_order(book, order)->has_key && buyer_book_order(book, order)->key.low == key.low)
 			return order;
 	if (!record->spilled)
 		return 0;
 	for (uint32_t at = slot_index_seek(&book->by_key, hash); slot_index_match(&book->by_key, at, hash, &order); at++)
-		if (buyer_book_order(book, order)->buyer == buyer && same(buyer_book_order(book, order)->key, key))
+		if (buyer_book_order(book, order)->buyer == buyer && buyer_book_order(book, order)->key.low == key.low)
 			return order;
 	return 0;
 }

@@ -4,7 +4,8 @@
  *
  * Names are not kept but their fingerprints, 128 bits of SipHash under a key that nobody outside
  * knows. Two of a million buyers share one with a chance of 10^12 / 2^129, about 10^-27; keys are
- * compared only within one buyer.
+ * compared only within one buyer, so half of a key's fingerprint finds it; the other half is that
+ * of the key with what the purchase was labelled with, and says whether it is the same request.
  *
  * An order is 68 bytes, a buyer 28. A buyer's first CHAIN_MAX orders hang in a chain, which is all
  * that an honest buyer ever has; more (a buyer who places and cancels all day) are found through an
@@ -89,6 +90,7 @@ uint32_t buyer_book_rate_count(struct buyer_book *book, uint32_t buyer, int64_t 
 /* A counted grant never was: its place is free again. */
 void buyer_book_rate_return(struct buyer_book *book, uint32_t buyer, uint32_t stamp);
 
+/* By key.low: whether key.high is the same is for the caller to see. */
 uint32_t buyer_book_find_key(const struct buyer_book *book, uint32_t buyer, struct hash128 key); /* 0: none */
 /*
  * A record for an order of this buyer with this key (NULL: none), linked to nothing yet; 0: no

@@ -79,7 +79,8 @@ static void reserve_group(struct stock_memory *memory, struct stock_reserve *ite
 		sales[i] = memory_armed(memory, event->sale, &items[i].outcome);
 		if (!sales[i])
 			continue;
-		names[i] = sale_names_make(&memory->common, event->sale, event->buyer, event->key, &event->id);
+		names[i] = sale_names_make(&memory->common, event->sale, event->buyer, event->key,
+					   labels_fingerprint(&event->labels), &event->id);
 		sale_stock_prefetch_shard(sales[i], &names[i], event->lot);
 	}
 	for (size_t i = 0; i < count; i++)

@@ -84,7 +84,8 @@ static int load_group(struct stock_memory *memory, struct sale_stock *sale, cons
 	int r = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		names[i] = sale_names_make(&memory->common, sale->rules.sale, orders[i].buyer, orders[i].key, &orders[i].id);
+		names[i] = sale_names_make(&memory->common, sale->rules.sale, orders[i].buyer, orders[i].key, orders[i].labels,
+					   &orders[i].id);
 		sale_stock_prefetch_slots(sale, &names[i]);
 	}
 	for (size_t i = 0; i < count && r == 0; i++)

@@ -19,9 +19,11 @@ struct decision {
 	uint32_t buyer; /* record; 0: unknown yet */
 };
 
-static enum stock_outcome replay(const struct order_record *record, struct stock_reserve *item)
+static enum stock_outcome replay(const struct order_record *record, struct stock_reserve *item, const struct sale_names *names)
 {
 	if (record->lot != item->event.lot || record->quantity != item->event.quantity)
+		return STOCK_KEY_CONFLICT;
+	if (record->has_key && names->has_key && record->key.high != names->key.high) /* other labels */
 		return STOCK_KEY_CONFLICT;
 	sale_stock_tell(record, &item->order);
 	return STOCK_REPLAY;
@@ -147,7 +149,7 @@ static enum stock_outcome decide(struct decision *d)
 		uint32_t earlier = buyer_book_find_key(book, d->buyer, d->names->key);
 
 		if (earlier)
-			return replay(buyer_book_order(book, earlier), item);
+			return replay(buyer_book_order(book, earlier), item, d->names);
 	}
 	if (item->replay_only)
 		return STOCK_NO_REPLAY;
@@ -175,7 +177,7 @@ static bool repeated(struct sale_stock *sale, struct stock_reserve *item, const 
 		return false;
 	owner = buyer_book_buyer(&shard->book, record->buyer)->name;
 	if (owner.low == names->buyer.low && owner.high == names->buyer.high)
-		item->outcome = replay(record, item);
+		item->outcome = replay(record, item, names);
 	else
 		item->outcome = STOCK_KEY_CONFLICT;
 	lock_release(&shard->lock);

@@ -108,7 +108,7 @@ struct hash128 sale_names_buyer(const struct stock_common *common, uint32_t sale
 }
 
 struct sale_names sale_names_make(const struct stock_common *common, uint32_t sale, struct slice buyer, struct slice key,
-				  const struct uuid *id)
+				  uint64_t labels, const struct uuid *id)
 {
 	struct sale_names names = {
 		.buyer = sale_names_buyer(common, sale, buyer),
@@ -122,6 +122,7 @@ struct sale_names sale_names_make(const struct stock_common *common, uint32_t sa
 		memcpy(text, &names.buyer, sizeof(names.buyer));
 		memcpy(text + sizeof(names.buyer), key.data, key.size);
 		names.key = siphash128(&common->key_key, text, sizeof(names.buyer) + key.size);
+		names.key.high ^= labels;
 	}
 	return names;
 }

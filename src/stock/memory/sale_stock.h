@@ -85,8 +85,9 @@ int sale_stock_new(struct sale_stock **sale, struct stock_common *common, const 
 void sale_stock_free(struct sale_stock *sale);
 
 struct hash128 sale_names_buyer(const struct stock_common *common, uint32_t sale, struct slice buyer);
+/* labels: labels_fingerprint(). They change that half of the key's that it is not found by. */
 struct sale_names sale_names_make(const struct stock_common *common, uint32_t sale, struct slice buyer, struct slice key,
-				  const struct uuid *id);
+				  uint64_t labels, const struct uuid *id);
 /* The fingerprint of a payment's reference. */
 struct hash128 sale_stock_reference(const struct sale_stock *sale, struct slice reference);
 /* Hints to the processor, each of which reads what the one before has asked for. No lock needed. */

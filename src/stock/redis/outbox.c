@@ -192,6 +192,21 @@ static void take_confirm(struct redis_reader *entry, struct event *event)
 		event->payment = payment;
 }
 
+/* What a grant carries behind its trace. */
+static void take_terms(struct redis_reader *entry, struct event *event)
+{
+	int64_t price = redis_read64(entry);
+
+	if (price < REDIS_NO_PRICE || price > PAYMENT_AMOUNT_MAX)
+		redis_read_fail(entry);
+	event->priced = price != REDIS_NO_PRICE;
+	event->unit_price = event->priced ? price : 0;
+	if (entry->size == 0)
+		return;
+	event->labels.reference = redis_read_name(entry, ORDER_REFERENCE_MAX);
+	event->labels.metadata = redis_read_bytes(entry, redis_read_within(entry, 2, 0, METADATA_MAX));
+}
+
 /* One entry, of as many bytes as the answer says. False: it cannot be read. */
 static bool take_claim(struct redis_reader *answer, uint32_t sale, const struct redis_head *head, struct stock_claim *claim)
 {
@@ -232,6 +247,8 @@ static bool take_claim(struct redis_reader *answer, uint32_t sale, const struct 
 	event->actor_kind = redis_read_within(&entry, 1, ACTOR_UNSAID, ACTOR_CLOCK);
 	event->actor = redis_read_name(&entry, NAME_MAX_BYTES);
 	event->trace = redis_read_name(&entry, TRACE_SIZE);
+	if (event->kind == EVENT_RESERVED)
+		take_terms(&entry, event);
 	if (event->kind == EVENT_WITHDRAWN)
 		event->request = redis_read_id(&entry);
 	if (event->kind == EVENT_CONFIRMED || event->kind == EVENT_PAID)

@@ -135,6 +135,9 @@ static void write_load(struct buffer *out, const struct stock_load *order, int64
 	redis_write_text(out, order->buyer);
 	redis_write_text(out, order->key);
 	redis_write_text(out, order->paid);
+	redis_write(out, order->labels ? sizeof(order->labels) : 0, 1);
+	if (order->labels)
+		redis_write(out, order->labels, sizeof(order->labels));
 }
 
 /* Some calls in one round trip. 0 or negative. */

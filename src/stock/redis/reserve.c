@@ -12,10 +12,12 @@ static uint32_t sale_of(const void *items, size_t index)
 void redis_reserve_pack(struct buffer *out, const struct stock_reserve *item)
 {
 	const struct event *event = &item->event;
+	uint64_t labels = labels_fingerprint(&event->labels);
+	unsigned flags = (item->replay_only ? REDIS_REPLAY_ONLY : 0) | (item->unlimited_rate ? REDIS_UNLIMITED : 0);
 
 	ASSERT(event->quantity >= 1);
 	ASSERT(event->quantity <= LIMIT_MAX);
-	redis_write(out, (item->replay_only ? REDIS_REPLAY_ONLY : 0) | (item->unlimited_rate ? REDIS_UNLIMITED : 0), 1);
+	redis_write(out, flags | (labels ? REDIS_LABELLED : 0), 1);
 	redis_write(out, (uint64_t)redis_ms(item->hold_ns), 4);
 	redis_write(out, event->lot, 2);
 	redis_write(out, event->quantity, 2);
@@ -26,6 +28,13 @@ void redis_reserve_pack(struct buffer *out, const struct stock_reserve *item)
 	redis_write(out, (uint64_t)event->actor_kind, 1);
 	redis_write_text(out, event->actor);
 	redis_write_text(out, event->trace);
+	redis_write(out, (uint64_t)(event->priced ? event->unit_price : REDIS_NO_PRICE), 8);
+	if (!labels)
+		return;
+	redis_write_text(out, event->labels.reference);
+	redis_write(out, event->labels.metadata.size, 2);
+	buffer_append_slice(out, event->labels.metadata);
+	redis_write(out, labels, 8);
 }
 
 /* `place`: in its batch. */

@@ -83,6 +83,10 @@ static void assert_same(const struct event *a, const struct event *b)
 	assert_true(slice_equal(a->actor, b->actor));
 	assert_true(slice_equal(a->trace, b->trace));
 	assert_true(uuid_equal(&a->request, &b->request));
+	assert_int_equal(a->priced, b->priced);
+	assert_int_equal(a->unit_price, b->unit_price);
+	assert_true(slice_equal(a->labels.reference, b->labels.reference));
+	assert_true(slice_equal(a->labels.metadata, b->labels.metadata));
 	assert_true(slice_equal(a->payment.reference, b->payment.reference));
 	assert_true(slice_equal(a->payment.method, b->payment.method));
 	assert_int_equal(a->payment.amount, b->payment.amount);
@@ -139,6 +143,58 @@ static void test_every_kind_survives_a_round_trip(void **state)
 			event.actor_kind = (enum actor_kind)actor;
 			assert_round_trip(&event);
 		}
+	}
+}
+
+static void test_price_and_labels_are_as_documented_and_may_be_missing(void **state)
+{
+	struct event event = full_event(EVENT_RESERVED);
+	struct buffer *out = make();
+
+	(void)state;
+	event.priced = true;
+	event.unit_price = 0; /* given away: not the same as unknown */
+	assert_round_trip(&event);
+	event.unit_price = 17900;
+	event.labels.reference = SLICE("INV-7");
+	assert_round_trip(&event);
+	event.labels.metadata = SLICE("{\"channel\":\"app\",\"note\":\"a \\\"b\\\" \xc3\xbc\"}");
+	assert_round_trip(&event);
+	event_encode(&event, out);
+	buffer_append(out, "", 1);
+	assert_non_null(strstr(out->data, ",\"limit_per_buyer\":2,\"price\":17900,\"reference\":\"INV-7\","
+					  "\"metadata\":{\"channel\":\"app\",\"note\":\"a \\\"b\\\" \xc3\xbc\"},"));
+	event.labels.reference = SLICE_NULL;
+	assert_round_trip(&event);
+}
+
+static void test_price_and_labels_that_are_none_are_refused(void **state)
+{
+	static const char *const wrong[] = {
+		",\"price\":-1",
+		",\"price\":\"1\"",
+		",\"price\":null",
+		",\"reference\":\"\"",
+		",\"reference\":\"a b\"",
+		",\"reference\":7",
+		",\"metadata\":\"{}\"",
+		",\"metadata\":[]",
+		",\"metadata\":{\"a\":1}",
+		",\"metadata\":{\"\":\"1\"}",
+		",\"metadata\":{\"a b\":\"1\"}",
+		",\"metadata\":{\"1\":\"\",\"2\":\"\",\"3\":\"\",\"4\":\"\",\"5\":\"\",\"6\":\"\",\"7\":\"\",\"8\":\"\",\"9\":\"\"}",
+	};
+	char json[1024];
+	struct event event;
+	struct event_text text;
+	const char *reason;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		int size = snprintf(json, sizeof(json), "%.*s%s}", (int)strlen(reserved) - 1, reserved, wrong[i]);
+
+		assert_int_equal(event_decode((struct slice){json, (size_t)size}, &event, &text, &reason), -EBADMSG);
+		assert_non_null(reason);
 	}
 }
 
@@ -497,6 +553,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_encoded_event_is_as_documented),
 		cmocka_unit_test(test_every_kind_survives_a_round_trip),
+		cmocka_unit_test(test_price_and_labels_are_as_documented_and_may_be_missing),
+		cmocka_unit_test(test_price_and_labels_that_are_none_are_refused),
 		cmocka_unit_test(test_payment_is_as_documented_and_its_parts_may_be_missing),
 		cmocka_unit_test(test_payment_that_is_none_is_refused),
 		cmocka_unit_test(test_older_events_are_read),

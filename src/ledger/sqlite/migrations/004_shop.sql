@@ -25,3 +25,6 @@ CREATE TABLE relays (
 	position TEXT NOT NULL, -- JSON: a low-water mark, and the sales ahead of it
 	skipped TEXT NOT NULL   -- changes that an operator has given up, by id, with a space between; the newest last
 ) STRICT, WITHOUT ROWID;
+
+-- Orders by the shop's own name for them: one without a name writes nothing here.
+CREATE INDEX orders_by_reference ON orders (reference) WHERE reference IS NOT NULL;

@@ -30,7 +30,7 @@
 -- All times but those in events are the sale's own: see clock_of().
 --
 -- An order's record: state, flags, buyer_units, hold, first hold | batch, place in it (0: in none) | lot, quantity, buyer | of one that is paid
--- its payment's reference. A grant is durable
+-- or has labels, its payment's reference, which may be empty | of one that has labels, their fingerprint. A grant is durable
 -- where it is flagged so, or its byte in the batch says that it has ended, or the batch is gone: an acknowledgement writes no record.
 --
 -- Every function reads what it needs for its whole batch in a few commands, decides in Lua, and writes with a few commands at the end, so
@@ -47,6 +47,7 @@ local KEYS_OF_SALE, KEYS_OF_FIRST = 'm l o k b n h w g y s x p v u t r', 'm l o 
 local LOT, LOT_SIZE = '<IIIIIII', 28
 local RECORD, RECORD_HEAD, HEAD_SIZE = '<BBHi8i8IHHHBc0', '<BBHi8i8', 20
 local PLACE, NO_PLACE, PLACE_SIZE = '<IH', '\0\0\0\0\0\0', 6 -- the batch, behind the head
+local LABELS_SIZE = 8
 local GRANT = '<BBHi8i8IH'
 local PENDING, OVER, ASIDE = 0, 1, 2
 local LATE = 3 -- pending, and its hold's end has come and gone: it is not in :h any more
@@ -237,6 +238,12 @@ local function pending_place(sale, record)
 	if batch and place_of(batch, place) ~= OVER then
 		return number, place
 	end
+end
+
+-- The fingerprint of the order's labels; '': it has none.
+local function labels_of(record)
+	local at = select(11, unpack_bin(RECORD, record))
+	return at <= #record and sub(record, at + 1 + byte(record, at)) or ''
 end
 
 -- The order's flags; of a grant in a batch DURABLE is what the batch says.

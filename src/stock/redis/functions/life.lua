@@ -82,7 +82,7 @@ local function load(keys, args)
 	end
 	local records, known = records_of(ids), call(unpack(q_buyers))
 	for i = 3, #args do
-		local id, lot_number, quantity, state, hold, first, buyer, idem, paid = unpack_bin('<c16HHBi8i8Bc0Bc0Bc0', args[i])
+		local id, lot_number, quantity, state, hold, first, buyer, idem, paid, labels = unpack_bin('<c16HHBi8i8Bc0Bc0Bc0Bc0', args[i])
 		local before = records[id]
 		local live = state == HELD or state == CONFIRMED
 		local its = buyer_known(lists, buyer, known[i - 2])
@@ -106,8 +106,9 @@ local function load(keys, args)
 			over = over or its.value % 10000 + quantity > sale.limit
 			its.value = its.value + quantity
 		end
+		labels = before and labels_of(before) or labels
 		keep(lists, records, id, pack(RECORD, state, DURABLE + (live and COUNTED or 0), 0, hold, first, 0, 0, lot_number, quantity,
-			#buyer, buyer) .. (known_paid ~= '' and pack('B', #known_paid) .. known_paid or ''))
+			#buyer, buyer) .. (#known_paid + #labels > 0 and pack('B', #known_paid) .. known_paid .. labels or ''))
 		if state == HELD then
 			hold_again(lists, id, hold)
 		end

@@ -121,8 +121,8 @@ do
 			end
 			state = kind == EV_EXPIRED and EXPIRED or CANCELLED
 		end
-		keep(lists, records, id, pack(RECORD_HEAD, state, flags, units, hold, first) .. sub(record, HEAD_SIZE + 1) ..
-			(paid ~= '' and pack('B', #paid) .. paid or ''))
+		record = pack(RECORD_HEAD, state, flags, units, hold, first) .. sub(record, HEAD_SIZE + 1)
+		keep(lists, records, id, paid ~= '' and payments.put(record, paid) or record)
 		lists.pending[#lists.pending + 1] = id
 		done(lists, id)
 	end
@@ -154,7 +154,7 @@ do
 	local function grant_undone(sale, lists, records, id, record, number, place)
 		local state, flags, _, _, _, _, _, lot, quantity, name = unpack_bin(RECORD, record)
 		local buyer, event = buyer_of(sale, lists, name), number and event_of(sale, number, place)
-		if event and sale.rate_requests > 0 and byte(event) < UNLIMITED then
+		if event and sale.rate_requests > 0 and byte(event) % LABELLED < UNLIMITED then
 			time_return(buyer, sub(batch_of(sale, number), 1, BATCH_HEAD))
 		end
 		return_units(lot_of(sale, lot), quantity, state == CONFIRMED)

@@ -5,123 +5,124 @@ local function order_text(sale, id, record)
 	return id .. pack('<BBi8i8HH', state, flags_of(sale, record), hold, first, lot, quantity)
 end
 
--- The times of a buyer's grants that still count.
-local function times_prune(buyer, after)
-	local times, from = buyer.times, 1
-	while from < #times and unpack_bin('<i8', times, from) <= after do
-		from = from + 8
-	end
-	if from > 1 then
-		buyer.times = sub(times, from)
-	end
-end
-
--- What an earlier order of this request is answered with.
-local function replay(sale, id, record, buyer, lot, quantity, left)
-	local _, _, _, _, _, _, _, its_lot, its_quantity, owner = unpack_bin(RECORD, record)
-	if owner ~= buyer or its_lot ~= lot or its_quantity ~= quantity then
-		return pack('<BB', KEY_CONFLICT, left)
-	end
-	return pack('<BB', REPLAY, left) .. order_text(sale, id, record)
-end
-
--- The live orders of a buyer who has had as many as it may: those that the journal has, newest first. (What this batch has granted it has not.)
-local function live_orders(sale, buyer)
-	local records, ids = newest_records(sale.key, buyer)
-	local out = {}
-	for i = 3, #ids do
-		local record = records[ids[i]]
-		local state = record and byte(record)
-		if (state == HELD or state == CONFIRMED) and has(flags_of(sale, record), DURABLE) then
-			out[#out + 1] = ids[i]
-		end
-	end
-	return pack('B', #out) .. concat(out)
-end
-
--- The record that this batch has made of this id and not written yet.
-local function granted_record(granted, id)
-	local orders = granted.orders
-	for at = 3, #orders, 2 do
-		if orders[at] == id then
-			return orders[at + 1]
-		end
-	end
-end
-
--- The order that this request was given earlier: its id, or nil. `granted`: what this batch has not written yet.
-local function earlier_order(sale, buyer, name, entry, granted)
-	local id, key = sub(entry, 1, 16), sub(entry, 18)
-	local earlier, others = newest_find(buyer, id, key)
-	if earlier or not others then
-		return earlier
-	end
-	if granted_record(granted, id) or call('HGET', sale.key .. ':o', id) then
-		return id
-	end
-	if key == '' then
-		return nil
-	end
-	local spilled = name .. ' ' .. key
-	for at = 3, #granted.keys, 2 do
-		if granted.keys[at] == spilled then
-			return granted.keys[at + 1]
-		end
-	end
-	return call('HGET', sale.key .. ':k', spilled)
-end
-
--- What the events of the grants carry: as a rule the whole call, as it came.
-local function events_text(requests, starts, places)
-	if #places == #starts - 1 then
-		return requests
-	end
-	local parts = {}
-	for place = 1, #places do
-		local i = places[place]
-		parts[place] = sub(requests, starts[i], starts[i + 1] - 1)
-	end
-	return concat(parts)
-end
-
--- Their holds: those that end together, as nearly all of a batch do, are one entry.
-local function holds_write(sale, granted)
-	local key, held, holds = sale.key, granted.held, granted.holds
-	if #held > 1 then
-		call('HSET', key .. ':w', granted.batch, concat(held))
-		holds[#holds + 1] = granted.deadline
-		holds[#holds + 1] = granted.batch
-	elseif #held == 1 then
-		holds[#holds + 1] = granted.deadline
-		holds[#holds + 1] = held[1]
-	end
-	write(holds)
-end
-
--- Writes what a batch has granted. False, and nothing is written, where the list of names is full.
-local function reserve_write(sale, granted, requests, starts)
-	local key = sale.key
-	if #granted.names > 0 then
-		granted.names[#granted.names + 1] = ''
-		if not names_append(sale, concat(granted.names, '\n')) then
-			return false
-		end
-	end
-	write(granted.orders)
-	write(granted.keys)
-	local count = #granted.places
-	if count > 0 then
-		call('HSET', key .. ':y', granted.batch, events_text(requests, starts, granted.places))
-		call('HSET', key .. ':s', granted.batch, granted.stamp .. string.rep('\0', count), 'newest', granted.batch, 'pending', granted.pending + count)
-		call('ZADD', key .. ':g', sale.now, granted.batch)
-		holds_write(sale, granted)
-	end
-	write(granted.buyers)
-	return true
-end
-
+-- What only a purchase needs is named here alone: Lua counts the names of a text.
 local reserve
 do
+	-- The times of a buyer's grants that still count.
+	local function times_prune(buyer, after)
+		local times, from = buyer.times, 1
+		while from < #times and unpack_bin('<i8', times, from) <= after do
+			from = from + 8
+		end
+		if from > 1 then
+			buyer.times = sub(times, from)
+		end
+	end
+
+	-- What an earlier order of this request is answered with.
+	local function replay(sale, id, record, buyer, lot, quantity, labels, left)
+		local _, _, _, _, _, _, _, its_lot, its_quantity, owner = unpack_bin(RECORD, record)
+		if owner ~= buyer or its_lot ~= lot or its_quantity ~= quantity or labels_of(record) ~= labels then
+			return pack('<BB', KEY_CONFLICT, left)
+		end
+		return pack('<BB', REPLAY, left) .. order_text(sale, id, record)
+	end
+
+	-- The live orders of a buyer who has had as many as it may: those that the journal has, newest first. (What this batch has granted it has not.)
+	local function live_orders(sale, buyer)
+		local records, ids = newest_records(sale.key, buyer)
+		local out = {}
+		for i = 3, #ids do
+			local record = records[ids[i]]
+			local state = record and byte(record)
+			if (state == HELD or state == CONFIRMED) and has(flags_of(sale, record), DURABLE) then
+				out[#out + 1] = ids[i]
+			end
+		end
+		return pack('B', #out) .. concat(out)
+	end
+
+	-- The record that this batch has made of this id and not written yet.
+	local function granted_record(granted, id)
+		local orders = granted.orders
+		for at = 3, #orders, 2 do
+			if orders[at] == id then
+				return orders[at + 1]
+			end
+		end
+	end
+
+	-- The order that this request was given earlier: its id, or nil. `granted`: what this batch has not written yet.
+	local function earlier_order(sale, buyer, name, entry, granted)
+		local id, key = sub(entry, 1, 16), sub(entry, 18)
+		local earlier, others = newest_find(buyer, id, key)
+		if earlier or not others then
+			return earlier
+		end
+		if granted_record(granted, id) or call('HGET', sale.key .. ':o', id) then
+			return id
+		end
+		if key == '' then
+			return nil
+		end
+		local spilled = name .. ' ' .. key
+		for at = 3, #granted.keys, 2 do
+			if granted.keys[at] == spilled then
+				return granted.keys[at + 1]
+			end
+		end
+		return call('HGET', sale.key .. ':k', spilled)
+	end
+
+	-- What the events of the grants carry: as a rule the whole call, as it came.
+	local function events_text(requests, starts, places)
+		if #places == #starts - 1 then
+			return requests
+		end
+		local parts = {}
+		for place = 1, #places do
+			local i = places[place]
+			parts[place] = sub(requests, starts[i], starts[i + 1] - 1)
+		end
+		return concat(parts)
+	end
+
+	-- Their holds: those that end together, as nearly all of a batch do, are one entry.
+	local function holds_write(sale, granted)
+		local key, held, holds = sale.key, granted.held, granted.holds
+		if #held > 1 then
+			call('HSET', key .. ':w', granted.batch, concat(held))
+			holds[#holds + 1] = granted.deadline
+			holds[#holds + 1] = granted.batch
+		elseif #held == 1 then
+			holds[#holds + 1] = granted.deadline
+			holds[#holds + 1] = held[1]
+		end
+		write(holds)
+	end
+
+	-- Writes what a batch has granted. False, and nothing is written, where the list of names is full.
+	local function reserve_write(sale, granted, requests, starts)
+		local key = sale.key
+		if #granted.names > 0 then
+			granted.names[#granted.names + 1] = ''
+			if not names_append(sale, concat(granted.names, '\n')) then
+				return false
+			end
+		end
+		write(granted.orders)
+		write(granted.keys)
+		local count = #granted.places
+		if count > 0 then
+			call('HSET', key .. ':y', granted.batch, events_text(requests, starts, granted.places))
+			call('HSET', key .. ':s', granted.batch, granted.stamp .. string.rep('\0', count), 'newest', granted.batch, 'pending', granted.pending + count)
+			call('ZADD', key .. ':g', sale.now, granted.batch)
+			holds_write(sale, granted)
+		end
+		write(granted.buyers)
+		return true
+	end
+
 	local PLACES = {}
 
 	-- What requests with the same first bytes ask for.
@@ -228,14 +229,16 @@ do
 				left = rate > 0 and rate - #buyer.times / 8 or 0
 			end
 			local earlier = buyer and earlier_order(sale, buyer, name, entry, granted)
+			local labels = flags >= LABELLED and sub(requests, starts[i + 1] - LABELS_SIZE, starts[i + 1] - 1) or ''
 			local answer
 			if earlier then
-				answer = replay(sale, earlier, granted_record(granted, earlier) or call('HGET', key .. ':o', earlier), name, lot, quantity, left)
+				answer = replay(sale, earlier, granted_record(granted, earlier) or call('HGET', key .. ':o', earlier), name, lot, quantity, labels,
+					left)
 			elseif flags % 2 == REPLAY_ONLY then
 				answer = pack('<BB', NO_REPLAY, left)
-			elseif stopped and flags < UNLIMITED then
+			elseif stopped and flags % LABELLED < UNLIMITED then
 				answer = pack('<BB', PAUSED, left)
-			elseif rate > 0 and left <= 0 and flags < UNLIMITED then
+			elseif rate > 0 and left <= 0 and flags % LABELLED < UNLIMITED then
 				answer = pack('<BBI', RATE_LIMITED, 0, unpack_bin('<i8', buyer.times) + sale.rate_ms - now)
 			else
 				local units = lot < sale.lot_count and lot_of(sale, lot)
@@ -247,13 +250,14 @@ do
 				elseif outbox >= sale.outbox_max then
 					answer = pack('<BB', FULL, left)
 				else
-					local timed = rate > 0 and flags < UNLIMITED
+					local timed = rate > 0 and flags % LABELLED < UNLIMITED
 					local made, state = alike(sale, granted, shape, live, left, timed), shape.hold > 0 and 'held' or 'confirmed'
 					outbox = outbox + 1
 					units.available = units.available - quantity
 					units[state] = units[state] + quantity
 					units.changed = true
-					grant(granted, made, name, ids[i], buyer, entry, sub(requests, rests[i] - 22 - #name, rests[i] - 18), timed)
+					local told = sub(requests, rests[i] - 22 - #name, rests[i] - 18)
+					grant(granted, made, name, ids[i], buyer, entry, labels == '' and told or told .. '\0' .. labels, timed)
 					places[granted.count] = i
 					answer = made.answer
 				end

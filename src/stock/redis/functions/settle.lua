@@ -12,6 +12,12 @@ function payments.of(record)
 	return at <= #record and (unpack_bin('Bc0', record, at)) or ''
 end
 
+-- The record with its payment's reference, of one that has none.
+function payments.put(record, paid)
+	local at = select(11, unpack_bin(RECORD, record))
+	return sub(record, 1, at - 1) .. pack('B', #paid) .. paid .. labels_of(record)
+end
+
 -- The reference of a payment that is on its way, with the confirm that brings it.
 function payments.pending(text)
 	return (select(12, unpack_bin('<Bi8i8BBBc0Bc0c16i8Bc0Bc0Bc0', text)))

@@ -62,16 +62,3 @@ json_t *audit_to_json(const struct ledger_audit *audit)
 			 (json_int_t)audit->movements, "dead_letters", (json_int_t)audit->dead_letters, "shared_payments",
 			 (json_int_t)audit->shared_payments, "first", first);
 }
-
-int audit_print_json(const struct ledger_audit *audit)
-{
-	json_t *json = audit_to_json(audit);
-	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-
-	json_decref(json);
-	if (!text)
-		return cli_error(CLI_FAILED, "%s", error_text(-ENOMEM));
-	puts(text);
-	free(text);
-	return audit_holds(audit) ? CLI_OK : CLI_FAILED;
-}

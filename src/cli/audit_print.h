@@ -6,7 +6,6 @@
 
 /* Whether every sum of the audit is as promised. */
 bool audit_holds(const struct ledger_audit *audit);
-/* Both return CLI_OK where every promise holds, else CLI_FAILED. */
+/* CLI_OK where every promise holds, else CLI_FAILED. */
 int audit_print(const struct ledger_audit *audit);
-int audit_print_json(const struct ledger_audit *audit);
 json_t *audit_to_json(const struct ledger_audit *audit);

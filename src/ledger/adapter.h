@@ -60,6 +60,7 @@
 	int adapter##_sale_snapshot(struct ledger *ledger, uint32_t sale, struct ledger_snapshot *snapshot,                           \
 				    ledger_orders_fn *page, void *context);                                                           \
 	int adapter##_lots_unequal(struct ledger *ledger, struct ledger_unequal_lot *lots, size_t max, size_t *count);                \
+	int adapter##_payments_shared(struct ledger *ledger, int64_t *count);                                                         \
 	int adapter##_request_find(struct ledger *ledger, struct ledger_request *request);                                            \
 	int adapter##_relay_get(struct ledger *ledger, struct slice name, struct ledger_relay *relay);                                \
 	int adapter##_log_rows(struct ledger *ledger, const struct ledger_log_filter *filter, struct ledger_log_row *rows,            \
@@ -86,7 +87,8 @@
 	.orders = adapter##_orders,                     \
 	.changes = adapter##_changes,                   \
 	.sale_snapshot = adapter##_sale_snapshot,       \
-	.lots_unequal = adapter##_lots_unequal, \
+	.lots_unequal = adapter##_lots_unequal,         \
+	.payments_shared = adapter##_payments_shared,   \
 	.request_find = adapter##_request_find,         \
 	.relay_get = adapter##_relay_get,               \
 	.log_rows = adapter##_log_rows,                 \

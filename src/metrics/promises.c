@@ -30,6 +30,9 @@ void promises_register(struct promises *promises, struct metrics *metrics)
 	metrics_reader(metrics, "gauge", "penstock_dead_purchases",
 		       "Dead letters of purchases that may have been told: P2 is broken until each is replayed or forgotten.",
 		       labels[PROMISE_NEVER_LOST], read_counter, &promises->dead_purchases);
+	metrics_reader(metrics, "gauge", "penstock_shared_payments",
+		       "Payments that are told for several orders, as the last look at all of them found.", NULL, read_counter,
+		       &promises->shared_payments);
 	for (size_t i = 0; i < sizeof(by_lots) / sizeof(by_lots[0]); i++)
 		metrics_reader(metrics, "gauge", "penstock_unequal_lots",
 			       "Lots that were armed with other units than the ledger has at the barrier: the promise is broken until the"
@@ -46,6 +49,11 @@ void promises_break(struct promises *promises, enum promise promise, uint64_t ti
 bool promises_set_dead_purchases(struct promises *promises, uint64_t count)
 {
 	return atomic_exchange_explicit(&promises->dead_purchases, count, memory_order_relaxed) != count;
+}
+
+bool promises_set_shared_payments(struct promises *promises, uint64_t count)
+{
+	return atomic_exchange_explicit(&promises->shared_payments, count, memory_order_relaxed) != count;
 }
 
 void promises_set_unequal_lots(struct promises *promises, uint64_t oversold, uint64_t leaked)

@@ -21,6 +21,7 @@ struct promises {
 	_Atomic uint64_t broken[PROMISE_COUNT];
 	_Atomic uint64_t dead_purchases;              /* P2 is broken until an operator has seen to each */
 	_Atomic uint64_t unequal_lots[PROMISE_COUNT]; /* P1, P4 are, until their sales are rebuilt once more */
+	_Atomic uint64_t shared_payments;             /* no promise is broken by these */
 };
 
 const char *promise_name(enum promise promise); /* "P1" */
@@ -37,5 +38,7 @@ bool promises_set_dead_purchases(struct promises *promises, uint64_t count);
  * (P1), and others (P4).
  */
 void promises_set_unequal_lots(struct promises *promises, uint64_t oversold, uint64_t leaked);
+/* How many payments are told for several orders. True: other than before. */
+bool promises_set_shared_payments(struct promises *promises, uint64_t count);
 /* Times it was seen broken, and what breaks it now. */
 uint64_t promises_broken(const struct promises *promises, enum promise promise);

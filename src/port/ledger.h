@@ -421,6 +421,8 @@ struct ledger_ops {
 	int (*lots_armed)(struct ledger *ledger, const struct sale *sale, uint32_t epoch);
 	/* Up to `max` lots for which it did not; *count how many. */
 	int (*lots_unequal)(struct ledger *ledger, struct ledger_unequal_lot *lots, size_t max, size_t *count);
+	/* As ledger_audit.shared_payments. Looks at every payment. */
+	int (*payments_shared)(struct ledger *ledger, int64_t *count);
 
 	/*
 	 * Whether it was done before: DONE (it was not), REPEATED (*request has its outcome),

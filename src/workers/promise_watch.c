@@ -8,6 +8,7 @@
 static const int64_t LOOK_NS = 2000000000;
 
 enum {
+	LOOKS_PER_COUNT = 300, /* payments are counted every ten minutes: all of them are looked at */
 	DEAD_PAGE = 32,
 	LOTS_SHOWN = 64, /* unequal lots that are counted: one is too many */
 };
@@ -20,6 +21,7 @@ struct promise_watch {
 	struct ledger_dead_letter dead[DEAD_PAGE];
 	struct ledger_unequal_lot lots[LOTS_SHOWN], known[LOTS_SHOWN];
 	size_t known_count;
+	unsigned looks;
 };
 
 int promise_watch_new(struct promise_watch **out, struct ledger *ledger, struct promises *promises)
@@ -114,10 +116,26 @@ static void look_at_armed_lots(struct promise_watch *watch)
 	promises_set_unequal_lots(watch->promises, oversold, count - oversold);
 }
 
+/* --- Payments --- */
+
+static void look_at_payments(struct promise_watch *watch)
+{
+	int64_t shared;
+
+	if (watch->ledger->ops->payments_shared(watch->ledger, &shared) < 0)
+		return;
+	if (promises_set_shared_payments(watch->promises, (uint64_t)shared) && shared)
+		log_warn("promises",
+			 "payments are told for several orders: somebody has paid once for two; see GET /v1/orders?payment=",
+			 LOG_INT("payments", shared));
+}
+
 void promise_watch_look(struct promise_watch *watch)
 {
 	look_at_dead_letters(watch);
 	look_at_armed_lots(watch);
+	if (watch->looks++ % LOOKS_PER_COUNT == 0)
+		look_at_payments(watch);
 }
 
 static void promise_watch_run(void *argument)

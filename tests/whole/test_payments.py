@@ -1,5 +1,7 @@
 """Payments: one for an order, one order for a payment; told again and again, late, twice, and wrong."""
 
+import contextlib
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -135,6 +137,7 @@ def test_one_payment_for_two_sales_is_found_by_the_audit(server):
         assert confirm(server, bought(server, sale=sale), **PAID).status == 200
     assert len(server.orders(payment="pi_1")) == 2
     assert server.audit()["totals"]["shared_payments"] == 1
+    assert server.metric("penstock_shared_payments") == 1
     assert server.stop() == 0
     code, said = audit_ledger(server.ledger_url)
     assert code == 0 and "1 payments are told for several orders" in said
@@ -151,3 +154,29 @@ def test_payments_outlive_a_redis_that_forgets(gates):
     assert (answer.code, answer.json["payment"]) == ("paid-already", "pi_1")
     assert confirm(cluster, other, **PAID).code == "reference-used"
     cluster.settle()
+
+
+@pytest.mark.parametrize("ledger", ["sqlite"], indirect=True)
+def test_an_order_whose_sale_has_left_the_stock_is_paid_by_its_rows(server):
+    server.make_sale("drop", 20, hold_seconds=0, limit_per_buyer=5)
+    order, other = bought(server), bought(server, "bert")
+    assert server.operate("POST", "/v1/sales/drop/end").status == 200
+    assert server.stop() == 0
+    with contextlib.closing(sqlite3.connect(server.ledger)) as ledger, ledger:
+        ledger.execute("update sales set ended_at_ms = ended_at_ms - 30 * 24 * 3600 * 1000 where id = 'drop'")
+    server.restart()
+    assert confirm(server, order, **{**PAID, "amount": 199}).code == "wrong-amount"
+    assert "payment" not in server.order(order).json
+    for _ in range(2):
+        answer = confirm(server, order, **PAID)
+        assert (answer.status, answer.json["state"], answer.json["payment"]) == (200, "confirmed", PAID)
+    second = confirm(server, order, **{**PAID, "reference": "pi_2"})
+    assert (second.code, second.json["payment"]) == ("paid-already", "pi_1")
+    used = confirm(server, other, **PAID)
+    assert (used.code, used.json["order"]) == ("reference-used", order)
+    assert [each["id"] for each in server.orders(payment="pi_1")] == [order]
+    assert confirm(server, other, **{**PAID, "reference": "pi_2"}).status == 200
+    server.kill()
+    server.restart()
+    assert [server.order(each).json["payment"]["reference"] for each in (order, other)] == ["pi_1", "pi_2"]
+    server.audit()

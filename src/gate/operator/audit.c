@@ -66,6 +66,7 @@ static void count_broken(struct promises *promises, const struct ledger_audit *a
 	(void)promises_set_dead_purchases(promises, (uint64_t)audit->dead_purchases); /* these can be mended */
 	promises_break(promises, PROMISE_NEVER_TWICE, (uint64_t)audit->p3_broken);
 	promises_break(promises, PROMISE_NEVER_LEAKED, (uint64_t)(audit->p4_broken - audit->unequal_p4));
+	(void)promises_set_shared_payments(promises, (uint64_t)audit->shared_payments);
 	promises_set_unequal_lots(promises, (uint64_t)audit->unequal_p1, (uint64_t)audit->unequal_p4);
 }
 

@@ -260,3 +260,15 @@ int postgres_audit(struct ledger *base, struct ledger_audit *audit)
 	}
 	return result;
 }
+
+int postgres_payments_shared(struct ledger *base, int64_t *count)
+{
+	PGresult *result;
+	int end = pg_read(postgres_ledger_of(base), payments_sql, NULL, &result);
+
+	if (end < 0)
+		return end;
+	*count = pg_get_int(result, 0, 0);
+	PQclear(result);
+	return 0;
+}

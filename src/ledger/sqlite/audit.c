@@ -217,3 +217,17 @@ int sqlite_audit(struct ledger *base, struct ledger_audit *audit)
 		return result;
 	return sqlite_reader_end(ledger, reader, sqlite_audit_run(&reader->connection, audit));
 }
+
+int sqlite_payments_shared(struct ledger *base, int64_t *count)
+{
+	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
+	struct ledger_audit audit = {0};
+	struct sqlite_reader *reader;
+	int result = sqlite_reader_begin(ledger, &reader);
+
+	if (result < 0)
+		return result;
+	result = sqlite_reader_end(ledger, reader, each_row(&reader->connection, payments_sql, payments_row, &audit));
+	*count = audit.shared_payments;
+	return result;
+}

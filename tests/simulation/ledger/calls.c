@@ -166,6 +166,11 @@ static int sim_lots_unequal(struct ledger *ledger, struct ledger_unequal_lot *lo
 	SIM_CALL(ledger, SIM_READ, lots_unequal, lots, max, count);
 }
 
+static int sim_payments_shared(struct ledger *ledger, int64_t *count)
+{
+	SIM_CALL(ledger, SIM_READ, payments_shared, count);
+}
+
 /* --- Orders --- */
 
 static int sim_order_get(struct ledger *ledger, const struct uuid *id, struct ledger_order *order)
@@ -355,6 +360,7 @@ const struct ledger_ops sim_ops = {
 	.sale_snapshot = sim_sale_snapshot,
 	.lots_armed = sim_lots_armed,
 	.lots_unequal = sim_lots_unequal,
+	.payments_shared = sim_payments_shared,
 	.request_find = sim_request_find,
 	.request_note = sim_request_note,
 	.log_append = sim_log_append,

@@ -66,6 +66,9 @@ static int judge(const struct order_control *control, const struct ledger_order 
 	order_control_price(sale, &payment->payment, &price);
 	if (price.priced && payment->payment.amount != price.unit_price * order->quantity)
 		return ORDER_CONTROL_WRONG_AMOUNT;
+	*done = !payment->payment.reference.size; /* there is nothing to keep */
+	if (*done)
+		return 0;
 	r = read_paid(control, &order->id, payment->paid);
 	if (r < 0)
 		return r;
@@ -166,7 +169,7 @@ int order_control_pay(const struct order_control *control, struct ledger_order *
 	r = pay_in_stock(control, order, actor, payment);
 	if (r == -ENOENT)
 		r = pay_in_ledger(control, order, actor, payment);
-	if (r == ORDER_CONTROL_DONE)
+	if (r == ORDER_CONTROL_DONE && payment->payment.reference.size)
 		payment_row_set(&order->payment, &payment->payment);
 	return r;
 }

@@ -241,6 +241,12 @@ bool settlement_may_be_confirmed_before(enum order_action action, const struct u
 	return action == ORDER_CONFIRM && state == ORDER_CANCELLED && !uuid_is_null(request);
 }
 
+/* What there is to keep, or to compare with the price. */
+static bool says_payment(const struct payment *payment)
+{
+	return payment->reference.size || payment->amount != PAYMENT_NO_AMOUNT || payment->currency[0];
+}
+
 void settlement_work_without_stock(struct ledger_task *task)
 {
 	const struct order_control *control = &task->thread->gate->settings.orders;
@@ -262,7 +268,7 @@ void settlement_work_without_stock(struct ledger_task *task)
 		settlement_refuse_refund(&task->reply, task->order.refund);
 	else if (task->action == ORDER_CANCEL && !task->order.buyer[0] && order.state == ORDER_CONFIRMED)
 		say_order_control(task, order_control_refund(control, &order, &actor), PROBLEM_ORDER_STATE, &order, &payment);
-	else if (task->action == ORDER_CONFIRM && order.state == ORDER_CONFIRMED && payment.payment.reference.size)
+	else if (task->action == ORDER_CONFIRM && order.state == ORDER_CONFIRMED && says_payment(&payment.payment))
 		say_order_control(task, order_control_pay(control, &order, &actor, &payment), PROBLEM_ORDER_STATE, &order, &payment);
 	else if (is_done(task, &order))
 		render_done(task, &order);

@@ -165,11 +165,14 @@ def test_an_order_whose_sale_has_left_the_stock_is_paid_by_its_rows(server):
     with contextlib.closing(sqlite3.connect(server.ledger)) as ledger, ledger:
         ledger.execute("update sales set ended_at_ms = ended_at_ms - 30 * 24 * 3600 * 1000 where id = 'drop'")
     server.restart()
-    assert confirm(server, order, **{**PAID, "amount": 199}).code == "wrong-amount"
+    for told in (PAID, {}):  # with a reference, and without: then it is only compared
+        assert confirm(server, order, **{**told, "amount": 199}).code == "wrong-amount"
+    assert confirm(server, order, amount=200, currency="EUR").status == 200
     assert "payment" not in server.order(order).json
     for _ in range(2):
         answer = confirm(server, order, **PAID)
         assert (answer.status, answer.json["state"], answer.json["payment"]) == (200, "confirmed", PAID)
+    assert confirm(server, order, amount=200).json["payment"] == PAID
     second = confirm(server, order, **{**PAID, "reference": "pi_2"})
     assert (second.code, second.json["payment"]) == ("paid-already", "pi_1")
     used = confirm(server, other, **PAID)
@@ -180,3 +183,26 @@ def test_an_order_whose_sale_has_left_the_stock_is_paid_by_its_rows(server):
     server.restart()
     assert [server.order(each).json["payment"]["reference"] for each in (order, other)] == ["pi_1", "pi_2"]
     server.audit()
+
+
+def test_late_payments_that_race_for_one_reference_leave_one_order(shop):
+    """Two holds that have run out are paid with one payment at once: one of the new orders stands, and the other's units are back."""
+    opened(shop, hold_seconds=1, late_confirm=True)
+    pairs = [(bought(shop, f"a{i}", quantity=1), bought(shop, f"b{i}", quantity=1)) for i in range(6)]
+    late = [order for pair in pairs for order in pair]
+    wait_until(lambda: {shop.order(order).json["state"] for order in late} == {"expired"}, 60, "the expiry")
+
+    def pay(place):
+        while True:
+            answer = confirm(shop, late[place], reference=f"pi_{place // 2}")
+            if answer.status == 200 or answer.code == "reference-used":
+                return answer
+            assert answer.status == 503 or answer.code == "request-in-flight", answer.body
+
+    with ThreadPoolExecutor(len(late)) as pool:
+        answers = list(pool.map(pay, range(len(late))))
+    told = {(answer.json["id"], answer.json["payment"]["reference"]) for answer in answers if answer.status == 200}
+    assert {reference for _, reference in told} == {f"pi_{i}" for i in range(len(pairs))} and len(told) == len(pairs)
+    assert {(order["id"], order["payment"]["reference"]) for order in shop.orders(state="confirmed")} == told
+    wait_until(lambda: shop.sale("drop")["lots"][0]["confirmed"] == len(pairs), 30, "the units of those that were not paid")
+    shop.audit()

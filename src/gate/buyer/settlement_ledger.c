@@ -229,7 +229,8 @@ static void confirm_late(struct ledger_task *task, const struct ledger_order *or
 		settlement_say_repeated(&task->reply);
 		r = ORDER_CONTROL_DONE;
 	} else if (r == ORDER_CONTROL_REFUSED && used) {
-		r = ORDER_CONTROL_REFERENCE_USED;
+		/* An earlier try may have made an order and not come to its payment. */
+		r = fresh.state == ORDER_CONFIRMED ? pay_late(control, &fresh, actor, &payment) : ORDER_CONTROL_REFERENCE_USED;
 	}
 	if (r == ORDER_CONTROL_DONE && fresh.state == ORDER_CONFIRMED)
 		r = pay_late(control, &fresh, actor, &payment);

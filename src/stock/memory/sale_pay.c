@@ -2,18 +2,18 @@
 #include "stock/memory/sale_stock.h"
 
 /*
- * What is told of a payment that has another order, or whose order has another payment. STOCK_DONE:
- * neither.
+ * What is told of a payment whose order has another payment, or that has another order. The first
+ * goes first: who hears the second knows that the order is not paid. STOCK_DONE: neither.
  */
 static enum stock_outcome refuse_payment(const struct payment_standing *standing, const struct order_record *record,
 					 struct stock_settle *item)
 {
+	if (standing->paid && !standing->same && record->state == ORDER_CONFIRMED)
+		return STOCK_PAID_ALREADY;
 	if (standing->used && standing->pending)
 		return STOCK_BUSY;
 	item->payer = standing->payer;
-	if (standing->used)
-		return STOCK_REFERENCE_USED;
-	return standing->paid && !standing->same && record->state == ORDER_CONFIRMED ? STOCK_PAID_ALREADY : STOCK_DONE;
+	return standing->used ? STOCK_REFERENCE_USED : STOCK_DONE;
 }
 
 enum stock_outcome sale_stock_decide_payment(struct sale_stock *sale, const struct order_record *record,

@@ -23,7 +23,7 @@ function payments.pending(text)
 	return (select(12, unpack_bin('<Bi8i8BBBc0Bc0c16i8Bc0Bc0Bc0', text)))
 end
 
--- What is told of a confirm's payment before all else; 0: it may go on. Sets whether the order has none and takes it (`pays`), and which
+-- What is told of a confirm's payment before all else; 0: it may go on. Who hears that another order has it knows that this one is not paid. Sets whether the order has none and takes it (`pays`), and which
 -- order has it (`payer`).
 function payments.decide(sale, record, payment)
 	local state, _, _, _, _, _, _, _, quantity = unpack_bin(RECORD, record)
@@ -34,6 +34,9 @@ function payments.decide(sale, record, payment)
 		return 0
 	end
 	local paid, payer = payments.of(record), payment.taken[payment.reference]
+	if state == CONFIRMED and paid ~= '' and paid ~= payment.reference then
+		return PAID_ALREADY
+	end
 	if not payer then
 		payer = call('HGET', sale.key .. ':r', payment.reference)
 		local other = payer and payer ~= payment.id and call('HGET', sale.key .. ':o', payer)
@@ -44,9 +47,6 @@ function payments.decide(sale, record, payment)
 	end
 	if payer and payer ~= payment.id then
 		return BUSY -- whether it is that order's is not known yet
-	end
-	if state == CONFIRMED and paid ~= '' and paid ~= payment.reference then
-		return PAID_ALREADY
 	end
 	payment.pays = paid == ''
 	return 0

@@ -1,10 +1,10 @@
 """A gate that dies at each step of what it does, and processes that die at any moment: what was told stays true, and the units come back."""
 
-import signal
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
+from freezing import freeze, thaw
 
 from crowd import Crowd, new_seed
 from failpoints import Failpoints
@@ -120,11 +120,11 @@ def killed_at_last(server):
 @contextmanager
 def asleep(process):
     """As a machine that is suspended, or a process whose memory is paged in: it says nothing, its connections stay, and it goes on where it was."""
-    process.send_signal(signal.SIGSTOP)
+    freeze(process)
     try:
         yield
     finally:
-        process.send_signal(signal.SIGCONT)
+        thaw(process)
 
 
 @pytest.mark.parametrize("journal", ["kafka", "direct"])

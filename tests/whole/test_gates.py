@@ -1,12 +1,12 @@
 """Several gates over one Redis and one PostgreSQL, with no broker: to buyers and operators they are one."""
 
 import itertools
-import signal
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from freezing import freeze, thaw
 from proxy import Proxy
 
 from penstock import Server, buyer_token, request, rfc3339, wait_until
@@ -184,7 +184,7 @@ def test_a_gate_that_slept_refuses_nobody_by_what_it_knew_before(pair):
     count = 40
     orders = sell_out(cluster, a, b, count)
     stopped = time.monotonic()
-    b.process.send_signal(signal.SIGSTOP)
+    freeze(b.process)
     try:
         sold = resell(a, orders, [f"second-{i}" for i in range(count)])
         # They wait at the sleeper's door, so that it answers them before it has heard of anything.
@@ -193,7 +193,7 @@ def test_a_gate_that_slept_refuses_nobody_by_what_it_knew_before(pair):
             wire.send(purchase(f"second-{i}"))
         wait_until(lambda: time.monotonic() - stopped > 1.2, 5, "the sleep")
     finally:
-        b.process.send_signal(signal.SIGCONT)
+        thaw(b.process)
     replies = [wire.read() for wire in wires]
     assert Counter(reply.status for reply in replies) == {202: count}
     assert [reply.body for reply in replies] == [answer.body for answer in sold]

@@ -1,9 +1,9 @@
 """More purchases than can be decided in time: what has waited too long is turned away, retries and all that settles are not."""
 
 import select
-import signal
 import time
-from pathlib import Path
+
+from freezing import freeze, thaw
 
 from penstock import request, wait_until
 from test_slow_clients import GET, many_files, purchase  # noqa: F401
@@ -36,22 +36,16 @@ def answers_of(wires):
     return [found[number] for number in range(len(wires))]
 
 
-def state_of(task):
-    return (task / "stat").read_text().rsplit(")", 1)[1].split()[0]
-
-
 def hold_up(server, wires, requests):
     """All of them are sent while the server stands still; their answers once it goes on."""
-    tasks = Path(f"/proc/{server.process.pid}/task")
-    server.process.send_signal(signal.SIGSTOP)
-    wait_until(lambda: all(state_of(task) == "T" for task in tasks.iterdir()), 30, "all threads to stand still")
+    freeze(server.process)
     try:
         for wire, data in zip(wires, requests):
             wire.send(data)
         sent = time.monotonic()
         wait_until(lambda: time.monotonic() - sent > 0.1)  # several ticks of any kernel
     finally:
-        server.process.send_signal(signal.SIGCONT)
+        thaw(server.process)
     return answers_of(wires)
 
 

@@ -1,9 +1,9 @@
 """A success is told only under the epoch that granted it (rule 3), whatever a gate's clock says."""
 
-import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from freezing import freeze, thaw
 
 from failpoints import Failpoints
 from penstock import wait_until
@@ -36,11 +36,11 @@ def test_a_gate_that_was_paused_with_its_clock_tells_no_success_of_the_epoch_bef
         else:
             answer = pool.submit(paused.buy, "drop", "anna", key="k")
         wait_until(lambda: failpoints.hits("journal.before_append"), 20, "what is decided and not in the journal")
-        paused.process.send_signal(signal.SIGSTOP)
+        freeze(paused.process)
         cluster.redis.call("FLUSHALL")
         wait_until(lambda: other.buy("drop", "probe", key="probe").status == 202, 60, "the other's rebuild")
         others = 1 + sell_out(other, "ben")
-        paused.process.send_signal(signal.SIGCONT)
+        thaw(paused.process)
         answer = answer.result()
     assert answer.status == 503, (answer.status, answer.body)
     assert answer.json["code"] == "outcome-unknown"

@@ -24,6 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from freezing import freeze  # noqa: E402
 from ports import free_port  # noqa: E402
 from proxy import Proxy  # noqa: E402
 
@@ -203,7 +204,7 @@ class Kafka:
 
     def freeze_node(self, number):
         """It keeps its connections, and says nothing any more."""
-        self.nodes[number - 1].process.send_signal(signal.SIGSTOP)
+        freeze(self.nodes[number - 1].process)
 
     def start_node(self, number):
         """With the data that it has."""

@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from freezing import freeze
 from ports import free_port
 
 # The server refuses to run as root; Debian's package has a user for it.
@@ -140,7 +141,7 @@ class Postgres:
 
     def crash(self):
         """Everything at once, as in a power cut, but for what the kernel has not written yet."""
-        self.process.send_signal(signal.SIGSTOP)  # so that it starts no more of them
+        freeze(self.process)  # so that it starts no more of them
         children = self.children()
         for number in (signal.SIGSTOP, signal.SIGKILL):  # and no one of them sees another go
             for pid in children:

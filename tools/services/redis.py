@@ -12,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from freezing import freeze, thaw
 from ports import free_port
 from postgres import wait_until
 
@@ -112,10 +113,10 @@ class Server:
 
     def freeze(self):
         """It answers nobody and drops nobody, as behind a partition."""
-        self.process.send_signal(signal.SIGSTOP)
+        freeze(self.process)
 
     def thaw(self):
-        self.process.send_signal(signal.SIGCONT)
+        thaw(self.process)
 
     def free(self):
         if self.process and self.process.poll() is None:

@@ -19,6 +19,7 @@ from kafka import Kafka
 from ports import free_port
 from postgres import Postgres
 
+import openapi
 from penstock import PROGRAM, ROOT, buyer_token, plain_environment, request, wait_until
 
 DEPLOY = ROOT / "deploy"
@@ -169,6 +170,7 @@ class Penstock(Process):
         super().__init__([PROGRAM, *service.get("command", ["serve"])], folder, environment)
         self.public = f"http://{self.places['PENSTOCK_GATE_LISTEN']}"
         self.operator = f"http://{self.places['PENSTOCK_OPERATOR_LISTEN']}"
+        openapi.listeners.update({self.public: "public", self.operator: "operator"})
         self.monitor = f"http://{self.places.get('PENSTOCK_DRAIN_LISTEN')}"
         self.token = (secrets / "own/operator_token").read_text().strip()
 

@@ -149,7 +149,7 @@ def test_payments_outlive_a_redis_that_forgets(gates):
     order, other = bought(cluster), bought(cluster, "bert")
     assert confirm(cluster, order, **PAID).status == 200
     cluster.redis.call("FLUSHALL")
-    wait_until(lambda: confirm(cluster, order, **PAID).status == 200, 30, "the rebuilt stock")
+    wait_until(lambda: all(confirm(gate, order, **PAID).status == 200 for gate in cluster.gates), 60, "the rebuilt stock")
     answer = confirm(cluster, order, reference="pi_2")
     assert (answer.code, answer.json["payment"]) == ("paid-already", "pi_1")
     assert confirm(cluster, other, **PAID).code == "reference-used"

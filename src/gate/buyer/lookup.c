@@ -12,6 +12,7 @@ enum {
 	ASK_NS = 500000000,
 	HOLD_NOT_SEEN = -1,
 };
+static const int64_t AT_THE_STOCK = INT64_MAX;
 
 struct lookup {
 	struct lookup_job decision;   /* first: its job's message is what the lane carries */
@@ -20,10 +21,14 @@ struct lookup {
 	char buyer[BUYER_MAX + 1]; /* empty: an operator */
 	int64_t until_ns;          /* monotonic; until then it waits for a held order to change; 0: it does not wait */
 	int64_t hold_ms;           /* the end of the hold, as it was found first */
-	int64_t due_ns;            /* of one that waits: when the stock is asked again */
+	int64_t due_ns;            /* of one that waits: when the stock is asked again; AT_THE_STOCK: it is being asked */
+	size_t place;              /* of one that waits: in the queue */
 };
 
-/* Those that wait. One costs the stock a look each ASK_NS, with the round's others. */
+/*
+ * Those that wait, from their request to their answer, so that those who are at the stock count,
+ * too. One costs the stock a look each ASK_NS, with the round's others.
+ */
 struct lookup_queue {
 	struct gate_thread *thread;
 	struct lookup *waiting[WAITING_MAX];
@@ -46,8 +51,28 @@ void lookup_queue_free(struct lookup_queue *queue)
 	if (!queue)
 		return;
 	for (size_t i = 0; i < queue->count; i++)
-		free(queue->waiting[i]);
+		if (queue->waiting[i]->due_ns != AT_THE_STOCK)
+			free(queue->waiting[i]);
 	free(queue);
+}
+
+static void put(struct lookup_queue *queue, struct lookup *lookup)
+{
+	lookup->due_ns = AT_THE_STOCK;
+	lookup->place = queue->count;
+	queue->waiting[queue->count++] = lookup;
+}
+
+/* It has its answer, or its client is gone. */
+static void finish(struct lookup_queue *queue, struct lookup *lookup)
+{
+	if (lookup->until_ns) {
+		struct lookup *last = queue->waiting[--queue->count];
+
+		last->place = lookup->place;
+		queue->waiting[last->place] = last;
+	}
+	free(lookup);
 }
 
 static void answer_problem(struct gate_thread *thread, const struct lookup *lookup, enum problem problem, const char *detail)
@@ -102,13 +127,14 @@ static bool waits(const struct gate_thread *thread, struct lookup *lookup, const
 {
 	int64_t now_ns = clock_mono_ns();
 
-	if (now_ns >= lookup->until_ns || order->state != ORDER_HELD || http_loop_stopping(thread->loop) ||
-	    thread->lookups->count == WAITING_MAX)
+	if (now_ns >= lookup->until_ns || order->state != ORDER_HELD || http_loop_stopping(thread->loop))
 		return false;
 	if (lookup->hold_ms == HOLD_NOT_SEEN)
 		lookup->hold_ms = order->hold_expires_at_ms;
+	if (lookup->hold_ms != order->hold_expires_at_ms)
+		return false;
 	lookup->due_ns = now_ns + ASK_NS < lookup->until_ns ? now_ns + ASK_NS : lookup->until_ns;
-	return lookup->hold_ms == order->hold_expires_at_ms;
+	return true;
 }
 
 /* What the stock has said. True: it waits on. */
@@ -126,7 +152,6 @@ static bool end(struct gate_thread *thread, struct lookup *lookup)
 		answer_problem(thread, lookup, PROBLEM_OUTCOME_UNKNOWN,
 			       "It cannot be said yet whether this order was made. Read it again shortly.");
 	} else if (waits(thread, lookup, &find->order)) {
-		thread->lookups->waiting[thread->lookups->count++] = lookup;
 		return true;
 	} else if (!lookup->buyer[0]) {
 		ask_ledger(thread, lookup, entry->sale);
@@ -144,7 +169,7 @@ static void on_complete(struct message *message, void *receiver)
 	struct gate_thread *thread = receiver;
 
 	if (!pending_reply_end(thread, &lookup->pending) || !end(thread, lookup))
-		free(lookup);
+		finish(thread->lookups, lookup);
 }
 
 /* Goes with this round. There is room for one that is pending. */
@@ -160,19 +185,17 @@ static void ask_stock(struct gate_thread *thread, struct lookup *lookup, const s
 	stock_round_add(thread->stock, &lookup->decision.job);
 }
 
-/* Whether it waits no more here: the client is gone, or the stock is asked again. */
-static bool look_at(struct gate_thread *thread, struct lookup *lookup)
+/* Its time has come: the stock is asked again, unless the client is gone. */
+static void look_at(struct lookup_queue *queue, struct lookup *lookup)
 {
 	const struct reply_handle handle = lookup->pending.handle;
 
-	if (!http_find(thread->loop, handle.handle)) {
-		free(lookup);
-		return true;
+	if (!http_find(queue->thread->loop, handle.handle)) {
+		finish(queue, lookup);
+	} else if (pending_reply_has_room(queue->thread)) {
+		lookup->due_ns = AT_THE_STOCK;
+		ask_stock(queue->thread, lookup, &handle, lookup->decision.find.id);
 	}
-	if (!pending_reply_has_room(thread))
-		return false;
-	ask_stock(thread, lookup, &handle, lookup->decision.find.id);
-	return true;
 }
 
 int64_t lookup_queue_tick(struct lookup_queue *queue, int64_t now_ns)
@@ -183,11 +206,12 @@ int64_t lookup_queue_tick(struct lookup_queue *queue, int64_t now_ns)
 	for (size_t i = queue->count; i-- > 0;) {
 		struct lookup *lookup = queue->waiting[i];
 
-		if ((now_ns >= lookup->due_ns || stopping) && look_at(queue->thread, lookup))
-			queue->waiting[i] = queue->waiting[--queue->count];
-		else
-			first_ns = lookup->due_ns < first_ns ? lookup->due_ns : first_ns;
+		if (lookup->due_ns != AT_THE_STOCK && (now_ns >= lookup->due_ns || stopping))
+			look_at(queue, lookup);
 	}
+	for (size_t i = 0; i < queue->count; i++)
+		if (queue->waiting[i]->due_ns < first_ns)
+			first_ns = queue->waiting[i]->due_ns;
 	return first_ns;
 }
 
@@ -230,6 +254,8 @@ void lookup_start(struct gate_request *request, const struct uuid *id, struct sl
 	lookup->work = work;
 	lookup->until_ns = wait_ns ? clock_mono_ns() + wait_ns : 0;
 	lookup->hold_ms = HOLD_NOT_SEEN;
+	if (wait_ns)
+		put(thread->lookups, lookup);
 	http_defer(request->exchange);
 	ask_stock(thread, lookup, &handle, *id);
 }

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "base/assertion.h"
 #include "cli/csv.h"
 #include "cli/output.h"
 
@@ -149,8 +150,10 @@ static int read_known(struct ledger *ledger, struct entries *known)
 	struct ledger_order *orders = calloc(PAGE, sizeof(*orders));
 	struct ledger_order_filter filter = {0};
 	size_t count = PAGE;
-	int code = orders ? CLI_GO : cli_error(CLI_FAILED, "%s", error_text(-ENOMEM)), r;
+	int code = CLI_GO, r;
 
+	if (!orders)
+		return cli_error(CLI_FAILED, "%s", error_text(-ENOMEM));
 	while (code == CLI_GO && count == PAGE) {
 		r = ledger->ops->orders(ledger, &filter, orders, PAGE, &count);
 		if (r < 0)
@@ -228,16 +231,15 @@ static size_t group_size(const struct entries *entries, size_t from, const char 
 static void compare(json_t *findings, const struct entries *list, const struct entries *known)
 {
 	for (size_t i = 0, j = 0; i < list->count || j < known->count;) {
-		const char *reference;
+		const struct entry *one = i < list->count ? &list->all[i] : NULL, *other = j < known->count ? &known->all[j] : NULL;
+		const struct entry *next = one;
 		size_t l, k;
 
-		if (i == list->count ||
-		    (j < known->count && strcmp(known->all[j].payment.reference, list->all[i].payment.reference) < 0))
-			reference = known->all[j].payment.reference;
-		else
-			reference = list->all[i].payment.reference;
-		l = group_size(list, i, reference);
-		k = group_size(known, j, reference);
+		if (!one || (other && strcmp(other->payment.reference, one->payment.reference) < 0))
+			next = other;
+		ASSERT(next != NULL);
+		l = group_size(list, i, next->payment.reference);
+		k = group_size(known, j, next->payment.reference);
 		compare_group(findings, list->all + i, l, known->all + j, k);
 		i += l;
 		j += k;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/assertion.h"
 #include "cli/output.h"
 #include "cli/style.h"
 #include "model/limits.h"
@@ -74,6 +75,7 @@ static struct minute *minute_of(struct report *report, const char *placed_at)
 		report->minutes = more;
 		report->minute_capacity = capacity;
 	}
+	ASSERT(report->minutes != NULL);
 	last = &report->minutes[report->minute_count++];
 	*last = (struct minute){0};
 	snprintf(last->at, sizeof(last->at), "%.*s", MINUTE_TEXT_SIZE - 1, placed_at);

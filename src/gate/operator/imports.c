@@ -24,6 +24,7 @@ struct import {
 	struct sale **sales;
 	size_t *item_places, *sale_places; /* of each of these, in the body */
 	size_t items_there, sales_there;   /* that are left as they are */
+	int64_t now_ms;
 };
 
 /* --- What there is to make --- */
@@ -111,6 +112,7 @@ static int read_sale(struct ledger_task *task, struct import *import, json_t *bo
 		return 1;
 	r = ledger->ops->sale_get(ledger, 0, slice_of(sale->id), &known);
 	if (r == LEDGER_NOT_FOUND) {
+		sale->created_at_ms = import->now_ms;
 		import->sale_places[import->order.sale_count] = place;
 		import->sales[import->order.sale_count++] = sale;
 		return 0;
@@ -191,10 +193,10 @@ static void say(struct ledger_task *task, const struct import *import, int r)
 	if (operator_say_times(&task->reply, before, r))
 		return;
 	snprintf(lot, sizeof(lot), "%s.lots[%u]", path, order->lot);
-	if (r == SALE_CONTROL_NO_ITEM) {
+	if (sale && r == SALE_CONTROL_NO_ITEM) {
 		snprintf(detail, sizeof(detail), "There is no item %s.", sale->lots[order->lot].sku);
 		(void)refuse(task, PROBLEM_UNKNOWN_ITEM, lot, detail);
-	} else if (r == SALE_CONTROL_NOT_ENOUGH) {
+	} else if (sale && r == SALE_CONTROL_NOT_ENOUGH) {
 		snprintf(detail, sizeof(detail), "The item %s does not have %lld units on hand, beside what the lots before take.",
 			 sale->lots[order->lot].sku, (long long)sale->lots[order->lot].allocated);
 		(void)refuse(task, PROBLEM_NOT_ENOUGH_UNITS, lot, detail);
@@ -218,12 +220,10 @@ void operator_imports(struct ledger_task *task)
 {
 	struct ledger_actor actor = ledger_task_actor(task);
 	struct buffer *out = &task->reply.body;
-	struct import import = {0};
+	struct import import = {.now_ms = actor.now_ms};
 	int r = 0;
 
 	if (read_all(task, &import) == 0) {
-		for (size_t i = 0; i < import.order.sale_count; i++)
-			import.sales[i]->created_at_ms = actor.now_ms;
 		if (import.order.item_count + import.order.sale_count > 0) {
 			r = sale_control_import(operator_control_take(task), &import.order, &actor);
 			operator_control_end(task);

@@ -195,8 +195,6 @@ static void test_a_payment_that_was_told_and_is_gone_from_the_log_is_found(void 
 
 static void test_a_late_confirm_pays_for_the_order_that_it_makes(void **state)
 {
-	char key[64], id[UUID_TEXT_SIZE];
-	struct uuid expired = story_id('a');
 	uint32_t request;
 
 	begin(1);
@@ -204,13 +202,7 @@ static void test_a_late_confirm_pays_for_the_order_that_it_makes(void **state)
 	story_at(&story, 12000);
 	story_record(&story, RECORD_EXPIRED, 'a', "clock");
 	request = story_pay(&story, 'a', NULL, "p1", 0);
-	uuid_format(&expired, id);
-	snprintf(key, sizeof(key), "late-confirm %s", id);
-	history_record(story.judge,
-		       &(struct history_record){
-			       .kind = RECORD_RESERVED, .sale = 1, .quantity = 1, .id = story_id('b'), .buyer = "bob", .key = key});
-	story.buyer['b'] = "bob";
-	story.units['b'] = 1;
+	record_late_order();
 	story_paid(&story, RECORD_PAID, 'b', "p1");
 	story_settled(&story, request, 'b', "confirmed");
 	refuse('a', "p2", 0, "paid-already");

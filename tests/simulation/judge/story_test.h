@@ -45,12 +45,11 @@ static inline void assert_lawful(void)
 		fail_msg("%s", breach);
 }
 
-/* Order a of bob, which has expired, is confirmed: order b. */
-static inline void confirm_late(void)
+/* What a late confirm of order a of bob, which has expired, makes: order b. */
+static inline void record_late_order(void)
 {
 	char key[64], id[UUID_TEXT_SIZE];
 	struct uuid expired = story_id('a');
-	uint32_t confirm = story_ask(&story, HISTORY_CONFIRM, 'a', "ann");
 
 	uuid_format(&expired, id);
 	snprintf(key, sizeof(key), "late-confirm %s", id);
@@ -59,5 +58,13 @@ static inline void confirm_late(void)
 			       .kind = RECORD_RESERVED, .sale = 1, .quantity = 1, .id = story_id('b'), .buyer = "bob", .key = key});
 	story.buyer['b'] = "bob";
 	story.units['b'] = 1;
+}
+
+/* Order a of bob, which has expired, is confirmed: order b. */
+static inline void confirm_late(void)
+{
+	uint32_t confirm = story_ask(&story, HISTORY_CONFIRM, 'a', "ann");
+
+	record_late_order();
 	story_settled(&story, confirm, 'b', "confirmed");
 }

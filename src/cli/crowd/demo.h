@@ -24,6 +24,11 @@ struct demo_sale {
  */
 int demo_make_sale(struct client *client, const struct demo_sale *sale) MUST_CHECK;
 /*
+ * One thing that is done to one of "sales" or "orders"; takes `body`, which may be NULL. CLI_GO or
+ * the exit code.
+ */
+int demo_act(struct client *client, const char *kind, const char *id, const char *action, json_t *body) MUST_CHECK;
+/*
  * How this program is called from any folder: its whole path, which may not be in the PATH;
  * "penstock" where that is not known.
  */

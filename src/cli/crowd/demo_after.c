@@ -9,20 +9,6 @@
 
 enum { REFUNDS = 3, LINES = 9, PAGE = 1000 };
 
-/* One thing that is done to an order; takes `body`. CLI_GO or the exit code. */
-static int act(struct client *client, const char *order, const char *action, json_t *body)
-{
-	char path[OUTPUT_PATH_SIZE];
-	json_t *answer;
-	int code;
-
-	snprintf(path, sizeof(path), "/v1/orders/%s/%s", order, action);
-	code = client_ask(client, "POST", path, body, &answer);
-	if (code == CLI_GO)
-		json_decref(answer);
-	return code;
-}
-
 /* The crowd only confirms, so the payment side tells here what was paid. */
 static int refund(struct client *client, const char *sale)
 {
@@ -41,11 +27,11 @@ static int refund(struct client *client, const char *sale)
 		const char *id = output_field_text(order, "id");
 
 		snprintf(reference, sizeof(reference), "pay-%zu", index + 1);
-		code = act(client, id, "confirm",
-			   json_pack("{s:{s:s, s:i, s:s, s:s}}", "payment", "reference", reference, "amount", DEMO_PRICE,
-				     "currency", "EUR", "method", "card"));
+		code = demo_act(client, "orders", id, "confirm",
+				json_pack("{s:{s:s, s:i, s:s, s:s}}", "payment", "reference", reference, "amount", DEMO_PRICE,
+					  "currency", "EUR", "method", "card"));
 		if (code == CLI_GO)
-			code = act(client, id, "cancel", NULL);
+			code = demo_act(client, "orders", id, "cancel", NULL);
 		if (code != CLI_GO)
 			break;
 	}

@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "cli/crowd/demo.h"
+#include "cli/output.h"
 
 const char *demo_program(void)
 {
@@ -35,14 +36,14 @@ static int ask_once(struct client *client, const char *path, json_t *body, bool 
 	return CLI_GO;
 }
 
-static int move(struct client *client, const char *sale, const char *action)
+int demo_act(struct client *client, const char *kind, const char *id, const char *action, json_t *body)
 {
-	char path[160];
+	char path[OUTPUT_PATH_SIZE];
 	json_t *answer;
 	int code;
 
-	snprintf(path, sizeof(path), "/v1/sales/%s/%s", sale, action);
-	code = client_ask(client, "POST", path, NULL, &answer);
+	snprintf(path, sizeof(path), "/v1/%s/%s/%s", kind, id, action);
+	code = client_ask(client, "POST", path, body, &answer);
 	if (code == CLI_GO)
 		json_decref(answer);
 	return code;
@@ -65,8 +66,8 @@ int demo_make_sale(struct client *client, const struct demo_sale *sale)
 	code = ask_once(client, "/v1/sales", body, &taken);
 	if (code != CLI_GO || taken)
 		return code;
-	code = move(client, sale->id, "arm");
-	return code == CLI_GO && sale->opens_in_ms == 0 ? move(client, sale->id, "open") : code;
+	code = demo_act(client, "sales", sale->id, "arm", NULL);
+	return code == CLI_GO && sale->opens_in_ms == 0 ? demo_act(client, "sales", sale->id, "open", NULL) : code;
 }
 
 void demo_show_log(const struct server_process *server)

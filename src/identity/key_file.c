@@ -84,6 +84,27 @@ out:
 	return r;
 }
 
+int key_file_put_public(const char *path, struct slice text)
+{
+	char *beside;
+	int file, r;
+
+	if (asprintf(&beside, "%s.XXXXXX", path) < 0)
+		return -ENOMEM;
+	file = mkostemp(beside, O_CLOEXEC);
+	r = file < 0 ? -errno : write_all(file, text.data, text.size);
+	if (r == 0 && (fchmod(file, 0644) < 0 || fsync(file) < 0))
+		r = -errno;
+	if (file >= 0)
+		close(file);
+	if (r == 0 && rename(beside, path) < 0)
+		r = -errno;
+	if (r < 0 && file >= 0)
+		unlink(beside);
+	free(beside);
+	return r < 0 ? r : sync_folder(path);
+}
+
 /* `others`: what of its mode nobody else may have. */
 static int check(int file, mode_t others, size_t *size)
 {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "base/slice.h"
 
 enum {
 	KEY_FILE_RANDOM_BYTES = 32,
@@ -28,6 +29,12 @@ int key_file_load(const char *path, char **key) MUST_CHECK;
  * write it.
  */
 int key_file_load_public(const char *path, char **text) MUST_CHECK;
+
+/*
+ * The other way: `text` takes the file's place, whole or not at all (a rename), for everybody to
+ * read, and is on disk before this returns. 0, or an errno.
+ */
+int key_file_put_public(const char *path, struct slice text) MUST_CHECK;
 
 /*
  * As key_file_load(), but makes the file where it is missing: 32 random bytes in URL-safe base64,

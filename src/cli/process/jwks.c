@@ -6,11 +6,9 @@
  * it whole (a rename): a login that answers with an error page, or with nothing, changes nothing.
  */
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include "base/pause.h"
 #include "cli/commands.h"
@@ -73,50 +71,6 @@ static bool is_there(const char *path, const struct buffer *text)
 	return fd >= 0 && got == 0 && slice_equal((struct slice){have, size}, buffer_slice(text));
 }
 
-static int write_all(int fd, const struct buffer *text)
-{
-	for (size_t at = 0; at < text->size;) {
-		ssize_t wrote = write(fd, text->data + at, text->size - at);
-
-		if (wrote < 0)
-			return -errno;
-		at += (size_t)wrote;
-	}
-	return fchmod(fd, 0644) < 0 || fsync(fd) < 0 ? -errno : 0;
-}
-
-static int sync_folder(const char *path)
-{
-	char *copy = strdup(path);
-	int fd = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	int r = fd < 0 || fsync(fd) < 0 ? -errno : 0;
-
-	if (fd >= 0)
-		close(fd);
-	free(copy);
-	return r;
-}
-
-/* Whole or not at all, for everybody to read. 0 or negative. */
-static int put(const char *path, const struct buffer *text)
-{
-	char *beside;
-	int fd, r;
-
-	if (asprintf(&beside, "%s.XXXXXX", path) < 0)
-		return -ENOMEM;
-	fd = mkostemp(beside, O_CLOEXEC);
-	r = fd < 0 ? -errno : write_all(fd, text);
-	if (fd >= 0)
-		close(fd);
-	if (r == 0 && rename(beside, path) < 0)
-		r = -errno;
-	if (r < 0 && fd >= 0)
-		unlink(beside);
-	free(beside);
-	return r < 0 ? r : sync_folder(path);
-}
-
 static int fetch_into(struct https *https, const char *url, const char *path)
 {
 	struct buffer text;
@@ -127,7 +81,7 @@ static int fetch_into(struct https *https, const char *url, const char *path)
 	code = fetch(https, url, &text);
 	there = code == CLI_GO && is_there(path, &text);
 	if (code == CLI_GO && !there)
-		r = put(path, &text);
+		r = key_file_put_public(path, buffer_slice(&text));
 	if (r < 0)
 		code = cli_error(CLI_FAILED, "%s: %s", path, error_text(r));
 	else if (code == CLI_GO)

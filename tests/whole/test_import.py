@@ -112,6 +112,14 @@ def test_a_fault_is_told_by_its_line_and_nothing_is_made(server, name, text, lin
         assert everything(server) == before
 
 
+@pytest.mark.parametrize("body", [None, {}, {"dry_run": True}], ids=["no body", "an empty object", "dry_run alone"])
+def test_an_import_of_neither_items_nor_sales_is_refused(server, body):
+    before = everything(server)
+    answer = server.operate("POST", "/v1/imports", body)
+    assert (answer.status, answer.json["code"], answer.json["field"]) == (422, "invalid-value", "") and "neither" in answer.json["detail"]
+    assert everything(server) == before
+
+
 def test_lines_of_json_are_counted_where_elements_begin(server):
     text = '{\n "items": [\n  {"sku": "S", "name": "brace { and \\" quote", "on_hand": 3},\n\n  {"sku": "M",\n   "name": "M", "on_hand": "x"}\n ]\n}\n'
     done = imported(server, text)

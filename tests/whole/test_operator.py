@@ -329,6 +329,9 @@ def test_the_moves_that_a_state_does_not_allow(server):
 
 def test_what_can_be_changed_before_and_after_arming(server):
     server.make_sale("drop", 5, state="draft")
+    for nothing in (None, {}):
+        refusal = server.operate("PATCH", "/v1/sales/drop", nothing)
+        assert refusal.code == "invalid-value" and "at least one field" in refusal.json["detail"]
     answer = server.operate("PATCH", "/v1/sales/drop", {"name": "New", "limit_per_buyer": 4, "rate": {"requests": 9, "seconds": 9}})
     assert (answer.json["name"], answer.json["limit_per_buyer"], answer.json["rate"]) == ("New", 4, {"requests": 9, "seconds": 9})
     server.operate("POST", "/v1/sales/drop/arm")

@@ -141,6 +141,8 @@ static int read_all(struct ledger_task *task, struct import *import)
 
 	if (body_read(task->body, fields, 3, "", &task->reply))
 		return 1;
+	if (!items && !sales)
+		return refuse(task, PROBLEM_INVALID_VALUE, "", "An import has items, sales, or both; this one has neither.");
 	import->items = calloc(json_array_size(items) + 1, sizeof(*import->items));
 	import->item_places = calloc(json_array_size(items) + 1, sizeof(*import->item_places));
 	import->sales = calloc(json_array_size(sales) + 1, sizeof(struct sale *));

@@ -208,6 +208,10 @@ int operator_sale_read_change(json_t *body, struct sale *change, unsigned *given
 		reply_bad_field(reply, PROBLEM_INVALID_VALUE, "lots", "lots must be changed in a request of their own.");
 		return 1;
 	}
+	if (!*lots && !*given) {
+		reply_bad_field(reply, PROBLEM_INVALID_VALUE, "", "A change of a sale has at least one field.");
+		return 1;
+	}
 	apply_terms(change, &terms);
 	return 0;
 }

@@ -15,9 +15,8 @@ import pytest
 from commands import operate, operator_environment
 from penstock import JWT_KEY, OPERATOR_TOKEN, PROGRAM, ROOT, Server, audit_ledger, plain_environment, run, wait_until
 
-COMMANDS = [
-    "serve", "demo", "rehearse", "audit", "sale", "item", "order", "log", "export", "import", "jwks", "token", "relay", "replay", "drain", "config", "health", "version",
-]
+# As the program lists them itself.
+COMMANDS = re.findall(r"^  (\w+) ", run("--help").stdout.split("Commands:")[1].split("First steps:")[0], re.MULTILINE)
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +29,11 @@ def clean_environment(monkeypatch):
 def test_help_goes_to_standard_output(command):
     done = run(*command, "--help")
     assert done.returncode == 0 and "Usage: penstock" in done.stdout and done.stderr == ""
+
+
+def test_the_readme_names_every_command():
+    told = re.search(r"^Commands: (.*?);", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)[1]
+    assert re.findall(r"`(?:penstock )?(\w+)`", told) == COMMANDS
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 BUILD ?= build
 FUZZ_SECONDS ?= 600
+KILLS ?= 100
 DESTDIR ?=
 
 # In CI warnings are errors; a newer compiler than ours must not stop a newcomer.
@@ -9,7 +10,7 @@ WERROR := $(if $(CI),true,false)
 
 PROFILE ?= embedded
 
-.PHONY: all demo serve cluster test pictures simulate bench fuzz check mutants format install deb clean help
+.PHONY: all demo serve cluster test kills pictures simulate bench fuzz check mutants format install deb clean help
 
 all:
 	@tools/setup build
@@ -34,6 +35,10 @@ cluster: ## leave a cluster running: Redis, Kafka, PostgreSQL, two gates, a drai
 test: ## unit tests, then the whole program
 	@tools/setup build test
 	@tools/test
+
+kills: ## KILLS (100) deaths of gate, drain and relay each, while orders are bought and paid
+	@tools/setup build test
+	@KILLS=$(KILLS) tools/test tests/whole/test_payment_kills.py
 
 pictures: all ## the README's pictures anew, of the program itself in a browser
 	@tools/setup build test

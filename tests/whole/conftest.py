@@ -13,6 +13,7 @@ from redis import Redis  # noqa: E402
 
 from browser import Browser  # noqa: E402
 from cluster import Cluster  # noqa: E402
+from relay import Endpoint, Relay  # noqa: E402
 
 
 def pytest_addoption(parser):
@@ -140,3 +141,23 @@ def shop(request, serve, gates):
         postgres = request.getfixturevalue("shared_postgres")
         settings["ledger.url"] = postgres.url(postgres.make_database())
     return serve(settings)
+
+
+@pytest.fixture
+def endpoint():
+    made = Endpoint()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def relay(tmp_path):
+    made = []
+
+    def start(server, endpoint, **settings):
+        made.append(Relay(tmp_path, server, endpoint, **settings))
+        return made[-1].start()
+
+    yield start
+    for each in made:
+        each.kill()

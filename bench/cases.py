@@ -11,8 +11,9 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import uuid
 
-from load import burst, make_requests, open_loop, wrk
+from load import Requests, burst, make_requests, open_loop, wrk
 from measure import ROUNDS, ROUNDS_MAX, Failed, Figure, Watch, cpu_seconds, rounds, say, wait_until
 from peers import Nginx
 from server import ANY_CORE, OPERATOR_TOKEN, PROGRAM, SCRATCH, SERVER_CORE, TESTING_PROGRAM, Server
@@ -401,6 +402,55 @@ def changes():
     return [figure]
 
 
+def payments_of(server, first, count, paid):
+    """The confirms of so many orders of its ledger, from number `first` on, as a file for burst; `paid`: each with its payment."""
+    with sqlite3.connect(f"file:{server.ledger}?mode=ro", uri=True) as ledger:
+        rows = ledger.execute("SELECT lower(hex(id)) FROM orders ORDER BY id LIMIT ? OFFSET ?", (count, first)).fetchall()
+    requests = []
+    for (digits,) in rows:
+        order = str(uuid.UUID(digits))
+        body = json.dumps({"payment": {"reference": f"pi_{digits[8:]}", "amount": 17900, "currency": "EUR", "method": "card"}}) if paid else ""
+        lines = [f"POST /v1/orders/{order}/confirm HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {OPERATOR_TOKEN}"]
+        lines += [f"Content-Length: {len(body)}"] + ["Content-Type: application/json"] * paid
+        requests.append("\r\n".join([*lines, "", body]).encode())
+    path = SCRATCH / f"confirms-{paid:d}"
+    path.write_bytes(b"".join(requests))
+    return Requests(path, len(requests[0]), len(requests))
+
+
+def confirmed(server, first, count, paid):
+    """Confirms them, and says what one cost."""
+    return burst(server, payments_of(server, first, count, paid), 0, count, STEP, 200, port=server.operator.rsplit(":", 1)[1])
+
+
+def confirm_with_payment():
+    """Confirms that tell their payment, and that do not, in turn on one server."""
+    figure = Figure(
+        "confirm_with_payment_vs_without", "confirms for a second of one core, each with its payment; the same without", "confirms/core-s", ">= 0.9"
+    )
+    ledger = filled_ledger(2 * BURST + 2 * WARM_UP)
+    for turn in rounds(figure):
+        with Server("confirms").fresh(ledger) as server:
+            server.start()
+            ours, theirs, first = [], [], 0
+            for count, keep in ((WARM_UP, False), *[(BURST // CONFIRM_TURNS, True)] * CONFIRM_TURNS):
+                for paid in (True, False) if len(ours) % 2 == turn % 2 else (False, True):
+                    seen = confirmed(server, first, count, paid)
+                    first += count
+                    if keep:
+                        (ours if paid else theirs).append(seen)
+            server.stop()
+            told = server.count("payments"), server.count("orders WHERE state = 2")
+            if told != (WARM_UP + BURST, 2 * (WARM_UP + BURST)):
+                raise Failed(f"{told[0]} payments and {told[1]} confirmed orders are in the ledger")
+            server.prove()
+        cost = [sum(part["cpu_ns"] for part in parts) / len(parts) for parts in (ours, theirs)]
+        note = f"{cost[0] / 1000:.1f} us of CPU with a payment, {cost[1] / 1000:.1f} without"
+        figure.add(1e9 / cost[0], 1e9 / cost[1], note, max(part["disturbance"] for part in ours + theirs))
+    ledger.unlink()
+    return [figure]
+
+
 def relayed(server, url):
     """The seconds in which a relay has sent all that there is to that endpoint, and ends."""
     words = ["taskset", "-c", ANY_CORE, str(PROGRAM), "relay", "--to", url, "--replay", "2000-01-01T00:00:00Z", "--operator", server.operator, "--log.level", "warn"]
@@ -438,6 +488,7 @@ def relay():
 
 # Lockstep: batches of the same size on both sides, so that only what is compared differs.
 STEP, BURST = 64, 12800
+CONFIRM_TURNS = 8  # parts of a burst of confirms, with and without payments in turn
 WARM_UP = 10 * STEP  # purchases that are not counted: the first ones touch pages that a server has not touched since its start
 
 
@@ -571,6 +622,7 @@ CASES = {
     remembered: ("bytes_per_buyer", "restart_s_1m"),
     evergreen: ("restart_evergreen_s",),
     changes: ("changes_vs_rows",),
+    confirm_with_payment: ("confirm_with_payment_vs_without",),
     relay: ("relay_s", "relay_s_11_sales"),
     storm: ("storm_p99",),
     idle: ("idle_rss_mib", "ready_ms"),

@@ -62,6 +62,7 @@ static void make_sale(struct ledger *ledger, struct past *past)
 	snprintf(sale->id, sizeof(sale->id), "%s", past->id);
 	snprintf(sale->name, sizeof(sale->name), "Sale");
 	snprintf(sale->currency, sizeof(sale->currency), "EUR");
+	sale->price_minor = 17900;
 	sale->limit_per_buyer = 1;
 	sale->hold_seconds = past->hold_seconds;
 	sale->opens_at_ms = sale->closes_at_ms = SALE_NO_TIME;

@@ -148,9 +148,9 @@ def open_loop(url, server, requests, first, rate, connections, status, seconds=S
     return OpenRun(seen["wanted"], seen["others"], seen["own"], seen["ns"] / 1e9, seen["cpu_ns"] / 1e9, watch.disturbance)
 
 
-def burst(server, requests, first, count, connections, status=202, sync=None, core=LOAD_CORE):
-    """So many purchases in lockstep. sync: (file, bytes) to be written and synced after each step."""
-    command = ["taskset", "-c", core, str(PROGRAM.parent / "bench/burst"), str(server.port), str(requests.path), str(requests.size)]
+def burst(server, requests, first, count, connections, status=202, sync=None, core=LOAD_CORE, port=None):
+    """So many purchases in lockstep, or other requests, at that port of the server. sync: (file, bytes) to be written and synced after each step."""
+    command = ["taskset", "-c", core, str(PROGRAM.parent / "bench/burst"), str(port or server.port), str(requests.path), str(requests.size)]
     command += [str(number) for number in (first, count, connections, status, server.pid)]
     command += [str(part) for part in sync or ()]
     with Watch(lambda: cpu_seconds(server.pid)) as watch:

@@ -150,13 +150,17 @@ class Server:
 
     # --- Proof ---
 
-    def orders(self):
-        """Orders in the ledger of a server that has stopped."""
+    def count(self, rows):
+        """Rows in the ledger of a server that has stopped: of a table, or of a part of it."""
         connection = sqlite3.connect(self.ledger)
         try:
-            return connection.execute("SELECT count(*) FROM orders").fetchone()[0]
+            return connection.execute(f"SELECT count(*) FROM {rows}").fetchone()[0]
         finally:
             connection.close()
+
+    def orders(self):
+        """Orders in the ledger of a server that has stopped."""
+        return self.count("orders")
 
     def prove(self):
         """The promises hold on the ledger that the server has left."""

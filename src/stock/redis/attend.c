@@ -77,18 +77,18 @@ bool redis_lease_holds(struct stock_redis *redis, const struct redis_connection 
 	return since_ns > 0 && clock_mono_ns() - since_ns < redis->lease_ns;
 }
 
-/*
- * Behind a write that was sent at sent_ns: whether a replica has it. Unasked: what was known goes
- * on to grow old.
- */
-static void confirm(struct stock_redis *redis, struct redis_connection *connection, int64_t sent_ns)
+bool redis_confirm(struct stock_redis *redis, struct redis_connection *connection, int64_t sent_ns)
 {
 	redisReply *reply;
+	bool confirmed;
 
-	if (redis->lease_ns == 0 || !connection || connection->broken)
-		return;
+	if (redis->lease_ns == 0)
+		return true;
+	if (!connection || connection->broken)
+		return false;
 	reply = redis_connection_command(connection, "WAIT 1 %d", CONFIRM_MS);
-	if (reply && reply->type == REDIS_REPLY_INTEGER && reply->integer >= 1) {
+	confirmed = reply && reply->type == REDIS_REPLY_INTEGER && reply->integer >= 1;
+	if (confirmed) {
 		if (atomic_load(&redis->lease_generation) != connection->generation) {
 			atomic_store(&redis->lease_since_ns, 0); /* no other server's moment counts for this one */
 			atomic_store(&redis->lease_generation, connection->generation);
@@ -97,6 +97,7 @@ static void confirm(struct stock_redis *redis, struct redis_connection *connecti
 	}
 	if (reply)
 		freeReplyObject(reply);
+	return confirmed;
 }
 
 static int attend(struct stock_redis *redis, uint32_t claimed, bool leaves)
@@ -114,7 +115,7 @@ static int attend(struct stock_redis *redis, uint32_t claimed, bool leaves)
 	if (outcome == STOCK_DONE)
 		take_gates(redis, &answer);
 	if (outcome == STOCK_DONE && !leaves)
-		confirm(redis, trip.connection, sent_ns);
+		(void)redis_confirm(redis, trip.connection, sent_ns); /* else what was known goes on to grow old */
 	if (outcome == STOCK_DONE && redis_lease_holds(redis, trip.connection))
 		redis_pool_set_fault(&redis->pool, NULL);
 	redis_trip_end(&trip);

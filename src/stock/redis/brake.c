@@ -2,6 +2,7 @@
  * An operator's stop in Redis. See functions/brake.lua. What this process knows of it outlives what
  * Redis forgets: it is put back before a sale is armed, and whenever a refresh finds Redis behind.
  */
+#include "base/clock.h"
 #include "stock/redis/redis_stock.h"
 
 enum { TRIES = 2 };
@@ -108,7 +109,18 @@ struct brake_call {
 	const struct stock_brake_change *change; /* NULL: none */
 	struct stock_brake there;                /* out: as it is now */
 	bool repeated;                           /* out: the change was there */
+	bool proven;                             /* out: of a stop: this server is the master */
 };
+
+/*
+ * A stop is told to whatever server can be reached: others may sell by it who have a lease where
+ * this process, which was held up, has none. That it is told is said only where a replica has it
+ * too: else another server may be the master, and its gates have not heard of the stop.
+ */
+static bool is_stop(const struct brake_call *asked)
+{
+	return asked->change && asked->change->stopped;
+}
 
 static void write_argument(struct buffer *out, const struct brake_call *asked)
 {
@@ -135,11 +147,14 @@ static enum redis_end call_once(struct stock_redis *redis, uint32_t sale, struct
 	struct redis_reader answer;
 	struct redis_trip trip;
 	enum redis_end end;
+	int64_t sent_ns;
 
 	redis_trip_begin(&trip, redis);
 	trip.changes = true;
+	trip.unconfirmed = is_stop(asked);
 	redis_trip_call(&trip, REDIS_BRAKE, sale, &look);
 	write_argument(redis_trip_argument(&trip), asked);
+	sent_ns = clock_mono_ns();
 	redis_trip_send(&trip);
 	end = redis_trip_next(&trip, &answer);
 	if (end == REDIS_ANSWERED) {
@@ -149,6 +164,9 @@ static enum redis_end call_once(struct stock_redis *redis, uint32_t sale, struct
 		if (asked->there.serial == 0)
 			end = REDIS_LOST;
 	}
+	if (end == REDIS_ANSWERED && is_stop(asked))
+		asked->proven = asked->repeated ? redis_lease_holds(redis, trip.connection)
+						: redis_confirm(redis, trip.connection, sent_ns);
 	redis_trip_end(&trip);
 	return end;
 }
@@ -166,6 +184,8 @@ static enum redis_end call(struct stock_redis *redis, uint32_t sale, struct brak
 	}
 	if (lost && end != REDIS_ANSWERED)
 		return REDIS_LOST; /* whatever came of the second try, the first may have been done */
+	if (end == REDIS_ANSWERED && is_stop(asked) && !asked->proven)
+		return REDIS_LOST;
 	if (lost)
 		asked->repeated = false; /* it is this call's own first try */
 	if (end == REDIS_ANSWERED && brake_table_learn(&redis->brakes, sale, &asked->there) < 0)

@@ -109,6 +109,11 @@ void redis_attend(struct stock_redis *redis);
  * followed it a moment ago.
  */
 bool redis_lease_holds(struct stock_redis *redis, const struct redis_connection *connection);
+/*
+ * Behind a write that was sent on this connection at sent_ns, with nothing since: whether a replica
+ * has it, which begins the lease anew. True where there are no replicas.
+ */
+bool redis_confirm(struct stock_redis *redis, struct redis_connection *connection, int64_t sent_ns);
 /* Why this process sells nothing from this Redis; NULL: it does. */
 const char *redis_why_standing_by(struct stock_redis *redis);
 /*

@@ -33,7 +33,7 @@ struct redis_trip {
 	int64_t sent_ms; /* monotonic */
 	unsigned called, answered;
 	bool changes;     /* something of it changes what is there */
-	bool unconfirmed; /* its answers count without the lease (attend.c): nobody is told anything by them */
+	bool unconfirmed; /* its answers count without the lease (attend.c): nobody is told anything by them alone */
 };
 
 void redis_trip_begin(struct redis_trip *trip, struct stock_redis *redis);

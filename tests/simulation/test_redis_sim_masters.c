@@ -118,7 +118,7 @@ static void test_a_stop_at_a_gate_that_was_held_up_beyond_its_lease_is_told_to_t
 	gate_close(&other);
 }
 
-/* It holds at this gate. */
+/* It holds at this gate, and is put into the new master when that is found. */
 static void test_a_stop_that_an_old_master_took_is_not_said_to_be_done(void **state)
 {
 	(void)state;
@@ -127,6 +127,11 @@ static void test_a_stop_that_an_old_master_took_is_not_said_to_be_done(void **st
 	assert_true(is_stopped(&gate));
 	expect(0, "HGET {ps:7}:z stopped", "1");
 	assert_int_equal(number(1, "EXISTS {ps:7}:z"), 0);
+	pass_looking(&gate, LEASE_MS);
+	find_new_master(&gate);
+	pass_looking(&gate, 500);
+	assert_int_equal(gate_sell(&gate, gate.epoch + 1, UNITS), 0);
+	expect(1, "HGET {ps:7}:z stopped", "1");
 }
 
 static void test_a_replica_that_lagged_and_is_promoted_is_fenced(void **state)
@@ -182,6 +187,18 @@ static void test_a_sentinel_that_is_late_is_asked_in_vain_and_then_another(void 
 	expect(1, "HGET {ps:7}:m epoch", "2");
 }
 
+/* Nobody ends its connections, and it still says that it is the master. */
+static void test_a_gate_leaves_an_old_master_that_goes_on(void **state)
+{
+	(void)state;
+	split();
+	pass_looking(&gate, 3 * LEASE_MS);
+	find_new_master(&gate);
+	sell_again(&gate);
+	expect(1, "HGET {ps:7}:m epoch", "2");
+	expect(0, "SET a 1", "OK");
+}
+
 static void test_where_no_sentinel_knows_a_master_nothing_is_sold(void **state)
 {
 	(void)state;
@@ -218,6 +235,7 @@ int main(void)
 		TEST(test_a_replica_that_lagged_and_is_promoted_is_fenced),
 		TEST(test_an_old_master_that_missed_nothing_and_is_promoted_again_is_fenced),
 		TEST(test_a_sentinel_that_is_late_is_asked_in_vain_and_then_another),
+		TEST(test_a_gate_leaves_an_old_master_that_goes_on),
 		TEST(test_where_no_sentinel_knows_a_master_nothing_is_sold),
 		TEST(test_a_master_that_restarts_with_nothing_empties_its_replicas),
 	};

@@ -80,7 +80,7 @@ static void ask(struct redis_trip *trip, struct asked *asked)
 
 /*
  * A server can become another behind a connection that stays: a master that was a replica for a
- * while.
+ * while. And one that nobody follows may be an old master, which goes on: Sentinels know.
  */
 static void look_again(struct stock_redis *redis)
 {
@@ -95,7 +95,7 @@ static void look_again(struct stock_redis *redis)
 	connection->moved = false;
 	if (redis_connection_look(connection) == 0) {
 		redis_pool_compare(&redis->pool, connection);
-		connection->moved = !connection->server.master;
+		connection->moved = !connection->server.master || !redis_lease_holds(redis, connection);
 	}
 	redis_pool_give(&redis->pool, connection);
 }
@@ -183,8 +183,8 @@ void redis_refresh(struct stock *stock, struct stock_refresh *items, size_t coun
 		set_outcomes(items, count, STOCK_DONE);
 		return;
 	}
-	look_again(redis);
 	redis_attend(redis);
+	look_again(redis);
 	if (redis_sellers(stock) == STOCK_SELLERS_OURS)
 		drop_again(redis);
 	for (size_t i = 0; i < count; i++)

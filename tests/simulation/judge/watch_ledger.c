@@ -214,16 +214,26 @@ static sqlite3_stmt *ask(sqlite3 *database, const char *text, int64_t first)
 	return row;
 }
 
+/* What is asked at many steps stays prepared, until its connection is closed. */
+static sqlite3_stmt *ask_again(sqlite3 *database, const char *text)
+{
+	sqlite3_stmt *row = sqlite3_next_stmt(database, NULL);
+
+	while (row && strcmp(sqlite3_sql(row), text) != 0)
+		row = sqlite3_next_stmt(database, row);
+	return row ? row : ask(database, text, 0);
+}
+
 void watch_ledger_positions(sqlite3 *database, int64_t *positions, uint32_t partitions)
 {
-	sqlite3_stmt *row = ask(database, "SELECT partition, next FROM journal_offsets WHERE partition >= ?1", 0);
+	sqlite3_stmt *row = ask_again(database, "SELECT partition, next FROM journal_offsets WHERE partition >= ?1");
 
 	for (uint32_t i = 0; i < partitions; i++)
 		positions[i] = -1;
 	while (sqlite3_step(row) == SQLITE_ROW)
 		if (number_at(row, 0) < partitions)
 			positions[number_at(row, 0)] = sqlite3_column_int64(row, 1);
-	sqlite3_finalize(row);
+	sqlite3_reset(row);
 }
 
 static void rest_lots(sqlite3 *database, struct history_rest *rest)

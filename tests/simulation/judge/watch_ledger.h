@@ -20,7 +20,7 @@ bool watch_ledger_look(struct watch_ledger *watch, sqlite3 *database);
 bool watch_ledger_look_again(struct watch_ledger *watch, sqlite3 *database);
 /* Its statements go. */
 void watch_ledger_release(struct watch_ledger *watch);
-/* Where the ledger stands in each of so many partitions of the log; -1: it has read nothing of it. */
+/* Where the ledger stands in each of so many partitions of the log; -1: it has read nothing of it. Leaves a statement prepared. */
 void watch_ledger_positions(sqlite3 *database, int64_t *positions, uint32_t partitions);
 /*
  * Tells the judge how the sale stands in the end: `rest` has what is not the ledger's (sale, armed,

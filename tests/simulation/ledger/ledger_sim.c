@@ -30,10 +30,20 @@ static void open_inside(struct ledger_sim *sim)
 	ASSERT(result == 0); /* whatever a power cut has left, it is a ledger */
 }
 
-static void close_inside(struct ledger_sim *sim)
+/* With what the judge has left prepared. */
+static void close_database(struct ledger_sim *sim)
 {
+	sqlite3_stmt *statement;
+
+	while (sim->database && (statement = sqlite3_next_stmt(sim->database, NULL)))
+		sqlite3_finalize(statement);
 	sqlite3_close(sim->database);
 	sim->database = NULL;
+}
+
+static void close_inside(struct ledger_sim *sim)
+{
+	close_database(sim);
 	if (sim->inside)
 		sim->inside->ops->free(sim->inside);
 	sim->inside = NULL;

@@ -88,7 +88,7 @@ void ledger_sim_settle(struct ledger_sim *sim);
 /*
  * A connection to the tables that only reads, and sees each commit; the server's. NULL while the
  * power is off. Another one after a restore and a power cut, so it is asked for each time.
- * Statements are finalized before the next call of anybody.
+ * Statements that are left prepared, and reset, are finalized with it.
  */
 sqlite3 *ledger_sim_database(struct ledger_sim *sim);
 /* Rises with each write of its disk: who looks at all of it need not look where it has not. */

@@ -214,7 +214,7 @@ MUTANTS = [
            ("unit redis_changes",),
            unseen=NO_REPLICAS),
     Mutant("resting-sale-has-no-clock", "Redis: while nobody asks about a sale its clock may be set",
-           "src/stock/redis/functions/changes.lua", "\tclock_of(key, least, most, wall)\n", "",
+           "src/stock/redis/functions/changes.lua", "\t\t\tclock_of(keys[1], least, most, wall)\n", "",
            ("unit redis_changes",)),
     Mutant("wall-clock-believed", "a step of Redis' wall clock moves the holds of a sale",
            "src/stock/redis/functions/common.lua", "if most > 0 and time > most + JUMP_MS then", "if false then",

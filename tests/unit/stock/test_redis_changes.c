@@ -91,15 +91,25 @@ static void sell_all(void)
 	}
 }
 
-/* How many functions this Redis was asked for. */
-static int64_t functions_called(void)
+/* How often this Redis was asked for a command: by gates, and by the functions. */
+static int64_t called(const char *command)
 {
 	redisReply *reply = redis_place_ask(place, "INFO commandstats");
-	const char *line = strstr(reply->str, "cmdstat_fcall:calls=");
-	int64_t calls = line ? strtoll(strchr(line, '=') + 1, NULL, 10) : 0;
+	char name[64];
+	const char *line;
+	int64_t calls;
+
+	snprintf(name, sizeof(name), "cmdstat_%s:calls=", command);
+	line = strstr(reply->str, name);
+	calls = line ? strtoll(strchr(line, '=') + 1, NULL, 10) : 0;
 
 	freeReplyObject(reply);
 	return calls;
+}
+
+static int64_t functions_called(void)
+{
+	return called("fcall");
 }
 
 static int64_t available(int gate, uint32_t sale)
@@ -210,6 +220,35 @@ static void test_a_resting_sale_that_somebody_deleted_is_found_within_a_second(v
 	assert_int_equal(sales[1][4].outcome, STOCK_DONE);
 }
 
+static void test_of_many_resting_sales_those_that_somebody_deleted_are_found_and_no_others(void **state)
+{
+	(void)state;
+	sell_all();
+	for (int i = 3; i < SALES; i += 10) /* these have their turn together */
+		redis_place_run(place, "DEL {ps:%d}:m", GATE_SALE + i);
+	for (int i = 0; i <= SECOND_MS / TURN_MS; i++)
+		turn(1);
+	for (int i = 0; i < SALES; i++)
+		assert_int_equal(sales[1][i].outcome, i % 10 == 3 ? STOCK_FENCED : STOCK_DONE);
+}
+
+/* One for each was a third of what a thousand idle sales cost Redis. */
+static void test_resting_sales_are_looked_at_by_one_command_for_all_that_have_their_turn(void **state)
+{
+	enum { SECONDS = 3, PHASES = 10 };
+	int64_t looks, fields;
+
+	(void)state;
+	sell_all();
+	looks = called("exists");
+	fields = called("hget");
+	for (int i = 0; i < SECONDS * SECOND_MS / TURN_MS; i++)
+		turn(1);
+	assert_in_range(called("exists") - looks, SECONDS, SECONDS * PHASES + 1);
+	/* The few that are asked for all of it meanwhile; a field of each that is looked at would be SECONDS * SALES. */
+	assert_true(called("hget") - fields < 2 * SALES);
+}
+
 /* The library's variables outlive it, and with them its numbers. */
 static void test_a_flush_is_found_in_the_next_turn(void **state)
 {
@@ -296,6 +335,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_what_another_sells_to_a_quiet_gate_is_known_within_three_turns, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_one_gate_sells_another_knows_after_its_next_turn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_resting_sale_that_somebody_deleted_is_found_within_a_second, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_of_many_resting_sales_those_that_somebody_deleted_are_found_and_no_others,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_resting_sales_are_looked_at_by_one_command_for_all_that_have_their_turn,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_flush_is_found_in_the_next_turn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_data_from_elsewhere_are_asked_about_in_the_next_turn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_library_that_was_loaded_anew_lets_nothing_rest, set_up, tear_down),

@@ -14,11 +14,12 @@
  * blocks needs the condition variable anyway.
  *
  * Wake-ups cost system calls, so each is made only where someone may be waiting: the condition is
- * signalled while the consumer is in lane_pop(), the eventfd is written once when the lane turns
- * non-empty and only if lane_event_fd() was ever asked for. That write happens outside the lock; it
- * may therefore land after the consumer has taken the items. Such a late write makes the eventfd
- * readable for an empty lane, so a pop that finds nothing always reads it. It is read under the
- * lock while the lane is empty, so a read can never swallow the signal of items that are there.
+ * signalled while the consumer is in lane_pop(), and there are as many as it wants, the eventfd is
+ * written once when the lane turns non-empty and only if lane_event_fd() was ever asked for. That
+ * write happens outside the lock; it may therefore land after the consumer has taken the items.
+ * Such a late write makes the eventfd readable for an empty lane, so a pop that finds nothing
+ * always reads it. It is read under the lock while the lane is empty, so a read can never swallow
+ * the signal of items that are there.
  */
 enum { CLASSES = 3 };
 
@@ -33,7 +34,7 @@ struct lane {
 	struct ring rings[CLASSES];
 	size_t capacity;
 	bool woken;           /* lane_wake() was called since the last wait */
-	bool waiting;         /* the consumer is in wait_for_items() */
+	size_t wanted;        /* the consumer is in wait_for_items() until so many are there; 0: it is not */
 	bool signalled;       /* the eventfd has been, or is about to be, written */
 	bool watched;         /* lane_event_fd() was called */
 	_Atomic bool closed;  /* written under the lock */
@@ -168,7 +169,7 @@ size_t lane_push(struct lane *lane, enum lane_class class, void *const *items, s
 	}
 	taken = ring_put(&lane->rings[class], lane->capacity, items, count);
 	atomic_fetch_add_explicit(&lane->depth, taken, memory_order_relaxed);
-	wake = taken > 0 && lane->waiting;
+	wake = taken > 0 && lane->wanted > 0 && lane_depth(lane) >= lane->wanted;
 	signal = taken > 0 && !lane->signalled && (lane->watched || lane->listener);
 	lane->signalled |= signal;
 	lock_release(&lane->lock);
@@ -180,29 +181,34 @@ size_t lane_push(struct lane *lane, enum lane_class class, void *const *items, s
 }
 
 /* Under the lock. False once the time is over. */
-static bool wait_for_items(struct lane *lane, int64_t deadline_ns)
+static bool wait_for_items(struct lane *lane, size_t wanted, int64_t deadline_ns)
 {
 	bool goes_on = true;
 
-	lane->waiting = true;
+	lane->wanted = wanted;
 	if (deadline_ns == INT64_MAX)
 		lock_condition_wait(&lane->arrived, &lane->lock);
 	else
 		goes_on = lock_condition_wait_until(&lane->arrived, &lane->lock, deadline_ns);
-	lane->waiting = false;
+	lane->wanted = 0;
 	return goes_on;
 }
 
 size_t lane_pop(struct lane *lane, void **items, size_t max, int64_t timeout_ns)
 {
+	return lane_gather(lane, items, 1, max, timeout_ns);
+}
+
+size_t lane_gather(struct lane *lane, void **items, size_t enough, size_t max, int64_t timeout_ns)
+{
 	int64_t deadline_ns = 0; /* not known yet: most pops wait for nothing, and ask no clock */
 	size_t taken;
 
 	lock_take(&lane->lock);
-	while (lane_depth(lane) == 0 && timeout_ns != 0 && !lane->woken && !lane_closed(lane)) {
+	while (lane_depth(lane) < enough && timeout_ns != 0 && !lane->woken && !lane_closed(lane)) {
 		if (!deadline_ns)
 			deadline_ns = timeout_ns < 0 ? INT64_MAX : clock_mono_ns() + timeout_ns;
-		if (!wait_for_items(lane, deadline_ns))
+		if (!wait_for_items(lane, enough, deadline_ns))
 			break;
 	}
 	if (timeout_ns != 0)

@@ -40,6 +40,12 @@ size_t lane_push(struct lane *lane, enum lane_class class, void *const *items, s
  */
 size_t lane_pop(struct lane *lane, void **items, size_t max, int64_t timeout_ns) MUST_CHECK;
 /*
+ * The same, but waits until `enough` items are there: whoever brings the last of them wakes the
+ * consumer, and those before do not. Fewer, or none, after the time, when it was woken, or when
+ * closed.
+ */
+size_t lane_gather(struct lane *lane, void **items, size_t enough, size_t max, int64_t timeout_ns) MUST_CHECK;
+/*
  * Ends the consumer's wait, or the next one, with what is there: for what it is to look at besides.
  * Any thread.
  */

@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
-#include "base/pause.h"
 #include "base/thread.h"
 #include "port/ack_margin.h"
 #include "workers/queue_wait.h"
@@ -17,13 +16,11 @@ enum {
 	CLAIMS_MAX = 256,
 	FEW = 64,                /* an append of so many costs the journal little more for each than a larger one */
 	LINGER_NS_MAX = 5000000, /* an append that took longer than twice this is no measure */
-	LINGER_LOOKS = 4,        /* into the lane, while it waits: to be woken by each that comes would cost more */
 };
 
 struct journal_worker {
 	struct journal_worker_settings settings;
 	struct thread thread;
-	struct pause company;          /* the rest until more has come */
 	size_t expected;               /* of the last append, and those who were waiting when it ended: so many may come soon */
 	int64_t append_ns;             /* what the last one took */
 	struct message **messages;     /* batch_max */
@@ -76,7 +73,6 @@ int journal_worker_new(struct journal_worker **out, const struct journal_worker_
 	if (!worker)
 		return error_origin(-ENOMEM);
 	worker->settings = *settings;
-	pause_init(&worker->company);
 	worker->messages = calloc(max, sizeof(*worker->messages));
 	worker->jobs = calloc(max, sizeof(*worker->jobs));
 	worker->entries = calloc(max, sizeof(*worker->entries));
@@ -101,7 +97,6 @@ void journal_worker_free(struct journal_worker *worker)
 	if (!worker)
 		return;
 	journal_worker_stop(worker);
-	pause_deinit(&worker->company);
 	free(worker->messages);
 	free(worker->jobs);
 	free(worker->entries);
@@ -347,9 +342,10 @@ static size_t wait_for_company(struct journal_worker *worker, size_t count)
 	if (settings->journal->ops->in_ledger)
 		return count;
 	enough = enough < settings->batch_max ? enough : settings->batch_max;
-	for (int i = 0; i < LINGER_LOOKS && count < enough && pause_rest(&worker->company, linger_ns / LINGER_LOOKS); i++)
-		count += lane_pop(settings->lane, (void **)worker->messages + count, settings->batch_max - count, 0);
-	return count;
+	if (count >= enough)
+		return count;
+	return count + lane_gather(settings->lane, (void **)worker->messages + count, enough - count, settings->batch_max - count,
+				   linger_ns);
 }
 
 static void journal_worker_run(void *argument)
@@ -378,6 +374,5 @@ int journal_worker_start(struct journal_worker *worker)
 void journal_worker_stop(struct journal_worker *worker)
 {
 	lane_close(worker->settings.lane);
-	pause_end(&worker->company);
 	thread_join(&worker->thread);
 }

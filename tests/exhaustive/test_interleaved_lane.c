@@ -68,6 +68,30 @@ static void test_a_consumer_that_waits_gets_what_two_push(void **state)
 	assert_true(interleave(&scene) > 1000);
 }
 
+static void gather_both(void)
+{
+	popped_count = lane_gather(lane, popped, 2, 2, -1);
+}
+
+static void check_gathered(void)
+{
+	interleave_check(popped_count == 2, "it waited for both");
+	check_both();
+}
+
+static void test_a_consumer_that_wants_two_wakes_with_the_second(void **state)
+{
+	static const struct scene scene = {.name = "two who push, one who waits for both",
+					   .begin = begin,
+					   .threads = {push_first, push_second, gather_both},
+					   .end = check_gathered,
+					   .preemptions = 4,
+					   .surprises = 2};
+
+	(void)state;
+	interleave(&scene);
+}
+
 static void close_lane(void)
 {
 	lane_close(lane);
@@ -147,6 +171,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_consumer_that_waits_gets_what_two_push),
+		cmocka_unit_test(test_a_consumer_that_wants_two_wakes_with_the_second),
 		cmocka_unit_test(test_a_consumer_that_waits_hears_of_the_end),
 		cmocka_unit_test(test_a_descriptor_says_what_is_there),
 	};

@@ -376,7 +376,7 @@ MUTANTS = [
            ("unit interleaved_calendar",),
            unseen="holds that begin between one look and the next end milliseconds apart, so none ends late"),
     Mutant("consumer-not-woken", "who waits at a lane sleeps beside what arrives",
-           "src/base/lane.c", "wake = taken > 0 && lane->waiting;", "wake = false;",
+           "src/base/lane.c", "wake = taken > 0 && lane->wanted > 0 && lane_depth(lane) >= lane->wanted;", "wake = false;",
            ("unit interleaved_lane",)),
     Mutant("late-signal-stays", "a lane's descriptor that is written late stays readable for ever",
            "src/base/lane.c", "(lane->signalled || taken == 0)", "lane->signalled",

@@ -252,6 +252,43 @@ static void test_push_wakes_a_waiting_consumer(void **state)
 	thread_join(&thread);
 }
 
+static void push_one_by_one(void *argument)
+{
+	for (uintptr_t i = 0; i < 3; i++)
+		push(argument, i == 1 ? LANE_URGENT : LANE_NORMAL, 1 + i, 1);
+}
+
+static void test_gather_waits_until_enough_are_there(void **state)
+{
+	struct thread thread = {0};
+	void *out[CAPACITY];
+
+	assert_int_equal(thread_start(&thread, "pusher", push_one_by_one, *state), 0);
+	assert_int_equal(lane_gather(*state, out, 3, CAPACITY, -1), 3);
+	thread_join(&thread);
+}
+
+static void test_gather_gives_fewer_after_its_time(void **state)
+{
+	int64_t begun = clock_mono_ns();
+	void *out[CAPACITY];
+
+	assert_int_equal(push(*state, LANE_NORMAL, 1, 2), 2);
+	assert_int_equal(lane_gather(*state, out, 3, CAPACITY, 3000000), 2);
+	assert_true(clock_mono_ns() - begun >= 3000000);
+}
+
+static void test_close_ends_a_gathering_with_what_is_there(void **state)
+{
+	struct thread thread = {0};
+	void *out[CAPACITY];
+
+	assert_int_equal(push(*state, LANE_NORMAL, 1, 2), 2);
+	assert_int_equal(thread_start(&thread, "closer", close_it, *state), 0);
+	assert_int_equal(lane_gather(*state, out, 3, CAPACITY, -1), 2);
+	thread_join(&thread);
+}
+
 static void test_event_fd_is_readable_while_items_wait(void **state)
 {
 	struct lane *lane = *state;
@@ -427,6 +464,9 @@ int main(void)
 		WITH_LANE(test_closed_lane_takes_nothing_but_gives_what_is_there),
 		WITH_LANE(test_close_wakes_a_waiting_consumer),
 		WITH_LANE(test_push_wakes_a_waiting_consumer),
+		WITH_LANE(test_gather_waits_until_enough_are_there),
+		WITH_LANE(test_gather_gives_fewer_after_its_time),
+		WITH_LANE(test_close_ends_a_gathering_with_what_is_there),
 		WITH_LANE(test_event_fd_is_readable_while_items_wait),
 		WITH_LANE(test_event_fd_knows_items_that_came_before_it_was_asked_for),
 		WITH_LANE(test_event_fd_works_on_a_lane_that_was_used_without_it),

@@ -15,6 +15,7 @@ struct fault_file {
 static sqlite3_vfs vfs;
 static enum fault armed;
 static unsigned int seen, first_at, count_of;
+static int written_first = -1, failed_size;
 
 void fault_vfs_arm(enum fault fault, unsigned int at, unsigned int count)
 {
@@ -22,6 +23,16 @@ void fault_vfs_arm(enum fault fault, unsigned int at, unsigned int count)
 	seen = 0;
 	first_at = at;
 	count_of = count;
+}
+
+void fault_vfs_write_first(int bytes)
+{
+	written_first = bytes;
+}
+
+int fault_vfs_failed_size(void)
+{
+	return failed_size;
 }
 
 unsigned int fault_vfs_seen(void)
@@ -55,7 +66,10 @@ static int file_write(sqlite3_file *file, const void *data, int size, sqlite3_in
 	if (armed == FAULT_WRITE_FULL && fails())
 		return SQLITE_FULL;
 	if (armed == FAULT_WRITE_IO && fails()) {
-		real(file)->pMethods->xWrite(real(file), data, size / 2, offset);
+		int first = written_first < 0 ? size / 2 : written_first;
+
+		failed_size = size;
+		real(file)->pMethods->xWrite(real(file), data, first < size ? first : size - 1, offset);
 		return SQLITE_IOERR_WRITE;
 	}
 	return real(file)->pMethods->xWrite(real(file), data, size, offset);

@@ -74,9 +74,11 @@ static int open_own(struct sqlite_ledger *ledger)
 	bool made;
 	int result;
 
-	if (ledger->vfs)
+	result = write_gather_register(&ledger->gather, ledger->vfs);
+	if (result == 0 && ledger->vfs)
 		return sqlite_writer_open(ledger);
-	result = take_lease(ledger);
+	if (result == 0)
+		result = take_lease(ledger);
 	if (result == 0)
 		result = make_file(ledger->path, &made);
 	if (result == 0)
@@ -110,6 +112,7 @@ static void ledger_free(struct ledger *base)
 	 */
 	reader_pool_deinit(&ledger->pool);
 	sqlite_writer_deinit(ledger);
+	write_gather_unregister(&ledger->gather);
 	buyer_index_deinit(&ledger->buyers);
 	if (ledger->lease_fd >= 0)
 		close(ledger->lease_fd);

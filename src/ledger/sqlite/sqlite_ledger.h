@@ -13,6 +13,7 @@
 #include "ledger/sqlite/buyer_index.h"
 #include "ledger/sqlite/commit_mark.h"
 #include "ledger/sqlite/connection.h"
+#include "ledger/sqlite/write_gather.h"
 #include "ledger/transaction.h"
 
 struct apply_scratch; /* apply.c */
@@ -62,7 +63,8 @@ struct file_watch {
 struct sqlite_ledger {
 	struct sql_ledger base; /* first */
 	char *path;
-	char *vfs; /* NULL: the usual one, whose files are the kernel's */
+	char *vfs;                  /* NULL: the usual one, whose files are the kernel's */
+	struct write_gather gather; /* over it: what the writer opens with */
 	bool read_only;
 	int lease_fd; /* -1: none */
 	struct sqlite_writer writer;

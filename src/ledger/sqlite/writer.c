@@ -124,7 +124,7 @@ static int open_connection(struct sqlite_ledger *ledger)
 {
 	int64_t page_size = 0;
 	struct sqlite_writer *writer = &ledger->writer;
-	int result = sqlite_connection_open(&writer->connection, ledger->path, ledger->vfs, false);
+	int result = sqlite_connection_open(&writer->connection, ledger->path, ledger->gather.name, false);
 
 	if (result == 0)
 		result = enter_wal(&writer->connection);

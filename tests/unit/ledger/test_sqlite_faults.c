@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <unistd.h>
 #include <fcntl.h>
@@ -17,7 +18,8 @@
 #include "contract/sqlite_place.h"
 #include "ledger/sqlite/sqlite.h"
 
-enum { BATCH = 4 };
+/* More, with keys of this length, than goes to the log by one write. */
+enum { BATCH = 8, KEY_LENGTH = 128 };
 
 struct fixture {
 	struct sqlite_place *place;
@@ -101,10 +103,13 @@ static void hold_against_truth(struct fixture *fixture, const struct ledger_entr
 
 static int apply_batch(struct kit *kit, struct event *events, struct ledger_entry *entries)
 {
-	static const char *const buyers[BATCH] = {"ann", "ben", "cid", "dan"};
+	static const char *const buyers[BATCH] = {"ann", "ben", "cid", "dan", "eve", "fay", "gus", "hal"};
+	static char keys[BATCH][KEY_LENGTH];
 
 	for (size_t i = 0; i < BATCH; i++) {
 		events[i] = kit_reserved(kit, KIT_SHIRT, 1, buyers[i]);
+		memset(keys[i], 'a' + (int)i, KEY_LENGTH);
+		events[i].key = (struct slice){keys[i], KEY_LENGTH};
 		entries[i] = (struct ledger_entry){&events[i], -EINPROGRESS};
 	}
 	return kit->ledger->ops->apply(kit->ledger, entries, BATCH);
@@ -142,15 +147,33 @@ static unsigned int sweep(enum fault fault, unsigned int in_a_row)
 static void test_full_disk_at_every_write_of_a_commit(void **state)
 {
 	(void)state;
-	assert_true(sweep(FAULT_WRITE_FULL, 1) >= 6);
-	assert_true(sweep(FAULT_WRITE_FULL, 1000) >= 6);
+	assert_true(sweep(FAULT_WRITE_FULL, 1) >= 2);
+	assert_true(sweep(FAULT_WRITE_FULL, 1000) >= 2);
 }
 
 static void test_io_error_at_every_write_of_a_commit(void **state)
 {
 	(void)state;
-	assert_true(sweep(FAULT_WRITE_IO, 1) >= 6);
-	assert_true(sweep(FAULT_WRITE_IO, 1000) >= 6);
+	assert_true(sweep(FAULT_WRITE_IO, 1) >= 2);
+	assert_true(sweep(FAULT_WRITE_IO, 1000) >= 2);
+}
+
+/* Frames of the log that go to it by one write: of the commit's there may be all, but not the last whole. */
+static void test_io_error_within_a_write_of_many_frames(void **state)
+{
+	enum { STEP = 300, MANY_FRAMES = 3000 };
+	int largest = 0, first = 0;
+
+	(void)state;
+	do {
+		fault_vfs_write_first(first);
+		assert_true(sweep(FAULT_WRITE_IO, 1000) >= 2);
+		if (largest < fault_vfs_failed_size())
+			largest = fault_vfs_failed_size();
+		first += STEP;
+	} while (first < largest);
+	fault_vfs_write_first(-1);
+	assert_true(largest >= MANY_FRAMES);
 }
 
 static void test_io_error_at_the_sync_of_a_commit(void **state)
@@ -464,6 +487,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_full_disk_at_every_write_of_a_commit),
 		cmocka_unit_test(test_io_error_at_every_write_of_a_commit),
+		cmocka_unit_test(test_io_error_within_a_write_of_many_frames),
 		cmocka_unit_test(test_io_error_at_the_sync_of_a_commit),
 		TEST(test_failed_sync_is_refused_for_good_while_another_process_reads),
 		TEST(test_failed_sync_is_done_only_when_the_database_itself_has_it),

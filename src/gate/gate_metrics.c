@@ -70,9 +70,11 @@ static metric_id *latency_metrics(struct gate *gate, const struct route_table *t
 	metric_id *ids = calloc(table->count, sizeof(*ids));
 
 	ASSERT(ids != NULL);
-	for (size_t i = 0; i < table->count; i++)
+	for (size_t i = 0; i < table->count; i++) {
 		ids[i] = metrics_histogram(gate->settings.metrics, name, help, label(gate, "route", table->routes[i].name), 1e-9,
 					   metrics_latency_bounds, metrics_latency_bound_count);
+		metrics_keep_exemplars(gate->settings.metrics, ids[i]);
+	}
 	return ids;
 }
 

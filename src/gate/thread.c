@@ -45,13 +45,14 @@ struct reply_handle gate_reply_handle(const struct gate_request *request)
 }
 
 /* How long it took. */
-static int64_t count(struct gate_thread *thread, uint32_t route, const struct reply *reply, int64_t started_ns)
+static int64_t count(struct gate_thread *thread, uint32_t route, const struct trace *trace, const struct reply *reply,
+		     int64_t started_ns)
 {
 	const struct gate_metrics *metrics = &thread->gate->metrics;
-	int64_t took_ns = clock_mono_ns() - started_ns;
+	int64_t now_ns = clock_mono_ns(), took_ns = now_ns - started_ns;
 	int class = reply->status / 100 - 2;
 
-	metrics_observe(thread->cells, thread->latency[route], (uint64_t)took_ns);
+	metrics_observe_traced(thread->cells, thread->latency[route], (uint64_t)took_ns, now_ns, trace_id(trace));
 	if (class >= 0 && class < STATUS_CLASSES)
 		metrics_add(thread->cells, metrics->statuses[class], 1);
 	if (reply->status != 409)
@@ -107,7 +108,8 @@ static void log_answer(struct gate_thread *thread, uint32_t route, const struct 
 
 void gate_answer(struct gate_request *request, struct reply *reply)
 {
-	int64_t took_ns = count(request->thread, request->route, reply, http_exchange_started(request->exchange));
+	int64_t started_ns = http_exchange_started(request->exchange);
+	int64_t took_ns = count(request->thread, request->route, &request->trace, reply, started_ns);
 
 	log_answer(request->thread, request->route, &request->trace, reply, took_ns);
 	gate_send(request->thread, request->exchange, &request->trace, reply);
@@ -117,7 +119,9 @@ void gate_answer_handle(struct gate_thread *thread, const struct reply_handle *h
 {
 	struct http_exchange *exchange = http_find(thread->loop, handle->handle);
 
-	log_answer(thread, handle->route, &handle->trace, reply, count(thread, handle->route, reply, handle->started_ns));
+	int64_t took_ns = count(thread, handle->route, &handle->trace, reply, handle->started_ns);
+
+	log_answer(thread, handle->route, &handle->trace, reply, took_ns);
 	if (exchange)
 		gate_send(thread, exchange, &handle->trace, reply);
 }

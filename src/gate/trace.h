@@ -13,6 +13,11 @@ struct trace {
 };
 
 void trace_take(struct trace *trace, struct slice traceparent);
+/* 32 hex digits, without a NUL behind them. */
+static inline const char *trace_id(const struct trace *trace)
+{
+	return trace->text + 3;
+}
 static inline struct slice trace_slice(const struct trace *trace)
 {
 	return (struct slice){trace->text, TRACE_SIZE};

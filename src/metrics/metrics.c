@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/lock.h"
+#include "metrics/exemplar.h"
 #include "metrics/process.h"
 
 /*
@@ -23,13 +24,16 @@ struct metric {
 	double scale;
 	const double *bounds;
 	size_t bound_count;
+	size_t exemplars; /* its place among those that have some, from 1 on; 0: it has none */
 	double (*read)(void *context);
 	void (*render)(void *context, struct metrics_samples *samples);
 	void *context;
 };
 
+/* Where a scrape goes. */
 struct metrics_samples {
-	const char *name;
+	const char *name; /* of a METRIC_FAMILY */
+	enum metrics_format format;
 	struct buffer *out;
 };
 
@@ -46,14 +50,15 @@ struct metrics_cells {
 	 * this thread never records takes no memory.
 	 */
 	struct histogram *histograms;
-	union cell cells[]; /* one a metric */
+	struct exemplars *exemplars; /* likewise */
+	union cell cells[];          /* one a metric */
 };
 
 struct metrics {
 	struct lock mutex; /* guards the head of the list */
 	struct metrics_cells *cells;
 	struct metric *table;
-	size_t count, capacity;
+	size_t count, capacity, exemplars;
 	bool closed; /* cells exist: no more registration */
 	struct process_facts process;
 };
@@ -79,6 +84,7 @@ int metrics_new(struct metrics **out)
 static void cells_free(struct metrics_cells *cells)
 {
 	free(cells->histograms);
+	free(cells->exemplars);
 	free(cells);
 }
 
@@ -113,11 +119,25 @@ struct process_facts *metrics_process_facts(struct metrics *metrics)
 
 /* --- Registration --- */
 
-/* The text format wants a family's samples together. */
+/*
+ * Without _total, which OpenMetrics leaves out of a counter's name: there a gauge may not have that
+ * name either.
+ */
+static struct slice stem_of(const char *name)
+{
+	struct slice stem = slice_of(name), suffix = SLICE("_total");
+
+	if (stem.size > suffix.size && memcmp(stem.data + stem.size - suffix.size, suffix.data, suffix.size) == 0)
+		stem.size -= suffix.size;
+	return stem;
+}
+
+/* Both formats want a family's samples together. */
 static void check_family(const struct metrics *metrics, const struct metric *metric)
 {
 	const struct metric *last;
 
+	ASSERT((stem_of(metric->name).size < strlen(metric->name)) == (strcmp(metric->type, "counter") == 0));
 	if (metrics->count == 0)
 		return;
 	last = &metrics->table[metrics->count - 1];
@@ -126,7 +146,7 @@ static void check_family(const struct metrics *metrics, const struct metric *met
 		return;
 	}
 	for (size_t i = 0; i < metrics->count; i++)
-		ASSERT(strcmp(metrics->table[i].name, metric->name) != 0);
+		ASSERT(!slice_equal(stem_of(metrics->table[i].name), stem_of(metric->name)));
 }
 
 static metric_id add_metric(struct metrics *metrics, struct metric metric)
@@ -160,6 +180,14 @@ metric_id metrics_histogram(struct metrics *metrics, const char *name, const cha
 						   .scale = scale,
 						   .bounds = bounds,
 						   .bound_count = bound_count});
+}
+
+void metrics_keep_exemplars(struct metrics *metrics, metric_id histogram)
+{
+	ASSERT(!metrics->closed);
+	ASSERT(histogram < metrics->count);
+	ASSERT(metrics->table[histogram].kind == METRIC_HISTOGRAM);
+	metrics->table[histogram].exemplars = ++metrics->exemplars;
 }
 
 void metrics_reader(struct metrics *metrics, const char *type, const char *name, const char *help, const char *labels,
@@ -196,6 +224,8 @@ struct metrics_cells *metrics_cells_new(struct metrics *metrics)
 	cells->metrics = metrics;
 	cells->histograms = calloc(histogram_count + 1, sizeof(struct histogram)); /* one more: there may be none */
 	ASSERT(cells->histograms);
+	cells->exemplars = calloc(metrics->exemplars + 1, sizeof(struct exemplars));
+	ASSERT(cells->exemplars);
 	for (size_t i = 0; i < metrics->count; i++)
 		if (metrics->table[i].kind == METRIC_HISTOGRAM)
 			cells->cells[i].histogram = &cells->histograms[next++];
@@ -221,6 +251,15 @@ void metrics_observe(struct metrics_cells *cells, metric_id id, uint64_t value)
 	ASSERT(id < cells->metrics->count);
 	ASSERT(cells->metrics->table[id].kind == METRIC_HISTOGRAM);
 	histogram_record(cells->cells[id].histogram, value);
+}
+
+void metrics_observe_traced(struct metrics_cells *cells, metric_id id, uint64_t value, int64_t now_ns, const char *trace_id)
+{
+	const struct metric *metric = &cells->metrics->table[id];
+
+	metrics_observe(cells, id, value);
+	ASSERT(metric->exemplars > 0);
+	exemplars_offer(&cells->exemplars[metric->exemplars], value, now_ns, trace_id);
 }
 
 /* --- Scrape --- */
@@ -283,78 +322,133 @@ void metrics_sample(struct metrics_samples *samples, const char *labels, double 
 	put_line(samples->out, samples->name, "", labels, value);
 }
 
-static void put_bucket(struct buffer *out, const struct metric *metric, double bound, uint64_t count)
+/* OpenMetrics has one form of each bound, with a point in it. */
+static void put_bound(const struct metrics_samples *to, double bound)
 {
-	buffer_append_text(out, metric->name);
-	buffer_append_literal(out, "_bucket{");
-	if (metric->labels) {
-		buffer_append_text(out, metric->labels);
-		buffer_append_literal(out, ",");
-	}
-	buffer_append_literal(out, "le=\"");
-	put_number(out, bound);
-	buffer_append_literal(out, "\"} ");
-	buffer_append_int(out, (int64_t)count);
-	buffer_append_literal(out, "\n");
+	put_number(to->out, bound);
+	if (to->format == METRICS_OPENMETRICS && bound == floor(bound) && !isinf(bound))
+		buffer_append_literal(to->out, ".0");
 }
 
-static void render_histogram(const struct metrics *metrics, metric_id id, struct buffer *out)
+static void put_exemplar(struct buffer *out, const struct exemplar *exemplar, double scale)
+{
+	buffer_append_literal(out, " # {trace_id=\"");
+	buffer_append(out, exemplar->trace, sizeof(exemplar->trace));
+	buffer_append_literal(out, "\"} ");
+	put_number(out, (double)exemplar->value * scale);
+	buffer_printf(out, " %lld.%03d", (long long)(exemplar->wall_ms / 1000), (int)(exemplar->wall_ms % 1000));
+}
+
+/* exemplar: of the values in this bucket, or NULL. */
+static void put_bucket(const struct metrics_samples *to, const struct metric *metric, double bound, uint64_t count,
+		       const struct exemplar *exemplar)
+{
+	buffer_append_text(to->out, metric->name);
+	buffer_append_literal(to->out, "_bucket{");
+	if (metric->labels) {
+		buffer_append_text(to->out, metric->labels);
+		buffer_append_literal(to->out, ",");
+	}
+	buffer_append_literal(to->out, "le=\"");
+	put_bound(to, bound);
+	buffer_append_literal(to->out, "\"} ");
+	buffer_append_int(to->out, (int64_t)count);
+	if (exemplar)
+		put_exemplar(to->out, exemplar, metric->scale);
+	buffer_append_literal(to->out, "\n");
+}
+
+/* The newest of all threads' above one bound and up to the next. */
+static bool find_exemplar(const struct metrics *metrics, const struct metric *metric, uint64_t above, uint64_t up_to,
+			  struct exemplar *newest)
+{
+	struct exemplar seen;
+	bool found = false;
+
+	for (const struct metrics_cells *cells = first_cells(metrics); cells && metric->exemplars > 0; cells = cells->next)
+		if (exemplars_find(&cells->exemplars[metric->exemplars], above, up_to, &seen) &&
+		    (!found || seen.wall_ms > newest->wall_ms)) {
+			*newest = seen;
+			found = true;
+		}
+	return found;
+}
+
+static void render_histogram(const struct metrics *metrics, metric_id id, const struct metrics_samples *to)
 {
 	const struct metric *metric = &metrics->table[id];
 	struct histogram sum = {0};
+	uint64_t below = 0; /* the bound before */
 
 	for (const struct metrics_cells *cells = first_cells(metrics); cells; cells = cells->next)
 		histogram_merge(&sum, cells->cells[id].histogram);
-	for (size_t i = 0; i < metric->bound_count; i++) {
-		uint64_t bound = (uint64_t)llround(metric->bounds[i] / metric->scale);
+	for (size_t i = 0; i <= metric->bound_count; i++) {
+		double shown = i < metric->bound_count ? metric->bounds[i] : INFINITY;
+		uint64_t bound = i < metric->bound_count ? (uint64_t)llround(shown / metric->scale) : UINT64_MAX;
+		uint64_t count = i < metric->bound_count ? histogram_count_below(&sum, bound) : atomic_load(&sum.total);
+		struct exemplar exemplar;
+		bool found = to->format == METRICS_OPENMETRICS && find_exemplar(metrics, metric, below, bound, &exemplar);
 
-		put_bucket(out, metric, metric->bounds[i], histogram_count_below(&sum, bound));
+		put_bucket(to, metric, shown, count, found ? &exemplar : NULL);
+		below = bound;
 	}
-	put_bucket(out, metric, INFINITY, atomic_load(&sum.total));
-	put_sample(out, metric, "_sum", (double)atomic_load(&sum.sum) * metric->scale);
-	put_sample(out, metric, "_count", (double)atomic_load(&sum.total));
+	put_sample(to->out, metric, "_sum", (double)atomic_load(&sum.sum) * metric->scale);
+	put_sample(to->out, metric, "_count", (double)atomic_load(&sum.total));
 }
 
-static void put_head(struct buffer *out, const struct metric *metric)
+/* A family's name: OpenMetrics' counters have _total behind it in their samples alone. */
+static struct slice family_name(const struct metric *metric, enum metrics_format format)
 {
-	buffer_append_literal(out, "# HELP ");
-	buffer_append_text(out, metric->name);
-	buffer_append_literal(out, " ");
+	return format == METRICS_OPENMETRICS ? stem_of(metric->name) : slice_of(metric->name);
+}
+
+static void put_head(const struct metrics_samples *to, const struct metric *metric)
+{
+	struct slice name = family_name(metric, to->format);
+
+	buffer_append_literal(to->out, "# HELP ");
+	buffer_append_slice(to->out, name);
+	buffer_append_literal(to->out, " ");
 	for (const char *at = metric->help; *at; at++) {
 		if (*at == '\\')
-			buffer_append_literal(out, "\\\\");
+			buffer_append_literal(to->out, "\\\\");
 		else if (*at == '\n')
-			buffer_append_literal(out, "\\n");
+			buffer_append_literal(to->out, "\\n");
+		else if (*at == '"' && to->format == METRICS_OPENMETRICS)
+			buffer_append_literal(to->out, "\\\"");
 		else
-			buffer_append(out, at, 1);
+			buffer_append(to->out, at, 1);
 	}
-	buffer_append_literal(out, "\n# TYPE ");
-	buffer_append_text(out, metric->name);
-	buffer_append_literal(out, " ");
-	buffer_append_text(out, metric->type);
-	buffer_append_literal(out, "\n");
+	buffer_append_literal(to->out, "\n# TYPE ");
+	buffer_append_slice(to->out, name);
+	buffer_append_literal(to->out, " ");
+	buffer_append_text(to->out, metric->type);
+	buffer_append_literal(to->out, "\n");
 }
 
-void metrics_render(const struct metrics *metrics, struct buffer *out)
+void metrics_render(const struct metrics *metrics, enum metrics_format format, struct buffer *out)
 {
 	for (metric_id id = 0; id < metrics->count; id++) {
 		const struct metric *metric = &metrics->table[id];
+		struct metrics_samples to = {metric->name, format, out};
 
 		if (id == 0 || strcmp(metrics->table[id - 1].name, metric->name) != 0)
-			put_head(out, metric);
+			put_head(&to, metric);
 		switch (metric->kind) {
 		case METRIC_COUNTER:
 			put_sample(out, metric, "", (double)metrics_counter_value(metrics, id));
 			break;
 		case METRIC_HISTOGRAM:
-			render_histogram(metrics, id, out);
+			render_histogram(metrics, id, &to);
 			break;
 		case METRIC_READER:
 			put_sample(out, metric, "", metric->read(metric->context));
 			break;
 		case METRIC_FAMILY:
-			metric->render(metric->context, &(struct metrics_samples){metric->name, out});
+			metric->render(metric->context, &to);
 			break;
 		}
 	}
+	if (format == METRICS_OPENMETRICS)
+		buffer_append_literal(out, "# EOF\n");
 }

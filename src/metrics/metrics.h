@@ -1,7 +1,7 @@
 /*
- * Metrics in the Prometheus text format (exposition format 0.0.4). Everything is registered before
- * the threads start; each thread then counts in cells of its own (one relaxed add, no sharing), and
- * a scrape adds the cells up. Gauges are read at scrape through a function.
+ * Metrics in the Prometheus text format (exposition format 0.0.4) or as OpenMetrics 1.0. Everything
+ * is registered before the threads start; each thread then counts in cells of its own (one relaxed
+ * add, no sharing), and a scrape adds the cells up. Gauges are read at scrape through a function.
  *
  * Names, units and labels follow Prometheus' conventions: penstock_…_total, seconds, bytes. No
  * label has unbounded values.
@@ -12,6 +12,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/histogram.h"
+#include "metrics/format.h"
 
 struct metrics;
 struct metrics_cells;
@@ -32,6 +33,8 @@ metric_id metrics_counter(struct metrics *metrics, const char *name, const char 
  */
 metric_id metrics_histogram(struct metrics *metrics, const char *name, const char *help, const char *labels, double scale,
 			    const double *bounds, size_t bound_count);
+/* This histogram has exemplars: what is observed with a trace may be shown beside its bucket. */
+void metrics_keep_exemplars(struct metrics *metrics, metric_id histogram);
 /*
  * type "gauge" or "counter" (for something counted elsewhere). `read` is called by the scraping
  * thread.
@@ -62,6 +65,11 @@ extern const size_t metrics_size_bound_count;
 struct metrics_cells *metrics_cells_new(struct metrics *metrics);
 void metrics_add(struct metrics_cells *cells, metric_id id, uint64_t count); /* owner thread only */
 void metrics_observe(struct metrics_cells *cells, metric_id id, uint64_t value);
+/*
+ * The same of a histogram with exemplars. now_ns: by the monotonic clock; trace_id: 32 hex digits
+ * of W3C's trace context.
+ */
+void metrics_observe_traced(struct metrics_cells *cells, metric_id id, uint64_t value, int64_t now_ns, const char *trace_id);
 /* Sum over all cells. Any thread. */
 uint64_t metrics_counter_value(const struct metrics *metrics, metric_id id);
-void metrics_render(const struct metrics *metrics, struct buffer *out); /* any thread */
+void metrics_render(const struct metrics *metrics, enum metrics_format format, struct buffer *out); /* any thread */

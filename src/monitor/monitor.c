@@ -49,9 +49,11 @@ static const struct answer plain = {200, {"text/plain; charset=utf-8", 25}, {NUL
 
 static void show_metrics(struct monitor *monitor, const struct http_request *request, struct answer *answer)
 {
-	(void)request;
-	answer->content_type = SLICE("text/plain; version=0.0.4; charset=utf-8");
-	metrics_render(monitor->metrics, &monitor->body);
+	enum metrics_format format = metrics_format_asked(http_request_header(request, SLICE("Accept")));
+
+	answer->content_type = metrics_content_type(format);
+	answer->headers = SLICE("Vary: Accept\r\n");
+	metrics_render(monitor->metrics, format, &monitor->body);
 }
 
 static void show_live(struct monitor *monitor, const struct http_request *request, struct answer *answer)

@@ -78,8 +78,8 @@ int rebuilder_new(struct rebuilder **out, const struct rebuilder_settings *setti
 		return error_origin(-ENOMEM);
 	rebuilder->settings = *settings;
 	pause_init(&rebuilder->rest);
-	metrics_reader(metrics, "gauge", "penstock_rebuild_sales", "Sales whose stock this process is rebuilding now.", NULL,
-		       read_figure, &rebuilder->progress.sales);
+	metrics_reader(metrics, "gauge", "penstock_rebuild_running_sales", "Sales whose stock this process is rebuilding now.",
+		       NULL, read_figure, &rebuilder->progress.sales);
 	metrics_reader(metrics, "counter", "penstock_rebuild_sales_total", "Sales whose stock was rebuilt from the ledger.", NULL,
 		       read_figure, &rebuilder->progress.rebuilt_total);
 	metrics_reader(metrics, "counter", "penstock_rebuild_failures_total", "Rebuilds that were broken off and begun again.",

@@ -268,6 +268,11 @@ class Prometheus(Process):
         answer = json.loads(self.get("/api/v1/query_range", query=expression, start=now - seconds, end=now, step=1))
         return [[float(value) for _, value in series["values"]] for series in answer["data"]["result"]]
 
+    def exemplars(self, selector):
+        """The traces that it keeps beside these series, of the last five minutes."""
+        answer = json.loads(self.get("/api/v1/query_exemplars", query=selector, start=time.time() - 300, end=time.time() + 60))
+        return [exemplar["labels"]["trace_id"] for series in answer["data"] for exemplar in series["exemplars"]]
+
     def label_values(self, definition):
         """What Grafana makes of label_values(SELECTOR, LABEL)."""
         selector, label = re.fullmatch(r"label_values\((.+), (\w+)\)", definition).groups()

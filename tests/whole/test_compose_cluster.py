@@ -151,6 +151,7 @@ def test_no_panel_of_the_dashboard_is_empty_while_a_sale_rushes(cluster, tmp_pat
             curve = filled(target["expr"])
             wait_until(lambda curve=curve: max(map(max, prometheus.series(curve, 300))) > 0, 120, target["legendFormat"])
         offered = {each["name"]: prometheus.label_values(filled(each["definition"])) for each in dashboard["templating"]["list"][1:]}
+        wait_until(lambda: prometheus.exemplars('penstock_http_request_duration_seconds_bucket{route="buy"}'), 120, "a trace of a purchase")
         assert offered["job"] == ["penstock", "penstock-drain"] and len(offered["instance"]) == 3 and "rush" in offered["sale"]
     finally:
         over.set()

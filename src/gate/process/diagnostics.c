@@ -139,9 +139,11 @@ void diagnostics_health(struct gate_request *request)
 void diagnostics_metrics(struct gate_request *request)
 {
 	struct reply *reply = &request->thread->reply;
+	enum metrics_format format = metrics_format_asked(http_request_header(request->http, SLICE("Accept")));
 
-	reply->content_type = SLICE("text/plain; version=0.0.4; charset=utf-8");
-	metrics_render(request->thread->gate->settings.metrics, &reply->body);
+	reply->content_type = metrics_content_type(format);
+	reply_header(reply, "Vary", SLICE("Accept"));
+	metrics_render(request->thread->gate->settings.metrics, format, &reply->body);
 	gate_answer(request, reply);
 }
 

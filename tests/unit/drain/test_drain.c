@@ -110,7 +110,7 @@ static int64_t sample(struct bench *bench, const char *name)
 	int64_t value;
 
 	buffer_init(&text, 1 << 20);
-	metrics_render(bench->metrics, &text);
+	metrics_render(bench->metrics, METRICS_TEXT, &text);
 	buffer_append(&text, "", 1);
 	assert_false(text.failed);
 	snprintf(wanted, sizeof(wanted), "\n%s ", name);

@@ -126,7 +126,7 @@ static double metric(struct bench *bench, const char *name)
 	double value;
 
 	buffer_init(&out, 1 << 20);
-	metrics_render(bench->metrics, &out);
+	metrics_render(bench->metrics, METRICS_TEXT, &out);
 	buffer_append(&out, "", 1);
 	snprintf(line, sizeof(line), "\n%s ", name);
 	found = strstr(out.data, line);

@@ -156,11 +156,77 @@ static void test_loaded_labels_are_compared(void **state)
 	assert_int_equal(buy(shop, "k", "INV-1", "").outcome, STOCK_KEY_CONFLICT);
 }
 
+static const struct event *claimed_of(const struct stock_claim *claims, size_t count, const struct uuid *id)
+{
+	for (size_t i = 0; i < count; i++)
+		if (uuid_equal(&claims[i].event.id, id))
+			return &claims[i].event;
+	return NULL;
+}
+
+/* Replays and refusals among the grants, a buyer twice, other holds, labels: each grant keeps what is its own. */
+static void test_what_a_mixed_call_grants_is_claimed_each_with_its_own_texts(void **state)
+{
+	static const struct {
+		const char *buyer, *key, *reference;
+		uint32_t quantity;
+		int hold_factor;
+		bool replay_only;
+		enum stock_outcome outcome;
+	} asked[] = {
+		{"ann", "k1", "", 1, 1, false, STOCK_DONE},         {"ann", "k1", "", 1, 1, false, STOCK_REPLAY},
+		{"bob", "k1", "", 1, 1, true, STOCK_NO_REPLAY},     {"bob", "k2", "", 2, 1, false, STOCK_DONE},
+		{"bob", "k3", "", 1, 1, false, STOCK_BUYER_LIMIT},  {"ann", "k2", "", 1, 2, false, STOCK_DONE},
+		{"cid", "k1", "r-7", 1, 1, false, STOCK_DONE},      {"dan", "", "", 1, 0, false, STOCK_DONE},
+		{"the-eighth", "k-8", "", 1, 1, false, STOCK_DONE},
+	};
+	enum { ASKED = sizeof(asked) / sizeof(asked[0]), GRANTED = 6 };
+	struct shop *shop = *state;
+	struct stock_claim *claims = calloc(ASKED, sizeof(*claims));
+	struct stock_reserve items[ASKED];
+
+	assert_non_null(claims);
+	shop_sell(shop, 1, 10);
+	for (int i = 0; i < ASKED; i++) {
+		items[i] = shop_ask(shop, asked[i].buyer, asked[i].key, asked[i].quantity);
+		items[i].hold_ns *= asked[i].hold_factor;
+		items[i].event.hold_expires_at_ms = asked[i].hold_factor ? shop->now_ms + asked[i].hold_factor * shop->hold_ms : 0;
+		items[i].event.labels.reference = slice_of(asked[i].reference);
+		items[i].replay_only = asked[i].replay_only;
+	}
+	shop->stock->ops->reserve(shop->stock, items, ASKED);
+	for (int i = 0; i < ASKED; i++)
+		assert_int_equal(items[i].outcome, asked[i].outcome);
+	assert_true(uuid_equal(&items[1].order.id, &items[0].event.id));
+	shop_assert_lot(shop, 0, 3, 6, 1, 0);
+	shop_pass(shop, 5000);
+	shop_refresh(shop);
+	assert_int_equal(shop->stock->ops->claim(shop->stock, shop->now_ns - INT64_C(4000000000), shop->now_ns, claims, ASKED),
+			 GRANTED);
+	for (int i = 0; i < ASKED; i++) {
+		const struct event *event = claimed_of(claims, GRANTED, &items[i].event.id);
+
+		assert_int_equal(event != NULL, asked[i].outcome == STOCK_DONE);
+		if (!event)
+			continue;
+		assert_true(slice_equal(event->buyer, slice_of(asked[i].buyer)));
+		assert_true(slice_equal(event->actor, slice_of(asked[i].buyer)));
+		assert_true(slice_equal(event->key, slice_of(asked[i].key)));
+		assert_true(slice_equal(event->labels.reference, slice_of(asked[i].reference)));
+		assert_int_equal(event->quantity, asked[i].quantity);
+		assert_int_equal(event->hold_expires_at_ms, items[i].event.hold_expires_at_ms);
+		shop_acknowledge(shop, event);
+		assert_true(shop_find(shop, &event->id).order.durable);
+	}
+	free(claims);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_same_key_with_other_labels_is_a_conflict, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_labels_are_compared_whatever_has_become_of_the_order, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_labels_and_price_reach_whoever_drives_it, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_undone_purchase_with_labels_leaves_nothing, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_loaded_labels_are_compared, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_what_a_mixed_call_grants_is_claimed_each_with_its_own_texts, shop_open, shop_close),
 };
 const struct shop_tests shop_tests_labels = {tests, sizeof(tests) / sizeof(tests[0])};

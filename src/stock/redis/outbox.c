@@ -225,8 +225,9 @@ static bool take_claim(struct redis_reader *answer, uint32_t sale, const struct 
 		event->lot = redis_read_within(&entry, 2, 0, LOTS_MAX - 1);
 		event->quantity = redis_read_within(&entry, 2, 1, LIMIT_MAX);
 		event->buyer = redis_read_name(&entry, BUYER_MAX);
-		again = redis_read_id(&entry); /* as the request has it */
+		redis_read8(&entry); /* a size that only the functions read */
 		event->key = redis_read_name(&entry, KEY_MAX);
+		again = redis_read_id(&entry); /* as the request has it */
 		event->at_ms = redis_read_time(&entry);
 		if (!uuid_equal(&again, &event->id))
 			redis_read_fail(&entry);

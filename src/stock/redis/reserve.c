@@ -22,8 +22,9 @@ void redis_reserve_pack(struct buffer *out, const struct stock_reserve *item)
 	redis_write(out, event->lot, 2);
 	redis_write(out, event->quantity, 2);
 	redis_write_text(out, event->buyer);
-	redis_write_id(out, &event->id);
+	redis_write(out, event->key.size + 1, 1);
 	redis_write_text(out, event->key);
+	redis_write_id(out, &event->id);
 	redis_write(out, (uint64_t)event->at_ms, 8);
 	redis_write(out, (uint64_t)event->actor_kind, 1);
 	redis_write_text(out, event->actor);

@@ -49,6 +49,7 @@ local RECORD, RECORD_HEAD, HEAD_SIZE = '<BBHi8i8IHHHBc0', '<BBHi8i8', 20
 local PLACE, NO_PLACE, PLACE_SIZE = '<IH', '\0\0\0\0\0\0', 6 -- the batch, behind the head
 local LABELS_SIZE = 8
 local GRANT = '<BBHi8i8IH'
+local EVENT = '<BIHHBc0BBc0c16' -- a request's: flags, hold, lot, quantity, buyer, size of what follows, key, id
 local PENDING, OVER, ASIDE = 0, 1, 2
 local LATE = 3 -- pending, and its hold's end has come and gone: it is not in :h any more
 local EVENT_OF = {EV_CONFIRMED, EV_CANCELLED, EV_REFUNDED, EV_EXPIRED, EV_EXTENDED}

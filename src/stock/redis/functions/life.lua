@@ -194,7 +194,7 @@ end
 -- Which commands of the functions the caller's user may not use: a function that found out in the middle would have written half.
 local function check(keys)
 	local key, missing = keys[1], {}
-	local commands = {{'TIME'}, {'GET', key}, {'SET', key, 0}, {'GETRANGE', key, 0, 0}, {'SETRANGE', key, 0, 0}, {'STRLEN', key},
+	local commands = {{'TIME'}, {'EXISTS', key}, {'GET', key}, {'SET', key, 0}, {'GETRANGE', key, 0, 0}, {'SETRANGE', key, 0, 0}, {'STRLEN', key},
 		{'APPEND', key, 0}, {'HGET', key, 0}, {'HMGET', key, 0}, {'HSET', key, 0, 0}, {'HDEL', key, 0}, {'HLEN', key},
 		{'ZADD', key, 0, 0}, {'ZREM', key, 0}, {'ZRANGE', key, 0, 0}, {'ZCARD', key}, {'UNLINK', key}, {'PEXPIRE', key, 1}, {'WAIT', 0, 0}}
 	for i = 1, #commands do

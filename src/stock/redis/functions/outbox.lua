@@ -160,7 +160,7 @@ do
 		return_units(lot_of(sale, lot), quantity, state == CONFIRMED)
 		buyer.value = buyer.value - 10000 - (has(flags, COUNTED) and quantity or 0)
 		if not newest_remove(buyer, id) and event then
-			local key = select(7, unpack_bin('<BIHHBc0c16Bc0', event))
+			local key = select(7, unpack_bin(EVENT, event))
 			if key ~= '' then
 				lists.unkeyed[#lists.unkeyed + 1] = name .. ' ' .. key
 			end
@@ -402,7 +402,7 @@ do
 	-- A batch's grant: an entry of its own from now on.
 	local function claim_grant(sale, lists, number, place)
 		local event = event_of(sale, number, place)
-		local id = select(6, unpack_bin('<BIHHBc0c16', event))
+		local id = select(8, unpack_bin(EVENT, event))
 		local record = call('HGET', sale.key .. ':o', id)
 		local state, flags, units, hold, first, its_number, its_place = unpack_bin(RECORD, record)
 		assert(its_number == number and its_place == place)

@@ -42,19 +42,23 @@ do
 		return pack('B', #out) .. concat(out)
 	end
 
+	-- Lists that every call fills from the front and none empties: how much of them is meant `count` of what is read, and of what is granted,
+	-- say. Made anew they would grow anew with each call, and be garbage behind it.
+	local NAMES, HEADS, KEYED, IDS, STARTS, OUT = {'HMGET'}, {}, {}, {}, {}, {}
+	local ORDERS, BUYERS, HOLDING, NEWCOMERS = {'HSET'}, {'HSET'}, {}, {}
+
 	-- The record that this batch has made of this id and not written yet.
 	local function granted_record(granted, id)
-		local orders = granted.orders
-		for at = 3, #orders, 2 do
-			if orders[at] == id then
-				return orders[at + 1]
+		for at = 3, 2 * granted.count + 1, 2 do
+			if ORDERS[at] == id then
+				return ORDERS[at + 1]
 			end
 		end
 	end
 
 	-- The order that this request was given earlier: its id, or nil. `granted`: what this batch has not written yet.
-	local function earlier_order(sale, buyer, name, entry, granted)
-		local id, key = sub(entry, 1, 16), sub(entry, 18)
+	local function earlier_order(sale, buyer, name, id, keyed, granted)
+		local key = sub(keyed, 2)
 		local earlier, others = newest_find(buyer, id, key)
 		if earlier or not others then
 			return earlier
@@ -75,65 +79,79 @@ do
 	end
 
 	-- What the events of the grants carry: as a rule the whole call, as it came.
-	local function events_text(requests, starts, places)
-		if #places == #starts - 1 then
+	local function events_text(requests, count, grants)
+		if grants == count then
 			return requests
 		end
 		local parts = {}
-		for place = 1, #places do
-			local i = places[place]
-			parts[place] = sub(requests, starts[i], starts[i + 1] - 1)
+		for i = 1, count do
+			if byte(OUT[i]) == 0 then
+				parts[#parts + 1] = sub(requests, STARTS[i], STARTS[i + 1] - 1)
+			end
 		end
 		return concat(parts)
 	end
 
 	-- Their holds: those that end together, as nearly all of a batch do, are one entry.
 	local function holds_write(sale, granted)
-		local key, held, holds = sale.key, granted.held, granted.holds
-		if #held > 1 then
-			call('HSET', key .. ':w', granted.batch, concat(held))
+		local key, holds = sale.key, granted.holds
+		if granted.held > 1 then
+			call('HSET', key .. ':w', granted.batch, concat(HOLDING, '', 1, granted.held))
 			holds[#holds + 1] = granted.deadline
 			holds[#holds + 1] = granted.batch
-		elseif #held == 1 then
+		elseif granted.held == 1 then
 			holds[#holds + 1] = granted.deadline
-			holds[#holds + 1] = held[1]
+			holds[#holds + 1] = HOLDING[1]
 		end
 		write(holds)
 	end
 
+	-- A hash of few entries is a list, in which each that is added is looked for from end to end: the first five hundred orders of a sale cost
+	-- more than thousands later. What is too long for a list makes it a table, which it stays.
+	local TOO_LONG = 65
+	local function fields_write(granted, fields)
+		local first = granted.batch == 1
+		if first then
+			call('HSET', fields[2], '', string.rep('-', TOO_LONG))
+		end
+		call(unpack(fields, 1, 2 * granted.count + 2))
+		if first then
+			call('HDEL', fields[2], '')
+		end
+	end
+
 	-- Writes what a batch has granted. False, and nothing is written, where the list of names is full.
-	local function reserve_write(sale, granted, requests, starts)
-		local key = sale.key
-		if #granted.names > 0 then
-			granted.names[#granted.names + 1] = ''
-			if not names_append(sale, concat(granted.names, '\n')) then
+	local function reserve_write(sale, granted, requests, count)
+		local key, grants = sale.key, granted.count
+		if granted.newcomers > 0 then
+			NEWCOMERS[granted.newcomers + 1] = ''
+			if not names_append(sale, concat(NEWCOMERS, '\n', 1, granted.newcomers + 1)) then
 				return false
 			end
 		end
-		write(granted.orders)
-		write(granted.keys)
-		local count = #granted.places
-		if count > 0 then
-			call('HSET', key .. ':y', granted.batch, events_text(requests, starts, granted.places))
-			call('HSET', key .. ':s', granted.batch, granted.stamp .. string.rep('\0', count), 'newest', granted.batch, 'pending', granted.pending + count)
+		if grants > 0 then
+			ORDERS[2], BUYERS[2] = key .. ':o', key .. ':b'
+			fields_write(granted, ORDERS)
+			write(granted.keys)
+			call('HSET', key .. ':y', granted.batch, events_text(requests, count, grants))
+			call('HSET', key .. ':s', granted.batch, granted.stamp .. string.rep('\0', grants), 'newest', granted.batch, 'pending',
+				granted.pending + grants)
 			call('ZADD', key .. ':g', sale.now, granted.batch)
 			holds_write(sale, granted)
+			fields_write(granted, BUYERS)
 		end
-		write(granted.buyers)
 		return true
 	end
 
-	local PLACES = {}
-
-	-- What requests with the same first bytes ask for.
-	local function shape_of(granted, head)
-		local shape = granted.shapes[head]
-		if not shape then
-			shape = {made = {}}
-			shape.flags, shape.hold, shape.lot, shape.quantity = unpack_bin('<BIHH', head)
-			granted.shapes[head] = shape
+	-- What an order's record has of its place in the batch, and of the size of its buyer's name: made once, for the calls that follow as well.
+	local PLACE_TEXTS, SIZE_TEXTS, SIZE_MAX = {}, {}, 255
+	local function make_texts(places)
+		for place = #PLACE_TEXTS + 1, places do
+			PLACE_TEXTS[place] = pack('<H', place)
 		end
-		return shape
+		for size = #SIZE_TEXTS + 1, SIZE_MAX do
+			SIZE_TEXTS[size] = pack('B', size)
+		end
 	end
 
 	-- What a request that is granted has in common with the others of its batch that are like it, which are nearly all: made once.
@@ -157,42 +175,111 @@ do
 		return made
 	end
 
-	-- Notes an order that is granted: its record, its buyer's field and its hold.
-	local function grant(granted, made, name, id, buyer, entry, told, timed)
-		local orders, buyers, grants, text = granted.orders, granted.buyers, granted.count + 1, nil
+	-- What requests with the same first bytes ask for.
+	--   timed  it counts for its buyer's rate
+	--   fresh  of a buyer who has no field, and does not ask for what cannot be granted: alike(). Else there is more to look at
+	local function shape_of(sale, granted, head)
+		local flags, hold, lot, quantity = unpack_bin('<BIHH', head)
+		local limited = flags % LABELLED < UNLIMITED
+		local shape = {
+			flags = flags, hold = hold, lot = lot, quantity = quantity, which = hold > 0 and 'held' or 'confirmed', made = {},
+			timed = sale.rate_requests > 0 and limited, stops = granted.stopped and limited, terms = pack('<HH', lot, quantity),
+		}
+		if flags < LABELLED and flags % 2 ~= REPLAY_ONLY and not shape.stops and quantity <= sale.limit and lot < sale.lot_count then
+			shape.fresh = alike(sale, granted, shape, 0, sale.rate_requests, shape.timed)
+			shape.units = lot_of(sale, lot)
+		end
+		granted.shapes[head] = shape
+		return shape
+	end
+
+	-- Notes an order that is granted, to the i-th request, of a buyer who has a field or with labels: as reserve() does for all others.
+	local function grant(granted, made, shape, units, i, buyer, labels)
+		local name, id, grants, text = NAMES[i + 2], IDS[i], granted.count + 1, nil
 		if buyer then
-			buyer.times = timed and buyer.times .. granted.stamp or buyer.times
+			buyer.times = shape.timed and buyer.times .. granted.stamp or buyer.times
 			buyer.value = buyer.value + 10000 + made.units
-			newest_add(buyer, name, entry, granted.keys)
+			newest_add(buyer, name, id .. KEYED[i], granted.keys)
 			text = buyer_text(buyer)
 		else
-			granted.names[#granted.names + 1] = name
-			text = made.first .. entry
+			granted.newcomers = granted.newcomers + 1
+			NEWCOMERS[granted.newcomers] = name
+			text = made.first .. id .. KEYED[i]
 		end
-		PLACES[grants] = PLACES[grants] or pack('<H', grants)
-		granted.count = grants
-		granted.fields[name] = text
-		local at = 2 * grants + 1 -- behind a command and its key
-		buyers[at], buyers[at + 1] = name, text
-		orders[at], orders[at + 1] = id, made.record .. PLACES[grants] .. told
-		if made.held then
-			granted.deadline = granted.deadline or made.deadline
-			if made.deadline == granted.deadline then
-				granted.held[#granted.held + 1] = id
-			else
-				granted.holds[#granted.holds + 1] = made.deadline
-				granted.holds[#granted.holds + 1] = id
-			end
+		local at, quantity, which = 2 * grants + 1, shape.quantity, shape.which -- behind a command and its key
+		units.available, units[which], units.changed = units.available - quantity, units[which] + quantity, true
+		granted.count, granted.fields[name], OUT[i] = grants, text, made.answer
+		BUYERS[at], BUYERS[at + 1] = name, text
+		ORDERS[at], ORDERS[at + 1] = id, made.record .. PLACE_TEXTS[grants] .. shape.terms .. SIZE_TEXTS[#name] .. name .. labels
+		granted.deadline = granted.deadline or made.held and made.deadline
+		if made.held and made.deadline == granted.deadline then
+			granted.held = granted.held + 1
+			HOLDING[granted.held] = id
+		elseif made.held then
+			granted.holds[#granted.holds + 1] = made.deadline
+			granted.holds[#granted.holds + 1] = id
 		end
 	end
 
-	local function grants_of(sale, pending, newest)
+	local function grants_of(sale)
 		local key = sale.key
+		local batches = call('HMGET', key .. ':s', 'newest', 'pending')
 		return {
-			orders = {'HSET', key .. ':o'}, keys = {'HSET', key .. ':k'}, buyers = {'HSET', key .. ':b'}, holds = {'ZADD', key .. ':h'}, held = {},
-			fields = {}, names = {}, places = {}, shapes = {}, batch = tonumber(newest or 0) + 1, pending = tonumber(pending or 0), count = 0,
-			stamp = pack('<i8', sale.now), counts = not has(sale.broken, FORGET_BUYER),
+			count = 0, held = 0, newcomers = 0, keys = {'HSET', key .. ':k'}, holds = {'ZADD', key .. ':h'}, fields = {}, shapes = {},
+			batch = tonumber(batches[1] or 0) + 1, pending = tonumber(batches[2] or 0), stamp = pack('<i8', sale.now),
+			counts = not has(sale.broken, FORGET_BUYER), stopped = call('HGET', key .. ':z', 'stopped') == '1',
 		}
+	end
+
+	-- Each request behind its size: flags, hold, lot, quantity | its buyer's name | the key's size and the key, as a buyer's field has them, behind
+	-- how many bytes they are | id | what else its event carries. How many there are.
+	local function read_requests(requests)
+		local at, count = 1, 0
+		while at <= #requests do
+			local size, head, name, keyed, id = unpack_bin('<Hc9Bc0Bc0c16', requests, at)
+			count = count + 1
+			NAMES[count + 2], HEADS[count], KEYED[count], IDS[count], STARTS[count] = name, head, keyed, id, at
+			at = at + 2 + size
+		end
+		STARTS[count + 1] = at
+		return count
+	end
+
+	-- The i-th request, where more than its units is to be looked at.
+	local function decide(sale, granted, shape, i, field, requests)
+		local name, id, rate = NAMES[i + 2], IDS[i], sale.rate_requests
+		local flags, lot, quantity, buyer, live, left = shape.flags, shape.lot, shape.quantity, nil, 0, rate
+		if field then
+			buyer = buyer_read(field)
+			times_prune(buyer, sale.now - sale.rate_ms)
+			live = buyer.value % 10000
+			left = rate > 0 and rate - #buyer.times / 8 or 0
+		end
+		local earlier = buyer and earlier_order(sale, buyer, name, id, KEYED[i], granted)
+		local labels = flags >= LABELLED and sub(requests, STARTS[i + 1] - LABELS_SIZE, STARTS[i + 1] - 1) or ''
+		if earlier then
+			local record = granted_record(granted, earlier) or call('HGET', sale.key .. ':o', earlier)
+			OUT[i] = replay(sale, earlier, record, name, lot, quantity, labels, left)
+		elseif flags % 2 == REPLAY_ONLY then
+			OUT[i] = pack('<BB', NO_REPLAY, left)
+		elseif shape.stops then
+			OUT[i] = pack('<BB', PAUSED, left)
+		elseif shape.timed and left <= 0 then
+			OUT[i] = pack('<BBI', RATE_LIMITED, 0, unpack_bin('<i8', buyer.times) + sale.rate_ms - sale.now)
+		elseif live + quantity > sale.limit then
+			OUT[i] = pack('<BB', BUYER_LIMIT, left) .. live_orders(sale, buyer or buyer_new())
+		else
+			local units = lot < sale.lot_count and lot_of(sale, lot)
+			if not units or units.available < quantity then
+				granted.sold_out = true
+				OUT[i] = pack('<BBIB', SOLD_OUT, left, units and units.version or 0, units and units.held > 0 and 1 or 0)
+			elseif granted.count >= granted.room then
+				OUT[i] = pack('<BB', FULL, left)
+			else
+				local made = alike(sale, granted, shape, live, left, shape.timed)
+				grant(granted, made, shape, units, i, buyer, labels == '' and '' or '\0' .. labels)
+			end
+		end
 	end
 
 	function reserve(keys, args)
@@ -200,74 +287,54 @@ do
 		if not sale then
 			return refusal
 		end
-		local key, now, limit, rate = sale.key, sale.now, sale.limit, sale.rate_requests
-		local requests, at, count = args[2], 1, 0
-		local names, heads, ids, entries, rests, starts = {'HMGET', key .. ':b'}, {}, {}, {}, {}, {}
-		while at <= #requests do
-			local size, head, name, id, key_size, rest = unpack_bin('<Hc9Bc0c16B', requests, at)
-			count = count + 1
-			names[count + 2], heads[count], ids[count], rests[count], starts[count] = name, head, id, rest, at
-			entries[count] = sub(requests, rest - 17, rest - 1 + key_size)
-			at = at + 2 + size
-		end
-		starts[count + 1] = at
-		local known = call(unpack(names))
-		local batches = call('HMGET', key .. ':s', 'newest', 'pending')
-		local granted, times_after = grants_of(sale, batches[2], batches[1]), now - sale.rate_ms
-		local outbox = granted.pending + call('ZCARD', key .. ':x')
+		local key, requests = sale.key, args[2]
+		local count = read_requests(requests)
+		NAMES[2] = key .. ':b'
+		local known, granted = call(unpack(NAMES, 1, count + 2)), grants_of(sale)
+		local fields, shapes = granted.fields, granted.shapes
+		local room = sale.outbox_max - granted.pending - call('ZCARD', key .. ':x')
+		granted.room = room
 		sale.batches[granted.batch] = granted.stamp -- whoever is told of its grants in this call hears that they are pending
-		local out, sold_out, fields, shapes, places = {}, false, granted.fields, granted.shapes, granted.places
-		local stopped = call('HGET', key .. ':z', 'stopped') == '1'
+		make_texts(count)
+		local grants, newcomers, held, last = 0, 0, 0, nil
+		local shape, units, quantity, which, first, record, terms, answer, deadline
 		for i = 1, count do
-			local name, entry, shape = names[i + 2], entries[i], shapes[heads[i]] or shape_of(granted, heads[i])
-			local flags, lot, quantity = shape.flags, shape.lot, shape.quantity
-			local field, buyer, live, left = fields[name] or known[i], nil, 0, rate
-			if field then
-				buyer = buyer_read(field)
-				times_prune(buyer, times_after)
-				live = buyer.value % 10000
-				left = rate > 0 and rate - #buyer.times / 8 or 0
-			end
-			local earlier = buyer and earlier_order(sale, buyer, name, entry, granted)
-			local labels = flags >= LABELLED and sub(requests, starts[i + 1] - LABELS_SIZE, starts[i + 1] - 1) or ''
-			local answer
-			if earlier then
-				answer = replay(sale, earlier, granted_record(granted, earlier) or call('HGET', key .. ':o', earlier), name, lot, quantity, labels,
-					left)
-			elseif flags % 2 == REPLAY_ONLY then
-				answer = pack('<BB', NO_REPLAY, left)
-			elseif stopped and flags % LABELLED < UNLIMITED then
-				answer = pack('<BB', PAUSED, left)
-			elseif rate > 0 and left <= 0 and flags % LABELLED < UNLIMITED then
-				answer = pack('<BBI', RATE_LIMITED, 0, unpack_bin('<i8', buyer.times) + sale.rate_ms - now)
-			else
-				local units = lot < sale.lot_count and lot_of(sale, lot)
-				if live + quantity > limit then
-					answer = pack('<BB', BUYER_LIMIT, left) .. live_orders(sale, buyer or buyer_new())
-				elseif not units or units.available < quantity then
-					sold_out = true
-					answer = pack('<BBIB', SOLD_OUT, left, units and units.version or 0, units and units.held > 0 and 1 or 0)
-				elseif outbox >= sale.outbox_max then
-					answer = pack('<BB', FULL, left)
-				else
-					local timed = rate > 0 and flags % LABELLED < UNLIMITED
-					local made, state = alike(sale, granted, shape, live, left, timed), shape.hold > 0 and 'held' or 'confirmed'
-					outbox = outbox + 1
-					units.available = units.available - quantity
-					units[state] = units[state] + quantity
-					units.changed = true
-					local told = sub(requests, rests[i] - 22 - #name, rests[i] - 18)
-					grant(granted, made, name, ids[i], buyer, entry, labels == '' and told or told .. '\0' .. labels, timed)
-					places[granted.count] = i
-					answer = made.answer
+			local head, name = HEADS[i], NAMES[i + 2]
+			if head ~= last then
+				last, shape = head, shapes[head] or shape_of(sale, granted, head)
+				units, quantity, which, terms = shape.units, shape.quantity, shape.which, shape.terms
+				if units then
+					local made = shape.fresh
+					first, record, answer, deadline = made.first, made.record, made.answer, made.held and made.deadline
+					granted.deadline = granted.deadline or deadline
 				end
 			end
-			out[i] = answer
+			local field = fields[name] or known[i]
+			local available = not field and units and (not deadline or deadline == granted.deadline) and units.available or -1
+			if available >= quantity and grants < room then
+				local id, text = IDS[i], first .. IDS[i] .. KEYED[i]
+				grants, newcomers = grants + 1, newcomers + 1
+				local at = 2 * grants + 1 -- behind a command and its key
+				units.available, units[which], units.changed = available - quantity, units[which] + quantity, true
+				fields[name], NEWCOMERS[newcomers], OUT[i] = text, name, answer
+				BUYERS[at], BUYERS[at + 1] = name, text
+				ORDERS[at], ORDERS[at + 1] = id, record .. PLACE_TEXTS[grants] .. terms .. SIZE_TEXTS[#name] .. name
+				if deadline then
+					held = held + 1
+					HOLDING[held] = id
+				end
+			else
+				granted.count, granted.newcomers, granted.held = grants, newcomers, held
+				decide(sale, granted, shape, i, field, requests)
+				grants, newcomers, held = granted.count, granted.newcomers, granted.held
+			end
 		end
-		if not reserve_write(sale, granted, requests, starts) then
+		granted.count, granted.newcomers, granted.held = grants, newcomers, held
+		if not reserve_write(sale, granted, requests, count) then
 			return pack('<BI', FULL, sale.epoch)
 		end
-		local head = finish(sale)
-		return head .. (sold_out and '\1' .. names_since(sale, sale.names_from) or '\0') .. pack('<I', granted.batch) .. concat(out)
+		local names = granted.sold_out and '\1' .. names_since(sale, sale.names_from) or '\0'
+		OUT[0] = finish(sale) .. names .. pack('<I', granted.batch)
+		return concat(OUT, '', 0, count)
 	end
 end

@@ -103,11 +103,12 @@ static void reserve(struct ledger *ledger, uint32_t sale, size_t batch, size_t o
 /* With the move of what its log has into the database. */
 static void reserve_all(const char *place, uint32_t sale, size_t batch, size_t orders)
 {
-	double before = written();
 	struct ledger *ledger;
+	double before;
 
 	orders -= orders % batch;
 	open_ledger(&ledger, place);
+	before = written(); /* opening writes once, whatever comes then */
 	reserve(ledger, sale, batch, orders);
 	ledger->ops->free(ledger);
 	printf("; %.0f bytes an order (%zu orders)\n", (written() - before) / (double)orders, orders);

@@ -85,6 +85,8 @@ static int open_own(struct sqlite_ledger *ledger)
 		result = sqlite_writer_open(ledger);
 	if (result == 0)
 		result = sqlite_watch_begin(ledger);
+	if (result == 0)
+		sqlite_log_make_room(ledger);
 	if (result == 0 && made)
 		log_info("ledger", "there was no ledger: a new, empty one was made", LOG_TEXT("path", ledger->path));
 	return result;

@@ -130,6 +130,17 @@ void sqlite_watch_reopened(struct sqlite_ledger *ledger);
 /* As it was last seen, in words; NULL: they are there. Any thread. */
 const char *sqlite_watch_reason(const struct sqlite_ledger *ledger);
 
+/* --- log_room.c --- */
+
+/*
+ * What the log comes to before it is written again from its beginning: a slice of a checkpoint
+ * (writer.c), and the commit with which it is full.
+ */
+enum { SQLITE_LOG_ROOM = 1024 * 1024 + 64 * 1024 };
+
+/* After sqlite_watch_begin(). Where there is no room, it does without. */
+void sqlite_log_make_room(struct sqlite_ledger *ledger);
+
 /* --- readers.c --- */
 
 void sqlite_readers_init(struct sqlite_ledger *ledger);

@@ -1,4 +1,4 @@
-/* Checkpoints: no commit that somebody waits for makes one, they are made in slices when everybody is answered, and one that fails loses nothing. */
+/* Checkpoints: no commit that somebody waits for makes one, they are made in slices when everybody is answered, and one that fails loses nothing. And the log that they begin anew. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -53,12 +53,19 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static int64_t size_of(const struct fixture *fixture)
+static int64_t size_at(const char *path, const char *ending)
 {
+	char name[256];
 	struct stat file;
 
-	assert_int_equal(stat(fixture->place->path, &file), 0);
+	snprintf(name, sizeof(name), "%s%s", path, ending);
+	assert_int_equal(stat(name, &file), 0);
 	return file.st_size;
+}
+
+static int64_t size_of(const struct fixture *fixture)
+{
+	return size_at(fixture->place->path, "");
 }
 
 /* Each of BATCH orders. */
@@ -144,6 +151,46 @@ static void test_a_checkpoint_that_fails_loses_nothing_and_is_made_by_another_ha
 	}
 }
 
+/* A log that grows makes the file system write its own journal at each sync. */
+static void test_log_has_its_room_before_the_first_orders(void **state)
+{
+	enum { LONE = 100 };
+	struct fixture *fixture = *state;
+	struct kit *kit = &fixture->kit;
+	int64_t before = size_at(fixture->place->path, "-wal");
+
+	assert_true(before > 1024 * 1024);
+	for (size_t i = 0; i < LONE; i++) {
+		struct event event = kit_reserved(kit, 0, 1, "ann");
+
+		kit_in_sale(kit, &event, fixture->sale);
+		event.key = SLICE_NULL;
+		assert_int_equal(kit_apply(kit, &event), LEDGER_DONE);
+	}
+	tidy(fixture);
+	assert_int_equal(size_at(fixture->place->path, "-wal"), before);
+}
+
+/* As a killed server leaves it: what it told is read out of the log up to where the room begins. */
+static void test_room_behind_the_orders_is_nothing_to_the_next_start(void **state)
+{
+	struct fixture *fixture = *state, after = {.place = sqlite_place_new()};
+	struct kit *kit = &fixture->kit;
+	struct event event = kit_reserved(kit, KIT_SHIRT, 1, "ben");
+	struct ledger_order order;
+	char command[512];
+
+	assert_int_equal(kit_apply(kit, &event), LEDGER_DONE);
+	snprintf(command, sizeof(command), "cp %s %s && cp %s-wal %s-wal", fixture->place->path, after.place->path,
+		 fixture->place->path, after.place->path);
+	assert_int_equal(system(command), 0);
+	reopen(&after);
+	assert_int_equal(after.kit.ledger->ops->order_get(after.kit.ledger, &event.id, &order), LEDGER_DONE);
+	kit_assert_audit(&after.kit);
+	after.kit.ledger->ops->free(after.kit.ledger);
+	sqlite_place_free(after.place);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -153,6 +200,8 @@ int main(void)
 		TEST(test_few_commits_are_not_worth_a_checkpoint),
 		TEST(test_a_ledger_that_nobody_tidies_is_checkpointed_all_the_same),
 		TEST(test_a_checkpoint_that_fails_loses_nothing_and_is_made_by_another_handle),
+		TEST(test_log_has_its_room_before_the_first_orders),
+		TEST(test_room_behind_the_orders_is_nothing_to_the_next_start),
 	};
 
 	log_set_level(LOG_OFF);

@@ -128,12 +128,12 @@ int cli_options(struct cli *cli, const struct option *options, size_t count, int
 	ASSERT(count + 3 <= CLI_OPTIONS_MAX);
 	for (; total < count; total++) {
 		all[total] = options[total];
-		asks |= options[total].kind == OPTION_TEXT && strcmp(options[total].name, "operator") == 0;
+		asks |= (options[total].kind == OPTION_TEXT || options[total].kind == OPTION_COMMAS) &&
+			strcmp(options[total].name, "operator") == 0;
 	}
 	if (asks)
-		all[total++] =
-			(struct option){"cacert",     0,      OPTION_TEXT,
-					&cli->cacert, "FILE", "CAs that an https:// --operator is known by (the system's)"};
+		all[total++] = (struct option){"cacert",     0,      OPTION_TEXT,
+					       &cli->cacert, "FILE", "CAs that an https:// server is known by (the system's)"};
 	if (cli->command->settings)
 		all[total++] = (struct option){"config",          'c',    OPTION_TEXT,
 					       &cli->config_file, "FILE", "settings file (penstock.conf, where it is there)"};

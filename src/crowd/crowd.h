@@ -80,7 +80,10 @@ int crowd_new(struct crowd **crowd, const struct crowd_options *options, const c
 void crowd_free(struct crowd *crowd);
 
 enum crowd_state { CROWD_DONE = 0, CROWD_RUNNING = 1 };
-/* Works for up to timeout_ns. Negative: it cannot go on (out of memory or descriptors). */
+/*
+ * Works for up to timeout_ns. Negative: it cannot go on (out of memory or descriptors; -EPROTO: no
+ * TLS with a server, see tls_reason()).
+ */
 int crowd_step(struct crowd *crowd, int64_t timeout_ns) MUST_CHECK;
 /* Nothing new is sent any more; what is open is still resolved. */
 void crowd_stop(struct crowd *crowd);

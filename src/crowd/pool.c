@@ -13,14 +13,15 @@ static const int64_t DOWN_NS = 25 * INT64_C(1000000); /* a server that refuses c
 
 int pool_server_parse(const char *url, struct pool_server *server)
 {
-	static const char scheme[] = "http://";
+	static const char plain[] = "http://", secure[] = "https://";
 	char host[POOL_HOST_SIZE], *colon, *name = host;
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
 	size_t size;
 
-	if (strncmp(url, scheme, sizeof(scheme) - 1) != 0)
+	*server = (struct pool_server){.secure = strncmp(url, secure, sizeof(secure) - 1) == 0};
+	if (!server->secure && strncmp(url, plain, sizeof(plain) - 1) != 0)
 		return -EINVAL;
-	url += sizeof(scheme) - 1;
+	url += server->secure ? sizeof(secure) - 1 : sizeof(plain) - 1;
 	size = strcspn(url, "/");
 	if (size == 0 || size >= sizeof(host) || (url[size] == '/' && url[size + 1] != '\0'))
 		return -EINVAL;
@@ -36,7 +37,8 @@ int pool_server_parse(const char *url, struct pool_server *server)
 		name[strlen(name) - 1] = '\0';
 		name++;
 	}
-	if (getaddrinfo(name, colon ? colon + 1 : "80", &hints, &found) != 0)
+	snprintf(server->name, sizeof(server->name), "%s", name);
+	if (getaddrinfo(name, colon ? colon + 1 : server->secure ? "443" : "80", &hints, &found) != 0)
 		return -EHOSTUNREACH;
 	memcpy(&server->address, found->ai_addr, found->ai_addrlen);
 	server->size = found->ai_addrlen;
@@ -86,6 +88,7 @@ int pool_init(struct pool *pool, const struct pool_server *servers, size_t serve
 void pool_deinit(struct pool *pool)
 {
 	for (uint32_t i = 0; pool->connections && i < pool->count; i++) {
+		tls_close(pool->connections[i].tls);
 		if (pool->connections[i].socket >= 0)
 			close(pool->connections[i].socket);
 		buffer_deinit(&pool->connections[i].in);
@@ -182,6 +185,10 @@ static int open_connection(struct pool *pool, struct pool_connection *connection
 		r = -errno;
 	if (r == 0 && connect(fd, (const struct sockaddr *)&to->address, to->size) < 0 && errno != EINPROGRESS)
 		r = -errno;
+	if (r == 0 && to->secure) {
+		connection->tls = tls_open(to->tls, fd, to->name);
+		r = connection->tls ? 0 : -ENOMEM;
+	}
 	if (r < 0) {
 		close(fd);
 		return r;
@@ -199,6 +206,8 @@ void pool_close(struct pool *pool, struct pool_connection *connection)
 	ASSERT(connection->state != POOL_CLOSED);
 	if (connection->state == POOL_IDLE)
 		idle_remove(pool, connection);
+	tls_close(connection->tls);
+	connection->tls = NULL;
 	close(connection->socket);
 	connection->socket = -1;
 	connection->state = POOL_CLOSED;
@@ -317,31 +326,68 @@ static bool met_itself(int fd)
 	       memcmp(&own, &peer, own_size) == 0;
 }
 
+/* 0: it is open; 1: not yet; negative. */
+static int finish_opening(struct pool *pool, struct pool_connection *connection)
+{
+	struct sockaddr_storage peer;
+	socklen_t size = sizeof(peer), error_size = sizeof(int);
+	int error = 0, r = 0;
+
+	getsockopt(connection->socket, SOL_SOCKET, SO_ERROR, &error, &error_size);
+	if (error) {
+		pool->refused++;
+		return -error;
+	}
+	if (getpeername(connection->socket, (struct sockaddr *)&peer, &size) < 0)
+		return 1;
+	if (met_itself(connection->socket))
+		return -ECONNREFUSED;
+	if (connection->tls)
+		r = tls_handshake(connection->tls);
+	if (r == 0)
+		connection->state = POOL_BUSY;
+	/* A server that dies before it has shaken hands has taken nothing. */
+	return r == TLS_MORE ? 1 : r == -ECONNRESET ? -ECONNREFUSED : r;
+}
+
+/* As send() and recv(), with a negative error. */
+static ssize_t put_bytes(struct pool_connection *connection, const void *data, size_t size)
+{
+	ssize_t sent;
+
+	if (connection->tls)
+		return tls_write(connection->tls, data, size);
+	do
+		sent = send(connection->socket, data, size, MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	return sent < 0 ? -errno : sent;
+}
+
+static ssize_t get_bytes(struct pool_connection *connection, void *data, size_t size)
+{
+	ssize_t got;
+
+	if (connection->tls)
+		return tls_read(connection->tls, data, size);
+	do
+		got = recv(connection->socket, data, size, 0);
+	while (got < 0 && errno == EINTR);
+	return got < 0 ? -errno : got;
+}
+
 int pool_send(struct pool *pool, struct pool_connection *connection)
 {
 	if (connection->state == POOL_CONNECTING) {
-		struct sockaddr_storage peer;
-		socklen_t size = sizeof(peer), error_size = sizeof(int);
-		int error = 0;
+		int r = finish_opening(pool, connection);
 
-		getsockopt(connection->socket, SOL_SOCKET, SO_ERROR, &error, &error_size);
-		if (error) {
-			pool->refused++;
-			return -error;
-		}
-		if (getpeername(connection->socket, (struct sockaddr *)&peer, &size) < 0)
-			return 0; /* not yet */
-		if (met_itself(connection->socket))
-			return -ECONNREFUSED;
-		connection->state = POOL_BUSY;
+		if (r != 0)
+			return r < 0 ? r : 0;
 	}
 	while (connection->out.size > 0) {
-		ssize_t sent = send(connection->socket, connection->out.data, connection->out.size, MSG_NOSIGNAL);
+		ssize_t sent = put_bytes(connection, connection->out.data, connection->out.size);
 
-		if (sent < 0 && errno == EINTR)
-			continue;
 		if (sent < 0)
-			return errno == EAGAIN ? 0 : -errno;
+			return sent == -EAGAIN ? 0 : (int)sent;
 		connection->written = true;
 		buffer_consume(&connection->out, (size_t)sent);
 	}
@@ -350,21 +396,21 @@ int pool_send(struct pool *pool, struct pool_connection *connection)
 
 int pool_receive(struct pool_connection *connection)
 {
+	if (connection->state == POOL_CONNECTING)
+		return 0; /* its handshake is not over */
 	for (;;) {
 		char *room = buffer_reserve(&connection->in, READ_STEP);
 		ssize_t got;
 
 		if (!room)
 			return -EMSGSIZE;
-		got = recv(connection->socket, room, READ_STEP, 0);
-		if (got < 0 && errno == EINTR)
-			continue;
+		got = get_bytes(connection, room, READ_STEP);
 		if (got < 0)
-			return errno == EAGAIN ? 0 : -errno;
+			return got == -EAGAIN ? 0 : (int)got;
 		if (got == 0)
 			return -EPIPE;
 		connection->in.size += (size_t)got;
-		if (got < READ_STEP)
+		if (got < READ_STEP && !connection->tls)
 			return 0; /* edge-triggered, but a short read has emptied the socket */
 	}
 }

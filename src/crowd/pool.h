@@ -17,13 +17,17 @@
 #include "base/error.h"
 #include "crowd/answer.h"
 #include "crowd/plan.h"
+#include "crowd/tls.h"
 
 enum { POOL_HOST_SIZE = 128, POOL_SERVERS_MAX = 16 };
-/* Where a server listens, from "http://HOST:PORT". */
+/* Where a server listens, from "http://HOST:PORT" or "https://HOST:PORT". */
 struct pool_server {
 	struct sockaddr_storage address;
 	socklen_t size;
 	char host[POOL_HOST_SIZE]; /* for the Host header: "127.0.0.1:8080" */
+	char name[POOL_HOST_SIZE]; /* whom its certificate is of: "127.0.0.1", "::1" */
+	bool secure;               /* https:// */
+	struct tls *tls;           /* borrowed; whoever uses a secure one sets it */
 };
 /* 0, -EINVAL (no such URL), -EHOSTUNREACH (the name is unknown). */
 int pool_server_parse(const char *url, struct pool_server *server) MUST_CHECK;
@@ -37,6 +41,7 @@ struct pool_connection {
 	struct shot shot; /* what it carries, while busy */
 	int64_t sent_ns;
 	bool after_accept, written;
+	struct tls_stream *tls; /* to a secure server */
 	struct buffer in, out;
 	int32_t older, newer;               /* idle ones, by age */
 	int32_t source_older, source_newer; /* … of one source, to one server */
@@ -77,7 +82,10 @@ int64_t pool_up_at(const struct pool *pool);
 struct pool_connection *pool_take(struct pool *pool, uint32_t source, int64_t now_ns, int *error);
 /* The server that a connection leads to has refused it. */
 void pool_refused(struct pool *pool, const struct pool_connection *connection, int64_t now_ns);
-/* Sends what is in `out`, as far as it goes. 0 or negative: close it. */
+/*
+ * Sends what is in `out`, as far as it goes. 0 or negative: close it; -EPROTO: there will be no TLS
+ * with this server (tls_reason()).
+ */
 int pool_send(struct pool *pool, struct pool_connection *connection) MUST_CHECK;
 /* Reads what is there into `in`. 0; -ECONNRESET and the like; -EPIPE: the end of the stream. */
 int pool_receive(struct pool_connection *connection) MUST_CHECK;

@@ -279,8 +279,11 @@ static int handle_event(struct crowd *crowd, const struct epoll_event *event, in
 
 	if (connection->state == POOL_CLOSED)
 		return 0;
-	if (connection->state != POOL_IDLE && event->events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
+	/* A handshake goes on with what comes in, too. */
+	if (connecting || (connection->state != POOL_IDLE && event->events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
 		r = pool_send(pool, connection);
+	if (r == -EPROTO)
+		return r;
 	if (r == -ECONNREFUSED)
 		pool_refused(pool, connection, now);
 	/*

@@ -12,6 +12,7 @@ import threading
 import time
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from random import Random
 
 import jwt
 import pytest
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from commands import operate, operator_environment
+from crowd import new_seed
 from penstock import PROGRAM, plain_environment, run, wait_until
 
 
@@ -64,6 +66,7 @@ class Front:
 
     def __init__(self, place=None, context=None):
         self.place, self.context, self.asked, self.told, self.ended = place, context, [], b"", 0
+        self.cuts = None  # random numbers: it ends connections in their handshake, and before an answer
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
@@ -79,6 +82,9 @@ class Front:
     def serve(self, client):
         try:
             place = self.place or self.read_connect(client)
+            if self.cuts and self.cuts.random() < 0.3:
+                client.recv(1)
+                return
             client = self.context.wrap_socket(client, server_side=True) if self.context else client
             server = socket.create_connection(place)
             self.copy(client, server)
@@ -96,7 +102,7 @@ class Front:
             waiting = [each for each in both if isinstance(each, ssl.SSLSocket) and each.pending()]
             for each in waiting or select.select(list(both), [], [], 60)[0] or [None]:
                 data = each and each.recv(65536)
-                if not data:
+                if not data or (self.cuts and each is server and self.cuts.random() < 0.1):
                     return
                 self.told += data if each is client else b""
                 both[each].sendall(data)
@@ -199,6 +205,61 @@ def test_a_wrong_address_is_said(server):
     for wrong, word in (("https://", "wanted"), ("ftp://x", "wanted"), ("https://localhost:1", "no server answers")):
         done = operate(server, "sale", "list", "--operator", wrong)
         assert done.returncode in (1, 2) and word in done.stderr, done.stderr
+
+
+def crowd(server, public, *arguments):
+    """Over TLS. Its exit code says whether all promises were kept."""
+    return operate(
+        server, "rehearse", "--json", "--sale", "drop", "--buyers", "150", "--retries", "20", "--connections", "16",
+        "--ledger", f"sqlite:{server.ledger}", "--server", public, *arguments, timeout=300,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def public_front(server, authority):
+    """TLS for localhost, in front of the public listener."""
+    host, port = server.public.removeprefix("http://").split(":")
+    made = Front((host, int(port)), authority.context("localhost"))
+    made.url = f"https://localhost:{made.port}"
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("name", ["--cacert", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
+def test_a_crowd_buys_and_pays_over_tls(server, front, public_front, authority, monkeypatch, name):
+    server.make_sale("drop", 100, hold_seconds=600)
+    known = ["--cacert", str(authority.file)] if name == "--cacert" else []
+    if not known:
+        monkeypatch.setenv(name, str(authority.file))
+    done = crowd(server, public_front.url, "--operator", front.url, *known)
+    assert done.returncode == 0, done.stderr
+    lot = server.lot("drop")
+    assert lot["confirmed"] + lot["held"] == 100 and lot["confirmed"] > 0
+    # What went over the two of them was HTTP within TLS.
+    assert b"POST /v1/sales/drop/orders" in public_front.told and b"/confirm" in front.told
+
+
+def test_a_crowd_survives_a_front_that_cuts_connections(server, public_front, authority):
+    """A connection that ends in its handshake, or behind a request, is one that was lost: it is asked again with the same key."""
+    server.make_sale("drop", 100, hold_seconds=600)
+    public_front.cuts = Random(new_seed("a front that cuts"))
+    done = crowd(server, public_front.url, "--operator", server.operator, "--cacert", str(authority.file))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["requests"]["lost"] > 0
+
+
+@pytest.mark.parametrize("fault", ["an unknown CA", "another's name", "no TLS"])
+def test_a_crowd_tells_nothing_to_who_is_not_known(server, public_front, authority, fault):
+    server.make_sale("drop", 5)
+    url = {
+        "an unknown CA": public_front.url,
+        "another's name": f"https://127.0.0.1:{public_front.port}",
+        "no TLS": server.public.replace("http:", "https:"),
+    }[fault]
+    known = () if fault == "an unknown CA" else ("--cacert", str(authority.file))
+    done = crowd(server, url, "--operator", server.operator, *known)
+    assert done.returncode == 1 and ("no TLS" if fault == "no TLS" else "certificate") in done.stderr, done.stderr
+    assert public_front.told == b"" and server.lot("drop")["held"] == 0
 
 
 def test_a_server_has_nothing_of_libcurl(server):

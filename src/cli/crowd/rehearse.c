@@ -158,7 +158,8 @@ static int rehearse(struct rehearsal *rehearsal, const struct settings *settings
 		start_ms = clock_wall_ms();
 		r = drive(crowd, !rehearsal->json && style_is_terminal(2));
 		if (r < 0)
-			code = cli_error(CLI_FAILED, "the crowd cannot go on: %s", error_text(r));
+			code = cli_error(CLI_FAILED, "the crowd cannot go on: %s",
+					 r == -EPROTO ? tls_reason(rehearsal->setup.tls) : error_text(r));
 	}
 	if (code == CLI_GO)
 		code = crowd_judge(&judgement, crowd, ledger, options->sale, settle_ms);
@@ -241,6 +242,7 @@ static int rehearse_run(struct cli *cli)
 		return code;
 	if (rehearsal.picture_ms % TALLY_SLICE_MS != 0 || (rehearsal.json && rehearsal.picture_ms > 0))
 		return cli_usage(cli, "--picture takes a multiple of %dms, and is not for --json", TALLY_SLICE_MS);
+	rehearsal.target.cacert = cli->cacert;
 	return set_up_and_rehearse(cli, &rehearsal);
 }
 
@@ -252,6 +254,7 @@ const struct command command_rehearse = {
 		"The crowd buys for real: use a sale made for it. With --rate, --arrival or --over the requests come at their own times and\n"
 		"latency counts from those (open loop); else every connection sends as soon as it has its answer (closed loop).\n"
 		"Several gates take turns, as behind a load balancer: --server URL,URL (and --operator); one that is down is left out until it is back.\n"
+		"Over https:// (OpenSSL) certificates are checked against --cacert, CURL_CA_BUNDLE, SSL_CERT_FILE and SSL_CERT_DIR, or the system's.\n"
 		"A ledger behind a journal is looked at again until it has caught up (--settle).\n"
 		"Where gate.address_rate is set, people who share few addresses are refused by it: see --addresses.\n"
 		"Every answer is kept and held against the ledger. Exit code 1: a promise was broken; the first example is shown.\n",

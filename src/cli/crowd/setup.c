@@ -125,7 +125,7 @@ static int parse_server(const char *url, const struct listen_list *listen, struc
 	r = pool_server_parse(url ? url : own, server);
 	if (r < 0)
 		return cli_error(CLI_USAGE, "%s: %s", url ? url : own,
-				 r == -EINVAL ? "wanted is http://HOST:PORT" : "there is no such host");
+				 r == -EINVAL ? "wanted is http://HOST:PORT or https://HOST:PORT" : "there is no such host");
 	return CLI_GO;
 }
 
@@ -141,13 +141,29 @@ static int parse_servers(const struct option_list *urls, const struct listen_lis
 	return code;
 }
 
+/* Those that speak TLS get it. */
+static int secure(struct crowd_setup *setup, struct pool_server *servers, size_t count, const char *cacert)
+{
+	const char *reason = "";
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		if (!servers[i].secure)
+			continue;
+		if (!setup->tls)
+			r = tls_new(&setup->tls, cacert, &reason);
+		servers[i].tls = setup->tls;
+	}
+	return r < 0 ? cli_error(CLI_FAILED, "https: %s", r == -ENOENT ? reason : error_text(r)) : CLI_GO;
+}
+
 int crowd_setup_init(struct crowd_setup *setup, struct crowd_options *options, const struct settings *settings,
 		     const struct crowd_target *target)
 {
 	int code;
 
 	*setup = (struct crowd_setup){0};
-	code = client_open(&setup->client, settings, target->operators.count ? target->operators.items[0] : NULL, NULL);
+	code = client_open(&setup->client, settings, target->operators.count ? target->operators.items[0] : NULL, target->cacert);
 	setup->lifetime_s = 24 * 3600;
 	setup->by_header = settings->identity.mode == IDENTITY_HEADER;
 	setup->header = strdup(settings->identity.header);
@@ -159,6 +175,10 @@ int crowd_setup_init(struct crowd_setup *setup, struct crowd_options *options, c
 		code = parse_servers(&target->servers, &settings->gate.listen, setup->servers, &options->server_count);
 	if (code == CLI_GO)
 		code = parse_servers(&target->operators, &settings->operator.listen, setup->operators, &options->operator_count);
+	if (code == CLI_GO)
+		code = secure(setup, setup->servers, options->server_count, target->cacert);
+	if (code == CLI_GO)
+		code = secure(setup, setup->operators, options->operator_count, target->cacert);
 	if (code == CLI_GO)
 		code = raise_descriptors(options->connections);
 	if (code == CLI_GO && target->sale)
@@ -182,6 +202,7 @@ void crowd_setup_deinit(struct crowd_setup *setup)
 {
 	client_close(&setup->client);
 	secrets_token_maker_deinit(&setup->maker);
+	tls_free(setup->tls);
 	free(setup->header);
 	free(setup->sale);
 	for (size_t i = 0; i < setup->sku_count; i++)

@@ -12,9 +12,11 @@
 struct crowd_target {
 	struct option_list servers, operators; /* URLs; empty: the listener of the settings */
 	const char *sale;                      /* NULL: the only one that is open or armed */
+	const char *cacert;                    /* of https:// servers; NULL: the usual ones */
 };
 
 struct crowd_setup {
+	struct tls *tls; /* NULL: no server is https:// */
 	struct pool_server servers[POOL_SERVERS_MAX], operators[POOL_SERVERS_MAX];
 	struct client client; /* to the (first) operator listener */
 	struct token_maker maker;

@@ -410,7 +410,13 @@ static void test_places_are_read(void **state)
 	assert_true(pool_server_is_loopback4(&place));
 	assert_int_equal(pool_server_parse("http://[::1]:8080/", &place), 0);
 	assert_false(pool_server_is_loopback4(&place));
-	assert_int_equal(pool_server_parse("https://127.0.0.1", &place), -EINVAL);
+	assert_false(place.secure);
+	assert_string_equal(place.name, "::1");
+	assert_int_equal(pool_server_parse("https://127.0.0.1", &place), 0);
+	assert_true(place.secure);
+	assert_string_equal(place.name, "127.0.0.1");
+	assert_int_equal(((struct sockaddr_in *)&place.address)->sin_port, htons(443));
+	assert_int_equal(pool_server_parse("ftp://127.0.0.1", &place), -EINVAL);
 	assert_int_equal(pool_server_parse("http://127.0.0.1/path", &place), -EINVAL);
 	assert_int_equal(pool_server_parse("http://", &place), -EINVAL);
 }

@@ -34,9 +34,20 @@ bool gate_lots(const struct gate *gate, const struct sale *sale, struct stock_lo
 	return stock->ops->snapshot(stock, sale->number, lots, &lot_count) == 0 && lot_count == sale->lot_count;
 }
 
+/*
+ * Whether answers are logged at all: who asks is looked for only then, as it is a list of networks
+ * and a header that say it.
+ */
+static bool answers_are_logged(const struct gate_thread *thread)
+{
+	return thread->access_every > 0 || log_get_level() <= LOG_DEBUG;
+}
+
 struct reply_handle gate_reply_handle(const struct gate_request *request)
 {
 	return (struct reply_handle){
+		.method = request->http->method,
+		.client = answers_are_logged(request->thread) ? gate_client(request) : (struct address){{0}},
 		.handle = http_exchange_handle(request->exchange),
 		.trace = request->trace,
 		.started_ns = http_exchange_started(request->exchange),
@@ -96,32 +107,41 @@ static bool is_for_access_log(struct gate_thread *thread, const struct reply *re
 	return true;
 }
 
-static void log_answer(struct gate_thread *thread, uint32_t route, const struct trace *trace, const struct reply *reply, int64_t took_ns)
+static void log_answer(enum log_level level, const struct gate_thread *thread, const struct reply_handle *handle,
+		       const struct reply *reply, int64_t took_ns)
 {
-	const enum log_level level = is_for_access_log(thread, reply) ? LOG_INFO : LOG_DEBUG;
+	char client[ADDRESS_TEXT_SIZE];
 
+	address_format(&handle->client, client);
 	LOG_AT(level, "gate", "answered", LOG_TEXT("listener", thread->for_operators ? "operator" : "public"),
-	       LOG_TEXT("route", thread->table->routes[route].name), LOG_INT("status", reply->status),
+	       LOG_TEXT("client", client), LOG_TEXT("method", http_method_name(handle->method)),
+	       LOG_TEXT("route", thread->table->routes[handle->route].name), LOG_INT("status", reply->status),
 	       LOG_TEXT("problem", reply->problem == PROBLEM_COUNT ? "" : problem_code(reply->problem)),
-	       LOG_INT("microseconds", took_ns / 1000), LOG_SLICE("trace", trace_slice(trace)));
+	       LOG_INT("microseconds", took_ns / 1000), LOG_SLICE("trace", trace_slice(&handle->trace)));
 }
 
 void gate_answer(struct gate_request *request, struct reply *reply)
 {
-	int64_t started_ns = http_exchange_started(request->exchange);
-	int64_t took_ns = count(request->thread, request->route, &request->trace, reply, started_ns);
+	struct gate_thread *thread = request->thread;
+	int64_t took_ns = count(thread, request->route, &request->trace, reply, http_exchange_started(request->exchange));
+	enum log_level level = is_for_access_log(thread, reply) ? LOG_INFO : LOG_DEBUG;
 
-	log_answer(request->thread, request->route, &request->trace, reply, took_ns);
-	gate_send(request->thread, request->exchange, &request->trace, reply);
+	if (level >= log_get_level()) {
+		const struct reply_handle handle = gate_reply_handle(request);
+
+		log_answer(level, thread, &handle, reply, took_ns);
+	}
+	gate_send(thread, request->exchange, &request->trace, reply);
 }
 
 void gate_answer_handle(struct gate_thread *thread, const struct reply_handle *handle, struct reply *reply)
 {
 	struct http_exchange *exchange = http_find(thread->loop, handle->handle);
-
 	int64_t took_ns = count(thread, handle->route, &handle->trace, reply, handle->started_ns);
+	enum log_level level = is_for_access_log(thread, reply) ? LOG_INFO : LOG_DEBUG;
 
-	log_answer(thread, handle->route, &handle->trace, reply, took_ns);
+	if (level >= log_get_level())
+		log_answer(level, thread, handle, reply, took_ns);
 	if (exchange)
 		gate_send(thread, exchange, &handle->trace, reply);
 }

@@ -35,6 +35,8 @@ struct reply_handle {
 	struct trace trace;
 	int64_t started_ns;
 	uint32_t route;
+	enum http_method method;
+	struct address client; /* unspecified where no log line will tell of the request */
 };
 
 struct ledger_task;

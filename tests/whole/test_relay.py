@@ -334,6 +334,31 @@ def test_a_replay_sends_again_by_time_or_id_and_moves_no_position(server, endpoi
     assert server.operate("GET", "/v1/relays/stdout").json["version"] == 0
 
 
+def test_a_replay_ends_where_it_is_told(server, endpoint):
+    for sale in ("one", "two"):
+        server.make_sale(sale, 50, limit_per_buyer=50, hold_seconds=600)
+    for i in range(10):
+        confirm(server, buy(server, ("one", "two")[i % 2], "ann"))
+    feed = feed_of(server)
+    ids, times = [change["id"] for change in feed], [change["timestamp"] for change in feed]
+
+    def replayed(*options):
+        code, out, log = ends(server, "--to", "-", "--json", "--replay", *options)
+        assert code == 0, log
+        return [json.loads(line)["id"] for line in out.splitlines()]
+
+    assert replayed(ids[3], "--until", ids[7]) == ids[3:8]
+    assert replayed(ids[3], "--until", ids[3]) == ids[3:4]
+    middle = times[9]
+    assert replayed(times[0], "--until", middle) == [change["id"] for change in feed if change["timestamp"] < middle]
+    assert replayed(times[0], "--until", times[0]) == []
+    code, out, log = ends(server, "--to", endpoint.url, "--replay", ids[3], "--until", ids[7])
+    assert code == 0 and set(endpoint.ids()) == set(ids[3:8]), log
+    # Nothing of that id comes behind the first.
+    code, out, log = ends(server, "--to", "-", "--replay", ids[7], "--until", ids[3])
+    assert code == 1 and "no change of the id that --until names" in log
+
+
 def test_a_new_name_starts_where_it_is_told_and_later_goes_on(server, endpoint, relay):
     server.make_sale("one", 50, limit_per_buyer=50, hold_seconds=600)
     for _ in range(5):
@@ -359,6 +384,8 @@ def test_a_new_name_starts_where_it_is_told_and_later_goes_on(server, endpoint, 
         (["--to", "-", "--from", "a/b"], "wanted is a time"),
         (["--to", "-", "--replay", "a/b/c"], "wanted is a change's id"),
         (["--to", "-", "--from", "2027-01-01T10:00:00Z", "--replay", "2027-01-01T10:00:00Z"], "one of them"),
+        (["--to", "-", "--until", "2027-01-01T10:00:00Z"], "--until goes with --replay"),
+        (["--to", "-", "--replay", "2027-01-01T10:00:00Z", "--until", "tomorrow/x/"], "--until tomorrow/x/: wanted is a change's id"),
         (["--to", "http://shop.example/", "--json"], "--json goes with --to -"),
         (["--to", "ftp://shop.example/"], "or - to print"),
     ],

@@ -150,7 +150,7 @@ static void end(void *context)
 }
 
 struct options {
-	const char *to, *name, *server, *cacert, *from, *replay, *skip, *reason, *ready_file;
+	const char *to, *name, *server, *cacert, *from, *replay, *until, *skip, *reason, *ready_file;
 	bool json;
 };
 
@@ -175,8 +175,8 @@ static int skip(const struct options *options, const struct settings *settings)
 	return code;
 }
 
-/* "ID/KIND/MS" in *change, and its time; or a time. CLI_GO or the exit code. */
-static int read_start(struct cli *cli, const char *option, const char *text, struct relay_start *start)
+/* "ID/KIND/MS" in *change, and its time in `at`; or a time. CLI_GO or the exit code. */
+static int read_place(struct cli *cli, const char *option, const char *text, const char **change, char at[static CLOCK_TEXT_SIZE])
 {
 	const char *slash = strrchr(text, '/');
 	int64_t wall_ms = 0;
@@ -185,13 +185,13 @@ static int read_start(struct cli *cli, const char *option, const char *text, str
 
 	if (slash && strchr(text, '/') < slash) {
 		wall_ms = strtoll(slash + 1, &rest, 10);
-		start->change = text;
+		*change = text;
 		if (*rest || rest == slash + 1 || wall_ms < 0 || wall_ms > last_ms)
 			return cli_usage(cli, "--%s %s: wanted is a change's id, ID/KIND/MS, or a time", option, text);
 	} else {
 		code = output_moment(cli, option, text, &wall_ms);
 	}
-	clock_format(wall_ms, start->since);
+	clock_format(wall_ms, at);
 	return code;
 }
 
@@ -232,6 +232,22 @@ static int run(const struct options *options, const struct relay_start *from, co
 	return process_run(&process, call) < 0 || atomic_load(&relay->lost) ? CLI_FAILED : CLI_OK;
 }
 
+static int read_places(struct cli *cli, const struct options *options, struct relay_start *start)
+{
+	int code = CLI_GO;
+
+	if (options->from)
+		code = read_place(cli, "from", options->from, &start->change, start->since);
+	if (options->replay)
+		code = read_place(cli, "replay", options->replay, &start->change, start->since);
+	if (code == CLI_GO && options->until)
+		code = read_place(cli, "until", options->until, &start->last, start->until);
+	/* A change is the last one by its place in the feed, not by its time. */
+	if (start->last)
+		start->until[0] = '\0';
+	return code;
+}
+
 static int relay_command(struct cli *cli)
 {
 	struct options options = {0};
@@ -245,6 +261,8 @@ static int relay_command(struct cli *cli)
 		{"from", 0, OPTION_TEXT, &options.from, "WHERE", "a time or a change's id: where a new NAME starts (the beginning)"},
 		{"replay", 0, OPTION_TEXT, &options.replay, "WHERE",
 		 "a time or a change's id: send again what came from there until now, and end"},
+		{"until", 0, OPTION_TEXT, &options.until, "WHERE",
+		 "with --replay: what is before this time, or up to the change of this id"},
 		{"skip", 0, OPTION_TEXT, &options.skip, "CHANGE", "give a change up that is not taken, by its id"},
 		{"reason", 0, OPTION_TEXT, &options.reason, "TEXT", "why, for the operator log"},
 		{"ready-file", 0, OPTION_TEXT, &options.ready_file, "PATH", "write the monitor's address there once it runs"},
@@ -259,18 +277,17 @@ static int relay_command(struct cli *cli)
 		return cli_usage(cli, "say --to URL, or --skip CHANGE and --reason TEXT");
 	if ((options.from || options.replay) && (options.skip || (options.from && options.replay)))
 		return cli_usage(cli, "--from and --replay go with --to, one of them");
+	if (options.until && !options.replay)
+		return cli_usage(cli, "--until goes with --replay");
 	if (options.json && (options.skip || strcmp(options.to, "-") != 0))
 		return cli_usage(cli, "--json goes with --to -");
 	if (!options.name)
 		options.name = options.to && strcmp(options.to, "-") == 0 ? "stdout" : "default";
 	start.json = options.json;
 	start.replay = options.replay != NULL;
-	if (options.from || options.replay) {
-		code = options.from ? read_start(cli, "from", options.from, &start)
-				    : read_start(cli, "replay", options.replay, &start);
-		if (code != CLI_GO)
-			return code;
-	}
+	code = read_places(cli, &options, &start);
+	if (code != CLI_GO)
+		return code;
 	options.cacert = cli->cacert;
 	call.sources = cli_sources(cli);
 	call.ready_file = options.ready_file;

@@ -199,6 +199,24 @@ static size_t seek(struct relay *relay, const json_t *changes, size_t count)
 	return relay->sought ? 0 : count;
 }
 
+/*
+ * A replay takes a change; true: it is its last. Both times are of the same form, so their texts
+ * compare.
+ */
+static bool is_last(const struct relay *relay, const json_t *change)
+{
+	const char *id = json_string_value(json_object_get(change, "id")), *last = relay->start->last;
+
+	return last && id && strcmp(id, last) == 0;
+}
+
+static bool is_too_late(const struct relay *relay, const json_t *change)
+{
+	const char *at = json_string_value(json_object_get(change, "timestamp")), *until = relay->start->until;
+
+	return until[0] && at && strcmp(at, until) >= 0;
+}
+
 static void take_page(struct relay *relay, const json_t *page)
 {
 	const json_t *changes = json_object_get(page, "changes");
@@ -208,11 +226,22 @@ static void take_page(struct relay *relay, const json_t *page)
 	if (next)
 		snprintf(relay->next, sizeof(relay->next), "%s", next);
 	relay->caught_up = relay->start->replay && count < PAGE;
-	for (size_t i = seek(relay, changes, count); i < count; i++)
-		if (lines_add(&relay->lines, json_array_get(changes, i)) < 0) {
+	for (size_t i = seek(relay, changes, count); i < count; i++) {
+		json_t *change = json_array_get(changes, i);
+
+		if (is_too_late(relay, change))
+			continue;
+		if (lines_add(&relay->lines, change) < 0) {
 			lose(relay, "the relay ends: a change cannot be read");
 			return;
 		}
+		if (is_last(relay, change)) {
+			relay->caught_up = true;
+			return;
+		}
+	}
+	if (relay->caught_up && relay->start->last)
+		lose(relay, "the relay ends: the feed has no change of the id that --until names, behind the first");
 	relay->fetch_due_ns = count == PAGE ? 0 : clock_mono_ns() + fetch_ns;
 }
 

@@ -16,10 +16,12 @@
 
 enum { CURSOR_TEXT_MAX = 64 };
 
-/* Where it starts that has no position yet, or that sends again. */
+/* Where it starts that has no position yet, or that sends again; and where a replay ends. */
 struct relay_start {
 	char since[CLOCK_TEXT_SIZE]; /* changes of this time and later; "": from the beginning */
 	const char *change;          /* with since: from the one of this id on; NULL: all of them */
+	char until[CLOCK_TEXT_SIZE]; /* of a replay: changes before this time; "": until now */
+	const char *last;            /* of a replay: up to the one of this id; NULL: until now */
 	bool replay;                 /* up to what there is now, and its position stays as it is */
 	bool json;                   /* what is printed is JSON */
 };
@@ -34,7 +36,7 @@ struct relay {
 	struct lines lines;
 	char next[CURSOR_TEXT_MAX + 1]; /* what the feed is asked for next: behind this one; "": from the start */
 	bool sought;                    /* the change to start with was found, or none is looked for */
-	bool caught_up;                 /* a replay has read all */
+	bool caught_up;                 /* a replay has read all that it sends */
 	int64_t version;                /* of the position, as the server has it */
 	json_t *kept, *skipped;         /* what was kept last; ids that an operator has given up */
 	json_t *unknown;                /* positions that were sent and had no answer: one of them may be there */

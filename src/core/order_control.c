@@ -62,6 +62,7 @@ int order_control_refund(const struct order_control *control, struct ledger_orde
 		.actor_kind = actor->kind,
 		.actor = actor->name,
 		.trace = actor->trace,
+		.reason = actor->reason,
 	};
 	int64_t started_ns = clock_mono_ns();
 	enum journal_end end;
@@ -84,7 +85,16 @@ int order_control_refund(const struct order_control *control, struct ledger_orde
 		return r;
 	return_to_item(control, &event, started_ns);
 	order->state = ORDER_CANCELLED;
+	order_control_changed(order, event.at_ms, actor);
 	return r;
+}
+
+void order_control_changed(struct ledger_order *order, int64_t at_ms, const struct ledger_actor *actor)
+{
+	order->changed_at_ms = at_ms;
+	order->actor_kind = actor->kind;
+	snprintf(order->actor, sizeof(order->actor), "%.*s", (int)actor->name.size, actor->name.data);
+	snprintf(order->reason, sizeof(order->reason), "%.*s", (int)actor->reason.size, actor->reason.size ? actor->reason.data : "");
 }
 
 /* What `order` was labelled with, as the ledger has it. False: it cannot say. */
@@ -120,6 +130,7 @@ static void ask(const struct ledger_order *order, int64_t unit_price, const stru
 				.actor_kind = actor->kind,
 				.actor = actor->name,
 				.trace = actor->trace,
+				.reason = actor->reason,
 			},
 		.now_ns = clock_mono_ns(),
 		.unlimited_rate = true,
@@ -195,7 +206,10 @@ int order_control_confirm_late(const struct order_control *control, const struct
 	fresh->id = reserve.order.id;
 	fresh->state = reserve.order.state;
 	fresh->hold_expires_at_ms = reserve.order.hold_expires_at_ms;
-	fresh->changed_at_ms = fresh->confirmed_at_ms = reserve.outcome == STOCK_DONE ? reserve.event.at_ms : 0; /* it cannot say */
+	order_control_changed(fresh, reserve.event.at_ms, actor);
+	if (reserve.outcome == STOCK_REPLAY) /* it cannot say */
+		fresh->changed_at_ms = fresh->actor[0] = fresh->reason[0] = 0;
+	fresh->confirmed_at_ms = fresh->changed_at_ms;
 	snprintf(fresh->trace, sizeof(fresh->trace), "%.*s", (int)actor->trace.size, actor->trace.data);
 	if (!is_late_confirm(&reserve) || (only && !uuid_equal(&fresh->id, only)))
 		return ORDER_CONTROL_REFUSED;

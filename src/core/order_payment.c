@@ -22,6 +22,7 @@ static struct stock_settle settle_of(const struct ledger_order *order, const str
 		.actor_kind = actor->kind,
 		.actor = actor->name,
 		.trace = actor->trace,
+		.reason = actor->reason,
 	};
 }
 
@@ -95,6 +96,7 @@ static int pay_in_ledger(const struct order_control *control, struct ledger_orde
 		.actor_kind = actor->kind,
 		.actor = actor->name,
 		.trace = actor->trace,
+		.reason = actor->reason,
 		.payment = payment->payment,
 	};
 	int64_t started_ns = clock_mono_ns();
@@ -113,11 +115,14 @@ static int pay_in_ledger(const struct order_control *control, struct ledger_orde
 	end = control->commit.append(control->commit.context, &event, started_ns, &no_stock);
 	if (no_stock && order_control_is_current(control, order, &event))
 		end = JOURNAL_DURABLE;
-	return order_control_outcome_of(end);
+	r = order_control_outcome_of(end);
+	if (r == ORDER_CONTROL_DONE)
+		order_control_changed(order, event.at_ms, actor);
+	return r;
 }
 
 /* By way of the stock. LEDGER_NOT_FOUND's place is taken by -ENOENT: it has no such order. */
-static int pay_in_stock(const struct order_control *control, const struct ledger_order *order, const struct ledger_actor *actor,
+static int pay_in_stock(const struct order_control *control, struct ledger_order *order, const struct ledger_actor *actor,
 			struct order_payment *payment)
 {
 	struct stock_settle settle = settle_of(order, actor, ORDER_CONFIRM);
@@ -133,7 +138,10 @@ static int pay_in_stock(const struct order_control *control, const struct ledger
 	payment->payer = settle.payer;
 	switch (settle.outcome) {
 	case STOCK_DONE:
-		return order_control_outcome_of(control->commit.append(control->commit.context, &settle.event, settle.now_ns, NULL));
+		r = order_control_outcome_of(control->commit.append(control->commit.context, &settle.event, settle.now_ns, NULL));
+		if (r == ORDER_CONTROL_DONE)
+			order_control_changed(order, settle.event.at_ms, actor);
+		return r;
 	case STOCK_ALREADY:
 		return ORDER_CONTROL_DONE;
 	case STOCK_WRONG_AMOUNT:
@@ -178,6 +186,7 @@ int order_control_undo_late(const struct order_control *control, const struct le
 {
 	struct stock_settle settle = settle_of(order, actor, ORDER_REFUND);
 
+	settle.reason = SLICE("its payment is for another order"); /* the confirm's own says why it was to be confirmed */
 	control->stock->ops->settle(control->stock, &settle, 1);
 	if (settle.outcome != STOCK_DONE)
 		return ORDER_CONTROL_REFUSED;

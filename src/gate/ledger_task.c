@@ -274,7 +274,7 @@ static void merge_known(const struct ledger_order *known, int *r, struct ledger_
 		return;
 	}
 	if (order->state != known->state || order->hold_expires_at_ms != known->hold_expires_at_ms)
-		order->changed_at_ms = 0; /* when is not known yet */
+		order->changed_at_ms = order->actor[0] = order->reason[0] = 0; /* when, by whom and why is not known yet */
 	order->state = known->state;
 	order->hold_expires_at_ms = known->hold_expires_at_ms;
 	if (!order->payment.reference[0])
@@ -303,6 +303,7 @@ struct ledger_actor ledger_task_actor(struct ledger_task *task)
 		.kind = ACTOR_OPERATOR,
 		.name = slice_of(task->actor),
 		.trace = trace_slice(&task->pending.handle.trace),
+		.reason = task->action ? slice_of(task->order.reason) : SLICE_NULL,
 		.now_ms = clock_wall_ms(),
 		.request = task->has_key ? &task->request : NULL,
 	};

@@ -19,13 +19,14 @@ enum refund {
 /* A look at one order, or a settlement of it. */
 struct ledger_task_order {
 	struct uuid id;
-	char buyer[BUYER_MAX + 1];  /* whose it must be; empty: anybody's */
-	int64_t extend_ns;          /* an extension's */
-	int64_t extend_to_ms;       /* the end that was fixed for it; 0: none */
-	bool repeated;              /* as of settlement_request */
-	enum refund refund;         /* likewise */
-	struct payment_row payment; /* a confirm's; its reference is empty where it has none */
-	struct uuid payer;          /* STOCK_REFERENCE_USED: who has it */
+	char buyer[BUYER_MAX + 1];   /* whose it must be; empty: anybody's */
+	int64_t extend_ns;           /* an extension's */
+	int64_t extend_to_ms;        /* the end that was fixed for it; 0: none */
+	bool repeated;               /* as of settlement_request */
+	enum refund refund;          /* likewise */
+	struct payment_row payment;  /* a confirm's; its reference is empty where it has none */
+	struct uuid payer;           /* STOCK_REFERENCE_USED: who has it */
+	char reason[REASON_MAX + 1]; /* of a settlement; empty: it was not said */
 	struct ledger_order known; /* as a stock that keeps names has it, which may be ahead of the ledger; else its buyer is empty */
 };
 /* A list of orders. */

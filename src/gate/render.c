@@ -87,6 +87,12 @@ void render_order(const struct order_view *order, struct buffer *out)
 		time_member(out, "updated_at", order->updated_at_ms);
 	if (order->confirmed_at_ms)
 		time_member(out, "confirmed_at", order->confirmed_at_ms);
+	if (order->actor.size) {
+		render_text_member(out, "actor", order->actor);
+		render_text_member(out, "actor_kind", slice_of(event_actor_kind_name(order->actor_kind)));
+	}
+	if (order->reason.size)
+		render_text_member(out, "reason", order->reason);
 	if (order->labels.reference.size)
 		render_text_member(out, "reference", order->labels.reference);
 	if (order->labels.metadata.size) {
@@ -136,6 +142,9 @@ void render_ledger_order(const struct ledger_order *order, struct buffer *out)
 			.unit_price = order->unit_price,
 			.updated_at_ms = order->priced ? order->changed_at_ms : 0, /* what an older program has told stays as it was */
 			.confirmed_at_ms = order->confirmed_at_ms,
+			.actor_kind = order->actor_kind,
+			.actor = slice_of(order->actor),
+			.reason = slice_of(order->reason),
 			.labels = {slice_of(order->reference), slice_of(order->metadata)},
 		},
 		out);
@@ -146,6 +155,7 @@ void render_hide_operators(struct ledger_order *order)
 	order->trace[0] = '\0';
 	order->payment.reference[0] = order->reference[0] = order->metadata[0] = '\0';
 	order->priced = false;
+	order->actor[0] = order->reason[0] = '\0';
 	order->changed_at_ms = order->confirmed_at_ms = 0;
 }
 

@@ -16,6 +16,8 @@ struct order_view {
 	const char *currency;              /* operators only: of the price; NULL: without a price */
 	int64_t unit_price;
 	int64_t updated_at_ms, confirmed_at_ms; /* 0: left out */
+	enum actor_kind actor_kind;             /* operators only, as what follows: who changed it at updated_at_ms, and why */
+	struct slice actor, reason;             /* empty: left out */
 	struct labels labels;                   /* operators only; what is empty is left out */
 };
 void render_order(const struct order_view *order, struct buffer *out);

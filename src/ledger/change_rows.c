@@ -80,6 +80,7 @@ int change_row_read(const struct change_row *row, struct ledger_change *change)
 		return error_origin(-EUCLEAN);
 	event->actor_kind = actor_kind_of(change);
 	event->actor = slice_of(change->actor[0] ? change->actor : order->buyer);
+	event->reason = slice_of(change->reason);
 	if (event->kind == EVENT_WITHDRAWN) {
 		event->quantity = row->withdrawn;
 		return 0;

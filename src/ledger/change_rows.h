@@ -25,7 +25,7 @@ struct change_row {
 /* What a cursor knows of the row that it stands at: no other ledger's has the same. */
 uint64_t change_row_mark(const struct change_row *row);
 /*
- * Fills change->event from the row; change->order and change->actor (empty: the order's own buyer)
- * are there. 0, or -EUCLEAN: it is no event, or its order is not there.
+ * Fills change->event from the row; change->order, change->actor (empty: the order's own buyer) and
+ * change->reason are there. 0, or -EUCLEAN: it is no event, or its order is not there.
  */
 int change_row_read(const struct change_row *row, struct ledger_change *change) MUST_CHECK;

@@ -74,6 +74,8 @@ static int judge_reserved(const struct event *event, const struct event_facts *f
 	change->hold_expires_at_ms = event->hold_expires_at_ms;
 	change->movement.order = &event->id;
 	ledger_movement_reserve(&change->movement, event);
+	change->by = change->movement.actor;
+	change->movement.reason = event->reason;
 	move(change, event, event->lot);
 	return LEDGER_DONE;
 }
@@ -95,7 +97,10 @@ static int judge_settlement(const struct event *event, const struct event_facts 
 	change->hold_expires_at_ms = order->hold_expires_at_ms;
 	change->pays = event->payment.reference.size > 0;
 	change->logged = event->kind != EVENT_EXPIRED && ledger_event_by_operator(event, slice_of(order->buyer));
+	if (change->logged)
+		change->by = event->actor;
 	change->movement.order = &event->id;
+	change->movement.reason = event->reason;
 	if (event->kind == EVENT_EXTENDED)
 		change->hold_expires_at_ms = change->movement.hold_expires_at_ms = event->hold_expires_at_ms;
 	else if (event->kind != EVENT_PAID)

@@ -44,6 +44,7 @@ struct event_change {
 	bool moves; /* it has a movement (an extension's changes no sum): of its lot's sums, and of its item's units on hand */
 	struct movement movement; /* borrows from the event */
 	bool logged;              /* it is an operator's: a row of the operator log */
+	struct slice by;          /* the operator whose change of the order it is; empty: its buyer's, or the clock's */
 	bool pays;                /* the event's payment is the order's */
 };
 

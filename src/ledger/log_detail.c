@@ -30,19 +30,30 @@ struct slice log_detail_import(char text[static LOG_DETAIL_SIZE], size_t items, 
 	return slice_of(text);
 }
 
+/* `,"reason":…` in `why`, which has room for any; nothing where there is none. */
+static void add_reason(struct buffer *why, struct slice reason)
+{
+	buffer_init(why, LOG_DETAIL_SIZE);
+	if (reason.size == 0)
+		return;
+	buffer_append_literal(why, ",\"reason\":");
+	buffer_append_json_string(why, reason);
+}
+
+static const char *text_of(const struct buffer *why)
+{
+	return why->size && !why->failed ? why->data : "";
+}
+
 struct slice log_detail_receive(char text[static LOG_DETAIL_SIZE], int64_t units, struct slice reason, const struct uuid *movement)
 {
 	char id[UUID_TEXT_SIZE];
 	struct buffer why;
 
 	uuid_format(movement, id);
-	buffer_init(&why, LOG_DETAIL_SIZE);
-	if (reason.data) {
-		buffer_append_literal(&why, ",\"reason\":");
-		buffer_append_json_string(&why, reason);
-	}
-	snprintf(text, LOG_DETAIL_SIZE, "{\"units\":%lld,\"movement\":\"%s\"%.*s}", (long long)units, id,
-		 why.failed ? 0 : (int)why.size, why.size ? why.data : "");
+	add_reason(&why, reason);
+	snprintf(text, LOG_DETAIL_SIZE, "{\"units\":%lld,\"movement\":\"%s\"%.*s}", (long long)units, id, (int)why.size,
+		 text_of(&why));
 	buffer_deinit(&why);
 	return slice_of(text);
 }
@@ -64,9 +75,13 @@ void log_detail_lots(struct buffer *out, const struct sale_lot *lots, uint32_t c
 	buffer_append_literal(out, "}}");
 }
 
-struct slice log_detail_order(char text[static LOG_DETAIL_SIZE], const char *sale_id, const char *sku)
+struct slice log_detail_order(char text[static LOG_DETAIL_SIZE], const char *sale_id, const char *sku, struct slice reason)
 {
-	snprintf(text, LOG_DETAIL_SIZE, "{\"sale\":\"%s\",\"sku\":\"%s\"}", sale_id, sku);
+	struct buffer why;
+
+	add_reason(&why, reason);
+	snprintf(text, LOG_DETAIL_SIZE, "{\"sale\":\"%s\",\"sku\":\"%s\"%.*s}", sale_id, sku, (int)why.size, text_of(&why));
+	buffer_deinit(&why);
 	return slice_of(text);
 }
 

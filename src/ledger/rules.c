@@ -97,3 +97,18 @@ bool ledger_event_by_operator(const struct event *event, struct slice buyer)
 		return event->actor_kind == ACTOR_OPERATOR;
 	return event->actor.size != 0 && !slice_equal(event->actor, SLICE("clock")) && !slice_equal(event->actor, buyer);
 }
+
+void ledger_order_actor(struct ledger_order *order)
+{
+	if (order->actor[0]) {
+		order->actor_kind = ACTOR_OPERATOR;
+	} else if (!order->priced) {
+		order->actor_kind = ACTOR_UNSAID;
+	} else if (order->state == ORDER_EXPIRED) {
+		order->actor_kind = ACTOR_CLOCK;
+		memcpy(order->actor, "clock", sizeof("clock"));
+	} else {
+		order->actor_kind = ACTOR_BUYER;
+		memcpy(order->actor, order->buyer, sizeof(order->buyer));
+	}
+}

@@ -30,6 +30,7 @@ struct movement {
 	const struct uuid *order, *movement;                    /* NULL: none */
 	int64_t on_hand, allocated, held, confirmed, withdrawn; /* changes */
 	struct slice actor;                                     /* empty: the order's buyer */
+	struct slice reason;                                    /* of an order's change; empty: it was not said */
 	uint32_t epoch;                                         /* of an event; 0: it is none */
 	int64_t hold_expires_at_ms;                             /* of an extension; else 0 */
 };
@@ -71,3 +72,9 @@ void ledger_movement_settle(struct movement *movement, const struct order_row *r
  */
 bool ledger_event_by_buyer(const struct event *event, struct slice buyer);
 bool ledger_event_by_operator(const struct event *event, struct slice buyer);
+/*
+ * Who the newest change of an order was by, from its row: `actor` as it is there (empty: its buyer,
+ * or the clock where it is expired; of an older program's order, which has no price, nobody knows),
+ * which becomes the name.
+ */
+void ledger_order_actor(struct ledger_order *order);

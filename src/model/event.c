@@ -10,15 +10,15 @@
 enum { EVENT_VERSION = 1 };
 
 const struct event_kind_form event_kind_forms[EVENT_KINDS_END] = {
-	[EVENT_RESERVED] = {"order.reserved", WITH_LOT | WITH_BUYER | WITH_HOLD},
-	[EVENT_CONFIRMED] = {"order.confirmed", WITH_PAYMENT},
-	[EVENT_CANCELLED] = {"order.cancelled", 0},
-	[EVENT_REFUNDED] = {"order.refunded", 0},
+	[EVENT_RESERVED] = {"order.reserved", WITH_LOT | WITH_BUYER | WITH_HOLD | WITH_REASON},
+	[EVENT_CONFIRMED] = {"order.confirmed", WITH_PAYMENT | WITH_REASON},
+	[EVENT_CANCELLED] = {"order.cancelled", WITH_REASON},
+	[EVENT_REFUNDED] = {"order.refunded", WITH_REASON},
 	[EVENT_EXPIRED] = {"order.expired", 0},
-	[EVENT_EXTENDED] = {"order.extended", WITH_HOLD | HOLD_NEEDED},
+	[EVENT_EXTENDED] = {"order.extended", WITH_HOLD | HOLD_NEEDED | WITH_REASON},
 	[EVENT_WITHDRAWN] = {"stock.withdrawn", WITH_LOT},
 	[EVENT_BARRIER] = {"sale.barrier", 0},
-	[EVENT_PAID] = {"order.paid", WITH_PAYMENT | PAYMENT_NEEDED},
+	[EVENT_PAID] = {"order.paid", WITH_PAYMENT | PAYMENT_NEEDED | WITH_REASON},
 };
 const char *const event_actor_kinds[EVENT_ACTOR_KINDS_END] = {
 	[ACTOR_BUYER] = "buyer", [ACTOR_OPERATOR] = "operator", [ACTOR_CLOCK] = "clock"};
@@ -33,6 +33,12 @@ static const struct event_kind_form *kind_of(enum event_kind kind)
 const char *event_kind_name(enum event_kind kind)
 {
 	return kind_of(kind)->name;
+}
+
+const char *event_actor_kind_name(enum actor_kind kind)
+{
+	ASSERT((size_t)kind < EVENT_ACTOR_KINDS_END);
+	return event_actor_kinds[kind];
 }
 
 enum event_kind event_kind_of(enum order_action action)
@@ -76,6 +82,7 @@ void event_own(struct event *event, struct event_text *text)
 	own(&event->labels.metadata, METADATA_OF(text), METADATA_MAX);
 	own(&event->actor, text->actor, sizeof(text->actor));
 	own(&event->trace, text->trace, sizeof(text->trace));
+	own(&event->reason, text->reason, sizeof(text->reason));
 }
 
 /* --- Decode --- */
@@ -195,6 +202,12 @@ static bool trace_valid(struct slice trace)
 	return true;
 }
 
+bool event_reason_valid(struct slice reason)
+{
+	_Static_assert((int)REASON_MAX == (int)NAME_MAX_BYTES, "a reason is as long as a name");
+	return sale_name_valid(reason);
+}
+
 bool event_valid(const struct event *event)
 {
 	bool ordered = event->kind == EVENT_RESERVED;
@@ -205,7 +218,8 @@ bool event_valid(const struct event *event)
 	       (event->key.size == 0 || sale_key_valid(event->key)) &&
 	       (event->labels.reference.size == 0 || labels_reference_valid(event->labels.reference)) &&
 	       (event->labels.metadata.size == 0 || labels_metadata_valid(event->labels.metadata)) &&
-	       (event->actor.size == 0 || sale_name_valid(event->actor)) && (event->trace.size == 0 || trace_valid(event->trace));
+	       (event->actor.size == 0 || sale_name_valid(event->actor)) && (event->trace.size == 0 || trace_valid(event->trace)) &&
+	       (event->reason.size == 0 || event_reason_valid(event->reason));
 }
 
 static enum event_kind get_kind(struct decoding *decoding)
@@ -333,6 +347,8 @@ static void get_fields(struct decoding *decoding, struct event *event)
 		get_hold(decoding, carries & HOLD_NEEDED, &event->hold_expires_at_ms);
 	if (carries & WITH_PAYMENT)
 		get_payment(decoding, carries & PAYMENT_NEEDED, &event->payment);
+	if (carries & WITH_REASON)
+		event->reason = get_text(decoding, "reason", event_reason_valid, "reason is invalid");
 	event->actor = get_text(decoding, "actor", sale_name_valid, "actor is invalid");
 	event->actor_kind = get_actor_kind(decoding);
 	event->trace = get_text(decoding, "trace", trace_valid, "trace is no traceparent");

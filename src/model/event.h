@@ -20,14 +20,14 @@
 
 enum event_kind {
 	EVENT_RESERVED = 1,  /* an order was granted: id, lot, quantity, buyer, key, hold */
-	EVENT_CONFIRMED = 2, /* id, payment */
-	EVENT_CANCELLED = 3, /* id; of a held order */
-	EVENT_REFUNDED = 4,  /* id; of a confirmed order, by an operator */
+	EVENT_CONFIRMED = 2, /* id, payment, reason */
+	EVENT_CANCELLED = 3, /* id, reason; of a held order */
+	EVENT_REFUNDED = 4,  /* id, reason; of a confirmed order, by an operator */
 	EVENT_EXPIRED = 5,   /* id */
-	EVENT_EXTENDED = 6,  /* id, hold_expires_at_ms */
+	EVENT_EXTENDED = 6,  /* id, hold_expires_at_ms, reason */
 	EVENT_WITHDRAWN = 7, /* id is the movement's; lot, quantity */
 	EVENT_BARRIER = 8,   /* starts `epoch` of its sale: behind it, events of an older one are void; id is its own */
-	EVENT_PAID = 9,      /* id, payment: of an order that was confirmed without one */
+	EVENT_PAID = 9,      /* id, payment, reason: of an order that was confirmed without one */
 };
 
 /* As in the pending records of a stock that is shared. */
@@ -55,6 +55,7 @@ struct event {
 	int64_t unit_price;         /* in the currency's smallest unit */
 	struct slice actor;         /* the buyer's own name, an operator's, or "clock" */
 	struct slice trace;         /* traceparent, or empty */
+	struct slice reason; /* why, in the words of who acted; empty: it was not said. Of what is reserved: a late confirm's */
 	/*
 	 * Of an operator's request with a key. withdrawn: hash of its body (its id is the
 	 * movement's); confirmed: its id. Null: it had no key.
@@ -79,7 +80,8 @@ struct event_text {
 		};
 	};
 	char actor[NAME_MAX_BYTES], trace[TRACE_SIZE];
-	char labels[ORDER_REFERENCE_MAX + METADATA_MAX]; /* last: of most orders it is never touched */
+	char labels[ORDER_REFERENCE_MAX + METADATA_MAX]; /* it and what follows last: of most orders it is never touched */
+	char reason[REASON_MAX];
 };
 /*
  * Copies the texts of `event` into `text` and lets its slices point there. Longer texts than the
@@ -87,10 +89,13 @@ struct event_text {
  */
 void event_own(struct event *event, struct event_text *text);
 
+/* 1 to REASON_MAX bytes of text without control characters. */
+bool event_reason_valid(struct slice reason);
 /* Whether its id and texts are what event_decode() takes: for one that comes from elsewhere. */
 bool event_valid(const struct event *event);
 
-const char *event_kind_name(enum event_kind kind); /* "order.reserved", … */
+const char *event_kind_name(enum event_kind kind);       /* "order.reserved", … */
+const char *event_actor_kind_name(enum actor_kind kind); /* "buyer", …; NULL: unsaid */
 enum event_kind event_kind_of(enum order_action action);
 void event_encode(const struct event *event, struct buffer *out);
 /*

@@ -93,6 +93,8 @@ void event_encode(const struct event *event, struct buffer *out)
 	}
 	if (kind->carries & WITH_PAYMENT)
 		put_payment(out, &event->payment);
+	if (kind->carries & WITH_REASON)
+		put_text(out, "reason", event->reason);
 	put_text(out, "actor", event->actor);
 	ASSERT((size_t)event->actor_kind < EVENT_ACTOR_KINDS_END);
 	if (event->actor_kind != ACTOR_UNSAID)

@@ -14,6 +14,7 @@ enum {
 	HOLD_NEEDED = 8, /* it is never null */
 	WITH_PAYMENT = 16, /* payment_reference, and payment_amount, payment_currency, payment_method where they were told; or nothing */
 	PAYMENT_NEEDED = 32, /* it is there */
+	WITH_REASON = 64,    /* reason, where it was said */
 };
 enum { EVENT_KINDS_END = EVENT_PAID + 1, EVENT_ACTOR_KINDS_END = ACTOR_CLOCK + 1 };
 struct event_kind_form {

@@ -19,6 +19,7 @@ enum {
 	PAYMENT_REFERENCE_MAX = 128, /* bytes; printable ASCII without space */
 	PAYMENT_METHOD_MAX = 32,     /* likewise */
 	ORDER_REFERENCE_MAX = 128,   /* likewise */
+	REASON_MAX = 200,            /* bytes of why an order was changed; as NAME_MAX_BYTES */
 	METADATA_MAX = 512,          /* bytes of an order's metadata, as a JSON object without spaces */
 	METADATA_PAIRS_MAX = 8,
 	METADATA_NAME_MAX = 40, /* bytes; printable ASCII without space */

@@ -75,6 +75,13 @@ struct ledger_order {
 	char currency[4];                        /* of the price: the sale's */
 	char reference[ORDER_REFERENCE_MAX + 1]; /* the shop's labels; empty: none */
 	char metadata[METADATA_MAX + 1];
+	/*
+	 * Of its newest change, at changed_at_ms: who (empty: an older program did not keep it),
+	 * and why (empty: it was not said).
+	 */
+	enum actor_kind actor_kind;
+	char actor[NAME_MAX_BYTES + 1];
+	char reason[REASON_MAX + 1];
 };
 
 struct ledger_order_filter {
@@ -107,7 +114,7 @@ struct ledger_change {
 	struct event event;        /* borrows from here; without the trace of what was not the purchase, and without `request` */
 	struct ledger_order order; /* as it is now; of withdrawn units only sale, lot and their names, its id is null */
 	uint32_t buyer_units, limit_per_buyer; /* the order's, as granted */
-	char actor[NAME_MAX_BYTES + 1];
+	char actor[NAME_MAX_BYTES + 1], reason[REASON_MAX + 1];
 };
 
 struct ledger_log_row {
@@ -115,7 +122,7 @@ struct ledger_log_row {
 	char actor[NAME_MAX_BYTES + 1];
 	char action[64];
 	char subject[128];
-	char detail[512]; /* JSON */
+	char detail[640]; /* JSON */
 	char trace[TRACE_SIZE + 1];
 	char hash[65]; /* SHA-256 in hex over the row before's hash and the fields above */
 };
@@ -159,6 +166,7 @@ struct ledger_request {
 struct ledger_actor {
 	enum actor_kind kind;
 	struct slice name, trace;
+	struct slice reason; /* why it changes an order; empty: it does not say, or changes none */
 	int64_t now_ms;
 	struct ledger_request *request; /* NULL: it has no key */
 };

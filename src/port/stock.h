@@ -78,8 +78,8 @@ enum stock_outcome {
 struct stock_reserve {
 	/*
 	 * In. event: sale, lot, quantity, id (proposed), at_ms, hold_expires_at_ms, buyer, key,
-	 * labels, price, actor_kind, actor, trace. The texts are copied. A key that was used with
-	 * another lot, quantity or labels is STOCK_KEY_CONFLICT.
+	 * labels, price, actor_kind, actor, trace, reason. The texts are copied. A key that was
+	 * used with another lot, quantity or labels is STOCK_KEY_CONFLICT.
 	 */
 	struct event event;
 	int64_t now_ns;      /* monotonic */
@@ -117,8 +117,8 @@ struct stock_settle {
 	 */
 	int64_t extend_to_ms;
 	enum actor_kind actor_kind;
-	struct slice actor, trace;
-	struct uuid request; /* ORDER_CONFIRM: as the event's */
+	struct slice actor, trace, reason; /* as the event's */
+	struct uuid request;               /* ORDER_CONFIRM: as the event's */
 	/*
 	 * ORDER_CONFIRM; its reference is empty where there is none. An order that is confirmed and
 	 * has none takes it (EVENT_PAID). priced: its amount is compared with what the order costs

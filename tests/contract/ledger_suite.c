@@ -1098,7 +1098,7 @@ static void test_log_takes_rows_of_its_own_and_cuts_what_is_too_long(void **stat
 	struct kit *kit = kit_of(state);
 	struct ledger_actor actor = kit_actor(kit);
 	struct ledger_log_row rows[8];
-	char detail[600];
+	char detail[sizeof(rows[0].detail)];
 	size_t count;
 
 	memset(detail, 'x', sizeof(detail));
@@ -1286,6 +1286,6 @@ int ledger_suite_run(const struct ledger_suite_adapter *which)
 
 	adapter = which;
 	return cmocka_run_group_tests_name(which->name, tests, NULL, NULL) + ledger_suite_drain_run(which->name) +
-	       ledger_suite_snapshot_run(which->name) + ledger_suite_changes_run(which->name) +
-	       ledger_suite_pay_run(which->name) + ledger_suite_import_run(which->name) + ledger_suite_labels_run(which->name);
+	       ledger_suite_snapshot_run(which->name) + ledger_suite_changes_run(which->name) + ledger_suite_pay_run(which->name) +
+	       ledger_suite_import_run(which->name) + ledger_suite_labels_run(which->name) + ledger_suite_who_run(which->name);
 }

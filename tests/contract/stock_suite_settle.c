@@ -161,6 +161,108 @@ static void test_only_the_buyer_or_the_operator_finds_and_settles(void **state)
 	assert_int_equal(settle.outcome, STOCK_UNKNOWN_SALE);
 }
 
+/* The one entry of the outbox, taken over. */
+static const struct event *claimed(struct shop *shop)
+{
+	static struct stock_claim claim;
+
+	shop_pass(shop, 5000);
+	shop_refresh(shop);
+	assert_int_equal(shop->stock->ops->claim(shop->stock, shop->now_ns - INT64_C(4000000000), shop->now_ns, &claim, 1), 1);
+	return &claim.event;
+}
+
+static void assert_driven(struct shop *shop, const struct event *event, struct slice reason)
+{
+	assert_true(slice_equal(event->reason, reason));
+	for (int again = 0; again < 2; again++) {
+		const struct event *driven = claimed(shop);
+
+		assert_int_equal(driven->kind, event->kind);
+		assert_true(uuid_equal(&driven->id, &event->id));
+		assert_int_equal(driven->actor_kind, event->actor_kind);
+		assert_true(slice_equal(driven->actor, event->actor));
+		assert_true(slice_equal(driven->reason, reason));
+		assert_true(slice_equal(driven->payment.reference, event->payment.reference));
+	}
+	shop_acknowledge(shop, event);
+}
+
+/* Of each action, with a payment and without; none was said: there is none. */
+static void test_who_and_why_reach_whoever_drives_it(void **state)
+{
+	static const struct {
+		enum order_action action;
+		const char *payment, *reason;
+	} steps[] = {{ORDER_EXTEND, "", "the bank is slow"}, {ORDER_CONFIRM, "", ""},
+		     {ORDER_CONFIRM, "pi_1", "by hand"},     {ORDER_REFUND, "", "torn"},
+		     {ORDER_CONFIRM, "pi_2", "both"},        {ORDER_CANCEL, "", "a robot"}};
+	static const int of_order[] = {0, 0, 0, 0, 1, 2};
+	char longest[REASON_MAX];
+	struct shop *shop = *state;
+	struct stock_settle settle;
+	struct uuid ids[3];
+
+	memset(longest, 'x', sizeof(longest));
+	shop->rules.limit_per_buyer = 3;
+	shop_sell(shop, 1, 5);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		struct slice reason =
+			steps[i].action == ORDER_CANCEL ? (struct slice){longest, sizeof(longest)} : slice_of(steps[i].reason);
+
+		if (i == 0 || of_order[i] != of_order[i - 1])
+			ids[of_order[i]] = shop_order(shop, "ann", "", 1).order.id;
+		settle = (struct stock_settle){
+			.sale = shop->sale,
+			.id = ids[of_order[i]],
+			.action = steps[i].action,
+			.now_ns = shop->now_ns,
+			.now_ms = shop->now_ms,
+			.grace_ns = SHOP_GRACE_MS * MS,
+			.extend_ns = 2 * SHOP_HOLD_MS * MS,
+			.actor_kind = ACTOR_OPERATOR,
+			.actor = SLICE("olga"),
+			.reason = reason,
+			.payment = {.reference = slice_of(steps[i].payment), .amount = PAYMENT_NO_AMOUNT},
+		};
+		shop->stock->ops->settle(shop->stock, &settle, 1);
+		assert_int_equal(settle.outcome, STOCK_DONE);
+		assert_driven(shop, &settle.event, reason);
+	}
+	/* A hold that runs out gives no reason. */
+	ids[0] = shop_order(shop, "ann", "", 1).order.id;
+	shop_pass(shop, SHOP_HOLD_MS + SHOP_GRACE_MS);
+	assert_int_equal(shop_expire(shop, &settle.event, 1, &(int64_t){0}), 1);
+	assert_int_equal(settle.event.actor_kind, ACTOR_CLOCK);
+	assert_driven(shop, &settle.event, SLICE(""));
+}
+
+/* An order that a late confirm makes says why, too, with labels and without. */
+static void test_a_late_confirm_says_why_to_whoever_drives_it(void **state)
+{
+	static const char *const references[] = {"INV-1", ""};
+	struct shop *shop = *state;
+
+	shop->rules.limit_per_buyer = 3;
+	shop_sell(shop, 1, 5);
+	for (int i = 0; i < 2; i++) {
+		struct stock_reserve item = shop_ask(shop, "ann", i ? "k2" : "k1", 1), again;
+
+		item.event.actor_kind = ACTOR_OPERATOR;
+		item.event.actor = SLICE("olga");
+		item.event.reason = SLICE("paid late");
+		item.event.labels.reference = slice_of(references[i]);
+		item.hold_ns = 0;
+		again = item;
+		shop->stock->ops->reserve(shop->stock, &item, 1);
+		assert_int_equal(item.outcome, STOCK_DONE);
+		assert_driven(shop, &item.event, SLICE("paid late"));
+		again.event.reason = SLICE("another"); /* which is no part of what the key is compared by */
+		shop->stock->ops->reserve(shop->stock, &again, 1);
+		assert_int_equal(again.outcome, STOCK_REPLAY);
+	}
+}
+
 static void test_expire_finds_each_hold_at_its_time(void **state)
 {
 	struct shop *shop = *state;
@@ -460,6 +562,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_an_order_is_busy_while_anything_of_it_is_on_its_way, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_only_the_buyer_or_the_operator_finds_and_settles, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_a_confirm_carries_its_request_to_whoever_drives_it, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_who_and_why_reach_whoever_drives_it, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_a_late_confirm_says_why_to_whoever_drives_it, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_expire_finds_each_hold_at_its_time, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_expire_gives_at_most_so_many_and_says_that_more_are_due, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_confirm_within_the_grace_is_in_time, shop_open, shop_close),

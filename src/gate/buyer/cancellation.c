@@ -19,6 +19,7 @@ static void settle(struct gate_thread *thread, struct ledger_task *task)
 		.action = ORDER_CANCEL,
 		.id = task->order.id,
 		.actor = slice_of(task->actor),
+		.reason = slice_of(task->order.reason),
 		.refund = task->order.refund,
 		.repeated = true,
 	};

@@ -23,6 +23,7 @@ static void settle(struct gate_thread *thread, struct ledger_task *task)
 		.action = ORDER_EXTEND,
 		.id = task->order.id,
 		.actor = slice_of(task->actor),
+		.reason = slice_of(task->order.reason),
 		.extend_ns = task->order.extend_ns,
 		.extend_to_ms = task->order.extend_to_ms,
 		.repeated = task->order.repeated,

@@ -44,55 +44,89 @@ void orders_show(struct gate_request *request)
 		lookup_start(request, &id, (struct slice){buyer.name, buyer.size}, wait_ns, work_buyers_order);
 }
 
+/* Why it is changed: out of the body's texts, or of a task's. */
+static struct body_field reason_field(struct slice *reason)
+{
+	return (struct body_field){.name = "reason",
+				   .kind = BODY_TEXT,
+				   .target = reason,
+				   .valid = event_reason_valid,
+				   .rule = "1 to 200 bytes of text without control characters"};
+}
+
+/*
+ * The body's fields, `count` of them. The caller json_decref()s it, behind the last use of its
+ * texts. NULL: it has answered.
+ */
+static json_t *read_body(struct gate_request *request, struct body_field *fields, size_t count)
+{
+	struct reply *reply = &request->thread->reply;
+	json_t *body = body_parse(request->http, reply);
+
+	if (body && body_read(body, fields, count, "", reply) == 0)
+		return body;
+	json_decref(body);
+	gate_answer(request, reply);
+	return NULL;
+}
+
 void orders_cancel(struct gate_request *request)
 {
 	struct settlement_request wanted = {.action = ORDER_CANCEL};
+	struct body_field fields[] = {reason_field(&wanted.reason)};
 	struct identity_buyer buyer;
+	json_t *body;
 
 	if (!gate_identify(request, &buyer) || !read_id(request, &wanted.id))
 		return;
+	body = read_body(request, fields, 1);
+	if (!body)
+		return;
 	wanted.buyer = wanted.actor = (struct slice){buyer.name, buyer.size};
 	settlement_start(request, &wanted);
+	json_decref(body);
 }
 
 /* --- Operators --- */
 
-static void settle(struct gate_request *request, enum order_action action, int64_t extend_ns, const struct payment *payment)
+static void settle(struct gate_request *request, struct settlement_request *wanted)
 {
-	struct settlement_request wanted = {
-		.action = action, .actor = slice_of(request->actor), .extend_ns = extend_ns, .payment = *payment};
 	struct ledger_request key = {0};
 
-	if (!ledger_task_key(request, &key, &wanted.repeated))
+	wanted->actor = slice_of(request->actor);
+	if (!ledger_task_key(request, &key, &wanted->repeated))
 		return;
-	wanted.request = key.id;
-	if (read_id(request, &wanted.id))
-		settlement_start(request, &wanted);
+	wanted->request = key.id;
+	if (read_id(request, &wanted->id))
+		settlement_start(request, wanted);
 }
 
-static void cancel_once(struct gate_request *request)
+/*
+ * With a key it is done once: by way of a task, which gets the order, what is done and why. NULL:
+ * it has answered.
+ */
+static struct ledger_task *settle_once(struct gate_request *request, enum order_action action, struct slice reason)
 {
 	struct ledger_task *task;
 	struct uuid id;
 
 	if (!read_id(request, &id))
-		return;
-	task = ledger_task_new(request, NULL);
+		return NULL;
+	/* An extension's body is part of what its key is compared by. */
+	task = action == ORDER_EXTEND ? ledger_task_new_with_body(request, NULL) : ledger_task_new(request, NULL);
 	if (!task)
-		return;
+		return NULL;
 	task->order.id = id;
-	task->action = ORDER_CANCEL;
-	cancellation_start(request, task);
+	task->action = action;
+	if (reason.size)
+		memcpy(task->order.reason, reason.data, reason.size);
+	return task;
 }
 
-static const struct payment no_payment = {.amount = PAYMENT_NO_AMOUNT};
-
 /* False: it is none, `reply` says why. Its texts are the body's. */
-static bool read_payment(const json_t *body, struct payment *payment, struct reply *reply)
+static bool read_payment(const json_t *object, struct payment *payment, struct reply *reply)
 {
-	json_t *object = NULL;
 	struct slice currency = SLICE_NULL;
-	struct body_field fields[] = {{.name = "payment", .kind = BODY_OBJECT, .target = &object}};
 	struct body_field members[] = {
 		{.name = "reference",
 		 .kind = BODY_TEXT,
@@ -112,8 +146,6 @@ static bool read_payment(const json_t *body, struct payment *payment, struct rep
 		 .rule = "1 to 32 printable ASCII characters without spaces"},
 	};
 
-	if (body_read(body, fields, 1, "", reply) != 0)
-		return false;
 	if (object && body_read(object, members, sizeof(members) / sizeof(members[0]), "payment.", reply) != 0)
 		return false;
 	if (currency.size)
@@ -121,69 +153,61 @@ static bool read_payment(const json_t *body, struct payment *payment, struct rep
 	return true;
 }
 
+static const struct payment no_payment = {.amount = PAYMENT_NO_AMOUNT};
+
 void orders_operator_confirm(struct gate_request *request)
 {
-	struct reply *reply = &request->thread->reply;
-	json_t *body = body_parse(request->http, reply);
-	struct payment payment = no_payment;
+	struct settlement_request wanted = {.action = ORDER_CONFIRM, .payment = no_payment};
+	json_t *payment = NULL;
+	struct body_field fields[] = {reason_field(&wanted.reason), {.name = "payment", .kind = BODY_OBJECT, .target = &payment}};
+	json_t *body = read_body(request, fields, 2);
 
-	if (body && read_payment(body, &payment, reply))
-		settle(request, ORDER_CONFIRM, 0, &payment);
+	if (!body)
+		return;
+	if (read_payment(payment, &wanted.payment, &request->thread->reply))
+		settle(request, &wanted);
 	else
-		gate_answer(request, reply);
+		gate_answer(request, &request->thread->reply);
 	json_decref(body);
 }
 
 void orders_operator_cancel(struct gate_request *request)
 {
-	if (request->http->known[HTTP_IDEMPOTENCY_KEY].data)
-		cancel_once(request);
-	else
-		settle(request, ORDER_CANCEL, 0, &no_payment);
-}
-
-/* With a key it is done once. */
-static void extend_once(struct gate_request *request, int64_t extend_ns)
-{
+	struct settlement_request wanted = {.action = ORDER_CANCEL, .payment = no_payment};
+	struct body_field fields[] = {reason_field(&wanted.reason)};
+	json_t *body = read_body(request, fields, 1);
 	struct ledger_task *task;
-	struct uuid id;
 
-	if (!read_id(request, &id))
+	if (!body)
 		return;
-	task = ledger_task_new_with_body(request, NULL);
-	if (!task)
-		return;
-	task->order.id = id;
-	task->action = ORDER_EXTEND;
-	task->order.extend_ns = extend_ns;
-	extension_start(request, task);
-}
-
-static bool read_body(struct gate_request *request, struct body_field fields[static 1])
-{
-	struct reply *reply = &request->thread->reply;
-	json_t *body = body_parse(request->http, reply);
-	bool fine = body && body_read(body, fields, 1, "", reply) == 0;
-
+	if (!request->http->known[HTTP_IDEMPOTENCY_KEY].data)
+		settle(request, &wanted);
+	else if ((task = settle_once(request, ORDER_CANCEL, wanted.reason)))
+		cancellation_start(request, task);
 	json_decref(body);
-	if (!fine)
-		gate_answer(request, reply);
-	return fine && ledger_task_key_fits(request);
 }
 
 void orders_operator_extend(struct gate_request *request)
 {
+	struct settlement_request wanted = {.action = ORDER_EXTEND, .payment = no_payment};
 	int64_t seconds;
 	struct body_field fields[] = {
 		{.name = "seconds", .kind = BODY_INTEGER, .target = &seconds, .required = true, .min = 1, .max = HOLD_SECONDS_MAX},
+		reason_field(&wanted.reason),
 	};
+	json_t *body = read_body(request, fields, 2);
+	struct ledger_task *task;
 
-	if (!read_body(request, fields))
+	if (!body)
 		return;
-	if (request->http->known[HTTP_IDEMPOTENCY_KEY].data)
-		extend_once(request, seconds * 1000000000);
-	else
-		settle(request, ORDER_EXTEND, seconds * 1000000000, &no_payment);
+	wanted.extend_ns = seconds * 1000000000;
+	if (!request->http->known[HTTP_IDEMPOTENCY_KEY].data) {
+		settle(request, &wanted);
+	} else if (ledger_task_key_fits(request) && (task = settle_once(request, ORDER_EXTEND, wanted.reason))) {
+		task->order.extend_ns = wanted.extend_ns;
+		extension_start(request, task);
+	}
+	json_decref(body);
 }
 
 void orders_operator_show(struct gate_request *request)

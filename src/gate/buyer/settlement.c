@@ -56,6 +56,7 @@ static void ask_ledger(struct gate_thread *thread, struct settlement *settlement
 		task->request = (struct ledger_request){.id = settle->request, .body = settle->request};
 		task->order.repeated = settlement->repeated && settle->outcome != STOCK_DONE;
 		memcpy(task->order.buyer, settlement->buyer, sizeof(settlement->buyer));
+		memcpy(task->order.reason, settle->reason.data, settle->reason.size);
 		memcpy(task->actor, settle->actor.data, settlement->by_operator ? settle->actor.size : 0);
 		if (ledger_task_send_deferred(task))
 			return;
@@ -265,8 +266,11 @@ static void fill(struct settlement *settlement, const struct gate_thread *thread
 		 const struct settlement_request *wanted)
 {
 	struct job *job = &settlement->decision.job;
-	struct event texts = {
-		.buyer = wanted->buyer, .payment = wanted->payment, .actor = wanted->actor, .trace = trace_slice(&handle->trace)};
+	struct event texts = {.buyer = wanted->buyer,
+			      .payment = wanted->payment,
+			      .actor = wanted->actor,
+			      .trace = trace_slice(&handle->trace),
+			      .reason = wanted->reason};
 
 	*job = (struct job){
 		.message = {.reply = thread->replies, .on_complete = on_complete},
@@ -293,6 +297,7 @@ static void fill(struct settlement *settlement, const struct gate_thread *thread
 		.actor_kind = settlement->by_operator ? ACTOR_OPERATOR : ACTOR_BUYER,
 		.actor = texts.actor,
 		.trace = texts.trace,
+		.reason = texts.reason,
 		.request = wanted->request,
 		.payment = texts.payment,
 	};

@@ -11,7 +11,7 @@ struct settlement_request {
 	enum order_action action;
 	struct uuid id;
 	struct slice buyer; /* empty: an operator */
-	struct slice actor;
+	struct slice actor, reason;
 	int64_t extend_ns, extend_to_ms; /* as of stock_settle */
 	enum refund refund;              /* ORDER_CANCEL by an operator */
 	struct uuid request;             /* ORDER_CONFIRM: its id, where it has a key; else null */

@@ -16,8 +16,9 @@ struct columns {
 
 static const enum pg_kind new_kinds[NEW_COLUMNS] = {[NEW_ID] = PG_UUID,  [NEW_BUYER] = PG_TEXT,     [NEW_TRACE] = PG_TEXT,
 						    [NEW_KEY] = PG_TEXT, [NEW_REFERENCE] = PG_TEXT, [NEW_METADATA] = PG_TEXT};
-static const enum pg_kind move_kinds[MOVE_COLUMNS] = {[MOVE_ORDER] = PG_UUID, [MOVE_ID] = PG_UUID, [MOVE_ACTOR] = PG_TEXT};
-static const enum pg_kind change_kinds[CHANGE_COLUMNS] = {[CHANGE_ID] = PG_UUID};
+static const enum pg_kind move_kinds[MOVE_COLUMNS] = {
+	[MOVE_ORDER] = PG_UUID, [MOVE_ID] = PG_UUID, [MOVE_ACTOR] = PG_TEXT, [MOVE_REASON] = PG_TEXT};
+static const enum pg_kind change_kinds[CHANGE_COLUMNS] = {[CHANGE_ID] = PG_UUID, [CHANGE_ACTOR] = PG_TEXT, [CHANGE_REASON] = PG_TEXT};
 static const enum pg_kind int_kinds[LOT_COLUMNS] = {PG_INT};
 static const enum pg_kind log_kinds[LOG_COLUMNS] = {[LOG_ACTOR] = PG_TEXT,  [LOG_ACTION] = PG_TEXT, [LOG_SUBJECT] = PG_TEXT,
 						    [LOG_DETAIL] = PG_TEXT, [LOG_TRACE] = PG_TEXT,  [LOG_HASH] = PG_TEXT};
@@ -228,6 +229,7 @@ static void add_movement(struct pg_batch *batch, struct batch_lot *lot, const st
 	add_text_or_null(&moves[MOVE_ACTOR], movement->actor);
 	pg_array_int(&moves[MOVE_EPOCH], movement->epoch);
 	add_int_or_null(&moves[MOVE_HOLD], movement->hold_expires_at_ms, movement->hold_expires_at_ms != 0);
+	add_text_or_null(&moves[MOVE_REASON], movement->reason);
 	batch->has_moves = true;
 }
 
@@ -269,7 +271,7 @@ static int add_log_row(struct pg_batch *batch, const struct batch_lot *lot, cons
 
 	uuid_format(&event->id, id);
 	json = withdrawn ? log_detail_units(detail, lot->sku, event->quantity, &event->id)
-			 : log_detail_order(detail, lot->sale_id, lot->sku);
+			 : log_detail_order(detail, lot->sale_id, lot->sku, event->reason);
 	row = log_fields_of(&actor, log_action_of_event(event->kind), slice_of(withdrawn ? lot->sale_id : id), json);
 	row.number = batch->head.number + 1;
 	result = log_chain_hash(slice_of(batch->head.hash), &row, hash);
@@ -353,9 +355,13 @@ static void change_order(struct pg_batch *batch, const struct event *event, cons
 		order->row = (struct order_row){.sale = event->sale, .lot = event->lot, .quantity = event->quantity};
 		memcpy(order->row.buyer, event->buyer.data, event->buyer.size);
 		add_order(batch, event);
-	} else {
+	}
+	/* Who has made an order is its buyer, or says so in a change behind it. */
+	if (event->kind != EVENT_RESERVED || change->by.size) {
 		order->changed_at_ms = event->at_ms;
 		order->changed = batch->has_changes = true;
+		order->by = change->by;
+		order->reason = event->reason;
 		if (event->kind == EVENT_EXTENDED)
 			order->extended_to_ms = event->hold_expires_at_ms;
 		if (event->kind == EVENT_CONFIRMED)
@@ -422,6 +428,8 @@ void pg_batch_finish(struct pg_batch *batch)
 		pg_array_int(&batch->changes[CHANGE_AT], order->changed_at_ms);
 		add_int_or_null(&batch->changes[CHANGE_HOLD], order->extended_to_ms, order->extended_to_ms);
 		add_int_or_null(&batch->changes[CHANGE_CONFIRMED], order->confirmed_at_ms, order->confirmed_at_ms);
+		add_text_or_null(&batch->changes[CHANGE_ACTOR], order->by);
+		add_text_or_null(&batch->changes[CHANGE_REASON], order->reason);
 	}
 	for (size_t i = 0, count = pg_batch_sort_lots(batch); i < count; i++) {
 		const struct batch_lot *lot = &batch->lots[batch->lot_order[i]];

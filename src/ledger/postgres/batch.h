@@ -30,7 +30,8 @@ struct batch_order {
 	struct order_row row;
 	int64_t changed_at_ms, extended_to_ms; /* extended_to_ms 0: the deadline stays */
 	int64_t confirmed_at_ms;               /* likewise, of one that is confirmed; else 0 */
-	char paid[PAYMENT_REFERENCE_MAX + 1];  /* reference of its payment, where an event of this batch pays */
+	struct slice by, reason;              /* of the newest change, as of event_change and its event, from which they borrow */
+	char paid[PAYMENT_REFERENCE_MAX + 1]; /* reference of its payment, where an event of this batch pays */
 };
 
 /* Columns, in the order of the statements' parameters. */
@@ -69,9 +70,20 @@ enum {
 	MOVE_ACTOR,
 	MOVE_EPOCH,
 	MOVE_HOLD,
+	MOVE_REASON,
 	MOVE_COLUMNS
 };
-enum { CHANGE_SALE, CHANGE_ID, CHANGE_STATE, CHANGE_AT, CHANGE_HOLD, CHANGE_CONFIRMED, CHANGE_COLUMNS };
+enum {
+	CHANGE_SALE,
+	CHANGE_ID,
+	CHANGE_STATE,
+	CHANGE_AT,
+	CHANGE_HOLD,
+	CHANGE_CONFIRMED,
+	CHANGE_ACTOR,
+	CHANGE_REASON,
+	CHANGE_COLUMNS
+};
 enum {
 	PAYMENT_SALE,
 	PAYMENT_ORDER,

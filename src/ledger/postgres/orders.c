@@ -83,6 +83,9 @@ void pg_order_read(const PGresult *result, int row, struct ledger_order *order)
 	pg_get_text(result, row, 14, order->reference, sizeof(order->reference));
 	pg_get_text(result, row, 15, order->metadata, sizeof(order->metadata));
 	order->confirmed_at_ms = pg_get_int(result, row, 16);
+	pg_get_text(result, row, 17, order->actor, sizeof(order->actor));
+	pg_get_text(result, row, 18, order->reason, sizeof(order->reason));
+	ledger_order_actor(order);
 	read_payment(result, row, order);
 }
 

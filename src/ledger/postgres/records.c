@@ -28,10 +28,11 @@ int pg_movement_write(struct transaction *transaction, const struct movement *mo
 	pg_put_text_or_null(&params, movement->actor);
 	pg_put_int_or_null(&params, movement->epoch, 0);
 	pg_put_int_or_null(&params, movement->hold_expires_at_ms, 0);
+	pg_put_text_or_null(&params, movement->reason);
 	return pg_outcome(pg_do(connection,
 				"INSERT INTO movements (at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, allocated, held,"
-				" confirmed, withdrawn, actor, epoch, hold_expires_at_ms)"
-				" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+				" confirmed, withdrawn, actor, epoch, hold_expires_at_ms, reason)"
+				" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
 				&params),
 			  -EUCLEAN);
 }

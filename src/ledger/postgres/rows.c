@@ -161,14 +161,14 @@ static const char insert_orders[] =
 	" confirmed_ms)";
 static const char insert_movements[] =
 	"INSERT INTO movements (at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, allocated, held, confirmed, withdrawn, actor,"
-	" epoch, hold_expires_at_ms)"
-	" SELECT at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, 0, held, confirmed, withdrawn, actor, epoch, hold_ms"
-	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
-	" AS row (at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, held, confirmed, withdrawn, actor, epoch, hold_ms)";
+	" epoch, hold_expires_at_ms, reason)"
+	" SELECT at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, 0, held, confirmed, withdrawn, actor, epoch, hold_ms, reason"
+	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+	" AS row (at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, held, confirmed, withdrawn, actor, epoch, hold_ms, reason)";
 static const char update_orders[] =
 	"UPDATE orders SET state = row.state, changed_at_ms = row.at_ms, hold_expires_at_ms = coalesce(row.hold_ms, hold_expires_at_ms),"
-	" confirmed_at_ms = coalesce(row.confirmed_ms, confirmed_at_ms)"
-	" FROM unnest($1, $2, $3, $4, $5, $6) AS row (sale, id, state, at_ms, hold_ms, confirmed_ms)"
+	" confirmed_at_ms = coalesce(row.confirmed_ms, confirmed_at_ms), actor = row.actor, reason = row.reason"
+	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS row (sale, id, state, at_ms, hold_ms, confirmed_ms, actor, reason)"
 	" WHERE orders.sale = row.sale AND orders.id = row.id";
 static const char update_lots[] =
 	"UPDATE lots SET held = lots.held + row.held, confirmed = lots.confirmed + row.confirmed, withdrawn = lots.withdrawn + row.withdrawn"

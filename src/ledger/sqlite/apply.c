@@ -88,13 +88,13 @@ static int insert_order(struct sqlite_connection *connection, const struct event
 	return sqlite_step_once(connection, statement);
 }
 
-static int update_order(struct sqlite_connection *connection, const struct event *event, enum order_state state)
+static int update_order(struct sqlite_connection *connection, const struct event *event, const struct event_change *change)
 {
 	sqlite3_stmt *statement;
 	int result = sqlite_connection_prepare(
 		connection,
 		"UPDATE orders SET state = ?2, changed_at_ms = ?3, hold_expires_at_ms = coalesce(?4, hold_expires_at_ms),"
-		" confirmed_at_ms = coalesce(?6, confirmed_at_ms)"
+		" confirmed_at_ms = coalesce(?6, confirmed_at_ms), actor = ?7, reason = ?8"
 		" WHERE sale = ?5 AND id = ?1",
 		&statement);
 
@@ -102,10 +102,12 @@ static int update_order(struct sqlite_connection *connection, const struct event
 		return result;
 	sqlite_bind_uuid(statement, 1, &event->id);
 	sqlite_bind_int(statement, 5, event->sale);
-	sqlite_bind_int(statement, 2, state);
+	sqlite_bind_int(statement, 2, change->state);
 	sqlite_bind_int(statement, 3, event->at_ms);
 	sqlite_bind_int_or_null(statement, 4, event->kind == EVENT_EXTENDED ? event->hold_expires_at_ms : 0, 0);
 	sqlite_bind_int_or_null(statement, 6, event->kind == EVENT_CONFIRMED ? event->at_ms : 0, 0);
+	sqlite_bind_text_or_null(statement, 7, change->by);
+	sqlite_bind_text_or_null(statement, 8, event->reason);
 	result = sqlite_step_once(connection, statement);
 	return result == STEP_CONSTRAINT ? LEDGER_CONSTRAINT : result;
 }
@@ -211,7 +213,8 @@ static int log_operator(struct apply *apply, const struct touched *lot, const st
 	sqlite_column_text(statement, 1, sku, sizeof(sku));
 	sqlite3_reset(statement);
 	uuid_format(&event->id, id);
-	json = withdrawn ? log_detail_units(detail, sku, event->quantity, &event->id) : log_detail_order(detail, sale, sku);
+	json = withdrawn ? log_detail_units(detail, sku, event->quantity, &event->id)
+			 : log_detail_order(detail, sale, sku, event->reason);
 	return sqlite_log_row_write(&apply->transaction.base, &actor, log_action_of_event(event->kind),
 				    slice_of(withdrawn ? sale : id), json);
 }
@@ -278,8 +281,11 @@ static int apply_reserved(struct apply *apply, const struct event *event)
 		if (result == STEP_CONSTRAINT)
 			outcome = LEDGER_CONSTRAINT;
 	}
-	if (outcome == LEDGER_DONE)
-		return write_change(apply, lot, event, &change);
+	if (outcome == LEDGER_DONE) {
+		/* Who has made an order is its buyer, or says so in a change behind it. */
+		result = change.by.size ? update_order(apply->transaction.connection, event, &change) : 0;
+		return result != 0 ? result : write_change(apply, lot, event, &change);
+	}
 	result = read_order(apply->transaction.connection, event, &row);
 	if (result <= 0)
 		return result < 0 ? result : outcome;
@@ -310,7 +316,7 @@ static int apply_settlement(struct apply *apply, const struct event *event)
 	if (result != LEDGER_DONE)
 		return result;
 	apply->wrote = true;
-	result = update_order(apply->transaction.connection, event, change.state);
+	result = update_order(apply->transaction.connection, event, &change);
 	return result != 0 ? result : write_change(apply, lot, event, &change);
 }
 

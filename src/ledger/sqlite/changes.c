@@ -8,7 +8,7 @@
 #define MOVEMENT_COLUMNS                                                                                                            \
 	"movements.number, movements.at_ms, movements.cause, movements.sale, movements.lot,"                                        \
 	" coalesce(movements.order_id, movements.movement_id), movements.withdrawn, movements.epoch, movements.hold_expires_at_ms," \
-	" movements.actor"
+	" movements.actor, movements.reason"
 
 static const char select_row[] = "SELECT " MOVEMENT_COLUMNS " FROM movements WHERE number = ?1";
 static const char select_rows[] =
@@ -64,6 +64,7 @@ static int read_change(struct sqlite_connection *connection, sqlite3_stmt *state
 	change->buyer_units = (uint32_t)sqlite3_column_int64(statement, BUYER_UNITS);
 	change->limit_per_buyer = (uint32_t)sqlite3_column_int64(statement, LIMIT_PER_BUYER);
 	sqlite_column_text(statement, MOVEMENT + 9, change->actor, sizeof(change->actor));
+	sqlite_column_text(statement, MOVEMENT + 10, change->reason, sizeof(change->reason));
 	change->order.sale = row.sale;
 	change->order.lot = row.lot;
 	result = sqlite_order_name(connection, &change->order, recent);

@@ -67,6 +67,9 @@ void sqlite_order_read(sqlite3_stmt *statement, struct ledger_order *order)
 	sqlite_column_text(statement, 14, order->reference, sizeof(order->reference));
 	sqlite_column_text(statement, 15, order->metadata, sizeof(order->metadata));
 	order->confirmed_at_ms = sqlite3_column_int64(statement, 16);
+	sqlite_column_text(statement, 17, order->actor, sizeof(order->actor));
+	sqlite_column_text(statement, 18, order->reason, sizeof(order->reason));
+	ledger_order_actor(order);
 	read_payment(statement, order);
 }
 

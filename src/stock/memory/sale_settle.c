@@ -147,6 +147,7 @@ static void fill_settlement(const struct order_record *record, struct stock_sett
 	event->actor_kind = item->actor_kind;
 	event->actor = item->actor;
 	event->trace = item->trace;
+	event->reason = item->reason;
 	if (item->action != ORDER_CONFIRM)
 		return;
 	event->request = item->request;

@@ -205,6 +205,7 @@ static void take_terms(struct redis_reader *entry, struct event *event)
 		return;
 	event->labels.reference = redis_read_name(entry, ORDER_REFERENCE_MAX);
 	event->labels.metadata = redis_read_bytes(entry, redis_read_within(entry, 2, 0, METADATA_MAX));
+	event->reason = redis_read_name(entry, REASON_MAX);
 }
 
 /* One entry, of as many bytes as the answer says. False: it cannot be read. */
@@ -254,6 +255,8 @@ static bool take_claim(struct redis_reader *answer, uint32_t sale, const struct 
 		event->request = redis_read_id(&entry);
 	if (event->kind == EVENT_CONFIRMED || event->kind == EVENT_PAID)
 		take_confirm(&entry, event);
+	if (event->kind != EVENT_RESERVED && event->kind != EVENT_WITHDRAWN && event->kind != EVENT_EXPIRED)
+		event->reason = redis_read_name(&entry, REASON_MAX);
 	if (event->kind == EVENT_BARRIER)
 		redis_read_fail(&entry);
 	if (entry.failed || !event_valid(event))

@@ -30,11 +30,12 @@ void redis_reserve_pack(struct buffer *out, const struct stock_reserve *item)
 	redis_write_text(out, event->actor);
 	redis_write_text(out, event->trace);
 	redis_write(out, (uint64_t)(event->priced ? event->unit_price : REDIS_NO_PRICE), 8);
-	if (!labels)
+	if (!labels && event->reason.size == 0)
 		return;
 	redis_write_text(out, event->labels.reference);
 	redis_write(out, event->labels.metadata.size, 2);
 	buffer_append_slice(out, event->labels.metadata);
+	redis_write_text(out, event->reason);
 	redis_write(out, labels, 8);
 }
 

@@ -96,6 +96,7 @@ static void take_settled(struct redis_reader *answer, const struct redis_head *h
 		.actor_kind = item->actor_kind,
 		.actor = item->actor,
 		.trace = item->trace,
+		.reason = item->reason,
 		.request = item->action == ORDER_CONFIRM ? item->request : (struct uuid){{0}},
 	};
 	if (item->action == ORDER_CONFIRM && item->payment.reference.size)
@@ -119,13 +120,14 @@ static void ask_settle(struct buffer *out, const void *items, size_t index)
 	redis_write(out, (uint64_t)item->actor_kind, 1);
 	redis_write_text(out, item->actor);
 	redis_write_text(out, item->trace);
-	if (item->action != ORDER_CONFIRM)
-		return;
-	redis_write_id(out, &item->request);
-	redis_write(out, (uint64_t)item->payment.amount, 8);
-	redis_write_text(out, slice_of(item->payment.currency));
-	redis_write_text(out, item->payment.method);
-	redis_write_text(out, item->payment.reference);
+	if (item->action == ORDER_CONFIRM) {
+		redis_write_id(out, &item->request);
+		redis_write(out, (uint64_t)item->payment.amount, 8);
+		redis_write_text(out, slice_of(item->payment.currency));
+		redis_write_text(out, item->payment.method);
+		redis_write_text(out, item->payment.reference);
+	}
+	redis_write_text(out, item->reason);
 }
 
 /* context: of each item, whether it was moved under an epoch that is not known. */

@@ -62,6 +62,8 @@ static struct event full_event(enum event_kind kind)
 		assert_int_equal(uuid_parse(SLICE(REQUEST), &event.request), 0);
 	if (kind == EVENT_RESERVED || kind == EVENT_EXTENDED)
 		event.hold_expires_at_ms = 1798797720123;
+	if (kind == EVENT_CONFIRMED || kind == EVENT_CANCELLED || kind == EVENT_REFUNDED || kind == EVENT_EXTENDED || kind == EVENT_PAID)
+		event.reason = SLICE("a \"robot\" \xc3\xbc");
 	return event;
 }
 
@@ -82,6 +84,7 @@ static void assert_same(const struct event *a, const struct event *b)
 	assert_int_equal(a->actor_kind, b->actor_kind);
 	assert_true(slice_equal(a->actor, b->actor));
 	assert_true(slice_equal(a->trace, b->trace));
+	assert_true(slice_equal(a->reason, b->reason));
 	assert_true(uuid_equal(&a->request, &b->request));
 	assert_int_equal(a->priced, b->priced);
 	assert_int_equal(a->unit_price, b->unit_price);
@@ -137,7 +140,7 @@ static void test_every_kind_survives_a_round_trip(void **state)
 		struct event event = full_event(every_kind[i]);
 
 		assert_round_trip(&event);
-		event.actor = event.trace = event.key = SLICE_NULL;
+		event.actor = event.trace = event.key = event.reason = SLICE_NULL;
 		event.request = (struct uuid){{0}};
 		for (int actor = ACTOR_UNSAID; actor <= ACTOR_CLOCK; actor++) {
 			event.actor_kind = (enum actor_kind)actor;
@@ -240,6 +243,38 @@ static void test_payment_that_is_none_is_refused(void **state)
 			 wrong[i]);
 		assert_int_equal(event_decode(slice_of(json), &event, &text, &reason), -EBADMSG);
 		assert_non_null(strstr(reason, "payment_"));
+	}
+}
+
+static void test_reason_is_as_documented_and_what_is_none_is_refused(void **state)
+{
+	static const char *const wrong[] = {"\"\"", "7", "null", "\"a\\nb\"", "\"\\u0000\""};
+	char json[1024], reason_text[REASON_MAX + 2];
+	struct event event = full_event(EVENT_CANCELLED);
+	struct buffer *out = make();
+	struct event_text text;
+	const char *reason;
+
+	(void)state;
+	event_encode(&event, out);
+	buffer_append(out, "", 1);
+	assert_non_null(strstr(out->data, ",\"reason\":\"a \\\"robot\\\" \xc3\xbc\",\"actor\":\"b1\","));
+	memset(reason_text, 'x', sizeof(reason_text));
+	event.reason = (struct slice){reason_text, REASON_MAX};
+	assert_true(event_valid(&event));
+	assert_round_trip(&event);
+	event.reason.size++;
+	assert_false(event_valid(&event));
+	/* Beside labels, which lie where its text does: of an order that a late confirm has made. */
+	event = full_event(EVENT_RESERVED);
+	event.labels = (struct labels){SLICE("INV-7"), SLICE("{\"a\":\"b\"}")};
+	event.reason = SLICE("paid late");
+	assert_round_trip(&event);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		int size = snprintf(json, sizeof(json), "%.*s,\"reason\":%s}", (int)strlen(reserved) - 1, reserved, wrong[i]);
+
+		assert_int_equal(event_decode((struct slice){json, (size_t)size}, &event, &text, &reason), -EBADMSG);
+		assert_non_null(reason);
 	}
 }
 
@@ -557,6 +592,7 @@ int main(void)
 		cmocka_unit_test(test_price_and_labels_that_are_none_are_refused),
 		cmocka_unit_test(test_payment_is_as_documented_and_its_parts_may_be_missing),
 		cmocka_unit_test(test_payment_that_is_none_is_refused),
+		cmocka_unit_test(test_reason_is_as_documented_and_what_is_none_is_refused),
 		cmocka_unit_test(test_older_events_are_read),
 		cmocka_unit_test(test_order_that_was_born_confirmed_has_no_hold),
 		cmocka_unit_test(test_largest_event_survives_a_round_trip),

@@ -28,3 +28,8 @@ CREATE TABLE relays (
 
 -- Orders by the shop's own name for them: one without a name writes nothing here.
 CREATE INDEX orders_by_reference ON orders (reference) WHERE reference IS NOT NULL;
+
+-- Who has changed what, and why. Of an order: its newest change, for a purchase tells neither and so writes nothing here.
+ALTER TABLE orders ADD COLUMN actor TEXT;     -- an operator; null: the order's own buyer, or the clock where it is expired
+ALTER TABLE orders ADD COLUMN reason TEXT;    -- null: it was not said
+ALTER TABLE movements ADD COLUMN reason TEXT; -- likewise

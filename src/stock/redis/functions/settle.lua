@@ -57,7 +57,8 @@ local function found_text(sale, id, record)
 	return order_text(sale, id, record) .. pack('B', #owner) .. owner .. pack('B', #paid) .. paid
 end
 
--- The order leaves for the journal. `rest` is the kind of actor, actor and trace, as the caller packed them.
+-- The order leaves for the journal. `rest` is the kind of actor, actor, trace, what a confirm brings besides, and the reason, as the
+-- caller packed them.
 local function send(sale, lists, id, record, kind, at, next_hold, rest)
 	local state, _, units, hold, first, _, _, lot, quantity = unpack_bin(RECORD, record)
 	local returned, flags = 0, flags_of(sale, record)

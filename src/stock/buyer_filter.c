@@ -2,9 +2,21 @@
 
 #include <stdlib.h>
 
-enum { FIRST_WORDS = 64, BUYERS_PER_WORD = 8, GROWTH = 4 };
-
-enum { LINE = 64 };
+enum {
+	FIRST_WORDS = 256,
+	GROWTH = 4,
+	BITS = 5, /* of a buyer, in one word */
+	/*
+	 * How many buyers have a word, on average, when a generation is full: with 2, 1 in 1,600
+	 * others is taken for one of them, with 4, 1 in 230. Questions go to every generation, so
+	 * the older ones must hardly ever be wrong; the large ones, of which there is one or two,
+	 * must not take too much memory.
+	 */
+	BUYERS_PER_WORD = 2,
+	LARGE_WORDS = 256 * 1024,
+	BUYERS_PER_WORD_LARGE = 4,
+	LINE = 64,
+};
 
 /* `buyers` is written with each order; what is around it is read for each refusal. */
 struct filter_generation {
@@ -43,6 +55,13 @@ void buyer_filter_deinit(struct buyer_filter *filter)
 	lock_deinit(&filter->growing);
 }
 
+static uint32_t room_of(const struct filter_generation *generation)
+{
+	uint32_t in_word = generation->word_count < LARGE_WORDS ? BUYERS_PER_WORD : BUYERS_PER_WORD_LARGE;
+
+	return generation->word_count * in_word;
+}
+
 static _Atomic uint64_t *word_of(struct filter_generation *generation, struct hash128 buyer)
 {
 	return &generation->words[((buyer.high >> 32) * generation->word_count) >> 32];
@@ -52,7 +71,7 @@ static uint64_t mask_of(struct hash128 buyer)
 {
 	uint64_t mask = 0;
 
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < BITS; i++)
 		mask |= (uint64_t)1 << (buyer.low >> 6 * i & 63);
 	return mask;
 }
@@ -80,8 +99,7 @@ void buyer_filter_add(struct buyer_filter *filter, struct hash128 buyer)
 {
 	struct filter_generation *generation = atomic_load_explicit(&filter->newest, memory_order_acquire);
 
-	if (!generation ||
-	    atomic_load_explicit(&generation->buyers, memory_order_relaxed) >= generation->word_count * BUYERS_PER_WORD) {
+	if (!generation || atomic_load_explicit(&generation->buyers, memory_order_relaxed) >= room_of(generation)) {
 		grow(filter, generation);
 		generation = atomic_load_explicit(&filter->newest, memory_order_acquire);
 	}

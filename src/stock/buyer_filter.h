@@ -1,9 +1,10 @@
 /*
  * Who may have an order in a sale: asked by every thread for every refused request, so it takes no
  * lock and never waits. A Bloom filter that grows by generations, each four times the one before:
- * eight bits an order, four of them set in one 64-bit word, so that a question costs one cache line
- * a generation (1 in 30 is a "yes" in error). It never forgets and never says no in error: where
- * memory runs out it says yes to everybody.
+ * an order's bits are in one 64-bit word, so that a question costs one cache line a generation. A
+ * "yes" in error costs the check of a signature and a question to the stock, ten times what the
+ * refusal does: so it is less than 1 in 100 up to a million orders. It never forgets and never says
+ * no in error: where memory runs out it says yes to everybody.
  */
 #pragma once
 

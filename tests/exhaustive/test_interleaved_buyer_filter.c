@@ -8,7 +8,7 @@
 #include "exhaustive/interleave.h"
 #include "stock/buyer_filter.h"
 
-enum { FULL = 64 * 8 }; /* a first generation's buyers */
+enum { FULL = 256 * 2 }; /* a first generation's buyers */
 
 static struct buyer_filter filter;
 static _Atomic int64_t memory;

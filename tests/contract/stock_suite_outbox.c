@@ -274,6 +274,33 @@ static void test_ends_of_grants_that_were_made_together_differ(void **state)
 	free(claims);
 }
 
+/* Told as one while they are all as they were granted; here one of them has come to its end before, and another is not there any more. */
+static void test_grants_that_are_acknowledged_together_have_each_their_own_answer(void **state)
+{
+	enum { EACH = 5, EARLIER = 1, UNDONE = 3 };
+	struct shop *shop = *state;
+	struct stock_reserve items[EACH];
+	const struct event *events[EACH];
+	enum stock_ack answers[EACH];
+	char buyers[EACH][8];
+
+	shop_sell(shop, 1, EACH);
+	for (int i = 0; i < EACH; i++) {
+		snprintf(buyers[i], sizeof(buyers[i]), "b%d", i);
+		items[i] = shop_ask(shop, buyers[i], "k", 1);
+		events[i] = &items[i].event;
+	}
+	shop->stock->ops->reserve(shop->stock, items, EACH);
+	shop_acknowledge(shop, events[EARLIER]);
+	assert_true(shop_compensate(shop, events[UNDONE]));
+	shop->stock->ops->acknowledge_send(shop->stock, events, EACH, answers);
+	shop->stock->ops->acknowledge_wait(shop->stock);
+	for (int i = 0; i < EACH; i++)
+		assert_int_equal(answers[i], i == EARLIER ? STOCK_ACK_ALREADY : i == UNDONE ? STOCK_ACK_UNKNOWN : STOCK_ACK_DONE);
+	assert_int_equal(shop_totals(shop).outbox, 0);
+	shop_assert_lot(shop, 0, 1, 4, 0, 0);
+}
+
 static void test_claim_hands_out_old_entries_oldest_first_with_their_texts(void **state)
 {
 	struct shop *shop = *state;
@@ -454,6 +481,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_compensate_takes_a_refund_back, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_compensate_takes_an_expiry_back_to_be_seen_again, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_ends_of_grants_that_were_made_together_differ, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_grants_that_are_acknowledged_together_have_each_their_own_answer, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_claim_hands_out_old_entries_oldest_first_with_their_texts, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_claimed_entries_are_driven_again_but_never_compensated, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_the_outbox_keeps_who_acted, shop_open, shop_close),

@@ -17,6 +17,8 @@ static void ask(struct buffer *out, const void *items, size_t index)
 {
 	const struct redis_ending *ending = (const struct redis_ending *)items + index;
 
+	if (ending->run == 0)
+		return;
 	redis_write_id(out, &ending->id);
 	redis_write(out, (uint64_t)ending->kind, 1);
 	redis_write(out, ending->epoch, 4);
@@ -41,7 +43,7 @@ static enum stock_ack take_answer(int status, struct redis_reader *answer, const
 	return said <= STOCK_ACK_OTHER_EPOCH ? (enum stock_ack)said : STOCK_ACK_UNANSWERED;
 }
 
-/* What is taken of a report, and whether some call was not answered. */
+/* What is taken of a report, and whether some call has to be made again. */
 struct report_ends {
 	struct redis_report *report;
 	bool unanswered;
@@ -58,13 +60,16 @@ static void take_sale(struct redis_gathered *gathered, void *items, void *contex
 		if (ends->report->answers)
 			ends->report->answers[gathered->members[i]] = said;
 	}
-	ends->unanswered |= gathered->end != REDIS_ANSWERED;
+	ends->unanswered |= gathered->end != REDIS_ANSWERED || gathered->outcome == REDIS_STALE;
 }
 
 static const struct redis_question acknowledge_question = {REDIS_ACKNOWLEDGE, true, true, sale_of, ask, take_sale};
 static const struct redis_question compensate_question = {REDIS_COMPENSATE, true, true, sale_of, ask, take_sale};
 
-/* Ends of grants that follow each other in their batch are told as one, by the first of them. */
+/*
+ * Acknowledgements of grants that follow each other in their batch are told as one, by the first of
+ * them.
+ */
 static void find_runs(struct redis_ending *items, size_t count)
 {
 	for (size_t first = 0, next; first < count; first = next) {
@@ -74,7 +79,9 @@ static void find_runs(struct redis_ending *items, size_t count)
 			if (it->place == 0 || items[next].sale != it->sale || items[next].epoch != it->epoch ||
 			    items[next].place != it->place + redis_place(0, (uint16_t)(next - first)))
 				break;
-		items[first].run = it->place ? (uint16_t)(next - first) : 0;
+		for (size_t inside = first + 1; inside < next; inside++)
+			items[inside].run = 0;
+		items[first].run = (uint16_t)(next - first);
 	}
 }
 
@@ -92,8 +99,10 @@ static void prepare(struct redis_report *report, const struct redis_question *qu
 			.sale = events[i]->sale,
 			.epoch = events[i]->epoch,
 			.kind = events[i]->kind,
+			.run = 1,
 		};
-	find_runs(report->items, count);
+	if (question == &acknowledge_question)
+		find_runs(report->items, count);
 }
 
 static void send(struct redis_report *report, struct stock_redis *redis)
@@ -101,7 +110,7 @@ static void send(struct redis_report *report, struct stock_redis *redis)
 	redis_scatter_send(&report->scatter, redis, report->question, report->items, report->count);
 }
 
-/* True where some call was not answered. */
+/* True where some call was not answered, or its runs are not what they were. */
 static bool take(struct redis_report *report)
 {
 	struct report_ends ends = {.report = report};
@@ -110,11 +119,17 @@ static bool take(struct redis_report *report)
 	return ends.unanswered;
 }
 
-/* The answers to what was sent; what was not answered is sent again. */
+/*
+ * The answers to what was sent; what was not answered is sent again, and then one by one: it may
+ * have been done.
+ */
 static void conclude(struct redis_report *report)
 {
-	for (int i = 1; take(report) && i < TRIES; i++)
+	for (int i = 1; take(report) && i < TRIES; i++) {
+		for (size_t item = 0; item < report->count; item++)
+			report->items[item].run = 1;
 		send(report, report->scatter.trip.redis);
+	}
 }
 
 /* Up to REDIS_BATCH events. */

@@ -31,7 +31,7 @@ struct redis_ending {
 	struct uuid id;
 	int64_t hold_expires_at_ms;
 	uint64_t place; /* redis_place() */
-	uint16_t run; /* how many from here on are of places that follow each other; 0: it has none, or is inside of such a run */
+	uint16_t run; /* how many it tells of: with it those behind it, whose places follow its own; 0: one before it tells of it */
 	uint32_t sale, epoch;
 	enum event_kind kind;
 };

@@ -38,6 +38,8 @@ static void ask_of(const struct redis_scatter *scatter, struct redis_trip *trip,
 
 			question->ask(out, items, scatter->order[j]);
 			redis_write_size(out, start);
+			if (out->size == start) /* it goes without saying */
+				out->size -= REDIS_SIZE_BYTES;
 		} else {
 			question->ask(redis_trip_argument(trip), items, scatter->order[j]);
 		}

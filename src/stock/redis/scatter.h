@@ -29,7 +29,7 @@ struct redis_question {
 	bool changes; /* something of it changes what is there */
 	bool joined; /* all items of a call are one argument, each behind its size (2 bytes): Redis makes an object of each argument */
 	uint32_t (*sale_of)(const void *items, size_t index);
-	void (*ask)(struct buffer *out, const void *items, size_t index);
+	void (*ask)(struct buffer *out, const void *items, size_t index); /* where they are joined it may have nothing to say */
 	/* `context` is that of redis_scatter_take(). */
 	void (*take)(struct redis_gathered *gathered, void *items, void *context);
 };

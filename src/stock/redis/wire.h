@@ -141,13 +141,14 @@ static inline void redis_write_id(struct buffer *out, const struct uuid *id)
 	buffer_append(out, id->bytes, sizeof(id->bytes));
 }
 
+enum { REDIS_SIZE_BYTES = 2 };
+
 /*
- * What is written from here to redis_write_size() has its size in front, in two bytes. Returns
- * where.
+ * What is written from here to redis_write_size() has its size in front. Returns where.
  */
 static inline size_t redis_write_unsized(struct buffer *out)
 {
-	redis_write(out, 0, 2);
+	redis_write(out, 0, REDIS_SIZE_BYTES);
 	return out->size;
 }
 

@@ -298,37 +298,37 @@ do
 		end
 	end
 
-	-- Each end behind its size: id, kind, epoch, hold, and of a grant its batch and its place in it, as the gate heard them from reserve() (0: it
-	-- does not know), and how many ends from here on are of places that follow each other. Acknowledgements of grants that are all pending where
-	-- they say need nothing else: they are done. The places of all others.
+	-- Each behind its size: id, kind, epoch, hold, and of a grant its batch and its place in it, as the gate heard them from reserve() (0: it does
+	-- not know), and of how many ends it tells: with it those of the places behind its own. Acknowledgements of grants that are all pending where
+	-- they say need nothing else: they are done. The others go to `rest`. False: of some of a run only their own ids say what they are.
 	local END_SIZE = 39
-	local function end_by_place(sale, told, ends)
-		local rest, runs, last, i = {}, {}, #told / END_SIZE, 1
-		while i <= last do
+	local function end_by_place(sale, told, ends, rest)
+		local runs = {}
+		for i = 1, #told / END_SIZE do
 			local kind, epoch, _, number, place, count = unpack_bin('<BIi8IHH', told, (i - 1) * END_SIZE + 19)
-			if kind == RESERVED and epoch == sale.epoch and number > 0 and count > 0 and count <= last - i + 1 then
+			if kind == RESERVED and epoch ~= sale.epoch then
+				ends[i] = string.rep(string.char(ACK_OTHER_EPOCH), count)
+			elseif kind == RESERVED and number > 0 then
 				local at = #runs
 				runs[at + 1], runs[at + 2], runs[at + 3], runs[at + 4] = i, number, place, count
-				i = i + count
 			else
 				rest[#rest + 1] = i
-				i = i + 1
 			end
 		end
 		read_batches(sale, runs)
 		for at = 1, #runs, 4 do
-			local first, number, place, count = runs[at], runs[at + 1], runs[at + 2], runs[at + 3]
+			local i, number, place, count = runs[at], runs[at + 1], runs[at + 2], runs[at + 3]
 			local batch, from = sale.batches[number], BATCH_HEAD + place
-			local pending = batch and sub(batch, from, from + count - 1) == string.rep(string.char(PENDING), count)
-			if pending then
+			if batch and sub(batch, from, from + count - 1) == string.rep(string.char(PENDING), count) then
 				batch_write(sale, number, place, string.rep(string.char(OVER), count), count)
-			end
-			for j = first, first + count - 1 do
-				ends[j] = ACK_DONE
-				rest[#rest + 1] = not pending and j or nil
+				ends[i] = string.rep(string.char(ACK_DONE), count)
+			elseif count > 1 then
+				return false
+			else
+				rest[#rest + 1] = i
 			end
 		end
-		return rest
+		return true
 	end
 
 	-- What has come to its end: acknowledged (durable), or compensated: all in one argument. The answer has a byte for each.
@@ -338,12 +338,12 @@ do
 			return refusal
 		end
 		local told, lists, ends, rest = args[2], end_lists(sale.key), {}, {}
-		if durable then
-			rest = end_by_place(sale, told, ends)
-		else
+		if not durable then
 			for i = 1, #told / END_SIZE do
 				rest[i] = i
 			end
+		elseif not end_by_place(sale, told, ends, rest) then
+			return pack('<BI', STALE, sale.epoch) -- nothing was done: it is to be told one by one
 		end
 		local ids, settling = {'HMGET', sale.key .. ':o'}, {'HMGET', sale.key .. ':p'}
 		for i = 1, #rest do
@@ -366,10 +366,10 @@ do
 			else
 				ended = settlement_end(sale, lists, records, pending[id], id, kind, hold, durable)
 			end
-			ends[rest[i]] = ended
+			ends[rest[i]] = string.char(ended)
 		end
 		end_write(sale, lists)
-		return finish(sale) .. string.char(unpack(ends))
+		return finish(sale) .. concat(ends)
 	end
 
 	function acknowledge(keys, args)

@@ -169,7 +169,9 @@ def cluster_beside_one_script():
     speed = Figure("cluster_vs_one_script", f"purchases accepted a second by the whole cluster, {what}", "purchases/s", ">= 1.2")
     whole = Figure("cluster_cpu_us", f"CPU of a purchase, everything until it is in PostgreSQL, {what}", "us", "<= 38, <= 0.8")
     requests = make_requests("headers", 500_000, "header")
-    sold_by_cluster(requests)  # not counted: the broker's program is not compiled yet
+    costs = []  # of rounds that do not count: the broker's program is still being compiled
+    while is_getting_cheaper(costs) and len(costs) < ROUNDS_MAX:
+        costs.append(sold_by_cluster(requests).whole)
     for _ in rounds(redis, speed, whole):
         ours, theirs, lazy = sold_by_cluster(requests), sold_by_script(REDIS_SYNC, requests), sold_by_script("everysec", requests)
         disturbed = max(ours.disturbance, theirs.disturbance)

@@ -8,7 +8,6 @@
  * What failed is a line that can be pasted, on standard output; 0, 1 (a breach) or 2 (it was asked wrongly).
  */
 #include <getopt.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,8 +18,9 @@
 #include <unistd.h>
 #include "build_info.h"
 #include "simulation/world/world.h"
+#include "simulation/world_heap.h"
 
-enum { JOBS_MAX = 64, LARGE = 65536, TELL_S = 600 };
+enum { JOBS_MAX = 64, TELL_S = 600 };
 
 struct options {
 	bool one, both_shapes, plan, trace, first;
@@ -49,12 +49,14 @@ struct job {
 	uint64_t seed;
 	enum plan_shape shape;
 	struct world_result *result;
+	unsigned place; /* its number among those of this run */
 };
 
 static void run_seed(const struct options *options, const struct job *job)
 {
 	static struct plan plan;
 
+	world_heap_begin(job->place);
 	plan_make(&plan, job->seed, job->shape);
 	if (options->without && !plan_leave_out(&plan, options->without))
 		exit(2);
@@ -210,6 +212,7 @@ static int run_many(const struct options *options)
 	while (more || tally.ended < tally.begun) {
 		for (unsigned i = 0; more && i < options->jobs; i++) {
 			jobs[i].result = &results[i];
+			jobs[i].place = i;
 			if (!jobs[i].process)
 				begin_next(options, &jobs[i], &tally);
 			more = options->hours > 0 ? now_s() < until_s : tally.begun < options->count;
@@ -321,8 +324,7 @@ int main(int argc, char **argv)
 		print_plan(&options);
 		return 0;
 	}
-	/* A large table that a gate begins with comes from the kernel as it is: most of it is never touched. */
-	mallopt(M_MMAP_THRESHOLD, LARGE);
+	world_heap_reserve(options.one ? 1 : options.jobs);
 	world_prepare();
 	return options.one ? run_one(&options) : run_many(&options);
 }

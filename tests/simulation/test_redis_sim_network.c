@@ -92,6 +92,36 @@ static void test_a_reply_that_comes_too_late_leaves_open_what_was_done(void **st
 	assert_int_equal(held(), 1);
 }
 
+static int brake(struct gate *asked, uint8_t request, bool stopped)
+{
+	const struct stock_brake_change change = {.stopped = stopped, .actor = "anna", .request = {{request}}};
+
+	return asked->stock->ops->brake(asked->stock, GATE_SALE, &change);
+}
+
+static void test_a_stop_that_was_done_and_not_heard_of_is_done(void **state)
+{
+	(void)state;
+	redis_sim_cut(sim, 1, false);
+	assert_int_equal(brake(&gate, 1, true), STOCK_DONE);
+}
+
+/* Its second try finds what an earlier call has done, not the first. */
+static void test_a_late_retry_of_a_stop_whose_reply_is_lost_is_no_stop(void **state)
+{
+	struct stock_brake now;
+
+	(void)state;
+	assert_int_equal(brake(&gate, 1, true), STOCK_DONE);
+	assert_int_equal(brake(&other, 2, false), STOCK_DONE);
+	redis_sim_cut(sim, 1, false);
+	assert_int_equal(brake(&gate, 1, true), STOCK_REPLAY);
+	redis_sim_cut(sim, 1, false);
+	assert_int_equal(brake(&gate, 2, false), STOCK_REPLAY);
+	assert_true(gate.stock->ops->brake_of(gate.stock, GATE_SALE, &now));
+	assert_false(now.stopped);
+}
+
 /* Nobody waits for it any more, and it is done all the same. */
 static void test_a_command_is_done_when_it_arrives_though_its_client_has_given_up(void **state)
 {
@@ -312,6 +342,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_slow_reply_takes_its_time),
 		TEST(test_a_reply_that_comes_too_late_leaves_open_what_was_done),
+		TEST(test_a_stop_that_was_done_and_not_heard_of_is_done),
+		TEST(test_a_late_retry_of_a_stop_whose_reply_is_lost_is_no_stop),
 		TEST(test_a_command_is_done_when_it_arrives_though_its_client_has_given_up),
 		TEST(test_a_command_that_arrives_behind_a_rebuild_is_fenced),
 		TEST(test_others_go_on_between_a_command_and_its_reply),

@@ -171,6 +171,18 @@ static enum redis_end call_once(struct stock_redis *redis, uint32_t sale, struct
 	return end;
 }
 
+/*
+ * Whether the change was there before this call, whose own first try may be what the second has
+ * found. What somebody has changed since is told as what it is.
+ */
+static bool was_there(const struct brake_call *asked)
+{
+	const struct uuid *request = &asked->change->request;
+	const struct stock_brake_change *found = brake_find(&asked->there, request);
+
+	return asked->repeated && (brake_find(asked->known, request) || (found && found->serial < asked->there.serial));
+}
+
 /* Twice the same harms nobody: a set that was lost and done is not done again. */
 static enum redis_end call(struct stock_redis *redis, uint32_t sale, struct brake_call *asked)
 {
@@ -186,8 +198,8 @@ static enum redis_end call(struct stock_redis *redis, uint32_t sale, struct brak
 		return REDIS_LOST; /* whatever came of the second try, the first may have been done */
 	if (end == REDIS_ANSWERED && is_stop(asked) && !asked->proven)
 		return REDIS_LOST;
-	if (lost)
-		asked->repeated = false; /* it is this call's own first try */
+	if (lost && asked->change)
+		asked->repeated = was_there(asked);
 	if (end == REDIS_ANSWERED && brake_table_learn(&redis->brakes, sale, &asked->there) < 0)
 		end = REDIS_NO_ROOM;
 	return end;

@@ -236,6 +236,15 @@ void watch_ledger_positions(sqlite3 *database, int64_t *positions, uint32_t part
 	sqlite3_reset(row);
 }
 
+uint32_t watch_ledger_drafts(sqlite3 *database)
+{
+	sqlite3_stmt *row = ask(database, "SELECT count(*) FROM sales WHERE state = ?1", 1);
+	uint32_t count = sqlite3_step(row) == SQLITE_ROW ? number_at(row, 0) : 0;
+
+	sqlite3_finalize(row);
+	return count;
+}
+
 static void rest_lots(sqlite3 *database, struct history_rest *rest)
 {
 	sqlite3_stmt *row =

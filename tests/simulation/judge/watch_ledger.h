@@ -22,6 +22,8 @@ bool watch_ledger_look_again(struct watch_ledger *watch, sqlite3 *database);
 void watch_ledger_release(struct watch_ledger *watch);
 /* Where the ledger stands in each of so many partitions of the log; -1: it has read nothing of it. Leaves a statement prepared. */
 void watch_ledger_positions(sqlite3 *database, int64_t *positions, uint32_t partitions);
+/* How many sales are drafts. */
+uint32_t watch_ledger_drafts(sqlite3 *database);
 /*
  * Tells the judge how the sale stands in the end: `rest` has what is not the ledger's (sale, armed,
  * the stock of each lot, outbox), and is filled with what is.

@@ -65,6 +65,7 @@ struct world {
 	struct journal_sim *log;
 	struct ledger_sim *server;
 	uint32_t writing, written; /* restore.c: who writes what the log does not have, and how often that was done since the backup */
+	uint32_t drafts;           /* restore.c: how many there were then */
 	int64_t kept_from[JOURNAL_SIM_PARTITIONS_MAX]; /* while `restoring`: retention takes nothing behind that */
 	bool restoring, closed_gates, closed_drains;   /* closed: nobody starts them */
 	struct world_process gates[PLAN_GATES_MAX], drains[PLAN_DRAINS_MAX];

@@ -4,10 +4,13 @@
  *
  * What is not in the log is as old as the backup, and operators do it again. Nobody does in a
  * world, so the backup is of a moment behind which nothing was written that the log does not have:
- * it is made anew while somebody does such a thing.
+ * it is made anew while somebody does such a thing, and where a gate has armed a sale by its
+ * schedule, which would be armed once more from that backup, with all its units.
  */
+#include <sqlite3.h>
 #include <string.h>
 #include "base/clock.h"
+#include "simulation/judge/watch_ledger.h"
 #include "simulation/world/parts.h"
 
 static const int64_t LOOK_NS = 10000000;
@@ -17,17 +20,33 @@ bool restore_hangs_on(enum plan_kind kind)
 	return kind >= PLAN_REFUND && kind < PLAN_AUDIT && kind != PLAN_WITHDRAW;
 }
 
+static uint32_t count_drafts(struct world *world)
+{
+	sqlite3 *database;
+
+	while (!(database = ledger_sim_database(world->server)))
+		pause_sleep(LOOK_NS);
+	return watch_ledger_drafts(database);
+}
+
 static void back_up(struct world *world)
 {
 	do { /* its power may fail meanwhile */
 		while (ledger_sim_is_off(world->server))
 			pause_sleep(LOOK_NS);
 		world->written = 0;
+		world->drafts = count_drafts(world);
 		ledger_sim_back_up(world->server);
 	} while (ledger_sim_is_off(world->server));
 	for (uint32_t i = 0; i < JOURNAL_SIM_PARTITIONS_MAX; i++)
 		world->kept_from[i] = i < journal_sim_partition_count(world->log) ? watches_applied(world, i) : 0;
 	scheduler_note(world->scheduler, "the ledger is backed up");
+}
+
+/* The backup lacks what the log does not have. */
+static bool is_behind(struct world *world)
+{
+	return world->written > 0 || count_drafts(world) != world->drafts;
 }
 
 /* When it returns the backup has all that the log does not have. */
@@ -36,8 +55,8 @@ static void keep_backed_up(struct world *world, int64_t for_ns)
 	int64_t until_ns = clock_mono_ns() + for_ns;
 
 	back_up(world);
-	while (clock_mono_ns() < until_ns || world->writing > 0 || world->written > 0) {
-		if (world->writing == 0 && world->written > 0)
+	while (clock_mono_ns() < until_ns || world->writing > 0 || is_behind(world)) {
+		if (world->writing == 0 && is_behind(world))
 			back_up(world);
 		else
 			pause_sleep(LOOK_NS);
@@ -90,7 +109,7 @@ static void await_drains(struct world *world)
 
 static void empty_redis(struct world *world)
 {
-	while (world->redis_down)
+	while (world->redis_down || world->promoting)
 		pause_sleep(LOOK_NS);
 	faults_empty_redis(world);
 }
@@ -102,7 +121,7 @@ static void restore_stopped(struct world *world, bool early)
 {
 	world->closed_gates = world->closed_drains = true;
 	end_all(world, true);
-	if (world->writing > 0 || world->written > 0)
+	if (world->writing > 0 || is_behind(world))
 		back_up(world); /* that may have got through meanwhile */
 	ledger_sim_restore(world->server);
 	watches_lose_ledger(world);

@@ -63,7 +63,7 @@ CLAIMS = {
     "On a network that is not yours": ADVICE,
     "One way to be told": LEFT,
     "(A gate whose clock goes on while it is frozen": ("test_a_gate_takes_a_masters_word_only_while_a_replica_follows_it",),
-    "Keep a gate and the master off one host.": ADVICE,
+    "Keep a gate and the master off one host": ADVICE,
     "The operator log's chain shows": (
         *("test_changed_log_row_is_caught", "test_removed_log_row_is_caught", "test_removed_end_of_the_log_is_caught"),
     ),

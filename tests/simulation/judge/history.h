@@ -151,6 +151,8 @@ void history_stock(struct judge *judge, uint32_t server, uint32_t sale, uint32_t
 		   const struct history_stock_lot *lots, uint32_t lot_count);
 /* A stock has lost its memory, or part of it, or its gate has died: what it holds counts only when it was armed again. */
 void history_stock_lost(struct judge *judge, uint32_t server);
+/* It is no master any more, and nobody sells from it: as if it were lost, but for that nothing is. */
+void history_stock_left(struct judge *judge, uint32_t server);
 
 /* --- Faults --- */
 

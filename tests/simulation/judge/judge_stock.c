@@ -97,17 +97,25 @@ void history_stock(struct judge *judge, uint32_t server, uint32_t number, uint32
 	}
 }
 
-void history_stock_lost(struct judge *judge, uint32_t server)
+void history_stock_left(struct judge *judge, uint32_t server)
 {
 	ASSERT(server < HISTORY_NODES);
-	judge->stock_lost_ns = judge->now_ns;
 	for (uint32_t number = 1; number <= HISTORY_SALES; number++) {
 		struct sale_book *sale = judge_sale(judge, number);
 
 		if (!sale)
 			continue;
 		sale->stocks[server].lost = true;
+		for (uint32_t other = 0; other < HISTORY_NODES; other++) /* a replica has what its master had */
+			if (sale->stocks[other].epoch > sale->stocks[server].epoch)
+				sale->stocks[server].epoch = sale->stocks[other].epoch;
 		for (uint32_t place = 0; place < sale->terms.lot_count; place++)
 			step(judge, sale, &sale->lots[place], place);
 	}
+}
+
+void history_stock_lost(struct judge *judge, uint32_t server)
+{
+	judge->stock_lost_ns = judge->now_ns;
+	history_stock_left(judge, server);
 }

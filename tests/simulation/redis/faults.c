@@ -20,20 +20,38 @@ void sim_make_ids(struct redis_sim *sim, bool run)
 	node_enter(before);
 }
 
+static void close_peer(struct sim_peer *peer)
+{
+	peer->closed = true;
+	sim_way_clear(&peer->there);
+	buffer_clear(&peer->in);
+	peer->waiting.armed = false;
+	sim_peer_wake(peer);
+	if (peer->gone)
+		sim_peer_leave(peer);
+}
+
 void sim_close_peers(struct redis_sim *sim)
 {
 	for (struct sim_peer *peer = sim->peers, *next; peer; peer = next) {
 		next = peer->next;
-		peer->closed = !peer->direct;
-		if (!peer->closed)
-			continue;
-		sim_way_clear(&peer->there);
-		buffer_clear(&peer->in);
-		peer->waiting.armed = false;
-		sim_peer_wake(peer);
-		if (peer->gone)
-			sim_peer_leave(peer);
+		if (peer->direct)
+			peer->closed = false;
+		else
+			close_peer(peer);
 	}
+}
+
+void redis_sim_close_client(struct redis_sim *sim, const struct node *client)
+{
+	sim_lock(sim);
+	sim_catch_up(sim);
+	for (struct sim_peer *peer = sim->peers, *next; peer; peer = next) {
+		next = peer->next;
+		if (peer->client == client && !peer->direct)
+			close_peer(peer);
+	}
+	sim_unlock(sim);
 }
 
 /* --- On the way --- */

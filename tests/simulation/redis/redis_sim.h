@@ -72,6 +72,8 @@ void redis_sim_set_delay(struct redis_sim *sim, int64_t there_ns, int64_t back_n
 void redis_sim_set_paused(struct redis_sim *sim, bool paused);
 /* The network between it and a client (the node that it runs in) holds everything back; new connections are not made. */
 void redis_sim_set_cut_off(struct redis_sim *sim, struct node *client, bool cut_off);
+/* Its connections end, as both sides see. */
+void redis_sim_close_client(struct redis_sim *sim, const struct node *client);
 /*
  * All connections that a client has opened end without its help, for it is no more. `arrives`: what
  * it has sent is done nevertheless.

@@ -75,7 +75,11 @@ static void ask(struct world *world, uint32_t number)
 	asking->draw = draw_of(world->plan->seed, "client", number);
 	request_write(asking);
 	world->writing += restore_hangs_on(op->kind);
+	if (world->group)
+		world_ask_begins(world); /* gates that rest late lose their lease: they must be punctual between two attempts, too */
 	ask_until_answered(asking);
+	if (world->group)
+		world_ask_ends(world);
 	world->writing -= restore_hangs_on(op->kind);
 	world->written += restore_hangs_on(op->kind);
 	if (op->kind == PLAN_AUDIT && asking->answer.status == 200 && !strstr(asking->answer.body, "\"ok\":true"))

@@ -69,7 +69,7 @@ const struct redis_transport *network_transport(struct world *world)
 {
 	network = (struct way){
 		.transport = {open_link, write_link, take_reply, is_quiet, close_link},
-		.server = redis_sim_transport(world->redis),
+		.server = world->group ? redis_group_transport(world->group) : redis_sim_transport(world->redis),
 		.world = world,
 		.draw = network.world ? network.draw : draw_of(world->plan->seed, "network", 0),
 	};

@@ -12,6 +12,7 @@
 #include "simulation/journal/journal_sim.h"
 #include "simulation/ledger/ledger_disk.h"
 #include "simulation/ledger/ledger_sim.h"
+#include "simulation/redis/redis_group.h"
 #include "simulation/redis/redis_sim.h"
 #include "simulation/scheduler/scheduler.h"
 #include "simulation/world/plan.h"
@@ -56,8 +57,13 @@ struct world {
 	struct scheduler *scheduler;
 	struct node *node; /* clients, faults: its clock is true */
 	struct settings *settings, *drain_settings;
-	struct memory_disk *disk; /* embedded */
-	struct redis_sim *redis;  /* cluster, these three */
+	struct memory_disk *disk;  /* embedded */
+	struct redis_sim *redis;   /* cluster, these three; of several the master, as far as Sentinels know */
+	struct redis_group *group; /* NULL: it has no replicas */
+	size_t master;             /* its number in there */
+	unsigned redis_faults;     /* that last, beside: */
+	bool promoting;            /* a replica becomes the master, or the old one is not back yet */
+	struct node *redis_nodes[PLAN_SERVERS];
 	bool redis_down;
 	struct node *redis_node; /* its machine */
 	unsigned drifting;       /* gates whose clocks do */
@@ -115,6 +121,8 @@ void watches_open(struct world *world);
 void watches_step(struct world *world); /* something may have become durable, or time has gone on */
 void watches_lose_gate(struct world *world, unsigned gate);
 void watches_lose_stock(struct world *world);
+void watches_promote(struct world *world, size_t server);                /* the stock is sold from there, too */
+void watches_demote(struct world *world, size_t server);                 /* no more */
 void watches_lose_ledger(struct world *world);                           /* its server is another, with a backup */
 void watches_lose_log(struct world *world);                              /* its topic is another */
 bool watches_is_drained(struct world *world);                            /* the ledger has all of the log */
@@ -158,6 +166,9 @@ void faults_run(struct world *world);
 /* faults_log.c: of the log. */
 void faults_log(struct world *world, const struct plan_fault *fault);
 void faults_empty_redis(struct world *world);
+/* faults_redis.c */
+void faults_promote(struct world *world, const struct plan_fault *fault);
+void faults_step_redis_clock(struct world *world, const struct plan_fault *fault);
 /* As scheduler_settings has them. */
 void faults_at_step(struct world *world);
 int faults_at_point(struct world *world, const char *name);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "simulation/draw.h"
+#include "simulation/world/scenes.h"
 
 enum { SALE_MS = 120000, BEGIN_MS = 1000 };
 
@@ -321,6 +322,16 @@ static void make_start(struct plan *plan)
 	}
 }
 
+/* One of fourteen clusters has them. */
+static void make_replicas(struct plan *plan)
+{
+	struct draw draw = draw_of(plan->seed, "replicas", 0);
+
+	plan->replicas = plan->shape == PLAN_CLUSTER && draw_below(&draw, 14) == 0;
+	for (uint64_t i = 0, count = draw_between(&draw, 1, 3); plan->replicas && i < count; i++)
+		scene_promotion(plan, &draw);
+}
+
 /* One of ten. */
 static void make_topic(struct plan *plan)
 {
@@ -358,6 +369,7 @@ void plan_make(struct plan *plan, uint64_t seed, enum plan_shape shape)
 	make_restore(plan);
 	make_start(plan);
 	make_topic(plan);
+	make_replicas(plan);
 	qsort(plan->faults, plan->fault_count, sizeof(plan->faults[0]), by_time);
 	plan->until_ms = SALE_MS;
 	plan->ledger_stays = cluster;
@@ -450,6 +462,7 @@ static const char *const fault_names[FAULT_KINDS] = {
 	"ledger restored",
 	"ledger away at a start",
 	"topic made anew",
+	"redis promoted",
 };
 
 void plan_print_op(const struct plan *plan, uint32_t at, char *text, size_t size)

@@ -17,6 +17,7 @@ enum {
 	PLAN_CLIENTS_MAX = 10,
 	PLAN_OPS_MAX = 320,
 	PLAN_FAULTS_MAX = 64,
+	PLAN_SERVERS = 3, /* Redis' master and its replicas, where it has some */
 	PLAN_PRICE = 100, /* of a unit */
 	PLAN_NONE = UINT32_MAX,
 };
@@ -96,6 +97,7 @@ enum plan_fault_kind {
 	FAULT_LEDGER_RESTORED,      /* `node`: how; `value`: ms between the backup and then */
 	FAULT_LEDGER_AWAY_AT_START, /* a gate and a drain begin meanwhile, `value` ms after they were killed; odd: it is silent */
 	FAULT_KAFKA_ANEW, /* the topic, as operators do it; `value` ms: for so long gates and drains go on; -1: they were ended before */
+	FAULT_REDIS_PROMOTED, /* a replica that is behind; the master ends, or goes on, cut off from the others and the gates of the mask `node`, for so long */
 	FAULT_KINDS,
 };
 
@@ -132,6 +134,7 @@ struct plan {
 	struct plan_fault faults[PLAN_FAULTS_MAX]; /* by time */
 	uint32_t fault_count;
 	int64_t until_ms;  /* when the last fault is mended */
+	bool replicas;     /* Redis has some, and Sentinels */
 	bool ledger_stays; /* nothing goes wrong with the ledger, nor with the disk below it */
 	bool corrupt;      /* what Redis says is not what it said: no promise stands on that, but nothing may crash */
 };

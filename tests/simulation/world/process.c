@@ -64,8 +64,9 @@ static int open_without_ledger(struct world_process *gate, int away)
 static int open_cluster(struct world_process *gate)
 {
 	struct world *world = gate->world;
-	const struct stock_redis_settings redis = {
-		.url = "redis://in.process", .outbox_max = OUTBOX_MAX, .transport = network_transport(world)};
+	const struct stock_redis_settings redis = {.url = world->group ? REDIS_GROUP_URL : "redis://in.process",
+						   .outbox_max = OUTBOX_MAX,
+						   .transport = network_transport(world)};
 	int away = 0, r = 0;
 
 	if (!gate->ledger)
@@ -265,7 +266,9 @@ static void drop_services(struct world_process *process, struct node *node)
 		memory_disk_leave(world->disk);
 	else
 		ledger_sim_drop(world->server, node, true);
-	if (world->redis && !process->drain)
+	if (world->group && !process->drain)
+		redis_group_end_client(world->group, node, process->incarnation % 2);
+	else if (world->redis && !process->drain)
 		redis_sim_end_client(world->redis, node, process->incarnation % 2);
 	if (world->log && process->journal)
 		journal_sim_vanish(process->journal);

@@ -39,3 +39,4 @@ void scene_late_drain(struct plan *plan, struct draw *draw);
 void scene_crowd(struct plan *plan, struct draw *draw);
 void scene_refusals(struct plan *plan, struct draw *draw);
 void scene_disarm(struct plan *plan, struct draw *draw);
+void scene_promotion(struct plan *plan, struct draw *draw);

@@ -157,3 +157,24 @@ void scene_disarm(struct plan *plan, struct draw *draw)
 	scene_op(plan, PLAN_DISARM, opens_ms - 2200 + draw_between(draw, 0, 1000), clients + 4)->sale = sale;
 	scene_op(plan, PLAN_OPEN, opens_ms + draw_between(draw, SECOND_MS, 5 * SECOND_MS), clients + 4)->sale = sale;
 }
+
+/* Redis' master is cut off, and another promoted: both may be sold from, before the sales are built again and behind that. */
+void scene_promotion(struct plan *plan, struct draw *draw)
+{
+	uint32_t sale = scene_sale(plan, draw), count = (uint32_t)draw_between(draw, 3, 8);
+	int64_t at_ms = draw_between(draw, SCENES_BEGIN_MS, SCENES_END_MS - 10 * SECOND_MS);
+
+	if (plan->fault_count == PLAN_FAULTS_MAX || plan->op_count + count > PLAN_OPS_MAX - 60)
+		return;
+	if (plan->gates < 2)
+		plan->gates = 2;
+	scene_fault(plan, FAULT_REDIS_PROMOTED, at_ms, draw_between(draw, 1, 15 * SECOND_MS), draw_between(draw, 0, 100000),
+		    (uint32_t)draw_below(draw, 1 << plan->gates));
+	/* A gate that stands still meanwhile has not heard of anything when it goes on. */
+	if (draw_chance(draw, 60) && plan->fault_count < PLAN_FAULTS_MAX)
+		scene_fault(plan, FAULT_GATE_PAUSED, at_ms + draw_between(draw, 300, 1200), draw_between(draw, 2, 6) * SECOND_MS,
+			    0, scene_gate(plan, draw));
+	for (uint32_t i = 0; i < count; i++)
+		scene_purchase(plan, sale, at_ms + draw_between(draw, 1500, 5 * SECOND_MS), plan->client_count + i, draw);
+	plan->client_count += count;
+}

@@ -11,12 +11,13 @@ enum { QUIET_MS = 20000, LOOK_MS = 100, STOCK = HISTORY_NODES - 1 }; /* STOCK: t
 
 static struct {
 	struct watch_ledger *ledger;
-	struct watch_log *log;    /* of a world with a log, which is another than its ledger */
-	struct watch_stock stock; /* there is one: the gate's memory, or Redis */
-	sqlite3 *database;        /* of the embedded shape: our own connection */
-	uint64_t disk_writes;     /* until there we have looked */
-	uint64_t redis_changes;   /* until there we have looked */
-	bool stock_lost;          /* and not since then */
+	struct watch_log *log;                  /* of a world with a log, which is another than its ledger */
+	struct watch_stock stock[PLAN_SERVERS]; /* the gate's memory, or Redis and what was its replica, by its number */
+	bool watched[PLAN_SERVERS];
+	sqlite3 *database;                    /* of the embedded shape: our own connection */
+	uint64_t disk_writes;                 /* until there we have looked */
+	uint64_t redis_changes[PLAN_SERVERS]; /* until there we have looked */
+	bool stock_lost;                      /* and not since then */
 } eyes;
 
 /* --- The ledger --- */
@@ -63,23 +64,30 @@ void watches_open(struct world *world)
 	bool cluster = world->plan->shape == PLAN_CLUSTER;
 
 	eyes.ledger = watch_ledger_new(world->judge, !cluster);
-	eyes.stock = (struct watch_stock){.judge = world->judge, .sales = world->plan->sale_count};
+	for (uint32_t i = 0; i < PLAN_SERVERS; i++)
+		eyes.stock[i] = (struct watch_stock){.judge = world->judge, .server = i, .sales = world->plan->sale_count};
+	eyes.watched[0] = true;
 	if (!cluster)
 		return;
 	eyes.log = watch_log_new(world->judge, world->log);
-	eyes.stock.grows = look_at_server;
-	eyes.stock.context = world;
+	for (uint32_t i = 0; i < PLAN_SERVERS; i++) {
+		eyes.stock[i].grows = look_at_server;
+		eyes.stock[i].context = world;
+	}
 }
 
-static void look_at_redis(struct world *world)
+static void look_at_redis(struct world *world, size_t server)
 {
-	uint64_t changes = redis_sim_changes(world->redis);
+	struct redis_sim *redis = world->group ? redis_group_server(world->group, server) : world->redis;
+	uint64_t changes = redis_sim_changes(redis);
+	bool lost = server == world->master && eyes.stock_lost;
 
-	if (world->redis_down || (changes == eyes.redis_changes && !eyes.stock_lost))
+	if (!eyes.watched[server] || (server == world->master && world->redis_down) ||
+	    (changes == eyes.redis_changes[server] && !lost))
 		return;
-	eyes.redis_changes = changes;
-	eyes.stock_lost = false;
-	watch_stock_redis(&eyes.stock, world->redis);
+	eyes.redis_changes[server] = changes;
+	eyes.stock_lost = eyes.stock_lost && !lost;
+	watch_stock_redis(&eyes.stock[server], redis);
 }
 
 /* Where the drains stand. */
@@ -114,20 +122,27 @@ void watches_step(struct world *world)
 	if (world->disk) {
 		look_at_disk(world);
 		if (world->gates[0].stock)
-			watch_stock_memory(&eyes.stock, world->gates[0].stock);
+			watch_stock_memory(&eyes.stock[0], world->gates[0].stock);
 		return;
 	}
 	watch_log_look(eyes.log);
-	look_at_redis(world);
+	for (size_t i = 0; i < (world->group ? PLAN_SERVERS : 1); i++)
+		look_at_redis(world, i);
 	look_at_positions(world);
 }
 
 /* --- What goes wrong --- */
 
-static void forget_stock(void)
+static void forget_stock(size_t server)
 {
 	for (size_t i = 0; i <= HISTORY_SALES; i++)
-		eyes.stock.told[i] = false;
+		eyes.stock[server].told[i] = false;
+}
+
+static void lose_stock(struct world *world, size_t server)
+{
+	history_stock_lost(world->judge, eyes.stock[server].server);
+	forget_stock(server);
 }
 
 void watches_lose_gate(struct world *world, unsigned gate)
@@ -135,17 +150,28 @@ void watches_lose_gate(struct world *world, unsigned gate)
 	(void)gate;
 	if (!world->disk)
 		return;
-	history_stock_lost(world->judge, eyes.stock.server);
-	forget_stock();
+	lose_stock(world, 0);
 	if (eyes.database)
 		close_database();
 }
 
 void watches_lose_stock(struct world *world)
 {
-	history_stock_lost(world->judge, eyes.stock.server);
-	forget_stock();
+	lose_stock(world, world->master);
 	eyes.stock_lost = true;
+}
+
+void watches_promote(struct world *world, size_t server)
+{
+	lose_stock(world, server);
+	eyes.watched[server] = true;
+}
+
+void watches_demote(struct world *world, size_t server)
+{
+	history_stock_left(world->judge, eyes.stock[server].server);
+	forget_stock(server);
+	eyes.watched[server] = false;
 }
 
 void watches_lose_ledger(struct world *world)

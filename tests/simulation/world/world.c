@@ -122,6 +122,23 @@ static struct node *service_node(const char *name)
 	return scheduler_node_new(world.scheduler, name, NULL);
 }
 
+/* One alone, or a master with two replicas. */
+static void open_redis(const struct plan *plan)
+{
+	static const char *const names[] = {"redis-server", "redis-replica-1", "redis-replica-2"};
+
+	for (size_t i = 0; i < (plan->replicas ? PLAN_SERVERS : 1); i++)
+		world.redis_nodes[i] = service_node(names[i]);
+	world.redis_node = world.redis_nodes[0];
+	if (!plan->replicas) {
+		world.redis = redis_sim_new(world.redis_node);
+		return;
+	}
+	world.group = redis_group_new(world.redis_nodes, PLAN_SERVERS);
+	redis_group_configure(world.group, "min-replicas-to-write", "1");
+	world.redis = redis_group_server(world.group, 0);
+}
+
 static void open_services(const struct plan *plan)
 {
 	struct node *server;
@@ -131,8 +148,7 @@ static void open_services(const struct plan *plan)
 		return;
 	}
 	server = service_node("ledger-server");
-	world.redis_node = service_node("redis-server");
-	world.redis = redis_sim_new(world.redis_node);
+	open_redis(plan);
 	world.log = journal_sim_new(service_node("log-server"), draw_of(plan->seed, "log", 0).state, plan->partitions);
 	journal_sim_set_faults(world.log, &world_usual_log);
 	world.server = ledger_sim_new(server->clock, draw_of(plan->seed, "ledger", 0).state);

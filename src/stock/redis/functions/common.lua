@@ -168,16 +168,17 @@ local function names_total(sale)
 	return sale.pieces * NAMES_PIECE + call('STRLEN', names_key(sale, sale.pieces))
 end
 
--- The names that the caller has not heard of: a chunk of them, which may begin in one piece and end in the next.
+-- The names that the caller has not heard of: a chunk of them, which may begin in one piece and end in the next. Where, of how many, how much;
+-- and the names, by themselves: to put them behind each other would hash every byte of them, and the caller does it anyway.
 local function names_since(sale, from)
-	local total, chunk = names_total(sale), ''
-	local piece = floor(from / NAMES_PIECE)
-	while piece <= sale.pieces and #chunk < NAMES_CHUNK do
-		local start = #chunk == 0 and from - piece * NAMES_PIECE or 0
-		chunk = chunk .. call('GETRANGE', names_key(sale, piece), start, start + NAMES_CHUNK - #chunk - 1)
+	local total, piece = names_total(sale), floor(from / NAMES_PIECE)
+	local start = from - piece * NAMES_PIECE
+	local chunk = call('GETRANGE', names_key(sale, piece), start, start + NAMES_CHUNK - 1)
+	while piece < sale.pieces and #chunk < NAMES_CHUNK do
 		piece = piece + 1
+		chunk = chunk .. call('GETRANGE', names_key(sale, piece), 0, NAMES_CHUNK - #chunk - 1)
 	end
-	return pack('<i8i8I', from, total, #chunk) .. chunk
+	return pack('<i8i8I', from, total, #chunk), chunk
 end
 
 -- False, and nothing is written, where the list is full.

@@ -161,7 +161,9 @@ local function arm(keys, args)
 		return pack('<BI', OUT_OF_RANGE, sale.epoch)
 	end
 	call('HSET', sale.key .. ':m', 'state', 'armed')
-	return finish(sale) .. names_since(sale, 0) .. pack('<H', sale.lot_count) .. call('GET', sale.key .. ':l')
+	local head = finish(sale)
+	local range, names = names_since(sale, 0)
+	return head .. range .. names .. pack('<H', sale.lot_count) .. call('GET', sale.key .. ':l')
 end
 
 -- Needs no term: what is forgotten harms nobody. But for a sale that has a newer epoch.
@@ -186,9 +188,10 @@ local function refresh(keys, args)
 	if not sale then
 		return refusal
 	end
-	local key = sale.key
-	return finish(sale) .. pack('<i8III', outbox_oldest(sale), outbox_size(sale), call('HLEN', key .. ':o'), call('HLEN', key .. ':b')) ..
-		names_since(sale, sale.names_from) .. pack('<H', sale.lot_count) .. call('GET', key .. ':l') .. brake_text(key)
+	local key, head = sale.key, finish(sale)
+	local counts = pack('<i8III', outbox_oldest(sale), outbox_size(sale), call('HLEN', key .. ':o'), call('HLEN', key .. ':b'))
+	local range, names = names_since(sale, sale.names_from)
+	return head .. counts .. range .. names .. pack('<H', sale.lot_count) .. call('GET', key .. ':l') .. brake_text(key)
 end
 
 -- Which commands of the functions the caller's user may not use: a function that found out in the middle would have written half.

@@ -333,8 +333,12 @@ do
 		if not reserve_write(sale, granted, requests, count) then
 			return pack('<BI', FULL, sale.epoch)
 		end
-		local names = granted.sold_out and '\1' .. names_since(sale, sale.names_from) or '\0'
-		OUT[0] = finish(sale) .. names .. pack('<I', granted.batch)
+		local range, names = '\0', ''
+		if granted.sold_out then
+			range, names = names_since(sale, sale.names_from)
+			range = '\1' .. range
+		end
+		OUT[0] = finish(sale) .. range .. names .. pack('<I', granted.batch)
 		return concat(OUT, '', 0, count)
 	end
 end

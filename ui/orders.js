@@ -1,10 +1,10 @@
 // Orders: found, confirmed, given more time, cancelled or refunded, and taken away as a file.
-import { byId, element, local, number, say, sure } from "/assets/page.js";
+import { byId, element, local, number, say, why } from "/assets/page.js";
 import { act, may, now, offer, read } from "/assets/session.js";
 
 const MORE_MS = 300000;
 const PAGE = 1000;
-const COLUMNS = ["id", "sale", "sku", "quantity", "buyer", "state", "placed_at", "hold_expires_at"];
+const COLUMNS = ["id", "sale", "sku", "quantity", "buyer", "state", "placed_at", "hold_expires_at", "updated_at", "actor", "actor_kind", "reason"];
 let sale = null; // whose orders "this sale" are
 
 export function ofSale(id) {
@@ -22,17 +22,28 @@ const ACTS = {
 };
 
 async function doIt(order, { path, body, question, button, word }) {
-	if (question && !await sure(question, button))
+	const reason = question ? await why(question, button) : "";
+
+	if (reason === null)
 		return;
 	say(byId("found"), `${word} …`);
 	try {
-		const shown = await act("POST", `/v1/orders/${order.id}/${path}`, body?.(order));
+		const told = await act("POST", `/v1/orders/${order.id}/${path}`, reason ? { ...body?.(order), reason } : body?.(order));
+		const shown = told.actor ? told : await read(`/v1/orders/${told.id}`).catch(() => told);
 		say(byId("found"), `Order ${shown.id} is ${shown.state} now.`);
 		document.querySelector(`tr[data-order="${order.id}"]`)?.replaceWith(row(shown));
 		offer(byId("orders"));
 	} catch (error) {
 		say(byId("found"), error.message);
 	}
+}
+
+// Who has changed it last, and why, as far as that is known yet.
+function changed(order) {
+	if (!order.actor)
+		return element("td", {});
+	const who = order.actor_kind === "buyer" ? "its buyer" : order.actor_kind === "clock" ? "the clock" : order.actor;
+	return element("td", { class: "changed" }, who, ...order.reason ? [element("br", {}), element("q", {}, order.reason)] : []);
 }
 
 function row(order) {
@@ -44,7 +55,7 @@ function row(order) {
 	return element("tr", { "data-order": order.id }, element("th", { scope: "row" }, element("code", {}, order.id)),
 		element("td", {}, order.sale), element("td", {}, order.sku), element("td", { class: "number" }, number.format(order.quantity)),
 		element("td", {}, order.buyer), element("td", {}, element("span", { class: `state ${order.state}` }, order.state)),
-		element("td", {}, local(order.placed_at)), element("td", {}, ...buttons));
+		element("td", {}, local(order.placed_at)), changed(order), element("td", {}, ...buttons));
 }
 
 function show(orders, more) {

@@ -70,6 +70,23 @@ def test_what_one_order_refuses_keeps_no_other_back(shop):
     assert shop.order(second).json["state"] == "confirmed" and shop.order(first).json["payment"]["reference"] == "pi_x"
 
 
+def test_a_command_says_why_and_shows_it(shop):
+    one, *others = bought(shop, 3)
+    me = shop.operate("GET", "/v1/whoami").json["name"]
+    assert f"by b0 (buyer)\n" in operate(shop, "order", "show", one).stdout
+    for command in (["extend", one, "20m"], ["confirm", one], ["cancel", one]):
+        reason = f"{command[0]}: asked by phone"
+        done = operate(shop, "order", *command, "--reason", reason)
+        assert done.returncode == 0, done.stderr
+        assert (shop.order(one).json["actor"], shop.order(one).json["reason"]) == (me, reason)
+        assert f" by {me} (operator): {reason}\n" in operate(shop, "order", "show", one).stdout
+    (shop.folder / "ids").write_text("\n".join(others) + "\n")
+    for action, more in (("confirm", []), ("cancel", ["--yes"])):
+        assert operate(shop, "order", action, "--file", "ids", "--reason", f"{action} all", *more).returncode == 0
+        assert {shop.order(order).json["reason"] for order in others} == {f"{action} all"}
+    assert operate(shop, "order", "cancel", one, "--reason", "x" * 201).returncode != 0
+
+
 def test_orders_are_cancelled_by_a_file_that_is_asked_for(shop):
     orders = bought(shop, 3)
     (shop.folder / "ids").write_text("\n".join(orders) + "\n")

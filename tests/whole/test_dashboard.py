@@ -134,8 +134,14 @@ def test_orders_are_found_confirmed_extended_cancelled_refunded_and_exported(sho
     view.click('#sure button[value="no"]')
     assert shop.order(orders[0]).json["state"] == "confirmed"
     view.click('[data-act="cancel"]')
+    view.find("#sure-reason").send_keys("the left <shoe> is torn")
     view.click("#sure-yes")
     view.await_text("#found", "is cancelled now")
+    me = shop.operate("GET", "/v1/whoami").json["name"]
+    view.await_text("#orders td.changed", "the left <shoe> is torn")
+    assert me in view.text("#orders td.changed")
+    refunded = shop.order(orders[0]).json
+    assert (refunded["actor"], refunded["actor_kind"], refunded["reason"]) == (me, "operator", "the left <shoe> is torn")
 
     paid = {"payment": {"reference": "pi_3N", "amount": 100, "currency": "EUR"}}
     assert shop.operate("POST", f"/v1/orders/{orders[2]}/confirm", paid).status == 200
@@ -149,9 +155,12 @@ def test_orders_are_found_confirmed_extended_cancelled_refunded_and_exported(sho
     type_into(view, "#find-what", "bert")
     view.click("#find button")
     view.await_text("#orders tbody", "bert")
+    view.await_text("#orders td.changed", "its buyer")
     view.click('[data-act="cancel"]')
+    assert view.find("#sure-reason").get_attribute("value") == "", "of this one alone"
     view.click("#sure-yes")
     view.await_text("#orders tbody", "cancelled")
+    assert "reason" not in shop.order(orders[1]).json
     assert {shop.order(order).json["state"] for order in orders[:2]} == {"cancelled"}
 
     view.find('#find-by option[value="order"]').click()
@@ -167,6 +176,7 @@ def test_orders_are_found_confirmed_extended_cancelled_refunded_and_exported(sho
         rows = list(csv.DictReader(file))
     assert [row["id"] for row in rows] == orders and [row["state"] for row in rows] == ["cancelled", "cancelled", "confirmed"]
     assert rows[2]["buyer"] == "'=cmd|x", "a name from outside is no formula"
+    assert [(row["actor"], row["reason"]) for row in rows] == [(me, "the left <shoe> is torn"), (me, ""), (me, "")]
 
 
 def test_sales_are_made_cloned_and_corrected(shop, window):

@@ -40,7 +40,7 @@ def shop(server):
         payment = {"reference": f"pi_{name},1", "amount": 250, "currency": "EUR"}
         assert server.operate("POST", f"/v1/orders/{orders[name]}/confirm", {"payment": payment}).status == 200
     for name in ("refunded", "cancelled"):
-        assert server.operate("POST", f"/v1/orders/{orders[name]}/cancel").status == 200
+        assert server.operate("POST", f"/v1/orders/{orders[name]}/cancel", {"reason": f"{name}, \"so\""}).status == 200
     wait_until(lambda: server.order(orders["expired"]).json["state"] == "expired", 30, "the end of a hold")
     return server, orders
 
@@ -56,6 +56,10 @@ def test_orders_are_exported_in_both_forms(shop):
         assert row["placed_at"] == known["placed_at"] and row["quantity"] == "1"
     assert rows[orders["paid"]]["payment_reference"] == "pi_paid,1" and rows[orders["paid"]]["payment_amount"] == "250"
     assert rows[orders["held"]]["payment_reference"] == ""
+    me = server.operate("GET", "/v1/whoami").json["name"]
+    assert {name: tuple(rows[order][of] for of in ("actor", "actor_kind", "reason")) for name, order in orders.items()} == {
+        "paid": (me, "operator", ""), "refunded": (me, "operator", 'refunded, "so"'), "cancelled": (me, "operator", 'cancelled, "so"'),
+        "held": ("b-held", "buyer", ""), "expired": ("clock", "clock", "")}
     assert rows[orders["expired"]]["buyer"] == 'a_"quoted",_buyer'
     assert {row["id"]: row for row in as_json(server, "orders")} == {order: server.order(order).json for order in orders.values()}
     assert {row["id"] for row in as_csv(server, "orders", "--sale", "short")} == {orders["expired"]}
@@ -75,6 +79,7 @@ def test_movements_are_all_that_happened_in_its_order(shop):
         orders["expired"]: ["reserved", "expired"],
     }
     assert [row["id"] for row in rows] == [row["id"] for row in as_json(server, "movements")]
+    assert [(row["actor_kind"], row["reason"]) for row in rows if row["order"] == orders["cancelled"]] == [("buyer", ""), ("operator", 'cancelled, "so"')]
     assert {row["units"] for row in rows} == {"1"} and {row["sku"] for row in rows if row["sale"] == "drop"} == {"S", "M"}
     assert {row["order"] for row in as_csv(server, "movements", "--sale", "short")} == {orders["expired"]}
 

@@ -19,7 +19,32 @@ static void order_cells(struct table *table, const json_t *order)
 	table_cell(table, "%s", output_field_text(order, "hold_expires_at"));
 }
 
-static const struct resource orders = {.path = "/v1/orders", .list = "orders", .titles = titles, .cells = order_cells};
+/* With a line of who has changed it last, and why, where that is known. */
+static void show_order(const json_t *order)
+{
+	const char *actor = output_field_text(order, "actor"), *reason = output_field_text(order, "reason");
+	const char *kind = output_field_text(order, "actor_kind"), *at = output_field_text(order, "updated_at");
+
+	(void)output_rows(json_pack("[O]", order), false, titles, order_cells);
+	if (actor[0])
+		printf("Changed%s%s by %s (%s)%s%s\n", at[0] ? " " : "", at, actor, kind, reason[0] ? ": " : "", reason);
+}
+
+static const struct resource orders = {
+	.path = "/v1/orders", .list = "orders", .titles = titles, .cells = order_cells, .show = show_order};
+
+#define REASON_OPTION(reason)                                                                                \
+	{                                                                                                    \
+		"reason", 0, OPTION_TEXT, (reason), "TEXT", "why: kept with the change, for who looks later" \
+	}
+
+/* Why, as a request's body, or as a member of one; nothing where it is not said. */
+static json_t *with_reason(json_t *body, const char *reason)
+{
+	if (reason)
+		json_object_set_new(body, "reason", json_string(reason));
+	return body;
+}
 
 static int list(struct cli *cli)
 {
@@ -69,7 +94,7 @@ static int check_file(const struct cli *cli, const struct order_file *file)
 static int confirm(struct cli *cli)
 {
 	struct order_file file = {.action = "confirm"};
-	const struct option table[] = {FILE_OPTIONS(file), CLIENT_OPTIONS(&file.url, &file.json)};
+	const struct option table[] = {FILE_OPTIONS(file), REASON_OPTION(&file.reason), CLIENT_OPTIONS(&file.url, &file.json)};
 	char path[OUTPUT_PATH_SIZE];
 	int code = cli_options(cli, table, sizeof(table) / sizeof(table[0]), 0, 1);
 
@@ -80,7 +105,9 @@ static int confirm(struct cli *cli)
 	if (file.path)
 		return order_file_run(cli, &file);
 	code = resource_path(cli, &orders, "/confirm", path);
-	return code == CLI_GO ? resource_ask(cli, &orders, file.url, file.json, "POST", path, NULL) : code;
+	return code == CLI_GO
+		       ? resource_ask(cli, &orders, file.url, file.json, "POST", path, with_reason(json_object(), file.reason))
+		       : code;
 }
 
 /* What was cancelled, whatever came after. Takes `all`. */
@@ -105,7 +132,8 @@ enum { CANCEL_MAX = 1000 };
 static int cancel(struct cli *cli)
 {
 	struct order_file file = {.action = "cancel"};
-	const struct option table[] = {FILE_OPTIONS(file), YES_OPTION(&file.yes), CLIENT_OPTIONS(&file.url, &file.json)};
+	const struct option table[] = {FILE_OPTIONS(file), REASON_OPTION(&file.reason), YES_OPTION(&file.yes),
+				       CLIENT_OPTIONS(&file.url, &file.json)};
 	json_t *all, *answer;
 	struct client client;
 	int code = cli_options(cli, table, sizeof(table) / sizeof(table[0]), 0, CANCEL_MAX);
@@ -127,7 +155,7 @@ static int cancel(struct cli *cli)
 
 		code = output_path(path, "/v1/orders/", cli->argv[i], "/cancel");
 		if (code == CLI_GO)
-			code = client_ask(&client, "POST", path, NULL, &answer);
+			code = client_ask(&client, "POST", path, with_reason(json_object(), file.reason), &answer);
 		if (code == CLI_GO)
 			json_array_append_new(all, answer);
 	}
@@ -137,12 +165,12 @@ static int cancel(struct cli *cli)
 
 static int extend(struct cli *cli)
 {
-	const char *url = NULL;
+	const char *url = NULL, *reason = NULL;
 	bool json = false;
-	const struct option table[] = {CLIENT_OPTIONS(&url, &json)};
+	const struct option table[] = {REASON_OPTION(&reason), CLIENT_OPTIONS(&url, &json)};
 	char path[OUTPUT_PATH_SIZE];
 	int64_t ms;
-	int code = cli_options(cli, table, 2, 2, 2);
+	int code = cli_options(cli, table, 3, 2, 2);
 
 	if (code == CLI_GO)
 		code = resource_path(cli, &orders, "/extend", path);
@@ -150,16 +178,17 @@ static int extend(struct cli *cli)
 		return code;
 	if (options_duration_parse(cli->argv[1], &ms) < 0 || ms < 1000 || ms % 1000 != 0)
 		return cli_usage(cli, "\"%s\": wanted is a time in whole seconds, like 90s or 5m", cli->argv[1]);
-	return resource_ask(cli, &orders, url, json, "POST", path, json_pack("{s:I}", "seconds", (json_int_t)(ms / 1000)));
+	return resource_ask(cli, &orders, url, json, "POST", path,
+			    with_reason(json_pack("{s:I}", "seconds", (json_int_t)(ms / 1000)), reason));
 }
 
 RESOURCE_COMMAND(order, list, "[--sale ID] [--state STATE] [--buyer NAME]", "List orders", list);
 RESOURCE_COMMAND(order, show, "ORDER", "Show one order", show);
-RESOURCE_COMMAND(order, confirm, "ORDER | --file FILE [--dry-run]", "Confirm a held order, or those of a file: they are paid",
-		 confirm);
-RESOURCE_COMMAND(order, cancel, "ORDER... [--yes] | --file FILE [--yes] [--dry-run]",
+RESOURCE_COMMAND(order, confirm, "ORDER [--reason TEXT] | --file FILE [--reason TEXT] [--dry-run]",
+		 "Confirm a held order, or those of a file: they are paid", confirm);
+RESOURCE_COMMAND(order, cancel, "ORDER... [--reason TEXT] [--yes] | --file FILE [--reason TEXT] [--yes] [--dry-run]",
 		 "Cancel orders (a confirmed one: a refund); their units are for sale again", cancel);
-RESOURCE_COMMAND(order, extend, "ORDER TIME", "Hold an order longer", extend);
+RESOURCE_COMMAND(order, extend, "ORDER TIME [--reason TEXT]", "Hold an order longer", extend);
 
 const struct command command_order = {
 	.name = "order",

@@ -195,11 +195,15 @@ static bool is_refusal(int status)
 static int ask(struct client *client, const struct order_file *file, const struct line *line, json_t **answer, struct result *result)
 {
 	char path[OUTPUT_PATH_SIZE];
-	json_t *body = !file->dry_run && line->payment ? json_pack("{s:O}", "payment", line->payment) : NULL;
+	json_t *body = file->dry_run ? NULL : json_object();
 	int status, r;
 
 	snprintf(path, sizeof(path), "/v1/orders/%s%s%s", line->order, file->dry_run ? "" : "/", file->dry_run ? "" : file->action);
 	*result = (struct result){.state = ""};
+	if (body && line->payment)
+		json_object_set(body, "payment", line->payment);
+	if (body && file->reason)
+		json_object_set_new(body, "reason", json_string(file->reason));
 	r = client_call(client, file->dry_run ? "GET" : "POST", path, body, &status, answer);
 	if (r == 0 && status >= 200 && status < 300) {
 		result->state = output_field_text(*answer, "state");

@@ -6,6 +6,7 @@
 struct order_file {
 	const char *path;
 	const char *action; /* "confirm", "cancel" */
+	const char *reason; /* of each; NULL: it is not said */
 	const char *url;    /* the operator listener; NULL: that of the settings */
 	bool json, dry_run, yes;
 };

@@ -513,6 +513,36 @@ static void try_all(void)
 	SAME("WAIT", "1", "-1");
 }
 
+/* A library that looks at a global while it is loaded. */
+static void load_looking(char *text, size_t size, const char *global)
+{
+	snprintf(text, size, "#!lua name=seen\nlocal seen = %s\nredis.register_function('seen', function() return 1 end)\n", global);
+	SAME("FUNCTION", "LOAD", "REPLACE", text);
+}
+
+/* `redis` and nothing else; the functions that it registers see what they need. */
+static void test_a_library_sees_the_same_globals_while_it_is_loaded(void **state)
+{
+	/* The rest is not in the process: no function of the program's needs it. */
+	static const char *const callable[] = {"redis",    "string",   "table", "math",  "struct", "pcall",  "error", "type",
+					       "tostring", "tonumber", "next",  "pairs", "ipairs", "unpack", "select"};
+	static const char *const others[] = {"_G",     "xpcall",  "cjson",   "cmsgpack", "bit",          "os",
+					     "rawget", "rawset",  "assert",  "rawequal", "setmetatable", "coroutine",
+					     "KEYS",   "require", "getfenv", "_VERSION", "getmetatable", "nothing"};
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(callable) / sizeof(callable[0]); i++) {
+		load_looking(text, sizeof(text), callable[i]);
+		snprintf(text, sizeof(text), "#!lua name=seen\nredis.register_function('seen', function() return %s and 1 end)\n",
+			 callable[i]);
+		SAME("FUNCTION", "LOAD", "REPLACE", text);
+		SAME("FCALL", "seen", "0");
+	}
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		load_looking(text, sizeof(text), others[i]);
+}
+
 /* What it takes to be refused: a master that misses its replicas, and a replica. */
 static void test_who_may_not_write_is_refused_in_the_same_words(void **state)
 {
@@ -533,6 +563,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_a_redis_in_the_process_answers_as_a_real_one, begin, end),
+		cmocka_unit_test_setup_teardown(test_a_library_sees_the_same_globals_while_it_is_loaded, begin, end),
 		cmocka_unit_test_setup_teardown(test_who_may_not_write_is_refused_in_the_same_words, begin, end),
 	};
 

@@ -9,10 +9,17 @@
 
 enum { LIBRARY_NAME_MAX = 128 };
 
-/* What a library may see: all that is there, and nothing of it may be changed. */
-static const char sandbox[] = "local base, api = ...\n"
-			      "return setmetatable({redis = api}, {__index = base, __newindex = function(_, name)\n"
-			      "  error('Attempt to modify a readonly table: ' .. tostring(name)) end})\n";
+/*
+ * What a library may see, and nothing of it may be changed: all that is there, but while it is loaded
+ * `redis` alone.
+ */
+static const char sandbox[] =
+	"local api = ...\n"
+	"local error, tostring = error, tostring\n"
+	"local function absent(_, name)\n"
+	"  error(\"Script attempted to access nonexistent global variable '\" .. tostring(name) .. \"'\", 2) end\n"
+	"return setmetatable({redis = api}, {__index = absent, __newindex = function(_, name)\n"
+	"  error('Attempt to modify a readonly table: ' .. tostring(name)) end})\n";
 
 static struct sim_scripts *scripts_of(lua_State *lua)
 {
@@ -75,11 +82,10 @@ static int register_function(lua_State *lua)
 static void push_sandbox(lua_State *lua)
 {
 	ASSERT(sim_load_text(lua, slice_of(sandbox), "sandbox") == 0);
-	lua_pushvalue(lua, LUA_GLOBALSINDEX);
 	lua_newtable(lua);
 	lua_pushcfunction(lua, register_function);
 	lua_setfield(lua, -2, "register_function");
-	lua_call(lua, 2, 1);
+	lua_call(lua, 1, 1);
 }
 
 /* Runs the text, which registers functions. False, and its error is on top of the stack. */
@@ -97,10 +103,13 @@ static bool run_text(struct sim_scripts *scripts, struct slice text)
 		lua_remove(lua, -2);
 		return false;
 	}
-	lua_pushliteral(lua, "redis"); /* from now on there is redis.call() */
+	lua_pushliteral(lua, "redis"); /* from now on there is redis.call(), and all else */
 	lua_getfield(lua, LUA_REGISTRYINDEX, "api");
 	lua_rawset(lua, -3);
-	lua_pop(lua, 1);
+	lua_getmetatable(lua, -1);
+	lua_pushvalue(lua, LUA_GLOBALSINDEX);
+	lua_setfield(lua, -2, "__index");
+	lua_pop(lua, 2);
 	return true;
 }
 
@@ -207,7 +216,7 @@ void sim_library_load(struct sim_call *call)
 	scripts->loading = NULL;
 	other = fine ? clash(scripts, name) : NULL;
 	if (!fine) {
-		buffer_printf(call->out, "-ERR Error registering functions: %s\r\n", lua_tostring(scripts->lua, -1));
+		buffer_printf(call->out, "-ERR Error registering functions: ERR %s\r\n", lua_tostring(scripts->lua, -1));
 		lua_pop(scripts->lua, 1);
 	} else if (other) {
 		buffer_printf(call->out, "-ERR Function %s already exists\r\n", other);

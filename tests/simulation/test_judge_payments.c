@@ -168,6 +168,41 @@ static void end_with_ledgers(const char *reference)
 	history_rest(story.judge, &rest);
 }
 
+/* Bob's order, confirmed by ann without a reason; in the ledger by these. */
+static void end_with_who(const char *actor, const char *reason)
+{
+	struct history_rest_order row = {
+		.id = story_id('a'), .state = "confirmed", .quantity = 1, .buyer = "bob", .key = "k1", .payment = "p1"};
+	struct history_rest_log log[] = {{.actor = "ann", .action = "order.confirm"}};
+	struct history_rest rest = {.sale = 1,
+				    .lots = {{.allocated = 1, .confirmed = 1, .moved_allocated = 1, .moved_confirmed = 1}},
+				    .orders = &row,
+				    .order_count = 1,
+				    .log = log,
+				    .log_count = 1};
+	struct uuid id = story_id('a');
+
+	begin(1);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	pay('a', "p1");
+	uuid_format(&id, log[0].subject);
+	snprintf(row.actor, sizeof(row.actor), "%s", actor);
+	snprintf(row.reason, sizeof(row.reason), "%s", reason);
+	history_rest(story.judge, &rest);
+}
+
+static void test_who_has_changed_an_order_and_why_is_held_against_the_log(void **state)
+{
+	end_with_who("ann", "");
+	assert_lawful();
+	story_test_tear_down(state);
+	end_with_who("bob", "");
+	assert_found("who-lost");
+	story_test_tear_down(state);
+	end_with_who("ann", "another");
+	assert_found("who-lost");
+}
+
 static void test_a_payment_that_is_not_in_the_ledger_at_the_end_is_found(void **state)
 {
 	end_with_ledgers("");
@@ -223,6 +258,7 @@ int main(void)
 		TEST(test_refusals_without_a_cause_are_found),
 		TEST(test_a_refusal_that_names_another_order_is_found),
 		TEST(test_an_order_that_was_born_confirmed_takes_the_first_payment),
+		TEST(test_who_has_changed_an_order_and_why_is_held_against_the_log),
 		TEST(test_a_payment_that_is_not_in_the_ledger_at_the_end_is_found),
 		TEST(test_a_payment_that_was_told_and_is_gone_from_the_log_is_found),
 		TEST(test_a_late_confirm_pays_for_the_order_that_it_makes),

@@ -127,6 +127,7 @@ struct history_record {
 	const char *buyer, *key;    /* reserved; key NULL: none */
 	const char *actor;          /* who did it: its buyer, an operator, "clock"; NULL: not said */
 	const char *payment;        /* confirmed, paid: its reference; NULL: none */
+	const char *reason;         /* of an order's: why; NULL: it was not said */
 };
 /* It is in the log, durable, at the end of its sale's stream. Late and second copies too, as they come. */
 void history_record(struct judge *judge, const struct history_record *record);
@@ -203,6 +204,8 @@ struct history_rest_order {
 	uint32_t lot, quantity;
 	char buyer[64], key[64]; /* key empty: none */
 	char payment[32];        /* its reference; empty: none */
+	char actor[64];          /* who has changed it last; empty: it is not looked at */
+	char reason[64];         /* and why; empty: it was not said */
 };
 struct history_rest_log {
 	char actor[64], action[32], subject[64]; /* a row of the operator log */

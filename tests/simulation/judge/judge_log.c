@@ -142,6 +142,13 @@ static void judge_pause(struct judge *judge, const struct known_order *order)
 			     (double)order->granted_from_ns / 1e9);
 }
 
+/* Who has made the order what it is now, and why. */
+static void changed(struct known_order *order, const struct history_record *record)
+{
+	judge_copy(order->actor, sizeof(order->actor), record->actor);
+	judge_copy(order->reason, sizeof(order->reason), record->reason);
+}
+
 static void reserved(struct judge *judge, const struct history_record *record, bool is_void)
 {
 	struct known_order *order = judge_order(judge, &record->id);
@@ -150,6 +157,8 @@ static void reserved(struct judge *judge, const struct history_record *record, b
 	if (order && (!order->is_void || is_void)) {
 		if (order->missing && !order->is_void)
 			lot->live += order->quantity;
+		if (order->missing)
+			changed(order, record);
 		order->missing = false;
 		return;
 	}
@@ -175,6 +184,7 @@ static void reserved(struct judge *judge, const struct history_record *record, b
 				      .step_count = 1};
 	judge_copy(order->buyer, sizeof(order->buyer), record->buyer);
 	judge_copy(order->key, sizeof(order->key), record->key);
+	changed(order, record);
 	order->granted_from_ns = asked_from(judge, order);
 	if (is_void)
 		return;
@@ -235,6 +245,7 @@ static void settled(struct judge *judge, const struct history_record *record)
 
 	if (!order || order->is_void || !settle(judge, order, record))
 		return;
+	changed(order, record);
 	step(order, &(struct order_step){record->kind, record->hold_expires_at_ms, pays});
 	if (pays)
 		judge_paid(judge, order, record->payment);

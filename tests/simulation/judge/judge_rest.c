@@ -65,6 +65,10 @@ static void judge_orders(struct judge *judge, const struct history_rest *rest)
 		else if (strcmp(row->payment, order->paid) != 0)
 			judge_broken(judge, "payment-lost", "order %s is paid with '%s' in the ledger, and with '%s' in the log",
 				     id, row->payment, order->paid);
+		else if (row->actor[0] && (strcmp(row->actor, order->actor) != 0 || strcmp(row->reason, order->reason) != 0))
+			judge_broken(judge, "who-lost",
+				     "order %s was changed last by %s because of '%s' in the ledger, and by %s because of '%s' in the log",
+				     id, row->actor, row->reason, order->actor, order->reason);
 	}
 	for (uint32_t i = 0; i < judge->order_count; i++)
 		known += judge->orders[i].sale == rest->sale && !judge->orders[i].is_void;

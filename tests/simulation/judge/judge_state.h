@@ -47,8 +47,9 @@ struct known_order {
 	uint32_t extensions; /* how often its hold was moved */
 	uint64_t body;
 	char freed_by[TEXT_MAX];
-	char paid[32];              /* its payment's reference; empty: none */
-	bool told_paid, paid_later; /* later: by a record of its own */
+	char actor[TEXT_MAX], reason[TEXT_MAX]; /* of its newest record that counts */
+	char paid[32];                          /* its payment's reference; empty: none */
+	bool told_paid, paid_later;             /* later: by a record of its own */
 	struct order_step steps[STEPS_MAX];
 	uint32_t step_count, fed; /* fed: so many of them the reader of the feed was told */
 };

@@ -24,7 +24,7 @@ enum statement { MOVEMENTS, ALLOCATED };
 static const char *const texts[STATEMENTS] = {
 	[MOVEMENTS] =
 		"SELECT m.number, m.cause, m.sale, m.lot, coalesce(m.order_id, m.movement_id), m.withdrawn, coalesce(m.actor, o.buyer),"
-		" o.quantity, o.buyer, o.key, coalesce(m.hold_expires_at_ms, o.first_hold_expires_at_ms), p.reference FROM movements AS m"
+		" o.quantity, o.buyer, o.key, coalesce(m.hold_expires_at_ms, o.first_hold_expires_at_ms), p.reference, m.reason FROM movements AS m"
 		" LEFT JOIN orders AS o ON o.sale = m.sale AND o.id = m.order_id"
 		" LEFT JOIN payments AS p ON p.sale = o.sale AND p.order_id = o.id AND p.at_ms = m.at_ms WHERE m.number > ?1 ORDER BY m.number",
 	[ALLOCATED] = "SELECT sale, place, allocated FROM lots",
@@ -141,6 +141,7 @@ static void tell_movement(struct watch_ledger *watch, sqlite3_stmt *row)
 				       .buyer = text_at(row, 8),
 				       .key = text_at(row, 9),
 				       .payment = kind == RECORD_CONFIRMED || kind == RECORD_PAID ? text_at(row, 11) : NULL,
+				       .reason = text_at(row, 12),
 				       .hold_expires_at_ms =
 					       kind == RECORD_RESERVED || kind == RECORD_EXTENDED ? sqlite3_column_int64(row, 10) : 0,
 			       });
@@ -279,7 +280,8 @@ static uint32_t rest_orders(sqlite3 *database, const struct history_rest *rest, 
 {
 	sqlite3_stmt *row =
 		ask(database,
-		    "SELECT o.id, s.name, o.lot, o.quantity, o.buyer, o.key, p.reference FROM orders AS o JOIN order_states AS s ON s.number = o.state"
+		    "SELECT o.id, s.name, o.lot, o.quantity, o.buyer, o.key, p.reference,"
+		    " coalesce(o.actor, CASE s.name WHEN 'expired' THEN 'clock' ELSE o.buyer END), o.reason FROM orders AS o JOIN order_states AS s ON s.number = o.state"
 		    " LEFT JOIN payments AS p ON p.sale = o.sale AND p.order_id = o.id"
 		    " WHERE o.sale = ?1",
 		    rest->sale);
@@ -293,6 +295,8 @@ static uint32_t rest_orders(sqlite3 *database, const struct history_rest *rest, 
 		copy(order->buyer, sizeof(order->buyer), text_at(row, 4));
 		copy(order->key, sizeof(order->key), text_at(row, 5));
 		copy(order->payment, sizeof(order->payment), text_at(row, 6));
+		copy(order->actor, sizeof(order->actor), text_at(row, 7));
+		copy(order->reason, sizeof(order->reason), text_at(row, 8));
 	}
 	sqlite3_finalize(row);
 	return count;

@@ -66,6 +66,7 @@ static void tell(struct watch_log *watch, json_t *value)
 		.key = text(value, "key"),
 		.actor = text(value, "actor"),
 		.payment = text(value, "payment_reference"),
+		.reason = text(value, "reason"),
 	};
 
 	if (!record.kind || !id || uuid_parse((struct slice){id, strlen(id)}, &record.id) < 0)

@@ -39,12 +39,25 @@ static void ask_order(struct asking *asking)
 		 form_of(asking)->move);
 }
 
+/* Every second one says why. */
+static bool says_why(const struct asking *asking)
+{
+	return number_of(asking) % 2 != 0;
+}
+
+static void ask_cancel(struct asking *asking)
+{
+	ask_order(asking);
+	if (says_why(asking))
+		snprintf(asking->body, sizeof(asking->body), "{\"reason\":\"r%u\"}", number_of(asking));
+}
+
 static void ask_confirm(struct asking *asking)
 {
 	const struct plan_op *op = asking->op;
 	int size = 0;
 
-	ask_order(asking);
+	ask_cancel(asking); /* it is asked for alike, but for the payment */
 	if (!op->payment && !op->amount)
 		return;
 	if (op->payment) {
@@ -60,13 +73,20 @@ static void ask_confirm(struct asking *asking)
 		size += snprintf(asking->body + size, sizeof(asking->body) - (size_t)size, "\"amount\":%u,\"currency\":\"EUR\"",
 				 op->amount);
 	}
-	snprintf(asking->body + size, sizeof(asking->body) - (size_t)size, "}}");
+	size += snprintf(asking->body + size, sizeof(asking->body) - (size_t)size, "}");
+	if (says_why(asking))
+		size += snprintf(asking->body + size, sizeof(asking->body) - (size_t)size, ",\"reason\":\"r%u\"", number_of(asking));
+	snprintf(asking->body + size, sizeof(asking->body) - (size_t)size, "}");
 }
 
 static void ask_extension(struct asking *asking)
 {
 	ask_order(asking);
-	snprintf(asking->body, sizeof(asking->body), "{\"seconds\":%u}", asking->op->units);
+	if (says_why(asking))
+		snprintf(asking->body, sizeof(asking->body), "{\"seconds\":%u,\"reason\":\"r%u\"}", asking->op->units,
+			 number_of(asking));
+	else
+		snprintf(asking->body, sizeof(asking->body), "{\"seconds\":%u}", asking->op->units);
 }
 
 static void ask_purchase(struct asking *asking)
@@ -111,13 +131,13 @@ static void ask_audit(struct asking *asking)
 
 static const struct form forms[PLAN_KINDS] = {
 	[PLAN_BUY] = {HISTORY_BUY, "POST", "", false, ask_purchase},
-	[PLAN_CANCEL] = {HISTORY_CANCEL, "POST", "/cancel", false, ask_order},
+	[PLAN_CANCEL] = {HISTORY_CANCEL, "POST", "/cancel", false, ask_cancel},
 	[PLAN_READ_ORDER] = {HISTORY_READ_ORDER, "GET", "", false, ask_order},
 	[PLAN_LIST_ORDERS] = {HISTORY_READ_ORDERS, "GET", "", false, ask_own_orders},
 	[PLAN_READ_SALE] = {HISTORY_OTHER, "GET", "", false, ask_sale},
 	[PLAN_FIND_PAYMENT] = {HISTORY_READ_ORDERS, "GET", "", true, ask_payment},
 	[PLAN_CONFIRM] = {HISTORY_CONFIRM, "POST", "/confirm", true, ask_confirm},
-	[PLAN_REFUND] = {HISTORY_CANCEL, "POST", "/cancel", true, ask_order},
+	[PLAN_REFUND] = {HISTORY_CANCEL, "POST", "/cancel", true, ask_cancel},
 	[PLAN_EXTEND] = {HISTORY_EXTEND, "POST", "/extend", true, ask_extension},
 	[PLAN_ADD] = {HISTORY_ADD, "POST", "/add", true, ask_lot},
 	[PLAN_WITHDRAW] = {HISTORY_WITHDRAW, "POST", "/withdraw", true, ask_lot},

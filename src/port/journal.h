@@ -1,8 +1,8 @@
 /*
  * Journal port: the durable log of accepted events. append() blocks until the end of each entry is
- * known or its deadline has passed; entries of one sale keep their order. One thread appends, that
- * of the worker; what else is asked may come from any, and waits while an append is under way. Only
- * read() waits for no append: readers wait for one another.
+ * known or its deadline has passed; entries of one append and one sale keep their order. The
+ * worker's threads append; what else is asked may come from any, and may wait while an append is
+ * under way. Only read() waits for no append: readers wait for one another.
  */
 #pragma once
 
@@ -44,9 +44,16 @@ enum { JOURNAL_READ_MAX = 1024 };
  */
 typedef int (*journal_take)(void *context, struct journal_record *records, size_t count);
 
+enum { JOURNAL_APPENDS_MAX = 2 };
+
 struct journal;
 struct journal_ops {
 	const char *name;
+	/*
+	 * So many threads may append at once, each entries that do not build on the other's; 0:
+	 * one.
+	 */
+	unsigned appends;
 	/*
 	 * What is durable is in the ledger already, and the ledger holds each event's epoch against
 	 * its sale's: a rebuild waits for nobody.
@@ -84,7 +91,7 @@ struct journal_ops {
 	int (*read)(struct journal *journal, const struct journal_range *range, journal_take take, void *context);
 	/*
 	 * What an append has put off so that nobody waits for it; for when all who waited have been
-	 * answered. The thread that appends.
+	 * answered. A thread that appends.
 	 */
 	void (*tidy)(struct journal *journal);
 	/*

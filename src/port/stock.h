@@ -292,7 +292,7 @@ struct stock_ops {
 	 * two halves, for a journal whose word is proof enough need not wait for the stock's:
 	 * behind the first, whatever is asked of the stock finds them acknowledged; the second
 	 * learns what it said to each, and tells it again where it said nothing. (One that is lost
-	 * all the same stays in the outbox, and is claimed.) One thread; the events may go after
+	 * all the same stays in the outbox, and is claimed.) One at a time; the events may go after
 	 * the first; `answers`, one for each event, is the stock's until the second has returned.
 	 * NULL: nobody wants to know.
 	 */

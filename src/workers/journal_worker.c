@@ -7,22 +7,19 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "port/ack_margin.h"
-#include "workers/queue_wait.h"
+#include "workers/append_pace.h"
 #include "workers/return_batch.h"
 
 enum {
-	IDLE_NS = 100000000,     /* how often an idle worker looks at the outbox and an unhealthy journal */
+	CARE_NS = 100000000,     /* how often a worker looks at the outbox and an unhealthy journal */
 	SILENCE_NS = 1000000000, /* a journal that has had nothing to say for so long is asked whether it is well */
 	CLAIMS_MAX = 256,
-	FEW = 64,                /* an append of so many costs the journal little more for each than a larger one */
-	LINGER_NS_MAX = 5000000, /* an append that took longer than twice this is no measure */
 };
 
-struct journal_worker {
-	struct journal_worker_settings settings;
+/* One thread, with an append of its own under way. */
+struct journal_hand {
+	struct journal_worker *worker;
 	struct thread thread;
-	size_t expected;               /* of the last append, and those who were waiting when it ended: so many may come soon */
-	int64_t append_ns;             /* what the last one took */
 	struct message **messages;     /* batch_max */
 	struct job **jobs;             /* batch_max: those that are sent */
 	struct journal_entry *entries; /* batch_max */
@@ -32,11 +29,19 @@ struct journal_worker {
 	struct job **refused;          /* batch_max */
 	bool *undone;                  /* batch_max */
 	void **returned;               /* batch_max */
-	struct stock_claim claims[CLAIMS_MAX];
 	struct metrics_cells *cells;
+};
+
+struct journal_worker {
+	struct journal_worker_settings settings;
+	struct append_pace pace;
+	struct lock acknowledging; /* of the hand that tells the stock what is durable */
+	struct journal_hand hands[JOURNAL_APPENDS_MAX];
+	unsigned hand_count;
+	struct stock_claim claims[CLAIMS_MAX];
 	metric_id batch_events, append_seconds, ends[JOURNAL_UNKNOWN + 1], late, unproven, driven, forbidden;
 	_Atomic int64_t undelivered;
-	struct queue_wait queue;
+	/* The first hand's. */
 	int64_t next_care_ns, spoken_ns; /* spoken: when the journal last had something to say */
 };
 
@@ -65,27 +70,56 @@ static void register_metrics(struct journal_worker *worker)
 						   1e-9, metrics_latency_bounds, metrics_latency_bound_count);
 }
 
+static int make_hand(struct journal_worker *worker, size_t max)
+{
+	struct journal_hand *hand = &worker->hands[worker->hand_count++];
+
+	hand->worker = worker;
+	hand->messages = calloc(max, sizeof(*hand->messages));
+	hand->jobs = calloc(max, sizeof(*hand->jobs));
+	hand->entries = calloc(max, sizeof(*hand->entries));
+	hand->events = calloc(max, sizeof(*hand->events));
+	hand->returned = calloc(max, sizeof(*hand->returned));
+	hand->durable = calloc(max, sizeof(*hand->durable));
+	hand->answers = calloc(max, sizeof(*hand->answers));
+	hand->refused = calloc(max, sizeof(*hand->refused));
+	hand->undone = calloc(max, sizeof(*hand->undone));
+	if (!hand->messages || !hand->jobs || !hand->entries || !hand->events || !hand->returned || !hand->refused ||
+	    !hand->undone || !hand->durable || !hand->answers)
+		return error_origin(-ENOMEM);
+	return 0;
+}
+
+static void free_hand(struct journal_hand *hand)
+{
+	free(hand->messages);
+	free(hand->jobs);
+	free(hand->entries);
+	free(hand->events);
+	free(hand->durable);
+	free(hand->answers);
+	free(hand->returned);
+	free(hand->refused);
+	free(hand->undone);
+}
+
 int journal_worker_new(struct journal_worker **out, const struct journal_worker_settings *settings)
 {
 	struct journal_worker *worker = calloc(1, sizeof(*worker));
 	size_t max = settings->batch_max < CLAIMS_MAX ? CLAIMS_MAX : settings->batch_max;
+	int r;
 
 	if (!worker)
 		return error_origin(-ENOMEM);
 	worker->settings = *settings;
-	worker->messages = calloc(max, sizeof(*worker->messages));
-	worker->jobs = calloc(max, sizeof(*worker->jobs));
-	worker->entries = calloc(max, sizeof(*worker->entries));
-	worker->events = calloc(max, sizeof(*worker->events));
-	worker->returned = calloc(max, sizeof(*worker->returned));
-	worker->durable = calloc(max, sizeof(*worker->durable));
-	worker->answers = calloc(max, sizeof(*worker->answers));
-	worker->refused = calloc(max, sizeof(*worker->refused));
-	worker->undone = calloc(max, sizeof(*worker->undone));
-	if (!worker->messages || !worker->jobs || !worker->entries || !worker->events || !worker->returned || !worker->refused ||
-	    !worker->undone || !worker->durable || !worker->answers) {
+	lock_init(&worker->acknowledging);
+	append_pace_init(&worker->pace, &(struct append_pace_settings){settings->lane, settings->journal, settings->batch_max});
+	do
+		r = make_hand(worker, max);
+	while (r == 0 && worker->hand_count < settings->journal->ops->appends);
+	if (r < 0) {
 		journal_worker_free(worker);
-		return error_origin(-ENOMEM);
+		return r;
 	}
 	register_metrics(worker);
 	*out = worker;
@@ -97,15 +131,10 @@ void journal_worker_free(struct journal_worker *worker)
 	if (!worker)
 		return;
 	journal_worker_stop(worker);
-	free(worker->messages);
-	free(worker->jobs);
-	free(worker->entries);
-	free(worker->events);
-	free(worker->durable);
-	free(worker->answers);
-	free(worker->returned);
-	free(worker->refused);
-	free(worker->undone);
+	for (unsigned i = 0; i < worker->hand_count; i++)
+		free_hand(&worker->hands[i]);
+	append_pace_deinit(&worker->pace);
+	lock_deinit(&worker->acknowledging);
 	free(worker);
 }
 
@@ -116,55 +145,55 @@ int64_t journal_worker_undelivered(const struct journal_worker *worker)
 
 int64_t journal_worker_wait_ns(const struct journal_worker *worker)
 {
-	return queue_wait_ns(&worker->queue);
+	return queue_wait_ns(&worker->pace.queue);
 }
 
 /* Appends the first `count` entries, measured. */
-static void append(struct journal_worker *worker, size_t count)
+static void append(struct journal_hand *hand, size_t count)
 {
+	struct journal_worker *worker = hand->worker;
 	struct journal *journal = worker->settings.journal;
-	int64_t start_ns = clock_mono_ns();
+	int64_t start_ns = clock_mono_ns(), took_ns;
 
 	(void)FAILPOINT("journal.before_append");
-	journal->ops->append(journal, worker->entries, count);
-	worker->spoken_ns = clock_mono_ns();
-	worker->append_ns = worker->spoken_ns - start_ns;
-	worker->expected = count + lane_depth(worker->settings.lane);
-	queue_wait_served(&worker->queue, count, worker->append_ns, worker->expected > count);
+	append_pace_begin(&worker->pace);
+	journal->ops->append(journal, hand->entries, count);
+	took_ns = clock_mono_ns() - start_ns;
+	append_pace_end(&worker->pace, count, took_ns);
 	(void)FAILPOINT("journal.after_append");
 	if (FAILPOINT("journal.unknown_is_refused") > 0) /* breaks rule 2 on purpose */
 		for (size_t i = 0; i < count; i++)
-			if (worker->entries[i].end == JOURNAL_UNKNOWN)
-				worker->entries[i].end = JOURNAL_REFUSED;
-	metrics_observe(worker->cells, worker->append_seconds, (uint64_t)(clock_mono_ns() - start_ns));
-	metrics_observe(worker->cells, worker->batch_events, count);
+			if (hand->entries[i].end == JOURNAL_UNKNOWN)
+				hand->entries[i].end = JOURNAL_REFUSED;
+	metrics_observe(hand->cells, worker->append_seconds, (uint64_t)took_ns);
+	metrics_observe(hand->cells, worker->batch_events, count);
 	for (size_t i = 0; i < count; i++) {
-		metrics_add(worker->cells, worker->ends[worker->entries[i].end], 1);
-		if (worker->entries[i].forbidden)
-			metrics_add(worker->cells, worker->forbidden, 1);
+		metrics_add(hand->cells, worker->ends[hand->entries[i].end], 1);
+		if (hand->entries[i].forbidden)
+			metrics_add(hand->cells, worker->forbidden, 1);
 	}
 }
 
 /* The events among the first `count` entries that are durable, and where they stand. */
-static size_t select_durable(struct journal_worker *worker, size_t count)
+static size_t select_durable(struct journal_hand *hand, size_t count)
 {
 	size_t selected = 0;
 
 	for (size_t i = 0; i < count; i++)
-		if (worker->entries[i].end == JOURNAL_DURABLE) {
-			worker->durable[selected] = i;
-			worker->events[selected++] = worker->entries[i].event;
+		if (hand->entries[i].end == JOURNAL_DURABLE) {
+			hand->durable[selected] = i;
+			hand->events[selected++] = hand->entries[i].event;
 		}
 	return selected;
 }
 
-static void log_failures(const struct journal_worker *worker, size_t count)
+static void log_failures(const struct journal_hand *hand, size_t count)
 {
 	static struct log_limiter limiter;
 	uint64_t suppressed;
 
 	for (size_t i = 0; i < count; i++) {
-		const struct journal_entry *entry = &worker->entries[i];
+		const struct journal_entry *entry = &hand->entries[i];
 
 		if (entry->end == JOURNAL_DURABLE || !log_limiter_pass(&limiter, &suppressed))
 			continue;
@@ -179,39 +208,39 @@ static void log_failures(const struct journal_worker *worker, size_t count)
  * Undoes what was refused. What cannot be undone may still become true: nobody can say what its end
  * is.
  */
-static void compensate(struct journal_worker *worker, size_t count)
+static void compensate(struct journal_hand *hand, size_t count)
 {
-	struct stock *stock = worker->settings.stock;
+	struct stock *stock = hand->worker->settings.stock;
 
 	for (size_t i = 0; i < count; i++)
-		worker->events[i] = worker->refused[i]->event;
+		hand->events[i] = hand->refused[i]->event;
 	if (count)
-		stock->ops->compensate(stock, worker->events, count, worker->undone);
+		stock->ops->compensate(stock, hand->events, count, hand->undone);
 	for (size_t i = 0; i < count; i++)
-		if (!worker->undone[i])
-			worker->refused[i]->end = JOURNAL_UNKNOWN;
+		if (!hand->undone[i])
+			hand->refused[i]->end = JOURNAL_UNKNOWN;
 }
 
 /* Jobs that are too old to be told of are refused unsent; the rest become entries. */
-static size_t sort_out(struct journal_worker *worker, size_t count, int64_t now_ns)
+static size_t sort_out(struct journal_hand *hand, size_t count, int64_t now_ns)
 {
 	size_t sent = 0, late = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		struct job *job = (struct job *)worker->messages[i];
+		struct job *job = (struct job *)hand->messages[i];
 
-		if (now_ns - job->started_ns > worker->settings.ack_deadline_ns) {
+		if (now_ns - job->started_ns > hand->worker->settings.ack_deadline_ns) {
 			job->end = JOURNAL_REFUSED;
 			job->reason = "waited too long";
-			worker->refused[late++] = job;
+			hand->refused[late++] = job;
 			continue;
 		}
-		worker->jobs[sent] = job;
-		worker->entries[sent++] = (struct journal_entry){.event = job->event, .end = JOURNAL_UNKNOWN};
+		hand->jobs[sent] = job;
+		hand->entries[sent++] = (struct journal_entry){.event = job->event, .end = JOURNAL_UNKNOWN};
 	}
-	compensate(worker, late);
+	compensate(hand, late);
 	if (late)
-		metrics_add(worker->cells, worker->late, late);
+		metrics_add(hand->cells, hand->worker->late, late);
 	return sent;
 }
 
@@ -236,62 +265,75 @@ static size_t purchases_first(struct message **messages, size_t count)
  * being told: nothing that he can ask of it comes before that. Whoever has settled an order waits,
  * for he may look at the units next.
  */
-static void answer_by_commit(struct journal_worker *worker, size_t count, size_t durable)
+static void answer_by_commit(struct journal_hand *hand, size_t count, size_t durable)
 {
-	size_t purchases = purchases_first(worker->messages, count);
+	struct stock *stock = hand->worker->settings.stock;
+	size_t purchases = purchases_first(hand->messages, count);
 
 	for (size_t i = 0; i < durable; i++)
-		worker->jobs[worker->durable[i]]->proof = EPOCH_PROVEN;
-	return_batch(worker->messages, worker->returned, purchases);
-	worker->settings.stock->ops->acknowledge_wait(worker->settings.stock);
-	return_batch(worker->messages + purchases, worker->returned, count - purchases);
+		hand->jobs[hand->durable[i]]->proof = EPOCH_PROVEN;
+	return_batch(hand->messages, hand->returned, purchases);
+	stock->ops->acknowledge_wait(stock);
+	return_batch(hand->messages + purchases, hand->returned, count - purchases);
 }
 
 /* Nobody is told before the stock has said under which epoch it was told. */
-static void answer_by_stock(struct journal_worker *worker, size_t count, size_t durable)
+static void answer_by_stock(struct journal_hand *hand, size_t count, size_t durable)
 {
-	worker->settings.stock->ops->acknowledge_wait(worker->settings.stock);
+	struct stock *stock = hand->worker->settings.stock;
+
+	stock->ops->acknowledge_wait(stock);
 	for (size_t i = 0; i < durable; i++) {
-		worker->jobs[worker->durable[i]]->proof = ack_deadline_proof_of(worker->answers[i]);
-		if (worker->answers[i] != STOCK_ACK_DONE && worker->answers[i] != STOCK_ACK_ALREADY)
-			metrics_add(worker->cells, worker->unproven, 1);
+		hand->jobs[hand->durable[i]]->proof = ack_deadline_proof_of(hand->answers[i]);
+		if (hand->answers[i] != STOCK_ACK_DONE && hand->answers[i] != STOCK_ACK_ALREADY)
+			metrics_add(hand->cells, hand->worker->unproven, 1);
 	}
-	return_batch(worker->messages, worker->returned, count);
+	return_batch(hand->messages, hand->returned, count);
 }
 
-static void process(struct journal_worker *worker, size_t count)
+static void answer(struct journal_hand *hand, size_t count, size_t durable)
 {
-	struct stock *stock = worker->settings.stock;
-	int64_t now_ns = clock_mono_ns();
-	size_t sent = sort_out(worker, count, now_ns), durable = 0, refused = 0;
-
-	queue_wait_note(&worker->queue, worker->messages, count, count == worker->settings.batch_max, now_ns);
-	if (sent) {
-		append(worker, sent);
-		for (size_t i = 0; i < sent; i++) {
-			worker->jobs[i]->end = worker->entries[i].end;
-			worker->jobs[i]->reason = worker->entries[i].reason;
-			if (worker->jobs[i]->end == JOURNAL_REFUSED)
-				worker->refused[refused++] = worker->jobs[i];
-		}
-		log_failures(worker, sent);
-		durable = select_durable(worker, sent);
-		stock->ops->acknowledge_send(stock, worker->events, durable, worker->answers);
-		(void)FAILPOINT("journal.acknowledged"); /* the stock is told of it, the buyer is not */
-		compensate(worker, refused);
-	}
-	if (worker->settings.journal->ops->in_ledger)
-		answer_by_commit(worker, count, durable);
+	if (hand->worker->settings.journal->ops->in_ledger)
+		answer_by_commit(hand, count, durable);
 	else
-		answer_by_stock(worker, count, durable);
+		answer_by_stock(hand, count, durable);
+}
+
+/*
+ * Sends what is not too late, and tells the stock what became of it. How many are durable: the
+ * stock's word on them is waited for.
+ */
+static void process(struct journal_hand *hand, size_t count)
+{
+	struct journal_worker *worker = hand->worker;
+	struct stock *stock = worker->settings.stock;
+	size_t sent = sort_out(hand, count, clock_mono_ns()), durable = 0, refused = 0;
+
+	if (sent)
+		append(hand, sent);
+	for (size_t i = 0; i < sent; i++) {
+		hand->jobs[i]->end = hand->entries[i].end;
+		hand->jobs[i]->reason = hand->entries[i].reason;
+		if (hand->jobs[i]->end == JOURNAL_REFUSED)
+			hand->refused[refused++] = hand->jobs[i];
+	}
+	log_failures(hand, sent);
+	durable = select_durable(hand, sent);
+	lock_take(&worker->acknowledging);
+	stock->ops->acknowledge_send(stock, hand->events, durable, hand->answers);
+	(void)FAILPOINT("journal.acknowledged"); /* the stock is told of it, the buyer is not */
+	compensate(hand, refused);
+	answer(hand, count, durable);
+	lock_release(&worker->acknowledging);
 }
 
 /*
  * Drives the outbox entries whose end nobody knows. What is refused here is not compensated: the
  * entry was claimed, so an earlier try of it may have got through; it is driven again later.
  */
-static void drive_claims(struct journal_worker *worker)
+static void drive_claims(struct journal_hand *hand)
 {
+	struct journal_worker *worker = hand->worker;
 	struct stock *stock = worker->settings.stock;
 	int64_t now_ns = clock_mono_ns();
 	int64_t before_ns = now_ns - worker->settings.ack_deadline_ns - ACK_CLAIM_MARGIN_NS;
@@ -299,80 +341,87 @@ static void drive_claims(struct journal_worker *worker)
 
 	if (count) {
 		for (size_t i = 0; i < count; i++)
-			worker->entries[i] = (struct journal_entry){.event = &worker->claims[i].event, .end = JOURNAL_UNKNOWN};
-		append(worker, count);
-		metrics_add(worker->cells, worker->driven, count);
-		log_failures(worker, count);
-		durable = select_durable(worker, count);
-		stock_acknowledge(stock, worker->events, durable);
+			hand->entries[i] = (struct journal_entry){.event = &worker->claims[i].event, .end = JOURNAL_UNKNOWN};
+		append(hand, count);
+		worker->spoken_ns = clock_mono_ns();
+		metrics_add(hand->cells, worker->driven, count);
+		log_failures(hand, count);
+		durable = select_durable(hand, count);
+		lock_take(&worker->acknowledging);
+		stock_acknowledge(stock, hand->events, durable);
+		lock_release(&worker->acknowledging);
 		count -= durable;
 	}
 	atomic_store_explicit(&worker->undelivered, (int64_t)count, memory_order_relaxed);
 }
 
 /* What has to be done now and then, busy or not. */
-static void care(struct journal_worker *worker)
+static void care(struct journal_hand *hand)
 {
+	struct journal_worker *worker = hand->worker;
 	struct journal *journal = worker->settings.journal;
 	int64_t now_ns = clock_mono_ns();
 	const char *reason;
 
 	if (now_ns < worker->next_care_ns)
 		return;
-	worker->next_care_ns = now_ns + IDLE_NS;
+	worker->next_care_ns = now_ns + CARE_NS;
 	if (journal->ops->health(journal, &reason) < 0 || now_ns - worker->spoken_ns >= SILENCE_NS) {
 		journal->ops->append(journal, NULL, 0);
 		worker->spoken_ns = now_ns;
 	}
-	drive_claims(worker);
+	drive_claims(hand);
 }
 
-/*
- * A few events wait for company where more were there a moment ago: whoever has just been answered
- * asks again, and an append of a few would keep him waiting for its whole time. Half of an append's
- * time at most; a lone buyer never waits, and nobody does for a ledger that is the journal, where
- * more come together while it commits.
- */
-static size_t wait_for_company(struct journal_worker *worker, size_t count)
+static void first_hand_run(void *argument)
 {
-	const struct journal_worker_settings *settings = &worker->settings;
-	size_t enough = worker->expected < FEW ? worker->expected : FEW;
-	int64_t linger_ns = worker->append_ns / 2 < LINGER_NS_MAX ? worker->append_ns / 2 : LINGER_NS_MAX;
-
-	if (settings->journal->ops->in_ledger)
-		return count;
-	enough = enough < settings->batch_max ? enough : settings->batch_max;
-	if (count >= enough)
-		return count;
-	return count + lane_gather(settings->lane, (void **)worker->messages + count, enough - count, settings->batch_max - count,
-				   linger_ns);
-}
-
-static void journal_worker_run(void *argument)
-{
-	struct journal_worker *worker = argument;
+	struct journal_hand *hand = argument;
+	struct journal_worker *worker = hand->worker;
 	struct lane *lane = worker->settings.lane;
 
 	for (;;) {
-		size_t count = lane_pop(lane, (void **)worker->messages, worker->settings.batch_max, IDLE_NS);
+		size_t count = append_pace_take(&worker->pace, hand->messages);
+
+		if (count) {
+			process(hand, count);
+			worker->spoken_ns = clock_mono_ns();
+		} else if (lane_closed(lane) && lane_depth(lane) == 0) {
+			break;
+		}
+		worker->settings.journal->ops->tidy(worker->settings.journal); /* everybody is answered */
+		care(hand);
+	}
+}
+
+/* Beside the first hand, while there are enough for both. */
+static void second_hand_run(void *argument)
+{
+	struct journal_hand *hand = argument;
+	struct journal_worker *worker = hand->worker;
+
+	while (append_pace_wait_for_crowd(&worker->pace)) {
+		size_t count = append_pace_take(&worker->pace, hand->messages);
 
 		if (count)
-			process(worker, wait_for_company(worker, count));
-		else if (lane_closed(lane))
-			break;
-		worker->settings.journal->ops->tidy(worker->settings.journal); /* everybody is answered */
-		care(worker);
+			process(hand, count);
 	}
 }
 
 int journal_worker_start(struct journal_worker *worker)
 {
-	worker->cells = metrics_cells_new(worker->settings.metrics);
-	return thread_start(&worker->thread, "journal", journal_worker_run, worker);
+	int r = 0;
+
+	for (unsigned i = 0; i < worker->hand_count && r == 0; i++) {
+		worker->hands[i].cells = metrics_cells_new(worker->settings.metrics);
+		r = thread_start(&worker->hands[i].thread, i == 0 ? "journal" : "journal-2",
+				 i == 0 ? first_hand_run : second_hand_run, &worker->hands[i]);
+	}
+	return r;
 }
 
 void journal_worker_stop(struct journal_worker *worker)
 {
-	lane_close(worker->settings.lane);
-	thread_join(&worker->thread);
+	append_pace_stop(&worker->pace);
+	for (unsigned i = 0; i < worker->hand_count; i++)
+		thread_join(&worker->hands[i].thread);
 }

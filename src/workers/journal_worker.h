@@ -1,7 +1,8 @@
 /*
- * The thread that owns the journal. It takes jobs from its lane in batches (urgent ones first:
- * confirms, cancels and expiries never starve behind purchases), appends them, tells the stock what
- * became of each, and only then sends the answers back.
+ * The thread that owns the journal, and a second one where appends may overlap (append_pace.h).
+ * Each takes jobs from the lane in batches (urgent ones first: confirms, cancels and expiries never
+ * starve behind purchases), appends them, tells the stock what became of each, and only then sends
+ * the answers back.
  *
  *   durable   the stock is told; the answer goes when it has said that the event's epoch is still its own (rule 3). A journal that is in the ledger has
  *             checked the epoch itself: there a purchase's answer goes while the stock is being
@@ -32,7 +33,7 @@ struct journal_worker_settings {
 /* Registers its metrics; before any metrics_cells_new(). 0 or -ENOMEM. */
 int journal_worker_new(struct journal_worker **worker, const struct journal_worker_settings *settings) MUST_CHECK;
 int journal_worker_start(struct journal_worker *worker) MUST_CHECK;
-/* Closes the lane, lets the thread finish what is in it, joins. May be repeated. */
+/* Closes the lane, lets the threads finish what is in it, joins. May be repeated. */
 void journal_worker_stop(struct journal_worker *worker);
 void journal_worker_free(struct journal_worker *worker);
 /*

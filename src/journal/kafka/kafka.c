@@ -11,11 +11,24 @@
 
 enum { OPEN_MS = 10000, ENDS_MS = 1000 };
 
+enum { SIDES = JOURNAL_APPENDS_MAX };
+
+/*
+ * A producer of librdkafka has one append of a partition under way: it holds the next one back
+ * while more than five records are unacknowledged. So each append that is to overlap another has a
+ * producer of its own.
+ */
+struct side {
+	struct lock lock; /* of the producer, whole */
+	struct kafka_producer producer;
+};
+
 struct journal_kafka {
 	struct journal base; /* first */
-	struct lock lock;    /* of the producer, whole: it has one append under way at a time */
-	struct kafka_producer producer;
-	struct uuid_generator ids; /* of barriers; under the lock */
+	struct side sides[SIDES];
+	atomic_bool busy;          /* the first side has an append: another takes the second */
+	atomic_bool lost;          /* one of them has found that the log is another one: for good */
+	struct uuid_generator ids; /* of barriers; under the first side's lock */
 	struct lock tail_lock;     /* of the tail: one thread reads it at a time */
 	struct kafka_tail tail;
 	char *cluster;
@@ -56,31 +69,44 @@ static const char *first_failure(const struct journal_entry *entries, size_t cou
 	return NULL;
 }
 
+/* NULL, or why appends are not expected to work. Each side knows how far the log must reach. */
+static const char *look_at_sides(struct journal_kafka *journal)
+{
+	const char *reason = NULL;
+
+	for (int i = 0; i < SIDES && !reason; i++) {
+		struct side *side = &journal->sides[i];
+
+		lock_take(&side->lock);
+		reason = kafka_producer_look(&side->producer);
+		if (side->producer.lost)
+			atomic_store(&journal->lost, true);
+		lock_release(&side->lock);
+	}
+	return reason;
+}
+
 /*
  * A journal that is well is not called unhealthy for a single look that failed: a broker may be
  * slow for a moment.
  */
 static void look(struct journal_kafka *journal)
 {
-	const char *reason = kafka_producer_look(&journal->producer);
-	bool doubtful = reason && !atomic_load(&journal->unhealthy) && !journal->producer.lost && !journal->doubted;
+	const char *reason = look_at_sides(journal);
+	bool doubtful = reason && !atomic_load(&journal->unhealthy) && !atomic_load(&journal->lost) && !journal->doubted;
 
 	journal->doubted = doubtful;
 	if (!doubtful)
 		set_unhealthy(journal, reason);
 }
 
-static void append_locked(struct journal_kafka *journal, struct journal_entry *entries, size_t count)
+static void append_locked(struct journal_kafka *journal, struct kafka_producer *producer, struct journal_entry *entries, size_t count)
 {
-	struct kafka_producer *producer = &journal->producer;
 	int result;
 
-	if (count == 0) {
-		look(journal);
-		return;
-	}
-	if (producer->lost) {
-		end_all(entries, count, JOURNAL_UNKNOWN, atomic_load(&journal->unhealthy));
+	if (atomic_load(&journal->lost)) {
+		set_unhealthy(journal, kafka_producer_lost);
+		end_all(entries, count, JOURNAL_UNKNOWN, kafka_producer_lost);
 		return;
 	}
 	result = kafka_producer_ensure(producer);
@@ -90,19 +116,32 @@ static void append_locked(struct journal_kafka *journal, struct journal_entry *e
 		return;
 	}
 	kafka_producer_send(producer, entries, count);
-	if (producer->spent || producer->lost)
-		set_unhealthy(journal, producer->lost ? kafka_producer_look(producer) : first_failure(entries, count));
+	if (producer->lost)
+		atomic_store(&journal->lost, true);
+	if (atomic_load(&journal->lost))
+		set_unhealthy(journal, kafka_producer_lost);
 	else
-		set_unhealthy(journal, NULL);
+		set_unhealthy(journal, producer->spent ? first_failure(entries, count) : NULL);
 }
 
 static void append(struct journal *base, struct journal_entry *entries, size_t count)
 {
 	struct journal_kafka *journal = kafka_of(base);
+	struct side *side = &journal->sides[0];
+	bool first;
 
-	lock_take(&journal->lock);
-	append_locked(journal, entries, count);
-	lock_release(&journal->lock);
+	if (count == 0) {
+		look(journal);
+		return;
+	}
+	first = !atomic_exchange(&journal->busy, true);
+	if (!first)
+		side = &journal->sides[1];
+	lock_take(&side->lock);
+	append_locked(journal, &side->producer, entries, count);
+	lock_release(&side->lock);
+	if (first)
+		atomic_store(&journal->busy, false);
 }
 
 static int barrier(struct journal *base, uint32_t sale, uint32_t epoch, struct uuid *id)
@@ -119,10 +158,10 @@ static int barrier(struct journal *base, uint32_t sale, uint32_t epoch, struct u
 	};
 	struct journal_entry entry = {.event = &event};
 
-	lock_take(&journal->lock);
+	lock_take(&journal->sides[0].lock);
 	if (uuid_is_null(id))
 		*id = uuid_make(&journal->ids, now_ms, sale);
-	lock_release(&journal->lock);
+	lock_release(&journal->sides[0].lock);
 	event.id = *id;
 	append(base, &entry, 1);
 	if (entry.end == JOURNAL_DURABLE)
@@ -135,24 +174,25 @@ static int barrier(struct journal *base, uint32_t sale, uint32_t epoch, struct u
 static int ends(struct journal *base, int64_t *ends, uint32_t max, uint32_t *count)
 {
 	struct journal_kafka *journal = kafka_of(base);
-	struct kafka_producer *producer = &journal->producer;
+	struct side *side = &journal->sides[0];
+	struct kafka_producer *producer = &side->producer;
 	int result;
 
 	*count = producer->facts.partitions;
 	if (*count > max)
 		return error_origin(-ERANGE);
-	lock_take(&journal->lock);
+	lock_take(&side->lock);
 	result = kafka_producer_ensure(producer);
 	if (result == 0)
 		result = kafka_client_all_ends(producer->client, producer->address.topic, *count, ends, ENDS_MS);
-	lock_release(&journal->lock);
+	lock_release(&side->lock);
 	return result;
 }
 
 /* Where kafka_record_produce() puts it. */
 static uint32_t partition(struct journal *base, uint32_t sale)
 {
-	const struct kafka_producer *producer = &kafka_of(base)->producer;
+	const struct kafka_producer *producer = &kafka_of(base)->sides[0].producer;
 	char key[KAFKA_KEY_SIZE];
 	size_t size = kafka_record_key(sale, key);
 
@@ -189,15 +229,18 @@ static void journal_free(struct journal *base)
 	if (!base)
 		return;
 	kafka_tail_deinit(&journal->tail);
-	kafka_producer_deinit(&journal->producer);
+	for (int i = 0; i < SIDES; i++) {
+		kafka_producer_deinit(&journal->sides[i].producer);
+		lock_deinit(&journal->sides[i].lock);
+	}
 	lock_deinit(&journal->tail_lock);
-	lock_deinit(&journal->lock);
 	free(journal->cluster);
 	free(journal);
 }
 
 static const struct journal_ops kafka_ops = {
 	.name = "kafka",
+	.appends = SIDES,
 	.append = append,
 	.barrier = barrier,
 	.ends = ends,
@@ -210,15 +253,27 @@ static const struct journal_ops kafka_ops = {
 
 static int read_cluster(struct journal_kafka *journal, struct buffer *error)
 {
-	char *text = rd_kafka_clusterid(journal->producer.client, OPEN_MS);
+	rd_kafka_t *client = journal->sides[0].producer.client;
+	char *text = rd_kafka_clusterid(client, OPEN_MS);
 
 	journal->cluster = text ? strdup(text) : NULL;
 	if (text)
-		rd_kafka_mem_free(journal->producer.client, text);
+		rd_kafka_mem_free(client, text);
 	if (journal->cluster)
 		return 0;
 	buffer_append_literal(error, "the cluster did not say its id");
 	return -ENOTCONN;
+}
+
+/* The second has the topic that the first has found or made. */
+static int init_sides(struct journal_kafka *journal, const struct kafka_options *options, struct buffer *error)
+{
+	struct side *sides = journal->sides;
+	int result = kafka_producer_init(&sides[0].producer, options, NULL, error);
+
+	for (int i = 1; i < SIDES && result == 0; i++)
+		result = kafka_producer_init(&sides[i].producer, options, &sides[0].producer.facts, error);
+	return result;
 }
 
 int journal_kafka_open(struct journal **out, const struct kafka_options *options, struct buffer *error)
@@ -230,10 +285,11 @@ int journal_kafka_open(struct journal **out, const struct kafka_options *options
 	if (!journal)
 		return error_origin(-ENOMEM);
 	journal->base.ops = &kafka_ops;
-	lock_init(&journal->lock);
+	for (int i = 0; i < SIDES; i++)
+		lock_init(&journal->sides[i].lock);
 	lock_init(&journal->tail_lock);
-	result = kafka_producer_init(&journal->producer, options, error);
-	kafka_tail_init(&journal->tail, &journal->producer.address, journal->producer.properties);
+	result = init_sides(journal, options, error);
+	kafka_tail_init(&journal->tail, &journal->sides[0].producer.address, journal->sides[0].producer.properties);
 	if (result == 0)
 		result = read_cluster(journal, error);
 	if (result < 0) {
@@ -244,7 +300,7 @@ int journal_kafka_open(struct journal **out, const struct kafka_options *options
 	 * Also finds out who leads; a partition that is away for a moment is no reason not to
 	 * start.
 	 */
-	reason = kafka_producer_look(&journal->producer);
+	reason = look_at_sides(journal);
 	set_unhealthy(journal, reason);
 	*out = &journal->base;
 	return 0;
@@ -258,27 +314,27 @@ static const struct journal_kafka *kafka_of_const(const struct journal *journal)
 
 uint32_t journal_kafka_partitions(const struct journal *journal)
 {
-	return kafka_of_const(journal)->producer.facts.partitions;
+	return kafka_of_const(journal)->sides[0].producer.facts.partitions;
 }
 
 int journal_kafka_fix(struct journal *base, uint32_t partitions)
 {
 	struct journal_kafka *journal = kafka_of(base);
-	struct kafka_topic *facts = &journal->producer.facts;
+	struct kafka_topic *facts = &journal->sides[0].producer.facts;
 	int result = 0;
 
 	ASSERT(base->ops == &kafka_ops);
-	lock_take(&journal->lock);
+	lock_take(&journal->sides[0].lock);
 	if (partitions > facts->partitions)
 		result = -ERANGE;
 	else if (partitions < facts->partitions)
 		log_warn("kafka",
 			 "the topic was given more partitions: they stay unused, for a sale's events must stay in one (operations: More partitions)",
-			 LOG_TEXT("topic", journal->producer.address.topic), LOG_INT("partitions", partitions),
+			 LOG_TEXT("topic", journal->sides[0].producer.address.topic), LOG_INT("partitions", partitions),
 			 LOG_INT("topic_has", facts->partitions));
-	if (result == 0)
-		facts->partitions = partitions;
-	lock_release(&journal->lock);
+	for (int i = 0; i < SIDES && result == 0; i++)
+		journal->sides[i].producer.facts.partitions = partitions;
+	lock_release(&journal->sides[0].lock);
 	return result;
 }
 
@@ -289,5 +345,5 @@ const char *journal_kafka_cluster(const struct journal *journal)
 
 const char *journal_kafka_topic(const struct journal *journal)
 {
-	return kafka_of_const(journal)->producer.address.topic;
+	return kafka_of_const(journal)->sides[0].producer.address.topic;
 }

@@ -48,7 +48,7 @@ enum {
 };
 _Static_assert(sizeof(void *) == 8, "an opaque has a generation and an index");
 
-static const char reason_lost[] = "the log has lost records that it had acknowledged, or is another one";
+const char kafka_producer_lost[] = "the log has lost records that it had acknowledged, or is another one";
 static const char reason_unsent[] = "no broker took it within the deadline";
 static const char reason_silent[] = "no acknowledgement within the deadline";
 
@@ -57,8 +57,8 @@ static const char reason_silent[] = "no acknowledgement within the deadline";
 static void mark_lost(struct kafka_producer *producer, int32_t partition, int64_t last, int64_t now)
 {
 	if (!producer->lost)
-		log_error("kafka", reason_lost, LOG_TEXT("topic", producer->address.topic), LOG_INT("partition", partition),
-			  LOG_INT("acknowledged", last), LOG_INT("now", now));
+		log_error("kafka", kafka_producer_lost, LOG_TEXT("topic", producer->address.topic),
+			  LOG_INT("partition", partition), LOG_INT("acknowledged", last), LOG_INT("now", now));
 	producer->lost = true;
 }
 
@@ -121,7 +121,7 @@ static void classify_report(struct kafka_producer *producer, struct journal_entr
 {
 	entry->end = JOURNAL_UNKNOWN;
 	if (producer->lost) {
-		entry->reason = reason_lost;
+		entry->reason = kafka_producer_lost;
 	} else if (!message->err) {
 		entry->end = JOURNAL_DURABLE;
 		entry->reason = NULL;
@@ -249,7 +249,8 @@ int kafka_producer_ensure(struct kafka_producer *producer)
 	return result;
 }
 
-int kafka_producer_init(struct kafka_producer *producer, const struct kafka_options *options, struct buffer *error)
+int kafka_producer_init(struct kafka_producer *producer, const struct kafka_options *options, const struct kafka_topic *facts,
+			struct buffer *error)
 {
 	int result = kafka_options_check(options, error);
 
@@ -263,9 +264,11 @@ int kafka_producer_init(struct kafka_producer *producer, const struct kafka_opti
 		result = start(producer, error);
 	if (result < 0)
 		return result;
-	producer->facts = (struct kafka_topic){options->partitions, options->replication, options->min_insync,
-					       options->retention_ms ? options->retention_ms : -1};
-	result = kafka_topic_ready(producer->client, producer->address.topic, &producer->facts, error);
+	producer->facts = facts ? *facts
+				: (struct kafka_topic){options->partitions, options->replication, options->min_insync,
+						       options->retention_ms ? options->retention_ms : -1};
+	if (!facts)
+		result = kafka_topic_ready(producer->client, producer->address.topic, &producer->facts, error);
 	if (result == 0)
 		result = start_topic(producer);
 	if (result < 0)
@@ -369,7 +372,7 @@ void kafka_producer_send(struct kafka_producer *producer, struct journal_entry *
 	producer->requests_before = atomic_load(&producer->requests);
 	for (size_t i = 0; i < count; i++) {
 		entries[i].end = JOURNAL_UNKNOWN;
-		entries[i].reason = producer->lost ? reason_lost : reason_silent;
+		entries[i].reason = producer->lost ? kafka_producer_lost : reason_silent;
 		entries[i].forbidden = false;
 	}
 	for (size_t i = 0; i < count; i++)
@@ -401,7 +404,7 @@ static const char *look_at_ends(struct kafka_producer *producer)
 			return "the log's ends cannot be read";
 		if (last >= 0 && end <= last) {
 			mark_lost(producer, (int32_t)i, last, end);
-			return reason_lost;
+			return kafka_producer_lost;
 		}
 	}
 	return NULL;
@@ -414,7 +417,7 @@ const char *kafka_producer_look(struct kafka_producer *producer)
 	int result;
 
 	if (producer->lost)
-		return reason_lost;
+		return kafka_producer_lost;
 	result = kafka_producer_ensure(producer);
 	if (result < 0)
 		return error_text(result);

@@ -40,8 +40,14 @@ struct kafka_producer {
 	uint64_t generation, requests_before;
 };
 
-/* Takes address, properties and deadline from the options. 0 or as journal_kafka_open(). */
-int kafka_producer_init(struct kafka_producer *producer, const struct kafka_options *options, struct buffer *error) MUST_CHECK;
+extern const char kafka_producer_lost[]; /* why nothing that a producer says is believed any more */
+
+/*
+ * Takes address, properties and deadline from the options, and the topic as `facts` has it; NULL:
+ * makes it, or looks at the one that is there. 0 or as journal_kafka_open().
+ */
+int kafka_producer_init(struct kafka_producer *producer, const struct kafka_options *options, const struct kafka_topic *facts,
+			struct buffer *error) MUST_CHECK;
 void kafka_producer_deinit(struct kafka_producer *producer); /* may be repeated */
 
 /*

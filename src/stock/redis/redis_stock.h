@@ -65,7 +65,7 @@ struct stock_redis {
 	int64_t lease_ns;                  /* see attend.c; 0: there are no replicas that could be promoted */
 	_Atomic uint64_t lease_generation; /* of the connections to the server that it is of */
 	_Atomic int64_t lease_since_ns;    /* monotonic: at that moment a replica followed it; 0: it is not known */
-	struct redis_report acknowledging; /* between the two halves of an acknowledgement: its thread's */
+	struct redis_report acknowledging; /* between the two halves of an acknowledgement: there is one at a time */
 };
 
 static inline struct stock_redis *redis_of(struct stock *stock)

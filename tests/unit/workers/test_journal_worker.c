@@ -24,6 +24,7 @@ struct fake_journal {
 	atomic_int end; /* of every entry; 0: by the buyer's name */
 	atomic_bool unhealthy;
 	atomic_bool held;             /* append() does not return before this is false */
+	atomic_size_t stuck_from;     /* nor does an append of this number, or a later one, before this is 0 */
 	atomic_bool waiting;          /* it is in append() */
 	struct lane *reply;           /* answers come by it */
 	atomic_size_t answered_first; /* by the first tidy() */
@@ -46,6 +47,11 @@ static bool is_let_go(void *context)
 	return !atomic_load(&((struct fake_journal *)context)->held);
 }
 
+static bool is_unstuck(void *context)
+{
+	return atomic_load(&((struct fake_journal *)context)->stuck_from) == 0;
+}
+
 static enum journal_end end_of(struct fake_journal *journal, const struct event *event)
 {
 	if (atomic_load(&journal->end))
@@ -63,6 +69,7 @@ static enum journal_end end_of(struct fake_journal *journal, const struct event 
 static void fake_append(struct journal *base, struct journal_entry *entries, size_t count)
 {
 	struct fake_journal *journal = (struct fake_journal *)base;
+	bool stuck;
 
 	pthread_mutex_lock(&journal->lock);
 	if (count == 0)
@@ -78,7 +85,10 @@ static void fake_append(struct journal *base, struct journal_entry *entries, siz
 		entries[i].end = end_of(journal, entries[i].event);
 		entries[i].reason = entries[i].end == JOURNAL_DURABLE ? NULL : "as told";
 	}
+	stuck = count > 0 && atomic_load(&journal->stuck_from) > 0 && journal->appends >= atomic_load(&journal->stuck_from);
 	pthread_mutex_unlock(&journal->lock);
+	if (stuck)
+		house_wait(is_unstuck, journal);
 	atomic_store(&journal->waiting, true);
 	house_wait(is_let_go, journal);
 	atomic_store(&journal->waiting, false);
@@ -889,7 +899,144 @@ static void test_nobody_waits_for_company_where_the_ledger_is_the_journal(void *
 	assert_ptr_equal(answer(bench), job);
 }
 
+/* --- Two appends --- */
+
+static int bench_open_for_two(void **state)
+{
+	fake_ops.appends = 2;
+	return bench_open(state);
+}
+
+static int bench_close_for_two(void **state)
+{
+	fake_ops.appends = 0;
+	return bench_close(state);
+}
+
+static size_t appends(struct bench *bench)
+{
+	size_t count;
+
+	pthread_mutex_lock(&bench->journal.lock);
+	count = bench->journal.appends;
+	pthread_mutex_unlock(&bench->journal.lock);
+	return count;
+}
+
+static bool are_two_appends(void *context)
+{
+	return appends(context) == 2;
+}
+
+static bool are_three_appends(void *context)
+{
+	return appends(context) == 3;
+}
+
+static void buy_many(struct bench *bench, int first, int count)
+{
+	for (int i = first; i < first + count; i++) {
+		char buyer[8];
+
+		snprintf(buyer, sizeof(buyer), "d%d", i);
+		(void)buy(bench, buyer);
+	}
+}
+
+static void answer_many(struct bench *bench, int count)
+{
+	for (int i = 0; i < count; i++)
+		assert_int_equal(answer(bench)->end, JOURNAL_DURABLE);
+}
+
+/* An append of twice a few, of which the second half does not come back before it is let go. */
+static void append_beside(struct bench *bench)
+{
+	atomic_store(&bench->journal.stuck_from, 2);
+	buy_many(bench, 0, 2 * BATCH_MAX);
+	start(bench);
+	house_wait(are_two_appends, bench);
+	answer_many(bench, BATCH_MAX);
+}
+
+static void test_enough_for_an_append_do_not_wait_for_the_end_of_another(void **state)
+{
+	struct bench *bench = *state;
+
+	append_beside(bench);
+	buy_many(bench, 2 * BATCH_MAX, BATCH_MAX);
+	house_wait(are_three_appends, bench);
+	atomic_store(&bench->journal.stuck_from, 0);
+	answer_many(bench, 2 * BATCH_MAX);
+	assert_int_equal(outbox(bench), 0);
+	journal_worker_stop(bench->worker);
+}
+
+static void test_a_few_go_when_the_append_before_them_ends(void **state)
+{
+	struct bench *bench = *state;
+
+	append_beside(bench);
+	buy_many(bench, 2 * BATCH_MAX, BATCH_MAX - 1);
+	atomic_store(&bench->journal.stuck_from, 0);
+	answer_many(bench, 2 * BATCH_MAX - 1);
+	assert_int_equal(outbox(bench), 0);
+	journal_worker_stop(bench->worker);
+}
+
+static void test_stopping_waits_for_both_appends(void **state)
+{
+	struct bench *bench = *state;
+
+	append_beside(bench);
+	buy_many(bench, 2 * BATCH_MAX, BATCH_MAX);
+	house_wait(are_three_appends, bench);
+	atomic_store(&bench->journal.stuck_from, 0);
+	journal_worker_stop(bench->worker);
+	assert_int_equal(lane_depth(bench->reply), 2 * BATCH_MAX);
+	answer_many(bench, 2 * BATCH_MAX);
+}
+
+/* Between its two halves an acknowledgement is the stock's own: another would lose it. */
+static atomic_bool between, told_at_once;
+
+static void single_send(struct stock *stock, const struct event *const *events, size_t count, enum stock_ack *answers)
+{
+	if (atomic_exchange(&between, true))
+		atomic_store(&told_at_once, true);
+	real_ops->acknowledge_send(stock, events, count, answers);
+}
+
+static void single_wait(struct stock *stock)
+{
+	real_ops->acknowledge_wait(stock);
+	atomic_store(&between, false);
+}
+
+static void test_the_stock_is_told_of_one_append_at_a_time(void **state)
+{
+	struct bench *bench = *state;
+	int next = 0;
+
+	real_ops = bench->stock->ops;
+	slow.ops = *real_ops;
+	slow.ops.acknowledge_send = single_send;
+	slow.ops.acknowledge_wait = single_wait;
+	bench->stock->ops = &slow.ops;
+	atomic_store(&told_at_once, false);
+	start(bench);
+	for (int turn = 0; turn < 3; turn++, next += 4 * BATCH_MAX) {
+		buy_many(bench, next, 4 * BATCH_MAX);
+		answer_many(bench, 4 * BATCH_MAX);
+	}
+	journal_worker_stop(bench->worker);
+	assert_false(atomic_load(&told_at_once));
+	assert_int_equal(outbox(bench), 0);
+	hasten(bench);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_open, bench_close)
+#define TEST_OF_TWO(name) cmocka_unit_test_setup_teardown(name, bench_open_for_two, bench_close_for_two)
 
 int main(void)
 {
@@ -915,6 +1062,10 @@ int main(void)
 		TEST(test_few_events_do_not_wait_for_ever),
 		TEST(test_what_the_journal_puts_off_is_done_when_all_are_answered),
 		TEST(test_nobody_waits_for_company_where_the_ledger_is_the_journal),
+		TEST_OF_TWO(test_enough_for_an_append_do_not_wait_for_the_end_of_another),
+		TEST_OF_TWO(test_a_few_go_when_the_append_before_them_ends),
+		TEST_OF_TWO(test_stopping_waits_for_both_appends),
+		TEST_OF_TWO(test_the_stock_is_told_of_one_append_at_a_time),
 		TEST(test_a_client_waits_for_the_end),
 		TEST(test_a_client_without_room_does_not_know),
 		TEST(test_a_client_tells_no_success_that_is_late),

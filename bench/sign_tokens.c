@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/base64url.h"
+#include "text/base64url.h"
 
 enum { HALF = 32, TEXT_MAX = 512, DER_MAX = 128 };
 

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 #include "base/error.h"
-#include "base/slice.h"
+#include "text/slice.h"
 
 struct address {
 	uint8_t bytes[16];

@@ -5,7 +5,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/assertion.h"
-#include "base/json_text.h"
+#include "text/json_text.h"
 #include "base/log_writer.h"
 
 /*

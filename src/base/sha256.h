@@ -2,7 +2,7 @@
 #pragma once
 
 #include <stdint.h>
-#include "base/slice.h"
+#include "text/slice.h"
 
 enum { SHA256_SIZE = 32, SHA256_TEXT_SIZE = 2 * SHA256_SIZE + 1 };
 void sha256(struct slice data, uint8_t hash[static SHA256_SIZE]);

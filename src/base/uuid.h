@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "base/slice.h"
+#include "text/slice.h"
 
 struct uuid {
 	uint8_t bytes[16];

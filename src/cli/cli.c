@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "base/edit_distance.h"
+#include "text/edit_distance.h"
 #include "engine/adapters.h"
 
 enum { WORD_MAX = 31, HELP_MAX = 256 * 1024, HELP_WIDTH = 80 };

@@ -6,7 +6,7 @@
 #pragma once
 
 #include <stdbool.h>
-#include "base/buffer.h"
+#include "text/buffer.h"
 #include "base/error.h"
 
 /* The next field of a line; `first`: no comma comes before it. */

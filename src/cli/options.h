@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "base/buffer.h"
+#include "text/buffer.h"
 #include "base/error.h"
 
 enum option_kind {

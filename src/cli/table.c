@@ -6,7 +6,7 @@
 #include <string.h>
 #include <wchar.h>
 #include "base/error.h"
-#include "base/json_text.h"
+#include "text/json_text.h"
 #include "cli/style.h"
 
 enum { CELL_MAX = 512, TEXT_MAX = 64 * 1024 * 1024 };

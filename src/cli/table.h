@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "base/buffer.h"
+#include "text/buffer.h"
 
 enum { TABLE_COLUMNS_MAX = 12 };
 struct table {

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
-#include "base/edit_distance.h"
+#include "text/edit_distance.h"
 #include "config/setting.h"
 
 /*

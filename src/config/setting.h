@@ -1,7 +1,7 @@
 /* Between the files of config/ alone: the table of settings, and what a value of each kind is. */
 #pragma once
 
-#include "base/slice.h"
+#include "text/slice.h"
 #include "config/settings.h"
 
 enum setting_kind {

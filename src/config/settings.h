@@ -18,10 +18,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/address.h"
-#include "base/buffer.h"
+#include "text/buffer.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "base/web_origin.h"
+#include "text/web_origin.h"
 
 struct settings_rate {
 	uint32_t requests, seconds; /* requests 0: off */

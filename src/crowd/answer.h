@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "base/slice.h"
+#include "text/slice.h"
 
 enum { ANSWER_HEAD_MAX = 16 * 1024, ANSWER_BODY_MAX = 64 * 1024 * 1024 /* bytes; a page of 1,000 orders fits many times */ };
 

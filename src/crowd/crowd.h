@@ -21,7 +21,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "base/buffer.h"
+#include "text/buffer.h"
 #include "base/error.h"
 #include "base/histogram.h"
 #include "crowd/book.h"

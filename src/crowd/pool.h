@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
-#include "base/buffer.h"
+#include "text/buffer.h"
 #include "base/error.h"
 #include "crowd/answer.h"
 #include "crowd/plan.h"

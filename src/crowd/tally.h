@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "base/slice.h"
+#include "text/slice.h"
 
 enum {
 	TALLY_CODE_SIZE = 40,

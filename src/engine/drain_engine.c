@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include "engine/adapters.h"
 #include "base/clock.h"
-#include "base/json_write.h"
+#include "text/json_write.h"
 #include "base/log.h"
 #include "engine/component_metrics.h"
 #include "drain/drain.h"

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "base/web_origin.h"
+#include "text/web_origin.h"
 #include "gate/reply.h"
 #include "http/request.h"
 

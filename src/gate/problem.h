@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "base/buffer.h"
+#include "text/buffer.h"
 #include "base/error.h"
 
 /*

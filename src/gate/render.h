@@ -1,7 +1,7 @@
 /* JSON of what the interface shows. */
 #pragma once
 
-#include "base/json_write.h"
+#include "text/json_write.h"
 #include "port/ledger.h"
 #include "port/stock.h"
 

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "base/buffer.h"
+#include "text/buffer.h"
 #include "gate/problem.h"
 #include "gate/trace.h"
 #include "http/loop.h"

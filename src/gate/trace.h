@@ -5,7 +5,7 @@
 #pragma once
 
 #include <stdint.h>
-#include "base/slice.h"
+#include "text/slice.h"
 #include "model/limits.h"
 
 struct trace {

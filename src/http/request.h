@@ -4,7 +4,7 @@
 #pragma once
 
 #include "base/address.h"
-#include "base/slice.h"
+#include "text/slice.h"
 
 enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PATCH, HTTP_PUT, HTTP_DELETE, HTTP_OPTIONS, HTTP_OTHER };
 const char *http_method_name(enum http_method method);

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include "base/buffer.h"
+#include "text/buffer.h"
 #include "base/clock.h"
 #include "base/lock.h"
 

@@ -1,7 +1,7 @@
 /* The Authorization header of bearer tokens (RFC 6750, section 2.1). */
 #pragma once
 
-#include "base/slice.h"
+#include "text/slice.h"
 
 /*
  * The token after "Bearer "; size 0 where the header is absent or of another scheme. The scheme's

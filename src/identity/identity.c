@@ -8,8 +8,8 @@
 
 #include <jansson.h>
 #include <stdlib.h>
-#include "base/base64url.h"
-#include "base/buffer.h"
+#include "text/base64url.h"
+#include "text/buffer.h"
 #include "identity/bearer.h"
 #include "identity/key_set.h"
 #include "identity/token_cache.h"

@@ -11,7 +11,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
-#include "base/base64url.h"
+#include "text/base64url.h"
 
 enum { NUMBER_MAX = 1024 /* bytes: RSA's longest */ };
 

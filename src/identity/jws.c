@@ -15,7 +15,7 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <stdlib.h>
-#include "base/base64url.h"
+#include "text/base64url.h"
 
 enum {
 	SECRET_MIN = 32,     /* bytes of an HS256 secret: as long as the hash (RFC 7518, section 3.2) */

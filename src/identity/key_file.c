@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "base/base64url.h"
+#include "text/base64url.h"
 #include "base/random.h"
 
 enum { TEXT_SIZE = (KEY_FILE_RANDOM_BYTES * 8 + 5) / 6 };

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "base/error.h"
-#include "base/slice.h"
+#include "text/slice.h"
 
 enum {
 	KEY_FILE_RANDOM_BYTES = 32,

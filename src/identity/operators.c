@@ -4,7 +4,7 @@
 #include <openssl/sha.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include "base/base64url.h"
+#include "text/base64url.h"
 #include "base/random.h"
 #include "identity/bearer.h"
 

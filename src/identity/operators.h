@@ -6,9 +6,9 @@
 #pragma once
 
 #include <stdbool.h>
-#include "base/buffer.h"
+#include "text/buffer.h"
 #include "base/error.h"
-#include "base/slice.h"
+#include "text/slice.h"
 
 enum operator_scope { OPERATOR_READ = 1, OPERATOR_ORDERS = 2, OPERATOR_STOCK = 4, OPERATOR_ALL = 7 };
 enum { OPERATORS_MAX = 64, OPERATOR_NAME_MAX = 64, OPERATOR_TOKEN_MIN = 16 /* bytes */ };

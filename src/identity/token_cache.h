@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include "base/error.h"
 #include "base/siphash.h"
-#include "base/slice.h"
+#include "text/slice.h"
 #include "identity/identity.h"
 
 /* What a verified token is good for, leeway included; wall time. */

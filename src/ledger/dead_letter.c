@@ -1,7 +1,7 @@
 #include "ledger/dead_letter.h"
 
-#include "base/base64url.h"
-#include "base/json_text.h"
+#include "text/base64url.h"
+#include "text/json_text.h"
 
 /*
  * Of a record that is not kept whole: what it begins with tells whose it is, and the journal's own

@@ -1,7 +1,7 @@
 #include "ledger/log_chain.h"
 
 #include <stdio.h>
-#include "base/buffer.h"
+#include "text/buffer.h"
 
 /* The longest row as it is hashed: its fields, six lengths and two numbers. */
 enum { CANONICAL_MAX = 4096 };

@@ -1,7 +1,7 @@
 /* The two formats in which metrics are shown: which one a scraper asks for. */
 #pragma once
 
-#include "base/slice.h"
+#include "text/slice.h"
 
 enum metrics_format {
 	METRICS_TEXT,        /* Prometheus' own, 0.0.4 */

@@ -9,7 +9,7 @@
 #pragma once
 
 #include <stdint.h>
-#include "base/buffer.h"
+#include "text/buffer.h"
 #include "base/error.h"
 #include "base/histogram.h"
 #include "metrics/format.h"

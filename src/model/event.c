@@ -3,7 +3,7 @@
 #include <jansson.h>
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/json_flat.h"
+#include "text/json_flat.h"
 #include "model/event_kinds.h"
 #include "model/sale.h"
 

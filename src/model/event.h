@@ -10,8 +10,8 @@
 #pragma once
 
 #include <stdint.h>
-#include "base/buffer.h"
-#include "base/slice.h"
+#include "text/buffer.h"
+#include "text/slice.h"
 #include "base/uuid.h"
 #include "model/labels.h"
 #include "model/limits.h"

@@ -8,7 +8,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include "base/slice.h"
+#include "text/slice.h"
 #include "model/limits.h"
 
 struct labels {

@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 #include "base/error.h"
-#include "base/slice.h"
+#include "text/slice.h"
 
 enum order_state { ORDER_HELD = 1, ORDER_CONFIRMED = 2, ORDER_CANCELLED = 3, ORDER_EXPIRED = 4 };
 

@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "base/slice.h"
+#include "text/slice.h"
 #include "model/limits.h"
 
 enum { PAYMENT_NO_AMOUNT = -1 };

@@ -1,6 +1,6 @@
 #include "monitor/health_report.h"
 
-#include "base/json_write.h"
+#include "text/json_write.h"
 
 bool health_is_ready(const struct health_check *checks, size_t count)
 {

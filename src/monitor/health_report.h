@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "base/buffer.h"
+#include "text/buffer.h"
 #include "metrics/promises.h"
 
 enum { HEALTH_CHECKS_MAX = 8 };

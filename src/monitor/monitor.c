@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/clock.h"
-#include "base/json_write.h"
+#include "text/json_write.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "http/loop.h"

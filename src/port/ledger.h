@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/buffer.h"
+#include "text/buffer.h"
 #include "base/error.h"
 #include "base/uuid.h"
 #include "model/event.h"

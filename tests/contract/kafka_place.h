@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "base/slice.h"
+#include "text/slice.h"
 
 enum { KAFKA_PLACE_URL_SIZE = 320 };
 

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/base64url.h"
+#include "text/base64url.h"
 #include "identity/identity.h"
 #include "model/sale.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/clock.h"
-#include "base/json_write.h"
+#include "text/json_write.h"
 #include "cli/commands.h"
 #include "model/sale.h"
 

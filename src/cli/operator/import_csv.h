@@ -2,7 +2,7 @@
 #pragma once
 
 #include <jansson.h>
-#include "base/slice.h"
+#include "text/slice.h"
 #include "cli/cli.h"
 
 /* The line of each element, by its place. */

@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 #include "base/error.h"
-#include "base/slice.h"
+#include "text/slice.h"
 
 struct poster;
 

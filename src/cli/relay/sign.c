@@ -4,7 +4,7 @@
 #include <openssl/hmac.h>
 #include <stdio.h>
 #include <string.h>
-#include "base/buffer.h"
+#include "text/buffer.h"
 #include "base/sha256.h"
 
 int sign_key_parse(const char *text, struct sign_key *key)

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/error.h"
-#include "base/slice.h"
+#include "text/slice.h"
 
 enum { SIGN_KEY_MAX = 64, SIGN_TEXT_SIZE = 48 };
 

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/error.h"
-#include "base/slice.h"
+#include "text/slice.h"
 
 struct attempt_limit;
 

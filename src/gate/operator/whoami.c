@@ -1,7 +1,7 @@
 /*
  * Whom a token belongs to and what it allows: for a page that offers what can be done, and no more.
  */
-#include "base/json_write.h"
+#include "text/json_write.h"
 #include "gate/operator/routes.h"
 #include "gate/thread.h"
 

@@ -5,7 +5,7 @@
 #pragma once
 
 #include <librdkafka/rdkafka.h>
-#include "base/buffer.h"
+#include "text/buffer.h"
 #include "journal/kafka/kafka.h"
 
 enum { KAFKA_BROKERS_SIZE = 1024, KAFKA_TOPIC_SIZE = 250 }; /* with NUL; Kafka's limit of a name is 249 */

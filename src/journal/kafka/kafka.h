@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "base/buffer.h"
+#include "text/buffer.h"
 #include "port/journal.h"
 
 /* What a cluster is asked for, by both ends. Texts are the caller's; they are copied. */

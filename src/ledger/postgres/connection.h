@@ -13,9 +13,9 @@
 #include <libpq-fe.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include "base/buffer.h"
+#include "text/buffer.h"
 #include "base/error.h"
-#include "base/slice.h"
+#include "text/slice.h"
 #include "base/uuid.h"
 
 enum { PG_STATEMENTS_MAX = 112, PG_TRIP_MAX = 16, PG_PARAMS_MAX = 20 };

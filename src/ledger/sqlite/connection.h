@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/error.h"
-#include "base/slice.h"
+#include "text/slice.h"
 #include "base/uuid.h"
 
 enum { SQLITE_STATEMENTS_MAX = 96 };

@@ -5,7 +5,7 @@
 #pragma once
 
 #include <stdbool.h>
-#include "base/slice.h"
+#include "text/slice.h"
 #include "model/limits.h"
 
 enum { TRACE_BYTES = 26 }; /* version, trace id, parent id, flags: 1, 16, 8, 1 */

@@ -5,7 +5,7 @@
 #pragma once
 
 #include <stdint.h>
-#include "base/buffer.h"
+#include "text/buffer.h"
 #include "stock/redis/transport.h"
 
 enum { REDIS_ID_SIZE = 40, REDIS_ARGUMENTS_MAX = 320 };

@@ -1,7 +1,7 @@
 #include "stock/redis/url.h"
 
 #include <stdlib.h>
-#include "base/slice.h"
+#include "text/slice.h"
 
 enum { REDIS_PORT = 6379, SENTINEL_PORT = 26379, DATABASE_MAX = 65535 };
 

@@ -10,7 +10,7 @@
 #pragma once
 
 #include "base/lock.h"
-#include "base/slice.h"
+#include "text/slice.h"
 #include "port/stock.h"
 
 enum { REDIS_GATES_MAX = 256, REDIS_GATE_NAME_MAX = 64 };

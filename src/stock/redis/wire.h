@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 #include "base/assertion.h"
-#include "base/buffer.h"
+#include "text/buffer.h"
 #include "base/uuid.h"
 
 /*

@@ -15,7 +15,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "base/slice.h"
+#include "text/slice.h"
 #include "base/uuid.h"
 
 enum { HISTORY_LOTS = 4, HISTORY_SALES = 4, HISTORY_NODES = 16 };

@@ -3,7 +3,7 @@
 #include <lauxlib.h>
 #include <pthread.h>
 #include "base/assertion.h"
-#include "base/buffer.h"
+#include "text/buffer.h"
 #include "simulation/redis/table.h"
 
 enum { TEXTS_MAX = 8, SIZE_MOST = 1 << 24 };

@@ -3,7 +3,7 @@
 
 #include <lua.h>
 #include <stdbool.h>
-#include "base/buffer.h"
+#include "text/buffer.h"
 
 struct sim_call;
 

@@ -16,7 +16,7 @@
 
 #include <hiredis/hiredis.h>
 #include "base/node.h"
-#include "base/slice.h"
+#include "text/slice.h"
 
 struct redis_sim;
 struct redis_transport;

@@ -3,7 +3,7 @@
 
 #include <string.h>
 #include <strings.h>
-#include "base/buffer.h"
+#include "text/buffer.h"
 #include "base/lock.h"
 #include "simulation/redis/keyspace.h"
 #include "simulation/redis/redis_sim.h"

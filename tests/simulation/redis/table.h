@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include "base/slice.h"
+#include "text/slice.h"
 
 struct sim_entry {
 	struct slice name; /* the table's own */

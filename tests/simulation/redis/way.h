@@ -1,7 +1,7 @@
 /* Bytes on their way from one end of a connection to the other: they arrive in order, each not before its time. */
 #pragma once
 
-#include "base/buffer.h"
+#include "text/buffer.h"
 
 struct sim_parcel {
 	size_t size;

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/random.h"
-#include "base/slice.h"
+#include "text/slice.h"
 
 static int64_t fake_us, fake_ns;
 

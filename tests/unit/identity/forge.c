@@ -7,7 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "base/base64url.h"
+#include "text/base64url.h"
 #include "base/error.h"
 
 enum { MADE_MAX = 4096 };

@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include "base/slice.h"
+#include "text/slice.h"
 #include "identity/identity.h"
 
 #define FORGE_SECRET "a secret of thirty-two bytes, all"

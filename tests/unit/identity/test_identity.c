@@ -5,7 +5,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "base/base64url.h"
+#include "text/base64url.h"
 #include "base/random.h"
 #include "identity/jws.h"
 #include "unit/identity/forge.h"

@@ -3,7 +3,7 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include "base/buffer.h"
+#include "text/buffer.h"
 #include "base/random.h"
 #include "unit/identity/forge.h"
 

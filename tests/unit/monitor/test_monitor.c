@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/clock.h"
-#include "base/json_write.h"
+#include "text/json_write.h"
 #include "base/log.h"
 #include "monitor/monitor.h"
 

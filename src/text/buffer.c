@@ -1,9 +1,9 @@
-#include "base/buffer.h"
+#include "text/buffer.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "base/json_text.h"
+#include "text/json_text.h"
 
 enum { CAPACITY_MIN = 256 };
 

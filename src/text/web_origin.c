@@ -1,4 +1,4 @@
-#include "base/web_origin.h"
+#include "text/web_origin.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include "base/slice.h"
+#include "text/slice.h"
 
 /* How many bytes at the front stand for themselves: printable ASCII but '"' and '\'. */
 size_t json_plain_run(struct slice text);

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <string.h>
-#include "base/edit_distance.h"
+#include "text/edit_distance.h"
 
 static void test_distance_counts_slips(void **state)
 {

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <cmocka.h>
-#include "base/web_origin.h"
+#include "text/web_origin.h"
 
 static void test_origins_as_browsers_write_them_are_taken(void **state)
 {

@@ -1,7 +1,7 @@
-#include "base/json_flat.h"
+#include "text/json_flat.h"
 
 #include <stdbool.h>
-#include "base/json_text.h"
+#include "text/json_text.h"
 
 enum { DIGITS_MAX = 18 }; /* what no number of so many digits can overflow */
 

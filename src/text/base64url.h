@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 #include <sys/types.h>
-#include "base/slice.h"
+#include "text/slice.h"
 
 /* Characters for `size` bytes, without the NUL. */
 #define BASE64URL_SIZE(size) (((size)*4 + 2) / 3)

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <cmocka.h>
-#include "base/base64url.h"
+#include "text/base64url.h"
 #include "base/random.h"
 
 enum { SIZE_MAX_TRIED = 100 };

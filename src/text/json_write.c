@@ -1,4 +1,4 @@
-#include "base/json_write.h"
+#include "text/json_write.h"
 
 void json_write_name(struct buffer *out, const char *name)
 {

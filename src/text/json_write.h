@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "base/buffer.h"
+#include "text/buffer.h"
 
 void json_write_name(struct buffer *out, const char *name); /* "name": */
 void json_write_int(struct buffer *out, const char *name, int64_t value);

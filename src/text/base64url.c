@@ -1,4 +1,4 @@
-#include "base/base64url.h"
+#include "text/base64url.h"
 
 #include <errno.h>
 

@@ -5,7 +5,7 @@
 #pragma once
 
 #include <stddef.h>
-#include "base/slice.h"
+#include "text/slice.h"
 
 enum { WEB_ORIGINS_MAX = 16, WEB_ORIGIN_MAX = 255 };
 

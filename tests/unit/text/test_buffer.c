@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/buffer.h"
+#include "text/buffer.h"
 #include "base/random.h"
 
 static struct buffer buffer;

@@ -1,4 +1,4 @@
-#include "base/json_text.h"
+#include "text/json_text.h"
 
 #include <stdbool.h>
 #include <stdint.h>

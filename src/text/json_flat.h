@@ -7,7 +7,7 @@
 #pragma once
 
 #include <stdint.h>
-#include "base/slice.h"
+#include "text/slice.h"
 
 enum json_flat_type { JSON_FLAT_TEXT, JSON_FLAT_INTEGER, JSON_FLAT_NULL };
 

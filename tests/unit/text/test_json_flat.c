@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <stdio.h>
-#include "base/json_flat.h"
+#include "text/json_flat.h"
 
 static struct json_flat_field fields[JSON_FLAT_FIELDS_MAX];
 

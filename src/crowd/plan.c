@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include "base/array.h"
 
 int plan_init(struct plan *plan, size_t capacity)
 {
@@ -34,16 +35,10 @@ static void swap(struct shot *a, struct shot *b)
 int plan_push(struct plan *plan, const struct shot *shot)
 {
 	size_t i = plan->heap_count;
+	int r = array_fit(&plan->heap, &plan->heap_capacity, i + 1, sizeof(*plan->heap));
 
-	if (plan->heap_count == plan->heap_capacity) {
-		size_t capacity = plan->heap_capacity ? plan->heap_capacity * 2 : 64;
-		struct shot *heap = realloc(plan->heap, capacity * sizeof(heap[0]));
-
-		if (!heap)
-			return -ENOMEM;
-		plan->heap = heap;
-		plan->heap_capacity = capacity;
-	}
+	if (r)
+		return r;
 	plan->heap[plan->heap_count++] = *shot;
 	for (; i > 0 && plan->heap[i].due_ns < plan->heap[(i - 1) / 2].due_ns; i = (i - 1) / 2)
 		swap(&plan->heap[i], &plan->heap[(i - 1) / 2]);

@@ -6,6 +6,7 @@
 #include "http/router.h"
 
 #include <stdlib.h>
+#include "base/array.h"
 #include "base/error.h"
 
 enum { NONE = UINT32_MAX, ROOT = 0, DEPTH_MAX = 16 };
@@ -20,22 +21,16 @@ struct node {
 
 struct http_router {
 	struct node *nodes;
-	uint32_t count, capacity;
+	uint32_t count;
+	size_t capacity;
 };
 
 static uint32_t add_node(struct http_router *router, struct slice text)
 {
 	struct node *node;
 
-	if (router->count == router->capacity) {
-		uint32_t capacity = router->capacity ? router->capacity * 2 : 64;
-		struct node *nodes = realloc(router->nodes, capacity * sizeof(*nodes));
-
-		if (!nodes)
-			return NONE;
-		router->nodes = nodes;
-		router->capacity = capacity;
-	}
+	if (array_fit(&router->nodes, &router->capacity, (size_t)router->count + 1, sizeof(*router->nodes)))
+		return NONE;
 	node = &router->nodes[router->count];
 	*node = (struct node){.text = text, .child = NONE, .sibling = NONE, .parameter = NONE};
 	for (size_t i = 0; i < HTTP_OTHER; i++)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/array.h"
 #include "base/lock.h"
 #include "metrics/exemplar.h"
 #include "metrics/process.h"
@@ -151,13 +152,11 @@ static void check_family(const struct metrics *metrics, const struct metric *met
 
 static metric_id add_metric(struct metrics *metrics, struct metric metric)
 {
+	int r = array_fit(&metrics->table, &metrics->capacity, metrics->count + 1, sizeof(*metrics->table));
+
+	ASSERT(r == 0);
 	ASSERT(!metrics->closed);
 	check_family(metrics, &metric);
-	if (metrics->count == metrics->capacity) {
-		metrics->capacity = metrics->capacity ? metrics->capacity * 2 : 64;
-		metrics->table = realloc(metrics->table, metrics->capacity * sizeof(*metrics->table));
-		ASSERT(metrics->table);
-	}
 	metrics->table[metrics->count] = metric;
 	return (metric_id)metrics->count++;
 }

@@ -1,6 +1,7 @@
 #include "recovery/round.h"
 
 #include <stdlib.h>
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
@@ -51,17 +52,11 @@ void round_deinit(struct round *round)
 
 int round_add(struct round *round, struct sale *sale)
 {
-	size_t room = round->room ? 2 * round->room : 16, place = round->count;
-	struct round_sale *grown;
+	size_t place = round->count;
 
-	if (round->count == round->room) {
-		grown = realloc(round->sales, room * sizeof(*grown));
-		if (!grown) {
-			free(sale);
-			return error_origin(-ENOMEM);
-		}
-		round->sales = grown;
-		round->room = room;
+	if (array_fit(&round->sales, &round->room, round->count + 1, sizeof(*round->sales))) {
+		free(sale);
+		return error_origin(-ENOMEM);
 	}
 	while (place > 0 && round->sales[place - 1].tail.number > sale->number)
 		place--;

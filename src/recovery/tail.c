@@ -1,6 +1,7 @@
 #include "recovery/tail.h"
 
 #include <stdlib.h>
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
@@ -50,19 +51,7 @@ void tail_sale_deinit(struct tail_sale *sale)
 
 static int fit_withdrawals(struct tail_sale *sale, size_t count)
 {
-	size_t room = sale->withdrawal_room ? sale->withdrawal_room : 16;
-	struct stock_withdrawn *grown;
-
-	while (room < count)
-		room *= 2;
-	if (room == sale->withdrawal_room)
-		return 0;
-	grown = realloc(sale->withdrawals, room * sizeof(*grown));
-	if (!grown)
-		return error_origin(-ENOMEM);
-	sale->withdrawals = grown;
-	sale->withdrawal_room = room;
-	return 0;
+	return array_fit(&sale->withdrawals, &sale->withdrawal_room, count, sizeof(*sale->withdrawals)) ? error_origin(-ENOMEM) : 0;
 }
 
 int tail_sale_start(struct tail_sale *sale, struct ledger_snapshot *snapshot)

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "base/array.h"
 
 struct brake_entry {
 	uint32_t sale;
@@ -32,15 +33,8 @@ static struct brake_entry *find(struct brake_table *table, uint32_t sale)
 /* Under the lock. */
 static struct brake_entry *add(struct brake_table *table, uint32_t sale)
 {
-	if (table->count == table->room) {
-		size_t room = table->room ? 2 * table->room : 8;
-		struct brake_entry *grown = realloc(table->entries, room * sizeof(*grown));
-
-		if (!grown)
-			return NULL;
-		table->entries = grown;
-		table->room = room;
-	}
+	if (array_fit(&table->entries, &table->room, table->count + 1, sizeof(*table->entries)))
+		return NULL;
 	table->entries[table->count] = (struct brake_entry){.sale = sale};
 	return &table->entries[table->count++];
 }

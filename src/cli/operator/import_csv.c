@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/zone.h"
 #include "cli/csv.h"
@@ -50,14 +51,10 @@ void import_file_deinit(struct import_file *file)
 
 int import_note_line(struct import_lines *lines, size_t line)
 {
-	if (lines->count == lines->capacity) {
-		size_t capacity = lines->capacity ? 2 * lines->capacity : 64, *more = realloc(lines->all, capacity * sizeof(*more));
+	int r = array_fit(&lines->all, &lines->capacity, lines->count + 1, sizeof(*lines->all));
 
-		if (!more)
-			return cli_error(CLI_FAILED, "%s", error_text(-ENOMEM));
-		lines->all = more;
-		lines->capacity = capacity;
-	}
+	if (r)
+		return cli_error(CLI_FAILED, "%s", error_text(r));
 	lines->all[lines->count++] = line;
 	return CLI_GO;
 }

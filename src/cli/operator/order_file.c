@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/array.h"
 #include "base/uuid.h"
 #include "cli/csv.h"
 #include "cli/output.h"
@@ -25,15 +26,10 @@ struct lines {
 
 static int add(struct lines *lines, const struct line *line)
 {
-	if (lines->count == lines->capacity) {
-		size_t capacity = lines->capacity ? 2 * lines->capacity : 256;
-		struct line *more = realloc(lines->all, capacity * sizeof(*more));
+	int r = array_fit(&lines->all, &lines->capacity, lines->count + 1, sizeof(*lines->all));
 
-		if (!more)
-			return cli_error(CLI_FAILED, "%s", error_text(-ENOMEM));
-		lines->all = more;
-		lines->capacity = capacity;
-	}
+	if (r)
+		return cli_error(CLI_FAILED, "%s", error_text(r));
 	lines->all[lines->count++] = *line;
 	return CLI_GO;
 }

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "base/array.h"
 #include "base/assertion.h"
 #include "cli/csv.h"
 #include "cli/output.h"
@@ -24,15 +25,8 @@ struct entries {
 
 static struct entry *add(struct entries *entries)
 {
-	if (entries->count == entries->capacity) {
-		size_t capacity = entries->capacity ? 2 * entries->capacity : 256;
-		struct entry *more = realloc(entries->all, capacity * sizeof(*more));
-
-		if (!more)
-			return NULL;
-		entries->all = more;
-		entries->capacity = capacity;
-	}
+	if (array_fit(&entries->all, &entries->capacity, entries->count + 1, sizeof(*entries->all)))
+		return NULL;
 	entries->all[entries->count] = (struct entry){.payment.amount = PAYMENT_NO_AMOUNT};
 	return &entries->all[entries->count++];
 }

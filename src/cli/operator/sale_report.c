@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/array.h"
 #include "base/assertion.h"
 #include "cli/output.h"
 #include "cli/style.h"
@@ -66,15 +67,8 @@ static struct minute *minute_of(struct report *report, const char *placed_at)
 
 	if (last && strncmp(last->at, placed_at, MINUTE_TEXT_SIZE - 1) == 0)
 		return last;
-	if (report->minute_count == report->minute_capacity) {
-		size_t capacity = report->minute_capacity ? 2 * report->minute_capacity : 64;
-		struct minute *more = realloc(report->minutes, capacity * sizeof(*more));
-
-		if (!more)
-			return NULL;
-		report->minutes = more;
-		report->minute_capacity = capacity;
-	}
+	if (array_fit(&report->minutes, &report->minute_capacity, report->minute_count + 1, sizeof(*report->minutes)))
+		return NULL;
 	ASSERT(report->minutes != NULL);
 	last = &report->minutes[report->minute_count++];
 	*last = (struct minute){0};

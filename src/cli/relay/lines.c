@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/array.h"
 
 static const struct backoff_range again = {.first_ns = 500000000, .most_ns = 60000000000};
 
@@ -109,21 +110,6 @@ static void advance(struct lines *lines)
 	memmove(lines->order, lines->order + done, lines->count * sizeof(*lines->order));
 }
 
-static int make_room(struct lines *lines)
-{
-	size_t capacity = lines->capacity ? 2 * lines->capacity : 256;
-	struct change **order;
-
-	if (lines->count < lines->capacity)
-		return 0;
-	order = realloc(lines->order, capacity * sizeof(*order));
-	if (!order)
-		return error_origin(-ENOMEM);
-	lines->order = order;
-	lines->capacity = capacity;
-	return 0;
-}
-
 int lines_add(struct lines *lines, const json_t *json)
 {
 	const char *cursor = json_string_value(json_object_get(json, "cursor")),
@@ -134,7 +120,7 @@ int lines_add(struct lines *lines, const json_t *json)
 	if (!cursor || !id || !sale || !number_of(cursor))
 		return -EBADMSG;
 	change = calloc(1, sizeof(*change));
-	if (!change || make_room(lines) < 0) {
+	if (!change || array_fit(&lines->order, &lines->capacity, lines->count + 1, sizeof(struct change *))) {
 		free(change);
 		return error_origin(-ENOMEM);
 	}

@@ -14,6 +14,7 @@
 #include "journal/direct/direct.h"
 
 #include <stdlib.h>
+#include "base/array.h"
 #include "base/log.h"
 
 enum { ENTRIES_START = 256 };
@@ -28,23 +29,6 @@ struct journal_direct {
 static struct journal_direct *direct_of(struct journal *journal)
 {
 	return (struct journal_direct *)journal;
-}
-
-static bool fit(struct journal_direct *journal, size_t count)
-{
-	size_t capacity = journal->capacity;
-	struct ledger_entry *entries;
-
-	while (capacity < count)
-		capacity *= 2;
-	if (capacity == journal->capacity)
-		return true;
-	entries = realloc(journal->entries, capacity * sizeof(*entries));
-	if (!entries)
-		return false;
-	journal->entries = entries;
-	journal->capacity = capacity;
-	return true;
 }
 
 static void set_end(struct journal_entry *entry, int outcome)
@@ -92,7 +76,7 @@ static void append(struct journal *base, struct journal_entry *entries, size_t c
 			log_info("journal", "the ledger has recovered", LOG_TEXT("from", reason));
 		return;
 	}
-	if (!fit(journal, count)) {
+	if (array_fit(&journal->entries, &journal->capacity, count, sizeof(*journal->entries))) {
 		/* Not sent, but what is driven again may be there from before. */
 		for (size_t i = 0; i < count; i++)
 			set_end(&entries[i], -EINPROGRESS);

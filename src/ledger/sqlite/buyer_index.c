@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "base/array.h"
 #include "base/random.h"
 #include "ledger/rules.h"
 
@@ -75,15 +76,8 @@ static int insert_chunk(struct buyer_index *index, size_t at, uint32_t sale, uin
 {
 	struct buyer_chunk chunk = {.sale = sale, .capacity = capacity};
 
-	if (index->count == index->room) {
-		size_t room = index->room ? 2 * index->room : 64;
-		struct buyer_chunk *chunks = realloc(index->chunks, room * sizeof(*chunks));
-
-		if (!chunks)
-			return error_origin(-ENOMEM);
-		index->chunks = chunks;
-		index->room = room;
-	}
+	if (array_fit(&index->chunks, &index->room, index->count + 1, sizeof(*index->chunks)))
+		return error_origin(-ENOMEM);
 	chunk.bits = calloc(capacity * BITS_AN_ORDER / 64, sizeof(*chunk.bits));
 	if (!chunk.bits)
 		return error_origin(-ENOMEM);

@@ -495,6 +495,47 @@ static void test_power_cut_of_the_server_keeps_what_was_told(void **state)
 	assert_in_range(came, SEEDS / 3, SEEDS - 1);
 }
 
+/* What an operator does to the server closes its ledger and opens it again: writes, in which its power can go. */
+static void play_power_cut_of(struct scene *scene, void (*what)(struct ledger_sim *sim))
+{
+	struct kit *kit = &scene->kit;
+	struct event event = kit_reserved(kit, KIT_SHIRT, 1, "ann");
+
+	ledger_sim_back_up(scene->sim);
+	assert_int_equal(kit_apply(kit, &event), LEDGER_DONE);
+	ledger_sim_cut_power(scene->sim, 1 + (unsigned int)scene->seed);
+	what(scene->sim);
+	came += ledger_sim_is_off(scene->sim);
+	if (ledger_sim_is_off(scene->sim))
+		assert_int_equal(find(kit, &event), -ENOTCONN);
+	ledger_sim_power_on(scene->sim);
+	wait_a_while();
+	assert_int_equal(find(kit, &event), LEDGER_DONE);
+	ledger_sim_restore(scene->sim); /* of before the cut, or of now */
+	assert_in_range(kit_apply(kit, &event), LEDGER_DONE, LEDGER_ALREADY);
+}
+
+static void play_power_cut_of_a_backup(struct scene *scene)
+{
+	play_power_cut_of(scene, ledger_sim_back_up);
+}
+
+static void play_power_cut_of_forgetting(struct scene *scene)
+{
+	play_power_cut_of(scene, ledger_sim_forget_log);
+}
+
+static void test_power_cut_while_an_operator_is_at_the_server(void **state)
+{
+	(void)state;
+	came = 0;
+	for (uint64_t seed = 0; seed < SEEDS; seed++) {
+		play(seed, play_power_cut_of_a_backup);
+		play(seed, play_power_cut_of_forgetting);
+	}
+	assert_in_range(came, 10, 2 * SEEDS);
+}
+
 /* --- A client that is killed, wherever it is --- */
 
 enum { BUYERS = 2, EACH = 4 };
@@ -578,6 +619,7 @@ int main(void)
 		cmocka_unit_test(test_restored_ledger_has_what_the_backup_had),
 		cmocka_unit_test(test_ledger_that_has_forgotten_its_log_takes_another),
 		cmocka_unit_test(test_power_cut_of_the_server_keeps_what_was_told),
+		cmocka_unit_test(test_power_cut_while_an_operator_is_at_the_server),
 		cmocka_unit_test(test_client_that_is_killed_anywhere_leaves_the_server_whole),
 		cmocka_unit_test(test_same_seed_makes_the_same_run),
 	};

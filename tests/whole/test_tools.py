@@ -183,7 +183,8 @@ def gdb(program, breakpoint, *commands):
     for command in (f"break {breakpoint}", "run", *commands):
         words += ["-ex", command]
     told = run(*words, folder / program)
-    assert "Error" not in told.stderr, told.stderr
+    said = told.stdout + told.stderr
+    assert "Error" not in told.stderr and "Python Exception" not in said, said
     return told.stdout
 
 

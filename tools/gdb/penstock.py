@@ -98,7 +98,7 @@ class LanePrinter(Printer):
         lane = self.value
         waiting = " and ".join(f"{int(lane['rings'][i]['count'])} {name}" for i, name in enumerate(lane_classes()))
         text = f"lane of {int(lane['capacity'])}: {waiting}"
-        if bool(lane["waiting"]):
+        if bool(lane["wanted"]):
             text += ", its consumer waits"
         # What is atomic has no plain value in every gdb.
         return text + (", closed" if int(lane["closed"].cast(gdb.lookup_type("unsigned char"))) else "")

@@ -34,6 +34,7 @@ static void test_a_feed_that_tells_all_in_its_order_is_lawful(void **state)
 	story_fed(&story, RECORD_CONFIRMED, 'a', "confirmed");
 	story_fed(&story, RECORD_WITHDRAWN, 'w', "");
 	story_fed(&story, RECORD_REFUNDED, 'a', "cancelled");
+	history_feed_asked(story.judge);
 	history_feed_end(story.judge);
 	finish();
 	assert_lawful();
@@ -71,8 +72,23 @@ static void test_a_feed_that_ends_too_early_is_found(void **state)
 	live_a_life();
 	story_fed(&story, RECORD_RESERVED, 'a', "held");
 	story_fed(&story, RECORD_CONFIRMED, 'a', "confirmed");
+	history_feed_asked(story.judge);
 	history_feed_end(story.judge);
 	assert_found("feed-skipped");
+	(void)state;
+}
+
+static void test_what_comes_while_the_end_is_asked_for_is_not_missed(void **state)
+{
+	begin(2);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	story_fed(&story, RECORD_RESERVED, 'a', "held");
+	history_feed_asked(story.judge);
+	story_at(&story, 20000);
+	story_record(&story, RECORD_EXPIRED, 'a', NULL);
+	story_withdrawn(&story, 'w', 1);
+	history_feed_end(story.judge);
+	assert_lawful();
 	(void)state;
 }
 
@@ -80,6 +96,7 @@ static void test_a_withdrawal_that_is_left_out_is_found(void **state)
 {
 	begin(1);
 	story_withdrawn(&story, 'w', 1);
+	history_feed_asked(story.judge);
 	history_feed_end(story.judge);
 	assert_found("feed-skipped");
 	(void)state;
@@ -119,6 +136,7 @@ static void test_another_ledger_may_tell_again_but_leaves_nothing_out(void **sta
 	story_fed(&story, RECORD_RESERVED, 'a', "held");
 	story_fed(&story, RECORD_CONFIRMED, 'a', "confirmed");
 	story_fed(&story, RECORD_REFUNDED, 'a', "cancelled");
+	history_feed_asked(story.judge);
 	history_feed_end(story.judge);
 	finish();
 	assert_lawful();
@@ -154,6 +172,7 @@ int main(void)
 		TEST(test_changes_that_are_told_in_another_order_are_found),
 		TEST(test_a_change_that_is_told_twice_is_found),
 		TEST(test_a_feed_that_ends_too_early_is_found),
+		TEST(test_what_comes_while_the_end_is_asked_for_is_not_missed),
 		TEST(test_a_withdrawal_that_is_left_out_is_found),
 		TEST(test_what_the_log_does_not_have_is_found),
 		TEST(test_an_order_that_is_shown_older_than_its_change_is_found),

@@ -188,7 +188,9 @@ struct history_change {
 void history_change(struct judge *judge, const struct history_change *change);
 /* Its cursor is another ledger's: it reads from the beginning again. */
 void history_feed_again(struct judge *judge);
-/* It has come to the end of all that the log has. */
+/* It asks what is behind its place, when the ledger has all of the log. */
+void history_feed_asked(struct judge *judge);
+/* There is nothing behind it: what the log had when it asked, it must have been told. */
 void history_feed_end(struct judge *judge);
 
 /* --- How things stand at the end, when faults have been over for 60 s and clients have got their answers --- */

@@ -99,6 +99,14 @@ void history_feed_again(struct judge *judge)
 		judge->orders[i].fed = 0;
 }
 
+void history_feed_asked(struct judge *judge)
+{
+	for (uint32_t i = 0; i < judge->order_count; i++)
+		judge->orders[i].due = judge->orders[i].step_count;
+	for (uint32_t i = 0; i < judge->movement_count; i++)
+		judge->movements[i].due = true;
+}
+
 void history_feed_end(struct judge *judge)
 {
 	char id[UUID_TEXT_SIZE];
@@ -106,12 +114,12 @@ void history_feed_end(struct judge *judge)
 	for (uint32_t i = 0; i < judge->order_count; i++) {
 		const struct known_order *order = &judge->orders[i];
 
-		if (!order->is_void && order->fed < order->step_count)
+		if (!order->is_void && order->fed < order->due)
 			judge_broken(judge, "feed-skipped", "order %s of sale %u: the feed has told %u of its %u changes",
-				     text_of(&order->id, id), order->sale, order->fed, order->step_count);
+				     text_of(&order->id, id), order->sale, order->fed, order->due);
 	}
 	for (uint32_t i = 0; i < judge->movement_count; i++)
-		if (!judge->movements[i].fed)
+		if (judge->movements[i].due && !judge->movements[i].fed)
 			judge_broken(judge, "feed-skipped", "sale %u: the feed has not told of the withdrawal %s",
 				     judge->movements[i].sale, text_of(&judge->movements[i].id, id));
 }

@@ -52,6 +52,7 @@ struct known_order {
 	bool told_paid, paid_later;             /* later: by a record of its own */
 	struct order_step steps[STEPS_MAX];
 	uint32_t step_count, fed; /* fed: so many of them the reader of the feed was told */
+	uint32_t due;             /* so many there were when he asked last */
 };
 
 /* Units that an operator, or the clock, took out of a lot. */
@@ -60,7 +61,7 @@ struct known_movement {
 	uint32_t sale, lot, quantity;
 	int64_t logged_ns;
 	bool missing;
-	bool fed; /* the reader of the feed was told of it */
+	bool fed, due; /* the reader of the feed was told of it; it was there when he asked last */
 	char actor[TEXT_MAX];
 };
 

@@ -99,6 +99,8 @@ void follower_end(struct world *world)
 	for (unsigned tries = 0; follower.reads && !world->result->breach[0]; tries++) {
 		if (tries == TRIES_MAX)
 			world_breach(world, "live.unanswered: the feed does not come to its end");
+		watches_await_quiet(world); /* a hold may run out at any moment, at this one too */
+		history_feed_asked(world->judge);
 		count = read_page(world, false);
 		if (count == 0) {
 			history_feed_end(world->judge);

@@ -132,7 +132,8 @@ void watches_calm(struct world *world, bool calm);                       /* noth
 void watches_stock_clock(struct world *world, int64_t by_ms);            /* its clock was set; its time may have jumped so far */
 void watches_stood(const struct world_process *process, int64_t for_ns); /* it stood still, and its clock with it */
 int64_t watches_applied(struct world *world, uint32_t partition);        /* where the ledger stands there; -1: nobody can say */
-void watches_rest(struct world *world);                                  /* how things stand at the end */
+void watches_await_quiet(struct world *world); /* the ledger has all of the log, and nothing is under way */
+void watches_rest(struct world *world);        /* how things stand at the end */
 
 /* --- client.c --- */
 

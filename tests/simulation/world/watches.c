@@ -287,13 +287,19 @@ static void tell_rest(struct world *world, uint32_t sale)
 	watch_ledger_rest(eyes.ledger, world->disk ? eyes.database : ledger_sim_database(world->server), &rest);
 }
 
-void watches_rest(struct world *world)
+void watches_await_quiet(struct world *world)
 {
 	int64_t until_ns = clock_mono_ns() + QUIET_MS * WORLD_MS;
-	struct node *before;
 
 	while (!is_quiet(world) && clock_mono_ns() < until_ns)
 		pause_sleep(LOOK_MS * WORLD_MS);
+}
+
+void watches_rest(struct world *world)
+{
+	struct node *before;
+
+	watches_await_quiet(world);
 	before = node_enter(NULL); /* nothing yields */
 	if (world->disk && !eyes.database)
 		open_database(world);

@@ -208,7 +208,7 @@ int order_control_confirm_late(const struct order_control *control, const struct
 	fresh->hold_expires_at_ms = reserve.order.hold_expires_at_ms;
 	order_control_changed(fresh, reserve.event.at_ms, actor);
 	if (reserve.outcome == STOCK_REPLAY) /* it cannot say */
-		fresh->changed_at_ms = fresh->actor[0] = fresh->reason[0] = 0;
+		order_control_forget_change(fresh);
 	fresh->confirmed_at_ms = fresh->changed_at_ms;
 	snprintf(fresh->trace, sizeof(fresh->trace), "%.*s", (int)actor->trace.size, actor->trace.data);
 	if (!is_late_confirm(&reserve) || (only && !uuid_equal(&fresh->id, only)))

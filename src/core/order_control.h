@@ -81,3 +81,9 @@ int order_control_undo_late(const struct order_control *control, const struct le
  * currency.
  */
 void order_control_price(const struct sale *sale, const struct payment *payment, struct stock_settle *settle);
+/* When, by whom and why it was changed last is not known, or not told. */
+static inline void order_control_forget_change(struct ledger_order *order)
+{
+	order->changed_at_ms = 0;
+	order->actor[0] = order->reason[0] = '\0';
+}

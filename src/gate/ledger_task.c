@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sha256.h"
+#include "core/order_control.h"
 #include "gate/body.h"
 #include "gate/render.h"
 
@@ -274,7 +275,7 @@ static void merge_known(const struct ledger_order *known, int *r, struct ledger_
 		return;
 	}
 	if (order->state != known->state || order->hold_expires_at_ms != known->hold_expires_at_ms)
-		order->changed_at_ms = order->actor[0] = order->reason[0] = 0; /* when, by whom and why is not known yet */
+		order_control_forget_change(order);
 	order->state = known->state;
 	order->hold_expires_at_ms = known->hold_expires_at_ms;
 	if (!order->payment.reference[0])

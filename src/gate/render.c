@@ -1,6 +1,7 @@
 #include "gate/render.h"
 
 #include "base/clock.h"
+#include "core/order_control.h"
 
 static void bool_member(struct buffer *out, const char *name, bool value)
 {
@@ -155,8 +156,8 @@ void render_hide_operators(struct ledger_order *order)
 	order->trace[0] = '\0';
 	order->payment.reference[0] = order->reference[0] = order->metadata[0] = '\0';
 	order->priced = false;
-	order->actor[0] = order->reason[0] = '\0';
-	order->changed_at_ms = order->confirmed_at_ms = 0;
+	order_control_forget_change(order);
+	order->confirmed_at_ms = 0;
 }
 
 static void render_terms(const struct sale *sale, const char *state, struct buffer *out)

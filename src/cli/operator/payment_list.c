@@ -234,6 +234,7 @@ static void compare(json_t *findings, const struct entries *list, const struct e
 		ASSERT(next != NULL);
 		l = group_size(list, i, next->payment.reference);
 		k = group_size(known, j, next->payment.reference);
+		ASSERT(l == 0 || list->all != NULL);
 		compare_group(findings, list->all + i, l, known->all + j, k);
 		i += l;
 		j += k;

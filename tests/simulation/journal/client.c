@@ -99,6 +99,8 @@ static int health(struct journal *base, const char **reason)
 
 static void end(struct broker_journal *journal)
 {
+	if (journal->second)
+		end(journal->second);
 	free(journal->append.places);
 	free(journal->records);
 	free(journal);
@@ -110,6 +112,8 @@ static void journal_free(struct journal *base)
 
 	if (!base)
 		return;
+	lock_deinit(&journal->second->tail_lock);
+	lock_deinit(&journal->second->lock);
 	lock_deinit(&journal->tail_lock);
 	lock_deinit(&journal->lock);
 	end(journal);
@@ -117,6 +121,7 @@ static void journal_free(struct journal *base)
 
 static const struct journal_ops broker_ops = {
 	.name = "simulated",
+	.appends = 2,
 	.append = broker_append_entries,
 	.barrier = barrier,
 	.ends = ends,
@@ -133,12 +138,11 @@ static const struct broker_journal *broker_journal_of_const(const struct journal
 	return (const struct broker_journal *)base;
 }
 
-struct journal *journal_sim_open(struct journal_sim *sim, int64_t ack_deadline_ns)
+static struct broker_journal *new_side(struct journal_sim *sim, int64_t ack_deadline_ns)
 {
 	struct broker_journal *journal = calloc(1, sizeof(*journal));
 
 	ASSERT(journal);
-	ASSERT(ack_deadline_ns > 0);
 	journal->base.ops = &broker_ops;
 	journal->sim = sim;
 	journal->deadline_ns = ack_deadline_ns;
@@ -147,6 +151,16 @@ struct journal *journal_sim_open(struct journal_sim *sim, int64_t ack_deadline_n
 	lock_init(&journal->tail_lock);
 	for (size_t i = 0; i < BROKER_PARTITIONS_MAX; i++)
 		journal->acknowledged[i] = -1;
+	return journal;
+}
+
+struct journal *journal_sim_open(struct journal_sim *sim, int64_t ack_deadline_ns)
+{
+	struct broker_journal *journal;
+
+	ASSERT(ack_deadline_ns > 0);
+	journal = new_side(sim, ack_deadline_ns);
+	journal->second = new_side(sim, ack_deadline_ns);
 	return &journal->base;
 }
 
@@ -158,13 +172,14 @@ void journal_sim_vanish(struct journal *base)
 	ASSERT(base->ops == &broker_ops);
 	broker_take(sim);
 	broker_abandon(sim, journal);
+	broker_abandon(sim, journal->second);
 	broker_release(sim);
 	end(journal); /* its locks may be taken by threads that are no more */
 }
 
 void journal_sim_cut_off(struct journal *journal)
 {
-	broker_journal_of(journal)->cut_off = true;
+	broker_journal_of(journal)->cut_off = broker_journal_of(journal)->second->cut_off = true;
 }
 
 const char *journal_sim_cluster(const struct journal *journal)
@@ -191,6 +206,6 @@ int journal_sim_fix(struct journal *base, uint32_t partitions)
 	ASSERT(base->ops == &broker_ops);
 	if (partitions > journal->partitions)
 		return -ERANGE;
-	journal->partitions = partitions;
+	journal->partitions = journal->second->partitions = partitions;
 	return 0;
 }

@@ -24,7 +24,9 @@ struct broker_append {
 struct broker_journal {
 	struct journal base; /* first */
 	struct journal_sim *sim;
+	struct broker_journal *second; /* of an append that overlaps another, as the adapter has a second producer; NULL: it is one */
 	int64_t deadline_ns;
+	atomic_bool busy;          /* it has an append: another takes the second */
 	struct lock lock;          /* one append is under way at a time */
 	struct lock tail_lock;     /* one thread reads at a time */
 	struct uuid_generator ids; /* of barriers; under the lock */

@@ -283,13 +283,30 @@ static void append_locked(struct broker_journal *journal, struct journal_entry *
 	atomic_store(&journal->unhealthy, journal->lost ? reason_lost : failure);
 }
 
+/* What one of the two knows of the log's end and of brokers, the other one has to go by. */
+static void share(struct broker_journal *journal, struct broker_journal *side)
+{
+	struct broker_journal *other = side == journal ? journal->second : journal;
+
+	if (side->lost)
+		other->lost = true;
+	atomic_store(&journal->unhealthy, side->lost ? reason_lost : atomic_load(&side->unhealthy));
+}
+
 void broker_append_entries(struct journal *base, struct journal_entry *entries, size_t count)
 {
-	struct broker_journal *journal = broker_journal_of(base);
+	struct broker_journal *journal = broker_journal_of(base), *side = journal;
+	bool first;
 
 	broker_yield();
-	lock_take(&journal->lock);
-	append_locked(journal, entries, count);
-	lock_release(&journal->lock);
+	first = count > 0 && !atomic_exchange(&journal->busy, true);
+	if (count > 0 && !first)
+		side = journal->second;
+	lock_take(&side->lock);
+	append_locked(side, entries, count);
+	share(journal, side);
+	lock_release(&side->lock);
+	if (first)
+		atomic_store(&journal->busy, false);
 	broker_yield();
 }

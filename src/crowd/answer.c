@@ -1,21 +1,6 @@
 #include "crowd/answer.h"
 
 #include <string.h>
-#include <strings.h>
-
-static struct slice trim(struct slice text)
-{
-	while (text.size > 0 && (text.data[0] == ' ' || text.data[0] == '\t'))
-		text = (struct slice){text.data + 1, text.size - 1};
-	while (text.size > 0 && (text.data[text.size - 1] == ' ' || text.data[text.size - 1] == '\t'))
-		text.size--;
-	return text;
-}
-
-static bool is(struct slice text, const char *word)
-{
-	return text.size == strlen(word) && strncasecmp(text.data, word, text.size) == 0;
-}
 
 /* Plain digits, up to 9 of them: the value, or -1. */
 static int64_t number(struct slice text)
@@ -35,22 +20,22 @@ static int64_t number(struct slice text)
 /* NULL, or why not. */
 static const char *read_header(struct slice name, struct slice value, struct answer *answer, int64_t *length)
 {
-	if (is(name, "content-length")) {
+	if (slice_equal_any_case(name, SLICE("content-length"))) {
 		if (*length >= 0)
 			return "two Content-Length headers";
 		*length = number(value);
 		if (*length < 0)
 			return "a Content-Length that is no number";
-	} else if (is(name, "transfer-encoding")) {
+	} else if (slice_equal_any_case(name, SLICE("transfer-encoding"))) {
 		return "a Transfer-Encoding";
-	} else if (is(name, "connection")) {
-		answer->close = is(value, "close");
-	} else if (is(name, "retry-after")) {
+	} else if (slice_equal_any_case(name, SLICE("connection"))) {
+		answer->close = slice_equal_any_case(value, SLICE("close"));
+	} else if (slice_equal_any_case(name, SLICE("retry-after"))) {
 		answer->retry_after_s = number(value);
 		if (answer->retry_after_s < 0)
 			return "a Retry-After that is no number of seconds";
-	} else if (is(name, "idempotent-replayed")) {
-		answer->replayed = is(value, "true");
+	} else if (slice_equal_any_case(name, SLICE("idempotent-replayed"))) {
+		answer->replayed = slice_equal_any_case(value, SLICE("true"));
 	}
 	return NULL;
 }
@@ -85,7 +70,7 @@ int answer_read(const char *data, size_t size, struct answer *answer, size_t *us
 		} else {
 			colon = memchr(at, ':', (size_t)(stop - at));
 			fault = colon ? read_header((struct slice){at, (size_t)(colon - at)},
-						    trim((struct slice){colon + 1, (size_t)(stop - colon - 1)}), answer, &length)
+						    slice_trim((struct slice){colon + 1, (size_t)(stop - colon - 1)}), answer, &length)
 				      : "a header line without a colon";
 		}
 		if (fault) {

@@ -1,27 +1,17 @@
 #include "gate/body.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include "base/clock.h"
 #include "model/sale.h"
 
-static bool equal_nocase(struct slice a, const char *b, size_t size)
-{
-	for (size_t i = 0; i < size; i++)
-		if (tolower((unsigned char)a.data[i]) != b[i])
-			return false;
-	return true;
-}
-
 /* application/json, with any parameters (RFC 8259 knows none that matter). */
 static bool is_json(struct slice type)
 {
-	static const char json[] = "application/json";
-	size_t size = sizeof(json) - 1;
+	struct slice json = SLICE("application/json"), head = {type.data, json.size};
 
-	if (type.size < size || !equal_nocase(type, json, size))
+	if (type.size < json.size || !slice_equal_any_case(head, json))
 		return false;
-	return type.size == size || type.data[size] == ';' || type.data[size] == ' ';
+	return type.size == json.size || type.data[json.size] == ';' || type.data[json.size] == ' ';
 }
 
 /* Names of the library are not for the client. */

@@ -1,11 +1,6 @@
 #include "gate/host.h"
 
-#include <strings.h>
-
-static bool same_name(struct slice a, struct slice b)
-{
-	return a.size == b.size && strncasecmp(a.data, b.data, a.size) == 0;
-}
+#include <string.h>
 
 /* Without the port, and the dot that ends an absolute name. */
 static struct slice name_of(struct slice host)
@@ -24,7 +19,7 @@ static bool is_listed(struct slice name, struct slice hosts)
 	struct slice item;
 
 	while (slice_next_item(&hosts, &item))
-		if (item.size > 0 && same_name(name, item))
+		if (item.size > 0 && slice_equal_any_case(name, item))
 			return true;
 	return false;
 }
@@ -37,7 +32,7 @@ bool host_allowed(struct slice host, struct slice hosts, const struct address *l
 	if (!host.data)
 		return true;
 	name = name_of(host);
-	if (same_name(name, SLICE("localhost")))
+	if (slice_equal_any_case(name, SLICE("localhost")))
 		return true;
 	if (address_parse(name, &address) == 0 && (address_is_loopback(&address) || memcmp(&address, local, sizeof(address)) == 0))
 		return true;

@@ -12,22 +12,6 @@ const char *http_method_name(enum http_method method)
 	return method_names[method];
 }
 
-/* ASCII only, whatever the locale: header names are tokens. */
-static bool equal_ignoring_case(struct slice a, struct slice b)
-{
-	if (a.size != b.size)
-		return false;
-	for (size_t i = 0; i < a.size; i++) {
-		unsigned char x = (unsigned char)a.data[i], y = (unsigned char)b.data[i];
-
-		if (x == y)
-			continue;
-		if ((x | 0x20) != (y | 0x20) || (x | 0x20) < 'a' || (x | 0x20) > 'z')
-			return false;
-	}
-	return true;
-}
-
 struct slice http_request_header(const struct http_request *request, struct slice name)
 {
 	size_t place = 0;
@@ -55,7 +39,7 @@ struct slice http_request_next_header(const struct http_request *request, struct
 	while (*place < request->header_count) {
 		const struct http_header *header = &request->headers[(*place)++];
 
-		if (equal_ignoring_case(header->name, name))
+		if (slice_equal_any_case(header->name, name))
 			return header->value;
 	}
 	return SLICE_NULL;

@@ -3,7 +3,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
-#include <strings.h>
 
 /* What stands before the next `end`, without blanks around it; `rest` goes on behind that. */
 static struct slice take(struct slice *rest, char end)
@@ -35,11 +34,6 @@ static int weight_of(struct slice text)
 	return weight <= 1000 ? weight : 0;
 }
 
-static bool is_word(struct slice text, const char *word)
-{
-	return text.size == strlen(word) && strncasecmp(text.data, word, text.size) == 0;
-}
-
 struct range {
 	struct slice type, version;
 	int weight;
@@ -55,9 +49,9 @@ static struct range read_range(struct slice text)
 		value = slice_trim(value);
 		if (value.size >= 2 && value.data[0] == '"' && value.data[value.size - 1] == '"')
 			value = (struct slice){value.data + 1, value.size - 2};
-		if (is_word(name, "q"))
+		if (slice_equal_any_case(name, SLICE("q")))
 			range.weight = weight_of(value);
-		else if (is_word(name, "version"))
+		else if (slice_equal_any_case(name, SLICE("version")))
 			range.version = value;
 	}
 	return range;
@@ -65,13 +59,14 @@ static struct range read_range(struct slice text)
 
 static bool is_openmetrics(const struct range *range)
 {
-	return is_word(range->type, "application/openmetrics-text") &&
+	return slice_equal_any_case(range->type, SLICE("application/openmetrics-text")) &&
 	       (range->version.size == 0 || slice_equal(range->version, SLICE("1.0.0")));
 }
 
 static bool is_text(const struct range *range)
 {
-	return is_word(range->type, "text/plain") && (range->version.size == 0 || slice_equal(range->version, SLICE("0.0.4")));
+	return slice_equal_any_case(range->type, SLICE("text/plain")) &&
+	       (range->version.size == 0 || slice_equal(range->version, SLICE("0.0.4")));
 }
 
 enum metrics_format metrics_format_asked(struct slice accept)

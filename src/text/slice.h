@@ -24,6 +24,22 @@ static inline bool slice_equal(struct slice a, struct slice b)
 	return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
+/* Letters of ASCII only, whatever the locale: for tokens, names of hosts and types. */
+static inline bool slice_equal_any_case(struct slice a, struct slice b)
+{
+	if (a.size != b.size)
+		return false;
+	for (size_t i = 0; i < a.size; i++) {
+		unsigned char x = (unsigned char)a.data[i], y = (unsigned char)b.data[i];
+
+		if (x == y)
+			continue;
+		if ((x | 0x20) != (y | 0x20) || (x | 0x20) < 'a' || (x | 0x20) > 'z')
+			return false;
+	}
+	return true;
+}
+
 /* Without spaces and tabs at its ends. */
 static inline struct slice slice_trim(struct slice text)
 {

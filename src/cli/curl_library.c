@@ -1,17 +1,13 @@
 #include "cli/curl_library.h"
 
-#include <dlfcn.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
+#include "base/library.h"
 #include "built_in.h"
 
 static bool load(struct curl_library *library, const char **reason)
 {
-	const struct {
-		const char *name;
-		void *place;
-	} names[] = {
+	const struct library_symbol symbols[] = {
 		{"curl_global_init", &library->global_init},
 		{"curl_easy_init", &library->easy_init},
 		{"curl_easy_setopt", &library->setopt},
@@ -29,21 +25,15 @@ static bool load(struct curl_library *library, const char **reason)
 		{"curl_multi_info_read", &library->multi_info_read},
 		{"curl_multi_cleanup", &library->multi_cleanup},
 	};
-	void *handle, *symbol;
+	bool loaded;
 
 	if (PENSTOCK_STATIC) {
 		*reason = "a static build does not load it: run that of another build or package";
 		return false;
 	}
-	handle = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
-	for (size_t i = 0; handle && i < sizeof(names) / sizeof(names[0]); i++) {
-		symbol = dlsym(handle, names[i].name);
-		memcpy(names[i].place, &symbol, sizeof(symbol));
-		if (!symbol)
-			handle = NULL;
-	}
-	*reason = handle ? "it does not start" : "libcurl.so.4 cannot be loaded: install libcurl4";
-	return handle && library->global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+	loaded = library_load("libcurl.so.4", symbols, sizeof(symbols) / sizeof(symbols[0]));
+	*reason = loaded ? "it does not start" : "libcurl.so.4 cannot be loaded: install libcurl4";
+	return loaded && library->global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
 }
 
 const struct curl_library *curl_library(const char **reason)

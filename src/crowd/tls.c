@@ -1,6 +1,5 @@
 #include "crowd/tls.h"
 
-#include <dlfcn.h>
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -8,7 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include "base/library.h"
 #include "built_in.h"
 
 #define TEXT_OF(macro) TEXT_OF_VALUE(macro)
@@ -53,10 +52,7 @@ struct tls_stream {
 
 static bool load(struct library *library, const char **reason)
 {
-	const struct {
-		const char *name;
-		void *place;
-	} names[] = {
+	const struct library_symbol symbols[] = {
 		{"TLS_client_method", &library->client_method},
 		{"SSL_CTX_new", &library->context_new},
 		{"SSL_CTX_free", &library->context_free},
@@ -76,21 +72,15 @@ static bool load(struct library *library, const char **reason)
 		{"SSL_get_error", &library->error},
 		{"SSL_get_verify_result", &library->verified},
 	};
-	void *handle, *symbol;
+	bool loaded;
 
 	if (PENSTOCK_STATIC) {
 		*reason = "a static build does not load " LIBRARY_NAME ": run that of another build or package";
 		return false;
 	}
-	handle = dlopen(LIBRARY_NAME, RTLD_NOW | RTLD_LOCAL);
-	for (size_t i = 0; handle && i < sizeof(names) / sizeof(names[0]); i++) {
-		symbol = dlsym(handle, names[i].name);
-		memcpy(names[i].place, &symbol, sizeof(symbol));
-		if (!symbol)
-			handle = NULL;
-	}
+	loaded = library_load(LIBRARY_NAME, symbols, sizeof(symbols) / sizeof(symbols[0]));
 	*reason = LIBRARY_NAME " cannot be loaded: install libssl" TEXT_OF(OPENSSL_SHLIB_VERSION);
-	return handle != NULL;
+	return loaded;
 }
 
 static bool trust(const struct tls *tls, const char *cacert)

@@ -38,14 +38,6 @@ static const struct resource orders = {
 		"reason", 0, OPTION_TEXT, (reason), "TEXT", "why: kept with the change, for who looks later" \
 	}
 
-/* Why, as a request's body, or as a member of one; nothing where it is not said. */
-static json_t *with_reason(json_t *body, const char *reason)
-{
-	if (reason)
-		json_object_set_new(body, "reason", json_string(reason));
-	return body;
-}
-
 static int list(struct cli *cli)
 {
 	const char *url = NULL, *sale = NULL, *state = NULL, *buyer = NULL;
@@ -106,7 +98,7 @@ static int confirm(struct cli *cli)
 		return order_file_run(cli, &file);
 	code = resource_path(cli, &orders, "/confirm", path);
 	return code == CLI_GO
-		       ? resource_ask(cli, &orders, file.url, file.json, "POST", path, with_reason(json_object(), file.reason))
+		       ? resource_ask(cli, &orders, file.url, file.json, "POST", path, order_with_reason(json_object(), file.reason))
 		       : code;
 }
 
@@ -155,7 +147,7 @@ static int cancel(struct cli *cli)
 
 		code = output_path(path, "/v1/orders/", cli->argv[i], "/cancel");
 		if (code == CLI_GO)
-			code = client_ask(&client, "POST", path, with_reason(json_object(), file.reason), &answer);
+			code = client_ask(&client, "POST", path, order_with_reason(json_object(), file.reason), &answer);
 		if (code == CLI_GO)
 			json_array_append_new(all, answer);
 	}
@@ -179,7 +171,7 @@ static int extend(struct cli *cli)
 	if (options_duration_parse(cli->argv[1], &ms) < 0 || ms < 1000 || ms % 1000 != 0)
 		return cli_usage(cli, "\"%s\": wanted is a time in whole seconds, like 90s or 5m", cli->argv[1]);
 	return resource_ask(cli, &orders, url, json, "POST", path,
-			    with_reason(json_pack("{s:I}", "seconds", (json_int_t)(ms / 1000)), reason));
+			    order_with_reason(json_pack("{s:I}", "seconds", (json_int_t)(ms / 1000)), reason));
 }
 
 RESOURCE_COMMAND(order, list, "[--sale ID] [--state STATE] [--buyer NAME]", "List orders", list);

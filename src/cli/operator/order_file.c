@@ -187,19 +187,24 @@ static bool is_refusal(int status)
 	return status == 404 || status == 409 || status == 410 || status == 422;
 }
 
+json_t *order_with_reason(json_t *body, const char *reason)
+{
+	if (reason)
+		json_object_set_new(body, "reason", json_string(reason));
+	return body;
+}
+
 /* CLI_GO: there is a result; else the exit code, the error told. *answer: the server's. */
 static int ask(struct client *client, const struct order_file *file, const struct line *line, json_t **answer, struct result *result)
 {
 	char path[OUTPUT_PATH_SIZE];
-	json_t *body = file->dry_run ? NULL : json_object();
+	json_t *body = file->dry_run ? NULL : order_with_reason(json_object(), file->reason);
 	int status, r;
 
 	snprintf(path, sizeof(path), "/v1/orders/%s%s%s", line->order, file->dry_run ? "" : "/", file->dry_run ? "" : file->action);
 	*result = (struct result){.state = ""};
 	if (body && line->payment)
 		json_object_set(body, "payment", line->payment);
-	if (body && file->reason)
-		json_object_set_new(body, "reason", json_string(file->reason));
 	r = client_call(client, file->dry_run ? "GET" : "POST", path, body, &status, answer);
 	if (r == 0 && status >= 200 && status < 300) {
 		result->state = output_field_text(*answer, "state");

@@ -12,6 +12,11 @@ struct order_file {
 };
 
 /*
+ * `body` with why, as a request has it; without where it is not said (NULL). Takes and gives
+ * `body`.
+ */
+json_t *order_with_reason(json_t *body, const char *reason);
+/*
  * The file has a line of titles (CSV): `order` or `id`, and for a confirm `reference`, `amount`,
  * `currency` and `method` of its payment, as an export of payments has them; or no titles, and an
  * order's id a line. What one order refuses is told, and the others go on; what no order can be

@@ -148,13 +148,13 @@ static void test_an_order_that_was_born_confirmed_takes_the_first_payment(void *
 	(void)state;
 }
 
-static void end_with_ledgers(const char *reference)
+/* Bob's order, which ann has confirmed by p1 without a reason; in the ledger it has what `row` says. */
+static void end_with_row(const struct history_rest_order *row)
 {
-	struct history_rest_order row = {.id = story_id('a'), .state = "confirmed", .quantity = 1, .buyer = "bob", .key = "k1"};
 	struct history_rest_log log[] = {{.actor = "ann", .action = "order.confirm"}};
 	struct history_rest rest = {.sale = 1,
 				    .lots = {{.allocated = 1, .confirmed = 1, .moved_allocated = 1, .moved_confirmed = 1}},
-				    .orders = &row,
+				    .orders = row,
 				    .order_count = 1,
 				    .log = log,
 				    .log_count = 1};
@@ -164,31 +164,30 @@ static void end_with_ledgers(const char *reference)
 	story_sell(&story, 'a', "bob", "k1", 1);
 	pay('a', "p1");
 	uuid_format(&id, log[0].subject);
-	snprintf(row.payment, sizeof(row.payment), "%s", reference);
 	history_rest(story.judge, &rest);
 }
 
-/* Bob's order, confirmed by ann without a reason; in the ledger by these. */
+static struct history_rest_order row_of_the_order(void)
+{
+	return (struct history_rest_order){
+		.id = story_id('a'), .state = "confirmed", .quantity = 1, .buyer = "bob", .key = "k1", .payment = "p1"};
+}
+
+static void end_with_ledgers(const char *reference)
+{
+	struct history_rest_order row = row_of_the_order();
+
+	snprintf(row.payment, sizeof(row.payment), "%s", reference);
+	end_with_row(&row);
+}
+
 static void end_with_who(const char *actor, const char *reason)
 {
-	struct history_rest_order row = {
-		.id = story_id('a'), .state = "confirmed", .quantity = 1, .buyer = "bob", .key = "k1", .payment = "p1"};
-	struct history_rest_log log[] = {{.actor = "ann", .action = "order.confirm"}};
-	struct history_rest rest = {.sale = 1,
-				    .lots = {{.allocated = 1, .confirmed = 1, .moved_allocated = 1, .moved_confirmed = 1}},
-				    .orders = &row,
-				    .order_count = 1,
-				    .log = log,
-				    .log_count = 1};
-	struct uuid id = story_id('a');
+	struct history_rest_order row = row_of_the_order();
 
-	begin(1);
-	story_sell(&story, 'a', "bob", "k1", 1);
-	pay('a', "p1");
-	uuid_format(&id, log[0].subject);
 	snprintf(row.actor, sizeof(row.actor), "%s", actor);
 	snprintf(row.reason, sizeof(row.reason), "%s", reason);
-	history_rest(story.judge, &rest);
+	end_with_row(&row);
 }
 
 static void test_who_has_changed_an_order_and_why_is_held_against_the_log(void **state)

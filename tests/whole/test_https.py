@@ -127,14 +127,18 @@ def authority(tmp_path):
     return Authority(tmp_path, "shop-ca")
 
 
-@pytest.fixture
-def front(server, authority):
-    """TLS for localhost, in front of the operator listener."""
-    host, port = server.operator.removeprefix("http://").split(":")
+def front_of(listener, authority):
+    """TLS for localhost, in front of a listener: what a fixture does."""
+    host, port = listener.removeprefix("http://").split(":")
     made = Front((host, int(port)), authority.context("localhost"))
     made.url = f"https://localhost:{made.port}"
     yield made
     made.close()
+
+
+@pytest.fixture
+def front(server, authority):
+    yield from front_of(server.operator, authority)
 
 
 @pytest.fixture(autouse=True)
@@ -217,12 +221,7 @@ def crowd(server, public, *arguments):
 
 @pytest.fixture
 def public_front(server, authority):
-    """TLS for localhost, in front of the public listener."""
-    host, port = server.public.removeprefix("http://").split(":")
-    made = Front((host, int(port)), authority.context("localhost"))
-    made.url = f"https://localhost:{made.port}"
-    yield made
-    made.close()
+    yield from front_of(server.public, authority)
 
 
 @pytest.mark.parametrize("name", ["--cacert", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])

@@ -112,14 +112,20 @@ static void fake_tidy(struct journal *base)
 
 static struct journal_ops fake_ops = {.name = "fake", .append = fake_append, .tidy = fake_tidy, .health = fake_health};
 
-static size_t seen_count(struct bench *bench)
+/* One of the journal's counts. */
+static size_t read_count(struct bench *bench, const size_t *place)
 {
 	size_t count;
 
 	pthread_mutex_lock(&bench->journal.lock);
-	count = bench->journal.seen_count;
+	count = *place;
 	pthread_mutex_unlock(&bench->journal.lock);
 	return count;
+}
+
+static size_t seen_count(struct bench *bench)
+{
+	return read_count(bench, &bench->journal.seen_count);
 }
 
 static int bench_open(void **state)
@@ -915,12 +921,7 @@ static int bench_close_for_two(void **state)
 
 static size_t appends(struct bench *bench)
 {
-	size_t count;
-
-	pthread_mutex_lock(&bench->journal.lock);
-	count = bench->journal.appends;
-	pthread_mutex_unlock(&bench->journal.lock);
-	return count;
+	return read_count(bench, &bench->journal.appends);
 }
 
 static bool are_two_appends(void *context)

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "text/edit_distance.h"
 #include "engine/adapters.h"
+#include "text/edit_distance.h"
 
 enum { WORD_MAX = 31, HELP_MAX = 256 * 1024, HELP_WIDTH = 80 };
 

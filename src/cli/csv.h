@@ -6,8 +6,8 @@
 #pragma once
 
 #include <stdbool.h>
-#include "text/buffer.h"
 #include "base/error.h"
+#include "text/buffer.h"
 
 /* The next field of a line; `first`: no comma comes before it. */
 void csv_append(struct buffer *out, struct slice field, bool first);

@@ -7,8 +7,8 @@
  */
 #pragma once
 
-#include "text/buffer.h"
 #include "base/error.h"
+#include "text/buffer.h"
 
 struct https;
 

@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "text/buffer.h"
 #include "base/error.h"
+#include "text/buffer.h"
 
 enum option_kind {
 	OPTION_FLAG,     /* bool */

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <wchar.h>
 #include "base/error.h"
-#include "text/json_text.h"
 #include "cli/style.h"
+#include "text/json_text.h"
 
 enum { CELL_MAX = 512, TEXT_MAX = 64 * 1024 * 1024 };
 

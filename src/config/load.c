@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
-#include "text/edit_distance.h"
 #include "config/setting.h"
+#include "text/edit_distance.h"
 
 /*
  * The sources are read from the weakest to the strongest, each overwriting what the ones before

@@ -1,8 +1,8 @@
 /* Between the files of config/ alone: the table of settings, and what a value of each kind is. */
 #pragma once
 
-#include "text/slice.h"
 #include "config/settings.h"
+#include "text/slice.h"
 
 enum setting_kind {
 	SETTING_TEXT,     /* char * */

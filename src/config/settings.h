@@ -18,9 +18,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/address.h"
-#include "text/buffer.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "text/buffer.h"
 #include "text/web_origin.h"
 
 struct settings_rate {

@@ -21,13 +21,13 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "text/buffer.h"
 #include "base/error.h"
 #include "base/histogram.h"
 #include "crowd/book.h"
 #include "crowd/plan.h"
 #include "crowd/pool.h"
 #include "crowd/tally.h"
+#include "text/buffer.h"
 
 enum { CROWD_SKUS_MAX = 200 };
 

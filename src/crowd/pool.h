@@ -13,11 +13,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
-#include "text/buffer.h"
 #include "base/error.h"
 #include "crowd/answer.h"
 #include "crowd/plan.h"
 #include "crowd/tls.h"
+#include "text/buffer.h"
 
 enum { POOL_HOST_SIZE = 128, POOL_SERVERS_MAX = 16 };
 /* Where a server listens, from "http://HOST:PORT" or "https://HOST:PORT". */

@@ -7,9 +7,9 @@
  */
 #pragma once
 
-#include "text/web_origin.h"
 #include "gate/reply.h"
 #include "http/request.h"
+#include "text/web_origin.h"
 
 /* What to remember of a request; 0: its origin is not allowed, or it has none. */
 uint8_t cors_mark(const struct web_origin_list *origins, const struct http_request *request);

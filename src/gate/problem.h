@@ -4,8 +4,8 @@
  */
 #pragma once
 
-#include "text/buffer.h"
 #include "base/error.h"
+#include "text/buffer.h"
 
 /*
  * Each: PROBLEM(name, status, code, title, detail). What buyers' purchases are refused with is

@@ -1,9 +1,9 @@
 /* JSON of what the interface shows. */
 #pragma once
 
-#include "text/json_write.h"
 #include "port/ledger.h"
 #include "port/stock.h"
+#include "text/json_write.h"
 
 /* An order as its buyer sees it. hold_expires_at_ms 0: null. */
 struct order_view {

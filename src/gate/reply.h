@@ -4,11 +4,11 @@
  */
 #pragma once
 
-#include "text/buffer.h"
 #include "gate/problem.h"
 #include "gate/trace.h"
 #include "http/loop.h"
 #include "model/order.h"
+#include "text/buffer.h"
 
 enum { REPLY_BODY_MAX = 8 << 20, REPLY_HEADERS_MAX = 8192 };
 

@@ -5,8 +5,8 @@
 #pragma once
 
 #include <stdint.h>
-#include "text/slice.h"
 #include "model/limits.h"
+#include "text/slice.h"
 
 struct trace {
 	char text[TRACE_SIZE]; /* 00-<32 hex>-<16 hex>-<2 hex> */

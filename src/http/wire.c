@@ -2,9 +2,9 @@
 
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include "text/buffer.h"
 #include "base/clock.h"
 #include "base/lock.h"
+#include "text/buffer.h"
 
 /*
  * One lock a wire: what it guards is a copy of bytes, and who waits for it is a test. An end lives

@@ -8,12 +8,12 @@
 
 #include <jansson.h>
 #include <stdlib.h>
-#include "text/base64url.h"
-#include "text/buffer.h"
 #include "identity/bearer.h"
 #include "identity/key_set.h"
 #include "identity/token_cache.h"
 #include "model/sale.h"
+#include "text/base64url.h"
+#include "text/buffer.h"
 
 /* The year 9999: what lies beyond is as good as that, and no sum with it overflows. */
 static const double seconds_max = 253402300799;

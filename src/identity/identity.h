@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/error.h"
-#include "text/slice.h"
 #include "model/limits.h"
+#include "text/slice.h"
 
 enum identity_algorithm { IDENTITY_HS256, IDENTITY_RS256, IDENTITY_ES256, IDENTITY_PS256, IDENTITY_EDDSA };
 

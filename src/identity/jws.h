@@ -7,8 +7,8 @@
 
 #include <stdbool.h>
 #include "base/error.h"
-#include "text/slice.h"
 #include "identity/identity.h"
+#include "text/slice.h"
 
 enum { JWS_SIZE_MAX = 4096 }; /* bytes of a token: what half of a request's headers can hold */
 

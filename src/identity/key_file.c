@@ -8,8 +8,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "text/base64url.h"
 #include "base/random.h"
+#include "text/base64url.h"
 
 enum { TEXT_SIZE = (KEY_FILE_RANDOM_BYTES * 8 + 5) / 6 };
 

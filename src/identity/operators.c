@@ -4,9 +4,9 @@
 #include <openssl/sha.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include "text/base64url.h"
 #include "base/random.h"
 #include "identity/bearer.h"
+#include "text/base64url.h"
 
 struct operator_entry {
 	char name[OPERATOR_NAME_MAX + 1];

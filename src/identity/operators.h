@@ -6,8 +6,8 @@
 #pragma once
 
 #include <stdbool.h>
-#include "text/buffer.h"
 #include "base/error.h"
+#include "text/buffer.h"
 #include "text/slice.h"
 
 enum operator_scope { OPERATOR_READ = 1, OPERATOR_ORDERS = 2, OPERATOR_STOCK = 4, OPERATOR_ALL = 7 };

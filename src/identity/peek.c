@@ -5,10 +5,10 @@
  * means `sub` as well, the token names a claim twice and will not be accepted. Of anything else it
  * may say what it likes: no such token is ever verified.
  */
-#include "text/base64url.h"
 #include "identity/bearer.h"
 #include "identity/jws.h"
 #include "model/sale.h"
+#include "text/base64url.h"
 
 struct walk {
 	const char *at, *end;

@@ -10,8 +10,8 @@
 #include <stdint.h>
 #include "base/error.h"
 #include "base/siphash.h"
-#include "text/slice.h"
 #include "identity/identity.h"
+#include "text/slice.h"
 
 /* What a verified token is good for, leeway included; wall time. */
 struct token_grant {

@@ -9,10 +9,10 @@
 #pragma once
 
 #include <stdint.h>
-#include "text/buffer.h"
 #include "base/error.h"
 #include "base/histogram.h"
 #include "metrics/format.h"
+#include "text/buffer.h"
 
 struct metrics;
 struct metrics_cells;

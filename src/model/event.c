@@ -3,9 +3,9 @@
 #include <jansson.h>
 #include "base/clock.h"
 #include "base/error.h"
-#include "text/json_flat.h"
 #include "model/event_kinds.h"
 #include "model/sale.h"
+#include "text/json_flat.h"
 
 enum { EVENT_VERSION = 1 };
 

@@ -10,13 +10,13 @@
 #pragma once
 
 #include <stdint.h>
-#include "text/buffer.h"
-#include "text/slice.h"
 #include "base/uuid.h"
 #include "model/labels.h"
 #include "model/limits.h"
 #include "model/order.h"
 #include "model/payment.h"
+#include "text/buffer.h"
+#include "text/slice.h"
 
 enum event_kind {
 	EVENT_RESERVED = 1,  /* an order was granted: id, lot, quantity, buyer, key, hold */

@@ -8,8 +8,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include "text/slice.h"
 #include "model/limits.h"
+#include "text/slice.h"
 
 struct labels {
 	struct slice reference; /* empty: none */

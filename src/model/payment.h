@@ -7,8 +7,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "text/slice.h"
 #include "model/limits.h"
+#include "text/slice.h"
 
 enum { PAYMENT_NO_AMOUNT = -1 };
 #define PAYMENT_AMOUNT_MAX INT64_C(1000000000000000) /* a price's largest times an order's units stays below */

@@ -15,8 +15,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/error.h"
-#include "text/slice.h"
 #include "model/limits.h"
+#include "text/slice.h"
 
 enum sale_state { SALE_DRAFT = 1, SALE_ARMED = 2, SALE_OPEN = 3, SALE_PAUSED = 4, SALE_ENDED = 5, SALE_DELETED = 6 };
 enum sale_action {

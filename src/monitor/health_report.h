@@ -5,8 +5,8 @@
  */
 #pragma once
 
-#include "text/buffer.h"
 #include "metrics/promises.h"
+#include "text/buffer.h"
 
 enum { HEALTH_CHECKS_MAX = 8 };
 struct health_check {

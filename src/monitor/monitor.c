@@ -3,11 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/clock.h"
-#include "text/json_write.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "http/loop.h"
 #include "http/router.h"
+#include "text/json_write.h"
 
 enum {
 	CONNECTIONS_MAX = 64,

@@ -6,8 +6,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "text/slice.h"
 #include "model/event.h"
+#include "text/slice.h"
 
 struct journal_record {
 	uint32_t partition;

@@ -16,13 +16,13 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include "text/buffer.h"
 #include "base/error.h"
 #include "base/uuid.h"
 #include "model/event.h"
 #include "model/order.h"
 #include "model/payment.h"
 #include "model/sale.h"
+#include "text/buffer.h"
 
 enum ledger_outcome {
 	LEDGER_DONE = 0,

@@ -8,9 +8,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include "text/base64url.h"
 #include "identity/identity.h"
 #include "model/sale.h"
+#include "text/base64url.h"
 
 #define SECRET "a secret of thirty-two bytes, all"
 enum { INPUT_MAX = 6000 };

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/clock.h"
-#include "text/json_write.h"
 #include "cli/commands.h"
 #include "model/sale.h"
+#include "text/json_write.h"
 
 enum { PAGE = 200, LINE_MAX_BYTES = 16 << 20, DETAIL_MAX = 511 /* of the operator log */ };
 

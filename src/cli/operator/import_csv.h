@@ -2,8 +2,8 @@
 #pragma once
 
 #include <jansson.h>
-#include "text/slice.h"
 #include "cli/cli.h"
+#include "text/slice.h"
 
 /* The line of each element, by its place. */
 struct import_lines {

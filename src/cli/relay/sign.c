@@ -4,8 +4,8 @@
 #include <openssl/hmac.h>
 #include <stdio.h>
 #include <string.h>
-#include "text/buffer.h"
 #include "base/sha256.h"
+#include "text/buffer.h"
 
 int sign_key_parse(const char *text, struct sign_key *key)
 {

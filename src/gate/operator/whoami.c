@@ -1,9 +1,9 @@
 /*
  * Whom a token belongs to and what it allows: for a page that offers what can be done, and no more.
  */
-#include "text/json_write.h"
 #include "gate/operator/routes.h"
 #include "gate/thread.h"
+#include "text/json_write.h"
 
 void operator_whoami(struct gate_request *request)
 {

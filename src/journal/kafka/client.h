@@ -5,8 +5,8 @@
 #pragma once
 
 #include <librdkafka/rdkafka.h>
-#include "text/buffer.h"
 #include "journal/kafka/kafka.h"
+#include "text/buffer.h"
 
 enum { KAFKA_BROKERS_SIZE = 1024, KAFKA_TOPIC_SIZE = 250 }; /* with NUL; Kafka's limit of a name is 249 */
 

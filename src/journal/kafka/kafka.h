@@ -8,8 +8,8 @@
  */
 #pragma once
 
-#include "text/buffer.h"
 #include "port/journal.h"
+#include "text/buffer.h"
 
 /* What a cluster is asked for, by both ends. Texts are the caller's; they are copied. */
 struct kafka_options {

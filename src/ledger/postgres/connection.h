@@ -13,10 +13,10 @@
 #include <libpq-fe.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include "text/buffer.h"
 #include "base/error.h"
-#include "text/slice.h"
 #include "base/uuid.h"
+#include "text/buffer.h"
+#include "text/slice.h"
 
 enum { PG_STATEMENTS_MAX = 112, PG_TRIP_MAX = 16, PG_PARAMS_MAX = 20 };
 

@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/error.h"
-#include "text/slice.h"
 #include "base/uuid.h"
+#include "text/slice.h"
 
 enum { SQLITE_STATEMENTS_MAX = 96 };
 

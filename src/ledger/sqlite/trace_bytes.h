@@ -5,8 +5,8 @@
 #pragma once
 
 #include <stdbool.h>
-#include "text/slice.h"
 #include "model/limits.h"
+#include "text/slice.h"
 
 enum { TRACE_BYTES = 26 }; /* version, trace id, parent id, flags: 1, 16, 8, 1 */
 

@@ -5,8 +5,8 @@
 #pragma once
 
 #include <stdint.h>
-#include "text/buffer.h"
 #include "stock/redis/transport.h"
+#include "text/buffer.h"
 
 enum { REDIS_ID_SIZE = 40, REDIS_ARGUMENTS_MAX = 320 };
 

@@ -10,8 +10,8 @@
 #pragma once
 
 #include "base/lock.h"
-#include "text/slice.h"
 #include "port/stock.h"
+#include "text/slice.h"
 
 enum { REDIS_GATES_MAX = 256, REDIS_GATE_NAME_MAX = 64 };
 /* A gate whose number has stood still for so long is gone. It comes back by moving it. */

@@ -6,8 +6,8 @@
 
 #include <stdint.h>
 #include "base/assertion.h"
-#include "text/buffer.h"
 #include "base/uuid.h"
+#include "text/buffer.h"
 
 /*
  * The bytes of an answer not read yet. An answer is input like any other: what is missing, or

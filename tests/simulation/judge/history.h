@@ -15,8 +15,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "text/slice.h"
 #include "base/uuid.h"
+#include "text/slice.h"
 
 enum { HISTORY_LOTS = 4, HISTORY_SALES = 4, HISTORY_NODES = 16 };
 

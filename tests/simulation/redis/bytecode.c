@@ -3,8 +3,8 @@
 #include <lauxlib.h>
 #include <pthread.h>
 #include "base/assertion.h"
-#include "text/buffer.h"
 #include "simulation/redis/table.h"
+#include "text/buffer.h"
 
 enum { TEXTS_MAX = 8, SIZE_MOST = 1 << 24 };
 

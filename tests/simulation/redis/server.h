@@ -3,13 +3,13 @@
 
 #include <string.h>
 #include <strings.h>
-#include "text/buffer.h"
 #include "base/lock.h"
 #include "simulation/redis/keyspace.h"
 #include "simulation/redis/redis_sim.h"
 #include "simulation/redis/replication.h"
 #include "simulation/redis/way.h"
 #include "stock/redis/transport.h"
+#include "text/buffer.h"
 
 enum { SIM_DATABASES = 16, SIM_ID_SIZE = 40, SIM_CUT_OFF_MAX = 16 };
 

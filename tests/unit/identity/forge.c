@@ -7,8 +7,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "text/base64url.h"
 #include "base/error.h"
+#include "text/base64url.h"
 
 enum { MADE_MAX = 4096 };
 

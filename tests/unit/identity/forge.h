@@ -3,8 +3,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include "text/slice.h"
 #include "identity/identity.h"
+#include "text/slice.h"
 
 #define FORGE_SECRET "a secret of thirty-two bytes, all"
 enum { FORGE_NOW_S = 1800000000 };

@@ -5,9 +5,9 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "text/base64url.h"
 #include "base/random.h"
 #include "identity/jws.h"
+#include "text/base64url.h"
 #include "unit/identity/forge.h"
 
 /* One identity and its cache, as a thread has them. */

@@ -3,8 +3,8 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include "text/buffer.h"
 #include "base/random.h"
+#include "text/buffer.h"
 #include "unit/identity/forge.h"
 
 static bool peek(struct slice authorization, struct identity_buyer *buyer)

@@ -9,9 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/clock.h"
-#include "text/json_write.h"
 #include "base/log.h"
 #include "monitor/monitor.h"
+#include "text/json_write.h"
 
 struct bench {
 	struct metrics *metrics;

@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <string.h>
 #include <cmocka.h>
-#include "text/base64url.h"
 #include "base/random.h"
+#include "text/base64url.h"
 
 enum { SIZE_MAX_TRIED = 100 };
 

@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "text/buffer.h"
 #include "base/random.h"
+#include "text/buffer.h"
 
 static struct buffer buffer;
 

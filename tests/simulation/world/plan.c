@@ -370,6 +370,7 @@ void plan_make(struct plan *plan, uint64_t seed, enum plan_shape shape)
 	make_start(plan);
 	make_topic(plan);
 	make_replicas(plan);
+	plan_add_old_epoch(plan);
 	qsort(plan->faults, plan->fault_count, sizeof(plan->faults[0]), by_time);
 	plan->until_ms = SALE_MS;
 	plan->ledger_stays = cluster;

@@ -147,6 +147,7 @@ void plan_add_payments(struct plan *plan);
 void plan_add_follower(struct plan *plan);
 /* What comes when the last fault is over: `until_ms` is known. */
 void plan_add_aftermath(struct plan *plan);
+void plan_add_old_epoch(struct plan *plan);
 /*
  * Leaves items out: numbers and ranges with commas between ("3,7-9"), operations first and faults behind them, as they are printed.
  * False: the text is none.

@@ -155,6 +155,20 @@ void plan_add_scenes(struct plan *plan)
 			    draw_between(&draw, -40000, 40000), 0);
 }
 
+/* One of sixteen clusters, where nobody arms a sale by its schedule, and no other ledger is restored. */
+void plan_add_old_epoch(struct plan *plan)
+{
+	struct draw draw = draw_of(plan->seed, "old backup", 0);
+	bool happens = plan->shape == PLAN_CLUSTER && draw_below(&draw, 16) == 0;
+
+	for (uint32_t i = 0; i < plan->sale_count; i++)
+		happens = happens && !plan->sales[i].opens_ms;
+	for (uint32_t i = 0; i < plan->fault_count; i++)
+		happens = happens && plan->faults[i].kind != FAULT_LEDGER_RESTORED;
+	if (happens)
+		scene_old_epoch(plan, &draw);
+}
+
 /* Everybody who still wants something asks when all is well again: what is refused then has no excuse. */
 void plan_add_aftermath(struct plan *plan)
 {

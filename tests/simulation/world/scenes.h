@@ -40,3 +40,4 @@ void scene_crowd(struct plan *plan, struct draw *draw);
 void scene_refusals(struct plan *plan, struct draw *draw);
 void scene_disarm(struct plan *plan, struct draw *draw);
 void scene_promotion(struct plan *plan, struct draw *draw);
+void scene_old_epoch(struct plan *plan, struct draw *draw);

@@ -178,3 +178,23 @@ void scene_promotion(struct plan *plan, struct draw *draw)
 		scene_purchase(plan, sale, at_ms + draw_between(draw, 1500, 5 * SECOND_MS), plan->client_count + i, draw);
 	plan->client_count += count;
 }
+
+/*
+ * A ledger is restored whose backup is older than the sales' last rebuild, the stock forgets again, and appends of before are on their way: an
+ * epoch that the log has already would let them count.
+ */
+void scene_old_epoch(struct plan *plan, struct draw *draw)
+{
+	uint32_t sale = scene_sale(plan, draw), count = (uint32_t)draw_between(draw, 2, 5);
+	int64_t backup_ms = draw_between(draw, SCENES_BEGIN_MS, SCENES_END_MS),
+		restored_ms = backup_ms + draw_between(draw, 5 * SECOND_MS, 8 * SECOND_MS);
+
+	if (plan->fault_count + 3 > PLAN_FAULTS_MAX || plan->op_count + count > PLAN_OPS_MAX - 60)
+		return;
+	scene_fault(plan, FAULT_LEDGER_RESTORED, backup_ms, 0, restored_ms - backup_ms, RESTORE_EARLY);
+	scene_fault(plan, FAULT_REDIS_EMPTY, backup_ms + draw_between(draw, 100, 800), 1, (int64_t)draw_below(draw, 2), 0);
+	scene_fault(plan, FAULT_KAFKA_CHANCE, restored_ms - SECOND_MS, SECOND_MS, 4000 + draw_between(draw, 500, 900), 0);
+	for (uint32_t i = 0; i < count; i++)
+		scene_purchase(plan, sale, restored_ms - draw_between(draw, 20, 900), plan->client_count + i, draw);
+	plan->client_count += count;
+}

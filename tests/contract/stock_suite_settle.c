@@ -320,6 +320,32 @@ static void test_expire_gives_at_most_so_many_and_says_that_more_are_due(void **
 	shop_assert_lot(shop, 0, 50, 0, 0, 0);
 }
 
+/* What goes to the ledger together lies together there: orders are in the order of their ids. */
+static void test_holds_end_in_the_order_of_their_times(void **state)
+{
+	enum { HOLDS = 40 };
+	struct shop *shop = *state;
+	struct uuid ids[HOLDS];
+	struct event out[HOLDS];
+	char buyer[32];
+	size_t ended = 0, count;
+	int64_t next;
+
+	shop_sell(shop, 1, HOLDS);
+	for (int i = 0; i < HOLDS; i++) {
+		snprintf(buyer, sizeof(buyer), "b%d", i);
+		ids[i] = shop_order(shop, buyer, "", 1).order.id;
+		shop_pass(shop, 1);
+	}
+	shop_pass(shop, SHOP_HOLD_MS + SHOP_GRACE_MS);
+	while ((count = shop_expire(shop, out, 7, &next)) > 0) {
+		for (size_t i = 0; i < count; i++)
+			assert_true(uuid_equal(&out[i].id, &ids[ended + i]));
+		ended += count;
+	}
+	assert_int_equal(ended, HOLDS);
+}
+
 static void test_confirm_within_the_grace_is_in_time(void **state)
 {
 	struct shop *shop = *state;
@@ -566,6 +592,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_a_late_confirm_says_why_to_whoever_drives_it, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_expire_finds_each_hold_at_its_time, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_expire_gives_at_most_so_many_and_says_that_more_are_due, shop_open, shop_close),
+	cmocka_unit_test_setup_teardown(test_holds_end_in_the_order_of_their_times, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_confirm_within_the_grace_is_in_time, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_holds_that_were_granted_together_end_each_by_its_own, shop_open, shop_close),
 	cmocka_unit_test_setup_teardown(test_late_confirm_is_told_that_the_hold_expired, shop_open, shop_close),

@@ -278,14 +278,14 @@ void sale_stock_orders(struct sale_stock *sale, struct stock_orders *item)
 	lock_release(&shard->lock);
 }
 
-/* One slice: purchases of this shard wait for no more. */
-static size_t expire_shard(struct sale_stock *sale, struct sale_shard *shard, const struct sale_expiry *expiry, struct event *out,
-			   size_t max, bool *outbox_full)
+/* One slice, of those that end by `until_ns`: purchases of this shard wait for no more. */
+static size_t expire_shard(struct sale_stock *sale, struct sale_shard *shard, const struct sale_expiry *expiry, int64_t until_ns,
+			   struct event *out, size_t max, bool *outbox_full)
 {
 	size_t count = 0;
 
 	lock_take(&shard->lock);
-	while (count < max && deadline_heap_first(&shard->holds) <= expiry->cutoff_ns) {
+	while (count < max && deadline_heap_first(&shard->holds) <= until_ns) {
 		struct outbox_pending pending = {0};
 		uint32_t number = shard->holds.entries[0].what;
 		const struct order_record *record;
@@ -306,21 +306,45 @@ static size_t expire_shard(struct sale_stock *sale, struct sale_shard *shard, co
 	return count;
 }
 
+/* The shard whose hold ends first; *next_ns: when the first of the others does. */
+static struct sale_shard *first_to_end(struct sale_stock *sale, int64_t *first_ns, int64_t *next_ns)
+{
+	struct sale_shard *first = NULL;
+
+	*first_ns = *next_ns = INT64_MAX;
+	for (unsigned i = 0; i < SALE_SHARDS; i++) {
+		int64_t earliest_ns = atomic_load(&sale->shards[i].earliest_ns);
+
+		if (earliest_ns < *first_ns) {
+			*next_ns = *first_ns;
+			*first_ns = earliest_ns;
+			first = &sale->shards[i];
+		} else if (earliest_ns < *next_ns) {
+			*next_ns = earliest_ns;
+		}
+	}
+	return first;
+}
+
 /*
- * Many may have run out at once: a slice of each shard in turn, and the next call goes on where
- * this one ends.
+ * In the order in which they end, over all shards: that is about the order of their ids, so those
+ * that go to the ledger together lie together there, and a page of it is changed once for all of
+ * its orders. Shard by shard each order would have a page to itself.
  */
 size_t sale_stock_expire(struct sale_stock *sale, const struct sale_expiry *expiry, struct event *out, size_t max, bool *outbox_full)
 {
 	size_t count = 0;
 
+	/* A shard's first may have left meanwhile; another call finds what this one gives up. */
 	for (unsigned idle = 0; idle < SALE_SHARDS && count < max && !*outbox_full;) {
-		unsigned turn = atomic_fetch_add_explicit(&sale->expiry_turn, 1, memory_order_relaxed);
-		struct sale_shard *shard = &sale->shards[turn % SALE_SHARDS];
-		size_t slice = max - count < EXPIRY_SLICE ? max - count : EXPIRY_SLICE, found = 0;
+		int64_t first_ns, next_ns;
+		struct sale_shard *shard = first_to_end(sale, &first_ns, &next_ns);
+		size_t slice = max - count < EXPIRY_SLICE ? max - count : EXPIRY_SLICE, found;
 
-		if (atomic_load(&shard->earliest_ns) <= expiry->cutoff_ns)
-			found = expire_shard(sale, shard, expiry, out + count, slice, outbox_full);
+		if (!shard || first_ns > expiry->cutoff_ns)
+			break;
+		found = expire_shard(sale, shard, expiry, next_ns < expiry->cutoff_ns ? next_ns : expiry->cutoff_ns, out + count,
+				     slice, outbox_full);
 		count += found;
 		idle = found ? 0 : idle + 1;
 	}

@@ -56,8 +56,7 @@ struct sale_stock {
 	_Atomic int state;
 	uint64_t version_base; /* versions go on where the sale's former stock ended, so that an old latch never fits a new stock */
 	atomic_bool stopped;   /* by an operator */
-	atomic_bool over_limit;       /* a loaded buyer has more than the limit */
-	_Atomic unsigned expiry_turn; /* the shard that is looked at next for holds that have run out */
+	atomic_bool over_limit; /* a loaded buyer has more than the limit */
 	_Atomic int64_t memory;
 	struct buyer_filter filter;
 	struct lock movement_lock; /* allocated and withdrawn units; taken alone */

@@ -184,6 +184,28 @@ static void test_holds_run_on_over_a_restart(void **state)
 	house_assert_audit(house);
 }
 
+/* However many are over: those that lie together in the ledger go there together. */
+static void test_holds_that_ended_while_nobody_was_there_end_in_the_order_of_their_ids(void **state)
+{
+	enum { HOLDS = 10 };
+	struct house *house = *state;
+	struct uuid ids[HOLDS];
+	struct event out[HOLDS];
+	char buyer[16];
+	int64_t next_ns;
+
+	house_sell(house, "drop");
+	for (int i = 0; i < HOLDS; i++) {
+		snprintf(buyer, sizeof(buyer), "buyer-%d", i);
+		ids[i] = house_buy(house, "drop", 0, buyer, "k", 1);
+	}
+	house_pass(3600000);
+	restart(house, 1, HOLDS);
+	assert_int_equal(house->stock->ops->expire(house->stock, clock_mono_ns(), clock_wall_ms(), 0, out, HOLDS, &next_ns), HOLDS);
+	for (int i = 0; i < HOLDS; i++)
+		assert_true(uuid_equal(&out[i].id, &ids[i]));
+}
+
 static void test_the_limit_per_buyer_goes_on_counting(void **state)
 {
 	struct house *house = *state;
@@ -441,6 +463,7 @@ int main(void)
 		TEST(test_a_key_from_before_gets_its_order_again),
 		TEST(test_an_extended_order_replays_with_the_hold_that_was_told_first),
 		TEST(test_holds_run_on_over_a_restart),
+		TEST(test_holds_that_ended_while_nobody_was_there_end_in_the_order_of_their_ids),
 		TEST(test_the_limit_per_buyer_goes_on_counting),
 		TEST(test_the_epoch_rises_and_what_the_old_one_granted_is_void),
 		TEST(test_drafts_are_shown_but_have_no_stock),

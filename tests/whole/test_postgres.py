@@ -243,6 +243,15 @@ def test_a_replica_that_hangs_makes_no_promise(gate, postgres, database):
     gate.audit()
 
 
+def test_the_first_orders_are_put_into_no_filter(gate, postgres, database):
+    """A filter of nothing, which the index is made with, would be written again with each of the first two thousand."""
+    gate.make_sale("drop", 10)
+    order = gate.buy("drop", "anna").json["id"]
+    assert [found["id"] for found in gate.orders(buyer="anna")] == [order]
+    made = postgres.sql("SELECT brin_summarize_range('penstock.orders_by_buyer', 0)", database)
+    assert made == [["1"]], "the first pages had a filter already"
+
+
 def test_a_buyers_orders_are_found_without_looking_at_all(gate, postgres, database):
     """By filters that autovacuum fills; here they are asked for. What came since has none, and is found too."""
 

@@ -34,6 +34,10 @@ BEGIN
 	IF current_setting('server_version_num')::integer >= 140000 THEN
 		CREATE INDEX orders_by_buyer ON orders USING brin (buyer text_bloom_ops(n_distinct_per_range = 2500)) -- some 60 orders a page
 			WITH (pages_per_range = 32, autosummarize = on);
+		-- It begins with a filter even of nothing, into which the first 32 pages of orders would be put one by one.
+		IF NOT EXISTS (SELECT FROM orders) THEN
+			PERFORM brin_desummarize_range('orders_by_buyer', 0);
+		END IF;
 	END IF;
 END $$;
 -- The planner takes the filters for worthless, since buyers stand in no order.

@@ -20,7 +20,7 @@
 #include "ledger/event_batch.h"
 #include "ledger/log_detail.h"
 #include "ledger/sqlite/apply.h"
-#include "ledger/sqlite/trace_bytes.h"
+#include "model/trace_bytes.h"
 
 /* Inner results besides the outcomes of a ledger_entry. */
 enum { ROW_FOUND = 100 };
@@ -77,9 +77,8 @@ static int insert_order(struct sqlite_connection *connection, const struct event
 	sqlite_bind_int(statement, 9, event->at_ms);
 	sqlite_bind_int_or_null(statement, 10, event->hold_expires_at_ms, 0);
 	sqlite_bind_text(statement, 11, event->buyer);
-	sqlite_bind_bytes_or_null(statement, 12,
-				  sqlite_trace_pack(event->trace, trace) ? (struct slice){(const char *)trace, sizeof(trace)}
-									 : event->trace);
+	sqlite_bind_bytes_or_null(
+		statement, 12, trace_pack(event->trace, trace) ? (struct slice){(const char *)trace, sizeof(trace)} : event->trace);
 	sqlite_bind_text_or_null(statement, 13, event->key);
 	sqlite_bind_int_or_null(statement, 14, event->priced ? event->unit_price : -1, -1);
 	sqlite_bind_text_or_null(statement, 15, event->labels.reference);

@@ -8,7 +8,7 @@
  */
 #include <stdlib.h>
 #include "ledger/sqlite/sqlite_ledger.h"
-#include "ledger/sqlite/trace_bytes.h"
+#include "model/trace_bytes.h"
 
 #define SELECT_ORDERS "SELECT " SQLITE_ORDER_COLUMNS " FROM orders" SQLITE_ORDER_PAYMENT " WHERE "
 #define FILTERED "orders.sale = ?1 AND orders.id > ?2 AND (?4 = 0 OR state = ?4) AND (?5 = '' OR buyer = ?5) AND orders.id <= ?7"
@@ -58,7 +58,7 @@ void sqlite_order_read(sqlite3_stmt *statement, struct ledger_order *order)
 	order->first_hold_expires_at_ms = sqlite3_column_int64(statement, 9);
 	sqlite_column_text(statement, 10, order->buyer, sizeof(order->buyer));
 	if (sqlite3_column_bytes(statement, 11) == TRACE_BYTES)
-		sqlite_trace_unpack(sqlite3_column_blob(statement, 11), order->trace);
+		trace_unpack(sqlite3_column_blob(statement, 11), order->trace);
 	else
 		sqlite_column_text(statement, 11, order->trace, sizeof(order->trace));
 	sqlite_column_text(statement, 12, order->key, sizeof(order->key));

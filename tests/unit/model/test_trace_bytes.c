@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
-#include "ledger/sqlite/trace_bytes.h"
+#include "model/trace_bytes.h"
 
 static void test_traceparent_comes_back_as_it_was(void **state)
 {
@@ -18,8 +18,8 @@ static void test_traceparent_comes_back_as_it_was(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(traces) / sizeof(traces[0]); i++) {
-		assert_true(sqlite_trace_pack(slice_of(traces[i]), bytes));
-		sqlite_trace_unpack(bytes, text);
+		assert_true(trace_pack(slice_of(traces[i]), bytes));
+		trace_unpack(bytes, text);
 		assert_string_equal(text, traces[i]);
 	}
 	assert_int_equal(bytes[0], 0xcc);
@@ -40,7 +40,7 @@ static void test_what_is_no_traceparent_is_kept_as_it_is(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-		assert_false(sqlite_trace_pack(slice_of(others[i]), bytes));
+		assert_false(trace_pack(slice_of(others[i]), bytes));
 }
 
 int main(void)
@@ -50,5 +50,5 @@ int main(void)
 		cmocka_unit_test(test_what_is_no_traceparent_is_kept_as_it_is),
 	};
 
-	return cmocka_run_group_tests_name("sqlite trace bytes", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("trace bytes", tests, NULL, NULL);
 }

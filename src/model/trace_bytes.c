@@ -1,4 +1,4 @@
-#include "ledger/sqlite/trace_bytes.h"
+#include "model/trace_bytes.h"
 
 /* Whether a dash stands before this byte's digits. */
 static bool begins_field(size_t byte)
@@ -13,7 +13,7 @@ static int value_of(char digit)
 	return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
 }
 
-bool sqlite_trace_pack(struct slice trace, unsigned char bytes[static TRACE_BYTES])
+bool trace_pack(struct slice trace, unsigned char bytes[static TRACE_BYTES])
 {
 	size_t at = 0;
 
@@ -33,7 +33,7 @@ bool sqlite_trace_pack(struct slice trace, unsigned char bytes[static TRACE_BYTE
 	return true;
 }
 
-void sqlite_trace_unpack(const unsigned char bytes[static TRACE_BYTES], char text[static TRACE_SIZE + 1])
+void trace_unpack(const unsigned char bytes[static TRACE_BYTES], char text[static TRACE_SIZE + 1])
 {
 	static const char digits[] = "0123456789abcdef";
 	size_t at = 0;

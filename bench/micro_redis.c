@@ -58,7 +58,9 @@ static void fill(size_t count)
 				  .at_ms = clock_wall_ms(),
 				  .buyer = {texts[i][0], (size_t)buyer},
 				  .key = {texts[i][1], (size_t)key},
-				  .actor = {texts[i][0], (size_t)buyer}},
+				  .actor_kind = ACTOR_BUYER,
+				  .actor = {texts[i][0], (size_t)buyer},
+				  .trace = SLICE("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")},
 			.hold_ns = INT64_C(120000000000),
 		};
 		events[i] = &items[i].event;

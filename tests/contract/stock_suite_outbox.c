@@ -316,7 +316,9 @@ static void test_claim_hands_out_old_entries_oldest_first_with_their_texts(void 
 	memset(buyer, 'x', 3); /* the stock keeps its own copy */
 	memset(key, 'x', 5);
 	shop_pass(shop, 1000);
-	b = shop_buy(shop, "bob", "", 1);
+	b = shop_ask(shop, "bob", "", 1);
+	b.event.trace = SLICE("004bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-"); /* of its characters, and no traceparent */
+	shop->stock->ops->reserve(shop->stock, &b, 1);
 	shop_pass(shop, 1000);
 	shop_buy(shop, "cid", "", 1);
 	assert_int_equal(claim(shop, 2001, claims, 4), 0);
@@ -332,6 +334,7 @@ static void test_claim_hands_out_old_entries_oldest_first_with_their_texts(void 
 	assert_int_equal(claims[0].event.actor_kind, ACTOR_BUYER);
 	assert_true(slice_equal(claims[0].event.actor, SLICE("ann")));
 	assert_true(slice_equal(claims[0].event.trace, SLICE("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")));
+	assert_true(slice_equal(claims[1].event.trace, SLICE("004bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-")));
 	free(claims);
 }
 

@@ -223,6 +223,12 @@ static void take_terms(struct redis_reader *entry, struct event *event)
 	event->reason = redis_read_name(entry, REASON_MAX);
 }
 
+/* A grant's is its buyer as a rule. */
+static struct slice take_actor(struct redis_reader *entry, const struct event *event)
+{
+	return event->kind == EVENT_RESERVED && redis_read_short(entry) ? event->buyer : redis_read_name(entry, NAME_MAX_BYTES);
+}
+
 /* One entry, of as many bytes as the answer says. False: it cannot be read. */
 static bool take_claim(struct redis_reader *answer, uint32_t sale, const struct redis_head *head, struct stock_claim *claim)
 {
@@ -230,6 +236,7 @@ static bool take_claim(struct redis_reader *answer, uint32_t sale, const struct 
 	struct redis_reader entry = {.data = (const unsigned char *)bytes.data, .size = bytes.size};
 	struct event *event = &claim->event;
 	struct uuid again;
+	char trace[TRACE_SIZE + 1];
 
 	*event = (struct event){.kind = redis_read_within(&entry, 1, EVENT_RESERVED, EVENT_PAID), .sale = sale, .epoch = head->epoch};
 	event->id = redis_read_id(&entry);
@@ -262,8 +269,8 @@ static bool take_claim(struct redis_reader *answer, uint32_t sale, const struct 
 		break;
 	}
 	event->actor_kind = redis_read_within(&entry, 1, ACTOR_UNSAID, ACTOR_CLOCK);
-	event->actor = redis_read_name(&entry, NAME_MAX_BYTES);
-	event->trace = redis_read_name(&entry, TRACE_SIZE);
+	event->actor = take_actor(&entry, event);
+	event->trace = redis_read_trace(&entry, trace);
 	if (event->kind == EVENT_RESERVED)
 		take_terms(&entry, event);
 	if (event->kind == EVENT_WITHDRAWN)

@@ -27,8 +27,11 @@ void redis_reserve_pack(struct buffer *out, const struct stock_reserve *item)
 	redis_write_id(out, &event->id);
 	redis_write(out, (uint64_t)event->at_ms, 8);
 	redis_write(out, (uint64_t)event->actor_kind, 1);
-	redis_write_text(out, event->actor);
-	redis_write_text(out, event->trace);
+	if (slice_equal(event->actor, event->buyer))
+		redis_write(out, REDIS_SHORT, 1);
+	else
+		redis_write_text(out, event->actor);
+	redis_write_trace(out, event->trace);
 	redis_write(out, (uint64_t)(event->priced ? event->unit_price : REDIS_NO_PRICE), 8);
 	if (!labels && event->reason.size == 0)
 		return;

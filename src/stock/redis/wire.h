@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include "base/assertion.h"
 #include "base/uuid.h"
+#include "model/trace_bytes.h"
 #include "text/buffer.h"
 
 /*
@@ -168,4 +169,42 @@ static inline void redis_write_text(struct buffer *out, struct slice text)
 	ASSERT(text.size <= UINT8_MAX);
 	redis_write(out, text.size, 1);
 	buffer_append_slice(out, text);
+}
+
+enum { REDIS_SHORT = UINT8_MAX }; /* in place of a text's size, where less than the text says it */
+
+/* A traceparent in its bytes; any other text as it is. */
+static inline void redis_write_trace(struct buffer *out, struct slice trace)
+{
+	unsigned char bytes[TRACE_BYTES];
+
+	if (!trace_pack(trace, bytes)) {
+		redis_write_text(out, trace);
+		return;
+	}
+	redis_write(out, REDIS_SHORT, 1);
+	buffer_append(out, bytes, sizeof(bytes));
+}
+
+/* Whether a text's size is REDIS_SHORT; then that is read. */
+static inline bool redis_read_short(struct redis_reader *reader)
+{
+	if (reader->size == 0 || *reader->data != REDIS_SHORT)
+		return false;
+	redis_read8(reader);
+	return true;
+}
+
+/* `text`: room for one that is in its bytes. */
+static inline struct slice redis_read_trace(struct redis_reader *reader, char text[static TRACE_SIZE + 1])
+{
+	struct slice bytes;
+
+	if (!redis_read_short(reader))
+		return redis_read_name(reader, TRACE_SIZE);
+	bytes = redis_read_bytes(reader, TRACE_BYTES);
+	if (bytes.size == 0)
+		return bytes;
+	trace_unpack((const unsigned char *)bytes.data, text);
+	return (struct slice){text, TRACE_SIZE};
 }

@@ -1,8 +1,10 @@
 """The project's own tools: each says what it is, refuses what it does not know, and finds what it is there to find."""
 
+import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -256,3 +258,91 @@ def test_a_world_in_which_all_is_well_is_not_made_small(world):
     told = run("tools/simulate", "--program", world, "--shrink", "--seed", "7")
     assert told.returncode == 0
     assert "nothing is broken" in told.stdout
+
+
+# --- The closing lines of a run of tests ---
+
+UNIT = """\
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static void test_well(void **state) { (void)state; }
+static void test_unequal(void **state) { (void)state; assert_int_equal(-16, 0); }
+static void test_told(void **state) { (void)state; fail_msg("two\\nlines"); }
+static void test_stands(void **state) { (void)state; pause(); }
+static void test_aborts(void **state) { (void)state; abort(); }
+
+int main(int count, char **arguments)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_well), cmocka_unit_test(test_unequal), cmocka_unit_test(test_told)};
+	const struct CMUnitTest stands[] = {cmocka_unit_test(test_well), cmocka_unit_test(test_stands)};
+	const struct CMUnitTest aborts[] = {cmocka_unit_test(test_aborts)};
+
+	if (count == 1)
+		return cmocka_run_group_tests(tests, NULL, NULL);
+	return arguments[1][0] == 's' ? cmocka_run_group_tests(stands, NULL, NULL) : cmocka_run_group_tests(aborts, NULL, NULL);
+}
+"""
+UNITS = """\
+project('units', 'c')
+unit = executable('unit', 'unit.c', dependencies: dependency('cmocka'))
+test('ledger', unit, suite: 'contract')
+test('stands', unit, args: ['stands'], timeout: 1)
+test('aborts', unit, args: ['aborts'])
+test('says', find_program('sh'), args: ['-c', 'echo one >&2; echo "x.c:3: assertion failed: a == b" >&2; exit 1'])
+test('fine', find_program('true'))
+"""
+WHOLE = """\
+import pytest
+
+@pytest.fixture
+def broken():
+    raise ValueError("it would not start")
+
+def test_unequal():
+    bought = 3
+    assert bought == 4
+
+def test_of_a_broken_fixture(broken):
+    pass
+
+def test_well():
+    pass
+"""
+
+
+def test_closing_lines_name_each_failed_test_and_its_assertion(tmp_path):
+    (tmp_path / "unit.c").write_text(UNIT)
+    (tmp_path / "meson.build").write_text(UNITS)
+    (tmp_path / "test_whole.py").write_text(WHOLE)
+    assert run("meson", "setup", "build", cwd=tmp_path).returncode == 0
+    assert run("meson", "test", "-C", "build", cwd=tmp_path).returncode != 0
+    assert run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml=whole.xml", "test_whole.py", cwd=tmp_path).returncode == 1
+    told = run("tools/summary", tmp_path / "build/meson-logs/testlog.json", tmp_path / "whole.xml")
+    assert told.returncode == 1
+    *failed, last = told.stdout.splitlines()
+    assert last == "2 passed, 6 failed"
+    assert sorted(failed) == [
+        "failed: contract / ledger: test_told: ERROR: two lines ../unit.c:11",
+        "failed: contract / ledger: test_unequal: 0xfffffffffffffff0 != 0 ../unit.c:10",
+        "failed: test_whole.py::test_of_a_broken_fixture: failed on setup with \"ValueError: it would not start\" test_whole.py:5",
+        "failed: test_whole.py::test_unequal: assert 3 == 4 test_whole.py:9",
+        "failed: units / aborts: test_aborts: ended with -6",
+        "failed: units / says: x.c:3: assertion failed: a == b",
+        "failed: units / stands: test_stands: no end within 1 s",
+    ]
+
+
+def test_closing_lines_are_few_where_much_failed(tmp_path):
+    report = tmp_path / "testlog.json"
+    entry = {"name": "units / one", "result": "FAIL", "returncode": 1, "stderr": "why " * 1000}
+    report.write_text("".join(json.dumps(entry) + "\n" for _ in range(100)))
+    told = run("tools/summary", report).stdout.splitlines()
+    assert told[-2:] == ["failed: and 70 more", "0 passed, 100 failed"]
+    assert len(told) == 32
+    assert all(len(line) < 450 for line in told)

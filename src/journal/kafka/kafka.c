@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include "base/clock.h"
+#include "base/fair_lock.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "journal/kafka/producer.h"
@@ -19,7 +20,7 @@ enum { SIDES = JOURNAL_APPENDS_MAX };
  * producer of its own.
  */
 struct side {
-	struct lock lock; /* of the producer, whole */
+	struct fair_lock lock; /* of the producer, whole */
 	struct kafka_producer producer;
 };
 
@@ -77,11 +78,11 @@ static const char *look_at_sides(struct journal_kafka *journal)
 	for (int i = 0; i < SIDES && !reason; i++) {
 		struct side *side = &journal->sides[i];
 
-		lock_take(&side->lock);
+		fair_lock_take(&side->lock);
 		reason = kafka_producer_look(&side->producer);
 		if (side->producer.lost)
 			atomic_store(&journal->lost, true);
-		lock_release(&side->lock);
+		fair_lock_release(&side->lock);
 	}
 	return reason;
 }
@@ -137,9 +138,9 @@ static void append(struct journal *base, struct journal_entry *entries, size_t c
 	first = !atomic_exchange(&journal->busy, true);
 	if (!first)
 		side = &journal->sides[1];
-	lock_take(&side->lock);
+	fair_lock_take(&side->lock);
 	append_locked(journal, &side->producer, entries, count);
-	lock_release(&side->lock);
+	fair_lock_release(&side->lock);
 	if (first)
 		atomic_store(&journal->busy, false);
 }
@@ -158,10 +159,10 @@ static int barrier(struct journal *base, uint32_t sale, uint32_t epoch, struct u
 	};
 	struct journal_entry entry = {.event = &event};
 
-	lock_take(&journal->sides[0].lock);
+	fair_lock_take(&journal->sides[0].lock);
 	if (uuid_is_null(id))
 		*id = uuid_make(&journal->ids, now_ms, sale);
-	lock_release(&journal->sides[0].lock);
+	fair_lock_release(&journal->sides[0].lock);
 	event.id = *id;
 	append(base, &entry, 1);
 	if (entry.end == JOURNAL_DURABLE)
@@ -181,11 +182,11 @@ static int ends(struct journal *base, int64_t *ends, uint32_t max, uint32_t *cou
 	*count = producer->facts.partitions;
 	if (*count > max)
 		return error_origin(-ERANGE);
-	lock_take(&side->lock);
+	fair_lock_take(&side->lock);
 	result = kafka_producer_ensure(producer);
 	if (result == 0)
 		result = kafka_client_all_ends(producer->client, producer->address.topic, *count, ends, ENDS_MS);
-	lock_release(&side->lock);
+	fair_lock_release(&side->lock);
 	return result;
 }
 
@@ -231,7 +232,7 @@ static void journal_free(struct journal *base)
 	kafka_tail_deinit(&journal->tail);
 	for (int i = 0; i < SIDES; i++) {
 		kafka_producer_deinit(&journal->sides[i].producer);
-		lock_deinit(&journal->sides[i].lock);
+		fair_lock_deinit(&journal->sides[i].lock);
 	}
 	lock_deinit(&journal->tail_lock);
 	free(journal->cluster);
@@ -286,7 +287,7 @@ int journal_kafka_open(struct journal **out, const struct kafka_options *options
 		return error_origin(-ENOMEM);
 	journal->base.ops = &kafka_ops;
 	for (int i = 0; i < SIDES; i++)
-		lock_init(&journal->sides[i].lock);
+		fair_lock_init(&journal->sides[i].lock);
 	lock_init(&journal->tail_lock);
 	result = init_sides(journal, options, error);
 	kafka_tail_init(&journal->tail, &journal->sides[0].producer.address, journal->sides[0].producer.properties);
@@ -324,7 +325,7 @@ int journal_kafka_fix(struct journal *base, uint32_t partitions)
 	int result = 0;
 
 	ASSERT(base->ops == &kafka_ops);
-	lock_take(&journal->sides[0].lock);
+	fair_lock_take(&journal->sides[0].lock);
 	if (partitions > facts->partitions)
 		result = -ERANGE;
 	else if (partitions < facts->partitions)
@@ -334,7 +335,7 @@ int journal_kafka_fix(struct journal *base, uint32_t partitions)
 			 LOG_INT("topic_has", facts->partitions));
 	for (int i = 0; i < SIDES && result == 0; i++)
 		journal->sides[i].producer.facts.partitions = partitions;
-	lock_release(&journal->sides[0].lock);
+	fair_lock_release(&journal->sides[0].lock);
 	return result;
 }
 

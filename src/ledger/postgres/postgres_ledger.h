@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 #include "base/backoff.h"
+#include "base/fair_lock.h"
 #include "base/lock.h"
 #include "ledger/adapter.h"
 #include "ledger/log_chain.h"
@@ -22,7 +23,7 @@ enum { PG_NOBODY_KNOWS = -1 };
 
 /* The one that writes, and holds the lease. Everything here is under `lock`. */
 struct pg_writer {
-	struct lock lock;
+	struct fair_lock lock;
 	struct pg_connection connection;
 	struct backoff backoff;
 	int64_t lease;           /* our number, or that of all who share it; 0: not yet taken */

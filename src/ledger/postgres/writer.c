@@ -31,7 +31,7 @@
 
 void pg_writer_init(struct pg_writer *writer)
 {
-	lock_init(&writer->lock);
+	fair_lock_init(&writer->lock);
 }
 
 void pg_writer_deinit(struct postgres_ledger *ledger)
@@ -39,17 +39,17 @@ void pg_writer_deinit(struct postgres_ledger *ledger)
 	pg_session_end(ledger);
 	pg_batch_free(ledger->writer.batch);
 	ledger->writer.batch = NULL;
-	lock_deinit(&ledger->writer.lock);
+	fair_lock_deinit(&ledger->writer.lock);
 }
 
 void pg_writer_lock(struct postgres_ledger *ledger)
 {
-	lock_take(&ledger->writer.lock);
+	fair_lock_take(&ledger->writer.lock);
 }
 
 void pg_writer_unlock(struct postgres_ledger *ledger)
 {
-	lock_release(&ledger->writer.lock);
+	fair_lock_release(&ledger->writer.lock);
 }
 
 int pg_writer_failed(struct postgres_ledger *ledger, int code)

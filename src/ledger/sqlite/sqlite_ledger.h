@@ -3,7 +3,7 @@
 
 #include <stdatomic.h>
 #include <sys/types.h>
-#include "base/lock.h"
+#include "base/fair_lock.h"
 #include "base/pause.h"
 #include "base/thread.h"
 #include "ledger/adapter.h"
@@ -20,7 +20,7 @@ struct apply_scratch; /* apply.c */
 
 /* The one writer: owns all writes and checkpoints. Everything here is under `lock`. */
 struct sqlite_writer {
-	struct lock lock;
+	struct fair_lock lock;
 	struct sqlite_connection connection;
 	struct sqlite_commit_mark mark;     /* of the last transaction that is known to be there */
 	struct sqlite_commit_mark doubtful; /* that a COMMIT of unknown outcome would have left; number 0: none */

@@ -76,17 +76,17 @@ static int on_commit(void *argument, sqlite3 *db, const char *name, int frames)
 
 void sqlite_writer_init(struct sqlite_writer *writer)
 {
-	lock_init(&writer->lock);
+	fair_lock_init(&writer->lock);
 }
 
 void sqlite_writer_lock(struct sqlite_ledger *ledger)
 {
-	lock_take(&ledger->writer.lock);
+	fair_lock_take(&ledger->writer.lock);
 }
 
 void sqlite_writer_unlock(struct sqlite_ledger *ledger)
 {
-	lock_release(&ledger->writer.lock);
+	fair_lock_release(&ledger->writer.lock);
 }
 
 bool sqlite_writer_trusted(const struct sqlite_ledger *ledger)
@@ -230,7 +230,7 @@ void sqlite_writer_deinit(struct sqlite_ledger *ledger)
 	sqlite_connection_close(&ledger->writer.connection, ledger->writer.poisoned);
 	sqlite_scratch_free(ledger->writer.scratch);
 	ledger->writer.scratch = NULL;
-	lock_deinit(&ledger->writer.lock);
+	fair_lock_deinit(&ledger->writer.lock);
 }
 
 /* Nothing of the transaction is there, and it is certain. Returns `code`. */

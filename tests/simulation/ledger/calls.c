@@ -320,7 +320,7 @@ static void sim_free(struct ledger *ledger)
 	sim_handle_remove(handle);
 	sim_server_leave(sim, before);
 	reader_pool_deinit(&handle->readers);
-	lock_deinit(&handle->writer);
+	fair_lock_deinit(&handle->writer);
 	lock_deinit(&handle->elector);
 	sim_handle_free(handle);
 }
@@ -401,13 +401,13 @@ int ledger_sim_open(struct ledger_sim *sim, struct ledger **ledger, int flags)
 	handle->node = node_current;
 	handle->read_only = flags == LEDGER_OPEN_READ_ONLY;
 	handle->shared = flags & LEDGER_OPEN_SHARED;
-	lock_init(&handle->writer);
+	fair_lock_init(&handle->writer);
 	lock_init(&handle->elector);
 	reader_pool_init(&handle->readers, close_nothing, handle);
 	result = sim_handle_open(handle, later);
 	if (result != 0) {
 		reader_pool_deinit(&handle->readers);
-		lock_deinit(&handle->writer);
+		fair_lock_deinit(&handle->writer);
 		lock_deinit(&handle->elector);
 		sim_handle_free(handle);
 		return result;

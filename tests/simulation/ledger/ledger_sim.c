@@ -56,7 +56,7 @@ struct node *sim_server_enter(struct ledger_sim *sim)
 {
 	struct node *before = node_enter(&sim->node);
 
-	lock_take(&sim->lock);
+	fair_lock_take(&sim->lock);
 	sim->node.failpoints = before->failpoints;
 	sim_sessions_miss(sim);
 	sim_late_run(sim);
@@ -65,7 +65,7 @@ struct node *sim_server_enter(struct ledger_sim *sim)
 
 void sim_server_leave(struct ledger_sim *sim, struct node *before)
 {
-	lock_release(&sim->lock);
+	fair_lock_release(&sim->lock);
 	node_enter(before);
 }
 
@@ -94,7 +94,7 @@ struct ledger_sim *ledger_sim_new(const struct clock_source *clock, uint64_t see
 	struct node *before;
 
 	ASSERT(sim != NULL);
-	lock_init(&sim->lock);
+	fair_lock_init(&sim->lock);
 	sim->node.clock = clock;
 	sim->node.seeded = true;
 	sim->random = seed;
@@ -116,7 +116,7 @@ void ledger_sim_free(struct ledger_sim *sim)
 	memory_disk_leave(sim->disk);
 	memory_disk_free(sim->disk);
 	free(sim->backup.bytes);
-	lock_deinit(&sim->lock);
+	fair_lock_deinit(&sim->lock);
 	free(sim);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/backoff.h"
+#include "base/fair_lock.h"
 #include "base/lock.h"
 #include "ledger/reader_pool.h"
 #include "simulation/ledger/ledger_disk.h"
@@ -22,14 +23,15 @@ struct sim_handle {
 	bool lease_lost; /* another came in: for good */
 	bool elected;    /* as it was told */
 	_Atomic int health;
-	struct lock writer, elector;
+	struct fair_lock writer;
+	struct lock elector;
 	struct backoff writer_backoff, elector_backoff;
 	struct reader_pool readers;
 };
 
 struct ledger_sim {
-	struct lock lock; /* around all below and the ledger inside, where threads are the kernel's */
-	struct node node; /* who runs in it does not yield */
+	struct fair_lock lock; /* around all below and the ledger inside, where threads are the kernel's */
+	struct node node;      /* who runs in it does not yield */
 	struct memory_disk *disk;
 	struct ledger *inside; /* NULL: the power is off */
 	sqlite3 *database;     /* the judge's; NULL: not yet asked for */

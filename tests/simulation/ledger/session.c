@@ -38,7 +38,7 @@ static void hold(struct sim_call *call)
 	if (call->kind == SIM_READ)
 		call->reader = reader_pool_take(&call->handle->readers, &open);
 	else
-		lock_take(&call->handle->writer);
+		fair_lock_take(&call->handle->writer);
 }
 
 static void let_go(struct sim_call *call)
@@ -46,7 +46,7 @@ static void let_go(struct sim_call *call)
 	if (call->kind == SIM_READ)
 		reader_pool_return(&call->handle->readers, call->reader, true);
 	else
-		lock_release(&call->handle->writer);
+		fair_lock_release(&call->handle->writer);
 }
 
 /* --- The lease --- */

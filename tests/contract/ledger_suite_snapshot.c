@@ -111,6 +111,10 @@ static void test_snapshot_is_of_one_moment_whatever_is_committed_meanwhile(void 
 	assert_int_equal(seen.held, SNAPSHOT_ORDERS);
 	assert_int_equal(snapshot.sale->lots[0].held, SNAPSHOT_ORDERS);
 	ledger_snapshot_deinit(&snapshot);
+	seen = (struct seen){.kit = kit, .end = -ECANCELED}; /* in the middle */
+	assert_int_equal(kit->ledger->ops->sale_snapshot(kit->ledger, sale, &snapshot, see, &seen), -ECANCELED);
+	assert_int_equal(seen.pages, 1);
+	ledger_snapshot_deinit(&snapshot);
 	seen = (struct seen){.kit = kit};
 	assert_int_equal(kit->ledger->ops->sale_snapshot(kit->ledger, sale, &snapshot, see, &seen), LEDGER_DONE);
 	assert_int_equal(seen.orders, SNAPSHOT_ORDERS + 1);

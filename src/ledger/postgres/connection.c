@@ -194,7 +194,7 @@ void pg_close(struct pg_connection *connection)
 	connection->handle = NULL;
 	memset(connection->prepared, 0, sizeof(connection->prepared));
 	connection->trip_size = connection->trip_asked = 0;
-	connection->trip_failed = false;
+	connection->trip_failed = connection->trip_sent = false;
 }
 
 /* --- Trips --- */
@@ -230,6 +230,7 @@ void pg_add(struct pg_connection *connection, const char *sql, const struct pg_p
 
 	params = params ? params : &none;
 	ASSERT(connection->trip_asked < PG_TRIP_MAX);
+	ASSERT(!connection->trip_sent);
 	for (int i = 0; i < params->count; i++)
 		connection->trip_failed |= params->types[i] == 0;
 	if (!connection->handle || connection->trip_failed) {
@@ -318,6 +319,14 @@ static int take_all(struct pg_connection *connection, PGresult **results, bool *
 	return first;
 }
 
+void pg_send(struct pg_connection *connection)
+{
+	if (!connection->handle)
+		return;
+	connection->trip_failed |= !PQpipelineSync(connection->handle);
+	connection->trip_sent = true;
+}
+
 int pg_run(struct pg_connection *connection, PGresult **results)
 {
 	size_t asked = connection->trip_asked;
@@ -328,13 +337,16 @@ int pg_run(struct pg_connection *connection, PGresult **results)
 		results[i] = NULL;
 	if (!connection->handle)
 		return -ENOTCONN;
-	if (connection->trip_failed || !PQpipelineSync(connection->handle)) {
+	if (!connection->trip_failed && !connection->trip_sent)
+		pg_send(connection);
+	if (connection->trip_failed) {
 		bool memory = PQstatus(connection->handle) != CONNECTION_BAD;
 
 		return pg_wire_drop(connection, memory ? -ENOMEM : -ENOTCONN);
 	}
 	end = take_all(connection, results, &lost);
 	connection->trip_size = connection->trip_asked = 0;
+	connection->trip_sent = false;
 	if (end != 0 && results)
 		pg_clear(results, asked);
 	return lost ? pg_wire_drop(connection, end) : end;

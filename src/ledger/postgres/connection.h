@@ -40,6 +40,7 @@ struct pg_connection {
 		const char *prepares; /* NULL: runs a statement, whose result is wanted */
 	} trip[2 * PG_TRIP_MAX];
 	bool trip_failed; /* what was added did not find room, or the connection is gone */
+	bool trip_sent;
 };
 
 /* 0 or negative (logged); a failed open leaves it closed. */
@@ -103,6 +104,11 @@ void pg_add(struct pg_connection *connection, const char *sql, const struct pg_p
  * positive end a transaction that was begun is still to be rolled back.
  */
 int pg_run(struct pg_connection *connection, PGresult **results) MUST_CHECK;
+/*
+ * Sends what was added, so that the server works on it while the caller does something else. The
+ * next call must be pg_run(), which takes the answers, and tells of any failure.
+ */
+void pg_send(struct pg_connection *connection);
 void pg_clear(PGresult **results, size_t count);
 /* A trip of one statement. */
 int pg_query(struct pg_connection *connection, const char *sql, const struct pg_params *params, PGresult **result) MUST_CHECK;

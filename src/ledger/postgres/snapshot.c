@@ -100,29 +100,46 @@ static int take_orders(const PGresult *result, const struct sale *sale, struct l
 	return 0;
 }
 
+static void ask_for_page(struct pg_connection *connection, uint32_t sale, const struct uuid *after)
+{
+	struct pg_params params = {0};
+
+	pg_put_int(&params, sale);
+	pg_put_uuid(&params, after);
+	pg_put_int(&params, PAGE);
+	pg_add(connection, pg_orders_of_sale, &params);
+	pg_send(connection);
+}
+
+/*
+ * The server reads the next page while this one is being loaded. It reads in the order of the
+ * primary key: of a table that was filled since it was last analyzed, such as a new sale's, the
+ * planner thinks that it is small, and would fetch all that is left of the sale and sort it for
+ * each page.
+ */
 static int read_orders(struct pg_connection *connection, const struct ledger_snapshot *snapshot, ledger_orders_fn *page, void *context)
 {
 	struct ledger_order *orders = calloc(PAGE, sizeof(*orders));
-	int end = orders ? 0 : error_origin(-ENOMEM), rows = PAGE;
-	struct uuid after = {{0}};
+	int end = orders ? pg_outcome(pg_do(connection, "SET LOCAL enable_sort = off", NULL), -EIO) : error_origin(-ENOMEM);
+	uint32_t sale = snapshot->sale->number;
+	int rows = PAGE;
 	PGresult *result;
 
+	if (end == 0)
+		ask_for_page(connection, sale, &(struct uuid){{0}});
 	while (end == 0 && rows == PAGE) {
-		struct pg_params params = {0};
-
-		pg_put_int(&params, snapshot->sale->number);
-		pg_put_uuid(&params, &after);
-		pg_put_int(&params, PAGE);
-		end = pg_outcome(pg_query(connection, pg_orders_of_sale, &params, &result), -EIO);
+		end = pg_outcome(pg_run(connection, &result), -EIO);
 		if (end < 0)
 			break;
 		rows = PQntuples(result);
 		end = take_orders(result, snapshot->sale, orders);
 		PQclear(result);
-		if (end == 0 && rows) {
-			after = orders[rows - 1].id;
+		if (end == 0 && rows == PAGE)
+			ask_for_page(connection, sale, &orders[rows - 1].id);
+		if (end == 0 && rows)
 			end = page(context, snapshot, orders, (size_t)rows);
-		}
+		if (end < 0 && connection->trip_sent && pg_run(connection, &result) == 0)
+			PQclear(result);
 	}
 	free(orders);
 	return end;

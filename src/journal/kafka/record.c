@@ -25,31 +25,54 @@ static void add(rd_kafka_headers_t *headers, const char *name, const char *value
 	rd_kafka_header_add(headers, name, -1, value, (ssize_t)size);
 }
 
-/*
- * Made by hand, and ours until they are taken: those that rd_kafka_produceva() makes of single ones
- * are freed twice where the topic turns out to be gone (librdkafka 2.0).
- */
-static rd_kafka_headers_t *headers_of(const struct event *event)
+/* What is written for the headers of an event, behind its value: where each ends. */
+struct header_texts {
+	size_t begin, id, type, subject;
+};
+
+static void write_texts(struct header_texts *texts, const struct event *event, struct buffer *out)
 {
-	rd_kafka_headers_t *headers = rd_kafka_headers_new(8);
-	char id[UUID_TEXT_SIZE], ce_id[96], type[64], subject[96], time[CLOCK_TEXT_SIZE];
 	const char *kind = event_kind_name(event->kind);
-	int ce_id_size, type_size, subject_size;
+	char id[UUID_TEXT_SIZE];
 
 	uuid_format(&event->id, id);
-	clock_format(event->at_ms, time);
+	texts->begin = out->size;
 	/*
 	 * An event that is written twice is one event: its CloudEvents id is made of what it says,
 	 * not of when it was sent.
 	 */
-	ce_id_size = snprintf(ce_id, sizeof(ce_id), "%s/%s/%lld", id, kind, (long long)event->at_ms);
-	type_size = snprintf(type, sizeof(type), "penstock.%s.v1", kind);
-	subject_size = snprintf(subject, sizeof(subject), "sales/%u/%s", event->sale, id);
+	buffer_append(out, id, sizeof(id) - 1);
+	buffer_append_literal(out, "/");
+	buffer_append_text(out, kind);
+	buffer_append_literal(out, "/");
+	buffer_append_int(out, event->at_ms);
+	texts->id = out->size;
+	buffer_append_literal(out, "penstock.");
+	buffer_append_text(out, kind);
+	buffer_append_literal(out, ".v1");
+	texts->type = out->size;
+	buffer_append_literal(out, "sales/");
+	buffer_append_int(out, event->sale);
+	buffer_append_literal(out, "/");
+	buffer_append(out, id, sizeof(id) - 1);
+	texts->subject = out->size;
+}
+
+/*
+ * Made by hand, and ours until they are taken: those that rd_kafka_produceva() makes of single ones
+ * are freed twice where the topic turns out to be gone (librdkafka 2.0).
+ */
+static rd_kafka_headers_t *headers_of(const struct event *event, const struct header_texts *texts, const char *written)
+{
+	rd_kafka_headers_t *headers = rd_kafka_headers_new(8);
+	char time[CLOCK_TEXT_SIZE];
+
+	clock_format(event->at_ms, time);
 	add(headers, "ce_specversion", "1.0", 3);
-	add(headers, "ce_id", ce_id, (size_t)ce_id_size);
+	add(headers, "ce_id", written + texts->begin, texts->id - texts->begin);
 	add(headers, "ce_source", "/penstock", 9);
-	add(headers, "ce_type", type, (size_t)type_size);
-	add(headers, "ce_subject", subject, (size_t)subject_size);
+	add(headers, "ce_type", written + texts->id, texts->type - texts->id);
+	add(headers, "ce_subject", written + texts->type, texts->subject - texts->type);
 	add(headers, "ce_time", time, CLOCK_TEXT_SIZE - 1);
 	add(headers, "content-type", "application/json", 16);
 	if (event->trace.size > 0)
@@ -74,6 +97,7 @@ rd_kafka_resp_err_t kafka_record_produce(rd_kafka_t *client, rd_kafka_topic_t *t
 	 * Breaks rule 5 on purpose: a sale's events, those of one order too, lie in any partition.
 	 */
 	uint32_t scattered = FAILPOINT("journal.scatter") > 0 ? ((uint32_t)event->kind + event->id.bytes[5]) * 1000 : 0;
+	struct header_texts texts;
 	rd_kafka_headers_t *headers;
 	rd_kafka_error_t *error;
 	rd_kafka_resp_err_t result;
@@ -84,16 +108,17 @@ rd_kafka_resp_err_t kafka_record_produce(rd_kafka_t *client, rd_kafka_topic_t *t
 
 	buffer_clear(scratch);
 	event_encode(event, scratch);
+	write_texts(&texts, event, scratch);
 	if (scratch->failed)
 		return RD_KAFKA_RESP_ERR__QUEUE_FULL; /* out of memory: as when the producer has none, it is tried again */
-	headers = headers_of(event);
+	headers = headers_of(event, &texts, scratch->data);
 	fields[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic};
 	fields[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY};
 	fields[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_PARTITION,
 					  .u.i32 = (int32_t)kafka_record_partition((struct slice){key, key_size}, partitions)};
 	fields[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = opaque};
 	fields[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {key, key_size}};
-	fields[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {scratch->data, scratch->size}};
+	fields[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {scratch->data, texts.begin}};
 	fields[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers};
 	error = rd_kafka_produceva(client, fields, count);
 	if (!error)

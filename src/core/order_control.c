@@ -27,20 +27,6 @@ int order_control_sale(const struct order_control *control, const struct ledger_
 	return r > 0 ? error_origin(-EUCLEAN) : r;
 }
 
-/*
- * The refunded units are in a lot that nobody sells from and no sale keeper cares for: they go on
- * to the item. Where that does not get through, the next start finds the sale with units left, and
- * cares for it again. The movement has the order's own id, so that an order that is refunded twice,
- * while a drain is behind, gives its units once.
- */
-static void return_to_item(const struct order_control *control, const struct event *refund, int64_t started_ns)
-{
-	struct event event = *refund;
-
-	event.kind = EVENT_WITHDRAWN;
-	(void)control->commit.append(control->commit.context, &event, started_ns, NULL);
-}
-
 bool order_control_is_current(const struct order_control *control, const struct ledger_order *order, const struct event *event)
 {
 	struct sale *sale;
@@ -50,27 +36,59 @@ bool order_control_is_current(const struct order_control *control, const struct 
 	return current;
 }
 
-int order_control_refund(const struct order_control *control, struct ledger_order *order, const struct ledger_actor *actor)
+/*
+ * The order first: once it does not have `from` any more, whatever took units from it is in the
+ * ledger, with the row that says whose it was.
+ */
+int order_control_was_given_back(const struct order_control *control, const struct uuid *id, const struct order_give_back *wanted,
+				 struct ledger_order *order)
 {
-	struct event event = {
-		.kind = EVENT_REFUNDED,
+	struct ledger_request done = {.id = ledger_request_done(&wanted->request), .body = wanted->request};
+	int r = control->ledger->ops->order_get(control->ledger, id, order);
+
+	if (r < 0)
+		return r;
+	if (r == LEDGER_NOT_FOUND || (order_is_live(order->state) && order->quantity >= wanted->from))
+		return ORDER_CONTROL_UNKNOWN;
+	r = control->ledger->ops->request_find(control->ledger, &done);
+	if (r < 0)
+		return r;
+	return r == LEDGER_REPEATED ? ORDER_CONTROL_DONE : ORDER_CONTROL_REFUSED;
+}
+
+static struct event refund_of(const struct ledger_order *order, const struct ledger_actor *actor, const struct order_give_back *wanted)
+{
+	bool reduces = wanted->from && wanted->quantity < wanted->from;
+
+	return (struct event){
+		.kind = reduces ? EVENT_REDUCED : EVENT_REFUNDED,
 		.sale = order->sale,
 		.lot = order->lot,
-		.quantity = order->quantity,
+		.quantity = wanted->from ? wanted->quantity : 0, /* a ledger behind a drain does not know how many it has */
+		.left = reduces ? wanted->from - wanted->quantity : 0,
+		.units_to = wanted->units_to == UNITS_TO_SALE ? UNITS_TO_WAREHOUSE : wanted->units_to,
 		.id = order->id,
 		.at_ms = actor->now_ms,
 		.actor_kind = actor->kind,
 		.actor = actor->name,
 		.trace = actor->trace,
 		.reason = actor->reason,
+		.refund = wanted->refund,
+		.request = wanted->request,
 	};
+}
+
+int order_control_refund(const struct order_control *control, struct ledger_order *order, const struct ledger_actor *actor,
+			 const struct order_give_back *wanted)
+{
+	struct event event = refund_of(order, actor, wanted);
 	int64_t started_ns = clock_mono_ns();
 	enum journal_end end;
 	struct sale *sale;
 	bool no_stock;
 	int r;
 
-	if (order->state != ORDER_CONFIRMED)
+	if (order->state != ORDER_CONFIRMED || (wanted->from && order->quantity != wanted->from))
 		return ORDER_CONTROL_REFUSED;
 	r = order_control_sale(control, order, &sale);
 	if (r < 0)
@@ -83,7 +101,8 @@ int order_control_refund(const struct order_control *control, struct ledger_orde
 	r = order_control_outcome_of(end);
 	if (r != ORDER_CONTROL_DONE)
 		return r;
-	return_to_item(control, &event, started_ns);
+	if (wanted->from)
+		return order_control_was_given_back(control, &order->id, wanted, order);
 	order->state = ORDER_CANCELLED;
 	order_control_changed(order, event.at_ms, actor);
 	return r;
@@ -205,6 +224,8 @@ int order_control_confirm_late(const struct order_control *control, const struct
 	}
 	fresh->id = reserve.order.id;
 	fresh->state = reserve.order.state;
+	fresh->quantity = reserve.order.quantity;
+	fresh->first_quantity = reserve.order.first_quantity;
 	fresh->hold_expires_at_ms = reserve.order.hold_expires_at_ms;
 	order_control_changed(fresh, reserve.event.at_ms, actor);
 	if (reserve.outcome == STOCK_REPLAY) /* it cannot say */

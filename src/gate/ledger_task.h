@@ -27,6 +27,9 @@ struct ledger_task_order {
 	struct payment_row payment;  /* a confirm's; its reference is empty where it has none */
 	struct uuid payer;           /* STOCK_REFERENCE_USED: who has it */
 	char reason[REASON_MAX + 1]; /* of a settlement; empty: it was not said */
+	uint32_t from, quantity;     /* likewise */
+	enum units_to units_to;
+	char refunded[PAYMENT_REFERENCE_MAX + 1]; /* reference of the refund; empty: none */
 	struct ledger_order known; /* as a stock that keeps names has it, which may be ahead of the ledger; else its buyer is empty */
 };
 /* A list of orders. */

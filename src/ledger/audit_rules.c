@@ -141,6 +141,14 @@ void audit_item(struct ledger_audit *audit, const char *sku, int64_t on_hand, in
 	note(audit, "P4: item %s says %lld units on hand, but its movements come to %lld", sku, (long long)on_hand, (long long)moved);
 }
 
+void audit_gone(struct ledger_audit *audit, int64_t units, int64_t astray)
+{
+	audit->units_gone = units;
+	audit->p4_broken += astray;
+	if (astray)
+		note(audit, "P4: %lld movements of orders have withdrawn other units than left the order", (long long)astray);
+}
+
 void audit_damage(struct ledger_audit *audit, const char *said)
 {
 	if (strcmp(said, "ok") == 0)

@@ -42,6 +42,9 @@ static bool kind_of(int64_t cause, enum event_kind *kind)
 	case CAUSE_PAY:
 		*kind = EVENT_PAID;
 		return true;
+	case CAUSE_REDUCE:
+		*kind = EVENT_REDUCED;
+		return true;
 	case CAUSE_RECEIVE:
 	case CAUSE_ALLOCATE:
 	case CAUSE_ADD:
@@ -61,6 +64,19 @@ static enum actor_kind actor_kind_of(const struct ledger_change *change)
 	if (change->event.kind == EVENT_WITHDRAWN && strcmp(change->actor, "clock") == 0)
 		return ACTOR_CLOCK;
 	return ACTOR_OPERATOR;
+}
+
+/* Where the units went is said by what the movement has made of them. */
+static void read_given_back(const struct change_row *row, struct ledger_change *change)
+{
+	struct event *event = &change->event;
+
+	event->quantity = row->held + row->confirmed;
+	change->state = row->held ? ORDER_HELD : ORDER_CONFIRMED;
+	event->left = event->kind == EVENT_REDUCED ? row->left : 0;
+	event->refund = slice_of(change->refund);
+	if (row->withdrawn)
+		event->units_to = row->on_hand ? UNITS_TO_WAREHOUSE : UNITS_GONE;
 }
 
 int change_row_read(const struct change_row *row, struct ledger_change *change)
@@ -89,11 +105,13 @@ int change_row_read(const struct change_row *row, struct ledger_change *change)
 		return error_origin(-EUCLEAN);
 	if (event->kind == EVENT_PAID || (event->kind == EVENT_CONFIRMED && order->paid_at_ms == row->at_ms))
 		event->payment = payment_of_row(&order->payment);
+	if (event_gives_back(event->kind))
+		read_given_back(row, change);
 	if (event->kind == EVENT_EXTENDED)
 		event->hold_expires_at_ms = row->hold_expires_at_ms;
 	if (event->kind != EVENT_RESERVED)
 		return 0;
-	event->quantity = order->quantity;
+	event->quantity = order->first_quantity;
 	event->buyer_units = change->buyer_units;
 	event->limit_per_buyer = change->limit_per_buyer;
 	event->hold_expires_at_ms = order->first_hold_expires_at_ms;

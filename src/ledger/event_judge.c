@@ -9,6 +9,7 @@ bool event_settles(enum event_kind kind)
 	case EVENT_EXPIRED:
 	case EVENT_EXTENDED:
 	case EVENT_PAID:
+	case EVENT_REDUCED:
 		return true;
 	case EVENT_RESERVED:
 	case EVENT_WITHDRAWN:
@@ -36,6 +37,7 @@ bool event_is_there(const struct event *event, const struct event_facts *facts)
 	case EVENT_REFUNDED:
 	case EVENT_EXPIRED:
 	case EVENT_EXTENDED:
+	case EVENT_REDUCED:
 		break;
 	}
 	return facts->order && facts->order->sale == event->sale && ledger_order_settle(facts->order, event, &next) == LEDGER_ALREADY;
@@ -80,6 +82,16 @@ static int judge_reserved(const struct event *event, const struct event_facts *f
 	return LEDGER_DONE;
 }
 
+static void give_back(const struct event *event, const struct event_facts *facts, struct event_change *change)
+{
+	bool reduces = event->kind == EVENT_REDUCED;
+
+	change->leaves = reduces ? event->quantity : 0;
+	ledger_movement_give_back(&change->movement, facts->order, event, reduces ? event->quantity : facts->order->quantity);
+	if (change->movement.on_hand)
+		change->movement.item = facts->item;
+}
+
 static int judge_settlement(const struct event *event, const struct event_facts *facts, struct event_change *change)
 {
 	const struct order_row *order = facts->order;
@@ -103,6 +115,8 @@ static int judge_settlement(const struct event *event, const struct event_facts 
 	change->movement.reason = event->reason;
 	if (event->kind == EVENT_EXTENDED)
 		change->hold_expires_at_ms = change->movement.hold_expires_at_ms = event->hold_expires_at_ms;
+	else if (event_gives_back(event->kind))
+		give_back(event, facts, change);
 	else if (event->kind != EVENT_PAID)
 		ledger_movement_settle(&change->movement, order, change->state);
 	if (!ledger_event_by_buyer(event, slice_of(order->buyer)))
@@ -145,6 +159,7 @@ int event_judge(const struct event *event, const struct event_facts *facts, stru
 	case EVENT_EXPIRED:
 	case EVENT_EXTENDED:
 	case EVENT_PAID:
+	case EVENT_REDUCED:
 		return judge_settlement(event, facts, change);
 	}
 	assertion_failed("a known kind of event", __FILE__, __LINE__, __func__);

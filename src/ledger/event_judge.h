@@ -10,7 +10,8 @@
  *      must never hear that it is not in the ledger when it is. A settlement is there when the
  *      order is where it leads (order_next() says ORDER_ALREADY). An extension is there when the
  *      order has its deadline; the stock lets nobody act on an order while an action on it is on
- *      its way, so an older one cannot come late. A payment is there when the order has it.
+ *      its way, so an older one cannot come late. A payment is there when the order has it. A
+ *      reduction is there when the order has no more than it leaves.
  *   2. Has its sale a newer epoch (for a log outside of the ledger: a barrier of one)? Then it is
  *      void, whatever its kind (rule 4), also if what it follows was void. A newer epoch than the
  *      ledger's is let through: a ledger that was restored from a backup meets such events, and the
@@ -46,6 +47,7 @@ struct event_change {
 	bool logged;              /* it is an operator's: a row of the operator log */
 	struct slice by;          /* the operator whose change of the order it is; empty: its buyer's, or the clock's */
 	bool pays;                /* the event's payment is the order's */
+	uint32_t leaves;          /* units that a reduction takes from the order */
 };
 
 /* A lot's units, as its row keeps them. */
@@ -53,7 +55,7 @@ struct lot_sums {
 	int64_t allocated, held, confirmed, withdrawn;
 };
 
-/* Confirmed, cancelled, refunded, expired, extended, paid: it follows an order. */
+/* Confirmed, cancelled, refunded, reduced, expired, extended, paid: it follows an order. */
 bool event_settles(enum event_kind kind);
 /* Whether it was applied before. */
 bool event_is_there(const struct event *event, const struct event_facts *facts);

@@ -75,11 +75,25 @@ void log_detail_lots(struct buffer *out, const struct sale_lot *lots, uint32_t c
 	buffer_append_literal(out, "}}");
 }
 
-struct slice log_detail_order(char text[static LOG_DETAIL_SIZE], const char *sale_id, const char *sku, struct slice reason)
+/* `,"quantity":…,"units":…,"reference":…` of what gives units back, as far as it was said. */
+static void add_given_back(struct buffer *why, const struct event *event)
+{
+	if (event->kind == EVENT_REDUCED)
+		buffer_printf(why, ",\"quantity\":%u,\"left\":%u", event->quantity, event->left);
+	if (event->units_to != UNITS_TO_SALE)
+		buffer_printf(why, ",\"units\":\"%s\"", units_to_name(event->units_to));
+	if (event->refund.size == 0)
+		return;
+	buffer_append_literal(why, ",\"reference\":");
+	buffer_append_json_string(why, event->refund);
+}
+
+struct slice log_detail_order(char text[static LOG_DETAIL_SIZE], const char *sale_id, const char *sku, const struct event *event)
 {
 	struct buffer why;
 
-	add_reason(&why, reason);
+	add_reason(&why, event->reason);
+	add_given_back(&why, event);
 	snprintf(text, LOG_DETAIL_SIZE, "{\"sale\":\"%s\",\"sku\":\"%s\"%.*s}", sale_id, sku, (int)why.size, text_of(&why));
 	buffer_deinit(&why);
 	return slice_of(text);
@@ -115,6 +129,8 @@ const char *log_action_of_event(enum event_kind kind)
 		return "order.cancel";
 	case EVENT_REFUNDED:
 		return "order.refund";
+	case EVENT_REDUCED:
+		return "order.reduce";
 	case EVENT_EXTENDED:
 		return "order.extend";
 	case EVENT_PAID:

@@ -6,7 +6,7 @@
 
 #include "port/ledger.h"
 
-enum { LOG_DETAIL_SIZE = 640, LOG_TERMS_MAX = 4096 };
+enum { LOG_DETAIL_SIZE = 1024, LOG_TERMS_MAX = 4096 };
 
 /* `out` starts empty, with room for LOG_TERMS_MAX; the caller looks at out->failed. */
 void log_detail_terms(struct buffer *out, const struct sale *sale);
@@ -18,8 +18,8 @@ struct slice log_detail_import(char text[static LOG_DETAIL_SIZE], size_t items, 
 struct slice log_detail_units(char text[static LOG_DETAIL_SIZE], const char *sku, uint32_t units, const struct uuid *movement);
 /* As log_detail_terms(): lots and the units that each is to have. */
 void log_detail_lots(struct buffer *out, const struct sale_lot *lots, uint32_t count);
-/* `reason`: empty where none was given. */
-struct slice log_detail_order(char text[static LOG_DETAIL_SIZE], const char *sale_id, const char *sku, struct slice reason);
+/* With what the event says of its reason, and of where units go. */
+struct slice log_detail_order(char text[static LOG_DETAIL_SIZE], const char *sale_id, const char *sku, const struct event *event);
 
 const char *log_action_of_sale(enum sale_action action);
 const char *log_action_of_event(enum event_kind kind);

@@ -2,8 +2,28 @@
 
 bool ledger_order_same(const struct order_row *row, const struct event *event)
 {
-	return row->sale == event->sale && row->lot == event->lot && row->quantity == event->quantity &&
+	return row->sale == event->sale && row->lot == event->lot && row->first_quantity == event->quantity &&
 	       slice_equal(slice_of(row->buyer), event->buyer);
+}
+
+/*
+ * What an order has falls with each reduction: so what one leaves tells whether it was done. Of two
+ * that were decided over the same units, where no stock was there to decide, the first is done, and
+ * the other comes late, as to a terminal state.
+ */
+static int settle_reduced(const struct order_row *row, const struct event *event, enum order_state *next)
+{
+	*next = row->state;
+	if (row->quantity <= event->left)
+		return LEDGER_ALREADY;
+	if (!order_is_live(row->state) || row->quantity < event->left + event->quantity)
+		return LEDGER_WRONG_STATE;
+	return row->quantity == event->left + event->quantity ? LEDGER_DONE : LEDGER_CONSTRAINT;
+}
+
+bool event_gives_back(enum event_kind kind)
+{
+	return kind == EVENT_CANCELLED || kind == EVENT_REFUNDED || kind == EVENT_REDUCED;
 }
 
 int ledger_order_settle(const struct order_row *row, const struct event *event, enum order_state *next)
@@ -14,11 +34,15 @@ int ledger_order_settle(const struct order_row *row, const struct event *event, 
 	};
 	enum order_move move;
 
+	if (event->kind == EVENT_REDUCED)
+		return settle_reduced(row, event, next);
 	if (event->kind == EVENT_PAID) {
 		*next = row->state;
 		return row->state == ORDER_CONFIRMED ? LEDGER_DONE : LEDGER_WRONG_STATE;
 	}
 	move = order_next(row->state, actions[event->kind], next);
+	if (move == ORDER_MOVED && event_gives_back(event->kind) && event->quantity && event->quantity != row->quantity)
+		return LEDGER_WRONG_STATE;
 
 	/* An extension never shortens: an older one that comes again, late, is done. */
 	if (event->kind == EVENT_EXTENDED && move == ORDER_MOVED && row->hold_expires_at_ms >= event->hold_expires_at_ms)
@@ -36,7 +60,17 @@ struct ledger_request ledger_event_request(const struct event *event)
 		request.id = event->id;
 		request.outcome = event->quantity;
 	}
+	if (event_gives_back(event->kind) && !uuid_is_null(&event->request))
+		request.id = ledger_request_done(&event->request);
 	return request;
+}
+
+struct uuid ledger_request_done(const struct uuid *request)
+{
+	struct uuid done = *request;
+
+	done.bytes[sizeof(done.bytes) - 1] ^= 1;
+	return done;
 }
 
 enum movement_cause ledger_event_cause(enum event_kind kind)
@@ -58,6 +92,8 @@ enum movement_cause ledger_event_cause(enum event_kind kind)
 		return CAUSE_EXTEND;
 	case EVENT_PAID:
 		return CAUSE_PAY;
+	case EVENT_REDUCED:
+		return CAUSE_REDUCE;
 	case EVENT_BARRIER:
 		break;
 	}
@@ -82,6 +118,17 @@ void ledger_movement_settle(struct movement *movement, const struct order_row *r
 		movement->confirmed = -(int64_t)row->quantity;
 	if (next == ORDER_CONFIRMED)
 		movement->confirmed = row->quantity;
+}
+
+void ledger_movement_give_back(struct movement *movement, const struct order_row *row, const struct event *event, uint32_t quantity)
+{
+	*(row->state == ORDER_HELD ? &movement->held : &movement->confirmed) = -(int64_t)quantity;
+	movement->left = event->left;
+	movement->refund = event->refund;
+	if (event->units_to != UNITS_TO_SALE)
+		movement->withdrawn = quantity;
+	if (event->units_to == UNITS_TO_WAREHOUSE)
+		movement->on_hand = quantity;
 }
 
 bool ledger_event_by_buyer(const struct event *event, struct slice buyer)

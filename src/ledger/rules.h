@@ -20,6 +20,7 @@ enum movement_cause {
 	CAUSE_ADJUST = 10,
 	CAUSE_EXTEND = 11,
 	CAUSE_PAY = 12, /* moves nothing either */
+	CAUSE_REDUCE = 13,
 };
 
 struct movement {
@@ -33,11 +34,13 @@ struct movement {
 	struct slice reason;                                    /* of an order's change; empty: it was not said */
 	uint32_t epoch;                                         /* of an event; 0: it is none */
 	int64_t hold_expires_at_ms;                             /* of an extension; else 0 */
+	uint32_t left;                                          /* of a reduction: the order's units after it; else 0 */
+	struct slice refund;                                    /* of what gives units back; empty: none */
 };
 
 /* An order as its row is, as far as applying an event needs it. */
 struct order_row {
-	uint32_t sale, lot, quantity;
+	uint32_t sale, lot, quantity, first_quantity; /* quantity: as it is now */
 	enum order_state state;
 	int64_t hold_expires_at_ms;
 	char buyer[BUYER_MAX + 1];
@@ -56,6 +59,8 @@ int ledger_order_settle(const struct order_row *row, const struct event *event, 
  * has no body, a confirm's, has its id in the place of the body's hash.
  */
 struct ledger_request ledger_event_request(const struct event *event);
+/* Cancelled, refunded, reduced: units leave an order, and somebody says where to. */
+bool event_gives_back(enum event_kind kind);
 /* The cause of an event's movement; a barrier has none. */
 enum movement_cause ledger_event_cause(enum event_kind kind);
 /*
@@ -64,6 +69,9 @@ enum movement_cause ledger_event_cause(enum event_kind kind);
  */
 void ledger_movement_reserve(struct movement *movement, const struct event *event);
 void ledger_movement_settle(struct movement *movement, const struct order_row *row, enum order_state next);
+/* Changes by so many units that leave the order, and where they go: in its lot's item, too. */
+void ledger_movement_give_back(struct movement *movement, const struct order_row *row, const struct event *event,
+			       uint32_t quantity);
 
 /*
  * Who acted, as the event says. One that was written before events said it: the buyer is who has

@@ -12,13 +12,14 @@ enum { EVENT_VERSION = 1 };
 const struct event_kind_form event_kind_forms[EVENT_KINDS_END] = {
 	[EVENT_RESERVED] = {"order.reserved", WITH_LOT | WITH_BUYER | WITH_HOLD | WITH_REASON},
 	[EVENT_CONFIRMED] = {"order.confirmed", WITH_PAYMENT | WITH_REASON},
-	[EVENT_CANCELLED] = {"order.cancelled", WITH_REASON},
-	[EVENT_REFUNDED] = {"order.refunded", WITH_REASON},
+	[EVENT_CANCELLED] = {"order.cancelled", WITH_UNITS | WITH_REASON},
+	[EVENT_REFUNDED] = {"order.refunded", WITH_UNITS | WITH_REASON},
 	[EVENT_EXPIRED] = {"order.expired", 0},
 	[EVENT_EXTENDED] = {"order.extended", WITH_HOLD | HOLD_NEEDED | WITH_REASON},
 	[EVENT_WITHDRAWN] = {"stock.withdrawn", WITH_LOT},
 	[EVENT_BARRIER] = {"sale.barrier", 0},
 	[EVENT_PAID] = {"order.paid", WITH_PAYMENT | PAYMENT_NEEDED | WITH_REASON},
+	[EVENT_REDUCED] = {"order.reduced", WITH_LEFT | WITH_UNITS | WITH_REASON},
 };
 const char *const event_actor_kinds[EVENT_ACTOR_KINDS_END] = {
 	[ACTOR_BUYER] = "buyer", [ACTOR_OPERATOR] = "operator", [ACTOR_CLOCK] = "clock"};
@@ -54,6 +55,8 @@ enum event_kind event_kind_of(enum order_action action)
 		return EVENT_EXPIRED;
 	case ORDER_EXTEND:
 		return EVENT_EXTENDED;
+	case ORDER_REDUCE:
+		return EVENT_REDUCED;
 	}
 	assertion_failed("a known action", __FILE__, __LINE__, __func__);
 }
@@ -71,9 +74,12 @@ static void own(struct slice *slice, char *text, size_t size_max)
 void event_own(struct event *event, struct event_text *text)
 {
 	if (event->payment.reference.size) {
-		ASSERT(event->buyer.size == 0 && event->key.size == 0);
+		ASSERT(event->buyer.size == 0 && event->key.size == 0 && event->refund.size == 0);
 		own(&event->payment.reference, text->reference, sizeof(text->reference));
 		own(&event->payment.method, text->method, sizeof(text->method));
+	} else if (event->refund.size) {
+		ASSERT(event->buyer.size == 0 && event->key.size == 0);
+		own(&event->refund, text->reference, sizeof(text->reference));
 	} else {
 		own(&event->buyer, text->buyer, sizeof(text->buyer));
 		own(&event->key, text->key, sizeof(text->key));
@@ -192,6 +198,13 @@ static struct slice get_text(struct decoding *decoding, const char *name, bool (
 	return value.text;
 }
 
+static bool units_valid(struct slice units)
+{
+	enum units_to to;
+
+	return units_to_parse(units, &to) == 0;
+}
+
 static bool trace_valid(struct slice trace)
 {
 	if (trace.size != TRACE_SIZE)
@@ -214,6 +227,7 @@ bool event_valid(const struct event *event)
 
 	return event->id.bytes[6] >> 4 == 7 && (!ordered || sale_buyer_valid(event->buyer)) &&
 	       (event->payment.reference.size == 0 || payment_reference_valid(event->payment.reference)) &&
+	       (event->refund.size == 0 || payment_reference_valid(event->refund)) &&
 	       (event->payment.method.size == 0 || payment_method_valid(event->payment.method)) &&
 	       (event->key.size == 0 || sale_key_valid(event->key)) &&
 	       (event->labels.reference.size == 0 || labels_reference_valid(event->labels.reference)) &&
@@ -317,6 +331,21 @@ static void get_labels(struct decoding *decoding, struct event *event)
 	get_metadata(decoding, &event->labels.metadata);
 }
 
+/* Of what gives units back. Not there: as before there was a choice. */
+static void get_units(struct decoding *decoding, bool with_left, struct event *event)
+{
+	struct slice units = get_text(decoding, "units", units_valid, "units is none of sale, warehouse, gone");
+
+	if (units.size)
+		(void)!units_to_parse(units, &event->units_to);
+	if (with_left || get(decoding, "quantity").type != ABSENT)
+		event->quantity = get_integer(decoding, "quantity", 1, UNITS_MAX, "quantity is out of range");
+	if (with_left)
+		event->left = get_integer(decoding, "left", 1, UNITS_MAX, "left is out of range");
+	event->refund = get_text(decoding, "reference", payment_reference_valid, "reference is invalid");
+	get_request(decoding, &event->request);
+}
+
 static void get_fields(struct decoding *decoding, struct event *event)
 {
 	unsigned carries;
@@ -347,6 +376,8 @@ static void get_fields(struct decoding *decoding, struct event *event)
 		get_hold(decoding, carries & HOLD_NEEDED, &event->hold_expires_at_ms);
 	if (carries & WITH_PAYMENT)
 		get_payment(decoding, carries & PAYMENT_NEEDED, &event->payment);
+	if (carries & WITH_UNITS)
+		get_units(decoding, carries & WITH_LEFT, event);
 	if (carries & WITH_REASON)
 		event->reason = get_text(decoding, "reason", event_reason_valid, "reason is invalid");
 	event->actor = get_text(decoding, "actor", sale_name_valid, "actor is invalid");

@@ -1,7 +1,8 @@
 /*
  * Order events: what the stock grants and the journal keeps. An event carries its sale and the
  * epoch that granted it; behind a barrier of its sale every event with an older epoch is void.
- * Applying an event twice is the same as once (by id and kind).
+ * Applying an event twice is the same as once (by id and kind; of a reduction by what it leaves,
+ * too, which falls with each).
  *
  * As JSON (Kafka values, dead letters): one object, "v":1, see docs/events.md. Decoding is strict:
  * unknown kinds, missing or wrong fields are -EBADMSG; unknown extra fields are let through, so
@@ -21,13 +22,14 @@
 enum event_kind {
 	EVENT_RESERVED = 1,  /* an order was granted: id, lot, quantity, buyer, key, hold */
 	EVENT_CONFIRMED = 2, /* id, payment, reason */
-	EVENT_CANCELLED = 3, /* id, reason; of a held order */
-	EVENT_REFUNDED = 4,  /* id, reason; of a confirmed order, by an operator */
+	EVENT_CANCELLED = 3, /* id, quantity, units_to, refund, reason; of a held order */
+	EVENT_REFUNDED = 4,  /* likewise; of a confirmed order, by an operator */
 	EVENT_EXPIRED = 5,   /* id */
 	EVENT_EXTENDED = 6,  /* id, hold_expires_at_ms, reason */
 	EVENT_WITHDRAWN = 7, /* id is the movement's; lot, quantity */
 	EVENT_BARRIER = 8,   /* starts `epoch` of its sale: behind it, events of an older one are void; id is its own */
 	EVENT_PAID = 9,      /* id, payment, reason: of an order that was confirmed without one */
+	EVENT_REDUCED = 10,  /* id, quantity, left, units_to, refund, reason; of a live order, by an operator */
 };
 
 /* As in the pending records of a stock that is shared. */
@@ -42,7 +44,13 @@ struct event {
 	enum event_kind kind;
 	enum actor_kind actor_kind; /* who acted; names tell it to people only: a buyer may be called as an operator, or "clock" */
 	uint32_t sale, epoch, lot;  /* sale: its number; lot: its place in the sale */
-	uint32_t quantity;          /* units of the order, or withdrawn units */
+	/*
+	 * Units of the order, withdrawn units, or units that leave the order. cancelled, refunded: all
+	 * that it has; 0: it is not said, as by an older program, and by who cannot know.
+	 */
+	uint32_t quantity;
+	uint32_t left;              /* reduced: units that the order has after it; at least 1 */
+	enum units_to units_to;     /* cancelled, refunded, reduced */
 	uint32_t buyer_units;       /* reserved: the buyer's live units of the sale with this order */
 	uint32_t limit_per_buyer;   /* reserved: the limit it was granted under */
 	struct uuid id;             /* order, or movement */
@@ -58,10 +66,11 @@ struct event {
 	struct slice reason; /* why, in the words of who acted; empty: it was not said. Of what is reserved: a late confirm's */
 	/*
 	 * Of an operator's request with a key. withdrawn: hash of its body (its id is the
-	 * movement's); confirmed: its id. Null: it had no key.
+	 * movement's); confirmed, and what gives back a number of units: its id. Null: it had no key.
 	 */
 	struct uuid request;
 	struct payment payment; /* confirmed, paid; its reference is empty where there is none */
+	struct slice refund;    /* cancelled, refunded, reduced: the payment side's own name for what it pays back; empty: none */
 	/*
 	 * Reserved: where the stock that granted it has it, for the acknowledgement; 0: it does not
 	 * say. Of this process alone: no journal has it.
@@ -76,7 +85,7 @@ struct event_text {
 			char buyer[BUYER_MAX], key[KEY_MAX];
 		};
 		struct {
-			char reference[PAYMENT_REFERENCE_MAX], method[PAYMENT_METHOD_MAX];
+			char reference[PAYMENT_REFERENCE_MAX], method[PAYMENT_METHOD_MAX]; /* of its payment, or refund */
 		};
 	};
 	char actor[NAME_MAX_BYTES], trace[TRACE_SIZE];
@@ -94,6 +103,8 @@ bool event_reason_valid(struct slice reason);
 /* Whether its id and texts are what event_decode() takes: for one that comes from elsewhere. */
 bool event_valid(const struct event *event);
 
+/* ID/KIND/MS, or of a reduction ID/KIND/MS/LEFT: what names it once and for all, as ce_id and in the feed. */
+void event_name(const struct event *event, struct buffer *out);
 const char *event_kind_name(enum event_kind kind);       /* "order.reserved", … */
 const char *event_actor_kind_name(enum actor_kind kind); /* "buyer", …; NULL: unsaid */
 enum event_kind event_kind_of(enum order_action action);

@@ -52,6 +52,33 @@ static void put_labels(struct buffer *out, const struct labels *labels)
 	buffer_append_slice(out, labels->metadata); /* JSON already */
 }
 
+static void put_units(struct buffer *out, const struct event *event)
+{
+	if (event->quantity)
+		put_integer(out, "quantity", event->quantity);
+	if (event->left)
+		put_integer(out, "left", event->left);
+	if (event->units_to != UNITS_TO_SALE)
+		put_text(out, "units", slice_of(units_to_name(event->units_to)));
+	put_text(out, "reference", event->refund);
+}
+
+void event_name(const struct event *event, struct buffer *out)
+{
+	char id[UUID_TEXT_SIZE];
+
+	uuid_format(&event->id, id);
+	buffer_append(out, id, UUID_TEXT_SIZE - 1);
+	buffer_append_literal(out, "/");
+	buffer_append_text(out, event_kind_name(event->kind));
+	buffer_append_literal(out, "/");
+	buffer_append_int(out, event->at_ms);
+	if (event->kind != EVENT_REDUCED)
+		return;
+	buffer_append_literal(out, "/");
+	buffer_append_int(out, event->left);
+}
+
 void event_encode(const struct event *event, struct buffer *out)
 {
 	const struct event_kind_form *kind = &event_kind_forms[event->kind];
@@ -93,6 +120,8 @@ void event_encode(const struct event *event, struct buffer *out)
 	}
 	if (kind->carries & WITH_PAYMENT)
 		put_payment(out, &event->payment);
+	if (kind->carries & WITH_UNITS)
+		put_units(out, event);
 	if (kind->carries & WITH_REASON)
 		put_text(out, "reason", event->reason);
 	put_text(out, "actor", event->actor);

@@ -4,7 +4,10 @@ enum order_move order_next(enum order_state state, enum order_action action, enu
 {
 	enum order_state from, to;
 
+	*next = state;
 	switch (action) {
+	case ORDER_REDUCE: /* from each state that has units to itself; that it was done before its state does not tell */
+		return order_is_live(state) ? ORDER_MOVED : ORDER_MOVE_REFUSED;
 	case ORDER_CONFIRM:
 		from = ORDER_HELD;
 		to = ORDER_CONFIRMED;
@@ -28,7 +31,6 @@ enum order_move order_next(enum order_state state, enum order_action action, enu
 	default:
 		assertion_failed("a known action", __FILE__, __LINE__, __func__);
 	}
-	*next = state;
 	if (state == from) {
 		*next = to;
 		return ORDER_MOVED;
@@ -60,6 +62,28 @@ int order_state_parse(struct slice name, enum order_state *state)
 	for (int i = ORDER_HELD; i <= ORDER_EXPIRED; i++)
 		if (slice_equal(name, slice_of(state_names[i]))) {
 			*state = (enum order_state)i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+static const char *const units_to_names[] = {
+	[UNITS_TO_SALE] = "sale",
+	[UNITS_TO_WAREHOUSE] = "warehouse",
+	[UNITS_GONE] = "gone",
+};
+
+const char *units_to_name(enum units_to to)
+{
+	ASSERT((size_t)to <= UNITS_GONE);
+	return units_to_names[to];
+}
+
+int units_to_parse(struct slice name, enum units_to *to)
+{
+	for (int i = UNITS_TO_SALE; i <= UNITS_GONE; i++)
+		if (slice_equal(name, slice_of(units_to_names[i]))) {
+			*to = (enum units_to)i;
 			return 0;
 		}
 	return -EINVAL;

@@ -4,7 +4,8 @@
  *   held -> confirmed | cancelled | expired        confirmed -> cancelled (operator only: a refund)
  *
  * With hold time 0 an order is born confirmed. `cancelled` and `expired` are terminal and absorb
- * what comes late.
+ * what comes late. A live order can give back some of its units, and stays what it is; who gives
+ * back the last one cancels it.
  */
 #pragma once
 
@@ -20,6 +21,14 @@ enum order_action {
 	ORDER_REFUND = 3, /* of a confirmed order: by the operator alone */
 	ORDER_EXPIRE = 4,
 	ORDER_EXTEND = 5,
+	ORDER_REDUCE = 6, /* of a held or confirmed order: some units, never the last, leave it; by the operator alone */
+};
+
+/* Where units go that leave an order. */
+enum units_to {
+	UNITS_TO_SALE = 0,      /* they are for sale again */
+	UNITS_TO_WAREHOUSE = 1, /* they are withdrawn from the sale, and on hand */
+	UNITS_GONE = 2,   /* they are withdrawn from the sale, and are not on hand either: lost, broken, kept */
 };
 
 enum order_move {
@@ -37,3 +46,5 @@ enum order_move order_next(enum order_state state, enum order_action action, enu
 bool order_is_live(enum order_state state);
 const char *order_state_name(enum order_state state);              /* "held", … */
 int order_state_parse(struct slice name, enum order_state *state); /* 0 or -EINVAL */
+const char *units_to_name(enum units_to to);                       /* "sale", "warehouse", "gone" */
+int units_to_parse(struct slice name, enum units_to *to);          /* 0 or -EINVAL */

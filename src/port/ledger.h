@@ -60,7 +60,8 @@ struct ledger_item {
 
 struct ledger_order {
 	struct uuid id;
-	uint32_t sale, lot, quantity, epoch;
+	uint32_t sale, lot, quantity, epoch; /* quantity: as it is now, or was when the order ended */
+	uint32_t first_quantity;             /* as granted */
 	char sale_id[SALE_ID_MAX + 1], sku[SKU_MAX + 1];
 	char buyer[BUYER_MAX + 1], key[KEY_MAX + 1], trace[TRACE_SIZE + 1];
 	enum order_state state;
@@ -113,8 +114,9 @@ struct ledger_change {
 	struct ledger_cursor at;
 	struct event event;        /* borrows from here; without the trace of what was not the purchase, and without `request` */
 	struct ledger_order order; /* as it is now; of withdrawn units only sale, lot and their names, its id is null */
+	enum order_state state;    /* of a reduction: what the order was, and stays */
 	uint32_t buyer_units, limit_per_buyer; /* the order's, as granted */
-	char actor[NAME_MAX_BYTES + 1], reason[REASON_MAX + 1];
+	char actor[NAME_MAX_BYTES + 1], reason[REASON_MAX + 1], refund[PAYMENT_REFERENCE_MAX + 1];
 };
 
 struct ledger_log_row {
@@ -122,7 +124,7 @@ struct ledger_log_row {
 	char actor[NAME_MAX_BYTES + 1];
 	char action[64];
 	char subject[128];
-	char detail[640]; /* JSON */
+	char detail[1024]; /* JSON */
 	char trace[TRACE_SIZE + 1];
 	char hash[65]; /* SHA-256 in hex over the row before's hash and the fields above */
 };
@@ -161,6 +163,13 @@ struct ledger_request {
 	struct uuid body; /* hash of its body: the same key with another body is another request */
 	int64_t outcome; /* out, of one that was done before: the units that it withdrew, the end of the hold that it extends to; else 0 */
 };
+
+/*
+ * A request to give back a number of units is written down before the stock is asked, with what
+ * the order had then; so that there is a row does not say that it was done. That is said by a second
+ * one, which the event writes that carries it: this is its id.
+ */
+struct uuid ledger_request_done(const struct uuid *request);
 
 /* Who does it, for the operator log and for events. */
 struct ledger_actor {
@@ -209,6 +218,7 @@ struct ledger_drain {
 struct ledger_audit {
 	int64_t sales, lots, orders, held, confirmed, cancelled, expired;
 	int64_t units_allocated, units_available, units_held, units_confirmed, units_withdrawn;
+	int64_t units_gone; /* of those that are withdrawn: they left an order, and are not on hand */
 	int64_t movements, dead_letters, log_rows;
 	int64_t dead_purchases; /* dead letters of purchases that may have been told (event_may_be_purchase()) */
 	int64_t p1_broken; /* lots with more live units than allocated - withdrawn, by orders or by balance; armed with too few live ones */

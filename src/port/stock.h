@@ -13,8 +13,9 @@
  * kept by it, and now_ns, now_ms only say how long ago something was.
  *
  * The hot counter never runs ahead of the log (rule 1): units leave it in reserve() and withdraw(),
- * before anything is written; they come back in the acknowledgement of a cancel, refund or expiry,
- * after the journal has it, or in compensate() of a grant that was definitely refused.
+ * before anything is written; they come back in the acknowledgement of a cancel, refund, reduction or
+ * expiry, after the journal has it, or in compensate() of a grant that was definitely refused. Those
+ * that an operator sends to the warehouse, or has lost, are withdrawn there instead.
  *
  * The outbox: each grant or settlement that went out and is neither acknowledged nor compensated.
  * An entry whose journal end is unknown stays, is claimed, and is driven again until its end is
@@ -43,7 +44,8 @@ struct stock_rules {
 /* One order as the stock remembers it. */
 struct stock_order {
 	struct uuid id;
-	uint32_t lot, quantity;
+	uint32_t lot, quantity;  /* quantity: as it is now, or was when the order ended */
+	uint32_t first_quantity; /* as it was granted: what a replay says, and what its key is compared by */
 	enum order_state state;
 	bool settling;                    /* an action on it is on its way to the journal */
 	bool durable;                     /* the journal has acknowledged its grant */
@@ -63,9 +65,9 @@ enum stock_outcome {
 	STOCK_UNKNOWN_SALE = 7, /* of a sale that the ledger has on sale: the stock has forgotten it */
 	STOCK_NO_ORDER = 12,    /* settle, find: no such order in this sale (or not this buyer's) */
 	STOCK_ALREADY = 13,     /* settle: the order is there already */
-	STOCK_REFUSED = 14,     /* settle: its state does not allow it; `order` tells */
+	STOCK_REFUSED = 14,     /* settle: its state, or its quantity, does not allow it; `order` tells */
 	STOCK_BUSY = 15,        /* settle: another action on it is on its way */
-	STOCK_EXPIRED = 16,     /* settle: the deadline and grace have passed (also before the housekeeper came by) */
+	STOCK_EXPIRED = 16,     /* settle: confirm, extend, reduce: the deadline and grace have passed (also before the housekeeper came by) */
 	/* settle: a confirm with a payment, which moves nothing */
 	STOCK_WRONG_AMOUNT = 18,   /* it is not what the order costs */
 	STOCK_PAID_ALREADY = 19,   /* the order is confirmed and has another payment: `paid`, where the stock keeps texts */
@@ -118,7 +120,17 @@ struct stock_settle {
 	int64_t extend_to_ms;
 	enum actor_kind actor_kind;
 	struct slice actor, trace, reason; /* as the event's */
-	struct uuid request;               /* ORDER_CONFIRM: as the event's */
+	struct uuid request;               /* confirm, cancel, refund, reduce: as the event's */
+	/*
+	 * ORDER_CANCEL, ORDER_REFUND, ORDER_REDUCE. from: units that the order must have, else
+	 * STOCK_REFUSED, also where it is where the action leads: who says it gives back a number of
+	 * units, and nobody else's may pass for that; 0: any. quantity: how many leave it,
+	 * ORDER_REDUCE alone; fewer than `from`, which is then not 0.
+	 */
+	uint32_t from, quantity;
+	bool held_only; /* ORDER_REDUCE: of one that is confirmed it would be a refund, which was not meant: STOCK_REFUSED */
+	enum units_to units_to;
+	struct slice refund; /* as the event's */
 	/*
 	 * ORDER_CONFIRM; its reference is empty where there is none. An order that is confirmed and
 	 * has none takes it (EVENT_PAID). priced: its amount is compared with what the order costs
@@ -182,7 +194,7 @@ struct stock_claim {
 /* An order that preheat_load() puts back. */
 struct stock_load {
 	struct uuid id;
-	uint32_t lot, quantity;
+	uint32_t lot, quantity, first_quantity; /* as of stock_order */
 	enum order_state state;
 	struct slice buyer, key;
 	int64_t hold_expires_at_ms, first_hold_expires_at_ms; /* wall */

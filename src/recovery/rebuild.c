@@ -56,6 +56,7 @@ static void to_load(const struct ledger_order *order, int64_t now_ms, struct sto
 		.id = order->id,
 		.lot = order->lot,
 		.quantity = order->quantity,
+		.first_quantity = order->first_quantity,
 		.state = order->state,
 		.buyer = slice_of(order->buyer),
 		.key = slice_of(order->key),

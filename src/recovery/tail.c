@@ -239,6 +239,7 @@ static int ask(struct tail *tail, const struct tail_sale *sale, struct journal_r
 			.sale = sale->number,
 			.lot = found->order.lot,
 			.quantity = found->order.quantity,
+			.first_quantity = found->order.first_quantity,
 			.state = found->order.state,
 			.hold_expires_at_ms = found->order.hold_expires_at_ms,
 		};
@@ -251,7 +252,8 @@ static void change_order(struct tail_order *order, const struct event *event, co
 {
 	if (event->kind == EVENT_RESERVED) {
 		order->known = true;
-		order->row = (struct order_row){.sale = event->sale, .lot = event->lot, .quantity = event->quantity};
+		order->row = (struct order_row){
+			.sale = event->sale, .lot = event->lot, .quantity = event->quantity, .first_quantity = event->quantity};
 		memcpy(order->row.buyer, event->buyer.data, event->buyer.size);
 		order->first_hold_expires_at_ms = event->hold_expires_at_ms;
 		order->key = event->key;
@@ -260,6 +262,7 @@ static void change_order(struct tail_order *order, const struct event *event, co
 	if (change->pays)
 		order->paid = event->payment.reference;
 	order->row.state = change->state;
+	order->row.quantity -= change->leaves;
 	order->row.hold_expires_at_ms = change->hold_expires_at_ms;
 	order->changed = true;
 }
@@ -336,6 +339,7 @@ static void to_load(const struct tail_order *order, int64_t now_ms, struct stock
 		.id = order->id,
 		.lot = order->row.lot,
 		.quantity = order->row.quantity,
+		.first_quantity = order->row.first_quantity,
 		.state = order->row.state,
 		.buyer = slice_of(order->row.buyer),
 		.key = order->key,

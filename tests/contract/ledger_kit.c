@@ -94,6 +94,7 @@ struct event kit_settled(struct kit *kit, enum event_kind kind, const struct eve
 		.kind = kind,
 		.sale = reserved->sale,
 		.epoch = reserved->epoch,
+		.quantity = kind == EVENT_CANCELLED || kind == EVENT_REFUNDED ? reserved->quantity : 0,
 		.id = reserved->id,
 		.at_ms = kit->now_ms,
 		.hold_expires_at_ms = kind == EVENT_EXTENDED ? kit->now_ms + 2 * KIT_HOLD_MS : 0,

@@ -15,6 +15,7 @@
 #include "base/failpoint.h"
 #include "gate/ledger_task.h"
 #include "gate/buyer/settlement.h"
+#include "gate/buyer/settlement_ledger.h"
 
 static void settle(struct gate_thread *thread, struct ledger_task *task)
 {
@@ -32,42 +33,6 @@ static void settle(struct gate_thread *thread, struct ledger_task *task)
 	settlement_go_on(thread, &handle, &wanted);
 }
 
-/* A shared stock that has not a sale which is on sale is loading it. */
-static bool is_on_sale(const struct ledger_task *task, uint32_t sale)
-{
-	const struct gate_settings *settings = &task->thread->gate->settings;
-	const struct sale_table *sales;
-	bool there;
-
-	if (!settings->admission->shared)
-		return false;
-	sales = sale_catalog_ref(settings->catalog);
-	there = sale_table_find_number(sales, sale);
-	sale_table_unref(sales);
-	return there;
-}
-
-/* False: the stock cannot say how the order stands, and that is the answer. */
-static bool is_known(struct ledger_task *task, const struct stock_find *find)
-{
-	switch (find->outcome) {
-	case STOCK_DONE:
-	case STOCK_NO_ORDER:
-		return true;
-	case STOCK_UNKNOWN_SALE:
-		if (!is_on_sale(task, find->sale))
-			return true;
-		break;
-	case STOCK_FENCED:
-		break;
-	default:
-		reply_problem(&task->reply, PROBLEM_STOCK_UNAVAILABLE, NULL);
-		return false;
-	}
-	reply_problem(&task->reply, PROBLEM_FENCED, NULL);
-	return false;
-}
-
 /*
  * The end for who asks first: *r as of ledger.request_note. What is not held, or not there, gets
  * none. False: it is answered.
@@ -79,7 +44,7 @@ static bool fix_end(struct ledger_task *task, int *r)
 	struct stock_find find = {.sale = uuid_tag(&task->order.id), .id = task->order.id};
 
 	stock->ops->find(stock, &find, 1);
-	if (!is_known(task, &find))
+	if (!settlement_stock_says(task, &find))
 		return false;
 	if (find.outcome != STOCK_DONE || find.order.state != ORDER_HELD)
 		return true;

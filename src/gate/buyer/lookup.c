@@ -89,6 +89,7 @@ void lookup_know(const struct stock_order *order, const struct sale *sale, const
 		.sale = sale->number,
 		.lot = order->lot,
 		.quantity = order->quantity,
+		.first_quantity = order->first_quantity,
 		.state = order->state,
 		.hold_expires_at_ms = order->hold_expires_at_ms,
 		.payment = {.amount = PAYMENT_NO_AMOUNT},

@@ -102,18 +102,17 @@ static void settle(struct gate_request *request, struct settlement_request *want
 }
 
 /*
- * With a key it is done once: by way of a task, which gets the order, what is done and why. NULL:
- * it has answered.
+ * With a key it is done once: by way of a task, which gets the order, what is done and why, and
+ * with_body what its key is compared by besides. NULL: it has answered.
  */
-static struct ledger_task *settle_once(struct gate_request *request, enum order_action action, struct slice reason)
+static struct ledger_task *settle_once(struct gate_request *request, enum order_action action, struct slice reason, bool with_body)
 {
 	struct ledger_task *task;
 	struct uuid id;
 
 	if (!read_id(request, &id))
 		return NULL;
-	/* An extension's body is part of what its key is compared by. */
-	task = action == ORDER_EXTEND ? ledger_task_new_with_body(request, NULL) : ledger_task_new(request, NULL);
+	task = with_body ? ledger_task_new_with_body(request, NULL) : ledger_task_new(request, NULL);
 	if (!task)
 		return NULL;
 	task->order.id = id;
@@ -171,19 +170,68 @@ void orders_operator_confirm(struct gate_request *request)
 	json_decref(body);
 }
 
+static bool units_valid(struct slice name)
+{
+	enum units_to to;
+
+	return units_to_parse(name, &to) == 0;
+}
+
+/* With a key. What says more than why is part of what its key is compared by. */
+static void cancel_once(struct gate_request *request, const struct settlement_request *wanted, bool with_body)
+{
+	struct ledger_task *task;
+
+	if (!ledger_task_key_fits(request))
+		return;
+	task = settle_once(request, ORDER_CANCEL, wanted->reason, with_body);
+	if (!task)
+		return;
+	task->order.quantity = wanted->give.quantity;
+	task->order.units_to = wanted->give.units_to;
+	if (wanted->give.refund.size)
+		memcpy(task->order.refunded, wanted->give.refund.data, wanted->give.refund.size);
+	cancellation_start(request, task);
+}
+
+/* A number of units can be given back again and again: only a key says that it is the same request. */
+static bool has_key_for(struct gate_request *request, int64_t quantity)
+{
+	if (quantity == 0 || request->http->known[HTTP_IDEMPOTENCY_KEY].data)
+		return true;
+	reply_bad_field(&request->thread->reply, PROBLEM_INVALID_VALUE, "Idempotency-Key",
+			"With a quantity an Idempotency-Key is needed: without one a retry would give units back again.");
+	gate_answer(request, &request->thread->reply);
+	return false;
+}
+
 void orders_operator_cancel(struct gate_request *request)
 {
 	struct settlement_request wanted = {.action = ORDER_CANCEL, .payment = no_payment};
-	struct body_field fields[] = {reason_field(&wanted.reason)};
-	json_t *body = read_body(request, fields, 1);
-	struct ledger_task *task;
+	struct slice units = SLICE("sale");
+	int64_t quantity = 0;
+	struct body_field fields[] = {
+		reason_field(&wanted.reason),
+		{.name = "quantity", .kind = BODY_INTEGER, .target = &quantity, .min = 1, .max = LIMIT_MAX},
+		{.name = "units", .kind = BODY_TEXT, .target = &units, .valid = units_valid, .rule = "one of sale, warehouse, gone"},
+		{.name = "reference",
+		 .kind = BODY_TEXT,
+		 .target = &wanted.give.refund,
+		 .valid = payment_reference_valid,
+		 .rule = "1 to 128 printable ASCII characters without spaces"},
+	};
+	json_t *body = read_body(request, fields, 4);
 
 	if (!body)
 		return;
-	if (!request->http->known[HTTP_IDEMPOTENCY_KEY].data)
+	(void)!units_to_parse(units, &wanted.give.units_to);
+	wanted.give.quantity = (uint32_t)quantity;
+	if (!has_key_for(request, quantity))
+		; /* it has answered */
+	else if (request->http->known[HTTP_IDEMPOTENCY_KEY].data)
+		cancel_once(request, &wanted, fields[1].given || fields[2].given || fields[3].given);
+	else
 		settle(request, &wanted);
-	else if ((task = settle_once(request, ORDER_CANCEL, wanted.reason)))
-		cancellation_start(request, task);
 	json_decref(body);
 }
 
@@ -203,7 +251,7 @@ void orders_operator_extend(struct gate_request *request)
 	wanted.extend_ns = seconds * 1000000000;
 	if (!request->http->known[HTTP_IDEMPOTENCY_KEY].data) {
 		settle(request, &wanted);
-	} else if (ledger_task_key_fits(request) && (task = settle_once(request, ORDER_EXTEND, wanted.reason))) {
+	} else if (ledger_task_key_fits(request) && (task = settle_once(request, ORDER_EXTEND, wanted.reason, true))) {
 		task->order.extend_ns = wanted.extend_ns;
 		extension_start(request, task);
 	}

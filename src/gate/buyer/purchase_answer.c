@@ -127,7 +127,7 @@ static void say_accepted(const struct purchase *purchase, const struct purchase_
 			.sale = slice_of(terms->sale_id),
 			.sku = slice_of(terms->sku),
 			.buyer = purchase->event.buyer,
-			.quantity = purchase->order.quantity,
+			.quantity = purchase->order.first_quantity,
 			.state = purchase->order.first_hold_expires_at_ms ? ORDER_HELD : ORDER_CONFIRMED,
 			.hold_expires_at_ms = purchase->order.first_hold_expires_at_ms,
 		},

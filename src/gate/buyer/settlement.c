@@ -14,7 +14,8 @@ struct settlement {
 	struct sale_entry *entry;     /* the sale as it was when it was asked for, kept; NULL: the gates did not know it */
 	char buyer[BUYER_MAX + 1];
 	bool by_operator, repeated;
-	enum refund refund; /* of settlement_request, as is `repeated` */
+	uint32_t quantity;
+	enum refund refund; /* of settlement_request, as are `repeated` and `quantity` */
 };
 
 /* Whether the gates know the sale and the order's lot. */
@@ -47,12 +48,17 @@ static void ask_ledger(struct gate_thread *thread, struct settlement *settlement
 	if (task) {
 		task->order.id = settle->id;
 		know(settlement, &task->order.known);
-		task->action = settle->action == ORDER_REFUND ? ORDER_CANCEL : settle->action;
+		task->action = settle->action == ORDER_REFUND || settle->action == ORDER_REDUCE ? ORDER_CANCEL : settle->action;
 		task->order.extend_to_ms = settle->extend_to_ms;
 		payment_row_set(&task->order.payment, &settle->payment);
 		if (settle->outcome == STOCK_REFERENCE_USED)
 			task->order.payer = settle->payer;
 		task->order.refund = settlement->refund;
+		task->order.from = settle->from;
+		task->order.quantity = settlement->quantity;
+		task->order.units_to = settle->units_to;
+		if (settle->refund.size)
+			memcpy(task->order.refunded, settle->refund.data, settle->refund.size);
 		task->request = (struct ledger_request){.id = settle->request, .body = settle->request};
 		task->order.repeated = settlement->repeated && settle->outcome != STOCK_DONE;
 		memcpy(task->order.buyer, settlement->buyer, sizeof(settlement->buyer));
@@ -120,7 +126,7 @@ static void finish(struct gate_thread *thread, struct settlement *settlement)
 
 static bool is_refund(const struct stock_settle *settle)
 {
-	return settle->action == ORDER_CANCEL && settle->order.state == ORDER_CONFIRMED;
+	return (settle->action == ORDER_CANCEL || settle->action == ORDER_REDUCE) && settle->order.state == ORDER_CONFIRMED;
 }
 
 static void refuse(struct gate_thread *thread, const struct settlement *settlement)
@@ -167,6 +173,15 @@ static void refuse(struct gate_thread *thread, const struct settlement *settleme
 		break;
 	}
 	gate_answer_handle(thread, &settlement->pending.handle, reply);
+}
+
+/*
+ * Whether units were to be taken from what the order does not have any more: by an earlier try, or by
+ * somebody else.
+ */
+static bool is_taken_from(const struct stock_settle *settle)
+{
+	return settle->from && (settle->order.quantity != settle->from || !order_is_live(settle->order.state));
 }
 
 /*
@@ -232,6 +247,10 @@ static void end(struct gate_thread *thread, struct settlement *settlement)
 	case STOCK_EXPIRED:
 	case STOCK_REFUSED:
 	case STOCK_REFERENCE_USED:
+		if (is_taken_from(settle)) {
+			ask_ledger(thread, settlement, settlement_work_given_back);
+			return;
+		}
 		if (is_late_confirm(thread, settlement)) {
 			ask_ledger(thread, settlement, settlement_work_without_stock);
 			return;
@@ -268,6 +287,7 @@ static void fill(struct settlement *settlement, const struct gate_thread *thread
 	struct job *job = &settlement->decision.job;
 	struct event texts = {.buyer = wanted->buyer,
 			      .payment = wanted->payment,
+			      .refund = wanted->give.refund,
 			      .actor = wanted->actor,
 			      .trace = trace_slice(&handle->trace),
 			      .reason = wanted->reason};
@@ -280,6 +300,7 @@ static void fill(struct settlement *settlement, const struct gate_thread *thread
 	event_own(&texts, &settlement->decision.text);
 	settlement->decision.may_refund = wanted->buyer.size == 0 && wanted->refund == REFUND_ALLOWED;
 	settlement->refund = wanted->refund;
+	settlement->quantity = wanted->give.quantity;
 	settlement->by_operator = wanted->buyer.size == 0;
 	settlement->repeated = wanted->repeated;
 	if (wanted->buyer.size)
@@ -299,6 +320,11 @@ static void fill(struct settlement *settlement, const struct gate_thread *thread
 		.trace = texts.trace,
 		.reason = texts.reason,
 		.request = wanted->request,
+		.from = wanted->give.from,
+		.quantity = wanted->action == ORDER_REDUCE ? wanted->give.quantity : 0,
+		.held_only = wanted->action == ORDER_REDUCE && wanted->refund != REFUND_ALLOWED,
+		.units_to = wanted->give.units_to,
+		.refund = texts.refund,
 		.payment = texts.payment,
 	};
 	if (settlement->entry && wanted->action == ORDER_CONFIRM)

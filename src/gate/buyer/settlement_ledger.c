@@ -4,6 +4,41 @@
 #include <stdlib.h>
 #include "gate/render.h"
 
+/* A shared stock that has not a sale which is on sale is loading it. */
+static bool is_on_sale(const struct ledger_task *task, uint32_t sale)
+{
+	const struct gate_settings *settings = &task->thread->gate->settings;
+	const struct sale_table *sales;
+	bool there;
+
+	if (!settings->admission->shared)
+		return false;
+	sales = sale_catalog_ref(settings->catalog);
+	there = sale_table_find_number(sales, sale);
+	sale_table_unref(sales);
+	return there;
+}
+
+bool settlement_stock_says(struct ledger_task *task, const struct stock_find *find)
+{
+	switch (find->outcome) {
+	case STOCK_DONE:
+	case STOCK_NO_ORDER:
+		return true;
+	case STOCK_UNKNOWN_SALE:
+		if (!is_on_sale(task, find->sale))
+			return true;
+		break;
+	case STOCK_FENCED:
+		break;
+	default:
+		reply_problem(&task->reply, PROBLEM_STOCK_UNAVAILABLE, NULL);
+		return false;
+	}
+	reply_problem(&task->reply, PROBLEM_FENCED, NULL);
+	return false;
+}
+
 void settlement_say_repeated(struct reply *reply)
 {
 	reply_header(reply, "Idempotent-Replayed", SLICE("true"));
@@ -33,6 +68,7 @@ static bool is_done(const struct ledger_task *task, const struct ledger_order *o
 		return task->order.repeated && settlement_has_end(task->order.extend_to_ms, order->hold_expires_at_ms);
 	case ORDER_REFUND:
 	case ORDER_EXPIRE:
+	case ORDER_REDUCE:
 		break; /* nobody asks for these */
 	}
 	return false;
@@ -109,6 +145,79 @@ void settlement_refuse_refund(struct reply *reply, enum refund refund)
 		reply_refuse(reply, PROBLEM_ORDER_STATE,
 			     "The order is confirmed. It was held when this Idempotency-Key was sent first: a refund needs "
 			     "another.");
+}
+
+/* --- What gives back a number of units --- */
+
+void settlement_say_quantity(struct reply *reply, uint32_t quantity, const char *detail)
+{
+	char members[32];
+	int size = snprintf(members, sizeof(members), ",\"quantity\":%u", quantity);
+
+	reply_problem(reply, PROBLEM_ORDER_QUANTITY, &(struct problem_options){.members = {members, (size_t)size}, .detail = detail});
+}
+
+static struct order_give_back give_back_of(const struct ledger_task *task)
+{
+	return (struct order_give_back){
+		.from = task->order.from,
+		.quantity = task->order.quantity,
+		.units_to = task->order.units_to,
+		.refund = slice_of(task->order.refunded),
+		.request = task->order.from ? task->request.id : (struct uuid){{0}},
+	};
+}
+
+static void say_given_back(struct ledger_task *task, int r, const struct ledger_order *order)
+{
+	switch (r) {
+	case ORDER_CONTROL_DONE:
+		render_done(task, order);
+		return;
+	case ORDER_CONTROL_REFUSED:
+		if (order_is_live(order->state))
+			settlement_say_quantity(&task->reply, order->quantity,
+						"Others have given units of the order back since this Idempotency-Key was sent first. "
+						"Nothing was done: send it again with another key.");
+		else
+			reply_refuse(&task->reply, PROBLEM_ORDER_STATE, "The order is %s, and not by this request.",
+				     order_state_name(order->state));
+		return;
+	case ORDER_CONTROL_UNKNOWN:
+		reply_problem(&task->reply, PROBLEM_OUTCOME_UNKNOWN,
+			      &(struct problem_options){.detail = "Whether this request has given the units back cannot be said yet. "
+								  "Send it again shortly with the same key: it is not done twice."});
+		return;
+	case ORDER_CONTROL_UNAVAILABLE:
+		reply_change_refused(&task->reply);
+		return;
+	}
+	ledger_task_refuse_fatal(task, r);
+}
+
+void settlement_work_given_back(struct ledger_task *task)
+{
+	struct order_give_back wanted = give_back_of(task);
+	struct ledger_order order;
+	int r = order_control_was_given_back(&task->thread->gate->settings.orders, &task->order.id, &wanted, &order);
+
+	task->order.repeated = true;
+	say_given_back(task, r, &order);
+}
+
+/* Of an order that the ledger has, and its sale has left the stock. */
+static void give_back_late(struct ledger_task *task, struct ledger_order *order, const struct ledger_actor *actor)
+{
+	struct order_give_back wanted = give_back_of(task);
+
+	if (order->state == ORDER_HELD)
+		reply_refuse(&task->reply, PROBLEM_ORDER_STATE, "The order is %s.", order_state_name(order->state));
+	else if (order->state != ORDER_CONFIRMED || order->quantity != wanted.from)
+		settlement_work_given_back(task);
+	else if (task->order.refund != REFUND_ALLOWED)
+		settlement_refuse_refund(&task->reply, task->order.refund);
+	else
+		say_given_back(task, order_control_refund(&task->thread->gate->settings.orders, order, actor, &wanted), order);
 }
 
 /* --- When the stock has the order no more, or its hold has run out --- */
@@ -253,6 +362,7 @@ void settlement_work_without_stock(struct ledger_task *task)
 	const struct order_control *control = &task->thread->gate->settings.orders;
 	struct order_payment payment = {.payment = payment_of_row(&task->order.payment)};
 	struct ledger_actor actor = ledger_task_actor(task);
+	struct order_give_back whole = give_back_of(task);
 	struct ledger_order order;
 	int r = find_order(task, &order);
 
@@ -262,13 +372,15 @@ void settlement_work_without_stock(struct ledger_task *task)
 		ledger_task_refuse_fatal(task, r);
 	else if (r == LEDGER_NOT_FOUND || (task->order.buyer[0] && strcmp(task->order.buyer, order.buyer) != 0))
 		reply_problem(&task->reply, PROBLEM_UNKNOWN_ORDER, NULL);
+	else if (task->order.from)
+		give_back_late(task, &order, &actor);
 	else if (task->action == ORDER_CONFIRM && order.state == ORDER_EXPIRED)
 		confirm_late(task, &order, &actor);
 	else if (task->action == ORDER_CANCEL && !task->order.buyer[0] && order.state == ORDER_CONFIRMED &&
 		 task->order.refund != REFUND_ALLOWED)
 		settlement_refuse_refund(&task->reply, task->order.refund);
 	else if (task->action == ORDER_CANCEL && !task->order.buyer[0] && order.state == ORDER_CONFIRMED)
-		say_order_control(task, order_control_refund(control, &order, &actor), PROBLEM_ORDER_STATE, &order, &payment);
+		say_order_control(task, order_control_refund(control, &order, &actor, &whole), PROBLEM_ORDER_STATE, &order, &payment);
 	else if (task->action == ORDER_CONFIRM && order.state == ORDER_CONFIRMED && says_payment(&payment.payment))
 		say_order_control(task, order_control_pay(control, &order, &actor, &payment), PROBLEM_ORDER_STATE, &order, &payment);
 	else if (is_done(task, &order))

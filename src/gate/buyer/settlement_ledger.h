@@ -17,6 +17,8 @@ bool settlement_may_be_confirmed_before(enum order_action action, const struct u
 extern const char settlement_done_unseen[];
 
 /* A cancel with a key, of what is confirmed, that may not be its refund. */
+/* More was to be given back than the order has. `detail`: NULL, as the problem says. */
+void settlement_say_quantity(struct reply *reply, uint32_t quantity, const char *detail);
 void settlement_refuse_refund(struct reply *reply, enum refund refund);
 /* What a payment is refused with. paid: the order's payment; empty: it cannot be said now. */
 void settlement_say_wrong_amount(struct reply *reply, const struct sale *sale, uint32_t quantity);
@@ -34,6 +36,13 @@ void settlement_work_settled(struct ledger_task *task);
  * One that has not is behind the stock, and knows nothing yet.
  */
 void settlement_work_confirmed_before(struct ledger_task *task);
+/*
+ * Whether the stock, or for a sale that has left it the ledger, knows how the order stands. False: it
+ * cannot be said now, and that is the answer. On the worker's thread.
+ */
+bool settlement_stock_says(struct ledger_task *task, const struct stock_find *find);
+/* What gives back a number of units, and finds that the order does not have what they were to be taken from: whether it was done. */
+void settlement_work_given_back(struct ledger_task *task);
 /* A late confirm of an expired order, a refund of a confirmed one, or what was done already. */
 void settlement_work_without_stock(struct ledger_task *task);
 /* A stock that keeps no texts has refused a second payment: the ledger has the first. */

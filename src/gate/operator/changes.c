@@ -48,8 +48,10 @@ void change_queue_free(struct change_queue *queue)
 /* --- What is told --- */
 
 /* What the event has made of its order; NULL: it has none. */
-static const char *state_after(const struct event *event)
+static const char *state_after(const struct ledger_change *change)
 {
+	const struct event *event = &change->event;
+
 	switch (event->kind) {
 	case EVENT_RESERVED:
 		return order_state_name(event->hold_expires_at_ms ? ORDER_HELD : ORDER_CONFIRMED);
@@ -63,6 +65,8 @@ static const char *state_after(const struct event *event)
 		return order_state_name(ORDER_CANCELLED);
 	case EVENT_EXPIRED:
 		return order_state_name(ORDER_EXPIRED);
+	case EVENT_REDUCED:
+		return order_state_name(change->state);
 	case EVENT_WITHDRAWN:
 	case EVENT_BARRIER:
 		break;
@@ -78,12 +82,11 @@ static void append_cursor(const struct ledger_cursor *at, struct buffer *out)
 static void render_change(const struct ledger_change *change, struct buffer *out)
 {
 	const struct event *event = &change->event;
-	const char *state = state_after(event);
-	char id[UUID_TEXT_SIZE];
+	const char *state = state_after(change);
 
-	uuid_format(&event->id, id);
-	buffer_printf(out, "{\"id\":\"%s/%s/%lld\",\"type\":\"penstock.%s.v1\"", id, event_kind_name(event->kind),
-		      (long long)event->at_ms, event_kind_name(event->kind));
+	buffer_append_literal(out, "{\"id\":\"");
+	event_name(event, out);
+	buffer_printf(out, "\",\"type\":\"penstock.%s.v1\"", event_kind_name(event->kind));
 	render_name(out, "timestamp");
 	render_time(event->at_ms, out);
 	render_name(out, "cursor");

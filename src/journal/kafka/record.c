@@ -41,11 +41,7 @@ static void write_texts(struct header_texts *texts, const struct event *event, s
 	 * An event that is written twice is one event: its CloudEvents id is made of what it says,
 	 * not of when it was sent.
 	 */
-	buffer_append(out, id, sizeof(id) - 1);
-	buffer_append_literal(out, "/");
-	buffer_append_text(out, kind);
-	buffer_append_literal(out, "/");
-	buffer_append_int(out, event->at_ms);
+	event_name(event, out);
 	texts->id = out->size;
 	buffer_append_literal(out, "penstock.");
 	buffer_append_text(out, kind);

@@ -146,6 +146,16 @@ static void items_row(const PGresult *result, int row, struct ledger_audit *audi
 	audit_item(audit, text(result, row, 0, 0), pg_get_int(result, row, 1), pg_get_int(result, row, 2));
 }
 
+/* Units that leave an order and are withdrawn: all are on hand, or gone. */
+static const char gone_sql[] =
+	"SELECT coalesce(sum(withdrawn - on_hand), 0)::bigint, count(*) FILTER (WHERE withdrawn <> -(held + confirmed) OR on_hand NOT IN (0, withdrawn))"
+	" FROM movements WHERE order_id IS NOT NULL AND (withdrawn <> 0 OR on_hand <> 0)";
+
+static void gone_row(const PGresult *result, int row, struct ledger_audit *audit)
+{
+	audit_gone(audit, pg_get_int(result, row, 0), pg_get_int(result, row, 1));
+}
+
 /* --- What a rebuild has armed --- */
 
 static void unequal_row(const PGresult *result, int row, struct ledger_audit *audit)
@@ -229,7 +239,7 @@ static int pg_audit_run(struct pg_connection *connection, struct ledger_audit *a
 		{books_sql, books_row},       {buyers_sql, buyers_row},
 		{keys_sql, keys_row},         {items_sql, items_row},
 		{dead_sql, dead_row},         {pg_unequal_lots_sql, unequal_row},
-		{payments_sql, payments_row},
+		{payments_sql, payments_row}, {gone_sql, gone_row},
 	};
 	PGresult *result;
 	int end = pg_outcome(pg_do(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", NULL), -EIO);

@@ -17,7 +17,7 @@ struct columns {
 static const enum pg_kind new_kinds[NEW_COLUMNS] = {[NEW_ID] = PG_UUID,  [NEW_BUYER] = PG_TEXT,     [NEW_TRACE] = PG_TEXT,
 						    [NEW_KEY] = PG_TEXT, [NEW_REFERENCE] = PG_TEXT, [NEW_METADATA] = PG_TEXT};
 static const enum pg_kind move_kinds[MOVE_COLUMNS] = {
-	[MOVE_ORDER] = PG_UUID, [MOVE_ID] = PG_UUID, [MOVE_ACTOR] = PG_TEXT, [MOVE_REASON] = PG_TEXT};
+	[MOVE_ORDER] = PG_UUID, [MOVE_ID] = PG_UUID, [MOVE_ACTOR] = PG_TEXT, [MOVE_REASON] = PG_TEXT, [MOVE_REFUND] = PG_TEXT};
 static const enum pg_kind change_kinds[CHANGE_COLUMNS] = {[CHANGE_ID] = PG_UUID, [CHANGE_ACTOR] = PG_TEXT, [CHANGE_REASON] = PG_TEXT};
 static const enum pg_kind int_kinds[LOT_COLUMNS] = {PG_INT};
 static const enum pg_kind log_kinds[LOG_COLUMNS] = {[LOG_ACTOR] = PG_TEXT,  [LOG_ACTION] = PG_TEXT, [LOG_SUBJECT] = PG_TEXT,
@@ -230,6 +230,8 @@ static void add_movement(struct pg_batch *batch, struct batch_lot *lot, const st
 	pg_array_int(&moves[MOVE_EPOCH], movement->epoch);
 	add_int_or_null(&moves[MOVE_HOLD], movement->hold_expires_at_ms, movement->hold_expires_at_ms != 0);
 	add_text_or_null(&moves[MOVE_REASON], movement->reason);
+	add_int_or_null(&moves[MOVE_LEFT], movement->left, movement->left != 0);
+	add_text_or_null(&moves[MOVE_REFUND], movement->refund);
 	batch->has_moves = true;
 }
 
@@ -271,7 +273,7 @@ static int add_log_row(struct pg_batch *batch, const struct batch_lot *lot, cons
 
 	uuid_format(&event->id, id);
 	json = withdrawn ? log_detail_units(detail, lot->sku, event->quantity, &event->id)
-			 : log_detail_order(detail, lot->sale_id, lot->sku, event->reason);
+			 : log_detail_order(detail, lot->sale_id, lot->sku, event);
 	row = log_fields_of(&actor, log_action_of_event(event->kind), slice_of(withdrawn ? lot->sale_id : id), json);
 	row.number = batch->head.number + 1;
 	result = log_chain_hash(slice_of(batch->head.hash), &row, hash);
@@ -352,7 +354,8 @@ static void change_order(struct pg_batch *batch, const struct event *event, cons
 	if (event->kind == EVENT_RESERVED) {
 		ASSERT(event->buyer.size <= BUYER_MAX);
 		order->is_order = true;
-		order->row = (struct order_row){.sale = event->sale, .lot = event->lot, .quantity = event->quantity};
+		order->row = (struct order_row){
+			.sale = event->sale, .lot = event->lot, .quantity = event->quantity, .first_quantity = event->quantity};
 		memcpy(order->row.buyer, event->buyer.data, event->buyer.size);
 		add_order(batch, event);
 	}
@@ -367,6 +370,8 @@ static void change_order(struct pg_batch *batch, const struct event *event, cons
 		if (event->kind == EVENT_CONFIRMED)
 			order->confirmed_at_ms = event->at_ms;
 	}
+	order->row.quantity -= change->leaves;
+	order->reduced |= change->leaves > 0;
 	order->row.state = change->state;
 	order->row.hold_expires_at_ms = change->hold_expires_at_ms;
 }
@@ -430,6 +435,7 @@ void pg_batch_finish(struct pg_batch *batch)
 		add_int_or_null(&batch->changes[CHANGE_CONFIRMED], order->confirmed_at_ms, order->confirmed_at_ms);
 		add_text_or_null(&batch->changes[CHANGE_ACTOR], order->by);
 		add_text_or_null(&batch->changes[CHANGE_REASON], order->reason);
+		add_int_or_null(&batch->changes[CHANGE_QUANTITY], order->row.quantity, order->reduced);
 	}
 	for (size_t i = 0, count = pg_batch_sort_lots(batch); i < count; i++) {
 		const struct batch_lot *lot = &batch->lots[batch->lot_order[i]];

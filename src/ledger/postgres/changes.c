@@ -25,7 +25,8 @@
 #include "ledger/postgres/postgres_ledger.h"
 
 #define MOVEMENT_COLUMNS \
-	"number, at_ms, cause, sale, lot, coalesce(order_id, movement_id), withdrawn, epoch, hold_expires_at_ms, actor, reason"
+	"number, at_ms, cause, sale, lot, coalesce(order_id, movement_id), withdrawn, epoch, hold_expires_at_ms, actor, reason," \
+	" on_hand, -held, -confirmed, left_units, refund"
 
 static const char select_last[] = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM movements_number_seq";
 /* $1: the candidate's. Whether one of them is there still; all that are there. */
@@ -40,7 +41,7 @@ static const char select_rows[] =
 	" FROM (SELECT " MOVEMENT_COLUMNS
 	", order_id FROM movements WHERE number > $1 AND number <= $4 AND at_ms >= $2 AND " CHANGE_ROWS
 	"  ORDER BY number LIMIT $3) AS movement"
-	"  (number, at_ms, cause, sale, lot, id, withdrawn, epoch, hold_expires_at_ms, actor, reason, order_id)"
+	"  (number, at_ms, cause, sale, lot, id, withdrawn, epoch, hold_expires_at_ms, actor, reason, on_hand, held, confirmed, left_units, refund, order_id)"
 	" LEFT JOIN orders ON orders.sale = movement.sale AND orders.id = movement.order_id" PG_ORDER_PAYMENT
 	" LEFT JOIN lots ON lots.sale = movement.sale AND lots.place = movement.lot"
 	" LEFT JOIN sales ON sales.number = movement.sale LEFT JOIN items ON items.number = lots.item ORDER BY movement.number";
@@ -59,6 +60,10 @@ static struct change_row read_row(const PGresult *result, int row, int first)
 		.withdrawn = (uint32_t)pg_get_int(result, row, first + 6),
 		.epoch = (uint32_t)pg_get_int(result, row, first + 7),
 		.hold_expires_at_ms = pg_get_int(result, row, first + 8),
+		.on_hand = (uint32_t)pg_get_int(result, row, first + 11),
+		.held = (uint32_t)pg_get_int(result, row, first + 12),
+		.confirmed = (uint32_t)pg_get_int(result, row, first + 13),
+		.left = (uint32_t)pg_get_int(result, row, first + 14),
 	};
 
 	pg_get_uuid(result, row, first + 5, &read.id);
@@ -81,6 +86,7 @@ static int read_change(const PGresult *result, int row, struct ledger_change *ch
 	change->limit_per_buyer = (uint32_t)pg_get_int(result, row, LIMIT_PER_BUYER);
 	pg_get_text(result, row, MOVEMENT + 9, change->actor, sizeof(change->actor));
 	pg_get_text(result, row, MOVEMENT + 10, change->reason, sizeof(change->reason));
+	pg_get_text(result, row, MOVEMENT + 15, change->refund, sizeof(change->refund));
 	return change_row_read(&read, change);
 }
 

@@ -19,7 +19,7 @@ static const char copy_orders[] =
 	" hold_expires_at_ms, first_hold_expires_at_ms, buyer, trace, key, price_minor, reference, metadata, confirmed_at_ms) FROM STDIN (FORMAT binary)";
 static const char copy_movements[] =
 	"COPY movements (at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, allocated, held, confirmed,"
-	" withdrawn, actor, epoch, hold_expires_at_ms, reason) FROM STDIN (FORMAT binary)";
+	" withdrawn, actor, epoch, hold_expires_at_ms, reason, left_units, refund) FROM STDIN (FORMAT binary)";
 
 static int32_t size_at(const char *at)
 {
@@ -110,7 +110,7 @@ int pg_copy_orders(struct pg_connection *connection, struct pg_batch *batch)
 		{&moves[MOVE_ID], 0, NULL},     {&moves[MOVE_ON_HAND], 8, NULL},   {NULL, 8, NULL},
 		{&moves[MOVE_HELD], 8, NULL},   {&moves[MOVE_CONFIRMED], 8, NULL}, {&moves[MOVE_WITHDRAWN], 8, NULL},
 		{&moves[MOVE_ACTOR], 0, NULL},  {&moves[MOVE_EPOCH], 8, NULL},     {&moves[MOVE_HOLD], 8, NULL},
-		{&moves[MOVE_REASON], 0, NULL},
+		{&moves[MOVE_REASON], 0, NULL}, {&moves[MOVE_LEFT], 4, NULL},      {&moves[MOVE_REFUND], 0, NULL},
 	};
 	struct buffer rows;
 	int end;

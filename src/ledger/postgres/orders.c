@@ -85,6 +85,7 @@ void pg_order_read(const PGresult *result, int row, struct ledger_order *order)
 	order->confirmed_at_ms = pg_get_int(result, row, 16);
 	pg_get_text(result, row, 17, order->actor, sizeof(order->actor));
 	pg_get_text(result, row, 18, order->reason, sizeof(order->reason));
+	order->first_quantity = (uint32_t)pg_get_int(result, row, 19);
 	ledger_order_actor(order);
 	read_payment(result, row, order);
 }

@@ -14,7 +14,7 @@ static const char select_lots[] = "SELECT lots.sale, lots.place, sales.epoch, lo
 				  " WHERE lots.sale = ANY($1)";
 #define KNOWN                                                                                                  \
 	"SELECT orders.id, orders.sale, orders.lot, orders.quantity, orders.state, orders.hold_expires_at_ms," \
-	" orders.buyer FROM unnest($1, $2) AS asked (id, sale)"                                                \
+	" orders.buyer, coalesce(orders.first_quantity, orders.quantity) FROM unnest($1, $2) AS asked (id, sale)"                                                \
 	" JOIN orders ON orders.sale = asked.sale AND orders.id = asked.id"
 static const char select_known[] = KNOWN;
 static const char lock_known[] = KNOWN " ORDER BY orders.sale, orders.id FOR NO KEY UPDATE OF orders";
@@ -81,6 +81,7 @@ static void know_orders(struct pg_batch *batch, const PGresult *result)
 		order->row.state = (enum order_state)pg_get_int(result, row, 4);
 		order->row.hold_expires_at_ms = pg_get_int(result, row, 5);
 		pg_get_text(result, row, 6, order->row.buyer, sizeof(order->row.buyer));
+		order->row.first_quantity = (uint32_t)pg_get_int(result, row, 7);
 	}
 }
 
@@ -161,14 +162,18 @@ static const char insert_orders[] =
 	" confirmed_ms)";
 static const char insert_movements[] =
 	"INSERT INTO movements (at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, allocated, held, confirmed, withdrawn, actor,"
-	" epoch, hold_expires_at_ms, reason)"
-	" SELECT at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, 0, held, confirmed, withdrawn, actor, epoch, hold_ms, reason"
-	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
-	" AS row (at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, held, confirmed, withdrawn, actor, epoch, hold_ms, reason)";
+	" epoch, hold_expires_at_ms, reason, left_units, refund)"
+	" SELECT at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, 0, held, confirmed, withdrawn, actor, epoch, hold_ms, reason,"
+	" left_units, refund"
+	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
+	" AS row (at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, held, confirmed, withdrawn, actor, epoch, hold_ms, reason,"
+	" left_units, refund)";
 static const char update_orders[] =
 	"UPDATE orders SET state = row.state, changed_at_ms = row.at_ms, hold_expires_at_ms = coalesce(row.hold_ms, hold_expires_at_ms),"
-	" confirmed_at_ms = coalesce(row.confirmed_ms, confirmed_at_ms), actor = row.actor, reason = row.reason"
-	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS row (sale, id, state, at_ms, hold_ms, confirmed_ms, actor, reason)"
+	" confirmed_at_ms = coalesce(row.confirmed_ms, confirmed_at_ms), actor = row.actor, reason = row.reason,"
+	" quantity = coalesce(row.quantity, orders.quantity),"
+	" first_quantity = CASE WHEN row.quantity IS NULL THEN first_quantity ELSE coalesce(first_quantity, orders.quantity) END"
+	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) AS row (sale, id, state, at_ms, hold_ms, confirmed_ms, actor, reason, quantity)"
 	" WHERE orders.sale = row.sale AND orders.id = row.id";
 static const char update_lots[] =
 	"UPDATE lots SET held = lots.held + row.held, confirmed = lots.confirmed + row.confirmed, withdrawn = lots.withdrawn + row.withdrawn"

@@ -30,7 +30,9 @@ static int read_order(struct sqlite_connection *connection, const struct event *
 {
 	sqlite3_stmt *statement;
 	int result = sqlite_connection_prepare(
-		connection, "SELECT lot, quantity, state, hold_expires_at_ms, buyer FROM orders WHERE sale = ?1 AND id = ?2",
+		connection,
+		"SELECT lot, quantity, state, hold_expires_at_ms, buyer, coalesce(first_quantity, quantity) FROM orders"
+		" WHERE sale = ?1 AND id = ?2",
 		&statement);
 
 	if (result < 0)
@@ -46,6 +48,7 @@ static int read_order(struct sqlite_connection *connection, const struct event *
 	row->state = (enum order_state)sqlite3_column_int64(statement, 2);
 	row->hold_expires_at_ms = sqlite3_column_int64(statement, 3);
 	sqlite_column_text(statement, 4, row->buyer, sizeof(row->buyer));
+	row->first_quantity = (uint32_t)sqlite3_column_int64(statement, 5);
 	sqlite3_reset(statement);
 	return ROW_FOUND;
 }
@@ -133,6 +136,23 @@ static int insert_payment(struct sqlite_connection *connection, const struct eve
 	return result == STEP_CONSTRAINT ? LEDGER_CONSTRAINT : result;
 }
 
+/* Fewer units. */
+static int reduce_order(struct sqlite_connection *connection, const struct event *event)
+{
+	sqlite3_stmt *statement;
+	int result = sqlite_connection_prepare(
+		connection,
+		"UPDATE orders SET first_quantity = coalesce(first_quantity, quantity), quantity = ?3 WHERE sale = ?2 AND id = ?1", &statement);
+
+	if (result < 0)
+		return result;
+	sqlite_bind_uuid(statement, 1, &event->id);
+	sqlite_bind_int(statement, 2, event->sale);
+	sqlite_bind_int(statement, 3, event->left);
+	result = sqlite_step_once(connection, statement);
+	return result == STEP_CONSTRAINT ? LEDGER_CONSTRAINT : result;
+}
+
 /* The reference of the order's payment, in `text`; empty: it has none. 0 or negative. */
 static int read_paid(struct sqlite_connection *connection, const struct event *event, char text[static PAYMENT_REFERENCE_MAX + 1])
 {
@@ -213,7 +233,7 @@ static int log_operator(struct apply *apply, const struct touched *lot, const st
 	sqlite3_reset(statement);
 	uuid_format(&event->id, id);
 	json = withdrawn ? log_detail_units(detail, sku, event->quantity, &event->id)
-			 : log_detail_order(detail, sale, sku, event->reason);
+			 : log_detail_order(detail, sale, sku, event);
 	return sqlite_log_row_write(&apply->transaction.base, &actor, log_action_of_event(event->kind),
 				    slice_of(withdrawn ? sale : id), json);
 }
@@ -316,6 +336,8 @@ static int apply_settlement(struct apply *apply, const struct event *event)
 		return result;
 	apply->wrote = true;
 	result = update_order(apply->transaction.connection, event, &change);
+	if (result == 0 && event->kind == EVENT_REDUCED)
+		result = reduce_order(apply->transaction.connection, event);
 	return result != 0 ? result : write_change(apply, lot, event, &change);
 }
 

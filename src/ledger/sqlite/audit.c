@@ -158,6 +158,16 @@ static void items_row(sqlite3_stmt *statement, struct ledger_audit *audit)
 	audit_item(audit, text(statement, 0), number(statement, 1), number(statement, 2));
 }
 
+/* Units that leave an order and are withdrawn: all are on hand, or gone. */
+static const char gone_sql[] =
+	"SELECT coalesce(sum(withdrawn - on_hand), 0), count(*) FILTER (WHERE withdrawn <> -(held + confirmed) OR on_hand NOT IN (0, withdrawn))"
+	" FROM movements WHERE order_id IS NOT NULL AND (withdrawn <> 0 OR on_hand <> 0)";
+
+static void gone_row(sqlite3_stmt *statement, struct ledger_audit *audit)
+{
+	audit_gone(audit, number(statement, 0), number(statement, 1));
+}
+
 /* --- Payments --- */
 
 static const char payments_sql[] = "SELECT count(*) FROM (SELECT 1 FROM payments GROUP BY reference HAVING count(*) > 1)";
@@ -196,6 +206,7 @@ static int sqlite_audit_run(struct sqlite_connection *connection, struct ledger_
 		{lotless_sql, lotless_row}, {books_sql, books_row},   {buyers_sql, buyers_row},
 		{keys_sql, keys_row},       {items_sql, items_row},   {sqlite_unequal_lots_sql, unequal_row},
 		{damage_sql, damage_row},   {dead_sql, dead_row},     {payments_sql, payments_row},
+		{gone_sql, gone_row},
 	};
 	int result = sqlite_connection_run(connection, "BEGIN");
 

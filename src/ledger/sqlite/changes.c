@@ -8,7 +8,7 @@
 #define MOVEMENT_COLUMNS                                                                                                            \
 	"movements.number, movements.at_ms, movements.cause, movements.sale, movements.lot,"                                        \
 	" coalesce(movements.order_id, movements.movement_id), movements.withdrawn, movements.epoch, movements.hold_expires_at_ms," \
-	" movements.actor, movements.reason"
+	" movements.actor, movements.reason, movements.on_hand, -movements.held, -movements.confirmed, movements.left_units, movements.refund"
 
 static const char select_row[] = "SELECT " MOVEMENT_COLUMNS " FROM movements WHERE number = ?1";
 static const char select_rows[] =
@@ -30,6 +30,10 @@ static struct change_row read_row(sqlite3_stmt *statement, int first)
 		.withdrawn = (uint32_t)sqlite3_column_int64(statement, first + 6),
 		.epoch = (uint32_t)sqlite3_column_int64(statement, first + 7),
 		.hold_expires_at_ms = sqlite3_column_int64(statement, first + 8),
+		.on_hand = (uint32_t)sqlite3_column_int64(statement, first + 11),
+		.held = (uint32_t)sqlite3_column_int64(statement, first + 12),
+		.confirmed = (uint32_t)sqlite3_column_int64(statement, first + 13),
+		.left = (uint32_t)sqlite3_column_int64(statement, first + 14),
 	};
 
 	sqlite_column_uuid(statement, first + 5, &row.id);
@@ -65,6 +69,7 @@ static int read_change(struct sqlite_connection *connection, sqlite3_stmt *state
 	change->limit_per_buyer = (uint32_t)sqlite3_column_int64(statement, LIMIT_PER_BUYER);
 	sqlite_column_text(statement, MOVEMENT + 9, change->actor, sizeof(change->actor));
 	sqlite_column_text(statement, MOVEMENT + 10, change->reason, sizeof(change->reason));
+	sqlite_column_text(statement, MOVEMENT + 15, change->refund, sizeof(change->refund));
 	change->order.sale = row.sale;
 	change->order.lot = row.lot;
 	result = sqlite_order_name(connection, &change->order, recent);

@@ -69,6 +69,7 @@ void sqlite_order_read(sqlite3_stmt *statement, struct ledger_order *order)
 	order->confirmed_at_ms = sqlite3_column_int64(statement, 16);
 	sqlite_column_text(statement, 17, order->actor, sizeof(order->actor));
 	sqlite_column_text(statement, 18, order->reason, sizeof(order->reason));
+	order->first_quantity = (uint32_t)sqlite3_column_int64(statement, 19);
 	ledger_order_actor(order);
 	read_payment(statement, order);
 }

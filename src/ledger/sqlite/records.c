@@ -16,8 +16,8 @@ int sqlite_movement_write(struct transaction *transaction, const struct movement
 		return 0;
 	result = sqlite_connection_prepare(connection,
 					   "INSERT INTO movements (at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, allocated, held,"
-					   " confirmed, withdrawn, actor, epoch, hold_expires_at_ms, reason)"
-					   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+					   " confirmed, withdrawn, actor, epoch, hold_expires_at_ms, reason, left_units, refund)"
+					   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
 					   &statement);
 	if (result < 0)
 		return result;
@@ -40,6 +40,8 @@ int sqlite_movement_write(struct transaction *transaction, const struct movement
 	sqlite_bind_int_or_null(statement, 14, movement->epoch, 0);
 	sqlite_bind_int_or_null(statement, 15, movement->hold_expires_at_ms, 0);
 	sqlite_bind_text_or_null(statement, 16, movement->reason);
+	sqlite_bind_int_or_null(statement, 17, movement->left, 0);
+	sqlite_bind_text_or_null(statement, 18, movement->refund);
 	result = sqlite_step_once(connection, statement);
 	return result == STEP_CONSTRAINT ? error_origin(-EUCLEAN) : result;
 }

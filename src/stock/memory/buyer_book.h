@@ -31,7 +31,9 @@ enum { BUYER_BOOK_CHAIN_MAX = 8 };
 struct order_record {
 	struct uuid id;
 	struct hash128 key; /* where has_key */
-	int64_t hold_expires_at_ms, first_hold_expires_at_ms;
+	int64_t hold_expires_at_ms;
+	int64_t first_hold_expires_at_ms : 54;      /* a time that can be written has far fewer */
+	uint64_t first_quantity : 10;               /* as granted */
 	uint32_t buyer;                             /* its record */
 	uint32_t next;                              /* of the same buyer */
 	uint32_t outbox;                            /* entry; 0: none */

@@ -122,6 +122,14 @@ uint32_t lot_units_withdraw(struct lot_units *lot, uint32_t units, bool exact)
 	return quantity;
 }
 
+void lot_units_withdraw_taken(struct lot_units *lot, uint32_t units)
+{
+	uint64_t before = atomic_fetch_sub(&lot->counter, units);
+
+	ASSERT(taken_of(before) >= units);
+	lot->withdrawn += units;
+}
+
 void lot_units_undo_withdraw(struct lot_units *lot, uint32_t units)
 {
 	ASSERT(lot->withdrawn >= units);

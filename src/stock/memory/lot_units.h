@@ -50,6 +50,8 @@ bool lot_units_any_held(struct lot_units *lot);
 void lot_units_add(struct lot_units *lot, uint32_t units);
 /* Up to `units`, or exactly so many: how many were taken. */
 uint32_t lot_units_withdraw(struct lot_units *lot, uint32_t units, bool exact);
+/* Taken units that are not for sale again. */
+void lot_units_withdraw_taken(struct lot_units *lot, uint32_t units);
 void lot_units_undo_withdraw(struct lot_units *lot, uint32_t units);
 /* allocated = available + held + confirmed + withdrawn holds in every state it tells. */
 void lot_units_read(struct lot_units *lot, struct stock_lot_state *state);

@@ -133,13 +133,13 @@ static void release(struct outbox *outbox, uint32_t number)
 }
 
 /*
- * Two extensions of one order differ in their time; everything else happens to an id once in an
- * epoch. What became of an event of an old one is the journal's to say: it may be void.
+ * Two extensions of one order differ in their time, two reductions in what they leave; everything
+ * else happens to an id once in an epoch. What became of an event of an old one is the journal's to say: it may be void.
  */
 static bool same_event(const struct event *a, const struct event *b)
 {
 	return a->kind == b->kind && a->epoch == b->epoch && uuid_equal(&a->id, &b->id) &&
-	       a->hold_expires_at_ms == b->hold_expires_at_ms;
+	       a->hold_expires_at_ms == b->hold_expires_at_ms && a->left == b->left;
 }
 
 bool outbox_take(struct outbox *outbox, uint32_t number, const struct event *event, bool only_unclaimed, struct outbox_pending *pending)

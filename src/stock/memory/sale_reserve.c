@@ -21,7 +21,7 @@ struct decision {
 
 static enum stock_outcome replay(const struct order_record *record, struct stock_reserve *item, const struct sale_names *names)
 {
-	if (record->lot != item->event.lot || record->quantity != item->event.quantity)
+	if (record->lot != item->event.lot || record->first_quantity != item->event.quantity)
 		return STOCK_KEY_CONFLICT;
 	if (record->has_key && names->has_key && record->key.high != names->key.high) /* other labels */
 		return STOCK_KEY_CONFLICT;
@@ -36,6 +36,7 @@ static void fill_order(const struct decision *d, struct order_record *record)
 	record->id = event->id;
 	record->lot = event->lot & 0xff;
 	record->quantity = event->quantity & 0x3ff;
+	record->first_quantity = record->quantity;
 	record->state = d->item->hold_ns > 0 ? ORDER_HELD : ORDER_CONFIRMED;
 	record->hold_expires_at_ms = record->first_hold_expires_at_ms = event->hold_expires_at_ms;
 }

@@ -15,7 +15,7 @@ enum { EXPIRY_SLICE = 16 }; /* under one lock: some microseconds */
 
 static bool in_time_only(enum order_action action)
 {
-	return action == ORDER_CONFIRM || action == ORDER_EXTEND;
+	return action == ORDER_CONFIRM || action == ORDER_EXTEND || action == ORDER_REDUCE;
 }
 
 /*
@@ -27,12 +27,20 @@ static bool over(int64_t deadline_ns, int64_t grace_ns, int64_t now_ns)
 	return deadline_ns <= now_ns - grace_ns;
 }
 
-/* The units of a live order that ends are for sale again. */
-static void give_back(struct sale_stock *sale, const struct order_record *record, bool confirmed)
+/* So many units leave a live order. */
+static void give_back(struct sale_stock *sale, const struct order_record *record, uint32_t quantity, enum units_to to)
 {
-	if (confirmed)
-		lot_units_unconfirm(&sale->lots[record->lot], record->quantity);
-	lot_units_return(&sale->lots[record->lot], record->quantity);
+	struct lot_units *lot = &sale->lots[record->lot];
+
+	if (record->state == ORDER_CONFIRMED)
+		lot_units_unconfirm(lot, quantity);
+	if (to == UNITS_TO_SALE) {
+		lot_units_return(lot, quantity);
+		return;
+	}
+	lock_take(&sale->movement_lock);
+	lot_units_withdraw_taken(lot, quantity);
+	lock_release(&sale->movement_lock);
 }
 
 static void uncount(struct sale_shard *shard, struct order_record *record)
@@ -46,6 +54,11 @@ static void uncount(struct sale_shard *shard, struct order_record *record)
 	record->counted = 0;
 }
 
+static bool ends(enum event_kind kind)
+{
+	return kind == EVENT_CANCELLED || kind == EVENT_REFUNDED || kind == EVENT_EXPIRED;
+}
+
 /* The order and its hold leave for the journal. */
 static void send(struct sale_stock *sale, struct sale_shard *shard, uint32_t number, const struct event *event, int64_t now_ns,
 		 struct outbox_pending *pending)
@@ -57,9 +70,8 @@ static void send(struct sale_stock *sale, struct sale_shard *shard, uint32_t num
 		deadline_heap_remove(&shard->holds, record->hold_position);
 		sale_stock_publish(sale, shard);
 	}
-	if (event->kind != EVENT_CONFIRMED && event->kind != EVENT_PAID && event->kind != EVENT_EXTENDED &&
-	    FAILPOINT("stock.return_early")) {
-		give_back(sale, record, event->kind == EVENT_REFUNDED); /* breaks rule 1 on purpose */
+	if (ends(event->kind) && FAILPOINT("stock.return_early")) {
+		give_back(sale, record, record->quantity, event->units_to); /* breaks rule 1 on purpose */
 		pending->returned = true;
 	}
 	record->settling = 1;
@@ -104,6 +116,14 @@ static bool is_extended(const struct order_record *record, const struct stock_se
 	return item->extend_to_ms ? item->extend_to_ms <= record->hold_expires_at_ms : item->now_ns + item->extend_ns <= deadline_ns;
 }
 
+/* Whether the order is no more, or not yet, what units were to be taken from. */
+static bool is_other(const struct order_record *record, const struct stock_settle *item)
+{
+	if (item->held_only && record->state == ORDER_CONFIRMED)
+		return true;
+	return item->from && (record->quantity != item->from || !order_is_live((enum order_state)record->state));
+}
+
 /* Whether the action may go out now, and the state after it. */
 static enum stock_outcome decide_settlement(struct sale_stock *sale, const struct sale_shard *shard,
 					    const struct order_record *record, struct stock_settle *item, enum order_state *next)
@@ -114,6 +134,8 @@ static enum stock_outcome decide_settlement(struct sale_stock *sale, const struc
 
 	if (record->settling || !record->durable)
 		return STOCK_BUSY;
+	if (is_other(record, item))
+		return STOCK_REFUSED;
 	if (item->action == ORDER_CONFIRM)
 		outcome = sale_stock_decide_payment(sale, record, item, &pays);
 	if (outcome != STOCK_DONE)
@@ -130,7 +152,7 @@ static enum stock_outcome decide_settlement(struct sale_stock *sale, const struc
 		return STOCK_REFUSED;
 	}
 	if (!record->hold_position)
-		return STOCK_DONE; /* a refund, a payment */
+		return STOCK_DONE; /* a refund, a payment, units of one that is confirmed */
 	deadline_ns = deadline_heap_at(&shard->holds, record->hold_position);
 	late = over(deadline_ns, item->grace_ns, item->now_ns);
 	if (late && in_time_only(item->action))
@@ -148,9 +170,15 @@ static void fill_settlement(const struct order_record *record, struct stock_sett
 	event->actor = item->actor;
 	event->trace = item->trace;
 	event->reason = item->reason;
-	if (item->action != ORDER_CONFIRM)
+	if (item->action == ORDER_EXTEND)
 		return;
 	event->request = item->request;
+	event->units_to = item->units_to;
+	event->refund = item->refund;
+	if (item->action == ORDER_REDUCE) {
+		event->quantity = item->quantity;
+		event->left = item->from - item->quantity;
+	}
 	if (item->payment.reference.size == 0)
 		return;
 	event->payment = item->payment;
@@ -188,6 +216,8 @@ static enum stock_outcome settle_locked(struct sale_stock *sale, struct sale_sha
 	item->order.state = next;
 	if (item->action == ORDER_EXTEND)
 		item->order.hold_expires_at_ms = item->event.hold_expires_at_ms;
+	if (item->action == ORDER_REDUCE)
+		item->order.quantity = item->event.left;
 	return STOCK_DONE;
 }
 
@@ -358,16 +388,29 @@ static void hold_again(struct sale_stock *sale, struct sale_shard *shard, uint32
 }
 
 static void end(struct sale_stock *sale, struct sale_shard *shard, struct order_record *record, enum order_state state,
-		const struct outbox_pending *pending)
+		enum units_to to, const struct outbox_pending *pending)
 {
-	bool confirmed = record->state == ORDER_CONFIRMED;
-
 	if (!pending->returned)
-		give_back(sale, record, confirmed);
+		give_back(sale, record, record->quantity, to);
 	uncount(shard, record);
-	if (!confirmed)
+	if (record->state == ORDER_HELD)
 		deadline_heap_unbook(&shard->holds);
 	record->state = state & 7;
+}
+
+static void reduce(struct sale_stock *sale, struct sale_shard *shard, uint32_t number, const struct event *event,
+		   const struct outbox_pending *pending)
+{
+	struct order_record *record = buyer_book_order(&shard->book, number);
+	struct buyer_record *buyer = buyer_book_buyer(&shard->book, record->buyer);
+
+	ASSERT(record->quantity == event->left + event->quantity);
+	give_back(sale, record, event->quantity, event->units_to);
+	if (record->counted)
+		buyer->live = (uint16_t)(buyer->live - event->quantity);
+	record->quantity = event->left & 0x3ff;
+	if (record->state == ORDER_HELD)
+		hold_again(sale, shard, number, pending->deadline_ns);
 }
 
 /* The journal has the order's event: it becomes true. */
@@ -400,10 +443,13 @@ static void apply(struct sale_stock *sale, struct sale_shard *shard, uint32_t nu
 		return;
 	case EVENT_CANCELLED:
 	case EVENT_REFUNDED:
-		end(sale, shard, record, ORDER_CANCELLED, pending);
+		end(sale, shard, record, ORDER_CANCELLED, event->units_to, pending);
 		return;
 	case EVENT_EXPIRED:
-		end(sale, shard, record, ORDER_EXPIRED, pending);
+		end(sale, shard, record, ORDER_EXPIRED, UNITS_TO_SALE, pending);
+		return;
+	case EVENT_REDUCED:
+		reduce(sale, shard, number, event, pending);
 		return;
 	case EVENT_WITHDRAWN:
 	case EVENT_BARRIER:
@@ -429,6 +475,8 @@ static bool has_become(struct sale_stock *sale, const struct order_record *recor
 		return record->state == ORDER_EXPIRED;
 	case EVENT_EXTENDED:
 		return event->hold_expires_at_ms <= record->hold_expires_at_ms;
+	case EVENT_REDUCED:
+		return record->quantity <= event->left;
 	case EVENT_WITHDRAWN:
 	case EVENT_BARRIER:
 		break; /* not an order's */
@@ -463,7 +511,7 @@ static void revoke(struct sale_stock *sale, struct sale_shard *shard, uint32_t n
 	uint64_t id_hash = siphash64(&sale->common->id_key, record->id.bytes, sizeof(record->id.bytes));
 	uint32_t buyer = record->buyer;
 
-	give_back(sale, record, record->state == ORDER_CONFIRMED);
+	give_back(sale, record, record->quantity, UNITS_TO_SALE);
 	uncount(shard, record);
 	if (pending->counted)
 		buyer_book_rate_return(&shard->book, buyer, pending->stamp);

@@ -247,6 +247,7 @@ void sale_stock_tell(const struct order_record *record, struct stock_order *orde
 		.id = record->id,
 		.lot = record->lot,
 		.quantity = record->quantity,
+		.first_quantity = record->first_quantity,
 		.state = (enum order_state)record->state,
 		.settling = record->settling,
 		.durable = record->durable,
@@ -271,6 +272,7 @@ static void fill_loaded(struct order_record *record, const struct stock_load *or
 	record->id = order->id;
 	record->lot = order->lot & 0xff;
 	record->quantity = order->quantity & 0x3ff;
+	record->first_quantity = order->first_quantity & 0x3ff;
 	record->state = order->state & 7;
 	record->durable = 1;
 	record->counted = order_is_live(order->state);
@@ -340,7 +342,7 @@ static int load_again(struct sale_stock *sale, struct sale_shard *shard, uint32_
 {
 	struct order_record *record = buyer_book_order(&shard->book, number);
 
-	if (record->lot != order->lot || record->quantity != order->quantity)
+	if (record->lot != order->lot || record->first_quantity != order->first_quantity)
 		return error_origin(-ERANGE);
 	uncount_loaded(sale, shard, record);
 	if (order->state == ORDER_HELD && !deadline_heap_book(&shard->holds))
@@ -369,7 +371,8 @@ int sale_stock_load(struct sale_stock *sale, const struct stock_load *order, con
 	uint32_t number;
 	int r;
 
-	if (order->lot >= sale->rules.lot_count || order->quantity == 0 || order->quantity > LIMIT_MAX)
+	if (order->lot >= sale->rules.lot_count || order->quantity == 0 || order->quantity > order->first_quantity ||
+	    order->first_quantity > LIMIT_MAX)
 		return error_origin(-ERANGE);
 	if (sale_stock_locate(sale, &order->id, &shard, &number)) {
 		r = load_again(sale, shard, number, order, now_ns);

@@ -160,10 +160,22 @@ static void settle_batch(struct stock_redis *redis, struct stock_settle *items, 
 			move_back(redis, &items[i]);
 }
 
+/* What the library does not know yet: it is refused here, and nothing is asked of it. */
+static bool gives_back_some(const struct stock_settle *item)
+{
+	return item->action == ORDER_REDUCE || item->from != 0 || item->units_to != UNITS_TO_SALE || item->refund.size != 0;
+}
+
 void redis_settle(struct stock *stock, struct stock_settle *items, size_t count)
 {
-	for (size_t start = 0; start < count; start += REDIS_BATCH)
-		settle_batch(redis_of(stock), items + start, count - start < REDIS_BATCH ? count - start : REDIS_BATCH);
+	for (size_t start = 0, end; start < count; start = end) {
+		for (end = start; end < count && end - start < REDIS_BATCH && !gives_back_some(&items[end]); end++)
+			;
+		if (end > start)
+			settle_batch(redis_of(stock), items + start, end - start);
+		if (end < count && gives_back_some(&items[end]))
+			items[end++].outcome = STOCK_UNAVAILABLE;
+	}
 }
 
 /* An answer that was lost has changed nothing: the order could not be asked for. */

@@ -6,12 +6,14 @@
 #include <string.h>
 #include "core/preheat.h"
 
+static const struct order_give_back all_units = {0};
+
 static int refund(struct house *house, const struct uuid *id)
 {
 	struct ledger_actor actor = house_actor();
 	struct ledger_order order = house_order(house, id);
 
-	return order_control_refund(&house->orders, &order, &actor);
+	return order_control_refund(&house->orders, &order, &actor, &all_units);
 }
 
 static int confirm_late(struct house *house, const struct uuid *id, struct ledger_order *fresh)
@@ -270,10 +272,10 @@ static void test_a_refund_that_is_asked_twice_gives_its_units_once(void **state)
 	struct ledger_order first = house_order(house, &id), second = first;
 	struct ledger_actor actor = house_actor();
 
-	assert_int_equal(order_control_refund(&house->orders, &first, &actor), ORDER_CONTROL_DONE);
+	assert_int_equal(order_control_refund(&house->orders, &first, &actor, &all_units), ORDER_CONTROL_DONE);
 	assert_int_equal(first.state, ORDER_CANCELLED);
 	actor.now_ms++;
-	assert_int_equal(order_control_refund(&house->orders, &second, &actor), ORDER_CONTROL_DONE);
+	assert_int_equal(order_control_refund(&house->orders, &second, &actor, &all_units), ORDER_CONTROL_DONE);
 	assert_int_equal(house_on_hand(house, "SHIRT"), HOUSE_ON_HAND);
 	house_assert_audit(house);
 }

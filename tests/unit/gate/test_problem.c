@@ -39,6 +39,7 @@ static const struct {
 	{PROBLEM_IN_FLIGHT, 409, "request-in-flight"},
 	{PROBLEM_HOLD_EXPIRED, 409, "hold-expired"},
 	{PROBLEM_ORDER_STATE, 409, "order-state"},
+	{PROBLEM_ORDER_QUANTITY, 409, "order-quantity"},
 	{PROBLEM_PAID_ALREADY, 409, "paid-already"},
 	{PROBLEM_WRONG_AMOUNT, 409, "wrong-amount"},
 	{PROBLEM_REFERENCE_USED, 409, "reference-used"},

@@ -31,7 +31,7 @@ static struct event event_of(enum event_kind kind)
 static struct order_row row_of(enum order_state state)
 {
 	return (struct order_row){
-		.sale = SALE, .lot = LOT, .quantity = 2, .state = state, .hold_expires_at_ms = HOLD_MS, .buyer = "anna"};
+		.sale = SALE, .lot = LOT, .quantity = 2, .first_quantity = 2, .state = state, .hold_expires_at_ms = HOLD_MS, .buyer = "anna"};
 }
 
 /* A sale with the lot, that has this epoch. */

@@ -438,7 +438,7 @@ static void assert_refused_with(const char *from, const char *to, const char *ex
 static void test_event_of_a_newer_program_is_told_from_what_is_no_event(void **state)
 {
 	static const char *const newer[][2] = {
-		{"\"v\":1", "\"v\":2"}, {"order.reserved", "order.reduced"}, {"order.reserved", "order.reserved\\u0041"}};
+		{"\"v\":1", "\"v\":2"}, {"order.reserved", "order.moved"}, {"order.reserved", "order.reserved\\u0041"}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(newer) / sizeof(newer[0]); i++) {

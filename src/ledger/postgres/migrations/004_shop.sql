@@ -13,7 +13,7 @@ CREATE TABLE payments (
 CREATE INDEX payments_by_reference ON payments (reference);
 
 -- Every event of an order has a movement, extensions and payments too (which move nothing), so the movements are the feed of all that happened.
-INSERT INTO movement_causes VALUES (11, 'extend'), (12, 'pay');
+INSERT INTO movement_causes VALUES (11, 'extend'), (12, 'pay'), (13, 'reduce');
 ALTER TABLE movements
 	ADD COLUMN hold_expires_at_ms bigint, -- of an extension: the hold's new end
 	ADD COLUMN epoch bigint;              -- of the stock that decided it; null: it is no event, or an older program's
@@ -51,3 +51,10 @@ CREATE INDEX orders_by_reference ON orders (reference) WHERE reference IS NOT NU
 ALTER TABLE orders ADD COLUMN actor text;     -- an operator; null: the order's own buyer, or the clock where it is expired
 ALTER TABLE orders ADD COLUMN reason text;    -- null: it was not said
 ALTER TABLE movements ADD COLUMN reason text; -- likewise
+
+-- What leaves an order while it lives: its quantity falls, and a movement says how many units went where. Withdrawn and on hand: to the
+-- warehouse; withdrawn alone: they are gone.
+ALTER TABLE orders ADD COLUMN first_quantity integer; -- as granted; null: as it is
+ALTER TABLE movements
+	ADD COLUMN left_units integer, -- of a reduction: what the order has after it
+	ADD COLUMN refund text;        -- the payment side's own name for what it pays back; null: it was not said

@@ -35,7 +35,7 @@ struct shop_tests {
 	size_t count;
 };
 extern const struct shop_tests shop_tests_reserve, shop_tests_rate, shop_tests_settle, shop_tests_pay, shop_tests_labels,
-	shop_tests_outbox, shop_tests_life, shop_tests_brake;
+	shop_tests_outbox, shop_tests_life, shop_tests_brake, shop_tests_reduce;
 
 const struct stock_factory *shop_factory(void); /* the one under test */
 /* cmocka's set-up and tear-down: *state is a struct shop without a sale. */

@@ -12,8 +12,9 @@ const struct stock_factory *shop_factory(void)
 
 int stock_suite_run(const struct stock_factory *factory)
 {
-	const struct shop_tests *const parts[] = {&shop_tests_reserve, &shop_tests_rate,   &shop_tests_settle, &shop_tests_pay,
-						  &shop_tests_labels,  &shop_tests_outbox, &shop_tests_life,   &shop_tests_brake};
+	const struct shop_tests *const parts[] = {&shop_tests_reserve, &shop_tests_rate,   &shop_tests_settle,
+						  &shop_tests_pay,     &shop_tests_labels, &shop_tests_outbox,
+						  &shop_tests_life,    &shop_tests_brake,  &shop_tests_reduce};
 	enum { PARTS = sizeof(parts) / sizeof(parts[0]) };
 	struct CMUnitTest *tests;
 	size_t count = 0;

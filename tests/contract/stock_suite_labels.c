@@ -135,6 +135,7 @@ static void test_loaded_labels_are_compared(void **state)
 	struct labels labels = {SLICE("INV-1"), SLICE("{\"a\":\"1\"}")};
 	struct stock_load order = {.id = shop_id(shop),
 				   .quantity = 1,
+				   .first_quantity = 1,
 				   .state = ORDER_CONFIRMED,
 				   .buyer = SLICE("ann"),
 				   .key = SLICE("k"),

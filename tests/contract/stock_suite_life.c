@@ -8,6 +8,7 @@ static struct stock_load load_of(struct shop *shop, const char *buyer, const cha
 	return (struct stock_load){
 		.id = shop_id(shop),
 		.quantity = quantity,
+		.first_quantity = quantity,
 		.state = state,
 		.buyer = slice_of(buyer),
 		.key = slice_of(key),

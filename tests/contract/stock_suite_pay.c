@@ -258,6 +258,7 @@ static void test_loaded_payments_are_known(void **state)
 	for (int i = 0; i < 2; i++)
 		orders[i] = (struct stock_load){.id = shop_id(shop),
 						.quantity = 1,
+						.first_quantity = 1,
 						.state = ORDER_CONFIRMED,
 						.buyer = i ? SLICE("bob") : SLICE("ann"),
 						.paid = i ? SLICE("") : SLICE("pi_1")};

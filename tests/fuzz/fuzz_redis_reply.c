@@ -96,8 +96,11 @@ static void call_reserve(struct stock *stock)
 
 static void call_settle(struct stock *stock)
 {
-	struct stock_settle items[] = {
-		{.action = ORDER_CONFIRM}, {.action = ORDER_CANCEL}, {.action = ORDER_EXTEND}, {.action = ORDER_REFUND}};
+	struct stock_settle items[] = {{.action = ORDER_CONFIRM},
+				       {.action = ORDER_CANCEL},
+				       {.action = ORDER_EXTEND},
+				       {.action = ORDER_REFUND},
+				       {.action = ORDER_REDUCE, .from = 3, .quantity = 1}};
 	enum { COUNT = sizeof(items) / sizeof(items[0]) };
 
 	for (size_t i = 0; i < COUNT; i++) {
@@ -110,6 +113,8 @@ static void call_settle(struct stock *stock)
 		ASSERT(items[i].outcome <= STOCK_PAUSED);
 		if (items[i].outcome == STOCK_DONE)
 			ASSERT(order_state_name(items[i].order.state));
+		if (items[i].outcome == STOCK_DONE && items[i].action == ORDER_REDUCE)
+			ASSERT(items[i].event.left == 2 && items[i].order.quantity == 2 && items[i].order.first_quantity >= 2);
 	}
 }
 
@@ -167,7 +172,7 @@ static void call_expire(struct stock *stock)
 
 static void call_preheat(struct stock *stock)
 {
-	const struct stock_load load = {.quantity = 1, .state = ORDER_HELD, .buyer = SLICE("ann")};
+	const struct stock_load load = {.quantity = 1, .first_quantity = 1, .state = ORDER_HELD, .buyer = SLICE("ann")};
 	const int64_t allocated[LOTS] = {5, 5}, withdrawn[LOTS] = {0};
 
 	(void)!stock->ops->preheat_begin(

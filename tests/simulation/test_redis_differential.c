@@ -217,6 +217,7 @@ static void load_orders(void)
 		orders[i] = (struct stock_load){.id = any(3) ? a_new_id() : a_known_id(),
 						.lot = (uint32_t)any(LOTS),
 						.quantity = 1,
+						.first_quantity = 1,
 						.state = (enum order_state)(ORDER_HELD + any(4)),
 						.buyer = a_buyer(),
 						.key = any(2) ? SLICE("k1") : SLICE(""),

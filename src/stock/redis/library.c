@@ -66,11 +66,14 @@ static const struct {
 	{"EV_EXTENDED", EVENT_EXTENDED},
 	{"EV_WITHDRAWN", EVENT_WITHDRAWN},
 	{"EV_PAID", EVENT_PAID},
+	{"EV_REDUCED", EVENT_REDUCED},
 	{"CONFIRM", ORDER_CONFIRM},
 	{"CANCEL", ORDER_CANCEL},
 	{"REFUND", ORDER_REFUND},
 	{"EXPIRE", ORDER_EXPIRE},
 	{"EXTEND", ORDER_EXTEND},
+	{"REDUCE", ORDER_REDUCE},
+	{"TO_SALE", UNITS_TO_SALE},
 	/* flags, and what is to be done */
 	{"SETTLING", REDIS_SETTLING},
 	{"DURABLE", REDIS_DURABLE},
@@ -79,22 +82,24 @@ static const struct {
 	{"REPLAY_ONLY", REDIS_REPLAY_ONLY},
 	{"UNLIMITED", REDIS_UNLIMITED},
 	{"LABELLED", REDIS_LABELLED},
-	{"FORGET_BUYER", REDIS_FORGET_BUYER},
-	{"RETURN_EARLY", REDIS_RETURN_EARLY},
-	{"UNDO_CLAIMED", REDIS_UNDO_CLAIMED},
-	{"IGNORE_FENCE", REDIS_IGNORE_FENCE},
-	{"BRAKE_SET", REDIS_BRAKE_SET},
-	{"BRAKE_RESTORE", REDIS_BRAKE_RESTORE},
-	{"BRAKE_WRITTEN", REDIS_BRAKE_WRITTEN},
-	{"BRAKE_CHANGES", STOCK_BRAKE_CHANGES},
+	{"BROKEN.FORGET_BUYER", REDIS_FORGET_BUYER},
+	{"BROKEN.RETURN_EARLY", REDIS_RETURN_EARLY},
+	{"BROKEN.UNDO_CLAIMED", REDIS_UNDO_CLAIMED},
+	{"BROKEN.IGNORE_FENCE", REDIS_IGNORE_FENCE},
+	{"BRAKE.SET", REDIS_BRAKE_SET},
+	{"BRAKE.RESTORE", REDIS_BRAKE_RESTORE},
+	{"BRAKE.WRITTEN", REDIS_BRAKE_WRITTEN},
+	{"BRAKE.CHANGES", STOCK_BRAKE_CHANGES},
 	/* how many of a buyer's newest orders are kept */
 	{"NEWEST_KEPT", STOCK_NEWEST},
 };
 
+/* Lua counts the names of a text, 200 at most: those that few functions use share one. */
 static void write_numbers(struct buffer *text)
 {
+	buffer_append_literal(text, "local BROKEN, BRAKE = {}, {}\n");
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		buffer_printf(text, "local %s = %d\n", numbers[i].name, numbers[i].value);
+		buffer_printf(text, "%s%s = %d\n", strchr(numbers[i].name, '.') ? "" : "local ", numbers[i].name, numbers[i].value);
 }
 
 /* MOVES[state][action] = {what order_next() says, the state after it} */
@@ -103,7 +108,7 @@ static void write_moves(struct buffer *text)
 	buffer_append_literal(text, "local MOVES = {");
 	for (int state = ORDER_HELD; state <= ORDER_EXPIRED; state++) {
 		buffer_append_literal(text, "{");
-		for (int action = ORDER_CONFIRM; action <= ORDER_EXTEND; action++) {
+		for (int action = ORDER_CONFIRM; action <= ORDER_REDUCE; action++) {
 			enum order_state next;
 			enum order_move move = order_next((enum order_state)state, (enum order_action)action, &next);
 

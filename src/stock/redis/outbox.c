@@ -22,7 +22,7 @@ static void ask(struct buffer *out, const void *items, size_t index)
 	redis_write_id(out, &ending->id);
 	redis_write(out, (uint64_t)ending->kind, 1);
 	redis_write(out, ending->epoch, 4);
-	redis_write(out, (uint64_t)ending->hold_expires_at_ms, 8);
+	redis_write(out, (uint64_t)ending->after, 8);
 	redis_write(out, ending->place, 6);
 	redis_write(out, ending->run, 2);
 }
@@ -94,7 +94,7 @@ static void prepare(struct redis_report *report, const struct redis_question *qu
 	for (size_t i = 0; i < count; i++)
 		report->items[i] = (struct redis_ending){
 			.id = events[i]->id,
-			.hold_expires_at_ms = events[i]->hold_expires_at_ms,
+			.after = events[i]->kind == EVENT_REDUCED ? events[i]->left : events[i]->hold_expires_at_ms,
 			.place = events[i]->stock_place,
 			.sale = events[i]->sale,
 			.epoch = events[i]->epoch,
@@ -186,6 +186,31 @@ void redis_compensate(struct stock *stock, const struct event *const *events, si
 
 /* --- Claim --- */
 
+static bool gives_back(enum event_kind kind)
+{
+	return kind == EVENT_CANCELLED || kind == EVENT_REFUNDED || kind == EVENT_REDUCED;
+}
+
+/* What a settlement begins with: its units, its times, and where those go that it gives back. */
+static void take_settlement(struct redis_reader *entry, struct event *event)
+{
+	int64_t after;
+
+	event->lot = redis_read_within(entry, 2, 0, LOTS_MAX - 1);
+	event->quantity = redis_read_within(entry, 2, 1, LIMIT_MAX);
+	event->at_ms = redis_read_time(entry);
+	after = redis_read_time(entry);
+	redis_read8(entry); /* whether a broken build gave the units back too early */
+	event->units_to = redis_read_within(entry, 1, UNITS_TO_SALE, gives_back(event->kind) ? UNITS_GONE : UNITS_TO_SALE);
+	if (event->kind != EVENT_REDUCED) {
+		event->hold_expires_at_ms = after;
+		return;
+	}
+	if (after < 1 || after > LIMIT_MAX)
+		redis_read_fail(entry);
+	event->left = entry->failed ? 1 : (uint32_t)after;
+}
+
 /* What a confirm carries besides. */
 static void take_confirm(struct redis_reader *entry, struct event *event)
 {
@@ -238,7 +263,7 @@ static bool take_claim(struct redis_reader *answer, uint32_t sale, const struct 
 	struct uuid again;
 	char trace[TRACE_SIZE + 1];
 
-	*event = (struct event){.kind = redis_read_within(&entry, 1, EVENT_RESERVED, EVENT_PAID), .sale = sale, .epoch = head->epoch};
+	*event = (struct event){.kind = redis_read_within(&entry, 1, EVENT_RESERVED, EVENT_REDUCED), .sale = sale, .epoch = head->epoch};
 	event->id = redis_read_id(&entry);
 	switch (event->kind) {
 	case EVENT_RESERVED:
@@ -261,11 +286,7 @@ static bool take_claim(struct redis_reader *answer, uint32_t sale, const struct 
 		event->at_ms = redis_read_time(&entry);
 		break;
 	default:
-		event->lot = redis_read_within(&entry, 2, 0, LOTS_MAX - 1);
-		event->quantity = redis_read_within(&entry, 2, 1, LIMIT_MAX);
-		event->at_ms = redis_read_time(&entry);
-		event->hold_expires_at_ms = redis_read_time(&entry);
-		redis_read8(&entry); /* whether a broken build gave the units back too early */
+		take_settlement(&entry, event);
 		break;
 	}
 	event->actor_kind = redis_read_within(&entry, 1, ACTOR_UNSAID, ACTOR_CLOCK);
@@ -277,6 +298,10 @@ static bool take_claim(struct redis_reader *answer, uint32_t sale, const struct 
 		event->request = redis_read_id(&entry);
 	if (event->kind == EVENT_CONFIRMED || event->kind == EVENT_PAID)
 		take_confirm(&entry, event);
+	if (gives_back(event->kind)) {
+		event->request = redis_read_id(&entry);
+		event->refund = redis_read_name(&entry, PAYMENT_REFERENCE_MAX);
+	}
 	if (event->kind != EVENT_RESERVED && event->kind != EVENT_WITHDRAWN && event->kind != EVENT_EXPIRED)
 		event->reason = redis_read_name(&entry, REASON_MAX);
 	if (event->kind == EVENT_BARRIER)

@@ -129,6 +129,7 @@ static void write_load(struct buffer *out, const struct stock_load *order, int64
 	redis_write_id(out, &order->id);
 	redis_write(out, order->lot, 2);
 	redis_write(out, order->quantity, 2);
+	redis_write(out, order->first_quantity, 2);
 	redis_write(out, (uint64_t)order->state, 1);
 	redis_write(out, (uint64_t)hold_ms, 8);
 	redis_write(out, (uint64_t)order->first_hold_expires_at_ms, 8);
@@ -172,7 +173,8 @@ static int load_some(struct stock_redis *redis, uint32_t sale, const struct redi
 static int check_loads(const struct stock_load *orders, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (orders[i].lot >= LOTS_MAX || orders[i].quantity == 0 || orders[i].quantity > LIMIT_MAX)
+		if (orders[i].lot >= LOTS_MAX || orders[i].quantity == 0 || orders[i].quantity > orders[i].first_quantity ||
+		    orders[i].first_quantity > LIMIT_MAX)
 			return -ERANGE;
 	return 0;
 }

@@ -162,7 +162,8 @@ void redis_take_order(struct redis_reader *answer, struct stock_order *order)
 	order->hold_expires_at_ms = redis_read_time(answer);
 	order->first_hold_expires_at_ms = redis_read_time(answer);
 	order->lot = redis_read_within(answer, 2, 0, LOTS_MAX - 1);
-	order->quantity = order->first_quantity = redis_read_within(answer, 2, 1, LIMIT_MAX);
+	order->quantity = redis_read_within(answer, 2, 1, LIMIT_MAX);
+	order->first_quantity = redis_read_within(answer, 2, order->quantity, LIMIT_MAX);
 }
 
 /* --- What any thread may ask --- */

@@ -29,7 +29,7 @@ static inline uint64_t redis_place(uint32_t batch, uint16_t place)
 /* An event that has come to its end, as much of it as the functions want to know. */
 struct redis_ending {
 	struct uuid id;
-	int64_t hold_expires_at_ms;
+	int64_t after;  /* what it leads to: an extension's end of the hold, what a reduction leaves */
 	uint64_t place; /* redis_place() */
 	uint16_t run; /* how many it tells of: with it those behind it, whose places follow its own; 0: one before it tells of it */
 	uint32_t sale, epoch;

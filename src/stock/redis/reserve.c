@@ -50,7 +50,8 @@ static void take_grant(struct redis_reader *answer, const struct redis_head *hea
 	event->kind = EVENT_RESERVED;
 	event->epoch = head->epoch;
 	event->limit_per_buyer = head->limit;
-	item->order = (struct stock_order){.id = event->id, .lot = event->lot, .quantity = event->quantity};
+	item->order = (struct stock_order){
+		.id = event->id, .lot = event->lot, .quantity = event->quantity, .first_quantity = event->quantity};
 	item->order.state = redis_read_within(answer, 1, ORDER_HELD, ORDER_CONFIRMED);
 	event->buyer_units =
 		redis_read_within(answer, 2, event->quantity, head->limit > event->quantity ? head->limit : event->quantity);

@@ -54,6 +54,11 @@ static void move_back(struct stock_redis *redis, struct stock_settle *item)
 	item->outcome = undone ? STOCK_FENCED : STOCK_OUTCOME_UNKNOWN;
 }
 
+static bool gives_back(enum order_action action)
+{
+	return action == ORDER_CANCEL || action == ORDER_REFUND || action == ORDER_REDUCE;
+}
+
 static void take_settled(struct redis_reader *answer, const struct redis_head *head, struct stock_settle *item)
 {
 	enum event_kind kind = event_kind_of(item->action);
@@ -80,6 +85,8 @@ static void take_settled(struct redis_reader *answer, const struct redis_head *h
 	default:
 		redis_read_fail(answer);
 	}
+	if (item->outcome == STOCK_DONE && item->action == ORDER_REDUCE && item->order.quantity != item->from - item->quantity)
+		redis_read_fail(answer);
 	if (answer->failed)
 		item->outcome = STOCK_OUTCOME_UNKNOWN;
 	if (item->outcome != STOCK_DONE)
@@ -89,7 +96,8 @@ static void take_settled(struct redis_reader *answer, const struct redis_head *h
 		.sale = item->sale,
 		.epoch = head->epoch,
 		.lot = item->order.lot,
-		.quantity = item->order.quantity,
+		.quantity = item->action == ORDER_REDUCE ? item->quantity : item->order.quantity,
+		.left = item->action == ORDER_REDUCE ? item->order.quantity : 0,
 		.id = item->id,
 		.at_ms = item->now_ms,
 		.hold_expires_at_ms = item->action == ORDER_EXTEND ? item->order.hold_expires_at_ms : 0,
@@ -97,22 +105,32 @@ static void take_settled(struct redis_reader *answer, const struct redis_head *h
 		.actor = item->actor,
 		.trace = item->trace,
 		.reason = item->reason,
-		.request = item->action == ORDER_CONFIRM ? item->request : (struct uuid){{0}},
+		.request = item->action == ORDER_CONFIRM || gives_back(item->action) ? item->request : (struct uuid){{0}},
 	};
 	if (item->action == ORDER_CONFIRM && item->payment.reference.size)
 		item->event.payment = item->payment;
+	if (gives_back(item->action)) {
+		item->event.units_to = item->units_to;
+		item->event.refund = item->refund;
+	}
 }
 
 static void ask_settle(struct buffer *out, const void *items, size_t index)
 {
 	const struct stock_settle *item = (const struct stock_settle *)items + index;
 
+	ASSERT(item->from <= LIMIT_MAX);
+	ASSERT(item->action != ORDER_REDUCE || (item->quantity >= 1 && item->quantity < item->from));
 	redis_write_id(out, &item->id);
 	redis_write(out, (uint64_t)item->action, 1);
 	redis_write(out, (uint64_t)item->now_ms, 8);
 	redis_write(out, (uint64_t)redis_ms(item->grace_ns), 8);
 	redis_write(out, (uint64_t)redis_ms(item->extend_ns), 8);
 	redis_write(out, (uint64_t)item->extend_to_ms, 8);
+	redis_write(out, item->from, 2);
+	redis_write(out, item->quantity, 2);
+	redis_write(out, item->held_only, 1);
+	redis_write(out, (uint64_t)(gives_back(item->action) ? item->units_to : UNITS_TO_SALE), 1);
 	redis_write(out, (uint64_t)(item->priced ? item->unit_price : PAYMENT_NO_AMOUNT), 8);
 	redis_write(out, (uint64_t)item->payment.amount, 8);
 	redis_write_text(out, item->payment.reference);
@@ -120,13 +138,16 @@ static void ask_settle(struct buffer *out, const void *items, size_t index)
 	redis_write(out, (uint64_t)item->actor_kind, 1);
 	redis_write_text(out, item->actor);
 	redis_write_text(out, item->trace);
-	if (item->action == ORDER_CONFIRM) {
+	if (item->action == ORDER_CONFIRM || gives_back(item->action))
 		redis_write_id(out, &item->request);
+	if (item->action == ORDER_CONFIRM) {
 		redis_write(out, (uint64_t)item->payment.amount, 8);
 		redis_write_text(out, slice_of(item->payment.currency));
 		redis_write_text(out, item->payment.method);
 		redis_write_text(out, item->payment.reference);
 	}
+	if (gives_back(item->action))
+		redis_write_text(out, item->refund);
 	redis_write_text(out, item->reason);
 }
 
@@ -160,22 +181,10 @@ static void settle_batch(struct stock_redis *redis, struct stock_settle *items, 
 			move_back(redis, &items[i]);
 }
 
-/* What the library does not know yet: it is refused here, and nothing is asked of it. */
-static bool gives_back_some(const struct stock_settle *item)
-{
-	return item->action == ORDER_REDUCE || item->from != 0 || item->units_to != UNITS_TO_SALE || item->refund.size != 0;
-}
-
 void redis_settle(struct stock *stock, struct stock_settle *items, size_t count)
 {
-	for (size_t start = 0, end; start < count; start = end) {
-		for (end = start; end < count && end - start < REDIS_BATCH && !gives_back_some(&items[end]); end++)
-			;
-		if (end > start)
-			settle_batch(redis_of(stock), items + start, end - start);
-		if (end < count && gives_back_some(&items[end]))
-			items[end++].outcome = STOCK_UNAVAILABLE;
-	}
+	for (size_t start = 0; start < count; start += REDIS_BATCH)
+		settle_batch(redis_of(stock), items + start, count - start < REDIS_BATCH ? count - start : REDIS_BATCH);
 }
 
 /* An answer that was lost has changed nothing: the order could not be asked for. */

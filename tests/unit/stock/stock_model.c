@@ -43,7 +43,7 @@ struct model_way {
 struct model_order {
 	struct uuid id;
 	int buyer, key; /* key -1: none */
-	uint32_t lot, quantity;
+	uint32_t lot, quantity, first_quantity;
 	enum order_state state;
 	bool gone, durable;
 	bool counted; /* in the buyer's rate window, since */
@@ -170,7 +170,8 @@ static enum stock_outcome expect_reserve(int buyer, int key, const struct stock_
 	int64_t oldest_ns = 0;
 
 	if (same)
-		return same->lot == item->event.lot && same->quantity == item->event.quantity ? STOCK_REPLAY : STOCK_KEY_CONFLICT;
+		return same->lot == item->event.lot && same->first_quantity == item->event.quantity ? STOCK_REPLAY
+												    : STOCK_KEY_CONFLICT;
 	if (item->replay_only)
 		return STOCK_NO_REPLAY;
 	if (grants_of(buyer, &oldest_ns) >= RATE) {
@@ -195,6 +196,7 @@ static void granted(int buyer, int key, const struct stock_reserve *item)
 		.key = key,
 		.lot = item->event.lot,
 		.quantity = item->event.quantity,
+		.first_quantity = item->event.quantity,
 		.state = item->hold_ns ? ORDER_HELD : ORDER_CONFIRMED,
 		.counted = true,
 		.granted_ns = m.now_ns,
@@ -221,6 +223,12 @@ static void check_own(int buyer, const struct stock_reserve *item)
 		assert_true(uuid_equal(&item->own[live_count++], &newest.orders[i].id));
 	}
 	assert_int_equal(live_count, item->own_count);
+}
+
+static void check_replay(const struct model_order *order, const struct stock_order *told)
+{
+	assert_true(uuid_equal(&told->id, &order->id));
+	assert_int_equal(told->first_quantity, order->first_quantity);
 }
 
 static void do_reserve(void)
@@ -251,7 +259,7 @@ static void do_reserve(void)
 	else
 		assert_int_equal(item.rate_left, RATE - grants_of(buyer, &retry_ms));
 	if (expected == STOCK_REPLAY)
-		assert_true(uuid_equal(&item.order.id, &order_with_key(buyer, key)->id));
+		check_replay(order_with_key(buyer, key), &item.order);
 	if (expected == STOCK_BUYER_LIMIT)
 		check_own(buyer, &item);
 	if (expected == STOCK_SOLD_OUT)
@@ -265,8 +273,9 @@ static struct model_order *random_order(void)
 	return m.order_count ? &m.orders[m.order_count - 1 - (int)random_below((uint32_t)recent)] : NULL;
 }
 
-static enum stock_outcome expect_settle(const struct model_order *order, enum order_action action, int64_t extend_ns)
+static enum stock_outcome expect_settle(const struct model_order *order, const struct stock_settle *item)
 {
+	enum order_action action = item->action;
 	bool over = order->state == ORDER_HELD && order->deadline_ns + GRACE_MS * MS <= m.now_ns;
 	enum order_state next;
 
@@ -274,7 +283,11 @@ static enum stock_outcome expect_settle(const struct model_order *order, enum or
 		return STOCK_NO_ORDER;
 	if (order->way.on)
 		return STOCK_BUSY;
-	if ((action == ORDER_CONFIRM || action == ORDER_EXTEND) && (order->state == ORDER_EXPIRED || over))
+	if (item->from && (item->from != order->quantity || !order_is_live(order->state)))
+		return STOCK_REFUSED;
+	if (item->held_only && order->state == ORDER_CONFIRMED)
+		return STOCK_REFUSED;
+	if ((action == ORDER_CONFIRM || action == ORDER_EXTEND || action == ORDER_REDUCE) && (order->state == ORDER_EXPIRED || over))
 		return STOCK_EXPIRED;
 	switch (order_next(order->state, action, &next)) {
 	case ORDER_ALREADY:
@@ -284,23 +297,36 @@ static enum stock_outcome expect_settle(const struct model_order *order, enum or
 	case ORDER_MOVED:
 		break;
 	}
-	if (action == ORDER_EXTEND && m.now_ns + extend_ns <= order->deadline_ns)
+	if (action == ORDER_EXTEND && m.now_ns + item->extend_ns <= order->deadline_ns)
 		return STOCK_ALREADY;
 	return outbox_count() == OUTBOX ? STOCK_FULL : STOCK_DONE;
 }
 
+/* How many it gives back, as who asks has heard of the order at some time, and to where. */
+static void choose_units(const struct model_order *order, struct stock_settle *item)
+{
+	bool reduces = item->action == ORDER_REDUCE;
+
+	item->units_to = (enum units_to)random_below(3);
+	if (reduces || random_below(2))
+		item->from = reduces && order->quantity < 2 ? 2 : order->quantity + (random_below(8) == 0);
+	if (!reduces)
+		return;
+	item->quantity = 1 + random_below(item->from - 1);
+	item->held_only = random_below(4) == 0;
+}
+
 static void do_settle(void)
 {
-	static const enum order_action actions[] = {ORDER_CONFIRM, ORDER_CANCEL, ORDER_REFUND, ORDER_EXTEND};
+	static const enum order_action actions[] = {ORDER_CONFIRM, ORDER_CANCEL, ORDER_REFUND, ORDER_EXTEND, ORDER_REDUCE};
 	struct model_order *order = random_order();
-	enum order_action action = actions[random_below(4)];
+	enum order_action action = actions[random_below(5)];
 	int64_t extend_ns = (1 + random_below(8)) * 1000 * MS;
 	struct stock_settle item;
 	enum stock_outcome expected;
 
 	if (!order)
 		return;
-	expected = expect_settle(order, action, extend_ns);
 	item = (struct stock_settle){.sale = SALE,
 				     .id = order->id,
 				     .action = action,
@@ -309,6 +335,9 @@ static void do_settle(void)
 				     .grace_ns = GRACE_MS * MS,
 				     .extend_ns = extend_ns,
 				     .buyer = slice_of(random_below(2) ? buyers[order->buyer] : "")};
+	if (action == ORDER_CANCEL || action == ORDER_REFUND || action == ORDER_REDUCE)
+		choose_units(order, &item);
+	expected = expect_settle(order, &item);
 	m.stock->ops->settle(m.stock, &item, 1);
 	assert_int_equal(item.outcome, expected);
 	if (expected == STOCK_DONE)
@@ -316,11 +345,20 @@ static void do_settle(void)
 			.on = true, .at_ns = m.now_ns, .event = item.event, .next_deadline_ns = m.now_ns + item.extend_ns};
 }
 
-static void give_back(struct model_order *order, enum order_state state)
+static void give_back(struct model_order *order, uint32_t quantity, enum units_to to)
+{
+	if (to != UNITS_TO_SALE) {
+		m.withdrawn[order->lot] += quantity;
+		return;
+	}
+	m.available[order->lot] += quantity;
+	m.versions[order->lot]++;
+}
+
+static void end(struct model_order *order, enum order_state state, enum units_to to)
 {
 	order->state = state;
-	m.available[order->lot] += order->quantity;
-	m.versions[order->lot]++;
+	give_back(order, order->quantity, to);
 }
 
 static void model_acknowledge(struct model_order *order)
@@ -338,10 +376,14 @@ static void model_acknowledge(struct model_order *order)
 		order->deadline_ns = order->way.next_deadline_ns;
 		break;
 	case EVENT_EXPIRED:
-		give_back(order, ORDER_EXPIRED);
+		end(order, ORDER_EXPIRED, UNITS_TO_SALE);
+		break;
+	case EVENT_REDUCED:
+		give_back(order, order->way.event.quantity, order->way.event.units_to);
+		order->quantity = order->way.event.left;
 		break;
 	default:
-		give_back(order, ORDER_CANCELLED);
+		end(order, ORDER_CANCELLED, order->way.event.units_to);
 	}
 }
 
@@ -365,7 +407,7 @@ static void do_end(bool durable)
 	}
 	order->way.on = false;
 	if (event->kind == EVENT_RESERVED) {
-		give_back(order, order->state);
+		end(order, order->state, UNITS_TO_SALE);
 		order->gone = true;
 	}
 }
@@ -504,6 +546,9 @@ static void do_claim(void)
 		if (!order)
 			continue; /* a withdrawal */
 		assert_int_equal(claims[i].event.kind, order->way.event.kind);
+		assert_int_equal(claims[i].event.quantity, order->way.event.quantity);
+		assert_int_equal(claims[i].event.left, order->way.event.left);
+		assert_int_equal(claims[i].event.units_to, order->way.event.units_to);
 		if (claims[i].event.kind == EVENT_RESERVED)
 			assert_true(slice_equal(claims[i].event.buyer, slice_of(buyers[order->buyer])));
 	}
@@ -568,6 +613,7 @@ static void do_rebuild(void)
 		struct stock_load load = {.id = order->id,
 					  .lot = order->lot,
 					  .quantity = order->quantity,
+					  .first_quantity = order->first_quantity,
 					  .state = order->state,
 					  .buyer = slice_of(buyers[order->buyer]),
 					  .key = slice_of(order->key >= 0 ? keys[order->key] : ""),
@@ -605,6 +651,7 @@ static void check_order(const struct model_order *order, const struct stock_find
 	assert_int_equal(find->order.settling, order->way.on && order->way.event.kind != EVENT_RESERVED);
 	assert_int_equal(find->order.lot, order->lot);
 	assert_int_equal(find->order.quantity, order->quantity);
+	assert_int_equal(find->order.first_quantity, order->first_quantity);
 	assert_true(find->order.hold_expires_at_ms == order->hold_ms);
 	assert_true(find->order.first_hold_expires_at_ms == order->first_hold_ms);
 	assert_true(m.stock->ops->may_have_order(m.stock, SALE, slice_of(buyers[order->buyer])));

@@ -192,6 +192,7 @@ static void life_thread(void *argument)
 	while (!atomic_load(&stop)) {
 		struct stock_load load = {.id = uuid_make(&ids, 1, OTHER_SALE),
 					  .quantity = 1,
+					  .first_quantity = 1,
 					  .state = ORDER_HELD,
 					  .buyer = SLICE("ann"),
 					  .hold_left_ns = 10 * MS};

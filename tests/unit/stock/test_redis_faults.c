@@ -230,7 +230,8 @@ static void test_a_rebuild_waits_until_no_gate_trusts_a_master_that_was_cut_off(
 
 static void test_a_user_with_just_these_rights_can_do_everything(void **state)
 {
-	struct stock_load order = {.id = {{9}}, .quantity = 1, .state = ORDER_CONFIRMED, .buyer = SLICE("cid"), .key = SLICE("k")};
+	struct stock_load order = {
+		.id = {{9}}, .quantity = 1, .first_quantity = 1, .state = ORDER_CONFIRMED, .buyer = SLICE("cid"), .key = SLICE("k")};
 	struct stock_claim *claims = calloc(1, sizeof(*claims));
 	struct stock_withdrawal withdrawal = {.sale = GATE_SALE, .units = 1, .movement = {{1}}};
 	int64_t units = 5, withdrawn = 0, next;

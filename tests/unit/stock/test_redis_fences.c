@@ -83,7 +83,7 @@ static void test_a_restart_is_fenced_though_the_log_has_everything(void **state)
 
 static void test_a_restart_in_the_middle_of_loading_is_seen_by_who_loads(void **state)
 {
-	struct stock_load order = {.id = {{9}}, .quantity = 1, .state = ORDER_CONFIRMED, .buyer = SLICE("ann")};
+	struct stock_load order = {.id = {{9}}, .quantity = 1, .first_quantity = 1, .state = ORDER_CONFIRMED, .buyer = SLICE("ann")};
 	int64_t units = 5, withdrawn = 0;
 	struct gate gate;
 
@@ -156,7 +156,7 @@ static void test_an_epoch_older_than_the_ledgers_is_fenced(void **state)
 
 static void test_a_newer_epoch_is_followed_and_the_older_one_cannot_come_back(void **state)
 {
-	struct stock_load order = {.id = {{9}}, .quantity = 1, .state = ORDER_CONFIRMED, .buyer = SLICE("ann")};
+	struct stock_load order = {.id = {{9}}, .quantity = 1, .first_quantity = 1, .state = ORDER_CONFIRMED, .buyer = SLICE("ann")};
 	int64_t units = 5, withdrawn = 0;
 	struct gate slow, fast;
 	struct stock_reserve item;

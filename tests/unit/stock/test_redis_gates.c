@@ -463,6 +463,7 @@ static char (*load_names(int orders, int size))[BUYER_MAX + 1]
 		snprintf(names[i], sizeof(names[i]), "%0*d", size, i);
 		loads[i] = (struct stock_load){.id = uuid_make(&gates[0].ids, 1, GATE_SALE),
 					       .quantity = 1,
+					       .first_quantity = 1,
 					       .state = ORDER_CONFIRMED,
 					       .buyer = slice_of(names[i])};
 	}

@@ -49,7 +49,7 @@ local function brake(keys, args)
 	local mode, serial, written, stopped, changes, place = unpack_bin('<BIIBHc0', args[2])
 	local z = call('HMGET', key, 'serial', 'written', 'stopped', 'changes')
 	local stored = tonumber(z[1] or 0)
-	if mode == BRAKE_WRITTEN then
+	if mode == BRAKE.WRITTEN then
 		if written <= stored and written > tonumber(z[2]) then
 			call('HSET', key, 'written', written)
 		end
@@ -63,12 +63,12 @@ local function brake(keys, args)
 	if stored > 0 and stored >= serial then
 		serial, written, stopped, changes = stored, z[2], z[3], z[4]
 	end
-	if mode == BRAKE_SET then
+	if mode == BRAKE.SET then
 		local change = sub(args[2], place + 6) -- behind its size and its serial
 		local count, second, found = brake_look(changes, sub(change, 1, 16))
 		repeated = found
 		if not found then
-			if count == 0 or count >= BRAKE_CHANGES then
+			if count == 0 or count >= BRAKE.CHANGES then
 				changes = sub(changes, second)
 			end
 			serial, stopped = serial + 1, string.byte(change, 17)

@@ -29,9 +29,10 @@
 --
 -- All times but those in events are the sale's own: see clock_of().
 --
--- An order's record: state, flags, buyer_units, hold, first hold | batch, place in it (0: in none) | lot, quantity, buyer | of one that is paid
--- or has labels, its payment's reference, which may be empty | of one that has labels, their fingerprint. A grant is durable
--- where it is flagged so, or its byte in the batch says that it has ended, or the batch is gone: an acknowledgement writes no record.
+-- An order's record: state, flags, buyer_units, hold, first hold | batch, place in it; or 0, and of one that was reduced the units that it was
+-- granted | lot, quantity, buyer | of one that is paid or has labels, its payment's reference, which may be empty | of one that has labels,
+-- their fingerprint. A grant is durable where it is flagged so, or its byte in the batch says that it has ended, or the batch is gone: an
+-- acknowledgement writes no record.
 --
 -- Every function reads what it needs for its whole batch in a few commands, decides in Lua, and writes with a few commands at the end, so
 -- that a call costs some tens of commands, not some for each item, and that an error changes nothing.
@@ -47,12 +48,13 @@ local KEYS_OF_SALE, KEYS_OF_FIRST = 'm l o k b n h w g y s x p v u t r', 'm l o 
 local LOT, LOT_SIZE = '<IIIIIII', 28
 local RECORD, RECORD_HEAD, HEAD_SIZE = '<BBHi8i8IHHHBc0', '<BBHi8i8', 20
 local PLACE, NO_PLACE, PLACE_SIZE = '<IH', '\0\0\0\0\0\0', 6 -- the batch, behind the head
+local TERMS, TERMS_SIZE = '<IHHH', 10 -- with the place: lot, quantity
 local LABELS_SIZE = 8
 local GRANT = '<BBHi8i8IH'
 local EVENT = '<BIHHBc0BBc0c16' -- a request's: flags, hold, lot, quantity, buyer, size of what follows, key, id
 local PENDING, OVER, ASIDE = 0, 1, 2
 local LATE = 3 -- pending, and its hold's end has come and gone: it is not in :h any more
-local EVENT_OF = {EV_CONFIRMED, EV_CANCELLED, EV_REFUNDED, EV_EXPIRED, EV_EXTENDED}
+local EVENT_OF = {EV_CONFIRMED, EV_CANCELLED, EV_REFUNDED, EV_EXPIRED, EV_EXTENDED, EV_REDUCED}
 local NAMES_CHUNK = 1048576
 local NAMES_PIECE = 1048576 -- to append to a long string may copy all of it, while everybody waits
 local NAMES_MAX = 500 * 1048576
@@ -115,7 +117,7 @@ local function enter(keys, args, state)
 		return nil, pack('<BI', FENCED, epoch)
 	end
 	local same_term = term and m[3] == term and m[4] == run_id and m[5] == replid
-	if (epoch < known or not same_term) and not has(broken, IGNORE_FENCE) then
+	if (epoch < known or not same_term) and not has(broken, BROKEN.IGNORE_FENCE) then
 		return nil, pack('<BI', FENCED, epoch)
 	end
 	if m[2] ~= state then
@@ -242,6 +244,12 @@ local function pending_place(sale, record)
 	end
 end
 
+-- The units that the order has, and those that it was granted.
+local function units_of(record)
+	local number, place, _, quantity = unpack_bin(TERMS, record, HEAD_SIZE + 1)
+	return quantity, number == 0 and place > 0 and place or quantity
+end
+
 -- The fingerprint of the order's labels; '': it has none.
 local function labels_of(record)
 	local at = select(11, unpack_bin(RECORD, record))
@@ -353,13 +361,18 @@ local function newest_records(key, buyer)
 	return #ids > 2 and records_of(ids) or {}, ids
 end
 
-local function return_units(lot, quantity, confirmed)
+-- `withdrawn`: they are not for sale again.
+local function return_units(lot, quantity, confirmed, withdrawn)
 	if confirmed then
 		lot.confirmed = lot.confirmed - quantity
 	else
 		lot.held = lot.held - quantity
 	end
-	lot.available = lot.available + quantity
-	lot.version = lot.version + 1
+	if withdrawn then
+		lot.withdrawn = lot.withdrawn + quantity
+	else
+		lot.available = lot.available + quantity
+		lot.version = lot.version + 1
+	end
 	lot.changed = true
 end

@@ -74,7 +74,7 @@ local function load(keys, args)
 	local ids, q_buyers, lists = {'HMGET', key .. ':o'}, {'HMGET', key .. ':b'}, end_lists(key)
 	local names, unheld, payers, over = {}, {'ZREM', key .. ':h'}, {'HSET', key .. ':r'}, false
 	for i = 3, #args do
-		local id, lot, quantity, _, _, _, buyer = unpack_bin('<c16HHBi8i8Bc0', args[i])
+		local id, lot, quantity, _, _, _, _, buyer = unpack_bin('<c16HHHBi8i8Bc0', args[i])
 		if lot >= sale.lot_count or quantity == 0 then
 			return pack('<BI', OUT_OF_RANGE, sale.epoch)
 		end
@@ -82,7 +82,7 @@ local function load(keys, args)
 	end
 	local records, known = records_of(ids), call(unpack(q_buyers))
 	for i = 3, #args do
-		local id, lot_number, quantity, state, hold, first, buyer, idem, paid, labels = unpack_bin('<c16HHBi8i8Bc0Bc0Bc0Bc0', args[i])
+		local id, lot_number, quantity, granted, state, hold, first, buyer, idem, paid, labels = unpack_bin('<c16HHHBi8i8Bc0Bc0Bc0Bc0', args[i])
 		local before = records[id]
 		local live = state == HELD or state == CONFIRMED
 		local its = buyer_known(lists, buyer, known[i - 2])
@@ -107,7 +107,7 @@ local function load(keys, args)
 			its.value = its.value + quantity
 		end
 		labels = before and labels_of(before) or labels
-		keep(lists, records, id, pack(RECORD, state, DURABLE + (live and COUNTED or 0), 0, hold, first, 0, 0, lot_number, quantity,
+		keep(lists, records, id, pack(RECORD, state, DURABLE + (live and COUNTED or 0), 0, hold, first, 0, granted > quantity and granted or 0, lot_number, quantity,
 			#buyer, buyer) .. (#known_paid + #labels > 0 and pack('B', #known_paid) .. known_paid .. labels or ''))
 		if state == HELD then
 			hold_again(lists, id, hold)

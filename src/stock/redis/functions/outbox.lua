@@ -97,9 +97,10 @@ end
 local event_of, acknowledge, compensate
 do
 	-- The journal has the settlement: it becomes true.
-	local function settlement_durable(sale, lists, records, id, record, kind, next_hold, returned, pending)
-		local state, flags, units, hold, first, _, _, lot_number, quantity, buyer = unpack_bin(RECORD, record)
-		local lot = lot_of(sale, lot_number)
+	local function settlement_durable(sale, lists, records, id, record, pending)
+		local kind, _, after, returned, units = unpack_bin('<Bi8i8BB', pending)
+		local state, flags, buyer_units, hold, first, _, _, lot_number, quantity, buyer = unpack_bin(RECORD, record)
+		local lot, terms = lot_of(sale, lot_number), sub(record, HEAD_SIZE + 1)
 		local paid = (kind == EV_CONFIRMED or kind == EV_PAID) and payments.of(record) == '' and payments.pending(pending) or ''
 		flags = flags % CLAIMED - SETTLING
 		if kind == EV_CONFIRMED then
@@ -108,20 +109,28 @@ do
 			lot.changed = true
 			state = CONFIRMED
 		elseif kind == EV_EXTENDED then
-			hold = next_hold
+			hold = after
 			hold_again(lists, id, hold)
 		elseif kind ~= EV_PAID then
+			local left = kind == EV_REDUCED and after or 0
 			if returned == 0 then
-				return_units(lot, quantity, state == CONFIRMED)
+				return_units(lot, quantity - left, state == CONFIRMED, units ~= TO_SALE)
 			end
 			if has(flags, COUNTED) then
 				buyer = buyer_of(sale, lists, buyer)
-				buyer.value = buyer.value - quantity
-				flags = flags - COUNTED
+				buyer.value = buyer.value - quantity + left
 			end
-			state = kind == EV_EXPIRED and EXPIRED or CANCELLED
+			if left > 0 then
+				terms = pack(TERMS, 0, select(2, units_of(record)), lot_number, left) .. sub(terms, TERMS_SIZE + 1)
+				if state == HELD then
+					hold_again(lists, id, hold)
+				end
+			else
+				flags = has(flags, COUNTED) and flags - COUNTED or flags
+				state = kind == EV_EXPIRED and EXPIRED or CANCELLED
+			end
 		end
-		record = pack(RECORD_HEAD, state, flags, units, hold, first) .. sub(record, HEAD_SIZE + 1)
+		record = pack(RECORD_HEAD, state, flags, buyer_units, hold, first) .. terms
 		keep(lists, records, id, paid ~= '' and payments.put(record, paid) or record)
 		lists.pending[#lists.pending + 1] = id
 		done(lists, id)
@@ -194,7 +203,7 @@ do
 		if flags == 0 then
 			return ACK_ALREADY
 		end
-		if not durable and has(flags, CLAIMED) and not has(sale.broken, UNDO_CLAIMED) then
+		if not durable and has(flags, CLAIMED) and not has(sale.broken, BROKEN.UNDO_CLAIMED) then
 			return ACK_STAYS
 		end
 		if durable then
@@ -212,9 +221,12 @@ do
 	end
 
 	-- A settlement that is not on its way: whether it has become true before.
-	local function has_become(kind, state, hold, its_hold, record)
+	local function has_become(kind, state, after, its_hold, record)
 		if kind == EV_EXTENDED then
-			return hold <= its_hold
+			return after <= its_hold
+		end
+		if kind == EV_REDUCED then
+			return units_of(record) <= after
 		end
 		if kind == EV_CONFIRMED then
 			return state == CONFIRMED
@@ -233,7 +245,7 @@ do
 		end
 		local state, flags, units, hold, first, number, place = unpack_bin(GRANT, record)
 		local batch = number > 0 and batch_of(sale, number)
-		if not durable and has(flags, CLAIMED) and not has(sale.broken, UNDO_CLAIMED) then
+		if not durable and has(flags, CLAIMED) and not has(sale.broken, BROKEN.UNDO_CLAIMED) then
 			return ACK_STAYS
 		end
 		if has(flags, DURABLE) or (number > 0 and (not batch or place_of(batch, place) == OVER)) then
@@ -256,27 +268,28 @@ do
 		return ACK_DONE
 	end
 
-	local function settlement_end(sale, lists, records, pending, id, kind, hold, durable)
+	-- `after`: as send() has it; of two extensions, or reductions, it says which one.
+	local function settlement_end(sale, lists, records, pending, id, kind, after, durable)
 		local record = records[id]
 		if not record then
 			return ACK_UNKNOWN
 		end
 		local state, flags, _, its_hold = unpack_bin(RECORD_HEAD, record)
-		if not durable and has(flags, CLAIMED) and not has(sale.broken, UNDO_CLAIMED) then
+		if not durable and has(flags, CLAIMED) and not has(sale.broken, BROKEN.UNDO_CLAIMED) then
 			return ACK_STAYS
 		end
-		local its_kind, next_hold, returned, _
+		local its_kind, its_after, _
 		if has(flags, SETTLING) and pending then
-			its_kind, _, next_hold, returned = unpack_bin('<Bi8i8B', pending)
+			its_kind, _, its_after = unpack_bin('<Bi8i8', pending)
 		end
-		if its_kind ~= kind or (kind == EV_EXTENDED and next_hold ~= hold) then
+		if its_kind ~= kind or ((kind == EV_EXTENDED or kind == EV_REDUCED) and its_after ~= after) then
 			if not durable then
 				return ACK_STAYS
 			end
-			return has_become(kind, state, hold, its_hold, record) and ACK_ALREADY or ACK_UNKNOWN
+			return has_become(kind, state, after, its_hold, record) and ACK_ALREADY or ACK_UNKNOWN
 		end
 		if durable then
-			settlement_durable(sale, lists, records, id, record, kind, next_hold, returned, pending)
+			settlement_durable(sale, lists, records, id, record, pending)
 		else
 			settlement_undone(lists, records, id, record, kind, pending)
 		end
@@ -355,7 +368,7 @@ do
 		end
 		local records, pending = #rest > 0 and records_of(ids) or {}, #settling > 2 and records_of(settling) or {}
 		for i = 1, #rest do
-			local id, kind, epoch, hold = ids[i + 2], unpack_bin('<BIi8', told, (rest[i] - 1) * END_SIZE + 19)
+			local id, kind, epoch, after = ids[i + 2], unpack_bin('<BIi8', told, (rest[i] - 1) * END_SIZE + 19)
 			local ended
 			if epoch ~= sale.epoch then
 				ended = ACK_OTHER_EPOCH -- what became of it is the journal's to say
@@ -364,7 +377,7 @@ do
 			elseif kind == EV_WITHDRAWN then
 				ended = movement_end(sale, lists, id, durable)
 			else
-				ended = settlement_end(sale, lists, records, pending[id], id, kind, hold, durable)
+				ended = settlement_end(sale, lists, records, pending[id], id, kind, after, durable)
 			end
 			ends[rest[i]] = string.char(ended)
 		end
@@ -396,7 +409,8 @@ do
 		if not has(flags, DURABLE) then
 			return sub(pending, 1, 1) .. id .. sub(pending, 2)
 		end
-		return sub(pending, 1, 1) .. id .. pack('<HH', lot, quantity) .. sub(pending, 2)
+		local kind, _, after = unpack_bin('<Bi8i8', pending)
+		return sub(pending, 1, 1) .. id .. pack('<HH', lot, kind == EV_REDUCED and quantity - after or quantity) .. sub(pending, 2)
 	end
 
 	-- A batch's grant: an entry of its own from now on.
@@ -561,7 +575,7 @@ do
 			local record = records[id]
 			if record and is_over(sale, record, cut) then
 				local lot, quantity = unpack_bin('<HH', record, HEAD_SIZE + PLACE_SIZE + 1)
-				records[id] = send(sale, lists, id, record, EV_EXPIRED, sale.now, 0, actor)
+				records[id] = send(sale, lists, id, record, EV_EXPIRED, sale.now, 0, TO_SALE, actor)
 				out[#out + 1] = id .. pack('<HH', lot, quantity)
 			end
 		end

@@ -1,8 +1,8 @@
 -- The purchase decision: step 7 of the way of a purchase, for a whole batch.
 
 local function order_text(sale, id, record)
-	local state, _, _, hold, first, _, _, lot, quantity = unpack_bin(RECORD, record)
-	return id .. pack('<BBi8i8HH', state, flags_of(sale, record), hold, first, lot, quantity)
+	local state, _, _, hold, first, _, _, lot = unpack_bin(RECORD, record)
+	return id .. pack('<BBi8i8HHH', state, flags_of(sale, record), hold, first, lot, units_of(record))
 end
 
 -- What only a purchase needs is named here alone: Lua counts the names of a text.
@@ -21,8 +21,8 @@ do
 
 	-- What an earlier order of this request is answered with.
 	local function replay(sale, id, record, buyer, lot, quantity, labels, left)
-		local _, _, _, _, _, _, _, its_lot, its_quantity, owner = unpack_bin(RECORD, record)
-		if owner ~= buyer or its_lot ~= lot or its_quantity ~= quantity or labels_of(record) ~= labels then
+		local _, _, _, _, _, _, _, its_lot, _, owner = unpack_bin(RECORD, record)
+		if owner ~= buyer or its_lot ~= lot or select(2, units_of(record)) ~= quantity or labels_of(record) ~= labels then
 			return pack('<BB', KEY_CONFLICT, left)
 		end
 		return pack('<BB', REPLAY, left) .. order_text(sale, id, record)
@@ -227,7 +227,7 @@ do
 		return {
 			count = 0, held = 0, newcomers = 0, keys = {'HSET', key .. ':k'}, holds = {'ZADD', key .. ':h'}, fields = {}, shapes = {},
 			batch = tonumber(batches[1] or 0) + 1, pending = tonumber(batches[2] or 0), stamp = pack('<i8', sale.now),
-			counts = not has(sale.broken, FORGET_BUYER), stopped = call('HGET', key .. ':z', 'stopped') == '1',
+			counts = not has(sale.broken, BROKEN.FORGET_BUYER), stopped = call('HGET', key .. ':z', 'stopped') == '1',
 		}
 	end
 

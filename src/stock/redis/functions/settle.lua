@@ -20,7 +20,7 @@ end
 
 -- The reference of a payment that is on its way, with the confirm that brings it.
 function payments.pending(text)
-	return (select(12, unpack_bin('<Bi8i8BBBc0Bc0c16i8Bc0Bc0Bc0', text)))
+	return (select(13, unpack_bin('<Bi8i8BBBBc0Bc0c16i8Bc0Bc0Bc0', text)))
 end
 
 -- What is told of a confirm's payment before all else; 0: it may go on. Who hears that another order has it knows that this one is not paid. Sets whether the order has none and takes it (`pays`), and which
@@ -57,22 +57,24 @@ local function found_text(sale, id, record)
 	return order_text(sale, id, record) .. pack('B', #owner) .. owner .. pack('B', #paid) .. paid
 end
 
--- The order leaves for the journal. `rest` is the kind of actor, actor, trace, what a confirm brings besides, and the reason, as the
--- caller packed them.
-local function send(sale, lists, id, record, kind, at, next_hold, rest)
-	local state, _, units, hold, first, _, _, lot, quantity = unpack_bin(RECORD, record)
+-- The order leaves for the journal. `after` is what the event leads to: of an extension when the hold ends, of a reduction how many units
+-- the order has then; `units`, where those go that it gives back; `rest` is the kind of actor, actor, trace, what a confirm or a cancel brings
+-- besides, and the reason, as the caller packed them.
+local function send(sale, lists, id, record, kind, at, after, units, rest)
+	local state, _, buyer_units, hold, first, number, place, lot, quantity = unpack_bin(RECORD, record)
 	local returned, flags = 0, flags_of(sale, record)
-	if kind ~= EV_CONFIRMED and kind ~= EV_PAID and kind ~= EV_EXTENDED and has(sale.broken, RETURN_EARLY) then
-		return_units(lot_of(sale, lot), quantity, state == CONFIRMED)
+	if (kind == EV_CANCELLED or kind == EV_REFUNDED or kind == EV_EXPIRED) and has(sale.broken, BROKEN.RETURN_EARLY) then
+		return_units(lot_of(sale, lot), quantity, state == CONFIRMED, units ~= TO_SALE)
 		returned = 1
 	end
-	record = pack(RECORD_HEAD, state, flags + SETTLING, units, hold, first) .. NO_PLACE .. sub(record, HEAD_SIZE + PLACE_SIZE + 1)
+	record = pack(RECORD_HEAD, state, flags + SETTLING, buyer_units, hold, first) .. pack(PLACE, 0, number == 0 and place or 0) ..
+		sub(record, HEAD_SIZE + PLACE_SIZE + 1)
 	local list = lists.orders
 	list[#list + 1] = id
 	list[#list + 1] = record
 	list = lists.pending
 	list[#list + 1] = id
-	list[#list + 1] = pack('<Bi8i8B', kind, at, next_hold, returned) .. rest
+	list[#list + 1] = pack('<Bi8i8BB', kind, at, after, returned, units) .. rest
 	list = lists.outbox
 	list[#list + 1] = sale.now
 	list[#list + 1] = id
@@ -91,13 +93,17 @@ local function send_write(lists)
 	write(lists.payers)
 end
 
--- Whether the action may go out now; and the state after it. `extended`: when the hold is to end; `payment`: a confirm's.
-local function decide_settlement(sale, record, action, grace, extended, payment)
+-- Whether the action may go out now; and the state after it. `extended`: when the hold is to end; `payment`: a confirm's; `from`: the units
+-- that the order is to have (0: any); `held_only`: of one that is confirmed it was not meant.
+local function decide_settlement(sale, record, action, grace, extended, payment, from, held_only)
 	local state, _, _, hold = unpack_bin(RECORD_HEAD, record)
 	local flags = flags_of(sale, record)
-	local in_time_only = action == CONFIRM or action == EXTEND
+	local in_time_only = action == CONFIRM or action == EXTEND or action == REDUCE
 	if has(flags, SETTLING) or not has(flags, DURABLE) then
 		return BUSY
+	end
+	if (from > 0 and (units_of(record) ~= from or (state ~= HELD and state ~= CONFIRMED))) or (held_only and state == CONFIRMED) then
+		return REFUSED
 	end
 	local refused = payment and payments.decide(sale, record, payment) or 0
 	if refused ~= 0 then
@@ -141,7 +147,8 @@ local function settle(keys, args)
 	local records = records_of(ids)
 	local outbox = outbox_size(sale)
 	for i = 2, #args do
-		local id, action, at, grace, extend, extend_to, price, amount, reference, buyer, rest = unpack_bin('<c16Bi8i8i8i8i8i8Bc0Bc0', args[i])
+		local id, action, at, grace, extend, extend_to, from, quantity, held_only, units, price, amount, reference, buyer, rest =
+			unpack_bin('<c16Bi8i8i8i8HHBBi8i8Bc0Bc0', args[i])
 		local payment = action == CONFIRM and {id = id, price = price, amount = amount, reference = reference, taken = taken}
 		local extended = extend_to > 0 and extend_to or sale.now + extend
 		local record = records[id]
@@ -149,12 +156,12 @@ local function settle(keys, args)
 		if not record or (buyer ~= '' and buyer ~= owner) then
 			out[i - 1] = pack('B', NO_ORDER)
 		else
-			local outcome, state = decide_settlement(sale, record, action, grace, extended, payment)
+			local outcome, state = decide_settlement(sale, record, action, grace, extended, payment, from, held_only == 1)
 			if outcome == 0 and outbox >= sale.outbox_max then
 				outcome = FULL
 			end
 			if outcome == 0 then
-				local next_hold = action == EXTEND and extended or 0
+				local after = action == EXTEND and extended or action == REDUCE and from - quantity or 0
 				local kind, told = EVENT_OF[action]
 				if payment and payment.pays then
 					kind = byte(record) == CONFIRMED and EV_PAID or kind
@@ -163,13 +170,15 @@ local function settle(keys, args)
 					lists.payers[#lists.payers + 1] = id
 				end
 				outbox = outbox + 1
-				record = send(sale, lists, id, record, kind, at, next_hold, sub(args[i], rest))
+				record = send(sale, lists, id, record, kind, at, after, units, sub(args[i], rest))
 				records[id] = record
 				told = found_text(sale, id, record)
 				-- as it will be
 				told = id .. pack('B', state) .. sub(told, 18)
 				if action == EXTEND then
-					told = sub(told, 1, 18) .. pack('<i8', next_hold) .. sub(told, 27)
+					told = sub(told, 1, 18) .. pack('<i8', after) .. sub(told, 27)
+				elseif action == REDUCE then
+					told = sub(told, 1, 36) .. pack('<H', after) .. sub(told, 39)
 				end
 				out[i - 1] = pack('B', 0) .. told .. pack('B', kind)
 			else

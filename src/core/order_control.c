@@ -43,7 +43,7 @@ bool order_control_is_current(const struct order_control *control, const struct 
 int order_control_was_given_back(const struct order_control *control, const struct uuid *id, const struct order_give_back *wanted,
 				 struct ledger_order *order)
 {
-	struct ledger_request done = {.id = ledger_request_done(&wanted->request), .body = wanted->request};
+	struct ledger_request done = {.id = event_request_done(&wanted->request), .body = wanted->request};
 	int r = control->ledger->ops->order_get(control->ledger, id, order);
 
 	if (r < 0)

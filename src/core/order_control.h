@@ -48,17 +48,17 @@ struct order_give_back {
 
 /*
  * Takes units, or all, back from a confirmed order of a sale that has left the stock: nobody sells
- * from it, so what was to be for sale goes to the warehouse. On DONE *order is as it is now, which a
- * ledger behind a drain does not say yet. All of it asked twice before it does, its units come back
- * once. A number of units is DONE where the ledger has this request's event, and nobody else's: until
- * it says so, UNKNOWN; REFUSED, another was first.
+ * from it, so what was to be for sale goes to the warehouse. On DONE *order is as it is now, which
+ * a ledger behind a drain does not say yet. All of it asked twice before it does, its units come
+ * back once. A number of units is DONE where the ledger has this request's event, and nobody
+ * else's: until it says so, UNKNOWN; REFUSED, another was first.
  */
 int order_control_refund(const struct order_control *control, struct ledger_order *order, const struct ledger_actor *actor,
 			 const struct order_give_back *wanted) MUST_CHECK;
 /*
  * Whether this request has given back units of an order that had `from` then: DONE; REFUSED, it has
- * not, and never will; UNKNOWN, the ledger is behind. *order is as the ledger has it, but where it is
- * not there, which is UNKNOWN. Or negative.
+ * not, and never will; UNKNOWN, the ledger is behind. *order is as the ledger has it, but where it
+ * is not there, which is UNKNOWN. Or negative.
  */
 int order_control_was_given_back(const struct order_control *control, const struct uuid *id, const struct order_give_back *wanted,
 				 struct ledger_order *order) MUST_CHECK;

@@ -47,7 +47,7 @@
 		"An earlier request for the same is still being decided. Ask again shortly.")                                              \
 	PROBLEM(HOLD_EXPIRED, 409, "hold-expired", "Hold expired", "The hold ran out before the order was confirmed.")                     \
 	PROBLEM(ORDER_STATE, 409, "order-state", "Order state", "The state of the order does not allow it.")                               \
-	PROBLEM(ORDER_QUANTITY, 409, "order-quantity", "Order quantity", "The order does not have so many units. Nothing was done.")        \
+	PROBLEM(ORDER_QUANTITY, 409, "order-quantity", "Order quantity", "The order does not have so many units. Nothing was done.")       \
 	PROBLEM(PAID_ALREADY, 409, "paid-already", "Paid already",                                                                         \
 		"The order has another payment. Nothing was done: give the second one back.")                                              \
 	PROBLEM(WRONG_AMOUNT, 409, "wrong-amount", "Wrong amount", "The payment is not what the order costs. Nothing was done.")           \

@@ -10,7 +10,8 @@
  *       the database's own word that its file is whole: nobody knows what stood on a damaged page
  *   P3  every buyer's live units in a sale against the limit that they were granted under; every key's orders
  *   P4  every lot's and item's balance against the sum of its movements; no balance below zero; units that an order's movement has
- *         withdrawn are those that leave the order, and are on hand, all of them, or gone, and then counted
+ *         withdrawn are those that leave the order, and are on hand, all of them, or gone, and then
+ *         counted
  *   P1, P4  the units that a rebuild has armed a lot with against those that the ledger has at its barrier: where fewer were armed as taken, more is sold
  *       than there is; where more, units are in no order and not for sale
  *
@@ -48,7 +49,10 @@ void audit_buyer(struct ledger_audit *audit, const char *sale, const char *buyer
 void audit_key(struct ledger_audit *audit, const char *buyer, const char *key, int64_t orders);
 /* A lot that was armed with other units than the ledger has at the barrier. */
 void audit_unequal(struct ledger_audit *audit, const struct ledger_unequal_lot *lot);
-/* Units that left orders and are not on hand; movements that have withdrawn others than left the order, or sent them to two places. */
+/*
+ * Units that left orders and are not on hand; movements that have withdrawn others than left the
+ * order, or sent them to two places.
+ */
 void audit_gone(struct ledger_audit *audit, int64_t units, int64_t astray);
 void audit_item(struct ledger_audit *audit, const char *sku, int64_t on_hand, int64_t moved);
 /* What the database says of its file; "ok": it is whole. */

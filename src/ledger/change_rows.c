@@ -105,7 +105,7 @@ int change_row_read(const struct change_row *row, struct ledger_change *change)
 		return error_origin(-EUCLEAN);
 	if (event->kind == EVENT_PAID || (event->kind == EVENT_CONFIRMED && order->paid_at_ms == row->at_ms))
 		event->payment = payment_of_row(&order->payment);
-	if (event_gives_back(event->kind))
+	if (ledger_event_gives_back(event->kind))
 		read_given_back(row, change);
 	if (event->kind == EVENT_EXTENDED)
 		event->hold_expires_at_ms = row->hold_expires_at_ms;

@@ -18,10 +18,10 @@ struct change_row {
 	uint32_t sale, lot;
 	struct uuid id; /* the order's, or the movement's own */
 	uint32_t withdrawn;
-	uint32_t on_hand; /* of an order's: how many of those that are withdrawn */
+	uint32_t on_hand;         /* of an order's: how many of those that are withdrawn */
 	uint32_t held, confirmed; /* units that leave a held, or a confirmed order, of one that gives back */
 	uint32_t left;            /* what the order has after a reduction */
-	uint32_t epoch; /* 0: an older program's, which did not keep it */
+	uint32_t epoch;           /* 0: an older program's, which did not keep it */
 	int64_t hold_expires_at_ms;
 };
 
@@ -29,6 +29,7 @@ struct change_row {
 uint64_t change_row_mark(const struct change_row *row);
 /*
  * Fills change->event from the row; change->order, change->actor (empty: the order's own buyer),
- * change->reason and change->refund are there. 0, or -EUCLEAN: it is no event, or its order is not there.
+ * change->reason and change->refund are there. 0, or -EUCLEAN: it is no event, or its order is not
+ * there.
  */
 int change_row_read(const struct change_row *row, struct ledger_change *change) MUST_CHECK;

@@ -115,7 +115,7 @@ static int judge_settlement(const struct event *event, const struct event_facts 
 	change->movement.reason = event->reason;
 	if (event->kind == EVENT_EXTENDED)
 		change->hold_expires_at_ms = change->movement.hold_expires_at_ms = event->hold_expires_at_ms;
-	else if (event_gives_back(event->kind))
+	else if (ledger_event_gives_back(event->kind))
 		give_back(event, facts, change);
 	else if (event->kind != EVENT_PAID)
 		ledger_movement_settle(&change->movement, order, change->state);

@@ -81,7 +81,7 @@ static void add_given_back(struct buffer *why, const struct event *event)
 	if (event->kind == EVENT_REDUCED)
 		buffer_printf(why, ",\"quantity\":%u,\"left\":%u", event->quantity, event->left);
 	if (event->units_to != UNITS_TO_SALE)
-		buffer_printf(why, ",\"units\":\"%s\"", units_to_name(event->units_to));
+		buffer_printf(why, ",\"units\":\"%s\"", order_units_to_name(event->units_to));
 	if (event->refund.size == 0)
 		return;
 	buffer_append_literal(why, ",\"reference\":");

@@ -21,7 +21,7 @@ static int settle_reduced(const struct order_row *row, const struct event *event
 	return row->quantity == event->left + event->quantity ? LEDGER_DONE : LEDGER_CONSTRAINT;
 }
 
-bool event_gives_back(enum event_kind kind)
+bool ledger_event_gives_back(enum event_kind kind)
 {
 	return kind == EVENT_CANCELLED || kind == EVENT_REFUNDED || kind == EVENT_REDUCED;
 }
@@ -41,7 +41,7 @@ int ledger_order_settle(const struct order_row *row, const struct event *event, 
 		return row->state == ORDER_CONFIRMED ? LEDGER_DONE : LEDGER_WRONG_STATE;
 	}
 	move = order_next(row->state, actions[event->kind], next);
-	if (move == ORDER_MOVED && event_gives_back(event->kind) && event->quantity && event->quantity != row->quantity)
+	if (move == ORDER_MOVED && ledger_event_gives_back(event->kind) && event->quantity && event->quantity != row->quantity)
 		return LEDGER_WRONG_STATE;
 
 	/* An extension never shortens: an older one that comes again, late, is done. */
@@ -60,17 +60,9 @@ struct ledger_request ledger_event_request(const struct event *event)
 		request.id = event->id;
 		request.outcome = event->quantity;
 	}
-	if (event_gives_back(event->kind) && !uuid_is_null(&event->request))
-		request.id = ledger_request_done(&event->request);
+	if (ledger_event_gives_back(event->kind) && !uuid_is_null(&event->request))
+		request.id = event_request_done(&event->request);
 	return request;
-}
-
-struct uuid ledger_request_done(const struct uuid *request)
-{
-	struct uuid done = *request;
-
-	done.bytes[sizeof(done.bytes) - 1] ^= 1;
-	return done;
 }
 
 enum movement_cause ledger_event_cause(enum event_kind kind)

@@ -60,7 +60,7 @@ int ledger_order_settle(const struct order_row *row, const struct event *event, 
  */
 struct ledger_request ledger_event_request(const struct event *event);
 /* Cancelled, refunded, reduced: units leave an order, and somebody says where to. */
-bool event_gives_back(enum event_kind kind);
+bool ledger_event_gives_back(enum event_kind kind);
 /* The cause of an event's movement; a barrier has none. */
 enum movement_cause ledger_event_cause(enum event_kind kind);
 /*
@@ -70,8 +70,7 @@ enum movement_cause ledger_event_cause(enum event_kind kind);
 void ledger_movement_reserve(struct movement *movement, const struct event *event);
 void ledger_movement_settle(struct movement *movement, const struct order_row *row, enum order_state next);
 /* Changes by so many units that leave the order, and where they go: in its lot's item, too. */
-void ledger_movement_give_back(struct movement *movement, const struct order_row *row, const struct event *event,
-			       uint32_t quantity);
+void ledger_movement_give_back(struct movement *movement, const struct order_row *row, const struct event *event, uint32_t quantity);
 
 /*
  * Who acted, as the event says. One that was written before events said it: the buyer is who has

@@ -61,6 +61,14 @@ enum event_kind event_kind_of(enum order_action action)
 	assertion_failed("a known action", __FILE__, __LINE__, __func__);
 }
 
+struct uuid event_request_done(const struct uuid *request)
+{
+	struct uuid done = *request;
+
+	done.bytes[sizeof(done.bytes) - 1] ^= 1;
+	return done;
+}
+
 #define METADATA_OF(text) ((text)->labels + ORDER_REFERENCE_MAX)
 
 static void own(struct slice *slice, char *text, size_t size_max)
@@ -202,7 +210,7 @@ static bool units_valid(struct slice units)
 {
 	enum units_to to;
 
-	return units_to_parse(units, &to) == 0;
+	return order_units_to_parse(units, &to) == 0;
 }
 
 static bool trace_valid(struct slice trace)
@@ -337,7 +345,7 @@ static void get_units(struct decoding *decoding, bool with_left, struct event *e
 	struct slice units = get_text(decoding, "units", units_valid, "units is none of sale, warehouse, gone");
 
 	if (units.size)
-		(void)!units_to_parse(units, &event->units_to);
+		(void)!order_units_to_parse(units, &event->units_to);
 	if (with_left || get(decoding, "quantity").type != ABSENT)
 		event->quantity = get_integer(decoding, "quantity", 1, UNITS_MAX, "quantity is out of range");
 	if (with_left)

@@ -45,8 +45,8 @@ struct event {
 	enum actor_kind actor_kind; /* who acted; names tell it to people only: a buyer may be called as an operator, or "clock" */
 	uint32_t sale, epoch, lot;  /* sale: its number; lot: its place in the sale */
 	/*
-	 * Units of the order, withdrawn units, or units that leave the order. cancelled, refunded: all
-	 * that it has; 0: it is not said, as by an older program, and by who cannot know.
+	 * Units of the order, withdrawn units, or units that leave the order. cancelled, refunded:
+	 * all that it has; 0: it is not said, as by an older program, and by who cannot know.
 	 */
 	uint32_t quantity;
 	uint32_t left;              /* reduced: units that the order has after it; at least 1 */
@@ -66,7 +66,8 @@ struct event {
 	struct slice reason; /* why, in the words of who acted; empty: it was not said. Of what is reserved: a late confirm's */
 	/*
 	 * Of an operator's request with a key. withdrawn: hash of its body (its id is the
-	 * movement's); confirmed, and what gives back a number of units: its id. Null: it had no key.
+	 * movement's); confirmed, and what gives back a number of units: its id. Null: it had no
+	 * key.
 	 */
 	struct uuid request;
 	struct payment payment; /* confirmed, paid; its reference is empty where there is none */
@@ -103,8 +104,16 @@ bool event_reason_valid(struct slice reason);
 /* Whether its id and texts are what event_decode() takes: for one that comes from elsewhere. */
 bool event_valid(const struct event *event);
 
-/* ID/KIND/MS, or of a reduction ID/KIND/MS/LEFT: what names it once and for all, as ce_id and in the feed. */
+/*
+ * ID/KIND/MS, or of a reduction ID/KIND/MS/LEFT: what names it once and for all, as ce_id and in
+ * the feed.
+ */
 void event_name(const struct event *event, struct buffer *out);
+/*
+ * A request to give back a number of units has a row in the ledger before it is done, so that there
+ * is one does not say that it was. A second one does, which comes with the event: by this id.
+ */
+struct uuid event_request_done(const struct uuid *request);
 const char *event_kind_name(enum event_kind kind);       /* "order.reserved", … */
 const char *event_actor_kind_name(enum actor_kind kind); /* "buyer", …; NULL: unsaid */
 enum event_kind event_kind_of(enum order_action action);

@@ -59,7 +59,7 @@ static void put_units(struct buffer *out, const struct event *event)
 	if (event->left)
 		put_integer(out, "left", event->left);
 	if (event->units_to != UNITS_TO_SALE)
-		put_text(out, "units", slice_of(units_to_name(event->units_to)));
+		put_text(out, "units", slice_of(order_units_to_name(event->units_to)));
 	put_text(out, "reference", event->refund);
 }
 

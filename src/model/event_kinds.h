@@ -15,8 +15,8 @@ enum {
 	WITH_PAYMENT = 16, /* payment_reference, and payment_amount, payment_currency, payment_method where they were told; or nothing */
 	PAYMENT_NEEDED = 32, /* it is there */
 	WITH_REASON = 64,    /* reason, where it was said */
-	WITH_UNITS = 128, /* quantity, units, reference (of the refund), request: where they were said */
-	WITH_LEFT = 256,  /* quantity and left, which are there */
+	WITH_UNITS = 128,    /* quantity, units, reference (of the refund), request: where they were said */
+	WITH_LEFT = 256,     /* quantity and left, which are there */
 };
 enum { EVENT_KINDS_END = EVENT_REDUCED + 1, EVENT_ACTOR_KINDS_END = ACTOR_CLOCK + 1 };
 struct event_kind_form {

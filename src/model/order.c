@@ -73,13 +73,13 @@ static const char *const units_to_names[] = {
 	[UNITS_GONE] = "gone",
 };
 
-const char *units_to_name(enum units_to to)
+const char *order_units_to_name(enum units_to to)
 {
 	ASSERT((size_t)to <= UNITS_GONE);
 	return units_to_names[to];
 }
 
-int units_to_parse(struct slice name, enum units_to *to)
+int order_units_to_parse(struct slice name, enum units_to *to)
 {
 	for (int i = UNITS_TO_SALE; i <= UNITS_GONE; i++)
 		if (slice_equal(name, slice_of(units_to_names[i]))) {

@@ -28,7 +28,7 @@ enum order_action {
 enum units_to {
 	UNITS_TO_SALE = 0,      /* they are for sale again */
 	UNITS_TO_WAREHOUSE = 1, /* they are withdrawn from the sale, and on hand */
-	UNITS_GONE = 2,   /* they are withdrawn from the sale, and are not on hand either: lost, broken, kept */
+	UNITS_GONE = 2,         /* they are withdrawn from the sale, and are not on hand either: lost, broken, kept */
 };
 
 enum order_move {
@@ -46,5 +46,5 @@ enum order_move order_next(enum order_state state, enum order_action action, enu
 bool order_is_live(enum order_state state);
 const char *order_state_name(enum order_state state);              /* "held", … */
 int order_state_parse(struct slice name, enum order_state *state); /* 0 or -EINVAL */
-const char *units_to_name(enum units_to to);                       /* "sale", "warehouse", "gone" */
-int units_to_parse(struct slice name, enum units_to *to);          /* 0 or -EINVAL */
+const char *order_units_to_name(enum units_to to);                 /* "sale", "warehouse", "gone" */
+int order_units_to_parse(struct slice name, enum units_to *to);    /* 0 or -EINVAL */

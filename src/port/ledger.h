@@ -60,8 +60,8 @@ struct ledger_item {
 
 struct ledger_order {
 	struct uuid id;
-	uint32_t sale, lot, quantity, epoch; /* quantity: as it is now, or was when the order ended */
-	uint32_t first_quantity;             /* as granted */
+	uint32_t sale, lot, epoch;
+	uint32_t quantity, first_quantity, withdrawn; /* as it is now, or when it ended; as granted; of those, withdrawn from the sale */
 	char sale_id[SALE_ID_MAX + 1], sku[SKU_MAX + 1];
 	char buyer[BUYER_MAX + 1], key[KEY_MAX + 1], trace[TRACE_SIZE + 1];
 	enum order_state state;
@@ -73,9 +73,8 @@ struct ledger_order {
 	int64_t paid_at_ms;               /* likewise 0 */
 	bool priced;                      /* unit_price is known; of an older program's it is not */
 	int64_t unit_price;
-	char currency[4];                        /* of the price: the sale's */
-	char reference[ORDER_REFERENCE_MAX + 1]; /* the shop's labels; empty: none */
-	char metadata[METADATA_MAX + 1];
+	char currency[4];                                                    /* of the price: the sale's */
+	char reference[ORDER_REFERENCE_MAX + 1], metadata[METADATA_MAX + 1]; /* the shop's labels; empty: none */
 	/*
 	 * Of its newest change, at changed_at_ms: who (empty: an older program did not keep it),
 	 * and why (empty: it was not said).
@@ -121,9 +120,7 @@ struct ledger_change {
 
 struct ledger_log_row {
 	int64_t number, at_ms;
-	char actor[NAME_MAX_BYTES + 1];
-	char action[64];
-	char subject[128];
+	char actor[NAME_MAX_BYTES + 1], action[64], subject[128];
 	char detail[1024]; /* JSON */
 	char trace[TRACE_SIZE + 1];
 	char hash[65]; /* SHA-256 in hex over the row before's hash and the fields above */
@@ -163,13 +160,6 @@ struct ledger_request {
 	struct uuid body; /* hash of its body: the same key with another body is another request */
 	int64_t outcome; /* out, of one that was done before: the units that it withdrew, the end of the hold that it extends to; else 0 */
 };
-
-/*
- * A request to give back a number of units is written down before the stock is asked, with what
- * the order had then; so that there is a row does not say that it was done. That is said by a second
- * one, which the event writes that carries it: this is its id.
- */
-struct uuid ledger_request_done(const struct uuid *request);
 
 /* Who does it, for the operator log and for events. */
 struct ledger_actor {
@@ -217,8 +207,8 @@ struct ledger_drain {
 /* Sums that the promises are judged by; one row per lot, and the broken rows by promise. */
 struct ledger_audit {
 	int64_t sales, lots, orders, held, confirmed, cancelled, expired;
-	int64_t units_allocated, units_available, units_held, units_confirmed, units_withdrawn;
-	int64_t units_gone; /* of those that are withdrawn: they left an order, and are not on hand */
+	int64_t units_allocated, units_available, units_held, units_confirmed, units_withdrawn,
+		units_gone; /* gone: withdrawn from an order, not on hand */
 	int64_t movements, dead_letters, log_rows;
 	int64_t dead_purchases; /* dead letters of purchases that may have been told (event_may_be_purchase()) */
 	int64_t p1_broken; /* lots with more live units than allocated - withdrawn, by orders or by balance; armed with too few live ones */

@@ -13,9 +13,9 @@
  * kept by it, and now_ns, now_ms only say how long ago something was.
  *
  * The hot counter never runs ahead of the log (rule 1): units leave it in reserve() and withdraw(),
- * before anything is written; they come back in the acknowledgement of a cancel, refund, reduction or
- * expiry, after the journal has it, or in compensate() of a grant that was definitely refused. Those
- * that an operator sends to the warehouse, or has lost, are withdrawn there instead.
+ * before anything is written; they come back in the acknowledgement of a cancel, refund, reduction
+ * or expiry, after the journal has it, or in compensate() of a grant that was definitely refused.
+ * Those that an operator sends to the warehouse, or has lost, are withdrawn there instead.
  *
  * The outbox: each grant or settlement that went out and is neither acknowledged nor compensated.
  * An entry whose journal end is unknown stays, is claimed, and is driven again until its end is
@@ -67,7 +67,7 @@ enum stock_outcome {
 	STOCK_ALREADY = 13,     /* settle: the order is there already */
 	STOCK_REFUSED = 14,     /* settle: its state, or its quantity, does not allow it; `order` tells */
 	STOCK_BUSY = 15,        /* settle: another action on it is on its way */
-	STOCK_EXPIRED = 16,     /* settle: confirm, extend, reduce: the deadline and grace have passed (also before the housekeeper came by) */
+	STOCK_EXPIRED = 16, /* settle: confirm, extend, reduce: the deadline and grace have passed (also before the housekeeper came by) */
 	/* settle: a confirm with a payment, which moves nothing */
 	STOCK_WRONG_AMOUNT = 18,   /* it is not what the order costs */
 	STOCK_PAID_ALREADY = 19,   /* the order is confirmed and has another payment: `paid`, where the stock keeps texts */
@@ -123,8 +123,8 @@ struct stock_settle {
 	struct uuid request;               /* confirm, cancel, refund, reduce: as the event's */
 	/*
 	 * ORDER_CANCEL, ORDER_REFUND, ORDER_REDUCE. from: units that the order must have, else
-	 * STOCK_REFUSED, also where it is where the action leads: who says it gives back a number of
-	 * units, and nobody else's may pass for that; 0: any. quantity: how many leave it,
+	 * STOCK_REFUSED, also where it is where the action leads: who says it gives back a number
+	 * of units, and nobody else's may pass for that; 0: any. quantity: how many leave it,
 	 * ORDER_REDUCE alone; fewer than `from`, which is then not 0.
 	 */
 	uint32_t from, quantity;

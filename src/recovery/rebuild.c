@@ -88,6 +88,7 @@ static int load_part(struct sale_loading *loading, const struct sale *sale, cons
 			return error_origin(-EUCLEAN);
 		to_load(order, now_ms, &loading->loads[i]);
 		loading->loads[i].hold_left_ns -= (int64_t)(count - i); /* of those that end at once, the older ones first */
+		loading->withdrawn[order->lot] += order->withdrawn;
 		loading->held[order->lot] += order->state == ORDER_HELD ? order->quantity : 0;
 		loading->confirmed[order->lot] += order->state == ORDER_CONFIRMED ? order->quantity : 0;
 	}

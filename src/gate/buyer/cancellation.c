@@ -9,9 +9,10 @@
  * While the ledger is away an order that is held is cancelled all the same; only a refund waits.
  *
  * One that gives back a number of units takes them from what the order had when it was asked first:
- * that is fixed in the same row. Whoever sends it again takes from the same, so that it is done once,
- * and whether it was this one or somebody else is said by the ledger, which writes a second row with
- * the event (docs/decisions/0019-some-units-of-an-order.md). So it needs the ledger from the start.
+ * that is fixed in the same row. Whoever sends it again takes from the same, so that it is done
+ * once, and whether it was this one or somebody else is said by the ledger, which writes a second
+ * row with the event (docs/decisions/0019-some-units-of-an-order.md). So it needs the ledger from
+ * the start.
  */
 #include "base/clock.h"
 #include "base/failpoint.h"
@@ -19,7 +20,10 @@
 #include "gate/buyer/settlement.h"
 #include "gate/buyer/settlement_ledger.h"
 
-/* What is fixed in the row of one that gives back a number of units: the order's state, and what it had. */
+/*
+ * What is fixed in the row of one that gives back a number of units: the order's state, and what it
+ * had.
+ */
 enum { STATE_BITS = 3 };
 
 static void settle(struct gate_thread *thread, struct ledger_task *task)
@@ -88,8 +92,8 @@ static int fix_state(struct ledger_task *task)
 }
 
 /*
- * The order as the stock has it, or the ledger where its sale has left the stock. False: it cannot be
- * said, or nothing can be given back of it, and that is the answer.
+ * The order as the stock has it, or the ledger where its sale has left the stock. False: it cannot
+ * be said, or nothing can be given back of it, and that is the answer.
  */
 static bool see_order(struct ledger_task *task, struct stock_order *order)
 {
@@ -124,7 +128,9 @@ static bool see_order(struct ledger_task *task, struct stock_order *order)
 	return false;
 }
 
-/* What the units are taken from, for who asks first. As see_order(); *r as of ledger.request_note. */
+/*
+ * What the units are taken from, for who asks first. As see_order(); *r as of ledger.request_note.
+ */
 static bool fix_units(struct ledger_task *task, int *r)
 {
 	struct ledger *ledger = ledger_task_ledger(task);
@@ -136,6 +142,11 @@ static bool fix_units(struct ledger_task *task, int *r)
 	*r = ledger->ops->request_note(ledger, &task->request, clock_wall_ms());
 	(void)FAILPOINT("reduce.fixed"); /* the ledger has what they are taken from, the stock was not asked */
 	return true;
+}
+
+static enum refund refund_of(int64_t state)
+{
+	return state == ORDER_HELD ? REFUND_NOT_MEANT : REFUND_ALLOWED;
 }
 
 static void work_units(struct ledger_task *task)
@@ -151,8 +162,7 @@ static void work_units(struct ledger_task *task)
 		reply_problem(&task->reply, PROBLEM_KEY_REUSED, NULL);
 	} else {
 		task->order.from = (uint32_t)(task->request.outcome >> STATE_BITS);
-		if ((task->request.outcome & ((1 << STATE_BITS) - 1)) == ORDER_HELD)
-			task->order.refund = REFUND_NOT_MEANT;
+		task->order.refund = refund_of(task->request.outcome & ((1 << STATE_BITS) - 1));
 		task->then = settle;
 	}
 }
@@ -170,10 +180,7 @@ static void work(struct ledger_task *task)
 		reply_problem(&task->reply, PROBLEM_KEY_REUSED, NULL);
 		return;
 	}
-	if (r < 0 || task->request.outcome == 0)
-		task->order.refund = REFUND_UNDECIDED;
-	else if (task->request.outcome == ORDER_HELD)
-		task->order.refund = REFUND_NOT_MEANT;
+	task->order.refund = r < 0 || task->request.outcome == 0 ? REFUND_UNDECIDED : refund_of(task->request.outcome);
 	task->then = settle;
 }
 

@@ -174,7 +174,7 @@ static bool units_valid(struct slice name)
 {
 	enum units_to to;
 
-	return units_to_parse(name, &to) == 0;
+	return order_units_to_parse(name, &to) == 0;
 }
 
 /* With a key. What says more than why is part of what its key is compared by. */
@@ -194,7 +194,9 @@ static void cancel_once(struct gate_request *request, const struct settlement_re
 	cancellation_start(request, task);
 }
 
-/* A number of units can be given back again and again: only a key says that it is the same request. */
+/*
+ * A number of units can be given back again and again: only a key says that it is the same request.
+ */
 static bool has_key_for(struct gate_request *request, int64_t quantity)
 {
 	if (quantity == 0 || request->http->known[HTTP_IDEMPOTENCY_KEY].data)
@@ -224,7 +226,7 @@ void orders_operator_cancel(struct gate_request *request)
 
 	if (!body)
 		return;
-	(void)!units_to_parse(units, &wanted.give.units_to);
+	(void)!order_units_to_parse(units, &wanted.give.units_to);
 	wanted.give.quantity = (uint32_t)quantity;
 	if (!has_key_for(request, quantity))
 		; /* it has answered */

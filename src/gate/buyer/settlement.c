@@ -176,8 +176,8 @@ static void refuse(struct gate_thread *thread, const struct settlement *settleme
 }
 
 /*
- * Whether units were to be taken from what the order does not have any more: by an earlier try, or by
- * somebody else.
+ * Whether units were to be taken from what the order does not have any more: by an earlier try, or
+ * by somebody else.
  */
 static bool is_taken_from(const struct stock_settle *settle)
 {

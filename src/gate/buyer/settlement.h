@@ -32,8 +32,8 @@ void settlement_go_on(struct gate_thread *thread, const struct reply_handle *han
 void extension_start(struct gate_request *request, struct ledger_task *task);
 /*
  * An operator's cancel with a key: whether it may be a refund is fixed by who asks first
- * (docs/decisions/0010-confirm-and-cancel-with-a-key.md), and so is, where it gives back a number of
- * units, what they are taken from (docs/decisions/0019-some-units-of-an-order.md). Takes the task over,
- * which has its order and what it gives back.
+ * (docs/decisions/0010-confirm-and-cancel-with-a-key.md), and so is, where it gives back a number
+ * of units, what they are taken from (docs/decisions/0019-some-units-of-an-order.md). Takes the
+ * task over, which has its order and what it gives back.
  */
 void cancellation_start(struct gate_request *request, struct ledger_task *task);

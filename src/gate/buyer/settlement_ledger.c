@@ -210,6 +210,7 @@ static void give_back_late(struct ledger_task *task, struct ledger_order *order,
 {
 	struct order_give_back wanted = give_back_of(task);
 
+	task->order.repeated = false; /* until it is found to be */
 	if (order->state == ORDER_HELD)
 		reply_refuse(&task->reply, PROBLEM_ORDER_STATE, "The order is %s.", order_state_name(order->state));
 	else if (order->state != ORDER_CONFIRMED || order->quantity != wanted.from)

@@ -37,11 +37,14 @@ void settlement_work_settled(struct ledger_task *task);
  */
 void settlement_work_confirmed_before(struct ledger_task *task);
 /*
- * Whether the stock, or for a sale that has left it the ledger, knows how the order stands. False: it
- * cannot be said now, and that is the answer. On the worker's thread.
+ * Whether the stock, or for a sale that has left it the ledger, knows how the order stands. False:
+ * it cannot be said now, and that is the answer. On the worker's thread.
  */
 bool settlement_stock_says(struct ledger_task *task, const struct stock_find *find);
-/* What gives back a number of units, and finds that the order does not have what they were to be taken from: whether it was done. */
+/*
+ * What gives back a number of units, and finds that the order does not have what they were to be
+ * taken from: whether it was done.
+ */
 void settlement_work_given_back(struct ledger_task *task);
 /* A late confirm of an expired order, a refund of a confirmed one, or what was done already. */
 void settlement_work_without_stock(struct ledger_task *task);

@@ -53,6 +53,7 @@ static void render_totals(const struct ledger_audit *audit, struct buffer *out)
 	render_int_member(out, "units_held", audit->units_held);
 	render_int_member(out, "units_confirmed", audit->units_confirmed);
 	render_int_member(out, "units_withdrawn", audit->units_withdrawn);
+	render_int_member(out, "units_gone", audit->units_gone);
 	render_int_member(out, "movements", audit->movements);
 	render_int_member(out, "dead_letters", audit->dead_letters);
 	render_int_member(out, "shared_payments", audit->shared_payments);

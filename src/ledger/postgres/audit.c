@@ -93,10 +93,10 @@ static void lotless_row(const PGresult *result, int row, struct ledger_audit *au
 static const char books_sql[] =
 	"SELECT id::text, sum(orders), sum(reserves), min(sale) = max(sale) AND min(lot) = max(lot) FROM ("
 	" SELECT id, 1 AS orders, 0 AS reserves, CASE state WHEN 1 THEN quantity ELSE 0 END AS held,"
-	"  CASE state WHEN 2 THEN quantity ELSE 0 END AS confirmed, sale, lot FROM orders"
+	"  CASE state WHEN 2 THEN quantity ELSE 0 END AS confirmed, sale, lot, coalesce(withdrawn_units, 0) AS withdrawn FROM orders"
 	" UNION ALL"
-	" SELECT order_id, 0, (cause = 5)::integer, -held, -confirmed, sale, lot FROM movements WHERE order_id IS NOT NULL) AS rows"
-	" GROUP BY id HAVING sum(orders) <> 1 OR sum(reserves) <> 1 OR sum(held) <> 0 OR sum(confirmed) <> 0"
+	" SELECT order_id, 0, (cause = 5)::integer, -held, -confirmed, sale, lot, -withdrawn FROM movements WHERE order_id IS NOT NULL) AS rows"
+	" GROUP BY id HAVING sum(orders) <> 1 OR sum(reserves) <> 1 OR sum(held) <> 0 OR sum(confirmed) <> 0 OR sum(withdrawn) <> 0"
 	" OR min(sale) <> max(sale) OR min(lot) <> max(lot)";
 
 static void books_row(const PGresult *result, int row, struct ledger_audit *audit)

@@ -372,6 +372,7 @@ static void change_order(struct pg_batch *batch, const struct event *event, cons
 	}
 	order->row.quantity -= change->leaves;
 	order->reduced |= change->leaves > 0;
+	order->withdrawn += change->movement.withdrawn;
 	order->row.state = change->state;
 	order->row.hold_expires_at_ms = change->hold_expires_at_ms;
 }
@@ -436,6 +437,7 @@ void pg_batch_finish(struct pg_batch *batch)
 		add_text_or_null(&batch->changes[CHANGE_ACTOR], order->by);
 		add_text_or_null(&batch->changes[CHANGE_REASON], order->reason);
 		add_int_or_null(&batch->changes[CHANGE_QUANTITY], order->row.quantity, order->reduced);
+		add_int_or_null(&batch->changes[CHANGE_WITHDRAWN], order->withdrawn, order->withdrawn != 0);
 	}
 	for (size_t i = 0, count = pg_batch_sort_lots(batch); i < count; i++) {
 		const struct batch_lot *lot = &batch->lots[batch->lot_order[i]];

@@ -30,6 +30,7 @@ struct batch_order {
 	struct order_row row;
 	int64_t changed_at_ms, extended_to_ms; /* extended_to_ms 0: the deadline stays */
 	int64_t confirmed_at_ms;               /* likewise, of one that is confirmed; else 0 */
+	int64_t withdrawn;                     /* units that leave it, and are not for sale again */
 	bool reduced;                          /* it has fewer units than its row */
 	struct slice by, reason;              /* of the newest change, as of event_change and its event, from which they borrow */
 	char paid[PAYMENT_REFERENCE_MAX + 1]; /* reference of its payment, where an event of this batch pays */
@@ -86,6 +87,7 @@ enum {
 	CHANGE_ACTOR,
 	CHANGE_REASON,
 	CHANGE_QUANTITY,
+	CHANGE_WITHDRAWN,
 	CHANGE_COLUMNS
 };
 enum {

@@ -24,7 +24,7 @@
 #include "ledger/change_rows.h"
 #include "ledger/postgres/postgres_ledger.h"
 
-#define MOVEMENT_COLUMNS \
+#define MOVEMENT_COLUMNS                                                                                                         \
 	"number, at_ms, cause, sale, lot, coalesce(order_id, movement_id), withdrawn, epoch, hold_expires_at_ms, actor, reason," \
 	" on_hand, -held, -confirmed, left_units, refund"
 

@@ -86,6 +86,7 @@ void pg_order_read(const PGresult *result, int row, struct ledger_order *order)
 	pg_get_text(result, row, 17, order->actor, sizeof(order->actor));
 	pg_get_text(result, row, 18, order->reason, sizeof(order->reason));
 	order->first_quantity = (uint32_t)pg_get_int(result, row, 19);
+	order->withdrawn = (uint32_t)pg_get_int(result, row, 20);
 	ledger_order_actor(order);
 	read_payment(result, row, order);
 }

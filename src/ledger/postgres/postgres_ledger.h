@@ -239,10 +239,10 @@ struct sale *pg_sale_read(PGresult *const results[static 2], int *end);
 	"orders.id, orders.sale, orders.lot, orders.quantity, orders.epoch, orders.state, orders.placed_at_ms, orders.changed_at_ms," \
 	" orders.hold_expires_at_ms, orders.first_hold_expires_at_ms, orders.buyer, orders.trace, orders.key,"                        \
 	" orders.price_minor, orders.reference, orders.metadata, orders.confirmed_at_ms, orders.actor, orders.reason,"                \
-	" coalesce(orders.first_quantity, orders.quantity),"                                                                          \
+	" coalesce(orders.first_quantity, orders.quantity), orders.withdrawn_units,"                                                  \
 	" payments.reference, payments.amount_minor, payments.currency, payments.method, payments.at_ms"
 #define PG_ORDER_PAYMENT " LEFT JOIN payments ON payments.sale = orders.sale AND payments.order_id = orders.id"
-enum { PG_ORDER_COLUMN_COUNT = 25 };
+enum { PG_ORDER_COLUMN_COUNT = 26 };
 extern const char pg_orders_of_sale[];
 void pg_order_read(const PGresult *result, int row, struct ledger_order *order);
 

@@ -12,9 +12,9 @@ enum { COPY_MIN = 256 };
 static const char select_lots[] = "SELECT lots.sale, lots.place, sales.epoch, lots.item, sales.id, items.sku, sales.barrier FROM lots"
 				  " JOIN sales ON sales.number = lots.sale JOIN items ON items.number = lots.item"
 				  " WHERE lots.sale = ANY($1)";
-#define KNOWN                                                                                                  \
-	"SELECT orders.id, orders.sale, orders.lot, orders.quantity, orders.state, orders.hold_expires_at_ms," \
-	" orders.buyer, coalesce(orders.first_quantity, orders.quantity) FROM unnest($1, $2) AS asked (id, sale)"                                                \
+#define KNOWN                                                                                                     \
+	"SELECT orders.id, orders.sale, orders.lot, orders.quantity, orders.state, orders.hold_expires_at_ms,"    \
+	" orders.buyer, coalesce(orders.first_quantity, orders.quantity) FROM unnest($1, $2) AS asked (id, sale)" \
 	" JOIN orders ON orders.sale = asked.sale AND orders.id = asked.id"
 static const char select_known[] = KNOWN;
 static const char lock_known[] = KNOWN " ORDER BY orders.sale, orders.id FOR NO KEY UPDATE OF orders";
@@ -172,8 +172,10 @@ static const char update_orders[] =
 	"UPDATE orders SET state = row.state, changed_at_ms = row.at_ms, hold_expires_at_ms = coalesce(row.hold_ms, hold_expires_at_ms),"
 	" confirmed_at_ms = coalesce(row.confirmed_ms, confirmed_at_ms), actor = row.actor, reason = row.reason,"
 	" quantity = coalesce(row.quantity, orders.quantity),"
-	" first_quantity = CASE WHEN row.quantity IS NULL THEN first_quantity ELSE coalesce(first_quantity, orders.quantity) END"
-	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) AS row (sale, id, state, at_ms, hold_ms, confirmed_ms, actor, reason, quantity)"
+	" first_quantity = CASE WHEN row.quantity IS NULL THEN first_quantity ELSE coalesce(first_quantity, orders.quantity) END,"
+	" withdrawn_units = CASE WHEN row.withdrawn IS NULL THEN withdrawn_units ELSE coalesce(withdrawn_units, 0) + row.withdrawn END"
+	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+	" AS row (sale, id, state, at_ms, hold_ms, confirmed_ms, actor, reason, quantity, withdrawn)"
 	" WHERE orders.sale = row.sale AND orders.id = row.id";
 static const char update_lots[] =
 	"UPDATE lots SET held = lots.held + row.held, confirmed = lots.confirmed + row.confirmed, withdrawn = lots.withdrawn + row.withdrawn"

@@ -29,11 +29,10 @@ enum { ROW_FOUND = 100 };
 static int read_order(struct sqlite_connection *connection, const struct event *event, struct order_row *row)
 {
 	sqlite3_stmt *statement;
-	int result = sqlite_connection_prepare(
-		connection,
-		"SELECT lot, quantity, state, hold_expires_at_ms, buyer, coalesce(first_quantity, quantity) FROM orders"
-		" WHERE sale = ?1 AND id = ?2",
-		&statement);
+	int result = sqlite_connection_prepare(connection,
+					       "SELECT lot, quantity, state, hold_expires_at_ms, buyer, coalesce(first_quantity, quantity) FROM orders"
+					       " WHERE sale = ?1 AND id = ?2",
+					       &statement);
 
 	if (result < 0)
 		return result;
@@ -136,19 +135,21 @@ static int insert_payment(struct sqlite_connection *connection, const struct eve
 	return result == STEP_CONSTRAINT ? LEDGER_CONSTRAINT : result;
 }
 
-/* Fewer units. */
-static int reduce_order(struct sqlite_connection *connection, const struct event *event)
+/* Units leave the order: fewer are in it, or some that have left it are not for sale again. */
+static int take_units(struct sqlite_connection *connection, const struct event *event, const struct event_change *change)
 {
 	sqlite3_stmt *statement;
-	int result = sqlite_connection_prepare(
-		connection,
-		"UPDATE orders SET first_quantity = coalesce(first_quantity, quantity), quantity = ?3 WHERE sale = ?2 AND id = ?1", &statement);
+	int result = sqlite_connection_prepare(connection,
+					       "UPDATE orders SET first_quantity = coalesce(first_quantity, quantity), quantity = quantity - ?3,"
+					       " withdrawn_units = coalesce(withdrawn_units, 0) + ?4 WHERE sale = ?2 AND id = ?1",
+					       &statement);
 
 	if (result < 0)
 		return result;
 	sqlite_bind_uuid(statement, 1, &event->id);
 	sqlite_bind_int(statement, 2, event->sale);
-	sqlite_bind_int(statement, 3, event->left);
+	sqlite_bind_int(statement, 3, change->leaves);
+	sqlite_bind_int(statement, 4, change->movement.withdrawn);
 	result = sqlite_step_once(connection, statement);
 	return result == STEP_CONSTRAINT ? LEDGER_CONSTRAINT : result;
 }
@@ -232,8 +233,7 @@ static int log_operator(struct apply *apply, const struct touched *lot, const st
 	sqlite_column_text(statement, 1, sku, sizeof(sku));
 	sqlite3_reset(statement);
 	uuid_format(&event->id, id);
-	json = withdrawn ? log_detail_units(detail, sku, event->quantity, &event->id)
-			 : log_detail_order(detail, sale, sku, event);
+	json = withdrawn ? log_detail_units(detail, sku, event->quantity, &event->id) : log_detail_order(detail, sale, sku, event);
 	return sqlite_log_row_write(&apply->transaction.base, &actor, log_action_of_event(event->kind),
 				    slice_of(withdrawn ? sale : id), json);
 }
@@ -336,8 +336,8 @@ static int apply_settlement(struct apply *apply, const struct event *event)
 		return result;
 	apply->wrote = true;
 	result = update_order(apply->transaction.connection, event, &change);
-	if (result == 0 && event->kind == EVENT_REDUCED)
-		result = reduce_order(apply->transaction.connection, event);
+	if (result == 0 && (change.leaves || change.movement.withdrawn))
+		result = take_units(apply->transaction.connection, event, &change);
 	return result != 0 ? result : write_change(apply, lot, event, &change);
 }
 

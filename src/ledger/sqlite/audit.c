@@ -105,11 +105,11 @@ static void lotless_row(sqlite3_stmt *statement, struct ledger_audit *audit)
  */
 static const char books_sql[] =
 	"SELECT hex(id), sum(orders), sum(reserves), sum(held), sum(confirmed), min(sale) = max(sale) AND min(lot) = max(lot) FROM ("
-	" SELECT id, 1 AS orders, 0 AS reserves, iif(state = 1, quantity, 0) AS held, iif(state = 2, quantity, 0) AS confirmed, sale, lot"
-	"  FROM orders"
+	" SELECT id, 1 AS orders, 0 AS reserves, iif(state = 1, quantity, 0) AS held, iif(state = 2, quantity, 0) AS confirmed, sale, lot,"
+	"  coalesce(withdrawn_units, 0) AS withdrawn FROM orders"
 	" UNION ALL"
-	" SELECT order_id, 0, cause = 5, -held, -confirmed, sale, lot FROM movements WHERE order_id IS NOT NULL)"
-	" GROUP BY id HAVING sum(orders) <> 1 OR sum(reserves) <> 1 OR sum(held) <> 0 OR sum(confirmed) <> 0"
+	" SELECT order_id, 0, cause = 5, -held, -confirmed, sale, lot, -withdrawn FROM movements WHERE order_id IS NOT NULL)"
+	" GROUP BY id HAVING sum(orders) <> 1 OR sum(reserves) <> 1 OR sum(held) <> 0 OR sum(confirmed) <> 0 OR sum(withdrawn) <> 0"
 	" OR min(sale) <> max(sale) OR min(lot) <> max(lot)";
 
 static void books_row(sqlite3_stmt *statement, struct ledger_audit *audit)

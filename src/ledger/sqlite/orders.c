@@ -70,6 +70,7 @@ void sqlite_order_read(sqlite3_stmt *statement, struct ledger_order *order)
 	sqlite_column_text(statement, 17, order->actor, sizeof(order->actor));
 	sqlite_column_text(statement, 18, order->reason, sizeof(order->reason));
 	order->first_quantity = (uint32_t)sqlite3_column_int64(statement, 19);
+	order->withdrawn = (uint32_t)sqlite3_column_int64(statement, 20);
 	ledger_order_actor(order);
 	read_payment(statement, order);
 }

@@ -14,11 +14,12 @@ int sqlite_movement_write(struct transaction *transaction, const struct movement
 
 	if (FAILPOINT("ledger.drop_movement") > 0)
 		return 0;
-	result = sqlite_connection_prepare(connection,
-					   "INSERT INTO movements (at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, allocated, held,"
-					   " confirmed, withdrawn, actor, epoch, hold_expires_at_ms, reason, left_units, refund)"
-					   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
-					   &statement);
+	result = sqlite_connection_prepare(
+		connection,
+		"INSERT INTO movements (at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, allocated, held,"
+		" confirmed, withdrawn, actor, epoch, hold_expires_at_ms, reason, left_units, refund)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+		&statement);
 	if (result < 0)
 		return result;
 	sqlite_bind_int(statement, 1, movement->at_ms);

@@ -209,10 +209,10 @@ extern const char sqlite_orders_of_sale[];
 	"orders.id, orders.sale, orders.lot, orders.quantity, orders.epoch, orders.state, orders.placed_at_ms, orders.changed_at_ms," \
 	" orders.hold_expires_at_ms, orders.first_hold_expires_at_ms, orders.buyer, orders.trace, orders.key,"                        \
 	" orders.price_minor, orders.reference, orders.metadata, orders.confirmed_at_ms, orders.actor, orders.reason,"                \
-	" coalesce(orders.first_quantity, orders.quantity),"                                                                          \
+	" coalesce(orders.first_quantity, orders.quantity), orders.withdrawn_units,"                                                  \
 	" payments.reference, payments.amount_minor, payments.currency, payments.method, payments.at_ms"
 #define SQLITE_ORDER_PAYMENT " LEFT JOIN payments ON payments.sale = orders.sale AND payments.order_id = orders.id"
-enum { SQLITE_ORDER_COLUMN_COUNT = 25 };
+enum { SQLITE_ORDER_COLUMN_COUNT = 26 };
 void sqlite_order_read(sqlite3_stmt *statement, struct ledger_order *order);
 /*
  * Orders of a page by their lot, so that its names are looked up once and not for every order: the

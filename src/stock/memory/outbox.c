@@ -134,7 +134,8 @@ static void release(struct outbox *outbox, uint32_t number)
 
 /*
  * Two extensions of one order differ in their time, two reductions in what they leave; everything
- * else happens to an id once in an epoch. What became of an event of an old one is the journal's to say: it may be void.
+ * else happens to an id once in an epoch. What became of an event of an old one is the journal's to
+ * say: it may be void.
  */
 static bool same_event(const struct event *a, const struct event *b)
 {

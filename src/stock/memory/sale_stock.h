@@ -121,9 +121,13 @@ void sale_stock_orders(struct sale_stock *sale, struct stock_orders *item);
 /* The shard's lock is held. Adds to the item what its buyer has. */
 void sale_stock_tell_newest(const struct sale_shard *shard, uint32_t buyer, struct stock_orders *item);
 size_t sale_stock_expire(struct sale_stock *sale, const struct sale_expiry *expiry, struct event *out, size_t max, bool *outbox_full);
+
+/* sale_end.c: what becomes of an event. */
 enum stock_ack sale_stock_acknowledge(struct sale_stock *sale, const struct event *event);
 /* Whether nothing of it is left. */
 bool sale_stock_compensate(struct sale_stock *sale, const struct event *event);
+/* So many units leave a live order; its shard is locked, its state still what it was. */
+void sale_stock_give_back(struct sale_stock *sale, const struct order_record *record, uint32_t quantity, enum units_to to);
 
 /*
  * sale_pay.c: a confirm's payment; the order's shard is locked. Whether it lets the confirm go on,

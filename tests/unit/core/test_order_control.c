@@ -309,6 +309,84 @@ static void test_a_refund_tells_the_journals_end(void **state)
 	house_assert_audit(house);
 }
 
+/* Of this request: its number. What it is to be taken from is as it was fixed. */
+static int give_back(struct house *house, const struct uuid *id, uint32_t from, uint32_t quantity, unsigned char request)
+{
+	const struct order_give_back wanted = {.from = from, .quantity = quantity, .request = {{request, 7}}};
+	struct ledger_actor actor = house_actor();
+	struct ledger_order order = house_order(house, id);
+
+	order.quantity = from; /* as it is read where a drain is behind */
+	order.state = ORDER_CONFIRMED;
+	return order_control_refund(&house->orders, &order, &actor, &wanted);
+}
+
+static void test_units_of_a_forgotten_sale_go_to_the_warehouse(void **state)
+{
+	struct house *house = *state;
+	struct uuid id = confirmed_order_of_a_forgotten_sale(house);
+
+	assert_int_equal(give_back(house, &id, 2, 1, 1), ORDER_CONTROL_DONE);
+	assert_int_equal(house->last.kind, EVENT_REDUCED);
+	assert_int_equal(house_order(house, &id).quantity, 1);
+	assert_int_equal(house_on_hand(house, "SHIRT"), HOUSE_ON_HAND - 1);
+	assert_int_equal(give_back(house, &id, 2, 1, 1), ORDER_CONTROL_DONE); /* sent again */
+	assert_int_equal(house_on_hand(house, "SHIRT"), HOUSE_ON_HAND - 1);
+	assert_int_equal(give_back(house, &id, 1, 1, 2), ORDER_CONTROL_DONE); /* the last one ends it */
+	assert_int_equal(house->last.kind, EVENT_REFUNDED);
+	assert_int_equal(house_order(house, &id).state, ORDER_CANCELLED);
+	assert_int_equal(house_on_hand(house, "SHIRT"), HOUSE_ON_HAND);
+	house_assert_audit(house);
+}
+
+/* Both were decided over the same units; the first in the log has them. */
+static void test_of_two_who_give_back_late_one_is_told_that_it_did(void **state)
+{
+	struct house *house = *state;
+	struct uuid id = confirmed_order_of_a_forgotten_sale(house);
+
+	assert_int_equal(give_back(house, &id, 2, 1, 1), ORDER_CONTROL_DONE);
+	assert_int_equal(give_back(house, &id, 2, 1, 2), ORDER_CONTROL_REFUSED);
+	assert_int_equal(give_back(house, &id, 1, 1, 3), ORDER_CONTROL_DONE);
+	assert_int_equal(give_back(house, &id, 1, 1, 4), ORDER_CONTROL_REFUSED); /* the last unit */
+	assert_int_equal(give_back(house, &id, 1, 1, 3), ORDER_CONTROL_DONE);
+	assert_int_equal(house_on_hand(house, "SHIRT"), HOUSE_ON_HAND);
+	house_assert_audit(house);
+}
+
+/* The log has it, the ledger not yet: it may still turn out to be another's. */
+static void test_units_that_the_ledger_has_not_seen_leave_are_not_told(void **state)
+{
+	struct house *house = *state;
+	struct uuid id = confirmed_order_of_a_forgotten_sale(house);
+
+	house->pretend = JOURNAL_DURABLE;
+	assert_int_equal(give_back(house, &id, 2, 1, 1), ORDER_CONTROL_UNKNOWN);
+	house->pretend = (enum journal_end)0;
+	assert_int_equal(give_back(house, &id, 2, 1, 2), ORDER_CONTROL_DONE); /* which was before it in the log */
+	house->pretend = JOURNAL_DURABLE;
+	assert_int_equal(give_back(house, &id, 2, 1, 1), ORDER_CONTROL_REFUSED);
+	house->pretend = JOURNAL_REFUSED;
+	assert_int_equal(give_back(house, &id, 1, 1, 3), ORDER_CONTROL_UNAVAILABLE);
+	house_assert_audit(house);
+}
+
+static void test_lost_units_are_nowhere_and_counted(void **state)
+{
+	struct house *house = *state;
+	struct uuid id = confirmed_order_of_a_forgotten_sale(house);
+	const struct order_give_back wanted = {.units_to = UNITS_GONE, .refund = SLICE("re_1")};
+	struct ledger_actor actor = house_actor();
+	struct ledger_order order = house_order(house, &id);
+	struct ledger_audit audit;
+
+	assert_int_equal(order_control_refund(&house->orders, &order, &actor, &wanted), ORDER_CONTROL_DONE);
+	assert_int_equal(house_on_hand(house, "SHIRT"), HOUSE_ON_HAND - 2);
+	assert_int_equal(house->ledger->ops->audit(house->ledger, &audit), 0);
+	assert_int_equal(audit.units_gone, 2);
+	house_assert_audit(house);
+}
+
 static void test_an_order_that_is_not_confirmed_is_not_refunded(void **state)
 {
 	struct house *house = *state;
@@ -327,6 +405,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_late_confirm_is_a_new_order_that_is_born_confirmed),
+		TEST(test_units_of_a_forgotten_sale_go_to_the_warehouse),
+		TEST(test_of_two_who_give_back_late_one_is_told_that_it_did),
+		TEST(test_units_that_the_ledger_has_not_seen_leave_are_not_told),
+		TEST(test_lost_units_are_nowhere_and_counted),
 		TEST(test_a_buyers_own_order_under_the_programs_key_is_no_late_confirm),
 		TEST(test_a_late_confirm_that_was_refunded_since_is_not_told_as_confirmed),
 		TEST(test_asked_twice_it_is_the_same_order),

@@ -11,7 +11,7 @@
 
 static const enum event_kind every_kind[] = {
 	EVENT_RESERVED, EVENT_CONFIRMED, EVENT_CANCELLED, EVENT_REFUNDED, EVENT_EXPIRED,
-	EVENT_EXTENDED, EVENT_WITHDRAWN, EVENT_BARRIER,   EVENT_PAID,
+	EVENT_EXTENDED, EVENT_WITHDRAWN, EVENT_BARRIER,   EVENT_PAID,     EVENT_REDUCED,
 };
 enum { KINDS = sizeof(every_kind) / sizeof(every_kind[0]) };
 
@@ -46,6 +46,13 @@ static struct event full_event(enum event_kind kind)
 	};
 
 	assert_int_equal(uuid_parse(SLICE(ID), &event.id), 0);
+	if (kind == EVENT_CANCELLED || kind == EVENT_REFUNDED || kind == EVENT_REDUCED) {
+		event.quantity = 2;
+		event.left = kind == EVENT_REDUCED ? 1 : 0;
+		event.units_to = UNITS_TO_WAREHOUSE;
+		event.refund = SLICE("re_3N");
+		assert_int_equal(uuid_parse(SLICE(REQUEST), &event.request), 0);
+	}
 	if (kind == EVENT_RESERVED || kind == EVENT_WITHDRAWN) {
 		event.lot = 2;
 		event.quantity = 1;
@@ -62,7 +69,8 @@ static struct event full_event(enum event_kind kind)
 		assert_int_equal(uuid_parse(SLICE(REQUEST), &event.request), 0);
 	if (kind == EVENT_RESERVED || kind == EVENT_EXTENDED)
 		event.hold_expires_at_ms = 1798797720123;
-	if (kind == EVENT_CONFIRMED || kind == EVENT_CANCELLED || kind == EVENT_REFUNDED || kind == EVENT_EXTENDED || kind == EVENT_PAID)
+	if (kind == EVENT_CONFIRMED || kind == EVENT_CANCELLED || kind == EVENT_REFUNDED || kind == EVENT_EXTENDED ||
+	    kind == EVENT_PAID || kind == EVENT_REDUCED)
 		event.reason = SLICE("a \"robot\" \xc3\xbc");
 	return event;
 }
@@ -75,6 +83,9 @@ static void assert_same(const struct event *a, const struct event *b)
 	assert_int_equal(a->epoch, b->epoch);
 	assert_int_equal(a->lot, b->lot);
 	assert_int_equal(a->quantity, b->quantity);
+	assert_int_equal(a->left, b->left);
+	assert_int_equal(a->units_to, b->units_to);
+	assert_true(slice_equal(a->refund, b->refund));
 	assert_int_equal(a->buyer_units, b->buyer_units);
 	assert_int_equal(a->limit_per_buyer, b->limit_per_buyer);
 	assert_int_equal(a->at_ms, b->at_ms);
@@ -278,6 +289,92 @@ static void test_reason_is_as_documented_and_what_is_none_is_refused(void **stat
 	}
 }
 
+static void assert_encoded(const struct event *event, const char *expected)
+{
+	struct buffer *out = make();
+
+	event_encode(event, out);
+	buffer_append(out, "", 1);
+	assert_string_equal(out->data, expected);
+}
+
+#define REDUCED_HEAD \
+	"{\"v\":1,\"kind\":\"order.reduced\",\"id\":\"" ID "\",\"sale\":7,\"epoch\":3,\"at\":\"2027-01-01T10:00:00.123Z\""
+
+static void test_reduction_is_as_documented_and_needs_what_it_leaves(void **state)
+{
+	static const char *const wrong[] = {
+		"",
+		",\"quantity\":1",
+		",\"left\":1",
+		",\"quantity\":0,\"left\":1",
+		",\"quantity\":1,\"left\":0",
+		",\"quantity\":1,\"left\":1,\"units\":\"lost\"",
+		",\"quantity\":1,\"left\":1,\"units\":null",
+		",\"quantity\":1,\"left\":1,\"reference\":\"re 1\"",
+		",\"quantity\":1,\"left\":1,\"request\":\"k\"",
+	};
+	struct event event = full_event(EVENT_REDUCED);
+	struct event_text text;
+	const char *reason;
+	char json[1024];
+
+	(void)state;
+	assert_encoded(&event, REDUCED_HEAD
+		       ",\"request\":\"" REQUEST "\",\"quantity\":2,\"left\":1,\"units\":\"warehouse\",\"reference\":\"re_3N\""
+		       ",\"reason\":\"a \\\"robot\\\" \xc3\xbc\",\"actor\":\"b1\",\"actor_kind\":\"buyer\",\"trace\":\"" TRACE "\"}");
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		snprintf(json, sizeof(json), "%s%s}", REDUCED_HEAD, wrong[i]);
+		assert_int_equal(event_decode(slice_of(json), &event, &text, &reason), -EBADMSG);
+		assert_non_null(reason);
+	}
+	snprintf(json, sizeof(json), "%s,\"quantity\":3,\"left\":2}", REDUCED_HEAD);
+	assert_int_equal(event_decode(slice_of(json), &event, &text, &reason), 0);
+	assert_int_equal(event.quantity, 3);
+	assert_int_equal(event.left, 2);
+	assert_int_equal(event.units_to, UNITS_TO_SALE);
+	assert_int_equal(event.refund.size, 0);
+	assert_true(uuid_is_null(&event.request));
+}
+
+/* As before units had anywhere else to go. */
+static void test_older_cancels_and_refunds_are_read(void **state)
+{
+	static const char json[] = "{\"v\":1,\"kind\":\"order.refunded\",\"id\":\"" ID
+				   "\",\"sale\":7,\"epoch\":3,\"at\":\"2027-01-01T10:00:00.123Z\"}";
+	struct event event;
+	struct event_text text;
+	const char *reason;
+
+	(void)state;
+	assert_int_equal(event_decode(slice_of(json), &event, &text, &reason), 0);
+	assert_int_equal(event.quantity, 0);
+	assert_int_equal(event.units_to, UNITS_TO_SALE);
+	assert_int_equal(event.refund.size, 0);
+	assert_encoded(&event, json);
+}
+
+static void assert_name(const struct event *event, const char *expected)
+{
+	struct buffer *out = make();
+
+	event_name(event, out);
+	buffer_append(out, "", 1);
+	assert_string_equal(out->data, expected);
+}
+
+static void test_two_reductions_in_one_millisecond_have_two_names(void **state)
+{
+	struct event event = full_event(EVENT_REDUCED);
+
+	(void)state;
+	assert_name(&event, ID "/order.reduced/1798797600123/1");
+	event.left = UNITS_MAX;
+	assert_name(&event, ID "/order.reduced/1798797600123/1000000000");
+	event = full_event(EVENT_REFUNDED);
+	assert_name(&event, ID "/order.refunded/1798797600123");
+}
+
 /* As they were written before events said who acted, and what was asked. */
 static void test_older_events_are_read(void **state)
 {
@@ -364,7 +461,7 @@ static void test_random_events_survive_a_round_trip(void **state)
 		event.actor_kind = random_up_to(ACTOR_UNSAID, ACTOR_CLOCK);
 		if (event.kind == EVENT_WITHDRAWN)
 			event.request = uuid_make(&generator, event.at_ms, event.sale);
-		if (event.quantity) {
+		if (event.kind == EVENT_RESERVED || event.kind == EVENT_WITHDRAWN) {
 			event.lot = random_up_to(0, LOTS_MAX - 1);
 			event.quantity = random_up_to(1, UNITS_MAX);
 		}
@@ -593,6 +690,9 @@ int main(void)
 		cmocka_unit_test(test_payment_is_as_documented_and_its_parts_may_be_missing),
 		cmocka_unit_test(test_payment_that_is_none_is_refused),
 		cmocka_unit_test(test_reason_is_as_documented_and_what_is_none_is_refused),
+		cmocka_unit_test(test_reduction_is_as_documented_and_needs_what_it_leaves),
+		cmocka_unit_test(test_older_cancels_and_refunds_are_read),
+		cmocka_unit_test(test_two_reductions_in_one_millisecond_have_two_names),
 		cmocka_unit_test(test_older_events_are_read),
 		cmocka_unit_test(test_order_that_was_born_confirmed_has_no_hold),
 		cmocka_unit_test(test_largest_event_survives_a_round_trip),

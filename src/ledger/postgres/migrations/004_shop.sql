@@ -54,7 +54,8 @@ ALTER TABLE movements ADD COLUMN reason text; -- likewise
 
 -- What leaves an order while it lives: its quantity falls, and a movement says how many units went where. Withdrawn and on hand: to the
 -- warehouse; withdrawn alone: they are gone.
-ALTER TABLE orders ADD COLUMN first_quantity integer; -- as granted; null: as it is
+ALTER TABLE orders ADD COLUMN first_quantity integer;  -- as granted; null: as it is
+ALTER TABLE orders ADD COLUMN withdrawn_units integer; -- units that have left it and are not for sale again; null: none
 ALTER TABLE movements
 	ADD COLUMN left_units integer, -- of a reduction: what the order has after it
 	ADD COLUMN refund text;        -- the payment side's own name for what it pays back; null: it was not said

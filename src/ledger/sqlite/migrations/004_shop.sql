@@ -36,6 +36,7 @@ ALTER TABLE movements ADD COLUMN reason TEXT; -- likewise
 
 -- What leaves an order while it lives: its quantity falls, and a movement says how many units went where. Withdrawn and on hand: to the
 -- warehouse; withdrawn alone: they are gone.
-ALTER TABLE orders ADD COLUMN first_quantity INTEGER; -- as granted; null: as it is
+ALTER TABLE orders ADD COLUMN first_quantity INTEGER;  -- as granted; null: as it is
+ALTER TABLE orders ADD COLUMN withdrawn_units INTEGER; -- units that have left it and are not for sale again; null: none
 ALTER TABLE movements ADD COLUMN left_units INTEGER;  -- of a reduction: what the order has after it
 ALTER TABLE movements ADD COLUMN refund TEXT;         -- the payment side's own name for what it pays back; null: it was not said

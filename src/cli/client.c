@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/uuid.h"
 #include "cli/secrets.h"
+#include "model/limits.h"
 
 enum { TIMEOUT_MS = 30000, READ_STEP = 64 * 1024, REQUEST_MAX = 1024 * 1024 };
 
@@ -183,41 +184,34 @@ static int receive(struct client *client, struct answer *answer, int64_t until_m
 	}
 }
 
-/*
- * So that what changes something may be sent again, by us or by the server's word: it is done once.
- */
-static void write_key(const char *method, struct buffer *out)
-{
-	struct uuid_generator ids = {0};
-	struct uuid key = uuid_make(&ids, clock_wall_ms(), 0);
-	char text[UUID_TEXT_SIZE];
+/* One request, as it is sent. */
+struct call {
+	const char *method, *path;
+	const char *body;      /* NULL: none */
+	char key[KEY_MAX + 1]; /* empty: none */
+};
 
-	if (strcmp(method, "POST") != 0)
-		return;
-	uuid_format(&key, text);
-	buffer_printf(out, "Idempotency-Key: %s\r\n", text);
-}
-
-static void write_headers(const struct client *client, const char *method, const char *body, struct buffer *out)
+static void write_headers(const struct client *client, const struct call *call, struct buffer *out)
 {
 	if (client->token)
 		buffer_printf(out, "Authorization: Bearer %s\r\n", client->token);
-	if (body)
+	if (call->body)
 		buffer_append_text(out, "Content-Type: application/json\r\n");
-	write_key(method, out);
+	if (call->key[0])
+		buffer_printf(out, "Idempotency-Key: %s\r\n", call->key);
 }
 
-static void write_request(const struct client *client, const char *method, const char *path, const char *body, struct buffer *out)
+static void write_request(const struct client *client, const struct call *call, struct buffer *out)
 {
-	bool reads = strcmp(method, "GET") == 0;
+	bool reads = strcmp(call->method, "GET") == 0;
 
-	buffer_printf(out, "%s %s HTTP/1.1\r\nHost: %s\r\n", method, path, client->place.host);
-	write_headers(client, method, body, out);
+	buffer_printf(out, "%s %s HTTP/1.1\r\nHost: %s\r\n", call->method, call->path, client->place.host);
+	write_headers(client, call, out);
 	if (!reads)
-		buffer_printf(out, "Content-Length: %zu\r\n", body ? strlen(body) : 0);
+		buffer_printf(out, "Content-Length: %zu\r\n", call->body ? strlen(call->body) : 0);
 	buffer_append_text(out, "\r\n");
-	if (body)
-		buffer_append_text(out, body);
+	if (call->body)
+		buffer_append_text(out, call->body);
 }
 
 static int exchange(struct client *client, const struct buffer *out, struct answer *answer)
@@ -239,7 +233,7 @@ struct received {
 	struct slice body;
 };
 
-static int call_plain(struct client *client, const char *method, const char *path, const char *body, struct received *received)
+static int call_plain(struct client *client, const struct call *call, struct received *received)
 {
 	struct answer answer = {0};
 	struct buffer out;
@@ -247,14 +241,14 @@ static int call_plain(struct client *client, const char *method, const char *pat
 	int r;
 
 	buffer_init(&out, REQUEST_MAX);
-	write_request(client, method, path, body, &out);
+	write_request(client, call, &out);
 	reused = client->socket >= 0;
 	r = out.failed ? -ENOMEM : exchange(client, &out, &answer);
 	/*
 	 * A connection that lay idle may have been closed at the other end meanwhile. What is read,
 	 * and what has a key, is sent again.
 	 */
-	if ((r == -ECONNRESET || r == -EPIPE) && reused && (strcmp(method, "GET") == 0 || strcmp(method, "POST") == 0)) {
+	if ((r == -ECONNRESET || r == -EPIPE) && reused && (strcmp(call->method, "GET") == 0 || call->key[0])) {
 		disconnect(client);
 		r = exchange(client, &out, &answer);
 	}
@@ -271,22 +265,22 @@ static bool take_body(void *context, const char *data, size_t size)
 	return !client->in.failed;
 }
 
-static int call_https(struct client *client, const char *method, const char *path, const char *body, struct received *received)
+static int call_https(struct client *client, const struct call *call, struct received *received)
 {
 	struct buffer headers;
 	int r;
 
 	buffer_init(&headers, REQUEST_MAX);
-	write_headers(client, method, body, &headers);
+	write_headers(client, call, &headers);
 	buffer_append(&headers, "", 1);
 	buffer_clear(&client->in);
 	r = headers.failed ? -ENOMEM
 			   : https_call(client->https,
 					&(struct https_request){
-						.method = method,
-						.path = path,
+						.method = call->method,
+						.path = call->path,
 						.headers = headers.data,
-						.body = body,
+						.body = call->body,
 						.take = take_body,
 						.context = client,
 						.every_status = true,
@@ -301,16 +295,17 @@ static int call_https(struct client *client, const char *method, const char *pat
 	return r;
 }
 
-int client_call(struct client *client, const char *method, const char *path, json_t *body, int *status, json_t **result)
+/* Takes `body`, which becomes the call's. */
+static int perform(struct client *client, struct call *call, json_t *body, int *status, json_t **result)
 {
 	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 	struct received received = {0};
 	int r = -ENOMEM;
 
 	*result = NULL;
+	call->body = text;
 	if (!body || text)
-		r = client->https ? call_https(client, method, path, text, &received)
-				  : call_plain(client, method, path, text, &received);
+		r = client->https ? call_https(client, call, &received) : call_plain(client, call, &received);
 	free(text);
 	json_decref(body);
 	if (r < 0) {
@@ -324,16 +319,40 @@ int client_call(struct client *client, const char *method, const char *path, jso
 	return 0;
 }
 
-int client_ask(struct client *client, const char *method, const char *path, json_t *body, json_t **answer)
+int client_call(struct client *client, const char *method, const char *path, json_t *body, int *status, json_t **result)
+{
+	struct uuid_generator ids = {0};
+	struct call call = {.method = method, .path = path};
+
+	/*
+	 * So that what changes something may be sent again, by us or by the server's word: it is
+	 * done once.
+	 */
+	if (strcmp(method, "POST") == 0) {
+		struct uuid key = uuid_make(&ids, clock_wall_ms(), 0);
+
+		uuid_format(&key, call.key);
+	}
+	return perform(client, &call, body, status, result);
+}
+
+int client_call_keyed(struct client *client, const char *path, const char *key, json_t *body, int *status, json_t **result)
+{
+	struct call call = {.method = "POST", .path = path};
+
+	snprintf(call.key, sizeof(call.key), "%s", key);
+	return perform(client, &call, body, status, result);
+}
+
+int client_judge(struct client *client, const char *method, const char *path, int called, int status, json_t **answer)
 {
 	const char *code, *detail;
-	int status = 0, r = client_call(client, method, path, body, &status, answer);
 	char name[CLIENT_NAME_SIZE];
 
-	if (r == -ECONNREFUSED)
+	if (called == -ECONNREFUSED)
 		return cli_error(CLI_FAILED, "no server answers at %s; is `penstock serve` running?", client_name(client, name));
-	if (r < 0)
-		return cli_error(CLI_FAILED, "%s: %s", client_name(client, name), client_error(client, r));
+	if (called < 0)
+		return cli_error(CLI_FAILED, "%s: %s", client_name(client, name), client_error(client, called));
 	if (status >= 200 && status < 300)
 		return CLI_GO;
 	code = json_string_value(json_object_get(*answer, "code"));
@@ -346,4 +365,11 @@ int client_ask(struct client *client, const char *method, const char *path, json
 	json_decref(*answer);
 	*answer = NULL;
 	return CLI_FAILED;
+}
+
+int client_ask(struct client *client, const char *method, const char *path, json_t *body, json_t **answer)
+{
+	int status = 0, r = client_call(client, method, path, body, &status, answer);
+
+	return client_judge(client, method, path, r, status, answer);
 }

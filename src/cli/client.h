@@ -35,10 +35,20 @@ void client_close(struct client *client);
  */
 int client_call(struct client *client, const char *method, const char *path, json_t *body, int *status, json_t **answer) MUST_CHECK;
 /*
+ * A POST under a key that is told, of 1 to KEY_MAX printable ASCII characters: so it can be sent
+ * again by another process, too.
+ */
+int client_call_keyed(struct client *client, const char *path, const char *key, json_t *body, int *status, json_t **answer) MUST_CHECK;
+/*
  * As client_call(), and tells every error, also one that the server answered. CLI_GO with a 2xx
  * answer, or the exit code.
  */
 int client_ask(struct client *client, const char *method, const char *path, json_t *body, json_t **answer) MUST_CHECK;
+/*
+ * What tells them: `called` and `status` are what a call came to. Drops an answer that is none of
+ * 2xx.
+ */
+int client_judge(struct client *client, const char *method, const char *path, int called, int status, json_t **answer) MUST_CHECK;
 
 /* "http://HOST:PORT" for messages; it stands in `text`. */
 enum { CLIENT_NAME_SIZE = POOL_HOST_SIZE + 8 };

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -68,6 +70,139 @@ def test_what_one_order_refuses_keeps_no_other_back(shop):
     done = operate(shop, "order", "confirm", "--file", "paid.csv")
     assert done.returncode == 1 and "1 of 2" in done.stderr and "paid-already" in done.stdout
     assert shop.order(second).json["state"] == "confirmed" and shop.order(first).json["payment"]["reference"] == "pi_x"
+
+
+def lot(shop):
+    now = shop.lot("drop")
+    return now["available"], now["confirmed"] + now["held"], now["withdrawn"]
+
+
+@pytest.fixture
+def three(shop):
+    """(server, an order of three units that is paid)"""
+    shop.make_sale("pairs", lots={"P": 10}, hold_seconds=600, limit_per_buyer=3, price={"amount": 250, "currency": "EUR"})
+    order = shop.buy("pairs", "anna", body={"quantity": 3}).json["id"]
+    assert operate(shop, "order", "confirm", order).returncode == 0
+    return shop, order
+
+
+def units(shop, order):
+    """(state, units of the order; of its lot: available, withdrawn; on hand)"""
+    now, sold = shop.order(order).json, shop.lot("pairs")
+    on_hand = shop.operate("GET", "/v1/items/P").json["on_hand"]
+    return now["state"], now["quantity"], sold["available"], sold["withdrawn"], on_hand
+
+
+def test_some_units_of_an_order_are_given_back_and_the_last_cancels_it(three):
+    shop, order = three
+    on_hand = units(shop, order)[-1]
+    give = ["order", "cancel", order, "--quantity", "1", "--units", "warehouse", "--reference", "re_1", "--reason", "the left is torn", "--json"]
+    done = operate(shop, *give)
+    assert done.returncode == 0 and json.loads(done.stdout)["quantity"] == 2, done.stdout + done.stderr
+    assert units(shop, order) == ("confirmed", 2, 7, 1, on_hand + 1)
+    assert operate(shop, *give).returncode == 0, "the same refund by its own name"
+    assert units(shop, order) == ("confirmed", 2, 7, 1, on_hand + 1)
+    assert operate(shop, "order", "cancel", order, "-q", "1", "--units", "gone", "--reference", "re_2").returncode == 0
+    assert units(shop, order) == ("confirmed", 1, 7, 2, on_hand + 1)
+    for wrong, word in ((["-q", "2", "--reference", "re_3"], "order-quantity"), (["-q", "2", "--reference", "re_2"], "idempotency-key-reused")):
+        done = operate(shop, "order", "cancel", order, *wrong)
+        assert done.returncode == 1 and word in done.stderr, done.stderr
+    assert "re_1" not in done.stdout and units(shop, order) == ("confirmed", 1, 7, 2, on_hand + 1)
+    assert operate(shop, "order", "cancel", order, "-q", "1").returncode == 0
+    assert units(shop, order)[::2] == ("cancelled", 8, on_hand + 1)
+    shop.audit()
+
+
+@pytest.mark.parametrize(
+    "arguments,word",
+    [
+        (["{order}", "-q", "0"], "at least 1"),
+        (["{order}", "-q", "one"], "at least 1"),
+        (["{order}", "--units", "away"], "warehouse"),
+        (["{order}", "--reference", "two words"], "without spaces"),
+        (["{order}", "{order}", "-q", "1"], "one order"),
+        (["--file", "ids", "--reference", "re_1"], "columns"),
+    ],
+)
+def test_a_refund_that_makes_no_sense_is_refused_before_anybody_is_asked(three, arguments, word):
+    shop, order = three
+    before = units(shop, order)
+    (shop.folder / "ids").write_text(f"{order}\n")
+    done = operate(shop, "order", "cancel", *(each.format(order=order) for each in arguments), "--yes")
+    assert done.returncode == 2 and word in done.stderr, done.stderr
+    assert units(shop, order) == before
+
+
+class Unsure(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        body = json.dumps({"type": "urn:penstock:problem:outcome-unknown", "title": "Unknown", "status": 503, "code": "outcome-unknown"}).encode()
+        self.send_response(503)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_who_gives_no_reference_is_told_to_look_where_nobody_knows(three):
+    shop, order = three
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Unsure)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    place = ["--operator", f"http://127.0.0.1:{server.server_port}"]
+    try:
+        for more, looks in ((["-q", "1"], True), (["-q", "1", "--reference", "re_1"], False), ([], False)):
+            done = operate(shop, "order", "cancel", order, *more, *place)
+            assert done.returncode == 1 and "outcome-unknown" in done.stderr and ("look at the order" in done.stderr) == looks, done.stderr
+    finally:
+        server.shutdown()
+        server.server_close()
+    done = operate(shop, "order", "cancel", order, "-q", "1", *place)
+    assert done.returncode == 1 and "no server answers" in done.stderr and "look at the order" not in done.stderr
+
+
+def test_refunds_come_by_a_file_which_can_be_given_again(three):
+    shop, order = three
+    held, gone = bought(shop, 2)
+    on_hand = units(shop, order)[-1]
+    assert operate(shop, "order", "cancel", gone).returncode == 0
+    (shop.folder / "refunds.csv").write_text(
+        "reference,order,refund_quantity,refund_units,refund_reference,refund_reason\n"
+        f"pi_1,{order},1,warehouse,re_1,too small\npi_1,{order},1,,re_2,\npi_1,{order},4,gone,re_3,\n,{held},,gone,,\n,{gone},1,,re_4,\n"
+    )
+    command = ["order", "cancel", "--file", "refunds.csv", "--reason", "returned", "--json"]
+    told = [row["result"] for row in json.loads(operate(shop, *command, "--dry-run").stdout)]
+    assert told == ["1 of 3 would be refunded", "1 of 2 would be refunded", "would be refused: it has 1", "would be cancelled", "is cancelled already"]
+    assert units(shop, order) == ("confirmed", 3, 7, 0, on_hand)
+    for _ in range(2):
+        done = operate(shop, *command, "--yes")
+        told = [row["result"] for row in json.loads(done.stdout)]
+        assert done.returncode == 1 and told[3] == "done", done.stdout
+        assert told[2].startswith("order-quantity: ")
+        assert units(shop, order) == ("confirmed", 1, 8, 1, on_hand + 1)
+    assert shop.order(held).json["state"] == "cancelled" and lot(shop) == (19, 0, 1)
+    reasons = [row["data"]["event"].get("reason") for row in shop.operate("GET", "/v1/changes?limit=1000").json["changes"] if row["data"]["event"]["kind"] == "order.reduced"]
+    assert reasons == ["too small", "returned"]
+    (shop.folder / "all.csv").write_text(f"order,refund_quantity,refund_reference\n{order},1,re_9\n")
+    done = operate(shop, "order", "cancel", "--file", "all.csv", "--dry-run")
+    assert done.returncode == 0 and "would be refunded" in done.stdout and " of " not in done.stdout
+    shop.audit()
+
+
+@pytest.mark.parametrize(
+    "line,word",
+    [("1,away,re_1", "place for units"), ("0,sale,re_1", "at least 1"), ("one,,re_1", "at least 1"), ("1,sale,", "refund_reference"), ("1,sale,re 1", "reference of a refund")],
+)
+def test_a_refund_with_a_fault_names_its_line_and_nothing_is_done(three, line, word):
+    shop, order = three
+    before = units(shop, order)
+    (shop.folder / "refunds.csv").write_text(f"order,refund_quantity,refund_units,refund_reference\n{order},1,sale,re_0\n{order},{line}\n")
+    done = operate(shop, "order", "cancel", "--file", "refunds.csv", "--yes")
+    assert done.returncode == 2 and "refunds.csv:3:" in done.stderr and word in done.stderr and "nothing was done" in done.stderr, done.stderr
+    assert units(shop, order) == before
 
 
 def test_a_command_says_why_and_shows_it(shop):

@@ -4,6 +4,8 @@
 #include <string.h>
 #include "cli/operator/order_file.h"
 #include "cli/operator/resource.h"
+#include "model/order.h"
+#include "model/payment.h"
 
 static const char *const titles[] = {"ORDER", "SALE", "SKU", "BUYER", ">UNITS", "STATE", "PLACED", "HELD UNTIL", NULL};
 
@@ -83,23 +85,32 @@ static int check_file(const struct cli *cli, const struct order_file *file)
 	return file->dry_run && !file->path ? cli_usage(cli, "--dry-run goes with --file") : CLI_GO;
 }
 
+static void set_text(json_t *body, const char *name, const char *text)
+{
+	if (text)
+		json_object_set_new(body, name, json_string(text));
+}
+
 static int confirm(struct cli *cli)
 {
 	struct order_file file = {.action = "confirm"};
-	const struct option table[] = {FILE_OPTIONS(file), REASON_OPTION(&file.reason), CLIENT_OPTIONS(&file.url, &file.json)};
+	const char *reason = NULL;
+	const struct option table[] = {FILE_OPTIONS(file), REASON_OPTION(&reason), CLIENT_OPTIONS(&file.url, &file.json)};
 	char path[OUTPUT_PATH_SIZE];
 	int code = cli_options(cli, table, sizeof(table) / sizeof(table[0]), 0, 1);
 
 	if (code == CLI_GO)
 		code = check_file(cli, &file);
+	if (code == CLI_GO && !file.path)
+		code = resource_path(cli, &orders, "/confirm", path);
 	if (code != CLI_GO)
 		return code;
-	if (file.path)
-		return order_file_run(cli, &file);
-	code = resource_path(cli, &orders, "/confirm", path);
-	return code == CLI_GO
-		       ? resource_ask(cli, &orders, file.url, file.json, "POST", path, order_with_reason(json_object(), file.reason))
-		       : code;
+	file.body = json_object();
+	set_text(file.body, "reason", reason);
+	code = file.path ? order_file_run(cli, &file)
+			 : resource_ask(cli, &orders, file.url, file.json, "POST", path, json_incref(file.body));
+	json_decref(file.body);
+	return code;
 }
 
 /* What was cancelled, whatever came after. Takes `all`. */
@@ -117,42 +128,103 @@ static int show_cancelled(json_t *all, bool json, bool one, int code)
 
 enum { CANCEL_MAX = 1000 };
 
+/* One order. CLI_GO and *answer, or the exit code. */
+static int cancel_one(struct client *client, const char *order, json_t *body, json_t **answer)
+{
+	char path[OUTPUT_PATH_SIZE];
+	int code = output_path(path, "/v1/orders/", order, "/cancel"), status = 0, r;
+	bool once = json_object_get(body, "reference") || !json_object_get(body, "quantity");
+
+	if (code != CLI_GO)
+		return code;
+	r = order_act(client, path, json_incref(body), &status, answer);
+	code = client_judge(client, "POST", path, r, status, answer);
+	if (!once && ((r < 0 && r != -ECONNREFUSED) || status >= 500))
+		cli_error(code, "it may have been done all the same: look at the order (`penstock order show`) before you ask for it "
+				"again; a refund with a --reference can be asked for again as it is");
+	return code;
+}
+
 /*
  * One after the other; the first that cannot be cancelled ends it, and what was done before is
  * shown.
  */
+static int cancel_each(struct cli *cli, const struct order_file *file)
+{
+	json_t *all, *answer;
+	struct client client;
+	int code = CLI_GO;
+
+	if (cli->argc > 1)
+		code = output_sure(cli, file->yes, "Cancel %d orders?", cli->argc);
+	if (code != CLI_GO)
+		return code;
+	all = json_array();
+	code = output_session(cli, &client, file->url);
+	for (int i = 0; i < cli->argc && code == CLI_GO; i++) {
+		code = cancel_one(&client, cli->argv[i], file->body, &answer);
+		if (code == CLI_GO)
+			json_array_append_new(all, answer);
+	}
+	client_close(&client);
+	return show_cancelled(all, file->json, cli->argc == 1, code);
+}
+
+/* What a command says of a cancel. */
+struct refund {
+	const char *quantity, *units, *reference, *reason;
+};
+
+static int check_refund(const struct cli *cli, const struct refund *refund, const struct order_file *file, json_t *body)
+{
+	enum units_to where;
+	int64_t quantity = 0;
+	int code = CLI_GO;
+
+	if ((refund->quantity || refund->reference) && (file->path || cli->argc != 1))
+		return cli_usage(cli, "--quantity and --reference are of one order; a file has them in columns");
+	if (refund->units && order_units_to_parse(slice_of(refund->units), &where) < 0)
+		return cli_usage(cli, "\"%s\": units go to the sale, to the warehouse, or are gone", refund->units);
+	if (refund->reference && !payment_reference_valid(slice_of(refund->reference)))
+		return cli_usage(cli, "\"%s\": a reference is 1 to %d printable ASCII characters without spaces",
+				 refund->reference, PAYMENT_REFERENCE_MAX);
+	if (refund->quantity)
+		code = output_units(cli, refund->quantity, &quantity);
+	if (code != CLI_GO)
+		return code;
+	if (quantity)
+		json_object_set_new(body, "quantity", json_integer(quantity));
+	set_text(body, "units", refund->units);
+	set_text(body, "reference", refund->reference);
+	set_text(body, "reason", refund->reason);
+	return CLI_GO;
+}
+
 static int cancel(struct cli *cli)
 {
 	struct order_file file = {.action = "cancel"};
-	const struct option table[] = {FILE_OPTIONS(file), REASON_OPTION(&file.reason), YES_OPTION(&file.yes),
-				       CLIENT_OPTIONS(&file.url, &file.json)};
-	json_t *all, *answer;
-	struct client client;
+	struct refund refund = {0};
+	const struct option table[] = {
+		{"quantity", 'q', OPTION_TEXT, &refund.quantity, "UNITS", "so many of the order's units (all of them)"},
+		{"units", 0, OPTION_TEXT, &refund.units, "WHERE", "where they go: sale (again), warehouse, or gone"},
+		{"reference", 0, OPTION_TEXT, &refund.reference, "NAME", "the refund's own name on the payment side: done once by it"},
+		REASON_OPTION(&refund.reason),
+		FILE_OPTIONS(file),
+		YES_OPTION(&file.yes),
+		CLIENT_OPTIONS(&file.url, &file.json),
+	};
 	int code = cli_options(cli, table, sizeof(table) / sizeof(table[0]), 0, CANCEL_MAX);
 
 	if (code == CLI_GO)
 		code = check_file(cli, &file);
 	if (code != CLI_GO)
 		return code;
-	if (file.path)
-		return order_file_run(cli, &file);
-	if (cli->argc > 1)
-		code = output_sure(cli, file.yes, "Cancel %d orders?", cli->argc);
-	if (code != CLI_GO)
-		return code;
-	all = json_array();
-	code = output_session(cli, &client, file.url);
-	for (int i = 0; i < cli->argc && code == CLI_GO; i++) {
-		char path[OUTPUT_PATH_SIZE];
-
-		code = output_path(path, "/v1/orders/", cli->argv[i], "/cancel");
-		if (code == CLI_GO)
-			code = client_ask(&client, "POST", path, order_with_reason(json_object(), file.reason), &answer);
-		if (code == CLI_GO)
-			json_array_append_new(all, answer);
-	}
-	client_close(&client);
-	return show_cancelled(all, file.json, cli->argc == 1, code);
+	file.body = json_object();
+	code = check_refund(cli, &refund, &file, file.body);
+	if (code == CLI_GO)
+		code = file.path ? order_file_run(cli, &file) : cancel_each(cli, &file);
+	json_decref(file.body);
+	return code;
 }
 
 static int extend(struct cli *cli)
@@ -161,6 +233,7 @@ static int extend(struct cli *cli)
 	bool json = false;
 	const struct option table[] = {REASON_OPTION(&reason), CLIENT_OPTIONS(&url, &json)};
 	char path[OUTPUT_PATH_SIZE];
+	json_t *body;
 	int64_t ms;
 	int code = cli_options(cli, table, 3, 2, 2);
 
@@ -170,16 +243,18 @@ static int extend(struct cli *cli)
 		return code;
 	if (options_duration_parse(cli->argv[1], &ms) < 0 || ms < 1000 || ms % 1000 != 0)
 		return cli_usage(cli, "\"%s\": wanted is a time in whole seconds, like 90s or 5m", cli->argv[1]);
-	return resource_ask(cli, &orders, url, json, "POST", path,
-			    order_with_reason(json_pack("{s:I}", "seconds", (json_int_t)(ms / 1000)), reason));
+	body = json_pack("{s:I}", "seconds", (json_int_t)(ms / 1000));
+	set_text(body, "reason", reason);
+	return resource_ask(cli, &orders, url, json, "POST", path, body);
 }
 
 RESOURCE_COMMAND(order, list, "[--sale ID] [--state STATE] [--buyer NAME]", "List orders", list);
 RESOURCE_COMMAND(order, show, "ORDER", "Show one order", show);
 RESOURCE_COMMAND(order, confirm, "ORDER [--reason TEXT] | --file FILE [--reason TEXT] [--dry-run]",
 		 "Confirm a held order, or those of a file: they are paid", confirm);
-RESOURCE_COMMAND(order, cancel, "ORDER... [--reason TEXT] [--yes] | --file FILE [--reason TEXT] [--yes] [--dry-run]",
-		 "Cancel orders (a confirmed one: a refund); their units are for sale again", cancel);
+RESOURCE_COMMAND(order, cancel,
+		 "ORDER... [--quantity UNITS] [--units WHERE] [--reference NAME] [--reason TEXT] [--yes] | --file FILE [--dry-run]",
+		 "Cancel orders, or some units of one (confirmed: a refund); say where the units go", cancel);
 RESOURCE_COMMAND(order, extend, "ORDER TIME [--reason TEXT]", "Hold an order longer", extend);
 
 const struct command command_order = {

@@ -1,6 +1,7 @@
 #include "cli/operator/order_file.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,13 +9,14 @@
 #include "base/uuid.h"
 #include "cli/csv.h"
 #include "cli/output.h"
+#include "model/order.h"
 #include "model/payment.h"
 
 /* What a line asks for. */
 struct line {
 	size_t number;
 	char order[UUID_TEXT_SIZE];
-	json_t *payment; /* NULL: none is told */
+	json_t *body; /* what is asked */
 };
 
 struct lines {
@@ -37,12 +39,13 @@ static int add(struct lines *lines, const struct line *line)
 static void deinit(struct lines *lines)
 {
 	for (size_t i = 0; i < lines->count; i++)
-		json_decref(lines->all[i].payment);
+		json_decref(lines->all[i].body);
 	free(lines->all);
 }
 
 struct columns {
-	int order, reference, amount, currency, method;
+	int order, reference, amount, currency, method; /* of a payment, with a confirm */
+	int quantity, units, refund, reason;            /* of a refund, with a cancel */
 };
 
 static int fault(const struct order_file *file, size_t line, const char *what, struct slice text)
@@ -50,29 +53,73 @@ static int fault(const struct order_file *file, size_t line, const char *what, s
 	return cli_error(CLI_USAGE, "%s:%zu: \"%.*s\" is no %s; nothing was done", file->path, line, (int)text.size, text.data, what);
 }
 
-static int read_payment(const struct order_file *file, const struct csv_row *row, const struct columns *columns, struct line *line)
+static void set_text(json_t *object, const char *name, struct slice text)
 {
-	struct slice reference = csv_field(row, columns->reference), amount = csv_field(row, columns->amount);
-	struct slice currency = csv_field(row, columns->currency), method = csv_field(row, columns->method);
+	if (text.size)
+		json_object_set_new(object, name, json_stringn(text.data, text.size));
+}
+
+/* False: it is no number from 0 on. */
+static bool read_number(struct slice text, json_int_t *number)
+{
 	char digits[24], *end;
 
-	if (reference.size + amount.size + currency.size + method.size == 0)
-		return CLI_GO;
-	line->payment = json_object();
-	if (reference.size)
-		json_object_set_new(line->payment, "reference", json_stringn(reference.data, reference.size));
-	if (currency.size)
-		json_object_set_new(line->payment, "currency", json_stringn(currency.data, currency.size));
-	if (method.size)
-		json_object_set_new(line->payment, "method", json_stringn(method.data, method.size));
-	if (amount.size) {
-		snprintf(digits, sizeof(digits), "%.*s", (int)amount.size, amount.data);
-		errno = 0;
-		json_object_set_new(line->payment, "amount", json_integer(strtoll(digits, &end, 10)));
-		if (errno || *end || amount.size >= sizeof(digits))
-			return fault(file, row->line, "amount in the currency's smallest unit", amount);
+	snprintf(digits, sizeof(digits), "%.*s", (int)text.size, text.data);
+	errno = 0;
+	*number = strtoll(digits, &end, 10);
+	return text.size > 0 && text.size < sizeof(digits) && !errno && !*end && *number >= 0;
+}
+
+static int read_payment(const struct order_file *file, const struct csv_row *row, const struct columns *columns, json_t *body)
+{
+	struct slice amount = csv_field(row, columns->amount);
+	json_t *payment = json_object();
+	json_int_t number;
+
+	set_text(payment, "reference", csv_field(row, columns->reference));
+	set_text(payment, "currency", csv_field(row, columns->currency));
+	set_text(payment, "method", csv_field(row, columns->method));
+	if (amount.size && !read_number(amount, &number)) {
+		json_decref(payment);
+		return fault(file, row->line, "amount in the currency's smallest unit", amount);
 	}
+	if (amount.size)
+		json_object_set_new(payment, "amount", json_integer(number));
+	if (json_object_size(payment) > 0)
+		json_object_set(body, "payment", payment);
+	json_decref(payment);
 	return CLI_GO;
+}
+
+static int read_refund(const struct order_file *file, const struct csv_row *row, const struct columns *columns, json_t *body)
+{
+	struct slice quantity = csv_field(row, columns->quantity), units = csv_field(row, columns->units);
+	struct slice reference = csv_field(row, columns->refund);
+	enum units_to where;
+	json_int_t number;
+
+	if (quantity.size && (!read_number(quantity, &number) || number < 1))
+		return fault(file, row->line, "number of units, at least 1", quantity);
+	if (units.size && order_units_to_parse(units, &where) < 0)
+		return fault(file, row->line, "place for units (sale, warehouse, gone)", units);
+	if (reference.size && !payment_reference_valid(reference))
+		return fault(file, row->line, "reference of a refund", reference);
+	if (quantity.size && !reference.size)
+		return cli_error(CLI_USAGE,
+				 "%s:%zu: some of an order's units need a `refund_reference`, so that the file can be given again "
+				 "and takes none twice; nothing was done",
+				 file->path, row->line);
+	if (quantity.size)
+		json_object_set_new(body, "quantity", json_integer(number));
+	set_text(body, "units", units);
+	set_text(body, "reference", reference);
+	set_text(body, "reason", csv_field(row, columns->reason));
+	return CLI_GO;
+}
+
+static bool confirms(const struct order_file *file)
+{
+	return strcmp(file->action, "confirm") == 0;
 }
 
 static int read_row(const struct order_file *file, const struct csv_row *row, const struct columns *columns, struct lines *lines)
@@ -85,32 +132,37 @@ static int read_row(const struct order_file *file, const struct csv_row *row, co
 	if (uuid_parse(order, &id) < 0)
 		return fault(file, row->line, "order's id", order);
 	uuid_format(&id, line.order);
-	code = read_payment(file, row, columns, &line);
+	line.body = json_copy(file->body);
+	code = confirms(file) ? read_payment(file, row, columns, line.body) : read_refund(file, row, columns, line.body);
 	if (code == CLI_GO)
 		code = add(lines, &line);
 	if (code != CLI_GO)
-		json_decref(line.payment);
+		json_decref(line.body);
 	return code;
 }
 
 /* The titles, or the first order where there are none. */
 static int read_titles(const struct order_file *file, const struct csv_row *row, struct columns *columns, struct lines *lines)
 {
-	bool confirms = strcmp(file->action, "confirm") == 0;
 	struct uuid id;
 
-	*columns = (struct columns){0, -1, -1, -1, -1};
+	*columns = (struct columns){0, -1, -1, -1, -1, -1, -1, -1, -1};
 	if (uuid_parse(csv_field(row, 0), &id) == 0)
 		return read_row(file, row, columns, lines);
 	columns->order = csv_column(row, "order") >= 0 ? csv_column(row, "order") : csv_column(row, "id");
 	if (columns->order < 0)
 		return cli_error(CLI_USAGE, "%s:%zu: wanted is a line of titles with `order` or `id`, or an order's id a line",
 				 file->path, row->line);
-	if (confirms) {
+	if (confirms(file)) {
 		columns->reference = csv_column(row, "reference");
 		columns->amount = csv_column(row, "amount");
 		columns->currency = csv_column(row, "currency");
 		columns->method = csv_column(row, "method");
+	} else {
+		columns->quantity = csv_column(row, "refund_quantity");
+		columns->units = csv_column(row, "refund_units");
+		columns->refund = csv_column(row, "refund_reference");
+		columns->reason = csv_column(row, "refund_reason");
 	}
 	return CLI_GO;
 }
@@ -145,40 +197,61 @@ struct result {
 	bool refused;
 };
 
-/* A payment of the order that is another one than the line's. */
-static bool is_paid_otherwise(const json_t *order, const struct line *line)
+static void refuse(struct result *result, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void refuse(struct result *result, const char *format, ...)
 {
-	const char *known = output_field_text(json_object_get(order, "payment"), "reference");
-	const char *told = output_field_text(line->payment, "reference");
+	va_list arguments;
 
-	return known[0] && told[0] && strcmp(known, told) != 0;
+	va_start(arguments, format);
+	vsnprintf(result->text, sizeof(result->text), format, arguments);
+	va_end(arguments);
+	result->refused = true;
 }
 
-/* What would come of it, as far as the order says that. */
-static void foresee(const struct order_file *file, const struct line *line, const json_t *order, struct result *result)
+static void foresee_confirm(const struct line *line, const json_t *order, struct result *result)
 {
 	const char *state = output_field_text(order, "state");
-	bool confirms = strcmp(file->action, "confirm") == 0, held = strcmp(state, "held") == 0,
-	     confirmed = strcmp(state, "confirmed") == 0;
+	const char *known = output_field_text(json_object_get(order, "payment"), "reference");
+	const char *told = output_field_text(json_object_get(line->body, "payment"), "reference");
 
-	if (confirms && confirmed && is_paid_otherwise(order, line)) {
-		snprintf(result->text, sizeof(result->text), "would be refused: it is paid with %s",
-			 output_field_text(json_object_get(order, "payment"), "reference"));
-		result->refused = true;
-	} else if (confirms && held) {
+	if (strcmp(state, "held") == 0)
 		strcpy(result->text, "would be confirmed");
-	} else if (confirms && confirmed) {
+	else if (strcmp(state, "confirmed") == 0 && known[0] && told[0] && strcmp(known, told) != 0)
+		refuse(result, "would be refused: it is paid with %s", known);
+	else if (strcmp(state, "confirmed") == 0)
 		strcpy(result->text, "is confirmed already");
-	} else if (confirms) {
-		snprintf(result->text, sizeof(result->text), "is %s: %s", state,
-			 strcmp(state, "expired") == 0 ? "taken only where the sale takes late payments and has a unit left"
-						       : "would be refused");
-		result->refused = strcmp(state, "expired") != 0;
-	} else if (held || confirmed) {
-		strcpy(result->text, confirmed ? "would be refunded" : "would be cancelled");
-	} else {
-		snprintf(result->text, sizeof(result->text), "is %s already", state);
+	else if (strcmp(state, "expired") == 0)
+		strcpy(result->text, "is expired: taken only where the sale takes late payments and has a unit left");
+	else
+		refuse(result, "is %s: would be refused", state);
+}
+
+/* What an order would have left is kept for its next line (`left`: units by order). */
+static void foresee_cancel(const struct line *line, const json_t *order, json_t *left, struct result *result)
+{
+	const char *state = output_field_text(order, "state");
+	const char *word = strcmp(state, "confirmed") == 0 ? "refunded" : "cancelled";
+	int64_t asked = output_field_integer(line->body, "quantity"), has = output_field_integer(order, "quantity");
+
+	if (json_object_get(left, line->order))
+		has = output_field_integer(left, line->order);
+	if (strcmp(state, "held") != 0 && strcmp(state, "confirmed") != 0) {
+		if (asked > 0 && strcmp(state, "expired") == 0)
+			refuse(result, "is expired: would be refused");
+		else
+			snprintf(result->text, sizeof(result->text), "is %s already", state);
+		return;
 	}
+	if (asked == 0)
+		asked = has;
+	if (asked > has)
+		refuse(result, "would be refused: it has %" PRId64, has);
+	else if (asked < has)
+		snprintf(result->text, sizeof(result->text), "%" PRId64 " of %" PRId64 " would be %s", asked, has, word);
+	else
+		snprintf(result->text, sizeof(result->text), "would be %s", word);
+	if (!result->refused)
+		json_object_set_new(left, line->order, json_integer(has - asked));
 }
 
 /* The stock or the ledger has decided against this one order. */
@@ -187,39 +260,51 @@ static bool is_refusal(int status)
 	return status == 404 || status == 409 || status == 410 || status == 422;
 }
 
-json_t *order_with_reason(json_t *body, const char *reason)
+int order_act(struct client *client, const char *path, json_t *body, int *status, json_t **answer)
 {
-	if (reason)
-		json_object_set_new(body, "reason", json_string(reason));
-	return body;
+	char key[KEY_MAX + 1];
+
+	snprintf(key, sizeof(key), "%s", output_field_text(body, "reference"));
+	return key[0] ? client_call_keyed(client, path, key, body, status, answer)
+		      : client_call(client, "POST", path, body, status, answer);
 }
 
-/* CLI_GO: there is a result; else the exit code, the error told. *answer: the server's. */
-static int ask(struct client *client, const struct order_file *file, const struct line *line, json_t **answer, struct result *result)
+static void say_done(const struct line *line, const json_t *order, struct result *result)
+{
+	if (output_field_integer(line->body, "quantity") > 0 && strcmp(result->state, "cancelled") != 0)
+		snprintf(result->text, sizeof(result->text), "done: it has %" PRId64 " left", output_field_integer(order, "quantity"));
+	else
+		strcpy(result->text, "done");
+}
+
+/*
+ * CLI_GO: there is a result; else the exit code, the error told. *answer: the server's. left: what
+ * a dry run has foreseen so far.
+ */
+static int ask(struct client *client, const struct order_file *file, const struct line *line, json_t *left, json_t **answer,
+	       struct result *result)
 {
 	char path[OUTPUT_PATH_SIZE];
-	json_t *body = file->dry_run ? NULL : order_with_reason(json_object(), file->reason);
 	int status, r;
 
 	snprintf(path, sizeof(path), "/v1/orders/%s%s%s", line->order, file->dry_run ? "" : "/", file->dry_run ? "" : file->action);
 	*result = (struct result){.state = ""};
-	if (body && line->payment)
-		json_object_set(body, "payment", line->payment);
-	r = client_call(client, file->dry_run ? "GET" : "POST", path, body, &status, answer);
+	r = file->dry_run ? client_call(client, "GET", path, NULL, &status, answer)
+			  : order_act(client, path, json_incref(line->body), &status, answer);
 	if (r == 0 && status >= 200 && status < 300) {
 		result->state = output_field_text(*answer, "state");
-		if (file->dry_run)
-			foresee(file, line, *answer, result);
+		if (!file->dry_run)
+			say_done(line, *answer, result);
+		else if (confirms(file))
+			foresee_confirm(line, *answer, result);
 		else
-			strcpy(result->text, "done");
+			foresee_cancel(line, *answer, left, result);
 		return CLI_GO;
 	}
 	if (r == 0 && is_refusal(status)) {
 		const char *detail = output_field_text(*answer, "detail");
 
-		snprintf(result->text, sizeof(result->text), "%s: %s", output_field_text(*answer, "code"),
-			 detail[0] ? detail : output_field_text(*answer, "title"));
-		result->refused = true;
+		refuse(result, "%s: %s", output_field_text(*answer, "code"), detail[0] ? detail : output_field_text(*answer, "title"));
 		return CLI_GO;
 	}
 	return cli_error(CLI_FAILED, "%s:%zu: %s: %s; what is above it is done, and the file can be given again", file->path,
@@ -243,7 +328,7 @@ static void result_cells(struct table *table, const json_t *row)
 static int act(struct cli *cli, const struct order_file *file, const struct lines *lines)
 {
 	static const char *const titles[] = {">LINE", "ORDER", "STATE", "RESULT", NULL};
-	json_t *rows = json_array(), *answer;
+	json_t *rows = json_array(), *left = json_object(), *answer;
 	struct result result;
 	struct client client;
 	size_t refused = 0;
@@ -251,12 +336,13 @@ static int act(struct cli *cli, const struct order_file *file, const struct line
 
 	for (size_t i = 0; i < lines->count && code == CLI_GO; i++) {
 		answer = NULL;
-		code = ask(&client, file, &lines->all[i], &answer, &result);
+		code = ask(&client, file, &lines->all[i], left, &answer, &result);
 		if (code == CLI_GO)
 			note(rows, &lines->all[i], &result);
 		refused += code == CLI_GO && result.refused;
 		json_decref(answer);
 	}
+	json_decref(left);
 	client_close(&client);
 	shown = output_rows(rows, file->json, titles, result_cells);
 	if (code != CLI_GO)
@@ -277,7 +363,7 @@ int order_file_run(struct cli *cli, const struct order_file *file)
 		code = read_lines(file, buffer_slice(&text), &lines);
 	if (code == CLI_GO && lines.count == 0)
 		code = cli_error(CLI_USAGE, "%s: there is no order in it", file->path);
-	if (code == CLI_GO && !file->dry_run && strcmp(file->action, "cancel") == 0)
+	if (code == CLI_GO && !file->dry_run && !confirms(file))
 		code = output_sure(cli, file->yes, "Cancel %zu orders?", lines.count);
 	if (code == CLI_GO)
 		code = act(cli, file, &lines);

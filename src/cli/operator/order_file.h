@@ -1,25 +1,30 @@
 /* Orders that are confirmed or cancelled by a file: one a line, each for itself. */
 #pragma once
 
-#include "cli/cli.h"
+#include <jansson.h>
+#include "cli/client.h"
 
 struct order_file {
 	const char *path;
 	const char *action; /* "confirm", "cancel" */
-	const char *reason; /* of each; NULL: it is not said */
+	json_t *body;       /* what is asked for each, besides what its line says; borrowed */
 	const char *url;    /* the operator listener; NULL: that of the settings */
 	bool json, dry_run, yes;
 };
 
 /*
- * `body` with why, as a request has it; without where it is not said (NULL). Takes and gives
- * `body`.
+ * Confirms or cancels one order. A cancel whose body names its refund (`reference`) goes under that
+ * name as its key: asked again, by whoever is the same operator, it takes no second unit. `body` is
+ * taken over. As client_call().
  */
-json_t *order_with_reason(json_t *body, const char *reason);
+int order_act(struct client *client, const char *path, json_t *body, int *status, json_t **answer) MUST_CHECK;
 /*
  * The file has a line of titles (CSV): `order` or `id`, and for a confirm `reference`, `amount`,
- * `currency` and `method` of its payment, as an export of payments has them; or no titles, and an
- * order's id a line. What one order refuses is told, and the others go on; what no order can be
- * asked after ends it. The exit code: CLI_FAILED where any was refused.
+ * `currency` and `method` of its payment, as an export of payments has them; for a cancel
+ * `refund_quantity`, `refund_units`, `refund_reference` and `refund_reason`, names that no export
+ * of orders or payments has for something else; or no titles, and an order's id a line. A line that
+ * takes some of an order's units names its refund, so that the file can be given again. What one
+ * order refuses is told, and the others go on; what no order can be asked after ends it. The exit
+ * code: CLI_FAILED where any was refused.
  */
 int order_file_run(struct cli *cli, const struct order_file *file) MUST_CHECK;

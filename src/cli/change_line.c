@@ -1,6 +1,7 @@
 #include "cli/change_line.h"
 
 #include <inttypes.h>
+#include <string.h>
 #include "cli/output.h"
 
 /* An amount stays as it is told, in the currency's smallest unit. */
@@ -11,6 +12,26 @@ static void append_payment(const json_t *event, struct buffer *out)
 	if (*reference)
 		buffer_printf(out, ", paid %" PRId64 " %s by %s", output_field_integer(event, "payment_amount"),
 			      output_field_text(event, "payment_currency"), reference);
+}
+
+/*
+ * Where units went that were not for sale again, what the order has left, and the refund's own
+ * name.
+ */
+static void append_refund(const json_t *event, struct buffer *out)
+{
+	const char *kind = output_field_text(event, "kind"), *units = output_field_text(event, "units");
+	const char *reference = output_field_text(event, "reference");
+	bool reduced = strcmp(kind, "order.reduced") == 0;
+
+	if (!reduced && strcmp(kind, "order.cancelled") != 0 && strcmp(kind, "order.refunded") != 0)
+		return;
+	if (reduced)
+		buffer_printf(out, ", %" PRId64 " left", output_field_integer(event, "left"));
+	if (*units)
+		buffer_printf(out, ", units%s %s", strcmp(units, "gone") == 0 ? "" : " to the", units);
+	if (*reference)
+		buffer_printf(out, ", by %s", reference);
 }
 
 void change_line(const json_t *change, struct buffer *out)
@@ -30,5 +51,6 @@ void change_line(const json_t *change, struct buffer *out)
 	if (*state)
 		buffer_printf(out, "  %s", state);
 	append_payment(event, out);
+	append_refund(event, out);
 	buffer_append_text(out, "\n");
 }

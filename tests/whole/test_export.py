@@ -94,6 +94,54 @@ def test_payments_are_exported_with_what_became_of_their_orders(shop):
     assert as_csv(server, "payments", "--sale", "short") == []
 
 
+@pytest.fixture
+def returns(shop):
+    """Of orders of three units some come back, to each place; and a held one gives one back before it is paid."""
+    server, orders = shop
+    server.make_sale("pairs", lots={"P": 20}, hold_seconds=600, limit_per_buyer=3, price={"amount": 100, "currency": "EUR"})
+    back = {}
+    for name in ("paid", "held"):
+        back[name] = server.buy("pairs", f"c-{name}", body={"quantity": 3}).json["id"]
+    assert server.operate("POST", f"/v1/orders/{back['paid']}/confirm", {"payment": {"reference": "pi_3"}}).status == 200
+
+    def give(name, key, **body):
+        answer = server.operate("POST", f"/v1/orders/{back[name]}/cancel", body, headers={"Idempotency-Key": key})
+        assert answer.status == 200, answer.body
+
+    give("paid", "k1", quantity=1, units="warehouse", reference="re_1", reason="too small")
+    give("held", "k2", quantity=1)
+    give("paid", "k3", quantity=1, units="gone")
+    give("paid", "k4", reference="re_3")
+    return server, back
+
+
+def test_refunds_are_exported_with_their_own_names(returns):
+    server, back = returns
+    rows = as_csv(server, "refunds", "--sale", "pairs")
+    assert [(row["reference"], row["quantity"], row["units_to"], row["reason"]) for row in rows] == [
+        ("re_1", "1", "warehouse", "too small"), ("", "1", "gone", ""), ("re_3", "1", "", "")]
+    assert {(row["order"], row["payment_reference"], row["price_amount"], row["price_currency"]) for row in rows} == {(back["paid"], "pi_3", "100", "EUR")}
+    assert [row["reference"] for row in as_json(server, "refunds", "--sale", "pairs")] == ["re_1", None, "re_3"]
+    assert len(as_csv(server, "refunds")) == 4, "that of another sale, whole and without a name"
+    moved = [(row["type"], row["units"], row["units_left"], row["units_to"]) for row in as_csv(server, "movements", "--sale", "pairs") if row["order"] == back["paid"]]
+    assert moved[2:] == [("penstock.order.reduced.v1", "1", "2", "warehouse"), ("penstock.order.reduced.v1", "1", "1", "gone"), ("penstock.order.refunded.v1", "1", "", "")]
+
+
+def test_a_report_says_where_units_went(returns):
+    server, back = returns
+    done = operate(server, "sale", "report", "pairs", "--json")
+    told = json.loads(done.stdout)
+    outcomes = {name: (sum["orders"], sum["units"], sum["amount"]) for name, sum in told["outcomes"].items()}
+    assert outcomes == {"confirmed": (0, 0, 0), "held": (1, 2, 200), "refunded": (1, 3, 300), "cancelled": (0, 1, 100), "expired": (0, 0, 0)}
+    given = {where: (sums["refunded"]["units"], sums["refunded"]["amount"], sums["cancelled"]["units"]) for where, sums in told["given_back"].items()}
+    assert given == {"sale": (1, 100, 1), "warehouse": (1, 100, 0), "gone": (1, 100, 0)} and told["reductions"] == 3
+    assert told["lots"][0]["outcomes"] == told["outcomes"]
+    assert {name: sum(minute["outcomes"][name]["units"] for minute in told["minutes"]) for name in outcomes} == {name: units for name, (_, units, _) in outcomes.items()}
+    shown = operate(server, "sale", "report", "pairs").stdout
+    assert "GIVEN BACK" in shown and "goes on with the rest: 3." in shown
+    assert "GIVEN BACK" not in operate(server, "sale", "report", "short").stdout
+
+
 def test_the_log_is_exported_with_its_hashes(shop):
     server, _ = shop
     told = server.operate("GET", "/v1/log?limit=1000").json["rows"]

@@ -19,6 +19,7 @@
 #include "cli/csv.h"
 #include "cli/output.h"
 #include "cli/style.h"
+#include "model/order.h"
 
 enum { COLUMNS_MAX = 24, PAGE_BYTES_MAX = 64 * 1024 * 1024 };
 
@@ -39,6 +40,17 @@ struct kind {
 static bool is_payment(const json_t *change)
 {
 	return json_object_get(json_object_get(json_object_get(change, "data"), "event"), "payment_reference") != NULL;
+}
+
+/* Of what had been paid, or was confirmed at least. */
+static bool is_refund(const json_t *change)
+{
+	const json_t *data = json_object_get(change, "data");
+	const char *kind = output_field_text(json_object_get(data, "event"), "kind");
+
+	return strcmp(kind, "order.refunded") == 0 ||
+	       (strcmp(kind, "order.reduced") == 0 &&
+		strcmp(output_field_text(data, "state"), order_state_name(ORDER_CONFIRMED)) == 0);
 }
 
 static const struct kind kinds[] = {
@@ -90,6 +102,8 @@ static const struct kind kinds[] = {
 				{"actor", "data.event.actor", NULL},
 				{"actor_kind", "data.event.actor_kind", NULL},
 				{"reason", "data.event.reason", NULL},
+				{"units_left", "data.event.left", NULL},
+				{"units_to", "data.event.units", NULL},
 				{"id", "id", NULL},
 				{"cursor", "cursor", NULL},
 			},
@@ -113,6 +127,31 @@ static const struct kind kinds[] = {
 				{"sku", "data.sku", NULL},
 				{"buyer", "data.order.buyer", NULL},
 				{"quantity", "data.order.quantity", NULL},
+				{"state", "data.order.state", NULL},
+			},
+	},
+	{
+		.name = "refunds",
+		.path = "/v1/changes",
+		.list = "changes",
+		.feed = true,
+		.own_objects = true,
+		.wanted = is_refund,
+		.columns =
+			{
+				{"at", "timestamp", NULL},
+				{"reference", "data.event.reference", NULL},
+				{"quantity", "data.event.quantity", "data.order.quantity"},
+				{"units_to", "data.event.units", NULL},
+				{"price_amount", "data.order.price.amount", NULL},
+				{"price_currency", "data.order.price.currency", NULL},
+				{"payment_reference", "data.order.payment.reference", NULL},
+				{"order", "data.order.id", NULL},
+				{"sale", "data.sale", NULL},
+				{"sku", "data.sku", NULL},
+				{"buyer", "data.order.buyer", NULL},
+				{"actor", "data.event.actor", NULL},
+				{"reason", "data.event.reason", NULL},
 				{"state", "data.order.state", NULL},
 			},
 	},
@@ -310,7 +349,7 @@ static int export_run(struct cli *cli)
 		if (strcmp(kinds[i].name, cli->argv[0]) == 0)
 			export.kind = &kinds[i];
 	if (!export.kind)
-		return cli_usage(cli, "\"%s\": wanted is orders, movements, payments or log", cli->argv[0]);
+		return cli_usage(cli, "\"%s\": wanted is orders, movements, payments, refunds or log", cli->argv[0]);
 	if (csv == ndjson)
 		return cli_usage(cli, "say --csv or --ndjson");
 	if (export.sale && strcmp(export.kind->name, "log") == 0)
@@ -328,10 +367,11 @@ static int export_run(struct cli *cli)
 
 const struct command command_export = {
 	.name = "export",
-	.synopsis = "orders|movements|payments|log --csv|--ndjson [--since TIME] [--sale ID]",
-	.summary = "Print all orders, movements, payments or the operator log for other programs",
+	.synopsis = "orders|movements|payments|refunds|log --csv|--ndjson [--since TIME] [--sale ID]",
+	.summary = "Print all orders, movements, payments, refunds or the operator log for other programs",
 	.details = "orders: as they are now, by when they were placed. movements: all that happened to orders and units, as GET /v1/changes tells "
-		   "it. payments: each that an order was paid with, with what became of the order. log: who did what.\n"
+		   "it. payments: each that an order was paid with, with what became of the order. "
+		   "refunds: each time that a confirmed order gave units back, a unit's price, and where the units went (units_to; empty: for sale again). log: who did what.\n"
 		   "--since counts for the time at which a row began: when its order was placed, when it happened.\n"
 		   "It is read page after page, so there may be as many as there are; where it is cut off, the exit code is 1.\n",
 	.settings = true,

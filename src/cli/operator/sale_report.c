@@ -6,9 +6,11 @@
 #include <string.h>
 #include "base/array.h"
 #include "base/assertion.h"
+#include "base/clock.h"
 #include "cli/output.h"
 #include "cli/style.h"
 #include "model/limits.h"
+#include "model/order.h"
 
 enum outcome { CONFIRMED, HELD, REFUNDED, CANCELLED, EXPIRED, OUTCOMES };
 static const char *const outcome_names[OUTCOMES] = {"confirmed", "held", "refunded", "cancelled", "expired"};
@@ -29,6 +31,11 @@ struct lot {
 	struct sum sums[OUTCOMES];
 };
 
+/* Of the units that orders gave back by refunds and cancels, to one place. */
+struct back {
+	struct sum refunded, cancelled; /* orders: how often; a paid order's, a held one's */
+};
+
 struct report {
 	json_t *sale;
 	int64_t price;
@@ -38,6 +45,9 @@ struct report {
 	struct minute *minutes; /* those in which orders were placed, rising as orders' ids do */
 	size_t minute_count, minute_capacity;
 	int64_t paid_orders, paid_amount; /* what payments were told of, of confirmed orders */
+	struct back back[UNITS_GONE + 1];
+	int64_t reductions;             /* some units of an order that goes on with the rest */
+	char first_at[CLOCK_TEXT_SIZE]; /* when the first order was placed; empty: there is none */
 };
 
 /* --- Adding up --- */
@@ -70,17 +80,34 @@ static struct minute *minute_of(struct report *report, const char *placed_at)
 	if (array_fit(&report->minutes, &report->minute_capacity, report->minute_count + 1, sizeof(*report->minutes)))
 		return NULL;
 	ASSERT(report->minutes != NULL);
+	if (report->minute_count == 0)
+		snprintf(report->first_at, sizeof(report->first_at), "%s", placed_at);
 	last = &report->minutes[report->minute_count++];
 	*last = (struct minute){0};
 	snprintf(last->at, sizeof(last->at), "%.*s", MINUTE_TEXT_SIZE - 1, placed_at);
 	return last;
 }
 
+static int64_t price_of(const struct report *report, const json_t *order)
+{
+	const json_t *own = json_object_get(order, "price");
+
+	return own ? output_field_integer(own, "amount") : report->price;
+}
+
+static struct lot *lot_of(struct report *report, const json_t *order)
+{
+	for (size_t i = 0; i < report->lot_count; i++)
+		if (strcmp(report->lots[i].sku, output_field_text(order, "sku")) == 0)
+			return &report->lots[i];
+	return NULL;
+}
+
 static int add_order(struct report *report, const json_t *order)
 {
-	const json_t *own_price = json_object_get(order, "price"), *payment = json_object_get(order, "payment");
-	int64_t units = output_field_integer(order, "quantity");
-	int64_t price = own_price ? output_field_integer(own_price, "amount") : report->price;
+	const json_t *payment = json_object_get(order, "payment");
+	int64_t units = output_field_integer(order, "quantity"), price = price_of(report, order);
+	struct lot *lot = lot_of(report, order);
 	struct minute *minute = minute_of(report, output_field_text(order, "placed_at"));
 	enum outcome outcome = outcome_of(order);
 
@@ -88,9 +115,8 @@ static int add_order(struct report *report, const json_t *order)
 		return cli_error(CLI_FAILED, "%s", error_text(-ENOMEM));
 	add(&report->sums[outcome], units, price);
 	add(&minute->sums[outcome], units, price);
-	for (size_t i = 0; i < report->lot_count; i++)
-		if (strcmp(report->lots[i].sku, output_field_text(order, "sku")) == 0)
-			add(&report->lots[i].sums[outcome], units, price);
+	if (lot)
+		add(&lot->sums[outcome], units, price);
 	if (outcome == CONFIRMED && payment) {
 		report->paid_orders++;
 		report->paid_amount += output_field_integer(payment, "amount");
@@ -113,11 +139,85 @@ static int add_page(void *context, const json_t *rows)
 	return code;
 }
 
-/* The sale and all its orders. CLI_OK or the exit code. */
+/* Units that left an order which is counted under its own outcome. */
+static void add_units(struct sum *sum, int64_t units, int64_t price)
+{
+	sum->units += units;
+	sum->amount += units * price;
+}
+
+static void add_reduction(struct report *report, const json_t *order, enum outcome outcome, int64_t units, int64_t price)
+{
+	const char *placed_at = output_field_text(order, "placed_at");
+	struct lot *lot = lot_of(report, order);
+
+	report->reductions++;
+	add_units(&report->sums[outcome], units, price);
+	if (lot)
+		add_units(&lot->sums[outcome], units, price);
+	for (size_t i = 0; i < report->minute_count; i++)
+		if (strncmp(report->minutes[i].at, placed_at, MINUTE_TEXT_SIZE - 1) == 0)
+			add_units(&report->minutes[i].sums[outcome], units, price);
+}
+
+/* What an order gave back, and where to: the orders tell neither. */
+static void add_change(struct report *report, const json_t *data)
+{
+	const json_t *event = json_object_get(data, "event"), *order = json_object_get(data, "order");
+	const char *kind = output_field_text(event, "kind"), *where = output_field_text(event, "units");
+	bool reduced = strcmp(kind, "order.reduced") == 0, refunded = strcmp(kind, "order.refunded") == 0;
+	int64_t units = output_field_integer(event, "quantity");
+	enum units_to to = UNITS_TO_SALE;
+
+	if (!reduced && !refunded && strcmp(kind, "order.cancelled") != 0)
+		return;
+	if (*where && order_units_to_parse(slice_of(where), &to) < 0)
+		return;
+	if (reduced)
+		refunded = strcmp(output_field_text(data, "state"), order_state_name(ORDER_CONFIRMED)) == 0;
+	if (!units)
+		units = output_field_integer(order, "quantity");
+	add(refunded ? &report->back[to].refunded : &report->back[to].cancelled, units, price_of(report, order));
+	if (reduced)
+		add_reduction(report, order, refunded ? REFUNDED : CANCELLED, units, price_of(report, order));
+}
+
+static int add_changes(void *context, const json_t *rows)
+{
+	struct report *report = context;
+	const json_t *row;
+	size_t index;
+
+	json_array_foreach(rows, index, row)
+	{
+		const json_t *data = json_object_get(row, "data");
+
+		if (strcmp(output_field_text(data, "sale"), output_field_text(report->sale, "id")) == 0)
+			add_change(report, data);
+	}
+	return json_array_size(rows) < OUTPUT_PAGE ? CLI_OK : CLI_GO; /* the feed has no end */
+}
+
+/* A list from a query on, page after page. CLI_OK or the exit code. */
+static int read_all(struct report *report, struct client *client, const char *path, const char *filter, const char *value,
+		    const char *list, output_page_fn *page)
+{
+	struct buffer query;
+	int code;
+
+	buffer_init(&query, OUTPUT_PATH_SIZE);
+	buffer_append_text(&query, path);
+	output_add_query(&query, filter, value);
+	buffer_append(&query, "", 1);
+	code = output_pages(client, query.data, NULL, list, page, report);
+	buffer_deinit(&query);
+	return code;
+}
+
+/* The sale, all its orders, and what they gave back. CLI_OK or the exit code. */
 static int gather(struct report *report, struct client *client, const char *id)
 {
 	char path[OUTPUT_PATH_SIZE];
-	struct buffer query;
 	const json_t *lot;
 	size_t index;
 	int code = output_path(path, "/v1/sales/", id, "");
@@ -132,25 +232,37 @@ static int gather(struct report *report, struct client *client, const char *id)
 		if (report->lot_count < LOTS_MAX)
 			report->lots[report->lot_count++].sku = output_field_text(lot, "sku");
 	}
-	buffer_init(&query, OUTPUT_PATH_SIZE);
-	buffer_append_text(&query, "/v1/orders");
-	output_add_query(&query, "sale", id);
-	buffer_append(&query, "", 1);
-	code = output_pages(client, query.data, NULL, "orders", add_page, report);
-	buffer_deinit(&query);
+	code = read_all(report, client, "/v1/orders", "sale", id, "orders", add_page);
+	if (code == CLI_OK && report->first_at[0])
+		code = read_all(report, client, "/v1/changes", "since", report->first_at, "changes", add_changes);
 	return code;
 }
 
 /* --- As JSON --- */
+
+static json_t *sum_json(const struct sum *sum)
+{
+	return json_pack("{s:I, s:I, s:I}", "orders", (json_int_t)sum->orders, "units", (json_int_t)sum->units, "amount",
+			 (json_int_t)sum->amount);
+}
 
 static json_t *sums_json(const struct sum *sums)
 {
 	json_t *all = json_object();
 
 	for (int i = 0; i < OUTCOMES; i++)
-		json_object_set_new(all, outcome_names[i],
-				    json_pack("{s:I, s:I, s:I}", "orders", (json_int_t)sums[i].orders, "units",
-					      (json_int_t)sums[i].units, "amount", (json_int_t)sums[i].amount));
+		json_object_set_new(all, outcome_names[i], sum_json(&sums[i]));
+	return all;
+}
+
+static json_t *back_json(const struct back *back)
+{
+	json_t *all = json_object();
+
+	for (int to = UNITS_TO_SALE; to <= UNITS_GONE; to++)
+		json_object_set_new(all, order_units_to_name((enum units_to)to),
+				    json_pack("{s:o, s:o}", "refunded", sum_json(&back[to].refunded), "cancelled",
+					      sum_json(&back[to].cancelled)));
 	return all;
 }
 
@@ -170,11 +282,12 @@ static int print_json(const struct report *report)
 	for (size_t i = 0; i < report->minute_count; i++)
 		json_array_append_new(minutes, json_pack("{s:o, s:o}", "at", json_sprintf("%s:00.000Z", report->minutes[i].at),
 							 "outcomes", sums_json(report->minutes[i].sums)));
-	return output_json(json_pack("{s:s, s:s, s:s, s:O, s:o, s:{s:I, s:I}, s:o, s:o}", "sale",
+	return output_json(json_pack("{s:s, s:s, s:s, s:O, s:o, s:{s:I, s:I}, s:I, s:o, s:o, s:o}", "sale",
 				     output_field_text(report->sale, "id"), "name", output_field_text(report->sale, "name"), "state",
 				     output_field_text(report->sale, "state"), "price", json_object_get(report->sale, "price"),
 				     "outcomes", sums_json(report->sums), "paid", "orders", (json_int_t)report->paid_orders,
-				     "amount", (json_int_t)report->paid_amount, "lots", lots, "minutes", minutes));
+				     "amount", (json_int_t)report->paid_amount, "reductions", (json_int_t)report->reductions,
+				     "given_back", back_json(report->back), "lots", lots, "minutes", minutes));
 }
 
 /* --- For people --- */
@@ -199,6 +312,34 @@ static void print_table(struct table *table)
 	table_deinit(table);
 }
 
+/* Nothing, where nothing was given back. */
+static void print_back(const struct report *report)
+{
+	static const char *const titles[] = {"GIVEN BACK", ">REFUNDED", ">AMOUNT", ">CANCELLED", NULL};
+	static const char *const words[] = {
+		[UNITS_TO_SALE] = "for sale again", [UNITS_TO_WAREHOUSE] = "warehouse", [UNITS_GONE] = "gone"};
+	struct table table;
+	int64_t units = 0;
+
+	table_init(&table, titles);
+	for (int to = UNITS_TO_SALE; to <= UNITS_GONE; to++) {
+		const struct back *back = &report->back[to];
+
+		units += back->refunded.units + back->cancelled.units;
+		table_cell(&table, "%s", words[to]);
+		table_cell(&table, "%s", output_thousands((uint64_t)back->refunded.units));
+		table_cell(&table, "%s", output_thousands((uint64_t)back->refunded.amount));
+		table_cell(&table, "%s", output_thousands((uint64_t)back->cancelled.units));
+	}
+	if (units == 0) {
+		table_deinit(&table);
+		return;
+	}
+	print_table(&table);
+	printf("\nUnits. Refunds and cancels of some of an order's units, which goes on with the rest: %s.\n\n",
+	       output_thousands((uint64_t)report->reductions));
+}
+
 static int print_tables(const struct report *report)
 {
 	static const char *const outcome_titles[] = {"OUTCOME", ">ORDERS", ">UNITS", ">AMOUNT", NULL};
@@ -215,10 +356,12 @@ static int print_tables(const struct report *report)
 		sum_cells(&table, &report->sums[i]);
 	}
 	print_table(&table);
-	printf("\nAmounts are in the smallest unit of %s, by the price of each order. Payments that were told of: %s of confirmed orders, "
-	       "of together %s.\nBelow, units; the amount is that of the confirmed ones.\n\n",
+	printf("\nAmounts are in the smallest unit of %s, by the price of each order. Of %s confirmed orders a payment is known, of %s "
+	       "together.\n\n",
 	       output_field_text(json_object_get(report->sale, "price"), "currency"),
 	       output_thousands((uint64_t)report->paid_orders), output_thousands((uint64_t)report->paid_amount));
+	print_back(report);
+	printf("Below, units; the amount is that of the confirmed ones.\n\n");
 	table_init(&table, lot_titles);
 	for (size_t i = 0; i < report->lot_count; i++) {
 		table_cell(&table, "%s", report->lots[i].sku);

@@ -54,6 +54,29 @@ def test_two_sides_that_agree_and_each_way_to_differ(server, tmp_path):
     assert code == 1 and "they differ" in said and "    pi_1: more than once in the list, line 3\n" in said
 
 
+@pytest.mark.parametrize("ledger", ["sqlite", "postgres"], indirect=True)
+def test_what_was_paid_back_in_part_is_no_other_amount(server, tmp_path):
+    """The list has what was paid, of the units that the order had then; where the amount was told, that one and no other."""
+    server.make_sale("drop", 20, hold_seconds=60, limit_per_buyer=3)
+    orders = []
+    for buyer, payment in (("anna", {"reference": "pi_1"}), ("bert", {"reference": "pi_2", "amount": 300})):
+        order = server.buy("drop", buyer, body={"quantity": 3}).json["id"]
+        assert server.operate("POST", f"/v1/orders/{order}/confirm", {"payment": payment}).status == 200
+        answer = server.operate("POST", f"/v1/orders/{order}/cancel", {"quantity": 1}, headers={"Idempotency-Key": "k"})
+        assert answer.status == 200 and answer.json["quantity"] == 2, answer.body
+        orders.append(order)
+    path = tmp_path / "list.csv"
+    for one, other, expected in (
+        (300, 300, set()),
+        (200, 200, {("pi_2", "another amount in the ledger", orders[1])}),
+        (250, 300, {("pi_1", "another amount in the ledger", orders[0])}),
+        (100, 300, {("pi_1", "another amount in the ledger", orders[0])}),
+        (400, 300, {("pi_1", "another amount in the ledger", orders[0])}),
+    ):
+        path.write_text(f"reference,amount\npi_1,{one}\npi_2,{other}\n")
+        assert found(server, path)[0] == expected, (one, other)
+
+
 def test_one_payment_of_two_sales_is_told(server, tmp_path):
     server.make_sale("drop", 20, hold_seconds=60)
     server.make_sale("other", lots={"other-item": 20}, hold_seconds=60)

@@ -13,6 +13,7 @@ enum { PAGE = 1000 };
 /* A payment, on either side. */
 struct entry {
 	struct payment_row payment; /* PAYMENT_NO_AMOUNT, empty: not told */
+	int64_t price, least; /* of one whose amount was not told: of a unit, and what the units cost that the order has yet */
 	char order[UUID_TEXT_SIZE]; /* empty: not told */
 	char late[UUID_TEXT_SIZE];  /* of one that a late confirm has made: the order that was confirmed */
 	size_t line;                /* in the list */
@@ -120,7 +121,11 @@ static int read_list(const char *path, struct slice text, struct entries *list)
 
 /* --- The ledger --- */
 
-/* What was not told of the payment is what the order costs. */
+/*
+ * What was not told of the payment is what the order costs. Where it has given units back since,
+ * nobody knows whether that was before or after: it may be what any number of them cost that it has
+ * had.
+ */
 static int add_known(const struct ledger_order *order, struct entries *known)
 {
 	static const char late[] = LATE_CONFIRM_KEY;
@@ -129,8 +134,11 @@ static int add_known(const struct ledger_order *order, struct entries *known)
 	if (!entry)
 		return cli_error(CLI_FAILED, "%s", error_text(-ENOMEM));
 	entry->payment = order->payment;
-	if (entry->payment.amount == PAYMENT_NO_AMOUNT && order->priced)
-		entry->payment.amount = order->unit_price * order->quantity;
+	if (entry->payment.amount == PAYMENT_NO_AMOUNT && order->priced) {
+		entry->payment.amount = order->unit_price * order->first_quantity;
+		entry->least = order->unit_price * order->quantity;
+		entry->price = order->unit_price;
+	}
 	if (!entry->payment.currency[0])
 		memcpy(entry->payment.currency, order->currency, sizeof(order->currency));
 	uuid_format(&order->id, entry->order);
@@ -181,13 +189,22 @@ static bool same_order(const struct entry *listed, const struct entry *known)
 	return !listed->order[0] || strcmp(listed->order, known->order) == 0 || strcmp(listed->order, known->late) == 0;
 }
 
+static bool same_amount(const struct entry *listed, const struct entry *known)
+{
+	int64_t one = listed->payment.amount, other = known->payment.amount;
+
+	if (one == PAYMENT_NO_AMOUNT || other == PAYMENT_NO_AMOUNT || one == other)
+		return true;
+	return known->price > 0 && one >= known->least && one < other && one % known->price == 0;
+}
+
 static void compare_pair(json_t *findings, const struct entry *listed, const struct entry *known)
 {
 	const struct payment_row *one = &listed->payment, *other = &known->payment;
 
 	if (!same_order(listed, known))
 		find(findings, listed, known, "another order in the ledger");
-	if (one->amount != PAYMENT_NO_AMOUNT && other->amount != PAYMENT_NO_AMOUNT && one->amount != other->amount)
+	if (!same_amount(listed, known))
 		find(findings, listed, known, "another amount in the ledger");
 	if (one->currency[0] && other->currency[0] && strcmp(one->currency, other->currency) != 0)
 		find(findings, listed, known, "another currency in the ledger");

@@ -1,5 +1,6 @@
 // Orders: found, confirmed, given more time, cancelled or refunded, and taken away as a file.
-import { byId, element, local, number, say, why } from "/assets/page.js";
+import { giveBack } from "/assets/give_back.js";
+import { byId, element, local, number, say } from "/assets/page.js";
 import { act, may, now, offer, read } from "/assets/session.js";
 
 const MORE_MS = 300000;
@@ -17,20 +18,21 @@ const moreTime = (order) => ({ seconds: Math.ceil((Date.parse(order.hold_expires
 const ACTS = {
 	confirm: { word: "Confirm", states: ["held", "expired"], path: "confirm" },
 	extend: { word: "5 minutes more", states: ["held"], path: "extend", body: moreTime },
-	cancel: { word: "Cancel …", states: ["held"], path: "cancel", question: "Cancel this order? Its units go back on sale.", button: "Cancel it" },
-	refund: { word: "Refund …", states: ["confirmed"], path: "cancel", question: "This order is paid. Take it back? Its units go back on sale; the money is yours to send.", button: "Refund it" },
+	cancel: { word: "Cancel …", states: ["held"], path: "cancel", ask: giveBack },
+	refund: { word: "Refund …", states: ["confirmed"], path: "cancel", ask: giveBack },
 };
 
-async function doIt(order, { path, body, question, button, word }) {
-	const reason = question ? await why(question, button) : "";
+async function doIt(order, { path, body, ask, word }) {
+	const asked = ask ? await ask(order) : body?.(order);
 
-	if (reason === null)
+	if (asked === null)
 		return;
 	say(byId("found"), `${word} …`);
 	try {
-		const told = await act("POST", `/v1/orders/${order.id}/${path}`, reason ? { ...body?.(order), reason } : body?.(order));
+		// A refund's own name is its key: given twice, it is done once.
+		const told = await act("POST", `/v1/orders/${order.id}/${path}`, asked, asked?.reference);
 		const shown = told.actor ? told : await read(`/v1/orders/${told.id}`).catch(() => told);
-		say(byId("found"), `Order ${shown.id} is ${shown.state} now.`);
+		say(byId("found"), `Order ${shown.id} is ${shown.state} now${shown.state === order.state && shown.quantity < order.quantity ? `, with ${number.format(shown.quantity)} of its ${number.format(order.quantity)} units` : ""}.`);
 		document.querySelector(`tr[data-order="${order.id}"]`)?.replaceWith(row(shown));
 		offer(byId("orders"));
 	} catch (error) {

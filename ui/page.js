@@ -58,25 +58,19 @@ export async function every(milliseconds, action) {
 /**
  * Asks before something is done that cannot be undone. `typed`: what must be typed first. Whether it was said.
  */
-export async function sure(question, button, typed = "") {
-	return await why(question, button, typed, false) !== null;
-}
-
-/** As sure(), and asks why: the reason, empty where none is given; null: it was not said. */
-export function why(question, button, typed = "", asked = true) {
-	const dialog = byId("sure"), input = byId("sure-typed"), reason = byId("sure-reason");
+export function sure(question, button, typed = "") {
+	const dialog = byId("sure"), input = byId("sure-typed");
 
 	byId("sure-question").textContent = question;
 	byId("sure-label").textContent = `Type ${typed} to go on`;
 	byId("sure-label").hidden = input.hidden = !typed;
 	input.required = !!typed;
-	input.value = reason.value = "";
-	byId("sure-why").hidden = reason.hidden = !asked;
+	input.value = "";
 	byId("sure-yes").textContent = button;
 	dialog.returnValue = "";
 	dialog.showModal();
 	const check = () => { byId("sure-yes").disabled = input.value !== typed; };
 	input.oninput = check;
 	check();
-	return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes" ? reason.value.trim() : null), { once: true }));
+	return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
 }

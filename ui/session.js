@@ -42,11 +42,11 @@ function newKey() {
 }
 
 /**
- * Something is done, once: while no answer comes, or a 503, the same is sent again with its key. What the server shows of it; Refused with
- * its words; Error where its end stayed unknown.
+ * Something is done, once: while no answer comes, or a 503, the same is sent again with its key (a new one, where it has none). What the
+ * server shows of it; Refused with its words; Error where its end stayed unknown.
  */
-export async function act(method, path, body) {
-	const key = newKey(), end = Date.now() + ACT_MS;
+export async function act(method, path, body, key = newKey()) {
+	const end = Date.now() + ACT_MS;
 	const options = {
 		method, cache: "no-store", body: body === undefined ? "" : JSON.stringify(body),
 		headers: { ...headers(), ...(method === "POST" && { "Idempotency-Key": key }), ...(body !== undefined && { "Content-Type": "application/json" }) },

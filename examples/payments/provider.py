@@ -2,8 +2,9 @@
 
 POST /payments {"order", "amount", "currency", "how"}   how: "once" (what you get without), "twice" (each payment is told again), "never"
 POST /payments/PAYMENT/tell                             tells it (again): a payment that was told never is a late one then
+POST /payments/PAYMENT/refund {"amount"}                somebody pays some of it, or all, back; the webhook is told of it
 POST /refunds {"payment", "reason"}                     of the webhook: the money goes back, once however often it is asked for
-GET /payments                                           all of them, as they stand
+GET /payments                                           all of them, as they stand, and refunds that the webhook is told of
 
 What the webhook does not answer by 2xx is told again, until it is.
 """
@@ -23,8 +24,15 @@ AGAIN_SECONDS = float(os.environ.get("AGAIN_SECONDS", "1"))
 payments, numbers, lock = {}, itertools.count(1), threading.Lock()
 
 
+def make(kind, **members):
+    with lock:
+        made = {"id": f"{kind}_{next(numbers)}", **members, "told": 0, "refused": 0, "refunded": None}
+        payments[made["id"]] = made
+    return made
+
+
 def tell(payment, times=1):
-    body = json.dumps({name: payment[name] for name in ("id", "order", "amount", "currency")}).encode()
+    body = json.dumps({name: payment[name] for name in ("id", "refund_of", "order", "amount", "currency") if name in payment}).encode()
     headers = {"Content-Type": "application/json", "Provider-Signature": hmac.new(SECRET, body, hashlib.sha256).hexdigest()}
     while times > 0:
         try:
@@ -44,10 +52,11 @@ class Provider(BaseHTTPRequestHandler):
         asked = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
         _, kind, *names = self.path.split("/")
         if (kind, names) == ("payments", []):
-            with lock:
-                payment = {"id": f"pay_{next(numbers)}", "order": asked["order"], "amount": asked["amount"], "currency": asked["currency"]}
-                payments[payment["id"]] = payment = {**payment, "told": 0, "refused": 0, "refunded": None}
+            payment = make("pay", order=asked["order"], amount=asked["amount"], currency=asked["currency"])
             times = {"once": 1, "twice": 2, "never": 0}[asked.get("how", "once")]
+        elif names[1:] == ["refund"]:
+            paid, times = payments[names[0]], 1
+            payment = make("re", refund_of=paid["id"], order=paid["order"], amount=asked["amount"], currency=paid["currency"])
         elif kind == "payments":
             payment, times = payments[names[0]], 1
         else:

@@ -14,28 +14,49 @@ PROVIDER_URL, PROVIDER_SECRET = os.environ["PROVIDER_URL"], os.environ["PROVIDER
 GIVE_BACK = {"hold-expired", "order-state", "paid-already", "wrong-amount", "reference-used"}  # no order is due this money
 
 
-def post(url, body, headers=None):
+def ask(url, body=None, headers=None):
+    data = json.dumps(body).encode() if body else None
     try:
-        with urlopen(Request(url, json.dumps(body).encode(), {"Content-Type": "application/json", **(headers or {})}), timeout=10) as answer:
+        with urlopen(Request(url, data, {"Content-Type": "application/json", **(headers or {})}), timeout=10) as answer:
             return answer.status, json.loads(answer.read() or b"{}")
     except HTTPError as answer:
         return answer.code, json.loads(answer.read() or b"{}")
 
 
+def penstock(order, act="", body=None, key=None):
+    """Of the operator's listener; the key is the payment's or the refund's own id, so what is told again is not done again."""
+    headers = {"Authorization": f"Bearer {OPERATOR_TOKEN}", **({"Idempotency-Key": key} if key else {})}
+    return ask(f"{OPERATOR_URL}/v1/orders/{quote(order, safe='')}{act}", body, headers)
+
+
 def settle(id, order, amount, currency):
     """What the provider is told: at 204 this payment is settled, at anything else it tells us again."""
-    status, answer = post(
-        f"{OPERATOR_URL}/v1/orders/{quote(order, safe='')}/confirm",
-        {"payment": {"reference": id, "amount": amount, "currency": currency}},
-        {"Authorization": f"Bearer {OPERATOR_TOKEN}", "Idempotency-Key": f"payment-{id}"},
-    )
+    status, answer = penstock(order, "/confirm", {"payment": {"reference": id, "amount": amount, "currency": currency}}, f"payment-{id}")
     print(id, order, status, answer.get("code") or answer.get("state"), flush=True)
     if status == 200:
         return 204
     if status != 409 or answer.get("code") not in GIVE_BACK:
         return 503  # nobody knows, or nobody has thought of it
-    status, _ = post(f"{PROVIDER_URL}/refunds", {"payment": id, "reason": answer["code"]})
+    status, _ = ask(f"{PROVIDER_URL}/refunds", {"payment": id, "reason": answer["code"]})
     return 204 if status < 300 else 503
+
+
+def give_back(id, refund_of, order, amount, currency):
+    """Money went back, by somebody at the provider's: the units that it paid for go back as well."""
+    status, now = penstock(order)
+    if status != 200:
+        return 204 if status == 404 else 503
+    quantity, rest = divmod(amount, now.get("price", {}).get("amount") or amount + 1)
+    if now.get("payment", {}).get("reference") != refund_of or rest or quantity < 1:
+        return 204  # another payment's money, or a goodwill of some euros: no unit comes back for it
+    body = {"quantity": quantity, "units": "sale", "reference": id}  # "warehouse": somebody looks at them first
+    status, answer = penstock(order, "/cancel", body, id)
+    print(id, order, now["state"], status, answer.get("code") or f"{answer['state']}, {answer['quantity']}", flush=True)
+    return 204 if status == 200 or (status == 409 and answer.get("code") != "request-in-flight") else 503
+
+
+def heard(told):
+    return give_back(**told) if "refund_of" in told else settle(**told)
 
 
 class Webhook(BaseHTTPRequestHandler):
@@ -45,7 +66,7 @@ class Webhook(BaseHTTPRequestHandler):
         status = 401
         if hmac.compare_digest(expected, self.headers.get("Provider-Signature", "")):
             try:
-                status = settle(**json.loads(body))
+                status = heard(json.loads(body))
             except (OSError, ValueError):
                 status = 503  # no answer came, or none that can be read: told again
         self.send_response(status)

@@ -69,10 +69,10 @@ def shop(request, serve, tmp_path):
         yield server, Provider(provider), hook
 
 
-def held(server, hold_seconds=600):
-    """An order of a sale with one unit."""
-    server.make_sale("drop", 1, hold_seconds=hold_seconds, price=PRICE)
-    bought = server.buy("drop", "ann")
+def held(server, hold_seconds=600, units=1):
+    """An order of all units of a sale."""
+    server.make_sale("drop", units, hold_seconds=hold_seconds, price=PRICE, limit_per_buyer=units)
+    bought = server.buy("drop", "ann", body={"quantity": units})
     assert bought.status == 202, bought.body
     return bought.json["id"]
 
@@ -127,6 +127,36 @@ def test_a_payment_that_is_told_again_after_the_refund_is_not_paid_back_twice(sh
     assert server.operate("POST", f"/v1/orders/{order}/cancel").status == 200
     provider.ask(f"/payments/{payment['id']}/tell", {})
     assert provider.await_told(payment["id"], 2)["refunded"] is None
+
+
+def test_money_that_goes_back_takes_its_units_along_once(shop):
+    server, provider, _ = shop
+    order = held(server, units=3)
+    payment = provider.await_told(provider.pay(order, amount=3 * PRICE["amount"]))["id"]
+
+    def back(units, times=1):
+        refund = provider.ask(f"/payments/{payment}/refund", {"amount": int(units * PRICE["amount"])})["id"]
+        provider.await_told(refund)
+        for _ in range(times - 1):
+            provider.ask(f"/payments/{refund}/tell", {})
+        provider.await_told(refund, times)
+        now = shown(server, order)
+        return now["state"], now["quantity"], server.lot("drop")["available"]
+
+    assert back(1, times=3) == ("confirmed", 2, 1)
+    assert back(0.5) == ("confirmed", 2, 1), "a goodwill moves no unit"
+    assert back(1) == ("confirmed", 1, 2), "another refund of the same size is another one"
+    assert back(2) == ("confirmed", 1, 2), "more than the order has yet: somebody must look"
+    assert back(1, times=2)[::2] == ("cancelled", 3)
+
+
+def test_a_refund_of_another_payment_moves_no_unit(shop):
+    server, provider, _ = shop
+    order = held(server)
+    first, second = (provider.await_told(provider.pay(order))["id"] for _ in range(2))
+    provider.await_told(provider.ask(f"/payments/{second}/refund", {"amount": PRICE["amount"]})["id"])
+    now = shown(server, order)
+    assert (now["state"], now["payment"]["reference"]) == ("confirmed", first)
 
 
 def test_no_money_goes_back_while_nobody_knows(shop):

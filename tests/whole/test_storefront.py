@@ -64,6 +64,18 @@ def test_a_buyer_buys_gives_back_buys_again_and_pays(shop, origin, window):
     assert view.hosts() <= {origin, shop.public}
 
 
+def test_an_order_that_has_given_units_back_says_how_many_are_left(shop, origin, window):
+    shop.make_sale("drop", 3, limit_per_buyer=3, hold_seconds=600)
+    order = shop.buy("drop", "anna", body={"quantity": 3}).json["id"]
+    view = window(size=browsers.PHONE)
+    view.open(page(origin, shop))
+    view.await_text(".order .what", "3 × drop-item.")
+    answer = shop.operate("POST", f"/v1/orders/{order}/cancel", {"quantity": 1}, headers={"Idempotency-Key": "k"})
+    assert answer.status == 200, answer.body
+    view.await_text(".order .what", "2 × drop-item, of 3.")
+    assert view.text(".order h2") == "Yours until you pay"
+
+
 def test_the_countdown_goes_by_the_servers_clock(shop, origin, window):
     """The browser's is an hour ahead: by that the sale would be open long ago."""
     shop.make_sale("drop", 3, state="armed", opens_at=rfc3339(time.time() + 1800))

@@ -11,6 +11,8 @@ NEXT = {
     ("held", "order.cancelled"): "cancelled",
     ("held", "order.expired"): "expired",
     ("confirmed", "order.refunded"): "cancelled",
+    ("held", "order.reduced"): "held",
+    ("confirmed", "order.reduced"): "confirmed",
 }
 
 
@@ -57,7 +59,7 @@ class Follower:
 
     def judge(self, states):
         """What is wrong, in words. `states`: each order of the ledger and how it stands."""
-        faults, path, seen = list(self.faults), {}, set()
+        faults, path, seen, units = list(self.faults), {}, set(), {}
         events = defaultdict(int)
         for change in self.told:
             event = change["data"]["event"]
@@ -72,7 +74,12 @@ class Follower:
                 if order in path:
                     faults.append(f"{order} was reserved twice")
                 path[order] = change["data"]["state"]
+                units[order] = event["quantity"]
                 continue
+            if kind == "order.reduced":
+                if units.get(order) != event["left"] + event["quantity"]:
+                    faults.append(f"{change['id']} takes {event['quantity']} of {units.get(order)} and leaves {event['left']}")
+                units[order] = event["left"]
             state = NEXT.get((path.get(order), kind))
             if state is None:
                 faults.append(f"{kind} of {order}, which was {path.get(order)}")

@@ -1,6 +1,7 @@
 """
-SIGKILL of gates, a drain and the relay while orders are bought and paid, each at a moment of its own: a payment that was told is in the ledger once and
-another is refused after, and every change reaches the shop's endpoint, those of a sale in their order.
+SIGKILL of gates, a drain and the relay while orders are bought, paid and paid back in part, each at a moment of its own: a payment that was told is in the
+ledger once and another is refused after, a refund takes its unit once however often it is told, and every change reaches the shop's endpoint, those of a
+sale in their order.
 """
 
 import os
@@ -15,19 +16,24 @@ import pytest
 from cluster import PARTITIONS
 from crowd import new_seed
 from feed import Follower
-from penstock import wait_until
+from penstock import OPERATOR_TOKEN, wait_until
 from relay import feed_of
 
 # Deaths of each process. `make kills` has a hundred.
 KILLS = int(os.environ.get("KILLS", 8))
 
 
+UNITS = 3  # of an order: two may come back by refunds of one unit
+REFUNDS = ({"units": "sale"}, {"units": "warehouse"}, {"units": "gone"})
+
+
 class Payers:
-    """They buy, tell payments, two for each order and one payment for two of them, and remember what was answered."""
+    """They buy, tell payments, two for each order and one payment for two of them, give units back, and remember what was answered."""
 
     def __init__(self, shop, random):
         self.shop, self.random = shop, random
         self.orders, self.told, self.faults = [], defaultdict(set), []
+        self.refunds = set()  # (place, name): what was asked for at least once
         self.numbers, self.lock = count(), threading.Lock()
 
     def ask(self, ask, *arguments):
@@ -38,7 +44,7 @@ class Payers:
             return None
 
     def buy(self):
-        answer = self.ask(self.shop.buy, "drop", f"b{next(self.numbers)}")
+        answer = self.ask(self.shop.buy, "drop", f"b{next(self.numbers)}", None, {"quantity": UNITS})
         with self.lock:
             if answer and answer.status == 202:
                 self.orders.append(answer.json["id"])
@@ -54,6 +60,17 @@ class Payers:
                 self.faults.append((place, reference, answer.status, answer.body))
         return answer
 
+    def give_back(self, place, name):
+        """One unit, by the refund's own name, which is its key. A hold that was meant is no paid order's refund (order-state)."""
+        body = {"quantity": 1, "reference": name, **REFUNDS[place % len(REFUNDS)]}
+        with self.lock:
+            self.refunds.add((place, name))
+        answer = self.ask(self.shop.operate, "POST", f"/v1/orders/{self.orders[place]}/cancel", body, OPERATOR_TOKEN, {"Idempotency-Key": name})
+        with self.lock:
+            if answer and answer.status not in (200, 503) and answer.code not in ("request-in-flight", "order-state", "order-quantity"):
+                self.faults.append((place, name, answer.status, answer.body))
+        return answer
+
     def work(self, ended):
         while not ended.is_set():
             if self.random.random() < 0.25 or not self.orders:
@@ -61,7 +78,10 @@ class Payers:
             else:
                 # One of the newest, which others are at, too. It has a payment of its own, and one that its neighbour has.
                 place = max(0, len(self.orders) - 1 - self.random.randrange(8))
-                self.pay(place, self.random.choice((f"pi_{place}", f"pi_shared_{place // 2}")))
+                if self.random.random() < 0.6:
+                    self.pay(place, self.random.choice((f"pi_{place}", f"pi_shared_{place // 2}")))
+                else:
+                    self.give_back(place, f"re_{place}_{self.random.randrange(UNITS - 1)}")
 
     def rush(self, dying):
         """They work, and meanwhile each of those dies at a moment of its own. Where that leaves nobody who could answer they end."""
@@ -91,6 +111,31 @@ class Payers:
                 assert answer.code == "paid-already"
                 self.told[self.orders[place]].add(answer.json["payment"])
 
+    def ask_for_refunds_again(self):
+        """Each has an end: the names that were done, of each order."""
+        done = defaultdict(set)
+        for place, name in sorted(self.refunds):
+
+            def settled(place=place, name=name):
+                answer = self.give_back(place, name)
+                return answer and (answer.status == 200 or answer.status == 409 and answer.code != "request-in-flight") and answer
+
+            if wait_until(settled, 60, "the refund's end").status == 200:
+                done[self.orders[place]].add(name)
+        return done
+
+    def judge_refunds(self, done, orders, feed):
+        """A refund that was told to be done has taken its unit once; one that was refused at last, none."""
+        taken = defaultdict(list)
+        for event in (change["data"]["event"] for change in feed if change["data"]["event"]["kind"] == "order.reduced"):
+            taken[event["id"]].append((event["reference"], event.get("units", "sale")))
+        assert sum(map(len, taken.values())) >= KILLS, "no unit came back"
+        for place, order in enumerate(self.orders):
+            expected = [(name, REFUNDS[place % len(REFUNDS)]["units"]) for name in done[order]]
+            assert sorted(taken[order]) == sorted(expected), (order, done[order])
+        had = {event["id"]: event["quantity"] for event in (change["data"]["event"] for change in feed) if event["kind"] == "order.reserved"}
+        assert {order["id"]: order["quantity"] for order in orders} == {order: count - len(taken[order]) for order, count in had.items()}
+
     def judge(self, orders, feed):
         """orders: the ledger's, among them what was bought and told to nobody. feed: all that it tells of them."""
         assert not self.faults, self.faults[:3]
@@ -117,10 +162,12 @@ def live_and_die(shop, relay, random, mortal):
             server.wait_ready()
         relay.start()
     payers.ask_again()
+    done = payers.ask_for_refunds_again()
     if hasattr(shop, "gates"):
         shop.settle(120)
     orders, feed = shop.orders(sale="drop"), feed_of(shop)
     payers.judge(orders, feed)
+    payers.judge_refunds(done, orders, feed)
     wait_until(lambda: len(set(relay.endpoint.ids())) >= len(feed), 120, "all changes at the endpoint")
     assert relay.endpoint.judge(feed) == []
     follower = Follower(shop)
@@ -133,12 +180,12 @@ def live_and_die(shop, relay, random, mortal):
 def test_payments_outlive_deaths_of_the_gate_and_the_relay(serve, endpoint, relay, hold):
     """Orders that are held, and that are born confirmed."""
     server = serve({"gate.threads": 2 if hold else 1})
-    server.make_sale("drop", 100000, hold_seconds=hold)
+    server.make_sale("drop", 100000, hold_seconds=hold, limit_per_buyer=UNITS)
     live_and_die(server, relay(server, endpoint), Random(new_seed(f"payments, hold {hold}")), lambda: [server])
 
 
 def selling(cluster):
-    cluster.make_sale("drop", 100000, hold_seconds=3600)
+    cluster.make_sale("drop", 100000, hold_seconds=3600, limit_per_buyer=UNITS)
     wait_until(lambda: cluster.is_selling("drop"), 60, "the sale at both gates")
     return cluster
 

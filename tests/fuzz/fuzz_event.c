@@ -19,6 +19,10 @@ static void check_same(const struct event *a, const struct event *b)
 	ASSERT(a->quantity == b->quantity);
 	ASSERT(a->buyer_units == b->buyer_units);
 	ASSERT(a->limit_per_buyer == b->limit_per_buyer);
+	ASSERT(a->left == b->left);
+	ASSERT(a->units_to == b->units_to);
+	ASSERT(a->priced == b->priced);
+	ASSERT(a->unit_price == b->unit_price);
 	ASSERT(uuid_equal(&a->id, &b->id));
 	ASSERT(a->at_ms == b->at_ms);
 	ASSERT(a->hold_expires_at_ms == b->hold_expires_at_ms);
@@ -26,6 +30,14 @@ static void check_same(const struct event *a, const struct event *b)
 	ASSERT(slice_equal(a->key, b->key));
 	ASSERT(a->actor_kind == b->actor_kind);
 	ASSERT(uuid_equal(&a->request, &b->request));
+	ASSERT(slice_equal(a->refund, b->refund));
+	ASSERT(slice_equal(a->reason, b->reason));
+	ASSERT(slice_equal(a->labels.reference, b->labels.reference));
+	ASSERT(slice_equal(a->labels.metadata, b->labels.metadata));
+	ASSERT(slice_equal(a->payment.reference, b->payment.reference));
+	ASSERT(slice_equal(a->payment.method, b->payment.method));
+	ASSERT(a->payment.amount == b->payment.amount);
+	ASSERT(memcmp(a->payment.currency, b->payment.currency, sizeof(a->payment.currency)) == 0);
 	ASSERT(slice_equal(a->actor, b->actor));
 	ASSERT(slice_equal(a->trace, b->trace));
 }

@@ -37,6 +37,7 @@ RUN = {
     ("docs/http.md", "post() {"): "test_an_operator_runs_a_sale_with_curl",
     ("docs/http.md", 'curl -H "$auth" "$operator/v1/changes'): "test_the_feed_is_read_with_curl",
     ("docs/payments.md", 'curl -H "$auth"'): "test_a_payment_is_told_and_held_against_the_list",
+    ("docs/payments.md", "curl -X POST"): "test_a_unit_is_given_back_to_the_warehouse",
     ("docs/payments.md", "penstock audit --payments"): "test_a_payment_is_told_and_held_against_the_list",
     ("docs/operations.md", "penstock serve"): "test_the_first_sale_is_made_and_watched",
     ("docs/operations.md", "penstock item create"): "test_the_first_sale_is_made_and_watched",
@@ -176,6 +177,17 @@ def test_a_payment_is_told_and_held_against_the_list(shop, shell):
     assert (told["state"], told["payment"]["reference"]) == ("confirmed", "pi_3N9")
     (shop.folder / "payments.csv").write_text(f"reference,order,amount,currency\npi_3N9,{order},17900,EUR\n")
     assert "holds" in shell.run(block("docs/payments.md", "penstock audit --payments"))
+
+
+def test_a_unit_is_given_back_to_the_warehouse(shop, shell):
+    order = order_in(drop(shell))
+    shell.run(f"order={order}\n" + block("docs/payments.md", 'curl -H "$auth"'))
+    back = f"order={order}\n" + block("docs/payments.md", "curl -X POST")
+    for _ in range(2):
+        told = json.loads(shell.run(back))
+        assert (told["id"], told["state"]) == (order, "cancelled"), "it was its only one"
+        assert json.loads(shell.run("penstock sale show aj1 --json"))["lots"][0]["withdrawn"] == 1
+    assert ",re_8Kd,1,warehouse," in shell.run("penstock export refunds --csv")
 
 
 def test_the_first_sale_is_made_and_watched(shop, shell):

@@ -33,6 +33,12 @@ def test_a_tool_refuses_what_it_does_not_know(name):
     assert told.stderr
 
 
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a clone")
+@pytest.mark.parametrize("left", ["penstock.db", "penstock.db.operator-token", "penstock-sample/penstock.db.jwt-key", "build/penstock"])
+def test_what_a_first_try_leaves_is_not_committed_by_mistake(left):
+    assert run("git", "check-ignore", "--quiet", left).returncode == 0
+
+
 @pytest.fixture
 def tree(tmp_path):
     """A repository of its own with the tools in it, one good file, and a commit."""

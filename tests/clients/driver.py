@@ -6,9 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from penstock_client import BuyerLimitReached, InvalidValue, OperatorClient, OutcomeUnknown, Refused, SaleNotOpen, Shop, SoldOut, UnexpectedAnswer, UnknownField
-from penstock_client.operator.api.orders import confirm_order, get_order, list_orders
+from penstock_client.operator.api.orders import cancel_order, confirm_order, get_order, list_orders
 from penstock_client.operator.models import Order as OperatorOrder
-from penstock_client.operator.models import OrderPage, OrderState, Problem
+from penstock_client.operator.models import Cancellation, CancellationUnits, OrderPage, OrderState, Problem
 from penstock_client.public.api.purchase import buy as buy_operation
 from penstock_client.public.models import Order, OrderRequest
 
@@ -56,6 +56,9 @@ def day(options: dict[str, Any]) -> dict[str, Any]:
     operator = OperatorClient(base_url=options["operator"], token=options["operatorToken"])
     confirmed = confirm_order.sync(bought.id, client=operator)
     assert isinstance(confirmed, OperatorOrder)
+    body = Cancellation(quantity=1, units=CancellationUnits.WAREHOUSE, reference="re_1")
+    back = cancel_order.sync(bought.id, client=operator, body=body, idempotency_key="re_1")
+    assert isinstance(back, OperatorOrder)
     listed = list_orders.sync(client=operator, sale=options["sale"], state=OrderState.CONFIRMED)
     assert isinstance(listed, OrderPage)
     absent = get_order.sync(UUID("01900000-0000-7000-8000-000000000001"), client=operator)
@@ -63,6 +66,7 @@ def day(options: dict[str, Any]) -> dict[str, Any]:
     return {
         "bought": str(bought.id),
         "confirmed": confirmed.state.value,
+        "back": back.quantity,
         "listed": [[str(each.id), each.quantity] for each in listed.orders],
         "absent": absent.code.value,
     }

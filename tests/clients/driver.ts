@@ -82,9 +82,13 @@ async function day(options: Options): Promise<unknown> {
 		throw new Error(bought.error.code);
 	const order = bought.data.id;
 	const confirmed = await operator.POST("/v1/orders/{order}/confirm", { params: { path: { order } } });
+	const back = await operator.POST("/v1/orders/{order}/cancel", {
+		params: { path: { order }, header: { "Idempotency-Key": "re_1" } },
+		body: { quantity: 1, units: "warehouse", reference: "re_1" },
+	});
 	const listed = await operator.GET("/v1/orders", { params: { query: { sale: options.sale, state: "confirmed" } } });
 	const absent = await operator.GET("/v1/orders/{order}", { params: { path: { order: "01900000-0000-7000-8000-000000000001" } } });
-	return { bought: order, confirmed: confirmed.data?.state, listed: listed.data?.orders.map((each) => [each.id, each.quantity]), absent: absent.error?.code };
+	return { bought: order, confirmed: confirmed.data?.state, back: back.data?.quantity, listed: listed.data?.orders.map((each) => [each.id, each.quantity]), absent: absent.error?.code };
 }
 
 const [, , what, text] = process.argv;

@@ -61,11 +61,11 @@ def units(server, sale):
 # --- What the generators make ---
 
 
-def test_a_purchase_a_confirm_and_a_list(server, drive, sale):
+def test_a_purchase_a_confirm_a_refund_in_part_and_a_list(server, drive, sale):
     drop = sale(limit_per_buyer=2)
     told = drive("day", drop)
     assert told["confirmed"] == server.order(told["bought"]).json["state"] == "confirmed"
-    assert told["listed"] == [[told["bought"], 2]]
+    assert told["back"] == 1 and told["listed"] == [[told["bought"], 1]]
     assert told["absent"] == "unknown-order"
 
 

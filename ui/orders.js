@@ -22,6 +22,20 @@ const ACTS = {
 	refund: { word: "Refund …", states: ["confirmed"], path: "cancel", ask: giveBack },
 };
 
+// A refund's own name is its key: given twice, it is done once. Where another refund of the order was done at the same moment this key stays
+// refused, and the next one is "NAME 2", always in this order.
+async function settle(order, path, asked) {
+	const name = asked?.reference;
+
+	for (let turn = 1; ; turn++)
+		try {
+			return await act("POST", `/v1/orders/${order.id}/${path}`, asked, name && turn > 1 ? `${name} ${turn}` : name);
+		} catch (error) {
+			if (!name || error.code !== "order-quantity" || !(error.quantity >= asked.quantity))
+				throw error;
+		}
+}
+
 async function doIt(order, { path, body, ask, word }) {
 	const asked = ask ? await ask(order) : body?.(order);
 
@@ -29,8 +43,7 @@ async function doIt(order, { path, body, ask, word }) {
 		return;
 	say(byId("found"), `${word} …`);
 	try {
-		// A refund's own name is its key: given twice, it is done once.
-		const told = await act("POST", `/v1/orders/${order.id}/${path}`, asked, asked?.reference);
+		const told = await settle(order, path, asked);
 		const shown = told.actor ? told : await read(`/v1/orders/${told.id}`).catch(() => told);
 		say(byId("found"), `Order ${shown.id} is ${shown.state} now${shown.state === order.state && shown.quantity < order.quantity ? `, with ${number.format(shown.quantity)} of its ${number.format(order.quantity)} units` : ""}.`);
 		document.querySelector(`tr[data-order="${order.id}"]`)?.replaceWith(row(shown));

@@ -17,6 +17,7 @@ export class Refused extends Error {
 	constructor(problem) {
 		super(problem.detail ?? problem.title);
 		this.code = problem.code;
+		this.quantity = problem.quantity; // of order-quantity: what the order has
 	}
 }
 

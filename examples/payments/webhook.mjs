@@ -33,7 +33,11 @@ async function giveBack({ id, refund_of, order, amount }) {
 	const quantity = amount / price?.amount;
 	// Another payment's money, or a goodwill of some euros: no unit comes back for it.
 	if (payment?.reference !== refund_of || !Number.isInteger(quantity) || quantity < 1) return 204;
-	const back = await penstock(order, "/cancel", { quantity, units: "sale", reference: id }, id); // "warehouse": somebody looks at them first
+	const body = { quantity, units: "sale", reference: id }; // "warehouse": somebody looks at them first
+	let back = await penstock(order, "/cancel", body, id);
+	// Another refund of the order was done at the same moment: this key stays refused, and the next one is taken, always in this order.
+	for (let turn = 2; back.code === "order-quantity" && back.quantity >= quantity; turn++)
+		back = await penstock(order, "/cancel", body, `${id} ${turn}`);
 	console.log(id, order, state, back.status, back.code ?? `${back.state}, ${back.quantity}`);
 	return back.status === 200 || back.status === 409 && back.code !== "request-in-flight" ? 204 : 503;
 }

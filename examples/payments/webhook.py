@@ -51,6 +51,11 @@ def give_back(id, refund_of, order, amount, currency):
         return 204  # another payment's money, or a goodwill of some euros: no unit comes back for it
     body = {"quantity": quantity, "units": "sale", "reference": id}  # "warehouse": somebody looks at them first
     status, answer = penstock(order, "/cancel", body, id)
+    turn = 1
+    while answer.get("code") == "order-quantity" and answer["quantity"] >= quantity:
+        # Another refund of the order was done at the same moment: this key stays refused, and the next one is taken, always in this order.
+        turn += 1
+        status, answer = penstock(order, "/cancel", body, f"{id} {turn}")
     print(id, order, now["state"], status, answer.get("code") or f"{answer['state']}, {answer['quantity']}", flush=True)
     return 204 if status == 200 or (status == 409 and answer.get("code") != "request-in-flight") else 503
 

@@ -1,5 +1,6 @@
 """Many things by one command: orders that are confirmed or cancelled by a file, and a sale like another."""
 
+import contextlib
 import csv
 import io
 import json
@@ -133,33 +134,60 @@ def test_a_refund_that_makes_no_sense_is_refused_before_anybody_is_asked(three, 
     assert units(shop, order) == before
 
 
-class Unsure(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+@contextlib.contextmanager
+def answering(answer):
+    """A server that says what `answer` does of an Idempotency-Key: (status, body). Its options for a command."""
 
-    def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
-        body = json.dumps({"type": "urn:penstock:problem:outcome-unknown", "title": "Unknown", "status": 503, "code": "outcome-unknown"}).encode()
-        self.send_response(503)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
 
-    def log_message(self, *_):
-        pass
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            status, told = answer(self.headers["Idempotency-Key"])
+            body = json.dumps(told).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield ["--operator", f"http://127.0.0.1:{server.server_port}"]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def problem(code, status, **members):
+    return status, {"type": f"urn:penstock:problem:{code}", "title": code, "status": status, "code": code, **members}
+
+
+def test_a_refund_that_was_overtaken_goes_on_under_its_next_key(three):
+    """Its first key stays refused; the order has enough for it. Where it has not, that is the end."""
+    shop, order = three
+    keys = []
+
+    def answer(key):
+        keys.append(key)
+        return (200, {"id": order, "quantity": 1, "state": "confirmed"}) if key == "re_1 3" else problem("order-quantity", 409, quantity=2)
+
+    with answering(answer) as place:
+        assert operate(shop, "order", "cancel", order, "-q", "1", "--reference", "re_1", *place).returncode == 0
+        assert keys == ["re_1", "re_1 2", "re_1 3"]
+        done = operate(shop, "order", "cancel", order, "-q", "3", "--reference", "re_2", *place)
+        assert done.returncode == 1 and "order-quantity" in done.stderr and keys[3:] == ["re_2"]
 
 
 def test_who_gives_no_reference_is_told_to_look_where_nobody_knows(three):
     shop, order = three
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Unsure)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    place = ["--operator", f"http://127.0.0.1:{server.server_port}"]
-    try:
+    with answering(lambda key: problem("outcome-unknown", 503)) as place:
         for more, looks in ((["-q", "1"], True), (["-q", "1", "--reference", "re_1"], False), ([], False)):
             done = operate(shop, "order", "cancel", order, *more, *place)
             assert done.returncode == 1 and "outcome-unknown" in done.stderr and ("look at the order" in done.stderr) == looks, done.stderr
-    finally:
-        server.shutdown()
-        server.server_close()
     done = operate(shop, "order", "cancel", order, "-q", "1", *place)
     assert done.returncode == 1 and "no server answers" in done.stderr and "look at the order" not in done.stderr
 

@@ -150,6 +150,17 @@ def test_money_that_goes_back_takes_its_units_along_once(shop):
     assert back(1, times=2)[::2] == ("cancelled", 3)
 
 
+def test_refunds_that_come_at_the_same_moment_are_all_done(shop):
+    """Each takes from what the order had when it was asked: who comes second is refused, and asks again under its next key."""
+    server, provider, _ = shop
+    order = held(server, units=9)
+    payment = provider.await_told(provider.pay(order, amount=9 * PRICE["amount"]))["id"]
+    refunds = [provider.ask(f"/payments/{payment}/refund", {"amount": PRICE["amount"]})["id"] for _ in range(8)]
+    for refund in refunds:
+        provider.await_told(refund)
+    assert (shown(server, order)["quantity"], server.lot("drop")["available"]) == (1, 8)
+
+
 def test_a_refund_of_another_payment_moves_no_unit(shop):
     server, provider, _ = shop
     order = held(server)

@@ -12,6 +12,8 @@
 #include "model/order.h"
 #include "model/payment.h"
 
+enum { TURNS_MAX = 99 }; /* more refunds at the same moment no order has */
+
 /* What a line asks for. */
 struct line {
 	size_t number;
@@ -260,13 +262,35 @@ static bool is_refusal(int status)
 	return status == 404 || status == 409 || status == 410 || status == 422;
 }
 
+/*
+ * Another refund of the order came in between, and this key stays refused: but the order has enough
+ * for this one, too.
+ */
+static bool is_overtaken(int status, const json_t *answer, int64_t quantity)
+{
+	return status == 409 && strcmp(output_field_text(answer, "code"), "order-quantity") == 0 && quantity > 0 &&
+	       output_field_integer(answer, "quantity") >= quantity;
+}
+
 int order_act(struct client *client, const char *path, json_t *body, int *status, json_t **answer)
 {
-	char key[KEY_MAX + 1];
+	const char *name = output_field_text(body, "reference");
+	char key[PAYMENT_REFERENCE_MAX + 8];
+	int r;
 
-	snprintf(key, sizeof(key), "%s", output_field_text(body, "reference"));
-	return key[0] ? client_call_keyed(client, path, key, body, status, answer)
-		      : client_call(client, "POST", path, body, status, answer);
+	if (!name[0])
+		return client_call(client, "POST", path, body, status, answer);
+	snprintf(key, sizeof(key), "%s", name);
+	r = client_call_keyed(client, path, key, json_incref(body), status, answer);
+	for (int turn = 2; r == 0 && turn <= TURNS_MAX && is_overtaken(*status, *answer, output_field_integer(body, "quantity"));
+	     turn++) {
+		if (snprintf(key, sizeof(key), "%s %d", name, turn) > KEY_MAX)
+			break;
+		json_decref(*answer);
+		r = client_call_keyed(client, path, key, json_incref(body), status, answer);
+	}
+	json_decref(body);
+	return r;
 }
 
 static void say_done(const struct line *line, const json_t *order, struct result *result)

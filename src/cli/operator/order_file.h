@@ -14,8 +14,9 @@ struct order_file {
 
 /*
  * Confirms or cancels one order. A cancel whose body names its refund (`reference`) goes under that
- * name as its key: asked again, by whoever is the same operator, it takes no second unit. `body` is
- * taken over. As client_call().
+ * name as its key: asked again, by whoever is the same operator, it takes no second unit. Where
+ * another refund of the order was done at the same moment its key stays refused, and "NAME 2" is
+ * next, always in this order. `body` is taken over. As client_call().
  */
 int order_act(struct client *client, const char *path, json_t *body, int *status, json_t **answer) MUST_CHECK;
 /*

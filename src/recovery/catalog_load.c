@@ -14,18 +14,26 @@ static bool is_shown(struct sale_catalog *catalog, uint32_t number)
 	return shown;
 }
 
+/* It has left the stock, and nobody brings it back for what is told of it now. */
+static bool is_past(struct sale_catalog *catalog, const struct sale *sale, int64_t live_since_ms)
+{
+	return sale->state == SALE_ENDED && sale->ended_at_ms < live_since_ms && !is_shown(catalog, sale->number);
+}
+
 /*
  * A stock that others share too takes no grant under an epoch that it was not told of, so it is
  * told before any buyer meets the sale here: behind that, the first would hear that the sale is
- * fenced. What it answers is not of interest: whoever keeps house asks it again and again.
+ * fenced. What it answers is not of interest: whoever keeps house asks it again and again. Of a
+ * sale that is past it hears nothing: it would wait for that to be built again, and an order of it
+ * would be refunded never.
  */
-static void tell_stock(struct stock *stock, struct sale *const *page, size_t count)
+static void tell_stock(struct sale_catalog *catalog, struct stock *stock, struct sale *const *page, size_t count, int64_t live_since_ms)
 {
 	struct stock_refresh told[PAGE];
 	size_t known = 0;
 
 	for (size_t i = 0; i < count; i++)
-		if (sale_in_stock(page[i]) && page[i]->epoch > 0)
+		if (sale_in_stock(page[i]) && page[i]->epoch > 0 && !is_past(catalog, page[i], live_since_ms))
 			told[known++] = (struct stock_refresh){
 				.sale = page[i]->number, .epoch = page[i]->epoch, .lot_count = page[i]->lot_count};
 	if (known)
@@ -33,13 +41,13 @@ static void tell_stock(struct stock *stock, struct sale *const *page, size_t cou
 }
 
 /* What the ledger says is kept for those who cannot ask it. */
-static void keep(struct stock *stock, struct sale *const *page, size_t count)
+static void keep(struct sale_catalog *catalog, struct stock *stock, struct sale *const *page, size_t count, int64_t live_since_ms)
 {
 	const struct sale *kept[PAGE];
 	size_t known = 0;
 
 	for (size_t i = 0; i < count; i++)
-		if (sale_in_stock(page[i]) && page[i]->epoch > 0)
+		if (sale_in_stock(page[i]) && page[i]->epoch > 0 && !is_past(catalog, page[i], live_since_ms))
 			kept[known++] = page[i];
 	if (known)
 		stock->ops->keep(stock, kept, known);
@@ -54,16 +62,15 @@ static int put_page(struct sale_catalog *catalog, struct stock *stock, struct sa
 {
 	int r = 0;
 
-	tell_stock(stock, page, count);
-	keep(stock, page, count);
+	tell_stock(catalog, stock, page, count, live_since_ms);
+	keep(catalog, stock, page, count, live_since_ms);
 	for (size_t i = 0; i < count; i++) {
 		struct sale *sale = page[i];
 		uint64_t number = sale->change;
-		bool past = sale->state == SALE_ENDED && sale->ended_at_ms < live_since_ms;
 
 		if (r == 0 && sale->state == SALE_DELETED)
 			r = sale_catalog_remove(catalog, sale->number);
-		if (r < 0 || sale->state == SALE_DELETED || (past && !is_shown(catalog, sale->number)))
+		if (r < 0 || sale->state == SALE_DELETED || is_past(catalog, sale, live_since_ms))
 			free(sale);
 		else
 			r = sale_catalog_put(catalog, sale);
@@ -135,7 +142,7 @@ int catalog_recall(struct stock *stock, struct sale_catalog *catalog, uint32_t n
 		free(sale);
 		return 0;
 	}
-	tell_stock(stock, &sale, 1);
+	tell_stock(catalog, stock, &sale, 1, INT64_MIN);
 	return sale_catalog_put_recalled(catalog, sale);
 }
 

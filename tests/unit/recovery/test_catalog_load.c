@@ -408,6 +408,26 @@ static void test_the_stock_hears_of_an_epoch_before_buyers_meet_it(void **state)
 	assert_false(shelf->told_too_late);
 }
 
+/*
+ * Found: a gate that began when no sale was live told the stock of all that had ended long ago. It waited for those to be built again, and their
+ * orders could not be refunded.
+ */
+static void test_the_stock_hears_nothing_of_a_sale_that_has_left_it(void **state)
+{
+	struct shelf *shelf = *state;
+	uint64_t at;
+
+	add(shelf);
+	shelf->sales[0]->epoch = 1;
+	change(shelf, 1, SALE_ENDED, LIVE_SINCE_MS - 1);
+	assert_int_equal(load(shelf, &at), 0);
+	assert_int_equal(at, 0);
+	assert_int_equal(follow(shelf, &at), 0);
+	assert_int_equal(shown(shelf, 1), 0);
+	assert_int_equal(shelf->told, 0);
+	assert_null(shelf->kept[1]);
+}
+
 /* --- While the ledger is away --- */
 
 /* A gate that cannot ask the ledger sells what the stock has armed; then the ledger's word takes its place, and what it does not know of goes. */
@@ -464,6 +484,7 @@ int main(void)
 		TEST(test_every_live_sale_is_loaded_over_as_many_pages_as_it_takes),
 		TEST(test_an_old_sale_that_has_something_left_is_loaded),
 		TEST(test_the_stock_hears_of_an_epoch_before_buyers_meet_it),
+		TEST(test_the_stock_hears_nothing_of_a_sale_that_has_left_it),
 		TEST(test_what_the_stock_has_kept_is_shown_until_the_ledger_says_otherwise),
 		TEST(test_a_sale_under_a_newer_epoch_is_recalled_and_an_older_one_is_not),
 		TEST(test_what_is_changed_while_later_pages_are_read_is_followed),

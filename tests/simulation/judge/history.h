@@ -32,6 +32,7 @@ enum history_kind {
 	HISTORY_CONFIRM,
 	HISTORY_CANCEL, /* by the order's buyer (actor is empty) or by an operator: of a confirmed order a refund */
 	HISTORY_EXTEND,
+	HISTORY_REDUCE, /* a cancel of so many of its units: of all that it has it is one like HISTORY_CANCEL */
 	HISTORY_ADD,
 	HISTORY_WITHDRAW,
 	HISTORY_ARM,
@@ -45,19 +46,23 @@ enum history_kind {
 	HISTORY_OTHER,       /* what the judge has no opinion of, but for its answer's coming */
 };
 
+/* Where units go that an order gives back. */
+enum history_place { PLACE_SALE = 0, PLACE_WAREHOUSE, PLACE_GONE };
+
 struct history_operation {
 	enum history_kind kind;
-	uint32_t sale;       /* its number in the ledger; of orders too */
-	uint32_t lot;        /* buy, add, withdraw */
-	uint32_t units;      /* buy: quantity; add, withdraw */
-	bool up_to;          /* withdraw: what is there */
-	struct uuid order;   /* of an order: its id */
-	const char *buyer;   /* who buys, reads or cancels; NULL: an operator asks */
-	const char *actor;   /* the operator's name; NULL: a buyer asks */
-	const char *key;     /* Idempotency-Key; NULL: none */
-	uint32_t node;       /* which gate it was sent to */
-	const char *payment; /* confirm: the payment's reference; NULL: none */
-	int64_t amount;      /* confirm: what was paid; 0: not said */
+	uint32_t sale;         /* its number in the ledger; of orders too */
+	uint32_t lot;          /* buy, add, withdraw */
+	uint32_t units;        /* buy: quantity; add, withdraw; reduce: how many it gives back */
+	enum history_place to; /* cancel, reduce */
+	bool up_to;            /* withdraw: what is there */
+	struct uuid order;     /* of an order: its id */
+	const char *buyer;     /* who buys, reads or cancels; NULL: an operator asks */
+	const char *actor;     /* the operator's name; NULL: a buyer asks */
+	const char *key;       /* Idempotency-Key; NULL: none */
+	uint32_t node;         /* which gate it was sent to */
+	const char *payment;   /* confirm: the payment's reference; NULL: none */
+	int64_t amount;        /* confirm: what was paid; 0: not said */
 };
 
 /* One HTTP request is one operation; a retry is another one. Its number, from 0. */
@@ -114,7 +119,8 @@ enum history_record_kind {
 	RECORD_EXPIRED,
 	RECORD_EXTENDED,
 	RECORD_WITHDRAWN,
-	RECORD_PAID, /* of an order that was confirmed without a payment */
+	RECORD_PAID,    /* of an order that was confirmed without a payment */
+	RECORD_REDUCED, /* some of its units, and not the last */
 	RECORD_BARRIER,
 };
 
@@ -124,6 +130,8 @@ struct history_record {
 	uint32_t lot, quantity;
 	struct uuid id;             /* the order's, the movement's */
 	int64_t hold_expires_at_ms; /* reserved, extended; reserved: 0 where it is born confirmed */
+	uint32_t left;              /* reduced: what the order has then; `quantity` is what it gives back */
+	enum history_place to;      /* cancelled, refunded, reduced */
 	const char *buyer, *key;    /* reserved; key NULL: none */
 	const char *actor;          /* who did it: its buyer, an operator, "clock"; NULL: not said */
 	const char *payment;        /* confirmed, paid: its reference; NULL: none */
@@ -180,6 +188,7 @@ struct history_change {
 	enum history_record_kind kind;
 	struct uuid id;                    /* the order's, the movement's */
 	int64_t hold_expires_at_ms;        /* extended */
+	uint32_t left;                     /* reduced */
 	const char *payment;               /* confirmed, paid: its reference; NULL: none */
 	const char *state;                 /* what it has made of the order; NULL: not said */
 	const struct history_order *order; /* as it is when that is told; NULL: not said */

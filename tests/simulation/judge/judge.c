@@ -28,6 +28,9 @@
  *   hold-early        a hold ended before it was told, or before its length was over
  *   hold-late         a hold that is over has not ended, though nothing goes wrong
  *   extended-twice    a hold was moved more often than anybody has asked for
+ *   wrong-reduction   a reduction in the log is not of what the order had
+ *   units-astray      units that an order gave back went where nobody has sent them
+ *   reduced-twice     units were given back more often than anybody has asked for
  *   refund-unmeant    a cancel that was sent while the order was held has refunded it
  *   disarmed-sold     a sale was told as disarmed, and the log had an order of it
  *   version-twice     one version of a sale was shown in two states

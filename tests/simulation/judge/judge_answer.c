@@ -82,7 +82,7 @@ static bool is_same(const struct asked *asked, const struct known_order *order)
 		return false;
 	if (asked->what.kind != HISTORY_BUY)
 		return asked_confirms_late(asked, order);
-	return asked->what.lot == order->lot && asked->what.units == order->quantity && strcmp(asked->buyer, order->buyer) == 0 &&
+	return asked->what.lot == order->lot && asked->what.units == order->granted && strcmp(asked->buyer, order->buyer) == 0 &&
 	       strcmp(asked->key, order->key) == 0;
 }
 
@@ -102,7 +102,7 @@ void judge_match(struct judge *judge, const struct known_order *order)
 	for (uint32_t i = 0; i < judge->order_count; i++) {
 		const struct known_order *its = &judge->orders[i];
 
-		there += !its->is_void && its->sale == order->sale && its->lot == order->lot && its->quantity == order->quantity &&
+		there += !its->is_void && its->sale == order->sale && its->lot == order->lot && its->granted == order->granted &&
 			 strcmp(its->buyer, order->buyer) == 0 && strcmp(its->key, order->key) == 0;
 	}
 	if (there > asked)
@@ -125,7 +125,7 @@ static struct known_order *told_order(struct judge *judge, const struct history_
 	else if (order->is_void)
 		judge_broken(judge, "p2-void", "order %s of %s was told as %s, and lies behind a barrier of a newer epoch",
 			     text_of(&told->id, id), told->buyer, told->state);
-	else if (order->lot != told->lot || order->quantity != told->quantity || strcmp(order->buyer, told->buyer) != 0)
+	else if (order->lot != told->lot || !order_had(order, told->quantity) || strcmp(order->buyer, told->buyer) != 0)
 		judge_broken(judge, "wrong-answer", "order %s was told as %u units of lot %u of %s; the log has %u of lot %u of %s",
 			     text_of(&told->id, id), told->quantity, told->lot, told->buyer, order->quantity, order->lot,
 			     order->buyer);
@@ -151,6 +151,8 @@ static void heard(struct judge *judge, struct known_order *order, const struct h
 			     text_of(&told->id, id), told->state);
 	order->told_confirmed |= confirmed;
 	order->told_cancelled |= cancelled;
+	if (told->quantity && (order->told_left == 0 || told->quantity < order->told_left))
+		order->told_left = told->quantity;
 }
 
 /* One key, one order, one text. */
@@ -196,7 +198,7 @@ static void judge_bought(struct judge *judge, struct asked *asked, const struct 
 	order = told_order(judge, told);
 	if (!order)
 		return;
-	if (!is_same(asked, order))
+	if (!is_same(asked, order) || told->quantity != order->granted)
 		judge_broken(judge, "wrong-answer",
 			     "%s asked for %u units of lot %u with key '%s' and got order %s: %u units of lot %u, key '%s'",
 			     asked->buyer, asked->what.units, asked->what.lot, asked->key, text_of(&told->id, id),
@@ -267,6 +269,10 @@ static void judge_settled(struct judge *judge, const struct asked *asked, const 
 		break;
 	case HISTORY_EXTEND:
 		right = order->hold_expires_at_ms >= told->hold_expires_at_ms && uuid_equal(&told->id, &asked->what.order);
+		break;
+	case HISTORY_REDUCE:
+		right = uuid_equal(&told->id, &asked->what.order);
+		judge_reduced(judge, asked, order, told);
 		break;
 	default:
 		break;
@@ -365,6 +371,7 @@ static void done(struct judge *judge, struct asked *asked, const struct history_
 	case HISTORY_CONFIRM:
 	case HISTORY_CANCEL:
 	case HISTORY_EXTEND:
+	case HISTORY_REDUCE:
 		judge_settled(judge, asked, answer);
 		break;
 	case HISTORY_WITHDRAW:

@@ -13,6 +13,7 @@ static bool is_step(const struct known_order *order, const struct order_step *st
 {
 	return step->kind == change->kind &&
 	       (step->kind != RECORD_EXTENDED || step->hold_expires_at_ms == change->hold_expires_at_ms) &&
+	       (step->kind != RECORD_REDUCED || step->left == change->left) &&
 	       (!step->pays || (change->payment && strcmp(change->payment, order->paid) == 0));
 }
 
@@ -38,21 +39,12 @@ static void told_movement(struct judge *judge, const struct history_change *chan
 		     text_of(&change->id, id));
 }
 
-static const char *state_behind(const struct known_order *order, const struct order_step *step)
+static const char *state_behind(const struct order_step *step)
 {
-	switch (step->kind) {
-	case RECORD_RESERVED:
-		return order->first_hold_expires_at_ms ? "held" : "confirmed";
-	case RECORD_EXTENDED:
-		return "held";
-	case RECORD_CONFIRMED:
-	case RECORD_PAID:
-		return "confirmed";
-	case RECORD_EXPIRED:
-		return "expired";
-	default:
-		return "cancelled";
-	}
+	static const char *const names[] = {
+		[LIFE_HELD] = "held", [LIFE_CONFIRMED] = "confirmed", [LIFE_CANCELLED] = "cancelled", [LIFE_EXPIRED] = "expired"};
+
+	return names[step->life];
 }
 
 /* How the order is shown must be true, and no older than the change. */
@@ -60,15 +52,16 @@ static void told_order_now(struct judge *judge, const struct known_order *order,
 {
 	char id[UUID_TEXT_SIZE];
 
-	if (change->state && strcmp(change->state, state_behind(order, &order->steps[step])) != 0)
+	if (change->state && strcmp(change->state, state_behind(&order->steps[step])) != 0)
 		judge_broken(judge, "feed-untrue", "order %s was told as %s by its change %u, which has made it %s",
-			     text_of(&change->id, id), change->state, step, state_behind(order, &order->steps[step]));
+			     text_of(&change->id, id), change->state, step, state_behind(&order->steps[step]));
 	for (uint32_t i = step; change->order && i < order->step_count; i++)
-		if (strcmp(change->order->state, state_behind(order, &order->steps[i])) == 0)
+		if (strcmp(change->order->state, state_behind(&order->steps[i])) == 0 &&
+		    change->order->quantity == order->steps[i].left)
 			return;
 	if (change->order)
-		judge_broken(judge, "feed-untrue", "order %s is shown as %s with its change %u, and was not so since",
-			     text_of(&change->id, id), change->order->state, step);
+		judge_broken(judge, "feed-untrue", "order %s is shown as %s, of %u units, with its change %u, and was not so since",
+			     text_of(&change->id, id), change->order->state, change->order->quantity, step);
 }
 
 void history_change(struct judge *judge, const struct history_change *change)

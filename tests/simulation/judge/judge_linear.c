@@ -63,6 +63,21 @@ static int64_t known_by_all(const struct judge *judge, int64_t at_ns)
 	return at_ns == INT64_MAX || !judge->terms.shared ? at_ns : at_ns + judge->terms.latch_ns;
 }
 
+static void add_given_back(struct chronicle *chronicle, const struct known_order *order, const struct order_step *step, uint32_t buyer)
+{
+	bool ends = !life_is_live(step->life);
+	int64_t told_ns = ends ? order->freed_told_ns : step->told_ns;
+	struct linear_event *event =
+		add(chronicle, ends ? order->freed_ns : step->at_ns, known_by_all(chronicle->judge, told_ns), order->lot);
+	char id[UUID_TEXT_SIZE];
+
+	uuid_format(&order->id, id);
+	event->units = step->to == PLACE_SALE ? step->units : 0;
+	event->buyer = buyer;
+	event->buyer_units = -(int64_t)step->units;
+	say(chronicle, "order %s of %s gives %u units back", id, order->buyer, step->units);
+}
+
 static void add_order(struct chronicle *chronicle, const struct known_order *order)
 {
 	char id[UUID_TEXT_SIZE];
@@ -70,18 +85,14 @@ static void add_order(struct chronicle *chronicle, const struct known_order *ord
 	struct linear_event *event = add(chronicle, order->granted_from_ns, order->logged_ns, order->lot);
 
 	uuid_format(&order->id, id);
-	event->units = -(int64_t)order->quantity;
+	event->units = -(int64_t)order->granted;
 	event->buyer = buyer;
-	event->buyer_units = order->quantity;
+	event->buyer_units = order->granted;
 	event->limit = chronicle->sale->terms.limit_per_buyer;
-	say(chronicle, "%s buys %u units: order %s", order->buyer, order->quantity, id);
-	if (order->freed_ns == INT64_MAX || life_is_live(order->life))
-		return;
-	event = add(chronicle, order->freed_ns, known_by_all(chronicle->judge, order->freed_told_ns), order->lot);
-	event->units = order->quantity;
-	event->buyer = buyer;
-	event->buyer_units = -(int64_t)order->quantity;
-	say(chronicle, "order %s of %s gives its units back", id, order->buyer);
+	say(chronicle, "%s buys %u units: order %s", order->buyer, order->granted, id);
+	for (uint32_t i = 0; i < order->step_count; i++)
+		if (order->steps[i].units)
+			add_given_back(chronicle, order, &order->steps[i], buyer);
 }
 
 /* The earliest moment at which somebody may have asked for it. */

@@ -72,14 +72,25 @@ static void judge_buyer(struct judge *judge, const struct known_order *order)
 			     order->buyer, units, text_of(&order->id, id));
 }
 
-static void move_to(struct judge *judge, struct known_order *order, enum order_life life, const struct history_record *record)
+/* So many units are the order's no more. */
+static void give_back(struct judge *judge, struct known_order *order, uint32_t units, enum history_place to)
 {
 	struct lot_book *lot = judge_lot(judge, order->sale, order->lot);
+
+	lot->live -= units;
+	if (to == PLACE_SALE)
+		return;
+	lot->withdrawn += units;
+	order->withdrawn += units;
+}
+
+static void move_to(struct judge *judge, struct known_order *order, enum order_life life, const struct history_record *record)
+{
 	bool was = !order->is_void && life_is_live(order->life);
 
 	order->life = life;
 	if (was && !life_is_live(life)) {
-		lot->live -= order->quantity;
+		give_back(judge, order, order->quantity, record->to);
 		if (order->freed_ns == INT64_MAX)
 			order->freed_ns = judge->now_ns;
 		judge_copy(order->freed_by, sizeof(order->freed_by), record->actor);
@@ -171,6 +182,7 @@ static void reserved(struct judge *judge, const struct history_record *record, b
 	*order = (struct known_order){.id = record->id,
 				      .sale = record->sale,
 				      .lot = record->lot,
+				      .granted = record->quantity,
 				      .quantity = record->quantity,
 				      .life = record->hold_expires_at_ms ? LIFE_HELD : LIFE_CONFIRMED,
 				      .confirmed = record->hold_expires_at_ms == 0,
@@ -180,8 +192,9 @@ static void reserved(struct judge *judge, const struct history_record *record, b
 				      .freed_told_ns = INT64_MAX,
 				      .hold_expires_at_ms = record->hold_expires_at_ms,
 				      .first_hold_expires_at_ms = record->hold_expires_at_ms,
-				      .steps = {{.kind = RECORD_RESERVED}},
 				      .step_count = 1};
+	order->steps[0] = (struct order_step){
+		.kind = RECORD_RESERVED, .left = record->quantity, .life = order->life, .at_ns = judge->now_ns, .told_ns = INT64_MAX};
 	judge_copy(order->buyer, sizeof(order->buyer), record->buyer);
 	judge_copy(order->key, sizeof(order->key), record->key);
 	changed(order, record);
@@ -196,11 +209,27 @@ static void reserved(struct judge *judge, const struct history_record *record, b
 	judge_oversold(judge, record->sale, record->lot);
 }
 
+static bool reduce(struct judge *judge, struct known_order *order, const struct history_record *record)
+{
+	char id[UUID_TEXT_SIZE];
+
+	if (!life_is_live(order->life) || order->quantity <= record->left)
+		return false;
+	if (record->left == 0 || record->left + record->quantity != order->quantity)
+		judge_broken(judge, "wrong-reduction", "order %s has %u units; the log has a reduction by %u that leaves it %u",
+			     text_of(&order->id, id), order->quantity, record->quantity, record->left);
+	give_back(judge, order, order->quantity - record->left, record->to);
+	order->quantity = record->left;
+	return true;
+}
+
 /* Whether something has become of the order by it. A state that is the last absorbs what comes late. */
 static bool settle(struct judge *judge, struct known_order *order, const struct history_record *record)
 {
 	enum order_life from = record->kind == RECORD_REFUNDED || record->kind == RECORD_PAID ? LIFE_CONFIRMED : LIFE_HELD;
 
+	if (record->kind == RECORD_REDUCED)
+		return reduce(judge, order, record);
 	if (order->life != from)
 		return false;
 	switch (record->kind) {
@@ -233,22 +262,57 @@ static bool settle(struct judge *judge, struct known_order *order, const struct 
 	case RECORD_RESERVED:
 	case RECORD_WITHDRAWN:
 	case RECORD_BARRIER:
+	case RECORD_REDUCED:
 		break;
 	}
 	return false;
+}
+
+/* When the log had this reduction, and who was told, before it was read anew. */
+static void keep_times(const struct known_order *order, struct order_step *its)
+{
+	for (uint32_t i = order->step_count; i < order->steps_before; i++)
+		if (order->steps[i].kind == RECORD_REDUCED && its->kind == RECORD_REDUCED && order->steps[i].left == its->left) {
+			its->at_ns = order->steps[i].at_ns;
+			its->told_ns = order->steps[i].told_ns;
+		}
+}
+
+static bool is_unsold(struct judge *judge, uint32_t number)
+{
+	const struct sale_book *sale = judge_sale(judge, number);
+
+	for (uint32_t i = 0; i < HISTORY_NODES; i++)
+		if (sale->stocks[i].armed && !sale->stocks[i].lost)
+			return false;
+	return true;
 }
 
 static void settled(struct judge *judge, const struct history_record *record)
 {
 	struct known_order *order = judge_order(judge, &record->id);
 	bool pays = record->payment && record->payment[0];
+	uint32_t had = order ? order->quantity : 0;
+	struct order_step its;
 
 	if (!order || order->is_void || !settle(judge, order, record))
 		return;
 	changed(order, record);
-	step(order, &(struct order_step){record->kind, record->hold_expires_at_ms, pays});
+	its = (struct order_step){.kind = record->kind,
+				  .hold_expires_at_ms = record->hold_expires_at_ms,
+				  .pays = pays,
+				  .units = life_is_live(order->life) ? had - order->quantity : had,
+				  .left = order->quantity,
+				  .to = record->to,
+				  .life = order->life,
+				  .unsold = is_unsold(judge, order->sale),
+				  .at_ns = judge->now_ns,
+				  .told_ns = INT64_MAX};
+	keep_times(order, &its);
+	step(order, &its);
 	if (pays)
 		judge_paid(judge, order, record->payment);
+	judge_given_back(judge, order);
 }
 
 static void withdrawn(struct judge *judge, const struct history_record *record)
@@ -311,6 +375,8 @@ static void judge_still_there(struct judge *judge)
 			what = "its cancel";
 		else if (order->told_paid && !order->paid[0])
 			what = "its payment";
+		else if (order->told_left && order->quantity > order->told_left)
+			what = "its reduction";
 		else if (order->fed > (order->missing ? 0 : order->step_count))
 			what = "what the feed has of it";
 		if (what)
@@ -324,6 +390,9 @@ static void unsettle(struct judge *judge, struct known_order *order)
 {
 	if (!order->is_void && life_is_live(order->life))
 		judge_lot(judge, order->sale, order->lot)->live -= order->quantity;
+	judge_lot(judge, order->sale, order->lot)->withdrawn -= order->withdrawn;
+	order->withdrawn = 0;
+	order->quantity = order->granted;
 	order->missing = true;
 	order->life = order->first_hold_expires_at_ms ? LIFE_HELD : LIFE_CONFIRMED;
 	order->confirmed = order->first_hold_expires_at_ms == 0;
@@ -332,6 +401,7 @@ static void unsettle(struct judge *judge, struct known_order *order)
 	order->hold_expires_at_ms = order->first_hold_expires_at_ms;
 	order->paid[0] = '\0';
 	order->paid_later = false;
+	order->steps_before = order->step_count > order->steps_before ? order->step_count : order->steps_before;
 	order->step_count = 1;
 }
 

@@ -33,22 +33,23 @@ void judge_paid(struct judge *judge, struct known_order *order, const char *refe
 			     text_of(&other->id, its), text_of(&order->id, id));
 }
 
-/* What so many units cost; -1: nobody has said. */
-static int64_t due_of(struct judge *judge, const struct known_order *order)
+/* Whether so much is what it costs, or has cost when it had more units, or nobody has said the price. */
+static bool is_due(struct judge *judge, const struct known_order *order, int64_t amount)
 {
 	const struct sale_book *sale = judge_sale(judge, order->sale);
 
-	return sale && sale->terms.price ? sale->terms.price * order->quantity : -1;
+	if (!sale || sale->terms.price == 0)
+		return true;
+	return amount % sale->terms.price == 0 && order_had(order, (uint32_t)(amount / sale->terms.price));
 }
 
 void judge_payment_done(struct judge *judge, const struct asked *asked, struct known_order *order, const struct history_order *told)
 {
-	int64_t due = due_of(judge, order);
 	char id[UUID_TEXT_SIZE];
 
-	if (asked->what.amount && due >= 0 && asked->what.amount != due)
-		judge_broken(judge, "payment-amount", "order %s costs %lld, and %lld was told as taken", text_of(&told->id, id),
-			     (long long)due, (long long)asked->what.amount);
+	if (asked->what.amount && !is_due(judge, order, asked->what.amount))
+		judge_broken(judge, "payment-amount", "order %s has %u units, and %lld was told as taken", text_of(&told->id, id),
+			     order->quantity, (long long)asked->what.amount);
 	if (!asked->payment[0])
 		return;
 	order->told_paid = true;
@@ -95,7 +96,8 @@ void judge_payment_refused(struct judge *judge, const struct asked *asked, const
 	else if (strcmp(asked->code, "reference-used") == 0)
 		holds = is_used(judge, order, asked, &answer->payer);
 	else if (strcmp(asked->code, "wrong-amount") == 0)
-		holds = order && asked->what.amount && asked->what.amount != due_of(judge, order);
+		holds = order && asked->what.amount &&
+			(order->quantity < order->granted || !is_due(judge, order, asked->what.amount));
 	if (!holds)
 		judge_broken(judge, "payment-refused", "payment '%s' (%lld) of order %s, which has '%s', was answered %s",
 			     asked->payment, (long long)asked->what.amount, text_of(&asked->what.order, id),

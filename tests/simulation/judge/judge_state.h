@@ -21,17 +21,25 @@ struct asked {
 };
 
 /* What has become of an order, each thing that was not so before. */
+enum order_life { LIFE_HELD = 1, LIFE_CONFIRMED, LIFE_CANCELLED, LIFE_EXPIRED };
 struct order_step {
 	enum history_record_kind kind;
 	int64_t hold_expires_at_ms; /* extended */
 	bool pays;                  /* confirmed, paid: with the order's payment */
+	uint32_t units, left;       /* what it has given back; what the order has since, or had when it ended */
+	enum history_place to;
+	enum order_life life;   /* of the order since */
+	bool unsold;            /* no stock had the sale any more */
+	int64_t at_ns, told_ns; /* reduced: when the log had it; when somebody was told; INT64_MAX: nobody was */
 };
 
 /* An order as the log has it. */
-enum order_life { LIFE_HELD = 1, LIFE_CONFIRMED, LIFE_CANCELLED, LIFE_EXPIRED };
 struct known_order {
 	struct uuid id;
-	uint32_t sale, lot, quantity;
+	uint32_t sale, lot;
+	uint32_t granted, quantity; /* quantity: what it has, or had when it ended */
+	uint32_t withdrawn;         /* what it has given to no sale */
+	uint32_t told_left;         /* the fewest units that anybody was told; 0: nobody was */
 	char buyer[TEXT_MAX], key[TEXT_MAX];
 	enum order_life life;
 	bool is_void;                                   /* its reservation lies behind a barrier */
@@ -51,6 +59,7 @@ struct known_order {
 	char paid[32];                          /* its payment's reference; empty: none */
 	bool told_paid, paid_later;             /* later: by a record of its own */
 	struct order_step steps[STEPS_MAX];
+	uint32_t steps_before;    /* as the log had it before it was read anew: so many, at most */
 	uint32_t step_count, fed; /* fed: so many of them the reader of the feed was told */
 	uint32_t due;             /* so many there were when he asked last */
 };
@@ -180,6 +189,12 @@ void judge_version(struct judge *judge, const struct asked *asked, const struct 
 void judge_known_confirm(struct judge *judge, const struct asked *asked);
 void judge_refund(struct judge *judge, const struct asked *asked);
 void judge_extensions(struct judge *judge, struct known_order *order);
+
+/* judge_reduced.c: what the order's newest record gives back; what was told of a reduction, as done. */
+void judge_given_back(struct judge *judge, const struct known_order *order);
+void judge_reduced(struct judge *judge, const struct asked *asked, struct known_order *order, const struct history_order *told);
+/* Whether the order has, or has had, so many units. */
+bool order_had(const struct known_order *order, uint32_t quantity);
 
 /* judge_payment.c: the order's payment, which the log has from now on; what was told of one, as done and as refused. */
 void judge_paid(struct judge *judge, struct known_order *order, const char *reference);

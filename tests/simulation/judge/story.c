@@ -86,6 +86,17 @@ uint32_t story_move(struct story *story, enum history_kind kind, uint32_t units,
 			      &(struct history_operation){.kind = kind, .sale = SALE, .units = units, .actor = "ann", .key = key});
 }
 
+uint32_t story_reduce(struct story *story, char order, const char *key, uint32_t units, enum history_place to)
+{
+	return history_invoke(story->judge, &(struct history_operation){.kind = HISTORY_REDUCE,
+									.sale = SALE,
+									.units = units,
+									.to = to,
+									.order = story_id(order),
+									.actor = "ann",
+									.key = key});
+}
+
 static struct history_order shown(const struct story *story, char order, const char *state)
 {
 	struct history_order it = {.id = story_id(order),
@@ -185,6 +196,18 @@ void story_paid(struct story *story, enum history_record_kind kind, char order, 
 		&(struct history_record){.kind = kind, .sale = SALE, .id = story_id(order), .actor = "ann", .payment = reference});
 }
 
+void story_reduced(struct story *story, char order, uint32_t units, enum history_place to)
+{
+	story->units[(int)order] -= units;
+	history_record(story->judge, &(struct history_record){.kind = RECORD_REDUCED,
+							      .sale = SALE,
+							      .quantity = units,
+							      .left = story->units[(int)order],
+							      .to = to,
+							      .id = story_id(order),
+							      .actor = "ann"});
+}
+
 void story_fed(struct story *story, enum history_record_kind kind, char order, const char *state)
 {
 	struct history_order now = shown(story, order, state);
@@ -192,6 +215,7 @@ void story_fed(struct story *story, enum history_record_kind kind, char order, c
 	history_change(story->judge, &(struct history_change){.kind = kind,
 							      .id = story_id(order),
 							      .hold_expires_at_ms = story->held_until_ms[(int)order],
+							      .left = story->units[(int)order],
 							      .state = state,
 							      .order = &now});
 }

@@ -37,6 +37,8 @@ uint32_t story_move(struct story *story, enum history_kind kind, uint32_t units,
 uint32_t story_ask_keyed(struct story *story, enum history_kind kind, char order, const char *key); /* of an order: by "ann" */
 /* A confirm by "ann" with a payment (NULL: without a reference) of so much (0: it is not said). */
 uint32_t story_pay(struct story *story, char order, const char *key, const char *reference, int64_t amount);
+/* By "ann": so many units of the order go there. */
+uint32_t story_reduce(struct story *story, char order, const char *key, uint32_t units, enum history_place to);
 /* Answers. */
 void story_bought(struct story *story, uint32_t request, char order);
 void story_refused(struct story *story, uint32_t request, int status, const char *code);
@@ -49,6 +51,7 @@ void story_reserved_under(struct story *story, uint32_t epoch, char order, const
 void story_record(struct story *story, enum history_record_kind kind, char order, const char *actor);
 void story_record_under(struct story *story, uint32_t epoch, enum history_record_kind kind, char order, const char *actor);
 void story_paid(struct story *story, enum history_record_kind kind, char order, const char *reference);
+void story_reduced(struct story *story, char order, uint32_t units, enum history_place to); /* so many leave it */
 void story_withdrawn(struct story *story, char movement, uint32_t units);
 void story_barrier(struct story *story, uint32_t epoch);
 /* Counters of stock 0. */

@@ -17,6 +17,7 @@ enum cause {
 	CAUSE_EXPIRE = 9,
 	CAUSE_EXTEND = 11,
 	CAUSE_PAY = 12,
+	CAUSE_REDUCE = 13,
 };
 
 enum { STATEMENTS = 2, ROWS_MAX = 1024 };
@@ -24,7 +25,8 @@ enum statement { MOVEMENTS, ALLOCATED };
 static const char *const texts[STATEMENTS] = {
 	[MOVEMENTS] =
 		"SELECT m.number, m.cause, m.sale, m.lot, coalesce(m.order_id, m.movement_id), m.withdrawn, coalesce(m.actor, o.buyer),"
-		" o.quantity, o.buyer, o.key, coalesce(m.hold_expires_at_ms, o.first_hold_expires_at_ms), p.reference, m.reason FROM movements AS m"
+		" coalesce(o.first_quantity, o.quantity), o.buyer, o.key, coalesce(m.hold_expires_at_ms, o.first_hold_expires_at_ms), p.reference, m.reason,"
+		" -(m.held + m.confirmed), m.left_units, m.on_hand FROM movements AS m"
 		" LEFT JOIN orders AS o ON o.sale = m.sale AND o.id = m.order_id"
 		" LEFT JOIN payments AS p ON p.sale = o.sale AND p.order_id = o.id AND p.at_ms = m.at_ms WHERE m.number > ?1 ORDER BY m.number",
 	[ALLOCATED] = "SELECT sale, place, allocated FROM lots",
@@ -118,11 +120,26 @@ static enum history_record_kind kind_of(int64_t cause)
 		return RECORD_EXTENDED;
 	case CAUSE_PAY:
 		return RECORD_PAID;
+	case CAUSE_REDUCE:
+		return RECORD_REDUCED;
 	case CAUSE_ALLOCATE:
 	case CAUSE_ADD:
 		break;
 	}
 	return 0;
+}
+
+static uint32_t quantity_of(enum history_record_kind kind, sqlite3_stmt *row)
+{
+	return number_at(row, kind == RECORD_WITHDRAWN ? 5 : kind == RECORD_REDUCED ? 13 : 7);
+}
+
+/* Withdrawn and on hand again: in the warehouse. */
+static enum history_place place_of(sqlite3_stmt *row)
+{
+	if (sqlite3_column_int64(row, 5) == 0)
+		return PLACE_SALE;
+	return sqlite3_column_int64(row, 15) > 0 ? PLACE_WAREHOUSE : PLACE_GONE;
 }
 
 static void tell_movement(struct watch_ledger *watch, sqlite3_stmt *row)
@@ -136,7 +153,9 @@ static void tell_movement(struct watch_ledger *watch, sqlite3_stmt *row)
 				       .sale = number_at(row, 2),
 				       .lot = number_at(row, 3),
 				       .id = id_at(row, 4),
-				       .quantity = kind == RECORD_WITHDRAWN ? number_at(row, 5) : number_at(row, 7),
+				       .quantity = quantity_of(kind, row),
+				       .left = number_at(row, 14),
+				       .to = kind == RECORD_WITHDRAWN ? PLACE_SALE : place_of(row),
 				       .actor = text_at(row, 6),
 				       .buyer = text_at(row, 8),
 				       .key = text_at(row, 9),

@@ -34,7 +34,7 @@ enum history_record_kind watch_log_kind(const char *name)
 		[RECORD_CANCELLED] = "order.cancelled", [RECORD_REFUNDED] = "order.refunded",
 		[RECORD_EXPIRED] = "order.expired",     [RECORD_EXTENDED] = "order.extended",
 		[RECORD_WITHDRAWN] = "stock.withdrawn", [RECORD_PAID] = "order.paid",
-		[RECORD_BARRIER] = "sale.barrier",
+		[RECORD_REDUCED] = "order.reduced",     [RECORD_BARRIER] = "sale.barrier",
 	};
 
 	for (size_t i = 1; name && i < sizeof(names) / sizeof(names[0]); i++)
@@ -53,6 +53,15 @@ static const char *text(json_t *value, const char *name)
 	return json_string_value(json_object_get(value, name));
 }
 
+static enum history_place place(json_t *value)
+{
+	const char *name = text(value, "units");
+
+	if (!name || strcmp(name, "sale") == 0)
+		return PLACE_SALE;
+	return strcmp(name, "gone") == 0 ? PLACE_GONE : PLACE_WAREHOUSE;
+}
+
 static void tell(struct watch_log *watch, json_t *value)
 {
 	const char *id = text(value, "id"), *hold = text(value, "hold_expires_at");
@@ -62,6 +71,8 @@ static void tell(struct watch_log *watch, json_t *value)
 		.epoch = number(value, "epoch"),
 		.lot = number(value, "lot"),
 		.quantity = number(value, "quantity"),
+		.left = number(value, "left"),
+		.to = place(value),
 		.buyer = text(value, "buyer"),
 		.key = text(value, "key"),
 		.actor = text(value, "actor"),

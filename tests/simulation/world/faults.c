@@ -25,7 +25,7 @@ static const struct point {
 static const char *const deaths[] = {
 	"stock.decided",  "journal.before_append", "journal.after_append", "journal.acknowledged",
 	"expire.decided", "add.in_ledger",         "withdraw.decided",     "extend.fixed",
-	"rebuild.begun",  "disarm.begun",          "ledger.after_commit",
+	"rebuild.begun",  "disarm.begun",          "ledger.after_commit",  "reduce.fixed",
 };
 
 static struct {

@@ -25,6 +25,7 @@ static void tell_change(struct world *world, json_t *item)
 	struct history_change change = {
 		.kind = watch_log_kind(json_string_value(json_object_get(event, "kind"))),
 		.hold_expires_at_ms = answer_time(event, "hold_expires_at"),
+		.left = (uint32_t)json_integer_value(json_object_get(event, "left")),
 		.payment = json_string_value(json_object_get(event, "payment_reference")),
 		.state = json_string_value(json_object_get(data, "state")),
 	};

@@ -384,6 +384,7 @@ void plan_make(struct plan *plan, uint64_t seed, enum plan_shape shape)
 		if (plan->faults[i].at_ms + plan->faults[i].for_ms > plan->until_ms)
 			plan->until_ms = plan->faults[i].at_ms + plan->faults[i].for_ms;
 	plan_add_aftermath(plan);
+	plan_add_reductions(plan);
 	plan_add_payments(plan);
 	plan_add_follower(plan);
 }
@@ -429,9 +430,9 @@ bool plan_leave_out(struct plan *plan, const char *list)
 /* --- As text --- */
 
 static const char *const op_names[PLAN_KINDS] = {
-	"buy",    "cancel", "read order", "list orders", "read sale", "find payment", "confirm",
-	"refund", "extend", "add",        "withdraw",    "pause",     "resume",       "change",
-	"disarm", "end",    "open",       "receive",     "adjust",    "audit",        "follow",
+	"buy",    "cancel", "read order", "list orders", "read sale", "find payment", "confirm", "refund",
+	"reduce", "extend", "add",        "withdraw",    "pause",     "resume",       "change",  "disarm",
+	"end",    "open",   "receive",    "adjust",      "audit",     "follow",
 };
 static const char *const fault_names[FAULT_KINDS] = {
 	"gate killed",
@@ -474,6 +475,8 @@ void plan_print_op(const struct plan *plan, uint32_t at, char *text, size_t size
 
 	if (op->target != PLAN_NONE && length > 0 && (size_t)length < size)
 		length += snprintf(text + length, size - (size_t)length, ", of %u", op->target);
+	if (op->to && length > 0 && (size_t)length < size)
+		length += snprintf(text + length, size - (size_t)length, ", to %u", op->to);
 	if (op->payment && length > 0 && (size_t)length < size)
 		length += snprintf(text + length, size - (size_t)length, ", payment %u", op->payment);
 	if (op->amount && length > 0 && (size_t)length < size)

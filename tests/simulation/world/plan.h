@@ -36,6 +36,7 @@ enum plan_kind {
 	PLAN_FIND_PAYMENT, /* the orders that it has paid for */
 	PLAN_CONFIRM,      /* by an operator, from here on */
 	PLAN_REFUND,       /* a cancel; of a held order it is one too */
+	PLAN_REDUCE,       /* a cancel of so many of its units */
 	PLAN_EXTEND,
 	PLAN_ADD,
 	PLAN_WITHDRAW,
@@ -58,7 +59,8 @@ struct plan_op {
 	int64_t at_ms; /* since the beginning; later where its client is not done with what came before */
 	uint32_t client;
 	uint32_t sale, lot, buyer;
-	uint32_t units; /* to buy, add or withdraw; an extension's seconds */
+	uint32_t units; /* to buy, add, withdraw or give back; an extension's seconds */
+	uint32_t to;    /* where units go that an order gives back: as history_place */
 	uint32_t target; /* of what a PLAN_BUY got, its number; of a PLAN_BUY that asks again with another's key, that one's; else PLAN_NONE */
 	bool keyed;     /* it has an Idempotency-Key */
 	uint32_t again; /* it asks once more what that one has asked, with its key, when that is done: its number plus 1; 0: none */
@@ -145,6 +147,8 @@ void plan_add_scenes(struct plan *plan);
 /* payments.c: what confirms tell of payments, and who reads the feed. */
 void plan_add_payments(struct plan *plan);
 void plan_add_follower(struct plan *plan);
+/* reductions.c: operators who give back some of an order's units, and say where to. */
+void plan_add_reductions(struct plan *plan);
 /* What comes when the last fault is over: `until_ms` is known. */
 void plan_add_aftermath(struct plan *plan);
 void plan_add_old_epoch(struct plan *plan);

@@ -52,6 +52,27 @@ static void ask_cancel(struct asking *asking)
 		snprintf(asking->body, sizeof(asking->body), "{\"reason\":\"r%u\"}", number_of(asking));
 }
 
+/* Units, where they go, and the payment side's name for what it pays back: what is not said is as it was before there was a choice. */
+static void ask_refund(struct asking *asking)
+{
+	static const char *const places[] = {[PLACE_SALE] = "sale", [PLACE_WAREHOUSE] = "warehouse", [PLACE_GONE] = "gone"};
+	const struct plan_op *op = asking->op;
+	char text[128] = "";
+	int size = 0;
+
+	ask_order(asking);
+	asking->history.to = (enum history_place)op->to;
+	if (op->kind == PLAN_REDUCE)
+		size += snprintf(text + size, sizeof(text) - (size_t)size, ",\"quantity\":%u,\"reference\":\"re%u\"", op->units,
+				 number_of(asking));
+	if (op->to != PLACE_SALE || (op->kind == PLAN_REDUCE && says_why(asking)))
+		size += snprintf(text + size, sizeof(text) - (size_t)size, ",\"units\":\"%s\"", places[op->to]);
+	if (says_why(asking))
+		size += snprintf(text + size, sizeof(text) - (size_t)size, ",\"reason\":\"r%u\"", number_of(asking));
+	if (size)
+		snprintf(asking->body, sizeof(asking->body), "{%s}", text + 1);
+}
+
 static void ask_confirm(struct asking *asking)
 {
 	const struct plan_op *op = asking->op;
@@ -137,7 +158,8 @@ static const struct form forms[PLAN_KINDS] = {
 	[PLAN_READ_SALE] = {HISTORY_OTHER, "GET", "", false, ask_sale},
 	[PLAN_FIND_PAYMENT] = {HISTORY_READ_ORDERS, "GET", "", true, ask_payment},
 	[PLAN_CONFIRM] = {HISTORY_CONFIRM, "POST", "/confirm", true, ask_confirm},
-	[PLAN_REFUND] = {HISTORY_CANCEL, "POST", "/cancel", true, ask_cancel},
+	[PLAN_REFUND] = {HISTORY_CANCEL, "POST", "/cancel", true, ask_refund},
+	[PLAN_REDUCE] = {HISTORY_REDUCE, "POST", "/cancel", true, ask_refund},
 	[PLAN_EXTEND] = {HISTORY_EXTEND, "POST", "/extend", true, ask_extension},
 	[PLAN_ADD] = {HISTORY_ADD, "POST", "/add", true, ask_lot},
 	[PLAN_WITHDRAW] = {HISTORY_WITHDRAW, "POST", "/withdraw", true, ask_lot},

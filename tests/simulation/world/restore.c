@@ -163,10 +163,14 @@ static void await_drained(struct world *world)
 	}
 }
 
-/* What was not drained would be lost, so it goes when all is; gates that go on may have told nobody of what they send into the other one. */
+/*
+ * What was not drained would be lost, so it goes when all is; gates that go on may have told nobody of what they send into the other one. They
+ * send it where the number of partitions that they know says, so it has as many (docs/operations.md, "More partitions"); those that somebody has
+ * added since are used where gates were ended before.
+ */
 void restore_topic(struct world *world, const struct plan_fault *fault)
 {
-	uint32_t partitions = journal_sim_partition_count(world->log);
+	uint32_t partitions = fault->value < 0 ? journal_sim_partition_count(world->log) : world->plan->partitions;
 
 	while (world->restoring)
 		pause_sleep(LOOK_NS);

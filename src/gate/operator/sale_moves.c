@@ -100,12 +100,13 @@ static void work_go_on(struct ledger_task *task)
 		answer_from_catalog(task);
 }
 
-/* Of what is on sale, will be, or was until it was stopped. */
+/*
+ * Of what is on sale, will be, or was until it was stopped. That its end has come by this gate's
+ * clock says nothing: another gate may sell it for as long as the two clocks are apart.
+ */
 static bool is_stocks(const struct sale *sale)
 {
-	enum sale_phase phase = sale_phase(sale, clock_wall_ms());
-
-	return phase == SALE_PHASE_WAITING || phase == SALE_PHASE_OPEN || phase == SALE_PHASE_PAUSED;
+	return sale->state == SALE_ARMED || sale->state == SALE_OPEN || sale->state == SALE_PAUSED;
 }
 
 /*

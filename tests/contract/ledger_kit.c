@@ -5,6 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include "base/clock.h"
+#include "base/pause.h"
+
+static const int64_t DRIVE_NS = 60000000000;
 
 struct ledger_actor kit_actor(const struct kit *kit)
 {
@@ -179,6 +183,40 @@ int kit_apply(struct kit *kit, const struct event *event)
 	int result = kit->ledger->ops->apply(kit->ledger, &entry, 1);
 
 	return result < 0 ? result : entry.outcome;
+}
+
+static bool try_again(int result, int64_t deadline_ns)
+{
+	bool refused = result == -EBUSY || result == -ETIMEDOUT || result == -ENOTCONN || result == -EINPROGRESS;
+
+	if (!refused || clock_mono_ns() > deadline_ns)
+		return false;
+	pause_sleep(1000000);
+	return true;
+}
+
+int kit_drive(struct kit *kit, struct ledger_entry *entries, size_t count)
+{
+	int64_t deadline_ns = clock_mono_ns() + DRIVE_NS;
+	int result;
+
+	do
+		result = kit->ledger->ops->apply(kit->ledger, entries, count);
+	while (try_again(result, deadline_ns));
+	return result;
+}
+
+int kit_raise_epoch(struct kit *kit, uint32_t sale, uint32_t *epoch, uint32_t *tries)
+{
+	int64_t deadline_ns = clock_mono_ns() + DRIVE_NS;
+	int result;
+
+	*tries = 0;
+	do {
+		result = kit->ledger->ops->sale_raise_epoch(kit->ledger, sale, 0, epoch);
+		++*tries;
+	} while (try_again(result, deadline_ns));
+	return result;
 }
 
 struct event kit_reserve(struct kit *kit, uint32_t lot, uint32_t quantity, const char *buyer)

@@ -37,6 +37,13 @@ struct event kit_barrier(struct kit *kit, uint32_t epoch);
 
 /* Applies one event: its outcome, or what apply() failed with. */
 int kit_apply(struct kit *kit, const struct event *event);
+/*
+ * Applies these events until the ledger takes the batch, for a minute at most: where several write, who waits too long for another's commit (a disk, a machine
+ * that stands still) is refused or hears nothing, and drives the same events again. LEDGER_ALREADY may be such a try of its own. What apply() came to last.
+ */
+int kit_drive(struct kit *kit, struct ledger_entry *entries, size_t count);
+/* Raises the sale's epoch the same way, in so many tries: one of which nothing was heard may have raised it, too. */
+int kit_raise_epoch(struct kit *kit, uint32_t sale, uint32_t *epoch, uint32_t *tries);
 /* Drains these events, whose outcomes it writes: partition 0 moves from `from` by one a record, and its mark is ten times its position. */
 int kit_drain(struct kit *kit, int64_t from, struct ledger_entry *entries, size_t count);
 /* Asserts where the drain is; -1: it was never there. */

@@ -170,7 +170,8 @@ def main(arguments):
         sys.exit(__doc__)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # a terminal sends them to all; the end of our input is what counts
-    server = Postgres()
+    # Nobody cuts the power of these, and a disk that others keep busy for seconds would make who waits for a lock give up.
+    server = Postgres(fsync="off")
     try:
         server.start()
         print(server.folder, server.port, flush=True)

@@ -13,7 +13,7 @@ import urllib.parse
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-from penstock import OPERATOR_TOKEN, Answer, buyer_token
+from penstock import OPERATOR_TOKEN, PATIENCE, Answer, buyer_token
 
 # What a purchase may be answered, besides 202. Anything else is a fault.
 REFUSALS = {
@@ -327,7 +327,7 @@ class Crowd:
 
     def check_counters(self):
         """Nothing is on its way any more, so the stock and the ledger agree, but for a hold that ends between two looks."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while (pair := self.units_by_lot())[0] != pair[1]:
             if time.monotonic() > deadline:
                 self.faults.append(f"P4: (held, confirmed) in the stock {pair[0]}, in the ledger {pair[1]}")

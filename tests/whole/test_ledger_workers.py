@@ -21,7 +21,7 @@ def test_a_confirm_and_a_pause_do_not_wait_for_an_audit(serve, tmp_path):
     server, failpoints = serve_with_failpoints(serve, tmp_path, LONG)
     server.make_sale("drop", units=3)
     order = server.buy("drop", "b1").json["id"]
-    failpoints.set("audit.begun=delay:8000")
+    failpoints.set("audit.begun=hold")
     audit, answers = asked(lambda: server.operate("POST", "/v1/audit"))
     wait_until(lambda: failpoints.hits("audit.begun") == 1, 15, "the audit's begin")
     assert server.operate("POST", f"/v1/orders/{order}/confirm").json["state"] == "confirmed"
@@ -29,6 +29,7 @@ def test_a_confirm_and_a_pause_do_not_wait_for_an_audit(serve, tmp_path):
     assert server.operate("GET", "/v1/orders").status == 200
     assert server.operate("POST", "/v1/items/drop/receive", {"units": 1}).status == 404
     assert not answers, "the audit was over before"
+    failpoints.lift()
     audit.join(30)
     assert answers[0].status == 200 and answers[0].json["ok"]
 

@@ -88,7 +88,7 @@ class Server:
                 [self.program, str(self.file)], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         if wait:
-            wait_until(self.is_ready, 20, self.program)
+            wait_until(self.is_ready, 60, self.program)
         return self
 
     def is_ready(self):
@@ -151,7 +151,7 @@ class Redis(Server):
 
     def follow(self, master):
         self.call("REPLICAOF", "127.0.0.1", master.port)
-        wait_until(lambda: self.info("replication").get("master_link_status") == "up", 20, "the replica's link")
+        wait_until(lambda: self.info("replication").get("master_link_status") == "up", 60, "the replica's link")
 
     def promote(self):
         self.call("REPLICAOF", "NO", "ONE")

@@ -12,7 +12,7 @@
 #include "contract/ledger_kit.h"
 
 #define MS INT64_C(1000000)
-enum { DEADLINE_MS = 700, PATIENT_MS = 10000, RECORDS_MAX = 64, SALES = 7 };
+enum { DEADLINE_MS = 2500, PATIENT_MS = 10000, RECORDS_MAX = 64, SALES = 7 };
 
 static const struct log_place_kind *kind;
 static struct log_place_record records[RECORDS_MAX];

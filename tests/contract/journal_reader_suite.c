@@ -9,7 +9,7 @@
 #include "base/clock.h"
 
 #define MS INT64_C(1000000)
-enum { PARTITIONS = LOG_PARTITIONS, SALES = 5, RECORDS_MAX = 128, PATIENCE_MS = 20000, NOW_MS = 1800000000, ACK_MS = 10000 };
+enum { PARTITIONS = LOG_PARTITIONS, SALES = 5, RECORDS_MAX = 128, PATIENCE_MS = 60000, NOW_MS = 1800000000, ACK_MS = 10000 };
 
 static const struct log_place_kind *kind;
 

@@ -73,7 +73,7 @@ static enum journal_end append(struct place *place, const struct event *event)
 /* Looks after the journal as its owner does, until it is well: connecting again has its pauses. */
 static void wait_well(struct place *place)
 {
-	int64_t deadline_ns = clock_mono_ns() + INT64_C(10000000000);
+	int64_t deadline_ns = clock_mono_ns() + INT64_C(60000000000);
 	const char *reason;
 
 	while (place->journal->ops->health(place->journal, &reason) < 0) {

@@ -9,7 +9,7 @@
 #include "base/lane.h"
 #include "base/thread.h"
 
-enum { CAPACITY = 4, DEADLINE_MS = 20000 };
+enum { CAPACITY = 4, DEADLINE_MS = 60000 };
 #define DEADLINE_NS (DEADLINE_MS * 1000000LL)
 
 static void *item(uintptr_t number)

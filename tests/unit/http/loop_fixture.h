@@ -17,7 +17,7 @@
 #include "base/thread.h"
 #include "http/loop.h"
 
-enum { FIXTURE_PAGE_SIZE = 3000000, FIXTURE_WAITING_MAX = 1024, FIXTURE_PATIENCE_MS = 10000 };
+enum { FIXTURE_PAGE_SIZE = 3000000, FIXTURE_WAITING_MAX = 1024, FIXTURE_PATIENCE_MS = 60000 };
 
 struct fixture {
 	struct http_handler handler; /* first */

@@ -227,7 +227,7 @@ static struct job *answer(struct bench *bench)
 {
 	void *item;
 
-	assert_int_equal(lane_pop(bench->reply, &item, 1, INT64_C(20000000000)), 1);
+	assert_int_equal(lane_pop(bench->reply, &item, 1, INT64_C(60000000000)), 1);
 	return item;
 }
 
@@ -651,7 +651,7 @@ static void test_answers_go_to_the_lanes_they_name(void **state)
 	start(bench);
 	assert_ptr_equal(answer(bench), &bench->jobs[0]);
 	assert_ptr_equal(answer(bench), &bench->jobs[2]);
-	assert_int_equal(lane_pop(lane, &item, 1, INT64_C(20000000000)), 1);
+	assert_int_equal(lane_pop(lane, &item, 1, INT64_C(60000000000)), 1);
 	assert_ptr_equal(item, other);
 	journal_worker_stop(bench->worker); /* its thread may still be in the push */
 	lane_free(lane);

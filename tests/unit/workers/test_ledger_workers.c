@@ -7,7 +7,7 @@
 #include "workers/ledger_workers.h"
 
 enum { TASKS = 200 };
-#define DEADLINE_NS INT64_C(20000000000)
+#define DEADLINE_NS INT64_C(60000000000)
 
 struct work {
 	struct blocking_task task; /* first */

@@ -134,9 +134,10 @@ int sale_control_withdraw(struct sale_control *control, struct slice id, struct 
 			  const struct ledger_actor *actor, uint32_t *taken) MUST_CHECK;
 
 /*
- * An operator's stop, and its release (core/brake.h): of a sale that the gates know. It does not
- * wait for the ledger, and any thread may call it, whoever has the turn. DONE,
- * REPEATED (of the sale's newest changes, see STOCK_BRAKE_CHANGES), STOCK_AWAY (a stop holds here,
+ * An operator's stop, and its release (core/brake.h): of a sale that the gates know. A stop does
+ * not wait for the ledger; a release with a request asks it first, where it can be asked. Any
+ * thread may call it, whoever has the turn. DONE, REPEATED (of the sale's newest changes, see
+ * STOCK_BRAKE_CHANGES; a release also of those that the ledger has), STOCK_AWAY (a stop holds here,
  * but others may sell on), UNKNOWN, FULL, or negative.
  */
 int sale_control_brake(const struct sale_control *control, uint32_t number, bool stopped, const struct ledger_actor *actor) MUST_CHECK;

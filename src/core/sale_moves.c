@@ -141,7 +141,20 @@ int sale_control_move(struct sale_control *control, struct slice id, enum sale_a
 	return r;
 }
 
+/*
+ * A stock forgets whose changes it has had: one in memory with each restart. A late retry would let
+ * a sale go on that somebody has stopped since. Where the ledger cannot be asked, nobody waits.
+ */
+static bool was_let_go_on(const struct sale_control *control, const struct ledger_actor *actor)
+{
+	struct ledger *ledger = control->settings.ledger;
+
+	return actor->request && ledger->ops->request_find(ledger, actor->request) == LEDGER_REPEATED;
+}
+
 int sale_control_brake(const struct sale_control *control, uint32_t number, bool stopped, const struct ledger_actor *actor)
 {
+	if (!stopped && was_let_go_on(control, actor))
+		return SALE_CONTROL_REPEATED;
 	return sale_control_by_stock(control, brake_set(control->settings.stock, control->settings.catalog, number, stopped, actor));
 }

@@ -3,6 +3,7 @@
 #include "unit/core/house.h"
 
 #include <string.h>
+#include "base/sha256.h"
 #include "core/brake.h"
 #include "recovery/rebuild.h"
 
@@ -1326,6 +1327,31 @@ static void test_a_late_retry_of_a_stop_does_nothing_with_its_key(void **state)
 	assert_string_equal(stops, "-anna +olga");
 }
 
+/*
+ * A stock in memory forgets with a restart who has asked for what: a client's late retry of its
+ * release sold from a sale that somebody had stopped since, until the ledger had said so.
+ */
+static void test_a_late_retry_of_a_release_does_nothing_though_the_stock_has_forgotten_it(void **state)
+{
+	struct house *house = *state;
+	struct uuid_generator ids = {0};
+	struct ledger_request request = {.id = uuid_make(&ids, 1, 1)};
+	struct stock_brake brake;
+	uint8_t no_body[SHA256_SIZE];
+
+	sha256(SLICE(""), no_body);
+	request.body = uuid_of_hash(no_body);
+	house_sell(house, "drop");
+	assert_int_equal(brake_by(house, "anna", true, NULL), 0);
+	assert_int_equal(brake_by(house, "olga", false, &request), 0);
+	assert_int_equal(care(house), 0);
+	house_restart(house);
+	assert_int_equal(brake_by(house, "anna", true, NULL), 0);
+	assert_int_equal(brake_by(house, "olga", false, &request), SALE_CONTROL_REPEATED);
+	assert_true(house->stock->ops->brake_of(house->stock, house_number(house, "drop"), &brake));
+	assert_true(brake.stopped);
+}
+
 /* Another process reads the sale from the ledger in between, where it is open still. */
 static void test_what_the_ledger_does_not_know_yet_is_not_shown_over_a_stop(void **state)
 {
@@ -1411,6 +1437,7 @@ int main(void)
 		TEST(test_a_version_from_before_a_stop_is_not_shown_with_it),
 		TEST(test_stops_beyond_what_is_remembered_cost_the_oldest_rows_of_the_log),
 		TEST(test_a_late_retry_of_a_stop_does_nothing_with_its_key),
+		TEST(test_a_late_retry_of_a_release_does_nothing_though_the_stock_has_forgotten_it),
 		TEST(test_what_the_ledger_does_not_know_yet_is_not_shown_over_a_stop),
 		TEST(test_a_sale_that_only_the_clock_has_opened_is_stopped),
 	};

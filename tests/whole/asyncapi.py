@@ -94,7 +94,8 @@ class Document:
         self.validate(self.resolve(message["bindings"])["kafka"]["key"], key, message["name"])
         assert key == str(event["sale"])
         assert UUID(event["id"]).int % (1 << 24) == event["sale"]
-        assert headers["ce_id"] == f"{event['id']}/{event['kind']}/{wall_ms(event['at'])}"
+        left = f"/{event['left']}" if "left" in event else ""
+        assert headers["ce_id"] == f"{event['id']}/{event['kind']}/{wall_ms(event['at'])}{left}"
         assert headers["ce_type"] == f"penstock.{event['kind']}.v{event['v']}"
         assert headers["ce_subject"] == f"sales/{event['sale']}/{event['id']}"
         assert headers["ce_time"] == event["at"]

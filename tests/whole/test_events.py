@@ -75,7 +75,7 @@ def test_every_message_is_whole_and_its_examples_are_true(channel):
 def test_the_document_has_the_programs_kinds_and_no_other():
     source = (ROOT / "src/model/event.c").read_text()
     kinds = re.findall(r'^\t\[EVENT_\w+\] = \{"([a-z.]+)"', source, re.MULTILINE)
-    assert len(kinds) == 9
+    assert len(kinds) == 10
     assert sorted(document().events()) == sorted(kinds)
 
 
@@ -151,9 +151,10 @@ class Reader:
         sale, order = event["sale"], event["id"]
         if event["epoch"] < self.barriers.get(sale, 0):
             return  # void
-        if (order, event["kind"], event["at"]) in self.seen:
+        name = (order, event["kind"], event["at"], event.get("left"))
+        if name in self.seen:
             return  # it came twice
-        self.seen.add((order, event["kind"], event["at"]))
+        self.seen.add(name)
         if event["kind"] == "sale.barrier":
             self.barriers[sale] = event["epoch"]
         elif event["kind"] == "order.reserved":
@@ -197,6 +198,8 @@ def live(cluster):
     orders["anna"]["extended"] = act(anna, "extend", {"seconds": 3600})["hold_expires_at"]
     paid = {"reference": "pi_1", "amount": 200, "currency": "EUR", "method": "card"}
     act(anna, "confirm", {"payment": paid})
+    some = cluster.operate("POST", f"/v1/orders/{anna}/cancel", {"quantity": 1, "units": "gone"}, headers={"Idempotency-Key": "k"})
+    assert (some.status, some.json["quantity"]) == (200, 1), some.body
     act(anna, "cancel")
     ben = buy("drop", "ben", body={"sku": "small"})
     assert cluster.ask("POST", f"/v1/orders/{ben}/cancel", buyer="ben").status == 200
@@ -230,6 +233,7 @@ def test_every_kind_is_written_as_the_document_says(gates, kafka):
         ("order.reserved", "anna"),
         ("order.extended", None),
         ("order.confirmed", None),
+        ("order.reduced", None),
         ("order.refunded", None),
         ("order.reserved", "ben"),
         ("order.cancelled", None),
@@ -252,11 +256,14 @@ def test_every_kind_is_written_as_the_document_says(gates, kafka):
         ("order.paid", "operator"),
         ("order.cancelled", "buyer"),
         ("order.refunded", "operator"),
+        ("order.reduced", "operator"),
         ("order.expired", "clock"),
         ("order.extended", "operator"),
         ("stock.withdrawn", "operator"),
         ("sale.barrier", "clock"),
     }
+    assert {"quantity": 1, "left": 1, "units": "gone"}.items() <= events["order.reduced", anna["id"]].items()
+    assert events["order.refunded", anna["id"]]["quantity"] == 1
     assert events["order.reserved", orders["eve"]["id"]]["hold_expires_at"] is None
     paid = {"payment_reference": "pi_1", "payment_amount": 200, "payment_currency": "EUR", "payment_method": "card"}
     assert paid.items() <= events["order.confirmed", anna["id"]].items()

@@ -1,7 +1,6 @@
 /* A sale's life by the operator's hand: arm, disarm, open, pause, resume, end, delete. */
 #include <stdlib.h>
 #include <string.h>
-#include "base/clock.h"
 #include "gate/operator/routes.h"
 #include "gate/operator/sales.h"
 #include "gate/render.h"

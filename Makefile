@@ -1,4 +1,5 @@
-# The front door. Meson and Ninja do the work; what stands here only says in which order. See `make help`.
+# The front door. Meson and Ninja do the work; what stands here only says in which order. See `make
+# help`.
 
 BUILD ?= build
 FUZZ_SECONDS ?= 600

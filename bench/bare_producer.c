@@ -1,8 +1,12 @@
 /*
- * What librdkafka and the broker alone take: bare_producer BROKERS FROM TO COUNT IN_FLIGHT REPLICATION. Reads COUNT records of the topic FROM (fewer where it has fewer), which a
- * gate has written, and then sends the very same keys, headers and values to the topic TO, which is made with so many replicas, with all acknowledgements (an idempotent producer, as the
- * gate's), IN_FLIGHT at a time: a new one goes out when an old one is acknowledged, as a crowd of so many waiting buyers would have it. 0: as
- * many as the library takes, with its own linger of 5 ms. Prints a JSON object: records, ns of them all, and p50_ns from a record's sending to its acknowledgement.
+ * What librdkafka and the broker alone take: bare_producer BROKERS FROM TO COUNT IN_FLIGHT
+ * REPLICATION. Reads COUNT records of the topic FROM (fewer where it has fewer), which a gate has
+ * written, and then sends the very same keys, headers and values to the topic TO, which is made
+ * with so many replicas, with all acknowledgements (an idempotent producer, as the gate's),
+ * IN_FLIGHT at a time: a new one goes out when an old one is acknowledged, as a crowd of so many
+ * waiting buyers would have it. 0: as many as the library takes, with its own linger of 5 ms.
+ * Prints a JSON object: records, ns of them all, and p50_ns from a record's sending to its
+ * acknowledgement.
  */
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>

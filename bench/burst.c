@@ -1,12 +1,15 @@
 /*
- * A fixed number of purchases in lockstep: one request on each of CONNECTIONS, then every answer, and again. So the server's batches have the same size in
- * every run, and runs can be compared by what they cost it.
+ * A fixed number of purchases in lockstep: one request on each of CONNECTIONS, then every answer,
+ * and again. So the server's batches have the same size in every run, and runs can be compared by
+ * what they cost it.
  *
  *   burst PORT FILE SIZE FIRST COUNT CONNECTIONS STATUS PID [SYNC_FILE SYNC_SIZE]
  *
- * Sends COUNT requests of FILE (SIZE bytes each), from number FIRST on; each must be answered with STATUS. With SYNC_FILE every step is followed by
- * SYNC_SIZE bytes written into that file, which has room for all of them, and one fdatasync: what the step could cost at least. Prints a JSON object: CPU nanoseconds of the process
- * PID per request, the median and the p99 of a step, the median of a sync.
+ * Sends COUNT requests of FILE (SIZE bytes each), from number FIRST on; each must be answered with
+ * STATUS. With SYNC_FILE every step is followed by SYNC_SIZE bytes written into that file, which
+ * has room for all of them, and one fdatasync: what the step could cost at least. Prints a JSON
+ * object: CPU nanoseconds of the process PID per request, the median and the p99 of a step, the
+ * median of a sync.
  */
 #include <fcntl.h>
 #include <stdio.h>

@@ -23,7 +23,10 @@ HEADER_IDENTITY = {"identity.mode": "header", "gate.trusted_proxies": "127.0.0.1
 
 
 def sell_out(server, requests):
-    """The server has sold its one unit, to the first of the requests. Returns the body that everyone else gets."""
+    """
+    The server has sold its one unit, to the first of the requests. Returns the body that everyone
+    else gets.
+    """
     server.start()
     server.make_item(1)
     server.make_sale("s", 1)
@@ -84,7 +87,10 @@ def sold_out():
 
 
 def load_accepted(identity, connections, requests):
-    """A new server with a new ledger sells to the first buyers of `requests`; every 202 is then looked for in the ledger."""
+    """
+    A new server with a new ledger sells to the first buyers of `requests`; every 202 is then looked
+    for in the ledger.
+    """
     with Server("accepted", **identity).fresh() as server:
         server.key = requests.key
         server.start()
@@ -100,7 +106,10 @@ def load_accepted(identity, connections, requests):
 
 
 def by_the_clock(ours, theirs):
-    """Accepted purchases wait for the disk too, so the clock counts, for both. Where the load cannot fill nginx's core, that spares us: said here."""
+    """
+    Accepted purchases wait for the disk too, so the clock counts, for both. Where the load cannot
+    fill nginx's core, that spares us: said here.
+    """
     return f"{compared(ours, theirs)}; against what a full core of nginx would answer: {ours.rate / theirs.core_rate:.3g}"
 
 
@@ -175,7 +184,10 @@ LOGIN = {"identity.jwt_algorithm": "ES256"}
 
 
 def open_overloaded(requests, rate, connections):
-    """As open_accepted(), with more than the server can do: what is not accepted is turned away, and nothing else."""
+    """
+    As open_accepted(), with more than the server can do: what is not accepted is turned away, and
+    nothing else.
+    """
     with Server("open", **LOGIN).fresh() as server:
         server.key = requests.key
         server.start()
@@ -194,10 +206,11 @@ def open_overloaded(requests, rate, connections):
 
 def overloaded():
     """
-    Twice and four times as many purchases as the server takes in a closed loop, from an open one. Each buyer has a new token of a login (ES256): with
-    cheaper ones twice as many are more than nginx could refuse on the same core, and there is nothing left to compare. What is left of the server's CPU
-    time once each refusal has had what nginx needs for one, as busy and on as many connections, could have been purchases, at their price in the
-    closed loop.
+    Twice and four times as many purchases as the server takes in a closed loop, from an open one.
+    Each buyer has a new token of a login (ES256): with cheaper ones twice as many are more than
+    nginx could refuse on the same core, and there is nothing left to compare. What is left of the
+    server's CPU time once each refusal has had what nginx needs for one, as busy and on as many
+    connections, could have been purchases, at their price in the closed loop.
     """
     connections = 4000
     latency = Figure(
@@ -228,7 +241,8 @@ def lone_purchase():
     figure = Figure("lone_vs_log", f"one durable purchase on an idle server; {size} bytes synced into a file that has room for them", "us", "<= 2")
     warm_up, count = 50, 200
     requests = make_requests("headers", warm_up + ROUNDS_MAX * count, "header")
-    # Nobody shares the machine with this buyer: the scheduler may place the threads as it does in life.
+    # Nobody shares the machine with this buyer: the scheduler may place the threads as it does in
+    # life.
     with Server("lone-purchase", ANY_CORE, **HEADER_IDENTITY).fresh() as server:
         server.start()
         server.make_item(MILLION)
@@ -243,7 +257,10 @@ def lone_purchase():
 
 
 def bytes_an_order():
-    """What the kernel has to write for the ledger, in whole blocks, until an order is in the database. Whoever else works does not change it."""
+    """
+    What the kernel has to write for the ledger, in whole blocks, until an order is in the database.
+    Whoever else works does not change it.
+    """
     bars = {1: "<= 10000", 64: "<= 900", 256: "<= 550"}
     figures = {size: Figure(f"bytes_an_order_{size}", f"written to disk an order, {size} in a commit", "bytes", bar) for size, bar in bars.items()}
     SCRATCH.mkdir(parents=True, exist_ok=True)
@@ -286,8 +303,8 @@ def simulated_sales():
 
 def filled_ledger(orders, ended=None, over=False):
     """
-    A ledger with so many orders of so many buyers in sale `s`; with `ended`, over a year, beside so many of sales that have ended; with `over`, all
-    of their holds have run out.
+    A ledger with so many orders of so many buyers in sale `s`; with `ended`, over a year, beside so
+    many of sales that have ended; with `over`, all of their holds have run out.
     """
     path = SCRATCH / f"ledger-{orders}.db"
     SCRATCH.mkdir(parents=True, exist_ok=True)
@@ -318,7 +335,10 @@ def remembered():
 
 
 def storm():
-    """A server starts on a ledger whose holds have all run out: purchases from then on, and again when the last of them is back."""
+    """
+    A server starts on a ledger whose holds have all run out: purchases from then on, and again when
+    the last of them is back.
+    """
     holds, connections, share = 200_000, 256, 4
     figure = Figure(
         "storm_p99",
@@ -403,7 +423,10 @@ def changes():
 
 
 def payments_of(server, first, count, paid):
-    """The confirms of so many orders of its ledger, from number `first` on, as a file for burst; `paid`: each with its payment."""
+    """
+    The confirms of so many orders of its ledger, from number `first` on, as a file for burst;
+    `paid`: each with its payment.
+    """
     with sqlite3.connect(f"file:{server.ledger}?mode=ro", uri=True) as ledger:
         rows = ledger.execute("SELECT lower(hex(id)) FROM orders ORDER BY id LIMIT ? OFFSET ?", (count, first)).fetchall()
     requests = []
@@ -573,7 +596,10 @@ def audited(server, work):
 
 
 def beside_audit():
-    """A ledger of a million orders: what people do to it by itself, and while it is audited. Each round takes them in turn, on one server."""
+    """
+    A ledger of a million orders: what people do to it by itself, and while it is audited. Each
+    round takes them in turn, on one server.
+    """
     orders, confirms, pauses, connections, share = MILLION, 300, 150, 64, 4
     bars = {"purchase": "<= 1.2", "confirm": "<= 3", "pause": "<= 3"}
     figures = {what: Figure(f"beside_audit_p99_{what}", f"p99 of a {what} during an audit of {orders:,} orders; without", "ms", bar) for what, bar in bars.items()}

@@ -1,6 +1,7 @@
 """
-A cluster to be measured: Redis, Kafka and PostgreSQL as the tests start them (tools/services), each once for the whole run and only where a figure needs it;
-gates and drains over them. All of it is on this one machine, and ends with the bench.
+A cluster to be measured: Redis, Kafka and PostgreSQL as the tests start them (tools/services), each
+once for the whole run and only where a figure needs it; gates and drains over them. All of it is on
+this one machine, and ends with the bench.
 """
 
 import json
@@ -73,7 +74,10 @@ def with_the_ended(pid):
 
 
 def pin(pid, cores):
-    """A process that runs, with all its threads; those that it makes from now on are where the one that makes them is."""
+    """
+    A process that runs, with all its threads; those that it makes from now on are where the one
+    that makes them is.
+    """
     for task in Path(f"/proc/{pid}/task").iterdir():
         os.sched_setaffinity(int(task.name), {int(core) for core in cores.split(",")})
 
@@ -104,7 +108,10 @@ class Process(Server):
 
 
 class Cluster:
-    """An empty one: nothing in Redis, a new database, a new topic. Gates and drains are started as they are asked for."""
+    """
+    An empty one: nothing in Redis, a new database, a new topic. Gates and drains are started as
+    they are asked for.
+    """
 
     made = 0
 
@@ -165,7 +172,10 @@ class Cluster:
         return int(services.postgres.sql("SELECT count(*) FROM penstock.orders", self.database)[0][0])
 
     def settle(self, drain, pause=0.02):
-        """Everything that was journalled is in the ledger. pause: seconds between two looks, which cost the drain CPU."""
+        """
+        Everything that was journalled is in the ledger. pause: seconds between two looks, which
+        cost the drain CPU.
+        """
         wait_until(lambda: drain.metric("penstock_drain_lag_records") == 0, "the end of the drain's lag", 60, pause)
 
     def prove(self):
@@ -174,7 +184,9 @@ class Cluster:
             raise Failed(f"the audit of {self.database} fails: {audit.stdout}{audit.stderr}")
 
     def branch(self):
-        """Another ledger as this one is now, before the same topic. Nobody is connected to this one."""
+        """
+        Another ledger as this one is now, before the same topic. Nobody is connected to this one.
+        """
         other = object.__new__(Cluster)
         other.topic, other.processes = self.topic, []
         other.database = f"{self.database}_{Cluster.made}"

@@ -1,4 +1,7 @@
-"""The measurements of a cluster: Redis, Kafka, PostgreSQL. As in cases.py, each makes one or more figures."""
+"""
+The measurements of a cluster: Redis, Kafka, PostgreSQL. As in cases.py, each makes one or more
+figures.
+"""
 
 import contextlib
 import dataclasses
@@ -65,7 +68,9 @@ def redis_seconds():
 
 
 def spend(gates, count):
-    """Redis' CPU for so many purchases, in lockstep on CONNECTIONS connections, which the gates share."""
+    """
+    Redis' CPU for so many purchases, in lockstep on CONNECTIONS connections, which the gates share.
+    """
     requests = make_requests("headers", count, "header")
     with Cluster() as cluster, ThreadPoolExecutor(gates) as pool:
         them = [cluster.gate(f"gate-{i}", core=LOAD_CORE) for i in range(gates)]
@@ -123,7 +128,9 @@ class Sold:
 
 
 def sold_by_cluster(requests):
-    """A gate sells while a drain writes the ledger: what the cluster costs until all of it is there."""
+    """
+    A gate sells while a drain writes the ledger: what the cluster costs until all of it is there.
+    """
     with redis_synced(REDIS_SYNC), Cluster() as cluster:
         gate, drain = cluster.gate(**{"gate.queue_target": "0s"}), cluster.drain()  # a closed loop: the script turns nobody away either
         cluster.sell(gate, **LIKE_THE_SCRIPT)
@@ -184,7 +191,9 @@ def cluster_beside_one_script():
 
 @contextlib.contextmanager
 def lone_parts(topic):
-    """The thread that does what a purchase takes, and nothing else: something that burst() can load."""
+    """
+    The thread that does what a purchase takes, and nothing else: something that burst() can load.
+    """
     command = ["taskset", "-c", ANY_CORE, PROGRAM.parent / "bench/lone_parts", services.redis.url(1), services.kafka.brokers, topic]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     try:
@@ -267,8 +276,8 @@ def cpu_of_all(kafka, cluster):
 
 def warm_up(kafka):
     """
-    Bursts that do not count, until three brokers have compiled what they run: their first purchases cost three times as much. In a cluster of its own,
-    whose orders nobody drains.
+    Bursts that do not count, until three brokers have compiled what they run: their first purchases
+    cost three times as much. In a cluster of its own, whose orders nobody drains.
     """
     costs = []
     with Cluster() as cluster:
@@ -354,7 +363,9 @@ class Progress:
 
 
 def drain_at_full_speed(cluster, total):
-    """Events a second of the second half: a drain begins with small batches and makes them larger."""
+    """
+    Events a second of the second half: a drain begins with small batches and makes them larger.
+    """
     with cluster.watch() as watch:
         drain = cluster.drain(**{"drain.latency_target": "1m"})
         progress = Progress(drain)

@@ -1,6 +1,7 @@
 """
-Ours as the peers are (bench/one_script.py, bench/usual.py): the same sale behind one interface. Everything that a contender needs is on any core,
-beside the load. Redis syncs before it answers, Kafka has the record, SQLite and PostgreSQL sync.
+Ours as the peers are (bench/one_script.py, bench/usual.py): the same sale behind one interface.
+Everything that a contender needs is on any core, beside the load. Redis syncs before it answers,
+Kafka has the record, SQLite and PostgreSQL sync.
 """
 
 import json

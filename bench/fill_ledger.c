@@ -1,9 +1,10 @@
 /*
- * A ledger with a past: fill_ledger FILE ORDERS makes FILE anew, with an open sale "s" of one lot and so many held orders, each of another buyer and
- * with another key. The holds last for an hour, so that a server started on it soon remembers all of it.
+ * A ledger with a past: fill_ledger FILE ORDERS makes FILE anew, with an open sale "s" of one lot
+ * and so many held orders, each of another buyer and with another key. The holds last for an hour,
+ * so that a server started on it soon remembers all of it.
  *
- * fill_ledger FILE ORDERS ENDED: the sale is a year old, its orders are spread over that year, and beside it lie so many orders of ten sales that ended in the
- * course of it with nothing left.
+ * fill_ledger FILE ORDERS ENDED: the sale is a year old, its orders are spread over that year, and
+ * beside it lie so many orders of ten sales that ended in the course of it with nothing left.
  *
  * fill_ledger FILE ORDERS over: the holds have run out already, all at once.
  */

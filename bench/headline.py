@@ -1,6 +1,7 @@
 """
-The headline: ours (embedded, cluster), one script and the usual service, side by side, from one run. The figures against the usual service come of it,
-and the table that docs/performance.md begins with, in the form that it has there.
+The headline: ours (embedded, cluster), one script and the usual service, side by side, from one
+run. The figures against the usual service come of it, and the table that docs/performance.md begins
+with, in the form that it has there.
 """
 
 import contextlib
@@ -46,7 +47,10 @@ class Column:
 
 
 def take_turn(contender, number):
-    """One sale that lasts, from as many buyers as come and from half as many; and one that is sold out."""
+    """
+    One sale that lasts, from as many buyers as come and from half as many; and one that is sold
+    out.
+    """
     buyers = {kind: make_requests(f"headline-{kind}", count, "header", (f"{kind}{number}".encode(),)) for kind, count in (("a", 400_000), ("o", 200_000), ("t", 500_000))}
     accepted, spent, memory, disturbance = sell(contender, f"a{number}", buyers["a"])
     latencies = sell_at(contender, f"o{number}", buyers["o"], accepted.rate / 2)
@@ -98,7 +102,10 @@ def refuse(contender, sale, requests):
 
 
 def warm_up(usual):
-    """Not counted: its program is compiled while it runs. Until two bursts in a row are no cheaper than the best one before."""
+    """
+    Not counted: its program is compiled while it runs. Until two bursts in a row are no cheaper
+    than the best one before.
+    """
     sales = itertools.count()
     for kind, units in (("sold-out", 0), ("accepted", MILLION)):
         costs = []

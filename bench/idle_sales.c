@@ -1,7 +1,8 @@
 /*
- * What sales that nobody buys from cost Redis: idle_sales URL SALES SECONDS. Arms so many open sales by the adapter, then keeps them fresh as a gate does, a
- * refresh each 20 ms for so many seconds. The database must be empty and this program's own. Prints a JSON object: Redis' CPU as a share of a core while they
- * were kept fresh, by its own count, and the calls that it was asked.
+ * What sales that nobody buys from cost Redis: idle_sales URL SALES SECONDS. Arms so many open
+ * sales by the adapter, then keeps them fresh as a gate does, a refresh each 20 ms for so many
+ * seconds. The database must be empty and this program's own. Prints a JSON object: Redis' CPU as a
+ * share of a core while they were kept fresh, by its own count, and the calls that it was asked.
  */
 #include <hiredis/hiredis.h>
 #include <stdio.h>

@@ -1,6 +1,7 @@
 """
-What a contender loses when it is killed (-9, with its Redis) in the middle of a burst, and is started again: every buyer asks until he has his answer,
-with the same key, as the documentation tells clients to. What was told is then held against the ledger.
+What a contender loses when it is killed (-9, with its Redis) in the middle of a burst, and is
+started again: every buyer asks until he has his answer, with the same key, as the documentation
+tells clients to. What was told is then held against the ledger.
 """
 
 import http.client
@@ -99,7 +100,8 @@ def kill(contender, sale):
         thread.join()
     told = dict(crowd.told)
     contender.restart()
-    # Those who had no answer come first; the others ask as well, for their answer may not have been the truth.
+    # Those who had no answer come first; the others ask as well, for their answer may not have been
+    # the truth.
     asked = sorted(crowd.asked, key=lambda buyer: buyer in told)
     for thread in crowd.start(crowd.until_it_answers, contender, asked):
         thread.join()

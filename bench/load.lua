@@ -1,5 +1,6 @@
--- wrk's part: sends the requests of a file, each once. They are made beforehand, and read as they are sent: as strings of one length that differ in a few
--- places, kept all at once, they are what the hash of some LuaJITs is worst at.
+-- wrk's part: sends the requests of a file, each once. They are made beforehand, and read as they
+-- are sent: as strings of one length that differ in a few places, kept all at once, they are what
+-- the hash of some LuaJITs is worst at.
 --
 --   wrk ... -s load.lua URL -- FILE SIZE        every request in FILE is SIZE bytes
 --

@@ -1,4 +1,6 @@
-"""The load: requests in a file, sent by wrk (as many as it can) or by burst (so many, in lockstep)."""
+"""
+The load: requests in a file, sent by wrk (as many as it can) or by burst (so many, in lockstep).
+"""
 
 import base64
 import hmac
@@ -44,8 +46,8 @@ def signed_elsewhere(count):
 
 def make_requests(name, count, identity, sales=(b"s",)):
     """
-    identity: "token", "login" (signed_elsewhere) or "header". A purchase is what the documentation tells people to send: an Idempotency-Key is
-    with it.
+    identity: "token", "login" (signed_elsewhere) or "header". A purchase is what the documentation
+    tells people to send: an Idempotency-Key is with it.
     """
     SCRATCH.mkdir(parents=True, exist_ok=True)
     path = SCRATCH / name
@@ -87,7 +89,10 @@ class Run:
 
     @property
     def core_rate(self):
-        """Answers for each second of CPU that the server used: its rate if the load could fill its core."""
+        """
+        Answers for each second of CPU that the server used: its rate if the load could fill its
+        core.
+        """
         return self.requests / self.server_seconds
 
     @property
@@ -104,7 +109,10 @@ def finish(command, seconds):
 
 
 def wrk(url, server, connections, requests, seconds=SECONDS, core=LOAD_CORE):
-    """Loads what is behind url; every request at most once. server: a process, or what tells the CPU seconds of several."""
+    """
+    Loads what is behind url; every request at most once. server: a process, or what tells the CPU
+    seconds of several.
+    """
     command = ["taskset", "-c", core, "wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"]
     command += ["--timeout", "10s", "--script", str(BENCH / "load.lua"), url, "--", str(requests.path), str(requests.size)]
     with Watch(server if callable(server) else lambda: cpu_seconds(server)) as watch:
@@ -121,7 +129,10 @@ def wrk(url, server, connections, requests, seconds=SECONDS, core=LOAD_CORE):
 
 @dataclass
 class OpenRun:
-    """What an open loop saw: of the answers with the status that was expected (wanted), and of the others."""
+    """
+    What an open loop saw: of the answers with the status that was expected (wanted), and of the
+    others.
+    """
 
     wanted: dict  # count, and from when each was due, in microseconds: p50_us, p99_us, p999_us
     others: dict
@@ -137,7 +148,10 @@ class OpenRun:
 
 
 def open_loop(url, server, requests, first, rate, connections, status, seconds=SECONDS, core=LOAD_CORE):
-    """`rate` purchases a second, from number `first` on, whatever becomes of those before. server: a process."""
+    """
+    `rate` purchases a second, from number `first` on, whatever becomes of those before. server: a
+    process.
+    """
     command = ["taskset", "-c", core, str(PROGRAM.parent / "bench/open_loop"), url.rsplit(":", 1)[1], str(requests.path), str(requests.size)]
     command += [str(first), str(rate), str(seconds * 1000), str(connections), str(status), str(server)]
     with Watch(lambda: cpu_seconds(server)) as watch:
@@ -149,7 +163,10 @@ def open_loop(url, server, requests, first, rate, connections, status, seconds=S
 
 
 def burst(server, requests, first, count, connections, status=202, sync=None, core=LOAD_CORE, port=None):
-    """So many purchases in lockstep, or other requests, at that port of the server. sync: (file, bytes) to be written and synced after each step."""
+    """
+    So many purchases in lockstep, or other requests, at that port of the server. sync: (file,
+    bytes) to be written and synced after each step.
+    """
     command = ["taskset", "-c", core, str(PROGRAM.parent / "bench/burst"), str(port or server.port), str(requests.path), str(requests.size)]
     command += [str(number) for number in (first, count, connections, status, server.pid)]
     command += [str(part) for part in sync or ()]

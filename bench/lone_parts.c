@@ -1,12 +1,14 @@
 /*
- * What a lone purchase in a cluster takes at least: one thread that reads a request, asks Redis to reserve, has the event in Kafka, tells Redis so and answers,
- * each by a call that blocks. No pool, no batch, nobody who is woken: the same functions and the same record, through the stock's adapter and a Produce request
- * written by hand.
+ * What a lone purchase in a cluster takes at least: one thread that reads a request, asks Redis to
+ * reserve, has the event in Kafka, tells Redis so and answers, each by a call that blocks. No pool,
+ * no batch, nobody who is woken: the same functions and the same record, through the stock's
+ * adapter and a Produce request written by hand.
  *
  *   lone_parts REDIS_URL BROKERS TOPIC
  *
- * REDIS_URL is a database of its own, and empty. Makes TOPIC, with one partition on the one broker. Prints the port that it listens on, and serves one connection
- * after the other (requests of bench/load.py, one at a time) until it is killed.
+ * REDIS_URL is a database of its own, and empty. Makes TOPIC, with one partition on the one broker.
+ * Prints the port that it listens on, and serves one connection after the other (requests of
+ * bench/load.py, one at a time) until it is killed.
  */
 #include <arpa/inet.h>
 #include <librdkafka/rdkafka.h>

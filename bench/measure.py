@@ -1,6 +1,7 @@
 """
-Figures and how they are taken: rounds of all sides in turn, so that what else the machine does hits all of them alike. Where something else had
-more than a little of the cores, rounds are added, and those that were disturbed least count: chosen by that alone, never by their result.
+Figures and how they are taken: rounds of all sides in turn, so that what else the machine does hits
+all of them alike. Where something else had more than a little of the cores, rounds are added, and
+those that were disturbed least count: chosen by that alone, never by their result.
 """
 
 import os
@@ -31,8 +32,9 @@ class Sample:
 @dataclass
 class Figure:
     """
-    One line of the table. `bar` is ">= 0.9" or "<= 1.5", held against the ratio where there is a reference, else against the value. Of two bars,
-    "<= 38, <= 0.8", the first is for the value and the second for the ratio. "reported": nothing is held against it.
+    One line of the table. `bar` is ">= 0.9" or "<= 1.5", held against the ratio where there is a
+    reference, else against the value. Of two bars, "<= 38, <= 0.8", the first is for the value and
+    the second for the ratio. "reported": nothing is held against it.
     """
 
     name: str
@@ -92,7 +94,10 @@ COMPILED = 0.95  # a burst that costs less than so much of the cheapest before i
 
 
 def is_getting_cheaper(costs):
-    """Of bursts that do not count, one after the other: whether a Java program among what is measured is still being compiled."""
+    """
+    Of bursts that do not count, one after the other: whether a Java program among what is measured
+    is still being compiled.
+    """
     return len(costs) < 3 or min(costs[-2:]) < COMPILED * min(costs[:-2])
 
 
@@ -118,8 +123,9 @@ def wait_until(condition, what, seconds=30.0, pause=0.0005):
 
 class Watch:
     """
-    with Watch(lambda: seconds of CPU that the server has had): who had the cores meanwhile. What is neither the server's nor that of our children, the
-    load, was taken by others (or by the kernel's own threads, which is little).
+    with Watch(lambda: seconds of CPU that the server has had): who had the cores meanwhile. What is
+    neither the server's nor that of our children, the load, was taken by others (or by the kernel's
+    own threads, which is little).
     """
 
     def __init__(self, server):

@@ -1,9 +1,11 @@
 /*
- * What a drain costs beside a bare COPY of the same rows: micro_drain URL [ORDERS [BATCH]]. URL: an empty database, postgresql://... Drains purchases in batches, then
- * copies the rows that came of them (orders, keys, movements) into tables with the same indexes, in transactions of the same size. What is made in the
- * database stays.
+ * What a drain costs beside a bare COPY of the same rows: micro_drain URL [ORDERS [BATCH]]. URL: an
+ * empty database, postgresql://... Drains purchases in batches, then copies the rows that came of
+ * them (orders, keys, movements) into tables with the same indexes, in transactions of the same
+ * size. What is made in the database stays.
  *
- * micro_drain copy URL [ORDERS [BATCH]] only copies: the orders that are in a database that somebody else has filled. Prints a JSON object: orders, nanoseconds.
+ * micro_drain copy URL [ORDERS [BATCH]] only copies: the orders that are in a database that
+ * somebody else has filled. Prints a JSON object: orders, nanoseconds.
  */
 #include <libpq-fe.h>
 #include <stdio.h>

@@ -1,13 +1,18 @@
 /*
- * What an accepted event costs in the Kafka journal: micro_kafka URL [ROUNDS [IN_FLIGHT]]. URL: kafka://HOST:PORT/TOPIC; a topic that is not there is made, with 12
- * partitions and one replica, and what is written stays in it. Prints, for batches of 1, 64 and 512 (what the journal's worker takes at most) and for events of
- * one sale and of 16: events a second through append(), the same by a bare librdkafka producer (idempotent, acks=all) that sends the very same records,
- * which it finds made, and waits for each batch's reports, the CPU time of an event on either side, and the ratio of the rates; then what the bare producer does
- * where it waits for nothing before the end. Both sides take turns batch by batch. Each figure is the best of ROUNDS (5): what else the machine did only ever
- * slows; each ratio is the median of the rounds' own, with the least and the greatest. That the records are the same is looked up in the log first.
+ * What an accepted event costs in the Kafka journal: micro_kafka URL [ROUNDS [IN_FLIGHT]]. URL:
+ * kafka://HOST:PORT/TOPIC; a topic that is not there is made, with 12 partitions and one replica,
+ * and what is written stays in it. Prints, for batches of 1, 64 and 512 (what the journal's worker
+ * takes at most) and for events of one sale and of 16: events a second through append(), the same
+ * by a bare librdkafka producer (idempotent, acks=all) that sends the very same records, which it
+ * finds made, and waits for each batch's reports, the CPU time of an event on either side, and the
+ * ratio of the rates; then what the bare producer does where it waits for nothing before the end.
+ * Both sides take turns batch by batch. Each figure is the best of ROUNDS (5): what else the
+ * machine did only ever slows; each ratio is the median of the rounds' own, with the least and the
+ * greatest. That the records are the same is looked up in the log first.
  *
- * With IN_FLIGHT it prints instead, as a JSON object, what both do with so many events under way at a time, over ROUNDS in turn: the journal in one append after the
- * other, as its worker has them, the bare producer (linger.ms 0) by a new record for each that is acknowledged.
+ * With IN_FLIGHT it prints instead, as a JSON object, what both do with so many events under way at
+ * a time, over ROUNDS in turn: the journal in one append after the other, as its worker has them,
+ * the bare producer (linger.ms 0) by a new record for each that is acknowledged.
  */
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
@@ -222,7 +227,10 @@ static rd_kafka_message_t *next_message(rd_kafka_topic_t *topic, int32_t partiti
 	return NULL;
 }
 
-/* The last two records of a partition: one by append(), one by the bare producer, of the same event. */
+/*
+ * The last two records of a partition: one by append(), one by the bare producer, of the same
+ * event.
+ */
 static void compare(const struct kafka_address *address, int32_t partition, int64_t offset)
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();

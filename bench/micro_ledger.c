@@ -1,7 +1,10 @@
 /*
- * What an order costs in the ledger alone: micro_ledger FILE|URL [ORDERS]. URL: an empty database, postgresql://... Prints wall and CPU microseconds per reserved order for batches of 1, 64,
- * 256, 1024 and 4096, how long a commit takes, and the bytes that this process has written to its disk for an order until it was in the database (a FILE's log goes there at the end of each); then
- * what settling, a scan of all orders of a sale (a restart) and an audit cost. FILE is made new and removed; what is made in the database stays.
+ * What an order costs in the ledger alone: micro_ledger FILE|URL [ORDERS]. URL: an empty database,
+ * postgresql://... Prints wall and CPU microseconds per reserved order for batches of 1, 64, 256,
+ * 1024 and 4096, how long a commit takes, and the bytes that this process has written to its disk
+ * for an order until it was in the database (a FILE's log goes there at the end of each); then what
+ * settling, a scan of all orders of a sale (a restart) and an audit cost. FILE is made new and
+ * removed; what is made in the database stays.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,12 +1,15 @@
 /*
- * What a purchase costs in the Redis stock: micro_redis URL [ROUNDS [BATCH COUNT]]. The database must be empty and this program's own. Prints, for batches
- * of 1, 16, 64 and 256: purchases a second through the adapter (reserve alone, and with its acknowledgement), the same by a bare hiredis loop that
- * sends the very same calls and reads nothing of their answers, and the ratio; then sold-out refusals, and what a server keeps of a buyer. Each
- * figure is the best of ROUNDS (5): what else the machine did only ever slows.
+ * What a purchase costs in the Redis stock: micro_redis URL [ROUNDS [BATCH COUNT]]. The database
+ * must be empty and this program's own. Prints, for batches of 1, 16, 64 and 256: purchases a
+ * second through the adapter (reserve alone, and with its acknowledgement), the same by a bare
+ * hiredis loop that sends the very same calls and reads nothing of their answers, and the ratio;
+ * then sold-out refusals, and what a server keeps of a buyer. Each figure is the best of ROUNDS
+ * (5): what else the machine did only ever slows.
  *
- * With BATCH and COUNT, for bench/run: adapter and bare loop take turns, ROUNDS times COUNT purchases in batches of BATCH. Prints a JSON object: the medians of
- * the rounds (purchases a second), the median of a bare call in nanoseconds, and the median of what a purchase with its acknowledgement costs Redis, in
- * microseconds of its CPU, by its own count.
+ * With BATCH and COUNT, for bench/run: adapter and bare loop take turns, ROUNDS times COUNT
+ * purchases in batches of BATCH. Prints a JSON object: the medians of the rounds (purchases a
+ * second), the median of a bare call in nanoseconds, and the median of what a purchase with its
+ * acknowledgement costs Redis, in microseconds of its CPU, by its own count.
  */
 #include <hiredis/hiredis.h>
 #include <stdio.h>

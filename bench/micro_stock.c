@@ -1,6 +1,7 @@
 /*
- * What a purchase costs in the memory stock alone: micro_stock [ROUNDS]. Prints, for few and many buyers and sales, CPU nanoseconds of a reserve and its
- * acknowledgement (every buyer new, with a key and a hold), of a sold-out refusal, of a replay; bytes a remembered buyer; and the time to
+ * What a purchase costs in the memory stock alone: micro_stock [ROUNDS]. Prints, for few and many
+ * buyers and sales, CPU nanoseconds of a reserve and its acknowledgement (every buyer new, with a
+ * key and a hold), of a sold-out refusal, of a replay; bytes a remembered buyer; and the time to
  * load a million orders. Each figure is the median of ROUNDS (5).
  */
 #include <stdio.h>
@@ -50,7 +51,10 @@ static struct stock *open_stock(uint32_t sales, int64_t units)
 	return stock;
 }
 
-/* `count` purchases round-robin over the sales; from is the first buyer's number. Returns nanoseconds each. */
+/*
+ * `count` purchases round-robin over the sales; from is the first buyer's number. Returns
+ * nanoseconds each.
+ */
 static double purchases(struct stock *stock, uint32_t sales, uint64_t from, size_t count, enum stock_outcome expected)
 {
 	static struct stock_reserve items[BATCH];

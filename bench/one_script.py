@@ -1,6 +1,7 @@
 """
-The peer that is as short as it can be: nginx with its Lua module before one script in Redis (bench/peers/one_script). It has no ledger, no holds and
-no recovery; what it has accepted is in Redis' append-only file.
+The peer that is as short as it can be: nginx with its Lua module before one script in Redis
+(bench/peers/one_script). It has no ledger, no holds and no recovery; what it has accepted is in
+Redis' append-only file.
 """
 
 import os

@@ -1,12 +1,16 @@
 /*
- * Purchases at a fixed rate, whatever becomes of those before: an open loop, as a crowd is that nobody can slow down.
+ * Purchases at a fixed rate, whatever becomes of those before: an open loop, as a crowd is that
+ * nobody can slow down.
  *
  *   open_loop PORT FILE SIZE FIRST RATE MS CONNECTIONS STATUS PID
  *
- * For MS milliseconds RATE requests a second of FILE (SIZE bytes each, from number FIRST on) are due, evenly spread. Each is sent as soon as it is due and one of
- * CONNECTIONS has no request under way. Its latency counts from when it was due, not from when it was sent: where the server holds all connections up,
- * those who wait for one wait too. Waits for every answer, up to 20 s longer. Prints a JSON object: how many had STATUS and how many another one, the
- * latencies of each kind, how late the load itself was where a connection was free, CPU nanoseconds of the process PID in all.
+ * For MS milliseconds RATE requests a second of FILE (SIZE bytes each, from number FIRST on) are
+ * due, evenly spread. Each is sent as soon as it is due and one of CONNECTIONS has no request under
+ * way. Its latency counts from when it was due, not from when it was sent: where the server holds
+ * all connections up, those who wait for one wait too. Waits for every answer, up to 20 s longer.
+ * Prints a JSON object: how many had STATUS and how many another one, the latencies of each kind,
+ * how late the load itself was where a connection was free, CPU nanoseconds of the process PID in
+ * all.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,7 @@
-/* What the measurements of a ledger write: a sale of five lots, and orders of it, each of another buyer. One thread. What fails ends the program, with why. */
+/*
+ * What the measurements of a ledger write: a sale of five lots, and orders of it, each of another
+ * buyer. One thread. What fails ends the program, with why.
+ */
 #pragma once
 
 #include "port/ledger.h"

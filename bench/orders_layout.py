@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""What finding orders by their sale costs, in each way of keeping them: docs/decisions/0001-orders-by-sale.md.
+"""What finding orders by their sale costs, in each way of keeping them:
+docs/decisions/0001-orders-by-sale.md.
 
     bench/orders_layout.py [ORDERS]         rows of every layout, in SQLite and in a private PostgreSQL
 
-Three sales take turns, batch by batch, as in a shop with several drops on at once; the last of them is small.
-A row is what an order is; CPU is that of whoever inserts (SQLite) or of the server's process (PostgreSQL).
+Three sales take turns, batch by batch, as in a shop with several drops on at once; the last of them
+is small. A row is what an order is; CPU is that of whoever inserts (SQLite) or of the server's
+process (PostgreSQL).
 """
 
 import os

@@ -1,4 +1,7 @@
-"""What penstock is held against: nginx. A private one, ended with the bench; the other peers are in files of their own."""
+"""
+What penstock is held against: nginx. A private one, ended with the bench; the other peers are in
+files of their own.
+"""
 
 import shutil
 import subprocess

@@ -69,7 +69,10 @@ void send_whole(int fd, const char *data, size_t size)
 		die("a request could not be sent whole");
 }
 
-/* Whether a body of chunks has come to its last one. Nothing of ours or of a peer's has its mark within. */
+/*
+ * Whether a body of chunks has come to its last one. Nothing of ours or of a peer's has its mark
+ * within.
+ */
 static bool ends_with_last_chunk(const struct answer *answer)
 {
 	static const char last[] = "\r\n0\r\n\r\n";

@@ -1,6 +1,6 @@
 /*
- * What sends purchases to a server: requests that were made beforehand and lie in a file one after the other, all of the same size, and the answers to
- * them. What fails ends the program, with why.
+ * What sends purchases to a server: requests that were made beforehand and lie in a file one after
+ * the other, all of the same size, and the answers to them. What fails ends the program, with why.
  */
 #pragma once
 

@@ -1,4 +1,7 @@
-"""A penstock server of its own, in a folder of its own; all its threads on one core, unless it is told otherwise."""
+"""
+A penstock server of its own, in a folder of its own; all its threads on one core, unless it is told
+otherwise.
+"""
 
 import json
 import os
@@ -16,7 +19,8 @@ PROGRAM = Path(os.environ.get("PENSTOCK", ROOT / "build/penstock")).resolve()
 TESTING_PROGRAM = Path(os.environ.get("PENSTOCK_TESTING", ROOT / "build-test/penstock")).resolve()
 # On the disk that people will use: a file system in memory has no fsync worth the name.
 SCRATCH = ROOT / "build/bench"
-# The first and the last that we may use: where there are more than two, these are least likely to share a core's hardware.
+# The first and the last that we may use: where there are more than two, these are least likely to
+# share a core's hardware.
 CORES = [str(core) for core in sorted(os.sched_getaffinity(0))]
 SERVER_CORE, LOAD_CORE, ANY_CORE = CORES[0], CORES[-1], ",".join(CORES)
 JWT_KEY = "the bench's own secret of more than 32 bytes"
@@ -124,7 +128,10 @@ class Server:
         self.operate("POST", "/v1/items", {"sku": "A", "name": "Item", "on_hand": units})
 
     def make_sale(self, sale, units, hold_seconds=3600, rate=None):
-        """An open sale of `units` of the item. No hold runs out while it is measured. rate: requests of a buyer in a window, as the interface has it."""
+        """
+        An open sale of `units` of the item. No hold runs out while it is measured. rate: requests
+        of a buyer in a window, as the interface has it.
+        """
         terms = {"price": {"amount": 17900, "currency": "EUR"}, "limit_per_buyer": 1, "rate": rate, "hold_seconds": hold_seconds}
         self.operate("POST", "/v1/sales", {"id": sale, "name": sale, "lots": [{"sku": "A", "units": units}], **terms})
         self.operate("POST", f"/v1/sales/{sale}/open")

@@ -1,9 +1,11 @@
 /*
- * Tokens of buyers, as a login signs them that shares no secret with us: ES256, which the measurements' Python has no quick way to make.
+ * Tokens of buyers, as a login signs them that shares no secret with us: ES256, which the
+ * measurements' Python has no quick way to make.
  *
  *   sign_tokens COUNT NOW
  *
- * A new key; its public half in PEM, then a token a line, of buyer-000000000 and those that follow, ten hours from NOW (seconds) on.
+ * A new key; its public half in PEM, then a token a line, of buyer-000000000 and those that follow,
+ * ten hours from NOW (seconds) on.
  */
 #include <errno.h>
 #include <openssl/ec.h>

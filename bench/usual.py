@@ -1,6 +1,7 @@
 """
-The peer that such a service is usually made of: Spring, Redisson, Kafka and PostgreSQL (bench/peers/usual). It shares Kafka and PostgreSQL with the
-cluster that it is held against, each start with a topic and a database of its own; its Redis is its own.
+The peer that such a service is usually made of: Spring, Redisson, Kafka and PostgreSQL
+(bench/peers/usual). It shares Kafka and PostgreSQL with the cluster that it is held against, each
+start with a topic and a database of its own; its Redis is its own.
 """
 
 import json
@@ -160,7 +161,10 @@ def check(peer):
 
 
 def sells_what_there_is(peer, pool):
-    """No unit more and no unit less, whoever comes at once; rows come to the ledger many in a transaction."""
+    """
+    No unit more and no unit less, whoever comes at once; rows come to the ledger many in a
+    transaction.
+    """
     units, buyers = 200, 300
     peer.open("few", units)
     answers = list(pool.map(lambda i: buy(peer, "few", f"few-{i}", f"key-{i}"), range(buyers)))
@@ -186,7 +190,10 @@ def sells_one_a_buyer(peer, pool):
 
 
 def sets_its_limiter_once(peer):
-    """Its settings are those of its start, though somebody has changed them since; a request only takes a permit."""
+    """
+    Its settings are those of its start, though somebody has changed them since; a request only
+    takes a permit.
+    """
     peer.redis.call("HSET", "limiter", "rate", "999999")
     buy(peer, "one", "limited", "key")
     rate = peer.redis.call("HGET", "limiter", "rate")

@@ -1,6 +1,7 @@
 # Sourced by the tools that are shell scripts, after they have gone to the repository's root.
 
-# help "$@": where the first argument asks for help, prints the comment at the top of the tool and ends.
+# help "$@": where the first argument asks for help, prints the comment at the top of the tool and
+# ends.
 help() {
 	case ${1:-} in
 	-h | --help)

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""split_openapi.py LISTENER SOURCE OUT: the document of one listener, public or operator, made of docs/openapi.json.
+"""split_openapi.py LISTENER SOURCE OUT: the document of one listener, public or operator, made of
+docs/openapi.json.
 
-What is the same on both is said once there. `x-listener` in any object says where that object exists: elsewhere it is left out, and with
-it what refers to it. `x-by-listener` in place of an object has one for each. Conditions (`if`, `not`) are for the tests, which hold every
-answer against them: generators of clients do not read them, so they are left out too, as are components, tags and codes of problems that
-nothing uses.
+What is the same on both is said once there. `x-listener` in any object says where that object
+exists: elsewhere it is left out, and with it what refers to it. `x-by-listener` in place of an
+object has one for each. Conditions (`if`, `not`) are for the tests, which hold every answer against
+them: generators of clients do not read them, so they are left out too, as are components, tags and
+codes of problems that nothing uses.
 """
 
 import argparse

@@ -1,4 +1,5 @@
-"""A payment provider that is none: it takes no money, and tells a webhook of payments as a real one does, late, twice or never.
+"""A payment provider that is none: it takes no money, and tells a webhook of payments as a real one
+does, late, twice or never.
 
 POST /payments {"order", "amount", "currency", "how"}   how: "once" (what you get without), "twice" (each payment is told again), "never"
 POST /payments/PAYMENT/tell                             tells it (again): a payment that was told never is a late one then

@@ -1,4 +1,7 @@
-"""A payment provider's webhook that confirms orders, for Python 3.9 or newer. What each answer means: docs/payments.md."""
+"""
+A payment provider's webhook that confirms orders, for Python 3.9 or newer. What each answer means:
+docs/payments.md.
+"""
 
 import hashlib
 import hmac
@@ -24,13 +27,18 @@ def ask(url, body=None, headers=None):
 
 
 def penstock(order, act="", body=None, key=None):
-    """Of the operator's listener; the key is the payment's or the refund's own id, so what is told again is not done again."""
+    """
+    Of the operator's listener; the key is the payment's or the refund's own id, so what is told
+    again is not done again.
+    """
     headers = {"Authorization": f"Bearer {OPERATOR_TOKEN}", **({"Idempotency-Key": key} if key else {})}
     return ask(f"{OPERATOR_URL}/v1/orders/{quote(order, safe='')}{act}", body, headers)
 
 
 def settle(id, order, amount, currency):
-    """What the provider is told: at 204 this payment is settled, at anything else it tells us again."""
+    """
+    What the provider is told: at 204 this payment is settled, at anything else it tells us again.
+    """
     status, answer = penstock(order, "/confirm", {"payment": {"reference": id, "amount": amount, "currency": currency}}, f"payment-{id}")
     print(id, order, status, answer.get("code") or answer.get("state"), flush=True)
     if status == 200:
@@ -42,7 +50,9 @@ def settle(id, order, amount, currency):
 
 
 def give_back(id, refund_of, order, amount, currency):
-    """Money went back, by somebody at the provider's: the units that it paid for go back as well."""
+    """
+    Money went back, by somebody at the provider's: the units that it paid for go back as well.
+    """
     status, now = penstock(order)
     if status != 200:
         return 204 if status == 404 else 503
@@ -53,7 +63,8 @@ def give_back(id, refund_of, order, amount, currency):
     status, answer = penstock(order, "/cancel", body, id)
     turn = 1
     while answer.get("code") == "order-quantity" and answer["quantity"] >= quantity:
-        # Another refund of the order was done at the same moment: this key stays refused, and the next one is taken, always in this order.
+        # Another refund of the order was done at the same moment: this key stays refused, and the
+        # next one is taken, always in this order.
         turn += 1
         status, answer = penstock(order, "/cancel", body, f"{id} {turn}")
     print(id, order, now["state"], status, answer.get("code") or f"{answer['state']}, {answer['quantity']}", flush=True)

@@ -1,4 +1,7 @@
-"""The chart as `helm template` renders it: held against Kubernetes' own schemas, against itself, and against the program that it runs."""
+"""
+The chart as `helm template` renders it: held against Kubernetes' own schemas, against itself, and
+against the program that it runs.
+"""
 
 import copy
 import json

@@ -1,4 +1,7 @@
-"""What tests/clients does with the Python package, as its user: driver.py WHAT '{...}' prints one line of JSON."""
+"""
+What tests/clients does with the Python package, as its user: driver.py WHAT '{...}' prints one line
+of JSON.
+"""
 
 import json
 import sys

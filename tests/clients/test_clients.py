@@ -1,4 +1,7 @@
-"""The published clients, as tools/clients has packed and installed them, against the program; and between the two a way that loses answers."""
+"""
+The published clients, as tools/clients has packed and installed them, against the program; and
+between the two a way that loses answers.
+"""
 
 import json
 import re
@@ -176,7 +179,10 @@ def test_a_login_that_lapsed_in_between_leaves_it_unknown(server, drive, sale):
 
 
 def test_what_is_public_is_no_answer_to_a_login_that_lapsed(server, drive, sale):
-    """The purchase was done and its answer lost; to a token that has run out the sale is sold out, and no more."""
+    """
+    The purchase was done and its answer lost; to a token that has run out the sale is sold out, and
+    no more.
+    """
     drop = sale(units=1)
     assert server.buy(drop, "fay", key="fay's").status == 202
     assert server.buy(drop, "gus").code == "sold-out"

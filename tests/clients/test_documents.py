@@ -1,5 +1,6 @@
-"""Schemathesis asks a running program what each listener's document allows, and what it does not: by its examples, by its limits, by chance and in
-sequences, and holds every answer against it. Each request and its limits in time are the same in every run."""
+"""Schemathesis asks a running program what each listener's document allows, and what it does not:
+by its examples, by its limits, by chance and in sequences, and holds every answer against it. Each
+request and its limits in time are the same in every run."""
 
 import os
 import subprocess

@@ -1,4 +1,7 @@
-"""A way to the server that does to each request what a test has said: passes it on, loses its answer, gives it another token, or answers itself."""
+"""
+A way to the server that does to each request what a test has said: passes it on, loses its answer,
+gives it another token, or answers itself.
+"""
 
 import http.server
 import json

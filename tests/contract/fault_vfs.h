@@ -1,6 +1,7 @@
 /*
- * A disk that fails on demand: a SQLite VFS over the usual one. Once installed, every connection opened by default goes through it. It counts
- * the writes and syncs of the database and its log (not of the shared-memory index), and fails the ones it was told to.
+ * A disk that fails on demand: a SQLite VFS over the usual one. Once installed, every connection
+ * opened by default goes through it. It counts the writes and syncs of the database and its log
+ * (not of the shared-memory index), and fails the ones it was told to.
  */
 #pragma once
 

@@ -1,4 +1,7 @@
-/* The contract of a journal that is a log with partitions: records, ranges, and what it makes of a log that is late, away, or another one. */
+/*
+ * The contract of a journal that is a log with partitions: records, ranges, and what it makes of a
+ * log that is late, away, or another one.
+ */
 #include "contract/journal_log_suite.h"
 
 #include <setjmp.h>
@@ -193,7 +196,10 @@ static void append_all_the_time(void *argument)
 	}
 }
 
-/* A sale is rebuilt while others are sold: the rebuilder's barriers come between the worker's appends, and neither takes the other's reports. */
+/*
+ * A sale is rebuilt while others are sold: the rebuilder's barriers come between the worker's
+ * appends, and neither takes the other's reports.
+ */
 static void test_barriers_may_come_from_another_thread(void **state)
 {
 	struct place *place = *state;
@@ -560,7 +566,10 @@ static void test_topic_that_was_made_again_is_never_believed(void **state)
 	assert_lost(place);
 }
 
-/* Found: events of a sale that followed its order in another partition came before it, and became dead letters. */
+/*
+ * Found: events of a sale that followed its order in another partition came before it, and became
+ * dead letters.
+ */
 static void test_partitions_that_were_added_stay_unused(void **state)
 {
 	enum { FIXED = 3, GROWN = 12, MANY_SALES = 40 };

@@ -138,7 +138,10 @@ static void read_until(struct place *place, struct journal_reader *reader, size_
 	}
 }
 
-/* Every record that was written is there once, those of a sale in the order in which they were written, and a partition's offsets without a hole. */
+/*
+ * Every record that was written is there once, those of a sale in the order in which they were
+ * written, and a partition's offsets without a hole.
+ */
 static void assert_all_seen_in_order(const struct place *place)
 {
 	int64_t next[PARTITIONS] = {0};
@@ -345,8 +348,9 @@ static void test_what_retention_took_is_told_and_never_skipped(void **state)
 }
 
 /*
- * One that reads on in a log that is no longer there. It may hear that there are no partitions any more, and that there are some
- * again: then it asks for what is to come next as it would have gone on.
+ * One that reads on in a log that is no longer there. It may hear that there are no partitions any
+ * more, and that there are some again: then it asks for what is to come next as it would have gone
+ * on.
  */
 static bool is_found_out(struct place *place)
 {
@@ -365,7 +369,10 @@ static bool is_found_out(struct place *place)
 	return read_once(place, reader, 10, 500) == -ENODATA;
 }
 
-/* Found: where the cluster had said meanwhile that the topic has no partitions, all were given anew, and nobody asked for them. */
+/*
+ * Found: where the cluster had said meanwhile that the topic has no partitions, all were given
+ * anew, and nobody asked for them.
+ */
 static void test_topic_that_was_made_again_is_found_out(void **state)
 {
 	struct place *place = *state;
@@ -538,7 +545,10 @@ static void test_partition_that_was_added_is_given_and_read(void **state)
 	assert_int_equal(place->reader->ops->seek(place->reader, PARTITIONS + 1, 0, 0), -ENOENT);
 }
 
-/* Reads until so much was seen, and goes on where it was whenever the group was formed anew; the ledger would say where. */
+/*
+ * Reads until so much was seen, and goes on where it was whenever the group was formed anew; the
+ * ledger would say where.
+ */
 static void read_on_until(struct place *place, size_t seen)
 {
 	int64_t deadline_ns = clock_mono_ns() + PATIENCE_MS * MS;

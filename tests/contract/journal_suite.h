@@ -6,7 +6,10 @@
 
 struct journal_suite_adapter {
 	const char *name;
-	/* A fresh journal, and the ledger that its events end in, with the kit's sale (contract/ledger_kit.h) in it. */
+	/*
+	 * A fresh journal, and the ledger that its events end in, with the kit's sale
+	 * (contract/ledger_kit.h) in it.
+	 */
 	void *(*place_new)(struct journal **journal, struct ledger **ledger);
 	void (*place_free)(void *place); /* with both */
 };

@@ -15,7 +15,10 @@
 
 enum { ASK_MS = 20000 };
 
-/* tools/services/kafka.py runs as our child; it ends its brokers when our end of its input closes, however we end. */
+/*
+ * tools/services/kafka.py runs as our child; it ends its brokers when our end of its input closes,
+ * however we end.
+ */
 static struct {
 	pid_t process;
 	FILE *input, *output;
@@ -116,7 +119,10 @@ static void expect_fine(rd_kafka_event_t *answer, const rd_kafka_topic_result_t 
 			fail_msg("%s", rd_kafka_topic_result_error_string(results[i]));
 }
 
-/* How many partitions of a topic the broker knows; 0: it is not there; -1: one of them has no leader. */
+/*
+ * How many partitions of a topic the broker knows; 0: it is not there; -1: one of them has no
+ * leader.
+ */
 static int partitions_of(const char *topic)
 {
 	const struct rd_kafka_metadata *metadata;

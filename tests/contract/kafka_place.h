@@ -1,6 +1,7 @@
 /*
- * A private Kafka (tools/services/kafka.py) that this process starts at its first need and that ends with it, and a hand of its own upon it: topics made, deleted and
- * cut, records written and read by librdkafka's plain means. Asserts by itself.
+ * A private Kafka (tools/services/kafka.py) that this process starts at its first need and that
+ * ends with it, and a hand of its own upon it: topics made, deleted and cut, records written and
+ * read by librdkafka's plain means. Asserts by itself.
  */
 #pragma once
 
@@ -13,7 +14,10 @@ enum { KAFKA_PLACE_URL_SIZE = 320 };
 
 /* nodes: 1 or 3, at the first call; later calls: the same. */
 void kafka_place_start(unsigned nodes);
-/* The URL of a topic that nobody has used, through the proxies or not. Both of the same call of kafka_place_topic() name the same topic. */
+/*
+ * The URL of a topic that nobody has used, through the proxies or not. Both of the same call of
+ * kafka_place_topic() name the same topic.
+ */
 void kafka_place_topic(char topic[32]);
 void kafka_place_url(const char *topic, bool proxied, char url[KAFKA_PLACE_URL_SIZE]);
 /* "kill 1", "stop 1", "start 1", "proxy hold": see kafka.py. */

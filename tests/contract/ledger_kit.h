@@ -1,4 +1,7 @@
-/* What tests of a ledger share: a small warehouse with one sale, and events upon it. Asserts by itself. */
+/*
+ * What tests of a ledger share: a small warehouse with one sale, and events upon it. Asserts by
+ * itself.
+ */
 #pragma once
 
 #include "port/ledger.h"
@@ -27,7 +30,10 @@ struct ledger_actor kit_actor(const struct kit *kit); /* "olga", an operator */
 struct sale *kit_sale(struct kit *kit);               /* as the ledger has it now; free() */
 struct uuid kit_id(struct kit *kit);
 
-/* An event of epoch 1. Reserved: held, with a key made of the buyer's name; the buyer is a string that outlives the event. */
+/*
+ * An event of epoch 1. Reserved: held, with a key made of the buyer's name; the buyer is a string
+ * that outlives the event.
+ */
 struct event kit_reserved(struct kit *kit, uint32_t lot, uint32_t quantity, const char *buyer);
 struct event kit_settled(struct kit *kit, enum event_kind kind, const struct event *reserved);
 /* The same event in another sale: an id ends in its sale's number. */
@@ -38,13 +44,21 @@ struct event kit_barrier(struct kit *kit, uint32_t epoch);
 /* Applies one event: its outcome, or what apply() failed with. */
 int kit_apply(struct kit *kit, const struct event *event);
 /*
- * Applies these events until the ledger takes the batch, for a minute at most: where several write, who waits too long for another's commit (a disk, a machine
- * that stands still) is refused or hears nothing, and drives the same events again. LEDGER_ALREADY may be such a try of its own. What apply() came to last.
+ * Applies these events until the ledger takes the batch, for a minute at most: where several write,
+ * who waits too long for another's commit (a disk, a machine that stands still) is refused or hears
+ * nothing, and drives the same events again. LEDGER_ALREADY may be such a try of its own. What
+ * apply() came to last.
  */
 int kit_drive(struct kit *kit, struct ledger_entry *entries, size_t count);
-/* Raises the sale's epoch the same way, in so many tries: one of which nothing was heard may have raised it, too. */
+/*
+ * Raises the sale's epoch the same way, in so many tries: one of which nothing was heard may have
+ * raised it, too.
+ */
 int kit_raise_epoch(struct kit *kit, uint32_t sale, uint32_t *epoch, uint32_t *tries);
-/* Drains these events, whose outcomes it writes: partition 0 moves from `from` by one a record, and its mark is ten times its position. */
+/*
+ * Drains these events, whose outcomes it writes: partition 0 moves from `from` by one a record, and
+ * its mark is ten times its position.
+ */
 int kit_drain(struct kit *kit, int64_t from, struct ledger_entry *entries, size_t count);
 /* Asserts where the drain is; -1: it was never there. */
 void kit_assert_position(struct kit *kit, uint32_t partition, int64_t next);

@@ -110,7 +110,10 @@ static void test_units_are_adjusted_with_a_reason_and_never_below_zero(void **st
 	kit_assert_audit(kit);
 }
 
-/* Found: a receipt that was sent again came in twice, and units that do not exist were sold while the audit held. */
+/*
+ * Found: a receipt that was sent again came in twice, and units that do not exist were sold while
+ * the audit held.
+ */
 static void test_a_request_with_a_key_is_done_once(void **state)
 {
 	struct kit *kit = kit_of(state);
@@ -1034,7 +1037,10 @@ static void test_operators_hand_is_logged_with_the_change(void **state)
 	kit_assert_audit(kit);
 }
 
-/* An operator may be called as the buyer, or "clock", and a buyer "clock": what each event says counts, by either way into the ledger. */
+/*
+ * An operator may be called as the buyer, or "clock", and a buyer "clock": what each event says
+ * counts, by either way into the ledger.
+ */
 static void test_who_acted_is_told_by_the_event_and_not_by_names(void **state)
 {
 	static const struct {

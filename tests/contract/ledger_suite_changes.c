@@ -1,4 +1,7 @@
-/* The feed of what happened: every event as it was applied, in its order, behind a cursor that knows its ledger. */
+/*
+ * The feed of what happened: every event as it was applied, in its order, behind a cursor that
+ * knows its ledger.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -152,7 +155,10 @@ static void test_feed_begins_at_a_time(void **state)
 	free(told);
 }
 
-/* A ledger that was restored from a backup has given its numbers out anew: who goes on there would miss what happened since. */
+/*
+ * A ledger that was restored from a backup has given its numbers out anew: who goes on there would
+ * miss what happened since.
+ */
 static void test_cursor_of_another_ledger_is_not_taken(void **state)
 {
 	struct kit *kit = kit_of(state);

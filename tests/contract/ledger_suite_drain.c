@@ -1,4 +1,7 @@
-/* The part of the ledger's contract that a drain, and processes beside each other, live by: positions, barriers, dead letters, what has changed. */
+/*
+ * The part of the ledger's contract that a drain, and processes beside each other, live by:
+ * positions, barriers, dead letters, what has changed.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -128,7 +131,10 @@ static void test_ledger_knows_the_log_it_is_filled_from(void **state)
 
 /* --- Barriers --- */
 
-/* Rule 4: the epoch has risen in the ledger, but what is before the barrier in the log still counts. */
+/*
+ * Rule 4: the epoch has risen in the ledger, but what is before the barrier in the log still
+ * counts.
+ */
 static void test_barrier_voids_what_is_older_behind_it(void **state)
 {
 	struct kit *kit = kit_of(state);
@@ -172,7 +178,10 @@ static void assert_at_barrier(struct kit *kit, uint32_t lot, int64_t held, int64
 	free(sale);
 }
 
-/* What a rebuild has armed is held against these: what lies before the barrier, whether in its batch or in one before, and nothing that lies behind it. */
+/*
+ * What a rebuild has armed is held against these: what lies before the barrier, whether in its
+ * batch or in one before, and nothing that lies behind it.
+ */
 static void test_sums_of_the_lots_are_written_down_where_the_barrier_lies(void **state)
 {
 	struct kit *kit = kit_of(state);
@@ -224,7 +233,10 @@ static void test_barrier_never_falls(void **state)
 	free(sale);
 }
 
-/* A ledger that was restored from a backup has met barriers in the journal that it had not raised itself. Below one of them, a new grant would be void. */
+/*
+ * A ledger that was restored from a backup has met barriers in the journal that it had not raised
+ * itself. Below one of them, a new grant would be void.
+ */
 static void test_an_epoch_is_raised_above_every_barrier(void **state)
 {
 	struct kit *kit = kit_of(state);
@@ -351,7 +363,10 @@ static void fill_many(struct kit *kit, struct event *events, struct ledger_entry
 	}
 }
 
-/* As a drain that has fallen behind has them; also one without a key and one that is born confirmed. */
+/*
+ * As a drain that has fallen behind has them; also one without a key and one that is born
+ * confirmed.
+ */
 static void test_large_batch_is_as_any(void **state)
 {
 	struct kit *kit = kit_of(state);
@@ -378,7 +393,10 @@ static void test_large_batch_is_as_any(void **state)
 	assert_string_equal(order.key, "buyer-2");
 	assert_int_equal(order.state, ORDER_CONFIRMED);
 	assert_int_equal(order.hold_expires_at_ms, 0);
-	/* The same records once more in the log, as a producer makes them that does not know whether they arrived. */
+	/*
+	 * The same records once more in the log, as a producer makes them that does not know
+	 * whether they arrived.
+	 */
 	assert_int_equal(kit_drain(kit, MANY, entries, MANY), LEDGER_DONE);
 	for (size_t i = 0; i < MANY; i++)
 		assert_int_equal(entries[i].outcome, LEDGER_ALREADY);

@@ -1,4 +1,7 @@
-/* What a shop writes on an order, what a unit cost, and when it was confirmed: kept with the order, and told by the feed. */
+/*
+ * What a shop writes on an order, what a unit cost, and when it was confirmed: kept with the order,
+ * and told by the feed.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

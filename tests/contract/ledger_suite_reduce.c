@@ -91,7 +91,10 @@ static void test_an_event_that_comes_again_finds_itself_done(void **state)
 	kit_assert_audit(kit);
 }
 
-/* Decided over the same units, where no stock was there to decide: the second row tells whose it was. */
+/*
+ * Decided over the same units, where no stock was there to decide: the second row tells whose it
+ * was.
+ */
 static void test_of_two_over_the_same_units_one_is_done(void **state)
 {
 	struct kit *kit = kit_of(state);

@@ -119,7 +119,10 @@ static void test_one_alone_fences_those_who_shared(void **state)
 	alone = open_as(fixture, LEDGER_OPEN_LEASE);
 	assert_int_equal(kit_apply(&fixture->kit, &event), -EBUSY);
 	alone->ops->free(alone);
-	/* It connects again after a pause, and then knows for good: also that others had better care for the sales. */
+	/*
+	 * It connects again after a pause, and then knows for good: also that others had better
+	 * care for the sales.
+	 */
 	do {
 		assert_int_equal(kit_apply(&fixture->kit, &event), -EBUSY);
 		assert_int_equal(fixture->ledgers[0]->ops->health(fixture->ledgers[0], &reason), -EBUSY);
@@ -211,8 +214,8 @@ static void *buy(void *argument)
 }
 
 /*
- * Rule 4 with the direct journal: what raise_epoch() comes back to is all there will ever be of the older epochs. The stock is built again from it, so one
- * order more would be sold twice.
+ * Rule 4 with the direct journal: what raise_epoch() comes back to is all there will ever be of the
+ * older epochs. The stock is built again from it, so one order more would be sold twice.
  */
 static void test_epoch_that_was_raised_lets_nothing_older_through(void **state)
 {
@@ -298,7 +301,9 @@ static void test_feed_is_whole_while_several_write(void **state)
 		total += buyers[i].done;
 	}
 	assert_int_equal(total, orders_count(reader));
-	/* Whoever has a transaction at the server, a vacuum too, may hold the end back for a while. */
+	/*
+	 * Whoever has a transaction at the server, a vacuum too, may hold the end back for a while.
+	 */
 	for (told += follow(reader, &filter); told < total; told += follow(reader, &filter))
 		assert_true(clock_mono_ns() < deadline_ns);
 	assert_int_equal(told, total);
@@ -347,7 +352,10 @@ static void drive_twice(struct shared_fixture *fixture, const struct event *even
 	}
 }
 
-/* An outbox entry that two gates drive at once: each finds what the other has done, and the log's chain stays whole. */
+/*
+ * An outbox entry that two gates drive at once: each finds what the other has done, and the log's
+ * chain stays whole.
+ */
 static void test_two_who_drive_the_same_events_do_them_once(void **state)
 {
 	enum { ROUNDS = 6 };
@@ -509,7 +517,10 @@ struct drainer {
 
 enum { STEPS = 40 };
 
-/* Drains the log from end to end as if it were alone; where the other was faster, it asks where that is. */
+/*
+ * Drains the log from end to end as if it were alone; where the other was faster, it asks where
+ * that is.
+ */
 static void *drain_log(void *argument)
 {
 	struct drainer *drainer = argument;

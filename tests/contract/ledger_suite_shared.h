@@ -1,6 +1,7 @@
 /*
- * What several processes on one ledger must be able to count on, as port/ledger.h says, here as several handles: the lease, the epochs, the drain's
- * positions, the election. Run against an adapter.
+ * What several processes on one ledger must be able to count on, as port/ledger.h says, here as
+ * several handles: the lease, the epochs, the drain's positions, the election. Run against an
+ * adapter.
  */
 #pragma once
 
@@ -11,7 +12,9 @@ struct ledger_shared_adapter {
 	void *(*place_new)(void); /* somewhere for one empty ledger */
 	/* flags: enum ledger_open_flags. 0, or as the adapter's own. */
 	int (*open)(void *place, int flags, struct ledger **ledger);
-	/* All sessions that handles have, without a word to them. They have ended when it returns. */
+	/*
+	 * All sessions that handles have, without a word to them. They have ended when it returns.
+	 */
 	void (*end_sessions)(void *place);
 	void (*place_free)(void *place);
 };

@@ -1,4 +1,7 @@
-/* Reading orders by their sale: the snapshot that a stock is built again from, and lists of all sales. */
+/*
+ * Reading orders by their sale: the snapshot that a stock is built again from, and lists of all
+ * sales.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -80,7 +83,10 @@ static void test_snapshot_has_all_of_its_sale_and_nothing_else(void **state)
 	ledger_snapshot_deinit(&snapshot);
 }
 
-/* What is committed between two pages is seen in none of them: not the order, not its sums, not the change of one that is still to come. */
+/*
+ * What is committed between two pages is seen in none of them: not the order, not its sums, not the
+ * change of one that is still to come.
+ */
 static void test_snapshot_is_of_one_moment_whatever_is_committed_meanwhile(void **state)
 {
 	struct kit *kit = kit_of(state);

@@ -13,8 +13,9 @@ enum {
 	UNITS = 1000000,
 	ROUNDS = 5,
 	/*
-	 * Batches that pass before one operator's change is done: the one that is being written, and those that begin before the change is
-	 * asked for, which take as many more as this thread may be kept from the core by others. Where turns are not kept it is thousands.
+	 * Batches that pass before one operator's change is done: the one that is being written,
+	 * and those that begin before the change is asked for, which take as many more as this
+	 * thread may be kept from the core by others. Where turns are not kept it is thousands.
 	 */
 	PASSED_MAX = 200,
 };
@@ -49,7 +50,8 @@ static void *write_on(void *argument)
 }
 
 /*
- * On one core, where who is woken does not push aside who runs: there the writer has the lock again before another has woken up, every time.
+ * On one core, where who is woken does not push aside who runs: there the writer has the lock again
+ * before another has woken up, every time.
  */
 static void stay_behind(cpu_set_t *before)
 {

@@ -1,4 +1,7 @@
-/* Who has changed an order, and why: kept with the order of its newest change, and told by the feed of each. */
+/*
+ * Who has changed an order, and why: kept with the order of its newest change, and told by the feed
+ * of each.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -105,7 +108,10 @@ static void test_nobody_knows_who_has_changed_an_older_programs_order(void **sta
 	assert_who_of(kit, &reserved, ACTOR_OPERATOR, "olga", "paid");
 }
 
-/* A late confirm: the order is born of an operator. Several changes of an order in one batch: the last of them counts. */
+/*
+ * A late confirm: the order is born of an operator. Several changes of an order in one batch: the
+ * last of them counts.
+ */
 static void test_many_at_once_say_who_and_why(void **state)
 {
 	struct kit *kit = kit_of(state);

@@ -1,6 +1,7 @@
 /*
- * A log with both its ends and a hand upon it, for the suites of journals that are a log and of their readers: a real Kafka
- * (log_place_kafka), or the simulated one (log_place_sim). Asserts by itself.
+ * A log with both its ends and a hand upon it, for the suites of journals that are a log and of
+ * their readers: a real Kafka (log_place_kafka), or the simulated one (log_place_sim). Asserts by
+ * itself.
  */
 #pragma once
 
@@ -49,7 +50,10 @@ struct log_place_kind {
 	void (*write)(void *topic, uint32_t partition, const char *key, const char *value);
 	/* Up to `max` records from the beginnings. */
 	size_t (*read)(void *topic, struct log_place_record *records, size_t max);
-	/* The dead letters: whether the one at `index` is of that place, with that key and value, and the reason. */
+	/*
+	 * The dead letters: whether the one at `index` is of that place, with that key and value,
+	 * and the reason.
+	 */
 	bool (*is_dead)(void *topic, size_t index, uint32_t partition, int64_t offset, const struct log_place_record *record,
 			const char *reason);
 };

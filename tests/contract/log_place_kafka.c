@@ -69,7 +69,10 @@ static struct journal_reader *open_reader(void *argument)
 	struct journal_reader *reader = NULL;
 	struct buffer error;
 
-	/* A rebalance is heard of soon; one that nobody has asked for does not come, however slow the machine is. */
+	/*
+	 * A rebalance is heard of soon; one that nobody has asked for does not come, however slow
+	 * the machine is.
+	 */
 	options.properties = topic->want == LOG_SHORT_SESSION
 				     ? "session.timeout.ms=1500;heartbeat.interval.ms=200;fetch.wait.max.ms=50"
 				     : "heartbeat.interval.ms=100;fetch.wait.max.ms=50;topic.metadata.refresh.interval.ms=500";

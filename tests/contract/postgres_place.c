@@ -14,7 +14,10 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-/* tools/services/postgres.py runs as our child; it ends its server when our end of its input closes, however we end. */
+/*
+ * tools/services/postgres.py runs as our child; it ends its server when our end of its input
+ * closes, however we end.
+ */
 static struct {
 	pid_t process;
 	FILE *input;

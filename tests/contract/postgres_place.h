@@ -1,4 +1,7 @@
-/* A database of its own for one PostgreSQL ledger, on a private server that this process starts at its first need and that ends with it. Asserts by itself. */
+/*
+ * A database of its own for one PostgreSQL ledger, on a private server that this process starts at
+ * its first need and that ends with it. Asserts by itself.
+ */
 #pragma once
 
 struct postgres_place {

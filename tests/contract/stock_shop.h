@@ -1,6 +1,7 @@
 /*
- * A stock with one sale, a clock of its own, and short words for what tests do to it. Time passes only by shop_pass(), for the stock's own clock and the
- * program's too; ids rise. What a stock tells without I/O is asked after a refresh().
+ * A stock with one sale, a clock of its own, and short words for what tests do to it. Time passes
+ * only by shop_pass(), for the stock's own clock and the program's too; ids rise. What a stock
+ * tells without I/O is asked after a refresh().
  */
 #pragma once
 
@@ -42,7 +43,10 @@ const struct stock_factory *shop_factory(void); /* the one under test */
 int shop_open(void **state);
 int shop_close(void **state);
 
-/* Replaces the shop's sale: lots of `units` each; limit 2 a buyer, no rate limit, epoch 1, unless shop->rules say otherwise before. */
+/*
+ * Replaces the shop's sale: lots of `units` each; limit 2 a buyer, no rate limit, epoch 1, unless
+ * shop->rules say otherwise before.
+ */
 void shop_sell(struct shop *shop, uint32_t lot_count, int64_t units);
 void shop_pass(struct shop *shop, int64_t ms);
 void shop_refresh(struct shop *shop);

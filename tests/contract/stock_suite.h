@@ -1,6 +1,7 @@
 /*
- * The behaviour suite of the stock port: every adapter must pass it. An adapter's test names its factory and runs the suite; what is asked of
- * a stock here is what port/stock.h promises, nothing about how it is made.
+ * The behaviour suite of the stock port: every adapter must pass it. An adapter's test names its
+ * factory and runs the suite; what is asked of a stock here is what port/stock.h promises, nothing
+ * about how it is made.
  */
 #pragma once
 
@@ -8,9 +9,14 @@
 
 struct stock_factory {
 	const char *name;
-	/* A new, empty stock with room for `outbox_max` entries in its outbox. 0 or negative. Freed by its ops->free(). */
+	/*
+	 * A new, empty stock with room for `outbox_max` entries in its outbox. 0 or negative. Freed
+	 * by its ops->free().
+	 */
 	int (*make)(struct stock **stock, size_t outbox_max);
-	/* Sets the clock of a stock that has one of its own, which then stands; NULL: it has none. */
+	/*
+	 * Sets the clock of a stock that has one of its own, which then stands; NULL: it has none.
+	 */
 	void (*set_clock)(struct stock *stock, int64_t now_ms);
 	/* Another process' view of the stock that was made last; NULL: none shares it. */
 	int (*join)(struct stock **stock, size_t outbox_max);

@@ -186,7 +186,10 @@ static void test_a_stop_outlives_a_rebuild_and_ends_with_the_drop(void **state)
 	assert_int_equal(shop_buy(shop, "ann", "", 1).outcome, STOCK_DONE);
 }
 
-/* A sale that is being rebuilt can be stopped too: not one purchase comes between its arming and the stop. */
+/*
+ * A sale that is being rebuilt can be stopped too: not one purchase comes between its arming and
+ * the stop.
+ */
 static void test_a_sale_that_is_being_loaded_can_be_stopped(void **state)
 {
 	struct shop *shop = *state;

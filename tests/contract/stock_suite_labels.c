@@ -1,4 +1,7 @@
-/* What a shop writes on a purchase: part of what its key is compared by, and of its event; and what it cost. */
+/*
+ * What a shop writes on a purchase: part of what its key is compared by, and of its event; and what
+ * it cost.
+ */
 #include "contract/stock_shop.h"
 
 static struct stock_reserve ask(struct shop *shop, const char *buyer, const char *key, const char *reference, const char *metadata)
@@ -48,7 +51,10 @@ static void test_same_key_with_other_labels_is_a_conflict(void **state)
 	shop_assert_lot(shop, 0, 7, 2, 0, 0);
 }
 
-/* Also of keys that have no place beside their buyer any more, and of orders that are confirmed, paid and over. */
+/*
+ * Also of keys that have no place beside their buyer any more, and of orders that are confirmed,
+ * paid and over.
+ */
 static void test_labels_are_compared_whatever_has_become_of_the_order(void **state)
 {
 	enum { ORDERS = 2 * STOCK_NEWEST + 1 };
@@ -165,7 +171,10 @@ static const struct event *claimed_of(const struct stock_claim *claims, size_t c
 	return NULL;
 }
 
-/* Replays and refusals among the grants, a buyer twice, other holds, labels: each grant keeps what is its own. */
+/*
+ * Replays and refusals among the grants, a buyer twice, other holds, labels: each grant keeps what
+ * is its own.
+ */
 static void test_what_a_mixed_call_grants_is_claimed_each_with_its_own_texts(void **state)
 {
 	static const struct {

@@ -152,7 +152,10 @@ static void test_an_order_that_is_loaded_again_is_as_it_was_loaded_last(void **s
 	assert_int_equal(found.order.quantity, 2);
 	assert_int_equal(found.order.hold_expires_at_ms, orders[0].hold_expires_at_ms);
 	assert_int_equal(found.order.first_hold_expires_at_ms, orders[0].first_hold_expires_at_ms);
-	/* Cancelled, confirmed, extended; and what the cancelled one gave back to its buyer is bought again. */
+	/*
+	 * Cancelled, confirmed, extended; and what the cancelled one gave back to its buyer is
+	 * bought again.
+	 */
 	for (size_t i = 0; i < 3; i++)
 		again[i] = orders[i];
 	again[0].state = ORDER_CANCELLED;

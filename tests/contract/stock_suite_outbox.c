@@ -64,7 +64,10 @@ static enum stock_ack ask(struct shop *shop, const struct event *event)
 	return answer;
 }
 
-/* What is told rests on it: "yes, again", "I know nothing of it" and "not under this epoch" are three answers. */
+/*
+ * What is told rests on it: "yes, again", "I know nothing of it" and "not under this epoch" are
+ * three answers.
+ */
 static void test_an_acknowledgement_tells_done_already_unknown_and_another_epoch_apart(void **state)
 {
 	static const enum order_action actions[] = {ORDER_EXTEND, ORDER_CONFIRM, ORDER_REFUND};
@@ -220,7 +223,10 @@ static void test_compensate_takes_an_expiry_back_to_be_seen_again(void **state)
 	assert_int_equal(shop_expire(shop, out, 2, &next), 1);
 }
 
-/* Grants of several calls, told together, and each to another end than those that it was granted with. */
+/*
+ * Grants of several calls, told together, and each to another end than those that it was granted
+ * with.
+ */
 static void test_ends_of_grants_that_were_made_together_differ(void **state)
 {
 	enum { CALLS = 2, EACH = 4 };
@@ -274,7 +280,10 @@ static void test_ends_of_grants_that_were_made_together_differ(void **state)
 	free(claims);
 }
 
-/* Told as one while they are all as they were granted; here one of them has come to its end before, and another is not there any more. */
+/*
+ * Told as one while they are all as they were granted; here one of them has come to its end before,
+ * and another is not there any more.
+ */
 static void test_grants_that_are_acknowledged_together_have_each_their_own_answer(void **state)
 {
 	enum { EACH = 5, EARLIER = 1, UNDONE = 3 };
@@ -361,7 +370,10 @@ static void test_claimed_entries_are_driven_again_but_never_compensated(void **s
 	free(claims);
 }
 
-/* Whatever is driven again says who acted, as it would have the first time: the names alone do not tell. */
+/*
+ * Whatever is driven again says who acted, as it would have the first time: the names alone do not
+ * tell.
+ */
 static void test_the_outbox_keeps_who_acted(void **state)
 {
 	struct shop *shop = *state;

@@ -165,7 +165,10 @@ static void test_a_payment_that_was_refused_never_was(void **state)
 	assert_int_equal(shop_find(shop, &first).order.state, ORDER_HELD);
 	pay_done(shop, &second, "pi_1");
 	pay_done(shop, &first, "pi_2");
-	/* Its own payment is told first: who hears that another order has it may take an unpaid order back. */
+	/*
+	 * Its own payment is told first: who hears that another order has it may take an unpaid
+	 * order back.
+	 */
 	assert_int_equal(pay(shop, &second, "pi_2").outcome, STOCK_PAID_ALREADY);
 }
 

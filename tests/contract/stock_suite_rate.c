@@ -147,7 +147,10 @@ static void test_a_compensated_grant_gives_its_place_back(void **state)
 	assert_int_equal(shop_buy(shop, "ann", "", 1).outcome, STOCK_RATE_LIMITED);
 }
 
-/* Whichever of several is undone, and however much later: the others keep their places, each until its own time has passed. */
+/*
+ * Whichever of several is undone, and however much later: the others keep their places, each until
+ * its own time has passed.
+ */
 static void test_only_the_compensated_grant_gives_its_place_back(void **state)
 {
 	struct shop *shop = *state;

@@ -1,4 +1,7 @@
-/* The journal's contract, held by the ledger's commit; and what the direct journal makes of the ledger's failures. */
+/*
+ * The journal's contract, held by the ledger's commit; and what the direct journal makes of the
+ * ledger's failures.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,4 +1,7 @@
-/* The contracts of a journal and of a log, held by a real Kafka broker; and what Kafka alone has: headers, topics, a producer's fatal error. */
+/*
+ * The contracts of a journal and of a log, held by a real Kafka broker; and what Kafka alone has:
+ * headers, topics, a producer's fatal error.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,4 +1,7 @@
-/* The journal's contract, held by a commit in PostgreSQL; and what the direct journal makes of a server that fails. */
+/*
+ * The journal's contract, held by a commit in PostgreSQL; and what the direct journal makes of a
+ * server that fails.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -132,7 +135,10 @@ static void test_unknown_end_is_said_and_resolved_when_driven_again(void **state
 	kit_assert_audit(&place->kit);
 }
 
-/* A session that an administrator has ended is found out by the next batch, and nobody but the log hears of it. */
+/*
+ * A session that an administrator has ended is found out by the next batch, and nobody but the log
+ * hears of it.
+ */
 static void test_session_that_died_in_silence_costs_nothing(void **state)
 {
 	struct place *place = *state;
@@ -150,7 +156,9 @@ static void test_session_that_died_in_silence_costs_nothing(void **state)
 	kit_assert_audit(&place->kit);
 }
 
-/* Rule 4: the short way knows the epoch from before, and is told by the server that it has risen. */
+/*
+ * Rule 4: the short way knows the epoch from before, and is told by the server that it has risen.
+ */
 static void test_batch_without_reading_is_held_against_the_epoch(void **state)
 {
 	struct place *place = *state;
@@ -163,7 +171,10 @@ static void test_batch_without_reading_is_held_against_the_epoch(void **state)
 	kit_assert_lot(&place->kit, KIT_SHIRT, KIT_SHIRTS, 1, 0, 0);
 }
 
-/* The lease by number: even a session that still has its lock commits nothing once another has come in. */
+/*
+ * The lease by number: even a session that still has its lock commits nothing once another has come
+ * in.
+ */
 static void test_number_of_another_fences_for_good(void **state)
 {
 	struct place *place = *state;

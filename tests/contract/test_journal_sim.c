@@ -1,4 +1,7 @@
-/* The contracts of a journal, of a log and of its reader, held by the Kafka in the process (simulation/journal), by virtual time. */
+/*
+ * The contracts of a journal, of a log and of its reader, held by the Kafka in the process
+ * (simulation/journal), by virtual time.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

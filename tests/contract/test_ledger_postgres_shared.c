@@ -1,4 +1,7 @@
-/* Several processes on one PostgreSQL ledger, here as several handles: what all must keep, and what is PostgreSQL's own. */
+/*
+ * Several processes on one PostgreSQL ledger, here as several handles: what all must keep, and what
+ * is PostgreSQL's own.
+ */
 #include <libpq-fe.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -109,8 +112,8 @@ static int count_page(void *context, const struct ledger_snapshot *snapshot, con
 }
 
 /*
- * Of a table that nobody has analyzed since it was filled the planner thinks that it is small: left to itself it fetches, for each page, all that is left of the
- * sale, and sorts it.
+ * Of a table that nobody has analyzed since it was filled the planner thinks that it is small: left
+ * to itself it fetches, for each page, all that is left of the sale, and sorts it.
  */
 static void test_snapshot_reads_each_order_of_a_new_sale_once(void **state)
 {
@@ -197,8 +200,8 @@ static void test_row_of_a_writer_that_is_gone_fences_its_session(void **state)
 }
 
 /*
- * A row is swept out when its writer was away for long: the writer goes on with another. What became of a transaction that was on its way, only those know who
- * drive it again.
+ * A row is swept out when its writer was away for long: the writer goes on with another. What
+ * became of a transaction that was on its way, only those know who drive it again.
  */
 static void test_writer_whose_row_was_swept_out_joins_again(void **state)
 {
@@ -283,8 +286,8 @@ static size_t feed_behind(struct ledger *ledger, struct ledger_cursor *after)
 }
 
 /*
- * Until the first who commits is held there. The numbers alone do not say so: they are drawn before,
- * and then the one hold could be taken by who commits next, which is this thread.
+ * Until the first who commits is held there. The numbers alone do not say so: they are drawn
+ * before, and then the one hold could be taken by who commits next, which is this thread.
  */
 static void wait_for_hold(const char *hits)
 {
@@ -296,8 +299,8 @@ static void wait_for_hold(const char *hits)
 }
 
 /*
- * A drain stands between the numbers that it has drawn and its commit; another, of a later sale, commits above them. Who reads the feed then must not go on
- * behind the later one.
+ * A drain stands between the numbers that it has drawn and its commit; another, of a later sale,
+ * commits above them. Who reads the feed then must not go on behind the later one.
  */
 static void test_change_that_is_committed_late_is_not_skipped(void **state)
 {

@@ -1,4 +1,7 @@
-/* The ledger's contract, held by the simulation's server, and by SQLite on the disk in memory that it uses. */
+/*
+ * The ledger's contract, held by the simulation's server, and by SQLite on the disk in memory that
+ * it uses.
+ */
 #include <stdlib.h>
 #include "base/log.h"
 #include "contract/ledger_suite.h"

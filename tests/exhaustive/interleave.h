@@ -4,8 +4,8 @@
  *
  * The sources are the program's own. They are compiled with -fsanitize=thread, which puts a call in
  * front of each access to memory, and those calls lead here (memory.c) and not to the sanitizer. So
- * nothing in them has to be marked, and a changed order of memory is a changed argument. Threads are
- * coroutines; the seams (base/node.h) give the locks.
+ * nothing in them has to be marked, and a changed order of memory is a changed argument. Threads
+ * are coroutines; the seams (base/node.h) give the locks.
  *
  * The model. Each atomic variable keeps all values that it has had. A thread has a view: of each
  * variable the oldest value that it may still read. A load may read any that is not older; acquire
@@ -21,9 +21,9 @@
  *
  * The bounds. A switch away from a thread that could go on is a preemption, a load that does not
  * read the newest value, or a weak compare-and-swap that fails for no reason, is a surprise; a
- * search makes so many of each in a run, and all combinations of them. Points where a switch changes
- * nothing are left out: accesses to variables that one thread alone uses, or that all only read.
- * Which these are is found on the way: a search begins again when it meets a new one.
+ * search makes so many of each in a run, and all combinations of them. Points where a switch
+ * changes nothing are left out: accesses to variables that one thread alone uses, or that all only
+ * read. Which these are is found on the way: a search begins again when it meets a new one.
  */
 #pragma once
 

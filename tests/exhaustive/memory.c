@@ -128,7 +128,10 @@ static size_t hash_of(uintptr_t address)
 	return (size_t)((address * UINT64_C(0x9e3779b97f4a7c15)) >> 40);
 }
 
-/* Whether several threads use it, of whom one writes: it is kept as a variable, and others may be chosen in front of it. */
+/*
+ * Whether several threads use it, of whom one writes: it is kept as a variable, and others may be
+ * chosen in front of it.
+ */
 static bool is_shared(uintptr_t address, bool writes)
 {
 	unsigned self = 1u << search_thread();

@@ -9,7 +9,9 @@
 
 /* --- interleave.c --- */
 
-/* The thread that runs; -1: none does, what happens is the scene's begin or end, or no part of it. */
+/*
+ * The thread that runs; -1: none does, what happens is the scene's begin or end, or no part of it.
+ */
 int search_thread(void);
 /* One of so many, all of which are tried. */
 unsigned search_choose(unsigned count);

@@ -33,7 +33,10 @@ static void begin(void)
 	calendar_lower(&calendar, &seat, OLD);
 }
 
-/* As a shard does it when its earliest hold changes: it publishes that, and then looks at the bound. */
+/*
+ * As a shard does it when its earliest hold changes: it publishes that, and then looks at the
+ * bound.
+ */
 static void publish(int shard, int64_t deadline)
 {
 	atomic_store(&earliest[shard], deadline);

@@ -1,4 +1,6 @@
-/* Lanes: what is pushed arrives once, nobody sleeps beside it, and a descriptor says what is there. */
+/*
+ * Lanes: what is pushed arrives once, nobody sleeps beside it, and a descriptor says what is there.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,7 @@
-/* The units of a lot, by two or three threads: none is sold twice or lost, and no latch outlives what came back. */
+/*
+ * The units of a lot, by two or three threads: none is sold twice or lost, and no latch outlives
+ * what came back.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

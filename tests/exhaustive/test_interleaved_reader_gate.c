@@ -77,7 +77,9 @@ static void test_what_a_reader_uses_is_not_freed(void **state)
 	assert_true(interleave(&scene) > 1000);
 }
 
-/* Who has read the phase before a removal and enters behind it is in the count of the one before. */
+/*
+ * Who has read the phase before a removal and enters behind it is in the count of the one before.
+ */
 static void test_a_reader_that_enters_late_is_waited_for_by_the_next_removal(void **state)
 {
 	static const struct scene scene = {.name = "a reader over two removals",

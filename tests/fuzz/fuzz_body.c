@@ -1,6 +1,7 @@
 /*
- * JSON bodies: any bytes as a body, read by tables of fields of every kind. Held: no crash; what is refused is a whole problem document with the status of its
- * code; what is accepted is within its bounds.
+ * JSON bodies: any bytes as a body, read by tables of fields of every kind. Held: no crash; what is
+ * refused is a whole problem document with the status of its code; what is accepted is within its
+ * bounds.
  */
 #include <stdint.h>
 #include <stdlib.h>

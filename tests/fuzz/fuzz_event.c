@@ -1,6 +1,7 @@
 /*
- * Any bytes: decoding refuses them with a reason, or gives an event that is encoded and decoded to itself. A space before them, which keeps the quick reader away,
- * changes neither the event nor the reason.
+ * Any bytes: decoding refuses them with a reason, or gives an event that is encoded and decoded to
+ * itself. A space before them, which keeps the quick reader away, changes neither the event nor the
+ * reason.
  */
 #include <stddef.h>
 #include <stdint.h>

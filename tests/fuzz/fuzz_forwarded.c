@@ -1,6 +1,7 @@
 /*
- * X-Forwarded-For, behind a proxy that is trusted. The first byte chooses which networks are trusted too. Held: no crash; the client is the peer or an
- * address that the header has; of a peer that is not trusted the header says nothing.
+ * X-Forwarded-For, behind a proxy that is trusted. The first byte chooses which networks are
+ * trusted too. Held: no crash; the client is the peer or an address that the header has; of a peer
+ * that is not trusted the header says nothing.
  */
 #include <stdint.h>
 #include <string.h>

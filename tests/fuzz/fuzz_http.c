@@ -1,6 +1,7 @@
 /*
- * The HTTP reader by itself: it stays within its bytes and its contract, gives the same result however the bytes arrive, and what it
- * accepts keeps the rules when they are checked in a plainer way.
+ * The HTTP reader by itself: it stays within its bytes and its contract, gives the same result
+ * however the bytes arrive, and what it accepts keeps the rules when they are checked in a plainer
+ * way.
  */
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,7 @@
 /*
- * The HTTP reader held against llhttp: what ours accepts, it accepts, and understands in the same way. Request smuggling is made of two
- * programs that disagree about where a request ends and what is in it.
+ * The HTTP reader held against llhttp: what ours accepts, it accepts, and understands in the same
+ * way. Request smuggling is made of two programs that disagree about where a request ends and what
+ * is in it.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -127,7 +128,10 @@ static void compare_keep_alive(const struct http_request *request)
 	struct slice value;
 	size_t place = 0;
 
-	/* It does not take a tab for white space around connection options: look at the whole line, up to its end. */
+	/*
+	 * It does not take a tab for white space around connection options: look at the whole line,
+	 * up to its end.
+	 */
 	while ((value = http_request_next_header(request, SLICE("Connection"), &place)).data) {
 		const char *end = rawmemchr(value.data, '\r');
 
@@ -167,13 +171,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	llhttp_init(&parser, HTTP_REQUEST, &settings);
 	error = llhttp_execute(&parser, data, size);
 
-	/* It has a list of methods, where ours only asks for a token: the handler answers those with 405. */
+	/*
+	 * It has a list of methods, where ours only asks for a token: the handler answers those
+	 * with 405.
+	 */
 	if (error == HPE_INVALID_METHOD && request.method == HTTP_OTHER)
 		return 0;
-	/* Some of its methods are of other protocols (PRI, SOURCE, RTSP's), for which it wants other versions and targets. */
+	/*
+	 * Some of its methods are of other protocols (PRI, SOURCE, RTSP's), for which it wants
+	 * other versions and targets.
+	 */
 	if (request.method == HTTP_OTHER && !seen.complete && error != HPE_PAUSED_UPGRADE)
 		return 0;
-	/* A tab behind Content-Length is white space (RFC 9110, section 5.6.3); it refuses that, which does no harm. */
+	/*
+	 * A tab behind Content-Length is white space (RFC 9110, section 5.6.3); it refuses that,
+	 * which does no harm.
+	 */
 	if (error == HPE_INVALID_CONTENT_LENGTH && llhttp_get_error_pos(&parser)[0] == '\t')
 		return 0;
 	if (error != HPE_PAUSED && error != HPE_PAUSED_UPGRADE) {
@@ -184,7 +197,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	ASSERT(parser.http_minor == request.minor_version);
 	ASSERT(slice_equal(slice_of(llhttp_method_name((llhttp_method_t)parser.method)), request.method_name));
 	compare(&request);
-	/* Where the client offers another protocol, llhttp leaves what follows to its user. Ours never takes the offer. */
+	/*
+	 * Where the client offers another protocol, llhttp leaves what follows to its user. Ours
+	 * never takes the offer.
+	 */
 	if (error == HPE_PAUSED_UPGRADE)
 		return 0;
 	assert_same(&seen.body, request.body);

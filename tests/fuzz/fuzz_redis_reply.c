@@ -1,7 +1,8 @@
 /*
- * Any bytes as what Redis answers: every call of the stock reads them without falling over, and comes to an outcome that its callers know. The first
- * byte says which call, the rest is its answer, and that of whatever else is asked on the way. hiredis has the answers before they are asked for; what is
- * asked goes to a pair of sockets that nobody reads.
+ * Any bytes as what Redis answers: every call of the stock reads them without falling over, and
+ * comes to an outcome that its callers know. The first byte says which call, the rest is its
+ * answer, and that of whatever else is asked on the way. hiredis has the answers before they are
+ * asked for; what is asked goes to a pair of sockets that nobody reads.
  */
 #include <stddef.h>
 #include <stdint.h>

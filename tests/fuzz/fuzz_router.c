@@ -1,4 +1,7 @@
-/* The router, with the path as it comes. Held: no crash; a parameter lies within the path that was looked for, is not empty and has no slash. */
+/*
+ * The router, with the path as it comes. Held: no crash; a parameter lies within the path that was
+ * looked for, is not empty and has no slash.
+ */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

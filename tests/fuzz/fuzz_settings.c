@@ -1,4 +1,7 @@
-/* Any bytes as a settings file: a fault is told in one line; what loads is printed, loads again, and is printed the same. */
+/*
+ * Any bytes as a settings file: a fault is told in one line; what loads is printed, loads again,
+ * and is printed the same.
+ */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -1,6 +1,7 @@
 /*
- * Tokens. The first byte chooses: a whole Authorization header as it comes, or a header and a payload (split at the first NUL) under a right
- * signature, so that what stands behind the signature is reached as well. Held: no crash; what is seen without trust is what is verified; the
+ * Tokens. The first byte chooses: a whole Authorization header as it comes, or a header and a
+ * payload (split at the first NUL) under a right signature, so that what stands behind the
+ * signature is reached as well. Held: no crash; what is seen without trust is what is verified; the
  * cache gives the same answer as the first time.
  */
 #include <openssl/evp.h>

@@ -1,4 +1,7 @@
-/* traceparent. Held: no crash; whatever comes in, what goes on is well formed; what is well formed goes on as it is. */
+/*
+ * traceparent. Held: no crash; whatever comes in, what goes on is well formed; what is well formed
+ * goes on as it is.
+ */
 #include <ctype.h>
 #include <stdint.h>
 #include <string.h>

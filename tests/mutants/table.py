@@ -1,9 +1,11 @@
 """The faults that are planted on purpose, and the tests that must find them (`make mutants`).
 
-A mutant is one small change of the program that breaks a rule of docs/architecture.md or a condition of it. `old` stands in `file`
-exactly once and becomes `new`. `tests` are tried in their order, the quickest first: "unit NAME" is a test of Meson's, "whole
-FILE::TEST" one of pytest's. A fault that was found by hand belongs here once it is mended: its mutant is the mend taken out.
-`unseen` says why no world of the simulation can see it, where that is so; every other one is to be seen by some world.
+A mutant is one small change of the program that breaks a rule of docs/architecture.md or a
+condition of it. `old` stands in `file` exactly once and becomes `new`. `tests` are tried in their
+order, the quickest first: "unit NAME" is a test of Meson's, "whole FILE::TEST" one of pytest's. A
+fault that was found by hand belongs here once it is mended: its mutant is the mend taken out.
+`unseen` says why no world of the simulation can see it, where that is so; every other one is to be
+seen by some world.
 """
 
 from dataclasses import dataclass

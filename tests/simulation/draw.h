@@ -1,6 +1,7 @@
 /*
- * Random numbers of a run, in streams: each part of the simulation draws from one of its own, made from the run's seed and the part's name. So a
- * part that is switched off, or that draws once more, changes nothing for the others.
+ * Random numbers of a run, in streams: each part of the simulation draws from one of its own, made
+ * from the run's seed and the part's name. So a part that is switched off, or that draws once more,
+ * changes nothing for the others.
  */
 #pragma once
 

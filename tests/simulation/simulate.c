@@ -1,11 +1,12 @@
 /*
- * Simulates sales of the whole program: each seed is a world of its own (world/world.h), in a process of its own. A seed and a commit make the same
- * run, bit for bit.
+ * Simulates sales of the whole program: each seed is a world of its own (world/world.h), in a
+ * process of its own. A seed and a commit make the same run, bit for bit.
  *
  *   simulate --seed N [--shape embedded|cluster] [--without LIST] [--plan] [--trace]     one, told in full
  *   simulate [--seeds N] [--from N] [--hours H] [--jobs N] [--first] [--shape …]         many, by turns of both shapes; --first: until one fails
  *
- * What failed is a line that can be pasted, on standard output; 0, 1 (a breach) or 2 (it was asked wrongly).
+ * What failed is a line that can be pasted, on standard output; 0, 1 (a breach) or 2 (it was asked
+ * wrongly).
  */
 #include <getopt.h>
 #include <signal.h>

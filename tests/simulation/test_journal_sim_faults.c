@@ -1,7 +1,7 @@
 /*
- * What the Kafka in the process does on demand and by chance, under the simulation's scheduler: each end that an append is told
- * is true of the log, also later, and of one whose node was killed; readers share the partitions, and go on where they do not know
- * better.
+ * What the Kafka in the process does on demand and by chance, under the simulation's scheduler:
+ * each end that an append is told is true of the log, also later, and of one whose node was killed;
+ * readers share the partitions, and go on where they do not know better.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -269,7 +269,9 @@ static void run_late(void *argument)
 	assert_int_equal(copies_of(&late_one.id, partition, &at), 0);
 	assert_int_equal(journal_sim_in_flight(sim), 1);
 	journal_sim_set_faults(sim, NULL);
-	/* Another gate drives it, and the order goes on; then the first one comes, behind all that. */
+	/*
+	 * Another gate drives it, and the order goes on; then the first one comes, behind all that.
+	 */
 	assert_int_equal(append_one(other, &late_one), JOURNAL_DURABLE);
 	assert_int_equal(append_one(other, &next), JOURNAL_DURABLE);
 	pause_sleep(60000 * MS);
@@ -490,7 +492,10 @@ static void test_share_of_a_killed_reader_is_given_to_another_when_its_session_i
 		run_with(i, run_killed_reader);
 }
 
-/* Two readers, with all that can go wrong: each partition is read in order from where the owner says, and nothing is left out. */
+/*
+ * Two readers, with all that can go wrong: each partition is read in order from where the owner
+ * says, and nothing is left out.
+ */
 static int64_t read_to[PARTITIONS];
 static bool written_all;
 

@@ -1,4 +1,7 @@
-/* Hand-made histories for the judge: what is sent again with its key. What is broken is found by its name, what is lawful is not. */
+/*
+ * Hand-made histories for the judge: what is sent again with its key. What is broken is found by
+ * its name, what is lawful is not.
+ */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -81,7 +84,10 @@ static void test_an_extension_that_nobody_has_asked_for_is_found(void **state)
 
 /* --- Cancels --- */
 
-/* The cancel of a held order is refused by the journal; somebody confirms it; the cancel is sent again, and answered as it is. */
+/*
+ * The cancel of a held order is refused by the journal; somebody confirms it; the cancel is sent
+ * again, and answered as it is.
+ */
 static void cancel_around_a_confirm(const char *key, const char *code)
 {
 	uint32_t cancel, confirm;

@@ -1,4 +1,7 @@
-/* Hand-made histories for the judge: what a buyer may have, and keys. What is broken is found by its name, what is lawful is not. */
+/*
+ * Hand-made histories for the judge: what a buyer may have, and keys. What is broken is found by
+ * its name, what is lawful is not.
+ */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -1,4 +1,7 @@
-/* Hand-made histories for the judge: what orders are paid with. What is broken is found by its name, what is lawful is not. */
+/*
+ * Hand-made histories for the judge: what orders are paid with. What is broken is found by its
+ * name, what is lawful is not.
+ */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -148,7 +151,10 @@ static void test_an_order_that_was_born_confirmed_takes_the_first_payment(void *
 	(void)state;
 }
 
-/* Bob's order, which ann has confirmed by p1 without a reason; in the ledger it has what `row` says. */
+/*
+ * Bob's order, which ann has confirmed by p1 without a reason; in the ledger it has what `row`
+ * says.
+ */
 static void end_with_row(const struct history_rest_order *row)
 {
 	struct history_rest_log log[] = {{.actor = "ann", .action = "order.confirm"}};

@@ -1,4 +1,7 @@
-/* Hand-made histories for the judge: units that orders give back. What is broken is found by its name, what is lawful is not. */
+/*
+ * Hand-made histories for the judge: units that orders give back. What is broken is found by its
+ * name, what is lawful is not.
+ */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -261,7 +264,10 @@ static void test_a_reduction_that_nobody_was_told_of_may_be_lost(void **state)
 	(void)state;
 }
 
-/* What was bought with the room that it left was bought behind it, however late the log is read anew. */
+/*
+ * What was bought with the room that it left was bought behind it, however late the log is read
+ * anew.
+ */
 static void test_a_reduction_keeps_its_time_when_the_log_is_read_anew(void **state)
 {
 	story_begin(&story, &(struct story_terms){.units = 4, .limit = 2});

@@ -1,4 +1,7 @@
-/* Hand-made histories for the judge: holds and stops. What is broken is found by its name, what is lawful is not. */
+/*
+ * Hand-made histories for the judge: holds and stops. What is broken is found by its name, what is
+ * lawful is not.
+ */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -495,7 +495,10 @@ static void test_power_cut_of_the_server_keeps_what_was_told(void **state)
 	assert_in_range(came, SEEDS / 3, SEEDS - 1);
 }
 
-/* What an operator does to the server closes its ledger and opens it again: writes, in which its power can go. */
+/*
+ * What an operator does to the server closes its ledger and opens it again: writes, in which its
+ * power can go.
+ */
 static void play_power_cut_of(struct scene *scene, void (*what)(struct ledger_sim *sim))
 {
 	struct kit *kit = &scene->kit;

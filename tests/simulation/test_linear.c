@@ -92,7 +92,10 @@ static bool is_lawful(const struct linear_event *event, int64_t units, const int
 	       !(event->limit && has[event->buyer] + event->buyer_units > event->limit) && units + event->units >= 0;
 }
 
-/* Each event at a moment of its own span, moments in the order of the events: the plain meaning of the word. */
+/*
+ * Each event at a moment of its own span, moments in the order of the events: the plain meaning of
+ * the word.
+ */
 static bool any_order(const struct linear_event *events, size_t count, unsigned done, int64_t now, int64_t units, int64_t *has)
 {
 	if (done == (1u << count) - 1)

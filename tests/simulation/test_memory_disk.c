@@ -1,4 +1,7 @@
-/* The disk in memory, and the SQLite ledger on it: processes die, and the power fails at each write. */
+/*
+ * The disk in memory, and the SQLite ledger on it: processes die, and the power fails at each
+ * write.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,7 +31,10 @@ static bool is_there(struct ledger *ledger, const struct uuid *id)
 	return result == LEDGER_DONE;
 }
 
-/* Buys until the power is off: what was told is there when it is back, and what was refused is not. False: it stayed on. */
+/*
+ * Buys until the power is off: what was told is there when it is back, and what was refused is not.
+ * False: it stayed on.
+ */
 static bool buy_until_cut(unsigned int writes)
 {
 	static const char *const buyers[ORDERS] = {"ann", "ben", "cid", "dan", "eve", "fay", "gus", "hal", "ida", "jon"};

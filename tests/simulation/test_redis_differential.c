@@ -1,10 +1,10 @@
 /*
- * The Redis in the process against a real one: the same random calls to both, the same bytes in each
- * reply, and the same keys at the end of each world. The adapter makes the calls, so that most of
- * them do something; each is sent again with bytes changed; and commands go to both as they are.
+ * The Redis in the process against a real one: the same random calls to both, the same bytes in
+ * each reply, and the same keys at the end of each world. The adapter makes the calls, so that most
+ * of them do something; each is sent again with bytes changed; and commands go to both as they are.
  *
- * SEED and CALLS in the environment repeat a run, or make it longer; what differs prints what it was
- * sent.
+ * SEED and CALLS in the environment repeat a run, or make it longer; what differs prints what it
+ * was sent.
  */
 /* cmocka wants these first */
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /*
  * What the adapter makes of a Redis that loses, forgets and garbles: each call ends in one of its
- * declared ways, nothing that was granted is granted twice, and what Redis says of itself still adds
- * up. Time is the test's own, so nothing waits.
+ * declared ways, nothing that was granted is granted twice, and what Redis says of itself still
+ * adds up. Time is the test's own, so nothing waits.
  */
 #include "unit/stock/redis_gate.h"
 
@@ -133,7 +133,9 @@ static void test_a_server_that_is_away_is_unavailable(void **state)
 	assert_int_equal(gate_buy(gate, "ann", "k").outcome, STOCK_DONE);
 }
 
-/* What was granted behind the mark is gone: the sale must be fenced, or its units are sold twice. */
+/*
+ * What was granted behind the mark is gone: the sale must be fenced, or its units are sold twice.
+ */
 static void test_a_log_that_lacks_its_end_is_fenced(void **state)
 {
 	struct gate *gate = *state;

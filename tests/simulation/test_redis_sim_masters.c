@@ -1,4 +1,6 @@
-/* Two masters, a replica that was behind, Sentinels that are late: what the adapter makes of them. */
+/*
+ * Two masters, a replica that was behind, Sentinels that are late: what the adapter makes of them.
+ */
 #include "simulation/redis/group_test.h"
 
 static void test_a_gate_sells_while_a_replica_follows_and_stops_when_none_does(void **state)

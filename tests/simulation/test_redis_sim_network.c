@@ -252,7 +252,10 @@ static void die(void)
 	redis_sim_end_client(sim, &node_of_other, arrives);
 }
 
-/* What a client of its own, which dies while this is on the way, has asked for; and whether it was done. */
+/*
+ * What a client of its own, which dies while this is on the way, has asked for; and whether it was
+ * done.
+ */
 static bool is_done_for_the_dead(const char *key)
 {
 	const struct redis_transport *transport = redis_sim_transport(sim);

@@ -1,6 +1,7 @@
 /*
  * Lua's library struct, which is no package and so written anew, against Redis' own: random formats
- * and values to both, the same bytes and the same errors. SEED and CALLS as of the differential test.
+ * and values to both, the same bytes and the same errors. SEED and CALLS as of the differential
+ * test.
  */
 /* cmocka wants these first */
 #include <setjmp.h>

@@ -1,4 +1,7 @@
-/* The scheduler of the simulation: the order is the seed's, nodes are killed and paused, clocks are their own. */
+/*
+ * The scheduler of the simulation: the order is the seed's, nodes are killed and paused, clocks are
+ * their own.
+ */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -319,7 +322,10 @@ static void take_with_shield(void *argument)
 	}
 }
 
-/* Two nodes with one lock: whoever is killed has not got it, and does not take a wake-up with it that another one needs. */
+/*
+ * Two nodes with one lock: whoever is killed has not got it, and does not take a wake-up with it
+ * that another one needs.
+ */
 static void test_a_lock_of_several_nodes_outlives_one_of_them_that_is_killed_with_a_shield(void **state)
 {
 	(void)state;
@@ -680,7 +686,10 @@ static int count_found(enum scheduler_policy policy)
 	return found;
 }
 
-/* The short thread must run late in the long one: two orderings. A coin at each step never waits so long. */
+/*
+ * The short thread must run late in the long one: two orderings. A coin at each step never waits so
+ * long.
+ */
 static void test_priorities_find_what_needs_two_orderings_and_a_uniform_choice_does_not(void **state)
 {
 	(void)state;

@@ -1,4 +1,7 @@
-/* What the judge sees of a ledger and of stocks is what they have: rows that the adapters write, keys that the functions write. */
+/*
+ * What the judge sees of a ledger and of stocks is what they have: rows that the adapters write,
+ * keys that the functions write.
+ */
 #include "unit/stock/redis_gate.h"
 
 #include <string.h>

@@ -14,7 +14,10 @@ static struct plan plan;
 static struct world world;
 static struct ledger *ledger;
 
-/* A log of ten records, of which the ledger has seven; in its other partition there are ten too, and of that the ledger knows nothing. */
+/*
+ * A log of ten records, of which the ledger has seven; in its other partition there are ten too,
+ * and of that the ledger knows nothing.
+ */
 static int set_up(void **state)
 {
 	const struct ledger_progress progress = {.partition = 0, .from = 0, .to = APPLIED, .mark = 1};

@@ -110,7 +110,9 @@ static bool next_piece(void)
 	return true;
 }
 
-/* A read maps all of the pages around; a write to a page that nobody has looked at, that one alone. */
+/*
+ * A read maps all of the pages around; a write to a page that nobody has looked at, that one alone.
+ */
 static void zero_until(const char *end)
 {
 	while (heap.zeroed < end) {

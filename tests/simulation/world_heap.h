@@ -11,5 +11,7 @@
 
 /* Before the first fork: for so many worlds at a time. */
 void world_heap_reserve(unsigned places);
-/* By a child: it has that place, from 0, to its end; whatever was allocated before stays as it is. */
+/*
+ * By a child: it has that place, from 0, to its end; whatever was allocated before stays as it is.
+ */
 void world_heap_begin(unsigned place);

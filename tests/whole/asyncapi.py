@@ -1,4 +1,7 @@
-"""docs/asyncapi.json as a judge: whether a record of the journal's topic, or of its dead letters, is one that the document promises."""
+"""
+docs/asyncapi.json as a judge: whether a record of the journal's topic, or of its dead letters, is
+one that the document promises.
+"""
 
 import json
 from dataclasses import dataclass
@@ -80,7 +83,10 @@ class Document:
         return [self.rebase(child) for child in node] if isinstance(node, list) else node
 
     def judge_event(self, record):
-        """Fails where the document does not promise this record in the journal's topic. The event's kind."""
+        """
+        Fails where the document does not promise this record in the journal's topic. The event's
+        kind.
+        """
         event = record.json
         message = self.events().get(event["kind"])
         assert message, f"the document knows no {event['kind']}: {record}"
@@ -88,7 +94,9 @@ class Document:
         return event["kind"]
 
     def judge(self, message, headers, event, key):
-        """Headers and value each by its schema, and then what no schema says: that they say the same."""
+        """
+        Headers and value each by its schema, and then what no schema says: that they say the same.
+        """
         self.validate(message["headers"], headers, message["name"])
         self.validate(message["payload"], event, message["name"])
         self.validate(self.resolve(message["bindings"])["kafka"]["key"], key, message["name"])

@@ -1,4 +1,7 @@
-"""A real browser, Debian's Chromium without a window, and a web server of another origin for pages that the program does not serve itself."""
+"""
+A real browser, Debian's Chromium without a window, and a web server of another origin for pages
+that the program does not serve itself.
+"""
 
 import functools
 import http.server

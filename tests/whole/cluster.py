@@ -1,4 +1,5 @@
-"""A cluster as an operator runs it: several gates, and drains where there is a broker, over one Redis, one PostgreSQL and one Kafka; all of them real.
+"""A cluster as an operator runs it: several gates, and drains where there is a broker, over one
+Redis, one PostgreSQL and one Kafka; all of them real.
 
 To a crowd it is one server: each look at `public` or `operator` is another gate's.
 """
@@ -100,7 +101,10 @@ class Cluster:
     # --- waiting ---
 
     def is_selling(self, sale):
-        """Every living gate's stock decides purchases: it is not fenced, away or just being rebuilt. The one that is asked for is always the same."""
+        """
+        Every living gate's stock decides purchases: it is not fenced, away or just being rebuilt.
+        The one that is asked for is always the same.
+        """
         for gate in self.alive():
             with suppress(OSError, AssertionError):
                 sku = gate.sale(sale)["lots"][0]["sku"]
@@ -128,6 +132,8 @@ class Cluster:
         return len(ends) == PARTITIONS and ends == {**dict.fromkeys(range(PARTITIONS), 0), **{int(p): int(n) for p, n in rows}}
 
     def settle(self, seconds=30):
-        """Twice in a row: what was in nobody's hands between two looks has arrived by the second."""
+        """
+        Twice in a row: what was in nobody's hands between two looks has arrived by the second.
+        """
         for _ in range(2):
             wait_until(self.is_settled, seconds, "the end of what is on its way")

@@ -1,7 +1,10 @@
-"""The cluster of compose.yaml without containers: each service is the real program with the command, settings, secrets and environment that it has there.
+"""The cluster of compose.yaml without containers: each service is the real program with the
+command, settings, secrets and environment that it has there.
 
-What a container has and a process has not is replaced: names and the network 10.77.0.0/24 by addresses of loopback (127.77.0.0/24), ports by free ones, and
-/run/secrets by the folder that deploy/docker/prepare fills. A service is started when those that it depends on are healthy, by the checks of compose.yaml.
+What a container has and a process has not is replaced: names and the network 10.77.0.0/24 by
+addresses of loopback (127.77.0.0/24), ports by free ones, and /run/secrets by the folder that
+deploy/docker/prepare fills. A service is started when those that it depends on are healthy, by the
+checks of compose.yaml.
 """
 
 import json
@@ -210,7 +213,8 @@ class Nginx(Process):
             ("daemon off;", "daemon off;\nmaster_process off;"),
             ("/tmp/", f"{folder}/"),
             ("/etc/nginx/penstock/penstock.inc", DEPLOY / "nginx/penstock.inc"),
-            # From loopback everything would come from 127.0.0.1; X-Test-Client is the address of a client that comes over the network.
+            # From loopback everything would come from 127.0.0.1; X-Test-Client is the address of a
+            # client that comes over the network.
             (
                 "listen 8080 backlog",
                 f"proxy_bind {self.address};\n\t\tset_real_ip_from 127.0.0.0/8;\n\t\treal_ip_header X-Test-Client;\n"

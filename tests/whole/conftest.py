@@ -50,7 +50,9 @@ def running(server):
 
 @pytest.fixture(scope="session")
 def shared_postgres():
-    """One for all tests that only need a database in it; a test that breaks its server makes its own."""
+    """
+    One for all tests that only need a database in it; a test that breaks its server makes its own.
+    """
     yield from running(Postgres())
 
 
@@ -68,13 +70,19 @@ def redis():
 
 @pytest.fixture(scope="session")
 def kafka():
-    """One broker for all tests that only need a topic in it; a test that breaks its brokers makes its own."""
+    """
+    One broker for all tests that only need a topic in it; a test that breaks its brokers makes its
+    own.
+    """
     yield from running(Kafka())
 
 
 @pytest.fixture
 def gates(tmp_path, shared_postgres, redis):
-    """Makes clusters: gates(count, kafka=..., settings=..., program=...); without kafka the journal is direct. All is ended with the test."""
+    """
+    Makes clusters: gates(count, kafka=..., settings=..., program=...); without kafka the journal is
+    direct. All is ended with the test.
+    """
     clusters = []
 
     def make(count=2, postgres=None, redis=redis, drains=1, **options):
@@ -102,7 +110,10 @@ def window(tmp_path):
 
 @pytest.fixture
 def ledger(request):
-    """The settings of a fresh ledger, for each server: SQLite, unless the test is parametrised by `ledger`."""
+    """
+    The settings of a fresh ledger, for each server: SQLite, unless the test is parametrised by
+    `ledger`.
+    """
     if getattr(request, "param", "sqlite") == "sqlite":
         return dict
     postgres = request.getfixturevalue("shared_postgres")
@@ -111,7 +122,10 @@ def ledger(request):
 
 @pytest.fixture
 def serve(tmp_path, ledger):
-    """Starts servers: serve(settings={...}, program=..., environment={...}). Each has a folder of its own; all are ended."""
+    """
+    Starts servers: serve(settings={...}, program=..., environment={...}). Each has a folder of its
+    own; all are ended.
+    """
     servers = []
 
     def start(settings=None, wait=True, folder=None, **options):

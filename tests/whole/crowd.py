@@ -1,7 +1,8 @@
-"""A crowd: many clients at once who remember every word that they were told, and the verdict on the server by their memory.
+"""A crowd: many clients at once who remember every word that they were told, and the verdict on the
+server by their memory.
 
-The book is kept by the clients alone. What it says is held against the running server and against the ledger's rows, so a
-server and a ledger that agree on a lie do not pass.
+The book is kept by the clients alone. What it says is held against the running server and against
+the ledger's rows, so a server and a ledger that agree on a lie do not pass.
 """
 
 import asyncio
@@ -37,7 +38,10 @@ LIVE = ("held", "confirmed")
 
 
 def new_seed(name):
-    """Another one each time, printed: PENSTOCK_SEED=number makes the same choices again (but not the machine's timing)."""
+    """
+    Another one each time, printed: PENSTOCK_SEED=number makes the same choices again (but not the
+    machine's timing).
+    """
     seed = int(os.environ.get("PENSTOCK_SEED", random.SystemRandom().randrange(2**32)))
     print(f"{name}: PENSTOCK_SEED={seed}")
     return seed
@@ -61,7 +65,10 @@ class Wish:
 
 @dataclass
 class LotBook:
-    """What the operator was told of a lot: its units, and how many more there may be of those that got no clear answer."""
+    """
+    What the operator was told of a lot: its units, and how many more there may be of those that got
+    no clear answer.
+    """
 
     units: int
     withdrawn: int
@@ -121,7 +128,10 @@ class Connection:
 
 class Crowd:
     def __init__(self, server, sale, seed, limit=2, buyers=300, settle=True, stay=False):
-        """stay: whose server dies goes on to another gate of the cluster that `server` is; else it goes home."""
+        """
+        stay: whose server dies goes on to another gate of the cluster that `server` is; else it
+        goes home.
+        """
         self.server, self.sale, self.limit, self.settle, self.stay = server, sale, limit, settle, stay
         self.random = random.Random(seed)
         self.lots = {lot["sku"]: LotBook(lot["units"], lot["withdrawn"]) for lot in server.sale(sale)["lots"]}
@@ -246,8 +256,9 @@ class Crowd:
 
     def shop(self, seconds, clients=10, then=None, after=0):
         """
-        So many clients for so long; `then` happens while they are at it, and ends it where it ends the server. Those who stay shop on for so long after it.
-        `then` runs beside them, and may take its time.
+        So many clients for so long; `then` happens while they are at it, and ends it where it ends
+        the server. Those who stay shop on for so long after it. `then` runs beside them, and may
+        take its time.
         """
 
         async def run():
@@ -265,7 +276,9 @@ class Crowd:
         asyncio.run(run())
 
     def ask_again(self, wishes, clients=10, seconds=30):
-        """Asks each until it has an answer that stands. Those that have none in time stay as they are."""
+        """
+        Asks each until it has an answer that stands. Those that have none in time stay as they are.
+        """
 
         async def client(queue, deadline):
             connection = Connection(self.server.public)
@@ -326,7 +339,10 @@ class Crowd:
         return counted, {sku: tuple(listed[sku, state] for state in LIVE) for sku in counted}
 
     def check_counters(self):
-        """Nothing is on its way any more, so the stock and the ledger agree, but for a hold that ends between two looks."""
+        """
+        Nothing is on its way any more, so the stock and the ledger agree, but for a hold that ends
+        between two looks.
+        """
         deadline = time.monotonic() + PATIENCE
         while (pair := self.units_by_lot())[0] != pair[1]:
             if time.monotonic() > deadline:
@@ -335,7 +351,10 @@ class Crowd:
             time.sleep(0.1)
 
     def check_told_units(self):
-        """What the clients hold in their hands is more than there is? Only of orders that nothing can have ended."""
+        """
+        What the clients hold in their hands is more than there is? Only of orders that nothing can
+        have ended.
+        """
         certain, bought = defaultdict(int), defaultdict(int)
         for wish in self.accepted:
             if not wish.attempted & {"cancel", "refund"} and ("confirm" in wish.settled or b'"confirmed"' in wish.told):

@@ -1,4 +1,7 @@
-"""Somebody who follows the feed of what happened, whatever dies meanwhile, and who says whether it was whole."""
+"""
+Somebody who follows the feed of what happened, whatever dies meanwhile, and who says whether it was
+whole.
+"""
 
 import http.client
 import threading
@@ -17,7 +20,10 @@ NEXT = {
 
 
 class Follower:
-    """Reads page after page on a thread, and remembers where it is, as a reader of another process would."""
+    """
+    Reads page after page on a thread, and remembers where it is, as a reader of another process
+    would.
+    """
 
     def __init__(self, server, limit=50):
         self.server, self.limit = server, limit

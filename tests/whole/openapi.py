@@ -1,4 +1,7 @@
-"""docs/openapi.json as a judge: whether an answer is one that a listener's document promises for its path, method and status."""
+"""
+docs/openapi.json as a judge: whether an answer is one that a listener's document promises for its
+path, method and status.
+"""
 
 import json
 import re

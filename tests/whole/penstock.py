@@ -1,4 +1,6 @@
-"""The program as a user meets it: a real process, real sockets, a real ledger in a folder of its own."""
+"""
+The program as a user meets it: a real process, real sockets, a real ledger in a folder of its own.
+"""
 
 import http.client
 import json
@@ -33,7 +35,10 @@ PATIENCE = 60  # with what comes at once on a machine of its own: one that other
 
 
 def wait_until(condition, seconds=PATIENCE, what="the condition"):
-    """Bounded polling: returns the condition's first true value. What must come within a time is measured by who says so: this one is never hasty."""
+    """
+    Bounded polling: returns the condition's first true value. What must come within a time is
+    measured by who says so: this one is never hasty.
+    """
     patience = max(seconds, PATIENCE)
     deadline = time.monotonic() + patience
     while True:
@@ -45,7 +50,10 @@ def wait_until(condition, seconds=PATIENCE, what="the condition"):
 
 
 def await_expiry(server, *orders, sale="drop"):
-    """The ledger tells of an expiry first; the stock gives the units back, and lets the order be asked for again, when it hears that it was written."""
+    """
+    The ledger tells of an expiry first; the stock gives the units back, and lets the order be asked
+    for again, when it hears that it was written.
+    """
     wait_until(lambda: all(server.order(order).json["state"] == "expired" for order in orders), 20, "the expiry")
     wait_until(lambda: server.lot(sale)["held"] == 0, 20, "the units' return")
 
@@ -84,7 +92,10 @@ class Answer:
 
 
 def request(base, method, path, body=None, headers=None, timeout=15.0, source=None, documented=True):
-    """One request on a connection of its own. The answer must be one that docs/openapi.json promises, unless it is not a gate's."""
+    """
+    One request on a connection of its own. The answer must be one that docs/openapi.json promises,
+    unless it is not a gate's.
+    """
     address = urllib.parse.urlsplit(base)
     connection = http.client.HTTPConnection(
         address.hostname, address.port, timeout=timeout, source_address=(source, 0) if source else None
@@ -136,7 +147,9 @@ class Server:
         return self.log_path.read_text(errors="replace")
 
     def await_log(self, text, seconds=PATIENCE):
-        """The log has it, or will: it is written behind what it tells of, by a thread of its own."""
+        """
+        The log has it, or will: it is written behind what it tells of, by a thread of its own.
+        """
         wait_until(lambda: text in self.log() or self.process.poll() is not None, seconds, f'"{text}" in the log')
         assert text in self.log()
 
@@ -292,7 +305,9 @@ class Server:
         raise AssertionError(f"no series {name}")
 
     def operate_audit(self):
-        """Asks until the audit is done: where it takes long its first askers are told to ask again."""
+        """
+        Asks until the audit is done: where it takes long its first askers are told to ask again.
+        """
         end = time.monotonic() + 60
         answer = self.operate("POST", "/v1/audit")
         while answer.status == 503 and answer.code == "overloaded" and time.monotonic() < end:
@@ -311,7 +326,10 @@ class Server:
         return audit_ledger(self.ledger_url, self.program)
 
     def order_rows(self, sale):
-        """What the ledger has of a sale's orders: id (32 hex digits): buyer, key, SKU, quantity, state."""
+        """
+        What the ledger has of a sale's orders: id (32 hex digits): buyer, key, SKU, quantity,
+        state.
+        """
         rows = self.rows(ORDER_ROWS.format(id="lower(hex(o.id))", schema="", sale="?"), sale)
         return {row[0]: row[1:] for row in rows}
 

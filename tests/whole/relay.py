@@ -17,7 +17,9 @@ SECRET = "whsec_" + base64.b64encode(KEY).decode()
 
 
 class Endpoint:
-    """A shop's: remembers what it takes; `answer` says what each is told. tls: a server's context."""
+    """
+    A shop's: remembers what it takes; `answer` says what each is told. tls: a server's context.
+    """
 
     def __init__(self, tls=None):
         self.taken, self.faults, self.answer = [], [], lambda change: 204
@@ -69,7 +71,10 @@ class Endpoint:
             return [change["id"] for change in self.taken]
 
     def judge(self, feed):
-        """What is wrong: each change of the feed was taken, those of a sale first in the feed's order; again only what was taken before."""
+        """
+        What is wrong: each change of the feed was taken, those of a sale first in the feed's order;
+        again only what was taken before.
+        """
         faults, seen, order = list(self.faults), set(), defaultdict(list)
         with self.lock:
             for change in self.taken:

@@ -32,7 +32,9 @@ def test_one_request_in_so_many_is_logged(serve):
 
 
 def test_who_asked_and_how_is_logged(serve):
-    """Behind a proxy that is trusted the client is whom it names; and so where the answer came later."""
+    """
+    Behind a proxy that is trusted the client is whom it names; and so where the answer came later.
+    """
     server = serve({"gate.access_log": 1, "gate.threads": 1, "gate.trusted_proxies": "127.0.0.1"})
     server.make_sale("drop", 5)
     behind = {"X-Forwarded-For": "198.51.100.9, 2001:db8::7"}

@@ -1,4 +1,7 @@
-"""A copy of the ledger, made while it is written, is a ledger: docs/operations.md, "Backup and restore"."""
+"""
+A copy of the ledger, made while it is written, is a ledger: docs/operations.md, "Backup and
+restore".
+"""
 
 import shutil
 import sqlite3

@@ -1,4 +1,7 @@
-"""The stop button: it goes to the stock first, so it waits for no ledger, no lock and no report, and holds at every gate."""
+"""
+The stop button: it goes to the stock first, so it waits for no ledger, no lock and no report, and
+holds at every gate.
+"""
 
 import contextlib
 import subprocess
@@ -120,7 +123,10 @@ def stops_in_log(gate):
 
 
 def test_each_stop_beside_a_locked_row_is_in_the_log_and_a_late_retry_does_nothing(pair):
-    """The log had the last one alone, and a late retry of a pause stopped the sale that somebody had let go on."""
+    """
+    The log had the last one alone, and a late retry of a pause stopped the sale that somebody had
+    let go on.
+    """
     a, b = pair.gates
     press = lambda gate, what, key: gate.operate("POST", f"/v1/sales/drop/{what}", headers={"Idempotency-Key": key})  # noqa: E731
     for gate in pair.gates:
@@ -176,7 +182,10 @@ def test_an_unknown_end_of_a_resume_says_what_sending_it_again_does(pair):
     assert gate.operate("POST", "/v1/sales/drop/pause").json["state"] == "paused"
 
     def asked_while_frozen(headers=None):
-        """Where the gate had noticed before that Redis is silent, it asked nothing, and says so: not what this is about."""
+        """
+        Where the gate had noticed before that Redis is silent, it asked nothing, and says so: not
+        what this is about.
+        """
         pair.redis.freeze()
         try:
             answer = gate.operate("POST", "/v1/sales/drop/resume", headers=headers)

@@ -1,4 +1,7 @@
-"""The broker that a sale is led by is killed, or frozen, with the values that docs/operations.md names. It prints how long nothing was sold."""
+"""
+The broker that a sale is led by is killed, or frozen, with the values that docs/operations.md
+names. It prints how long nothing was sold.
+"""
 
 import itertools
 import re
@@ -12,7 +15,8 @@ from cluster import PARTITIONS
 from penstock import wait_until
 
 GUIDE = " ".join((Path(__file__).resolve().parents[2] / "docs/operations.md").read_text().split())
-# What a client needs beside the brokers' own time: to hear of the new leader, and the retry of what was on its way; on a busy machine.
+# What a client needs beside the brokers' own time: to hear of the new leader, and the retry of what
+# was on its way; on a busy machine.
 ALLOWED = 6.0
 
 

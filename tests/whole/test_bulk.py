@@ -1,4 +1,7 @@
-"""Many things by one command: orders that are confirmed or cancelled by a file, and a sale like another."""
+"""
+Many things by one command: orders that are confirmed or cancelled by a file, and a sale like
+another.
+"""
 
 import contextlib
 import csv
@@ -136,7 +139,10 @@ def test_a_refund_that_makes_no_sense_is_refused_before_anybody_is_asked(three, 
 
 @contextlib.contextmanager
 def answering(answer):
-    """A server that says what `answer` does of an Idempotency-Key: (status, body). Its options for a command."""
+    """
+    A server that says what `answer` does of an Idempotency-Key: (status, body). Its options for a
+    command.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -167,7 +173,9 @@ def problem(code, status, **members):
 
 
 def test_a_refund_that_was_overtaken_goes_on_under_its_next_key(three):
-    """Its first key stays refused; the order has enough for it. Where it has not, that is the end."""
+    """
+    Its first key stays refused; the order has enough for it. Where it has not, that is the end.
+    """
     shop, order = three
     keys = []
 

@@ -152,7 +152,8 @@ def test_a_refusal_by_the_rate_consumes_nothing(server):
     assert server.buy("drop", "anna").status == 202
     assert server.buy("drop", "anna").status == 429
 
-    # Asked all the time, and still it passes once the second is over: the window slides, refusals are not counted.
+    # Asked all the time, and still it passes once the second is over: the window slides, refusals
+    # are not counted.
     wait_until(lambda: server.buy("drop", "anna").status == 202, 5, "a pass after the window")
 
 
@@ -188,7 +189,10 @@ def test_orders_of_a_sale_that_the_stock_has_no_more_are_read_from_the_ledger(se
 
 
 def test_whoever_is_refused_all_the_time_is_refused_without_a_look(server):
-    """Refusals consume nothing of the rate; what a buyer asks in vain has a bound of its own, which a retry passes."""
+    """
+    Refusals consume nothing of the rate; what a buyer asks in vain has a bound of its own, which a
+    retry passes.
+    """
     server.make_sale("drop", 5, limit_per_buyer=1, rate={"requests": 2, "seconds": 600})
     assert server.buy("drop", "anna", key="k").status == 202
     codes = [server.buy("drop", "anna", key=f"k{i}").code for i in range(22)]

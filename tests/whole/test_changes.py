@@ -198,7 +198,10 @@ def shop(cluster, random, sales, seconds):
 
 
 def deaths(cluster):
-    """A dozen, and more until they have met a hundred orders: on a busy machine few are bought between two."""
+    """
+    A dozen, and more until they have met a hundred orders: on a busy machine few are bought between
+    two.
+    """
     end = time.monotonic() + 10 * PATIENCE
     for death in count():
         if death >= 12 and len(rows_of(cluster)) > 100:
@@ -208,7 +211,10 @@ def deaths(cluster):
 
 
 def test_feed_is_whole_while_drains_die_at_their_commits(gates, kafka, tmp_path):
-    """Sales in several partitions, drained by two at once; each dies between what it has written and its commit, or just behind it."""
+    """
+    Sales in several partitions, drained by two at once; each dies between what it has written and
+    its commit, or just behind it.
+    """
     failpoints = Failpoints(tmp_path)
     cluster = gates(2, kafka=kafka, drains=0)
     random, sales = Random(new_seed("feed of drains")), [f"drop-{i}" for i in range(6)]
@@ -239,7 +245,10 @@ def test_feed_is_whole_while_drains_die_at_their_commits(gates, kafka, tmp_path)
 
 
 def test_feed_is_whole_while_gates_die(gates):
-    """Three gates write to one ledger by themselves, in whatever order; the reader goes from one to the other."""
+    """
+    Three gates write to one ledger by themselves, in whatever order; the reader goes from one to
+    the other.
+    """
     cluster = gates(3)
     random, sales = Random(new_seed("feed of gates")), ["drop-1", "drop-2"]
     for sale in sales:

@@ -1,4 +1,6 @@
-"""The wall clock jumps: holds and rates do not care, sale windows follow it. And a sale opens on time."""
+"""
+The wall clock jumps: holds and rates do not care, sale windows follow it. And a sale opens on time.
+"""
 
 import glob
 import http.client
@@ -17,7 +19,10 @@ LONG_LIVED = 10 * 365 * 24 * HOUR  # a token that no jump makes invalid
 
 
 class Clock:
-    """The server's wall clock: ours, and so many seconds more. CLOCK_BOOTTIME and CLOCK_MONOTONIC stay as they are."""
+    """
+    The server's wall clock: ours, and so many seconds more. CLOCK_BOOTTIME and CLOCK_MONOTONIC stay
+    as they are.
+    """
 
     def __init__(self, path):
         self.path = path
@@ -153,7 +158,10 @@ def test_orders_after_a_jump_back_are_orders_like_others(server, clock):
 
 
 def first_accept(server, sale, opens_at):
-    """When the first request was sent that was accepted, in seconds after the opening, of a client that asks all the time."""
+    """
+    When the first request was sent that was accepted, in seconds after the opening, of a client
+    that asks all the time.
+    """
     address = urllib.parse.urlsplit(server.public)
     connection = http.client.HTTPConnection(address.hostname, address.port)
     headers = {"Authorization": f"Bearer {buyer_token('anna')}", "Content-Type": "application/json"}
@@ -210,7 +218,10 @@ def test_two_gates_whose_clocks_are_five_seconds_apart(gates, clock):
 
 
 def test_a_sale_made_while_the_clock_was_ahead_keeps_its_orders_over_a_kill(server, clock):
-    """Found: orders were looked for from the moment that the sale was made at, by the wall clock of then; they were sold a second time."""
+    """
+    Found: orders were looked for from the moment that the sale was made at, by the wall clock of
+    then; they were sold a second time.
+    """
     clock.set(HOUR)
     server.make_sale("drop", 3, hold_seconds=600)
     jump(server, clock, 0)

@@ -59,7 +59,10 @@ def test_an_armed_sale_is_paused_corrected_and_disarmed_where_the_journal_is_els
 
 
 def write_state(cluster, state, opened):
-    """By hand, with a number of its own as every change has: without it a gate may hear of this one and never of the next."""
+    """
+    By hand, with a number of its own as every change has: without it a gate may hear of this one
+    and never of the next.
+    """
     cluster.postgres.sql(
         "WITH next AS (UPDATE penstock.sale_changes SET number = number + 1 RETURNING number) "
         f"UPDATE penstock.sales SET state = {state}, opened = {opened}, change = next.number FROM next",
@@ -69,7 +72,10 @@ def write_state(cluster, state, opened):
 
 @pytest.mark.parametrize("place", ["the journal", "the ledger"])
 def test_an_armed_sale_that_has_sold_is_not_disarmed_and_sells_on(gates, kafka, place):
-    """The clock opened it before the ledger had it so: the order is told, and no row of the ledger says that the sale was open."""
+    """
+    The clock opened it before the ledger had it so: the order is told, and no row of the ledger
+    says that the sale was open.
+    """
     cluster = gates(2, kafka=kafka, drains=place == "the ledger")
     a, b = cluster.gates
     cluster.make_sale("drop", 5, hold_seconds=600, opens_at=None, state="armed")
@@ -144,7 +150,9 @@ def test_a_late_confirm_does_not_wait_for_the_drain(gates, kafka, behind):
 
 @pytest.mark.parametrize("behind", ["before the order", "before its payment"])
 def test_a_key_is_known_at_every_gate_as_soon_as_the_ledger_has_it(gates, kafka, behind):
-    """A confirm whose order was refunded before the drain came by: nobody can say yet whose it was."""
+    """
+    A confirm whose order was refunded before the drain came by: nobody can say yet whose it was.
+    """
     cluster = gates(2, kafka=kafka)
     a, b = cluster.gates
     cluster.make_sale("drop", 5, hold_seconds=600, limit_per_buyer=2)
@@ -195,7 +203,10 @@ def test_redis_dies_and_comes_back_empty(gates, kafka):
 
 @contextlib.contextmanager
 def own_way(cluster, kafka, to):
-    """Settings of a process that reaches one of the services on a way of its own, and how that way is set."""
+    """
+    Settings of a process that reaches one of the services on a way of its own, and how that way is
+    set.
+    """
     if to == "kafka":
         try:
             yield {"journal.url": Proxied(kafka).url(cluster.topic)}, kafka.set_proxies
@@ -215,7 +226,9 @@ def own_way(cluster, kafka, to):
 
 @pytest.mark.parametrize("to", ["redis", "kafka"])
 def test_an_elected_gate_that_is_cut_off_lets_another_care(gates, kafka, to):
-    """It reaches PostgreSQL, and could keep its office for ever; the other could rebuild the stock."""
+    """
+    It reaches PostgreSQL, and could keep its office for ever; the other could rebuild the stock.
+    """
     cluster = gates(0, kafka=kafka)
     with own_way(cluster, kafka, to) as (settings, turn):
         cut_off = cluster.add_gate(settings=settings)

@@ -1,7 +1,8 @@
-"""The judge is judged: with one of the six rules (docs/architecture.md) broken on purpose, the run that is clean without must not pass.
+"""The judge is judged: with one of the six rules (docs/architecture.md) broken on purpose, the run
+that is clean without must not pass.
 
-Each rule has the situation that it is for. The switches are failpoints of the testing build; who looks is the crowd's own book, the server's audit and
-`penstock audit`.
+Each rule has the situation that it is for. The switches are failpoints of the testing build; who
+looks is the crowd's own book, the server's audit and `penstock audit`.
 """
 
 from collections import Counter
@@ -56,18 +57,24 @@ class Scene:
         return int(count)
 
     def lost(self):
-        """Purchases that are in the log, and whose buyers were told of trouble, and not of this order."""
+        """
+        Purchases that are in the log, and whose buyers were told of trouble, and not of this order.
+        """
         trouble = {"outcome-unknown", "journal-unavailable"}
         troubled = {(wish.buyer, wish.key): wish for wish in list(self.crowd.wishes) if trouble & set(wish.answers)}
         logged = self.events("order.reserved") if troubled else []
         return [event for event in logged if (wish := troubled.get((event["buyer"], event["key"]))) and wish.order != event["id"]]
 
 
-# Each scene waits for the very moment that its rule is about: with the rule broken, what was to be seen has then happened.
+# Each scene waits for the very moment that its rule is about: with the rule broken, what was to be
+# seen has then happened.
 
 
 def the_broker_refuses_for_a_while(scene):
-    """Cancels are refused, so a unit that has come back before is there twice: which shows once all that there seem to be are sold."""
+    """
+    Cancels are refused, so a unit that has come back before is there twice: which shows once all
+    that there seem to be are sold.
+    """
     sold_out, troubles = set(), Counter()
 
     def cancel(wish):
@@ -76,7 +83,10 @@ def the_broker_refuses_for_a_while(scene):
         troubles[wish] += answer.status == 503
 
     def cancels_are_refused():
-        """The buyer may have gone by then. But one whose cancel begins anew had one before that was refused: else it were in flight or done."""
+        """
+        The buyer may have gone by then. But one whose cancel begins anew had one before that was
+        refused: else it were in flight or done.
+        """
         with ThreadPoolExecutor(15) as pool:
             list(pool.map(cancel, scene.crowd.accepted[:60]))
         return sum(times > 1 for times in troubles.values()) > 5
@@ -107,7 +117,10 @@ def answers_of_the_broker_are_lost(scene):
         return answers["outcome-unknown"] + answers["journal-unavailable"]
 
     def a_purchase_was_lost():
-        """What follows the first loss does not get so far: the next producer hears nothing, and sends nothing."""
+        """
+        What follows the first loss does not get so far: the next producer hears nothing, and sends
+        nothing.
+        """
         before = trouble()
         scene.brokers.set_proxies("drop")
         wait_until(lambda: trouble() > before + 5, 60, "what is not known")
@@ -129,7 +142,8 @@ def an_append_is_late_and_the_stock_is_rebuilt_meanwhile(scene):
         scene.switch()
         scene.wait_selling()
 
-    # The first append of each gate, which is of purchases: later there may be none, for who waits does not buy.
+    # The first append of each gate, which is of purchases: later there may be none, for who waits
+    # does not buy.
     scene.switch("journal.before_append=holdx1")
     scene.shop(0, fault, after=0.5)
 
@@ -196,7 +210,8 @@ RULES = {
         answers_of_the_broker_are_lost,
         ("journal.unknown_is_refused=on",),
         {},
-        # It may take several tries, and they sell between two: on a busy machine all that there was, and then nobody bought any more.
+        # It may take several tries, and they sell between two: on a busy machine all that there
+        # was, and then nobody bought any more.
         lots={"size-1": 15000, "size-2": 6000},
         buyers=20000,
     ),

@@ -1,4 +1,7 @@
-"""Orders that give back some of their units, where gates share a stock and a drain may be behind: each request does it once, whatever dies."""
+"""
+Orders that give back some of their units, where gates share a stock and a drain may be behind: each
+request does it once, whatever dies.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -62,7 +65,10 @@ def opened(cluster, units=9, **terms):
 
 
 def test_a_reduction_is_done_once_while_the_drain_is_behind(gates, kafka):
-    """The stock has it, the ledger does not: whose it was cannot be said yet, and it is not done again."""
+    """
+    The stock has it, the ledger does not: whose it was cannot be said yet, and it is not done
+    again.
+    """
     cluster = gates(2, kafka=kafka, drains=1)
     a, b = cluster.gates
     opened(cluster)
@@ -110,7 +116,10 @@ def test_a_reduction_whose_gate_dies_is_done_once(gates, kafka, tmp_path, place)
 
 
 def test_reductions_outlive_a_redis_that_forgets(gates, kafka):
-    """What the ledger has, and what is only in the journal's tail: the stock that is built again has both."""
+    """
+    What the ledger has, and what is only in the journal's tail: the stock that is built again has
+    both.
+    """
     cluster = gates(2, kafka=kafka)
     opened(cluster)
     first = bought(cluster, quantity=4)
@@ -156,7 +165,9 @@ def test_of_two_operators_who_want_the_same_units_one_gets_them(gates, request, 
 
 
 def test_units_of_a_sale_that_has_left_the_stock_are_given_back_once(gates, kafka):
-    """The ledger says whose it was, and until the drain has come so far nobody says that it was done."""
+    """
+    The ledger says whose it was, and until the drain has come so far nobody says that it was done.
+    """
     cluster = gates(2, kafka=kafka)
     a, b = cluster.gates
     opened(cluster, hold_seconds=0)

@@ -1,10 +1,16 @@
-"""A ledger that is restored from a backup catches up from the journal (docs/operations.md), also where the stock was rebuilt after the backup was made."""
+"""
+A ledger that is restored from a backup catches up from the journal (docs/operations.md), also where
+the stock was rebuilt after the backup was made.
+"""
 
 from penstock import wait_until
 
 
 class Shop:
-    """One sale, what it has answered with 202, and a backup of the ledger with the first order alone: two more epochs and their orders are in the journal."""
+    """
+    One sale, what it has answered with 202, and a backup of the ledger with the first order alone:
+    two more epochs and their orders are in the journal.
+    """
 
     def __init__(self, cluster, postgres):
         self.cluster, self.postgres, self.orders = cluster, postgres, {}
@@ -20,7 +26,10 @@ class Shop:
         cluster.settle()
 
     def buy(self, buyer):
-        """At every gate: the first makes the order, and each knows it by its key once the stock is there for it."""
+        """
+        At every gate: the first makes the order, and each knows it by its key once the stock is
+        there for it.
+        """
         answers = [gate.buy("drop", buyer, key="k") for gate in self.cluster.alive()]
         told = {answer.json["id"] for answer in answers if answer.status == 202}
         assert len(told) <= 1, answers
@@ -41,7 +50,8 @@ class Shop:
         before = dict(self.orders)
         assert all(self.buy(buyer) for buyer in before) and self.orders == before
         self.cluster.settle()
-        # An epoch that lay below a barrier of the journal would be void, with the orders that were answered in it.
+        # An epoch that lay below a barrier of the journal would be void, with the orders that were
+        # answered in it.
         assert {order.replace("-", "") for order in self.orders.values()} == set(self.cluster.order_rows("drop"))
         assert self.cluster.drains[-1].metric('penstock_drain_events_total{outcome="void"}') == 0
         assert self.cluster.audit_ledger()[0] == 0
@@ -61,8 +71,9 @@ def test_a_restored_ledger_catches_up_and_sells_on(gates, kafka, own_postgres):
 
 def test_a_gate_that_is_there_before_the_drain_sells_above_every_epoch_of_the_journal(gates, kafka, own_postgres):
     """
-    The ledger does not know of the epochs that the journal has. A rebuild that used one of them again would take the old barrier of that number for its own, load
-    too few orders, and the next barrier would void what it answers.
+    The ledger does not know of the epochs that the journal has. A rebuild that used one of them
+    again would take the old barrier of that number for its own, load too few orders, and the next
+    barrier would void what it answers.
     """
     shop = Shop(gates(1, kafka=kafka, postgres=own_postgres), own_postgres)
     cluster, gate = shop.cluster, shop.cluster.gates[0]

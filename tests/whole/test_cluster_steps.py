@@ -1,4 +1,7 @@
-"""A gate that dies at each step of what it does, and processes that die at any moment: what was told stays true, and the units come back."""
+"""
+A gate that dies at each step of what it does, and processes that die at any moment: what was told
+stays true, and the units come back.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -90,7 +93,10 @@ LATE = {
 
 @pytest.mark.parametrize("what", LATE)
 def test_what_is_late_is_not_told_as_done(gates, kafka, tmp_path, what):
-    """A rebuild may have made it void meanwhile: the acknowledgement deadline is not for purchases alone."""
+    """
+    A rebuild may have made it void meanwhile: the acknowledgement deadline is not for purchases
+    alone.
+    """
     step, code, done = LATE[what]
     failpoints = Failpoints(tmp_path)
     cluster = gates(0, kafka=kafka, drains=1)
@@ -119,7 +125,10 @@ def killed_at_last(server):
 
 @contextmanager
 def asleep(process):
-    """As a machine that is suspended, or a process whose memory is paged in: it says nothing, its connections stay, and it goes on where it was."""
+    """
+    As a machine that is suspended, or a process whose memory is paged in: it says nothing, its
+    connections stay, and it goes on where it was.
+    """
     freeze(process)
     try:
         yield
@@ -130,7 +139,10 @@ def asleep(process):
 @pytest.mark.parametrize("journal", ["kafka", "direct"])
 @pytest.mark.parametrize("elected", [True, False])
 def test_a_gate_sleeps_while_the_stock_is_rebuilt(gates, kafka, journal, elected):
-    """What it says when it wakes must not be what has become void; and an elected one that sleeps must not keep the others from rebuilding."""
+    """
+    What it says when it wakes must not be what has become void; and an elected one that sleeps must
+    not keep the others from rebuilding.
+    """
     cluster = gates(2, kafka=kafka if journal == "kafka" else None)
     wait_until(lambda: cluster.metric("penstock_elected") == 1, 10, "the election")
     gate, other = sorted(cluster.gates, key=lambda gate: gate.metric("penstock_elected") == elected, reverse=True)
@@ -144,7 +156,10 @@ def test_a_gate_sleeps_while_the_stock_is_rebuilt(gates, kafka, journal, elected
 
 
 def test_a_gate_sleeps_in_the_middle_of_its_transaction(gates, tmp_path):
-    """With the head of the operators' log locked, which the others need: until the ledger ends its session."""
+    """
+    With the head of the operators' log locked, which the others need: until the ledger ends its
+    session.
+    """
     failpoints = Failpoints(tmp_path)
     cluster = gates(1)
     awake = cluster.gates[0]
@@ -162,7 +177,10 @@ def test_a_gate_sleeps_in_the_middle_of_its_transaction(gates, tmp_path):
 
 
 def test_a_drain_sleeps_with_its_partitions(gates, kafka):
-    """Its locks are not for ever: another one goes on, and what the sleeper does when it wakes is not done twice."""
+    """
+    Its locks are not for ever: another one goes on, and what the sleeper does when it wakes is not
+    done twice.
+    """
     cluster = gates(1, kafka=kafka, settings={"journal.kafka.properties": "session.timeout.ms=1000"})
     cluster.add_drain()
 

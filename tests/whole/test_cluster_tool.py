@@ -1,4 +1,6 @@
-"""tools/cluster as a newcomer meets it: what it prints is enough to buy, and nothing is left of it."""
+"""
+tools/cluster as a newcomer meets it: what it prints is enough to buy, and nothing is left of it.
+"""
 
 import contextlib
 import os
@@ -73,7 +75,8 @@ def test_up_prints_what_it_takes_to_buy_at_each_gate_and_leaves_nothing(tmp_path
         headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "first"}
         first, again = (request(public, "POST", "/v1/sales/sample/orders", {"quantity": 1}, headers) for public in publics)
         assert first.status == 202, first.body
-        # The same key at the other gate is the same order, and another key meets the limit of the one sale.
+        # The same key at the other gate is the same order, and another key meets the limit of the
+        # one sale.
         assert again.status == 202 and again.json["id"] == first.json["id"], again.body
         other = request(publics[1], "POST", "/v1/sales/sample/orders", {"quantity": 1}, {**headers, "Idempotency-Key": "second"})
         assert (other.status, other.code) == (409, "buyer-limit-reached"), other.body

@@ -129,7 +129,10 @@ def test_a_sale_that_is_made_open_waits_for_its_time_and_a_draft_is_deleted(serv
 
 
 def on_terminal(server, answer, *arguments):
-    """A command whose standard input and error are a terminal, at which `answer` is typed: exit code and what it said there."""
+    """
+    A command whose standard input and error are a terminal, at which `answer` is typed: exit code
+    and what it said there.
+    """
     master, slave = pty.openpty()
     process = subprocess.Popen(
         [str(PROGRAM), *arguments], stdin=slave, stderr=slave, stdout=subprocess.DEVNULL, env=operator_environment(server), cwd=server.folder
@@ -409,7 +412,10 @@ def test_the_verdict_catches_another_ledger(serve):
 
 
 def run_printed(command, cwd):
-    """As somebody does who copies it from the terminal, whatever folder he is in and without the program in his PATH."""
+    """
+    As somebody does who copies it from the terminal, whatever folder he is in and without the
+    program in his PATH.
+    """
     done = subprocess.run(["sh", "-c", command], cwd=cwd, env=plain_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, (command, done.stdout, done.stderr)
     return done.stdout
@@ -439,7 +445,8 @@ def test_the_demo(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     for words in ("SIGKILL", "sold out", "P1 never oversold  holds", "P5 never unclear   holds"):
         assert words in done.stdout
-    # It ends with what became of the orders: paid, refunded and expired ones, the report, and the feed's last lines.
+    # It ends with what became of the orders: paid, refunded and expired ones, the report, and the
+    # feed's last lines.
     report = dict(re.findall(r"^(confirmed|held|refunded|expired) +([\d,]+) ", done.stdout.partition("The report")[2], re.MULTILINE))
     assert report["refunded"] == "3" and "0" not in (report["confirmed"], report["expired"])
     feed = done.stdout.partition("The feed")[2].partition("Where to look next")[0].strip().splitlines()[1:]
@@ -470,7 +477,10 @@ def test_the_sample_server(tmp_path):
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_the_sample_server_with_a_page_that_sells(tmp_path, ending):
-    """As `make serve` leaves it: the page is of another origin, the server lets it ask, and one signal ends both."""
+    """
+    As `make serve` leaves it: the page is of another origin, the server lets it ask, and one signal
+    ends both.
+    """
     program = subprocess.Popen(
         [ROOT / "tools/serve", PROGRAM], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
     )

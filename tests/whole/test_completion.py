@@ -8,7 +8,8 @@ import pytest
 
 from penstock import PROGRAM, plain_environment, run
 
-# Each script gets the file of completions and then the words, of which the last is being typed. It prints a candidate a line.
+# Each script gets the file of completions and then the words, of which the last is being typed. It
+# prints a candidate a line.
 ASK = {
     "bash": """source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _penstock; printf '%s\n' "${COMPREPLY[@]}" """,
     # What zsh's own functions would show, for they want a terminal.

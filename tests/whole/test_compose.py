@@ -1,4 +1,7 @@
-"""compose.yaml, the image and the rest of deploy/, held against what they speak of: no container engine is needed, so every name is looked up here."""
+"""
+compose.yaml, the image and the rest of deploy/, held against what they speak of: no container
+engine is needed, so every name is looked up here.
+"""
 
 import ipaddress
 import json
@@ -279,7 +282,10 @@ def test_addresses_are_those_of_services(secrets):
 
 
 def test_one_broker_is_told_of_as_one():
-    """The program makes the topic: what it asks for is what one broker has, and what that broker lacks in copies it makes up for by syncing."""
+    """
+    The program makes the topic: what it asks for is what one broker has, and what that broker lacks
+    in copies it makes up for by syncing.
+    """
     broker = SERVICES["kafka"]["environment"]
     assert broker["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == broker["KAFKA_UNCLEAN_LEADER_ELECTION_ENABLE"] == "false"
     assert broker["KAFKA_MIN_INSYNC_REPLICAS"] == broker["KAFKA_LOG_FLUSH_INTERVAL_MESSAGES"] == "1"

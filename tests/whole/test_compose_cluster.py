@@ -1,4 +1,7 @@
-"""The cluster of compose.yaml, without containers (composed.py): it comes up, sells through nginx, shows what is watched, and comes back from a fault."""
+"""
+The cluster of compose.yaml, without containers (composed.py): it comes up, sells through nginx,
+shows what is watched, and comes back from a fault.
+"""
 
 import contextlib
 import itertools
@@ -121,7 +124,9 @@ def filled(expression):
 
 @pytest.mark.skipif(not shutil.which("prometheus"), reason="prometheus is not installed")
 def test_no_panel_of_the_dashboard_is_empty_while_a_sale_rushes(cluster, tmp_path):
-    """Every query of the dashboard, asked of a real Prometheus that watches the cluster during a rush."""
+    """
+    Every query of the dashboard, asked of a real Prometheus that watches the cluster during a rush.
+    """
     dashboard = json.loads((DEPLOY / "grafana/dashboards/penstock.json").read_text())
     asked = {(panel["title"], target["expr"]) for panel in dashboard["panels"] for target in panel.get("targets", [])}
     prometheus, over = Prometheus(tmp_path / "prometheus", cluster), threading.Event()

@@ -1,4 +1,7 @@
-"""What a page of another origin may ask, what a cache may keep, and the clock that a countdown goes by."""
+"""
+What a page of another origin may ask, what a cache may keep, and the clock that a countdown goes
+by.
+"""
 
 import json
 import time

@@ -80,7 +80,10 @@ def test_a_sale_is_opened_paused_resumed_and_ended(shop, window):
 
 
 def drawn(view):
-    """When the first and the last point that is drawn were made, as the page tells them, and the curves' names."""
+    """
+    When the first and the last point that is drawn were made, as the page tells them, and the
+    curves' names.
+    """
     first = re.search(r"since (\S+)$", view.run("return document.getElementById('text-purchases').textContent"))
     names, values = (view.run(f"return [...document.querySelectorAll('#chart-purchases .u-legend {cell}')].map((each) => each.textContent)") for cell in ("th", "td"))
     return first and first[1], values[0], names[1:]

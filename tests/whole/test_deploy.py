@@ -1,4 +1,6 @@
-"""The proxies of deploy/, tried in front of running servers: one gate, and two of which one fails."""
+"""
+The proxies of deploy/, tried in front of running servers: one gate, and two of which one fails.
+"""
 
 import contextlib
 import datetime
@@ -351,7 +353,10 @@ class GoneGate:
 
 @pytest.fixture
 def two_gates(serve, tmp_path, certificate, request):
-    """two_gates(other) -> a server with a sale, and the proxy in front of it and of the other gate, which fails."""
+    """
+    two_gates(other) -> a server with a sale, and the proxy in front of it and of the other gate,
+    which fails.
+    """
     stops = []
     start, listen = request.param
 

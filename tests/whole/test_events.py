@@ -1,4 +1,7 @@
-"""The events in Kafka, as another program reads them: what docs/asyncapi.json says of them, and what docs/events.md says can be made of them."""
+"""
+The events in Kafka, as another program reads them: what docs/asyncapi.json says of them, and what
+docs/events.md says can be made of them.
+"""
 
 import copy
 import json
@@ -48,7 +51,10 @@ def test_every_reference_leads_somewhere_and_every_component_is_used():
 
 
 def test_every_channel_has_its_operations():
-    """Of all messages of the channel, named as messages of the channel. Gates write events and drains read them; drains write dead letters."""
+    """
+    Of all messages of the channel, named as messages of the channel. Gates write events and drains
+    read them; drains write dead letters.
+    """
     channels, operations = document().json["channels"], document().json["operations"].values()
     found = [(operation["action"], operation["channel"]["$ref"].removeprefix("#/channels/")) for operation in operations]
     assert sorted(found) == [("receive", "events"), ("send", "deadLetters"), ("send", "events")]
@@ -225,7 +231,8 @@ def test_every_kind_is_written_as_the_document_says(gates, kafka):
     # A sale is one partition.
     for sale in {record.key for record in records}:
         assert len({record.partition for record in records if record.key == sale}) == 1
-    # And in it, everything in its order. (The probe is the cluster's, to find out whether it sells.)
+    # And in it, everything in its order. (The probe is the cluster's, to find out whether it
+    # sells.)
     drop = next(record.key for record in records if record.json["id"] == orders["anna"]["id"])
     story = dict.fromkeys((record.json["kind"], record.json.get("buyer")) for record in records if record.key == drop)
     story.pop(("order.reserved", "probe"))
@@ -311,7 +318,10 @@ def test_a_dead_letter_is_what_the_document_says(gates, kafka):
 
 
 def test_an_event_of_a_newer_program_stops_its_partition_and_is_no_dead_letter(gates, kafka):
-    """Its buyer may have been told of it: nothing goes on behind it until a drain that knows it is there."""
+    """
+    Its buyer may have been told of it: nothing goes on behind it until a drain that knows it is
+    there.
+    """
     cluster = gates(1, kafka=kafka)
     kafka.kcat("-P", "-t", cluster.topic, "-p", "1", "-k", "7", input='{"v":2,"kind":"order.reserved"}')
     drain = cluster.drains[0]

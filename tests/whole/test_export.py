@@ -1,4 +1,6 @@
-"""Exports and reports: what the ledger has, whole, for other programs; and what became of a sale."""
+"""
+Exports and reports: what the ledger has, whole, for other programs; and what became of a sale.
+"""
 
 import csv
 import io
@@ -96,7 +98,10 @@ def test_payments_are_exported_with_what_became_of_their_orders(shop):
 
 @pytest.fixture
 def returns(shop):
-    """Of orders of three units some come back, to each place; and a held one gives one back before it is paid."""
+    """
+    Of orders of three units some come back, to each place; and a held one gives one back before it
+    is paid.
+    """
     server, orders = shop
     server.make_sale("pairs", lots={"P": 20}, hold_seconds=600, limit_per_buyer=3, price={"amount": 100, "currency": "EUR"})
     back = {}
@@ -183,7 +188,10 @@ def test_a_wrong_export_is_refused_before_anybody_is_asked(arguments, word, tmp_
 
 
 class Pages(ThreadingHTTPServer):
-    """A server between the command and a real one: it holds the second page back, or breaks off there, also when it is asked again."""
+    """
+    A server between the command and a real one: it holds the second page back, or breaks off there,
+    also when it is asked again.
+    """
 
     def __init__(self, server, second):
         self.behind, self.second, self.asked, self.go_on = server, second, 0, threading.Event()

@@ -1,4 +1,7 @@
-"""Redis fails over, set up as docs/operations.md says and no more: two replicas, three Sentinels. It prints how long nothing was sold."""
+"""
+Redis fails over, set up as docs/operations.md says and no more: two replicas, three Sentinels. It
+prints how long nothing was sold.
+"""
 
 import itertools
 import re
@@ -100,7 +103,10 @@ def test_the_start_warns_where_a_promotion_could_not_sell(gates, redis):
 
 
 def test_a_gate_takes_a_masters_word_only_while_a_replica_follows_it(gates, redis_trio, kafka):
-    """One that is cut off from its replicas goes on for its lag, and would tell what another master's rebuild voids."""
+    """
+    One that is cut off from its replicas goes on for its lag, and would tell what another master's
+    rebuild voids.
+    """
     for server in redis_trio.servers:
         server.call("CONFIG", "SET", "min-replicas-max-lag", "60")
     cluster = gates(1, redis=redis_trio, kafka=kafka)

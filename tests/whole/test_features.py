@@ -1,4 +1,7 @@
-"""What a build has and what it was left without. `tools/check features` runs this over builds without each of the adapters."""
+"""
+What a build has and what it was left without. `tools/check features` runs this over builds without
+each of the adapters.
+"""
 
 import base64
 import json

@@ -1,4 +1,7 @@
-"""Several gates over one Redis and one PostgreSQL, with no broker: to buyers and operators they are one."""
+"""
+Several gates over one Redis and one PostgreSQL, with no broker: to buyers and operators they are
+one.
+"""
 
 import itertools
 import time
@@ -179,7 +182,10 @@ def sell_out(cluster, seller, other, units):
 
 
 def test_a_gate_that_slept_refuses_nobody_by_what_it_knew_before(pair):
-    """Found: it said 410 to buyers who had orders, for 1.2 s of sleep are 1.2 s of which it has heard nothing."""
+    """
+    Found: it said 410 to buyers who had orders, for 1.2 s of sleep are 1.2 s of which it has heard
+    nothing.
+    """
     cluster, a, b = pair
     count = 40
     orders = sell_out(cluster, a, b, count)
@@ -201,7 +207,10 @@ def test_a_gate_that_slept_refuses_nobody_by_what_it_knew_before(pair):
 
 
 def test_a_gate_that_is_cut_off_from_the_stock_refuses_nobody_by_what_it_knew_before(gates, redis):
-    """Found: it went on saying 410 of units that were for sale elsewhere, and to buyers who had orders."""
+    """
+    Found: it went on saying 410 of units that were for sale elsewhere, and to buyers who had
+    orders.
+    """
     proxy = Proxy(redis.port).start()
     try:
         cluster = gates(1)

@@ -1,4 +1,6 @@
-"""Units of an order are given back after its sale has left the stock: only the ledger knows of it."""
+"""
+Units of an order are given back after its sale has left the stock: only the ledger knows of it.
+"""
 
 import contextlib
 import sqlite3

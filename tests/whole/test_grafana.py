@@ -1,4 +1,7 @@
-"""The dashboards, held against Grafana's own conventions (those of its dashboard-linter) and its schema as far as it is used here."""
+"""
+The dashboards, held against Grafana's own conventions (those of its dashboard-linter) and its
+schema as far as it is used here.
+"""
 
 import json
 import re

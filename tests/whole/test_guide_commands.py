@@ -1,6 +1,7 @@
 """
-Each block of commands in the documentation is run as it stands; but for addresses, ids and names of the day, which are those of the test. What a machine of
-tests cannot run is named below with the test that comes nearest.
+Each block of commands in the documentation is run as it stands; but for addresses, ids and names of
+the day, which are those of the test. What a machine of tests cannot run is named below with the
+test that comes nearest.
 """
 
 import json
@@ -81,7 +82,9 @@ def test_nothing_is_said_of_blocks_that_are_not_there():
 
 
 class Shell:
-    """Runs what the documentation says, in a server's folder, as its user with `penstock` on the path."""
+    """
+    Runs what the documentation says, in a server's folder, as its user with `penstock` on the path.
+    """
 
     def __init__(self, shop, folder):
         self.shop = shop

@@ -1,4 +1,7 @@
-"""The guides that a shop reads line by line: each line is run, in its order, and answers what stands below it."""
+"""
+The guides that a shop reads line by line: each line is run, in its order, and answers what stands
+below it.
+"""
 
 import json
 import os

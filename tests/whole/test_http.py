@@ -1,4 +1,7 @@
-"""The HTTP/1.1 front as a client meets it: what it takes, what it refuses and with which words, byte by byte."""
+"""
+The HTTP/1.1 front as a client meets it: what it takes, what it refuses and with which words, byte
+by byte.
+"""
 
 import json
 import re

@@ -1,4 +1,7 @@
-"""Commands over TLS: a private CA, a proxy, and a login's keys. What speaks TLS here is in front of a real server."""
+"""
+Commands over TLS: a private CA, a proxy, and a login's keys. What speaks TLS here is in front of a
+real server.
+"""
 
 import base64
 import ipaddress
@@ -62,7 +65,9 @@ class Authority:
 
 
 class Front:
-    """Ends TLS on a port of its own, in front of a place; `connect` is an HTTP proxy in place of it."""
+    """
+    Ends TLS on a port of its own, in front of a place; `connect` is an HTTP proxy in place of it.
+    """
 
     def __init__(self, place=None, context=None):
         self.place, self.context, self.asked, self.told, self.ended = place, context, [], b"", 0
@@ -239,7 +244,10 @@ def test_a_crowd_buys_and_pays_over_tls(server, front, public_front, authority, 
 
 
 def test_a_crowd_survives_a_front_that_cuts_connections(server, public_front, authority):
-    """A connection that ends in its handshake, or behind a request, is one that was lost: it is asked again with the same key."""
+    """
+    A connection that ends in its handshake, or behind a request, is one that was lost: it is asked
+    again with the same key.
+    """
     server.make_sale("drop", 100, hold_seconds=600)
     public_front.cuts = Random(new_seed("a front that cuts"))
     done = crowd(server, public_front.url, "--operator", server.operator, "--cacert", str(authority.file))

@@ -83,7 +83,8 @@ def test_public_key_algorithms(serve, algorithm):
     good = buyer_token("anna", key=private, algorithm=algorithm)
     assert server.buy("drop", None, token=good).json["buyer"] == "anna"
 
-    # The public key is no secret: a token "signed" with it by HS256 must not pass (RFC 8725, section 2.1).
+    # The public key is no secret: a token "signed" with it by HS256 must not pass (RFC 8725,
+    # section 2.1).
     header = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=")
     claims = base64.urlsafe_b64encode(json.dumps({"sub": "eve", "exp": int(time.time()) + 60}).encode()).rstrip(b"=")
     signature = base64.urlsafe_b64encode(hmac.new(public.encode(), header + b"." + claims, hashlib.sha256).digest()).rstrip(b"=")
@@ -250,7 +251,10 @@ def test_the_trusted_header(serve):
 
 
 def test_a_buyer_who_is_named_twice_is_nobody(serve):
-    """Found: the first of two headers was taken, which may be the one that the client wrote before the gateway's."""
+    """
+    Found: the first of two headers was taken, which may be the one that the client wrote before the
+    gateway's.
+    """
     server = serve({"identity.mode": "header", "gate.trusted_proxies": "127.0.0.1"})
     server.make_sale("drop", 5)
     with Wire(server.public) as wire:
@@ -377,7 +381,9 @@ def test_three_garbage_tokens_shut_out_nobody(server):
 
 
 def test_failed_identities_are_limited_by_address(serve):
-    """Found: forged tokens cost a check each, as often as somebody liked; on reads without any limit."""
+    """
+    Found: forged tokens cost a check each, as often as somebody liked; on reads without any limit.
+    """
     server = serve({"gate.trusted_proxies": "127.0.0.1"})
     server.make_sale("drop", 50)
     known = buyer_token("anna")
@@ -410,7 +416,10 @@ def proxied(kind, source=None):
 
 
 def test_budgets_behind_the_proxy_protocol_are_those_of_the_clients_that_it_names(serve):
-    """IPv6 by the /64; what the proxy asks for itself (LOCAL, as its health checks are) is nobody's but its own."""
+    """
+    IPv6 by the /64; what the proxy asks for itself (LOCAL, as its health checks are) is nobody's
+    but its own.
+    """
     server = serve({"gate.listen": "127.0.0.1:0 proxy", "gate.trusted_proxies": "127.0.0.1"})
 
     def statuses(header, count):
@@ -484,7 +493,10 @@ def test_nobody_learns_from_an_answer_who_has_bought(serve, state):
 
 @pytest.mark.parametrize("state", ["sold out", "paused", "ended"])
 def test_a_spent_budget_tells_nobody_who_has_bought(serve, state):
-    """Each check that fails spends; then nobody whose token must be checked is told anything else than 429."""
+    """
+    Each check that fails spends; then nobody whose token must be checked is told anything else than
+    429.
+    """
     server = serve({"gate.trusted_proxies": "127.0.0.1", "gate.address_failures": "5/60"})
     server.make_sale("drop", 1, hold_seconds=0)
     token = buyer_token("anna")

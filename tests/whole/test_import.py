@@ -1,4 +1,6 @@
-"""Imports: items and sales of a file, all of them or none, and nothing when they are there already."""
+"""
+Imports: items and sales of a file, all of them or none, and nothing when they are there already.
+"""
 
 import csv
 import io

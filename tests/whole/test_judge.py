@@ -1,6 +1,7 @@
 """The judge is judged: with a rule broken on purpose, the run that is clean without must not pass.
 
-The switches are failpoints of the testing build. Two judges are held against each: the crowd's own book (crowd.py), and `penstock rehearse`.
+The switches are failpoints of the testing build. Two judges are held against each: the crowd's own
+book (crowd.py), and `penstock rehearse`.
 """
 
 import json
@@ -20,10 +21,12 @@ SWITCHES = {
     "ledger.forget_fsync": {"P2"},
     "ledger.drop_movement": {"P2", "P4"},
 }
-# The program itself may be the first to see it: more came back to a lot than was taken from it, or than was paid for (a refund whose record failed is
-# asked for again, and gives the same units back twice).
+# The program itself may be the first to see it: more came back to a lot than was taken from it, or
+# than was paid for (a refund whose record failed is asked for again, and gives the same units back
+# twice).
 ASSERTED = {"stock.return_early": {"lot_units_return: assertion failed", "lot_units_unconfirm: assertion failed"}}
-# A unit that comes back before its cancel is durable is only sold twice where the cancel then fails.
+# A unit that comes back before its cancel is durable is only sold twice where the cancel then
+# fails.
 FAILING = ",".join(f"ledger.insert=error:5@{skip}x1" for skip in range(40, 2000, 120))
 # A commit takes a while, so that more happens meanwhile.
 SLOW = "ledger.before_commit=delay:5"
@@ -34,7 +37,8 @@ def judged_by_the_book(serve, folder, switch, *others):
     server.make_sale("drop", lots={"size-1": 60, "size-2": 30}, limit_per_buyer=2, hold_seconds=1)
     crowd = Crowd(server, "drop", new_seed(switch or "no switch"), buyers=100)
     failpoints.set(",".join([*([f"{switch}=on"] if switch else []), *others]))
-    # On a busy machine a crowd gets little done: one that is to meet a fault goes on until it has, within reason.
+    # On a busy machine a crowd gets little done: one that is to meet a fault goes on until it has,
+    # within reason.
     for _ in range(5 if switch else 1):
         crowd.shop(1.2, clients=16)
         faults = crowd.verdict()
@@ -64,13 +68,17 @@ def test_the_book_is_clean_without_a_switch(serve, tmp_path, others):
 
 # --- penstock rehearse ---
 
-# Its buyers cancel nothing, so units hardly come back while it buys: stock.return_early is the book's to catch. What stock.oversell sells twice,
-# the ledger's last line keeps out: it is in no 202 and in no row, and the server itself tells of it.
+# Its buyers cancel nothing, so units hardly come back while it buys: stock.return_early is the
+# book's to catch. What stock.oversell sells twice, the ledger's last line keeps out: it is in no
+# 202 and in no row, and the server itself tells of it.
 REHEARSED = sorted(set(SWITCHES) - {"stock.return_early"})
 
 
 def rehearsed(serve, folder, switch, *others):
-    """(exit code, report, server) of a crowd that is bigger than the sale, repeats itself and does not always pay."""
+    """
+    (exit code, report, server) of a crowd that is bigger than the sale, repeats itself and does not
+    always pay.
+    """
     server, failpoints = serve_with_failpoints(serve, folder, {"sale.hold_grace": "0s"})
     server.make_sale("drop", lots={"size-1": 60, "size-2": 30}, limit_per_buyer=2, hold_seconds=1)
     failpoints.set(",".join([*([f"{switch}=on"] if switch else []), *others]))

@@ -1,4 +1,7 @@
-"""A journal that is away, late, silent, or another one; a ledger that is away; and what a drain cannot apply. All of them real."""
+"""
+A journal that is away, late, silent, or another one; a ledger that is away; and what a drain cannot
+apply. All of them real.
+"""
 
 import contextlib
 import itertools
@@ -99,7 +102,8 @@ def test_one_broker_alone_keeps_no_promise(gates, brokers):
     wait_until(lambda: cluster.buy("drop", "early").status == 202, 20, "an order")
     partition = next(number for number, end in kafka.ends(cluster.topic, PARTITIONS).items() if end)
     leader = kafka.leader(cluster.topic, partition)
-    # Frozen and not dead: the leader goes on believing that they keep up, so only their own words count.
+    # Frozen and not dead: the leader goes on believing that they keep up, so only their own words
+    # count.
     for number in {1, 2, 3} - {leader}:
         kafka.freeze_node(number)
     answer = cluster.buy("drop", "late", timeout=20)
@@ -128,7 +132,10 @@ def test_acknowledgements_are_lost_or_late(gates, brokers, mode, seconds):
 
 
 def test_the_topic_is_made_again(gates, brokers):
-    """With it goes what was in it; what the ledger has stays, and nobody is told yes by a log that no drain reads."""
+    """
+    With it goes what was in it; what the ledger has stays, and nobody is told yes by a log that no
+    drain reads.
+    """
     kafka = brokers(1)
     cluster = gates(1, kafka=kafka)
     cluster.make_sale("drop", **TERMS)
@@ -280,7 +287,8 @@ def test_records_that_no_drain_can_apply(gates, kafka):
     dead = kafka.kcat("-C", "-t", f"{cluster.topic}.dead", "-e", "-f", "%s\n").splitlines()
     assert sorted(dead[:3]) == sorted(["no event", "{}", json.dumps(nobodys)])
     assert drain.process.poll() is None
-    # Two of them cannot be read, so they may be purchases that were told: every gate says so until they are forgotten by name.
+    # Two of them cannot be read, so they may be purchases that were told: every gate says so until
+    # they are forgotten by name.
     code, text = cluster.audit_ledger()
     assert code == 1 and "P2: dead letter" in text
     gate = cluster.gate()

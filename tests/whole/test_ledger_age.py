@@ -1,4 +1,7 @@
-"""A ledger that a drain fills is behind what was accepted: lists, audits and an ended sale say by how much."""
+"""
+A ledger that a drain fills is behind what was accepted: lists, audits and an ended sale say by how
+much.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,7 @@
-"""The ledger's file is taken away under a running server: nobody is told 202 any more, and what was told can be had again."""
+"""
+The ledger's file is taken away under a running server: nobody is told 202 any more, and what was
+told can be had again.
+"""
 
 import shutil
 import signal

@@ -1,4 +1,7 @@
-"""Payments and the brake wait for nobody: what operators ask at the same time does not stand in one queue."""
+"""
+Payments and the brake wait for nobody: what operators ask at the same time does not stand in one
+queue.
+"""
 
 import threading
 import time

@@ -1,4 +1,6 @@
-"""What Redis answers is input: a middleman changes bits of it for a while, and no gate falls over."""
+"""
+What Redis answers is input: a middleman changes bits of it for a while, and no gate falls over.
+"""
 
 import time
 
@@ -11,7 +13,10 @@ SECONDS = 15
 
 
 def test_no_gate_dies_of_bits_that_are_changed_on_the_way(gates, kafka):
-    """Promises are not looked at: a Redis that lies is trusted with the counters. That the gates live, and sell again when it is over, is."""
+    """
+    Promises are not looked at: a Redis that lies is trusted with the counters. That the gates live,
+    and sell again when it is over, is.
+    """
     cluster = gates(1, kafka=kafka)
     proxy = Proxy(cluster.redis.port).start()
     try:
@@ -27,7 +32,8 @@ def test_no_gate_dies_of_bits_that_are_changed_on_the_way(gates, kafka):
         proxy.set("pass")
         assert flipped > 100, flipped
         assert not cluster.dead(), cluster.dead()
-        # In a sale of its own: what was lied about of the first may go on for as long as its epoch does.
+        # In a sale of its own: what was lied about of the first may go on for as long as its epoch
+        # does.
         cluster.make_sale("next", 5)
         wait_until(lambda: lied_to.buy("next", "anna", key="k").status == 202, 60, "a sale after the lies")
     finally:

@@ -1,4 +1,7 @@
-"""The document and the program say the same: which routes there are, both ways, and (by every test's every answer) what they answer."""
+"""
+The document and the program say the same: which routes there are, both ways, and (by every test's
+every answer) what they answer.
+"""
 
 import json
 import re
@@ -70,7 +73,10 @@ def test_what_is_documented_for_the_other_listener_is_not_here(server, listener)
 
 @pytest.mark.parametrize("listener", FAMILIES)
 def test_every_route_of_the_program_is_documented(server, listener):
-    """Each documented operation is asked once, and then each route that the program counts has been asked exactly once."""
+    """
+    Each documented operation is asked once, and then each route that the program counts has been
+    asked exactly once.
+    """
     before = counts(server, listener)
     operations = list(document(listener).operations())
     for path, method, _ in operations:

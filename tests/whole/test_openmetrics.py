@@ -1,4 +1,7 @@
-"""/metrics as OpenMetrics: read by Prometheus' own parser, the same figures as the plain text has, and a trace beside the latencies of requests."""
+"""
+/metrics as OpenMetrics: read by Prometheus' own parser, the same figures as the plain text has, and
+a trace beside the latencies of requests.
+"""
 
 import re
 import time

@@ -277,7 +277,10 @@ def test_an_extension_of_a_cancelled_order_is_refused_when_its_sale_has_left_the
 
 
 def test_what_takes_no_body_ignores_none(server):
-    """Found: `open`, `end` and the audit took any body, and somebody's `{"state": "draft"}` was lost without a word."""
+    """
+    Found: `open`, `end` and the audit took any body, and somebody's `{"state": "draft"}` was lost
+    without a word.
+    """
     server.make_sale("drop", 3, state="armed")
     order = "/v1/orders/01900000-0000-7000-8000-000000000001"
     moves = [f"/v1/sales/drop/{move}" for move in ("arm", "open", "pause", "resume", "disarm", "end", "delete")]
@@ -585,7 +588,10 @@ def note_events(connection, events):
 
 
 def watch_all(server, sales):
-    """The data of the events of each stream as they come, but for the time, and the streams' connections."""
+    """
+    The data of the events of each stream as they come, but for the time, and the streams'
+    connections.
+    """
     seen, connections = [[] for _ in sales], [server.connect() for _ in sales]
     for sale, connection, events in zip(sales, connections, seen):
         connection.sendall(f"GET /v1/sales/{sale}/events HTTP/1.1\r\nHost: x\r\n\r\n".encode())
@@ -594,7 +600,10 @@ def watch_all(server, sales):
 
 
 def test_streams_of_one_sale_are_all_told_and_those_of_another_are_not(serve):
-    """A sale is rendered once for all who watch it: also when the first of them leaves, and when it is watched anew."""
+    """
+    A sale is rendered once for all who watch it: also when the first of them leaves, and when it is
+    watched anew.
+    """
     server = serve({"gate.threads": 1})
     for sale in ("drop", "other"):
         server.make_sale(sale, 1, hold_seconds=0)

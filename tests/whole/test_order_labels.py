@@ -1,4 +1,7 @@
-"""What a shop writes on a purchase, what a unit cost, and when: in orders, events and lists, and never in the 202."""
+"""
+What a shop writes on a purchase, what a unit cost, and when: in orders, events and lists, and never
+in the 202.
+"""
 
 import pytest
 

@@ -1,4 +1,7 @@
-"""Who has changed an order, and why: in the order that operators read, in its events and in the operator log; never in what its buyer reads."""
+"""
+Who has changed an order, and why: in the order that operators read, in its events and in the
+operator log; never in what its buyer reads.
+"""
 
 from penstock import wait_until
 
@@ -33,7 +36,10 @@ def said(shop, order, state, reason=None, **more):
 
 
 def events(shop, order, count):
-    """What the feed tells of the order, once that is so many: a change that is not committed yet holds back those behind it."""
+    """
+    What the feed tells of the order, once that is so many: a change that is not committed yet holds
+    back those behind it.
+    """
 
     def look():
         answer = shop.operate("GET", "/v1/changes?limit=1000")
@@ -87,7 +93,9 @@ def test_an_expiry_is_the_clocks(shop):
 
 
 def test_the_first_reason_stays(shop):
-    """Sent again with another one it is answered as before: a reason is no part of what is compared."""
+    """
+    Sent again with another one it is answered as before: a reason is no part of what is compared.
+    """
     opened(shop)
     orders = [bought(shop, buyer) for buyer in ("anna", "bert")]
     for key, order in zip(("k1", None), orders):

@@ -1,4 +1,7 @@
-"""More purchases than can be decided in time: what has waited too long is turned away, retries and all that settles are not."""
+"""
+More purchases than can be decided in time: what has waited too long is turned away, retries and all
+that settles are not.
+"""
 
 import select
 import time

@@ -1,4 +1,6 @@
-"""What the program makes is its own, what it takes is its own or root's, and no secret leaves it."""
+"""
+What the program makes is its own, what it takes is its own or root's, and no secret leaves it.
+"""
 
 import os
 import resource

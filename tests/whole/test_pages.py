@@ -1,4 +1,7 @@
-"""The pages that the program carries inside itself: served whole, with their types, and without help from any other host."""
+"""
+The pages that the program carries inside itself: served whole, with their types, and without help
+from any other host.
+"""
 
 import re
 

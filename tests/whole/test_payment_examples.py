@@ -1,4 +1,7 @@
-"""examples/payments against the program: both webhooks, with a provider that tells late, twice and never."""
+"""
+examples/payments against the program: both webhooks, with a provider that tells late, twice and
+never.
+"""
 
 import contextlib
 import json
@@ -91,7 +94,10 @@ def test_a_payment_in_time_confirms_and_told_twice_it_is_one(shop):
 
 
 def test_a_payment_that_comes_late_goes_back(shop):
-    """Told never at first: the hold runs out and the unit is for sale again; told after that it is too late."""
+    """
+    Told never at first: the hold runs out and the unit is for sale again; told after that it is too
+    late.
+    """
     server, provider, _ = shop
     order = held(server, hold_seconds=1)
     payment = provider.pay(order, "never")
@@ -151,7 +157,10 @@ def test_money_that_goes_back_takes_its_units_along_once(shop):
 
 
 def test_refunds_that_come_at_the_same_moment_are_all_done(shop):
-    """Each takes from what the order had when it was asked: who comes second is refused, and asks again under its next key."""
+    """
+    Each takes from what the order had when it was asked: who comes second is refused, and asks
+    again under its next key.
+    """
     server, provider, _ = shop
     order = held(server, units=9)
     payment = provider.await_told(provider.pay(order, amount=9 * PRICE["amount"]))["id"]

@@ -1,7 +1,8 @@
 """
-SIGKILL of gates, a drain and the relay while orders are bought, paid and paid back in part, each at a moment of its own: a payment that was told is in the
-ledger once and another is refused after, a refund takes its unit once however often it is told, and every change reaches the shop's endpoint, those of a
-sale in their order.
+SIGKILL of gates, a drain and the relay while orders are bought, paid and paid back in part, each at
+a moment of its own: a payment that was told is in the ledger once and another is refused after, a
+refund takes its unit once however often it is told, and every change reaches the shop's endpoint,
+those of a sale in their order.
 """
 
 import os
@@ -28,7 +29,10 @@ REFUNDS = ({"units": "sale"}, {"units": "warehouse"}, {"units": "gone"})
 
 
 class Payers:
-    """They buy, tell payments, two for each order and one payment for two of them, give units back, and remember what was answered."""
+    """
+    They buy, tell payments, two for each order and one payment for two of them, give units back,
+    and remember what was answered.
+    """
 
     def __init__(self, shop, random):
         self.shop, self.random = shop, random
@@ -61,7 +65,10 @@ class Payers:
         return answer
 
     def give_back(self, place, name):
-        """One unit, by the refund's own name, which is its key. A hold that was meant is no paid order's refund (order-state)."""
+        """
+        One unit, by the refund's own name, which is its key. A hold that was meant is no paid
+        order's refund (order-state).
+        """
         body = {"quantity": 1, "reference": name, **REFUNDS[place % len(REFUNDS)]}
         with self.lock:
             self.refunds.add((place, name))
@@ -76,7 +83,8 @@ class Payers:
             if self.random.random() < 0.25 or not self.orders:
                 self.buy()
             else:
-                # One of the newest, which others are at, too. It has a payment of its own, and one that its neighbour has.
+                # One of the newest, which others are at, too. It has a payment of its own, and one
+                # that its neighbour has.
                 place = max(0, len(self.orders) - 1 - self.random.randrange(8))
                 if self.random.random() < 0.6:
                     self.pay(place, self.random.choice((f"pi_{place}", f"pi_shared_{place // 2}")))
@@ -84,7 +92,10 @@ class Payers:
                     self.give_back(place, f"re_{place}_{self.random.randrange(UNITS - 1)}")
 
     def rush(self, dying):
-        """They work, and meanwhile each of those dies at a moment of its own. Where that leaves nobody who could answer they end."""
+        """
+        They work, and meanwhile each of those dies at a moment of its own. Where that leaves nobody
+        who could answer they end.
+        """
         ended, pause = threading.Event(), threading.Event()
         threads = [threading.Thread(target=self.work, args=(ended,)) for _ in range(4)]
         for thread in threads:
@@ -125,7 +136,10 @@ class Payers:
         return done
 
     def judge_refunds(self, done, orders, feed):
-        """A refund that was told to be done has taken its unit once; one that was refused at last, none."""
+        """
+        A refund that was told to be done has taken its unit once; one that was refused at last,
+        none.
+        """
         taken = defaultdict(list)
         for event in (change["data"]["event"] for change in feed if change["data"]["event"]["kind"] == "order.reduced"):
             taken[event["id"]].append((event["reference"], event.get("units", "sale")))
@@ -137,7 +151,10 @@ class Payers:
         assert {order["id"]: order["quantity"] for order in orders} == {order: count - len(taken[order]) for order, count in had.items()}
 
     def judge(self, orders, feed):
-        """orders: the ledger's, among them what was bought and told to nobody. feed: all that it tells of them."""
+        """
+        orders: the ledger's, among them what was bought and told to nobody. feed: all that it tells
+        of them.
+        """
         assert not self.faults, self.faults[:3]
         assert all(len(references) == 1 for references in self.told.values()), "an order was told of two payments"
         told = {order: references.pop() for order, references in self.told.items()}
@@ -149,7 +166,10 @@ class Payers:
 
 
 def live_and_die(shop, relay, random, mortal):
-    """Rounds of deaths, then the verdict. `mortal` says which servers die in a round; the relay does in each, and goes on at a gate that lives."""
+    """
+    Rounds of deaths, then the verdict. `mortal` says which servers die in a round; the relay does
+    in each, and goes on at a gate that lives.
+    """
     payers = Payers(shop, random)
     for _ in range(KILLS):
         dying = [*mortal(), relay]

@@ -56,7 +56,10 @@ def test_two_sides_that_agree_and_each_way_to_differ(server, tmp_path):
 
 @pytest.mark.parametrize("ledger", ["sqlite", "postgres"], indirect=True)
 def test_what_was_paid_back_in_part_is_no_other_amount(server, tmp_path):
-    """The list has what was paid, of the units that the order had then; where the amount was told, that one and no other."""
+    """
+    The list has what was paid, of the units that the order had then; where the amount was told,
+    that one and no other.
+    """
     server.make_sale("drop", 20, hold_seconds=60, limit_per_buyer=3)
     orders = []
     for buyer, payment in (("anna", {"reference": "pi_1"}), ("bert", {"reference": "pi_2", "amount": 300})):

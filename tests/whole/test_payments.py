@@ -1,4 +1,6 @@
-"""Payments: one for an order, one order for a payment; told again and again, late, twice, and wrong."""
+"""
+Payments: one for an order, one order for a payment; told again and again, late, twice, and wrong.
+"""
 
 import contextlib
 import sqlite3
@@ -186,7 +188,10 @@ def test_an_order_whose_sale_has_left_the_stock_is_paid_by_its_rows(server):
 
 
 def test_late_payments_that_race_for_one_reference_leave_one_order(shop):
-    """Two holds that have run out are paid with one payment at once: one of the new orders stands, and the other's units are back."""
+    """
+    Two holds that have run out are paid with one payment at once: one of the new orders stands, and
+    the other's units are back.
+    """
     opened(shop, hold_seconds=1, late_confirm=True)
     pairs = [(bought(shop, f"a{i}", quantity=1), bought(shop, f"b{i}", quantity=1)) for i in range(6)]
     late = [order for pair in pairs for order in pair]

@@ -217,14 +217,18 @@ def test_a_lease_that_nobody_used_is_taken_back(gate, postgres, database):
 
 
 def test_a_replica_that_hangs_makes_no_promise(gate, postgres, database):
-    """A commit that waits for its replica is on one disk: it is not told, however often it is asked for, until it is on both."""
+    """
+    A commit that waits for its replica is on one disk: it is not told, however often it is asked
+    for, until it is on both.
+    """
     sales = [f"drop-{number}" for number in range(20)]
     for sale in sales:
         gate.make_sale(sale, 5)
     postgres.sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
     postgres.sql("SELECT pg_reload_conf()")
     wait_until(lambda: postgres.sql("SHOW synchronous_standby_names") == [["nobody"]])
-    # The gate's own session hears of it a moment after ours: what it has committed until then counts.
+    # The gate's own session hears of it a moment after ours: what it has committed until then
+    # counts.
     for before, sale in enumerate(sales):
         first = gate.buy(sale, "anna", key="k")
         if first.status != 202:
@@ -244,7 +248,10 @@ def test_a_replica_that_hangs_makes_no_promise(gate, postgres, database):
 
 
 def test_the_first_orders_are_put_into_no_filter(gate, postgres, database):
-    """A filter of nothing, which the index is made with, would be written again with each of the first two thousand."""
+    """
+    A filter of nothing, which the index is made with, would be written again with each of the first
+    two thousand.
+    """
     gate.make_sale("drop", 10)
     order = gate.buy("drop", "anna").json["id"]
     assert [found["id"] for found in gate.orders(buyer="anna")] == [order]
@@ -253,7 +260,10 @@ def test_the_first_orders_are_put_into_no_filter(gate, postgres, database):
 
 
 def test_a_buyers_orders_are_found_without_looking_at_all(gate, postgres, database):
-    """By filters that autovacuum fills; here they are asked for. What came since has none, and is found too."""
+    """
+    By filters that autovacuum fills; here they are asked for. What came since has none, and is
+    found too.
+    """
 
     def scans():
         return [int(count) for count in postgres.sql("SELECT seq_scan, (SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'orders_by_buyer')"

@@ -1,4 +1,7 @@
-"""/readyz is what buyers meet: for each cause for which a purchase is 503 it is 503 too, and both are well again together."""
+"""
+/readyz is what buyers meet: for each cause for which a purchase is 503 it is 503 too, and both are
+well again together.
+"""
 
 import itertools
 

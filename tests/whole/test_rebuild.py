@@ -1,4 +1,7 @@
-"""A stock that has forgotten is rebuilt without waiting for a drain, however far behind that is: from the ledger and, over it, the journal's tail."""
+"""
+A stock that has forgotten is rebuilt without waiting for a drain, however far behind that is: from
+the ledger and, over it, the journal's tail.
+"""
 
 import itertools
 import time
@@ -31,7 +34,8 @@ def forget(cluster, sale="drop", seconds=60):
     cluster.redis.call("FLUSHALL")
     buyer = wait_until(lambda: (lambda who: cluster.buy(sale, who, key="k").status == 202 and who)(f"after-{next(BUYERS)}"), seconds, "the stock")
     outage = time.monotonic() - started
-    # The other gates hear of the sale's new epoch a little later; what they are asked meanwhile is fenced.
+    # The other gates hear of the sale's new epoch a little later; what they are asked meanwhile is
+    # fenced.
     wait_until(lambda: all(gate.buy(sale, buyer, key="k").status == 202 for gate in cluster.alive()), 30, "the stock at every gate")
     return outage
 
@@ -105,7 +109,10 @@ def test_no_drain_is_needed_for_what_was_settled_and_withdrawn(gates, kafka):
 
 
 def test_an_extension_that_is_sent_again_moves_the_hold_once(gates, kafka, tmp_path):
-    """Its gate dies before the stock is asked, Redis forgets it, and no drain has brought it to the ledger."""
+    """
+    Its gate dies before the stock is asked, Redis forgets it, and no drain has brought it to the
+    ledger.
+    """
     failpoints = Failpoints(tmp_path)
     cluster = gates(2, kafka=kafka, drains=0)
     dying = cluster.add_gate(**failpoints.server)
@@ -150,7 +157,9 @@ def test_an_extension_that_is_sent_again_moves_the_hold_once(gates, kafka, tmp_p
 
 
 def test_a_withdrawal_that_is_sent_again_takes_its_units_once(gates, kafka):
-    """First in the tail alone, then in the ledger: the stock that was rebuilt knows it either way."""
+    """
+    First in the tail alone, then in the ledger: the stock that was rebuilt knows it either way.
+    """
     cluster = gates(2, kafka=kafka, drains=0)
     cluster.make_sale("drop", 20, hold_seconds=600)
     wait_until(lambda: cluster.is_selling("drop"), 20, "the sale at every gate")
@@ -244,7 +253,10 @@ def test_a_rebuild_that_lost_an_event_is_found_by_whoever_lives_when_the_drain_p
 
 
 def test_a_slow_ledger_makes_a_rebuild_slow_and_no_more(gates, kafka, own_postgres):
-    """Each answer of PostgreSQL comes 150 ms late while Redis forgets: what is behind the drain and what the ledger has both come back."""
+    """
+    Each answer of PostgreSQL comes 150 ms late while Redis forgets: what is behind the drain and
+    what the ledger has both come back.
+    """
     proxy = Proxy(own_postgres.port).start()
     try:
         cluster = gates(2, kafka=kafka, postgres=own_postgres, settings=PACED)
@@ -264,7 +276,8 @@ def test_a_slow_ledger_makes_a_rebuild_slow_and_no_more(gates, kafka, own_postgr
         assert behind > 0
         wait_until(lambda: cluster.is_selling("drop"), 30, "the stock at every gate")
         proxy.set("pass")
-        # The probes' units too: who asked whether it sells, one at the end of the outage, and those whose end was not known in time.
+        # The probes' units too: who asked whether it sells, one at the end of the outage, and those
+        # whose end was not known in time.
         wait_until(lambda: cluster.lot("drop")["held"] >= len(told) + 2, 10, "the stock with all that was sold")
         assert cluster.buy("drop", "b7", key="k").json["id"] in told
         assert outage < 10, outage

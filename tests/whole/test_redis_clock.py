@@ -1,4 +1,6 @@
-"""Somebody sets the clock of Redis: holds, rates and unknown ends go on by the time that has passed."""
+"""
+Somebody sets the clock of Redis: holds, rates and unknown ends go on by the time that has passed.
+"""
 
 import time
 
@@ -16,7 +18,10 @@ def cluster(gates):
 
 
 def step(cluster, seconds):
-    """The clock of Redis, as the functions of a testing build read it. (Redis' allocator does not start under libfaketime.)"""
+    """
+    The clock of Redis, as the functions of a testing build read it. (Redis' allocator does not
+    start under libfaketime.)
+    """
     assert cluster.redis.call("FCALL", f"{LIBRARY}_test_step", 0, seconds * 1000) == 1
 
 
@@ -25,7 +30,10 @@ def buy(cluster, buyer, **options):
 
 
 def open_sale(cluster, units, **terms):
-    """With its first order, anna's, of which each gate has heard (without an earlier reading Redis is believed); when that was granted."""
+    """
+    With its first order, anna's, of which each gate has heard (without an earlier reading Redis is
+    believed); when that was granted.
+    """
     cluster.make_sale("drop", units, **terms)
     wait_until(lambda: buy(cluster, "anna", key="first").status == 202, 20, "the sale")
     granted = time.monotonic()

@@ -1,4 +1,7 @@
-"""A stock that dies, forgets, comes back as it was, or does not answer: nothing is oversold, lost or told twice, and it comes back by itself."""
+"""
+A stock that dies, forgets, comes back as it was, or does not answer: nothing is oversold, lost or
+told twice, and it comes back by itself.
+"""
 
 import contextlib
 import shutil
@@ -71,7 +74,10 @@ UNKNOWN_SALE = b"$5\r\n\x07\x00\x00\x00\x00\r\n"  # the outcome, and no epoch: w
 
 
 def test_a_gate_that_hears_of_no_sale_while_it_is_loaded_refunds_nothing_by_the_ledger(gates, redis):
-    """The ledger alone would take the refund, and the stock that is rebuilt from before it would return the unit once more."""
+    """
+    The ledger alone would take the refund, and the stock that is rebuilt from before it would
+    return the unit once more.
+    """
     behind = BehindProxy(redis)
     try:
         cluster = gates(1)
@@ -128,7 +134,8 @@ def test_redis_does_not_answer_for_a_while(gates):
 
     def fault():
         cluster.redis.freeze()
-        # Every gate answers in bounded time what it can: a purchase that it cannot decide is no order and no refusal of one.
+        # Every gate answers in bounded time what it can: a purchase that it cannot decide is no
+        # order and no refusal of one.
         started = time.monotonic()
         answer = cluster.buy("drop", "nobody", key="frozen", body={"sku": "size-1"})
         assert answer.status == 503 and answer.code in ("stock-unavailable", "outcome-unknown"), answer.body
@@ -201,7 +208,10 @@ def test_redis_is_away_when_a_gate_starts(gates):
 
 
 def test_an_operator_is_told_that_it_is_the_stock_that_is_away(gates):
-    """Not the ledger; and a draft that could not be armed is one still, and is armed when the stock is back."""
+    """
+    Not the ledger; and a draft that could not be armed is one still, and is armed when the stock is
+    back.
+    """
     cluster = gates(1)
     cluster.make_sale("running", 5)
     cluster.make_sale("next", 5, state="draft")

@@ -1,4 +1,7 @@
-"""`penstock relay`: every change reaches a shop's endpoint, signed, those of a sale in their order, whatever dies meanwhile."""
+"""
+`penstock relay`: every change reaches a shop's endpoint, signed, those of a sale in their order,
+whatever dies meanwhile.
+"""
 
 import ipaddress
 import json
@@ -73,7 +76,8 @@ def test_a_sale_that_is_refused_waits_and_the_others_go_on(server, endpoint, rel
         env={**plain_environment(), "PENSTOCK_OPERATOR_TOKEN": OPERATOR_TOKEN}, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    # What was let go is refused on: the relay may try it again before it has heard of that, and would have delivered it.
+    # What was let go is refused on: the relay may try it again before it has heard of that, and
+    # would have delivered it.
     endpoint.answer = lambda change: 503 if change["id"] == stuck else 204
     wait_until(lambda: len(endpoint.ids()) == 3, 150, "what was behind it")  # its turns come up to a minute apart by then
     assert stuck not in endpoint.ids()
@@ -100,7 +104,9 @@ def ends(server, *options):
 
 
 def make_certificates(folder, name):
-    """(CA's file, a server's TLS context) of a private CA, which vouches for that name or address."""
+    """
+    (CA's file, a server's TLS context) of a private CA, which vouches for that name or address.
+    """
     now = datetime.now(timezone.utc)
 
     def certificate(subject, key, issuer, issuer_key, extension):
@@ -206,7 +212,9 @@ def test_the_second_of_a_name_ends(server, endpoint, relay, tmp_path):
 
 
 class Forgetful:
-    """Between a relay and its server: what is kept is kept, and while `forgets` is set nobody is told."""
+    """
+    Between a relay and its server: what is kept is kept, and while `forgets` is set nobody is told.
+    """
 
     def __init__(self, server):
         self.forgets, self.forgotten = threading.Event(), 0

@@ -1,4 +1,7 @@
-"""SIGHUP: who is believed and what is logged can be changed while the server sells; all of it or nothing."""
+"""
+SIGHUP: who is believed and what is logged can be changed while the server sells; all of it or
+nothing.
+"""
 
 import json
 import signal

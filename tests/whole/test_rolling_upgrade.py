@@ -1,7 +1,9 @@
-"""A rolling upgrade that raises the version of the functions in Redis, with real services and a crowd that buys: gates of two versions side by side.
+"""A rolling upgrade that raises the version of the functions in Redis, with real services and a
+crowd that buys: gates of two versions side by side.
 
-The newer program is the testing build, told to be the next version (the failpoint `stock.next_version`): its functions do the same under other names, as
-they would after a change of the text. What a sale's outage was is printed: how long nobody was told 202.
+The newer program is the testing build, told to be the next version (the failpoint
+`stock.next_version`): its functions do the same under other names, as they would after a change of
+the text. What a sale's outage was is printed: how long nobody was told 202.
 """
 
 import itertools
@@ -67,7 +69,9 @@ def assert_moved(cluster, version):
 
 
 def outage(crowd, name, since):
-    """The longest time in which nobody was told 202, from then on. The crowd wants more all the time."""
+    """
+    The longest time in which nobody was told 202, from then on. The crowd wants more all the time.
+    """
     times = [since, *(at for at in crowd.accepted_at if at > since)]
     longest = max(b - a for a, b in zip(times, times[1:]))
     print(f"{name}: nothing was sold for {longest:.2f} s")
@@ -76,7 +80,10 @@ def outage(crowd, name, since):
 
 @pytest.mark.parametrize("old_cluster", ["direct", "kafka"], indirect=True)
 def test_a_rolling_upgrade_sells_on(old_cluster):
-    """One gate after the other. The older ones sell until the last of them goes, and nobody is told anything that is not kept."""
+    """
+    One gate after the other. The older ones sell until the last of them goes, and nobody is told
+    anything that is not kept.
+    """
     cluster, began = old_cluster, []
 
     def upgrade():
@@ -144,7 +151,10 @@ def test_each_sale_stands_still_for_its_own_rebuild_alone(old_cluster):
 
 @pytest.mark.parametrize("old_cluster", ["kafka"], indirect=True)
 def test_the_last_older_gate_is_killed(old_cluster):
-    """It cannot say that it goes: its number in Redis stands still, which others measure for three seconds."""
+    """
+    It cannot say that it goes: its number in Redis stands still, which others measure for three
+    seconds.
+    """
     cluster, began = old_cluster, []
 
     def upgrade():
@@ -224,7 +234,10 @@ def test_redis_forgets_in_the_middle_and_the_older_gates_rebuild(old_cluster):
 
 @pytest.mark.parametrize("old_cluster", ["kafka"], indirect=True)
 def test_back_again(old_cluster):
-    """An older gate that is started beside newer ones stands by; when the last of those has gone the sale is its own again."""
+    """
+    An older gate that is started beside newer ones stands by; when the last of those has gone the
+    sale is its own again.
+    """
     cluster, older = old_cluster, old_cluster.gates[0]
 
     def there_and_back():
@@ -248,7 +261,10 @@ def test_back_again(old_cluster):
 
 
 def give_to_the_first_version(cluster):
-    """What Redis is like while that version's gates sell from it: their library, and sales that name no version."""
+    """
+    What Redis is like while that version's gates sell from it: their library, and sales that name
+    no version.
+    """
     redis, library = cluster.redis, ROOT / "tests/libraries/penstock_1.lua"
     for name in libraries(cluster):
         redis.call("FUNCTION", "DELETE", name)
@@ -259,7 +275,10 @@ def give_to_the_first_version(cluster):
 
 @pytest.mark.parametrize("old_cluster", ["kafka"], indirect=True)
 def test_the_sales_of_the_first_version_move_to_who_is_elected(old_cluster):
-    """Its gates tell a success by the journal's word alone: so the rebuild waits for as long as they may do that."""
+    """
+    Its gates tell a success by the journal's word alone: so the rebuild waits for as long as they
+    may do that.
+    """
     cluster = old_cluster
     told = [cluster.buy("drop", f"before-{i}", key="k", body={"sku": "size-1"}) for i in range(20)]
     assert {answer.status for answer in told} == {202}
@@ -288,7 +307,10 @@ def test_the_sales_of_the_first_version_move_to_who_is_elected(old_cluster):
 
 
 def test_an_older_drain_beside_a_newer_one_waits_before_what_it_does_not_know(gates, kafka):
-    """It writes no dead letter of it and goes on behind nothing; the newer one has it all as soon as the older one is ended."""
+    """
+    It writes no dead letter of it and goes on behind nothing; the newer one has it all as soon as
+    the older one is ended.
+    """
     cluster = gates(1, kafka=kafka, drains=0)
     older = cluster.add_drain(program=TESTING_PROGRAM, environment={"PENSTOCK_FAILPOINTS": "journal.former_program=on"})  # knows no extensions
     newer = cluster.add_drain()

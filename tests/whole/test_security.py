@@ -9,8 +9,9 @@ import pytest
 
 from penstock import JWT_KEY, OPERATOR_TOKEN, PROGRAM, ROOT, buyer_token, request
 
-# Each sentence of the sections "What is trusted, and what is not" and "How it is built" (of the table: each cell), by its beginning, and the tests that
-# show it. LEFT: it says what is not protected against. ADVICE: it promises nothing.
+# Each sentence of the sections "What is trusted, and what is not" and "How it is built" (of the
+# table: each cell), by its beginning, and the tests that show it. LEFT: it says what is not
+# protected against. ADVICE: it promises nothing.
 LEFT, ADVICE = ("left",), ("advice",)
 CLAIMS = {
     "every byte: the reader is strict and bounded": (
@@ -84,7 +85,10 @@ def sentences(text):
 
 
 def claims_of(document):
-    """The sentences of the two sections. Of a row: who is meant, where that cell says more than a name, and the cells behind it."""
+    """
+    The sentences of the two sections. Of a row: who is meant, where that cell says more than a
+    name, and the cells behind it.
+    """
     found = []
     for block in re.split(r"\n(?=\n|- |\|)", document[document.index("## What is trusted") :]):
         block = block.strip()

@@ -1,4 +1,7 @@
-"""Clients that are slow, silent or very many: they are cut or refused in time, and nobody else waits for them."""
+"""
+Clients that are slow, silent or very many: they are cut or refused in time, and nobody else waits
+for them.
+"""
 
 import os
 import resource
@@ -133,7 +136,9 @@ def served_from(server, source):
 
 
 def test_one_address_does_not_take_the_shop(serve):
-    """Found: 10,000 idle connections of one address, made in 0.4 s, had everybody else answered 503."""
+    """
+    Found: 10,000 idle connections of one address, made in 0.4 s, had everybody else answered 503.
+    """
     server = serve({"gate.connections_max": 200})
     modest = Wire(server.public)  # of another address than the greedy one, and idle for longest
     assert modest.ask(GET).status == 200
@@ -150,7 +155,10 @@ def test_one_address_does_not_take_the_shop(serve):
 
 
 def test_busy_connections_leave_a_reserve_for_probes(serve):
-    """Streams are nobody's idleness: buyers are told that there is no room, and a load balancer still learns that the gate is well."""
+    """
+    Streams are nobody's idleness: buyers are told that there is no room, and a load balancer still
+    learns that the gate is well.
+    """
     server = serve({"gate.connections_max": 10})
     server.make_sale("drop", 5)
     streams = [Wire(server.public) for _ in range(10)]
@@ -169,7 +177,9 @@ def test_busy_connections_leave_a_reserve_for_probes(serve):
 
 
 def test_idle_connections_do_not_shut_the_operators_out(serve):
-    """Found: 256 of them, without a token, and there were no operators, no metrics and no payments."""
+    """
+    Found: 256 of them, without a token, and there were no operators, no metrics and no payments.
+    """
     server = serve()
     idle = [Wire(server.operator) for _ in range(300)]
     assert server.operate("GET", "/v1/sales").status == 200
@@ -206,7 +216,10 @@ def test_streams_have_a_budget_for_each_address(serve):
 
 
 def test_streams_of_one_address_do_not_shut_out_other_watchers(serve):
-    """Found: as many as there may be of them, and nobody else could watch. A quarter of the connections is for who does not."""
+    """
+    Found: as many as there may be of them, and nobody else could watch. A quarter of the
+    connections is for who does not.
+    """
     server = serve({"gate.threads": 1, "gate.connections_max": 80})
     server.make_sale("drop", 5)
     streams = [watch(server.public) for _ in range(60)]

@@ -1,4 +1,7 @@
-"""SIGTERM, a second one, and clients that hang up: every request that was sent is answered, every order completes."""
+"""
+SIGTERM, a second one, and clients that hang up: every request that was sent is answered, every
+order completes.
+"""
 
 import asyncio
 import signal
@@ -36,7 +39,10 @@ def refuses_connections(server):
 
 
 class Stopped(Crowd):
-    """Clients who buy until the server is gone, and know what they had sent before it was told to stop."""
+    """
+    Clients who buy until the server is gone, and know what they had sent before it was told to
+    stop.
+    """
 
     signalled = None
 
@@ -52,7 +58,8 @@ class Stopped(Crowd):
                 continue
             if connection.broken_off:
                 self.faults.append("P5: an answer broke off in the middle")
-            # What is sent after the signal may meet a closing connection, as with any server; what was sent before may not.
+            # What is sent after the signal may meet a closing connection, as with any server; what
+            # was sent before may not.
             elif connection.sent and connection.sent_at < self.signalled:
                 self.faults.append("P5: a request that was sent before the signal got no answer")
             break
@@ -190,7 +197,9 @@ def test_a_client_that_closes_after_sending_has_bought(server):
 
 
 def test_hang_ups_in_a_crowd_leave_nothing_behind(server):
-    """Some connections die before their request was read, some in mid-purchase, some after the answer."""
+    """
+    Some connections die before their request was read, some in mid-purchase, some after the answer.
+    """
     seed = new_seed("hang-ups")
     server.make_sale("drop", 200)
     crowd = Crowd(server, "drop", seed, limit=1, buyers=400)

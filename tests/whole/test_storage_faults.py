@@ -1,4 +1,7 @@
-"""A disk that fails, fills up or is taken away: nothing that was told is lost, nothing is told that is not so, and it gets well by itself."""
+"""
+A disk that fails, fills up or is taken away: nothing that was told is lost, nothing is told that is
+not so, and it gets well by itself.
+"""
 
 import contextlib
 import errno
@@ -32,7 +35,9 @@ def ledger_health(server):
 
 
 def stock_agrees(server):
-    """The hot counters are what the ledger has: what was taken for orders that failed has come back."""
+    """
+    The hot counters are what the ledger has: what was taken for orders that failed has come back.
+    """
     names = ("units", "held", "confirmed", "withdrawn")
     rows = server.rows(
         "select l.allocated, l.held, l.confirmed, l.withdrawn from lots l join sales s on s.number = l.sale"
@@ -54,7 +59,8 @@ def assert_well(server, crowd):
     crowd.assert_kept()
 
 
-# What fails, and what buyers are told of it. Where a commit's answer is lost, reopening finds the truth; where that fails too, nobody can say.
+# What fails, and what buyers are told of it. Where a commit's answer is lost, reopening finds the
+# truth; where that fails too, nobody can say.
 FAILURES = {
     "begin": (f"ledger.begin={EIO}", {"journal-unavailable"}),
     "insert": (f"ledger.insert={EIO}", {"journal-unavailable"}),
@@ -64,7 +70,8 @@ FAILURES = {
     "read-only": (f"ledger.begin={EROFS}", {"journal-unavailable"}),
     "commit lost": (f"ledger.commit_lost={EIO}", {"journal-unavailable"}),
     "commit unknown": (f"ledger.commit_unknown={EIO}", None),
-    # The first to meet it may be a purchase or a settlement, so who is told "unknown" is a matter of chance here; the next test leaves no chance.
+    # The first to meet it may be a purchase or a settlement, so who is told "unknown" is a matter
+    # of chance here; the next test leaves no chance.
     "commit lost, reopening fails": (f"ledger.commit_lost={EIO},ledger.reopen={EIO}", {"journal-unavailable"}),
     "commit unknown, reopening fails": (f"ledger.commit_unknown={EIO},ledger.reopen={EIO}", {"journal-unavailable"}),
 }
@@ -84,7 +91,8 @@ def test_nothing_is_lost_while_writes_fail_at(serve, tmp_path, failure):
     print(failure, dict(during))
     if told:
         assert told <= set(during), "buyers were not told"
-    # Where only orders fail, an empty commit works, and the server thinks itself well again until the next order: readiness comes and goes.
+    # Where only orders fail, an empty commit works, and the server thinks itself well again until
+    # the next order: readiness comes and goes.
     if told and failure != "insert":
         assert not is_ready(server)
         health = ledger_health(server)
@@ -332,7 +340,10 @@ def test_a_full_disk_and_then_room_again(serve, small_disk):
     fill(small_disk)
 
     def is_at_its_end():
-        """A small commit may still find a block, and the ledger is well until the next one: only who goes on meets the end for good."""
+        """
+        A small commit may still find a block, and the ledger is well until the next one: only who
+        goes on meets the end for good.
+        """
         crowd.shop(0.1)
         told = ledger_health(server)["details"].get("reason")
         return crowd.answers["journal-unavailable"] > 50 and told == "the ledger's disk is full" and not is_ready(server)
@@ -487,7 +498,10 @@ def test_a_folder_that_is_not_there_is_said(serve, tmp_path):
 
 
 def test_a_sale_whose_rows_contradict_each_other_stays_fenced_and_the_others_sell(serve):
-    """As the runbook has it (docs/operations.md, A sale stays fenced): counted, said, and sold again when the rows are mended."""
+    """
+    As the runbook has it (docs/operations.md, A sale stays fenced): counted, said, and sold again
+    when the rows are mended.
+    """
     server = serve()
     for sale in ("wrong", "right"):
         server.make_sale(sale, 5)

@@ -1,4 +1,7 @@
-"""The page of examples/storefront in a real browser, served from another origin, against the real program."""
+"""
+The page of examples/storefront in a real browser, served from another origin, against the real
+program.
+"""
 
 import time
 from urllib.parse import urlencode
@@ -93,7 +96,10 @@ def test_the_countdown_goes_by_the_servers_clock(shop, origin, window):
 
 
 def test_a_server_that_dies_meanwhile_is_asked_again_and_sells_once(serve, origin, window):
-    """The purchase is pressed while nobody is there; the page is even loaded anew before the server is."""
+    """
+    The purchase is pressed while nobody is there; the page is even loaded anew before the server
+    is.
+    """
     shop = serve({"gate.origins": origin})
     shop.make_sale("drop", 5, limit_per_buyer=3)
     shop.keep_ports()

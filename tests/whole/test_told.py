@@ -18,7 +18,10 @@ def sell_out(gate, buyer):
 
 @pytest.mark.parametrize("asked", ["a purchase", "a cancel"])
 def test_a_gate_that_was_paused_with_its_clock_tells_no_success_of_the_epoch_before(gates, kafka, tmp_path, asked):
-    """Decided in Redis, paused before the journal has it; Redis forgets, another gate rebuilds and sells; then the paused one goes on."""
+    """
+    Decided in Redis, paused before the journal has it; Redis forgets, another gate rebuilds and
+    sells; then the paused one goes on.
+    """
     cluster = gates(0, kafka=kafka)
     failpoints = Failpoints(tmp_path)
     paused = cluster.add_gate(**failpoints.server)

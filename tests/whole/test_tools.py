@@ -1,5 +1,9 @@
-"""The project's own tools: each says what it is, refuses what it does not know, and finds what it is there to find."""
+"""
+The project's own tools: each says what it is, refuses what it does not know, and finds what it is
+there to find.
+"""
 
+import ast
 import json
 import os
 import shutil
@@ -56,7 +60,8 @@ def commit(tree, message):
 
 
 def limits(tree, rule):
-    # The table of prefixes names folders of the real tree; that they are there is the rule "folders".
+    # The table of prefixes names folders of the real tree; that they are there is the rule
+    # "folders".
     return run(tree / "tools/check-limits", rule, cwd=tree)
 
 
@@ -111,6 +116,42 @@ def test_comments_are_wrapped_and_lists_and_drawings_stay(tree):
     assert [line for line in WIDE.splitlines() if len(line) > 100 and ("drawing" in line or "return" in line)] == [
         line for line in lines if len(line) > 100
     ]
+    assert run(tree / "tools/wrap-comments", "--check", cwd=tree).returncode == 0
+
+
+WIDE_SCRIPT = '''\
+#!/usr/bin/env python3
+"""A docstring that goes on and on in its only line, and then a little more, until no screen has room for it."""
+
+
+def thing():
+    """
+    Another that is told at length, so that no line of it fits into the columns that there are for it here and now:
+      a  b        a table that is wider than any line of a comment may be, and yet stays as somebody has drawn it
+    """
+    # A comment that goes on and on, and then a little more, until it is wider than any line of a
+    # comment may be.
+    return "a text of the program, which is as long as it is, however long that may be: it is what the program says"
+'''
+
+
+def test_docstrings_and_comments_of_scripts_are_wrapped_and_nothing_else(tree):
+    script, functions = tree / "tools/thing", tree / "src/stock/thing.lua"
+    script.write_text(WIDE_SCRIPT)
+    functions.write_text("-- What is told of a function at such length that no line of a comment has room for all of it, here or there.\n")
+    assert run("git", "add", "-A", cwd=tree).returncode == 0
+    assert run(tree / "tools/wrap-comments", "--check", cwd=tree).returncode == 1
+    assert run(tree / "tools/wrap-comments", cwd=tree).returncode == 0
+    lines = script.read_text().splitlines()
+    assert [line for line in lines if len(line) > 100] == [line for line in WIDE_SCRIPT.splitlines() if "table" in line or "return" in line]
+    assert lines[1:5] == [
+        '"""',
+        "A docstring that goes on and on in its only line, and then a little more, until no screen has room",
+        "for it.",
+        '"""',
+    ]
+    assert functions.read_text().count("\n-- ") == 1
+    assert ast.dump(ast.parse(script.read_text())).count("a text of the program") == 1
     assert run(tree / "tools/wrap-comments", "--check", cwd=tree).returncode == 0
 
 
@@ -214,7 +255,8 @@ def test_a_debugger_shows_a_lane_and_what_waits_in_it():
     assert "\nnormal: 0x" in told
 
 
-# A world whose promise is broken where operation 3 and fault 17 meet, and another one where operation 5 is alone.
+# A world whose promise is broken where operation 3 and fault 17 meet, and another one where
+# operation 5 is alone.
 WORLD = """#!/usr/bin/env python3
 import sys
 left_out = set()

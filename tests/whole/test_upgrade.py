@@ -1,7 +1,9 @@
-"""Ledgers that older programs have made: brought up to date by the first start, with nothing lost or changed.
+"""Ledgers that older programs have made: brought up to date by the first start, with nothing lost
+or changed.
 
-tests/whole/ledgers has dumps of real ones, made by the program of that schema: NAME_N.sql, N being its last migration, and beside it what its buyers
-were told and how each order stood at its end. The holds in them ran out long ago.
+tests/whole/ledgers has dumps of real ones, made by the program of that schema: NAME_N.sql, N being
+its last migration, and beside it what its buyers were told and how each order stood at its end. The
+holds in them ran out long ago.
 """
 
 import json

@@ -1,4 +1,7 @@
-"""What is started while a service is away waits for it: alive, not ready, and with the reason; then it works. A wrong setting ends it."""
+"""
+What is started while a service is away waits for it: alive, not ready, and with the reason; then it
+works. A wrong setting ends it.
+"""
 
 import time
 
@@ -194,14 +197,16 @@ def test_a_gate_that_starts_while_the_ledger_is_away_sells_what_the_stock_has_ar
     gate.wait_ready()
     first = wait_until(lambda: (answer := gate.buy("drop", "ben", key="k")).status == 202 and answer, 30, "an order")
     print(f"the ledger is away: {time.monotonic() - began:.1f} s from the start of a gate to its first order")
-    # A retry is one, a second purchase is one too many, and another body of the same key is neither.
+    # A retry is one, a second purchase is one too many, and another body of the same key is
+    # neither.
     assert gate.buy("drop", "anna", key="k").body == before.body
     assert gate.buy("drop", "ben", key="k").body == first.body
     assert (gate.buy("drop", "anna", key="other").status, gate.buy("drop", "anna", key="other").code) == (409, "buyer-limit-reached")
     assert gate.buy("drop", "ben", key="k", body={"quantity": 2}).status == 422
     wait_until(lambda: gate.metric('penstock_stock_units{state="available"}') == 50 - 3, 10, "the units: those two and the probe")
     assert answers(gate, "/readyz").status == 200, "it is what buyers meet"
-    # What needs the ledger says so: nobody hears that something is not there which nobody could look for.
+    # What needs the ledger says so: nobody hears that something is not there which nobody could
+    # look for.
     for answer in (
         gate.buy("nosuch", "anna", key="k"),
         gate.ask("GET", "/v1/sales/nosuch"),

@@ -1,7 +1,9 @@
-"""What a debugger shows of Penstock's own types: a lane, a sale, an event, and what they are made of (ids, slices, times).
+"""What a debugger shows of Penstock's own types: a lane, a sale, an event, and what they are made
+of (ids, slices, times).
 
-In gdb: `source tools/gdb/penstock.py`; from then on `print *lane`, `print *sale` and `print *event` show what is meant, and
-`penstock-lane EXPRESSION` lists what waits in a lane. `print/r` shows the bare members.
+In gdb: `source tools/gdb/penstock.py`; from then on `print *lane`, `print *sale` and `print *event`
+show what is meant, and `penstock-lane EXPRESSION` lists what waits in a lane. `print/r` shows the
+bare members.
 """
 
 import datetime

@@ -1,7 +1,9 @@
-"""A process that stands still, as on a machine that is paused: it keeps its connections and says nothing.
+"""A process that stands still, as on a machine that is paused: it keeps its connections and says
+nothing.
 
-SIGSTOP is taken by one thread of the process, and only then are the others stopped. On a busy machine that thread may wait for a processor, and the others
-work on meanwhile: a broker acknowledged what it should never have seen.
+SIGSTOP is taken by one thread of the process, and only then are the others stopped. On a busy
+machine that thread may wait for a processor, and the others work on meanwhile: a broker
+acknowledged what it should never have seen.
 """
 
 import signal

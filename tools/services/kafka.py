@@ -1,10 +1,13 @@
-"""Private Apache Kafka for tests: one broker or several (KRaft, each its own controller), in a folder of their own, on ports of their own, and ended with
-whoever started them.
+"""Private Apache Kafka for tests: one broker or several (KRaft, each its own controller), in a
+folder of their own, on ports of their own, and ended with whoever started them.
 
-Every broker has two addresses: its own, and one that it gives out for a proxy before it (services/proxy.py), for what gets lost on the way.
+Every broker has two addresses: its own, and one that it gives out for a proxy before it
+(services/proxy.py), for what gets lost on the way.
 
-As a program (for tests in C): `kafka.py run NODES` prints the broker list and the broker list by the proxies once they are ready, and then does as its
-standard input says, a line each, answering "ok": `stop N`, `kill N`, `start N` (a node, from 1), `proxy MODE`. It runs until its standard input ends.
+As a program (for tests in C): `kafka.py run NODES` prints the broker list and the broker list by
+the proxies once they are ready, and then does as its standard input says, a line each, answering
+"ok": `stop N`, `kill N`, `start N` (a node, from 1), `proxy MODE`. It runs until its standard input
+ends.
 """
 
 import base64
@@ -31,7 +34,8 @@ from proxy import Proxy  # noqa: E402
 ROOT = Path(__file__).resolve().parents[2]
 JARS = ROOT / "build-kafka"
 FORMATTED = JARS / "bootstrap.checkpoint"  # the jars' own: new jars, new folder
-# A broker of a test does little and lives shortly: what costs at start and in the background is turned down.
+# A broker of a test does little and lives shortly: what costs at start and in the background is
+# turned down.
 JAVA = ["-Xmx400m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
 LOG_SETTINGS = """<?xml version="1.0" encoding="UTF-8"?>
 <Configuration status="WARN"><Appenders><Console name="out"><PatternLayout pattern="%d %p %c{1}: %m%n"/></Console></Appenders>
@@ -72,7 +76,10 @@ class Node:
         return [java(), *JAVA, f"-Dlog4j2.configurationFile={log_settings}", "-cp", f"{JARS}/*", main, *map(str, arguments)]
 
     def format(self, cluster):
-        """As Kafka's own tool does, which is asked once a machine: its answer is the same for all but two lines."""
+        """
+        As Kafka's own tool does, which is asked once a machine: its answer is the same for all but
+        two lines.
+        """
         data = self.folder / "data"
         if not FORMATTED.exists():
             done = subprocess.run(
@@ -113,7 +120,10 @@ class Node:
 
 
 class Kafka:
-    """nodes: 1 or 3. Three keep a record where two have it (min.insync.replicas), and go on without one of them."""
+    """
+    nodes: 1 or 3. Three keep a record where two have it (min.insync.replicas), and go on without
+    one of them.
+    """
 
     CLUSTER = "cGVuc3RvY2stdGVzdHMtMQ"  # an id's form is 16 bytes in base64
 

@@ -1,8 +1,10 @@
-"""Ports for servers that are told where to listen (a server of our own binds port 0 and says which it got).
+"""Ports for servers that are told where to listen (a server of our own binds port 0 and says which
+it got).
 
-A port that the kernel hands out is free only until it hands it to the next one, a client's connection maybe. These lie
-outside of the range that it hands out from, and each is held by a lock on a file until the process that asked for it
-has ended: no two tests of a machine have the same, also between a server's end and its next start.
+A port that the kernel hands out is free only until it hands it to the next one, a client's
+connection maybe. These lie outside of the range that it hands out from, and each is held by a lock
+on a file until the process that asked for it has ended: no two tests of a machine have the same,
+also between a server's end and its next start.
 """
 
 import fcntl

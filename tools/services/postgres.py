@@ -1,7 +1,8 @@
-"""A private PostgreSQL for tests: its own folder, socket and port, with fsync, and ended with whoever started it.
+"""A private PostgreSQL for tests: its own folder, socket and port, with fsync, and ended with
+whoever started it.
 
-As a program (for tests in C): `postgres.py run` prints the socket's folder and the port once the server takes connections, and runs until its
-standard input ends.
+As a program (for tests in C): `postgres.py run` prints the socket's folder and the port once the
+server takes connections, and runs until its standard input ends.
 """
 
 import contextlib
@@ -53,7 +54,9 @@ def wait_until(condition, seconds, what):
 
 
 def is_alive(pid):
-    """Whether it still has its memory: one that has ended, and that nobody has asked about, has none."""
+    """
+    Whether it still has its memory: one that has ended, and that nobody has asked about, has none.
+    """
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
     except OSError:
@@ -130,7 +133,10 @@ class Postgres:
         self.process.wait(60)
 
     def children(self):
-        """The server's other processes: each is a session and a process group of its own, but the child of the first."""
+        """
+        The server's other processes: each is a session and a process group of its own, but the
+        child of the first.
+        """
         found = []
         for status in Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(OSError):  # it has ended meanwhile
@@ -170,7 +176,8 @@ def main(arguments):
         sys.exit(__doc__)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # a terminal sends them to all; the end of our input is what counts
-    # Nobody cuts the power of these, and a disk that others keep busy for seconds would make who waits for a lock give up.
+    # Nobody cuts the power of these, and a disk that others keep busy for seconds would make who
+    # waits for a lock give up.
     server = Postgres(fsync="off")
     try:
         server.start()

@@ -1,4 +1,5 @@
-"""A TCP proxy of the tests' own, to lose what a server says: the requests get through, the answers do not; or to say something else.
+"""A TCP proxy of the tests' own, to lose what a server says: the requests get through, the answers
+do not; or to say something else.
 
 What it does is set by `mode`, for all its connections at once, and may be changed at any time:
 
@@ -49,7 +50,9 @@ class Proxy:
         return self
 
     def set(self, mode):
-        """In force when it returns: nothing that the server says afterwards is treated in the old way."""
+        """
+        In force when it returns: nothing that the server says afterwards is treated in the old way.
+        """
         assert mode in MODES, mode
         with self.changed:
             self.wanted = mode

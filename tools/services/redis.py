@@ -1,6 +1,8 @@
-"""A private Redis for tests: its own folder and port, with an append-only file; replicas and Sentinels where a test needs them.
+"""A private Redis for tests: its own folder and port, with an append-only file; replicas and
+Sentinels where a test needs them.
 
-As a program (for tests in C): `redis.py run` prints the port once the server takes commands, and runs until its standard input ends.
+As a program (for tests in C): `redis.py run` prints the port once the server takes commands, and
+runs until its standard input ends.
 """
 
 import contextlib
@@ -27,7 +29,9 @@ SETTINGS = {
 
 
 class Connection:
-    """The protocol itself (RESP2), so that no client library stands between a test and the server."""
+    """
+    The protocol itself (RESP2), so that no client library stands between a test and the server.
+    """
 
     def __init__(self, port, timeout=10.0):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)

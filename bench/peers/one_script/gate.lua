@@ -1,10 +1,12 @@
--- The gate: one call of the script for each request, over connections that are kept. The buyer is told what Redis said, and Redis
--- answers when its append-only file says that it may (appendfsync always: when it is on the disk).
+-- The gate: one call of the script for each request, over connections that are kept. The buyer is
+-- told what Redis said, and Redis answers when its append-only file says that it may (appendfsync
+-- always: when it is on the disk).
 
 local gate = {}
 local port, sha, sequence
 
--- Once, before the first request: where Redis is, and which script (its SHA-1, which Redis has been given).
+-- Once, before the first request: where Redis is, and which script (its SHA-1, which Redis has been
+-- given).
 function gate.init(redis_port, script)
 	port, sha, sequence = redis_port, script, 0
 end

@@ -1,5 +1,5 @@
--- A purchase in one step, inside Redis: a retry gets its order again; so many requests a buyer and window; one unit a buyer; a unit less;
--- a stream entry, from which somebody would fill a ledger.
+-- A purchase in one step, inside Redis: a retry gets its order again; so many requests a buyer and
+-- window; one unit a buyer; a unit less; a stream entry, from which somebody would fill a ledger.
 --
 --   KEYS  units, the key of the request, the buyer, the buyer's window, the stream
 --   ARGV  the order's id, the buyer, the idempotency key, requests a window, its milliseconds, seconds for which buyers and keys are remembered

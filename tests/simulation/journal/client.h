@@ -20,7 +20,10 @@ struct broker_append {
 	int64_t deadline_ns;
 };
 
-/* All of its memory is here and not with the threads that use it, which may be dropped with their node. */
+/*
+ * All of its memory is here and not with the threads that use it, which may be dropped with their
+ * node.
+ */
 struct broker_journal {
 	struct journal base; /* first */
 	struct journal_sim *sim;

@@ -1,7 +1,7 @@
 /*
- * The consumer group: an eager one, as src/journal/kafka/group.c joins it. Whenever somebody comes or
- * goes, or the topic has more partitions, it forms anew: each reader hears of it within a heartbeat,
- * gives back all it had, and once everybody within has, each gets its share.
+ * The consumer group: an eager one, as src/journal/kafka/group.c joins it. Whenever somebody comes
+ * or goes, or the topic has more partitions, it forms anew: each reader hears of it within a
+ * heartbeat, gives back all it had, and once everybody within has, each gets its share.
  *
  * So of two that are within none has what the other has. One that the group has thrown out, because
  * it was silent or because the seed says so, goes on with what it had until it hears of that.

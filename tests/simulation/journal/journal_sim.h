@@ -72,7 +72,10 @@ struct journal_sim_faults {
 	uint32_t silent;
 	/* Of a copy to the dead letters: it fails, and may be there. */
 	uint32_t dead_letter;
-	/* Of each read() of a reader: the group throws it out, as after a pause; it goes on until it hears of that. */
+	/*
+	 * Of each read() of a reader: the group throws it out, as after a pause; it goes on until
+	 * it hears of that.
+	 */
 	uint32_t expelled;
 	/* How long each way takes: up to so long. */
 	int64_t latency_ns, slow_ns, late_ns;
@@ -107,13 +110,19 @@ void journal_sim_settle(struct journal_sim *sim);
 uint32_t journal_sim_partition_count(struct journal_sim *sim);
 int64_t journal_sim_start(struct journal_sim *sim, uint32_t partition); /* the first that retention has left */
 int64_t journal_sim_end(struct journal_sim *sim, uint32_t partition);
-/* As read() would tell it. It points into the log, where it stays until journal_sim_free(). False: it is not there. */
+/*
+ * As read() would tell it. It points into the log, where it stays until journal_sim_free(). False:
+ * it is not there.
+ */
 bool journal_sim_look(struct journal_sim *sim, uint32_t partition, int64_t offset, struct journal_record *record);
 /* A record by another hand. */
 void journal_sim_write(struct journal_sim *sim, uint32_t partition, struct slice key, struct slice value);
 /* Records that have not arrived yet. */
 size_t journal_sim_in_flight(struct journal_sim *sim);
-/* The dead letters, in their order: where the record came from, and why. False: there are not so many. */
+/*
+ * The dead letters, in their order: where the record came from, and why. False: there are not so
+ * many.
+ */
 struct journal_sim_dead {
 	uint32_t partition;
 	int64_t offset;

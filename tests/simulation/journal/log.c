@@ -311,7 +311,10 @@ void journal_sim_make(struct journal_sim *sim, uint32_t partitions)
 	ASSERT(!sim->there);
 	sim->there = true;
 	sim->log++;
-	/* Readers may have heard that there was none; one of as many partitions is else the one they know. */
+	/*
+	 * Readers may have heard that there was none; one of as many partitions is else the one
+	 * they know.
+	 */
 	if (broker_draw(sim) % 2 || partitions != sim->partition_count)
 		broker_group_form(sim);
 	sim->partition_count = partitions;

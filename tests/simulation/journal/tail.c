@@ -11,7 +11,10 @@ struct reading {
 	int64_t next;
 };
 
-/* The record before the range is what it was. 0; 1: retention has taken it, and nothing of the range. */
+/*
+ * The record before the range is what it was. 0; 1: retention has taken it, and nothing of the
+ * range.
+ */
 static int check_mark(const struct reading *reading)
 {
 	const struct journal_range *range = reading->range;

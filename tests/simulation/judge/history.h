@@ -137,7 +137,10 @@ struct history_record {
 	const char *payment;        /* confirmed, paid: its reference; NULL: none */
 	const char *reason;         /* of an order's: why; NULL: it was not said */
 };
-/* It is in the log, durable, at the end of its sale's stream. Late and second copies too, as they come. */
+/*
+ * It is in the log, durable, at the end of its sale's stream. Late and second copies too, as they
+ * come.
+ */
 void history_record(struct judge *judge, const struct history_record *record);
 /*
  * A log that the program lost the end of (a power cut; a ledger's file) is told again: all records
@@ -158,28 +161,44 @@ struct history_stock_lot {
  */
 void history_stock(struct judge *judge, uint32_t server, uint32_t sale, uint32_t epoch, bool armed,
 		   const struct history_stock_lot *lots, uint32_t lot_count);
-/* A stock has lost its memory, or part of it, or its gate has died: what it holds counts only when it was armed again. */
+/*
+ * A stock has lost its memory, or part of it, or its gate has died: what it holds counts only when
+ * it was armed again.
+ */
 void history_stock_lost(struct judge *judge, uint32_t server);
-/* It is no master any more, and nobody sells from it: as if it were lost, but for that nothing is. */
+/*
+ * It is no master any more, and nobody sells from it: as if it were lost, but for that nothing is.
+ */
 void history_stock_left(struct judge *judge, uint32_t server);
 
 /* --- Faults --- */
 
-/* How far a node's wall clock (a gate's, a stock's) is ahead of the world's; negative: behind. When it changes, and when its node begins. */
+/*
+ * How far a node's wall clock (a gate's, a stock's) is ahead of the world's; negative: behind. When
+ * it changes, and when its node begins.
+ */
 void history_clock(struct judge *judge, uint32_t node, int64_t ahead_ms);
 /* A gate stood still for so long up to now, and its monotonic clock with it. */
 void history_stood(struct judge *judge, uint32_t node, int64_t for_ns);
 /* Nothing goes wrong from now on, or something does. A world begins calm. */
 void history_calm(struct judge *judge, bool calm);
-/* The clock that a shared stock ends holds by was set: it may have gone so far from then on, at once. */
+/*
+ * The clock that a shared stock ends holds by was set: it may have gone so far from then on, at
+ * once.
+ */
 void history_stock_clock(struct judge *judge, int64_t by_ms);
 /* A drain has come so far in a partition, by the ledger; negative: there is no row. */
 void history_position(struct judge *judge, uint32_t partition, int64_t next);
-/* The ledger is from now on what a backup of it was: its drains begin again where they were then. */
+/*
+ * The ledger is from now on what a backup of it was: its drains begin again where they were then.
+ */
 void history_ledger_restored(struct judge *judge);
 /* The ledger is to take another log, of which it knows no place. */
 void history_log_forgotten(struct judge *judge);
-/* No more faults begin; everything is reachable. Once. The judge holds the rest of the promises 60 s later. */
+/*
+ * No more faults begin; everything is reachable. Once. The judge holds the rest of the promises 60
+ * s later.
+ */
 void history_faults_end(struct judge *judge);
 
 /* --- The feed of what happened, as one reader reads it --- */
@@ -202,7 +221,10 @@ void history_feed_asked(struct judge *judge);
 /* There is nothing behind it: what the log had when it asked, it must have been told. */
 void history_feed_end(struct judge *judge);
 
-/* --- How things stand at the end, when faults have been over for 60 s and clients have got their answers --- */
+/*
+ * --- How things stand at the end, when faults have been over for 60 s and clients have got their
+ * answers ---
+ */
 
 struct history_rest_lot {
 	struct history_stock_lot stock;                                        /* where it is armed */

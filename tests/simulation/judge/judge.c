@@ -202,7 +202,10 @@ int64_t judge_known_since(const struct judge *judge, uint32_t node, int64_t at_n
 	return since - left;
 }
 
-/* Nobody may be left without an answer, and who asks when all is well again must learn how things stand. */
+/*
+ * Nobody may be left without an answer, and who asks when all is well again must learn how things
+ * stand.
+ */
 static void judge_answers(struct judge *judge)
 {
 	for (uint32_t i = 0; i < judge->asked_count; i++) {

@@ -16,7 +16,10 @@ static bool alone_confirms(const struct judge *judge, const struct asked *asked)
 	return true;
 }
 
-/* A confirm that was done is known by its key for ever, whatever has become of the order: a payment is never told as refused. */
+/*
+ * A confirm that was done is known by its key for ever, whatever has become of the order: a payment
+ * is never told as refused.
+ */
 void judge_known_confirm(struct judge *judge, const struct asked *asked)
 {
 	const struct known_order *order = judge_order(judge, &asked->what.order);
@@ -38,8 +41,9 @@ static bool is_same_key(const struct asked *its, const struct asked *asked)
 }
 
 /*
- * A cancel that was sent while the order was held, and that a gate has decided on, is no refund when it is sent again. That it was decided on is
- * known where the journal has refused it; what was decided is written down where the ledger can be written to.
+ * A cancel that was sent while the order was held, and that a gate has decided on, is no refund
+ * when it is sent again. That it was decided on is known where the journal has refused it; what was
+ * decided is written down where the ledger can be written to.
  */
 void judge_refund(struct judge *judge, const struct asked *asked)
 {

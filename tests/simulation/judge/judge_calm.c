@@ -77,7 +77,10 @@ static bool is_move(const struct asked *asked, const struct asked *purchase)
 	return asked->what.sale == purchase->what.sale && asked->what.actor != NULL;
 }
 
-/* When this stop was done at the latest: it was answered, or an earlier one of the same key was. INT64_MAX: nobody knows. */
+/*
+ * When this stop was done at the latest: it was answered, or an earlier one of the same key was.
+ * INT64_MAX: nobody knows.
+ */
 static int64_t done_by(const struct judge *judge, const struct asked *stop)
 {
 	int64_t by_ns = INT64_MAX;
@@ -108,7 +111,10 @@ static bool is_released(const struct judge *judge, const struct asked *stop, con
 	return false;
 }
 
-/* It has sold: it was open before, by each gate's clock, and nobody has made a draft of it, or ended it. */
+/*
+ * It has sold: it was open before, by each gate's clock, and nobody has made a draft of it, or
+ * ended it.
+ */
 static bool has_sold(const struct judge *judge, const struct asked *purchase)
 {
 	int64_t apart_ns = (judge->ahead_ms + judge->behind_ms) * 1000000;

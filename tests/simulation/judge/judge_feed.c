@@ -17,7 +17,10 @@ static bool is_step(const struct known_order *order, const struct order_step *st
 	       (!step->pays || (change->payment && strcmp(change->payment, order->paid) == 0));
 }
 
-/* A ledger that has another's backup gives the places of its changes to others, so what it tells may have been told before. */
+/*
+ * A ledger that has another's backup gives the places of its changes to others, so what it tells
+ * may have been told before.
+ */
 static bool is_told_again(const struct judge *judge, const struct known_order *order, const struct history_change *change)
 {
 	for (uint32_t i = 0; judge->restored && i < order->fed; i++)

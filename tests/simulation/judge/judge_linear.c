@@ -1,4 +1,7 @@
-/* The history of a sale as the search wants it: what had an effect, and the refusals that speak of the sale's units. */
+/*
+ * The history of a sale as the search wants it: what had an effect, and the refusals that speak of
+ * the sale's units.
+ */
 #include "simulation/judge/judge_state.h"
 
 #include <stdarg.h>
@@ -8,7 +11,10 @@
 
 enum { NOBODY = 0, SECOND_NS = 1000000000 };
 
-/* What a search is made of. Orders, requests and movements are told apart by what they were made from. */
+/*
+ * What a search is made of. Orders, requests and movements are told apart by what they were made
+ * from.
+ */
 struct chronicle {
 	struct judge *judge;
 	const struct sale_book *sale;

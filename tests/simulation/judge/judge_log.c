@@ -223,7 +223,10 @@ static bool reduce(struct judge *judge, struct known_order *order, const struct 
 	return true;
 }
 
-/* Whether something has become of the order by it. A state that is the last absorbs what comes late. */
+/*
+ * Whether something has become of the order by it. A state that is the last absorbs what comes
+ * late.
+ */
 static bool settle(struct judge *judge, struct known_order *order, const struct history_record *record)
 {
 	enum order_life from = record->kind == RECORD_REFUNDED || record->kind == RECORD_PAID ? LIFE_CONFIRMED : LIFE_HELD;

@@ -1,4 +1,7 @@
-/* What orders are paid with (docs/payments.md): one payment an order, and of a sale one order a payment. */
+/*
+ * What orders are paid with (docs/payments.md): one payment an order, and of a sale one order a
+ * payment.
+ */
 #include "simulation/judge/judge_state.h"
 
 #include <string.h>
@@ -33,7 +36,10 @@ void judge_paid(struct judge *judge, struct known_order *order, const char *refe
 			     text_of(&other->id, its), text_of(&order->id, id));
 }
 
-/* Whether so much is what it costs, or has cost when it had more units, or nobody has said the price. */
+/*
+ * Whether so much is what it costs, or has cost when it had more units, or nobody has said the
+ * price.
+ */
 static bool is_due(struct judge *judge, const struct known_order *order, int64_t amount)
 {
 	const struct sale_book *sale = judge_sale(judge, order->sale);

@@ -67,7 +67,10 @@ static bool is_same_request(const struct asked *one, const struct asked *other)
 	       strcmp(one->key, other->key) == 0;
 }
 
-/* Whether this request may have had a place in its buyer's window from `from_ns` on, and have it still at `until_ns`. */
+/*
+ * Whether this request may have had a place in its buyer's window from `from_ns` on, and have it
+ * still at `until_ns`.
+ */
 static bool may_have_place(const struct judge *judge, const struct asked *asked, int64_t from_ns, int64_t until_ns)
 {
 	if (asked_effect(asked) == EFFECT_NONE)

@@ -1,4 +1,7 @@
-/* How things stand when faults have been over for a minute: what lies in the services must be one and the same. */
+/*
+ * How things stand when faults have been over for a minute: what lies in the services must be one
+ * and the same.
+ */
 #include "simulation/judge/judge_state.h"
 
 #include <stdio.h>
@@ -112,7 +115,9 @@ static const char *action_of(enum history_kind kind)
 	}
 }
 
-/* Each that moves units has a row of its own; what a sale is already has the row of who made it so. */
+/*
+ * Each that moves units has a row of its own; what a sale is already has the row of who made it so.
+ */
 static bool is_counted(enum history_kind kind)
 {
 	return kind == HISTORY_ADD || kind == HISTORY_WITHDRAW;
@@ -133,7 +138,9 @@ static bool is_repeated(const struct judge *judge, const struct asked *asked)
 	return false;
 }
 
-/* Whether an earlier request was the same one, and was done: what is told of it again needs no row. */
+/*
+ * Whether an earlier request was the same one, and was done: what is told of it again needs no row.
+ */
 static bool was_done(const struct judge *judge, const struct asked *asked)
 {
 	for (const struct asked *its = judge->asked; asked->key[0] && its < asked; its++)
@@ -158,7 +165,10 @@ static uint32_t told_alike(const struct judge *judge, const struct asked *asked)
 	return told;
 }
 
-/* A stop lies in the stock until the ledger has heard of it, so a stock that was lost meanwhile may have taken it along. */
+/*
+ * A stop lies in the stock until the ledger has heard of it, so a stock that was lost meanwhile may
+ * have taken it along.
+ */
 static bool may_be_lost(const struct judge *judge, const struct asked *asked)
 {
 	return asked->what.kind == HISTORY_PAUSE && judge->stock_lost_ns >= asked->invoked_ns;

@@ -170,14 +170,23 @@ bool order_is_late_confirm(const struct known_order *order);
 /* Holds that each order in the log has a request that may have brought it. */
 void judge_match(struct judge *judge, const struct known_order *order);
 
-/* How many units were in the counter at least, from `from_ns` to now; -1: at some moment nobody knows. */
+/*
+ * How many units were in the counter at least, from `from_ns` to now; -1: at some moment nobody
+ * knows.
+ */
 int64_t judge_least_available(const struct judge *judge, const struct lot_book *lot, int64_t from_ns, int64_t to_ns);
 /* P1 of one lot, by the log and by each counter that counts. */
 void judge_oversold(struct judge *judge, uint32_t sale, uint32_t lot);
-/* When what a gate knew at `at_ns` may have been read at the earliest: `latch_ns` before by its own clock. */
+/*
+ * When what a gate knew at `at_ns` may have been read at the earliest: `latch_ns` before by its own
+ * clock.
+ */
 int64_t judge_known_since(const struct judge *judge, uint32_t node, int64_t at_ns);
 
-/* judge_calm.c: whether nothing has gone wrong for so long that there is no excuse any more; what must be so then. */
+/*
+ * judge_calm.c: whether nothing has gone wrong for so long that there is no excuse any more; what
+ * must be so then.
+ */
 bool judge_is_calm(const struct judge *judge, int64_t since_ns);
 void judge_holds(struct judge *judge);
 void judge_not_open(struct judge *judge, const struct asked *asked);
@@ -190,20 +199,28 @@ void judge_known_confirm(struct judge *judge, const struct asked *asked);
 void judge_refund(struct judge *judge, const struct asked *asked);
 void judge_extensions(struct judge *judge, struct known_order *order);
 
-/* judge_reduced.c: what the order's newest record gives back; what was told of a reduction, as done. */
+/*
+ * judge_reduced.c: what the order's newest record gives back; what was told of a reduction, as
+ * done.
+ */
 void judge_given_back(struct judge *judge, const struct known_order *order);
 void judge_reduced(struct judge *judge, const struct asked *asked, struct known_order *order, const struct history_order *told);
 /* Whether the order has, or has had, so many units. */
 bool order_had(const struct known_order *order, uint32_t quantity);
 
-/* judge_payment.c: the order's payment, which the log has from now on; what was told of one, as done and as refused. */
+/*
+ * judge_payment.c: the order's payment, which the log has from now on; what was told of one, as
+ * done and as refused.
+ */
 void judge_paid(struct judge *judge, struct known_order *order, const char *reference);
 void judge_payment_done(struct judge *judge, const struct asked *asked, struct known_order *order, const struct history_order *told);
 void judge_payment_refused(struct judge *judge, const struct asked *asked, const struct history_answer *answer);
 /* Whether this order is what a late confirm has made. */
 bool asked_confirms_late(const struct asked *asked, const struct known_order *order);
 
-/* judge_rate.c: of an order that the log has now, and of a purchase that was refused as too many. */
+/*
+ * judge_rate.c: of an order that the log has now, and of a purchase that was refused as too many.
+ */
 void judge_rate(struct judge *judge, const struct known_order *order);
 void judge_rate_limited(struct judge *judge, const struct asked *asked);
 void judge_linear(struct judge *judge, const struct sale_book *sale);

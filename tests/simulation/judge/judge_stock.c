@@ -3,7 +3,9 @@
 
 #include "base/assertion.h"
 
-/* What the lot's counter is from now on, as far as anybody can say: the least of those that count. */
+/*
+ * What the lot's counter is from now on, as far as anybody can say: the least of those that count.
+ */
 static void step(struct judge *judge, const struct sale_book *sale, struct lot_book *lot, uint32_t place)
 {
 	int64_t available = -1;

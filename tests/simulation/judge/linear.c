@@ -69,7 +69,9 @@ static bool met(struct search *search)
 	return false;
 }
 
-/* No event may take effect behind the end of another one that has not. The first whose span ends. */
+/*
+ * No event may take effect behind the end of another one that has not. The first whose span ends.
+ */
 static int64_t earliest_end(const struct search *search, size_t *which)
 {
 	int64_t end = INT64_MAX;

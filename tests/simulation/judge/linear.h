@@ -33,5 +33,8 @@ enum linear_end {
 	LINEAR_NO = 1,
 	LINEAR_TOO_LONG = 2, /* too many events, or too many ways: nobody can say */
 };
-/* free_units: of each lot at the beginning. *stuck: of LINEAR_NO, the event that the best order could not do. */
+/*
+ * free_units: of each lot at the beginning. *stuck: of LINEAR_NO, the event that the best order
+ * could not do.
+ */
 enum linear_end linear_check(const struct linear_event *events, size_t count, const int64_t *free_units, size_t *stuck);

@@ -1,7 +1,7 @@
 /*
- * What the tests of the judge share: a story (judge/story.h) that is told, and how it must end. What
- * the judge takes wrongly for a breach costs a night; what it does not find, the simulation does not
- * find. For tests alone, which include cmocka before it.
+ * What the tests of the judge share: a story (judge/story.h) that is told, and how it must end.
+ * What the judge takes wrongly for a breach costs a night; what it does not find, the simulation
+ * does not find. For tests alone, which include cmocka before it.
  */
 #pragma once
 

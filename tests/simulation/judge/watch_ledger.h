@@ -16,11 +16,17 @@ struct watch_ledger *watch_ledger_new(struct judge *judge, bool is_log);
 void watch_ledger_free(struct watch_ledger *watch); /* NULL is fine */
 /* Tells the judge what was committed since. False: it cannot be read now; nothing was told. */
 bool watch_ledger_look(struct watch_ledger *watch, sqlite3 *database);
-/* The ledger's end may be gone: it is told to the judge again, from its beginning. As watch_ledger_look(). */
+/*
+ * The ledger's end may be gone: it is told to the judge again, from its beginning. As
+ * watch_ledger_look().
+ */
 bool watch_ledger_look_again(struct watch_ledger *watch, sqlite3 *database);
 /* Its statements go. */
 void watch_ledger_release(struct watch_ledger *watch);
-/* Where the ledger stands in each of so many partitions of the log; -1: it has read nothing of it. Leaves a statement prepared. */
+/*
+ * Where the ledger stands in each of so many partitions of the log; -1: it has read nothing of it.
+ * Leaves a statement prepared.
+ */
 void watch_ledger_positions(sqlite3 *database, int64_t *positions, uint32_t partitions);
 /* How many sales are drafts. */
 uint32_t watch_ledger_drafts(sqlite3 *database);

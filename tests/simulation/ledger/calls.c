@@ -190,7 +190,10 @@ static int sim_changes(struct ledger *ledger, const struct ledger_change_filter 
 	SIM_CALL(ledger, SIM_READ, changes, filter, changes, max, count);
 }
 
-/* A sale's orders, of one moment: they are all here before the first page is given, so that others may run between pages. */
+/*
+ * A sale's orders, of one moment: they are all here before the first page is given, so that others
+ * may run between pages.
+ */
 struct pages {
 	struct ledger_order *orders;
 	size_t count;

@@ -97,7 +97,9 @@ static void commit(struct ledger_sim *sim, struct sim_late *late)
 		(void)!inside->ops->apply(inside, late->entries, late->count);
 }
 
-/* Takes the first one out for which it is time (`due`), or that is the handle's (NULL: anybody's). */
+/*
+ * Takes the first one out for which it is time (`due`), or that is the handle's (NULL: anybody's).
+ */
 static struct sim_late *take(struct ledger_sim *sim, bool due, const struct sim_handle *handle)
 {
 	int64_t now_ns = clock_mono_ns();

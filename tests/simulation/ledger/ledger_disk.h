@@ -9,7 +9,10 @@
 
 #define LEDGER_DISK_PATH "/ledger.db"
 
-/* A disk with an empty ledger at LEDGER_DISK_PATH; 0.1 ms. To fork after the first is cheaper still. */
+/*
+ * A disk with an empty ledger at LEDGER_DISK_PATH; 0.1 ms. To fork after the first is cheaper
+ * still.
+ */
 struct memory_disk *ledger_disk_new(uint64_t seed);
 /*
  * Opens it: LEDGER_OPEN_LEASE or LEDGER_OPEN_READ_ONLY. There is no lease file on such a disk: that

@@ -28,7 +28,10 @@
 
 struct ledger_sim;
 
-/* An empty ledger. The server's clock; NULL: the kernel's. Aborts where there is no memory, as all here does. */
+/*
+ * An empty ledger. The server's clock; NULL: the kernel's. Aborts where there is no memory, as all
+ * here does.
+ */
 struct ledger_sim *ledger_sim_new(const struct clock_source *clock, uint64_t seed);
 void ledger_sim_free(struct ledger_sim *sim); /* every handle was freed or dropped */
 
@@ -58,7 +61,10 @@ void ledger_sim_set_presence(struct ledger_sim *sim, enum ledger_sim_presence pr
 void ledger_sim_back_up(struct ledger_sim *sim);
 /* The server is another, with what the last backup has. All sessions end; it is HERE. */
 void ledger_sim_restore(struct ledger_sim *sim);
-/* What operators do when the log is gone for good (docs/operations.md): the ledger is to take another, from its beginning. */
+/*
+ * What operators do when the log is gone for good (docs/operations.md): the ledger is to take
+ * another, from its beginning.
+ */
 void ledger_sim_forget_log(struct ledger_sim *sim);
 /*
  * The server's machine loses its power within the `writes`-th write of its disk from now on, and

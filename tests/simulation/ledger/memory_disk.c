@@ -6,8 +6,8 @@
  * where it matters to it.
  *
  * Locks are counted by file, as the kernel's are by process: who is dead (an older generation of
- * the disk) has none. SQLite takes a lock that it cannot get as busy, and asks again after xSleep(),
- * which here is no time at all: with one thread at a time, nobody is waited for.
+ * the disk) has none. SQLite takes a lock that it cannot get as busy, and asks again after
+ * xSleep(), which here is no time at all: with one thread at a time, nobody is waited for.
  */
 #include "simulation/ledger/memory_disk.h"
 

@@ -21,11 +21,17 @@ void memory_disk_free(struct memory_disk *disk);
 /* The name of its VFS; the disk's. */
 const char *memory_disk_vfs(const struct memory_disk *disk);
 
-/* A file as programs see it: written, if not synced. NULL: there is none. Valid until the next write to it. */
+/*
+ * A file as programs see it: written, if not synced. NULL: there is none. Valid until the next
+ * write to it.
+ */
 const void *memory_disk_file(const struct memory_disk *disk, const char *name, size_t *size);
 /* Writes and syncs a whole file, which nobody has open; data NULL: removes it. */
 void memory_disk_put(struct memory_disk *disk, const char *name, const void *data, size_t size);
-/* The same with data that stays as it is for as long as the disk: it is copied where somebody writes to it. */
+/*
+ * The same with data that stays as it is for as long as the disk: it is copied where somebody
+ * writes to it.
+ */
 void memory_disk_lend(struct memory_disk *disk, const char *name, const void *data, size_t size);
 
 /*

@@ -1,4 +1,7 @@
-/* The server and its clients' handles, and what the files of this folder share. Nobody else includes this. */
+/*
+ * The server and its clients' handles, and what the files of this folder share. Nobody else
+ * includes this.
+ */
 #pragma once
 
 #include "base/backoff.h"
@@ -42,7 +45,10 @@ struct ledger_sim {
 	struct sim_late *late; /* in the order in which they came */
 	int64_t lease;         /* raised when one comes in who does not share with those before */
 	bool lease_alone;      /* who came in last has it alone */
-	/* Who has the election's lock: a handle's session, or one that its handle does not know any more. */
+	/*
+	 * Who has the election's lock: a handle's session, or one that its handle does not know any
+	 * more.
+	 */
 	struct {
 		const struct sim_handle *owner;
 		bool taken;
@@ -70,7 +76,10 @@ void sim_server_leave(struct ledger_sim *sim, struct node *before);
 bool sim_server_chance(struct ledger_sim *sim, uint32_t chance);
 /* Inside: at most `most` ns, any. */
 int64_t sim_server_time(struct ledger_sim *sim, int64_t most);
-/* Inside, after the ledger was used: whether the power has failed meanwhile. Then all sessions have ended. */
+/*
+ * Inside, after the ledger was used: whether the power has failed meanwhile. Then all sessions have
+ * ended.
+ */
 bool sim_server_failed(struct ledger_sim *sim);
 
 /* --- session.c --- */

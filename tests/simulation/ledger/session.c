@@ -59,7 +59,10 @@ static bool lease_is_taken(const struct sim_handle *handle)
 	return false;
 }
 
-/* Comes in: whoever has been there before, and does not share with it, is fenced. 0 or LEDGER_LEASE_HELD. */
+/*
+ * Comes in: whoever has been there before, and does not share with it, is fenced. 0 or
+ * LEDGER_LEASE_HELD.
+ */
 static int take_lease(struct sim_handle *handle)
 {
 	struct ledger_sim *sim = handle->sim;

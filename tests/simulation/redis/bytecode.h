@@ -7,5 +7,8 @@
 #include <lua.h>
 #include "text/slice.h"
 
-/* As luaL_loadbuffer(): the function on top of the stack, or the error. Functions behave as if compiled anew. */
+/*
+ * As luaL_loadbuffer(): the function on top of the stack, or the error. Functions behave as if
+ * compiled anew.
+ */
 int sim_load_text(lua_State *lua, struct slice text, const char *name);

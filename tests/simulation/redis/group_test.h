@@ -96,7 +96,10 @@ static inline void point_to(size_t server)
 		redis_group_point(group, i, server);
 }
 
-/* The second server is promoted, while the first is cut off from the others and hears nothing of it. */
+/*
+ * The second server is promoted, while the first is cut off from the others and hears nothing of
+ * it.
+ */
 static inline void split(void)
 {
 	redis_group_set_apart(group, 0, true);

@@ -10,8 +10,8 @@
 enum { LIBRARY_NAME_MAX = 128 };
 
 /*
- * What a library may see, and nothing of it may be changed: all that is there, but while it is loaded
- * `redis` alone.
+ * What a library may see, and nothing of it may be changed: all that is there, but while it is
+ * loaded `redis` alone.
  */
 static const char sandbox[] =
 	"local api = ...\n"

@@ -120,7 +120,9 @@ static int write_link(struct redis_link *link, int *done)
 	return REDIS_OK;
 }
 
-/* What has come goes to the reader. How long until more may; 0: never; INT64_MAX: nobody can say. */
+/*
+ * What has come goes to the reader. How long until more may; 0: never; INT64_MAX: nobody can say.
+ */
 static int64_t receive(struct sim_peer *peer, redisReader *reader)
 {
 	struct redis_sim *sim = peer->sim;

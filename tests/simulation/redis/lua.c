@@ -120,7 +120,9 @@ void sim_lua_write(lua_State *lua, struct buffer *out)
 
 /* --- The table `redis` --- */
 
-/* As Redis makes a number an argument: in the place of the number, so that its text lives as long. */
+/*
+ * As Redis makes a number an argument: in the place of the number, so that its text lives as long.
+ */
 static struct slice argument_of(lua_State *lua, int at)
 {
 	char number[40];

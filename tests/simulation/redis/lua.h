@@ -1,4 +1,6 @@
-/* What functions see of the server: the table `redis`, the library `struct`, and values as replies. */
+/*
+ * What functions see of the server: the table `redis`, the library `struct`, and values as replies.
+ */
 #pragma once
 
 #include <lua.h>

@@ -113,7 +113,10 @@ static size_t take_number(const char *data, size_t size, char mark, int64_t *num
 	return (size_t)(end + 1 - data);
 }
 
-/* One command's arguments, each with a NUL behind it, where they are. The bytes that it took; 0: it is not all there. */
+/*
+ * One command's arguments, each with a NUL behind it, where they are. The bytes that it took; 0: it
+ * is not all there.
+ */
 static size_t take_command(struct buffer *in, struct slice *args, size_t *count)
 {
 	int64_t wanted, size;

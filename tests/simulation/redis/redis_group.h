@@ -1,8 +1,8 @@
 /*
  * Several servers in the process, and three Sentinels: one of them is the master, the others follow
  * it. All addresses lead to one of them; whom a gate meets is what its Sentinel says. What is done
- * when (a server is found to be away, a replica is promoted) is up to the test: Sentinels do nothing
- * by themselves, so that they may also be late, or wrong.
+ * when (a server is found to be away, a replica is promoted) is up to the test: Sentinels do
+ * nothing by themselves, so that they may also be late, or wrong.
  */
 #pragma once
 
@@ -35,7 +35,9 @@ void redis_group_end_client(struct redis_group *group, const struct node *client
 void redis_group_set_lag(struct redis_group *group, size_t server, int64_t lag_ns);
 /* It and the other servers hear nothing of each other. Clients reach it as before. */
 void redis_group_set_apart(struct redis_group *group, size_t server, bool apart);
-/* A replica becomes a master, with what it has. Its former one is told nothing: there may be two. */
+/*
+ * A replica becomes a master, with what it has. Its former one is told nothing: there may be two.
+ */
 void redis_group_promote(struct redis_group *group, size_t server);
 /* What it has is the other's from the moment on when they can hear each other. */
 void redis_group_follow(struct redis_group *group, size_t server, size_t master);

@@ -21,7 +21,10 @@
 struct redis_sim;
 struct redis_transport;
 
-/* An empty server, started. Its clock and its random numbers are those of `node`; NULL: of whoever asks. */
+/*
+ * An empty server, started. Its clock and its random numbers are those of `node`; NULL: of whoever
+ * asks.
+ */
 struct redis_sim *redis_sim_new(struct node *node);
 void redis_sim_free(struct redis_sim *sim); /* no connection is open any more */
 /* For stock_redis_settings: every address leads to this server. */
@@ -32,12 +35,15 @@ const struct redis_transport *redis_sim_transport(struct redis_sim *sim);
  */
 redisReply *redis_sim_ask(struct redis_sim *sim, const char *format, ...);
 /*
- * What the first database has, a string or a field of a hash, without a command: for who looks at every step. False: nothing, or nothing of that
- * kind. Until the next command.
+ * What the first database has, a string or a field of a hash, without a command: for who looks at
+ * every step. False: nothing, or nothing of that kind. Until the next command.
  */
 bool redis_sim_text(struct redis_sim *sim, const char *key, struct slice *text);
 bool redis_sim_field(struct redis_sim *sim, const char *key, const char *field, struct slice *text);
-/* Rises with each command that writes, and with a restart: who looks at all of it need not look where it has not. */
+/*
+ * Rises with each command that writes, and with a restart: who looks at all of it need not look
+ * where it has not.
+ */
 uint64_t redis_sim_changes(const struct redis_sim *sim);
 redisReply *redis_sim_ask_argv(struct redis_sim *sim, int count, const char **arguments, const size_t *sizes);
 
@@ -70,7 +76,10 @@ void redis_sim_cut(struct redis_sim *sim, unsigned done, bool told);
 void redis_sim_set_delay(struct redis_sim *sim, int64_t there_ns, int64_t back_ns);
 /* It does nothing: commands wait for its return. Connections stay, and new ones are taken. */
 void redis_sim_set_paused(struct redis_sim *sim, bool paused);
-/* The network between it and a client (the node that it runs in) holds everything back; new connections are not made. */
+/*
+ * The network between it and a client (the node that it runs in) holds everything back; new
+ * connections are not made.
+ */
 void redis_sim_set_cut_off(struct redis_sim *sim, struct node *client, bool cut_off);
 /* Its connections end, as both sides see. */
 void redis_sim_close_client(struct redis_sim *sim, const struct node *client);

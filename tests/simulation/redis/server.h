@@ -218,7 +218,10 @@ static inline struct sim_table *sim_keys(struct sim_call *call)
 /* False, and the error is written. */
 bool sim_take_int(struct sim_call *call, struct slice text, int64_t *value);
 bool sim_take_double(struct sim_call *call, struct slice text, const char *error, double *value);
-/* The value of this type under a key; *value is NULL where it is not there. False where it is another, and the error is written. */
+/*
+ * The value of this type under a key; *value is NULL where it is not there. False where it is
+ * another, and the error is written.
+ */
 bool sim_take_value(struct sim_call *call, struct slice key, enum sim_type type, struct sim_value **value);
 static inline bool sim_is(struct slice text, const char *word)
 {

@@ -1,4 +1,6 @@
-/* Names in order with a value each: the shape of a keyspace, of a hash, of a sorted set's members. */
+/*
+ * Names in order with a value each: the shape of a keyspace, of a hash, of a sorted set's members.
+ */
 #pragma once
 
 #include <stdbool.h>

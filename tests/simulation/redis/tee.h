@@ -12,7 +12,10 @@ struct tee {
 	struct redis_sim *sim;
 	uint64_t replies; /* compared */
 	uint64_t random;
-	/* The last command that the adapter sent, as a FCALL's arguments: what is varied. Their bytes are the tee's. */
+	/*
+	 * The last command that the adapter sent, as a FCALL's arguments: what is varied. Their
+	 * bytes are the tee's.
+	 */
 	char *last;
 	size_t last_size;
 };
@@ -25,7 +28,13 @@ void tee_deinit(struct tee *tee);
 uint64_t tee_any(struct tee *tee, uint64_t below); /* random */
 /* The very same: type, number, bytes, elements. */
 bool tee_same(const redisReply *a, const redisReply *b);
-/* The arguments of the last command, up to `max`; 0: there was none, or it was no FCALL. They point into `last`. */
+/*
+ * The arguments of the last command, up to `max`; 0: there was none, or it was no FCALL. They point
+ * into `last`.
+ */
 int tee_last_call(const struct tee *tee, const char **arguments, size_t *sizes, int max);
-/* A command to both, and the real one's reply, which is the caller's. `compared`: they must be the same. */
+/*
+ * A command to both, and the real one's reply, which is the caller's. `compared`: they must be the
+ * same.
+ */
 redisReply *tee_ask(struct tee *tee, struct redis_link *link, bool compared, int count, const char **arguments, const size_t *sizes);

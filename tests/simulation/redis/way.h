@@ -1,4 +1,7 @@
-/* Bytes on their way from one end of a connection to the other: they arrive in order, each not before its time. */
+/*
+ * Bytes on their way from one end of a connection to the other: they arrive in order, each not
+ * before its time.
+ */
 #pragma once
 
 #include "text/buffer.h"

@@ -15,7 +15,10 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
-/* Stacks of coroutines that have ended, for those to come: two system calls and their page faults are saved. */
+/*
+ * Stacks of coroutines that have ended, for those to come: two system calls and their page faults
+ * are saved.
+ */
 enum { KEPT_MAX = 128 };
 static char *kept[KEPT_MAX];
 static size_t kept_count, kept_size;

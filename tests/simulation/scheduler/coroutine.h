@@ -50,13 +50,18 @@ struct coroutine {
 #endif
 };
 
-/* It runs with the first switch to it. `run` never returns: it ends with a switch that is its last. */
+/*
+ * It runs with the first switch to it. `run` never returns: it ends with a switch that is its last.
+ */
 void coroutine_make(struct coroutine *coroutine, size_t stack_size, void (*run)(void *argument), void *argument);
 /* `from` is the one that runs. Returns when another switches back. */
 void coroutine_switch(struct coroutine *from, struct coroutine *to);
 /* The same, of one that never runs again. */
 _Noreturn void coroutine_leave(struct coroutine *from, struct coroutine *to);
-/* What is on its stack cannot be read from here on: one that was dropped. Its memory is kept until coroutine_free(). */
+/*
+ * What is on its stack cannot be read from here on: one that was dropped. Its memory is kept until
+ * coroutine_free().
+ */
 void coroutine_drop(struct coroutine *coroutine);
 void coroutine_free(struct coroutine *coroutine); /* one that does not run */
 /* The return addresses of one that does not run, from the innermost; how many. */

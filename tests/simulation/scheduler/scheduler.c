@@ -87,8 +87,8 @@ void scheduler_make_ready(struct simulation *simulation, struct task *task, enum
 }
 
 /*
- * One of those who wait there, any of them; where tasks stand in a bucket is in the order of their coming, whatever else shares the
- * bucket, so that addresses have no part in the choice.
+ * One of those who wait there, any of them; where tasks stand in a bucket is in the order of their
+ * coming, whatever else shares the bucket, so that addresses have no part in the choice.
  */
 void scheduler_wake_at(struct simulation *simulation, const void *address, bool all)
 {

@@ -28,8 +28,8 @@ enum scheduler_policy {
 	/*
 	 * Each thread has a priority, drawn at its start, and of those that can run the highest
 	 * does; at a few steps, drawn in advance, the one that runs becomes the lowest. Finds what
-	 * needs a few orderings and no more with a probability that does not fall with the length of
-	 * the run (Burckhardt et al., "A Randomized Scheduler with Probabilistic Guarantees of
+	 * needs a few orderings and no more with a probability that does not fall with the length
+	 * of the run (Burckhardt et al., "A Randomized Scheduler with Probabilistic Guarantees of
 	 * Finding Bugs", ASPLOS 2010).
 	 */
 	SCHEDULER_PRIORITIES,
@@ -54,8 +54,8 @@ struct scheduler_settings {
 	size_t stack_size;  /* of a thread; 0: 1 MiB, of which the kernel gives only what is used */
 	FILE *trace;        /* a line for each step and each note; NULL: none */
 	/*
-	 * NULL: not called. None of them may yield, nor take a lock that a thread could hold. They may
-	 * kill and pause nodes, start others, and stop the run.
+	 * NULL: not called. None of them may yield, nor take a lock that a thread could hold. They
+	 * may kill and pause nodes, start others, and stop the run.
 	 */
 	void (*on_step)(void *context); /* between two steps, in no node */
 	/* The value of a failpoint, in the node whose thread is at it; NULL: 0. */
@@ -121,7 +121,10 @@ enum scheduler_pause {
 	SCHEDULER_CLOCK_GOES_ON, /* as by a stopped process, or a machine that sleeps */
 	SCHEDULER_CLOCK_STANDS,  /* as of a virtual machine that is paused: both clocks are behind afterwards */
 };
-/* Its threads are not chosen until scheduler_resume(); those with a shield still are. The caller's own node: it returns then. */
+/*
+ * Its threads are not chosen until scheduler_resume(); those with a shield still are. The caller's
+ * own node: it returns then.
+ */
 void scheduler_pause(struct node *node, enum scheduler_pause pause);
 void scheduler_resume(struct node *node);
 

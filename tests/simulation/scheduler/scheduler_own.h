@@ -51,7 +51,9 @@ struct simulated_node {
 	struct simulation *simulation;
 	struct simulated_node *next;
 	char name[NAME_SIZE];
-	/* The clocks: what they showed at `since_ns`, and how fast they go (in 2^-32) from then on. */
+	/*
+	 * The clocks: what they showed at `since_ns`, and how fast they go (in 2^-32) from then on.
+	 */
 	int64_t since_ns, mono_ns, wall_ns;
 	uint64_t rate, running_rate; /* 0 while they stand; else */
 	unsigned incarnation, living;

@@ -197,7 +197,10 @@ static void restart_redis(struct world *world, const struct plan_fault *fault, e
 	set_redis_down(world, false);
 }
 
-/* It is slow, or the way to it, or the way back; it does nothing for a while; or one gate does not reach it. */
+/*
+ * It is slow, or the way to it, or the way back; it does nothing for a while; or one gate does not
+ * reach it.
+ */
 static void slow_redis(struct world *world, const struct plan_fault *fault)
 {
 	struct redis_sim *redis = world->redis;

@@ -1,4 +1,7 @@
-/* Redis' clock is set; or a replica becomes the master, and the old one ends, or goes on until it hears of that. */
+/*
+ * Redis' clock is set; or a replica becomes the master, and the old one ends, or goes on until it
+ * hears of that.
+ */
 #include <stdlib.h>
 #include "base/clock.h"
 #include "simulation/world/parts.h"
@@ -12,8 +15,9 @@ static bool is_alone(const struct world *world)
 }
 
 /*
- * Whoever has seen its time holds it to that within a second, so gates must have seen it, and must see it again. Where something else goes wrong
- * meanwhile a gate that knows nothing may come first, and believes it.
+ * Whoever has seen its time holds it to that within a second, so gates must have seen it, and must
+ * see it again. Where something else goes wrong meanwhile a gate that knows nothing may come first,
+ * and believes it.
  */
 void faults_step_redis_clock(struct world *world, const struct plan_fault *fault)
 {
@@ -71,7 +75,10 @@ static void part_gates(struct world *world, const struct plan_fault *fault, stru
 	}
 }
 
-/* The replica that will be promoted was behind when the master was last heard; the other one is a little. */
+/*
+ * The replica that will be promoted was behind when the master was last heard; the other one is a
+ * little.
+ */
 static void part_master(struct world *world, const struct plan_fault *fault, const struct promotion *its)
 {
 	struct redis_sim *old = redis_group_server(world->group, its->old);

@@ -1,6 +1,6 @@
 /*
- * Who reads the feed of what happened, at whichever gate, and keeps its place (docs/http.md, "What happened"). What it is told goes to the judge
- * when a page has come whole.
+ * Who reads the feed of what happened, at whichever gate, and keeps its place (docs/http.md, "What
+ * happened"). What it is told goes to the judge when a page has come whole.
  */
 #include <stdlib.h>
 #include <string.h>

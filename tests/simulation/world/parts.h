@@ -104,7 +104,9 @@ void world_ask_ends(struct world *world);
 
 void process_start(struct world_process *process);
 void process_kill(struct world_process *process);
-/* By a thread of its own: process_kill() is to follow. Does not return but where a shield is held. */
+/*
+ * By a thread of its own: process_kill() is to follow. Does not return but where a shield is held.
+ */
 void process_die(struct world_process *process);
 /* As by SIGTERM; waits until it has ended, or kills it. */
 void process_stop(struct world_process *process);

@@ -4,7 +4,10 @@
 
 enum { PRICE = PLAN_PRICE, OF_ONE_ORDER = 4 };
 
-/* The payment of an order, by the purchase that brings that; `turn`: 0, or another one for the same. Never 0. */
+/*
+ * The payment of an order, by the purchase that brings that; `turn`: 0, or another one for the
+ * same. Never 0.
+ */
 static uint32_t payment_of(uint32_t purchase, uint32_t turn)
 {
 	return (purchase + 1) * OF_ONE_ORDER + turn;
@@ -62,7 +65,10 @@ void plan_add_payments(struct plan *plan)
 	}
 }
 
-/* In half of the worlds, by a client of its own; more often and oftener where the ledger will be another one, which gives other places. */
+/*
+ * In half of the worlds, by a client of its own; more often and oftener where the ledger will be
+ * another one, which gives other places.
+ */
 void plan_add_follower(struct plan *plan)
 {
 	struct draw draw = draw_of(plan->seed, "follower", 0);

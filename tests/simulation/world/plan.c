@@ -266,7 +266,10 @@ static void make_faults(struct plan *plan)
 	}
 }
 
-/* Half of the clusters have a log that keeps no more than what the ledger still needs, or little more. */
+/*
+ * Half of the clusters have a log that keeps no more than what the ledger still needs, or little
+ * more.
+ */
 static void make_retention(struct plan *plan)
 {
 	struct draw draw = draw_of(plan->seed, "retention", 0);

@@ -1,6 +1,7 @@
 /*
- * What a run does, all of it, before it does any of it: a list of operations and faults with their times, made from the run's seed. So a run can be
- * done again without some of them (`--without`), which is how a failure is made small.
+ * What a run does, all of it, before it does any of it: a list of operations and faults with their
+ * times, made from the run's seed. So a run can be done again without some of them (`--without`),
+ * which is how a failure is made small.
  */
 #pragma once
 
@@ -153,8 +154,8 @@ void plan_add_reductions(struct plan *plan);
 void plan_add_aftermath(struct plan *plan);
 void plan_add_old_epoch(struct plan *plan);
 /*
- * Leaves items out: numbers and ranges with commas between ("3,7-9"), operations first and faults behind them, as they are printed.
- * False: the text is none.
+ * Leaves items out: numbers and ranges with commas between ("3,7-9"), operations first and faults
+ * behind them, as they are printed. False: the text is none.
  */
 bool plan_leave_out(struct plan *plan, const char *list);
 /* A line of it, without its end. */

@@ -16,7 +16,10 @@ static const int64_t AGAIN_NS = 1000000000, LOOK_NS = 10000000;
 
 /* --- What a gate stands on --- */
 
-/* Over the stock's word and the ledger's, as the engine does it for the journal that it opens itself. */
+/*
+ * Over the stock's word and the ledger's, as the engine does it for the journal that it opens
+ * itself.
+ */
 static int meet_log(struct world_process *gate)
 {
 	struct stock_log log = {.partitions = journal_sim_partitions(gate->journal)};
@@ -43,7 +46,10 @@ static int meet_later(void *context)
 	return meet_log(context);
 }
 
-/* As engine/services.c begins without the ledger, which has come to `away`: what the stock has armed is sold, into the log that it names. */
+/*
+ * As engine/services.c begins without the ledger, which has come to `away`: what the stock has
+ * armed is sold, into the log that it names.
+ */
 static int open_without_ledger(struct world_process *gate, int away)
 {
 	struct stock_log kept;

@@ -1,4 +1,7 @@
-/* What a plan has of reductions, from a stream of its own: some of an order's units go, and some of them not back to the sale. */
+/*
+ * What a plan has of reductions, from a stream of its own: some of an order's units go, and some of
+ * them not back to the sale.
+ */
 #include "simulation/draw.h"
 #include "simulation/judge/history.h"
 #include "simulation/world/plan.h"
@@ -18,7 +21,10 @@ static void buy_more(struct plan *plan, uint32_t purchase, struct draw *draw)
 		plan->ops[purchase].units = units < limit ? units : limit;
 }
 
-/* Who asks with another's key asks for what that one does, or it is a conflict: which a plan has by chance alone. */
+/*
+ * Who asks with another's key asks for what that one does, or it is a conflict: which a plan has by
+ * chance alone.
+ */
 static void follow_first(struct plan *plan)
 {
 	for (uint32_t i = 0; i < plan->op_count; i++) {

@@ -52,7 +52,10 @@ static void ask_cancel(struct asking *asking)
 		snprintf(asking->body, sizeof(asking->body), "{\"reason\":\"r%u\"}", number_of(asking));
 }
 
-/* Units, where they go, and the payment side's name for what it pays back: what is not said is as it was before there was a choice. */
+/*
+ * Units, where they go, and the payment side's name for what it pays back: what is not said is as
+ * it was before there was a choice.
+ */
 static void ask_refund(struct asking *asking)
 {
 	static const char *const places[] = {[PLACE_SALE] = "sale", [PLACE_WAREHOUSE] = "warehouse", [PLACE_GONE] = "gone"};

@@ -116,7 +116,9 @@ static void empty_redis(struct world *world)
 
 /* --- The restore --- */
 
-/* As operators do it; early: gates begin while the drain reads what the log has beyond the backup. */
+/*
+ * As operators do it; early: gates begin while the drain reads what the log has beyond the backup.
+ */
 static void restore_stopped(struct world *world, bool early)
 {
 	world->closed_gates = world->closed_drains = true;
@@ -153,7 +155,10 @@ void restore_ledger(struct world *world, const struct plan_fault *fault)
 
 /* --- The log's topic --- */
 
-/* Returns where the ledger has all of it, and nothing is on its way: nobody has come in between since. */
+/*
+ * Returns where the ledger has all of it, and nothing is on its way: nobody has come in between
+ * since.
+ */
 static void await_drained(struct world *world)
 {
 	while (!watches_is_drained(world) || journal_sim_in_flight(world->log) > 0) {
@@ -164,9 +169,10 @@ static void await_drained(struct world *world)
 }
 
 /*
- * What was not drained would be lost, so it goes when all is; gates that go on may have told nobody of what they send into the other one. They
- * send it where the number of partitions that they know says, so it has as many (docs/operations.md, "More partitions"); those that somebody has
- * added since are used where gates were ended before.
+ * What was not drained would be lost, so it goes when all is; gates that go on may have told nobody
+ * of what they send into the other one. They send it where the number of partitions that they know
+ * says, so it has as many (docs/operations.md, "More partitions"); those that somebody has added
+ * since are used where gates were ended before.
  */
 void restore_topic(struct world *world, const struct plan_fault *fault)
 {

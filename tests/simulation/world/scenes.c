@@ -1,6 +1,7 @@
 /*
- * Scenes of a plan: a few operations, and the faults that make them hard, close together. Chance alone brings them together in one of a thousand
- * worlds. Each kind draws from a stream of its own, and has clients of its own, so that the rest of a plan is as it was.
+ * Scenes of a plan: a few operations, and the faults that make them hard, close together. Chance
+ * alone brings them together in one of a thousand worlds. Each kind draws from a stream of its own,
+ * and has clients of its own, so that the rest of a plan is as it was.
  */
 #include "base/assertion.h"
 #include "simulation/world/scenes.h"
@@ -109,7 +110,10 @@ enum plan_kind scene_settlement(struct draw *draw)
 
 /* --- Asked again --- */
 
-/* Some clients ask once more when they have had their answer: a browser that is reloaded, a job that is run twice. */
+/*
+ * Some clients ask once more when they have had their answer: a browser that is reloaded, a job
+ * that is run twice.
+ */
 static void ask_again(struct plan *plan)
 {
 	struct draw draw = draw_of(plan->seed, "again", 0);
@@ -155,7 +159,10 @@ void plan_add_scenes(struct plan *plan)
 			    draw_between(&draw, -40000, 40000), 0);
 }
 
-/* One of sixteen clusters, where nobody arms a sale by its schedule, and no other ledger is restored. */
+/*
+ * One of sixteen clusters, where nobody arms a sale by its schedule, and no other ledger is
+ * restored.
+ */
 void plan_add_old_epoch(struct plan *plan)
 {
 	struct draw draw = draw_of(plan->seed, "old backup", 0);
@@ -169,7 +176,10 @@ void plan_add_old_epoch(struct plan *plan)
 		scene_old_epoch(plan, &draw);
 }
 
-/* Everybody who still wants something asks when all is well again: what is refused then has no excuse. */
+/*
+ * Everybody who still wants something asks when all is well again: what is refused then has no
+ * excuse.
+ */
 void plan_add_aftermath(struct plan *plan)
 {
 	struct draw draw = draw_of(plan->seed, "aftermath", 0);

@@ -16,7 +16,10 @@ uint32_t scene_sale(const struct plan *plan, struct draw *draw);
 uint32_t scene_gate(const struct plan *plan, struct draw *draw);
 /* A purchase of what there is, by anybody. Its number. */
 uint32_t scene_any_purchase(struct plan *plan, uint32_t sale, int64_t at_ms, uint32_t client, struct draw *draw);
-/* One that nothing but the scene's faults is in the way of: by a buyer of its own, of a lot that is there for scenes. Its number. */
+/*
+ * One that nothing but the scene's faults is in the way of: by a buyer of its own, of a lot that is
+ * there for scenes. Its number.
+ */
 uint32_t scene_purchase(struct plan *plan, uint32_t sale, int64_t at_ms, uint32_t client, struct draw *draw);
 /* Of the order that a purchase brings. Its number. */
 uint32_t scene_move(struct plan *plan, enum plan_kind kind, uint32_t purchase, int64_t at_ms, uint32_t client, struct draw *draw);

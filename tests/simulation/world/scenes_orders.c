@@ -50,7 +50,10 @@ void scene_payment(struct plan *plan, struct draw *draw)
 	}
 }
 
-/* What was paid is given back, and who has heard that it is paid asks once more, before the ledger has heard of all that. */
+/*
+ * What was paid is given back, and who has heard that it is paid asks once more, before the ledger
+ * has heard of all that.
+ */
 void scene_refund(struct plan *plan, struct draw *draw)
 {
 	uint32_t client = plan->client_count, sale = scene_sale(plan, draw), purchase, confirm;
@@ -128,7 +131,9 @@ void scene_stops(struct plan *plan, struct draw *draw)
 	}
 }
 
-/* A sale is opened and stopped at once, by a gate that has not heard of the one, and bought from. */
+/*
+ * A sale is opened and stopped at once, by a gate that has not heard of the one, and bought from.
+ */
 void scene_late_stop(struct plan *plan, struct draw *draw)
 {
 	uint32_t client = plan->client_count, sale = scene_sale(plan, draw);

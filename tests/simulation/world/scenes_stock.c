@@ -55,7 +55,10 @@ void scene_rebuild(struct plan *plan, struct draw *draw)
 	}
 }
 
-/* The same order is moved twice: by one whose append comes when the stock was built again, and meanwhile by another. */
+/*
+ * The same order is moved twice: by one whose append comes when the stock was built again, and
+ * meanwhile by another.
+ */
 void scene_two_moves(struct plan *plan, struct draw *draw)
 {
 	static const enum plan_kind kinds[] = {PLAN_CANCEL, PLAN_REFUND, PLAN_CONFIRM};
@@ -76,7 +79,9 @@ void scene_two_moves(struct plan *plan, struct draw *draw)
 	scene_fault(plan, FAULT_KAFKA_CHANCE, at_ms + 1250, 700, 5900, 0);
 }
 
-/* A gate stands still with appends that were not sent, until another has claimed what they are of. */
+/*
+ * A gate stands still with appends that were not sent, until another has claimed what they are of.
+ */
 void scene_claims(struct plan *plan, struct draw *draw)
 {
 	uint32_t clients = plan->client_count, sale = scene_sale(plan, draw);
@@ -92,7 +97,10 @@ void scene_claims(struct plan *plan, struct draw *draw)
 		    draw_between(draw, 4 * SECOND_MS, 9 * SECOND_MS), (int64_t)draw_below(draw, 2), scene_gate(plan, draw));
 }
 
-/* A gate does not reach the log any more, and the stock forgets: who is elected must be another one. */
+/*
+ * A gate does not reach the log any more, and the stock forgets: who is elected must be another
+ * one.
+ */
 void scene_unfit_gate(struct plan *plan, struct draw *draw)
 {
 	int64_t at_ms = draw_between(draw, SCENES_BEGIN_MS, SCENES_END_MS);
@@ -103,7 +111,10 @@ void scene_unfit_gate(struct plan *plan, struct draw *draw)
 	scene_fault(plan, FAULT_REDIS_EMPTY, at_ms + draw_between(draw, 0, 20 * SECOND_MS), 1, (int64_t)draw_below(draw, 2), 0);
 }
 
-/* A drain that the group has thrown out goes on, with commits that are slow, beside the one that has its partition now. */
+/*
+ * A drain that the group has thrown out goes on, with commits that are slow, beside the one that
+ * has its partition now.
+ */
 void scene_late_drain(struct plan *plan, struct draw *draw)
 {
 	uint32_t client = plan->client_count, sale = scene_sale(plan, draw);
@@ -119,9 +130,15 @@ void scene_late_drain(struct plan *plan, struct draw *draw)
 	}
 }
 
-/* --- A sale that nobody was seen to buy from is disarmed: it has sold at a gate whose clock is ahead --- */
+/*
+ * --- A sale that nobody was seen to buy from is disarmed: it has sold at a gate whose clock is
+ * ahead ---
+ */
 
-/* Nobody has, but units were taken out of it while the drain stands still: what is armed anew must not have them. */
+/*
+ * Nobody has, but units were taken out of it while the drain stands still: what is armed anew must
+ * not have them.
+ */
 static void disarm_withdrawn(struct plan *plan, uint32_t sale, int64_t opens_ms, uint32_t client, struct draw *draw)
 {
 	scene_op(plan, PLAN_WITHDRAW, opens_ms - draw_between(draw, 3500, 4500), client)->sale = sale;
@@ -158,7 +175,10 @@ void scene_disarm(struct plan *plan, struct draw *draw)
 	scene_op(plan, PLAN_OPEN, opens_ms + draw_between(draw, SECOND_MS, 5 * SECOND_MS), clients + 4)->sale = sale;
 }
 
-/* Redis' master is cut off, and another promoted: both may be sold from, before the sales are built again and behind that. */
+/*
+ * Redis' master is cut off, and another promoted: both may be sold from, before the sales are built
+ * again and behind that.
+ */
 void scene_promotion(struct plan *plan, struct draw *draw)
 {
 	uint32_t sale = scene_sale(plan, draw), count = (uint32_t)draw_between(draw, 3, 8);
@@ -180,8 +200,8 @@ void scene_promotion(struct plan *plan, struct draw *draw)
 }
 
 /*
- * A ledger is restored whose backup is older than the sales' last rebuild, the stock forgets again, and appends of before are on their way: an
- * epoch that the log has already would let them count.
+ * A ledger is restored whose backup is older than the sales' last rebuild, the stock forgets again,
+ * and appends of before are on their way: an epoch that the log has already would let them count.
  */
 void scene_old_epoch(struct plan *plan, struct draw *draw)
 {

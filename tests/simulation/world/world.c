@@ -255,7 +255,10 @@ static void tell_end(enum scheduler_end end, FILE *trace)
 		world_breach(&world, "%s", breach);
 }
 
-/* SQLite's first memory for pages and for journals of statements is more than a world's ledger ever fills. */
+/*
+ * SQLite's first memory for pages and for journals of statements is more than a world's ledger ever
+ * fills.
+ */
 static void prepare_sqlite(void)
 {
 	if (sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0) != SQLITE_OK ||
@@ -296,7 +299,10 @@ void world_run(const struct plan *plan, FILE *trace, struct world_result *result
 		.on_step = step,
 		.on_failpoint = at_failpoint,
 	};
-	/* Where a stock is shared, each who must hear of a hold before it ends may rest for seconds longer: LATE_NS. */
+	/*
+	 * Where a stock is shared, each who must hear of a hold before it ends may rest for seconds
+	 * longer: LATE_NS.
+	 */
 	const struct judge_terms terms = {.wall_ms = WALL_US / 1000,
 					  .shared = plan->shape == PLAN_CLUSTER,
 					  .ledger_stays = plan->ledger_stays,

@@ -1,7 +1,8 @@
 /*
- * A world: a plan, carried out. The whole program runs in it (gates, their workers, drains), with its services in the process and time that is
- * virtual, one world in a process. Clients do as docs/http.md tells them to; faults come by the plan and end; then the world rests for a minute, and
- * all must be well.
+ * A world: a plan, carried out. The whole program runs in it (gates, their workers, drains), with
+ * its services in the process and time that is virtual, one world in a process. Clients do as
+ * docs/http.md tells them to; faults come by the plan and end; then the world rests for a minute,
+ * and all must be well.
  */
 #pragma once
 
@@ -15,7 +16,10 @@ struct world_result {
 	uint32_t requests, answers;
 };
 
-/* What every world begins with, made once for all that a process forks: an empty ledger, and Redis' functions as they are compiled. */
+/*
+ * What every world begins with, made once for all that a process forks: an empty ledger, and Redis'
+ * functions as they are compiled.
+ */
 void world_prepare(void);
 /* trace: NULL, or where every step is told. */
 void world_run(const struct plan *plan, FILE *trace, struct world_result *result);

@@ -19,7 +19,10 @@
 
 static char path[] = "/tmp/penstock-failpoints-XXXXXX", hits_path[sizeof(path) + 5];
 
-/* Sizes differ from one content to the next, so the change is seen even where a file's time is coarse. */
+/*
+ * Sizes differ from one content to the next, so the change is seen even where a file's time is
+ * coarse.
+ */
 static void write_file(const char *text)
 {
 	static int pad;

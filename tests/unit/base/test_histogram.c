@@ -46,7 +46,10 @@ static void test_small_values_are_exact(void **state)
 	}
 }
 
-/* Every single value, around every power of two: the quantile is that value or less than 1/64 above it. */
+/*
+ * Every single value, around every power of two: the quantile is that value or less than 1/64 above
+ * it.
+ */
 static void test_relative_error_stays_under_one_in_64(void **state)
 {
 	(void)state;

@@ -170,7 +170,9 @@ static void test_the_background_comes_in_slices_behind_what_somebody_waits_for(v
 	empty(lane);
 }
 
-/* Whatever else there is, it goes on: a lane that is always full of others would keep it for ever. */
+/*
+ * Whatever else there is, it goes on: a lane that is always full of others would keep it for ever.
+ */
 static void test_a_slice_of_the_background_goes_with_every_batch(void **state)
 {
 	struct lane *lane = *state;
@@ -331,7 +333,10 @@ static void test_event_fd_works_on_a_lane_that_was_used_without_it(void **state)
 	assert_int_equal(lane_pop(lane, out, CAPACITY, 0), 1);
 }
 
-/* A producer writes the eventfd outside the lock, so the write may land when its items are gone already. */
+/*
+ * A producer writes the eventfd outside the lock, so the write may land when its items are gone
+ * already.
+ */
 static void test_pop_clears_a_signal_that_came_late(void **state)
 {
 	struct lane *lane = *state;

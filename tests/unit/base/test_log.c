@@ -112,7 +112,10 @@ static void test_cut_json_line_is_still_json(void **state)
 	static char long_text[2 * LOG_LINE_MAX];
 
 	(void)state;
-	/* Text that doubles or grows sixfold when escaped, and letters of several bytes: the cut falls everywhere. */
+	/*
+	 * Text that doubles or grows sixfold when escaped, and letters of several bytes: the cut
+	 * falls everywhere.
+	 */
 	for (size_t shift = 0; shift < 16; shift++) {
 		static const char *const fills[] = {"x", "\"", "\x01", "\xe2\x82\xac", "\xff"};
 

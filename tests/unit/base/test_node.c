@@ -1,4 +1,7 @@
-/* Clocks and failpoints of nodes whose threads are the kernel's; those of a scheduler: tests/simulation/test_scheduler.c. */
+/*
+ * Clocks and failpoints of nodes whose threads are the kernel's; those of a scheduler:
+ * tests/simulation/test_scheduler.c.
+ */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -39,7 +39,10 @@ static void test_every_size_is_filled(void **state)
 		random_bytes(bytes, size);
 		for (size_t i = 0; i < size; i++)
 			zeros += bytes[i] == 0;
-		/* 1 in 256 is zero; more than a quarter never happens (under 10^-15 for 16 bytes and less for more). */
+		/*
+		 * 1 in 256 is zero; more than a quarter never happens (under 10^-15 for 16 bytes
+		 * and less for more).
+		 */
 		assert_true(zeros <= size / 2);
 		for (size_t i = size; i < sizeof(bytes); i++)
 			assert_int_equal(bytes[i], 0);

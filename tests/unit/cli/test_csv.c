@@ -23,7 +23,9 @@ static void test_fields_are_quoted_where_they_must_be(void **state)
 	buffer_deinit(&out);
 }
 
-/* The rows as fields with '|' between and a line's number before; the end as what csv_read() said. */
+/*
+ * The rows as fields with '|' between and a line's number before; the end as what csv_read() said.
+ */
 static void read_all(const char *text, char *out, size_t size)
 {
 	struct csv_reader reader;

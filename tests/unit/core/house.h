@@ -1,6 +1,7 @@
 /*
- * A whole house without threads or sockets: a SQLite ledger in a folder of its own, memory stock, direct journal, catalog and control, and a clock that
- * stands still until it is told. Asserts by itself.
+ * A whole house without threads or sockets: a SQLite ledger in a folder of its own, memory stock,
+ * direct journal, catalog and control, and a clock that stands still until it is told. Asserts by
+ * itself.
  */
 #pragma once
 
@@ -45,12 +46,18 @@ struct house {
 /* cmocka's set-up and tear-down: *state is a struct house with items SHIRT and SHOE, no sale. */
 int house_open(void **state);
 int house_close(void **state);
-/* Everything but the ledger's file is made anew, as a program that starts again would; the stock is empty. */
+/*
+ * Everything but the ledger's file is made anew, as a program that starts again would; the stock is
+ * empty.
+ */
 void house_restart(struct house *house);
 /* From here on the control takes the stock for one that others sell from, too. */
 void house_share_stock(struct house *house);
 
-/* The clock alone, for tests that need no house: it stands still at HOUSE_NOW_MS. clock_set_source(NULL) gives it back. */
+/*
+ * The clock alone, for tests that need no house: it stands still at HOUSE_NOW_MS.
+ * clock_set_source(NULL) gives it back.
+ */
 void house_take_clock(void);
 void house_pass(int64_t ms);   /* both clocks */
 void house_jump(int64_t ms);   /* the wall clock alone */
@@ -59,7 +66,10 @@ void house_let_time_run(void); /* for tests with threads: both clocks go on from
 void house_wait(bool (*condition)(void *context), void *context);
 struct ledger_actor house_actor(void); /* "olga", now */
 
-/* A draft of lots SHIRT (10) and SHOE (5), limit 3, hold HOUSE_HOLD_S, no times; the caller changes it and creates it. */
+/*
+ * A draft of lots SHIRT (10) and SHOE (5), limit 3, hold HOUSE_HOLD_S, no times; the caller changes
+ * it and creates it.
+ */
 struct sale *house_draft(const char *id);
 void house_create(struct house *house, struct sale *draft); /* frees the draft */
 void house_sell(struct house *house, const char *id);       /* a draft, created and open */

@@ -1,4 +1,7 @@
-/* The purchase decision in its order, over the memory stock; what that stock never says is said by one that has its answer ready. */
+/*
+ * The purchase decision in its order, over the memory stock; what that stock never says is said by
+ * one that has its answer ready.
+ */
 #include "unit/core/house.h"
 
 #include <string.h>
@@ -230,7 +233,10 @@ static void test_a_latch_keeps_the_least_quantity_that_was_refused(void **state)
 	close_shop(&shop);
 }
 
-/* The word's two parts: a refusal of few at an old version must not stand beside the version of a refusal of many. */
+/*
+ * The word's two parts: a refusal of few at an old version must not stand beside the version of a
+ * refusal of many.
+ */
 static void test_a_latch_of_an_old_version_says_nothing_of_a_new_one(void **state)
 {
 	struct house *house = *state;
@@ -275,7 +281,10 @@ static void share(struct shop *shop, struct stock_ops *ops)
 	known_ns = clock_mono_ns();
 }
 
-/* Found: a gate that had slept, or was cut off from Redis, said "sold out" of units that were for sale. */
+/*
+ * Found: a gate that had slept, or was cut off from Redis, said "sold out" of units that were for
+ * sale.
+ */
 static void test_a_latch_of_a_shared_stock_is_said_only_while_the_last_refresh_is_young(void **state)
 {
 	struct house *house = *state;
@@ -436,7 +445,9 @@ static void test_a_replay_alone_passes_a_refusal(void **state)
 	ask(&shop, &purchase, 0, "ann", "k", 1, VERDICT_SALE_ENDED);
 	assert_int_equal(reserve(&shop, &purchase), VERDICT_REPLAYED);
 	assert_true(uuid_equal(&purchase.order.id, &id));
-	/* Another key, no key, another buyer: the refusal stands, and nothing is taken or counted. */
+	/*
+	 * Another key, no key, another buyer: the refusal stands, and nothing is taken or counted.
+	 */
 	ask(&shop, &purchase, 0, "ann", "other", 1, VERDICT_SALE_ENDED);
 	assert_int_equal(reserve(&shop, &purchase), VERDICT_SALE_ENDED);
 	ask(&shop, &purchase, 0, "ann", "", 1, VERDICT_SOLD_OUT);
@@ -601,7 +612,10 @@ static void test_success_is_told_only_within_the_deadline(void **state)
 	assert_int_equal(finish(JOURNAL_UNKNOWN, EPOCH_PROVEN, 5000), VERDICT_OUTCOME_UNKNOWN);
 }
 
-/* The journal has it, but perhaps behind the barrier of a newer epoch: a paused machine's clock says nothing about that. */
+/*
+ * The journal has it, but perhaps behind the barrier of a newer epoch: a paused machine's clock
+ * says nothing about that.
+ */
 static void test_success_is_told_only_where_the_epoch_is_proven(void **state)
 {
 	static const struct {

@@ -149,7 +149,10 @@ static void test_a_held_order_is_not_confirmed_late(void **state)
 	house_assert_lot(house, "drop", 0, 10, 0, 0, 0);
 }
 
-/* The epoch rises while the refund is on its way: its record may lie behind the barrier, and be void. */
+/*
+ * The epoch rises while the refund is on its way: its record may lie behind the barrier, and be
+ * void.
+ */
 static void raise_epoch(struct house *house)
 {
 	uint32_t epoch;

@@ -126,13 +126,18 @@ static void test_a_replaced_sale_starts_unlatched_and_the_others_keep_their_latc
 	assert_int_equal(atomic_load(&sale_table_at(after, 0)->latches[1].word), 0);
 	other = sale_table_at(after, 1);
 	assert_int_equal(atomic_load(&other->latches[1].word), 77);
-	/* Both tables share the entry that did not change: a latch set in one is seen in the other. */
+	/*
+	 * Both tables share the entry that did not change: a latch set in one is seen in the other.
+	 */
 	assert_ptr_equal(sale_table_at(before, 1), other);
 	sale_table_unref(before);
 	sale_table_unref(after);
 }
 
-/* Found: of two that read the ledger, the slower could put back what the faster had replaced, and nobody ever looked again. */
+/*
+ * Found: of two that read the ledger, the slower could put back what the faster had replaced, and
+ * nobody ever looked again.
+ */
 static void test_an_older_change_never_replaces_a_newer(void **state)
 {
 	struct sale_catalog *catalog = *state;

@@ -1,4 +1,7 @@
-/* A sale's life and units over a real ledger and stock: the order of the rules, what is lost on the way, and the clock. */
+/*
+ * A sale's life and units over a real ledger and stock: the order of the rules, what is lost on the
+ * way, and the clock.
+ */
 #include "base/failpoint.h"
 #include "unit/core/house.h"
 
@@ -162,7 +165,10 @@ static void test_changes_end_step_by_step(void **state)
 		assert_int_equal(sale_control_update(house->control, SLICE("drop"), field, change, &actor),
 				 field & SALE_FIELDS_ARMED ? SALE_CONTROL_DONE : SALE_CONTROL_LOADED);
 	}
-	/* It is open by the clock, though nobody has written it down yet: what sells is not moved out of its window. */
+	/*
+	 * It is open by the clock, though nobody has written it down yet: what sells is not moved
+	 * out of its window.
+	 */
 	house_pass(100000);
 	actor = house_actor();
 	for (int i = 0; i < 2; i++) {
@@ -259,7 +265,10 @@ static void test_a_disarmed_sale_is_deleted(void **state)
 	house_assert_audit(house);
 }
 
-/* A gate whose clock is ahead sold a unit: the sale stays armed, with its stock, and the order with its buyer. */
+/*
+ * A gate whose clock is ahead sold a unit: the sale stays armed, with its stock, and the order with
+ * its buyer.
+ */
 static void test_what_has_sold_is_not_disarmed_and_sells_on(void **state)
 {
 	struct house *house = *state;
@@ -286,7 +295,10 @@ static void disarm_meanwhile(struct house *house)
 	assert_int_equal(house_move(house, "drop", SALE_ARM), SALE_CONTROL_DONE);
 }
 
-/* Granted before, in the journal behind: it is refused there and comes back, whatever the sale is by then. */
+/*
+ * Granted before, in the journal behind: it is refused there and comes back, whatever the sale is
+ * by then.
+ */
 static void test_a_purchase_on_its_way_while_its_sale_is_disarmed_is_void(void **state)
 {
 	struct house *house = *state;
@@ -457,8 +469,8 @@ static void test_units_that_the_ledger_did_not_take_are_not_for_sale(void **stat
 }
 
 /*
- * The answer of the commit is lost, and the ledger cannot be looked at: the units are not for sale until it is known, and then exactly once,
- * whether the commit had got through or not.
+ * The answer of the commit is lost, and the ledger cannot be looked at: the units are not for sale
+ * until it is known, and then exactly once, whether the commit had got through or not.
  */
 static void lose_the_answer_of_an_addition(struct house *house, const char *failpoints)
 {
@@ -491,7 +503,10 @@ static void test_an_addition_that_was_lost_unheard_is_done_once(void **state)
 
 static void look_during_withdrawal(struct house *house)
 {
-	/* Counter first: at the time of the append the units have left the counter, and the ledger does not know. */
+	/*
+	 * Counter first: at the time of the append the units have left the counter, and the ledger
+	 * does not know.
+	 */
 	assert_int_equal(house_lot(house, "drop", 0).available, 6);
 	assert_int_equal(house->last.kind, EVENT_WITHDRAWN);
 	assert_int_equal(house->last.quantity, 4);
@@ -707,7 +722,10 @@ static void test_what_an_ended_sale_has_left_goes_back_to_its_items(void **state
 	house_assert_audit(house);
 }
 
-/* Found: a draft that was ended was armed for it, so the public saw a sale that nobody had published. */
+/*
+ * Found: a draft that was ended was armed for it, so the public saw a sale that nobody had
+ * published.
+ */
 static void test_a_draft_is_deleted_and_not_ended(void **state)
 {
 	struct house *house = *state;
@@ -767,7 +785,10 @@ static void test_times_that_are_over_are_refused(void **state)
 	house_assert_audit(house);
 }
 
-/* Found: the clock armed and opened every draft that had a time, though the documents said that it must be armed. */
+/*
+ * Found: the clock armed and opened every draft that had a time, though the documents said that it
+ * must be armed.
+ */
 static void test_the_clock_leaves_a_draft_alone_that_is_not_scheduled(void **state)
 {
 	struct house *house = *state;
@@ -1006,7 +1027,10 @@ static int raise_after_other(struct ledger *ledger, uint32_t sale, uint32_t abov
 	return other.raise_epoch(ledger, sale, above, epoch);
 }
 
-/* Found: the keeper armed by what its catalog showed; a sale that another gate had opened since was begun anew, its orders forgotten (P1). */
+/*
+ * Found: the keeper armed by what its catalog showed; a sale that another gate had opened since was
+ * begun anew, its orders forgotten (P1).
+ */
 static void test_a_sale_that_another_process_has_armed_is_not_begun_anew(void **state)
 {
 	struct house *house = *state;
@@ -1020,7 +1044,10 @@ static void test_a_sale_that_another_process_has_armed_is_not_begun_anew(void **
 	close_other();
 }
 
-/* Found: of two that arm at once, the later armed all units, though the earlier had sold some already (P1). */
+/*
+ * Found: of two that arm at once, the later armed all units, though the earlier had sold some
+ * already (P1).
+ */
 static void test_of_two_that_arm_at_once_the_later_arms_nothing_once_units_are_sold(void **state)
 {
 	struct house *house = *state;
@@ -1042,7 +1069,10 @@ static void test_of_two_that_arm_at_once_the_later_arms_nothing_once_units_are_s
 	close_other();
 }
 
-/* Found: a shared stock that had forgotten an old sale was taken for one with nothing left; its held units never came back (P4). */
+/*
+ * Found: a shared stock that had forgotten an old sale was taken for one with nothing left; its
+ * held units never came back (P4).
+ */
 static void test_what_a_forgotten_sale_still_holds_keeps_it_from_being_past(void **state)
 {
 	struct house *house = *state;
@@ -1081,7 +1111,10 @@ static void test_what_a_forgotten_sale_still_holds_keeps_it_from_being_past(void
 	house_assert_audit(house);
 }
 
-/* Found: the operator was told that the sale had ended long ago, though the ledger had moved the units into it (P5). */
+/*
+ * Found: the operator was told that the sale had ended long ago, though the ledger had moved the
+ * units into it (P5).
+ */
 static void test_units_for_a_sale_that_a_shared_stock_has_forgotten_are_added_in_the_ledger(void **state)
 {
 	struct house *house = *state;
@@ -1207,7 +1240,9 @@ static void read_stops(struct house *house, char *text, size_t size)
 				 row.action[5] == 'p' ? '-' : '+', row.actor);
 }
 
-/* The keeper wrote the last one alone, and the operator log did not say who had stopped the sale. */
+/*
+ * The keeper wrote the last one alone, and the operator log did not say who had stopped the sale.
+ */
 static void test_each_stop_between_two_turns_of_the_keeper_is_in_the_log_once(void **state)
 {
 	struct house *house = *state;
@@ -1223,7 +1258,10 @@ static void test_each_stop_between_two_turns_of_the_keeper_is_in_the_log_once(vo
 	assert_int_equal(in_ledger(house), SALE_PAUSED);
 }
 
-/* A stop that was told and then the end of the sale, within one turn: the ledger had no use for the stop, and nobody was named (world 66). */
+/*
+ * A stop that was told and then the end of the sale, within one turn: the ledger had no use for the
+ * stop, and nobody was named (world 66).
+ */
 static void test_a_stop_that_the_sales_end_has_overtaken_is_in_the_log(void **state)
 {
 	struct house *house = *state;
@@ -1267,7 +1305,10 @@ static void test_what_another_process_has_written_down_is_not_written_twice(void
 	assert_int_equal(in_ledger(house), SALE_OPEN);
 }
 
-/* A worlds' seed showed one version of a sale in two states: the ledger had heard of a stop, and the gate's table not of that. */
+/*
+ * A worlds' seed showed one version of a sale in two states: the ledger had heard of a stop, and
+ * the gate's table not of that.
+ */
 static void test_a_version_from_before_a_stop_is_not_shown_with_it(void **state)
 {
 	struct house *house = *state;
@@ -1292,7 +1333,10 @@ static void test_a_version_from_before_a_stop_is_not_shown_with_it(void **state)
 	assert_false(brake_is_in_row(house->stock, &shown, SALE_OPEN)); /* the ledger has not heard of the release */
 }
 
-/* More stops than the stock remembers, while the ledger is away: the sale is as the last one says, and the log has those that are left. */
+/*
+ * More stops than the stock remembers, while the ledger is away: the sale is as the last one says,
+ * and the log has those that are left.
+ */
 static void test_stops_beyond_what_is_remembered_cost_the_oldest_rows_of_the_log(void **state)
 {
 	struct house *house = *state;
@@ -1307,7 +1351,9 @@ static void test_stops_beyond_what_is_remembered_cost_the_oldest_rows_of_the_log
 	assert_int_equal(in_ledger(house), SALE_PAUSED);
 }
 
-/* A client's late retry of its stop stopped the sale again that somebody had let go on meanwhile. */
+/*
+ * A client's late retry of its stop stopped the sale again that somebody had let go on meanwhile.
+ */
 static void test_a_late_retry_of_a_stop_does_nothing_with_its_key(void **state)
 {
 	struct house *house = *state;

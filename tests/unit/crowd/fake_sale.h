@@ -1,6 +1,7 @@
 /*
- * A sale that keeps its word, or breaks it as it is told: a tiny server for the crowd's own tests. It reads requests as the crowd writes them and
- * no others. One thread; its counters are read after it was stopped.
+ * A sale that keeps its word, or breaks it as it is told: a tiny server for the crowd's own tests.
+ * It reads requests as the crowd writes them and no others. One thread; its counters are read after
+ * it was stopped.
  */
 #pragma once
 

@@ -1,4 +1,7 @@
-/* The judge is judged: each way in which answers can break a promise is put before the book and the verdict, and must be found. */
+/*
+ * The judge is judged: each way in which answers can break a promise is put before the book and the
+ * verdict, and must be found.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

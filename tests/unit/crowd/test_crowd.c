@@ -233,7 +233,10 @@ static void test_latency_counts_from_the_intended_time(void **state)
 {
 	struct fixture *fixture = *state;
 
-	/* One connection, and a server that is away for a while: what waits for the connection waits for the server. */
+	/*
+	 * One connection, and a server that is away for a while: what waits for the connection
+	 * waits for the server.
+	 */
 	fixture->options.connections = 1;
 	fixture->options.arrival = ARRIVAL_STEADY;
 	fixture->options.over_ns = 400 * MS;

@@ -288,7 +288,10 @@ static void place_of(const struct ledger_entry *entry, uint32_t *partition, int6
 	memcpy(offset, entry->event->id.bytes + 8, sizeof(*offset));
 }
 
-/* What the batch says of a partition is what the log has there: every record between, once, in order. */
+/*
+ * What the batch says of a partition is what the log has there: every record between, once, in
+ * order.
+ */
 static void judge(struct fake_ledger *ledger, const struct ledger_drain *batch, const struct ledger_progress *progress)
 {
 	const struct fake_record *records = ledger->log->partitions[progress->partition].records;

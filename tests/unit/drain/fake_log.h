@@ -1,8 +1,10 @@
 /*
- * A log, readers of it and a ledger that is filled from it, without threads or I/O, and a clock that stands still but for what the fakes take.
+ * A log, readers of it and a ledger that is filled from it, without threads or I/O, and a clock
+ * that stands still but for what the fakes take.
  *
- * The ledger is the judge: a transaction must move each partition over exactly the records of the log between its two positions, in order, none left out and
- * none twice; it asserts that in every transaction, so a drain that skips or repeats fails at once.
+ * The ledger is the judge: a transaction must move each partition over exactly the records of the
+ * log between its two positions, in order, none left out and none twice; it asserts that in every
+ * transaction, so a drain that skips or repeats fails at once.
  */
 #pragma once
 

@@ -333,7 +333,10 @@ static void test_a_ledger_away_for_an_hour_means_lag_and_not_loss(void **state)
 	before = bench->ledger.positions + bench->ledger.drains;
 	run_for(bench, 3600 * SECOND);
 	assert_ill(bench, "not connected");
-	/* It asked, but not all the time; and it left its partitions to others, who may reach the ledger. */
+	/*
+	 * It asked, but not all the time; and it left its partitions to others, who may reach the
+	 * ledger.
+	 */
 	assert_true(bench->reader.resigned);
 	assert_int_equal(sample(bench, "penstock_drain_partitions"), 0);
 	assert_int_equal(bench->reader.shares, 1);
@@ -458,7 +461,10 @@ static void test_a_stale_position_changes_nothing_and_is_read_again(void **state
 	assert_int_equal(bench->ledger.applied, 4 * 100);
 }
 
-/* It held what it had brought there for what is there, and would have found out with the next record alone. */
+/*
+ * It held what it had brought there for what is there, and would have found out with the next
+ * record alone.
+ */
 static void test_a_ledger_that_was_restored_is_brought_up_again_though_nothing_comes(void **state)
 {
 	struct bench *bench = *state;
@@ -517,7 +523,10 @@ static void test_a_partition_that_is_taken_away_in_the_middle_is_left_alone(void
 
 /* --- What cannot go on --- */
 
-/* Found: a drain of an older program made dead letters of events that it did not know, and buyers had been told of them. */
+/*
+ * Found: a drain of an older program made dead letters of events that it did not know, and buyers
+ * had been told of them.
+ */
 static void test_an_event_of_a_newer_program_stops_its_partition_and_is_no_dead_letter(void **state)
 {
 	enum { BEFORE = 60, BEHIND = 40 };
@@ -723,8 +732,9 @@ static void test_one_that_ends_with_dead_letters_uncopied_frees_them(void **stat
 /* --- The thread --- */
 
 /*
- * A thread waits by the real clock. A drain that was made by the fake one would count its pace from there, and where that is ahead (a machine that has just been
- * started) it would read nothing until the real one has caught up.
+ * A thread waits by the real clock. A drain that was made by the fake one would count its pace from
+ * there, and where that is ahead (a machine that has just been started) it would read nothing until
+ * the real one has caught up.
  */
 static void begin_by_the_real_clock(struct bench *bench)
 {

@@ -1,7 +1,9 @@
 /*
- * Rule 6 without processes: two drains over one log and one ledger, whose every step may fail; partitions go from one to the other at any moment, also in the
- * middle of a commit, and the one that has lost a partition may not know for a while; drains die and begin anew. Whatever the seed, the ledger is the
- * log applied once: the fake ledger judges every transaction, and at the end everything is there.
+ * Rule 6 without processes: two drains over one log and one ledger, whose every step may fail;
+ * partitions go from one to the other at any moment, also in the middle of a commit, and the one
+ * that has lost a partition may not know for a while; drains die and begin anew. Whatever the seed,
+ * the ledger is the log applied once: the fake ledger judges every transaction, and at the end
+ * everything is there.
  */
 #include "unit/drain/fake_log.h"
 
@@ -21,7 +23,10 @@ struct station {
 	bool busy; /* within a turn */
 };
 
-/* The second of two stations can be a newer program, which writes events that the first does not know. */
+/*
+ * The second of two stations can be a newer program, which writes events that the first does not
+ * know.
+ */
 enum { OLDER, NEWER };
 
 struct model {
@@ -131,7 +136,10 @@ static void step(struct model *model)
 	}
 }
 
-/* All that this drain can do with its share is done: the older one waits before what it does not know. */
+/*
+ * All that this drain can do with its share is done: the older one waits before what it does not
+ * know.
+ */
 static bool is_done(const struct model *model, uint32_t partition, size_t station)
 {
 	int64_t next = model->ledger.next[partition];
@@ -253,7 +261,10 @@ static void run_seeds(bool two_versions)
 		run_seed(seed, two_versions, &stale, &waiting);
 	}
 	fprintf(stderr, "\n");
-	/* The race that it is all about has happened; and where there are two versions, the older one has waited. */
+	/*
+	 * The race that it is all about has happened; and where there are two versions, the older
+	 * one has waited.
+	 */
 	if (!given) {
 		assert_true(stale > 100);
 		assert_true(two_versions == (waiting > 100));
@@ -266,7 +277,10 @@ static void test_two_drains_apply_the_log_once_whatever_fails(void **state)
 	run_seeds(false);
 }
 
-/* The older one writes nothing that it does not know, skips nothing, and goes on behind it once the newer one has passed. */
+/*
+ * The older one writes nothing that it does not know, skips nothing, and goes on behind it once the
+ * newer one has passed.
+ */
 static void test_drains_of_two_versions_side_by_side_apply_the_log_once(void **state)
 {
 	(void)state;

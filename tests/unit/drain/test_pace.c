@@ -294,7 +294,10 @@ static void test_the_batch_finds_what_the_ledger_can_take(void **state)
 	free(run);
 }
 
-/* The commits of each take as long as both batches together say: who began with more does not keep more. */
+/*
+ * The commits of each take as long as both batches together say: who began with more does not keep
+ * more.
+ */
 static void test_two_drains_share_a_ledger_fairly(void **state)
 {
 	struct run *a = run_of(0), *b = run_of(0);

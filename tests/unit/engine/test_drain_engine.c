@@ -1,4 +1,7 @@
-/* Drain engines that are handed their ports: two of them fill one ledger in one process, on a scheduler. */
+/*
+ * Drain engines that are handed their ports: two of them fill one ledger in one process, on a
+ * scheduler.
+ */
 #include "unit/drain/fake_log.h"
 
 #include <string.h>

@@ -1,4 +1,7 @@
-/* Engines that are handed their ports and wires in place of sockets: two in one process, each in a node with clocks of its own. */
+/*
+ * Engines that are handed their ports and wires in place of sockets: two in one process, each in a
+ * node with clocks of its own.
+ */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -289,7 +292,10 @@ static void test_holds_run_out_with_the_clock_of_their_own_engine_alone(void **s
 	open_sale(second);
 	sell_out(first);
 	sell_out(second);
-	/* No thread of the first has been woken but by its clock: the keeper's rest ends because that moves, not because time passes. */
+	/*
+	 * No thread of the first has been woken but by its clock: the keeper's rest ends because
+	 * that moves, not because time passes.
+	 */
 	move(&first->clock, 59000);
 	buy(first, "dora");
 	expect(410, "");

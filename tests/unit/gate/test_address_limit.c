@@ -131,7 +131,10 @@ static void test_it_is_what_a_log_of_all_requests_says(void **state)
 	}
 }
 
-/* Far more addresses than places: nobody is refused who has not asked too often, and who just asked is still known. */
+/*
+ * Far more addresses than places: nobody is refused who has not asked too often, and who just asked
+ * is still known.
+ */
 static void test_more_addresses_than_places_loosen_the_limit_and_refuse_nobody_wrongly(void **state)
 {
 	enum { MANY = 400000 };

@@ -24,7 +24,10 @@ static void test_names_of_loopback_and_the_listeners_own_address_are_answered(vo
 		assert_true(allowed(good[i], ""));
 }
 
-/* Found: a page whose name points at 127.0.0.1 could read the dashboard's figures with its visitor's browser. */
+/*
+ * Found: a page whose name points at 127.0.0.1 could read the dashboard's figures with its
+ * visitor's browser.
+ */
 static void test_the_name_of_somebody_else_is_not(void **state)
 {
 	static const char *const bad[] = {"evil.example",

@@ -109,7 +109,10 @@ static void test_an_order(void **state)
 	assert_out(expected);
 }
 
-/* A replay, and an operator's look, must be the same bytes: both ways to an order lead to one writer. */
+/*
+ * A replay, and an operator's look, must be the same bytes: both ways to an order lead to one
+ * writer.
+ */
 static void test_an_order_of_the_ledger_is_the_same_text(void **state)
 {
 	struct ledger_order row = {.id = id(),

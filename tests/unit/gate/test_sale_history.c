@@ -1,4 +1,7 @@
-/* The hour of points that the operators' thread keeps of each sale, and whose room is given to others. */
+/*
+ * The hour of points that the operators' thread keeps of each sale, and whose room is given to
+ * others.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

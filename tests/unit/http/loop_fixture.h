@@ -1,5 +1,6 @@
 /*
- * A loop in a thread, with a handler that does what the path says, and a client on a real socket. For tests of the loop.
+ * A loop in a thread, with a handler that does what the path says, and a client on a real socket.
+ * For tests of the loop.
  *
  *   /now        200, the query as body            /later      deferred until fixture_release()
  *   /round      deferred, answered in round_end   /never      deferred, never answered

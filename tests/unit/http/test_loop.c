@@ -410,7 +410,10 @@ static void ask_from(struct client *from, const char *source)
 	client_expect(from, 200);
 }
 
-/* Found: one address could open as many connections as there may be, and everybody else was refused. */
+/*
+ * Found: one address could open as many connections as there may be, and everybody else was
+ * refused.
+ */
 static void test_when_it_is_full_the_longest_idle_of_whoever_has_most_goes(void **state)
 {
 	struct client greedy[3], modest, newcomer;
@@ -651,7 +654,9 @@ static void test_a_client_that_takes_nothing_is_cut_off(void **state)
 	WAIT_UNTIL(http_loop_stats(fixture.loop)->timeouts == 1);
 	WAIT_UNTIL(http_loop_stats(fixture.loop)->open == 0);
 	client_close(&client);
-	/* The same with very many small answers: the loop stops reading instead of piling them up. */
+	/*
+	 * The same with very many small answers: the loop stops reading instead of piling them up.
+	 */
 	for (size_t size = 0; size + sizeof(GET("/big?15000")) <= sizeof(all); size += sizeof(GET("/big?15000")) - 1)
 		memcpy(all + size, GET("/big?15000"), sizeof(GET("/big?15000")));
 	client_connect_with(&client, &fixture, client_socket(4096));

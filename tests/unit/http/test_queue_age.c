@@ -1,4 +1,7 @@
-/* How long what a loop reads has waited: by itself, in a loop over wires, and over sockets whose clients wait to be accepted. */
+/*
+ * How long what a loop reads has waited: by itself, in a loop over wires, and over sockets whose
+ * clients wait to be accepted.
+ */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -296,7 +299,10 @@ static void test_who_waited_to_be_accepted_is_late(void **state)
 	fixture_run(&fixture);
 	for (int i = 0; i < SOCKETS; i++)
 		late += client_answer(&clients[i], false)->status == 503;
-	/* 64 a round are accepted: nobody is late of the first, nor of the last, behind which nobody waits. */
+	/*
+	 * 64 a round are accepted: nobody is late of the first, nor of the last, behind which
+	 * nobody waits.
+	 */
 	assert_in_range(late, 1, SOCKETS - 64);
 	for (int i = 0; i < SOCKETS; i++)
 		client_close(&clients[i]);

@@ -55,7 +55,10 @@ static void take_whole(const char *text)
 	accept_split(text, strlen(text));
 }
 
-/* Every beginning gives MORE, until one gives the fault; from then on it is that fault, whatever follows. */
+/*
+ * Every beginning gives MORE, until one gives the fault; from then on it is that fault, whatever
+ * follows.
+ */
 static void refuse_split(const char *data, size_t size, enum http_fault expected)
 {
 	bool refused = false;

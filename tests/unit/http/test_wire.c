@@ -1,4 +1,7 @@
-/* The loop over connections without sockets: what a client does there comes to the handler as it does over a socket. */
+/*
+ * The loop over connections without sockets: what a client does there comes to the handler as it
+ * does over a socket.
+ */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

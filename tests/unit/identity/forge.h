@@ -1,4 +1,7 @@
-/* Tokens made by hand, right and wrong, for tests: whatever a forger could send. Everything returned lives until forge_clear(). */
+/*
+ * Tokens made by hand, right and wrong, for tests: whatever a forger could send. Everything
+ * returned lives until forge_clear().
+ */
 #pragma once
 
 #include <stddef.h>
@@ -12,7 +15,10 @@ enum { FORGE_NOW_S = 1800000000 };
 #define FORGE_HS256 "{\"alg\":\"HS256\",\"typ\":\"JWT\"}"
 #define FORGE_CLAIMS "{\"sub\":\"alice\",\"exp\":1800000600}"
 
-/* "Bearer HEADER.PAYLOAD.SIGNATURE", the JSON as given, signed by HMAC-SHA256 with `secret` whatever the header says. */
+/*
+ * "Bearer HEADER.PAYLOAD.SIGNATURE", the JSON as given, signed by HMAC-SHA256 with `secret`
+ * whatever the header says.
+ */
 struct slice forge(const char *header, const char *payload, struct slice secret);
 /* The same under FORGE_HS256 and FORGE_SECRET. */
 struct slice forge_claims(const char *payload);

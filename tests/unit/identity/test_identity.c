@@ -79,7 +79,10 @@ static void test_a_good_token_names_its_buyer(void **state)
 	door_close(&door);
 }
 
-/* The last good header is known again without being read: that must not make another one good, nor a signature. */
+/*
+ * The last good header is known again without being read: that must not make another one good, nor
+ * a signature.
+ */
 static void test_a_known_header_vouches_for_itself_alone(void **state)
 {
 	struct identity_settings settings = forge_settings();
@@ -147,7 +150,10 @@ static void test_the_algorithm_is_the_settings_and_not_the_tokens(void **state)
 	door_close(&door);
 }
 
-/* The public key is public: a token that is signed by HMAC with its text must not pass for one signed by the private key. */
+/*
+ * The public key is public: a token that is signed by HMAC with its text must not pass for one
+ * signed by the private key.
+ */
 static void test_a_public_key_is_no_hmac_secret(void **state)
 {
 	static const enum forge_key keys[] = {FORGE_RSA_2048, FORGE_P256};
@@ -191,7 +197,10 @@ static void test_any_changed_character_breaks_the_token(void **state)
 	door_close(&door);
 }
 
-/* A signature of 32 bytes leaves two bits of its last character over: each signature has one spelling. */
+/*
+ * A signature of 32 bytes leaves two bits of its last character over: each signature has one
+ * spelling.
+ */
 static void test_a_token_has_one_spelling(void **state)
 {
 	struct identity_settings settings = forge_settings();

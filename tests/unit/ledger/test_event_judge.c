@@ -65,7 +65,10 @@ static void test_a_new_order_takes_its_units(void **state)
 	assert_int_equal(change.movement.confirmed, 2);
 }
 
-/* Who drives an event again must never hear that it is not there when it is, whatever epoch its sale has by now. */
+/*
+ * Who drives an event again must never hear that it is not there when it is, whatever epoch its
+ * sale has by now.
+ */
 static void test_what_is_there_is_there_under_any_epoch(void **state)
 {
 	static const struct {
@@ -146,7 +149,9 @@ static void test_a_settlement_moves_units_and_ends_are_final(void **state)
 	assert_int_equal(event_judge(&event, &facts, &change), LEDGER_NOT_FOUND);
 }
 
-/* What each event is by its own word, and by the names where it says nothing; the order is anna's. */
+/*
+ * What each event is by its own word, and by the names where it says nothing; the order is anna's.
+ */
 static void test_who_acted_is_the_events_word_and_no_guess(void **state)
 {
 	static const struct {
@@ -181,7 +186,10 @@ static void test_who_acted_is_the_events_word_and_no_guess(void **state)
 		}
 }
 
-/* A late confirm makes an order for its buyer; that a buyer has the operator's name does not make it the buyer's. */
+/*
+ * A late confirm makes an order for its buyer; that a buyer has the operator's name does not make
+ * it the buyer's.
+ */
 static void test_an_operators_order_has_its_actor_whatever_the_name(void **state)
 {
 	struct event event = event_of(EVENT_RESERVED);

@@ -1,4 +1,7 @@
-/* The judge is judged: each promise is broken on purpose, by somebody with a shell or by a switch in the program, and the audit must say so. */
+/*
+ * The judge is judged: each promise is broken on purpose, by somebody with a shell or by a switch
+ * in the program, and the audit must say so.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,4 +1,7 @@
-/* A buyer's orders are found without a look at every order, and not one is left out: whatever came since, in whatever place. */
+/*
+ * A buyer's orders are found without a look at every order, and not one is left out: whatever came
+ * since, in whatever place.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -185,7 +188,10 @@ static bool is_in(const struct buyer_range *ranges, size_t count, const struct e
 	return false;
 }
 
-/* A large ledger's filters are made by many lists: those before the last one find all the same what has none yet, and what came meanwhile. */
+/*
+ * A large ledger's filters are made by many lists: those before the last one find all the same what
+ * has none yet, and what came meanwhile.
+ */
 static void test_nothing_is_left_out_while_the_filters_are_made(void **state)
 {
 	enum { ROUNDS = 16 };

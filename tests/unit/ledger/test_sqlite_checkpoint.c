@@ -1,4 +1,7 @@
-/* Checkpoints: no commit that somebody waits for makes one, they are made in slices when everybody is answered, and one that fails loses nothing. And the log that they begin anew. */
+/*
+ * Checkpoints: no commit that somebody waits for makes one, they are made in slices when everybody
+ * is answered, and one that fails loses nothing. And the log that they begin anew.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

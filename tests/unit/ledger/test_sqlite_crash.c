@@ -1,6 +1,7 @@
 /*
- * SIGKILL at every step of a commit and at moments of chance: what was acknowledged is there after the restart, batches are there whole or not at
- * all, and every promise holds. A child works on the ledger and tells us through a pipe what was acknowledged; we judge what it leaves.
+ * SIGKILL at every step of a commit and at moments of chance: what was acknowledged is there after
+ * the restart, batches are there whole or not at all, and every promise holds. A child works on the
+ * ledger and tells us through a pipe what was acknowledged; we judge what it leaves.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -84,7 +85,10 @@ _Noreturn static void work(const struct sqlite_place *place, uint32_t sale, int 
 	_exit(0);
 }
 
-/* Starts the child, reads what it tells, kills it after `acknowledged_max` batches (0: leaves that to a failpoint). Returns whether it was killed. */
+/*
+ * Starts the child, reads what it tells, kills it after `acknowledged_max` batches (0: leaves that
+ * to a failpoint). Returns whether it was killed.
+ */
 static bool live_and_die(const struct sqlite_place *place, uint32_t sale, uint64_t seed, size_t acknowledged_max, struct story *story)
 {
 	size_t acknowledged = 0;

@@ -1,6 +1,7 @@
 /*
- * A disk that fails, at every step of a commit: what the ledger says must be what it has, now and after a restart, and it gets well by itself
- * when the disk does. The disk is a VFS that fails on demand; failpoints stand in where the failure must be between two of our own steps.
+ * A disk that fails, at every step of a commit: what the ledger says must be what it has, now and
+ * after a restart, and it gets well by itself when the disk does. The disk is a VFS that fails on
+ * demand; failpoints stand in where the failure must be between two of our own steps.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -69,7 +70,9 @@ static bool is_there(struct kit *kit, const struct uuid *id)
 	return result == LEDGER_DONE;
 }
 
-/* What was said of each event must be what is there, after the fault has gone and after a restart. */
+/*
+ * What was said of each event must be what is there, after the fault has gone and after a restart.
+ */
 static void hold_against_truth(struct fixture *fixture, const struct ledger_entry *entries, size_t count, int result)
 {
 	struct kit *kit = &fixture->kit;
@@ -115,7 +118,10 @@ static int apply_batch(struct kit *kit, struct event *events, struct ledger_entr
 	return kit->ledger->ops->apply(kit->ledger, entries, BATCH);
 }
 
-/* Fails the n-th operation of a batch, for n from 1 until a batch passes without meeting the fault. Returns how many failed it. */
+/*
+ * Fails the n-th operation of a batch, for n from 1 until a batch passes without meeting the fault.
+ * Returns how many failed it.
+ */
 static unsigned int sweep(enum fault fault, unsigned int in_a_row)
 {
 	unsigned int failed = 0;
@@ -158,7 +164,10 @@ static void test_io_error_at_every_write_of_a_commit(void **state)
 	assert_true(sweep(FAULT_WRITE_IO, 1000) >= 2);
 }
 
-/* Frames of the log that go to it by one write: of the commit's there may be all, but not the last whole. */
+/*
+ * Frames of the log that go to it by one write: of the commit's there may be all, but not the last
+ * whole.
+ */
 static void test_io_error_within_a_write_of_many_frames(void **state)
 {
 	enum { STEP = 300, MANY_FRAMES = 3000 };
@@ -184,7 +193,10 @@ static void test_io_error_at_the_sync_of_a_commit(void **state)
 	assert_true(sweep(FAULT_SYNC, 1000) >= 1);
 }
 
-/* What a power cut would leave now: the files as they are, in a place of their own. By another process, for SQLite's locks are ours. */
+/*
+ * What a power cut would leave now: the files as they are, in a place of their own. By another
+ * process, for SQLite's locks are ours.
+ */
 static struct sqlite_place *crash_image(const struct sqlite_place *place)
 {
 	struct sqlite_place *image = sqlite_place_new();
@@ -205,7 +217,10 @@ static void test_failed_sync_is_refused_for_good_while_another_process_reads(voi
 	sqlite3 *other;
 	int result;
 
-	/* It keeps the shared index alive, so that the failed frames are not looked at again before a crash. */
+	/*
+	 * It keeps the shared index alive, so that the failed frames are not looked at again before
+	 * a crash.
+	 */
 	assert_int_equal(sqlite3_open_v2(fixture->place->path, &other, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
 	assert_int_equal(sqlite3_prepare_v2(other, "SELECT count(*) FROM items", -1, &statement, NULL), SQLITE_OK);
 	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
@@ -237,7 +252,10 @@ static void test_failed_sync_is_done_only_when_the_database_itself_has_it(void *
 	fault_vfs_arm(FAULT_SYNC, 1, 1);
 	assert_int_equal(apply_batch(&fixture->kit, events, entries), 0);
 	fault_vfs_arm(FAULT_NONE, 0, 0);
-	/* The log's pages may never reach the disk after a failed sync: what was said to be done must be found without it. */
+	/*
+	 * The log's pages may never reach the disk after a failed sync: what was said to be done
+	 * must be found without it.
+	 */
 	after.place = sqlite_place_new();
 	snprintf(command, sizeof(command), "cp %s %s", fixture->place->path, after.place->path);
 	assert_int_equal(system(command), 0);
@@ -369,7 +387,9 @@ static void test_garbage_in_the_file_is_corrupt_and_told_so(void **state)
 	memset(garbage, 0xa5, sizeof(garbage));
 	fd = open(fixture->place->path, O_WRONLY);
 	assert_true(fd >= 0);
-	/* All but the first page, which has the schema's root: opening may work, using it must not. */
+	/*
+	 * All but the first page, which has the schema's root: opening may work, using it must not.
+	 */
 	for (off_t at = sizeof(garbage); at < lseek(fd, 0, SEEK_END); at += (off_t)sizeof(garbage))
 		assert_int_equal(pwrite(fd, garbage, sizeof(garbage), at), sizeof(garbage));
 	close(fd);
@@ -463,7 +483,10 @@ static void test_read_only_disk_refuses_and_gets_well(void **state)
 	kit_stock(kit, kit->ledger);
 	kit->ledger->ops->free(kit->ledger);
 	kit->ledger = NULL;
-	/* Files that are open for writing keep a file system from turning read-only, so the ledger is opened on it. */
+	/*
+	 * Files that are open for writing keep a file system from turning read-only, so the ledger
+	 * is opened on it.
+	 */
 	assert_int_equal(mount(NULL, fixture.place->folder, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
 	assert_int_equal(ledger_sqlite_open(&kit->ledger, fixture.place->path, LEDGER_OPEN_LEASE), -EROFS);
 	kit->ledger = NULL;

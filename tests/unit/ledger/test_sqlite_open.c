@@ -67,7 +67,9 @@ static void test_reading_needs_no_lease_and_writes_nothing(void **state)
 	assert_int_equal(kit_apply(&kit, &event), -EROFS);
 	reader->ops->free(reader);
 	writer->ops->free(writer);
-	/* With nobody writing, the files beside the database are gone; reading works all the same. */
+	/*
+	 * With nobody writing, the files beside the database are gone; reading works all the same.
+	 */
 	assert_int_equal(ledger_sqlite_open(&reader, place->path, LEDGER_OPEN_READ_ONLY), 0);
 	assert_int_equal(reader->ops->audit(reader, &audit), 0);
 	assert_int_equal(audit.orders, 1);
@@ -132,7 +134,9 @@ static void test_file_that_is_no_ledger_is_refused_and_left_alone(void **state)
 	close(fd);
 }
 
-/* --- A ledger of the schema before: two sales, orders in every state, with and without a key --- */
+/*
+ * --- A ledger of the schema before: two sales, orders in every state, with and without a key ---
+ */
 
 /* Undoes the fourth migration. */
 #define BACK_TO_THE_THIRD                                                                                                                              \
@@ -143,7 +147,10 @@ static void test_file_that_is_no_ledger_is_refused_and_left_alone(void **state)
 	"ALTER TABLE movements DROP COLUMN epoch; ALTER TABLE movements DROP COLUMN hold_expires_at_ms;"                                               \
 	"UPDATE commit_numbers SET schema = 3 WHERE one = 1;"                                                                                          \
 	"DELETE FROM schema_migrations WHERE number > 3;"
-/* Undoes the third migration too: what an older program has left. Its rows are the new one's, in the old tables. */
+/*
+ * Undoes the third migration too: what an older program has left. Its rows are the new one's, in
+ * the old tables.
+ */
 static const char back_to_the_second[] = BACK_TO_THE_THIRD
 	"CREATE TABLE old_orders (id BLOB PRIMARY KEY, sale INTEGER NOT NULL, lot INTEGER NOT NULL, quantity INTEGER NOT NULL, state INTEGER NOT NULL,"
 	" epoch INTEGER NOT NULL, buyer_units INTEGER NOT NULL, limit_per_buyer INTEGER NOT NULL, placed_at_ms INTEGER NOT NULL,"
@@ -170,7 +177,10 @@ static const char back_to_the_second[] = BACK_TO_THE_THIRD
 
 enum { OLD_ORDERS = 4 };
 
-/* The orders as they were, of the first sale but for the last; `back` makes the schema an older one. */
+/*
+ * The orders as they were, of the first sale but for the last; `back` makes the schema an older
+ * one.
+ */
 static void make_old(struct sqlite_place *place, const char *back, struct ledger_order orders[static OLD_ORDERS])
 {
 	struct ledger *ledger = open_place(place);
@@ -295,7 +305,10 @@ static int64_t read_number(const char *path, const char *sql)
 	return number;
 }
 
-/* Its movement's number tells whether its commit is there: a row that every commit raises is a page more for each. */
+/*
+ * Its movement's number tells whether its commit is there: a row that every commit raises is a page
+ * more for each.
+ */
 static void test_purchase_raises_no_number_of_commits(void **state)
 {
 	static const char commits[] = "SELECT number FROM commit_numbers";

@@ -149,7 +149,10 @@ static void turn_link(const struct sqlite_place *place, const char *to)
 	assert_int_equal(rename(beside(place, ".link.new"), beside(place, ".link")), 0);
 }
 
-/* By its own path the file is where it was; who starts next comes to another one. And the other way round. */
+/*
+ * By its own path the file is where it was; who starts next comes to another one. And the other way
+ * round.
+ */
 static void test_a_link_on_the_way_is_looked_at_as_well_as_what_it_leads_to(void **state)
 {
 	struct sqlite_place *place = *state;

@@ -1,4 +1,7 @@
-/* Writes that wait for those behind them: when they go to the file below, and what becomes of a failure. */
+/*
+ * Writes that wait for those behind them: when they go to the file below, and what becomes of a
+ * failure.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

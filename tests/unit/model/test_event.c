@@ -276,7 +276,9 @@ static void test_reason_is_as_documented_and_what_is_none_is_refused(void **stat
 	assert_round_trip(&event);
 	event.reason.size++;
 	assert_false(event_valid(&event));
-	/* Beside labels, which lie where its text does: of an order that a late confirm has made. */
+	/*
+	 * Beside labels, which lie where its text does: of an order that a late confirm has made.
+	 */
 	event = full_event(EVENT_RESERVED);
 	event.labels = (struct labels){SLICE("INV-7"), SLICE("{\"a\":\"b\"}")};
 	event.reason = SLICE("paid late");
@@ -531,7 +533,9 @@ static void assert_refused_with(const char *from, const char *to, const char *ex
 	assert_refused(slice_of(json), expected);
 }
 
-/* It may have been told, so it is no rubbish: who meets it stops, and is not to go on without it. */
+/*
+ * It may have been told, so it is no rubbish: who meets it stops, and is not to go on without it.
+ */
 static void test_event_of_a_newer_program_is_told_from_what_is_no_event(void **state)
 {
 	static const char *const newer[][2] = {

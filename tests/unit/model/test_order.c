@@ -5,7 +5,10 @@
 #include <cmocka.h>
 #include "model/order.h"
 
-/* The whole machine: for each state and action, where it leads (same state and refused: not allowed). */
+/*
+ * The whole machine: for each state and action, where it leads (same state and refused: not
+ * allowed).
+ */
 static void test_every_move(void **state)
 {
 	enum { HELD = ORDER_HELD, CONFIRMED = ORDER_CONFIRMED, CANCELLED = ORDER_CANCELLED, EXPIRED = ORDER_EXPIRED };
@@ -48,7 +51,10 @@ static void test_every_move(void **state)
 	}
 }
 
-/* What a unit's return to sale rests on: no action brings an order that gave its units back to life. */
+/*
+ * What a unit's return to sale rests on: no action brings an order that gave its units back to
+ * life.
+ */
 static void test_no_move_leads_back_to_a_live_order(void **state)
 {
 	(void)state;

@@ -1,4 +1,6 @@
-/* The sale table of a server whose stock is there already, over a ledger that is told what it has. */
+/*
+ * The sale table of a server whose stock is there already, over a ledger that is told what it has.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -258,7 +260,10 @@ static void change_behind(struct shelf *shelf)
 	change(shelf, 120, SALE_PAUSED, SALE_NO_TIME);
 }
 
-/* Found: the numbers of later pages were taken for read, though an earlier page had changed since it was read. */
+/*
+ * Found: the numbers of later pages were taken for read, though an earlier page had changed since
+ * it was read.
+ */
 static void test_what_is_changed_while_later_pages_are_read_is_followed(void **state)
 {
 	struct shelf *shelf = *state;
@@ -348,7 +353,10 @@ static void test_a_sale_that_ended_before_the_retention_stays_out_and_is_not_ask
 	assert_int_equal(at, 5);
 }
 
-/* Found: what is kept for its held units after the retention was never brought up to date; with its old epoch it was never dropped from the stock. */
+/*
+ * Found: what is kept for its held units after the retention was never brought up to date; with its
+ * old epoch it was never dropped from the stock.
+ */
 static void test_an_old_sale_that_is_shown_still_is_brought_up_to_date(void **state)
 {
 	struct shelf *shelf = *state;
@@ -409,8 +417,8 @@ static void test_the_stock_hears_of_an_epoch_before_buyers_meet_it(void **state)
 }
 
 /*
- * Found: a gate that began when no sale was live told the stock of all that had ended long ago. It waited for those to be built again, and their
- * orders could not be refunded.
+ * Found: a gate that began when no sale was live told the stock of all that had ended long ago. It
+ * waited for those to be built again, and their orders could not be refunded.
  */
 static void test_the_stock_hears_nothing_of_a_sale_that_has_left_it(void **state)
 {
@@ -430,7 +438,10 @@ static void test_the_stock_hears_nothing_of_a_sale_that_has_left_it(void **state
 
 /* --- While the ledger is away --- */
 
-/* A gate that cannot ask the ledger sells what the stock has armed; then the ledger's word takes its place, and what it does not know of goes. */
+/*
+ * A gate that cannot ask the ledger sells what the stock has armed; then the ledger's word takes
+ * its place, and what it does not know of goes.
+ */
 static void test_what_the_stock_has_kept_is_shown_until_the_ledger_says_otherwise(void **state)
 {
 	struct shelf *shelf = *state;

@@ -299,7 +299,10 @@ static void test_a_sale_that_ended_long_ago_is_left_out(void **state)
 	assert_int_equal(house_shown(house, "drop"), 0);
 }
 
-/* The program was away for longer than the retention: what the sale still holds must not be forgotten (P4). */
+/*
+ * The program was away for longer than the retention: what the sale still holds must not be
+ * forgotten (P4).
+ */
 static void test_a_sale_that_ended_long_ago_with_units_left_is_cared_for(void **state)
 {
 	struct house *house = *state;
@@ -380,7 +383,10 @@ static void test_a_sale_whose_orders_are_not_its_sums_stays_fenced_until_they_ar
 	}
 }
 
-/* Found: the sales behind the wrong one were never armed; of a shared stock that had forgotten all, one wrong sale kept the rest from being sold. */
+/*
+ * Found: the sales behind the wrong one were never armed; of a shared stock that had forgotten all,
+ * one wrong sale kept the rest from being sold.
+ */
 static void test_a_sale_that_is_wrong_does_not_keep_the_others_from_being_armed(void **state)
 {
 	struct house *house = *state;
@@ -424,7 +430,10 @@ static void test_a_withdrawal_from_before_takes_nothing_again(void **state)
 	house_assert_audit(house);
 }
 
-/* Found: orders were looked for from the moment at which the oldest sale was made, by the clock of whoever made it. */
+/*
+ * Found: orders were looked for from the moment at which the oldest sale was made, by the clock of
+ * whoever made it.
+ */
 static void test_orders_that_are_older_than_their_sale_by_the_clock_come_back(void **state)
 {
 	struct house *house = *state;

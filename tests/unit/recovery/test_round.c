@@ -1,4 +1,7 @@
-/* A stock that has forgotten is built from the ledger and the journal's tail, whatever a drain has done of it. The log is an array here; ledger and stock are real ones. */
+/*
+ * A stock that has forgotten is built from the ledger and the journal's tail, whatever a drain has
+ * done of it. The log is an array here; ledger and stock are real ones.
+ */
 #include "base/failpoint.h"
 #include "unit/core/house.h"
 
@@ -93,7 +96,10 @@ static int tape_read(struct journal *journal, const struct journal_range *range,
 		size_t size = to - next < tape.batch ? to - next : tape.batch;
 		int r;
 
-		/* Copies, as a reader's: what is kept of them is wrong as soon as the next ones come. */
+		/*
+		 * Copies, as a reader's: what is kept of them is wrong as soon as the next ones
+		 * come.
+		 */
 		for (size_t i = 0; i < size; i++) {
 			batch[i] = tape.records[next + i];
 			batch[i].mark = mark_of((int64_t)(next + i) + 1);
@@ -470,7 +476,10 @@ static void test_drain_that_commits_in_the_middle_counts_nothing_twice(void **st
 	assert_as_drained("drop");
 }
 
-/* The drain passes the barrier itself before the ledger is read: there is no tail then, and what it has is all. */
+/*
+ * The drain passes the barrier itself before the ledger is read: there is no tail then, and what it
+ * has is all.
+ */
 static void test_drain_that_passes_the_barrier_leaves_no_tail(void **state)
 {
 	struct event orders[6];
@@ -545,8 +554,9 @@ static void test_newer_barrier_in_the_log_breaks_a_rebuild_off(void **state)
 }
 
 /*
- * The ledger is restored between the reading of the tail and the raising of the epoch, and another process was armed under that epoch in between: what it granted
- * lies before our barrier under an epoch that is ours.
+ * The ledger is restored between the reading of the tail and the raising of the epoch, and another
+ * process was armed under that epoch in between: what it granted lies before our barrier under an
+ * epoch that is ours.
  */
 static void test_barrier_of_our_epoch_that_is_not_ours_breaks_a_rebuild_off(void **state)
 {
@@ -768,7 +778,10 @@ static void test_what_was_armed_is_what_the_drain_has_at_the_barrier(void **stat
 	assert_int_equal(count_unequal(), 0);
 }
 
-/* Found: the sums that a gate had armed with were in its memory alone, so where it had died nobody compared. */
+/*
+ * Found: the sums that a gate had armed with were in its memory alone, so where it had died nobody
+ * compared.
+ */
 static void test_rebuild_that_loses_an_event_is_found_by_whoever_looks_when_the_drain_has_passed_its_barrier(void **state)
 {
 	struct ledger_audit audit;
@@ -799,7 +812,10 @@ static void test_rebuild_that_loses_an_event_is_found_by_whoever_looks_when_the_
 	assert_int_equal(audit.p1_broken, 0);
 }
 
-/* Redis has forgotten once more, and another process has armed it: the sums at the newest barrier are none of ours. */
+/*
+ * Redis has forgotten once more, and another process has armed it: the sums at the newest barrier
+ * are none of ours.
+ */
 static void test_sums_behind_a_newer_barrier_are_not_compared(void **state)
 {
 	(void)state;
@@ -880,7 +896,9 @@ static void test_a_sale_with_an_order_in_the_tail_is_left_alone(void **state)
 	assert_int_equal(tape.count, 1);
 }
 
-/* It was told under the older epoch after the tail was read first: that is what the barrier is for. */
+/*
+ * It was told under the older epoch after the tail was read first: that is what the barrier is for.
+ */
 static void test_an_order_that_comes_in_before_the_barrier_is_met(void **state)
 {
 	uint32_t epoch = 0;

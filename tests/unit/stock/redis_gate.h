@@ -1,4 +1,7 @@
-/* A gate's view of a sale in Redis, for tests: an adapter of its own, and short words. Several may share one server. */
+/*
+ * A gate's view of a sale in Redis, for tests: an adapter of its own, and short words. Several may
+ * share one server.
+ */
 #pragma once
 
 /* cmocka wants these first */

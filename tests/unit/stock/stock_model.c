@@ -524,7 +524,10 @@ static size_t count_old(int64_t before_ns)
 	return count;
 }
 
-/* A stock with a clock of its own claims what this process has seen unchanged for so long: that may be later, and is never earlier. */
+/*
+ * A stock with a clock of its own claims what this process has seen unchanged for so long: that may
+ * be later, and is never earlier.
+ */
 static void do_claim(void)
 {
 	static struct stock_claim claims[OUTBOX];
@@ -590,7 +593,10 @@ static void note_stale(struct model_way *way)
 	way->on = false;
 }
 
-/* The end of something that went out under an old epoch is the journal's to say: it changes nothing here. */
+/*
+ * The end of something that went out under an old epoch is the journal's to say: it changes nothing
+ * here.
+ */
 static void do_stale(void)
 {
 	const struct event *event;
@@ -673,8 +679,8 @@ static void check_orders(void)
 }
 
 /*
- * The newest of a buyer, newest first: those that are durable. A shared stock keeps just the newest in mind: where one of them never was, one
- * that is older than those may be missing at the end.
+ * The newest of a buyer, newest first: those that are durable. A shared stock keeps just the newest
+ * in mind: where one of them never was, one that is older than those may be missing at the end.
  */
 static void check_newest(int buyer)
 {

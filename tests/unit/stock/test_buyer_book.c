@@ -47,7 +47,10 @@ static uint32_t spilling_buyer(uint64_t name)
 	return buyer;
 }
 
-/* The index knows 32 bits of a key; two keys that share them are two keys. The other half is its caller's to compare. */
+/*
+ * The index knows 32 bits of a key; two keys that share them are two keys. The other half is its
+ * caller's to compare.
+ */
 static void test_spilled_keys_are_found_by_their_low_half(void **state)
 {
 	const struct hash128 key = {0x7777777700000001, 1}, low = {0x7777777700000002, 1}, high = {0x7777777700000001, 2};

@@ -35,7 +35,10 @@ static unsigned int taken_for_buyers(uint64_t buyers)
 	return taken;
 }
 
-/* Each pays for a signature and a question to the stock, where a refusal would have done: with 20,000 buyers it was one in ten. */
+/*
+ * Each pays for a signature and a question to the stock, where a refusal would have done: with
+ * 20,000 buyers it was one in ten.
+ */
 static void test_strangers_are_hardly_ever_taken_for_buyers(void **state)
 {
 	(void)state;

@@ -30,8 +30,9 @@ static void give_back(void *context)
 }
 
 /*
- * Whoever was refused keeps the version for a latch and does not ask again while it stands. Were the version raised before the units are
- * back, an asker in between would keep the new version, and be latched out of a unit that is there.
+ * Whoever was refused keeps the version for a latch and does not ask again while it stands. Were
+ * the version raised before the units are back, an asker in between would keep the new version, and
+ * be latched out of a unit that is there.
  */
 static void test_a_version_is_raised_after_its_units_are_back(void **state)
 {

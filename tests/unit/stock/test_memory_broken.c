@@ -1,6 +1,6 @@
 /*
- * The judge is judged: each switch breaks one rule on purpose, and the break is seen in what the stock tells. Every case runs in a process of its
- * own, for failpoints are read once.
+ * The judge is judged: each switch breaks one rule on purpose, and the break is seen in what the
+ * stock tells. Every case runs in a process of its own, for failpoints are read once.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,7 @@
 /*
- * Several threads on one sale, as gates, journal worker and housekeeper are: they buy, settle, acknowledge, compensate, expire and claim, while one
- * looks at the counters and another makes and drops sales. Run under the thread sanitizer by `make check`.
+ * Several threads on one sale, as gates, journal worker and housekeeper are: they buy, settle,
+ * acknowledge, compensate, expire and claim, while one looks at the counters and another makes and
+ * drops sales. Run under the thread sanitizer by `make check`.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -32,7 +32,10 @@ static uint32_t brute_count(const struct brute *brute, int64_t now_ns, int64_t w
 	return count;
 }
 
-/* step_ns: times are multiples of it. With whole milliseconds the answers are exactly those of the log. */
+/*
+ * step_ns: times are multiples of it. With whole milliseconds the answers are exactly those of the
+ * log.
+ */
 static void compare(uint32_t requests, uint32_t window_ms, int64_t start_ns, int64_t step_ns)
 {
 	static struct brute brute;

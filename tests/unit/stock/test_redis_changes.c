@@ -1,6 +1,6 @@
 /*
- * A refresh asks about the sales that were changed, and about each by itself now and then. Time passes by pass() alone, for the gates and for a
- * real Redis.
+ * A refresh asks about the sales that were changed, and about each by itself now and then. Time
+ * passes by pass() alone, for the gates and for a real Redis.
  */
 #include "unit/stock/redis_gate.h"
 
@@ -245,7 +245,10 @@ static void test_resting_sales_are_looked_at_by_one_command_for_all_that_have_th
 	for (int i = 0; i < SECONDS * SECOND_MS / TURN_MS; i++)
 		turn(1);
 	assert_in_range(called("exists") - looks, SECONDS, SECONDS * PHASES + 1);
-	/* The few that are asked for all of it meanwhile; a field of each that is looked at would be SECONDS * SALES. */
+	/*
+	 * The few that are asked for all of it meanwhile; a field of each that is looked at would
+	 * be SECONDS * SALES.
+	 */
 	assert_true(called("hget") - fields < 2 * SALES);
 }
 
@@ -260,7 +263,9 @@ static void test_a_flush_is_found_in_the_next_turn(void **state)
 	assert_true(all_are(1, STOCK_FENCED));
 }
 
-/* As on a server that was a replica for a while: nothing of what its master did has a number there. */
+/*
+ * As on a server that was a replica for a while: nothing of what its master did has a number there.
+ */
 static void test_data_from_elsewhere_are_asked_about_in_the_next_turn(void **state)
 {
 	(void)state;
@@ -298,7 +303,10 @@ static void test_nothing_is_known_of_a_turn_that_was_not_answered(void **state)
 	assert_int_equal(gates[1].stock->ops->known_ns(gates[1].stock, GATE_SALE), known_ns);
 }
 
-/* What a gate has measured bounds the sale's time also while it only looks: who comes new would believe a clock that was set. */
+/*
+ * What a gate has measured bounds the sale's time also while it only looks: who comes new would
+ * believe a clock that was set.
+ */
 static void test_a_clock_that_was_set_while_a_sale_rests_ends_no_hold(void **state)
 {
 	struct gate newcomer;

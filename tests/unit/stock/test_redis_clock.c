@@ -1,6 +1,7 @@
 /*
- * The wall clock of a real Redis is set, while what has passed is measured by the gates: holds, rates and claims go by the latter. Time passes
- * by pass() alone, for the gates and, unless its clock is set as well, for Redis.
+ * The wall clock of a real Redis is set, while what has passed is measured by the gates: holds,
+ * rates and claims go by the latter. Time passes by pass() alone, for the gates and, unless its
+ * clock is set as well, for Redis.
  */
 #include "unit/stock/redis_gate.h"
 
@@ -203,7 +204,10 @@ static void test_an_unknown_end_is_not_claimed_because_the_clock_was_put_forward
 	free(claims);
 }
 
-/* Whoever claims has itself seen the entry unchanged for so long: a gate that has just come knows nothing of how long that is. */
+/*
+ * Whoever claims has itself seen the entry unchanged for so long: a gate that has just come knows
+ * nothing of how long that is.
+ */
 static void test_a_gate_that_has_just_come_claims_nothing(void **state)
 {
 	struct stock_claim *claims = calloc(1, sizeof(*claims));
@@ -274,7 +278,10 @@ static void test_without_an_earlier_reading_redis_is_believed(void **state)
 	assert_true(item.order.hold_expires_at_ms == wall_ms + STEP_MS + GATE_HOLD_MS);
 }
 
-/* Redis has forgotten its functions and all: the gate that builds the sale again still knows what has passed. */
+/*
+ * Redis has forgotten its functions and all: the gate that builds the sale again still knows what
+ * has passed.
+ */
 static void test_what_was_measured_outlives_what_redis_knew(void **state)
 {
 	struct stock_reserve item;

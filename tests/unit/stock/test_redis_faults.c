@@ -1,4 +1,7 @@
-/* What goes wrong between a gate and its Redis, and that each call ends in one of its declared ways. */
+/*
+ * What goes wrong between a gate and its Redis, and that each call ends in one of its declared
+ * ways.
+ */
 #include "unit/stock/redis_gate.h"
 
 #include "stock/redis/library.h"
@@ -169,7 +172,10 @@ static void test_too_few_replicas_refuse_definitely(void **state)
 	gate_close(&gate);
 }
 
-/* deploy/redis/users.acl is the one place that says what the user needs; the password there is a hash, and here `secret`. */
+/*
+ * deploy/redis/users.acl is the one place that says what the user needs; the password there is a
+ * hash, and here `secret`.
+ */
 static void allow_user(void)
 {
 	static const char user[] = "user penstock ", hash[] = "#PASSWORD_SHA256 ";
@@ -215,7 +221,10 @@ static int64_t quiesce_of_others(const char *url)
 	return ns;
 }
 
-/* Rule 4 waits until no gate takes the word of a master that was cut off; gates of other versions do for as long as it goes on. */
+/*
+ * Rule 4 waits until no gate takes the word of a master that was cut off; gates of other versions
+ * do for as long as it goes on.
+ */
 static void test_a_rebuild_waits_until_no_gate_trusts_a_master_that_was_cut_off(void **state)
 {
 	(void)state;

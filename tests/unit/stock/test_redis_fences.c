@@ -1,4 +1,7 @@
-/* Rule 4: whatever Redis forgets, or remembers again, is seen before anything is sold from it. Each case fails without its part of the fence. */
+/*
+ * Rule 4: whatever Redis forgets, or remembers again, is seen before anything is sold from it. Each
+ * case fails without its part of the fence.
+ */
 #include "unit/stock/redis_gate.h"
 
 static struct redis_place *place;

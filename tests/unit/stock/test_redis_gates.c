@@ -115,7 +115,10 @@ static void order_elsewhere(struct gate *gate)
 	gate_acknowledge(gate, &item.event);
 }
 
-/* The sale with the lowest number was asked first each time, and for as long as it had holds that had run out nobody else was. */
+/*
+ * The sale with the lowest number was asked first each time, and for as long as it had holds that
+ * had run out nobody else was.
+ */
 static void test_a_storm_of_one_sale_keeps_no_holds_of_another(void **state)
 {
 	enum { HOLDS = 8, SLICE_MAX = 2 };
@@ -178,7 +181,10 @@ static void stop(struct gate *gate)
 	assert_int_equal(gate->stock->ops->brake(gate->stock, GATE_SALE, &change), 0);
 }
 
-/* A stop and what was set aside had one key, so that the first such entry beside a stop broke every claim. */
+/*
+ * A stop and what was set aside had one key, so that the first such entry beside a stop broke every
+ * claim.
+ */
 static void test_an_unreadable_entry_is_set_aside_beside_a_stop(void **state)
 {
 	struct stock_claim *claims = calloc(8, sizeof(*claims));
@@ -310,8 +316,9 @@ static void test_a_stop_that_the_one_who_armed_never_heard_of_is_put_back_by_who
 }
 
 /*
- * Found by a simulated world: Redis came back from a copy in which a release was still to be written; the ledger had it, and a pause behind
- * it. A gate that had not heard of the writing took the release for newer than the row, and sold.
+ * Found by a simulated world: Redis came back from a copy in which a release was still to be
+ * written; the ledger had it, and a pause behind it. A gate that had not heard of the writing took
+ * the release for newer than the row, and sold.
  */
 static void test_that_the_ledger_was_told_is_put_back_by_who_knows_it(void **state)
 {
@@ -351,7 +358,10 @@ static void test_another_change_of_the_same_number_is_not_written_for_that(void 
 	assert_true(stock_brake_pending(&brake));
 }
 
-/* What one gate did is known at another for its request, also where Redis has forgotten it in between. */
+/*
+ * What one gate did is known at another for its request, also where Redis has forgotten it in
+ * between.
+ */
 static void test_a_request_that_was_done_at_another_gate_is_not_done_again_by_a_redis_that_forgets(void **state)
 {
 	struct uuid_generator ids = {0};
@@ -392,7 +402,10 @@ static void test_a_history_that_cannot_be_read_is_none(void **state)
 	assert_int_equal(brake.count, 1);
 }
 
-/* A sale that was disarmed and is armed anew: what was stopped is gone, and a gate that still knows of the stop must not bring it back. */
+/*
+ * A sale that was disarmed and is armed anew: what was stopped is gone, and a gate that still knows
+ * of the stop must not bring it back.
+ */
 static void test_a_stop_that_was_dropped_is_not_put_back_by_who_knew_of_it(void **state)
 {
 	struct stock_brake brake;
@@ -450,7 +463,10 @@ static void test_sold_out_tells_who_has_bought_before_anybody_is_turned_away(voi
 	}
 }
 
-/* A sale that so many have bought from, each with a name of so many bytes: by the first gate. Names: the caller's. */
+/*
+ * A sale that so many have bought from, each with a name of so many bytes: by the first gate.
+ * Names: the caller's.
+ */
 static char (*load_names(int orders, int size))[BUYER_MAX + 1]
 {
 	struct stock_load *loads = calloc((size_t)orders, sizeof(*loads));
@@ -546,7 +562,10 @@ static int64_t known(struct gate *gate)
 	return gate->stock->ops->known_ns(gate->stock, GATE_SALE);
 }
 
-/* Found: what a gate remembered had no age, so that one which slept, or was cut off, told what had been true once. */
+/*
+ * Found: what a gate remembered had no age, so that one which slept, or was cut off, told what had
+ * been true once.
+ */
 static void test_what_is_known_is_as_old_as_the_sending_of_the_last_refresh_that_was_answered(void **state)
 {
 	bool from_sending = false;

@@ -1,4 +1,7 @@
-/* The rows of sales that Redis keeps for gates which cannot ask the ledger: what they say comes back as it was, or not at all. */
+/*
+ * The rows of sales that Redis keeps for gates which cannot ask the ledger: what they say comes
+ * back as it was, or not at all.
+ */
 #include "unit/stock/redis_gate.h"
 
 #include "stock/redis/redis_stock.h"
@@ -80,7 +83,10 @@ static void test_a_row_is_read_as_it_was_written(void **state)
 	buffer_deinit(&row);
 }
 
-/* Cut anywhere, with something behind it, or with any byte another: a row that is one by chance has only values that a sale may have. */
+/*
+ * Cut anywhere, with something behind it, or with any byte another: a row that is one by chance has
+ * only values that a sale may have.
+ */
 static void test_a_row_that_is_none_is_not_read(void **state)
 {
 	struct sale *sale = make_sale(5, 9), *read;

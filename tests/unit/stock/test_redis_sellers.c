@@ -1,4 +1,6 @@
-/* Whose gates sell, by what each gate has itself seen move: no clock but its own takes part in it. */
+/*
+ * Whose gates sell, by what each gate has itself seen move: no clock but its own takes part in it.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -61,7 +63,10 @@ static void test_a_gate_of_the_version_that_sells_lives_while_it_moves(void **st
 	}
 }
 
-/* Its number alone says so: not what the number is, nor how long it has stood still before anybody looked. */
+/*
+ * Its number alone says so: not what the number is, nor how long it has stood still before anybody
+ * looked.
+ */
 static void test_a_gate_that_stands_still_is_gone_after_three_seconds_of_looking(void **state)
 {
 	join(OWN - 1, 'a')->beat = 7;

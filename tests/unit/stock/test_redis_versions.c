@@ -1,6 +1,7 @@
 /*
- * Gates of several versions at one Redis, with their libraries side by side: a sale is one version's alone. The other versions' text is this one's with another
- * number, as a program that differs in nothing else would load it; the first version's is its own (tests/libraries).
+ * Gates of several versions at one Redis, with their libraries side by side: a sale is one
+ * version's alone. The other versions' text is this one's with another number, as a program that
+ * differs in nothing else would load it; the first version's is its own (tests/libraries).
  */
 #include "unit/stock/redis_gate.h"
 
@@ -109,7 +110,10 @@ static void leave(struct gate *gate)
 	gate->stock->ops->leave(gate->stock);
 }
 
-/* Nothing of it does anything: what it is asked for is fenced or refused, and not a byte of the sale changes. */
+/*
+ * Nothing of it does anything: what it is asked for is fenced or refused, and not a byte of the
+ * sale changes.
+ */
 static void assert_stands_by(struct gate *gate, const char *why)
 {
 	struct stock_find find = {.sale = GATE_SALE};
@@ -190,7 +194,10 @@ static void test_the_sale_moves_when_the_last_older_gate_has_left(void **state)
 	close_both();
 }
 
-/* The step that takes a sale is atomic in Redis: who has not heard of the change yet cannot take it back. */
+/*
+ * The step that takes a sale is atomic in Redis: who has not heard of the change yet cannot take it
+ * back.
+ */
 static void test_a_gate_that_has_not_heard_of_it_begins_nothing(void **state)
 {
 	(void)state;
@@ -245,7 +252,9 @@ static int64_t test_mono_ns(const struct clock_source *source)
 
 static const struct clock_source ahead = {test_wall_us, test_mono_ns};
 
-/* Killed: its number stands still. Redis' clock has no part in it, which is why it is not set here. */
+/*
+ * Killed: its number stands still. Redis' clock has no part in it, which is why it is not set here.
+ */
 static void test_an_older_gate_that_is_dead_is_not_waited_for_longer_than_three_seconds(void **state)
 {
 	(void)state;
@@ -396,7 +405,10 @@ static void put(unsigned char **at, uint64_t value, size_t bytes)
 		*(*at)++ = (unsigned char)(value >> 8 * i);
 }
 
-/* A call as that version's gates make it. The first byte of its answer, or -1 with what it was refused with. */
+/*
+ * A call as that version's gates make it. The first byte of its answer, or -1 with what it was
+ * refused with.
+ */
 static int call_first(const char *function, const void *argument, size_t size, char *error, size_t error_size)
 {
 	unsigned char head[128], *at = head;
@@ -440,7 +452,10 @@ static void sell_by_first(void)
 	assert_int_equal(call_first("penstock_refresh", "", 0, error, sizeof(error)), STOCK_DONE);
 }
 
-/* It says nothing of which of its gates live: so who is elected takes over, and its own are refused from then on as they know it. */
+/*
+ * It says nothing of which of its gates live: so who is elected takes over, and its own are refused
+ * from then on as they know it.
+ */
 static void test_the_first_versions_sale_is_taken_from_it(void **state)
 {
 	char error[256] = "";

@@ -59,7 +59,10 @@ static void test_only_the_alphabet_is_taken(void **state)
 	for (int byte = 0; byte < 256; byte++) {
 		bool known = byte && strchr(alphabet, byte);
 
-		/* In a group of four, in one of three (its last character ends in two zero bits), in one of two (in four). */
+		/*
+		 * In a group of four, in one of three (its last character ends in two zero bits),
+		 * in one of two (in four).
+		 */
 		for (size_t place = 0; place < 6; place++) {
 			char text[6] = {'A', 'A', 'A', 'A', 'A', 'A'};
 

@@ -1,4 +1,7 @@
-/* The threads that keep time, the stock's and the sales', with the journal's beside them, over a whole house whose clock runs. */
+/*
+ * The threads that keep time, the stock's and the sales', with the journal's beside them, over a
+ * whole house whose clock runs.
+ */
 #include "unit/core/house.h"
 
 #include <stdatomic.h>
@@ -177,7 +180,10 @@ static void test_holds_that_run_out_are_expired_in_stock_and_ledger(void **state
 	house_assert_audit(bench->house);
 }
 
-/* What finds no room goes back to be held and is seen again next turn: each expires once, none is lost. */
+/*
+ * What finds no room goes back to be held and is seen again next turn: each expires once, none is
+ * lost.
+ */
 static void test_a_full_lane_loses_no_expiry(void **state)
 {
 	struct bench *bench = *state;
@@ -198,8 +204,8 @@ static void test_a_full_lane_loses_no_expiry(void **state)
 enum { STORM = 400, BUYERS = 200, BATCH = 256 };
 
 /*
- * Who buys without a break: in each append there is the purchase that was sent from within the one before. All of it is the journal's thread's, but for
- * `left`.
+ * Who buys without a break: in each append there is the purchase that was sent from within the one
+ * before. All of it is the journal's thread's, but for `left`.
  */
 struct buyers {
 	struct bench *bench;
@@ -287,7 +293,10 @@ static void make_storm(struct bench *bench)
 	assert_int_equal(lane_new(&buyers.reply, BUYERS), 0);
 }
 
-/* The expiries went first, a thousand in an append: whoever bought meanwhile waited for all of them. */
+/*
+ * The expiries went first, a thousand in an append: whoever bought meanwhile waited for all of
+ * them.
+ */
 static void test_buyers_wait_for_a_slice_of_a_storm_of_expiries(void **state)
 {
 	struct bench *bench = *state;

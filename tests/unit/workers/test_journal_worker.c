@@ -1,6 +1,7 @@
 /*
- * The journal's thread over the memory stock and a journal that comes to the end it is told: what becomes of the stock, and when. The buyer's first letter
- * says the end of its events: d(urable), r(efused), u(nknown).
+ * The journal's thread over the memory stock and a journal that comes to the end it is told: what
+ * becomes of the stock, and when. The buyer's first letter says the end of its events: d(urable),
+ * r(efused), u(nknown).
  */
 #include "unit/core/house.h"
 
@@ -387,7 +388,10 @@ static bool is_waiting(void *context)
 	return atomic_load(&((struct bench *)context)->journal.waiting);
 }
 
-/* Another gate that shares the stock may drive an entry that is refused here: then it is not known what becomes of it, and must not be told. */
+/*
+ * Another gate that shares the stock may drive an entry that is refused here: then it is not known
+ * what becomes of it, and must not be told.
+ */
 static void test_what_another_has_claimed_meanwhile_is_unknown(void **state)
 {
 	struct bench *bench = *state;
@@ -504,7 +508,10 @@ static void hasten(struct bench *bench)
 	bench->stock->ops = real_ops;
 }
 
-/* The commit has checked its epoch: a buyer need not wait for the stock. Whoever has settled an order may look at the units next. */
+/*
+ * The commit has checked its epoch: a buyer need not wait for the stock. Whoever has settled an
+ * order may look at the units next.
+ */
 static void test_a_purchase_is_answered_by_the_commit_and_a_settlement_after_the_stock_was_told(void **state)
 {
 	struct bench *bench = *state;
@@ -530,7 +537,10 @@ static void test_a_purchase_is_answered_by_the_commit_and_a_settlement_after_the
 	hasten(bench);
 }
 
-/* A log does not know of epochs: whether the record lies before the barrier only the stock's answer shows. */
+/*
+ * A log does not know of epochs: whether the record lies before the barrier only the stock's answer
+ * shows.
+ */
 static void test_nobody_is_answered_before_the_stock_where_the_journal_is_a_log(void **state)
 {
 	struct bench *bench = *state;
@@ -578,7 +588,9 @@ static void test_what_the_stock_says_is_the_proof(void **state)
 	hasten(bench);
 }
 
-/* A refund of a sale that no stock has: whoever took the epoch from the ledger looks there again. */
+/*
+ * A refund of a sale that no stock has: whoever took the epoch from the ledger looks there again.
+ */
 static void test_a_client_says_where_no_stock_has_the_sale(void **state)
 {
 	struct bench *bench = *state;
@@ -867,7 +879,10 @@ static void test_few_events_do_not_wait_for_ever(void **state)
 	job = buy(bench, "d4");
 	house_wait(is_answered_in_time, bench);
 	assert_ptr_equal(answer(bench), job);
-	/* It was alone, so nobody is expected any more: the next one goes while the clock stands still. */
+	/*
+	 * It was alone, so nobody is expected any more: the next one goes while the clock stands
+	 * still.
+	 */
 	job = buy(bench, "d5");
 	assert_ptr_equal(answer(bench), job);
 	assert_int_equal(bench->journal.appends, 3);
@@ -878,7 +893,10 @@ static bool is_tidied(void *context)
 	return atomic_load(&((struct bench *)context)->journal.tidied) > 0;
 }
 
-/* A checkpoint was a part of the commit: whoever was in it waited for it, for twelve times as long as for the commit. */
+/*
+ * A checkpoint was a part of the commit: whoever was in it waited for it, for twelve times as long
+ * as for the commit.
+ */
 static void test_what_the_journal_puts_off_is_done_when_all_are_answered(void **state)
 {
 	struct bench *bench = *state;

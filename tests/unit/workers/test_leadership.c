@@ -1,4 +1,7 @@
-/* Who stands for election: who has reached stock and journal of late. Ledger, stock and journal say what they are told to. */
+/*
+ * Who stands for election: who has reached stock and journal of late. Ledger, stock and journal say
+ * what they are told to.
+ */
 #include "unit/core/house.h"
 
 #include "workers/leadership.h"
@@ -91,7 +94,10 @@ static void test_the_ledger_is_asked_once_a_second_and_at_once_where_there_is_so
 	assert_int_equal(world.asked, 3);
 }
 
-/* Found: a claim had no such rule, so a process that reached no journal was elected to rebuild what it could not. */
+/*
+ * Found: a claim had no such rule, so a process that reached no journal was elected to rebuild what
+ * it could not.
+ */
 static void test_who_has_not_reached_stock_or_journal_for_seconds_is_no_candidate_for_a_claim_either(void **state)
 {
 	int *const services[] = {&world.stock_health, &world.journal_health};

@@ -60,7 +60,10 @@ static void test_tasks_of_a_class_are_run_in_order_and_come_back(void **state)
 	lane_free(reply);
 }
 
-/* A confirm waited for an audit, and the stop button for four lists, because one thread did all in order. */
+/*
+ * A confirm waited for an audit, and the stop button for four lists, because one thread did all in
+ * order.
+ */
 static void test_a_task_that_blocks_holds_up_its_own_class_alone(void **state)
 {
 	struct work blocked[TASK_CLASSES], behind, other[TASK_CLASSES];
@@ -109,7 +112,10 @@ static void look_at_priority(struct blocking_task *task)
 	((struct look *)task)->priority = getpriority(PRIO_PROCESS, 0);
 }
 
-/* An audit had as much of a core as the purchases beside it: on two cores their p99 was ten times what it is. */
+/*
+ * An audit had as much of a core as the purchases beside it: on two cores their p99 was ten times
+ * what it is.
+ */
 static void test_an_audit_steps_back_from_the_cores(void **state)
 {
 	struct look looks[TASK_CLASSES];

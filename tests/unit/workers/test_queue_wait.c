@@ -9,7 +9,10 @@
 enum { BATCH = 4 };
 static const int64_t MS = 1000000;
 
-/* A batch whose jobs began at `started_ms`, the first `urgent` of them no purchases; taken at `now_ms`. */
+/*
+ * A batch whose jobs began at `started_ms`, the first `urgent` of them no purchases; taken at
+ * `now_ms`.
+ */
 static int64_t wait_ms(struct queue_wait *queue, size_t count, size_t urgent, int64_t started_ms, int64_t now_ms)
 {
 	struct job jobs[BATCH];

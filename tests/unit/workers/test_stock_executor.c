@@ -1,4 +1,7 @@
-/* Asking the stock: what is decided goes on to the journal's lane, what finds no room there is undone, what is refused is complete. */
+/*
+ * Asking the stock: what is decided goes on to the journal's lane, what finds no room there is
+ * undone, what is refused is complete.
+ */
 #include "unit/core/house.h"
 
 #include <string.h>

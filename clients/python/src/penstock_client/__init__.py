@@ -1,11 +1,14 @@
 """A client of Penstock, over what openapi-python-client makes of the server's own documents.
 
-`Shop.buy()` makes one key for one purchase and sends the same request again until it has an end that is known: after no answer, after an
-answer that says that the outcome is unknown, and wherever the server says when to ask again (`Retry-After`). Each refusal is an exception
-of its own (`SoldOut`, `BuyerLimitReached`, ...), all of them `Refused`. What is not known is never called refused: where the time is over,
-or the login has run out in between, it raises `OutcomeUnknown`, which has the key to go on with.
+`Shop.buy()` makes one key for one purchase and sends the same request again until it has an end
+that is known: after no answer, after an answer that says that the outcome is unknown, and wherever
+the server says when to ask again (`Retry-After`). Each refusal is an exception of its own
+(`SoldOut`, `BuyerLimitReached`, ...), all of them `Refused`. What is not known is never called
+refused: where the time is over, or the login has run out in between, it raises `OutcomeUnknown`,
+which has the key to go on with.
 
-`penstock_client.public` and `penstock_client.operator` have every other operation of the two listeners.
+`penstock_client.public` and `penstock_client.operator` have every other operation of the two
+listeners.
 """
 
 from __future__ import annotations
@@ -131,7 +134,10 @@ class SaleNotOpen(Refused, code=Code.SALE_NOT_OPEN):
 
 
 class OutcomeUnknown(PenstockError):
-    """The purchase may have been done. Buying again with the same key, sale, SKU and quantity finds out, and never buys twice."""
+    """
+    The purchase may have been done. Buying again with the same key, sale, SKU and quantity finds
+    out, and never buys twice.
+    """
 
     def __init__(self, key: str, last: Refused | None):
         """`last`: the last refusal, where one came: Unauthorized asks for a new token."""
@@ -147,7 +153,10 @@ class Bought:
 
 
 class Shop:
-    """The public listener at `url`. `token` may be what gives one: it is asked before each request, so a token that is renewed is taken."""
+    """
+    The public listener at `url`. `token` may be what gives one: it is asked before each request, so
+    a token that is renewed is taken.
+    """
 
     def __init__(self, url: str, token: str | Callable[[], str], timeout: float = 15.0):
         self.url, self.timeout = url.rstrip("/"), timeout
@@ -177,8 +186,9 @@ class Shop:
         patience: float = 60.0,
         on_wait: Callable[[float, Refused | None], object] = lambda _wait, _refusal: None,
     ) -> Bought:
-        """Buys, or raises. `key`: of a purchase that was begun before; keep it where a crash leaves it. `patience`: for how many seconds
-        to go on asking; 0: the first answer, whatever it is. `on_wait` is told of each wait, and of the refusal, or None: no answer came.
+        """Buys, or raises. `key`: of a purchase that was begun before; keep it where a crash leaves
+        it. `patience`: for how many seconds to go on asking; 0: the first answer, whatever it is.
+        `on_wait` is told of each wait, and of the refusal, or None: no answer came.
         """
         key = key or uuid.uuid4().hex
         end = time.monotonic() + patience
@@ -230,8 +240,9 @@ class Shop:
         return None
 
     def _concerns(self, refusal: Refused, sale: str) -> bool:
-        """Whether a refusal, after an attempt that may have been done, is about this purchase. What is public is told to a token that has
-        lapsed as well, and says nothing then; a list of the buyer's own orders shows whether it has."""
+        """Whether a refusal, after an attempt that may have been done, is about this purchase. What
+        is public is told to a token that has lapsed as well, and says nothing then; a list of the
+        buyer's own orders shows whether it has."""
         if isinstance(refusal, (Unauthorized, AddressRateLimited)):
             return False
         if not isinstance(refusal, (SoldOut, SaleEnded, SaleNotOpen)):

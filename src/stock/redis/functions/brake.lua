@@ -1,10 +1,12 @@
--- An operator's stop. It has a key of its own, which begin() leaves alone: a sale that is being rebuilt is as stopped as it was before.
+-- An operator's stop. It has a key of its own, which begin() leaves alone: a sale that is being
+-- rebuilt is as stopped as it was before.
 
 local BRAKE_KEPT_MS = 24 * 3600 * 1000
 local BRAKE_CHANGE_MIN = 31 -- bytes of one without texts
 
--- Its newest changes are one text, oldest first. Of each: how many bytes follow, serial, request (16 bytes), stopped, at_ms, actor, trace.
--- Serial 0: nobody has touched it. Every refresh ends with this.
+-- Its newest changes are one text, oldest first. Of each: how many bytes follow, serial, request
+-- (16 bytes), stopped, at_ms, actor, trace. Serial 0: nobody has touched it. Every refresh ends
+-- with this.
 local function brake_text(key)
 	local z = call('HMGET', key .. ':z', 'serial', 'written', 'stopped', 'changes')
 	if not z[1] then
@@ -13,8 +15,8 @@ local function brake_text(key)
 	return pack('<IIBH', z[1], z[2], z[3], #z[4]) .. z[4]
 end
 
--- What is dropped is stopped no more. Callers that still know of the stop would put it back: so they hear of its end, if the sale is armed
--- anew, for longer than any of them is out of touch.
+-- What is dropped is stopped no more. Callers that still know of the stop would put it back: so
+-- they hear of its end, if the sale is armed anew, for longer than any of them is out of touch.
 local function brake_release(key)
 	local serial = call('HGET', key .. ':z', 'serial')
 	if serial then
@@ -23,8 +25,8 @@ local function brake_release(key)
 	end
 end
 
--- How many changes there are, where the second begins, and whether one of them was made for this request. Of a text that is not whole
--- there is none.
+-- How many changes there are, where the second begins, and whether one of them was made for this
+-- request. Of a text that is not whole there is none.
 local function brake_look(changes, request)
 	local count, second, found, at = 0, 1, false, 1
 	while at < #changes do
@@ -43,7 +45,8 @@ local function brake_look(changes, request)
 	return count, second, found
 end
 
--- Needs no term: it takes effect whatever the sale's state is. A caller may know a later one than a Redis that has forgotten.
+-- Needs no term: it takes effect whatever the sale's state is. A caller may know a later one than a
+-- Redis that has forgotten.
 local function brake(keys, args)
 	local key, repeated = keys[1] .. ':z', false
 	local mode, serial, written, stopped, changes, place = unpack_bin('<BIIBHc0', args[2])
@@ -55,7 +58,8 @@ local function brake(keys, args)
 		end
 		return pack('<BB', 0, 0) .. brake_text(keys[1])
 	end
-	-- A Redis that has come back from a copy has forgotten that the ledger was told of the very same changes.
+	-- A Redis that has come back from a copy has forgotten that the ledger was told of the very
+	-- same changes.
 	if stored > 0 and stored == serial and changes == z[4] and written > tonumber(z[2]) then
 		call('HSET', key, 'written', written)
 		z[2] = written

@@ -1,6 +1,8 @@
--- Which sales were changed since when, for gates that ask again and again. Like the term it is in no file and on no replica, so a number is
--- of one term. It is of the data that was there, too: MARK lies among them and has the term, and where it is missing, or is another's, they
--- are gone (FLUSHALL), or came from elsewhere (this server was a replica for a while), without any change that was numbered here.
+-- Which sales were changed since when, for gates that ask again and again. Like the term it is in
+-- no file and on no replica, so a number is of one term. It is of the data that was there, too:
+-- MARK lies among them and has the term, and where it is missing, or is another's, they are gone
+-- (FLUSHALL), or came from elsewhere (this server was a replica for a while), without any change
+-- that was numbered here.
 
 local note_change, changes_since
 do
@@ -12,7 +14,8 @@ do
 	local all_from = 0         -- whoever has heard less must ask about every sale
 	local changed_at, change_of = {}, {} -- a sale's newest number, by its key; and the other way round
 
-	-- Before anything of it is written. A number that nobody has been told goes on to mean the same sale.
+	-- Before anything of it is written. A number that nobody has been told goes on to mean the
+	-- same sale.
 	function note_change(key)
 		local former = changed_at[key]
 		if former then
@@ -25,12 +28,15 @@ do
 		changed_at[key], change_of[changes] = changes, key
 	end
 
-	-- Of each sale that was looked at: its key, and the one that it must have. Made once, for to write a number as text costs as much as all else here.
+	-- Of each sale that was looked at: its key, and the one that it must have. Made once, for
+	-- to write a number as text costs as much as all else here.
 	local keys_of = {}
 
-	-- Those of the sales that are not there any more: all are asked for at once, as a rule all are there. Another version takes none before its
-	-- gates sell, and then those of this one hear of that (versions.lua). The time of each is bounded by the caller's, as each call of a sale
-	-- does it: else a clock that was set would be believed by the next one who has measured nothing.
+	-- Those of the sales that are not there any more: all are asked for at once, as a rule all
+	-- are there. Another version takes none before its gates sell, and then those of this one
+	-- hear of that (versions.lua). The time of each is bounded by the caller's, as each call of
+	-- a sale does it: else a clock that was set would be believed by the next one who has
+	-- measured nothing.
 	local function missing(looked)
 		local wall, numbers, asked, gone = wall_ms(), {}, {'EXISTS'}, {}
 		for at = 1, #looked, LOOK_SIZE do
@@ -52,7 +58,8 @@ do
 		return gone
 	end
 
-	-- args[3]: sales that the caller looks at by itself, for what changes behind these functions' back has no number.
+	-- args[3]: sales that the caller looks at by itself, for what changes behind these
+	-- functions' back has no number.
 	function changes_since(_, args)
 		local its_term, since = unpack_bin('<c32i8', args[2])
 		if not term then

@@ -1,10 +1,12 @@
--- The stock inside Redis: the library `penstock_VERSION`, whose functions are `penstock_VERSION_NAME`. src/stock/redis/redis.c tells
--- the whole picture; stock/redis/library.c puts the first line, VERSION, and all numbers that C knows too (numbers.h, the model, the port) in front
--- of this, and loads it.
+-- The stock inside Redis: the library `penstock_VERSION`, whose functions are
+-- `penstock_VERSION_NAME`. src/stock/redis/redis.c tells the whole picture; stock/redis/library.c
+-- puts the first line, VERSION, and all numbers that C knows too (numbers.h, the model, the port)
+-- in front of this, and loads it.
 --
 -- A sale's keys, behind its name {ps:NUMBER}:
 --   :m  hash    what the sale is: epoch, state, term, run_id, replid, version, keys (see versions.lua), limit, rate_requests,
---               rate_ms, lots, over; former: the version that the sale was taken from; pieces: the number of the last piece of :n
+--               rate_ms, lots, over; former: the version that the sale was taken from; pieces: the
+--               number of the last piece of :n
 --   :l  string  its lots, LOT_SIZE bytes each
 --   :o  hash    order id -> its record
 --   :b  hash    buyer -> orders * 10000 + live units, the times of its grants that its rate counts, and its newest orders with their keys
@@ -29,13 +31,15 @@
 --
 -- All times but those in events are the sale's own: see clock_of().
 --
--- An order's record: state, flags, buyer_units, hold, first hold | batch, place in it; or 0, and of one that was reduced the units that it was
--- granted | lot, quantity, buyer | of one that is paid or has labels, its payment's reference, which may be empty | of one that has labels,
--- their fingerprint. A grant is durable where it is flagged so, or its byte in the batch says that it has ended, or the batch is gone: an
--- acknowledgement writes no record.
+-- An order's record: state, flags, buyer_units, hold, first hold | batch, place in it; or 0, and of
+-- one that was reduced the units that it was granted | lot, quantity, buyer | of one that is paid
+-- or has labels, its payment's reference, which may be empty | of one that has labels, their
+-- fingerprint. A grant is durable where it is flagged so, or its byte in the batch says that it has
+-- ended, or the batch is gone: an acknowledgement writes no record.
 --
--- Every function reads what it needs for its whole batch in a few commands, decides in Lua, and writes with a few commands at the end, so
--- that a call costs some tens of commands, not some for each item, and that an error changes nothing.
+-- Every function reads what it needs for its whole batch in a few commands, decides in Lua, and
+-- writes with a few commands at the end, so that a call costs some tens of commands, not some for
+-- each item, and that an error changes nothing.
 
 -- Set by the first call: while a library is loaded they are not there yet.
 local call, pack, unpack_bin, floor, sub, concat, byte
@@ -59,7 +63,8 @@ local NAMES_CHUNK = 1048576
 local NAMES_PIECE = 1048576 -- to append to a long string may copy all of it, while everybody waits
 local NAMES_MAX = 500 * 1048576
 
--- In no file and on no replica: gone after a restart, a promotion, a reload, a flush. A sale that was armed under another is fenced.
+-- In no file and on no replica: gone after a restart, a promotion, a reload, a flush. A sale that
+-- was armed under another is fenced.
 local term
 local test_ms, test_step = nil, 0 -- a test's clock, and how far it is put from where it was; a release has no way to set them
 
@@ -79,9 +84,11 @@ local function wall_ms()
 	return t[1] * 1000 + floor(t[2] / 1000) + test_step
 end
 
--- What has passed, in milliseconds since 1970 as the wall clock said when nothing had been measured yet. It goes on as the wall clock
--- does, but somebody may set that: so never back, and never beyond `most`, what the caller saw last plus its own monotonic time, by more
--- than a second; and at least to `least`, which the same clock says (0: the caller has seen nothing, and the wall clock is believed).
+-- What has passed, in milliseconds since 1970 as the wall clock said when nothing had been measured
+-- yet. It goes on as the wall clock does, but somebody may set that: so never back, and never
+-- beyond `most`, what the caller saw last plus its own monotonic time, by more than a second; and
+-- at least to `least`, which the same clock says (0: the caller has seen nothing, and the wall
+-- clock is believed).
 local function clock_of(key, least, most, known_wall)
 	local wall, clock = known_wall or wall_ms(), clocks[key]
 	local time = wall
@@ -104,7 +111,8 @@ local function clock_of(key, least, most, known_wall)
 	return clock
 end
 
--- The sale, where this call may use it; else nil and what to answer. `state` is the one that it must be in.
+-- The sale, where this call may use it; else nil and what to answer. `state` is the one that it
+-- must be in.
 local function enter(keys, args, state)
 	local key = keys[1]
 	local known, least, most, names_epoch, names_from, outbox_max, broken, run_id, replid = unpack_bin('<Ii8i8Ii8IBc40c40', args[1])
@@ -170,8 +178,9 @@ local function names_total(sale)
 	return sale.pieces * NAMES_PIECE + call('STRLEN', names_key(sale, sale.pieces))
 end
 
--- The names that the caller has not heard of: a chunk of them, which may begin in one piece and end in the next. Where, of how many, how much;
--- and the names, by themselves: to put them behind each other would hash every byte of them, and the caller does it anyway.
+-- The names that the caller has not heard of: a chunk of them, which may begin in one piece and end
+-- in the next. Where, of how many, how much; and the names, by themselves: to put them behind each
+-- other would hash every byte of them, and the caller does it anyway.
 local function names_since(sale, from)
 	local total, piece = names_total(sale), floor(from / NAMES_PIECE)
 	local start = from - piece * NAMES_PIECE
@@ -200,7 +209,8 @@ local function names_append(sale, text)
 	return true
 end
 
--- A command with all its arguments, where it has any. Lua passes some thousands at once and no more; a batch stays far below.
+-- A command with all its arguments, where it has any. Lua passes some thousands at once and no
+-- more; a batch stays far below.
 local function write(list)
 	if #list > 2 then
 		call(unpack(list))
@@ -285,9 +295,10 @@ local function outbox_oldest(sale)
 	return single and batch and math.min(single, batch) or single or batch or 0
 end
 
--- A buyer's field: value, count of times, the times, oldest first, eight bytes each; then its newest orders, newest first: id, size of its key,
--- key. Most buyers have one order, so all that a purchase must know of its buyer is one read and one write. What finds no room any more is in
--- :k, where it has a key.
+-- A buyer's field: value, count of times, the times, oldest first, eight bytes each; then its
+-- newest orders, newest first: id, size of its key, key. Most buyers have one order, so all that a
+-- purchase must know of its buyer is one read and one write. What finds no room any more is in :k,
+-- where it has a key.
 local BUYER, BUYER_HEAD, ENTRY_HEAD = '<IB', 5, 17
 
 local function buyer_read(text)
@@ -304,7 +315,8 @@ local function buyer_text(buyer)
 	return pack('<IBc0c0', buyer.value, #buyer.times / 8, buyer.times, buyer.newest)
 end
 
--- The order of this id or of this key ('': of none) among the newest; else nil, and whether there are others.
+-- The order of this id or of this key ('': of none) among the newest; else nil, and whether there
+-- are others.
 local function newest_find(buyer, id, key)
 	local newest, at, count = buyer.newest, 1, 0
 	while at <= #newest do
@@ -318,7 +330,8 @@ local function newest_find(buyer, id, key)
 	return nil, count < floor(buyer.value / 10000)
 end
 
--- `entry`: id, size of its key, key. What finds no room goes to `spilled`, which begins with its command.
+-- `entry`: id, size of its key, key. What finds no room goes to `spilled`, which begins with its
+-- command.
 local function newest_add(buyer, name, entry, spilled)
 	local newest, at, count = buyer.newest, 1, 1
 	while at <= #newest and count < NEWEST_KEPT do

@@ -1,5 +1,6 @@
--- The rows of sales as the ledger had them, for gates that cannot ask it. What is in a row only C reads. A row is of the epoch that the sale was
--- begun with when it was kept: begin() forgets it, and only a sale that is armed, behind its fence, tells one.
+-- The rows of sales as the ledger had them, for gates that cannot ask it. What is in a row only C
+-- reads. A row is of the epoch that the sale was begun with when it was kept: begin() forgets it,
+-- and only a sale that is armed, behind its fence, tells one.
 
 local KEPT, LOG = '{ps:0}:i', '{ps:0}:j' -- numbers of sales that may have one; which log the ledger is filled from
 

@@ -8,8 +8,9 @@ local function forget(key, keys)
 	call(unpack(doomed))
 end
 
--- The one step that takes a sale from whoever has it: its new epoch and term fence every older epoch, and every other library. It says
--- which version had it last; where a loading was broken off, that is the one which had it before.
+-- The one step that takes a sale from whoever has it: its new epoch and term fence every older
+-- epoch, and every other library. It says which version had it last; where a loading was broken
+-- off, that is the one which had it before.
 local function begin(keys, args)
 	local key = keys[1]
 	local known, least, most = unpack_bin('<Ii8i8', args[1])
@@ -194,7 +195,8 @@ local function refresh(keys, args)
 	return head .. counts .. range .. names .. pack('<H', sale.lot_count) .. call('GET', key .. ':l') .. brake_text(key)
 end
 
--- Which commands of the functions the caller's user may not use: a function that found out in the middle would have written half.
+-- Which commands of the functions the caller's user may not use: a function that found out in the
+-- middle would have written half.
 local function check(keys)
 	local key, missing = keys[1], {}
 	local commands = {{'TIME'}, {'EXISTS', key}, {'GET', key}, {'SET', key, 0}, {'GETRANGE', key, 0, 0}, {'SETRANGE', key, 0, 0}, {'STRLEN', key},
@@ -211,8 +213,8 @@ local function check(keys)
 	return concat(missing, ' ')
 end
 
--- What only reads still counts as a write, so that a server which has become a replica says so. What frees memory or ends work goes on
--- where memory is full.
+-- What only reads still counts as a write, so that a server which has become a replica says so.
+-- What frees memory or ends work goes on where memory is full.
 local function register(name, callback, flags, changes_sale)
 	local function run(keys, args)
 		if not call then

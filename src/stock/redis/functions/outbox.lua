@@ -7,7 +7,8 @@ end
 
 local SOME_PENDING = '[%z\3]' -- PENDING, LATE
 
--- What has ended in batches. One with nothing left is gone; one with a grant that was set aside stays, for that one is not durable.
+-- What has ended in batches. One with nothing left is gone; one with a grant that was set aside
+-- stays, for that one is not durable.
 local function batches_write(sale)
 	local bytes, gone, texts, tried = {'HSET', sale.key .. ':s'}, {'HDEL', sale.key .. ':s'}, {'HDEL', sale.key .. ':y'}, {'ZREM', sale.key .. ':g'}
 	for number in pairs(sale.written) do
@@ -147,7 +148,8 @@ do
 		end
 	end
 
-	-- What the event of a batch's grant carries, as the gate sent it; nil: the batch is not there, or not whole.
+	-- What the event of a batch's grant carries, as the gate sent it; nil: the batch is not
+	-- there, or not whole.
 	function event_of(sale, number, place)
 		local text, at = call('HGET', sale.key .. ':y', number), 1
 		for i = 1, text and place or 0 do
@@ -159,7 +161,8 @@ do
 		end
 	end
 
-	-- The grant never happened. Of one that was claimed and is undone all the same (a broken rule) the event is not read.
+	-- The grant never happened. Of one that was claimed and is undone all the same (a broken
+	-- rule) the event is not read.
 	local function grant_undone(sale, lists, records, id, record, number, place)
 		local state, flags, _, _, _, _, _, lot, quantity, name = unpack_bin(RECORD, record)
 		local buyer, event = buyer_of(sale, lists, name), number and event_of(sale, number, place)
@@ -192,7 +195,8 @@ do
 		done(lists, id)
 	end
 
-	-- What is said of each event that has come to its end is an ACK_. ACK_STAYS: there is something of it that cannot be undone.
+	-- What is said of each event that has come to its end is an ACK_. ACK_STAYS: there is
+	-- something of it that cannot be undone.
 
 	local function movement_end(sale, lists, id, durable)
 		local record = call('HGET', sale.key .. ':v', id)
@@ -237,7 +241,8 @@ do
 		return state == (kind == EV_EXPIRED and EXPIRED or CANCELLED)
 	end
 
-	-- An order's grant. That its byte in the batch is over says that it is durable; of one that was claimed, its record says it.
+	-- An order's grant. That its byte in the batch is over says that it is durable; of one that
+	-- was claimed, its record says it.
 	local function grant_end(sale, lists, records, id, durable)
 		local record = records[id]
 		if not record then
@@ -311,9 +316,11 @@ do
 		end
 	end
 
-	-- Each behind its size: id, kind, epoch, hold, and of a grant its batch and its place in it, as the gate heard them from reserve() (0: it does
-	-- not know), and of how many ends it tells: with it those of the places behind its own. Acknowledgements of grants that are all pending where
-	-- they say need nothing else: they are done. The others go to `rest`. False: of some of a run only their own ids say what they are.
+	-- Each behind its size: id, kind, epoch, hold, and of a grant its batch and its place in
+	-- it, as the gate heard them from reserve() (0: it does not know), and of how many ends it
+	-- tells: with it those of the places behind its own. Acknowledgements of grants that are
+	-- all pending where they say need nothing else: they are done. The others go to `rest`.
+	-- False: of some of a run only their own ids say what they are.
 	local END_SIZE = 39
 	local function end_by_place(sale, told, ends, rest)
 		local runs = {}
@@ -344,7 +351,8 @@ do
 		return true
 	end
 
-	-- What has come to its end: acknowledged (durable), or compensated: all in one argument. The answer has a byte for each.
+	-- What has come to its end: acknowledged (durable), or compensated: all in one argument.
+	-- The answer has a byte for each.
 	local function settle_ends(keys, args, durable)
 		local sale, refusal = enter(keys, args, 'armed')
 		if not sale then
@@ -396,8 +404,9 @@ end
 
 local claim
 do
-	-- Whoever asks owns the entries from now on: nobody else takes them for as long, and nobody compensates them. It names the latest time of
-	-- an entry's last try that it has itself seen go by, so long ago that whoever tried has given up.
+	-- Whoever asks owns the entries from now on: nobody else takes them for as long, and nobody
+	-- compensates them. It names the latest time of an entry's last try that it has itself seen
+	-- go by, so long ago that whoever tried has given up.
 	local function claim_order(sale, lists, id)
 		local record = call('HGET', sale.key .. ':o', id)
 		if not record then
@@ -437,7 +446,8 @@ do
 		return pack('B', EV_WITHDRAWN) .. id .. sub(record, 2)
 	end
 
-	-- One that cannot be read: what it was cannot be told any more. Kept apart, or it would stop the others for ever.
+	-- One that cannot be read: what it was cannot be told any more. Kept apart, or it would
+	-- stop the others for ever.
 	local function set_aside(sale, claims, entry)
 		claims.unreadable = claims.unreadable + 1
 		claims.aside[#claims.aside + 1] = sale.now
@@ -518,11 +528,13 @@ do
 	end
 end
 
--- Holds that have run out. What is no hold any more, or another's that came after it, just leaves the list; of one that the journal does not
--- have yet its batch says that it is late, so that it is back in the list when the journal has it. Says how many it has looked at.
+-- Holds that have run out. What is no hold any more, or another's that came after it, just leaves
+-- the list; of one that the journal does not have yet its batch says that it is late, so that it is
+-- back in the list when the journal has it. Says how many it has looked at.
 local expire
 do
-	-- The orders of the entries that are due, at most `max`: an HMGET of their records. What leaves the list for it is noted.
+	-- The orders of the entries that are due, at most `max`: an HMGET of their records. What
+	-- leaves the list for it is noted.
 	local function due_orders(sale, cut, max, lists)
 		local key, ids = sale.key, {'HMGET', sale.key .. ':o'}
 		local due = call('ZRANGE', key .. ':h', '-inf', cut, 'BYSCORE', 'LIMIT', 0, max)

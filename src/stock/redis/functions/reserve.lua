@@ -28,7 +28,8 @@ do
 		return pack('<BB', REPLAY, left) .. order_text(sale, id, record)
 	end
 
-	-- The live orders of a buyer who has had as many as it may: those that the journal has, newest first. (What this batch has granted it has not.)
+	-- The live orders of a buyer who has had as many as it may: those that the journal has,
+	-- newest first. (What this batch has granted it has not.)
 	local function live_orders(sale, buyer)
 		local records, ids = newest_records(sale.key, buyer)
 		local out = {}
@@ -42,8 +43,9 @@ do
 		return pack('B', #out) .. concat(out)
 	end
 
-	-- Lists that every call fills from the front and none empties: how much of them is meant `count` of what is read, and of what is granted,
-	-- say. Made anew they would grow anew with each call, and be garbage behind it.
+	-- Lists that every call fills from the front and none empties: how much of them is meant
+	-- `count` of what is read, and of what is granted, say. Made anew they would grow anew with
+	-- each call, and be garbage behind it.
 	local NAMES, HEADS, KEYED, IDS, STARTS, OUT = {'HMGET'}, {}, {}, {}, {}, {}
 	local ORDERS, BUYERS, HOLDING, NEWCOMERS = {'HSET'}, {'HSET'}, {}, {}
 
@@ -56,7 +58,8 @@ do
 		end
 	end
 
-	-- The order that this request was given earlier: its id, or nil. `granted`: what this batch has not written yet.
+	-- The order that this request was given earlier: its id, or nil. `granted`: what this batch
+	-- has not written yet.
 	local function earlier_order(sale, buyer, name, id, keyed, granted)
 		local key = sub(keyed, 2)
 		local earlier, others = newest_find(buyer, id, key)
@@ -106,8 +109,9 @@ do
 		write(holds)
 	end
 
-	-- A hash of few entries is a list, in which each that is added is looked for from end to end: the first five hundred orders of a sale cost
-	-- more than thousands later. What is too long for a list makes it a table, which it stays.
+	-- A hash of few entries is a list, in which each that is added is looked for from end to
+	-- end: the first five hundred orders of a sale cost more than thousands later. What is too
+	-- long for a list makes it a table, which it stays.
 	local TOO_LONG = 65
 	local function fields_write(granted, fields)
 		local first = granted.batch == 1
@@ -120,7 +124,8 @@ do
 		end
 	end
 
-	-- Writes what a batch has granted. False, and nothing is written, where the list of names is full.
+	-- Writes what a batch has granted. False, and nothing is written, where the list of names
+	-- is full.
 	local function reserve_write(sale, granted, requests, count)
 		local key, grants = sale.key, granted.count
 		if granted.newcomers > 0 then
@@ -143,7 +148,8 @@ do
 		return true
 	end
 
-	-- What an order's record has of its place in the batch, and of the size of its buyer's name: made once, for the calls that follow as well.
+	-- What an order's record has of its place in the batch, and of the size of its buyer's
+	-- name: made once, for the calls that follow as well.
 	local PLACE_TEXTS, SIZE_TEXTS, SIZE_MAX = {}, {}, 255
 	local function make_texts(places)
 		for place = #PLACE_TEXTS + 1, places do
@@ -154,7 +160,8 @@ do
 		end
 	end
 
-	-- What a request that is granted has in common with the others of its batch that are like it, which are nearly all: made once.
+	-- What a request that is granted has in common with the others of its batch that are like
+	-- it, which are nearly all: made once.
 	--   record  of its order, but its place in the batch and what the request says: lot, quantity, buyer
 	--   answer
 	--   first   its buyer's field where it had none, but the order
@@ -193,7 +200,8 @@ do
 		return shape
 	end
 
-	-- Notes an order that is granted, to the i-th request, of a buyer who has a field or with labels: as reserve() does for all others.
+	-- Notes an order that is granted, to the i-th request, of a buyer who has a field or with
+	-- labels: as reserve() does for all others.
 	local function grant(granted, made, shape, units, i, buyer, labels)
 		local name, id, grants, text = NAMES[i + 2], IDS[i], granted.count + 1, nil
 		if buyer then
@@ -231,8 +239,9 @@ do
 		}
 	end
 
-	-- Each request behind its size: flags, hold, lot, quantity | its buyer's name | the key's size and the key, as a buyer's field has them, behind
-	-- how many bytes they are | id | what else its event carries. How many there are.
+	-- Each request behind its size: flags, hold, lot, quantity | its buyer's name | the key's
+	-- size and the key, as a buyer's field has them, behind how many bytes they are | id | what
+	-- else its event carries. How many there are.
 	local function read_requests(requests)
 		local at, count = 1, 0
 		while at <= #requests do

@@ -23,8 +23,9 @@ function payments.pending(text)
 	return (select(13, unpack_bin('<Bi8i8BBBBc0Bc0c16i8Bc0Bc0Bc0', text)))
 end
 
--- What is told of a confirm's payment before all else; 0: it may go on. Who hears that another order has it knows that this one is not paid. Sets whether the order has none and takes it (`pays`), and which
--- order has it (`payer`).
+-- What is told of a confirm's payment before all else; 0: it may go on. Who hears that another
+-- order has it knows that this one is not paid. Sets whether the order has none and takes it
+-- (`pays`), and which order has it (`payer`).
 function payments.decide(sale, record, payment)
 	local state, _, _, _, _, _, _, _, quantity = unpack_bin(RECORD, record)
 	if payment.price >= 0 and payment.amount ~= payment.price * quantity then
@@ -57,9 +58,10 @@ local function found_text(sale, id, record)
 	return order_text(sale, id, record) .. pack('B', #owner) .. owner .. pack('B', #paid) .. paid
 end
 
--- The order leaves for the journal. `after` is what the event leads to: of an extension when the hold ends, of a reduction how many units
--- the order has then; `units`, where those go that it gives back; `rest` is the kind of actor, actor, trace, what a confirm or a cancel brings
--- besides, and the reason, as the caller packed them.
+-- The order leaves for the journal. `after` is what the event leads to: of an extension when the
+-- hold ends, of a reduction how many units the order has then; `units`, where those go that it
+-- gives back; `rest` is the kind of actor, actor, trace, what a confirm or a cancel brings besides,
+-- and the reason, as the caller packed them.
 local function send(sale, lists, id, record, kind, at, after, units, rest)
 	local state, _, buyer_units, hold, first, number, place, lot, quantity = unpack_bin(RECORD, record)
 	local returned, flags = 0, flags_of(sale, record)
@@ -93,8 +95,9 @@ local function send_write(lists)
 	write(lists.payers)
 end
 
--- Whether the action may go out now; and the state after it. `extended`: when the hold is to end; `payment`: a confirm's; `from`: the units
--- that the order is to have (0: any); `held_only`: of one that is confirmed it was not meant.
+-- Whether the action may go out now; and the state after it. `extended`: when the hold is to end;
+-- `payment`: a confirm's; `from`: the units that the order is to have (0: any); `held_only`: of one
+-- that is confirmed it was not meant.
 local function decide_settlement(sale, record, action, grace, extended, payment, from, held_only)
 	local state, _, _, hold = unpack_bin(RECORD_HEAD, record)
 	local flags = flags_of(sale, record)
@@ -218,7 +221,8 @@ local function find_loaded(keys, args)
 	return find_in(keys, args, 'loading')
 end
 
--- A buyer's newest orders, newest first: how many it has, how many of the newest wait for the journal, and the others.
+-- A buyer's newest orders, newest first: how many it has, how many of the newest wait for the
+-- journal, and the others.
 local function orders_of(keys, args)
 	local sale, refusal = enter(keys, args, 'armed')
 	if not sale then

@@ -1,12 +1,13 @@
--- Libraries of several versions in one Redis. What all of them share is here and may never change its meaning, for programs that are
--- years apart read it; each adds what it likes elsewhere.
+-- Libraries of several versions in one Redis. What all of them share is here and may never change
+-- its meaning, for programs that are years apart read it; each adds what it likes elsewhere.
 --
 --   {ps:version}   string  the version whose gates sell from this Redis. Those of all others stand by: they touch no sale
 --   {ps:gates}     zset    "VERSION ID" of each gate, by a number that it changes again and again while it lives. No clock is compared:
---                          who watches sees it stand still, and measures for how long by a clock of its own
+--                          who watches sees it stand still, and measures for how long by a clock of
+--                          its own
 --   {ps:NUMBER}:m  hash    epoch, term, run_id and replid, which fence a sale; state; version, the library that it belongs to; keys,
---                          the names behind {ps:NUMBER}: of all that it has here, so that any other version can take it away. What is
---                          not named there must run out by itself
+--                          the names behind {ps:NUMBER}: of all that it has here, so that any other
+--                          version can take it away. What is not named there must run out by itself
 --   {ps:NUMBER}:z  hash    an operator's stop (brake.lua)
 --   {ps:0}:i, :j           kept.lua: a row names its form, and who does not know that reads none
 --
@@ -29,8 +30,9 @@ local function owner(m_epoch, m_version, m_keys)
 	return tonumber(m_version or FIRST), m_keys or KEYS_OF_FIRST
 end
 
--- A gate says that it is there, or that it goes, and hears who else is. `claimed` is the version that it last heard to be selling, for a
--- Redis that has forgotten it; 0: it does not know. With it come those that it has seen stand still: they are dead, unless they moved.
+-- A gate says that it is there, or that it goes, and hears who else is. `claimed` is the version
+-- that it last heard to be selling, for a Redis that has forgotten it; 0: it does not know. With it
+-- come those that it has seen stand still: they are dead, unless they moved.
 local function attend(_, args)
 	local beat, claimed, leaves = unpack_bin('<i8IB', args[2])
 	local own, dead = args[3], {}
@@ -58,7 +60,8 @@ local function attend(_, args)
 	return pack('<BIH', 0, version, #others) .. concat(others)
 end
 
--- From now on this version sells, if it is still `former` that does. Each sale moves with the begin() of its next epoch.
+-- From now on this version sells, if it is still `former` that does. Each sale moves with the
+-- begin() of its next epoch.
 local function take_over(_, args)
 	local former = unpack_bin('<I', args[2])
 	local version = tonumber(call('GET', SELLS) or FIRST)

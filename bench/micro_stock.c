@@ -199,6 +199,7 @@ static void report_load(void)
 
 			orders[i] = (struct stock_load){.id = uuid_make(&ids, INT64_C(1800000000000), 1),
 							.quantity = 1,
+							.first_quantity = 1,
 							.state = ORDER_HELD,
 							.buyer = {texts[i][0], (size_t)buyer},
 							.key = {texts[i][1], (size_t)key},

@@ -16,9 +16,9 @@ bool settlement_may_be_confirmed_before(enum order_action action, const struct u
 /* Detail of what is done, and cannot be shown. */
 extern const char settlement_done_unseen[];
 
-/* A cancel with a key, of what is confirmed, that may not be its refund. */
 /* More was to be given back than the order has. `detail`: NULL, as the problem says. */
 void settlement_say_quantity(struct reply *reply, uint32_t quantity, const char *detail);
+/* A cancel with a key, of what is confirmed, that may not be its refund. */
 void settlement_refuse_refund(struct reply *reply, enum refund refund);
 /* What a payment is refused with. paid: the order's payment; empty: it cannot be said now. */
 void settlement_say_wrong_amount(struct reply *reply, const struct sale *sale, uint32_t quantity);

@@ -146,10 +146,10 @@ def test_reductions_outlive_a_redis_that_forgets(gates, kafka):
     await_lot(cluster, 5, 1, 1, 2)
 
 
-@pytest.mark.parametrize("broker", [False, True])
-def test_of_two_operators_who_want_the_same_units_one_gets_them(gates, request, broker):
+@pytest.mark.parametrize("journal", ["direct", "kafka"])
+def test_of_two_operators_who_want_the_same_units_one_gets_them(gates, request, journal):
     """Twelve requests at two gates, each for one of the four units that an order can give back."""
-    cluster = gates(2, kafka=request.getfixturevalue("kafka") if broker else None)
+    cluster = gates(2, kafka=request.getfixturevalue("kafka") if journal == "kafka" else None)
     opened(cluster)
     order = bought(cluster, quantity=5).json["id"]
     with ThreadPoolExecutor(12) as pool:

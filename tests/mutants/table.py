@@ -60,7 +60,7 @@ MUTANTS = [
            "src/stock/redis/functions/outbox.lua", "buyer.value = buyer.value - quantity + left", "buyer.value = buyer.value - (left > 0 and 0 or quantity)",
            ("unit stock_redis",)),
     Mutant("reduction-of-what-is-gone", "Redis: two reductions of the same units are both done",
-           "src/stock/redis/functions/settle.lua", "(units_of(record) ~= from or (state", "(units_of(record) < from or (state",
+           "src/stock/redis/functions/settle.lua", "(units_of(record) ~= from or (state", "(units_of(record) > from or (state",
            ("unit stock_redis",)),
     Mutant("version-before-units", "memory: a lot's version rises before its units have come back, so a latch outlives them",
            "src/stock/memory/lot_units.c",

@@ -38,7 +38,7 @@ int sale_control_publish(struct sale_control *control, uint32_t number) MUST_CHE
  */
 int sale_control_check_times(const struct sale *sale, bool opens, bool closes, int64_t now_ms) MUST_CHECK;
 /* What was done before is not begun anew: REPEATED, KEY_REUSED, DONE. */
-int sale_control_asked_before(struct sale_control *control, const struct ledger_actor *actor) MUST_CHECK;
+int sale_control_asked_before(const struct sale_control *control, const struct ledger_actor *actor) MUST_CHECK;
 /* One move, with the pre-heating that it needs (sale_moves.c). */
 int sale_control_move_one(struct sale_control *control, const struct sale *sale, enum sale_action action,
 			  const struct ledger_actor *actor) MUST_CHECK;

@@ -133,7 +133,7 @@ int sale_control_check_times(const struct sale *sale, bool opens, bool closes, i
 	return sale->scheduled && sale->opens_at_ms == SALE_NO_TIME ? SALE_CONTROL_NO_OPENS : 0;
 }
 
-int sale_control_asked_before(struct sale_control *control, const struct ledger_actor *actor)
+int sale_control_asked_before(const struct sale_control *control, const struct ledger_actor *actor)
 {
 	struct ledger *ledger = control->settings.ledger;
 

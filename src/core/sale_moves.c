@@ -147,9 +147,7 @@ int sale_control_move(struct sale_control *control, struct slice id, enum sale_a
  */
 static bool was_let_go_on(const struct sale_control *control, const struct ledger_actor *actor)
 {
-	struct ledger *ledger = control->settings.ledger;
-
-	return actor->request && ledger->ops->request_find(ledger, actor->request) == LEDGER_REPEATED;
+	return sale_control_asked_before(control, actor) == SALE_CONTROL_REPEATED;
 }
 
 int sale_control_brake(const struct sale_control *control, uint32_t number, bool stopped, const struct ledger_actor *actor)

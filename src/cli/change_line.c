@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include "cli/output.h"
+#include "model/order.h"
 
 /* An amount stays as it is told, in the currency's smallest unit. */
 static void append_payment(const json_t *event, struct buffer *out)
@@ -53,4 +54,14 @@ void change_line(const json_t *change, struct buffer *out)
 	append_payment(event, out);
 	append_refund(event, out);
 	buffer_append_text(out, "\n");
+}
+
+bool change_is_refund(const json_t *change)
+{
+	const json_t *data = json_object_get(change, "data");
+	const char *kind = output_field_text(json_object_get(data, "event"), "kind");
+
+	return strcmp(kind, "order.refunded") == 0 ||
+	       (strcmp(kind, "order.reduced") == 0 &&
+		strcmp(output_field_text(data, "state"), order_state_name(ORDER_CONFIRMED)) == 0);
 }

@@ -15,11 +15,11 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/uuid.h"
+#include "cli/change_line.h"
 #include "cli/commands.h"
 #include "cli/csv.h"
 #include "cli/output.h"
 #include "cli/style.h"
-#include "model/order.h"
 
 enum { COLUMNS_MAX = 24, PAGE_BYTES_MAX = 64 * 1024 * 1024 };
 
@@ -40,17 +40,6 @@ struct kind {
 static bool is_payment(const json_t *change)
 {
 	return json_object_get(json_object_get(json_object_get(change, "data"), "event"), "payment_reference") != NULL;
-}
-
-/* Of what had been paid, or was confirmed at least. */
-static bool is_refund(const json_t *change)
-{
-	const json_t *data = json_object_get(change, "data");
-	const char *kind = output_field_text(json_object_get(data, "event"), "kind");
-
-	return strcmp(kind, "order.refunded") == 0 ||
-	       (strcmp(kind, "order.reduced") == 0 &&
-		strcmp(output_field_text(data, "state"), order_state_name(ORDER_CONFIRMED)) == 0);
 }
 
 static const struct kind kinds[] = {
@@ -136,7 +125,7 @@ static const struct kind kinds[] = {
 		.list = "changes",
 		.feed = true,
 		.own_objects = true,
-		.wanted = is_refund,
+		.wanted = change_is_refund,
 		.columns =
 			{
 				{"at", "timestamp", NULL},

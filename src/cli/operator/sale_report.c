@@ -7,6 +7,7 @@
 #include "base/array.h"
 #include "base/assertion.h"
 #include "base/clock.h"
+#include "cli/change_line.h"
 #include "cli/output.h"
 #include "cli/style.h"
 #include "model/limits.h"
@@ -161,11 +162,12 @@ static void add_reduction(struct report *report, const json_t *order, enum outco
 }
 
 /* What an order gave back, and where to: the orders tell neither. */
-static void add_change(struct report *report, const json_t *data)
+static void add_change(struct report *report, const json_t *change)
 {
+	const json_t *data = json_object_get(change, "data");
 	const json_t *event = json_object_get(data, "event"), *order = json_object_get(data, "order");
 	const char *kind = output_field_text(event, "kind"), *where = output_field_text(event, "units");
-	bool reduced = strcmp(kind, "order.reduced") == 0, refunded = strcmp(kind, "order.refunded") == 0;
+	bool reduced = strcmp(kind, "order.reduced") == 0, refunded = change_is_refund(change);
 	int64_t units = output_field_integer(event, "quantity");
 	enum units_to to = UNITS_TO_SALE;
 
@@ -173,8 +175,6 @@ static void add_change(struct report *report, const json_t *data)
 		return;
 	if (*where && order_units_to_parse(slice_of(where), &to) < 0)
 		return;
-	if (reduced)
-		refunded = strcmp(output_field_text(data, "state"), order_state_name(ORDER_CONFIRMED)) == 0;
 	if (!units)
 		units = output_field_integer(order, "quantity");
 	add(refunded ? &report->back[to].refunded : &report->back[to].cancelled, units, price_of(report, order));
@@ -193,7 +193,7 @@ static int add_changes(void *context, const json_t *rows)
 		const json_t *data = json_object_get(row, "data");
 
 		if (strcmp(output_field_text(data, "sale"), output_field_text(report->sale, "id")) == 0)
-			add_change(report, data);
+			add_change(report, row);
 	}
 	return json_array_size(rows) < OUTPUT_PAGE ? CLI_OK : CLI_GO; /* the feed has no end */
 }

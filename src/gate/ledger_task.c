@@ -347,6 +347,15 @@ void ledger_task_refuse_fatal(struct ledger_task *task, int code)
 			     "The ledger cannot be used now: /health and the log say why. Nothing was done.");
 }
 
+bool ledger_task_refuses(struct ledger_task *task, int r)
+{
+	if (r < 0)
+		ledger_task_refuse_fatal(task, r);
+	else if (r == LEDGER_KEY_REUSED)
+		reply_problem(&task->reply, PROBLEM_KEY_REUSED, NULL);
+	return r < 0 || r == LEDGER_KEY_REUSED;
+}
+
 struct ledger *ledger_task_ledger(const struct ledger_task *task)
 {
 	return task->thread->gate->settings.ledger;

@@ -138,6 +138,11 @@ void ledger_task_say_unknown(struct ledger_task *task);
 /* Says in the reply what a negative code of ledger or control means. */
 void ledger_task_refuse_fatal(struct ledger_task *task, int code);
 /*
+ * Whether the ledger did not take the request as such: it could not be used, or another request has
+ * had the key. That is the answer then.
+ */
+bool ledger_task_refuses(struct ledger_task *task, int r);
+/*
  * Ends a list whose elements were rendered: `],"next":…}`. last: what to go on after; only where
  * the page is full.
  */

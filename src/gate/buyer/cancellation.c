@@ -156,15 +156,11 @@ static void work_units(struct ledger_task *task)
 
 	if (r == LEDGER_DONE && !fix_units(task, &r))
 		return;
-	if (r < 0) {
-		ledger_task_refuse_fatal(task, r);
-	} else if (r == LEDGER_KEY_REUSED) {
-		reply_problem(&task->reply, PROBLEM_KEY_REUSED, NULL);
-	} else {
-		task->order.from = (uint32_t)(task->request.outcome >> STATE_BITS);
-		task->order.refund = refund_of(task->request.outcome & ((1 << STATE_BITS) - 1));
-		task->then = settle;
-	}
+	if (ledger_task_refuses(task, r))
+		return;
+	task->order.from = (uint32_t)(task->request.outcome >> STATE_BITS);
+	task->order.refund = refund_of(task->request.outcome & ((1 << STATE_BITS) - 1));
+	task->then = settle;
 }
 
 static void work(struct ledger_task *task)

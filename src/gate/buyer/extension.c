@@ -64,15 +64,11 @@ static void work(struct ledger_task *task)
 		if (!fix_end(task, &r))
 			return;
 	}
-	if (r < 0) {
-		ledger_task_refuse_fatal(task, r);
-	} else if (r == LEDGER_KEY_REUSED) {
-		reply_problem(&task->reply, PROBLEM_KEY_REUSED, NULL);
-	} else {
-		task->order.extend_to_ms = task->request.outcome;
-		task->order.repeated = r == LEDGER_REPEATED;
-		task->then = settle;
-	}
+	if (ledger_task_refuses(task, r))
+		return;
+	task->order.extend_to_ms = task->request.outcome;
+	task->order.repeated = r == LEDGER_REPEATED;
+	task->then = settle;
 }
 
 void extension_start(struct gate_request *request, struct ledger_task *task)

@@ -59,14 +59,8 @@ void operator_items_create(struct ledger_task *task)
 		return;
 	r = ledger->ops->item_create(ledger, &item, &actor);
 	ledger_task_repeats(task, &r);
-	if (r < 0) {
-		ledger_task_refuse_fatal(task, r);
+	if (ledger_task_refuses(task, r))
 		return;
-	}
-	if (r == LEDGER_KEY_REUSED) {
-		reply_problem(&task->reply, PROBLEM_KEY_REUSED, NULL);
-		return;
-	}
 	if (r == LEDGER_EXISTS) {
 		reply_refuse(&task->reply, PROBLEM_NAME_TAKEN,
 			     "There is an item %s already. Units come in with POST /v1/items/%s/receive.", item.sku, item.sku);
@@ -107,12 +101,10 @@ void operator_items_list(struct ledger_task *task)
 static void say_item(struct ledger_task *task, int r)
 {
 	(void)ledger_task_repeats(task, &r);
-	if (r < 0)
-		ledger_task_refuse_fatal(task, r);
-	else if (r == LEDGER_NOT_FOUND)
+	if (ledger_task_refuses(task, r))
+		return;
+	if (r == LEDGER_NOT_FOUND)
 		reply_problem(&task->reply, PROBLEM_UNKNOWN_ITEM, NULL);
-	else if (r == LEDGER_KEY_REUSED)
-		reply_problem(&task->reply, PROBLEM_KEY_REUSED, NULL);
 	else if (r == LEDGER_NOT_ENOUGH)
 		reply_problem(&task->reply, PROBLEM_NOT_ENOUGH_UNITS, NULL);
 	else

@@ -164,10 +164,6 @@ void operator_relays_skip(struct ledger_task *task)
 	r = ledger->ops->relay_skip(ledger, slice_of(relay.name), change, &actor, buffer_slice(&detail));
 	buffer_deinit(&detail);
 	(void)ledger_task_repeats(task, &r);
-	if (r < 0)
-		ledger_task_refuse_fatal(task, r);
-	else if (r == LEDGER_KEY_REUSED)
-		reply_problem(&task->reply, PROBLEM_KEY_REUSED, NULL);
-	else
+	if (!ledger_task_refuses(task, r))
 		answer(task, slice_of(relay.name));
 }

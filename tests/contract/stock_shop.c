@@ -172,6 +172,16 @@ bool shop_compensate(struct shop *shop, const struct event *event)
 	return undone;
 }
 
+const struct event *shop_claimed(struct shop *shop)
+{
+	static struct stock_claim claim;
+
+	shop_pass(shop, 5000);
+	shop_refresh(shop);
+	assert_int_equal(shop->stock->ops->claim(shop->stock, shop->now_ns - INT64_C(4000000000), shop->now_ns, &claim, 1), 1);
+	return &claim.event;
+}
+
 struct stock_find shop_find(struct shop *shop, const struct uuid *id)
 {
 	struct stock_find item = {.sale = shop->sale, .id = *id};

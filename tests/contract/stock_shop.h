@@ -61,6 +61,8 @@ struct stock_reserve shop_order(struct shop *shop, const char *buyer, const char
 struct stock_settle shop_settle(struct shop *shop, const struct uuid *id, enum order_action action);
 void shop_acknowledge(struct shop *shop, const struct event *event);
 bool shop_compensate(struct shop *shop, const struct event *event); /* whether nothing of it is left */
+/* The one entry of the outbox, taken over from a gate that has left it. Until the next call. */
+const struct event *shop_claimed(struct shop *shop);
 struct stock_find shop_find(struct shop *shop, const struct uuid *id);
 size_t shop_expire(struct shop *shop, struct event *out, size_t max, int64_t *next_ns);
 struct stock_lot_state shop_lot(struct shop *shop, uint32_t lot);

@@ -56,17 +56,6 @@ static void assert_order(struct shop *shop, const struct uuid *id, enum order_st
 	assert_int_equal(found.order.first_quantity, first_quantity);
 }
 
-/* The only entry of the outbox, which its gate has left. */
-static struct event claimed(struct shop *shop)
-{
-	static struct stock_claim claim;
-
-	shop_pass(shop, 5000);
-	shop_refresh(shop);
-	assert_int_equal(shop->stock->ops->claim(shop->stock, shop->now_ns - INT64_C(4000000000), shop->now_ns, &claim, 1), 1);
-	return claim.event;
-}
-
 static void test_a_reduction_gives_units_back_only_once_durable(void **state)
 {
 	struct shop *shop = *state;
@@ -276,7 +265,7 @@ static void test_whoever_drives_a_reduction_has_all_of_it(void **state)
 	sell(shop, 3, 3);
 	item = shop_order(shop, "ann", "k", 3);
 	settle = reduce(shop, &item.order.id, 3, 2, UNITS_GONE);
-	event = claimed(shop);
+	event = *shop_claimed(shop);
 	assert_int_equal(event.kind, EVENT_REDUCED);
 	assert_true(uuid_equal(&event.id, &item.order.id));
 	assert_int_equal(event.quantity, 2);
@@ -307,7 +296,7 @@ static void test_whoever_drives_a_cancel_knows_where_its_units_go(void **state)
 	settle = ask(shop, &item.order.id, ORDER_CANCEL, UNITS_TO_WAREHOUSE);
 	shop->stock->ops->settle(shop->stock, &settle, 1);
 	assert_int_equal(settle.outcome, STOCK_DONE);
-	event = claimed(shop);
+	event = *shop_claimed(shop);
 	assert_int_equal(event.kind, EVENT_CANCELLED);
 	assert_int_equal(event.units_to, UNITS_TO_WAREHOUSE);
 	assert_true(uuid_equal(&event.request, &request));

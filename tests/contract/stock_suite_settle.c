@@ -41,10 +41,10 @@ static void test_confirm_makes_an_order_confirmed_once_durable(void **state)
 
 static void test_a_confirm_carries_its_request_to_whoever_drives_it(void **state)
 {
-	static struct stock_claim claim;
 	struct shop *shop = *state;
 	struct stock_reserve item;
 	struct stock_settle settle;
+	const struct event *claim;
 
 	shop_sell(shop, 1, 5);
 	item = shop_order(shop, "ann", "k", 2);
@@ -62,13 +62,11 @@ static void test_a_confirm_carries_its_request_to_whoever_drives_it(void **state
 	shop->stock->ops->settle(shop->stock, &settle, 1);
 	assert_int_equal(settle.outcome, STOCK_DONE);
 	assert_true(uuid_equal(&settle.event.request, &settle.request));
-	shop_pass(shop, 5000);
-	shop_refresh(shop);
-	assert_int_equal(shop->stock->ops->claim(shop->stock, shop->now_ns - INT64_C(4000000000), shop->now_ns, &claim, 1), 1);
-	assert_int_equal(claim.event.kind, EVENT_CONFIRMED);
-	assert_true(uuid_equal(&claim.event.id, &item.order.id));
-	assert_true(uuid_equal(&claim.event.request, &settle.request));
-	assert_true(slice_equal(claim.event.trace, settle.trace));
+	claim = shop_claimed(shop);
+	assert_int_equal(claim->kind, EVENT_CONFIRMED);
+	assert_true(uuid_equal(&claim->id, &item.order.id));
+	assert_true(uuid_equal(&claim->request, &settle.request));
+	assert_true(slice_equal(claim->trace, settle.trace));
 }
 
 static void test_cancel_returns_units_only_once_durable(void **state)
@@ -161,22 +159,11 @@ static void test_only_the_buyer_or_the_operator_finds_and_settles(void **state)
 	assert_int_equal(settle.outcome, STOCK_UNKNOWN_SALE);
 }
 
-/* The one entry of the outbox, taken over. */
-static const struct event *claimed(struct shop *shop)
-{
-	static struct stock_claim claim;
-
-	shop_pass(shop, 5000);
-	shop_refresh(shop);
-	assert_int_equal(shop->stock->ops->claim(shop->stock, shop->now_ns - INT64_C(4000000000), shop->now_ns, &claim, 1), 1);
-	return &claim.event;
-}
-
 static void assert_driven(struct shop *shop, const struct event *event, struct slice reason)
 {
 	assert_true(slice_equal(event->reason, reason));
 	for (int again = 0; again < 2; again++) {
-		const struct event *driven = claimed(shop);
+		const struct event *driven = shop_claimed(shop);
 
 		assert_int_equal(driven->kind, event->kind);
 		assert_true(uuid_equal(&driven->id, &event->id));

@@ -17,8 +17,16 @@ ROOT = Path(__file__).resolve().parents[2]
 TOOLS = sorted(path.name for path in (ROOT / "tools").iterdir() if path.is_file() and os.access(path, os.X_OK))
 
 
-def run(*command, cwd=ROOT):
-    return subprocess.run([str(word) for word in command], cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
+def run(*command, cwd=ROOT, **environment):
+    return subprocess.run(
+        [str(word) for word in command],
+        cwd=cwd,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=120,
+    )
 
 
 @pytest.mark.parametrize("name", TOOLS)
@@ -394,3 +402,66 @@ def test_closing_lines_are_few_where_much_failed(tmp_path):
     assert told[-2:] == ["failed: and 70 more", "0 passed, 100 failed"]
     assert len(told) == 32
     assert all(len(line) < 450 for line in told)
+
+
+# --- A second try, which CI has ---
+
+# `! mkdir` fails the first time, and is well from then on.
+TRIED_UNITS = """\
+project('units', 'c')
+test('well', find_program('true'))
+test('once', find_program('sh'), args: ['-c', 'echo "x.c:7: too soon" >&2; ! mkdir once 2>/dev/null'], workdir: meson.current_source_dir())
+test('never', find_program('sh'), args: ['-c', 'echo "x.c:3: never" >&2; exit 1'])
+"""
+TRIED_WHOLE = """\
+from pathlib import Path
+
+def test_well():
+    pass
+
+def test_once():
+    seen = Path("seen").exists()
+    Path("seen").touch()
+    assert seen
+
+def test_never():
+    assert 1 == 2
+"""
+
+
+def of_tries(tmp_path, tries, leave_out):
+    (tmp_path / "meson.build").write_text("".join(line for line in TRIED_UNITS.splitlines(True) if f"'{leave_out}'" not in line))
+    (tmp_path / "test_whole.py").write_text(TRIED_WHOLE.replace(f"def test_{leave_out}", "def left_out"))
+    assert run("meson", "setup", "build", cwd=tmp_path).returncode == 0
+    tool = ROOT / "tools/run-tests"
+    status = [
+        run(tool, "meson", "build", cwd=tmp_path, TEST_TRIES=tries).returncode,
+        run(tool, "pytest", "whole.xml", "-q", "-n", "2", cwd=tmp_path, TEST_TRIES=tries).returncode,
+    ]
+    told = run("tools/summary", tmp_path / "build/meson-logs/testlog.json", tmp_path / "whole.xml")
+    return [code == 0 for code in status], told.returncode, told.stdout.splitlines()
+
+
+def test_what_fails_once_is_named_as_unsteady_and_refuses_nothing(tmp_path):
+    well, status, told = of_tries(tmp_path, "2", leave_out="never")
+    assert (well, status) == ([True, True], 0)
+    assert told == ["unsteady: once: x.c:7: too soon", "unsteady: test_whole.py::test_once: assert False test_whole.py:9", "4 passed, 0 failed"]
+
+
+def test_what_fails_again_fails_the_run(tmp_path):
+    well, status, told = of_tries(tmp_path, "2", leave_out="nothing")
+    assert (well, status) == ([False, False], 1)
+    assert [line for line in told if line.startswith("failed: ")] == ["failed: never: x.c:3: never", "failed: test_whole.py::test_never: assert 1 == 2 test_whole.py:12"]
+    assert told[-1] == "4 passed, 2 failed"
+
+
+def test_nobody_else_has_a_second_try(tmp_path):
+    well, status, told = of_tries(tmp_path, "1", leave_out="never")
+    assert (well, status) == ([False, False], 1)
+    assert told[-1] == "2 passed, 2 failed"
+
+
+def test_much_that_failed_is_not_run_again(tmp_path):
+    (tmp_path / "test_whole.py").write_text("".join(f"def test_{number}():\n    assert False\n\n" for number in range(4)))
+    assert run(ROOT / "tools/run-tests", "pytest", "whole.xml", "-q", cwd=tmp_path, TEST_TRIES="2").returncode == 1
+    assert not (tmp_path / "second-whole.xml").exists()

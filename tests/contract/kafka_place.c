@@ -13,7 +13,7 @@
 #include <cmocka.h>
 #include "base/clock.h"
 
-enum { ASK_MS = 20000 };
+enum { ASK_MS = 60000 };
 
 /*
  * tools/services/kafka.py runs as our child; it ends its brokers when our end of its input closes,

@@ -7,10 +7,11 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include "contract/ledger_suite.h"
+#include "model/limits.h"
 
 enum {
 	BATCH = 8,
-	UNITS = 1000000,
+	UNITS = UNITS_MAX / 2, /* more than are sold while a test may last */
 	ROUNDS = 5,
 	/*
 	 * Batches that pass before one operator's change is done: the one that is being written,

@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOOKS = 4000, LOOK_NS = 5000000, STARTS = 5 };
+enum { LOOKS = 12000, LOOK_NS = 5000000, STARTS = 5 };
 
 static void pause_a_little(void)
 {

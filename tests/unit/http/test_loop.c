@@ -293,20 +293,26 @@ static void test_faults_are_answered_and_end_the_connection(void **state)
 	end();
 }
 
+/*
+ * A limit that a test waits out beside requests that must not meet it: so long that a client which
+ * a busy machine keeps from its core between two calls is still in time.
+ */
+static const int64_t WAITED_OUT_NS = 2000 * MS;
+
 static void test_slow_requests_are_timed_out(void **state)
 {
 	struct http_limits limits = fixture_limits();
 
 	(void)state;
-	limits.header_ns = 60 * MS;
+	limits.header_ns = WAITED_OUT_NS;
 	limits.body_ns = 60 * MS;
 	fixture_start(&fixture, limits, 10);
 	/* No head in time, though bytes keep coming. */
 	client_connect(&client, &fixture);
 	client_send(&client, "GET / HTTP/1.1\r\n");
-	for (int i = 0; i < 20 && client_is_silent(&client); i++) {
+	for (int i = 0; i < 40 && client_is_silent(&client); i++) {
 		(void)send(client.fd, "X: y\r\n", 6, MSG_NOSIGNAL);
-		poll(NULL, 0, 10);
+		poll(NULL, 0, 100);
 	}
 	assert_body(client_expect(&client, 408), "request-timeout");
 	client_close(&client);
@@ -330,7 +336,7 @@ static void test_idle_connections_are_closed(void **state)
 	int64_t last_ns = 0;
 
 	(void)state;
-	limits.idle_ns = 100 * MS;
+	limits.idle_ns = WAITED_OUT_NS;
 	fixture_start(&fixture, limits, 10);
 	client_connect(&client, &fixture);
 	for (int i = 0; i < 5; i++) {
@@ -339,7 +345,7 @@ static void test_idle_connections_are_closed(void **state)
 		client_expect(&client, 200);
 	}
 	client_expect_end(&client);
-	assert_true(clock_mono_ns() - last_ns >= 100 * MS);
+	assert_true(clock_mono_ns() - last_ns >= WAITED_OUT_NS);
 	end();
 }
 
@@ -552,13 +558,14 @@ static void test_a_client_that_reads_far_too_slowly_is_cut_though_it_reads(void 
 	char data[2048];
 
 	(void)state;
-	limits.write_ns = 400 * MS;
+	limits.write_ns = WAITED_OUT_NS;
 	limits.read_rate_min = 100000000; /* so that a test need not last long: a client on this machine is far below it */
 	fixture_start(&fixture, limits, 10);
 	client_connect_with(&client, &fixture, client_socket(4096));
 	client_send(&client, GET("/big?30000000"));
 	while (http_loop_stats(fixture.loop)->timeouts == 0) {
-		assert_true(recv(client.fd, data, sizeof(data), 0) > 0); /* much sooner than in write_ns, each time */
+		/* Much sooner than in write_ns, each time. */
+		assert_true(recv(client.fd, data, sizeof(data), 0) > 0 || http_loop_stats(fixture.loop)->timeouts > 0);
 		poll(NULL, 0, 2);
 	}
 	WAIT_UNTIL(http_loop_stats(fixture.loop)->open == 0);
@@ -647,7 +654,7 @@ static void test_a_client_that_takes_nothing_is_cut_off(void **state)
 	struct http_limits limits = fixture_limits();
 
 	(void)state;
-	limits.write_ns = 100 * MS;
+	limits.write_ns = WAITED_OUT_NS;
 	fixture_start(&fixture, limits, 10);
 	client_connect_with(&client, &fixture, client_socket(4096));
 	client_send(&client, GET("/big?30000000"));
@@ -853,7 +860,7 @@ static void test_stopping_answers_what_is_in_flight(void **state)
 	client_expect(&stream, 200);
 	assert_false(http_loop_stopping(fixture.loop));
 
-	http_loop_stop(fixture.loop, clock_mono_ns() + 5000 * MS);
+	http_loop_stop(fixture.loop, clock_mono_ns() + FIXTURE_PATIENCE_MS * MS);
 	assert_true(http_loop_stopping(fixture.loop));
 	client_expect_end(&idle);
 	client_skip(&stream, 9);
@@ -882,7 +889,7 @@ static void test_stopping_serves_the_backlog_first(void **state)
 		if (i % 2)
 			client_send(&clients[i], GET("/now"));
 	}
-	http_loop_stop(fixture.loop, clock_mono_ns() + 5000 * MS);
+	http_loop_stop(fixture.loop, clock_mono_ns() + FIXTURE_PATIENCE_MS * MS);
 	fixture_run(&fixture);
 	for (int i = 0; i < CLIENTS; i++) {
 		if (i % 2 == 0)

@@ -51,6 +51,26 @@ def test_what_a_first_try_leaves_is_not_committed_by_mistake(left):
     assert run("git", "check-ignore", "--quiet", left).returncode == 0
 
 
+@pytest.mark.parametrize(
+    "steps, code, shown",
+    [
+        (["[1/9] Generating src/build_info.h with a custom command"], 0, ""),
+        (["no work to do."], 0, ""),
+        (["[1/2] Compiling C object a.o", "a.c:1: warning: odd"], 0, "[1/2] Compiling C object a.o\na.c:1: warning: odd\n"),
+        (["FAILED: a.o", "build stopped: subcommand failed."], 1, "FAILED: a.o\nbuild stopped: subcommand failed.\n"),
+    ],
+)
+def test_a_build_in_which_nothing_changed_says_nothing(tmp_path, steps, code, shown):
+    shutil.copytree(ROOT / "tools", tmp_path / "tools", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build/build.ninja").touch()
+    (tmp_path / "steps").write_text("".join(f"{step}\n" for step in ["ninja: Entering directory `build'", *steps]).replace("no work", "ninja: no work"))
+    (tmp_path / "ninja").write_text(f"#!/bin/sh\ncat steps\nexit {code}\n")
+    (tmp_path / "ninja").chmod(0o755)
+    told = run("env", f"PATH={tmp_path}:{os.environ['PATH']}", tmp_path / "tools/build", "build", cwd=tmp_path)
+    assert (told.returncode, told.stdout, told.stderr) == (code, shown, "")
+
+
 @pytest.fixture
 def tree(tmp_path):
     """A repository of its own with the tools in it, one good file, and a commit."""

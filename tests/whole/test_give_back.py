@@ -149,7 +149,9 @@ def test_a_key_that_was_overtaken_does_nothing(serve, tmp_path):
     failpoints.lift()
     wait_until(lambda: give(server, order, "second", quantity=1).status == 200, 15)
     for _ in range(2):
-        assert told(give(server, order, "first", quantity=1)) == (409, 2, "order-quantity", None)
+        refused = give(server, order, "first", quantity=1)
+        assert told(refused) == (409, 2, "order-quantity", None)
+        assert "another key and the same reference" in refused.json["detail"]
         restart(server)
     assert units(server) == (8, 2, 0, 0)
     assert give(server, order, "third", quantity=2).json["state"] == "cancelled"

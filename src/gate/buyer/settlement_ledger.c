@@ -168,6 +168,16 @@ static struct order_give_back give_back_of(const struct ledger_task *task)
 	};
 }
 
+/* Its key stays refused, whatever the order has left: what is to be done next. */
+static const char *overtaken(bool enough)
+{
+#define OVERTAKEN \
+	"Others have given units of the order back since this Idempotency-Key was sent first, so that it stays refused. Nothing was done"
+	return enough ? OVERTAKEN ": the order still has as many, so send it again with another key and the same reference."
+		      : OVERTAKEN ", and the order does not have so many any more: ask for what it has, with another key.";
+#undef OVERTAKEN
+}
+
 static void say_given_back(struct ledger_task *task, int r, const struct ledger_order *order)
 {
 	switch (r) {
@@ -176,9 +186,7 @@ static void say_given_back(struct ledger_task *task, int r, const struct ledger_
 		return;
 	case ORDER_CONTROL_REFUSED:
 		if (order_is_live(order->state))
-			settlement_say_quantity(&task->reply, order->quantity,
-						"Others have given units of the order back since this Idempotency-Key was sent first. "
-						"Nothing was done: send it again with another key.");
+			settlement_say_quantity(&task->reply, order->quantity, overtaken(order->quantity >= task->order.quantity));
 		else
 			reply_refuse(&task->reply, PROBLEM_ORDER_STATE, "The order is %s, and not by this request.",
 				     order_state_name(order->state));

@@ -5,12 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/backoff.h"
 #include "base/clock.h"
+#include "base/pause.h"
 #include "base/uuid.h"
 #include "cli/secrets.h"
 #include "model/limits.h"
 
 enum { TIMEOUT_MS = 30000, READ_STEP = 64 * 1024, REQUEST_MAX = 1024 * 1024 };
+
+/*
+ * Before what is undecided is asked for again: 3 to 6 s in all. What is in flight is decided within
+ * journal.ack_deadline (2 s), and what nobody drives any more is claimed a second later.
+ */
+enum { AGAIN_MAX = 5 };
+static const struct backoff_range again_after = {.first_ns = 250000000, .most_ns = 2000000000};
 
 void client_url(const struct listen_list *listen, char url[static CLIENT_URL_SIZE])
 {
@@ -295,19 +304,13 @@ static int call_https(struct client *client, const struct call *call, struct rec
 	return r;
 }
 
-/* Takes `body`, which becomes the call's. */
-static int perform(struct client *client, struct call *call, json_t *body, int *status, json_t **result)
+/* One try, under the call's key. */
+static int attempt(struct client *client, const struct call *call, int *status, json_t **result)
 {
-	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 	struct received received = {0};
-	int r = -ENOMEM;
+	int r = client->https ? call_https(client, call, &received) : call_plain(client, call, &received);
 
 	*result = NULL;
-	call->body = text;
-	if (!body || text)
-		r = client->https ? call_https(client, call, &received) : call_plain(client, call, &received);
-	free(text);
-	json_decref(body);
 	if (r < 0) {
 		disconnect(client);
 		return r;
@@ -317,6 +320,36 @@ static int perform(struct client *client, struct call *call, json_t *body, int *
 	if (received.close)
 		disconnect(client);
 	return 0;
+}
+
+/* What was asked is still being decided, and the same under the same key learns what came of it. */
+static bool is_undecided(int status, const json_t *answer)
+{
+	const char *code = json_string_value(json_object_get(answer, "code"));
+
+	return code && ((status == 409 && strcmp(code, "request-in-flight") == 0) ||
+			(status == 503 && strcmp(code, "outcome-unknown") == 0));
+}
+
+/* Takes `body`, which becomes the call's. */
+static int perform(struct client *client, struct call *call, json_t *body, int *status, json_t **result)
+{
+	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	struct backoff backoff = {0};
+	int r = -ENOMEM;
+
+	*result = NULL;
+	call->body = text;
+	if (!body || text)
+		r = attempt(client, call, status, result);
+	for (int again = 0; again < AGAIN_MAX && r == 0 && is_undecided(*status, *result); again++) {
+		json_decref(*result);
+		pause_sleep(backoff_fail(&backoff, &again_after, *status));
+		r = attempt(client, call, status, result);
+	}
+	free(text);
+	json_decref(body);
+	return r;
 }
 
 int client_call(struct client *client, const char *method, const char *path, json_t *body, int *status, json_t **result)

@@ -30,8 +30,10 @@ void client_close(struct client *client);
 
 /*
  * One request; a POST has an Idempotency-Key of its own, made here. `body` is taken over (NULL:
- * none). *answer: the body where it is JSON, else NULL; the caller's. 0, or negative: no answer
- * came (-ECONNREFUSED, -ETIMEDOUT, -EBADMSG…).
+ * none). While the answer is that it is not decided yet (409 request-in-flight, 503
+ * outcome-unknown) the same is sent again under the same key, a few times, later each time; then
+ * that is the answer. *answer: the body where it is JSON, else NULL; the caller's. 0, or negative:
+ * no answer came (-ECONNREFUSED, -ETIMEDOUT, -EBADMSG…).
  */
 int client_call(struct client *client, const char *method, const char *path, json_t *body, int *status, json_t **answer) MUST_CHECK;
 /*

@@ -190,6 +190,30 @@ def test_a_refund_that_was_overtaken_goes_on_under_its_next_key(three):
         assert done.returncode == 1 and "order-quantity" in done.stderr and keys[3:] == ["re_2"]
 
 
+def test_what_is_in_flight_is_asked_for_again_under_the_same_key(three):
+    """Of one order, of a file, of an import: and not for ever."""
+    shop, order = three
+    keys = []
+
+    def answer(key):
+        keys.append(key)
+        done = {"id": order, "quantity": 1, "state": "confirmed", "items": 1, "sales": 0}
+        return (200, done) if len(keys) == 3 else problem("request-in-flight", 409)
+
+    (shop.folder / "orders.csv").write_text(f"order,refund_quantity,refund_reference\n{order},1,re_1\n")
+    (shop.folder / "items.csv").write_text("sku,item_name,on_hand\nA,An item,1\n")
+    commands = (["order", "confirm", order], ["order", "cancel", "--file", "orders.csv", "--yes"], ["import", "items.csv"], ["sale", "pause", "drop"])
+    with answering(answer) as place:
+        for command in commands:
+            keys.clear()
+            done = operate(shop, *command, *place)
+            assert done.returncode == 0 and len(keys) == 3 and len(set(keys)) == 1, (command, keys, done.stderr)
+        keys.extend(keys)
+        done = operate(shop, "order", "confirm", order, *place)
+        assert done.returncode == 1 and "request-in-flight" in done.stderr
+        assert len(set(keys[6:])) == 1 and 2 < len(keys[6:]) < 20
+
+
 def test_who_gives_no_reference_is_told_to_look_where_nobody_knows(three):
     shop, order = three
     with answering(lambda key: problem("outcome-unknown", 503)) as place:

@@ -136,39 +136,71 @@ static bool sent_to_us(struct gate_request *request)
 	return false;
 }
 
-static void handle_request(struct http_handler *handler, struct http_exchange *exchange)
+/*
+ * What the head alone decides: the route, and whether who asks may take it with these parameters.
+ * NULL: no, and it has answered. `path`: the parameters lie in it.
+ */
+static const struct route *admit(struct gate_request *request, char path[static HTTP_PATH_MAX])
 {
-	struct gate_thread *thread = (struct gate_thread *)handler;
-	struct gate_request request = {.thread = thread, .exchange = exchange, .http = http_exchange_request(exchange)};
-	char allow[HTTP_ALLOW_SIZE], path[HTTP_PATH_MAX]; /* the parameters lie in it */
+	struct gate_thread *thread = request->thread;
+	char allow[HTTP_ALLOW_SIZE];
 	struct http_match match = {0};
 	const struct route *route;
 	int outcome;
 
 	reply_clear(&thread->reply);
 	gate_renew_access(thread);
-	trace_take(&request.trace, request.http->known[HTTP_TRACEPARENT]);
-	if (thread->for_operators && !sent_to_us(&request))
-		return;
+	trace_take(&request->trace, request->http->known[HTTP_TRACEPARENT]);
+	if (thread->for_operators && !sent_to_us(request))
+		return NULL;
 	if (!thread->for_operators)
-		http_exchange_set_mark(exchange, cors_mark(&thread->gate->settings.settings->gate.origins, request.http));
-	outcome = http_router_find(thread->router, request.http->method, http_path_normal(request.http->path, path, sizeof(path)),
-				   &match, allow);
+		http_exchange_set_mark(request->exchange, cors_mark(&thread->gate->settings.settings->gate.origins, request->http));
+	outcome = http_router_find(thread->router, request->http->method,
+				   http_path_normal(request->http->path, path, HTTP_PATH_MAX), &match, allow);
 	if (outcome != HTTP_ROUTE_FOUND) {
-		answer_no_route(&request, outcome, allow);
-		return;
+		answer_no_route(request, outcome, allow);
+		return NULL;
 	}
 	route = &thread->table->routes[match.route];
-	if (http_exchange_reserved(exchange) && !thread->for_operators && !route->probe) {
-		http_refuse(exchange);
-		return;
+	if (http_exchange_reserved(request->exchange) && !thread->for_operators && !route->probe) {
+		http_refuse(request->exchange);
+		return NULL;
 	}
-	request.route = (uint32_t)match.route;
-	request.argument = route->argument;
-	memcpy(request.parameters, match.parameters, sizeof(request.parameters));
-	if (route->scope && !allowed(&request, route->scope))
-		return;
-	if (request.http->query.size && !query_fits(&request, route))
+	request->route = (uint32_t)match.route;
+	request->argument = route->argument;
+	memcpy(request->parameters, match.parameters, sizeof(request->parameters));
+	if (route->scope && !allowed(request, route->scope))
+		return NULL;
+	if (request->http->query.size && !query_fits(request, route))
+		return NULL;
+	return route;
+}
+
+static struct gate_request request_of(struct http_handler *handler, struct http_exchange *exchange)
+{
+	return (struct gate_request){
+		.thread = (struct gate_thread *)handler, .exchange = exchange, .http = http_exchange_request(exchange)};
+}
+
+/*
+ * Of operators half a megabyte is taken, so nobody sends it who may not. Of buyers no more is than
+ * comes with one read, and who they are costs a signature: they are asked with the body.
+ */
+static bool handle_head(struct http_handler *handler, struct http_exchange *exchange)
+{
+	struct gate_request request = request_of(handler, exchange);
+	char path[HTTP_PATH_MAX];
+
+	return !request.thread->for_operators || admit(&request, path) != NULL;
+}
+
+static void handle_request(struct http_handler *handler, struct http_exchange *exchange)
+{
+	struct gate_request request = request_of(handler, exchange);
+	char path[HTTP_PATH_MAX];
+	const struct route *route = admit(&request, path);
+
+	if (!route)
 		return;
 	if (route->input == INPUT_BODY && !request.http->has_length) {
 		gate_refuse(&request, PROBLEM_LENGTH_REQUIRED, NULL);
@@ -262,6 +294,7 @@ static void handle_gone(struct http_handler *handler, struct http_handle handle)
 const struct http_handler gate_handler = {
 	.request = handle_request,
 	.fault = handle_fault,
+	.head = handle_head,
 	.round_end = handle_round_end,
 	.wake = handle_wake,
 	.tick = handle_tick,

@@ -4,7 +4,7 @@
  *   PROXY ──> IDLE ──> HEAD ──> BODY          waiting for bytes: nothing yet, a part of the headers, a part of the body
  *              ^ │       │        │
  *              │ v       v        v
- *              │ CALLED <─────────┘           the handler's callback runs
+ *              │ CALLED <─────────┘           the handler's callback runs; of a head alone, and then BODY again or an answer
  *              │   │ ├──> DEFERRED            the answer comes later; nothing is read meanwhile
  *              │   │ └──> STREAM              events go out until an end
  *              └───┴──> CLOSING ──> LINGER    the last answer leaves; then the client is waited for, briefly

@@ -48,6 +48,12 @@ struct http_handler {
 	 * later, or starts a stream. The request's slices are valid until it returns.
 	 */
 	void (*request)(struct http_handler *handler, struct http_exchange *exchange);
+	/*
+	 * The head of a request is whole and its body is not. True: the body is read, and request()
+	 * gets both. False: it has answered or deferred; no body is read, and the connection ends
+	 * with the answer.
+	 */
+	bool (*head)(struct http_handler *handler, struct http_exchange *exchange);
 	/* The reader refused it; must http_respond(). The loop closes the connection afterwards. */
 	void (*fault)(struct http_handler *handler, struct http_exchange *exchange, enum http_fault fault);
 	/* After each round of reading; where deferred exchanges are decided as a batch. */

@@ -74,6 +74,24 @@ static size_t serve_proxy(struct connection *connection, const char *data, size_
 	return 0;
 }
 
+/*
+ * Whether the handler would have the body; else it has the exchange, and there is no more to read.
+ */
+static bool wants_body(struct connection *connection)
+{
+	struct http_loop *loop = connection->loop;
+
+	begin_exchange(connection);
+	connection->exchange.keep_alive = false;
+	if (loop->handler->head(loop->handler, &connection->exchange)) {
+		connection_enter(connection, PHASE_BODY);
+		return true;
+	}
+	ASSERT(connection->phase != PHASE_CALLED);
+	loop_count(&loop->stats.requests, 1);
+	return false;
+}
+
 /* The head is whole and fine; its body is not there yet. */
 static void await_body(struct connection *connection, const struct http_request *request, size_t need)
 {
@@ -81,8 +99,6 @@ static void await_body(struct connection *connection, const struct http_request 
 
 	connection->in_need = need;
 	connection->starved = true;
-	if (connection->phase != PHASE_BODY)
-		connection_enter(connection, PHASE_BODY);
 	if (request->expect_continue && request->body.size == 0 && !connection->continued) {
 		connection->continued = true;
 		output_append(connection, go_on, sizeof(go_on) - 1);
@@ -106,6 +122,8 @@ static size_t serve_one(struct connection *connection, const char *data, size_t 
 			connection_enter(connection, PHASE_HEAD);
 		return 0;
 	case HTTP_READ_BODY:
+		if (connection->phase != PHASE_BODY && !wants_body(connection))
+			return size;
 		await_body(connection, request, used);
 		return 0;
 	case HTTP_READ_FAULT:

@@ -179,6 +179,13 @@ static void handle_fault(struct http_handler *handler, struct http_exchange *exc
 	respond(monitor, exchange, &answer);
 }
 
+static bool handle_head(struct http_handler *handler, struct http_exchange *exchange)
+{
+	(void)handler;
+	(void)exchange;
+	return true;
+}
+
 static void handle_nothing(struct http_handler *handler)
 {
 	(void)handler;
@@ -235,6 +242,7 @@ int monitor_new(struct monitor **out, const struct listen_list *places, const st
 	monitor->handler = (struct http_handler){
 		.request = handle_request,
 		.fault = handle_fault,
+		.head = handle_head,
 		.round_end = handle_nothing,
 		.wake = handle_nothing,
 		.tick = handle_tick,

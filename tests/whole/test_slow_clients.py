@@ -12,7 +12,7 @@ import urllib.parse
 
 import pytest
 
-from penstock import buyer_token, wait_until
+from penstock import OPERATOR_TOKEN, buyer_token, run, wait_until
 from wire import Closed, Wire
 
 GET = b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n"
@@ -286,6 +286,44 @@ def test_wrong_operators_tokens_are_seen_and_slowed_and_keep_nobody_out(serve):
         assert server.operate("GET", "/v1/sales").status == 200
     for wire in guessing:
         wire.socket.close()
+
+
+HALF_A_MEGABYTE = "Content-Type: application/json\r\nContent-Length: 524288\r\n"
+
+
+@pytest.mark.parametrize(
+    "who, path, status, code",
+    [
+        ("", "/v1/imports", 401, "unauthorized"),
+        ("Authorization: Bearer a-guess-of-sixteen-bytes\r\n", "/v1/imports", 401, "unauthorized"),
+        ("Authorization: Bearer READER\r\n", "/v1/imports", 403, "forbidden"),
+        ("", "/v1/nothing", 404, "not-found"),
+        ("Expect: 100-continue\r\n", "/v1/imports", 401, "unauthorized"),
+    ],
+)
+def test_who_may_not_is_answered_before_the_body(serve, who, path, status, code):
+    """Found: half a megabyte was read, and waited for, of whoever came."""
+    words = run("token", "--operator", "ann", "--scopes", "read").stdout.split()
+    server = serve(environment={"PENSTOCK_OPERATOR_TOKENS": words[words.index("=") + 1]})
+    who = who.replace("READER", words[words.index("token") + 1])
+    with Wire(server.operator) as wire:
+        wire.send(f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{HALF_A_MEGABYTE}{who}\r\n")
+        reply = wire.read()
+        assert (reply.status, reply.code, reply.header("connection")) == (status, code, "close")
+        assert end_of(wire) == b""
+
+
+def test_an_operators_body_is_read_in_its_own_time(server):
+    body = b'{"items":[{"sku":"A","name":"An item","on_hand":1}]}'
+    with Wire(server.operator) as wire:
+        wire.send(
+            f"POST /v1/imports HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {OPERATOR_TOKEN}\r\nExpect: 100-continue\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        assert wire.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 100 ")
+        for at in range(len(body)):
+            wire.send(body[at : at + 1])
+        assert wire.read().status == 200
 
 
 def served(server):

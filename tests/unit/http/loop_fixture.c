@@ -100,6 +100,24 @@ static void on_fault(struct http_handler *handler, struct http_exchange *exchang
 	answer(exchange, info->status, slice_of(info->code));
 }
 
+static bool on_head(struct http_handler *handler, struct http_exchange *exchange)
+{
+	struct fixture *fixture = (struct fixture *)handler;
+	const struct http_request *request = http_exchange_request(exchange);
+
+	atomic_fetch_add(&fixture->heads, 1);
+	if (slice_equal(request->path, SLICE("/not-you"))) {
+		answer(exchange, 401, SLICE("who?"));
+		return false;
+	}
+	if (slice_equal(request->path, SLICE("/not-you-later"))) {
+		add(fixture->waiting, &fixture->waiting_count, http_exchange_handle(exchange));
+		defer(fixture, exchange);
+		return false;
+	}
+	return true;
+}
+
 static void on_round_end(struct http_handler *handler)
 {
 	struct fixture *fixture = (struct fixture *)handler;
@@ -194,7 +212,7 @@ void fixture_open(struct fixture *fixture, const char *place, struct http_limits
 	struct slice bad;
 
 	memset(fixture, 0, sizeof(*fixture));
-	fixture->handler = (struct http_handler){on_request, on_fault, on_round_end, on_wake, on_tick, on_gone};
+	fixture->handler = (struct http_handler){on_request, on_head, on_fault, on_round_end, on_wake, on_tick, on_gone};
 	fixture->quota.connections_max = connections_max;
 	assert_int_equal(lane_new(&fixture->wakes, 64), 0);
 	assert_int_equal(network_list_parse(SLICE("127.0.0.1"), &fixture->proxies, &bad), 0);

@@ -9,6 +9,7 @@
  *   /stream     a stream; fixture_publish()       /close      200 and the end of the connection
  *   /empty      204                            /probe      as /now, also from the reserve
  *   /overdue    200; 503 where it had waited at all (http_exchange_overdue)
+ *   /not-you    401 as soon as its head is there, and its body is not (/not-you-later: deferred then)
  *   /expendable deferred, never answered, and may be asked to go
  */
 #pragma once
@@ -30,7 +31,7 @@ struct fixture {
 	struct lane *wakes;
 	_Atomic size_t publish_size; /* bytes for every stream, once */
 	_Atomic bool release, end_streams;
-	_Atomic int gone, rounds, deferred, streaming, ticks;
+	_Atomic int heads, gone, rounds, deferred, streaming, ticks;
 	struct http_handle waiting[FIXTURE_WAITING_MAX], streams[FIXTURE_WAITING_MAX], round[FIXTURE_WAITING_MAX];
 	size_t waiting_count, stream_count, round_count;
 	_Atomic bool ended; /* http_loop_run() has returned */

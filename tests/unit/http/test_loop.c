@@ -261,6 +261,62 @@ static void test_a_client_that_asks_is_told_to_go_on(void **state)
 	end();
 }
 
+static void test_a_body_that_nobody_wants_is_not_waited_for(void **state)
+{
+	static char much[HTTP_BODY_MAX - 1];
+	static const char head[] = "POST /not-you HTTP/1.1\r\nHost: a\r\nContent-Length: 16384\r\n\r\n";
+	static const char later[] = "POST /not-you-later HTTP/1.1\r\nHost: a\r\nContent-Length: 16384\r\nExpect: 100-continue\r\n\r\n";
+	const struct answer *answer;
+
+	(void)state;
+	start();
+	/* What is pipelined before it is answered; the head may come in pieces. */
+	client_send(&client, GET("/now?1"));
+	client_send_bytes(&client, head, 20);
+	assert_body(client_expect(&client, 200), "1");
+	client_send_bytes(&client, head + 20, sizeof(head) - 21);
+	answer = client_expect(&client, 401);
+	assert_body(answer, "who?");
+	assert_head(answer, "Connection: close\r\n");
+	client_send_bytes(&client, much, sizeof(much)); /* costs nobody the answer */
+	client_expect_end(&client);
+	client_close(&client);
+
+	/* Nor is anybody told to go on; and what came of a body with its head is thrown away. */
+	client_connect(&client, &fixture);
+	client_send(&client, later);
+	WAIT_UNTIL(fixture.deferred == 1);
+	client_send_bytes(&client, much, sizeof(much));
+	fixture_release(&fixture);
+	assert_head(client_expect(&client, 202), "Connection: close\r\n");
+	client_expect_end(&client);
+	client_close(&client);
+	client_connect(&client, &fixture);
+	client_send(&client, "POST /not-you HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\nGET /now HTTP/1.1");
+	client_expect(&client, 401);
+	client_expect_end(&client);
+	assert_int_equal(fixture.heads, 3);
+	assert_int_equal(http_loop_stats(fixture.loop)->requests, 4);
+	end();
+}
+
+static void test_a_head_is_looked_at_once_and_only_without_its_body(void **state)
+{
+	(void)state;
+	start();
+	client_send(&client, "PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
+	assert_body(client_expect(&client, 200), "abc");
+	assert_int_equal(fixture.heads, 0);
+	client_send(&client, "PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n");
+	WAIT_UNTIL(fixture.heads == 1);
+	for (const char *at = "xyz"; *at; at++)
+		client_send_bytes(&client, at, 1);
+	assert_body(client_expect(&client, 200), "xyz");
+	assert_int_equal(fixture.heads, 1);
+	assert_int_equal(http_loop_stats(fixture.loop)->requests, 2);
+	end();
+}
+
 static void test_faults_are_answered_and_end_the_connection(void **state)
 {
 	static char much[200000];
@@ -983,6 +1039,8 @@ int main(void)
 		cmocka_unit_test(test_a_request_may_come_byte_by_byte),
 		cmocka_unit_test(test_the_largest_body_comes_in_pieces),
 		cmocka_unit_test(test_a_client_that_asks_is_told_to_go_on),
+		cmocka_unit_test(test_a_body_that_nobody_wants_is_not_waited_for),
+		cmocka_unit_test(test_a_head_is_looked_at_once_and_only_without_its_body),
 		cmocka_unit_test(test_faults_are_answered_and_end_the_connection),
 		cmocka_unit_test(test_slow_requests_are_timed_out),
 		cmocka_unit_test(test_idle_connections_are_closed),

@@ -197,6 +197,13 @@ static void on_fault(struct http_handler *handler, struct http_exchange *exchang
 	http_respond(exchange, &(struct http_response){.status = 400, .close = true});
 }
 
+static bool on_head(struct http_handler *handler, struct http_exchange *exchange)
+{
+	(void)handler;
+	(void)exchange;
+	return true;
+}
+
 static void on_nothing(struct http_handler *handler)
 {
 	(void)handler;
@@ -241,7 +248,7 @@ static size_t serve_crowd(size_t size, int times)
 	size_t late = 0;
 
 	memset(&bench, 0, sizeof(bench));
-	bench.handler = (struct http_handler){on_request, on_fault, on_nothing, on_nothing, on_tick, on_gone};
+	bench.handler = (struct http_handler){on_request, on_head, on_fault, on_nothing, on_nothing, on_tick, on_gone};
 	bench.quota.connections_max = CROWD;
 	assert_int_equal(http_wire_new(&bench.wire), 0);
 	settings.wire = bench.wire;

@@ -66,6 +66,13 @@ static void on_fault(struct http_handler *handler, struct http_exchange *exchang
 	http_respond(exchange, &(struct http_response){.status = 400, .close = true});
 }
 
+static bool on_head(struct http_handler *handler, struct http_exchange *exchange)
+{
+	(void)handler;
+	(void)exchange;
+	return true;
+}
+
 static void on_round_end(struct http_handler *handler)
 {
 	(void)handler;
@@ -107,7 +114,7 @@ static int begin(void **state)
 
 	(void)state;
 	memset(&bench, 0, sizeof(bench));
-	bench.handler = (struct http_handler){on_request, on_fault, on_round_end, on_wake, on_tick, on_gone};
+	bench.handler = (struct http_handler){on_request, on_head, on_fault, on_round_end, on_wake, on_tick, on_gone};
 	bench.quota.connections_max = 100;
 	assert_int_equal(address_parse(SLICE("192.0.2.7"), &bench.peer), 0);
 	assert_int_equal(http_wire_new(&bench.wire), 0);

@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -145,6 +146,24 @@ def test_a_report_says_where_units_went(returns):
     shown = operate(server, "sale", "report", "pairs").stdout
     assert "GIVEN BACK" in shown and "goes on with the rest: 3." in shown
     assert "GIVEN BACK" not in operate(server, "sale", "report", "short").stdout
+
+
+def test_a_report_leaves_the_feed_when_its_orders_are_told(returns):
+    """Found: the report of a sale long over read all that had happened since, of every sale."""
+    server, _ = returns
+    server.make_sale("later", 1100, hold_seconds=600)
+    with ThreadPoolExecutor(8) as pool:
+        assert {answer.status for answer in pool.map(lambda i: server.buy("later", f"d{i}"), range(1100))} == {202}
+    pages = 'penstock_operator_request_duration_seconds_count{route="changes"}'
+
+    def report(sale):
+        before = server.metric(pages)
+        told = json.loads(operate(server, "sale", "report", sale, "--json").stdout)
+        return told, server.metric(pages) - before
+
+    told, asked = report("pairs")
+    assert told["reductions"] == 3 and asked == 1
+    assert report("later")[1] == 0, "no order was changed"
 
 
 def test_the_log_is_exported_with_its_hashes(shop):

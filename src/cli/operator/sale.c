@@ -400,7 +400,17 @@ RESOURCE_COMMAND(sale, delete, "ID", "Delete a draft; its units go back to the w
 RESOURCE_COMMAND(sale, end, "ID [--yes]", "End it for good; what is left goes back to the warehouse", end);
 RESOURCE_COMMAND(sale, add, "ID SKU UNITS", "Give a lot more units, from the warehouse", add);
 RESOURCE_COMMAND(sale, withdraw, "ID SKU UNITS [--up-to] [--yes]", "Take units that are still available out of a lot", withdraw);
-RESOURCE_COMMAND(sale, report, "ID", "What became of it: orders by outcome, lot and minute, and the money", report);
+static const struct command command_report = {
+	.name = "sale report",
+	.synopsis = "ID",
+	.summary = "What became of it: orders by outcome, lot and minute, and the money",
+	.details = "It reads all orders of the sale, page after page. Where the units went is said\n"
+		   "by the feed alone, which has all sales' changes: that is read from when the\n"
+		   "first order that was ever changed was placed until the last change of each has\n"
+		   "gone by, so a sale with a late refund costs all that happened before it.\n",
+	.settings = true,
+	.run = report,
+};
 RESOURCE_COMMAND(sale, watch, "ID", "Follow a sale as it happens, until interrupted", watch);
 
 const struct command command_sale = {

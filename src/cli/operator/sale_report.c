@@ -8,6 +8,7 @@
 #include "base/assertion.h"
 #include "base/clock.h"
 #include "cli/change_line.h"
+#include "cli/operator/unseen_changes.h"
 #include "cli/output.h"
 #include "cli/style.h"
 #include "model/limits.h"
@@ -47,8 +48,8 @@ struct report {
 	size_t minute_count, minute_capacity;
 	int64_t paid_orders, paid_amount; /* what payments were told of, of confirmed orders */
 	struct back back[UNITS_GONE + 1];
-	int64_t reductions;             /* some units of an order that goes on with the rest */
-	char first_at[CLOCK_TEXT_SIZE]; /* when the first order was placed; empty: there is none */
+	int64_t reductions; /* some units of an order that goes on with the rest */
+	struct unseen_changes unseen;
 };
 
 /* --- Adding up --- */
@@ -81,8 +82,6 @@ static struct minute *minute_of(struct report *report, const char *placed_at)
 	if (array_fit(&report->minutes, &report->minute_capacity, report->minute_count + 1, sizeof(*report->minutes)))
 		return NULL;
 	ASSERT(report->minutes != NULL);
-	if (report->minute_count == 0)
-		snprintf(report->first_at, sizeof(report->first_at), "%s", placed_at);
 	last = &report->minutes[report->minute_count++];
 	*last = (struct minute){0};
 	snprintf(last->at, sizeof(last->at), "%.*s", MINUTE_TEXT_SIZE - 1, placed_at);
@@ -112,7 +111,7 @@ static int add_order(struct report *report, const json_t *order)
 	struct minute *minute = minute_of(report, output_field_text(order, "placed_at"));
 	enum outcome outcome = outcome_of(order);
 
-	if (!minute)
+	if (!minute || unseen_changes_add(&report->unseen, order))
 		return cli_error(CLI_FAILED, "%s", error_text(-ENOMEM));
 	add(&report->sums[outcome], units, price);
 	add(&minute->sums[outcome], units, price);
@@ -194,8 +193,9 @@ static int add_changes(void *context, const json_t *rows)
 
 		if (strcmp(output_field_text(data, "sale"), output_field_text(report->sale, "id")) == 0)
 			add_change(report, row);
+		unseen_changes_see(&report->unseen, row);
 	}
-	return json_array_size(rows) < OUTPUT_PAGE ? CLI_OK : CLI_GO; /* the feed has no end */
+	return json_array_size(rows) < OUTPUT_PAGE || unseen_changes_are_none(&report->unseen) ? CLI_OK : CLI_GO;
 }
 
 /* A list from a query on, page after page. CLI_OK or the exit code. */
@@ -233,8 +233,8 @@ static int gather(struct report *report, struct client *client, const char *id)
 			report->lots[report->lot_count++].sku = output_field_text(lot, "sku");
 	}
 	code = read_all(report, client, "/v1/orders", "sale", id, "orders", add_page);
-	if (code == CLI_OK && report->first_at[0])
-		code = read_all(report, client, "/v1/changes", "since", report->first_at, "changes", add_changes);
+	if (code == CLI_OK && !unseen_changes_are_none(&report->unseen))
+		code = read_all(report, client, "/v1/changes", "since", report->unseen.since, "changes", add_changes);
 	return code;
 }
 
@@ -390,6 +390,7 @@ int sale_report(struct client *client, const char *sale, bool json)
 	if (code == CLI_OK)
 		code = json ? print_json(report) : print_tables(report);
 	json_decref(report->sale);
+	unseen_changes_deinit(&report->unseen);
 	free(report->minutes);
 	free(report);
 	return code;

@@ -1,0 +1,33 @@
+/*
+ * Where the feed may be left: when the last change of each order has gone by. The feed has all
+ * sales' changes and no end, and an order says when it was changed last, so who has a sale's orders
+ * need not read on to the end. 32 bytes for each order that was ever changed.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/uuid.h"
+
+struct unseen_order {
+	struct uuid id;
+	int64_t changed_ms;
+	bool seen;
+};
+
+struct unseen_changes {
+	struct unseen_order *orders; /* by id */
+	size_t count, capacity, left;
+	bool unknown;                  /* an order does not say when: an older program's */
+	char since[CLOCK_TEXT_SIZE];   /* when the first of them was placed; empty: none was ever changed */
+};
+
+/* Orders come in the order of their ids, as a list has them. 0 or -ENOMEM. */
+int unseen_changes_add(struct unseen_changes *unseen, const json_t *order) MUST_CHECK;
+/* One change of the feed, of whichever sale. */
+void unseen_changes_see(struct unseen_changes *unseen, const json_t *change);
+/* Nothing of these orders is to come but what happened after they were read. */
+bool unseen_changes_are_none(const struct unseen_changes *unseen);
+void unseen_changes_deinit(struct unseen_changes *unseen);

@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import threading
 import time
+import urllib.parse
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from random import Random
@@ -342,6 +343,42 @@ def test_a_replay_sends_again_by_time_or_id_and_moves_no_position(server, endpoi
     assert server.operate("GET", "/v1/relays/stdout").json["version"] == 0
 
 
+@pytest.mark.parametrize("left", ["", "/2"])
+def test_a_replay_begins_at_the_time_of_its_change(server, left):
+    """
+    Found: the units that a reduction has left were taken for its time, so all was read from the
+    beginning.
+    """
+    asked = []
+
+    class Feed(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            where = urllib.parse.urlsplit(self.path)
+            if where.path == "/v1/changes":
+                asked.append(urllib.parse.parse_qs(where.query))
+            body = b'{"changes":[],"next":null}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    feed = ThreadingHTTPServer(("127.0.0.1", 0), Feed)
+    threading.Thread(target=feed.serve_forever, daemon=True).start()
+    try:
+        change = f"0193e0a1-5c3f-7000-9c1e-2f6a4b000001/order.reduced/1798797612500{left}"
+        code, _, log = ends(server, "--to", "-", "--replay", change, "--operator", f"http://127.0.0.1:{feed.server_port}")
+    finally:
+        feed.shutdown()
+        feed.server_close()
+    assert code == 1 and "no change of this id" in log, log
+    assert asked[0]["since"] == ["2027-01-01T10:00:12.500Z"], asked
+
+
 def test_a_replay_ends_where_it_is_told(server, endpoint):
     for sale in ("one", "two"):
         server.make_sale(sale, 50, limit_per_buyer=50, hold_seconds=600)
@@ -391,6 +428,9 @@ def test_a_new_name_starts_where_it_is_told_and_later_goes_on(server, endpoint, 
     [
         (["--to", "-", "--from", "a/b"], "wanted is a time"),
         (["--to", "-", "--replay", "a/b/c"], "wanted is a change's id"),
+        (["--to", "-", "--replay", "a/b/1/c"], "wanted is a change's id"),
+        (["--to", "-", "--replay", "a/b/1/2/3"], "wanted is a change's id"),
+        (["--to", "-", "--from", "2027-01-01 10:00 America/Argentina/Nowhere"], "--from"),
         (["--to", "-", "--from", "2027-01-01T10:00:00Z", "--replay", "2027-01-01T10:00:00Z"], "one of them"),
         (["--to", "-", "--until", "2027-01-01T10:00:00Z"], "--until goes with --replay"),
         (["--to", "-", "--replay", "2027-01-01T10:00:00Z", "--until", "tomorrow/x/"], "--until tomorrow/x/: wanted is a change's id"),

@@ -175,19 +175,39 @@ static int skip(const struct options *options, const struct settings *settings)
 	return code;
 }
 
+/* When a change was: of ID/KIND/MS, and of a reduction ID/KIND/MS/LEFT. False: it is no id. */
+static bool read_change_time(const char *id, int64_t *ms)
+{
+	const char *kind = strchr(id, '/'), *time = kind ? strchr(kind + 1, '/') : NULL, *left;
+	char *rest;
+
+	if (!time)
+		return false;
+	*ms = strtoll(time + 1, &rest, 10);
+	if (rest == time + 1 || *ms < 0 || *ms > last_ms)
+		return false;
+	if (*rest == '/') {
+		left = rest + 1;
+		(void)strtoll(left, &rest, 10);
+		if (rest == left)
+			return false;
+	}
+	return *rest == '\0';
+}
+
 /* "ID/KIND/MS" in *change, and its time in `at`; or a time. CLI_GO or the exit code. */
 static int read_place(struct cli *cli, const char *option, const char *text, const char **change, char at[static CLOCK_TEXT_SIZE])
 {
-	const char *slash = strrchr(text, '/');
+	const char *slash = strchr(text, '/');
 	int64_t wall_ms = 0;
-	char *rest = NULL;
 	int code = CLI_GO;
 
-	if (slash && strchr(text, '/') < slash) {
-		wall_ms = strtoll(slash + 1, &rest, 10);
+	/* A zone may have two slashes, behind a space. */
+	if (slash && strchr(slash + 1, '/') && !strchr(text, ' ')) {
 		*change = text;
-		if (*rest || rest == slash + 1 || wall_ms < 0 || wall_ms > last_ms)
-			return cli_usage(cli, "--%s %s: wanted is a change's id, ID/KIND/MS, or a time", option, text);
+		if (!read_change_time(text, &wall_ms))
+			return cli_usage(cli, "--%s %s: wanted is a change's id, ID/KIND/MS or ID/KIND/MS/LEFT, or a time",
+					 option, text);
 	} else {
 		code = output_moment(cli, option, text, &wall_ms);
 	}

@@ -12,7 +12,8 @@ export async function showLog() {
 
 	byId("log").tBodies[0].replaceChildren(...rows.map((row) =>
 		element("tr", {}, element("td", {}, local(row.at)), element("td", {}, row.actor), element("th", { scope: "row" }, row.action),
-			element("td", {}, row.subject ?? ""), element("td", { class: "detail" }, Object.entries(row.detail).map(([name, of]) => `${name} ${of}`).join(", ")))));
+			element("td", {}, row.subject ?? ""), element("td", { class: "detail" }, Object.entries(row.detail).filter(([name, of]) => !name.endsWith("_at_ms") || of >= 0)
+				.map(([name, of]) => name.endsWith("_at_ms") ? `${name.slice(0, -3)} ${local(of)}` : `${name} ${of}`).join(", ")))));
 }
 
 export function showAuditsAge() {

@@ -201,7 +201,11 @@ int cli_open_ledger(const char *url, int flags, struct ledger **ledger)
 		return cli_error(CLI_FAILED, "ledger %s: it was written by a newer penstock than this one", name);
 	case -EINVAL:
 		return cli_error(CLI_USAGE,
-				 "ledger %s: there is no such kind of ledger; wanted is sqlite:PATH or postgresql://...", name);
+				 "ledger %s: there is no such kind of ledger; wanted is sqlite:PATH (of a file PATH) or "
+				 "postgresql://...",
+				 name);
+	case -EUCLEAN:
+		return cli_error(CLI_FAILED, "ledger %s: what is there is no ledger of penstock, or it is damaged", name);
 	case -ENOSYS:
 		return cli_error(CLI_USAGE,
 				 "ledger %s: this penstock is built without the feature postgres (see `penstock version`)", name);

@@ -87,7 +87,7 @@ static int set(const struct option *option, char *value, const char **wanted)
 		*(const char **)option->target = value;
 		return *value ? 0 : -EINVAL;
 	case OPTION_INTEGER:
-		*wanted = "a whole number";
+		*wanted = "a whole number, 0 or more";
 		return parse_integer(value, option->target);
 	case OPTION_NUMBER:
 		*wanted = "a number";

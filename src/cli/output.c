@@ -125,7 +125,7 @@ int output_units(const struct cli *cli, const char *text, int64_t *units)
 	errno = 0;
 	*units = strtoll(text, &end, 10);
 	if (errno || end == text || *end || *units < 1 || *units > UNITS_MAX)
-		return cli_usage(cli, "\"%s\": wanted is a number of units, at least 1", text);
+		return cli_usage(cli, "\"%s\": wanted is a number of units, 1 to %d", text, UNITS_MAX);
 	return CLI_GO;
 }
 

@@ -34,7 +34,7 @@
 	PROBLEM(FORBIDDEN, 403, "forbidden", "Forbidden", "This operator's scopes do not allow it.")                                       \
 	PROBLEM(NOT_FOUND, 404, "not-found", "Not found", "There is nothing at this path. See /openapi.json.")                             \
 	PROBLEM(UNKNOWN_SALE, 404, "unknown-sale", "Unknown sale", "There is no sale of this id.")                                         \
-	PROBLEM(UNKNOWN_ORDER, 404, "unknown-order", "Unknown order", "You have no order of this id.")                                     \
+	PROBLEM(UNKNOWN_ORDER, 404, "unknown-order", "Unknown order", "There is no order of this id, or it is not yours.")                 \
 	PROBLEM(UNKNOWN_ITEM, 404, "unknown-item", "Unknown item", "There is no item of this SKU.")                                        \
 	PROBLEM(METHOD_NOT_ALLOWED, 405, "method-not-allowed", "Method not allowed",                                                       \
 		"The Allow header says which methods this path has.")                                                                      \

@@ -120,8 +120,8 @@ def test_some_units_of_an_order_are_given_back_and_the_last_cancels_it(three):
 @pytest.mark.parametrize(
     "arguments,word",
     [
-        (["{order}", "-q", "0"], "at least 1"),
-        (["{order}", "-q", "one"], "at least 1"),
+        (["{order}", "-q", "0"], "1 to 1000000000"),
+        (["{order}", "-q", "one"], "1 to 1000000000"),
         (["{order}", "--units", "away"], "warehouse"),
         (["{order}", "--reference", "two words"], "without spaces"),
         (["{order}", "{order}", "-q", "1"], "one order"),

@@ -50,6 +50,9 @@ def test_the_readme_names_every_command():
         (["serve", "--ledger.url", "oracle:x"], "sqlite:"),
         (["token", "two words"], "buyer"),
         (["rehearse", "--buyers", "many"], "buyers"),
+        (["rehearse", "--buyers", "-5"], "wanted is a whole number, 0 or more"),
+        (["audit", "penstock.db"], "sqlite:PATH (of a file PATH)"),
+        (["sale", "add", "drop", "A", "2000000000"], "1 to 1000000000"),
     ],
 )
 def test_what_was_asked_wrongly_is_told_on_standard_error(arguments, words, tmp_path):
@@ -57,6 +60,19 @@ def test_what_was_asked_wrongly_is_told_on_standard_error(arguments, words, tmp_
     assert done.returncode == 2
     assert words in done.stderr, done.stderr
     assert done.stdout == ""
+
+
+def test_what_is_no_ledger_is_said_to_be_none(tmp_path):
+    (tmp_path / "notes.txt").write_text("A list of things to buy.\n" * 100)
+    done = run("audit", "sqlite:notes.txt", cwd=tmp_path)
+    assert done.returncode == 1 and "is no ledger of penstock" in done.stderr, done.stderr
+
+
+def test_who_asks_the_buyers_listener_is_told_so(server):
+    done = operate(server, "sale", "pause", "drop", "--operator", server.public)
+    assert done.returncode == 1 and f"is {server.public} the operator listener" in done.stderr, done.stderr
+    done = operate(server, "sale", "pause", "nothing")
+    assert done.returncode == 1 and "listener" not in done.stderr, done.stderr
 
 
 def test_alone_it_shows_its_help_and_fails():

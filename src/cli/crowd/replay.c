@@ -311,12 +311,15 @@ const struct command command_replay = {
 	.name = "replay",
 	.synopsis = "[--all | --number N] [--drop] [--json] | --forget NUMBER --reason TEXT",
 	.summary = "List the events that could not be applied, and try them again",
-	.details =
-		"Without --all or --number it lists them. Trying again writes to the ledger: a server with its stock in memory must be stopped first;\n"
-		"gates that share their stock, and drains, may go on, for the event is written to the ledger alone, which is what lacks it. An event\n"
-		"that is applied, or that can never count any more, leaves the table; so does, with --drop, what cannot be tried again. A purchase\n"
-		"that may have been told, or a record that cannot be read and so may be one, breaks P2 for as long as it is there: it is replayed, or\n"
-		"forgotten by its number with a reason, which goes to the operator log. Exit code 1 where some had to be kept.\n",
+	.details = "Without --all or --number it lists them. Trying again writes to the ledger: a\n"
+		   "server with its stock in memory must be stopped first; gates that share their\n"
+		   "stock, and drains, may go on, for the event is written to the ledger alone,\n"
+		   "which is what lacks it. An event that is applied, or that can never count any\n"
+		   "more, leaves the table; so does, with --drop, what cannot be tried again. A\n"
+		   "purchase that may have been told, or a record that cannot be read and so may be\n"
+		   "one, breaks P2 for as long as it is there: it is replayed, or forgotten by its\n"
+		   "number with a reason, which goes to the operator log. Exit code 1 where some had\n"
+		   "to be kept.\n",
 	.settings = true,
 	.run = replay_run,
 };

@@ -20,8 +20,8 @@ struct unseen_order {
 struct unseen_changes {
 	struct unseen_order *orders; /* by id */
 	size_t count, capacity, left;
-	bool unknown;                  /* an order does not say when: an older program's */
-	char since[CLOCK_TEXT_SIZE];   /* when the first of them was placed; empty: none was ever changed */
+	bool unknown;                /* an order does not say when: an older program's */
+	char since[CLOCK_TEXT_SIZE]; /* when the first of them was placed; empty: none was ever changed */
 };
 
 /* Orders come in the order of their ids, as a list has them. 0 or -ENOMEM. */

@@ -66,7 +66,7 @@ static int token_run(struct cli *cli)
 	const struct option table[] = {
 		{"lifetime", 0, OPTION_DURATION, &lifetime_ms, "TIME", "how long a buyer's token is good for (1h)"},
 		{"operator", 0, OPTION_TEXT, &name, "NAME", "make an operator's token instead"},
-		{"scopes", 0, OPTION_TEXT, &scopes, "LIST", "what the operator may do: read+orders+stock (all)"},
+		{"scopes", 0, OPTION_TEXT, &scopes, "LIST", "what the operator may do (read+orders+stock: all there is)"},
 	};
 	int code = cli_options(cli, table, 3, 0, 1);
 

@@ -151,10 +151,12 @@ void settlement_refuse_refund(struct reply *reply, enum refund refund)
 
 void settlement_say_quantity(struct reply *reply, uint32_t quantity, const char *detail)
 {
-	char members[32];
+	char members[32], has[96];
 	int size = snprintf(members, sizeof(members), ",\"quantity\":%u", quantity);
 
-	reply_problem(reply, PROBLEM_ORDER_QUANTITY, &(struct problem_options){.members = {members, (size_t)size}, .detail = detail});
+	snprintf(has, sizeof(has), "The order has %u unit%s. Nothing was done: ask for no more.", quantity, quantity == 1 ? "" : "s");
+	reply_problem(reply, PROBLEM_ORDER_QUANTITY,
+		      &(struct problem_options){.members = {members, (size_t)size}, .detail = detail ? detail : has});
 }
 
 static struct order_give_back give_back_of(const struct ledger_task *task)

@@ -19,7 +19,8 @@ static const char *id_of(int number)
 /* At so many seconds; updated -1: it does not say. */
 static void add(int number, int placed, int updated)
 {
-	json_t *order = json_pack("{s:s, s:o}", "id", id_of(number), "placed_at", json_sprintf("2027-01-01T10:00:%02d.000Z", placed));
+	json_t *order =
+		json_pack("{s:s, s:o}", "id", id_of(number), "placed_at", json_sprintf("2027-01-01T10:00:%02d.000Z", placed));
 
 	if (updated >= 0)
 		json_object_set_new(order, "updated_at", json_sprintf("2027-01-01T10:00:%02d.000Z", updated));
@@ -29,8 +30,8 @@ static void add(int number, int placed, int updated)
 
 static void see(int number, int at)
 {
-	json_t *change = json_pack("{s:o, s:{s:{s:s}}}", "timestamp", json_sprintf("2027-01-01T10:00:%02d.000Z", at), "data", "order",
-				   "id", id_of(number));
+	json_t *change = json_pack("{s:o, s:{s:{s:s}}}", "timestamp", json_sprintf("2027-01-01T10:00:%02d.000Z", at), "data",
+				   "order", "id", id_of(number));
 
 	unseen_changes_see(&unseen, change);
 	json_decref(change);

@@ -210,6 +210,57 @@ static void test_what_no_stock_sells_goes_to_the_warehouse(void **state)
 	(void)state;
 }
 
+/* One unit to the sale, and one to the warehouse while the stock is lost, of one request each. */
+static void give_to_both(void)
+{
+	begin_with_order(4);
+	count(0, 4, 0);
+	reduce_unknown("r1", 1, PLACE_SALE);
+	story_reduced(&story, 'a', 1, PLACE_SALE);
+	history_stock_lost(story.judge, 0);
+	reduce_unknown("r2", 1, PLACE_WAREHOUSE);
+	story_reduced(&story, 'a', 1, PLACE_WAREHOUSE);
+}
+
+/*
+ * What went to the warehouse when no stock had the sale is not known to have been sent to the sale.
+ */
+static void test_a_lost_stock_makes_no_request_anothers(void **state)
+{
+	give_to_both();
+	reduce_unknown("r3", 1, PLACE_SALE);
+	story_reduced(&story, 'a', 1, PLACE_SALE);
+	assert_lawful();
+	(void)state;
+}
+
+static void test_one_more_than_was_sent_to_either_place_is_found(void **state)
+{
+	give_to_both();
+	story_reduced(&story, 'a', 1, PLACE_WAREHOUSE); /* who has sent them to the sale has had that */
+	assert_found("reduced-twice");
+	(void)state;
+}
+
+static void test_where_units_went_is_kept_when_the_log_is_read_anew(void **state)
+{
+	begin_with_order(4);
+	count(0, 4, 0);
+	reduce_unknown("r1", 1, PLACE_WAREHOUSE);
+	story_reduced(&story, 'a', 1, PLACE_WAREHOUSE);
+	reduce_unknown("r2", 1, PLACE_SALE);
+	story_reduced(&story, 'a', 1, PLACE_SALE);
+	history_stock_lost(story.judge, 0);
+	history_reread(story.judge, true);
+	story_reserved(&story, 'a', "bob", "k1", 4, 0);
+	story.units['a'] = 4;
+	story_reduced(&story, 'a', 1, PLACE_WAREHOUSE);
+	story_reduced(&story, 'a', 1, PLACE_SALE);
+	history_reread(story.judge, false);
+	assert_lawful();
+	(void)state;
+}
+
 static void test_a_reduction_that_the_feed_leaves_out_is_found(void **state)
 {
 	begin_with_order(4);
@@ -305,6 +356,9 @@ int main(void)
 		TEST(test_a_purchase_is_told_as_it_was_granted),
 		TEST(test_what_was_given_back_counts_for_nobodys_limit),
 		TEST(test_what_no_stock_sells_goes_to_the_warehouse),
+		TEST(test_a_lost_stock_makes_no_request_anothers),
+		TEST(test_one_more_than_was_sent_to_either_place_is_found),
+		TEST(test_where_units_went_is_kept_when_the_log_is_read_anew),
 		TEST(test_a_reduction_that_the_feed_leaves_out_is_found),
 		TEST(test_a_feed_that_tells_of_reductions_is_lawful),
 		TEST(test_a_reduction_that_the_log_has_lost_is_found),

@@ -271,13 +271,17 @@ static bool settle(struct judge *judge, struct known_order *order, const struct 
 	return false;
 }
 
-/* When the log had this reduction, and who was told, before it was read anew. */
-static void keep_times(const struct known_order *order, struct order_step *its)
+/*
+ * When the log had this reduction, who was told, and whether the sale was over, before it was read
+ * anew.
+ */
+static void keep_past(const struct known_order *order, struct order_step *its)
 {
 	for (uint32_t i = order->step_count; i < order->steps_before; i++)
 		if (order->steps[i].kind == RECORD_REDUCED && its->kind == RECORD_REDUCED && order->steps[i].left == its->left) {
 			its->at_ns = order->steps[i].at_ns;
 			its->told_ns = order->steps[i].told_ns;
+			its->unsold = order->steps[i].unsold;
 		}
 }
 
@@ -311,7 +315,7 @@ static void settled(struct judge *judge, const struct history_record *record)
 				  .unsold = is_unsold(judge, order->sale),
 				  .at_ns = judge->now_ns,
 				  .told_ns = INT64_MAX};
-	keep_times(order, &its);
+	keep_past(order, &its);
 	step(order, &its);
 	if (pays)
 		judge_paid(judge, order, record->payment);

@@ -59,7 +59,29 @@ static uint32_t requests_for(const struct judge *judge, const struct known_order
 	return count;
 }
 
-/* How many records have given so many units there. */
+/*
+ * Whether who may have asked for the one step may have asked for the other, wherever it has sent
+ * the units.
+ */
+static bool is_among(const struct order_step *its, const struct order_step *step)
+{
+	for (int place = PLACE_SALE; place <= PLACE_GONE; place++)
+		if (is_place((enum history_place)place, its) && !is_place((enum history_place)place, step))
+			return false;
+	return is_given_back(its) && its->units == step->units;
+}
+
+/* How many records, with this one, must be of the requests that may have had this one done. */
+static uint32_t records_like(const struct known_order *order, const struct order_step *step)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < order->step_count; i++)
+		count += is_among(&order->steps[i], step);
+	return count;
+}
+
+/* How many records may have given so many units of who has sent them there. */
 static uint32_t records_of(const struct known_order *order, uint32_t units, enum history_place to)
 {
 	uint32_t count = 0;
@@ -82,10 +104,10 @@ void judge_given_back(struct judge *judge, const struct known_order *order)
 	if (asked == 0)
 		judge_broken(judge, "units-astray", "order %s has given %u units back to %d, and nobody has asked for that", id,
 			     step->units, (int)step->to);
-	else if (records_of(order, step->units, step->to) > asked)
+	else if (records_like(order, step) > asked)
 		judge_broken(judge, "reduced-twice",
 			     "order %s has given %u units back to %d %u times, and %u requests may have asked for it", id,
-			     step->units, (int)step->to, records_of(order, step->units, step->to), asked);
+			     step->units, (int)step->to, records_like(order, step), asked);
 }
 
 /* How many requests for as much were told that it was done: each key once. */

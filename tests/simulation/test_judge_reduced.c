@@ -175,6 +175,95 @@ static void test_the_last_unit_is_a_cancel(void **state)
 	(void)state;
 }
 
+/*
+ * A reduction of a held order is refused (`reduced`: it comes through all the same); somebody
+ * confirms the order; the reduction is sent again with `key`, and told as done.
+ */
+static void reduce_around_a_confirm(const char *key, const char *code, bool reduced)
+{
+	uint32_t reduce, confirm;
+
+	story_at(&story, 2000);
+	reduce = story_reduce(&story, 'a', "r", 1, PLACE_SALE);
+	if (reduced)
+		story_reduced(&story, 'a', 1, PLACE_SALE);
+	story_refused(&story, reduce, 503, code);
+	story_at(&story, 3000);
+	confirm = story_ask_keyed(&story, HISTORY_CONFIRM, 'a', "p");
+	story_record(&story, RECORD_CONFIRMED, 'a', "ann");
+	story_settled(&story, confirm, 'a', "confirmed");
+	story_at(&story, 4000);
+	reduce = story_reduce(&story, 'a', key, 1, PLACE_SALE);
+	if (!reduced)
+		story_reduced(&story, 'a', 1, PLACE_SALE);
+	story_settled(&story, reduce, 'a', "confirmed");
+}
+
+static void test_a_reduction_of_a_hold_that_becomes_a_refund_is_found(void **state)
+{
+	begin_with_order(4);
+	reduce_around_a_confirm("r", "journal-unavailable", false);
+	assert_found("refund-unmeant");
+	(void)state;
+}
+
+static void test_another_key_may_take_units_of_what_is_confirmed(void **state)
+{
+	begin_with_order(4);
+	reduce_around_a_confirm("r2", "journal-unavailable", false);
+	assert_lawful();
+	(void)state;
+}
+
+static void test_a_reduction_that_no_gate_has_decided_on_may_become_a_refund(void **state)
+{
+	begin_with_order(4);
+	reduce_around_a_confirm("r", "stock-unavailable", false);
+	assert_lawful();
+	(void)state;
+}
+
+static void test_a_reduction_that_the_ledger_has_forgotten_may_become_a_refund(void **state)
+{
+	begin_with_order(4);
+	history_ledger_restored(story.judge);
+	reduce_around_a_confirm("r", "journal-unavailable", false);
+	assert_lawful();
+	(void)state;
+}
+
+static void test_a_reduction_of_a_hold_may_be_told_when_it_is_confirmed(void **state)
+{
+	begin_with_order(4);
+	reduce_around_a_confirm("r", "outcome-unknown", true);
+	assert_lawful();
+	(void)state;
+}
+
+/* Bought, reduced, and asked for again with its key. */
+static void buy_again_behind_a_reduction(uint32_t units)
+{
+	begin_with_order(4);
+	reduce_unknown("r", 1, PLACE_SALE);
+	story_reduced(&story, 'a', 1, PLACE_SALE);
+	story_at(&story, 2000);
+	story_refused(&story, story_buy(&story, "bob", "k1", units, 0), 422, "idempotency-key-reused");
+}
+
+static void test_a_purchase_whose_key_is_forgotten_by_a_reduction_is_found(void **state)
+{
+	buy_again_behind_a_reduction(4);
+	assert_found("key-forgotten");
+	(void)state;
+}
+
+static void test_the_key_of_another_purchase_is_used(void **state)
+{
+	buy_again_behind_a_reduction(3); /* as many as it has now, and not as it was asked for */
+	assert_lawful();
+	(void)state;
+}
+
 static void test_a_purchase_is_told_as_it_was_granted(void **state)
 {
 	uint32_t again;
@@ -353,6 +442,13 @@ int main(void)
 		TEST(test_a_reduction_that_is_told_and_not_logged_is_found),
 		TEST(test_a_reduction_of_what_the_order_has_not_is_found),
 		TEST(test_the_last_unit_is_a_cancel),
+		TEST(test_a_reduction_of_a_hold_that_becomes_a_refund_is_found),
+		TEST(test_another_key_may_take_units_of_what_is_confirmed),
+		TEST(test_a_reduction_that_no_gate_has_decided_on_may_become_a_refund),
+		TEST(test_a_reduction_that_the_ledger_has_forgotten_may_become_a_refund),
+		TEST(test_a_reduction_of_a_hold_may_be_told_when_it_is_confirmed),
+		TEST(test_a_purchase_whose_key_is_forgotten_by_a_reduction_is_found),
+		TEST(test_the_key_of_another_purchase_is_used),
 		TEST(test_a_purchase_is_told_as_it_was_granted),
 		TEST(test_what_was_given_back_counts_for_nobodys_limit),
 		TEST(test_what_no_stock_sells_goes_to_the_warehouse),

@@ -10,7 +10,7 @@
  *   p3-key            a key has two orders
  *   p3-rate           the log has more purchases of a buyer within a window than the sale's rate allows
  *   dishonest-429     too often, while the buyer had bought less than the rate allows
- *   key-forgotten     a confirm that was done, asked for again with its key, is refused
+ *   key-forgotten     a confirm that was done, or a purchase, asked for again with its key, is refused
  *   p3-replay         a key was answered with two orders, or with two texts
  *   p4-counter        a stock's counters do not add up to what is allocated
  *   p4-rest           at the end counters, ledger and movements differ
@@ -31,7 +31,7 @@
  *   wrong-reduction   a reduction in the log is not of what the order had
  *   units-astray      units that an order gave back went where nobody has sent them
  *   reduced-twice     units were given back more often than anybody has asked for
- *   refund-unmeant    a cancel that was sent while the order was held has refunded it
+ *   refund-unmeant    a cancel that was sent while the order was held has refunded it, or some of its units
  *   disarmed-sold     a sale was told as disarmed, and the log had an order of it
  *   version-twice     one version of a sale was shown in two states
  *   dishonest-409     a sale is not open, says an answer, and nobody has stopped it who has not let it go on

@@ -226,6 +226,24 @@ static void judge_refused_purchase(struct judge *judge, const struct asked *aske
 			judge_match(judge, &judge->orders[i]);
 }
 
+/*
+ * The key of a purchase that the log has is known, with what was bought then: it is no other
+ * request's, whatever its order has given back since.
+ */
+static void judge_known_purchase(struct judge *judge, const struct asked *asked)
+{
+	char id[UUID_TEXT_SIZE];
+
+	for (uint32_t i = 0; i < judge->order_count && asked->key[0]; i++) {
+		const struct known_order *order = &judge->orders[i];
+
+		if (order->is_void || order->logged_ns >= asked->invoked_ns || !is_same(asked, order))
+			continue;
+		judge_broken(judge, "key-forgotten", "key %s of %s has brought order %s at %.6f s, and was answered %d %s", asked->key,
+			     asked->buyer, text_of(&order->id, id), (double)order->logged_ns / 1e9, asked->status, asked->code);
+	}
+}
+
 /* At some instant from what the gate may have known to the answer the lot had not so many. */
 static void judge_sold_out(struct judge *judge, const struct asked *asked)
 {
@@ -416,6 +434,8 @@ void history_answer(struct judge *judge, uint32_t number, const struct history_a
 			judge_not_open(judge, asked);
 		if (says(asked, "rate-limited"))
 			judge_rate_limited(judge, asked);
+		if (says(asked, "idempotency-key-reused"))
+			judge_known_purchase(judge, asked);
 		judge_refused_purchase(judge, asked);
 	} else if (asked->what.kind == HISTORY_CONFIRM)
 		judge_payment_refused(judge, asked, answer);

@@ -128,6 +128,46 @@ static uint32_t told_alike(const struct judge *judge, const struct asked *asked)
 	return count;
 }
 
+/* Whether a gate has decided on this request, with its key, before the order was confirmed. */
+static bool was_decided_while_held(const struct judge *judge, const struct asked *asked, const struct known_order *order)
+{
+	for (const struct asked *its = judge->asked; its < asked; its++)
+		if (is_same_key(its, asked) && its->end == ASKED_ANSWERED && its->ended_ns < order->confirmed_ns &&
+		    strcmp(its->code, "journal-unavailable") == 0)
+			return true;
+	return false;
+}
+
+/* Whether the order has given such units back while it was held. */
+static bool has_given_while_held(const struct known_order *order, const struct asked *asked)
+{
+	for (uint32_t i = 0; i < order->step_count; i++) {
+		const struct order_step *step = &order->steps[i];
+		bool held = step->kind == RECORD_CANCELLED || (step->kind == RECORD_REDUCED && step->life == LIFE_HELD);
+
+		if (held && step->units == asked->what.units && is_place(asked->what.to, step))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * As judge_refund(): one that was sent while the order was held takes nothing of what was paid
+ * meanwhile. No gate goes on before the ledger has written down what was decided, so that only one
+ * that was restored may have forgotten it.
+ */
+static void judge_refund_of_units(struct judge *judge, const struct asked *asked, const struct known_order *order)
+{
+	char id[UUID_TEXT_SIZE];
+
+	if (judge->restored || !was_decided_while_held(judge, asked, order) || has_given_while_held(order, asked))
+		return;
+	uuid_format(&order->id, id);
+	judge_broken(judge, "refund-unmeant",
+		     "key %s of %s was to take %u units of order %s while it was held, and has taken them of what was confirmed at %.6f s",
+		     asked->key, asked->actor, asked->what.units, id, (double)order->confirmed_ns / 1e9);
+}
+
 void judge_reduced(struct judge *judge, const struct asked *asked, struct known_order *order, const struct history_order *told)
 {
 	uint32_t records = records_of(order, asked->what.units, asked->what.to), requests = told_alike(judge, asked);
@@ -139,6 +179,7 @@ void judge_reduced(struct judge *judge, const struct asked *asked, struct known_
 			     "%u requests were told that order %s has given %u units back to %d, and the log has that %u times",
 			     requests, id, asked->what.units, (int)asked->what.to, records);
 	}
+	judge_refund_of_units(judge, asked, order);
 	for (uint32_t i = 0; i < order->step_count; i++)
 		if (order->steps[i].kind == RECORD_REDUCED && order->steps[i].left >= told->quantity &&
 		    order->steps[i].told_ns > judge->now_ns)

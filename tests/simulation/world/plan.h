@@ -150,6 +150,7 @@ void plan_add_payments(struct plan *plan);
 void plan_add_follower(struct plan *plan);
 /* reductions.c: operators who give back some of an order's units, and say where to. */
 void plan_add_reductions(struct plan *plan);
+void plan_add_giving_back(struct plan *plan);
 /* What comes when the last fault is over: `until_ms` is known. */
 void plan_add_aftermath(struct plan *plan);
 void plan_add_old_epoch(struct plan *plan);

@@ -100,6 +100,13 @@ uint32_t scene_gate(const struct plan *plan, struct draw *draw)
 	return (uint32_t)draw_below(draw, plan->gates);
 }
 
+uint32_t scene_gate_of(const struct plan *plan, uint32_t op)
+{
+	struct draw draw = draw_of(plan->seed, "client", op);
+
+	return (uint32_t)draw_below(&draw, plan->gates);
+}
+
 enum plan_kind scene_settlement(struct draw *draw)
 {
 	static const enum plan_kind kinds[] = {PLAN_CONFIRM, PLAN_CONFIRM, PLAN_CONFIRM, PLAN_REFUND,
@@ -157,6 +164,7 @@ void plan_add_scenes(struct plan *plan)
 	if (plan->shape == PLAN_CLUSTER && draw_chance(&draw, 30))
 		scene_fault(plan, FAULT_REDIS_CLOCK_STEP, draw_between(&draw, SCENES_BEGIN_MS, SCENES_END_MS), 0,
 			    draw_between(&draw, -40000, 40000), 0);
+	plan_add_giving_back(plan);
 }
 
 /*

@@ -14,6 +14,8 @@ void scene_fault(struct plan *plan, enum plan_fault_kind kind, int64_t at_ms, in
 /* One that is open all the time, where there is one. */
 uint32_t scene_sale(const struct plan *plan, struct draw *draw);
 uint32_t scene_gate(const struct plan *plan, struct draw *draw);
+/* To which the operation's client, who draws alike, sends it first. */
+uint32_t scene_gate_of(const struct plan *plan, uint32_t op);
 /* A purchase of what there is, by anybody. Its number. */
 uint32_t scene_any_purchase(struct plan *plan, uint32_t sale, int64_t at_ms, uint32_t client, struct draw *draw);
 /*

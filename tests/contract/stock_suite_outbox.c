@@ -64,6 +64,13 @@ static enum stock_ack ask(struct shop *shop, const struct event *event)
 	return answer;
 }
 
+/* It is on its way, and was not granted under this epoch. */
+static enum stock_ack ask_under(struct shop *shop, struct event event, uint32_t epoch)
+{
+	event.epoch = epoch;
+	return ask(shop, &event);
+}
+
 /*
  * What is told rests on it: "yes, again", "I know nothing of it" and "not under this epoch" are
  * three answers.
@@ -81,11 +88,8 @@ static void test_an_acknowledgement_tells_done_already_unknown_and_another_epoch
 	shop_sell(shop, 1, 9);
 	item = shop_buy(shop, "ann", "k", 1);
 	other = shop_buy(shop, "ben", "k", 1);
-	event = item.event;
-	event.epoch++;
-	assert_int_equal(ask(shop, &event), STOCK_ACK_OTHER_EPOCH);
-	event.epoch -= 2;
-	assert_int_equal(ask(shop, &event), STOCK_ACK_OTHER_EPOCH);
+	assert_int_equal(ask_under(shop, item.event, item.event.epoch + 1), STOCK_ACK_OTHER_EPOCH);
+	assert_int_equal(ask_under(shop, item.event, item.event.epoch - 1), STOCK_ACK_OTHER_EPOCH);
 	assert_int_equal(ask(shop, &item.event), STOCK_ACK_DONE);
 	assert_int_equal(ask(shop, &item.event), STOCK_ACK_ALREADY);
 	assert_true(shop_compensate(shop, &other.event));
@@ -98,10 +102,12 @@ static void test_an_acknowledgement_tells_done_already_unknown_and_another_epoch
 		shop_pass(shop, 100);
 		settle = shop_settle(shop, &item.order.id, actions[i]);
 		assert_int_equal(settle.outcome, STOCK_DONE);
+		assert_int_equal(ask_under(shop, settle.event, settle.event.epoch - 1), STOCK_ACK_OTHER_EPOCH);
 		assert_int_equal(ask(shop, &settle.event), STOCK_ACK_DONE);
 		assert_int_equal(ask(shop, &settle.event), STOCK_ACK_ALREADY);
 	}
 	assert_int_equal(shop->stock->ops->withdraw(shop->stock, &withdrawal), 0);
+	assert_int_equal(ask_under(shop, withdrawal.event, withdrawal.event.epoch - 1), STOCK_ACK_OTHER_EPOCH);
 	assert_int_equal(ask(shop, &withdrawal.event), STOCK_ACK_DONE);
 	assert_int_equal(ask(shop, &withdrawal.event), STOCK_ACK_ALREADY);
 	withdrawal.event.id = shop_id(shop);

@@ -1,6 +1,8 @@
 /*
- * Simulates sales of the whole program: each seed is a world of its own (world/world.h), in a
- * process of its own. A seed and a commit make the same run, bit for bit.
+ * Simulates sales of the whole program: each seed is a world of its own (world/world.h). A process
+ * runs one after the other, each in the same memory (world_memory.h), until a promise is broken in
+ * one or it crashes; then another process goes on. A seed and a commit make the same run, bit for
+ * bit.
  *
  *   simulate --seed N [--shape embedded|cluster] [--without LIST] [--plan] [--trace]     one, told in full
  *   simulate [--seeds N] [--from N] [--hours H] [--jobs N] [--first] [--shape …]         many, by turns of both shapes; --first: until one fails
@@ -18,8 +20,11 @@
 #include <time.h>
 #include <unistd.h>
 #include "build_info.h"
+#include "simulation/scheduler/coroutine.h"
+#include "simulation/scheduler/scheduler.h"
 #include "simulation/world/world.h"
 #include "simulation/world_heap.h"
+#include "simulation/world_memory.h"
 
 enum { JOBS_MAX = 64, TELL_S = 600 };
 
@@ -44,47 +49,65 @@ static double now_s(void)
 
 /* --- One seed --- */
 
-/* A process that runs one, and what it leaves in memory that it shares with this one. */
-struct job {
-	pid_t process; /* 0: none */
-	uint64_t seed;
-	enum plan_shape shape;
-	struct world_result *result;
-	unsigned place; /* its number among those of this run */
+struct tally {
+	uint64_t ended, failed, steps, requests, fingerprint; /* of all together, whatever their order */
 };
 
-static void run_seed(const struct options *options, const struct job *job)
+/* A process that runs worlds, in memory that it shares with this one. */
+struct job {
+	pid_t process;  /* 0: none */
+	unsigned place; /* its number among those of this run */
+	uint64_t seed;  /* these of the world that it is at */
+	enum plan_shape shape;
+	struct world_result result;
+	struct tally tally; /* of all that it has run */
+};
+
+static void add(struct tally *tally, const struct world_result *result)
+{
+	tally->ended++;
+	tally->steps += result->steps;
+	tally->requests += result->requests;
+	tally->fingerprint ^= result->fingerprint;
+}
+
+static void run_seed(const struct options *options, struct job *job)
 {
 	static struct plan plan;
 
-	world_heap_begin(job->place);
+	memset(&job->result, 0, sizeof(job->result));
 	plan_make(&plan, job->seed, job->shape);
 	if (options->without && !plan_leave_out(&plan, options->without))
 		exit(2);
-	world_run(&plan, options->trace ? stdout : NULL, job->result);
+	world_run(&plan, options->trace ? stdout : NULL, &job->result);
 	fflush(stdout);
-	_exit(job->result->breach[0] ? 1 : 0); /* what the world has left lies about as it was */
+	if (job->result.breach[0])
+		_exit(1); /* what the world has left lies about as it was */
+	add(&job->tally, &job->result);
 }
 
-static void begin(const struct options *options, struct job *job, uint64_t seed, enum plan_shape shape)
+/* False: this is the process that was begun. */
+static bool begin(struct job *job)
 {
-	job->seed = seed;
-	job->shape = shape;
-	memset(job->result, 0, sizeof(*job->result));
+	pid_t process;
+
 	fflush(NULL);
-	job->process = fork();
-	if (job->process < 0) {
+	process = fork();
+	if (process < 0) {
 		perror("simulate: fork");
 		exit(2);
 	}
-	if (job->process == 0)
-		run_seed(options, job);
+	if (process == 0)
+		world_heap_begin(job->place);
+	else
+		job->process = process;
+	return process != 0;
 }
 
 /* Whether all was well. */
 static bool finish(const struct options *options, struct job *job, int status)
 {
-	struct world_result *result = job->result;
+	struct world_result *result = &job->result;
 
 	job->process = 0;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
@@ -120,113 +143,168 @@ static void print_plan(const struct options *options)
 	}
 }
 
-static struct world_result *share_results(unsigned count)
-{
-	struct world_result *results =
-		mmap(NULL, count * sizeof(*results), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+/* What all processes of a run have. */
+struct run {
+	_Atomic uint64_t begun; /* worlds */
+	_Atomic bool ending;    /* no other begins */
+	double begun_s;
+	struct job jobs[JOBS_MAX];
+};
 
-	if (results == MAP_FAILED) {
+static struct run *run;
+
+static void share_run(void)
+{
+	run = mmap(NULL, sizeof(*run), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (run == MAP_FAILED) {
 		perror("simulate: mmap");
 		exit(2);
 	}
-	return results;
+	run->begun_s = now_s();
 }
 
 static int run_one(const struct options *options)
 {
-	struct job job = {.result = share_results(1)};
+	struct job *job = &run->jobs[0];
 	int status;
 
-	begin(options, &job, options->seed, options->shape);
-	waitpid(job.process, &status, 0);
-	if (!finish(options, &job, status))
+	job->seed = options->seed;
+	job->shape = options->shape;
+	if (!begin(job)) {
+		run_seed(options, job);
+		_exit(0);
+	}
+	waitpid(job->process, &status, 0);
+	if (!finish(options, job, status))
 		return 1;
 	printf("seed %llu, %s: all is well after %.1f s, %llu steps, %u requests with %u answers (%016llx)\n",
-	       (unsigned long long)options->seed, shapes[options->shape], job.result->virtual_s, (unsigned long long)job.result->steps,
-	       job.result->requests, job.result->answers, (unsigned long long)job.result->fingerprint);
+	       (unsigned long long)options->seed, shapes[options->shape], job->result.virtual_s, (unsigned long long)job->result.steps,
+	       job->result.requests, job->result.answers, (unsigned long long)job->result.fingerprint);
 	return 0;
 }
 
 /* --- Many --- */
 
-struct tally {
-	uint64_t begun, ended, failed, steps, requests;
-	double virtual_s, begun_s, told_s;
-};
-
 /* Whoever ends a long run early is told as much as is known. */
-static volatile sig_atomic_t told_to_end;
-
 static void end_early(int signal)
 {
 	(void)signal;
-	told_to_end = 1;
+	run->ending = true;
 }
 
-static void print_tally(const struct options *options, const struct tally *tally)
-{
-	double seconds = now_s() - tally->begun_s;
+static volatile sig_atomic_t tell;
 
-	printf("%llu seeds from %llu, %llu failed: %.1f s, %.0f sales a minute on %u cores, %.0f steps and %.0f requests a sale, commit %s\n",
-	       (unsigned long long)tally->ended, (unsigned long long)options->seed, (unsigned long long)tally->failed, seconds,
-	       (double)tally->ended / seconds * 60, options->jobs, (double)tally->steps / (double)tally->ended,
-	       (double)tally->requests / (double)tally->ended, PENSTOCK_REVISION);
+static void tell_soon(int signal)
+{
+	(void)signal;
+	tell = 1;
+	alarm(TELL_S);
+}
+
+static void print_tally(const struct options *options)
+{
+	double seconds = now_s() - run->begun_s;
+	struct tally all = {0};
+
+	for (unsigned i = 0; i < options->jobs; i++) {
+		all.ended += run->jobs[i].tally.ended;
+		all.failed += run->jobs[i].tally.failed;
+		all.steps += run->jobs[i].tally.steps;
+		all.requests += run->jobs[i].tally.requests;
+		all.fingerprint ^= run->jobs[i].tally.fingerprint;
+	}
+	printf("%llu seeds from %llu, %llu failed: %.1f s, %.0f sales a minute on %u cores, %.0f steps and %.0f requests a sale (%016llx), commit %s\n",
+	       (unsigned long long)all.ended, (unsigned long long)options->seed, (unsigned long long)all.failed, seconds,
+	       (double)all.ended / seconds * 60, options->jobs, (double)all.steps / (double)all.ended,
+	       (double)all.requests / (double)all.ended, (unsigned long long)all.fingerprint, PENSTOCK_REVISION);
 	fflush(stdout);
 }
 
-static void begin_next(const struct options *options, struct job *job, struct tally *tally)
+/* The next world is this job's; false: there is none. */
+static bool take_next(const struct options *options, struct job *job)
 {
-	uint64_t number = tally->begun++;
-	enum plan_shape shape = options->shape;
+	uint64_t number;
 
+	if (run->ending || (options->hours > 0 && now_s() >= run->begun_s + options->hours * 3600))
+		return false;
+	number = run->begun++;
+	if (options->hours <= 0 && number >= options->count)
+		return false;
+	job->seed = options->seed + number;
+	job->shape = options->shape;
 	if (options->both_shapes)
-		shape = number % 2 ? PLAN_CLUSTER : PLAN_EMBEDDED;
-	begin(options, job, options->seed + number, shape);
+		job->shape = number % 2 ? PLAN_CLUSTER : PLAN_EMBEDDED;
+	return true;
 }
 
-static void end_one(const struct options *options, struct job *jobs, struct tally *tally)
+/* As a process of its own, which has taken one. */
+_Noreturn static void run_worlds(const struct options *options, struct job *job)
+{
+	bool kept;
+
+	coroutine_reserve(SCHEDULER_STACK);
+	kept = world_memory_keep();
+	do {
+		run_seed(options, job);
+		coroutine_allow_dropped();
+	} while (kept && world_memory_put_back() && take_next(options, job));
+	_exit(0);
+}
+
+static void end_one(const struct options *options)
 {
 	int status;
 	pid_t ended = wait(&status);
 
-	for (unsigned i = 0; i < options->jobs; i++) {
-		if (jobs[i].process != ended)
+	for (unsigned i = 0; ended > 0 && i < options->jobs; i++) {
+		struct job *job = &run->jobs[i];
+
+		if (job->process != ended)
 			continue;
-		tally->failed += !finish(options, &jobs[i], status);
-		tally->ended++;
-		tally->steps += jobs[i].result->steps;
-		tally->requests += jobs[i].result->requests;
-		tally->virtual_s += jobs[i].result->virtual_s;
+		if (!finish(options, job, status)) {
+			add(&job->tally, &job->result);
+			job->tally.failed++;
+			run->ending = run->ending || options->first;
+		}
 	}
+}
+
+/* False: nobody runs any more. */
+static bool begin_those_missing(const struct options *options)
+{
+	unsigned running = 0;
+
+	for (unsigned i = 0; i < options->jobs; i++) {
+		struct job *job = &run->jobs[i];
+
+		if (!job->process && take_next(options, job) && !begin(job))
+			run_worlds(options, job);
+		running += job->process != 0;
+	}
+	return running > 0;
 }
 
 static int run_many(const struct options *options)
 {
-	struct world_result *results = share_results(options->jobs);
-	struct job jobs[JOBS_MAX] = {0};
-	struct tally tally = {.begun_s = now_s(), .told_s = now_s()};
-	double until_s = tally.begun_s + options->hours * 3600;
-	bool more = true;
+	const struct sigaction telling = {.sa_handler = tell_soon}; /* wait() ends with it */
 
+	for (unsigned i = 0; i < options->jobs; i++)
+		run->jobs[i].place = i;
 	signal(SIGINT, end_early);
 	signal(SIGTERM, end_early);
-	while (more || tally.ended < tally.begun) {
-		for (unsigned i = 0; more && i < options->jobs; i++) {
-			jobs[i].result = &results[i];
-			jobs[i].place = i;
-			if (!jobs[i].process)
-				begin_next(options, &jobs[i], &tally);
-			more = options->hours > 0 ? now_s() < until_s : tally.begun < options->count;
-			more = more && !told_to_end && !(options->first && tally.failed > 0);
-		}
-		end_one(options, jobs, &tally);
-		if (now_s() - tally.told_s < TELL_S)
-			continue;
-		tally.told_s = now_s();
-		print_tally(options, &tally);
+	sigaction(SIGALRM, &telling, NULL);
+	alarm(TELL_S);
+	while (begin_those_missing(options)) {
+		end_one(options);
+		if (tell)
+			print_tally(options);
+		tell = 0;
 	}
-	print_tally(options, &tally);
-	return tally.failed > 0;
+	print_tally(options);
+	for (unsigned i = 0; i < options->jobs; i++)
+		if (run->jobs[i].tally.failed > 0)
+			return 1;
+	return 0;
 }
 
 /* --- What is asked for --- */
@@ -325,6 +403,7 @@ int main(int argc, char **argv)
 		print_plan(&options);
 		return 0;
 	}
+	share_run();
 	world_heap_reserve(options.one ? 1 : options.jobs);
 	world_prepare();
 	return options.one ? run_one(&options) : run_many(&options);

@@ -30,11 +30,14 @@ enum {
 	QUARTERS = 4, /* as many as a doubling has */
 	STEPS = 64,
 	MAPPED = STEPS,    /* in place of a step: the kernel's, by itself */
+	TABLED,            /* among the place's tables */
 	LARGEST = 1 << 20, /* of a step */
-	TABLE = 1 << 17,   /* zeroed memory from there on is the kernel's: most of such a table is never touched */
+	TABLE = 1 << 17,   /* zeroed memory from there on is a table: most of it is never touched */
 	FAULT = 1 << 16,   /* the kernel maps so much at a fault, where pages are there */
 	PIECE = 1 << 22,   /* what is asked of the kernel where nothing was reserved */
 	PLACE = 1 << 27,   /* of addresses: pages are there once they have been used */
+	TABLES = 1 << 30,  /* of addresses, for tables */
+	PAGE = 4096,
 };
 
 /* In front of what was allocated. */
@@ -50,6 +53,7 @@ static struct {
 	char *at, *zeroed, *end; /* what was never given out; up to `zeroed` it is zero */
 	struct free_block *free[STEPS];
 	char *places;
+	char *tables_at, *tables_end; /* zeroed memory that was never given out */
 } heap;
 
 static struct block *block_of(void *memory)
@@ -87,10 +91,23 @@ static void *map(size_t size, int flags)
 	return memory == MAP_FAILED ? NULL : memory;
 }
 
+/* Zeroed. What was freed is not given again before the next world. */
+static void *take_table(size_t size)
+{
+	struct block *block = (struct block *)heap.tables_at;
+
+	heap.tables_at += (size + sizeof(*block) + PAGE - 1) / PAGE * PAGE;
+	*block = (struct block){.size = size, .step = TABLED};
+	return block + 1;
+}
+
 static void *map_block(size_t size)
 {
-	struct block *block = size < PTRDIFF_MAX ? map(size + sizeof(*block), MAP_PRIVATE) : NULL;
+	struct block *block;
 
+	if (size < (size_t)(heap.tables_end - heap.tables_at) / 2)
+		return take_table(size);
+	block = size < PTRDIFF_MAX ? map(size + sizeof(*block), MAP_PRIVATE) : NULL;
 	if (!block) {
 		errno = ENOMEM;
 		return NULL;
@@ -177,6 +194,8 @@ void free(void *memory)
 		memory = (char *)memory - block->ahead;
 		block = block_of(memory);
 	}
+	if (block->step == TABLED)
+		return;
 	if (block->step == MAPPED) {
 		munmap(block, block->size + sizeof(*block));
 		return;
@@ -281,6 +300,8 @@ void world_heap_begin(unsigned place)
 	memset(heap.free, 0, sizeof(heap.free));
 	heap.at = heap.zeroed = heap.places + (size_t)place * PLACE;
 	heap.end = heap.at + PLACE;
+	heap.tables_at = map(TABLES, MAP_PRIVATE);
+	heap.tables_end = heap.tables_at ? heap.tables_at + TABLES : NULL;
 }
 
 #endif

@@ -13,5 +13,7 @@
 void world_heap_reserve(unsigned places);
 /*
  * By a child: it has that place, from 0, to its end; whatever was allocated before stays as it is.
+ * What is large and zeroed comes from addresses of its own, whose pages are new again when its
+ * memory is put back (world_memory.h).
  */
 void world_heap_begin(unsigned place);

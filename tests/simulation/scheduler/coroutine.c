@@ -23,6 +23,16 @@ enum { KEPT_MAX = 128 };
 static char *kept[KEPT_MAX];
 static size_t kept_count, kept_size;
 
+/*
+ * Stacks that stay, for whoever runs one world after another (world_memory.h). They are shared
+ * memory, which is not put back: what is on a stack nobody reads before it is written.
+ */
+static struct {
+	char *from, *to;
+	char *dropped[KEPT_MAX];
+	size_t dropped_count;
+} reserved;
+
 /* Between whom the switch is that is under way. */
 static struct coroutine *leaving, *arriving;
 
@@ -50,6 +60,8 @@ static char *map_stack(size_t size)
 
 static void unmap_stack(char *memory, size_t size)
 {
+	if (memory >= reserved.from && memory < reserved.to)
+		return;
 #ifdef COROUTINE_ASAN
 	__asan_unpoison_memory_region(memory + page_size(), size);
 #endif
@@ -195,6 +207,31 @@ static void enter(void)
 
 /* --- For others --- */
 
+void coroutine_reserve(size_t stack_size)
+{
+#if defined(COROUTINE_ASAN) || defined(COROUTINE_TSAN)
+	(void)stack_size; /* a process has one world there */
+#else
+	size_t each = page_size() + stack_size;
+
+	ASSERT(kept_count == 0);
+	reserved.from = mmap(NULL, KEPT_MAX * each, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ASSERT(reserved.from != MAP_FAILED);
+	reserved.to = reserved.from + KEPT_MAX * each;
+	kept_size = stack_size;
+	for (char *stack = reserved.from; stack < reserved.to; stack += each) {
+		ASSERT(mprotect(stack, page_size(), PROT_NONE) == 0);
+		kept[kept_count++] = stack;
+	}
+#endif
+}
+
+void coroutine_allow_dropped(void)
+{
+	for (size_t i = 0; i < reserved.dropped_count; i++)
+		ASSERT(mprotect(reserved.dropped[i] + page_size(), kept_size, PROT_READ | PROT_WRITE) == 0);
+}
+
 void coroutine_make(struct coroutine *coroutine, size_t stack_size, void (*run)(void *argument), void *argument)
 {
 	memset(coroutine, 0, sizeof(*coroutine));
@@ -228,6 +265,8 @@ void coroutine_drop(struct coroutine *coroutine)
 	keep_pointers(coroutine);
 #endif
 	ASSERT(mprotect(coroutine->memory, page_size() + coroutine->size, PROT_NONE) == 0);
+	if (coroutine->memory >= reserved.from && coroutine->memory < reserved.to)
+		reserved.dropped[reserved.dropped_count++] = coroutine->memory;
 	coroutine->stack_pointer = NULL;
 	coroutine->run = NULL;
 }

@@ -64,6 +64,12 @@ _Noreturn void coroutine_leave(struct coroutine *from, struct coroutine *to);
  */
 void coroutine_drop(struct coroutine *coroutine);
 void coroutine_free(struct coroutine *coroutine); /* one that does not run */
+/*
+ * Before the first: stacks of that size, whole pages, which this process keeps (world_memory.h).
+ */
+void coroutine_reserve(size_t stack_size);
+/* Those of them that were dropped may be used again: whoever has dropped them is gone. */
+void coroutine_allow_dropped(void);
 /* The return addresses of one that does not run, from the innermost; how many. */
 size_t coroutine_frames(const struct coroutine *coroutine, void **frames, size_t max);
 /* Whether the address is in the page below its stack. */

@@ -13,7 +13,7 @@
 
 static struct simulation *current;
 
-enum { DEFAULT_BUSY_MAX = 1000000, DEFAULT_STACK = 1 << 20 };
+enum { DEFAULT_BUSY_MAX = 1000000 };
 
 /* SplitMix64, as base/random's seeded numbers. */
 uint64_t scheduler_draw(uint64_t *state)
@@ -433,7 +433,7 @@ struct scheduler *scheduler_new(const struct scheduler_settings *settings)
 	if (simulation->settings.busy_max == 0)
 		simulation->settings.busy_max = DEFAULT_BUSY_MAX;
 	if (simulation->settings.stack_size == 0)
-		simulation->settings.stack_size = DEFAULT_STACK;
+		simulation->settings.stack_size = SCHEDULER_STACK;
 	if (simulation->settings.wall_us == 0)
 		simulation->settings.wall_us = 1800000000000000;
 	simulation->choices = settings->seed;

@@ -23,6 +23,8 @@
 #include <stdio.h>
 #include "base/node.h"
 
+enum { SCHEDULER_STACK = 1 << 20 };
+
 enum scheduler_policy {
 	SCHEDULER_UNIFORM, /* each one that can run is as likely as any other, at each step */
 	/*
@@ -51,7 +53,7 @@ struct scheduler_settings {
 	int64_t wall_us;    /* the true wall time at the start; 0: 2027-01-15T08:00:00Z */
 	uint64_t steps_max; /* SCHEDULER_TOO_LONG; 0: no limit */
 	uint64_t busy_max;  /* SCHEDULER_LIVELOCK: so many steps on end in which somebody could run; 0: a million */
-	size_t stack_size;  /* of a thread; 0: 1 MiB, of which the kernel gives only what is used */
+	size_t stack_size;  /* of a thread; 0: SCHEDULER_STACK, of which the kernel gives only what is used */
 	FILE *trace;        /* a line for each step and each note; NULL: none */
 	/*
 	 * NULL: not called. None of them may yield, nor take a lock that a thread could hold. They

@@ -1,8 +1,8 @@
 /*
  * A world: a plan, carried out. The whole program runs in it (gates, their workers, drains), with
- * its services in the process and time that is virtual, one world in a process. Clients do as
- * docs/http.md tells them to; faults come by the plan and end; then the world rests for a minute,
- * and all must be well.
+ * its services in the process and time that is virtual, one world at a time in a process. Clients
+ * do as docs/http.md tells them to; faults come by the plan and end; then the world rests for a
+ * minute, and all must be well.
  */
 #pragma once
 

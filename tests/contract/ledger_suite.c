@@ -927,6 +927,43 @@ static void test_one_bad_event_does_not_harm_its_batch(void **state)
 	kit_assert_audit(kit);
 }
 
+/*
+ * Orders that follow each other may be written together: beside a bad one, and one that is there
+ * already.
+ */
+static void test_bad_order_is_kept_out_wherever_it_stands(void **state)
+{
+	static const char *const buyers[KIT_SHIRTS] = {"ann", "ben", "cid", "dan", "eve", "fay", "gil", "hal", "ida", "jon"};
+	struct kit *kit = kit_of(state);
+	struct event events[KIT_SHIRTS];
+	struct ledger_entry entries[KIT_SHIRTS];
+
+	for (size_t bad = 0; bad < KIT_SHIRTS; bad++) {
+		size_t repeated = (bad + 3) % KIT_SHIRTS;
+
+		for (size_t i = 0; i < KIT_SHIRTS; i++) {
+			events[i] = kit_reserved(kit, KIT_SHIRT, 1, buyers[i]);
+			events[i].key = SLICE_NULL; /* a buyer comes again in each round */
+			entries[i] = (struct ledger_entry){&events[i], -1};
+		}
+		events[bad].buyer_units = KIT_LIMIT + 1;
+		assert_int_equal(kit_apply(kit, &events[repeated]), LEDGER_DONE);
+		assert_int_equal(kit->ledger->ops->apply(kit->ledger, entries, KIT_SHIRTS), 0);
+		for (size_t i = 0; i < KIT_SHIRTS; i++)
+			assert_int_equal(entries[i].outcome, i == bad        ? LEDGER_CONSTRAINT
+							     : i == repeated ? LEDGER_ALREADY
+									     : LEDGER_DONE);
+		kit_assert_lot(kit, KIT_SHIRT, KIT_SHIRTS, KIT_SHIRTS - 1, 0, 0);
+		kit_assert_audit(kit);
+		for (size_t i = 0; i < KIT_SHIRTS; i++) {
+			struct event cancelled = kit_settled(kit, EVENT_CANCELLED, &events[i]);
+
+			assert_int_equal(kit_apply(kit, &cancelled), i == bad ? LEDGER_NOT_FOUND : LEDGER_DONE);
+		}
+	}
+	kit_assert_audit(kit);
+}
+
 static void test_lot_is_never_oversold(void **state)
 {
 	struct kit *kit = kit_of(state);
@@ -1277,6 +1314,7 @@ int ledger_suite_run(const struct ledger_suite_adapter *which)
 		TEST(test_withdrawn_units_go_back_to_the_item_once),
 		TEST(test_same_id_with_other_content_is_kept_out),
 		TEST(test_one_bad_event_does_not_harm_its_batch),
+		TEST(test_bad_order_is_kept_out_wherever_it_stands),
 		TEST(test_lot_is_never_oversold),
 		TEST(test_batch_keeps_the_order_of_its_events),
 		TEST(test_orders_are_listed_by_id_with_filters),

@@ -263,7 +263,7 @@ MUTANTS = [
            "src/ledger/event_judge.c", "\t\tchange->by = event->actor;", "\t\tchange->by = SLICE_NULL;",
            ("unit ledger_sqlite",)),
     Mutant("reason-of-the-change-before", "SQLite: an order keeps the reason of the change before where the new one says none",
-           "src/ledger/sqlite/apply.c", "actor = ?7, reason = ?8", "actor = ?7, reason = coalesce(?8, reason)",
+           "src/ledger/sqlite/order_rows.c", "actor = ?7, reason = ?8", "actor = ?7, reason = coalesce(?8, reason)",
            ("unit ledger_sqlite",)),
     Mutant("refusal-consumes", "Redis: a purchase that was compensated keeps its place in the buyer's rate window",
            "src/stock/redis/functions/outbox.lua", "\t\ttime_return(buyer, sub(batch_of(sale, number), 1, BATCH_HEAD))\n", "",

@@ -13,105 +13,17 @@
  * was driven again may be there from before. So after a failure each is looked up (LEDGER_ALREADY,
  * or the failure; -EINPROGRESS where the ledger cannot be read).
  *
- * Turned down: statements of many rows. The rows of one statement stand or fall together, which
- * ruins the last line, and a step costs little beside the inserting itself (docs/performance.md).
+ * Orders that are granted, one behind the other, are written by statements of several rows, for
+ * what a statement costs besides its rows is a fifth of an order (docs/performance.md). Its rows do
+ * not stand or fall together: it stops at the first that breaks a constraint, what is before that
+ * one stays, and it and those behind it are written one by one.
  */
 #include "base/failpoint.h"
 #include "ledger/event_batch.h"
 #include "ledger/log_detail.h"
 #include "ledger/sqlite/apply.h"
-#include "model/trace_bytes.h"
-
-/* Inner results besides the outcomes of a ledger_entry. */
-enum { ROW_FOUND = 100 };
-
-/* ROW_FOUND, 0 where there is none, or negative. */
-static int read_order(struct sqlite_connection *connection, const struct event *event, struct order_row *row)
-{
-	sqlite3_stmt *statement;
-	int result = sqlite_connection_prepare(connection,
-					       "SELECT lot, quantity, state, hold_expires_at_ms, buyer, coalesce(first_quantity, quantity) FROM orders"
-					       " WHERE sale = ?1 AND id = ?2",
-					       &statement);
-
-	if (result < 0)
-		return result;
-	sqlite_bind_int(statement, 1, event->sale);
-	sqlite_bind_uuid(statement, 2, &event->id);
-	result = sqlite_step_row(connection, statement);
-	if (result != STEP_ROW)
-		return result;
-	row->sale = event->sale;
-	row->lot = (uint32_t)sqlite3_column_int64(statement, 0);
-	row->quantity = (uint32_t)sqlite3_column_int64(statement, 1);
-	row->state = (enum order_state)sqlite3_column_int64(statement, 2);
-	row->hold_expires_at_ms = sqlite3_column_int64(statement, 3);
-	sqlite_column_text(statement, 4, row->buyer, sizeof(row->buyer));
-	row->first_quantity = (uint32_t)sqlite3_column_int64(statement, 5);
-	sqlite3_reset(statement);
-	return ROW_FOUND;
-}
 
 /* --- Writing --- */
-
-static int insert_order(struct sqlite_connection *connection, const struct event *event)
-{
-	unsigned char trace[TRACE_BYTES];
-	sqlite3_stmt *statement;
-	int result = sqlite_connection_prepare(
-		connection,
-		"INSERT INTO orders (id, sale, lot, quantity, state, epoch, buyer_units, limit_per_buyer, placed_at_ms,"
-		" changed_at_ms, hold_expires_at_ms, first_hold_expires_at_ms, buyer, trace, key, price_minor,"
-		" reference, metadata, confirmed_at_ms)"
-		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
-		&statement);
-
-	if (result < 0)
-		return result;
-	sqlite_bind_uuid(statement, 1, &event->id);
-	sqlite_bind_int(statement, 2, event->sale);
-	sqlite_bind_int(statement, 3, event->lot);
-	sqlite_bind_int(statement, 4, event->quantity);
-	sqlite_bind_int(statement, 5, event->hold_expires_at_ms ? ORDER_HELD : ORDER_CONFIRMED);
-	sqlite_bind_int(statement, 6, event->epoch);
-	sqlite_bind_int(statement, 7, event->buyer_units);
-	sqlite_bind_int(statement, 8, event->limit_per_buyer);
-	sqlite_bind_int(statement, 9, event->at_ms);
-	sqlite_bind_int_or_null(statement, 10, event->hold_expires_at_ms, 0);
-	sqlite_bind_text(statement, 11, event->buyer);
-	sqlite_bind_bytes_or_null(
-		statement, 12, trace_pack(event->trace, trace) ? (struct slice){(const char *)trace, sizeof(trace)} : event->trace);
-	sqlite_bind_text_or_null(statement, 13, event->key);
-	sqlite_bind_int_or_null(statement, 14, event->priced ? event->unit_price : -1, -1);
-	sqlite_bind_text_or_null(statement, 15, event->labels.reference);
-	sqlite_bind_text_or_null(statement, 16, event->labels.metadata);
-	sqlite_bind_int_or_null(statement, 17, event->hold_expires_at_ms ? 0 : event->at_ms, 0);
-	return sqlite_step_once(connection, statement);
-}
-
-static int update_order(struct sqlite_connection *connection, const struct event *event, const struct event_change *change)
-{
-	sqlite3_stmt *statement;
-	int result = sqlite_connection_prepare(
-		connection,
-		"UPDATE orders SET state = ?2, changed_at_ms = ?3, hold_expires_at_ms = coalesce(?4, hold_expires_at_ms),"
-		" confirmed_at_ms = coalesce(?6, confirmed_at_ms), actor = ?7, reason = ?8"
-		" WHERE sale = ?5 AND id = ?1",
-		&statement);
-
-	if (result < 0)
-		return result;
-	sqlite_bind_uuid(statement, 1, &event->id);
-	sqlite_bind_int(statement, 5, event->sale);
-	sqlite_bind_int(statement, 2, change->state);
-	sqlite_bind_int(statement, 3, event->at_ms);
-	sqlite_bind_int_or_null(statement, 4, event->kind == EVENT_EXTENDED ? event->hold_expires_at_ms : 0, 0);
-	sqlite_bind_int_or_null(statement, 6, event->kind == EVENT_CONFIRMED ? event->at_ms : 0, 0);
-	sqlite_bind_text_or_null(statement, 7, change->by);
-	sqlite_bind_text_or_null(statement, 8, event->reason);
-	result = sqlite_step_once(connection, statement);
-	return result == STEP_CONSTRAINT ? LEDGER_CONSTRAINT : result;
-}
 
 static int insert_payment(struct sqlite_connection *connection, const struct event *event)
 {
@@ -131,25 +43,6 @@ static int insert_payment(struct sqlite_connection *connection, const struct eve
 	sqlite_bind_int_or_null(statement, 5, payment->amount, PAYMENT_NO_AMOUNT);
 	sqlite_bind_text_or_null(statement, 6, slice_of(payment->currency));
 	sqlite_bind_text_or_null(statement, 7, payment->method);
-	result = sqlite_step_once(connection, statement);
-	return result == STEP_CONSTRAINT ? LEDGER_CONSTRAINT : result;
-}
-
-/* Units leave the order: fewer are in it, or some that have left it are not for sale again. */
-static int take_units(struct sqlite_connection *connection, const struct event *event, const struct event_change *change)
-{
-	sqlite3_stmt *statement;
-	int result = sqlite_connection_prepare(connection,
-					       "UPDATE orders SET first_quantity = coalesce(first_quantity, quantity), quantity = quantity - ?3,"
-					       " withdrawn_units = coalesce(withdrawn_units, 0) + ?4 WHERE sale = ?2 AND id = ?1",
-					       &statement);
-
-	if (result < 0)
-		return result;
-	sqlite_bind_uuid(statement, 1, &event->id);
-	sqlite_bind_int(statement, 2, event->sale);
-	sqlite_bind_int(statement, 3, change->leaves);
-	sqlite_bind_int(statement, 4, change->movement.withdrawn);
 	result = sqlite_step_once(connection, statement);
 	return result == STEP_CONSTRAINT ? LEDGER_CONSTRAINT : result;
 }
@@ -238,6 +131,13 @@ static int log_operator(struct apply *apply, const struct touched *lot, const st
 				    slice_of(withdrawn ? sale : id), json);
 }
 
+static void add_to_lot(struct touched *lot, const struct movement *movement)
+{
+	lot->held += movement->held;
+	lot->confirmed += movement->confirmed;
+	lot->withdrawn += movement->withdrawn;
+}
+
 /* What an event does to its lot, its item and the operator log. */
 static int write_change(struct apply *apply, struct touched *lot, const struct event *event, const struct event_change *change)
 {
@@ -245,9 +145,7 @@ static int write_change(struct apply *apply, struct touched *lot, const struct e
 
 	apply->wrote = true;
 	if (change->moves) {
-		lot->held += change->movement.held;
-		lot->confirmed += change->movement.confirmed;
-		lot->withdrawn += change->movement.withdrawn;
+		add_to_lot(lot, &change->movement);
 		result = sqlite_movement_write(&apply->transaction.base, &change->movement);
 	}
 	if (result == 0 && change->pays)
@@ -279,37 +177,103 @@ static int know_lot(struct apply *apply, uint32_t sale, uint32_t place, struct e
 }
 
 /*
- * The row is inserted without looking for one first: its absence is what the common path finds. 0,
- * a positive outcome, or negative.
+ * What is there where the event's row is not written for `outcome`: that, or what the row there
+ * says. Or negative.
  */
-static int apply_reserved(struct apply *apply, const struct event *event)
+static int judge_present(struct apply *apply, const struct event *event, int outcome)
 {
 	struct event_facts facts = {0};
 	struct event_change change;
 	struct order_row row;
 	struct touched *lot;
-	int outcome, result = know_lot(apply, event->sale, event->lot, &facts, &lot);
+	int result = know_lot(apply, event->sale, event->lot, &facts, &lot);
 
-	if (result < 0)
-		return result;
-	outcome = event_judge(event, &facts, &change);
-	if (outcome == LEDGER_DONE) {
-		result = insert_order(apply->transaction.connection, event);
-		if (result < 0)
-			return result;
-		if (result == STEP_CONSTRAINT)
-			outcome = LEDGER_CONSTRAINT;
-	}
-	if (outcome == LEDGER_DONE) {
-		/* Who has made an order is its buyer, or says so in a change behind it. */
-		result = change.by.size ? update_order(apply->transaction.connection, event, &change) : 0;
-		return result != 0 ? result : write_change(apply, lot, event, &change);
-	}
-	result = read_order(apply->transaction.connection, event, &row);
+	if (result >= 0)
+		result = sqlite_order_find(apply->transaction.connection, event, &row);
 	if (result <= 0)
 		return result < 0 ? result : outcome;
 	facts.order = &row;
 	return event_judge(event, &facts, &change);
+}
+
+/*
+ * What goes with an order's row, but for the movement. Who has made it is its buyer, or says so in
+ * a change behind it.
+ */
+static int follow_grant(struct apply *apply, const struct apply_grant *grant)
+{
+	const struct event_change *change = &grant->change;
+
+	apply->wrote = true;
+	add_to_lot(grant->lot, &change->movement);
+	return change->by.size ? sqlite_order_change(apply->transaction.connection, grant->entry->event, change) : 0;
+}
+
+static int write_grant(struct apply *apply, const struct apply_grant *grant)
+{
+	int result = sqlite_order_insert(apply->transaction.connection, grant->entry->event);
+
+	if (result == STEP_CONSTRAINT) {
+		grant->entry->outcome = judge_present(apply, grant->entry->event, LEDGER_CONSTRAINT);
+		return grant->entry->outcome < 0 ? grant->entry->outcome : 0;
+	}
+	if (result == 0)
+		result = follow_grant(apply, grant);
+	return result == 0 ? sqlite_movement_write(&apply->transaction.base, &grant->change.movement) : result;
+}
+
+/* So many that a statement takes them. *done: those before the first that breaks a constraint. */
+static int write_many_grants(struct apply *apply, size_t *done)
+{
+	const struct event *events[SQLITE_ROWS];
+	const struct movement *movements[SQLITE_ROWS];
+	int result;
+
+	for (size_t i = 0; i < SQLITE_ROWS; i++) {
+		events[i] = apply->grants[i].entry->event;
+		movements[i] = &apply->grants[i].change.movement;
+	}
+	result = sqlite_orders_insert(apply->transaction.connection, events, done);
+	for (size_t i = 0; i < *done && result == 0; i++)
+		result = follow_grant(apply, &apply->grants[i]);
+	return result == 0 ? sqlite_movements_write(&apply->transaction.base, movements, *done) : result;
+}
+
+/* Those that wait are written. 0 or negative. */
+static int write_grants(struct apply *apply)
+{
+	size_t count = apply->grant_count, done = 0;
+	int result = 0;
+
+	apply->grant_count = 0;
+	if (count == SQLITE_ROWS)
+		result = write_many_grants(apply, &done);
+	for (size_t i = done; i < count && result == 0; i++)
+		result = write_grant(apply, &apply->grants[i]);
+	return result;
+}
+
+/*
+ * The row is inserted without looking for one first: its absence is what the common path finds. It
+ * waits for others, to be written with them; that it is done is taken back where it breaks a
+ * constraint. An outcome, or negative.
+ */
+static int apply_reserved(struct apply *apply, struct ledger_entry *entry)
+{
+	struct apply_grant *grant = &apply->grants[apply->grant_count];
+	struct event_facts facts = {0};
+	int outcome, result = know_lot(apply, entry->event->sale, entry->event->lot, &facts, &grant->lot);
+
+	if (result < 0)
+		return result;
+	outcome = event_judge(entry->event, &facts, &grant->change);
+	if (outcome == LEDGER_DONE) {
+		grant->entry = entry;
+		apply->grant_count++;
+		return LEDGER_DONE;
+	}
+	result = write_grants(apply);
+	return result < 0 ? result : judge_present(apply, entry->event, outcome);
 }
 
 static int apply_settlement(struct apply *apply, const struct event *event)
@@ -319,9 +283,9 @@ static int apply_settlement(struct apply *apply, const struct event *event)
 	struct event_change change;
 	struct order_row row;
 	struct touched *lot;
-	int result = read_order(apply->transaction.connection, event, &row);
+	int result = sqlite_order_find(apply->transaction.connection, event, &row);
 
-	if (result == ROW_FOUND)
+	if (result == ORDER_FOUND)
 		facts.order = &row;
 	if (result >= 0 && event->kind == EVENT_PAID)
 		result = read_paid(apply->transaction.connection, event, paid);
@@ -335,9 +299,9 @@ static int apply_settlement(struct apply *apply, const struct event *event)
 	if (result != LEDGER_DONE)
 		return result;
 	apply->wrote = true;
-	result = update_order(apply->transaction.connection, event, &change);
+	result = sqlite_order_change(apply->transaction.connection, event, &change);
 	if (result == 0 && (change.leaves || change.movement.withdrawn))
-		result = take_units(apply->transaction.connection, event, &change);
+		result = sqlite_order_take(apply->transaction.connection, event, &change);
 	return result != 0 ? result : write_change(apply, lot, event, &change);
 }
 
@@ -373,19 +337,31 @@ static int apply_barrier(struct apply *apply, const struct event *event)
 	return raise_barrier(apply, event);
 }
 
-static int apply_event(struct apply *apply, const struct event *event)
+static int apply_follower(struct apply *apply, const struct event *event)
 {
-	int result = FAILPOINT("ledger.insert");
+	int result = write_grants(apply);
 
 	if (result < 0)
 		return result;
-	if (event->kind == EVENT_RESERVED)
-		return apply_reserved(apply, event);
 	if (event->kind == EVENT_WITHDRAWN)
 		return apply_withdrawn(apply, event);
 	if (event->kind == EVENT_BARRIER)
 		return apply_barrier(apply, event);
 	return apply_settlement(apply, event);
+}
+
+/* 0 or negative; the entry's outcome may still be taken back by write_grants(). */
+static int apply_entry(struct apply *apply, struct ledger_entry *entry)
+{
+	int result = FAILPOINT("ledger.insert");
+
+	if (result < 0)
+		return result;
+	result = entry->event->kind == EVENT_RESERVED ? apply_reserved(apply, entry) : apply_follower(apply, entry->event);
+	if (result < 0)
+		return result;
+	entry->outcome = result;
+	return apply->grant_count == SQLITE_ROWS ? write_grants(apply) : 0;
 }
 
 /* --- The batch --- */
@@ -396,11 +372,12 @@ static int apply_range(struct apply *apply, struct ledger_entry *entries, size_t
 	int result = 0;
 
 	sqlite_scratch_clear(apply->lots, apply->drain != NULL);
-	for (size_t i = 0; i < count && result >= 0; i++) {
-		result = apply_event(apply, entries[i].event);
-		entries[i].outcome = result;
-	}
-	return result < 0 ? result : sqlite_scratch_write(apply->lots, apply->transaction.connection);
+	apply->grant_count = 0;
+	for (size_t i = 0; i < count && result == 0; i++)
+		result = apply_entry(apply, &entries[i]);
+	if (result == 0)
+		result = write_grants(apply);
+	return result != 0 ? result : sqlite_scratch_write(apply->lots, apply->transaction.connection);
 }
 
 /* apply_range() in a savepoint, of which nothing stays where it breaks a lot: an event_range. */
@@ -448,11 +425,11 @@ static int look_up(struct apply *apply, const struct event *event, int code)
 	else if (event->kind == EVENT_BARRIER)
 		result = know_lot(apply, event->sale, 0, &facts, &lot);
 	else
-		result = read_order(apply->transaction.connection, event, &row);
+		result = sqlite_order_find(apply->transaction.connection, event, &row);
 	if (result < 0)
 		return -EINPROGRESS;
 	facts.has_movement = event->kind == EVENT_WITHDRAWN && result > 0;
-	facts.order = result == ROW_FOUND ? &row : NULL;
+	facts.order = result == ORDER_FOUND ? &row : NULL;
 	return event_is_there(event, &facts) ? LEDGER_ALREADY : code;
 }
 

@@ -6,45 +6,76 @@
 #include "base/failpoint.h"
 #include "ledger/sqlite/sqlite_ledger.h"
 
-int sqlite_movement_write(struct transaction *transaction, const struct movement *movement)
-{
-	struct sqlite_connection *connection = sqlite_connection_of(transaction);
-	sqlite3_stmt *statement;
-	int result;
+#define INTO_MOVEMENTS                                                                                                      \
+	"INSERT INTO movements (at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, allocated, held, confirmed," \
+	" withdrawn, actor, epoch, hold_expires_at_ms, reason, left_units, refund) VALUES "
+#define ROW "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
-	if (FAILPOINT("ledger.drop_movement") > 0)
-		return 0;
-	result = sqlite_connection_prepare(
-		connection,
-		"INSERT INTO movements (at_ms, cause, item, sale, lot, order_id, movement_id, on_hand, allocated, held,"
-		" confirmed, withdrawn, actor, epoch, hold_expires_at_ms, reason, left_units, refund)"
-		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
-		&statement);
+enum { COLUMNS = 18 };
+
+static const char one_row[] = INTO_MOVEMENTS ROW;
+static const char rows[] = INTO_MOVEMENTS ROW "," ROW "," ROW "," ROW "," ROW "," ROW "," ROW "," ROW;
+
+/* Its columns are the parameters behind `before`. */
+static void bind_movement(sqlite3_stmt *statement, int before, const struct movement *movement)
+{
+	sqlite_bind_int(statement, before + 1, movement->at_ms);
+	sqlite_bind_int(statement, before + 2, movement->cause);
+	sqlite_bind_int_or_null(statement, before + 3, movement->item, 0);
+	sqlite_bind_int_or_null(statement, before + 4, movement->sale, 0);
+	if (movement->sale)
+		sqlite_bind_int(statement, before + 5, movement->lot);
+	else
+		sqlite_bind_null(statement, before + 5);
+	sqlite_bind_uuid_or_null(statement, before + 6, movement->order);
+	sqlite_bind_uuid_or_null(statement, before + 7, movement->movement);
+	sqlite_bind_int(statement, before + 8, movement->on_hand);
+	sqlite_bind_int(statement, before + 9, movement->allocated);
+	sqlite_bind_int(statement, before + 10, movement->held);
+	sqlite_bind_int(statement, before + 11, movement->confirmed);
+	sqlite_bind_int(statement, before + 12, movement->withdrawn);
+	sqlite_bind_text_or_null(statement, before + 13, movement->actor);
+	sqlite_bind_int_or_null(statement, before + 14, movement->epoch, 0);
+	sqlite_bind_int_or_null(statement, before + 15, movement->hold_expires_at_ms, 0);
+	sqlite_bind_text_or_null(statement, before + 16, movement->reason);
+	sqlite_bind_int_or_null(statement, before + 17, movement->left, 0);
+	sqlite_bind_text_or_null(statement, before + 18, movement->refund);
+}
+
+/* By the statement of one row, or of SQLITE_ROWS. */
+static int insert_movements(struct sqlite_connection *connection, const char *sql, const struct movement *const *movements, int count)
+{
+	sqlite3_stmt *statement;
+	int result = sqlite_connection_prepare(connection, sql, &statement);
+
 	if (result < 0)
 		return result;
-	sqlite_bind_int(statement, 1, movement->at_ms);
-	sqlite_bind_int(statement, 2, movement->cause);
-	sqlite_bind_int_or_null(statement, 3, movement->item, 0);
-	sqlite_bind_int_or_null(statement, 4, movement->sale, 0);
-	if (movement->sale)
-		sqlite_bind_int(statement, 5, movement->lot);
-	else
-		sqlite_bind_null(statement, 5);
-	sqlite_bind_uuid_or_null(statement, 6, movement->order);
-	sqlite_bind_uuid_or_null(statement, 7, movement->movement);
-	sqlite_bind_int(statement, 8, movement->on_hand);
-	sqlite_bind_int(statement, 9, movement->allocated);
-	sqlite_bind_int(statement, 10, movement->held);
-	sqlite_bind_int(statement, 11, movement->confirmed);
-	sqlite_bind_int(statement, 12, movement->withdrawn);
-	sqlite_bind_text_or_null(statement, 13, movement->actor);
-	sqlite_bind_int_or_null(statement, 14, movement->epoch, 0);
-	sqlite_bind_int_or_null(statement, 15, movement->hold_expires_at_ms, 0);
-	sqlite_bind_text_or_null(statement, 16, movement->reason);
-	sqlite_bind_int_or_null(statement, 17, movement->left, 0);
-	sqlite_bind_text_or_null(statement, 18, movement->refund);
+	for (int i = 0; i < count; i++)
+		bind_movement(statement, COLUMNS * i, movements[i]);
 	result = sqlite_step_once(connection, statement);
 	return result == STEP_CONSTRAINT ? error_origin(-EUCLEAN) : result;
+}
+
+int sqlite_movements_write(struct transaction *transaction, const struct movement *const *movements, size_t count)
+{
+	struct sqlite_connection *connection = sqlite_connection_of(transaction);
+	const struct movement *kept[SQLITE_ROWS];
+	size_t kept_count = 0;
+	int result = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (FAILPOINT("ledger.drop_movement") <= 0)
+			kept[kept_count++] = movements[i];
+	if (kept_count == SQLITE_ROWS)
+		return insert_movements(connection, rows, kept, SQLITE_ROWS);
+	for (size_t i = 0; i < kept_count && result == 0; i++)
+		result = insert_movements(connection, one_row, &kept[i], 1);
+	return result;
+}
+
+int sqlite_movement_write(struct transaction *transaction, const struct movement *movement)
+{
+	return sqlite_movements_write(transaction, &movement, 1);
 }
 
 int sqlite_movement_exists(struct transaction *transaction, const struct uuid *id)

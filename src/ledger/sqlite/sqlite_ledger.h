@@ -16,6 +16,9 @@
 #include "ledger/sqlite/write_gather.h"
 #include "ledger/transaction.h"
 
+/* Of orders, or of movements, that go by one statement. */
+enum { SQLITE_ROWS = 8 };
+
 struct apply_scratch; /* apply.c */
 
 /* The one writer: owns all writes and checkpoints. Everything here is under `lock`. */
@@ -183,6 +186,8 @@ extern const struct lot_rows sqlite_lot_rows;
 extern const struct item_rows sqlite_item_rows;
 
 int sqlite_movement_write(struct transaction *transaction, const struct movement *movement) MUST_CHECK;
+/* At most SQLITE_ROWS; so many are one statement. */
+int sqlite_movements_write(struct transaction *transaction, const struct movement *const *movements, size_t count) MUST_CHECK;
 int sqlite_movement_exists(struct transaction *transaction, const struct uuid *id) MUST_CHECK;
 int sqlite_log_row_write(struct transaction *transaction, const struct ledger_actor *actor, const char *action,
 			 struct slice subject, struct slice detail_json) MUST_CHECK;

@@ -219,6 +219,7 @@ static void take(struct purchase *purchase, const struct stock_reserve *item)
 	event->buyer_units = item->event.buyer_units;
 	event->limit_per_buyer = item->event.limit_per_buyer;
 	event->hold_expires_at_ms = item->event.hold_expires_at_ms;
+	event->stock_place = item->event.stock_place;
 	purchase->verdict = verdict_of(purchase, item);
 	if (!purchase->kept)
 		purchase->entry = NULL;

@@ -9,9 +9,9 @@
 #include "ledger/sqlite/apply.h"
 #include "model/trace_bytes.h"
 
-#define INTO_ORDERS                                                                                                                \
-	"INTO orders (id, sale, lot, quantity, state, epoch, buyer_units, limit_per_buyer, placed_at_ms, changed_at_ms,"           \
-	" hold_expires_at_ms, first_hold_expires_at_ms, buyer, trace, key, price_minor, reference, metadata, confirmed_at_ms)"     \
+#define INTO_ORDERS                                                                                                            \
+	"INTO orders (id, sale, lot, quantity, state, epoch, buyer_units, limit_per_buyer, placed_at_ms, changed_at_ms,"       \
+	" hold_expires_at_ms, first_hold_expires_at_ms, buyer, trace, key, price_minor, reference, metadata, confirmed_at_ms)" \
 	" VALUES "
 #define ROW "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
@@ -20,7 +20,10 @@ enum { COLUMNS = 19 };
 static const char one_row[] = "INSERT " INTO_ORDERS ROW;
 static const char rows[] = "INSERT OR FAIL " INTO_ORDERS ROW "," ROW "," ROW "," ROW "," ROW "," ROW "," ROW "," ROW;
 
-/* Its columns are the parameters behind `before`. The trace is packed into `trace`, which must stay, as the event. */
+/*
+ * Its columns are the parameters behind `before`. The trace is packed into `trace`, which must
+ * stay, as the event.
+ */
 static void bind_order(sqlite3_stmt *statement, int before, const struct event *event, unsigned char trace[static TRACE_BYTES])
 {
 	const struct slice packed = {(const char *)trace, TRACE_BYTES};

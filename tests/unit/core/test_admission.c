@@ -575,6 +575,32 @@ static void test_what_a_remote_stock_says(void **state)
 	close_shop(&shop);
 }
 
+static void grant_with_a_place(struct stock *stock, struct stock_reserve *items, size_t count)
+{
+	(void)stock;
+	for (size_t i = 0; i < count; i++) {
+		items[i].outcome = STOCK_DONE;
+		items[i].event.stock_place = 77;
+	}
+}
+
+/* By it a stock finds the grant again that is acknowledged. */
+static void test_a_grant_is_acknowledged_by_where_the_stock_has_it(void **state)
+{
+	static const struct stock_ops ops = {.name = "with a place", .reserve = grant_with_a_place};
+	struct stock stock = {.ops = &ops};
+	struct house *house = *state;
+	struct purchase purchase;
+	struct shop shop;
+
+	house_sell(house, "drop");
+	shop = open_shop(house);
+	shop.admission.stock = &stock;
+	assert_int_equal(buy(&shop, &purchase, 0, "ann", "k", 1), VERDICT_NONE);
+	assert_int_equal(purchase.event.stock_place, 77);
+	close_shop(&shop);
+}
+
 /* Redis answers with these, and gates of an older version read them. */
 static void test_the_numbers_of_what_a_stock_says_stay(void **state)
 {
@@ -659,6 +685,7 @@ int main(void)
 		TEST(test_a_full_outbox_is_overload),
 		TEST(test_a_sale_without_stock_is_fenced),
 		TEST(test_what_a_remote_stock_says),
+		TEST(test_a_grant_is_acknowledged_by_where_the_stock_has_it),
 		cmocka_unit_test(test_the_numbers_of_what_a_stock_says_stay),
 		cmocka_unit_test(test_only_some_refusals_may_be_passed_by_a_replay),
 		cmocka_unit_test(test_success_is_told_only_within_the_deadline),

@@ -91,7 +91,7 @@ class Answer:
         return self.headers.get(name.lower())
 
 
-def request(base, method, path, body=None, headers=None, timeout=15.0, source=None, documented=True):
+def request(base, method, path, body=None, headers=None, timeout=PATIENCE, source=None, documented=True):
     """
     One request on a connection of its own. The answer must be one that docs/openapi.json promises,
     unless it is not a gate's.
@@ -230,7 +230,7 @@ class Server:
 
     # --- requests ---
 
-    def buy(self, sale, buyer, key=None, body=None, token=None, timeout=15.0, **headers):
+    def buy(self, sale, buyer, key=None, body=None, token=None, timeout=PATIENCE, **headers):
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         if key is not None:
             headers["Idempotency-Key"] = key
@@ -337,7 +337,7 @@ class Server:
         with sqlite3.connect(f"file:{self.ledger}?mode=ro", uri=True) as ledger:
             return ledger.execute(query, parameters).fetchall()
 
-    def connect(self, timeout=10.0):
+    def connect(self, timeout=PATIENCE):
         address = urllib.parse.urlsplit(self.public)
         return socket.create_connection((address.hostname, address.port), timeout=timeout)
 

@@ -400,13 +400,13 @@ def test_a_client_that_hangs_up_has_bought_nonetheless(server):
 
 
 def test_slow_headers_are_timed_out(serve):
-    server = serve({"gate.header_timeout": "200ms", "gate.body_timeout": "200ms", "gate.idle_timeout": "200ms"})
+    server = serve({"gate.header_timeout": "2s", "gate.body_timeout": "200ms", "gate.idle_timeout": "2s"})
+    started = time.monotonic()
     with Wire(server.public) as wire:
-        started = time.monotonic()
         wire.send(b"GET /livez HTT")
         reply = wire.read()
         assert (reply.status, reply.code) == (408, "request-timeout")
-        assert 0.15 < time.monotonic() - started < 5
+        assert 1.9 < time.monotonic() - started < 20
         assert wire.closed()
     with Wire(server.public) as wire:
         wire.send(purchase("slow", body=b"{}")[:-1])

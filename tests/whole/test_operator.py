@@ -151,7 +151,7 @@ def test_the_clock_opens_what_is_scheduled_and_no_other_draft(server):
 def test_holds_of_an_ended_sale_still_live_and_their_units_go_back(serve):
     server = serve({"sale.hold_grace": "100ms"})
     server.operate("POST", "/v1/items", {"sku": "A", "name": "A", "on_hand": 2})
-    server.make_sale("drop", lots={"A": 2}, hold_seconds=1)
+    server.make_sale("drop", lots={"A": 2}, hold_seconds=10)
     one, two = (server.buy("drop", buyer).json["id"] for buyer in ("anna", "bert"))
     server.operate("POST", "/v1/sales/drop/end")
     assert server.operate("POST", f"/v1/orders/{one}/confirm").status == 200

@@ -91,7 +91,7 @@ def test_extend(server):
 
 def test_an_expired_hold_returns_its_unit(serve):
     server = serve({"sale.hold_grace": "100ms"})
-    order = held(server, units=1, hold_seconds=2)
+    order = held(server, units=1, hold_seconds=5)
     assert server.buy("drop", "bert").json["may_return"] is True
     await_expiry(server, order)
     assert server.lot("drop")["available"] == 1
@@ -150,11 +150,14 @@ def test_a_late_confirm_without_units_left_is_refused(serve):
 def test_holds_survive_a_restart_and_then_expire(serve):
     server = serve({"sale.hold_grace": "100ms"})
     order = held(server, units=1, hold_seconds=5)
+    server.make_sale("long", 1, hold_seconds=600)
+    longer = server.buy("long", "anna").json["id"]
     server.kill()
     server.restart()
-    assert server.order(order).json["state"] == "held"
+    assert server.order(longer).json["state"] == "held"
     await_expiry(server, order)
     assert server.lot("drop")["available"] == 1
+    assert server.lot("long")["held"] == 1
     server.audit()
 
 
@@ -205,7 +208,7 @@ def test_the_list_filters_and_pages(server):
 def test_a_journal_that_hangs_leaves_nobody_without_an_answer(serve, tmp_path):
     server, failpoints = serve_with_failpoints(serve, tmp_path)
     order = held(server, hold_seconds=600)
-    failpoints.set("ledger.before_commit=delay:6000x1")
+    failpoints.set("ledger.before_commit=hold")
     with ThreadPoolExecutor(3) as pool:
         buying = pool.submit(server.buy, "drop", "bert", "key")
         wait_until(lambda: server.metric('penstock_stock_outbox_entries') == 1)
@@ -215,6 +218,7 @@ def test_a_journal_that_hangs_leaves_nobody_without_an_answer(serve, tmp_path):
     assert codes <= {"outcome-unknown", "request-in-flight"}
     assert "outcome-unknown" in codes
     # When it is well again the retry resolves it.
+    failpoints.lift()
     wait_until(lambda: server.buy("drop", "bert", "key").status == 202, 15)
     server.audit()
 

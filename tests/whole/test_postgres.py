@@ -153,7 +153,7 @@ def test_a_server_restarted_in_mid_transaction(serve, tmp_path, postgres, databa
     gate.make_sale("drop", 5)
     order = gate.buy("drop", "anna", key="k").json["id"]
     # A settlement reads before it writes: its transaction is open while it waits here.
-    failpoints.set("ledger.before_commit=delay:1500x1")
+    failpoints.set("ledger.before_commit=hold")
     with ThreadPoolExecutor(1) as pool:
         confirming = pool.submit(gate.operate, "POST", f"/v1/orders/{order}/confirm")
         wait_until(
@@ -163,6 +163,7 @@ def test_a_server_restarted_in_mid_transaction(serve, tmp_path, postgres, databa
         )
         postgres.crash()
         postgres.start()
+        failpoints.lift()
         assert confirming.result().status in (200, 503)
     wait_until(lambda: gate.operate("POST", f"/v1/orders/{order}/confirm").status == 200, 15, "the confirmation")
     assert gate.order(order).json["state"] == "confirmed"

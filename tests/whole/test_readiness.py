@@ -23,7 +23,7 @@ def ready(server):
 
 def assert_both(server, codes, cause, lift, seconds=60):
     """Buyers meet one of the codes, and /readyz says so; after `lift` both are well."""
-    assert purchase(server).status == 202 and ready(server) == 200
+    wait_until(lambda: purchase(server).status == 202 and ready(server) == 200, what="both to be well at first")
     cause()
     wait_until(lambda: purchase(server).code in codes, 30, f"a purchase that is one of {codes}")
     wait_until(lambda: purchase(server).status == 503 and ready(server) == 503, 30, "/readyz to say so")

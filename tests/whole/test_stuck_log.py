@@ -46,7 +46,7 @@ def test_a_log_that_nobody_reads_stops_neither_sales_nor_pause_nor_the_end(serve
     start = time.monotonic()
     server.process.send_signal(signal.SIGTERM)
     assert server.wait(20) == 0
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 20
 
 
 def test_what_was_dropped_is_said_when_somebody_reads_again(serve, tmp_path):

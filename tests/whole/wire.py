@@ -32,7 +32,7 @@ class Closed(Exception):
 
 
 class Wire:
-    def __init__(self, base, timeout=10.0):
+    def __init__(self, base, timeout=30.0):
         address = urllib.parse.urlsplit(base)
         self.socket = socket.create_connection((address.hostname, address.port), timeout=timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -138,7 +138,7 @@ enum stock_ack sale_stock_acknowledge(struct sale_stock *sale, const struct even
 	enum stock_ack answer = STOCK_ACK_UNKNOWN;
 	struct sale_shard *shard;
 	uint32_t number;
-	struct order_record *record = sale_stock_locate(sale, &event->id, &shard, &number);
+	struct order_record *record = sale_stock_locate_event(sale, event, &shard, &number);
 	struct outbox_pending pending;
 
 	if (!record)

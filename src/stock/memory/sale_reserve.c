@@ -67,6 +67,7 @@ static void take(const struct decision *d, uint32_t number)
 	item->event.epoch = d->sale->rules.epoch;
 	item->event.limit_per_buyer = d->sale->rules.limit_per_buyer;
 	item->event.buyer_units = buyer->live + record->quantity;
+	item->event.stock_place = sale_stock_place(d->sale, d->shard, number);
 	if (!FAILPOINT("stock.forget_buyer")) { /* breaks P3 on purpose: the units do not count against the limit */
 		buyer->live = (uint16_t)(buyer->live + record->quantity);
 		record->counted = 1;

@@ -142,7 +142,7 @@ static uint32_t directory_hash(uint64_t id_hash)
 	return (uint32_t)(id_hash >> 32);
 }
 
-static uint32_t place_of(struct sale_stock *sale, struct sale_shard *shard, uint32_t number)
+uint32_t sale_stock_place(const struct sale_stock *sale, const struct sale_shard *shard, uint32_t number)
 {
 	return number << SALE_SHARD_BITS | (uint32_t)(shard - sale->shards);
 }
@@ -183,7 +183,7 @@ bool sale_stock_directory_add(struct sale_stock *sale, uint64_t id_hash, struct 
 	lock_take(&directory->lock);
 	room = slot_index_make_room(&directory->places, directory_hash(id_hash));
 	if (room)
-		slot_index_insert(&directory->places, directory_hash(id_hash), place_of(sale, shard, number));
+		slot_index_insert(&directory->places, directory_hash(id_hash), sale_stock_place(sale, shard, number));
 	lock_release(&directory->lock);
 	return room;
 }
@@ -193,7 +193,7 @@ void sale_stock_directory_remove(struct sale_stock *sale, uint64_t id_hash, stru
 	struct sale_directory *directory = directory_of(sale, id_hash);
 
 	lock_take(&directory->lock);
-	slot_index_remove(&directory->places, directory_hash(id_hash), place_of(sale, shard, number));
+	slot_index_remove(&directory->places, directory_hash(id_hash), sale_stock_place(sale, shard, number));
 	lock_release(&directory->lock);
 }
 
@@ -218,9 +218,27 @@ static int candidates(struct sale_stock *sale, uint64_t id_hash, uint32_t *place
 }
 
 /*
- * Between the two locks the order may go, and its record may be another's: so the id is compared
- * under the shard's lock.
+ * The order with this id, its shard locked, where it is in that place; else NULL. Since the place
+ * was told the order may have gone, and its record may be another's: so the id is compared under
+ * the shard's lock.
  */
+static struct order_record *find_at(struct sale_stock *sale, const struct uuid *id, uint32_t place, struct sale_shard **shard,
+				    uint32_t *number)
+{
+	struct order_record *record;
+
+	*shard = &sale->shards[place & (SALE_SHARDS - 1)];
+	*number = place >> SALE_SHARD_BITS;
+	lock_take(&(*shard)->lock);
+	if (*number > 0 && *number <= (*shard)->book.orders.used) {
+		record = buyer_book_order(&(*shard)->book, *number);
+		if (record->quantity && uuid_equal(&record->id, id))
+			return record;
+	}
+	lock_release(&(*shard)->lock);
+	return NULL;
+}
+
 struct order_record *sale_stock_locate(struct sale_stock *sale, const struct uuid *id, struct sale_shard **shard, uint32_t *number)
 {
 	uint64_t id_hash = siphash64(&sale->common->id_key, id->bytes, sizeof(id->bytes));
@@ -228,17 +246,22 @@ struct order_record *sale_stock_locate(struct sale_stock *sale, const struct uui
 	int count = candidates(sale, id_hash, places);
 
 	for (int i = 0; i < count; i++) {
-		struct order_record *record;
+		struct order_record *record = find_at(sale, id, places[i], shard, number);
 
-		*shard = &sale->shards[places[i] & (SALE_SHARDS - 1)];
-		*number = places[i] >> SALE_SHARD_BITS;
-		lock_take(&(*shard)->lock);
-		record = buyer_book_order(&(*shard)->book, *number);
-		if (record->quantity && uuid_equal(&record->id, id))
+		if (record)
 			return record;
-		lock_release(&(*shard)->lock);
 	}
 	return NULL;
+}
+
+struct order_record *sale_stock_locate_event(struct sale_stock *sale, const struct event *event, struct sale_shard **shard,
+					     uint32_t *number)
+{
+	struct order_record *record = NULL;
+
+	if (event->stock_place)
+		record = find_at(sale, &event->id, (uint32_t)event->stock_place, shard, number);
+	return record ? record : sale_stock_locate(sale, &event->id, shard, number);
 }
 
 void sale_stock_tell(const struct order_record *record, struct stock_order *order)

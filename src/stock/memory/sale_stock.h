@@ -101,6 +101,11 @@ static inline struct sale_shard *sale_stock_shard(struct sale_stock *sale, struc
 
 /* The order with this id, its shard locked; NULL (and nothing locked) where there is none. */
 struct order_record *sale_stock_locate(struct sale_stock *sale, const struct uuid *id, struct sale_shard **shard, uint32_t *number);
+/* The same of the order that an event is of, at once where the event says its place. */
+struct order_record *sale_stock_locate_event(struct sale_stock *sale, const struct event *event, struct sale_shard **shard,
+					     uint32_t *number);
+/* Where an order is, as a grant's event says it (stock_place): never 0. */
+uint32_t sale_stock_place(const struct sale_stock *sale, const struct sale_shard *shard, uint32_t number);
 bool sale_stock_directory_add(struct sale_stock *sale, uint64_t id_hash, struct sale_shard *shard, uint32_t number);
 void sale_stock_directory_remove(struct sale_stock *sale, uint64_t id_hash, struct sale_shard *shard, uint32_t number);
 void sale_stock_tell(const struct order_record *record, struct stock_order *order);

@@ -185,7 +185,7 @@ def test_a_sale_opens_within_ten_milliseconds_of_its_time(serve, state):
     server = serve()
     sent = []
     for i in range(10):  # a busy machine may keep this client from asking in time; the server is never excused
-        opens_at = round(time.time() + (0.4 if state == "armed" else 1.5), 3)
+        opens_at = round(time.time() + (1.5 if state == "armed" else 3), 3)
         server.make_sale(f"drop-{i}", 5, state=state, opens_at=rfc3339(opens_at), schedule=state == "draft")
         sent.append(first_accept(server, f"drop-{i}", opens_at))
         if sent[-1] < 0.010:
@@ -196,7 +196,7 @@ def test_a_sale_opens_within_ten_milliseconds_of_its_time(serve, state):
 
 def test_a_sale_closes_by_the_clock(serve):
     server = serve()
-    closes_at = round(time.time() + 0.5, 3)
+    closes_at = round(time.time() + 2, 3)
     server.make_sale("drop", 500, closes_at=rfc3339(closes_at), hold_seconds=0)
     buyers = iter(range(100000))
     wait_until(lambda: buy(server, f"buyer-{next(buyers)}").json.get("code") == "sale-ended", 20, "the end")

@@ -12,6 +12,13 @@
 enum {
 	SESSION_MS = 10000, /* after so long a silence the others share what a reader had */
 	HEARTBEAT_MS = 1000,
+	/*
+	 * A fetch waits for so much (some 500 orders), or for so long: nobody waits for the ledger,
+	 * and a fetch costs the broker, and the commit behind it the database, hardly less for one
+	 * append than for five.
+	 */
+	FETCH_BYTES = 256 * 1024,
+	FETCH_MS = 100,
 	PARTITIONS_MAX = 100000,
 };
 
@@ -181,10 +188,12 @@ static int start(struct kafka_reader *reader, const char *group, struct buffer *
 {
 	rd_kafka_conf_t *conf = kafka_conf_new(&reader->address, NULL, error);
 
-	/* Ours first, so that the operator's word on a session's length wins. */
+	/* Ours first, so that the operator's word on a session's length and on fetches wins. */
 	kafka_conf_set_int(conf, "session.timeout.ms", SESSION_MS);
 	kafka_conf_set_int(conf, "heartbeat.interval.ms", HEARTBEAT_MS);
 	kafka_conf_set_int(conf, "fetch.error.backoff.ms", 100);
+	kafka_conf_set_int(conf, "fetch.min.bytes", FETCH_BYTES);
+	kafka_conf_set_int(conf, "fetch.wait.max.ms", FETCH_MS);
 	if (reader->properties && !kafka_conf_apply(conf, reader->properties, error)) {
 		rd_kafka_conf_destroy(conf);
 		return -EINVAL;

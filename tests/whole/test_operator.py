@@ -380,7 +380,10 @@ def test_an_armed_sale_is_disarmed_corrected_and_armed_again(server):
 
 
 def in_seconds(seconds):
-    """Enough of them that what is asked before that moment is answered before it on a busy machine, too."""
+    """
+    Enough of them that what is asked before that moment is answered before it on a busy machine,
+    too.
+    """
     return rfc3339(time.time() + seconds)
 
 

@@ -16,7 +16,8 @@ from penstock import OPERATOR_TOKEN, buyer_token, run, wait_until
 from wire import Closed, Wire
 
 GET = b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n"
-# Quick, and yet a client that a busy machine keeps from its core between two calls is not cut for it.
+# Quick, and yet a client that a busy machine keeps from its core between two calls is not cut for
+# it.
 QUICK = {"gate.header_timeout": "2s", "gate.body_timeout": "2s", "gate.idle_timeout": "2s", "gate.write_timeout": "2s"}
 
 

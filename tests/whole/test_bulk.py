@@ -29,6 +29,27 @@ def results(done):
     return {row["order"]: row["result"] for row in json.loads(done.stdout)}
 
 
+def test_one_order_is_confirmed_with_its_payment_and_found_by_it(shop):
+    first, second = bought(shop, 2)
+    third = shop.buy("drop", "own", body={"quantity": 1, "reference": "INV-7"}).json["id"]
+    pays = ["--amount", "250", "--currency", "EUR"]
+    wrong = operate(shop, "order", "confirm", first, "--payment", "pi_1", "--amount", "249", "--currency", "EUR")
+    assert wrong.returncode == 1 and "wrong-amount" in wrong.stderr and shop.order(first).json["state"] == "held"
+    for _ in range(2):
+        assert operate(shop, "order", "confirm", first, "--payment", "pi_1", "--method", "card", *pays).returncode == 0
+    assert shop.order(first).json["payment"] == {"reference": "pi_1", "amount": 250, "currency": "EUR", "method": "card"}
+    for order, payment, code in ((first, "pi_2", "paid-already"), (second, "pi_1", "reference-used")):
+        refused = operate(shop, "order", "confirm", order, "--payment", payment, *pays)
+        assert refused.returncode == 1 and code in refused.stderr, refused.stderr
+    found = [json.loads(operate(shop, "order", "list", *by, "--json").stdout) for by in (["--payment", "pi_1"], ["--reference", "INV-7"], ["--payment", "pi_9"])]
+    assert [[order["id"] for order in orders] for orders in found] == [[first], [third], []]
+    (shop.folder / "ids").write_text(f"{second}\n")
+    for arguments, word in ((["--file", "ids", "--payment", "pi_3"], "columns"), ([second, "--payment", "pi 3"], "without spaces"), ([second, "--amount", "2.5"], "whole number")):
+        done = operate(shop, "order", "confirm", *arguments)
+        assert done.returncode == 2 and word in done.stderr, done.stderr
+    assert shop.order(second).json["state"] == "held"
+
+
 def test_orders_are_confirmed_by_a_file_with_their_payments(shop):
     first, second, third = bought(shop, 3)
     (shop.folder / "paid.csv").write_text(

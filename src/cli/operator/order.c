@@ -42,16 +42,18 @@ static const struct resource orders = {
 
 static int list(struct cli *cli)
 {
-	const char *url = NULL, *sale = NULL, *state = NULL, *buyer = NULL;
+	const char *url = NULL, *sale = NULL, *state = NULL, *buyer = NULL, *payment = NULL, *reference = NULL;
 	bool json = false;
 	const struct option table[] = {
 		{"sale", 's', OPTION_TEXT, &sale, "ID", "of this sale only"},
 		{"state", 0, OPTION_TEXT, &state, "STATE", "held, confirmed, cancelled or expired"},
 		{"buyer", 'b', OPTION_TEXT, &buyer, "NAME", "of this buyer only"},
+		{"payment", 0, OPTION_TEXT, &payment, "NAME", "paid with this one, by its reference on the payment side"},
+		{"reference", 0, OPTION_TEXT, &reference, "NAME", "that the shop calls so"},
 		CLIENT_OPTIONS(&url, &json),
 	};
 	struct buffer path;
-	int code = cli_options(cli, table, 5, 0, 0);
+	int code = cli_options(cli, table, sizeof(table) / sizeof(table[0]), 0, 0);
 
 	if (code != CLI_GO)
 		return code;
@@ -60,6 +62,8 @@ static int list(struct cli *cli)
 	output_add_query(&path, "sale", sale);
 	output_add_query(&path, "state", state);
 	output_add_query(&path, "buyer", buyer);
+	output_add_query(&path, "payment", payment);
+	output_add_query(&path, "reference", reference);
 	buffer_append(&path, "", 1);
 	code = output_list(cli, url, json, path.data, "orders", titles, order_cells);
 	buffer_deinit(&path);
@@ -91,11 +95,47 @@ static void set_text(json_t *body, const char *name, const char *text)
 		json_object_set_new(body, name, json_string(text));
 }
 
+/* What a command says of a payment. */
+struct paid {
+	const char *reference, *currency, *method;
+	int64_t amount; /* negative: nothing */
+};
+
+static int add_payment(const struct cli *cli, const struct paid *paid, const struct order_file *file, json_t *body)
+{
+	json_t *payment;
+
+	if (!paid->reference && !paid->currency && !paid->method && paid->amount < 0)
+		return CLI_GO;
+	if (file->path)
+		return cli_usage(cli, "a payment is of one order; a file has them in columns");
+	if (paid->reference && !payment_reference_valid(slice_of(paid->reference)))
+		return cli_usage(cli, "\"%s\": a reference is 1 to %d printable ASCII characters without spaces", paid->reference,
+				 PAYMENT_REFERENCE_MAX);
+	payment = json_object();
+	set_text(payment, "reference", paid->reference);
+	set_text(payment, "currency", paid->currency);
+	set_text(payment, "method", paid->method);
+	if (paid->amount >= 0)
+		json_object_set_new(payment, "amount", json_integer(paid->amount));
+	json_object_set_new(body, "payment", payment);
+	return CLI_GO;
+}
+
 static int confirm(struct cli *cli)
 {
 	struct order_file file = {.action = "confirm"};
+	struct paid paid = {.amount = -1};
 	const char *reason = NULL;
-	const struct option table[] = {FILE_OPTIONS(file), REASON_OPTION(&reason), CLIENT_OPTIONS(&file.url, &file.json)};
+	const struct option table[] = {
+		{"payment", 0, OPTION_TEXT, &paid.reference, "NAME", "what it is paid with, by its reference on the payment side"},
+		{"amount", 0, OPTION_INTEGER, &paid.amount, "N", "how much, in minor units: 17900 is 179.00"},
+		{"currency", 0, OPTION_TEXT, &paid.currency, "CODE", "ISO 4217"},
+		{"method", 0, OPTION_TEXT, &paid.method, "NAME", "how: card"},
+		REASON_OPTION(&reason),
+		FILE_OPTIONS(file),
+		CLIENT_OPTIONS(&file.url, &file.json),
+	};
 	char path[OUTPUT_PATH_SIZE];
 	int code = cli_options(cli, table, sizeof(table) / sizeof(table[0]), 0, 1);
 
@@ -107,8 +147,10 @@ static int confirm(struct cli *cli)
 		return code;
 	file.body = json_object();
 	set_text(file.body, "reason", reason);
-	code = file.path ? order_file_run(cli, &file)
-			 : resource_ask(cli, &orders, file.url, file.json, "POST", path, json_incref(file.body));
+	code = add_payment(cli, &paid, &file, file.body);
+	if (code == CLI_GO)
+		code = file.path ? order_file_run(cli, &file)
+				 : resource_ask(cli, &orders, file.url, file.json, "POST", path, json_incref(file.body));
 	json_decref(file.body);
 	return code;
 }
@@ -248,9 +290,9 @@ static int extend(struct cli *cli)
 	return resource_ask(cli, &orders, url, json, "POST", path, body);
 }
 
-RESOURCE_COMMAND(order, list, "[--sale ID] [--state STATE] [--buyer NAME]", "List orders", list);
+RESOURCE_COMMAND(order, list, "[--sale ID] [--state STATE] [--buyer NAME] [--payment NAME] [--reference NAME]", "List orders", list);
 RESOURCE_COMMAND(order, show, "ORDER", "Show one order", show);
-RESOURCE_COMMAND(order, confirm, "ORDER [--reason TEXT] | --file FILE [--reason TEXT] [--dry-run]",
+RESOURCE_COMMAND(order, confirm, "ORDER [--payment NAME] [--amount N] [--reason TEXT] | --file FILE [--reason TEXT] [--dry-run]",
 		 "Confirm a held order, or those of a file: they are paid", confirm);
 RESOURCE_COMMAND(order, cancel,
 		 "ORDER... [--quantity UNITS] [--units WHERE] [--reference NAME] [--reason TEXT] [--yes] | --file FILE [--dry-run]",

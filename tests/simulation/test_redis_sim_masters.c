@@ -40,14 +40,23 @@ static void test_of_two_masters_the_old_one_is_not_believed_beyond_the_lease(voi
 	gate_close(&old);
 }
 
-/* The replica's word is as old as the question, however long it was on its way. */
+/*
+ * The replica's word is as old as the question, however long it was on its way. It is the second of
+ * some replies: the lease is over since the first was asked for, and would not be since that came.
+ */
 static void test_a_lease_counts_from_when_it_was_asked_for(void **state)
 {
+	const int64_t reply_ns = (LEASE_MS / 2 - 100) * MS;
+	int64_t asked_ns, took_ns;
+
 	(void)state;
 	pass_looking(&gate, LEASE_MS + 150); /* what is done once a second is done */
 	lone_thread_pass(&lone, 100);        /* it asks so often */
-	redis_sim_set_delay(redis_group_server(group, 0), 0, (LEASE_MS / 2 + 100) * MS);
-	(void)gate_refresh(&gate); /* two replies */
+	redis_sim_set_delay(redis_group_server(group, 0), 0, reply_ns);
+	asked_ns = clock_mono_ns();
+	(void)gate_refresh(&gate);
+	took_ns = clock_mono_ns() - asked_ns;
+	assert_true(took_ns > LEASE_MS * MS && took_ns - 2 * reply_ns < LEASE_MS * MS);
 	redis_sim_set_delay(redis_group_server(group, 0), 0, 0);
 	assert_int_equal(gate_buy(&gate, "ann", "k").outcome, STOCK_UNAVAILABLE);
 	pass_looking(&gate, 200);

@@ -143,6 +143,32 @@ static void test_feed_goes_on_behind_its_cursor(void **state)
 	free(told);
 }
 
+/* Gates' clocks differ: what is applied later may have happened before. */
+static void test_feed_is_in_the_order_of_what_was_applied_and_not_of_times(void **state)
+{
+	static const int64_t ahead_ms[] = {1000, -500, 0, 2000, 500};
+	enum { COUNT = sizeof(ahead_ms) / sizeof(ahead_ms[0]) };
+	struct kit *kit = kit_of(state);
+	struct ledger_change *told = room();
+	struct ledger_change_filter filter = {0};
+	struct event events[COUNT];
+	size_t at = 0, count;
+
+	for (size_t i = 0; i < COUNT; i++) {
+		events[i] = kit_reserved(kit, KIT_SHIRT, 1, "ann");
+		events[i].at_ms += ahead_ms[i];
+		by(&events[i], ACTOR_BUYER, "ann");
+		assert_int_equal(kit_apply(kit, &events[i]), LEDGER_DONE);
+	}
+	while ((count = read_feed(kit, &filter, told, 3)) > 0) {
+		for (size_t i = 0; i < count; i++)
+			assert_told(&told[i], &events[at++]);
+		filter.after = told[count - 1].at;
+	}
+	assert_int_equal(at, COUNT);
+	free(told);
+}
+
 static void test_feed_begins_at_a_time(void **state)
 {
 	struct kit *kit = kit_of(state);
@@ -269,6 +295,7 @@ int ledger_suite_changes_run(const char *name)
 	const struct CMUnitTest tests[] = {
 		TEST(test_every_event_is_told_as_it_was_applied),
 		TEST(test_feed_goes_on_behind_its_cursor),
+		TEST(test_feed_is_in_the_order_of_what_was_applied_and_not_of_times),
 		TEST(test_feed_begins_at_a_time),
 		TEST(test_cursor_of_another_ledger_is_not_taken),
 		TEST(test_what_a_drain_leaves_out_is_not_told),

@@ -103,7 +103,7 @@ MUTANTS = [
            unseen=ONE_VERSION),
     # --- Rule 3: told under the epoch that granted it ---
     Mutant("told-without-proof", "success is told of what no stock has acknowledged under its epoch",
-           "src/core/ack_deadline.c", "if (proof != EPOCH_PROVEN && FAILPOINT", "if (false && FAILPOINT",
+           "src/core/ack_deadline.c", "if (proof != EPOCH_PROVEN && FAILPOINT", "if (proof > EPOCH_NO_STOCK && FAILPOINT",
            ("unit journal_worker", "unit admission", "whole test_told.py")),
     Mutant("any-answer-proves", "an answer of another epoch to the acknowledgement counts as the proof",
            "src/core/ack_deadline.c", "\tcase STOCK_ACK_OTHER_EPOCH:\n\t\treturn EPOCH_UNPROVEN;",

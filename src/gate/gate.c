@@ -144,10 +144,11 @@ static void thread_free(struct gate_thread *thread)
 
 size_t gate_public_threads(const struct settings *settings)
 {
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	long cores;
 
 	if (settings->gate.threads > 0)
 		return (size_t)settings->gate.threads;
+	cores = sysconf(_SC_NPROCESSORS_ONLN); /* it reads a file of the kernel's */
 	return cores > 2 ? (size_t)cores - 1 : 1;
 }
 

@@ -297,6 +297,34 @@ static void test_corrupt_replies_end_in_a_declared_outcome_and_harm_nothing_in_r
 	check_from_outside(gate);
 }
 
+static size_t count_libraries(void)
+{
+	redisReply *list = redis_sim_ask(sim, "FUNCTION LIST LIBRARYNAME penstock_*");
+	size_t count;
+
+	assert_int_equal(list->type, REDIS_REPLY_ARRAY);
+	count = list->elements;
+	freeReplyObject(list);
+	return count;
+}
+
+/* The list is kept from one asking to the next. */
+static void test_functions_are_listed_as_they_are_now(void **state)
+{
+	static const char library[] = "#!lua name=penstock_77\nredis.register_function('penstock_77_f', function() return 1 end)";
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(count_libraries(), 1);
+		freeReplyObject(redis_sim_ask(sim, "FUNCTION LOAD %s", library));
+		assert_int_equal(count_libraries(), 2);
+		assert_int_equal(count_libraries(), 2);
+		run("FUNCTION DELETE penstock_77");
+	}
+	run("FUNCTION FLUSH");
+	assert_int_equal(count_libraries(), 0);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -309,6 +337,7 @@ int main(void)
 		TEST(test_a_restart_is_fenced),
 		TEST(test_a_flushall_is_fenced),
 		TEST(test_functions_that_were_flushed_come_back_and_their_sales_are_fenced),
+		TEST(test_functions_are_listed_as_they_are_now),
 		TEST(test_a_master_that_becomes_a_replica_sells_no_more),
 		TEST(test_full_memory_refuses_and_lets_orders_end),
 		TEST(test_corrupt_replies_end_in_a_declared_outcome_and_harm_nothing_in_redis),

@@ -17,6 +17,7 @@ struct sim_scripts {
 	lua_State *lua;
 	struct sim_lua_running running;
 	struct sim_table libraries, functions; /* slices: their text; struct sim_function */
+	struct buffer listed; /* the reply to FUNCTION LIST as gates ask it each second; empty: it is made anew */
 	/* While a library is loaded. */
 	struct sim_table fresh;
 	const char *loading;

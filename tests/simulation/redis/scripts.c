@@ -171,6 +171,7 @@ struct sim_scripts *sim_scripts_new(void)
 	lua_pushlightuserdata(lua, scripts);
 	lua_setfield(lua, LUA_REGISTRYINDEX, "scripts");
 	buffer_init(&scripts->running.reply, 1 << 30);
+	buffer_init(&scripts->listed, 1 << 30);
 	sim_lua_push_api(lua, &scripts->running);
 	lua_setfield(lua, LUA_REGISTRYINDEX, "api");
 	return scripts;
@@ -185,6 +186,7 @@ void sim_scripts_free(struct sim_scripts *scripts)
 	lua_close(scripts->lua);
 	sim_heap_free(scripts->heap);
 	buffer_deinit(&scripts->running.reply);
+	buffer_deinit(&scripts->listed);
 	free(scripts);
 }
 

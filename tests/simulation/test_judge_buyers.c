@@ -165,6 +165,31 @@ static void test_a_refusal_by_the_rate_without_purchases_is_found(void **state)
 	(void)state;
 }
 
+/* Found by the embedded world 9020524. */
+static void test_a_gate_that_stood_still_counts_the_rate_by_its_own_clock(void **state)
+{
+	begin_with_rate();
+	story_sell(&story, 'a', "bob", "k1", 1);
+	story_sell(&story, 'b', "bob", "k2", 1);
+	story_at(&story, 20000);
+	history_stood(story.judge, 0, 15000 * STORY_MS);
+	story_refused(&story, story_buy(&story, "bob", "k3", 1, 0), 429, "rate-limited");
+	assert_lawful();
+	(void)state;
+}
+
+static void test_a_rate_whose_time_is_over_in_spite_of_a_pause_is_found(void **state)
+{
+	begin_with_rate();
+	story_sell(&story, 'a', "bob", "k1", 1);
+	story_sell(&story, 'b', "bob", "k2", 1);
+	story_at(&story, 20000);
+	history_stood(story.judge, 0, 10000 * STORY_MS);
+	story_refused(&story, story_buy(&story, "bob", "k3", 1, 0), 429, "rate-limited");
+	assert_found("dishonest-429");
+	(void)state;
+}
+
 static void test_what_failed_long_ago_has_no_place_in_the_rate(void **state)
 {
 	begin_with_rate();
@@ -258,6 +283,8 @@ int main(void)
 		TEST(test_a_stock_that_was_built_again_has_forgotten_the_rate),
 		TEST(test_a_stock_under_a_new_epoch_has_forgotten_the_rate),
 		TEST(test_a_refusal_by_the_rate_without_purchases_is_found),
+		TEST(test_a_gate_that_stood_still_counts_the_rate_by_its_own_clock),
+		TEST(test_a_rate_whose_time_is_over_in_spite_of_a_pause_is_found),
 		TEST(test_what_failed_long_ago_has_no_place_in_the_rate),
 		TEST(test_what_was_refused_and_told_has_no_place_in_the_rate),
 		TEST(test_what_is_refused_meanwhile_has_a_place_in_the_rate),

@@ -186,8 +186,12 @@ void history_faults_end(struct judge *judge)
 
 int64_t judge_known_since(const struct judge *judge, uint32_t node, int64_t at_ns)
 {
-	int64_t left = judge->terms.latch_ns + judge->terms.latch_ns / 1000000 * judge->terms.drift_ppm;
-	int64_t since = at_ns;
+	return judge_before(judge, node, at_ns, judge->terms.latch_ns + judge->terms.latch_ns / 1000000 * judge->terms.drift_ppm);
+}
+
+int64_t judge_before(const struct judge *judge, uint32_t node, int64_t at_ns, int64_t length_ns)
+{
+	int64_t left = length_ns, since = at_ns;
 
 	for (uint32_t i = judge->stood_count; i-- > 0;) {
 		const struct stood *stood = &judge->stood[i];

@@ -113,12 +113,15 @@ static bool has_attempted_much(const struct judge *judge, const struct asked *as
 void judge_rate_limited(struct judge *judge, const struct asked *asked)
 {
 	const struct sale_book *sale = judge_sale(judge, asked->what.sale);
-	int64_t from_ns;
+	int64_t length_ns, from_ns;
 	uint32_t count = 0;
 
 	if (!sale)
 		return;
-	from_ns = asked->invoked_ns - window_ns(judge, sale, 1) - SECOND_NS;
+	/* A stock in the gate's memory counts by the gate's clock. */
+	length_ns = window_ns(judge, sale, 1) + SECOND_NS;
+	from_ns = judge->terms.shared ? asked->invoked_ns - length_ns
+				      : judge_before(judge, asked->what.node, asked->invoked_ns, length_ns);
 	if (has_attempted_much(judge, asked, sale->terms.rate_requests))
 		return;
 	for (uint32_t i = 0; i < judge->asked_count; i++) {

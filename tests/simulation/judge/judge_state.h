@@ -182,6 +182,8 @@ void judge_oversold(struct judge *judge, uint32_t sale, uint32_t lot);
  * clock.
  */
 int64_t judge_known_since(const struct judge *judge, uint32_t node, int64_t at_ns);
+/* So long before that moment by a gate's clock, which may have stood still meanwhile. */
+int64_t judge_before(const struct judge *judge, uint32_t node, int64_t at_ns, int64_t length_ns);
 
 /*
  * judge_calm.c: whether nothing has gone wrong for so long that there is no excuse any more; what

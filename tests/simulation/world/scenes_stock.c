@@ -192,7 +192,7 @@ void scene_promotion(struct plan *plan, struct draw *draw)
 		    (uint32_t)draw_below(draw, 1 << plan->gates));
 	/* A gate that stands still meanwhile has not heard of anything when it goes on. */
 	if (draw_chance(draw, 60) && plan->fault_count < PLAN_FAULTS_MAX)
-		scene_fault(plan, FAULT_GATE_PAUSED, at_ms + draw_between(draw, 300, 1200), draw_between(draw, 2, 6) * SECOND_MS,
+		scene_fault(plan, FAULT_GATE_PAUSED, at_ms + draw_between(draw, 300, 1200), draw_between(draw, 4, 10) * SECOND_MS,
 			    0, scene_gate(plan, draw));
 	for (uint32_t i = 0; i < count; i++)
 		scene_purchase(plan, sale, at_ms + draw_between(draw, 1500, 5 * SECOND_MS), plan->client_count + i, draw);

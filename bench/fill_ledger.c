@@ -106,6 +106,7 @@ static void fill(struct ledger *ledger, const struct past *past, struct uuid_gen
 		entries[i] = (struct ledger_entry){&events[i], -1};
 	}
 	check("apply", ledger->ops->apply(ledger, entries, count));
+	ledger->ops->tidy(ledger);
 	for (size_t i = 0; i < count; i++)
 		check("outcome", entries[i].outcome);
 }

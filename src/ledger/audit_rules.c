@@ -98,6 +98,16 @@ void audit_books(struct ledger_audit *audit, const struct audit_books *books)
 		note(audit, "P2: the state of order %s is not what its movements say", books->order);
 }
 
+void audit_listed(struct ledger_audit *audit, int64_t orders)
+{
+	int64_t astray = audit->orders - orders;
+
+	if (astray == 0)
+		return;
+	audit->p2_broken += astray < 0 ? -astray : astray;
+	note(audit, "P2: %lld orders are found by their sales, but there are %lld", (long long)orders, (long long)audit->orders);
+}
+
 void audit_dead_letter(struct ledger_audit *audit, int64_t number, struct slice json)
 {
 	if (!event_may_be_purchase(json))

@@ -5,6 +5,7 @@
  *
  *   P1  for every lot, the units of its live orders, and its balance, against what was allocated and not withdrawn; orders of no lot
  *   P2  every order's movements (exactly one that reserved it; their sum is what its state says) and every movement's order;
+ *       as many orders as their sales have: a stock is built again from these
  *       dead letters of purchases that may have been told: nobody has that order until they are
  *         replayed;
  *       the database's own word that its file is whole: nobody knows what stood on a damaged page
@@ -43,6 +44,8 @@ struct audit_books {
 	bool one_lot;
 };
 void audit_books(struct ledger_audit *audit, const struct audit_books *books);
+/* Orders that are found by their sales, after audit_state(): each of those that there are. */
+void audit_listed(struct ledger_audit *audit, int64_t orders);
 void audit_dead_letter(struct ledger_audit *audit, int64_t number, struct slice json);
 
 void audit_buyer(struct ledger_audit *audit, const char *sale, const char *buyer, int64_t units, int64_t limit);

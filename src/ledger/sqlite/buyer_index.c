@@ -7,7 +7,7 @@
 #include "ledger/rules.h"
 
 enum {
-	CHUNK_MIN = 64,     /* orders: a sale's first chunk; each next one is twice as large */
+	CHUNK_MIN = 64,     /* orders: the first chunk; each next one is twice as large */
 	CHUNK_MAX = 4096,   /* some milliseconds to read */
 	BITS_AN_ORDER = 16, /* of those PROBES are set: one chunk in two thousand is read in vain */
 	PROBES = 5,
@@ -15,7 +15,7 @@ enum {
 };
 
 struct buyer_chunk {
-	uint32_t sale, count, capacity;
+	uint32_t count, capacity;
 	struct uuid last; /* the highest id in it */
 	uint64_t *bits;
 };
@@ -36,7 +36,6 @@ static void forget(struct buyer_index *index)
 	index->count = index->room = 0;
 	index->movement = -1;
 	index->is_whole = false;
-	index->end_sale = 0;
 	index->end = (struct uuid){{0}};
 }
 
@@ -51,20 +50,15 @@ void buyer_index_doubt(struct buyer_index *index)
 	atomic_store(&index->in_doubt, true);
 }
 
-static bool is_before(const struct buyer_chunk *chunk, uint32_t sale, const struct uuid *id)
-{
-	return chunk->sale != sale ? chunk->sale < sale : uuid_compare(&chunk->last, id) < 0;
-}
-
 /* The first chunk that does not end before this order. */
-static size_t place_of(const struct buyer_index *index, uint32_t sale, const struct uuid *id)
+static size_t place_of(const struct buyer_index *index, const struct uuid *id)
 {
 	size_t low = 0, high = index->count;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (is_before(&index->chunks[middle], sale, id))
+		if (uuid_compare(&index->chunks[middle].last, id) < 0)
 			low = middle + 1;
 		else
 			high = middle;
@@ -72,18 +66,16 @@ static size_t place_of(const struct buyer_index *index, uint32_t sale, const str
 	return low;
 }
 
-static int insert_chunk(struct buyer_index *index, size_t at, uint32_t sale, uint32_t capacity)
+static int append_chunk(struct buyer_index *index, uint32_t capacity)
 {
-	struct buyer_chunk chunk = {.sale = sale, .capacity = capacity};
+	struct buyer_chunk chunk = {.capacity = capacity};
 
 	if (array_fit(&index->chunks, &index->room, index->count + 1, sizeof(*index->chunks)))
 		return error_origin(-ENOMEM);
 	chunk.bits = calloc(capacity * BITS_AN_ORDER / 64, sizeof(*chunk.bits));
 	if (!chunk.bits)
 		return error_origin(-ENOMEM);
-	memmove(index->chunks + at + 1, index->chunks + at, (index->count - at) * sizeof(chunk));
-	index->chunks[at] = chunk;
-	index->count++;
+	index->chunks[index->count++] = chunk;
 	return 0;
 }
 
@@ -93,22 +85,22 @@ static uint32_t bit_of(const struct buyer_chunk *chunk, uint64_t hash, uint32_t 
 	return ((uint32_t)hash + probe * ((uint32_t)(hash >> 32) | 1)) & (chunk->capacity * BITS_AN_ORDER - 1);
 }
 
-static int add(struct buyer_index *index, uint32_t sale, const struct uuid *id, struct slice buyer)
+static int add(struct buyer_index *index, const struct uuid *id, struct slice buyer)
 {
 	uint64_t hash = siphash64(&index->key, buyer.data, buyer.size);
-	size_t at = place_of(index, sale, id);
+	size_t at = place_of(index, id);
 	struct buyer_chunk *chunk;
 	int result = 0;
 
-	/* Above all of its sale: into the last chunk, while there is room. */
-	if (at == index->count || index->chunks[at].sale != sale) {
-		const struct buyer_chunk *last = at > 0 && index->chunks[at - 1].sale == sale ? &index->chunks[at - 1] : NULL;
+	/* Above all: into the last chunk, while there is room. */
+	if (at == index->count) {
+		const struct buyer_chunk *last = at > 0 ? &index->chunks[at - 1] : NULL;
 		uint32_t capacity = !last ? CHUNK_MIN : last->capacity < CHUNK_MAX ? 2 * last->capacity : CHUNK_MAX;
 
 		if (last && last->count < last->capacity)
 			at--;
 		else
-			result = insert_chunk(index, at, sale, capacity);
+			result = append_chunk(index, capacity);
 		if (result < 0)
 			return result;
 		index->chunks[at].last = *id;
@@ -128,9 +120,9 @@ static bool may_have(const struct buyer_chunk *chunk, uint64_t hash)
 	return true;
 }
 
-static bool is_covered(const struct buyer_index *index, uint32_t sale, const struct uuid *id)
+static bool is_covered(const struct buyer_index *index, const struct uuid *id)
 {
-	return index->is_whole || sale < index->end_sale || (sale == index->end_sale && uuid_compare(id, &index->end) <= 0);
+	return index->is_whole || uuid_compare(id, &index->end) <= 0;
 }
 
 /* Orders that came since the last list, by their movements. */
@@ -138,8 +130,8 @@ static int add_new(struct buyer_index *index, struct sqlite_connection *connecti
 {
 	sqlite3_stmt *statement;
 	int added = 0, result = sqlite_connection_prepare(connection,
-							  "SELECT orders.sale, orders.id, orders.buyer FROM movements CROSS JOIN orders"
-							  " ON orders.sale = movements.sale AND orders.id = movements.order_id"
+							  "SELECT orders.id, orders.buyer FROM movements CROSS JOIN orders"
+							  " ON orders.id = movements.order_id"
 							  " WHERE movements.number > ?1 AND movements.cause = ?2",
 							  &statement);
 
@@ -148,12 +140,11 @@ static int add_new(struct buyer_index *index, struct sqlite_connection *connecti
 	sqlite_bind_int(statement, 1, index->movement);
 	sqlite_bind_int(statement, 2, ledger_event_cause(EVENT_RESERVED));
 	while (added == 0 && (result = sqlite_step_row(connection, statement)) == STEP_ROW) {
-		uint32_t sale = (uint32_t)sqlite3_column_int64(statement, 0);
 		struct uuid id;
 
-		sqlite_column_uuid(statement, 1, &id);
-		if (is_covered(index, sale, &id)) /* the others have their turn */
-			added = add(index, sale, &id, sqlite_column_slice(statement, 2));
+		sqlite_column_uuid(statement, 0, &id);
+		if (is_covered(index, &id)) /* the others have their turn */
+			added = add(index, &id, sqlite_column_slice(statement, 1));
 	}
 	sqlite3_reset(statement);
 	return added < 0 ? added : result;
@@ -164,20 +155,16 @@ static int add_slice(struct buyer_index *index, struct sqlite_connection *connec
 {
 	size_t count = 0;
 	sqlite3_stmt *statement;
-	int added = 0, result = sqlite_connection_prepare(connection,
-							  "SELECT sale, id, buyer FROM orders WHERE (sale, id) > (?1, ?2)"
-							  " ORDER BY sale, id LIMIT ?3",
-							  &statement);
+	int added = 0, result = sqlite_connection_prepare(
+			       connection, "SELECT id, buyer FROM orders WHERE id > ?1 ORDER BY id LIMIT ?2", &statement);
 
 	if (result < 0)
 		return result;
-	sqlite_bind_int(statement, 1, index->end_sale);
-	sqlite_bind_uuid(statement, 2, &index->end);
-	sqlite_bind_int(statement, 3, (int64_t)index->slice);
+	sqlite_bind_uuid(statement, 1, &index->end);
+	sqlite_bind_int(statement, 2, (int64_t)index->slice);
 	while (added == 0 && (result = sqlite_step_row(connection, statement)) == STEP_ROW) {
-		index->end_sale = (uint32_t)sqlite3_column_int64(statement, 0);
-		sqlite_column_uuid(statement, 1, &index->end);
-		added = add(index, index->end_sale, &index->end, sqlite_column_slice(statement, 2));
+		sqlite_column_uuid(statement, 0, &index->end);
+		added = add(index, &index->end, sqlite_column_slice(statement, 1));
 		count++;
 	}
 	sqlite3_reset(statement);
@@ -211,56 +198,28 @@ static int catch_up(struct buyer_index *index, struct sqlite_connection *connect
 	return result;
 }
 
-/* What has no filters yet: the rest of the sale where they end, and all of those behind. */
-static int append_rest(const struct buyer_index *index, struct sqlite_connection *connection, uint32_t of_sale,
-		       struct buyer_range *ranges, size_t room, size_t *count)
-{
-	sqlite3_stmt *statement;
-	int result = sqlite_connection_prepare(connection, "SELECT number FROM sales WHERE number >= ?1 ORDER BY number", &statement);
-
-	if (result < 0)
-		return result;
-	sqlite_bind_int(statement, 1, index->end_sale);
-	while ((result = sqlite_step_row(connection, statement)) == STEP_ROW) {
-		struct buyer_range range = {.sale = (uint32_t)sqlite3_column_int64(statement, 0)};
-
-		if (of_sale && range.sale != of_sale)
-			continue;
-		if (range.sale == index->end_sale)
-			range.from = index->end;
-		memset(&range.until, 0xff, sizeof(range.until));
-		ASSERT(*count < room);
-		ranges[(*count)++] = range;
-	}
-	return result;
-}
-
-static int collect(const struct buyer_index *index, struct sqlite_connection *connection,
-		   const struct ledger_order_filter *filter, struct buyer_range **ranges, size_t *count)
+static int collect(const struct buyer_index *index, const struct ledger_order_filter *filter, struct buyer_range **ranges, size_t *count)
 {
 	uint64_t hash = siphash64(&index->key, filter->buyer.data, filter->buyer.size);
-	struct buyer_range *found;
-	int64_t sales;
-	int result = sqlite_connection_read_number(connection, "SELECT count(*) FROM sales", &sales);
+	struct buyer_range *found = calloc(index->count + 1, sizeof(*found));
 
-	if (result < 0)
-		return result;
-	found = calloc(index->count + (size_t)sales + 1, sizeof(*found));
 	if (!found)
 		return error_origin(-ENOMEM);
 	for (size_t i = 0; i < index->count; i++) {
 		const struct buyer_chunk *chunk = &index->chunks[i];
-		struct buyer_range range = {.sale = chunk->sale, .until = chunk->last};
 
-		if ((filter->sale && chunk->sale != filter->sale) || uuid_compare(&chunk->last, &filter->after) <= 0 ||
-		    !may_have(chunk, hash))
+		if (uuid_compare(&chunk->last, &filter->after) <= 0 || !may_have(chunk, hash))
 			continue;
-		if (i > 0 && index->chunks[i - 1].sale == chunk->sale)
-			range.from = index->chunks[i - 1].last;
-		found[(*count)++] = range;
+		if (i > 0)
+			found[*count].from = index->chunks[i - 1].last;
+		found[(*count)++].until = chunk->last;
+	}
+	if (!index->is_whole) { /* what has no filters yet */
+		found[*count].from = index->end;
+		memset(&found[(*count)++].until, 0xff, sizeof(found->until));
 	}
 	*ranges = found;
-	return index->is_whole ? 0 : append_rest(index, connection, filter->sale, found, index->count + (size_t)sales + 1, count);
+	return 0;
 }
 
 int buyer_index_find(struct buyer_index *index, struct sqlite_connection *connection, const struct ledger_order_filter *filter,
@@ -274,7 +233,7 @@ int buyer_index_find(struct buyer_index *index, struct sqlite_connection *connec
 		forget(index);
 	result = catch_up(index, connection);
 	if (result == 0)
-		result = collect(index, connection, filter, ranges, count);
+		result = collect(index, filter, ranges, count);
 	lock_release(&index->lock);
 	return result;
 }

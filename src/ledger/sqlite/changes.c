@@ -14,8 +14,7 @@ static const char select_row[] = "SELECT " MOVEMENT_COLUMNS " FROM movements WHE
 static const char select_rows[] =
 	"SELECT " SQLITE_ORDER_COLUMNS ", orders.buyer_units, orders.limit_per_buyer, " MOVEMENT_COLUMNS
 	" FROM (SELECT * FROM movements WHERE number > ?1 AND at_ms >= ?2 AND " CHANGE_ROWS " ORDER BY number LIMIT ?3) AS movements"
-	" LEFT JOIN orders ON orders.sale = movements.sale AND orders.id = movements.order_id" SQLITE_ORDER_PAYMENT
-	" ORDER BY movements.number";
+	" LEFT JOIN orders ON orders.id = movements.order_id" SQLITE_ORDER_PAYMENT " ORDER BY movements.number";
 
 enum { BUYER_UNITS = SQLITE_ORDER_COLUMN_COUNT, LIMIT_PER_BUYER, MOVEMENT };
 

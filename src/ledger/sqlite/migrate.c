@@ -21,7 +21,8 @@
 #include "ledger/sqlite/sqlite_ledger.h"
 
 enum {
-	REWRITES_ORDERS = 3,     /* the last step that does */
+	REWRITES_FROM = 3,       /* the first step that does, */
+	REWRITES_UNTIL = 4,      /* and the last one; what a step needs stays taken while the next one runs */
 	COMMIT_NUMBERS_FROM = 3, /* the first step with that table */
 	REWRITE_MIB_PER_S = 10,  /* of file, on a slow disk: 16 on two busy cores and a virtual one */
 	SPACE_FACTOR = 3,        /* times the file: the -wal, and the new pages in the database */
@@ -125,9 +126,10 @@ static int64_t free_mib(const char *path)
 	return (int64_t)((uint64_t)system.f_bavail * system.f_frsize >> 20);
 }
 
-/* Says what the steps that are still to come need. 0, -ENOSPC, or negative. */
-static int announce(struct sqlite_connection *connection, const char *path)
+/* Says what the steps behind `applied` need. 0, -ENOSPC, or negative. */
+static int announce(struct sqlite_connection *connection, const char *path, size_t applied)
 {
+	int64_t steps = applied < REWRITES_FROM ? REWRITES_UNTIL - REWRITES_FROM + 1 : REWRITES_UNTIL - (int64_t)applied;
 	int64_t pages = 0, page_size = 0, mib, needed, free;
 	int result = sqlite_connection_read_number(connection, "PRAGMA page_count", &pages);
 
@@ -136,13 +138,14 @@ static int announce(struct sqlite_connection *connection, const char *path)
 	if (result < 0)
 		return result;
 	mib = (pages * page_size >> 20) + 1;
-	needed = SPACE_FACTOR * mib;
+	needed = steps * SPACE_FACTOR * mib;
 	free = free_mib(path);
 	if (FAILPOINT("ledger.migrate_no_space") > 0)
 		free = needed - 1;
 	if (mib >= SAID_FROM_MIB)
 		log_warn("ledger", "the ledger is brought up to this program's tables; until that is done nothing is served",
-			 LOG_INT("seconds", 1 + mib / REWRITE_MIB_PER_S), LOG_INT("needs_mib", needed), LOG_INT("free_mib", free));
+			 LOG_INT("seconds", 1 + steps * mib / REWRITE_MIB_PER_S), LOG_INT("needs_mib", needed),
+			 LOG_INT("free_mib", free));
 	if (free == 0 || free >= needed)
 		return 0;
 	log_error("ledger", "there is not the free space that bringing the ledger up to date needs: nothing was changed",
@@ -181,8 +184,8 @@ int sqlite_migrate(struct sqlite_connection *connection, const char *path)
 
 	if (result > 0)
 		result = compare(connection, &applied);
-	if (result == 0 && applied > 0 && applied < REWRITES_ORDERS)
-		result = announce(connection, path);
+	if (result == 0 && applied > 0 && applied < REWRITES_UNTIL)
+		result = announce(connection, path, applied);
 	for (size_t i = applied; i < embedded_migrations_sqlite_count && result == 0; i++)
 		result = apply_migration(connection, &embedded_migrations_sqlite[i]);
 	return result;

@@ -1,31 +1,31 @@
 /*
- * Reading orders: one by its id, which ends in its sale's number, or many in the order of their
- * ids. Within a sale that is the order of the tree: nothing is sorted, and a page begins where the
- * one before it ended. A page of all sales takes the first ids of each sale, as far as they are
- * below the ones that it has, and then their rows. A filter by state looks at every order behind
- * `after`; that is the price of having no second index to write. A filter by buyer looks at the
- * chunks that may have the buyer (buyer_index.h).
+ * Reading orders: one by its id, or many in the order of their ids, which is the order of the tree:
+ * nothing is sorted, and a page begins where the one before it ended. Those of one sale are read by
+ * their ids (sale_orders.h), and one after the other where nobody else's lie between. A filter by
+ * state looks at every order behind `after`; that is the price of having no second index to write.
+ * A filter by buyer looks at the chunks that may have the buyer (buyer_index.h).
  */
 #include <stdlib.h>
+#include "ledger/sqlite/sale_orders.h"
 #include "ledger/sqlite/sqlite_ledger.h"
 #include "model/trace_bytes.h"
 
 #define SELECT_ORDERS "SELECT " SQLITE_ORDER_COLUMNS " FROM orders" SQLITE_ORDER_PAYMENT " WHERE "
-#define FILTERED "orders.sale = ?1 AND orders.id > ?2 AND (?4 = 0 OR state = ?4) AND (?5 = '' OR buyer = ?5) AND orders.id <= ?7"
+#define FILTERED "(?1 = 0 OR orders.sale = ?1) AND orders.id > ?2 AND (?4 = 0 OR state = ?4) AND (?5 = '' OR buyer = ?5)"
 
-const char sqlite_orders_of_sale[] = SELECT_ORDERS "orders.sale = ?1 ORDER BY orders.id";
-static const char select_order[] = SELECT_ORDERS "orders.sale = ?1 AND orders.id = ?2";
-static const char select_filtered[] = SELECT_ORDERS FILTERED " ORDER BY orders.id LIMIT ?3";
-static const char select_ids[] = "SELECT id FROM orders WHERE " FILTERED " AND id < ?6 ORDER BY id LIMIT ?3";
+static const char select_order[] = SELECT_ORDERS "orders.id = ?1";
+static const char select_from[] = SELECT_ORDERS "orders.id >= ?1 ORDER BY orders.id";
+static const char select_filtered[] = SELECT_ORDERS FILTERED " AND orders.id <= ?6 ORDER BY orders.id LIMIT ?3";
 /* The few orders that a payment is for, found by its reference. */
 static const char select_paid[] =
-	"SELECT orders.id FROM payments CROSS JOIN orders ON orders.sale = payments.sale AND orders.id = payments.order_id"
-	" WHERE payments.reference = ?6 AND (?7 = '' OR orders.reference = ?7) AND (?1 = 0 OR orders.sale = ?1) AND orders.id > ?2 AND (?4 = 0 OR state = ?4)"
-	" AND (?5 = '' OR buyer = ?5) ORDER BY orders.id LIMIT ?3";
+	"SELECT orders.id FROM payments CROSS JOIN orders ON orders.id = payments.order_id"
+	" WHERE payments.reference = ?6 AND (?7 = '' OR orders.reference = ?7) AND " FILTERED " ORDER BY orders.id LIMIT ?3";
 /* Those with the shop's own name: the same. */
 static const char select_named[] =
-	"SELECT id FROM orders INDEXED BY orders_by_reference WHERE reference = ?6 AND ?7 = '' AND (?1 = 0 OR sale = ?1) AND id > ?2"
-	" AND (?4 = 0 OR state = ?4) AND (?5 = '' OR buyer = ?5) ORDER BY id LIMIT ?3";
+	"SELECT id FROM orders INDEXED BY orders_by_reference WHERE reference = ?6 AND ?7 = '' AND " FILTERED
+	" ORDER BY id LIMIT ?3";
+
+enum { IDS_AT_ONCE = 1024 }; /* of a sale, where a filter leaves some out */
 
 enum { PAYMENT_COLUMN = SQLITE_ORDER_COLUMN_COUNT - 5 };
 
@@ -118,8 +118,7 @@ static int get(struct sqlite_connection *connection, const struct uuid *id, stru
 
 	if (result < 0)
 		return result;
-	sqlite_bind_int(statement, 1, uuid_tag(id));
-	sqlite_bind_uuid(statement, 2, id);
+	sqlite_bind_uuid(statement, 1, id);
 	result = sqlite_step_row(connection, statement);
 	if (result != STEP_ROW)
 		return result < 0 ? result : LEDGER_NOT_FOUND;
@@ -137,34 +136,79 @@ int sqlite_order_get(struct ledger *base, const struct uuid *id, struct ledger_o
 	return result < 0 ? result : sqlite_reader_end(ledger, reader, get(&reader->connection, id, order, NULL));
 }
 
-static void bind_filter(sqlite3_stmt *statement, uint32_t sale, const struct ledger_order_filter *filter, size_t max)
+/* --- Those of a sale --- */
+
+int sqlite_order_walk_begin(struct sqlite_order_walk *walk, struct sqlite_connection *connection, uint32_t sale,
+			    const struct uuid *after, size_t at_once)
 {
-	sqlite_bind_int(statement, 1, sale);
+	*walk = (struct sqlite_order_walk){.connection = connection, .sale = sale, .after = *after, .at_once = at_once};
+	return sqlite_connection_prepare(connection, select_from, &walk->statement);
+}
+
+/* STEP_ROW: there are more ids. */
+static int find_more(struct sqlite_order_walk *walk)
+{
+	int result;
+
+	if (walk->is_last)
+		return STEP_DONE;
+	free(walk->ids);
+	walk->ids = NULL;
+	walk->at = walk->count = 0;
+	result = sale_orders_find(walk->connection, walk->sale, &walk->after, walk->at_once, &walk->ids, &walk->count);
+	if (result < 0)
+		return result;
+	walk->is_last = walk->count < walk->at_once;
+	if (walk->count == 0)
+		return STEP_DONE;
+	walk->after = walk->ids[walk->count - 1];
+	return STEP_ROW;
+}
+
+int sqlite_order_walk_next(struct sqlite_order_walk *walk)
+{
+	struct uuid id;
+	int result, order;
+
+	do {
+		result = walk->at < walk->count ? STEP_ROW : find_more(walk);
+		if (result != STEP_ROW)
+			return result;
+		if (!walk->is_near) {
+			sqlite3_reset(walk->statement);
+			sqlite_bind_uuid(walk->statement, 1, &walk->ids[walk->at]);
+		}
+		result = sqlite_step_row(walk->connection, walk->statement);
+		if (result != STEP_ROW)
+			return result;
+		sqlite_column_uuid(walk->statement, 0, &id);
+		order = uuid_compare(&id, &walk->ids[walk->at]);
+		walk->at += order >= 0; /* above: it is not there, as the audit tells */
+		walk->is_near = order == 0;
+	} while (order != 0);
+	return STEP_ROW;
+}
+
+void sqlite_order_walk_end(struct sqlite_order_walk *walk)
+{
+	if (walk->statement)
+		sqlite3_reset(walk->statement);
+	free(walk->ids);
+	*walk = (struct sqlite_order_walk){0};
+}
+
+/* --- Lists --- */
+
+static void bind_filter(sqlite3_stmt *statement, const struct ledger_order_filter *filter, size_t max)
+{
+	sqlite_bind_int(statement, 1, filter->sale);
 	sqlite_bind_uuid(statement, 2, &filter->after);
 	sqlite_bind_int(statement, 3, (int64_t)max);
 	sqlite_bind_int(statement, 4, filter->state);
 	sqlite_bind_text(statement, 5, filter->buyer);
 }
 
-/* Of a range those that are behind filter->after. */
-static void bind_range(sqlite3_stmt *statement, const struct buyer_range *range, const struct ledger_order_filter *filter, size_t max)
-{
-	bind_filter(statement, range->sale, filter, max);
-	if (uuid_compare(&filter->after, &range->from) < 0)
-		sqlite_bind_uuid(statement, 2, &range->from);
-	sqlite_bind_uuid(statement, 7, &range->until);
-}
-
-/* All orders of a sale. */
-static struct buyer_range whole(uint32_t sale)
-{
-	struct buyer_range range = {.sale = sale};
-
-	memset(&range.until, 0xff, sizeof(range.until));
-	return range;
-}
-
-/* Behind the `*count` that there are. */
+/* Of a range those that are behind filter->after; behind the `*count` that there are. */
 static int orders_of_range(struct sqlite_connection *connection, const struct buyer_range *range,
 			   const struct ledger_order_filter *filter, struct ledger_order *orders, size_t max, size_t *count)
 {
@@ -174,7 +218,10 @@ static int orders_of_range(struct sqlite_connection *connection, const struct bu
 
 	if (result < 0)
 		return result;
-	bind_range(statement, range, filter, max - *count);
+	bind_filter(statement, filter, max - *count);
+	if (uuid_compare(&filter->after, &range->from) < 0)
+		sqlite_bind_uuid(statement, 2, &range->from);
+	sqlite_bind_uuid(statement, 6, &range->until);
 	while ((result = sqlite_step_row(connection, statement)) == STEP_ROW) {
 		struct ledger_order *order = &orders[*count];
 
@@ -189,99 +236,34 @@ static int orders_of_range(struct sqlite_connection *connection, const struct bu
 	return result;
 }
 
-/*
- * The lowest ids of the sales seen so far, sorted: at most `max`. `spare` has room for as many, and
- * is where the next ones are merged.
- */
-struct first_ids {
-	struct uuid *ids, *spare;
-	size_t count, max;
-};
-
-/* Merges a range's ids, which come sorted. */
-static int merge_range(struct sqlite_connection *connection, const struct buyer_range *range,
-		       const struct ledger_order_filter *filter, struct first_ids *first)
+static int orders_of_all(struct sqlite_connection *connection, const struct ledger_order_filter *filter,
+			 struct ledger_order *orders, size_t max, size_t *count)
 {
-	struct uuid below, next;
-	size_t taken = 0, count = 0;
-	sqlite3_stmt *statement;
-	struct uuid *swap;
-	int result = sqlite_connection_prepare(connection, select_ids, &statement);
+	struct buyer_range all = {0};
 
-	if (result < 0)
-		return result;
-	memset(&below, 0xff, sizeof(below));
-	if (first->count == first->max)
-		below = first->ids[first->count - 1];
-	bind_range(statement, range, filter, first->max);
-	sqlite_bind_uuid(statement, 6, &below);
-	result = sqlite_step_row(connection, statement);
-	if (result == STEP_DONE)
-		return 0;
-	while (result == STEP_ROW && count < first->max) {
-		sqlite_column_uuid(statement, 0, &next);
-		while (count < first->max && taken < first->count && uuid_compare(&first->ids[taken], &next) < 0)
-			first->spare[count++] = first->ids[taken++];
-		if (count < first->max)
-			first->spare[count++] = next;
-		result = sqlite_step_row(connection, statement);
-	}
-	sqlite3_reset(statement);
-	if (result < 0)
-		return result;
-	while (count < first->max && taken < first->count)
-		first->spare[count++] = first->ids[taken++];
-	swap = first->ids;
-	first->ids = first->spare;
-	first->spare = swap;
-	first->count = count;
-	return 0;
+	memset(&all.until, 0xff, sizeof(all.until));
+	return orders_of_range(connection, &all, filter, orders, max, count);
 }
 
-static int merge_sales(struct sqlite_connection *connection, const struct ledger_order_filter *filter, struct first_ids *first)
+static int orders_of_sale(struct sqlite_connection *connection, const struct ledger_order_filter *filter,
+			  struct ledger_order *orders, size_t max, size_t *count)
 {
-	sqlite3_stmt *statement;
-	int merged = 0, result = sqlite_connection_prepare(connection, "SELECT number FROM sales ORDER BY number", &statement);
-
-	if (result < 0)
-		return result;
-	while (merged == 0 && (result = sqlite_step_row(connection, statement)) == STEP_ROW) {
-		struct buyer_range range = whole((uint32_t)sqlite3_column_int64(statement, 0));
-
-		merged = merge_range(connection, &range, filter, first);
-	}
-	sqlite3_reset(statement);
-	return merged < 0 ? merged : result;
-}
-
-static int merge_ranges(struct sqlite_connection *connection, const struct buyer_range *ranges, size_t range_count,
-			const struct ledger_order_filter *filter, struct first_ids *first)
-{
-	int result = 0;
-
-	for (size_t i = 0; i < range_count && result == 0; i++)
-		result = merge_range(connection, &ranges[i], filter, first);
-	return result;
-}
-
-/* ranges NULL: of all sales. */
-static int orders_of_all(struct sqlite_connection *connection, const struct buyer_range *ranges, size_t range_count,
-			 const struct ledger_order_filter *filter, struct ledger_order *orders, size_t max, size_t *count)
-{
-	struct first_ids first = {calloc(max, sizeof(struct uuid)), calloc(max, sizeof(struct uuid)), 0, max};
 	struct sqlite_recent_lots recent = {{NULL}};
-	int result = first.ids && first.spare ? 0 : error_origin(-ENOMEM);
+	struct sqlite_order_walk walk;
+	int result = sqlite_order_walk_begin(&walk, connection, filter->sale, &filter->after, filter->state ? IDS_AT_ONCE : max);
 
-	if (result == 0)
-		result = ranges ? merge_ranges(connection, ranges, range_count, filter, &first)
-				: merge_sales(connection, filter, &first);
-	for (size_t i = 0; i < first.count && result == 0; i++) {
-		result = get(connection, &first.ids[i], &orders[*count], &recent);
+	while (result == 0 && *count < max && (result = sqlite_order_walk_next(&walk)) == STEP_ROW) {
+		struct ledger_order *order = &orders[*count];
+
+		sqlite_order_read(walk.statement, order);
+		result = 0;
+		if (filter->state && order->state != filter->state)
+			continue;
+		result = sqlite_order_name(connection, order, &recent);
 		*count += result == 0;
 	}
-	free(first.ids);
-	free(first.spare);
-	return result > 0 ? error_origin(-EUCLEAN) : result;
+	sqlite_order_walk_end(&walk);
+	return result;
 }
 
 /* The orders that the payment is for, or that the shop has named so. */
@@ -295,7 +277,7 @@ static int orders_indexed(struct sqlite_connection *connection, const struct led
 
 	if (result < 0)
 		return result;
-	bind_filter(statement, filter->sale, filter, max);
+	bind_filter(statement, filter, max);
 	sqlite_bind_text(statement, 6, paid ? filter->payment : filter->reference);
 	sqlite_bind_text(statement, 7, paid ? filter->reference : SLICE(""));
 	while (read == 0 && (result = sqlite_step_row(connection, statement)) == STEP_ROW) {
@@ -316,9 +298,7 @@ static int orders_of_buyer(struct sqlite_ledger *ledger, struct sqlite_connectio
 	size_t range_count;
 	int result = buyer_index_find(&ledger->buyers, connection, filter, &ranges, &range_count);
 
-	if (result == 0 && !filter->sale)
-		result = orders_of_all(connection, ranges, range_count, filter, orders, max, count);
-	for (size_t i = 0; filter->sale && i < range_count && *count < max && result == 0; i++)
+	for (size_t i = 0; i < range_count && *count < max && result == 0; i++)
 		result = orders_of_range(connection, &ranges[i], filter, orders, max, count);
 	free(ranges);
 	return result;
@@ -327,15 +307,13 @@ static int orders_of_buyer(struct sqlite_ledger *ledger, struct sqlite_connectio
 static int read_page(struct sqlite_ledger *ledger, struct sqlite_connection *connection, const struct ledger_order_filter *filter,
 		     struct ledger_order *orders, size_t max, size_t *count)
 {
-	struct buyer_range range = whole(filter->sale);
-
 	if (filter->payment.size || filter->reference.size)
 		return orders_indexed(connection, filter, orders, max, count);
 	if (filter->buyer.size)
 		return orders_of_buyer(ledger, connection, filter, orders, max, count);
 	if (filter->sale)
-		return orders_of_range(connection, &range, filter, orders, max, count);
-	return orders_of_all(connection, NULL, 0, filter, orders, max, count);
+		return orders_of_sale(connection, filter, orders, max, count);
+	return orders_of_all(connection, filter, orders, max, count);
 }
 
 int sqlite_orders(struct ledger *base, const struct ledger_order_filter *filter, struct ledger_order *orders, size_t max, size_t *count)

@@ -2,6 +2,8 @@
  * The rows of sales in a transaction (ledger/transaction.h). Reading whole sales is in
  * sales_read.c.
  */
+#include <stdlib.h>
+#include "ledger/sqlite/sale_orders.h"
 #include "ledger/sqlite/sqlite_ledger.h"
 
 static void bind_terms(sqlite3_stmt *statement, const struct sale *sale)
@@ -99,16 +101,15 @@ static int read_head(struct transaction *transaction, uint32_t sale, struct sale
 
 static int has_orders(struct transaction *transaction, uint32_t sale)
 {
-	struct sqlite_connection *connection = sqlite_connection_of(transaction);
-	sqlite3_stmt *statement;
-	int result = sqlite_connection_prepare(connection, "SELECT 1 FROM orders WHERE sale = ?1 LIMIT 1", &statement);
+	static const struct uuid first;
+	struct uuid *ids;
+	size_t count;
+	int result = sale_orders_find(sqlite_connection_of(transaction), sale, &first, 1, &ids, &count);
 
 	if (result < 0)
 		return result;
-	sqlite_bind_int(statement, 1, sale);
-	result = sqlite_step_row(connection, statement);
-	sqlite3_reset(statement);
-	return result < 0 ? result : result == STEP_ROW;
+	free(ids);
+	return count > 0;
 }
 
 static int update_terms(struct transaction *transaction, const struct sale *sale)

@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include "ledger/sqlite/sqlite_ledger.h"
 
-enum { PAGE = 4096 }; /* 3 MiB of rows at a time */
+enum {
+	PAGE = 4096,         /* 3 MiB of rows at a time */
+	IDS_AT_ONCE = 16384, /* of orders: each time what no row has yet is looked through */
+};
 
 /* Room for one more in an array that has `count`, which doubles at powers of two. 0 or -ENOMEM. */
 static int grow(void **array, size_t count, size_t size)
@@ -83,19 +86,18 @@ static int read_withdrawals(struct sqlite_connection *connection, struct ledger_
 static int read_orders(struct sqlite_connection *connection, const struct ledger_snapshot *snapshot, ledger_orders_fn *page,
 		       void *context)
 {
+	static const struct uuid first;
 	struct ledger_order *orders = calloc(PAGE, sizeof(*orders));
 	const struct sale *sale = snapshot->sale;
-	sqlite3_stmt *statement = NULL;
+	struct sqlite_order_walk walk = {0};
 	size_t count = 0;
-	int ended = 0,
-	    result = orders ? sqlite_connection_prepare(connection, sqlite_orders_of_sale, &statement) : error_origin(-ENOMEM);
+	int ended = 0, result = orders ? sqlite_order_walk_begin(&walk, connection, sale->number, &first, IDS_AT_ONCE)
+				       : error_origin(-ENOMEM);
 
-	if (result == 0)
-		sqlite_bind_int(statement, 1, sale->number);
-	while (result == 0 && ended == 0 && (result = sqlite_step_row(connection, statement)) == STEP_ROW) {
+	while (result == 0 && ended == 0 && (result = sqlite_order_walk_next(&walk)) == STEP_ROW) {
 		struct ledger_order *order = &orders[count++];
 
-		sqlite_order_read(statement, order);
+		sqlite_order_read(walk.statement, order);
 		result = 0;
 		if (order->lot >= sale->lot_count) {
 			result = error_origin(-EUCLEAN); /* an order of no lot */
@@ -108,8 +110,7 @@ static int read_orders(struct sqlite_connection *connection, const struct ledger
 			count = 0;
 		}
 	}
-	if (statement)
-		sqlite3_reset(statement);
+	sqlite_order_walk_end(&walk);
 	if (result == 0 && ended == 0 && count)
 		ended = page(context, snapshot, orders, count);
 	free(orders);

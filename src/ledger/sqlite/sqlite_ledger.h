@@ -32,6 +32,7 @@ struct sqlite_writer {
 	int commits;                        /* since the last checkpoint was tried */
 	int slice_frames, overdue_frames;   /* see writer.c: so many more are a reason for a checkpoint */
 	int tried_frames;                   /* what the log had when the last one was tried */
+	int64_t put_movement;               /* up to this one the sales have been told of their orders, or it was tried */
 	bool poisoned;                      /* a checkpoint failed: the handle must not be used again */
 	unsigned int forgotten;             /* batches that the judge's switch has left uncommitted */
 	struct apply_scratch *scratch;
@@ -111,6 +112,16 @@ bool sqlite_writer_trusted(const struct sqlite_ledger *ledger);
  */
 int sqlite_writer_begin(struct sqlite_ledger *ledger, struct sqlite_connection **connection) MUST_CHECK;
 int sqlite_writer_end(struct sqlite_ledger *ledger, int result) MUST_CHECK;
+
+/* --- sale_orders.c --- */
+
+/*
+ * At opening: tells the sales of the orders that an older program has left, or a killed one. 0 or
+ * negative.
+ */
+int sqlite_put_orders_opening(struct sqlite_writer *writer) MUST_CHECK;
+/* Under the lock, in no transaction, when everybody is answered: the same, where it is time. */
+void sqlite_put_orders(struct sqlite_ledger *ledger);
 
 /* --- watch.c --- */
 
@@ -205,20 +216,35 @@ int sqlite_sale_changed(struct sqlite_connection *connection, uint32_t sale) MUS
 
 /* In a transaction: a sale with its lots, malloc'd. 0, LEDGER_NOT_FOUND, or negative. */
 int sqlite_sale_read(struct sqlite_connection *connection, uint32_t number, struct sale **sale) MUST_CHECK;
-/*
- * The orders of sale ?1 by rising id, for sqlite_order_read(), which leaves out the names of sale
- * and item.
- */
-extern const char sqlite_orders_of_sale[];
+/* Of a row of SQLITE_ORDER_COLUMNS; the names of sale and item are left out. */
 #define SQLITE_ORDER_COLUMNS                                                                                                          \
 	"orders.id, orders.sale, orders.lot, orders.quantity, orders.epoch, orders.state, orders.placed_at_ms, orders.changed_at_ms," \
 	" orders.hold_expires_at_ms, orders.first_hold_expires_at_ms, orders.buyer, orders.trace, orders.key,"                        \
 	" orders.price_minor, orders.reference, orders.metadata, orders.confirmed_at_ms, orders.actor, orders.reason,"                \
 	" coalesce(orders.first_quantity, orders.quantity), orders.withdrawn_units,"                                                  \
 	" payments.reference, payments.amount_minor, payments.currency, payments.method, payments.at_ms"
-#define SQLITE_ORDER_PAYMENT " LEFT JOIN payments ON payments.sale = orders.sale AND payments.order_id = orders.id"
+#define SQLITE_ORDER_PAYMENT " LEFT JOIN payments ON payments.order_id = orders.id"
 enum { SQLITE_ORDER_COLUMN_COUNT = 26 };
 void sqlite_order_read(sqlite3_stmt *statement, struct ledger_order *order);
+/*
+ * In a reading transaction: the orders of a sale above `after` by rising id, so many ids `at_once`.
+ * End it, whatever its beginning came to.
+ */
+struct sqlite_order_walk {
+	struct sqlite_connection *connection;
+	sqlite3_stmt *statement;
+	uint32_t sale;
+	struct uuid after; /* the last of the ids */
+	size_t at_once, count, at;
+	struct uuid *ids;
+	bool is_last; /* there are no more */
+	bool is_near; /* the statement stands at the order before: the next one may be the one behind it */
+};
+int sqlite_order_walk_begin(struct sqlite_order_walk *walk, struct sqlite_connection *connection, uint32_t sale,
+			    const struct uuid *after, size_t at_once) MUST_CHECK;
+/* STEP_ROW: walk->statement stands at a row for sqlite_order_read(); STEP_DONE, or negative. */
+int sqlite_order_walk_next(struct sqlite_order_walk *walk) MUST_CHECK;
+void sqlite_order_walk_end(struct sqlite_order_walk *walk);
 /*
  * Orders of a page by their lot, so that its names are looked up once and not for every order: the
  * last one seen in each of a few places.

@@ -37,6 +37,9 @@
  * for readers; a reader that holds it up makes the -wal longer for a while, and the next try comes
  * after as many frames again.
  *
+ * sqlite_tidy() also tells the sales which orders have come to them (sale_orders.h), in a commit of
+ * its own.
+ *
  * Turned down: looking up each order of the batch after a failed commit. It answers only for
  * batches of orders, and only for those rows that the failed batch alone could have made; the
  * mark answers for any transaction.
@@ -60,6 +63,12 @@ enum {
 	 * are done.
 	 */
 	FORGOTTEN_MAX = 64,
+	/*
+	 * Movements that a ledger may be opened with whose orders are not in their sales' rows:
+	 * each sale that is read looks through them.
+	 */
+	BEHIND_AT_OPENING = 256,
+	BEHIND_SOON = 4, /* in a test that wants it often */
 };
 
 static int on_commit(void *argument, sqlite3 *db, const char *name, int frames)
@@ -217,6 +226,8 @@ int sqlite_writer_open(struct sqlite_ledger *ledger)
 	if (result == 0)
 		result = sqlite_migrate(&writer->connection, ledger->path);
 	if (result == 0)
+		result = sqlite_put_orders_opening(writer);
+	if (result == 0)
 		result = sqlite_commit_mark_read(&writer->connection, &writer->mark);
 	if (result == 0)
 		result = commit_number_only(&writer->connection, ++writer->mark.number);
@@ -299,13 +310,14 @@ void sqlite_tidy(struct ledger *base)
 {
 	struct sqlite_ledger *ledger = sqlite_ledger_of(base);
 	struct sqlite_writer *writer = &ledger->writer;
-	int grown;
 
 	sqlite_writer_lock(ledger);
-	grown = writer->log_frames - writer->tried_frames;
-	if (grown >= writer->slice_frames && writer->commits >= SLICE_COMMITS && sqlite_writer_trusted(ledger) &&
-	    !writer->poisoned && sqlite3_get_autocommit(writer->connection.db))
-		checkpoint(ledger);
+	if (sqlite_writer_trusted(ledger) && !writer->poisoned && sqlite3_get_autocommit(writer->connection.db)) {
+		if (writer->log_frames - writer->tried_frames >= writer->slice_frames && writer->commits >= SLICE_COMMITS)
+			checkpoint(ledger);
+		else
+			sqlite_put_orders(ledger);
+	}
 	sqlite_writer_unlock(ledger);
 }
 

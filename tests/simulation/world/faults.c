@@ -37,6 +37,12 @@ static struct {
 
 int faults_at_point(struct world *world, const char *name)
 {
+	/*
+	 * A world's sales have few orders: in every second world they come into rows as soon as may
+	 * be.
+	 */
+	if (strcmp(name, "ledger.put_soon") == 0)
+		return world->plan->seed % 2;
 	for (unsigned i = 0; i < world->plan->gates; i++) {
 		struct world_process *gate = &world->gates[i];
 

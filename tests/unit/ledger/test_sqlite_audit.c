@@ -99,6 +99,13 @@ static void test_lost_order_is_caught(void **state)
 	CAUGHT(*state, "DELETE FROM orders WHERE buyer = 'cid'", p2_broken, "has movements, but no row");
 }
 
+/* A stock that is built again would not know of it. */
+static void test_order_that_its_sale_does_not_have_is_caught(void **state)
+{
+	CAUGHT(*state, "UPDATE sale_orders_end SET movement = (SELECT max(number) FROM movements)", p2_broken,
+	       "P2: 0 orders are found by their sales, but there are 3");
+}
+
 static void test_lost_movement_is_caught(void **state)
 {
 	CAUGHT(*state, DROP_MOVEMENT_TRIGGERS "DELETE FROM movements WHERE cause = 5 AND lot = 1", p2_broken,
@@ -213,6 +220,7 @@ int main(void)
 		TEST(test_told_order_among_the_dead_letters_is_caught),
 		TEST(test_order_of_no_lot_is_caught),
 		TEST(test_lost_order_is_caught),
+		TEST(test_order_that_its_sale_does_not_have_is_caught),
 		TEST(test_lost_movement_is_caught),
 		TEST(test_movement_dropped_by_the_switch_is_caught),
 		TEST(test_state_that_no_movement_made_is_caught),

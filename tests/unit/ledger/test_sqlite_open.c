@@ -139,13 +139,20 @@ static void test_file_that_is_no_ledger_is_refused_and_left_alone(void **state)
  */
 
 /* Undoes the fourth migration. */
-#define BACK_TO_THE_THIRD                                                                                                                              \
-	"DROP INDEX orders_by_reference; DROP TABLE relays; DROP TABLE payments; DELETE FROM movement_causes WHERE number > 10;"                       \
-	"ALTER TABLE orders DROP COLUMN actor; ALTER TABLE orders DROP COLUMN reason; ALTER TABLE movements DROP COLUMN reason;"                       \
-	"ALTER TABLE orders DROP COLUMN first_quantity; ALTER TABLE orders DROP COLUMN withdrawn_units; ALTER TABLE movements DROP COLUMN left_units;" \
-	"ALTER TABLE movements DROP COLUMN refund;"                                                                                                    \
-	"ALTER TABLE movements DROP COLUMN epoch; ALTER TABLE movements DROP COLUMN hold_expires_at_ms;"                                               \
-	"UPDATE commit_numbers SET schema = 3 WHERE one = 1;"                                                                                          \
+#define BACK_TO_THE_THIRD                                                                                                                     \
+	"DROP TABLE relays; DROP TABLE payments; DROP TABLE sale_orders; DROP TABLE sale_orders_end;"                                         \
+	"DELETE FROM movement_causes WHERE number > 10;"                                                                                      \
+	"CREATE TABLE orders_by_sale (sale INTEGER NOT NULL, id BLOB NOT NULL, lot INTEGER NOT NULL, quantity INTEGER NOT NULL,"              \
+	" state INTEGER NOT NULL, epoch INTEGER NOT NULL, buyer_units INTEGER NOT NULL, limit_per_buyer INTEGER NOT NULL,"                    \
+	" placed_at_ms INTEGER NOT NULL, changed_at_ms INTEGER NOT NULL, hold_expires_at_ms INTEGER, first_hold_expires_at_ms INTEGER,"       \
+	" buyer TEXT NOT NULL, trace BLOB, key TEXT, price_minor INTEGER, reference TEXT, metadata TEXT, confirmed_at_ms INTEGER,"            \
+	" PRIMARY KEY (sale, id)) STRICT, WITHOUT ROWID;"                                                                                     \
+	"INSERT INTO orders_by_sale SELECT sale, id, lot, quantity, state, epoch, buyer_units, limit_per_buyer, placed_at_ms, changed_at_ms," \
+	" hold_expires_at_ms, first_hold_expires_at_ms, buyer, trace, key, price_minor, reference, metadata, confirmed_at_ms FROM orders;"    \
+	"DROP TABLE orders; ALTER TABLE orders_by_sale RENAME TO orders;"                                                                     \
+	"ALTER TABLE movements DROP COLUMN reason; ALTER TABLE movements DROP COLUMN left_units; ALTER TABLE movements DROP COLUMN refund;"   \
+	"ALTER TABLE movements DROP COLUMN epoch; ALTER TABLE movements DROP COLUMN hold_expires_at_ms;"                                      \
+	"UPDATE commit_numbers SET schema = 3 WHERE one = 1;"                                                                                 \
 	"DELETE FROM schema_migrations WHERE number > 3;"
 /*
  * Undoes the third migration too: what an older program has left. Its rows are the new one's, in

@@ -34,6 +34,33 @@ static void test_a_hold_ends_after_its_length(void **state)
 	(void)state;
 }
 
+/* Bought at the moment 6000 by a gate whose clock stood; told a moment that is 7000 ms later. */
+static void expire_what_a_gate_granted_that_stood_for(int64_t for_ms)
+{
+	begin_shared(1);
+	story_at(&story, 6000);
+	history_stood(story.judge, 0, for_ms * STORY_MS);
+	story.held_until_ms['a'] = STORY_WALL_MS + 13000;
+	story_sell(&story, 'a', "bob", "k1", 1);
+	story_at(&story, 13100);
+	story_record(&story, RECORD_EXPIRED, 'a', "clock");
+}
+
+/* Found by the world 9030233 of a cluster. */
+static void test_a_gate_that_stood_still_grants_a_shorter_hold(void **state)
+{
+	expire_what_a_gate_granted_that_stood_for(4000);
+	assert_lawful();
+	(void)state;
+}
+
+static void test_a_hold_that_is_shorter_than_a_gate_stood_for_is_found(void **state)
+{
+	expire_what_a_gate_granted_that_stood_for(1000);
+	assert_found("hold-early");
+	(void)state;
+}
+
 static void test_a_hold_that_was_extended_ends_later(void **state)
 {
 	uint32_t extend;
@@ -168,6 +195,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_hold_that_ends_early_is_found),
 		TEST(test_a_hold_ends_after_its_length),
+		TEST(test_a_gate_that_stood_still_grants_a_shorter_hold),
+		TEST(test_a_hold_that_is_shorter_than_a_gate_stood_for_is_found),
 		TEST(test_a_hold_that_was_extended_ends_later),
 		TEST(test_a_clock_that_is_ahead_may_end_a_hold_by_that),
 		TEST(test_a_stock_that_was_built_again_ends_holds_by_the_wall_clock),

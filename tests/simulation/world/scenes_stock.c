@@ -80,7 +80,8 @@ void scene_two_moves(struct plan *plan, struct draw *draw)
 }
 
 /*
- * A gate stands still with appends that were not sent, until another has claimed what they are of.
+ * A gate stands still with appends that were not sent, until another has claimed what they are of,
+ * and waits for the log as well.
  */
 void scene_claims(struct plan *plan, struct draw *draw)
 {
@@ -95,6 +96,9 @@ void scene_claims(struct plan *plan, struct draw *draw)
 	scene_fault(plan, FAULT_KAFKA_CHANCE, at_ms - 10, 100, 1999, 0);
 	scene_fault(plan, FAULT_GATE_PAUSED, at_ms + draw_between(draw, 60, 1800),
 		    draw_between(draw, 4 * SECOND_MS, 9 * SECOND_MS), (int64_t)draw_below(draw, 2), scene_gate(plan, draw));
+	if (draw_chance(draw, 50)) /* late, or slow */
+		scene_fault(plan, FAULT_KAFKA_CHANCE, at_ms + draw_between(draw, 2700, 3000), 6 * SECOND_MS,
+			    draw_between(draw, 4, 5) * 1000 + 900, 0);
 }
 
 /*

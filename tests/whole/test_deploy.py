@@ -362,7 +362,7 @@ def two_gates(serve, tmp_path, certificate, request):
 
     def open_shop(other):
         server = serve(settings={"gate.listen": listen, "gate.trusted_proxies": "127.0.0.1"})
-        server.make_sale("drop", 500)
+        server.make_sale("drop", 5000)
         stops.append(other)
         stops.append(start([server, other], tmp_path, certificate))
         return server, stops[-1]
@@ -394,13 +394,18 @@ def test_a_gate_that_is_gone_is_noticed_by_no_buyer(two_gates):
 def test_a_purchase_with_a_key_is_asked_of_another_gate(two_gates):
     silent = SilentGate()
     server, proxy = two_gates(silent)
-    tried = 0
-    while silent.purchases == 0 and tried < 20:
-        answer = proxy.buy(f"b{tried}", Idempotency_Key="k")
-        assert answer.status == 202 and answer.json["buyer"] == f"b{tried}"
-        tried += 1
-    assert silent.purchases > 0, "no purchase came to the gate that dies"
-    assert len(server.orders(sale="drop")) == tried
+    buyers = []
+
+    # A proxy may think for a while that the gate is not there: on a busy machine its first check
+    # comes to no end.
+    def comes_to_the_gate_that_dies():
+        buyers.append(f"b{len(buyers)}")
+        answer = proxy.buy(buyers[-1], Idempotency_Key="k")
+        assert answer.status == 202 and answer.json["buyer"] == buyers[-1]
+        return silent.purchases > 0
+
+    wait_until(comes_to_the_gate_that_dies, 60, "a purchase at the gate that dies")
+    assert sorted(order["buyer"] for order in server.orders(sale="drop")) == sorted(buyers)
 
 
 @before_two
@@ -408,9 +413,12 @@ def test_a_purchase_without_a_key_is_asked_once(two_gates):
     silent = SilentGate()
     server, proxy = two_gates(silent)
     statuses = []
-    while 502 not in statuses and len(statuses) < 20:
+
+    def is_asked_of_the_gate_that_dies():
         statuses.append(proxy.buy(f"b{len(statuses)}").status)
-    wait_until(lambda: silent.purchases, 10, "a purchase at the gate that dies")
+        return statuses[-1] != 202
+
+    wait_until(is_asked_of_the_gate_that_dies, 60, "a purchase at the gate that dies")
     assert silent.purchases == 1
     assert statuses[-1] == 502 and set(statuses[:-1]) <= {202}
     assert len(server.orders(sale="drop")) == len(statuses) - 1

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.request
 from contextlib import ExitStack, suppress
 from functools import cached_property
 from pathlib import Path
@@ -93,12 +94,17 @@ class Process(Server):
         self.cluster = cluster
 
     def sells(self, sale):
-        """It knows the sale, its stock and that it is open."""
+        """
+        It knows the sale, its stock and that it is open. An operator is told what the ledger has,
+        and its buyers what the gate has heard of.
+        """
         try:
             seen = json.loads(self.operate("GET", f"/v1/sales/{sale}"))
+            with urllib.request.urlopen(f"{self.public}/v1/sales/{sale}", timeout=30) as answer:
+                told = json.load(answer)
         except urllib.error.HTTPError:
             return False
-        return seen["state"] == "open" and all(lot.get("available") is not None for lot in seen["lots"])
+        return seen["state"] == told["state"] == "open" and all(lot.get("available") is not None for lot in seen["lots"])
 
     def metric(self, name):
         """One series of a drain or a gate; None: it is not known yet."""

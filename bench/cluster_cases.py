@@ -297,7 +297,7 @@ def far_away():
     connections = FAR_CONNECTIONS
     what = f"p50 of a purchase, {connections} connections, three brokers {FAR_SECONDS * 1000:.0f} ms away, min.insync.replicas 2; one acknowledgement"
     figure = Figure("cluster_far_brokers", what, "us", "<= 1.6")
-    requests = make_requests("headers", 200_000, "header")
+    requests = make_requests("headers", 400_000, "header")
     with far_brokers() as kafka, contextlib.ExitStack() as stack:
         warm_up(kafka)
         cluster = stack.enter_context(Cluster())

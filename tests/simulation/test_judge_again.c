@@ -137,6 +137,82 @@ static void test_a_cancel_that_no_ledger_has_noted_may_refund(void **state)
 	(void)state;
 }
 
+/* The log of an order that is held, or has been confirmed, after a power cut. */
+static void read_anew(bool confirmed)
+{
+	history_reread(story.judge, true);
+	story_reserved(&story, 'a', "bob", "k1", 1, 0);
+	if (confirmed)
+		story_record(&story, RECORD_CONFIRMED, 'a', "ann");
+	history_reread(story.judge, false);
+}
+
+/* Nobody is told. */
+static void confirm_at(int64_t at_ms)
+{
+	story_at(&story, at_ms);
+	story_refused(&story, story_ask_keyed(&story, HISTORY_CONFIRM, 'a', "p1"), 503, "outcome-unknown");
+	story_record(&story, RECORD_CONFIRMED, 'a', "ann");
+}
+
+static void refuse_cancel_at(int64_t at_ms)
+{
+	story_at(&story, at_ms);
+	story_refused(&story, story_ask_keyed(&story, HISTORY_CANCEL, 'a', "c1"), 503, "journal-unavailable");
+}
+
+static void refund_at(int64_t at_ms)
+{
+	uint32_t cancel;
+
+	story_at(&story, at_ms);
+	cancel = story_ask_keyed(&story, HISTORY_CANCEL, 'a', "c1");
+	story_record(&story, RECORD_REFUNDED, 'a', "ann");
+	story_settled(&story, cancel, 'a', "cancelled");
+}
+
+/* Found by the world 31000168 of the embedded shape. */
+static void test_a_confirm_keeps_its_time_when_the_log_is_read_anew(void **state)
+{
+	begin(1);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	confirm_at(2000);
+	refuse_cancel_at(3000); /* of what is confirmed */
+	story_at(&story, 4000);
+	read_anew(true);
+	refund_at(5000);
+	assert_lawful();
+	(void)state;
+}
+
+static void test_a_cancel_that_becomes_a_refund_behind_a_power_cut_is_found(void **state)
+{
+	begin(1);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	refuse_cancel_at(2000);
+	confirm_at(3000);
+	story_at(&story, 4000);
+	read_anew(true);
+	refund_at(5000);
+	assert_found("refund-unmeant");
+	(void)state;
+}
+
+static void test_a_confirm_that_a_power_cut_has_taken_counts_from_when_it_is_done_again(void **state)
+{
+	begin(1);
+	story_sell(&story, 'a', "bob", "k1", 1);
+	confirm_at(2000);
+	story_at(&story, 3000);
+	read_anew(false);
+	refuse_cancel_at(4000); /* of what is held */
+	story_at(&story, 5000);
+	story_record(&story, RECORD_CONFIRMED, 'a', "ann");
+	refund_at(6000);
+	assert_found("refund-unmeant");
+	(void)state;
+}
+
 /* --- Withdrawals --- */
 
 static void test_a_withdrawal_that_is_told_again_counts_once(void **state)
@@ -207,6 +283,9 @@ int main(void)
 		TEST(test_another_key_may_refund),
 		TEST(test_a_cancel_that_no_gate_has_decided_on_may_refund),
 		TEST(test_a_cancel_that_no_ledger_has_noted_may_refund),
+		TEST(test_a_confirm_keeps_its_time_when_the_log_is_read_anew),
+		TEST(test_a_cancel_that_becomes_a_refund_behind_a_power_cut_is_found),
+		TEST(test_a_confirm_that_a_power_cut_has_taken_counts_from_when_it_is_done_again),
 		TEST(test_a_withdrawal_that_is_told_again_counts_once),
 		TEST(test_a_version_in_two_states_is_found),
 		TEST(test_a_version_that_is_not_known_yet_is_lawful),

@@ -259,7 +259,8 @@ static bool settle(struct judge *judge, struct known_order *order, const struct 
 	switch (record->kind) {
 	case RECORD_CONFIRMED:
 		order->confirmed = true;
-		order->confirmed_ns = judge->now_ns;
+		if (order->confirmed_ns == 0) /* else it is read anew */
+			order->confirmed_ns = judge->now_ns;
 		move_to(judge, order, LIFE_CONFIRMED, record);
 		return true;
 	case RECORD_CANCELLED:
@@ -438,9 +439,14 @@ static void forget_missing(struct judge *judge)
 {
 	uint32_t kept = 0;
 
-	for (uint32_t i = 0; i < judge->order_count; i++)
-		if (!judge->orders[i].missing)
-			judge->orders[kept++] = judge->orders[i];
+	for (uint32_t i = 0; i < judge->order_count; i++) {
+		struct known_order *order = &judge->orders[i];
+
+		if (!order->confirmed)
+			order->confirmed_ns = 0;
+		if (!order->missing)
+			judge->orders[kept++] = *order;
+	}
 	judge->order_count = kept;
 	kept = 0;
 	for (uint32_t i = 0; i < judge->movement_count; i++)

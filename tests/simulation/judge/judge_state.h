@@ -47,7 +47,7 @@ struct known_order {
 	bool missing;                                   /* not found again in a log that was read anew */
 	int64_t granted_from_ns;                        /* it was granted at the earliest then */
 	int64_t logged_ns, freed_ns;                    /* its first record; the one that freed its units, INT64_MAX */
-	int64_t confirmed_ns;                           /* when the log had that it is */
+	int64_t confirmed_ns;                           /* when the log had that it is; 0: not yet, or born so */
 	int64_t freed_told_ns;                          /* when somebody was told that it is cancelled; INT64_MAX */
 	int64_t hold_expires_at_ms;                     /* the log's; 0: born confirmed */
 	int64_t first_hold_expires_at_ms, told_hold_ms; /* as granted; the latest that anybody was told */

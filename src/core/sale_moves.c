@@ -83,6 +83,19 @@ static int find_with_brake(struct sale_control *control, uint32_t number, struct
 }
 
 /*
+ * An operator can stop a sale while it is being disarmed, which may take as long as the log is
+ * behind. drop() forgets that, so the operator log has it before; where it cannot be written the
+ * stop stays in the stock, until the keeper or who disarms again has written it.
+ */
+static int write_last_stops(struct sale_control *control, const struct sale *sale)
+{
+	struct stock *stock = control->settings.stock;
+
+	stock->ops->brake_hear(stock, sale->number); /* of other processes' */
+	return brake_write(stock, control->settings.ledger, sale);
+}
+
+/*
  * The ledger's transaction finds no order, and none comes behind it, since what an older epoch has
  * granted becomes durable no more. With a journal that is not in the ledger, the tail is read first
  * under a new epoch; the transaction then holds only under that one.
@@ -100,6 +113,8 @@ static int disarm_once(struct sale_control *control, const struct sale *sale, co
 	if (r)
 		return r;
 	r = sale_control_by_ledger(ledger->ops->sale_disarm(ledger, sale->number, epoch, actor));
+	if (r == 0)
+		r = write_last_stops(control, sale);
 	/* Only what this sale was armed with: who arms it anew has a newer epoch. */
 	if (r == 0)
 		stock->ops->drop(stock, sale->number, epoch);

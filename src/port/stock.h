@@ -389,6 +389,11 @@ struct stock_ops {
 	int (*brake)(struct stock *stock, uint32_t sale, const struct stock_brake_change *change);
 	/* The ledger has been told of all up to this serial. */
 	void (*brake_written)(struct stock *stock, uint32_t sale, uint32_t serial);
+	/*
+	 * Learns what other processes have said of the brake, whatever state the sale is in:
+	 * refresh() does that of a sale that is armed. No loss where the stock cannot be reached.
+	 */
+	void (*brake_hear)(struct stock *stock, uint32_t sale);
 	/* What is known without I/O; any thread. False: nobody has touched it. */
 	bool (*brake_of)(struct stock *stock, uint32_t sale, struct stock_brake *brake);
 

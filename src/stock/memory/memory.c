@@ -278,6 +278,13 @@ static void memory_brake_written(struct stock *stock, uint32_t number, uint32_t 
 	brake_table_written(&memory_of(stock)->brakes, number, serial);
 }
 
+/* Nobody else has said anything. */
+static void memory_brake_hear(struct stock *stock, uint32_t number)
+{
+	(void)stock;
+	(void)number;
+}
+
 static bool memory_brake_of(struct stock *stock, uint32_t number, struct stock_brake *brake)
 {
 	return brake_table_get(&memory_of(stock)->brakes, number, brake);
@@ -420,6 +427,7 @@ static const struct stock_ops memory_ops = {
 	.withdraw = memory_withdraw,
 	.brake = memory_brake,
 	.brake_written = memory_brake_written,
+	.brake_hear = memory_brake_hear,
 	.brake_of = memory_brake_of,
 	.keep = memory_keep,
 	.recall = memory_recall,

@@ -262,6 +262,14 @@ void redis_brake_written(struct stock *stock, uint32_t sale, uint32_t serial)
 		brake_table_written(&redis->brakes, sale, serial);
 }
 
+void redis_brake_hear(struct stock *stock, uint32_t sale)
+{
+	const struct stock_brake nothing = {.written = UINT32_MAX}; /* no change has it, so none counts as written */
+	struct brake_call tell = {.mode = REDIS_BRAKE_WRITTEN, .known = &nothing};
+
+	(void)call(redis_of(stock), sale, &tell);
+}
+
 bool redis_brake_of(struct stock *stock, uint32_t sale, struct stock_brake *brake)
 {
 	return brake_table_get(&redis_of(stock)->brakes, sale, brake);

@@ -305,6 +305,7 @@ const struct stock_ops redis_ops = {
 	.withdraw = redis_withdraw,
 	.brake = redis_brake,
 	.brake_written = redis_brake_written,
+	.brake_hear = redis_brake_hear,
 	.brake_of = redis_brake_of,
 	.keep = redis_keep,
 	.recall = redis_recall,

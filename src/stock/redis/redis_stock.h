@@ -144,6 +144,7 @@ void redis_drop(struct stock *stock, uint32_t sale, uint32_t epoch);
 int redis_allocate(struct stock *stock, uint32_t sale, uint32_t lot, int64_t allocated);
 int redis_brake(struct stock *stock, uint32_t sale, const struct stock_brake_change *change);
 void redis_brake_written(struct stock *stock, uint32_t sale, uint32_t serial);
+void redis_brake_hear(struct stock *stock, uint32_t sale);
 bool redis_brake_of(struct stock *stock, uint32_t sale, struct stock_brake *brake);
 void redis_keep(struct stock *stock, const struct sale *const *sales, size_t count);
 int redis_recall(struct stock *stock, uint32_t number, struct sale **sale);

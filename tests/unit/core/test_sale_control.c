@@ -1277,6 +1277,72 @@ static void test_a_stop_that_the_sales_end_has_overtaken_is_in_the_log(void **st
 	assert_int_equal(in_ledger(house), SALE_ENDED);
 }
 
+static struct house *stopped_house;
+static const struct ledger_ops *stopped_ops;
+
+static int disarm_and_stop(struct ledger *ledger, uint32_t sale, uint32_t epoch, const struct ledger_actor *actor)
+{
+	int r = stopped_ops->sale_disarm(ledger, sale, epoch, actor);
+
+	assert_int_equal(brake_by(stopped_house, "anna", true, NULL), 0);
+	return r;
+}
+
+static void arm_to_be_stopped(struct house *house, struct ledger_ops *ops)
+{
+	house_create(house, house_draft("drop"));
+	assert_int_equal(house_move(house, "drop", SALE_ARM), SALE_CONTROL_DONE);
+	stopped_house = house;
+	stopped_ops = house->ledger->ops;
+	ops->sale_disarm = disarm_and_stop;
+}
+
+/*
+ * It was told, and the stock forgot it with the sale: nobody was named (world 41000787 of a
+ * cluster).
+ */
+static void test_a_stop_that_a_disarm_has_overtaken_is_in_the_log(void **state)
+{
+	struct house *house = *state;
+	struct ledger_ops ops = *house->ledger->ops;
+	char stops[512];
+
+	arm_to_be_stopped(house, &ops);
+	house->ledger->ops = &ops;
+	assert_int_equal(house_move(house, "drop", SALE_DISARM), SALE_CONTROL_DONE);
+	house->ledger->ops = stopped_ops;
+	read_stops(house, stops, sizeof(stops));
+	assert_string_equal(stops, "-anna");
+	assert_int_equal(in_ledger(house), SALE_DRAFT);
+}
+
+static int no_row(struct ledger *ledger, const struct ledger_actor *actor, const char *action, struct slice subject,
+		  struct slice detail_json)
+{
+	(void)ledger;
+	(void)actor;
+	(void)action;
+	(void)subject;
+	(void)detail_json;
+	return -EIO;
+}
+
+static void test_a_stop_that_cannot_be_logged_outlives_the_disarm(void **state)
+{
+	struct house *house = *state;
+	struct ledger_ops ops = *house->ledger->ops;
+	char stops[512];
+
+	arm_to_be_stopped(house, &ops);
+	ops.log_append = no_row;
+	house->ledger->ops = &ops;
+	assert_int_equal(house_move(house, "drop", SALE_DISARM), -EIO);
+	house->ledger->ops = stopped_ops;
+	assert_int_equal(house_move(house, "drop", SALE_DISARM), SALE_CONTROL_ALREADY); /* asked again */
+	read_stops(house, stops, sizeof(stops));
+	assert_string_equal(stops, "-anna");
+}
+
 static void not_heard(struct stock *stock, uint32_t sale, uint32_t serial)
 {
 	(void)stock;
@@ -1479,6 +1545,8 @@ int main(void)
 		TEST(test_a_sale_is_stopped_and_let_go_on_while_the_ledger_is_away),
 		TEST(test_each_stop_between_two_turns_of_the_keeper_is_in_the_log_once),
 		TEST(test_a_stop_that_the_sales_end_has_overtaken_is_in_the_log),
+		TEST(test_a_stop_that_a_disarm_has_overtaken_is_in_the_log),
+		TEST(test_a_stop_that_cannot_be_logged_outlives_the_disarm),
 		TEST(test_what_another_process_has_written_down_is_not_written_twice),
 		TEST(test_a_version_from_before_a_stop_is_not_shown_with_it),
 		TEST(test_stops_beyond_what_is_remembered_cost_the_oldest_rows_of_the_log),

@@ -291,6 +291,27 @@ static void test_a_stop_holds_at_every_gate_at_its_next_call(void **state)
 	assert_string_equal(brake.changes[0].actor, "anna");
 }
 
+/* Who disarms a sale has begun it anew, and no refresh tells of a sale that is not armed. */
+static void test_a_stop_of_a_sale_that_is_not_armed_is_heard_by_who_asks_for_it(void **state)
+{
+	struct gate *gate = &gates[0];
+	struct stock_brake brake;
+
+	(void)state;
+	sell(5);
+	gate->rules.epoch = gate->epoch = 2;
+	assert_int_equal(gate->stock->ops->preheat_begin(gate->stock, &gate->rules), 0);
+	gate->stock->ops->brake_hear(gate->stock, GATE_SALE);
+	assert_false(gate->stock->ops->brake_of(gate->stock, GATE_SALE, &brake)); /* there is none */
+	stop(&gates[1]);
+	assert_int_not_equal(gate_refresh(gate), STOCK_DONE);
+	assert_false(gate->stock->ops->brake_of(gate->stock, GATE_SALE, &brake));
+	gate->stock->ops->brake_hear(gate->stock, GATE_SALE);
+	assert_true(gate->stock->ops->brake_of(gate->stock, GATE_SALE, &brake));
+	assert_true(stock_brake_pending(&brake)); /* to hear of it writes nothing down */
+	assert_string_equal(brake.changes[0].actor, "anna");
+}
+
 static void test_a_stop_that_redis_has_forgotten_is_put_back_before_the_sale_is_armed(void **state)
 {
 	(void)state;
@@ -726,6 +747,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_of_a_batch_that_has_ended_nothing_is_left, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_an_unreadable_grant_is_set_aside_and_those_of_its_batch_are_not, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_stop_holds_at_every_gate_at_its_next_call, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_stop_of_a_sale_that_is_not_armed_is_heard_by_who_asks_for_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_stop_that_redis_has_forgotten_is_put_back_before_the_sale_is_armed, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_a_stop_that_the_one_who_armed_never_heard_of_is_put_back_by_who_did, set_up,

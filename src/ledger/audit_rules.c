@@ -98,9 +98,9 @@ void audit_books(struct ledger_audit *audit, const struct audit_books *books)
 		note(audit, "P2: the state of order %s is not what its movements say", books->order);
 }
 
-void audit_listed(struct ledger_audit *audit, int64_t orders)
+void audit_listed(struct ledger_audit *audit, int64_t found, int64_t listed)
 {
-	int64_t astray = audit->orders - orders;
+	int64_t orders = found != audit->orders ? found : listed, astray = audit->orders - orders;
 
 	if (astray == 0)
 		return;

@@ -44,8 +44,11 @@ struct audit_books {
 	bool one_lot;
 };
 void audit_books(struct ledger_audit *audit, const struct audit_books *books);
-/* Orders that are found by their sales, after audit_state(): each of those that there are. */
-void audit_listed(struct ledger_audit *audit, int64_t orders);
+/*
+ * After audit_state(): orders that are found by their sales, and how many ids the sales have. Each
+ * must be as many as there are orders.
+ */
+void audit_listed(struct ledger_audit *audit, int64_t found, int64_t listed);
 void audit_dead_letter(struct ledger_audit *audit, int64_t number, struct slice json);
 
 void audit_buyer(struct ledger_audit *audit, const char *sale, const char *buyer, int64_t units, int64_t limit);

@@ -70,6 +70,11 @@ static void assert_caught(struct fixture *fixture, const char *sql, size_t count
 
 #define CAUGHT(fixture, sql, promise, words) assert_caught((fixture), (sql), offsetof(struct ledger_audit, promise), (words))
 #define DROP_MOVEMENT_TRIGGERS "DROP TRIGGER movements_no_update; DROP TRIGGER movements_no_delete;"
+/* All orders are in rows: these. */
+#define LISTED(rows)                                                    \
+	"DELETE FROM sale_orders; INSERT INTO sale_orders VALUES " rows \
+	"; UPDATE sale_orders_end SET movement = (SELECT max(number) FROM movements);"
+#define IDS "cast(group_concat(id, '') AS blob)"
 #define DROP_LOG_TRIGGERS "DROP TRIGGER operator_log_no_update; DROP TRIGGER operator_log_no_delete;"
 
 static void test_oversold_lot_is_caught(void **state)
@@ -104,6 +109,35 @@ static void test_order_that_its_sale_does_not_have_is_caught(void **state)
 {
 	CAUGHT(*state, "UPDATE sale_orders_end SET movement = (SELECT max(number) FROM movements)", p2_broken,
 	       "P2: 0 orders are found by their sales, but there are 3");
+}
+
+/*
+ * As many as there are, and yet not these: what another wrote into the rows, or a disk made of
+ * them.
+ */
+static void test_a_sale_that_has_other_orders_is_caught(void **state)
+{
+	static const char *const rows[] = {
+		/* Of another sale. */
+		LISTED("(2, (SELECT max(id) FROM orders), (SELECT " IDS " FROM orders))"),
+		/* One that is no order's, in place of one. */
+		LISTED("(1, (SELECT max(id) FROM orders), (SELECT cast(zeroblob(16) || substr(" IDS ", 17) AS blob) FROM orders))"),
+		/* One twice in a row, in place of another. */
+		LISTED("(1, (SELECT max(id) FROM orders), (SELECT cast(max(id) || substr(" IDS ", 17) AS blob) FROM orders))"),
+		/* One in two rows, in place of another. */
+		LISTED("(1, (SELECT min(id) FROM orders), (SELECT min(id) FROM orders)),"
+		       " (1, (SELECT max(id) FROM orders), (SELECT cast(min(id) || max(id) AS blob) FROM orders))"),
+		/* Behind the end of its row: who begins there does not look into it. */
+		LISTED("(1, (SELECT min(id) FROM orders), (SELECT " IDS " FROM orders))"),
+		/* All, and one that is no order's. */
+		LISTED("(1, (SELECT max(id) FROM orders), (SELECT cast(zeroblob(16) || " IDS " AS blob) FROM orders))"),
+	};
+	struct fixture *fixture = *state;
+
+	sqlite_place_run(fixture->place, LISTED("(1, (SELECT max(id) FROM orders), (SELECT " IDS " FROM orders))"));
+	kit_assert_audit(&fixture->kit);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		CAUGHT(fixture, rows[i], p2_broken, "orders are found by their sales, but there are 3");
 }
 
 static void test_lost_movement_is_caught(void **state)
@@ -221,6 +255,7 @@ int main(void)
 		TEST(test_order_of_no_lot_is_caught),
 		TEST(test_lost_order_is_caught),
 		TEST(test_order_that_its_sale_does_not_have_is_caught),
+		TEST(test_a_sale_that_has_other_orders_is_caught),
 		TEST(test_lost_movement_is_caught),
 		TEST(test_movement_dropped_by_the_switch_is_caught),
 		TEST(test_state_that_no_movement_made_is_caught),

@@ -63,12 +63,6 @@ enum {
 	 * are done.
 	 */
 	FORGOTTEN_MAX = 64,
-	/*
-	 * Movements that a ledger may be opened with whose orders are not in their sales' rows:
-	 * each sale that is read looks through them.
-	 */
-	BEHIND_AT_OPENING = 256,
-	BEHIND_SOON = 4, /* in a test that wants it often */
 };
 
 static int on_commit(void *argument, sqlite3 *db, const char *name, int frames)

@@ -79,6 +79,8 @@ static void run_seed(const struct options *options, struct job *job)
 	plan_make(&plan, job->seed, job->shape);
 	if (options->without && !plan_leave_out(&plan, options->without))
 		exit(2);
+	if (options->trace)
+		setvbuf(stdout, NULL, _IOLBF, 0); /* the program's log may go to the same place */
 	world_run(&plan, options->trace ? stdout : NULL, &job->result);
 	fflush(stdout);
 	if (job->result.breach[0])

@@ -310,7 +310,7 @@ void world_run(const struct plan *plan, FILE *trace, struct world_result *result
 					  .drift_ppm = 50000};
 
 	memset(result, 0, sizeof(*result));
-	log_set_level(LOG_OFF);
+	log_set_level(trace ? LOG_INFO : LOG_OFF);
 	world = (struct world){.plan = plan, .result = result};
 	lock_init(&world.lock);
 	lock_condition_init(&world.rested);

@@ -21,5 +21,5 @@ struct world_result {
  * functions as they are compiled.
  */
 void world_prepare(void);
-/* trace: NULL, or where every step is told. */
+/* trace: NULL, or where every step is told; what the program logs goes to standard error then. */
 void world_run(const struct plan *plan, FILE *trace, struct world_result *result);

@@ -206,15 +206,17 @@ void ledger_sim_restore(struct ledger_sim *sim)
 	sim_server_leave(sim, before);
 }
 
-void ledger_sim_forget_log(struct ledger_sim *sim)
+bool ledger_sim_forget_log(struct ledger_sim *sim)
 {
 	struct node *before = sim_server_enter(sim);
-	sqlite3 *database;
-	int result;
+	sqlite3 *database = NULL;
+	int result = SQLITE_CANTOPEN;
 
-	ASSERT(sim->inside != NULL);
-	close_inside(sim);
-	result = sqlite3_open_v2(LEDGER_DISK_PATH, &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, memory_disk_vfs(sim->disk));
+	if (sim->inside) {
+		close_inside(sim);
+		result = sqlite3_open_v2(LEDGER_DISK_PATH, &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+					 memory_disk_vfs(sim->disk));
+	}
 	if (result == SQLITE_OK)
 		result = sqlite3_exec(database, "BEGIN; DELETE FROM journal_offsets; DELETE FROM journal; COMMIT", NULL, NULL, NULL);
 	ASSERT(result == SQLITE_OK || memory_disk_is_off(sim->disk));
@@ -224,6 +226,7 @@ void ledger_sim_forget_log(struct ledger_sim *sim)
 		(void)sim_server_failed(sim);
 	}
 	sim_server_leave(sim, before);
+	return result == SQLITE_OK;
 }
 
 void ledger_sim_cut_power(struct ledger_sim *sim, unsigned int writes)

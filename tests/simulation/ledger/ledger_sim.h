@@ -63,9 +63,10 @@ void ledger_sim_back_up(struct ledger_sim *sim);
 void ledger_sim_restore(struct ledger_sim *sim);
 /*
  * What operators do when the log is gone for good (docs/operations.md): the ledger is to take
- * another, from its beginning.
+ * another, from its beginning. False: nothing is forgotten, for the server is off, or its power was
+ * cut meanwhile.
  */
-void ledger_sim_forget_log(struct ledger_sim *sim);
+bool ledger_sim_forget_log(struct ledger_sim *sim);
 /*
  * The server's machine loses its power within the `writes`-th write of its disk from now on, and
  * REFUSES until ledger_sim_power_on(), after which all is there that was told to be.

@@ -195,9 +195,8 @@ void restore_topic(struct world *world, const struct plan_fault *fault)
 		pause_sleep(fault->value * WORLD_MS);
 	world->closed_gates = world->closed_drains = true;
 	end_all(world, true);
-	while (ledger_sim_is_off(world->server))
+	while (!ledger_sim_forget_log(world->server)) /* its power may be cut meanwhile */
 		pause_sleep(LOOK_NS);
-	ledger_sim_forget_log(world->server);
 	history_log_forgotten(world->judge);
 	empty_redis(world);
 	world->closed_gates = world->closed_drains = false;

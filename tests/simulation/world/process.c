@@ -293,6 +293,7 @@ static void drop_services(struct world_process *process, struct node *node)
 static void end_life(struct world_process *process)
 {
 	keep_clock(process);
+	watches_clock(process); /* it may have stood until now */
 	process->incarnation++;
 	process->buyers = process->operators = NULL;
 	process->dead = true;

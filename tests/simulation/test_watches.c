@@ -148,6 +148,36 @@ static void test_the_same_ledger_read_again_is_lawful(void **state)
 	assert_null(judge_end(scene->judge));
 }
 
+/* Found by the world 31014060 of the embedded shape: read again, the payment was the confirm's. */
+static void test_a_payment_of_the_moment_of_the_confirm_has_its_own_record(void **state)
+{
+	static const enum history_record_kind kinds[] = {RECORD_RESERVED, RECORD_CONFIRMED, RECORD_PAID};
+	struct scene *scene = *state;
+	const uint32_t request = asks(scene, "bob");
+	struct event order = kit_reserve(&scene->kit, KIT_SHIRT, 2, "bob"), confirmed, paid;
+
+	look(scene);
+	answered(scene, request, 202, shown(&order, "held"));
+	for (int i = 0; i < 2; i++)
+		(void)history_invoke(scene->judge, &(struct history_operation){.kind = HISTORY_CONFIRM,
+									       .sale = 1,
+									       .order = order.id,
+									       .actor = "olga",
+									       .payment = i ? "pi_1" : NULL});
+	confirmed = kit_settled(&scene->kit, EVENT_CONFIRMED, &order);
+	assert_int_equal(kit_apply(&scene->kit, &confirmed), LEDGER_DONE);
+	paid = kit_settled(&scene->kit, EVENT_PAID, &order);
+	paid.at_ms = confirmed.at_ms;
+	paid.payment.reference = SLICE("pi_1");
+	assert_int_equal(kit_apply(&scene->kit, &paid), LEDGER_DONE);
+	look(scene);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		history_change(scene->judge, &(struct history_change){.kind = kinds[i],
+								      .id = order.id,
+								      .payment = kinds[i] == RECORD_PAID ? "pi_1" : NULL});
+	assert_null(judge_breach(scene->judge));
+}
+
 static void test_the_end_is_read_whole(void **state)
 {
 	struct scene *scene = *state;
@@ -302,6 +332,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_each_commit_is_a_record, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_is_not_committed_is_not_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_same_ledger_read_again_is_lawful, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_payment_of_the_moment_of_the_confirm_has_its_own_record, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_end_is_read_whole, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_each_record_of_a_log_is_told, set_up, tear_down),
 		cmocka_unit_test(test_the_keys_of_a_redis_are_its_stock),

@@ -22,13 +22,19 @@ enum cause {
 
 enum { STATEMENTS = 2, ROWS_MAX = 1024 };
 enum statement { MOVEMENTS, ALLOCATED };
+/*
+ * A payment that has a movement of its own is not the confirm's, though it may be of that very
+ * millisecond.
+ */
 static const char *const texts[STATEMENTS] = {
 	[MOVEMENTS] =
 		"SELECT m.number, m.cause, m.sale, m.lot, coalesce(m.order_id, m.movement_id), m.withdrawn, coalesce(m.actor, o.buyer),"
 		" coalesce(o.first_quantity, o.quantity), o.buyer, o.key, coalesce(m.hold_expires_at_ms, o.first_hold_expires_at_ms), p.reference, m.reason,"
 		" -(m.held + m.confirmed), m.left_units, m.on_hand FROM movements AS m"
 		" LEFT JOIN orders AS o ON o.sale = m.sale AND o.id = m.order_id"
-		" LEFT JOIN payments AS p ON p.sale = o.sale AND p.order_id = o.id AND p.at_ms = m.at_ms WHERE m.number > ?1 ORDER BY m.number",
+		" LEFT JOIN payments AS p ON p.sale = o.sale AND p.order_id = o.id AND p.at_ms = m.at_ms"
+		" AND (m.cause = 12 OR NOT EXISTS (SELECT 1 FROM movements AS paid WHERE paid.order_id = m.order_id AND paid.cause = 12))"
+		" WHERE m.number > ?1 ORDER BY m.number",
 	[ALLOCATED] = "SELECT sale, place, allocated FROM lots",
 };
 

@@ -5,7 +5,7 @@
 #include "gate/operator/sales.h"
 #include "gate/render.h"
 
-void operator_sales_move(struct ledger_task *task)
+static int move(struct ledger_task *task)
 {
 	struct ledger_actor actor = ledger_task_actor(task);
 	int r = sale_control_move(operator_control_take(task), slice_of(task->names[0]), (enum sale_action)task->argument, &actor);
@@ -13,10 +13,20 @@ void operator_sales_move(struct ledger_task *task)
 	operator_control_end(task);
 	if (r != SALE_CONTROL_ALREADY)
 		(void)operator_control_repeats(task, &r);
+	return r;
+}
+
+static void answer_moved(struct ledger_task *task, int r)
+{
 	if (r && r != SALE_CONTROL_ALREADY)
 		operator_say_control(task, task->names[0], r);
 	else
 		operator_sales_answer(task, task->names[0]);
+}
+
+void operator_sales_move(struct ledger_task *task)
+{
+	answer_moved(task, move(task));
 }
 
 /* Shows it as it is now, under the id that it had: that one is free again. */
@@ -74,15 +84,32 @@ static void answer_from_catalog(struct ledger_task *task)
 	sale_table_unref(table);
 }
 
+/*
+ * Where the stock cannot be told, other processes may still hear of it by the ledger. Where that
+ * has no use for it, since the sale has ended meanwhile, the stop may have been before: then it is
+ * written down, so nobody is told that it was refused.
+ */
+static void move_behind_a_stop(struct ledger_task *task)
+{
+	int r = move(task);
+
+	answer_moved(task, r == SALE_CONTROL_WRONG_STATE ? SALE_CONTROL_UNKNOWN : r);
+}
+
+/* Whether a stop that came to this may hold all the same. */
+static bool may_hold(int r)
+{
+	return r == SALE_CONTROL_UNKNOWN || r == SALE_CONTROL_STOCK_AWAY;
+}
+
 static void work_stop(struct ledger_task *task)
 {
 	struct ledger_actor actor = ledger_task_actor(task);
 	int r = sale_turn_brake(task->thread->gate->settings.sales, task->brake.sale, true, &actor);
 
 	(void)operator_control_repeats(task, &r);
-	/* Where the stock cannot be told, other processes may still hear of it by the ledger. */
 	if (r)
-		task->further = operator_sales_move;
+		task->further = may_hold(r) ? move_behind_a_stop : operator_sales_move;
 	else
 		answer_from_catalog(task);
 }
@@ -128,6 +155,8 @@ static void work_unseen(struct ledger_task *task)
 		(void)operator_control_repeats(task, &r);
 	if (brakes && r == 0)
 		operator_sales_answer(task, task->names[0]);
+	else if (brakes && task->argument == SALE_PAUSE && may_hold(r))
+		move_behind_a_stop(task);
 	else
 		operator_sales_move(task);
 }

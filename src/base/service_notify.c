@@ -39,9 +39,10 @@ void service_notify_starting(void)
 	send_state("EXTEND_TIMEOUT_USEC=60000000\nSTATUS=waiting for a service that is needed");
 }
 
+/* What it waited for is there: systemd keeps a status until it hears another. */
 void service_notify_ready(void)
 {
-	send_state("READY=1");
+	send_state("READY=1\nSTATUS=");
 }
 
 /*

@@ -8,7 +8,7 @@ import signal
 import socket
 import urllib.parse
 
-from penstock import buyer_token, request, wait_until
+from penstock import buyer_token, plain_environment, request, run, wait_until
 
 OLD_KEY = "the buyers' first secret of more than 32 bytes"
 NEW_KEY = "the buyers' second secret, also of more than 32 bytes"
@@ -209,3 +209,13 @@ def test_a_drain_tells_a_service_manager_of_start_life_reload_and_stop(gates, ka
     drain.process.send_signal(signal.SIGTERM)
     manager.heard("STOPPING=1")
     assert drain.wait(20) == 0
+
+
+def test_a_drain_with_nothing_to_drain_has_not_failed(tmp_path):
+    """
+    To a service manager a process that ends before it was ready has failed, whatever its code.
+    """
+    manager = Manager(tmp_path)
+    done = run("drain", cwd=tmp_path, env={**plain_environment(), "NOTIFY_SOCKET": str(manager.path)})
+    assert done.returncode == 0 and "nothing to drain" in done.stdout
+    manager.heard("READY=1")

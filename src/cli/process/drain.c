@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include "base/service_notify.h"
 #include "cli/commands.h"
 #include "cli/process/process.h"
 #include "engine/adapters.h"
@@ -13,6 +14,11 @@ static int nothing_to_drain(const struct settings *settings)
 	settings_url_text(settings->ledger.url, ledger);
 	if (adapters_check(settings, &reason) < 0)
 		return cli_error(CLI_USAGE, "%s", reason);
+	/*
+	 * It has done what it was started for: to a manager that hears nothing it would have
+	 * failed.
+	 */
+	service_notify_ready();
 	printf("The journal is %s so every order is in the ledger (%s) before its buyer is answered.\n"
 	       "There is nothing to drain.\n",
 	       journal, ledger);

@@ -275,6 +275,20 @@ def test_the_rows_of_a_lot_are_put_back(shop, shell):
     assert shop.audit_ledger()[0] == 0
 
 
+def test_the_sales_lists_of_their_orders_are_made_again(shop, shell):
+    """A sale stays fenced: it does not find its orders."""
+    drop(shell)
+    shop.keep_ports()
+    assert shop.stop() == 0
+    (repair,) = re.findall(r"^   ```\n(   delete from sale_orders;.*?)^   ```$", (ROOT / "docs/operations.md").read_text(), re.MULTILINE | re.DOTALL)
+    shell.run('sqlite3 penstock.db "update sale_orders_end set movement = (select max(number) from movements)"')
+    assert shop.audit_ledger()[0] == 1
+    shell.run(f'sqlite3 penstock.db "{repair}"')
+    assert shop.audit_ledger()[0] == 0
+    shop.restart()
+    assert "held" in shell.run("penstock order list --sale aj1")
+
+
 def test_an_upgrade_goes_by_its_steps(serve, tmp_path):
     """Of a ledger that an older program has made, which is its backup's to keep."""
     (health, audit) = re.search(r"^3\. `(penstock health)`, `(penstock audit)`\.$", (ROOT / "docs/operations.md").read_text(), re.MULTILINE).groups()
